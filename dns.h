@@ -1,0 +1,70 @@
+/*
+ * dns: who takes mail for this domain? (RFC 5321 section 5.1, RFC 7505)
+ *
+ * On top of udns, with what a mail relay needs and udns leaves out: a truncated answer is asked
+ * again over TCP, a CNAME is followed (bounded), all address queries of an MX set are out at once,
+ * and each kind of "no" is a value of its own. Only the nameservers that were given, or those of
+ * /etc/resolv.conf, are used: no search list, no environment, no hosts file.
+ *
+ * Names follow "exchanger" because udns owns the prefix dns_.
+ */
+#ifndef POSTERN_DNS_H
+#define POSTERN_DNS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "lib/limits.h"
+#include "lib/net.h"
+
+enum answer {
+	ANSWER_FOUND,     /* at least one address */
+	ANSWER_NULL_MX,   /* "MX 0 ." alone: the domain takes no mail (RFC 7505); permanent */
+	ANSWER_NO_NAME,   /* NXDOMAIN; permanent */
+	ANSWER_NO_DATA,   /* the name exists, but nothing to send mail to; permanent */
+	ANSWER_NO_HOST,   /* MX records, but none of their hosts has an address; permanent. Never
+	                   * falls back to the domain's own A record (R48) */
+	ANSWER_TEMPORARY, /* timeout, SERVFAIL, garbage, out of sockets: ask again later */
+};
+
+enum {
+	EXCHANGER_HOSTS_MAX = 100,    /* MX records used, best preference first (G5) */
+	EXCHANGER_ADDRESSES_MAX = 400, /* addresses used, of all hosts together */
+	EXCHANGER_CNAME_MAX = 8,      /* links of a CNAME chain (G2, G17) */
+};
+
+struct exchanger {
+	uint16_t preference;              /* 0 for an implicit MX */
+	char host[LIMIT_DOMAIN + 1];      /* the MX name as text, lower case, escaped by udns */
+	struct netaddr addr;
+};
+
+struct exchangers {
+	struct exchanger *v; /* owned; sorted by preference; hosts of equal preference are shuffled
+	                      * as groups; the addresses of one host stand together */
+	size_t n;
+	char why[160];       /* for the log, on anything but FOUND: "example.org MX: SERVFAIL" */
+};
+
+struct resolver;
+
+/*
+ * A resolver for these nameservers (with their ports); n = 0 reads /etc/resolv.conf. Opens its
+ * socket. NULL with errno set on failure.
+ */
+struct resolver *resolver_open(const struct sockaddr_storage *servers, int n);
+void resolver_close(struct resolver *r);
+
+/*
+ * Finds the mail exchangers of `domain` (a domain name, or an address literal with brackets that
+ * is answered without DNS). Waits until `deadline` (clock.h) at most. If some hosts' addresses
+ * could not be had for a temporary reason while others were found, the answer is FOUND with what
+ * there is; if none was found and any of them failed temporarily, it is TEMPORARY.
+ * *out is filled on every return; free it with exchangers_free.
+ */
+enum answer resolver_exchangers(struct resolver *r, const char *domain, int64_t deadline,
+	struct exchangers *out);
+void exchangers_free(struct exchangers *e);
+
+#endif

@@ -1,0 +1,86 @@
+/*
+ * conf: the configuration, one file of "key = value" lines.
+ *
+ * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value).
+ * An unknown key or a bad value is an error with its place, never a guess; the caller exits with
+ * 78 (EX_CONFIG). Comments begin with "#" at the start of a line or after white space. Times take
+ * s, m, h, d; sizes K, M, G (powers of 1024).
+ */
+#ifndef POSTERN_CONF_H
+#define POSTERN_CONF_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "buf.h"
+#include "net.h"
+
+enum {
+	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
+	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
+	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
+};
+
+#define CONF_FILE "/etc/postern/postern.conf" /* absent: all defaults */
+
+struct conf {
+	/* who we are */
+	char *hostname;   /* our name in greeting, EHLO and Received:; default: the system's */
+	char *spool;      /* absolute path of the spool directory */
+	char *postmaster; /* where mail for <postmaster> goes; default postmaster@hostname */
+	char *user;       /* whom to become when started as root */
+	char *relay_path; /* the relay program; default: "relay" beside smtpd */
+
+	/* what smtpd takes */
+	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
+	int64_t max_size;          /* of a message, octets */
+	int64_t max_recipients;    /* of a transaction */
+	int64_t max_errors;        /* refused commands before 421 */
+	int64_t timeout_command;   /* idle waiting for a command, s */
+	int64_t timeout_data;      /* idle waiting for data, s */
+
+	/* how relay delivers */
+	struct sockaddr_storage nameserver[CONF_NAMESERVER_MAX]; /* none: those of resolv.conf */
+	int nameservers;
+	int64_t smtp_port;
+	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
+	int64_t max_relays;                /* at once; 0: queue only */
+	int64_t max_relays_per_lane;
+	int64_t timeout_dns;      /* one MX look-up with all its addresses, s */
+	int64_t timeout_connect;  /* one address, s */
+	int64_t timeout_greeting; /* RFC 5321 section 4.5.3.2, s, this and those below */
+	int64_t timeout_helo;
+	int64_t timeout_mail;
+	int64_t timeout_rcpt;
+	int64_t timeout_data_start; /* reply to DATA */
+	int64_t timeout_data_block; /* one write of data */
+	int64_t timeout_data_end;   /* reply to the final dot */
+	int64_t timeout_quit;
+	int64_t retry[CONF_RETRY_MAX]; /* s from one attempt to the next; the last one repeats */
+	int retries;
+	int64_t expire; /* age at which undelivered mail is returned, s */
+
+	/* where events go */
+	enum conf_log { LOG_AUTO, LOG_JOURNAL, LOG_SYSLOG, LOG_STDERR, LOG_NONE } log;
+};
+
+/* One option of the command line; kept by the caller for as long as conf_load runs. */
+struct conf_args {
+	const char *file;           /* -c file, or NULL for CONF_FILE */
+	const char *const *options; /* n texts "key=value" */
+	int n;
+};
+
+/*
+ * Reads everything into *c, which the caller zeroed. 0 on success. -EINVAL: one line for the
+ * operator is in *why ("postern.conf:12: max_size: not a size: \"12x\""). A file named by -c must
+ * exist; CONF_FILE need not. Keys that programs read but nobody set have their defaults.
+ */
+int conf_load(struct conf *c, const struct conf_args *args, struct buf *why);
+
+/* Prints "key = value  # origin" for every key, in the order of the table. */
+void conf_print(const struct conf *c, FILE *out);
+
+void conf_free(struct conf *c);
+
+#endif

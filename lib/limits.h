@@ -1,0 +1,41 @@
+/*
+ * limits: every fixed limit of the product, with its source or reason.
+ *
+ * What a site may want to change is a setting (conf.h) and not here.
+ */
+#ifndef POSTERN_LIMITS_H
+#define POSTERN_LIMITS_H
+
+enum {
+	/* RFC 5321 section 4.5.3.1.1 to 4.5.3.1.3: octets, without NUL. */
+	LIMIT_LOCAL_PART = 64,
+	LIMIT_DOMAIN = 255,
+	LIMIT_PATH = 256, /* with the angle brackets */
+	LIMIT_LABEL = 63, /* RFC 1035 section 2.3.4 */
+
+	/* local part, "@", domain: what an address can take when the path limit is not the first
+	 * to be hit; buffers are this long plus NUL. */
+	LIMIT_ADDRESS = LIMIT_LOCAL_PART + 1 + LIMIT_DOMAIN,
+
+	/* A command line with its CRLF. Section 4.5.3.1.4 asks for 512, and the extensions add up
+	 * to about 1 200 (SIZE 26, BODY 16, SMTPUTF8 10, AUTH 500, DSN 500 and others). */
+	LIMIT_COMMAND = 2048,
+
+	/* What is thrown away of one overlong command line before the connection is closed. */
+	LIMIT_COMMAND_JUNK = 64 * 1024,
+
+	/* NOOP, RSET, VRFY, HELP and the like without a message between them: what no client needs. */
+	LIMIT_IDLE_COMMANDS = 1000,
+
+	/* A reply line of a server (section 4.5.3.1.5 asks for 512) and all lines of one reply. */
+	LIMIT_REPLY_LINE = 2048,
+	LIMIT_REPLY = 32 * 1024,
+
+	/* Received: fields that make a loop (section 6.3: at least 100). */
+	LIMIT_HOPS = 100,
+
+	/* Of a peer's text, what is kept in a log line or report. */
+	LIMIT_LOG_TEXT = 500,
+};
+
+#endif

@@ -1,0 +1,79 @@
+/*
+ * span: bytes that somebody else owns.
+ *
+ * What comes from the network is a pointer and a length, never a C string: it may hold NUL, and
+ * nobody has to search for its end. A span does not own its bytes and is valid as long as they are.
+ */
+#ifndef POSTERN_SPAN_H
+#define POSTERN_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct span {
+	const char *p; /* first byte; may be NULL when n is 0 */
+	size_t n;      /* number of bytes */
+};
+
+static inline struct span
+span_of(const char *s)
+{
+	return (struct span){ s, strlen(s) };
+}
+
+static inline struct span
+span_from(const char *p, const char *end)
+{
+	return (struct span){ p, (size_t)(end - p) };
+}
+
+/* The rest of s after its first n bytes; n must not exceed s.n. */
+static inline struct span
+span_skip(struct span s, size_t n)
+{
+	return (struct span){ s.p + n, s.n - n };
+}
+
+static inline bool
+span_eq(struct span a, struct span b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* ASCII only, whatever the locale: SMTP verbs and domain names are not words of a language. */
+static inline char
+ascii_lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+static inline bool
+span_ieq(struct span a, struct span b)
+{
+	if (a.n != b.n)
+		return false;
+	for (size_t i = 0; i < a.n; i++)
+		if (ascii_lower(a.p[i]) != ascii_lower(b.p[i]))
+			return false;
+	return true;
+}
+
+static inline bool
+span_istarts(struct span s, struct span prefix)
+{
+	return s.n >= prefix.n && span_ieq((struct span){ s.p, prefix.n }, prefix);
+}
+
+/* Without blanks and tabs at both ends. */
+static inline struct span
+span_trim(struct span s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = span_skip(s, 1);
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
+#endif
