@@ -9,16 +9,41 @@ PYTHON ?= /usr/bin/python3
 B ?= build
 
 CC ?= cc
-CPPFLAGS += -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' -I. -include lib/banned.h
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wwrite-strings -Wvla -Wformat=2 -Wundef -Wimplicit-fallthrough
-HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+HARDEN = -fstack-protector-strong -fPIE
+FORTIFY = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 CFLAGS ?= -O2 -g
-CSTD = -std=c17
 LDHARDEN = -pie -Wl,-z,relro,-z,now
-# smtpd is static: loading the C library costs a third of a short process (docs/ARCHITECTURE.md).
-STATIC ?= -static-pie
+# smtpd is static: loading a C library costs a third of a process this short.
+STATIC = -static-pie
 SANITIZE =
 
-ALLFLAGS = $(CSTD) $(CPPFLAGS) $(WARN) $(HARDEN) $(CFLAGS) $(SANITIZE)
+ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EXTRA) -I. \
+	-include lib/banned.h $(WARN) $(HARDEN) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 
+LIB = $(wildcard lib/*.c)
+LIBO = $(LIB:lib/%.c=$(B)/lib/%.o)
+
+all: $(B)/smtpd $(B)/relay
+
+$(B)/smtpd: $(B)/smtpd.o $(B)/postern.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^
+
+$(B)/relay: $(B)/relay.o $(B)/dns.o $(B)/postern.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) -o $@ $^ -ludns -lsystemd
+
+$(B)/postern.a: $(LIBO)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(wildcard $(B)/*.d $(B)/lib/*.d)
+
+clean:
+	rm -rf $(B)
+
+.PHONY: all clean

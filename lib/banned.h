@@ -8,6 +8,6 @@
 #include <time.h>
 
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol gmtime localtime
-#pragma GCC poison system popen gets alloca
+#pragma GCC poison system popen gets
 
 #endif

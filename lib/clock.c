@@ -56,7 +56,8 @@ clock_date(int64_t wall, char out[static CLOCK_DATE_SIZE])
 	if (gmtime_r(&t, &tm) == NULL) /* a year that does not fit into an int */
 		tm = (struct tm){ .tm_mday = 1, .tm_year = 70, .tm_wday = 4 };
 	/* strftime would ask the locale for the names. */
-	snprintf(out, CLOCK_DATE_SIZE, "%s, %02d %s %04d %02d:%02d:%02d +0000", day[tm.tm_wday],
-		tm.tm_mday, month[tm.tm_mon], (tm.tm_year + 1900) % 10000, tm.tm_hour, tm.tm_min,
-		tm.tm_sec);
+	snprintf(out, CLOCK_DATE_SIZE, "%.3s, %02u %.3s %04u %02u:%02u:%02u +0000",
+		day[tm.tm_wday], (unsigned)tm.tm_mday % 100, month[tm.tm_mon],
+		(unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
+		(unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }

@@ -18,6 +18,8 @@
 enum {
 	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
+	CONF_KEYS_MAX = 40,      /* rows of the table in conf.c */
+	CONF_ORIGIN = 80,        /* "file:line", and NUL; cut if longer */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
 
@@ -61,7 +63,9 @@ struct conf {
 	int64_t expire; /* age at which undelivered mail is returned, s */
 
 	/* where events go */
-	enum conf_log { LOG_AUTO, LOG_JOURNAL, LOG_SYSLOG, LOG_STDERR, LOG_NONE } log;
+	enum conf_log { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_NONE } log;
+
+	char origin[CONF_KEYS_MAX][CONF_ORIGIN]; /* where each key was set; for conf_print */
 };
 
 /* One option of the command line; kept by the caller for as long as conf_load runs. */

@@ -1,0 +1,528 @@
+/*
+ * One table has a row for each key: name, type, place in struct conf, default, and the range of
+ * numbers. Reading, checking and printing all go by it; nothing else knows a key's name. The file is
+ * read at each connection, so it is read once, whole, and small.
+ */
+#include "conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "cleanup.h"
+
+extern char **environ;
+
+enum { FILE_MAX = 64 * 1024, LINE_LIMIT = 4096, VALUE_QUOTED = 100 };
+
+enum type { TEXT, HOSTNAME, MAILBOX, PATHNAME, NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE, LOG };
+
+#define SEC  INT64_C(1)
+#define DAY  (86400 * SEC)
+#define KIB  INT64_C(1024)
+#define HUGE_SIZE (KIB * KIB * KIB * KIB)
+
+static const struct key {
+	const char *name;
+	enum type type;
+	size_t offset;
+	const char *preset; /* NULL: worked out by conf_complete */
+	int64_t min, max;
+} keys[] = {
+#define KEY(field, type, preset, min, max) \
+	{ #field, type, offsetof(struct conf, field), preset, min, max },
+	KEY(hostname, HOSTNAME, NULL, 0, 0)
+	KEY(spool, PATHNAME, "/var/spool/postern", 0, 0)
+	KEY(postmaster, MAILBOX, NULL, 0, 0)
+	KEY(user, TEXT, "postern", 0, 0)
+	KEY(relay_path, PATHNAME, NULL, 0, 0)
+	KEY(relay_nets, NETS, "", 0, 0)
+	KEY(max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
+	KEY(max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
+	KEY(max_errors, NUMBER, "20", 1, 1000000)
+	KEY(timeout_command, SECONDS, "5m", 1, DAY)
+	KEY(timeout_data, SECONDS, "5m", 1, DAY)
+	{ "nameserver", SERVERS, offsetof(struct conf, nameserver), "", 0, 0 },
+	KEY(smtp_port, NUMBER, "25", 1, 65535)
+	KEY(allow_destinations, NETS, "", 0, 0)
+	KEY(max_relays, NUMBER, "20", 0, 1000)
+	KEY(max_relays_per_lane, NUMBER, "5", 1, 100)
+	KEY(timeout_dns, SECONDS, "1m", 1, DAY)
+	KEY(timeout_connect, SECONDS, "30s", 1, DAY)
+	KEY(timeout_greeting, SECONDS, "5m", 1, DAY)
+	KEY(timeout_helo, SECONDS, "5m", 1, DAY)
+	KEY(timeout_mail, SECONDS, "5m", 1, DAY)
+	KEY(timeout_rcpt, SECONDS, "5m", 1, DAY)
+	KEY(timeout_data_start, SECONDS, "2m", 1, DAY)
+	KEY(timeout_data_block, SECONDS, "3m", 1, DAY)
+	KEY(timeout_data_end, SECONDS, "10m", 1, DAY)
+	KEY(timeout_quit, SECONDS, "10s", 1, DAY)
+	{ "retry", SCHEDULE, offsetof(struct conf, retry), "1m 5m 15m 1h 2h 4h", 1, 30 * DAY },
+	KEY(expire, SECONDS, "5d", 1, 365 * DAY)
+	{ "log", LOG, offsetof(struct conf, log), "auto", 0, 0 },
+#undef KEY
+};
+
+enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
+_Static_assert((int)KEYS <= (int)CONF_KEYS_MAX, "struct conf has too few places for origins");
+
+static const char *const log_names[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
+	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none" };
+
+/* ---- values: each returns NULL, or what is wrong with it -------------------------------- */
+
+static struct span
+next_word(struct span *s)
+{
+	size_t n = 0;
+	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' || s->p[0] == ','))
+		*s = span_skip(*s, 1);
+	while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t' && s->p[n] != ',')
+		n++;
+	struct span word = { s->p, n };
+	*s = span_skip(*s, n);
+	return word;
+}
+
+/* Digits and an optional unit letter; -1 if it is neither. */
+static int64_t
+scaled(struct span v, const char *units, const int64_t *scale)
+{
+	int64_t n = 0;
+	size_t i = 0;
+	for (; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++) {
+		if (n > HUGE_SIZE)
+			return -1;
+		n = n * 10 + (v.p[i] - '0');
+	}
+	if (i == 0 || i + 1 < v.n)
+		return -1;
+	if (i == v.n)
+		return n;
+	const char *unit = v.p[i] != '\0' ? strchr(units, v.p[i]) : NULL;
+	if (unit == NULL || n > HUGE_SIZE / scale[unit - units])
+		return -1;
+	return n * scale[unit - units];
+}
+
+static int64_t
+parse_seconds(struct span v)
+{
+	static const int64_t scale[] = { 1, 60, 3600, DAY };
+	return scaled(v, "smhd", scale);
+}
+
+static int64_t
+parse_size(struct span v)
+{
+	static const int64_t scale[] = { KIB, KIB * KIB, KIB * KIB * KIB };
+	return scaled(v, "KMG", scale);
+}
+
+static const char *
+set_number(const struct key *k, int64_t n, void *place, const char *wrong)
+{
+	if (n < 0)
+		return wrong;
+	if (n < k->min)
+		return "too small";
+	if (n > k->max)
+		return "too large";
+	*(int64_t *)place = n;
+	return NULL;
+}
+
+static const char *
+set_text(const struct key *k, struct span v, char **place)
+{
+	struct address a;
+	if (k->type == HOSTNAME && !address_is_domain(v))
+		return "not a host name";
+	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
+		return "not an address";
+	if (k->type == PATHNAME && (v.n == 0 || v.p[0] != '/'))
+		return "not an absolute path";
+	if (v.n == 0)
+		return "empty";
+	char *copy = strndup(v.p, v.n);
+	if (copy == NULL)
+		return "out of memory";
+	free(*place);
+	*place = copy;
+	return NULL;
+}
+
+static const char *
+set_nets(struct span v, struct netlist *place)
+{
+	struct netlist l;
+	if (netlist_parse(v, &l) < 0)
+		return "not a list of networks like 192.0.2.0/24 2001:db8::/32";
+	netlist_free(place);
+	*place = l;
+	return NULL;
+}
+
+/* "address", "address:port", "[address]:port" */
+static const char *
+parse_server(struct span word, struct sockaddr_storage *out)
+{
+	struct netaddr a;
+	struct span host = word, port = { 0 };
+	const char *bracket = memchr(word.p, ']', word.n);
+	const char *colon = memchr(word.p, ':', word.n);
+	if (word.p[0] == '[' && bracket != NULL) {
+		host = span_from(word.p + 1, bracket);
+		port = span_from(bracket + 1, word.p + word.n);
+	} else if (colon != NULL && memchr(colon + 1, ':', (size_t)(word.p + word.n - colon - 1)) == NULL) {
+		host = span_from(word.p, colon);
+		port = span_from(colon, word.p + word.n);
+	}
+	int64_t number = 53;
+	if (port.n > 0)
+		number = port.p[0] == ':' ? scaled(span_skip(port, 1), "", NULL) : -1;
+	if (netaddr_parse(host, &a) < 0 || number < 1 || number > 65535)
+		return "not an address, address:port or [address]:port";
+	netaddr_to(&a, (uint16_t)number, out);
+	return NULL;
+}
+
+static const char *
+set_servers(struct span v, struct conf *c)
+{
+	c->nameservers = 0;
+	for (struct span word; (word = next_word(&v)).n > 0;) {
+		if (c->nameservers == CONF_NAMESERVER_MAX)
+			return "too many";
+		const char *wrong = parse_server(word, &c->nameserver[c->nameservers]);
+		if (wrong != NULL)
+			return wrong;
+		c->nameservers++;
+	}
+	return NULL;
+}
+
+static const char *
+set_schedule(const struct key *k, struct span v, struct conf *c)
+{
+	int n = 0;
+	for (struct span word; (word = next_word(&v)).n > 0; n++) {
+		if (n == CONF_RETRY_MAX)
+			return "too many";
+		const char *wrong = set_number(k, parse_seconds(word), &c->retry[n],
+			"not a list of times like 1m 5m 1h");
+		if (wrong != NULL)
+			return wrong;
+	}
+	c->retries = n;
+	return n > 0 ? NULL : "empty";
+}
+
+static const char *
+set_log(struct span v, enum conf_log *place)
+{
+	for (size_t i = 0; i < sizeof(log_names) / sizeof(log_names[0]); i++) {
+		if (span_eq(v, span_of(log_names[i]))) {
+			*place = (enum conf_log)i;
+			return NULL;
+		}
+	}
+	return "not one of auto, journal, syslog, stderr, none";
+}
+
+static const char *
+set_value(struct conf *c, const struct key *k, struct span v)
+{
+	void *place = (char *)c + k->offset;
+	switch (k->type) {
+	case NUMBER:
+		return set_number(k, scaled(v, "", NULL), place, "not a number");
+	case SIZE:
+		return set_number(k, parse_size(v), place, "not a size like 50M");
+	case SECONDS:
+		return set_number(k, parse_seconds(v), place, "not a time like 30s or 5m");
+	case NETS:
+		return set_nets(v, place);
+	case SERVERS:
+		return set_servers(v, c);
+	case SCHEDULE:
+		return set_schedule(k, v, c);
+	case LOG:
+		return set_log(v, place);
+	default:
+		return set_text(k, v, place);
+	}
+}
+
+/* ---- sources ---------------------------------------------------------------------------- */
+
+static int
+find_key(struct span name)
+{
+	for (int i = 0; i < KEYS; i++)
+		if (span_ieq(name, span_of(keys[i].name)))
+			return i;
+	return -1;
+}
+
+static int
+complain(struct buf *why, const char *origin, struct span name, const char *wrong, struct span v)
+{
+	buf_printf(why, "%s: ", origin);
+	buf_escape(why, name, VALUE_QUOTED);
+	buf_printf(why, ": %s", wrong);
+	if (v.p != NULL) {
+		buf_puts(why, ": \"");
+		buf_escape(why, v, VALUE_QUOTED);
+		buf_puts(why, "\"");
+	}
+	return -EINVAL;
+}
+
+static int
+set_key(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why)
+{
+	int i = find_key(name);
+	if (i < 0)
+		return complain(why, origin, name, "unknown key", (struct span){ 0 });
+	const char *wrong = memchr(v.p, '\0', v.n) != NULL ? "holds NUL" : set_value(c, &keys[i], v);
+	if (wrong != NULL)
+		return complain(why, origin, name, wrong, v);
+	snprintf(c->origin[i], sizeof(c->origin[i]), "%s", origin);
+	return 0;
+}
+
+/* "key = value" */
+static int
+set_pair(struct conf *c, struct span line, const char *origin, struct buf *why)
+{
+	const char *eq = line.n > 0 ? memchr(line.p, '=', line.n) : NULL;
+	if (eq == NULL)
+		return complain(why, origin, line, "not \"key = value\"", (struct span){ 0 });
+	return set_key(c, span_trim(span_from(line.p, eq)),
+		span_trim(span_from(eq + 1, line.p + line.n)), origin, why);
+}
+
+/* Without what stands behind a "#" at the start or after white space. */
+static struct span
+without_comment(struct span line)
+{
+	for (size_t i = 0; i < line.n; i++)
+		if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' || line.p[i - 1] == '\t'))
+			line.n = i;
+	return span_trim(line);
+}
+
+static int
+set_line(struct conf *c, struct span line, const char *origin, struct buf *why)
+{
+	if (line.n > LINE_LIMIT)
+		return complain(why, origin, (struct span){ line.p, 20 }, "line too long",
+			(struct span){ 0 });
+	line = without_comment(line);
+	if (line.n == 0)
+		return 0;
+	const char *eq = memchr(line.p, '=', line.n);
+	int i = eq != NULL ? find_key(span_trim(span_from(line.p, eq))) : -1;
+	if (i >= 0 && strcmp(c->origin[i], "default") != 0) {
+		char again[CONF_ORIGIN + 20];
+		snprintf(again, sizeof(again), "set before at %s", c->origin[i]);
+		return complain(why, origin, span_of(keys[i].name), again, (struct span){ 0 });
+	}
+	return set_pair(c, line, origin, why);
+}
+
+static int
+load_file(struct conf *c, const char *path, bool needed, struct buf *why)
+{
+	char text[FILE_MAX + 1], origin[CONF_ORIGIN];
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && !needed)
+		return 0;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n < 0 || n > FILE_MAX) {
+		buf_printf(why, "%s: %s", path, n < 0 ? strerror(errno) : "larger than 64 KiB");
+		return -EINVAL;
+	}
+	struct span rest = { text, (size_t)n };
+	for (int number = 1; rest.n > 0; number++) {
+		const char *nl = memchr(rest.p, '\n', rest.n);
+		struct span line = nl != NULL ? span_from(rest.p, nl) : rest;
+		snprintf(origin, sizeof(origin), "%s:%d", path, number);
+		int r = set_line(c, line, origin, why);
+		if (r < 0)
+			return r;
+		rest = span_skip(rest, nl != NULL ? line.n + 1 : line.n);
+	}
+	return 0;
+}
+
+static int
+load_environment(struct conf *c, struct buf *why)
+{
+	static const struct span prefix = { "POSTERN_", 8 };
+	for (char **e = environ; *e != NULL; e++) {
+		struct span var = span_of(*e);
+		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0)
+			continue;
+		int r = set_pair(c, span_skip(var, prefix.n), "environment", why);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- defaults --------------------------------------------------------------------------- */
+
+static int
+load_defaults(struct conf *c, struct buf *why)
+{
+	for (int i = 0; i < KEYS; i++) {
+		snprintf(c->origin[i], sizeof(c->origin[i]), "default");
+		if (keys[i].preset == NULL)
+			continue;
+		const char *wrong = set_value(c, &keys[i], span_of(keys[i].preset));
+		if (wrong != NULL)
+			return complain(why, "default", span_of(keys[i].name), wrong,
+				span_of(keys[i].preset));
+	}
+	return 0;
+}
+
+static int
+complete_relay_path(struct conf *c)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n <= 0)
+		return -errno;
+	self[n] = '\0';
+	char *slash = strrchr(self, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	return asprintf(&c->relay_path, "%s/relay", self) < 0 ? -ENOMEM : 0;
+}
+
+/* Defaults that depend on the machine or on other keys. */
+static int
+complete(struct conf *c, struct buf *why)
+{
+	char name[LIMIT_DOMAIN + 1] = "";
+	if (c->hostname == NULL) {
+		(void)gethostname(name, sizeof(name) - 1);
+		const char *wrong = set_value(c, &keys[find_key(span_of("hostname"))],
+			span_of(name));
+		if (wrong != NULL)
+			return complain(why, "the system's host name", span_of("hostname"), wrong,
+				span_of(name));
+	}
+	if (c->relay_path == NULL && complete_relay_path(c) < 0) {
+		buf_puts(why, "relay_path: not set, and this program does not know where it is");
+		return -EINVAL;
+	}
+	if (c->postmaster == NULL && asprintf(&c->postmaster, "postmaster@%s", c->hostname) < 0) {
+		buf_puts(why, "out of memory");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+conf_load(struct conf *c, const struct conf_args *args, struct buf *why)
+{
+	int r = load_defaults(c, why);
+	if (r == 0)
+		r = load_file(c, args->file != NULL ? args->file : CONF_FILE, args->file != NULL, why);
+	if (r == 0)
+		r = load_environment(c, why);
+	for (int i = 0; i < args->n && r == 0; i++)
+		r = set_pair(c, span_of(args->options[i]), "command line", why);
+	return r == 0 ? complete(c, why) : r;
+}
+
+/* ---- printing --------------------------------------------------------------------------- */
+
+static void
+print_nets(const struct netlist *l, FILE *out)
+{
+	char text[NETADDR_TEXT];
+	for (size_t i = 0; i < l->n; i++) {
+		const struct netblock *b = &l->v[i];
+		netaddr_text(&b->addr, text);
+		fprintf(out, "%s%s/%d", i > 0 ? " " : "", text,
+			b->bits - (netaddr_is_v4(&b->addr) ? 96 : 0));
+	}
+}
+
+static void
+print_servers(const struct conf *c, FILE *out)
+{
+	for (int i = 0; i < c->nameservers; i++) {
+		struct netaddr a;
+		char text[NETADDR_TEXT];
+		const struct sockaddr_storage *ss = &c->nameserver[i];
+		if (netaddr_from((const struct sockaddr *)ss, &a) < 0)
+			continue;
+		netaddr_text(&a, text);
+		uint16_t port = 0; /* stands at the same place in both families */
+		memcpy(&port, (const char *)ss + sizeof(sa_family_t), sizeof(port));
+		fprintf(out, netaddr_is_v4(&a) ? "%s%s:%d" : "%s[%s]:%d", i > 0 ? " " : "", text,
+			(port & 0xff) << 8 | port >> 8);
+	}
+}
+
+static void
+print_value(const struct conf *c, const struct key *k, FILE *out)
+{
+	const void *place = (const char *)c + k->offset;
+	switch (k->type) {
+	case NUMBER:
+	case SIZE:
+		fprintf(out, "%lld", (long long)*(const int64_t *)place);
+		break;
+	case SECONDS:
+		fprintf(out, "%llds", (long long)*(const int64_t *)place);
+		break;
+	case NETS:
+		print_nets(place, out);
+		break;
+	case SERVERS:
+		print_servers(c, out);
+		break;
+	case SCHEDULE:
+		for (int i = 0; i < c->retries; i++)
+			fprintf(out, "%s%llds", i > 0 ? " " : "", (long long)c->retry[i]);
+		break;
+	case LOG:
+		fputs(log_names[c->log], out);
+		break;
+	default:
+		fputs(*(char *const *)place, out);
+	}
+}
+
+void
+conf_print(const struct conf *c, FILE *out)
+{
+	for (int i = 0; i < KEYS; i++) {
+		fprintf(out, "%s = ", keys[i].name);
+		print_value(c, &keys[i], out);
+		fprintf(out, "  # %s\n", c->origin[i]);
+	}
+}
+
+void
+conf_free(struct conf *c)
+{
+	free(c->hostname);
+	free(c->spool);
+	free(c->postmaster);
+	free(c->user);
+	free(c->relay_path);
+	netlist_free(&c->relay_nets);
+	netlist_free(&c->allow_destinations);
+	*c = (struct conf){ 0 };
+}

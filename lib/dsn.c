@@ -1,0 +1,164 @@
+/*
+ * Text for a person first, then the fields for a program, then the header of the original. Replies
+ * of other hosts were escaped when they were read, so that none of them can end a part or a field
+ * (E11); the boundary is a queue id that did not exist before.
+ */
+#include "dsn.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "cleanup.h"
+#include "clock.h"
+
+enum { DSN_MAX = 2 * 1024 * 1024 };
+
+static bool
+failed(const struct rcpt *r)
+{
+	return !r->settled && r->outcome == HARD;
+}
+
+/* The enhanced status code in a reply "host: 550 5.1.1 text", or a general one (RFC 3463). */
+static void
+put_status(struct buf *b, const struct rcpt *r)
+{
+	struct span t = buf_span(&r->text);
+	for (size_t i = 0; i + 5 <= t.n; i++) {
+		const char *p = t.p + i;
+		bool start = i > 0 && t.p[i - 1] == ' ';
+		if (!start || p[0] != '5' || p[1] != '.' || p[2] < '0' || p[2] > '9')
+			continue;
+		size_t n = 2;
+		int dots = 1;
+		while (i + n < t.n && ((p[n] >= '0' && p[n] <= '9') || (p[n] == '.' && ++dots)))
+			n++;
+		if (dots == 2 && p[n - 1] != '.' && n <= sizeof("5.999.999") - 1) {
+			buf_add(b, (struct span){ p, n });
+			return;
+		}
+	}
+	buf_puts(b, "5.0.0");
+}
+
+static void
+put_head(struct buf *b, const struct message *m, const struct conf *conf, const char *id)
+{
+	char date[CLOCK_DATE_SIZE];
+	clock_date(clock_wall(), date);
+	buf_printf(b, "Date: %s\r\nFrom: Mail Delivery System <postmaster@%s>\r\nTo: ", date,
+		conf->hostname);
+	buf_add(b, m->sender);
+	buf_printf(b,
+		"\r\nSubject: Your message could not be delivered\r\n"
+		"Message-ID: <%s@%s>\r\n"
+		"Auto-Submitted: auto-replied\r\n"
+		"MIME-Version: 1.0\r\n"
+		"Content-Type: multipart/report; report-type=delivery-status;\r\n"
+		"\tboundary=\"%s\"\r\n\r\n",
+		id, conf->hostname, id);
+}
+
+static void
+put_explanation(struct buf *b, const struct message *m, const struct conf *conf, const char *id)
+{
+	buf_printf(b,
+		"--%s\r\nContent-Type: text/plain; charset=us-ascii\r\n\r\n"
+		"This is the mail system at %s.\r\n\r\n"
+		"Your message could not be delivered to the recipients below, and will not be\r\n"
+		"tried again. Its header is at the end of this report.\r\n",
+		id, conf->hostname);
+	for (int i = 0; i < m->n; i++) {
+		if (!failed(&m->rcpt[i]))
+			continue;
+		buf_puts(b, "\r\n<");
+		buf_add(b, m->rcpt[i].address);
+		buf_puts(b, ">\r\n    ");
+		buf_add(b, buf_span(&m->rcpt[i].text));
+		buf_puts(b, "\r\n");
+	}
+	buf_puts(b, "\r\n");
+}
+
+static void
+put_fields(struct buf *b, const struct message *m, const struct conf *conf, const char *id)
+{
+	char date[CLOCK_DATE_SIZE];
+	clock_date(m->arrived, date);
+	buf_printf(b,
+		"--%s\r\nContent-Type: message/delivery-status\r\n\r\n"
+		"Reporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\nArrival-Date: %s\r\n",
+		id, conf->hostname, m->id, date);
+	for (int i = 0; i < m->n; i++) {
+		if (!failed(&m->rcpt[i]))
+			continue;
+		buf_puts(b, "\r\nFinal-Recipient: rfc822; ");
+		buf_add(b, m->rcpt[i].address);
+		buf_puts(b, "\r\nAction: failed\r\nStatus: ");
+		put_status(b, &m->rcpt[i]);
+		buf_puts(b, "\r\nDiagnostic-Code: smtp; ");
+		buf_add(b, buf_span(&m->rcpt[i].text));
+		buf_puts(b, "\r\n");
+	}
+	buf_puts(b, "\r\n");
+}
+
+/* The header of the original up to its empty line, or as much of it as we give back. */
+static int
+put_original(struct buf *b, const struct message *m, const char *id)
+{
+	buf_printf(b, "--%s\r\nContent-Type: text/rfc822-headers\r\n\r\n", id);
+	auto_buf head = buf_new(DSN_HEADER_MAX);
+	char chunk[4096];
+	const char *end = NULL;
+	for (uint64_t at = 0; end == NULL && head.err == 0;) {
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			break;
+		at += (uint64_t)n;
+		buf_add(&head, (struct span){ chunk, (size_t)n });
+		end = head.n > 0 ? memmem(head.p, head.n, "\r\n\r\n", 4) : NULL;
+	}
+	size_t n = end != NULL ? (size_t)(end - head.p) + 2 : head.n;
+	while (n > 0 && head.p[n - 1] != '\n') /* whole lines only */
+		n--;
+	buf_add(b, (struct span){ head.p, n });
+	buf_printf(b, "\r\n--%s--\r\n", id);
+	return 0;
+}
+
+int
+dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf,
+	char id[static ID_SIZE])
+{
+	static struct draft draft; /* large, and there is one report at a time */
+	struct address to;
+	char lane[LANE_NAME_SIZE];
+	if (m->sender.n == 0 || address_mailbox(m->sender, &to) < 0 ||
+		address_lane(to.domain, lane) < 0)
+		return -ENOENT;
+
+	auto_buf b = buf_new(DSN_MAX);
+	int r = draft_begin(&draft, s, (struct span){ "", 0 }, false);
+	if (r == 0)
+		r = draft_recipient(&draft, lane, m->sender);
+	if (r < 0)
+		return r;
+	put_head(&b, m, conf, draft.id);
+	put_explanation(&b, m, conf, draft.id);
+	put_fields(&b, m, conf, draft.id);
+	r = put_original(&b, m, draft.id);
+	if (r == 0)
+		r = b.err;
+	if (r < 0) {
+		draft_drop(&draft);
+		return r;
+	}
+	draft_body(&draft, buf_span(&b));
+	r = draft_commit(&draft);
+	if (r == 0)
+		memcpy(id, draft.id, ID_SIZE);
+	return r;
+}

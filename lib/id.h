@@ -1,0 +1,26 @@
+/*
+ * id: names of queued messages.
+ *
+ * Twelve characters of time (microseconds) and eight of randomness, in base 32 with digits before
+ * letters, so that `ls` sorts by age. Unique across processes, hosts and clock steps because of the
+ * random part (40 bits within one microsecond); made from no pid, inode or port.
+ */
+#ifndef POSTERN_ID_H
+#define POSTERN_ID_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "span.h"
+
+enum { ID_LEN = 20, ID_SIZE = ID_LEN + 1 };
+
+/* 0, or -errno when the system gives no random bytes. */
+int id_new(char out[static ID_SIZE]);
+
+bool id_valid(struct span s);
+
+/* The wall-clock second in which a valid id was made. */
+int64_t id_time(const char *id);
+
+#endif

@@ -1,0 +1,137 @@
+#include "launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "clock.h"
+#include "lane.h"
+#include "options.h"
+
+extern char **environ;
+
+enum {
+	ENVIRONMENT_MAX = 64,
+	ARGUMENTS_MAX = 2 * OPTIONS_MAX + 8,
+	STALE_TRIES = 3,
+	SLOT_TRIES = 5,
+};
+
+/* Our settings from the environment, and nothing else of it (K2). */
+static void
+build_environment(char **env)
+{
+	int n = 0;
+	for (char **e = environ; *e != NULL && n < ENVIRONMENT_MAX - 1; e++)
+		if (strncmp(*e, "POSTERN_", strlen("POSTERN_")) == 0)
+			env[n++] = *e;
+	env[n] = NULL;
+}
+
+static void
+build_arguments(const struct launcher *l, const char *lane, const char **arg)
+{
+	int n = 0;
+	arg[n++] = "relay";
+	arg[n++] = "--lane";
+	arg[n++] = lane;
+	if (l->args->file != NULL) {
+		arg[n++] = "-c";
+		arg[n++] = l->args->file;
+	}
+	for (int i = 0; i < l->args->n; i++) {
+		arg[n++] = "-o";
+		arg[n++] = l->args->options[i];
+	}
+	arg[n] = NULL;
+}
+
+/* Never returns. All other fds are close-on-exec; standard error was checked by the program. */
+static void
+become_relay(const struct launcher *l, const char *lane, int lane_fd, int slot_fd)
+{
+	char *env[ENVIRONMENT_MAX];
+	const char *arg[ARGUMENTS_MAX];
+	build_environment(env);
+	build_arguments(l, lane, arg);
+	setsid();
+	/* Out of the way first: either may stand at the other's place. */
+	int lane_high = fcntl(lane_fd, F_DUPFD_CLOEXEC, LAUNCH_SLOT_FD + 1);
+	int slot_high = fcntl(slot_fd, F_DUPFD_CLOEXEC, LAUNCH_SLOT_FD + 1);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (lane_high < 0 || slot_high < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+		dup2(null, STDOUT_FILENO) < 0 || dup2(lane_high, LAUNCH_LANE_FD) < 0 ||
+		dup2(slot_high, LAUNCH_SLOT_FD) < 0)
+		_exit(EXIT_FAILURE);
+	signal(SIGPIPE, SIG_DFL);
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* execve takes char *const[] for historical reasons and changes nothing. */
+	execve(l->conf->relay_path, (char *const *)arg, env);
+	_exit(EXIT_FAILURE);
+}
+
+static int
+take_lane(struct lane *lane, const struct launcher *l, const char *name)
+{
+	int r = -ESTALE;
+	for (int i = 0; i < STALE_TRIES && r == -ESTALE; i++) {
+		r = lane_open(lane, l->spool, name);
+		if (r < 0)
+			return r;
+		r = lane_slot(lane, (int)l->conf->max_relays_per_lane);
+		if (r < 0)
+			lane_close(lane);
+	}
+	return r;
+}
+
+static int
+launch_once(const struct launcher *l, const char *name)
+{
+	struct lane lane = LANE_CLOSED;
+	int r = take_lane(&lane, l, name);
+	if (r < 0)
+		return r;
+	struct lane_state state;
+	lane_state(&lane, &state);
+	auto_fd slot = -1;
+	int64_t longest = l->conf->retry[l->conf->retries - 1];
+	if (!lane_is_due(&state, clock_wall(), longest))
+		r = -EAGAIN;
+	else
+		r = slot = spool_slot(l->spool, (int)l->conf->max_relays);
+	if (r == -EAGAIN && slot == -EAGAIN)
+		r = -EBUSY;
+	if (r >= 0) {
+		pid_t pid = fork();
+		if (pid == 0)
+			become_relay(l, name, lane.lock, slot);
+		r = pid < 0 ? -errno : 0;
+	}
+	lane_close(&lane);
+	return r;
+}
+
+/*
+ * While we held the lane and found no global slot, a relay may have given its slot back and passed
+ * this lane by, because we held it. So look once more now that we do not.
+ */
+int
+launch_relay(const struct launcher *l, const char *name)
+{
+	int r = -EAGAIN;
+	for (int i = 0; i < SLOT_TRIES && l->conf->max_relays > 0; i++) {
+		r = launch_once(l, name);
+		if (r != -EBUSY)
+			return r;
+		auto_fd slot = spool_slot(l->spool, (int)l->conf->max_relays);
+		if (slot < 0)
+			return -EAGAIN; /* whoever has it looks at all lanes before it ends */
+	}
+	return r;
+}

@@ -1,0 +1,29 @@
+/*
+ * lock: locks on open files.
+ *
+ * Open-file-description locks (fcntl F_OFD_SETLK): they belong to the open file, not to the
+ * process, so a fork or an exec hands them on, and a process that is killed cannot leave one behind.
+ * A lock covers a range of byte positions; the file need not be that long.
+ */
+#ifndef POSTERN_LOCK_H
+#define POSTERN_LOCK_H
+
+#include <stdint.h>
+
+#define LOCK_WHOLE INT64_C(0) /* as a length: everything from the position on */
+
+/* Tries to lock [pos, pos+len) of fd for one owner. 0, -EAGAIN if another has it, or -errno. */
+int lock_exclusive(int fd, int64_t pos, int64_t len);
+
+/* The same for many readers. */
+int lock_shared(int fd, int64_t pos, int64_t len);
+
+void lock_release(int fd, int64_t pos, int64_t len);
+
+/* Tries the positions 0..n-1 in turn. The one it got, -EAGAIN if all are taken, or -errno. */
+int lock_any(int fd, int n);
+
+/* Does anybody else hold a part of [pos, pos+len)? 1, 0, or -errno. */
+int lock_taken(int fd, int64_t pos, int64_t len);
+
+#endif

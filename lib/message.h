@@ -1,0 +1,86 @@
+/*
+ * message: a queued message, as relay reads it. The file:
+ *
+ *	Postern-Message: 1
+ *	Id: <id>
+ *	Arrived: <s since 1970>
+ *	From: <address>                    empty: the null reverse path
+ *	Body: 8BITMIME                     only if it was declared
+ *	To: <lane> <address>               one for each recipient, in the order of RCPT
+ *	                                   (an empty line)
+ *	<body: CRLF lines, not dot-stuffed>
+ *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of the body> <id>
+ *
+ * Readers skip fields that they do not know. Nothing in the file changes after it was committed.
+ */
+#ifndef POSTERN_MESSAGE_H
+#define POSTERN_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "id.h"
+#include "lane.h"
+#include "outcome.h"
+
+#define MESSAGE_MAGIC "Postern-Message: 1"
+
+enum { MESSAGE_END_SIZE = 4 + 1 + 20 + 1 + 8 + 1 + ID_LEN + 1 };
+
+/* The last line. */
+void message_end(char out[static MESSAGE_END_SIZE + 1], uint64_t length, uint32_t crc,
+	const char *id);
+
+struct rcpt {
+	struct span address;
+	int index; /* its place among all recipients of the file */
+	/* What became of it; DONE and HARD are settled and not tried again. */
+	bool settled;
+	enum outcome outcome;
+	struct buf text; /* the reply, escaped, for log and report */
+};
+
+struct message {
+	char id[ID_SIZE];
+	int fd;
+	int64_t arrived;
+	struct span sender;
+	bool eightbit;
+	struct rcpt *rcpt; /* those of this lane */
+	int n;
+	int64_t body;      /* where it begins in the file */
+	uint64_t length;   /* of the body, octets */
+	int attempts;      /* that were about this message and ended soft */
+	struct buf head;   /* owns the text the spans point into */
+};
+
+#define MESSAGE_CLOSED ((struct message){ .fd = -1 })
+
+/*
+ * Opens message `id` of this lane, checks that it is whole, and reads what happened to it before.
+ * 0; -ENOENT: gone; -EAGAIN: its writer has not finished; -EBADMSG: not whole, or not ours; other
+ * -errno: could not be read now. On failure *m is closed.
+ */
+int message_open(struct message *m, const struct lane *l, const char *id);
+void message_close(struct message *m);
+
+/* Reads up to n octets of the body from `offset`. Octets, or -errno; 0 only at the end. */
+ssize_t message_read(const struct message *m, uint64_t offset, char *p, size_t n);
+
+/* Wall-clock time before which this message is not tried; 0: at once. Does not open it. */
+int64_t message_next(const struct lane *l, const char *id);
+
+/*
+ * Appends to the message's log what this attempt settled and, unless all is settled, that it was
+ * put off until `next`. Synced before it returns. 0 or -errno.
+ */
+int message_note(const struct message *m, const struct lane *l, int64_t next);
+
+/* Takes the message and its log out of the lane. 0 or -errno. */
+int message_remove(const struct lane *l, const char *id);
+
+/* Moves an incomplete message out of the way. 0 or -errno. */
+int message_set_aside(const struct spool *s, const struct lane *l, const char *id);
+
+#endif

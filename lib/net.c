@@ -1,0 +1,250 @@
+/*
+ * IP addresses in 16 bytes, networks, and what kind of place an address is. Pure, no resolver.
+ */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { V4_OFFSET = 12, V4_BITS = 96, ALL_BITS = 128 };
+
+static const uint8_t mapped[V4_OFFSET] = { [10] = 0xff, [11] = 0xff };
+
+bool
+netaddr_is_v4(const struct netaddr *a)
+{
+	return memcmp(a->ip, mapped, sizeof(mapped)) == 0;
+}
+
+bool
+netaddr_eq(const struct netaddr *a, const struct netaddr *b)
+{
+	return memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+int
+netaddr_parse(struct span s, struct netaddr *out)
+{
+	char text[NETADDR_TEXT];
+	struct netaddr a;
+	if (s.n >= sizeof(text) || memchr(s.p, '\0', s.n) != NULL)
+		return -EINVAL;
+	memcpy(text, s.p, s.n);
+	text[s.n] = '\0';
+	if (inet_pton(AF_INET, text, a.ip + V4_OFFSET) == 1)
+		memcpy(a.ip, mapped, sizeof(mapped));
+	else if (inet_pton(AF_INET6, text, a.ip) != 1)
+		return -EINVAL;
+	*out = a;
+	return 0;
+}
+
+void
+netaddr_text(const struct netaddr *a, char out[static NETADDR_TEXT])
+{
+	if (netaddr_is_v4(a))
+		inet_ntop(AF_INET, a->ip + V4_OFFSET, out, NETADDR_TEXT);
+	else
+		inet_ntop(AF_INET6, a->ip, out, NETADDR_TEXT);
+}
+
+void
+netaddr_literal(const struct netaddr *a, char out[static NETADDR_LITERAL])
+{
+	char text[NETADDR_TEXT];
+	netaddr_text(a, text);
+	snprintf(out, NETADDR_LITERAL, netaddr_is_v4(a) ? "[%s]" : "[IPv6:%s]", text);
+}
+
+int
+netaddr_from(const struct sockaddr *sa, struct netaddr *out)
+{
+	if (sa->sa_family == AF_INET) {
+		memcpy(out->ip, mapped, sizeof(mapped));
+		memcpy(out->ip + V4_OFFSET, &((const struct sockaddr_in *)sa)->sin_addr, 4);
+		return 0;
+	}
+	if (sa->sa_family == AF_INET6) {
+		memcpy(out->ip, &((const struct sockaddr_in6 *)sa)->sin6_addr, sizeof(out->ip));
+		return 0;
+	}
+	return -EAFNOSUPPORT;
+}
+
+socklen_t
+netaddr_to(const struct netaddr *a, uint16_t port, struct sockaddr_storage *ss)
+{
+	memset(ss, 0, sizeof(*ss));
+	if (netaddr_is_v4(a)) {
+		struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(port);
+		memcpy(&v4->sin_addr, a->ip + V4_OFFSET, sizeof(v4->sin_addr));
+		return sizeof(*v4);
+	}
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = htons(port);
+	memcpy(&v6->sin6_addr, a->ip, sizeof(v6->sin6_addr));
+	return sizeof(*v6);
+}
+
+struct class_row {
+	uint8_t prefix[16];
+	uint8_t bits;
+	enum netclass class;
+};
+
+#define V4(a, b, c, d) { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d }
+
+/* First match wins; what matches none is public. */
+static const struct class_row classes[] = {
+	{ V4(0, 0, 0, 0), 104, NET_UNSPECIFIED },   /* RFC 1122 */
+	{ V4(127, 0, 0, 0), 104, NET_LOOPBACK },
+	{ V4(10, 0, 0, 0), 104, NET_PRIVATE },      /* RFC 1918 */
+	{ V4(172, 16, 0, 0), 108, NET_PRIVATE },
+	{ V4(192, 168, 0, 0), 112, NET_PRIVATE },
+	{ V4(100, 64, 0, 0), 106, NET_PRIVATE },    /* RFC 6598 */
+	{ V4(169, 254, 0, 0), 112, NET_LINK_LOCAL }, /* RFC 3927 */
+	{ V4(224, 0, 0, 0), 100, NET_MULTICAST },
+	{ V4(240, 0, 0, 0), 100, NET_MULTICAST },   /* reserved, and broadcast */
+	{ { [15] = 0 }, 128, NET_UNSPECIFIED },
+	{ { [15] = 1 }, 128, NET_LOOPBACK },
+	{ { 0xfc }, 7, NET_PRIVATE },               /* RFC 4193 */
+	{ { 0xfe, 0x80 }, 10, NET_LINK_LOCAL },
+	{ { 0xfe, 0xc0 }, 10, NET_PRIVATE },        /* site-local, deprecated by RFC 3879 */
+	{ { 0xff }, 8, NET_MULTICAST },
+};
+
+static bool
+same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	unsigned bytes = bits / 8, rest = bits % 8;
+	if (memcmp(a, b, bytes) != 0)
+		return false;
+	return rest == 0 || ((a[bytes] ^ b[bytes]) & (0xff << (8 - rest))) == 0;
+}
+
+/* Where `a` carries an IPv4 address, that address. */
+static bool
+embedded(const struct netaddr *a, struct netaddr *v4)
+{
+	static const uint8_t nat64[V4_OFFSET] = { 0, 0x64, 0xff, 0x9b };
+	static const uint8_t compatible[V4_OFFSET] = { 0 };
+	const uint8_t *from = NULL;
+	if (memcmp(a->ip, nat64, sizeof(nat64)) == 0)
+		from = a->ip + V4_OFFSET;
+	else if (memcmp(a->ip, compatible, sizeof(compatible)) == 0 && a->ip[V4_OFFSET] != 0)
+		from = a->ip + V4_OFFSET;
+	else if (a->ip[0] == 0x20 && a->ip[1] == 0x02) /* 6to4, RFC 3056 */
+		from = a->ip + 2;
+	if (from == NULL)
+		return false;
+	memcpy(v4->ip, mapped, sizeof(mapped));
+	memcpy(v4->ip + V4_OFFSET, from, 4);
+	return true;
+}
+
+enum netclass
+netaddr_class(const struct netaddr *a)
+{
+	struct netaddr v4;
+	if (embedded(a, &v4))
+		a = &v4;
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (same_prefix(a->ip, classes[i].prefix, classes[i].bits))
+			return classes[i].class;
+	return NET_PUBLIC;
+}
+
+const char *
+netclass_name(enum netclass c)
+{
+	static const char *const name[] = { "public", "private", "loopback", "link-local",
+		"unspecified", "multicast" };
+	return name[c];
+}
+
+int
+netblock_parse(struct span s, struct netblock *out)
+{
+	struct netblock b;
+	const char *slash = s.n > 0 ? memchr(s.p, '/', s.n) : NULL;
+	if (netaddr_parse(slash != NULL ? span_from(s.p, slash) : s, &b.addr) < 0)
+		return -EINVAL;
+	unsigned base = netaddr_is_v4(&b.addr) ? V4_BITS : 0, bits = ALL_BITS - base;
+	if (slash != NULL) {
+		struct span n = span_from(slash + 1, s.p + s.n);
+		if (n.n == 0 || n.n > 3)
+			return -EINVAL;
+		bits = 0;
+		for (size_t i = 0; i < n.n; i++) {
+			if (n.p[i] < '0' || n.p[i] > '9')
+				return -EINVAL;
+			bits = bits * 10 + (unsigned)(n.p[i] - '0');
+		}
+	}
+	if (bits > ALL_BITS - base)
+		return -EINVAL;
+	b.bits = (uint8_t)(base + bits);
+	for (unsigned i = b.bits; i < ALL_BITS; i++)
+		if ((b.addr.ip[i / 8] & (0x80 >> (i % 8))) != 0)
+			return -EINVAL;
+	*out = b;
+	return 0;
+}
+
+bool
+netblock_contains(const struct netblock *b, const struct netaddr *a)
+{
+	return same_prefix(b->addr.ip, a->ip, b->bits);
+}
+
+int
+netlist_parse(struct span s, struct netlist *out)
+{
+	struct netlist l = { 0 };
+	while (s.n > 0) {
+		size_t n = 0;
+		while (n < s.n && s.p[n] != ' ' && s.p[n] != '\t' && s.p[n] != ',')
+			n++;
+		struct span word = { s.p, n };
+		s = span_skip(s, n < s.n ? n + 1 : n);
+		if (word.n == 0)
+			continue;
+		struct netblock b;
+		struct netblock *v = NULL;
+		int err = netblock_parse(word, &b);
+		if (err == 0) {
+			v = reallocarray(l.v, l.n + 1, sizeof(*v));
+			err = v == NULL ? -ENOMEM : 0;
+		}
+		if (err < 0) {
+			netlist_free(&l);
+			return err;
+		}
+		l.v = v;
+		l.v[l.n++] = b;
+	}
+	*out = l;
+	return 0;
+}
+
+bool
+netlist_contains(const struct netlist *l, const struct netaddr *a)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (netblock_contains(&l->v[i], a))
+			return true;
+	return false;
+}
+
+void
+netlist_free(struct netlist *l)
+{
+	free(l->v);
+	*l = (struct netlist){ 0 };
+}

@@ -1,0 +1,59 @@
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OPT_CHECK = 256, OPT_DUE, OPT_LANE, OPT_VERSION, OPT_HELP };
+
+static const struct option longs[] = {
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "due", no_argument, NULL, OPT_DUE },
+	{ "lane", required_argument, NULL, OPT_LANE },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 },
+};
+
+static const char usage[] =
+	"usage: smtpd [-c FILE] [-o KEY=VALUE]... [--check]   speak SMTP on standard input and output\n"
+	"       relay [-c FILE] [-o KEY=VALUE]... --due       deliver what is due\n";
+
+void
+options_parse(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){ .conf.options = o->setting };
+	opterr = 0; /* under inetd standard error is the client */
+	for (int c; (c = getopt_long(argc, argv, "c:o:", longs, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			o->conf.file = optarg;
+			break;
+		case 'o':
+			if (o->conf.n == OPTIONS_MAX)
+				o->wrong = "too many -o settings";
+			else
+				o->setting[o->conf.n++] = optarg;
+			break;
+		case OPT_CHECK:
+			o->check = true;
+			break;
+		case OPT_DUE:
+			o->due = true;
+			break;
+		case OPT_LANE:
+			o->lane = optarg;
+			break;
+		case OPT_VERSION:
+			puts("Postern " POSTERN_VERSION);
+			exit(EXIT_SUCCESS);
+		case OPT_HELP:
+			fputs(usage, stdout);
+			exit(EXIT_SUCCESS);
+		default:
+			o->wrong = "unknown option; see --help";
+		}
+	}
+	if (optind < argc)
+		o->wrong = "unexpected argument; see --help";
+}

@@ -1,0 +1,77 @@
+/*
+ * reply: everything smtpd can say, in one table.
+ *
+ * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id. A newline separates the
+ * lines of one reply. A row is: id, code, text, what it counts as.
+ */
+#ifndef POSTERN_REPLY_H
+#define POSTERN_REPLY_H
+
+#include <stdbool.h>
+
+enum reply_kind {
+	REPLY_OK,    /* went well */
+	REPLY_ERROR, /* counts against max_errors */
+	REPLY_CLOSE, /* the connection ends after it */
+};
+
+#define REPLY_TABLE(X) \
+	X(GREETING, "220", "%h ESMTP Postern " POSTERN_VERSION, OK) \
+	X(HELO, "250", "%h", OK) \
+	X(EHLO, "250", "%h\nPIPELINING\nSIZE %z\n8BITMIME\nENHANCEDSTATUSCODES", OK) \
+	X(FINE, "250", "2.0.0 Ok", OK) \
+	X(SENDER_OK, "250", "2.1.0 Ok", OK) \
+	X(RCPT_OK, "250", "2.1.5 Ok", OK) \
+	X(START_DATA, "354", "End data with <CR><LF>.<CR><LF>", OK) \
+	X(QUEUED, "250", "2.0.0 Ok: queued as %i", OK) \
+	X(VRFY, "252", "2.0.0 Cannot verify, send mail and see", OK) \
+	X(HELP, "214", "2.0.0 Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", OK) \
+	X(BYE, "221", "2.0.0 Bye", CLOSE) \
+	X(HELO_SYNTAX, "501", "Syntax: HELO hostname", ERROR) \
+	X(EHLO_SYNTAX, "501", "Syntax: EHLO hostname", ERROR) \
+	X(MAIL_SYNTAX, "501", "5.5.4 Syntax: MAIL FROM:<address>", ERROR) \
+	X(RCPT_SYNTAX, "501", "5.5.4 Syntax: RCPT TO:<address>", ERROR) \
+	X(DATA_SYNTAX, "501", "5.5.4 Syntax: DATA", ERROR) \
+	X(RSET_SYNTAX, "501", "5.5.4 Syntax: RSET", ERROR) \
+	X(QUIT_SYNTAX, "501", "5.5.4 Syntax: QUIT", ERROR) \
+	X(VRFY_SYNTAX, "501", "5.5.4 Syntax: VRFY address", ERROR) \
+	X(BAD_PARAMETER, "501", "5.5.4 Error: bad parameter value", ERROR) \
+	X(UNKNOWN_PARAMETER, "555", "5.5.4 Error: parameter not recognized", ERROR) \
+	X(NEED_HELO, "503", "5.5.1 Error: send HELO/EHLO first", ERROR) \
+	X(NESTED_MAIL, "503", "5.5.1 Error: nested MAIL command", ERROR) \
+	X(NEED_MAIL, "503", "5.5.1 Error: need MAIL command", ERROR) \
+	X(NEED_RCPT, "503", "5.5.1 Error: need RCPT command", ERROR) \
+	X(NO_RELAY, "550", "5.7.1 Error: relaying denied", ERROR) \
+	X(TOO_MANY_RCPT, "452", "4.5.3 Error: too many recipients", ERROR) \
+	X(TOO_LARGE, "552", "5.3.4 Error: message too large", ERROR) \
+	X(TOO_MANY_HOPS, "554", "5.4.6 Error: too many hops", ERROR) \
+	X(NUL_IN_DATA, "554", "5.6.0 Error: NUL in message", ERROR) \
+	X(BARE_IN_DATA, "521", "5.5.2 Error: bare CR or LF in message", CLOSE) \
+	X(QUEUE_ERROR, "451", "4.3.0 Error: queue file write error", ERROR) \
+	X(QUEUE_FULL, "452", "4.3.1 Error: insufficient system storage", ERROR) \
+	X(UNKNOWN_COMMAND, "500", "5.5.2 Error: command not recognized", ERROR) \
+	X(NOT_IMPLEMENTED, "502", "5.5.1 Error: command not implemented", ERROR) \
+	X(LINE_TOO_LONG, "500", "5.5.2 Error: line too long", ERROR) \
+	X(BAD_LINE, "500", "5.5.2 Error: bare CR, LF or NUL in command", ERROR) \
+	X(FLOOD, "421", "4.7.0 %h Error: line without end", CLOSE) \
+	X(TOO_MANY_ERRORS, "421", "4.7.0 %h Error: too many errors", CLOSE) \
+	X(IDLE_COMMANDS, "421", "4.7.0 %h Error: too many commands without mail", CLOSE) \
+	X(TIMEOUT, "421", "4.4.2 %h Error: timeout exceeded", CLOSE) \
+	X(STOPPING, "421", "4.3.2 %h Error: service shutting down", CLOSE) \
+	X(NO_QUEUE, "421", "4.3.0 %h Error: queue not available", CLOSE) \
+	X(NO_CONFIG, "421", "4.3.5 Error: server configuration problem", CLOSE)
+
+enum reply {
+#define REPLY_ID(id, code, text, kind) R_##id,
+	REPLY_TABLE(REPLY_ID)
+#undef REPLY_ID
+};
+
+struct reply_row {
+	const char *code, *text;
+	enum reply_kind kind;
+};
+
+const struct reply_row *reply_row(enum reply r);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * Reading waits in ppoll with signals open only there, so that a stop request cannot slip in
+ * between looking and waiting. Writing never blocks longer than its deadline: on sockets by
+ * MSG_DONTWAIT, on pipes because poll said that one PIPE_BUF fits.
+ */
+#include "stream.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+void
+stream_init(struct stream *s, int in, int out, bool lenient, const volatile int *stop)
+{
+	struct stat st;
+	s->in = in;
+	s->out = out;
+	s->out_is_socket = fstat(out, &st) == 0 && S_ISSOCK(st.st_mode);
+	s->lenient = lenient;
+	s->broken = false;
+	s->stop = stop;
+	s->head = s->tail = s->fill = 0;
+}
+
+static enum stream_result
+wait_for(struct stream *s, int fd, short what, int64_t deadline)
+{
+	for (;;) {
+		if (s->stop != NULL && *s->stop)
+			return STREAM_STOPPED;
+		struct pollfd p = { .fd = fd, .events = what };
+		int left = clock_left(deadline);
+		struct timespec t = { left / 1000, (long)(left % 1000) * 1000000 };
+		sigset_t none;
+		sigemptyset(&none);
+		int r = ppoll(&p, 1, left < 0 ? NULL : &t, &none);
+		if (r > 0)
+			return STREAM_OK;
+		if (r == 0)
+			return STREAM_TIMEOUT;
+		if (errno != EINTR)
+			return STREAM_BROKEN;
+	}
+}
+
+enum stream_result
+stream_flush(struct stream *s, int64_t deadline)
+{
+	size_t sent = 0;
+	enum stream_result res = s->broken ? STREAM_BROKEN : STREAM_OK;
+	while (res == STREAM_OK && sent < s->fill) {
+		ssize_t w;
+		if (s->out_is_socket) {
+			w = send(s->out, s->obuf + sent, s->fill - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		} else {
+			res = wait_for(s, s->out, POLLOUT, deadline);
+			if (res != STREAM_OK)
+				break;
+			w = write(s->out, s->obuf + sent, s->fill - sent);
+		}
+		if (w >= 0)
+			sent += (size_t)w;
+		else if (errno == EAGAIN)
+			res = wait_for(s, s->out, POLLOUT, deadline);
+		else if (errno != EINTR)
+			res = STREAM_BROKEN;
+	}
+	s->fill = 0;
+	if (res != STREAM_OK)
+		s->broken = true;
+	return res;
+}
+
+void
+stream_put(struct stream *s, struct span bytes, int64_t deadline)
+{
+	while (bytes.n > 0 && !s->broken) {
+		if (s->fill == sizeof(s->obuf)) {
+			(void)stream_flush(s, deadline);
+			continue;
+		}
+		size_t room = sizeof(s->obuf) - s->fill;
+		size_t n = bytes.n < room ? bytes.n : room;
+		memcpy(s->obuf + s->fill, bytes.p, n);
+		s->fill += n;
+		bytes = span_skip(bytes, n);
+	}
+}
+
+/* Reads at least one more byte. Room is made by moving what is unread to the front. */
+static enum stream_result
+fill(struct stream *s, int64_t deadline)
+{
+	enum stream_result res = s->fill > 0 ? stream_flush(s, deadline) : STREAM_OK;
+	if (res != STREAM_OK)
+		return res;
+	if (s->head > 0) {
+		memmove(s->ibuf, s->ibuf + s->head, s->tail - s->head);
+		s->tail -= s->head;
+		s->head = 0;
+	}
+	for (;;) {
+		res = wait_for(s, s->in, POLLIN, deadline);
+		if (res != STREAM_OK)
+			return res;
+		ssize_t r = read(s->in, s->ibuf + s->tail, sizeof(s->ibuf) - s->tail);
+		if (r > 0) {
+			s->tail += (size_t)r;
+			return STREAM_OK;
+		}
+		if (r == 0)
+			return STREAM_EOF;
+		if (errno != EINTR && errno != EAGAIN)
+			return errno == ECONNRESET ? STREAM_EOF : STREAM_BROKEN;
+	}
+}
+
+/* Checks a whole line, CRLF or LF still on it, and takes the end off. */
+static enum stream_result
+check_line(const struct stream *s, struct span *line)
+{
+	line->n--;
+	bool cr = line->n > 0 && line->p[line->n - 1] == '\r';
+	if (cr)
+		line->n--;
+	else if (!s->lenient)
+		return STREAM_BAD;
+	if (line->n > 0 && (memchr(line->p, '\r', line->n) || memchr(line->p, '\0', line->n)))
+		return STREAM_BAD;
+	return STREAM_OK;
+}
+
+enum stream_result
+stream_line(struct stream *s, size_t limit, size_t junk, int64_t deadline, struct span *line)
+{
+	size_t thrown = 0; /* of an overlong line */
+	for (;;) {
+		const char *start = s->ibuf + s->head;
+		size_t have = s->tail - s->head;
+		const char *lf = have > 0 ? memchr(start, '\n', have) : NULL;
+		if (lf != NULL) {
+			size_t n = (size_t)(lf + 1 - start);
+			s->head += n;
+			if (thrown > 0 || n > limit)
+				return STREAM_TOO_LONG;
+			*line = (struct span){ start, n };
+			return check_line(s, line);
+		}
+		if (thrown > 0 || have >= limit) {
+			thrown += have;
+			s->head = s->tail;
+			if (thrown > junk)
+				return STREAM_FLOOD;
+		}
+		enum stream_result res = fill(s, deadline);
+		if (res != STREAM_OK)
+			return res;
+	}
+}
+
+enum stream_result
+stream_bytes(struct stream *s, int64_t deadline, struct span *bytes)
+{
+	if (s->head == s->tail) {
+		enum stream_result res = fill(s, deadline);
+		if (res != STREAM_OK)
+			return res;
+	}
+	*bytes = (struct span){ s->ibuf + s->head, s->tail - s->head };
+	return STREAM_OK;
+}
+
+void
+stream_used(struct stream *s, size_t n)
+{
+	s->head += n;
+}

@@ -1,0 +1,67 @@
+/*
+ * stream: a peer's bytes in lines, and ours back, each with a deadline.
+ *
+ * Nothing is lost between the two: what was read beyond a line stays for the next call, and what
+ * was put is flushed before anything waits for the peer (RFC 2920 section 3.2).
+ */
+#ifndef POSTERN_STREAM_H
+#define POSTERN_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "span.h"
+
+enum stream_result {
+	STREAM_OK,
+	STREAM_TOO_LONG, /* a line longer than the caller's limit; it has been thrown away */
+	STREAM_BAD,      /* a line with bare CR or LF, or NUL; it has been thrown away */
+	STREAM_FLOOD,    /* a line without an end */
+	STREAM_EOF,
+	STREAM_TIMEOUT,
+	STREAM_STOPPED, /* by a signal for which *stop was set */
+	STREAM_BROKEN,  /* reading or writing failed */
+};
+
+enum { STREAM_IN = 64 * 1024, STREAM_OUT = 4096 };
+
+struct stream {
+	int in, out;
+	bool out_is_socket;
+	bool lenient; /* LF alone ends a line too */
+	bool broken;  /* writing failed; sticks */
+	const volatile int *stop;
+	size_t head, tail; /* unread bytes in ibuf */
+	size_t fill;       /* unsent bytes in obuf */
+	char ibuf[STREAM_IN];
+	char obuf[STREAM_OUT];
+};
+
+void stream_init(struct stream *s, int in, int out, bool lenient, const volatile int *stop);
+
+/*
+ * The next line without its end, valid until the next call. Lines longer than `limit` octets with
+ * their end are TOO_LONG; after `junk` octets without an end it is a FLOOD.
+ */
+enum stream_result stream_line(struct stream *s, size_t limit, size_t junk, int64_t deadline,
+	struct span *line);
+
+/* What has been read and not used; STREAM_OK with at least one byte. Use with stream_used. */
+enum stream_result stream_bytes(struct stream *s, int64_t deadline, struct span *bytes);
+void stream_used(struct stream *s, size_t n);
+
+/* Is there unread input? (the peer pipelines) */
+static inline bool
+stream_pending(const struct stream *s)
+{
+	return s->head < s->tail;
+}
+
+/* Adds output; sends it when the buffer is full. Errors stick. */
+void stream_put(struct stream *s, struct span bytes, int64_t deadline);
+
+/* Sends all output. */
+enum stream_result stream_flush(struct stream *s, int64_t deadline);
+
+#endif

@@ -1,0 +1,739 @@
+/*
+ * smtpd: speaks SMTP with one client on standard input and output, and queues what it sends.
+ *
+ * systemd, inetd, xinetd or a shell starts it for each connection. It becomes two processes:
+ *
+ *	monitor   the process that was started. It lets go of the connection before the first byte
+ *	          is read, and waits for records "lane L has new mail", for each of which it starts a
+ *	          relay if a slot is free. It never sees a byte of the client.
+ *	session   its child. Locked in (sandbox.h), it talks to the client and writes the spool.
+ *
+ * "250 queued" is sent only after draft_commit said that the message is on disk. Everything else
+ * may fail at any moment: a message is in the spool whole, or not at all. The protocol is one table
+ * (commands, below), its texts another (lib/reply.h).
+ *
+ * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/command.h"
+#include "lib/dot.h"
+#include "lib/hops.h"
+#include "lib/lane.h"
+#include "lib/launch.h"
+#include "lib/limits.h"
+#include "lib/log.h"
+#include "lib/options.h"
+#include "lib/peer.h"
+#include "lib/reply.h"
+#include "lib/sandbox.h"
+#include "lib/spool.h"
+#include "lib/stream.h"
+
+enum { HELO_SIZE = LIMIT_DOMAIN + 1, TEXT_SIZE = 4 * LIMIT_ADDRESS + 8 };
+
+/* What the session tells the monitor; smaller than PIPE_BUF, so it is written whole. */
+struct record {
+	char lane[LANE_NAME_SIZE];
+};
+
+static struct session {
+	struct conf conf;
+	struct spool spool;
+	struct peer peer;
+	bool trusted; /* may send to any domain */
+	int records;  /* to the monitor */
+
+	struct stream stream;
+	char helo[HELO_SIZE]; /* empty: not said yet */
+	bool extended;        /* said with EHLO */
+	long errors, idle;    /* refused commands; commands since the last message */
+
+	bool mail; /* a transaction is open, in draft */
+	struct draft draft;
+	char sender[TEXT_SIZE];     /* escaped, for the log */
+	char recipient[TEXT_SIZE];  /* the first one, for Received: */
+} session;
+
+static volatile int stop_requested;
+
+static void
+on_stop(int sig)
+{
+	(void)sig;
+	stop_requested = 1;
+}
+
+/* ---- replies ---------------------------------------------------------------------------- */
+
+static void
+put(struct session *s, const char *p, size_t n)
+{
+	stream_put(&s->stream, (struct span){ p, n }, clock_deadline(s->conf.timeout_command));
+}
+
+static void
+put_text(struct session *s, const char *text)
+{
+	put(s, text, strlen(text));
+}
+
+/* Writes one line of a reply, with what "%" stands for in it. */
+static void
+put_reply_line(struct session *s, struct span line)
+{
+	char size[24];
+	snprintf(size, sizeof(size), "%lld", (long long)s->conf.max_size);
+	for (size_t i = 0; i < line.n; i++) {
+		if (line.p[i] != '%') {
+			put(s, &line.p[i], 1);
+			continue;
+		}
+		char what = line.p[++i];
+		put_text(s, what == 'h' ? s->conf.hostname : what == 'z' ? size : s->draft.id);
+	}
+}
+
+static void
+put_reply(struct session *s, enum reply r)
+{
+	const struct reply_row *row = reply_row(r);
+	struct span rest = span_of(row->text);
+	for (bool last = false; !last;) {
+		const char *nl = memchr(rest.p, '\n', rest.n);
+		struct span line = nl != NULL ? span_from(rest.p, nl) : rest;
+		last = nl == NULL;
+		put_text(s, row->code);
+		put_text(s, last ? " " : "-");
+		put_reply_line(s, line);
+		put_text(s, "\r\n");
+		if (!last)
+			rest = span_skip(rest, line.n + 1);
+	}
+}
+
+/* ---- transaction ------------------------------------------------------------------------ */
+
+static void
+escape_into(char *out, size_t size, struct span s)
+{
+	auto_buf b = buf_new(size);
+	buf_escape(&b, s, size / 4 - 2);
+	snprintf(out, size, "%.*s", (int)b.n, b.n > 0 ? b.p : "");
+}
+
+static void
+log_refused(struct session *s, enum reply r, struct span what)
+{
+	char text[TEXT_SIZE];
+	escape_into(text, sizeof(text), what);
+	const struct reply_row *row = reply_row(r);
+	struct log_fields f = { .event = "refused", .queue_id = s->mail ? s->draft.id : NULL,
+		.sender = s->mail ? s->sender : NULL, .status = row->code };
+	log_event(LOG_NOTICE, &f, "refused %s: \"%s\": %s %s", s->peer.text, text, row->code,
+		row->text);
+}
+
+static void
+reset(struct session *s)
+{
+	draft_drop(&s->draft);
+	s->mail = false;
+}
+
+static enum reply
+do_hello(struct session *s, struct span arg, bool extended)
+{
+	if (arg.n >= sizeof(s->helo) || !address_is_helo(arg))
+		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
+	reset(s);
+	snprintf(s->helo, sizeof(s->helo), "%.*s", (int)arg.n, arg.p);
+	s->extended = extended;
+	return extended ? R_EHLO : R_HELO;
+}
+
+static enum reply
+do_helo(struct session *s, struct span arg)
+{
+	return do_hello(s, arg, false);
+}
+
+static enum reply
+do_ehlo(struct session *s, struct span arg)
+{
+	return do_hello(s, arg, true);
+}
+
+static enum reply
+do_mail(struct session *s, struct span arg)
+{
+	struct mail_args a;
+	if (s->mail)
+		return R_NESTED_MAIL;
+	enum reply r = command_mail(arg, &a);
+	if (r != R_SENDER_OK)
+		return r;
+	if (a.size > s->conf.max_size)
+		return R_TOO_LARGE;
+	if (draft_begin(&s->draft, &s->spool, a.sender.whole, a.eightbit) < 0)
+		return R_QUEUE_ERROR;
+	escape_into(s->sender, sizeof(s->sender), a.sender.whole);
+	s->mail = true;
+	return R_SENDER_OK;
+}
+
+/*
+ * <postmaster>, and postmaster at our own name, is somebody here (RFC 5321 section 4.5.1). The
+ * address it stands for, or the one given; true if anybody may write to it.
+ */
+static bool
+find_postmaster(struct session *s, struct address *to)
+{
+	if (!span_ieq(to->local, span_of("postmaster")))
+		return false;
+	if (to->domain.n > 0 && !span_ieq(to->domain, span_of(s->conf.hostname)))
+		return false;
+	return address_mailbox(span_of(s->conf.postmaster), to) == 0;
+}
+
+static enum reply
+do_rcpt(struct session *s, struct span arg)
+{
+	struct address to;
+	char lane[LANE_NAME_SIZE];
+	if (!s->mail)
+		return R_NEED_MAIL;
+	enum reply r = command_rcpt(arg, &to);
+	if (r != R_RCPT_OK)
+		return r;
+	if (!find_postmaster(s, &to) && !s->trusted)
+		return R_NO_RELAY;
+	if (address_lane(to.domain, lane) < 0)
+		return R_RCPT_SYNTAX;
+	if (s->draft.recipients >= s->conf.max_recipients ||
+		draft_recipient(&s->draft, lane, to.whole) < 0)
+		return R_TOO_MANY_RCPT;
+	if (s->draft.recipients == 1)
+		snprintf(s->recipient, sizeof(s->recipient), "%.*s", (int)to.whole.n, to.whole.p);
+	return R_RCPT_OK;
+}
+
+static enum reply
+do_data(struct session *s, struct span arg)
+{
+	(void)arg;
+	if (!s->mail)
+		return R_NEED_MAIL;
+	return s->draft.recipients > 0 ? R_START_DATA : R_NEED_RCPT;
+}
+
+static enum reply
+do_rset(struct session *s, struct span arg)
+{
+	(void)arg;
+	reset(s);
+	return R_FINE;
+}
+
+static enum reply
+do_noop(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_FINE;
+}
+
+static enum reply
+do_vrfy(struct session *s, struct span arg)
+{
+	(void)s;
+	return command_vrfy(arg) ? R_VRFY : R_VRFY_SYNTAX;
+}
+
+static enum reply
+do_help(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_HELP;
+}
+
+static enum reply
+do_expn(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_NOT_IMPLEMENTED;
+}
+
+static enum reply
+do_quit(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_BYE;
+}
+
+/* ---- data ------------------------------------------------------------------------------- */
+
+struct receiver {
+	struct session *s;
+	struct dot dot;
+	struct hops hops;
+	int64_t size;
+};
+
+static bool
+unacceptable(const struct receiver *r)
+{
+	return r->dot.bare || r->dot.nul || r->size > r->s->conf.max_size ||
+		r->hops.received > LIMIT_HOPS;
+}
+
+/* What is refused anyway is read on to its end, but not kept. */
+static void
+receive_piece(void *ctx, struct span piece)
+{
+	struct receiver *r = ctx;
+	r->size += (int64_t)piece.n;
+	if (!r->hops.body)
+		hops_feed(&r->hops, piece);
+	if (!unacceptable(r))
+		draft_body(&r->s->draft, piece);
+}
+
+/* The one field we add (RFC 5321 section 4.4). FOR only when it gives nobody else away. */
+static void
+add_received(struct session *s)
+{
+	char date[CLOCK_DATE_SIZE];
+	clock_date(clock_wall(), date);
+	auto_buf b = buf_new(4096);
+	buf_printf(&b, "Received: from %s", s->helo);
+	if (!s->peer.local)
+		buf_printf(&b, " (%s)", s->peer.text);
+	buf_printf(&b, "\r\n\tby %s with %s id %s", s->conf.hostname,
+		s->extended ? "ESMTP" : "SMTP", s->draft.id);
+	if (s->draft.recipients == 1)
+		buf_printf(&b, "\r\n\tfor <%s>", s->recipient);
+	buf_printf(&b, ";\r\n\t%s\r\n", date);
+	draft_body(&s->draft, buf_span(&b));
+}
+
+/* Tells the monitor. If it is gone, the timer will find the message. */
+static void
+announce(struct session *s)
+{
+	for (int i = 0; i < s->draft.lanes; i++) {
+		struct record rec = { 0 };
+		snprintf(rec.lane, sizeof(rec.lane), "%s", s->draft.lane[i]);
+		if (write(s->records, &rec, sizeof(rec)) != (ssize_t)sizeof(rec))
+			return;
+	}
+}
+
+static enum reply
+commit(struct session *s, int64_t size)
+{
+	int err = draft_commit(&s->draft);
+	struct log_fields f = { .event = "accepted", .queue_id = s->draft.id, .sender = s->sender };
+	if (err < 0) {
+		f.event = "refused";
+		log_event(LOG_ERR, &f, "%s: not queued: spool: %s; the client was told to try again",
+			s->draft.id, strerror(-err));
+		return err == -ENOSPC || err == -EDQUOT || err == -EFBIG ? R_QUEUE_FULL
+									 : R_QUEUE_ERROR;
+	}
+	announce(s);
+	s->idle = 0;
+	log_event(LOG_INFO, &f, "%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
+		s->draft.id, s->peer.text, s->sender, s->draft.recipients,
+		s->draft.recipients == 1 ? "" : "s", (long long)size);
+	return R_QUEUED;
+}
+
+/* What to say to a message that has been read to its end. */
+static enum reply
+judge(struct receiver *r)
+{
+	if (r->dot.bare)
+		return R_BARE_IN_DATA;
+	if (r->dot.nul)
+		return R_NUL_IN_DATA;
+	if (r->size > r->s->conf.max_size)
+		return R_TOO_LARGE;
+	if (r->hops.received > LIMIT_HOPS)
+		return R_TOO_MANY_HOPS;
+	return commit(r->s, r->size);
+}
+
+/* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
+static enum stream_result
+receive_data(struct session *s, enum reply *reply)
+{
+	struct receiver r = { .s = s, .dot = dot_new(!s->peer.socket) };
+	add_received(s);
+	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
+		struct span bytes;
+		size_t used;
+		enum stream_result res =
+			stream_bytes(&s->stream, clock_deadline(s->conf.timeout_data), &bytes);
+		if (res != STREAM_OK)
+			return res;
+		end = dot_read(&r.dot, bytes, &used, receive_piece, &r);
+		stream_used(&s->stream, used);
+	}
+#ifdef BREAK_EARLY_250 /* set only by the test that proves the power-cut test can fail */
+	put_reply(s, R_QUEUED);
+	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
+#endif
+	*reply = judge(&r);
+	if (*reply != R_QUEUED)
+		log_refused(s, *reply, span_of("message"));
+	reset(s);
+	return STREAM_OK;
+}
+
+/* ---- commands --------------------------------------------------------------------------- */
+
+enum argument { NONE, OPTIONAL, REQUIRED };
+
+static const struct command {
+	const char *verb;
+	enum reply (*run)(struct session *, struct span arg);
+	enum argument argument;
+	enum reply syntax; /* when the argument is not as it must be */
+	bool needs_helo;
+	bool idle;         /* does not bring a message nearer */
+} commands[] = {
+	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, true, false },
+	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, false, false },
+	{ "DATA", do_data, NONE, R_DATA_SYNTAX, false, false },
+	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, false, true },
+	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, false, true },
+	{ "RSET", do_rset, NONE, R_RSET_SYNTAX, false, true },
+	{ "NOOP", do_noop, OPTIONAL, R_FINE, false, true },
+	{ "VRFY", do_vrfy, REQUIRED, R_VRFY_SYNTAX, false, true },
+	{ "EXPN", do_expn, OPTIONAL, R_FINE, false, true },
+	{ "HELP", do_help, OPTIONAL, R_FINE, false, true },
+	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, false, false },
+};
+
+static const struct command *
+find_command(struct span verb)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (span_ieq(verb, span_of(commands[i].verb)))
+			return &commands[i];
+	return NULL;
+}
+
+static enum reply
+run_command(struct session *s, struct span line)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
+		n++;
+	const struct command *c = find_command((struct span){ line.p, n });
+	struct span arg = span_trim(span_skip(line, n));
+	if (c == NULL)
+		return R_UNKNOWN_COMMAND;
+	if (c->idle && ++s->idle > LIMIT_IDLE_COMMANDS)
+		return R_IDLE_COMMANDS;
+	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
+		return c->syntax;
+	if (c->needs_helo && s->helo[0] == '\0')
+		return R_NEED_HELO;
+	return c->run(s, arg);
+}
+
+/* A reply for what stream_line returned; the command has been run if there was one. */
+static enum reply
+answer(struct session *s, enum stream_result res, struct span line)
+{
+	switch (res) {
+	case STREAM_OK:
+		return run_command(s, line);
+	case STREAM_TOO_LONG:
+		return R_LINE_TOO_LONG;
+	case STREAM_BAD:
+		return R_BAD_LINE;
+	case STREAM_FLOOD:
+		return R_FLOOD;
+	case STREAM_STOPPED:
+		return R_STOPPING;
+	default:
+		return R_TIMEOUT;
+	}
+}
+
+/* Sends a reply; false if the session ends with it. */
+static bool
+finish_command(struct session *s, enum reply r, struct span line)
+{
+	enum reply_kind kind = reply_row(r)->kind;
+	if (kind == REPLY_ERROR || (kind == REPLY_CLOSE && r != R_BYE)) {
+		log_refused(s, r, line);
+		if (kind == REPLY_ERROR && ++s->errors >= s->conf.max_errors) {
+			put_reply(s, r);
+			r = R_TOO_MANY_ERRORS;
+			kind = REPLY_CLOSE;
+		}
+	}
+	put_reply(s, r);
+	return kind != REPLY_CLOSE && !s->stream.broken;
+}
+
+static void
+lost(struct session *s, const char *where)
+{
+	struct log_fields f = { .event = "lost", .queue_id = s->mail ? s->draft.id : NULL,
+		.sender = s->mail ? s->sender : NULL };
+	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->peer.text, where);
+}
+
+/* The message behind DATA; false if the session ends with it. */
+static bool
+data_phase(struct session *s)
+{
+	enum reply r;
+	enum stream_result res = receive_data(s, &r);
+	if (res == STREAM_EOF || res == STREAM_BROKEN) {
+		lost(s, "in a message; nothing was queued");
+		return false;
+	}
+	if (res != STREAM_OK)
+		r = answer(s, res, (struct span){ 0 });
+	return finish_command(s, r, span_of("DATA"));
+}
+
+static void
+session_loop(struct session *s)
+{
+	put_reply(s, R_GREETING);
+	for (bool more = true; more;) {
+		struct span line = { 0 };
+		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
+			clock_deadline(s->conf.timeout_command), &line);
+		if (res == STREAM_EOF || res == STREAM_BROKEN) {
+			if (s->mail || s->stream.broken)
+				lost(s, "in a transaction; it was dropped");
+			break;
+		}
+		enum reply r = answer(s, res, line);
+		more = finish_command(s, r, line);
+		if (more && r == R_START_DATA)
+			more = data_phase(s);
+	}
+	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
+	reset(s);
+}
+
+static int
+session_main(struct session *s)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* no session without its monitor */
+	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, &stop_requested);
+	int r = sandbox_enter(SANDBOX_SESSION, s->spool.root);
+	struct log_fields f = { .event = "sandbox" };
+	if (r == -ENOSYS) {
+		log_event(LOG_WARNING, &f, "this kernel has no Landlock; going on without");
+	} else if (r < 0) {
+		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
+		put_reply(s, R_NO_QUEUE);
+		(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
+		return EX_TEMPFAIL;
+	}
+	f.event = "connected";
+	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
+	session_loop(s);
+	return EXIT_SUCCESS;
+}
+
+/* ---- monitor ---------------------------------------------------------------------------- */
+
+static void
+start_relay(const struct launcher *l, const char *lane)
+{
+	struct log_fields f = { .event = "launch", .lane = lane };
+	if (!address_lane_valid(span_of(lane)))
+		return; /* not made by a session of ours */
+	int r = launch_relay(l, lane);
+	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)
+		log_event(LOG_WARNING, &f, "lane %s: cannot start relay: %s; the timer will", lane,
+			strerror(-r));
+}
+
+/* Waits for records until the session ends. Returns the session's exit status. */
+static int
+monitor_main(const struct launcher *l, int records, pid_t pid)
+{
+	struct record rec;
+	int status = 0;
+	for (ssize_t n; (n = read(records, &rec, sizeof(rec))) != 0;) {
+		if (n < 0 && errno != EINTR)
+			break;
+		if (n == (ssize_t)sizeof(rec)) {
+			rec.lane[sizeof(rec.lane) - 1] = '\0';
+			start_relay(l, rec.lane);
+		}
+		while (waitpid(-1, NULL, WNOHANG) > 0) /* relays that ended */
+			;
+	}
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status)) {
+		struct log_fields f = { .event = "crashed" };
+		log_event(LOG_ERR, &f, "session ended by signal %d", WTERMSIG(status));
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+}
+
+/* The connection is not the monitor's business, and a signal may end it: the session notices. */
+static void
+become_monitor(void)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		close(null);
+	}
+}
+
+/* ---- start ------------------------------------------------------------------------------ */
+
+/* No fd we open may become a standard one (K6). */
+static void
+fill_standard_fds(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int
+give_up(struct session *s, enum reply r, int status, const char *why)
+{
+	struct log_fields f = { .event = "failed" };
+	log_event(LOG_ERR, &f, "%s", why);
+	put_reply(s, r);
+	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
+	return status;
+}
+
+static int
+configure(struct session *s, const struct options *o, bool stderr_is_peer)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	int r = -EINVAL;
+	if (o->wrong != NULL)
+		buf_puts(&why, o->wrong);
+	else
+		r = conf_load(&s->conf, &o->conf, &why);
+	buf_add(&why, (struct span){ "", 1 });
+	log_open(r == 0 ? s->conf.log : LOG_TO_AUTO, "smtpd", journal_send, stderr_is_peer);
+	if (r == 0)
+		return 0;
+	if (o->check) {
+		fprintf(stderr, "smtpd: %s\n", why.p);
+		return EXIT_CONFIG;
+	}
+	return give_up(s, R_NO_CONFIG, EXIT_CONFIG, why.p);
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction stop = { .sa_handler = on_stop };
+	sigset_t blocked; /* let in only while waiting, by stream.c */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGINT, &stop, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write error like any other (K8) */
+	signal(SIGCHLD, SIG_DFL);
+}
+
+static int
+serve(struct session *s, const struct options *o)
+{
+	char why[256];
+	int pipe_fd[2];
+	int r = spool_open(&s->spool, s->conf.spool);
+	if (r < 0) {
+		snprintf(why, sizeof(why), "spool %s: %s", s->conf.spool, strerror(-r));
+		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, why);
+	}
+	s->trusted = s->peer.local || netaddr_class(&s->peer.addr) == NET_LOOPBACK ||
+		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
+	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
+		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot make a pipe");
+	s->records = pipe_fd[1];
+	pid_t pid = fork();
+	if (pid < 0)
+		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot fork");
+	if (pid == 0) {
+		close(pipe_fd[0]);
+		return session_main(s);
+	}
+	close(pipe_fd[1]);
+	become_monitor();
+	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
+	return monitor_main(&l, pipe_fd[0], pid);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct session *s = &session;
+	struct options o;
+	char why[256];
+
+	fill_standard_fds();
+	if (argc < 1)
+		return EX_USAGE;
+	catch_signals();
+	bool stderr_is_peer = peer_owns(STDERR_FILENO);
+	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, &stop_requested);
+	s->conf.timeout_command = 1; /* for give_up, until the configuration is read */
+	options_parse(&o, argc, argv);
+	int r = configure(s, &o, stderr_is_peer);
+	if (r != 0)
+		return r;
+	if (o.check) {
+		conf_print(&s->conf, stdout);
+		return EXIT_SUCCESS;
+	}
+	r = sandbox_drop_root(s->conf.user);
+	if (r < 0) {
+		snprintf(why, sizeof(why), "started as root, cannot become user %s: %s",
+			s->conf.user, strerror(-r));
+		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, why);
+	}
+	if (peer_of(STDIN_FILENO, &s->peer) < 0)
+		return EXIT_SUCCESS; /* gone before we began */
+	umask(S_IRWXG | S_IRWXO);
+	return serve(s, &o);
+}
