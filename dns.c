@@ -39,7 +39,6 @@ enum {
 };
 
 struct resolver {
-	struct dns_ctx *ctx;
 	struct sockaddr_storage server[DNS_MAXSERV];
 	int servers;
 };
@@ -92,7 +91,6 @@ open_context(const struct resolver *r)
 	struct dns_ctx *ctx = dns_new(NULL);
 	if (ctx == NULL)
 		return NULL;
-	dns_reset(ctx); /* nothing from the environment or from resolv.conf */
 	for (int i = 0; i < r->servers; i++)
 		if (dns_add_serv_s(ctx, (const struct sockaddr *)&r->server[i]) < 0)
 			break;
@@ -113,6 +111,7 @@ resolver_open(const struct sockaddr_storage *servers, int n)
 	struct resolver *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return NULL;
+	dns_reset(NULL); /* what contexts are copied from: nothing of the environment or of files */
 	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
 		r->server[r->servers++] = servers[i];
 	if (n == 0)
@@ -128,7 +127,19 @@ resolver_close(struct resolver *r)
 
 /* ---- reading a packet ------------------------------------------------------------------- */
 
-/* The end of the question section, or NULL if the packet is not an answer to this question. */
+/* What stands behind the name of the question, or NULL. (udns' dns_skipdn fails on good names.) */
+static dnscc_t *
+behind_name(dnscc_t *pkt, dnscc_t *end)
+{
+	dnsc_t dn[DNS_MAXDN];
+	dnscc_t *cur = pkt + DNS_HSIZE;
+	return dns_getdn(pkt, &cur, end, dn, sizeof(dn)) > 0 && end - cur >= 4 ? cur : NULL;
+}
+
+/*
+ * The type and class of the question, where udns' parser wants to start (the answers stand four
+ * octets behind it), or NULL if the packet is not an answer to this question.
+ */
 static dnscc_t *
 check_question(const struct question *q, dnscc_t *pkt, dnscc_t *end)
 {
@@ -141,7 +152,7 @@ check_question(const struct question *q, dnscc_t *pkt, dnscc_t *end)
 	if (!dns_dnequal(dn, q->name) || dns_get16(cur) != (unsigned)q->type ||
 		dns_get16(cur + 2) != DNS_C_IN)
 		return NULL;
-	return cur + 4;
+	return cur;
 }
 
 /* Calls `take` for each record of name `dn` and this type. <0: the packet is garbage. */
@@ -155,6 +166,7 @@ each_record(dnscc_t *pkt, dnscc_t *end, dnscc_t *cur, dnscc_t *dn, enum dns_type
 	struct dns_rr rr;
 	int n = 0, r;
 	dns_initparse(&p, NULL, pkt, cur, end);
+	p.dnsp_qtyp = 0; /* all types: we choose */
 	while ((r = dns_nextrr(&p, &rr)) > 0 && n < RECORDS_MAX) {
 		if (rr.dnsrr_cls != DNS_C_IN || rr.dnsrr_typ != type ||
 			!dns_dnequal(rr.dnsrr_dn, dn))
@@ -573,9 +585,8 @@ read_addresses(const struct question *q, struct addresses *out)
 	out->n = 0;
 	if (q->found != FOUND_RECORDS)
 		return true;
-	dnscc_t *end = q->packet + q->length, *cur = q->packet + DNS_HSIZE;
-	cur = dns_skipdn(end, cur);
-	return cur != NULL && each_record(q->packet, end, cur + 4, q->name, q->type, take_address,
+	dnscc_t *end = q->packet + q->length, *cur = behind_name(q->packet, end);
+	return cur != NULL && each_record(q->packet, end, cur, q->name, q->type, take_address,
 		out) >= 0;
 }
 
@@ -675,8 +686,8 @@ find_literal(const char *domain, struct exchangers *out)
 static enum answer
 read_mx(const struct question *q, const char *domain, struct hosts *h, struct exchangers *out)
 {
-	dnscc_t *end = q->packet + q->length, *cur = dns_skipdn(end, q->packet + DNS_HSIZE);
-	int n = cur != NULL ? each_record(q->packet, end, cur + 4, q->name, DNS_T_MX, take_mx, h)
+	dnscc_t *end = q->packet + q->length, *cur = behind_name(q->packet, end);
+	int n = cur != NULL ? each_record(q->packet, end, cur, q->name, DNS_T_MX, take_mx, h)
 			    : -1;
 	if (n < 0) {
 		explain(out, domain, "MX", "garbage in the answer");

@@ -64,6 +64,7 @@ static struct relay {
 	int lost;                 /* connections lost in a row */
 	enum outcome verdict;     /* of the lane: DONE while it is worth trying */
 	struct buf why;           /* if it is not */
+	bool shared;              /* another relay has a message of it in its hands */
 	int64_t next;             /* earliest time at which something here is due; 0: nothing left */
 	struct client client;
 } relay;
@@ -362,8 +363,10 @@ visit_message(struct relay *r, const char *id)
 		note_next(r, now + CROWD_RETRY);
 		return;
 	}
-	if (lane_claim(&r->lane, id) < 0)
+	if (lane_claim(&r->lane, id) < 0) {
+		r->shared = true;
 		return;
+	}
 	work_on_message(r, id);
 	lane_unclaim(&r->lane, id);
 }
@@ -429,6 +432,7 @@ work_on_lane(struct relay *r)
 	for (bool again = true; again;) {
 		again = false;
 		r->next = 0;
+		r->shared = false;
 		r->routed = false;
 		r->lost = 0;
 		r->verdict = DONE;
@@ -440,6 +444,8 @@ work_on_lane(struct relay *r)
 			break;
 		client_quit(&r->client);
 		exchangers_free(&r->hosts);
+		if (r->shared) /* whoever has the rest writes down when it is due */
+			break;
 		if (r->state.down && r->next != 0) /* what is left waits for the host */
 			r->next = r->state.next;
 		again = lane_leave(&r->lane, &r->spool, r->next) == -EAGAIN &&

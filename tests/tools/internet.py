@@ -1,0 +1,215 @@
+"""A small internet on loopback: a DNS server and mail sinks that do as they are told.
+
+Everything runs in threads of the test process. The DNS server speaks UDP (with truncation) and
+TCP; a zone is a dict {(name, type): [text, ...]} and may hold the faults SERVFAIL and SILENT.
+"""
+import hashlib
+import socket
+import socketserver
+import threading
+import time
+
+import dnslib
+
+UDP_LIMIT = 512
+
+
+class Dns:
+    """One DNS server, UDP and TCP on the same port."""
+
+    def __init__(self, zone, address="127.0.0.1", port=0):
+        self.zone = zone
+        self.asked = []
+        self.lock = threading.Lock()
+        outer = self
+
+        class Udp(socketserver.BaseRequestHandler):
+            def handle(self):
+                data, sock = self.request
+                reply = outer.answer(data, "udp")
+                if reply is not None:
+                    sock.sendto(reply, self.client_address)
+
+        class Tcp(socketserver.BaseRequestHandler):
+            def handle(self):
+                head = self.request.recv(2, socket.MSG_WAITALL)
+                if len(head) < 2:
+                    return
+                data = self.request.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL)
+                reply = outer.answer(data, "tcp")
+                if reply is not None:
+                    self.request.sendall(len(reply).to_bytes(2, "big") + reply)
+
+        socketserver.ThreadingTCPServer.allow_reuse_address = True
+        self.tcp = socketserver.ThreadingTCPServer((address, port), Tcp)
+        self.port = self.tcp.server_address[1]
+        self.udp = socketserver.ThreadingUDPServer((address, self.port), Udp)
+        self.address = address
+        for server in (self.udp, self.tcp):
+            server.daemon_threads = True
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def answer(self, data, how):
+        query = dnslib.DNSRecord.parse(data)
+        name = str(query.q.qname).lower().rstrip(".")
+        kind = dnslib.QTYPE[query.q.qtype]
+        with self.lock:
+            self.asked.append((how, name, kind))
+        reply = query.reply()
+        fault = self.zone.get((name, "fault"))
+        if fault == "SILENT":
+            return None
+        if fault is not None:
+            reply.header.rcode = getattr(dnslib.RCODE, fault)
+            return reply.pack()
+        names = {n for n, _ in self.zone}
+        cname = self.zone.get((name, "CNAME"))
+        if cname:
+            reply.add_answer(*dnslib.RR.fromZone(f"{name}. 60 CNAME {cname[0]}"))
+        for text in self.zone.get((name, kind), []):
+            if not cname:
+                reply.add_answer(*dnslib.RR.fromZone(f"{name}. 60 {kind} {text}"))
+        if name not in names:
+            reply.header.rcode = dnslib.RCODE.NXDOMAIN
+        packed = reply.pack()
+        if how == "udp" and len(packed) > UDP_LIMIT:
+            cut = query.reply()
+            cut.header.tc = 1
+            packed = cut.pack()
+        return packed
+
+    def close(self):
+        for server in (self.udp, self.tcp):
+            server.shutdown()
+            server.server_close()
+
+
+class Message:
+    def __init__(self, sender, recipients, data, helo):
+        self.sender, self.recipients, self.data, self.helo = sender, recipients, data, helo
+
+    @property
+    def digest(self):
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class Sink:
+    """An SMTP server whose replies can be changed while it runs.
+
+    `say` maps a verb ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END") to a reply line, or to a
+    function of the command line; None as a reply closes the connection without a word.
+    """
+
+    EHLO = ("PIPELINING", "8BITMIME", "SIZE 100000000")
+
+    def __init__(self, address="127.0.0.2", port=2525, family=None, say=None, ehlo=EHLO):
+        self.say = dict(say or {})
+        self.ehlo = ehlo
+        self.messages = []
+        self.connections = 0
+        self.open = 0
+        self.most_open = 0
+        self.delay = 0
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                with outer.lock:
+                    outer.connections += 1
+                    outer.open += 1
+                    outer.most_open = max(outer.most_open, outer.open)
+                try:
+                    outer.session(self.rfile, self.wfile)
+                except (OSError, ValueError):
+                    pass
+                finally:
+                    with outer.lock:
+                        outer.open -= 1
+
+        class Server(socketserver.ThreadingTCPServer):
+            address_family = family or (socket.AF_INET6 if ":" in address else socket.AF_INET)
+            allow_reuse_address = True
+            daemon_threads = True
+            request_queue_size = 256
+
+        self.server = Server((address, port), Handler)
+        self.address, self.port = address, self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def reply(self, verb, line, default):
+        said = self.say.get(verb, default)
+        return said(line) if callable(said) else said
+
+    def session(self, rfile, wfile):
+        sender, recipients, helo = None, [], ""
+
+        def put(text):
+            if text is None:
+                raise OSError("told to close")
+            wfile.write(text.encode() + b"\r\n")
+            wfile.flush()
+            return text
+
+        put(self.reply("GREETING", "", "220 sink ESMTP"))
+        while True:
+            line = rfile.readline()
+            if not line:
+                return
+            text = line.decode("latin-1").rstrip("\r\n")
+            verb = text[:4].upper()
+            if verb == "EHLO":
+                helo = text[5:]
+                default = "\r\n".join(
+                    ["250-sink"] + [f"250-{k}" for k in self.ehlo] + ["250 HELP"])
+                put(self.reply("EHLO", text, default))
+            elif verb == "MAIL":
+                said = put(self.reply("MAIL", text, "250 2.1.0 ok"))
+                sender = text[text.index("<") + 1:text.index(">")] if said[0] == "2" else None
+                recipients = []
+            elif verb == "RCPT":
+                said = put(self.reply("RCPT", text, "250 2.1.5 ok"))
+                if said[0] == "2" and sender is not None:
+                    recipients.append(text[text.index("<") + 1:text.rindex(">")])
+            elif verb == "DATA":
+                default = "354 go" if recipients else "554 5.5.1 no valid recipients"
+                if put(self.reply("DATA", text, default))[:3] == "354":
+                    self.data(rfile, put, sender, recipients, helo)
+                    sender, recipients = None, []
+            elif verb == "QUIT":
+                put("221 bye")
+                return
+            else:
+                put(self.reply(verb, text, "250 ok"))
+
+    def data(self, rfile, put, sender, recipients, helo):
+        body = []
+        while True:
+            line = rfile.readline()
+            if not line:
+                raise OSError("cut in a message")
+            if line == b".\r\n":
+                break
+            body.append(line[1:] if line.startswith(b".") else line)
+        if self.delay:
+            time.sleep(self.delay)
+        said = self.reply("END", "", "250 2.0.0 taken")
+        if recipients and said is not None and said[0] == "2":
+            with self.lock:
+                self.messages.append(Message(sender, recipients, b"".join(body), helo))
+        put(said)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def wait_until(condition, seconds=20):
+    """Polls; the value of the condition, or of its last try."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    return condition()
