@@ -43,7 +43,74 @@ $(B)/%.o: %.c
 
 -include $(wildcard $(B)/*.d $(B)/lib/*.d)
 
+# ---- tests
+
+UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+
+$(B)/unit/test_dns: $(B)/dns.o
+$(B)/unit/%: tests/unit/%.c $(B)/postern.a
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) $(LDHARDEN) -o $@ $(filter %.c %.o %.a,$^) \
+		-lcmocka -ludns
+
+-include $(wildcard $(B)/unit/*.d)
+
+unit: $(UNIT)
+	@set -e; for t in $(UNIT); do $$t; done
+
+session e2e crash: all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q tests/$@
+
+check: need-check
+	$(MAKE) all unit
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q tests
+
+need-%:
+	tests/tools/need build $*
+
+# The whole suite with sanitizers. They need a dynamic smtpd, and a filter that lets them report.
+asan: need-check
+	$(MAKE) B=build/asan STATIC= CPPFLAGS_EXTRA=-DPOSTERN_SANITIZE FORTIFY= CFLAGS='-O1 -g' \
+		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
+	POSTERN_BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q tests
+
+analyze:
+	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all
+
+demo: need-demo
+	$(MAKE) all
+	tests/tools/demo
+
+run: all
+	tests/tools/run
+
+# ---- install
+
+LIBEXEC = $(PREFIX)/libexec/postern
+UNITDIR = $(PREFIX)/lib/systemd/system
+DOC = $(PREFIX)/share/doc/postern
+EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
+
+install: all
+	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -m 755 $(B)/smtpd $(B)/relay $(DESTDIR)$(LIBEXEC)
+	for u in postern.socket postern@.service postern-due.service postern-due.timer; do \
+		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
+	for u in postern.xinetd postern.cron; do \
+		$(EDIT) units/$$u >$(DESTDIR)$(DOC)/$$u && chmod 644 $(DESTDIR)$(DOC)/$$u || exit; done
+	install -m 644 units/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
+	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+	install -m 644 units/postern.conf README.md docs/*.md $(DESTDIR)$(DOC)
+
+uninstall:
+	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
+	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
+		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due.timer \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean
+.PHONY: all unit session e2e crash check asan analyze demo run install uninstall clean

@@ -1,0 +1,168 @@
+"""Fixtures: a spool, the programs, and a small internet to deliver to.
+
+The tests run as any user. As root the programs run as an unprivileged one, because they refuse to
+be root.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
+sys.path.insert(0, str(TOP / "tests" / "tools"))
+
+import internet  # noqa: E402
+
+NOBODY = 65534
+HOST = "mx.test.example"
+
+
+class Postern:
+    """The programs with a spool of their own. Settings are given as keyword arguments."""
+
+    def __init__(self, where):
+        self.where = where
+        self.spool = where / "spool"
+        self.spool.mkdir(mode=0o700)
+        self.log = where / "log"
+        self.log.touch(mode=0o666)
+        self.log.chmod(0o666)
+        self.started = []
+        self.settings = {"spool": self.spool, "hostname": HOST, "log": "stderr"}
+        if os.geteuid() == 0:
+            os.chown(self.spool, NOBODY, NOBODY)
+
+    def command(self, program, *arguments, **settings):
+        drop = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+        pairs = {**self.settings, **settings}
+        options = [x for k, v in pairs.items() for x in ("-o", f"{k}={v}")]
+        return [*(drop if os.geteuid() == 0 else []), str(BUILD / program), *options, *arguments]
+
+    def environment(self):
+        return {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
+
+    def start(self, stdin, stdout, program="smtpd", *arguments, **settings):
+        with open(self.log, "ab") as log:
+            p = subprocess.Popen(self.command(program, *arguments, **settings), stdin=stdin,
+                                 stdout=stdout, stderr=log, env=self.environment())
+        self.started.append(p)
+        return p
+
+    def pipe(self, script, **settings):
+        """What smtpd says to a script on standard input."""
+        p = self.start(subprocess.PIPE, subprocess.PIPE, **settings)
+        said, _ = p.communicate(script if isinstance(script, bytes) else script.encode(), 60)
+        self.status = p.returncode
+        return said.decode()
+
+    def send(self, recipients, body="Subject: x\n\nhello\n", sender="a@sender.example",
+             **settings):
+        rcpt = "".join(f"RCPT TO:<{r}>\n" for r in
+                       ([recipients] if isinstance(recipients, str) else recipients))
+        return self.pipe(f"EHLO client.example\nMAIL FROM:<{sender}>\n{rcpt}DATA\n{body}.\nQUIT\n",
+                         **settings)
+
+    def due(self, **settings):
+        p = self.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", **settings)
+        assert p.wait(60) == 0
+
+    def messages(self):
+        """Queued messages: paths lane/<lane>/<id>."""
+        return sorted(p for p in (self.spool / "lane").glob("*/*")
+                      if len(p.name) == 20 and not p.name.startswith("@"))
+
+    def make_due(self):
+        """As if every waiting time had passed."""
+        for p in (self.spool / "lane").glob("*/*"):
+            if p.name == "@retry" or p.name.endswith(".log"):
+                os.utime(p, (0, 0))
+
+    def relays(self):
+        """Command lines of relay processes of this spool."""
+        found = []
+        for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = p.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words[0] == b"relay" and f"spool={self.spool}".encode() in words:
+                found.append(words)
+        return found
+
+    def logged(self):
+        return self.log.read_text()
+
+
+@pytest.fixture
+def where(tmp_path_factory):
+    path = tmp_path_factory.mktemp("p")
+    for parent in (path, path.parent, path.parent.parent):
+        parent.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def postern(where):
+    p = Postern(where)
+    yield p
+    internet.wait_until(lambda: not p.relays(), 30)
+    for process in p.started:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+class World:
+    """A DNS server and sinks; settings() is what makes relay use them."""
+
+    def __init__(self):
+        self.zone = {}
+        self.dns = internet.Dns(self.zone)
+        self.sink = internet.Sink("127.0.0.2", 0)
+        self.port = self.sink.port
+        self.others = []
+        self.domain("sender.example")
+
+    def domain(self, name, *addresses):
+        """A domain with one MX whose host has these addresses."""
+        self.zone[(name, "MX")] = [f"10 mx.{name}."]
+        self.zone[(f"mx.{name}", "A")] = list(addresses or ["127.0.0.2"])
+
+    def another(self, address, **more):
+        sink = internet.Sink(address, self.port, **more)
+        self.others.append(sink)
+        return sink
+
+    def settings(self):
+        return {"nameserver": f"127.0.0.1:{self.dns.port}", "smtp_port": self.port,
+                "allow_destinations": "127.0.0.0/8 ::1/128", "timeout_dns": "5s",
+                "timeout_connect": "2s", "timeout_greeting": "2s", "timeout_quit": "1s"}
+
+    def close(self):
+        for server in (self.dns, self.sink, *self.others):
+            server.close()
+
+
+@pytest.fixture
+def world(postern):
+    w = World()
+    postern.settings.update(w.settings())
+    yield w
+    w.close()
+
+
+@pytest.fixture
+def wait():
+    return internet.wait_until
+
+
+def pytest_configure(config):
+    del config
+    assert (BUILD / "smtpd").exists(), "build it first: make"
+    time.tzset()

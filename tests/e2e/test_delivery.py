@@ -1,0 +1,261 @@
+"""A message in through a pipe and out at a mail exchanger found by DNS, and every way it can fail."""
+import re
+import threading
+
+import pytest
+
+
+def bodies(sink):
+    return [m.data.decode("latin-1") for m in sink.messages]
+
+
+def test_arrives_unchanged_but_for_one_received(postern, world, wait):
+    """R30, R32, R34, A9: one Received: on top and not one byte else."""
+    world.domain("dest.example")
+    body = "Received: from x by y; z\nSubject: t\n\n..\n...a\n \x7f\xe9 tail \n\n"
+    postern.send("u@dest.example", body)
+    assert wait(lambda: world.sink.messages)
+    got = world.sink.messages[0].data.decode("utf-8")
+    head, rest = got.split("+0000\r\n", 1)
+    assert re.fullmatch(r"Received: from client\.example\r\n\tby mx\.test\.example with ESMTP id "
+                        r"[0-9a-z]{20}\r\n\tfor <u@dest\.example>;\r\n\t\w{3}, .* ", head)
+    assert rest == body.replace("\n..\n", "\n.\n").replace("\n...a", "\n..a").replace("\n", "\r\n")
+    assert wait(lambda: not postern.messages())
+
+
+def test_no_for_with_several_recipients(postern, world, wait):
+    """R31: FOR would give the others away."""
+    world.domain("dest.example")
+    postern.send(["u@dest.example", "v@dest.example"])
+    assert wait(lambda: world.sink.messages)
+    assert "for <" not in bodies(world.sink)[0]
+    assert world.sink.messages[0].recipients == ["u@dest.example", "v@dest.example"]  # R57
+
+
+def test_lanes_are_removed(postern, world, wait):
+    """Must show 3: nothing is left behind, neither a process nor a directory."""
+    world.domain("dest.example")
+    postern.send("u@dest.example")
+    assert wait(lambda: world.sink.messages and not postern.relays())
+    assert list((postern.spool / "lane").iterdir()) == []
+
+
+def test_mx_preference_and_next_host(postern, world, wait):
+    """R49, R50: the better one is dead, the next one takes it."""
+    world.zone[("d.example", "MX")] = ["20 b.d.example.", "10 a.d.example."]
+    world.zone[("a.d.example", "A")] = ["127.0.0.9"]
+    world.zone[("b.d.example", "A")] = ["127.0.0.2"]
+    postern.send("u@d.example")
+    assert wait(lambda: world.sink.messages)
+    assert "b.d.example[127.0.0.2]" in postern.logged()
+
+
+def test_sixty_mx_by_tcp(postern, world, wait):
+    """G1: truncated over UDP."""
+    world.zone[("big.example", "MX")] = [f"10 host-number-{i}.big.example." for i in range(60)]
+    for i in range(60):
+        world.zone[(f"host-number-{i}.big.example", "A")] = ["127.0.0.2"]
+    postern.send("u@big.example")
+    assert wait(lambda: world.sink.messages)
+    assert ("tcp", "big.example", "MX") in world.dns.asked
+
+
+@pytest.mark.parametrize("zone", [
+    {("d.example", "MX"): ["1 alias.example."], ("alias.example", "CNAME"): ["h.example."],
+     ("h.example", "A"): ["127.0.0.2"]},                     # G11
+    {("d.example", "CNAME"): ["h.example."], ("h.example", "MX"): ["1 m.example."],
+     ("m.example", "A"): ["127.0.0.2"]},                     # R46, G2
+    {("d.example", "A"): ["127.0.0.2"]},                     # R47, G10
+], ids=["mx-is-cname", "domain-is-cname", "address-only"])
+def test_other_ways_to_a_host(postern, world, wait, zone):
+    world.zone.update(zone)
+    postern.send("u@d.example")
+    assert wait(lambda: world.sink.messages), postern.logged()
+
+
+def test_ipv6_only_mx(postern, world, wait):
+    world.zone[("six.example", "MX")] = ["1 h.six.example."]
+    world.zone[("h.six.example", "AAAA")] = ["::1"]
+    six = world.another("::1")
+    postern.send("u@six.example")
+    assert wait(lambda: six.messages), postern.logged()
+
+
+@pytest.mark.parametrize("zone, status", [
+    ({}, "5.1.2"),                                                           # G3
+    ({("d.example", "MX"): ["0 ."]}, "5.1.10"),                              # R53, G9
+    ({("d.example", "MX"): ["1 gone.example."], ("d.example", "A"): ["127.0.0.2"]}, "5.1.2"),  # R48
+    ({("d.example", "MX"): ["1 mx.test.example."], ("mx.test.example", "A"): ["192.0.2.9"]},
+     "5.4.6"),                                                               # R51, H4
+    ({("d.example", "MX"): ["1 h.example."], ("h.example", "A"): ["10.1.2.3", "169.254.1.1"]},
+     "5.4.6"),                                                               # H2
+], ids=["nxdomain", "null-mx", "mx-without-host", "ourselves", "private"])
+def test_hard_failures_bounce(postern, world, wait, zone, status):
+    """R39, R40: the report arrives at the sender's domain, with a null sender."""
+    world.zone.update(zone)
+    postern.send("u@d.example")
+    assert wait(lambda: world.sink.messages), postern.logged()
+    report = world.sink.messages[0]
+    assert (report.sender, report.recipients) == ("", ["a@sender.example"])
+    text = report.data.decode()
+    assert f"Status: {status}\r\n" in text
+    assert "Final-Recipient: rfc822; u@d.example" in text
+    assert "multipart/report" in text
+    assert wait(lambda: not postern.messages())
+
+
+def test_null_sender_never_bounces(postern, world, wait):
+    """R40, E7"""
+    postern.send("u@nowhere.example", sender="")
+    assert wait(lambda: not postern.messages())
+    assert "dropped: no sender" in postern.logged()
+    assert world.sink.messages == []
+
+
+def test_refused_5xx_bounces_others_delivered(postern, world, wait):
+    """F9, R41: each recipient for itself; only the soft one stays."""
+    world.domain("d.example")
+    answers = {"ok": "250 ok", "soft": "450 4.2.1 later", "hard": "550 5.1.1 no such user"}
+    world.sink.say["RCPT"] = lambda line: next(
+        (v for k, v in answers.items() if f"<{k}@" in line), "250 ok")
+    postern.send(["ok@d.example", "soft@d.example", "hard@d.example"])
+    assert wait(lambda: len(world.sink.messages) == 2)
+    by_rcpt = {m.recipients[0]: m for m in world.sink.messages}
+    assert "no such user" in by_rcpt["a@sender.example"].data.decode()
+    assert wait(lambda: not postern.relays()) and len(postern.messages()) == 1
+    world.sink.say.clear()
+    postern.make_due()
+    postern.due()
+    assert wait(lambda: len(world.sink.messages) == 3)
+    assert world.sink.messages[-1].recipients == ["soft@d.example"]
+    assert wait(lambda: not postern.messages())
+
+
+def down_refused(world):
+    world.zone[("mx.d.example", "A")] = ["127.0.0.9"]
+
+
+def down_silent(world):
+    world.sink.say["GREETING"] = lambda line: threading.Event().wait(4) and None
+
+
+def down_servfail(world):
+    world.zone[("d.example", "fault")] = "SERVFAIL"
+
+
+def down_dns_silent(world):
+    world.zone[("d.example", "fault")] = "SILENT"
+
+
+def down_421(world):
+    world.sink.say["GREETING"] = "421 4.3.2 closing"
+
+
+def down_4xx_data(world):
+    world.sink.say["END"] = "451 4.3.0 later"
+
+
+def down_cut(world):
+    world.sink.say["END"] = None
+
+
+@pytest.mark.parametrize("fault", [down_refused, down_silent, down_servfail, down_dns_silent,
+                                   down_421, down_4xx_data, down_cut])
+def test_soft_failures_wait_and_are_delivered(postern, world, wait, fault):
+    """R55, F1, F6, F7, G3: kept, not bounced, and delivered when the host is back."""
+    world.domain("d.example")
+    fault(world)
+    postern.send("u@d.example")
+    assert wait(lambda: "deferred" in postern.logged() or "next try" in postern.logged())
+    assert wait(lambda: not postern.relays()) and len(postern.messages()) == 1
+    postern.due()                       # not due yet: nothing may happen
+    before = world.sink.connections
+    assert wait(lambda: not postern.relays()) and world.sink.connections == before
+    world.domain("d.example")
+    world.zone.pop(("d.example", "fault"), None)
+    world.sink.say.clear()
+    postern.make_due()
+    postern.due()
+    assert wait(lambda: [m for m in world.sink.messages if m.recipients == ["u@d.example"]])
+    assert wait(lambda: not postern.messages())
+    assert not [m for m in world.sink.messages if m.sender == ""]
+
+
+def test_too_old_bounces(postern, world, wait):
+    """R55: given up after `expire`, but not before some attempts (J12)."""
+    world.domain("d.example", "127.0.0.9")
+    postern.settings.update(expire="1s", retry="1s")
+    postern.send("u@d.example")
+
+    def returned():
+        postern.make_due()
+        postern.due()
+        wait(lambda: not postern.relays(), 5)
+        return world.sink.messages
+    assert wait(returned)
+    assert "4.4.7" in world.sink.messages[0].data.decode()
+    assert postern.logged().count("next try in") >= 3
+
+
+def test_hello_falls_back_to_helo(postern, world, wait):
+    """R60, F11"""
+    world.domain("d.example")
+    world.sink.say["EHLO"] = "502 what"
+    postern.send("u@d.example")
+    assert wait(lambda: world.sink.messages)
+
+
+def test_without_pipelining(postern, world, wait):
+    """F15"""
+    world.domain("d.example")
+    world.sink.ehlo = ()
+    postern.send(["u@d.example", "v@d.example"])
+    assert wait(lambda: world.sink.messages)
+
+
+def test_queue_only(postern, world, wait):
+    """max_relays = 0 holds; relay --due with a limit delivers."""
+    world.domain("d.example")
+    postern.send("u@d.example", max_relays=0)
+    assert len(postern.messages()) == 1 and postern.relays() == []
+    postern.due()
+    assert wait(lambda: world.sink.messages)
+
+
+def test_torn_message_is_set_aside(postern, world, wait):
+    """J9, J19: what does not prove itself whole is never sent."""
+    world.domain("d.example")
+    postern.send("u@d.example", max_relays=0)
+    path = postern.messages()[0]
+    data = path.read_bytes()
+    path.write_bytes(data[:-60] + b"\0" * 10 + data[-50:])
+    postern.due()
+    assert wait(lambda: list((postern.spool / "aside").iterdir()))
+    assert wait(lambda: not postern.relays()) and world.sink.messages == []
+    assert "not a whole message" in postern.logged()
+
+
+def test_many_clients_many_domains(postern, world, wait):
+    """Must show 7, I5, I15: 200 clients, 10 messages each, 50 domains, all exactly once."""
+    for i in range(50):
+        world.domain(f"d{i}.example")
+    world.sink.delay = 0.001
+    gate = threading.Semaphore(20)
+
+    def client(number):
+        with gate:
+            text = "EHLO c.example\n" + "".join(
+                f"MAIL FROM:<a@sender.example>\nRCPT TO:<u@d{(number + k) % 50}.example>\nDATA\n"
+                f"Subject: {number}.{k}\n\nx\n.\n" for k in range(10)) + "QUIT\n"
+            assert postern.pipe(text, max_relays=8).count("queued as") == 10
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(200)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert wait(lambda: len(world.sink.messages) >= 2000, 120), len(world.sink.messages)
+    assert wait(lambda: not postern.relays() and not postern.messages(), 30)
+    subjects = [re.search(r"Subject: (\S+)", b).group(1) for b in bodies(world.sink)]
+    assert sorted(subjects) == sorted(f"{n}.{k}" for n in range(200) for k in range(10))
+    assert world.sink.most_open <= 8
