@@ -32,7 +32,7 @@ static enum stream_result
 wait_for(struct stream *s, int fd, short what, int64_t deadline)
 {
 	for (;;) {
-		if (s->stop != NULL && *s->stop)
+		if (what == POLLIN && s->stop != NULL && *s->stop) /* a last word may still be said */
 			return STREAM_STOPPED;
 		struct pollfd p = { .fd = fd, .events = what };
 		int left = clock_left(deadline);

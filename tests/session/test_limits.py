@@ -1,0 +1,160 @@
+"""Limits of a session, and what a client that goes away leaves behind."""
+import re
+import signal
+import socket
+import subprocess
+
+HELLO = "HELO c.example\n"
+ENVELOPE = "MAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\n"
+
+
+def talk(postern, text, **settings):
+    return postern.pipe(HELLO + text + "QUIT\n", max_relays=0, **settings)
+
+
+def test_recipients(postern):
+    """R25, D17: a thousand by default; over a limit 452, and the others stay."""
+    rcpt = "".join(f"RCPT TO:<u{i}@d.example>\n" for i in range(101))
+    said = talk(postern, f"MAIL FROM:<a@b.example>\n{rcpt}DATA\n.\n", max_recipients=100)
+    assert said.count("250 2.1.5 Ok") == 100
+    assert said.count("452 4.5.3 Error: too many recipients") == 1
+    assert postern.messages()[0].read_text().count("\nTo: d.example ") == 100
+
+
+def test_hundred_domains(postern):
+    """R25: a hundred recipients are taken even if each has a domain of its own."""
+    rcpt = "".join(f"RCPT TO:<u@d{i}.example>\n" for i in range(100))
+    assert "queued as" in talk(postern, f"MAIL FROM:<a@b.example>\n{rcpt}DATA\n.\n")
+    paths = postern.messages()
+    assert len(paths) == 100 and len({p.stat().st_ino for p in paths}) == 1
+
+
+def test_size(postern):
+    """I11, R63: exactly max_size octets pass, one more does not."""
+    limit = 64 * 1024
+    for extra, expected in ((0, "queued as"), (1, "552 5.3.4")):
+        body = ("x" * 998 + "\n") * 65
+        body += "y" * (limit - len(body) - 65 - 2 + extra) + "\n"
+        assert expected in talk(postern, f"{ENVELOPE}DATA\n{body}.\n", max_size=limit)
+    assert "552 5.3.4" in talk(postern, f"MAIL FROM:<a@b.example> SIZE={limit + 1}\n",
+                               max_size=limit)
+    assert len(postern.messages()) == 1
+
+
+def test_command_line(postern):
+    """R22, C1: 2048 octets with CRLF; longer is 500, endless is closed, nothing is kept."""
+    assert "250 2.0.0 Ok" in talk(postern, "NOOP " + "x" * 2042 + "\n")
+    assert "500 5.5.2 Error: line too long" in talk(postern, "NOOP " + "x" * 2043 + "\n")
+    assert "500 5.5.2 Error: line too long" in talk(postern, "EHLO " + "A" * 60000 + "\n")
+    assert "421 4.7.0" in talk(postern, "A" * 200000)
+
+
+def test_useless_commands(postern):
+    """C12"""
+    said = talk(postern, "NOOP\n" * 1100)
+    assert "421 4.7.0 mx.test.example Error: too many commands" in said
+
+
+def test_hops(postern):
+    """E3, R35: a hundred Received: fields pass, more are a loop."""
+    for n, expected in ((100, "queued as"), (101, "554 5.4.6 Error: too many hops")):
+        assert expected in talk(postern, f"{ENVELOPE}DATA\n" + "received: x\n" * n + "\nx\n.\n")
+    body = "\n" + "Received: x\n" * 200
+    assert "queued as" in talk(postern, f"{ENVELOPE}DATA\n{body}.\n")
+
+
+def test_long_lines_and_edges(postern):
+    """A11, R23: a line end across any buffer edge creates nothing."""
+    for n in (510, 998, 1000, 1022, 2048, 4095, 4096, 8192, 65534, 65535, 65536):
+        text = "a" * n
+        assert "queued as" in talk(postern, f"{ENVELOPE}DATA\n{text}\n..b\n.\n")
+        path = max(postern.messages())
+        assert f"+0000\r\n{text}\r\n.b\r\nEnd: ".encode() in path.read_bytes()
+
+
+def test_eof_in_data(postern):
+    """A13, R10: a message without its dot is not queued."""
+    postern.pipe(f"{HELLO}{ENVELOPE}DATA\nhalf\n", max_relays=0)
+    assert postern.messages() == [] and not list((postern.spool / "tmp").iterdir())
+
+
+def test_relaying_by_address(postern):
+    """R45, D8, E8: a stranger may write to the postmaster only. The address is a socket pair's."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    p = postern.start(server, server, max_relays=0)
+    server.close()
+    client.sendall((HELLO + ENVELOPE + "QUIT\n").replace("\n", "\r\n").encode())
+    said = client.makefile().read()
+    assert "250 2.1.5 Ok" in said           # loopback may
+    assert p.wait(10) == 0
+    client.close()
+    listener.close()
+
+
+def test_half_close_after_dot(postern):
+    """C14: shutdown(SHUT_WR) right behind the dot still gets its 250."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    server, _ = listener.accept()
+    p = postern.start(server, server, max_relays=0)
+    server.close()
+    client.sendall((HELLO + ENVELOPE + "DATA\nx\n.\n").replace("\n", "\r\n").encode())
+    client.shutdown(socket.SHUT_WR)
+    assert "queued as" in client.makefile().read()
+    assert p.wait(10) == 0 and len(postern.messages()) == 1
+    client.close()
+    listener.close()
+
+
+def test_monitor_death_ends_session(postern):
+    """The session does not outlive its monitor."""
+    p = postern.start(subprocess.PIPE, subprocess.PIPE)
+    assert p.stdout.readline().startswith(b"220")
+    p.send_signal(signal.SIGKILL)
+    assert p.stdout.readline().startswith(b"421 4.3.2")
+    assert p.stdout.readline() == b""
+
+
+def test_configuration_errors(postern):
+    """Bad input gets a clear error and exit 78; the client is told to come back."""
+    said = postern.pipe("QUIT\n", max_size="12x")
+    assert said.startswith("421 4.3.5") and postern.status == 78
+    assert 'command line: max_size: not a size like 50M: "12x"' in postern.logged()
+
+
+def test_spool_missing(postern):
+    """J15"""
+    said = postern.pipe("QUIT\n", spool="/nonexistent")
+    assert said.startswith("421 4.3.0") and postern.status == 75
+    assert "spool /nonexistent: No such file" in postern.logged()
+
+
+def test_spool_of_somebody_else(postern):
+    """J15, K4: a spool others can write to is refused."""
+    postern.spool.chmod(0o777)
+    assert postern.pipe("QUIT\n").startswith("421 4.3.0")
+
+
+def test_check(postern):
+    p = subprocess.run(postern.command("smtpd", "--check", max_relays=3), stdout=subprocess.PIPE,
+                       env={**postern.environment(), "POSTERN_EXPIRE": "7d"}, check=True)
+    text = p.stdout.decode()
+    assert "max_relays = 3  # command line\n" in text
+    assert "expire = 604800s  # environment\n" in text
+    assert "smtp_port = 25  # default\n" in text
+
+
+def test_closed_standard_fds(postern):
+    """K6: no reply text inside a queue file."""
+    command = " ".join(map(str, postern.command("smtpd"))) + " <&- >&- 2>&-"
+    subprocess.run(["sh", "-c", command], env=postern.environment(), check=False, timeout=20)
+    assert postern.messages() == []
+
+
+def test_log_is_escaped(postern):
+    """E5: one escaped line."""
+    postern.pipe(b"HELO c.example\nMAIL FROM:<a\x1b[2J%n%s@x.example>\nQUIT\n")
+    assert re.search(r'refused local: "MAIL FROM:<a\\x1b\[2J%n%s@x\.example>": 501',
+                     postern.logged())
