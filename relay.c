@@ -32,6 +32,7 @@
 #include "lib/dsn.h"
 #include "lib/lane.h"
 #include "lib/launch.h"
+#include "lib/lock.h"
 #include "lib/log.h"
 #include "lib/message.h"
 #include "lib/options.h"
@@ -381,7 +382,7 @@ visit_other(struct relay *r, const char *name)
 		return;
 	if (strlen(name) > ID_LEN && id_valid(id) && strcmp(name + ID_LEN, ".log") == 0) {
 		char message[ID_SIZE];
-		snprintf(message, sizeof(message), "%s", name);
+		snprintf(message, sizeof(message), "%.20s", name);
 		if (fstatat(r->lane.dir, message, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
 			unlinkat(r->lane.dir, name, 0);
 		return;
@@ -423,12 +424,16 @@ scan_lane(struct relay *r)
 	return 0;
 }
 
-/* Works on r->lane, whose slot we hold, until nothing in it is due. Closes it. */
-static void
+/*
+ * Works on r->lane, whose slot we hold, until nothing in it is due. Closes it. False: the spool is
+ * in trouble, and going on would only turn in circles.
+ */
+static bool
 work_on_lane(struct relay *r)
 {
 	char name[LANE_NAME_SIZE];
 	memcpy(name, r->lane.name, sizeof(name));
+	bool ok = true;
 	for (bool again = true; again;) {
 		again = false;
 		r->next = 0;
@@ -440,7 +445,8 @@ work_on_lane(struct relay *r)
 		lane_state(&r->lane, &r->state);
 		if (!lane_is_due(&r->state, clock_wall(), longest_retry(r)))
 			break;
-		if (lane_settle(&r->lane) < 0 || scan_lane(r) < 0)
+		ok = lane_settle(&r->lane) == 0 && scan_lane(r) == 0;
+		if (!ok)
 			break;
 		client_quit(&r->client);
 		exchangers_free(&r->hosts);
@@ -453,6 +459,7 @@ work_on_lane(struct relay *r)
 			lane_slot(&r->lane, (int)r->conf.max_relays_per_lane) == 0;
 	}
 	lane_close(&r->lane);
+	return ok;
 }
 
 /* ---- which lane ------------------------------------------------------------------------- */
@@ -480,8 +487,9 @@ open_lanes(const struct relay *r)
 }
 
 /*
- * Takes the next due lane with a free slot, going on in `lanes` where the last call stopped and
- * once around.
+ * Takes the next due lane, going on in `lanes` where the last call stopped and once around. A lane
+ * in which another relay is at work is passed by: that one ends it, and two that come and go in an
+ * empty lane would keep each other from removing it.
  */
 static bool
 take_next_lane(struct relay *r, DIR *lanes)
@@ -492,7 +500,8 @@ take_next_lane(struct relay *r, DIR *lanes)
 				continue;
 			if (lane_open(&r->lane, &r->spool, e->d_name) < 0)
 				continue;
-			if (lane_slot(&r->lane, (int)r->conf.max_relays_per_lane) == 0)
+			if (lock_taken(r->lane.lock, 0, LOCK_WHOLE) == 0 &&
+				lane_slot(&r->lane, (int)r->conf.max_relays_per_lane) == 0)
 				return true;
 			lane_close(&r->lane);
 		}
@@ -512,8 +521,8 @@ work(struct relay *r)
 	if (lanes == NULL)
 		return;
 	for (;;) {
-		if (r->lane.dir >= 0)
-			work_on_lane(r);
+		if (r->lane.dir >= 0 && !work_on_lane(r))
+			return;
 		if (take_next_lane(r, lanes))
 			continue;
 		cleanup_fd(&r->slot);

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#undef sprintf /* macros where the headers fortify */
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat sprintf vsprintf strtok atoi atol gmtime localtime
 #pragma GCC poison system popen gets
 

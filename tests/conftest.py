@@ -69,18 +69,28 @@ class Postern:
 
     def due(self, **settings):
         p = self.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", **settings)
-        assert p.wait(60) == 0
+        assert p.wait(60) == 0, self.logged()
 
     def messages(self):
         """Queued messages: paths lane/<lane>/<id>."""
-        return sorted(p for p in (self.spool / "lane").glob("*/*")
-                      if len(p.name) == 20 and not p.name.startswith("@"))
+        return sorted(p for p in self.lane_files() if len(p.name) == 20)
+
+    def lane_files(self):
+        """What is in the lanes; a lane may be removed while we look."""
+        for lane in list((self.spool / "lane").glob("*")):
+            try:
+                yield from list(lane.iterdir())
+            except FileNotFoundError:
+                pass
 
     def make_due(self):
         """As if every waiting time had passed."""
-        for p in (self.spool / "lane").glob("*/*"):
+        for p in self.lane_files():
             if p.name == "@retry" or p.name.endswith(".log"):
-                os.utime(p, (0, 0))
+                try:
+                    os.utime(p, (0, 0))
+                except FileNotFoundError:
+                    pass
 
     def relays(self):
         """Command lines of relay processes of this spool."""
@@ -116,6 +126,8 @@ def postern(where):
         if process.poll() is None:
             process.kill()
         process.wait()
+    for trouble in ("AddressSanitizer", "runtime error:", "Assertion"):
+        assert trouble not in p.logged(), p.logged()
 
 
 class World:
