@@ -251,6 +251,8 @@ draft_name(struct draft *d, int i, int *dir)
 	enum { LANE_RACES = 10 };
 	for (int race = 0; race < LANE_RACES; race++) {
 		*dir = lane_for_writing(d->spool, d->lane[i]);
+		if (*dir == -ENOENT)
+			continue;
 		if (*dir < 0)
 			return *dir;
 		int r = i + 1 < d->lanes ? linkat(d->spool->tmp, d->id, *dir, d->id, 0)
