@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -109,10 +110,10 @@ class Postern:
 
 
 @pytest.fixture
-def where(tmp_path_factory):
-    path = tmp_path_factory.mktemp("p")
-    for parent in (path, path.parent, path.parent.parent):
-        parent.chmod(0o755)
+def where():
+    """A directory that the unprivileged programs can reach, whatever pytest does to its own."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="postern-test-"))
+    path.chmod(0o755)
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
