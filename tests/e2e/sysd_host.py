@@ -61,6 +61,11 @@ def need_root(*programs):
                     allow_module_level=True)
 
 
+def environment():
+    """Ours without what would be settings of the programs."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
+
+
 class Process:
     """What /proc tells about a process, read once."""
 
@@ -121,7 +126,8 @@ class Host:
         p = subprocess.run(["nsenter", "-t", str(self.leader), "-m", "-n", "-p", "-u", "-i", "-C",
                             "-r", "-w", "--", *command],
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                           stderr=subprocess.STDOUT, text=True, timeout=timeout)
+                           stderr=subprocess.STDOUT, text=True, timeout=timeout,
+                           env=environment())
         assert not check or p.returncode == 0, f"{command}: {p.returncode}: {p.stdout}"
         return p.stdout
 
@@ -180,7 +186,8 @@ class Started:
             self.process = subprocess.Popen(
                 ["unshare", "-m", "--propagation", "private", "sh", "-c", INSTALL + script, "sh",
                  str(mounts), str(TOP), str(BUILD), CONFIG, *more],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env=environment())
         self.leader = None
 
     def find_leader(self, is_leader):

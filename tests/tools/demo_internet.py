@@ -1,34 +1,55 @@
-"""The far side of the demo: a zone with two exchangers, and a sink that writes files."""
+"""The far side of the demo: a zone with three exchangers, and a sink that writes files."""
 import pathlib
+import signal
 import sys
 import time
 
 import internet
+import nsd
 
 ZONE = {
-    ("dest.example", "MX"): ["10 dead.dest.example.", "20 mail.dest.example."],
+    ("dest.example", "MX"): ["10 dead.dest.example.", "20 mail.dest.example.",
+                             "30 spare.dest.example."],
     ("dead.dest.example", "A"): ["127.0.0.3"],
     ("mail.dest.example", "A"): ["127.0.0.2"],
+    ("spare.dest.example", "A"): ["127.0.0.4"],
 }
+
+
+def put(path, text):
+    """The file is there with all its text, or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.rename(path)
+
+
+def serve(where):
+    """Writes what arrives, the first two messages, for two minutes."""
+    sink = internet.Sink("127.0.0.2", 25)
+    names = iter(["arrived", "arrived2"])
+    done = 0
+    for _ in range(1200):
+        while done < min(2, len(sink.messages)):
+            m = sink.messages[done]
+            done += 1
+            put(where / next(names), f"from <{m.sender}> to {m.recipients}\n\n" +
+                m.data.decode().replace("\r\n", "\n") + "\n")
+        time.sleep(0.1)
 
 
 def main():
     where = pathlib.Path(sys.argv[1])
-    internet.Dns(ZONE, "127.0.0.1", 53)
-    sink = internet.Sink("127.0.0.2", 25)
-    lines = [f"{name} {kind} {text}" for (name, kind), texts in ZONE.items() for text in texts]
-    (where / "zone").write_text("\n".join(lines) + "\n")
-    names = iter(["arrived", "arrived2"])
-    done = 0
-    for _ in range(1200):
-        while done < len(sink.messages):
-            m = sink.messages[done]
-            done += 1
-            text = f"from <{m.sender}> to {m.recipients}\n\n" + m.data.decode() + "\n"
-            (where / next(names)).write_text(text)
-        if done == 2:
-            break
-        time.sleep(0.1)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    real = nsd.program() is not None
+    dns = nsd.Nsd(where / "nsd", ZONE, port=53) if real else internet.Dns(ZONE, port=53)
+    try:
+        head = ["; served by NSD" if real else "; served by tests/tools/internet.py"]
+        lines = [f"{name} {kind} {text}" for (name, kind), texts in ZONE.items()
+                 for text in texts]
+        put(where / "zone", "\n".join(head + lines) + "\n")
+        serve(where)
+    finally:
+        dns.close()
 
 
 main()

@@ -1,0 +1,404 @@
+/*
+ * killat: runs a command, follows what it forks, and strikes at one named system call.
+ *
+ *	killat -o REPORT [-p POINT] -- COMMAND [ARGUMENT...]
+ *
+ * POINT is ROLE:CALL#N:enter or ROLE:CALL#N:exit (SIGKILL before or after the N-th CALL of a process
+ * of that role), or ROLE:CALL#N=ERRNO (that call is not made and fails; "#N+=" means it and all that
+ * follow). The first process that reaches the point is struck, a kill strikes once. Roles: monitor
+ * (the first to exec smtpd), session (its first fork), launch (any other fork, until it execs), relay
+ * (what launch becomes), due (relay started as the command). Without POINT it only watches.
+ *
+ * REPORT gets a line for each call: role pid call n first-argument result; "killed" in place of the
+ * result where it struck. Killat ends when the last process ends, relays included, so its end means
+ * that all is quiet. Nobody outlives it, and it does not live longer than DEADLINE.
+ */
+#ifdef __aarch64__
+#include <elf.h>
+#endif
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { DEADLINE = 60, PROCESSES_MAX = 256, NAME_MAX_SIZE = 24, FAILURE = 70 };
+
+#define CALLS(X) X(openat) X(read) X(write) X(close) X(fcntl) X(fsync) X(fdatasync) X(ftruncate) \
+	X(renameat) X(renameat2) X(linkat) X(unlinkat) X(mkdirat) X(utimensat) X(faccessat) \
+	X(newfstatat) X(fstat) X(pread64) X(pwrite64) X(writev) X(getdents64) X(ppoll) X(pipe2) \
+	X(dup3) X(socket) X(bind) X(connect) X(sendto) X(sendmsg) X(recvfrom) X(recvmsg) X(getsockopt) \
+	X(setsockopt) X(clone) X(execve) X(wait4) X(exit_group) X(setsid) X(prctl) X(seccomp) \
+	X(landlock_create_ruleset) X(landlock_restrict_self)
+#define OLD_CALLS(X) X(open) X(poll) X(dup2) X(rename) X(link) X(unlink) X(mkdir) X(fork) X(vfork)
+
+static const struct call {
+	long nr;
+	const char *name;
+} calls[] = {
+#define ROW(name) { SYS_##name, #name },
+	CALLS(ROW)
+#ifdef SYS_open
+	OLD_CALLS(ROW)
+#endif
+};
+
+enum { CALLS_N = sizeof(calls) / sizeof(calls[0]) };
+
+static const struct {
+	int value;
+	const char *name;
+} errors[] = { { EIO, "EIO" }, { ENOSPC, "ENOSPC" }, { EDQUOT, "EDQUOT" }, { EMFILE, "EMFILE" },
+	{ ENFILE, "ENFILE" }, { EROFS, "EROFS" }, { EACCES, "EACCES" }, { ENOMEM, "ENOMEM" },
+	{ EINTR, "EINTR" }, { EFBIG, "EFBIG" }, { ENOLCK, "ENOLCK" }, { EAGAIN, "EAGAIN" },
+	{ EXDEV, "EXDEV" }, { EMLINK, "EMLINK" } };
+
+enum role { OTHER, MONITOR, SESSION, LAUNCH, RELAY, DUE };
+static const char *const role_name[] = { "other", "monitor", "session", "launch", "relay", "due" };
+
+enum strike { WATCH, KILL_ENTER, KILL_EXIT, FAIL };
+
+static struct {
+	char role[NAME_MAX_SIZE], call[NAME_MAX_SIZE];
+	int n, error;
+	bool on; /* all that follow too */
+	enum strike strike;
+	bool done;
+} point;
+
+struct process {
+	pid_t pid; /* 0: free */
+	enum role role;
+	bool known;   /* its parent's fork has been seen */
+	bool stopped; /* at its beginning, waiting to become known */
+	int forks;
+	bool inside;  /* between entry and exit of `call` */
+	int call;     /* in calls, or -1 */
+	int count[CALLS_N];
+	uint64_t argument;
+	bool fail; /* what it is inside of was cancelled */
+};
+
+static struct process processes[PROCESSES_MAX];
+static FILE *report;
+
+static void
+die(const char *what)
+{
+	perror(what);
+	exit(FAILURE);
+}
+
+static struct process *
+find(pid_t pid)
+{
+	for (int i = 0; i < PROCESSES_MAX; i++)
+		if (processes[i].pid == pid)
+			return &processes[i];
+	return NULL;
+}
+
+static struct process *
+find_or_add(pid_t pid)
+{
+	struct process *p = find(pid);
+	if (p != NULL)
+		return p;
+	p = find(0);
+	if (p == NULL)
+		die("killat: too many processes");
+	*p = (struct process){ .pid = pid, .call = -1 };
+	return p;
+}
+
+/* ---- registers -------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+static void
+set_call(pid_t pid, long nr)
+{
+	ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user_regs_struct, orig_rax), (void *)nr);
+}
+
+static void
+set_result(pid_t pid, long result)
+{
+	ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user_regs_struct, rax), (void *)result);
+}
+#elif defined(__aarch64__)
+static void
+set_call(pid_t pid, long nr)
+{
+	int value = (int)nr;
+	struct iovec v = { &value, sizeof(value) };
+	ptrace(PTRACE_SETREGSET, pid, (void *)NT_ARM_SYSTEM_CALL, &v);
+}
+
+static void
+set_result(pid_t pid, long result)
+{
+	struct user_regs_struct regs;
+	struct iovec v = { &regs, sizeof(regs) };
+	ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &v);
+	regs.regs[0] = (unsigned long long)result;
+	ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &v);
+}
+#else
+#error "write set_call and set_result for this architecture"
+#endif
+
+/* ---- striking --------------------------------------------------------------------------- */
+
+static bool
+here(const struct process *p)
+{
+	if (point.strike == WATCH || p->call < 0 || strcmp(role_name[p->role], point.role) != 0 ||
+		strcmp(calls[p->call].name, point.call) != 0)
+		return false;
+	if (point.strike == FAIL)
+		return p->count[p->call] == point.n ||
+			(point.on && p->count[p->call] > point.n);
+	return !point.done && p->count[p->call] == point.n;
+}
+
+static void
+print_call(const struct process *p, const char *result)
+{
+	fprintf(report, "%s %d %s %d %lld %s\n", role_name[p->role], (int)p->pid,
+		calls[p->call].name, p->count[p->call], (long long)p->argument, result);
+	fflush(report);
+}
+
+/* A call that is struck before it began must not happen: it becomes none at all. */
+static void
+strike_kill(const struct process *p)
+{
+	point.done = true;
+	print_call(p, "killed");
+	if (p->inside)
+		set_call(p->pid, -1);
+	kill(p->pid, SIGKILL);
+}
+
+static void
+on_entry(struct process *p, const struct __ptrace_syscall_info *info)
+{
+	p->inside = true;
+	p->fail = false;
+	p->call = -1;
+	p->argument = info->entry.args[0];
+	for (int i = 0; i < CALLS_N; i++)
+		if ((uint64_t)calls[i].nr == info->entry.nr)
+			p->call = i;
+	if (p->call < 0)
+		return;
+	p->count[p->call]++;
+	if (!here(p))
+		return;
+	if (point.strike == KILL_ENTER) {
+		strike_kill(p);
+	} else if (point.strike == FAIL) {
+		p->fail = point.done = true;
+		set_call(p->pid, -1);
+	}
+}
+
+static void
+on_exit_of(struct process *p, const struct __ptrace_syscall_info *info)
+{
+	char text[24];
+	p->inside = false;
+	if (p->call < 0)
+		return;
+	if (p->fail)
+		set_result(p->pid, -point.error);
+	if (point.strike == KILL_EXIT && here(p)) {
+		strike_kill(p);
+		return;
+	}
+	snprintf(text, sizeof(text), "%lld",
+		p->fail ? -(long long)point.error : (long long)info->exit.rval);
+	print_call(p, text);
+}
+
+static void
+on_syscall(struct process *p)
+{
+	struct __ptrace_syscall_info info;
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, p->pid, (void *)sizeof(info), &info) <= 0)
+		return; /* killed meanwhile */
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+		on_entry(p, &info);
+	else if (info.op == PTRACE_SYSCALL_INFO_EXIT && p->inside)
+		on_exit_of(p, &info);
+}
+
+/* ---- following -------------------------------------------------------------------------- */
+
+static enum role
+role_of_fork(struct process *parent)
+{
+	parent->forks++;
+	if (parent->role == MONITOR)
+		return parent->forks == 1 ? SESSION : LAUNCH;
+	return parent->role == DUE || parent->role == LAUNCH ? LAUNCH : OTHER;
+}
+
+static void
+on_exec(struct process *p)
+{
+	char link[64], exe[4096];
+	snprintf(link, sizeof(link), "/proc/%d/exe", (int)p->pid);
+	ssize_t n = readlink(link, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	const char *slash = strrchr(exe, '/');
+	const char *base = slash != NULL ? slash + 1 : exe;
+	if (strcmp(base, "smtpd") == 0)
+		p->role = MONITOR;
+	else if (strcmp(base, "relay") == 0)
+		p->role = p->role == LAUNCH ? RELAY : DUE;
+	memset(p->count, 0, sizeof(p->count));
+	p->inside = false;
+}
+
+static void
+on_fork(struct process *p)
+{
+	unsigned long pid = 0;
+	if (ptrace(PTRACE_GETEVENTMSG, p->pid, NULL, &pid) < 0)
+		return;
+	struct process *child = find_or_add((pid_t)pid);
+	child->role = role_of_fork(p);
+	child->known = true;
+	if (child->stopped)
+		ptrace(PTRACE_SYSCALL, child->pid, NULL, NULL);
+}
+
+static void
+on_stop(struct process *p, int status)
+{
+	int sig = WSTOPSIG(status), event = status >> 16, deliver = 0;
+	if (sig == (SIGTRAP | 0x80)) {
+		on_syscall(p);
+	} else if (event == PTRACE_EVENT_EXEC) {
+		on_exec(p);
+	} else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
+		event == PTRACE_EVENT_CLONE) {
+		on_fork(p);
+	} else if (sig == SIGSTOP && !p->stopped) {
+		p->stopped = true; /* its first stop, made by ptrace */
+		if (!p->known)
+			return;
+	} else {
+		deliver = sig;
+	}
+	ptrace(PTRACE_SYSCALL, p->pid, NULL, (void *)(long)deliver);
+}
+
+/* Returns how the command itself ended. */
+static int
+follow(pid_t command)
+{
+	int status, result = FAILURE;
+	for (pid_t pid; (pid = waitpid(-1, &status, __WALL)) > 0;) {
+		if (WIFSTOPPED(status)) {
+			on_stop(find_or_add(pid), status);
+			continue;
+		}
+		struct process *p = find(pid);
+		if (p != NULL)
+			*p = (struct process){ 0 };
+		if (pid == command)
+			result = WIFEXITED(status) ? WEXITSTATUS(status)
+						   : 128 + WTERMSIG(status);
+	}
+	return result;
+}
+
+/* ---- start ------------------------------------------------------------------------------ */
+
+static void
+parse_point(const char *text)
+{
+	char what[NAME_MAX_SIZE] = "";
+	if (sscanf(text, "%23[^:]:%23[^#]#%d%23s", point.role, point.call, &point.n, what) != 4) {
+		fprintf(stderr, "killat: not a point: %s\n", text);
+		exit(FAILURE);
+	}
+	const char *name = what;
+	if (*name == '+') {
+		point.on = true;
+		name++;
+	}
+	if (strcmp(name, ":enter") == 0)
+		point.strike = KILL_ENTER;
+	else if (strcmp(name, ":exit") == 0)
+		point.strike = KILL_EXIT;
+	for (size_t i = 0; *name == '=' && i < sizeof(errors) / sizeof(errors[0]); i++) {
+		if (strcmp(name + 1, errors[i].name) == 0) {
+			point.strike = FAIL;
+			point.error = errors[i].value;
+		}
+	}
+	if (point.strike == WATCH) {
+		fprintf(stderr, "killat: cannot do this: %s\n", text);
+		exit(FAILURE);
+	}
+}
+
+static pid_t
+start(char **command)
+{
+	pid_t pid = fork();
+	if (pid < 0)
+		die("killat: fork");
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		execvp(command[0], command);
+		perror(command[0]);
+		_exit(FAILURE);
+	}
+	int status;
+	if (waitpid(pid, &status, 0) < 0 || !WIFSTOPPED(status))
+		die("killat: cannot trace");
+	long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+		PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)options) < 0)
+		die("killat: cannot trace");
+	*find_or_add(pid) = (struct process){ .pid = pid, .call = -1, .known = true, .stopped = true };
+	return pid;
+}
+
+int
+main(int argc, char **argv)
+{
+	for (int c; (c = getopt(argc, argv, "+o:p:")) != -1;) {
+		if (c == 'o')
+			report = fopen(optarg, "we");
+		else if (c == 'p')
+			parse_point(optarg);
+		else
+			return FAILURE;
+	}
+	if (report == NULL || optind >= argc) {
+		fprintf(stderr, "usage: killat -o REPORT [-p POINT] -- COMMAND [ARGUMENT...]\n");
+		return FAILURE;
+	}
+	alarm(DEADLINE);
+	pid_t pid = start(argv + optind);
+	/* The client must see the end of the connection when its process dies, not when we do. */
+	if (freopen("/dev/null", "r", stdin) == NULL || freopen("/dev/null", "w", stdout) == NULL)
+		die("/dev/null");
+	ptrace(PTRACE_SYSCALL, pid, NULL, NULL);
+	return follow(pid);
+}

@@ -1,0 +1,38 @@
+"""Queue files that smtpd does not make: what relay sends of them."""
+import pytest
+
+import spoolfile
+
+IDENT = "01hf0000000000000001"
+
+
+@pytest.mark.parametrize("body, arrives", [
+    (b"text without an end", b"text without an end\r\n"),   # A10
+    (b"text\r\n", b"text\r\n"),
+    (b"", b""),
+    (b".\r\n..\r\n.a\r\n", b".\r\n..\r\n.a\r\n"),   # A9
+    (b"a\r\n.", b"a\r\n.\r\n"),                           # A9, A10
+    (b"x" * 8191 + b"\r\n.\r\n" + b"y" * 70000 + b"\r\n.z", # a dot at the edge of a block
+     b"x" * 8191 + b"\r\n.\r\n" + b"y" * 70000 + b"\r\n.z\r\n"),
+], ids=["no-crlf", "crlf", "empty", "dots", "dot-at-end", "long"])
+def test_end_of_text(postern, world, wait, body, arrives):
+    """A9, A10: one CRLF is added where it is missing, and none where it is not."""
+    world.domain("dest.example")
+    [path] = spoolfile.write(postern.spool, IDENT, ["u@dest.example"], body)
+    postern.due()
+    assert wait(lambda: world.sink.messages), postern.logged()
+    assert world.sink.messages[0].data == arrives
+    assert wait(lambda: not path.exists())
+
+
+def test_one_file_in_two_lanes(postern, world, wait):
+    """Each lane sends its own recipients; the last one frees the file."""
+    for domain in ("one.example", "two.example"):
+        world.domain(domain)
+    spoolfile.write(postern.spool, IDENT, ["u@one.example", "v@two.example", "w@one.example"],
+                    b"Subject: x\r\n\r\nx\r\n")
+    postern.due()
+    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
+    assert sorted(m.recipients for m in world.sink.messages) == [
+        ["u@one.example", "w@one.example"], ["v@two.example"]]
+    assert wait(lambda: not postern.messages())

@@ -1,0 +1,291 @@
+"""Postern as systemd runs it: the shipped units, by `make install`, under a real PID 1."""
+import json
+import re
+import shutil
+import socket
+import threading
+
+import pytest
+
+import internet
+import sysd_host
+import sysd_machine
+
+sysd_host.need_root("systemd-nspawn", "unshare", "nsenter")
+
+wait = internet.wait_until
+UNITS = ["postern.socket", "postern@1.service", "postern-due.timer", "postern-due.service"]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    with sysd_machine.booted(tmp_path_factory.mktemp("machine")) as m:
+        yield m
+
+
+@pytest.fixture(scope="module")
+def mail(machine):
+    """DNS and a sink inside the machine's network."""
+    zone = {("dest.example", "MX"): ["10 mx.dest.example."],
+            ("mx.dest.example", "A"): ["127.0.0.2"]}
+    with machine.network():
+        dns = internet.Dns(zone, "127.0.0.1", 5353)
+        sink = internet.Sink("127.0.0.2", 25)
+    sink.zone = zone
+    yield sink
+    sink.close()
+    dns.close()
+
+
+@pytest.fixture
+def sink(machine, mail):
+    """The sink as new, and a host at rest before and after."""
+    mail.say.clear()
+    mail.messages.clear()
+    yield mail
+    mail.say.clear()
+    assert at_rest(machine)
+
+
+def at_rest(machine):
+    return wait(lambda: not machine.ours() and not machine.queued()
+                and machine.show("postern.socket", "NConnections") == "0")
+
+
+def queue_id(reply):
+    return re.search(r"[0-9a-z]{20}", reply)[0]
+
+
+def test_units_are_in_order(machine):
+    """`systemd-analyze verify` has nothing to say, and what the comments promise is in force."""
+    assert machine.run("systemd-analyze", "verify", *UNITS) == ""
+    for unit in ("postern.socket", "postern-due.timer"):
+        assert machine.show(unit, "ActiveState") == "active"
+        assert machine.systemctl("is-enabled", unit).strip() == "enabled"
+    for unit in ("postern@1.service", "postern-due.service"):
+        assert machine.show(unit, "KillMode") == "process" # I6
+        assert machine.show(unit, "User") == "postern"
+        assert machine.show(unit, "LimitCORE") == "0"
+        assert machine.show(unit, "CapabilityBoundingSet") == ""
+        # What would make each connection several times as expensive (DESIGN: cost of options).
+        for name in ("PrivateTmp", "PrivateDevices", "DynamicUser", "ProtectKernelTunables",
+                     "ProtectHome", "ProtectSystem", "SystemCallFilter"):
+            assert machine.show(unit, name) in ("no", "", "~"), name
+    assert machine.show("postern.socket", "TriggerLimitIntervalUSec") == "0" # I1
+
+
+def test_spool_belongs_to_postern_alone(machine):
+    """sysusers.d and tmpfiles.d as shipped; spool_open refuses anything looser."""
+    assert machine.run("stat", "-c", "%U:%G %a", "/var/spool/postern") == "postern:postern 700\n"
+
+
+@pytest.mark.skipif(shutil.which("swaks") is None, reason="swaks is not installed")
+def test_swaks_delivers_and_nothing_is_left(machine, sink):
+    """A message through port 25 arrives; then no process, no unit and no lane of ours is left."""
+    said = machine.run("swaks", "--server", "127.0.0.1", "--from", "a@sender.example", "--to",
+                       "u@dest.example", "--body", "by swaks")
+    assert "250 2.0.0" in said
+    assert wait(lambda: sink.messages)
+    assert b"by swaks" in sink.messages[0].data
+    assert b"by mx.test.example with ESMTP id" in sink.messages[0].data
+    assert at_rest(machine)
+    assert wait(lambda: machine.instances() == [])
+    assert list((machine.root / "var/spool/postern/lane").iterdir()) == []
+
+
+def test_ipv6_loopback_is_served(machine, sink):
+    """The second ListenStream= of the unit."""
+    with machine.network():
+        s = socket.create_connection(("::1", 25), 20)
+    with s:
+        assert s.recv(200).startswith(b"220 mx.test.example ")
+
+
+def test_relay_outlives_smtpd(machine, sink):
+    """I6: smtpd ends with QUIT, its unit too; the relay waits for a slow host and finishes."""
+    go = threading.Event()
+
+    def slowly(_):
+        go.wait(30)
+        return "250 2.0.0 taken"
+
+    sink.say["END"] = slowly
+    try:
+        machine.send("u@dest.example", "slow")
+        assert wait(lambda: not machine.ours("smtpd"))
+        assert wait(lambda: machine.show("postern.socket", "NConnections") == "0")
+        relays = machine.ours("relay")
+        assert len(relays) == 1
+        assert not sink.messages
+        # It is still in the cgroup of the connection's unit, so limits of the unit hold.
+        assert "postern@" in relays[0].cgroup
+    finally:
+        go.set()
+    assert wait(lambda: sink.messages)
+    assert at_rest(machine)
+
+
+def test_environment_is_cleared(machine, sink):
+    """J17: an LD_PRELOAD of the whole system reaches neither smtpd nor relay --due."""
+    names = ("LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT")
+    machine.systemctl("set-environment", *(f"{n}=/nonexistent/{n}" for n in names))
+    try:
+        assert "LD_PRELOAD=/nonexistent" in machine.systemctl("show-environment")
+        with machine.connect() as s:
+            assert s.recv(200).startswith(b"220 ")
+            found = machine.ours("smtpd")
+        assert len(found) == 2 # monitor and session
+        for p in found:
+            assert not [e for e in p.environment if e.startswith("LD_")]
+        # The loader says so on standard error when it cannot preload.
+        make_lane(machine)
+        machine.systemctl("start", "postern-due.service")
+        assert wait(lambda: "Finished" in machine.journal("-u", "postern-due.service"))
+        assert "nonexistent" not in machine.journal("-u", "postern-due.service")
+        assert wait(lambda: not lanes(machine))
+    finally:
+        machine.systemctl("unset-environment", *names)
+
+
+def make_lane(machine):
+    """An empty lane, as a relay leaves it that was killed after its last message."""
+    lane = "/var/spool/postern/lane"
+    machine.run("setpriv", "--reuid=postern", "--regid=postern", "--clear-groups",
+                "mkdir", "-p", "-m", "700", lane, lane + "/left.example")
+
+
+def lanes(machine):
+    return list((machine.root / "var/spool/postern/lane").iterdir())
+
+
+def test_due_is_skipped_while_nothing_is_queued(machine, sink):
+    """The condition of the unit: not even a process for an empty spool."""
+    assert wait(lambda: not lanes(machine))
+    machine.systemctl("start", "postern-due.service")
+    assert machine.show("postern-due.service", "ConditionResult") == "no"
+    assert machine.show("postern-due.service", "ActiveState") == "inactive"
+    make_lane(machine)
+    machine.systemctl("start", "postern-due.service")
+    assert machine.show("postern-due.service", "ConditionResult") == "yes"
+    assert machine.show("postern-due.service", "Result") == "success"
+    assert wait(lambda: not lanes(machine))
+
+
+def test_timer_looks_every_minute(machine):
+    """As shipped: the next start is never more than 1 min 10 s away."""
+    shown = machine.show("postern-due.timer", "TimersMonotonic")
+    assert "OnUnitInactiveUSec=1min" in shown and "OnBootUSec=30s" in shown
+    assert machine.show("postern-due.timer", "AccuracyUSec") == "10s"
+    assert machine.show("postern-due.timer", "Triggers") == "postern-due.service"
+
+
+def test_timer_delivers_what_was_deferred(machine, sink):
+    """A 450 leaves the message queued; the timer, here a faster one, brings it home."""
+    where = machine.root / "etc/systemd/system/postern-due.timer.d"
+    where.mkdir()
+    (where / "fast.conf").write_text("[Timer]\nOnUnitInactiveSec=\nOnActiveSec=1s\n"
+                                     "OnUnitInactiveSec=1s\nAccuracySec=100ms\n")
+    sink.say["RCPT"] = "450 4.2.0 not yet"
+    try:
+        machine.send("u@dest.example", "later")
+        assert wait(lambda: not machine.ours())
+        assert len(machine.queued()) == 1 and not sink.messages
+        sink.say.clear()
+        machine.systemctl("daemon-reload")
+        machine.systemctl("restart", "postern-due.timer")
+        assert wait(lambda: sink.messages, 30)
+        assert b"later" in sink.messages[0].data
+        # Skipped starts do not stop it: with an empty spool it goes on looking.
+        assert at_rest(machine)
+        last = machine.show("postern-due.timer", "LastTriggerUSecMonotonic")
+        assert wait(lambda: machine.show("postern-due.timer", "LastTriggerUSecMonotonic") != last)
+        assert wait(lambda: machine.show("postern-due.service", "ConditionResult") == "no")
+    finally:
+        shutil.rmtree(where)
+        machine.systemctl("daemon-reload")
+        machine.systemctl("restart", "postern-due.timer")
+
+
+def test_journal_tells_the_story(machine, sink):
+    """The fields of a message's life, by its queue id alone."""
+    ident = queue_id(machine.send("u@dest.example", "story", "s@sender.example"))
+    assert wait(lambda: sink.messages)
+    assert at_rest(machine)
+
+    def entries():
+        lines = machine.journal("-o", "json", f"POSTERN_QUEUE_ID={ident}").splitlines()
+        return {e["POSTERN_EVENT"]: e for e in map(json.loads, lines)}
+
+    assert wait(lambda: {"accepted", "delivered"} <= set(entries())), entries()
+    accepted, delivered = entries()["accepted"], entries()["delivered"]
+    assert accepted["POSTERN_SENDER"] == "s@sender.example"
+    assert accepted["SYSLOG_IDENTIFIER"] == "smtpd"
+    assert delivered["POSTERN_RECIPIENT"] == "u@dest.example"
+    assert delivered["SYSLOG_IDENTIFIER"] == "relay"
+    assert "127.0.0.2" in delivered["POSTERN_RELAY"]
+    # journald says itself which unit it was, for the relay too: `journalctl -u 'postern@*'`.
+    assert accepted["_SYSTEMD_UNIT"] == delivered["_SYSTEMD_UNIT"]
+    assert accepted["_SYSTEMD_UNIT"].startswith("postern@")
+
+
+def test_own_address_is_recognised(machine, sink):
+    """G: the unit must leave the relay AF_NETLINK, or it delivers to this host itself."""
+    machine.run("ip", "address", "add", "9.9.9.9/32", "dev", "lo") # this network has no other
+    sink.zone[("loop.example", "MX")] = ["10 mx.loop.example."]
+    sink.zone[("mx.loop.example", "A")] = ["9.9.9.9"]
+    with machine.network():
+        ourselves = internet.Sink("9.9.9.9", 25)
+    try:
+        ident = queue_id(machine.send("u@loop.example", sender=""))
+        assert wait(lambda: machine.journal("-o", "cat", f"POSTERN_QUEUE_ID={ident}",
+                                            "SYSLOG_IDENTIFIER=relay"))
+        assert at_rest(machine)
+        assert ourselves.connections == 0
+    finally:
+        ourselves.close()
+
+
+def test_stop_is_polite(machine, sink):
+    """`systemctl stop`: the client is told to come back, and nothing is left."""
+    with machine.connect() as s:
+        assert s.recv(200).startswith(b"220 ")
+        machine.systemctl("stop", "postern@*.service")
+        assert s.recv(200).startswith(b"421 ")
+    assert at_rest(machine)
+
+
+def test_one_source_cannot_take_all_places(machine, sink):
+    """I2, R58: connections that say nothing are capped per source; others are served meanwhile."""
+    limit = int(machine.show("postern.socket", "MaxConnectionsPerSource"))
+    before = int(machine.show("postern.socket", "NRefused"))
+    idle = [machine.connect("127.0.0.9") for _ in range(limit + 20)]
+    try:
+        assert wait(lambda: int(machine.show("postern.socket", "NRefused")) >= before + 20)
+        assert machine.show("postern.socket", "NConnections") == str(limit)
+        machine.send("u@dest.example", "meanwhile")
+        assert wait(lambda: sink.messages)
+    finally:
+        for s in idle:
+            s.close()
+
+
+def test_flood_does_not_close_the_port(machine, sink):
+    """I1, R58: a thousand connects, then the unit is still active and a message still goes."""
+    def taken():
+        return sum(int(machine.show("postern.socket", n)) for n in ("NAccepted", "NRefused"))
+
+    before = taken()
+    assert machine.flood(1000) >= 990
+    assert wait(lambda: taken() >= before + 990, 60)
+    assert at_rest(machine)
+    assert machine.show("postern.socket", "ActiveState") == "active"
+    assert machine.show("postern.socket", "Result") == "success"
+    machine.send("u@dest.example", "after")
+    assert wait(lambda: sink.messages)
+    assert wait(lambda: machine.instances() == []) # CollectMode=
+
+
+def test_nothing_went_wrong(machine):
+    """Last: what the journal of all the tests above must not hold."""
+    for p in ("crashed", "failed", "sandbox"):
+        assert machine.journal(f"POSTERN_EVENT={p}") == ""

@@ -1,0 +1,187 @@
+"""Postern as xinetd runs it: the shipped service file, with its own network and its own /etc."""
+import re
+import threading
+
+import pytest
+
+import internet
+import sysd_host
+
+# Where tests/tools/need unpacks servers that should not be installed.
+PEERS = sysd_host.TOP / "build/peers"
+UNPACKED = (PEERS / "usr/sbin/xinetd").exists()
+sysd_host.need_root("unshare", "nsenter", *([] if UNPACKED else ["xinetd"]))
+
+wait = internet.wait_until
+
+# What README tells an administrator without systemd to do; then xinetd is init of a pid namespace.
+# $5 is a directory with xinetd and its libraries, or empty.
+START = r"""
+if [ -n "$5" ]; then
+	cp -a "$5/usr/." "$root/usr/"
+	[ ! -d "$5/lib" ] || cp -a "$5/lib/." "$root/usr/lib/"
+fi
+rm -rf "$root/etc/xinetd.d" "$root/etc/xinetd.conf"
+mkdir "$root/etc/xinetd.d"
+doc=$root/usr/share/doc/postern
+cp "$doc/postern.xinetd" "$root/etc/xinetd.d/postern"
+echo 'includedir /etc/xinetd.d' >"$root/etc/xinetd.conf"
+export LD_BIND_NOT=1 # a harmless one of its kind
+exec unshare -n -i -u -p -f --kill-child -- sh -c '
+	ip link set lo up
+	root=$1
+	mount -t proc proc "$root/proc"
+	mount -t tmpfs tmpfs "$root/dev"
+	touch "$root/dev/null"
+	mount --bind /dev/null "$root/dev/null"
+	touch "$root/dev/urandom"
+	mount --bind /dev/urandom "$root/dev/urandom"
+	exec chroot "$root" /usr/sbin/xinetd -dontfork -filelog /var/log/xinetd.test' sh "$root"
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    started = sysd_host.Started(tmp_path_factory.mktemp("xinetd"), START,
+                                str(PEERS) if UNPACKED else "")
+    try:
+        assert wait(lambda: started.find_leader(lambda p: p.program == "xinetd"), 30)
+        h = sysd_host.Host(started.leader)
+
+        def answers():
+            try:
+                with h.connect() as s:
+                    return s.recv(200).startswith(b"220 ")
+            except OSError:
+                return False
+
+        assert wait(answers, 30), started.log.read_text() + log(h)
+        yield h
+    finally:
+        started.stop()
+
+
+def log(host):
+    path = host.root / "var/log/xinetd.test"
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture(scope="module")
+def mail(host):
+    zone = {("dest.example", "MX"): ["10 mx.dest.example."],
+            ("mx.dest.example", "A"): ["127.0.0.2"]}
+    with host.network():
+        dns = internet.Dns(zone, "127.0.0.1", 5353)
+        sink = internet.Sink("127.0.0.2", 25)
+    yield sink
+    sink.close()
+    dns.close()
+
+
+@pytest.fixture
+def sink(host, mail):
+    mail.say.clear()
+    mail.messages.clear()
+    yield mail
+    mail.say.clear()
+    assert at_rest(host)
+
+
+def at_rest(host):
+    return wait(lambda: not host.ours() and not host.queued())
+
+
+def test_message_arrives_and_nothing_is_left(host, sink):
+    """R58: through the port of xinetd to the sink; then no process of ours."""
+    host.send("u@dest.example", "by xinetd")
+    assert wait(lambda: sink.messages)
+    assert b"by xinetd" in sink.messages[0].data
+    assert at_rest(host)
+
+
+def test_error_output_is_not_the_client(host, sink):
+    """Under inetd fd 2 is the connection: nothing may be written there that is not SMTP."""
+    with host.connect() as s, s.makefile("rwb") as f:
+        f.write(b"EHLO x\r\nNONSENSE\r\nMAIL FROM:<broken\r\nQUIT\r\n")
+        f.flush()
+        lines = f.read().split(b"\r\n")
+    assert lines.pop() == b""
+    assert all(re.match(rb"[2-5]\d\d[ -]", line) for line in lines), lines
+    assert lines[-1].startswith(b"221 ")
+
+
+def test_environment_is_empty(host, sink):
+    """J17: nothing of xinetd's environment reaches smtpd (`passenv =`)."""
+    with host.connect() as s:
+        assert s.recv(200).startswith(b"220 ")
+        found = host.ours("smtpd")
+    assert len(found) == 2
+    for p in found:
+        assert not [e for e in p.environment if e.startswith("LD_")]
+
+
+def test_relay_outlives_smtpd(host, sink):
+    """I6: xinetd does not wait for the relay, and the relay not for xinetd."""
+    go = threading.Event()
+
+    def slowly(_):
+        go.wait(30)
+        return "250 2.0.0 taken"
+
+    sink.say["END"] = slowly
+    try:
+        host.send("u@dest.example", "slow")
+        assert wait(lambda: not host.ours("smtpd"))
+        assert len(host.ours("relay")) == 1
+        assert not sink.messages
+    finally:
+        go.set()
+    assert wait(lambda: sink.messages)
+    assert at_rest(host)
+
+
+def test_one_source_cannot_take_all_places(host, sink):
+    """I2: `per_source`."""
+    text = (host.root / "etc/xinetd.d/postern").read_text()
+    limit = int(re.search(r"per_source\s*=\s*(\d+)", text)[1])
+    idle = [host.connect("127.0.0.9") for _ in range(limit + 20)]
+    try:
+        assert wait(lambda: len(host.ours("smtpd")) == 2 * limit)
+        host.send("u@dest.example", "meanwhile")
+        assert wait(lambda: sink.messages)
+    finally:
+        for s in idle:
+            s.close()
+
+
+def test_flood_does_not_close_the_port(host, sink):
+    """I1, I3: with the default `cps` the port would be closed for 10 s after 50 connects."""
+    assert host.flood(1000) >= 990
+    assert at_rest(host)
+    host.send("u@dest.example", "after")
+    assert wait(lambda: sink.messages)
+    assert "deactivating" not in log(host).lower(), log(host)
+
+
+def test_cron_line(host, sink):
+    """The line of postern.cron: nothing while the spool is empty, the relay when it is not."""
+    text = (host.root / "usr/share/doc/postern/postern.cron").read_text()
+    line = [x for x in text.splitlines() if x.startswith("*")]
+    assert len(line) == 1
+    user, command = re.fullmatch(r"(?:\* ){5}(\w+) (.*)", line[0]).groups()
+    assert user == "postern" and "%" not in command # "%" would be a newline for cron
+
+    def cron():
+        trace = host.run("setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups",
+                         "sh", "-xc", command, check=False)
+        return "relay --due" in trace
+
+    assert not cron()
+    sink.say["RCPT"] = "450 4.2.0 not yet"
+    host.send("u@dest.example", "later")
+    assert wait(lambda: not host.ours())
+    assert len(host.queued()) == 1
+    sink.say.clear()
+    assert cron()
+    assert wait(lambda: cron() and sink.messages)
+    assert b"later" in sink.messages[0].data

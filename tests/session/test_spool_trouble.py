@@ -1,0 +1,79 @@
+"""What a client is told when a message cannot be written, and that nothing of it stays."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+SCRIPT = ("HELO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\nRCPT TO:<u@e.example>\n"
+          "DATA\n" + "x" * 70 + "\n" + ("y" * 70 + "\n") * 2000 + ".\n"
+          "RCPT TO:<u@d.example>\nNOOP\nQUIT\n")
+
+
+def said_by(postern, *before):
+    """Replies from the end of the data on, with smtpd started by the words before it."""
+    command = [*before, *postern.command("smtpd", max_relays=0)]
+    with open(postern.log, "ab") as log:
+        p = subprocess.run(command, input=SCRIPT.encode(), stdout=subprocess.PIPE, stderr=log,
+                           env=postern.environment(), timeout=60, check=False)
+    assert p.returncode == 0, postern.logged()
+    return p.stdout.decode().split("\r\n")[6:]
+
+
+def check_refused(postern, said, reply):
+    """C4: refused, the transaction is gone, the session goes on, the spool is empty."""
+    assert said == [reply, "503 5.5.1 Error: need MAIL command", "250 2.0.0 Ok", "221 2.0.0 Bye",
+                    ""], postern.logged()
+    assert postern.messages() == []
+    assert not list((postern.spool / "tmp").iterdir())
+    assert "not queued: spool: " in postern.logged()
+
+
+def test_too_large_for_the_file_system(postern):
+    """K8, J3: a write that fails for want of room, here by a limit on the file's size."""
+    said = said_by(postern, "prlimit", "--fsize=65536")
+    check_refused(postern, said, "452 4.3.1 Error: insufficient system storage")
+
+
+@pytest.mark.parametrize("place", ["tmp", "lane"])
+def test_not_writable(postern, place):
+    """No name can be given: at the start of the file, or in the end, in its lanes."""
+    postern.pipe("QUIT\n")
+    (postern.spool / place).chmod(0o500)
+    try:
+        check_refused(postern, said_by(postern), "451 4.3.0 Error: queue file write error")
+    finally:
+        (postern.spool / place).chmod(0o700)
+
+
+def test_second_lane_fails(postern):
+    """The name that the first lane has already is taken back."""
+    postern.pipe("QUIT\n")
+    (postern.spool / "lane" / "e.example").write_text("not a directory")
+    said = said_by(postern)
+    (postern.spool / "lane" / "e.example").unlink()
+    check_refused(postern, said, "451 4.3.0 Error: queue file write error")
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("error, reply", [
+    ("EIO", "451 4.3.0 Error: queue file write error"),
+    ("ENOSPC", "452 4.3.1 Error: insufficient system storage"),
+    ("EDQUOT", "452 4.3.1 Error: insufficient system storage"),
+])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_sync_fails(postern, n, error, reply):
+    """J1, J2, R37: the file, the first lane, the second one; what did not sync was not queued."""
+    postern.pipe("QUIT\n")
+    for lane in ("d.example", "e.example"): # there already, so that only the message is synced
+        (postern.spool / "lane" / lane).mkdir(mode=0o700)
+        if os.geteuid() == 0:
+            os.chown(postern.spool / "lane" / lane, 65534, 65534)
+    trace = postern.where / "trace"
+    trace.touch(mode=0o666)
+    trace.chmod(0o666)
+    said = said_by(postern, "strace", "-f", "-o", str(trace), "-e", "trace=fsync",
+                   "-e", f"inject=fsync:error={error}:when={n}")
+    assert error in trace.read_text()
+    assert trace.read_text().count("fsync(") == n, "not synced again, nor anything after it"
+    check_refused(postern, said, reply)

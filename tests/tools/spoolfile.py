@@ -1,0 +1,79 @@
+"""Reads a queued message the way lib/message.h describes it, and fails if it is not so."""
+import re
+import shutil
+import time
+
+MAGIC = b"Postern-Message: 1"
+END = re.compile(rb"End: (\d{20}) ([0-9a-f]{8}) ([0-9a-z]{20})\n\Z")
+RECEIVED = re.compile(rb"Received: [^\r\n]+\r\n(?:[ \t][^\r\n]+\r\n)*")
+
+
+def crc32c(data):
+    """RFC 3720 appendix B.4, bit by bit; independent of the product's."""
+    table = []
+    for n in range(256):
+        for _ in range(8):
+            n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
+        table.append(n)
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+class SpoolFile:
+    """fields: [(name, value)]; received: the field that was added; text: what the client sent."""
+
+    def __init__(self, path):
+        data = path.read_bytes()
+        end = END.search(data)
+        assert end, f"{path}: no end mark: {data[-80:]!r}"
+        head, blank, rest = data[:end.start()].partition(b"\n\n")
+        assert blank, f"{path}: no empty line behind the envelope"
+        self.body = rest
+        assert int(end[1]) == len(self.body), f"{path}: length {end[1]!r}, is {len(self.body)}"
+        assert int(end[2], 16) == crc32c(self.body), f"{path}: sum"
+        lines = head.split(b"\n")
+        assert lines[0] == MAGIC, f"{path}: begins {lines[0]!r}"
+        # A null sender leaves nothing behind "From: ".
+        self.fields = [tuple(x.decode() for x in re.fullmatch(rb"([A-Z]\w*): ?(.*)", line).groups())
+                       for line in lines[1:]]
+        assert path.name == end[3].decode() == self.one("Id"), f"{path}: ids differ"
+        assert path.parent.name in {to.split(" ")[0] for to in self.all("To")}, f"{path}: lane"
+        assert path.stat().st_mode & 0o777 == 0o600, f"{path}: mode"
+        received = RECEIVED.match(self.body)
+        assert received, f"{path}: no Received: on top"
+        self.received = received[0].decode("latin-1")
+        self.text = self.body[received.end():]
+
+    def all(self, name):
+        return [v for n, v in self.fields if n == name]
+
+    def one(self, name):
+        values = self.all(name)
+        assert len(values) == 1, f"{name}: {values}"
+        return values[0]
+
+
+def write(spool, ident, recipients, body, sender="a@sender.example"):
+    """Puts a message into the queue that smtpd would not: the body goes in as it is. Its paths."""
+    lanes = sorted({r.rpartition("@")[2] for r in recipients})
+    head = [MAGIC.decode(), f"Id: {ident}", f"Arrived: {int(time.time())}", f"From: {sender}",
+            *(f"To: {r.rpartition('@')[2]} {r}" for r in recipients), "", ""]
+    data = "\n".join(head).encode() + body + \
+        f"End: {len(body):020d} {crc32c(body):08x} {ident}\n".encode()
+    paths = []
+    for lane in lanes:
+        directory = spool / "lane" / lane
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = directory / ident
+        if paths:
+            path.hardlink_to(paths[0])
+        else:
+            path.write_bytes(data)
+            path.chmod(0o600)
+        paths.append(path)
+    owner = spool.stat()
+    for path in (spool / "lane", *(p.parent for p in paths), *paths):
+        shutil.chown(path, owner.st_uid, owner.st_gid)
+    return paths
