@@ -36,10 +36,10 @@
 #include "lib/log.h"
 #include "lib/message.h"
 #include "lib/options.h"
-#include "lib/peer.h"
 #include "lib/route.h"
 #include "lib/sandbox.h"
 #include "lib/spool.h"
+#include "lib/stdfds.h"
 
 enum {
 	HOSTS_TRIED = 20,     /* addresses of one attempt, so that it ends (G5) */
@@ -586,6 +586,7 @@ main(int argc, char **argv)
 	auto_buf why = buf_new(LINE_SIZE);
 	struct log_fields f = { .event = "failed" };
 
+	stdfds_fill();
 	if (argc < 1)
 		return EX_USAGE;
 	r->lane = LANE_CLOSED;
@@ -600,8 +601,7 @@ main(int argc, char **argv)
 		buf_puts(&why, o.wrong != NULL ? o.wrong : "nothing to do; see --help");
 	else
 		err = conf_load(&r->conf, &o.conf, &why);
-	log_open(err == 0 ? r->conf.log : LOG_TO_AUTO, "relay", sd_journal_sendv,
-		peer_owns(STDERR_FILENO));
+	log_open(err == 0 ? r->conf.log : LOG_TO_AUTO, "relay", sd_journal_sendv);
 	if (err < 0) {
 		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
 		return EXIT_CONFIG;

@@ -38,6 +38,7 @@
 #include "lib/reply.h"
 #include "lib/sandbox.h"
 #include "lib/spool.h"
+#include "lib/stdfds.h"
 #include "lib/stream.h"
 
 enum { HELO_SIZE = LIMIT_DOMAIN + 1, TEXT_SIZE = 4 * LIMIT_ADDRESS + 8 };
@@ -618,18 +619,6 @@ become_monitor(void)
 
 /* ---- start ------------------------------------------------------------------------------ */
 
-/* No fd we open may become a standard one (K6). */
-static void
-fill_standard_fds(void)
-{
-	int fd;
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
-
 static int
 give_up(struct session *s, enum reply r, int status, const char *why)
 {
@@ -641,7 +630,7 @@ give_up(struct session *s, enum reply r, int status, const char *why)
 }
 
 static int
-configure(struct session *s, const struct options *o, bool stderr_is_peer)
+configure(struct session *s, const struct options *o)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int r = -EINVAL;
@@ -650,7 +639,7 @@ configure(struct session *s, const struct options *o, bool stderr_is_peer)
 	else
 		r = conf_load(&s->conf, &o->conf, &why);
 	buf_add(&why, (struct span){ "", 1 });
-	log_open(r == 0 ? s->conf.log : LOG_TO_AUTO, "smtpd", journal_send, stderr_is_peer);
+	log_open(r == 0 ? s->conf.log : LOG_TO_AUTO, "smtpd", journal_send);
 	if (r == 0)
 		return 0;
 	if (o->check) {
@@ -711,15 +700,16 @@ main(int argc, char **argv)
 	struct options o;
 	char why[256];
 
-	fill_standard_fds();
+	stdfds_fill();
 	if (argc < 1)
 		return EX_USAGE;
 	catch_signals();
-	bool stderr_is_peer = peer_owns(STDERR_FILENO);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, &stop_requested);
 	s->conf.timeout_command = 1; /* for give_up, until the configuration is read */
 	options_parse(&o, argc, argv);
-	int r = configure(s, &o, stderr_is_peer);
+	if (!o.check)
+		stdfds_hide_client();
+	int r = configure(s, &o);
 	if (r != 0)
 		return r;
 	if (o.check) {

@@ -57,7 +57,7 @@ journal_send(const struct iovec *iov, int n)
 }
 
 void
-log_open(enum conf_log where, const char *program, log_journal_fn *journal, bool stderr_is_peer)
+log_open(enum conf_log where, const char *program, log_journal_fn *journal)
 {
 	logger.program = program;
 	logger.journal = journal;
@@ -67,8 +67,6 @@ log_open(enum conf_log where, const char *program, log_journal_fn *journal, bool
 		where = LOG_TO_SYSLOG;
 	if (where == LOG_TO_AUTO)
 		where = LOG_TO_STDERR;
-	if (where == LOG_TO_STDERR && stderr_is_peer)
-		where = LOG_TO_NONE;
 	if (where == LOG_TO_JOURNAL && journal == journal_send && journal_open() < 0)
 		where = LOG_TO_NONE;
 	if (where == LOG_TO_SYSLOG)

@@ -7,7 +7,6 @@
 #ifndef POSTERN_LOG_H
 #define POSTERN_LOG_H
 
-#include <stdbool.h>
 #include <sys/uio.h>
 #include <syslog.h>
 
@@ -29,11 +28,10 @@ typedef int log_journal_fn(const struct iovec *iov, int n);
 
 /*
  * Chooses where events go and opens it, so that it works after the process locked itself in.
- * LOG_TO_AUTO: the journal if its socket is there, else syslog, else standard error, but never if that
- * is the client's connection (the caller says so).
+ * LOG_TO_AUTO: the journal if its socket is there, else syslog, else standard error, which smtpd has
+ * made sure is not the client.
  */
-void log_open(enum conf_log where, const char *program, log_journal_fn *journal,
-	bool stderr_is_peer);
+void log_open(enum conf_log where, const char *program, log_journal_fn *journal);
 
 /* `priority` as in syslog(3). */
 void log_event(int priority, const struct log_fields *f, const char *fmt, ...)

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 int
 peer_of(int fd, struct peer *out)
@@ -23,18 +21,4 @@ peer_of(int fd, struct peer *out)
 	}
 	*out = p;
 	return 0;
-}
-
-bool
-peer_owns(int fd)
-{
-	struct stat mine, theirs;
-	if (fstat(fd, &mine) < 0 || S_ISSOCK(mine.st_mode))
-		return true;
-	for (int peer = STDIN_FILENO; peer <= STDOUT_FILENO; peer++)
-		if (fstat(peer, &theirs) == 0 && mine.st_dev == theirs.st_dev &&
-			mine.st_ino == theirs.st_ino && !S_ISREG(mine.st_mode) &&
-			!S_ISCHR(mine.st_mode))
-			return true;
-	return false;
 }

@@ -16,7 +16,4 @@ struct peer {
 /* Looks at `fd`. 0, or -errno when it is a socket whose peer has gone. */
 int peer_of(int fd, struct peer *out);
 
-/* Is `fd` the same open connection as one of standard input and output? */
-bool peer_owns(int fd);
-
 #endif

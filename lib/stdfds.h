@@ -1,0 +1,15 @@
+/* stdfds: what stands at file descriptors 0, 1 and 2 when a program starts. */
+#ifndef POSTERN_STDFDS_H
+#define POSTERN_STDFDS_H
+
+/* Puts /dev/null where nothing is open, so that no file we open becomes a standard one (K6). */
+void stdfds_fill(void);
+
+/*
+ * Under inetd standard error is the client. If it is the same socket or pipe as standard input or
+ * output, or if that cannot be told, it becomes /dev/null: whatever is written there, by us, by a C
+ * library or by a relay that inherits it, must not reach the client.
+ */
+void stdfds_hide_client(void);
+
+#endif
