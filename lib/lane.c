@@ -35,17 +35,14 @@ lane_lock_file(int dir, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Makes @lock, after making sure that the lane's own name is on disk. fd or -errno. */
-static int
-lane_prove(const struct spool *s, int dir)
+int
+lane_prove(int dir)
 {
-	if (fsync(s->lanes) < 0)
-		return -errno;
 	return lane_lock_file(dir, O_CREAT);
 }
 
 int
-lane_for_writing(const struct spool *s, const char *name)
+lane_for_writing(const struct spool *s, const char *name, bool *proven)
 {
 	int dir = lane_dir(s, name);
 	if (dir == -ENOENT) {
@@ -53,16 +50,8 @@ lane_for_writing(const struct spool *s, const char *name)
 			return -errno;
 		dir = lane_dir(s, name);
 	}
-	if (dir < 0)
-		return dir;
-	if (faccessat(dir, LANE_LOCK, F_OK, 0) == 0)
-		return dir;
-	int lock = lane_prove(s, dir);
-	if (lock < 0) {
-		close(dir);
-		return lock;
-	}
-	close(lock);
+	if (dir >= 0)
+		*proven = faccessat(dir, LANE_LOCK, F_OK, 0) == 0;
 	return dir;
 }
 
@@ -93,8 +82,8 @@ lane_open(struct lane *l, const struct spool *s, const char *name)
 	if (dir < 0)
 		return dir;
 	int lock = lane_lock_file(dir, 0);
-	if (lock == -ENOENT)
-		lock = lane_prove(s, dir);
+	if (lock == -ENOENT) /* its writer is about to, or died before it could */
+		lock = fsync(s->lanes) < 0 ? -errno : lane_prove(dir);
 	if (lock < 0) {
 		close(dir);
 		return lock;

@@ -30,10 +30,14 @@ struct lane {
 #define LANE_CLOSED ((struct lane){ .dir = -1, .lock = -1 })
 
 /*
- * The directory of a lane for a writer, made if it is missing, and then durable: @lock inside it
- * is made only after the lane's own name was synced, so its presence is the proof. fd or -errno.
+ * The directory of a lane for a writer, made if it is missing. `*proven`: the lane's own name is on
+ * disk. Its proof is @lock, which is made only after that name was synced; a writer that finds no
+ * proof syncs lane/ and then calls lane_prove. fd or -errno.
  */
-int lane_for_writing(const struct spool *s, const char *name);
+int lane_for_writing(const struct spool *s, const char *name, bool *proven);
+
+/* Makes @lock, now that the lane's name was synced. Its fd or -errno. */
+int lane_prove(int dir);
 
 /* After the link: what waits in this lane is due, unless its host is known to be down. */
 void lane_announce(int dir);

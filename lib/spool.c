@@ -241,57 +241,87 @@ draft_body(struct draft *d, struct span bytes)
 	draft_gather(d, bytes);
 }
 
+/* A lane of a draft that is being committed. */
+struct target {
+	int dir;
+	bool proven; /* its own name is known to be on disk */
+};
+
 /*
  * Gives the message its name in lane i; the last lane takes the temporary name away. A lane that
  * is removed just now by a relay that emptied it (ENOENT) is made again, a few times.
  */
 static int
-draft_name(struct draft *d, int i, int *dir)
+draft_name(struct draft *d, int i, struct target *t)
 {
 	enum { LANE_RACES = 10 };
 	for (int race = 0; race < LANE_RACES; race++) {
-		*dir = lane_for_writing(d->spool, d->lane[i]);
-		if (*dir == -ENOENT)
+		t->dir = lane_for_writing(d->spool, d->lane[i], &t->proven);
+		if (t->dir == -ENOENT)
 			continue;
-		if (*dir < 0)
-			return *dir;
-		int r = i + 1 < d->lanes ? linkat(d->spool->tmp, d->id, *dir, d->id, 0)
-					 : renameat(d->spool->tmp, d->id, *dir, d->id);
+		if (t->dir < 0)
+			return t->dir;
+		int r = i + 1 < d->lanes ? linkat(d->spool->tmp, d->id, t->dir, d->id, 0)
+					 : renameat(d->spool->tmp, d->id, t->dir, d->id);
 		if (r == 0)
 			return 0;
 		int err = errno;
-		close(*dir);
-		*dir = -1;
+		close(t->dir);
+		t->dir = -1;
 		if (err != ENOENT)
 			return -err;
 	}
 	return -ENOENT;
 }
 
+/* Syncs the file, the names of new lanes, and its name in each lane. One journal commit has it all. */
 static int
-draft_name_and_sync(struct draft *d, int *dir)
+draft_sync(struct draft *d, const struct target *t)
 {
-	int err = 0;
-	for (int i = 0; i < d->lanes && err == 0; i++)
-		err = draft_name(d, i, &dir[i]);
+	bool proven = true;
 #ifndef BREAK_NO_FILE_FSYNC /* set only by the test that proves the power-cut test can fail */
-	if (err == 0 && fsync(d->fd) < 0)
-		err = -errno;
+	if (fsync(d->fd) < 0)
+		return -errno;
 #endif
-	for (int i = 0; i < d->lanes && err == 0; i++)
-		if (fsync(dir[i]) < 0)
-			err = -errno;
-	for (int i = 0; i < d->lanes && err == 0; i++)
-		lane_announce(dir[i]);
-	return err;
+	for (int i = 0; i < d->lanes; i++)
+		proven = proven && t[i].proven;
+	if (!proven && fsync(d->spool->lanes) < 0)
+		return -errno;
+	for (int i = 0; i < d->lanes; i++)
+		if (fsync(t[i].dir) < 0)
+			return -errno;
+	return 0;
+}
+
+/* The message is safe: new lanes get their proof, and what waits is due. */
+static void
+draft_publish(struct draft *d, const struct target *t)
+{
+	for (int i = 0; i < d->lanes; i++) {
+		auto_fd lock = t[i].proven ? -1 : lane_prove(t[i].dir);
+		(void)lock; /* without it the next one who comes syncs again */
+		lane_announce(t[i].dir);
+	}
+}
+
+/* Takes the names out again, and new lanes if nobody else has put mail into them. */
+static void
+draft_unname(struct draft *d, const struct target *t)
+{
+	for (int i = 0; i < d->lanes; i++) {
+		if (t[i].dir >= 0)
+			unlinkat(t[i].dir, d->id, 0);
+		if (!t[i].proven)
+			unlinkat(d->spool->lanes, d->lane[i], AT_REMOVEDIR);
+	}
 }
 
 int
 draft_commit(struct draft *d)
 {
-	int dir[DRAFT_LANES];
+	struct target target[DRAFT_LANES];
 	for (int i = 0; i < DRAFT_LANES; i++)
-		dir[i] = -1;
+		target[i] = (struct target){ .dir = -1, .proven = true };
 
 	draft_head(d);
 	char end[MESSAGE_END_SIZE + 1];
@@ -299,15 +329,17 @@ draft_commit(struct draft *d)
 	draft_gather(d, (struct span){ end, MESSAGE_END_SIZE });
 	if (d->err == 0)
 		d->err = draft_flush(d);
+	for (int i = 0; i < d->lanes && d->err == 0; i++)
+		d->err = draft_name(d, i, &target[i]);
 	if (d->err == 0)
-		d->err = draft_name_and_sync(d, dir);
+		d->err = draft_sync(d, target);
+	if (d->err == 0)
+		draft_publish(d, target);
+	else
+		draft_unname(d, target); /* while the lock still keeps relays away */
 
-	/* On failure the names go while the lock still keeps relays away. */
-	for (int i = 0; i < d->lanes; i++) {
-		if (d->err < 0 && dir[i] >= 0)
-			unlinkat(dir[i], d->id, 0);
-		cleanup_fd(&dir[i]);
-	}
+	for (int i = 0; i < d->lanes; i++)
+		cleanup_fd(&target[i].dir);
 	int err = d->err;
 	if (err < 0) {
 		draft_drop(d);

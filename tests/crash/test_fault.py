@@ -111,13 +111,8 @@ def test_session_fault(lab, ids, call, error, code):
     assert not wrong, "\n".join(wrong)
 
 
-# A lane whose name could not be synced stays, and the next message takes it for new and syncs again.
-LANE_STAYS = pytest.mark.xfail(strict=True, reason="lane_for_writing keeps a lane it could not sync")
-
-
 @pytest.mark.parametrize("call, error", [
-    ("write", "ENOSPC"), pytest.param("fsync", "EIO", marks=LANE_STAYS), ("openat", "EMFILE"),
-    ("openat", "EROFS")])
+    ("write", "ENOSPC"), ("fsync", "EIO"), ("openat", "EMFILE"), ("openat", "EROFS")])
 def test_session_goes_on(lab, call, error):
     """J1, J3: a fault that lasts refuses every message of the session, in order and without a mess."""
     first = min(c.n for c in spool_calls(watched_session(lab)) if c.name == call)
