@@ -73,21 +73,13 @@ static struct relay {
 /* ---- what happened ---------------------------------------------------------------------- */
 
 static void
-text_of(char out[static LINE_SIZE], struct span s)
-{
-	auto_buf b = buf_new(LINE_SIZE);
-	buf_escape(&b, s, LINE_SIZE / 4 - 2);
-	snprintf(out, LINE_SIZE, "%.*s", (int)b.n, b.n > 0 ? b.p : "");
-}
-
-static void
 log_recipient(const struct relay *r, const struct message *m, const struct rcpt *to, int64_t next)
 {
 	static const char *const event[] = { [DONE] = "delivered", [SOFT] = "deferred",
 		[HARD] = "bounced" };
 	char rcpt[LINE_SIZE], sender[LINE_SIZE], when[64] = "";
-	text_of(rcpt, to->address);
-	text_of(sender, m->sender);
+	escape_text(rcpt, sizeof(rcpt), to->address);
+	escape_text(sender, sizeof(sender), m->sender);
 	if (to->outcome == SOFT)
 		snprintf(when, sizeof(when), "; next try in %lld s",
 			(long long)(next - clock_wall()));
@@ -218,7 +210,7 @@ give_lane_up(struct relay *r, enum outcome o)
 	if (o != SOFT)
 		return;
 	char why[LINE_SIZE];
-	text_of(why, buf_span(&r->why));
+	escape_text(why, sizeof(why), buf_span(&r->why));
 	int64_t next = retry_after(r, r->state.attempts);
 	r->state.attempts++;
 	r->state.down = true;

@@ -27,8 +27,6 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/command.h"
-#include "lib/dot.h"
-#include "lib/hops.h"
 #include "lib/lane.h"
 #include "lib/launch.h"
 #include "lib/limits.h"
@@ -40,8 +38,9 @@
 #include "lib/spool.h"
 #include "lib/stdfds.h"
 #include "lib/stream.h"
+#include "lib/transaction.h"
 
-enum { HELO_SIZE = LIMIT_DOMAIN + 1, TEXT_SIZE = 4 * LIMIT_ADDRESS + 8 };
+enum { HELO_SIZE = LIMIT_DOMAIN + 1, REFUSED_TEXT = LIMIT_LOG_TEXT };
 
 /* What the session tells the monitor; smaller than PIPE_BUF, so it is written whole. */
 struct record {
@@ -60,10 +59,7 @@ static struct session {
 	bool extended;        /* said with EHLO */
 	long errors, idle;    /* refused commands; commands since the last message */
 
-	bool mail; /* a transaction is open, in draft */
-	struct draft draft;
-	char sender[TEXT_SIZE];     /* escaped, for the log */
-	char recipient[TEXT_SIZE];  /* the first one, for Received: */
+	struct transaction transaction;
 } session;
 
 static volatile int stop_requested;
@@ -101,7 +97,7 @@ put_reply_line(struct session *s, struct span line)
 			continue;
 		}
 		char what = line.p[++i];
-		put_text(s, what == 'h' ? s->conf.hostname : what == 'z' ? size : s->draft.id);
+		put_text(s, what == 'h' ? s->conf.hostname : what == 'z' ? size : s->transaction.draft.id);
 	}
 }
 
@@ -123,33 +119,27 @@ put_reply(struct session *s, enum reply r)
 	}
 }
 
-/* ---- transaction ------------------------------------------------------------------------ */
+/* ---- what the commands do ------------------------------------------------------------------------ */
 
-static void
-escape_into(char *out, size_t size, struct span s)
+/* Fields of an event about the transaction, if there is one. */
+static struct log_fields
+event(const struct session *s, const char *name)
 {
-	auto_buf b = buf_new(size);
-	buf_escape(&b, s, size / 4 - 2);
-	snprintf(out, size, "%.*s", (int)b.n, b.n > 0 ? b.p : "");
+	const struct transaction *t = &s->transaction;
+	return (struct log_fields){ .event = name, .queue_id = t->open ? t->draft.id : NULL,
+		.sender = t->open ? t->sender : NULL };
 }
 
 static void
 log_refused(struct session *s, enum reply r, struct span what)
 {
-	char text[TEXT_SIZE];
-	escape_into(text, sizeof(text), what);
+	char text[REFUSED_TEXT];
+	escape_text(text, sizeof(text), what);
 	const struct reply_row *row = reply_row(r);
-	struct log_fields f = { .event = "refused", .queue_id = s->mail ? s->draft.id : NULL,
-		.sender = s->mail ? s->sender : NULL, .status = row->code };
+	struct log_fields f = event(s, "refused");
+	f.status = row->code;
 	log_event(LOG_NOTICE, &f, "refused %s: \"%s\": %s %s", s->peer.text, text, row->code,
 		row->text);
-}
-
-static void
-reset(struct session *s)
-{
-	draft_drop(&s->draft);
-	s->mail = false;
 }
 
 static enum reply
@@ -157,7 +147,7 @@ do_hello(struct session *s, struct span arg, bool extended)
 {
 	if (arg.n >= sizeof(s->helo) || !address_is_helo(arg))
 		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
-	reset(s);
+	transaction_drop(&s->transaction);
 	snprintf(s->helo, sizeof(s->helo), "%.*s", (int)arg.n, arg.p);
 	s->extended = extended;
 	return extended ? R_EHLO : R_HELO;
@@ -178,71 +168,27 @@ do_ehlo(struct session *s, struct span arg)
 static enum reply
 do_mail(struct session *s, struct span arg)
 {
-	struct mail_args a;
-	if (s->mail)
-		return R_NESTED_MAIL;
-	enum reply r = command_mail(arg, &a);
-	if (r != R_SENDER_OK)
-		return r;
-	if (a.size > s->conf.max_size)
-		return R_TOO_LARGE;
-	if (draft_begin(&s->draft, &s->spool, a.sender.whole, a.eightbit) < 0)
-		return R_QUEUE_ERROR;
-	escape_into(s->sender, sizeof(s->sender), a.sender.whole);
-	s->mail = true;
-	return R_SENDER_OK;
-}
-
-/*
- * <postmaster>, and postmaster at our own name, is somebody here (RFC 5321 section 4.5.1). The
- * address it stands for, or the one given; true if anybody may write to it.
- */
-static bool
-find_postmaster(struct session *s, struct address *to)
-{
-	if (!span_ieq(to->local, span_of("postmaster")))
-		return false;
-	if (to->domain.n > 0 && !span_ieq(to->domain, span_of(s->conf.hostname)))
-		return false;
-	return address_mailbox(span_of(s->conf.postmaster), to) == 0;
+	return transaction_mail(&s->transaction, &s->spool, &s->conf, arg);
 }
 
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
-	struct address to;
-	char lane[LANE_NAME_SIZE];
-	if (!s->mail)
-		return R_NEED_MAIL;
-	enum reply r = command_rcpt(arg, &to);
-	if (r != R_RCPT_OK)
-		return r;
-	if (!find_postmaster(s, &to) && !s->trusted)
-		return R_NO_RELAY;
-	if (address_lane(to.domain, lane) < 0)
-		return R_RCPT_SYNTAX;
-	if (s->draft.recipients >= s->conf.max_recipients ||
-		draft_recipient(&s->draft, lane, to.whole) < 0)
-		return R_TOO_MANY_RCPT;
-	if (s->draft.recipients == 1)
-		snprintf(s->recipient, sizeof(s->recipient), "%.*s", (int)to.whole.n, to.whole.p);
-	return R_RCPT_OK;
+	return transaction_rcpt(&s->transaction, &s->conf, s->trusted, arg);
 }
 
 static enum reply
 do_data(struct session *s, struct span arg)
 {
 	(void)arg;
-	if (!s->mail)
-		return R_NEED_MAIL;
-	return s->draft.recipients > 0 ? R_START_DATA : R_NEED_RCPT;
+	return transaction_ready(&s->transaction);
 }
 
 static enum reply
 do_rset(struct session *s, struct span arg)
 {
 	(void)arg;
-	reset(s);
+	transaction_drop(&s->transaction);
 	return R_FINE;
 }
 
@@ -287,103 +233,49 @@ do_quit(struct session *s, struct span arg)
 
 /* ---- data ------------------------------------------------------------------------------- */
 
-struct receiver {
-	struct session *s;
-	struct dot dot;
-	struct hops hops;
-	int64_t size;
-};
-
-static bool
-unacceptable(const struct receiver *r)
-{
-	return r->dot.bare || r->dot.nul || r->size > r->s->conf.max_size ||
-		r->hops.received > LIMIT_HOPS;
-}
-
-/* What is refused anyway is read on to its end, but not kept. */
-static void
-receive_piece(void *ctx, struct span piece)
-{
-	struct receiver *r = ctx;
-	r->size += (int64_t)piece.n;
-	if (!r->hops.body)
-		hops_feed(&r->hops, piece);
-	if (!unacceptable(r))
-		draft_body(&r->s->draft, piece);
-}
-
-/* The one field we add (RFC 5321 section 4.4). FOR only when it gives nobody else away. */
-static void
-add_received(struct session *s)
-{
-	char date[CLOCK_DATE_SIZE];
-	clock_date(clock_wall(), date);
-	auto_buf b = buf_new(4096);
-	buf_printf(&b, "Received: from %s", s->helo);
-	if (!s->peer.local)
-		buf_printf(&b, " (%s)", s->peer.text);
-	buf_printf(&b, "\r\n\tby %s with %s id %s", s->conf.hostname,
-		s->extended ? "ESMTP" : "SMTP", s->draft.id);
-	if (s->draft.recipients == 1)
-		buf_printf(&b, "\r\n\tfor <%s>", s->recipient);
-	buf_printf(&b, ";\r\n\t%s\r\n", date);
-	draft_body(&s->draft, buf_span(&b));
-}
-
 /* Tells the monitor. If it is gone, the timer will find the message. */
 static void
 announce(struct session *s)
 {
-	for (int i = 0; i < s->draft.lanes; i++) {
+	const struct draft *d = &s->transaction.draft;
+	for (int i = 0; i < d->lanes; i++) {
 		struct record rec = { 0 };
-		snprintf(rec.lane, sizeof(rec.lane), "%s", s->draft.lane[i]);
+		snprintf(rec.lane, sizeof(rec.lane), "%s", d->lane[i]);
 		if (write(s->records, &rec, sizeof(rec)) != (ssize_t)sizeof(rec))
 			return;
 	}
 }
 
+/* The end of the data was read: queues the message, or refuses it. */
 static enum reply
-commit(struct session *s, int64_t size)
+finish_data(struct session *s)
 {
-	int err = draft_commit(&s->draft);
-	struct log_fields f = { .event = "accepted", .queue_id = s->draft.id, .sender = s->sender };
-	if (err < 0) {
-		f.event = "refused";
+	struct transaction *t = &s->transaction;
+	int err;
+	enum reply r = transaction_finish(t, &err);
+	if (r == R_QUEUED) {
+		struct log_fields f = event(s, "accepted");
+		announce(s);
+		s->idle = 0;
+		log_event(LOG_INFO, &f,
+			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
+			t->draft.id, s->peer.text, t->sender, t->draft.recipients,
+			t->draft.recipients == 1 ? "" : "s", (long long)t->size);
+	} else if (err < 0) {
+		struct log_fields f = event(s, "refused");
 		log_event(LOG_ERR, &f, "%s: not queued: spool: %s; the client was told to try again",
-			s->draft.id, strerror(-err));
-		return err == -ENOSPC || err == -EDQUOT || err == -EFBIG ? R_QUEUE_FULL
-									 : R_QUEUE_ERROR;
+			t->draft.id, strerror(-err));
 	}
-	announce(s);
-	s->idle = 0;
-	log_event(LOG_INFO, &f, "%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
-		s->draft.id, s->peer.text, s->sender, s->draft.recipients,
-		s->draft.recipients == 1 ? "" : "s", (long long)size);
-	return R_QUEUED;
-}
-
-/* What to say to a message that has been read to its end. */
-static enum reply
-judge(struct receiver *r)
-{
-	if (r->dot.bare)
-		return R_BARE_IN_DATA;
-	if (r->dot.nul)
-		return R_NUL_IN_DATA;
-	if (r->size > r->s->conf.max_size)
-		return R_TOO_LARGE;
-	if (r->hops.received > LIMIT_HOPS)
-		return R_TOO_MANY_HOPS;
-	return commit(r->s, r->size);
+	return r;
 }
 
 /* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
 static enum stream_result
 receive_data(struct session *s, enum reply *reply)
 {
-	struct receiver r = { .s = s, .dot = dot_new(!s->peer.socket) };
-	add_received(s);
+	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
+		.hostname = s->conf.hostname, .with = s->extended ? "ESMTP" : "SMTP" };
+	transaction_start_data(&s->transaction, &trace, !s->peer.socket);
 	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
 		struct span bytes;
 		size_t used;
@@ -391,17 +283,14 @@ receive_data(struct session *s, enum reply *reply)
 			stream_bytes(&s->stream, clock_deadline(s->conf.timeout_data), &bytes);
 		if (res != STREAM_OK)
 			return res;
-		end = dot_read(&r.dot, bytes, &used, receive_piece, &r);
+		end = transaction_data(&s->transaction, bytes, &used);
 		stream_used(&s->stream, used);
 	}
 #ifdef BREAK_EARLY_250 /* set only by the test that proves the power-cut test can fail */
 	put_reply(s, R_QUEUED);
 	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
 #endif
-	*reply = judge(&r);
-	if (*reply != R_QUEUED)
-		log_refused(s, *reply, span_of("message"));
-	reset(s);
+	*reply = finish_data(s);
 	return STREAM_OK;
 }
 
@@ -498,8 +387,7 @@ finish_command(struct session *s, enum reply r, struct span line)
 static void
 lost(struct session *s, const char *where)
 {
-	struct log_fields f = { .event = "lost", .queue_id = s->mail ? s->draft.id : NULL,
-		.sender = s->mail ? s->sender : NULL };
+	struct log_fields f = event(s, "lost");
 	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->peer.text, where);
 }
 
@@ -515,7 +403,9 @@ data_phase(struct session *s)
 	}
 	if (res != STREAM_OK)
 		r = answer(s, res, (struct span){ 0 });
-	return finish_command(s, r, span_of("DATA"));
+	bool more = finish_command(s, r, span_of("message"));
+	transaction_drop(&s->transaction);
+	return more;
 }
 
 static void
@@ -527,7 +417,7 @@ session_loop(struct session *s)
 		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
 			clock_deadline(s->conf.timeout_command), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
-			if (s->mail || s->stream.broken)
+			if (s->transaction.open || s->stream.broken)
 				lost(s, "in a transaction; it was dropped");
 			break;
 		}
@@ -537,7 +427,7 @@ session_loop(struct session *s)
 			more = data_phase(s);
 	}
 	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
-	reset(s);
+	transaction_drop(&s->transaction);
 }
 
 static int

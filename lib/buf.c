@@ -96,6 +96,15 @@ buf_escape(struct buf *b, struct span s, size_t limit)
 }
 
 void
+escape_text(char *out, size_t size, struct span s)
+{
+	struct buf b = buf_new(size);
+	buf_escape(&b, s, size / 4 - 2); /* four octets for one, and room for the dots and NUL */
+	snprintf(out, size, "%.*s", (int)b.n, b.n > 0 ? b.p : "");
+	buf_free(&b);
+}
+
+void
 buf_reset(struct buf *b)
 {
 	b->n = 0;

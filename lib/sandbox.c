@@ -163,9 +163,15 @@ static const struct sock_filter session_filter[] = {
 	REFUSE,
 };
 
+/* The same calls have other numbers in the x32 ABI, which the kernel counts to the same
+ * architecture: no list of numbers is complete without this. */
+#define X32_CALLS 0x40000000
+#define DENY_X32 BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1), REFUSE
+
 static const struct sock_filter relay_filter[] = {
 	CHECK_ARCH,
 	LOAD(nr),
+	DENY_X32,
 	DENY(execve),
 	DENY(execveat),
 	DENY(ptrace),
