@@ -534,11 +534,11 @@ run_lane(struct relay *r, const char *name)
 {
 	struct log_fields f = { .event = "failed", .lane = name };
 	if (!address_lane_valid(span_of(name)) ||
-		lane_adopt(&r->lane, &r->spool, name, LAUNCH_LANE_FD) < 0) {
+		lane_adopt(&r->lane, &r->spool, name, LAUNCH_FIRST_FD) < 0) {
 		log_event(LOG_ERR, &f, "lane %s: not there", name);
 		return EX_TEMPFAIL;
 	}
-	r->slot = LAUNCH_SLOT_FD;
+	r->slot = LAUNCH_SECOND_FD;
 	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers);
 	if (r->resolver == NULL) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));

@@ -4,8 +4,8 @@
  * systemd, inetd, xinetd or a shell starts it for each connection. It becomes two processes:
  *
  *	monitor   the process that was started. It lets go of the connection before the first byte
- *	          is read, and waits for records "lane L has new mail", for each of which it starts a
- *	          relay if a slot is free. It never sees a byte of the client.
+ *	          is read, and waits for requests (request.h): "lane L has new mail", for which it
+ *	          starts a relay if a slot is free; "speak TLS". It never sees a byte of the client.
  *	session   its child. Locked in (sandbox.h), it talks to the client and writes the spool.
  *
  * "250 queued" is sent only after draft_commit said that the message is on disk. Everything else
@@ -34,6 +34,7 @@
 #include "lib/options.h"
 #include "lib/peer.h"
 #include "lib/reply.h"
+#include "lib/request.h"
 #include "lib/sandbox.h"
 #include "lib/spool.h"
 #include "lib/stdfds.h"
@@ -42,17 +43,12 @@
 
 enum { HELO_SIZE = LIMIT_DOMAIN + 1, REFUSED_TEXT = LIMIT_LOG_TEXT };
 
-/* What the session tells the monitor; smaller than PIPE_BUF, so it is written whole. */
-struct record {
-	char lane[LANE_NAME_SIZE];
-};
-
 static struct session {
 	struct conf conf;
 	struct spool spool;
 	struct peer peer;
 	bool trusted; /* may send to any domain */
-	int records;  /* to the monitor */
+	int monitor;  /* requests go there */
 
 	struct stream stream;
 	char helo[HELO_SIZE]; /* empty: not said yet */
@@ -239,9 +235,9 @@ announce(struct session *s)
 {
 	const struct draft *d = &s->transaction.draft;
 	for (int i = 0; i < d->lanes; i++) {
-		struct record rec = { 0 };
-		snprintf(rec.lane, sizeof(rec.lane), "%s", d->lane[i]);
-		if (write(s->records, &rec, sizeof(rec)) != (ssize_t)sizeof(rec))
+		struct request r = { .kind = REQUEST_RELAY };
+		snprintf(r.lane, sizeof(r.lane), "%s", d->lane[i]);
+		if (request_send(s->monitor, &r, NULL, 0) < 0)
 			return;
 	}
 }
@@ -465,24 +461,53 @@ start_relay(const struct launcher *l, const char *lane)
 			strerror(-r));
 }
 
-/* Waits for records until the session ends. Returns the session's exit status. */
-static int
-monitor_main(const struct launcher *l, int records, pid_t pid)
+/* Does what the session asks for, with the fds that came along. */
+static void
+serve_request(const struct launcher *l, const struct request *r, const int *fds, int n)
 {
-	struct record rec;
-	int status = 0;
-	for (ssize_t n; (n = read(records, &rec, sizeof(rec))) != 0;) {
-		if (n < 0 && errno != EINTR)
+	switch (r->kind) {
+	case REQUEST_RELAY:
+		start_relay(l, r->lane);
+		break;
+	case REQUEST_TLS:
+		if (n == REQUEST_FDS)
+			(void)launch_tls(l, fds); /* the session sees that nobody answers */
+		break;
+	}
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* Waits for a process that ended; false if there is none. Remembers the session's status. */
+static bool
+reap(pid_t session_pid, int *status, int flags)
+{
+	int ended;
+	pid_t pid;
+	do
+		pid = waitpid(flags == WNOHANG ? -1 : session_pid, &ended, flags);
+	while (pid < 0 && errno == EINTR);
+	if (pid == session_pid)
+		*status = ended;
+	return pid > 0;
+}
+
+/* Serves requests until the session ends. Returns the session's exit status. */
+static int
+monitor_main(const struct launcher *l, int requests, pid_t pid)
+{
+	int status = -1, n, got, fds[REQUEST_FDS];
+	struct request r;
+	while ((got = request_receive(requests, &r, fds, &n)) != 0) {
+		if (got > 0)
+			serve_request(l, &r, fds, n);
+		else if (got != -EBADMSG)
 			break;
-		if (n == (ssize_t)sizeof(rec)) {
-			rec.lane[sizeof(rec.lane) - 1] = '\0';
-			start_relay(l, rec.lane);
-		}
-		while (waitpid(-1, NULL, WNOHANG) > 0) /* relays that ended */
+		while (reap(pid, &status, WNOHANG)) /* relays that ended */
 			;
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	if (status < 0)
+		reap(pid, &status, 0);
 	if (WIFSIGNALED(status)) {
 		struct log_fields f = { .event = "crashed" };
 		log_event(LOG_ERR, &f, "session ended by signal %d", WTERMSIG(status));
@@ -559,7 +584,7 @@ static int
 serve(struct session *s, const struct options *o)
 {
 	char why[256];
-	int pipe_fd[2];
+	int pair[2];
 	int r = spool_open(&s->spool, s->conf.spool);
 	if (r < 0) {
 		snprintf(why, sizeof(why), "spool %s: %s", s->conf.spool, strerror(-r));
@@ -567,20 +592,20 @@ serve(struct session *s, const struct options *o)
 	}
 	s->trusted = s->peer.local || netaddr_class(&s->peer.addr) == NET_LOOPBACK ||
 		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
-	if (pipe2(pipe_fd, O_CLOEXEC) < 0)
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot make a pipe");
-	s->records = pipe_fd[1];
+	if (request_pair(pair) < 0)
+		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot make a socket pair");
+	s->monitor = pair[1];
 	pid_t pid = fork();
 	if (pid < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot fork");
 	if (pid == 0) {
-		close(pipe_fd[0]);
+		close(pair[0]);
 		return session_main(s);
 	}
-	close(pipe_fd[1]);
+	close(pair[1]);
 	become_monitor();
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
-	return monitor_main(&l, pipe_fd[0], pid);
+	return monitor_main(&l, pair[0], pid);
 }
 
 int

@@ -39,6 +39,7 @@ static const struct key {
 	KEY(postmaster, MAILBOX, NULL, 0, 0)
 	KEY(user, TEXT, "postern", 0, 0)
 	KEY(relay_path, PATHNAME, NULL, 0, 0)
+	KEY(tls_path, PATHNAME, NULL, 0, 0)
 	KEY(relay_nets, NETS, "", 0, 0)
 	KEY(max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
 	KEY(max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
@@ -392,10 +393,13 @@ load_defaults(struct conf *c, struct buf *why)
 	return 0;
 }
 
+/* A program beside this one. */
 static int
-complete_relay_path(struct conf *c)
+complete_path(char **path, const char *program)
 {
 	char self[4096];
+	if (*path != NULL)
+		return 0;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	if (n <= 0)
 		return -errno;
@@ -403,7 +407,7 @@ complete_relay_path(struct conf *c)
 	char *slash = strrchr(self, '/');
 	if (slash != NULL)
 		*slash = '\0';
-	return asprintf(&c->relay_path, "%s/relay", self) < 0 ? -ENOMEM : 0;
+	return asprintf(path, "%s/%s", self, program) < 0 ? -ENOMEM : 0;
 }
 
 /* Defaults that depend on the machine or on other keys. */
@@ -419,7 +423,7 @@ complete(struct conf *c, struct buf *why)
 			return complain(why, "the system's host name", span_of("hostname"), wrong,
 				span_of(name));
 	}
-	if (c->relay_path == NULL && complete_relay_path(c) < 0) {
+	if (complete_path(&c->relay_path, "relay") < 0 || complete_path(&c->tls_path, "tls") < 0) {
 		buf_puts(why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}
@@ -522,6 +526,7 @@ conf_free(struct conf *c)
 	free(c->postmaster);
 	free(c->user);
 	free(c->relay_path);
+	free(c->tls_path);
 	netlist_free(&c->relay_nets);
 	netlist_free(&c->allow_destinations);
 	*c = (struct conf){ 0 };

@@ -32,6 +32,7 @@ struct conf {
 	char *postmaster; /* where mail for <postmaster> goes; default postmaster@hostname */
 	char *user;       /* whom to become when started as root */
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
+	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
 
 	/* what smtpd takes */
 	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */

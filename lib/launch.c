@@ -31,13 +31,16 @@ build_environment(char **env)
 	env[n] = NULL;
 }
 
+/* `what` and its argument, and the settings we were given. */
 static void
-build_arguments(const struct launcher *l, const char *lane, const char **arg)
+build_arguments(const struct launcher *l, const char *program, const char *what,
+	const char *argument, const char **arg)
 {
 	int n = 0;
-	arg[n++] = "relay";
-	arg[n++] = "--lane";
-	arg[n++] = lane;
+	arg[n++] = program;
+	arg[n++] = what;
+	if (argument != NULL)
+		arg[n++] = argument;
 	if (l->args->file != NULL) {
 		arg[n++] = "-c";
 		arg[n++] = l->args->file;
@@ -49,29 +52,30 @@ build_arguments(const struct launcher *l, const char *lane, const char **arg)
 	arg[n] = NULL;
 }
 
-/* Never returns. All other fds are close-on-exec; standard error was checked by the program. */
+/*
+ * Never returns. All other fds are close-on-exec; standard error is not the client (stdfds.h), and a
+ * session of its own keeps the program alive when we end.
+ */
 static void
-become_relay(const struct launcher *l, const char *lane, int lane_fd, int slot_fd)
+become(const char *path, const char *const *arg, int first_fd, int second_fd)
 {
 	char *env[ENVIRONMENT_MAX];
-	const char *arg[ARGUMENTS_MAX];
 	build_environment(env);
-	build_arguments(l, lane, arg);
 	setsid();
 	/* Out of the way first: either may stand at the other's place. */
-	int lane_high = fcntl(lane_fd, F_DUPFD_CLOEXEC, LAUNCH_SLOT_FD + 1);
-	int slot_high = fcntl(slot_fd, F_DUPFD_CLOEXEC, LAUNCH_SLOT_FD + 1);
+	int first = fcntl(first_fd, F_DUPFD_CLOEXEC, LAUNCH_SECOND_FD + 1);
+	int second = fcntl(second_fd, F_DUPFD_CLOEXEC, LAUNCH_SECOND_FD + 1);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (lane_high < 0 || slot_high < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
-		dup2(null, STDOUT_FILENO) < 0 || dup2(lane_high, LAUNCH_LANE_FD) < 0 ||
-		dup2(slot_high, LAUNCH_SLOT_FD) < 0)
+	if (first < 0 || second < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+		dup2(null, STDOUT_FILENO) < 0 || dup2(first, LAUNCH_FIRST_FD) < 0 ||
+		dup2(second, LAUNCH_SECOND_FD) < 0)
 		_exit(EXIT_FAILURE);
 	signal(SIGPIPE, SIG_DFL);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	/* execve takes char *const[] for historical reasons and changes nothing. */
-	execve(l->conf->relay_path, (char *const *)arg, env);
+	execve(path, (char *const *)arg, env);
 	_exit(EXIT_FAILURE);
 }
 
@@ -108,9 +112,11 @@ launch_once(const struct launcher *l, const char *name)
 	if (r == -EAGAIN && slot == -EAGAIN)
 		r = -EBUSY;
 	if (r >= 0) {
+		const char *arg[ARGUMENTS_MAX];
+		build_arguments(l, "relay", "--lane", name, arg);
 		pid_t pid = fork();
 		if (pid == 0)
-			become_relay(l, name, lane.lock, slot);
+			become(l->conf->relay_path, arg, lane.lock, slot);
 		r = pid < 0 ? -errno : 0;
 	}
 	lane_close(&lane);
@@ -134,4 +140,15 @@ launch_relay(const struct launcher *l, const char *name)
 			return -EAGAIN; /* whoever has it looks at all lanes before it ends */
 	}
 	return r;
+}
+
+pid_t
+launch_tls(const struct launcher *l, const int fds[static 2])
+{
+	const char *arg[ARGUMENTS_MAX];
+	build_arguments(l, "tls", "--serve", NULL, arg);
+	pid_t pid = fork();
+	if (pid == 0)
+		become(l->conf->tls_path, arg, fds[0], fds[1]);
+	return pid < 0 ? -errno : pid;
 }

@@ -1,16 +1,23 @@
 /*
- * launch: starts a relay for a lane, if a slot of the lane and a global slot are free.
+ * launch: starts the other programs.
  *
- * The relay inherits both, locked, at fixed fds, so there is no moment between "does one run?" and
- * "start one". It gets an own session, no fd of a client, and no environment but our settings.
+ * A program gets two open files at fixed fds, an own session, no fd of a client that it does not
+ * need, no environment but our settings and no argument that a client wrote but a lane name. A relay
+ * is started if a slot of its lane and a global slot are free; it inherits both, locked, so there is
+ * no moment between "does one run?" and "start one".
  */
 #ifndef POSTERN_LAUNCH_H
 #define POSTERN_LAUNCH_H
 
+#include <sys/types.h>
+
 #include "conf.h"
 #include "spool.h"
 
-enum { LAUNCH_LANE_FD = 3, LAUNCH_SLOT_FD = 4 };
+enum {
+	LAUNCH_FIRST_FD = 3,  /* relay: the lane's slot; tls: the connection */
+	LAUNCH_SECOND_FD = 4, /* relay: the global slot; tls: the session's end, in clear */
+};
 
 struct launcher {
 	const struct spool *spool;
@@ -23,5 +30,8 @@ struct launcher {
  * -ENOENT: no such lane; or -errno. Does not wait for the relay: the caller reaps.
  */
 int launch_relay(const struct launcher *l, const char *lane);
+
+/* The process that speaks TLS on fds[0] and hands what it decrypts to fds[1]. Its pid or -errno. */
+pid_t launch_tls(const struct launcher *l, const int fds[static 2]);
 
 #endif

@@ -97,7 +97,7 @@ def kill_at(lab, point):
 # role, its first call that counts (the others are the loader's), what is never left out
 ROLES = [
     ("session", "landlock_restrict_self", r"(fsync|linkat|renameat|mkdirat)#"),
-    ("monitor", "pipe2", r"(clone|read|fcntl)#"),
+    ("monitor", "clone", r"(clone|recvmsg|fcntl)#"),
     ("relay", "landlock_restrict_self", r"(unlinkat|connect|utimensat)#"),
 ]
 
