@@ -25,13 +25,16 @@ ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EX
 LIB = $(wildcard lib/*.c)
 LIBO = $(LIB:lib/%.c=$(B)/lib/%.o)
 
-all: $(B)/smtpd $(B)/relay
+all: $(B)/smtpd $(B)/relay $(B)/tls
 
 $(B)/smtpd: $(B)/smtpd.o $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^
 
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd
+
+$(B)/tls: $(B)/tls.o $(B)/postern.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
 
 $(B)/postern.a: $(LIBO)
 	@rm -f $@
@@ -94,7 +97,7 @@ EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 install: all
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-	install -m 755 $(B)/smtpd $(B)/relay $(DESTDIR)$(LIBEXEC)
+	install -m 755 $(B)/smtpd $(B)/relay $(B)/tls $(DESTDIR)$(LIBEXEC)
 	for u in postern.socket postern@.service postern-due.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
 	for u in postern.xinetd postern.cron; do \

@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -39,6 +40,7 @@
 #include "lib/spool.h"
 #include "lib/stdfds.h"
 #include "lib/stream.h"
+#include "lib/tlsinfo.h"
 #include "lib/transaction.h"
 
 enum { HELO_SIZE = LIMIT_DOMAIN + 1, REFUSED_TEXT = LIMIT_LOG_TEXT };
@@ -49,6 +51,8 @@ static struct session {
 	struct peer peer;
 	bool trusted; /* may send to any domain */
 	int monitor;  /* requests go there */
+	bool secure;  /* TLS is spoken; then: */
+	struct tlsinfo tls;
 
 	struct stream stream;
 	char helo[HELO_SIZE]; /* empty: not said yet */
@@ -97,22 +101,55 @@ put_reply_line(struct session *s, struct span line)
 	}
 }
 
+/* ---- what is offered ----------------------------------------------------------------------- */
+
+static bool
+offers_tls(const struct session *s)
+{
+	return !s->secure && s->peer.socket && s->conf.tls != TLS_OFF &&
+		s->conf.tls_certificate != NULL;
+}
+
+static bool
+always(const struct session *s)
+{
+	(void)s;
+	return true;
+}
+
+/* Service extensions, as EHLO lists them. */
+static const struct extension {
+	const char *keyword;
+	bool (*offered)(const struct session *);
+} extensions[] = {
+	{ "PIPELINING", always },          /* RFC 2920 */
+	{ "SIZE %z", always },             /* RFC 1870 */
+	{ "STARTTLS", offers_tls },        /* RFC 3207 */
+	{ "8BITMIME", always },            /* RFC 6152 */
+	{ "ENHANCEDSTATUSCODES", always }, /* RFC 2034 */
+};
+
+static void
+put_line(struct session *s, const char *code, bool last, const char *text)
+{
+	put_text(s, code);
+	put_text(s, last ? " " : "-");
+	put_reply_line(s, span_of(text));
+	put_text(s, "\r\n");
+}
+
 static void
 put_reply(struct session *s, enum reply r)
 {
 	const struct reply_row *row = reply_row(r);
-	struct span rest = span_of(row->text);
-	for (bool last = false; !last;) {
-		const char *nl = memchr(rest.p, '\n', rest.n);
-		struct span line = nl != NULL ? span_from(rest.p, nl) : rest;
-		last = nl == NULL;
-		put_text(s, row->code);
-		put_text(s, last ? " " : "-");
-		put_reply_line(s, line);
-		put_text(s, "\r\n");
-		if (!last)
-			rest = span_skip(rest, line.n + 1);
+	const char *text = row->text; /* of the line to come */
+	for (size_t i = 0; r == R_EHLO && i < sizeof(extensions) / sizeof(extensions[0]); i++) {
+		if (!extensions[i].offered(s))
+			continue;
+		put_line(s, row->code, false, text);
+		text = extensions[i].keyword;
 	}
+	put_line(s, row->code, true, text);
 }
 
 /* ---- what the commands do ------------------------------------------------------------------------ */
@@ -186,6 +223,18 @@ do_rset(struct session *s, struct span arg)
 	(void)arg;
 	transaction_drop(&s->transaction);
 	return R_FINE;
+}
+
+/* RFC 3207: what follows in the same segment was not sent by who shakes hands with us (B1). */
+static enum reply
+do_starttls(struct session *s, struct span arg)
+{
+	(void)arg;
+	if (s->secure)
+		return R_TLS_ACTIVE;
+	if (!offers_tls(s))
+		return R_TLS_UNAVAILABLE;
+	return stream_pending(&s->stream) ? R_TLS_EARLY : R_START_TLS;
 }
 
 static enum reply
@@ -270,7 +319,9 @@ static enum stream_result
 receive_data(struct session *s, enum reply *reply)
 {
 	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
-		.hostname = s->conf.hostname, .with = s->extended ? "ESMTP" : "SMTP" };
+		.hostname = s->conf.hostname,
+		.with = s->secure ? "ESMTPS" : s->extended ? "ESMTP" : "SMTP",
+		.cipher = s->secure ? s->tls.cipher : NULL };
 	transaction_start_data(&s->transaction, &trace, !s->peer.socket);
 	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
 		struct span bytes;
@@ -290,29 +341,86 @@ receive_data(struct session *s, enum reply *reply)
 	return STREAM_OK;
 }
 
+/* ---- TLS -------------------------------------------------------------------------------- */
+
+/* Has tls started on the connection; from then on we read and write its other side. 0 or -errno. */
+static int
+put_tls_between(struct session *s)
+{
+	struct request r = { .kind = REQUEST_TLS };
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	int err = request_send(s->monitor, &r, (int[]){ STDIN_FILENO, pair[1] }, REQUEST_FDS);
+	close(pair[1]);
+	if (err == 0 && (dup2(pair[0], STDIN_FILENO) < 0 || dup2(pair[0], STDOUT_FILENO) < 0))
+		err = -errno;
+	close(pair[0]);
+	return err;
+}
+
+/* Waits for the end of the handshake. What was said in clear is forgotten (section 4.2). */
+static bool
+start_tls(struct session *s)
+{
+	struct log_fields f = event(s, "tls");
+	int64_t deadline = clock_deadline(s->conf.timeout_tls);
+	size_t have = 0;
+	transaction_drop(&s->transaction);
+	s->helo[0] = '\0';
+	bool ok = stream_flush(&s->stream, deadline) == STREAM_OK && put_tls_between(s) == 0;
+	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, false, &stop_requested);
+	while (ok && have < sizeof(s->tls)) {
+		struct span bytes;
+		ok = stream_bytes(&s->stream, deadline, &bytes) == STREAM_OK;
+		if (!ok)
+			break;
+		size_t left = sizeof(s->tls) - have, n = bytes.n < left ? bytes.n : left;
+		memcpy((char *)&s->tls + have, bytes.p, n);
+		have += n;
+		stream_used(&s->stream, n);
+	}
+	if (!ok) {
+		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
+		return false;
+	}
+	s->secure = true;
+	s->tls.version[sizeof(s->tls.version) - 1] = '\0';
+	s->tls.cipher[sizeof(s->tls.cipher) - 1] = '\0';
+	s->tls.client[sizeof(s->tls.client) - 1] = '\0';
+	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->tls.version, s->peer.text, s->tls.cipher,
+		s->tls.client[0] != '\0' ? ", certificate of " : "", s->tls.client);
+	return true;
+}
+
 /* ---- commands --------------------------------------------------------------------------- */
 
 enum argument { NONE, OPTIONAL, REQUIRED };
+enum {
+	NEEDS_HELO = 1, /* not before HELO or EHLO */
+	CLEAR = 2,      /* also without TLS where TLS is required (RFC 3207 section 4) */
+	IDLE = 4,       /* does not bring a message nearer */
+};
 
 static const struct command {
 	const char *verb;
 	enum reply (*run)(struct session *, struct span arg);
 	enum argument argument;
 	enum reply syntax; /* when the argument is not as it must be */
-	bool needs_helo;
-	bool idle;         /* does not bring a message nearer */
+	unsigned rules;
 } commands[] = {
-	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, true, false },
-	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, false, false },
-	{ "DATA", do_data, NONE, R_DATA_SYNTAX, false, false },
-	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, false, true },
-	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, false, true },
-	{ "RSET", do_rset, NONE, R_RSET_SYNTAX, false, true },
-	{ "NOOP", do_noop, OPTIONAL, R_FINE, false, true },
-	{ "VRFY", do_vrfy, REQUIRED, R_VRFY_SYNTAX, false, true },
-	{ "EXPN", do_expn, OPTIONAL, R_FINE, false, true },
-	{ "HELP", do_help, OPTIONAL, R_FINE, false, true },
-	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, false, false },
+	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, NEEDS_HELO },
+	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, 0 },
+	{ "DATA", do_data, NONE, R_DATA_SYNTAX, 0 },
+	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
+	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
+	{ "STARTTLS", do_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
+	{ "RSET", do_rset, NONE, R_RSET_SYNTAX, CLEAR | IDLE },
+	{ "NOOP", do_noop, OPTIONAL, R_FINE, CLEAR | IDLE },
+	{ "VRFY", do_vrfy, REQUIRED, R_VRFY_SYNTAX, IDLE },
+	{ "EXPN", do_expn, OPTIONAL, R_FINE, IDLE },
+	{ "HELP", do_help, OPTIONAL, R_FINE, CLEAR | IDLE },
+	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, CLEAR },
 };
 
 static const struct command *
@@ -334,11 +442,13 @@ run_command(struct session *s, struct span line)
 	struct span arg = span_trim(span_skip(line, n));
 	if (c == NULL)
 		return R_UNKNOWN_COMMAND;
-	if (c->idle && ++s->idle > LIMIT_IDLE_COMMANDS)
+	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;
-	if (c->needs_helo && s->helo[0] == '\0')
+	if ((c->rules & CLEAR) == 0 && s->conf.tls == TLS_REQUIRED && !s->secure && !s->peer.local)
+		return R_NEED_TLS;
+	if ((c->rules & NEEDS_HELO) != 0 && s->helo[0] == '\0')
 		return R_NEED_HELO;
 	return c->run(s, arg);
 }
@@ -407,8 +517,10 @@ data_phase(struct session *s)
 static void
 session_loop(struct session *s)
 {
-	put_reply(s, R_GREETING);
-	for (bool more = true; more;) {
+	bool more = s->conf.tls != TLS_IMPLICIT || !s->peer.socket || start_tls(s);
+	if (more)
+		put_reply(s, R_GREETING);
+	while (more) {
 		struct span line = { 0 };
 		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
 			clock_deadline(s->conf.timeout_command), &line);
@@ -421,6 +533,8 @@ session_loop(struct session *s)
 		more = finish_command(s, r, line);
 		if (more && r == R_START_DATA)
 			more = data_phase(s);
+		else if (more && r == R_START_TLS)
+			more = start_tls(s);
 	}
 	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
 	transaction_drop(&s->transaction);

@@ -18,7 +18,11 @@ extern char **environ;
 
 enum { FILE_MAX = 64 * 1024, LINE_LIMIT = 4096, VALUE_QUOTED = 100 };
 
-enum type { TEXT, HOSTNAME, MAILBOX, PATHNAME, NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE, LOG };
+enum type {
+	TEXT, HOSTNAME, MAILBOX, PATHNAME, /* texts */
+	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,
+	LOG, TLS, YESNO, /* choices */
+};
 
 #define SEC  INT64_C(1)
 #define DAY  (86400 * SEC)
@@ -40,12 +44,19 @@ static const struct key {
 	KEY(user, TEXT, "postern", 0, 0)
 	KEY(relay_path, PATHNAME, NULL, 0, 0)
 	KEY(tls_path, PATHNAME, NULL, 0, 0)
+	KEY(runtime, PATHNAME, "/run/postern", 0, 0)
 	KEY(relay_nets, NETS, "", 0, 0)
 	KEY(max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
 	KEY(max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
 	KEY(max_errors, NUMBER, "20", 1, 1000000)
 	KEY(timeout_command, SECONDS, "5m", 1, DAY)
 	KEY(timeout_data, SECONDS, "5m", 1, DAY)
+	KEY(tls, TLS, "starttls", 0, 0)
+	KEY(tls_certificate, PATHNAME, NULL, 0, 0)
+	KEY(tls_key, PATHNAME, NULL, 0, 0)
+	KEY(tls_client_ca, PATHNAME, NULL, 0, 0)
+	KEY(tls_legacy, YESNO, "no", 0, 0)
+	KEY(timeout_tls, SECONDS, "1m", 1, DAY)
 	{ "nameserver", SERVERS, offsetof(struct conf, nameserver), "", 0, 0 },
 	KEY(smtp_port, NUMBER, "25", 1, 65535)
 	KEY(allow_destinations, NETS, "", 0, 0)
@@ -70,8 +81,18 @@ static const struct key {
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
 _Static_assert((int)KEYS <= (int)CONF_KEYS_MAX, "struct conf has too few places for origins");
 
-static const char *const log_names[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
-	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none" };
+/* The words of a choice, each at the place of its value; the last one is NULL. */
+static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
+	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none", NULL };
+static const char *const tls_words[] = { [TLS_OFF] = "off", [TLS_STARTTLS] = "starttls",
+	[TLS_REQUIRED] = "required", [TLS_IMPLICIT] = "implicit", NULL };
+static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
+
+static const char *const *
+words_of(enum type t)
+{
+	return t == LOG ? log_words : t == TLS ? tls_words : yesno_words;
+}
 
 /* ---- values: each returns NULL, or what is wrong with it -------------------------------- */
 
@@ -222,16 +243,20 @@ set_schedule(const struct key *k, struct span v, struct conf *c)
 	return n > 0 ? NULL : "empty";
 }
 
+/* Enumerations are ints: the compilers and ABIs in question make them so. */
 static const char *
-set_log(struct span v, enum conf_log *place)
+set_choice(enum type t, struct span v, int *place)
 {
-	for (size_t i = 0; i < sizeof(log_names) / sizeof(log_names[0]); i++) {
-		if (span_eq(v, span_of(log_names[i]))) {
-			*place = (enum conf_log)i;
+	const char *const *words = words_of(t);
+	for (int i = 0; words[i] != NULL; i++) {
+		if (span_eq(v, span_of(words[i]))) {
+			*place = i;
 			return NULL;
 		}
 	}
-	return "not one of auto, journal, syslog, stderr, none";
+	return t == LOG	  ? "not one of auto, journal, syslog, stderr, none"
+		: t == TLS ? "not one of off, starttls, required, implicit"
+			   : "neither yes nor no";
 }
 
 static const char *
@@ -252,7 +277,9 @@ set_value(struct conf *c, const struct key *k, struct span v)
 	case SCHEDULE:
 		return set_schedule(k, v, c);
 	case LOG:
-		return set_log(v, place);
+	case TLS:
+	case YESNO:
+		return set_choice(k->type, v, place);
 	default:
 		return set_text(k, v, place);
 	}
@@ -427,6 +454,12 @@ complete(struct conf *c, struct buf *why)
 		buf_puts(why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}
+	if (c->tls_key == NULL && c->tls_certificate != NULL) {
+		c->tls_key = strdup(c->tls_certificate);
+		if (c->tls_key == NULL)
+			return complain(why, "default", span_of("tls_key"), "out of memory",
+				(struct span){ 0 });
+	}
 	if (c->postmaster == NULL && asprintf(&c->postmaster, "postmaster@%s", c->hostname) < 0) {
 		buf_puts(why, "out of memory");
 		return -EINVAL;
@@ -482,6 +515,7 @@ static void
 print_value(const struct conf *c, const struct key *k, FILE *out)
 {
 	const void *place = (const char *)c + k->offset;
+	const char *text;
 	switch (k->type) {
 	case NUMBER:
 	case SIZE:
@@ -501,10 +535,13 @@ print_value(const struct conf *c, const struct key *k, FILE *out)
 			fprintf(out, "%s%llds", i > 0 ? " " : "", (long long)c->retry[i]);
 		break;
 	case LOG:
-		fputs(log_names[c->log], out);
+	case TLS:
+	case YESNO:
+		fputs(words_of(k->type)[*(const int *)place], out);
 		break;
 	default:
-		fputs(*(char *const *)place, out);
+		text = *(char *const *)place;
+		fputs(text != NULL ? text : "", out);
 	}
 }
 
@@ -527,6 +564,10 @@ conf_free(struct conf *c)
 	free(c->user);
 	free(c->relay_path);
 	free(c->tls_path);
+	free(c->runtime);
+	free(c->tls_certificate);
+	free(c->tls_key);
+	free(c->tls_client_ca);
 	netlist_free(&c->relay_nets);
 	netlist_free(&c->allow_destinations);
 	*c = (struct conf){ 0 };

@@ -34,6 +34,8 @@ struct conf {
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
 
+	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
+
 	/* what smtpd takes */
 	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
 	int64_t max_size;          /* of a message, octets */
@@ -41,6 +43,14 @@ struct conf {
 	int64_t max_errors;        /* refused commands before 421 */
 	int64_t timeout_command;   /* idle waiting for a command, s */
 	int64_t timeout_data;      /* idle waiting for data, s */
+
+	/* TLS for clients; without a certificate there is none */
+	enum conf_tls { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } tls;
+	char *tls_certificate; /* PEM file: ours and the chain; NULL: none */
+	char *tls_key;         /* PEM file; default: the file of the certificate */
+	char *tls_client_ca;   /* PEM file: who signs certificates of clients; NULL: none are asked for */
+	enum conf_bool { CONF_NO, CONF_YES } tls_legacy; /* TLS 1.0 and old ciphers too */
+	int64_t timeout_tls;   /* a handshake, s */
 
 	/* how relay delivers */
 	struct sockaddr_storage nameserver[CONF_NAMESERVER_MAX]; /* none: those of resolv.conf */

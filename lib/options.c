@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OPT_CHECK = 256, OPT_DUE, OPT_LANE, OPT_VERSION, OPT_HELP };
+enum { OPT_CHECK = 256, OPT_DUE, OPT_LANE, OPT_SERVE, OPT_VERSION, OPT_HELP };
 
 static const struct option longs[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "due", no_argument, NULL, OPT_DUE },
 	{ "lane", required_argument, NULL, OPT_LANE },
+	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -43,6 +44,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_LANE:
 			o->lane = optarg;
+			break;
+		case OPT_SERVE:
+			o->serve = true;
 			break;
 		case OPT_VERSION:
 			puts("Postern " POSTERN_VERSION);

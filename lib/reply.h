@@ -1,8 +1,8 @@
 /*
  * reply: everything smtpd can say, in one table.
  *
- * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id. A newline separates the
- * lines of one reply. A row is: id, code, text, what it counts as.
+ * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id. A row is: id, code, text,
+ * what it counts as. The reply to EHLO has further lines, one for each extension (smtpd.c).
  */
 #ifndef POSTERN_REPLY_H
 #define POSTERN_REPLY_H
@@ -18,7 +18,7 @@ enum reply_kind {
 #define REPLY_TABLE(X) \
 	X(GREETING, "220", "%h ESMTP Postern " POSTERN_VERSION, OK) \
 	X(HELO, "250", "%h", OK) \
-	X(EHLO, "250", "%h\nPIPELINING\nSIZE %z\n8BITMIME\nENHANCEDSTATUSCODES", OK) \
+	X(EHLO, "250", "%h", OK) \
 	X(FINE, "250", "2.0.0 Ok", OK) \
 	X(SENDER_OK, "250", "2.1.0 Ok", OK) \
 	X(RCPT_OK, "250", "2.1.5 Ok", OK) \
@@ -27,6 +27,7 @@ enum reply_kind {
 	X(VRFY, "252", "2.0.0 Cannot verify, send mail and see", OK) \
 	X(HELP, "214", "2.0.0 Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", OK) \
 	X(BYE, "221", "2.0.0 Bye", CLOSE) \
+	X(START_TLS, "220", "2.0.0 Ready to start TLS", OK) \
 	X(HELO_SYNTAX, "501", "Syntax: HELO hostname", ERROR) \
 	X(EHLO_SYNTAX, "501", "Syntax: EHLO hostname", ERROR) \
 	X(MAIL_SYNTAX, "501", "5.5.4 Syntax: MAIL FROM:<address>", ERROR) \
@@ -35,6 +36,11 @@ enum reply_kind {
 	X(RSET_SYNTAX, "501", "5.5.4 Syntax: RSET", ERROR) \
 	X(QUIT_SYNTAX, "501", "5.5.4 Syntax: QUIT", ERROR) \
 	X(VRFY_SYNTAX, "501", "5.5.4 Syntax: VRFY address", ERROR) \
+	X(TLS_SYNTAX, "501", "5.5.4 Syntax: STARTTLS", ERROR) \
+	X(TLS_ACTIVE, "503", "5.5.1 Error: TLS is active", ERROR) \
+	X(TLS_UNAVAILABLE, "454", "4.7.0 Error: TLS not available", ERROR) \
+	X(TLS_EARLY, "503", "5.5.1 Error: nothing may follow STARTTLS", CLOSE) \
+	X(NEED_TLS, "530", "5.7.0 Error: send STARTTLS first", ERROR) \
 	X(BAD_PARAMETER, "501", "5.5.4 Error: bad parameter value", ERROR) \
 	X(UNKNOWN_PARAMETER, "555", "5.5.4 Error: parameter not recognized", ERROR) \
 	X(NEED_HELO, "503", "5.5.1 Error: send HELO/EHLO first", ERROR) \

@@ -108,10 +108,10 @@ landlock_enter(int spool)
 	auto_fd rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (rules < 0)
 		return -errno;
-	if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0 ||
-		syscall(SYS_landlock_restrict_self, rules, 0) < 0)
+	if (spool >= 0 &&
+		syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
 		return -errno;
-	return 0;
+	return syscall(SYS_landlock_restrict_self, rules, 0) < 0 ? -errno : 0;
 }
 
 #ifdef SANDBOX_ARCH
@@ -119,6 +119,16 @@ landlock_enter(int spool)
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define REFUSE RETURN(SECCOMP_RET_ERRNO | EPERM)
 #define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), RETURN(SECCOMP_RET_ALLOW)
+#ifdef SYS_poll
+#define SYS_poll_call SYS_poll
+#else
+#define SYS_poll_call SYS_ppoll
+#endif
+#ifdef SYS_dup2 /* newer architectures have dup3 alone */
+#define ALLOW_DUP2 ALLOW(dup2)
+#else
+#define ALLOW_DUP2 ALLOW(dup3)
+#endif
 #define DENY(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), REFUSE
 #define CHECK_ARCH LOAD(arch), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0), \
 	RETURN(SECCOMP_RET_KILL_PROCESS)
@@ -154,6 +164,9 @@ static const struct sock_filter session_filter[] = {
 	ALLOW(futex),
 	ALLOW(getpid), /* syslog(3) */
 	ALLOW(lseek),
+	ALLOW(socketpair), /* what tls decrypts comes through one; it leads nowhere else */
+	ALLOW_DUP2,
+	ALLOW(dup3),
 	ALLOW(restart_syscall),
 	ALLOW(rt_sigreturn),
 	ALLOW(exit_group),
@@ -193,15 +206,46 @@ static const struct sock_filter relay_filter[] = {
 	RETURN(SECCOMP_RET_ALLOW),
 };
 
+/* What a TLS library does between its set-up and its end. */
+static const struct sock_filter tls_filter[] = {
+	CHECK_ARCH,
+	LOAD(nr),
+	ALLOW(read),
+	ALLOW(write),
+	ALLOW(recvfrom),
+	ALLOW(sendto),
+	ALLOW(poll_call),
+	ALLOW(sendmsg), /* log to the journal */
+	ALLOW(close),
+	ALLOW(shutdown),
+	ALLOW(fcntl),
+	ALLOW(getrandom),
+	ALLOW(clock_gettime),
+	ALLOW(brk),
+	ALLOW(mmap),
+	ALLOW(munmap),
+	ALLOW(mremap),
+	ALLOW(madvise),
+	ALLOW(futex),
+	ALLOW(getpid),
+	ALLOW(gettid),
+	ALLOW(restart_syscall),
+	ALLOW(rt_sigreturn),
+	ALLOW(exit_group),
+#ifdef POSTERN_SANITIZE
+	RETURN(SECCOMP_RET_ALLOW),
+#endif
+	REFUSE,
+};
+
+#define FILTER(f) { sizeof(f) / sizeof((f)[0]), (struct sock_filter *)(f) }
+
 static int
 seccomp_enter(enum sandbox_role role)
 {
-	struct sock_fprog session = { sizeof(session_filter) / sizeof(session_filter[0]),
-		(struct sock_filter *)session_filter };
-	struct sock_fprog relay = { sizeof(relay_filter) / sizeof(relay_filter[0]),
-		(struct sock_filter *)relay_filter };
-	const struct sock_fprog *prog = role == SANDBOX_SESSION ? &session : &relay;
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, prog) < 0 ? -errno : 0;
+	static const struct sock_fprog filters[] = { [SANDBOX_SESSION] = FILTER(session_filter),
+		[SANDBOX_RELAY] = FILTER(relay_filter), [SANDBOX_TLS] = FILTER(tls_filter) };
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters[role]) < 0 ? -errno : 0;
 }
 #else
 static int

@@ -17,11 +17,12 @@ int sandbox_drop_root(const char *user);
 enum sandbox_role {
 	SANDBOX_SESSION, /* reads a client: no new sockets, no exec, no other process */
 	SANDBOX_RELAY,   /* talks to servers: sockets, but no exec */
+	SANDBOX_TLS,     /* passes on what it decrypts: the descriptors it has, and nothing else */
 };
 
 /*
  * Locks the calling process in: no new privileges, no capabilities, not dumpable, no core, file
- * system limited to the directory `spool`, system calls to those of the role. 0; -ENOSYS when the
+ * system limited to the directory `spool` (-1: none of it), system calls to those of the role. 0; -ENOSYS when the
  * kernel lacks Landlock (everything else holds); or -errno, and then it must not go on.
  */
 int sandbox_enter(enum sandbox_role role, int spool);

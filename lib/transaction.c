@@ -85,6 +85,8 @@ add_received(struct transaction *t, const struct trace *trace)
 	buf_printf(&b, "\r\n\tby %s with %s id %s", trace->hostname, trace->with, t->draft.id);
 	if (t->draft.recipients == 1)
 		buf_printf(&b, "\r\n\tfor <%s>", t->recipient);
+	if (trace->cipher != NULL)
+		buf_printf(&b, "\r\n\ttls %s", trace->cipher);
 	buf_printf(&b, ";\r\n\t%s\r\n", date);
 	draft_body(&t->draft, buf_span(&b));
 }

@@ -38,6 +38,7 @@ struct trace {
 	const char *peer;     /* address literal of the client, or NULL if it has none */
 	const char *hostname; /* ours */
 	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
+	const char *cipher;   /* of TLS (RFC 8314 section 4.3), or NULL */
 };
 
 /* The argument of MAIL. R_SENDER_OK, or the reply that refuses. */

@@ -1,0 +1,30 @@
+/*
+ * ticket: the keys of TLS session tickets, shared by processes that each serve one connection.
+ *
+ * Two files in the runtime directory: the key in use, and the one before, which still opens old
+ * tickets. Whoever finds the key too old makes a new one. Two that do so at once lose some old
+ * tickets, which costs those clients a full handshake.
+ */
+#ifndef POSTERN_TICKET_H
+#define POSTERN_TICKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+	TICKET_NAME = 16,              /* octets; finds the key of a ticket (RFC 5077 section 4) */
+	TICKET_LIFE = 12 * 3600,       /* s until a key is replaced */
+	TICKET_KEYS = 2,
+};
+
+struct ticket_key {
+	uint8_t name[TICKET_NAME], aes[32], mac[32];
+};
+
+/*
+ * Fills `keys`, the one in use first. How many there are (0: none could be read or made, so there
+ * are no tickets), or -errno for a directory that cannot be opened.
+ */
+int ticket_keys(const char *directory, struct ticket_key keys[static TICKET_KEYS]);
+
+#endif

@@ -1,0 +1,402 @@
+/*
+ * tls: speaks TLS with one client and hands what it decrypts to that client's session.
+ *
+ * smtpd's monitor starts it when the session asks (STARTTLS, or a listener that begins with TLS). It
+ * gets two descriptors: the connection, and one end of a pair whose other end is the session. So the
+ * private key and the TLS library are never in the process that parses SMTP, and a connection that
+ * does not use TLS pays nothing for them.
+ *
+ * It reads its files, locks itself in (no file, no socket, no exec), shakes hands, tells the session
+ * what came of it (struct tlsinfo), and then passes octets on in both directions without looking at
+ * them. A failed handshake is the end: the session reads nothing and closes. An end of the
+ * connection without close_notify looks to the session like any lost connection, so a message that
+ * was cut there is not queued (B13).
+ *
+ * Exit status: 0; 75 the files cannot be used; 76 the handshake failed; 78 the configuration is wrong.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/conf.h"
+#include "lib/launch.h"
+#include "lib/log.h"
+#include "lib/options.h"
+#include "lib/sandbox.h"
+#include "lib/stdfds.h"
+#include "lib/ticket.h"
+#include "lib/tlsinfo.h"
+
+enum { PUMP_SIZE = 16 * 1024, WHY_SIZE = 512 }; /* one TLS record */
+
+/* TLS 1.2 with forward secrecy and AEAD only; TLS 1.3 has nothing else. */
+#define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
+/* For printers and cameras that will never be updated: whatever the library still knows. */
+#define CIPHERS_LEGACY "DEFAULT:@SECLEVEL=0"
+
+static struct {
+	struct ticket_key v[TICKET_KEYS];
+	int n;
+} tickets;
+
+/* ---- set-up ----------------------------------------------------------------------------- */
+
+static void
+openssl_why(char out[static WHY_SIZE])
+{
+	unsigned long e = ERR_peek_last_error();
+	if (e == 0)
+		snprintf(out, WHY_SIZE, "%s", errno != 0 ? strerror(errno) : "connection closed");
+	else
+		snprintf(out, WHY_SIZE, "%s", ERR_reason_error_string(e));
+}
+
+/* OpenSSL asks for the key of a new ticket, or for that of one which came back. */
+static int
+use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+	EVP_MAC_CTX *mac, int making)
+{
+	(void)ssl;
+	int i = 0;
+	if (making) {
+		if (tickets.n == 0 || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+			return -1;
+		memcpy(name, tickets.v[0].name, TICKET_NAME);
+	} else {
+		while (i < tickets.n && memcmp(name, tickets.v[i].name, TICKET_NAME) != 0)
+			i++;
+		if (i == tickets.n)
+			return 0;
+	}
+	struct ticket_key *k = &tickets.v[i];
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->mac, sizeof(k->mac)),
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	if (EVP_MAC_CTX_set_params(mac, params) != 1 ||
+		EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, making) != 1)
+		return -1;
+	return i == 0 ? 1 : 2; /* 2: and give the client a new one */
+}
+
+static bool
+set_tickets(SSL_CTX *ctx, const struct conf *conf)
+{
+	/* A ticket of another kind of listener is no ticket here (B16). */
+	static const unsigned char who[] = "postern";
+	int n = ticket_keys(conf->runtime, tickets.v);
+	tickets.n = n > 0 ? n : 0;
+	if (tickets.n == 0)
+		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, tickets.n > 0 ? 1 : 0);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	return SSL_CTX_set_session_id_context(ctx, who, sizeof(who) - 1) == 1 &&
+		SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket) == 1;
+}
+
+static int
+any_certificate(int ok, X509_STORE_CTX *store)
+{
+	(void)ok; /* whether it was verified is asked afterwards */
+	(void)store;
+	return 1;
+}
+
+static bool
+set_client_ca(SSL_CTX *ctx, const struct conf *conf)
+{
+	if (conf->tls_client_ca == NULL)
+		return true;
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, any_certificate);
+	SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls_client_ca));
+	return SSL_CTX_load_verify_file(ctx, conf->tls_client_ca) == 1;
+}
+
+/* Everything that needs a file. NULL: the reason is OpenSSL's last error. */
+static SSL_CTX *
+make_context(const struct conf *conf)
+{
+	bool legacy = conf->tls_legacy;
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	if (ctx == NULL)
+		return NULL;
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+		SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_dh_auto(ctx, 1);
+	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) == 1 &&
+		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) == 1 &&
+		SSL_CTX_use_certificate_chain_file(ctx, conf->tls_certificate) == 1 &&
+		SSL_CTX_use_PrivateKey_file(ctx, conf->tls_key, SSL_FILETYPE_PEM) == 1 &&
+		SSL_CTX_check_private_key(ctx) == 1 && set_client_ca(ctx, conf) &&
+		set_tickets(ctx, conf))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+/* ---- the connection --------------------------------------------------------------------- */
+
+/* Waits until the connection is ready for what OpenSSL wants. */
+static bool
+wait_for_peer(SSL *ssl, int r, int64_t deadline)
+{
+	int want = SSL_get_error(ssl, r);
+	struct pollfd p = { .fd = LAUNCH_FIRST_FD };
+	if (want == SSL_ERROR_WANT_READ)
+		p.events = POLLIN;
+	else if (want == SSL_ERROR_WANT_WRITE)
+		p.events = POLLOUT;
+	else
+		return false;
+	int n;
+	do
+		n = poll(&p, 1, clock_left(deadline));
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		errno = ETIMEDOUT;
+	return n > 0;
+}
+
+static bool
+shake_hands(SSL *ssl, int64_t deadline)
+{
+	for (;;) {
+		ERR_clear_error();
+		errno = 0;
+		int r = SSL_accept(ssl);
+		if (r == 1)
+			return true;
+		if (!wait_for_peer(ssl, r, deadline))
+			return false;
+	}
+}
+
+/* The mail address in a certificate, else its common name; only plain ASCII counts (B7, B8). */
+static void
+name_client(SSL *ssl, char *out, size_t size)
+{
+	X509 *x = SSL_get0_peer_certificate(ssl);
+	out[0] = '\0';
+	if (x == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return;
+	STACK_OF(OPENSSL_STRING) *mails = X509_get1_email(x);
+	char common[LIMIT_ADDRESS + 1] = "";
+	const char *name = common;
+	if (mails != NULL && sk_OPENSSL_STRING_num(mails) > 0) {
+		name = sk_OPENSSL_STRING_value(mails, 0);
+	} else {
+		int n = X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, common,
+			sizeof(common));
+		if (n < 0 || (size_t)n != strlen(common))
+			common[0] = '\0';
+	}
+	bool plain = strlen(name) < size;
+	for (const char *c = name; *c != '\0' && plain; c++)
+		plain = *c > ' ' && *c <= '~';
+	if (plain)
+		snprintf(out, size, "%s", name);
+	X509_email_free(mails);
+}
+
+static bool
+tell_session(SSL *ssl)
+{
+	static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 */
+	struct tlsinfo info = { 0 };
+	snprintf(info.version, sizeof(info.version), "%s", SSL_get_version(ssl));
+	snprintf(info.cipher, sizeof(info.cipher), "%s",
+		SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
+	name_client(ssl, info.client, sizeof(info.client));
+	if (SSL_export_keying_material(ssl, info.exporter, sizeof(info.exporter), label,
+		    sizeof(label) - 1, NULL, 0, 0) != 1)
+		memset(info.exporter, 0, sizeof(info.exporter));
+	return send(LAUNCH_SECOND_FD, &info, sizeof(info), MSG_NOSIGNAL) == (ssize_t)sizeof(info);
+}
+
+/* Octets on their way in one direction. */
+struct flow {
+	char octets[PUMP_SIZE];
+	size_t head, tail;
+	bool over; /* nothing more comes */
+};
+
+static bool
+flow_empty(const struct flow *f)
+{
+	return f->head == f->tail;
+}
+
+static void
+flow_fill(struct flow *f, ssize_t n)
+{
+	f->head = 0;
+	f->tail = (size_t)n;
+}
+
+/* What must be waited for before more can be moved. */
+struct wants {
+	short peer, session; /* poll events */
+	bool more;           /* nothing: go on */
+};
+
+static bool
+want_peer(const SSL *ssl, int r, struct wants *w)
+{
+	int want = SSL_get_error(ssl, r);
+	if (want == SSL_ERROR_WANT_READ)
+		w->peer |= POLLIN;
+	else if (want == SSL_ERROR_WANT_WRITE)
+		w->peer |= POLLOUT;
+	return want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE;
+}
+
+/* One step towards the session. False: the session is gone. */
+static bool
+pump_in(SSL *ssl, struct flow *f, struct wants *w)
+{
+	if (flow_empty(f) && !f->over) {
+		ERR_clear_error();
+		int r = SSL_read(ssl, f->octets, sizeof(f->octets));
+		if (r > 0)
+			flow_fill(f, r);
+		else if (!want_peer(ssl, r, w)) {
+			f->over = true; /* close_notify, or lost: both are the end for the session */
+			shutdown(LAUNCH_SECOND_FD, SHUT_WR);
+		}
+	}
+	if (flow_empty(f))
+		return true;
+	ssize_t n = send(LAUNCH_SECOND_FD, f->octets + f->head, f->tail - f->head,
+		MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno == EAGAIN)
+		w->session |= POLLOUT;
+	else if (n < 0)
+		return false;
+	else
+		f->head += (size_t)n;
+	w->more = w->more || n > 0;
+	return true;
+}
+
+/* One step towards the client. False: the connection is gone. */
+static bool
+pump_out(SSL *ssl, struct flow *f, struct wants *w)
+{
+	if (flow_empty(f) && !f->over) {
+		ssize_t n = recv(LAUNCH_SECOND_FD, f->octets, sizeof(f->octets), MSG_DONTWAIT);
+		if (n > 0)
+			flow_fill(f, n);
+		else if (n < 0 && errno == EAGAIN)
+			w->session |= POLLIN;
+		else
+			f->over = true;
+	}
+	if (flow_empty(f))
+		return true;
+	ERR_clear_error();
+	int r = SSL_write(ssl, f->octets + f->head, (int)(f->tail - f->head));
+	if (r <= 0)
+		return want_peer(ssl, r, w);
+	f->head += (size_t)r;
+	w->more = true;
+	return true;
+}
+
+/* Until the session closes. It has the deadlines; ours is only for what it leaves behind. */
+static void
+pump(SSL *ssl, int64_t patience)
+{
+	static struct flow in, out;
+	int64_t deadline = CLOCK_NEVER;
+	while (!out.over || !flow_empty(&out)) {
+		struct wants w = { 0 };
+		if (!pump_in(ssl, &in, &w) || !pump_out(ssl, &out, &w))
+			return;
+		if (out.over && deadline == CLOCK_NEVER)
+			deadline = clock_deadline(patience);
+		struct pollfd p[] = {
+			{ .fd = w.peer != 0 ? LAUNCH_FIRST_FD : -1, .events = w.peer },
+			{ .fd = w.session != 0 ? LAUNCH_SECOND_FD : -1, .events = w.session },
+		};
+		if (!w.more && !(out.over && flow_empty(&out)) && poll(p, 2, clock_left(deadline)) == 0)
+			return;
+	}
+	ERR_clear_error();
+	(void)SSL_shutdown(ssl);
+}
+
+/* ---- start ------------------------------------------------------------------------------ */
+
+static int
+fail(const char *what, int status)
+{
+	char why[WHY_SIZE];
+	struct log_fields f = { .event = "tls" };
+	openssl_why(why);
+	log_event(status == EX_PROTOCOL ? LOG_INFO : LOG_ERR, &f, "%s: %s", what, why);
+	return status;
+}
+
+static int
+serve(const struct conf *conf)
+{
+	struct log_fields f = { .event = "tls" };
+	SSL_CTX *ctx = make_context(conf);
+	if (ctx == NULL)
+		return fail("TLS: certificate, key or settings", EX_TEMPFAIL);
+	int r = sandbox_enter(SANDBOX_TLS, -1);
+	if (r < 0 && r != -ENOSYS) {
+		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
+		return EX_TEMPFAIL;
+	}
+	SSL *ssl = SSL_new(ctx);
+	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1 ||
+		fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return fail("TLS", EX_TEMPFAIL);
+	if (!shake_hands(ssl, clock_deadline(conf->timeout_tls)))
+		return fail("TLS handshake", EX_PROTOCOL);
+	if (tell_session(ssl))
+		pump(ssl, conf->timeout_command);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct conf conf;
+	struct options o;
+	struct log_fields f = { .event = "failed" };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+
+	stdfds_fill();
+	if (argc < 1)
+		return EX_USAGE;
+	signal(SIGPIPE, SIG_IGN);
+	options_parse(&o, argc, argv);
+	int err = o.wrong != NULL || !o.serve ? -EINVAL : conf_load(&conf, &o.conf, &why);
+	log_open(err == 0 ? conf.log : LOG_TO_AUTO, "tls", journal_send);
+	if (err < 0 || conf.tls_certificate == NULL || conf.tls_key == NULL) {
+		log_event(LOG_ERR, &f, "%s%.*s", o.serve ? "" : "tls is started by smtpd; ", (int)why.n,
+			why.n > 0 ? why.p : "");
+		return EXIT_CONFIG;
+	}
+	return serve(&conf);
+}
