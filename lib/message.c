@@ -335,5 +335,8 @@ message_remove(const struct lane *l, const char *id)
 int
 message_set_aside(const struct spool *s, const struct lane *l, const char *id)
 {
-	return renameat(l->dir, id, s->aside, id) < 0 ? -errno : 0;
+	if (renameat(l->dir, id, s->aside, id) < 0)
+		return -errno;
+	/* From a second lane it is a second name of the same file, and then rename(2) leaves both. */
+	return unlinkat(l->dir, id, 0) < 0 && errno != ENOENT ? -errno : 0;
 }

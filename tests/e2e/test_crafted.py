@@ -36,3 +36,15 @@ def test_one_file_in_two_lanes(postern, world, wait):
     assert sorted(m.recipients for m in world.sink.messages) == [
         ["u@one.example", "w@one.example"], ["v@two.example"]]
     assert wait(lambda: not postern.messages())
+
+
+def test_torn_file_in_two_lanes(postern, world, wait):
+    """J9, J19: a name on an incomplete file, in each of its lanes: set aside, once, and not sent."""
+    paths = spoolfile.write(postern.spool, IDENT, ["u@one.example", "v@two.example"], b"x\r\n" * 100)
+    with open(paths[0], "r+b") as f:
+        f.truncate(200)
+    postern.due()
+    assert wait(lambda: not postern.relays() and not list((postern.spool / "lane").iterdir())), \
+        list(postern.lane_files())
+    assert [p.name for p in (postern.spool / "aside").iterdir()] == [IDENT]
+    assert not world.sink.messages and "never acknowledged" in postern.logged()
