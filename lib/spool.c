@@ -279,7 +279,11 @@ static int
 draft_sync(struct draft *d, const struct target *t)
 {
 	bool proven = true;
-#ifndef BREAK_NO_FILE_FSYNC /* set only by the test that proves the power-cut test can fail */
+	/* BREAK_... are set only by builds that must lose mail (docs/CONTRIBUTING.md). */
+#ifdef BREAK_NO_LANE_FSYNC
+	return 0;
+#endif
+#ifndef BREAK_NO_FILE_FSYNC
 	if (fsync(d->fd) < 0)
 		return -errno;
 #endif
@@ -329,6 +333,9 @@ draft_commit(struct draft *d)
 	draft_gather(d, (struct span){ end, MESSAGE_END_SIZE });
 	if (d->err == 0)
 		d->err = draft_flush(d);
+#ifdef BREAK_NO_LANE_FSYNC /* all of the file is on disk, and then it gets names that are not */
+	(void)fsync(d->fd);
+#endif
 	for (int i = 0; i < d->lanes && d->err == 0; i++)
 		d->err = draft_name(d, i, &target[i]);
 	if (d->err == 0)
