@@ -4,13 +4,14 @@
  *	killat -o REPORT [-p POINT] -- COMMAND [ARGUMENT...]
  *
  * POINT is ROLE:CALL#N:enter or ROLE:CALL#N:exit (SIGKILL before or after the N-th CALL of a process
- * of that role), or ROLE:CALL#N=ERRNO (that call is not made and fails; "#N+=" means it and all that
+ * of that role), ROLE:CALL#N:hold (after it the process stands still until killat is killed, and dies
+ * with it), or ROLE:CALL#N=ERRNO (that call is not made and fails; "#N+=" means it and all that
  * follow). The first process that reaches the point is struck, a kill strikes once. Roles: monitor
  * (the first to exec smtpd), session (its first fork), launch (any other fork, until it execs), relay
  * (what launch becomes), due (relay started as the command). Without POINT it only watches.
  *
- * REPORT gets a line for each call: role pid call n first-argument result; "killed" in place of the
- * result where it struck. Killat ends when the last process ends, relays included, so its end means
+ * REPORT gets a line for each call: role pid call n first-argument result; "killed" or "held" in
+ * place of the result where it struck. Killat ends when the last process ends, relays included, so its end means
  * that all is quiet. Nobody outlives it, and it does not live longer than DEADLINE.
  */
 #ifdef __aarch64__
@@ -65,7 +66,7 @@ static const struct {
 enum role { OTHER, MONITOR, SESSION, LAUNCH, RELAY, DUE };
 static const char *const role_name[] = { "other", "monitor", "session", "launch", "relay", "due" };
 
-enum strike { WATCH, KILL_ENTER, KILL_EXIT, FAIL };
+enum strike { WATCH, KILL_ENTER, KILL_EXIT, HOLD, FAIL };
 
 static struct {
 	char role[NAME_MAX_SIZE], call[NAME_MAX_SIZE];
@@ -86,6 +87,7 @@ struct process {
 	int count[CALLS_N];
 	uint64_t argument;
 	bool fail; /* what it is inside of was cancelled */
+	bool held;
 };
 
 static struct process processes[PROCESSES_MAX];
@@ -225,6 +227,11 @@ on_exit_of(struct process *p, const struct __ptrace_syscall_info *info)
 		strike_kill(p);
 		return;
 	}
+	if (point.strike == HOLD && here(p)) {
+		p->held = point.done = true;
+		print_call(p, "held");
+		return;
+	}
 	snprintf(text, sizeof(text), "%lld",
 		p->fail ? -(long long)point.error : (long long)info->exit.rval);
 	print_call(p, text);
@@ -301,7 +308,8 @@ on_stop(struct process *p, int status)
 	} else {
 		deliver = sig;
 	}
-	ptrace(PTRACE_SYSCALL, p->pid, NULL, (void *)(long)deliver);
+	if (!p->held)
+		ptrace(PTRACE_SYSCALL, p->pid, NULL, (void *)(long)deliver);
 }
 
 /* Returns how the command itself ended. */
@@ -343,6 +351,8 @@ parse_point(const char *text)
 		point.strike = KILL_ENTER;
 	else if (strcmp(name, ":exit") == 0)
 		point.strike = KILL_EXIT;
+	else if (strcmp(name, ":hold") == 0)
+		point.strike = HOLD;
 	for (size_t i = 0; *name == '=' && i < sizeof(errors) / sizeof(errors[0]); i++) {
 		if (strcmp(name + 1, errors[i].name) == 0) {
 			point.strike = FAIL;

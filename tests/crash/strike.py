@@ -4,12 +4,15 @@ A point is a text as killat takes it ("session:fsync#1:enter"). Which points the
 watching an undisturbed run, so that the list is never older than the program.
 """
 import collections
+import contextlib
 import os
 import pathlib
 import re
 import socket
 import subprocess
 import threading
+
+import internet
 
 HERE = pathlib.Path(__file__).resolve().parent
 PER_ROLE = 26  # points of each role; CRASH_ALL=1 takes all
@@ -73,22 +76,61 @@ class Striker:
         self.killat, self.postern = killat, postern
         self.calls = []
 
-    def run(self, point, command, sock=None):
-        """Returns the calls that were made; killat ends when all processes have ended."""
-        report = self.postern.where / "calls"
-        words = [str(self.killat), "-o", str(report), *(["-p", point] if point else []), "--"]
+    def start(self, point, command, sock=None):
+        """killat, started; it writes down the calls."""
+        self.report = self.postern.where / "calls"
+        self.report.unlink(missing_ok=True)
+        words = [str(self.killat), "-o", str(self.report), *(["-p", point] if point else []), "--"]
         with open(self.postern.log, "ab") as log:
             p = subprocess.Popen(words + command, stdin=sock or subprocess.DEVNULL,
                                  stdout=sock or subprocess.DEVNULL, stderr=log,
                                  env=self.postern.environment())
         if sock is not None:
             sock.close()
-        p.wait(90)
+        return p
+
+    def read_calls(self):
         # The last line may be torn where killat itself was stopped.
-        rows = [line.split() for line in report.read_text().splitlines()]
+        rows = [line.split() for line in self.report.read_text().splitlines()]
         self.calls = [Call(r[0], int(r[1]), r[2], int(r[3]), int(r[4]), r[5])
                       for r in rows if len(r) == 6]
         return self.calls
+
+    def run(self, point, command, sock=None):
+        """Returns the calls that were made; killat ends when all processes have ended."""
+        self.start(point, command, sock).wait(90)
+        return self.read_calls()
+
+    @contextlib.contextmanager
+    def held(self, point, recipients, body, **settings):
+        """
+        Inside, a session that sends this message stands still right after the call of `point`; at
+        the end it is killed. Gives the list of what its client was answered.
+        """
+        ours, theirs = socket.socketpair()
+        p = self.start(point + ":hold", self.postern.command("smtpd", **settings), theirs)
+        client = Client(ours)
+
+        def talk():
+            try:
+                client.reply()
+                client.ask("EHLO client.example")
+                client.send("a@sender.example", recipients, body)
+            except OSError:
+                pass
+
+        talker = threading.Thread(target=talk)
+        talker.start()
+        try:
+            assert internet.wait_until(
+                lambda: self.report.exists() and " held\n" in self.report.read_text(), 20), point
+            yield client.said
+        finally:
+            p.kill()
+            p.wait()
+            talker.join(60)
+            ours.close()
+        assert not talker.is_alive()
 
     def session(self, point, messages, **settings):
         """

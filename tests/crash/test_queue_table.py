@@ -1,0 +1,160 @@
+"""docs/QUEUE.md, "Commit, step by step": each row of the table, against the programs.
+
+A session with a message for two new lanes is stopped right after the step of the row. While it stands
+there, tmp/, lanes and lock are compared with the row; then it is killed, and `relay --due` must make
+of what is left what the row says.
+
+A row is tied to a system call by the words of its step (STEPS). Rows may be added and moved: what they
+say is read from the table, and their calls must come in the table's order. The last column is what
+powercut is for.
+"""
+import collections
+import fcntl
+import os
+import re
+import struct
+
+import pytest
+
+from conftest import TOP
+from test_points import arrived, body_of, killat, lab  # noqa: F401
+
+RECIPIENTS = ["u@one.example", "u@two.example"]
+Row = collections.namedtuple("Row", "step tmp lane locked fate")
+SIGN = {"+": True, "−": False}
+F_OFD_GETLK = 36
+
+
+def table():
+    """Rows, with "the same" replaced by what it means."""
+    text = (TOP / "docs" / "QUEUE.md").read_text()
+    lines = text.split("\n| after step |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = []
+    for line in lines:
+        step, tmp, lane, locked, fate, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        if fate == "the same":
+            fate = rows[-1].fate
+        rows.append(Row(step, SIGN[tmp], SIGN[lane], SIGN[locked], fate))
+    return rows
+
+
+class Commit:
+    """The calls of one undisturbed commit, by what they do."""
+
+    def __init__(self, calls):
+        self.calls = [c for c in calls if c.role == "session"]
+        self.renamed = self.last("renameat")
+        # Of the descriptors that are synced later, the file's is the one that was written to.
+        self.draft = next(c.argument for c in self.after("fsync", self.renamed)
+                          if self.before("write", self.renamed, c.argument))
+
+    def last(self, name):
+        return [c for c in self.calls if c.name == name][-1]
+
+    def before(self, name, mark, argument):
+        return [c for c in self.calls[:self.calls.index(mark)]
+                if c.name == name and c.argument == argument]
+
+    def after(self, name, mark, argument=None):
+        return [c for c in self.calls[self.calls.index(mark):]
+                if c.name == name and argument in (None, c.argument)]
+
+    def written(self):
+        return self.before("write", self.renamed, self.draft)[-1]
+
+    def file_synced(self):
+        return self.after("fsync", self.renamed, self.draft)[0]
+
+    def lanes_synced(self):
+        return self.after("fsync", self.file_synced())[1]
+
+    def closed(self):
+        return self.after("close", self.file_synced(), self.draft)[0]
+
+    def said(self):
+        mine = self.calls[self.calls.index(self.closed()):]
+        return next(c for c in mine if c.name in ("write", "sendto", "sendmsg") and c.argument == 1)
+
+
+# What stands in a step, the last call of it.
+STEPS = [
+    (r"^\d+ 250$", Commit.said),
+    (r"\bclose$", Commit.closed),
+    (r"\bfsync of each lane$", lambda c: c.last("fsync")),
+    (r"\bfsync of `lane/`", Commit.lanes_synced),
+    (r"\bfsync of the file$", Commit.file_synced),
+    (r"\brename into lane k$", lambda c: c.renamed),
+    (r"\blink into lanes 1", lambda c: c.last("linkat")),
+    (r"\bwrite$", Commit.written),
+]
+
+
+def call_of(row, commit):
+    found = [find for words, find in STEPS if re.search(words, row.step)]
+    assert found, f"no call is known for the step {row.step!r}"
+    return found[0](commit)
+
+
+def locked(path):
+    with open(path, "rb") as f:
+        asked = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        return struct.unpack("hhqqi4x", fcntl.fcntl(f, F_OFD_GETLK, asked))[0] != fcntl.F_UNLCK
+
+
+def in_tmp(s):
+    return list((s.postern.spool / "tmp").iterdir())
+
+
+def check_place(row, s, alive):
+    """The three columns of signs."""
+    tmp, lanes = in_tmp(s), s.postern.messages()
+    assert (len(tmp), bool(lanes)) == (row.tmp, row.lane), (tmp, lanes)
+    # A lane is missing only while the last name is still to be given.
+    assert len(lanes) == len(RECIPIENTS) - row.tmp or not row.lane, lanes
+    for path in tmp + lanes:
+        assert locked(path) == (alive and row.locked), path
+
+
+def check_fate(row, lab, s):
+    """The column of the kill."""
+    lanes = {p.parent.name for p in s.postern.messages()}
+    s.run(None, s.postern.command("relay", "--due"))
+    expected = {("one", r): 1 for r in RECIPIENTS if r.split("@")[1] in lanes}
+    assert bool(expected) == ("delivered" in row.fate), row.fate
+    assert arrived(lab) == expected and s.leftovers() == []
+    assert len(in_tmp(s)) == row.tmp == ("swept after an hour" in row.fate), row.fate
+    for age, left in ((3500, row.tmp), (3700, False)):
+        for path in in_tmp(s):
+            then = path.stat().st_mtime - age
+            os.utime(path, (then, then))
+        s.run(None, s.postern.command("relay", "--due"))
+        assert bool(in_tmp(s)) == left
+        for path in in_tmp(s): # as new again
+            os.utime(path)
+
+
+@pytest.fixture
+def commit(lab):
+    s = lab.fresh()
+    said, = s.session(None, [(RECIPIENTS, body_of("one"))], max_relays=0)
+    assert said.startswith("250")
+    return Commit(s.calls)
+
+
+def test_rows_are_in_order(commit):
+    """The steps are made in the order in which they stand, and no sync of them is missing."""
+    places = [commit.calls.index(call_of(row, commit)) for row in table()]
+    assert places == sorted(set(places))
+    syncs = [c.n for c in commit.after("fsync", commit.renamed)]
+    assert len(syncs) == 2 + len(RECIPIENTS), syncs
+
+
+@pytest.mark.parametrize("row", table(), ids=lambda row: row.step.split(" ")[0])
+def test_row(lab, commit, row):
+    call = call_of(row, commit)
+    s = lab.fresh()
+    with s.held(f"session:{call.name}#{call.n}", RECIPIENTS, body_of("one"), max_relays=0) as said:
+        check_place(row, s, True)
+    check_place(row, s, False)
+    assert any("queued as" in text for text in said) == row.step.endswith(" 250")
+    check_fate(row, lab, s)
