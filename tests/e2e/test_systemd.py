@@ -155,7 +155,7 @@ def make_lane(machine):
 
 
 def lanes(machine):
-    return list((machine.root / "var/spool/postern/lane").iterdir())
+    return list((machine.root / "var/spool/postern/lane").glob("*"))
 
 
 def test_due_is_skipped_while_nothing_is_queued(machine, sink):
@@ -169,6 +169,18 @@ def test_due_is_skipped_while_nothing_is_queued(machine, sink):
     assert machine.show("postern-due.service", "ConditionResult") == "yes"
     assert machine.show("postern-due.service", "Result") == "success"
     assert wait(lambda: not lanes(machine))
+
+
+def test_due_sweeps(machine, sink):
+    """J14: what a killed session left in tmp/ is swept although no lane is there."""
+    machine.send("u@dest.example")
+    assert at_rest(machine) and wait(lambda: not lanes(machine))
+    left = machine.root / "var/spool/postern/tmp/left"
+    machine.run("setpriv", "--reuid=postern", "--regid=postern", "--clear-groups", "touch", "-d",
+                "2 hours ago", "/var/spool/postern/tmp/left")
+    assert left.exists()
+    machine.systemctl("start", "postern-due.service")
+    assert not left.exists()
 
 
 def test_timer_looks_every_minute(machine):

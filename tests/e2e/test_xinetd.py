@@ -1,4 +1,5 @@
 """Postern as xinetd runs it: the shipped service file, with its own network and its own /etc."""
+import os
 import re
 import threading
 
@@ -176,6 +177,12 @@ def test_cron_line(host, sink):
                          "sh", "-xc", command, check=False)
         return "relay --due" in trace
 
+    assert not cron()
+    left = host.root / "var/spool/postern/tmp/left"
+    left.touch()
+    os.utime(left, (0, 0))
+    os.chown(left, *(os.stat(left.parent)[4:6]))
+    assert cron() and not left.exists() # J14
     assert not cron()
     sink.say["RCPT"] = "450 4.2.0 not yet"
     host.send("u@dest.example", "later")
