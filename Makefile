@@ -62,11 +62,11 @@ unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $$t; done
 
 session e2e crash: all
-	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q tests/$@
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q -rs tests/$@
 
 check: need-check
 	$(MAKE) all unit
-	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q tests
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q -rs tests
 
 # J7: power cuts in the instant after the 250, and builds that must lose mail then. Needs root.
 BREAK = NO_FILE_FSYNC NO_LANE_FSYNC EARLY_250
@@ -89,7 +89,7 @@ need-%:
 asan: need-check
 	$(MAKE) B=build/asan STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_SANITIZE FORTIFY= CFLAGS='-O1 -g' \
 		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
-	POSTERN_BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q tests
+	POSTERN_BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -rs tests
 
 analyze:
 	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all
