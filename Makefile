@@ -85,9 +85,15 @@ powercut: need-check broken
 need-%:
 	tests/tools/need build $*
 
-# The whole suite with sanitizers. They need a dynamic smtpd, and a filter that lets them report.
+# For checkers: a dynamic smtpd, and programs that are not locked in.
+INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS='-O1 -g'
+
+instrumented:
+	$(MAKE) B=build/instrumented $(INSTRUMENTED) all
+
+# The whole suite with sanitizers.
 asan: need-check
-	$(MAKE) B=build/asan STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_SANITIZE FORTIFY= CFLAGS='-O1 -g' \
+	$(MAKE) B=build/asan $(INSTRUMENTED) \
 		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
 	POSTERN_BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -rs tests
 
@@ -130,4 +136,4 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit session e2e crash check broken powercut asan analyze demo run install uninstall clean
+.PHONY: all unit session e2e crash check broken powercut instrumented asan analyze demo run install uninstall clean

@@ -40,6 +40,16 @@ def within_reach(build):
     return copy
 
 
+def made(target, *needs):
+    """Another build of the programs, by make; skips where a command of `needs` is missing."""
+    for program in needs:
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}, which is not installed")
+    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
+    return TOP / "build" / target
+
+
 BUILD = within_reach(BUILD)
 HOST = "mx.test.example"
 
@@ -49,6 +59,7 @@ class Postern:
 
     def __init__(self, where):
         self.where = where
+        self.build = BUILD
         self.spool = where / "spool"
         self.spool.mkdir(mode=0o700)
         self.log = where / "log"
@@ -62,15 +73,17 @@ class Postern:
     def command(self, program, *arguments, **settings):
         pairs = {**self.settings, **settings}
         options = [x for k, v in pairs.items() for x in ("-o", f"{k}={v}")]
-        return [*(DROP if os.geteuid() == 0 else []), str(BUILD / program), *options, *arguments]
+        return [*(DROP if os.geteuid() == 0 else []), str(self.build / program), *options, *arguments]
 
     def environment(self):
         return {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
 
     def start(self, stdin, stdout, program="smtpd", *arguments, **settings):
         with open(self.log, "ab") as log:
+            # A sanitizer's build looks for leaks; where something traces it, it could not.
             p = subprocess.Popen(self.command(program, *arguments, **settings), stdin=stdin,
-                                 stdout=stdout, stderr=log, env=self.environment())
+                                 stdout=stdout, stderr=log,
+                                 env={"ASAN_OPTIONS": "detect_leaks=1", **self.environment()})
         self.started.append(p)
         return p
 
@@ -147,7 +160,7 @@ def postern(where):
         if process.poll() is None:
             process.kill()
         process.wait()
-    for trouble in ("AddressSanitizer", "runtime error:", "Assertion"):
+    for trouble in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion"):
         assert trouble not in p.logged(), p.logged()
 
 

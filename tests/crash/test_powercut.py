@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import BUILD, TOP
+from conftest import BUILD, made
 
 POWERCUT = pathlib.Path(__file__).with_name("powercut")
 BREAK = ["NO_FILE_FSYNC", "NO_LANE_FSYNC", "EARLY_250"]
@@ -26,9 +26,7 @@ def broken():
     """Makes the builds that lose mail."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount file systems")
-    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    subprocess.run(["make", "-s", "-C", str(TOP), "broken"], env=clean, check=True)
-    return TOP / "build" / "broken"
+    return made("broken")
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])

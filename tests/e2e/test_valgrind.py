@@ -1,0 +1,108 @@
+"""Sessions, deliveries and reports under valgrind: no error, and nothing lost when they end.
+
+The programs are those of `make instrumented`, which are as they are shipped but for the locking in:
+valgrind could not work inside.
+"""
+import re
+import socket
+
+import pytest
+
+import internet
+from conftest import made, within_reach
+
+WRAPPER = """#!/bin/sh
+exec valgrind --leak-check=full --log-file="{logs}/%p" "{program}" "$@"
+"""
+MAIL = """MAIL FROM:<a@sender.example>
+RCPT TO:<{0}@dest.example>
+RCPT TO:<broken
+DATA
+Subject: {0}
+
+..text
+.
+"""
+SCRIPT = "HELO x\nEHLO client.example\nNONSENSE\nMAIL FROM:<>\nRSET\nVRFY someone\n" \
+    + MAIL.format("taken") + MAIL.format("refused") + MAIL.format("later") + "QUIT\n"
+
+
+@pytest.fixture
+def checked(postern, world):
+    """`postern`, each program under valgrind, relays started by smtpd too."""
+    build = within_reach(made("instrumented", "valgrind"))
+    postern.logs = postern.where / "valgrind"
+    postern.logs.mkdir()
+    postern.logs.chmod(0o777)
+    postern.build = postern.where / "wrapped"
+    postern.build.mkdir()
+    for name in ("smtpd", "relay"):
+        wrapper = postern.build / name
+        wrapper.write_text(WRAPPER.format(logs=postern.logs, program=build / name))
+        wrapper.chmod(0o755)
+    postern.settings["relay_path"] = postern.build / "relay"
+    world.domain("dest.example")
+    world.sink.say["RCPT"] = lambda line: \
+        "550 5.1.1 no" if "refused" in line else "450 4.2.0 wait" if "later" in line else "250 ok"
+    return postern
+
+
+def reports(postern):
+    """Of the processes that have ended: {program: [report]}."""
+    found = {}
+    for path in postern.logs.iterdir():
+        text = path.read_text()
+        if "ERROR SUMMARY" in text:
+            program = re.search(r"Command: \S*/(\w+) ", text)[1]
+            found.setdefault(program, []).append(text)
+    return found
+
+
+def check(postern, **wanted):
+    """Waits until as many of each program have ended as it was started, and looks at them all."""
+    internet.wait_until(lambda: len(list(postern.logs.iterdir())) == sum(
+        len(r) for r in reports(postern).values()) >= sum(wanted.values()), 60)
+    found = reports(postern)
+    assert len(list(postern.logs.iterdir())) == sum(len(r) for r in found.values()), "still running"
+    for program, number in wanted.items():
+        assert len(found.get(program, [])) >= number, found
+    for text in (t for texts in found.values() for t in texts):
+        assert "ERROR SUMMARY: 0 errors" in text, text
+        assert "no leaks are possible" in text or (
+            "definitely lost: 0 bytes" in text and "indirectly lost: 0 bytes" in text), text
+
+
+def test_pipe(checked, world, wait):
+    """A session over a pipe; a message that is taken, one that is refused and reported, one that waits."""
+    said = checked.pipe(SCRIPT)
+    assert said.count("queued as") == 3, said
+    assert wait(lambda: len(world.sink.messages) == 2, 60), checked.logged()
+    assert sorted(m.sender for m in world.sink.messages) == ["", "a@sender.example"]
+    check(checked, smtpd=2, relay=1)
+
+
+def test_socket(checked, world, wait):
+    """The same over TCP, each line on its own, and a client that leaves in the middle of a message."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), 30)
+        server, _ = listener.accept()
+    checked.start(server, server)
+    server.close()
+    with client, client.makefile("rwb") as f:
+        f.readline()
+        for line in SCRIPT.replace("QUIT\n", MAIL.format("cut")).splitlines()[:-1]:
+            f.write(line.encode() + b"\r\n")
+            f.flush()
+        client.shutdown(socket.SHUT_WR)
+        assert f.read().count(b"queued as") == 3
+    assert wait(lambda: len(world.sink.messages) == 2, 60), checked.logged()
+    check(checked, smtpd=2, relay=1)
+
+
+def test_due(checked, world, wait):
+    """relay --due, and what it starts, for a host that is down, a domain that is not, one without MX."""
+    world.domain("down.example", "127.0.0.9")
+    checked.send(["u@down.example", "u@absent.example", "u@dest.example"], max_relays=0)
+    checked.due()
+    assert wait(lambda: len(world.sink.messages) == 2, 60), checked.logged()
+    check(checked, smtpd=2, relay=4)
