@@ -94,7 +94,7 @@ static uint64_t
 landlock_rights(int abi)
 {
 #ifdef POSTERN_INSTRUMENTED
-	return LANDLOCK_ACCESS_FS_MAKE_BLOCK; /* what nobody wants */
+	return LANDLOCK_ACCESS_FS_REFER; /* what a ruleset denies even if it does not say so */
 #endif
 	enum { ABI_2 = 14, ABI_3 = 15, ABI_5 = 16 }; /* number of rights */
 	int bits = abi >= 5 ? ABI_5 : abi >= 3 ? ABI_3 : ABI_2;
