@@ -61,7 +61,7 @@ $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 unit: $(UNIT)
 	@set -e; for t in $(UNIT); do $$t; done
 
-session e2e crash: all
+session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q -rs tests/$@
 
 check: need-check
@@ -136,4 +136,4 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit session e2e crash check broken powercut instrumented asan analyze demo run install uninstall clean
+.PHONY: all unit session e2e crash lint check broken powercut instrumented asan analyze demo run install uninstall clean

@@ -1,0 +1,165 @@
+"""What the documentation names exists, ids of requirements and faults are ids, no path of a machine.
+
+A name that was given up stays in a document for years if nobody looks.
+"""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from conftest import BUILD, TOP
+
+SKIPPED = {"build", ".git", "__pycache__", ".pytest_cache"}
+FILES = sorted(p for p in TOP.rglob("*")
+               if p.is_file() and not p.is_symlink() and not SKIPPED & set(p.relative_to(TOP).parts))
+DOCS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+SUFFIXES = ("c", "h", "md", "py", "conf", "socket", "service", "timer", "xinetd", "cron", "sysusers",
+            "tmpfiles", "dialogue")
+
+# Highest number of each letter.
+IDS = {"R": 92, "A": 22, "B": 16, "C": 17, "D": 26, "E": 16, "F": 18, "G": 18, "H": 8, "I": 20,
+       "J": 19, "K": 14}
+# A machine's, with something below it. Behind a letter, "$1" or a closing bracket it is another's part.
+MACHINE = re.compile(r"(?<![\w\"'})$.~])/(?:home|root|Users|work|workspaces?|var/tmp|mnt)/\w")
+
+
+def text_of(path):
+    return path.read_text(encoding="utf-8")
+
+
+def code(path):
+    """What stands between backticks, and in blocks of code line by line."""
+    text = text_of(path)
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
+    rest = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return re.findall(r"`([^`\n]+)`", rest) + [line for b in blocks for line in b.splitlines()]
+
+
+def named(pattern):
+    """Each match in the code of each document, once."""
+    found = {(d, m) for d in DOCS for span in code(d) for m in re.findall(pattern, span)}
+    return [pytest.param(m, id=f"{d.name}-{m}") for d, m in sorted(found)]
+
+
+# ---- names in documents
+
+TOPS = "|".join(sorted(re.escape(p.name) for p in TOP.iterdir() if p.name not in SKIPPED))
+
+
+@pytest.mark.parametrize("path", named(
+    rf"(?<![\w/<>.-])(?:(?:{TOPS})/[\w.*/-]*|[\w@-]+\.(?:{'|'.join(SUFFIXES)}))(?![\w/])"))
+def test_path(path):
+    """A path from the top, or the name of a file that lies somewhere below it."""
+    assert list(TOP.glob(path.rstrip("/"))) if "/" in path else \
+        path == "resolv.conf" or any(p.name == path for p in FILES), path
+
+
+def targets():
+    rules = re.findall(r"^([a-z][\w %-]*):(?!=)", text_of(TOP / "Makefile"), re.M)
+    return {word for rule in rules for word in rule.split()}
+
+
+@pytest.mark.parametrize("target", named(r"\bmake(?: [A-Z_]+=\S*)* ([a-z][\w-]*)"))
+def test_target(target):
+    assert target in targets()
+
+
+def test_every_target_is_phony():
+    """All rules that are not for a file; else a file of that name would stop them."""
+    phony = re.search(r"^\.PHONY: (.*)$", text_of(TOP / "Makefile"), re.M)[1].split()
+    assert set(phony) == {t for t in targets() if "%" not in t}
+
+
+@pytest.mark.parametrize("name", named(r"(?<![\w/.-])_*[A-Za-z]+_\w+"))
+def test_identifier(name):
+    """A function, a macro, a setting or a variable (FIELD_* and FIELD_... too)."""
+    sources = [p for p in FILES if p.suffix != ".md"]
+    settings = {f"POSTERN_{key.upper()}" for key in checked()}
+    assert name in settings or any(name in text_of(p) for p in sources), name
+
+
+# ---- settings
+
+DERIVED = {"hostname", "postmaster", "relay_path", "tls_path"} # from the machine
+
+
+def checked(*lines, where=None):
+    """{key: value} as smtpd prints it, with these lines as its configuration."""
+    words = []
+    if where is not None:
+        (where / "conf").write_text("\n".join(lines) + "\n")
+        words = ["-c", str(where / "conf")]
+    p = subprocess.run([str(BUILD / "smtpd"), *(words or ["-c", "/dev/null"]), "--check"], env={},
+                       capture_output=True, text=True, check=False)
+    assert p.returncode == 0, p.stderr
+    return dict(re.match(r"(\w+) = (.*?)  # ", line).groups() for line in p.stdout.splitlines())
+
+
+def shipped():
+    """units/postern.conf: [(key, value)], which are all commented out."""
+    text = text_of(TOP / "units" / "postern.conf").replace("@LIBEXECDIR@", "/usr/libexec/postern")
+    assert all(line.startswith("#") for line in text.splitlines() if line), "nothing is set as shipped"
+    return re.findall(r"^#(\w+) = (.*)$", text, re.M)
+
+
+def table():
+    """The table of README.md: [(key, default)], the default without its backticks."""
+    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*?) ?\| [^|]+ \|$", text_of(TOP / "README.md"), re.M)
+    rows = [r for r in rows if "." not in r[0]] # the other one is of files
+    for names, defaults in rows:
+        keys = re.findall(r"`(\w+)`", names)
+        values = defaults.replace("`", "").split(", ") if len(keys) > 1 else [defaults.strip("` ")]
+        assert len(keys) == len(values), names
+        yield from zip(keys, values)
+
+
+def test_shipped_configuration():
+    """Every key, in the order in which smtpd knows them, once."""
+    assert [k for k, _ in shipped()] == list(checked())
+
+
+@pytest.mark.parametrize("pairs", [shipped(), list(table())], ids=["postern.conf", "README.md"])
+def test_defaults(pairs, tmp_path):
+    """What is called a default is one; where there is none the example is accepted."""
+    assert len(pairs) > 8
+    default = checked()
+    for key, value in pairs:
+        assert key in default, key
+        if key in DERIVED or not value or value == "resolv.conf":
+            assert key in DERIVED or default[key] == "", f"{key} = {default[key]}"
+            continue
+        got = checked(f"{key} = {value}", where=tmp_path)[key]
+        assert got == default[key] or default[key] == "", f"{key} = {value}"
+
+
+def test_settings_on_command_lines():
+    """In documents, unit files and shell scripts."""
+    found = {(p.name, key) for p in FILES if p.suffix not in (".c", ".h", ".py")
+             for key in re.findall(r"(?<!\w)-o (\w+)=", text_of(p))}
+    assert found and {key for _, key in found} - {"key"} <= set(checked()), found
+
+
+@pytest.mark.parametrize("option", named(r"\b(?:smtpd|relay) (--[\w-]+)"))
+def test_option(option):
+    assert f'"{option[2:]}"' in text_of(TOP / "lib" / "options.c")
+
+
+# ---- the whole tree
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(TOP)))
+def test_file(path):
+    text = text_of(path)
+    for letter, number in re.findall(r"(?<![\w\\%&#.-])([A-KR])(\d{1,3})(?![\w-])", comments(path, text)):
+        assert 1 <= int(number) <= IDS[letter] and number[0] != "0", f"no such id: {letter}{number}"
+    own = [str(TOP), str(pathlib.Path.home())]
+    for place in [p for p in own if p.count("/") > 1]:
+        assert place not in text, place
+    if path != pathlib.Path(__file__):
+        assert not MACHINE.search(text), MACHINE.search(text)
+
+
+def comments(path, text):
+    """Of C what stands in comments; of everything else all but words to other programs."""
+    text = re.sub(r"# noqa: .*", "", text)
+    return "\n".join(re.findall(r"/\*.*?\*/", text, re.S)) if path.suffix in (".c", ".h") else text
