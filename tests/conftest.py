@@ -35,8 +35,9 @@ def within_reach(build):
     copy = pathlib.Path(tempfile.mkdtemp(prefix="postern-build-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
     copy.chmod(0o755)
-    for program in ("smtpd", "relay"):
-        shutil.copy(build / program, copy)
+    for program in build.iterdir():
+        if program.is_file() and os.access(program, os.X_OK):
+            shutil.copy(program, copy)
     return copy
 
 
