@@ -242,7 +242,7 @@ static const struct sock_filter tls_filter[] = {
 	ALLOW(restart_syscall),
 	ALLOW(rt_sigreturn),
 	ALLOW(exit_group),
-#ifdef POSTERN_SANITIZE
+#ifdef POSTERN_INSTRUMENTED
 	RETURN(SECCOMP_RET_ALLOW),
 #endif
 	REFUSE,
