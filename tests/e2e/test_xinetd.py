@@ -21,6 +21,7 @@ START = r"""
 if [ -n "$5" ]; then
 	cp -a "$5/usr/." "$root/usr/"
 	[ ! -d "$5/lib" ] || cp -a "$5/lib/." "$root/usr/lib/"
+	[ -e "$root/etc/protocols" ] || cp "$5/etc/protocols" "$root/etc/" # a minimal host has no netbase
 fi
 rm -rf "$root/etc/xinetd.d" "$root/etc/xinetd.conf"
 mkdir "$root/etc/xinetd.d"
