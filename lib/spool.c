@@ -230,6 +230,7 @@ draft_head(struct draft *d)
 	buf_puts(&d->head, "\n");
 	if (d->err == 0)
 		d->err = d->head.err;
+	d->crc = crc32c(0, d->head.p, d->head.n);
 	draft_gather(d, buf_span(&d->head));
 }
 
