@@ -586,8 +586,10 @@ read_addresses(const struct question *q, struct addresses *out)
 	if (q->found != FOUND_RECORDS)
 		return true;
 	dnscc_t *end = q->packet + q->length, *cur = behind_name(q->packet, end);
-	return cur != NULL && each_record(q->packet, end, cur, q->name, q->type, take_address,
-		out) >= 0;
+	if (cur != NULL && each_record(q->packet, end, cur, q->name, q->type, take_address, out) >= 0)
+		return true;
+	out->n = 0;
+	return false;
 }
 
 static void
@@ -606,19 +608,20 @@ add_exchanger(struct exchangers *out, const struct host *h, const struct netaddr
 		*c = ascii_lower(*c);
 }
 
-/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). */
+/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). False if the answer
+ * about one of them was garbage; the other one is used all the same. */
 static bool
 add_host(struct exchangers *out, const struct host *h, const struct question q[static 2])
 {
 	static struct addresses v6, v4;
-	bool good = read_addresses(&q[0], &v6) && read_addresses(&q[1], &v4);
-	for (size_t i = 0; good && (i < v6.n || i < v4.n); i++) {
+	bool good6 = read_addresses(&q[0], &v6), good4 = read_addresses(&q[1], &v4);
+	for (size_t i = 0; i < v6.n || i < v4.n; i++) {
 		if (i < v6.n)
 			add_exchanger(out, h, &v6.v[i]);
 		if (i < v4.n)
 			add_exchanger(out, h, &v4.v[i]);
 	}
-	return good;
+	return good6 && good4;
 }
 
 static void
