@@ -244,10 +244,11 @@ read_answer(struct question *q, dnscc_t *pkt, int length)
 		return;
 	}
 	bool followed = false;
+	dnsc_t target[DNS_MAXDN];
 	for (;;) {
 		int n = each_record(pkt, end, cur, q->name, q->type, take_any, NULL);
 		int links = n == 0 ? each_record(pkt, end, cur, q->name, DNS_T_CNAME, take_cname,
-			q->name) : 0;
+			target) : 0;
 		if (n < 0 || links < 0) {
 			trouble(q, "garbage in the answer");
 			return;
@@ -266,6 +267,7 @@ read_answer(struct question *q, dnscc_t *pkt, int length)
 		}
 		if (links == 0)
 			break;
+		memcpy(q->name, target, dns_dnlen(target));
 		followed = true;
 		if (++q->links > EXCHANGER_CNAME_MAX) {
 			trouble(q, "endless CNAME chain");
@@ -361,8 +363,7 @@ ask_tcp(struct resolver *r, struct question *q, int64_t deadline)
 		int n = exchange_tcp(&r->server[i], q, packet, until);
 		if (n > 0) {
 			read_answer(q, packet, n);
-			if (!q->open || q->links > 0)
-				return;
+			return;
 		}
 	}
 	trouble(q, "truncated over UDP, no answer over TCP");
@@ -422,9 +423,7 @@ on_answer(struct dns_ctx *ctx, void *result, void *data)
 	int status = dns_status(ctx);
 	if (raw != NULL) {
 		read_answer(q, raw->packet, raw->length);
-		free(raw);
-		if (q->open)
-			q->links++; /* only a CNAME came: the batch asks again */
+		free(raw); /* if only a CNAME came, q is open still: the batch asks again */
 	} else if (q->truncated) {
 		return; /* open: the batch asks over TCP */
 	} else if (status == DNS_E_NXDOMAIN) {
@@ -486,7 +485,7 @@ ask(struct resolver *r, struct question *v, size_t n, int64_t deadline)
 	}
 	for (size_t i = 0; i < n; i++)
 		if (v[i].open)
-			trouble(&v[i], v[i].links > 0 ? "endless CNAME chain" : "no answer in time");
+			trouble(&v[i], "no answer in time");
 }
 
 static void
