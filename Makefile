@@ -56,10 +56,36 @@ $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o %.a,$^) \
 		-lcmocka -ludns
 
--include $(wildcard $(B)/unit/*.d)
+FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
+FUZZ_MAIN = $(B)/tests/fuzz/main.o
+FUZZ_SECONDS ?= 20
+SANITIZED = FORTIFY= CPPFLAGS_EXTRA=-DPOSTERN_SANITIZE CFLAGS='-O1 -g'
 
-unit: $(UNIT)
+$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< $(filter %.o %.a,$^) -ludns
+
+-include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
+
+unit: $(UNIT) corpus
 	@set -e; for t in $(UNIT); do $$t; done
+
+# What the fuzzers begin with, and what they found, once through each of them.
+corpus:
+	@$(MAKE) --no-print-directory B=build/corpus CC=gcc $(SANITIZED) \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' corpus-run
+
+corpus-run: $(FUZZ:%=$(B)/fuzz/%)
+	@set -e; for t in $(FUZZ); do $(B)/fuzz/$$t tests/fuzz/corpus/$$t/*; done
+
+fuzz: need-fuzz
+	$(MAKE) B=build/fuzz CC=clang FUZZ_MAIN= FUZZER=-fsanitize=fuzzer $(SANITIZED) fuzz-run \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+
+fuzz-run: $(FUZZ:%=$(B)/fuzz/%)
+	@set -e; for t in $(FUZZ); do mkdir -p $(B)/found/$$t; echo "fuzz: $$t, $(FUZZ_SECONDS) s"; \
+		$(B)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=$(B)/found/$$t- $(B)/found/$$t tests/fuzz/corpus/$$t; done
 
 session e2e crash: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q tests/$@
@@ -116,4 +142,4 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit session e2e crash check asan analyze demo run install uninstall clean
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash check asan analyze demo run install uninstall clean
