@@ -11,7 +11,10 @@
 #include "cleanup.h"
 #include "clock.h"
 
-enum { DSN_MAX = 2 * 1024 * 1024 };
+enum {
+	DSN_MAX = 2 * 1024 * 1024,
+	REPLY_MAX = 900, /* of a reply, escaped: a line has 998 octets (RFC 5322 section 2.1.1) */
+};
 
 static bool
 failed(const struct rcpt *r)
@@ -39,6 +42,14 @@ put_status(struct buf *b, const struct rcpt *r)
 		}
 	}
 	buf_puts(b, "5.0.0");
+}
+
+static void
+put_reply(struct buf *b, const struct rcpt *r)
+{
+	struct span t = buf_span(&r->text);
+	buf_add(b, t.n > REPLY_MAX ? (struct span){ t.p, REPLY_MAX } : t);
+	buf_puts(b, t.n > REPLY_MAX ? "...\r\n" : "\r\n");
 }
 
 static void
@@ -74,8 +85,7 @@ put_explanation(struct buf *b, const struct message *m, const struct conf *conf,
 		buf_puts(b, "\r\n<");
 		buf_add(b, m->rcpt[i].address);
 		buf_puts(b, ">\r\n    ");
-		buf_add(b, buf_span(&m->rcpt[i].text));
-		buf_puts(b, "\r\n");
+		put_reply(b, &m->rcpt[i]);
 	}
 	buf_puts(b, "\r\n");
 }
@@ -97,8 +107,7 @@ put_fields(struct buf *b, const struct message *m, const struct conf *conf, cons
 		buf_puts(b, "\r\nAction: failed\r\nStatus: ");
 		put_status(b, &m->rcpt[i]);
 		buf_puts(b, "\r\nDiagnostic-Code: smtp; ");
-		buf_add(b, buf_span(&m->rcpt[i].text));
-		buf_puts(b, "\r\n");
+		put_reply(b, &m->rcpt[i]);
 	}
 	buf_puts(b, "\r\n");
 }
