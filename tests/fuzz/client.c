@@ -66,7 +66,10 @@ converse(struct span replies)
 	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
 	stream_init(&c.stream, c.fd, c.fd, true, NULL);
 	if (introduce(&c) == DONE) {
+		bool pipelining = c.pipelining;
+		int64_t max_size = c.max_size;
 		bool usable = client_send(&c, &m, to, RCPTS);
+		must(c.pipelining == pipelining && c.max_size == max_size);
 		for (int i = 0; i < RCPTS; i++) {
 			must(rcpt[i].outcome != DONE ||
 				memmem(rcpt[i].text.p, rcpt[i].text.n, ": 2", 3) != NULL);
