@@ -162,6 +162,11 @@ set_text(const struct key *k, struct span v, char **place)
 		return "not a host name";
 	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
 		return "not an address";
+	if (k->type == PATHNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
+		free(*place);
+		*place = NULL;
+		return NULL;
+	}
 	if (k->type == PATHNAME && (v.n == 0 || v.p[0] != '/'))
 		return "not an absolute path";
 	if (v.n == 0)
