@@ -148,6 +148,19 @@ static const struct row {
 		"1s 1s 1s 1s", NULL },
 	{ "retry", "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", NULL,
 		"too many" },
+	{ "runtime", "", NULL, "not an absolute path" },
+	{ "tls", "off", "off", NULL },
+	{ "tls", "starttls", "starttls", NULL },
+	{ "tls", "required", "required", NULL },
+	{ "tls", "implicit", "implicit", NULL },
+	{ "tls", "yes", NULL, "not one of off, starttls, required, implicit" },
+	{ "tls_legacy", "yes", "yes", NULL },
+	{ "tls_legacy", "no", "no", NULL },
+	{ "tls_legacy", "1", NULL, "neither yes nor no" },
+	{ "tls_certificate", "/c.pem", "/c.pem", NULL },
+	{ "tls_certificate", "", "", NULL },
+	{ "tls_certificate", "c.pem", NULL, "not an absolute path" },
+	{ "tls_client_ca", "", "", NULL },
 	{ "log", "auto", "auto", NULL },
 	{ "log", "journal", "journal", NULL },
 	{ "log", "syslog", "syslog", NULL },
@@ -318,6 +331,15 @@ test_precedence(void **state)
 	assert_string_equal(printed(&c, "max_relays"), want);
 	assert_string_equal(printed(&c, "expire"), "432000s  # default");
 	assert_int_equal(c.max_size, 3 * 1024 * 1024);
+	conf_free(&c);
+
+	/* What the file sets can be unset. */
+	assert_int_equal(load(&c, span_of("tls_certificate = /c.pem\n"), "tls_certificate=", &why), 0);
+	assert_null(c.tls_certificate);
+	assert_null(c.tls_key);
+	conf_free(&c);
+	assert_int_equal(load(&c, span_of("tls_certificate = /c.pem\n"), NULL, &why), 0);
+	assert_string_equal(c.tls_key, "/c.pem");
 	conf_free(&c);
 
 	/* An option given twice: the later one; but what is wrong anywhere is wrong. */
