@@ -63,7 +63,8 @@ SANITIZED = FORTIFY= CPPFLAGS_EXTRA=-DPOSTERN_SANITIZE CFLAGS='-O1 -g'
 
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< $(filter %.o %.a,$^) -ludns
+	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
+		$(filter %.o %.a,$^) -ludns
 
 -include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
 

@@ -37,7 +37,8 @@ read_packet(enum dns_type type, const void *p, size_t n)
 			struct exchangers one = { x, 0, "" };
 			add_exchanger(&one, &hosts.v[i], &addr);
 			for (const char *c = x[0].host; *c != '\0'; c++)
-				must(*c > ' ' && *c <= '~' && strchr("\\/$()\"<>", *c) == NULL); /* G12 */
+				must(*c > ' ' && *c <= '~' &&
+					strchr("\\/$()\"<>", *c) == NULL); /* G12 */
 		}
 	} else if (!q.open && q.found == FOUND_RECORDS) {
 		bool good = read_addresses(&q, &addresses);

@@ -64,7 +64,7 @@ static const struct mail_row {
 	{ "FROM:<a@b>SIZE=1", R_MAIL_SYNTAX, NULL, 0, false },
 	{ "FROM:<a@b>> SIZE=1", R_MAIL_SYNTAX, NULL, 0, false },
 	{ "FROM:<postmaster>", R_MAIL_SYNTAX, NULL, 0, false }, /* D15: a recipient only */
-	{ "FROM:<;for i in 0 1 2;do read r;done;sh;exit 0;>", R_MAIL_SYNTAX, NULL, 0, false }, /* D1 */
+	{ "FROM:<;for i in 0 1 2;do read r;done;sh;>", R_MAIL_SYNTAX, NULL, 0, false }, /* D1 */
 	{ "FROM:<a\x1b[2J%n%s@x>", R_MAIL_SYNTAX, NULL, 0, false }, /* E5 */
 };
 
