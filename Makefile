@@ -50,16 +50,44 @@ $(B)/%.o: %.c
 
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 
-$(B)/unit/test_dns: $(B)/dns.o
+$(B)/unit/test_dns: $(B)/dns.o $(B)/tests/unit/nameserver.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o %.a,$^) \
 		-lcmocka -ludns
 
--include $(wildcard $(B)/unit/*.d)
+FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
+FUZZ_MAIN = $(B)/tests/fuzz/main.o
+FUZZ_SECONDS ?= 20
+# For checkers: a dynamic smtpd, and programs that are not locked in.
+INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS='-O1 -g'
 
-unit: $(UNIT)
+$(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
+		$(filter %.o %.a,$^) -ludns
+
+-include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
+
+unit: $(UNIT) corpus
 	@set -e; for t in $(UNIT); do $$t; done
+
+# What the fuzzers begin with, and what they found, once through each of them.
+corpus:
+	@$(MAKE) --no-print-directory B=build/corpus CC=gcc $(INSTRUMENTED) \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all' corpus-run
+
+corpus-run: $(FUZZ:%=$(B)/fuzz/%)
+	@set -e; for t in $(FUZZ); do $(B)/fuzz/$$t tests/fuzz/corpus/$$t/*; done
+
+fuzz: need-fuzz
+	$(MAKE) B=build/fuzz CC=clang FUZZ_MAIN= FUZZER=-fsanitize=fuzzer $(INSTRUMENTED) fuzz-run \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all'
+
+fuzz-run: $(FUZZ:%=$(B)/fuzz/%)
+	@set -e; for t in $(FUZZ); do mkdir -p $(B)/found/$$t; echo "fuzz: $$t, $(FUZZ_SECONDS) s"; \
+		$(B)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=$(B)/found/$$t- $(B)/found/$$t tests/fuzz/corpus/$$t; done
 
 session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q -rs tests/$@
@@ -84,9 +112,6 @@ powercut: need-check broken
 
 need-%:
 	tests/tools/need build $*
-
-# For checkers: a dynamic smtpd, and programs that are not locked in.
-INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS='-O1 -g'
 
 instrumented:
 	$(MAKE) B=build/instrumented $(INSTRUMENTED) all
@@ -136,4 +161,5 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit session e2e crash lint check broken powercut instrumented asan analyze demo run install uninstall clean
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
+	instrumented asan analyze demo run install uninstall clean

@@ -244,10 +244,11 @@ read_answer(struct question *q, dnscc_t *pkt, int length)
 		return;
 	}
 	bool followed = false;
+	dnsc_t target[DNS_MAXDN];
 	for (;;) {
 		int n = each_record(pkt, end, cur, q->name, q->type, take_any, NULL);
 		int links = n == 0 ? each_record(pkt, end, cur, q->name, DNS_T_CNAME, take_cname,
-			q->name) : 0;
+			target) : 0;
 		if (n < 0 || links < 0) {
 			trouble(q, "garbage in the answer");
 			return;
@@ -266,6 +267,7 @@ read_answer(struct question *q, dnscc_t *pkt, int length)
 		}
 		if (links == 0)
 			break;
+		memcpy(q->name, target, dns_dnlen(target));
 		followed = true;
 		if (++q->links > EXCHANGER_CNAME_MAX) {
 			trouble(q, "endless CNAME chain");
@@ -361,8 +363,7 @@ ask_tcp(struct resolver *r, struct question *q, int64_t deadline)
 		int n = exchange_tcp(&r->server[i], q, packet, until);
 		if (n > 0) {
 			read_answer(q, packet, n);
-			if (!q->open || q->links > 0)
-				return;
+			return;
 		}
 	}
 	trouble(q, "truncated over UDP, no answer over TCP");
@@ -422,9 +423,7 @@ on_answer(struct dns_ctx *ctx, void *result, void *data)
 	int status = dns_status(ctx);
 	if (raw != NULL) {
 		read_answer(q, raw->packet, raw->length);
-		free(raw);
-		if (q->open)
-			q->links++; /* only a CNAME came: the batch asks again */
+		free(raw); /* if only a CNAME came, q is open still: the batch asks again */
 	} else if (q->truncated) {
 		return; /* open: the batch asks over TCP */
 	} else if (status == DNS_E_NXDOMAIN) {
@@ -486,7 +485,7 @@ ask(struct resolver *r, struct question *v, size_t n, int64_t deadline)
 	}
 	for (size_t i = 0; i < n; i++)
 		if (v[i].open)
-			trouble(&v[i], v[i].links > 0 ? "endless CNAME chain" : "no answer in time");
+			trouble(&v[i], "no answer in time");
 }
 
 static void
@@ -586,8 +585,10 @@ read_addresses(const struct question *q, struct addresses *out)
 	if (q->found != FOUND_RECORDS)
 		return true;
 	dnscc_t *end = q->packet + q->length, *cur = behind_name(q->packet, end);
-	return cur != NULL && each_record(q->packet, end, cur, q->name, q->type, take_address,
-		out) >= 0;
+	if (cur != NULL && each_record(q->packet, end, cur, q->name, q->type, take_address, out) >= 0)
+		return true;
+	out->n = 0;
+	return false;
 }
 
 static void
@@ -606,19 +607,20 @@ add_exchanger(struct exchangers *out, const struct host *h, const struct netaddr
 		*c = ascii_lower(*c);
 }
 
-/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). */
+/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). False if the answer
+ * about one of them was garbage; the other one is used all the same. */
 static bool
 add_host(struct exchangers *out, const struct host *h, const struct question q[static 2])
 {
 	static struct addresses v6, v4;
-	bool good = read_addresses(&q[0], &v6) && read_addresses(&q[1], &v4);
-	for (size_t i = 0; good && (i < v6.n || i < v4.n); i++) {
+	bool good6 = read_addresses(&q[0], &v6), good4 = read_addresses(&q[1], &v4);
+	for (size_t i = 0; i < v6.n || i < v4.n; i++) {
 		if (i < v6.n)
 			add_exchanger(out, h, &v6.v[i]);
 		if (i < v4.n)
 			add_exchanger(out, h, &v4.v[i]);
 	}
-	return good;
+	return good6 && good4;
 }
 
 static void

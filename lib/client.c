@@ -57,6 +57,12 @@ reply_code(struct span line)
 	return (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + (line.p[2] - '0');
 }
 
+static enum outcome
+outcome_of(int code)
+{
+	return code >= 200 && code < 300 ? DONE : code >= 500 ? HARD : SOFT;
+}
+
 /* Learns from a line of the reply to EHLO; unknown keywords and odd values mean nothing. */
 static void
 learn(struct client *c, struct span line)
@@ -96,7 +102,7 @@ read_reply(struct client *c, const char *to_what, int64_t seconds)
 			set_text(c, to_what, failure(r == STREAM_OK ? STREAM_BAD : r));
 			return -EIO;
 		}
-		if (i > 0 && line.n > CODE_DIGITS)
+		if (!c->introduced && i > 0 && outcome_of(code) == DONE && line.n > CODE_DIGITS)
 			learn(c, span_skip(line, CODE_DIGITS + 1));
 		c->code = code;
 		if (c->text.n < LIMIT_LOG_TEXT)
@@ -123,12 +129,6 @@ ask(struct client *c, const char *command, const char *argument, int64_t seconds
 	put(c, argument, seconds);
 	put(c, "\r\n", seconds);
 	return read_reply(c, command, seconds);
-}
-
-static enum outcome
-outcome_of(int code)
-{
-	return code >= 200 && code < 300 ? DONE : code >= 500 ? HARD : SOFT;
 }
 
 /* 0, or -errno. */
@@ -160,13 +160,16 @@ static enum outcome
 introduce(struct client *c)
 {
 	const struct conf *conf = c->conf;
+	c->introduced = false;
 	if (read_reply(c, "greeting", conf->timeout_greeting) < 0)
 		return SOFT;
 	if (outcome_of(c->code) != DONE)
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
 	c->pipelining = c->eightbit = c->size = false;
 	c->max_size = 0;
-	if (ask(c, "EHLO ", conf->hostname, conf->timeout_helo) < 0)
+	int r = ask(c, "EHLO ", conf->hostname, conf->timeout_helo);
+	c->introduced = true;
+	if (r < 0)
 		return SOFT;
 	if (outcome_of(c->code) == HARD && ask(c, "HELO ", conf->hostname, conf->timeout_helo) < 0)
 		return SOFT;

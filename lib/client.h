@@ -22,6 +22,7 @@ struct client {
 	int fd;                 /* -1: not connected */
 	const struct conf *conf;
 	char name[CLIENT_NAME]; /* "host[address]:port", for logs and reports */
+	bool introduced; /* EHLO was answered; lines of later replies tell nothing about the host */
 	bool pipelining, eightbit, size;
 	int64_t max_size;       /* what the host said with SIZE; 0: no limit */
 	int code;               /* of the last reply; 0: none */

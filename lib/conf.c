@@ -109,25 +109,22 @@ next_word(struct span *s)
 	return word;
 }
 
-/* Digits and an optional unit letter; -1 if it is neither. */
+/* Digits and an optional unit letter; -1 if it is neither. What is huge stays huge. */
 static int64_t
 scaled(struct span v, const char *units, const int64_t *scale)
 {
 	int64_t n = 0;
 	size_t i = 0;
-	for (; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++) {
-		if (n > HUGE_SIZE)
-			return -1;
-		n = n * 10 + (v.p[i] - '0');
-	}
+	for (; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++)
+		n = n > HUGE_SIZE ? n : n * 10 + (v.p[i] - '0');
 	if (i == 0 || i + 1 < v.n)
 		return -1;
 	if (i == v.n)
 		return n;
 	const char *unit = v.p[i] != '\0' ? strchr(units, v.p[i]) : NULL;
-	if (unit == NULL || n > HUGE_SIZE / scale[unit - units])
+	if (unit == NULL)
 		return -1;
-	return n * scale[unit - units];
+	return n > HUGE_SIZE / scale[unit - units] ? HUGE_SIZE + 1 : n * scale[unit - units];
 }
 
 static int64_t
@@ -165,6 +162,11 @@ set_text(const struct key *k, struct span v, char **place)
 		return "not a host name";
 	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
 		return "not an address";
+	if (k->type == PATHNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
+		free(*place);
+		*place = NULL;
+		return NULL;
+	}
 	if (k->type == PATHNAME && (v.n == 0 || v.p[0] != '/'))
 		return "not an absolute path";
 	if (v.n == 0)
@@ -310,13 +312,24 @@ complain(struct buf *why, const char *origin, struct span name, const char *wron
 	return -EINVAL;
 }
 
+/* NUL would cut a text, CR comes from a file with the wrong line ends. */
+static bool
+holds_control(struct span v)
+{
+	for (size_t i = 0; i < v.n; i++)
+		if (((unsigned char)v.p[i] < ' ' && v.p[i] != '\t') || v.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static int
 set_key(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why)
 {
 	int i = find_key(name);
 	if (i < 0)
 		return complain(why, origin, name, "unknown key", (struct span){ 0 });
-	const char *wrong = memchr(v.p, '\0', v.n) != NULL ? "holds NUL" : set_value(c, &keys[i], v);
+	const char *wrong = holds_control(v) ? "holds a control character"
+					     : set_value(c, &keys[i], v);
 	if (wrong != NULL)
 		return complain(why, origin, name, wrong, v);
 	snprintf(c->origin[i], sizeof(c->origin[i]), "%s", origin);

@@ -11,7 +11,10 @@
 #include "cleanup.h"
 #include "clock.h"
 
-enum { DSN_MAX = 2 * 1024 * 1024 };
+enum {
+	DSN_MAX = 2 * 1024 * 1024,
+	REPLY_MAX = 900, /* of a reply, escaped: a line has 998 octets (RFC 5322 section 2.1.1) */
+};
 
 static bool
 failed(const struct rcpt *r)
@@ -39,6 +42,14 @@ put_status(struct buf *b, const struct rcpt *r)
 		}
 	}
 	buf_puts(b, "5.0.0");
+}
+
+static void
+put_reply(struct buf *b, const struct rcpt *r)
+{
+	struct span t = buf_span(&r->text);
+	buf_add(b, t.n > REPLY_MAX ? (struct span){ t.p, REPLY_MAX } : t);
+	buf_puts(b, t.n > REPLY_MAX ? "...\r\n" : "\r\n");
 }
 
 static void
@@ -74,8 +85,7 @@ put_explanation(struct buf *b, const struct message *m, const struct conf *conf,
 		buf_puts(b, "\r\n<");
 		buf_add(b, m->rcpt[i].address);
 		buf_puts(b, ">\r\n    ");
-		buf_add(b, buf_span(&m->rcpt[i].text));
-		buf_puts(b, "\r\n");
+		put_reply(b, &m->rcpt[i]);
 	}
 	buf_puts(b, "\r\n");
 }
@@ -97,21 +107,43 @@ put_fields(struct buf *b, const struct message *m, const struct conf *conf, cons
 		buf_puts(b, "\r\nAction: failed\r\nStatus: ");
 		put_status(b, &m->rcpt[i]);
 		buf_puts(b, "\r\nDiagnostic-Code: smtp; ");
-		buf_add(b, buf_span(&m->rcpt[i].text));
-		buf_puts(b, "\r\n");
+		put_reply(b, &m->rcpt[i]);
 	}
 	buf_puts(b, "\r\n");
 }
 
-/* The header of the original up to its empty line, or as much of it as we give back. */
+/* field-name ":" (RFC 5322 section 2.2), or white space that continues one */
+static bool
+is_header_line(struct span line)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] > ' ' && line.p[n] <= '~' && line.p[n] != ':')
+		n++;
+	return n < line.n && (n > 0 ? line.p[n] == ':' : line.p[0] == ' ' || line.p[0] == '\t');
+}
+
+/* Octets of whole header lines at the start of s. Without an empty line the text is not ours to
+ * give back either (E10). */
+static size_t
+header_length(struct span s)
+{
+	const char *nl;
+	size_t n = 0;
+	while (n < s.n && (nl = memchr(s.p + n, '\n', s.n - n)) != NULL &&
+		is_header_line(span_from(s.p + n, nl)))
+		n = (size_t)(nl - s.p) + 1;
+	return n;
+}
+
+/* The header of the original, or as much of it as we give back. */
 static int
 put_original(struct buf *b, const struct message *m, const char *id)
 {
 	buf_printf(b, "--%s\r\nContent-Type: text/rfc822-headers\r\n\r\n", id);
 	auto_buf head = buf_new(DSN_HEADER_MAX);
 	char chunk[4096];
-	const char *end = NULL;
-	for (uint64_t at = 0; end == NULL && head.err == 0;) {
+	bool complete = false;
+	for (uint64_t at = 0; !complete && head.err == 0;) {
 		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
 		if (n < 0)
 			return (int)n;
@@ -119,12 +151,9 @@ put_original(struct buf *b, const struct message *m, const char *id)
 			break;
 		at += (uint64_t)n;
 		buf_add(&head, (struct span){ chunk, (size_t)n });
-		end = head.n > 0 ? memmem(head.p, head.n, "\r\n\r\n", 4) : NULL;
+		complete = head.n > 0 && memmem(head.p, head.n, "\r\n\r\n", 4) != NULL;
 	}
-	size_t n = end != NULL ? (size_t)(end - head.p) + 2 : head.n;
-	while (n > 0 && head.p[n - 1] != '\n') /* whole lines only */
-		n--;
-	buf_add(b, (struct span){ head.p, n });
+	buf_add(b, (struct span){ head.p, header_length(buf_span(&head)) });
 	buf_printf(b, "\r\n--%s--\r\n", id);
 	return 0;
 }

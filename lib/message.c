@@ -151,7 +151,7 @@ parse_head(struct message *m, const struct lane *l)
 	return m->arrived >= 0 && m->n > 0 && m->sender.p != NULL ? 0 : -EBADMSG;
 }
 
-/* Compares the last line with what the body really is. */
+/* Compares the last line with what stands before it. */
 static int
 check_end(struct message *m)
 {
@@ -163,7 +163,7 @@ check_end(struct message *m)
 	m->length = (uint64_t)(st.st_size - m->body - MESSAGE_END_SIZE);
 
 	char chunk[READ_CHUNK];
-	uint32_t crc = 0;
+	uint32_t crc = crc32c(crc32c(0, m->head.p, m->head.n), "\n", 1);
 	for (uint64_t at = 0; at < m->length;) {
 		ssize_t r = message_read(m, at, chunk, sizeof(chunk));
 		if (r <= 0)

@@ -9,7 +9,7 @@
  *	To: <lane> <address>               one for each recipient, in the order of RCPT
  *	                                   (an empty line)
  *	<body: CRLF lines, not dot-stuffed>
- *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of the body> <id>
+ *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of all before this line> <id>
  *
  * Readers skip fields that they do not know. Nothing in the file changes after it was committed.
  */

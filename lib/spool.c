@@ -226,9 +226,11 @@ draft_head(struct draft *d)
 	if (d->head_written)
 		return;
 	d->head_written = true;
+	d->head.max = DRAFT_HEAD + 1; /* however full of recipients, the empty line fits */
 	buf_puts(&d->head, "\n");
 	if (d->err == 0)
 		d->err = d->head.err;
+	d->crc = crc32c(0, d->head.p, d->head.n);
 	draft_gather(d, buf_span(&d->head));
 }
 

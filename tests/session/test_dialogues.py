@@ -230,4 +230,4 @@ def test_enhanced_status_code(code, text):
     """R64: of the same class as the reply; not in the greeting and replies to HELO and EHLO."""
     if code == "354" or "Syntax: HELO" in text or "Syntax: EHLO" in text or text.startswith("%h"):
         return
-    assert re.match(rf"{code[0]}\.\d\.\d ", text)
+    assert re.match(rf"{code[0]}\.\d\.\d+ ", text)

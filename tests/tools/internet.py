@@ -114,18 +114,25 @@ class Sink:
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
+            left = False
+
             def handle(self):
                 with outer.lock:
                     outer.connections += 1
                     outer.open += 1
                     outer.most_open = max(outer.most_open, outer.open)
                 try:
-                    outer.session(self.rfile, self.wfile)
+                    outer.session(self.rfile, self.wfile, self.leave)
                 except (OSError, ValueError):
                     pass
                 finally:
-                    with outer.lock:
-                        outer.open -= 1
+                    self.leave()
+
+            def leave(self):
+                """Once; with QUIT before the answer, for then the other side may begin anew."""
+                with outer.lock:
+                    outer.open -= not self.left
+                    self.left = True
 
         class Server(socketserver.ThreadingTCPServer):
             address_family = family or (socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -141,7 +148,7 @@ class Sink:
         said = self.say.get(verb, default)
         return said(line) if callable(said) else said
 
-    def session(self, rfile, wfile):
+    def session(self, rfile, wfile, leave):
         sender, recipients, helo = None, [], ""
 
         def put(text):
@@ -177,6 +184,7 @@ class Sink:
                     self.data(rfile, put, sender, recipients, helo)
                     sender, recipients = None, []
             elif verb == "QUIT":
+                leave()
                 put("221 bye")
                 return
             else:

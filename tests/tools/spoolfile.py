@@ -32,7 +32,7 @@ class SpoolFile:
         assert blank, f"{path}: no empty line behind the envelope"
         self.body = rest
         assert int(end[1]) == len(self.body), f"{path}: length {end[1]!r}, is {len(self.body)}"
-        assert int(end[2], 16) == crc32c(self.body), f"{path}: sum"
+        assert int(end[2], 16) == crc32c(data[:end.start()]), f"{path}: sum"
         lines = head.split(b"\n")
         assert lines[0] == MAGIC, f"{path}: begins {lines[0]!r}"
         # A null sender leaves nothing behind "From: ".
@@ -60,8 +60,8 @@ def write(spool, ident, recipients, body, sender="a@sender.example"):
     lanes = sorted({r.rpartition("@")[2] for r in recipients})
     head = [MAGIC.decode(), f"Id: {ident}", f"Arrived: {int(time.time())}", f"From: {sender}",
             *(f"To: {r.rpartition('@')[2]} {r}" for r in recipients), "", ""]
-    data = "\n".join(head).encode() + body + \
-        f"End: {len(body):020d} {crc32c(body):08x} {ident}\n".encode()
+    data = "\n".join(head).encode() + body
+    data += f"End: {len(body):020d} {crc32c(data):08x} {ident}\n".encode()
     paths = []
     for lane in lanes:
         directory = spool / "lane" / lane

@@ -1,12 +1,5 @@
 /* address: one table of verdicts (D1 to D16, D24, R15 to R17, R21), input against a guard page. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 #include "lib/address.h"
 
@@ -83,29 +76,13 @@ static const struct row {
 	{ "<\"\x80\"@d.example>", false, NULL, NULL },
 };
 
-/* A copy whose last byte is the last one that may be read. */
-static struct span
-guarded(const char *text)
-{
-	static char *page;
-	size_t size = (size_t)sysconf(_SC_PAGESIZE), n = strlen(text);
-	if (page == NULL) {
-		page = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
-		assert_true(page != MAP_FAILED);
-		assert_int_equal(mprotect(page + size, size, PROT_NONE), 0);
-	}
-	memcpy(page + size - n, text, n);
-	return (struct span){ page + size - n, n };
-}
-
 static void
 test_paths(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+	for (size_t i = 0; i < ROWS(paths); i++) {
 		struct address a;
-		struct span rest, in = guarded(paths[i].in);
+		struct span rest, in = guarded(span_of(paths[i].in));
 		int r = address_path(in, ADDRESS_FORWARD, &a, &rest);
 		if ((r == 0) != paths[i].ok)
 			fail_msg("%s: got %d", paths[i].in, r);
@@ -126,13 +103,13 @@ test_special(void **state)
 	(void)state;
 	struct address a;
 	struct span rest;
-	assert_int_equal(address_path(guarded("<> X"), ADDRESS_REVERSE, &a, &rest), 0); /* D16 */
+	assert_int_equal(address_path(guarded(span_of("<> X")), ADDRESS_REVERSE, &a, &rest), 0); /* D16 */
 	assert_int_equal(a.whole.n, 0);
 	assert_int_equal(rest.n, 2);
-	assert_int_equal(address_path(guarded("<PostMaster>"), ADDRESS_FORWARD, &a, &rest), 0);
+	assert_int_equal(address_path(guarded(span_of("<PostMaster>")), ADDRESS_FORWARD, &a, &rest), 0);
 	assert_int_equal(a.domain.n, 0); /* R2, D15 */
-	assert_true(address_path(guarded("<postmaster>"), ADDRESS_REVERSE, &a, &rest) < 0);
-	assert_true(address_path(guarded("<postmasters>"), ADDRESS_FORWARD, &a, &rest) < 0);
+	assert_true(address_path(guarded(span_of("<postmaster>")), ADDRESS_REVERSE, &a, &rest) < 0);
+	assert_true(address_path(guarded(span_of("<postmasters>")), ADDRESS_FORWARD, &a, &rest) < 0);
 }
 
 static void
@@ -146,7 +123,7 @@ test_lane(void **state)
 	assert_string_equal(lane, "[ipv6:2001:db8::1]");
 	assert_true(address_lane_valid(span_of(lane)));
 	static const char *const bad[] = { "", ".", "..", "a/b", "A", "@lock", ".a", "a b", "[x]" };
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < ROWS(bad); i++)
 		assert_false(address_lane_valid(span_of(bad[i])));
 }
 

@@ -1,0 +1,97 @@
+/*
+ * Replies of a server, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
+ * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
+ */
+#include "../../lib/client.c"
+
+#include "fuzz.h"
+
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define BODY "Subject: x\r\n\r\n.\r\nbody\r\n"
+
+enum { RCPTS = 3, SENT_MAX = 64 * 1024, INPUT_MAX = 100 * 1024 };
+
+static struct client c; /* large */
+
+static void
+check_text(const struct buf *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		must(b->p[i] >= ' ' && b->p[i] <= '~'); /* E6 */
+}
+
+/* What the server got: lines that end in CRLF, and no end of data but ours (A7). */
+static void
+check_sent(int fd)
+{
+	static char sent[SENT_MAX];
+	ssize_t n = recv(fd, sent, sizeof(sent), MSG_DONTWAIT);
+	for (ssize_t i = 0; i < n; i++) {
+		must(sent[i] != '\n' || (i > 0 && sent[i - 1] == '\r'));
+		must(sent[i] != '\r' || i + 1 == n || sent[i + 1] == '\n');
+	}
+	must(n < (ssize_t)sizeof(sent));
+}
+
+static void
+converse(struct span replies)
+{
+	static const struct conf conf = { .hostname = (char *)(uintptr_t)"us.example",
+		.timeout_greeting = 1, .timeout_helo = 1, .timeout_mail = 1, .timeout_rcpt = 1,
+		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
+		.timeout_quit = 1 };
+	static int body = -1;
+	struct rcpt rcpt[RCPTS];
+	struct rcpt *to[RCPTS];
+	int fd[2];
+	if (body < 0) {
+		body = memfd_create("body", MFD_CLOEXEC);
+		must(write(body, BODY, strlen(BODY)) == (ssize_t)strlen(BODY));
+	}
+	struct message m = { .fd = body, .sender = span_of("s@s.example"), .eightbit = true,
+		.length = strlen(BODY) };
+	for (int i = 0; i < RCPTS; i++) {
+		rcpt[i] = (struct rcpt){ .address = span_of("r@r.example"), .index = i,
+			.outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
+		to[i] = &rcpt[i];
+	}
+	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == 0);
+	must(send(fd[1], replies.p, replies.n, MSG_DONTWAIT) == (ssize_t)replies.n);
+	shutdown(fd[1], SHUT_WR);
+	c.fd = fd[0];
+	c.conf = &conf;
+	c.text.max = LIMIT_REPLY;
+	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
+	stream_init(&c.stream, c.fd, c.fd, true, NULL);
+	if (introduce(&c) == DONE) {
+		bool pipelining = c.pipelining;
+		int64_t max_size = c.max_size;
+		bool usable = client_send(&c, &m, to, RCPTS);
+		must(c.pipelining == pipelining && c.max_size == max_size);
+		for (int i = 0; i < RCPTS; i++) {
+			must(rcpt[i].outcome != DONE ||
+				memmem(rcpt[i].text.p, rcpt[i].text.n, ": 2", 3) != NULL);
+			must(rcpt[i].text.err == 0 && rcpt[i].text.n > 0);
+			check_text(&rcpt[i].text);
+		}
+		if (usable)
+			client_quit(&c);
+	}
+	check_text(&c.text);
+	check_sent(fd[1]);
+	client_close(&c);
+	close(fd[1]);
+	for (int i = 0; i < RCPTS; i++)
+		buf_free(&rcpt[i].text);
+	buf_free(&c.text);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size > 0 && size <= INPUT_MAX)
+		converse((struct span){ (const char *)data, size });
+	return 0;
+}

@@ -1,0 +1,68 @@
+/*
+ * Packets of a nameserver. The first three octets are the code, the number of records, and which
+ * question was asked; what follows stands behind that question. The whole input is read as a packet
+ * of its own, too.
+ */
+#include "../../dns.c"
+
+#include "fuzz.h"
+
+enum { LEAD = 3 };
+
+static const dnsc_t name[] = "\1a\7example";
+
+static void
+read_packet(enum dns_type type, const void *p, size_t n)
+{
+	static struct hosts hosts;
+	static struct addresses addresses;
+	struct exchangers out = { 0 };
+	struct question q;
+	struct span packet = exact_copy(p, n);
+	set_question(&q, name, type);
+	read_answer(&q, (dnscc_t *)packet.p, (int)n);
+	must(q.links <= EXCHANGER_CNAME_MAX + 1);
+	must(q.open || q.found != FOUND_RECORDS || q.length == (int)n);
+	must(dns_dnlen(q.name) <= DNS_MAXDN);
+	free_copy(packet);
+	if (!q.open && q.found == FOUND_RECORDS && type == DNS_T_MX) {
+		hosts.n = hosts.nulls = 0;
+		enum answer a = read_mx(&q, "a.example", &hosts, &out);
+		must(a == ANSWER_FOUND || a == ANSWER_NULL_MX || a == ANSWER_NO_HOST ||
+			a == ANSWER_TEMPORARY);
+		must((a == ANSWER_FOUND) <= (hosts.n > 0) && hosts.n <= RECORDS_MAX);
+		for (int i = 0; i < hosts.n; i++) {
+			struct netaddr addr = { { 0 } };
+			struct exchanger x[1];
+			struct exchangers one = { x, 0, "" };
+			add_exchanger(&one, &hosts.v[i], &addr);
+			for (const char *c = x[0].host; *c != '\0'; c++)
+				must(*c > ' ' && *c <= '~' &&
+					strchr("\\/$()\"<>", *c) == NULL); /* G12 */
+		}
+	} else if (!q.open && q.found == FOUND_RECORDS) {
+		bool good = read_addresses(&q, &addresses);
+		must(addresses.n <= EXCHANGER_ADDRESSES_MAX && (good || addresses.n == 0));
+	}
+	free(q.packet);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const enum dns_type types[] = { DNS_T_MX, DNS_T_A, DNS_T_AAAA };
+	static dnsc_t packet[TCP_SIZE];
+	if (size < LEAD || size > TCP_SIZE / 2)
+		return 0;
+	enum dns_type type = types[data[2] % 3];
+	struct question q;
+	set_question(&q, name, type);
+	size_t n = write_question(&q, packet, 7);
+	packet[2] |= 0x80;
+	packet[3] = data[0] & 15;
+	packet[7] = data[1];
+	memcpy(packet + n, data + LEAD, size - LEAD);
+	read_packet(type, packet, n + size - LEAD);
+	read_packet(type, data, size);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* Names of lanes and messages: nothing that is accepted leads out of its directory (H7). */
+#include "fuzz.h"
+
+#include "lib/address.h"
+#include "lib/id.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span in = { (const char *)data, size };
+	char lane[LANE_NAME_SIZE];
+	if (address_lane(in, lane) == 0)
+		must(address_lane_valid(span_of(lane)) && span_ieq(span_of(lane), in));
+	if (address_lane_valid(in)) {
+		must(size > 0 && size <= LIMIT_DOMAIN && in.p[0] != '.' && in.p[0] != '@');
+		for (size_t i = 0; i < size; i++)
+			must(in.p[i] != '\0' &&
+				strchr("abcdefghijklmnopqrstuvwxyz0123456789-.[]:", in.p[i]) != NULL);
+		must(address_lane(in, lane) == 0 && span_eq(span_of(lane), in));
+	}
+	if (id_valid(in)) {
+		char id[ID_SIZE];
+		must(size == ID_LEN);
+		memcpy(id, in.p, ID_LEN);
+		id[ID_LEN] = '\0';
+		must(id_time(id) >= 0);
+	}
+	return 0;
+}

@@ -1,0 +1,95 @@
+/*
+ * A file of the queue and its log (K14). The input is the file, then a line "=log", then the log.
+ * Read as it is; then with a good last line, which a fuzzer does not guess.
+ */
+#include "fuzz.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/crc.h"
+#include "lib/message.h"
+
+#define ID  "0123456789abcdefghjk"
+#define LOG "\n=log\n"
+
+static struct lane lane = { .name = "d.example", .dir = -1, .lock = -1 };
+
+static void
+spill(const char *name, struct span s)
+{
+	int fd = openat(lane.dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	must(fd >= 0 && write(fd, s.p, s.n) == (ssize_t)s.n);
+	close(fd);
+}
+
+static void
+read_back(struct span head_and_body)
+{
+	struct message m;
+	int r = message_open(&m, &lane, ID);
+	if (r < 0) {
+		must(r == -EBADMSG && m.fd == -1 && m.rcpt == NULL);
+		return;
+	}
+	must(m.n > 0 && m.arrived >= 0 && m.sender.p != NULL);
+	must(m.body + (int64_t)m.length + MESSAGE_END_SIZE ==
+		(int64_t)head_and_body.n + MESSAGE_END_SIZE);
+	for (int i = 0; i < m.n; i++) {
+		must(i == 0 || m.rcpt[i].index > m.rcpt[i - 1].index);
+		must(memchr(m.rcpt[i].address.p, '\n', m.rcpt[i].address.n) == NULL); /* D26 */
+		must(m.rcpt[i].settled == (m.rcpt[i].outcome != SOFT));
+	}
+	char chunk[7];
+	uint64_t at = 0;
+	for (ssize_t n; (n = message_read(&m, at, chunk, sizeof(chunk))) > 0; at += (uint64_t)n)
+		must(memcmp(chunk, head_and_body.p + m.body + at, (size_t)n) == 0);
+	must(at == m.length);
+	message_close(&m);
+}
+
+static char path[] = "/dev/shm/postern-fuzz-XXXXXX";
+
+static void
+remove_lane(void)
+{
+	unlinkat(lane.dir, ID, 0);
+	unlinkat(lane.dir, ID ".log", 0);
+	rmdir(path);
+}
+
+static void
+make_lane(void)
+{
+	must(mkdtemp(path) != NULL);
+	lane.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	must(lane.dir >= 0 && atexit(remove_lane) == 0);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span file = { (const char *)data, size }, log = { "", 0 };
+	const char *mark = size > 0 ? memmem(data, size, LOG, strlen(LOG)) : NULL;
+	if (mark != NULL) {
+		log = span_skip(file, (size_t)(mark - file.p) + strlen(LOG));
+		file.n = (size_t)(mark - file.p) + 1;
+	}
+	if (lane.dir < 0)
+		make_lane();
+	spill(ID ".log", log);
+	spill(ID, file);
+	read_back((struct span){ file.p, file.n > MESSAGE_END_SIZE ? file.n - MESSAGE_END_SIZE : 0 });
+
+	char end[MESSAGE_END_SIZE + 1];
+	const char *blank = file.n > 0 ? memmem(file.p, file.n, "\n\n", 2) : NULL;
+	uint64_t length = blank != NULL ? file.n - (size_t)(blank + 2 - file.p) : 0;
+	message_end(end, length, crc32c(0, file.p, file.n), ID);
+	int fd = openat(lane.dir, ID, O_WRONLY | O_APPEND | O_CLOEXEC);
+	must(fd >= 0 && write(fd, end, MESSAGE_END_SIZE) == MESSAGE_END_SIZE);
+	close(fd);
+	read_back(file);
+	return 0;
+}

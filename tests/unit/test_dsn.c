@@ -1,0 +1,276 @@
+/* dsn: what a report says, and what it does not give back (E6, E7, E9 to E11, E16). */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/dsn.h"
+
+#define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
+
+static char top[] = "/tmp/postern-dsn-XXXXXX";
+static struct spool sp = { -1, -1, -1, -1 };
+static struct draft d; /* large */
+static const struct conf conf = { .hostname = (char *)(uintptr_t)"relay.example" };
+
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return mkdtemp(top) == NULL || spool_open(&sp, top) < 0 ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	spool_close(&sp);
+	return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A queued message with this body and three recipients in one lane. */
+static void
+original(struct message *m, const char *sender, struct span body)
+{
+	struct lane l;
+	assert_int_equal(draft_begin(&d, &sp, span_of(sender), false), 0);
+	for (int i = 0; i < 3; i++) {
+		char address[] = "u0@d.example";
+		address[1] = (char)('0' + i);
+		assert_int_equal(draft_recipient(&d, "d.example", span_of(address)), 0);
+	}
+	draft_body(&d, body);
+	assert_int_equal(draft_commit(&d), 0);
+	assert_int_equal(lane_open(&l, &sp, "d.example"), 0);
+	assert_int_equal(message_open(m, &l, d.id), 0);
+	lane_close(&l);
+}
+
+static void
+failed(struct message *m, int i, const char *text)
+{
+	m->rcpt[i].outcome = HARD;
+	buf_reset(&m->rcpt[i].text);
+	buf_puts(&m->rcpt[i].text, text);
+}
+
+/* The report as text, and its id. It is mail from nobody to the sender's lane. */
+static const char *
+report(const struct message *m, char id[static ID_SIZE])
+{
+	static char text[1024 * 1024];
+	struct lane l;
+	struct message r;
+	assert_int_equal(dsn_queue(m, &sp, &conf, id), 0);
+	assert_int_equal(lane_open(&l, &sp, "s.example"), 0);
+	assert_int_equal(message_open(&r, &l, id), 0);
+	assert_int_equal(r.sender.n, 0); /* E7, E12 */
+	assert_int_equal(r.n, 1);
+	assert_true(span_eq(r.rcpt[0].address, m->sender));
+	assert_true(r.length < sizeof(text));
+	size_t n = 0;
+	for (ssize_t k; (k = message_read(&r, n, text + n, sizeof(text) - n)) > 0;)
+		n += (size_t)k;
+	text[n] = '\0';
+	assert_int_equal(n, r.length);
+	message_close(&r);
+	lane_close(&l);
+	return text;
+}
+
+static int
+count(const char *text, const char *what)
+{
+	int n = 0;
+	for (const char *p = text; (p = strstr(p, what)) != NULL; p += strlen(what))
+		n++;
+	return n;
+}
+
+/* RFC 5322 section 2.1.1: CRLF, 998 octets; three parts. */
+static void
+check_form(const char *text, const char *id)
+{
+	char mark[ID_SIZE + 10];
+	size_t line = 0;
+	for (const char *c = text; *c != '\0'; c++) {
+		assert_true(*c != '\n' || c[-1] == '\r');
+		assert_true(*c != '\r' || c[1] == '\n');
+		line = *c == '\n' ? 0 : line + 1;
+		assert_true(line <= 999);
+	}
+	assert_int_equal(line, 0);
+	snprintf(mark, sizeof(mark), "\r\n--%s", id);
+	assert_int_equal(count(text, mark), 4);
+	snprintf(mark, sizeof(mark), "\r\n--%s--\r\n", id);
+	assert_int_equal(count(text, mark), 1);
+	assert_string_equal(text + strlen(text) - strlen(mark), mark);
+}
+
+static void
+test_recipients(void **state)
+{
+	(void)state;
+	char id[ID_SIZE];
+	struct message m;
+	original(&m, "s@S.example", span_of(HEADER "\r\nSECRET\r\n"));
+	failed(&m, 0, "mx.d.example[192.0.2.1]:25: 550 5.1.1 no such user");
+	m.rcpt[1].outcome = DONE;
+	failed(&m, 2, "554 5.4.6 x");
+	m.rcpt[2].settled = true; /* reported before */
+	const char *text = report(&m, id);
+	check_form(text, id);
+	assert_int_equal(count(text, "Final-Recipient: "), 1);
+	assert_int_equal(count(text, "\r\nFinal-Recipient: rfc822; u0@d.example\r\nAction: failed\r\n"
+		"Status: 5.1.1\r\nDiagnostic-Code: smtp; mx.d.example[192.0.2.1]:25: 550 5.1.1 "
+		"no such user\r\n"), 1);
+	assert_int_equal(count(text, "<u0@d.example>"), 1);
+	assert_int_equal(count(text, "u1@d.example"), 0);
+	assert_int_equal(count(text, "u2@d.example"), 0);
+	assert_int_equal(count(text, "\r\nTo: s@S.example\r\n"), 1);
+	assert_int_equal(count(text, m.id), 1);
+	message_close(&m);
+}
+
+static const struct {
+	const char *text, *status;
+} codes[] = {
+	{ "mx[192.0.2.1]:25: 550 5.1.1 no", "5.1.1" },
+	{ "556 5.1.10 null MX", "5.1.10" },
+	{ "mx: 550 5.999.999 x", "5.999.999" },
+	{ "mx: 550 no", "5.0.0" },
+	{ "mx: 550 4.1.1 no", "5.0.0" },
+	{ "mx: 550 5.1 no", "5.0.0" },
+	{ "mx: 550 5.1.1.1 no", "5.0.0" },
+	{ "mx: 550 5..1 no", "5.0.0" },
+	{ "mx: 550 5.1. no", "5.0.0" },
+	{ "mx: 550 5.1000.10000 no", "5.0.0" },
+	{ "mx: 550 x5.1.1", "5.0.0" },
+	{ "mx: 550 use 5.7.1 please", "5.7.1" },
+	{ "5.1.1", "5.0.0" },
+	{ "mx: 550 5.1.1", "5.1.1" },
+	{ "", "5.0.0" },
+};
+
+static void
+test_status(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(codes); i++) {
+		char id[ID_SIZE], want[40];
+		struct message m;
+		original(&m, "s@s.example", span_of(HEADER "\r\n"));
+		failed(&m, 0, codes[i].text);
+		snprintf(want, sizeof(want), "\r\nStatus: %s\r\n", codes[i].status);
+		if (count(report(&m, id), want) != 1)
+			fail_msg("%s is not %s", codes[i].text, codes[i].status);
+		message_close(&m);
+	}
+}
+
+/* The header of the original, and nothing of its text (E9, E10). */
+static const struct {
+	const char *name, *body, *back; /* back: behind our Received */
+} originals[] = {
+	{ "header and text", "\r\nSECRET\r\n", "" },
+	{ "two empty lines", "\r\n\r\nSECRET\r\n", "" },
+	{ "no text", "\r\n", "" },
+	{ "no empty line", "", "" },
+	{ "a text that takes its place", "SECRET\r\nSECRET: no\r\n", "" },
+	{ "a blank in the name", "SECRET text: x\r\n\r\n", "" },
+	{ "odd fields", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n\r\nSECRET", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n" },
+	{ "a line that is not whole", "Z: a", "" },
+	{ "a boundary", "\r\n--SECRET--\r\n", "" },
+};
+
+static void
+test_original(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(originals); i++) {
+		char id[ID_SIZE], body[1000], want[1000];
+		struct message m;
+		snprintf(body, sizeof(body), HEADER "%s", originals[i].body);
+		original(&m, "s@s.example", span_of(body));
+		failed(&m, 0, "550 no");
+		const char *text = report(&m, id);
+		snprintf(want, sizeof(want), "\r\n\r\n" HEADER "%s\r\n--", originals[i].back);
+		if (count(text, "SECRET") != 0 || count(text, want) != 1)
+			fail_msg("%s: %s", originals[i].name, text);
+		check_form(text, id);
+		message_close(&m);
+	}
+
+	static char big[4 * DSN_HEADER_MAX];
+	size_t n = 0;
+	while (n + 100 < sizeof(big))
+		n += (size_t)snprintf(big + n, sizeof(big) - n, "X-%zu: %060d\r\n", n, 0);
+	struct message m;
+	char id[ID_SIZE];
+	original(&m, "s@s.example", (struct span){ big, n });
+	failed(&m, 0, "550 no");
+	const char *text = report(&m, id);
+	check_form(text, id);
+	assert_true(strlen(text) < DSN_HEADER_MAX + 4096);
+	message_close(&m);
+}
+
+/* A reply as long as a reply may be does not make a line that is too long (E6). */
+static void
+test_long(void **state)
+{
+	(void)state;
+	char id[ID_SIZE];
+	struct message m;
+	original(&m, "s@s.example", span_of(HEADER "\r\n"));
+	for (int i = 0; i < 3; i++) {
+		failed(&m, i, "mx: 550 5.1.1 ");
+		for (int k = 0; k < 6000; k++)
+			buf_puts(&m.rcpt[i].text, "x");
+	}
+	const char *text = report(&m, id);
+	check_form(text, id);
+	assert_int_equal(count(text, "Final-Recipient: "), 3);
+	message_close(&m);
+}
+
+static void
+test_nobody(void **state)
+{
+	(void)state;
+	static const char *const senders[] = { "", "nobody", "a@b c", "a@", "@b" };
+	for (size_t i = 0; i < ROWS(senders); i++) {
+		char id[ID_SIZE] = "x";
+		struct message m;
+		original(&m, senders[i], span_of(HEADER "\r\n"));
+		failed(&m, 0, "550 no");
+		assert_int_equal(dsn_queue(&m, &sp, &conf, id), -ENOENT);
+		assert_string_equal(id, "x");
+		message_close(&m);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recipients),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_original),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_nobody),
+	};
+	return cmocka_run_group_tests_name("dsn", tests, setup, teardown);
+}
