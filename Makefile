@@ -25,7 +25,7 @@ ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EX
 LIB = $(wildcard lib/*.c)
 LIBO = $(LIB:lib/%.c=$(B)/lib/%.o)
 
-all: $(B)/smtpd $(B)/relay $(B)/tls
+all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
 $(B)/smtpd: $(B)/smtpd.o $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^
@@ -35,6 +35,9 @@ $(B)/relay: $(B)/relay.o $(B)/dns.o $(B)/postern.a
 
 $(B)/tls: $(B)/tls.o $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
+
+$(B)/auth: $(B)/auth.o $(B)/postern.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
 $(B)/postern.a: $(LIBO)
 	@rm -f $@
@@ -142,7 +145,7 @@ EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 install: all
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-	install -m 755 $(B)/smtpd $(B)/relay $(B)/tls $(DESTDIR)$(LIBEXEC)
+	install -m 755 $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(DESTDIR)$(LIBEXEC)
 	for u in postern.socket postern@.service postern-due.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
 	for u in postern.xinetd postern.cron; do \

@@ -29,6 +29,7 @@
 #include "lib/clock.h"
 #include "lib/command.h"
 #include "lib/lane.h"
+#include "lib/helper.h"
 #include "lib/launch.h"
 #include "lib/limits.h"
 #include "lib/log.h"
@@ -40,8 +41,8 @@
 #include "lib/spool.h"
 #include "lib/stdfds.h"
 #include "lib/stream.h"
-#include "lib/tlsinfo.h"
 #include "lib/transaction.h"
+#include "lib/users.h"
 
 enum { HELO_SIZE = LIMIT_DOMAIN + 1, REFUSED_TEXT = LIMIT_LOG_TEXT };
 
@@ -49,10 +50,13 @@ static struct session {
 	struct conf conf;
 	struct spool spool;
 	struct peer peer;
-	bool trusted; /* may send to any domain */
+	struct rights rights;
 	int monitor;  /* requests go there */
 	bool secure;  /* TLS is spoken; then: */
 	struct tlsinfo tls;
+	char user[LIMIT_ADDRESS + 1]; /* who authenticated; empty: nobody */
+	char senders[USERS_SECRET];   /* addresses the user may send from */
+	int auth_failures;
 
 	struct stream stream;
 	char helo[HELO_SIZE]; /* empty: not said yet */
@@ -85,22 +89,6 @@ put_text(struct session *s, const char *text)
 	put(s, text, strlen(text));
 }
 
-/* Writes one line of a reply, with what "%" stands for in it. */
-static void
-put_reply_line(struct session *s, struct span line)
-{
-	char size[24];
-	snprintf(size, sizeof(size), "%lld", (long long)s->conf.max_size);
-	for (size_t i = 0; i < line.n; i++) {
-		if (line.p[i] != '%') {
-			put(s, &line.p[i], 1);
-			continue;
-		}
-		char what = line.p[++i];
-		put_text(s, what == 'h' ? s->conf.hostname : what == 'z' ? size : s->transaction.draft.id);
-	}
-}
-
 /* ---- what is offered ----------------------------------------------------------------------- */
 
 static bool
@@ -108,6 +96,66 @@ offers_tls(const struct session *s)
 {
 	return !s->secure && s->peer.socket && s->conf.tls != TLS_OFF &&
 		s->conf.tls_certificate != NULL;
+}
+
+/* Secrets of ours are needed, not a program that is told a password. */
+static bool
+usable_scram(const struct session *s)
+{
+	return s->conf.auth_users != NULL;
+}
+
+static bool
+usable_bound(const struct session *s)
+{
+	return s->secure && usable_scram(s);
+}
+
+/* RFC 4954 section 4: no password in clear. */
+static bool
+usable_password(const struct session *s)
+{
+	return s->secure || s->peer.local || s->conf.auth_clear == CONF_YES;
+}
+
+static bool
+usable_certificate(const struct session *s)
+{
+	return s->tls.client[0] != '\0' && usable_scram(s);
+}
+
+/* What AUTH can do, the best first. */
+static const struct mechanism {
+	const char *name;
+	bool (*usable)(const struct session *);
+} mechanisms[] = {
+	{ "EXTERNAL", usable_certificate },       /* RFC 4422 appendix A */
+	{ "SCRAM-SHA-256-PLUS", usable_bound },   /* RFC 7677 */
+	{ "SCRAM-SHA-256", usable_scram },
+	{ "SCRAM-SHA-1-PLUS", usable_bound },     /* RFC 5802 */
+	{ "SCRAM-SHA-1", usable_scram },
+	{ "PLAIN", usable_password },             /* RFC 4616 */
+	{ "LOGIN", usable_password },
+};
+
+enum { MECHANISMS = sizeof(mechanisms) / sizeof(mechanisms[0]) };
+
+static const struct mechanism *
+find_mechanism(struct span name)
+{
+	for (size_t i = 0; i < MECHANISMS; i++)
+		if (span_ieq(name, span_of(mechanisms[i].name)))
+			return &mechanisms[i];
+	return NULL;
+}
+
+static bool
+offers_auth(const struct session *s)
+{
+	bool any = false;
+	for (size_t i = 0; i < MECHANISMS; i++)
+		any = any || mechanisms[i].usable(s);
+	return any && (s->conf.auth_users != NULL || s->conf.auth_saslauthd != NULL);
 }
 
 static bool
@@ -125,16 +173,46 @@ static const struct extension {
 	{ "PIPELINING", always },          /* RFC 2920 */
 	{ "SIZE %z", always },             /* RFC 1870 */
 	{ "STARTTLS", offers_tls },        /* RFC 3207 */
+	{ "AUTH%m", offers_auth },         /* RFC 4954 */
 	{ "8BITMIME", always },            /* RFC 6152 */
 	{ "ENHANCEDSTATUSCODES", always }, /* RFC 2034 */
 };
+
+static void
+put_mechanisms(struct session *s)
+{
+	for (size_t i = 0; i < MECHANISMS; i++) {
+		if (!mechanisms[i].usable(s))
+			continue;
+		put_text(s, " ");
+		put_text(s, mechanisms[i].name);
+	}
+}
+
+/* Writes text of a reply, with what "%" stands for in it. */
+static void
+put_reply_text(struct session *s, const char *text)
+{
+	char size[24];
+	snprintf(size, sizeof(size), "%lld", (long long)s->conf.max_size);
+	for (; *text != '\0'; text++) {
+		if (*text != '%')
+			put(s, text, 1);
+		else if (*++text == 'm')
+			put_mechanisms(s);
+		else
+			put_text(s, *text == 'h' ? s->conf.hostname
+				: *text == 'z'	 ? size
+						 : s->transaction.draft.id);
+	}
+}
 
 static void
 put_line(struct session *s, const char *code, bool last, const char *text)
 {
 	put_text(s, code);
 	put_text(s, last ? " " : "-");
-	put_reply_line(s, span_of(text));
+	put_reply_text(s, text);
 	put_text(s, "\r\n");
 }
 
@@ -201,13 +279,13 @@ do_ehlo(struct session *s, struct span arg)
 static enum reply
 do_mail(struct session *s, struct span arg)
 {
-	return transaction_mail(&s->transaction, &s->spool, &s->conf, arg);
+	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->rights, arg);
 }
 
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
-	return transaction_rcpt(&s->transaction, &s->conf, s->trusted, arg);
+	return transaction_rcpt(&s->transaction, &s->conf, &s->rights, arg);
 }
 
 static enum reply
@@ -314,13 +392,22 @@ finish_data(struct session *s)
 	return r;
 }
 
+/* RFC 3848 */
+static const char *
+with_keyword(const struct session *s)
+{
+	if (s->user[0] != '\0')
+		return s->secure ? "ESMTPSA" : "ESMTPA";
+	return s->secure ? "ESMTPS" : s->extended ? "ESMTP" : "SMTP";
+}
+
 /* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
 static enum stream_result
 receive_data(struct session *s, enum reply *reply)
 {
 	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
 		.hostname = s->conf.hostname,
-		.with = s->secure ? "ESMTPS" : s->extended ? "ESMTP" : "SMTP",
+		.with = with_keyword(s),
 		.cipher = s->secure ? s->tls.cipher : NULL };
 	transaction_start_data(&s->transaction, &trace, !s->peer.socket);
 	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
@@ -341,56 +428,127 @@ receive_data(struct session *s, enum reply *reply)
 	return STREAM_OK;
 }
 
-/* ---- TLS -------------------------------------------------------------------------------- */
-
-/* Has tls started on the connection; from then on we read and write its other side. 0 or -errno. */
-static int
-put_tls_between(struct session *s)
+/* The last word to a client from whom nothing more is read. */
+static enum reply
+reply_to_silence(enum stream_result res)
 {
-	struct request r = { .kind = REQUEST_TLS };
-	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	int err = request_send(s->monitor, &r, (int[]){ STDIN_FILENO, pair[1] }, REQUEST_FDS);
-	close(pair[1]);
-	if (err == 0 && (dup2(pair[0], STDIN_FILENO) < 0 || dup2(pair[0], STDOUT_FILENO) < 0))
-		err = -errno;
-	close(pair[0]);
-	return err;
+	return res == STREAM_FLOOD ? R_FLOOD : res == STREAM_STOPPED ? R_STOPPING : R_TIMEOUT;
 }
 
-/* Waits for the end of the handshake. What was said in clear is forgotten (section 4.2). */
+/* ---- TLS -------------------------------------------------------------------------------- */
+
+/* What was said in clear is forgotten (RFC 3207 section 4.2). */
 static bool
 start_tls(struct session *s)
 {
 	struct log_fields f = event(s, "tls");
 	int64_t deadline = clock_deadline(s->conf.timeout_tls);
-	size_t have = 0;
 	transaction_drop(&s->transaction);
 	s->helo[0] = '\0';
-	bool ok = stream_flush(&s->stream, deadline) == STREAM_OK && put_tls_between(s) == 0;
-	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, false, &stop_requested);
-	while (ok && have < sizeof(s->tls)) {
-		struct span bytes;
-		ok = stream_bytes(&s->stream, deadline, &bytes) == STREAM_OK;
-		if (!ok)
-			break;
-		size_t left = sizeof(s->tls) - have, n = bytes.n < left ? bytes.n : left;
-		memcpy((char *)&s->tls + have, bytes.p, n);
-		have += n;
-		stream_used(&s->stream, n);
-	}
-	if (!ok) {
+	if (stream_flush(&s->stream, deadline) != STREAM_OK ||
+		helper_tls(s->monitor, &s->stream, deadline, &s->tls) < 0) {
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
 		return false;
 	}
 	s->secure = true;
-	s->tls.version[sizeof(s->tls.version) - 1] = '\0';
-	s->tls.cipher[sizeof(s->tls.cipher) - 1] = '\0';
-	s->tls.client[sizeof(s->tls.client) - 1] = '\0';
 	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->tls.version, s->peer.text, s->tls.cipher,
 		s->tls.client[0] != '\0' ? ", certificate of " : "", s->tls.client);
 	return true;
+}
+
+/* ---- AUTH ------------------------------------------------------------------------------- */
+
+/* Says a challenge and reads the response; R_FINE, or the reply that ends the exchange. */
+static enum reply
+ask_client(struct session *s, const char *challenge, struct span *line)
+{
+	put_text(s, "334 ");
+	put_text(s, challenge);
+	put_text(s, "\r\n");
+	enum stream_result res = stream_line(&s->stream, LIMIT_AUTH_LINE, LIMIT_COMMAND_JUNK,
+		clock_deadline(s->conf.timeout_command), line);
+	switch (res) {
+	case STREAM_OK:
+		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
+	case STREAM_TOO_LONG:
+		return R_AUTH_TOO_LONG;
+	case STREAM_BAD:
+		return R_AUTH_BAD_TEXT;
+	case STREAM_EOF:
+	case STREAM_BROKEN:
+		s->stream.broken = true;
+		return R_BYE;
+	default:
+		return reply_to_silence(res);
+	}
+}
+
+static void
+remember_user(struct session *s, const struct auth_text *a)
+{
+	struct log_fields f = event(s, "authenticated");
+	snprintf(s->user, sizeof(s->user), "%s", a->text);
+	snprintf(s->senders, sizeof(s->senders), "%s", a->text + strlen(a->text) + 1);
+	s->rights = (struct rights){ .any_domain = true, .senders = span_of(s->senders) };
+	char name[REFUSED_TEXT];
+	escape_text(name, sizeof(name), span_of(s->user));
+	log_event(LOG_INFO, &f, "%s is \"%s\"", s->peer.text, name);
+}
+
+/* The exchange of one AUTH; `first` is NULL without an initial response. */
+static enum reply
+authenticate(struct session *s, const char *mechanism, const struct span *first)
+{
+	static struct auth_text answer;
+	struct auth_hello hello = { .secure = s->secure };
+	struct span line;
+	snprintf(hello.mechanism, sizeof(hello.mechanism), "%s", mechanism);
+	memcpy(hello.exporter, s->tls.exporter, sizeof(hello.exporter));
+	snprintf(hello.client, sizeof(hello.client), "%s", s->tls.client);
+	auto_fd fd = helper_auth(s->monitor, &hello);
+	if (fd < 0)
+		return R_AUTH_TROUBLE;
+	for (const struct span *said = first;; said = &line) {
+		int64_t deadline = clock_deadline(s->conf.timeout_command);
+		if (helper_auth_step(fd, said, deadline, &answer) < 0)
+			return R_AUTH_TROUBLE;
+		if (answer.result != AUTH_CHALLENGE)
+			break;
+		enum reply r = ask_client(s, answer.text, &line);
+		if (r != R_FINE)
+			return r;
+	}
+	if (answer.result == AUTH_DONE) {
+		remember_user(s, &answer);
+		return R_AUTH_OK;
+	}
+	if (answer.result != AUTH_REFUSED)
+		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
+	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
+}
+
+static enum reply
+do_auth(struct session *s, struct span arg)
+{
+	if (!offers_auth(s))
+		return R_NOT_IMPLEMENTED;
+	if (s->user[0] != '\0')
+		return R_AUTH_AGAIN;
+	if (s->transaction.open)
+		return R_AUTH_LATE;
+	const char *blank = memchr(arg.p, ' ', arg.n);
+	struct span name = blank != NULL ? span_from(arg.p, blank) : arg;
+	struct span first = span_trim(span_skip(arg, name.n));
+	const struct mechanism *m = find_mechanism(name);
+	if (m == NULL)
+		return R_AUTH_UNKNOWN;
+	if (!m->usable(s))
+		return m->usable == usable_password ? R_AUTH_CLEAR : R_AUTH_UNKNOWN;
+	if (memchr(first.p, ' ', first.n) != NULL)
+		return R_AUTH_SYNTAX;
+	if (span_eq(first, span_of("="))) /* given, and empty */
+		return authenticate(s, m->name, &(struct span){ "", 0 });
+	return authenticate(s, m->name, first.n > 0 ? &first : NULL);
 }
 
 /* ---- commands --------------------------------------------------------------------------- */
@@ -415,6 +573,7 @@ static const struct command {
 	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
 	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
 	{ "STARTTLS", do_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
+	{ "AUTH", do_auth, REQUIRED, R_AUTH_SYNTAX, NEEDS_HELO },
 	{ "RSET", do_rset, NONE, R_RSET_SYNTAX, CLEAR | IDLE },
 	{ "NOOP", do_noop, OPTIONAL, R_FINE, CLEAR | IDLE },
 	{ "VRFY", do_vrfy, REQUIRED, R_VRFY_SYNTAX, IDLE },
@@ -464,13 +623,17 @@ answer(struct session *s, enum stream_result res, struct span line)
 		return R_LINE_TOO_LONG;
 	case STREAM_BAD:
 		return R_BAD_LINE;
-	case STREAM_FLOOD:
-		return R_FLOOD;
-	case STREAM_STOPPED:
-		return R_STOPPING;
 	default:
-		return R_TIMEOUT;
+		return reply_to_silence(res);
 	}
+}
+
+/* What may stand in the log of a command line: not what AUTH carries, and what it reads into the
+ * place of the line. */
+static struct span
+loggable(struct span line)
+{
+	return span_istarts(line, span_of("AUTH")) ? span_of("AUTH") : line;
 }
 
 /* Sends a reply; false if the session ends with it. */
@@ -529,8 +692,9 @@ session_loop(struct session *s)
 				lost(s, "in a transaction; it was dropped");
 			break;
 		}
+		struct span shown = loggable(line);
 		enum reply r = answer(s, res, line);
-		more = finish_command(s, r, line);
+		more = finish_command(s, r, shown);
 		if (more && r == R_START_DATA)
 			more = data_phase(s);
 		else if (more && r == R_START_TLS)
@@ -584,8 +748,12 @@ serve_request(const struct launcher *l, const struct request *r, const int *fds,
 		start_relay(l, r->lane);
 		break;
 	case REQUEST_TLS:
-		if (n == REQUEST_FDS)
-			(void)launch_tls(l, fds); /* the session sees that nobody answers */
+		if (n == 2) /* if it fails, the session sees that nobody answers */
+			(void)launch_helper(l, "tls", l->conf->tls_path, fds, n);
+		break;
+	case REQUEST_AUTH:
+		if (n == 1)
+			(void)launch_helper(l, "auth", l->conf->auth_path, fds, n);
 		break;
 	}
 	for (int i = 0; i < n; i++)
@@ -704,7 +872,7 @@ serve(struct session *s, const struct options *o)
 		snprintf(why, sizeof(why), "spool %s: %s", s->conf.spool, strerror(-r));
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, why);
 	}
-	s->trusted = s->peer.local || netaddr_class(&s->peer.addr) == NET_LOOPBACK ||
+	s->rights.any_domain = s->peer.local || netaddr_class(&s->peer.addr) == NET_LOOPBACK ||
 		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot make a socket pair");
@@ -736,7 +904,7 @@ main(int argc, char **argv)
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, &stop_requested);
 	s->conf.timeout_command = 1; /* for give_up, until the configuration is read */
 	options_parse(&o, argc, argv);
-	if (!o.check)
+	if (!o.check && o.hash == NULL)
 		stdfds_hide_client();
 	int r = configure(s, &o);
 	if (r != 0)
@@ -744,6 +912,10 @@ main(int argc, char **argv)
 	if (o.check) {
 		conf_print(&s->conf, stdout);
 		return EXIT_SUCCESS;
+	}
+	if (o.hash != NULL) {
+		execl(s->conf.auth_path, "auth", "--hash", o.hash, (char *)NULL);
+		return EX_UNAVAILABLE;
 	}
 	r = sandbox_drop_root(s->conf.user);
 	if (r < 0) {

@@ -360,7 +360,7 @@ serve(const struct conf *conf)
 	SSL_CTX *ctx = make_context(conf);
 	if (ctx == NULL)
 		return fail("TLS: certificate, key or settings", EX_TEMPFAIL);
-	int r = sandbox_enter(SANDBOX_TLS, -1);
+	int r = sandbox_enter(SANDBOX_HELPER, -1);
 	if (r < 0 && r != -ENOSYS) {
 		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
 		return EX_TEMPFAIL;

@@ -44,6 +44,7 @@ static const struct key {
 	KEY(user, TEXT, "postern", 0, 0)
 	KEY(relay_path, PATHNAME, NULL, 0, 0)
 	KEY(tls_path, PATHNAME, NULL, 0, 0)
+	KEY(auth_path, PATHNAME, NULL, 0, 0)
 	KEY(runtime, PATHNAME, "/run/postern", 0, 0)
 	KEY(relay_nets, NETS, "", 0, 0)
 	KEY(max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
@@ -57,6 +58,9 @@ static const struct key {
 	KEY(tls_client_ca, PATHNAME, NULL, 0, 0)
 	KEY(tls_legacy, YESNO, "no", 0, 0)
 	KEY(timeout_tls, SECONDS, "1m", 1, DAY)
+	KEY(auth_users, PATHNAME, NULL, 0, 0)
+	KEY(auth_saslauthd, PATHNAME, NULL, 0, 0)
+	KEY(auth_clear, YESNO, "no", 0, 0)
 	{ "nameserver", SERVERS, offsetof(struct conf, nameserver), "", 0, 0 },
 	KEY(smtp_port, NUMBER, "25", 1, 65535)
 	KEY(allow_destinations, NETS, "", 0, 0)
@@ -463,7 +467,8 @@ complete(struct conf *c, struct buf *why)
 			return complain(why, "the system's host name", span_of("hostname"), wrong,
 				span_of(name));
 	}
-	if (complete_path(&c->relay_path, "relay") < 0 || complete_path(&c->tls_path, "tls") < 0) {
+	if (complete_path(&c->relay_path, "relay") < 0 || complete_path(&c->tls_path, "tls") < 0 ||
+		complete_path(&c->auth_path, "auth") < 0) {
 		buf_puts(why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}
@@ -577,6 +582,9 @@ conf_free(struct conf *c)
 	free(c->user);
 	free(c->relay_path);
 	free(c->tls_path);
+	free(c->auth_path);
+	free(c->auth_users);
+	free(c->auth_saslauthd);
 	free(c->runtime);
 	free(c->tls_certificate);
 	free(c->tls_key);

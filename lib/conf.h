@@ -18,12 +18,14 @@
 enum {
 	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
-	CONF_KEYS_MAX = 40,      /* rows of the table in conf.c */
+	CONF_KEYS_MAX = 80,      /* rows of the table in conf.c */
 	CONF_ORIGIN = 80,        /* "file:line", and NUL; cut if longer */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
 
 #define CONF_FILE "/etc/postern/postern.conf" /* absent: all defaults */
+
+enum conf_bool { CONF_NO, CONF_YES };
 
 struct conf {
 	/* who we are */
@@ -33,6 +35,7 @@ struct conf {
 	char *user;       /* whom to become when started as root */
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
+	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
 
 	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
 
@@ -49,8 +52,13 @@ struct conf {
 	char *tls_certificate; /* PEM file: ours and the chain; NULL: none */
 	char *tls_key;         /* PEM file; default: the file of the certificate */
 	char *tls_client_ca;   /* PEM file: who signs certificates of clients; NULL: none are asked for */
-	enum conf_bool { CONF_NO, CONF_YES } tls_legacy; /* TLS 1.0 and old ciphers too */
+	enum conf_bool tls_legacy; /* TLS 1.0 and old ciphers too */
 	int64_t timeout_tls;   /* a handshake, s */
+
+	/* clients that say who they are; with none of the first two nobody can */
+	char *auth_users;      /* file of names and secrets (users.h); NULL: none */
+	char *auth_saslauthd;  /* socket of saslauthd, for PLAIN and LOGIN; NULL: none */
+	enum conf_bool auth_clear; /* passwords without TLS too */
 
 	/* how relay delivers */
 	struct sockaddr_storage nameserver[CONF_NAMESERVER_MAX]; /* none: those of resolv.conf */

@@ -143,12 +143,12 @@ launch_relay(const struct launcher *l, const char *name)
 }
 
 pid_t
-launch_tls(const struct launcher *l, const int fds[static 2])
+launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n)
 {
 	const char *arg[ARGUMENTS_MAX];
-	build_arguments(l, "tls", "--serve", NULL, arg);
+	build_arguments(l, name, "--serve", NULL, arg);
 	pid_t pid = fork();
 	if (pid == 0)
-		become(l->conf->tls_path, arg, fds[0], fds[1]);
+		become(path, arg, fds[0], n > 1 ? fds[1] : fds[0]);
 	return pid < 0 ? -errno : pid;
 }

@@ -15,7 +15,7 @@
 #include "spool.h"
 
 enum {
-	LAUNCH_FIRST_FD = 3,  /* relay: the lane's slot; tls: the connection */
+	LAUNCH_FIRST_FD = 3,  /* relay: the lane's slot; tls: the connection; auth: the session */
 	LAUNCH_SECOND_FD = 4, /* relay: the global slot; tls: the session's end, in clear */
 };
 
@@ -31,7 +31,8 @@ struct launcher {
  */
 int launch_relay(const struct launcher *l, const char *lane);
 
-/* The process that speaks TLS on fds[0] and hands what it decrypts to fds[1]. Its pid or -errno. */
-pid_t launch_tls(const struct launcher *l, const int fds[static 2]);
+/* Starts tls or auth with one or two fds of the session's. Its pid or -errno. */
+pid_t launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds,
+	int n);
 
 #endif

@@ -24,6 +24,12 @@ enum {
 	/* What is thrown away of one overlong command line before the connection is closed. */
 	LIMIT_COMMAND_JUNK = 64 * 1024,
 
+	/* A line of an AUTH exchange (RFC 4954 section 4). */
+	LIMIT_AUTH_LINE = 12288,
+
+	/* Wrong passwords before the connection is closed. */
+	LIMIT_AUTH_FAILURES = 3,
+
 	/* NOOP, RSET, VRFY, HELP and the like without a message between them: what no client needs. */
 	LIMIT_IDLE_COMMANDS = 1000,
 

@@ -4,13 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OPT_CHECK = 256, OPT_DUE, OPT_LANE, OPT_SERVE, OPT_VERSION, OPT_HELP };
+enum { OPT_CHECK = 256, OPT_DUE, OPT_LANE, OPT_SERVE, OPT_HASH, OPT_VERSION, OPT_HELP };
 
 static const struct option longs[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "due", no_argument, NULL, OPT_DUE },
 	{ "lane", required_argument, NULL, OPT_LANE },
 	{ "serve", no_argument, NULL, OPT_SERVE },
+	{ "hash", required_argument, NULL, OPT_HASH },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -18,6 +19,7 @@ static const struct option longs[] = {
 
 static const char usage[] =
 	"usage: smtpd [-c FILE] [-o KEY=VALUE]... [--check]   speak SMTP on standard input and output\n"
+	"       smtpd --hash NAME                             a line for auth_users; password on standard input\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due       deliver what is due\n";
 
 void
@@ -44,6 +46,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_LANE:
 			o->lane = optarg;
+			break;
+		case OPT_HASH:
+			o->hash = optarg;
 			break;
 		case OPT_SERVE:
 			o->serve = true;

@@ -1,7 +1,8 @@
 /*
  * reply: everything smtpd can say, in one table.
  *
- * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id. A row is: id, code, text,
+ * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id, "%m" for mechanisms of
+ * AUTH. A row is: id, code, text,
  * what it counts as. The reply to EHLO has further lines, one for each extension (smtpd.c).
  */
 #ifndef POSTERN_REPLY_H
@@ -36,6 +37,18 @@ enum reply_kind {
 	X(RSET_SYNTAX, "501", "5.5.4 Syntax: RSET", ERROR) \
 	X(QUIT_SYNTAX, "501", "5.5.4 Syntax: QUIT", ERROR) \
 	X(VRFY_SYNTAX, "501", "5.5.4 Syntax: VRFY address", ERROR) \
+	X(AUTH_OK, "235", "2.7.0 Authentication successful", OK) \
+	X(AUTH_SYNTAX, "501", "5.5.4 Syntax: AUTH mechanism [response]", ERROR) \
+	X(AUTH_AGAIN, "503", "5.5.1 Error: already authenticated", ERROR) \
+	X(AUTH_LATE, "503", "5.5.1 Error: AUTH not allowed in a transaction", ERROR) \
+	X(AUTH_UNKNOWN, "504", "5.5.4 Error: authentication mechanism not offered", ERROR) \
+	X(AUTH_CLEAR, "538", "5.7.11 Error: encryption required for this mechanism", ERROR) \
+	X(AUTH_GIVEN_UP, "501", "5.7.0 Authentication cancelled", ERROR) \
+	X(AUTH_BAD_TEXT, "501", "5.5.2 Error: response cannot be decoded", ERROR) \
+	X(AUTH_TOO_LONG, "500", "5.5.6 Error: authentication line too long", ERROR) \
+	X(AUTH_REFUSED, "535", "5.7.8 Error: authentication failed", ERROR) \
+	X(AUTH_TROUBLE, "454", "4.7.0 Error: temporary authentication failure", ERROR) \
+	X(SENDER_DENIED, "553", "5.7.1 Error: not a sender of this user", ERROR) \
 	X(TLS_SYNTAX, "501", "5.5.4 Syntax: STARTTLS", ERROR) \
 	X(TLS_ACTIVE, "503", "5.5.1 Error: TLS is active", ERROR) \
 	X(TLS_UNAVAILABLE, "454", "4.7.0 Error: TLS not available", ERROR) \

@@ -14,6 +14,7 @@
 enum request_kind {
 	REQUEST_RELAY, /* lane `lane` has new mail; no fds */
 	REQUEST_TLS,   /* fds: the connection, our end for what is decrypted */
+	REQUEST_AUTH,  /* fd: the other end of our talk with auth */
 };
 
 enum { REQUEST_FDS = 2 };

@@ -216,8 +216,8 @@ static const struct sock_filter relay_filter[] = {
 	RETURN(SECCOMP_RET_ALLOW),
 };
 
-/* What a TLS library does between its set-up and its end. */
-static const struct sock_filter tls_filter[] = {
+/* What a library that only computes does between its set-up and its end. */
+static const struct sock_filter helper_filter[] = {
 	CHECK_ARCH,
 	LOAD(nr),
 	ALLOW(read),
@@ -254,7 +254,7 @@ static int
 seccomp_enter(enum sandbox_role role)
 {
 	static const struct sock_fprog filters[] = { [SANDBOX_SESSION] = FILTER(session_filter),
-		[SANDBOX_RELAY] = FILTER(relay_filter), [SANDBOX_TLS] = FILTER(tls_filter) };
+		[SANDBOX_RELAY] = FILTER(relay_filter), [SANDBOX_HELPER] = FILTER(helper_filter) };
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters[role]) < 0 ? -errno : 0;
 }
 #else

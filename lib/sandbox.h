@@ -17,7 +17,7 @@ int sandbox_drop_root(const char *user);
 enum sandbox_role {
 	SANDBOX_SESSION, /* reads a client: no new sockets, no exec, no other process */
 	SANDBOX_RELAY,   /* talks to servers: sockets, but no exec */
-	SANDBOX_TLS,     /* passes on what it decrypts: the descriptors it has, and nothing else */
+	SANDBOX_HELPER,  /* tls, auth: the descriptors it has, and nothing else */
 };
 
 /*

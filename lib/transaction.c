@@ -5,12 +5,13 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "command.h"
+#include "users.h"
 
 enum { RECEIVED_MAX = 4096 };
 
 enum reply
 transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
-	struct span arg)
+	const struct rights *may, struct span arg)
 {
 	struct mail_args a;
 	if (t->open)
@@ -18,6 +19,8 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	enum reply r = command_mail(arg, &a);
 	if (r != R_SENDER_OK)
 		return r;
+	if (!users_may_send(may->senders, a.sender.whole))
+		return R_SENDER_DENIED;
 	if (a.size > conf->max_size)
 		return R_TOO_LARGE;
 	if (draft_begin(&t->draft, s, a.sender.whole, a.eightbit) < 0)
@@ -43,7 +46,8 @@ find_postmaster(const struct conf *conf, struct address *to)
 }
 
 enum reply
-transaction_rcpt(struct transaction *t, const struct conf *conf, bool trusted, struct span arg)
+transaction_rcpt(struct transaction *t, const struct conf *conf, const struct rights *may,
+	struct span arg)
 {
 	struct address to;
 	char lane[LANE_NAME_SIZE];
@@ -52,7 +56,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, bool trusted, s
 	enum reply r = command_rcpt(arg, &to);
 	if (r != R_RCPT_OK)
 		return r;
-	if (!find_postmaster(conf, &to) && !trusted)
+	if (!find_postmaster(conf, &to) && !may->any_domain)
 		return R_NO_RELAY;
 	if (address_lane(to.domain, lane) < 0)
 		return R_RCPT_SYNTAX;

@@ -41,13 +41,19 @@ struct trace {
 	const char *cipher;   /* of TLS (RFC 8314 section 4.3), or NULL */
 };
 
+/* What the client may do. */
+struct rights {
+	bool any_domain;     /* send to any domain */
+	struct span senders; /* send from these only (users.h); empty: from any */
+};
+
 /* The argument of MAIL. R_SENDER_OK, or the reply that refuses. */
 enum reply transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
-	struct span arg);
+	const struct rights *may, struct span arg);
 
-/* The argument of RCPT; `trusted`: the client may send to any domain. R_RCPT_OK, or a refusal. */
-enum reply transaction_rcpt(struct transaction *t, const struct conf *conf, bool trusted,
-	struct span arg);
+/* The argument of RCPT. R_RCPT_OK, or the reply that refuses. */
+enum reply transaction_rcpt(struct transaction *t, const struct conf *conf,
+	const struct rights *may, struct span arg);
 
 /* May data follow? R_START_DATA, or the reply that refuses. */
 enum reply transaction_ready(const struct transaction *t);

@@ -1,0 +1,113 @@
+#include "helper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "request.h"
+
+/* Gives one end of a new pair to a program. Our end or -errno. */
+static int
+ask_for(int monitor, enum request_kind kind, int type, const int *connection)
+{
+	struct request r = { .kind = kind };
+	int pair[2], fds[REQUEST_FDS], n = 0;
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	if (connection != NULL)
+		fds[n++] = *connection;
+	fds[n++] = pair[1];
+	int err = request_send(monitor, &r, fds, n);
+	close(pair[1]);
+	if (err == 0)
+		return pair[0];
+	close(pair[0]);
+	return err;
+}
+
+int
+helper_tls(int monitor, struct stream *s, int64_t deadline, struct tlsinfo *info)
+{
+	int connection = STDIN_FILENO;
+	int fd = ask_for(monitor, REQUEST_TLS, SOCK_STREAM, &connection);
+	if (fd < 0)
+		return -EPROTO;
+	int r = dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ? -EPROTO : 0;
+	close(fd);
+	stream_init(s, STDIN_FILENO, STDOUT_FILENO, s->lenient, s->stop);
+	struct tlsinfo got;
+	for (size_t have = 0; r == 0 && have < sizeof(got);) {
+		struct span bytes;
+		enum stream_result res = stream_bytes(s, deadline, &bytes);
+		if (res != STREAM_OK) {
+			r = res == STREAM_TIMEOUT ? -ETIMEDOUT : -EPROTO;
+			break;
+		}
+		size_t left = sizeof(got) - have, n = bytes.n < left ? bytes.n : left;
+		memcpy((char *)&got + have, bytes.p, n);
+		have += n;
+		stream_used(s, n);
+	}
+	if (r < 0)
+		return r;
+	got.version[sizeof(got.version) - 1] = '\0';
+	got.cipher[sizeof(got.cipher) - 1] = '\0';
+	got.client[sizeof(got.client) - 1] = '\0';
+	*info = got;
+	return 0;
+}
+
+int
+helper_auth(int monitor, const struct auth_hello *hello)
+{
+	int fd = ask_for(monitor, REQUEST_AUTH, SOCK_SEQPACKET, NULL);
+	if (fd < 0)
+		return fd;
+	if (send(fd, hello, sizeof(*hello), MSG_NOSIGNAL) == (ssize_t)sizeof(*hello))
+		return fd;
+	close(fd);
+	return -EPROTO;
+}
+
+static int
+wait_readable(int fd, int64_t deadline)
+{
+	for (;;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int left = clock_left(deadline);
+		struct timespec t = { left / 1000, (long)(left % 1000) * 1000000 };
+		int r = ppoll(&p, 1, left < 0 ? NULL : &t, NULL);
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+int
+helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_text *reply)
+{
+	static struct auth_text out;
+	size_t n = text != NULL ? text->n : 0;
+	if (n >= sizeof(out.text))
+		return -EPROTO;
+	out.given = text != NULL;
+	if (n > 0)
+		memcpy(out.text, text->p, n);
+	out.text[n] = '\0';
+	bool sent = send(fd, &out, auth_text_size(n + 1), MSG_NOSIGNAL) >= 0;
+	explicit_bzero(out.text, n);
+	int r = sent ? wait_readable(fd, deadline) : -EPROTO;
+	if (r < 0)
+		return r;
+	ssize_t got = read(fd, reply, sizeof(*reply)); /* a packet */
+	if (got < (ssize_t)auth_text_size(2) || reply->text[(size_t)got - auth_text_size(1)] != '\0')
+		return -EPROTO;
+	return 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * helper: the session's side of the programs that its monitor starts for it.
+ */
+#ifndef POSTERN_HELPER_H
+#define POSTERN_HELPER_H
+
+#include "authwire.h"
+#include "stream.h"
+#include "tlsinfo.h"
+
+/*
+ * Has tls put between the connection (standard input and output) and us, and waits until it shook
+ * hands. Nothing may be left unsent or unread in *s, which starts anew. 0; -ETIMEDOUT; -EPROTO if
+ * there is no TLS, and then no connection either.
+ */
+int helper_tls(int monitor, struct stream *s, int64_t deadline, struct tlsinfo *info);
+
+/* Starts auth. An fd for helper_auth_step, to be closed by the caller, or -errno. */
+int helper_auth(int monitor, const struct auth_hello *hello);
+
+/*
+ * Says `text` (NULL: nothing yet) and waits for the answer. 0: *reply is filled, its text ends with
+ * NUL; -ETIMEDOUT; -EPROTO.
+ */
+int helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_text *reply);
+
+#endif
