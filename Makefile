@@ -28,10 +28,10 @@ LIBO = $(LIB:lib/%.c=$(B)/lib/%.o)
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
 $(B)/smtpd: $(B)/smtpd.o $(B)/postern.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^ -lidn2 -lunistring
 
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(B)/postern.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd -lidn2
 
 $(B)/tls: $(B)/tls.o $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
@@ -57,7 +57,7 @@ $(B)/unit/test_dns: $(B)/dns.o $(B)/tests/unit/nameserver.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o %.a,$^) \
-		-lcmocka -ludns
+		-lcmocka -ludns -lidn2
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -68,7 +68,7 @@ INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
-		$(filter %.o %.a,$^) -ludns
+		$(filter %.o %.a,$^) -ludns -lidn2
 
 -include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
 

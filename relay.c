@@ -79,7 +79,7 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 		[HARD] = "bounced" };
 	char rcpt[LINE_SIZE], sender[LINE_SIZE], when[64] = "";
 	escape_text(rcpt, sizeof(rcpt), to->address);
-	escape_text(sender, sizeof(sender), m->sender);
+	escape_text(sender, sizeof(sender), m->env.sender);
 	if (to->outcome == SOFT)
 		snprintf(when, sizeof(when), "; next try in %lld s",
 			(long long)(next - clock_wall()));
@@ -116,9 +116,10 @@ retry_after(const struct relay *r, int attempts)
 }
 
 static bool
-expired(const struct relay *r, int64_t arrived, int attempts)
+expired(const struct relay *r, const struct message *m, int attempts)
 {
-	return clock_wall() - arrived > r->conf.expire && attempts >= EXPIRE_ATTEMPTS;
+	int64_t since = m->env.hold > m->arrived ? m->env.hold : m->arrived;
+	return clock_wall() - since > r->conf.expire && attempts >= EXPIRE_ATTEMPTS;
 }
 
 /* ---- settling a message ----------------------------------------------------------------- */
@@ -144,7 +145,7 @@ report(const struct relay *r, const struct message *m)
 static bool
 settle_failures(const struct relay *r, struct message *m, int attempts)
 {
-	bool any = false, old = expired(r, m->arrived, attempts);
+	bool any = false, old = expired(r, m, attempts);
 	for (int i = 0; i < m->n; i++) {
 		struct rcpt *to = &m->rcpt[i];
 		if (to->settled)
@@ -295,15 +296,30 @@ send_message(struct relay *r, struct message *m)
 	}
 }
 
+/* Is it too late for a message that was to be delivered by some time or returned (RFC 2852)? */
+static bool
+too_late(const struct message *m)
+{
+	return m->env.by != 0 && m->env.by_mode == 'R' && clock_wall() >= m->env.by;
+}
+
 static void
 deliver(struct relay *r, struct message *m)
 {
-	if (r->verdict == DONE && connected(r)) {
+	if (m->env.hold > clock_wall()) { /* looked at again before the schedule takes it for a jump
+		                           * of the clock */
+		int64_t latest = clock_wall() + longest_retry(r);
+		note_next(r, m->env.hold < latest ? m->env.hold : latest);
+	} else if (too_late(m)) {
+		buf_reset(&r->why);
+		buf_puts(&r->why, "554 5.4.7 not delivered by the time the sender asked for");
+		settle_all(r, m, HARD);
+	} else if (r->verdict == DONE && connected(r)) {
 		send_message(r, m);
 		settle_message(r, m);
 	} else if (r->verdict == HARD) {
 		settle_all(r, m, HARD);
-	} else if (expired(r, m->arrived, m->attempts + r->state.attempts)) {
+	} else if (expired(r, m, m->attempts + r->state.attempts)) {
 		settle_all(r, m, SOFT);
 	} else {
 		note_next(r, r->state.next);

@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -58,10 +59,12 @@ static struct session {
 	char senders[USERS_SECRET];   /* addresses the user may send from */
 	int auth_failures;
 
+	int64_t end; /* of the session's time (clock.h) */
 	struct stream stream;
 	char helo[HELO_SIZE]; /* empty: not said yet */
 	bool extended;        /* said with EHLO */
 	long errors, idle;    /* refused commands; commands since the last message */
+	int64_t data_start;   /* when the data of a message began (clock.h) */
 
 	struct transaction transaction;
 } session;
@@ -77,10 +80,17 @@ on_stop(int sig)
 
 /* ---- replies ---------------------------------------------------------------------------- */
 
+/* `seconds` from now, or the end of the session's time if that comes first. */
+static int64_t
+deadline(const struct session *s, int64_t seconds)
+{
+	return clock_earlier(clock_deadline(seconds), s->end);
+}
+
 static void
 put(struct session *s, const char *p, size_t n)
 {
-	stream_put(&s->stream, (struct span){ p, n }, clock_deadline(s->conf.timeout_command));
+	stream_put(&s->stream, (struct span){ p, n }, deadline(s, s->conf.timeout_command));
 }
 
 static void
@@ -165,6 +175,28 @@ always(const struct session *s)
 	return true;
 }
 
+/* Has said who it is. */
+static bool
+is_known(const struct session *s)
+{
+	return s->user[0] != '\0';
+}
+
+static bool
+offers_requiretls(const struct session *s)
+{
+	return s->secure && s->conf.requiretls == CONF_YES;
+}
+
+/* The parameters that go with what is offered. */
+static unsigned
+offered_parameters(const struct session *s)
+{
+	return (offers_auth(s) ? OFFER_AUTH : 0U) |
+		(is_known(s) ? OFFER_HOLD | OFFER_PRIORITY : 0U) |
+		(offers_requiretls(s) ? OFFER_REQUIRETLS : 0U);
+}
+
 /* Service extensions, as EHLO lists them. */
 static const struct extension {
 	const char *keyword;
@@ -175,6 +207,15 @@ static const struct extension {
 	{ "STARTTLS", offers_tls },        /* RFC 3207 */
 	{ "AUTH%m", offers_auth },         /* RFC 4954 */
 	{ "8BITMIME", always },            /* RFC 6152 */
+	{ "CHUNKING", always },            /* RFC 3030 */
+	{ "BINARYMIME", always },
+	{ "SMTPUTF8", always },            /* RFC 6531 */
+	{ "DSN", always },                 /* RFC 3461 */
+	{ "DELIVERBY", always },           /* RFC 2852 */
+	{ "FUTURERELEASE %f", is_known },  /* RFC 4865 */
+	{ "MT-PRIORITY", is_known },       /* RFC 6710 */
+	{ "REQUIRETLS", offers_requiretls }, /* RFC 8689 */
+	{ "LIMITS RCPTMAX=%r RCPTDOMAINMAX=%d", always }, /* RFC 9422 */
 	{ "ENHANCEDSTATUSCODES", always }, /* RFC 2034 */
 };
 
@@ -189,21 +230,46 @@ put_mechanisms(struct session *s)
 	}
 }
 
-/* Writes text of a reply, with what "%" stands for in it. */
+/* What "%" and a letter stand for in a reply. */
+static void
+put_value(struct session *s, char letter)
+{
+	char text[64] = "", date[CLOCK_STAMP_SIZE];
+	switch (letter) {
+	case 'h':
+		put_text(s, s->conf.hostname);
+		return;
+	case 'i':
+		put_text(s, s->transaction.draft.id);
+		return;
+	case 'm':
+		put_mechanisms(s);
+		return;
+	case 'f': /* longest interval, latest time */
+		clock_stamp(clock_wall() + s->conf.max_hold, date);
+		snprintf(text, sizeof(text), "%lld %s", (long long)s->conf.max_hold, date);
+		break;
+	case 'z':
+		snprintf(text, sizeof(text), "%lld", (long long)s->conf.max_size);
+		break;
+	case 'r':
+		snprintf(text, sizeof(text), "%lld", (long long)s->conf.max_recipients);
+		break;
+	case 'd':
+		snprintf(text, sizeof(text), "%d", (int)DRAFT_LANES);
+		break;
+	}
+	put_text(s, text);
+}
+
 static void
 put_reply_text(struct session *s, const char *text)
 {
-	char size[24];
-	snprintf(size, sizeof(size), "%lld", (long long)s->conf.max_size);
 	for (; *text != '\0'; text++) {
-		if (*text != '%')
-			put(s, text, 1);
-		else if (*++text == 'm')
-			put_mechanisms(s);
+		if (*text == '%')
+			put_value(s, *++text);
 		else
-			put_text(s, *text == 'h' ? s->conf.hostname
-				: *text == 'z'	 ? size
-						 : s->transaction.draft.id);
+			put(s, text, 1);
 	}
 }
 
@@ -279,6 +345,7 @@ do_ehlo(struct session *s, struct span arg)
 static enum reply
 do_mail(struct session *s, struct span arg)
 {
+	s->rights.offered = offered_parameters(s);
 	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->rights, arg);
 }
 
@@ -292,7 +359,7 @@ static enum reply
 do_data(struct session *s, struct span arg)
 {
 	(void)arg;
-	return transaction_ready(&s->transaction);
+	return transaction_ready(&s->transaction, false);
 }
 
 static enum reply
@@ -401,31 +468,11 @@ with_keyword(const struct session *s)
 	return s->secure ? "ESMTPS" : s->extended ? "ESMTP" : "SMTP";
 }
 
-/* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
-static enum stream_result
-receive_data(struct session *s, enum reply *reply)
+static void
+lost(struct session *s, const char *where)
 {
-	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
-		.hostname = s->conf.hostname,
-		.with = with_keyword(s),
-		.cipher = s->secure ? s->tls.cipher : NULL };
-	transaction_start_data(&s->transaction, &trace, !s->peer.socket);
-	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
-		struct span bytes;
-		size_t used;
-		enum stream_result res =
-			stream_bytes(&s->stream, clock_deadline(s->conf.timeout_data), &bytes);
-		if (res != STREAM_OK)
-			return res;
-		end = transaction_data(&s->transaction, bytes, &used);
-		stream_used(&s->stream, used);
-	}
-#ifdef BREAK_EARLY_250 /* set only by the test that proves the power-cut test can fail */
-	put_reply(s, R_QUEUED);
-	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
-#endif
-	*reply = finish_data(s);
-	return STREAM_OK;
+	struct log_fields f = event(s, "lost");
+	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->peer.text, where);
 }
 
 /* The last word to a client from whom nothing more is read. */
@@ -435,6 +482,100 @@ reply_to_silence(enum stream_result res)
 	return res == STREAM_FLOOD ? R_FLOOD : res == STREAM_STOPPED ? R_STOPPING : R_TIMEOUT;
 }
 
+static void
+start_data(struct session *s, bool chunked)
+{
+	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
+		.hostname = s->conf.hostname, .with = with_keyword(s),
+		.cipher = s->secure ? s->tls.cipher : NULL };
+	transaction_start_data(&s->transaction, &trace, chunked, !s->peer.socket);
+	s->data_start = clock_ms();
+}
+
+/* Whoever sends has timeout_data for the next octet, and must keep up a rate on the whole (I4). */
+static int64_t
+data_deadline(const struct session *s)
+{
+	int64_t allowed = s->conf.timeout_data * 1000 +
+		s->transaction.size / s->conf.min_data_rate * 1000;
+	return clock_earlier(deadline(s, s->conf.timeout_data), s->data_start + allowed);
+}
+
+/* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
+static enum stream_result
+receive_data(struct session *s, enum reply *reply)
+{
+	start_data(s, false);
+	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
+		struct span bytes;
+		size_t used;
+		enum stream_result res = stream_bytes(&s->stream, data_deadline(s), &bytes);
+		if (res != STREAM_OK)
+			return res;
+		end = transaction_data(&s->transaction, bytes, &used);
+		stream_used(&s->stream, used);
+	}
+#ifdef BREAK_EARLY_250 /* set only by the test that proves the power-cut test can fail */
+	put_reply(s, R_QUEUED);
+	(void)stream_flush(&s->stream, deadline(s, s->conf.timeout_command));
+#endif
+	*reply = finish_data(s);
+	return STREAM_OK;
+}
+
+/*
+ * Reads a chunk, to its end whatever is wrong with it (RFC 3030 section 2). *reply is what was said
+ * against it before, or R_CHUNK_OK; a message that is refused is over.
+ */
+static enum stream_result
+receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
+{
+	while (left > 0) {
+		struct span bytes;
+		enum stream_result res = stream_bytes(&s->stream, data_deadline(s), &bytes);
+		if (res != STREAM_OK)
+			return res;
+		if ((int64_t)bytes.n > left)
+			bytes.n = (size_t)left;
+		if (*reply == R_CHUNK_OK)
+			*reply = transaction_chunk(&s->transaction, bytes);
+		else
+			s->transaction.size += (int64_t)bytes.n; /* for its rate */
+		stream_used(&s->stream, bytes.n);
+		left -= (int64_t)bytes.n;
+	}
+	if (last && *reply == R_CHUNK_OK)
+		*reply = finish_data(s);
+	return STREAM_OK;
+}
+
+/* The next chunk of a message. */
+static enum reply
+do_bdat(struct session *s, struct span arg)
+{
+	int64_t octets;
+	bool last;
+	if (!command_bdat(arg, &octets, &last))
+		return R_BDAT_SYNTAX;
+	enum reply r = transaction_ready(&s->transaction, true);
+	if (r == R_START_DATA)
+		r = R_CHUNK_OK;
+	if (r == R_CHUNK_OK && !s->transaction.chunked)
+		start_data(s, true);
+	if (r != R_CHUNK_OK)
+		s->data_start = clock_ms();
+	enum stream_result res = receive_chunk(s, octets, last, &r);
+	if (res == STREAM_EOF || res == STREAM_BROKEN) {
+		lost(s, "in a message; nothing was queued");
+		s->stream.broken = true;
+	} else if (res != STREAM_OK) {
+		r = reply_to_silence(res);
+	}
+	if (r != R_CHUNK_OK && r != R_NEED_RCPT)
+		transaction_drop(&s->transaction);
+	return r;
+}
+
 /* ---- TLS -------------------------------------------------------------------------------- */
 
 /* What was said in clear is forgotten (RFC 3207 section 4.2). */
@@ -442,11 +583,11 @@ static bool
 start_tls(struct session *s)
 {
 	struct log_fields f = event(s, "tls");
-	int64_t deadline = clock_deadline(s->conf.timeout_tls);
+	int64_t until = deadline(s, s->conf.timeout_tls);
 	transaction_drop(&s->transaction);
 	s->helo[0] = '\0';
-	if (stream_flush(&s->stream, deadline) != STREAM_OK ||
-		helper_tls(s->monitor, &s->stream, deadline, &s->tls) < 0) {
+	if (stream_flush(&s->stream, until) != STREAM_OK ||
+		helper_tls(s->monitor, &s->stream, until, &s->tls) < 0) {
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
 		return false;
 	}
@@ -466,7 +607,7 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 	put_text(s, challenge);
 	put_text(s, "\r\n");
 	enum stream_result res = stream_line(&s->stream, LIMIT_AUTH_LINE, LIMIT_COMMAND_JUNK,
-		clock_deadline(s->conf.timeout_command), line);
+		deadline(s, s->conf.timeout_command), line);
 	switch (res) {
 	case STREAM_OK:
 		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
@@ -509,8 +650,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	if (fd < 0)
 		return R_AUTH_TROUBLE;
 	for (const struct span *said = first;; said = &line) {
-		int64_t deadline = clock_deadline(s->conf.timeout_command);
-		if (helper_auth_step(fd, said, deadline, &answer) < 0)
+		if (helper_auth_step(fd, said, deadline(s, s->conf.timeout_command), &answer) < 0)
 			return R_AUTH_TROUBLE;
 		if (answer.result != AUTH_CHALLENGE)
 			break;
@@ -570,6 +710,7 @@ static const struct command {
 	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, NEEDS_HELO },
 	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, 0 },
 	{ "DATA", do_data, NONE, R_DATA_SYNTAX, 0 },
+	{ "BDAT", do_bdat, REQUIRED, R_BDAT_SYNTAX, 0 },
 	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
 	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
 	{ "STARTTLS", do_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
@@ -591,6 +732,17 @@ find_command(struct span verb)
 	return NULL;
 }
 
+/* A browser that was made to talk to us sends what it likes behind these (B14). */
+static bool
+is_http(struct span verb)
+{
+	static const char *const verbs[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT" };
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (span_ieq(verb, span_of(verbs[i])))
+			return true;
+	return false;
+}
+
 static enum reply
 run_command(struct session *s, struct span line)
 {
@@ -600,7 +752,7 @@ run_command(struct session *s, struct span line)
 	const struct command *c = find_command((struct span){ line.p, n });
 	struct span arg = span_trim(span_skip(line, n));
 	if (c == NULL)
-		return R_UNKNOWN_COMMAND;
+		return is_http((struct span){ line.p, n }) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
 	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
@@ -653,13 +805,6 @@ finish_command(struct session *s, enum reply r, struct span line)
 	return kind != REPLY_CLOSE && !s->stream.broken;
 }
 
-static void
-lost(struct session *s, const char *where)
-{
-	struct log_fields f = event(s, "lost");
-	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->peer.text, where);
-}
-
 /* The message behind DATA; false if the session ends with it. */
 static bool
 data_phase(struct session *s)
@@ -677,16 +822,27 @@ data_phase(struct session *s)
 	return more;
 }
 
+/* A stranger who speaks before it was greeted does not listen (A15). A script in a pipe, or one of a
+ * client that we trust, may. */
+static bool
+spoke_early(const struct session *s)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	return !s->rights.any_domain && (stream_pending(&s->stream) ||
+		(ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0 && (p.revents & POLLHUP) == 0));
+}
+
 static void
 session_loop(struct session *s)
 {
 	bool more = s->conf.tls != TLS_IMPLICIT || !s->peer.socket || start_tls(s);
 	if (more)
-		put_reply(s, R_GREETING);
+		more = finish_command(s, spoke_early(s) ? R_TOO_EARLY : R_GREETING,
+			span_of("greeting"));
 	while (more) {
 		struct span line = { 0 };
 		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
-			clock_deadline(s->conf.timeout_command), &line);
+			deadline(s, s->conf.timeout_command), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
 			if (s->transaction.open || s->stream.broken)
 				lost(s, "in a transaction; it was dropped");
@@ -700,7 +856,7 @@ session_loop(struct session *s)
 		else if (more && r == R_START_TLS)
 			more = start_tls(s);
 	}
-	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
+	(void)stream_flush(&s->stream, deadline(s, s->conf.timeout_command));
 	transaction_drop(&s->transaction);
 }
 
@@ -708,6 +864,7 @@ static int
 session_main(struct session *s)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* no session without its monitor */
+	s->end = clock_deadline(s->conf.timeout_session);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, &stop_requested);
 	int r = sandbox_enter(SANDBOX_SESSION, s->spool.root);
 	struct log_fields f = { .event = "sandbox" };
@@ -716,7 +873,7 @@ session_main(struct session *s)
 	} else if (r < 0) {
 		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
 		put_reply(s, R_NO_QUEUE);
-		(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
+		(void)stream_flush(&s->stream, deadline(s, s->conf.timeout_command));
 		return EX_TEMPFAIL;
 	}
 	f.event = "connected";
@@ -822,7 +979,7 @@ give_up(struct session *s, enum reply r, int status, const char *why)
 	struct log_fields f = { .event = "failed" };
 	log_event(LOG_ERR, &f, "%s", why);
 	put_reply(s, r);
-	(void)stream_flush(&s->stream, clock_deadline(s->conf.timeout_command));
+	(void)stream_flush(&s->stream, deadline(s, s->conf.timeout_command));
 	return status;
 }
 
@@ -902,6 +1059,7 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	catch_signals();
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, &stop_requested);
+	s->end = CLOCK_NEVER;
 	s->conf.timeout_command = 1; /* for give_up, until the configuration is read */
 	options_parse(&o, argc, argv);
 	if (!o.check && o.hash == NULL)

@@ -5,6 +5,7 @@
 #include "address.h"
 
 #include <errno.h>
+#include <stdint.h>
 
 #include "net.h"
 
@@ -15,11 +16,18 @@ is_alnum(char c)
 	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-/* RFC 5322 section 3.2.3 */
+/* An octet of a character beyond ASCII; that it is valid was checked before. */
+static bool
+is_beyond(char c)
+{
+	return (unsigned char)c >= 0x80;
+}
+
+/* RFC 5322 section 3.2.3, RFC 6531 section 3.3 */
 static bool
 is_atext(char c)
 {
-	return is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+	return is_alnum(c) || is_beyond(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 /* sub-domain = Let-dig [Ldh-str]; `extra` is one more character that may stand inside. */
@@ -71,6 +79,41 @@ address_is_helo(struct span s)
 	return labels(s, '_') || address_is_literal(s);
 }
 
+/* RFC 3629 section 4: well-formed, the shortest form, no surrogates. */
+static bool
+is_utf8(struct span s)
+{
+	for (size_t i = 0; i < s.n;) {
+		unsigned char c = (unsigned char)s.p[i++];
+		if (c < 0x80)
+			continue;
+		int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : 1;
+		uint32_t v = c & (0x3fU >> more);
+		if (c < 0xc2 || c > 0xf4 || s.n - i < (size_t)more)
+			return false;
+		for (int k = 0; k < more; k++) {
+			unsigned char next = (unsigned char)s.p[i++];
+			if ((next & 0xc0) != 0x80)
+				return false;
+			v = v << 6 | (next & 0x3f);
+		}
+		static const uint32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+		if (v < least[more] || v > 0x10ffff || (v >= 0xd800 && v <= 0xdfff))
+			return false;
+	}
+	return true;
+}
+
+/* sub-domain of RFC 6531: the labels themselves are judged by who turns them into A-labels. */
+static bool
+is_any_domain(struct span s)
+{
+	if (span_is_ascii(s))
+		return address_is_domain(s);
+	return s.n <= LIMIT_DOMAIN && s.p[0] != '.' && s.p[s.n - 1] != '.' &&
+		memmem(s.p, s.n, "..", 2) == NULL;
+}
+
 /* Domain / address-literal, up to the first character that cannot belong to either. */
 static bool
 take_domain(struct span *s, struct span *out)
@@ -80,12 +123,13 @@ take_domain(struct span *s, struct span *out)
 		const char *end = memchr(s->p, ']', s->n);
 		n = end != NULL ? (size_t)(end - s->p) + 1 : 0;
 	} else {
-		while (n < s->n && (is_alnum(s->p[n]) || s->p[n] == '-' || s->p[n] == '.'))
+		while (n < s->n && (is_alnum(s->p[n]) || is_beyond(s->p[n]) || s->p[n] == '-' ||
+					   s->p[n] == '.'))
 			n++;
 	}
 	*out = (struct span){ s->p, n };
 	*s = span_skip(*s, n);
-	return n > 0 && (out->p[0] == '[' ? address_is_literal(*out) : address_is_domain(*out));
+	return n > 0 && (out->p[0] == '[' ? address_is_literal(*out) : is_any_domain(*out));
 }
 
 /* Quoted-string: DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE */
@@ -97,7 +141,7 @@ quoted_length(struct span s)
 			return i + 1;
 		if (s.p[i] == '\\' && ++i == s.n)
 			return 0;
-		if (s.p[i] < 0x20 || s.p[i] > 0x7e) /* 8-bit is negative or above */
+		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
 			return 0;
 	}
 	return 0;
@@ -178,7 +222,7 @@ address_path(struct span s, enum address_kind kind, struct address *out, struct 
 {
 	struct span at = s;
 	struct address a = { 0 };
-	if (!take_char(&at, '<'))
+	if (!take_char(&at, '<') || !is_utf8(s))
 		return -EINVAL;
 	bool null = kind == ADDRESS_REVERSE && at.n > 0 && at.p[0] == '>';
 	if (null)
@@ -197,20 +241,9 @@ int
 address_mailbox(struct span s, struct address *out)
 {
 	struct address a;
-	if (!take_mailbox(&s, &a) || s.n > 0)
+	if (!is_utf8(s) || !take_mailbox(&s, &a) || s.n > 0)
 		return -EINVAL;
 	*out = a;
-	return 0;
-}
-
-int
-address_lane(struct span domain, char out[static LANE_NAME_SIZE])
-{
-	if (!address_is_domain(domain) && !address_is_literal(domain))
-		return -EINVAL;
-	for (size_t i = 0; i < domain.n; i++)
-		out[i] = ascii_lower(domain.p[i]);
-	out[domain.n] = '\0';
 	return 0;
 }
 

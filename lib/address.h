@@ -1,5 +1,8 @@
 /*
- * address: mailbox addresses by the grammar of RFC 5321 section 4.1.2, ASCII only.
+ * address: mailbox addresses by the grammar of RFC 5321 section 4.1.2 and RFC 6531 section 3.3.
+ *
+ * Where an address may hold UTF-8, it is valid UTF-8 (RFC 3629: no overlong forms, no surrogates); the
+ * caller decides whether the client may send it (span_is_ascii).
  *
  * Nothing is guessed or repaired: what the grammar does not allow is refused. A source route
  * ("@a,@b:") is parsed and ignored (appendix C). The local part is kept as it was written, with its
@@ -49,9 +52,10 @@ bool address_is_helo(struct span s);
 enum { LANE_NAME_SIZE = LIMIT_DOMAIN + 1 }; /* with NUL */
 
 /*
- * The lane (directory name) for mail to this domain or literal: the text in lower case. Only
- * letters, digits and "-.[]:" can occur, no leading dot, so it is safe as a file name.
- * 0, or -EINVAL if the domain is neither a domain nor a literal.
+ * The lane (directory name) for mail to this domain or literal: the text in lower case, of an
+ * internationalized domain its A-labels. Only letters, digits and "-.[]:" can occur, no leading dot,
+ * so it is safe as a file name. 0, or -EINVAL if the domain is neither a domain nor a literal.
+ * (In idna.c, which needs a library.)
  */
 int address_lane(struct span domain, char out[static LANE_NAME_SIZE]);
 

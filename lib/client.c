@@ -13,9 +13,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "clock.h"
 
-enum { CODE_DIGITS = 3, SEND_CHUNK = 32 * 1024, REPLY_LINES = 200 };
+enum { START_DATA = 354, CODE_DIGITS = 3, SEND_CHUNK = 32 * 1024, REPLY_LINES = 200 };
 
 /* What our side has to say about a connection, in place of a reply. */
 static void
@@ -63,27 +64,46 @@ outcome_of(int code)
 	return code >= 200 && code < 300 ? DONE : code >= 500 ? HARD : SOFT;
 }
 
+static const struct {
+	const char *keyword;
+	unsigned can;
+} extensions[] = { { "PIPELINING", CAN_PIPELINING }, { "8BITMIME", CAN_8BITMIME },
+	{ "SIZE", CAN_SIZE }, { "CHUNKING", CAN_CHUNKING }, { "BINARYMIME", CAN_BINARYMIME },
+	{ "SMTPUTF8", CAN_SMTPUTF8 }, { "DSN", CAN_DSN }, { "DELIVERBY", CAN_DELIVERBY },
+	{ "MT-PRIORITY", CAN_PRIORITY } };
+
+/* The limit behind SIZE; 0, which is none, for an odd value. */
+static int64_t
+announced_size(struct span s)
+{
+	int64_t v = 0;
+	for (size_t i = 0; i < s.n && v >= 0; i++) {
+		bool digit = s.p[i] >= '0' && s.p[i] <= '9';
+		v = digit && v < INT64_MAX / 10 - 10 ? v * 10 + (s.p[i] - '0') : -1;
+	}
+	return v > 0 ? v : 0;
+}
+
 /* Learns from a line of the reply to EHLO; unknown keywords and odd values mean nothing. */
 static void
 learn(struct client *c, struct span line)
 {
-	struct span word = line;
 	const char *blank = memchr(line.p, ' ', line.n);
-	if (blank != NULL)
-		word = span_from(line.p, blank);
-	if (span_ieq(word, span_of("PIPELINING")))
-		c->pipelining = true;
-	else if (span_ieq(word, span_of("8BITMIME")))
-		c->eightbit = true;
-	else if (span_ieq(word, span_of("SIZE"))) {
-		int64_t v = 0;
-		c->size = true;
-		for (size_t i = word.n + 1; i < line.n && v >= 0; i++) {
-			bool digit = line.p[i] >= '0' && line.p[i] <= '9';
-			v = digit && v < INT64_MAX / 10 - 10 ? v * 10 + (line.p[i] - '0') : -1;
-		}
-		c->max_size = v > 0 ? v : 0;
+	struct span word = blank != NULL ? span_from(line.p, blank) : line;
+	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
+		if (!span_ieq(word, span_of(extensions[i].keyword)))
+			continue;
+		c->can |= extensions[i].can;
+		if (extensions[i].can == CAN_SIZE)
+			c->max_size = announced_size(span_skip(line,
+				word.n + (blank != NULL)));
 	}
+}
+
+static bool
+can(const struct client *c, unsigned what)
+{
+	return (c->can & what) == what;
 }
 
 /* Reads one reply into c->code and c->text. 0, or -EIO: the connection is of no more use. */
@@ -165,7 +185,7 @@ introduce(struct client *c)
 		return SOFT;
 	if (outcome_of(c->code) != DONE)
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
-	c->pipelining = c->eightbit = c->size = false;
+	c->can = 0;
 	c->max_size = 0;
 	int r = ask(c, "EHLO ", conf->hostname, conf->timeout_helo);
 	c->introduced = true;
@@ -213,26 +233,88 @@ settle(struct client *c, struct rcpt *r, enum outcome o)
 }
 
 static void
+put_bytes(struct client *c, struct span bytes, int64_t seconds)
+{
+	stream_put(&c->stream, bytes, clock_deadline(seconds));
+}
+
+/* " KEY=value", if there is a value. */
+static void
+put_parameter(struct client *c, const char *key, struct span value)
+{
+	if (value.n == 0)
+		return;
+	put(c, key, c->conf->timeout_mail);
+	put_bytes(c, value, c->conf->timeout_mail);
+}
+
+static void
+put_number(struct client *c, const char *key, int64_t number, const char *rest)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "%lld%s", (long long)number, rest);
+	put_parameter(c, key, span_of(text));
+}
+
+static void
 put_mail(struct client *c, const struct message *m)
 {
-	char params[64];
-	int64_t t = c->conf->timeout_mail;
-	put(c, "MAIL FROM:<", t);
-	stream_put(&c->stream, m->sender, clock_deadline(t));
-	snprintf(params, sizeof(params), ">");
-	if (c->size)
-		snprintf(params, sizeof(params), "> SIZE=%llu", (unsigned long long)m->length);
-	put(c, params, t);
-	put(c, m->eightbit && c->eightbit ? " BODY=8BITMIME\r\n" : "\r\n", t);
+	const struct envelope *e = &m->env;
+	put(c, "MAIL FROM:<", c->conf->timeout_mail);
+	put_bytes(c, e->sender, c->conf->timeout_mail);
+	put(c, ">", c->conf->timeout_mail);
+	if (can(c, CAN_SIZE))
+		put_number(c, " SIZE=", (int64_t)m->length, "");
+	if (can(c, CAN_8BITMIME) || e->body == BODY_BINARYMIME)
+		put_parameter(c, " BODY=", span_of(body_word(e->body)));
+	if (e->utf8)
+		put(c, " SMTPUTF8", c->conf->timeout_mail);
+	if (can(c, CAN_DSN)) {
+		put_parameter(c, " RET=", span_of(ret_word(e->ret)));
+		put_parameter(c, " ENVID=", e->envid);
+	}
+	if (can(c, CAN_DELIVERBY) && e->by != 0) {
+		char mode[] = { ';', e->by_mode, e->by_trace ? 'T' : '\0', '\0' };
+		put_number(c, " BY=", e->by - clock_wall(), mode);
+	}
+	if (can(c, CAN_PRIORITY) && e->priority != 0)
+		put_number(c, " MT-PRIORITY=", e->priority, "");
+	put(c, "\r\n", c->conf->timeout_mail);
 }
 
 static void
 put_rcpt(struct client *c, const struct rcpt *r)
 {
-	int64_t t = c->conf->timeout_rcpt;
-	put(c, "RCPT TO:<", t);
-	stream_put(&c->stream, r->address, clock_deadline(t));
-	put(c, ">\r\n", t);
+	put(c, "RCPT TO:<", c->conf->timeout_rcpt);
+	put_bytes(c, r->address, c->conf->timeout_rcpt);
+	put(c, ">", c->conf->timeout_rcpt);
+	if (can(c, CAN_DSN)) {
+		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
+		notify_words(r->terms.notify, &notify);
+		put_parameter(c, " NOTIFY=", buf_span(&notify));
+		put_parameter(c, " ORCPT=", r->terms.orcpt);
+	}
+	put(c, "\r\n", c->conf->timeout_rcpt);
+}
+
+/* Why this host cannot have this message at all; NULL if it can. */
+static const char *
+cannot_take(const struct client *c, const struct message *m)
+{
+	const struct envelope *e = &m->env;
+	if (c->max_size > 0 && m->length > (uint64_t)c->max_size)
+		return "552 5.3.4 over the limit the host announced";
+	if (e->require_tls)
+		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
+	if (e->utf8 && !can(c, CAN_SMTPUTF8))
+		return "550 5.6.7 the host does not take SMTPUTF8";
+	if (e->body == BODY_BINARYMIME && !can(c, CAN_CHUNKING | CAN_BINARYMIME))
+		return "554 5.6.1 the host does not take BINARYMIME";
+	if (m->eightbit && e->body != BODY_BINARYMIME && !can(c, CAN_8BITMIME))
+		return "554 5.6.3 the host takes 7-bit messages only";
+	if (e->by != 0 && e->by_mode == 'R' && !can(c, CAN_DELIVERBY))
+		return "554 5.4.7 the host does not promise a time of delivery";
+	return NULL;
 }
 
 /* The body, dots stuffed, in runs between line starts. `bol`: the run begins a line. */
@@ -279,12 +361,33 @@ settle_accepted(struct client *c, struct rcpt *const *to, int n, enum outcome o)
 			settle(c, to[i], o);
 }
 
+/* The body as it is, counted (RFC 3030). */
+static bool
+put_chunk(struct client *c, const struct message *m)
+{
+	char chunk[SEND_CHUNK];
+	put_number(c, "BDAT ", (int64_t)m->length, " LAST\r\n");
+	for (uint64_t at = 0; at < m->length && !c->stream.broken;) {
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
+		if (n <= 0) {
+			set_text(c, "spool", n < 0 ? strerror((int)-n) : "file is shorter than it was");
+			return false;
+		}
+		put_bytes(c, (struct span){ chunk, (size_t)n }, c->conf->timeout_data_block);
+		at += (uint64_t)n;
+	}
+	if (c->stream.broken)
+		set_text(c, "sending the message", "connection lost or stalled");
+	return !c->stream.broken;
+}
+
 static bool
 send_data(struct client *c, const struct message *m, struct rcpt *const *to, int n)
 {
-	/* A body that could not be sent whole must never get its dot. */
-	bool whole = put_body(c, m);
-	if (whole)
+	bool binary = m->env.body == BODY_BINARYMIME;
+	/* A body that could not be sent whole must never get its end. */
+	bool whole = binary ? put_chunk(c, m) : put_body(c, m);
+	if (whole && !binary)
 		put(c, ".\r\n", c->conf->timeout_data_block);
 	if (!whole || read_reply(c, "end of data", c->conf->timeout_data_end) < 0) {
 		settle_accepted(c, to, n, SOFT);
@@ -296,27 +399,28 @@ send_data(struct client *c, const struct message *m, struct rcpt *const *to, int
 
 /*
  * MAIL and RCPT, and DATA if all are in one group; then the replies. The number of recipients
- * accepted, or -EIO. c->code is the reply to DATA.
+ * accepted, or -EIO. c->code is START_DATA if the message may follow.
  */
 static int
 send_envelope(struct client *c, const struct message *m, struct rcpt *const *to, int n)
 {
 	const struct conf *conf = c->conf;
+	bool group = can(c, CAN_PIPELINING), binary = m->env.body == BODY_BINARYMIME;
 	int accepted = 0;
 	put_mail(c, m);
-	for (int i = 0; i < n && c->pipelining; i++)
+	for (int i = 0; i < n && group; i++)
 		put_rcpt(c, to[i]);
-	if (c->pipelining)
+	if (group && !binary)
 		put(c, "DATA\r\n", conf->timeout_data_start);
 	if (read_reply(c, "MAIL", conf->timeout_mail) < 0)
 		return -EIO;
 	enum outcome mail = outcome_of(c->code);
 	for (int i = 0; i < n; i++)
 		settle(c, to[i], mail);
-	if (mail != DONE && !c->pipelining)
+	if (mail != DONE && !group)
 		return 0;
 	for (int i = 0; i < n; i++) {
-		if (!c->pipelining)
+		if (!group)
 			put_rcpt(c, to[i]);
 		if (read_reply(c, "RCPT", conf->timeout_rcpt) < 0)
 			return -EIO;
@@ -325,9 +429,11 @@ send_envelope(struct client *c, const struct message *m, struct rcpt *const *to,
 			settle(c, to[i], c->code == 552 ? SOFT : outcome_of(c->code));
 		accepted += mail == DONE && to[i]->outcome == DONE;
 	}
-	if (!c->pipelining && accepted == 0)
-		return 0;
-	if (!c->pipelining)
+	if (binary) /* BDAT needs no leave, and nobody waits for it if nobody is to get it */
+		c->code = accepted > 0 ? START_DATA : 0;
+	if (binary || (!group && accepted == 0))
+		return accepted;
+	if (!group)
 		put(c, "DATA\r\n", conf->timeout_data_start);
 	return read_reply(c, "DATA", conf->timeout_data_start) < 0 ? -EIO : accepted;
 }
@@ -337,8 +443,9 @@ client_send(struct client *c, const struct message *m, struct rcpt *const *to, i
 {
 	for (int i = 0; i < n; i++)
 		to[i]->outcome = DONE; /* until something is said about it */
-	if (c->max_size > 0 && m->length > (uint64_t)c->max_size) {
-		set_text(c, "message too large", "552 5.3.4 over the limit the host announced");
+	const char *why = cannot_take(c, m);
+	if (why != NULL) {
+		set_text(c, "not sent", why);
 		settle_accepted(c, to, n, HARD);
 		return true;
 	}
@@ -348,9 +455,9 @@ client_send(struct client *c, const struct message *m, struct rcpt *const *to, i
 		settle_accepted(c, to, n, SOFT);
 		return false;
 	}
-	if (c->code == 354 && accepted > 0)
+	if (c->code == START_DATA && accepted > 0)
 		return send_data(c, m, to, n);
-	if (c->code == 354) { /* pipelined DATA was taken though nobody is to get it */
+	if (c->code == START_DATA) { /* pipelined DATA was taken though nobody is to get it */
 		put(c, ".\r\n", c->conf->timeout_data_block);
 		return read_reply(c, "end of data", c->conf->timeout_data_end) == 0;
 	}

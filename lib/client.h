@@ -14,6 +14,18 @@
 #include "stream.h"
 
 enum {
+	CAN_PIPELINING = 1,
+	CAN_8BITMIME = 2,
+	CAN_SIZE = 4,
+	CAN_CHUNKING = 8,
+	CAN_BINARYMIME = 16,
+	CAN_SMTPUTF8 = 32,
+	CAN_DSN = 64,
+	CAN_DELIVERBY = 128,
+	CAN_PRIORITY = 256,
+};
+
+enum {
 	CLIENT_RCPTS = 100, /* recipients of one transaction (RFC 5321 section 4.5.3.1.8) */
 	CLIENT_NAME = LIMIT_DOMAIN + NETADDR_TEXT + 16,
 };
@@ -23,7 +35,7 @@ struct client {
 	const struct conf *conf;
 	char name[CLIENT_NAME]; /* "host[address]:port", for logs and reports */
 	bool introduced; /* EHLO was answered; lines of later replies tell nothing about the host */
-	bool pipelining, eightbit, size;
+	unsigned can;           /* CAN_*: extensions that the host announced */
 	int64_t max_size;       /* what the host said with SIZE; 0: no limit */
 	int code;               /* of the last reply; 0: none */
 	struct buf text;        /* of the last reply: all lines, escaped, with its code */

@@ -61,3 +61,16 @@ clock_date(int64_t wall, char out[static CLOCK_DATE_SIZE])
 		(unsigned)(tm.tm_year + 1900) % 10000, (unsigned)tm.tm_hour % 100,
 		(unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100);
 }
+
+void
+clock_stamp(int64_t wall, char out[static CLOCK_STAMP_SIZE])
+{
+	time_t t = (time_t)wall;
+	struct tm tm;
+	if (gmtime_r(&t, &tm) == NULL)
+		tm = (struct tm){ .tm_mday = 1, .tm_year = 70 };
+	snprintf(out, CLOCK_STAMP_SIZE, "%04u-%02u-%02uT%02u:%02u:%02uZ",
+		(unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+		(unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+		(unsigned)tm.tm_sec % 100);
+}

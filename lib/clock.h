@@ -34,6 +34,11 @@ int64_t clock_wall_us(void);
 
 enum { CLOCK_DATE_SIZE = 32 }; /* "Tue, 24 Nov 2026 00:20:18 +0000" and NUL */
 
+enum { CLOCK_STAMP_SIZE = 24 }; /* "2026-11-24T00:20:18Z" and NUL */
+
+/* RFC 3339 date-time in UTC. */
+void clock_stamp(int64_t wall, char out[static CLOCK_STAMP_SIZE]);
+
 /* RFC 5322 section 3.3 date-time in UTC, with numeric zone as RFC 5321 section 4.4 wants it. */
 void clock_date(int64_t wall, char out[static CLOCK_DATE_SIZE]);
 

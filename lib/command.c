@@ -1,6 +1,15 @@
 #include "command.h"
 
-enum { SIZE_DIGITS = 20 }; /* RFC 1870 section 4 */
+#include <time.h>
+
+enum {
+	SIZE_DIGITS = 20,  /* RFC 1870 section 4 */
+	TIME_DIGITS = 9,   /* RFC 2852 section 4, RFC 4865 section 4 */
+	ENVID_MAX = 100,   /* RFC 3461 section 4.4 */
+	ORCPT_MAX = 500,   /* RFC 3461 section 4.2 */
+	AUTH_MAX = 500,    /* RFC 4954 section 5 */
+	PRIORITY_MAX = 9,  /* RFC 6710 section 3 */
+};
 
 /* Cuts the next blank-separated word off *s. */
 static struct span
@@ -41,11 +50,12 @@ is_keyword(struct span s)
 	return s.n > 0;
 }
 
+/* Up to `max` digits and nothing else; what does not fit becomes INT64_MAX. */
 static bool
-parse_size(struct span s, int64_t *out)
+digits(struct span s, size_t max, int64_t *out)
 {
 	int64_t v = 0;
-	if (s.n == 0 || s.n > SIZE_DIGITS)
+	if (s.n == 0 || s.n > max)
 		return false;
 	for (size_t i = 0; i < s.n; i++) {
 		if (s.p[i] < '0' || s.p[i] > '9')
@@ -57,58 +67,304 @@ parse_size(struct span s, int64_t *out)
 	return true;
 }
 
-static enum reply
-mail_parameter(struct span word, struct mail_args *a, bool *have_body)
+/*
+ * xtext (RFC 3461 section 4): printable ASCII in which "+" and two capital hex digits stand for an
+ * octet. What it stands for must be printable too, so that it can end no line anywhere (D19, D20).
+ */
+static bool
+is_xtext(struct span s, size_t max)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		int c = (unsigned char)s.p[i];
+		if (c == '+') {
+			int high = i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1;
+			int low = i + 2 < s.n ? ascii_hex(s.p[i + 2]) : -1;
+			if (high < 0 || low < 0)
+				return false;
+			c = high * 16 + low;
+			i += 2;
+		} else if (c == '=' || c <= ' ') {
+			return false;
+		}
+		if (c < ' ' || c > '~')
+			return false;
+	}
+	return s.n > 0 && s.n <= max;
+}
+
+/* ---- parameters of MAIL ------------------------------------------------------------------- */
+
+/* What the parsers below fill, and what they need for it. */
+struct mail_parse {
+	struct mail_args *args;
+	int64_t now, max_hold;
+};
+
+static bool
+parse_size(struct span v, struct mail_parse *p)
+{
+	return digits(v, SIZE_DIGITS, &p->args->size);
+}
+
+static bool
+parse_body(struct span v, struct mail_parse *p)
+{
+	return body_parse(v, &p->args->env.body);
+}
+
+static bool
+parse_utf8(struct span v, struct mail_parse *p)
+{
+	return p->args->env.utf8 = v.p == NULL;
+}
+
+static bool
+parse_require_tls(struct span v, struct mail_parse *p)
+{
+	return p->args->env.require_tls = v.p == NULL;
+}
+
+static bool
+parse_ret(struct span v, struct mail_parse *p)
+{
+	return ret_parse(v, &p->args->env.ret);
+}
+
+static bool
+parse_envid(struct span v, struct mail_parse *p)
+{
+	p->args->env.envid = v;
+	return is_xtext(v, ENVID_MAX);
+}
+
+static bool
+parse_auth(struct span v, struct mail_parse *p)
+{
+	p->args->env.auth = v;
+	return span_eq(v, span_of("<>")) || is_xtext(v, AUTH_MAX);
+}
+
+/* BY=seconds;R or ;N, and T for a trace (RFC 2852 section 4). */
+static bool
+parse_by(struct span v, struct mail_parse *p)
+{
+	struct envelope *e = &p->args->env;
+	const char *semi = v.n > 0 ? memchr(v.p, ';', v.n) : NULL;
+	if (semi == NULL)
+		return false;
+	struct span number = span_from(v.p, semi), mode = span_from(semi + 1, v.p + v.n);
+	bool minus = number.n > 0 && number.p[0] == '-';
+	int64_t seconds = 0;
+	if (!digits(span_skip(number, minus), TIME_DIGITS, &seconds))
+		return false;
+	if (mode.n < 1 || mode.n > 2 || (mode.n == 2 && ascii_lower(mode.p[1]) != 't'))
+		return false;
+	e->by_mode = ascii_lower(mode.p[0]) == 'r' ? 'R' : 'N';
+	e->by_trace = mode.n == 2;
+	e->by = p->now + (minus ? -seconds : seconds);
+	if (e->by_mode == 'R' && (minus || seconds == 0))
+		return false;
+	return ascii_lower(mode.p[0]) == 'r' || ascii_lower(mode.p[0]) == 'n';
+}
+
+static bool
+set_hold(struct mail_parse *p, int64_t until)
+{
+	p->args->env.hold = until;
+	return until >= p->now && until <= p->now + p->max_hold;
+}
+
+static bool
+parse_holdfor(struct span v, struct mail_parse *p)
+{
+	int64_t seconds;
+	return digits(v, TIME_DIGITS, &seconds) && set_hold(p, p->now + seconds);
+}
+
+/* Two digits at a place, with what must stand behind them. */
+static bool
+two(struct span v, size_t at, char behind, int *out)
+{
+	if (at + 2 > v.n || (behind != '\0' && (at + 2 >= v.n || v.p[at + 2] != behind)))
+		return false;
+	int64_t n;
+	if (!digits((struct span){ v.p + at, 2 }, 2, &n))
+		return false;
+	*out = (int)n;
+	return true;
+}
+
+/* A date-time of RFC 3339: 2026-11-24T09:30:00Z, or with an offset. Fractions are dropped. */
+static bool
+parse_holduntil(struct span v, struct mail_parse *p)
+{
+	struct tm tm = { 0 };
+	int century, year, hours = 0, minutes = 0;
+	if (!two(v, 0, '\0', &century) || !two(v, 2, '-', &year) || !two(v, 5, '-', &tm.tm_mon) ||
+		!two(v, 8, 'T', &tm.tm_mday) || !two(v, 11, ':', &tm.tm_hour) ||
+		!two(v, 14, ':', &tm.tm_min) || !two(v, 17, '\0', &tm.tm_sec))
+		return false;
+	if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
+		tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
+		return false;
+	struct span zone = span_skip(v, 19);
+	if (zone.n > 1 && zone.p[0] == '.') {
+		size_t n = 1;
+		while (n < zone.n && zone.p[n] >= '0' && zone.p[n] <= '9')
+			n++;
+		if (n == 1)
+			return false;
+		zone = span_skip(zone, n);
+	}
+	int sign = zone.n == 6 && zone.p[0] == '-' ? -1 : 1;
+	if (zone.n == 6 && (zone.p[0] == '+' || zone.p[0] == '-')) {
+		if (!two(zone, 1, ':', &hours) || !two(zone, 4, '\0', &minutes) || hours > 23 ||
+			minutes > 59)
+			return false;
+	} else if (zone.n != 1 || zone.p[0] != 'Z') {
+		return false;
+	}
+	tm.tm_year = century * 100 + year - 1900;
+	tm.tm_mon--;
+	return set_hold(p, (int64_t)timegm(&tm) - sign * (hours * 3600 + minutes * 60));
+}
+
+static bool
+parse_priority(struct span v, struct mail_parse *p)
+{
+	bool minus = v.n > 0 && v.p[0] == '-';
+	int64_t n;
+	if (!digits(span_skip(v, minus), 1, &n) || n > PRIORITY_MAX)
+		return false;
+	p->args->env.priority = (int)(minus ? -n : n);
+	return true;
+}
+
+static const struct parameter {
+	const char *keyword;
+	bool (*parse)(struct span value, struct mail_parse *p); /* value.p is NULL without "=" */
+	unsigned offer; /* 0: to everybody */
+	unsigned group; /* one of a group at the most */
+} parameters[] = {
+	{ "SIZE", parse_size, 0, 1 },                            /* RFC 1870 */
+	{ "BODY", parse_body, 0, 2 },                            /* RFC 6152, RFC 3030 */
+	{ "SMTPUTF8", parse_utf8, 0, 4 },                        /* RFC 6531 */
+	{ "RET", parse_ret, 0, 8 },                              /* RFC 3461 */
+	{ "ENVID", parse_envid, 0, 16 },
+	{ "BY", parse_by, 0, 32 },                               /* RFC 2852 */
+	{ "AUTH", parse_auth, OFFER_AUTH, 64 },                  /* RFC 4954 */
+	{ "HOLDFOR", parse_holdfor, OFFER_HOLD, 128 },           /* RFC 4865 */
+	{ "HOLDUNTIL", parse_holduntil, OFFER_HOLD, 128 },
+	{ "MT-PRIORITY", parse_priority, OFFER_PRIORITY, 256 },  /* RFC 6710 */
+	{ "REQUIRETLS", parse_require_tls, OFFER_REQUIRETLS, 512 }, /* RFC 8689 */
+};
+
+/* Cuts "keyword" or "keyword=value" in two; false if there is no keyword. */
+static bool
+split_parameter(struct span word, struct span *key, struct span *value)
 {
 	const char *eq = memchr(word.p, '=', word.n);
-	struct span key = eq != NULL ? span_from(word.p, eq) : word;
-	struct span value = eq != NULL ? span_from(eq + 1, word.p + word.n) : (struct span){ 0 };
-	if (!is_keyword(key))
+	*key = eq != NULL ? span_from(word.p, eq) : word;
+	*value = eq != NULL ? span_from(eq + 1, word.p + word.n) : (struct span){ 0 };
+	return is_keyword(*key);
+}
+
+static enum reply
+mail_parameter(struct span word, unsigned offered, struct mail_parse *p, unsigned *seen)
+{
+	struct span key, value;
+	if (!split_parameter(word, &key, &value))
 		return R_MAIL_SYNTAX;
-	if (span_ieq(key, span_of("SIZE")))
-		return a->size < 0 && parse_size(value, &a->size) ? R_SENDER_OK : R_BAD_PARAMETER;
-	if (span_ieq(key, span_of("BODY"))) {
-		a->eightbit = span_ieq(value, span_of("8BITMIME"));
-		if (*have_body || (!a->eightbit && !span_ieq(value, span_of("7BIT"))))
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
+		const struct parameter *x = &parameters[i];
+		if (!span_ieq(key, span_of(x->keyword)) || (x->offer & ~offered) != 0)
+			continue;
+		if ((*seen & x->group) != 0 || !x->parse(value, p))
 			return R_BAD_PARAMETER;
-		*have_body = true;
+		*seen |= x->group;
 		return R_SENDER_OK;
 	}
 	return R_UNKNOWN_PARAMETER;
 }
 
 enum reply
-command_mail(struct span arg, struct mail_args *out)
+command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
+	struct mail_args *out)
 {
 	struct mail_args a = { .size = -1 };
+	struct mail_parse p = { &a, now, max_hold };
 	struct span rest;
-	bool have_body = false;
+	unsigned seen = 0;
 	if (path_argument(arg, "FROM:", ADDRESS_REVERSE, &a.sender, &rest) < 0)
 		return R_MAIL_SYNTAX;
 	for (struct span word; (word = next_word(&rest)).n > 0;) {
-		enum reply r = mail_parameter(word, &a, &have_body);
+		enum reply r = mail_parameter(word, offered, &p, &seen);
 		if (r != R_SENDER_OK)
 			return r;
 	}
+	if (!a.env.utf8 && !span_is_ascii(a.sender.whole))
+		return R_NEED_UTF8;
+	a.env.sender = a.sender.whole;
 	*out = a;
 	return R_SENDER_OK;
 }
 
-enum reply
-command_rcpt(struct span arg, struct address *out)
+/* ---- the others --------------------------------------------------------------------------- */
+
+/* "type;xtext"; the type is an atom (RFC 3461 section 4.2). */
+static bool
+is_orcpt(struct span v)
 {
-	struct address a;
-	struct span rest;
-	if (path_argument(arg, "TO:", ADDRESS_FORWARD, &a, &rest) < 0)
+	const char *semi = v.n > 0 ? memchr(v.p, ';', v.n) : NULL;
+	return semi != NULL && v.n <= ORCPT_MAX && is_keyword(span_from(v.p, semi)) &&
+		is_xtext(span_from(semi + 1, v.p + v.n), ORCPT_MAX);
+}
+
+static enum reply
+rcpt_parameter(struct span word, struct terms *t)
+{
+	struct span key, value;
+	if (!split_parameter(word, &key, &value))
 		return R_RCPT_SYNTAX;
-	struct span word = next_word(&rest);
-	if (word.n > 0) {
-		const char *eq = memchr(word.p, '=', word.n);
-		struct span key = eq != NULL ? span_from(word.p, eq) : word;
-		return is_keyword(key) ? R_UNKNOWN_PARAMETER : R_RCPT_SYNTAX;
+	if (span_ieq(key, span_of("NOTIFY")))
+		return t->notify == 0 && notify_parse(value, &t->notify) ? R_RCPT_OK
+									  : R_BAD_PARAMETER;
+	if (span_ieq(key, span_of("ORCPT"))) {
+		if (t->orcpt.n > 0 || !is_orcpt(value))
+			return R_BAD_PARAMETER;
+		t->orcpt = value;
+		return R_RCPT_OK;
 	}
+	return R_UNKNOWN_PARAMETER;
+}
+
+enum reply
+command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
+{
+	struct rcpt_args a = { 0 };
+	struct span rest;
+	if (path_argument(arg, "TO:", ADDRESS_FORWARD, &a.to, &rest) < 0)
+		return R_RCPT_SYNTAX;
+	for (struct span word; (word = next_word(&rest)).n > 0;) {
+		enum reply r = rcpt_parameter(word, &a.terms);
+		if (r != R_RCPT_OK)
+			return r;
+	}
+	if (!utf8 && !span_is_ascii(a.to.whole))
+		return R_NEED_UTF8;
 	*out = a;
 	return R_RCPT_OK;
+}
+
+bool
+command_bdat(struct span arg, int64_t *octets, bool *last)
+{
+	struct span word = next_word(&arg);
+	if (!digits(word, SIZE_DIGITS, octets) || *octets == INT64_MAX)
+		return false;
+	word = next_word(&arg);
+	*last = span_ieq(word, span_of("LAST"));
+	return (word.n == 0 || *last) && span_trim(arg).n == 0;
 }
 
 bool

@@ -19,7 +19,7 @@ extern char **environ;
 enum { FILE_MAX = 64 * 1024, LINE_LIMIT = 4096, VALUE_QUOTED = 100 };
 
 enum type {
-	TEXT, HOSTNAME, MAILBOX, PATHNAME, /* texts */
+	TEXT, HOSTNAME, MAILBOX, PATHNAME, DOMAINS, /* texts */
 	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,
 	LOG, TLS, YESNO, /* choices */
 };
@@ -47,11 +47,16 @@ static const struct key {
 	KEY(auth_path, PATHNAME, NULL, 0, 0)
 	KEY(runtime, PATHNAME, "/run/postern", 0, 0)
 	KEY(relay_nets, NETS, "", 0, 0)
+	KEY(relay_domains, DOMAINS, "", 0, 0)
 	KEY(max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
 	KEY(max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
 	KEY(max_errors, NUMBER, "20", 1, 1000000)
 	KEY(timeout_command, SECONDS, "5m", 1, DAY)
 	KEY(timeout_data, SECONDS, "5m", 1, DAY)
+	KEY(timeout_session, SECONDS, "2h", 1, 30 * DAY)
+	KEY(min_data_rate, NUMBER, "100", 1, HUGE_SIZE)
+	KEY(max_hold, SECONDS, "7d", 0, 365 * DAY)
+	KEY(requiretls, YESNO, "no", 0, 0)
 	KEY(tls, TLS, "starttls", 0, 0)
 	KEY(tls_certificate, PATHNAME, NULL, 0, 0)
 	KEY(tls_key, PATHNAME, NULL, 0, 0)
@@ -158,6 +163,16 @@ set_number(const struct key *k, int64_t n, void *place, const char *wrong)
 	return NULL;
 }
 
+/* Each perhaps with a dot in front, which stands for all that is below. */
+static bool
+are_domains(struct span v)
+{
+	for (struct span word; (word = next_word(&v)).n > 0;)
+		if (!address_is_domain(span_skip(word, word.p[0] == '.')))
+			return false;
+	return true;
+}
+
 static const char *
 set_text(const struct key *k, struct span v, char **place)
 {
@@ -173,7 +188,9 @@ set_text(const struct key *k, struct span v, char **place)
 	}
 	if (k->type == PATHNAME && (v.n == 0 || v.p[0] != '/'))
 		return "not an absolute path";
-	if (v.n == 0)
+	if (k->type == DOMAINS && !are_domains(v))
+		return "not a list of domains like example.org .example.net";
+	if (v.n == 0 && k->type != DOMAINS)
 		return "empty";
 	char *copy = strndup(v.p, v.n);
 	if (copy == NULL)
@@ -573,6 +590,20 @@ conf_print(const struct conf *c, FILE *out)
 	}
 }
 
+bool
+domains_contain(const char *list, const char *domain)
+{
+	struct span rest = span_of(list), name = span_of(domain);
+	for (struct span word; (word = next_word(&rest)).n > 0;) {
+		if (span_ieq(word, name))
+			return true;
+		if (word.p[0] == '.' && name.n > word.n &&
+			span_ieq(word, span_skip(name, name.n - word.n)))
+			return true;
+	}
+	return false;
+}
+
 void
 conf_free(struct conf *c)
 {
@@ -581,6 +612,7 @@ conf_free(struct conf *c)
 	free(c->postmaster);
 	free(c->user);
 	free(c->relay_path);
+	free(c->relay_domains);
 	free(c->tls_path);
 	free(c->auth_path);
 	free(c->auth_users);

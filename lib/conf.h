@@ -9,6 +9,7 @@
 #ifndef POSTERN_CONF_H
 #define POSTERN_CONF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -41,11 +42,16 @@ struct conf {
 
 	/* what smtpd takes */
 	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
+	char *relay_domains;       /* domains, and ".domain" for all below, that anybody may send to */
 	int64_t max_size;          /* of a message, octets */
 	int64_t max_recipients;    /* of a transaction */
 	int64_t max_errors;        /* refused commands before 421 */
 	int64_t timeout_command;   /* idle waiting for a command, s */
 	int64_t timeout_data;      /* idle waiting for data, s */
+	int64_t timeout_session;   /* a whole connection, s */
+	int64_t min_data_rate;     /* octets per second of a message, beyond timeout_data */
+	int64_t max_hold;          /* longest FUTURERELEASE, s */
+	enum conf_bool requiretls; /* offer REQUIRETLS */
 
 	/* TLS for clients; without a certificate there is none */
 	enum conf_tls { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } tls;
@@ -103,6 +109,9 @@ int conf_load(struct conf *c, const struct conf_args *args, struct buf *why);
 
 /* Prints "key = value  # origin" for every key, in the order of the table. */
 void conf_print(const struct conf *c, FILE *out);
+
+/* Does a list of domains like relay_domains hold this one, which is in lower case? */
+bool domains_contain(const char *list, const char *domain);
 
 void conf_free(struct conf *c);
 

@@ -16,10 +16,12 @@ enum {
 	REPLY_MAX = 900, /* of a reply, escaped: a line has 998 octets (RFC 5322 section 2.1.1) */
 };
 
+/* One that failed now, and whose failure the sender wants to know of (RFC 3461 section 5.2.2). */
 static bool
 failed(const struct rcpt *r)
 {
-	return !r->settled && r->outcome == HARD;
+	bool wanted = r->terms.notify == 0 || (r->terms.notify & NOTIFY_FAILURE) != 0;
+	return wanted && !r->settled && r->outcome == HARD;
 }
 
 /* The enhanced status code in a reply "host: 550 5.1.1 text", or a general one (RFC 3463). */
@@ -59,7 +61,7 @@ put_head(struct buf *b, const struct message *m, const struct conf *conf, const 
 	clock_date(clock_wall(), date);
 	buf_printf(b, "Date: %s\r\nFrom: Mail Delivery System <postmaster@%s>\r\nTo: ", date,
 		conf->hostname);
-	buf_add(b, m->sender);
+	buf_add(b, m->env.sender);
 	buf_printf(b,
 		"\r\nSubject: Your message could not be delivered\r\n"
 		"Message-ID: <%s@%s>\r\n"
@@ -90,6 +92,20 @@ put_explanation(struct buf *b, const struct message *m, const struct conf *conf,
 	buf_puts(b, "\r\n");
 }
 
+/* "rfc822;xtext" as it stood in ORCPT, decoded (RFC 3464 section 2.3.1). */
+static void
+put_orcpt(struct buf *b, struct span orcpt)
+{
+	const char *semi = orcpt.n > 0 ? memchr(orcpt.p, ';', orcpt.n) : NULL;
+	if (semi == NULL)
+		return;
+	buf_puts(b, "Original-Recipient: ");
+	buf_add(b, span_from(orcpt.p, semi));
+	buf_puts(b, "; ");
+	envelope_decode(b, span_from(semi + 1, orcpt.p + orcpt.n));
+	buf_puts(b, "\r\n");
+}
+
 static void
 put_fields(struct buf *b, const struct message *m, const struct conf *conf, const char *id)
 {
@@ -99,10 +115,17 @@ put_fields(struct buf *b, const struct message *m, const struct conf *conf, cons
 		"--%s\r\nContent-Type: message/delivery-status\r\n\r\n"
 		"Reporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\nArrival-Date: %s\r\n",
 		id, conf->hostname, m->id, date);
+	if (m->env.envid.n > 0) {
+		buf_puts(b, "Original-Envelope-Id: ");
+		envelope_decode(b, m->env.envid);
+		buf_puts(b, "\r\n");
+	}
 	for (int i = 0; i < m->n; i++) {
 		if (!failed(&m->rcpt[i]))
 			continue;
-		buf_puts(b, "\r\nFinal-Recipient: rfc822; ");
+		buf_puts(b, "\r\n");
+		put_orcpt(b, m->rcpt[i].terms.orcpt);
+		buf_puts(b, "Final-Recipient: rfc822; ");
 		buf_add(b, m->rcpt[i].address);
 		buf_puts(b, "\r\nAction: failed\r\nStatus: ");
 		put_status(b, &m->rcpt[i]);
@@ -162,17 +185,21 @@ int
 dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf,
 	char id[static ID_SIZE])
 {
+	static const struct envelope null = { .sender = { "", 0 } };
 	static struct draft draft; /* large, and there is one report at a time */
 	struct address to;
 	char lane[LANE_NAME_SIZE];
-	if (m->sender.n == 0 || address_mailbox(m->sender, &to) < 0 ||
+	bool any = false;
+	for (int i = 0; i < m->n; i++)
+		any = any || failed(&m->rcpt[i]);
+	if (!any || m->env.sender.n == 0 || address_mailbox(m->env.sender, &to) < 0 ||
 		address_lane(to.domain, lane) < 0)
 		return -ENOENT;
 
 	auto_buf b = buf_new(DSN_MAX);
-	int r = draft_begin(&draft, s, (struct span){ "", 0 }, false);
+	int r = draft_begin(&draft, s, &null);
 	if (r == 0)
-		r = draft_recipient(&draft, lane, m->sender);
+		r = draft_recipient(&draft, lane, m->env.sender, &(struct terms){ 0 });
 	if (r < 0)
 		return r;
 	put_head(&b, m, conf, draft.id);

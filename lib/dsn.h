@@ -14,8 +14,8 @@ enum { DSN_HEADER_MAX = 64 * 1024 }; /* of the original, what is given back (E9)
 
 /*
  * Queues a report about every recipient of `m` whose outcome is HARD and that was not settled
- * before. 0: it is durable; `id` is its queue id. -ENOENT: nobody to report to (null sender, or one
- * that cannot be routed); or -errno.
+ * before. 0: it is durable; `id` is its queue id. -ENOENT: nobody to report to (null sender, one
+ * that cannot be routed, or one that asked not to be told); or -errno.
  */
 int dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf,
 	char id[static ID_SIZE]);

@@ -128,6 +128,7 @@ static int
 parse_head(struct message *m, const struct lane *l)
 {
 	struct span rest = buf_span(&m->head), line, v;
+	struct rcpt *last = NULL; /* whom terms are about; NULL: somebody of another lane */
 	int index = 0;
 	if (!next_line(&rest, &line) || !span_eq(line, span_of(MESSAGE_MAGIC)))
 		return -EBADMSG;
@@ -139,16 +140,19 @@ parse_head(struct message *m, const struct lane *l)
 		} else if (field(line, "Arrived: ", &v)) {
 			m->arrived = number(v);
 		} else if (field(line, "From: ", &v)) {
-			m->sender = v;
-		} else if (field(line, "Body: ", &v)) {
-			m->eightbit = span_eq(v, span_of("8BITMIME"));
+			m->env.sender = v;
 		} else if (field(line, "To: ", &v)) {
-			int r = add_rcpt(m, l, v, index++);
+			int n = m->n, r = add_rcpt(m, l, v, index++);
 			if (r < 0)
 				return r;
+			last = m->n > n ? &m->rcpt[n] : NULL;
+		} else if (index == 0) {
+			(void)envelope_read(line, &m->env);
+		} else if (last != NULL) {
+			(void)envelope_read_terms(line, &last->terms);
 		}
 	}
-	return m->arrived >= 0 && m->n > 0 && m->sender.p != NULL ? 0 : -EBADMSG;
+	return m->arrived >= 0 && m->n > 0 && m->env.sender.p != NULL ? 0 : -EBADMSG;
 }
 
 /* Compares the last line with what stands before it. */
@@ -169,6 +173,7 @@ check_end(struct message *m)
 		if (r <= 0)
 			return r < 0 ? (int)r : -EBADMSG;
 		crc = crc32c(crc, chunk, (size_t)r);
+		m->eightbit = m->eightbit || !span_is_ascii((struct span){ chunk, (size_t)r });
 		at += (uint64_t)r;
 	}
 	char want[MESSAGE_END_SIZE + 1], have[MESSAGE_END_SIZE];

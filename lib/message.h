@@ -5,8 +5,9 @@
  *	Id: <id>
  *	Arrived: <s since 1970>
  *	From: <address>                    empty: the null reverse path
- *	Body: 8BITMIME                     only if it was declared
+ *	Body: 8BITMIME                     this and others: what MAIL asked for (envelope.h)
  *	To: <lane> <address>               one for each recipient, in the order of RCPT
+ *	Notify: FAILURE                    this and Orcpt: what RCPT asked for, of the To before it
  *	                                   (an empty line)
  *	<body: CRLF lines, not dot-stuffed>
  *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of all before this line> <id>
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "envelope.h"
 #include "id.h"
 #include "lane.h"
 #include "outcome.h"
@@ -34,6 +36,7 @@ void message_end(char out[static MESSAGE_END_SIZE + 1], uint64_t length, uint32_
 
 struct rcpt {
 	struct span address;
+	struct terms terms;
 	int index; /* its place among all recipients of the file */
 	/* What became of it; DONE and HARD are settled and not tried again. */
 	bool settled;
@@ -45,12 +48,12 @@ struct message {
 	char id[ID_SIZE];
 	int fd;
 	int64_t arrived;
-	struct span sender;
-	bool eightbit;
+	struct envelope env;
 	struct rcpt *rcpt; /* those of this lane */
 	int n;
 	int64_t body;      /* where it begins in the file */
 	uint64_t length;   /* of the body, octets */
+	bool eightbit;     /* the body holds octets beyond ASCII */
 	int attempts;      /* that were about this message and ended soft */
 	struct buf head;   /* owns the text the spans point into */
 };

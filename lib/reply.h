@@ -48,6 +48,14 @@ enum reply_kind {
 	X(AUTH_TOO_LONG, "500", "5.5.6 Error: authentication line too long", ERROR) \
 	X(AUTH_REFUSED, "535", "5.7.8 Error: authentication failed", ERROR) \
 	X(AUTH_TROUBLE, "454", "4.7.0 Error: temporary authentication failure", ERROR) \
+	X(NEED_UTF8, "553", "5.6.7 Error: address needs SMTPUTF8", ERROR) \
+	X(BDAT_SYNTAX, "501", "5.5.4 Syntax: BDAT octets [LAST]", ERROR) \
+	X(NOT_AFTER_BDAT, "503", "5.5.1 Error: only BDAT may follow BDAT", ERROR) \
+	X(BINARY_NEEDS_BDAT, "503", "5.5.1 Error: BINARYMIME needs BDAT", ERROR) \
+	X(BARE_IN_CHUNK, "554", "5.6.0 Error: bare CR, LF or NUL in message", ERROR) \
+	X(CHUNK_OK, "250", "2.0.0 Ok", OK) \
+	X(NOT_SMTP, "421", "4.7.0 %h Error: this is not HTTP", CLOSE) \
+	X(TOO_EARLY, "554", "5.5.1 Error: client speaks before it is greeted", CLOSE) \
 	X(SENDER_DENIED, "553", "5.7.1 Error: not a sender of this user", ERROR) \
 	X(TLS_SYNTAX, "501", "5.5.4 Syntax: STARTTLS", ERROR) \
 	X(TLS_ACTIVE, "503", "5.5.1 Error: TLS is active", ERROR) \

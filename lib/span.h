@@ -48,6 +48,15 @@ ascii_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+/* The value of a capital hexadecimal digit, or -1. */
+static inline int
+ascii_hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 static inline bool
 span_ieq(struct span a, struct span b)
 {
@@ -63,6 +72,15 @@ static inline bool
 span_istarts(struct span s, struct span prefix)
 {
 	return s.n >= prefix.n && span_ieq((struct span){ s.p, prefix.n }, prefix);
+}
+
+static inline bool
+span_is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 0x7f)
+			return false;
+	return true;
 }
 
 /* Without blanks and tabs at both ends. */

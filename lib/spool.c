@@ -114,7 +114,7 @@ spool_sweep(const struct spool *s)
 }
 
 int
-draft_begin(struct draft *d, const struct spool *s, struct span sender, bool eightbit)
+draft_begin(struct draft *d, const struct spool *s, const struct envelope *e)
 {
 	d->spool = s;
 	d->fd = -1;
@@ -131,8 +131,9 @@ draft_begin(struct draft *d, const struct spool *s, struct span sender, bool eig
 	buf_reset(&d->head);
 	buf_printf(&d->head, MESSAGE_MAGIC "\nId: %s\nArrived: %lld\nFrom: ", d->id,
 		(long long)clock_wall());
-	buf_add(&d->head, sender);
-	buf_puts(&d->head, eightbit ? "\nBody: 8BITMIME\n" : "\n");
+	buf_add(&d->head, e->sender);
+	buf_puts(&d->head, "\n");
+	envelope_write(&d->head, e);
 	return d->head.err;
 }
 
@@ -150,7 +151,8 @@ draft_lane(struct draft *d, const char *lane)
 }
 
 int
-draft_recipient(struct draft *d, const char *lane, struct span address)
+draft_recipient(struct draft *d, const char *lane, struct span address,
+	const struct terms *terms)
 {
 	size_t before = d->head.n;
 	int lanes = d->lanes;
@@ -160,6 +162,7 @@ draft_recipient(struct draft *d, const char *lane, struct span address)
 	buf_printf(&d->head, "To: %s ", lane);
 	buf_add(&d->head, address);
 	buf_puts(&d->head, "\n");
+	envelope_write_terms(&d->head, terms);
 	if (d->head.err < 0) {
 		r = d->head.err;
 		d->head.err = 0;

@@ -17,6 +17,7 @@
 
 #include "address.h"
 #include "buf.h"
+#include "envelope.h"
 #include "id.h"
 
 struct spool {
@@ -70,11 +71,12 @@ struct draft {
 	char buffer[DRAFT_BUFFER];
 };
 
-/* Starts a message. `sender` is empty for the null reverse path. 0 or -errno. */
-int draft_begin(struct draft *d, const struct spool *s, struct span sender, bool eightbit);
+/* Starts a message. 0 or -errno. */
+int draft_begin(struct draft *d, const struct spool *s, const struct envelope *e);
 
 /* 0, -E2BIG when it goes to too many lanes, or -errno. Nothing has changed on failure. */
-int draft_recipient(struct draft *d, const char *lane, struct span address);
+int draft_recipient(struct draft *d, const char *lane, struct span address,
+	const struct terms *terms);
 
 /* Adds to the body: wire form, CRLF, not dot-stuffed. */
 void draft_body(struct draft *d, struct span bytes);

@@ -16,17 +16,20 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	struct mail_args a;
 	if (t->open)
 		return R_NESTED_MAIL;
-	enum reply r = command_mail(arg, &a);
+	enum reply r = command_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
 	if (r != R_SENDER_OK)
 		return r;
 	if (!users_may_send(may->senders, a.sender.whole))
 		return R_SENDER_DENIED;
 	if (a.size > conf->max_size)
 		return R_TOO_LARGE;
-	if (draft_begin(&t->draft, s, a.sender.whole, a.eightbit) < 0)
+	if (draft_begin(&t->draft, s, &a.env) < 0)
 		return R_QUEUE_ERROR;
 	escape_text(t->sender, sizeof(t->sender), a.sender.whole);
 	t->max_size = conf->max_size;
+	t->body = a.env.body;
+	t->utf8 = a.env.utf8;
+	t->chunked = false;
 	t->open = true;
 	return R_SENDER_OK;
 }
@@ -45,35 +48,62 @@ find_postmaster(const struct conf *conf, struct address *to)
 	return address_mailbox(span_of(conf->postmaster), to) == 0;
 }
 
+/* Addresses that other hosts may take for a route of their own go nowhere for strangers (D8). */
+static bool
+is_plain(const struct address *to)
+{
+	for (size_t i = 0; i < to->local.n; i++)
+		if (strchr("%!@:", to->local.p[i]) != NULL)
+			return false;
+	return to->domain.n > 0 && to->domain.p[0] != '[';
+}
+
+static bool
+may_send_to(const struct conf *conf, const struct rights *may, const struct address *to,
+	const char *lane)
+{
+	return may->any_domain || (is_plain(to) && domains_contain(conf->relay_domains, lane));
+}
+
 enum reply
 transaction_rcpt(struct transaction *t, const struct conf *conf, const struct rights *may,
 	struct span arg)
 {
-	struct address to;
+	struct rcpt_args a;
 	char lane[LANE_NAME_SIZE];
 	if (!t->open)
 		return R_NEED_MAIL;
-	enum reply r = command_rcpt(arg, &to);
+	if (t->chunked)
+		return R_NOT_AFTER_BDAT;
+	enum reply r = command_rcpt(arg, t->utf8, &a);
 	if (r != R_RCPT_OK)
 		return r;
-	if (!find_postmaster(conf, &to) && !may->any_domain)
-		return R_NO_RELAY;
-	if (address_lane(to.domain, lane) < 0)
+	struct span given = a.to.whole;
+	bool postmaster = find_postmaster(conf, &a.to);
+	if (address_lane(a.to.domain, lane) < 0)
 		return R_RCPT_SYNTAX;
+	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
+		return R_NO_RELAY;
 	if (t->draft.recipients >= conf->max_recipients ||
-		draft_recipient(&t->draft, lane, to.whole) < 0)
+		draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
 		return R_TOO_MANY_RCPT;
 	if (t->draft.recipients == 1)
-		snprintf(t->recipient, sizeof(t->recipient), "%.*s", (int)to.whole.n, to.whole.p);
+		snprintf(t->recipient, sizeof(t->recipient), "%.*s", (int)given.n, given.p);
 	return R_RCPT_OK;
 }
 
 enum reply
-transaction_ready(const struct transaction *t)
+transaction_ready(const struct transaction *t, bool chunked)
 {
 	if (!t->open)
 		return R_NEED_MAIL;
-	return t->draft.recipients > 0 ? R_START_DATA : R_NEED_RCPT;
+	if (t->draft.recipients == 0)
+		return R_NEED_RCPT;
+	if (chunked)
+		return R_START_DATA;
+	if (t->chunked)
+		return R_NOT_AFTER_BDAT;
+	return t->body == BODY_BINARYMIME ? R_BINARY_NEEDS_BDAT : R_START_DATA;
 }
 
 /* The one field we add. FOR only when it gives nobody else away. */
@@ -96,8 +126,11 @@ add_received(struct transaction *t, const struct trace *trace)
 }
 
 void
-transaction_start_data(struct transaction *t, const struct trace *trace, bool lenient)
+transaction_start_data(struct transaction *t, const struct trace *trace, bool chunked,
+	bool lenient)
 {
+	t->chunked = chunked;
+	t->chunk = (struct chunk){ 0 };
 	t->dot = dot_new(lenient);
 	t->hops = (struct hops){ 0 };
 	t->size = 0;
@@ -112,6 +145,8 @@ judge(const struct transaction *t)
 		return R_BARE_IN_DATA;
 	if (t->dot.nul)
 		return R_NUL_IN_DATA;
+	if (t->body != BODY_BINARYMIME && (t->chunk.bare || t->chunk.nul))
+		return R_BARE_IN_CHUNK;
 	if (t->size > t->max_size)
 		return R_TOO_LARGE;
 	return t->hops.received > LIMIT_HOPS ? R_TOO_MANY_HOPS : R_QUEUED;
@@ -135,9 +170,19 @@ transaction_data(struct transaction *t, struct span in, size_t *used)
 }
 
 enum reply
+transaction_chunk(struct transaction *t, struct span in)
+{
+	chunk_feed(&t->chunk, in);
+	take_piece(t, in);
+	enum reply r = judge(t);
+	return r == R_QUEUED ? R_CHUNK_OK : r;
+}
+
+enum reply
 transaction_finish(struct transaction *t, int *err)
 {
 	*err = 0;
+	chunk_end(&t->chunk);
 	enum reply r = judge(t);
 	if (r != R_QUEUED)
 		return r;

@@ -1,8 +1,8 @@
 /*
  * transaction: one mail transaction, from MAIL to the verdict on its data (RFC 5321 section 3.3).
  *
- *	transaction_mail, transaction_rcpt..., transaction_start_data, transaction_data...,
- *	then transaction_finish; transaction_drop at any point
+ *	transaction_mail, transaction_rcpt..., transaction_start_data, then transaction_data... or
+ *	transaction_chunk..., then transaction_finish; transaction_drop at any point
  *
  * It decides what is accepted and fills the draft of the queued message; each step returns the reply
  * it deserves. It never talks to the client and never logs.
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "chunk.h"
 #include "conf.h"
 #include "dot.h"
 #include "hops.h"
@@ -27,7 +28,11 @@ struct transaction {
 	char sender[TRANSACTION_TEXT];    /* escaped, for the log */
 	char recipient[TRANSACTION_TEXT]; /* the first one as it was given, for FOR */
 	int64_t max_size;
+	enum body body;
+	bool utf8;
+	bool chunked;                     /* BDAT was accepted */
 	struct dot dot;
+	struct chunk chunk;
 	struct hops hops;
 	int64_t size;                     /* octets of data so far */
 };
@@ -44,6 +49,7 @@ struct trace {
 /* What the client may do. */
 struct rights {
 	bool any_domain;     /* send to any domain */
+	unsigned offered;    /* parameters (OFFER_* of command.h) */
 	struct span senders; /* send from these only (users.h); empty: from any */
 };
 
@@ -55,14 +61,18 @@ enum reply transaction_mail(struct transaction *t, const struct spool *s, const 
 enum reply transaction_rcpt(struct transaction *t, const struct conf *conf,
 	const struct rights *may, struct span arg);
 
-/* May data follow? R_START_DATA, or the reply that refuses. */
-enum reply transaction_ready(const struct transaction *t);
+/* May data follow, by DATA or by BDAT? R_START_DATA, or the reply that refuses. */
+enum reply transaction_ready(const struct transaction *t, bool chunked);
 
-/* Begins the data with our own field. `lenient` as in dot.h. */
-void transaction_start_data(struct transaction *t, const struct trace *trace, bool lenient);
+/* Begins the data with our own field. `lenient` as in dot.h, for data that is not chunked. */
+void transaction_start_data(struct transaction *t, const struct trace *trace, bool chunked,
+	bool lenient);
 
 /* Takes data as it comes; *used and result as dot_read. What is refused anyway is not kept. */
 enum dot_result transaction_data(struct transaction *t, struct span in, size_t *used);
+
+/* Takes octets of a chunk. R_CHUNK_OK while nothing speaks against the message, or a refusal. */
+enum reply transaction_chunk(struct transaction *t, struct span in);
 
 /*
  * After the end of the data: R_QUEUED, and then the message is durable, or the reply that refuses it.

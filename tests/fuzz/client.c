@@ -50,7 +50,7 @@ converse(struct span replies)
 		body = memfd_create("body", MFD_CLOEXEC);
 		must(write(body, BODY, strlen(BODY)) == (ssize_t)strlen(BODY));
 	}
-	struct message m = { .fd = body, .sender = span_of("s@s.example"), .eightbit = true,
+	struct message m = { .fd = body, .env = { .sender = span_of("s@s.example"), .body = BODY_8BITMIME },
 		.length = strlen(BODY) };
 	for (int i = 0; i < RCPTS; i++) {
 		rcpt[i] = (struct rcpt){ .address = span_of("r@r.example"), .index = i,
@@ -66,10 +66,10 @@ converse(struct span replies)
 	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
 	stream_init(&c.stream, c.fd, c.fd, true, NULL);
 	if (introduce(&c) == DONE) {
-		bool pipelining = c.pipelining;
+		unsigned can = c.can;
 		int64_t max_size = c.max_size;
 		bool usable = client_send(&c, &m, to, RCPTS);
-		must(c.pipelining == pipelining && c.max_size == max_size);
+		must(c.can == can && c.max_size == max_size);
 		for (int i = 0; i < RCPTS; i++) {
 			must(rcpt[i].outcome != DONE ||
 				memmem(rcpt[i].text.p, rcpt[i].text.n, ": 2", 3) != NULL);

@@ -34,7 +34,7 @@ read_back(struct span head_and_body)
 		must(r == -EBADMSG && m.fd == -1 && m.rcpt == NULL);
 		return;
 	}
-	must(m.n > 0 && m.arrived >= 0 && m.sender.p != NULL);
+	must(m.n > 0 && m.arrived >= 0 && m.env.sender.p != NULL);
 	must(m.body + (int64_t)m.length + MESSAGE_END_SIZE ==
 		(int64_t)head_and_body.n + MESSAGE_END_SIZE);
 	for (int i = 0; i < m.n; i++) {

@@ -6,6 +6,7 @@
 	>>* N bytes    the same, N times over
 	< line expected, exactly                <~ regular expression for a line expected
 	<* N line    the same line, N times
+	<ehlo   a reply to EHLO, whatever it lists
 	<eof    the server has closed           $ NAME=value  of the environment
 	% status of smtpd at its end, if not 0
 	=  Field: value   of the envelope of the message that was queued last
@@ -54,7 +55,7 @@ class Script:
                 self.status = int(rest)
             elif word == "@":
                 self.where.append(rest)
-            elif line.startswith(STEPS) or line in (">", "<eof", "=>"):
+            elif line.startswith(STEPS) or line in (">", "<ehlo", "<eof", "=>"):
                 self.steps.append((number, line))
             else:
                 assert line == "" or word.startswith("#"), f"{path}:{number}: {line!r}"
@@ -163,6 +164,10 @@ def play(postern, talk, steps):
         elif step.startswith("="):
             assert talk.queued, f"line {number}: nothing was queued"
             check_message(message(postern, talk.queued[-1]), step)
+        elif step == "<ehlo":
+            while (got := talk.line()).startswith("250-"):
+                pass
+            assert got.startswith("250 "), f"line {number}: {got!r}"
         elif step == "<eof":
             assert talk.line() == "", f"line {number}: expected the end"
         elif step.startswith("<* "):

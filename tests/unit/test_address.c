@@ -71,8 +71,21 @@ static const struct row {
 	{ "<u@[]>", false, NULL, NULL },
 	{ "<@a,b:c@d>", false, NULL, NULL },
 	{ "<@a c@d>", false, NULL, NULL },
-	{ "<\xc3\xa9@d.example>", false, NULL, NULL },                          /* D13, R69 */
-	{ "<a@\xc3\xa9.example>", false, NULL, NULL },
+	{ "<\xc3\xa9@d.example>", true, "\xc3\xa9@d.example", "d.example" },    /* R69 */
+	{ "<a@\xc3\xa9.example>", true, "a@\xc3\xa9.example", "\xc3\xa9.example" },
+	{ "<\"\xe2\x80\xa8\"@d.example>", true, "\"\xe2\x80\xa8\"@d.example", "d.example" },
+	{ "<\xf0\x9f\x98\x80@d.example>", true, "\xf0\x9f\x98\x80@d.example", "d.example" },
+	{ "<\x80@d.example>", false, NULL, NULL },                              /* D13 */
+	{ "<\xc3@d.example>", false, NULL, NULL },
+	{ "<\xc3\xa9\xc3>", false, NULL, NULL },
+	{ "<\xc0\xaf@d.example>", false, NULL, NULL },
+	{ "<\xe0\x9f\xbf@d.example>", false, NULL, NULL },
+	{ "<\xf0\x8f\xbf\xbf@d.example>", false, NULL, NULL },
+	{ "<\xed\xa0\x80@d.example>", false, NULL, NULL },
+	{ "<\xf4\x90\x80\x80@d.example>", false, NULL, NULL },
+	{ "<\xf5\x80\x80\x80@d.example>", false, NULL, NULL },
+	{ "<a@\xc3\xa9..example>", false, NULL, NULL },
+	{ "<a@.\xc3\xa9>", false, NULL, NULL },
 	{ "<\"\x80\"@d.example>", false, NULL, NULL },
 };
 

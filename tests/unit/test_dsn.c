@@ -45,11 +45,12 @@ static void
 original(struct message *m, const char *sender, struct span body)
 {
 	struct lane l;
-	assert_int_equal(draft_begin(&d, &sp, span_of(sender), false), 0);
+	assert_int_equal(draft_begin(&d, &sp, &(struct envelope){ .sender = span_of(sender) }), 0);
 	for (int i = 0; i < 3; i++) {
 		char address[] = "u0@d.example";
 		address[1] = (char)('0' + i);
-		assert_int_equal(draft_recipient(&d, "d.example", span_of(address)), 0);
+		assert_int_equal(draft_recipient(&d, "d.example", span_of(address),
+					 &(struct terms){ 0 }), 0);
 	}
 	draft_body(&d, body);
 	assert_int_equal(draft_commit(&d), 0);
@@ -76,9 +77,9 @@ report(const struct message *m, char id[static ID_SIZE])
 	assert_int_equal(dsn_queue(m, &sp, &conf, id), 0);
 	assert_int_equal(lane_open(&l, &sp, "s.example"), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
-	assert_int_equal(r.sender.n, 0); /* E7, E12 */
+	assert_int_equal(r.env.sender.n, 0); /* E7, E12 */
 	assert_int_equal(r.n, 1);
-	assert_true(span_eq(r.rcpt[0].address, m->sender));
+	assert_true(span_eq(r.rcpt[0].address, m->env.sender));
 	assert_true(r.length < sizeof(text));
 	size_t n = 0;
 	for (ssize_t k; (k = message_read(&r, n, text + n, sizeof(text) - n)) > 0;)

@@ -23,6 +23,8 @@
 #define BODY "Received: x\r\n\r\nHello\r\n.\r\n"
 #define ID   "0123456789abcdefghjk"
 
+static const struct terms no_terms;
+
 static char top[] = "/tmp/postern-spool-XXXXXX";
 static struct spool sp = { -1, -1, -1, -1 };
 static struct draft d; /* large */
@@ -108,13 +110,13 @@ exists(int dir, const char *path)
 static void
 begin(const char *sender)
 {
-	assert_int_equal(draft_begin(&d, &sp, span_of(sender), false), 0);
+	assert_int_equal(draft_begin(&d, &sp, &(struct envelope){ .sender = span_of(sender) }), 0);
 }
 
 static void
 add(const char *lane, const char *address)
 {
-	assert_int_equal(draft_recipient(&d, lane, span_of(address)), 0);
+	assert_int_equal(draft_recipient(&d, lane, span_of(address), &no_terms), 0);
 }
 
 /* A message from s@s.example to lane "d.example", u1 and u3, and to "e.example", u2. */
@@ -227,7 +229,7 @@ test_pieces(void **state)
 		open_lane(&l, "d.example");
 		assert_int_equal(message_open(&m, &l, d.id), 0);
 		assert_int_equal(m.length, sizeof(body));
-		assert_int_equal(m.sender.n, 0);
+		assert_int_equal(m.env.sender.n, 0);
 		size_t n = 0;
 		for (ssize_t r; (r = message_read(&m, n, got + n, pieces[i])) > 0;)
 			n += (size_t)r;
@@ -309,7 +311,8 @@ test_limits(void **state)
 		add(lane, address);
 	}
 	size_t before = d.head.n;
-	assert_int_equal(draft_recipient(&d, "more.example", span_of("u@more.example")), -E2BIG);
+	assert_int_equal(draft_recipient(&d, "more.example", span_of("u@more.example"),
+				 &no_terms), -E2BIG);
 	assert_int_equal(d.head.n, before);
 	add("d7.example", "v@d7.example"); /* where it goes anyway */
 	assert_int_equal(d.recipients, DRAFT_LANES + 1);
@@ -327,13 +330,13 @@ test_limits(void **state)
 	while (r == 0) {
 		room = DRAFT_HEAD - d.head.n;
 		size_t n = room < 2 * line + 300 && room > line ? room - line : 200;
-		r = draft_recipient(&d, "d.example", (struct span){ address, n });
+		r = draft_recipient(&d, "d.example", (struct span){ address, n }, &no_terms);
 		accepted += r == 0;
 	}
 	assert_int_equal(r, -E2BIG);
 	assert_int_equal(d.head.n, DRAFT_HEAD);
 	assert_int_equal(d.recipients, accepted);
-	assert_int_equal(draft_recipient(&d, "f.example", span_of("u")), -E2BIG);
+	assert_int_equal(draft_recipient(&d, "f.example", span_of("u"), &no_terms), -E2BIG);
 	assert_int_equal(d.lanes, 1);
 	draft_body(&d, span_of(BODY));
 	assert_int_equal(draft_commit(&d), 0);
@@ -358,13 +361,13 @@ test_open(void **state)
 	open_lane(&l, "d.example");
 	assert_int_equal(message_open(&m, &l, d.id), 0);
 	assert_int_equal(m.n, 2);
-	assert_true(span_eq(m.sender, span_of("s@s.example")));
+	assert_true(span_eq(m.env.sender, span_of("s@s.example")));
 	assert_true(span_eq(m.rcpt[0].address, span_of("u1@d.example")));
 	assert_true(span_eq(m.rcpt[1].address, span_of("u3@D.example")));
 	assert_int_equal(m.rcpt[0].index, 0);
 	assert_int_equal(m.rcpt[1].index, 2);
 	assert_int_equal(m.attempts, 0);
-	assert_false(m.eightbit || m.rcpt[0].settled || m.rcpt[1].settled);
+	assert_false(m.env.body == BODY_8BITMIME || m.rcpt[0].settled || m.rcpt[1].settled);
 	assert_true(m.arrived <= clock_wall() && m.arrived > clock_wall() - 1000);
 	assert_int_equal(message_next(&l, d.id), 0);
 	message_close(&m);
