@@ -27,7 +27,9 @@ LIBO = $(LIB:lib/%.c=$(B)/lib/%.o)
 
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
-$(B)/smtpd: $(B)/smtpd.o $(B)/postern.a
+SESSION = $(patsubst %.c,$(B)/%.o,$(wildcard session/*.c))
+
+$(B)/smtpd: $(B)/smtpd.o $(SESSION) $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^ -lidn2 -lunistring
 
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(B)/postern.a
@@ -47,7 +49,7 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
 
--include $(wildcard $(B)/*.d $(B)/lib/*.d)
+-include $(wildcard $(B)/*.d $(B)/lib/*.d $(B)/session/*.d)
 
 # ---- tests
 

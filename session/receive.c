@@ -1,0 +1,162 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "../lib/clock.h"
+#include "../lib/command.h"
+#include "../lib/request.h"
+#include "session.h"
+
+/* Tells the monitor. If it is gone, the timer will find the message. */
+static void
+announce(struct session *s)
+{
+	const struct draft *d = &s->transaction.draft;
+	for (int i = 0; i < d->lanes; i++) {
+		struct request r = { .kind = REQUEST_RELAY };
+		snprintf(r.lane, sizeof(r.lane), "%s", d->lane[i]);
+		if (request_send(s->monitor, &r, NULL, 0) < 0)
+			return;
+	}
+}
+
+/* The end of the data was read: queues the message, or refuses it. */
+static enum reply
+finish_data(struct session *s)
+{
+	struct transaction *t = &s->transaction;
+	int err;
+	enum reply r = transaction_finish(t, &err);
+	if (r == R_QUEUED) {
+		struct log_fields f = session_event(s, "accepted");
+		announce(s);
+		s->idle = 0;
+		log_event(LOG_INFO, &f,
+			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
+			t->draft.id, s->peer.text, t->sender, t->draft.recipients,
+			t->draft.recipients == 1 ? "" : "s", (long long)t->size);
+	} else if (err < 0) {
+		struct log_fields f = session_event(s, "refused");
+		log_event(LOG_ERR, &f, "%s: not queued: spool: %s; the client was told to try again",
+			t->draft.id, strerror(-err));
+	}
+	return r;
+}
+
+/* RFC 3848 */
+static const char *
+with_keyword(const struct session *s)
+{
+	if (s->user[0] != '\0')
+		return s->secure ? "ESMTPSA" : "ESMTPA";
+	return s->secure ? "ESMTPS" : s->extended ? "ESMTP" : "SMTP";
+}
+
+static void
+start_data(struct session *s, bool chunked)
+{
+	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
+		.hostname = s->conf.hostname, .with = with_keyword(s),
+		.cipher = s->secure ? s->tls.cipher : NULL };
+	transaction_start_data(&s->transaction, &trace, chunked, !s->peer.socket);
+	s->data_start = clock_ms();
+}
+
+/* Whoever sends has timeout_data for the next octet, and must keep up a rate on the whole (I4). */
+static int64_t
+data_deadline(const struct session *s)
+{
+	int64_t allowed = s->conf.timeout_data * 1000 +
+		s->transaction.size / s->conf.min_data_rate * 1000;
+	return clock_earlier(session_deadline(s, s->conf.timeout_data), s->data_start + allowed);
+}
+
+/* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
+static enum stream_result
+receive_data(struct session *s, enum reply *reply)
+{
+	start_data(s, false);
+	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
+		struct span bytes;
+		size_t used;
+		enum stream_result res = stream_bytes(&s->stream, data_deadline(s), &bytes);
+		if (res != STREAM_OK)
+			return res;
+		end = transaction_data(&s->transaction, bytes, &used);
+		stream_used(&s->stream, used);
+	}
+#ifdef BREAK_EARLY_250 /* set only by the test that proves the power-cut test can fail */
+	say_reply(s, R_QUEUED);
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+#endif
+	*reply = finish_data(s);
+	return STREAM_OK;
+}
+
+/*
+ * Reads a chunk, to its end whatever is wrong with it (RFC 3030 section 2). *reply is what was said
+ * against it before, or R_CHUNK_OK; a message that is refused is over.
+ */
+static enum stream_result
+receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
+{
+	while (left > 0) {
+		struct span bytes;
+		enum stream_result res = stream_bytes(&s->stream, data_deadline(s), &bytes);
+		if (res != STREAM_OK)
+			return res;
+		if ((int64_t)bytes.n > left)
+			bytes.n = (size_t)left;
+		if (*reply == R_CHUNK_OK)
+			*reply = transaction_chunk(&s->transaction, bytes);
+		else
+			s->transaction.size += (int64_t)bytes.n; /* for its rate */
+		stream_used(&s->stream, bytes.n);
+		left -= (int64_t)bytes.n;
+	}
+	if (last && *reply == R_CHUNK_OK)
+		*reply = finish_data(s);
+	return STREAM_OK;
+}
+
+/* The next chunk of a message. */
+enum reply
+do_bdat(struct session *s, struct span arg)
+{
+	int64_t octets;
+	bool last;
+	if (!command_bdat(arg, &octets, &last))
+		return R_BDAT_SYNTAX;
+	enum reply r = transaction_ready(&s->transaction, true);
+	if (r == R_START_DATA)
+		r = R_CHUNK_OK;
+	if (r == R_CHUNK_OK && !s->transaction.chunked)
+		start_data(s, true);
+	if (r != R_CHUNK_OK)
+		s->data_start = clock_ms();
+	enum stream_result res = receive_chunk(s, octets, last, &r);
+	if (res == STREAM_EOF || res == STREAM_BROKEN) {
+		session_lost(s, "in a message; nothing was queued");
+		s->stream.broken = true;
+	} else if (res != STREAM_OK) {
+		r = say_to_silence(res);
+	}
+	if (r != R_CHUNK_OK && r != R_NEED_RCPT)
+		transaction_drop(&s->transaction);
+	return r;
+}
+
+bool
+receive_message(struct session *s)
+{
+	enum reply r;
+	enum stream_result res = receive_data(s, &r);
+	if (res == STREAM_EOF || res == STREAM_BROKEN) {
+		session_lost(s, "in a message; nothing was queued");
+		return false;
+	}
+	if (res != STREAM_OK)
+		r = say_to_silence(res);
+	bool more = say_and_count(s, r, span_of("message"));
+	transaction_drop(&s->transaction);
+	return more;
+}

@@ -1,0 +1,133 @@
+#include <stdio.h>
+
+#include "../lib/cleanup.h"
+#include "../lib/helper.h"
+#include "session.h"
+
+/* ---- TLS -------------------------------------------------------------------------------- */
+
+/* RFC 3207: what follows in the same segment was not sent by who shakes hands with us (B1). */
+enum reply
+do_starttls(struct session *s, struct span arg)
+{
+	(void)arg;
+	if (s->secure)
+		return R_TLS_ACTIVE;
+	if (!offers_tls(s))
+		return R_TLS_UNAVAILABLE;
+	return stream_pending(&s->stream) ? R_TLS_EARLY : R_START_TLS;
+}
+
+bool
+secure_start(struct session *s)
+{
+	struct log_fields f = session_event(s, "tls");
+	int64_t until = session_deadline(s, s->conf.timeout_tls);
+	transaction_drop(&s->transaction);
+	s->helo[0] = '\0';
+	if (stream_flush(&s->stream, until) != STREAM_OK ||
+		helper_tls(s->monitor, &s->stream, until, &s->tls) < 0) {
+		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
+		return false;
+	}
+	s->secure = true;
+	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->tls.version, s->peer.text, s->tls.cipher,
+		s->tls.client[0] != '\0' ? ", certificate of " : "", s->tls.client);
+	return true;
+}
+
+/* ---- AUTH ------------------------------------------------------------------------------- */
+
+/* Says a challenge and reads the response; R_FINE, or the reply that ends the exchange. */
+static enum reply
+ask_client(struct session *s, const char *challenge, struct span *line)
+{
+	say_text(s, "334 ");
+	say_text(s, challenge);
+	say_text(s, "\r\n");
+	enum stream_result res = stream_line(&s->stream, LIMIT_AUTH_LINE, LIMIT_COMMAND_JUNK,
+		session_deadline(s, s->conf.timeout_command), line);
+	switch (res) {
+	case STREAM_OK:
+		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
+	case STREAM_TOO_LONG:
+		return R_AUTH_TOO_LONG;
+	case STREAM_BAD:
+		return R_AUTH_BAD_TEXT;
+	case STREAM_EOF:
+	case STREAM_BROKEN:
+		s->stream.broken = true;
+		return R_BYE;
+	default:
+		return say_to_silence(res);
+	}
+}
+
+static void
+remember_user(struct session *s, const struct auth_text *a)
+{
+	struct log_fields f = session_event(s, "authenticated");
+	snprintf(s->user, sizeof(s->user), "%.*s", (int)sizeof(s->user) - 1, a->text);
+	snprintf(s->senders, sizeof(s->senders), "%.*s", (int)sizeof(s->senders) - 1,
+		a->text + strlen(a->text) + 1);
+	s->rights = (struct rights){ .any_domain = true, .senders = span_of(s->senders) };
+	char name[LIMIT_LOG_TEXT];
+	escape_text(name, sizeof(name), span_of(s->user));
+	log_event(LOG_INFO, &f, "%s is \"%s\"", s->peer.text, name);
+}
+
+/* The exchange of one AUTH; `first` is NULL without an initial response. */
+static enum reply
+authenticate(struct session *s, const char *mechanism, const struct span *first)
+{
+	static struct auth_text answer;
+	struct auth_hello hello = { .secure = s->secure };
+	struct span line;
+	snprintf(hello.mechanism, sizeof(hello.mechanism), "%s", mechanism);
+	memcpy(hello.exporter, s->tls.exporter, sizeof(hello.exporter));
+	snprintf(hello.client, sizeof(hello.client), "%s", s->tls.client);
+	auto_fd fd = helper_auth(s->monitor, &hello);
+	if (fd < 0)
+		return R_AUTH_TROUBLE;
+	for (const struct span *said = first;; said = &line) {
+		if (helper_auth_step(fd, said, session_deadline(s, s->conf.timeout_command), &answer) < 0)
+			return R_AUTH_TROUBLE;
+		if (answer.result != AUTH_CHALLENGE)
+			break;
+		enum reply r = ask_client(s, answer.text, &line);
+		if (r != R_FINE)
+			return r;
+	}
+	if (answer.result == AUTH_DONE) {
+		remember_user(s, &answer);
+		return R_AUTH_OK;
+	}
+	if (answer.result != AUTH_REFUSED)
+		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
+	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
+}
+
+enum reply
+do_auth(struct session *s, struct span arg)
+{
+	if (!offers_auth(s))
+		return R_NOT_IMPLEMENTED;
+	if (s->user[0] != '\0')
+		return R_AUTH_AGAIN;
+	if (s->transaction.open)
+		return R_AUTH_LATE;
+	const char *blank = memchr(arg.p, ' ', arg.n);
+	struct span name = blank != NULL ? span_from(arg.p, blank) : arg;
+	struct span first = span_trim(span_skip(arg, name.n));
+	enum reply refusal;
+	const char *mechanism = offers_mechanism(s, name, &refusal);
+	if (mechanism == NULL)
+		return R_AUTH_UNKNOWN;
+	if (refusal != R_FINE)
+		return refusal;
+	if (memchr(first.p, ' ', first.n) != NULL)
+		return R_AUTH_SYNTAX;
+	if (span_eq(first, span_of("="))) /* given, and empty */
+		return authenticate(s, mechanism, &(struct span){ "", 0 });
+	return authenticate(s, mechanism, first.n > 0 ? &first : NULL);
+}

@@ -1,0 +1,285 @@
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "../lib/clock.h"
+#include "../lib/command.h"
+#include "../lib/sandbox.h"
+
+int64_t
+session_deadline(const struct session *s, int64_t seconds)
+{
+	return clock_earlier(clock_deadline(seconds), s->end);
+}
+
+struct log_fields
+session_event(const struct session *s, const char *name)
+{
+	const struct transaction *t = &s->transaction;
+	return (struct log_fields){ .event = name, .queue_id = t->open ? t->draft.id : NULL,
+		.sender = t->open ? t->sender : NULL };
+}
+
+void
+session_lost(struct session *s, const char *where)
+{
+	struct log_fields f = session_event(s, "lost");
+	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->peer.text, where);
+}
+
+/* ---- what the commands do --------------------------------------------------------------- */
+
+static enum reply
+do_hello(struct session *s, struct span arg, bool extended)
+{
+	if (arg.n >= sizeof(s->helo) || !address_is_helo(arg))
+		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
+	transaction_drop(&s->transaction);
+	snprintf(s->helo, sizeof(s->helo), "%.*s", (int)arg.n, arg.p);
+	s->extended = extended;
+	return extended ? R_EHLO : R_HELO;
+}
+
+static enum reply
+do_helo(struct session *s, struct span arg)
+{
+	return do_hello(s, arg, false);
+}
+
+static enum reply
+do_ehlo(struct session *s, struct span arg)
+{
+	return do_hello(s, arg, true);
+}
+
+static enum reply
+do_mail(struct session *s, struct span arg)
+{
+	s->rights.offered = offers_parameters(s);
+	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->rights, arg);
+}
+
+static enum reply
+do_rcpt(struct session *s, struct span arg)
+{
+	return transaction_rcpt(&s->transaction, &s->conf, &s->rights, arg);
+}
+
+static enum reply
+do_data(struct session *s, struct span arg)
+{
+	(void)arg;
+	return transaction_ready(&s->transaction, false);
+}
+
+static enum reply
+do_rset(struct session *s, struct span arg)
+{
+	(void)arg;
+	transaction_drop(&s->transaction);
+	return R_FINE;
+}
+
+static enum reply
+do_noop(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_FINE;
+}
+
+static enum reply
+do_vrfy(struct session *s, struct span arg)
+{
+	(void)s;
+	return command_vrfy(arg) ? R_VRFY : R_VRFY_SYNTAX;
+}
+
+static enum reply
+do_help(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_HELP;
+}
+
+static enum reply
+do_expn(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_NOT_IMPLEMENTED;
+}
+
+static enum reply
+do_quit(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_BYE;
+}
+
+/* ---- commands --------------------------------------------------------------------------- */
+
+enum argument { NONE, OPTIONAL, REQUIRED };
+enum {
+	NEEDS_HELO = 1, /* not before HELO or EHLO */
+	CLEAR = 2,      /* also without TLS where TLS is required (RFC 3207 section 4) */
+	IDLE = 4,       /* does not bring a message nearer */
+};
+
+static const struct command {
+	const char *verb;
+	enum reply (*run)(struct session *, struct span arg);
+	enum argument argument;
+	enum reply syntax; /* when the argument is not as it must be */
+	unsigned rules;
+} commands[] = {
+	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, NEEDS_HELO },
+	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, 0 },
+	{ "DATA", do_data, NONE, R_DATA_SYNTAX, 0 },
+	{ "BDAT", do_bdat, REQUIRED, R_BDAT_SYNTAX, 0 },
+	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
+	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
+	{ "STARTTLS", do_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
+	{ "AUTH", do_auth, REQUIRED, R_AUTH_SYNTAX, NEEDS_HELO },
+	{ "RSET", do_rset, NONE, R_RSET_SYNTAX, CLEAR | IDLE },
+	{ "NOOP", do_noop, OPTIONAL, R_FINE, CLEAR | IDLE },
+	{ "VRFY", do_vrfy, REQUIRED, R_VRFY_SYNTAX, IDLE },
+	{ "EXPN", do_expn, OPTIONAL, R_FINE, IDLE },
+	{ "HELP", do_help, OPTIONAL, R_FINE, CLEAR | IDLE },
+	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, CLEAR },
+};
+
+static const struct command *
+find_command(struct span verb)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (span_ieq(verb, span_of(commands[i].verb)))
+			return &commands[i];
+	return NULL;
+}
+
+/* A browser that was made to talk to us sends what it likes behind these (B14). */
+static bool
+is_http(struct span verb)
+{
+	static const char *const verbs[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT" };
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (span_ieq(verb, span_of(verbs[i])))
+			return true;
+	return false;
+}
+
+static enum reply
+run_command(struct session *s, struct span line)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
+		n++;
+	const struct command *c = find_command((struct span){ line.p, n });
+	struct span arg = span_trim(span_skip(line, n));
+	if (c == NULL)
+		return is_http((struct span){ line.p, n }) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
+	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
+		return R_IDLE_COMMANDS;
+	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
+		return c->syntax;
+	if ((c->rules & CLEAR) == 0 && s->conf.tls == TLS_REQUIRED && !s->secure && !s->peer.local)
+		return R_NEED_TLS;
+	if ((c->rules & NEEDS_HELO) != 0 && s->helo[0] == '\0')
+		return R_NEED_HELO;
+	return c->run(s, arg);
+}
+
+/* A reply for what stream_line returned; the command has been run if there was one. */
+static enum reply
+answer(struct session *s, enum stream_result res, struct span line)
+{
+	switch (res) {
+	case STREAM_OK:
+		return run_command(s, line);
+	case STREAM_TOO_LONG:
+		return R_LINE_TOO_LONG;
+	case STREAM_BAD:
+		return R_BAD_LINE;
+	default:
+		return say_to_silence(res);
+	}
+}
+
+/* What may stand in the log of a command line: not what AUTH carries, and what it reads into the
+ * place of the line. */
+static struct span
+loggable(struct span line)
+{
+	return span_istarts(line, span_of("AUTH")) ? span_of("AUTH") : line;
+}
+
+/* ---- the loop --------------------------------------------------------------------------- */
+
+/* A stranger who speaks before it was greeted does not listen (A15). A script in a pipe, or one of a
+ * client that we trust, may. */
+static bool
+spoke_early(const struct session *s)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	return !s->rights.any_domain && (stream_pending(&s->stream) ||
+		(ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0 && (p.revents & POLLHUP) == 0));
+}
+
+static void
+session_loop(struct session *s)
+{
+	bool more = s->conf.tls != TLS_IMPLICIT || !s->peer.socket || secure_start(s);
+	if (more)
+		more = say_and_count(s, spoke_early(s) ? R_TOO_EARLY : R_GREETING,
+			span_of("greeting"));
+	while (more) {
+		struct span line = { 0 };
+		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
+			session_deadline(s, s->conf.timeout_command), &line);
+		if (res == STREAM_EOF || res == STREAM_BROKEN) {
+			if (s->transaction.open || s->stream.broken)
+				session_lost(s, "in a transaction; it was dropped");
+			break;
+		}
+		struct span shown = loggable(line);
+		enum reply r = answer(s, res, line);
+		more = say_and_count(s, r, shown);
+		if (more && r == R_START_DATA)
+			more = receive_message(s);
+		else if (more && r == R_START_TLS)
+			more = secure_start(s);
+	}
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+	transaction_drop(&s->transaction);
+}
+
+int
+session_main(struct session *s)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* no session without its monitor */
+	s->end = clock_deadline(s->conf.timeout_session);
+	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
+	int r = sandbox_enter(SANDBOX_SESSION, s->spool.root);
+	struct log_fields f = { .event = "sandbox" };
+	if (r == -ENOSYS) {
+		log_event(LOG_WARNING, &f, "this kernel has no Landlock; going on without");
+	} else if (r < 0) {
+		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
+		say_reply(s, R_NO_QUEUE);
+		(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+		return EX_TEMPFAIL;
+	}
+	f.event = "connected";
+	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
+	session_loop(s);
+	return EXIT_SUCCESS;
+}
