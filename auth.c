@@ -362,6 +362,10 @@ exchange(struct auth *a, Gsasl_session *s)
 		if (!say(AUTH_CHALLENGE, "", "") || !hear(&in))
 			return;
 	}
+	if (in.given && in.text[0] == '\0' && strcmp(a->hello.mechanism, "EXTERNAL") != 0) {
+		(void)say(AUTH_BAD_TEXT, "", ""); /* libgsasl would take it for no response at all */
+		return;
+	}
 	for (;;) {
 		char *out = NULL;
 		int r = gsasl_step64(s, in.text, &out);

@@ -158,7 +158,7 @@ configure(struct session *s, const struct options *o)
 	log_open(r == 0 ? s->conf.log : LOG_TO_AUTO, "smtpd", journal_send);
 	if (r == 0)
 		return 0;
-	if (o->check) {
+	if (o->check || o->hash != NULL) {
 		fprintf(stderr, "smtpd: %s\n", why.p);
 		return EXIT_CONFIG;
 	}

@@ -1,6 +1,7 @@
 """Runs the dialogues beside this file.
 
 	# comment, with the ids it covers      ! key=value   a setting of smtpd
+	+ NAME line    of a file that a setting can name as {where}/NAME
 	> line sent, with CRLF on a socket and LF on a pipe
 	>> bytes sent as they are, with escapes such as \\r \\n \\x00; one write each
 	>>* N bytes    the same, N times over
@@ -44,11 +45,15 @@ class Script:
 
     def __init__(self, path):
         self.steps, self.settings, self.environment, self.where = [], {}, {}, []
+        self.files = {}
         self.status = 0
         for number, line in enumerate(path.read_text().splitlines(), 1):
             word, _, rest = line.partition(" ")
             if word == "!":
                 assign(rest, self.settings)
+            elif word == "+":
+                name, _, text = rest.partition(" ")
+                self.files.setdefault(name, []).append(text)
             elif word == "$":
                 assign(rest, self.environment)
             elif word == "%":
@@ -194,7 +199,10 @@ def test_dialogue(postern, monkeypatch, path, how):
     script = Script(path)
     for name, value in script.environment.items():
         monkeypatch.setenv(name, value)
-    talk = Talk(postern, how, {"max_relays": 0, **script.settings})
+    for name, lines in script.files.items():
+        (postern.where / name).write_text("".join(f"{line}\n" for line in lines))
+    settings = {k: v.replace("{where}", str(postern.where)) for k, v in script.settings.items()}
+    talk = Talk(postern, how, {"max_relays": 0, **settings})
     try:
         play(postern, talk, script.steps)
     finally:

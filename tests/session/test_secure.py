@@ -1,0 +1,110 @@
+"""A message over STARTTLS, with a password: what the session knows afterwards, and forgets."""
+import os
+import shutil
+import smtplib
+import socket
+import ssl
+import subprocess
+
+import pytest
+
+from conftest import NOBODY
+
+pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
+HOST = "mx.test.example"
+
+
+@pytest.fixture
+def secure(postern):
+    """A function that starts smtpd and returns a client that has been greeted."""
+    key, certificate = postern.where / "key.pem", postern.where / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate,
+                    "-days", "2", "-subj", f"/CN={HOST}"], check=True, capture_output=True)
+    key.chmod(0o644)
+    hashed = subprocess.run(postern.command("smtpd", "--hash", "joe"), input=b"secret\n",
+                            stdout=subprocess.PIPE, env=postern.environment(),
+                            check=True).stdout
+    (postern.where / "users").write_bytes(hashed)
+
+    def start(**settings):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = smtplib.SMTP(timeout=20, local_hostname="c.example")
+            client._host = HOST  # what starttls() asks for
+            client.sock = socket.create_connection(listener.getsockname(), 20)
+            server, _ = listener.accept()
+        with server:
+            postern.start(server, server, tls_certificate=certificate, tls_key=key, max_relays=0,
+                          auth_users=postern.where / "users", **settings)
+        code, _ = client.getreply()
+        assert code == 220
+        return client
+    return start
+
+
+def said(client, command):
+    code, text = client.docmd(command)
+    return f"{code} {text.decode()}"
+
+
+def anybody():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def test_message_over_tls(postern, secure):
+    """R36, R65, R66, B3, B4: everything said in clear is forgotten; the trace says how it came."""
+    client = secure()
+    client.ehlo()
+    client.mail("a@b.example")
+    assert client.starttls(context=anybody())[0] == 220
+    assert said(client, "MAIL FROM:<a@b.example>") == "503 5.5.1 Error: send HELO/EHLO first"
+    client.ehlo()
+    assert not client.has_extn("starttls") and "PLAIN" in client.esmtp_features["auth"]
+    assert said(client, "STARTTLS") == "503 5.5.1 Error: TLS is active"
+    client.login("joe", "secret")
+    client.sendmail("a@b.example", "u@d.example", "Subject: x\r\n\r\nx\r\n")
+    client.quit()
+    [path] = postern.messages()
+    text = path.read_text()
+    assert "with ESMTPSA id" in text and "\ttls TLS_" in text
+    assert "secret" not in postern.logged() and "is \"joe\"" in postern.logged()
+
+
+def test_wrong_password_stands_in_no_log(postern, secure):
+    """R70: neither what was wrong nor what it was encoded to."""
+    client = secure()
+    client.starttls(context=anybody())
+    client.ehlo()
+    for mechanism in (client.auth_plain, client.auth_login):
+        client.user, client.password = "joe", "hush-hush"
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            client.auth(mechanism.__name__[5:].upper(), mechanism)
+    client.close()
+    for secret in ("hush", "aHVzaC", "h1c2gt", "odXNoL"): # base64 at its three places
+        assert secret not in postern.logged()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_ticket_of_another_process(postern, secure, version):
+    """A session is resumed by a process that never saw it, by the key in the runtime directory."""
+    runtime = postern.where / "run"
+    runtime.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(runtime, NOBODY, NOBODY)
+    context = anybody()
+    context.minimum_version = context.maximum_version = version
+    session, reused = None, []
+    for _ in range(3):
+        client = secure(runtime=runtime)
+        client.docmd("EHLO", "c.example")
+        assert client.docmd("STARTTLS")[0] == 220
+        client.sock = context.wrap_socket(client.sock, session=session)
+        client.file = None
+        client.docmd("EHLO", "c.example")
+        reused.append(client.sock.session_reused)
+        session = client.sock.session
+        client.quit()
+    assert reused == [False, True, True]
+    assert (runtime / "ticket-key").stat().st_mode & 0o777 == 0o600
