@@ -58,6 +58,13 @@ start_relay(const struct launcher *l, const char *lane)
 			strerror(-r));
 }
 
+static void
+start_check(const char *path, const int *fds, int n)
+{
+	if (path != NULL && n == 1)
+		(void)launch_check(path, fds[0]);
+}
+
 /* Does what the session asks for, with the fds that came along. */
 static void
 serve_request(const struct launcher *l, const struct request *r, const int *fds, int n)
@@ -69,6 +76,12 @@ serve_request(const struct launcher *l, const struct request *r, const int *fds,
 	case REQUEST_TLS:
 		if (n == 2) /* if it fails, the session sees that nobody answers */
 			(void)launch_helper(l, "tls", l->conf->tls_path, fds, n);
+		break;
+	case REQUEST_CHECK_SENDER:
+		start_check(l->conf->sender_check, fds, n);
+		break;
+	case REQUEST_CHECK_RECIPIENT:
+		start_check(l->conf->recipient_check, fds, n);
 		break;
 	case REQUEST_AUTH:
 		if (n == 1)
@@ -191,8 +204,8 @@ serve(struct session *s, const struct options *o)
 		snprintf(why, sizeof(why), "spool %s: %s", s->conf.spool, strerror(-r));
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, why);
 	}
-	s->rights.any_domain = s->peer.local || netaddr_class(&s->peer.addr) == NET_LOOPBACK ||
-		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
+	if (!s->peer.local && quota_open(&s->quota, s->conf.runtime) < 0)
+		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot make a socket pair");
 	s->monitor = pair[1];

@@ -48,6 +48,17 @@ static const struct key {
 	KEY(runtime, PATHNAME, "/run/postern", 0, 0)
 	KEY(relay_nets, NETS, "", 0, 0)
 	KEY(relay_domains, DOMAINS, "", 0, 0)
+	KEY(proxy_nets, NETS, "", 0, 0)
+	KEY(recipient_check, PATHNAME, NULL, 0, 0)
+	KEY(sender_check, PATHNAME, NULL, 0, 0)
+	KEY(timeout_check, SECONDS, "10s", 1, DAY)
+	KEY(min_free, SIZE, "16M", 0, HUGE_SIZE)
+	KEY(limit_window, SECONDS, "10m", 1, DAY)
+	KEY(limit_connections, NUMBER, "3000", 0, UINT32_MAX / 2)
+	KEY(limit_messages, NUMBER, "0", 0, UINT32_MAX / 2)
+	KEY(limit_recipients, NUMBER, "0", 0, UINT32_MAX / 2)
+	KEY(limit_errors, NUMBER, "300", 0, UINT32_MAX / 2)
+	KEY(limit_auth_failures, NUMBER, "30", 0, UINT32_MAX / 2)
 	KEY(max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
 	KEY(max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
 	KEY(max_errors, NUMBER, "20", 1, 1000000)
@@ -623,5 +634,8 @@ conf_free(struct conf *c)
 	free(c->tls_client_ca);
 	netlist_free(&c->relay_nets);
 	netlist_free(&c->allow_destinations);
+	netlist_free(&c->proxy_nets);
+	free(c->recipient_check);
+	free(c->sender_check);
 	*c = (struct conf){ 0 };
 }

@@ -43,6 +43,17 @@ struct conf {
 	/* what smtpd takes */
 	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
 	char *relay_domains;       /* domains, and ".domain" for all below, that anybody may send to */
+	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
+	char *recipient_check;     /* program that is asked about each recipient; NULL: none */
+	char *sender_check;        /* ... and each sender */
+	int64_t timeout_check;     /* its answer, s */
+	int64_t min_free;          /* octets that must stay free in the spool */
+	int64_t limit_window;      /* what a client's network may do in this time, s (0: anything): */
+	int64_t limit_connections;
+	int64_t limit_messages;
+	int64_t limit_recipients;
+	int64_t limit_errors;
+	int64_t limit_auth_failures;
 	int64_t max_size;          /* of a message, octets */
 	int64_t max_recipients;    /* of a transaction */
 	int64_t max_errors;        /* refused commands before 421 */

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "request.h"
 
 /* Gives one end of a new pair to a program. Our end or -errno. */
 static int
@@ -110,4 +109,54 @@ helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_
 	if (got < (ssize_t)auth_text_size(2) || reply->text[(size_t)got - auth_text_size(1)] != '\0')
 		return -EPROTO;
 	return 0;
+}
+
+/* Reads up to the end of a line; its length without it, or -1. */
+static int
+read_answer(int fd, int64_t deadline, char line[static CHECK_TEXT])
+{
+	size_t n = 0;
+	while (n < CHECK_TEXT && wait_readable(fd, deadline) == 0) {
+		ssize_t r = read(fd, line + n, CHECK_TEXT - n);
+		if (r <= 0)
+			return -1;
+		n += (size_t)r;
+		if (line[n - 1] == '\n') { /* and nothing behind it */
+			bool one = memchr(line, '\n', n - 1) == NULL;
+			return one ? (int)n - 1 : -1;
+		}
+	}
+	return -1;
+}
+
+enum check_result
+helper_check(int monitor, enum request_kind kind, struct span question, int64_t deadline,
+	char text[static CHECK_TEXT])
+{
+	static const struct {
+		const char *word;
+		enum check_result result;
+	} answers[] = { { "OK", CHECK_OK }, { "REJECT ", CHECK_REJECT }, { "DEFER ", CHECK_DEFER } };
+	char line[CHECK_TEXT];
+	text[0] = '\0';
+	int fd = ask_for(monitor, kind, SOCK_STREAM, NULL);
+	if (fd < 0)
+		return CHECK_DEFER;
+	int n = send(fd, question.p, question.n, MSG_NOSIGNAL) == (ssize_t)question.n &&
+			shutdown(fd, SHUT_WR) == 0
+		? read_answer(fd, deadline, line)
+		: -1;
+	close(fd);
+	for (int i = 0; i < n; i++)
+		if (line[i] < ' ' || line[i] > '~')
+			return CHECK_DEFER;
+	for (size_t i = 0; n >= 0 && i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct span word = span_of(answers[i].word), said = { line, (size_t)n };
+		bool whole = answers[i].result == CHECK_OK;
+		if (whole ? !span_eq(said, word) : !span_istarts(said, word))
+			continue;
+		snprintf(text, CHECK_TEXT, "%.*s", n - (int)word.n, line + word.n);
+		return answers[i].result;
+	}
+	return CHECK_DEFER;
 }

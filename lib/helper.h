@@ -5,6 +5,7 @@
 #define POSTERN_HELPER_H
 
 #include "authwire.h"
+#include "request.h"
 #include "stream.h"
 #include "tlsinfo.h"
 
@@ -23,5 +24,16 @@ int helper_auth(int monitor, const struct auth_hello *hello);
  * NUL; -ETIMEDOUT; -EPROTO.
  */
 int helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_text *reply);
+
+enum check_result { CHECK_OK, CHECK_REJECT, CHECK_DEFER };
+
+enum { CHECK_TEXT = 256 };
+
+/*
+ * Asks a program of the site's: one line of question, one line of answer, "OK", "REJECT text" or
+ * "DEFER text" (printable ASCII). Anything else, and silence, is DEFER with an empty text.
+ */
+enum check_result helper_check(int monitor, enum request_kind kind, struct span question,
+	int64_t deadline, char text[static CHECK_TEXT]);
 
 #endif

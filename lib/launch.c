@@ -152,3 +152,20 @@ launch_helper(const struct launcher *l, const char *name, const char *path, cons
 		become(path, arg, fds[0], n > 1 ? fds[1] : fds[0]);
 	return pid < 0 ? -errno : pid;
 }
+
+pid_t
+launch_check(const char *path, int fd)
+{
+	static const char *const env[] = { "PATH=/usr/bin:/bin", NULL };
+	const char *const arg[] = { path, NULL };
+	pid_t pid = fork();
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_DFL);
+	if (dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0)
+		execve(path, (char *const *)arg, (char *const *)env);
+	_exit(EXIT_FAILURE);
+}

@@ -31,6 +31,9 @@ struct launcher {
  */
 int launch_relay(const struct launcher *l, const char *lane);
 
+/* Starts a program of the site's with `fd` as its standard input and output. Its pid or -errno. */
+pid_t launch_check(const char *path, int fd);
+
 /* Starts tls or auth with one or two fds of the session's. Its pid or -errno. */
 pid_t launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds,
 	int n);

@@ -22,3 +22,11 @@ peer_of(int fd, struct peer *out)
 	*out = p;
 	return 0;
 }
+
+void
+peer_become(struct peer *p, const struct netaddr *client)
+{
+	p->local = false;
+	p->addr = *client;
+	netaddr_literal(client, p->text);
+}

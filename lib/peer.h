@@ -16,4 +16,7 @@ struct peer {
 /* Looks at `fd`. 0, or -errno when it is a socket whose peer has gone. */
 int peer_of(int fd, struct peer *out);
 
+/* A proxy said that the client is at `client`. */
+void peer_become(struct peer *p, const struct netaddr *client);
+
 #endif

@@ -2,7 +2,7 @@
  * reply: everything smtpd can say, in one table.
  *
  * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id, "%m" for mechanisms of
- * AUTH. A row is: id, code, text,
+ * AUTH, "%c" for what recipient_check or sender_check said. A row is: id, code, text,
  * what it counts as. The reply to EHLO has further lines, one for each extension (smtpd.c).
  */
 #ifndef POSTERN_REPLY_H
@@ -55,6 +55,9 @@ enum reply_kind {
 	X(BARE_IN_CHUNK, "554", "5.6.0 Error: bare CR, LF or NUL in message", ERROR) \
 	X(CHUNK_OK, "250", "2.0.0 Ok", OK) \
 	X(NOT_SMTP, "421", "4.7.0 %h Error: this is not HTTP", CLOSE) \
+	X(QUOTA, "421", "4.7.0 %h Error: too much from your network, try again later", CLOSE) \
+	X(CHECK_REJECT, "550", "5.7.1 Error: %c", ERROR) \
+	X(CHECK_DEFER, "451", "4.7.1 Error: %c", ERROR) \
 	X(TOO_EARLY, "554", "5.5.1 Error: client speaks before it is greeted", CLOSE) \
 	X(SENDER_DENIED, "553", "5.7.1 Error: not a sender of this user", ERROR) \
 	X(TLS_SYNTAX, "501", "5.5.4 Syntax: STARTTLS", ERROR) \

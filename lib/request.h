@@ -15,6 +15,8 @@ enum request_kind {
 	REQUEST_RELAY, /* lane `lane` has new mail; no fds */
 	REQUEST_TLS,   /* fds: the connection, our end for what is decrypted */
 	REQUEST_AUTH,  /* fd: the other end of our talk with auth */
+	REQUEST_CHECK_SENDER,    /* fd: standard input and output of sender_check */
+	REQUEST_CHECK_RECIPIENT, /* ... of recipient_check */
 };
 
 enum { REQUEST_FDS = 2 };

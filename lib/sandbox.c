@@ -162,6 +162,8 @@ static const struct sock_filter session_filter[] = {
 	ALLOW(faccessat),
 	ALLOW(newfstatat),
 	ALLOW(fstat),
+	ALLOW(fstatfs),
+	ALLOW(shutdown),
 	ALLOW(getrandom),
 	ALLOW(brk),
 	ALLOW(mmap),

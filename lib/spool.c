@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -83,6 +84,16 @@ spool_slot(const struct spool *s, int n)
 		return r;
 	}
 	return fd;
+}
+
+bool
+spool_has_room(const struct spool *s, int64_t octets, int64_t reserve)
+{
+	struct statvfs st;
+	if (fstatvfs(s->tmp, &st) < 0)
+		return true;
+	bool files = st.f_files == 0 || st.f_favail > 0; /* some file systems do not count them */
+	return files && (int64_t)st.f_bavail >= (octets + reserve) / (int64_t)st.f_frsize;
 }
 
 static void

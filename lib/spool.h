@@ -37,6 +37,9 @@ void spool_close(struct spool *s);
  * none is free, or -errno. */
 int spool_slot(const struct spool *s, int n);
 
+/* Is there room for `octets` more and a reserve, and for a file (J3, J4)? True if it cannot be told. */
+bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);
+
 /* Removes files in tmp/ that no process holds and that are older than SPOOL_TMP_AGE. */
 void spool_sweep(const struct spool *s);
 

@@ -176,6 +176,21 @@ stream_bytes(struct stream *s, int64_t deadline, struct span *bytes)
 	return STREAM_OK;
 }
 
+enum stream_result
+stream_octet(struct stream *s, int64_t deadline, char *out)
+{
+	for (;;) {
+		enum stream_result res = wait_for(s, s->in, POLLIN, deadline);
+		if (res != STREAM_OK)
+			return res;
+		ssize_t r = read(s->in, out, 1);
+		if (r >= 0)
+			return r > 0 ? STREAM_OK : STREAM_EOF;
+		if (errno != EINTR && errno != EAGAIN)
+			return STREAM_BROKEN;
+	}
+}
+
 void
 stream_used(struct stream *s, size_t n)
 {

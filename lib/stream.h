@@ -51,6 +51,9 @@ enum stream_result stream_line(struct stream *s, size_t limit, size_t junk, int6
 enum stream_result stream_bytes(struct stream *s, int64_t deadline, struct span *bytes);
 void stream_used(struct stream *s, size_t n);
 
+/* Reads one octet, and nothing beyond it: what follows may be somebody else's. */
+enum stream_result stream_octet(struct stream *s, int64_t deadline, char *out);
+
 /* Is there unread input? (the peer pipelines) */
 static inline bool
 stream_pending(const struct stream *s)

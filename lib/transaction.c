@@ -11,7 +11,7 @@ enum { RECEIVED_MAX = 4096 };
 
 enum reply
 transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
-	const struct rights *may, struct span arg)
+	const struct rights *may, struct span arg, approve_fn *approve, void *ctx)
 {
 	struct mail_args a;
 	if (t->open)
@@ -23,6 +23,11 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 		return R_SENDER_DENIED;
 	if (a.size > conf->max_size)
 		return R_TOO_LARGE;
+	if (!spool_has_room(s, a.size > 0 ? a.size : 0, conf->min_free))
+		return R_QUEUE_FULL;
+	r = approve(ctx, a.sender.whole);
+	if (r != R_FINE)
+		return r;
 	if (draft_begin(&t->draft, s, &a.env) < 0)
 		return R_QUEUE_ERROR;
 	escape_text(t->sender, sizeof(t->sender), a.sender.whole);
@@ -67,7 +72,7 @@ may_send_to(const struct conf *conf, const struct rights *may, const struct addr
 
 enum reply
 transaction_rcpt(struct transaction *t, const struct conf *conf, const struct rights *may,
-	struct span arg)
+	struct span arg, approve_fn *approve, void *ctx)
 {
 	struct rcpt_args a;
 	char lane[LANE_NAME_SIZE];
@@ -84,6 +89,9 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_RCPT_SYNTAX;
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;
+	r = approve(ctx, a.to.whole);
+	if (r != R_FINE)
+		return r;
 	if (t->draft.recipients >= conf->max_recipients ||
 		draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
 		return R_TOO_MANY_RCPT;

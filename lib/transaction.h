@@ -53,13 +53,16 @@ struct rights {
 	struct span senders; /* send from these only (users.h); empty: from any */
 };
 
+/* Somebody else's opinion of an address that may be accepted otherwise: R_FINE, or a refusal. */
+typedef enum reply approve_fn(void *ctx, struct span address);
+
 /* The argument of MAIL. R_SENDER_OK, or the reply that refuses. */
 enum reply transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
-	const struct rights *may, struct span arg);
+	const struct rights *may, struct span arg, approve_fn *approve, void *ctx);
 
 /* The argument of RCPT. R_RCPT_OK, or the reply that refuses. */
 enum reply transaction_rcpt(struct transaction *t, const struct conf *conf,
-	const struct rights *may, struct span arg);
+	const struct rights *may, struct span arg, approve_fn *approve, void *ctx);
 
 /* May data follow, by DATA or by BDAT? R_START_DATA, or the reply that refuses. */
 enum reply transaction_ready(const struct transaction *t, bool chunked);

@@ -167,6 +167,9 @@ add_value(const struct session *s, char letter, struct buf *b)
 	case 'r':
 		buf_printf(b, "%lld", (long long)s->conf.max_recipients);
 		break;
+	case 'c':
+		buf_puts(b, s->check_text[0] != '\0' ? s->check_text : "cannot be checked now");
+		break;
 	case 'd':
 		buf_printf(b, "%d", (int)DRAFT_LANES);
 		break;
@@ -244,7 +247,8 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	enum reply_kind kind = reply_row(r)->kind;
 	if (kind == REPLY_ERROR || (kind == REPLY_CLOSE && r != R_BYE)) {
 		log_refused(s, r, what);
-		if (kind == REPLY_ERROR && ++s->errors >= s->conf.max_errors) {
+		bool over = session_over(s, QUOTA_ERRORS, 1);
+		if (kind == REPLY_ERROR && (++s->errors >= s->conf.max_errors || over)) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;
 			kind = REPLY_CLOSE;

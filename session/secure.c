@@ -104,6 +104,8 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
+	if (session_over(s, QUOTA_AUTH_FAILURES, 1))
+		return R_QUOTA;
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 

@@ -8,8 +8,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "../lib/cleanup.h"
 #include "../lib/clock.h"
 #include "../lib/command.h"
+#include "../lib/proxy.h"
 #include "../lib/sandbox.h"
 
 int64_t
@@ -31,6 +33,32 @@ session_lost(struct session *s, const char *where)
 {
 	struct log_fields f = session_event(s, "lost");
 	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->peer.text, where);
+}
+
+/* What a client's network may do; 0: anything. */
+static int64_t
+limit_of(const struct conf *c, enum quota_kind kind)
+{
+	switch (kind) {
+	case QUOTA_CONNECTIONS:
+		return c->limit_connections;
+	case QUOTA_MESSAGES:
+		return c->limit_messages;
+	case QUOTA_RECIPIENTS:
+		return c->limit_recipients;
+	case QUOTA_ERRORS:
+		return c->limit_errors;
+	default:
+		return c->limit_auth_failures;
+	}
+}
+
+bool
+session_over(struct session *s, enum quota_kind kind, int64_t n)
+{
+	int64_t limit = limit_of(&s->conf, kind);
+	int64_t count = n > 0 ? quota_add(&s->quota, kind, n) : quota_count(&s->quota, kind) + 1;
+	return limit > 0 && count > limit;
 }
 
 /* ---- what the commands do --------------------------------------------------------------- */
@@ -58,17 +86,58 @@ do_ehlo(struct session *s, struct span arg)
 	return do_hello(s, arg, true);
 }
 
+/* "recipient <address>" and who asks, for a program of the site's. */
+static enum reply
+check_by(struct session *s, enum request_kind kind, const char *what, struct span address)
+{
+	auto_buf question = buf_new(LIMIT_COMMAND);
+	buf_printf(&question, "%s %.*s\nclient %s\n", what, (int)address.n,
+		address.n > 0 ? address.p : "", s->peer.text);
+	if (kind == REQUEST_CHECK_RECIPIENT)
+		buf_printf(&question, "sender %s\n", s->transaction.sender);
+	switch (helper_check(s->monitor, kind, buf_span(&question),
+		session_deadline(s, s->conf.timeout_check), s->check_text)) {
+	case CHECK_OK:
+		return R_FINE;
+	case CHECK_REJECT:
+		return R_CHECK_REJECT;
+	default:
+		return R_CHECK_DEFER;
+	}
+}
+
+static enum reply
+approve_sender(void *ctx, struct span address)
+{
+	struct session *s = ctx;
+	if (session_over(s, QUOTA_MESSAGES, 0))
+		return R_QUOTA;
+	return s->conf.sender_check != NULL
+		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
+}
+
+static enum reply
+approve_recipient(void *ctx, struct span address)
+{
+	struct session *s = ctx;
+	if (session_over(s, QUOTA_RECIPIENTS, 0))
+		return R_QUOTA;
+	return s->conf.recipient_check != NULL
+		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;
+}
+
 static enum reply
 do_mail(struct session *s, struct span arg)
 {
 	s->rights.offered = offers_parameters(s);
-	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->rights, arg);
+	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->rights, arg,
+		approve_sender, s);
 }
 
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
-	return transaction_rcpt(&s->transaction, &s->conf, &s->rights, arg);
+	return transaction_rcpt(&s->transaction, &s->conf, &s->rights, arg, approve_recipient, s);
 }
 
 static enum reply
@@ -234,13 +303,56 @@ spoke_early(const struct session *s)
 		(ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0 && (p.revents & POLLHUP) == 0));
 }
 
+/* What a proxy in front of us says about the client (proxy.h). False: nothing that can be believed. */
+static bool
+learn_from_proxy(struct session *s)
+{
+	char header[PROXY_MAX];
+	struct netaddr client;
+	enum proxy_result r = PROXY_MORE;
+	int64_t until = session_deadline(s, s->conf.timeout_tls);
+	for (size_t n = 0, used; r == PROXY_MORE && n < sizeof(header);) {
+		if (stream_octet(&s->stream, until, &header[n]) != STREAM_OK)
+			break;
+		n++;
+		r = proxy_parse((struct span){ header, n }, &used, &client);
+	}
+	if (r == PROXY_CLIENT)
+		peer_become(&s->peer, &client);
+	if (r != PROXY_CLIENT && r != PROXY_ITSELF)
+		session_lost(s, "that is a proxy and did not say for whom it speaks");
+	return r == PROXY_CLIENT || r == PROXY_ITSELF;
+}
+
+/* Who the client is and what it may do. False: the connection ends. */
+static bool
+meet_client(struct session *s)
+{
+	if (!s->peer.local && netlist_contains(&s->conf.proxy_nets, &s->peer.addr) &&
+		!learn_from_proxy(s))
+		return false;
+	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
+	s->rights.any_domain = s->peer.local || loopback ||
+		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
+	if (!s->peer.local && !loopback)
+		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
+	struct log_fields f = { .event = "connected" };
+	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
+	return s->conf.tls != TLS_IMPLICIT || !s->peer.socket || secure_start(s);
+}
+
+static enum reply
+greeting(struct session *s)
+{
+	if (session_over(s, QUOTA_CONNECTIONS, 1))
+		return R_QUOTA;
+	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
+}
+
 static void
 session_loop(struct session *s)
 {
-	bool more = s->conf.tls != TLS_IMPLICIT || !s->peer.socket || secure_start(s);
-	if (more)
-		more = say_and_count(s, spoke_early(s) ? R_TOO_EARLY : R_GREETING,
-			span_of("greeting"));
+	bool more = meet_client(s) && say_and_count(s, greeting(s), span_of("greeting"));
 	while (more) {
 		struct span line = { 0 };
 		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
@@ -278,8 +390,6 @@ session_main(struct session *s)
 		(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
 		return EX_TEMPFAIL;
 	}
-	f.event = "connected";
-	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
 	session_loop(s);
 	return EXIT_SUCCESS;
 }

@@ -12,8 +12,10 @@
 #define POSTERN_SESSION_H
 
 #include "../lib/conf.h"
+#include "../lib/helper.h"
 #include "../lib/log.h"
 #include "../lib/peer.h"
+#include "../lib/quota.h"
 #include "../lib/reply.h"
 #include "../lib/spool.h"
 #include "../lib/stream.h"
@@ -35,6 +37,8 @@ struct session {
 	char user[LIMIT_ADDRESS + 1]; /* who authenticated; empty: nobody */
 	char senders[USERS_SECRET];   /* addresses the user may send from */
 	int auth_failures;
+	struct quota quota;
+	char check_text[CHECK_TEXT];  /* of the last recipient_check or sender_check */
 
 	int64_t end; /* of the session's time (clock.h) */
 	struct stream stream;
@@ -47,7 +51,7 @@ struct session {
 };
 
 /*
- * Locks the process in and talks until the end. The caller has filled conf, spool, peer, rights,
+ * Locks the process in and talks until the end. The caller has filled conf, spool, peer, quota,
  * monitor and stop. The exit status of the process.
  */
 int session_main(struct session *s);
@@ -57,6 +61,9 @@ int64_t session_deadline(const struct session *s, int64_t seconds);
 
 /* Fields of an event about the transaction, if there is one. */
 struct log_fields session_event(const struct session *s, const char *name);
+
+/* Counts what the client's network does. True if it is more than it may. */
+bool session_over(struct session *s, enum quota_kind kind, int64_t n);
 
 /* The connection ended: logs where. */
 void session_lost(struct session *s, const char *where);

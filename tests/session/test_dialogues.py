@@ -229,7 +229,7 @@ def replies():
 def test_every_reply_is_expected_somewhere(code, text):
     """Each reply that smtpd can give is what a dialogue or a test beside this one waits for."""
     last = text.split("\\n")[-1].replace("%h", "mx.test.example")
-    wanted = f"{code} {last}".replace("%z", "").replace("%i", "")
+    wanted = f"{code} {last}".replace("%z", "").replace("%i", "").replace("%c", "")
     lines = [line[3:].replace("\\", "") if line.startswith("<~") else line[2:]
              for path in HERE.glob("*.dialogue") for line in path.read_text().splitlines()
              if line.startswith(("< ", "<~ "))]

@@ -340,7 +340,7 @@ test_replies(void **state)
 		for (const char *c = text; *c != '\0'; c++) {
 			assert_true(*c == '\n' || (*c >= ' ' && *c <= '~'));
 			if (*c == '%')
-				assert_non_null(strchr("hzi", c[1]));
+				assert_non_null(strchr("hzic", c[1]));
 		}
 		assert_true(strlen(text) < 450); /* with a host name: 512 octets, section 4.5.3.1.5 */
 	}

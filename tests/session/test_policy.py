@@ -1,0 +1,300 @@
+"""Who may do what, and how much: proxies, counts of a network, programs of the site, slow clients."""
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+import strangers
+from conftest import NOBODY
+
+V2 = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+class Client:
+    """A conversation from some address, in lock-step."""
+
+    def __init__(self, postern, address="127.0.0.1", before=b"", greeted=True, **settings):
+        if address == "127.0.0.1":
+            with socket.create_server((address, 0)) as listener:
+                self.sock = socket.create_connection(listener.getsockname(), 20)
+                server, _ = listener.accept()
+        else:
+            try:
+                self.sock, server = strangers.connection(address)
+            except strangers.NoNamespace as why:
+                pytest.skip(f"needs root or user namespaces: {why}")
+        self.sock.settimeout(20)
+        self.file = self.sock.makefile("rb")
+        self.sock.sendall(before)
+        with server:
+            self.process = postern.start(server, server, max_relays=0, **settings)
+        self.greeting = self.reply() if greeted else None
+
+    def reply(self):
+        """The last line of a reply, or "" at the end."""
+        while True:
+            try:
+                line = self.file.readline().decode()
+            except ConnectionResetError:
+                return ""
+            if line[3:4] != "-":
+                return line.rstrip("\r\n")
+
+    def ask(self, command):
+        self.sock.sendall(command.encode() + b"\r\n")
+        return self.reply()
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+        self.process.wait(20)
+
+
+@pytest.fixture
+def runtime(postern):
+    """A runtime directory of the programs' own."""
+    path = postern.where / "run"
+    path.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, NOBODY)
+    postern.settings["runtime"] = path
+    return path
+
+
+QUOTA = "421 4.7.0 mx.test.example Error: too much from your network, try again later"
+
+
+def test_connections_of_a_network(postern, runtime):
+    """I2: counted across processes; another network, and this host, are not concerned."""
+    said = [Client(postern, "192.0.2.1", limit_connections=2) for _ in range(3)]
+    assert [c.greeting[:3] for c in said[:2]] == ["220", "220"]
+    assert said[2].greeting == QUOTA and said[2].reply() == ""
+    assert Client(postern, "2001:db8::1", limit_connections=2).greeting.startswith("220")
+    for _ in range(3):
+        assert Client(postern, limit_connections=2).greeting.startswith("220")
+    assert (runtime / "quota").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("what, settings", [
+    ("messages", {"limit_messages": 1}), ("recipients", {"limit_recipients": 2})])
+def test_messages_of_a_network(postern, runtime, what, settings):
+    """What was queued counts; then 421 at once."""
+    c = Client(postern, "192.0.2.1", relay_nets="192.0.2.0/24", **settings)
+    c.ask("EHLO c.example")
+    for command in ("MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>", "RCPT TO:<v@d.example>"):
+        assert c.ask(command).startswith("250")
+    assert c.ask("DATA").startswith("354") and c.ask("x\r\n.").startswith("250")
+    said = c.ask("MAIL FROM:<a@b.example>")
+    if what == "recipients":
+        assert said.startswith("250")
+        said = c.ask("RCPT TO:<u@d.example>")
+    assert said == QUOTA and c.reply() == ""
+
+
+def test_errors_of_a_network(postern, runtime):
+    """Errors add up over connections."""
+    for _ in range(2):
+        c = Client(postern, "192.0.2.1", limit_errors=3)
+        assert c.ask("FOO").startswith("500")
+        c.close()
+    c = Client(postern, "192.0.2.1", limit_errors=3)
+    assert c.ask("FOO").startswith("500") and c.ask("FOO").startswith("500")
+    assert c.reply().startswith("421") and c.reply() == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 262144, b"y" * 1000000],
+                         ids=["empty", "short", "nonsense", "long"])
+def test_counts_are_only_numbers(postern, runtime, content):
+    """K13: whatever stands in the file, sessions go on, and it has its size again."""
+    path = runtime / "quota"
+    path.write_bytes(content)
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, NOBODY)
+    assert Client(postern, "192.0.2.1", limit_connections=0).greeting.startswith("220")
+    assert path.stat().st_size == 262144
+
+
+@pytest.mark.parametrize("trouble", ["absent", "link", "directory"])
+def test_no_counts_no_trouble(postern, runtime, trouble):
+    """J18, K4: a table that cannot be used is done without."""
+    if trouble == "absent":
+        runtime.rmdir()
+    elif trouble == "link":
+        (runtime / "quota").symlink_to("/dev/null")
+    else:
+        (runtime / "quota").mkdir()
+    assert Client(postern, "192.0.2.1", limit_connections=1).greeting.startswith("220")
+
+
+# ---- proxies
+
+@pytest.mark.parametrize("header, address", [
+    (b"PROXY TCP4 192.0.2.7 192.0.2.8 1234 25\r\n", "[192.0.2.7]"),
+    (b"PROXY TCP6 2001:db8::7 2001:db8::8 1234 25\r\n", "[IPv6:2001:db8::7]"),
+    (V2 + b"\x21\x11\x00\x0c" + bytes([192, 0, 2, 7, 192, 0, 2, 8, 4, 210, 0, 25]), "[192.0.2.7]"),
+    (V2 + b"\x21\x21\x00\x27" + bytes.fromhex("20010db8" + 22 * "0" + "07" + 31 * "0" + "1" +
+                                              "04d20019") + b"\x04\x00\x00", "[IPv6:2001:db8::7]"),
+], ids=["v1-4", "v1-6", "v2-4", "v2-6"])
+def test_proxy_names_the_client(postern, header, address):
+    """The proxy is on loopback, its client is not: it may not send to any domain."""
+    c = Client(postern, before=header, proxy_nets="127.0.0.0/8")
+    assert c.greeting.startswith("220")
+    assert f"connection from {address}" in postern.logged()
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    assert c.ask("RCPT TO:<u@d.example>") == "550 5.7.1 Error: relaying denied"
+
+
+@pytest.mark.parametrize("header", [b"PROXY UNKNOWN\r\n", V2 + b"\x20\x00\x00\x00"])
+def test_proxy_for_itself(postern, header):
+    """A health check is the proxy's own."""
+    c = Client(postern, before=header, proxy_nets="127.0.0.0/8")
+    assert c.greeting.startswith("220") and "connection from [127.0.0.1]" in postern.logged()
+
+
+@pytest.mark.parametrize("header", [
+    b"EHLO c.example\r\n", b"PROXY TCP4 localhost 192.0.2.8 1 25\r\n",
+    b"PROXY TCP4 192.0.2.7 192.0.2.8 1 99999\r\n", b"PROXY TCP4 2001:db8::1 192.0.2.8 1 25\r\n",
+    b"PROXY TCP4 192.0.2.7 192.0.2.8 1 25\n", b"P" * 200,
+    V2 + b"\x31\x11\x00\x0c" + bytes(12), V2 + b"\x21\x11\xff\xff", V2 + b"\x21\x11\x00\x04" + bytes(4),
+    V2 + b"\x21\x31\x00\x0c" + bytes(12)])
+def test_proxy_that_makes_no_sense(postern, header):
+    """Not a word is said to it."""
+    c = Client(postern, before=header, greeted=False, proxy_nets="127.0.0.0/8")
+    assert c.reply() == ""
+
+
+def test_proxy_that_is_silent(postern):
+    c = Client(postern, greeted=False, proxy_nets="127.0.0.0/8", timeout_tls="1s")
+    assert c.reply() == ""
+
+
+def test_nobody_else_is_a_proxy(postern):
+    """Who is not listed is not believed."""
+    c = Client(postern)
+    assert c.ask("PROXY TCP4 192.0.2.7 192.0.2.8 1 25").startswith("500")
+
+
+# ---- programs of the site
+
+def program(postern, text):
+    path = postern.where / "check"
+    path.write_text("#!/bin/sh\n" + text)
+    path.chmod(0o755)
+    return path
+
+
+def recipient(postern, answer, **settings):
+    """What is said to a recipient when the program does this."""
+    c = Client(postern, recipient_check=program(postern, answer), **settings)
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    said = c.ask("RCPT TO:<u@d.example>")
+    assert c.ask("NOOP").startswith("250") # the session goes on
+    c.close()
+    return said
+
+
+@pytest.mark.parametrize("answer, said", [
+    ("echo OK", "250 2.1.5 Ok"),
+    ("echo REJECT who is this", "550 5.7.1 Error: who is this"),
+    ("echo DEFER ask again", "451 4.7.1 Error: ask again"),
+    ("echo ok", "451 4.7.1 Error: cannot be checked now"),
+    ("echo OKAY", "451 4.7.1 Error: cannot be checked now"),
+    ("printf OK", "451 4.7.1 Error: cannot be checked now"),
+    ("printf 'OK\\nOK\\n'", "451 4.7.1 Error: cannot be checked now"),
+    ("printf 'REJECT a\\001b\\n'", "451 4.7.1 Error: cannot be checked now"),
+    ("head -c 1000 /dev/zero", "451 4.7.1 Error: cannot be checked now"),
+    ("exit 1", "451 4.7.1 Error: cannot be checked now"),
+])
+def test_recipient_check(postern, answer, said):
+    """Only what is understood counts; anything else puts off."""
+    assert recipient(postern, answer) == said
+
+
+def test_recipient_check_is_told_and_timed(postern):
+    """The question; and a program that does not answer."""
+    seen = postern.where / "log" # a file it may write
+    assert recipient(postern, f"cat >>{seen}; echo OK") == "250 2.1.5 Ok"
+    assert ("recipient u@d.example\nclient [127.0.0.1]\nsender a@b.example\n") in seen.read_text()
+    assert recipient(postern, "exec sleep 3", timeout_check="1s").startswith("451")
+
+
+def test_recipient_check_program_gets_nothing_else(postern):
+    """K1, K2: no descriptor and no variable of ours."""
+    seen = postern.where / "log"
+    assert recipient(postern, f"exec 3>>{seen}; ls -l /proc/$$/fd >&3; env >&3; echo OK") == \
+        "250 2.1.5 Ok"
+    text = seen.read_text()
+    assert "spool" not in text.split("smtpd:")[0] and "POSTERN" not in text
+
+
+def test_sender_check(postern):
+    c = Client(postern, sender_check=program(postern, "echo REJECT not you"))
+    c.ask("EHLO c.example")
+    assert c.ask("MAIL FROM:<a@b.example>") == "550 5.7.1 Error: not you"
+
+
+# ---- room and time
+
+def test_no_room(postern):
+    """J3, R63: said at MAIL, before anybody sends the message."""
+    c = Client(postern, min_free="1023G")
+    c.ask("EHLO c.example")
+    assert c.ask("MAIL FROM:<a@b.example>") == "452 4.3.1 Error: insufficient system storage"
+
+
+def test_message_that_drips(postern):
+    """I4: each octet in time, all of them too slow."""
+    c = Client(postern, timeout_data="1s", min_data_rate=1000000)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>", "DATA"):
+        c.ask(command)
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        try:
+            c.sock.sendall(b"x")
+        except OSError:
+            break
+        c.sock.settimeout(0.2)
+        try:
+            if c.sock.recv(200).startswith(b"421 4.4.2 "):
+                break
+        except TimeoutError:
+            pass
+    assert time.monotonic() < end
+    c.close()
+    assert not postern.messages()
+
+
+def test_session_that_lasts(postern):
+    """However busy it is."""
+    c = Client(postern, timeout_session="1s")
+    end = time.monotonic() + 15
+    while (said := c.ask("NOOP")).startswith("250") and time.monotonic() < end:
+        time.sleep(0.1)
+    assert said.startswith("421 4.4.2 ")
+
+
+@pytest.mark.parametrize("address, said", [
+    ("u@ours.example", "250"), ("U@OURS.example", "250"), ("u@a.below.example", "250"),
+    ("u@below.example", "550"), ("u@xours.example", "550"), ("u%other.example@ours.example", "550"),
+    ('"u@other.example"@ours.example', "550"), ("other.example!u@ours.example", "550"),
+    ("u@[192.0.2.1]", "550"), ("@ours.example:u@other.example", "550"),
+])
+def test_relay_domains(postern, address, said):
+    """D8, H6, R45: what strangers may send to, and what other hosts would take for a route."""
+    c = Client(postern, "192.0.2.1", relay_domains="ours.example .below.example")
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    assert c.ask(f"RCPT TO:<{address}>").startswith(said)
+
+
+def test_hashing_needs_no_configuration_of_mail(postern):
+    """smtpd --hash NAME: a line for the file, different each time."""
+    lines = {subprocess.run(postern.command("smtpd", "--hash", "joe"), input=b"secret\n",
+                            stdout=subprocess.PIPE, env=postern.environment(), check=True).stdout
+             for _ in range(2)}
+    assert len(lines) == 2
+    assert all(line.startswith(b"joe:{SCRAM-SHA-256}10000,") for line in lines)
