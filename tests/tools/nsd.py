@@ -23,6 +23,7 @@ CONF = """server:
   chroot: ""
   database: ""
   hide-version: yes
+  rrl-ratelimit: 0
   zonesdir: "{where}"
   xfrdfile: "{where}/xfrd.state"
   zonelistfile: "{where}/zone.list"
