@@ -134,6 +134,10 @@ demo: need-demo
 	$(MAKE) all
 	tests/tools/demo
 
+bench profile: need-bench
+	$(MAKE) all
+	tests/bench/run $@
+
 run: all
 	tests/tools/run
 
@@ -167,4 +171,4 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan analyze demo run install uninstall clean
+	instrumented asan analyze demo bench profile run install uninstall clean

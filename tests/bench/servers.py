@@ -1,0 +1,184 @@
+"""The two mail servers of the benchmark, and the small internet they deliver to.
+
+Everything here runs on the host that tests/bench/run made, where every path and port is ours.
+"""
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+BENCH = pathlib.Path("/bench")
+SOURCES = pathlib.Path("/sources")
+POSTERN_UID = 992 # in tests/bench/run
+DOMAINS = 100
+ZONE = {key: value for n in range(1, DOMAINS + 1) for key, value in (
+    ((f"d{n}.example", "MX"), [f"10 mx.d{n}.example."]),
+    ((f"mx.d{n}.example", "A"), [f"127.0.1.{n}"]))}
+
+POSTERN_CONF = """hostname = postern.example
+spool = /bench/spool
+user = postern
+log = syslog
+nameserver = 127.0.0.1
+allow_destinations = 127.0.0.0/8
+max_relays = {relays}
+"""
+
+# Besides names and places: no brake on input, nothing local, one address family, no chroot (below).
+MAIN_CF = """compatibility_level = 3.6
+queue_directory = /bench/postfix
+myhostname = postfix.example
+mydestination =
+alias_maps =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+in_flow_delay = 0
+"""
+HOLDING = "\n127.0.0.1:{port} inet n - n - - smtpd\n" \
+    "  -o smtpd_client_restrictions=check_client_access,static:HOLD\n"
+
+
+def spawn(*command):
+    """Starts it below a process that inherits its orphans, so that `cpu` counts them. The pid."""
+    pid = os.fork()
+    if pid > 0:
+        return pid
+    ctypes.CDLL(None).prctl(36, 1) # PR_SET_CHILD_SUBREAPER
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    try:
+        with subprocess.Popen(command):
+            while True:
+                os.wait()
+    except ChildProcessError:
+        pass
+    finally:
+        os._exit(0)
+
+
+def cpu(root):
+    """Seconds that a process and all its descendants, living and dead, have used."""
+    tree, ticks = {root}, 0
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = pathlib.Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        found.append((int(name), int(words[1]), sum(map(int, words[11:15]))))
+    for pid, parent, used in sorted(found): # few pids here: they do not wrap around
+        if pid in tree or parent in tree:
+            tree.add(pid)
+            ticks += used
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for_port(port):
+    for _ in range(200):
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as s:
+                s.settimeout(5)
+                if s.recv(200).startswith(b"220 "):
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"nothing on port {port}")
+
+
+class Postern:
+    """Under one acceptor; `port` both accepts and delivers, as `prepare` says."""
+
+    def __init__(self, acceptor, port):
+        self.name = f"Postern, {acceptor}"
+        self.port = port
+        self.spool = BENCH / "spool"
+        os.chown(self.spool, POSTERN_UID, POSTERN_UID)
+        self.spool.chmod(0o700)
+        self.prepare(hold=True)
+        self.pid = spawn(*(self.xinetd() if acceptor == "xinetd" else self.socket_activate()))
+        wait_for_port(port)
+
+    def xinetd(self):
+        text = (SOURCES / "units/postern.xinetd").read_text().replace("@LIBEXECDIR@", str(BENCH))
+        text = re.sub(r"port( *)= 25", rf"port\1= {self.port}", text)
+        text = text.replace("\tumask", "\tserver_args = -c /bench/postern.conf\n\tumask")
+        (BENCH / "xinetd.conf").write_text(text)
+        return ["xinetd", "-dontfork", "-syslog", "daemon", "-f", BENCH / "xinetd.conf"]
+
+    def socket_activate(self):
+        return ["setpriv", f"--reuid={POSTERN_UID}", f"--regid={POSTERN_UID}", "--clear-groups",
+                "systemd-socket-activate", "--accept", "--inetd", "-l", f"127.0.0.1:{self.port}",
+                BENCH / "smtpd", "-c", BENCH / "postern.conf"]
+
+    def prepare(self, hold):
+        (BENCH / "postern.conf").write_text(POSTERN_CONF.format(relays=0 if hold else 20))
+        return self.port
+
+    def queued(self):
+        return [p for p in self.spool.glob("lane/*/*") if len(p.name) == 20]
+
+
+class Postfix:
+    def __init__(self, port):
+        self.name = "Postfix"
+        self.ports = {False: port, True: port + 1}
+        self.queue = BENCH / "postfix"
+        etc = pathlib.Path("/etc/postfix")
+        (etc / "main.cf").write_text(MAIN_CF)
+        # Debian's master.cf; y in the fifth column: chroot, for which nothing is prepared here.
+        text = re.sub(r"^(\w+ +\w+(?: +\S+){2} +)y ", r"\1n ", (etc / "master.cf").read_text(),
+                      flags=re.M)
+        text = re.sub(r"^smtp( +inet)", rf"127.0.0.1:{port}\1", text, flags=re.M)
+        (etc / "master.cf").write_text(text + HOLDING.format(port=port + 1))
+        shutil.copy("/usr/share/postfix/dynamicmaps.cf", etc)
+        shutil.chown("/var/lib/postfix", "postfix")
+        for program in ("postqueue", "postdrop"): # dpkg -x knows no group of ours
+            shutil.chown(f"/usr/sbin/{program}", group="postdrop")
+            os.chmod(f"/usr/sbin/{program}", 0o2755)
+        self.pid = spawn("postfix", "start-fg")
+        for p in self.ports.values():
+            wait_for_port(p)
+
+    def prepare(self, hold):
+        return self.ports[hold]
+
+    def queued(self):
+        return [p for d in ("maildrop", "incoming", "active", "deferred", "hold")
+                for p in (self.queue / d).rglob("*") if p.is_file()]
+
+
+class Sink:
+    """smtp-sink on port 25 of every address, and how many messages it has had."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(["smtp-sink", "-4", "-c", "-m", "1000", "-u", "nobody",
+                                         "0.0.0.0:25", "1000"], stdout=subprocess.PIPE)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.count = 0
+        self.rest = b""
+
+    def messages(self):
+        text = self.rest + (self.process.stdout.read() or b"")
+        found = re.findall(rb"mesg=(\d+) *[\r\n]", text)
+        self.count = int(found[-1]) if found else self.count
+        self.rest = text[-40:]
+        return self.count
+
+
+def read_log():
+    """A /dev/log for both. Warnings and worse go to the file `trouble`, the rest is forgotten."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        if os.fork() == 0:
+            with open(BENCH / "trouble", "wb", buffering=0) as trouble:
+                while True:
+                    line = s.recv(4096)
+                    if int(line[1:line.index(b">")]) % 8 <= 4: # LOG_WARNING
+                        trouble.write(line + b"\n")
