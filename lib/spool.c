@@ -356,21 +356,18 @@ draft_commit(struct draft *d)
 		d->err = draft_name(d, i, &target[i]);
 	if (d->err == 0)
 		d->err = draft_sync(d, target);
-	if (d->err == 0)
-		draft_publish(d, target);
-	else
-		draft_unname(d, target); /* while the lock still keeps relays away */
-
-	for (int i = 0; i < d->lanes; i++)
-		cleanup_fd(&target[i].dir);
 	int err = d->err;
 	if (err < 0) {
+		draft_unname(d, target); /* while the lock still keeps relays away */
 		draft_drop(d);
-		return err;
+	} else {
+		close(d->fd); /* first: a relay that is told of a message must be able to open it */
+		d->fd = -1;
+		draft_publish(d, target);
 	}
-	close(d->fd);
-	d->fd = -1;
-	return 0;
+	for (int i = 0; i < d->lanes; i++)
+		cleanup_fd(&target[i].dir);
+	return err;
 }
 
 void

@@ -71,6 +71,9 @@ class Commit:
     def closed(self):
         return self.after("close", self.file_synced(), self.draft)[0]
 
+    def announced(self):
+        return [c for c in self.after("openat", self.closed()) if c.n][-1]
+
     def said(self):
         mine = self.calls[self.calls.index(self.closed()):]
         return next(c for c in mine if c.name in ("write", "sendto", "sendmsg") and c.argument == 1)
@@ -79,6 +82,7 @@ class Commit:
 # What stands in a step, the last call of it.
 STEPS = [
     (r"^\d+ 250$", Commit.said),
+    (r"\bremove an empty `@retry`$", Commit.announced),
     (r"\bclose$", Commit.closed),
     (r"\bfsync of each lane$", lambda c: c.last("fsync")),
     (r"\bfsync of `lane/`", Commit.lanes_synced),
