@@ -89,30 +89,69 @@ drop_capabilities(void)
 	return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
 }
 
-/* All file system rights this kernel can restrict; each ABI level adds some. */
-static uint64_t
-landlock_rights(int abi)
+/* The kernel's struct landlock_ruleset_attr, which grows with its ABI levels; headers may be older. */
+struct ruleset {
+	uint64_t fs;     /* rights that are denied where no rule gives them back */
+	uint64_t net;    /* ABI 4: TCP */
+	uint64_t scoped; /* ABI 6: what lies outside of the sandbox */
+};
+
+enum {
+	NET_BIND_TCP = 1,
+	NET_CONNECT_TCP = 2,
+	SCOPE_ABSTRACT_UNIX_SOCKET = 1,
+	SCOPE_SIGNAL = 2,
+};
+
+/* What is done in the spool. No links but hard ones, no devices, no sockets, nothing to execute. */
+#define SPOOL_RIGHTS \
+	((uint64_t)(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | \
+		 LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
+		 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+		 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE))
+#define FS_TRUNCATE (1U << 14) /* ABI 3 */
+
+/* All that a kernel of this ABI level can deny to the role. */
+static struct ruleset
+ruleset_of(enum sandbox_role role, long abi)
 {
 #ifdef POSTERN_INSTRUMENTED
-	return LANDLOCK_ACCESS_FS_REFER; /* what a ruleset denies even if it does not say so */
-#endif
+	(void)role;
+	(void)abi;
+	return (struct ruleset){ .fs = LANDLOCK_ACCESS_FS_REFER }; /* denied even if it is not named */
+#else
 	enum { ABI_2 = 14, ABI_3 = 15, ABI_5 = 16 }; /* number of rights */
 	int bits = abi >= 5 ? ABI_5 : abi >= 3 ? ABI_3 : ABI_2;
-	return (UINT64_C(1) << bits) - 1;
+	struct ruleset r = { .fs = (UINT64_C(1) << bits) - 1 };
+	if (abi >= 4)
+		r.net = role == SANDBOX_RELAY ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP;
+	if (abi >= 6)
+		r.scoped = SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL;
+	return r;
+#endif
+}
+
+/* Octets of struct ruleset that a kernel of this ABI level knows. */
+static size_t
+ruleset_size(long abi)
+{
+	return abi >= 6 ? sizeof(struct ruleset)
+		: abi >= 4 ? offsetof(struct ruleset, scoped)
+			   : offsetof(struct ruleset, net);
 }
 
 static int
-landlock_enter(int spool)
+landlock_enter(enum sandbox_role role, int spool)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 2) /* ABI 1 cannot allow a rename from one directory to another */
 		return -ENOSYS;
-	struct landlock_ruleset_attr attr = { .handled_access_fs = landlock_rights((int)abi) };
+	struct ruleset attr = ruleset_of(role, abi);
 	struct landlock_path_beneath_attr beneath = {
-		.allowed_access = attr.handled_access_fs & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
+		.allowed_access = attr.fs & SPOOL_RIGHTS,
 		.parent_fd = spool,
 	};
-	auto_fd rules = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	auto_fd rules = (int)syscall(SYS_landlock_create_ruleset, &attr, ruleset_size(abi), 0);
 	if (rules < 0)
 		return -errno;
 	if (spool >= 0 &&
@@ -283,7 +322,7 @@ sandbox_enter(enum sandbox_role role, int spool)
 	int r = drop_capabilities();
 	if (r < 0)
 		return r;
-	int landlock = landlock_enter(spool);
+	int landlock = landlock_enter(role, spool);
 	if (landlock < 0 && landlock != -ENOSYS && landlock != -EOPNOTSUPP)
 		return landlock;
 	r = seccomp_enter(role);
