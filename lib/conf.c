@@ -1,9 +1,9 @@
 /*
  * One table has a row for each key: name, type, place in struct conf, default, and the range of
- * numbers. Reading, checking and printing all go by it; nothing else knows a key's name. The file is
- * read at each connection, so it is read once, whole, and small.
+ * numbers. Checking and printing go by it; nothing else knows a key's name. Where values come from is
+ * conf_load.c's business.
  */
-#include "conf.h"
+#include "conf_keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +14,7 @@
 #include "address.h"
 #include "cleanup.h"
 
-extern char **environ;
-
-enum { FILE_MAX = 64 * 1024, LINE_LIMIT = 4096, VALUE_QUOTED = 100 };
+enum { VALUE_QUOTED = 100 };
 
 enum type {
 	TEXT, HOSTNAME, MAILBOX, PATHNAME, DOMAINS, /* texts */
@@ -319,10 +317,10 @@ set_value(struct conf *c, const struct key *k, struct span v)
 	}
 }
 
-/* ---- sources ---------------------------------------------------------------------------- */
+/* ---- setting --------------------------------------------------------------------------- */
 
-static int
-find_key(struct span name)
+int
+conf_find(struct span name)
 {
 	for (int i = 0; i < KEYS; i++)
 		if (span_ieq(name, span_of(keys[i].name)))
@@ -330,8 +328,14 @@ find_key(struct span name)
 	return -1;
 }
 
-static int
-complain(struct buf *why, const char *origin, struct span name, const char *wrong, struct span v)
+const char *
+conf_name(int key)
+{
+	return keys[key].name;
+}
+
+int
+conf_complain(struct buf *why, const char *origin, struct span name, const char *wrong, struct span v)
 {
 	buf_printf(why, "%s: ", origin);
 	buf_escape(why, name, VALUE_QUOTED);
@@ -354,104 +358,33 @@ holds_control(struct span v)
 	return false;
 }
 
-static int
-set_key(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why)
+int
+conf_set(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why)
 {
-	int i = find_key(name);
+	int i = conf_find(name);
 	if (i < 0)
-		return complain(why, origin, name, "unknown key", (struct span){ 0 });
+		return conf_complain(why, origin, name, "unknown key", (struct span){ 0 });
 	const char *wrong = holds_control(v) ? "holds a control character"
 					     : set_value(c, &keys[i], v);
 	if (wrong != NULL)
-		return complain(why, origin, name, wrong, v);
+		return conf_complain(why, origin, name, wrong, v);
 	snprintf(c->origin[i], sizeof(c->origin[i]), "%s", origin);
 	return 0;
 }
 
 /* "key = value" */
-static int
-set_pair(struct conf *c, struct span line, const char *origin, struct buf *why)
+int
+conf_set_pair(struct conf *c, struct span line, const char *origin, struct buf *why)
 {
 	const char *eq = line.n > 0 ? memchr(line.p, '=', line.n) : NULL;
 	if (eq == NULL)
-		return complain(why, origin, line, "not \"key = value\"", (struct span){ 0 });
-	return set_key(c, span_trim(span_from(line.p, eq)),
+		return conf_complain(why, origin, line, "not \"key = value\"", (struct span){ 0 });
+	return conf_set(c, span_trim(span_from(line.p, eq)),
 		span_trim(span_from(eq + 1, line.p + line.n)), origin, why);
 }
 
-/* Without what stands behind a "#" at the start or after white space. */
-static struct span
-without_comment(struct span line)
-{
-	for (size_t i = 0; i < line.n; i++)
-		if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' || line.p[i - 1] == '\t'))
-			line.n = i;
-	return span_trim(line);
-}
-
-static int
-set_line(struct conf *c, struct span line, const char *origin, struct buf *why)
-{
-	if (line.n > LINE_LIMIT)
-		return complain(why, origin, (struct span){ line.p, 20 }, "line too long",
-			(struct span){ 0 });
-	line = without_comment(line);
-	if (line.n == 0)
-		return 0;
-	const char *eq = memchr(line.p, '=', line.n);
-	int i = eq != NULL ? find_key(span_trim(span_from(line.p, eq))) : -1;
-	if (i >= 0 && strcmp(c->origin[i], "default") != 0) {
-		char again[CONF_ORIGIN + 20];
-		snprintf(again, sizeof(again), "set before at %s", c->origin[i]);
-		return complain(why, origin, span_of(keys[i].name), again, (struct span){ 0 });
-	}
-	return set_pair(c, line, origin, why);
-}
-
-static int
-load_file(struct conf *c, const char *path, bool needed, struct buf *why)
-{
-	char text[FILE_MAX + 1], origin[CONF_ORIGIN];
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT && !needed)
-		return 0;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	if (n < 0 || n > FILE_MAX) {
-		buf_printf(why, "%s: %s", path, n < 0 ? strerror(errno) : "larger than 64 KiB");
-		return -EINVAL;
-	}
-	struct span rest = { text, (size_t)n };
-	for (int number = 1; rest.n > 0; number++) {
-		const char *nl = memchr(rest.p, '\n', rest.n);
-		struct span line = nl != NULL ? span_from(rest.p, nl) : rest;
-		snprintf(origin, sizeof(origin), "%s:%d", path, number);
-		int r = set_line(c, line, origin, why);
-		if (r < 0)
-			return r;
-		rest = span_skip(rest, nl != NULL ? line.n + 1 : line.n);
-	}
-	return 0;
-}
-
-static int
-load_environment(struct conf *c, struct buf *why)
-{
-	static const struct span prefix = { "POSTERN_", 8 };
-	for (char **e = environ; *e != NULL; e++) {
-		struct span var = span_of(*e);
-		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0)
-			continue;
-		int r = set_pair(c, span_skip(var, prefix.n), "environment", why);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* ---- defaults --------------------------------------------------------------------------- */
-
-static int
-load_defaults(struct conf *c, struct buf *why)
+int
+conf_set_defaults(struct conf *c, struct buf *why)
 {
 	for (int i = 0; i < KEYS; i++) {
 		snprintf(c->origin[i], sizeof(c->origin[i]), "default");
@@ -459,71 +392,10 @@ load_defaults(struct conf *c, struct buf *why)
 			continue;
 		const char *wrong = set_value(c, &keys[i], span_of(keys[i].preset));
 		if (wrong != NULL)
-			return complain(why, "default", span_of(keys[i].name), wrong,
+			return conf_complain(why, "default", span_of(keys[i].name), wrong,
 				span_of(keys[i].preset));
 	}
 	return 0;
-}
-
-/* A program beside this one. */
-static int
-complete_path(char **path, const char *program)
-{
-	char self[4096];
-	if (*path != NULL)
-		return 0;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n <= 0)
-		return -errno;
-	self[n] = '\0';
-	char *slash = strrchr(self, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	return asprintf(path, "%s/%s", self, program) < 0 ? -ENOMEM : 0;
-}
-
-/* Defaults that depend on the machine or on other keys. */
-static int
-complete(struct conf *c, struct buf *why)
-{
-	char name[LIMIT_DOMAIN + 1] = "";
-	if (c->hostname == NULL) {
-		(void)gethostname(name, sizeof(name) - 1);
-		const char *wrong = set_value(c, &keys[find_key(span_of("hostname"))],
-			span_of(name));
-		if (wrong != NULL)
-			return complain(why, "the system's host name", span_of("hostname"), wrong,
-				span_of(name));
-	}
-	if (complete_path(&c->relay_path, "relay") < 0 || complete_path(&c->tls_path, "tls") < 0 ||
-		complete_path(&c->auth_path, "auth") < 0) {
-		buf_puts(why, "relay_path: not set, and this program does not know where it is");
-		return -EINVAL;
-	}
-	if (c->tls_key == NULL && c->tls_certificate != NULL) {
-		c->tls_key = strdup(c->tls_certificate);
-		if (c->tls_key == NULL)
-			return complain(why, "default", span_of("tls_key"), "out of memory",
-				(struct span){ 0 });
-	}
-	if (c->postmaster == NULL && asprintf(&c->postmaster, "postmaster@%s", c->hostname) < 0) {
-		buf_puts(why, "out of memory");
-		return -EINVAL;
-	}
-	return 0;
-}
-
-int
-conf_load(struct conf *c, const struct conf_args *args, struct buf *why)
-{
-	int r = load_defaults(c, why);
-	if (r == 0)
-		r = load_file(c, args->file != NULL ? args->file : CONF_FILE, args->file != NULL, why);
-	if (r == 0)
-		r = load_environment(c, why);
-	for (int i = 0; i < args->n && r == 0; i++)
-		r = set_pair(c, span_of(args->options[i]), "command line", why);
-	return r == 0 ? complete(c, why) : r;
 }
 
 /* ---- printing --------------------------------------------------------------------------- */

@@ -1,7 +1,10 @@
 /*
  * conf: the configuration, one file of "key = value" lines.
  *
- * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value).
+ * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value). Behind
+ * "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the profiles
+ * smtp, submission, submissions and lan have presets, which stand between the file's common part and
+ * their section.
  * An unknown key or a bad value is an error with its place, never a guess; the caller exits with
  * 78 (EX_CONFIG). Comments begin with "#" at the start of a line or after white space. Times take
  * s, m, h, d; sizes K, M, G (powers of 1024).
@@ -109,6 +112,7 @@ struct conf_args {
 	const char *file;           /* -c file, or NULL for CONF_FILE */
 	const char *const *options; /* n texts "key=value" */
 	int n;
+	const char *profile;        /* -p name of the kind of listener, or NULL */
 };
 
 /*

@@ -15,7 +15,7 @@ extern char **environ;
 
 enum {
 	ENVIRONMENT_MAX = 64,
-	ARGUMENTS_MAX = 2 * OPTIONS_MAX + 8,
+	ARGUMENTS_MAX = 2 * OPTIONS_MAX + 10,
 	STALE_TRIES = 3,
 	SLOT_TRIES = 5,
 };
@@ -44,6 +44,10 @@ build_arguments(const struct launcher *l, const char *program, const char *what,
 	if (l->args->file != NULL) {
 		arg[n++] = "-c";
 		arg[n++] = l->args->file;
+	}
+	if (l->args->profile != NULL) {
+		arg[n++] = "-p";
+		arg[n++] = l->args->profile;
 	}
 	for (int i = 0; i < l->args->n; i++) {
 		arg[n++] = "-o";

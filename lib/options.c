@@ -18,7 +18,8 @@ static const struct option longs[] = {
 };
 
 static const char usage[] =
-	"usage: smtpd [-c FILE] [-o KEY=VALUE]... [--check]   speak SMTP on standard input and output\n"
+	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
+	"                                                     speak SMTP on standard input and output\n"
 	"       smtpd --hash NAME                             a line for auth_users; password on standard input\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due       deliver what is due\n";
 
@@ -27,10 +28,13 @@ options_parse(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){ .conf.options = o->setting };
 	opterr = 0; /* under inetd standard error is the client */
-	for (int c; (c = getopt_long(argc, argv, "c:o:", longs, NULL)) != -1;) {
+	for (int c; (c = getopt_long(argc, argv, "c:o:p:", longs, NULL)) != -1;) {
 		switch (c) {
 		case 'c':
 			o->conf.file = optarg;
+			break;
+		case 'p':
+			o->conf.profile = optarg;
 			break;
 		case 'o':
 			if (o->conf.n == OPTIONS_MAX)

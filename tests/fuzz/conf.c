@@ -34,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	must(ftruncate(fd, 0) == 0 && pwrite(fd, data, size, 0) == (ssize_t)size);
 	struct conf c = { 0 };
-	struct conf_args args = { path, options, 1 };
+	struct conf_args args = { .file = path, .options = options, .n = 1, .profile = "lan" };
 	struct buf why = buf_new(10000);
 	int r = conf_load(&c, &args, &why);
 	must(r == 0 || r == -EINVAL);

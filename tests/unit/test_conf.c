@@ -14,17 +14,24 @@ static const char *const lines_that_complete[] = { "hostname=h.example", "relay_
 
 /* Loads `file` (written to `path` first; NULL: no -c) with one more option, or NULL. */
 static int
-load(struct conf *c, struct span file, const char *option, struct buf *why)
+load_for(struct conf *c, struct span file, const char *option, const char *profile, struct buf *why)
 {
 	int fd = open(path, O_WRONLY | O_TRUNC);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, file.p, file.n), file.n);
 	close(fd);
 	const char *options[] = { lines_that_complete[0], lines_that_complete[1], option };
-	struct conf_args args = { path, options, option != NULL ? 3 : 2 };
+	struct conf_args args = { .file = path, .options = options, .n = option != NULL ? 3 : 2,
+		.profile = profile };
 	*c = (struct conf){ 0 };
 	buf_reset(why);
 	return conf_load(c, &args, why);
+}
+
+static int
+load(struct conf *c, struct span file, const char *option, struct buf *why)
+{
+	return load_for(c, file, option, NULL, why);
 }
 
 /* What conf_print says about `key`, value and origin. */
@@ -239,7 +246,7 @@ test_completed(void **state)
 	struct buf why = buf_new(1000);
 	struct conf c = { 0 };
 	const char *options[] = { "hostname=h.example" };
-	struct conf_args args = { path, options, 1 };
+	struct conf_args args = { .file = path, .options = options, .n = 1 };
 	assert_int_equal(conf_load(&c, &args, &why), 0);
 	assert_string_equal(c.postmaster, "postmaster@h.example");
 	assert_int_equal(c.relay_path[0], '/');
@@ -344,7 +351,7 @@ test_precedence(void **state)
 
 	/* An option given twice: the later one; but what is wrong anywhere is wrong. */
 	const char *twice[] = { "hostname=h.example", "relay_path=/r", "max_size=4M", "max_size=5M" };
-	struct conf_args args = { path, twice, 4 };
+	struct conf_args args = { .file = path, .options = twice, .n = 4 };
 	c = (struct conf){ 0 };
 	assert_int_equal(conf_load(&c, &args, &why), 0);
 	assert_int_equal(c.max_size, 5 * 1024 * 1024);
@@ -368,6 +375,68 @@ test_precedence(void **state)
 	buf_free(&why);
 }
 
+static const struct profile_row {
+	const char *file, *profile;
+	int result;
+	const char *tls, *max_size; /* as printed, or what is wrong */
+} profiles[] = {
+	{ "", NULL, 0, "starttls  # default", "65536  # command line" },
+	{ "", "smtp", 0, "starttls  # default", "65536  # command line" },
+	{ "tls = off", "smtp", 0, "off  # PATH:1", "65536  # command line" },
+	{ "tls = off", "submission", 0, "required  # submission", "65536  # command line" },
+	{ "tls = off", "submissions", 0, "implicit  # submissions", "65536  # command line" },
+	{ "[submission]\ntls = off", "submission", 0, "off  # PATH:2", "65536  # command line" },
+	{ "[submission]\ntls = off", "smtp", 0, "starttls  # default", "65536  # command line" },
+	{ "tls = off\n[own]\ntls = required\n[other]\ntls = nonsense", "own", 0,
+		"required  # PATH:3", "65536  # command line" },
+	{ "[own]\ntls = off\ntls = off", "own", -EINVAL, "PATH:3: tls: set before at PATH:2", NULL },
+	{ "[own]\ntls = nonsense", "own", -EINVAL,
+		"PATH:2: tls: not one of off, starttls, required, implicit: \"nonsense\"", NULL },
+	{ "[other]\nno_such_key = 1", "smtp", -EINVAL, "PATH:2: no_such_key: unknown key", NULL },
+	{ "[own\n", "own", -EINVAL, "PATH:1: [own: not \"[profile]\"", NULL },
+	{ "[]\n", "own", -EINVAL, "PATH:1: []: not \"[profile]\"", NULL },
+	{ "", "own", -EINVAL, "command line: own: no such profile", NULL },
+};
+
+/* `text` with the name of the file in place of PATH. */
+static const char *
+with_path(const char *text)
+{
+	static char out[512];
+	size_t n = 0;
+	for (; *text != '\0'; text++) {
+		bool here = strncmp(text, "PATH", 4) == 0;
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s", here ? path : "");
+		if (here)
+			text += 3;
+		else
+			n += (size_t)snprintf(out + n, sizeof(out) - n, "%c", *text);
+	}
+	return out;
+}
+
+static void
+test_profiles(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(profiles); i++) {
+		const struct profile_row *row = &profiles[i];
+		struct conf c;
+		struct buf why = buf_new(1000);
+		int r = load_for(&c, span_of(row->file), "max_size=64K", row->profile, &why);
+		assert_int_equal(r, row->result);
+		if (r == 0) {
+			assert_string_equal(printed(&c, "tls"), with_path(row->tls));
+			assert_string_equal(printed(&c, "max_size"), row->max_size);
+		} else {
+			buf_add(&why, (struct span){ "", 1 });
+			assert_string_equal(why.p, with_path(row->tls));
+		}
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
 static void
 test_missing(void **state)
 {
@@ -378,7 +447,7 @@ test_missing(void **state)
 		char want[200];
 		struct buf why = buf_new(1000);
 		struct conf c = { 0 };
-		struct conf_args args = { bad[i], lines_that_complete, 2 };
+		struct conf_args args = { .file = bad[i], .options = lines_that_complete, .n = 2 };
 		snprintf(want, sizeof(want), "%s: %s", bad[i], wrong[i]);
 		assert_int_equal(conf_load(&c, &args, &why), -EINVAL);
 		assert_true(span_eq(buf_span(&why), span_of(want)));
@@ -428,7 +497,7 @@ test_example(void **state)
 	(void)state;
 	struct buf why = buf_new(1000);
 	struct conf c = { 0 };
-	struct conf_args args = { "units/postern.conf", lines_that_complete, 2 };
+	struct conf_args args = { .file = "units/postern.conf", .options = lines_that_complete, .n = 2 };
 	if (access(args.file, R_OK) < 0)
 		skip();
 	assert_int_equal(conf_load(&c, &args, &why), 0);
@@ -459,6 +528,7 @@ main(void)
 		cmocka_unit_test(test_completed),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_precedence),
+		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_example),
