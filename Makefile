@@ -147,6 +147,8 @@ LIBEXEC = $(PREFIX)/libexec/postern
 UNITDIR = $(PREFIX)/lib/systemd/system
 DOC = $(PREFIX)/share/doc/postern
 EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
+# Listeners besides port 25: the same units under other names, for other ports.
+LISTENERS = submission:587 submissions:465 lan:2525
 
 install: all
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
@@ -154,14 +156,21 @@ install: all
 	install -m 755 $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(DESTDIR)$(LIBEXEC)
 	for u in postern.socket postern@.service postern-due.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
+	for l in $(LISTENERS); do name=postern-$${l%:*}; port=$${l#*:}; \
+		$(EDIT) units/postern@.service >$(DESTDIR)$(UNITDIR)/$$name@.service && \
+		sed -e "s|:25$$|:$$port|; s|port 25|port $$port|" units/postern.socket \
+			>$(DESTDIR)$(UNITDIR)/$$name.socket && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$name@.service $(DESTDIR)$(UNITDIR)/$$name.socket || exit; done
 	for u in postern.xinetd postern.cron; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(DOC)/$$u && chmod 644 $(DESTDIR)$(DOC)/$$u || exit; done
 	install -m 644 units/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
-	install -m 644 units/postern.conf README.md docs/*.md $(DESTDIR)$(DOC)
+	install -m 644 units/postern.conf units/hardened.conf README.md docs/*.md $(DESTDIR)$(DOC)
 
 uninstall:
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
+	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
+		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due.timer \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \

@@ -393,7 +393,11 @@ main(int argc, char **argv)
 	options_parse(&o, argc, argv);
 	int err = o.wrong != NULL || !o.serve ? -EINVAL : conf_load(&conf, &o.conf, &why);
 	log_open(err == 0 ? conf.log : LOG_TO_AUTO, "tls", journal_send);
-	if (err < 0 || conf.tls_certificate == NULL || conf.tls_key == NULL) {
+	if (err == 0 && conf.tls_certificate == NULL) {
+		buf_puts(&why, "tls_certificate is not set");
+		err = -EINVAL;
+	}
+	if (err < 0) {
 		log_event(LOG_ERR, &f, "%s%.*s", o.serve ? "" : "tls is started by smtpd; ", (int)why.n,
 			why.n > 0 ? why.p : "");
 		return EXIT_CONFIG;

@@ -52,6 +52,7 @@ static const struct preset {
 	const char *profile, *pair;
 } presets[] = {
 	{ "smtp", NULL },
+	{ "postern", NULL },               /* the unit without a name of its own */
 	{ "submission", "tls=required" },  /* RFC 6409, RFC 8314 */
 	{ "submissions", "tls=implicit" },
 	{ "lan", "tls_legacy=yes" },       /* printers and cameras */
@@ -185,6 +186,10 @@ complete(struct conf *c, struct buf *why)
 		buf_puts(why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}
+	bool needed = c->tls == TLS_REQUIRED || c->tls == TLS_IMPLICIT;
+	if (c->tls_certificate == NULL && needed)
+		return conf_complain(why, c->origin[conf_find(span_of("tls"))], span_of("tls"),
+			"needs tls_certificate", (struct span){ 0 });
 	if (c->tls_key == NULL && c->tls_certificate != NULL) {
 		c->tls_key = strdup(c->tls_certificate);
 		if (c->tls_key == NULL)

@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import socket
+import ssl
 import threading
 
 import pytest
@@ -14,7 +15,9 @@ import sysd_machine
 sysd_host.need_root("systemd-nspawn", "unshare", "nsenter")
 
 wait = internet.wait_until
-UNITS = ["postern.socket", "postern@1.service", "postern-due.timer", "postern-due.service"]
+LISTENERS = {"submission": 587, "submissions": 465, "lan": 2525}
+UNITS = ["postern.socket", "postern@1.service", "postern-due.timer", "postern-due.service",
+         *(f"postern-{name}{unit}" for name in LISTENERS for unit in (".socket", "@1.service"))]
 
 
 @pytest.fixture(scope="module")
@@ -255,6 +258,65 @@ def test_own_address_is_recognised(machine, sink):
         assert ourselves.connections == 0
     finally:
         ourselves.close()
+
+
+def exposure(machine, unit):
+    """systemd's own score, which does not see what the programs do themselves."""
+    last = machine.run("systemd-analyze", "security", "--no-pager", unit, check=False).splitlines()[-1]
+    return float(re.search(r"exposure level for \S+: ([0-9.]+)", last)[1])
+
+
+@pytest.fixture
+def certificate(machine):
+    """A configuration with one."""
+    path = machine.root / "etc/postern/postern.conf"
+    before = path.read_text()
+    machine.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                "-nodes", "-keyout", "/etc/postern/pem", "-out", "/etc/postern/crt", "-days", "2",
+                "-subj", "/CN=mx.test.example")
+    machine.run("chown", "postern", "/etc/postern/pem")
+    path.write_text(before + "tls_certificate = /etc/postern/crt\ntls_key = /etc/postern/pem\n")
+    yield
+    path.write_text(before)
+
+
+def test_listeners_have_profiles(machine, sink, certificate):
+    """The same unit under another name: smtpd is told which profile it has."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    for name, port in LISTENERS.items():
+        machine.systemctl("start", f"postern-{name}.socket")
+        with machine.network():
+            s = socket.create_connection(("127.0.0.1", port), 20)
+        with s:
+            found = wait(lambda: [p for p in machine.ours("smtpd") if len(p.words) > 2])
+            assert found[0].words[1:3] == ["-p", name]
+            assert f"postern-{name}@" in found[0].cgroup
+            if name == "submissions":
+                with context.wrap_socket(s) as tls:
+                    assert tls.recv(200).startswith(b"220 ")
+            else:
+                assert s.recv(200).startswith(b"220 ")
+        assert wait(lambda: not machine.ours())
+        machine.systemctl("stop", f"postern-{name}.socket")
+
+
+def test_hardened(machine, sink):
+    """hardened.conf: everything systemd can take away, and a message still goes through."""
+    usual = exposure(machine, "postern@1.service")
+    where = machine.root / "etc/systemd/system/postern@.service.d"
+    where.mkdir()
+    shutil.copy(machine.root / "usr/share/doc/postern/hardened.conf", where)
+    try:
+        machine.systemctl("daemon-reload")
+        machine.send("u@dest.example", "hardened")
+        assert wait(lambda: sink.messages)
+        assert at_rest(machine)
+        assert usual <= 5.2 and exposure(machine, "postern@1.service") <= 1.2
+        assert machine.run("systemd-analyze", "verify", "postern@1.service") == ""
+    finally:
+        shutil.rmtree(where)
+        machine.systemctl("daemon-reload")
 
 
 def test_stop_is_polite(machine, sink):
