@@ -23,8 +23,7 @@ secure_start(struct session *s)
 {
 	struct log_fields f = session_event(s, "tls");
 	int64_t until = session_deadline(s, s->conf.timeout_tls);
-	transaction_drop(&s->transaction);
-	s->helo[0] = '\0';
+	session_forget(s);
 	if (stream_flush(&s->stream, until) != STREAM_OK ||
 		helper_tls(s->monitor, &s->stream, until, &s->tls) < 0) {
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);

@@ -29,6 +29,16 @@ session_event(const struct session *s, const char *name)
 }
 
 void
+session_forget(struct session *s)
+{
+	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
+	transaction_drop(&s->transaction);
+	s->helo[0] = s->user[0] = s->senders[0] = '\0';
+	s->rights = (struct rights){ .any_domain = s->peer.local || loopback ||
+		netlist_contains(&s->conf.relay_nets, &s->peer.addr) };
+}
+
+void
 session_lost(struct session *s, const char *where)
 {
 	struct log_fields f = session_event(s, "lost");
@@ -331,10 +341,8 @@ meet_client(struct session *s)
 	if (!s->peer.local && netlist_contains(&s->conf.proxy_nets, &s->peer.addr) &&
 		!learn_from_proxy(s))
 		return false;
-	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
-	s->rights.any_domain = s->peer.local || loopback ||
-		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
-	if (!s->peer.local && !loopback)
+	session_forget(s);
+	if (!s->peer.local && netaddr_class(&s->peer.addr) != NET_LOOPBACK)
 		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);

@@ -108,3 +108,14 @@ def test_ticket_of_another_process(postern, secure, version):
         client.quit()
     assert reused == [False, True, True]
     assert (runtime / "ticket-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_spoke_in_clear_is_nobody(secure):
+    """B3, R66: whoever authenticated before the handshake need not be who shook hands."""
+    client = secure(auth_clear="yes")
+    client.ehlo()
+    client.login("joe", "secret")
+    client.starttls(context=anybody())
+    client.ehlo()
+    assert not client.has_extn("futurerelease")
+    client.login("joe", "secret")
