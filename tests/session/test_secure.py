@@ -1,6 +1,7 @@
 """A message over STARTTLS, with a password: what the session knows afterwards, and forgets."""
 import os
 import shutil
+import signal
 import smtplib
 import socket
 import ssl
@@ -119,3 +120,24 @@ def test_who_spoke_in_clear_is_nobody(secure):
     client.ehlo()
     assert not client.has_extn("futurerelease")
     client.login("joe", "secret")
+
+
+def children(pid):
+    return [int(p) for p in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+
+
+def test_last_word_reaches_a_client_that_still_talks(postern, secure):
+    """What the session said before it closed is not lost with what it did not read. It closes
+    while tls still has octets for it."""
+    client = secure()
+    client.starttls(context=anybody())
+    session, tls = children(postern.started[-1].pid)
+    os.kill(session, signal.SIGSTOP)
+    client.sock.settimeout(1)
+    with pytest.raises(TimeoutError): # every buffer on the way is full
+        client.sock.sendall(b"NOOP\r\nQUIT\r\n" + 10000000 * b"NOOP\r\n")
+    os.kill(tls, signal.SIGSTOP)
+    os.kill(session, signal.SIGCONT)
+    postern.started[-1].wait(20)
+    os.kill(tls, signal.SIGCONT)
+    assert client.sock.recv(4096) == b"250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n"
