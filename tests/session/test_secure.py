@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import internet
 from conftest import NOBODY
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
@@ -141,3 +142,12 @@ def test_last_word_reaches_a_client_that_still_talks(postern, secure):
     postern.started[-1].wait(20)
     os.kill(tls, signal.SIGCONT)
     assert client.sock.recv(4096) == b"250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n"
+
+
+def test_failed_handshake_is_logged(postern, secure):
+    """B6: also where the log is standard error, by a process that is locked in."""
+    client = secure()
+    assert said(client, "EHLO c.example").startswith("250")
+    assert said(client, "STARTTLS").startswith("220")
+    client.sock.sendall(b"this is no handshake\r\n")
+    assert internet.wait_until(lambda: "TLS handshake: " in postern.logged(), 10)
