@@ -194,6 +194,9 @@ static const struct {
 	{ "odd fields", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n\r\nSECRET", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n" },
 	{ "a line that is not whole", "Z: a", "" },
 	{ "a boundary", "\r\n--SECRET--\r\n", "" },
+	/* A7: BINARYMIME let it in, lines may not let it out */
+	{ "a bare LF", "X: SECRET\nY: a\r\n\r\n", "" },
+	{ "a bare CR", "X: SECRET\r.\r\nY: a\r\n\r\n", "" },
 };
 
 static void
@@ -214,12 +217,18 @@ test_original(void **state)
 		message_close(&m);
 	}
 
+	static const char nul[] = HEADER "X: SECRET\0\r\n\r\n";
+	struct message m;
+	char id[ID_SIZE];
+	original(&m, "s@s.example", (struct span){ nul, sizeof(nul) - 1 });
+	failed(&m, 0, "550 no");
+	assert_int_equal(count(report(&m, id), "\r\n\r\n" HEADER "\r\n--"), 1);
+	message_close(&m);
+
 	static char big[4 * DSN_HEADER_MAX];
 	size_t n = 0;
 	while (n + 100 < sizeof(big))
 		n += (size_t)snprintf(big + n, sizeof(big) - n, "X-%zu: %060d\r\n", n, 0);
-	struct message m;
-	char id[ID_SIZE];
 	original(&m, "s@s.example", (struct span){ big, n });
 	failed(&m, 0, "550 no");
 	const char *text = report(&m, id);
