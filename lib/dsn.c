@@ -189,7 +189,7 @@ int
 dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf,
 	char id[static ID_SIZE])
 {
-	static const struct envelope null = { .sender = { "", 0 } };
+	const struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(m->env.sender) };
 	static struct draft draft; /* large, and there is one report at a time */
 	struct address to;
 	char lane[LANE_NAME_SIZE];
@@ -201,7 +201,7 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 		return -ENOENT;
 
 	auto_buf b = buf_new(DSN_MAX);
-	int r = draft_begin(&draft, s, &null);
+	int r = draft_begin(&draft, s, &env);
 	if (r == 0)
 		r = draft_recipient(&draft, lane, m->env.sender, &(struct terms){ 0 });
 	if (r < 0)
