@@ -93,8 +93,12 @@ quota_open(struct quota *q, const char *directory)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return -EPERM;
-	if (st.st_size != (off_t)size && ftruncate(fd, (off_t)size) < 0)
+	if (st.st_size > (off_t)size && ftruncate(fd, (off_t)size) < 0)
 		return -errno;
+	/* With its room: a page that has none behind it cannot be written, and the process ends. */
+	int r = st.st_size < (off_t)size ? posix_fallocate(fd, 0, (off_t)size) : 0;
+	if (r != 0)
+		return -r;
 	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;

@@ -1,8 +1,9 @@
-/* quota: counts of a network, in a table that many use and nobody owns (I2, K13). */
+/* quota: counts of a network, in a table that many use and nobody owns (I2, J18, K13). */
 #include "unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,20 @@ client(struct quota *q, unsigned i, int64_t window)
 	snprintf(text, sizeof(text), "10.%u.%u.%u", i >> 16 & 255, i >> 8 & 255, i & 255);
 	assert_int_equal(netaddr_parse(span_of(text), &a), 0);
 	quota_client(q, &a, window);
+}
+
+/* Writing to a mapped page that has no room behind it is the end of a process. */
+static void
+test_room(void **state)
+{
+	(void)state;
+	struct quota q;
+	struct stat st;
+	char path[sizeof(top) + 10];
+	snprintf(path, sizeof(path), "%s/quota", top);
+	assert_int_equal(quota_open(&q, top), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_blocks * 512 >= st.st_size && st.st_size > 0);
 }
 
 static void
@@ -96,6 +111,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_room),
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_place_lost),
 		cmocka_unit_test(test_window),
