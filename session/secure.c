@@ -103,8 +103,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
-	if (session_over(s, QUOTA_AUTH_FAILURES, 1))
-		return R_QUOTA;
+	(void)session_over(s, QUOTA_AUTH_FAILURES, 1); /* asked before the next one */
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 
@@ -128,6 +127,8 @@ do_auth(struct session *s, struct span arg)
 		return refusal;
 	if (memchr(first.p, ' ', first.n) != NULL)
 		return R_AUTH_SYNTAX;
+	if (!session_may(s, QUOTA_AUTH_FAILURES, 1)) /* nor guess on in a new connection */
+		return R_QUOTA;
 	if (span_eq(first, span_of("="))) /* given, and empty */
 		return authenticate(s, mechanism, &(struct span){ "", 0 });
 	return authenticate(s, mechanism, first.n > 0 ? &first : NULL);

@@ -66,9 +66,15 @@ limit_of(const struct conf *c, enum quota_kind kind)
 bool
 session_over(struct session *s, enum quota_kind kind, int64_t n)
 {
-	int64_t limit = limit_of(&s->conf, kind);
-	int64_t count = n > 0 ? quota_add(&s->quota, kind, n) : quota_count(&s->quota, kind) + 1;
+	int64_t limit = limit_of(&s->conf, kind), count = quota_add(&s->quota, kind, n);
 	return limit > 0 && count > limit;
+}
+
+bool
+session_may(const struct session *s, enum quota_kind kind, int64_t n)
+{
+	int64_t limit = limit_of(&s->conf, kind);
+	return limit == 0 || s->quota.window == 0 || quota_count(&s->quota, kind) + n <= limit;
 }
 
 /* ---- what the commands do --------------------------------------------------------------- */
@@ -120,7 +126,7 @@ static enum reply
 approve_sender(void *ctx, struct span address)
 {
 	struct session *s = ctx;
-	if (session_over(s, QUOTA_MESSAGES, 0))
+	if (!session_may(s, QUOTA_MESSAGES, 1))
 		return R_QUOTA;
 	return s->conf.sender_check != NULL
 		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
@@ -130,7 +136,7 @@ static enum reply
 approve_recipient(void *ctx, struct span address)
 {
 	struct session *s = ctx;
-	if (session_over(s, QUOTA_RECIPIENTS, 0))
+	if (!session_may(s, QUOTA_RECIPIENTS, s->transaction.draft.recipients + 1))
 		return R_QUOTA;
 	return s->conf.recipient_check != NULL
 		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;

@@ -1,4 +1,5 @@
 """Who may do what, and how much: proxies, counts of a network, programs of the site, slow clients."""
+import base64
 import os
 import socket
 import subprocess
@@ -91,6 +92,30 @@ def test_messages_of_a_network(postern, runtime, what, settings):
         assert said.startswith("250")
         said = c.ask("RCPT TO:<u@d.example>")
     assert said == QUOTA and c.reply() == ""
+
+
+def test_recipients_of_one_message(postern, runtime):
+    """They count before the message is there, or one message could go to any number."""
+    c = Client(postern, "192.0.2.1", relay_nets="192.0.2.0/24", limit_recipients=2)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>",
+                    "RCPT TO:<v@d.example>"):
+        assert c.ask(command).startswith("250")
+    assert c.ask("RCPT TO:<w@d.example>") == QUOTA
+
+
+def test_passwords_of_a_network(postern, runtime):
+    """R70: who has guessed too often may not guess on in further connections, even rightly."""
+    hashed = subprocess.run(postern.command("smtpd", "--hash", "joe"), input=b"secret\n",
+                            stdout=subprocess.PIPE, env=postern.environment(), check=True).stdout
+    (postern.where / "users").write_bytes(hashed)
+    said = []
+    for word in ("wrong", "secret", "wrong", "secret"):
+        c = Client(postern, "192.0.2.1", auth_users=postern.where / "users", auth_clear="yes",
+                   limit_auth_failures=2)
+        c.ask("EHLO c.example")
+        said.append(c.ask("AUTH PLAIN " + base64.b64encode(f"\0joe\0{word}".encode()).decode()))
+        c.close()
+    assert [s[:3] for s in said] == ["535", "235", "535", "421"]
 
 
 def test_errors_of_a_network(postern, runtime):
