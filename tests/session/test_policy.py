@@ -1,12 +1,14 @@
 """Who may do what, and how much: proxies, counts of a network, programs of the site, slow clients."""
 import base64
 import os
+import re
 import socket
 import subprocess
 import time
 
 import pytest
 
+import internet
 import strangers
 from conftest import NOBODY
 
@@ -245,6 +247,15 @@ def test_recipient_check_is_told_and_timed(postern):
     assert recipient(postern, f"cat >>{seen}; echo OK") == "250 2.1.5 Ok"
     assert ("recipient u@d.example\nclient [127.0.0.1]\nsender a@b.example\n") in seen.read_text()
     assert recipient(postern, "exec sleep 3", timeout_check="1s").startswith("451")
+
+
+def test_recipient_check_that_hangs_ends(postern):
+    """Nobody is left over who waits for nobody."""
+    seen = postern.where / "log"
+    assert recipient(postern, f"echo pid=$$ >>{seen}; exec sleep 1000",
+                     timeout_check="1s").startswith("451")
+    pid = re.search(r"pid=(\d+)", seen.read_text())[1]
+    assert internet.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 5)
 
 
 def test_recipient_check_program_gets_nothing_else(postern):
