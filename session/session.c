@@ -299,12 +299,16 @@ answer(struct session *s, enum stream_result res, struct span line)
 	}
 }
 
-/* What may stand in the log of a command line: not what AUTH carries, and what it reads into the
- * place of the line. */
+/* What may stand in the log of a command line: not what AUTH carries, nor what it and BDAT read into
+ * the place of the line. */
 static struct span
 loggable(struct span line)
 {
-	return span_istarts(line, span_of("AUTH")) ? span_of("AUTH") : line;
+	static const struct span reading[] = { { "AUTH", 4 }, { "BDAT", 4 } };
+	for (size_t i = 0; i < sizeof(reading) / sizeof(reading[0]); i++)
+		if (span_istarts(line, reading[i]))
+			return reading[i];
+	return line;
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */

@@ -334,3 +334,15 @@ def test_hashing_needs_no_configuration_of_mail(postern):
              for _ in range(2)}
     assert len(lines) == 2
     assert all(line.startswith(b"joe:{SCRAM-SHA-256}10000,") for line in lines)
+
+
+def test_chunk_that_is_refused_stands_in_no_log(postern):
+    """What was refused is the command; what it brought is somebody's message."""
+    c = Client(postern)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>"):
+        assert c.ask(command).startswith("250")
+    c.sock.sendall(b"BDAT 100000 LAST\r\n")
+    time.sleep(0.2) # so that it is read on its own
+    c.sock.sendall(b"hush\n" * 20000)
+    assert c.reply().startswith("554 5.6.0")
+    assert "hush" not in postern.logged() and '"BDAT"' in postern.logged()
