@@ -59,10 +59,10 @@ start_relay(const struct launcher *l, const char *lane)
 }
 
 static void
-start_check(const char *path, const int *fds, int n)
+start_check(const struct launcher *l, const char *path, const int *fds, int n)
 {
 	if (path != NULL && n == 1)
-		(void)launch_check(path, fds[0]);
+		(void)launch_check(path, fds[0], l->conf->timeout_check);
 }
 
 /* Does what the session asks for, with the fds that came along. */
@@ -78,10 +78,10 @@ serve_request(const struct launcher *l, const struct request *r, const int *fds,
 			(void)launch_helper(l, "tls", l->conf->tls_path, fds, n);
 		break;
 	case REQUEST_CHECK_SENDER:
-		start_check(l->conf->sender_check, fds, n);
+		start_check(l, l->conf->sender_check, fds, n);
 		break;
 	case REQUEST_CHECK_RECIPIENT:
-		start_check(l->conf->recipient_check, fds, n);
+		start_check(l, l->conf->recipient_check, fds, n);
 		break;
 	case REQUEST_AUTH:
 		if (n == 1)

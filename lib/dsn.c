@@ -135,11 +135,15 @@ put_fields(struct buf *b, const struct message *m, const struct conf *conf, cons
 	buf_puts(b, "\r\n");
 }
 
-/* field-name ":" (RFC 5322 section 2.2), or white space that continues one */
+/* field-name ":" (RFC 5322 section 2.2), or white space that continues one; then CR, and no other. What
+ * came as BINARYMIME may hold anything, and a report goes out in lines (A7). */
 static bool
 is_header_line(struct span line)
 {
 	size_t n = 0;
+	if (line.n == 0 || memchr(line.p, '\r', line.n) != line.p + line.n - 1 ||
+		memchr(line.p, '\0', line.n) != NULL)
+		return false;
 	while (n < line.n && line.p[n] > ' ' && line.p[n] <= '~' && line.p[n] != ':')
 		n++;
 	return n < line.n && (n > 0 ? line.p[n] == ':' : line.p[0] == ' ' || line.p[0] == '\t');
@@ -185,7 +189,7 @@ int
 dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf,
 	char id[static ID_SIZE])
 {
-	static const struct envelope null = { .sender = { "", 0 } };
+	const struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(m->env.sender) };
 	static struct draft draft; /* large, and there is one report at a time */
 	struct address to;
 	char lane[LANE_NAME_SIZE];
@@ -197,7 +201,7 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 		return -ENOENT;
 
 	auto_buf b = buf_new(DSN_MAX);
-	int r = draft_begin(&draft, s, &null);
+	int r = draft_begin(&draft, s, &env);
 	if (r == 0)
 		r = draft_recipient(&draft, lane, m->env.sender, &(struct terms){ 0 });
 	if (r < 0)

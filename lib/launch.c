@@ -158,7 +158,7 @@ launch_helper(const struct launcher *l, const char *name, const char *path, cons
 }
 
 pid_t
-launch_check(const char *path, int fd)
+launch_check(const char *path, int fd, int64_t seconds)
 {
 	static const char *const env[] = { "PATH=/usr/bin:/bin", NULL };
 	const char *const arg[] = { path, NULL };
@@ -169,6 +169,8 @@ launch_check(const char *path, int fd)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGALRM, SIG_DFL);
+	alarm((unsigned)seconds);
 	if (dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0)
 		execve(path, (char *const *)arg, (char *const *)env);
 	_exit(EXIT_FAILURE);

@@ -31,8 +31,11 @@ struct launcher {
  */
 int launch_relay(const struct launcher *l, const char *lane);
 
-/* Starts a program of the site's with `fd` as its standard input and output. Its pid or -errno. */
-pid_t launch_check(const char *path, int fd);
+/*
+ * Starts a program of the site's with `fd` as its standard input and output. It has `seconds` to live
+ * (SIGALRM), for nobody waits longer. Its pid or -errno.
+ */
+pid_t launch_check(const char *path, int fd, int64_t seconds);
 
 /* Starts tls or auth with one or two fds of the session's. Its pid or -errno. */
 pid_t launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds,

@@ -54,8 +54,9 @@ load_of(struct quota_slot *s)
 /* The client's place among the few it can take. Which of them is decided by the network alone, so old
  * windows of the same network are what a new one replaces first. */
 static struct quota_slot *
-find_slot(struct quota_slot *table, const struct netaddr *a, int64_t now, int64_t window)
+find_slot(struct quota_slot *table, const struct netaddr *a, int64_t window)
 {
+	int64_t now = clock_wall();
 	uint64_t key = key_of(a, now / window), before = key_of(a, now / window - 1);
 	struct quota_slot *first = &table[key_of(a, 0) % (SLOTS / WAYS) * WAYS], *least = first;
 	for (int i = 0; i < WAYS; i++)
@@ -92,8 +93,12 @@ quota_open(struct quota *q, const char *directory)
 		return -errno;
 	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
 		return -EPERM;
-	if (st.st_size != (off_t)size && ftruncate(fd, (off_t)size) < 0)
+	if (st.st_size > (off_t)size && ftruncate(fd, (off_t)size) < 0)
 		return -errno;
+	/* With its room: a page that has none behind it cannot be written, and the process ends. */
+	int r = st.st_size < (off_t)size ? posix_fallocate(fd, 0, (off_t)size) : 0;
+	if (r != 0)
+		return -r;
 	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return -errno;
@@ -104,20 +109,28 @@ quota_open(struct quota *q, const char *directory)
 void
 quota_client(struct quota *q, const struct netaddr *client, int64_t window)
 {
-	if (q->table != NULL)
-		q->slot = find_slot(q->table, client, clock_wall(), window);
+	q->client = *client;
+	q->window = window;
+}
+
+/* The place is looked up each time: meanwhile the window may have ended, or another network may have
+ * taken it, which is not to be charged with what this one does. NULL: nothing is counted. */
+static struct quota_slot *
+slot_of(const struct quota *q)
+{
+	return q->table != NULL && q->window > 0 ? find_slot(q->table, &q->client, q->window) : NULL;
 }
 
 int64_t
 quota_add(struct quota *q, enum quota_kind kind, int64_t n)
 {
-	if (q->slot == NULL)
-		return 0;
-	return (int64_t)atomic_fetch_add(&q->slot->count[kind], (uint32_t)n) + n;
+	struct quota_slot *s = slot_of(q);
+	return s != NULL ? (int64_t)atomic_fetch_add(&s->count[kind], (uint32_t)n) + n : 0;
 }
 
 int64_t
 quota_count(const struct quota *q, enum quota_kind kind)
 {
-	return q->slot != NULL ? (int64_t)atomic_load(&q->slot->count[kind]) : 0;
+	struct quota_slot *s = slot_of(q);
+	return s != NULL ? (int64_t)atomic_load(&s->count[kind]) : 0;
 }

@@ -25,13 +25,14 @@ enum quota_kind {
 
 struct quota {
 	struct quota_slot *table; /* NULL: nothing is counted */
-	struct quota_slot *slot;  /* of this client */
+	struct netaddr client;
+	int64_t window;           /* s; 0: no client */
 };
 
 /* Maps the table in `directory`; before the process locks itself in. 0 or -errno. */
 int quota_open(struct quota *q, const char *directory);
 
-/* Finds the client's place, for windows of `window` s. */
+/* Counts for this client from now on, in windows of `window` s. */
 void quota_client(struct quota *q, const struct netaddr *client, int64_t window);
 
 /* Adds n. The new count of this window; 0 if nothing is counted. */

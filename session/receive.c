@@ -142,7 +142,7 @@ do_bdat(struct session *s, struct span arg)
 	} else if (res != STREAM_OK) {
 		r = say_to_silence(res);
 	}
-	if (r != R_CHUNK_OK && r != R_NEED_RCPT)
+	if (r != R_CHUNK_OK) /* queued, or failed: a message is never a part of its chunks */
 		transaction_drop(&s->transaction);
 	return r;
 }

@@ -23,8 +23,7 @@ secure_start(struct session *s)
 {
 	struct log_fields f = session_event(s, "tls");
 	int64_t until = session_deadline(s, s->conf.timeout_tls);
-	transaction_drop(&s->transaction);
-	s->helo[0] = '\0';
+	session_forget(s);
 	if (stream_flush(&s->stream, until) != STREAM_OK ||
 		helper_tls(s->monitor, &s->stream, until, &s->tls) < 0) {
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
@@ -104,8 +103,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
-	if (session_over(s, QUOTA_AUTH_FAILURES, 1))
-		return R_QUOTA;
+	(void)session_over(s, QUOTA_AUTH_FAILURES, 1); /* asked before the next one */
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 
@@ -129,6 +127,8 @@ do_auth(struct session *s, struct span arg)
 		return refusal;
 	if (memchr(first.p, ' ', first.n) != NULL)
 		return R_AUTH_SYNTAX;
+	if (!session_may(s, QUOTA_AUTH_FAILURES, 1)) /* nor guess on in a new connection */
+		return R_QUOTA;
 	if (span_eq(first, span_of("="))) /* given, and empty */
 		return authenticate(s, mechanism, &(struct span){ "", 0 });
 	return authenticate(s, mechanism, first.n > 0 ? &first : NULL);

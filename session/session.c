@@ -29,6 +29,16 @@ session_event(const struct session *s, const char *name)
 }
 
 void
+session_forget(struct session *s)
+{
+	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
+	transaction_drop(&s->transaction);
+	s->helo[0] = s->user[0] = s->senders[0] = '\0';
+	s->rights = (struct rights){ .any_domain = s->peer.local || loopback ||
+		netlist_contains(&s->conf.relay_nets, &s->peer.addr) };
+}
+
+void
 session_lost(struct session *s, const char *where)
 {
 	struct log_fields f = session_event(s, "lost");
@@ -56,9 +66,15 @@ limit_of(const struct conf *c, enum quota_kind kind)
 bool
 session_over(struct session *s, enum quota_kind kind, int64_t n)
 {
-	int64_t limit = limit_of(&s->conf, kind);
-	int64_t count = n > 0 ? quota_add(&s->quota, kind, n) : quota_count(&s->quota, kind) + 1;
+	int64_t limit = limit_of(&s->conf, kind), count = quota_add(&s->quota, kind, n);
 	return limit > 0 && count > limit;
+}
+
+bool
+session_may(const struct session *s, enum quota_kind kind, int64_t n)
+{
+	int64_t limit = limit_of(&s->conf, kind);
+	return limit == 0 || s->quota.window == 0 || quota_count(&s->quota, kind) + n <= limit;
 }
 
 /* ---- what the commands do --------------------------------------------------------------- */
@@ -110,7 +126,7 @@ static enum reply
 approve_sender(void *ctx, struct span address)
 {
 	struct session *s = ctx;
-	if (session_over(s, QUOTA_MESSAGES, 0))
+	if (!session_may(s, QUOTA_MESSAGES, 1))
 		return R_QUOTA;
 	return s->conf.sender_check != NULL
 		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
@@ -120,7 +136,7 @@ static enum reply
 approve_recipient(void *ctx, struct span address)
 {
 	struct session *s = ctx;
-	if (session_over(s, QUOTA_RECIPIENTS, 0))
+	if (!session_may(s, QUOTA_RECIPIENTS, s->transaction.draft.recipients + 1))
 		return R_QUOTA;
 	return s->conf.recipient_check != NULL
 		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;
@@ -213,7 +229,7 @@ static const struct command {
 	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, NEEDS_HELO },
 	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, 0 },
 	{ "DATA", do_data, NONE, R_DATA_SYNTAX, 0 },
-	{ "BDAT", do_bdat, REQUIRED, R_BDAT_SYNTAX, 0 },
+	{ "BDAT", do_bdat, REQUIRED, R_BDAT_SYNTAX, CLEAR }, /* its octets are no commands, whatever is wrong */
 	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
 	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
 	{ "STARTTLS", do_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
@@ -283,12 +299,16 @@ answer(struct session *s, enum stream_result res, struct span line)
 	}
 }
 
-/* What may stand in the log of a command line: not what AUTH carries, and what it reads into the
- * place of the line. */
+/* What may stand in the log of a command line: not what AUTH carries, nor what it and BDAT read into
+ * the place of the line. */
 static struct span
 loggable(struct span line)
 {
-	return span_istarts(line, span_of("AUTH")) ? span_of("AUTH") : line;
+	static const struct span reading[] = { { "AUTH", 4 }, { "BDAT", 4 } };
+	for (size_t i = 0; i < sizeof(reading) / sizeof(reading[0]); i++)
+		if (span_istarts(line, reading[i]))
+			return reading[i];
+	return line;
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */
@@ -331,10 +351,8 @@ meet_client(struct session *s)
 	if (!s->peer.local && netlist_contains(&s->conf.proxy_nets, &s->peer.addr) &&
 		!learn_from_proxy(s))
 		return false;
-	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
-	s->rights.any_domain = s->peer.local || loopback ||
-		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
-	if (!s->peer.local && !loopback)
+	session_forget(s);
+	if (!s->peer.local && netaddr_class(&s->peer.addr) != NET_LOOPBACK)
 		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);

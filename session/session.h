@@ -65,6 +65,12 @@ struct log_fields session_event(const struct session *s, const char *name);
 /* Counts what the client's network does. True if it is more than it may. */
 bool session_over(struct session *s, enum quota_kind kind, int64_t n);
 
+/* May it do n more? */
+bool session_may(const struct session *s, enum quota_kind kind, int64_t n);
+
+/* Forgets all that the client said; what it may do rests on where it comes from. */
+void session_forget(struct session *s);
+
 /* The connection ended: logs where. */
 void session_lost(struct session *s, const char *where);
 

@@ -1,11 +1,14 @@
 """Who may do what, and how much: proxies, counts of a network, programs of the site, slow clients."""
+import base64
 import os
+import re
 import socket
 import subprocess
 import time
 
 import pytest
 
+import internet
 import strangers
 from conftest import NOBODY
 
@@ -91,6 +94,30 @@ def test_messages_of_a_network(postern, runtime, what, settings):
         assert said.startswith("250")
         said = c.ask("RCPT TO:<u@d.example>")
     assert said == QUOTA and c.reply() == ""
+
+
+def test_recipients_of_one_message(postern, runtime):
+    """They count before the message is there, or one message could go to any number."""
+    c = Client(postern, "192.0.2.1", relay_nets="192.0.2.0/24", limit_recipients=2)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>",
+                    "RCPT TO:<v@d.example>"):
+        assert c.ask(command).startswith("250")
+    assert c.ask("RCPT TO:<w@d.example>") == QUOTA
+
+
+def test_passwords_of_a_network(postern, runtime):
+    """R70: who has guessed too often may not guess on in further connections, even rightly."""
+    hashed = subprocess.run(postern.command("smtpd", "--hash", "joe"), input=b"secret\n",
+                            stdout=subprocess.PIPE, env=postern.environment(), check=True).stdout
+    (postern.where / "users").write_bytes(hashed)
+    said = []
+    for word in ("wrong", "secret", "wrong", "secret"):
+        c = Client(postern, "192.0.2.1", auth_users=postern.where / "users", auth_clear="yes",
+                   limit_auth_failures=2)
+        c.ask("EHLO c.example")
+        said.append(c.ask("AUTH PLAIN " + base64.b64encode(f"\0joe\0{word}".encode()).decode()))
+        c.close()
+    assert [s[:3] for s in said] == ["535", "235", "535", "421"]
 
 
 def test_errors_of_a_network(postern, runtime):
@@ -222,6 +249,15 @@ def test_recipient_check_is_told_and_timed(postern):
     assert recipient(postern, "exec sleep 3", timeout_check="1s").startswith("451")
 
 
+def test_recipient_check_that_hangs_ends(postern):
+    """Nobody is left over who waits for nobody."""
+    seen = postern.where / "log"
+    assert recipient(postern, f"echo pid=$$ >>{seen}; exec sleep 1000",
+                     timeout_check="1s").startswith("451")
+    pid = re.search(r"pid=(\d+)", seen.read_text())[1]
+    assert internet.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 5)
+
+
 def test_recipient_check_program_gets_nothing_else(postern):
     """K1, K2: no descriptor and no variable of ours."""
     seen = postern.where / "log"
@@ -298,3 +334,15 @@ def test_hashing_needs_no_configuration_of_mail(postern):
              for _ in range(2)}
     assert len(lines) == 2
     assert all(line.startswith(b"joe:{SCRAM-SHA-256}10000,") for line in lines)
+
+
+def test_chunk_that_is_refused_stands_in_no_log(postern):
+    """What was refused is the command; what it brought is somebody's message."""
+    c = Client(postern)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>"):
+        assert c.ask(command).startswith("250")
+    c.sock.sendall(b"BDAT 100000 LAST\r\n")
+    time.sleep(0.2) # so that it is read on its own
+    c.sock.sendall(b"hush\n" * 20000)
+    assert c.reply().startswith("554 5.6.0")
+    assert "hush" not in postern.logged() and '"BDAT"' in postern.logged()

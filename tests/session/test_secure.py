@@ -1,6 +1,7 @@
 """A message over STARTTLS, with a password: what the session knows afterwards, and forgets."""
 import os
 import shutil
+import signal
 import smtplib
 import socket
 import ssl
@@ -8,6 +9,7 @@ import subprocess
 
 import pytest
 
+import internet
 from conftest import NOBODY
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")
@@ -108,3 +110,44 @@ def test_ticket_of_another_process(postern, secure, version):
         client.quit()
     assert reused == [False, True, True]
     assert (runtime / "ticket-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_who_spoke_in_clear_is_nobody(secure):
+    """B3, R66: whoever authenticated before the handshake need not be who shook hands."""
+    client = secure(auth_clear="yes")
+    client.ehlo()
+    client.login("joe", "secret")
+    client.starttls(context=anybody())
+    client.ehlo()
+    assert not client.has_extn("futurerelease")
+    client.login("joe", "secret")
+
+
+def children(pid):
+    return [int(p) for p in open(f"/proc/{pid}/task/{pid}/children").read().split()]
+
+
+def test_last_word_reaches_a_client_that_still_talks(postern, secure):
+    """What the session said before it closed is not lost with what it did not read. It closes
+    while tls still has octets for it."""
+    client = secure()
+    client.starttls(context=anybody())
+    session, tls = children(postern.started[-1].pid)
+    os.kill(session, signal.SIGSTOP)
+    client.sock.settimeout(1)
+    with pytest.raises(TimeoutError): # every buffer on the way is full
+        client.sock.sendall(b"NOOP\r\nQUIT\r\n" + 10000000 * b"NOOP\r\n")
+    os.kill(tls, signal.SIGSTOP)
+    os.kill(session, signal.SIGCONT)
+    postern.started[-1].wait(20)
+    os.kill(tls, signal.SIGCONT)
+    assert client.sock.recv(4096) == b"250 2.0.0 Ok\r\n221 2.0.0 Bye\r\n"
+
+
+def test_failed_handshake_is_logged(postern, secure):
+    """B6: also where the log is standard error, by a process that is locked in."""
+    client = secure()
+    assert said(client, "EHLO c.example").startswith("250")
+    assert said(client, "STARTTLS").startswith("220")
+    client.sock.sendall(b"this is no handshake\r\n")
+    assert internet.wait_until(lambda: "TLS handshake: " in postern.logged(), 10)

@@ -78,6 +78,7 @@ report(const struct message *m, char id[static ID_SIZE])
 	assert_int_equal(lane_open(&l, &sp, "s.example"), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_int_equal(r.env.sender.n, 0); /* E7, E12 */
+	assert_int_equal(r.env.utf8, !span_is_ascii(m->env.sender));
 	assert_int_equal(r.n, 1);
 	assert_true(span_eq(r.rcpt[0].address, m->env.sender));
 	assert_true(r.length < sizeof(text));
@@ -194,6 +195,9 @@ static const struct {
 	{ "odd fields", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n\r\nSECRET", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n" },
 	{ "a line that is not whole", "Z: a", "" },
 	{ "a boundary", "\r\n--SECRET--\r\n", "" },
+	/* A7: BINARYMIME let it in, lines may not let it out */
+	{ "a bare LF", "X: SECRET\nY: a\r\n\r\n", "" },
+	{ "a bare CR", "X: SECRET\r.\r\nY: a\r\n\r\n", "" },
 };
 
 static void
@@ -214,12 +218,18 @@ test_original(void **state)
 		message_close(&m);
 	}
 
+	static const char nul[] = HEADER "X: SECRET\0\r\n\r\n";
+	struct message m;
+	char id[ID_SIZE];
+	original(&m, "s@s.example", (struct span){ nul, sizeof(nul) - 1 });
+	failed(&m, 0, "550 no");
+	assert_int_equal(count(report(&m, id), "\r\n\r\n" HEADER "\r\n--"), 1);
+	message_close(&m);
+
 	static char big[4 * DSN_HEADER_MAX];
 	size_t n = 0;
 	while (n + 100 < sizeof(big))
 		n += (size_t)snprintf(big + n, sizeof(big) - n, "X-%zu: %060d\r\n", n, 0);
-	struct message m;
-	char id[ID_SIZE];
 	original(&m, "s@s.example", (struct span){ big, n });
 	failed(&m, 0, "550 no");
 	const char *text = report(&m, id);
@@ -247,6 +257,19 @@ test_long(void **state)
 	message_close(&m);
 }
 
+/* RFC 6531: without SMTPUTF8 the host of such a sender would refuse it, and nobody would be told. */
+static void
+test_utf8(void **state)
+{
+	(void)state;
+	char id[ID_SIZE];
+	struct message m;
+	original(&m, "s\xc3\xbc@s.example", span_of(HEADER "\r\n"));
+	failed(&m, 0, "550 no");
+	check_form(report(&m, id), id);
+	message_close(&m);
+}
+
 static void
 test_nobody(void **state)
 {
@@ -271,6 +294,7 @@ main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_original),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_nobody),
 	};
 	return cmocka_run_group_tests_name("dsn", tests, setup, teardown);
