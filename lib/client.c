@@ -256,6 +256,13 @@ put_number(struct client *c, const char *key, int64_t number, const char *rest)
 	put_parameter(c, key, span_of(text));
 }
 
+/* The truth, whatever the client called its text (RFC 6152 section 3). */
+static enum body
+body_of(const struct message *m)
+{
+	return m->eightbit && m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : m->env.body;
+}
+
 static void
 put_mail(struct client *c, const struct message *m)
 {
@@ -266,7 +273,7 @@ put_mail(struct client *c, const struct message *m)
 	if (can(c, CAN_SIZE))
 		put_number(c, " SIZE=", (int64_t)m->length, "");
 	if (can(c, CAN_8BITMIME) || e->body == BODY_BINARYMIME)
-		put_parameter(c, " BODY=", span_of(body_word(e->body)));
+		put_parameter(c, " BODY=", span_of(body_word(body_of(m))));
 	if (e->utf8)
 		put(c, " SMTPUTF8", c->conf->timeout_mail);
 	if (can(c, CAN_DSN)) {

@@ -185,6 +185,15 @@ def test_eight_bits_need_the_extension(way, mail):
     assert "Status: 5.6.3\r\n" in way.refused()
 
 
+@pytest.mark.parametrize("mail", ["", "BODY=7BIT", "BODY=8BITMIME"])
+def test_eight_bits_are_announced(way, mail):
+    """R68: RFC 6152 wants it said; what the client called its text may be wrong."""
+    way.sink.ehlo = FULL
+    way.submit(mail, body="Subject: x\n\n\u00e4\n")
+    assert way.commands()[0].endswith(" BODY=8BITMIME")
+    assert way.message().data.endswith("\r\n\r\nä\r\n".encode())
+
+
 @pytest.mark.parametrize("how", ["HOLDFOR=3", "HOLDUNTIL="])
 def test_held(way, how):
     """R88: not before its time, and then without being asked twice."""
