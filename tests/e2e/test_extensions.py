@@ -1,5 +1,6 @@
 """What relay hands on to the next host of an envelope, what it does where it cannot, and how the
 sender hears of it."""
+import email
 import re
 import time
 
@@ -23,11 +24,11 @@ class Way:
         (postern.where / "users").write_text(USER)
 
     def submit(self, mail="", recipients=(("u@dest.example", ""),), body="Subject: x\n\nhello\n",
-               chunk=None, **settings):
+               chunk=None, sender="a@sender.example", **settings):
         """Queues one message as an authenticated client; `chunk` goes by BDAT."""
         to = "".join(f"RCPT TO:<{a}> {p}\n" for a, p in recipients)
         text = (f"EHLO client.example\nAUTH PLAIN AGpvZQBzZWNyZXQ=\n"
-                f"MAIL FROM:<a@sender.example> {mail}\n{to}").encode()
+                f"MAIL FROM:<{sender}> {mail}\n{to}").encode()
         text += f"DATA\n{body}.\n".encode() if chunk is None else b"BDAT %d LAST\n%b" % (
             len(chunk), chunk)
         said = self.postern.pipe(text + b"QUIT\n", auth_users=self.postern.where / "users",
@@ -244,6 +245,31 @@ def test_report_names_what_the_sender_knows(way):
     assert kinds == ["multipart/report", "text/plain", "message/delivery-status",
                      "text/rfc822-headers"]
     assert "Subject: the subject\r\n" in text and "the text" not in text
+
+
+def test_report_in_ascii(way):
+    """R39, R44, R69, A21: a host that takes nothing else gets the report of an 8-bit message too."""
+    way.sink.ehlo = ()
+    header = b"Subject: =\xe4 \t " + b"\xff" * 200 + b"\r\n  x = y \r\nX-Ascii: " + b"z" * 200 + b"\r\n"
+    way.submit("SMTPUTF8", [("\u00e4\u20ac\U0001f4e7@dest.example", "")], chunk=header + b"\r\nx\r\n")
+    text = way.refused()
+    assert text.isascii() and "\r\nFinal-Recipient: utf-8; \\x{E4}\\x{20AC}\\x{1F4E7}@dest" in text
+    assert "\r\n<\\x{E4}\\x{20AC}\\x{1F4E7}@dest.example>\r\n" in text
+    part = email.message_from_string(text).get_payload()[2]
+    assert part.get_payload(decode=True).endswith(header)
+    assert max(map(len, part.get_payload().splitlines())) <= 76
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_report_to_such_an_address(way, able):
+    """R69: a sender's address may need the extension as well."""
+    way.sink.ehlo = FULL if able else ("8BITMIME",)
+    way.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
+    way.submit("SMTPUTF8", sender="j\u00f6@sender.example")
+    assert way.wait(lambda: not way.postern.messages() and not way.postern.relays())
+    told = [x.encode("latin-1").decode() for x in way.sink.lines if "<>" in x or "j\xc3\xb6@" in x]
+    assert [re.sub(r"SIZE=\d+ ", "", x) for x in told if "a@" not in x][-2:] == (
+        ["MAIL FROM:<> BODY=8BITMIME SMTPUTF8", "RCPT TO:<j\u00f6@sender.example>"] if able else [])
 
 
 def test_tls_that_was_required(way):
