@@ -88,7 +88,7 @@ def test_passed_on(way, keyword, mail, rcpt):
 
 @pytest.mark.parametrize("keyword, mail, rcpt", [p for p in PASSED if p[0] != "SMTPUTF8"])
 def test_not_sent_to_hosts_without(way, keyword, mail, rcpt):
-    """R74: what the host did not announce it is not told, and gets the message all the same."""
+    """R74: what the host did not announce it is not told; it gets the message all the same."""
     way.sink.ehlo = tuple(k for k in FULL if k.split(" ")[0] not in (keyword, "SIZE"))
     way.submit(mail, [("u@dest.example", rcpt)])
     assert way.commands() == ["MAIL FROM:<a@sender.example>", "RCPT TO:<u@dest.example>"]
@@ -248,10 +248,12 @@ def test_report_names_what_the_sender_knows(way):
 
 
 def test_report_in_ascii(way):
-    """R39, R44, R69, A21: a host that takes nothing else gets the report of an 8-bit message too."""
+    """R39, R44, R69, A21: a host that takes nothing else gets the report all the same."""
     way.sink.ehlo = ()
-    header = b"Subject: =\xe4 \t " + b"\xff" * 200 + b"\r\n  x = y \r\nX-Ascii: " + b"z" * 200 + b"\r\n"
-    way.submit("SMTPUTF8", [("\u00e4\u20ac\U0001f4e7@dest.example", "")], chunk=header + b"\r\nx\r\n")
+    header = (b"Subject: =\xe4 \t " + b"\xff" * 200 + b"\r\n  x = y \r\n"
+              b"X-Ascii: " + b"z" * 200 + b"\r\n")
+    way.submit("SMTPUTF8", [("\u00e4\u20ac\U0001f4e7@dest.example", "")],
+               chunk=header + b"\r\nx\r\n")
     text = way.refused()
     assert text.isascii() and "\r\nFinal-Recipient: utf-8; \\x{E4}\\x{20AC}\\x{1F4E7}@dest" in text
     assert "\r\n<\\x{E4}\\x{20AC}\\x{1F4E7}@dest.example>\r\n" in text
