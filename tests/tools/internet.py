@@ -198,7 +198,7 @@ class Sink:
                     put("250 2.0.0 more")
             elif verb == "QUIT":
                 leave()
-                put("221 bye")
+                put(self.reply("QUIT", text, "221 bye"))
                 return
             else:
                 put(self.reply(verb, text, "250 ok"))
