@@ -77,6 +77,7 @@ enum reply_kind {
 	X(TOO_LARGE, "552", "5.3.4 Error: message too large", ERROR) \
 	X(TOO_MANY_HOPS, "554", "5.4.6 Error: too many hops", ERROR) \
 	X(NUL_IN_DATA, "554", "5.6.0 Error: NUL in message", ERROR) \
+	X(BEGINS_FOLDED, "554", "5.6.0 Error: message begins inside a header field", ERROR) \
 	X(BARE_IN_DATA, "521", "5.5.2 Error: bare CR or LF in message", CLOSE) \
 	X(QUEUE_ERROR, "451", "4.3.0 Error: queue file write error", ERROR) \
 	X(QUEUE_FULL, "452", "4.3.1 Error: insufficient system storage", ERROR) \
