@@ -36,7 +36,7 @@ class SpoolFile:
         lines = head.split(b"\n")
         assert lines[0] == MAGIC, f"{path}: begins {lines[0]!r}"
         # A null sender leaves nothing behind "From: ".
-        self.fields = [tuple(x.decode() for x in re.fullmatch(rb"([A-Z]\w*): ?(.*)", line).groups())
+        self.fields = [tuple(x.decode() for x in re.fullmatch(rb"([A-Z][\w-]*): ?(.*)", line).groups())
                        for line in lines[1:]]
         assert path.name == end[3].decode() == self.one("Id"), f"{path}: ids differ"
         assert path.parent.name in {to.split(" ")[0] for to in self.all("To")}, f"{path}: lane"
