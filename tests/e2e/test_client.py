@@ -15,8 +15,9 @@ def dest(postern, world):
     return world.sink
 
 
-def settled(postern, wait):
-    assert wait(lambda: not postern.relays()), postern.logged()
+def settled(postern, wait, event):
+    """Waits for this in the log, and for the end of all work."""
+    assert wait(lambda: event in postern.logged() and not postern.relays()), postern.logged()
 
 
 def commands(sink, verb):
@@ -43,10 +44,10 @@ def test_first_digit_decides(postern, dest, wait, say):
     ("DATA", "451 later"), ("END", "499 5.5.5 x"), ("RCPT", "552 5.5.3 too many"),
 ])
 def test_not_for_good(postern, dest, wait, verb, reply):
-    """R59, R26, F13: anything but 5yz is tried again, and so is 552 to RCPT; the text means nothing."""
+    """R59, R26, F13: anything but 5yz is tried again, and so is 552 to RCPT; texts mean nothing."""
     dest.say[verb] = reply
     postern.send("u@dest.example")
-    settled(postern, wait)
+    settled(postern, wait, ": deferred")
     assert len(postern.messages()) == 1 and not dest.messages
     dest.say.clear()
     postern.make_due()
@@ -84,7 +85,7 @@ def test_refused_sender_is_not_the_host(postern, dest, wait):
 
 
 def test_data_without_recipients(postern, dest, wait):
-    """R62, C5: where DATA was sent in the same group and taken all the same, nothing is delivered."""
+    """R62, C5: where DATA, sent in the same group, is taken all the same, nothing is delivered."""
     dest.say["RCPT"] = lambda line: "550 5.1.1 no" if "<no@" in line else "250 ok"
     dest.say["DATA"] = "354 go"
     postern.send("no@dest.example", max_relays=0)
@@ -137,8 +138,8 @@ MINIMA = {"greeting": 300, "mail": 300, "rcpt": 300, "data_start": 120, "data_bl
 def test_patience_of_the_client(postern):
     """R28, R29, R27, R55: as long as RFC 5321 section 4.5.3.2 asks for, and each can be set."""
     def values(*options):
-        said = subprocess.run([str(postern.build / "smtpd"), "-c", "/dev/null", *options, "--check"],
-                              env={}, stdout=subprocess.PIPE, check=True).stdout.decode()
+        command = [str(postern.build / "smtpd"), "-c", "/dev/null", *options, "--check"]
+        said = subprocess.run(command, env={}, stdout=subprocess.PIPE, check=True).stdout.decode()
         return dict(re.findall(r"^(\w+) = (\S*)", said, re.M))
     preset = values()
     for step, least in MINIMA.items():
@@ -159,10 +160,10 @@ def test_each_wait_ends(postern, dest, wait, step, key):
     dest.ehlo = ()
     begun = time.monotonic()
     postern.send("u@dest.example", **{f"timeout_{key}": "1s"})
-    settled(postern, wait)
+    settled(postern, wait, "timed out")
     hold.set()
-    assert 0.9 < time.monotonic() - begun < 10
-    assert len(postern.messages()) == 1 and "timed out" in postern.logged()
+    assert 0.9 < time.monotonic() - begun < 20
+    assert len(postern.messages()) == 1
 
 
 @pytest.mark.parametrize("say", [{"QUIT": "550 no"}, {"QUIT": None}, {"RSET": "500 what"}])
@@ -171,5 +172,5 @@ def test_what_comes_after_does_not_matter(postern, dest, wait, say):
     dest.say.update(say)
     postern.send("u@dest.example")
     assert wait(lambda: dest.messages)
-    settled(postern, wait)
+    settled(postern, wait, ": delivered")
     assert postern.messages() == [] and len(dest.messages) == 1

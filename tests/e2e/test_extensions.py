@@ -101,7 +101,8 @@ def test_nothing_is_invented(way, ehlo):
     way.submit()
     from_line, to_line = way.commands()
     assert to_line == "RCPT TO:<u@dest.example>"
-    assert re.fullmatch(r"MAIL FROM:<a@sender\.example>" + (r" SIZE=\d+" if ehlo else ""), from_line)
+    size = r" SIZE=\d+" if ehlo else ""
+    assert re.fullmatch(rf"MAIL FROM:<a@sender\.example>{size}", from_line)
     assert b"Return-Path" not in way.message().data
 
 
@@ -132,7 +133,7 @@ def test_time_that_is_over(way):
 
 @pytest.mark.parametrize("late", [False, True], ids=["no-deliverby", "expired"])
 def test_by_or_return(way, late):
-    """R87: a host that does not promise a time does not get it; nor does anybody when it is over."""
+    """R87: a host that does not promise a time does not get it, and nobody when it is over."""
     way.sink.ehlo = FULL if late else ("PIPELINING", "8BITMIME")
     way.submit("BY=1;R" if late else "BY=600;R", max_relays=0)
     time.sleep(1.5 if late else 0)
@@ -214,7 +215,8 @@ def test_notify_decides_about_the_report(way):
     """R75, R42: one report, of those whose failure was to be told or not spoken of."""
     way.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
     way.submit("", [("never@dest.example", "NOTIFY=NEVER"), ("s@dest.example", "NOTIFY=SUCCESS"),
-                    ("d@dest.example", "NOTIFY=DELAY,SUCCESS"), ("f@dest.example", "NOTIFY=FAILURE"),
+                    ("d@dest.example", "NOTIFY=DELAY,SUCCESS"),
+                    ("f@dest.example", "NOTIFY=FAILURE"),
                     ("unsaid@dest.example", "")])
     text = way.refused()
     assert re.findall(r"Final-Recipient: rfc822; (\w+)@", text) == ["f", "unsaid"]

@@ -1,11 +1,11 @@
 """D25: a table of addresses, odd and ordinary, and what RCPT and MAIL say to each of them.
 
-Taken is what the grammar of RFC 5321 section 4.1.2 (with RFC 6531 section 3.3) takes: no comments, no
-white space outside quotes, no obsolete forms, no guesses.
+Taken is what the grammar of RFC 5321 section 4.1.2 (with RFC 6531 section 3.3) takes: no comments,
+no white space outside quotes, no obsolete forms, no guesses.
 """
 import pytest
 
-A64, D63 = "a" * 64, "d" * 63
+LOCAL, LABEL = "a" * 64, "d" * 63
 
 GOOD = [
     # dot-strings
@@ -20,8 +20,8 @@ GOOD = [
     '"\\ "@b.example', '"[]"@b.example', '"a\'b"@b.example',
     # domains
     "a@b.c.d.e.f.g.h", "a@1.2.3.4", "a@123", "a@b-c.example", "a@b--c.example",
-    "a@xn--bcher-kva.example", "a@1b.example", f"a@{D63}.example", "a@b.e",
-    "a@" + ".".join("x" * 100), f"{A64}@b.example",
+    "a@xn--bcher-kva.example", "a@1b.example", f"a@{LABEL}.example", "a@b.e",
+    "a@" + ".".join("x" * 100), f"{LOCAL}@b.example",
     # literals
     "a@[192.0.2.1]", "a@[0.0.0.0]", "a@[255.255.255.255]", "a@[IPv6:2001:db8::1]", "a@[IPv6:::]",
     "a@[IPv6:::1]", "a@[ipv6:2001:DB8::1]", "a@[IPv6:1:2:3:4:5:6:7:8]",
@@ -44,8 +44,8 @@ BAD = [
     # domains
     "a@-b", "a@b-", "a@b-.c", "a@-b-", "a@-", "a@b_c.example", "a@b/c", "a@../b", "a@b!c", "a@b+c",
     "a@b%c", "a@b'c", 'a@"b"', "a@b,c", "a@b:c", "a@b;c", "a@b=c", "a@*.example", "a@$b", "a@b\\.c",
-    f"a@d{D63}.example", f"a@b.{D63}d", "a@" + ".".join([D63] * 5), f"a{A64}@b.example",
-    f'"{A64}"@b.example',
+    f"a@d{LABEL}.example", f"a@b.{LABEL}d", "a@" + ".".join([LABEL] * 5), f"a{LOCAL}@b.example",
+    f'"{LOCAL}"@b.example',
     # literals
     "a@[]", "a@[", "a@]", "a@[192.0.2.1", "a@192.0.2.1]", "a@[192.0.2]", "a@[192.0.2.1.1]",
     "a@[192.0.2.256]", "a@[192.0.2.-1]", "a@[192.0.2.1 ]", "a@[ 192.0.2.1]", "a@[0x7f.0.0.1]",
@@ -98,7 +98,8 @@ def test_verdicts_beyond_ascii(postern):
     """D25, D13, R69: and 553 for each that would be taken, without SMTPUTF8."""
     table = [a for a, _ in BEYOND]
     with_it = said(postern, b"MAIL FROM:<s@b.example> SMTPUTF8\n", b"RCPT TO:<%b>\n", table)
-    assert not [(a, r) for (a, good), r in zip(BEYOND, with_it) if r[:3] != ("250" if good else "501")]
+    assert not [(a, r) for (a, good), r in zip(BEYOND, with_it)
+                if r[:3] != ("250" if good else "501")]
     without = said(postern, b"MAIL FROM:<s@b.example>\n", b"RCPT TO:<%b>\n", table)
     assert {r[:3] for r in without} == {"501", "553"}
     assert not [a for (a, good), r in zip(BEYOND, without) if good and r[:9] != "553 5.6.7"]
