@@ -235,7 +235,8 @@ def test_no_report(way, notify):
 def test_report_names_what_the_sender_knows(way):
     """R76, R77, R78, R39: what ORCPT and ENVID stand for, decoded and not escaped."""
     way.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
-    way.submit("RET=HDRS ENVID=QQ+2B1", [("u@dest.example", r'ORCPT=rfc822;"U+2B\"1"@First.EXAMPLE')],
+    way.submit("RET=HDRS ENVID=QQ+2B1",
+               [("u@dest.example", r'ORCPT=rfc822;"U+2B\"1"@First.EXAMPLE')],
                body="Subject: the subject\n\nthe text\n")
     text = way.refused()
     assert "\r\nOriginal-Envelope-Id: QQ+1\r\n" in text
