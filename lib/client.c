@@ -196,6 +196,17 @@ introduce(struct client *c)
 	return outcome_of(c->code) == DONE ? DONE : SOFT;
 }
 
+/* Closes; a host that talks hears QUIT first (section 4.1.1.10). Nobody needs its answer. */
+static void
+leave(struct client *c)
+{
+	if (c->code != 0) {
+		put(c, "QUIT\r\n", c->conf->timeout_quit);
+		(void)stream_flush(&c->stream, clock_deadline(c->conf->timeout_quit));
+	}
+	client_close(c);
+}
+
 enum outcome
 client_open(struct client *c, const struct conf *conf, const struct exchanger *to)
 {
@@ -219,7 +230,7 @@ client_open(struct client *c, const struct conf *conf, const struct exchanger *t
 	stream_init(&c->stream, c->fd, c->fd, true, NULL);
 	enum outcome o = introduce(c);
 	if (o != DONE)
-		client_close(c);
+		leave(c);
 	return o;
 }
 

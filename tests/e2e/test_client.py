@@ -174,3 +174,17 @@ def test_what_comes_after_does_not_matter(postern, dest, wait, say):
     assert wait(lambda: dest.messages)
     settled(postern, wait, ": delivered")
     assert postern.messages() == [] and len(dest.messages) == 1
+
+
+@pytest.mark.parametrize("say", [{"GREETING": "554 no"}, {"EHLO": "550 no", "HELO": "550 no"},
+                                 {"EHLO": "421 busy"}])
+def test_leaves_with_quit(postern, world, dest, wait, say):
+    """R60: a host that does not want us is left politely, and the next one is asked."""
+    left = []
+    dest.say.update(say, QUIT=lambda line: left.append(line) or "221 bye")
+    second = world.another("127.0.0.3")
+    world.domain("dest.example", "127.0.0.2", "127.0.0.3")
+    world.domain("sender.example", "127.0.0.3")
+    postern.send("u@dest.example")
+    assert wait(lambda: second.messages), postern.logged()
+    assert wait(lambda: left == ["QUIT"])
