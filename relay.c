@@ -152,7 +152,7 @@ settle_failures(const struct relay *r, struct message *m, int attempts)
 			continue;
 		if (to->outcome == SOFT && old) {
 			to->outcome = HARD;
-			buf_puts(&to->text, " (given up: 4.4.7 too old)");
+			buf_puts(&to->text, " (given up: 5.4.7 too old)");
 		}
 		any = any || to->outcome == HARD;
 	}

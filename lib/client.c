@@ -196,6 +196,17 @@ introduce(struct client *c)
 	return outcome_of(c->code) == DONE ? DONE : SOFT;
 }
 
+/* Closes; a host that talks hears QUIT first (section 4.1.1.10). Nobody needs its answer. */
+static void
+leave(struct client *c)
+{
+	if (c->code != 0) {
+		put(c, "QUIT\r\n", c->conf->timeout_quit);
+		(void)stream_flush(&c->stream, clock_deadline(c->conf->timeout_quit));
+	}
+	client_close(c);
+}
+
 enum outcome
 client_open(struct client *c, const struct conf *conf, const struct exchanger *to)
 {
@@ -219,7 +230,7 @@ client_open(struct client *c, const struct conf *conf, const struct exchanger *t
 	stream_init(&c->stream, c->fd, c->fd, true, NULL);
 	enum outcome o = introduce(c);
 	if (o != DONE)
-		client_close(c);
+		leave(c);
 	return o;
 }
 
@@ -256,6 +267,13 @@ put_number(struct client *c, const char *key, int64_t number, const char *rest)
 	put_parameter(c, key, span_of(text));
 }
 
+/* The truth, whatever the client called its text (RFC 6152 section 3). */
+static enum body
+body_of(const struct message *m)
+{
+	return m->eightbit && m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : m->env.body;
+}
+
 static void
 put_mail(struct client *c, const struct message *m)
 {
@@ -266,7 +284,7 @@ put_mail(struct client *c, const struct message *m)
 	if (can(c, CAN_SIZE))
 		put_number(c, " SIZE=", (int64_t)m->length, "");
 	if (can(c, CAN_8BITMIME) || e->body == BODY_BINARYMIME)
-		put_parameter(c, " BODY=", span_of(body_word(e->body)));
+		put_parameter(c, " BODY=", span_of(body_word(body_of(m))));
 	if (e->utf8)
 		put(c, " SMTPUTF8", c->conf->timeout_mail);
 	if (can(c, CAN_DSN)) {

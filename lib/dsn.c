@@ -1,7 +1,8 @@
 /*
  * Text for a person first, then the fields for a program, then the header of the original. Replies
  * of other hosts were escaped when they were read, so that none of them can end a part or a field
- * (E11); the boundary is a queue id that did not exist before.
+ * (E11); the boundary is a queue id that did not exist before. All of it is ASCII, so that every host
+ * takes it, but for the address of a sender that is not.
  */
 #include "dsn.h"
 
@@ -14,6 +15,7 @@
 enum {
 	DSN_MAX = 2 * 1024 * 1024,
 	REPLY_MAX = 900, /* of a reply, escaped: a line has 998 octets (RFC 5322 section 2.1.1) */
+	QP_LINE = 72,    /* octets after which a line of quoted-printable is folded */
 };
 
 /* One that failed now, and whose failure the sender wants to know of (RFC 3461 section 5.2.2). */
@@ -44,6 +46,23 @@ put_status(struct buf *b, const struct rcpt *r)
 		}
 	}
 	buf_puts(b, "5.0.0");
+}
+
+/* An address; a character beyond ASCII as \x{E9} (RFC 6533 section 3). It is valid UTF-8. */
+static void
+put_address(struct buf *b, struct span address)
+{
+	for (size_t i = 0; i < address.n;) {
+		unsigned char c = (unsigned char)address.p[i++];
+		if (c < 0x80) {
+			buf_printf(b, "%c", c);
+			continue;
+		}
+		unsigned v = c >= 0xf0 ? c & 0x07U : c >= 0xe0 ? c & 0x0fU : c & 0x1fU;
+		for (; i < address.n && (address.p[i] & 0xc0) == 0x80; i++)
+			v = v << 6 | (address.p[i] & 0x3fU);
+		buf_printf(b, "\\x{%02X}", v);
+	}
 }
 
 static void
@@ -85,7 +104,7 @@ put_explanation(struct buf *b, const struct message *m, const struct conf *conf,
 		if (!failed(&m->rcpt[i]))
 			continue;
 		buf_puts(b, "\r\n<");
-		buf_add(b, m->rcpt[i].address);
+		put_address(b, m->rcpt[i].address);
 		buf_puts(b, ">\r\n    ");
 		put_reply(b, &m->rcpt[i]);
 	}
@@ -125,8 +144,9 @@ put_fields(struct buf *b, const struct message *m, const struct conf *conf, cons
 			continue;
 		buf_puts(b, "\r\n");
 		put_orcpt(b, m->rcpt[i].terms.orcpt);
-		buf_puts(b, "Final-Recipient: rfc822; ");
-		buf_add(b, m->rcpt[i].address);
+		buf_printf(b, "Final-Recipient: %s; ",
+			span_is_ascii(m->rcpt[i].address) ? "rfc822" : "utf-8");
+		put_address(b, m->rcpt[i].address);
 		buf_puts(b, "\r\nAction: failed\r\nStatus: ");
 		put_status(b, &m->rcpt[i]);
 		buf_puts(b, "\r\nDiagnostic-Code: smtp; ");
@@ -162,11 +182,34 @@ header_length(struct span s)
 	return n;
 }
 
+/* RFC 2045 section 6.7: lines of any length and any octets become short ones of ASCII. */
+static void
+put_quoted_printable(struct buf *b, struct span s)
+{
+	size_t column = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i], next = i + 1 < s.n ? s.p[i + 1] : '\r';
+		if (c == '\r' && next == '\n') {
+			buf_puts(b, "\r\n");
+			column = 0;
+			i++;
+			continue;
+		}
+		if (column > QP_LINE) {
+			buf_puts(b, "=\r\n");
+			column = 0;
+		}
+		bool plain = c >= ' ' && c <= '~' && c != '=' && (c != ' ' || next != '\r');
+		buf_printf(b, plain ? "%c" : "=%02X", (unsigned char)c);
+		column += plain ? 1 : 3;
+	}
+}
+
 /* The header of the original, or as much of it as we give back. */
 static int
 put_original(struct buf *b, const struct message *m, const char *id)
 {
-	buf_printf(b, "--%s\r\nContent-Type: text/rfc822-headers\r\n\r\n", id);
+	buf_printf(b, "--%s\r\nContent-Type: text/rfc822-headers\r\n", id);
 	auto_buf head = buf_new(DSN_HEADER_MAX);
 	char chunk[4096];
 	bool complete = false;
@@ -180,7 +223,14 @@ put_original(struct buf *b, const struct message *m, const char *id)
 		buf_add(&head, (struct span){ chunk, (size_t)n });
 		complete = head.n > 0 && memmem(head.p, head.n, "\r\n\r\n", 4) != NULL;
 	}
-	buf_add(b, (struct span){ head.p, header_length(buf_span(&head)) });
+	struct span header = { head.p, header_length(buf_span(&head)) };
+	if (span_is_ascii(header)) {
+		buf_puts(b, "\r\n");
+		buf_add(b, header);
+	} else {
+		buf_puts(b, "Content-Transfer-Encoding: quoted-printable\r\n\r\n");
+		put_quoted_printable(b, header);
+	}
 	buf_printf(b, "\r\n--%s--\r\n", id);
 	return 0;
 }

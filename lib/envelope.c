@@ -216,7 +216,10 @@ envelope_decode(struct buf *b, struct span s)
 		int high = s.p[i] == '+' && i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1;
 		int low = high >= 0 ? ascii_hex(s.p[i + 2]) : -1;
 		char c = low >= 0 ? (char)(high * 16 + low) : s.p[i];
-		buf_escape(b, (struct span){ &c, 1 }, 1);
+		if (c == '\\') /* printable like all that command.c lets in; the rest is a crafted file's */
+			buf_puts(b, "\\");
+		else
+			buf_escape(b, (struct span){ &c, 1 }, 1);
 		i += low >= 0 ? 2 : 0;
 	}
 }

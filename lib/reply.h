@@ -13,6 +13,7 @@
 enum reply_kind {
 	REPLY_OK,    /* went well */
 	REPLY_ERROR, /* counts against max_errors */
+	REPLY_SPARE, /* refused, but no error: whoever pipelines could not know */
 	REPLY_CLOSE, /* the connection ends after it */
 };
 
@@ -72,10 +73,11 @@ enum reply_kind {
 	X(NEED_MAIL, "503", "5.5.1 Error: need MAIL command", ERROR) \
 	X(NEED_RCPT, "503", "5.5.1 Error: need RCPT command", ERROR) \
 	X(NO_RELAY, "550", "5.7.1 Error: relaying denied", ERROR) \
-	X(TOO_MANY_RCPT, "452", "4.5.3 Error: too many recipients", ERROR) \
+	X(TOO_MANY_RCPT, "452", "4.5.3 Error: too many recipients", SPARE) \
 	X(TOO_LARGE, "552", "5.3.4 Error: message too large", ERROR) \
 	X(TOO_MANY_HOPS, "554", "5.4.6 Error: too many hops", ERROR) \
 	X(NUL_IN_DATA, "554", "5.6.0 Error: NUL in message", ERROR) \
+	X(BEGINS_FOLDED, "554", "5.6.0 Error: message begins inside a header field", ERROR) \
 	X(BARE_IN_DATA, "521", "5.5.2 Error: bare CR or LF in message", CLOSE) \
 	X(QUEUE_ERROR, "451", "4.3.0 Error: queue file write error", ERROR) \
 	X(QUEUE_FULL, "452", "4.3.1 Error: insufficient system storage", ERROR) \

@@ -55,7 +55,7 @@ enum { SPOOL_TMP_AGE = 3600 }; /* s; long enough that no slow machine is between
 enum {
 	DRAFT_LANES = 100,        /* next hops of one transaction; one open directory each */
 	DRAFT_BUFFER = 64 * 1024, /* octets gathered before a write: most messages need one */
-	DRAFT_HEAD = 1024 * 1024, /* octets of all recipients together */
+	DRAFT_HEAD = 512 * 1024,  /* octets of all recipients together: held in memory */
 };
 
 struct draft {

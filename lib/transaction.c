@@ -141,6 +141,7 @@ transaction_start_data(struct transaction *t, const struct trace *trace, bool ch
 	t->chunk = (struct chunk){ 0 };
 	t->dot = dot_new(lenient);
 	t->hops = (struct hops){ 0 };
+	t->folded = false;
 	t->size = 0;
 	add_received(t, trace);
 }
@@ -155,6 +156,8 @@ judge(const struct transaction *t)
 		return R_NUL_IN_DATA;
 	if (t->body != BODY_BINARYMIME && (t->chunk.bare || t->chunk.nul))
 		return R_BARE_IN_CHUNK;
+	if (t->folded)
+		return R_BEGINS_FOLDED;
 	if (t->size > t->max_size)
 		return R_TOO_LARGE;
 	return t->hops.received > LIMIT_HOPS ? R_TOO_MANY_HOPS : R_QUEUED;
@@ -164,6 +167,8 @@ static void
 take_piece(void *ctx, struct span piece)
 {
 	struct transaction *t = ctx;
+	if (t->size == 0 && piece.n > 0)
+		t->folded = piece.p[0] == ' ' || piece.p[0] == '\t';
 	t->size += (int64_t)piece.n;
 	if (!t->hops.body)
 		hops_feed(&t->hops, piece);

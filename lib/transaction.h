@@ -34,6 +34,7 @@ struct transaction {
 	struct dot dot;
 	struct chunk chunk;
 	struct hops hops;
+	bool folded;                      /* the first line continues a field, which would be ours */
 	int64_t size;                     /* octets of data so far */
 };
 

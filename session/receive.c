@@ -44,13 +44,16 @@ finish_data(struct session *s)
 	return r;
 }
 
-/* RFC 3848 */
+/* RFC 3848, RFC 6531 section 4.3 */
 static const char *
 with_keyword(const struct session *s)
 {
-	if (s->user[0] != '\0')
-		return s->secure ? "ESMTPSA" : "ESMTPA";
-	return s->secure ? "ESMTPS" : s->extended ? "ESMTP" : "SMTP";
+	static const char *const words[2][2][2] = { /* SMTPUTF8, TLS, AUTH */
+		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
+		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
+	};
+	bool utf8 = s->transaction.utf8, known = s->user[0] != '\0';
+	return utf8 || s->secure || known || s->extended ? words[utf8][s->secure][known] : "SMTP";
 }
 
 static void

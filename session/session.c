@@ -150,10 +150,14 @@ do_mail(struct session *s, struct span arg)
 		approve_sender, s);
 }
 
+/* All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
+ * too many is no error, but brings no message nearer. */
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
-	return transaction_rcpt(&s->transaction, &s->conf, &s->rights, arg, approve_recipient, s);
+	enum reply r = transaction_rcpt(&s->transaction, &s->conf, &s->rights, arg,
+		approve_recipient, s);
+	return r == R_TOO_MANY_RCPT && ++s->idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
 }
 
 static enum reply

@@ -193,7 +193,7 @@ def test_too_old_bounces(postern, world, wait):
         wait(lambda: not postern.relays(), 5)
         return world.sink.messages
     assert wait(returned)
-    assert "4.4.7" in world.sink.messages[0].data.decode()
+    assert "Status: 5.4.7\r\n" in world.sink.messages[0].data.decode()
     assert postern.logged().count("next try in") >= 3
 
 

@@ -97,7 +97,8 @@ class Sink:
     """An SMTP server whose replies can be changed while it runs.
 
     `say` maps a verb ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END") to a reply line, or to a
-    function of the command line; None as a reply closes the connection without a word.
+    function of the command line; None as a reply closes the connection without a word. `lines` are
+    the command lines of MAIL, RCPT, DATA and BDAT as they came.
     """
 
     EHLO = ("PIPELINING", "8BITMIME", "SIZE 100000000")
@@ -106,6 +107,7 @@ class Sink:
         self.say = dict(say or {})
         self.ehlo = ehlo
         self.messages = []
+        self.lines = []
         self.connections = 0
         self.open = 0
         self.most_open = 0
@@ -149,7 +151,7 @@ class Sink:
         return said(line) if callable(said) else said
 
     def session(self, rfile, wfile, leave):
-        sender, recipients, helo = None, [], ""
+        sender, recipients, helo, chunks = None, [], "", b""
 
         def put(text):
             if text is None:
@@ -165,6 +167,9 @@ class Sink:
                 return
             text = line.decode("latin-1").rstrip("\r\n")
             verb = text[:4].upper()
+            if verb in ("MAIL", "RCPT", "DATA", "BDAT"):
+                with self.lock:
+                    self.lines.append(text)
             if verb == "EHLO":
                 helo = text[5:]
                 default = "\r\n".join(
@@ -173,7 +178,7 @@ class Sink:
             elif verb == "MAIL":
                 said = put(self.reply("MAIL", text, "250 2.1.0 ok"))
                 sender = text[text.index("<") + 1:text.index(">")] if said[0] == "2" else None
-                recipients = []
+                recipients, chunks = [], b""
             elif verb == "RCPT":
                 said = put(self.reply("RCPT", text, "250 2.1.5 ok"))
                 if said[0] == "2" and sender is not None:
@@ -183,9 +188,17 @@ class Sink:
                 if put(self.reply("DATA", text, default))[:3] == "354":
                     self.data(rfile, put, sender, recipients, helo)
                     sender, recipients = None, []
+            elif verb == "BDAT":
+                words = text.split(" ")
+                chunks += rfile.read(int(words[1]))
+                if words[2:] == ["LAST"]:
+                    self.take(put, sender, recipients, chunks, helo)
+                    sender, recipients, chunks = None, [], b""
+                else:
+                    put("250 2.0.0 more")
             elif verb == "QUIT":
                 leave()
-                put("221 bye")
+                put(self.reply("QUIT", text, "221 bye"))
                 return
             else:
                 put(self.reply(verb, text, "250 ok"))
@@ -199,12 +212,15 @@ class Sink:
             if line == b".\r\n":
                 break
             body.append(line[1:] if line.startswith(b".") else line)
+        self.take(put, sender, recipients, b"".join(body), helo)
+
+    def take(self, put, sender, recipients, data, helo):
         if self.delay:
             time.sleep(self.delay)
         said = self.reply("END", "", "250 2.0.0 taken")
         if recipients and said is not None and said[0] == "2":
             with self.lock:
-                self.messages.append(Message(sender, recipients, b"".join(body), helo))
+                self.messages.append(Message(sender, recipients, data, helo))
         put(said)
 
     def close(self):

@@ -36,7 +36,7 @@ class SpoolFile:
         lines = head.split(b"\n")
         assert lines[0] == MAGIC, f"{path}: begins {lines[0]!r}"
         # A null sender leaves nothing behind "From: ".
-        self.fields = [tuple(x.decode() for x in re.fullmatch(rb"([A-Z]\w*): ?(.*)", line).groups())
+        self.fields = [tuple(x.decode() for x in re.fullmatch(rb"([A-Z][\w-]*): ?(.*)", line).groups())
                        for line in lines[1:]]
         assert path.name == end[3].decode() == self.one("Id"), f"{path}: ids differ"
         assert path.parent.name in {to.split(" ")[0] for to in self.all("To")}, f"{path}: lane"
@@ -55,11 +55,12 @@ class SpoolFile:
         return values[0]
 
 
-def write(spool, ident, recipients, body, sender="a@sender.example"):
-    """Puts a message into the queue that smtpd would not: the body goes in as it is. Its paths."""
+def write(spool, ident, recipients, body, sender="a@sender.example", fields=()):
+    """Puts a message into the queue that smtpd would not: the body goes in as it is, lines of
+    `fields` into the envelope. Its paths."""
     lanes = sorted({r.rpartition("@")[2] for r in recipients})
     head = [MAGIC.decode(), f"Id: {ident}", f"Arrived: {int(time.time())}", f"From: {sender}",
-            *(f"To: {r.rpartition('@')[2]} {r}" for r in recipients), "", ""]
+            *fields, *(f"To: {r.rpartition('@')[2]} {r}" for r in recipients), "", ""]
     data = "\n".join(head).encode() + body
     data += f"End: {len(body):020d} {crc32c(data):08x} {ident}\n".encode()
     paths = []

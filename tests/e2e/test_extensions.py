@@ -1,0 +1,285 @@
+"""What relay hands on to the next host of an envelope, what it does where it cannot, and how the
+sender hears of it."""
+import email
+import re
+import time
+
+import pytest
+
+import spoolfile
+
+FULL = ("PIPELINING", "8BITMIME", "SIZE 100000000", "CHUNKING", "BINARYMIME", "SMTPUTF8", "DSN",
+        "DELIVERBY", "MT-PRIORITY MIXER")
+USER = ("joe:{SCRAM-SHA-256}10000,wOBd1E8bKWJQevuw/wUwbA==,cEYe0C5sx2aRoDXwknUkhi1PHnPhOv8jBFJt/Ji6"
+        "UXA=,46tgMZRNaHpusywpyFizIfa+AHkmaAYuaZ7STKrE8E0=\n") # the password is "secret"
+IDENT = "01hf0000000000000001"
+
+
+class Way:
+    """From a client to dest.example, whose host announces what it is told to."""
+
+    def __init__(self, postern, world, wait):
+        self.postern, self.sink, self.wait = postern, world.sink, wait
+        world.domain("dest.example")
+        (postern.where / "users").write_text(USER)
+
+    def submit(self, mail="", recipients=(("u@dest.example", ""),), body="Subject: x\n\nhello\n",
+               chunk=None, sender="a@sender.example", **settings):
+        """Queues one message as an authenticated client; `chunk` goes by BDAT."""
+        to = "".join(f"RCPT TO:<{a}> {p}\n" for a, p in recipients)
+        text = (f"EHLO client.example\nAUTH PLAIN AGpvZQBzZWNyZXQ=\n"
+                f"MAIL FROM:<{sender}> {mail}\n{to}").encode()
+        text += f"DATA\n{body}.\n".encode() if chunk is None else b"BDAT %d LAST\n%b" % (
+            len(chunk), chunk)
+        said = self.postern.pipe(text + b"QUIT\n", auth_users=self.postern.where / "users",
+                                 **settings)
+        assert "250 2.0.0 Ok: queued" in said, said
+
+    def message(self, sender="a@sender.example"):
+        def found():
+            return next((m for m in self.sink.messages if m.sender == sender), None)
+        assert self.wait(found), self.postern.logged()
+        return found()
+
+    def commands(self):
+        """MAIL and RCPT of the message, once it has arrived; not those of a report."""
+        self.message()
+        return [line for line in self.sink.lines
+                if "a@sender" in line and line.startswith("MAIL") or "dest.example" in line]
+
+    def refused(self):
+        """The report that came in place of the message: its text."""
+        text = self.message("").data.decode()
+        assert not [m for m in self.sink.messages if m.sender], "nothing was sent"
+        assert self.wait(lambda: not self.postern.messages())
+        return text
+
+
+@pytest.fixture
+def way(postern, world, wait):
+    return Way(postern, world, wait)
+
+
+PASSED = [ # keyword of the extension, parameter of MAIL, of RCPT
+    ("8BITMIME", "BODY=8BITMIME", ""),
+    ("8BITMIME", "BODY=7BIT", ""),
+    ("SMTPUTF8", "SMTPUTF8", ""),
+    ("DSN", "RET=HDRS", ""),
+    ("DSN", "RET=FULL ENVID=QQ+2B1+3D", ""),
+    ("DSN", "", "NOTIFY=SUCCESS,DELAY"),
+    ("DSN", "", "NOTIFY=NEVER"),
+    ("DSN", "", "NOTIFY=FAILURE ORCPT=rfc822;U+2B1@Dest.EXAMPLE"), # D22
+    ("MT-PRIORITY", "MT-PRIORITY=-9", ""),
+    ("MT-PRIORITY", "MT-PRIORITY=3", ""),
+]
+
+
+@pytest.mark.parametrize("keyword, mail, rcpt", PASSED,
+                         ids=[f"{k}-{(m + r).split('=')[-1]}" for k, m, r in PASSED])
+def test_passed_on(way, keyword, mail, rcpt):
+    """R73, D22: with the value it came with, letter case and "+2B" included."""
+    assert keyword in {word.split(" ")[0] for word in FULL}
+    way.sink.ehlo = FULL
+    way.submit(mail, [("u@dest.example", rcpt)])
+    from_line, to_line = way.commands()
+    assert re.fullmatch(rf"MAIL FROM:<a@sender\.example> SIZE=\d+ ?{re.escape(mail)}", from_line)
+    assert to_line == f"RCPT TO:<u@dest.example> {rcpt}".rstrip()
+
+
+@pytest.mark.parametrize("keyword, mail, rcpt", [p for p in PASSED if p[0] != "SMTPUTF8"])
+def test_not_sent_to_hosts_without(way, keyword, mail, rcpt):
+    """R74: what the host did not announce it is not told; it gets the message all the same."""
+    way.sink.ehlo = tuple(k for k in FULL if k.split(" ")[0] not in (keyword, "SIZE"))
+    way.submit(mail, [("u@dest.example", rcpt)])
+    assert way.commands() == ["MAIL FROM:<a@sender.example>", "RCPT TO:<u@dest.example>"]
+
+
+@pytest.mark.parametrize("ehlo", [FULL, ()], ids=["full", "bare"])
+def test_nothing_is_invented(way, ehlo):
+    """R73, R33: no parameter but SIZE, and that only where it is announced."""
+    way.sink.ehlo = ehlo
+    way.submit()
+    from_line, to_line = way.commands()
+    assert to_line == "RCPT TO:<u@dest.example>"
+    size = r" SIZE=\d+" if ehlo else ""
+    assert re.fullmatch(rf"MAIL FROM:<a@sender\.example>{size}", from_line)
+    assert b"Return-Path" not in way.message().data
+
+
+def test_size_passed_on(way):
+    """R63: what is announced is what is sent, with the field that was added."""
+    way.sink.ehlo = FULL
+    way.submit()
+    assert int(way.commands()[0].split("SIZE=")[1]) == len(way.message().data)
+
+
+def test_time_that_is_left(way):
+    """R87: BY counts from where the message is now."""
+    way.sink.ehlo = FULL
+    way.submit("BY=600;RT", max_relays=0)
+    time.sleep(2)
+    way.postern.due()
+    left, mode = re.search(r" BY=(-?\d+);(\w+)$", way.commands()[0]).groups()
+    assert 560 <= int(left) <= 598 and mode == "RT"
+
+
+def test_time_that_is_over(way):
+    """R87: with N the message goes, late as it is; the number says how late."""
+    way.sink.ehlo = FULL
+    way.submit("BY=-10;N")
+    left, mode = re.search(r" BY=(-?\d+);(\w+)$", way.commands()[0]).groups()
+    assert -50 <= int(left) <= -10 and mode == "N"
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["no-deliverby", "expired"])
+def test_by_or_return(way, late):
+    """R87: a host that does not promise a time does not get it, and nobody when it is over."""
+    way.sink.ehlo = FULL if late else ("PIPELINING", "8BITMIME")
+    way.submit("BY=1;R" if late else "BY=600;R", max_relays=0)
+    time.sleep(1.5 if late else 0)
+    way.postern.due()
+    assert "Status: 5.4.7\r\n" in way.refused()
+
+
+BINARY = bytes(range(256)) * 500 + b"\r\n.\r\n\n.\n\r.\r" + b"\0" * 70000 + b"no end"
+
+
+def test_binary_by_bdat(way):
+    """R67, A22: octet for octet, counted."""
+    way.sink.ehlo = FULL
+    way.submit("BODY=BINARYMIME", chunk=BINARY)
+    got = way.message().data
+    assert got.endswith(b" +0000\r\n" + BINARY)
+    assert " BODY=BINARYMIME" in way.commands()[0]
+    assert [x for x in way.sink.lines if x[:4] in ("DATA", "BDAT")] == [f"BDAT {len(got)} LAST"]
+
+
+@pytest.mark.parametrize("without", ["CHUNKING", "BINARYMIME"])
+def test_binary_needs_both(way, without):
+    """R67"""
+    way.sink.ehlo = tuple(k for k in FULL if k != without)
+    way.submit("BODY=BINARYMIME", chunk=BINARY)
+    assert "Status: 5.6.1\r\n" in way.refused()
+
+
+def test_utf8_passed_on(way):
+    """R69"""
+    way.sink.ehlo = FULL
+    way.submit("SMTPUTF8", [("ä@dest.example", "")], "Subject: ä\n\nä\n")
+    from_line, to_line = way.commands()
+    assert " SMTPUTF8" in from_line and to_line.encode("latin-1").decode() == \
+        "RCPT TO:<ä@dest.example>"
+    assert way.message().data.endswith("Subject: ä\r\n\r\nä\r\n".encode())
+
+
+def test_utf8_needs_the_extension(way):
+    """R69"""
+    way.sink.ehlo = tuple(k for k in FULL if k != "SMTPUTF8")
+    way.submit("SMTPUTF8", [("ä@dest.example", "")])
+    assert "Status: 5.6.7\r\n" in way.refused()
+
+
+@pytest.mark.parametrize("mail", ["", "BODY=7BIT", "BODY=8BITMIME"])
+def test_eight_bits_need_the_extension(way, mail):
+    """A21, R68: not stripped, not sent; the sender is told, whatever it called its text."""
+    way.sink.ehlo = ("PIPELINING",)
+    way.submit(mail, body="Subject: x\n\n\u00e4\n")
+    assert "Status: 5.6.3\r\n" in way.refused()
+
+
+@pytest.mark.parametrize("mail", ["", "BODY=7BIT", "BODY=8BITMIME"])
+def test_eight_bits_are_announced(way, mail):
+    """R68: RFC 6152 wants it said; what the client called its text may be wrong."""
+    way.sink.ehlo = FULL
+    way.submit(mail, body="Subject: x\n\n\u00e4\n")
+    assert way.commands()[0].endswith(" BODY=8BITMIME")
+    assert way.message().data.endswith("\r\n\r\nä\r\n".encode())
+
+
+@pytest.mark.parametrize("how", ["HOLDFOR=3", "HOLDUNTIL="])
+def test_held(way, how):
+    """R88: not before its time, and then without being asked twice."""
+    if how == "HOLDUNTIL=":
+        how += time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3))
+    way.submit(how)
+    assert way.wait(lambda: not way.postern.relays())
+    way.postern.due()
+    assert way.wait(lambda: not way.postern.relays())
+    assert way.sink.lines == [] and len(way.postern.messages()) == 1
+    time.sleep(3)
+    way.postern.due()
+    assert way.message().recipients == ["u@dest.example"]
+
+
+def test_notify_decides_about_the_report(way):
+    """R75, R42: one report, of those whose failure was to be told or not spoken of."""
+    way.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
+    way.submit("", [("never@dest.example", "NOTIFY=NEVER"), ("s@dest.example", "NOTIFY=SUCCESS"),
+                    ("d@dest.example", "NOTIFY=DELAY,SUCCESS"),
+                    ("f@dest.example", "NOTIFY=FAILURE"),
+                    ("unsaid@dest.example", "")])
+    text = way.refused()
+    assert re.findall(r"Final-Recipient: rfc822; (\w+)@", text) == ["f", "unsaid"]
+    assert len(way.sink.messages) == 1
+
+
+@pytest.mark.parametrize("notify", ["NEVER", "SUCCESS", "DELAY"])
+def test_no_report(way, notify):
+    """R75"""
+    way.sink.say["RCPT"] = "550 5.1.1 no"
+    way.submit("", [("u@dest.example", f"NOTIFY={notify}")])
+    assert way.wait(lambda: not way.postern.messages() and not way.postern.relays())
+    assert [x for x in way.sink.lines if x.startswith("MAIL FROM:<>")] == []
+
+
+def test_report_names_what_the_sender_knows(way):
+    """R76, R77, R78, R39: what ORCPT and ENVID stand for, decoded and not escaped."""
+    way.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
+    way.submit("RET=HDRS ENVID=QQ+2B1",
+               [("u@dest.example", r'ORCPT=rfc822;"U+2B\"1"@First.EXAMPLE')],
+               body="Subject: the subject\n\nthe text\n")
+    text = way.refused()
+    assert "\r\nOriginal-Envelope-Id: QQ+1\r\n" in text
+    assert '\r\nOriginal-Recipient: rfc822; "U+\\"1"@First.EXAMPLE\r\n' \
+        "Final-Recipient: rfc822; u@dest.example\r\nAction: failed\r\nStatus: 5.1.1\r\n" in text
+    assert "\r\nReporting-MTA: dns; mx.test.example\r\n" in text
+    assert "\r\nAuto-Submitted: auto-replied\r\n" in text and "\r\nTo: a@sender.example\r\n" in text
+    kinds = re.findall(r"Content-Type: ([\w/-]+)", text)
+    assert kinds == ["multipart/report", "text/plain", "message/delivery-status",
+                     "text/rfc822-headers"]
+    assert "Subject: the subject\r\n" in text and "the text" not in text
+
+
+def test_report_in_ascii(way):
+    """R39, R44, R69, A21: a host that takes nothing else gets the report all the same."""
+    way.sink.ehlo = ()
+    header = (b"Subject: =\xe4 \t " + b"\xff" * 200 + b"\r\n  x = y \r\n"
+              b"X-Ascii: " + b"z" * 200 + b"\r\n")
+    way.submit("SMTPUTF8", [("\u00e4\u20ac\U0001f4e7@dest.example", "")],
+               chunk=header + b"\r\nx\r\n")
+    text = way.refused()
+    assert text.isascii() and "\r\nFinal-Recipient: utf-8; \\x{E4}\\x{20AC}\\x{1F4E7}@dest" in text
+    assert "\r\n<\\x{E4}\\x{20AC}\\x{1F4E7}@dest.example>\r\n" in text
+    part = email.message_from_string(text).get_payload()[2]
+    assert part.get_payload(decode=True).endswith(header)
+    assert max(map(len, part.get_payload().splitlines())) <= 76
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_report_to_such_an_address(way, able):
+    """R69: a sender's address may need the extension as well."""
+    way.sink.ehlo = FULL if able else ("8BITMIME",)
+    way.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
+    way.submit("SMTPUTF8", sender="j\u00f6@sender.example")
+    assert way.wait(lambda: not way.postern.messages() and not way.postern.relays())
+    told = [x.encode("latin-1").decode() for x in way.sink.lines if "<>" in x or "j\xc3\xb6@" in x]
+    assert [re.sub(r"SIZE=\d+ ", "", x) for x in told if "a@" not in x][-2:] == (
+        ["MAIL FROM:<> BODY=8BITMIME SMTPUTF8", "RCPT TO:<j\u00f6@sender.example>"] if able else [])
+
+
+def test_tls_that_was_required(way):
+    """R84: nothing that could keep the promise is built in, so it is not given."""
+    spoolfile.write(way.postern.spool, IDENT, ["u@dest.example"], b"Subject: x\r\n\r\nx\r\n",
+                    fields=["Require-Tls: yes"])
+    way.postern.due()
+    assert "Status: 5.7.30\r\n" in way.refused()
