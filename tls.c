@@ -266,8 +266,8 @@ want_peer(const SSL *ssl, int r, struct wants *w)
 	return want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE;
 }
 
-/* One step towards the session. False: the session is gone. */
-static bool
+/* One step towards the session. One that is gone may have said something before. */
+static void
 pump_in(SSL *ssl, struct flow *f, struct wants *w)
 {
 	if (flow_empty(f) && !f->over) {
@@ -281,17 +281,16 @@ pump_in(SSL *ssl, struct flow *f, struct wants *w)
 		}
 	}
 	if (flow_empty(f))
-		return true;
+		return;
 	ssize_t n = send(LAUNCH_SECOND_FD, f->octets + f->head, f->tail - f->head,
 		MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EAGAIN) {
 		w->session |= POLLOUT;
-	else if (n < 0)
-		return false;
-	else
-		f->head += (size_t)n;
+	} else {
+		f->over = n < 0;
+		f->head = n < 0 ? f->tail : f->head + (size_t)n;
+	}
 	w->more = w->more || n > 0;
-	return true;
 }
 
 /* One step towards the client. False: the connection is gone. */
@@ -326,7 +325,8 @@ pump(SSL *ssl, int64_t patience)
 	int64_t deadline = CLOCK_NEVER;
 	while (!out.over || !flow_empty(&out)) {
 		struct wants w = { 0 };
-		if (!pump_in(ssl, &in, &w) || !pump_out(ssl, &out, &w))
+		pump_in(ssl, &in, &w);
+		if (!pump_out(ssl, &out, &w))
 			return;
 		if (out.over && deadline == CLOCK_NEVER)
 			deadline = clock_deadline(patience);
