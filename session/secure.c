@@ -18,13 +18,21 @@ do_starttls(struct session *s, struct span arg)
 	return stream_pending(&s->stream) ? R_TLS_EARLY : R_START_TLS;
 }
 
+/* What was said in clear, anybody may have said. */
+static void
+forget(struct session *s)
+{
+	transaction_drop(&s->transaction);
+	s->helo[0] = s->user[0] = s->senders[0] = '\0';
+	s->rights = s->nameless;
+}
+
 bool
 secure_start(struct session *s)
 {
 	struct log_fields f = session_event(s, "tls");
 	int64_t until = session_deadline(s, s->conf.timeout_tls);
-	transaction_drop(&s->transaction);
-	s->helo[0] = '\0';
+	forget(s);
 	if (stream_flush(&s->stream, until) != STREAM_OK ||
 		helper_tls(s->monitor, &s->stream, until, &s->tls) < 0) {
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);

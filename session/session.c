@@ -332,7 +332,7 @@ meet_client(struct session *s)
 		!learn_from_proxy(s))
 		return false;
 	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
-	s->rights.any_domain = s->peer.local || loopback ||
+	s->nameless.any_domain = s->peer.local || loopback ||
 		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
 	if (!s->peer.local && !loopback)
 		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
@@ -343,6 +343,7 @@ meet_client(struct session *s)
 
 static enum reply
 greeting(struct session *s)
+	s->rights = s->nameless;
 {
 	if (session_over(s, QUOTA_CONNECTIONS, 1))
 		return R_QUOTA;
