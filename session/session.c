@@ -226,6 +226,15 @@ static const struct command {
 	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, CLEAR },
 };
 
+static struct span
+verb_of(struct span line)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
+		n++;
+	return (struct span){ line.p, n };
+}
+
 static const struct command *
 find_command(struct span verb)
 {
@@ -249,13 +258,11 @@ is_http(struct span verb)
 static enum reply
 run_command(struct session *s, struct span line)
 {
-	size_t n = 0;
-	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
-		n++;
-	const struct command *c = find_command((struct span){ line.p, n });
-	struct span arg = span_trim(span_skip(line, n));
+	struct span verb = verb_of(line);
+	const struct command *c = find_command(verb);
+	struct span arg = span_trim(span_skip(line, verb.n));
 	if (c == NULL)
-		return is_http((struct span){ line.p, n }) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
+		return is_http(verb) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
 	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
@@ -283,12 +290,14 @@ answer(struct session *s, enum stream_result res, struct span line)
 	}
 }
 
-/* What may stand in the log of a command line: not what AUTH carries, and what it reads into the
- * place of the line. */
+/* What may stand in the log of a command line: not what AUTH carries, nor what a client says that
+ * did not wait until AUTH was refused. */
 static struct span
-loggable(struct span line)
+loggable(struct session *s, struct span line)
 {
-	return span_istarts(line, span_of("AUTH")) ? span_of("AUTH") : line;
+	struct span auth = span_of("AUTH");
+	s->hush = span_istarts(line, auth) || (s->hush && find_command(verb_of(line)) == NULL);
+	return s->hush ? auth : line;
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */
@@ -334,6 +343,7 @@ meet_client(struct session *s)
 	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
 	s->nameless.any_domain = s->peer.local || loopback ||
 		netlist_contains(&s->conf.relay_nets, &s->peer.addr);
+	s->rights = s->nameless;
 	if (!s->peer.local && !loopback)
 		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
 	struct log_fields f = { .event = "connected" };
@@ -343,7 +353,6 @@ meet_client(struct session *s)
 
 static enum reply
 greeting(struct session *s)
-	s->rights = s->nameless;
 {
 	if (session_over(s, QUOTA_CONNECTIONS, 1))
 		return R_QUOTA;
@@ -363,7 +372,7 @@ session_loop(struct session *s)
 				session_lost(s, "in a transaction; it was dropped");
 			break;
 		}
-		struct span shown = loggable(line);
+		struct span shown = loggable(s, line);
 		enum reply r = answer(s, res, line);
 		more = say_and_count(s, r, shown);
 		if (more && r == R_START_DATA)
