@@ -34,7 +34,7 @@
 #include "lib/stdfds.h"
 #include "lib/users.h"
 
-enum { ITERATIONS = 10000, SALT = 16, HASH_MAX = 64, PASSWORD_MAX = 1024 };
+enum { ITERATIONS = 10000, SALT = 16, SEED = 256, HASH_MAX = 64, PASSWORD_MAX = 1024 };
 
 static struct auth {
 	struct conf conf;
@@ -102,18 +102,22 @@ split_scram(char *secret, struct scram *out)
 static void
 pretend(const char *name, Gsasl_hash hash, char out[static USERS_SECRET])
 {
-	char stored[HASH_MAX], *salt64 = NULL, *key64 = NULL;
-	struct keys k = { 0 };
+	char stored[HASH_MAX], seed[SEED] = { 0 }, *seed64 = NULL, *salt64 = NULL, *key64 = NULL;
+	struct keys k;
 	size_t n;
-	/* Made from the name and from what only this host knows: the text of the file. */
-	(void)derive(GSASL_HASH_SHA256, auth.users != NULL ? auth.users : "", 1, name, strlen(name),
-		&k);
+	/* Made from the name and from what only this host knows: the text of the file. Base64,
+	 * because not every octet may stand in a password. */
+	for (size_t i = 0; i < auth.length; i++)
+		seed[i % SEED] ^= auth.users[i];
 	(void)gsasl_nonce(stored, sizeof(stored));
-	if (gsasl_base64_to(k.stored, SALT, &salt64, &n) == GSASL_OK &&
+	if (gsasl_base64_to(seed, SEED, &seed64, &n) == GSASL_OK &&
+		derive(hash, seed64, 1, name, strlen(name), &k) &&
+		gsasl_base64_to(k.stored, SALT, &salt64, &n) == GSASL_OK &&
 		gsasl_base64_to(stored, gsasl_hash_length(hash), &key64, &n) == GSASL_OK)
 		snprintf(out, USERS_SECRET, "%d,%s,%s,%s", ITERATIONS, salt64, key64, key64);
 	else
 		out[0] = '\0';
+	free(seed64);
 	free(salt64);
 	free(key64);
 }
