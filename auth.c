@@ -122,6 +122,14 @@ pretend(const char *name, Gsasl_hash hash, char out[static USERS_SECRET])
 	free(key64);
 }
 
+/* Nobody may act for somebody else. */
+static bool
+is_itself(Gsasl_session *s, const char *name)
+{
+	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
+	return other == NULL || other[0] == '\0' || strcmp(other, name) == 0;
+}
+
 static int
 give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 {
@@ -138,6 +146,7 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 		a->known = false;
 		pretend(name, sha1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256, secret);
 	}
+	a->known = a->known && is_itself(s, name);
 	if (!split_scram(secret, &parts))
 		return GSASL_NO_CALLBACK;
 	gsasl_property_set(s, GSASL_SCRAM_ITER, parts.iterations);
@@ -239,7 +248,6 @@ check_password(struct auth *a, Gsasl_session *s)
 {
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	const char *password = gsasl_property_fast(s, GSASL_PASSWORD);
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
 	char secret[USERS_SECRET];
 	if (name == NULL || password == NULL)
 		return GSASL_AUTHENTICATION_ERROR;
@@ -256,19 +264,17 @@ check_password(struct auth *a, Gsasl_session *s)
 		a->known = false;
 	}
 	explicit_bzero(secret, sizeof(secret));
-	bool itself = other == NULL || other[0] == '\0' || strcmp(other, name) == 0;
-	return a->known && itself ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
+	return a->known && is_itself(s, name) ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
 /* The certificate was verified by tls; here it is only asked whether we know who it names. */
 static int
 check_external(struct auth *a, Gsasl_session *s)
 {
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
-	find_user(a, a->hello.client);
-	bool itself = other == NULL || other[0] == '\0' || strcmp(other, a->hello.client) == 0;
-	return a->hello.client[0] != '\0' && a->known && itself ? GSASL_OK
-								 : GSASL_AUTHENTICATION_ERROR;
+	const char *name = a->hello.client;
+	find_user(a, name);
+	return name[0] != '\0' && a->known && is_itself(s, name) ? GSASL_OK
+								   : GSASL_AUTHENTICATION_ERROR;
 }
 
 static int
