@@ -227,7 +227,7 @@ open_saslauthd(const char *path)
 static bool
 check_saslauthd(struct auth *a, const char *name, const char *password)
 {
-	char reply[PASSWORD_MAX];
+	char reply[4]; /* a length of two octets, and "OK" or "NO" of what comes */
 	const char *at = strchr(name, '@');
 	char user[LIMIT_ADDRESS + 1];
 	snprintf(user, sizeof(user), "%.*s", at != NULL ? (int)(at - name) : (int)strlen(name), name);
@@ -236,9 +236,8 @@ check_saslauthd(struct auth *a, const char *name, const char *password)
 		a->trouble = true;
 		return false;
 	}
-	ssize_t n = recv(saslauthd, reply, sizeof(reply), 0);
-	a->trouble = n < 4;
-	return n >= 4 && memcmp(reply + 2, "OK", 2) == 0;
+	a->trouble = recv(saslauthd, reply, sizeof(reply), MSG_WAITALL) != (ssize_t)sizeof(reply);
+	return !a->trouble && memcmp(reply + 2, "OK", 2) == 0;
 }
 
 /* ---- libgsasl asks ----------------------------------------------------------------------- */
@@ -262,6 +261,7 @@ check_password(struct auth *a, Gsasl_session *s)
 		pretend(name, GSASL_HASH_SHA256, secret);
 		(void)check_scram(secret, password);
 		a->known = false;
+		a->trouble = a->conf.auth_saslauthd != NULL; /* it might have known */
 	}
 	explicit_bzero(secret, sizeof(secret));
 	return a->known && is_itself(s, name) ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
