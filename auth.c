@@ -376,6 +376,11 @@ exchange(struct auth *a, Gsasl_session *s)
 		(void)say(AUTH_BAD_TEXT, "", ""); /* libgsasl would take it for no response at all */
 		return;
 	}
+	if (in.given && !client_first) { /* the name, which libgsasl asks for nevertheless */
+		char *asked = NULL;
+		(void)gsasl_step64(s, "", &asked);
+		gsasl_free(asked);
+	}
 	for (;;) {
 		char *out = NULL;
 		int r = gsasl_step64(s, in.text, &out);
