@@ -490,9 +490,11 @@ hash(const char *name)
 	}
 	if (fgets(password, sizeof(password), stdin) == NULL)
 		return EX_NOINPUT;
-	password[strcspn(password, "\r\n")] = '\0';
-	if (password[0] == '\0' || gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK) {
-		fputs("auth: the password is empty or holds what no password may\n", stderr);
+	size_t n = strcspn(password, "\r\n");
+	password[n] = '\0';
+	if (n == 0 || n == sizeof(password) - 1 ||
+		gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK) {
+		fputs("auth: the password is empty, too long, or holds what no password may\n", stderr);
 		return EX_DATAERR;
 	}
 	printf("%s:", name);
