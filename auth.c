@@ -34,7 +34,7 @@
 #include "lib/stdfds.h"
 #include "lib/users.h"
 
-enum { ITERATIONS = 10000, SALT = 16, HASH_MAX = 64, PASSWORD_MAX = 1024 };
+enum { ITERATIONS = 10000, SALT = 16, SEED = 256, HASH_MAX = 64, PASSWORD_MAX = 1024 };
 
 static struct auth {
 	struct conf conf;
@@ -102,20 +102,32 @@ split_scram(char *secret, struct scram *out)
 static void
 pretend(const char *name, Gsasl_hash hash, char out[static USERS_SECRET])
 {
-	char stored[HASH_MAX], *salt64 = NULL, *key64 = NULL;
-	struct keys k = { 0 };
+	char stored[HASH_MAX], seed[SEED] = { 0 }, *seed64 = NULL, *salt64 = NULL, *key64 = NULL;
+	struct keys k;
 	size_t n;
-	/* Made from the name and from what only this host knows: the text of the file. */
-	(void)derive(GSASL_HASH_SHA256, auth.users != NULL ? auth.users : "", 1, name, strlen(name),
-		&k);
+	/* Made from the name and from what only this host knows: the text of the file. Base64,
+	 * because not every octet may stand in a password. */
+	for (size_t i = 0; i < auth.length; i++)
+		seed[i % SEED] ^= auth.users[i];
 	(void)gsasl_nonce(stored, sizeof(stored));
-	if (gsasl_base64_to(k.stored, SALT, &salt64, &n) == GSASL_OK &&
+	if (gsasl_base64_to(seed, SEED, &seed64, &n) == GSASL_OK &&
+		derive(hash, seed64, 1, name, strlen(name), &k) &&
+		gsasl_base64_to(k.stored, SALT, &salt64, &n) == GSASL_OK &&
 		gsasl_base64_to(stored, gsasl_hash_length(hash), &key64, &n) == GSASL_OK)
 		snprintf(out, USERS_SECRET, "%d,%s,%s,%s", ITERATIONS, salt64, key64, key64);
 	else
 		out[0] = '\0';
+	free(seed64);
 	free(salt64);
 	free(key64);
+}
+
+/* Nobody may act for somebody else. */
+static bool
+is_itself(Gsasl_session *s, const char *name)
+{
+	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
+	return other == NULL || other[0] == '\0' || strcmp(other, name) == 0;
 }
 
 static int
@@ -134,6 +146,7 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 		a->known = false;
 		pretend(name, sha1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256, secret);
 	}
+	a->known = a->known && is_itself(s, name);
 	if (!split_scram(secret, &parts))
 		return GSASL_NO_CALLBACK;
 	gsasl_property_set(s, GSASL_SCRAM_ITER, parts.iterations);
@@ -214,7 +227,7 @@ open_saslauthd(const char *path)
 static bool
 check_saslauthd(struct auth *a, const char *name, const char *password)
 {
-	char reply[PASSWORD_MAX];
+	char reply[4]; /* a length of two octets, and "OK" or "NO" of what comes */
 	const char *at = strchr(name, '@');
 	char user[LIMIT_ADDRESS + 1];
 	snprintf(user, sizeof(user), "%.*s", at != NULL ? (int)(at - name) : (int)strlen(name), name);
@@ -223,9 +236,8 @@ check_saslauthd(struct auth *a, const char *name, const char *password)
 		a->trouble = true;
 		return false;
 	}
-	ssize_t n = recv(saslauthd, reply, sizeof(reply), 0);
-	a->trouble = n < 4;
-	return n >= 4 && memcmp(reply + 2, "OK", 2) == 0;
+	a->trouble = recv(saslauthd, reply, sizeof(reply), MSG_WAITALL) != (ssize_t)sizeof(reply);
+	return !a->trouble && memcmp(reply + 2, "OK", 2) == 0;
 }
 
 /* ---- libgsasl asks ----------------------------------------------------------------------- */
@@ -235,7 +247,6 @@ check_password(struct auth *a, Gsasl_session *s)
 {
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	const char *password = gsasl_property_fast(s, GSASL_PASSWORD);
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
 	char secret[USERS_SECRET];
 	if (name == NULL || password == NULL)
 		return GSASL_AUTHENTICATION_ERROR;
@@ -250,21 +261,20 @@ check_password(struct auth *a, Gsasl_session *s)
 		pretend(name, GSASL_HASH_SHA256, secret);
 		(void)check_scram(secret, password);
 		a->known = false;
+		a->trouble = a->conf.auth_saslauthd != NULL; /* it might have known */
 	}
 	explicit_bzero(secret, sizeof(secret));
-	bool itself = other == NULL || other[0] == '\0' || strcmp(other, name) == 0;
-	return a->known && itself ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
+	return a->known && is_itself(s, name) ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
 /* The certificate was verified by tls; here it is only asked whether we know who it names. */
 static int
 check_external(struct auth *a, Gsasl_session *s)
 {
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
-	find_user(a, a->hello.client);
-	bool itself = other == NULL || other[0] == '\0' || strcmp(other, a->hello.client) == 0;
-	return a->hello.client[0] != '\0' && a->known && itself ? GSASL_OK
-								 : GSASL_AUTHENTICATION_ERROR;
+	const char *name = a->hello.client;
+	find_user(a, name);
+	return name[0] != '\0' && a->known && is_itself(s, name) ? GSASL_OK
+								   : GSASL_AUTHENTICATION_ERROR;
 }
 
 static int
@@ -365,6 +375,11 @@ exchange(struct auth *a, Gsasl_session *s)
 	if (in.given && in.text[0] == '\0' && strcmp(a->hello.mechanism, "EXTERNAL") != 0) {
 		(void)say(AUTH_BAD_TEXT, "", ""); /* libgsasl would take it for no response at all */
 		return;
+	}
+	if (in.given && !client_first) { /* the name, which libgsasl asks for nevertheless */
+		char *asked = NULL;
+		(void)gsasl_step64(s, "", &asked);
+		gsasl_free(asked);
 	}
 	for (;;) {
 		char *out = NULL;
@@ -475,9 +490,11 @@ hash(const char *name)
 	}
 	if (fgets(password, sizeof(password), stdin) == NULL)
 		return EX_NOINPUT;
-	password[strcspn(password, "\r\n")] = '\0';
-	if (password[0] == '\0' || gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK) {
-		fputs("auth: the password is empty or holds what no password may\n", stderr);
+	size_t n = strcspn(password, "\r\n");
+	password[n] = '\0';
+	if (n == 0 || n == sizeof(password) - 1 ||
+		gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK) {
+		fputs("auth: the password is empty, too long, or holds what no password may\n", stderr);
 		return EX_DATAERR;
 	}
 	printf("%s:", name);

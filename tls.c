@@ -284,12 +284,13 @@ pump_in(SSL *ssl, struct flow *f, struct wants *w)
 		return;
 	ssize_t n = send(LAUNCH_SECOND_FD, f->octets + f->head, f->tail - f->head,
 		MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EAGAIN) {
 		w->session |= POLLOUT;
-	else if (n < 0)
+	} else if (n < 0) {
 		*f = (struct flow){ .over = true };
-	else
+	} else {
 		f->head += (size_t)n;
+	}
 	w->more = w->more || n > 0;
 }
 

@@ -13,7 +13,7 @@
 #include "cleanup.h"
 #include "limits.h"
 
-enum { LOG_LINE = 4096, LOG_FIELDS = 10 };
+enum { LOG_LINE = 4096, LOG_FIELDS = 10, PROGRAM_MAX = 16 };
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
@@ -108,6 +108,16 @@ log_journal(int priority, const struct log_fields *f, const char *text)
 	(void)logger.journal(iov, n);
 }
 
+/* One write, and no stdio: it asks the kernel things that a program which is locked in may not. */
+static void
+log_stderr(const char *text)
+{
+	char line[LOG_LINE + PROGRAM_MAX];
+	int n = snprintf(line, sizeof(line), "%s: %s\n", logger.program, text);
+	if (n > 0 && (size_t)n < sizeof(line))
+		(void)!write(STDERR_FILENO, line, (size_t)n);
+}
+
 void
 log_event(int priority, const struct log_fields *f, const char *fmt, ...)
 {
@@ -125,5 +135,5 @@ log_event(int priority, const struct log_fields *f, const char *fmt, ...)
 	else if (logger.where == LOG_TO_SYSLOG)
 		syslog(priority, "%s", text);
 	else
-		(void)dprintf(STDERR_FILENO, "%s: %s\n", logger.program, text);
+		log_stderr(text);
 }

@@ -47,7 +47,7 @@ request_receive(int fd, struct request *r, int fds[static REQUEST_FDS], int *n)
 	ssize_t got;
 	*n = 0;
 	do
-		got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+		got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_TRUNC); /* the length that was sent */
 	while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return got < 0 ? -errno : 0;

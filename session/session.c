@@ -246,6 +246,15 @@ static const struct command {
 	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, CLEAR },
 };
 
+static struct span
+verb_of(struct span line)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
+		n++;
+	return (struct span){ line.p, n };
+}
+
 static const struct command *
 find_command(struct span verb)
 {
@@ -269,13 +278,11 @@ is_http(struct span verb)
 static enum reply
 run_command(struct session *s, struct span line)
 {
-	size_t n = 0;
-	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
-		n++;
-	const struct command *c = find_command((struct span){ line.p, n });
-	struct span arg = span_trim(span_skip(line, n));
+	struct span verb = verb_of(line);
+	const struct command *c = find_command(verb);
+	struct span arg = span_trim(span_skip(line, verb.n));
 	if (c == NULL)
-		return is_http((struct span){ line.p, n }) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
+		return is_http(verb) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
 	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
@@ -303,16 +310,14 @@ answer(struct session *s, enum stream_result res, struct span line)
 	}
 }
 
-/* What may stand in the log of a command line: not what AUTH carries, nor what it and BDAT read into
- * the place of the line. */
+/* What may stand in the log of a command line: not what AUTH carries, nor what a client says that did
+ * not wait until AUTH was refused; nor what BDAT reads into the place of the line. */
 static struct span
-loggable(struct span line)
+loggable(struct session *s, struct span line)
 {
-	static const struct span reading[] = { { "AUTH", 4 }, { "BDAT", 4 } };
-	for (size_t i = 0; i < sizeof(reading) / sizeof(reading[0]); i++)
-		if (span_istarts(line, reading[i]))
-			return reading[i];
-	return line;
+	struct span auth = span_of("AUTH"), bdat = span_of("BDAT");
+	s->hush = span_istarts(line, auth) || (s->hush && find_command(verb_of(line)) == NULL);
+	return s->hush ? auth : span_istarts(line, bdat) ? bdat : line;
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */
@@ -384,7 +389,7 @@ session_loop(struct session *s)
 				session_lost(s, "in a transaction; it was dropped");
 			break;
 		}
-		struct span shown = loggable(line);
+		struct span shown = loggable(s, line);
 		enum reply r = answer(s, res, line);
 		more = say_and_count(s, r, shown);
 		if (more && r == R_START_DATA)

@@ -40,6 +40,8 @@ struct session {
 	struct quota quota;
 	char check_text[CHECK_TEXT];  /* of the last recipient_check or sender_check */
 
+	bool hush;                    /* what comes may belong to an AUTH that was refused */
+
 	int64_t end; /* of the session's time (clock.h) */
 	struct stream stream;
 	char helo[HELO_SIZE]; /* empty: not said yet */

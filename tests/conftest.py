@@ -18,7 +18,9 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
 sys.path.insert(0, str(TOP / "tests" / "tools"))
 
+import client  # noqa: E402
 import internet  # noqa: E402
+import pki as certificates  # noqa: E402
 
 NOBODY = 65534
 DROP = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -55,6 +57,12 @@ BUILD = within_reach(BUILD)
 HOST = "mx.test.example"
 
 
+def own(path):
+    """Gives a file to whom the programs run as."""
+    if os.geteuid() == 0:
+        os.chown(path, NOBODY, NOBODY)
+
+
 class Postern:
     """The programs with a spool of their own. Settings are given as keyword arguments."""
 
@@ -66,10 +74,13 @@ class Postern:
         self.log = where / "log"
         self.log.touch(mode=0o666)
         self.log.chmod(0o666)
+        self.runtime = where / "run"
+        self.runtime.mkdir(mode=0o700)
         self.started = []
-        self.settings = {"spool": self.spool, "hostname": HOST, "log": "stderr"}
-        if os.geteuid() == 0:
-            os.chown(self.spool, NOBODY, NOBODY)
+        self.settings = {"spool": self.spool, "runtime": self.runtime, "hostname": HOST,
+                         "log": "stderr"}
+        for directory in (self.spool, self.runtime):
+            own(directory)
 
     def command(self, program, *arguments, **settings):
         pairs = {**self.settings, **settings}
@@ -87,6 +98,19 @@ class Postern:
                                  env={"ASAN_OPTIONS": "detect_leaks=1", **self.environment()})
         self.started.append(p)
         return p
+
+    def connect(self, **settings):
+        """A client on TCP of a new smtpd; nothing was read yet."""
+        ours, theirs = client.pair()
+        with theirs:
+            return client.Client(ours, self.start(theirs, theirs, **{"max_relays": 0, **settings}))
+
+    def meet(self, **settings):
+        """The same, behind greeting and EHLO."""
+        c = self.connect(**settings)
+        assert c.reply()[:3] == "220"
+        c.hello()
+        return c
 
     def pipe(self, script, **settings):
         """What smtpd says to a script on standard input."""
@@ -202,6 +226,26 @@ def world(postern):
     postern.settings.update(w.settings())
     yield w
     w.close()
+
+
+@pytest.fixture(scope="session")
+def pki():
+    """Certificates, readable for the programs."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl program")
+    path = pathlib.Path(tempfile.mkdtemp(prefix="postern-pki-"))
+    path.chmod(0o755)
+    yield certificates.Pki(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def secure(postern, pki):
+    """smtpd with a certificate."""
+    shutil.copy(pki.path("server"), postern.where / "server.pem")
+    own(postern.where / "server.pem")
+    postern.settings["tls_certificate"] = postern.where / "server.pem"
+    return postern
 
 
 @pytest.fixture

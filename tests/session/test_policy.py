@@ -58,12 +58,7 @@ class Client:
 @pytest.fixture
 def runtime(postern):
     """A runtime directory of the programs' own."""
-    path = postern.where / "run"
-    path.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        os.chown(path, NOBODY, NOBODY)
-    postern.settings["runtime"] = path
-    return path
+    return postern.runtime
 
 
 QUOTA = "421 4.7.0 mx.test.example Error: too much from your network, try again later"

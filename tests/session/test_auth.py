@@ -1,0 +1,649 @@
+"""Who a client is, found out by a process of its own.
+
+Behind each test the log is searched for every password, and for everything a client sent as a response.
+"""
+import base64
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+import strangers
+from client import Client, context
+from conftest import own
+from scram import Scram, b64
+from spoolfile import SpoolFile
+from test_tls import V12, V13, cards, children, helpers  # noqa: F401
+
+OK = "235 2.7.0 Authentication successful"
+REFUSED = "535 5.7.8 Error: authentication failed"
+TROUBLE = "454 4.7.0 Error: temporary authentication failure"
+UNDECODABLE = "501 5.5.2 Error: response cannot be decoded"
+TOO_LONG = "500 5.5.6 Error: authentication line too long"
+FINE = "250 2.0.0 Ok"
+PASSWORDS = {"joe": "secret of joe", "six": "password of six", "yes": "password of y",
+             "jürgen": "pässwörd", "a,b=c": "comma, equals"}
+# The same passwords by crypt(5).
+HASHES = {"six": "$6$saltsalt$R4kmazlbuWsFfWucCqJnZgpmD1SGejtMRbQ8gC5JdVh5aZLLEC0hHH9XuyI/S0LHvlDHSgNIDZv4U6zVtXrNP1", "yes": "$y$j9T$saltsaltsalt$NNMZEZwWqaSFhd77bDXUc/GVM1HmOVAW8/INgKxiQh."}
+
+
+class Ears:
+    """Remembers what was said in confidence."""
+
+    def __init__(self):
+        self.heard = {"wrong one", *PASSWORDS.values()}
+
+    def auth(self, c, mechanism, *responses, first=None):
+        """The last reply of an exchange, in which the server may ask for each response."""
+        said = c.ask(f"AUTH {mechanism}" + (f" {first}" if first is not None else ""))
+        self.heard |= {first, *responses}
+        for response in responses:
+            assert said[:4] == "334 ", said
+            said = c.ask(response)
+        return said
+
+    def plain(self, c, user, password=None, other=""):
+        password = PASSWORDS[user] if password is None else password
+        self.heard.add(password)
+        return self.auth(c, "PLAIN", first=b64(f"{other}\0{user}\0{password}"))
+
+    def login(self, c, user, password):
+        return self.auth(c, "LOGIN", b64(user), b64(password))
+
+    def scram(self, c, mechanism, user, password=None, first=True, **more):
+        """The last reply, and the exchange."""
+        name = "sha256" if "256" in mechanism else "sha1"
+        s = Scram(name, user, PASSWORDS[user] if password is None else password, **more)
+        said = self.auth(c, mechanism, first=s.first()) if first else \
+            self.auth(c, mechanism, s.first())
+        if said[:4] != "334 ":
+            return said, s
+        said = c.ask(s.final(said[4:]))
+        if said[:4] != "334 ":
+            return said, s
+        assert s.verified(said[4:])
+        return c.ask(""), s
+
+    def assert_silent(self, log):
+        for secret in filter(None, self.heard):
+            if len(secret) > 4:
+                assert secret not in log
+                assert b64(secret)[:-4] not in log
+
+
+@pytest.fixture
+def ears(postern):
+    e = Ears()
+    yield e
+    e.assert_silent(postern.logged())
+
+
+def hashed(postern, user, password):
+    p = subprocess.run(postern.command("smtpd", "--hash", user), input=password.encode() + b"\n",
+                       stdout=subprocess.PIPE, env=postern.environment(), check=True)
+    return p.stdout.decode()
+
+
+@pytest.fixture(scope="session")
+def secrets():
+    """Lines of the users file that take time to make."""
+    return {}
+
+
+@pytest.fixture
+def users(secure, secrets):
+    """smtpd with a certificate and a file of users."""
+    for user in ("joe", "jürgen", "a,b=c"):
+        if user not in secrets:
+            secrets[user] = hashed(secure, user, PASSWORDS[user])
+    file = secure.where / "users"
+    file.write_text("# somebody\n\n" + "".join(secrets.values()) +
+                    "".join(f"{user}:{h}\n" for user, h in HASHES.items()))
+    secure.settings["auth_users"] = file
+    return secure
+
+
+@pytest.fixture
+def meet(users):
+    """A client that has said EHLO inside TLS."""
+    def start(settings=None, **more):
+        c = users.meet(**more)
+        c.starttls(settings)
+        c.hello()
+        return c
+    return start
+
+
+# ---- mechanisms
+
+@pytest.mark.parametrize("user", list(PASSWORDS))
+def test_plain(meet, ears, user):
+    """R70: secrets of SCRAM and of crypt(5) are good for it."""
+    c = meet()
+    assert ears.plain(c, user, "wrong one") == REFUSED
+    assert ears.plain(c, user) == OK
+    assert c.ask("AUTH PLAIN =") == "503 5.5.1 Error: already authenticated"
+    assert c.finish() == 0
+
+
+@pytest.mark.parametrize("user", ["joe", "six"])
+def test_login(meet, ears, user):
+    """R70"""
+    c = meet()
+    assert ears.login(c, user, "wrong one") == REFUSED
+    assert ears.login(c, user, PASSWORDS[user]) == OK
+    assert c.finish() == 0
+
+
+def test_login_with_initial_response(meet, ears):
+    """R70: some send the name at once."""
+    c = meet()
+    assert ears.auth(c, "LOGIN", b64("wrong one"), first=b64("joe")) == REFUSED
+    assert ears.auth(c, "LOGIN", b64(PASSWORDS["joe"]), first=b64("joe")) == OK
+    assert c.finish() == 0
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-1"])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("user", ["joe", "a,b=c", "jürgen"])
+def test_scram(users, ears, mechanism, first, user):
+    """R70: in clear too, for the password is not sent."""
+    c = users.meet()
+    assert ears.scram(c, mechanism, user, "wrong one", first)[0] == REFUSED
+    assert ears.scram(c, mechanism, user, first=first)[0] == OK
+    assert c.finish() == 0
+
+
+def test_plain_in_two_steps(meet, ears):
+    """R70: the challenge is empty, with its blank; names of mechanisms in any case."""
+    c = meet()
+    assert c.ask("auth plain") == "334 "
+    assert c.ask(b64("\0joe\0wrong one")) == REFUSED
+    assert ears.auth(c, "Plain", b64("joe\0joe\0" + PASSWORDS["joe"])) == OK
+    assert c.finish() == 0
+
+
+# ---- -PLUS, whose key material openssl s_client tells us
+
+def exported(postern, version):
+    """A client inside TLS, and the octets of tls-exporter."""
+    ours, theirs = socket.socketpair()
+    with socket.create_server(("127.0.0.1", 0)) as listener, theirs:
+        port = listener.getsockname()[1]
+        tunnel = subprocess.Popen(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", version, "-nocommands",
+             "-keymatexport", "EXPORTER-Channel-Binding", "-keymatexportlen", "32"],
+            stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+        server, _ = listener.accept()
+    with server: # without tickets, which s_client would talk about
+        process = postern.start(server, server, tls="implicit", max_relays=0, runtime="/nonexistent")
+    postern.started.append(tunnel)
+    c = Client(ours, process)
+    binding = None
+    while (line := c.line())[:4] != "220 ":
+        binding = line.split(":")[1] if "Keying material: " in line else binding
+    c.hello()
+    return c, bytes.fromhex(binding)
+
+
+@pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"])
+def test_scram_plus(users, ears, mechanism, version):
+    """R70: bound to this TLS session and no other; whoever is told that we cannot, finds out."""
+    c, binding = exported(users, version)
+    wrong = bytes([binding[0] ^ 1]) + binding[1:]
+    assert ears.scram(c, mechanism, "joe", binding=wrong)[0] == REFUSED
+    assert ears.scram(c, mechanism, "joe", "wrong one", binding=binding)[0] == REFUSED
+    assert ears.scram(c, mechanism, "joe", binding=binding)[0] == OK
+    c.end()
+
+
+@pytest.mark.parametrize("flag", ["n", "y", "p=tls-unique"])
+def test_scram_plus_without_binding(meet, ears, flag):
+    """R70: RFC 5802 section 6."""
+    c = meet()
+    assert ears.scram(c, "SCRAM-SHA-256-PLUS", "joe", flag=flag)[0] in (REFUSED, UNDECODABLE)
+    assert c.finish() == 0
+
+
+def test_scram_downgraded(meet, ears):
+    """R70: a client that could bind and was not offered to is not served (RFC 5802 section 6)."""
+    c = meet()
+    assert ears.scram(c, "SCRAM-SHA-256", "joe", flag="y")[0] != OK
+    assert c.finish() == 0
+
+
+# ---- what is offered
+
+def mechanisms(c):
+    [line] = [k for k in c.hello() if k.startswith("AUTH")]
+    return line.split()[1:]
+
+
+def test_offered(users):
+    """R70: no password in clear."""
+    scram = ["SCRAM-SHA-256", "SCRAM-SHA-1"]
+    c = users.meet()
+    assert mechanisms(c) == scram
+    c.starttls()
+    assert mechanisms(c) == ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1",
+                             "PLAIN", "LOGIN"]
+    c.finish()
+    c = users.meet(auth_clear="yes")
+    assert mechanisms(c) == [*scram, "PLAIN", "LOGIN"]
+    c.finish()
+
+
+def test_not_offered(secure):
+    """R70: where nobody is known."""
+    c = secure.meet()
+    assert not [k for k in c.hello() if k.startswith("AUTH")]
+    assert c.ask("AUTH PLAIN =") == "502 5.5.1 Error: command not implemented"
+    assert c.finish() == 0
+
+
+def test_order(users, ears):
+    """R70: unknown, in clear, too early, in a transaction."""
+    c = users.connect()
+    c.reply()
+    assert c.ask("AUTH PLAIN =") == "503 5.5.1 Error: send HELO/EHLO first"
+    c.hello()
+    assert c.ask("AUTH") == "501 5.5.4 Syntax: AUTH mechanism [response]"
+    assert c.ask("AUTH CRAM-MD5") == "504 5.5.4 Error: authentication mechanism not offered"
+    clear = "538 5.7.11 Error: encryption required for this mechanism"
+    assert ears.plain(c, "joe") == clear
+    assert ears.auth(c, "LOGIN") == clear
+    for mechanism in ("EXTERNAL", "SCRAM-SHA-256-PLUS"):
+        assert c.ask(f"AUTH {mechanism}") == "504 5.5.4 Error: authentication mechanism not offered"
+    assert c.ask("MAIL FROM:<a@b.example>") == "250 2.1.0 Ok"
+    assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == \
+        "503 5.5.1 Error: AUTH not allowed in a transaction"
+    assert c.finish() == 0
+
+
+def test_forgotten_by_starttls(users, ears):
+    """R65, B3: who it was in clear, it need not be inside TLS."""
+    users.settings["auth_users"].write_text(
+        users.settings["auth_users"].read_text().replace("\njoe:", "\njoe:", 1))
+    c = users.meet()
+    assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == OK
+    c.starttls()
+    assert "FUTURERELEASE" not in " ".join(c.hello())
+    assert "queued as" in c.message()
+    assert ears.plain(c, "six") == OK
+    assert c.finish() == 0
+    [path] = users.messages()
+    assert " with ESMTPS id" in SpoolFile(path).received
+
+
+# ---- responses that are none
+
+@pytest.mark.parametrize("response, reply", [
+    ("*", "501 5.7.0 Authentication cancelled"), ("AGpvZQB", UNDECODABLE), ("!", UNDECODABLE),
+    ("A", UNDECODABLE), ("====", UNDECODABLE), ("AGpvZQBzZWNyZXQ= x", UNDECODABLE),
+    (b64("joe"), UNDECODABLE), (b64("\0joe\0a\0b"), UNDECODABLE), ("", UNDECODABLE),
+    (b64("\0\0"), REFUSED),
+])
+def test_bad_responses(meet, ears, response, reply):
+    """R70, C8: and another mechanism may be tried behind it."""
+    c = meet()
+    assert ears.auth(c, "PLAIN", response) == reply
+    assert ears.login(c, "joe", PASSWORDS["joe"]) == OK
+    assert c.finish() == 0
+
+
+def test_bad_initial_responses(meet, ears):
+    """R70, C8"""
+    c = meet(max_errors=100)
+    for first in ("AGpvZQB", "=", "!", "A" * 2030):
+        assert ears.auth(c, "PLAIN", first=first) == UNDECODABLE
+    assert ears.auth(c, "SCRAM-SHA-256", first=b64("n,,n=joe")) == UNDECODABLE
+    assert ears.auth(c, "SCRAM-SHA-256", first=b64("n,,r=x,n=joe")) == UNDECODABLE
+    assert ears.plain(c, "joe") == OK
+    assert c.finish() == 0
+
+
+@pytest.mark.parametrize("octets, reply", [
+    (12288, UNDECODABLE), (12286, REFUSED), (12289, TOO_LONG), (40000, TOO_LONG)])
+def test_long_responses(meet, ears, octets, reply):
+    """R70: a line of 12288 octets passes. Not all lengths are of base64."""
+    c = meet()
+    n = octets - 2
+    response = (b64("\0joe\0" + "x" * (n // 4 * 3 - 5)) + "A" * 4)[:n]
+    assert ears.auth(c, "PLAIN", response) == reply
+    assert c.ask("NOOP") == FINE
+    assert ears.plain(c, "joe") == OK
+    assert c.finish() == 0
+
+
+def test_endless_response(meet, ears):
+    """C1"""
+    c = meet()
+    assert c.ask("AUTH PLAIN") == "334 "
+    ears.heard.add("QUJD" * 20)
+    c.send("QUJD" * 20000)
+    assert c.reply() == "421 4.7.0 mx.test.example Error: line without end"
+    assert c.end() == 0
+
+
+@pytest.mark.parametrize("response", ["", b64("\0joe\0secret of joe")])
+def test_gone_in_between(meet, ears, postern, wait, response):
+    """The client closes instead of answering, or in the middle of it."""
+    c = meet()
+    assert c.ask("AUTH PLAIN") == "334 "
+    ears.heard.add(response)
+    c.send(response)
+    assert c.end() == 0
+    assert wait(lambda: not helpers(postern, "auth"))
+
+
+def test_not_waiting(users, ears):
+    """Responses to an AUTH that was refused are no commands, and secret nevertheless."""
+    c = users.meet()
+    secret = b64("\0joe\0" + PASSWORDS["joe"])
+    ears.heard |= {secret, b64("joe"), b64(PASSWORDS["joe"])}
+    c.send(f"AUTH PLAIN\r\n{secret}\r\nAUTH LOGIN\r\n{b64('joe')}\r\n{b64(PASSWORDS['joe'])}\r\n"
+           f"AUTH LOGIN\n{secret}\r\nWHO\r\nNOOP\r\nWHAT\r\n")
+    replies = [c.reply()[:3] for _ in range(10)]
+    assert replies == ["538", "500", "538", "500", "500", "500", "500", "500", "250", "500"]
+    assert c.finish() == 0
+    assert '"WHAT"' in users.logged()
+
+
+# ---- wrong ones
+
+def test_three_wrong_passwords(meet, ears):
+    """R70: are enough."""
+    c = meet()
+    assert ears.plain(c, "joe", "wrong one") == REFUSED
+    assert ears.scram(c, "SCRAM-SHA-1", "joe", "wrong one")[0] == REFUSED
+    assert ears.login(c, "nobody", "wrong one") == \
+        "421 4.7.0 mx.test.example Error: too many errors"
+    assert c.rest() == b"" and c.end() == 0
+
+
+@pytest.mark.parametrize("name", ["nobody", "joe ", "Joe", "#", "j", "x" * 400])
+def test_wrong_name(meet, ears, name):
+    """R70: is told the same as a wrong password."""
+    c = meet()
+    replies = {ears.plain(c, name, "wrong one"), ears.login(c, name, "wrong one")}
+    assert replies == {REFUSED}
+    assert c.finish() == 0
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-1"])
+def test_unknown_name_looks_like_a_known_one(users, ears, mechanism):
+    """R70: a salt that stays, another for each mechanism, and as many iterations."""
+    def look(user, how=mechanism):
+        c = users.meet()
+        said, exchange = ears.scram(c, how, user, "wrong one")
+        assert said == REFUSED and c.finish() == 0
+        return exchange.salt, exchange.iterations
+    known, unknown = look("joe"), look("nobody")
+    assert known[1] == unknown[1] and len(known[0]) == len(unknown[0])
+    assert look("nobody") == unknown and look("someone")[0] != unknown[0]
+    assert look("joe") == known
+    another = "SCRAM-SHA-1" if mechanism == "SCRAM-SHA-256" else "SCRAM-SHA-256"
+    assert (look("joe", another)[0] != known[0]) == (look("nobody", another)[0] != unknown[0])
+
+
+def test_nobody_speaks_for_others(meet, ears):
+    """R70: an authorization identity that is not oneself is refused."""
+    c = meet()
+    assert ears.plain(c, "joe", other="six") == REFUSED
+    assert ears.scram(c, "SCRAM-SHA-256", "joe", other="six")[0] == REFUSED
+    c.end()
+    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+        c = meet()
+        said = ears.plain(c, "joe", other="joe") if mechanism == "PLAIN" else \
+            ears.scram(c, mechanism, "joe", other="joe")[0]
+        assert said == OK and c.finish() == 0
+
+
+def test_certificate_speaks_for_itself(secure, cards, ears):  # noqa: F811
+    """R70: EXTERNAL with an authorization identity, at once or when asked."""
+    users = secure.where / "users"
+    users.write_text("carol:\nalice@client.example:\n")
+    for identity, reply in (("carol", OK), ("alice@client.example", REFUSED), ("", OK)):
+        c = secure.connect(tls="implicit", tls_client_ca=cards.path("ca"), auth_users=users)
+        c.wrap(context(certificate=cards.path("common")))
+        c.reply()
+        c.hello()
+        assert ears.auth(c, "EXTERNAL", b64(identity)) == reply
+        assert c.finish() == 0
+
+
+# ---- what a user may do
+
+def test_senders(users, ears):
+    """R70: of a user who may not send from everywhere."""
+    file = users.settings["auth_users"]
+    text = file.read_text()
+    file.write_text(re.sub(r"(?m)^(joe:.*)$", r"\1:joe@a.example @b.example", text))
+    c = users.meet()
+    assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == OK
+    for sender, fine in (("joe@a.example", True), ("JOE@A.example", True), ("x@b.example", True),
+                         ("", True), ("x@a.example", False), ("joe@a.example.evil", False),
+                         ("x@sub.b.example", False), ("x@xb.example", False),
+                         ("joe@a.example@b.example", None)):
+        said = c.ask(f"MAIL FROM:<{sender}>")
+        assert said == ("250 2.1.0 Ok" if fine else "501 5.5.4 Syntax: MAIL FROM:<address>"
+                        if fine is None else "553 5.7.1 Error: not a sender of this user")
+        assert c.ask("RSET") == FINE
+    assert c.finish() == 0
+
+
+@pytest.mark.parametrize("secure_first", [False, True])
+def test_received(users, ears, secure_first):
+    """R36"""
+    c = users.meet()
+    if secure_first:
+        c.starttls()
+        c.hello()
+    assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == OK
+    assert "queued as" in c.message()
+    assert c.finish() == 0
+    [path] = users.messages()
+    assert f" with ESMTP{'S' * secure_first}A id " in SpoolFile(path).received
+
+
+def test_stranger(users, ears):
+    """R45, R70: one who is known may send anywhere, from anywhere."""
+    def come():
+        try:
+            ours, theirs = strangers.connection("192.0.2.1")
+        except strangers.NoNamespace as why:
+            pytest.skip(f"needs root or user namespaces: {why}")
+        with theirs:
+            c = Client(ours, users.start(theirs, theirs, max_relays=0))
+        c.reply()
+        c.hello()
+        return c
+    denied = "550 5.7.1 Error: relaying denied"
+    c = come()
+    assert ears.scram(c, "SCRAM-SHA-256", "joe", "wrong one")[0] == REFUSED
+    assert c.ask("MAIL FROM:<a@b.example>") == "250 2.1.0 Ok"
+    assert c.ask("RCPT TO:<u@dest.example>") == denied
+    assert c.ask("RSET") == FINE
+    assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == OK
+    assert "queued as" in c.message()
+    c.starttls()
+    c.hello()
+    assert c.ask("MAIL FROM:<a@b.example>") == "250 2.1.0 Ok"
+    assert c.ask("RCPT TO:<u@dest.example>") == denied, "R65, B3"
+    assert c.finish() == 0
+
+
+# ---- the file, and its lines
+
+def unreadable(file):
+    file.chmod(0)
+
+
+def absent(file):
+    file.unlink()
+
+
+def too_large(file):
+    file.write_bytes(file.read_bytes() + b"#" * 1024 * 1024)
+
+
+def directory(file):
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.mark.parametrize("spoil", [unreadable, absent, too_large, directory])
+def test_file_that_cannot_be_read(meet, ears, users, spoil):
+    """R70: it is not the client's fault."""
+    c = meet()
+    spoil(users.settings["auth_users"])
+    assert ears.plain(c, "joe") == TROUBLE
+    assert c.ask("NOOP") == FINE
+    assert c.finish() == 0
+    assert f"auth: auth_users {users.settings['auth_users']}: " in users.logged()
+
+
+@pytest.mark.parametrize("secret", ["{SCRAM-SHA-256}", "{SCRAM-SHA-256}1,2", "$6$", "$", "", "x",
+                                    "{SCRAM-SHA-256}10000,!,!,!", "{SCRAM-SHA-256}0,QQ==,QQ==,QQ==",
+                                    "$6$" + "x" * 600, "plain"])
+def test_secret_that_is_none(meet, ears, users, secret):
+    """R70: nobody has its password."""
+    with open(users.settings["auth_users"], "a", encoding="ascii") as f:
+        f.write(f"mia:{secret}\n")
+    for password in (secret, "wrong one"):
+        c = meet()
+        assert ears.plain(c, "mia", password) in (REFUSED, UNDECODABLE)
+        assert ears.scram(c, "SCRAM-SHA-256", "mia", password)[0] in (REFUSED, UNDECODABLE)
+        assert c.finish() == 0
+
+
+def test_hash(postern):
+    """A line for the file, by either program; names and passwords that cannot be are refused."""
+    def run(name, typed, program="smtpd"):
+        return subprocess.run(postern.command(program, "--hash", name), input=typed, check=False,
+                              capture_output=True, env=postern.environment())
+    for program in ("smtpd", "auth"):
+        p = run("joe@a.example", b"x\n", program)
+        assert p.returncode == 0
+        assert re.fullmatch(r"joe@a\.example:\{SCRAM-SHA-256\}10000,[\w+/=]{24},[\w+/=]{44},"
+                            r"[\w+/=]{44} \{SCRAM-SHA-1\}10000,[\w+/=]{24},[\w+/=]{28},"
+                            r"[\w+/=]{28}\n", p.stdout.decode())
+    for name, typed in (("", b"x\n"), ("a:b", b"x\n"), ("#a", b"x\n"), ("a\nb", b"x\n"), ("joe", b""),
+                        ("joe", b"\n"), ("joe", b"\xff\xfe\n"), ("joe", b"x" * 1100 + b"\n")):
+        p = run(name, typed)
+        assert p.returncode != 0 and p.stdout == b"", (name, typed)
+
+
+# ---- when it cannot be found out
+
+def test_killed(meet, ears, users):
+    """R70: 454, and the session goes on."""
+    c = meet()
+    assert c.ask("AUTH LOGIN")[:4] == "334 "
+    [pid] = helpers(users, "auth")
+    os.kill(pid, signal.SIGKILL)
+    assert c.ask(b64("joe")) == TROUBLE
+    assert ears.plain(c, "joe") == OK
+    assert c.finish() == 0
+
+
+def test_no_program(users, ears):
+    """R70"""
+    c = users.meet(auth_path="/nonexistent")
+    assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == TROUBLE
+    assert c.finish() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look into processes that are locked in")
+def test_who_has_the_secrets(meet, ears, users):
+    """auth has nothing open but its talk with the session, which knows the library not even by name."""
+    c = meet()
+    assert c.ask("AUTH LOGIN")[:4] == "334 "
+    [pid] = helpers(users, "auth")
+    files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    assert {f.partition(":")[0] for f in files} <= {"/dev/null", "socket", str(users.log)}
+    for other in (c.process.pid, *(p for p in children(c.process.pid) if p != pid)):
+        with open(f"/proc/{other}/maps", encoding="utf-8") as f:
+            assert "gsasl" not in f.read()
+    assert c.ask("*")[:3] == "501"
+    assert c.finish() == 0
+
+
+# ---- saslauthd
+
+class Saslauthd:
+    """Accepts one question after the other; `answers` are octets, or lists of them sent one by one."""
+
+    def __init__(self, path, *answers):
+        self.asked = []
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(str(path))
+        path.chmod(0o666)
+        self.server.listen()
+        self.server.settimeout(30)
+        self.thread = threading.Thread(target=self.run, args=(answers,), daemon=True)
+        self.thread.start()
+
+    def run(self, answers):
+        for answer in answers:
+            connection, _ = self.server.accept()
+            with connection, connection.makefile("rb") as f:
+                connection.settimeout(30)
+                asked = [f.read(int.from_bytes(f.read(2), "big")) for _ in range(4)]
+                if asked == [b""] * 4: # it was not needed
+                    continue
+                self.asked.append(asked)
+                for piece in answer if isinstance(answer, list) else [answer]:
+                    connection.sendall(piece)
+
+    def close(self):
+        self.thread.join(30)
+        self.server.close()
+
+
+@pytest.mark.parametrize("answer, reply", [
+    (b"\0\2OK", OK), (b"\0\7OK sure", OK), ([b"\0\2", b"OK"], OK), ([b"\0", b"\2", b"O", b"K"], OK),
+    (b"\0\2NO", REFUSED), (b"\0\5NO OK", REFUSED), (b"\0\2ok", REFUSED), (b"", TROUBLE),
+    (b"\0\1O", TROUBLE)])
+def test_saslauthd(secure, ears, answer, reply):
+    """R70: each text with its length before it; only OK is yes."""
+    socket_path = secure.where / "mux"
+    daemon = Saslauthd(socket_path, answer)
+    c = secure.meet(auth_saslauthd=socket_path)
+    c.starttls()
+    assert mechanisms(c) == ["PLAIN", "LOGIN"]
+    assert ears.plain(c, "max@realm.example", "password, other") == reply
+    assert c.finish() == 0
+    daemon.close()
+    assert daemon.asked == [[b"max", b"password, other", b"smtp", b"realm.example"]]
+
+
+def test_saslauthd_knows_the_others(users, ears):
+    """R70: who stands in the file is not asked for elsewhere."""
+    socket_path = users.where / "mux"
+    daemon = Saslauthd(socket_path, b"\0\2OK", b"\0\2OK")
+    for user in ("joe", "eve"):
+        c = users.meet(auth_saslauthd=socket_path, auth_clear="yes")
+        if user == "joe":
+            assert ears.plain(c, user, "wrong one") == REFUSED
+        else:
+            assert ears.login(c, user, "wrong one") == OK
+        assert c.finish() == 0
+    daemon.close()
+    assert [a[0] for a in daemon.asked] == [b"eve"]
+
+
+@pytest.mark.parametrize("path", ["nothing", "x" * 120])
+def test_no_saslauthd(users, ears, path):
+    """R70: it may be back soon; who stands in the file gets in."""
+    c = users.meet(auth_saslauthd=users.where / path, auth_clear="yes")
+    assert ears.plain(c, "eve", "wrong one") == TROUBLE
+    assert ears.plain(c, "joe", "wrong one") == REFUSED
+    assert ears.plain(c, "joe") == OK
+    assert c.finish() == 0
+    assert f"auth_saslauthd {users.where / path}: " in users.logged()
