@@ -1,10 +1,11 @@
 """Postern and Postfix side by side; started by tests/bench/run, on the host it made.
 
-Every case runs in rounds, in each of which every server has its turn, in an order that rotates, with
-the same load: 20 clients of smtp-source, messages of 10 KB. A first round is not counted. Figures
-are medians; a ratio is the median of the ratios of single rounds, so that what slows the machine
-down for a while slows both. BENCH_ROUNDS (default 5) says how many, BENCH_ONLY limits the run to
-the cases whose name contains it. A turn in which mail is refused or stays away is counted as failed.
+Every case runs in rounds, in each of which every server has its turn, in an order that rotates,
+with the same load: 20 clients of smtp-source, messages of 10 KB. A first round is not counted.
+Figures are medians; a ratio is the median of the ratios of single rounds, so that what slows the
+machine down for a while slows both. BENCH_ROUNDS (default 5) says how many, BENCH_ONLY limits the
+run to the cases whose name contains it. A turn in which mail is refused or stays away is counted as
+failed.
 
 	accept, one      a connection for each message; delivery is held
 	accept, many     20 connections
@@ -83,6 +84,14 @@ def until(condition, what):
         time.sleep(0.005)
 
 
+def calm_down(server):
+    """Waits for the end of what is still under way: no processor time used for two seconds."""
+    last = -1
+    while (now := servers.cpu(server.pid)) > last:
+        last = now
+        time.sleep(2)
+
+
 class Turn:
     """One server, one load, one time. Raises AssertionError or SubprocessError if mail is refused
     or does not arrive."""
@@ -111,8 +120,9 @@ def try_turn(server, *more):
     try:
         return Turn(server, *more)
     except (AssertionError, subprocess.SubprocessError) as e:
-        print(f"bench: a turn of {server.name} failed: {e}", file=sys.stderr)
-        time.sleep(3) # for what is still under way
+        why = f"smtp-source: {e.returncode}" if isinstance(e, subprocess.CalledProcessError) else e
+        print(f"bench: a turn of {server.name} failed: {why}", file=sys.stderr)
+        calm_down(server)
         return None
 
 

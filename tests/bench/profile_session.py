@@ -170,7 +170,8 @@ def profile(say, source):
     data = servers.BENCH / "perf.data"
     plain, traced = record(source, data)
     text = subprocess.run(["perf", "script", "-i", data, "--ns", "-F", "tid,time,event,trace"],
-                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True, errors="replace").stdout
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True, text=True,
+                          errors="replace").stdout
     done = sessions(text)
     say(f"One message of 10 KB in a session of its own, one client, delivery held: {len(done)} "
         "sessions under systemd-socket-activate.")
