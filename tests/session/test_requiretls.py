@@ -1,36 +1,30 @@
 """REQUIRETLS as a client sees it (RFC 8689)."""
 import pytest
 
-import spoolfile
-import test_secure
-from test_secure import said
-
-pytestmark = test_secure.pytestmark
-secure = test_secure.secure
+from spoolfile import SpoolFile
 
 
-def test_offered_and_kept(postern, secure):
+def test_offered_and_kept(secure):
     """R84: inside TLS, where the site wants it, and the message says so in the queue."""
-    client = secure(requiretls="yes")
-    client.ehlo()
-    assert not client.has_extn("requiretls") and client.has_extn("starttls")
-    assert said(client, "MAIL FROM:<a@b.example> REQUIRETLS").startswith("555 5.5.4 ")
-    client.starttls(context=test_secure.anybody())
-    client.ehlo()
-    assert client.esmtp_features["requiretls"] == ""
+    c = secure.meet(requiretls="yes")
+    assert "REQUIRETLS" not in c.hello()
+    assert c.ask("MAIL FROM:<a@b.example> REQUIRETLS").startswith("555 5.5.4 ")
+    c.starttls()
+    assert "REQUIRETLS" in c.hello()
     for wrong in ("REQUIRETLS=yes", "REQUIRETLS=", "REQUIRETLS REQUIRETLS"):
-        assert said(client, f"MAIL FROM:<a@b.example> {wrong}").startswith("501 5.5.4 "), wrong
-    client.sendmail("a@b.example", "u@d.example", "Subject: x\r\n\r\nx\r\n", ["REQUIRETLS"])
-    client.quit()
-    [path] = postern.messages()
-    assert spoolfile.SpoolFile(path).one("Require-Tls") == "yes"
+        assert c.ask(f"MAIL FROM:<a@b.example> {wrong}").startswith("501 5.5.4 "), wrong
+    for command in ("MAIL FROM:<a@b.example> REQUIRETLS", "RCPT TO:<u@d.example>"):
+        assert c.ask(command).startswith("250 ")
+    assert c.ask("DATA").startswith("354 ") and "queued as" in c.ask("Subject: x\r\n\r\nx\r\n.")
+    assert c.finish() == 0
+    [path] = secure.messages()
+    assert SpoolFile(path).one("Require-Tls") == "yes"
 
 
 @pytest.mark.parametrize("settings", [{}, {"requiretls": "no"}])
 def test_not_offered(secure, settings):
-    client = secure(**settings)
-    client.starttls(context=test_secure.anybody())
-    client.ehlo()
-    assert not client.has_extn("requiretls")
-    assert said(client, "MAIL FROM:<a@b.example> REQUIRETLS").startswith("555 5.5.4 ")
-    client.quit()
+    c = secure.meet(**settings)
+    c.starttls()
+    assert "REQUIRETLS" not in c.hello()
+    assert c.ask("MAIL FROM:<a@b.example> REQUIRETLS").startswith("555 5.5.4 ")
+    assert c.finish() == 0
