@@ -96,7 +96,7 @@ def test_required(secure):
                     "AUTH PLAIN ="):
         assert c.ask(command) == need
     # Its octets must be read, whatever is said; without MAIL it is refused anyway.
-    assert c.ask("BDAT 6\r\nDATA\r") == "503 5.5.1 Error: need MAIL command"
+    assert c.ask("BDAT 6\r\nDATA") == "503 5.5.1 Error: need MAIL command"
     c.hello()
     assert c.ask("NOOP") == "250 2.0.0 Ok" and c.ask("RSET") == "250 2.0.0 Ok"
     assert c.ask("MAIL FROM:<a@b.example>") == need
