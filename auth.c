@@ -189,13 +189,14 @@ put_counted(int fd, const char *text)
 		(n == 0 || send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n);
 }
 
-/* Connected before the process locked itself in; -1: not configured. */
+/* Connected before the process locked itself in. Less than 0: not configured, or it cannot be asked,
+ * and then writing to it fails. */
 static int saslauthd = -1;
 
 static int
-open_saslauthd(const char *path)
+open_saslauthd(const char *path, int64_t seconds)
 {
-	static const struct timeval patience = { .tv_sec = 10 };
+	const struct timeval patience = { .tv_sec = (time_t)seconds };
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(to.sun_path))
 		return -ENAMETOOLONG;
@@ -204,6 +205,7 @@ open_saslauthd(const char *path)
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* and to connect */
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
 		return fd;
 	int err = errno;
@@ -214,7 +216,7 @@ open_saslauthd(const char *path)
 static bool
 check_saslauthd(struct auth *a, const char *name, const char *password)
 {
-	char reply[PASSWORD_MAX];
+	char reply[4]; /* a length, and "OK" or "NO" of the text behind it */
 	const char *at = strchr(name, '@');
 	char user[LIMIT_ADDRESS + 1];
 	snprintf(user, sizeof(user), "%.*s", at != NULL ? (int)(at - name) : (int)strlen(name), name);
@@ -223,9 +225,8 @@ check_saslauthd(struct auth *a, const char *name, const char *password)
 		a->trouble = true;
 		return false;
 	}
-	ssize_t n = recv(saslauthd, reply, sizeof(reply), 0);
-	a->trouble = n < 4;
-	return n >= 4 && memcmp(reply + 2, "OK", 2) == 0;
+	a->trouble = recv(saslauthd, reply, sizeof(reply), MSG_WAITALL) != (ssize_t)sizeof(reply);
+	return !a->trouble && memcmp(reply + 2, "OK", 2) == 0;
 }
 
 /* ---- libgsasl asks ----------------------------------------------------------------------- */
@@ -244,7 +245,7 @@ check_password(struct auth *a, Gsasl_session *s)
 		a->known = check_scram(secret, password);
 	} else if (a->known && users_secret(&a->user, "$", secret)) {
 		a->known = check_crypt(secret, password);
-	} else if (saslauthd >= 0) {
+	} else if (a->conf.auth_saslauthd != NULL) {
 		a->known = check_saslauthd(a, name, password);
 	} else { /* as long as the others */
 		pretend(name, GSASL_HASH_SHA256, secret);
@@ -418,7 +419,7 @@ serve(struct auth *a)
 		return EX_TEMPFAIL;
 	}
 	if (a->conf.auth_saslauthd != NULL) {
-		saslauthd = open_saslauthd(a->conf.auth_saslauthd);
+		saslauthd = open_saslauthd(a->conf.auth_saslauthd, a->conf.timeout_check);
 		if (saslauthd < 0)
 			log_event(LOG_ERR, &f, "auth_saslauthd %s: %s", a->conf.auth_saslauthd,
 				strerror(-saslauthd));
