@@ -236,7 +236,6 @@ check_password(struct auth *a, Gsasl_session *s)
 {
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	const char *password = gsasl_property_fast(s, GSASL_PASSWORD);
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
 	char secret[USERS_SECRET];
 	if (name == NULL || password == NULL)
 		return GSASL_AUTHENTICATION_ERROR;
@@ -253,19 +252,15 @@ check_password(struct auth *a, Gsasl_session *s)
 		a->known = false;
 	}
 	explicit_bzero(secret, sizeof(secret));
-	bool itself = other == NULL || other[0] == '\0' || strcmp(other, name) == 0;
-	return a->known && itself ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
+	return a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
 /* The certificate was verified by tls; here it is only asked whether we know who it names. */
 static int
-check_external(struct auth *a, Gsasl_session *s)
+check_external(struct auth *a)
 {
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
 	find_user(a, a->hello.client);
-	bool itself = other == NULL || other[0] == '\0' || strcmp(other, a->hello.client) == 0;
-	return a->hello.client[0] != '\0' && a->known && itself ? GSASL_OK
-								 : GSASL_AUTHENTICATION_ERROR;
+	return a->hello.client[0] != '\0' && a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
 static int
@@ -290,7 +285,7 @@ callback(Gsasl *ctx, Gsasl_session *s, Gsasl_property wanted)
 	case GSASL_VALIDATE_SIMPLE:
 		return check_password(a, s);
 	case GSASL_VALIDATE_EXTERNAL:
-		return check_external(a, s);
+		return check_external(a);
 	case GSASL_CB_TLS_EXPORTER:
 		return give_binding(a, s);
 	case GSASL_SCRAM_ITER:
@@ -328,13 +323,21 @@ hear(struct auth_text *in)
 	return true;
 }
 
+/* Whoever is known speaks for itself only, by whatever mechanism. */
+static bool
+for_itself(const struct auth *a, Gsasl_session *s)
+{
+	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
+	return other == NULL || other[0] == '\0' || strcmp(other, a->name) == 0;
+}
+
 static enum auth_result
-result_of(const struct auth *a, int r)
+result_of(const struct auth *a, Gsasl_session *s, int r)
 {
 	if (a->trouble)
 		return AUTH_TROUBLE;
 	if (r == GSASL_OK)
-		return a->known ? AUTH_DONE : AUTH_REFUSED;
+		return a->known && for_itself(a, s) ? AUTH_DONE : AUTH_REFUSED;
 	return r == GSASL_BASE64_ERROR || r == GSASL_MECHANISM_PARSE_ERROR ? AUTH_BAD_TEXT
 									   : AUTH_REFUSED;
 }
@@ -374,13 +377,13 @@ exchange(struct auth *a, Gsasl_session *s)
 		bool said = !more || say(AUTH_CHALLENGE, out != NULL ? out : "", "");
 		gsasl_free(out);
 		if (!more) {
-			decide(a, result_of(a, r));
+			decide(a, result_of(a, s, r));
 			return;
 		}
 		if (!said || !hear(&in))
 			return;
 		if (r == GSASL_OK) { /* it only confirmed our last word */
-			decide(a, in.text[0] == '\0' ? result_of(a, r) : AUTH_BAD_TEXT);
+			decide(a, in.text[0] == '\0' ? result_of(a, s, r) : AUTH_BAD_TEXT);
 			return;
 		}
 	}

@@ -1,4 +1,7 @@
 """A message over STARTTLS, with a password: what the session knows afterwards, and forgets."""
+import base64
+import hashlib
+import hmac
 import os
 import shutil
 import signal
@@ -151,3 +154,29 @@ def test_failed_handshake_is_logged(postern, secure):
     assert said(client, "STARTTLS").startswith("220")
     client.sock.sendall(b"this is no handshake\r\n")
     assert internet.wait_until(lambda: "TLS handshake: " in postern.logged(), 10)
+
+
+def scram(client, name, password, on_behalf):
+    """SCRAM-SHA-256 (RFC 5802), and the last reply."""
+    head, mine = f"n,{on_behalf},", f"n={name},r=nonce"
+    def step(prefix, text):
+        code, said = client.docmd(prefix + base64.b64encode(text.encode()).decode())
+        return code, base64.b64decode(said).decode() if code == 334 else said
+    _, theirs = step("AUTH SCRAM-SHA-256 ", head + mine)
+    part = dict(x.split("=", 1) for x in theirs.split(","))
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(part["s"]), int(part["i"]))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    last = f"c={base64.b64encode(head.encode()).decode()},r={part['r']}"
+    text = f"{mine},{theirs},{last}".encode()
+    signature = hmac.digest(hashlib.sha256(key).digest(), text, "sha256")
+    proof = bytes(a ^ b for a, b in zip(key, signature))
+    code, _ = step("", f"{last},p={base64.b64encode(proof).decode()}")
+    return client.docmd("")[0] if code == 334 else code
+
+
+@pytest.mark.parametrize("on_behalf, code", [("", 235), ("a=joe", 235), ("a=eve", 535)])
+def test_nobody_speaks_for_others(secure, on_behalf, code):
+    """R70: nor by SCRAM, whose password is right."""
+    client = secure()
+    client.ehlo()
+    assert scram(client, "joe", "secret", on_behalf) == code
