@@ -389,3 +389,16 @@ def test_saslauthd_that_is_busy(postern):
         assert c.ask("AUTH PLAIN AGpvZQBzZWNyZXQ=").startswith("454")
         assert time.monotonic() - start < 5
         assert c.ask("NOOP").startswith("250")
+
+
+def test_what_smtpd_inherits_goes_no_further(postern):
+    """K1: a descriptor that whoever started smtpd forgot to close."""
+    seen = postern.where / "log"
+    check = program(postern, f"ls -l /proc/$$/fd >>{seen}; echo OK")
+    with open("/dev/zero", "rb") as extra:
+        p = subprocess.Popen(postern.command("smtpd", recipient_check=check, max_relays=0),
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[extra.fileno()],
+                             stderr=subprocess.DEVNULL, env=postern.environment())
+        said, _ = p.communicate(b"EHLO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\n", 20)
+    assert said.endswith(b"250 2.1.5 Ok\r\n")
+    assert "socket:" in seen.read_text() and "/dev/zero" not in seen.read_text()
