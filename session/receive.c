@@ -6,6 +6,8 @@
 #include "../lib/request.h"
 #include "session.h"
 
+enum { WITH_SIZE = sizeof("UTF8SMTPSA") };
+
 /* Tells the monitor. If it is gone, the timer will find the message. */
 static void
 announce(struct session *s)
@@ -44,20 +46,22 @@ finish_data(struct session *s)
 	return r;
 }
 
-/* RFC 3848 */
-static const char *
-with_keyword(const struct session *s)
+/* How it came, for WITH (RFC 3848; RFC 6531 section 4.3). */
+static void
+with_keyword(const struct session *s, char out[static WITH_SIZE])
 {
-	if (s->user[0] != '\0')
-		return s->secure ? "ESMTPSA" : "ESMTPA";
-	return s->secure ? "ESMTPS" : s->extended ? "ESMTP" : "SMTP";
+	bool known = s->user[0] != '\0', extended = s->extended || s->secure || known;
+	snprintf(out, WITH_SIZE, "%sSMTP%s%s", s->transaction.utf8 ? "UTF8" : extended ? "E" : "",
+		s->secure ? "S" : "", known ? "A" : "");
 }
 
 static void
 start_data(struct session *s, bool chunked)
 {
+	char with[WITH_SIZE];
+	with_keyword(s, with);
 	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
-		.hostname = s->conf.hostname, .with = with_keyword(s),
+		.hostname = s->conf.hostname, .with = with,
 		.cipher = s->secure ? s->tls.cipher : NULL };
 	transaction_start_data(&s->transaction, &trace, chunked, !s->peer.socket);
 	s->data_start = clock_ms();
