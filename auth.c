@@ -122,14 +122,6 @@ pretend(const char *name, Gsasl_hash hash, char out[static USERS_SECRET])
 	free(key64);
 }
 
-/* Nobody may act for somebody else. */
-static bool
-is_itself(Gsasl_session *s, const char *name)
-{
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
-	return other == NULL || other[0] == '\0' || strcmp(other, name) == 0;
-}
-
 static int
 give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 {
@@ -146,7 +138,6 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 		a->known = false;
 		pretend(name, sha1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256, secret);
 	}
-	a->known = a->known && is_itself(s, name);
 	if (!split_scram(secret, &parts))
 		return GSASL_NO_CALLBACK;
 	gsasl_property_set(s, GSASL_SCRAM_ITER, parts.iterations);
@@ -202,13 +193,14 @@ put_counted(int fd, const char *text)
 		(n == 0 || send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n);
 }
 
-/* Connected before the process locked itself in; -1: not configured. */
+/* Connected before the process locked itself in. Less than 0: not configured, or it cannot be asked,
+ * and then writing to it fails. */
 static int saslauthd = -1;
 
 static int
-open_saslauthd(const char *path)
+open_saslauthd(const char *path, int64_t seconds)
 {
-	static const struct timeval patience = { .tv_sec = 10 };
+	const struct timeval patience = { .tv_sec = (time_t)seconds };
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(to.sun_path))
 		return -ENAMETOOLONG;
@@ -217,6 +209,7 @@ open_saslauthd(const char *path)
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* and to connect */
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
 		return fd;
 	int err = errno;
@@ -255,7 +248,7 @@ check_password(struct auth *a, Gsasl_session *s)
 		a->known = check_scram(secret, password);
 	} else if (a->known && users_secret(&a->user, "$", secret)) {
 		a->known = check_crypt(secret, password);
-	} else if (saslauthd >= 0) {
+	} else if (a->conf.auth_saslauthd != NULL) {
 		a->known = check_saslauthd(a, name, password);
 	} else { /* as long as the others */
 		pretend(name, GSASL_HASH_SHA256, secret);
@@ -264,17 +257,15 @@ check_password(struct auth *a, Gsasl_session *s)
 		a->trouble = a->conf.auth_saslauthd != NULL; /* it might have known */
 	}
 	explicit_bzero(secret, sizeof(secret));
-	return a->known && is_itself(s, name) ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
+	return a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
 /* The certificate was verified by tls; here it is only asked whether we know who it names. */
 static int
-check_external(struct auth *a, Gsasl_session *s)
+check_external(struct auth *a)
 {
-	const char *name = a->hello.client;
-	find_user(a, name);
-	return name[0] != '\0' && a->known && is_itself(s, name) ? GSASL_OK
-								   : GSASL_AUTHENTICATION_ERROR;
+	find_user(a, a->hello.client);
+	return a->hello.client[0] != '\0' && a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
 static int
@@ -299,7 +290,7 @@ callback(Gsasl *ctx, Gsasl_session *s, Gsasl_property wanted)
 	case GSASL_VALIDATE_SIMPLE:
 		return check_password(a, s);
 	case GSASL_VALIDATE_EXTERNAL:
-		return check_external(a, s);
+		return check_external(a);
 	case GSASL_CB_TLS_EXPORTER:
 		return give_binding(a, s);
 	case GSASL_SCRAM_ITER:
@@ -337,13 +328,21 @@ hear(struct auth_text *in)
 	return true;
 }
 
+/* Whoever is known speaks for itself only, by whatever mechanism. */
+static bool
+for_itself(const struct auth *a, Gsasl_session *s)
+{
+	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
+	return other == NULL || other[0] == '\0' || strcmp(other, a->name) == 0;
+}
+
 static enum auth_result
-result_of(const struct auth *a, int r)
+result_of(const struct auth *a, Gsasl_session *s, int r)
 {
 	if (a->trouble)
 		return AUTH_TROUBLE;
 	if (r == GSASL_OK)
-		return a->known ? AUTH_DONE : AUTH_REFUSED;
+		return a->known && for_itself(a, s) ? AUTH_DONE : AUTH_REFUSED;
 	return r == GSASL_BASE64_ERROR || r == GSASL_MECHANISM_PARSE_ERROR ? AUTH_BAD_TEXT
 									   : AUTH_REFUSED;
 }
@@ -388,13 +387,13 @@ exchange(struct auth *a, Gsasl_session *s)
 		bool said = !more || say(AUTH_CHALLENGE, out != NULL ? out : "", "");
 		gsasl_free(out);
 		if (!more) {
-			decide(a, result_of(a, r));
+			decide(a, result_of(a, s, r));
 			return;
 		}
 		if (!said || !hear(&in))
 			return;
 		if (r == GSASL_OK) { /* it only confirmed our last word */
-			decide(a, in.text[0] == '\0' ? result_of(a, r) : AUTH_BAD_TEXT);
+			decide(a, in.text[0] == '\0' ? result_of(a, s, r) : AUTH_BAD_TEXT);
 			return;
 		}
 	}
@@ -433,7 +432,7 @@ serve(struct auth *a)
 		return EX_TEMPFAIL;
 	}
 	if (a->conf.auth_saslauthd != NULL) {
-		saslauthd = open_saslauthd(a->conf.auth_saslauthd);
+		saslauthd = open_saslauthd(a->conf.auth_saslauthd, a->conf.timeout_check);
 		if (saslauthd < 0)
 			log_event(LOG_ERR, &f, "auth_saslauthd %s: %s", a->conf.auth_saslauthd,
 				strerror(-saslauthd));

@@ -49,7 +49,7 @@ struct conf {
 	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
 	char *recipient_check;     /* program that is asked about each recipient; NULL: none */
 	char *sender_check;        /* ... and each sender */
-	int64_t timeout_check;     /* its answer, s */
+	int64_t timeout_check;     /* its answer, or one of saslauthd, s */
 	int64_t min_free;          /* octets that must stay free in the spool */
 	int64_t limit_window;      /* what a client's network may do in this time, s (0: anything): */
 	int64_t limit_connections;

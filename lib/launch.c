@@ -57,7 +57,7 @@ build_arguments(const struct launcher *l, const char *program, const char *what,
 }
 
 /*
- * Never returns. All other fds are close-on-exec; standard error is not the client (stdfds.h), and a
+ * Never returns. All other fds are closed, those too that we inherited (K1); standard error is not the client (stdfds.h), and a
  * session of its own keeps the program alive when we end.
  */
 static void
@@ -74,6 +74,7 @@ become(const char *path, const char *const *arg, int first_fd, int second_fd)
 		dup2(null, STDOUT_FILENO) < 0 || dup2(first, LAUNCH_FIRST_FD) < 0 ||
 		dup2(second, LAUNCH_SECOND_FD) < 0)
 		_exit(EXIT_FAILURE);
+	(void)close_range(LAUNCH_SECOND_FD + 1, ~0U, 0);
 	signal(SIGPIPE, SIG_DFL);
 	sigset_t none;
 	sigemptyset(&none);
@@ -171,7 +172,9 @@ launch_check(const char *path, int fd, int64_t seconds)
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGALRM, SIG_DFL);
 	alarm((unsigned)seconds);
-	if (dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0)
+	bool connected = dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0;
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	if (connected)
 		execve(path, (char *const *)arg, (char *const *)env);
 	_exit(EXIT_FAILURE);
 }

@@ -1,5 +1,6 @@
 """Who may do what, and how much: proxies, counts of a network, programs of the site, slow clients."""
 import base64
+import contextlib
 import os
 import re
 import socket
@@ -341,3 +342,58 @@ def test_chunk_that_is_refused_stands_in_no_log(postern):
     c.sock.sendall(b"hush\n" * 20000)
     assert c.reply().startswith("554 5.6.0")
     assert "hush" not in postern.logged() and '"BDAT"' in postern.logged()
+
+
+# ---- saslauthd
+
+@contextlib.contextmanager
+def saslauthd(postern):
+    """A socket like saslauthd's, and its path."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        path = postern.where / "mux"
+        listener.bind(str(path))
+        path.chmod(0o777)
+        listener.listen(0)
+        listener.settimeout(20)
+        yield listener, path
+
+
+def test_saslauthd_is_asked(postern):
+    """R70: what it is told, and an answer that comes in pieces."""
+    with saslauthd(postern) as (listener, path):
+        c = Client(postern, auth_saslauthd=path, auth_clear="yes")
+        c.ask("EHLO c.example")
+        c.sock.sendall(b"AUTH PLAIN " + base64.b64encode(b"\0joe@d.example\0secret") + b"\r\n")
+        server, _ = listener.accept()
+        with server, server.makefile("rb") as asked:
+            want = b"\0\3joe\0\6secret\0\4smtp\0\x09d.example"
+            assert asked.read(len(want)) == want
+            server.sendall(b"\0\2")
+            time.sleep(0.1)
+            server.sendall(b"OK")
+        assert c.reply().startswith("235")
+
+
+def test_saslauthd_that_is_busy(postern):
+    """I2: nobody waits for it longer than timeout_check, and no process is left over."""
+    with saslauthd(postern) as (_, path), socket.socket(socket.AF_UNIX) as other:
+        other.connect(str(path)) # its queue is full
+        c = Client(postern, auth_saslauthd=path, auth_clear="yes", timeout_check="1s")
+        c.ask("EHLO c.example")
+        start = time.monotonic()
+        assert c.ask("AUTH PLAIN AGpvZQBzZWNyZXQ=").startswith("454")
+        assert time.monotonic() - start < 5
+        assert c.ask("NOOP").startswith("250")
+
+
+def test_what_smtpd_inherits_goes_no_further(postern):
+    """K1: a descriptor that whoever started smtpd forgot to close."""
+    seen = postern.where / "log"
+    check = program(postern, f"ls -l /proc/$$/fd >>{seen}; echo OK")
+    with open("/dev/zero", "rb") as extra:
+        p = subprocess.Popen(postern.command("smtpd", recipient_check=check, max_relays=0),
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[extra.fileno()],
+                             stderr=subprocess.DEVNULL, env=postern.environment())
+        said, _ = p.communicate(b"EHLO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\n", 20)
+    assert said.endswith(b"250 2.1.5 Ok\r\n")
+    assert "socket:" in seen.read_text() and "/dev/zero" not in seen.read_text()
