@@ -14,7 +14,7 @@ import pytest
 
 import strangers
 from client import Client, context
-from conftest import own
+from conftest import DROP, TOP, own
 from scram import Scram, b64
 from spoolfile import SpoolFile
 from test_tls import V12, V13, cards, children, helpers  # noqa: F401
@@ -647,3 +647,67 @@ def test_no_saslauthd(users, ears, path):
     assert ears.plain(c, "joe") == OK
     assert c.finish() == 0
     assert f"auth_saslauthd {users.where / path}: " in users.logged()
+
+
+# ---- the real one, which asks an IMAP server of ours
+
+SASLAUTHD = TOP / "build" / "peers" / "usr" / "sbin" / "saslauthd"
+
+
+class Imap:
+    """Knows one password."""
+
+    def __init__(self, user, password):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.good = f'LOGIN "{user}" "{password}"'.encode()
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                connection, _ = self.server.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as f:
+                connection.settimeout(30)
+                connection.sendall(b"* OK hello\r\n")
+                tag, _, command = f.readline().rstrip().partition(b" ")
+                connection.sendall(tag + (b" OK yes" if command == self.good else b" NO no") + b"\r\n")
+
+    def close(self):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+
+
+@pytest.fixture
+def real_saslauthd(postern, wait):
+    """Its socket. It knows max, by an IMAP server."""
+    if not SASLAUTHD.exists():
+        pytest.skip("needs saslauthd in build/peers, where make check unpacks it")
+    imap = Imap("max", "password, other")
+    place = postern.where / "saslauthd"
+    place.mkdir(mode=0o755)
+    own(place)
+    p = subprocess.Popen([*(DROP if os.geteuid() == 0 else []), str(SASLAUTHD), "-d", "-a", "rimap",
+                          "-O", f"127.0.0.1/{imap.port}", "-n", "1", "-m", str(place)],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         env={"LD_LIBRARY_PATH": str(SASLAUTHD.parents[1] / "lib/x86_64-linux-gnu")})
+    postern.started.append(p)
+    assert wait(lambda: p.poll() is not None or (place / "mux").exists())
+    if p.poll() is not None:
+        pytest.skip("saslauthd does not start here: a library may be missing")
+    yield place / "mux"
+    p.terminate()
+    imap.close()
+
+
+def test_real_saslauthd(secure, ears, real_saslauthd):
+    """R70"""
+    c = secure.meet(auth_saslauthd=real_saslauthd)
+    c.starttls()
+    c.hello()
+    assert ears.plain(c, "max", "wrong one") == REFUSED
+    assert ears.plain(c, "eve", "password, other") == REFUSED
+    assert ears.plain(c, "max", "password, other") == OK
+    assert c.finish() == 0

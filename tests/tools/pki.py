@@ -41,7 +41,8 @@ class Pki:
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.authority("ca")
-        self.issue("server", "/CN=mx.test.example", "DNS:mx.test.example", usage="serverAuth")
+        self.issue("server", "/CN=mx.test.example",
+                   "DNS:mx.test.example,DNS:localhost,IP:127.0.0.1", usage="serverAuth")
 
     def path(self, name):
         return self.directory / f"{name}.pem"
