@@ -262,16 +262,22 @@ is_http(struct span verb)
 	return false;
 }
 
-static enum reply
-run_command(struct session *s, struct span line)
+static struct span
+verb_of(struct span line)
 {
 	size_t n = 0;
 	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
 		n++;
-	const struct command *c = find_command((struct span){ line.p, n });
-	struct span arg = span_trim(span_skip(line, n));
+	return (struct span){ line.p, n };
+}
+
+static enum reply
+run_command(struct session *s, struct span line)
+{
+	struct span verb = verb_of(line), arg = span_trim(span_skip(line, verb.n));
+	const struct command *c = find_command(verb);
 	if (c == NULL)
-		return is_http((struct span){ line.p, n }) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
+		return is_http(verb) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
 	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
@@ -300,15 +306,17 @@ answer(struct session *s, enum stream_result res, struct span line)
 }
 
 /* What may stand in the log of a command line: not what AUTH carries, nor what it and BDAT read into
- * the place of the line. */
+ * the place of the line, nor the responses of a client that did not wait to hear that AUTH is refused. */
 static struct span
-loggable(struct span line)
+loggable(struct session *s, struct span line)
 {
 	static const struct span reading[] = { { "AUTH", 4 }, { "BDAT", 4 } };
+	s->secrets = span_istarts(line, reading[0]) ||
+		(s->secrets && find_command(verb_of(line)) == NULL);
 	for (size_t i = 0; i < sizeof(reading) / sizeof(reading[0]); i++)
 		if (span_istarts(line, reading[i]))
 			return reading[i];
-	return line;
+	return s->secrets ? span_of("line behind AUTH") : line;
 }
 
 /* ---- the loop --------------------------------------------------------------------------- */
@@ -380,7 +388,7 @@ session_loop(struct session *s)
 				session_lost(s, "in a transaction; it was dropped");
 			break;
 		}
-		struct span shown = loggable(line);
+		struct span shown = loggable(s, line);
 		enum reply r = answer(s, res, line);
 		more = say_and_count(s, r, shown);
 		if (more && r == R_START_DATA)

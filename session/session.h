@@ -37,6 +37,7 @@ struct session {
 	char user[LIMIT_ADDRESS + 1]; /* who authenticated; empty: nobody */
 	char senders[USERS_SECRET];   /* addresses the user may send from */
 	int auth_failures;
+	bool secrets;                 /* lines that are no commands may be responses to AUTH */
 	struct quota quota;
 	char check_text[CHECK_TEXT];  /* of the last recipient_check or sender_check */
 

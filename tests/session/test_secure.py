@@ -180,3 +180,13 @@ def test_nobody_speaks_for_others(secure, on_behalf, code):
     client = secure()
     client.ehlo()
     assert scram(client, "joe", "secret", on_behalf) == code
+
+
+def test_response_to_refused_auth_stands_in_no_log(postern, secure):
+    """R70: from a client that did not wait to hear that it may not say its password here."""
+    client = secure()
+    client.ehlo()
+    client.send("AUTH LOGIN\r\nam9l\r\naHVzaC1odXNo\r\nNOPE\r\nNOOP\r\nNOPE again\r\n")
+    codes = [client.getreply()[0] for _ in range(6)]
+    assert codes == [538, 500, 500, 500, 250, 500]
+    assert "aHVzaC" not in postern.logged() and '"NOPE again"' in postern.logged()
