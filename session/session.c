@@ -229,7 +229,7 @@ static const struct command {
 	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, NEEDS_HELO },
 	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, 0 },
 	{ "DATA", do_data, NONE, R_DATA_SYNTAX, 0 },
-	{ "BDAT", do_bdat, REQUIRED, R_BDAT_SYNTAX, CLEAR }, /* its octets are no commands, whatever is wrong */
+	{ "BDAT", do_bdat, REQUIRED, R_BDAT_SYNTAX, CLEAR }, /* reads its octets, whatever is wrong */
 	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
 	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
 	{ "STARTTLS", do_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
