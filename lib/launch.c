@@ -57,8 +57,8 @@ build_arguments(const struct launcher *l, const char *program, const char *what,
 }
 
 /*
- * Never returns. All other fds are closed, those too that we inherited (K1); standard error is not the client (stdfds.h), and a
- * session of its own keeps the program alive when we end.
+ * Never returns. All other fds are closed, those too that we inherited (K1); standard error is not
+ * the client (stdfds.h), and a session of its own keeps the program alive when we end.
  */
 static void
 become(const char *path, const char *const *arg, int first_fd, int second_fd)

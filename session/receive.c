@@ -136,8 +136,10 @@ do_bdat(struct session *s, struct span arg)
 		r = R_CHUNK_OK;
 	if (r == R_CHUNK_OK && !s->transaction.chunked)
 		start_data(s, true);
-	if (r != R_CHUNK_OK)
+	if (r != R_CHUNK_OK) { /* thrown away, at the same rate */
 		s->data_start = clock_ms();
+		s->transaction.size = 0;
+	}
 	enum stream_result res = receive_chunk(s, octets, last, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
 		session_lost(s, "in a message; nothing was queued");

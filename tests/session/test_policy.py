@@ -278,11 +278,8 @@ def test_no_room(postern):
     assert c.ask("MAIL FROM:<a@b.example>") == "452 4.3.1 Error: insufficient system storage"
 
 
-def test_message_that_drips(postern):
-    """I4: each octet in time, all of them too slow."""
-    c = Client(postern, timeout_data="1s", min_data_rate=1000000)
-    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>", "DATA"):
-        c.ask(command)
+def drip(c):
+    """Each octet in time, all of them too slow."""
     end = time.monotonic() + 15
     while time.monotonic() < end:
         try:
@@ -297,7 +294,25 @@ def test_message_that_drips(postern):
             pass
     assert time.monotonic() < end
     c.close()
+
+
+def test_message_that_drips(postern):
+    """I4"""
+    c = Client(postern, timeout_data="1s", min_data_rate=1000000)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>", "DATA"):
+        c.ask(command)
+    drip(c)
     assert not postern.messages()
+
+
+def test_refused_chunk_that_drips(postern):
+    """I4: the message before it, which was quick, does not count for it."""
+    c = Client(postern, timeout_data="1s", min_data_rate=1000)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>", "DATA"):
+        c.ask(command)
+    assert c.ask("x\r\n" * 100000 + ".").startswith("250")
+    c.sock.sendall(b"BDAT 1000000\r\n")
+    drip(c)
 
 
 def test_session_that_lasts(postern):
