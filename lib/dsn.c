@@ -59,8 +59,8 @@ put_address(struct buf *b, struct span address)
 			continue;
 		}
 		unsigned v = c >= 0xf0 ? c & 0x07U : c >= 0xe0 ? c & 0x0fU : c & 0x1fU;
-		for (; i < address.n && (address.p[i] & 0xc0) == 0x80; i++)
-			v = v << 6 | (address.p[i] & 0x3fU);
+		for (; i < address.n && ((unsigned char)address.p[i] & 0xc0) == 0x80; i++)
+			v = v << 6 | ((unsigned char)address.p[i] & 0x3fU);
 		buf_printf(b, "\\x{%02X}", v);
 	}
 }
