@@ -696,6 +696,7 @@ def real_saslauthd(postern, wait):
     p = subprocess.Popen([*(DROP if os.geteuid() == 0 else []), str(SASLAUTHD), "-d", "-a", "rimap",
                           "-O", f"127.0.0.1/{imap.port}", "-n", "1", "-m", str(place)],
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                         start_new_session=True, # it ends its whole process group
                          env={"LD_LIBRARY_PATH": str(SASLAUTHD.parents[1] / "lib/x86_64-linux-gnu")})
     postern.started.append(p)
     assert wait(lambda: p.poll() is not None or (place / "mux").exists())
