@@ -466,6 +466,7 @@ def long(path):
 
 def link(path):
     path.with_name("elsewhere").write_bytes(b"x" * 80)
+    own(path.with_name("elsewhere"))
     path.symlink_to("elsewhere")
 
 

@@ -20,6 +20,7 @@ def context(low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.MAXIMUM_SUPPORTED, c
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     c.check_hostname = False
     c.verify_mode = ssl.CERT_NONE
+    c.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF # an end without close_notify is none
     if ciphers is not None:
         c.set_ciphers(ciphers)
     c.minimum_version, c.maximum_version = low, high
@@ -74,7 +75,7 @@ class Client:
 
     def wrap(self, settings=None, **more):
         """The handshake; more is of SSLContext.wrap_socket."""
-        self.use((settings or context()).wrap_socket(self.sock, **more))
+        self.use((settings or context()).wrap_socket(self.sock, suppress_ragged_eofs=False, **more))
 
     def starttls(self, settings=None, **more):
         assert self.ask("STARTTLS") == "220 2.0.0 Ready to start TLS"
@@ -89,9 +90,9 @@ class Client:
         return data
 
     def finish(self):
-        """Says goodbye; the status of smtpd."""
+        """Says goodbye; the status of smtpd. TLS must end with close_notify."""
         assert self.ask("QUIT") == "221 2.0.0 Bye"
-        assert self.rest() == b""
+        assert self.file.read() == b""
         return self.end()
 
     def end(self):

@@ -83,7 +83,7 @@ test_in_order(void **state)
 		assert_int_equal(request_send(pair[0], &r, NULL, 0), 0);
 	}
 	for (int i = 0; i < 5; i++) {
-		char want[16];
+		char want[32];
 		snprintf(want, sizeof(want), "d%d.example", i);
 		assert_int_equal(request_receive(pair[1], &got, fds, &n), 1);
 		assert_string_equal(got.lane, want);
