@@ -7,6 +7,8 @@ VERSION = 0.1.0
 PREFIX ?= /usr/local
 PYTHON ?= /usr/bin/python3
 B ?= build
+# One spelling for one directory: objects are found again, and made again, by their names.
+override B := $(patsubst $(CURDIR)/%,%,$(abspath $(B)))
 
 CC ?= cc
 WARN = -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \

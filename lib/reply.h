@@ -3,7 +3,7 @@
  *
  * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id, "%m" for mechanisms of
  * AUTH, "%c" for what recipient_check or sender_check said. A row is: id, code, text,
- * what it counts as. The reply to EHLO has further lines, one for each extension (smtpd.c).
+ * what it counts as. The reply to EHLO has further lines, one for each extension (session/say.c).
  */
 #ifndef POSTERN_REPLY_H
 #define POSTERN_REPLY_H
@@ -27,7 +27,7 @@ enum reply_kind {
 	X(START_DATA, "354", "End data with <CR><LF>.<CR><LF>", OK) \
 	X(QUEUED, "250", "2.0.0 Ok: queued as %i", OK) \
 	X(VRFY, "252", "2.0.0 Cannot verify, send mail and see", OK) \
-	X(HELP, "214", "2.0.0 Commands: EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT", OK) \
+	X(HELP, "214", "2.0.0 Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH HELP QUIT", OK) \
 	X(BYE, "221", "2.0.0 Bye", CLOSE) \
 	X(START_TLS, "220", "2.0.0 Ready to start TLS", OK) \
 	X(HELO_SYNTAX, "501", "Syntax: HELO hostname", ERROR) \

@@ -179,6 +179,13 @@ landlock_enter(enum sandbox_role role, int spool)
 #define CHECK_ARCH LOAD(arch), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0), \
 	RETURN(SECCOMP_RET_KILL_PROCESS)
 
+/* sendto without an address: to the peer of a socket that is connected, and to nobody else. */
+#define LOAD_ADDRESS(word) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, \
+	offsetof(struct seccomp_data, args[4]) + (word) * sizeof(uint32_t))
+#define ALLOW_SEND BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 0, 6), LOAD_ADDRESS(0), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), LOAD_ADDRESS(1), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE
+
 /* What a session does, most frequent first. */
 static const struct sock_filter session_filter[] = {
 	CHECK_ARCH,
@@ -186,7 +193,7 @@ static const struct sock_filter session_filter[] = {
 	ALLOW(read),
 	ALLOW(write),
 	ALLOW(ppoll),
-	ALLOW(sendto), /* replies; log to syslog */
+	ALLOW_SEND, /* replies; log to syslog */
 	ALLOW(sendmsg), /* log to the journal */
 	ALLOW(clock_gettime),
 	ALLOW(openat),

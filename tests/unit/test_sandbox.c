@@ -19,6 +19,7 @@
 #include "lib/sandbox.h"
 
 static char spool[] = "/tmp/postern-sandbox-XXXXXX";
+static int datagram; /* a socket of that kind, not connected */
 static int listener; /* a TCP socket on loopback that takes connections */
 static pid_t victim; /* a process that is not locked in, of the same user */
 
@@ -58,6 +59,14 @@ try_connect(void)
 		return -1;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	return fd < 0 ? fd : connect(fd, (struct sockaddr *)&a, n);
+}
+
+/* From a socket that was open before, to an address of our choice. */
+static long
+try_sendto(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/run/systemd/journal/socket" };
+	return sendto(datagram, "x", 1, MSG_DONTWAIT, (struct sockaddr *)&a, sizeof(a));
 }
 
 static long
@@ -181,6 +190,7 @@ static const struct row {
 	{ "a Unix socket", try_unix_socket, SESSION | HELPER },
 	{ "serving TCP", try_bind, SESSION | RELAY | HELPER },
 	{ "connecting", try_connect, SESSION | HELPER },
+	{ "sending elsewhere", try_sendto, SESSION },
 	{ "exec", try_exec, SESSION | RELAY | HELPER },
 	{ "fork", try_fork, SESSION | HELPER },
 	{ "clone3", try_clone3, SESSION | RELAY | HELPER },
@@ -242,6 +252,7 @@ set_up(void **state)
 {
 	(void)state;
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (mkdtemp(spool) == NULL || bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 		listen(listener, 8) < 0)
