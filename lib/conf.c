@@ -45,6 +45,7 @@ static const struct key {
 	KEY(auth_path, PATHNAME, NULL, 0, 0)
 	KEY(runtime, PATHNAME, "/run/postern", 0, 0)
 	KEY(relay_nets, NETS, "", 0, 0)
+	KEY(open_relay, YESNO, "no", 0, 0)
 	KEY(relay_domains, DOMAINS, "", 0, 0)
 	KEY(proxy_nets, NETS, "", 0, 0)
 	KEY(recipient_check, PATHNAME, NULL, 0, 0)

@@ -45,6 +45,7 @@ struct conf {
 
 	/* what smtpd takes */
 	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
+	enum conf_bool open_relay; /* relay_nets may be as wide as the world */
 	char *relay_domains;       /* domains, and ".domain" for all below, that anybody may send to */
 	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
 	char *recipient_check;     /* program that is asked about each recipient; NULL: none */

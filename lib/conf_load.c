@@ -170,6 +170,22 @@ complete_path(char **path, const char *program)
 	return asprintf(path, "%s/%s", self, program) < 0 ? -ENOMEM : 0;
 }
 
+/*
+ * Wider than any one owner has (a /8 of IPv4, a /16 of IPv6): whoever is in there may send anywhere, so
+ * that is half of the world's spam or a slip of the pen.
+ */
+static bool
+is_world(const struct netlist *l)
+{
+	enum { V4_PREFIX = 96, WIDEST_V4 = 8, WIDEST_V6 = 16 };
+	for (size_t i = 0; i < l->n; i++) {
+		bool v4 = netaddr_is_v4(&l->v[i].addr) && l->v[i].bits >= V4_PREFIX;
+		if (l->v[i].bits < (v4 ? V4_PREFIX + WIDEST_V4 : WIDEST_V6))
+			return true;
+	}
+	return false;
+}
+
 /* Defaults that depend on the machine or on other keys. */
 static int
 complete(struct conf *c, struct buf *why)
@@ -186,6 +202,10 @@ complete(struct conf *c, struct buf *why)
 		buf_puts(why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}
+	if (is_world(&c->relay_nets) && c->open_relay == CONF_NO)
+		return conf_complain(why, c->origin[conf_find(span_of("relay_nets"))],
+			span_of("relay_nets"), "makes an open relay; open_relay = yes if that is meant",
+			(struct span){ 0 });
 	bool needed = c->tls == TLS_REQUIRED || c->tls == TLS_IMPLICIT;
 	if (c->tls_certificate == NULL && needed)
 		return conf_complain(why, c->origin[conf_find(span_of("tls"))], span_of("tls"),

@@ -394,6 +394,15 @@ static const struct profile_row {
 	{ "[own\n", "own", -EINVAL, "PATH:1: [own: not \"[profile]\"", NULL },
 	{ "[]\n", "own", -EINVAL, "PATH:1: []: not \"[profile]\"", NULL },
 	{ "", "own", -EINVAL, "command line: own: no such profile", NULL },
+#define OPEN_RELAY "relay_nets: makes an open relay; open_relay = yes if that is meant"
+	{ "relay_nets = 0.0.0.0/0", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL }, /* D8, H6 */
+	{ "relay_nets = 192.0.2.1 ::/0", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
+	{ "relay_nets = 128.0.0.0/7", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
+	{ "relay_nets = 2000::/3", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
+	{ "relay_nets = 10.0.0.0/8 2001::/16", NULL, 0, "starttls  # default",
+		"65536  # command line" },
+	{ "relay_nets = 0.0.0.0/0\nopen_relay = yes", NULL, 0, "starttls  # default",
+		"65536  # command line" },
 };
 
 /* `text` with the name of the file in place of PATH. */
