@@ -1,0 +1,50 @@
+"""What those find who look for open relays and weak TLS. Client and server are strangers to each other."""
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from conftest import TOP
+
+ADDRESS = "192.0.2.1" # of tests/tools/netns
+
+
+def scan(postern, *scanner, **settings):
+    """What the scanner says of a server of its own, in a network of its own."""
+    if shutil.which(scanner[0]) is None:
+        pytest.skip(f"{scanner[0]} is not installed")
+    serve = [sys.executable, str(TOP / "tests/tools/inetd.py"), f"{ADDRESS}:25",
+             *postern.command("smtpd", max_relays=0, **settings)]
+    script = (f'"$@" 2>>{postern.log} & served=$!\n'
+              'trap \'kill "$served"\' EXIT\nsleep 1\n' + " ".join(scanner))
+    p = subprocess.run([str(TOP / "tests/tools/netns"), "sh", "-c", script, "sh", *serve],
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+                       env=postern.environment(), check=False)
+    if p.returncode == 77:
+        pytest.skip(f"needs root or user namespaces: {p.stderr.strip()}")
+    assert p.returncode == 0, p.stdout + p.stderr
+    return p.stdout
+
+
+@pytest.mark.parametrize("settings", [{}, {"relay_domains": ADDRESS.replace(".", "-") + ".example"}])
+def test_open_relay(postern, settings):
+    """H6, D8, R45: none of nmap's probes gets through."""
+    found = scan(postern, "nmap", "-Pn", "-n", "-p", "25", "--script", "smtp-open-relay", ADDRESS,
+                 **settings)
+    assert "all tests failed" in found, found
+    assert postern.logged().count("relaying denied") >= 10
+
+
+def test_tls(secure):
+    """B11: what sslscan calls weak is not there, and what it calls good is."""
+    found = scan(secure, "sslscan", "--no-colour", "--starttls-smtp", f"{ADDRESS}:25")
+    state = dict(re.findall(r"^((?:SSL|TLS)v[0-9.]+) +(\w+)$", found, re.M))
+    assert state == {"SSLv2": "disabled", "SSLv3": "disabled", "TLSv1.0": "disabled",
+                     "TLSv1.1": "disabled", "TLSv1.2": "enabled", "TLSv1.3": "enabled"}
+    assert "renegotiation not supported" in found and "vulnerable" in found
+    assert not re.search(r"(?<!not )vulnerable", found)
+    ciphers = re.findall(r"^(?:Preferred|Accepted) +\S+ +(\d+) bits +(\S+)", found, re.M)
+    assert ciphers and all(int(bits) >= 128 for bits, _ in ciphers)
+    assert all(re.search("GCM|CHACHA20", name) for _, name in ciphers), ciphers
