@@ -60,7 +60,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 $(B)/unit/test_dns: $(B)/dns.o $(B)/tests/unit/nameserver.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o %.a,$^) \
+	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
 		-lcmocka -ludns -lidn2
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
@@ -72,7 +72,7 @@ INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
-		$(filter %.o %.a,$^) -ludns -lidn2
+		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2
 
 -include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
 

@@ -31,7 +31,6 @@ enum answer {
 enum {
 	EXCHANGER_HOSTS_MAX = 100,    /* MX records used, best preference first (G5) */
 	EXCHANGER_ADDRESSES_MAX = 400, /* addresses used, of all hosts together */
-	EXCHANGER_CNAME_MAX = 8,      /* links of a CNAME chain (G2, G17) */
 };
 
 struct exchanger {

@@ -3,6 +3,8 @@
  * question was asked; what follows stands behind that question. The whole input is read as a packet
  * of its own, too.
  */
+#include "../../lib/question.c"
+
 #include "../../dns.c"
 
 #include "fuzz.h"
@@ -19,9 +21,9 @@ read_packet(enum dns_type type, const void *p, size_t n)
 	struct exchangers out = { 0 };
 	struct question q;
 	struct span packet = exact_copy(p, n);
-	set_question(&q, name, type);
+	question_set(&q, name, type);
 	read_answer(&q, (dnscc_t *)packet.p, (int)n);
-	must(q.links <= EXCHANGER_CNAME_MAX + 1);
+	must(q.links <= LINKS_MAX + 1);
 	must(q.open || q.found != FOUND_RECORDS || q.length == (int)n);
 	must(dns_dnlen(q.name) <= DNS_MAXDN);
 	free_copy(packet);
@@ -56,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	enum dns_type type = types[data[2] % 3];
 	struct question q;
-	set_question(&q, name, type);
+	question_set(&q, name, type);
 	size_t n = write_question(&q, packet, 7);
 	packet[2] |= 0x80;
 	packet[3] = data[0] & 15;
