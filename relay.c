@@ -303,13 +303,25 @@ too_late(const struct message *m)
 	return m->env.by != 0 && m->env.by_mode == 'R' && clock_wall() >= m->env.by;
 }
 
+/*
+ * The time before which a message is not sent (RFC 4865). Not later than the longest wait of the schedule
+ * from now, or it would be taken for a jump of the clock, nor than a client may ask for (J12).
+ */
+static int64_t
+held_until(const struct relay *r, const struct message *m)
+{
+	int64_t latest = clock_wall() + longest_retry(r), longest = m->arrived + r->conf.max_hold;
+	int64_t hold = m->env.hold < longest ? m->env.hold : longest;
+	return hold < latest ? hold : latest;
+}
+
 static void
 deliver(struct relay *r, struct message *m)
 {
-	if (m->env.hold > clock_wall()) { /* looked at again before the schedule takes it for a jump
-		                           * of the clock */
-		int64_t latest = clock_wall() + longest_retry(r);
-		note_next(r, m->env.hold < latest ? m->env.hold : latest);
+	int64_t until = held_until(r, m);
+	if (until > clock_wall()) {
+		(void)message_wait(m, &r->lane, until); /* so that it is not opened each time */
+		note_next(r, until);
 	} else if (too_late(m)) {
 		buf_reset(&r->why);
 		buf_puts(&r->why, "554 5.4.7 not delivered by the time the sender asked for");

@@ -295,11 +295,34 @@ message_next(const struct lane *l, const char *id)
 	return fstatat(l->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (int64_t)st.st_mtime : 0;
 }
 
-int
-message_note(const struct message *m, const struct lane *l, int64_t next)
+/* The message's log, to be written to. fd or -errno. */
+static int
+open_log(const struct message *m, const struct lane *l)
 {
 	char name[LOG_NAME_SIZE];
 	log_name(m->id, name);
+	int fd = openat(l->dir, name, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+set_next(int fd, int64_t next)
+{
+	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
+	return futimens(fd, t) < 0 ? -errno : 0;
+}
+
+int
+message_wait(const struct message *m, const struct lane *l, int64_t next)
+{
+	auto_fd fd = open_log(m, l);
+	return fd < 0 ? fd : set_next(fd, next);
+}
+
+int
+message_note(const struct message *m, const struct lane *l, int64_t next)
+{
 	auto_buf text = buf_new(MESSAGE_LOG_MAX);
 	long long now = (long long)clock_wall();
 	for (int i = 0; i < m->n; i++) {
@@ -313,16 +336,13 @@ message_note(const struct message *m, const struct lane *l, int64_t next)
 	if (text.err < 0)
 		return text.err;
 
-	auto_fd fd = openat(l->dir, name,
-		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	auto_fd fd = open_log(m, l);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	if (write(fd, text.p, text.n) != (ssize_t)text.n)
 		return errno != 0 ? -errno : -EIO;
-	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
-	if (futimens(fd, t) < 0 || fdatasync(fd) < 0)
-		return -errno;
-	return 0;
+	int r = set_next(fd, next);
+	return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
 }
 
 int

@@ -80,6 +80,9 @@ int64_t message_next(const struct lane *l, const char *id);
  */
 int message_note(const struct message *m, const struct lane *l, int64_t next);
 
+/* It is not tried before `next`, for a reason that is no attempt. 0 or -errno. */
+int message_wait(const struct message *m, const struct lane *l, int64_t next);
+
 /* Takes the message and its log out of the lane. 0 or -errno. */
 int message_remove(const struct lane *l, const char *id);
 

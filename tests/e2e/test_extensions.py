@@ -206,6 +206,8 @@ def test_held(way, how):
     way.postern.due()
     assert way.wait(lambda: not way.postern.relays())
     assert way.sink.lines == [] and len(way.postern.messages()) == 1
+    [log] = [p for p in way.postern.lane_files() if p.name.endswith(".log")]
+    assert log.stat().st_size == 0 and log.stat().st_mtime > time.time() - 1 # seen without a look
     time.sleep(3)
     way.postern.due()
     assert way.message().recipients == ["u@dest.example"]
