@@ -24,6 +24,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -92,19 +93,35 @@ use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cip
 	return i == 0 ? 1 : 2; /* 2: and give the client a new one */
 }
 
+/*
+ * A ticket of another kind of listener is no ticket here (B16): one that asks for other certificates of
+ * clients, or asked before the file of their signers changed, has not verified what we would.
+ */
+static bool
+set_kind(SSL_CTX *ctx, const struct conf *conf)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	struct stat st = { 0 };
+	const char *file = conf->tls_client_ca != NULL ? conf->tls_client_ca : "";
+	auto_buf kind = buf_new(PUMP_SIZE);
+	(void)stat(file, &st);
+	buf_printf(&kind, "postern %s %lld %lld", file, (long long)st.st_mtime,
+		(long long)st.st_size);
+	return kind.err == 0 && EVP_Digest(kind.p, kind.n, digest, &n, EVP_sha256(), NULL) == 1 &&
+		SSL_CTX_set_session_id_context(ctx, digest, n) == 1;
+}
+
 static bool
 set_tickets(SSL_CTX *ctx, const struct conf *conf)
 {
-	/* A ticket of another kind of listener is no ticket here (B16). */
-	static const unsigned char who[] = "postern";
 	int n = ticket_keys(conf->runtime, tickets.v);
 	tickets.n = n > 0 ? n : 0;
 	if (tickets.n == 0)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	SSL_CTX_set_num_tickets(ctx, tickets.n > 0 ? 1 : 0);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	return SSL_CTX_set_session_id_context(ctx, who, sizeof(who) - 1) == 1 &&
-		SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket) == 1;
+	return set_kind(ctx, conf) && SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket) == 1;
 }
 
 static int
