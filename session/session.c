@@ -34,8 +34,8 @@ session_forget(struct session *s)
 	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
 	transaction_drop(&s->transaction);
 	s->helo[0] = s->user[0] = s->senders[0] = '\0';
-	s->rights = (struct rights){ .any_domain = s->peer.local || loopback ||
-		netlist_contains(&s->conf.relay_nets, &s->peer.addr) };
+	s->rights = (struct rights){ .any_domain = !s->proxy && (s->peer.local || loopback ||
+		netlist_contains(&s->conf.relay_nets, &s->peer.addr)) };
 }
 
 void
@@ -348,6 +348,7 @@ learn_from_proxy(struct session *s)
 	}
 	if (r == PROXY_CLIENT)
 		peer_become(&s->peer, &client);
+	s->proxy = r == PROXY_ITSELF;
 	if (r != PROXY_CLIENT && r != PROXY_ITSELF)
 		session_lost(s, "that is a proxy and did not say for whom it speaks");
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;

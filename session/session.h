@@ -30,6 +30,7 @@ struct session {
 	struct spool spool;
 	struct peer peer;
 	struct rights rights;
+	bool proxy;                   /* the proxy speaks for itself, or will not say for whom */
 	int monitor;                  /* requests go there (request.h) */
 	const volatile int *stop;     /* set by a signal */
 	bool secure;                  /* TLS is spoken; then: */

@@ -175,6 +175,10 @@ def test_proxy_for_itself(postern, header):
     """A health check is the proxy's own."""
     c = Client(postern, before=header, proxy_nets="127.0.0.0/8")
     assert c.greeting.startswith("220") and "connection from [127.0.0.1]" in postern.logged()
+    # It may be that the proxy will not say: that is no reason to trust whoever is behind it.
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    assert c.ask("RCPT TO:<u@d.example>") == "550 5.7.1 Error: relaying denied"
 
 
 @pytest.mark.parametrize("header", [
