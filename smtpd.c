@@ -120,6 +120,7 @@ monitor_main(const struct launcher *l, int requests, pid_t pid)
 		while (reap(pid, &status, WNOHANG)) /* relays that ended */
 			;
 	}
+	close(requests); /* a session that still asks must not wait for us */
 	if (status < 0)
 		reap(pid, &status, 0);
 	if (WIFSIGNALED(status)) {
