@@ -129,7 +129,7 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 		a->hello.mechanism[11] != '2';
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	char secret[USERS_SECRET];
-	struct scram parts;
+	struct scram parts = { 0 };
 	if (name == NULL)
 		return GSASL_NO_CALLBACK;
 	find_user(a, name);
@@ -151,7 +151,7 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 static bool
 check_scram(char *secret, const char *password)
 {
-	struct scram parts;
+	struct scram parts = { 0 };
 	char *salt = NULL, *want = NULL, *prepared = NULL;
 	struct keys have;
 	size_t salt_n = 0, want_n = 0;

@@ -226,7 +226,7 @@ address_path(struct span s, enum address_kind kind, struct address *out, struct 
 		return -EINVAL;
 	bool null = kind == ADDRESS_REVERSE && at.n > 0 && at.p[0] == '>';
 	if (null)
-		a.whole = a.local = a.domain = (struct span){ at.p, 0 };
+		a = (struct address){ .whole = { at.p, 0 } };
 	else if (kind != ADDRESS_FORWARD || !take_postmaster(&at, &a))
 		if (!take_route(&at) || !take_mailbox(&at, &a))
 			return -EINVAL;
@@ -240,7 +240,7 @@ address_path(struct span s, enum address_kind kind, struct address *out, struct 
 int
 address_mailbox(struct span s, struct address *out)
 {
-	struct address a;
+	struct address a = { 0 };
 	if (!is_utf8(s) || !take_mailbox(&s, &a) || s.n > 0)
 		return -EINVAL;
 	*out = a;

@@ -24,7 +24,7 @@ request_send(int fd, const struct request *r, const int *fds, int n)
 	if (n > 0) {
 		msg.msg_control = control.room;
 		msg.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		struct cmsghdr *c = &control.head; /* the first one */
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n);
