@@ -1,4 +1,4 @@
-/* Addresses: what is accepted lies inside the input, is printable, and is accepted again. */
+/* Addresses: what is accepted lies inside the input, holds no control character, and is accepted again. */
 #include "fuzz.h"
 
 #include "lib/address.h"
@@ -14,7 +14,7 @@ check_path(struct span in, enum address_kind kind)
 	must(rest.p + rest.n == in.p + in.n && rest.n < in.n && rest.p[-1] == '>');
 	must(a.local.n <= LIMIT_LOCAL_PART && a.domain.n <= LIMIT_DOMAIN);
 	for (size_t i = 0; i < a.whole.n; i++)
-		must(a.whole.p[i] >= ' ' && a.whole.p[i] <= '~'); /* D6, D26 */
+		must((unsigned char)a.whole.p[i] >= ' ' && a.whole.p[i] != 0x7f); /* D6, D26 */
 	if (a.domain.n == 0) {
 		must(kind == ADDRESS_REVERSE ? a.whole.n == 0 : a.whole.n == 10);
 		return;
@@ -23,8 +23,9 @@ check_path(struct span in, enum address_kind kind)
 	must(address_mailbox(a.whole, &again) == 0);
 	must(span_eq(again.domain, a.domain) && span_eq(again.local, a.local));
 	char lane[LANE_NAME_SIZE];
-	must(address_lane(a.domain, lane) == 0);
-	must(address_lane_valid(span_of(lane)));
+	int r = address_lane(a.domain, lane);
+	must(r == 0 || !span_is_ascii(a.domain)); /* not every text makes A-labels */
+	must(r < 0 || address_lane_valid(span_of(lane)));
 }
 
 int
