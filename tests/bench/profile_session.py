@@ -18,7 +18,7 @@ import time
 import servers
 
 SESSIONS = 200
-CALLS = ["execve", "openat", "getpeername", "pipe2", "prctl", "ppoll", "read", "sendto", "renameat",
+CALLS = ["execve", "openat", "getpeername", "socketpair", "prctl", "ppoll", "read", "sendto", "renameat",
          "renameat2", "fsync", "exit_group"]
 LINE = re.compile(r"\s*(\d+)\s+([\d.]+):\s+(\w+):(\w+):\s*(.*)")
 
@@ -64,7 +64,7 @@ class Session:
             self.mark("conf", at)
         elif event == "sys_enter_getpeername":
             self.mark("spool", at)
-        elif event == "sys_enter_pipe2":
+        elif event == "sys_enter_socketpair":
             self.mark("fork", at)
         elif event == "sched_process_exit":
             self.mark("exit", at)
