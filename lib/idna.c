@@ -11,7 +11,7 @@ static int
 to_a_labels(struct span domain, char out[static LANE_NAME_SIZE])
 {
 	char text[LIMIT_DOMAIN + 1], *labels = NULL;
-	if (domain.n >= sizeof(text))
+	if (domain.n >= sizeof(text) || memchr(domain.p, '\0', domain.n) != NULL)
 		return -EINVAL;
 	memcpy(text, domain.p, domain.n);
 	text[domain.n] = '\0';
