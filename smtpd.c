@@ -195,6 +195,14 @@ catch_signals(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+/* This host is not; but a proxy on it may speak for others. */
+static bool
+is_counted(const struct session *s)
+{
+	return !s->peer.local && (netaddr_class(&s->peer.addr) != NET_LOOPBACK ||
+		netlist_contains(&s->conf.proxy_nets, &s->peer.addr));
+}
+
 static int
 serve(struct session *s, const struct options *o)
 {
@@ -205,7 +213,7 @@ serve(struct session *s, const struct options *o)
 		snprintf(why, sizeof(why), "spool %s: %s", s->conf.spool, strerror(-r));
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, why);
 	}
-	if (!s->peer.local && quota_open(&s->quota, s->conf.runtime) < 0)
+	if (is_counted(s) && quota_open(&s->quota, s->conf.runtime) < 0)
 		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot make a socket pair");

@@ -153,21 +153,27 @@ load_environment(struct conf *c, struct buf *why)
 
 /* ---- the machine, and all together ----------------------------------------------------------- */
 
-/* A program beside this one. */
+/* The programs beside this one, where nothing else was said. */
 static int
-complete_path(char **path, const char *program)
+complete_paths(struct conf *c)
 {
+	const struct {
+		char **path;
+		const char *program;
+	} paths[] = { { &c->relay_path, "relay" }, { &c->tls_path, "tls" }, { &c->auth_path, "auth" } };
 	char self[4096];
-	if (*path != NULL)
-		return 0;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n <= 0)
-		return -errno;
-	self[n] = '\0';
-	char *slash = strrchr(self, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	return asprintf(path, "%s/%s", self, program) < 0 ? -ENOMEM : 0;
+	char *slash = n > 0 ? memrchr(self, '/', (size_t)n) : NULL;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (*paths[i].path != NULL)
+			continue;
+		if (slash == NULL)
+			return -ENOENT;
+		if (asprintf(paths[i].path, "%.*s/%s", (int)(slash - self), self,
+			    paths[i].program) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /*
@@ -197,8 +203,7 @@ complete(struct conf *c, struct buf *why)
 		if (r < 0)
 			return r;
 	}
-	if (complete_path(&c->relay_path, "relay") < 0 || complete_path(&c->tls_path, "tls") < 0 ||
-		complete_path(&c->auth_path, "auth") < 0) {
+	if (complete_paths(c) < 0) {
 		buf_puts(why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}

@@ -312,7 +312,7 @@ def test_hardened(machine, sink):
         machine.send("u@dest.example", "hardened")
         assert wait(lambda: sink.messages)
         assert at_rest(machine)
-        assert usual <= 5.2 and exposure(machine, "postern@1.service") <= 1.2
+        assert usual <= 4.9 and exposure(machine, "postern@1.service") <= 1.2
         assert machine.run("systemd-analyze", "verify", "postern@1.service") == ""
     finally:
         shutil.rmtree(where)
