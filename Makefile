@@ -24,8 +24,8 @@ SANITIZE =
 ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EXTRA) -I. \
 	-include lib/banned.h $(WARN) $(HARDEN) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 
-LIB = $(wildcard lib/*.c)
-LIBO = $(LIB:lib/%.c=$(B)/lib/%.o)
+LIB = $(wildcard lib/*.c delivery/*.c)
+LIBO = $(LIB:%.c=$(B)/%.o)
 
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
@@ -51,7 +51,7 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
 
--include $(wildcard $(B)/*.d $(B)/lib/*.d $(B)/session/*.d)
+-include $(wildcard $(B)/*.d $(B)/lib/*.d $(B)/session/*.d $(B)/delivery/*.d)
 
 # ---- tests
 

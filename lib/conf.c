@@ -19,7 +19,7 @@ enum { VALUE_QUOTED = 100 };
 enum type {
 	TEXT, HOSTNAME, MAILBOX, PATHNAME, DOMAINS, /* texts */
 	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,
-	LOG, TLS, YESNO, /* choices */
+	LOG, TLS, YESNO, MX_ORDER, /* choices */
 };
 
 #define SEC  INT64_C(1)
@@ -81,6 +81,11 @@ static const struct key {
 	KEY(allow_destinations, NETS, "", 0, 0)
 	KEY(max_relays, NUMBER, "20", 0, 1000)
 	KEY(max_relays_per_lane, NUMBER, "5", 1, 100)
+	KEY(mx_order, MX_ORDER, "latency", 0, 0)
+	KEY(remember_hosts, SECONDS, "10m", 1, 30 * DAY)
+	KEY(window_messages, NUMBER, "50", 1, 1000)
+	KEY(window_size, SIZE, "4M", 1, HUGE_SIZE)
+	KEY(linger, SECONDS, "1s", 0, DAY)
 	KEY(timeout_dns, SECONDS, "1m", 1, DAY)
 	KEY(timeout_connect, SECONDS, "30s", 1, DAY)
 	KEY(timeout_greeting, SECONDS, "5m", 1, DAY)
@@ -105,12 +110,14 @@ static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL
 	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none", NULL };
 static const char *const tls_words[] = { [TLS_OFF] = "off", [TLS_STARTTLS] = "starttls",
 	[TLS_REQUIRED] = "required", [TLS_IMPLICIT] = "implicit", NULL };
+static const char *const mx_order_words[] = { [MX_LATENCY] = "latency", [MX_RANDOM] = "random",
+	NULL };
 static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
 
 static const char *const *
 words_of(enum type t)
 {
-	return t == LOG ? log_words : t == TLS ? tls_words : yesno_words;
+	return t == LOG ? log_words : t == TLS ? tls_words : t == MX_ORDER ? mx_order_words : yesno_words;
 }
 
 /* ---- values: each returns NULL, or what is wrong with it -------------------------------- */
@@ -312,6 +319,7 @@ set_value(struct conf *c, const struct key *k, struct span v)
 	case LOG:
 	case TLS:
 	case YESNO:
+	case MX_ORDER:
 		return set_choice(k->type, v, place);
 	default:
 		return set_text(k, v, place);
@@ -456,6 +464,7 @@ print_value(const struct conf *c, const struct key *k, FILE *out)
 	case LOG:
 	case TLS:
 	case YESNO:
+	case MX_ORDER:
 		fputs(words_of(k->type)[*(const int *)place], out);
 		break;
 	default:

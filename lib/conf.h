@@ -88,6 +88,11 @@ struct conf {
 	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
 	int64_t max_relays;                /* at once; 0: queue only */
 	int64_t max_relays_per_lane;
+	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
+	int64_t remember_hosts;            /* how long what was learned of a host counts, s */
+	int64_t window_messages;           /* sent before the reply to the first is read; 1: off */
+	int64_t window_size;               /* ... and octets of them */
+	int64_t linger;                    /* s a relay waits for more mail for a host; 0: not at all */
 	int64_t timeout_dns;      /* one MX look-up with all its addresses, s */
 	int64_t timeout_connect;  /* one address, s */
 	int64_t timeout_greeting; /* RFC 5321 section 4.5.3.2, s, this and those below */

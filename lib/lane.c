@@ -105,7 +105,7 @@ lane_close(struct lane *l)
 int
 lane_slot(struct lane *l, int n)
 {
-	int r = lock_any(l->lock, n);
+	int r = lock_any(l->lock, 0, n);
 	if (r < 0)
 		return r;
 	struct stat st;

@@ -92,7 +92,7 @@ take_lane(struct lane *lane, const struct launcher *l, const char *name)
 		r = lane_open(lane, l->spool, name);
 		if (r < 0)
 			return r;
-		r = lane_slot(lane, (int)l->conf->max_relays_per_lane);
+		r = lane_slot(lane, 1); /* if one is there, it knows itself whether it needs help */
 		if (r < 0)
 			lane_close(lane);
 	}

@@ -32,10 +32,10 @@ lock_release(int fd, int64_t pos, int64_t len)
 }
 
 int
-lock_any(int fd, int n)
+lock_any(int fd, int64_t pos, int n)
 {
 	for (int i = 0; i < n; i++) {
-		int r = lock_exclusive(fd, i, 1);
+		int r = lock_exclusive(fd, pos + i, 1);
 		if (r == 0)
 			return i;
 		if (r != -EAGAIN)

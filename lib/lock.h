@@ -20,8 +20,8 @@ int lock_shared(int fd, int64_t pos, int64_t len);
 
 void lock_release(int fd, int64_t pos, int64_t len);
 
-/* Tries the positions 0..n-1 in turn. The one it got, -EAGAIN if all are taken, or -errno. */
-int lock_any(int fd, int n);
+/* Tries n positions from pos on, in turn. The number of the one it got, -EAGAIN if all are taken, or -errno. */
+int lock_any(int fd, int64_t pos, int n);
 
 /* Does anybody else hold a part of [pos, pos+len)? 1, 0, or -errno. */
 int lock_taken(int fd, int64_t pos, int64_t len);

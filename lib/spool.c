@@ -72,18 +72,33 @@ spool_close(struct spool *s)
 	*s = SPOOL_CLOSED;
 }
 
-int
-spool_slot(const struct spool *s, int n)
+enum { LINGER_BASE = 1 << 20 }; /* above all slots of relays at work */
+
+/* One of n locks of `slots`, from a position on. */
+static int
+take_slot(const struct spool *s, int64_t pos, int n)
 {
 	int fd = openat(s->root, "slots", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;
-	int r = lock_any(fd, n);
+	int r = lock_any(fd, pos, n);
 	if (r < 0) {
 		close(fd);
 		return r;
 	}
 	return fd;
+}
+
+int
+spool_slot(const struct spool *s, int n)
+{
+	return take_slot(s, 0, n);
+}
+
+int
+spool_linger(const struct spool *s, int n)
+{
+	return take_slot(s, LINGER_BASE, n);
 }
 
 bool

@@ -7,7 +7,8 @@
  *	lane/<next hop>/@retry     mtime = nothing in this lane is due before; text = host is down
  *	tmp/<id>                   being received; locked by its writer
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
- *	slots                      one locked byte for each relay that runs
+ *	slots                      one locked byte for each relay that runs, others for those that wait
+ *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
  */
 #ifndef POSTERN_SPOOL_H
 #define POSTERN_SPOOL_H
@@ -36,6 +37,9 @@ void spool_close(struct spool *s);
 /* Takes one of n global relay slots. The fd that holds it (close it to give it back), -EAGAIN if
  * none is free, or -errno. */
 int spool_slot(const struct spool *s, int n);
+
+/* The same for a relay that waits, of which there may be as many again. */
+int spool_linger(const struct spool *s, int n);
 
 /* Is there room for `octets` more and a reserve, and for a file (J3, J4)? True if it cannot be told. */
 bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);

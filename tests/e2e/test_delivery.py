@@ -258,4 +258,4 @@ def test_many_clients_many_domains(postern, world, wait):
     assert wait(lambda: not postern.relays() and not postern.messages(), 30)
     subjects = [re.search(r"Subject: (\S+)", b).group(1) for b in bodies(world.sink)]
     assert sorted(subjects) == sorted(f"{n}.{k}" for n in range(200) for k in range(10))
-    assert world.sink.most_open <= 8
+    assert world.sink.most_open <= 16  # eight at work, and as many that wait for more

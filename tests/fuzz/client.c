@@ -2,8 +2,9 @@
  * Replies of a server, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
  * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
  */
-#include "../../lib/client.c"
+#include "../../delivery/client.c"
 
+#include "delivery/sending.h"
 #include "fuzz.h"
 
 #include <sys/mman.h>
@@ -11,7 +12,7 @@
 
 #define BODY "Subject: x\r\n\r\n.\r\nbody\r\n"
 
-enum { RCPTS = 3, SENT_MAX = 64 * 1024, INPUT_MAX = 100 * 1024 };
+enum { JOBS = 3, RCPTS = 2, SENT_MAX = 64 * 1024, INPUT_MAX = 100 * 1024 };
 
 static struct client c; /* large */
 
@@ -35,16 +36,30 @@ check_sent(int fd)
 	must(n < (ssize_t)sizeof(sent));
 }
 
+/* Whoever counts as served was answered with 2xx, and whoever was not tried knows nothing. */
 static void
-converse(struct span replies)
+check_job(const struct job *j)
+{
+	must(j->end != JOB_OPEN);
+	for (int i = 0; i < RCPTS; i++) {
+		const struct rcpt *r = j->to[i];
+		must(r->outcome != DONE || (j->end == JOB_ANSWERED && memmem(r->text.p, r->text.n, ": 2", 3) != NULL));
+		must(r->text.err == 0 && (r->text.n > 0) == (j->end != JOB_UNTRIED));
+		must(j->end != JOB_UNTRIED || r->outcome == SOFT);
+		check_text(&r->text);
+	}
+}
+
+static void
+converse(struct span replies, int window)
 {
 	static const struct conf conf = { .hostname = (char *)(uintptr_t)"us.example",
 		.timeout_greeting = 1, .timeout_helo = 1, .timeout_mail = 1, .timeout_rcpt = 1,
 		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
-		.timeout_quit = 1 };
+		.timeout_quit = 1, .window_size = 1 << 20 };
 	static int body = -1;
-	struct rcpt rcpt[RCPTS];
-	struct rcpt *to[RCPTS];
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
 	int fd[2];
 	if (body < 0) {
 		body = memfd_create("body", MFD_CLOEXEC);
@@ -52,10 +67,13 @@ converse(struct span replies)
 	}
 	struct message m = { .fd = body, .env = { .sender = span_of("s@s.example"), .body = BODY_8BITMIME },
 		.length = strlen(BODY) };
-	for (int i = 0; i < RCPTS; i++) {
-		rcpt[i] = (struct rcpt){ .address = span_of("r@r.example"), .index = i,
-			.outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
-		to[i] = &rcpt[i];
+	for (int j = 0; j < JOBS; j++) {
+		jobs[j] = (struct job){ .m = &m, .n = RCPTS };
+		for (int i = 0; i < RCPTS; i++) {
+			rcpt[j][i] = (struct rcpt){ .address = span_of("r@r.example"), .index = i,
+				.outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
+			jobs[j].to[i] = &rcpt[j][i];
+		}
 	}
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == 0);
 	must(send(fd[1], replies.p, replies.n, MSG_DONTWAIT) == (ssize_t)replies.n);
@@ -65,26 +83,29 @@ converse(struct span replies)
 	c.text.max = LIMIT_REPLY;
 	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
 	stream_init(&c.stream, c.fd, c.fd, true, NULL);
+	c.window = window;
 	if (introduce(&c) == DONE) {
 		unsigned can = c.can;
 		int64_t max_size = c.max_size;
-		bool usable = client_send(&c, &m, to, RCPTS);
-		must(c.can == can && c.max_size == max_size);
-		for (int i = 0; i < RCPTS; i++) {
-			must(rcpt[i].outcome != DONE ||
-				memmem(rcpt[i].text.p, rcpt[i].text.n, ": 2", 3) != NULL);
-			must(rcpt[i].text.err == 0 && rcpt[i].text.n > 0);
-			check_text(&rcpt[i].text);
+		int started = 0, landed = 0;
+		while (landed < JOBS) {
+			if (started < JOBS && !sending_full(&c)) {
+				sending_start(&c, &jobs[started++]);
+				continue;
+			}
+			must(sending_land(&c) == &jobs[landed]); /* in order */
+			check_job(&jobs[landed++]);
 		}
-		if (usable)
-			client_quit(&c);
+		must(c.can == can && c.max_size == max_size && c.jobs == 0 && c.replies == 0 && c.octets == 0);
+		client_quit(&c);
 	}
 	check_text(&c.text);
 	check_sent(fd[1]);
 	client_close(&c);
 	close(fd[1]);
-	for (int i = 0; i < RCPTS; i++)
-		buf_free(&rcpt[i].text);
+	for (int j = 0; j < JOBS; j++)
+		for (int i = 0; i < RCPTS; i++)
+			buf_free(&rcpt[j][i].text);
 	buf_free(&c.text);
 }
 
@@ -92,6 +113,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size > 0 && size <= INPUT_MAX)
-		converse((struct span){ (const char *)data, size });
+		for (int window = 1; window <= JOBS; window += JOBS - 1)
+			converse((struct span){ (const char *)data, size }, window);
 	return 0;
 }

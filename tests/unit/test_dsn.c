@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/dsn.h"
+#include "delivery/dsn.h"
 
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
 

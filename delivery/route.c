@@ -1,6 +1,6 @@
 #include "route.h"
 
-#include "clock.h"
+#include "../lib/clock.h"
 
 #include <ifaddrs.h>
 

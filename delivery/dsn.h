@@ -7,8 +7,8 @@
 #ifndef POSTERN_DSN_H
 #define POSTERN_DSN_H
 
-#include "conf.h"
-#include "message.h"
+#include "../lib/conf.h"
+#include "../lib/message.h"
 
 enum { DSN_HEADER_MAX = 64 * 1024 }; /* of the original, what is given back (E9) */
 

@@ -9,8 +9,8 @@
 #define POSTERN_ROUTE_H
 
 #include "../dns.h"
-#include "conf.h"
-#include "outcome.h"
+#include "../lib/conf.h"
+#include "../lib/outcome.h"
 
 /*
  * Finds the exchangers of `domain`. DONE: *out holds at least one, in the order to try. SOFT or

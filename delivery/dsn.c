@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "cleanup.h"
-#include "clock.h"
+#include "../lib/cleanup.h"
+#include "../lib/clock.h"
 
 enum {
 	DSN_MAX = 2 * 1024 * 1024,

@@ -1,0 +1,115 @@
+#include "hosts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/cleanup.h"
+#include "../lib/clock.h"
+
+enum {
+	HOST_FILE = 128,        /* octets of a file; what is longer is not ours */
+	NAME_SIZE = NETADDR_TEXT + 8,
+	LATENCY_MAX = 3600000,  /* ms; what is slower is a broken clock */
+	SMOOTHING = 4,          /* one measurement counts for a quarter */
+};
+
+static void
+file_name(const struct netaddr *a, int port, char out[static NAME_SIZE])
+{
+	char text[NETADDR_TEXT];
+	netaddr_text(a, text);
+	snprintf(out, NAME_SIZE, "%s-%d", text, port);
+}
+
+int
+hosts_open(int spool)
+{
+	if (mkdirat(spool, "hosts", S_IRWXU) < 0 && errno != EEXIST)
+		return -errno;
+	int fd = openat(spool, "hosts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* A time that is not too long ago, and not to come. */
+static bool
+is_recent(int64_t t, int64_t now, int64_t age)
+{
+	return t > now - age && t <= now;
+}
+
+void
+hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct host *out)
+{
+	char name[NAME_SIZE], text[HOST_FILE];
+	struct stat st;
+	int64_t now = clock_wall();
+	*out = (struct host){ 0 };
+	file_name(a, port, name);
+	auto_fd fd = dir < 0 ? -1
+		: openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !is_recent(st.st_mtime, now, age))
+		return;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0 || n == (ssize_t)sizeof(text) - 1)
+		return;
+	text[n] = '\0';
+	long long latency, failed, lockstep;
+	if (sscanf(text, "latency %lld failed %lld lockstep %lld", &latency, &failed, &lockstep) != 3)
+		return;
+	out->latency = latency > 0 && latency < LATENCY_MAX ? latency : 0;
+	out->failed = is_recent(failed, now, age) ? failed : 0;
+	out->lockstep = is_recent(lockstep, now, age) ? lockstep : 0;
+}
+
+void
+hosts_note(int dir, const struct netaddr *a, int port, const struct host *h)
+{
+	char name[NAME_SIZE];
+	file_name(a, port, name);
+	auto_fd fd = dir < 0 ? -1
+		: openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+			S_IRUSR | S_IWUSR);
+	if (fd >= 0)
+		dprintf(fd, "latency %lld failed %lld lockstep %lld\n", (long long)h->latency,
+			(long long)h->failed, (long long)h->lockstep);
+}
+
+void
+hosts_greeted(int dir, const struct netaddr *a, int port, int64_t age, int64_t latency)
+{
+	struct host h;
+	hosts_recall(dir, a, port, age, &h);
+	int64_t before = h.latency > 0 ? h.latency : latency;
+	h.latency = (before * (SMOOTHING - 1) + latency) / SMOOTHING;
+	if (h.latency == 0)
+		h.latency = 1;
+	h.failed = 0;
+	hosts_note(dir, a, port, &h);
+}
+
+void
+hosts_failed(int dir, const struct netaddr *a, int port, int64_t age)
+{
+	struct host h;
+	hosts_recall(dir, a, port, age, &h);
+	h.failed = clock_wall();
+	hosts_note(dir, a, port, &h);
+}
+
+void
+hosts_sweep(int dir, int64_t age)
+{
+	int fd = dir < 0 ? -1 : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir all = fd >= 0 ? fdopendir(fd) : NULL;
+	struct stat st;
+	if (all == NULL)
+		return;
+	for (struct dirent *e; (e = readdir(all)) != NULL;)
+		if (e->d_name[0] != '.' && fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			!is_recent(st.st_mtime, clock_wall(), age))
+			unlinkat(dir, e->d_name, 0);
+}

@@ -1,0 +1,322 @@
+/*
+ * A message is claimed, opened, sent and settled; several may be on their way (sending.h), and come back in
+ * the order in which they went out. One that was not tried because the connection broke before its turn is
+ * laid down as if nobody had touched it, and the lane is gone over again.
+ */
+#include "delivery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/cleanup.h"
+#include "../lib/clock.h"
+#include "../lib/log.h"
+#include "hosts.h"
+
+enum {
+	BATCH = 1024,     /* names read from a lane at a time; memory stays flat (I12) */
+	GROW_EVERY = 20,  /* messages after which a relay asks itself whether it needs help */
+	GROW_FOR = 2000,  /* ms that what is left must last at this pace for that */
+};
+
+/* ---- messages on their way ---------------------------------------------------------------- */
+
+static struct flight *
+flight_of(struct job *j)
+{
+	return (struct flight *)(void *)((char *)j - offsetof(struct flight, job));
+}
+
+/* Nobody has it any more. */
+static void
+lay_down(struct relay *r, struct flight *f)
+{
+	lane_unclaim(&r->lane, f->m.id);
+	message_close(&f->m);
+	f->free = r->free;
+	r->free = f;
+}
+
+/* None is on its way. */
+void
+flights_reset(struct relay *r)
+{
+	r->free = NULL;
+	for (int64_t i = 0; i <= r->conf.window_messages; i++) {
+		r->flights[i].free = r->free;
+		r->free = &r->flights[i];
+	}
+}
+
+/* The next transaction of a message: recipients who are not settled, some at a time. */
+static bool
+next_job(struct flight *f)
+{
+	struct job *j = &f->job;
+	j->m = &f->m;
+	j->n = 0;
+	f->parts++;
+	for (; f->next < f->m.n && j->n < JOB_RCPTS; f->next++)
+		if (!f->m.rcpt[f->next].settled)
+			j->to[j->n++] = &f->m.rcpt[f->next];
+	return j->n > 0;
+}
+
+/* The connection broke with several messages under way: one at a time from now on. */
+static void
+remember_disorder(const struct relay *r)
+{
+	struct host h;
+	if (r->client.jobs == 0)
+		return;
+	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
+	h.lockstep = clock_wall();
+	hosts_note(r->hosts, &r->to.addr, (int)r->conf.smtp_port, &h);
+}
+
+/* The host did something with one of these recipients. */
+static bool
+any_delivered(const struct job *j)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->to[i]->outcome == DONE)
+			return true;
+	return false;
+}
+
+/* Waits for the oldest transaction. The message is settled, unless more of its recipients follow. */
+static void
+land(struct relay *r)
+{
+	struct job *j = sending_land(&r->client);
+	struct flight *f = flight_of(j);
+	if (j->end == JOB_ANSWERED && (r->client.fd >= 0 || any_delivered(j)))
+		r->lost = 0;
+	if (j->end == JOB_ANSWERED && next_job(f)) {
+		sending_start(&r->client, j);
+		return;
+	}
+	if (j->end == JOB_LOST)
+		remember_disorder(r);
+	if (j->end == JOB_UNTRIED && f->parts == 1) {
+		r->again = true;
+		note_next(r, clock_wall());
+		lay_down(r, f);
+		return;
+	}
+	for (int i = 0; i < f->m.n; i++) /* the connection was lost before their turn */
+		if (f->m.rcpt[i].outcome == SOFT && f->m.rcpt[i].text.n == 0)
+			buf_add(&f->m.rcpt[i].text, buf_span(&r->client.text));
+	settle_message(r, &f->m);
+	lay_down(r, f);
+}
+
+static void
+land_all(struct relay *r)
+{
+	while (r->client.first != NULL)
+		land(r);
+}
+
+static void
+take_off(struct relay *r, struct flight *f)
+{
+	f->next = f->parts = 0;
+	(void)next_job(f);
+	sending_start(&r->client, &f->job);
+	while (sending_landed(&r->client))
+		land(r);
+}
+
+/* ---- a message ---------------------------------------------------------------------------- */
+
+/* Is it too late for a message that was to be delivered by some time or returned (RFC 2852)? */
+static bool
+too_late(const struct message *m)
+{
+	return m->env.by != 0 && m->env.by_mode == 'R' && clock_wall() >= m->env.by;
+}
+
+/*
+ * The time before which a message is not sent (RFC 4865). Not later than the longest wait of the schedule
+ * from now, or it would be taken for a jump of the clock, nor than a client may ask for (J12).
+ */
+static int64_t
+held_until(const struct relay *r, const struct message *m)
+{
+	int64_t latest = clock_wall() + longest_retry(r), longest = m->arrived + r->conf.max_hold;
+	int64_t hold = m->env.hold < longest ? m->env.hold : longest;
+	return hold < latest ? hold : latest;
+}
+
+/* True: it is on its way, and not to be laid down. */
+static bool
+deliver(struct relay *r, struct flight *f)
+{
+	struct message *m = &f->m;
+	int64_t until = held_until(r, m);
+	if (until > clock_wall()) {
+		(void)message_wait(m, &r->lane, until); /* so that it is not opened each time */
+		note_next(r, until);
+	} else if (too_late(m)) {
+		buf_reset(&r->why);
+		buf_puts(&r->why, "554 5.4.7 not delivered by the time the sender asked for");
+		settle_all(r, m, HARD);
+	} else if (r->verdict == DONE && connected(r)) {
+		take_off(r, f);
+		return true;
+	} else if (r->verdict == HARD) {
+		settle_all(r, m, HARD);
+	} else if (is_expired(r, m, m->attempts + r->state.attempts)) {
+		settle_all(r, m, SOFT);
+	} else {
+		note_next(r, r->state.next);
+	}
+	return false;
+}
+
+static void
+set_aside(struct relay *r, const char *id)
+{
+	struct log_fields f = { .event = "aside", .queue_id = id, .lane = r->lane.name };
+	int err = message_set_aside(&r->spool, &r->lane, id);
+	log_event(LOG_ERR, &f, "%s: not a whole message, never acknowledged: moved to aside/%s%s",
+		id, err < 0 ? ": " : "", err < 0 ? strerror(-err) : "");
+	if (err < 0)
+		note_next(r, clock_wall() + CROWD_RETRY);
+}
+
+/* It is claimed. */
+static void
+work_on_message(struct relay *r, struct flight *f, const char *id)
+{
+	int err = message_open(&f->m, &r->lane, id);
+	if (err == 0) {
+		if (!deliver(r, f))
+			lay_down(r, f);
+		return;
+	}
+	if (err == -EBADMSG) {
+		set_aside(r, id);
+	} else if (err != -ENOENT) {
+		note_next(r, clock_wall() + BUSY_RETRY);
+		if (err != -EAGAIN) {
+			struct log_fields l = { .event = "spool", .queue_id = id };
+			log_event(LOG_ERR, &l, "%s: cannot read: %s", id, strerror(-err));
+		}
+	}
+	lane_unclaim(&r->lane, id);
+	f->free = r->free;
+	r->free = f;
+}
+
+/* One message by name, if it is due and nobody else has it. */
+static void
+visit_message(struct relay *r, const char *id)
+{
+	int64_t now = clock_wall(), next = message_next(&r->lane, id);
+	if (next > now && next <= now + longest_retry(r)) {
+		note_next(r, next);
+		return;
+	}
+	/* With the lane down only what has grown too old is of interest. */
+	if (r->verdict == SOFT && now - id_time(id) <= r->conf.expire) {
+		note_next(r, now + CROWD_RETRY);
+		return;
+	}
+	/* After a loss nothing goes before all that was under way has landed. */
+	while (sending_full(&r->client) || (r->client.first != NULL && r->client.fd < 0))
+		land(r);
+	if (lane_claim(&r->lane, id) < 0) {
+		r->shared = true;
+		return;
+	}
+	struct flight *f = r->free;
+	r->free = f->free;
+	work_on_message(r, f, id);
+}
+
+/* One more relay is worth its start if what is left would keep this one busy for long. */
+static void
+consider_help(struct relay *r, size_t left)
+{
+	if (r->landed == 0)
+		r->began = clock_ms();
+	if (++r->landed <= GROW_EVERY)
+		return;
+	if ((clock_ms() - r->began) / r->landed * (int64_t)left > GROW_FOR && r->client.fd >= 0)
+		delivery_grow(r);
+	r->landed = 0;
+}
+
+/* ---- the lane ----------------------------------------------------------------------------- */
+
+/* A file that is not a message: a log without its message goes, anything else is left alone. */
+static void
+visit_other(struct relay *r, const char *name)
+{
+	struct span id = { name, ID_LEN };
+	struct stat st;
+	if (name[0] == '.' || name[0] == '@')
+		return;
+	if (strlen(name) > ID_LEN && id_valid(id) && strcmp(name + ID_LEN, ".log") == 0) {
+		char message[ID_SIZE];
+		snprintf(message, sizeof(message), "%.20s", name);
+		if (fstatat(r->lane.dir, message, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			unlinkat(r->lane.dir, name, 0);
+		return;
+	}
+	note_next(r, clock_wall() + CROWD_RETRY);
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, ID_LEN);
+}
+
+/* Goes once over the lane, oldest first within a batch. */
+static int
+scan_once(struct relay *r)
+{
+	static char ids[BATCH][ID_SIZE];
+	int fd = openat(r->lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL)
+		return -errno;
+	for (bool more = true; more;) {
+		size_t n = 0;
+		while (n < BATCH) {
+			struct dirent *e = readdir(dir);
+			more = e != NULL;
+			if (!more)
+				break;
+			if (id_valid(span_of(e->d_name)))
+				memcpy(ids[n++], e->d_name, ID_SIZE);
+			else
+				visit_other(r, e->d_name);
+		}
+		qsort(ids, n, sizeof(ids[0]), compare_ids);
+		for (size_t i = 0; i < n; i++) {
+			visit_message(r, ids[i]);
+			consider_help(r, n - i);
+		}
+	}
+	land_all(r);
+	return 0;
+}
+
+bool
+lane_scan(struct relay *r)
+{
+	do {
+		r->next = 0;
+		r->shared = r->again = false;
+		if (lane_settle(&r->lane) < 0 || scan_once(r) < 0)
+			return false;
+	} while (r->again && r->verdict == DONE);
+	return true;
+}

@@ -1,0 +1,256 @@
+/*
+ * A greeting is only looked at (MSG_PEEK), so that whoever talks to the winner reads it as if there had been
+ * no race; a refusal is a greeting too. Who has not greeted when the race ends has nothing to say QUIT to.
+ */
+#include "race.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "../lib/cleanup.h"
+#include "../lib/clock.h"
+#include "hosts.h"
+
+enum {
+	STAGGER = 250,          /* ms between two of equal preference (RFC 8305 section 5) */
+	DOUBTFUL_STAGGER = 50,  /* ms after one that failed lately */
+	PATIENCE = 15000,       /* ms until worse preferences start though better ones are still waited for */
+	RUNNERS = 20,           /* started in one race, so that it ends (G5) */
+	EXPLORE = 32,           /* one race in so many begins with another than the quickest */
+	GREETING = 3,           /* octets that tell whether it is one */
+};
+
+struct runner {
+	struct exchanger to;
+	int64_t latency; /* ms, as remembered; 0: unknown */
+	bool doubtful;   /* it failed lately */
+	int fd;          /* -1: not running */
+	bool connected;
+	int64_t since;   /* ms, when it started */
+	int64_t until;   /* ms, when it fails */
+};
+
+/* By preference; then those that are not doubtful, the quickest first. What is unknown is quick. */
+static int
+compare(const void *pa, const void *pb)
+{
+	const struct runner *a = pa, *b = pb;
+	if (a->to.preference != b->to.preference)
+		return a->to.preference < b->to.preference ? -1 : 1;
+	if (a->doubtful != b->doubtful)
+		return a->doubtful ? 1 : -1;
+	return a->latency < b->latency ? -1 : a->latency > b->latency;
+}
+
+/* Now and then the second of the best goes first, or a host that has become quicker would never be found. */
+static void
+explore(struct race *r)
+{
+	unsigned char dice;
+	if (getrandom(&dice, 1, GRND_NONBLOCK) != 1 || dice % EXPLORE != 0 || r->n < 2 || r->v[1].to.preference != r->v[0].to.preference ||
+		r->v[1].doubtful)
+		return;
+	struct runner first = r->v[0];
+	r->v[0] = r->v[1];
+	r->v[1] = first;
+}
+
+int
+race_begin(struct race *r, const struct conf *conf, int hosts, const struct exchangers *x)
+{
+	*r = (struct race){ .conf = conf, .hosts = hosts };
+	r->v = calloc(x->n > 0 ? x->n : 1, sizeof(*r->v));
+	if (r->v == NULL)
+		return -ENOMEM;
+	bool by_latency = conf->mx_order == MX_LATENCY;
+	for (size_t i = 0; i < x->n; i++) {
+		struct host h;
+		hosts_recall(hosts, &x->v[i].addr, (int)conf->smtp_port, conf->remember_hosts, &h);
+		r->v[i] = (struct runner){ .to = x->v[i], .fd = -1,
+			.latency = by_latency ? h.latency : (int64_t)i, .doubtful = h.failed != 0 };
+	}
+	r->n = x->n;
+	qsort(r->v, r->n, sizeof(r->v[0]), compare);
+	if (by_latency)
+		explore(r);
+	return 0;
+}
+
+static void
+stop(struct runner *u)
+{
+	if (u->fd >= 0)
+		close(u->fd);
+	u->fd = -1;
+}
+
+static void
+fail(struct race *r, struct runner *u, const char *reason, struct buf *why)
+{
+	char addr[NETADDR_TEXT];
+	netaddr_text(&u->to.addr, addr);
+	buf_reset(why);
+	buf_printf(why, "%s[%s]:%d: %s: %s", u->to.host, addr, (int)r->conf->smtp_port,
+		u->connected ? "greeting" : "connect", reason);
+	hosts_failed(r->hosts, &u->to.addr, (int)r->conf->smtp_port, r->conf->remember_hosts);
+	stop(u);
+}
+
+static void
+start(struct race *r, struct buf *why)
+{
+	struct runner *u = &r->v[r->started++];
+	struct sockaddr_storage ss;
+	socklen_t n = netaddr_to(&u->to.addr, (uint16_t)r->conf->smtp_port, &ss);
+	u->since = clock_ms();
+	u->until = clock_deadline(r->conf->timeout_connect);
+	u->fd = socket(netaddr_is_v4(&u->to.addr) ? AF_INET : AF_INET6,
+		SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (u->fd < 0 || (connect(u->fd, (struct sockaddr *)&ss, n) < 0 && errno != EINPROGRESS))
+		fail(r, u, strerror(errno), why);
+}
+
+/* The one that started last and is still on its way; NULL if nobody is. */
+static const struct runner *
+last_running(const struct race *r)
+{
+	for (size_t i = r->started; i > 0; i--)
+		if (r->v[i - 1].fd >= 0)
+			return &r->v[i - 1];
+	return NULL;
+}
+
+/* When the next one starts, ms. */
+static int64_t
+next_start(const struct race *r)
+{
+	const struct runner *last = last_running(r);
+	if (r->started == r->n || r->started >= RUNNERS)
+		return CLOCK_NEVER;
+	if (last == NULL)
+		return 0;
+	bool equal = last->to.preference == r->v[r->started].to.preference;
+	return last->since + (last->doubtful ? DOUBTFUL_STAGGER : equal ? STAGGER : PATIENCE);
+}
+
+/* Looks at a runner for which poll has news. True: it greets. */
+static bool
+look(struct race *r, struct runner *u, struct buf *why)
+{
+	char greeting[GREETING];
+	int err = 0;
+	socklen_t len = sizeof(err);
+	if (!u->connected) {
+		if (getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 || err != 0) {
+			fail(r, u, strerror(err != 0 ? err : errno), why);
+			return false;
+		}
+		const int enough = GREETING; /* octets for poll to wake us */
+		(void)setsockopt(u->fd, SOL_SOCKET, SO_RCVLOWAT, &enough, sizeof(enough));
+		u->connected = true;
+		u->until = clock_deadline(r->conf->timeout_greeting);
+		return false;
+	}
+	ssize_t n = recv(u->fd, greeting, GREETING, MSG_PEEK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n == GREETING)
+		return true;
+	fail(r, u, n < 0 ? strerror(errno) : "connection closed by the host", why);
+	return false;
+}
+
+/* Those that are late: they fail. When the next of them would be, ms. */
+static int64_t
+expire(struct race *r, struct buf *why)
+{
+	int64_t next = CLOCK_NEVER, now = clock_ms();
+	for (size_t i = 0; i < r->started; i++) {
+		if (r->v[i].fd >= 0 && r->v[i].until <= now)
+			fail(r, &r->v[i], "timed out", why);
+		if (r->v[i].fd >= 0)
+			next = clock_earlier(next, r->v[i].until);
+	}
+	return next;
+}
+
+/* Waits for news of a runner until `deadline`. The one that greets, or NULL. */
+static struct runner *
+wait_for_one(struct race *r, int64_t deadline, struct buf *why)
+{
+	struct pollfd p[RUNNERS];
+	struct runner *who[RUNNERS];
+	nfds_t n = 0;
+	for (size_t i = 0; i < r->started; i++) {
+		if (r->v[i].fd < 0)
+			continue;
+		short events = r->v[i].connected ? POLLIN : POLLOUT;
+		p[n] = (struct pollfd){ .fd = r->v[i].fd, .events = events };
+		who[n++] = &r->v[i];
+	}
+	if (poll(p, n, clock_left(deadline)) <= 0)
+		return NULL;
+	for (nfds_t i = 0; i < n; i++)
+		if (p[i].revents != 0 && look(r, who[i], why))
+			return who[i];
+	return NULL;
+}
+
+/*
+ * What the race taught about those that were behind: a better preference that kept silent for long is
+ * doubtful from now on, an equal one is at least so slow.
+ */
+static void
+remember_losers(const struct race *r, const struct runner *winner)
+{
+	int64_t now = clock_ms(), age = r->conf->remember_hosts;
+	for (size_t i = 0; i < r->started; i++) {
+		const struct runner *u = &r->v[i];
+		if (u->fd < 0 || u == winner)
+			continue;
+		if (u->to.preference == winner->to.preference)
+			hosts_greeted(r->hosts, &u->to.addr, (int)r->conf->smtp_port, age,
+				now - u->since);
+		else if (u->doubtful || now - u->since >= PATIENCE)
+			hosts_failed(r->hosts, &u->to.addr, (int)r->conf->smtp_port, age);
+	}
+}
+
+int
+race_next(struct race *r, struct exchanger *winner, struct buf *why)
+{
+	const int any = 1;
+	for (;;) {
+		int64_t news = expire(r, why);
+		if (next_start(r) <= clock_ms()) {
+			start(r, why);
+			continue;
+		}
+		if (news == CLOCK_NEVER && next_start(r) == CLOCK_NEVER)
+			return -1;
+		struct runner *u = wait_for_one(r, clock_earlier(news, next_start(r)), why);
+		if (u == NULL)
+			continue;
+		int fd = u->fd;
+		remember_losers(r, u);
+		hosts_greeted(r->hosts, &u->to.addr, (int)r->conf->smtp_port,
+			r->conf->remember_hosts, clock_ms() - u->since);
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
+		*winner = u->to;
+		u->fd = -1;
+		return fd;
+	}
+}
+
+void
+race_end(struct race *r)
+{
+	for (size_t i = 0; i < r->started; i++)
+		stop(&r->v[i]);
+	free(r->v);
+	*r = (struct race){ 0 };
+}

@@ -1,0 +1,457 @@
+#include "sending.h"
+
+#include <stdio.h>
+
+#include "../lib/cleanup.h"
+#include "../lib/clock.h"
+
+enum {
+	START_DATA = 354,
+	SERVICE_CLOSES = 421,
+	TOO_MANY = 552,    /* to RCPT: as 452 (RFC 5321 section 4.5.3.1.10) */
+	SEND_CHUNK = 32 * 1024,
+	/* Replies that may be owed while we still send: together they fit into the smallest receive
+	 * buffer, so the host never has to wait for us to read while we wait for it (64 octets each). */
+	REPLIES_OWED = 1000,
+};
+
+/* ---- outcomes ---------------------------------------------------------------------------- */
+
+static void
+settle(struct client *c, struct rcpt *r, enum outcome o)
+{
+	r->outcome = o;
+	buf_reset(&r->text);
+	buf_printf(&r->text, "%s: ", c->name);
+	buf_add(&r->text, buf_span(&c->text));
+}
+
+/* Recipients that the host accepted get this outcome. */
+static void
+settle_accepted(struct client *c, struct job *j, enum outcome o)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->to[i]->outcome == DONE)
+			settle(c, j->to[i], o);
+}
+
+/* As if it had never been started. */
+static void
+forget(struct job *j)
+{
+	j->end = JOB_UNTRIED;
+	for (int i = 0; i < j->n; i++) {
+		j->to[i]->outcome = SOFT;
+		buf_reset(&j->to[i]->text);
+	}
+}
+
+static void
+blame(struct client *c, struct job *j)
+{
+	j->end = JOB_LOST;
+	if (j->sent)
+		buf_puts(&c->text, " (it may have been delivered: possible duplicate)");
+	settle_accepted(c, j, SOFT);
+}
+
+/*
+ * The connection is of no more use, for the reason in c->text: the job it broke in, and those behind it.
+ * After a polite end, or where it was kept too long, nobody is to blame.
+ */
+static void
+lose(struct client *c)
+{
+	bool guilty = c->code != SERVICE_CLOSES && !c->idle;
+	client_close(c);
+	for (struct job *j = c->first; j != NULL; j = j->next) {
+		if (j->end != JOB_OPEN)
+			continue;
+		if (guilty)
+			blame(c, j);
+		else
+			forget(j);
+		guilty = false;
+	}
+}
+
+static void
+answered(struct client *c, struct job *j)
+{
+	j->end = JOB_ANSWERED;
+	if (c->code == SERVICE_CLOSES)
+		lose(c);
+}
+
+/* ---- commands ---------------------------------------------------------------------------- */
+
+static void
+put(struct client *c, const char *text, int64_t seconds)
+{
+	client_put(c, span_of(text), seconds);
+}
+
+/* " KEY=value", if there is a value. */
+static void
+put_parameter(struct client *c, const char *key, struct span value)
+{
+	if (value.n == 0)
+		return;
+	put(c, key, c->conf->timeout_mail);
+	client_put(c, value, c->conf->timeout_mail);
+}
+
+static void
+put_number(struct client *c, const char *key, int64_t number, const char *rest)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "%lld%s", (long long)number, rest);
+	put_parameter(c, key, span_of(text));
+}
+
+/* The truth, whatever the client called its text (RFC 6152 section 3). */
+static enum body
+body_of(const struct message *m)
+{
+	return m->eightbit && m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : m->env.body;
+}
+
+static void
+put_mail(struct client *c, const struct message *m)
+{
+	const struct envelope *e = &m->env;
+	put(c, "MAIL FROM:<", c->conf->timeout_mail);
+	client_put(c, e->sender, c->conf->timeout_mail);
+	put(c, ">", c->conf->timeout_mail);
+	if (client_can(c, CAN_SIZE))
+		put_number(c, " SIZE=", (int64_t)m->length, "");
+	if (client_can(c, CAN_8BITMIME) || e->body == BODY_BINARYMIME)
+		put_parameter(c, " BODY=", span_of(body_word(body_of(m))));
+	if (e->utf8)
+		put(c, " SMTPUTF8", c->conf->timeout_mail);
+	if (client_can(c, CAN_DSN)) {
+		put_parameter(c, " RET=", span_of(ret_word(e->ret)));
+		put_parameter(c, " ENVID=", e->envid);
+	}
+	if (client_can(c, CAN_DELIVERBY) && e->by != 0) {
+		char mode[] = { ';', e->by_mode, e->by_trace ? 'T' : '\0', '\0' };
+		put_number(c, " BY=", e->by - clock_wall(), mode);
+	}
+	if (client_can(c, CAN_PRIORITY) && e->priority != 0)
+		put_number(c, " MT-PRIORITY=", e->priority, "");
+	put(c, "\r\n", c->conf->timeout_mail);
+}
+
+static void
+put_rcpt(struct client *c, const struct rcpt *r)
+{
+	put(c, "RCPT TO:<", c->conf->timeout_rcpt);
+	client_put(c, r->address, c->conf->timeout_rcpt);
+	put(c, ">", c->conf->timeout_rcpt);
+	if (client_can(c, CAN_DSN)) {
+		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
+		notify_words(r->terms.notify, &notify);
+		put_parameter(c, " NOTIFY=", buf_span(&notify));
+		put_parameter(c, " ORCPT=", r->terms.orcpt);
+	}
+	put(c, "\r\n", c->conf->timeout_rcpt);
+}
+
+static void
+put_envelope(struct client *c, const struct job *j)
+{
+	if (j->reset)
+		put(c, "RSET\r\n", c->conf->timeout_mail);
+	put_mail(c, j->m);
+	for (int i = 0; i < j->n; i++)
+		put_rcpt(c, j->to[i]);
+}
+
+/* ---- bodies ------------------------------------------------------------------------------ */
+
+/* Sending stopped in the middle: the spool failed, or the connection did. */
+static bool
+cut_short(struct client *c, ssize_t n)
+{
+	if (n <= 0)
+		client_say(c, "spool", n < 0 ? strerror((int)-n) : "file is shorter than it was");
+	else
+		client_say(c, "sending the message", "connection lost or stalled");
+	return false;
+}
+
+/* The body, dots stuffed, in runs between line starts, and the dot at its end. */
+static bool
+put_lines(struct client *c, const struct message *m)
+{
+	static const struct span dot = { ".", 1 };
+	char chunk[SEND_CHUNK];
+	bool bol = true;
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
+		if (n <= 0)
+			return cut_short(c, n);
+		at += (uint64_t)n;
+		struct span rest = { chunk, (size_t)n };
+		while (rest.n > 0) {
+			const char *nl = memchr(rest.p, '\n', rest.n);
+			struct span line = nl != NULL ? span_from(rest.p, nl + 1) : rest;
+			if (bol && line.p[0] == '.')
+				client_put(c, dot, c->conf->timeout_data_block);
+			client_put(c, line, c->conf->timeout_data_block);
+			bol = nl != NULL;
+			rest = span_skip(rest, line.n);
+		}
+		if (c->stream.broken)
+			return cut_short(c, n);
+	}
+	/* Without a line end cannot happen to what smtpd queued, but the dot must stand alone (A10). */
+	put(c, bol ? ".\r\n" : "\r\n.\r\n", c->conf->timeout_data_block);
+	return true;
+}
+
+/* The body as it is, counted (RFC 3030). */
+static bool
+put_chunk(struct client *c, const struct message *m)
+{
+	char chunk[SEND_CHUNK];
+	put_number(c, "BDAT ", (int64_t)m->length, " LAST\r\n");
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
+		if (n <= 0)
+			return cut_short(c, n);
+		client_put(c, (struct span){ chunk, (size_t)n }, c->conf->timeout_data_block);
+		if (c->stream.broken)
+			return cut_short(c, n);
+		at += (uint64_t)n;
+	}
+	return true;
+}
+
+/* ---- replies ----------------------------------------------------------------------------- */
+
+/*
+ * To MAIL and each RCPT. False: the connection is lost. In lock step the command before each reply is
+ * still to be sent.
+ */
+static bool
+read_envelope(struct client *c, struct job *j, bool lock_step)
+{
+	const struct conf *conf = c->conf;
+	if (j->reset && client_reply(c, "RSET", conf->timeout_mail) < 0)
+		return false;
+	if (client_reply(c, "MAIL", conf->timeout_mail) < 0)
+		return false;
+	enum outcome mail = client_outcome(c->code);
+	for (int i = 0; i < j->n; i++)
+		settle(c, j->to[i], mail);
+	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
+		if (lock_step)
+			put_rcpt(c, j->to[i]);
+		if (client_reply(c, "RCPT", conf->timeout_rcpt) < 0)
+			return false;
+		if (mail == DONE)
+			settle(c, j->to[i], c->code == TOO_MANY ? SOFT : client_outcome(c->code));
+		j->accepted += j->to[i]->outcome == DONE;
+	}
+	return true;
+}
+
+/* To the end of the message. */
+static void
+read_end(struct client *c, struct job *j)
+{
+	if (client_reply(c, "end of data", c->conf->timeout_data_end) < 0) {
+		lose(c);
+		return;
+	}
+	settle_accepted(c, j, client_outcome(c->code));
+	answered(c, j);
+}
+
+/* ---- ways to send ------------------------------------------------------------------------ */
+
+/* Nothing of it is to go any further: the host forgets it. */
+static void
+give_up(struct client *c, struct job *j)
+{
+	if (c->code != SERVICE_CLOSES && client_ask(c, "RSET", "", c->conf->timeout_mail) < 0)
+		lose(c);
+	else
+		answered(c, j);
+}
+
+static void
+put_body(struct client *c, struct job *j)
+{
+	/* A body that could not be sent whole must never get its end. */
+	if (j->m->env.body == BODY_BINARYMIME ? put_chunk(c, j->m) : put_lines(c, j->m))
+		j->sent = true;
+	else
+		lose(c);
+}
+
+/* The reply to DATA is in c->code: the message, or what else is to be done. */
+static void
+follow_data(struct client *c, struct job *j)
+{
+	if (c->code == START_DATA && j->accepted > 0) {
+		put_body(c, j);
+	} else if (c->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
+		put(c, ".\r\n", c->conf->timeout_data_block);
+	} else {
+		settle_accepted(c, j, client_outcome(c->code) == HARD ? HARD : SOFT);
+		give_up(c, j);
+	}
+}
+
+static void
+send_in_lock_step(struct client *c, struct job *j)
+{
+	put_mail(c, j->m);
+	if (!read_envelope(c, j, true))
+		lose(c);
+	else if (j->accepted == 0)
+		give_up(c, j);
+	else if (j->m->env.body == BODY_BINARYMIME) /* BDAT needs no leave */
+		put_body(c, j);
+	else if (client_ask(c, "DATA", "", c->conf->timeout_data_start) < 0)
+		lose(c);
+	else
+		follow_data(c, j);
+}
+
+/* The end of the job before, if it is still owed, and this one's envelope are one group. */
+static void
+send_in_group(struct client *c, struct job *before, struct job *j)
+{
+	put_envelope(c, j);
+	put(c, "DATA\r\n", c->conf->timeout_data_start);
+	if (before != NULL && before->end == JOB_OPEN)
+		read_end(c, before);
+	if (c->fd < 0)
+		return;
+	if (!read_envelope(c, j, false) || client_reply(c, "DATA", c->conf->timeout_data_start) < 0)
+		lose(c);
+	else
+		follow_data(c, j);
+}
+
+/* What it takes to be sent in any order of replies: a transaction that failed is over before the next. */
+static void
+send_in_window(struct client *c, struct job *j)
+{
+	j->windowed = true;
+	j->reset = c->first != j;
+	put_envelope(c, j);
+	if (put_chunk(c, j->m))
+		j->sent = true;
+	else
+		lose(c);
+}
+
+/* Why this host cannot have this message at all; NULL if it can. */
+static const char *
+cannot_take(const struct client *c, const struct message *m)
+{
+	const struct envelope *e = &m->env;
+	if (c->max_size > 0 && m->length > (uint64_t)c->max_size)
+		return "552 5.3.4 over the limit the host announced";
+	if (e->require_tls)
+		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
+	if (e->utf8 && !client_can(c, CAN_SMTPUTF8))
+		return "550 5.6.7 the host does not take SMTPUTF8";
+	if (e->body == BODY_BINARYMIME && !client_can(c, CAN_CHUNKING | CAN_BINARYMIME))
+		return "554 5.6.1 the host does not take BINARYMIME";
+	if (m->eightbit && e->body != BODY_BINARYMIME && !client_can(c, CAN_8BITMIME))
+		return "554 5.6.3 the host takes 7-bit messages only";
+	if (e->by != 0 && e->by_mode == 'R' && !client_can(c, CAN_DELIVERBY))
+		return "554 5.4.7 the host does not promise a time of delivery";
+	return NULL;
+}
+
+/* ---- jobs -------------------------------------------------------------------------------- */
+
+static void
+append(struct client *c, struct job *j)
+{
+	j->end = JOB_OPEN;
+	j->next = NULL;
+	j->sent = j->windowed = j->reset = false;
+	j->accepted = 0;
+	for (int i = 0; i < j->n; i++)
+		j->to[i]->outcome = DONE; /* until something is said about it */
+	if (c->first == NULL)
+		c->first = j;
+	else
+		c->last->next = j;
+	c->last = j;
+	c->jobs++;
+	c->replies += j->n + 4; /* RSET, MAIL, RCPT..., DATA, end */
+	c->octets += j->m->length;
+}
+
+void
+sending_start(struct client *c, struct job *j)
+{
+	struct job *before = c->first != NULL ? c->last : NULL;
+	append(c, j);
+	const char *why = cannot_take(c, j->m);
+	if (why != NULL) {
+		client_say(c, "not sent", why);
+		settle_accepted(c, j, HARD);
+		j->end = JOB_ANSWERED;
+	} else if (c->fd < 0) {
+		forget(j);
+	} else if (!client_can(c, CAN_PIPELINING)) {
+		send_in_lock_step(c, j);
+	} else if (c->window > 1 && client_can(c, CAN_CHUNKING)) {
+		send_in_window(c, j);
+	} else if (j->m->env.body == BODY_BINARYMIME) {
+		send_in_window(c, j);
+	} else {
+		send_in_group(c, before, j);
+	}
+}
+
+bool
+sending_full(const struct client *c)
+{
+	int window = client_can(c, CAN_PIPELINING) ? c->window : 1;
+	return c->jobs > 0 &&
+		(c->jobs >= window || c->replies >= REPLIES_OWED ||
+			c->octets >= (uint64_t)c->conf->window_size);
+}
+
+bool
+sending_landed(const struct client *c)
+{
+	return c->first != NULL && c->first->end != JOB_OPEN;
+}
+
+/* All replies of a job that was sent in one go. */
+static void
+read_window(struct client *c, struct job *j)
+{
+	if (!read_envelope(c, j, false))
+		lose(c);
+	else
+		read_end(c, j);
+}
+
+struct job *
+sending_land(struct client *c)
+{
+	struct job *j = c->first;
+	if (j == NULL)
+		return NULL;
+	if (j->end == JOB_OPEN && j->windowed)
+		read_window(c, j);
+	else if (j->end == JOB_OPEN)
+		read_end(c, j);
+	c->first = j->next;
+	c->jobs--;
+	c->replies -= j->n + 4;
+	c->octets -= j->m->length;
+	return j;
+}

@@ -1,0 +1,53 @@
+/*
+ * sending: mail over one connection, in as few round trips as the host allows.
+ *
+ *	lock step   without PIPELINING: a command, its reply, the next command
+ *	groups      PIPELINING (RFC 2920): MAIL, RCPT and DATA of a message go out behind the end of the
+ *	            one before, so a message costs one round trip
+ *	window      PIPELINING and CHUNKING (RFC 3030): messages follow each other whole, up to a number and
+ *	            a size, before the first reply is read
+ *
+ * A job is one transaction. sending_start says what can be said of it without waiting; sending_land
+ * brings back the jobs in the order in which they were started, each with outcome and text of its
+ * recipients. What is not known when the connection is lost is bounded by the window.
+ */
+#ifndef POSTERN_SENDING_H
+#define POSTERN_SENDING_H
+
+#include "../lib/message.h"
+#include "client.h"
+
+enum { JOB_RCPTS = 100 }; /* recipients of one transaction (RFC 5321 section 4.5.3.1.8) */
+
+struct job {
+	const struct message *m;
+	struct rcpt *to[JOB_RCPTS];
+	int n;
+	enum job_end {
+		JOB_OPEN,
+		JOB_ANSWERED, /* each recipient has its outcome */
+		JOB_LOST,     /* the connection broke in it: SOFT, and it may be to blame */
+		JOB_UNTRIED,  /* ... before its turn: nothing is known, nothing was said about it */
+	} end;
+	bool sent; /* whole: after a loss, the host may have it */
+
+	/* of sending.c */
+	struct job *next;
+	bool windowed;
+	bool reset; /* RSET went ahead of it */
+	int accepted;
+};
+
+/* The caller filled m, to and n. The job is the client's until sending_land returns it. */
+void sending_start(struct client *c, struct job *j);
+
+/* The oldest job, after waiting for its end; NULL if there is none. */
+struct job *sending_land(struct client *c);
+
+/* Is there no room for another job before one has landed? */
+bool sending_full(const struct client *c);
+
+/* Has the oldest job ended, so that sending_land does not wait? */
+bool sending_landed(const struct client *c);
+
+#endif
