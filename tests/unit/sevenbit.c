@@ -3,6 +3,7 @@
  * cannot be, and the reason is on standard error; 2: trouble.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "lib/sevenbit.h"
