@@ -157,6 +157,10 @@ static const struct row rows[] = {
 	NOT("two boundaries", V "Content-Type: multipart/mixed; boundary=a; boundary=b\r\n\r\n\xe4",
 		unknown),
 	NOT("boundary in pieces", V "Content-Type: multipart/mixed; boundary*0=b\r\n\r\n\xe4", unknown),
+	NOT("boundary in two ways", V "Content-Type: multipart/mixed; boundary=b; boundary*=c\r\n\r\n"
+		"--b\r\n\r\n\xe4\r\n--b--\r\n", unknown),
+	NOT("boundary that ends with a blank", V "Content-Type: multipart/mixed; boundary=\"b \"\r\n\r\n"
+		"--b \r\n\r\n\xe4\r\n--b --\r\n", unknown),
 	NOT("open quotes", V "Content-Type: multipart/mixed; boundary=\"b\r\n\r\n\xe4", unknown),
 	NOT("never begins", MIX "\r\nx\r\n", missing),
 	NOT("no header end", MIX, missing),
@@ -175,6 +179,7 @@ struct source {
 	struct span text;
 	size_t most; /* octets of one read */
 	uint64_t broken; /* where reading fails */
+	int *reads;
 };
 
 static ssize_t
@@ -189,6 +194,8 @@ read_source(const void *ctx, uint64_t offset, char *p, size_t n)
 	if (offset + n > s->broken)
 		return -EIO;
 	memcpy(p, rest.p, n);
+	if (s->reads != NULL)
+		++*s->reads;
 	return (ssize_t)n;
 }
 
@@ -203,7 +210,7 @@ collect(void *target, struct span piece)
 static struct source
 whole(struct span text)
 {
-	return (struct source){ text, SIZE_MAX, UINT64_MAX };
+	return (struct source){ text, SIZE_MAX, UINT64_MAX, NULL };
 }
 
 static int
@@ -216,7 +223,7 @@ convert(struct source s, struct buf *out, const char **why)
 static void
 check(const struct row *row, size_t most)
 {
-	struct source s = { guarded(row->in), most, UINT64_MAX };
+	struct source s = { guarded(row->in), most, UINT64_MAX, NULL };
 	struct buf out = buf_new(16 * 1024);
 	const char *why = NULL, *before = NULL;
 	uint64_t length = 0;
@@ -296,6 +303,23 @@ test_long_lines(void **state)
 	buf_free(&want);
 }
 
+/* The line end of a text that is longer than a piece. */
+static void
+test_ends_of_long_lines(void **state)
+{
+	static const char head[] = V TEXT QP;
+	struct buf in = buf_new(4096), out = buf_new(4096);
+	const char *why = NULL;
+	(void)state;
+	for (size_t n = PIECES_LINE + 1; n < PIECES_MAX + 10; n++) {
+		struct span text = made_of(&in, V TEXT "\r\n", "x", n, "\r\n");
+		assert_int_equal(convert(whole(text), &out, &why), 0);
+		assert_memory_equal(out.p, head, sizeof(head) - 1);
+	}
+	buf_free(&in);
+	buf_free(&out);
+}
+
 /* Boundaries, line ends and long lines on both sides of each end of a chunk. */
 static void
 test_chunks(void **state)
@@ -359,7 +383,7 @@ test_source_fails(void **state)
 	uint64_t length;
 	(void)state;
 	for (size_t at = 0; at < text.n; at++) {
-		struct source s = { text, 1, at };
+		struct source s = { text, 1, at, NULL };
 		assert_int_equal(sevenbit_check(read_source, &s, &length, &why), -EIO);
 		assert_int_equal(convert(s, &out, &why), -EIO);
 	}
@@ -392,6 +416,22 @@ test_sink_fails(void **state)
 	assert_null(why);
 }
 
+/* ... and nothing more is read for it. */
+static void
+test_sink_fails_early(void **state)
+{
+	struct buf in = buf_new(1024 * 1024);
+	const char *why = NULL;
+	int reads = 0, left = 0;
+	(void)state;
+	struct source s = whole(made_of(&in, MIX "\r\n--b\r\n\r\n--b\r\n\r\n", X70 "\r\n", 10000,
+		"\r\n--b--\r\n"));
+	s.reads = &reads;
+	assert_int_equal(sevenbit_convert(read_source, &s, break_off, &left, &why), -EPIPE);
+	assert_true(reads < 5);
+	buf_free(&in);
+}
+
 int
 main(void)
 {
@@ -399,10 +439,12 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_ends_of_long_lines),
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_source_fails),
 		cmocka_unit_test(test_sink_fails),
+		cmocka_unit_test(test_sink_fails_early),
 	};
 	return cmocka_run_group_tests_name("sevenbit", tests, NULL, NULL);
 }
