@@ -8,9 +8,8 @@
 
 #include <stdbool.h>
 
+#include "limits.h"
 #include "span.h"
-
-enum { MIME_BOUNDARY_MAX = 70 }; /* octets (RFC 2046 section 5.1.1) */
 
 enum mime_type {
 	MIME_TEXT,      /* text of any kind; what has no type is text, too */
@@ -29,7 +28,7 @@ enum mime_encoding {
 };
 
 struct mime_boundary {
-	char text[MIME_BOUNDARY_MAX];
+	char text[LIMIT_BOUNDARY];
 	size_t n;
 };
 

@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "limits.h"
 #include "span.h"
 
 enum {
-	PIECES_LINE = 998,             /* octets without CRLF (RFC 5321 section 4.5.3.1.6) */
-	PIECES_MAX = PIECES_LINE + 4,  /* octets of a piece: more than any line that may be */
+	PIECES_MAX = LIMIT_TEXT_LINE + 4, /* octets of a piece: more than any line that may be */
 	PIECES_CHUNK = 16 * 1024,
 };
 
@@ -30,8 +30,8 @@ struct pieces {
 };
 
 /*
- * The piece at an offset: up to the next LF, or PIECES_MAX octets (or one less) of a longer line, or
- * what is left; empty at the end. CR and LF are not torn apart. Valid until the next call. 0 or
+ * The piece at an offset: up to the next LF, or PIECES_MAX octets (or one less) of a longer line,
+ * or what is left; empty at the end. CR and LF are not torn apart. Valid until the next call. 0 or
  * -errno.
  */
 int pieces_at(struct pieces *s, uint64_t at, struct span *piece);

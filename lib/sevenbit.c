@@ -31,12 +31,12 @@ struct walk {
 
 	uint64_t at;      /* what is read next */
 	int parts;        /* that we are in */
-	struct mime_boundary boundary[SEVENBIT_NESTED];
+	struct mime_boundary boundary[LIMIT_MIME_NESTED];
 	int boundaries;
 	int found;        /* the boundary that stands at `at`; NO_BOUNDARY: that is the end */
 	bool closing;     /* it is the last of its multipart */
 
-	char field[SEVENBIT_FIELD]; /* value of the field being read */
+	char field[LIMIT_MIME_FIELD]; /* value of the field being read */
 	size_t field_n;
 };
 
@@ -174,7 +174,7 @@ scan(struct walk *w, struct content *c)
 		w->at += piece.n;
 		c->binary = c->binary || binary;
 		c->unfit = c->unfit || binary || !span_is_ascii(text) ||
-			w->at - (piece.n - text.n) - line > PIECES_LINE;
+			w->at - (piece.n - text.n) - line > LIMIT_TEXT_LINE;
 		if (piece.p[piece.n - 1] == '\n') {
 			line = w->at;
 			end = piece.n - text.n;
@@ -219,7 +219,7 @@ check_header_line(struct walk *w, struct span line, bool first)
 	struct span text = piece_text(line);
 	if (!span_is_ascii(text))
 		return cannot(w, "8-bit octets in a header field");
-	if (!piece_ends_line(line) || text.n > PIECES_LINE || piece_is_binary(line))
+	if (!piece_ends_line(line) || text.n > LIMIT_TEXT_LINE || piece_is_binary(line))
 		return cannot(w, "a line of a header is too long or not whole");
 	if (is_folded(line) ? first : !has_name(line))
 		return cannot(w, "a line of a header is not a field");
@@ -451,7 +451,7 @@ static int
 entity(struct walk *w, bool message, enum mime_type untyped)
 {
 	struct entity e = { .start = w->at, .message = message, .type = untyped };
-	if (w->parts == SEVENBIT_NESTED)
+	if (w->parts == LIMIT_MIME_NESTED)
 		return cannot(w, "parts are nested too deep");
 	int r = read_header(w, &e);
 	if (r < 0)

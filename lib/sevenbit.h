@@ -11,7 +11,8 @@
  * What is not understood for certain cannot be converted, and the sender is told (5.6.3): 8-bit
  * octets in header fields, in preambles, in signed or encrypted parts or fragments, in a part that
  * says it is encoded already; a boundary that is missing or could be another; and whatever goes
- * over the limits below. No octet is dropped or altered to make it fit.
+ * over a limit (limits.h). No octet is dropped or altered to make it fit. A signature of the whole
+ * (DKIM) may break, of which those who sign are warned (RFC 6376 section 5.3).
  *
  * A message is read where it lies, several times over; memory is fixed. How a client uses it:
  *
@@ -19,18 +20,15 @@
  *	behind 354	sevenbit_convert: the sink stuffs dots as for any other body. Pieces are not
  *			lines: keep "at the start of a line" from one to the next. MAIL had no BODY=.
  *
- * `read` is message_read with a message as `source`. As a message does not change while it is queued, what was checked will be converted; an error then
- * is one of reading or of the sink, and the end of data must not be sent.
+ * `read` calls message_read, `source` being the message. What was checked will be converted, as no
+ * message changes while it is queued; an error of sevenbit_convert is then one of `read` or of the
+ * sink, and the end of data must not be sent. If the last piece does not end with CRLF, neither did
+ * the message, and it gets one as always.
  */
 #ifndef POSTERN_SEVENBIT_H
 #define POSTERN_SEVENBIT_H
 
 #include "pieces.h"
-
-enum {
-	SEVENBIT_FIELD = 8192,  /* octets of a field that we read, unfolded */
-	SEVENBIT_NESTED = 32,   /* parts within parts */
-};
 
 /* Takes a piece of what comes out. 0 or -errno, and then no more is passed on. */
 typedef int sevenbit_sink(void *target, struct span piece);

@@ -60,7 +60,7 @@ check_text(struct span s)
 		must(s.p[i] != '\n' || (i > 0 && s.p[i - 1] == '\r'));
 		must(s.p[i] != '\r' || (i + 1 < s.n && s.p[i + 1] == '\n'));
 		line = s.p[i] == '\n' ? 0 : line + (s.p[i] != '\r');
-		must(line <= PIECES_LINE);
+		must(line <= LIMIT_TEXT_LINE);
 	}
 }
 

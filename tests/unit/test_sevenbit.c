@@ -311,7 +311,7 @@ test_ends_of_long_lines(void **state)
 	struct buf in = buf_new(4096), out = buf_new(4096);
 	const char *why = NULL;
 	(void)state;
-	for (size_t n = PIECES_LINE + 1; n < PIECES_MAX + 10; n++) {
+	for (size_t n = LIMIT_TEXT_LINE + 1; n < PIECES_MAX + 10; n++) {
 		struct span text = made_of(&in, V TEXT "\r\n", "x", n, "\r\n");
 		assert_int_equal(convert(whole(text), &out, &why), 0);
 		assert_memory_equal(out.p, head, sizeof(head) - 1);
@@ -356,16 +356,16 @@ test_limits(void **state)
 	struct buf in = buf_new(64 * 1024), out = buf_new(64 * 1024);
 	const char *why = NULL;
 	(void)state;
-	struct span text = made_of(&in, "", nested, SEVENBIT_NESTED - 1, "\r\n\xe4\r\n");
+	struct span text = made_of(&in, "", nested, LIMIT_MIME_NESTED - 1, "\r\n\xe4\r\n");
 	assert_int_equal(convert(whole(text), &out, &why), 0);
-	text = made_of(&in, "", nested, SEVENBIT_NESTED, "\r\n\xe4\r\n");
+	text = made_of(&in, "", nested, LIMIT_MIME_NESTED, "\r\n\xe4\r\n");
 	assert_int_equal(convert(whole(text), &out, &why), -EILSEQ);
 	assert_string_equal(why, "parts are nested too deep");
 
 	static const char type[] = V "Content-Type: text/plain;\r\n", name[] = " " X100 "\r\n";
-	text = made_of(&in, type, name, SEVENBIT_FIELD / 101 - 1, "\r\n\xe4\r\n");
+	text = made_of(&in, type, name, LIMIT_MIME_FIELD / 101 - 1, "\r\n\xe4\r\n");
 	assert_int_equal(convert(whole(text), &out, &why), 0);
-	text = made_of(&in, type, name, SEVENBIT_FIELD / 101 + 1, "\r\n\xe4\r\n");
+	text = made_of(&in, type, name, LIMIT_MIME_FIELD / 101 + 1, "\r\n\xe4\r\n");
 	assert_int_equal(convert(whole(text), &out, &why), -EILSEQ);
 	assert_string_equal(why, "a MIME field is too long");
 	buf_free(&in);

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import TOP
 
-SOURCES = ["tests/unit/sevenbit.c", *(f"lib/{m}.c" for m in ("sevenbit", "mime", "encode", "pieces"))]
+SOURCES = ["tests/unit/sevenbit.c", "lib/sevenbit.c", "lib/mime.c", "lib/encode.c", "lib/pieces.c"]
 SEEDS = range(400)
 DEEPEST = 4
 WORDS = {
@@ -96,8 +96,7 @@ class Maker:
         if way == "quoted-printable" and not any(b"\r" in x or b"\n" in x for x in lines):
             return way, b"\r\n".join(quopri.encodestring(x).replace(b"\n", b"\r\n") for x in lines)
         if way in ("base64", "quoted-printable"):
-            way = "base64"
-            return way, base64.encodebytes(content).replace(b"\n", b"\r\n")
+            return "base64", base64.encodebytes(content).replace(b"\n", b"\r\n")
         return way, content
 
     def single(self, media, content):
@@ -122,8 +121,8 @@ class Maker:
     def boundary(self):
         """As it is, and as a parameter. Some begin like others."""
         self.names += 1
-        name = self.random.choice(["b%d", "=_%d_=", "b %d:x", "----=_NextPart_%d", "b'+%d", "a" * 66 + "%d"])
-        name %= self.names
+        name = self.random.choice(["b%d", "=_%d_=", "b %d:x", "----=_NextPart_%d", "b'+%d",
+                                   "a" * 66 + "%d"]) % self.names
         bare = " " not in name and self.chance(0.5)
         return name, name if bare else f'"{name}"'
 
@@ -134,7 +133,8 @@ class Maker:
         name, parameter = self.boundary()
         fields = [f"Content-Type: multipart/{kind};\r\n\tboundary={parameter}; x=y"]
         if self.chance(0.5):
-            fields.append(f"Content-Transfer-Encoding: {self.random.choice(['7bit', '8bit', 'binary'])}")
+            fields.append("Content-Transfer-Encoding: " +
+                          self.random.choice(["7bit", "8bit", "binary"]))
         preamble = self.random.choice([b"", b"\r\n", b"Not for you.\r\n"])
         epilogue = self.random.choice([b"", b"\r\n", b"\r\nbye\r\n", b"\r\n\r\n"])
         if self.chance(0.02):
@@ -144,16 +144,18 @@ class Maker:
             whole = self.message(depth + 1) if kind == "digest" else self.entity(depth + 1)
             if kind == "digest":
                 whole = b"\r\n" + whole
-            parts.append(b"--" + name.encode() + self.random.choice([b"", b"", b" \t"]) + b"\r\n" + whole)
+            padding = self.random.choice([b"", b"", b" \t"])
+            parts.append(b"--" + name.encode() + padding + b"\r\n" + whole)
         end = b"\r\n--" + name.encode() + b"--"
         return fields, preamble + b"\r\n".join(parts) + end + epilogue
 
     def signed(self):
         """What is signed stays as it is, or the message cannot be converted."""
         name, parameter = self.boundary()
-        before = self.can, list(self.intact)
-        fields, content = self.single("text/plain", self.text(self.random.choice(["us-ascii", "utf-8"])))
-        self.can, self.intact = before
+        before = list(self.intact)
+        charset = self.random.choice(["us-ascii", "utf-8"])
+        fields, content = self.single("text/plain", self.text(charset))
+        self.intact = before
         signed = "\r\n".join(fields).encode() + b"\r\n\r\n" + content
         mark = b"\r\n--" + name.encode()
         body = mark[2:] + b"\r\n" + signed + mark + b"\r\n" + \
@@ -186,7 +188,8 @@ class Maker:
     def message(self, depth=0):
         head = "From: a@example.org\r\nSubject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\r\n"
         if self.chance(0.15): # knows nothing of MIME
-            return head.encode() + b"\r\n" + self.text(self.random.choice(["us-ascii", "utf-8", "koi8-r"]))
+            charset = self.random.choice(["us-ascii", "utf-8", "koi8-r"])
+            return head.encode() + b"\r\n" + self.text(charset)
         return head.encode() + b"MIME-Version: 1.0\r\n" + self.entity(depth)
 
 
@@ -199,7 +202,8 @@ def check_part(one, two):
     assert fields(one) == fields(two)
     assert [type(d) for d in one.defects] == [type(d) for d in two.defects]
     if one["Content-Type"] is None and two["Content-Type"] is not None:
-        assert two["Content-Type"] == "text/plain; charset=unknown-8bit" and one["MIME-Version"] is None
+        assert one["MIME-Version"] is None
+        assert two["Content-Type"] == "text/plain; charset=unknown-8bit"
     else:
         assert one["Content-Type"] == two["Content-Type"]
         assert one["MIME-Version"] == two["MIME-Version"]
