@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "lib/buf.h"
 #include "lib/sevenbit.h"
@@ -372,7 +373,8 @@ test_limits(void **state)
 	buf_free(&out);
 }
 
-static const char parts[] = MIX "\r\n--b\r\n" TEXT "\r\n\xe4\r\n--b\r\n" DATA "\r\n\xff\r\n--b--\r\n";
+static const char parts[] = MIX "\r\n--b\r\n" TEXT "\r\n\xe4\r\n--b\r\n"
+	DATA "\r\n\xff\r\n--b--\r\n";
 
 static void
 test_source_fails(void **state)
@@ -388,6 +390,30 @@ test_source_fails(void **state)
 		assert_int_equal(convert(s, &out, &why), -EIO);
 	}
 	assert_null(why);
+	buf_free(&out);
+}
+
+/* A message that loses its end while it is read. */
+static ssize_t
+read_shrinking(const void *ctx, uint64_t offset, char *p, size_t n)
+{
+	const struct source *s = ctx;
+	bool shrunk = *s->reads > 3;
+	return shrunk && offset >= PIECES_CHUNK ? 0 : read_source(ctx, offset, p, n);
+}
+
+static void
+test_source_shrinks(void **state)
+{
+	struct buf in = buf_new(64 * 1024), out = buf_new(64 * 1024);
+	const char *why = NULL;
+	int reads = 0;
+	(void)state;
+	struct source s = whole(made_of(&in, "\r\n", X70 "\r\n", 2 * PIECES_CHUNK / 72, "\xe4\r\n"));
+	s.reads = &reads;
+	assert_int_equal(sevenbit_convert(read_shrinking, &s, collect, &out, &why), -EIO);
+	assert_true(out.n > PIECES_CHUNK / 2);
+	buf_free(&in);
 	buf_free(&out);
 }
 
@@ -443,6 +469,7 @@ main(void)
 		cmocka_unit_test(test_chunks),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_source_fails),
+		cmocka_unit_test(test_source_shrinks),
 		cmocka_unit_test(test_sink_fails),
 		cmocka_unit_test(test_sink_fails_early),
 	};
