@@ -40,6 +40,18 @@ enum {
 	/* Received: fields that make a loop (section 6.3: at least 100). */
 	LIMIT_HOPS = 100,
 
+	/* A line of text without CRLF (section 4.5.3.1.6). */
+	LIMIT_TEXT_LINE = 998,
+
+	/* A boundary of a multipart (RFC 2046 section 5.1.1). */
+	LIMIT_BOUNDARY = 70,
+
+	/* A MIME field without its line ends: many parameters, or a long file name in pieces. */
+	LIMIT_MIME_FIELD = 8192,
+
+	/* Parts within parts: messages forwarded again and again have about ten. */
+	LIMIT_MIME_NESTED = 32,
+
 	/* Of a peer's text, what is kept in a log line or report. */
 	LIMIT_LOG_TEXT = 500,
 };
