@@ -46,6 +46,7 @@ struct client {
 	int replies;      /* that are owed for them, at most */
 	uint64_t octets;  /* of their bodies */
 	int window;       /* jobs at once, at most */
+	bool cut;         /* a message broke off: nothing more may be said, replies may still come */
 	bool idle;        /* it was kept for a while, and has not said a word since */
 };
 

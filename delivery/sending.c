@@ -9,7 +9,6 @@ enum {
 	START_DATA = 354,
 	SERVICE_CLOSES = 421,
 	TOO_MANY = 552,    /* to RCPT: as 452 (RFC 5321 section 4.5.3.1.10) */
-	SEND_CHUNK = 32 * 1024,
 	/* Replies that may be owed while we still send: together they fit into the smallest receive
 	 * buffer, so the host never has to wait for us to read while we wait for it (64 octets each). */
 	REPLIES_OWED = 1000,
@@ -111,22 +110,24 @@ put_number(struct client *c, const char *key, int64_t number, const char *rest)
 
 /* The truth, whatever the client called its text (RFC 6152 section 3). */
 static enum body
-body_of(const struct message *m)
+body_of(const struct text *t)
 {
-	return m->eightbit && m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : m->env.body;
+	if (t->converted)
+		return BODY_UNSAID;
+	return t->m->eightbit && t->m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : t->m->env.body;
 }
 
 static void
-put_mail(struct client *c, const struct message *m)
+put_mail(struct client *c, const struct text *t)
 {
-	const struct envelope *e = &m->env;
+	const struct envelope *e = &t->m->env;
 	put(c, "MAIL FROM:<", c->conf->timeout_mail);
 	client_put(c, e->sender, c->conf->timeout_mail);
 	put(c, ">", c->conf->timeout_mail);
 	if (client_can(c, CAN_SIZE))
-		put_number(c, " SIZE=", (int64_t)m->length, "");
-	if (client_can(c, CAN_8BITMIME) || e->body == BODY_BINARYMIME)
-		put_parameter(c, " BODY=", span_of(body_word(body_of(m))));
+		put_number(c, " SIZE=", (int64_t)t->length, "");
+	if (client_can(c, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
+		put_parameter(c, " BODY=", span_of(body_word(body_of(t))));
 	if (e->utf8)
 		put(c, " SMTPUTF8", c->conf->timeout_mail);
 	if (client_can(c, CAN_DSN)) {
@@ -162,70 +163,9 @@ put_envelope(struct client *c, const struct job *j)
 {
 	if (j->reset)
 		put(c, "RSET\r\n", c->conf->timeout_mail);
-	put_mail(c, j->m);
+	put_mail(c, &j->text);
 	for (int i = 0; i < j->n; i++)
 		put_rcpt(c, j->to[i]);
-}
-
-/* ---- bodies ------------------------------------------------------------------------------ */
-
-/* Sending stopped in the middle: the spool failed, or the connection did. */
-static bool
-cut_short(struct client *c, ssize_t n)
-{
-	if (n <= 0)
-		client_say(c, "spool", n < 0 ? strerror((int)-n) : "file is shorter than it was");
-	else
-		client_say(c, "sending the message", "connection lost or stalled");
-	return false;
-}
-
-/* The body, dots stuffed, in runs between line starts, and the dot at its end. */
-static bool
-put_lines(struct client *c, const struct message *m)
-{
-	static const struct span dot = { ".", 1 };
-	char chunk[SEND_CHUNK];
-	bool bol = true;
-	for (uint64_t at = 0; at < m->length;) {
-		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
-		if (n <= 0)
-			return cut_short(c, n);
-		at += (uint64_t)n;
-		struct span rest = { chunk, (size_t)n };
-		while (rest.n > 0) {
-			const char *nl = memchr(rest.p, '\n', rest.n);
-			struct span line = nl != NULL ? span_from(rest.p, nl + 1) : rest;
-			if (bol && line.p[0] == '.')
-				client_put(c, dot, c->conf->timeout_data_block);
-			client_put(c, line, c->conf->timeout_data_block);
-			bol = nl != NULL;
-			rest = span_skip(rest, line.n);
-		}
-		if (c->stream.broken)
-			return cut_short(c, n);
-	}
-	/* Without a line end cannot happen to what smtpd queued, but the dot must stand alone (A10). */
-	put(c, bol ? ".\r\n" : "\r\n.\r\n", c->conf->timeout_data_block);
-	return true;
-}
-
-/* The body as it is, counted (RFC 3030). */
-static bool
-put_chunk(struct client *c, const struct message *m)
-{
-	char chunk[SEND_CHUNK];
-	put_number(c, "BDAT ", (int64_t)m->length, " LAST\r\n");
-	for (uint64_t at = 0; at < m->length;) {
-		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
-		if (n <= 0)
-			return cut_short(c, n);
-		client_put(c, (struct span){ chunk, (size_t)n }, c->conf->timeout_data_block);
-		if (c->stream.broken)
-			return cut_short(c, n);
-		at += (uint64_t)n;
-	}
-	return true;
 }
 
 /* ---- replies ----------------------------------------------------------------------------- */
@@ -281,14 +221,25 @@ give_up(struct client *c, struct job *j)
 		answered(c, j);
 }
 
+/* It can go by BDAT only. */
+static bool
+is_binary(const struct job *j)
+{
+	return j->m->env.body == BODY_BINARYMIME && !j->text.converted;
+}
+
 static void
 put_body(struct client *c, struct job *j)
 {
-	/* A body that could not be sent whole must never get its end. */
-	if (j->m->env.body == BODY_BINARYMIME ? put_chunk(c, j->m) : put_lines(c, j->m))
-		j->sent = true;
-	else
-		lose(c);
+	j->sent = is_binary(j) ? body_put_chunk(c, &j->text) : body_put_lines(c, &j->text);
+	if (j->sent)
+		return;
+	/* A host that had enough of it may have said so, and that counts more than our broken pipe (F10). */
+	if (c->stream.broken && client_is_spoiled(c) &&
+		client_reply(c, "sending the message", c->conf->timeout_quit) == 0 &&
+		client_outcome(c->code) == HARD)
+		settle_accepted(c, j, HARD);
+	lose(c);
 }
 
 /* The reply to DATA is in c->code: the message, or what else is to be done. */
@@ -308,12 +259,12 @@ follow_data(struct client *c, struct job *j)
 static void
 send_in_lock_step(struct client *c, struct job *j)
 {
-	put_mail(c, j->m);
+	put_mail(c, &j->text);
 	if (!read_envelope(c, j, true))
 		lose(c);
 	else if (j->accepted == 0)
 		give_up(c, j);
-	else if (j->m->env.body == BODY_BINARYMIME) /* BDAT needs no leave */
+	else if (is_binary(j)) /* BDAT needs no leave */
 		put_body(c, j);
 	else if (client_ask(c, "DATA", "", c->conf->timeout_data_start) < 0)
 		lose(c);
@@ -344,30 +295,10 @@ send_in_window(struct client *c, struct job *j)
 	j->windowed = true;
 	j->reset = c->first != j;
 	put_envelope(c, j);
-	if (put_chunk(c, j->m))
-		j->sent = true;
-	else
+	j->sent = body_put_chunk(c, &j->text);
+	c->cut = !j->sent; /* replies to those before it may still come */
+	if (c->cut && c->first == j)
 		lose(c);
-}
-
-/* Why this host cannot have this message at all; NULL if it can. */
-static const char *
-cannot_take(const struct client *c, const struct message *m)
-{
-	const struct envelope *e = &m->env;
-	if (c->max_size > 0 && m->length > (uint64_t)c->max_size)
-		return "552 5.3.4 over the limit the host announced";
-	if (e->require_tls)
-		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
-	if (e->utf8 && !client_can(c, CAN_SMTPUTF8))
-		return "550 5.6.7 the host does not take SMTPUTF8";
-	if (e->body == BODY_BINARYMIME && !client_can(c, CAN_CHUNKING | CAN_BINARYMIME))
-		return "554 5.6.1 the host does not take BINARYMIME";
-	if (m->eightbit && e->body != BODY_BINARYMIME && !client_can(c, CAN_8BITMIME))
-		return "554 5.6.3 the host takes 7-bit messages only";
-	if (e->by != 0 && e->by_mode == 'R' && !client_can(c, CAN_DELIVERBY))
-		return "554 5.4.7 the host does not promise a time of delivery";
-	return NULL;
 }
 
 /* ---- jobs -------------------------------------------------------------------------------- */
@@ -396,18 +327,19 @@ sending_start(struct client *c, struct job *j)
 {
 	struct job *before = c->first != NULL ? c->last : NULL;
 	append(c, j);
-	const char *why = cannot_take(c, j->m);
-	if (why != NULL) {
-		client_say(c, "not sent", why);
-		settle_accepted(c, j, HARD);
-		j->end = JOB_ANSWERED;
-	} else if (c->fd < 0) {
+	if (c->fd < 0 || c->cut) {
 		forget(j);
+		return;
+	}
+	enum outcome fits = body_fit(c, j->m, &j->text);
+	if (fits != DONE) {
+		settle_accepted(c, j, fits);
+		j->end = JOB_ANSWERED;
 	} else if (!client_can(c, CAN_PIPELINING)) {
 		send_in_lock_step(c, j);
 	} else if (c->window > 1 && client_can(c, CAN_CHUNKING)) {
 		send_in_window(c, j);
-	} else if (j->m->env.body == BODY_BINARYMIME) {
+	} else if (is_binary(j)) {
 		send_in_window(c, j);
 	} else {
 		send_in_group(c, before, j);
@@ -433,7 +365,9 @@ sending_landed(const struct client *c)
 static void
 read_window(struct client *c, struct job *j)
 {
-	if (!read_envelope(c, j, false))
+	if (!j->sent)
+		client_say(c, "sending the message", "connection lost or stalled");
+	if (!j->sent || !read_envelope(c, j, false))
 		lose(c);
 	else
 		read_end(c, j);

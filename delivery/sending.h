@@ -14,8 +14,7 @@
 #ifndef POSTERN_SENDING_H
 #define POSTERN_SENDING_H
 
-#include "../lib/message.h"
-#include "client.h"
+#include "body.h"
 
 enum { JOB_RCPTS = 100 }; /* recipients of one transaction (RFC 5321 section 4.5.3.1.8) */
 
@@ -32,6 +31,7 @@ struct job {
 	bool sent; /* whole: after a loss, the host may have it */
 
 	/* of sending.c */
+	struct text text;
 	struct job *next;
 	bool windowed;
 	bool reset; /* RSET went ahead of it */

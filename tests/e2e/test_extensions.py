@@ -1,6 +1,7 @@
 """What relay hands on to the next host of an envelope, what it does where it cannot, and how the
 sender hears of it."""
 import email
+import email
 import re
 import time
 
@@ -156,10 +157,22 @@ def test_binary_by_bdat(way):
 
 @pytest.mark.parametrize("without", ["CHUNKING", "BINARYMIME"])
 def test_binary_needs_both(way, without):
-    """R67"""
+    """R67, A21: made into 7-bit text for a host that lacks one, if it can be taken apart."""
     way.sink.ehlo = tuple(k for k in FULL if k != without)
-    way.submit("BODY=BINARYMIME", chunk=BINARY)
-    assert "Status: 5.6.1\r\n" in way.refused()
+    way.submit("BODY=BINARYMIME", chunk=b"MIME-Version: 1.0\r\nContent-Type: application/x\r\n"
+               b"Content-Transfer-Encoding: binary\r\n\r\n" + BINARY)
+    assert "BODY=" not in way.commands()[0]
+    text = email.message_from_bytes(way.message().data)
+    assert text["Content-Transfer-Encoding"] == "base64"
+    assert text.get_payload(decode=True) == BINARY
+
+
+def test_binary_that_cannot_be_converted(way):
+    """R67: returned, not guessed."""
+    way.sink.ehlo = tuple(k for k in FULL if k != "BINARYMIME")
+    way.submit("BODY=BINARYMIME", chunk=b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed;"
+               b" boundary=b\r\n\r\n" + BINARY)
+    assert "Status: 5.6.3\r\n" in way.refused()
 
 
 def test_utf8_passed_on(way):
@@ -181,9 +194,19 @@ def test_utf8_needs_the_extension(way):
 
 @pytest.mark.parametrize("mail", ["", "BODY=7BIT", "BODY=8BITMIME"])
 def test_eight_bits_need_the_extension(way, mail):
-    """A21, R68: not stripped, not sent; the sender is told, whatever it called its text."""
+    """A21, R68: not stripped, but made into 7-bit text, whatever the client called it."""
+    way.sink.ehlo = ("PIPELINING", "SIZE 1000")
+    way.submit(mail, body="Subject: x\n\n\u00e4\n..\n")
+    data = way.message().data
+    assert way.commands()[0] == f"MAIL FROM:<a@sender.example> SIZE={len(data)}"
+    assert b"\r\n\r\n=C3=A4\r\n.\r\n" in data and data.isascii()
+    assert email.message_from_bytes(data).get_payload(decode=True) == b"\xc3\xa4\r\n.\r\n"
+
+
+def test_eight_bits_that_cannot_be_converted(way):
+    """A21, R68: a name in a header field says nothing about its charset; the sender is told."""
     way.sink.ehlo = ("PIPELINING",)
-    way.submit(mail, body="Subject: x\n\n\u00e4\n")
+    way.submit(body="Subject: \u00e4\n\nx\n")
     assert "Status: 5.6.3\r\n" in way.refused()
 
 

@@ -1,0 +1,156 @@
+#include "body.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "../lib/clock.h"
+#include "../lib/sevenbit.h"
+
+enum { SEND_CHUNK = 32 * 1024 };
+
+/* ---- what fits --------------------------------------------------------------------------- */
+
+static ssize_t
+read_message(const void *m, uint64_t offset, char *p, size_t n)
+{
+	return message_read(m, offset, p, n);
+}
+
+/* Can the host have the octets as they are? */
+static bool
+takes_as_it_is(const struct client *c, const struct message *m)
+{
+	if (m->env.body == BODY_BINARYMIME)
+		return client_can(c, CAN_CHUNKING | CAN_BINARYMIME);
+	return !m->eightbit || client_can(c, CAN_8BITMIME);
+}
+
+/* What the host, or we, cannot do with any text of this message; NULL: nothing. */
+static const char *
+envelope_trouble(const struct client *c, const struct envelope *e)
+{
+	if (e->require_tls)
+		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
+	if (e->utf8 && !client_can(c, CAN_SMTPUTF8))
+		return "550 5.6.7 the host does not take SMTPUTF8";
+	if (e->by != 0 && e->by_mode == 'R' && !client_can(c, CAN_DELIVERBY))
+		return "554 5.4.7 the host does not promise a time of delivery";
+	return NULL;
+}
+
+enum outcome
+body_fit(struct client *c, const struct message *m, struct text *t)
+{
+	const char *why = envelope_trouble(c, &m->env);
+	char text[LIMIT_LOG_TEXT];
+	*t = (struct text){ .m = m, .length = m->length, .converted = !takes_as_it_is(c, m) };
+	int r = why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, &why) : 0;
+	if (r < 0 && r != -EILSEQ) {
+		client_say(c, "spool", strerror(-r));
+		return SOFT;
+	}
+	if (r == -EILSEQ) {
+		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s", why);
+		why = text;
+	}
+	if (why == NULL && c->max_size > 0 && t->length > (uint64_t)c->max_size)
+		why = "552 5.3.4 over the limit the host announced";
+	if (why == NULL)
+		return DONE;
+	client_say(c, "not sent", why);
+	return HARD;
+}
+
+/* ---- sending ----------------------------------------------------------------------------- */
+
+/* Sending stopped in the middle. */
+static bool
+cut_short(struct client *c, ssize_t n)
+{
+	if (n < 0 && !c->stream.broken)
+		client_say(c, "spool", strerror((int)-n));
+	else if (!c->stream.broken)
+		client_say(c, "spool", "file is shorter than it was");
+	else
+		client_say(c, "sending the message", "connection lost or stalled");
+	return false;
+}
+
+struct lines {
+	struct client *c;
+	bool bol; /* at the start of a line */
+};
+
+/* Pieces of the body, dots stuffed, in runs between line starts. */
+static int
+put_piece(void *target, struct span rest)
+{
+	static const struct span dot = { ".", 1 };
+	struct lines *l = target;
+	int64_t seconds = l->c->conf->timeout_data_block;
+	while (rest.n > 0) {
+		const char *nl = memchr(rest.p, '\n', rest.n);
+		struct span line = nl != NULL ? span_from(rest.p, nl + 1) : rest;
+		if (l->bol && line.p[0] == '.')
+			client_put(l->c, dot, seconds);
+		client_put(l->c, line, seconds);
+		l->bol = nl != NULL;
+		rest = span_skip(rest, line.n);
+	}
+	return l->c->stream.broken ? -EPIPE : 0;
+}
+
+/* The octets as they are, to a sink as sevenbit's. 0 or -errno. */
+static int
+put_all(const struct message *m, sevenbit_sink *sink, void *target)
+{
+	char chunk[SEND_CHUNK];
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENODATA;
+		int r = sink(target, (struct span){ chunk, (size_t)n });
+		if (r < 0)
+			return r;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int
+put_text(const struct text *t, sevenbit_sink *sink, void *target)
+{
+	const char *why;
+	return t->converted ? sevenbit_convert(read_message, t->m, sink, target, &why)
+			    : put_all(t->m, sink, target);
+}
+
+bool
+body_put_lines(struct client *c, const struct text *t)
+{
+	struct lines l = { c, true };
+	int r = put_text(t, put_piece, &l);
+	if (r < 0)
+		return cut_short(c, r);
+	/* Without a line end cannot happen to what smtpd queued, but the dot must stand alone (A10). */
+	client_put(c, span_of(l.bol ? ".\r\n" : "\r\n.\r\n"), c->conf->timeout_data_block);
+	return true;
+}
+
+static int
+put_octets(void *target, struct span octets)
+{
+	struct client *c = target;
+	client_put(c, octets, c->conf->timeout_data_block);
+	return c->stream.broken ? -EPIPE : 0;
+}
+
+bool
+body_put_chunk(struct client *c, const struct text *t)
+{
+	char command[64];
+	snprintf(command, sizeof(command), "BDAT %llu LAST\r\n", (unsigned long long)t->length);
+	client_put(c, span_of(command), c->conf->timeout_data_block);
+	int r = put_text(t, put_octets, c);
+	return r == 0 || cut_short(c, r);
+}
