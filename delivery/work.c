@@ -21,6 +21,8 @@
 #include "../lib/clock.h"
 #include "../lib/lock.h"
 
+enum { LINGERERS = 5 }; /* that wait, for each that may work: they take 1 MiB each and no time */
+
 /* ---- which lane ------------------------------------------------------------------------- */
 
 /* Cheap: one stat of the lane's @retry. */
@@ -112,6 +114,19 @@ wait_for_news(struct relay *r, int events, int64_t deadline)
 	}
 }
 
+/*
+ * Gives the global slot back. Whoever found all of them taken relies on those that have one to look for
+ * work then; if another is free, that was done when it became so.
+ */
+static bool
+relied_upon(struct relay *r)
+{
+	auto_fd another = spool_slot(&r->spool, (int)r->conf.max_relays);
+	cleanup_fd(&r->slot);
+	r->slot = -1;
+	return another < 0;
+}
+
 /* Waits a little for more mail in this lane. True: there is, and we have a slot for it. */
 static bool
 linger(struct relay *r)
@@ -119,14 +134,13 @@ linger(struct relay *r)
 	char path[PATH_MAX];
 	if (r->conf.linger == 0 || r->client.fd < 0 || r->verdict != DONE || r->shared || r->extra)
 		return false;
-	auto_fd patience = spool_linger(&r->spool, (int)r->conf.max_relays);
+	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->conf.max_relays);
 	auto_fd events = patience < 0 ? -1 : inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	snprintf(path, sizeof(path), "%s/lane/%s", r->conf.spool, r->lane.name);
 	if (events < 0 || inotify_add_watch(events, path, IN_DELETE) < 0)
 		return false;
-	cleanup_fd(&r->slot);
-	r->slot = -1;
-	bool more = !work_elsewhere(r) && wait_for_news(r, events, clock_deadline(r->conf.linger));
+	bool more = !(relied_upon(r) && work_elsewhere(r)) &&
+		wait_for_news(r, events, clock_deadline(r->conf.linger));
 	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
 	if (client_is_spoiled(&r->client))
 		client_close(&r->client);

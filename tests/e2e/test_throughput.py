@@ -1,0 +1,244 @@
+"""relay in few round trips: groups, windows, connections that are kept, help for a long backlog."""
+import select
+import socket
+import threading
+import time
+
+import pytest
+
+import internet
+
+BEHIND = ("PIPELINING", "8BITMIME", "CHUNKING")
+
+
+class Patient:
+    """A server that answers a group only when it has all of it: `enough` says so of what came since
+    the last answer. What it says to each command is as usual; `cut` messages are answered, then the
+    connection ends."""
+
+    def __init__(self, port, enough, ehlo=BEHIND, cut=None, address="127.0.0.7"):
+        self.enough, self.ehlo, self.cut = enough, ehlo, cut
+        self.taken, self.lines, self.connections, self.grouped = [], [], 0, 0
+        self.listener = socket.create_server((address, port))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            f = s.makefile("rwb", buffering=0)
+            threading.Thread(target=self.session, args=(s, f), daemon=True).start()
+
+    def session(self, sock, f):
+        """Reads ahead as much as there is, and answers when it is enough."""
+        def say(text):
+            f.write(text.encode() + b"\r\n")
+
+        say("220 patient")
+        pending, group, answered = [], [], 0
+        while line := f.readline():
+            words = line.decode().split()
+            self.lines.append(line.decode().strip())
+            if words[0] in ("EHLO", "QUIT"):
+                say("\r\n".join(["250-patient", *(f"250-{k}" for k in self.ehlo), "250 HELP"]))
+                continue
+            group.append(words[0])
+            if words[0] == "BDAT":
+                data = exactly(f, int(words[1]))
+                pending.append(("250 taken", data))
+            elif words[0] == "DATA":
+                pending.append(("354 go", None))
+            else:
+                pending.append(("250 ok", None))
+            if words[0] != "DATA" and not self.enough(group):
+                continue
+            for reply, data in pending:
+                say(reply)
+                if data is not None:
+                    self.taken.append(data)
+                    answered += 1
+                    if answered == self.cut:
+                        sock.shutdown(socket.SHUT_RDWR)
+                        return
+            pending, group = [], []
+            if words[0] == "DATA":
+                body = b""
+                while not body.endswith(b"\r\n.\r\n"):
+                    body += f.readline()
+                self.taken.append(body[:-3])
+                pending, group = [("250 taken", None)], ["."] # with the group that follows,
+                if select.select([sock], [], [], 0.5)[0]:       # if one does
+                    self.grouped += 1
+                else:
+                    say(pending.pop()[0])
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture
+def patient(postern, world):
+    """Makes such a server the host of p.example, and queues n messages for it."""
+    made = []
+
+    def make(enough, n, **more):
+        world.domain("p.example", "127.0.0.7")
+        made.append(Patient(world.port, enough, **more))
+        for i in range(n):
+            postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_relays=0)
+        postern.due()
+        return made[0]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+def exactly(f, n):
+    """Exactly n octets."""
+    data = b""
+    while len(data) < n and (more := f.read(n - len(data))):
+        data += more
+    return data
+
+
+def subjects(datas):
+    return sorted(int(d.split(b"Subject: ")[1].split(b"\r\n")[0]) for d in datas)
+
+
+def test_messages_follow_each_other(patient, postern, wait):
+    """R61, R66: with CHUNKING whole messages go out before the first reply comes."""
+    server = patient(lambda group: group.count("BDAT") == 5, 5)
+    assert wait(lambda: len(server.taken) == 5), postern.logged()
+    assert wait(lambda: not postern.messages())
+    assert subjects(server.taken) == list(range(5)) and server.connections == 1
+
+
+def test_window_has_a_limit(patient, postern, wait):
+    """Not more than that is unknown if the connection breaks."""
+    postern.settings["window_messages"] = 2
+    server = patient(lambda group: group.count("BDAT") == 2, 6)
+    assert wait(lambda: len(server.taken) == 6), postern.logged()
+    assert wait(lambda: not postern.messages()) and server.connections == 1
+
+
+def test_next_envelope_goes_with_the_end(patient, postern, wait):
+    """R61: RFC 2920 section 3.1: one round trip for each message, by DATA."""
+    server = patient(lambda group: True, 4, ehlo=("PIPELINING",))
+    assert wait(lambda: len(server.taken) == 4), postern.logged()
+    assert wait(lambda: not postern.messages())
+    assert subjects(server.taken) == list(range(4)) and server.connections == 1
+    assert server.grouped == 3
+
+
+def test_window_that_breaks(patient, postern, wait):
+    """F7, RFC 1047: who was answered is done, who was asked is put off, the rest goes at once, one by one."""
+    server = patient(lambda group: group.count("BDAT") == 5, 5, cut=2)
+    assert wait(lambda: len(server.taken) == 4), postern.logged()
+    assert wait(lambda: len(postern.messages()) == 1)
+    assert postern.logged().count("possible duplicate") == 1
+    assert postern.logged().count(": delivered") == 4
+    assert server.lines.count("DATA") == 2, "the window is off for this host"
+
+
+def test_refused_in_the_middle(postern, world, wait):
+    """R61, F9: a transaction that fails is over before the next one, whatever was sent behind it."""
+    world.domain("d.example")
+    world.sink.ehlo = BEHIND
+    world.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "<bad@" in line else "250 ok"
+    world.sink.say["MAIL"] = lambda line: "451 4.3.0 no" if "<soft@" in line else "250 ok"
+    for i, (user, sender) in enumerate([("u", "a"), ("bad", ""), ("u", "soft"), ("u", "a")]):
+        sender = f"{sender}@sender.example" if sender else ""
+        postern.send(f"{user}@d.example", f"Subject: {i}\n\nx\n", sender=sender, max_relays=0)
+    postern.due()
+    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
+    assert wait(lambda: len(postern.messages()) == 1)
+    assert subjects(m.data for m in world.sink.messages) == [0, 3]
+    assert world.sink.connections == 1
+
+
+def test_more_recipients_than_one_transaction_takes(postern, world, wait):
+    """RFC 5321 section 4.5.3.1.8: a hundred each, nobody twice, by one connection."""
+    world.domain("d.example")
+    world.sink.ehlo = BEHIND
+    everybody = [f"u{i}@d.example" for i in range(250)]
+    postern.send(everybody)
+    assert wait(lambda: not postern.messages()), postern.logged()
+    assert sorted(r for m in world.sink.messages for r in m.recipients) == sorted(everybody)
+    assert [len(m.recipients) for m in world.sink.messages] == [100, 100, 50]
+    assert world.sink.connections == 1
+
+
+def test_connection_is_kept_for_more(postern, world, wait):
+    """What comes a little later goes by the connection that is there; then relay ends."""
+    world.domain("d.example")
+    postern.settings["linger"] = "3s"
+    for n in range(1, 4):
+        postern.send("u@d.example")
+        assert wait(lambda: len(world.sink.messages) == n), postern.logged() # pylint: disable=W0640
+        assert wait(lambda: not postern.messages())
+    assert world.sink.connections == 1 and len(postern.relays()) == 1
+    assert wait(lambda: not postern.relays())
+    assert wait(lambda: not list((postern.spool / "lane").iterdir())), "nothing is left of the lane"
+
+
+def test_kept_connection_that_ends(postern, world, wait):
+    """The host may close it while nothing is said: the next message goes by another, as if for the first time."""
+    world.domain("d.example", "127.0.0.7")
+    postern.settings["linger"] = "5s"
+    first = world.another("127.0.0.7", say={"GREETING": "220 a"})
+    postern.send("u@d.example")
+    assert wait(lambda: len(first.messages) == 1), postern.logged()
+    first.close()
+    second = internet.Sink("127.0.0.7", world.port)
+    world.others.append(second)
+    postern.send("u@d.example")
+    assert wait(lambda: len(first.messages) + len(second.messages) == 2), postern.logged()
+    assert ": deferred" not in postern.logged()
+
+
+def test_who_waits_keeps_nobody_off(postern, world, wait):
+    """With one relay allowed at work, another lane is served while the first one's connection is kept."""
+    world.domain("d.example")
+    world.domain("e.example")
+    postern.settings.update(linger="5s", max_relays=1)
+    postern.send("u@d.example")
+    assert wait(lambda: len(world.sink.messages) == 1)
+    begin = time.monotonic()
+    postern.send("u@e.example")
+    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
+    assert time.monotonic() - begin < 4
+
+
+def test_long_backlog_gets_help(postern, world, wait):
+    """A slow host that takes several connections; nobody gets mail twice."""
+    world.domain("d.example")
+    world.sink.ehlo = ()
+    world.sink.delay = 0.05
+    for i in range(30):
+        postern.pipe("EHLO c.example\n" + "".join(
+            f"MAIL FROM:<a@sender.example>\nRCPT TO:<u@d.example>\nDATA\nSubject: {10 * i + k}\n\nx\n.\n"
+            for k in range(10)) + "QUIT\n", max_relays=0)
+    postern.due(max_relays_per_lane=3)
+    assert wait(lambda: not postern.messages(), 60), postern.logged()
+    assert subjects(m.data for m in world.sink.messages) == list(range(300))
+    assert 1 < world.sink.most_open <= 3
+
+
+def test_help_that_is_not_wanted(postern, world, wait):
+    """A host that takes one connection only: the second one is turned away, and the lane is not down."""
+    world.domain("d.example")
+    world.sink.ehlo = ()
+    world.sink.delay = 0.05
+    world.sink.say["GREETING"] = lambda line: "220 a" if world.sink.open == 1 else "421 4.7.0 too many"
+    for i in range(15):
+        postern.pipe("EHLO c.example\n" + "".join(
+            f"MAIL FROM:<a@sender.example>\nRCPT TO:<u@d.example>\nDATA\nSubject: {10 * i + k}\n\nx\n.\n"
+            for k in range(10)) + "QUIT\n", max_relays=0)
+    postern.due()
+    assert wait(lambda: not postern.messages(), 60), postern.logged()
+    assert subjects(m.data for m in world.sink.messages) == list(range(150))
+    assert world.sink.connections > 1 and "lane d.example" not in postern.logged()
