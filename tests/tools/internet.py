@@ -176,7 +176,10 @@ class Sink:
                     ["250-sink"] + [f"250-{k}" for k in self.ehlo] + ["250 HELP"])
                 put(self.reply("EHLO", text, default))
             elif verb == "MAIL":
-                said = put(self.reply("MAIL", text, "250 2.1.0 ok"))
+                nested = sender is not None
+                said = put(self.reply("MAIL", text, "503 5.5.1 nested MAIL" if nested else "250 2.1.0 ok"))
+                if nested and said[0] != "2":
+                    continue
                 sender = text[text.index("<") + 1:text.index(">")] if said[0] == "2" else None
                 recipients, chunks = [], b""
             elif verb == "RCPT":
@@ -191,7 +194,9 @@ class Sink:
             elif verb == "BDAT":
                 words = text.split(" ")
                 chunks += rfile.read(int(words[1]))
-                if words[2:] == ["LAST"]:
+                if not recipients: # and the transaction stays as it is
+                    put("503 5.5.1 no recipients")
+                elif words[2:] == ["LAST"]:
                     self.take(put, sender, recipients, chunks, helo)
                     sender, recipients, chunks = None, [], b""
                 else:
@@ -201,6 +206,8 @@ class Sink:
                 put(self.reply("QUIT", text, "221 bye"))
                 return
             else:
+                if verb == "RSET":
+                    sender, recipients, chunks = None, [], b""
                 put(self.reply(verb, text, "250 ok"))
 
     def data(self, rfile, put, sender, recipients, helo):
