@@ -59,6 +59,10 @@ class Machine(sysd_host.Host):
         return self.systemctl("list-units", "--all", "--plain", "--no-legend",
                               "postern@*.service").split("\n")[:-1]
 
+    def at_rest(self):
+        return super().at_rest() and internet.wait_until(
+            lambda: self.show("postern.socket", "NConnections") == "0")
+
     def journal(self, *words):
         return self.run("journalctl", "--no-pager", "-q", *words)
 
