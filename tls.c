@@ -31,6 +31,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
+#include "lib/credential.h"
 #include "lib/launch.h"
 #include "lib/log.h"
 #include "lib/options.h"
@@ -415,6 +416,8 @@ main(int argc, char **argv)
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;
 	}
+	if (err == 0)
+		err = credential_find(&conf, &why);
 	if (err < 0) {
 		log_event(LOG_ERR, &f, "%s%.*s", o.serve ? "" : "tls is started by smtpd; ", (int)why.n,
 			why.n > 0 ? why.p : "");

@@ -1,5 +1,9 @@
 """Postern as systemd runs it: the shipped units, by `make install`, under a real PID 1."""
+import base64
+import contextlib
+import errno
 import json
+import os
 import re
 import shutil
 import socket
@@ -8,6 +12,7 @@ import threading
 
 import pytest
 
+import client
 import internet
 import locked
 import sysd_host
@@ -280,6 +285,59 @@ def test_listeners_have_profiles(machine, sink, certificate):
         machine.systemctl("stop", f"postern-{name}.socket")
 
 
+@contextlib.contextmanager
+def drop_in(machine, text):
+    """The unit of a connection with this besides."""
+    where = machine.root / "etc/systemd/system/postern@.service.d"
+    where.mkdir()
+    (where / "test.conf").write_text(text)
+    try:
+        machine.systemctl("daemon-reload")
+        yield
+    finally:
+        shutil.rmtree(where)
+        machine.systemctl("daemon-reload")
+
+
+def test_credentials(machine, sink, certificate, tmp_path):
+    """Key and users that only root can read: tls and auth have them, the session does not."""
+    locked.need(sysd_host.BUILD)
+    etc = machine.root / "etc/postern"
+    machine.run("chown", "-R", "root", "/etc/postern")
+    machine.run("chmod", "600", "/etc/postern/pem")
+    with open(etc / "users", "w", opener=lambda *p: os.open(*p, 0o600)) as users:
+        users.write(machine.run("sh", "-c", "echo secret | /usr/libexec/postern/smtpd --hash joe"))
+    conf = (etc / "postern.conf").read_text().replace("tls_key = /etc/postern/pem", "")
+    (etc / "postern.conf").write_text(conf + "tls_key = credential:key\n"
+                                      "auth_users = credential:users\n")
+    assert "tls_key = credential:key " in machine.run("/usr/libexec/postern/smtpd", "--check")
+    with drop_in(machine, "[Service]\nLoadCredential=key:/etc/postern/pem\n"
+                 "LoadCredential=users:/etc/postern/users\n"):
+        assert machine.run("systemd-analyze", "verify", "postern@1.service") == ""
+        with machine.connect() as s:
+            talk = client.Client(s)
+            assert talk.reply()[:3] == "220"
+            talk.hello()
+            talk.starttls()
+            talk.hello()
+            assert talk.ask("AUTH PLAIN " + base64.b64encode(b"\0joe\0secret").decode())[:3] == "235"
+            check_credentials(machine, tmp_path)
+            assert talk.message()[:3] == "250"
+            assert talk.ask("QUIT")[:3] == "221"
+        assert wait(lambda: sink.messages)
+
+
+def check_credentials(machine, where):
+    """The monitor's user may read them, the session may not."""
+    pids = {p.pid: p for p in machine.ours("smtpd")}
+    monitor = next(p for p in pids.values() if p.parent not in pids)
+    name = next(e for e in monitor.environment if e.startswith("CREDENTIALS_DIRECTORY="))
+    read = {"key": f'openat -100 "{name.partition("=")[2]}/key {os.O_CLOEXEC} 0'}
+    taken = locked.Taken(locked.build_inject(where), monitor.pid, monitor.pid, "/var/spool/postern")
+    assert taken.call(read)["key"] == -errno.EACCES
+    assert taken.call(read, taken.monitor)["key"] >= 0
+
+
 def test_taken_over(machine, sink, tmp_path):
     """K1, K2: a session of the unit as shipped can do nothing but its work."""
     locked.need(sysd_host.BUILD)
@@ -291,11 +349,7 @@ def test_hardened(machine, sink, tmp_path):
     """hardened.conf: everything systemd can take away, and a message still goes through."""
     locked.need(sysd_host.BUILD)
     usual = exposure(machine, "postern@1.service")
-    where = machine.root / "etc/systemd/system/postern@.service.d"
-    where.mkdir()
-    shutil.copy(machine.root / "usr/share/doc/postern/hardened.conf", where)
-    try:
-        machine.systemctl("daemon-reload")
+    with drop_in(machine, (machine.root / "usr/share/doc/postern/hardened.conf").read_text()):
         machine.send("u@dest.example", "hardened")
         assert wait(lambda: sink.messages)
         assert machine.at_rest()
@@ -303,9 +357,6 @@ def test_hardened(machine, sink, tmp_path):
         assert machine.at_rest()
         assert usual <= 4.9 and exposure(machine, "postern@1.service") <= 1.2
         assert machine.run("systemd-analyze", "verify", "postern@1.service") == ""
-    finally:
-        shutil.rmtree(where)
-        machine.systemctl("daemon-reload")
 
 
 def test_stop_is_polite(machine, sink):
