@@ -46,7 +46,16 @@ def remove_cgroup(where):
 
 
 class Machine(sysd_host.Host):
-    """The booted host."""
+    """The booted host. All its processes are in one cgroup of ours, and those below it."""
+
+    def __init__(self, leader, cgroup):
+        super().__init__(leader)
+        self.cgroup = cgroup
+
+    def cpu(self):
+        """Seconds that its processes have used, the ended ones too."""
+        words = (self.cgroup / "cpu.stat").read_text().split()
+        return int(words[words.index("usage_usec") + 1]) / 1e6
 
     def systemctl(self, *words, **more):
         return self.run("systemctl", "--no-pager", *words, **more)
@@ -79,7 +88,7 @@ def booted(where):
         assert internet.wait_until(
             lambda: started.find_leader(lambda p: p.program in ("systemd", "init")), 30), \
             started.log.read_text(errors="replace")
-        machine = Machine(started.leader)
+        machine = Machine(started.leader, cgroup)
 
         def is_up():
             p = subprocess.run(["nsenter", "-t", str(started.leader), "-m", "-p", "-r", "--",
