@@ -27,6 +27,7 @@
 #include "lib/authwire.h"
 #include "lib/cleanup.h"
 #include "lib/conf.h"
+#include "lib/credential.h"
 #include "lib/launch.h"
 #include "lib/log.h"
 #include "lib/options.h"
@@ -522,6 +523,8 @@ main(int argc, char **argv)
 		return hash(o.hash);
 	int err = o.wrong != NULL || !o.serve ? -EINVAL : conf_load(&auth.conf, &o.conf, &why);
 	log_open(err == 0 ? auth.conf.log : LOG_TO_AUTO, "auth", journal_send);
+	if (err == 0)
+		err = credential_find(&auth.conf, &why);
 	if (err < 0) {
 		log_event(LOG_ERR, &f, "%s%.*s", o.serve ? "" : "auth is started by smtpd; ",
 			(int)why.n, why.n > 0 ? why.p : "");

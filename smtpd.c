@@ -23,6 +23,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "lib/budget.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/launch.h"
@@ -46,83 +47,117 @@ on_stop(int sig)
 
 /* ---- monitor ---------------------------------------------------------------------------- */
 
-static void
+struct monitor {
+	const struct launcher *launcher;
+	struct budget budget;
+	bool warned; /* that it is spent */
+};
+
+/* These return the pid of a helper, 0 for a relay, or -errno. */
+
+static pid_t
 start_relay(const struct launcher *l, const char *lane)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
 	if (!address_lane_valid(span_of(lane)))
-		return; /* not made by a session of ours */
+		return -EINVAL; /* not made by a session of ours */
 	int r = launch_relay(l, lane);
 	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)
 		log_event(LOG_WARNING, &f, "lane %s: cannot start relay: %s; the timer will", lane,
 			strerror(-r));
+	return r;
 }
 
-static void
+static pid_t
 start_check(const struct launcher *l, const char *path, const int *fds, int n)
 {
-	if (path != NULL && n == 1)
-		(void)launch_check(path, fds[0], l->conf->timeout_check);
+	return path != NULL && n == 1 ? launch_check(path, fds[0], l->conf->timeout_check) : -EINVAL;
 }
 
-/* Does what the session asks for, with the fds that came along. */
-static void
-serve_request(const struct launcher *l, const struct request *r, const int *fds, int n)
+static pid_t
+start_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n,
+	int needed)
+{
+	return n == needed ? launch_helper(l, name, path, fds, n) : -EINVAL;
+}
+
+/* Starts what a request is about, with the fds that came along. */
+static pid_t
+start(const struct launcher *l, const struct request *r, const int *fds, int n)
 {
 	switch (r->kind) {
 	case REQUEST_RELAY:
-		start_relay(l, r->lane);
-		break;
+		return start_relay(l, r->lane);
 	case REQUEST_TLS:
-		if (n == 2) /* if it fails, the session sees that nobody answers */
-			(void)launch_helper(l, "tls", l->conf->tls_path, fds, n);
-		break;
-	case REQUEST_CHECK_SENDER:
-		start_check(l, l->conf->sender_check, fds, n);
-		break;
-	case REQUEST_CHECK_RECIPIENT:
-		start_check(l, l->conf->recipient_check, fds, n);
-		break;
+		return start_helper(l, "tls", l->conf->tls_path, fds, n, 2);
 	case REQUEST_AUTH:
-		if (n == 1)
-			(void)launch_helper(l, "auth", l->conf->auth_path, fds, n);
-		break;
+		return start_helper(l, "auth", l->conf->auth_path, fds, n, 1);
+	case REQUEST_CHECK_SENDER:
+		return start_check(l, l->conf->sender_check, fds, n);
+	case REQUEST_CHECK_RECIPIENT:
+		return start_check(l, l->conf->recipient_check, fds, n);
+	default:
+		return -EINVAL;
+	}
+}
+
+static void
+warn_once(struct monitor *m)
+{
+	struct log_fields f = { .event = "launch" };
+	if (!m->warned)
+		log_event(LOG_WARNING, &f, "the session asks for more programs than one may have");
+	m->warned = true;
+}
+
+/* Does what the session asks for, if it may. If not, or if it fails, it sees that nobody answers. */
+static void
+serve_request(struct monitor *m, const struct request *r, const int *fds, int n)
+{
+	if (budget_allows(&m->budget, r->kind)) {
+		pid_t pid = start(m->launcher, r, fds, n);
+		if (pid >= 0)
+			budget_spend(&m->budget, r->kind, pid);
+	} else {
+		warn_once(m);
 	}
 	for (int i = 0; i < n; i++)
 		close(fds[i]);
 }
 
-/* Waits for a process that ended; false if there is none. Remembers the session's status. */
-static bool
-reap(pid_t session_pid, int *status, int flags)
+/* Waits for a process that ended. Its pid, or one below 1. */
+static pid_t
+reap(pid_t which, int *status, int flags)
 {
-	int ended;
 	pid_t pid;
 	do
-		pid = waitpid(flags == WNOHANG ? -1 : session_pid, &ended, flags);
+		pid = waitpid(which, status, flags);
 	while (pid < 0 && errno == EINTR);
-	if (pid == session_pid)
-		*status = ended;
-	return pid > 0;
+	return pid;
 }
 
 /* Serves requests until the session ends. Returns the session's exit status. */
 static int
-monitor_main(const struct launcher *l, int requests, pid_t pid)
+monitor_main(const struct launcher *l, int requests, pid_t session_pid)
 {
-	int status = -1, n, got, fds[REQUEST_FDS];
+	struct monitor m = { .launcher = l };
+	int status = -1, ended, n, got, fds[REQUEST_FDS];
 	struct request r;
+	budget_init(&m.budget, l->conf);
 	while ((got = request_receive(requests, &r, fds, &n)) != 0) {
+		for (pid_t pid; (pid = reap(-1, &ended, WNOHANG)) > 0;) {
+			if (pid == session_pid)
+				status = ended;
+			budget_ended(&m.budget, pid);
+		}
 		if (got > 0)
-			serve_request(l, &r, fds, n);
+			serve_request(&m, &r, fds, n);
 		else if (got != -EBADMSG)
 			break;
-		while (reap(pid, &status, WNOHANG)) /* relays that ended */
-			;
 	}
 	close(requests); /* a session that still asks must not wait for us */
 	if (status < 0)
-		reap(pid, &status, 0);
+		reap(session_pid, &status, 0);
 	if (WIFSIGNALED(status)) {
 		struct log_fields f = { .event = "crashed" };
 		log_event(LOG_ERR, &f, "session ended by signal %d", WTERMSIG(status));
@@ -179,6 +214,15 @@ configure(struct session *s, const struct options *o)
 	return give_up(s, R_NO_CONFIG, EXIT_CONFIG, why.p);
 }
 
+/* A session reads none, so it holds none: not our settings, nor what is whose ever. */
+static void
+forget_environment(void)
+{
+	for (char **e = environ; *e != NULL; e++)
+		explicit_bzero(*e, strlen(*e));
+	clearenv();
+}
+
 static void
 catch_signals(void)
 {
@@ -223,6 +267,7 @@ serve(struct session *s, const struct options *o)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot fork");
 	if (pid == 0) {
 		close(pair[0]);
+		forget_environment();
 		return session_main(s);
 	}
 	close(pair[1]);
@@ -239,6 +284,7 @@ main(int argc, char **argv)
 	char why[256];
 
 	stdfds_fill();
+	stdfds_close_others();
 	if (argc < 1)
 		return EX_USAGE;
 	catch_signals();

@@ -31,6 +31,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/conf.h"
+#include "lib/credential.h"
 #include "lib/launch.h"
 #include "lib/log.h"
 #include "lib/options.h"
@@ -68,7 +69,6 @@ static int
 use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
 	EVP_MAC_CTX *mac, int making)
 {
-	(void)ssl;
 	int i = 0;
 	if (making) {
 		if (tickets.n == 0 || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
@@ -90,7 +90,9 @@ use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cip
 	if (EVP_MAC_CTX_set_params(mac, params) != 1 ||
 		EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, making) != 1)
 		return -1;
-	return i == 0 ? 1 : 2; /* 2: and give the client a new one */
+	/* 2: and give the client a new one. In TLS 1.3 each is for one use (RFC 8446 section C.4), and what
+	 * is sent takes the acknowledgement along that the client's first command may wait 40 ms for. */
+	return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
 /*
@@ -415,6 +417,8 @@ main(int argc, char **argv)
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;
 	}
+	if (err == 0)
+		err = credential_find(&conf, &why);
 	if (err < 0) {
 		log_event(LOG_ERR, &f, "%s%.*s", o.serve ? "" : "tls is started by smtpd; ", (int)why.n,
 			why.n > 0 ? why.p : "");

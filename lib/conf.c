@@ -13,11 +13,12 @@
 
 #include "address.h"
 #include "cleanup.h"
+#include "credential.h"
 
 enum { VALUE_QUOTED = 100 };
 
 enum type {
-	TEXT, HOSTNAME, MAILBOX, PATHNAME, DOMAINS, /* texts */
+	TEXT, HOSTNAME, MAILBOX, PATHNAME, SECRET, DOMAINS, /* texts; SECRET: a path or a credential */
 	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,
 	LOG, TLS, YESNO, MX_ORDER, /* choices */
 };
@@ -68,12 +69,12 @@ static const struct key {
 	KEY(max_hold, SECONDS, "7d", 0, 365 * DAY)
 	KEY(requiretls, YESNO, "no", 0, 0)
 	KEY(tls, TLS, "starttls", 0, 0)
-	KEY(tls_certificate, PATHNAME, NULL, 0, 0)
-	KEY(tls_key, PATHNAME, NULL, 0, 0)
+	KEY(tls_certificate, SECRET, NULL, 0, 0)
+	KEY(tls_key, SECRET, NULL, 0, 0)
 	KEY(tls_client_ca, PATHNAME, NULL, 0, 0)
 	KEY(tls_legacy, YESNO, "no", 0, 0)
 	KEY(timeout_tls, SECONDS, "1m", 1, DAY)
-	KEY(auth_users, PATHNAME, NULL, 0, 0)
+	KEY(auth_users, SECRET, NULL, 0, 0)
 	KEY(auth_saslauthd, PATHNAME, NULL, 0, 0)
 	KEY(auth_clear, YESNO, "no", 0, 0)
 	{ "nameserver", SERVERS, offsetof(struct conf, nameserver), "", 0, 0 },
@@ -198,12 +199,13 @@ set_text(const struct key *k, struct span v, char **place)
 		return "not a host name";
 	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
 		return "not an address";
-	if (k->type == PATHNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
+	bool path = k->type == PATHNAME || k->type == SECRET;
+	if (path && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
 		free(*place);
 		*place = NULL;
 		return NULL;
 	}
-	if (k->type == PATHNAME && (v.n == 0 || v.p[0] != '/'))
+	if (path && (v.n == 0 || v.p[0] != '/') && !(k->type == SECRET && credential_named(v)))
 		return "not an absolute path";
 	if (k->type == DOMAINS && !are_domains(v))
 		return "not a list of domains like example.org .example.net";

@@ -68,7 +68,8 @@ struct conf {
 	int64_t max_hold;          /* longest FUTURERELEASE, s */
 	enum conf_bool requiretls; /* offer REQUIRETLS */
 
-	/* TLS for clients; without a certificate there is none */
+	/* TLS for clients; without a certificate there is none. Certificate, key and auth_users may be
+	 * credentials (credential.h). */
 	enum conf_tls { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } tls;
 	char *tls_certificate; /* PEM file: ours and the chain; NULL: none */
 	char *tls_key;         /* PEM file; default: the file of the certificate */

@@ -8,6 +8,7 @@
 
 #include "cleanup.h"
 #include "clock.h"
+#include "credential.h"
 #include "lane.h"
 #include "options.h"
 
@@ -20,11 +21,14 @@ enum {
 	SLOT_TRIES = 5,
 };
 
-/* Our settings from the environment, and nothing else of it (K2). */
+/* Our settings from the environment, where credentials are, and nothing else of it (K2). */
 static void
 build_environment(char **env)
 {
 	int n = 0;
+	const char *credentials = credential_environment(environ);
+	if (credentials != NULL)
+		env[n++] = (char *)credentials;
 	for (char **e = environ; *e != NULL && n < ENVIRONMENT_MAX - 1; e++)
 		if (strncmp(*e, "POSTERN_", strlen("POSTERN_")) == 0)
 			env[n++] = *e;

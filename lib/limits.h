@@ -33,6 +33,14 @@ enum {
 	/* NOOP, RSET, VRFY, HELP and the like without a message between them: what no client needs. */
 	LIMIT_IDLE_COMMANDS = 1000,
 
+	/* What one session may have started (budget.h). At once: tls, an auth, a check, and checks that
+	 * have answered and are slow to end. */
+	LIMIT_HELPERS = 16,
+	/* Relays: without one, mail is the timer's, within a minute. */
+	LIMIT_RELAYS_STARTED = 10000,
+	/* Messages whose sender and recipients, as many as there may be, are all checked. */
+	LIMIT_CHECKED_MESSAGES = 100,
+
 	/* A reply line of a server (section 4.5.3.1.5 asks for 512) and all lines of one reply. */
 	LIMIT_REPLY_LINE = 2048,
 	LIMIT_REPLY = 32 * 1024,

@@ -16,6 +16,12 @@ stdfds_fill(void)
 		close(fd);
 }
 
+void
+stdfds_close_others(void)
+{
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
 /* Files and terminals are no clients, though several descriptors may share them. */
 static bool
 is_client(int fd)

@@ -5,6 +5,9 @@
 /* Puts /dev/null where nothing is open, so that no file we open becomes a standard one (K6). */
 void stdfds_fill(void);
 
+/* Closes what else was inherited: it is nobody's business here (K1). */
+void stdfds_close_others(void);
+
 /*
  * Under inetd standard error is the client. If it is the same socket or pipe as standard input or
  * output, or if that cannot be told, it becomes /dev/null: whatever is written there, by us, by a C

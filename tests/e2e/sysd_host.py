@@ -16,6 +16,8 @@ import subprocess
 
 import pytest
 
+import internet
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build")).resolve()
 HOSTNAME = "mx.test.example"
@@ -160,6 +162,9 @@ class Host:
         lane = self.root / "var/spool/postern/lane"
         return sorted(p for p in lane.glob("*/*") if len(p.name) == 20 and p.name[0] != "@")
 
+    def at_rest(self):
+        return internet.wait_until(lambda: not self.ours() and not self.queued())
+
     def flood(self, number):
         """Connects that say nothing, as fast as they go. How many were made."""
         made = 0
@@ -210,3 +215,29 @@ class Started:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+# ---- fixtures for tests that have one named `host`
+
+@pytest.fixture(scope="module")
+def mail(host):
+    """DNS and a sink inside the host's network."""
+    zone = {("dest.example", "MX"): ["10 mx.dest.example."],
+            ("mx.dest.example", "A"): ["127.0.0.2"]}
+    with host.network():
+        dns = internet.Dns(zone, "127.0.0.1", 5353)
+        sink = internet.Sink("127.0.0.2", 25)
+    sink.zone = zone
+    yield sink
+    sink.close()
+    dns.close()
+
+
+@pytest.fixture
+def sink(host, mail):
+    """The sink as new, and a host at rest before and after."""
+    mail.say.clear()
+    mail.messages.clear()
+    yield mail
+    mail.say.clear()
+    assert host.at_rest()

@@ -46,7 +46,16 @@ def remove_cgroup(where):
 
 
 class Machine(sysd_host.Host):
-    """The booted host."""
+    """The booted host. All its processes are in one cgroup of ours, and those below it."""
+
+    def __init__(self, leader, cgroup):
+        super().__init__(leader)
+        self.cgroup = cgroup
+
+    def cpu(self):
+        """Seconds that its processes have used, the ended ones too."""
+        words = (self.cgroup / "cpu.stat").read_text().split()
+        return int(words[words.index("usage_usec") + 1]) / 1e6
 
     def systemctl(self, *words, **more):
         return self.run("systemctl", "--no-pager", *words, **more)
@@ -58,6 +67,10 @@ class Machine(sysd_host.Host):
         """postern@ units that systemd still knows."""
         return self.systemctl("list-units", "--all", "--plain", "--no-legend",
                               "postern@*.service").split("\n")[:-1]
+
+    def at_rest(self):
+        return super().at_rest() and internet.wait_until(
+            lambda: self.show("postern.socket", "NConnections") == "0")
 
     def journal(self, *words):
         return self.run("journalctl", "--no-pager", "-q", *words)
@@ -75,7 +88,7 @@ def booted(where):
         assert internet.wait_until(
             lambda: started.find_leader(lambda p: p.program in ("systemd", "init")), 30), \
             started.log.read_text(errors="replace")
-        machine = Machine(started.leader)
+        machine = Machine(started.leader, cgroup)
 
         def is_up():
             p = subprocess.run(["nsenter", "-t", str(started.leader), "-m", "-p", "-r", "--",

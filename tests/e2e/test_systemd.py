@@ -1,5 +1,9 @@
 """Postern as systemd runs it: the shipped units, by `make install`, under a real PID 1."""
+import base64
+import contextlib
+import errno
 import json
+import os
 import re
 import shutil
 import socket
@@ -8,9 +12,12 @@ import threading
 
 import pytest
 
+import client
 import internet
+import locked
 import sysd_host
 import sysd_machine
+from sysd_host import mail, sink  # noqa: F401
 
 sysd_host.need_root("systemd-nspawn", "unshare", "nsenter")
 
@@ -27,32 +34,9 @@ def machine(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def mail(machine):
-    """DNS and a sink inside the machine's network."""
-    zone = {("dest.example", "MX"): ["10 mx.dest.example."],
-            ("mx.dest.example", "A"): ["127.0.0.2"]}
-    with machine.network():
-        dns = internet.Dns(zone, "127.0.0.1", 5353)
-        sink = internet.Sink("127.0.0.2", 25)
-    sink.zone = zone
-    yield sink
-    sink.close()
-    dns.close()
-
-
-@pytest.fixture
-def sink(machine, mail):
-    """The sink as new, and a host at rest before and after."""
-    mail.say.clear()
-    mail.messages.clear()
-    yield mail
-    mail.say.clear()
-    assert at_rest(machine)
-
-
-def at_rest(machine):
-    return wait(lambda: not machine.ours() and not machine.queued()
-                and machine.show("postern.socket", "NConnections") == "0")
+def host(machine):
+    """Its name in sysd_host."""
+    return machine
 
 
 def queue_id(reply):
@@ -91,7 +75,7 @@ def test_swaks_delivers_and_nothing_is_left(machine, sink):
     assert wait(lambda: sink.messages)
     assert b"by swaks" in sink.messages[0].data
     assert b"by mx.test.example with ESMTP id" in sink.messages[0].data
-    assert at_rest(machine)
+    assert machine.at_rest()
     assert wait(lambda: machine.instances() == [])
     assert list((machine.root / "var/spool/postern/lane").iterdir()) == []
 
@@ -125,7 +109,7 @@ def test_relay_outlives_smtpd(machine, sink):
     finally:
         go.set()
     assert wait(lambda: sink.messages)
-    assert at_rest(machine)
+    assert machine.at_rest()
 
 
 def test_environment_is_cleared(machine, sink):
@@ -177,7 +161,7 @@ def test_due_is_skipped_while_nothing_is_queued(machine, sink):
 def test_due_sweeps(machine, sink):
     """J14: what a killed session left in tmp/ is swept although no lane is there."""
     machine.send("u@dest.example")
-    assert at_rest(machine) and wait(lambda: not lanes(machine))
+    assert machine.at_rest() and wait(lambda: not lanes(machine))
     left = machine.root / "var/spool/postern/tmp/left"
     machine.run("setpriv", "--reuid=postern", "--regid=postern", "--clear-groups", "touch", "-d",
                 "2 hours ago", "/var/spool/postern/tmp/left")
@@ -211,7 +195,7 @@ def test_timer_delivers_what_was_deferred(machine, sink):
         assert wait(lambda: sink.messages, 30)
         assert b"later" in sink.messages[0].data
         # Skipped starts do not stop it: with an empty spool it goes on looking.
-        assert at_rest(machine)
+        assert machine.at_rest()
         last = machine.show("postern-due.timer", "LastTriggerUSecMonotonic")
         assert wait(lambda: machine.show("postern-due.timer", "LastTriggerUSecMonotonic") != last)
         assert wait(lambda: machine.show("postern-due.service", "ConditionResult") == "no")
@@ -225,7 +209,7 @@ def test_journal_tells_the_story(machine, sink):
     """The fields of a message's life, by its queue id alone."""
     ident = queue_id(machine.send("u@dest.example", "story", "s@sender.example"))
     assert wait(lambda: sink.messages)
-    assert at_rest(machine)
+    assert machine.at_rest()
 
     def entries():
         lines = machine.journal("-o", "json", f"POSTERN_QUEUE_ID={ident}").splitlines()
@@ -254,7 +238,7 @@ def test_own_address_is_recognised(machine, sink):
         ident = queue_id(machine.send("u@loop.example", sender=""))
         assert wait(lambda: machine.journal("-o", "cat", f"POSTERN_QUEUE_ID={ident}",
                                             "SYSLOG_IDENTIFIER=relay"))
-        assert at_rest(machine)
+        assert machine.at_rest()
         assert ourselves.connections == 0
     finally:
         ourselves.close()
@@ -301,22 +285,78 @@ def test_listeners_have_profiles(machine, sink, certificate):
         machine.systemctl("stop", f"postern-{name}.socket")
 
 
-def test_hardened(machine, sink):
-    """hardened.conf: everything systemd can take away, and a message still goes through."""
-    usual = exposure(machine, "postern@1.service")
+@contextlib.contextmanager
+def drop_in(machine, text):
+    """The unit of a connection with this besides."""
     where = machine.root / "etc/systemd/system/postern@.service.d"
     where.mkdir()
-    shutil.copy(machine.root / "usr/share/doc/postern/hardened.conf", where)
+    (where / "test.conf").write_text(text)
     try:
         machine.systemctl("daemon-reload")
-        machine.send("u@dest.example", "hardened")
-        assert wait(lambda: sink.messages)
-        assert at_rest(machine)
-        assert usual <= 4.9 and exposure(machine, "postern@1.service") <= 1.2
-        assert machine.run("systemd-analyze", "verify", "postern@1.service") == ""
+        yield
     finally:
         shutil.rmtree(where)
         machine.systemctl("daemon-reload")
+
+
+def test_credentials(machine, sink, certificate, tmp_path):
+    """Key and users that only root can read: tls and auth have them, the session does not."""
+    locked.need(sysd_host.BUILD)
+    etc = machine.root / "etc/postern"
+    machine.run("chown", "-R", "root", "/etc/postern")
+    machine.run("chmod", "600", "/etc/postern/pem")
+    with open(etc / "users", "w", opener=lambda *p: os.open(*p, 0o600)) as users:
+        users.write(machine.run("sh", "-c", "echo secret | /usr/libexec/postern/smtpd --hash joe"))
+    conf = (etc / "postern.conf").read_text().replace("tls_key = /etc/postern/pem", "")
+    (etc / "postern.conf").write_text(conf + "tls_key = credential:key\n"
+                                      "auth_users = credential:users\n")
+    assert "tls_key = credential:key " in machine.run("/usr/libexec/postern/smtpd", "--check")
+    with drop_in(machine, "[Service]\nLoadCredential=key:/etc/postern/pem\n"
+                 "LoadCredential=users:/etc/postern/users\n"):
+        assert machine.run("systemd-analyze", "verify", "postern@1.service") == ""
+        with machine.connect() as s:
+            talk = client.Client(s)
+            assert talk.reply()[:3] == "220"
+            talk.hello()
+            talk.starttls()
+            talk.hello()
+            assert talk.ask("AUTH PLAIN " + base64.b64encode(b"\0joe\0secret").decode())[:3] == "235"
+            check_credentials(machine, tmp_path)
+            assert talk.message()[:3] == "250"
+            assert talk.ask("QUIT")[:3] == "221"
+        assert wait(lambda: sink.messages)
+
+
+def check_credentials(machine, where):
+    """The monitor's user may read them, the session may not."""
+    pids = {p.pid: p for p in machine.ours("smtpd")}
+    monitor = next(p for p in pids.values() if p.parent not in pids)
+    name = next(e for e in monitor.environment if e.startswith("CREDENTIALS_DIRECTORY="))
+    read = {"key": f'openat -100 "{name.partition("=")[2]}/key {os.O_CLOEXEC} 0'}
+    taken = locked.Taken(locked.build_inject(where), monitor.pid, monitor.pid, "/var/spool/postern")
+    assert taken.call(read)["key"] == -errno.EACCES
+    assert taken.call(read, taken.monitor)["key"] >= 0
+
+
+def test_taken_over(machine, sink, tmp_path):
+    """K1, K2: a session of the unit as shipped can do nothing but its work."""
+    locked.need(sysd_host.BUILD)
+    locked.check_host(machine, tmp_path, logs=1)
+    assert wait(lambda: sink.messages)
+
+
+def test_hardened(machine, sink, tmp_path):
+    """hardened.conf: everything systemd can take away, and a message still goes through."""
+    locked.need(sysd_host.BUILD)
+    usual = exposure(machine, "postern@1.service")
+    with drop_in(machine, (machine.root / "usr/share/doc/postern/hardened.conf").read_text()):
+        machine.send("u@dest.example", "hardened")
+        assert wait(lambda: sink.messages)
+        assert machine.at_rest()
+        locked.check_host(machine, tmp_path, logs=1, control=False)
+        assert machine.at_rest()
+        assert usual <= 4.9 and exposure(machine, "postern@1.service") <= 1.2
+        assert machine.run("systemd-analyze", "verify", "postern@1.service") == ""
 
 
 def test_stop_is_polite(machine, sink):
@@ -325,7 +365,7 @@ def test_stop_is_polite(machine, sink):
         assert s.recv(200).startswith(b"220 ")
         machine.systemctl("stop", "postern@*.service")
         assert s.recv(200).startswith(b"421 ")
-    assert at_rest(machine)
+    assert machine.at_rest()
 
 
 def test_one_source_cannot_take_all_places(machine, sink):
@@ -351,7 +391,7 @@ def test_flood_does_not_close_the_port(machine, sink):
     before = taken()
     assert machine.flood(1000) >= 990
     assert wait(lambda: taken() >= before + 990, 60)
-    assert at_rest(machine)
+    assert machine.at_rest()
     assert machine.show("postern.socket", "ActiveState") == "active"
     assert machine.show("postern.socket", "Result") == "success"
     machine.send("u@dest.example", "after")

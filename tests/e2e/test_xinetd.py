@@ -6,7 +6,9 @@ import threading
 import pytest
 
 import internet
+import locked
 import sysd_host
+from sysd_host import mail, sink  # noqa: F401
 
 # Where tests/tools/need unpacks servers that should not be installed.
 PEERS = sysd_host.TOP / "build/peers"
@@ -68,37 +70,12 @@ def log(host):
     return path.read_text() if path.exists() else ""
 
 
-@pytest.fixture(scope="module")
-def mail(host):
-    zone = {("dest.example", "MX"): ["10 mx.dest.example."],
-            ("mx.dest.example", "A"): ["127.0.0.2"]}
-    with host.network():
-        dns = internet.Dns(zone, "127.0.0.1", 5353)
-        sink = internet.Sink("127.0.0.2", 25)
-    yield sink
-    sink.close()
-    dns.close()
-
-
-@pytest.fixture
-def sink(host, mail):
-    mail.say.clear()
-    mail.messages.clear()
-    yield mail
-    mail.say.clear()
-    assert at_rest(host)
-
-
-def at_rest(host):
-    return wait(lambda: not host.ours() and not host.queued())
-
-
 def test_message_arrives_and_nothing_is_left(host, sink):
     """R58: through the port of xinetd to the sink; then no process of ours."""
     host.send("u@dest.example", "by xinetd")
     assert wait(lambda: sink.messages)
     assert b"by xinetd" in sink.messages[0].data
-    assert at_rest(host)
+    assert host.at_rest()
 
 
 def test_error_output_is_not_the_client(host, sink):
@@ -122,6 +99,13 @@ def test_environment_is_empty(host, sink):
         assert not [e for e in p.environment if e.startswith("LD_")]
 
 
+def test_taken_over(host, sink, tmp_path):
+    """K1, K2: the session of xinetd can do nothing but its work."""
+    locked.need(sysd_host.BUILD)
+    locked.check_host(host, tmp_path, logs=0)
+    assert wait(lambda: sink.messages)
+
+
 def test_relay_outlives_smtpd(host, sink):
     """I6: xinetd does not wait for the relay, and the relay not for xinetd."""
     go = threading.Event()
@@ -139,7 +123,7 @@ def test_relay_outlives_smtpd(host, sink):
     finally:
         go.set()
     assert wait(lambda: sink.messages)
-    assert at_rest(host)
+    assert host.at_rest()
 
 
 def test_one_source_cannot_take_all_places(host, sink):
@@ -159,7 +143,7 @@ def test_one_source_cannot_take_all_places(host, sink):
 def test_flood_does_not_close_the_port(host, sink):
     """I1, I3: with the default `cps` the port would be closed for 10 s after 50 connects."""
     assert host.flood(1000) >= 990
-    assert at_rest(host)
+    assert host.at_rest()
     host.send("u@dest.example", "after")
     assert wait(lambda: sink.messages)
     assert "deactivating" not in log(host).lower(), log(host)

@@ -426,6 +426,14 @@ def test_tickets(secure, version):
     assert (secure.runtime / "ticket-key").stat().st_mode & 0o777 == 0o600
 
 
+def test_ticket_is_for_one_use(secure):
+    """RFC 8446 section C.4: a client that used its ticket has a new one."""
+    settings = context(V13, V13)
+    _, first = resumed(secure, settings)
+    was, second = resumed(secure, settings, first)
+    assert was and first.id != second.id
+
+
 @pytest.mark.parametrize("version", [V12, V13])
 def test_ticket_of_another_service(secure, version):
     """B16: one with keys of its own."""

@@ -1,0 +1,59 @@
+#include "credential.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DIRECTORY "CREDENTIALS_DIRECTORY="
+
+static const struct span prefix = { "credential:", 11 };
+
+bool
+credential_named(struct span value)
+{
+	struct span name = span_skip(value, prefix.n);
+	return value.n > prefix.n && memcmp(value.p, prefix.p, prefix.n) == 0 && name.n <= NAME_MAX &&
+		memchr(name.p, '/', name.n) == NULL && !span_eq(name, span_of(".")) &&
+		!span_eq(name, span_of(".."));
+}
+
+const char *
+credential_environment(char *const *environment)
+{
+	for (; *environment != NULL; environment++)
+		if (strncmp(*environment, DIRECTORY "/", sizeof(DIRECTORY)) == 0)
+			return *environment;
+	return NULL;
+}
+
+static int
+find_one(char **value, const char *directory, struct buf *why)
+{
+	char *path;
+	if (*value == NULL || !credential_named(span_of(*value)))
+		return 0;
+	if (directory == NULL) {
+		buf_printf(why, "%s: there are no credentials: $CREDENTIALS_DIRECTORY is not set", *value);
+		return -EINVAL;
+	}
+	if (asprintf(&path, "%s/%s", directory, *value + prefix.n) < 0) {
+		buf_puts(why, "out of memory");
+		return -EINVAL;
+	}
+	free(*value);
+	*value = path;
+	return 0;
+}
+
+int
+credential_find(struct conf *c, struct buf *why)
+{
+	const char *set = credential_environment(environ);
+	const char *directory = set != NULL ? set + strlen(DIRECTORY) : NULL;
+	char **const values[] = { &c->tls_certificate, &c->tls_key, &c->auth_users };
+	int r = 0;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]) && r == 0; i++)
+		r = find_one(values[i], directory, why);
+	return r;
+}

@@ -1,0 +1,140 @@
+"""What a session that was taken over can do, in a pipe: nothing but its work, and no end of helpers.
+test_systemd.py and test_xinetd.py show the same of sessions there."""
+import contextlib
+import ctypes
+import os
+import pathlib
+import socket
+import stat
+import struct
+import subprocess
+import time
+
+import pytest
+
+import internet
+import locked
+from conftest import BUILD
+
+RELAY, TLS, AUTH, SENDER, RECIPIENT = range(5) # request.h
+LANE = 256
+AT_ONCE = 16 # LIMIT_HELPERS
+PIDFD_GETFD = 438
+
+
+class Talk:
+    """A client on two pipes, of a smtpd that inherited more than it should have."""
+
+    def __init__(self, postern, **settings):
+        with open(postern.log, "ab") as log:
+            self.process = subprocess.Popen(
+                ["sh", "-c", 'exec 7</etc/passwd; exec "$@"', "sh",
+                 *postern.command("smtpd", max_relays=0, **settings)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                env={**postern.environment(), "PASSWORD": "secret"})
+        postern.started.append(self.process)
+        self.monitor = self.process.pid
+        assert self.reply() == b"220"
+
+    def reply(self):
+        while (line := self.process.stdout.readline())[3:4] == b"-":
+            pass
+        return line[:3]
+
+    def ask(self, command):
+        self.process.stdin.write(command.encode() + b"\n")
+        self.process.stdin.flush()
+        return self.reply()
+
+
+def test_taken_over(postern, where):
+    """K1, K2: calls fail, and there is nothing to use; then a message is taken as ever."""
+    locked.need(BUILD)
+    talk, other = Talk(postern), Talk(postern)
+    taken = locked.Taken(locked.build_inject(where), talk.monitor, other.monitor, postern.spool)
+    taken.check_holdings(0)
+    taken.check_calls()
+    taken.check_control()
+    assert talk.ask("NOOP") == talk.ask("EHLO x") == talk.ask("MAIL FROM:<a@sender.example>") == b"250"
+    assert talk.ask("RCPT TO:<u@dest.example>") == b"250"
+    assert talk.ask("DATA") == b"354" and talk.ask("Subject: x\n\nhello\n.") == b"250"
+    assert len(postern.messages()) == 1
+    assert talk.ask("QUIT") == b"221"
+
+
+# ---- helpers
+
+class Rogue:
+    """Sends what it likes to the monitor, through the session's own socket."""
+
+    def __init__(self, monitor):
+        self.monitor, session = monitor, locked.session_of(monitor)
+        held = pathlib.Path(f"/proc/{session}/fd")
+        fd = next(int(p.name) for p in held.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
+        pidfd = os.pidfd_open(session)
+        copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, fd, 0)
+        os.close(pidfd)
+        assert copy >= 0, os.strerror(ctypes.get_errno())
+        self.requests = socket.socket(fileno=copy)
+
+    def ask(self, kind, fds):
+        """The descriptors are those of a new pair; ours is returned."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self.requests, [struct.pack(f"I{LANE}s", kind, b"")],
+                            [theirs.fileno()] * fds)
+        return ours
+
+    def helpers(self, name):
+        found = []
+        children = pathlib.Path(f"/proc/{self.monitor}/task/{self.monitor}/children").read_text()
+        for pid in children.split():
+            with contextlib.suppress(OSError): # it has ended
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if os.path.basename(words[-2 if words[0] == b"/bin/sh" else 0]) == name.encode():
+                    found.append(int(pid))
+        return found
+
+
+@pytest.fixture
+def rogue(postern, where, pki):
+    locked.need(BUILD)
+    check = where / "check"
+    check.write_text("#!/bin/sh\nexec 2>&-\nread line\n")
+    check.chmod(0o755)
+    talk = Talk(postern, recipient_check=check, tls_certificate=pki.path("server"))
+    rogue = Rogue(talk.monitor)
+    yield rogue
+    rogue.requests.close()
+
+
+def test_helpers_at_once(postern, rogue):
+    """However many are asked for, and one more only when one has ended."""
+    asked = [rogue.ask(RECIPIENT, 1) for _ in range(10 * AT_ONCE)]
+    assert internet.wait_until(lambda: len(rogue.helpers("check")) == AT_ONCE)
+    time.sleep(0.2)
+    assert len(rogue.helpers("check")) == AT_ONCE
+    assert "asks for more programs" in postern.logged()
+    for ours in asked:
+        ours.close()
+    assert internet.wait_until(lambda: not rogue.helpers("check"))
+    with rogue.ask(RECIPIENT, 1):
+        assert internet.wait_until(lambda: len(rogue.helpers("check")) == 1)
+
+
+def test_tls_once(postern, rogue):
+    """RFC 3207 knows no second time, and a process with the private key costs more than others."""
+    with rogue.ask(TLS, 2), rogue.ask(TLS, 2):
+        assert internet.wait_until(lambda: rogue.helpers("tls"))
+        assert internet.wait_until(lambda: "asks for more programs" in postern.logged())
+        assert len(rogue.helpers("tls")) == 1
+
+
+def test_not_a_request(postern, rogue):
+    """Kinds that are none, and none of the descriptors that a kind needs: nothing is started."""
+    for kind, fds in ((5, 1), (0xFFFFFFFF, 1), (TLS, 1), (AUTH, 0), (AUTH, 2), (SENDER, 1), (RECIPIENT, 2)):
+        rogue.ask(kind, fds).close()
+    with rogue.ask(RECIPIENT, 1):
+        assert internet.wait_until(lambda: rogue.helpers("check"))
+        assert len(rogue.helpers("check")) == 1
+        assert not rogue.helpers("tls") and not rogue.helpers("auth")
