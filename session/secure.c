@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 
 #include "../lib/cleanup.h"
@@ -89,8 +90,10 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	if (fd < 0)
 		return R_AUTH_TROUBLE;
 	for (const struct span *said = first;; said = &line) {
-		if (helper_auth_step(fd, said, session_deadline(s, s->conf.timeout_command), &answer) < 0)
-			return R_AUTH_TROUBLE;
+		int err = helper_auth_step(fd, said,
+			session_deadline(s, s->conf.timeout_command), s->stop, &answer);
+		if (err < 0)
+			return err == -ECANCELED ? R_STOPPING : R_AUTH_TROUBLE;
 		if (answer.result != AUTH_CHALLENGE)
 			break;
 		enum reply r = ask_client(s, answer.text, &line);

@@ -112,11 +112,13 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	if (kind == REQUEST_CHECK_RECIPIENT)
 		buf_printf(&question, "sender %s\n", s->transaction.sender);
 	switch (helper_check(s->monitor, kind, buf_span(&question),
-		session_deadline(s, s->conf.timeout_check), s->check_text)) {
+		session_deadline(s, s->conf.timeout_check), s->stop, s->check_text)) {
 	case CHECK_OK:
 		return R_FINE;
 	case CHECK_REJECT:
 		return R_CHECK_REJECT;
+	case CHECK_STOPPED:
+		return R_STOPPING;
 	default:
 		return R_CHECK_DEFER;
 	}

@@ -267,6 +267,21 @@ def test_recipient_check_program_gets_nothing_else(postern):
     assert "spool" not in text.split("smtpd:")[0] and "POSTERN" not in text
 
 
+STOPPING = "421 4.3.2 mx.test.example Error: service shutting down"
+
+
+def test_stop_while_a_check_is_waited_for(postern, wait):
+    """R10: a service that stops does not wait for a program of the site's."""
+    seen = postern.where / "log" # a file it may write
+    c = Client(postern, sender_check=program(postern, f"echo asked >>{seen}; exec sleep 60"),
+               timeout_check="60s")
+    c.ask("EHLO c.example")
+    c.sock.sendall(b"MAIL FROM:<a@b.example>\r\n")
+    assert wait(lambda: "asked" in seen.read_text())
+    c.process.terminate()
+    assert c.reply() == STOPPING and c.reply() == ""
+
+
 def test_sender_check(postern):
     c = Client(postern, sender_check=program(postern, "echo REJECT not you"))
     c.ask("EHLO c.example")
@@ -403,6 +418,18 @@ def test_saslauthd_that_is_busy(postern):
         assert c.ask("AUTH PLAIN AGpvZQBzZWNyZXQ=").startswith("454")
         assert time.monotonic() - start < 5
         assert c.ask("NOOP").startswith("250")
+
+
+def test_stop_while_a_password_is_judged(postern):
+    """R10: nor for whoever knows passwords."""
+    with saslauthd(postern) as (listener, path):
+        c = Client(postern, auth_saslauthd=path, auth_clear="yes", timeout_check="60s")
+        c.ask("EHLO c.example")
+        c.sock.sendall(b"AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n")
+        server, _ = listener.accept()
+        with server:
+            c.process.terminate()
+            assert c.reply() == STOPPING and c.reply() == ""
 
 
 def test_what_smtpd_inherits_goes_no_further(postern):
