@@ -188,3 +188,16 @@ stream_used(struct stream *s, size_t n)
 {
 	s->head += n;
 }
+
+void
+stream_linger(struct stream *s, size_t octets, int64_t deadline)
+{
+	size_t dropped = 0;
+	if (s->broken || !s->out_is_socket || shutdown(s->out, SHUT_WR) < 0)
+		return;
+	s->head = s->tail;
+	while (dropped < octets && fill(s, deadline) == STREAM_OK) {
+		dropped += s->tail;
+		s->head = s->tail;
+	}
+}

@@ -400,8 +400,10 @@ session_loop(struct session *s)
 		else if (more && r == R_START_TLS)
 			more = secure_start(s);
 	}
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
 	transaction_drop(&s->transaction);
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+	if (s->linger)
+		stream_linger(&s->stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
 }
 
 int

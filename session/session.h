@@ -41,6 +41,7 @@ struct session {
 	struct quota quota;
 	char check_text[CHECK_TEXT];  /* of the last recipient_check or sender_check */
 
+	bool linger;                  /* a client that still sends is to hear why it is left */
 	bool hush;                    /* what comes may belong to an AUTH that was refused */
 
 	int64_t end; /* of the session's time (clock.h) */
