@@ -305,8 +305,8 @@ answer(struct session *s, enum stream_result res, struct span line)
 		return run_command(s, line);
 	case STREAM_TOO_LONG:
 		return R_LINE_TOO_LONG;
-	case STREAM_BAD:
-		return R_BAD_LINE;
+	case STREAM_BAD: /* it may be that a chunk follows */
+		return span_ieq(verb_of(line), span_of("BDAT")) ? R_BDAT_SYNTAX : R_BAD_LINE;
 	default:
 		return say_to_silence(res);
 	}
