@@ -2,6 +2,9 @@
 
 #include <time.h>
 
+#include "cleanup.h"
+#include "xtext.h"
+
 enum {
 	SIZE_DIGITS = 20,  /* RFC 1870 section 4 */
 	TIME_DIGITS = 9,   /* RFC 2852 section 4, RFC 4865 section 4 */
@@ -67,31 +70,6 @@ digits(struct span s, size_t max, int64_t *out)
 	return true;
 }
 
-/*
- * xtext (RFC 3461 section 4): printable ASCII in which "+" and two capital hex digits stand for an
- * octet. What it stands for must be printable too, so that it can end no line anywhere (D19, D20).
- */
-static bool
-is_xtext(struct span s, size_t max)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		int c = (unsigned char)s.p[i];
-		if (c == '+') {
-			int high = i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1;
-			int low = i + 2 < s.n ? ascii_hex(s.p[i + 2]) : -1;
-			if (high < 0 || low < 0)
-				return false;
-			c = high * 16 + low;
-			i += 2;
-		} else if (c == '=' || c <= ' ') {
-			return false;
-		}
-		if (c < ' ' || c > '~')
-			return false;
-	}
-	return s.n > 0 && s.n <= max;
-}
-
 /* ---- parameters of MAIL ------------------------------------------------------------------- */
 
 /* What the parsers below fill, and what they need for it. */
@@ -134,14 +112,14 @@ static bool
 parse_envid(struct span v, struct mail_parse *p)
 {
 	p->args->env.envid = v;
-	return is_xtext(v, ENVID_MAX);
+	return xtext_valid(v, ENVID_MAX);
 }
 
 static bool
 parse_auth(struct span v, struct mail_parse *p)
 {
 	p->args->env.auth = v;
-	return span_eq(v, span_of("<>")) || is_xtext(v, AUTH_MAX);
+	return span_eq(v, span_of("<>")) || xtext_valid(v, AUTH_MAX);
 }
 
 /* BY=seconds;R or ;N, and T for a trace (RFC 2852 section 4). */
@@ -311,13 +289,26 @@ command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 
 /* ---- the others --------------------------------------------------------------------------- */
 
-/* "type;xtext"; the type is an atom (RFC 3461 section 4.2). */
+/* Is it short enough in the form in which it is kept and passed on? */
+static bool
+fits_encoded(struct span v)
+{
+	auto_buf b = buf_new(ORCPT_MAX);
+	unitext_encode(&b, v);
+	return b.err == 0;
+}
+
+/* "type;text"; the type is an atom (RFC 3461 section 4.2). */
 static bool
 is_orcpt(struct span v)
 {
 	const char *semi = v.n > 0 ? memchr(v.p, ';', v.n) : NULL;
-	return semi != NULL && v.n <= ORCPT_MAX && is_keyword(span_from(v.p, semi)) &&
-		is_xtext(span_from(semi + 1, v.p + v.n), ORCPT_MAX);
+	if (semi == NULL)
+		return false;
+	struct span type = span_from(v.p, semi), text = span_from(semi + 1, v.p + v.n);
+	if (span_ieq(type, span_of("utf-8")))
+		return unitext_valid(text) && fits_encoded(v);
+	return is_keyword(type) && v.n <= ORCPT_MAX && xtext_valid(text, ORCPT_MAX);
 }
 
 static enum reply
@@ -350,7 +341,7 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 		if (r != R_RCPT_OK)
 			return r;
 	}
-	if (!utf8 && !span_is_ascii(a.to.whole))
+	if (!utf8 && !(span_is_ascii(a.to.whole) && span_is_ascii(a.terms.orcpt)))
 		return R_NEED_UTF8;
 	*out = a;
 	return R_RCPT_OK;

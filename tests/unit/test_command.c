@@ -149,6 +149,7 @@ static const struct rcpt_row {
 	{ "TO:<a@b> NOTIFY=", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> NOTIFY=SUCCESS,", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> ORCPT=rfc822;", R_BAD_PARAMETER, NULL, NULL },
+	{ "TO:<a@b> ORCPT=rfc822;a\xc3\xa9@b", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> ORCPT=;a", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> AUTH=<>", R_UNKNOWN_PARAMETER, NULL, NULL },
 	{ "TO:<${run{\\x2fbin\\x2fid}}@localhost>", R_RCPT_SYNTAX, NULL, NULL }, /* D2 */
@@ -254,6 +255,28 @@ test_mail(void **state)
 	}
 }
 
+/* As it is kept and passed on, an ORCPT has 500 octets at the most (RFC 3461 section 4.2). */
+static void
+test_long_orcpt(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *piece;
+		int fit; /* behind "utf-8;" */
+	} rows[] = { { "a", 494 }, { "\xc3\xa9", 82 }, { "\xe2\x82\xac", 61 } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct buf b = buf_new(LIMIT_COMMAND);
+		struct rcpt_args a;
+		buf_puts(&b, "TO:<a@b> ORCPT=utf-8;");
+		for (int k = 0; k < rows[i].fit; k++)
+			buf_puts(&b, rows[i].piece);
+		assert_int_equal(command_rcpt(guarded(buf_span(&b)), true, &a), R_RCPT_OK);
+		buf_puts(&b, rows[i].piece);
+		assert_int_equal(command_rcpt(guarded(buf_span(&b)), true, &a), R_BAD_PARAMETER);
+		buf_free(&b);
+	}
+}
+
 static void
 test_rcpt(void **state)
 {
@@ -354,6 +377,7 @@ main(void)
 		cmocka_unit_test(test_not_offered),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_long_orcpt),
 		cmocka_unit_test(test_hurt),
 		cmocka_unit_test(test_vrfy),
 		cmocka_unit_test(test_replies),
