@@ -14,19 +14,6 @@ enum {
 	PRIORITY_MAX = 9,  /* RFC 6710 section 3 */
 };
 
-/* Cuts the next blank-separated word off *s. */
-static struct span
-next_word(struct span *s)
-{
-	*s = span_trim(*s);
-	size_t n = 0;
-	while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t')
-		n++;
-	struct span word = { s->p, n };
-	*s = span_skip(*s, n);
-	return word;
-}
-
 /* The path behind "FROM:" or "TO:"; the parameters are in *rest. */
 static int
 path_argument(struct span arg, const char *prefix, enum address_kind kind, struct address *out,
@@ -275,7 +262,7 @@ command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	unsigned seen = 0;
 	if (path_argument(arg, "FROM:", ADDRESS_REVERSE, &a.sender, &rest) < 0)
 		return R_MAIL_SYNTAX;
-	for (struct span word; (word = next_word(&rest)).n > 0;) {
+	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = mail_parameter(word, offered, &p, &seen);
 		if (r != R_SENDER_OK)
 			return r;
@@ -336,7 +323,7 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 	struct span rest;
 	if (path_argument(arg, "TO:", ADDRESS_FORWARD, &a.to, &rest) < 0)
 		return R_RCPT_SYNTAX;
-	for (struct span word; (word = next_word(&rest)).n > 0;) {
+	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = rcpt_parameter(word, &a.terms);
 		if (r != R_RCPT_OK)
 			return r;
@@ -350,10 +337,10 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 bool
 command_bdat(struct span arg, int64_t *octets, bool *last)
 {
-	struct span word = next_word(&arg);
+	struct span word = span_word(&arg, " \t");
 	if (!digits(word, SIZE_DIGITS, octets) || *octets == INT64_MAX)
 		return false;
-	word = next_word(&arg);
+	word = span_word(&arg, " \t");
 	*last = span_ieq(word, span_of("LAST"));
 	return (word.n == 0 || *last) && span_trim(arg).n == 0;
 }

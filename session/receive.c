@@ -32,8 +32,8 @@ finish_data(struct session *s)
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
 		announce(s);
-		(void)session_over(s, QUOTA_MESSAGES, 1);
-		(void)session_over(s, QUOTA_RECIPIENTS, t->draft.recipients);
+		session_count(s, QUOTA_MESSAGES, 1);
+		session_count(s, QUOTA_RECIPIENTS, t->draft.recipients);
 		s->idle = 0;
 		log_event(LOG_INFO, &f,
 			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",

@@ -106,7 +106,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
-	(void)session_over(s, QUOTA_AUTH_FAILURES, 1); /* asked before the next one */
+	session_count(s, QUOTA_AUTH_FAILURES, 1); /* asked before the next one */
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 

@@ -63,11 +63,10 @@ limit_of(const struct conf *c, enum quota_kind kind)
 	}
 }
 
-bool
-session_over(struct session *s, enum quota_kind kind, int64_t n)
+void
+session_count(struct session *s, enum quota_kind kind, int64_t n)
 {
-	int64_t limit = limit_of(&s->conf, kind), count = quota_add(&s->quota, kind, n);
-	return limit > 0 && count > limit;
+	(void)quota_add(&s->quota, kind, n);
 }
 
 bool
@@ -374,7 +373,8 @@ meet_client(struct session *s)
 static enum reply
 greeting(struct session *s)
 {
-	if (session_over(s, QUOTA_CONNECTIONS, 1))
+	session_count(s, QUOTA_CONNECTIONS, 1);
+	if (!session_may(s, QUOTA_CONNECTIONS, 0))
 		return R_QUOTA;
 	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
 }

@@ -66,10 +66,10 @@ int64_t session_deadline(const struct session *s, int64_t seconds);
 /* Fields of an event about the transaction, if there is one. */
 struct log_fields session_event(const struct session *s, const char *name);
 
-/* Counts what the client's network does. True if it is more than it may. */
-bool session_over(struct session *s, enum quota_kind kind, int64_t n);
+/* Counts what the client's network does. */
+void session_count(struct session *s, enum quota_kind kind, int64_t n);
 
-/* May it do n more? */
+/* May it do n more? With 0: was what it did within its limit? */
 bool session_may(const struct session *s, enum quota_kind kind, int64_t n);
 
 /* Forgets all that the client said; what it may do rests on where it comes from. */
