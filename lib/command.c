@@ -132,11 +132,12 @@ parse_by(struct span v, struct mail_parse *p)
 	return ascii_lower(mode.p[0]) == 'r' || ascii_lower(mode.p[0]) == 'n';
 }
 
+/* What should have gone out already goes at once: whose clock is wrong, or who was slow, wants it sent. */
 static bool
 set_hold(struct mail_parse *p, int64_t until)
 {
-	p->args->env.hold = until;
-	return until >= p->now && until <= p->now + p->max_hold;
+	p->args->env.hold = until > p->now ? until : 0;
+	return until <= p->now + p->max_hold;
 }
 
 static bool

@@ -97,7 +97,9 @@ static const struct mail_row {
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00Z", R_SENDER_OK, "a@b", -1, "Hold: 3600\n" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00.25+00:30", R_SENDER_OK, "a@b", -1,
 		"Hold: 1800\n" },
-	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T00:00:00Z", R_BAD_PARAMETER, NULL, 0, "" }, /* over */
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T00:00:00Z", R_SENDER_OK, "a@b", -1, "" }, /* over */
+	{ "FROM:<a@b> HOLDUNTIL=0000-01-01T00:00:00Z", R_SENDER_OK, "a@b", -1, "" },
+	{ "FROM:<a@b> HOLDFOR=0", R_SENDER_OK, "a@b", -1, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-03T00:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-13-01T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00", R_BAD_PARAMETER, NULL, 0, "" },
