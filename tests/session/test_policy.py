@@ -283,6 +283,7 @@ def test_stop_while_a_check_is_waited_for(postern, wait):
 
 
 def test_sender_check(postern):
+    """R54: what a program of the site's may say of a sender, for instance of one whose domain takes no mail."""
     c = Client(postern, sender_check=program(postern, "echo REJECT not you"))
     c.ask("EHLO c.example")
     assert c.ask("MAIL FROM:<a@b.example>") == "550 5.7.1 Error: not you"
