@@ -168,9 +168,13 @@ static const struct {
 	{ "Full Name", true },
 	{ "", false },
 	{ "<a@b> x", false },
+	{ "<a@b> SMTPUTF8", true },
+	{ "<a@b> smtputf8 x", false },
+	{ "<a@b> SMTPUTF8=1", false },
+	{ "<\xc3\xa9@x>", true }, /* C6 */
 	{ "<a", false },
 	{ "a\tb", false },
-	{ "\xc3\xa9@x", false }, /* C6 */
+	{ "\xc3\xa9@x", false },
 	{ "a\x1b", false },
 	{ "a\x7f", false },
 };
