@@ -355,7 +355,7 @@ command_vrfy(struct span arg)
 		return false;
 	if (arg.p[0] == '<') { /* RFC 6531 section 3.7.4.2: the reply holds no address anyway */
 		bool path = address_path(arg, ADDRESS_FORWARD, &a, &rest) == 0;
-		return path && (rest.n == 0 || span_ieq(span_trim(rest), span_of("SMTPUTF8")));
+		return path && (rest.n == 0 || span_ieq(rest, span_of(" SMTPUTF8")));
 	}
 	for (size_t i = 0; i < arg.n; i++)
 		if (arg.p[i] < 0x20 || arg.p[i] > 0x7e) /* 8-bit is negative */

@@ -317,7 +317,7 @@ static struct span
 loggable(struct session *s, struct span line)
 {
 	struct span auth = span_of("AUTH"), bdat = span_of("BDAT");
-	s->hush = span_istarts(line, auth) || (s->hush && find_command(verb_of(line)) == NULL);
+	s->hush = span_istarts(span_trim(line), auth) || (s->hush && find_command(verb_of(line)) == NULL);
 	return s->hush ? auth : span_istarts(line, bdat) ? bdat : line;
 }
 
@@ -367,13 +367,19 @@ meet_client(struct session *s)
 		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
-	return s->conf.tls != TLS_IMPLICIT || !s->peer.socket || secure_start(s);
+	session_count(s, QUOTA_CONNECTIONS, 1);
+	if (s->conf.tls != TLS_IMPLICIT || !s->peer.socket)
+		return true;
+	if (session_may(s, QUOTA_CONNECTIONS, 0))
+		return secure_start(s);
+	f.event = "refused"; /* not a word: what would be saved is the handshake */
+	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network", s->peer.text);
+	return false;
 }
 
 static enum reply
 greeting(struct session *s)
 {
-	session_count(s, QUOTA_CONNECTIONS, 1);
 	if (!session_may(s, QUOTA_CONNECTIONS, 0))
 		return R_QUOTA;
 	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;

@@ -192,3 +192,9 @@ def test_spool_that_is_none(postern, trouble):
     said = postern.pipe("QUIT\n", spool=spool)
     assert said == "421 4.3.0 mx.test.example Error: queue not available\r\n"
     assert postern.status == 75 and f"spool {spool}: " in postern.logged()
+
+
+def test_password_in_a_line_that_is_none(postern):
+    """R70: what a client meant for AUTH stands in no log, even if it was not understood."""
+    postern.pipe("HELO c.example\n AUTH PLAIN c2VjcmV0\n\tauth login c2VjcmV0\nAUTHPLAIN c2VjcmV0\nQUIT\n")
+    assert "c2VjcmV0" not in postern.logged() and postern.logged().count('"AUTH"') == 3

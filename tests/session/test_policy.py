@@ -76,6 +76,20 @@ def test_connections_of_a_network(postern, runtime):
     assert (runtime / "quota").stat().st_mode & 0o777 == 0o600
 
 
+def test_handshakes_of_a_network(secure, runtime):
+    """I2, B12: a connection counts before its TLS handshake, which is what costs most of it."""
+    for _ in range(2):
+        c = Client(secure, "192.0.2.1", greeted=False, tls="implicit", limit_connections=2)
+        c.close()
+    c = Client(secure, "192.0.2.1", limit_connections=2)
+    assert c.greeting == QUOTA
+    c.close()
+    c = Client(secure, "192.0.2.1", greeted=False, tls="implicit", limit_connections=2)
+    assert c.file.read() == b"" # not even what TLS says of a broken handshake
+    c.close()
+    assert "refused [192.0.2.1]: too many connections" in secure.logged()
+
+
 @pytest.mark.parametrize("what, settings", [
     ("messages", {"limit_messages": 1}), ("recipients", {"limit_recipients": 2})])
 def test_messages_of_a_network(postern, runtime, what, settings):
@@ -247,6 +261,17 @@ def test_recipient_check_is_told_and_timed(postern):
     assert recipient(postern, f"cat >>{seen}; echo OK") == "250 2.1.5 Ok"
     assert ("recipient u@d.example\nclient [127.0.0.1]\nsender a@b.example\n") in seen.read_text()
     assert recipient(postern, "exec sleep 3", timeout_check="1s").startswith("451")
+
+
+def test_recipient_check_is_not_asked_in_vain(postern):
+    """D17: of a recipient that is one too many."""
+    seen = postern.where / "log" # a file it may write
+    c = Client(postern, recipient_check=program(postern, f"cat >>{seen}; echo OK"), max_recipients=100)
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    c.sock.sendall(b"".join(b"RCPT TO:<u%d@d.example>\r\n" % n for n in range(110)))
+    assert [c.reply()[:3] for _ in range(110)] == ["250"] * 100 + ["452"] * 10
+    assert seen.read_text().count("\nclient ") == 100
 
 
 def test_recipient_check_that_hangs_ends(postern):

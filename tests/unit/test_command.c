@@ -171,6 +171,7 @@ static const struct {
 	{ "<a@b> SMTPUTF8", true },
 	{ "<a@b> smtputf8 x", false },
 	{ "<a@b> SMTPUTF8=1", false },
+	{ "<a@b>SMTPUTF8", false },
 	{ "<\xc3\xa9@x>", true }, /* C6 */
 	{ "<a", false },
 	{ "a\tb", false },
