@@ -37,6 +37,7 @@ enum {
 	 * Octets, and seconds, that are read and dropped behind the last word to a client that still
 	 * sends: a connection closed with something unread is reset, which may take that word away from
 	 * the client. Enough for what is on its way (one window), too little to be of use to a flood.
+	 * A stop leaves as much time to a client that does not read.
 	 */
 	LIMIT_LINGER = 4 * 1024 * 1024,
 	LIMIT_LINGER_TIME = 2,

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
+#include "limits.h"
 #include "wait.h"
 
 void
@@ -25,11 +27,14 @@ stream_init(struct stream *s, int in, int out, bool lenient, const volatile int 
 	s->head = s->tail = s->fill = 0;
 }
 
+/* A stop ends reading at once; what is still to be said then has a moment. */
 static enum stream_result
 wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 {
-	bool stoppable = what == POLLIN; /* a last word may still be said */
-	switch (wait_for(fd, what, deadline, stoppable ? s->stop : NULL)) {
+	int r = wait_for(fd, what, deadline, s->stop);
+	if (r == -ECANCELED && what == POLLOUT)
+		r = wait_for(fd, what, clock_earlier(deadline, clock_deadline(LIMIT_LINGER_TIME)), NULL);
+	switch (r) {
 	case 0:
 		return STREAM_OK;
 	case -ETIMEDOUT:

@@ -237,3 +237,17 @@ def test_storm_of_signals(postern, sig):
     assert not list((postern.spool / "tmp").glob("*"))
     if sig in (signal.SIGPIPE, signal.SIGXFSZ):
         assert len(postern.messages()) == 100
+
+
+def test_stop_while_nobody_reads(postern, wait):
+    """R10, I2: nor does a client that takes no reply hold a service that stops."""
+    c = postern.meet()
+    [session] = children(c.process.pid)
+    for command in ("MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>"):
+        assert c.ask(command)[:3] == "250"
+    c.sock.settimeout(1)
+    with pytest.raises(TimeoutError): # its output is full, and so it does not read
+        for _ in range(1000):
+            c.sock.sendall(b"BDAT 0\r\n" * 100000)
+    c.process.terminate()
+    assert wait(lambda: not pathlib.Path(f"/proc/{session}").exists(), 30)
