@@ -31,6 +31,11 @@ def run(postern, *before, script=SCRIPT, **settings):
     return p.stdout.decode()
 
 
+def needs_ordinary_build(postern):
+    if b"__asan_init" in (postern.build / "smtpd").read_bytes():
+        pytest.skip("a sanitizer needs more, and is not locked in")
+
+
 def check_queue(postern, said):
     assert [p.name for p in postern.messages()] == QUEUED.findall(said)
     for p in postern.messages():
@@ -75,8 +80,7 @@ LITTLE = [f"--{what}={n}" for what, some in (
 @pytest.mark.parametrize("limit", LITTLE)
 def test_limited(postern, limit):
     """I9, K8: it works, or it says that it cannot; and never is anything in between."""
-    if b"__asan_init" in (postern.build / "smtpd").read_bytes():
-        pytest.skip("a sanitizer needs more")
+    needs_ordinary_build(postern)
     postern.pipe("QUIT\n") # makes the spool's directories
     said = run(postern, "prlimit", limit)
     if postern.status < 0: # the loader itself had too little
@@ -166,6 +170,7 @@ def test_root_is_refused(postern, user, why):
 @root_only
 def test_root_becomes_somebody(postern):
     """K5, K12: for good, with no group of root's, and whatever kills it leaves no core."""
+    needs_ordinary_build(postern)
     command = postern.command("smtpd", user="nobody", max_relays=0)[len(DROP):]
     with open(postern.log, "ab") as log, \
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
