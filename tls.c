@@ -337,28 +337,44 @@ pump_out(SSL *ssl, struct flow *f, struct wants *w)
 	return true;
 }
 
-/* Until the session closes. It has the deadlines; ours is only for what it leaves behind. */
+/* Waits for what was wanted. False: nothing more can happen. */
+static bool
+wait_for_more(const struct wants *w, bool parting, int64_t deadline)
+{
+	struct pollfd p[] = {
+		{ .fd = w->peer != 0 ? LAUNCH_FIRST_FD : -1, .events = w->peer },
+		{ .fd = w->session != 0 || parting ? LAUNCH_SECOND_FD : -1, .events = w->session },
+	};
+	int n = poll(p, 2, clock_left(deadline));
+	return n != 0 && !(parting && (p[1].revents & POLLHUP) != 0);
+}
+
+/*
+ * Until the session closes. It has the deadlines; ours is only for what it leaves behind. A session that
+ * has said its last word but still listens (stream_linger) goes on getting what the client sends.
+ */
 static void
 pump(SSL *ssl, int64_t patience)
 {
 	static struct flow in, out;
 	int64_t deadline = CLOCK_NEVER;
-	while (!out.over || !flow_empty(&out)) {
+	bool parting = false;
+	do {
 		struct wants w = { 0 };
 		pump_in(ssl, &in, &w);
 		if (!pump_out(ssl, &out, &w))
 			return;
 		if (out.over && deadline == CLOCK_NEVER)
 			deadline = clock_deadline(patience);
-		struct pollfd p[] = {
-			{ .fd = w.peer != 0 ? LAUNCH_FIRST_FD : -1, .events = w.peer },
-			{ .fd = w.session != 0 ? LAUNCH_SECOND_FD : -1, .events = w.session },
-		};
-		if (!w.more && !(out.over && flow_empty(&out)) && poll(p, 2, clock_left(deadline)) == 0)
+		if (out.over && flow_empty(&out) && !parting) {
+			ERR_clear_error();
+			(void)SSL_shutdown(ssl);
+			(void)shutdown(LAUNCH_FIRST_FD, SHUT_WR);
+			parting = true;
+		}
+		if (!w.more && !wait_for_more(&w, parting, deadline))
 			return;
-	}
-	ERR_clear_error();
-	(void)SSL_shutdown(ssl);
+	} while (!parting || !in.over);
 }
 
 /* ---- start ------------------------------------------------------------------------------ */

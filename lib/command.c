@@ -2,6 +2,9 @@
 
 #include <time.h>
 
+#include "cleanup.h"
+#include "xtext.h"
+
 enum {
 	SIZE_DIGITS = 20,  /* RFC 1870 section 4 */
 	TIME_DIGITS = 9,   /* RFC 2852 section 4, RFC 4865 section 4 */
@@ -10,19 +13,6 @@ enum {
 	AUTH_MAX = 500,    /* RFC 4954 section 5 */
 	PRIORITY_MAX = 9,  /* RFC 6710 section 3 */
 };
-
-/* Cuts the next blank-separated word off *s. */
-static struct span
-next_word(struct span *s)
-{
-	*s = span_trim(*s);
-	size_t n = 0;
-	while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t')
-		n++;
-	struct span word = { s->p, n };
-	*s = span_skip(*s, n);
-	return word;
-}
 
 /* The path behind "FROM:" or "TO:"; the parameters are in *rest. */
 static int
@@ -67,31 +57,6 @@ digits(struct span s, size_t max, int64_t *out)
 	return true;
 }
 
-/*
- * xtext (RFC 3461 section 4): printable ASCII in which "+" and two capital hex digits stand for an
- * octet. What it stands for must be printable too, so that it can end no line anywhere (D19, D20).
- */
-static bool
-is_xtext(struct span s, size_t max)
-{
-	for (size_t i = 0; i < s.n; i++) {
-		int c = (unsigned char)s.p[i];
-		if (c == '+') {
-			int high = i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1;
-			int low = i + 2 < s.n ? ascii_hex(s.p[i + 2]) : -1;
-			if (high < 0 || low < 0)
-				return false;
-			c = high * 16 + low;
-			i += 2;
-		} else if (c == '=' || c <= ' ') {
-			return false;
-		}
-		if (c < ' ' || c > '~')
-			return false;
-	}
-	return s.n > 0 && s.n <= max;
-}
-
 /* ---- parameters of MAIL ------------------------------------------------------------------- */
 
 /* What the parsers below fill, and what they need for it. */
@@ -134,14 +99,14 @@ static bool
 parse_envid(struct span v, struct mail_parse *p)
 {
 	p->args->env.envid = v;
-	return is_xtext(v, ENVID_MAX);
+	return xtext_valid(v, ENVID_MAX);
 }
 
 static bool
 parse_auth(struct span v, struct mail_parse *p)
 {
 	p->args->env.auth = v;
-	return span_eq(v, span_of("<>")) || is_xtext(v, AUTH_MAX);
+	return span_eq(v, span_of("<>")) || xtext_valid(v, AUTH_MAX);
 }
 
 /* BY=seconds;R or ;N, and T for a trace (RFC 2852 section 4). */
@@ -167,11 +132,12 @@ parse_by(struct span v, struct mail_parse *p)
 	return ascii_lower(mode.p[0]) == 'r' || ascii_lower(mode.p[0]) == 'n';
 }
 
+/* What should have gone out already goes at once: whose clock is wrong, or who was slow, wants it sent. */
 static bool
 set_hold(struct mail_parse *p, int64_t until)
 {
-	p->args->env.hold = until;
-	return until >= p->now && until <= p->now + p->max_hold;
+	p->args->env.hold = until > p->now ? until : 0;
+	return until <= p->now + p->max_hold;
 }
 
 static bool
@@ -297,7 +263,7 @@ command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	unsigned seen = 0;
 	if (path_argument(arg, "FROM:", ADDRESS_REVERSE, &a.sender, &rest) < 0)
 		return R_MAIL_SYNTAX;
-	for (struct span word; (word = next_word(&rest)).n > 0;) {
+	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = mail_parameter(word, offered, &p, &seen);
 		if (r != R_SENDER_OK)
 			return r;
@@ -311,13 +277,26 @@ command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 
 /* ---- the others --------------------------------------------------------------------------- */
 
-/* "type;xtext"; the type is an atom (RFC 3461 section 4.2). */
+/* Is it short enough in the form in which it is kept and passed on? */
+static bool
+fits_encoded(struct span v)
+{
+	auto_buf b = buf_new(ORCPT_MAX);
+	unitext_encode(&b, v);
+	return b.err == 0;
+}
+
+/* "type;text"; the type is an atom (RFC 3461 section 4.2). */
 static bool
 is_orcpt(struct span v)
 {
 	const char *semi = v.n > 0 ? memchr(v.p, ';', v.n) : NULL;
-	return semi != NULL && v.n <= ORCPT_MAX && is_keyword(span_from(v.p, semi)) &&
-		is_xtext(span_from(semi + 1, v.p + v.n), ORCPT_MAX);
+	if (semi == NULL)
+		return false;
+	struct span type = span_from(v.p, semi), text = span_from(semi + 1, v.p + v.n);
+	if (span_ieq(type, span_of("utf-8")))
+		return unitext_valid(text) && fits_encoded(v);
+	return is_keyword(type) && v.n <= ORCPT_MAX && xtext_valid(text, ORCPT_MAX);
 }
 
 static enum reply
@@ -345,12 +324,12 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 	struct span rest;
 	if (path_argument(arg, "TO:", ADDRESS_FORWARD, &a.to, &rest) < 0)
 		return R_RCPT_SYNTAX;
-	for (struct span word; (word = next_word(&rest)).n > 0;) {
+	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = rcpt_parameter(word, &a.terms);
 		if (r != R_RCPT_OK)
 			return r;
 	}
-	if (!utf8 && !span_is_ascii(a.to.whole))
+	if (!utf8 && !(span_is_ascii(a.to.whole) && span_is_ascii(a.terms.orcpt)))
 		return R_NEED_UTF8;
 	*out = a;
 	return R_RCPT_OK;
@@ -359,10 +338,10 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 bool
 command_bdat(struct span arg, int64_t *octets, bool *last)
 {
-	struct span word = next_word(&arg);
+	struct span word = span_word(&arg, " \t");
 	if (!digits(word, SIZE_DIGITS, octets) || *octets == INT64_MAX)
 		return false;
-	word = next_word(&arg);
+	word = span_word(&arg, " \t");
 	*last = span_ieq(word, span_of("LAST"));
 	return (word.n == 0 || *last) && span_trim(arg).n == 0;
 }
@@ -374,8 +353,10 @@ command_vrfy(struct span arg)
 	struct span rest;
 	if (arg.n == 0 || arg.n > LIMIT_PATH)
 		return false;
-	if (arg.p[0] == '<')
-		return address_path(arg, ADDRESS_FORWARD, &a, &rest) == 0 && rest.n == 0;
+	if (arg.p[0] == '<') { /* RFC 6531 section 3.7.4.2: the reply holds no address anyway */
+		bool path = address_path(arg, ADDRESS_FORWARD, &a, &rest) == 0;
+		return path && (rest.n == 0 || span_ieq(rest, span_of(" SMTPUTF8")));
+	}
 	for (size_t i = 0; i < arg.n; i++)
 		if (arg.p[i] < 0x20 || arg.p[i] > 0x7e) /* 8-bit is negative */
 			return false;

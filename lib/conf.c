@@ -123,19 +123,6 @@ words_of(enum type t)
 
 /* ---- values: each returns NULL, or what is wrong with it -------------------------------- */
 
-static struct span
-next_word(struct span *s)
-{
-	size_t n = 0;
-	while (s->n > 0 && (s->p[0] == ' ' || s->p[0] == '\t' || s->p[0] == ','))
-		*s = span_skip(*s, 1);
-	while (n < s->n && s->p[n] != ' ' && s->p[n] != '\t' && s->p[n] != ',')
-		n++;
-	struct span word = { s->p, n };
-	*s = span_skip(*s, n);
-	return word;
-}
-
 /* Digits and an optional unit letter; -1 if it is neither. What is huge stays huge. */
 static int64_t
 scaled(struct span v, const char *units, const int64_t *scale)
@@ -185,7 +172,7 @@ set_number(const struct key *k, int64_t n, void *place, const char *wrong)
 static bool
 are_domains(struct span v)
 {
-	for (struct span word; (word = next_word(&v)).n > 0;)
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0;)
 		if (!address_is_domain(span_skip(word, word.p[0] == '.')))
 			return false;
 	return true;
@@ -258,7 +245,7 @@ static const char *
 set_servers(struct span v, struct conf *c)
 {
 	c->nameservers = 0;
-	for (struct span word; (word = next_word(&v)).n > 0;) {
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0;) {
 		if (c->nameservers == CONF_NAMESERVER_MAX)
 			return "too many";
 		const char *wrong = parse_server(word, &c->nameserver[c->nameservers]);
@@ -273,7 +260,7 @@ static const char *
 set_schedule(const struct key *k, struct span v, struct conf *c)
 {
 	int n = 0;
-	for (struct span word; (word = next_word(&v)).n > 0; n++) {
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0; n++) {
 		if (n == CONF_RETRY_MAX)
 			return "too many";
 		const char *wrong = set_number(k, parse_seconds(word), &c->retry[n],
@@ -489,7 +476,7 @@ bool
 domains_contain(const char *list, const char *domain)
 {
 	struct span rest = span_of(list), name = span_of(domain);
-	for (struct span word; (word = next_word(&rest)).n > 0;) {
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		if (span_ieq(word, name))
 			return true;
 		if (word.p[0] == '.' && name.n > word.n &&

@@ -114,7 +114,8 @@ set_line(struct reading *r, struct span line, const char *origin)
 static int
 load_file(struct reading *r, const char *path, bool needed)
 {
-	char text[FILE_MAX + 1], origin[CONF_ORIGIN];
+	static char text[FILE_MAX + 1]; /* the stack may be as small as this (K8) */
+	char origin[CONF_ORIGIN];
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && !needed)
 		return 0;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "xtext.h"
+
 static const char *const body_words[] = { [BODY_UNSAID] = "", [BODY_7BIT] = "7BIT",
 	[BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME" };
 static const char *const ret_words[] = { [RET_UNSAID] = "", [RET_FULL] = "FULL",
@@ -129,7 +131,11 @@ envelope_write_terms(struct buf *b, const struct terms *t)
 		notify_words(t->notify, b);
 		buf_puts(b, "\n");
 	}
-	write_text(b, "Orcpt", t->orcpt);
+	if (t->orcpt.n == 0)
+		return;
+	buf_puts(b, "Orcpt: ");
+	unitext_encode(b, t->orcpt);
+	buf_puts(b, "\n");
 }
 
 static bool

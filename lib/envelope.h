@@ -1,7 +1,8 @@
 /*
  * envelope: what a client asks for with MAIL and RCPT besides the addresses, and how it stands in a
  * queued message (message.h). Values of a client that are kept as text (ENVID, ORCPT, AUTH) stay in
- * the encoding they came in, so they can be passed on unchanged and cannot end a line.
+ * the encoding they came in, so they can be passed on unchanged and cannot end a line. An ORCPT beyond
+ * ASCII is kept in the form of ASCII that RFC 6533 section 3 gives it: every host and report may have it.
  */
 #ifndef POSTERN_ENVELOPE_H
 #define POSTERN_ENVELOPE_H
@@ -32,7 +33,7 @@ struct envelope {
 
 struct terms {              /* of one recipient */
 	unsigned notify;    /* NOTIFY_*; 0: not given */
-	struct span orcpt;  /* "type;xtext", or empty */
+	struct span orcpt;  /* "type;xtext" or "utf-8;unitext", or empty */
 };
 
 /* Appends "Name: value" lines for all but the sender and what is at its default. */

@@ -4,10 +4,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "wait.h"
 
 /* Gives one end of a new pair to a program. Our end or -errno. */
 static int
@@ -72,25 +71,9 @@ helper_auth(int monitor, const struct auth_hello *hello)
 	return -EPROTO;
 }
 
-static int
-wait_readable(int fd, int64_t deadline)
-{
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int left = clock_left(deadline);
-		struct timespec t = { left / 1000, (long)(left % 1000) * 1000000 };
-		int r = ppoll(&p, 1, left < 0 ? NULL : &t, NULL);
-		if (r > 0)
-			return 0;
-		if (r == 0)
-			return -ETIMEDOUT;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
 int
-helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_text *reply)
+helper_auth_step(int fd, const struct span *text, int64_t deadline, const volatile int *stop,
+	struct auth_text *reply)
 {
 	static struct auth_text out;
 	size_t n = text != NULL ? text->n : 0;
@@ -102,7 +85,7 @@ helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_
 	out.text[n] = '\0';
 	bool sent = send(fd, &out, auth_text_size(n + 1), MSG_NOSIGNAL) >= 0;
 	explicit_bzero(out.text, n);
-	int r = sent ? wait_readable(fd, deadline) : -EPROTO;
+	int r = sent ? wait_for(fd, POLLIN, deadline, stop) : -EPROTO;
 	if (r < 0)
 		return r;
 	ssize_t got = read(fd, reply, sizeof(*reply)); /* a packet */
@@ -111,27 +94,27 @@ helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_
 	return 0;
 }
 
-/* Reads up to the end of a line; its length without it, or -1. */
+/* Reads up to the end of a line; its length without it, or -errno. */
 static int
-read_answer(int fd, int64_t deadline, char line[static CHECK_TEXT])
+read_answer(int fd, int64_t deadline, const volatile int *stop, char line[static CHECK_TEXT])
 {
-	size_t n = 0;
-	while (n < CHECK_TEXT && wait_readable(fd, deadline) == 0) {
-		ssize_t r = read(fd, line + n, CHECK_TEXT - n);
-		if (r <= 0)
-			return -1;
-		n += (size_t)r;
+	for (size_t n = 0; n < CHECK_TEXT;) {
+		int r = wait_for(fd, POLLIN, deadline, stop);
+		ssize_t got = r == 0 ? read(fd, line + n, CHECK_TEXT - n) : 0;
+		if (got <= 0)
+			return r < 0 ? r : -EPROTO;
+		n += (size_t)got;
 		if (line[n - 1] == '\n') { /* and nothing behind it */
 			bool one = memchr(line, '\n', n - 1) == NULL;
-			return one ? (int)n - 1 : -1;
+			return one ? (int)n - 1 : -EPROTO;
 		}
 	}
-	return -1;
+	return -EPROTO;
 }
 
 enum check_result
 helper_check(int monitor, enum request_kind kind, struct span question, int64_t deadline,
-	char text[static CHECK_TEXT])
+	const volatile int *stop, char text[static CHECK_TEXT])
 {
 	static const struct {
 		const char *word;
@@ -145,8 +128,10 @@ helper_check(int monitor, enum request_kind kind, struct span question, int64_t 
 	/* It may have answered and gone already, without reading what is asked. */
 	(void)send(fd, question.p, question.n, MSG_NOSIGNAL);
 	(void)shutdown(fd, SHUT_WR);
-	int n = read_answer(fd, deadline, line);
+	int n = read_answer(fd, deadline, stop, line);
 	close(fd);
+	if (n == -ECANCELED)
+		return CHECK_STOPPED;
 	for (int i = 0; i < n; i++)
 		if (line[i] < ' ' || line[i] > '~')
 			return CHECK_DEFER;

@@ -21,19 +21,21 @@ int helper_auth(int monitor, const struct auth_hello *hello);
 
 /*
  * Says `text` (NULL: nothing yet) and waits for the answer. 0: *reply is filled, its text ends with
- * NUL; -ETIMEDOUT; -EPROTO.
+ * NUL; -ETIMEDOUT; -ECANCELED if *stop is set (wait.h); -EPROTO.
  */
-int helper_auth_step(int fd, const struct span *text, int64_t deadline, struct auth_text *reply);
+int helper_auth_step(int fd, const struct span *text, int64_t deadline, const volatile int *stop,
+	struct auth_text *reply);
 
-enum check_result { CHECK_OK, CHECK_REJECT, CHECK_DEFER };
+enum check_result { CHECK_OK, CHECK_REJECT, CHECK_DEFER, CHECK_STOPPED };
 
 enum { CHECK_TEXT = 256 };
 
 /*
  * Asks a program of the site's: one line of question, one line of answer, "OK", "REJECT text" or
- * "DEFER text" (printable ASCII). Anything else, and silence, is DEFER with an empty text.
+ * "DEFER text" (printable ASCII). Anything else, and silence, is DEFER with an empty text; STOPPED if
+ * *stop is set meanwhile.
  */
 enum check_result helper_check(int monitor, enum request_kind kind, struct span question,
-	int64_t deadline, char text[static CHECK_TEXT]);
+	int64_t deadline, const volatile int *stop, char text[static CHECK_TEXT]);
 
 #endif

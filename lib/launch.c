@@ -126,7 +126,7 @@ launch_once(const struct launcher *l, const char *name)
 		pid_t pid = fork();
 		if (pid == 0)
 			become(l->conf->relay_path, arg, lane.lock, slot);
-		r = pid < 0 ? -errno : 0;
+		r = pid < 0 ? -ENOMEM : 0; /* fork's EAGAIN is no lane that is taken */
 	}
 	lane_close(&lane);
 	return r;

@@ -41,6 +41,15 @@ enum {
 	/* Messages whose sender and recipients, as many as there may be, are all checked. */
 	LIMIT_CHECKED_MESSAGES = 100,
 
+	/*
+	 * Octets, and seconds, that are read and dropped behind the last word to a client that still
+	 * sends: a connection closed with something unread is reset, which may take that word away from
+	 * the client. Enough for what is on its way (one window), too little to be of use to a flood.
+	 * A stop leaves as much time to a client that does not read.
+	 */
+	LIMIT_LINGER = 4 * 1024 * 1024,
+	LIMIT_LINGER_TIME = 2,
+
 	/* A reply line of a server (section 4.5.3.1.5 asks for 512) and all lines of one reply. */
 	LIMIT_REPLY_LINE = 2048,
 	LIMIT_REPLY = 32 * 1024,

@@ -50,7 +50,8 @@ enum reply_kind {
 	X(AUTH_REFUSED, "535", "5.7.8 Error: authentication failed", ERROR) \
 	X(AUTH_TROUBLE, "454", "4.7.0 Error: temporary authentication failure", ERROR) \
 	X(NEED_UTF8, "553", "5.6.7 Error: address needs SMTPUTF8", ERROR) \
-	X(BDAT_SYNTAX, "501", "5.5.4 Syntax: BDAT octets [LAST]", ERROR) \
+	X(BDAT_SYNTAX, "501", "5.5.4 Syntax: BDAT octets [LAST]", CLOSE) \
+	X(CHUNK_TOO_LARGE, "552", "5.3.4 Error: chunk too large", CLOSE) \
 	X(NOT_AFTER_BDAT, "503", "5.5.1 Error: only BDAT may follow BDAT", ERROR) \
 	X(BINARY_NEEDS_BDAT, "503", "5.5.1 Error: BINARYMIME needs BDAT", ERROR) \
 	X(BARE_IN_CHUNK, "554", "5.6.0 Error: bare CR, LF or NUL in message", ERROR) \

@@ -83,6 +83,21 @@ span_is_ascii(struct span s)
 	return true;
 }
 
+/* Cuts the next word off *s; octets of `between` part words. Empty: there is none. */
+static inline struct span
+span_word(struct span *s, const char *between)
+{
+	size_t n = 0, at = 0;
+	while (at < s->n && s->p[at] != '\0' && strchr(between, s->p[at]) != NULL)
+		at++;
+	*s = span_skip(*s, at);
+	while (n < s->n && (s->p[n] == '\0' || strchr(between, s->p[n]) == NULL))
+		n++;
+	struct span word = { s->p, n };
+	*s = span_skip(*s, n);
+	return word;
+}
+
 /* Without blanks and tabs at both ends. */
 static inline struct span
 span_trim(struct span s)

@@ -1,19 +1,18 @@
 /*
- * Reading waits in ppoll with signals open only there, so that a stop request cannot slip in
- * between looking and waiting. Writing never blocks longer than its deadline: on sockets by
- * MSG_DONTWAIT, on pipes because poll said that one PIPE_BUF fits.
+ * Writing never blocks longer than its deadline: on sockets by MSG_DONTWAIT, on pipes because poll
+ * said that one PIPE_BUF fits.
  */
 #include "stream.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "limits.h"
+#include "wait.h"
 
 void
 stream_init(struct stream *s, int in, int out, bool lenient, const volatile int *stop)
@@ -28,24 +27,22 @@ stream_init(struct stream *s, int in, int out, bool lenient, const volatile int 
 	s->head = s->tail = s->fill = 0;
 }
 
+/* A stop ends reading at once; what is still to be said then has a moment. */
 static enum stream_result
-wait_for(struct stream *s, int fd, short what, int64_t deadline)
+wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 {
-	for (;;) {
-		if (what == POLLIN && s->stop != NULL && *s->stop) /* a last word may still be said */
-			return STREAM_STOPPED;
-		struct pollfd p = { .fd = fd, .events = what };
-		int left = clock_left(deadline);
-		struct timespec t = { left / 1000, (long)(left % 1000) * 1000000 };
-		sigset_t none;
-		sigemptyset(&none);
-		int r = ppoll(&p, 1, left < 0 ? NULL : &t, &none);
-		if (r > 0)
-			return STREAM_OK;
-		if (r == 0)
-			return STREAM_TIMEOUT;
-		if (errno != EINTR)
-			return STREAM_BROKEN;
+	int r = wait_for(fd, what, deadline, s->stop);
+	if (r == -ECANCELED && what == POLLOUT)
+		r = wait_for(fd, what, clock_earlier(deadline, clock_deadline(LIMIT_LINGER_TIME)), NULL);
+	switch (r) {
+	case 0:
+		return STREAM_OK;
+	case -ETIMEDOUT:
+		return STREAM_TIMEOUT;
+	case -ECANCELED:
+		return STREAM_STOPPED;
+	default:
+		return STREAM_BROKEN;
 	}
 }
 
@@ -59,7 +56,7 @@ stream_flush(struct stream *s, int64_t deadline)
 		if (s->out_is_socket) {
 			w = send(s->out, s->obuf + sent, s->fill - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		} else {
-			res = wait_for(s, s->out, POLLOUT, deadline);
+			res = wait_ready(s, s->out, POLLOUT, deadline);
 			if (res != STREAM_OK)
 				break;
 			w = write(s->out, s->obuf + sent, s->fill - sent);
@@ -67,7 +64,7 @@ stream_flush(struct stream *s, int64_t deadline)
 		if (w >= 0)
 			sent += (size_t)w;
 		else if (errno == EAGAIN)
-			res = wait_for(s, s->out, POLLOUT, deadline);
+			res = wait_ready(s, s->out, POLLOUT, deadline);
 		else if (errno != EINTR)
 			res = STREAM_BROKEN;
 	}
@@ -106,7 +103,7 @@ fill(struct stream *s, int64_t deadline)
 		s->head = 0;
 	}
 	for (;;) {
-		res = wait_for(s, s->in, POLLIN, deadline);
+		res = wait_ready(s, s->in, POLLIN, deadline);
 		if (res != STREAM_OK)
 			return res;
 		ssize_t r = read(s->in, s->ibuf + s->tail, sizeof(s->ibuf) - s->tail);
@@ -180,7 +177,7 @@ enum stream_result
 stream_octet(struct stream *s, int64_t deadline, char *out)
 {
 	for (;;) {
-		enum stream_result res = wait_for(s, s->in, POLLIN, deadline);
+		enum stream_result res = wait_ready(s, s->in, POLLIN, deadline);
 		if (res != STREAM_OK)
 			return res;
 		ssize_t r = read(s->in, out, 1);
@@ -195,4 +192,17 @@ void
 stream_used(struct stream *s, size_t n)
 {
 	s->head += n;
+}
+
+void
+stream_linger(struct stream *s, size_t octets, int64_t deadline)
+{
+	size_t dropped = 0;
+	if (s->broken || !s->out_is_socket || shutdown(s->out, SHUT_WR) < 0)
+		return;
+	s->head = s->tail;
+	while (dropped < octets && fill(s, deadline) == STREAM_OK) {
+		dropped += s->tail;
+		s->head = s->tail;
+	}
 }

@@ -67,4 +67,10 @@ void stream_put(struct stream *s, struct span bytes, int64_t deadline);
 /* Sends all output. */
 enum stream_result stream_flush(struct stream *s, int64_t deadline);
 
+/*
+ * Behind the last flush: ends the output and drops what the peer still sends, until it ends too, but no
+ * more than `octets`. Only a socket needs that (LIMIT_LINGER); on anything else it does nothing.
+ */
+void stream_linger(struct stream *s, size_t octets, int64_t deadline);
+
 #endif

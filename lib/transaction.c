@@ -89,11 +89,12 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_RCPT_SYNTAX;
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;
+	if (t->draft.recipients >= conf->max_recipients)
+		return R_TOO_MANY_RCPT; /* nobody need be asked */
 	r = approve(ctx, a.to.whole);
 	if (r != R_FINE)
 		return r;
-	if (t->draft.recipients >= conf->max_recipients ||
-		draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
+	if (draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
 		return R_TOO_MANY_RCPT;
 	if (t->draft.recipients == 1)
 		snprintf(t->recipient, sizeof(t->recipient), "%.*s", (int)given.n, given.p);

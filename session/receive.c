@@ -6,6 +6,9 @@
 #include "../lib/request.h"
 #include "session.h"
 
+/* Times max_size: a chunk this large is not read to its end only to be refused. */
+enum { CHUNK_EXCESS = 4 };
+
 /* Tells the monitor. If it is gone, the timer will find the message. */
 static void
 announce(struct session *s)
@@ -29,8 +32,8 @@ finish_data(struct session *s)
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
 		announce(s);
-		(void)session_over(s, QUOTA_MESSAGES, 1);
-		(void)session_over(s, QUOTA_RECIPIENTS, t->draft.recipients);
+		session_count(s, QUOTA_MESSAGES, 1);
+		session_count(s, QUOTA_RECIPIENTS, t->draft.recipients);
 		s->idle = 0;
 		log_event(LOG_INFO, &f,
 			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
@@ -123,7 +126,10 @@ receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
 	return STREAM_OK;
 }
 
-/* The next chunk of a message. */
+/*
+ * The next chunk of a message. Where its size is not understood, nobody can tell its octets from the
+ * next command: that is the end.
+ */
 enum reply
 do_bdat(struct session *s, struct span arg)
 {
@@ -131,6 +137,8 @@ do_bdat(struct session *s, struct span arg)
 	bool last;
 	if (!command_bdat(arg, &octets, &last))
 		return R_BDAT_SYNTAX;
+	if (octets / CHUNK_EXCESS > s->conf.max_size)
+		return R_CHUNK_TOO_LARGE;
 	enum reply r = transaction_ready(&s->transaction, true);
 	if (r == R_START_DATA)
 		r = R_CHUNK_OK;

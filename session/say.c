@@ -247,14 +247,16 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	enum reply_kind kind = reply_row(r)->kind;
 	if (kind == REPLY_ERROR || (kind == REPLY_CLOSE && r != R_BYE)) {
 		log_refused(s, r, what);
-		bool over = session_over(s, QUOTA_ERRORS, 1);
-		if (kind == REPLY_ERROR && (++s->errors >= s->conf.max_errors || over)) {
+		session_count(s, QUOTA_ERRORS, 1);
+		if (kind == REPLY_ERROR && (++s->errors >= s->conf.max_errors ||
+						   !session_may(s, QUOTA_ERRORS, 0))) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;
 			kind = REPLY_CLOSE;
 		}
 	}
 	say_reply(s, r);
+	s->linger = kind == REPLY_CLOSE && r != R_BYE && r != R_QUOTA; /* who is over it gets no time */
 	return kind != REPLY_CLOSE && !s->stream.broken;
 }
 

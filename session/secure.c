@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 
 #include "../lib/cleanup.h"
@@ -89,8 +90,10 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	if (fd < 0)
 		return R_AUTH_TROUBLE;
 	for (const struct span *said = first;; said = &line) {
-		if (helper_auth_step(fd, said, session_deadline(s, s->conf.timeout_command), &answer) < 0)
-			return R_AUTH_TROUBLE;
+		int err = helper_auth_step(fd, said,
+			session_deadline(s, s->conf.timeout_command), s->stop, &answer);
+		if (err < 0)
+			return err == -ECANCELED ? R_STOPPING : R_AUTH_TROUBLE;
 		if (answer.result != AUTH_CHALLENGE)
 			break;
 		enum reply r = ask_client(s, answer.text, &line);
@@ -103,7 +106,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
-	(void)session_over(s, QUOTA_AUTH_FAILURES, 1); /* asked before the next one */
+	session_count(s, QUOTA_AUTH_FAILURES, 1); /* asked before the next one */
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 

@@ -63,11 +63,10 @@ limit_of(const struct conf *c, enum quota_kind kind)
 	}
 }
 
-bool
-session_over(struct session *s, enum quota_kind kind, int64_t n)
+void
+session_count(struct session *s, enum quota_kind kind, int64_t n)
 {
-	int64_t limit = limit_of(&s->conf, kind), count = quota_add(&s->quota, kind, n);
-	return limit > 0 && count > limit;
+	(void)quota_add(&s->quota, kind, n);
 }
 
 bool
@@ -112,11 +111,13 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	if (kind == REQUEST_CHECK_RECIPIENT)
 		buf_printf(&question, "sender %s\n", s->transaction.sender);
 	switch (helper_check(s->monitor, kind, buf_span(&question),
-		session_deadline(s, s->conf.timeout_check), s->check_text)) {
+		session_deadline(s, s->conf.timeout_check), s->stop, s->check_text)) {
 	case CHECK_OK:
 		return R_FINE;
 	case CHECK_REJECT:
 		return R_CHECK_REJECT;
+	case CHECK_STOPPED:
+		return R_STOPPING;
 	default:
 		return R_CHECK_DEFER;
 	}
@@ -303,8 +304,8 @@ answer(struct session *s, enum stream_result res, struct span line)
 		return run_command(s, line);
 	case STREAM_TOO_LONG:
 		return R_LINE_TOO_LONG;
-	case STREAM_BAD:
-		return R_BAD_LINE;
+	case STREAM_BAD: /* it may be that a chunk follows */
+		return span_ieq(verb_of(line), span_of("BDAT")) ? R_BDAT_SYNTAX : R_BAD_LINE;
 	default:
 		return say_to_silence(res);
 	}
@@ -316,7 +317,7 @@ static struct span
 loggable(struct session *s, struct span line)
 {
 	struct span auth = span_of("AUTH"), bdat = span_of("BDAT");
-	s->hush = span_istarts(line, auth) || (s->hush && find_command(verb_of(line)) == NULL);
+	s->hush = span_istarts(span_trim(line), auth) || (s->hush && find_command(verb_of(line)) == NULL);
 	return s->hush ? auth : span_istarts(line, bdat) ? bdat : line;
 }
 
@@ -366,13 +367,20 @@ meet_client(struct session *s)
 		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
-	return s->conf.tls != TLS_IMPLICIT || !s->peer.socket || secure_start(s);
+	session_count(s, QUOTA_CONNECTIONS, 1);
+	if (s->conf.tls != TLS_IMPLICIT || !s->peer.socket)
+		return true;
+	if (session_may(s, QUOTA_CONNECTIONS, 0))
+		return secure_start(s);
+	f.event = "refused"; /* not a word: what would be saved is the handshake */
+	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network", s->peer.text);
+	return false;
 }
 
 static enum reply
 greeting(struct session *s)
 {
-	if (session_over(s, QUOTA_CONNECTIONS, 1))
+	if (!session_may(s, QUOTA_CONNECTIONS, 0))
 		return R_QUOTA;
 	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
 }
@@ -398,8 +406,10 @@ session_loop(struct session *s)
 		else if (more && r == R_START_TLS)
 			more = secure_start(s);
 	}
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
 	transaction_drop(&s->transaction);
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+	if (s->linger)
+		stream_linger(&s->stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
 }
 
 int

@@ -41,6 +41,7 @@ struct session {
 	struct quota quota;
 	char check_text[CHECK_TEXT];  /* of the last recipient_check or sender_check */
 
+	bool linger;                  /* a client that still sends is to hear why it is left */
 	bool hush;                    /* what comes may belong to an AUTH that was refused */
 
 	int64_t end; /* of the session's time (clock.h) */
@@ -65,10 +66,10 @@ int64_t session_deadline(const struct session *s, int64_t seconds);
 /* Fields of an event about the transaction, if there is one. */
 struct log_fields session_event(const struct session *s, const char *name);
 
-/* Counts what the client's network does. True if it is more than it may. */
-bool session_over(struct session *s, enum quota_kind kind, int64_t n);
+/* Counts what the client's network does. */
+void session_count(struct session *s, enum quota_kind kind, int64_t n);
 
-/* May it do n more? */
+/* May it do n more? With 0: was what it did within its limit? */
 bool session_may(const struct session *s, enum quota_kind kind, int64_t n);
 
 /* Forgets all that the client said; what it may do rests on where it comes from. */

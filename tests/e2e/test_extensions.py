@@ -87,6 +87,19 @@ def test_passed_on(way, keyword, mail, rcpt):
     assert to_line == f"RCPT TO:<u@dest.example> {rcpt}".rstrip()
 
 
+@pytest.mark.parametrize("given", ["\u00e4+\U0001f4e7", r"\x{E4}\x{2B}\x{1F4E7}"], ids=["utf-8", "ascii"])
+def test_orcpt_beyond_ascii(way, given):
+    """R72, R73, D22: passed on and reported in the form that every host understands."""
+    given = given.replace("+", r"\x{2B}")
+    known = r"utf-8;\x{E4}\x{2B}\x{1F4E7}@first.example"
+    way.sink.ehlo = FULL
+    way.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
+    way.submit("SMTPUTF8", [("u@dest.example", f"ORCPT=utf-8;{given}@first.example")])
+    text = way.refused()
+    assert f"RCPT TO:<u@dest.example> ORCPT={known}" in way.sink.lines
+    assert f"\r\nOriginal-Recipient: {known.replace(';', '; ')}\r\n" in text
+
+
 @pytest.mark.parametrize("keyword, mail, rcpt", [p for p in PASSED if p[0] != "SMTPUTF8"])
 def test_not_sent_to_hosts_without(way, keyword, mail, rcpt):
     """R74: what the host did not announce it is not told; it gets the message all the same."""

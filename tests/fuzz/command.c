@@ -3,6 +3,23 @@
 
 #include "lib/command.h"
 
+/* What is kept of them are lines that are read again (D19, D26). */
+static void
+check_terms(const struct terms *t)
+{
+	struct terms again = { 0 };
+	struct buf b = buf_new(LIMIT_COMMAND);
+	envelope_write_terms(&b, t);
+	must(b.err == 0 && span_is_ascii(buf_span(&b)));
+	for (struct span left = buf_span(&b); left.n > 0;) {
+		const char *lf = memchr(left.p, '\n', left.n);
+		must(lf != NULL && envelope_read_terms(span_from(left.p, lf), &again));
+		left = span_from(lf + 1, left.p + left.n);
+	}
+	must(again.notify == t->notify && (again.orcpt.n > 0) == (t->orcpt.n > 0));
+	buf_free(&b);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -17,8 +34,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(inside(in, m.sender.whole) && m.size >= -1);
 	r = command_rcpt(in, true, &a);
 	must(r == R_RCPT_OK || reply_row(r)->kind == REPLY_ERROR);
-	if (r == R_RCPT_OK)
+	if (r == R_RCPT_OK) {
 		must(inside(in, a.to.whole) && a.to.whole.n > 0);
+		check_terms(&a.terms);
+	}
 	if (command_bdat(in, &octets, &last))
 		must(octets >= 0 && octets < INT64_MAX);
 	(void)command_vrfy(in);

@@ -4,6 +4,10 @@ import signal
 import socket
 import subprocess
 
+import pytest
+
+from conftest import own
+
 HELLO = "HELO c.example\n"
 ENVELOPE = "MAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\n"
 
@@ -159,3 +163,38 @@ def test_log_is_escaped(postern):
     postern.pipe(b"HELO c.example\nMAIL FROM:<a\x1b[2J%n%s@x.example>\nQUIT\n")
     assert re.search(r'refused local: "MAIL FROM:<a\\x1b\[2J%n%s@x\.example>": 501',
                      postern.logged())
+
+
+@pytest.mark.parametrize("command, shown", [
+    (b"MAIL FROM:<a\xe2\x80\xa8\xc2\x85b@x.example> SMTPUTF8 X=1", r"a\xe2\x80\xa8\xc2\x85b@x"),
+    (b"NO\0OP", r"NO\x00OP"), (b"NOOP\rsmtpd: accepted", r"NOOP\x0dsmtpd: accepted"),
+    (b"\\x0a\\", r"\x5cx0a\x5c"), (b"\x7f%s%n", r"\x7f%s%n"),
+], ids=["like-line-ends", "nul", "cr", "backslash", "format"])
+def test_log_is_one_line(postern, command, shown):
+    """E5, E1: whatever a viewer might take for the end of a line, or for a code, stands encoded."""
+    postern.pipe(b"HELO c.example\n" + command + b"\nQUIT\n")
+    [line] = [x for x in postern.log.read_bytes().split(b"\n") if b"refused" in x]
+    assert shown.encode() in line
+    assert re.fullmatch(rb"[ -~]*", line)
+
+
+@pytest.mark.parametrize("trouble", ["mode", "link", "file"])
+def test_spool_that_is_none(postern, trouble):
+    """J15: without rights, behind a link, or no directory."""
+    spool = postern.where / "other"
+    if trouble == "mode":
+        spool.mkdir(mode=0)
+        own(spool)
+    elif trouble == "link":
+        spool.symlink_to(postern.spool)
+    else:
+        spool.touch()
+    said = postern.pipe("QUIT\n", spool=spool)
+    assert said == "421 4.3.0 mx.test.example Error: queue not available\r\n"
+    assert postern.status == 75 and f"spool {spool}: " in postern.logged()
+
+
+def test_password_in_a_line_that_is_none(postern):
+    """R70: what a client meant for AUTH stands in no log, even if it was not understood."""
+    postern.pipe("HELO c.example\n AUTH PLAIN c2VjcmV0\n\tauth login c2VjcmV0\nAUTHPLAIN c2VjcmV0\nQUIT\n")
+    assert "c2VjcmV0" not in postern.logged() and postern.logged().count('"AUTH"') == 3

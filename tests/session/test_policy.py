@@ -76,6 +76,20 @@ def test_connections_of_a_network(postern, runtime):
     assert (runtime / "quota").stat().st_mode & 0o777 == 0o600
 
 
+def test_handshakes_of_a_network(secure, runtime):
+    """I2, B12: a connection counts before its TLS handshake, which is what costs most of it."""
+    for _ in range(2):
+        c = Client(secure, "192.0.2.1", greeted=False, tls="implicit", limit_connections=2)
+        c.close()
+    c = Client(secure, "192.0.2.1", limit_connections=2)
+    assert c.greeting == QUOTA
+    c.close()
+    c = Client(secure, "192.0.2.1", greeted=False, tls="implicit", limit_connections=2)
+    assert c.file.read() == b"" # not even what TLS says of a broken handshake
+    c.close()
+    assert "refused [192.0.2.1]: too many connections" in secure.logged()
+
+
 @pytest.mark.parametrize("what, settings", [
     ("messages", {"limit_messages": 1}), ("recipients", {"limit_recipients": 2})])
 def test_messages_of_a_network(postern, runtime, what, settings):
@@ -249,6 +263,17 @@ def test_recipient_check_is_told_and_timed(postern):
     assert recipient(postern, "exec sleep 3", timeout_check="1s").startswith("451")
 
 
+def test_recipient_check_is_not_asked_in_vain(postern):
+    """D17: of a recipient that is one too many."""
+    seen = postern.where / "log" # a file it may write
+    c = Client(postern, recipient_check=program(postern, f"cat >>{seen}; echo OK"), max_recipients=100)
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    c.sock.sendall(b"".join(b"RCPT TO:<u%d@d.example>\r\n" % n for n in range(110)))
+    assert [c.reply()[:3] for _ in range(110)] == ["250"] * 100 + ["452"] * 10
+    assert seen.read_text().count("\nclient ") == 100
+
+
 def test_recipient_check_that_hangs_ends(postern):
     """Nobody is left over who waits for nobody."""
     seen = postern.where / "log"
@@ -267,7 +292,23 @@ def test_recipient_check_program_gets_nothing_else(postern):
     assert "spool" not in text.split("smtpd:")[0] and "POSTERN" not in text
 
 
+STOPPING = "421 4.3.2 mx.test.example Error: service shutting down"
+
+
+def test_stop_while_a_check_is_waited_for(postern, wait):
+    """R10: a service that stops does not wait for a program of the site's."""
+    seen = postern.where / "log" # a file it may write
+    c = Client(postern, sender_check=program(postern, f"echo asked >>{seen}; exec sleep 60"),
+               timeout_check="60s")
+    c.ask("EHLO c.example")
+    c.sock.sendall(b"MAIL FROM:<a@b.example>\r\n")
+    assert wait(lambda: "asked" in seen.read_text())
+    c.process.terminate()
+    assert c.reply() == STOPPING and c.reply() == ""
+
+
 def test_sender_check(postern):
+    """R54: what a program of the site's may say of a sender, for instance of one whose domain takes no mail."""
     c = Client(postern, sender_check=program(postern, "echo REJECT not you"))
     c.ask("EHLO c.example")
     assert c.ask("MAIL FROM:<a@b.example>") == "550 5.7.1 Error: not you"
@@ -403,6 +444,18 @@ def test_saslauthd_that_is_busy(postern):
         assert c.ask("AUTH PLAIN AGpvZQBzZWNyZXQ=").startswith("454")
         assert time.monotonic() - start < 5
         assert c.ask("NOOP").startswith("250")
+
+
+def test_stop_while_a_password_is_judged(postern):
+    """R10: nor for whoever knows passwords."""
+    with saslauthd(postern) as (listener, path):
+        c = Client(postern, auth_saslauthd=path, auth_clear="yes", timeout_check="60s")
+        c.ask("EHLO c.example")
+        c.sock.sendall(b"AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n")
+        server, _ = listener.accept()
+        with server:
+            c.process.terminate()
+            assert c.reply() == STOPPING and c.reply() == ""
 
 
 def test_what_smtpd_inherits_goes_no_further(postern):

@@ -97,7 +97,9 @@ static const struct mail_row {
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00Z", R_SENDER_OK, "a@b", -1, "Hold: 3600\n" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00.25+00:30", R_SENDER_OK, "a@b", -1,
 		"Hold: 1800\n" },
-	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T00:00:00Z", R_BAD_PARAMETER, NULL, 0, "" }, /* over */
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T00:00:00Z", R_SENDER_OK, "a@b", -1, "" }, /* over */
+	{ "FROM:<a@b> HOLDUNTIL=0000-01-01T00:00:00Z", R_SENDER_OK, "a@b", -1, "" },
+	{ "FROM:<a@b> HOLDFOR=0", R_SENDER_OK, "a@b", -1, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-03T00:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-13-01T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00", R_BAD_PARAMETER, NULL, 0, "" },
@@ -149,6 +151,7 @@ static const struct rcpt_row {
 	{ "TO:<a@b> NOTIFY=", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> NOTIFY=SUCCESS,", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> ORCPT=rfc822;", R_BAD_PARAMETER, NULL, NULL },
+	{ "TO:<a@b> ORCPT=rfc822;a\xc3\xa9@b", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> ORCPT=;a", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> AUTH=<>", R_UNKNOWN_PARAMETER, NULL, NULL },
 	{ "TO:<${run{\\x2fbin\\x2fid}}@localhost>", R_RCPT_SYNTAX, NULL, NULL }, /* D2 */
@@ -165,9 +168,14 @@ static const struct {
 	{ "Full Name", true },
 	{ "", false },
 	{ "<a@b> x", false },
+	{ "<a@b> SMTPUTF8", true },
+	{ "<a@b> smtputf8 x", false },
+	{ "<a@b> SMTPUTF8=1", false },
+	{ "<a@b>SMTPUTF8", false },
+	{ "<\xc3\xa9@x>", true }, /* C6 */
 	{ "<a", false },
 	{ "a\tb", false },
-	{ "\xc3\xa9@x", false }, /* C6 */
+	{ "\xc3\xa9@x", false },
 	{ "a\x1b", false },
 	{ "a\x7f", false },
 };
@@ -251,6 +259,28 @@ test_mail(void **state)
 		buf_add(&env, (struct span){ "", 1 });
 		assert_string_equal(env.p, row->env);
 		buf_free(&env);
+	}
+}
+
+/* As it is kept and passed on, an ORCPT has 500 octets at the most (RFC 3461 section 4.2). */
+static void
+test_long_orcpt(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *piece;
+		int fit; /* behind "utf-8;" */
+	} rows[] = { { "a", 494 }, { "\xc3\xa9", 82 }, { "\xe2\x82\xac", 61 } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct buf b = buf_new(LIMIT_COMMAND);
+		struct rcpt_args a;
+		buf_puts(&b, "TO:<a@b> ORCPT=utf-8;");
+		for (int k = 0; k < rows[i].fit; k++)
+			buf_puts(&b, rows[i].piece);
+		assert_int_equal(command_rcpt(guarded(buf_span(&b)), true, &a), R_RCPT_OK);
+		buf_puts(&b, rows[i].piece);
+		assert_int_equal(command_rcpt(guarded(buf_span(&b)), true, &a), R_BAD_PARAMETER);
+		buf_free(&b);
 	}
 }
 
@@ -354,6 +384,7 @@ main(void)
 		cmocka_unit_test(test_not_offered),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_rcpt),
+		cmocka_unit_test(test_long_orcpt),
 		cmocka_unit_test(test_hurt),
 		cmocka_unit_test(test_vrfy),
 		cmocka_unit_test(test_replies),

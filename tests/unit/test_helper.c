@@ -58,7 +58,7 @@ test_check_unread(void **state)
 	char text[CHECK_TEXT];
 	for (int i = 0; i < ASKED; i++)
 		assert_int_equal(helper_check(monitor, REQUEST_CHECK_SENDER, span_of("sender x\n"),
-					 clock_deadline(PATIENCE), text), CHECK_OK);
+					 clock_deadline(PATIENCE), NULL, text), CHECK_OK);
 }
 
 int

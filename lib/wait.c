@@ -1,0 +1,30 @@
+#include "wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "clock.h"
+
+int
+wait_for(int fd, short events, int64_t deadline, const volatile int *stop)
+{
+	for (;;) {
+		if (stop != NULL && *stop)
+			return -ECANCELED;
+		struct pollfd p = { .fd = fd, .events = events };
+		int left = clock_left(deadline);
+		struct timespec t = { left / 1000, (long)(left % 1000) * 1000000 };
+		sigset_t none;
+		sigemptyset(&none);
+		int r = ppoll(&p, 1, left < 0 ? NULL : &t, &none);
+		if (r > 0)
+			return 0;
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
+}

@@ -1,0 +1,18 @@
+/*
+ * wait: until a descriptor is ready, a deadline has passed, or a stop was requested.
+ *
+ * Signals are open only in here (smtpd.c blocks them), so that a stop request cannot slip in between
+ * looking and waiting.
+ */
+#ifndef POSTERN_WAIT_H
+#define POSTERN_WAIT_H
+
+#include <stdint.h>
+
+/*
+ * Waits for poll(2) events. 0; -ETIMEDOUT; -ECANCELED if *stop is set, by a signal or before (NULL:
+ * there is no such thing); -errno.
+ */
+int wait_for(int fd, short events, int64_t deadline, const volatile int *stop);
+
+#endif

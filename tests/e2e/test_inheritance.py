@@ -1,0 +1,73 @@
+"""What a relay has of the session whose message it sends: nothing."""
+import os
+import pathlib
+import threading
+
+import pytest
+
+HOSTILE = {
+    "LD_PRELOAD": "/nonexistent/preload.so", "LD_LIBRARY_PATH": "/nonexistent", "LD_AUDIT": "/nonexistent/audit.so",
+    "NAMESERVERS": "192.0.2.53", "LOCALDOMAIN": "evil.example", "RES_OPTIONS": "ndots:9",
+    "HOSTALIASES": "/nonexistent/aliases", "TZ": "/nonexistent/zone", "MALLOC_PERTURB_": "165",
+    "MALLOC_ARENA_TEST": "x", "PATH": ".", "TMPDIR": "/nonexistent", "HOME": "/nonexistent",
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look at what is not dumpable")
+def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
+    """K1, K2: no connection of a client, no descriptor of whoever started smtpd, and no environment."""
+    for name, value in HOSTILE.items():
+        if not name.startswith("LD_") and name != "PATH": # those are for what starts smtpd here
+            monkeypatch.setenv(name, value)
+    world.domain("d.example")
+    go = threading.Event()
+    world.sink.say["RCPT"] = lambda line: "250 ok" if go.wait(30) else "451 late"
+    c = postern.connect(max_relays=20)
+    try:
+        assert c.reply()[:3] == "220"
+        c.hello()
+        assert "queued as" in c.message(recipient="u@d.example")
+        assert wait(lambda: any(x.startswith("RCPT") for x in world.sink.lines))
+        [session] = [x for x in children(c.process.pid) if fds(x).get(0, "").startswith("socket:")]
+        [relay] = [pid for pid in processes() if pid not in (c.process.pid, session) and
+                   f"spool={postern.spool}" in words(pid)]
+        ours, theirs = fds(session), fds(relay)
+        assert ours[0] == ours[1] and ours[0] not in theirs.values()
+        known = ("/dev/null", str(postern.log), f"{postern.spool}", "socket:", "anon_inode:")
+        assert all(x.startswith(known) for x in theirs.values()), theirs
+        shared = set(ours.values()) & set(theirs.values())
+        assert not [x for x in shared if x.startswith("socket:")]
+        environ = pathlib.Path(f"/proc/{relay}/environ").read_bytes().decode()
+        assert not [name for name in HOSTILE if f"{name}=" in environ and name != "PATH"], environ
+        assert "PATH=." not in environ
+    finally:
+        go.set()
+    assert wait(lambda: world.sink.messages and not postern.messages())
+    assert c.finish() == 0
+
+
+def processes():
+    return [int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*")]
+
+
+def words(pid):
+    try:
+        line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    found = line.decode(errors="replace").split("\0")
+    return found if found[0] == "relay" else []
+
+
+def children(pid):
+    return [int(x) for x in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def fds(pid):
+    found = {}
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found[int(path.name)] = os.readlink(path)
+        except OSError:
+            pass
+    return found

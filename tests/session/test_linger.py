@@ -1,0 +1,98 @@
+"""Last words: a client hears why it is left, though much of what it sent was not read."""
+import socket
+
+import pytest
+
+from test_tls import helpers
+
+MEBI = 1 << 20
+HELLO = b"EHLO c.example\r\n"
+SMUGGLED = HELLO + b"MAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nDATA\r\nx\n.\r\n.\r\n.\r\n"
+
+TOO_MUCH = [
+    pytest.param(b"x\r\n" * (MEBI // 3), b"421 4.7.0 mx.test.example Error: too many errors",
+                 id="errors"),
+    pytest.param(b"x" * MEBI, b"421 4.7.0 mx.test.example Error: line without end", id="flood"),
+    pytest.param(b"NOOP\r\n" * (MEBI // 6),
+                 b"421 4.7.0 mx.test.example Error: too many commands without mail", id="idle"),
+    pytest.param(SMUGGLED + b"y" * MEBI, b"521 5.5.2 Error: bare CR or LF in message",
+                 id="smuggling"),
+    pytest.param(b"POST / HTTP/1.1\r\n" + b"y" * MEBI,
+                 b"421 4.7.0 mx.test.example Error: this is not HTTP", id="http"),
+]
+
+
+@pytest.mark.parametrize("junk, last", TOO_MUCH)
+@pytest.mark.parametrize("tls", ["off", "implicit"])
+def test_last_word_is_heard(secure, tls, junk, last):
+    """C12, C13, A1, A12, B14: nothing is reset before the client has sent all and read all."""
+    c = secure.connect(tls=tls)
+    if tls == "implicit":
+        c.wrap()
+    c.line()
+    c.sock.sendall(junk) # raises if the connection was reset
+    said = b""
+    while piece := c.sock.recv(65536):
+        said += piece
+    assert said.endswith(last + b"\r\n")
+    assert c.end() == 0
+
+
+def test_last_word_before_the_greeting(postern):
+    """A15: whoever spoke too early, and a lot."""
+    c = postern.connect(proxy_nets="127.0.0.0/8") # else 127.0.0.1 may
+    c.send(b"PROXY UNKNOWN\r\n" + b"y" * MEBI)
+    assert c.line() == "554 5.5.1 Error: client speaks before it is greeted"
+    assert c.sock.recv(100) == b"" and c.end() == 0
+
+
+@pytest.mark.parametrize("tls", ["off", "implicit"])
+def test_flood_is_not_read_for_ever(secure, tls):
+    """I2, A12: who does not stop is reset, and nobody is left over."""
+    c = secure.connect(tls=tls)
+    if tls == "implicit":
+        c.wrap()
+    c.line()
+    with pytest.raises(OSError):
+        for _ in range(64):
+            c.sock.sendall(b"x\r\n" * (MEBI // 3))
+    assert c.process.wait(30) == 0 and not helpers(secure)
+    c.end()
+
+
+@pytest.mark.parametrize("tls", ["off", "implicit"])
+def test_silence_is_not_waited_for(secure, tls, wait):
+    """I2: nor is a client that neither sends nor closes."""
+    c = secure.connect(tls=tls)
+    if tls == "implicit":
+        c.wrap()
+    c.line()
+    c.send(b"x\r\n" * 100)
+    assert c.process.wait(30) == 0 and wait(lambda: not helpers(secure))
+    assert b"too many errors" in c.rest()
+    c.end()
+
+
+@pytest.mark.parametrize("tls", ["off", "implicit"])
+def test_goodbye_is_not_waited_for(secure, tls, wait):
+    """R9: behind QUIT all processes end, and the client closes when it likes."""
+    c = secure.connect(tls=tls)
+    if tls == "implicit":
+        c.wrap()
+    c.line()
+    assert c.ask("QUIT") == "221 2.0.0 Bye"
+    assert c.process.wait(30) == 0 and wait(lambda: not helpers(secure))
+    c.end()
+
+
+def test_unread_on_this_host(postern):
+    """C13: on a pair of sockets too, where a client that writes on would see a broken pipe."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        p = postern.start(theirs, theirs, max_relays=0)
+    ours.sendall(b"x\r\n" * (MEBI // 3))
+    said = b""
+    while piece := ours.recv(65536):
+        said += piece
+    ours.close()
+    assert said.endswith(b"too many errors\r\n") and p.wait(30) == 0
