@@ -7,35 +7,36 @@
  *
  *	auth --hash NAME    reads a password from standard input and prints a line for the file
  *
- * A name that is not there takes the same way as a wrong password: SCRAM gets a salt that is made
- * from the name, so it is the same each time. Secrets and responses are never logged.
+ * A name that is not there takes the same way as a wrong password, or another program is asked about
+ * it (checkpass.h). SCRAM gets a salt that is made from the name, so it is the same each time. Secrets
+ * and responses are never logged.
  *
  * Exit status: 0; 75 the file cannot be read; 78 the configuration is wrong.
  */
-#include <crypt.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gsasl.h>
 #include <signal.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "lib/authwire.h"
+#include "lib/checkpass.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/conf.h"
 #include "lib/credential.h"
 #include "lib/launch.h"
 #include "lib/log.h"
 #include "lib/options.h"
 #include "lib/sandbox.h"
+#include "lib/secret.h"
 #include "lib/stdfds.h"
 #include "lib/users.h"
 
-enum { ITERATIONS = 10000, SALT = 16, SEED = 256, HASH_MAX = 64, PASSWORD_MAX = 1024 };
+enum { PASSWORD_MAX = 1024 };
 
 static struct auth {
 	struct conf conf;
@@ -50,97 +51,53 @@ static struct auth {
 
 /* ---- secrets ---------------------------------------------------------------------------- */
 
-struct keys {
-	char salted[HASH_MAX], client[HASH_MAX], server[HASH_MAX], stored[HASH_MAX];
-};
-
-/* What SCRAM makes of a password (RFC 5802 section 3). */
-static bool
-derive(Gsasl_hash hash, const char *password, unsigned iterations, const char *salt, size_t n,
-	struct keys *out)
+static struct span
+users_text(const struct auth *a)
 {
-	return gsasl_scram_secrets_from_password(hash, password, iterations, salt, n, out->salted,
-		       out->client, out->server, out->stored) == GSASL_OK;
-}
-
-static bool
-same(const char *a, const char *b, size_t n)
-{
-	unsigned char differs = 0;
-	for (size_t i = 0; i < n; i++)
-		differs |= (unsigned char)(a[i] ^ b[i]);
-	return differs == 0;
+	return (struct span){ a->users, a->length };
 }
 
 static void
 find_user(struct auth *a, const char *name)
 {
 	snprintf(a->name, sizeof(a->name), "%s", name);
-	a->known = users_find((struct span){ a->users, a->length }, span_of(name), &a->user);
+	a->user = (struct user){ 0 };
+	a->known = users_find(users_text(a), span_of(name), &a->user);
 }
 
-/* "iterations,salt,StoredKey,ServerKey" in parts. */
-struct scram {
-	char *iterations, *salt, *stored, *server;
-};
-
-static bool
-split_scram(char *secret, struct scram *out)
-{
-	out->iterations = secret;
-	char **part[] = { &out->salt, &out->stored, &out->server };
-	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
-		secret = strchr(secret, ',');
-		if (secret == NULL)
-			return false;
-		*secret++ = '\0';
-		*part[i] = secret;
-	}
-	return true;
-}
-
-/* For a name that is not there: what it would look like if it were. Nobody has its password. */
+/* Takes what a check of a secret found; a line that an editor has spoilt is trouble of ours. */
 static void
-pretend(const char *name, Gsasl_hash hash, char out[static USERS_SECRET])
+judge_secret(struct auth *a, const char *kind, int found)
 {
-	char stored[HASH_MAX], seed[SEED] = { 0 }, *seed64 = NULL, *salt64 = NULL, *key64 = NULL;
-	struct keys k;
-	size_t n;
-	/* Made from the name and from what only this host knows: the text of the file. Base64,
-	 * because not every octet may stand in a password. */
-	for (size_t i = 0; i < auth.length; i++)
-		seed[i % SEED] ^= auth.users[i];
-	(void)gsasl_nonce(stored, sizeof(stored));
-	if (gsasl_base64_to(seed, SEED, &seed64, &n) == GSASL_OK &&
-		derive(hash, seed64, 1, name, strlen(name), &k) &&
-		gsasl_base64_to(k.stored, SALT, &salt64, &n) == GSASL_OK &&
-		gsasl_base64_to(stored, gsasl_hash_length(hash), &key64, &n) == GSASL_OK)
-		snprintf(out, USERS_SECRET, "%d,%s,%s,%s", ITERATIONS, salt64, key64, key64);
-	else
-		out[0] = '\0';
-	free(seed64);
-	free(salt64);
-	free(key64);
+	struct log_fields f = { .event = "auth" };
+	a->known = found > 0;
+	a->trouble = found < 0;
+	if (found < 0)
+		log_event(LOG_ERR, &f, "auth_users %s:%u: not a secret of %s", a->conf.auth_users,
+			a->user.line, kind);
 }
 
 static int
 give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 {
-	bool sha1 = strncmp(a->hello.mechanism, "SCRAM-SHA-1", 11) == 0 &&
-		a->hello.mechanism[11] != '2';
+	bool sha1 = strcmp(a->hello.mechanism, "SCRAM-SHA-1") == 0 ||
+		strcmp(a->hello.mechanism, "SCRAM-SHA-1-PLUS") == 0;
+	const char *kind = sha1 ? "{SCRAM-SHA-1}" : "{SCRAM-SHA-256}";
+	Gsasl_hash hash = sha1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256;
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	char secret[USERS_SECRET];
 	struct scram parts = { 0 };
-	if (name == NULL)
+	if (name == NULL || a->trouble) /* it asks for each part */
 		return GSASL_NO_CALLBACK;
 	find_user(a, name);
-	if (!a->known ||
-		!users_secret(&a->user, sha1 ? "{SCRAM-SHA-1}" : "{SCRAM-SHA-256}", secret)) {
+	if (!a->known || !users_secret(&a->user, kind, secret)) {
 		a->known = false;
-		pretend(name, sha1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256, secret);
+		secret_pretend(users_first_secrets(users_text(a)), hash, name, secret);
 	}
-	if (!split_scram(secret, &parts))
+	if (!secret_split(secret, hash, &parts)) {
+		judge_secret(a, kind, -EINVAL);
 		return GSASL_NO_CALLBACK;
+	}
 	gsasl_property_set(s, GSASL_SCRAM_ITER, parts.iterations);
 	gsasl_property_set(s, GSASL_SCRAM_SALT, parts.salt);
 	gsasl_property_set(s, GSASL_SCRAM_STOREDKEY, parts.stored);
@@ -149,89 +106,69 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 	return gsasl_property_fast(s, wanted) != NULL ? GSASL_OK : GSASL_NO_CALLBACK;
 }
 
-static bool
-check_scram(char *secret, const char *password)
-{
-	struct scram parts = { 0 };
-	char *salt = NULL, *want = NULL, *prepared = NULL;
-	struct keys have;
-	size_t salt_n = 0, want_n = 0;
-	bool ok = split_scram(secret, &parts) &&
-		gsasl_saslprep(password, 0, &prepared, NULL) == GSASL_OK &&
-		gsasl_base64_from(parts.salt, strlen(parts.salt), &salt, &salt_n) == GSASL_OK &&
-		gsasl_base64_from(parts.stored, strlen(parts.stored), &want, &want_n) == GSASL_OK &&
-		want_n == gsasl_hash_length(GSASL_HASH_SHA256) &&
-		derive(GSASL_HASH_SHA256, prepared, (unsigned)strtoul(parts.iterations, NULL, 10),
-			salt, salt_n, &have) &&
-		same(have.stored, want, want_n);
-	explicit_bzero(&have, sizeof(have));
-	free(salt);
-	free(want);
-	free(prepared);
-	return ok;
-}
-
-static bool
-check_crypt(const char *secret, const char *password)
-{
-	struct crypt_data data = { 0 };
-	const char *have = crypt_r(password, secret, &data);
-	bool ok = have != NULL && have[0] != '*' && strlen(have) == strlen(secret) &&
-		same(have, secret, strlen(have));
-	explicit_bzero(&data, sizeof(data));
-	return ok;
-}
-
 /* ---- other programs that know passwords -------------------------------------------------- */
 
-/* Octets of a text with its length in front, as saslauthd wants it. */
-static bool
-put_counted(int fd, const char *text)
+/* The one that is asked about names the file does not know. */
+static struct {
+	const char *key, *path; /* in the configuration; NULL: there is none */
+	struct stream stream;
+	int err;                /* why it cannot be asked, or 0 */
+} other;
+
+static void
+log_other(int err)
 {
-	size_t n = strlen(text);
-	unsigned char head[2] = { (unsigned char)(n >> 8), (unsigned char)n };
-	return n < PASSWORD_MAX && send(fd, head, sizeof(head), MSG_NOSIGNAL) == 2 &&
-		(n == 0 || send(fd, text, n, MSG_NOSIGNAL) == (ssize_t)n);
+	struct log_fields f = { .event = "auth" };
+	log_event(LOG_ERR, &f, "%s %s: %s", other.key, other.path, strerror(-err));
 }
 
-/* Connected before the process locked itself in. Less than 0: not configured, or it cannot be asked,
- * and then writing to it fails. */
-static int saslauthd = -1;
+static void
+open_other(const struct conf *conf)
+{
+	bool dovecot = conf->auth_dovecot != NULL;
+	other.key = dovecot ? "auth_dovecot" : "auth_saslauthd";
+	other.path = dovecot ? conf->auth_dovecot : conf->auth_saslauthd;
+	if (other.path == NULL)
+		return;
+	other.err = checkpass_open(&other.stream, other.path, conf->timeout_check);
+	if (other.err < 0)
+		log_other(other.err);
+}
 
+/* As checkpass_dovecot; whom it names is found in the file, for what it may send. */
 static int
-open_saslauthd(const char *path, int64_t seconds)
+ask_dovecot(struct auth *a, const char *name, const char *password, int64_t deadline)
 {
-	const struct timeval patience = { .tv_sec = (time_t)seconds };
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	if (strlen(path) >= sizeof(to.sun_path))
-		return -ENAMETOOLONG;
-	snprintf(to.sun_path, sizeof(to.sun_path), "%s", path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* and to connect */
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
-		return fd;
-	int err = errno;
-	close(fd);
-	return -err;
+	char plain[1 + LIMIT_ADDRESS + 1 + PASSWORD_MAX], user[LIMIT_ADDRESS + 1], *response = NULL;
+	size_t n;
+	int k = snprintf(plain, sizeof(plain), "%c%s%c%s", '\0', name, '\0', password);
+	int r = gsasl_base64_to(plain, (size_t)k, &response, &n) != GSASL_OK
+		? -ENOMEM
+		: checkpass_dovecot(&other.stream, response, a->hello.secure, deadline, user);
+	if (r > 0)
+		find_user(a, user);
+	explicit_bzero(plain, sizeof(plain));
+	free(response);
+	return r;
 }
 
 static bool
-check_saslauthd(struct auth *a, const char *name, const char *password)
+ask_other(struct auth *a, const char *name, const char *password)
 {
-	char reply[4]; /* a length of two octets, and "OK" or "NO" of what comes */
-	const char *at = strchr(name, '@');
-	char user[LIMIT_ADDRESS + 1];
-	snprintf(user, sizeof(user), "%.*s", at != NULL ? (int)(at - name) : (int)strlen(name), name);
-	if (!put_counted(saslauthd, user) || !put_counted(saslauthd, password) ||
-		!put_counted(saslauthd, "smtp") || !put_counted(saslauthd, at != NULL ? at + 1 : "")) {
-		a->trouble = true;
+	int64_t deadline = clock_deadline(a->conf.timeout_check);
+	int r = other.err;
+	if (strlen(name) > LIMIT_ADDRESS || strlen(password) >= PASSWORD_MAX)
 		return false;
+	if (r == 0) {
+		r = a->conf.auth_dovecot != NULL
+			? ask_dovecot(a, name, password, deadline)
+			: checkpass_saslauthd(&other.stream, name, password, deadline);
+		if (r < 0)
+			log_other(r);
 	}
-	a->trouble = recv(saslauthd, reply, sizeof(reply), MSG_WAITALL) != (ssize_t)sizeof(reply);
-	return !a->trouble && memcmp(reply + 2, "OK", 2) == 0;
+	explicit_bzero(&other.stream, sizeof(other.stream));
+	a->trouble = r < 0;
+	return r > 0;
 }
 
 /* ---- libgsasl asks ----------------------------------------------------------------------- */
@@ -246,16 +183,15 @@ check_password(struct auth *a, Gsasl_session *s)
 		return GSASL_AUTHENTICATION_ERROR;
 	find_user(a, name);
 	if (a->known && users_secret(&a->user, "{SCRAM-SHA-256}", secret)) {
-		a->known = check_scram(secret, password);
+		judge_secret(a, "{SCRAM-SHA-256}", secret_check_scram(secret, password));
 	} else if (a->known && users_secret(&a->user, "$", secret)) {
-		a->known = check_crypt(secret, password);
-	} else if (a->conf.auth_saslauthd != NULL) {
-		a->known = check_saslauthd(a, name, password);
+		judge_secret(a, "crypt", secret_check_crypt(secret, password));
+	} else if (other.path != NULL) {
+		a->known = ask_other(a, name, password);
 	} else { /* as long as the others */
-		pretend(name, GSASL_HASH_SHA256, secret);
-		(void)check_scram(secret, password);
+		secret_pretend(users_first_secrets(users_text(a)), GSASL_HASH_SHA256, name, secret);
+		(void)secret_check_scram(secret, password);
 		a->known = false;
-		a->trouble = a->conf.auth_saslauthd != NULL; /* it might have known */
 	}
 	explicit_bzero(secret, sizeof(secret));
 	return a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
@@ -329,12 +265,15 @@ hear(struct auth_text *in)
 	return true;
 }
 
-/* Whoever is known speaks for itself only, by whatever mechanism. */
+/* Whoever is known speaks for itself only, by whatever mechanism; under the name it gave or the one
+ * that Dovecot has for it. */
 static bool
 for_itself(const struct auth *a, Gsasl_session *s)
 {
-	const char *other = gsasl_property_fast(s, GSASL_AUTHZID);
-	return other == NULL || other[0] == '\0' || strcmp(other, a->name) == 0;
+	const char *whom = gsasl_property_fast(s, GSASL_AUTHZID);
+	const char *given = gsasl_property_fast(s, GSASL_AUTHID);
+	return whom == NULL || whom[0] == '\0' || strcmp(whom, a->name) == 0 ||
+		(given != NULL && strcmp(whom, given) == 0);
 }
 
 static enum auth_result
@@ -425,19 +364,14 @@ static int
 serve(struct auth *a)
 {
 	struct log_fields f = { .event = "auth" };
-	char warm[SALT];
+	char warm[16];
 	Gsasl *ctx;
 	Gsasl_session *s;
 	if (!read_users(a)) {
 		log_event(LOG_ERR, &f, "auth_users %s: %s", a->conf.auth_users, strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	if (a->conf.auth_saslauthd != NULL) {
-		saslauthd = open_saslauthd(a->conf.auth_saslauthd, a->conf.timeout_check);
-		if (saslauthd < 0)
-			log_event(LOG_ERR, &f, "auth_saslauthd %s: %s", a->conf.auth_saslauthd,
-				strerror(-saslauthd));
-	}
+	open_other(&a->conf);
 	if (gsasl_init(&ctx) != GSASL_OK || gsasl_nonce(warm, sizeof(warm)) != GSASL_OK)
 		return EX_SOFTWARE;
 	int r = sandbox_enter(SANDBOX_HELPER, -1);
@@ -461,25 +395,6 @@ serve(struct auth *a)
 
 /* ---- a line for the file ------------------------------------------------------------------ */
 
-static bool
-print_secret(const char *kind, Gsasl_hash hash, const char *password)
-{
-	char salt[SALT];
-	struct keys k;
-	char *text[3] = { NULL };
-	size_t n, size = gsasl_hash_length(hash);
-	bool ok = getrandom(salt, sizeof(salt), 0) == (ssize_t)sizeof(salt) &&
-		derive(hash, password, ITERATIONS, salt, sizeof(salt), &k) &&
-		gsasl_base64_to(salt, sizeof(salt), &text[0], &n) == GSASL_OK &&
-		gsasl_base64_to(k.stored, size, &text[1], &n) == GSASL_OK &&
-		gsasl_base64_to(k.server, size, &text[2], &n) == GSASL_OK;
-	if (ok)
-		printf("%s%d,%s,%s,%s", kind, ITERATIONS, text[0], text[1], text[2]);
-	for (int i = 0; i < 3; i++)
-		free(text[i]);
-	return ok;
-}
-
 static int
 hash(const char *name)
 {
@@ -497,11 +412,11 @@ hash(const char *name)
 		fputs("auth: the password is empty, too long, or holds what no password may\n", stderr);
 		return EX_DATAERR;
 	}
-	printf("%s:", name);
-	bool ok = print_secret("{SCRAM-SHA-256}", GSASL_HASH_SHA256, prepared);
-	putchar(' ');
-	ok = ok && print_secret("{SCRAM-SHA-1}", GSASL_HASH_SHA1, prepared);
-	putchar('\n');
+	char sha256[USERS_SECRET], sha1[USERS_SECRET];
+	bool ok = secret_make(GSASL_HASH_SHA256, prepared, sha256) &&
+		secret_make(GSASL_HASH_SHA1, prepared, sha1);
+	if (ok)
+		printf("%s:{SCRAM-SHA-256}%s {SCRAM-SHA-1}%s\n", name, sha256, sha1);
 	explicit_bzero(password, sizeof(password));
 	free(prepared);
 	return ok ? EXIT_SUCCESS : EX_SOFTWARE;

@@ -76,6 +76,7 @@ static const struct key {
 	KEY(timeout_tls, SECONDS, "1m", 1, DAY)
 	KEY(auth_users, SECRET, NULL, 0, 0)
 	KEY(auth_saslauthd, PATHNAME, NULL, 0, 0)
+	KEY(auth_dovecot, PATHNAME, NULL, 0, 0)
 	KEY(auth_clear, YESNO, "no", 0, 0)
 	{ "nameserver", SERVERS, offsetof(struct conf, nameserver), "", 0, 0 },
 	KEY(smtp_port, NUMBER, "25", 1, 65535)
@@ -499,6 +500,7 @@ conf_free(struct conf *c)
 	free(c->auth_path);
 	free(c->auth_users);
 	free(c->auth_saslauthd);
+	free(c->auth_dovecot);
 	free(c->runtime);
 	free(c->tls_certificate);
 	free(c->tls_key);

@@ -50,7 +50,7 @@ struct conf {
 	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
 	char *recipient_check;     /* program that is asked about each recipient; NULL: none */
 	char *sender_check;        /* ... and each sender */
-	int64_t timeout_check;     /* its answer, or one of saslauthd, s */
+	int64_t timeout_check;     /* its answer, or one of saslauthd or Dovecot, s */
 	int64_t min_free;          /* octets that must stay free in the spool */
 	int64_t limit_window;      /* what a client's network may do in this time, s (0: anything): */
 	int64_t limit_connections;
@@ -77,9 +77,10 @@ struct conf {
 	enum conf_bool tls_legacy; /* TLS 1.0 and old ciphers too */
 	int64_t timeout_tls;   /* a handshake, s */
 
-	/* clients that say who they are; with none of the first two nobody can */
+	/* clients that say who they are; with none of the first three nobody can */
 	char *auth_users;      /* file of names and secrets (users.h); NULL: none */
 	char *auth_saslauthd;  /* socket of saslauthd, for PLAIN and LOGIN; NULL: none */
+	char *auth_dovecot;    /* ... or of Dovecot's authentication service */
 	enum conf_bool auth_clear; /* passwords without TLS too */
 
 	/* how relay delivers */

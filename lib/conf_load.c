@@ -193,6 +193,28 @@ is_world(const struct netlist *l)
 	return false;
 }
 
+static int
+complain_of(struct conf *c, const char *name, const char *wrong, struct buf *why)
+{
+	struct span key = span_of(name);
+	return conf_complain(why, c->origin[conf_find(key)], key, wrong, (struct span){ 0 });
+}
+
+/* Keys that contradict each other. */
+static int
+check_together(struct conf *c, struct buf *why)
+{
+	if (is_world(&c->relay_nets) && c->open_relay == CONF_NO)
+		return complain_of(c, "relay_nets",
+			"makes an open relay; open_relay = yes if that is meant", why);
+	bool needed = c->tls == TLS_REQUIRED || c->tls == TLS_IMPLICIT;
+	if (c->tls_certificate == NULL && needed)
+		return complain_of(c, "tls", "needs tls_certificate", why);
+	if (c->auth_dovecot != NULL && c->auth_saslauthd != NULL)
+		return complain_of(c, "auth_dovecot", "is for hosts without auth_saslauthd", why);
+	return 0;
+}
+
 /* Defaults that depend on the machine or on other keys. */
 static int
 complete(struct conf *c, struct buf *why)
@@ -208,14 +230,6 @@ complete(struct conf *c, struct buf *why)
 		buf_puts(why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}
-	if (is_world(&c->relay_nets) && c->open_relay == CONF_NO)
-		return conf_complain(why, c->origin[conf_find(span_of("relay_nets"))],
-			span_of("relay_nets"), "makes an open relay; open_relay = yes if that is meant",
-			(struct span){ 0 });
-	bool needed = c->tls == TLS_REQUIRED || c->tls == TLS_IMPLICIT;
-	if (c->tls_certificate == NULL && needed)
-		return conf_complain(why, c->origin[conf_find(span_of("tls"))], span_of("tls"),
-			"needs tls_certificate", (struct span){ 0 });
 	if (c->tls_key == NULL && c->tls_certificate != NULL) {
 		c->tls_key = strdup(c->tls_certificate);
 		if (c->tls_key == NULL)
@@ -247,6 +261,8 @@ conf_load(struct conf *c, const struct conf_args *args, struct buf *why)
 		r = load_environment(c, why);
 	for (int i = 0; i < args->n && r == 0; i++)
 		r = conf_set_pair(c, span_of(args->options[i]), "command line", why);
+	if (r == 0)
+		r = check_together(c, why);
 	return r == 0 ? complete(c, why) : r;
 }
 

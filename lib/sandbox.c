@@ -274,6 +274,7 @@ static const struct sock_filter helper_filter[] = {
 	ALLOW(recvfrom),
 	ALLOW(sendto),
 	ALLOW(poll_call),
+	ALLOW(ppoll),
 	ALLOW(sendmsg), /* log to the journal */
 	ALLOW(lseek),   /* log to standard error: dprintf(3) asks where it stands */
 	ALLOW(close),

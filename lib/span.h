@@ -35,6 +35,16 @@ span_skip(struct span s, size_t n)
 	return (struct span){ s.p + n, s.n - n };
 }
 
+/* The part of *s up to `end`, or all of it; *s moves behind it. */
+static inline struct span
+span_cut(struct span *s, char end)
+{
+	const char *p = s->n > 0 ? (const char *)memchr(s->p, end, s->n) : NULL;
+	struct span part = p != NULL ? span_from(s->p, p) : *s;
+	*s = span_skip(*s, part.n + (p != NULL));
+	return part;
+}
+
 static inline bool
 span_eq(struct span a, struct span b)
 {

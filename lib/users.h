@@ -16,6 +16,7 @@ enum { USERS_MAX = 1024 * 1024, USERS_SECRET = 512 };
 
 struct user {
 	struct span name, secrets, senders;
+	unsigned line; /* where it stands, from 1 */
 };
 
 /*
@@ -23,6 +24,9 @@ struct user {
  * True if it was found.
  */
 bool users_find(struct span text, struct span name, struct user *out);
+
+/* The secrets of the first user who has some: what nobody but this host knows, and seldom changes. */
+struct span users_first_secrets(struct span text);
 
 /* The user's secret of this kind ("{SCRAM-SHA-256}", or "$" for crypt) without the kind; or false. */
 bool users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET]);

@@ -79,7 +79,8 @@ offers_auth(const struct session *s)
 	bool any = false;
 	for (size_t i = 0; i < MECHANISMS; i++)
 		any = any || mechanisms[i].usable(s);
-	return any && (s->conf.auth_users != NULL || s->conf.auth_saslauthd != NULL);
+	return any && (s->conf.auth_users != NULL || s->conf.auth_saslauthd != NULL ||
+		s->conf.auth_dovecot != NULL);
 }
 
 static bool

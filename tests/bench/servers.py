@@ -6,10 +6,11 @@ import ctypes
 import os
 import pathlib
 import re
-import shutil
 import socket
 import subprocess
 import time
+
+import postfix
 
 BENCH = pathlib.Path("/bench")
 SOURCES = pathlib.Path("/sources")
@@ -129,18 +130,8 @@ class Postfix:
         self.name = "Postfix"
         self.ports = {False: port, True: port + 1}
         self.queue = BENCH / "postfix"
-        etc = pathlib.Path("/etc/postfix")
-        (etc / "main.cf").write_text(MAIN_CF)
-        # Debian's master.cf; y in the fifth column: chroot, for which nothing is prepared here.
-        text = re.sub(r"^(\w+ +\w+(?: +\S+){2} +)y ", r"\1n ", (etc / "master.cf").read_text(),
-                      flags=re.M)
-        text = re.sub(r"^smtp( +inet)", rf"127.0.0.1:{port}\1", text, flags=re.M)
-        (etc / "master.cf").write_text(text + HOLDING.format(port=port + 1))
-        shutil.copy("/usr/share/postfix/dynamicmaps.cf", etc)
-        shutil.chown("/var/lib/postfix", "postfix")
-        for program in ("postqueue", "postdrop"): # dpkg -x knows no group of ours
-            shutil.chown(f"/usr/sbin/{program}", group="postdrop")
-            os.chmod(f"/usr/sbin/{program}", 0o2755)
+        postfix.configure(MAIN_CF, lambda services: HOLDING.format(port=port + 1) + re.sub(
+            r"^smtp( +inet)", rf"127.0.0.1:{port}\1", services, flags=re.M))
         self.pid = spawn("postfix", "start-fg")
         for p in self.ports.values():
             wait_for_port(p)

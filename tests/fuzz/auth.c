@@ -11,6 +11,7 @@
 #define main auth_main
 int auth_main(int argc, char **argv);
 #include "../../auth.c"
+#include "../../lib/secret.c"
 #undef main
 
 #include "fuzz.h"

@@ -403,6 +403,8 @@ static const struct profile_row {
 	{ "relay_nets = 192.0.2.1 ::/0", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
 	{ "relay_nets = 128.0.0.0/7", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
 	{ "relay_nets = 2000::/3", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
+	{ "auth_saslauthd = /a\nauth_dovecot = /b", NULL, -EINVAL,
+		"PATH:2: auth_dovecot: is for hosts without auth_saslauthd", NULL },
 	{ "relay_nets = 10.0.0.0/8 2001::/16", NULL, 0, "starttls  # default",
 		"65536  # command line" },
 	{ "relay_nets = 0.0.0.0/0\nopen_relay = yes", NULL, 0, "starttls  # default",

@@ -17,20 +17,21 @@ static const struct {
 	const char *name;
 	bool found;
 	const char *secrets, *senders;
+	unsigned line;
 } names[] = {
 	{ "joe", true, "$6$a {SCRAM-SHA-1}1,b,c,d {SCRAM-SHA-256}2,e,f,g",
-		"joe@a.example @b.example" },
-	{ "bare", true, "", "" },
-	{ "empty", true, "", "" },
-	{ "colons", true, "x", "y:z" },
-	{ "no end", true, "$y$h", "" },
-	{ "", false, "", "" },
-	{ "jo", false, "", "" },
-	{ "joe:", false, "", "" },
-	{ "Joe", false, "", "" },
-	{ "# joe", false, "", "" },
-	{ "second", false, "", "" },
-	{ "joe\n", false, "", "" },
+		"joe@a.example @b.example", 4 },
+	{ "bare", true, "", "", 5 },
+	{ "empty", true, "", "", 6 },
+	{ "colons", true, "x", "y:z", 7 },
+	{ "no end", true, "$y$h", "", 9 },
+	{ "", false, "", "", 0 },
+	{ "jo", false, "", "", 0 },
+	{ "joe:", false, "", "", 0 },
+	{ "Joe", false, "", "", 0 },
+	{ "# joe", false, "", "", 0 },
+	{ "second", false, "", "", 0 },
+	{ "joe\n", false, "", "", 0 },
 };
 
 static void
@@ -51,7 +52,24 @@ test_find(void **state)
 		assert_span(u.name, names[i].found ? names[i].name : "");
 		assert_span(u.secrets, names[i].secrets);
 		assert_span(u.senders, names[i].senders);
+		assert_int_equal(u.line, names[i].line);
 	}
+}
+
+static void
+test_first_secrets(void **state)
+{
+	(void)state;
+	static const char *const rows[][2] = {
+		{ "", "" },
+		{ "# x:y\n:z\n\n", "" },
+		{ "carol:\nbare\nalice::a@b.example\n", "" },
+		{ "# x:y\n:z\ncarol:\njoe:$6$a {X}b:@c.example\nmax:d", "$6$a {X}b" },
+		{ "joe:a\r\n", "a" },
+		{ "joe:a", "a" },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_span(users_first_secrets(guarded(span_of(rows[i][0]))), rows[i][1]);
 }
 
 /* A file may end anywhere. */
@@ -145,6 +163,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_first_secrets),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_secret),
 		cmocka_unit_test(test_long_secret),
