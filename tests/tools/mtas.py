@@ -60,7 +60,7 @@ def install_postfix(main_cf, listen, services=""):
 
 def postfix(address, port):
     ident = os.stat(HERE / "mail")
-    install_postfix(f"""\
+    main_cf = textwrap.dedent(f"""\
         compatibility_level = 3.6
         myhostname = mx.postfix.example
         mydestination =
@@ -79,7 +79,8 @@ def postfix(address, port):
         virtual_gid_maps = static:{ident.st_gid}
         maillog_file_prefixes = /here
         maillog_file = /here/log
-        """, f"{address}:{port}")
+        """)
+    install_postfix(main_cf + (HERE / "more").read_text(), f"{address}:{port}")
     become("postfix", "start-fg")
 
 
@@ -217,13 +218,15 @@ def accounts(where):
 
 
 class Mta:
-    """A running server. `where` is made, and holds its mail and its log."""
+    """A running server. `where` is made, and holds its mail and its log. `more` are settings that
+    Postfix has besides."""
 
-    def __init__(self, name, where, address, port):
+    def __init__(self, name, where, address, port, more=""):
         self.name, self.where, self.address, self.port = name, where, address, port
         self.domain = f"{name}.example"
         where.mkdir()
         (where / "mail").mkdir()
+        (where / "more").write_text(more)
         vmail = accounts(where)["vmail"]
         os.chown(where / "mail", vmail, vmail)
         with open(where / "output", "wb") as output:
