@@ -40,10 +40,8 @@ def port():
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory, port):
-    """All servers that can run here, as they become ready in parallel."""
+    """{name: server} of those that can run here; they become ready in parallel."""
     where = tmp_path_factory.mktemp("mtas")
-    for directory in (where, where.parent):
-        directory.chmod(0o755)
     found = {name: mtas.Mta(name, where / name, ADDRESS[name], port)
              for name in TRACE if not mtas.why_not(name)}
     yield found
@@ -165,5 +163,6 @@ def test_varied(postern, mta, wait):
     pytest.param("exim", marks=AGAIN), pytest.param("opensmtpd", marks=AGAIN)], indirect=True)
 def test_many(postern, mta, wait):
     """R34: all go at the first attempt, also when the server takes no more on a connection."""
+    postern.settings["max_relays"] = 1 # several could share them so that nobody has too many
     check(postern, mta, variety.tiny(TINY[mta.name]), wait)
     assert "next try in" not in postern.logged()

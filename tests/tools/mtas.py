@@ -225,6 +225,7 @@ class Mta:
         self.name, self.where, self.address, self.port = name, where, address, port
         self.domain = f"{name}.example"
         where.mkdir()
+        where.chmod(0o755) # servers become other users
         (where / "mail").mkdir()
         (where / "more").write_text(more)
         vmail = accounts(where)["vmail"]
