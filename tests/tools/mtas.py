@@ -231,9 +231,9 @@ class Mta:
         vmail = accounts(where)["vmail"]
         os.chown(where / "mail", vmail, vmail)
         with open(where / "output", "wb") as output:
-            self.process = subprocess.Popen(
-                [str(MACHINE), str(where), str(packages(name)), "/usr/bin/python3", "-B",
-                 "/sources/tests/tools/mtas.py", name, address, str(port)],
+            self.process = subprocess.Popen( # which does not outlive us
+                ["setpriv", "--pdeathsig", "KILL", str(MACHINE), str(where), str(packages(name)),
+                 "/usr/bin/python3", "-B", "/sources/tests/tools/mtas.py", name, address, str(port)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
     def wait(self):
