@@ -140,6 +140,10 @@ bench profile: need-bench
 	$(MAKE) all
 	tests/bench/run $@
 
+distance crowd: need-bench
+	$(MAKE) all
+	tests/tools/netns $(PYTHON) -B tests/bench/$@.py
+
 run: all
 	tests/tools/run
 
@@ -182,4 +186,4 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan analyze demo bench profile run install uninstall clean
+	instrumented asan analyze demo bench profile distance crowd run install uninstall clean

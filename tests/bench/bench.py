@@ -1,4 +1,4 @@
-"""Postern and Postfix side by side; started by tests/bench/run, on the host it made.
+"""Postern and Postfix side by side; started by tests/bench/run, on the machine it made.
 
 Every case runs in rounds, in each of which every server has its turn, in an order that rotates,
 with the same load: 20 clients of smtp-source, messages of 10 KB. A first round is not counted.
@@ -21,6 +21,7 @@ import time
 
 sys.path.insert(0, "/sources/tests/tools")
 
+import mtas # noqa: E402
 import nsd # noqa: E402
 import profile_session # noqa: E402
 import servers # noqa: E402
@@ -183,6 +184,7 @@ def main():
         print(line, flush=True)
         print(line, file=report, flush=True)
 
+    mtas.write("/etc/resolv.conf", "nameserver 127.0.0.1\n")
     servers.read_log()
     dns = nsd.Nsd(servers.BENCH / "nsd", servers.ZONE, port=53)
     try:

@@ -1,6 +1,6 @@
 """The two mail servers of the benchmark, and the small internet they deliver to.
 
-Everything here runs on the host that tests/bench/run made, where every path and port is ours.
+Everything here runs on the machine that tests/bench/run made, where every path and port is ours.
 """
 import ctypes
 import os
@@ -10,9 +10,9 @@ import socket
 import subprocess
 import time
 
-import postfix
+import mtas
 
-BENCH = pathlib.Path("/bench")
+BENCH = pathlib.Path("/here")
 SOURCES = pathlib.Path("/sources")
 POSTERN_UID = 992 # in tests/bench/run
 DOMAINS = 100
@@ -21,7 +21,7 @@ ZONE = {key: value for n in range(1, DOMAINS + 1) for key, value in (
     ((f"mx.d{n}.example", "A"), [f"127.0.1.{n}"]))}
 
 POSTERN_CONF = """hostname = postern.example
-spool = /bench/spool
+spool = /here/spool
 user = postern
 log = syslog
 nameserver = 127.0.0.1
@@ -31,7 +31,7 @@ max_relays = {relays}
 
 # Besides names and places: no brake on input, nothing local, one address family, no chroot (below).
 MAIN_CF = """compatibility_level = 3.6
-queue_directory = /bench/postfix
+queue_directory = /here/postfix
 myhostname = postfix.example
 mydestination =
 alias_maps =
@@ -40,7 +40,7 @@ inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 in_flow_delay = 0
 """
-HOLDING = "\n127.0.0.1:{port} inet n - n - - smtpd\n" \
+HOLDING = "127.0.0.1:{port} inet n - n - - smtpd\n" \
     "  -o smtpd_client_restrictions=check_client_access,static:HOLD\n"
 
 
@@ -108,7 +108,7 @@ class Postern:
     def xinetd(self):
         text = (SOURCES / "units/postern.xinetd").read_text().replace("@LIBEXECDIR@", str(BENCH))
         text = re.sub(r"port( *)= 25", rf"port\1= {self.port}", text)
-        text = text.replace("\tumask", "\tserver_args = -c /bench/postern.conf\n\tumask")
+        text = text.replace("\tumask", "\tserver_args = -c /here/postern.conf\n\tumask")
         (BENCH / "xinetd.conf").write_text(text)
         return ["xinetd", "-dontfork", "-syslog", "daemon", "-f", BENCH / "xinetd.conf"]
 
@@ -130,8 +130,7 @@ class Postfix:
         self.name = "Postfix"
         self.ports = {False: port, True: port + 1}
         self.queue = BENCH / "postfix"
-        postfix.configure(MAIN_CF, lambda services: HOLDING.format(port=port + 1) + re.sub(
-            r"^smtp( +inet)", rf"127.0.0.1:{port}\1", services, flags=re.M))
+        mtas.install_postfix(MAIN_CF, f"127.0.0.1:{port}", HOLDING.format(port=port + 1))
         self.pid = spawn("postfix", "start-fg")
         for p in self.ports.values():
             wait_for_port(p)

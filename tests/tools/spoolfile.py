@@ -1,4 +1,6 @@
-"""Reads a queued message the way lib/message.h describes it, and fails if it is not so."""
+"""Reads a queued message the way lib/message.h describes it, and fails if it is not so; writes some."""
+import functools
+import os
 import re
 import shutil
 import time
@@ -8,13 +10,19 @@ END = re.compile(rb"End: (\d{20}) ([0-9a-f]{8}) ([0-9a-z]{20})\n\Z")
 RECEIVED = re.compile(rb"Received: [^\r\n]+\r\n(?:[ \t][^\r\n]+\r\n)*")
 
 
-def crc32c(data):
+@functools.cache
+def crc_table():
     """RFC 3720 appendix B.4, bit by bit; independent of the product's."""
     table = []
     for n in range(256):
         for _ in range(8):
             n = n >> 1 ^ (0x82F63B78 if n & 1 else 0)
         table.append(n)
+    return table
+
+
+def crc32c(data):
+    table = crc_table()
     crc = 0xFFFFFFFF
     for byte in data:
         crc = table[(crc ^ byte) & 0xFF] ^ crc >> 8
@@ -55,14 +63,23 @@ class SpoolFile:
         return values[0]
 
 
-def write(spool, ident, recipients, body, sender="a@sender.example", fields=()):
+def lane_of(recipient):
+    return recipient.rpartition("@")[2]
+
+
+def encode(ident, recipients, body, sender="a@sender.example", fields=()):
+    """The text of a queued message."""
+    head = [MAGIC.decode(), f"Id: {ident}", f"Arrived: {int(time.time())}", f"From: {sender}",
+            *fields, *(f"To: {lane_of(r)} {r}" for r in recipients), "", ""]
+    data = "\n".join(head).encode() + body
+    return data + f"End: {len(body):020d} {crc32c(data):08x} {ident}\n".encode()
+
+
+def write(spool, ident, recipients, body, **envelope):
     """Puts a message into the queue that smtpd would not: the body goes in as it is, lines of
     `fields` into the envelope. Its paths."""
-    lanes = sorted({r.rpartition("@")[2] for r in recipients})
-    head = [MAGIC.decode(), f"Id: {ident}", f"Arrived: {int(time.time())}", f"From: {sender}",
-            *fields, *(f"To: {r.rpartition('@')[2]} {r}" for r in recipients), "", ""]
-    data = "\n".join(head).encode() + body
-    data += f"End: {len(body):020d} {crc32c(data):08x} {ident}\n".encode()
+    data = encode(ident, recipients, body, **envelope)
+    lanes = sorted({lane_of(r) for r in recipients})
     paths = []
     for lane in lanes:
         directory = spool / "lane" / lane
@@ -78,3 +95,38 @@ def write(spool, ident, recipients, body, sender="a@sender.example", fields=()):
     for path in (spool / "lane", *(p.parent for p in paths), *paths):
         shutil.chown(path, owner.st_uid, owner.st_gid)
     return paths
+
+
+def new_id(number):
+    """As of now; messages of one second sort by their numbers."""
+    def digits(value, n):
+        return "".join("0123456789abcdefghjkmnpqrstvwxyz"[value >> 5 * i & 31]
+                       for i in reversed(range(n)))
+    return digits(int(time.time()) * 1_000_000, 12) + digits(number, 8)
+
+
+def fill(spool, recipients, body):
+    """A message for each, all alike but for that. Made for very many."""
+    owner = spool.stat()
+    lanes = {to: spool / "lane" / lane_of(to) for to in recipients}
+    for lane in [spool / "lane", *dict.fromkeys(lanes.values())]:
+        lane.mkdir(mode=0o700, exist_ok=True)
+        os.chown(lane, owner.st_uid, owner.st_gid)
+    for n, to in enumerate(recipients):
+        ident = new_id(n)
+        fd = os.open(f"{lanes[to]}/{ident}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        os.write(fd, encode(ident, [to], body))
+        os.fchown(fd, owner.st_uid, owner.st_gid)
+        os.close(fd)
+
+
+def put_off(spool, seconds, reason="1 failed attempts: not reached\n"):
+    """All lanes: their hosts are down, and the next attempt is so far away."""
+    owner, when = spool.stat(), time.time() + seconds
+    for lane in (spool / "lane").iterdir():
+        for name, text in (("@lock", ""), ("@retry", reason)):
+            path = lane / name
+            path.write_text(text)
+            path.chmod(0o600)
+            os.chown(path, owner.st_uid, owner.st_gid)
+        os.utime(lane / "@retry", (when, when))

@@ -1,0 +1,79 @@
+"""relay with a queue that was written by us, and not by smtpd: what the benches of delivery begin with."""
+import os
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests" / "tools"))
+
+import spoolfile # noqa: E402
+
+NOBODY = 65534
+
+
+class Relay:
+    """A spool, and relay set up for it; settings are those of the configuration. `place` is where the
+    spool lies, by default on the disk to measure."""
+
+    def __init__(self, place=None, **settings):
+        place = place or os.environ.get("BENCH_DIR", "/var/tmp")
+        self.where = pathlib.Path(tempfile.mkdtemp(prefix="postern-bench.", dir=place))
+        self.where.chmod(0o755)
+        shutil.copy(TOP / "build" / "relay", self.where) # where everybody may look
+        self.spool = self.where / "spool"
+        self.spool.mkdir(mode=0o700)
+        os.chown(self.spool, NOBODY, NOBODY)
+        self.log = self.where / "log"
+        self.settings = {"spool": self.spool, "hostname": "postern.example", "log": "stderr",
+                         **settings}
+
+    def fill(self, recipients, size):
+        """A message of about `size` octets for each."""
+        line = b"0123456789abcdef" * 4 + b"\r\n"
+        spoolfile.fill(self.spool, recipients,
+                       b"Subject: bench\r\n\r\n" + line * (size // len(line)))
+
+    def due(self):
+        """Starts what is due; the processor time that took, s."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        options = [x for k, v in self.settings.items() for x in ("-o", f"{k}={v}")]
+        with open(self.log, "ab") as log:
+            subprocess.run(["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
+                            str(self.where / "relay"), *options, "--due"], check=True, stderr=log)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    def queued(self):
+        return [p for p in self.spool.glob("lane/*/*") if len(p.name) == 20]
+
+    def running(self):
+        """Does a relay hold a slot of this spool?"""
+        words = f"spool={self.spool}".encode()
+        for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                if words in p.read_bytes().split(b"\0"):
+                    return True
+            except OSError:
+                pass
+        return False
+
+    def logged(self):
+        return self.log.read_text(errors="replace")
+
+    def close(self):
+        until(lambda: not self.running(), 600)
+        shutil.rmtree(self.where)
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True

@@ -1,0 +1,124 @@
+"""Several exchangers of one preference, at different distances: the nearest one that works is used.
+
+What relay learns about hosts outlives a process, so each message here is sent by a relay of its own.
+"""
+import time
+
+import pytest
+
+import delay
+import internet
+
+ROUND_TRIP = {"near": 0.005, "middle": 0.040, "far": 0.200} # s
+ADDRESS = {"near": "127.0.0.71", "middle": "127.0.0.72", "far": "127.0.0.73"}
+MESSAGES = 15
+WARM_UP = 10
+STRAY = 3         # may go elsewhere while relay learns
+TAKE_OVER = 3     # s until the next host has the message
+DOMAIN = "d.example"
+BETTER = [f"127.0.0.{n}" for n in (81, 82, 83)]
+NOT_YET = pytest.mark.xfail(strict=True, reason="hosts are not raced yet, and nothing is learned of them")
+
+
+class Host:
+    """A sink and the way to it."""
+
+    def __init__(self, address, port, seconds):
+        self.sink = internet.Sink(address, 0)
+        self.way = delay.Delay(address, port, (address, self.sink.port), seconds / 2)
+
+    @property
+    def n(self):
+        return len(self.sink.messages)
+
+    def close(self):
+        self.way.close()
+        self.sink.close()
+
+
+@pytest.fixture
+def hosts(postern, world):
+    """{name: Host}, all of one preference. No timeout notices in time that a host says nothing."""
+    found = {name: Host(ADDRESS[name], world.port, seconds) for name, seconds in ROUND_TRIP.items()}
+    world.zone[(DOMAIN, "MX")] = [f"10 {name}.{DOMAIN}." for name in found]
+    for name in found:
+        world.zone[(f"{name}.{DOMAIN}", "A")] = [ADDRESS[name]]
+    postern.settings.update(timeout_greeting="6s", timeout_connect="6s")
+    yield found
+    for host in found.values():
+        host.close()
+
+
+def send(postern, wait, n=1):
+    """One after the other. Each goes at once, by the first relay that tries."""
+    for _ in range(n):
+        postern.send(f"u@{DOMAIN}")
+        assert wait(lambda: not postern.messages() and not postern.relays(), 60), postern.logged()
+    assert "next try in" not in postern.logged()
+
+
+@NOT_YET
+def test_nearest_gets_nearly_all(postern, hosts, wait):
+    """R49"""
+    send(postern, wait, MESSAGES)
+    assert sum(host.n for host in hosts.values()) == MESSAGES
+    assert hosts["near"].n >= MESSAGES - STRAY, {name: host.n for name, host in hosts.items()}
+
+
+def refuses(way):
+    way.stop()
+    return way.start
+
+
+def falls_silent(way):
+    way.silent = True
+
+    def back():
+        way.silent = False
+    return back
+
+
+@NOT_YET
+@pytest.mark.parametrize("die", [refuses, falls_silent])
+def test_next_takes_over_and_nearest_comes_back(postern, hosts, wait, die):
+    """R49, R50"""
+    near, far = hosts["near"], hosts["far"]
+    send(postern, wait, WARM_UP)
+    assert near.n >= WARM_UP - STRAY
+    come_back = die(near.way)
+    start = time.monotonic()
+    send(postern, wait)
+    assert time.monotonic() - start < TAKE_OVER
+    before = near.n, far.n
+    send(postern, wait, MESSAGES)
+    assert near.n == before[0]
+    assert far.n - before[1] <= STRAY
+    come_back()
+    send(postern, wait, MESSAGES)
+    assert near.n > before[0], "never used again"
+    assert sum(host.n for host in hosts.values()) == WARM_UP + 1 + 2 * MESSAGES
+
+
+@NOT_YET
+def test_silent_ones_of_better_preference_cost_once(postern, world, wait):
+    """R49, I13: they take connections and say nothing; a host of worse preference works."""
+    silent = [delay.Delay(a, world.port, ("127.0.0.2", world.port), 0, silent=True) for a in BETTER]
+    world.zone[(DOMAIN, "MX")] = [*(f"10 s{i}.{DOMAIN}." for i in range(len(BETTER))),
+                                  f"20 live.{DOMAIN}."]
+    world.zone.update({(f"s{i}.{DOMAIN}", "A"): [a] for i, a in enumerate(BETTER)})
+    world.zone[(f"live.{DOMAIN}", "A")] = ["127.0.0.2"]
+    postern.settings.update(timeout_greeting="1s")
+    try:
+        send(postern, wait)
+        first = sum(way.connections for way in silent)
+        assert first <= len(BETTER)
+        send(postern, wait, 2)
+        for _ in range(100):
+            postern.send(f"u@{DOMAIN}", max_relays=0)
+        postern.due()
+        assert wait(lambda: len(world.sink.messages) == 103, 60)
+        # Somebody may look whether one of them is back.
+        assert sum(way.connections for way in silent) <= first + len(BETTER)
+    finally:
+        for way in silent:
+            way.close()
