@@ -17,7 +17,6 @@
 
 enum {
 	STAGGER = 250,          /* ms between two of equal preference (RFC 8305 section 5) */
-	DOUBTFUL_STAGGER = 50,  /* ms after one that failed lately */
 	PATIENCE = 15000,       /* ms until worse preferences start though better ones are still waited for */
 	RUNNERS = 20,           /* started in one race, so that it ends (G5) */
 	EXPLORE = 32,           /* one race in so many begins with another than the quickest */
@@ -34,15 +33,15 @@ struct runner {
 	int64_t until;   /* ms, when it fails */
 };
 
-/* By preference; then those that are not doubtful, the quickest first. What is unknown is quick. */
+/* Those that failed lately last; by preference; the quickest first. What is unknown is quick. */
 static int
 compare(const void *pa, const void *pb)
 {
 	const struct runner *a = pa, *b = pb;
-	if (a->to.preference != b->to.preference)
-		return a->to.preference < b->to.preference ? -1 : 1;
 	if (a->doubtful != b->doubtful)
 		return a->doubtful ? 1 : -1;
+	if (a->to.preference != b->to.preference)
+		return a->to.preference < b->to.preference ? -1 : 1;
 	return a->latency < b->latency ? -1 : a->latency > b->latency;
 }
 
@@ -133,8 +132,9 @@ next_start(const struct race *r)
 		return CLOCK_NEVER;
 	if (last == NULL)
 		return 0;
-	bool equal = last->to.preference == r->v[r->started].to.preference;
-	return last->since + (last->doubtful ? DOUBTFUL_STAGGER : equal ? STAGGER : PATIENCE);
+	const struct runner *next = &r->v[r->started];
+	bool equal = last->to.preference == next->to.preference && last->doubtful == next->doubtful;
+	return last->since + (equal ? STAGGER : PATIENCE);
 }
 
 /* Looks at a runner for which poll has news. True: it greets. */
@@ -215,7 +215,7 @@ remember_losers(const struct race *r, const struct runner *winner)
 		if (u->to.preference == winner->to.preference)
 			hosts_greeted(r->hosts, &u->to.addr, (int)r->conf->smtp_port, age,
 				now - u->since);
-		else if (u->doubtful || now - u->since >= PATIENCE)
+		else if (now - u->since >= PATIENCE)
 			hosts_failed(r->hosts, &u->to.addr, (int)r->conf->smtp_port, age);
 	}
 }

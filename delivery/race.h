@@ -4,7 +4,7 @@
  * Preference decides (RFC 5321 section 5.1); among hosts of equal preference, and among the addresses of a
  * host, the one that was quickest of late starts first, the next a moment later, and the first to greet
  * has won (RFC 8305 in spirit). A worse preference starts when all better ones have failed, or said
- * nothing for long; those that failed a short while ago hold nobody up.
+ * nothing for long; those that failed a short while ago come after all others.
  */
 #ifndef POSTERN_RACE_H
 #define POSTERN_RACE_H

@@ -84,7 +84,7 @@ static const struct key {
 	KEY(max_relays, NUMBER, "20", 0, 1000)
 	KEY(max_relays_per_lane, NUMBER, "5", 1, 100)
 	KEY(mx_order, MX_ORDER, "latency", 0, 0)
-	KEY(remember_hosts, SECONDS, "10m", 1, 30 * DAY)
+	KEY(remember_hosts, SECONDS, "5m", 1, 30 * DAY)
 	KEY(window_messages, NUMBER, "50", 1, 1000)
 	KEY(window_size, SIZE, "4M", 1, HUGE_SIZE)
 	KEY(linger, SECONDS, "1s", 0, DAY)
