@@ -184,7 +184,8 @@ client_begin(struct client *c, const struct conf *conf, int fd)
 	c->text.max = LIMIT_REPLY;
 	c->fd = fd;
 	c->since = clock_ms();
-	c->idle = c->cut = false;
+	c->idle = c->cut = c->full = false;
+	c->delivered = 0;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	stream_init(&c->stream, fd, fd, true, NULL);
 	enum outcome o = introduce(c);

@@ -46,6 +46,8 @@ struct client {
 	int replies;      /* that are owed for them, at most */
 	uint64_t octets;  /* of their bodies */
 	int window;       /* jobs at once, at most */
+	int delivered;    /* messages that the host took */
+	bool full;        /* it takes no more by this connection */
 	bool cut;         /* a message broke off: nothing more may be said, replies may still come */
 	bool idle;        /* it was kept for a while, and has not said a word since */
 };
@@ -79,6 +81,13 @@ static inline bool
 client_can(const struct client *c, unsigned what)
 {
 	return (c->can & what) == what;
+}
+
+/* Can another message go by it? */
+static inline bool
+client_is_open(const struct client *c)
+{
+	return c->fd >= 0 && !c->cut && !c->full;
 }
 
 /* Is there something to read where nothing is owed: 421, or the end? */

@@ -81,8 +81,9 @@ connect_to_any(struct relay *r)
 bool
 connected(struct relay *r)
 {
-	if (r->client.fd >= 0)
+	if (client_is_open(&r->client))
 		return true;
+	client_quit(&r->client);
 	if (r->lost >= LOST_IN_A_ROW) {
 		buf_reset(&r->why);
 		buf_printf(&r->why, "%s: %.*s", r->client.name, (int)r->client.text.n,

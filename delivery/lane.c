@@ -228,7 +228,7 @@ visit_message(struct relay *r, const char *id)
 		return;
 	}
 	/* After a loss nothing goes before all that was under way has landed. */
-	while (sending_full(&r->client) || (r->client.first != NULL && (r->client.fd < 0 || r->client.cut)))
+	while (sending_full(&r->client) || (r->client.first != NULL && !client_is_open(&r->client)))
 		land(r);
 	if (lane_claim(&r->lane, id) < 0) {
 		r->shared = true;

@@ -8,6 +8,7 @@
 enum {
 	START_DATA = 354,
 	SERVICE_CLOSES = 421,
+	NO_ROOM = 452,
 	TOO_MANY = 552,    /* to RCPT: as 452 (RFC 5321 section 4.5.3.1.10) */
 	/* Replies that may be owed while we still send: together they fit into the smallest receive
 	 * buffer, so the host never has to wait for us to read while we wait for it (64 octets each). */
@@ -61,7 +62,7 @@ blame(struct client *c, struct job *j)
 static void
 lose(struct client *c)
 {
-	bool guilty = c->code != SERVICE_CLOSES && !c->idle;
+	bool guilty = c->code != SERVICE_CLOSES && !c->idle && !c->full;
 	client_close(c);
 	for (struct job *j = c->first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
@@ -77,7 +78,10 @@ lose(struct client *c)
 static void
 answered(struct client *c, struct job *j)
 {
-	j->end = JOB_ANSWERED;
+	if (j->turned_away)
+		forget(j);
+	else
+		j->end = JOB_ANSWERED;
 	if (c->code == SERVICE_CLOSES)
 		lose(c);
 }
@@ -170,6 +174,13 @@ put_envelope(struct client *c, const struct job *j)
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
+/* After some messages a host may want no more by this connection, and says 421 or 452 to MAIL. */
+static bool
+is_full(const struct client *c)
+{
+	return c->delivered > 0 && (c->code == SERVICE_CLOSES || c->code == NO_ROOM);
+}
+
 /*
  * To MAIL and each RCPT. False: the connection is lost. In lock step the command before each reply is
  * still to be sent.
@@ -183,6 +194,8 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 	if (client_reply(c, "MAIL", conf->timeout_mail) < 0)
 		return false;
 	enum outcome mail = client_outcome(c->code);
+	j->turned_away = is_full(c);
+	c->full = c->full || j->turned_away;
 	for (int i = 0; i < j->n; i++)
 		settle(c, j->to[i], mail);
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
@@ -205,6 +218,7 @@ read_end(struct client *c, struct job *j)
 		lose(c);
 		return;
 	}
+	c->delivered += j->accepted > 0 && client_outcome(c->code) == DONE;
 	settle_accepted(c, j, client_outcome(c->code));
 	answered(c, j);
 }
@@ -308,7 +322,7 @@ append(struct client *c, struct job *j)
 {
 	j->end = JOB_OPEN;
 	j->next = NULL;
-	j->sent = j->windowed = j->reset = false;
+	j->sent = j->windowed = j->reset = j->turned_away = false;
 	j->accepted = 0;
 	for (int i = 0; i < j->n; i++)
 		j->to[i]->outcome = DONE; /* until something is said about it */
@@ -327,7 +341,7 @@ sending_start(struct client *c, struct job *j)
 {
 	struct job *before = c->first != NULL ? c->last : NULL;
 	append(c, j);
-	if (c->fd < 0 || c->cut) {
+	if (!client_is_open(c)) {
 		forget(j);
 		return;
 	}

@@ -35,6 +35,7 @@ struct job {
 	struct job *next;
 	bool windowed;
 	bool reset; /* RSET went ahead of it */
+	bool turned_away; /* MAIL was one too many for this connection */
 	int accepted;
 };
 

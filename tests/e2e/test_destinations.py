@@ -26,8 +26,6 @@ TRACE = {"postfix": {"Return-Path", "X-Original-To", "Delivered-To"},
          "aiosmtpd": set()}
 ADDRESS = {name: f"127.0.0.{40 + i}" for i, name in enumerate(TRACE)}
 LMTP = pytest.mark.xfail(strict=True, reason="LMTP is not there yet")
-AGAIN = pytest.mark.xfail(strict=True, reason="what a host takes no more of on this connection is put "
-                          "off, and not sent over the next one")
 SMTP = [name for name in TRACE if name != "dovecot"]
 
 
@@ -160,7 +158,7 @@ def test_varied(postern, mta, wait):
 
 @pytest.mark.parametrize("mta", [
     "postfix", "aiosmtpd", pytest.param("dovecot", marks=LMTP),
-    pytest.param("exim", marks=AGAIN), pytest.param("opensmtpd", marks=AGAIN)], indirect=True)
+    "exim", "opensmtpd"], indirect=True)
 def test_many(postern, mta, wait):
     """R34: all go at the first attempt, also when the server takes no more on a connection."""
     postern.settings["max_relays"] = 1 # several could share them so that nobody has too many
