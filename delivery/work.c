@@ -73,11 +73,11 @@ take_next_lane(struct relay *r, DIR *lanes)
 
 /* ---- waiting for more ---------------------------------------------------------------------- */
 
-/* Is there mail that nobody works on? */
+/* Is there mail that nobody works on? Only if it was left for want of a slot: else it has a relay. */
 static bool
 work_elsewhere(struct relay *r)
 {
-	auto_dir lanes = delivery_lanes(r);
+	auto_dir lanes = spool_crowd_take(&r->spool) ? delivery_lanes(r) : NULL;
 	for (struct dirent *e; lanes != NULL && (e = readdir(lanes)) != NULL;) {
 		struct lane other = LANE_CLOSED;
 		if (strcmp(e->d_name, r->lane.name) == 0 || !delivery_looks_due(r, e->d_name) ||
@@ -85,8 +85,10 @@ work_elsewhere(struct relay *r)
 			continue;
 		bool free = lock_taken(other.lock, 0, LOCK_WHOLE) == 0;
 		lane_close(&other);
-		if (free)
+		if (free) {
+			spool_crowd(&r->spool); /* it may not be the only one */
 			return true;
+		}
 	}
 	return false;
 }
@@ -114,19 +116,6 @@ wait_for_news(struct relay *r, int events, int64_t deadline)
 	}
 }
 
-/*
- * Gives the global slot back. Whoever found all of them taken relies on those that have one to look for
- * work then; if another is free, that was done when it became so.
- */
-static bool
-relied_upon(struct relay *r)
-{
-	auto_fd another = spool_slot(&r->spool, (int)r->conf.max_relays);
-	cleanup_fd(&r->slot);
-	r->slot = -1;
-	return another < 0;
-}
-
 /* Waits a little for more mail in this lane. True: there is, and we have a slot for it. */
 static bool
 linger(struct relay *r)
@@ -139,8 +128,9 @@ linger(struct relay *r)
 	snprintf(path, sizeof(path), "%s/lane/%s", r->conf.spool, r->lane.name);
 	if (events < 0 || inotify_add_watch(events, path, IN_DELETE) < 0)
 		return false;
-	bool more = !(relied_upon(r) && work_elsewhere(r)) &&
-		wait_for_news(r, events, clock_deadline(r->conf.linger));
+	cleanup_fd(&r->slot);
+	r->slot = -1;
+	bool more = !work_elsewhere(r) && wait_for_news(r, events, clock_deadline(r->conf.linger));
 	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
 	if (client_is_spoiled(&r->client))
 		client_close(&r->client);

@@ -118,8 +118,10 @@ launch_once(const struct launcher *l, const char *name)
 		r = -EAGAIN;
 	else
 		r = slot = spool_slot(l->spool, (int)l->conf->max_relays);
-	if (r == -EAGAIN && slot == -EAGAIN)
+	if (r == -EAGAIN && slot == -EAGAIN) {
+		spool_crowd(l->spool);
 		r = -EBUSY;
+	}
 	if (r >= 0) {
 		const char *arg[ARGUMENTS_MAX];
 		build_arguments(l, "relay", "--lane", name, arg);

@@ -101,6 +101,19 @@ spool_linger(const struct spool *s, int n)
 	return take_slot(s, LINGER_BASE, n);
 }
 
+void
+spool_crowd(const struct spool *s)
+{
+	cleanup_fd(&(int){ openat(s->root, "crowd", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR) });
+}
+
+bool
+spool_crowd_take(const struct spool *s)
+{
+	return unlinkat(s->root, "crowd", 0) == 0;
+}
+
 bool
 spool_has_room(const struct spool *s, int64_t octets, int64_t reserve)
 {

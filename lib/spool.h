@@ -8,6 +8,7 @@
  *	tmp/<id>                   being received; locked by its writer
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
  *	slots                      one locked byte for each relay that runs, others for those that wait
+ *	crowd                      there may be a lane that is due and found no slot
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
  */
 #ifndef POSTERN_SPOOL_H
@@ -38,8 +39,15 @@ void spool_close(struct spool *s);
  * none is free, or -errno. */
 int spool_slot(const struct spool *s, int n);
 
-/* The same for a relay that waits, of which there may be as many again. */
+/* The same for relays that wait. */
 int spool_linger(const struct spool *s, int n);
+
+/*
+ * A lane that is due found no slot: whoever could wait looks for work first. Taking the mark away is promising
+ * to look; true: it was there.
+ */
+void spool_crowd(const struct spool *s);
+bool spool_crowd_take(const struct spool *s);
 
 /* Is there room for `octets` more and a reserve, and for a file (J3, J4)? True if it cannot be told. */
 bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);
