@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -234,6 +235,7 @@ visit_message(struct relay *r, const char *id)
 		r->shared = true;
 		return;
 	}
+	lane_hold(&r->lane, id);
 	struct flight *f = r->free;
 	r->free = f->free;
 	work_on_message(r, f, id);
@@ -278,6 +280,32 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, ID_LEN);
 }
 
+/*
+ * Did a relay die with a message of this lane in hand? Once may be chance; from the second time on it is put off,
+ * further each time, so that the others get their turn. One that somebody has claimed is in the hands of the living.
+ */
+static void
+look_for_poison(struct relay *r)
+{
+	char id[ID_SIZE];
+	int times;
+	struct stat st;
+	if (!lane_held(&r->lane, id) || lane_claim(&r->lane, id) < 0)
+		return;
+	if (fstatat(r->lane.dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		message_note_crash(&r->lane, id, &times) == 0) {
+		struct message m = MESSAGE_CLOSED;
+		struct log_fields f = { .event = "crash", .queue_id = id, .lane = r->lane.name };
+		int64_t next = times > 1 ? retry_after(r, times - 2) : clock_wall();
+		snprintf(m.id, sizeof(m.id), "%s", id);
+		(void)message_wait(&m, &r->lane, next);
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; next try in %lld s", id,
+			(long long)(next - clock_wall()));
+	}
+	lane_unclaim(&r->lane, id);
+	lane_hold(&r->lane, "");
+}
+
 /* Goes once over the lane, oldest first within a batch. */
 static int
 scan_once(struct relay *r)
@@ -306,12 +334,14 @@ scan_once(struct relay *r)
 		}
 	}
 	land_all(r);
+	lane_hold(&r->lane, "");
 	return 0;
 }
 
 bool
 lane_scan(struct relay *r)
 {
+	look_for_poison(r);
 	do {
 		r->next = 0;
 		r->shared = r->again = false;

@@ -139,6 +139,22 @@ lane_unclaim(const struct lane *l, const char *id)
 }
 
 void
+lane_hold(const struct lane *l, const char *id)
+{
+	char text[ID_SIZE] = "";
+	snprintf(text, sizeof(text), "%s", id);
+	if (pwrite(l->lock, text, ID_LEN, 0) < 0)
+		return; /* then there is no trace */
+}
+
+bool
+lane_held(const struct lane *l, char id[static ID_SIZE])
+{
+	id[ID_LEN] = '\0';
+	return pread(l->lock, id, ID_LEN, 0) == ID_LEN && id_valid(span_of(id));
+}
+
+void
 lane_state(const struct lane *l, struct lane_state *out)
 {
 	*out = (struct lane_state){ 0 };

@@ -58,6 +58,13 @@ int lane_slot(struct lane *l, int n);
 int lane_claim(const struct lane *l, const char *id);
 void lane_unclaim(const struct lane *l, const char *id);
 
+/*
+ * The message in hand, so that a relay that dies with it leaves a trace (I14); "" when there is none. It stands in
+ * @lock and is a hint: never synced, and what is odd counts as none.
+ */
+void lane_hold(const struct lane *l, const char *id);
+bool lane_held(const struct lane *l, char id[static ID_SIZE]);
+
 /* Why nothing is tried: read from @retry. */
 struct lane_state {
 	bool down;        /* the host could not be reached; new mail waits too */

@@ -83,6 +83,12 @@ int message_note(const struct message *m, const struct lane *l, int64_t next);
 /* It is not tried before `next`, for a reason that is no attempt. 0 or -errno. */
 int message_wait(const struct message *m, const struct lane *l, int64_t next);
 
+/*
+ * A relay died with this message in hand, so it is not opened: counts as an attempt. 0 or -errno. *times: how
+ * often that was, at least.
+ */
+int message_note_crash(const struct lane *l, const char *id, int *times);
+
 /* Takes the message and its log out of the lane. 0 or -errno. */
 int message_remove(const struct lane *l, const char *id);
 
