@@ -72,6 +72,16 @@ run_lane(struct relay *r, const char *name)
 	return EXIT_SUCCESS;
 }
 
+/* All that waits in a lane; what a sender asked to be kept back stays back. */
+static void
+make_due(struct relay *r, const char *name)
+{
+	if (!address_lane_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
+		return;
+	lane_make_due(&r->lane);
+	lane_close(&r->lane);
+}
+
 static int
 run_due(struct relay *r, const struct options *o)
 {
@@ -80,9 +90,12 @@ run_due(struct relay *r, const struct options *o)
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	spool_sweep(&r->spool);
-	for (struct dirent *e; (e = readdir(lanes)) != NULL;)
+	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
+		if (o->now)
+			make_due(r, e->d_name);
 		if (delivery_looks_due(r, e->d_name))
 			(void)launch_relay(&l, e->d_name);
+	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
 	return EXIT_SUCCESS;
@@ -106,7 +119,7 @@ main(int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	umask(S_IRWXG | S_IRWXO);
 	options_parse(&o, argc, argv);
-	int err = o.wrong != NULL || (!o.due && o.lane == NULL && !o.check) ? -EINVAL : 0;
+	int err = o.wrong != NULL || (!o.due && o.lane == NULL && !o.check) || (o.now && !o.due) ? -EINVAL : 0;
 	if (err < 0)
 		buf_puts(&why, o.wrong != NULL ? o.wrong : "nothing to do; see --help");
 	else

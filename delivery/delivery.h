@@ -76,8 +76,11 @@ bool connected(struct relay *r); /* false: the verdict of the lane says why */
 int64_t longest_retry(const struct relay *r);
 int64_t retry_after(const struct relay *r, int attempts);
 bool is_expired(const struct relay *r, const struct message *m, int attempts);
+bool is_too_late(const struct message *m); /* to be delivered by some time or returned (RFC 2852) */
+bool is_quiet(const struct relay *r, const char *id); /* with the lane down there is nothing to say of it */
 void note_next(struct relay *r, int64_t next);
 void settle_message(struct relay *r, struct message *m);
-void settle_all(struct relay *r, struct message *m, enum outcome o); /* for the reason in r->why */
+void settle_all(struct relay *r, struct message *m, enum outcome o, struct span why);
+void settle_waiting(struct relay *r, struct message *m); /* it was not tried: the lane is down */
 
 #endif

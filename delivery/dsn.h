@@ -1,8 +1,9 @@
 /*
- * dsn: the report to the sender of a message that could not be delivered (RFC 3464).
+ * dsn: who is to be told what became of a message, and how that gets into the queue (RFC 3461).
  *
  * A report is mail like any other: it goes into the spool, with a null sender, and a relay delivers
- * it. The failure may be forgotten only after dsn_queue returned 0 (E16).
+ * it. A failure may be forgotten only after dsn_queue returned (E16). Mail that has no sender itself is
+ * given to `double_bounce`, if there is such an address; nothing comes of what is lost on that way (E7).
  */
 #ifndef POSTERN_DSN_H
 #define POSTERN_DSN_H
@@ -10,14 +11,12 @@
 #include "../lib/conf.h"
 #include "../lib/message.h"
 
-enum { DSN_HEADER_MAX = 64 * 1024 }; /* of the original, what is given back (E9) */
-
 /*
- * Queues a report about every recipient of `m` whose outcome is HARD and that was not settled
- * before. 0: it is durable; `id` is its queue id. -ENOENT: nobody to report to (null sender, one
- * that cannot be routed, or one that asked not to be told); or -errno.
+ * Queues one report about all recipients that were not settled before: those whose outcome is HARD, those
+ * who were passed on where that is to be told, and, if `waiting`, those who still wait. 0: it is durable;
+ * `id` is its queue id. -ENOENT: nothing to say, or nobody to say it to; or -errno.
  */
-int dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf,
+int dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf, bool waiting,
 	char id[static ID_SIZE]);
 
 #endif

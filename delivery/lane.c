@@ -134,13 +134,6 @@ take_off(struct relay *r, struct flight *f)
 
 /* ---- a message ---------------------------------------------------------------------------- */
 
-/* Is it too late for a message that was to be delivered by some time or returned (RFC 2852)? */
-static bool
-too_late(const struct message *m)
-{
-	return m->env.by != 0 && m->env.by_mode == 'R' && clock_wall() >= m->env.by;
-}
-
 /*
  * The time before which a message is not sent (RFC 4865). Not later than the longest wait of the schedule
  * from now, or it would be taken for a jump of the clock, nor than a client may ask for (J12).
@@ -162,19 +155,17 @@ deliver(struct relay *r, struct flight *f)
 	if (until > clock_wall()) {
 		(void)message_wait(m, &r->lane, until); /* so that it is not opened each time */
 		note_next(r, until);
-	} else if (too_late(m)) {
-		buf_reset(&r->why);
-		buf_puts(&r->why, "554 5.4.7 not delivered by the time the sender asked for");
-		settle_all(r, m, HARD);
+	} else if (is_too_late(m)) {
+		settle_all(r, m, HARD, span_of("554 5.4.7 not delivered by the time the sender asked for"));
 	} else if (r->verdict == DONE && connected(r)) {
 		take_off(r, f);
 		return true;
 	} else if (r->verdict == HARD) {
-		settle_all(r, m, HARD);
+		settle_all(r, m, HARD, buf_span(&r->why));
 	} else if (is_expired(r, m, m->attempts + r->state.attempts)) {
-		settle_all(r, m, SOFT);
+		settle_all(r, m, SOFT, buf_span(&r->why));
 	} else {
-		note_next(r, r->state.next);
+		settle_waiting(r, m);
 	}
 	return false;
 }
@@ -223,8 +214,8 @@ visit_message(struct relay *r, const char *id)
 		note_next(r, next);
 		return;
 	}
-	/* With the lane down only what has grown too old is of interest. */
-	if (r->verdict == SOFT && now - id_time(id) <= r->conf.expire) {
+	/* With the lane down only what its sender is to hear of is of interest. */
+	if (r->verdict == SOFT && is_quiet(r, id)) {
 		note_next(r, now + CROWD_RETRY);
 		return;
 	}

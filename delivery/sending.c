@@ -21,6 +21,8 @@ static void
 settle(struct client *c, struct rcpt *r, enum outcome o)
 {
 	r->outcome = o;
+	r->taker.dsn = client_can(c, CAN_DSN);
+	r->taker.deliverby = client_can(c, CAN_DELIVERBY);
 	buf_reset(&r->text);
 	buf_printf(&r->text, "%s: ", c->name);
 	buf_add(&r->text, buf_span(&c->text));

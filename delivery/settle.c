@@ -7,7 +7,10 @@
 #include "../lib/log.h"
 #include "dsn.h"
 
-enum { EXPIRE_ATTEMPTS = 3 }; /* at least, before age alone ends a message: clocks jump (J12) */
+enum {
+	EXPIRE_ATTEMPTS = 3, /* at least, before age alone ends a message: clocks jump (J12) */
+	JITTER = 10,         /* a wait is shorter than the schedule's by a random part, up to 1/JITTER */
+};
 
 /* ---- what happened ---------------------------------------------------------------------- */
 
@@ -41,50 +44,104 @@ note_next(struct relay *r, int64_t next)
 int64_t
 longest_retry(const struct relay *r)
 {
-	int64_t longest = 0;
-	for (int i = 0; i < r->conf.retries; i++)
-		longest = r->conf.retry[i] > longest ? r->conf.retry[i] : longest;
-	return longest;
+	return conf_longest_retry(&r->conf);
 }
 
+/* Up to a tenth less than the schedule says, so that lanes that fell down together do not come back so. */
 int64_t
 retry_after(const struct relay *r, int attempts)
 {
 	int last = r->conf.retries - 1;
-	return clock_wall() + r->conf.retry[attempts < last ? attempts : last];
+	int64_t wait = r->conf.retry[attempts < last ? attempts : last];
+	return clock_wall() + wait - arc4random_uniform((uint32_t)(wait / JITTER) + 1);
+}
+
+/* The next attempt of a message; not later than the time its sender set. */
+static int64_t
+next_attempt(const struct relay *r, const struct message *m)
+{
+	int64_t next = retry_after(r, m->attempts), by = m->env.by;
+	return by > clock_wall() && by < next ? by : next;
 }
 
 bool
 is_expired(const struct relay *r, const struct message *m, int attempts)
 {
-	int64_t since = m->env.hold > m->arrived ? m->env.hold : m->arrived;
-	return clock_wall() - since > r->conf.expire && attempts >= EXPIRE_ATTEMPTS;
+	return clock_wall() - message_since(m) > r->conf.expire && attempts >= EXPIRE_ATTEMPTS;
+}
+
+bool
+is_too_late(const struct message *m)
+{
+	return m->env.by != 0 && m->env.by_mode == 'R' && clock_wall() >= m->env.by;
+}
+
+/* What the sender is to hear of a message that waits, and has not heard: TOLD_*. */
+static unsigned
+news(const struct relay *r, const struct message *m)
+{
+	int64_t now = clock_wall();
+	unsigned due = 0;
+	if (r->conf.delay_warning != 0 && now - message_since(m) >= r->conf.delay_warning)
+		due |= TOLD_DELAYED;
+	if (m->env.by != 0 && m->env.by_mode == 'N' && now >= m->env.by)
+		due |= TOLD_OVERDUE | TOLD_DELAYED; /* and not once more when it has waited long */
+	return due & ~m->told;
+}
+
+bool
+is_quiet(const struct relay *r, const char *id)
+{
+	struct message m;
+	if (clock_wall() - id_time(id) > r->conf.expire || message_glance(&m, &r->lane, id) < 0)
+		return false;
+	bool quiet = !is_too_late(&m) && news(r, &m) == 0;
+	message_close(&m);
+	return quiet;
 }
 
 /* ---- settling a message ----------------------------------------------------------------- */
 
-/* Reports the hard failures. 0 when that is done, or nobody is to be told. */
+static bool
+has_outcome(const struct message *m, enum outcome o)
+{
+	for (int i = 0; i < m->n; i++)
+		if (!m->rcpt[i].settled && m->rcpt[i].outcome == o)
+			return true;
+	return false;
+}
+
+/*
+ * Reports failures, mail that was passed on where that is to be told, and, once, that the rest waits. 0 when
+ * that is done, or nobody is to be told.
+ */
 static int
 report(const struct relay *r, const struct message *m)
 {
 	char id[ID_SIZE];
-	int err = dsn_queue(m, &r->spool, &r->conf, id);
+	unsigned due = has_outcome(m, SOFT) ? news(r, m) : 0;
+	int err = dsn_queue(m, &r->spool, &r->conf, due != 0, id);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->lane.name };
 	if (err == 0)
-		log_event(LOG_INFO, &f, "%s: sender is told by %s", m->id, id);
-	else if (err == -ENOENT)
+		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
+			m->env.sender.n > 0 ? "sender" : "double_bounce", id);
+	else if (err == -ENOENT && has_outcome(m, HARD))
 		log_event(LOG_NOTICE, &f, "%s: dropped: no sender to tell", m->id);
-	else
-		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping the message",
+	else if (err != -ENOENT)
+		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
 			m->id, strerror(-err));
-	return err == -ENOENT ? 0 : err;
+	if (err < 0 && err != -ENOENT)
+		return err;
+	if (due != 0)
+		(void)message_tell(m, &r->lane, due); /* or it is told twice, which is better than never */
+	return 0;
 }
 
 /* What expired fails; a failure that cannot be reported is put off. */
-static bool
+static void
 settle_failures(const struct relay *r, struct message *m, int attempts)
 {
-	bool any = false, old = is_expired(r, m, attempts);
+	bool old = is_expired(r, m, attempts);
 	for (int i = 0; i < m->n; i++) {
 		struct rcpt *to = &m->rcpt[i];
 		if (to->settled)
@@ -93,23 +150,21 @@ settle_failures(const struct relay *r, struct message *m, int attempts)
 			to->outcome = HARD;
 			buf_puts(&to->text, " (given up: 5.4.7 too old)");
 		}
-		any = any || to->outcome == HARD;
 	}
-	if (!any || report(r, m) == 0)
-		return true;
+	if (report(r, m) == 0)
+		return;
 	for (int i = 0; i < m->n; i++)
 		if (!m->rcpt[i].settled && m->rcpt[i].outcome == HARD)
 			m->rcpt[i].outcome = SOFT;
-	return false;
 }
 
 /* Writes down what an attempt brought: the message goes, or waits. */
 void
 settle_message(struct relay *r, struct message *m)
 {
-	int64_t next = retry_after(r, m->attempts);
+	int64_t next = next_attempt(r, m);
 	bool waits = false;
-	(void)settle_failures(r, m, m->attempts + r->state.attempts + 1);
+	settle_failures(r, m, m->attempts + r->state.attempts + 1);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;
@@ -128,15 +183,29 @@ settle_message(struct relay *r, struct message *m)
 }
 
 /* The same text and outcome for everybody. */
-void
-settle_all(struct relay *r, struct message *m, enum outcome o)
+static void
+say_of_all(struct message *m, enum outcome o, struct span why)
 {
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;
 		m->rcpt[i].outcome = o;
 		buf_reset(&m->rcpt[i].text);
-		buf_add(&m->rcpt[i].text, buf_span(&r->why));
+		buf_add(&m->rcpt[i].text, why);
 	}
+}
+
+void
+settle_all(struct relay *r, struct message *m, enum outcome o, struct span why)
+{
+	say_of_all(m, o, why);
 	settle_message(r, m);
+}
+
+void
+settle_waiting(struct relay *r, struct message *m)
+{
+	say_of_all(m, SOFT, buf_span(&r->why));
+	(void)report(r, m); /* if it cannot be, then next time */
+	note_next(r, r->state.next);
 }

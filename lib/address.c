@@ -80,8 +80,8 @@ address_is_helo(struct span s)
 }
 
 /* RFC 3629 section 4: well-formed, the shortest form, no surrogates. */
-static bool
-is_utf8(struct span s)
+bool
+address_is_utf8(struct span s)
 {
 	for (size_t i = 0; i < s.n;) {
 		unsigned char c = (unsigned char)s.p[i++];
@@ -222,7 +222,7 @@ address_path(struct span s, enum address_kind kind, struct address *out, struct 
 {
 	struct span at = s;
 	struct address a = { 0 };
-	if (!take_char(&at, '<') || !is_utf8(s))
+	if (!take_char(&at, '<') || !address_is_utf8(s))
 		return -EINVAL;
 	bool null = kind == ADDRESS_REVERSE && at.n > 0 && at.p[0] == '>';
 	if (null)
@@ -241,7 +241,7 @@ int
 address_mailbox(struct span s, struct address *out)
 {
 	struct address a = { 0 };
-	if (!is_utf8(s) || !take_mailbox(&s, &a) || s.n > 0)
+	if (!address_is_utf8(s) || !take_mailbox(&s, &a) || s.n > 0)
 		return -EINVAL;
 	*out = a;
 	return 0;

@@ -40,6 +40,9 @@ int address_path(struct span s, enum address_kind kind, struct address *out, str
 /* Parses a bare "local@domain", as in a configuration file. 0 or -EINVAL. */
 int address_mailbox(struct span s, struct address *out);
 
+/* Valid UTF-8? */
+bool address_is_utf8(struct span s);
+
 /* A domain name: LDH labels of 1..63 octets that neither begin nor end with "-", no final dot. */
 bool address_is_domain(struct span s);
 

@@ -100,6 +100,9 @@ static const struct key {
 	KEY(timeout_quit, SECONDS, "10s", 1, DAY)
 	{ "retry", SCHEDULE, offsetof(struct conf, retry), "1m 5m 15m 1h 2h 4h", 1, 30 * DAY },
 	KEY(expire, SECONDS, "5d", 1, 365 * DAY)
+	KEY(delay_warning, SECONDS, "4h", 0, 365 * DAY)
+	KEY(bounce_size, SIZE, "64K", 0, 16 * KIB * KIB) /* held in memory */
+	KEY(double_bounce, MAILBOX, NULL, 0, 0)
 	{ "log", LOG, offsetof(struct conf, log), "auto", 0, 0 },
 #undef KEY
 };
@@ -185,14 +188,14 @@ set_text(const struct key *k, struct span v, char **place)
 	struct address a;
 	if (k->type == HOSTNAME && !address_is_domain(v))
 		return "not a host name";
-	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
-		return "not an address";
-	bool path = k->type == PATHNAME || k->type == SECRET;
-	if (path && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
+	if (k->type != HOSTNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
 		free(*place);
 		*place = NULL;
 		return NULL;
 	}
+	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
+		return "not an address";
+	bool path = k->type == PATHNAME || k->type == SECRET;
 	if (path && (v.n == 0 || v.p[0] != '/') && !(k->type == SECRET && credential_named(v)))
 		return "not an absolute path";
 	if (k->type == DOMAINS && !are_domains(v))
@@ -493,6 +496,7 @@ conf_free(struct conf *c)
 	free(c->hostname);
 	free(c->spool);
 	free(c->postmaster);
+	free(c->double_bounce);
 	free(c->user);
 	free(c->relay_path);
 	free(c->relay_domains);

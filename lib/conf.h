@@ -108,6 +108,9 @@ struct conf {
 	int64_t retry[CONF_RETRY_MAX]; /* s from one attempt to the next; the last one repeats */
 	int retries;
 	int64_t expire; /* age at which undelivered mail is returned, s */
+	int64_t delay_warning; /* age at which the sender hears that mail waits, s; 0: never */
+	int64_t bounce_size;   /* largest message that a report gives back whole, octets */
+	char *double_bounce;   /* who gets what cannot be returned; NULL: it is dropped */
 
 	/* where events go */
 	enum conf_log { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_NONE } log;
@@ -137,5 +140,15 @@ void conf_print(const struct conf *c, FILE *out);
 bool domains_contain(const char *list, const char *domain);
 
 void conf_free(struct conf *c);
+
+/* The longest wait of the schedule. */
+static inline int64_t
+conf_longest_retry(const struct conf *c)
+{
+	int64_t longest = 0;
+	for (int i = 0; i < c->retries; i++)
+		longest = c->retry[i] > longest ? c->retry[i] : longest;
+	return longest;
+}
 
 #endif

@@ -112,6 +112,8 @@ envelope_write(struct buf *b, const struct envelope *e)
 	if (e->require_tls)
 		buf_puts(b, "Require-Tls: yes\n");
 	write_text(b, "Ret", span_of(ret_words[e->ret]));
+	if (e->whole)
+		buf_puts(b, "Whole: yes\n");
 	write_text(b, "Envid", e->envid);
 	write_text(b, "Auth", e->auth);
 	if (e->by != 0)
@@ -197,6 +199,8 @@ envelope_read(struct span line, struct envelope *e)
 		return e->require_tls = span_eq(v, span_of("yes"));
 	if (field(line, "Ret", &v))
 		return ret_parse(v, &e->ret);
+	if (field(line, "Whole", &v))
+		return e->whole = span_eq(v, span_of("yes"));
 	if (field(line, "Envid", &e->envid) || field(line, "Auth", &e->auth))
 		return true;
 	if (field(line, "By", &v))

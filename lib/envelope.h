@@ -22,6 +22,7 @@ struct envelope {
 	bool utf8;          /* SMTPUTF8 (RFC 6531) */
 	bool require_tls;   /* REQUIRETLS (RFC 8689) */
 	enum ret ret;
+	bool whole;         /* RET=FULL, of a client whom a report may give the whole message back */
 	struct span envid;  /* xtext, or empty */
 	struct span auth;   /* xtext or "<>", or empty: not given (RFC 4954 section 5) */
 	int64_t by;         /* wall clock, s: to be delivered by then; 0: no such wish (RFC 2852) */

@@ -199,6 +199,21 @@ lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reas
 }
 
 void
+lane_make_due(const struct lane *l)
+{
+	static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+		size_t n = strlen(e->d_name);
+		if (n > 4 && strcmp(e->d_name + n - 4, ".log") == 0)
+			utimensat(l->dir, e->d_name, long_ago, AT_SYMLINK_NOFOLLOW);
+	}
+	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
+	lane_announce(l->dir); /* last: a relay that is at work here looks again */
+}
+
+void
 lane_set_up(const struct lane *l)
 {
 	unlinkat(l->dir, LANE_RETRY, 0);

@@ -81,6 +81,9 @@ bool lane_is_due(const struct lane_state *st, int64_t now, int64_t longest);
 /* Marks the host down until `next`. `reason` is one line for people. 0 or -errno. */
 int lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reason);
 
+/* Nothing waits for a time any more, neither the lane nor its messages. Failed attempts stay counted. */
+void lane_make_due(const struct lane *l);
+
 /* The host answered. */
 void lane_set_up(const struct lane *l);
 

@@ -113,8 +113,7 @@ launch_once(const struct launcher *l, const char *name)
 	struct lane_state state;
 	lane_state(&lane, &state);
 	auto_fd slot = -1;
-	int64_t longest = l->conf->retry[l->conf->retries - 1];
-	if (!lane_is_due(&state, clock_wall(), longest))
+	if (!lane_is_due(&state, clock_wall(), conf_longest_retry(l->conf)))
 		r = -EAGAIN;
 	else
 		r = slot = spool_slot(l->spool, (int)l->conf->max_relays);

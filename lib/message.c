@@ -21,6 +21,7 @@
 
 enum {
 	READ_CHUNK = 64 * 1024,
+	GLANCE = 4096, /* octets in which all stands that MAIL can ask for */
 	MESSAGE_LOG_MAX = 4 * 1024 * 1024, /* octets of log that are looked at */
 	LOG_NAME_SIZE = ID_SIZE + 4,
 };
@@ -199,7 +200,15 @@ rcpt_at(struct message *m, int64_t index)
 	return NULL;
 }
 
-/* A line is "<time> soft <next>" or "<time> done|hard <index> <text>". */
+/* Nothing, if it is odd. */
+static unsigned
+read_told(struct span s)
+{
+	int64_t n = number(s);
+	return n > 0 && n <= (TOLD_DELAYED | TOLD_OVERDUE) ? (unsigned)n : 0;
+}
+
+/* A line is "<time> soft <next>", "<time> done|hard <index> <text>" or "<time> told <TOLD_*>". */
 static void
 parse_log_line(struct message *m, struct span line)
 {
@@ -211,6 +220,8 @@ parse_log_line(struct message *m, struct span line)
 	}
 	if (span_eq(word[1], span_of("soft")))
 		m->attempts++;
+	if (span_eq(word[1], span_of("told")))
+		m->told |= read_told(word[2]);
 	bool done = span_eq(word[1], span_of("done")), hard = span_eq(word[1], span_of("hard"));
 	struct rcpt *r = done || hard ? rcpt_at(m, number(word[2])) : NULL;
 	if (r != NULL) {
@@ -258,6 +269,41 @@ message_open(struct message *m, const struct lane *l, const char *id)
 		r = parse_head(m, l);
 	if (r == 0)
 		r = check_end(m);
+	if (r == 0)
+		r = read_log(m, l);
+	if (r < 0)
+		message_close(m);
+	return r;
+}
+
+/* Fields up to the first recipient. */
+static int
+parse_mail(struct message *m)
+{
+	struct span rest = buf_span(&m->head), line, v;
+	while (next_line(&rest, &line)) {
+		if (field(line, "To: ", &v))
+			return 0;
+		if (field(line, "Arrived: ", &v))
+			m->arrived = number(v);
+		else
+			(void)envelope_read(line, &m->env);
+	}
+	return -EBADMSG;
+}
+
+int
+message_glance(struct message *m, const struct lane *l, const char *id)
+{
+	char chunk[GLANCE];
+	*m = MESSAGE_CLOSED;
+	m->head = buf_new(sizeof(chunk));
+	snprintf(m->id, sizeof(m->id), "%s", id);
+	m->fd = openat(l->dir, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n = m->fd < 0 ? -errno : read_at(m->fd, 0, chunk, sizeof(chunk));
+	if (n > 0)
+		buf_add(&m->head, (struct span){ chunk, (size_t)n });
+	int r = n < 0 ? (int)n : parse_mail(m);
 	if (r == 0)
 		r = read_log(m, l);
 	if (r < 0)
@@ -320,6 +366,21 @@ message_wait(const struct message *m, const struct lane *l, int64_t next)
 	return fd < 0 ? fd : set_next(fd, next);
 }
 
+/* Synced; nothing is tried before `next`. */
+static int
+append_log(const struct message *m, const struct lane *l, const struct buf *text, int64_t next)
+{
+	if (text->err < 0)
+		return text->err;
+	auto_fd fd = open_log(m, l);
+	if (fd < 0)
+		return fd;
+	if (write(fd, text->p, text->n) != (ssize_t)text->n)
+		return errno != 0 ? -errno : -EIO;
+	int r = set_next(fd, next);
+	return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
+}
+
 int
 message_note(const struct message *m, const struct lane *l, int64_t next)
 {
@@ -333,16 +394,16 @@ message_note(const struct message *m, const struct lane *l, int64_t next)
 				r->text.n > 0 ? r->text.p : "");
 	}
 	buf_printf(&text, "%lld soft %lld\n", now, (long long)next);
-	if (text.err < 0)
-		return text.err;
+	return append_log(m, l, &text, next);
+}
 
-	auto_fd fd = open_log(m, l);
-	if (fd < 0)
-		return fd;
-	if (write(fd, text.p, text.n) != (ssize_t)text.n)
-		return errno != 0 ? -errno : -EIO;
-	int r = set_next(fd, next);
-	return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
+int
+message_tell(const struct message *m, const struct lane *l, unsigned told)
+{
+	auto_buf text = buf_new(READ_CHUNK);
+	int64_t now = clock_wall();
+	buf_printf(&text, "%lld told %u\n", (long long)now, told);
+	return append_log(m, l, &text, now);
 }
 
 int

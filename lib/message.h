@@ -42,6 +42,9 @@ struct rcpt {
 	bool settled;
 	enum outcome outcome;
 	struct buf text; /* the reply, escaped, for log and report */
+	struct {
+		bool dsn, deliverby;
+	} taker; /* what the host that took it can do, if one did */
 };
 
 struct message {
@@ -55,10 +58,21 @@ struct message {
 	uint64_t length;   /* of the body, octets */
 	bool eightbit;     /* the body holds octets beyond ASCII */
 	int attempts;      /* that were about this message and ended soft */
+	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
 	struct buf head;   /* owns the text the spans point into */
 };
 
 #define MESSAGE_CLOSED ((struct message){ .fd = -1 })
+
+/* That it takes long; that the time is over after which the sender wants to know (RFC 2852). */
+enum { TOLD_DELAYED = 1, TOLD_OVERDUE = 2 };
+
+/* Since when it could be sent (RFC 4865). */
+static inline int64_t
+message_since(const struct message *m)
+{
+	return m->env.hold > m->arrived ? m->env.hold : m->arrived;
+}
 
 /*
  * Opens message `id` of this lane, checks that it is whole, and reads what happened to it before.
@@ -67,6 +81,12 @@ struct message {
  */
 int message_open(struct message *m, const struct lane *l, const char *id);
 void message_close(struct message *m);
+
+/*
+ * Reads of a message only what its sender asked for with MAIL, and what was told; the rest of *m is not to
+ * be used, but for message_close. Much cheaper than to open it. 0; -EBADMSG: that cannot be seen; or -errno.
+ */
+int message_glance(struct message *m, const struct lane *l, const char *id);
 
 /* Reads up to n octets of the body from `offset`. Octets, or -errno; 0 only at the end. */
 ssize_t message_read(const struct message *m, uint64_t offset, char *p, size_t n);
@@ -79,6 +99,9 @@ int64_t message_next(const struct lane *l, const char *id);
  * put off until `next`. Synced before it returns. 0 or -errno.
  */
 int message_note(const struct message *m, const struct lane *l, int64_t next);
+
+/* Appends that the sender was told (TOLD_*). Synced before it returns. 0 or -errno. */
+int message_tell(const struct message *m, const struct lane *l, unsigned told);
 
 /* It is not tried before `next`, for a reason that is no attempt. 0 or -errno. */
 int message_wait(const struct message *m, const struct lane *l, int64_t next);

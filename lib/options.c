@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OPT_CHECK = 256, OPT_DUE, OPT_LANE, OPT_SERVE, OPT_HASH, OPT_VERSION, OPT_HELP };
+enum { OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_LANE, OPT_SERVE, OPT_HASH, OPT_VERSION, OPT_HELP };
 
 static const struct option longs[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "due", no_argument, NULL, OPT_DUE },
+	{ "now", no_argument, NULL, OPT_NOW },
 	{ "lane", required_argument, NULL, OPT_LANE },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "hash", required_argument, NULL, OPT_HASH },
@@ -21,7 +22,8 @@ static const char usage[] =
 	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
 	"                                                     speak SMTP on standard input and output\n"
 	"       smtpd --hash NAME                             a line for auth_users; password on standard input\n"
-	"       relay [-c FILE] [-o KEY=VALUE]... --due       deliver what is due\n";
+	"       relay [-c FILE] [-o KEY=VALUE]... --due       deliver what is due\n"
+	"             --due --now                             deliver what waits, due or not\n";
 
 void
 options_parse(struct options *o, int argc, char **argv)
@@ -47,6 +49,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_DUE:
 			o->due = true;
+			break;
+		case OPT_NOW:
+			o->now = true;
 			break;
 		case OPT_LANE:
 			o->lane = optarg;

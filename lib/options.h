@@ -13,6 +13,7 @@ struct options {
 	const char *setting[OPTIONS_MAX];
 	bool check;       /* --check: print the configuration and end */
 	bool due;         /* relay --due */
+	bool now;         /* ... --now */
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
 	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
 	const char *lane; /* relay --lane NAME: slots are inherited at the fds of launch.h */

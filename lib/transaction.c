@@ -28,6 +28,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	r = approve(ctx, a.sender.whole);
 	if (r != R_FINE)
 		return r;
+	a.env.whole = a.env.ret == RET_FULL && may->any_domain; /* else it could carry spam (E10) */
 	if (draft_begin(&t->draft, s, &a.env) < 0)
 		return R_QUEUE_ERROR;
 	escape_text(t->sender, sizeof(t->sender), a.sender.whole);

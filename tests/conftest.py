@@ -139,7 +139,7 @@ class Postern:
         for lane in list((self.spool / "lane").glob("*")):
             try:
                 yield from list(lane.iterdir())
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 pass
 
     def make_due(self):
@@ -159,7 +159,8 @@ class Postern:
                 words = p.read_bytes().split(b"\0")
             except OSError:
                 continue
-            if words[0] == b"relay" and f"spool={self.spool}".encode() in words:
+            # With a path in front: a child of `relay --due` that has not become one yet.
+            if words[0].rpartition(b"/")[2] == b"relay" and f"spool={self.spool}".encode() in words:
                 found.append(words)
         return found
 

@@ -29,6 +29,8 @@ static void
 read_back(struct span head_and_body)
 {
 	struct message m;
+	if (message_glance(&m, &lane, ID) == 0)
+		message_close(&m);
 	int r = message_open(&m, &lane, ID);
 	if (r < 0) {
 		must(r == -EBADMSG && m.fd == -1 && m.rcpt == NULL);
@@ -41,6 +43,12 @@ read_back(struct span head_and_body)
 		must(i == 0 || m.rcpt[i].index > m.rcpt[i - 1].index);
 		must(memchr(m.rcpt[i].address.p, '\n', m.rcpt[i].address.n) == NULL); /* D26 */
 		must(m.rcpt[i].settled == (m.rcpt[i].outcome != SOFT));
+	}
+	struct message g;
+	if (message_glance(&g, &lane, ID) == 0) { /* sees the same, as far as it goes */
+		must(g.env.by == m.env.by && g.env.hold == m.env.hold);
+		must(g.told == m.told);
+		message_close(&g);
 	}
 	char chunk[7];
 	uint64_t at = 0;

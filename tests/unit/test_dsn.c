@@ -8,13 +8,15 @@
 #include <stdlib.h>
 
 #include "delivery/dsn.h"
+#include "delivery/original.h"
 
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
 
 static char top[] = "/tmp/postern-dsn-XXXXXX";
 static struct spool sp = { -1, -1, -1, -1 };
 static struct draft d; /* large */
-static const struct conf conf = { .hostname = (char *)(uintptr_t)"relay.example" };
+static struct conf conf = { .hostname = (char *)(uintptr_t)"relay.example", .bounce_size = 64 * 1024,
+	.expire = 86400 };
 
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -74,7 +76,7 @@ report(const struct message *m, char id[static ID_SIZE])
 	static char text[1024 * 1024];
 	struct lane l;
 	struct message r;
-	assert_int_equal(dsn_queue(m, &sp, &conf, id), 0);
+	assert_int_equal(dsn_queue(m, &sp, &conf, false, id), 0);
 	assert_int_equal(lane_open(&l, &sp, "s.example"), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_int_equal(r.env.sender.n, 0); /* E7, E12 */
@@ -136,8 +138,8 @@ test_recipients(void **state)
 	check_form(text, id);
 	assert_int_equal(count(text, "Final-Recipient: "), 1);
 	assert_int_equal(count(text, "\r\nFinal-Recipient: rfc822; u0@d.example\r\nAction: failed\r\n"
-		"Status: 5.1.1\r\nDiagnostic-Code: smtp; mx.d.example[192.0.2.1]:25: 550 5.1.1 "
-		"no such user\r\n"), 1);
+		"Status: 5.1.1\r\nRemote-MTA: dns; mx.d.example\r\nDiagnostic-Code: smtp; 550 5.1.1 "
+		"no such user\r\nLast-Attempt-Date: "), 1);
 	assert_int_equal(count(text, "<u0@d.example>"), 1);
 	assert_int_equal(count(text, "u1@d.example"), 0);
 	assert_int_equal(count(text, "u2@d.example"), 0);
@@ -226,7 +228,7 @@ test_original(void **state)
 	assert_int_equal(count(report(&m, id), "\r\n\r\n" HEADER "\r\n--"), 1);
 	message_close(&m);
 
-	static char big[4 * DSN_HEADER_MAX];
+	static char big[4 * ORIGINAL_HEADER_MAX];
 	size_t n = 0;
 	while (n + 100 < sizeof(big))
 		n += (size_t)snprintf(big + n, sizeof(big) - n, "X-%zu: %060d\r\n", n, 0);
@@ -234,7 +236,7 @@ test_original(void **state)
 	failed(&m, 0, "550 no");
 	const char *text = report(&m, id);
 	check_form(text, id);
-	assert_true(strlen(text) < DSN_HEADER_MAX + 4096);
+	assert_true(strlen(text) < ORIGINAL_HEADER_MAX + 4096);
 	message_close(&m);
 }
 
@@ -254,6 +256,36 @@ test_long(void **state)
 	const char *text = report(&m, id);
 	check_form(text, id);
 	assert_int_equal(count(text, "Final-Recipient: "), 3);
+	message_close(&m);
+}
+
+/* However many there are and whatever was said about them: a report that does not fit would keep them all. */
+static void
+test_many(void **state)
+{
+	(void)state;
+	enum { MANY = 3000 };
+	char id[ID_SIZE];
+	struct message m;
+	original(&m, "s@s.example", span_of(HEADER "\r\n"));
+	struct rcpt *three = m.rcpt, *many = calloc(MANY, sizeof(*many));
+	int n = m.n;
+	assert_non_null(many);
+	for (int i = 0; i < MANY; i++) {
+		many[i] = three[0];
+		many[i].outcome = HARD;
+		many[i].text = buf_new(2000);
+		for (int k = 0; k < 100; k++)
+			buf_puts(&many[i].text, "a long reply ");
+	}
+	m.rcpt = many;
+	m.n = MANY;
+	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), 0);
+	for (int i = 0; i < MANY; i++)
+		buf_free(&many[i].text);
+	free(many);
+	m.rcpt = three;
+	m.n = n;
 	message_close(&m);
 }
 
@@ -280,7 +312,7 @@ test_nobody(void **state)
 		struct message m;
 		original(&m, senders[i], span_of(HEADER "\r\n"));
 		failed(&m, 0, "550 no");
-		assert_int_equal(dsn_queue(&m, &sp, &conf, id), -ENOENT);
+		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), -ENOENT);
 		assert_string_equal(id, "x");
 		message_close(&m);
 	}
@@ -294,6 +326,7 @@ main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_original),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_nobody),
 	};
