@@ -8,10 +8,9 @@ import pytest
 import internet
 import locked
 import sysd_host
+from peers import PEERS
 from sysd_host import mail, sink  # noqa: F401
 
-# Where tests/tools/need unpacks servers that should not be installed.
-PEERS = sysd_host.TOP / "build/peers"
 UNPACKED = (PEERS / "usr/sbin/xinetd").exists()
 sysd_host.need_root("unshare", "nsenter", *([] if UNPACKED else ["xinetd"]))
 
