@@ -5,6 +5,8 @@ import threading
 
 import pytest
 
+from proc import children
+
 HOSTILE = {
     "LD_PRELOAD": "/nonexistent/preload.so", "LD_LIBRARY_PATH": "/nonexistent", "LD_AUDIT": "/nonexistent/audit.so",
     "NAMESERVERS": "192.0.2.53", "LOCALDOMAIN": "evil.example", "RES_OPTIONS": "ndots:9",
@@ -29,8 +31,7 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         assert "queued as" in c.message(recipient="u@d.example")
         assert wait(lambda: any(x.startswith("RCPT") for x in world.sink.lines))
         [session] = [x for x in children(c.process.pid) if fds(x).get(0, "").startswith("socket:")]
-        [relay] = [pid for pid in processes() if pid not in (c.process.pid, session) and
-                   f"spool={postern.spool}" in words(pid)]
+        [relay] = postern.relays()
         ours, theirs = fds(session), fds(relay)
         assert ours[0] == ours[1] and ours[0] not in theirs.values()
         known = ("/dev/null", str(postern.log), f"{postern.spool}", "socket:", "anon_inode:")
@@ -44,23 +45,6 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         go.set()
     assert wait(lambda: world.sink.messages and not postern.messages())
     assert c.finish() == 0
-
-
-def processes():
-    return [int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*")]
-
-
-def words(pid):
-    try:
-        line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return []
-    found = line.decode(errors="replace").split("\0")
-    return found if found[0] == "relay" else []
-
-
-def children(pid):
-    return [int(x) for x in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def fds(pid):

@@ -3,7 +3,6 @@ import socket
 
 import pytest
 
-from test_tls import helpers
 
 MEBI = 1 << 20
 HELLO = b"EHLO c.example\r\n"
@@ -56,7 +55,7 @@ def test_flood_is_not_read_for_ever(secure, tls):
     with pytest.raises(OSError):
         for _ in range(64):
             c.sock.sendall(b"x\r\n" * (MEBI // 3))
-    assert c.process.wait(30) == 0 and not helpers(secure)
+    assert c.process.wait(30) == 0 and not secure.running("tls")
     c.end()
 
 
@@ -68,7 +67,7 @@ def test_silence_is_not_waited_for(secure, tls, wait):
         c.wrap()
     c.line()
     c.send(b"x\r\n" * 100)
-    assert c.process.wait(30) == 0 and wait(lambda: not helpers(secure))
+    assert c.process.wait(30) == 0 and wait(lambda: not secure.running("tls"))
     assert b"too many errors" in c.rest()
     c.end()
 
@@ -81,7 +80,7 @@ def test_goodbye_is_not_waited_for(secure, tls, wait):
         c.wrap()
     c.line()
     assert c.ask("QUIT") == "221 2.0.0 Bye"
-    assert c.process.wait(30) == 0 and wait(lambda: not helpers(secure))
+    assert c.process.wait(30) == 0 and wait(lambda: not secure.running("tls"))
     c.end()
 
 
