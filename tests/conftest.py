@@ -21,6 +21,7 @@ sys.path.insert(0, str(TOP / "tests" / "tools"))
 import client  # noqa: E402
 import internet  # noqa: E402
 import pki as certificates  # noqa: E402
+import proc  # noqa: E402
 
 NOBODY = 65534
 DROP = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -151,18 +152,12 @@ class Postern:
                 except FileNotFoundError:
                     pass
 
+    def running(self, program):
+        """Process ids of those that smtpd or relay started by this name."""
+        return proc.running(program, f"spool={self.spool}")
+
     def relays(self):
-        """Command lines of relay processes of this spool."""
-        found = []
-        for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = p.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            # With a path in front: a child of `relay --due` that has not become one yet.
-            if words[0].rpartition(b"/")[2] == b"relay" and f"spool={self.spool}".encode() in words:
-                found.append(words)
-        return found
+        return self.running("relay")
 
     def logged(self):
         return self.log.read_text()

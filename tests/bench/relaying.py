@@ -11,6 +11,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests" / "tools"))
 
+import proc # noqa: E402
 import spoolfile # noqa: E402
 
 NOBODY = 65534
@@ -53,14 +54,7 @@ class Relay:
 
     def running(self):
         """Does a relay hold a slot of this spool?"""
-        words = f"spool={self.spool}".encode()
-        for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                if words in p.read_bytes().split(b"\0"):
-                    return True
-            except OSError:
-                pass
-        return False
+        return bool(proc.running("relay", f"spool={self.spool}"))
 
     def logged(self):
         return self.log.read_text(errors="replace")

@@ -1,7 +1,6 @@
 """relay as a client of SMTP: what it says, what it makes of replies, and what it never repeats."""
 import re
 import subprocess
-import threading
 import time
 
 import pytest
@@ -114,12 +113,10 @@ def test_return_path_is_not_ours(postern, dest, wait):
 
 def test_nobody_waits_for_the_other_side(postern, dest, wait):
     """R38: the reply to the end of the data comes while the next host says nothing yet."""
-    hold = threading.Event()
-    dest.say["GREETING"] = lambda line: hold.wait(10) and "220 at last"
-    begun = time.monotonic()
-    assert "250 2.0.0 Ok: queued" in postern.send("u@dest.example", timeout_greeting="20s")
-    assert time.monotonic() - begun < 5
-    hold.set()
+    with dest.held("GREETING", "220 at last"):
+        begun = time.monotonic()
+        assert "250 2.0.0 Ok: queued" in postern.send("u@dest.example", timeout_greeting="20s")
+        assert time.monotonic() - begun < 5
     assert wait(lambda: dest.messages), postern.logged()
 
 
@@ -155,13 +152,11 @@ def test_patience_of_the_client(postern):
     ("DATA", "data_start"), ("END", "data_end")])
 def test_each_wait_ends(postern, dest, wait, step, key):
     """R29, F1: a host that falls silent at any step costs no more than its time."""
-    hold = threading.Event()
-    dest.say[step] = lambda line: hold.wait(20) and None
     dest.ehlo = ()
     begun = time.monotonic()
-    postern.send("u@dest.example", **{f"timeout_{key}": "1s"})
-    settled(postern, wait, "timed out")
-    hold.set()
+    with dest.held(step, None):
+        postern.send("u@dest.example", **{f"timeout_{key}": "1s"})
+        settled(postern, wait, "timed out")
     assert 0.9 < time.monotonic() - begun < 20
     assert len(postern.messages()) == 1
 

@@ -1,5 +1,6 @@
 """Hosts and messages that do their worst: nothing is lost, nothing is executed, the others go on."""
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -157,17 +158,10 @@ def test_every_fault_at_every_stage(postern, world, wait):
     assert {i: len(s.messages) for i, s in sinks.items() if len(s.messages) != 1} == dict.fromkeys(told, 0)
 
 
-def kill_relay(postern, line):
+def kill_relay(postern):
     """What a crash looks like from outside."""
-    for p in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{p}/cmdline", "rb") as f:
-                words = f.read().split(b"\0")
-            if words[0] == b"relay" and f"spool={postern.spool}".encode() in words:
-                os.kill(int(p), signal.SIGKILL)
-        except (OSError, ValueError):
-            pass
-    return line
+    for pid in postern.relays():
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_poison(postern, world, wait):
@@ -176,7 +170,7 @@ def test_poison(postern, world, wait):
     postern.settings["retry"] = "1h 2h"
 
     def rcpt(line):
-        return kill_relay(postern, None) if "<poison@" in line else "250 ok"
+        return kill_relay(postern) if "<poison@" in line else "250 ok"
     world.sink.say["RCPT"] = rcpt
     for user in ("poison", "a", "b"):
         postern.send(f"{user}@d.example", max_relays=0)
@@ -198,6 +192,12 @@ def test_poison(postern, world, wait):
     assert wait(lambda: not postern.messages()), postern.logged()
 
 
+def high_water(postern):
+    """KiB of memory that the relay had at most."""
+    status = pathlib.Path(f"/proc/{postern.relays()[0]}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+
+
 def test_long_queue(postern, world, wait):
     """I12: delivery begins at once, and memory does not grow with the number of messages."""
     world.domain("d.example")
@@ -214,22 +214,8 @@ def test_long_queue(postern, world, wait):
     world.sink.say["END"] = end
     postern.due(max_relays_per_lane=1)
     assert wait(lambda: world.sink.lines)
-    peak = int(re.search(r"VmHWM:\s+(\d+) kB", open_status(postern))[1])
+    peak = high_water(postern)
     first.set()
     assert wait(lambda: len(world.sink.messages) > 2500, 60), (len(world.sink.messages), postern.logged()[-2000:])
-    assert int(re.search(r"VmHWM:\s+(\d+) kB", open_status(postern))[1]) < peak + 1024
+    assert high_water(postern) < peak + 1024
     assert wait(lambda: not postern.messages(), 60)
-
-
-def open_status(postern):
-    """/proc/PID/status of the relay."""
-    for p in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{p}/cmdline", "rb") as f:
-                words = f.read().split(b"\0")
-            if words[0] == b"relay" and f"spool={postern.spool}".encode() in words:
-                with open(f"/proc/{p}/status", encoding="ascii") as f:
-                    return f.read()
-        except OSError:
-            pass
-    raise AssertionError("no relay")

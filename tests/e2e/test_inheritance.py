@@ -1,9 +1,10 @@
 """What a relay has of the session whose message it sends: nothing."""
 import os
 import pathlib
-import threading
 
 import pytest
+
+from proc import children
 
 HOSTILE = {
     "LD_PRELOAD": "/nonexistent/preload.so", "LD_LIBRARY_PATH": "/nonexistent", "LD_AUDIT": "/nonexistent/audit.so",
@@ -20,17 +21,14 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         if not name.startswith("LD_") and name != "PATH": # those are for what starts smtpd here
             monkeypatch.setenv(name, value)
     world.domain("d.example")
-    go = threading.Event()
-    world.sink.say["RCPT"] = lambda line: "250 ok" if go.wait(30) else "451 late"
     c = postern.connect(max_relays=20)
-    try:
+    with world.sink.held("RCPT", "250 ok"):
         assert c.reply()[:3] == "220"
         c.hello()
         assert "queued as" in c.message(recipient="u@d.example")
         assert wait(lambda: any(x.startswith("RCPT") for x in world.sink.lines))
         [session] = [x for x in children(c.process.pid) if fds(x).get(0, "").startswith("socket:")]
-        [relay] = [pid for pid in processes() if pid not in (c.process.pid, session) and
-                   f"spool={postern.spool}" in words(pid)]
+        [relay] = postern.relays()
         ours, theirs = fds(session), fds(relay)
         assert ours[0] == ours[1] and ours[0] not in theirs.values()
         known = ("/dev/null", str(postern.log), f"{postern.spool}", "socket:", "anon_inode:")
@@ -40,27 +38,8 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         environ = pathlib.Path(f"/proc/{relay}/environ").read_bytes().decode()
         assert not [name for name in HOSTILE if f"{name}=" in environ and name != "PATH"], environ
         assert "PATH=." not in environ
-    finally:
-        go.set()
     assert wait(lambda: world.sink.messages and not postern.messages())
     assert c.finish() == 0
-
-
-def processes():
-    return [int(p.name) for p in pathlib.Path("/proc").glob("[0-9]*")]
-
-
-def words(pid):
-    try:
-        line = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return []
-    found = line.decode(errors="replace").split("\0")
-    return found if found[0] == "relay" else []
-
-
-def children(pid):
-    return [int(x) for x in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def fds(pid):

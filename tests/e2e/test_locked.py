@@ -1,6 +1,5 @@
 """What a session that was taken over can do, in a pipe: nothing but its work, and no end of helpers.
 test_systemd.py and test_xinetd.py show the same of sessions there."""
-import contextlib
 import ctypes
 import os
 import pathlib
@@ -14,6 +13,7 @@ import pytest
 
 import internet
 import locked
+import proc
 from conftest import BUILD
 
 RELAY, TLS, AUTH, SENDER, RECIPIENT = range(5) # request.h
@@ -86,14 +86,9 @@ class Rogue:
         return ours
 
     def helpers(self, name):
-        found = []
-        children = pathlib.Path(f"/proc/{self.monitor}/task/{self.monitor}/children").read_text()
-        for pid in children.split():
-            with contextlib.suppress(OSError): # it has ended
-                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                if os.path.basename(words[-2 if words[0] == b"/bin/sh" else 0]) == name.encode():
-                    found.append(int(pid))
-        return found
+        found = map(proc.words, proc.children(self.monitor))
+        return [words for words in found if words and
+                os.path.basename(words[-2 if words[0] == "/bin/sh" else 0]) == name]
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import re
 import shutil
 import socket
 import ssl
-import threading
 
 import pytest
 
@@ -90,14 +89,7 @@ def test_ipv6_loopback_is_served(machine, sink):
 
 def test_relay_outlives_smtpd(machine, sink):
     """I6: smtpd ends with QUIT, its unit too; the relay waits for a slow host and finishes."""
-    go = threading.Event()
-
-    def slowly(_):
-        go.wait(30)
-        return "250 2.0.0 taken"
-
-    sink.say["END"] = slowly
-    try:
+    with sink.held("END", "250 2.0.0 taken"):
         machine.send("u@dest.example", "slow")
         assert wait(lambda: not machine.ours("smtpd"))
         assert wait(lambda: machine.show("postern.socket", "NConnections") == "0")
@@ -106,8 +98,6 @@ def test_relay_outlives_smtpd(machine, sink):
         assert not sink.messages
         # It is still in the cgroup of the connection's unit, so limits of the unit hold.
         assert "postern@" in relays[0].cgroup
-    finally:
-        go.set()
     assert wait(lambda: sink.messages)
     assert machine.at_rest()
 

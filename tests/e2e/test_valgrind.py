@@ -9,6 +9,7 @@ import socket
 import pytest
 
 import internet
+from client import pair
 from conftest import made, within_reach
 
 WRAPPER = """#!/bin/sh
@@ -83,11 +84,9 @@ def test_pipe(checked, world, wait):
 
 def test_socket(checked, world, wait):
     """The same over TCP, each line on its own, and a client that leaves in the middle of a message."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname(), 30)
-        server, _ = listener.accept()
-    checked.start(server, server)
-    server.close()
+    client, server = pair()
+    with server:
+        checked.start(server, server)
     with client, client.makefile("rwb") as f:
         f.readline()
         for line in SCRIPT.replace("QUIT\n", MAIL.format("cut")).splitlines()[:-1]:

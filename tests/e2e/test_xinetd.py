@@ -1,17 +1,15 @@
 """Postern as xinetd runs it: the shipped service file, with its own network and its own /etc."""
 import os
 import re
-import threading
 
 import pytest
 
 import internet
 import locked
 import sysd_host
+from peers import PEERS
 from sysd_host import mail, sink  # noqa: F401
 
-# Where tests/tools/need unpacks servers that should not be installed.
-PEERS = sysd_host.TOP / "build/peers"
 UNPACKED = (PEERS / "usr/sbin/xinetd").exists()
 sysd_host.need_root("unshare", "nsenter", *([] if UNPACKED else ["xinetd"]))
 
@@ -108,20 +106,11 @@ def test_taken_over(host, sink, tmp_path):
 
 def test_relay_outlives_smtpd(host, sink):
     """I6: xinetd does not wait for the relay, and the relay not for xinetd."""
-    go = threading.Event()
-
-    def slowly(_):
-        go.wait(30)
-        return "250 2.0.0 taken"
-
-    sink.say["END"] = slowly
-    try:
+    with sink.held("END", "250 2.0.0 taken"):
         host.send("u@dest.example", "slow")
         assert wait(lambda: not host.ours("smtpd"))
         assert len(host.ours("relay")) == 1
         assert not sink.messages
-    finally:
-        go.set()
     assert wait(lambda: sink.messages)
     assert host.at_rest()
 

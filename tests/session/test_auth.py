@@ -2,7 +2,6 @@
 
 Behind each test the log is searched for every password, and for everything a client sent as a response.
 """
-import base64
 import os
 import re
 import signal
@@ -13,9 +12,10 @@ import pytest
 
 import strangers
 from client import Client, context
+from proc import children
 from scram import Scram, b64
 from spoolfile import SpoolFile
-from test_tls import V12, V13, cards, children, helpers  # noqa: F401
+from test_tls import cards  # noqa: F401
 
 OK = "235 2.7.0 Authentication successful"
 REFUSED = "535 5.7.8 Error: authentication failed"
@@ -336,7 +336,7 @@ def test_gone_in_between(meet, ears, postern, wait, response):
     ears.heard.add(response)
     c.send(response)
     assert c.end() == 0
-    assert wait(lambda: not helpers(postern, "auth"))
+    assert wait(lambda: not postern.running("auth"))
 
 
 def test_not_waiting(users, ears):
@@ -583,7 +583,7 @@ def test_killed(meet, ears, users):
     """R70: 454, and the session goes on."""
     c = meet()
     assert c.ask("AUTH LOGIN")[:4] == "334 "
-    [pid] = helpers(users, "auth")
+    [pid] = users.running("auth")
     os.kill(pid, signal.SIGKILL)
     assert c.ask(b64("joe")) == TROUBLE
     assert ears.plain(c, "joe") == OK
@@ -602,7 +602,7 @@ def test_who_has_the_secrets(meet, ears, users):
     """auth has nothing open but its talk with the session, which knows the library not even by name."""
     c = meet()
     assert c.ask("AUTH LOGIN")[:4] == "334 "
-    [pid] = helpers(users, "auth")
+    [pid] = users.running("auth")
     files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
     assert {f.partition(":")[0] for f in files} <= {"/dev/null", "socket", str(users.log)}
     for other in (c.process.pid, *(p for p in children(c.process.pid) if p != pid)):

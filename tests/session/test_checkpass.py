@@ -1,4 +1,5 @@
 """Passwords that other programs know: saslauthd, and Dovecot."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -7,10 +8,9 @@ import time
 
 import pytest
 
-from conftest import DROP, TOP, own
+import peers
+from conftest import DROP, own
 from test_auth import OK, REFUSED, TROUBLE, ears, mechanisms, secrets, users  # noqa: F401
-
-PEERS = TOP / "build" / "peers"
 
 # ---- saslauthd
 
@@ -89,7 +89,7 @@ def test_no_saslauthd(users, ears, path):  # noqa: F811
 
 # ---- the real one, which asks an IMAP server of ours
 
-SASLAUTHD = PEERS / "usr" / "sbin" / "saslauthd"
+SASLAUTHD = peers.PEERS / "usr" / "sbin" / "saslauthd"
 
 
 class Imap:
@@ -152,47 +152,38 @@ def test_real_saslauthd(secure, ears, real_saslauthd):  # noqa: F811
     assert c.finish() == 0
 
 
-# ---- Dovecot, in an overlay of its own
+# ---- Dovecot
 
-DOVECOT = """base_dir = {where}/dovecot
-log_path = {where}/dovecot.log
+DOVECOT = {"conf": """base_dir = /here/run
+log_path = /here/log
 protocols =
 ssl = no
 auth_mechanisms = plain
 auth_failure_delay = 0
-passdb {{
+passdb {
   driver = passwd-file
-  args = scheme=PLAIN {where}/passwd
-}}
-service auth {{
-  unix_listener auth-client {{
+  args = scheme=PLAIN /here/users
+}
+service auth {
+  unix_listener auth-client {
     mode = 0666
-  }}
-}}
-"""
+  }
+}
+""", "users": "max:password, other\n"}
 
 
 @pytest.fixture
 def dovecot(postern, wait):
-    """Its process; it knows max, by small letters only. postern asks it."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root, to make a host of its own")
-    if not (PEERS / "usr" / "sbin" / "dovecot").exists():
-        pytest.skip("needs dovecot in build/peers, where make check unpacks it")
-    where = postern.where
-    (where / "dovecot.conf").write_text(DOVECOT.format(where=where))
-    (where / "passwd").write_text("max:password, other\n")
-    with open(where / "said", "wb") as said:
-        p = subprocess.Popen([TOP / "tests" / "tools" / "overlay", where, "dovecot", "-F", "-c",
-                              where / "dovecot.conf"], stdin=subprocess.DEVNULL, stdout=said,
-                             stderr=said)
-    postern.started.append(p)
-    path = where / "dovecot" / "auth-client"
+    """It knows max, by small letters only. postern asks it."""
+    if peers.why_not("dovecot"):
+        pytest.skip(peers.why_not("dovecot"))
+    peer = peers.Peer("dovecot", postern.where / "dovecot", "dovecot", "-F", "-c", "/here/conf",
+                      files=DOVECOT)
+    path = peer.where / "run" / "auth-client"
     postern.settings["auth_dovecot"] = path
-    assert wait(path.exists, 30), (where / "said").read_text()
-    yield p
-    p.kill()
-    p.wait()
+    with contextlib.closing(peer):
+        assert wait(path.exists, 30), peer.logged()
+        yield peer
 
 
 def tell(secure, ears, *words, **settings):  # noqa: F811
@@ -216,8 +207,7 @@ def test_dovecot(secure, ears, dovecot):  # noqa: F811
     assert tell(secure, ears, "MAX", "password, other", "MAX") == OK
     assert secure.logged().count('is "max"') == 2
     assert tell(secure, ears, "MAX", "password, other", "eve") == REFUSED
-    dovecot.kill()
-    dovecot.wait()
+    dovecot.close()
     assert tell(secure, ears, "max", "password, other") == TROUBLE
     assert f"auth_dovecot {secure.settings['auth_dovecot']}: " in secure.logged()
 

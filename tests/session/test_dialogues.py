@@ -32,6 +32,7 @@ import pytest
 
 import spoolfile
 import strangers
+from client import pair
 
 HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
@@ -105,10 +106,7 @@ class Talk:
                 return strangers.connection(how)
             except strangers.NoNamespace as why:
                 pytest.skip(f"needs root or user namespaces: {why}")
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            client = socket.create_connection(listener.getsockname(), TIMEOUT)
-            server, _ = listener.accept()
-        return client, server
+        return pair()
 
     def send(self, data):
         for at in range(0, len(data), self.piece):

@@ -3,8 +3,6 @@ import socket
 
 import pytest
 
-from test_tls import helpers
-
 MEBI = 1 << 20
 HELLO = b"EHLO c.example\r\n"
 SMUGGLED = HELLO + b"MAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nDATA\r\nx\n.\r\n.\r\n.\r\n"
@@ -22,20 +20,25 @@ TOO_MUCH = [
 ]
 
 
-@pytest.mark.parametrize("junk, last", TOO_MUCH)
-@pytest.mark.parametrize("tls", ["off", "implicit"])
-def test_last_word_is_heard(secure, tls, junk, last):
-    """C12, C13, A1, A12, B14: nothing is reset before the client has sent all and read all."""
-    c = secure.connect(tls=tls)
-    if tls == "implicit":
+@pytest.fixture(params=["off", "implicit"])
+def greeted(request, secure):
+    """A client in clear or inside TLS, which has read the greeting."""
+    c = secure.connect(tls=request.param)
+    if request.param == "implicit":
         c.wrap()
     c.line()
-    c.sock.sendall(junk) # raises if the connection was reset
+    return c
+
+
+@pytest.mark.parametrize("junk, last", TOO_MUCH)
+def test_last_word_is_heard(greeted, junk, last):
+    """C12, C13, A1, A12, B14: nothing is reset before the client has sent all and read all."""
+    greeted.sock.sendall(junk) # raises if the connection was reset
     said = b""
-    while piece := c.sock.recv(65536):
+    while piece := greeted.sock.recv(65536):
         said += piece
     assert said.endswith(last + b"\r\n")
-    assert c.end() == 0
+    assert greeted.end() == 0
 
 
 def test_last_word_before_the_greeting(postern):
@@ -46,43 +49,28 @@ def test_last_word_before_the_greeting(postern):
     assert c.sock.recv(100) == b"" and c.end() == 0
 
 
-@pytest.mark.parametrize("tls", ["off", "implicit"])
-def test_flood_is_not_read_for_ever(secure, tls):
+def test_flood_is_not_read_for_ever(secure, greeted):
     """I2, A12: who does not stop is reset, and nobody is left over."""
-    c = secure.connect(tls=tls)
-    if tls == "implicit":
-        c.wrap()
-    c.line()
     with pytest.raises(OSError):
         for _ in range(64):
-            c.sock.sendall(b"x\r\n" * (MEBI // 3))
-    assert c.process.wait(30) == 0 and not helpers(secure)
-    c.end()
+            greeted.sock.sendall(b"x\r\n" * (MEBI // 3))
+    assert greeted.process.wait(30) == 0 and not secure.running("tls")
+    greeted.end()
 
 
-@pytest.mark.parametrize("tls", ["off", "implicit"])
-def test_silence_is_not_waited_for(secure, tls, wait):
+def test_silence_is_not_waited_for(secure, greeted, wait):
     """I2: nor is a client that neither sends nor closes."""
-    c = secure.connect(tls=tls)
-    if tls == "implicit":
-        c.wrap()
-    c.line()
-    c.send(b"x\r\n" * 100)
-    assert c.process.wait(30) == 0 and wait(lambda: not helpers(secure))
-    assert b"too many errors" in c.rest()
-    c.end()
+    greeted.send(b"x\r\n" * 100)
+    assert greeted.process.wait(30) == 0 and wait(lambda: not secure.running("tls"))
+    assert b"too many errors" in greeted.rest()
+    greeted.end()
 
 
-@pytest.mark.parametrize("tls", ["off", "implicit"])
-def test_goodbye_is_not_waited_for(secure, tls, wait):
+def test_goodbye_is_not_waited_for(secure, greeted, wait):
     """R9: behind QUIT all processes end, and the client closes when it likes."""
-    c = secure.connect(tls=tls)
-    if tls == "implicit":
-        c.wrap()
-    c.line()
-    assert c.ask("QUIT") == "221 2.0.0 Bye"
-    assert c.process.wait(30) == 0 and wait(lambda: not helpers(secure))
-    c.end()
+    assert greeted.ask("QUIT") == "221 2.0.0 Bye"
+    assert greeted.process.wait(30) == 0 and wait(lambda: not secure.running("tls"))
+    greeted.end()
 
 
 def test_unread_on_this_host(postern):

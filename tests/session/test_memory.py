@@ -1,10 +1,12 @@
 """The memory of a session is bounded, whatever the client sends."""
 import pathlib
 import re
-import socket
 import threading
 
 import pytest
+
+from client import pair
+from proc import children
 
 KIB = 1024
 ALLOWED = 1024 * KIB # beyond what an idle session has
@@ -15,17 +17,15 @@ class Client:
     """A conversation that does not wait: what the server says is read beside it, and counted."""
 
     def __init__(self, postern, **settings):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.sock = socket.create_connection(listener.getsockname(), 60)
-            server, _ = listener.accept()
+        self.sock, server = pair()
+        self.sock.settimeout(60)
         with server:
             self.process = postern.start(server, server, max_relays=0, **settings)
         self.file = self.sock.makefile("rb")
         assert self.file.readline().startswith(b"220")
         self.count, self.last, self.quiet = {}, "", threading.Event()
         self.ask(b"EHLO c.example\r\n", b"250 ")
-        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        self.status = pathlib.Path(f"/proc/{int(children.read_text().split()[0])}/status")
+        self.status = pathlib.Path(f"/proc/{children(self.process.pid)[0]}/status")
         self.idle = self.peak()
 
     def peak(self):

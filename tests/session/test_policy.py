@@ -11,6 +11,7 @@ import pytest
 
 import internet
 import strangers
+from client import pair
 from conftest import NOBODY
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -21,9 +22,7 @@ class Client:
 
     def __init__(self, postern, address="127.0.0.1", before=b"", greeted=True, **settings):
         if address == "127.0.0.1":
-            with socket.create_server((address, 0)) as listener:
-                self.sock = socket.create_connection(listener.getsockname(), 20)
-                server, _ = listener.accept()
+            self.sock, server = pair()
         else:
             try:
                 self.sock, server = strangers.connection(address)

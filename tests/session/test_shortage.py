@@ -12,6 +12,7 @@ import time
 import pytest
 
 from conftest import DROP
+from proc import children
 from spoolfile import SpoolFile
 
 MESSAGE = "HELO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\nDATA\nx\n.\n"
@@ -212,10 +213,6 @@ def test_started_without_a_name(postern, program):
 
 
 # ---- signals
-
-def children(pid):
-    return [int(x) for x in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
 
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ])
 def test_storm_of_signals(postern, sig):

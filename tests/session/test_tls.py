@@ -14,6 +14,7 @@ import pytest
 
 from client import ByHand, context
 from conftest import NOBODY, own
+from proc import children
 from spoolfile import SpoolFile
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -34,24 +35,6 @@ def queued(postern):
 
 def assert_nothing_queued(postern):
     assert postern.messages() == [] and not list((postern.spool / "tmp").glob("*"))
-
-
-def helpers(postern, name="tls"):
-    """Process ids of the programs of this name that smtpd started."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[0] == name.encode() and f"spool={postern.spool}".encode() in words:
-            found.append(int(path.parent.name))
-    return found
-
-
-def children(pid):
-    return [int(x) for x in
-            pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 # ---- how it begins
@@ -282,7 +265,7 @@ def test_last_words_that_cross(secure):
     c = secure.meet()
     c.starttls()
     c.hello()
-    [pid] = helpers(secure)
+    [pid] = secure.running("tls")
     os.kill(pid, signal.SIGSTOP)
     c.send("NOOP\r\n")
     [session] = [p for p in children(c.process.pid) if p != pid]
@@ -299,11 +282,11 @@ def test_killed(secure, wait):
     c.starttls()
     c.hello()
     c.envelope()
-    [pid] = helpers(secure)
+    [pid] = secure.running("tls")
     os.kill(pid, signal.SIGKILL)
     assert c.process.wait(30) == 0
     c.end()
-    assert wait(lambda: not helpers(secure))
+    assert wait(lambda: not secure.running("tls"))
     assert_nothing_queued(secure)
 
 
@@ -628,7 +611,7 @@ def test_no_process_in_clear(secure):
     """Whoever does not want TLS does not pay for it."""
     c = secure.meet()
     assert "queued as" in c.message()
-    assert helpers(secure) == []
+    assert secure.running("tls") == []
     assert c.finish() == 0
 
 
@@ -638,9 +621,9 @@ def test_who_has_the_key(secure, wait):
     c = secure.meet()
     c.starttls()
     c.hello()
-    [tls] = helpers(secure)
+    [tls] = secure.running("tls")
     sessions = [p for p in children(c.process.pid) if p != tls]
-    assert len(sessions) == 1 and helpers(secure) == [tls]
+    assert len(sessions) == 1 and secure.running("tls") == [tls]
     for pid in (c.process.pid, *sessions):
         assert "libssl" not in pathlib.Path(f"/proc/{pid}/maps").read_text()
         assert not [f for f in open_files(pid) if f.endswith(".pem")]
@@ -651,4 +634,4 @@ def test_who_has_the_key(secure, wait):
     assert not set(connections) & set(open_files(c.process.pid))
     assert pathlib.Path(f"/proc/{tls}").stat().st_uid in (0, NOBODY) # 0: not dumpable
     assert c.finish() == 0
-    assert wait(lambda: not helpers(secure))
+    assert wait(lambda: not secure.running("tls"))

@@ -3,6 +3,7 @@
 Everything runs in threads of the test process. The DNS server speaks UDP (with truncation) and
 TCP; a zone is a dict {(name, type): [text, ...]} and may hold the faults SERVFAIL and SILENT.
 """
+import contextlib
 import hashlib
 import socket
 import socketserver
@@ -149,6 +150,20 @@ class Sink:
     def reply(self, verb, line, default):
         said = self.say.get(verb, default)
         return said(line) if callable(said) else said
+
+    @contextlib.contextmanager
+    def held(self, verb, reply):
+        """Within, it says nothing to this; then so."""
+        go = threading.Event()
+
+        def say(_):
+            go.wait(30)
+            return reply
+        self.say[verb] = say
+        try:
+            yield
+        finally:
+            go.set()
 
     def session(self, rfile, wfile, leave):
         sender, recipients, helo, chunks = None, [], "", b""

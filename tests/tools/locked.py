@@ -14,6 +14,7 @@ import subprocess
 import pytest
 
 import client
+import proc
 
 HERE = pathlib.Path(__file__).resolve().parent
 BENEATH, CREATE, READ = -100, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, os.O_RDONLY | os.O_CLOEXEC
@@ -101,7 +102,7 @@ def build_inject(where):
 
 def session_of(monitor):
     """Its first child."""
-    return int(pathlib.Path(f"/proc/{monitor}/task/{monitor}/children").read_text().split()[0])
+    return proc.children(monitor)[0]
 
 
 def inside(pid):

@@ -1,14 +1,15 @@
-"""Real mail servers as destinations, each on a machine of its own (tests/tools/machine).
+"""Real mail servers as destinations and as clients, each on a machine of its own (peers.py).
 
 To a test, Mta(name, where, address, port) is a server that takes all mail for <name>.example and
-stores it; stored() reads it. On the machine this file is the program that writes the configuration
-of the server and becomes it.
+stores it; stored() reads it. command(role, ...) is for a Peer that takes another role. On the machine
+this file is the program that writes the configuration of the server and becomes it.
 
-The servers accept what they are sent as far as they can: no checks of clients, no limits below 200
+Destinations accept what they are sent as far as they can: no checks of clients, no limits below 200
 MB, no name is looked up.
 """
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import socket
@@ -17,15 +18,11 @@ import sys
 import textwrap
 import time
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-PEERS = TOP / "build" / "peers"
-MACHINE = TOP / "tests" / "tools" / "machine"
+import peers
+
 HERE = pathlib.Path("/here") # on the machine
 LIMIT = 200_000_000
 START_SECONDS = 30
-USERS = ("postfix", "Debian-exim", "opensmtpd", "opensmtpq", "dovecot", "dovenull", "vmail")
-GROUPS = (*USERS, "postdrop")
-FIRST_ID = 970 # of system accounts; nothing else on the machine uses those from here on
 
 
 # ---- on the machine
@@ -36,11 +33,11 @@ def write(path, text):
     path.write_text(textwrap.dedent(text))
 
 
-def become(*command):
-    os.execvp(command[0], command)
+def become(*words):
+    os.execvp(words[0], words)
 
 
-def install_postfix(main_cf, listen, services=""):
+def install_postfix(main_cf, listen="smtp", services=""):
     """Writes its configuration. `listen` is what stands for the service smtp in master.cf, as
     address:port; `services` are more lines of it."""
     etc = pathlib.Path("/etc/postfix")
@@ -58,8 +55,26 @@ def install_postfix(main_cf, listen, services=""):
         os.chmod(f"/usr/sbin/{program}", 0o2755)
 
 
+def install_exim(conf):
+    write("/etc/exim4/exim4.conf", conf)
+    for directory in ("/var/spool/exim4", "/var/spool/exim4/db", "/run/exim4"):
+        os.makedirs(directory, exist_ok=True)
+        shutil.chown(directory, "Debian-exim", "Debian-exim")
+    shutil.chown(HERE, "Debian-exim", "Debian-exim") # for its log
+    os.chmod("/usr/sbin/exim4", 0o4755) # to deliver; outside, it could be anybody's way to root
+
+
+# ---- as destinations
+
+def make_mail():
+    """The directory for it; the account that it belongs to."""
+    (HERE / "mail").mkdir()
+    shutil.chown(HERE / "mail", "vmail", "vmail")
+    return pwd.getpwnam("vmail")
+
+
 def postfix(address, port):
-    ident = os.stat(HERE / "mail")
+    owner = make_mail()
     main_cf = textwrap.dedent(f"""\
         compatibility_level = 3.6
         myhostname = mx.postfix.example
@@ -75,8 +90,8 @@ def postfix(address, port):
         virtual_mailbox_domains = postfix.example
         virtual_mailbox_base = /here/mail
         virtual_mailbox_maps = static:box/
-        virtual_uid_maps = static:{ident.st_uid}
-        virtual_gid_maps = static:{ident.st_gid}
+        virtual_uid_maps = static:{owner.pw_uid}
+        virtual_gid_maps = static:{owner.pw_gid}
         maillog_file_prefixes = /here
         maillog_file = /here/log
         """)
@@ -85,7 +100,8 @@ def postfix(address, port):
 
 
 def exim(address, port):
-    write("/etc/exim4/exim4.conf", f"""\
+    make_mail()
+    install_exim(f"""\
         primary_hostname = mx.exim.example
         local_interfaces = {address}
         daemon_smtp_ports = {port}
@@ -116,14 +132,11 @@ def exim(address, port):
           user = vmail
           group = vmail
         """)
-    for directory in ("/var/spool/exim4", "/var/spool/exim4/db", "/run/exim4"):
-        os.makedirs(directory, exist_ok=True)
-        shutil.chown(directory, "Debian-exim", "Debian-exim")
-    shutil.chown(HERE, "Debian-exim", "Debian-exim") # for its log
     become("exim4", "-bdf", "-q1m")
 
 
 def opensmtpd(address, port):
+    make_mail()
     write("/etc/smtpd.conf", f"""\
         smtp max-message-size {LIMIT}
         listen on {address} port {port} hostname mx.opensmtpd.example
@@ -136,13 +149,14 @@ def opensmtpd(address, port):
 
 
 def dovecot(address, port):
+    owner = make_mail()
     write("/etc/dovecot/dovecot.conf", f"""\
         protocols = lmtp
         ssl = no
         log_path = /here/log
         hostname = mx.dovecot.example
         mail_location = maildir:/here/mail/box
-        first_valid_uid = {FIRST_ID}
+        first_valid_uid = {owner.pw_uid}
         passdb {{
           driver = static
         }}
@@ -186,60 +200,45 @@ def aiosmtpd(address, port):
     asyncio.run(serve())
 
 
-# What of build/peers is laid over the machine, and how to become the server.
-KINDS = {"postfix": ("usr/sbin/postfix", postfix), "exim": ("exim/usr/sbin/exim4", exim),
-         "opensmtpd": ("opensmtpd/usr/sbin/smtpd", opensmtpd),
-         "dovecot": ("dovecot/usr/sbin/dovecot", dovecot),
-         "aiosmtpd": ("aiosmtpd/usr/lib/python3/dist-packages/aiosmtpd/smtp.py", aiosmtpd)}
+# ---- as clients: each sends what is on standard input, with the settings of the file conf
+
+def send_by_postfix(sender, recipient):
+    """Runs until it is killed."""
+    install_postfix((HERE / "conf").read_text())
+    subprocess.run(["postfix", "check"], check=True) # makes the queue
+    subprocess.run(["sendmail", "-i", "-f", sender, recipient], check=True)
+    become("postfix", "start-fg")
+
+
+def send_by_exim(sender, recipient):
+    install_exim((HERE / "conf").read_text())
+    become("exim4", "-odf", "-i", "-f", sender, recipient)
+
+
+ROLES = {f.__name__: f for f in (postfix, exim, opensmtpd, dovecot, aiosmtpd, send_by_postfix,
+                                 send_by_exim)}
 
 
 # ---- outside
 
-def packages(name):
-    """Where the packages of a server lie unpacked, or None."""
-    program = PEERS / KINDS[name][0]
-    return PEERS / KINDS[name][0].partition("usr/")[0] if program.exists() else None
+def command(role, *arguments):
+    """What a machine runs to take this role."""
+    return ["/usr/bin/python3", "-B", "/sources/tests/tools/mtas.py", role, *arguments]
 
 
-def why_not(name):
-    """Why this server cannot run here, or ""."""
-    if os.geteuid() != 0:
-        return "needs root: servers run on machines of their own"
-    return "" if packages(name) else f"no {name}; tests/tools/need check unpacks one"
-
-
-def accounts(where):
-    """The users and groups that servers expect, for a machine."""
-    ids = {name: FIRST_ID + i for i, name in enumerate(GROUPS)}
-    (where / "passwd").write_text("".join(
-        f"{name}:x:{ids[name]}:{ids[name]}::/nonexistent:/bin/sh\n" for name in USERS))
-    (where / "group").write_text("".join(f"{name}:x:{i}:\n" for name, i in ids.items()))
-    return ids
-
-
-class Mta:
-    """A running server. `where` is made, and holds its mail and its log. `more` are settings that
-    Postfix has besides."""
+class Mta(peers.Peer):
+    """A running destination; `where` holds its mail and its log. `more` are settings that Postfix has
+    besides."""
 
     def __init__(self, name, where, address, port, more=""):
-        self.name, self.where, self.address, self.port = name, where, address, port
+        self.address, self.port = address, port
         self.domain = f"{name}.example"
-        where.mkdir()
-        where.chmod(0o755) # servers become other users
-        (where / "mail").mkdir()
-        (where / "more").write_text(more)
-        vmail = accounts(where)["vmail"]
-        os.chown(where / "mail", vmail, vmail)
-        with open(where / "output", "wb") as output:
-            self.process = subprocess.Popen( # which does not outlive us
-                ["setpriv", "--pdeathsig", "KILL", str(MACHINE), str(where), str(packages(name)),
-                 "/usr/bin/python3", "-B", "/sources/tests/tools/mtas.py", name, address, str(port)],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        super().__init__(name, where, *command(name, address, str(port)), files={"more": more})
 
     def wait(self):
         """Until it greets."""
         end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and self.process.poll() is None:
+        while time.monotonic() < end and not self.ended():
             try:
                 with socket.create_connection((self.address, self.port), 5) as s:
                     if s.makefile("rb").readline().startswith(b"220 "):
@@ -248,10 +247,6 @@ class Mta:
             except OSError:
                 time.sleep(0.05)
         raise AssertionError(f"{self.name} does not greet: {self.logged()}")
-
-    def logged(self):
-        return "".join(p.read_text(errors="replace") for p in
-                       (self.where / "output", *sorted(self.where.glob("*log"))))
 
     def files(self):
         """Those of its mail, whole."""
@@ -264,12 +259,8 @@ class Mta:
         for path in self.files():
             path.unlink()
 
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-
 
 if __name__ == "__main__":
     os.umask(0o022)
     write("/etc/resolv.conf", "nameserver 127.0.0.1\n") # where nobody is
-    KINDS[sys.argv[1]][1](sys.argv[2], sys.argv[3])
+    ROLES[sys.argv[1]](*sys.argv[2:])

@@ -13,7 +13,8 @@ import time
 
 import dnslib
 
-PEERS = pathlib.Path(__file__).resolve().parents[2] / "build" / "peers"
+from peers import PEERS
+
 BROKEN = "broken.example" # a zone that cannot be loaded: SERVFAIL
 
 CONF = """server:

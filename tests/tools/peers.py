@@ -1,0 +1,61 @@
+"""Other people's servers, as tests/tools/need unpacked them, each on a machine of its own
+(tests/tools/machine).
+"""
+import os
+import pathlib
+import subprocess
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+PEERS = TOP / "build" / "peers"
+MACHINE = TOP / "tests" / "tools" / "machine"
+# What stands before usr/ is laid over the machine.
+PROGRAMS = {"postfix": "usr/sbin/postfix", "exim": "exim/usr/sbin/exim4",
+            "opensmtpd": "opensmtpd/usr/sbin/smtpd", "dovecot": "dovecot/usr/sbin/dovecot",
+            "aiosmtpd": "aiosmtpd/usr/lib/python3/dist-packages/aiosmtpd/smtp.py"}
+USERS = ("postfix", "Debian-exim", "opensmtpd", "opensmtpq", "dovecot", "dovenull", "vmail")
+GROUPS = (*USERS, "postdrop")
+FIRST_ID = 970 # of system accounts; nothing else on the machine uses those from here on
+
+
+def why_not(name):
+    """Why this server cannot run here, or ""."""
+    if os.geteuid() != 0:
+        return "needs root: servers run on machines of their own"
+    return "" if (PEERS / PROGRAMS[name]).exists() else f"no {name}; tests/tools/need check unpacks one"
+
+
+def accounts(where):
+    """The users and groups that servers expect, for a machine."""
+    ids = {name: FIRST_ID + i for i, name in enumerate(GROUPS)}
+    (where / "passwd").write_text("".join(
+        f"{name}:x:{ids[name]}:{ids[name]}::/nonexistent:/bin/sh\n" for name in USERS))
+    (where / "group").write_text("".join(f"{name}:x:{i}:\n" for name, i in ids.items()))
+
+
+class Peer:
+    """A command that runs on a machine with this server's packages, and does not outlive us. `where`
+    is made, which is /here on the machine; `files` are {name: text} of what lies there."""
+
+    def __init__(self, name, where, *command, stdin=subprocess.DEVNULL, files=None):
+        self.name, self.where = name, where
+        where.mkdir()
+        where.chmod(0o755) # servers become other users
+        accounts(where)
+        for file, text in (files or {}).items():
+            (where / file).write_text(text)
+        packages = PEERS / PROGRAMS[name].partition("usr/")[0]
+        with open(where / "output", "wb") as output:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", MACHINE, where, packages, *command],
+                stdin=stdin, stdout=output, stderr=output)
+
+    def ended(self):
+        return self.process.poll() is not None
+
+    def logged(self):
+        return "".join(p.read_text(errors="replace") for p in
+                       (self.where / "output", *sorted(self.where.glob("*log"))))
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
