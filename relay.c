@@ -41,6 +41,14 @@ enum { WHY_SIZE = 1024 };
 
 static struct relay relay;
 
+/* What is needed of the file system beside the spool, before it is out of reach. 0 or -EINVAL. */
+static int
+prepare(struct relay *r, struct buf *why)
+{
+	r->tls.authorities = open(r->conf.delivery_ca, O_RDONLY | O_CLOEXEC);
+	return credentials_load(&r->conf, &r->credentials, why);
+}
+
 static int
 run_lane(struct relay *r, const char *name)
 {
@@ -56,6 +64,10 @@ run_lane(struct relay *r, const char *name)
 	if (r->flights == NULL)
 		return EX_TEMPFAIL;
 	flights_reset(r);
+	if (prepare(r, &r->why) < 0) {
+		log_event(LOG_ERR, &f, "%.*s", (int)r->why.n, r->why.p);
+		return EX_TEMPFAIL;
+	}
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
 	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers);
 	if (r->resolver == NULL) {
