@@ -197,21 +197,30 @@ shake_hands(struct client *c)
 	return check_certificate(c);
 }
 
+/* The host said something in clear that belongs to nothing we asked. */
+static enum outcome
+say_injected(struct client *c)
+{
+	c->again = AGAIN_NOT;
+	client_say(c, "STARTTLS", "the host said more than its reply in clear");
+	return SOFT;
+}
+
 /*
- * The host offers it. What it says in clear behind its consent would be taken for replies inside TLS (NO
- * STARTTLS, 2021): then it is not the host, or not one to trust with mail.
+ * The host offers it. What it says in clear before it is asked, or behind its consent, would be taken for
+ * replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust with mail.
  */
 static enum outcome
 start_tls(struct client *c)
 {
+	if (stream_pending(&c->stream))
+		return say_injected(c);
 	c->again = c->policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
 	if (client_ask(c, "STARTTLS", "", c->conf->timeout_helo) < 0 || c->code != READY_FOR_TLS)
 		return SOFT;
+	if (stream_pending(&c->stream))
+		return say_injected(c);
 	c->again = AGAIN_NOT;
-	if (stream_pending(&c->stream)) {
-		client_say(c, "STARTTLS", "the host said more than its reply in clear");
-		return SOFT;
-	}
 	enum outcome o = shake_hands(c);
 	return o == DONE ? say_hello(c) : o;
 }

@@ -114,6 +114,23 @@ run(const char *command, int64_t deadline, char **out)
 	return r < 0 ? r : status != 0 ? -ECHILD : 0;
 }
 
+static const char *
+reason(int err)
+{
+	switch (err) {
+	case -EINVAL:
+		return "not one line of text";
+	case -ECHILD:
+		return "it failed";
+	case -ETIMEDOUT:
+		return "timed out";
+	case -E2BIG:
+		return "too long";
+	default:
+		return strerror(-err);
+	}
+}
+
 int
 credentials_load(const struct conf *c, struct credentials *out, struct buf *why)
 {
@@ -134,7 +151,7 @@ credentials_load(const struct conf *c, struct credentials *out, struct buf *why)
 	out->clear = c->delivery_auth_clear == CONF_YES;
 	if (r < 0)
 		buf_printf(why, "%s: %s", c->delivery_token_command != NULL ? "delivery_token_command"
-			: "delivery_password_file", r == -ECHILD ? "it failed" : strerror(-r));
+			: "delivery_password_file", reason(r));
 	else if (out->password != NULL && out->library == NULL)
 		buf_puts(why, "delivery_password_file: libgsasl cannot be loaded");
 	return why->n > 0 ? -EINVAL : 0;

@@ -98,8 +98,10 @@ class Sink:
 
     `say` maps a verb ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END") to a reply line, or to a
     function of the command line; None as a reply closes the connection without a word. `lines` are
-    the command lines of MAIL, RCPT, DATA and BDAT as they came.
+    the command lines of MAIL, RCPT, DATA and BDAT as they came. `secure`: see tlssink.py.
     """
+
+    secure = None
 
     EHLO = ("PIPELINING", "8BITMIME", "SIZE 100000000")
 
@@ -124,7 +126,7 @@ class Sink:
                     outer.open += 1
                     outer.most_open = max(outer.most_open, outer.open)
                 try:
-                    outer.session(self.rfile, self.wfile, self.leave)
+                    outer.converse(self.request, self.rfile, self.wfile, self.leave)
                 except (OSError, ValueError):
                     pass
                 finally:
@@ -149,6 +151,11 @@ class Sink:
     def reply(self, verb, line, default):
         said = self.say.get(verb, default)
         return said(line) if callable(said) else said
+
+    def converse(self, connection, rfile, wfile, leave):
+        """One connection from its first octet."""
+        del connection
+        self.session(rfile, wfile, leave)
 
     def session(self, rfile, wfile, leave):
         sender, recipients, helo, chunks = None, [], "", b""
@@ -200,6 +207,8 @@ class Sink:
                 leave()
                 put(self.reply("QUIT", text, "221 bye"))
                 return
+            elif self.secure is not None and verb in ("STAR", "AUTH"):
+                rfile, wfile = self.secure.command(verb, text, rfile, wfile)
             else:
                 put(self.reply(verb, text, "250 ok"))
 
