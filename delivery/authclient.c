@@ -108,7 +108,10 @@ prove(struct client *c, const struct sasl_mechanism *m, const uint8_t *binding)
 		r = -EPROTO;
 	}
 	sasl_end(&s);
-	return r == 0 && client_outcome(c->code) == DONE ? DONE : SOFT;
+	if (r < 0 || client_outcome(c->code) != DONE)
+		return SOFT;
+	c->proved = m->name;
+	return DONE;
 }
 
 enum outcome

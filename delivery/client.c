@@ -289,6 +289,7 @@ client_begin(struct client *c, const struct conf *conf, int fd)
 	c->since = clock_ms();
 	c->idle = c->cut = c->refused = false;
 	c->again = AGAIN_NOT;
+	c->proved = NULL;
 	c->trust = TRUST_UNKNOWN;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	stream_init(&c->stream, fd, fd, true, NULL);
@@ -312,12 +313,12 @@ client_is_trusted(struct client *c)
 void
 client_describe(const struct client *c, struct buf *out)
 {
-	if (c->tls == NULL) {
-		buf_puts(out, "in clear");
-		return;
-	}
-	tls_describe(c->tls, out);
-	buf_puts(out, c->policy == DELIVERY_TLS_VERIFY || c->trust == TRUSTED ? ", verified" : ", not verified");
+	bool verified = c->policy == DELIVERY_TLS_VERIFY || c->trust == TRUSTED;
+	if (c->tls != NULL)
+		tls_describe(c->tls, out);
+	buf_puts(out, c->tls == NULL ? "in clear" : verified ? ", verified" : ", not verified");
+	if (c->proved != NULL)
+		buf_printf(out, ", authenticated by %s", c->proved);
 }
 
 bool

@@ -65,6 +65,7 @@ struct client {
 	} again;                     /* after SOFT: is a new connection to the same host worth a try? */
 	bool refused;                /* ... or is it AUTH that failed, which is the site's business? */
 	unsigned mechanisms;         /* of AUTH, that the host announced (authclient.h) */
+	const char *proved;          /* the one that worked; NULL: we said nothing of who we are */
 
 	/* what is on its way (sending.h) */
 	struct job *first, *last;
@@ -110,7 +111,7 @@ client_can(const struct client *c, unsigned what)
 /* Is the other side for sure who the mail is for, and nobody else can hear it? */
 bool client_is_trusted(struct client *c);
 
-/* "in clear", or what protects it. */
+/* "in clear", or what protects it, and who we are to the host. */
 void client_describe(const struct client *c, struct buf *out);
 
 /* Is there something to read where nothing is owed: 421, or the end? */

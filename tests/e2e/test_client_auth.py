@@ -145,6 +145,7 @@ def test_our_own_server(postern, secure, world, cards, wait):
         assert "with ESMTPSA id" in spoolfile.SpoolFile(host.messages()[0]).received
         assert f'[127.0.0.1] is "{USER}"' in host.logged()
         assert wait(lambda: not postern.relays())
+        assert "not verified, authenticated by SCRAM-SHA-256-PLUS\n" in postern.logged()
     finally:
         inetd.kill()
         inetd.wait()
