@@ -61,7 +61,7 @@ resume_save(const struct resume *r, struct span session)
 	buf_add(&all, (struct span){ (const char *)&sum, sizeof(sum) });
 	buf_add(&all, session);
 	snprintf(other, sizeof(other), "%s.%d", name, (int)getpid());
-	if (r->dir < 0 || all.err != 0)
+	if (r->dir < 0 || all.err != 0 || session.n > RESUME_MAX)
 		return;
 	auto_fd fd = openat(r->dir, other, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);

@@ -109,6 +109,20 @@ add_base64(struct buf *out, struct span text)
 	OPENSSL_clear_free(coded, (size_t)n);
 }
 
+/* The head of RFC 5801 with our name. */
+static void
+add_head(struct buf *text, const char *name)
+{
+	buf_puts(text, "n,a=");
+	for (; *name != '\0'; name++) {
+		if (*name == ',' || *name == '=')
+			buf_puts(text, *name == ',' ? "=2C" : "=3D");
+		else
+			buf_add(text, (struct span){ name, 1 });
+	}
+	buf_puts(text, ",");
+}
+
 /* The token; what comes after it is why it was refused, which wants an answer before the refusal. */
 static int
 step_with_token(struct sasl *s, struct span challenge, struct buf *answer)
@@ -121,9 +135,10 @@ step_with_token(struct sasl *s, struct span challenge, struct buf *answer)
 		return 0;
 	}
 	if (bearer)
-		buf_printf(&text, "n,a=%s,\1auth=Bearer %s\1\1", s->who->user, s->who->token);
+		add_head(&text, s->who->user);
 	else
-		buf_printf(&text, "user=%s\1auth=Bearer %s\1\1", s->who->user, s->who->token);
+		buf_printf(&text, "user=%s", s->who->user);
+	buf_printf(&text, "\1auth=Bearer %s\1\1", s->who->token);
 	add_base64(answer, buf_span(&text));
 	s->proved = true;
 	return text.err != 0 || answer->err != 0 ? -EPROTO : 0;

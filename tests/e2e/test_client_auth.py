@@ -37,7 +37,7 @@ class Place:
 
     def host(self, mechanisms, card="smarthost", **more):
         self.world.sink.close()
-        inside = ("PIPELINING", "AUTH " + " ".join(mechanisms))
+        inside = ("PIPELINING", *(["AUTH " + " ".join(mechanisms)] if mechanisms else []))
         self.sink = self.world.sink = TlsSink(server_context(self.cards.path(card)), "127.0.0.2",
                                               self.world.port, inside=inside, **more)
         self.sink.password = PASSWORD
@@ -106,6 +106,15 @@ def test_token(place, offered, best, said):
     place.send()
     place.arrives()
     assert sink.proofs == [(best, said)]
+
+
+def test_name_in_a_head(place):
+    """R70: RFC 5801 section 4 quotes what would end it."""
+    place.token(f"echo {TOKEN}")
+    sink = place.host(("OAUTHBEARER",))
+    place.send(delivery_user="a,b=c")
+    place.arrives()
+    assert sink.proofs[0][1].startswith("n,a=a=2Cb=3Dc,\1")
 
 
 def test_long_token(place):
@@ -193,8 +202,10 @@ def test_what_was_offered_in_clear_is_forgotten(place):
 
 
 def test_not_offered(place):
+    """R65: inside TLS, that is."""
     place.password()
-    place.host(())
+    sink = place.host(())
+    sink.ehlo_outside = ("STARTTLS", "AUTH PLAIN SCRAM-SHA-256")
     place.send()
     place.deferred("AUTH: the host does not offer it")
 
