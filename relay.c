@@ -92,6 +92,8 @@ run_due(struct relay *r, const struct options *o)
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	spool_sweep(&r->spool);
+	auto_fd hosts = hosts_open(r->spool.root);
+	hosts_sweep(hosts, r->conf.remember_hosts);
 	for (struct dirent *e; (e = readdir(lanes)) != NULL;)
 		if (delivery_looks_due(r, e->d_name))
 			(void)launch_relay(&l, e->d_name);

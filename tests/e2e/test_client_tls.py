@@ -504,6 +504,21 @@ def test_links_and_old_sessions(place, arrives):
     assert [s[1] for s in sink.shaken] == [False] * 4
 
 
+def test_old_files_go(place, arrives):
+    """K13: what was learned of hosts, and sessions with them, does not pile up."""
+    place.host()
+    place.send(linger="0s")
+    arrives()
+    files = list((place.postern.spool / "hosts").iterdir())
+    assert len(files) == 2
+    place.postern.due()
+    assert all(f.exists() for f in files)
+    for f in files:
+        os.utime(f, (0, 0))
+    place.postern.due()
+    assert not any(f.exists() for f in files)
+
+
 @pytest.mark.parametrize("policy", ["may", "encrypt"])
 def test_session_that_breaks_the_handshake(place, cards, arrives, policy):
     """B6, K13: it is tried without, inside TLS, before anybody thinks of clear text."""
