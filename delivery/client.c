@@ -174,8 +174,8 @@ static enum outcome
 check_certificate(struct client *c)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (c->policy != DELIVERY_TLS_VERIFY || client_is_trusted(c) ||
-		tls_verify(c->tls, c->peer.host, &why))
+	if (c->policy != DELIVERY_TLS_VERIFY || tls_verify(c->tls, c->peer.host, &why) ||
+		client_is_trusted(c))
 		return DONE;
 	return say_why(c, "certificate", &why);
 }
@@ -337,6 +337,8 @@ client_close(struct client *c)
 	c->fd = -1;
 	tls_free(c->tls);
 	c->tls = NULL;
+	c->stream.below = NULL;
+	c->stream.broken = true; /* what is still put goes nowhere */
 }
 
 void

@@ -106,7 +106,8 @@ add_base64(struct buf *out, struct span text)
 	}
 	int n = EVP_EncodeBlock(coded, (const unsigned char *)text.p, (int)text.n);
 	buf_add(out, (struct span){ (char *)coded, (size_t)n });
-	OPENSSL_clear_free(coded, (size_t)n);
+	explicit_bzero(coded, (size_t)n);
+	free(coded);
 }
 
 /* The head of RFC 5801 with our name. */
