@@ -219,7 +219,7 @@ set_text(const struct key *k, struct span v, char **place)
 		return "not a host name";
 	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
 		return "not an address";
-	if (k->type == PATHNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
+	if ((k->type == PATHNAME || k->type == TEXT) && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
 		free(*place);
 		*place = NULL;
 		return NULL;
