@@ -78,6 +78,18 @@ def test_large(place, arrives):
     assert sink.messages[0].data.count(b"x" * 900 + b"\r\n") == 5000
 
 
+def test_many(place, arrives):
+    """Whole messages behind each other, before the first reply is read, through one connection."""
+    sink = place.host(inside=("PIPELINING", "CHUNKING", "8BITMIME"))
+    for n in range(30):
+        place.postern.send("u@dest.example", body=f"Subject: {n}\n\n" + "x" * 900 + "\n" + "y\n" * n * 50,
+                           max_relays=0)
+    place.postern.due()
+    arrives(30)
+    assert len(sink.shaken) == sink.connections == 1
+    assert sum(line.startswith("BDAT ") for line in sink.lines) == 30
+
+
 def test_implicit(place, arrives):
     """TLS from the first octet, and no STARTTLS in it."""
     sink = place.host(implicit=True, inside=("PIPELINING", "STARTTLS"))
