@@ -35,7 +35,7 @@ $(B)/smtpd: $(B)/smtpd.o $(SESSION) $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^ -lidn2 -lunistring
 
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(B)/postern.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd -lidn2
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd -lidn2 -lssl -lcrypto
 
 $(B)/tls: $(B)/tls.o $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
@@ -61,7 +61,7 @@ $(B)/unit/test_dns: $(B)/dns.o $(B)/tests/unit/nameserver.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2
+		-lcmocka -ludns -lidn2 -lssl -lcrypto
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -72,7 +72,7 @@ INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
-		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lgsasl -lcrypt
+		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
 
 -include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
 

@@ -29,6 +29,7 @@
 #include "delivery/hosts.h"
 #include "dns.h"
 #include "lib/cleanup.h"
+#include "lib/credential.h"
 #include "lib/lane.h"
 #include "lib/launch.h"
 #include "lib/log.h"
@@ -40,6 +41,15 @@
 enum { WHY_SIZE = 1024 };
 
 static struct relay relay;
+
+/* What is needed of the file system beside the spool, before it is out of reach. 0 or -EINVAL. */
+static int
+prepare(struct relay *r, struct buf *why)
+{
+	r->tls.authorities = open(r->conf.delivery_ca, O_RDONLY | O_CLOEXEC);
+	int err = credential_path(&r->conf.delivery_password_file, why);
+	return err < 0 ? err : credentials_load(&r->conf, &r->credentials, why);
+}
 
 static int
 run_lane(struct relay *r, const char *name)
@@ -56,6 +66,10 @@ run_lane(struct relay *r, const char *name)
 	if (r->flights == NULL)
 		return EX_TEMPFAIL;
 	flights_reset(r);
+	if (prepare(r, &r->why) < 0) {
+		log_event(LOG_ERR, &f, "%.*s", (int)r->why.n, r->why.p);
+		return EX_TEMPFAIL;
+	}
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
 	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers);
 	if (r->resolver == NULL) {
@@ -90,6 +104,8 @@ run_due(struct relay *r, const struct options *o)
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	spool_sweep(&r->spool);
+	auto_fd hosts = hosts_open(r->spool.root);
+	hosts_sweep(hosts, r->conf.remember_hosts);
 	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
 		if (o->now)
 			make_due(r, e->d_name);

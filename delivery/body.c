@@ -27,9 +27,9 @@ takes_as_it_is(const struct client *c, const struct message *m)
 
 /* What the host, or we, cannot do with any text of this message; NULL: nothing. */
 static const char *
-envelope_trouble(const struct client *c, const struct envelope *e)
+envelope_trouble(struct client *c, const struct envelope *e)
 {
-	if (e->require_tls)
+	if (e->require_tls && !(client_can(c, CAN_REQUIRETLS) && client_is_trusted(c)))
 		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
 	if (e->utf8 && !client_can(c, CAN_SMTPUTF8))
 		return "550 5.6.7 the host does not take SMTPUTF8";

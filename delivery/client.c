@@ -9,8 +9,10 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/clock.h"
+#include "authclient.h"
+#include "tlsclient.h"
 
-enum { CODE_DIGITS = 3, REPLY_LINES = 200 };
+enum { CODE_DIGITS = 3, REPLY_LINES = 200, READY_FOR_TLS = 220, WHY_SIZE = 512 };
 
 void
 client_say(struct client *c, const char *what, const char *why)
@@ -63,7 +65,8 @@ static const struct {
 } extensions[] = { { "PIPELINING", CAN_PIPELINING }, { "8BITMIME", CAN_8BITMIME },
 	{ "SIZE", CAN_SIZE }, { "CHUNKING", CAN_CHUNKING }, { "BINARYMIME", CAN_BINARYMIME },
 	{ "SMTPUTF8", CAN_SMTPUTF8 }, { "DSN", CAN_DSN }, { "DELIVERBY", CAN_DELIVERBY },
-	{ "MT-PRIORITY", CAN_PRIORITY } };
+	{ "MT-PRIORITY", CAN_PRIORITY }, { "STARTTLS", CAN_STARTTLS },
+	{ "REQUIRETLS", CAN_REQUIRETLS } };
 
 /* The limit behind SIZE; 0, which is none, for an odd value. */
 static int64_t
@@ -83,13 +86,15 @@ learn(struct client *c, struct span line)
 {
 	const char *blank = memchr(line.p, ' ', line.n);
 	struct span word = blank != NULL ? span_from(line.p, blank) : line;
+	struct span rest = span_skip(line, word.n + (blank != NULL));
+	if (span_ieq(word, span_of("AUTH")))
+		c->mechanisms = auth_learn(rest);
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
 		if (!span_ieq(word, span_of(extensions[i].keyword)))
 			continue;
 		c->can |= extensions[i].can;
 		if (extensions[i].can == CAN_SIZE)
-			c->max_size = announced_size(span_skip(line,
-				word.n + (blank != NULL)));
+			c->max_size = announced_size(rest);
 	}
 }
 
@@ -150,16 +155,15 @@ client_ask(struct client *c, const char *command, const char *argument, int64_t 
 	return client_reply(c, command, seconds);
 }
 
+/* ---- the beginning ------------------------------------------------------------------------- */
+
+/* EHLO, or HELO for who does not know it. What was announced before is forgotten (RFC 3207 section 4.2). */
 static enum outcome
-introduce(struct client *c)
+say_hello(struct client *c)
 {
 	const struct conf *conf = c->conf;
 	c->introduced = false;
-	if (client_reply(c, "greeting", conf->timeout_greeting) < 0)
-		return SOFT;
-	if (client_outcome(c->code) != DONE)
-		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
-	c->can = 0;
+	c->can = c->mechanisms = 0;
 	c->max_size = 0;
 	int r = client_ask(c, "EHLO ", conf->hostname, conf->timeout_helo);
 	c->introduced = true;
@@ -170,6 +174,103 @@ introduce(struct client *c)
 	return client_outcome(c->code) == DONE ? DONE : SOFT;
 }
 
+static enum outcome
+say_why(struct client *c, const char *what, const struct buf *why)
+{
+	client_say(c, what, "");
+	buf_add(&c->text, buf_span(why));
+	return SOFT;
+}
+
+/* Under the policy that asks for it. */
+static enum outcome
+check_certificate(struct client *c)
+{
+	auto_buf why = buf_new(WHY_SIZE);
+	if (c->policy != DELIVERY_TLS_VERIFY || tls_verify(c->tls, c->peer.host, &why) ||
+		client_is_trusted(c))
+		return DONE;
+	return say_why(c, "certificate", &why);
+}
+
+static enum outcome
+shake_hands(struct client *c)
+{
+	auto_buf why = buf_new(WHY_SIZE);
+	struct tls_how how = { .lenient = c->policy == DELIVERY_TLS_MAY, .resume = !c->fresh };
+	int r = tls_begin(c->tls_setup, c->fd, &c->peer, how, clock_deadline(c->conf->timeout_tls),
+		&c->tls, &why);
+	if (r < 0) {
+		c->again = r == -EAGAIN ? AGAIN_FRESH
+			: c->policy == DELIVERY_TLS_MAY && !c->implicit ? AGAIN_CLEAR : AGAIN_NOT;
+		return say_why(c, "TLS", &why);
+	}
+	c->stream.below = &tls_transport;
+	c->stream.context = c->tls;
+	return check_certificate(c);
+}
+
+/* The host said something in clear that belongs to nothing we asked. */
+static enum outcome
+say_injected(struct client *c)
+{
+	c->again = AGAIN_NOT;
+	client_say(c, "STARTTLS", "the host said more than its reply in clear");
+	return SOFT;
+}
+
+/*
+ * The host offers it. What it says in clear before it is asked, or behind its consent, would be taken for
+ * replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust with mail.
+ */
+static enum outcome
+start_tls(struct client *c)
+{
+	if (stream_pending(&c->stream))
+		return say_injected(c);
+	c->again = c->policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
+	if (client_ask(c, "STARTTLS", "", c->conf->timeout_helo) < 0 || c->code != READY_FOR_TLS)
+		return SOFT;
+	if (stream_pending(&c->stream))
+		return say_injected(c);
+	c->again = AGAIN_NOT;
+	enum outcome o = shake_hands(c);
+	return o == DONE ? say_hello(c) : o;
+}
+
+/* TLS as the policy wants it, if it has not begun already. */
+static enum outcome
+protect(struct client *c)
+{
+	if (c->tls != NULL || c->policy == DELIVERY_TLS_NONE)
+		return DONE;
+	if (client_can(c, CAN_STARTTLS))
+		return start_tls(c);
+	if (c->policy == DELIVERY_TLS_MAY)
+		return DONE;
+	client_say(c, "STARTTLS", "the host does not offer it");
+	return SOFT;
+}
+
+static enum outcome
+introduce(struct client *c)
+{
+	enum outcome o = c->implicit ? shake_hands(c) : DONE;
+	c->introduced = false;
+	if (o != DONE || client_reply(c, "greeting", c->conf->timeout_greeting) < 0)
+		return SOFT;
+	if (client_outcome(c->code) != DONE)
+		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
+	o = say_hello(c);
+	if (o == DONE)
+		o = protect(c);
+	if (o == DONE && c->credentials != NULL) {
+		o = auth_say(c);
+		c->refused = o != DONE;
+	}
+	return o;
+}
+
 /* Closes; a host that talks hears QUIT first (section 4.1.1.10). Nobody needs its answer. */
 static void
 leave(struct client *c)
@@ -178,6 +279,8 @@ leave(struct client *c)
 		client_put(c, span_of("QUIT\r\n"), c->conf->timeout_quit);
 		(void)stream_flush(&c->stream, clock_deadline(c->conf->timeout_quit));
 	}
+	if (c->code != 0 && c->tls != NULL)
+		tls_end(c->tls);
 	client_close(c);
 }
 
@@ -197,8 +300,11 @@ client_begin(struct client *c, const struct conf *conf, int fd)
 	c->text.max = LIMIT_REPLY;
 	c->fd = fd;
 	c->since = clock_ms();
-	c->idle = c->cut = c->full = false;
+	c->idle = c->cut = c->full = c->refused = false;
 	c->delivered = 0;
+	c->again = AGAIN_NOT;
+	c->proved = NULL;
+	c->trust = TRUST_UNKNOWN;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	stream_init(&c->stream, fd, fd, true, NULL);
 	enum outcome o = introduce(c);
@@ -208,10 +314,33 @@ client_begin(struct client *c, const struct conf *conf, int fd)
 }
 
 bool
+client_is_trusted(struct client *c)
+{
+	auto_buf why = buf_new(WHY_SIZE);
+	if (c->tls == NULL)
+		return false;
+	if (c->trust == TRUST_UNKNOWN)
+		c->trust = tls_verify(c->tls, c->target, &why) ? TRUSTED : NOT_TRUSTED;
+	return c->trust == TRUSTED;
+}
+
+void
+client_describe(const struct client *c, struct buf *out)
+{
+	bool verified = c->policy == DELIVERY_TLS_VERIFY || c->trust == TRUSTED;
+	if (c->tls != NULL)
+		tls_describe(c->tls, out);
+	buf_puts(out, c->tls == NULL ? "in clear" : verified ? ", verified" : ", not verified");
+	if (c->proved != NULL)
+		buf_printf(out, ", authenticated by %s", c->proved);
+}
+
+bool
 client_is_spoiled(const struct client *c)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
-	return stream_pending(&c->stream) || poll(&p, 1, 0) != 0;
+	return stream_pending(&c->stream) ||
+		(c->tls != NULL ? tls_has_news(c->tls) : poll(&p, 1, 0) != 0);
 }
 
 void
@@ -220,6 +349,10 @@ client_close(struct client *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->stream.below = NULL;
+	c->stream.broken = true; /* what is still put goes nowhere */
 }
 
 void
@@ -228,5 +361,7 @@ client_quit(struct client *c)
 	if (c->fd < 0)
 		return;
 	(void)client_ask(c, "QUIT", "", c->conf->timeout_quit);
+	if (c->tls != NULL)
+		tls_end(c->tls);
 	client_close(c);
 }

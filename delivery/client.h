@@ -11,6 +11,7 @@
 #include "../lib/conf.h"
 #include "../lib/outcome.h"
 #include "../lib/stream.h"
+#include "resume.h"
 
 enum {
 	CAN_PIPELINING = 1,
@@ -22,11 +23,16 @@ enum {
 	CAN_DSN = 64,
 	CAN_DELIVERBY = 128,
 	CAN_PRIORITY = 256,
+	CAN_STARTTLS = 512,
+	CAN_REQUIRETLS = 1024,
 };
 
 enum { CLIENT_NAME = LIMIT_DOMAIN + NETADDR_TEXT + 16 };
 
+struct credentials;
 struct job;
+struct tls;
+struct tls_setup;
 
 struct client {
 	int fd;                 /* -1: not connected */
@@ -39,6 +45,27 @@ struct client {
 	int code;               /* of the last reply; 0: none */
 	struct buf text;        /* of the last reply: all lines, escaped, with its code */
 	struct stream stream;
+
+	/* how it is to be protected; set before client_begin */
+	enum conf_delivery_tls policy;
+	bool implicit;               /* TLS from the first octet (RFC 8314) */
+	bool fresh;                  /* no old TLS session is to be resumed */
+	struct tls_setup *tls_setup;
+	struct resume peer;          /* the host; its certificate is to be for its name, or: */
+	char target[LIMIT_DOMAIN + 1]; /* the name that the mail is for, which did not come from the DNS */
+	const struct credentials *credentials; /* NULL: no AUTH */
+
+	/* what came of it */
+	struct tls *tls;             /* NULL: it goes in clear */
+	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust; /* the certificate is for the target */
+	enum again {
+		AGAIN_NOT,
+		AGAIN_FRESH, /* the old session was of no use */
+		AGAIN_CLEAR, /* the host's TLS does not work, and the policy lets us do without */
+	} again;                     /* after SOFT: is a new connection to the same host worth a try? */
+	bool refused;                /* ... or is it AUTH that failed, which is the site's business? */
+	unsigned mechanisms;         /* of AUTH, that the host announced (authclient.h) */
+	const char *proved;          /* the one that worked; NULL: we said nothing of who we are */
 
 	/* what is on its way (sending.h) */
 	struct job *first, *last;
@@ -56,8 +83,8 @@ struct client {
 void client_name(struct client *c, const struct exchanger *to, uint16_t port);
 
 /*
- * Goes on with a connection that was made: waits for the greeting, says EHLO or HELO. Owns `fd`. DONE;
- * otherwise SOFT, with the reason in c->text, and the connection is closed. `c` was zeroed, with
+ * Goes on with a connection that was made: waits for the greeting, says EHLO or HELO, STARTTLS and AUTH. Owns
+ * `fd`. DONE; otherwise SOFT, with the reason in c->text, and the connection is closed. `c` was zeroed, with
  * fd -1, or used before.
  */
 enum outcome client_begin(struct client *c, const struct conf *conf, int fd);
@@ -89,6 +116,12 @@ client_is_open(const struct client *c)
 {
 	return c->fd >= 0 && !c->cut && !c->full;
 }
+
+/* Is the other side for sure who the mail is for, and nobody else can hear it? */
+bool client_is_trusted(struct client *c);
+
+/* "in clear", or what protects it, and who we are to the host. */
+void client_describe(const struct client *c, struct buf *out);
 
 /* Is there something to read where nothing is owed: 421, or the end? */
 bool client_is_spoiled(const struct client *c);

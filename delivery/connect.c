@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "../lib/cleanup.h"
 #include "../lib/clock.h"
 #include "../lib/log.h"
 #include "hosts.h"
@@ -50,6 +51,117 @@ find_route(struct relay *r)
 	return o;
 }
 
+/* ---- one host ------------------------------------------------------------------------------ */
+
+/* The name that the lane's mail is for: its domain, or the address in a literal. */
+static void
+name_target(struct relay *r)
+{
+	struct client *c = &r->client;
+	if (r->lane.name[0] == '[')
+		netaddr_text(&r->to.addr, c->target);
+	else
+		snprintf(c->target, sizeof(c->target), "%s", r->lane.name);
+}
+
+/* How we want to talk to the host that won. */
+static void
+set_terms(struct relay *r)
+{
+	struct client *c = &r->client;
+	struct host h;
+	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
+	client_name(c, &r->to, (uint16_t)r->conf.smtp_port);
+	name_target(r);
+	c->policy = r->conf.delivery_tls;
+	if (c->policy == DELIVERY_TLS_MAY && h.clear != 0)
+		c->policy = DELIVERY_TLS_NONE;
+	c->implicit = r->conf.delivery_tls_implicit == CONF_YES;
+	c->fresh = false;
+	c->tls_setup = &r->tls;
+	c->credentials = r->credentials.user != NULL ? &r->credentials : NULL;
+	c->peer = (struct resume){ .dir = r->hosts, .addr = r->to.addr, .port = (int)r->conf.smtp_port,
+		.host = r->lane.name[0] == '[' ? c->target : r->to.host, .age = r->conf.remember_hosts };
+}
+
+static void
+note_failure(struct relay *r)
+{
+	buf_reset(&r->why);
+	buf_printf(&r->why, "%s: %.*s", r->client.name, (int)r->client.text.n, r->client.text.p);
+}
+
+/* To the host that won once more. An fd, or -1. */
+static int
+connect_again(struct relay *r)
+{
+	struct exchanger to = r->to;
+	struct exchangers one = { .v = &to, .n = 1 };
+	struct race race;
+	if (race_begin(&race, &r->conf, r->hosts, &one) < 0)
+		return -1;
+	race.silent = r->client.implicit;
+	int fd = race_next(&race, &r->to, &r->why);
+	race_end(&race);
+	return fd;
+}
+
+/* The host's TLS does not work, and the policy lets us do without, for a while. */
+static void
+do_without(struct relay *r)
+{
+	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->client.name };
+	struct host h;
+	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
+	h.clear = clock_wall();
+	hosts_note(r->hosts, &r->to.addr, (int)r->conf.smtp_port, &h);
+	r->client.policy = DELIVERY_TLS_NONE;
+	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->lane.name, (int)r->why.n,
+		r->why.p);
+}
+
+/* Talks to the host that won; on a second connection if that is worth it. */
+static enum outcome
+begin(struct relay *r, int fd)
+{
+	set_terms(r);
+	enum outcome o = client_begin(&r->client, &r->conf, fd);
+	while (o != DONE && r->client.again != AGAIN_NOT) {
+		note_failure(r);
+		if (r->client.again == AGAIN_CLEAR)
+			do_without(r);
+		r->client.fresh = true;
+		fd = connect_again(r);
+		if (fd < 0)
+			return o;
+		o = client_begin(&r->client, &r->conf, fd);
+	}
+	if (o != DONE)
+		note_failure(r);
+	return o;
+}
+
+static void
+log_connection(const struct relay *r)
+{
+	auto_buf how = buf_new(EVENT_SIZE);
+	struct log_fields f = { .event = "connected", .lane = r->lane.name, .relay = r->client.name };
+	client_describe(&r->client, &how);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->lane.name, r->client.name, (int)how.n,
+		how.p);
+}
+
+/* That is for the operator to mend. */
+static void
+log_refusal(const struct relay *r)
+{
+	struct log_fields f = { .event = "refused", .lane = r->lane.name, .relay = r->client.name };
+	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->lane.name,
+		r->credentials.user, (int)r->why.n, r->why.p);
+}
+
+/* ---- any host ------------------------------------------------------------------------------ */
+
 /* Connects to the host that greets first. */
 static enum outcome
 connect_to_any(struct relay *r)
@@ -62,19 +174,20 @@ connect_to_any(struct relay *r)
 	o = SOFT;
 	if (race_begin(&race, &r->conf, r->hosts, &r->exchangers) < 0)
 		return SOFT;
+	race.silent = r->conf.delivery_tls_implicit == CONF_YES;
 	for (int fd; (fd = race_next(&race, &r->to, &r->why)) >= 0;) {
-		client_name(&r->client, &r->to, (uint16_t)r->conf.smtp_port);
-		o = client_begin(&r->client, &r->conf, fd);
+		o = begin(r, fd);
 		if (o == DONE)
 			break;
-		buf_reset(&r->why);
-		buf_printf(&r->why, "%s: %.*s", r->client.name, (int)r->client.text.n,
-			r->client.text.p);
+		if (r->client.refused)
+			log_refusal(r);
 		hosts_failed(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts);
 	}
 	race_end(&race);
-	if (o == DONE)
+	if (o == DONE) {
 		set_window(r);
+		log_connection(r);
+	}
 	return o;
 }
 
@@ -85,9 +198,7 @@ connected(struct relay *r)
 		return true;
 	client_quit(&r->client);
 	if (r->lost >= LOST_IN_A_ROW) {
-		buf_reset(&r->why);
-		buf_printf(&r->why, "%s: %.*s", r->client.name, (int)r->client.text.n,
-			r->client.text.p);
+		note_failure(r);
 		give_lane_up(r, SOFT);
 		return false;
 	}

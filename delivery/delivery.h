@@ -15,7 +15,9 @@
 #include "../lib/lane.h"
 #include "../lib/spool.h"
 #include "client.h"
+#include "credentials.h"
 #include "sending.h"
+#include "tlsclient.h"
 
 enum {
 	BUSY_RETRY = 60,      /* s until a message whose writer had not finished is looked at */
@@ -38,6 +40,8 @@ struct relay {
 	struct resolver *resolver;
 	int hosts;                /* directory of hosts.h */
 	int slot;                 /* the global one; -1: none */
+	struct tls_setup tls;
+	struct credentials credentials; /* user NULL: none */
 	bool extra;               /* started by a relay of the same lane, to help it */
 
 	struct lane lane;         /* the one at work */

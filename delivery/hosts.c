@@ -57,11 +57,13 @@ hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct hos
 	if (n <= 0 || n == (ssize_t)sizeof(text) - 1)
 		return;
 	text[n] = '\0';
-	long long latency, failed, lockstep;
-	if (sscanf(text, "latency %lld failed %lld lockstep %lld", &latency, &failed, &lockstep) != 3)
+	long long latency, failed, lockstep, clear;
+	if (sscanf(text, "latency %lld failed %lld lockstep %lld clear %lld", &latency, &failed, &lockstep,
+		    &clear) != 4)
 		return;
 	out->latency = latency > 0 && latency < LATENCY_MAX ? latency : 0;
 	out->failed = is_recent(failed, now, age) ? failed : 0;
+	out->clear = is_recent(clear, now, age) ? clear : 0;
 	out->lockstep = is_recent(lockstep, now, age) ? lockstep : 0;
 }
 
@@ -74,8 +76,9 @@ hosts_note(int dir, const struct netaddr *a, int port, const struct host *h)
 		: openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 			S_IRUSR | S_IWUSR);
 	if (fd >= 0)
-		dprintf(fd, "latency %lld failed %lld lockstep %lld\n", (long long)h->latency,
-			(long long)h->failed, (long long)h->lockstep);
+		dprintf(fd, "latency %lld failed %lld lockstep %lld clear %lld\n",
+			(long long)h->latency, (long long)h->failed, (long long)h->lockstep,
+			(long long)h->clear);
 }
 
 void

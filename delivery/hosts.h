@@ -1,7 +1,7 @@
 /*
  * hosts: what was learned of the addresses mail was sent to, in small files shared by all relays.
  *
- *	hosts/<address>-<port>      "latency <ms> failed <time> lockstep <time>"
+ *	hosts/<address>-<port>      "latency <ms> failed <time> lockstep <time> clear <time>"
  *
  * A hint and no more: it decides who is tried first, never whether. What is odd, too old or in the future
  * counts as unknown (K13), nothing is synced, and the last writer wins.
@@ -18,6 +18,7 @@ struct host {
 	int64_t latency;  /* ms from connecting to the greeting, smoothed; 0: unknown */
 	int64_t failed;   /* wall clock, s: when it last did not greet; 0: it did since */
 	int64_t lockstep; /* wall clock, s: when it last lost its way with several messages at once; 0 */
+	int64_t clear;    /* wall clock, s: when it last offered TLS that did not work; 0 */
 };
 
 /* The directory, made if it is missing. fd or -errno. */

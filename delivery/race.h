@@ -21,6 +21,7 @@ struct race {
 	struct runner *v;    /* owned; in the order of starting */
 	size_t n;
 	size_t started;
+	bool silent;         /* hosts that wait for us to begin (TLS from the first octet): to connect is to win */
 };
 
 /* The runners of a race; the order of starting is fixed here. 0 or -ENOMEM. */

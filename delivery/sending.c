@@ -146,6 +146,8 @@ put_mail(struct client *c, const struct text *t)
 	}
 	if (client_can(c, CAN_PRIORITY) && e->priority != 0)
 		put_number(c, " MT-PRIORITY=", e->priority, "");
+	if (e->require_tls) /* or it would not be on its way (body_fit) */
+		put(c, " REQUIRETLS", c->conf->timeout_mail);
 	put(c, "\r\n", c->conf->timeout_mail);
 }
 

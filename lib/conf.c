@@ -20,7 +20,7 @@ enum { VALUE_QUOTED = 100 };
 enum type {
 	TEXT, HOSTNAME, MAILBOX, PATHNAME, SECRET, DOMAINS, /* texts; SECRET: a path or a credential */
 	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,
-	LOG, TLS, YESNO, MX_ORDER, /* choices */
+	LOG, TLS, DELIVERY_TLS, YESNO, MX_ORDER, /* choices */
 };
 
 #define SEC  INT64_C(1)
@@ -83,6 +83,13 @@ static const struct key {
 	KEY(allow_destinations, NETS, "", 0, 0)
 	KEY(max_relays, NUMBER, "20", 0, 1000)
 	KEY(max_relays_per_lane, NUMBER, "5", 1, 100)
+	KEY(delivery_tls, DELIVERY_TLS, "may", 0, 0)
+	KEY(delivery_tls_implicit, YESNO, "no", 0, 0)
+	KEY(delivery_ca, PATHNAME, "/etc/ssl/certs/ca-certificates.crt", 0, 0)
+	KEY(delivery_user, TEXT, NULL, 0, 0)
+	KEY(delivery_password_file, SECRET, NULL, 0, 0)
+	KEY(delivery_token_command, TEXT, NULL, 0, 0)
+	KEY(delivery_auth_clear, YESNO, "no", 0, 0)
 	KEY(mx_order, MX_ORDER, "latency", 0, 0)
 	KEY(remember_hosts, SECONDS, "5m", 1, 30 * DAY)
 	KEY(window_messages, NUMBER, "50", 1, 1000)
@@ -115,6 +122,9 @@ static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL
 	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none", NULL };
 static const char *const tls_words[] = { [TLS_OFF] = "off", [TLS_STARTTLS] = "starttls",
 	[TLS_REQUIRED] = "required", [TLS_IMPLICIT] = "implicit", NULL };
+static const char *const delivery_tls_words[] = { [DELIVERY_TLS_NONE] = "none",
+	[DELIVERY_TLS_MAY] = "may", [DELIVERY_TLS_ENCRYPT] = "encrypt",
+	[DELIVERY_TLS_VERIFY] = "verify", NULL };
 static const char *const mx_order_words[] = { [MX_LATENCY] = "latency", [MX_RANDOM] = "random",
 	NULL };
 static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
@@ -122,7 +132,18 @@ static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes",
 static const char *const *
 words_of(enum type t)
 {
-	return t == LOG ? log_words : t == TLS ? tls_words : t == MX_ORDER ? mx_order_words : yesno_words;
+	switch (t) {
+	case LOG:
+		return log_words;
+	case TLS:
+		return tls_words;
+	case DELIVERY_TLS:
+		return delivery_tls_words;
+	case MX_ORDER:
+		return mx_order_words;
+	default:
+		return yesno_words;
+	}
 }
 
 /* ---- values: each returns NULL, or what is wrong with it -------------------------------- */
@@ -287,9 +308,18 @@ set_choice(enum type t, struct span v, int *place)
 			return NULL;
 		}
 	}
-	return t == LOG	  ? "not one of auto, journal, syslog, stderr, none"
-		: t == TLS ? "not one of off, starttls, required, implicit"
-			   : "neither yes nor no";
+	switch (t) {
+	case LOG:
+		return "not one of auto, journal, syslog, stderr, none";
+	case TLS:
+		return "not one of off, starttls, required, implicit";
+	case DELIVERY_TLS:
+		return "not one of none, may, encrypt, verify";
+	case MX_ORDER:
+		return "neither latency nor random";
+	default:
+		return "neither yes nor no";
+	}
 }
 
 static const char *
@@ -311,6 +341,7 @@ set_value(struct conf *c, const struct key *k, struct span v)
 		return set_schedule(k, v, c);
 	case LOG:
 	case TLS:
+	case DELIVERY_TLS:
 	case YESNO:
 	case MX_ORDER:
 		return set_choice(k->type, v, place);
@@ -456,6 +487,7 @@ print_value(const struct conf *c, const struct key *k, FILE *out)
 		break;
 	case LOG:
 	case TLS:
+	case DELIVERY_TLS:
 	case YESNO:
 	case MX_ORDER:
 		fputs(words_of(k->type)[*(const int *)place], out);
@@ -509,6 +541,10 @@ conf_free(struct conf *c)
 	free(c->tls_certificate);
 	free(c->tls_key);
 	free(c->tls_client_ca);
+	free(c->delivery_ca);
+	free(c->delivery_user);
+	free(c->delivery_password_file);
+	free(c->delivery_token_command);
 	netlist_free(&c->relay_nets);
 	netlist_free(&c->allow_destinations);
 	netlist_free(&c->proxy_nets);

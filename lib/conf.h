@@ -22,7 +22,7 @@
 enum {
 	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
-	CONF_KEYS_MAX = 80,      /* rows of the table in conf.c */
+	CONF_KEYS_MAX = 100,      /* rows of the table in conf.c */
 	CONF_ORIGIN = 80,        /* "file:line", and NUL; cut if longer */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
@@ -90,6 +90,18 @@ struct conf {
 	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
 	int64_t max_relays;                /* at once; 0: queue only */
 	int64_t max_relays_per_lane;
+	enum conf_delivery_tls {
+		DELIVERY_TLS_NONE,    /* not even if it is offered */
+		DELIVERY_TLS_MAY,     /* if it can be had; else in clear */
+		DELIVERY_TLS_ENCRYPT, /* or not at all */
+		DELIVERY_TLS_VERIFY,  /* ... and the certificate must be good */
+	} delivery_tls;
+	enum conf_bool delivery_tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
+	char *delivery_ca;                 /* PEM file: who signs certificates of hosts */
+	char *delivery_user;               /* who we are to hosts; NULL: no AUTH */
+	char *delivery_password_file;      /* our password; NULL: none */
+	char *delivery_token_command;      /* program that prints a bearer token instead; NULL: none */
+	enum conf_bool delivery_auth_clear; /* AUTH without TLS, or with an unknown certificate, too */
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
 	int64_t remember_hosts;            /* how long what was learned of a host counts, s */
 	int64_t window_messages;           /* sent before the reply to the first is read; 1: off */

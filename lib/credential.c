@@ -27,9 +27,11 @@ credential_environment(char *const *environment)
 	return NULL;
 }
 
-static int
-find_one(char **value, const char *directory, struct buf *why)
+int
+credential_path(char **value, struct buf *why)
 {
+	const char *set = credential_environment(environ);
+	const char *directory = set != NULL ? set + strlen(DIRECTORY) : NULL;
 	char *path;
 	if (*value == NULL || !credential_named(span_of(*value)))
 		return 0;
@@ -49,11 +51,9 @@ find_one(char **value, const char *directory, struct buf *why)
 int
 credential_find(struct conf *c, struct buf *why)
 {
-	const char *set = credential_environment(environ);
-	const char *directory = set != NULL ? set + strlen(DIRECTORY) : NULL;
 	char **const values[] = { &c->tls_certificate, &c->tls_key, &c->auth_users };
 	int r = 0;
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]) && r == 0; i++)
-		r = find_one(values[i], directory, why);
+		r = credential_path(values[i], why);
 	return r;
 }

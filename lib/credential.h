@@ -19,9 +19,12 @@ bool credential_named(struct span value);
 const char *credential_environment(char *const *environment);
 
 /*
- * For the programs that read the files: puts paths into the place of names. 0, or -EINVAL with the
- * reason in *why.
+ * For the programs that read the files: puts the path into the place of the name, if it is one. 0, or -EINVAL
+ * with the reason in *why.
  */
+int credential_path(char **value, struct buf *why);
+
+/* The same for all that tls and auth read. */
 int credential_find(struct conf *c, struct buf *why);
 
 #endif

@@ -20,6 +20,8 @@ stream_init(struct stream *s, int in, int out, bool lenient, const volatile int 
 	struct stat st;
 	s->in = in;
 	s->out = out;
+	s->below = NULL;
+	s->context = NULL;
 	s->out_is_socket = fstat(out, &st) == 0 && S_ISSOCK(st.st_mode);
 	s->lenient = lenient;
 	s->broken = false;
@@ -51,6 +53,10 @@ stream_flush(struct stream *s, int64_t deadline)
 {
 	size_t sent = 0;
 	enum stream_result res = s->broken ? STREAM_BROKEN : STREAM_OK;
+	if (res == STREAM_OK && s->below != NULL && s->fill > 0) {
+		res = s->below->write(s->context, s->obuf, s->fill, deadline);
+		sent = s->fill;
+	}
 	while (res == STREAM_OK && sent < s->fill) {
 		ssize_t w;
 		if (s->out_is_socket) {
@@ -101,6 +107,13 @@ fill(struct stream *s, int64_t deadline)
 		memmove(s->ibuf, s->ibuf + s->head, s->tail - s->head);
 		s->tail -= s->head;
 		s->head = 0;
+	}
+	if (s->below != NULL) {
+		size_t got = 0;
+		res = s->below->read(s->context, s->ibuf + s->tail, sizeof(s->ibuf) - s->tail,
+			deadline, &got);
+		s->tail += got;
+		return res;
 	}
 	for (;;) {
 		res = wait_ready(s, s->in, POLLIN, deadline);

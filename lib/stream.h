@@ -26,8 +26,16 @@ enum stream_result {
 
 enum { STREAM_IN = 64 * 1024, STREAM_OUT = 4096 };
 
+/* What lies between a stream and its descriptors: TLS. Both wait until the deadline. */
+struct transport {
+	enum stream_result (*read)(void *context, char *p, size_t n, int64_t deadline, size_t *got);
+	enum stream_result (*write)(void *context, const char *p, size_t n, int64_t deadline); /* all */
+};
+
 struct stream {
 	int in, out;
+	const struct transport *below; /* NULL: nothing */
+	void *context;                 /* of it */
 	bool out_is_socket;
 	bool lenient; /* LF alone ends a line too */
 	bool broken;  /* writing failed; sticks */

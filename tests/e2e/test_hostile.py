@@ -179,7 +179,7 @@ def test_poison(postern, world, wait):
         assert wait(lambda: not postern.relays())
     assert sorted(r for m in world.sink.messages for r in m.recipients) == ["a@d.example", "b@d.example"]
     left, = postern.messages()
-    assert "a relay died with it in hand; next try in 36" in postern.logged() # an hour, but for some jitter
+    assert re.search("a relay died with it in hand; next try in 3[23456]..", postern.logged()) # about an hour
     first = left.with_name(left.name + ".log").stat().st_mtime
     postern.make_due()
     for _ in range(2):

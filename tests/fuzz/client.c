@@ -4,6 +4,7 @@
  */
 #include "../../delivery/client.c"
 
+#include "delivery/sasl.h"
 #include "delivery/sending.h"
 #include "fuzz.h"
 
@@ -58,6 +59,9 @@ converse(struct span replies, int window)
 		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
 		.timeout_quit = 1, .window_size = 1 << 20 };
 	static int body = -1;
+	static struct tls_setup setup = { .authorities = -1 };
+	static char user[] = "us", token[] = "secret";
+	static const struct credentials who = { .user = user, .token = token, .clear = true };
 	struct rcpt rcpt[JOBS][RCPTS];
 	struct job jobs[JOBS];
 	int fd[2];
@@ -84,6 +88,10 @@ converse(struct span replies, int window)
 	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
 	stream_init(&c.stream, c.fd, c.fd, true, NULL);
 	c.window = window;
+	c.policy = DELIVERY_TLS_MAY;
+	c.tls_setup = &setup;
+	c.peer = (struct resume){ .dir = -1, .host = "mx.example" };
+	c.credentials = memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL;
 	if (introduce(&c) == DONE) {
 		unsigned can = c.can;
 		int64_t max_size = c.max_size;

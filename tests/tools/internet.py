@@ -99,8 +99,10 @@ class Sink:
 
     `say` maps a verb ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END") to a reply line, or to a
     function of the command line; None as a reply closes the connection without a word. `lines` are
-    the command lines of MAIL, RCPT, DATA and BDAT as they came.
+    the command lines of MAIL, RCPT, DATA and BDAT as they came. `secure`: see tlssink.py.
     """
+
+    secure = None
 
     EHLO = ("PIPELINING", "8BITMIME", "SIZE 100000000")
 
@@ -125,7 +127,7 @@ class Sink:
                     outer.open += 1
                     outer.most_open = max(outer.most_open, outer.open)
                 try:
-                    outer.session(self.rfile, self.wfile, self.leave)
+                    outer.converse(self.request, self.rfile, self.wfile, self.leave)
                 except (OSError, ValueError):
                     pass
                 finally:
@@ -164,6 +166,11 @@ class Sink:
             yield
         finally:
             go.set()
+
+    def converse(self, connection, rfile, wfile, leave):
+        """One connection from its first octet."""
+        del connection
+        self.session(rfile, wfile, leave)
 
     def session(self, rfile, wfile, leave):
         sender, recipients, helo, chunks = None, [], "", b""
@@ -220,6 +227,8 @@ class Sink:
                 leave()
                 put(self.reply("QUIT", text, "221 bye"))
                 return
+            elif self.secure is not None and verb in ("STAR", "AUTH"):
+                rfile, wfile = self.secure.command(verb, text, rfile, wfile)
             else:
                 if verb == "RSET":
                     sender, recipients, chunks = None, [], b""

@@ -1,4 +1,4 @@
-"""The client's side of SCRAM (RFC 5802, RFC 7677, RFC 9266), independent of the product's."""
+"""Both sides of SCRAM (RFC 5802, RFC 7677, RFC 9266), independent of the product's."""
 import base64
 import hashlib
 import hmac
@@ -43,3 +43,35 @@ class Scram:
     def verified(self, challenge):
         """Did the server prove that it knows the secret?"""
         return base64.b64decode(challenge) == b"v=" + b64(self.expected).encode()
+
+
+class ScramServer:
+    """One exchange. `says` is who the client is, `proved` that it knows the password."""
+
+    ROUNDS = 4096
+
+    def __init__(self, hash_name, password, first):
+        self.hash = hash_name
+        self.salt = os.urandom(16)
+        self.salted = hashlib.pbkdf2_hmac(hash_name, password.encode(), self.salt, self.ROUNDS)
+        self.head, self.bare = (lambda x: (x[0] + "," + x[1] + ",", x[2]))(first.split(",", 2))
+        name, nonce = self.bare.split(",r=")
+        self.says, self.nonce = name[2:], nonce + b64(os.urandom(9))
+
+    def challenge(self):
+        self.said = f"r={self.nonce},s={b64(self.salt)},i={self.ROUNDS}"
+        return b64(self.said)
+
+    def mac(self, key, text):
+        return hmac.new(key, text.encode(), self.hash).digest()
+
+    def last(self, final):
+        """The signature that proves that we know the password."""
+        without, proof = final.rsplit(",p=", 1)
+        assert without == f"c={b64(self.head)},r={self.nonce}"
+        everything = f"{self.bare},{self.said},{without}"
+        key = self.mac(self.salted, "Client Key")
+        signature = self.mac(hashlib.new(self.hash, key).digest(), everything)
+        expected = bytes(a ^ b for a, b in zip(key, signature))
+        self.proved = base64.b64decode(proof) == expected
+        return b64("v=" + b64(self.mac(self.mac(self.salted, "Server Key"), everything)))

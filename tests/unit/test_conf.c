@@ -175,6 +175,11 @@ static const struct row {
 	{ "log", "syslog", "syslog", NULL },
 	{ "log", "stderr", "stderr", NULL },
 	{ "log", "none", "none", NULL },
+	{ "delivery_tls", "verify", "verify", NULL },
+	{ "delivery_tls", "starttls", NULL, "not one of none, may, encrypt, verify" },
+	{ "mx_order", "may", NULL, "neither latency nor random" },
+	{ "delivery_user", "", "", NULL },
+	{ "delivery_ca", "", NULL, "not an absolute path" },
 	{ "log", "Journal", NULL, "not one of auto, journal, syslog, stderr, none" },
 	{ "log", "", NULL, "not one of auto, journal, syslog, stderr, none" },
 	{ "spool", "/a\x1b[2J", NULL, "holds a control character" }, /* E5 */

@@ -382,6 +382,75 @@ test_gone(void **state)
 	close(fd[MINE]);
 }
 
+/* Something below: letters are turned by 13 places on their way, and come one at a time. */
+struct turned {
+	const char *text;   /* to be read */
+	struct buf written;
+	enum stream_result end, full; /* what comes behind the text; what writing brings */
+};
+
+static char
+turn(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)((c - 'a' + 13) % 26 + 'a') : c;
+}
+
+static enum stream_result
+read_turned(void *context, char *p, size_t n, int64_t deadline, size_t *got)
+{
+	struct turned *t = context;
+	assert_true(n > 0 && deadline != 0);
+	if (*t->text == '\0')
+		return t->end;
+	*p = turn(*t->text++);
+	*got = 1;
+	return STREAM_OK;
+}
+
+static enum stream_result
+write_turned(void *context, const char *p, size_t n, int64_t deadline)
+{
+	struct turned *t = context;
+	assert_true(n > 0 && deadline != 0);
+	for (size_t i = 0; i < n && t->full == STREAM_OK; i++)
+		buf_add(&t->written, (struct span){ (char[]){ turn(p[i]) }, 1 });
+	return t->full;
+}
+
+/* Lines, what is put, ends and failures go through it, and nothing goes past it. */
+static void
+test_below(void **state)
+{
+	(void)state;
+	static const struct transport turned = { read_turned, write_turned };
+	static const enum stream_result results[] = { STREAM_EOF, STREAM_TIMEOUT, STREAM_BROKEN };
+	struct span line;
+	for (size_t i = 0; i < ROWS(results); i++) {
+		struct turned t = { .text = "250 bx\r\nnop", .written = buf_new(2 * STREAM_OUT),
+			.end = results[i] };
+		stream_init(&s, -1, -1, false, NULL);
+		s.below = &turned;
+		s.context = &t;
+		stream_put(&s, span_of("noop\r\n"), soon());
+		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
+		assert_true(span_eq(line, span_of("250 ok")));
+		assert_true(span_eq(buf_span(&t.written), span_of("abbc\r\n"))); /* ahead of the wait */
+		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), results[i]);
+		assert_int_equal(stream_bytes(&s, soon(), &line), STREAM_OK);
+		assert_true(span_eq(line, span_of("abc")));
+		for (int j = 0; j < STREAM_OUT + 1; j++)
+			stream_put(&s, span_of("a"), soon());
+		assert_int_equal(t.written.n, 6 + STREAM_OUT);
+		t.full = results[i];
+		assert_int_equal(stream_flush(&s, soon()), results[i]);
+		t.full = STREAM_OK;
+		stream_put(&s, span_of("a"), soon());
+		assert_int_equal(stream_flush(&s, soon()), STREAM_BROKEN); /* sticks */
+		assert_int_equal(t.written.n, 6 + STREAM_OUT);
+		buf_free(&t.written);
+	}
+}
+
 int
 main(void)
 {
@@ -395,6 +464,7 @@ main(void)
 		cmocka_unit_test(test_stall),
 		cmocka_unit_test(test_slow_pipe),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_below),
 	};
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }

@@ -1,0 +1,287 @@
+"""relay says who it is (RFC 4954): by which mechanism, to whom, and what it never gives away."""
+import base64
+import subprocess
+import sys
+
+import pytest
+
+import spoolfile
+from conftest import TOP, own
+from scram import b64
+from tlssink import TlsSink, server_context
+from test_client_tls import reachable
+
+USER, PASSWORD, TOKEN = "us@dest.example", "pass word \u00fc,=", "ya29.token-"
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-1")
+
+
+@pytest.fixture(scope="module")
+def cards(pki):
+    pki.issue("smarthost", "/CN=smarthost", "DNS:dest.example", usage="serverAuth")
+    pki.issue("unknown", "/CN=unknown", "DNS:mx.dest.example", usage="serverAuth")
+    return pki
+
+
+@pytest.fixture
+def place(postern, world, cards, wait):
+    return Place(postern, world, cards, wait)
+
+
+class Place:
+    """Where all mail goes, and asks who we are."""
+
+    def __init__(self, postern, world, cards, wait):
+        self.postern, self.world, self.cards, self.wait = postern, world, cards, wait
+        world.domain("dest.example")
+        postern.settings.update(delivery_ca=cards.path("ca"), delivery_user=USER)
+
+    def host(self, mechanisms, card="smarthost", **more):
+        self.world.sink.close()
+        inside = ("PIPELINING", *(["AUTH " + " ".join(mechanisms)] if mechanisms else []))
+        self.sink = self.world.sink = TlsSink(server_context(self.cards.path(card)), "127.0.0.2",
+                                              self.world.port, inside=inside, **more)
+        self.sink.password = PASSWORD
+        return self.sink
+
+    def password(self, text=PASSWORD + "\n"):
+        file = self.postern.where / "password"
+        file.write_text(text)
+        file.chmod(0o600)
+        own(file)
+        self.postern.settings["delivery_password_file"] = file
+
+    def token(self, script):
+        program = self.postern.where / "token"
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        self.postern.settings["delivery_token_command"] = f"{program} one  two"
+
+    def send(self, **settings):
+        self.postern.settings.update(settings)
+        self.postern.send("u@dest.example")
+
+    def arrives(self):
+        assert self.wait(lambda: self.sink.messages and not self.postern.relays()), self.postern.logged()
+        self.assert_silent()
+
+    def deferred(self, text):
+        assert self.wait(lambda: text in self.postern.logged() and not self.postern.relays()), \
+            self.postern.logged()
+        assert len(self.postern.messages()) == 1 and not self.sink.messages
+        self.assert_silent()
+
+    def assert_silent(self):
+        log = self.postern.logged()
+        for secret in (PASSWORD, b64(PASSWORD), TOKEN, b64(TOKEN)):
+            assert secret not in log
+
+
+# ---- which
+
+@pytest.mark.parametrize("offered, best", [
+    (("LOGIN", "PLAIN", *SCRAM), "SCRAM-SHA-256"),
+    (("LOGIN", "PLAIN", "SCRAM-SHA-1"), "SCRAM-SHA-1"),
+    (("LOGIN", "plain", "GSSAPI", "XOAUTH2"), "PLAIN"),
+    (("NTLM", "LOGIN"), "LOGIN"),
+])
+def test_best_mechanism(place, offered, best):
+    """R70: what gives least away, of those that the host offers."""
+    place.password()
+    sink = place.host(offered)
+    place.send()
+    place.arrives()
+    said = {"PLAIN": f"\0{USER}\0{PASSWORD}", "LOGIN": (USER, PASSWORD)}.get(best, USER)
+    assert sink.proofs == [(best, said)]
+    assert "AUTH=" not in " ".join(sink.lines)
+
+
+@pytest.mark.parametrize("offered, best, said", [
+    (("PLAIN", "XOAUTH2", "OAUTHBEARER"), "OAUTHBEARER", f"n,a={USER},\1auth=Bearer {TOKEN}\1\1"),
+    (("PLAIN", "LOGIN", "XOAUTH2"), "XOAUTH2", f"user={USER}\1auth=Bearer {TOKEN}\1\1"),
+])
+def test_token(place, offered, best, said):
+    """R70: from a program that is given its arguments, and no shell."""
+    place.token(f'[ "$#" = 2 ] && [ "$2" = two ] && echo {TOKEN}')
+    sink = place.host(offered)
+    place.send()
+    place.arrives()
+    assert sink.proofs == [(best, said)]
+
+
+def test_name_in_a_head(place):
+    """R70: RFC 5801 section 4 quotes what would end it."""
+    place.token(f"echo {TOKEN}")
+    sink = place.host(("OAUTHBEARER",))
+    place.send(delivery_user="a,b=c")
+    place.arrives()
+    assert sink.proofs[0][1].startswith("n,a=a=2Cb=3Dc,\1")
+
+
+def test_long_token(place):
+    """R70: one that does not fit into a command is said when it is asked for."""
+    place.token(f"printf '{TOKEN}%02000d' 0")
+    sink = place.host(("XOAUTH2",))
+    place.send()
+    place.arrives()
+    assert len(sink.proofs[0][1]) > 2000
+    assert [line for line in sink.lines if line.startswith("AUTH")] == ["AUTH XOAUTH2"]
+
+
+def test_our_own_server(postern, secure, world, cards, wait):
+    """R70: smtpd as the host; SCRAM bound to the TLS connection, and mail of an authenticated client."""
+    there = postern.where / "there"
+    there.mkdir()
+    there.chmod(0o755)
+    host = type(postern)(there)
+    world.domain("localhost", "127.0.0.4") # which the certificate is for
+    users = there / "users"
+    users.write_bytes(subprocess.run(
+        secure.command("smtpd", "--hash", USER), input=PASSWORD.encode(), stdout=subprocess.PIPE,
+        env=postern.environment(), check=True).stdout)
+    password = postern.where / "password"
+    password.write_text(PASSWORD)
+    own(password)
+    words = host.command("smtpd", max_relays=0, auth_users=users, tls="required",
+                         tls_certificate=postern.settings["tls_certificate"])
+    with open(host.log, "ab") as log:
+        inetd = subprocess.Popen([sys.executable, TOP / "tests" / "tools" / "inetd.py",
+                                  f"127.0.0.4:{world.port}", *words], stderr=log, env=host.environment())
+    try:
+        assert wait(lambda: reachable("127.0.0.4", world.port))
+        postern.send("u@localhost", delivery_ca=cards.path("ca"), delivery_user=USER,
+                     delivery_password_file=password)
+        assert wait(host.messages), postern.logged() + host.logged()
+        assert "with ESMTPSA id" in spoolfile.SpoolFile(host.messages()[0]).received
+        assert f'[127.0.0.1] is "{USER}"' in host.logged()
+        assert wait(lambda: not postern.relays())
+        assert "not verified, authenticated by SCRAM-SHA-256-PLUS\n" in postern.logged()
+    finally:
+        inetd.kill()
+        inetd.wait()
+
+
+# ---- to whom
+
+@pytest.mark.parametrize("offered, fit", [(("PLAIN", "LOGIN"), False), (("PLAIN", *SCRAM), True)])
+@pytest.mark.parametrize("clear", ["no", "yes"])
+def test_host_that_is_not_known(place, offered, fit, clear):
+    """R70: whoever took the host's place gets no password; SCRAM shows none."""
+    place.password()
+    sink = place.host(offered, card="unknown")
+    place.send(delivery_auth_clear=clear)
+    if fit or clear == "yes":
+        place.arrives()
+    else:
+        place.deferred("AUTH: the host offers nothing that is safe with it")
+        assert sink.lines == ["STARTTLS"]
+
+
+@pytest.mark.parametrize("clear", ["no", "yes"])
+def test_without_tls(place, clear):
+    """R70"""
+    place.password()
+    sink = place.host(())
+    sink.ehlo_outside = ("AUTH PLAIN SCRAM-SHA-256", "AUTH=PLAIN")
+    place.send(delivery_auth_clear=clear)
+    if clear == "yes":
+        place.arrives()
+        assert sink.proofs == [("SCRAM-SHA-256", USER)]
+    else:
+        place.deferred("AUTH: not without TLS")
+        assert sink.lines == []
+
+
+def test_what_was_offered_in_clear_is_forgotten(place):
+    """R65, B5: mechanisms too."""
+    place.password()
+    sink = place.host(("SCRAM-SHA-1",))
+    sink.ehlo_outside = ("STARTTLS", "AUTH PLAIN SCRAM-SHA-256")
+    place.send()
+    place.arrives()
+    assert sink.proofs == [("SCRAM-SHA-1", USER)]
+
+
+def test_not_offered(place):
+    """R65: inside TLS, that is."""
+    place.password()
+    sink = place.host(())
+    sink.ehlo_outside = ("STARTTLS", "AUTH PLAIN SCRAM-SHA-256")
+    place.send()
+    place.deferred("AUTH: the host does not offer it")
+
+
+# ---- what goes wrong
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
+@pytest.mark.parametrize("reply", ["535 5.7.8 bad password", "454 4.7.0 later", "504 5.5.4 what?",
+                                   "334 !!!", None, "235"])
+def test_refused(place, mechanism, reply):
+    """R59: that is the operator's business, and the mail waits, whatever the code is."""
+    place.password()
+    sink = place.host((mechanism,), say={"AUTH": reply})
+    place.send()
+    if reply == "235" and mechanism == "PLAIN":
+        place.arrives()
+        return
+    place.deferred(f"relay: lane dest.example: cannot authenticate as {USER}: ")
+    assert not any(line.startswith("MAIL") for line in sink.lines)
+
+
+@pytest.mark.parametrize("impostor", [
+    lambda c: "235 2.7.0 welcome", # without proof
+    lambda c: (c.challenge(b64("v=" + b64("x" * 32))), "235 2.7.0 welcome")[1],
+    lambda c: (c.challenge(b64("e=other-error")), "235 2.7.0 welcome")[1],
+])
+def test_impostor(place, impostor):
+    """R70: in SCRAM the host must prove that it knows the password too."""
+    place.password()
+    sink = place.host(("SCRAM-SHA-256",))
+    sink.impostor = impostor
+    place.send()
+    place.deferred("AUTH: the host did not prove that it knows our password")
+    assert not any(line.startswith("MAIL") for line in sink.lines)
+
+
+@pytest.mark.parametrize("mechanism, answer", [("XOAUTH2", ""), ("OAUTHBEARER", "\1")])
+def test_refused_token(place, mechanism, answer):
+    """R70: the reason is a challenge, which is answered, and then it is refused."""
+    place.token(f"echo {TOKEN}")
+    answers = []
+
+    def refuse(line):
+        del line
+        answers.append(base64.b64decode(place.sink.secure.challenge(b64('{"status":"400"}'))).decode())
+        return "535 5.7.8 no"
+    place.host((mechanism,), say={"AUTH": refuse})
+    place.send()
+    place.deferred("535 5.7.8 no")
+    assert answers == [answer]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two\nlines\n", "nul\0", "x" * 10000])
+def test_password_that_is_none(place, text):
+    """The mail waits, and the log says why."""
+    place.password(text)
+    place.host(("PLAIN",))
+    place.send()
+    place.deferred("delivery_password_file: ")
+    assert place.sink.connections == 0
+
+
+@pytest.mark.parametrize("script, why", [
+    ("exit 1", "not one line of text"), (f"echo {TOKEN}; exit 1", "it failed"),
+    ("echo", "not one line of text"), ("sleep 60", "timed out"), ("yes", "too long"),
+])
+def test_token_that_is_none(place, script, why):
+    """It has timeout_check to print one; what it leaves running is ended."""
+    place.token(script)
+    place.host(("XOAUTH2",))
+    place.send(timeout_check="1s")
+    place.deferred("delivery_token_command: " + why)
+
+
+def test_nothing_to_say(place):
+    """A name without a password or token is an error of the configuration."""
+    place.host(("PLAIN",))
+    place.send()
+    place.deferred("delivery_password_file: No such file or directory")
