@@ -110,7 +110,8 @@ main(int argc, char **argv)
 	if (err < 0)
 		buf_puts(&why, o.wrong != NULL ? o.wrong : "nothing to do; see --help");
 	else
-		err = conf_load(&r->conf, &o.conf, &why);
+		err = conf_load(&r->common, &o.conf, &why);
+	r->conf = r->common;
 	log_open(err == 0 ? r->conf.log : LOG_TO_AUTO, "relay", sd_journal_sendv);
 	if (err < 0) {
 		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);

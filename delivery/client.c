@@ -148,11 +148,12 @@ introduce(struct client *c)
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
 	c->can = 0;
 	c->max_size = 0;
-	int r = client_ask(c, "EHLO ", conf->hostname, conf->timeout_helo);
+	bool lmtp = conf->protocol == PROTOCOL_LMTP; /* RFC 2033 section 4.1: LHLO, and nothing older */
+	int r = client_ask(c, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
 	c->introduced = true;
 	if (r < 0)
 		return SOFT;
-	if (client_outcome(c->code) == HARD && client_ask(c, "HELO ", conf->hostname, conf->timeout_helo) < 0)
+	if (client_outcome(c->code) == HARD && !lmtp && client_ask(c, "HELO ", conf->hostname, conf->timeout_helo) < 0)
 		return SOFT;
 	return client_outcome(c->code) == DONE ? DONE : SOFT;
 }
@@ -166,14 +167,6 @@ leave(struct client *c)
 		(void)stream_flush(&c->stream, clock_deadline(c->conf->timeout_quit));
 	}
 	client_close(c);
-}
-
-void
-client_name(struct client *c, const struct exchanger *to, uint16_t port)
-{
-	char addr[NETADDR_TEXT];
-	netaddr_text(&to->addr, addr);
-	snprintf(c->name, sizeof(c->name), "%s[%s]:%d", to->host, addr, port);
 }
 
 enum outcome

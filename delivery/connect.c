@@ -5,6 +5,8 @@
 
 #include "../lib/clock.h"
 #include "../lib/log.h"
+#include "../lib/routes.h"
+#include "dial.h"
 #include "hosts.h"
 #include "race.h"
 #include "route.h"
@@ -30,12 +32,19 @@ give_lane_up(struct relay *r, enum outcome o)
 		err < 0 ? strerror(-err) : "");
 }
 
+void
+use_route(struct relay *r)
+{
+	conf_for_route(&r->conf, &r->common,
+		routes_find(&r->common, address_lane_route(span_of(r->lane.name))));
+}
+
 /* Several messages at once, unless that went wrong here a while ago. */
 static void
 set_window(struct relay *r)
 {
 	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
+	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
 	r->client.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages;
 }
 
@@ -63,14 +72,14 @@ connect_to_any(struct relay *r)
 	if (race_begin(&race, &r->conf, r->hosts, &r->exchangers) < 0)
 		return SOFT;
 	for (int fd; (fd = race_next(&race, &r->to, &r->why)) >= 0;) {
-		client_name(&r->client, &r->to, (uint16_t)r->conf.smtp_port);
+		dial_name(&r->to, r->client.name);
 		o = client_begin(&r->client, &r->conf, fd);
 		if (o == DONE)
 			break;
 		buf_reset(&r->why);
 		buf_printf(&r->why, "%s: %.*s", r->client.name, (int)r->client.text.n,
 			r->client.text.p);
-		hosts_failed(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts);
+		hosts_failed(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts);
 	}
 	race_end(&race);
 	if (o == DONE)

@@ -33,7 +33,8 @@ struct flight {
 };
 
 struct relay {
-	struct conf conf;
+	struct conf common;
+	struct conf conf;         /* of the lane at work: what its route says, else the same */
 	struct spool spool;
 	struct resolver *resolver;
 	int hosts;                /* directory of hosts.h */
@@ -70,6 +71,7 @@ bool lane_scan(struct relay *r);
 void flights_reset(struct relay *r);
 
 /* connect.c */
+void use_route(struct relay *r); /* of the lane at work, from now on */
 bool connected(struct relay *r); /* false: the verdict of the lane says why */
 
 /* settle.c */

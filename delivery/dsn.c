@@ -11,6 +11,7 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/clock.h"
+#include "../lib/routes.h"
 
 enum {
 	DSN_MAX = 2 * 1024 * 1024,
@@ -249,6 +250,7 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	if (!any || m->env.sender.n == 0 || address_mailbox(m->env.sender, &to) < 0 ||
 		address_lane(to.domain, lane) < 0)
 		return -ENOENT;
+	routes_lane(conf, env.sender, lane);
 
 	auto_buf b = buf_new(DSN_MAX);
 	int r = draft_begin(&draft, s, &env);

@@ -36,6 +36,7 @@ struct job {
 	bool windowed;
 	bool reset; /* RSET went ahead of it */
 	int accepted;
+	int replied; /* LMTP: so many of `to` have heard the last word */
 };
 
 /* The caller filled m, to and n. The job is the client's until sending_land returns it. */

@@ -140,6 +140,7 @@ linger(struct relay *r)
 static bool
 begin_lane(struct relay *r)
 {
+	use_route(r);
 	r->routed = false;
 	r->lost = 0;
 	r->verdict = DONE;

@@ -94,4 +94,18 @@ span_trim(struct span s)
 	return s;
 }
 
+/* The next word of a list, whose words stand between blanks, tabs and commas, and takes it off; empty at its end. */
+static inline struct span
+span_word(struct span *list)
+{
+	size_t n = 0;
+	while (list->n > 0 && strchr(" \t,", list->p[0]) != NULL && list->p[0] != '\0')
+		*list = span_skip(*list, 1);
+	while (n < list->n && (list->p[n] == '\0' || strchr(" \t,", list->p[n]) == NULL))
+		n++;
+	struct span word = { list->p, n };
+	*list = span_skip(*list, n);
+	return word;
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "command.h"
+#include "routes.h"
 #include "users.h"
 
 enum { RECEIVED_MAX = 4096 };
@@ -30,6 +31,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 		return r;
 	if (draft_begin(&t->draft, s, &a.env) < 0)
 		return R_QUEUE_ERROR;
+	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
 	escape_text(t->sender, sizeof(t->sender), a.sender.whole);
 	t->max_size = conf->max_size;
 	t->body = a.env.body;
@@ -92,6 +94,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 	r = approve(ctx, a.to.whole);
 	if (r != R_FINE)
 		return r;
+	routes_lane(conf, span_of(t->reverse), lane);
 	if (t->draft.recipients >= conf->max_recipients ||
 		draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
 		return R_TOO_MANY_RCPT;

@@ -287,7 +287,7 @@ run(const struct row *row)
 	char hosts[4000];
 	int asked = ns.counts->udp;
 	int64_t start = clock_ms(), deadline = start + (row->wait > 0 ? row->wait : MUCH);
-	enum answer a = resolver_exchangers(resolver, row->domain, deadline, &x);
+	enum answer a = resolver_exchangers(resolver, row->domain, FAMILY_ANY, deadline, &x);
 	int64_t took = clock_ms() - start;
 	asked = ns.counts->udp - asked;
 	render(&x, hosts, sizeof(hosts));
@@ -314,11 +314,11 @@ test_many(void **state)
 {
 	(void)state;
 	struct exchangers x;
-	assert_int_equal(resolver_exchangers(resolver, "manya", clock_deadline(10), &x), ANSWER_FOUND);
+	assert_int_equal(resolver_exchangers(resolver, "manya", FAMILY_ANY, clock_deadline(10), &x), ANSWER_FOUND);
 	assert_int_equal(x.n, EXCHANGER_ADDRESSES_MAX);
 	exchangers_free(&x);
 	int before = ns.counts->udp;
-	assert_int_equal(resolver_exchangers(resolver, "many", clock_deadline(10), &x), ANSWER_FOUND);
+	assert_int_equal(resolver_exchangers(resolver, "many", FAMILY_ANY, clock_deadline(10), &x), ANSWER_FOUND);
 	assert_true(ns.counts->udp - before <= 1 + 2 * EXCHANGER_HOSTS_MAX);
 	exchangers_free(&x);
 }
@@ -331,7 +331,7 @@ test_shuffle(void **state)
 	bool seen[2] = { false, false };
 	for (int i = 0; i < 200 && !(seen[0] && seen[1]); i++) {
 		struct exchangers x;
-		assert_int_equal(resolver_exchangers(resolver, "equal", clock_deadline(10), &x),
+		assert_int_equal(resolver_exchangers(resolver, "equal", FAMILY_ANY, clock_deadline(10), &x),
 			ANSWER_FOUND);
 		assert_int_equal(x.n, 4);
 		bool first = strcmp(x.v[0].host, "a.example") == 0;
@@ -354,15 +354,15 @@ test_servers(void **state)
 	struct exchangers x;
 	struct resolver *r = resolver_open(both, 2);
 	assert_non_null(r);
-	assert_int_equal(resolver_exchangers(r, "null", clock_deadline(20), &x), ANSWER_NULL_MX);
+	assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_deadline(20), &x), ANSWER_NULL_MX);
 	exchangers_free(&x);
 	resolver_close(r);
 	nameserver_stop(&quiet); /* its port is closed now: ICMP */
 	r = resolver_open(both, 1);
 	assert_non_null(r);
-	assert_int_equal(resolver_exchangers(r, "null", clock_ms() + SHORT, &x), ANSWER_TEMPORARY);
+	assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_ms() + SHORT, &x), ANSWER_TEMPORARY);
 	exchangers_free(&x);
-	assert_int_equal(resolver_exchangers(r, "null", clock_ms(), &x), ANSWER_TEMPORARY);
+	assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_ms(), &x), ANSWER_TEMPORARY);
 	exchangers_free(&x);
 	resolver_close(r);
 }
