@@ -256,6 +256,7 @@ static const struct sock_filter relay_filter[] = {
 	DENY_X32,
 	DENY(execve),
 	DENY(execveat),
+	DENY(listen),
 	DENY(ptrace),
 	DENY(process_vm_readv),
 	DENY(process_vm_writev),
