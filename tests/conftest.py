@@ -221,7 +221,8 @@ class World:
     def settings(self):
         return {"nameserver": f"127.0.0.1:{self.dns.port}", "smtp_port": self.port,
                 "allow_destinations": "127.0.0.0/8 ::1/128", "timeout_dns": "5s",
-                "timeout_connect": "2s", "timeout_greeting": "2s", "timeout_quit": "1s"}
+                "timeout_connect": "2s", "timeout_greeting": "2s", "timeout_quit": "1s",
+                "linger": "0s"} # a second for each test; test_throughput.py has those that are about it
 
     def close(self):
         for server in (self.dns, self.sink, *self.others):
