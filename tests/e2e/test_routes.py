@@ -178,6 +178,21 @@ def test_settings_of_a_route(postern, world, wait, route):
     assert world.sink.messages and not six.messages
 
 
+def test_one_relay_for_many_lanes(postern, lan, wait):
+    """What a section says ends with its lane."""
+    here = f"hosts = [127.0.0.2]:{lan.port}"
+    postern.settings.update(allow_destinations="127.0.0.2", smtp_port=lan.port)
+    names = [f"{c}.example" for c in "abcdef"]
+    postern.configure(*(line for i, name in enumerate(names[:3]) for line in
+                        (f"[route r{i}]", f"domains = {name}", f"source = 127.0.0.7{i}", here)))
+    for name in names:
+        lan.domain(name)
+    postern.send([f"u@{name}" for name in names], max_relays=0)
+    postern.due(max_relays=1)
+    assert wait(lambda: len(lan.sink.messages) == 6), postern.logged()
+    assert sorted(lan.sink.clients) == [("127.0.0.1",)] * 3 + [(f"127.0.0.7{i}",) for i in range(3)]
+
+
 # ---- addresses
 
 @pytest.mark.parametrize("family, kinds", [("any", {"A", "AAAA"}), ("ipv4", {"A"}), ("ipv6", {"AAAA"}),
