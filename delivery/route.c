@@ -49,7 +49,8 @@ judge_named(const struct conf *conf, const struct exchanger *e)
 	enum netclass class = netaddr_class(&e->addr);
 	if (class == NET_UNSPECIFIED || class == NET_MULTICAST)
 		return REFUSED;
-	bool here = class == NET_LOOPBACK || is_own_address(&e->addr);
+	bool here = class == NET_LOOPBACK || is_own_address(&e->addr) ||
+		span_ieq(span_of(e->host), span_of(conf->hostname));
 	bool smtp = conf->protocol == PROTOCOL_SMTP && e->port == conf->smtp_port;
 	return here && smtp ? OURS : USABLE;
 }
@@ -115,8 +116,6 @@ compare_families(const void *pa, const void *pb)
 static void
 prefer_ipv4(struct exchangers *x)
 {
-	if (x->n == 0)
-		return;
 	qsort(x->v, x->n, sizeof(x->v[0]), compare_families);
 	uint16_t level = 0;
 	for (size_t i = 0; i < x->n; i++) {
@@ -210,7 +209,8 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->smtp_port;
 		if (!found) {
 			buf_reset(why);
-			buf_printf(why, "lane %s: %s: DNS: %s", lane, t.name, x.why);
+			buf_printf(why, "lane %s: %s: DNS: %s", lane, t.name,
+				x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
 		} else {
 			enum verdict left_out = filter(&x, conf, judge_named);
 			v = left_out != USABLE ? left_out : v;

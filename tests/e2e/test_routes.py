@@ -135,12 +135,13 @@ def test_kinds_of_hosts(postern, world, wait, route, hosts, asked):
 @pytest.mark.parametrize("fault, reason", [
     ({}, "lane route:smarthost: mail.isp.example: DNS: mail.isp.example addresses: none"),
     ({("mail.isp.example", "fault"): "SERVFAIL"}, "DNS: mail.isp.example addresses: SERVFAIL"),
+    ({("isp.example", "MX"): ["0 ."]}, "lane route:smarthost: isp.example: DNS: takes no mail (null MX)"),
     ({("mail.isp.example", "A"): ["0.0.0.0"]}, "its hosts have addresses that are not delivered to"),
-], ids=["no-such-host", "servfail", "unspecified"])
+], ids=["no-such-host", "servfail", "null-mx", "unspecified"])
 def test_trouble_with_a_route_is_not_for_good(postern, lan, wait, route, fault, reason):
     """The operator's mistake costs nobody's mail."""
     lan.zone.update(fault)
-    route("domains = *", "hosts = mail.isp.example:25")
+    route("domains = *", "hosts = " + ("isp.example" if "null" in reason else "mail.isp.example:25"))
     postern.send("u@d.example")
     assert wait(lambda: "next try" in postern.logged())
     assert reason in settled(postern, wait)
