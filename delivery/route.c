@@ -178,6 +178,8 @@ find_target(struct resolver *r, const struct conf *conf, const struct target *t,
 static int
 join(struct exchangers *out, const struct exchangers *more)
 {
+	if (more->n == 0) /* a size of 0 would free what is there */
+		return 0;
 	unsigned level = out->n > 0 ? out->v[out->n - 1].preference + 1U : 0;
 	struct exchanger *v = reallocarray(out->v, out->n + more->n, sizeof(*v));
 	if (v == NULL)
