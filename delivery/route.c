@@ -201,7 +201,7 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 	int64_t deadline = clock_deadline(conf->timeout_dns);
 	struct span rest = span_of(conf->hosts);
 	enum verdict v = USABLE;
-	for (struct span word; (word = span_word(&rest)).n > 0;) {
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		struct target t;
 		struct exchangers x;
 		if (target_parse(word, &t) < 0)

@@ -236,7 +236,7 @@ bool
 domains_contain(const char *list, const char *domain)
 {
 	struct span rest = span_of(list), name = span_of(domain);
-	for (struct span word; (word = span_word(&rest)).n > 0;) {
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		if (span_ieq(word, name) || span_eq(word, span_of("*")))
 			return true;
 		if (word.p[0] == '.' && name.n > word.n &&

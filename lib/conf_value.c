@@ -108,7 +108,7 @@ is_host(struct span word)
 static bool
 are(struct span v, bool (*is)(struct span word))
 {
-	for (struct span word; (word = span_word(&v)).n > 0;)
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0;)
 		if (!is(word))
 			return false;
 	return true;
@@ -206,7 +206,7 @@ static const char *
 set_servers(struct span v, struct conf *c)
 {
 	c->nameservers = 0;
-	for (struct span word; (word = span_word(&v)).n > 0;) {
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0;) {
 		if (c->nameservers == CONF_NAMESERVER_MAX)
 			return "too many";
 		const char *wrong = parse_server(word, &c->nameserver[c->nameservers]);
@@ -221,7 +221,7 @@ static const char *
 set_schedule(const struct key *k, struct span v, struct conf *c)
 {
 	int n = 0;
-	for (struct span word; (word = span_word(&v)).n > 0; n++) {
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0; n++) {
 		if (n == CONF_RETRY_MAX)
 			return "too many";
 		const char *wrong = set_number(k, parse_seconds(word), &c->retry[n],

@@ -16,7 +16,7 @@ senders_contain(const char *list, struct span sender)
 	if (at == NULL || sender.p + sender.n - at > (ptrdiff_t)sizeof(domain))
 		return false;
 	snprintf(domain, sizeof(domain), "%.*s", (int)(sender.p + sender.n - at - 1), at + 1);
-	for (struct span word; (word = span_word(&rest)).n > 0;)
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;)
 		if (span_ieq(word, sender))
 			return true;
 	return domains_contain(list, domain);
@@ -109,7 +109,7 @@ targets_have_ports(const char *hosts)
 {
 	struct span rest = span_of(hosts);
 	struct target t;
-	for (struct span word; (word = span_word(&rest)).n > 0;)
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;)
 		if (target_parse(word, &t) < 0 || (t.port == 0 && t.kind != TARGET_SOCKET))
 			return false;
 	return true;
@@ -119,7 +119,7 @@ int
 sources_parse(struct span list, struct sources *out)
 {
 	struct sources s = { 0 };
-	for (struct span word; (word = span_word(&list)).n > 0;) {
+	for (struct span word; (word = span_word(&list, " \t,")).n > 0;) {
 		struct netaddr a;
 		if (netaddr_parse(word, &a) < 0)
 			return -EINVAL;

@@ -35,6 +35,16 @@ span_skip(struct span s, size_t n)
 	return (struct span){ s.p + n, s.n - n };
 }
 
+/* The part of *s up to `end`, or all of it; *s moves behind it. */
+static inline struct span
+span_cut(struct span *s, char end)
+{
+	const char *p = s->n > 0 ? (const char *)memchr(s->p, end, s->n) : NULL;
+	struct span part = p != NULL ? span_from(s->p, p) : *s;
+	*s = span_skip(*s, part.n + (p != NULL));
+	return part;
+}
+
 static inline bool
 span_eq(struct span a, struct span b)
 {
@@ -83,6 +93,21 @@ span_is_ascii(struct span s)
 	return true;
 }
 
+/* Cuts the next word off *s; octets of `between` part words. Empty: there is none. */
+static inline struct span
+span_word(struct span *s, const char *between)
+{
+	size_t n = 0, at = 0;
+	while (at < s->n && s->p[at] != '\0' && strchr(between, s->p[at]) != NULL)
+		at++;
+	*s = span_skip(*s, at);
+	while (n < s->n && (s->p[n] == '\0' || strchr(between, s->p[n]) == NULL))
+		n++;
+	struct span word = { s->p, n };
+	*s = span_skip(*s, n);
+	return word;
+}
+
 /* Without blanks and tabs at both ends. */
 static inline struct span
 span_trim(struct span s)
@@ -92,20 +117,6 @@ span_trim(struct span s)
 	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
 		s.n--;
 	return s;
-}
-
-/* The next word of a list, whose words stand between blanks, tabs and commas, and takes it off; empty at its end. */
-static inline struct span
-span_word(struct span *list)
-{
-	size_t n = 0;
-	while (list->n > 0 && strchr(" \t,", list->p[0]) != NULL && list->p[0] != '\0')
-		*list = span_skip(*list, 1);
-	while (n < list->n && (list->p[n] == '\0' || strchr(" \t,", list->p[n]) == NULL))
-		n++;
-	struct span word = { list->p, n };
-	*list = span_skip(*list, n);
-	return word;
 }
 
 #endif
