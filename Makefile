@@ -57,7 +57,7 @@ $(B)/%.o: %.c
 
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 
-$(B)/unit/test_dns: $(B)/dns.o $(B)/tests/unit/nameserver.o
+$(B)/unit/test_dns $(B)/unit/test_nameservers: $(B)/dns.o $(B)/tests/unit/nameserver.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \

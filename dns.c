@@ -193,6 +193,14 @@ add_host(struct exchangers *out, const struct host *h, const struct question q[s
 	return good6 && good4;
 }
 
+/* A question that is not asked, and agrees with any answer to the other one. */
+static void
+leave_out(struct question *q)
+{
+	q->open = false;
+	q->found = FOUND_NO_NAME;
+}
+
 static void
 explain(struct exchangers *out, const char *domain, const char *what, const char *why)
 {
@@ -202,7 +210,7 @@ explain(struct exchangers *out, const char *domain, const char *what, const char
 /* Addresses of n hosts, in this order. `none` is the answer if there are none for good. */
 static enum answer
 find_addresses(struct resolver *r, const char *domain, const struct host *h, int n,
-	enum answer none, int64_t deadline, struct exchangers *out)
+	enum answer none, enum family family, int64_t deadline, struct exchangers *out)
 {
 	struct question *q = calloc((size_t)n * 2, sizeof(*q));
 	out->v = calloc(EXCHANGER_ADDRESSES_MAX, sizeof(*out->v));
@@ -214,6 +222,10 @@ find_addresses(struct resolver *r, const char *domain, const struct host *h, int
 	for (int i = 0; i < n; i++) {
 		question_set(&q[2 * i], h[i].name, DNS_T_AAAA);
 		question_set(&q[2 * i + 1], h[i].name, DNS_T_A);
+		if (family == FAMILY_IPV4)
+			leave_out(&q[2 * i]);
+		if (family == FAMILY_IPV6)
+			leave_out(&q[2 * i + 1]);
 	}
 	question_ask(r, q, (size_t)n * 2, deadline);
 	bool no_name = true;
@@ -237,7 +249,7 @@ find_addresses(struct resolver *r, const char *domain, const struct host *h, int
 }
 
 static enum answer
-find_literal(const char *domain, struct exchangers *out)
+find_literal(const char *domain, enum family family, struct exchangers *out)
 {
 	struct span s = { domain + 1, strlen(domain) - 2 };
 	struct host h = { .preference = 0 };
@@ -248,6 +260,10 @@ find_literal(const char *domain, struct exchangers *out)
 	if (out->v == NULL || netaddr_parse(s, &a) < 0) {
 		explain(out, domain, "literal", "cannot be read");
 		return out->v == NULL ? ANSWER_TEMPORARY : ANSWER_NO_NAME;
+	}
+	if (family == (netaddr_is_v4(&a) ? FAMILY_IPV6 : FAMILY_IPV4)) {
+		explain(out, domain, "literal", "not of a family that is used here");
+		return ANSWER_NO_DATA;
 	}
 	add_exchanger(out, &h, &a);
 	snprintf(out->v[0].host, sizeof(out->v[0].host), "%s", domain);
@@ -272,8 +288,31 @@ read_mx(const struct question *q, const char *domain, struct hosts *h, struct ex
 	return h->n > 0 ? ANSWER_FOUND : ANSWER_NO_HOST;
 }
 
+/* Those of `dn`, as if it were its own mail exchanger (RFC 5321 section 5.1). */
+static enum answer
+find_implicit(struct resolver *r, const char *domain, dnscc_t *dn, enum family family, int64_t deadline,
+	struct exchangers *out)
+{
+	struct host h = { .preference = 0 };
+	memcpy(h.name, dn, dns_dnlen(dn));
+	return find_addresses(r, domain, &h, 1, ANSWER_NO_DATA, family, deadline, out);
+}
+
 enum answer
-resolver_exchangers(struct resolver *r, const char *domain, int64_t deadline,
+resolver_addresses(struct resolver *r, const char *host, enum family family, int64_t deadline,
+	struct exchangers *out)
+{
+	dnsc_t dn[DNS_MAXDN];
+	*out = (struct exchangers){ 0 };
+	if (dns_ptodn(host, 0, dn, sizeof(dn), NULL) <= 0) {
+		explain(out, host, "addresses", "not a domain name");
+		return ANSWER_NO_NAME;
+	}
+	return find_implicit(r, host, dn, family, deadline, out);
+}
+
+enum answer
+resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
 	struct exchangers *out)
 {
 	static struct hosts h;
@@ -281,7 +320,7 @@ resolver_exchangers(struct resolver *r, const char *domain, int64_t deadline,
 	struct question q;
 	*out = (struct exchangers){ 0 };
 	if (domain[0] == '[')
-		return find_literal(domain, out);
+		return find_literal(domain, family, out);
 	if (dns_ptodn(domain, 0, dn, sizeof(dn), NULL) <= 0) {
 		explain(out, domain, "MX", "not a domain name");
 		return ANSWER_NO_NAME;
@@ -297,17 +336,14 @@ resolver_exchangers(struct resolver *r, const char *domain, int64_t deadline,
 		explain(out, domain, "MX", "NXDOMAIN");
 		return ANSWER_NO_NAME;
 	}
-	if (q.found == FOUND_NOTHING) { /* implicit MX, RFC 5321 section 5.1 */
-		h.v[0] = (struct host){ .preference = 0 };
-		memcpy(h.v[0].name, dn, dns_dnlen(dn));
-		return find_addresses(r, domain, h.v, 1, ANSWER_NO_DATA, deadline, out);
-	}
+	if (q.found == FOUND_NOTHING)
+		return find_implicit(r, domain, dn, family, deadline, out);
 	enum answer a = read_mx(&q, domain, &h, out);
 	free(q.packet);
 	if (a != ANSWER_FOUND)
 		return a;
 	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
-	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, deadline, out);
+	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
 void

@@ -37,6 +37,9 @@ struct exchanger {
 	uint16_t preference;              /* 0 for an implicit MX */
 	char host[LIMIT_DOMAIN + 1];      /* the MX name as text, lower case, escaped by udns */
 	struct netaddr addr;
+	bool socket;                      /* none of these: a UNIX socket, and `host` is its path */
+	uint16_t port;
+	bool named;                       /* the host was named by the operator, not by the DNS */
 };
 
 struct exchangers {
@@ -60,10 +63,16 @@ void resolver_close(struct resolver *r);
  * is answered without DNS). Waits until `deadline` (clock.h) at most. If some hosts' addresses
  * could not be had for a temporary reason while others were found, the answer is FOUND with what
  * there is; if none was found and any of them failed temporarily, it is TEMPORARY.
- * *out is filled on every return; free it with exchangers_free.
+ * Addresses that `family` leaves out are not asked for. *out is filled on every return, but for the
+ * ports; free it with exchangers_free.
  */
-enum answer resolver_exchangers(struct resolver *r, const char *domain, int64_t deadline,
-	struct exchangers *out);
+enum answer resolver_exchangers(struct resolver *r, const char *domain, enum family family,
+	int64_t deadline, struct exchangers *out);
+
+/* The addresses of a host, whatever MX records its name has; all else as above. */
+enum answer resolver_addresses(struct resolver *r, const char *host, enum family family,
+	int64_t deadline, struct exchangers *out);
+
 void exchangers_free(struct exchangers *e);
 
 #endif

@@ -42,13 +42,27 @@ enum { WHY_SIZE = 1024 };
 
 static struct relay relay;
 
-/* What is needed of the file system beside the spool, before it is out of reach. 0 or -EINVAL. */
+/*
+ * What is needed of the file system beside the spool, before it is out of reach: of all passwords only those of
+ * the first lane's route. 0 or -EINVAL.
+ */
 static int
 prepare(struct relay *r, struct buf *why)
 {
+	use_route(r);
 	r->tls.authorities = open(r->conf.delivery_ca, O_RDONLY | O_CLOEXEC);
-	int err = credential_path(&r->conf.delivery_password_file, why);
-	return err < 0 ? err : credentials_load(&r->conf, &r->credentials, why);
+	r->login = r->conf;
+	struct conf own = r->conf;
+	int err = 0;
+	if (own.delivery_password_file != NULL) {
+		own.delivery_password_file = strdup(own.delivery_password_file);
+		err = credential_path(&own.delivery_password_file, why);
+	}
+	if (err == 0)
+		err = credentials_load(&own, &r->credentials, why);
+	if (own.delivery_password_file != r->conf.delivery_password_file)
+		free(own.delivery_password_file);
+	return err;
 }
 
 static int
@@ -139,7 +153,8 @@ main(int argc, char **argv)
 	if (err < 0)
 		buf_puts(&why, o.wrong != NULL ? o.wrong : "nothing to do; see --help");
 	else
-		err = conf_load(&r->conf, &o.conf, &why);
+		err = conf_load(&r->common, &o.conf, &why);
+	r->conf = r->common;
 	log_open(err == 0 ? r->conf.log : LOG_TO_AUTO, "relay", sd_journal_sendv);
 	if (err < 0) {
 		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);

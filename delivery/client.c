@@ -165,11 +165,12 @@ say_hello(struct client *c)
 	c->introduced = false;
 	c->can = c->mechanisms = 0;
 	c->max_size = 0;
-	int r = client_ask(c, "EHLO ", conf->hostname, conf->timeout_helo);
+	bool lmtp = conf->protocol == PROTOCOL_LMTP; /* RFC 2033 section 4.1: LHLO, and nothing older */
+	int r = client_ask(c, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
 	c->introduced = true;
 	if (r < 0)
 		return SOFT;
-	if (client_outcome(c->code) == HARD && client_ask(c, "HELO ", conf->hostname, conf->timeout_helo) < 0)
+	if (client_outcome(c->code) == HARD && !lmtp && client_ask(c, "HELO ", conf->hostname, conf->timeout_helo) < 0)
 		return SOFT;
 	return client_outcome(c->code) == DONE ? DONE : SOFT;
 }
@@ -284,14 +285,6 @@ leave(struct client *c)
 	client_close(c);
 }
 
-void
-client_name(struct client *c, const struct exchanger *to, uint16_t port)
-{
-	char addr[NETADDR_TEXT];
-	netaddr_text(&to->addr, addr);
-	snprintf(c->name, sizeof(c->name), "%s[%s]:%d", to->host, addr, port);
-}
-
 enum outcome
 client_begin(struct client *c, const struct conf *conf, int fd)
 {
@@ -317,7 +310,7 @@ bool
 client_is_trusted(struct client *c)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (c->tls == NULL)
+	if (c->tls == NULL || c->target[0] == '\0')
 		return false;
 	if (c->trust == TRUST_UNKNOWN)
 		c->trust = tls_verify(c->tls, c->target, &why) ? TRUSTED : NOT_TRUSTED;

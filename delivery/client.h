@@ -1,5 +1,5 @@
 /*
- * client: the sending side of SMTP (RFC 5321), one connection to one host.
+ * client: the sending side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection to one host.
  *
  * The far side may be slow, wrong or hostile: every wait has a deadline, every reply a limit, and
  * what is not understood is SOFT. Only the first digit of a reply decides (section 4.2.1).
@@ -7,7 +7,7 @@
 #ifndef POSTERN_CLIENT_H
 #define POSTERN_CLIENT_H
 
-#include "../dns.h"
+#include "dial.h"
 #include "../lib/conf.h"
 #include "../lib/outcome.h"
 #include "../lib/stream.h"
@@ -27,8 +27,6 @@ enum {
 	CAN_REQUIRETLS = 1024,
 };
 
-enum { CLIENT_NAME = LIMIT_DOMAIN + NETADDR_TEXT + 16 };
-
 struct credentials;
 struct job;
 struct tls;
@@ -37,7 +35,7 @@ struct tls_setup;
 struct client {
 	int fd;                 /* -1: not connected */
 	const struct conf *conf;
-	char name[CLIENT_NAME]; /* "host[address]:port", for logs and reports */
+	char name[DIAL_NAME];   /* of the host, for logs and reports (dial.h) */
 	int64_t since;          /* when it was connected (clock_ms) */
 	bool introduced; /* EHLO was answered; lines of later replies tell nothing about the host */
 	unsigned can;           /* CAN_*: extensions that the host announced */
@@ -78,9 +76,6 @@ struct client {
 	bool cut;         /* a message broke off: nothing more may be said, replies may still come */
 	bool idle;        /* it was kept for a while, and has not said a word since */
 };
-
-/* "host[address]:port" into c->name. */
-void client_name(struct client *c, const struct exchanger *to, uint16_t port);
 
 /*
  * Goes on with a connection that was made: waits for the greeting, says EHLO or HELO, STARTTLS and AUTH. Owns

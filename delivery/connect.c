@@ -6,6 +6,8 @@
 #include "../lib/cleanup.h"
 #include "../lib/clock.h"
 #include "../lib/log.h"
+#include "../lib/routes.h"
+#include "dial.h"
 #include "hosts.h"
 #include "race.h"
 #include "route.h"
@@ -31,12 +33,37 @@ give_lane_up(struct relay *r, enum outcome o)
 		err < 0 ? strerror(-err) : "");
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+credentials_fit(const struct relay *r, const char *lane)
+{
+	struct conf c;
+	if (r->common.routes == NULL)
+		return true;
+	conf_for_route(&c, &r->common, routes_find(&r->common, address_lane_route(span_of(lane))));
+	return same_text(c.delivery_user, r->login.delivery_user) &&
+		same_text(c.delivery_password_file, r->login.delivery_password_file) &&
+		same_text(c.delivery_token_command, r->login.delivery_token_command);
+}
+
+void
+use_route(struct relay *r)
+{
+	conf_for_route(&r->conf, &r->common,
+		routes_find(&r->common, address_lane_route(span_of(r->lane.name))));
+}
+
 /* Several messages at once, unless that went wrong here a while ago. */
 static void
 set_window(struct relay *r)
 {
 	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
+	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
 	r->client.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages;
 }
 
@@ -53,15 +80,17 @@ find_route(struct relay *r)
 
 /* ---- one host ------------------------------------------------------------------------------ */
 
-/* The name that the lane's mail is for: its domain, or the address in a literal. */
+/* Whom the mail is for, as nobody but its sender or the operator said it; "" if only the DNS did. */
 static void
 name_target(struct relay *r)
 {
 	struct client *c = &r->client;
-	if (r->lane.name[0] == '[')
+	bool route = address_lane_route(span_of(r->lane.name)).n > 0;
+	if (r->to.host[0] == '[')
 		netaddr_text(&r->to.addr, c->target);
 	else
-		snprintf(c->target, sizeof(c->target), "%s", r->lane.name);
+		snprintf(c->target, sizeof(c->target), "%s",
+			!route ? r->lane.name : r->to.named ? r->to.host : "");
 }
 
 /* How we want to talk to the host that won. */
@@ -70,8 +99,8 @@ set_terms(struct relay *r)
 {
 	struct client *c = &r->client;
 	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
-	client_name(c, &r->to, (uint16_t)r->conf.smtp_port);
+	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
+	dial_name(&r->to, c->name);
 	name_target(r);
 	c->policy = r->conf.delivery_tls;
 	if (c->policy == DELIVERY_TLS_MAY && h.clear != 0)
@@ -80,8 +109,8 @@ set_terms(struct relay *r)
 	c->fresh = false;
 	c->tls_setup = &r->tls;
 	c->credentials = r->credentials.user != NULL ? &r->credentials : NULL;
-	c->peer = (struct resume){ .dir = r->hosts, .addr = r->to.addr, .port = (int)r->conf.smtp_port,
-		.host = r->lane.name[0] == '[' ? c->target : r->to.host, .age = r->conf.remember_hosts };
+	c->peer = (struct resume){ .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
+		.host = r->to.host[0] == '[' ? c->target : r->to.host, .age = r->conf.remember_hosts };
 }
 
 static void
@@ -112,9 +141,9 @@ do_without(struct relay *r)
 {
 	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->client.name };
 	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
+	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
 	h.clear = clock_wall();
-	hosts_note(r->hosts, &r->to.addr, (int)r->conf.smtp_port, &h);
+	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
 	r->client.policy = DELIVERY_TLS_NONE;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->lane.name, (int)r->why.n,
 		r->why.p);
@@ -181,7 +210,7 @@ connect_to_any(struct relay *r)
 			break;
 		if (r->client.refused)
 			log_refusal(r);
-		hosts_failed(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts);
+		hosts_failed(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts);
 	}
 	race_end(&race);
 	if (o == DONE) {

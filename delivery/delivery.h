@@ -35,13 +35,15 @@ struct flight {
 };
 
 struct relay {
-	struct conf conf;
+	struct conf common;
+	struct conf conf;         /* of the lane at work: what its route says, else the same */
 	struct spool spool;
 	struct resolver *resolver;
 	int hosts;                /* directory of hosts.h */
 	int slot;                 /* the global one; -1: none */
 	struct tls_setup tls;
 	struct credentials credentials; /* user NULL: none */
+	struct conf login;        /* whose they are */
 	bool extra;               /* started by a relay of the same lane, to help it */
 
 	struct lane lane;         /* the one at work */
@@ -74,6 +76,8 @@ bool lane_scan(struct relay *r);
 void flights_reset(struct relay *r);
 
 /* connect.c */
+void use_route(struct relay *r); /* of the lane at work, from now on */
+bool credentials_fit(const struct relay *r, const char *lane); /* what we hold is what it needs */
 bool connected(struct relay *r); /* false: the verdict of the lane says why */
 
 /* settle.c */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "../lib/cleanup.h"
+#include "../lib/routes.h"
 #include "report.h"
 
 static bool
@@ -36,6 +37,7 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	if (!says_anything(&report) || address_mailbox(report.to, &to) < 0 ||
 		address_lane(to.domain, lane) < 0)
 		return -ENOENT;
+	routes_lane(conf, env.sender, lane);
 
 	auto_buf text = buf_new(0);
 	int r = draft_begin(&draft, s, &env);

@@ -49,7 +49,7 @@ hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct hos
 	int64_t now = clock_wall();
 	*out = (struct host){ 0 };
 	file_name(a, port, name);
-	auto_fd fd = dir < 0 ? -1
+	auto_fd fd = dir < 0 || port == 0 ? -1
 		: openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !is_recent(st.st_mtime, now, age))
 		return;
@@ -72,7 +72,7 @@ hosts_note(int dir, const struct netaddr *a, int port, const struct host *h)
 {
 	char name[NAME_SIZE];
 	file_name(a, port, name);
-	auto_fd fd = dir < 0 ? -1
+	auto_fd fd = dir < 0 || port == 0 ? -1
 		: openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 			S_IRUSR | S_IWUSR);
 	if (fd >= 0)

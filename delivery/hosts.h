@@ -4,7 +4,8 @@
  *	hosts/<address>-<port>      "latency <ms> failed <time> lockstep <time> clear <time>"
  *
  * A hint and no more: it decides who is tried first, never whether. What is odd, too old or in the future
- * counts as unknown (K13), nothing is synced, and the last writer wins.
+ * counts as unknown (K13), nothing is synced, and the last writer wins. Of port 0, which stands for a UNIX
+ * socket, nothing is kept.
  */
 #ifndef POSTERN_HOSTS_H
 #define POSTERN_HOSTS_H

@@ -73,9 +73,9 @@ remember_disorder(const struct relay *r)
 	struct host h;
 	if (r->client.jobs == 0)
 		return;
-	hosts_recall(r->hosts, &r->to.addr, (int)r->conf.smtp_port, r->conf.remember_hosts, &h);
+	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
 	h.lockstep = clock_wall();
-	hosts_note(r->hosts, &r->to.addr, (int)r->conf.smtp_port, &h);
+	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
 }
 
 /* The host did something with one of these recipients. */

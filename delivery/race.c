@@ -13,6 +13,7 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/clock.h"
+#include "dial.h"
 #include "hosts.h"
 
 enum {
@@ -68,7 +69,7 @@ race_begin(struct race *r, const struct conf *conf, int hosts, const struct exch
 	bool by_latency = conf->mx_order == MX_LATENCY;
 	for (size_t i = 0; i < x->n; i++) {
 		struct host h;
-		hosts_recall(hosts, &x->v[i].addr, (int)conf->smtp_port, conf->remember_hosts, &h);
+		hosts_recall(hosts, &x->v[i].addr, x->v[i].port, conf->remember_hosts, &h);
 		r->v[i] = (struct runner){ .to = x->v[i], .fd = -1,
 			.latency = by_latency ? h.latency : (int64_t)i, .doubtful = h.failed != 0 };
 	}
@@ -90,12 +91,11 @@ stop(struct runner *u)
 static void
 fail(struct race *r, struct runner *u, const char *reason, struct buf *why)
 {
-	char addr[NETADDR_TEXT];
-	netaddr_text(&u->to.addr, addr);
+	char name[DIAL_NAME];
+	dial_name(&u->to, name);
 	buf_reset(why);
-	buf_printf(why, "%s[%s]:%d: %s: %s", u->to.host, addr, (int)r->conf->smtp_port,
-		u->connected ? "greeting" : "connect", reason);
-	hosts_failed(r->hosts, &u->to.addr, (int)r->conf->smtp_port, r->conf->remember_hosts);
+	buf_printf(why, "%s: %s: %s", name, u->connected ? "greeting" : "connect", reason);
+	hosts_failed(r->hosts, &u->to.addr, u->to.port, r->conf->remember_hosts);
 	stop(u);
 }
 
@@ -103,14 +103,11 @@ static void
 start(struct race *r, struct buf *why)
 {
 	struct runner *u = &r->v[r->started++];
-	struct sockaddr_storage ss;
-	socklen_t n = netaddr_to(&u->to.addr, (uint16_t)r->conf->smtp_port, &ss);
 	u->since = clock_ms();
 	u->until = clock_deadline(r->conf->timeout_connect);
-	u->fd = socket(netaddr_is_v4(&u->to.addr) ? AF_INET : AF_INET6,
-		SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (u->fd < 0 || (connect(u->fd, (struct sockaddr *)&ss, n) < 0 && errno != EINPROGRESS))
-		fail(r, u, strerror(errno), why);
+	u->fd = dial(&u->to, r->conf->source);
+	if (u->fd < 0)
+		fail(r, u, strerror(-u->fd), why);
 }
 
 /* The one that started last and is still on its way; NULL if nobody is. */
@@ -215,10 +212,9 @@ remember_losers(const struct race *r, const struct runner *winner)
 		if (u->fd < 0 || u == winner)
 			continue;
 		if (u->to.preference == winner->to.preference)
-			hosts_greeted(r->hosts, &u->to.addr, (int)r->conf->smtp_port, age,
-				now - u->since);
+			hosts_greeted(r->hosts, &u->to.addr, u->to.port, age, now - u->since);
 		else if (now - u->since >= PATIENCE)
-			hosts_failed(r->hosts, &u->to.addr, (int)r->conf->smtp_port, age);
+			hosts_failed(r->hosts, &u->to.addr, u->to.port, age);
 	}
 }
 
@@ -239,8 +235,8 @@ race_next(struct race *r, struct exchanger *winner, struct buf *why)
 			continue;
 		int fd = u->fd;
 		remember_losers(r, u);
-		hosts_greeted(r->hosts, &u->to.addr, (int)r->conf->smtp_port,
-			r->conf->remember_hosts, clock_ms() - u->since);
+		hosts_greeted(r->hosts, &u->to.addr, u->to.port, r->conf->remember_hosts,
+			clock_ms() - u->since);
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
 		*winner = u->to;
 		u->fd = -1;

@@ -28,11 +28,11 @@ settle(struct client *c, struct rcpt *r, enum outcome o)
 	buf_add(&r->text, buf_span(&c->text));
 }
 
-/* Recipients that the host accepted get this outcome. */
+/* Recipients that the host accepted, and about which nothing more was said, get this outcome. */
 static void
 settle_accepted(struct client *c, struct job *j, enum outcome o)
 {
-	for (int i = 0; i < j->n; i++)
+	for (int i = j->replied; i < j->n; i++)
 		if (j->to[i]->outcome == DONE)
 			settle(c, j->to[i], o);
 }
@@ -214,10 +214,31 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 	return true;
 }
 
+/* LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
+static void
+read_each_end(struct client *c, struct job *j)
+{
+	for (int i = 0; i < j->n; i++) {
+		if (j->to[i]->outcome != DONE)
+			continue;
+		if (client_reply(c, "end of data", c->conf->timeout_data_end) < 0) {
+			lose(c);
+			return;
+		}
+		settle(c, j->to[i], client_outcome(c->code));
+		j->replied = i + 1;
+	}
+	answered(c, j);
+}
+
 /* To the end of the message. */
 static void
 read_end(struct client *c, struct job *j)
 {
+	if (c->conf->protocol == PROTOCOL_LMTP && j->accepted > 0) {
+		read_each_end(c, j);
+		return;
+	}
 	if (client_reply(c, "end of data", c->conf->timeout_data_end) < 0) {
 		lose(c);
 		return;
@@ -266,6 +287,9 @@ follow_data(struct client *c, struct job *j)
 {
 	if (c->code == START_DATA && j->accepted > 0) {
 		put_body(c, j);
+	} else if (c->code == START_DATA && c->conf->protocol == PROTOCOL_LMTP) {
+		client_say(c, "DATA", "taken though nobody is to get it"); /* and no reply would follow */
+		lose(c);
 	} else if (c->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
 		put(c, ".\r\n", c->conf->timeout_data_block);
 	} else {
@@ -321,13 +345,20 @@ send_in_window(struct client *c, struct job *j)
 
 /* ---- jobs -------------------------------------------------------------------------------- */
 
+/* At most: RSET, MAIL, RCPT..., DATA, end, which LMTP has for each recipient. */
+static int
+replies_to(const struct client *c, const struct job *j)
+{
+	return c->conf->protocol == PROTOCOL_LMTP ? 2 * j->n + 4 : j->n + 4;
+}
+
 static void
 append(struct client *c, struct job *j)
 {
 	j->end = JOB_OPEN;
 	j->next = NULL;
 	j->sent = j->windowed = j->reset = j->turned_away = false;
-	j->accepted = 0;
+	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
 		j->to[i]->outcome = DONE; /* until something is said about it */
 	if (c->first == NULL)
@@ -336,7 +367,7 @@ append(struct client *c, struct job *j)
 		c->last->next = j;
 	c->last = j;
 	c->jobs++;
-	c->replies += j->n + 4; /* RSET, MAIL, RCPT..., DATA, end */
+	c->replies += replies_to(c, j);
 	c->octets += j->m->length;
 }
 
@@ -403,7 +434,7 @@ sending_land(struct client *c)
 		read_end(c, j);
 	c->first = j->next;
 	c->jobs--;
-	c->replies -= j->n + 4;
+	c->replies -= replies_to(c, j);
 	c->octets -= j->m->length;
 	return j;
 }

@@ -37,6 +37,7 @@ struct job {
 	bool reset; /* RSET went ahead of it */
 	bool turned_away; /* MAIL was one too many for this connection */
 	int accepted;
+	int replied; /* LMTP: so many of `to` have heard the last word */
 };
 
 /* The caller filled m, to and n. The job is the client's until sending_land returns it. */

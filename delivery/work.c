@@ -57,7 +57,7 @@ take_next_lane(struct relay *r, DIR *lanes)
 {
 	for (int round = 0; round < 2; round++) {
 		for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-			if (!delivery_looks_due(r, e->d_name))
+			if (!delivery_looks_due(r, e->d_name) || !credentials_fit(r, e->d_name))
 				continue;
 			if (lane_open(&r->lane, &r->spool, e->d_name) < 0)
 				continue;
@@ -81,6 +81,7 @@ work_elsewhere(struct relay *r)
 	for (struct dirent *e; lanes != NULL && (e = readdir(lanes)) != NULL;) {
 		struct lane other = LANE_CLOSED;
 		if (strcmp(e->d_name, r->lane.name) == 0 || !delivery_looks_due(r, e->d_name) ||
+			!credentials_fit(r, e->d_name) ||
 			lane_open(&other, &r->spool, e->d_name) < 0)
 			continue;
 		bool free = lock_taken(other.lock, 0, LOCK_WHOLE) == 0;
@@ -144,6 +145,7 @@ linger(struct relay *r)
 static bool
 begin_lane(struct relay *r)
 {
+	use_route(r);
 	r->routed = false;
 	r->lost = 0;
 	r->verdict = DONE;

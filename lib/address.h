@@ -62,7 +62,12 @@ enum { LANE_NAME_SIZE = LIMIT_DOMAIN + 1 }; /* with NUL */
  */
 int address_lane(struct span domain, char out[static LANE_NAME_SIZE]);
 
-/* Is this text something address_lane can have made? Asked again wherever a name is received. */
+#define LANE_ROUTE "route:" /* and the name of a route (routes.h) is a lane too */
+
+/* The name of the route whose lane this is; empty if it is the lane of a domain. */
+struct span address_lane_route(struct span name);
+
+/* Is this text the name of a lane? Asked again wherever a name is received. */
 bool address_lane_valid(struct span name);
 
 #endif

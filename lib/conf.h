@@ -4,7 +4,7 @@
  * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value). Behind
  * "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the profiles
  * smtp, submission, submissions and lan have presets, which stand between the file's common part and
- * their section.
+ * their section. Behind "[route NAME]" it holds where some mail goes (routes.h).
  * An unknown key or a bad value is an error with its place, never a guess; the caller exits with
  * 78 (EX_CONFIG). Comments begin with "#" at the start of a line or after white space. Times take
  * s, m, h, d; sizes K, M, G (powers of 1024).
@@ -24,6 +24,7 @@ enum {
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
 	CONF_KEYS_MAX = 100,      /* rows of the table in conf.c */
 	CONF_ORIGIN = 80,        /* "file:line", and NUL; cut if longer */
+	ROUTE_NAME = 63,         /* octets */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
 
@@ -86,6 +87,8 @@ struct conf {
 	/* how relay delivers */
 	struct sockaddr_storage nameserver[CONF_NAMESERVER_MAX]; /* none: those of resolv.conf */
 	int nameservers;
+	enum family family;
+	char *source;              /* local addresses to connect from (routes.h) */
 	int64_t smtp_port;
 	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
 	int64_t max_relays;                /* at once; 0: queue only */
@@ -127,7 +130,23 @@ struct conf {
 	/* where events go */
 	enum conf_log { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_NONE } log;
 
+	/* what a section [route NAME] has besides; empty elsewhere */
+	char *domains; /* of recipients: like relay_domains, or "*" */
+	char *senders; /* addresses and domains */
+	char *hosts;   /* where the mail goes, best first (routes.h) */
+	enum conf_protocol { PROTOCOL_SMTP, PROTOCOL_LMTP } protocol;
+
+	struct route *routes; /* in the order of the file; owned */
+
 	char origin[CONF_KEYS_MAX][CONF_ORIGIN]; /* where each key was set; for conf_print */
+};
+
+/* A section [route NAME]. */
+struct route {
+	char name[ROUTE_NAME + 1]; /* in lower case */
+	char origin[CONF_ORIGIN];
+	struct conf own;           /* only keys with an origin are set */
+	struct route *next;
 };
 
 /* One option of the command line; kept by the caller for as long as conf_load runs. */
@@ -147,6 +166,9 @@ int conf_load(struct conf *c, const struct conf_args *args, struct buf *why);
 
 /* Prints "key = value  # origin" for every key, in the order of the table. */
 void conf_print(const struct conf *c, FILE *out);
+
+/* What is in force for mail that goes by this route (NULL: by none). *out shares its texts with both. */
+void conf_for_route(struct conf *out, const struct conf *common, const struct route *r);
 
 /* Does a list of domains like relay_domains hold this one, which is in lower case? */
 bool domains_contain(const char *list, const char *domain);

@@ -16,6 +16,9 @@ int conf_complain(struct buf *why, const char *origin, struct span name, const c
 int conf_set(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why);
 int conf_set_pair(struct conf *c, struct span line, const char *origin, struct buf *why);
 
+/* A text "key = value" of a route's section. The same. */
+int conf_set_route(struct route *r, struct span line, const char *origin, struct buf *why);
+
 /* All that have a default in the table. */
 int conf_set_defaults(struct conf *c, struct buf *why);
 

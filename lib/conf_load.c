@@ -11,6 +11,7 @@
 #include "address.h"
 #include "cleanup.h"
 #include "conf_keys.h"
+#include "routes.h"
 
 extern char **environ;
 
@@ -36,14 +37,15 @@ struct reading {
 	bool ours;                /* in a part that concerns us: the common one, or our profile's */
 	bool known;               /* the profile is one: it has presets or a section */
 	bool seen[CONF_KEYS_MAX]; /* keys of this part */
+	struct route *route;      /* whose section this is, or NULL */
 	struct buf *why;
 };
 
 static int
-set_again(struct reading *r, int key, const char *origin)
+set_again(struct reading *r, int key, const char *before, const char *origin)
 {
 	char again[CONF_ORIGIN + 20];
-	snprintf(again, sizeof(again), "set before at %s", r->c->origin[key]);
+	snprintf(again, sizeof(again), "set before at %s", before);
 	return conf_complain(r->why, origin, span_of(conf_name(key)), again, (struct span){ 0 });
 }
 
@@ -75,18 +77,73 @@ apply_presets(struct reading *r)
 	return 0;
 }
 
+/* The section that ends here says what a route needs. */
+static int
+end_route(struct reading *r)
+{
+	const struct route *route = r->route;
+	const char *wrong = NULL;
+	r->route = NULL;
+	if (route == NULL)
+		return 0;
+	if (route->own.hosts == NULL || route->own.hosts[0] == '\0')
+		wrong = "has no hosts";
+	else if (route->own.domains == NULL && route->own.senders == NULL)
+		wrong = "has neither domains nor senders";
+	else if (route->own.protocol == PROTOCOL_LMTP && !targets_have_ports(route->own.hosts))
+		wrong = "LMTP needs hosts with ports, or sockets";
+	return wrong == NULL ? 0
+		: conf_complain(r->why, route->origin, span_of(route->name), wrong, (struct span){ 0 });
+}
+
+/* "[route NAME]": what follows is where some mail goes. */
+static int
+begin_route(struct reading *r, struct span name, const char *origin)
+{
+	struct route **end = &r->c->routes;
+	if (name.n > ROUTE_NAME || !address_is_domain(name))
+		return conf_complain(r->why, origin, name, "not a name for a route", (struct span){ 0 });
+	for (; *end != NULL; end = &(*end)->next)
+		if (span_ieq(name, span_of((*end)->name)))
+			return conf_complain(r->why, origin, name, "there is a route of this name",
+				(struct span){ 0 });
+	r->route = *end = calloc(1, sizeof(**end));
+	if (r->route == NULL)
+		return conf_complain(r->why, origin, name, "out of memory", (struct span){ 0 });
+	for (size_t i = 0; i < name.n; i++)
+		r->route->name[i] = ascii_lower(name.p[i]);
+	snprintf(r->route->origin, sizeof(r->route->origin), "%s", origin);
+	return 0;
+}
+
+static int
+set_route_line(struct reading *r, struct span line, int key, const char *origin)
+{
+	if (key >= 0 && r->route->own.origin[key][0] != '\0')
+		return set_again(r, key, r->route->own.origin[key], origin);
+	return conf_set_route(r->route, line, origin, r->why);
+}
+
 /* "[name]": what follows is for listeners of that profile. */
 static int
 begin_section(struct reading *r, struct span line, const char *origin)
 {
+	static const struct span route = { "route ", 6 };
 	struct span name = { line.p + 1, line.n > 2 ? line.n - 2 : 0 };
+	int err = end_route(r);
+	if (err == 0 && r->common)
+		err = apply_presets(r);
+	if (err < 0)
+		return err;
+	if (line.p[line.n - 1] == ']' && span_istarts(name, route))
+		return begin_route(r, span_trim(span_skip(name, route.n)), origin);
 	if (line.p[line.n - 1] != ']' || name.n == 0 || !address_is_domain(name))
-		return conf_complain(r->why, origin, line, "not \"[profile]\"", (struct span){ 0 });
-	int err = r->common ? apply_presets(r) : 0;
+		return conf_complain(r->why, origin, line, "neither \"[profile]\" nor \"[route NAME]\"",
+			(struct span){ 0 });
 	r->ours = r->profile != NULL && span_eq(name, span_of(r->profile));
 	r->known = r->known || r->ours;
 	memset(r->seen, 0, sizeof(r->seen));
-	return err;
+	return 0;
 }
 
 static int
@@ -102,8 +159,10 @@ set_line(struct reading *r, struct span line, const char *origin)
 		return begin_section(r, line, origin);
 	const char *eq = memchr(line.p, '=', line.n);
 	int i = eq != NULL ? conf_find(span_trim(span_from(line.p, eq))) : -1;
+	if (r->route != NULL)
+		return set_route_line(r, line, i, origin);
 	if (i >= 0 && r->ours && r->seen[i])
-		return set_again(r, i, origin);
+		return set_again(r, i, r->c->origin[i], origin);
 	if (i >= 0 && !r->ours) /* another profile's: its values are its own matter */
 		return 0;
 	if (i >= 0)
@@ -134,7 +193,7 @@ load_file(struct reading *r, const char *path, bool needed)
 			return err;
 		rest = span_skip(rest, nl != NULL ? line.n + 1 : line.n);
 	}
-	return 0;
+	return end_route(r);
 }
 
 static int

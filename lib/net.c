@@ -42,6 +42,20 @@ netaddr_parse(struct span s, struct netaddr *out)
 	return 0;
 }
 
+int
+port_parse(struct span s)
+{
+	int n = 0;
+	if (s.n == 0 || s.n > 5)
+		return -EINVAL;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return -EINVAL;
+		n = n * 10 + (s.p[i] - '0');
+	}
+	return n >= 1 && n <= UINT16_MAX ? n : -EINVAL;
+}
+
 void
 netaddr_text(const struct netaddr *a, char out[static NETADDR_TEXT])
 {

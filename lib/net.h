@@ -28,6 +28,9 @@ struct netlist {
 	size_t n;
 };
 
+/* Which addresses of a host are used. */
+enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6, FAMILY_PREFER_IPV4 };
+
 /* What an address is for; decides what relay may connect to without being told. */
 enum netclass {
 	NET_PUBLIC,
@@ -51,6 +54,9 @@ void netaddr_text(const struct netaddr *a, char out[static NETADDR_TEXT]);
 
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 section 4.1.3). */
 void netaddr_literal(const struct netaddr *a, char out[static NETADDR_LITERAL]);
+
+/* The number of a port, 1..65535, or -EINVAL. */
+int port_parse(struct span s);
 
 bool netaddr_is_v4(const struct netaddr *a);
 bool netaddr_eq(const struct netaddr *a, const struct netaddr *b);

@@ -256,9 +256,9 @@ static void
 ask_tcp(struct resolver *r, struct question *q, int64_t deadline)
 {
 	static dnsc_t packet[TCP_SIZE];
-	for (int i = 0; i < r->servers; i++) {
+	for (int i = -1; i < r->servers; i++) { /* first the one that is there */
 		int64_t until = clock_earlier(deadline, clock_deadline(TCP_TIMEOUT));
-		int n = exchange_tcp(&r->server[i], q, packet, until);
+		int n = exchange_tcp(i < 0 ? &q->truncator : &r->server[i], q, packet, until);
 		if (n > 0) {
 			read_answer(q, packet, n);
 			return;
@@ -300,8 +300,6 @@ static void
 see_packet(int code, const struct sockaddr *sa, unsigned salen, dnscc_t *pkt, int plen,
 	const struct dns_query *query, void *data)
 {
-	(void)sa;
-	(void)salen;
 	(void)query;
 	struct question *q = data;
 	if (code < 0 || q == NULL || q < out_now.v || q >= out_now.v + out_now.n)
@@ -309,8 +307,10 @@ see_packet(int code, const struct sockaddr *sa, unsigned salen, dnscc_t *pkt, in
 	if (plen < DNS_HSIZE || !dns_qr(pkt))
 		return;
 	q->rcode = dns_rcode(pkt);
-	if (dns_tc(pkt))
-		q->truncated = true;
+	if (!dns_tc(pkt) || salen > sizeof(q->truncator))
+		return;
+	q->truncated = true;
+	memcpy(&q->truncator, sa, salen);
 }
 
 /* udns' parse hook: hands the whole packet through. */
@@ -355,6 +355,16 @@ on_answer(struct dns_ctx *ctx, void *result, void *data)
 	}
 }
 
+/* Is anything open that UDP can still answer? udns would ask all its servers about what was truncated. */
+static bool
+any_waiting(const struct question *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (v[i].open && !v[i].truncated)
+			return true;
+	return false;
+}
+
 /* Sends what is open over UDP and waits. */
 static void
 ask_udp(struct resolver *r, struct question *v, size_t n, int64_t deadline)
@@ -372,7 +382,7 @@ ask_udp(struct resolver *r, struct question *v, size_t n, int64_t deadline)
 		if (v[i].open && dns_submit_dn(ctx, v[i].name, DNS_C_IN, (int)v[i].type,
 			DNS_NOSRCH, keep_raw, on_answer, &v[i]) == NULL)
 			trouble(&v[i], "cannot ask");
-	while (dns_active(ctx) > 0 && clock_left(deadline) > 0) {
+	while (dns_active(ctx) > 0 && any_waiting(v, n) && clock_left(deadline) > 0) {
 		int wait = dns_timeouts(ctx, 1, time(NULL));
 		int64_t until = clock_deadline(wait > 0 ? wait : 1);
 		if (dns_active(ctx) > 0 &&

@@ -32,6 +32,7 @@ struct question {
 	int links;              /* CNAMEs followed */
 	bool open;              /* no result yet */
 	bool truncated;
+	struct sockaddr_storage truncator; /* who said so, as udns knows it */
 	int rcode;              /* last one seen by the debug hook, -1: none */
 	dnsc_t *packet;         /* owned; the answer, when found == FOUND_RECORDS */
 	int length;

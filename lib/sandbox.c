@@ -140,6 +140,13 @@ ruleset_size(long abi)
 			   : offsetof(struct ruleset, net);
 }
 
+/* The kernel's struct landlock_net_port_attr (ABI 4). Port 0: any that is free, to connect from. */
+static const struct port_rule {
+	uint64_t rights, port;
+} any_port = { NET_BIND_TCP, 0 };
+
+enum { RULE_NET_PORT = 2 };
+
 static int
 landlock_enter(enum sandbox_role role, int spool)
 {
@@ -156,6 +163,9 @@ landlock_enter(enum sandbox_role role, int spool)
 		return -errno;
 	if (spool >= 0 &&
 		syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
+		return -errno;
+	if (role == SANDBOX_RELAY && attr.net != 0 &&
+		syscall(SYS_landlock_add_rule, rules, RULE_NET_PORT, &any_port, 0) < 0)
 		return -errno;
 	return syscall(SYS_landlock_restrict_self, rules, 0) < 0 ? -errno : 0;
 }
@@ -246,6 +256,7 @@ static const struct sock_filter relay_filter[] = {
 	DENY_X32,
 	DENY(execve),
 	DENY(execveat),
+	DENY(listen),
 	DENY(ptrace),
 	DENY(process_vm_readv),
 	DENY(process_vm_writev),

@@ -5,6 +5,7 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "command.h"
+#include "routes.h"
 #include "users.h"
 
 enum { RECEIVED_MAX = 4096 };
@@ -31,6 +32,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	a.env.whole = a.env.ret == RET_FULL && may->any_domain; /* else it could carry spam (E10) */
 	if (draft_begin(&t->draft, s, &a.env) < 0)
 		return R_QUEUE_ERROR;
+	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
 	escape_text(t->sender, sizeof(t->sender), a.sender.whole);
 	t->max_size = conf->max_size;
 	t->body = a.env.body;
@@ -95,6 +97,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 	r = approve(ctx, a.to.whole);
 	if (r != R_FINE)
 		return r;
+	routes_lane(conf, span_of(t->reverse), lane);
 	if (draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
 		return R_TOO_MANY_RCPT;
 	if (t->draft.recipients == 1)

@@ -25,6 +25,7 @@ enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NU
 struct transaction {
 	bool open;                        /* MAIL was accepted */
 	struct draft draft;
+	char reverse[LIMIT_ADDRESS + 1];  /* the sender as given; an address holds no NUL */
 	char sender[TRANSACTION_TEXT];    /* escaped, for the log */
 	char recipient[TRANSACTION_TEXT]; /* the first one as it was given, for FOR */
 	int64_t max_size;

@@ -78,6 +78,7 @@ class Postern:
         self.runtime = where / "run"
         self.runtime.mkdir(mode=0o700)
         self.started = []
+        self.file = None
         self.settings = {"spool": self.spool, "runtime": self.runtime, "hostname": HOST,
                          "log": "stderr"}
         for directory in (self.spool, self.runtime):
@@ -86,7 +87,14 @@ class Postern:
     def command(self, program, *arguments, **settings):
         pairs = {**self.settings, **settings}
         options = [x for k, v in pairs.items() for x in ("-o", f"{k}={v}")]
+        if self.file is not None:
+            options += ["-c", str(self.file)]
         return [*(DROP if os.geteuid() == 0 else []), str(self.build / program), *options, *arguments]
+
+    def configure(self, *lines):
+        """A configuration file: for sections, which cannot stand on a command line."""
+        self.file = self.where / "postern.conf"
+        self.file.write_text("\n".join(lines) + "\n")
 
     def environment(self):
         return {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}

@@ -1,5 +1,5 @@
 /*
- * Replies of a server, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
+ * Replies of a server of SMTP or LMTP, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
  * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
  */
 #include "../../delivery/client.c"
@@ -16,6 +16,7 @@
 enum { JOBS = 3, RCPTS = 2, SENT_MAX = 64 * 1024, INPUT_MAX = 100 * 1024 };
 
 static struct client c; /* large */
+static bool lmtp;
 
 static void
 check_text(const struct buf *b)
@@ -37,14 +38,17 @@ check_sent(int fd)
 	must(n < (ssize_t)sizeof(sent));
 }
 
-/* Whoever counts as served was answered with 2xx, and whoever was not tried knows nothing. */
+/*
+ * Whoever counts as served was answered with 2xx (by LMTP before the connection was lost, perhaps), and whoever
+ * was not tried knows nothing.
+ */
 static void
 check_job(const struct job *j)
 {
 	must(j->end != JOB_OPEN);
 	for (int i = 0; i < RCPTS; i++) {
 		const struct rcpt *r = j->to[i];
-		must(r->outcome != DONE || (j->end == JOB_ANSWERED && memmem(r->text.p, r->text.n, ": 2", 3) != NULL));
+		must(r->outcome != DONE || ((j->end == JOB_ANSWERED || (lmtp && j->end == JOB_LOST)) && memmem(r->text.p, r->text.n, ": 2", 3) != NULL));
 		must(r->text.err == 0 && (r->text.n > 0) == (j->end != JOB_UNTRIED));
 		must(j->end != JOB_UNTRIED || r->outcome == SOFT);
 		check_text(&r->text);
@@ -54,7 +58,7 @@ check_job(const struct job *j)
 static void
 converse(struct span replies, int window)
 {
-	static const struct conf conf = { .hostname = (char *)(uintptr_t)"us.example",
+	static struct conf conf = { .hostname = (char *)(uintptr_t)"us.example",
 		.timeout_greeting = 1, .timeout_helo = 1, .timeout_mail = 1, .timeout_rcpt = 1,
 		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
 		.timeout_quit = 1, .window_size = 1 << 20 };
@@ -62,6 +66,7 @@ converse(struct span replies, int window)
 	static struct tls_setup setup = { .authorities = -1 };
 	static char user[] = "us", token[] = "secret";
 	static const struct credentials who = { .user = user, .token = token, .clear = true };
+	conf.protocol = lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
 	struct rcpt rcpt[JOBS][RCPTS];
 	struct job jobs[JOBS];
 	int fd[2];
@@ -121,7 +126,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size > 0 && size <= INPUT_MAX)
-		for (int window = 1; window <= JOBS; window += JOBS - 1)
-			converse((struct span){ (const char *)data, size }, window);
+		for (int i = 0; i < 4; i++) {
+			lmtp = i % 2 != 0;
+			converse((struct span){ (const char *)data, size }, i < 2 ? 1 : JOBS);
+		}
 	return 0;
 }

@@ -100,11 +100,17 @@ def checked(*lines, where=None):
     return dict(re.match(r"(\w+) = (.*?)  # ", line).groups() for line in p.stdout.splitlines())
 
 
-def shipped():
-    """units/postern.conf: [(key, value)], which are all commented out."""
+def shipped_parts():
+    """units/postern.conf, which is all commented out: what is common, and the sections."""
     text = text_of(TOP / "units" / "postern.conf").replace("@LIBEXECDIR@", "/usr/libexec/postern")
     assert all(line.startswith("#") for line in text.splitlines() if line), "nothing is set as shipped"
-    return re.findall(r"^#(\w+) = (.*)$", text, re.M)
+    common, bracket, sections = text.partition("\n#[")
+    return common, bracket + sections
+
+
+def shipped():
+    """What is common there: [(key, value)]."""
+    return re.findall(r"^#(\w+) = (.*)$", shipped_parts()[0], re.M)
 
 
 def table():
@@ -121,6 +127,18 @@ def table():
 def test_shipped_configuration():
     """Every key, in the order in which smtpd knows them, once."""
     assert [k for k, _ in shipped()] == list(checked())
+
+
+def test_shipped_routes(tmp_path):
+    """The examples are accepted, and between them they have every key that only a route has."""
+    lines = re.findall(r"^#(\[.*\]|\w+ = .*)$", shipped_parts()[1], re.M)
+    (tmp_path / "conf").write_text("\n".join(lines) + "\n")
+    p = subprocess.run([str(BUILD / "smtpd"), "-c", str(tmp_path / "conf"), "--check"], env={},
+                       capture_output=True, text=True, check=True)
+    printed = p.stdout.partition("\n\n[")[2]
+    assert [line for line in lines if line[0] == "["] == re.findall(r"^\[.*\]$", "[" + printed, re.M)
+    rows = re.findall(r"ROW\(ROUTE, (\w+),", text_of(TOP / "lib" / "conf.c"))
+    assert rows and set(rows) <= {line.split(" = ")[0] for line in lines}
 
 
 @pytest.mark.parametrize("pairs", [shipped(), list(table())], ids=["postern.conf", "README.md"])

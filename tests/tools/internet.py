@@ -95,11 +95,12 @@ class Message:
 
 
 class Sink:
-    """An SMTP server whose replies can be changed while it runs.
+    """An SMTP server, LMTP behind LHLO, whose replies can be changed while it runs.
 
-    `say` maps a verb ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END") to a reply line, or to a
+    `address` may be the path of a UNIX socket. `say` maps a verb ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END") to a reply line, or to a
     function of the command line; None as a reply closes the connection without a word. `lines` are
-    the command lines of MAIL, RCPT, DATA and BDAT as they came. `secure`: see tlssink.py.
+    the command lines of MAIL, RCPT, DATA and BDAT as they came, `clients` whence. With LMTP "END" is
+    said of each recipient, whose address is the line. `secure`: see tlssink.py.
     """
 
     secure = None
@@ -111,6 +112,7 @@ class Sink:
         self.ehlo = ehlo
         self.messages = []
         self.lines = []
+        self.clients = []
         self.connections = 0
         self.open = 0
         self.most_open = 0
@@ -123,6 +125,7 @@ class Sink:
 
             def handle(self):
                 with outer.lock:
+                    outer.clients.append(self.client_address[:1])
                     outer.connections += 1
                     outer.open += 1
                     outer.most_open = max(outer.most_open, outer.open)
@@ -140,13 +143,14 @@ class Sink:
                     self.left = True
 
         class Server(socketserver.ThreadingTCPServer):
-            address_family = family or (socket.AF_INET6 if ":" in address else socket.AF_INET)
+            address_family = family or (socket.AF_UNIX if "/" in address else
+                                        socket.AF_INET6 if ":" in address else socket.AF_INET)
             allow_reuse_address = True
             daemon_threads = True
             request_queue_size = 256
 
-        self.server = Server((address, port), Handler)
-        self.address, self.port = address, self.server.server_address[1]
+        self.server = Server(address if "/" in address else (address, port), Handler)
+        self.address, self.port = address, None if "/" in address else self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def reply(self, verb, line, default):
@@ -174,6 +178,7 @@ class Sink:
 
     def session(self, rfile, wfile, leave):
         sender, recipients, helo, chunks = None, [], "", b""
+        take = self.take
 
         def put(text):
             if text is None:
@@ -192,8 +197,9 @@ class Sink:
             if verb in ("MAIL", "RCPT", "DATA", "BDAT"):
                 with self.lock:
                     self.lines.append(text)
-            if verb == "EHLO":
+            if verb in ("EHLO", "LHLO"):
                 helo = text[5:]
+                take = self.take_each if verb == "LHLO" else self.take
                 default = "\r\n".join(
                     ["250-sink"] + [f"250-{k}" for k in self.ehlo] + ["250 HELP"])
                 put(self.reply("EHLO", text, default))
@@ -211,7 +217,7 @@ class Sink:
             elif verb == "DATA":
                 default = "354 go" if recipients else "554 5.5.1 no valid recipients"
                 if put(self.reply("DATA", text, default))[:3] == "354":
-                    self.data(rfile, put, sender, recipients, helo)
+                    take(put, sender, recipients, self.data(rfile), helo)
                     sender, recipients = None, []
             elif verb == "BDAT":
                 words = text.split(" ")
@@ -219,7 +225,7 @@ class Sink:
                 if not recipients: # and the transaction stays as it is
                     put("503 5.5.1 no recipients")
                 elif words[2:] == ["LAST"]:
-                    self.take(put, sender, recipients, chunks, helo)
+                    take(put, sender, recipients, chunks, helo)
                     sender, recipients, chunks = None, [], b""
                 else:
                     put("250 2.0.0 more")
@@ -234,7 +240,8 @@ class Sink:
                     sender, recipients, chunks = None, [], b""
                 put(self.reply(verb, text, "250 ok"))
 
-    def data(self, rfile, put, sender, recipients, helo):
+    @staticmethod
+    def data(rfile):
         body = []
         while True:
             line = rfile.readline()
@@ -243,7 +250,7 @@ class Sink:
             if line == b".\r\n":
                 break
             body.append(line[1:] if line.startswith(b".") else line)
-        self.take(put, sender, recipients, b"".join(body), helo)
+        return b"".join(body)
 
     def take(self, put, sender, recipients, data, helo):
         if self.delay:
@@ -253,6 +260,16 @@ class Sink:
             with self.lock:
                 self.messages.append(Message(sender, recipients, data, helo))
         put(said)
+
+    def take_each(self, put, sender, recipients, data, helo):
+        """LMTP."""
+        said = [(r, self.reply("END", r, "250 2.0.0 taken")) for r in recipients]
+        taken = [r for r, reply in said if reply is not None and reply[0] == "2"]
+        if taken:
+            with self.lock:
+                self.messages.append(Message(sender, taken, data, helo))
+        for _, reply in said or [("", "503 5.5.1 no recipients")]:
+            put(reply)
 
     def close(self):
         self.server.shutdown()

@@ -169,6 +169,9 @@ def dovecot(address, port):
             address = {address}
             port = {port}
           }}
+          unix_listener /here/lmtp {{
+            mode = 0666
+          }}
         }}
         """)
     become("dovecot", "-F")

@@ -147,6 +147,18 @@ put_many(struct packet *k, int type, int n)
 }
 
 static void
+put_each(struct packet *k, const struct question *q, int n)
+{
+	int host = 0;
+	char data[64];
+	sscanf(q->name, "m%d", &host);
+	for (int i = 0; i < n; i++) {
+		snprintf(data, sizeof(data), "198.%d.%d.%d", 18 + host / 256, host % 256, i);
+		put_record(k, "@", 1, data);
+	}
+}
+
+static void
 put_chain(struct packet *k, int n, bool backwards)
 {
 	char from[32], to[32], last[32];
@@ -188,6 +200,8 @@ directive(struct packet *k, const struct question *q, const char *word, const ch
 		put_many(k, 15, n);
 	else if (strcmp(word, "a") == 0)
 		put_many(k, 1, n);
+	else if (strcmp(word, "each") == 0)
+		put_each(k, q, n);
 	else if (strcmp(word, "chain") == 0 || strcmp(word, "backwards") == 0)
 		put_chain(k, n, word[0] == 'b');
 	else if (strcmp(word, "next") == 0)
@@ -314,7 +328,17 @@ send_forged(int udp, const struct packet *k, const struct sockaddr *to, socklen_
 }
 
 static void
-serve_udp(int udp)
+note(struct counts *counts, const uint8_t *query, const struct sockaddr_storage *from)
+{
+	in_port_t port = from->ss_family == AF_INET ? ((const struct sockaddr_in *)from)->sin_port
+						     : ((const struct sockaddr_in6 *)from)->sin6_port;
+	if (counts->udp <= SEEN_MAX)
+		counts->seen[counts->udp - 1] = (struct seen){
+			.id = (uint16_t)(query[0] << 8 | query[1]), .port = ntohs(port) };
+}
+
+static void
+serve_udp(int udp, struct counts *counts)
 {
 	static struct packet k;
 	uint8_t query[QUERY];
@@ -324,6 +348,7 @@ serve_udp(int udp)
 	ssize_t n = recvfrom(udp, query, sizeof(query), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 	if (n < 0 || !parse_question(query, (size_t)n, &q))
 		return;
+	note(counts, query, &from);
 	answer(query, &q, &k);
 	if (k.noedns && q.edns)
 		k.rcode = RCODE_FORMERR;
@@ -392,7 +417,7 @@ serve(int udp, int tcp, struct counts *counts)
 	while (poll(p, 2, -1) > 0) {
 		if (p[0].revents != 0) {
 			counts->udp++;
-			serve_udp(udp);
+			serve_udp(udp, counts);
 		}
 		if (p[1].revents != 0) {
 			counts->tcp++;
@@ -405,18 +430,19 @@ serve(int udp, int tcp, struct counts *counts)
 static int
 bind_both(struct nameserver *ns, int *udp, int *tcp)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(a);
+	int family = ns->family == AF_INET6 ? AF_INET6 : AF_INET;
 	for (int i = 0; i < 50; i++) {
-		a.sin_port = 0;
-		*udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		*tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		if (bind(*udp, (struct sockaddr *)&a, sizeof(a)) == 0 &&
-			getsockname(*udp, (struct sockaddr *)&a, &len) == 0 &&
-			bind(*tcp, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(*tcp, 16) == 0) {
-			memcpy(&ns->addr, &a, sizeof(a));
+		struct sockaddr_in v4 = { .sin_family = AF_INET,
+			.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+		socklen_t len = family == AF_INET ? sizeof(v4) : sizeof(v6);
+		struct sockaddr *a = (struct sockaddr *)&ns->addr;
+		memcpy(a, family == AF_INET ? (void *)&v4 : (void *)&v6, len);
+		*udp = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		*tcp = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (bind(*udp, a, len) == 0 && getsockname(*udp, a, &len) == 0 &&
+			bind(*tcp, a, len) == 0 && listen(*tcp, 16) == 0)
 			return 0;
-		}
 		close(*udp);
 		close(*tcp);
 	}

@@ -15,6 +15,7 @@
  *	                         the true one
  *	!tcp stall|close|half|slow|id|tiny|servfail
  *	!mx N   !a N             so many records, m<i>.@ and addresses
+ *	!each N                  so many addresses that no other host m<i> has
  *	!chain N                 @ CNAME c1.@, c1.@ CNAME c2.@, ... and 192.0.2.1 at the end
  *	!backwards N             the same, last first
  *	!next N                  a name that begins with l<i> is a CNAME of l<i+1>, up to l<N>, which
@@ -33,15 +34,21 @@ struct zone {
 	const char *answer;
 };
 
+enum { SEEN_MAX = 4096 };
+
 struct nameserver {
+	int family; /* AF_INET6: on ::1; else on 127.0.0.1 */
 	pid_t pid;
 	struct sockaddr_storage addr;
 	struct counts {
 		volatile int udp, tcp; /* questions so far */
+		struct seen {
+			uint16_t id, port;
+		} seen[SEEN_MAX];      /* of the first ones over UDP */
 	} *counts;                     /* shared with the server */
 };
 
-/* Starts it; it ends with its parent. What is not in the table exists and has no data. */
+/* Starts it, with no more than `family` set; it ends with its parent. What is not in the table exists and has no data. */
 void nameserver_start(struct nameserver *ns, const struct zone *zone, size_t rows);
 void nameserver_stop(struct nameserver *ns);
 

@@ -400,8 +400,8 @@ static const struct profile_row {
 	{ "[own]\ntls = nonsense", "own", -EINVAL,
 		"PATH:2: tls: not one of off, starttls, required, implicit: \"nonsense\"", NULL },
 	{ "[other]\nno_such_key = 1", "smtp", -EINVAL, "PATH:2: no_such_key: unknown key", NULL },
-	{ "[own\n", "own", -EINVAL, "PATH:1: [own: not \"[profile]\"", NULL },
-	{ "[]\n", "own", -EINVAL, "PATH:1: []: not \"[profile]\"", NULL },
+	{ "[own\n", "own", -EINVAL, "PATH:1: [own: neither \"[profile]\" nor \"[route NAME]\"", NULL },
+	{ "[]\n", "own", -EINVAL, "PATH:1: []: neither \"[profile]\" nor \"[route NAME]\"", NULL },
 	{ "", "own", -EINVAL, "command line: own: no such profile", NULL },
 #define OPEN_RELAY "relay_nets: makes an open relay; open_relay = yes if that is meant"
 	{ "relay_nets = 0.0.0.0/0", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL }, /* D8, H6 */

@@ -41,13 +41,30 @@ try_unix_socket(void)
 	return socket(AF_UNIX, SOCK_STREAM, 0);
 }
 
-/* Landlock, where the filter lets sockets be: nothing may be served. */
+/* Landlock, where the filter lets sockets be. */
 static long
 try_bind(void)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(2525) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	return fd < 0 ? fd : bind(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+/* From an address of our choice: a relay connects so. */
+static long
+try_source(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	return fd < 0 ? fd : bind(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+/* Without a bind the kernel takes a port that is free. */
+static long
+try_listen(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	return fd < 0 ? fd : listen(fd, 1);
 }
 
 static long
@@ -188,7 +205,9 @@ static const struct row {
 	{ "the spool", try_spool, HELPER },
 	{ "a TCP socket", try_socket, SESSION | HELPER },
 	{ "a Unix socket", try_unix_socket, SESSION | HELPER },
-	{ "serving TCP", try_bind, SESSION | RELAY | HELPER },
+	{ "a port of our choice", try_bind, SESSION | RELAY | HELPER },
+	{ "an address of our choice", try_source, SESSION | HELPER },
+	{ "serving TCP", try_listen, SESSION | RELAY | HELPER },
 	{ "connecting", try_connect, SESSION | HELPER },
 	{ "sending elsewhere", try_sendto, SESSION },
 	{ "exec", try_exec, SESSION | RELAY | HELPER },

@@ -1,0 +1,236 @@
+"""What a nameserver under somebody else's control can make relay do: nothing that costs mail, time or a
+connection to where no stranger may point."""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import TOP
+
+
+def settled(postern, wait, seconds=20):
+    assert wait(lambda: not postern.relays(), seconds), postern.logged()
+    return postern.logged()
+
+
+def own_address():
+    """An address of this host that is not on loopback, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        return s.getsockname()[0]
+
+
+FORBIDDEN = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1",
+             "172.31.255.255", "192.168.0.1", "100.64.0.1", "169.254.169.254", "224.0.0.1",
+             "255.255.255.255", "::", "::1", "::7f00:1", "::ffff:7f00:2", "64:ff9b::7f00:2",
+             "2002:7f00:2::1", "fc00::1", "fe80::1", "fec0::1", "ff02::1"]
+
+
+@pytest.mark.parametrize("implicit", [False, True], ids=["mx", "no-mx"])
+def test_no_stranger_points_inside(postern, world, wait, implicit):
+    """H1, H2: refused for good, without a connection, whether an MX or the domain itself leads there."""
+    postern.settings["allow_destinations"] = ""
+    sinks = [world.sink, world.another("127.0.0.1"), world.another("::1")]
+    addresses = FORBIDDEN + ([own_address()] if own_address() else [])
+    for i, address in enumerate(addresses):
+        kind = "AAAA" if ":" in address else "A"
+        if implicit:
+            world.zone[(f"d{i}.example", kind)] = [address]
+        else:
+            world.zone[(f"d{i}.example", "MX")] = [f"10 localhost{i}.example."]
+            world.zone[(f"localhost{i}.example", kind)] = [address]
+    postern.send([f"u@d{i}.example" for i in range(len(addresses))], sender="")
+    assert wait(lambda: not postern.messages(), 60), postern.logged()
+    log = settled(postern, wait)
+    assert [a for i, a in enumerate(addresses) if f"bounced <u@d{i}.example>" in log] == addresses
+    assert log.count("554 5.4.6 ") == len(addresses), log
+    assert not any(s.connections for s in sinks)
+
+
+def test_localhost_by_name(postern, world, wait):
+    """H1: asked for like any other name; no file of hosts is read."""
+    postern.settings["allow_destinations"] = ""
+    world.zone[("d.example", "MX")] = ["10 localhost."]
+    postern.send("u@d.example", sender="")
+    assert wait(lambda: not postern.messages())
+    assert "550 5.1.2 " in settled(postern, wait) and world.sink.connections == 0
+
+
+def test_rebinding(postern, world, wait):
+    """H3: the address that was judged is the one that is connected to; the next look-up is judged anew."""
+    answers = [["127.0.0.3"], ["127.0.0.2"]]
+    asked = []
+
+    class Rebinding(dict):
+        def get(self, key, default=None):
+            if key == ("mx.d.example", "A"):
+                asked.append(key)
+                return answers[min(len(asked), len(answers)) - 1]
+            return super().get(key, default)
+    good = world.another("127.0.0.3")
+    world.dns.zone = Rebinding(world.zone)
+    world.dns.zone.update({("d.example", "MX"): ["10 mx.d.example."], ("mx.d.example", "A"): []})
+    postern.settings["allow_destinations"] = "127.0.0.3"
+    postern.send("u@d.example", sender="")
+    assert wait(lambda: good.messages), postern.logged()
+    settled(postern, wait)
+    assert len(asked) == 1
+    postern.send("v@d.example", sender="")
+    assert wait(lambda: "bounced <v@d.example>" in postern.logged()), postern.logged()
+    assert "554 5.4.6 " in postern.logged() and world.sink.connections == 0 and len(asked) == 2
+
+
+def test_only_better_hosts_than_ourselves(postern, world, wait):
+    """H4, R51: of hosts at 5, 10 (which is us), 10 and 20 only the first is tried, though it is dead."""
+    world.zone[("d.example", "MX")] = ["20 worse.d.example.", "10 mx.test.example.", "10 equal.d.example.",
+                                       "5 better.d.example."]
+    world.zone[("better.d.example", "A")] = ["127.0.0.9"]
+    world.zone[("mx.test.example", "A")] = ["192.0.2.9"]
+    for name in ("equal", "worse"):
+        world.zone[(f"{name}.d.example", "A")] = ["127.0.0.2"]
+    postern.send("u@d.example")
+    assert wait(lambda: "next try" in postern.logged())
+    assert "better.d.example[127.0.0.9]" in settled(postern, wait)
+    assert world.sink.connections == 0 and len(postern.messages()) == 1
+    world.zone[("better.d.example", "A")] = ["127.0.0.2"]
+    postern.make_due()
+    postern.due()
+    assert wait(lambda: world.sink.messages), postern.logged()
+
+
+def is_listening(where):
+    with socket.socket() as s:
+        return s.connect_ex(where) == 0
+
+
+def test_mail_that_goes_in_circles(postern, world, wait):
+    """H5: a host that is us by another name; the Received: fields end it."""
+    with socket.create_server(("127.0.0.4", 0)) as s:
+        number = s.getsockname()[1]
+    postern.settings["smtp_port"] = number
+    world.domain("d.example", "127.0.0.4")
+    with open(postern.log, "ab") as log:
+        inetd = subprocess.Popen([sys.executable, str(TOP / "tests" / "tools" / "inetd.py"),
+                                  f"127.0.0.4:{number}", *postern.command("smtpd")],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                                 env=postern.environment())
+    postern.started.append(inetd)
+    assert wait(lambda: is_listening(("127.0.0.4", number)))
+    postern.send("u@d.example", "".join(f"Received: {i}\n" for i in range(90)) + "\nx\n", sender="")
+    assert wait(lambda: "bounced <u@d.example>" in postern.logged(), 60), postern.logged()[-2000:]
+    assert "554 5.4.6 " in postern.logged()
+    assert wait(lambda: not postern.messages())
+
+
+def full_listener(address, port):
+    """A port at which nobody gets through: connecting takes until somebody's patience ends."""
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((address, port))
+    s.listen(0)
+    crowd = []
+    for _ in range(3):
+        c = socket.socket(s.family)
+        c.setblocking(False)
+        c.connect_ex((address, port))
+        crowd.append(c)
+    return [s, *crowd]
+
+
+@pytest.mark.parametrize("dead", ["unreachable", "silent"])
+def test_ipv6_that_leads_nowhere(postern, world, wait, dead):
+    """H8: IPv4 takes over inside one attempt, and long before the time for a connection is up."""
+    world.domain("d.example")
+    world.zone[("mx.d.example", "AAAA")] = ["2001:db8::25" if dead == "unreachable" else "::1"]
+    crowd = full_listener("::1", world.port) if dead == "silent" else []
+    begun = time.monotonic()
+    postern.send("u@d.example", timeout_connect="30s")
+    assert wait(lambda: world.sink.messages), postern.logged()
+    assert time.monotonic() - begun < 10
+    assert "next try" not in settled(postern, wait)
+    for s in crowd:
+        s.close()
+
+
+def test_a_thousand_hosts(postern, world, wait):
+    """G5: 1000 MX records, 20 addresses each: questions, attempts and time have a bound."""
+    world.zone[("d.example", "MX")] = [f"{1000 - i} m{i}.example." for i in range(1000)]
+    for i in range(1000):
+        world.zone[(f"m{i}.example", "A")] = [f"127.{1 + i // 250}.{i % 250}.{k + 1}" for k in range(20)]
+    world.sink.close()
+    world.sink = world.another("0.0.0.0", say={"GREETING": "421 4.3.2 no"})
+    begun = time.monotonic()
+    postern.send("u@d.example", timeout_dns="20s")
+    assert wait(lambda: "next try" in postern.logged(), 40), postern.logged()
+    settled(postern, wait)
+    assert time.monotonic() - begun < 30
+    assert 1 <= world.sink.connections <= 20
+    assert len([k for _, name, k in world.dns.asked if name.startswith("m")]) <= 2 * 100 * 2
+    assert len(postern.messages()) == 1
+
+
+def looking_up(postern):
+    """The pid of the relay, or None."""
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0] == b"relay" and f"spool={postern.spool}".encode() in words:
+            return int(path.parent.name)
+    return None
+
+
+def test_relay_that_dies_in_a_look_up(postern, world, wait):
+    """G16: as an assertion of udns would end it. The message is where it was, and no lock is left."""
+    world.domain("d.example")
+    world.zone[("d.example", "fault")] = "SILENT"
+    postern.send("u@d.example", timeout_dns="30s")
+    assert wait(lambda: ("udp", "d.example", "MX") in world.dns.asked)
+    os.kill(wait(lambda: looking_up(postern)), signal.SIGABRT)
+    assert wait(lambda: not postern.relays())
+    assert len(postern.messages()) == 1
+    del world.zone[("d.example", "fault")]
+    postern.due()
+    assert wait(lambda: world.sink.messages), postern.logged()
+    assert wait(lambda: not postern.messages())
+
+
+@pytest.mark.parametrize("state", ["missing", "unreadable", "empty"])
+def test_without_resolv_conf(postern, world, wait, state):
+    """G14: 127.0.0.1 is asked, as resolv.conf(5) says; nobody is there; the mail waits."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root: another resolv.conf in a mount namespace")
+    try:
+        socket.create_server(("127.0.0.1", 53)).close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind(("127.0.0.1", 53))
+    except OSError:
+        pytest.skip("a nameserver of this host is at 127.0.0.1")
+    postern.send("u@d.example", max_relays=0)
+    conf = postern.where / "etc"
+    shutil.copytree("/etc", conf, symlinks=True, ignore=lambda d, names: [
+        n for n in names if n not in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime")])
+    if state != "missing":
+        (conf / "resolv.conf").write_text("")
+        (conf / "resolv.conf").chmod(0 if state == "unreadable" else 0o644)
+    del postern.settings["nameserver"]
+    command = postern.command("relay", "--due", timeout_dns="3s")
+    with open(postern.log, "ab") as log:
+        begun = time.monotonic()
+        subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {conf} /etc && exec "$@"', "sh",
+                        *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
+                       env=postern.environment())
+    assert wait(lambda: "next try" in postern.logged()), postern.logged()
+    assert time.monotonic() - begun < 10
+    assert "DNS: d.example MX: no answer" in settled(postern, wait)
+    assert len(postern.messages()) == 1
