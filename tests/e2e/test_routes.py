@@ -1,4 +1,5 @@
 """Mail that does not go by the MX records of its domain: [route NAME] in the configuration."""
+import base64
 import os
 import socket
 import threading
@@ -6,6 +7,7 @@ import threading
 import pytest
 
 import internet
+from conftest import own
 
 
 @pytest.fixture
@@ -192,6 +194,32 @@ def test_one_relay_for_many_lanes(postern, lan, wait):
     postern.due(max_relays=1)
     assert wait(lambda: len(lan.sink.messages) == 6), postern.logged()
     assert sorted(lan.sink.clients) == [("127.0.0.1",)] * 3 + [(f"127.0.0.7{i}",) for i in range(3)]
+
+
+def test_credentials_are_of_one_route(postern, lan, wait):
+    """Whoever has one route's password does not take another's mail; nobody else's host ever sees it."""
+    said = {}
+    for n, name in enumerate("xy"):
+        sink = lan.another(f"127.0.0.8{n}", ehlo=("AUTH PLAIN",))
+        said[name] = []
+        sink.say["AUTH"] = lambda line, heard=said[name]: heard.append(line) or "235 ok"
+        (postern.where / name).write_text(f"secret-{name}\n")
+        own(postern.where / name)
+    postern.settings.update(delivery_auth_clear="yes", allow_destinations="127.0.0.0/8", smtp_port=lan.port)
+    postern.configure(*(line for n, name in enumerate("xy") for line in
+                        (f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{lan.port}",
+                         f"delivery_user = {name}", f"delivery_password_file = {postern.where / name}")))
+    lan.domain("z.example")
+    for _ in range(3):
+        postern.send([f"u@{name}.example" for name in "xyz"], max_relays=0)
+        for _ in range(3): # one relay at a time, each of which may take what it has no password for
+            postern.due(max_relays=1)
+            assert wait(lambda: not postern.relays())
+        assert not postern.messages(), postern.logged()
+    assert all(line.startswith("AUTH PLAIN ") for heard in said.values() for line in heard)
+    texts = {name: {base64.b64decode(line.split(" ")[2]) for line in heard} for name, heard in said.items()}
+    assert texts == {name: {f"\0{name}\0secret-{name}".encode()} for name in "xy"}
+    assert len(lan.sink.messages) == 3
 
 
 # ---- addresses
