@@ -178,7 +178,8 @@ def test_leaves_with_quit(postern, world, dest, wait, say):
     left = []
     dest.say.update(say, QUIT=lambda line: left.append(line) or "221 bye")
     second = world.another("127.0.0.3")
-    world.domain("dest.example", "127.0.0.2", "127.0.0.3")
+    world.domain("second.example", "127.0.0.3")
+    world.zone[("dest.example", "MX")] = ["10 mx.dest.example.", "20 mx.second.example."]
     world.domain("sender.example", "127.0.0.3")
     postern.send("u@dest.example")
     assert wait(lambda: second.messages), postern.logged()
