@@ -217,5 +217,6 @@ def test_long_queue(postern, world, wait):
     peak = high_water(postern)
     first.set()
     assert wait(lambda: len(world.sink.messages) > 2500, 60), (len(world.sink.messages), postern.logged()[-2000:])
-    assert high_water(postern) < peak + 1024
+    if b"__asan_init" not in (postern.build / "relay").read_bytes(): # a sanitizer's memory is its own
+        assert high_water(postern) < peak + 1024
     assert wait(lambda: not postern.messages(), 60)
