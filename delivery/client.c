@@ -292,7 +292,6 @@ client_begin(struct client *c, const struct conf *conf, int fd)
 	c->conf = conf;
 	c->text.max = LIMIT_REPLY;
 	c->fd = fd;
-	c->since = clock_ms();
 	c->idle = c->cut = c->full = c->refused = false;
 	c->delivered = 0;
 	c->again = AGAIN_NOT;

@@ -36,7 +36,6 @@ struct client {
 	int fd;                 /* -1: not connected */
 	const struct conf *conf;
 	char name[DIAL_NAME];   /* of the host, for logs and reports (dial.h) */
-	int64_t since;          /* when it was connected (clock_ms) */
 	bool introduced; /* EHLO was answered; lines of later replies tell nothing about the host */
 	unsigned can;           /* CAN_*: extensions that the host announced */
 	int64_t max_size;       /* what the host said with SIZE; 0: no limit */

@@ -58,15 +58,6 @@ use_route(struct relay *r)
 		routes_find(&r->common, address_lane_route(span_of(r->lane.name))));
 }
 
-/* Several messages at once, unless that went wrong here a while ago. */
-static void
-set_window(struct relay *r)
-{
-	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
-	r->client.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages;
-}
-
 /* Whose hosts the lane's mail goes to; once for each lane. */
 static enum outcome
 find_route(struct relay *r)
@@ -93,7 +84,7 @@ name_target(struct relay *r)
 			!route ? r->lane.name : r->to.named ? r->to.host : "");
 }
 
-/* How we want to talk to the host that won. */
+/* How we want to talk to the host that won: what went wrong with it a while ago is not tried again. */
 static void
 set_terms(struct relay *r)
 {
@@ -105,6 +96,7 @@ set_terms(struct relay *r)
 	c->policy = r->conf.delivery_tls;
 	if (c->policy == DELIVERY_TLS_MAY && h.clear != 0)
 		c->policy = DELIVERY_TLS_NONE;
+	c->window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages;
 	c->implicit = r->conf.delivery_tls_implicit == CONF_YES;
 	c->fresh = false;
 	c->tls_setup = &r->tls;
@@ -213,10 +205,8 @@ connect_to_any(struct relay *r)
 		hosts_failed(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts);
 	}
 	race_end(&race);
-	if (o == DONE) {
-		set_window(r);
+	if (o == DONE)
 		log_connection(r);
-	}
 	return o;
 }
 

@@ -214,6 +214,15 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 	return true;
 }
 
+static bool
+any_accepted(const struct job *j)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->to[i]->outcome == DONE)
+			return true;
+	return false;
+}
+
 /* LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
 static void
 read_each_end(struct client *c, struct job *j)
@@ -228,6 +237,7 @@ read_each_end(struct client *c, struct job *j)
 		settle(c, j->to[i], client_outcome(c->code));
 		j->replied = i + 1;
 	}
+	c->delivered += any_accepted(j);
 	answered(c, j);
 }
 

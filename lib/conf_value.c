@@ -36,6 +36,12 @@ words_of(enum key_type t)
 	return words[t];
 }
 
+static bool
+is_text(const struct key *k)
+{
+	return k->type <= LAST_TEXT;
+}
+
 /* ---- setting -------------------------------------------------------------------------- */
 
 /* Digits and an optional unit letter; -1 if it is neither. What is huge stays huge. */
@@ -276,16 +282,8 @@ value_set(struct conf *c, const struct key *k, struct span v)
 		return set_servers(v, c);
 	case SCHEDULE:
 		return set_schedule(k, v, c);
-	case LOG:
-	case TLS:
-	case DELIVERY_TLS:
-	case YESNO:
-	case MX_ORDER:
-	case FAMILY:
-	case PROTOCOL:
-		return set_choice(k->type, v, place);
 	default:
-		return set_text(k, v, place);
+		return is_text(k) ? set_text(k, v, place) : set_choice(k->type, v, place);
 	}
 }
 
@@ -324,7 +322,6 @@ void
 value_print(const struct conf *c, const struct key *k, FILE *out)
 {
 	const void *place = (const char *)c + k->offset;
-	const char *text;
 	switch (k->type) {
 	case NUMBER:
 	case SIZE:
@@ -343,28 +340,15 @@ value_print(const struct conf *c, const struct key *k, FILE *out)
 		for (int i = 0; i < c->retries; i++)
 			fprintf(out, "%s%llds", i > 0 ? " " : "", (long long)c->retry[i]);
 		break;
-	case LOG:
-	case TLS:
-	case DELIVERY_TLS:
-	case YESNO:
-	case MX_ORDER:
-	case FAMILY:
-	case PROTOCOL:
-		fputs(words_of(k->type)[*(const int *)place], out);
-		break;
 	default:
-		text = *(char *const *)place;
-		fputs(text != NULL ? text : "", out);
+		if (!is_text(k))
+			fputs(words_of(k->type)[*(const int *)place], out);
+		else if (*(char *const *)place != NULL)
+			fputs(*(char *const *)place, out);
 	}
 }
 
 /* ---- as memory --------------------------------------------------------------------------- */
-
-static bool
-is_text(const struct key *k)
-{
-	return k->type <= LAST_TEXT;
-}
 
 void
 value_copy(struct conf *to, const struct conf *from, const struct key *k)
