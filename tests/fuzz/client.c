@@ -2,14 +2,14 @@
  * Replies of a server of SMTP or LMTP, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
  * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
  */
-#include "../../delivery/client.c"
-
 #include "delivery/sasl.h"
 #include "delivery/sending.h"
+#include "delivery/tlsclient.h"
 #include "fuzz.h"
 
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define BODY "Subject: x\r\n\r\n.\r\nbody\r\n"
 
@@ -48,11 +48,68 @@ check_job(const struct job *j)
 	must(j->end != JOB_OPEN);
 	for (int i = 0; i < RCPTS; i++) {
 		const struct rcpt *r = j->to[i];
-		must(r->outcome != DONE || ((j->end == JOB_ANSWERED || (lmtp && j->end == JOB_LOST)) && memmem(r->text.p, r->text.n, ": 2", 3) != NULL));
+		bool told = j->end == JOB_ANSWERED || (lmtp && j->end == JOB_LOST);
+		must(r->outcome != DONE || (told && memmem(r->text.p, r->text.n, ": 2", 3) != NULL));
 		must(r->text.err == 0 && (r->text.n > 0) == (j->end != JOB_UNTRIED));
 		must(j->end != JOB_UNTRIED || r->outcome == SOFT);
 		check_text(&r->text);
 	}
+}
+
+struct set {
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+};
+
+static void
+make_jobs(struct set *s, const struct message *m)
+{
+	for (int j = 0; j < JOBS; j++) {
+		s->jobs[j] = (struct job){ .m = m, .n = RCPTS };
+		for (int i = 0; i < RCPTS; i++) {
+			s->rcpt[j][i] = (struct rcpt){ .address = span_of("r@r.example"), .index = i,
+				.outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
+			s->jobs[j].to[i] = &s->rcpt[j][i];
+		}
+	}
+}
+
+static void
+free_jobs(struct set *s)
+{
+	for (int j = 0; j < JOBS; j++)
+		for (int i = 0; i < RCPTS; i++)
+			buf_free(&s->rcpt[j][i].text);
+}
+
+static void
+send_all(struct job *jobs)
+{
+	unsigned can = c.can;
+	int64_t max_size = c.max_size;
+	int started = 0, landed = 0;
+	while (landed < JOBS) {
+		if (started < JOBS && !sending_full(&c)) {
+			sending_start(&c, &jobs[started++]);
+			continue;
+		}
+		must(sending_land(&c) == &jobs[landed]); /* in order */
+		check_job(&jobs[landed++]);
+	}
+	must(c.can == can && c.max_size == max_size && c.jobs == 0 && c.replies == 0 && c.octets == 0);
+}
+
+/* How the relay would set it up. */
+static void
+set_terms(const struct credentials *who, int window)
+{
+	static struct tls_setup setup = { .authorities = -1 };
+	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
+	c.window = window;
+	c.policy = DELIVERY_TLS_MAY;
+	c.tls_setup = &setup;
+	c.peer = (struct resume){ .dir = -1, .host = "mx.example" };
+	c.credentials = who;
 }
 
 static void
@@ -63,62 +120,31 @@ converse(struct span replies, int window)
 		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
 		.timeout_quit = 1, .window_size = 1 << 20 };
 	static int body = -1;
-	static struct tls_setup setup = { .authorities = -1 };
 	static char user[] = "us", token[] = "secret";
 	static const struct credentials who = { .user = user, .token = token, .clear = true };
-	conf.protocol = lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
-	struct rcpt rcpt[JOBS][RCPTS];
-	struct job jobs[JOBS];
+	struct set set;
 	int fd[2];
+	conf.protocol = lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
 	if (body < 0) {
 		body = memfd_create("body", MFD_CLOEXEC);
 		must(write(body, BODY, strlen(BODY)) == (ssize_t)strlen(BODY));
 	}
-	struct message m = { .fd = body, .env = { .sender = span_of("s@s.example"), .body = BODY_8BITMIME },
-		.length = strlen(BODY) };
-	for (int j = 0; j < JOBS; j++) {
-		jobs[j] = (struct job){ .m = &m, .n = RCPTS };
-		for (int i = 0; i < RCPTS; i++) {
-			rcpt[j][i] = (struct rcpt){ .address = span_of("r@r.example"), .index = i,
-				.outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
-			jobs[j].to[i] = &rcpt[j][i];
-		}
-	}
+	const struct message m = { .fd = body, .length = strlen(BODY),
+		.env = { .sender = span_of("s@s.example"), .body = BODY_8BITMIME } };
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == 0);
 	must(send(fd[1], replies.p, replies.n, MSG_DONTWAIT) == (ssize_t)replies.n);
 	shutdown(fd[1], SHUT_WR);
-	c.fd = fd[0];
-	c.conf = &conf;
-	c.text.max = LIMIT_REPLY;
-	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
-	stream_init(&c.stream, c.fd, c.fd, true, NULL);
-	c.window = window;
-	c.policy = DELIVERY_TLS_MAY;
-	c.tls_setup = &setup;
-	c.peer = (struct resume){ .dir = -1, .host = "mx.example" };
-	c.credentials = memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL;
-	if (introduce(&c) == DONE) {
-		unsigned can = c.can;
-		int64_t max_size = c.max_size;
-		int started = 0, landed = 0;
-		while (landed < JOBS) {
-			if (started < JOBS && !sending_full(&c)) {
-				sending_start(&c, &jobs[started++]);
-				continue;
-			}
-			must(sending_land(&c) == &jobs[landed]); /* in order */
-			check_job(&jobs[landed++]);
-		}
-		must(c.can == can && c.max_size == max_size && c.jobs == 0 && c.replies == 0 && c.octets == 0);
+	make_jobs(&set, &m);
+	set_terms(memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
+	if (client_begin(&c, &conf, fd[0]) == DONE) {
+		send_all(set.jobs);
 		client_quit(&c);
 	}
 	check_text(&c.text);
 	check_sent(fd[1]);
 	client_close(&c);
 	close(fd[1]);
-	for (int j = 0; j < JOBS; j++)
-		for (int i = 0; i < RCPTS; i++)
-			buf_free(&rcpt[j][i].text);
+	free_jobs(&set);
 	buf_free(&c.text);
 }
 
