@@ -3,41 +3,11 @@ import os
 import pathlib
 import re
 import signal
-import socket
 import threading
 
 import pytest
 
 import internet
-
-
-class Rude:
-    """A server that plays a part: `part` is called with a file of the connection."""
-
-    def __init__(self, port, part, address="127.0.0.7"):
-        self.listener = socket.create_server((address, port))
-        self.part = part
-        self.connections = 0
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.play, args=(s,), daemon=True).start()
-
-    def play(self, s):
-        with s, s.makefile("rwb", buffering=0) as f:
-            try:
-                self.part(f)
-            except OSError:
-                pass
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture
@@ -47,7 +17,7 @@ def rude(postern, world):
 
     def make(part, body="Subject: x\n\nhello\n", **settings):
         world.domain("r.example", "127.0.0.7")
-        made.append(Rude(world.port, part))
+        made.append(internet.Listener(world.port, lambda _, f: part(f)))
         postern.send("u@r.example", body, **settings)
         return made[0]
 

@@ -1,7 +1,6 @@
 """relay in few round trips: groups, windows, connections that are kept, help for a long backlog."""
 import select
 import socket
-import threading
 
 import pytest
 
@@ -10,26 +9,15 @@ import internet
 BEHIND = ("PIPELINING", "8BITMIME", "CHUNKING")
 
 
-class Patient:
+class Patient(internet.Listener):
     """A server that answers a group only when it has all of it: `enough` says so of what came since
     the last answer. What it says to each command is as usual; `cut` messages are answered, then the
     connection ends."""
 
-    def __init__(self, port, enough, ehlo=BEHIND, cut=None, address="127.0.0.7"):
+    def __init__(self, port, enough, ehlo=BEHIND, cut=None):
         self.enough, self.ehlo, self.cut = enough, ehlo, cut
-        self.taken, self.lines, self.connections, self.grouped, self.ahead = [], [], 0, 0, 0
-        self.listener = socket.create_server((address, port))
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                s, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            f = s.makefile("rwb", buffering=0)
-            threading.Thread(target=self.session, args=(s, f), daemon=True).start()
+        self.taken, self.lines, self.grouped, self.ahead = [], [], 0, 0
+        super().__init__(port, self.session)
 
     def session(self, sock, f):
         """Reads ahead as much as there is, and answers when it is enough."""
@@ -75,9 +63,6 @@ class Patient:
                     self.grouped += 1
                 else:
                     say(pending.pop()[0])
-
-    def close(self):
-        self.listener.close()
 
 
 @pytest.fixture

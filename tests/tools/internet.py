@@ -276,6 +276,36 @@ class Sink:
         self.server.server_close()
 
 
+class Listener:
+    """Serves each connection in a thread: `talk` is called with the socket and an unbuffered file of
+    it, and may break off."""
+
+    def __init__(self, port, talk, address="127.0.0.7"):
+        self.talk = talk
+        self.connections = 0
+        self.listener = socket.create_server((address, port))
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                s, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.play, args=(s,), daemon=True).start()
+
+    def play(self, s):
+        with s, s.makefile("rwb", buffering=0) as f:
+            try:
+                self.talk(s, f)
+            except OSError:
+                pass
+
+    def close(self):
+        self.listener.close()
+
+
 def wait_until(condition, seconds=20):
     """Polls; the value of the condition, or of its last try."""
     end = time.monotonic() + seconds
