@@ -21,7 +21,7 @@
 #include "../lib/clock.h"
 #include "../lib/lock.h"
 
-enum { LINGERERS = 5 }; /* that wait, for each that may work: they take 1 MiB each and no time */
+enum { LINGERERS = 5 }; /* that wait, for each that may work: they take 2 MiB each and no time */
 
 /* ---- which lane ------------------------------------------------------------------------- */
 
