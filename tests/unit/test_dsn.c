@@ -1,9 +1,8 @@
 /* dsn: what a report says, and what it does not give back (E6, E7, E9 to E11, E16). */
-#include "unit.h"
+#include "spooled.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,35 +11,8 @@
 
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
 
-static char top[] = "/tmp/postern-dsn-XXXXXX";
-static struct spool sp = { -1, -1, -1, -1 };
-static struct draft d; /* large */
 static struct conf conf = { .hostname = (char *)(uintptr_t)"relay.example", .bounce_size = 64 * 1024,
 	.expire = 86400 };
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	return mkdtemp(top) == NULL || spool_open(&sp, top) < 0 ? -1 : 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	spool_close(&sp);
-	return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* A queued message with this body and three recipients in one lane. */
 static void

@@ -1,9 +1,8 @@
 /* message: what is seen of one without opening it, and what its log remembers (K14). */
-#include "unit.h"
+#include "spooled.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -12,34 +11,7 @@
 #include "lib/clock.h"
 #include "lib/message.h"
 
-static char top[] = "/tmp/postern-message-XXXXXX";
-static struct spool sp = { -1, -1, -1, -1 };
 static struct lane lane;
-static struct draft d; /* large */
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	return mkdtemp(top) == NULL || spool_open(&sp, top) < 0 ? -1 : 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	spool_close(&sp);
-	return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Its name is in d.id, its lane is open. */
 static void

@@ -2,12 +2,11 @@
  * spool, lane, message: what stands on disk after each step, and what a reader makes of files that
  * were cut, changed or planted (I10, I16, J9, J12 to J16, J19, K3, K4, K8, K14).
  */
-#include "unit.h"
+#include "spooled.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,38 +24,7 @@
 
 static const struct terms no_terms;
 
-static char top[] = "/tmp/postern-spool-XXXXXX";
-static struct spool sp = { -1, -1, -1, -1 };
-static struct draft d; /* large */
-
 /* ---- the directory ---------------------------------------------------------------------- */
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static int
-setup(void **state)
-{
-	(void)state;
-	umask(0); /* K3: modes must not depend on it */
-	snprintf(top, sizeof(top), "/tmp/postern-spool-XXXXXX");
-	return mkdtemp(top) == NULL || spool_open(&sp, top) < 0 ? -1 : 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	draft_drop(&d);
-	spool_close(&sp);
-	return nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* Number of names in a directory of the spool, "@lock" and "@retry" left out; -1: no directory. */
 static int
@@ -898,5 +866,6 @@ main(void)
 		TEST(test_spool_open),
 		TEST(test_sweep),
 	};
+	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }
