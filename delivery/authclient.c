@@ -18,14 +18,10 @@ unsigned
 auth_learn(struct span names)
 {
 	unsigned known = 0;
-	while (names.n > 0) {
-		const char *blank = memchr(names.p, ' ', names.n);
-		struct span word = blank != NULL ? span_from(names.p, blank) : names;
+	for (struct span word; (word = span_word(&names, " ")).n > 0;)
 		for (unsigned i = 0; i < SASL_MECHANISMS; i++)
 			if (span_ieq(word, span_of(sasl_mechanisms[i].name)))
 				known |= 1U << i;
-		names = span_skip(names, word.n + (blank != NULL));
-	}
 	return known;
 }
 

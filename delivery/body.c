@@ -35,6 +35,8 @@ envelope_trouble(struct client *c, const struct envelope *e)
 		return "550 5.6.7 the host does not take SMTPUTF8";
 	if (e->by != 0 && e->by_mode == 'R' && !client_can(c, CAN_DELIVERBY))
 		return "554 5.4.7 the host does not promise a time of delivery";
+	if (e->by != 0 && e->by_mode == 'R' && e->by - clock_wall() < c->limit.by)
+		return "554 5.4.7 the host promises no time of delivery as early as that";
 	return NULL;
 }
 
@@ -53,7 +55,7 @@ body_fit(struct client *c, const struct message *m, struct text *t)
 		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s", why);
 		why = text;
 	}
-	if (why == NULL && c->max_size > 0 && t->length > (uint64_t)c->max_size)
+	if (why == NULL && c->limit.size > 0 && t->length > (uint64_t)c->limit.size)
 		why = "552 5.3.4 over the limit the host announced";
 	if (why == NULL)
 		return DONE;

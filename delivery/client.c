@@ -68,9 +68,9 @@ static const struct {
 	{ "MT-PRIORITY", CAN_PRIORITY }, { "STARTTLS", CAN_STARTTLS },
 	{ "REQUIRETLS", CAN_REQUIRETLS } };
 
-/* The limit behind SIZE; 0, which is none, for an odd value. */
+/* A limit; 0, which is none, for an odd value. */
 static int64_t
-announced_size(struct span s)
+limit_of(struct span s)
 {
 	int64_t v = 0;
 	for (size_t i = 0; i < s.n && v >= 0; i++) {
@@ -80,22 +80,39 @@ announced_size(struct span s)
 	return v > 0 ? v : 0;
 }
 
+/* "RCPTMAX=20 MAILMAX=5" (RFC 9422 section 3); what is not known is passed by. */
+static void
+learn_limits(struct client *c, struct span words)
+{
+	const struct {
+		const char *name;
+		int64_t *limit;
+	} known[] = { { "MAILMAX", &c->limit.mails }, { "RCPTMAX", &c->limit.rcpts },
+		{ "RCPTDOMAINMAX", &c->limit.domains } };
+	for (struct span word; (word = span_word(&words, " ")).n > 0;) {
+		struct span name = span_word(&word, "=");
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (span_ieq(name, span_of(known[i].name)))
+				*known[i].limit = limit_of(span_word(&word, "="));
+	}
+}
+
 /* Learns from a line of the reply to EHLO; unknown keywords and odd values mean nothing. */
 static void
 learn(struct client *c, struct span line)
 {
-	const char *blank = memchr(line.p, ' ', line.n);
-	struct span word = blank != NULL ? span_from(line.p, blank) : line;
-	struct span rest = span_skip(line, word.n + (blank != NULL));
+	struct span word = span_word(&line, " ");
+	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
+		if (span_ieq(word, span_of(extensions[i].keyword)))
+			c->can |= extensions[i].can;
 	if (span_ieq(word, span_of("AUTH")))
-		c->mechanisms = auth_learn(rest);
-	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++) {
-		if (!span_ieq(word, span_of(extensions[i].keyword)))
-			continue;
-		c->can |= extensions[i].can;
-		if (extensions[i].can == CAN_SIZE)
-			c->max_size = announced_size(rest);
-	}
+		c->mechanisms = auth_learn(line);
+	else if (span_ieq(word, span_of("LIMITS")))
+		learn_limits(c, line);
+	else if (span_ieq(word, span_of("SIZE")))
+		c->limit.size = limit_of(span_trim(line));
+	else if (span_ieq(word, span_of("DELIVERBY")))
+		c->limit.by = limit_of(span_word(&line, " ,")); /* other options may follow */
 }
 
 /*
@@ -164,7 +181,7 @@ say_hello(struct client *c)
 	const struct conf *conf = c->conf;
 	c->introduced = false;
 	c->can = c->mechanisms = 0;
-	c->max_size = 0;
+	memset(&c->limit, 0, sizeof(c->limit));
 	bool lmtp = conf->protocol == PROTOCOL_LMTP; /* RFC 2033 section 4.1: LHLO, and nothing older */
 	int r = client_ask(c, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
 	c->introduced = true;
@@ -293,7 +310,7 @@ client_begin(struct client *c, const struct conf *conf, int fd)
 	c->text.max = LIMIT_REPLY;
 	c->fd = fd;
 	c->idle = c->cut = c->full = c->refused = false;
-	c->delivered = 0;
+	c->delivered = c->begun = 0;
 	c->again = AGAIN_NOT;
 	c->proved = NULL;
 	c->trust = TRUST_UNKNOWN;

@@ -38,7 +38,13 @@ struct client {
 	char name[DIAL_NAME];   /* of the host, for logs and reports (dial.h) */
 	bool introduced; /* EHLO was answered; lines of later replies tell nothing about the host */
 	unsigned can;           /* CAN_*: extensions that the host announced */
-	int64_t max_size;       /* what the host said with SIZE; 0: no limit */
+	struct {
+		int64_t size;    /* SIZE: octets of a message */
+		int64_t mails;   /* LIMITS MAILMAX (RFC 9422): transactions of this connection */
+		int64_t rcpts;   /* ... RCPTMAX: recipients of one of them */
+		int64_t domains; /* ... RCPTDOMAINMAX: of those recipients */
+		int64_t by;      /* DELIVERBY: the shortest time that may be asked for, s (RFC 2852) */
+	} limit;                /* that the host announced; 0: none */
 	int code;               /* of the last reply; 0: none */
 	struct buf text;        /* of the last reply: all lines, escaped, with its code */
 	struct stream stream;
@@ -70,6 +76,7 @@ struct client {
 	int replies;      /* that are owed for them, at most */
 	uint64_t octets;  /* of their bodies */
 	int window;       /* jobs at once, at most */
+	int begun;        /* transactions, of this connection */
 	int delivered;    /* messages that the host took */
 	bool full;        /* it takes no more by this connection */
 	bool cut;         /* a message broke off: nothing more may be said, replies may still come */
@@ -108,7 +115,7 @@ client_can(const struct client *c, unsigned what)
 static inline bool
 client_is_open(const struct client *c)
 {
-	return c->fd >= 0 && !c->cut && !c->full;
+	return c->fd >= 0 && !c->cut && !c->full && (c->limit.mails == 0 || c->begun < c->limit.mails);
 }
 
 /* Is the other side for sure who the mail is for, and nobody else can hear it? */

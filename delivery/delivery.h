@@ -56,7 +56,7 @@ struct relay {
 	enum outcome verdict;     /* of the lane: DONE while it is worth trying */
 	struct buf why;           /* if it is not */
 	bool shared;              /* another relay has a message of it in its hands */
-	bool again;               /* a message was laid down again, untried */
+	bool again;               /* some mail had no turn by the connection, and is to have it by the next */
 	int64_t next;             /* earliest time at which something here is due; 0: nothing left */
 
 	struct flight *flights;   /* conf.window_messages of them */
@@ -87,7 +87,11 @@ bool is_expired(const struct relay *r, const struct message *m, int attempts);
 bool is_too_late(const struct message *m); /* to be delivered by some time or returned (RFC 2852) */
 bool is_quiet(const struct relay *r, const char *id); /* with the lane down there is nothing to say of it */
 void note_next(struct relay *r, int64_t next);
-void settle_message(struct relay *r, struct message *m);
+/*
+ * Writes down what an attempt brought: the message goes, or waits. `unfinished`: the connection ended before all
+ * recipients had their turn; if others had theirs, the rest goes on at once by another.
+ */
+void settle_message(struct relay *r, struct message *m, bool unfinished);
 void settle_all(struct relay *r, struct message *m, enum outcome o, struct span why);
 void settle_waiting(struct relay *r, struct message *m); /* it was not tried: the lane is down */
 

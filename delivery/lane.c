@@ -52,17 +52,17 @@ flights_reset(struct relay *r)
 	}
 }
 
-/* The next transaction of a message: recipients who are not settled, some at a time. */
+/* The next transaction of a message: recipients who are not settled, as many as the host takes at a time. */
 static bool
-next_job(struct flight *f)
+next_job(const struct relay *r, struct flight *f)
 {
 	struct job *j = &f->job;
 	j->m = &f->m;
-	j->n = 0;
+	j->n = j->domains = 0;
 	f->parts++;
-	for (; f->next < f->m.n && j->n < JOB_RCPTS; f->next++)
-		if (!f->m.rcpt[f->next].settled)
-			j->to[j->n++] = &f->m.rcpt[f->next];
+	for (; f->next < f->m.n; f->next++)
+		if (!f->m.rcpt[f->next].settled && !sending_add(&r->client, j, &f->m.rcpt[f->next]))
+			break;
 	return j->n > 0;
 }
 
@@ -96,7 +96,7 @@ land(struct relay *r)
 	struct flight *f = flight_of(j);
 	if (j->end == JOB_ANSWERED && (r->client.fd >= 0 || any_delivered(j)))
 		r->lost = 0;
-	if (j->end == JOB_ANSWERED && next_job(f)) {
+	if (j->end == JOB_ANSWERED && next_job(r, f)) {
 		sending_start(&r->client, j);
 		return;
 	}
@@ -108,10 +108,11 @@ land(struct relay *r)
 		lay_down(r, f);
 		return;
 	}
-	for (int i = 0; i < f->m.n; i++) /* the connection was lost before their turn */
+	struct span why = j->end == JOB_UNTRIED ? span_of("no turn by this connection") : buf_span(&r->client.text);
+	for (int i = 0; i < f->m.n; i++)
 		if (f->m.rcpt[i].outcome == SOFT && f->m.rcpt[i].text.n == 0)
-			buf_add(&f->m.rcpt[i].text, buf_span(&r->client.text));
-	settle_message(r, &f->m);
+			buf_add(&f->m.rcpt[i].text, why);
+	settle_message(r, &f->m, j->end == JOB_UNTRIED);
 	lay_down(r, f);
 }
 
@@ -126,7 +127,7 @@ static void
 take_off(struct relay *r, struct flight *f)
 {
 	f->next = f->parts = 0;
-	(void)next_job(f);
+	(void)next_job(r, f);
 	sending_start(&r->client, &f->job);
 	while (sending_landed(&r->client))
 		land(r);

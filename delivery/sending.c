@@ -355,6 +355,36 @@ send_in_window(struct client *c, struct job *j)
 
 /* ---- jobs -------------------------------------------------------------------------------- */
 
+static struct span
+domain_of(struct span address)
+{
+	const char *at = memrchr(address.p, '@', address.n);
+	return at != NULL ? span_from(at, address.p + address.n) : address;
+}
+
+static bool
+has_domain(const struct job *j, struct span domain)
+{
+	for (int i = 0; i < j->n; i++)
+		if (span_ieq(domain_of(j->to[i]->address), domain))
+			return true;
+	return false;
+}
+
+bool
+sending_add(const struct client *c, struct job *j, struct rcpt *to)
+{
+	if (j->n == JOB_RCPTS || (c->limit.rcpts != 0 && j->n >= c->limit.rcpts))
+		return false;
+	if (c->limit.domains != 0 && !has_domain(j, domain_of(to->address))) {
+		if (j->domains == c->limit.domains)
+			return false;
+		j->domains++;
+	}
+	j->to[j->n++] = to;
+	return true;
+}
+
 /* At most: RSET, MAIL, RCPT..., DATA, end, which LMTP has for each recipient. */
 static int
 replies_to(const struct client *c, const struct job *j)
@@ -394,7 +424,10 @@ sending_start(struct client *c, struct job *j)
 	if (fits != DONE) {
 		settle_accepted(c, j, fits);
 		j->end = JOB_ANSWERED;
-	} else if (!client_can(c, CAN_PIPELINING)) {
+		return;
+	}
+	c->begun++;
+	if (!client_can(c, CAN_PIPELINING)) {
 		send_in_lock_step(c, j);
 	} else if (c->window > 1 && client_can(c, CAN_CHUNKING)) {
 		send_in_window(c, j);

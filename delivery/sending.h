@@ -22,6 +22,7 @@ struct job {
 	const struct message *m;
 	struct rcpt *to[JOB_RCPTS];
 	int n;
+	int domains; /* of them, where the host set a limit */
 	enum job_end {
 		JOB_OPEN,
 		JOB_ANSWERED, /* each recipient has its outcome */
@@ -40,7 +41,10 @@ struct job {
 	int replied; /* LMTP: so many of `to` have heard the last word */
 };
 
-/* The caller filled m, to and n. The job is the client's until sending_land returns it. */
+/* One more recipient, if a transaction with this host may have one more (RFC 9422). */
+bool sending_add(const struct client *c, struct job *j, struct rcpt *to);
+
+/* The caller set m, and added those it is for. The job is the client's until sending_land returns it. */
 void sending_start(struct client *c, struct job *j);
 
 /* The oldest job, after waiting for its end; NULL if there is none. */

@@ -158,12 +158,11 @@ settle_failures(const struct relay *r, struct message *m, int attempts)
 			m->rcpt[i].outcome = SOFT;
 }
 
-/* Writes down what an attempt brought: the message goes, or waits. */
 void
-settle_message(struct relay *r, struct message *m)
+settle_message(struct relay *r, struct message *m, bool unfinished)
 {
-	int64_t next = next_attempt(r, m);
-	bool waits = false;
+	bool soon = unfinished && has_outcome(m, DONE), waits = false;
+	int64_t next = soon ? clock_wall() : next_attempt(r, m);
 	settle_failures(r, m, m->attempts + r->state.attempts + 1);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
@@ -180,6 +179,8 @@ settle_message(struct relay *r, struct message *m)
 	}
 	if (waits || err < 0)
 		note_next(r, next);
+	if (soon && err == 0)
+		r->again = true;
 }
 
 /* The same text and outcome for everybody. */
@@ -199,7 +200,7 @@ void
 settle_all(struct relay *r, struct message *m, enum outcome o, struct span why)
 {
 	say_of_all(m, o, why);
-	settle_message(r, m);
+	settle_message(r, m, false);
 }
 
 void

@@ -1,7 +1,6 @@
 """What relay hands on to the next host of an envelope, what it does where it cannot, and how the
 sender hears of it."""
 import email
-import email
 import re
 import time
 

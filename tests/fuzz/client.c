@@ -86,7 +86,7 @@ static void
 send_all(struct job *jobs)
 {
 	unsigned can = c.can;
-	int64_t max_size = c.max_size;
+	int64_t max_size = c.limit.size;
 	int started = 0, landed = 0;
 	while (landed < JOBS) {
 		if (started < JOBS && !sending_full(&c)) {
@@ -96,7 +96,7 @@ send_all(struct job *jobs)
 		must(sending_land(&c) == &jobs[landed]); /* in order */
 		check_job(&jobs[landed++]);
 	}
-	must(c.can == can && c.max_size == max_size && c.jobs == 0 && c.replies == 0 && c.octets == 0);
+	must(c.can == can && c.limit.size == max_size && c.jobs == 0 && c.replies == 0 && c.octets == 0);
 }
 
 /* How the relay would set it up. */

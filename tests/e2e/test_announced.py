@@ -1,0 +1,65 @@
+"""Limits that a host announces in its reply to EHLO: RFC 9422, and the shortest time of RFC 2852."""
+import pytest
+
+from test_extensions import way # noqa: F401, pylint: disable=unused-import
+
+BEHIND = ("PIPELINING", "8BITMIME", "CHUNKING")
+PEOPLE = [f"u{i}@dest.example" for i in range(7)]
+
+
+@pytest.fixture(params=[(), ("PIPELINING",), BEHIND], ids=["lock-step", "groups", "window"])
+def host(request, postern, world, wait):
+    """dest.example, whose host announces LIMITS as it is told; what is queued is sent."""
+    world.domain("dest.example")
+
+    def deliver(limits, *mails, count):
+        world.sink.ehlo = (*request.param, limits)
+        for recipients in mails:
+            postern.send(recipients, max_relays=0)
+        postern.due()
+        assert wait(lambda: sum(len(m.recipients) for m in world.sink.messages) == count), postern.logged()
+        assert wait(lambda: not postern.messages()), postern.logged()
+        return [len(m.recipients) for m in world.sink.messages], world.sink.connections
+    return deliver
+
+
+@pytest.mark.parametrize("limits, sizes", [
+    ("LIMITS RCPTMAX=3", [3, 3, 1]), ("limits FUTURE=1 rcptmax=6 ODD", [6, 1]), ("LIMITS RCPTMAX=7", [7]),
+    ("LIMITS RCPTMAX=0", [7]), ("LIMITS RCPTMAX=", [7]), ("LIMITS RCPTMAX", [7]), ("LIMITS", [7]),
+    ("LIMITS RCPTMAX=2x", [7]), ("LIMITS RCPTMAX=99999999999999999999", [7])])
+def test_recipients(host, limits, sizes):
+    """R71: so many recipients in a transaction; odd values are no limit."""
+    assert host(limits, PEOPLE, count=7) == (sizes, 1)
+
+
+def test_messages(host):
+    """R71: so many transactions by a connection, and then the next one."""
+    assert host("LIMITS MAILMAX=2", *["u@dest.example"] * 5, count=5) == ([1] * 5, 3)
+
+
+def test_messages_and_recipients(host, postern):
+    """R71: a message goes on by the next connection, at once, with those who had no turn."""
+    assert host("LIMITS RCPTMAX=2 MAILMAX=1", PEOPLE, count=7) == ([2, 2, 2, 1], 4)
+    assert "no turn by this connection; next try in 0 s" in postern.logged()
+
+
+def test_domains(postern, world, wait):
+    """R71: a route's mail has recipients in several domains."""
+    world.sink.ehlo = (*BEHIND, "LIMITS RCPTDOMAINMAX=2")
+    postern.configure("[route all]", "domains = *", f"hosts = [127.0.0.2]:{world.port}")
+    postern.send([f"{u}@{d}.example" for d in "abcde" for u in "xy"])
+    assert wait(lambda: len(world.sink.messages) == 3), postern.logged()
+    assert [[r[2] for r in m.recipients] for m in world.sink.messages] == [list("aabb"), list("ccdd"), list("ee")]
+
+
+@pytest.mark.parametrize("least, by, passed", [
+    ("DELIVERBY 300", "BY=600;R", True), ("DELIVERBY 900,OTHER", "BY=600;R", False),
+    ("DELIVERBY 900", "BY=600;N", True), ("DELIVERBY soon", "BY=600;R", True)])
+def test_shortest_time(way, least, by, passed): # noqa: F811, pylint: disable=redefined-outer-name
+    """R87: what must be there earlier than the host can promise is returned."""
+    way.sink.ehlo = ("PIPELINING", least)
+    way.submit(by)
+    if passed:
+        assert " BY=" in way.commands()[0]
+    else:
+        assert "Status: 5.4.7\r\n" in way.refused()
