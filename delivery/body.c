@@ -6,7 +6,10 @@
 #include "../lib/clock.h"
 #include "../lib/sevenbit.h"
 
-enum { SEND_CHUNK = 32 * 1024 };
+enum {
+	SEND_CHUNK = 32 * 1024,
+	BY_KERNEL = 64 * 1024, /* octets from which on a copy costs more than a call and a packet of its own */
+};
 
 /* ---- what fits --------------------------------------------------------------------------- */
 
@@ -83,7 +86,17 @@ struct lines {
 	bool bol; /* at the start of a line */
 };
 
-/* Pieces of the body, dots stuffed, in runs between line starts. */
+/* Up to the next line that begins with a dot. */
+static struct span
+first_run(struct span s)
+{
+	const char *end = s.p + s.n, *p = s.p;
+	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL && ++p < end && *p != '.')
+		;
+	return p != NULL ? span_from(s.p, p) : s;
+}
+
+/* Pieces of the body, dots stuffed. */
 static int
 put_piece(void *target, struct span rest)
 {
@@ -91,13 +104,12 @@ put_piece(void *target, struct span rest)
 	struct lines *l = target;
 	int64_t seconds = l->c->conf->timeout_data_block;
 	while (rest.n > 0) {
-		const char *nl = memchr(rest.p, '\n', rest.n);
-		struct span line = nl != NULL ? span_from(rest.p, nl + 1) : rest;
-		if (l->bol && line.p[0] == '.')
+		if (l->bol && rest.p[0] == '.')
 			client_put(l->c, dot, seconds);
-		client_put(l->c, line, seconds);
-		l->bol = nl != NULL;
-		rest = span_skip(rest, line.n);
+		struct span run = first_run(rest);
+		client_put(l->c, run, seconds);
+		l->bol = run.p[run.n - 1] == '\n';
+		rest = span_skip(rest, run.n);
 	}
 	return l->c->stream.broken ? -EPIPE : 0;
 }
@@ -147,12 +159,30 @@ put_octets(void *target, struct span octets)
 	return c->stream.broken ? -EPIPE : 0;
 }
 
+/* By the kernel, without a copy. 0 or -errno; -EINVAL: there is no such way, and nothing was sent. */
+static int
+put_file(struct client *c, const struct message *m)
+{
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t n = stream_file(&c->stream, m->fd, m->body + (int64_t)at, m->length - at,
+			clock_deadline(c->conf->timeout_data_block));
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENODATA;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
 bool
 body_put_chunk(struct client *c, const struct text *t)
 {
 	char command[64];
 	snprintf(command, sizeof(command), "BDAT %llu LAST\r\n", (unsigned long long)t->length);
 	client_put(c, span_of(command), c->conf->timeout_data_block);
-	int r = put_text(t, put_octets, c);
+	int r = -EINVAL;
+	if (t->length >= BY_KERNEL && !t->converted && stream_takes_files(&c->stream))
+		r = put_file(c, t->m);
+	if (r == -EINVAL)
+		r = put_text(t, put_octets, c);
 	return r == 0 || cut_short(c, r);
 }

@@ -277,18 +277,23 @@ is_binary(const struct job *j)
 	return j->m->env.body == BODY_BINARYMIME && !j->text.converted;
 }
 
+/* It broke off. A host that had enough may have said so, and that counts more than our broken pipe (F10). */
 static void
-put_body(struct client *c, struct job *j)
+lose_in_body(struct client *c, struct job *j)
 {
-	j->sent = is_binary(j) ? body_put_chunk(c, &j->text) : body_put_lines(c, &j->text);
-	if (j->sent)
-		return;
-	/* A host that had enough of it may have said so, and that counts more than our broken pipe (F10). */
-	if (c->stream.broken && client_is_spoiled(c) &&
+	if (c->stream.broken && client_is_spoiled(c) && (!j->windowed || read_envelope(c, j, false)) &&
 		client_reply(c, "sending the message", c->conf->timeout_quit) == 0 &&
 		client_outcome(c->code) == HARD)
 		settle_accepted(c, j, HARD);
 	lose(c);
+}
+
+static void
+put_body(struct client *c, struct job *j)
+{
+	j->sent = is_binary(j) ? body_put_chunk(c, &j->text) : body_put_lines(c, &j->text);
+	if (!j->sent)
+		lose_in_body(c, j);
 }
 
 /* The reply to DATA is in c->code: the message, or what else is to be done. */
@@ -349,8 +354,6 @@ send_in_window(struct client *c, struct job *j)
 	put_envelope(c, j);
 	j->sent = body_put_chunk(c, &j->text);
 	c->cut = !j->sent; /* replies to those before it may still come */
-	if (c->cut && c->first == j)
-		lose(c);
 }
 
 /* ---- jobs -------------------------------------------------------------------------------- */
@@ -453,13 +456,13 @@ sending_landed(const struct client *c)
 	return c->first != NULL && c->first->end != JOB_OPEN;
 }
 
-/* All replies of a job that was sent in one go. */
+/* All replies of a job that was put out in one go. */
 static void
 read_window(struct client *c, struct job *j)
 {
 	if (!j->sent)
-		client_say(c, "sending the message", "connection lost or stalled");
-	if (!j->sent || !read_envelope(c, j, false))
+		lose_in_body(c, j);
+	else if (!read_envelope(c, j, false))
 		lose(c);
 	else
 		read_end(c, j);

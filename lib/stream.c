@@ -5,7 +5,9 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,51 +50,77 @@ wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 	}
 }
 
-enum stream_result
-stream_flush(struct stream *s, int64_t deadline)
+/* Sends octets past the buffer. An error sticks. */
+static enum stream_result
+send_all(struct stream *s, struct span bytes, int64_t deadline)
 {
-	size_t sent = 0;
 	enum stream_result res = s->broken ? STREAM_BROKEN : STREAM_OK;
-	if (res == STREAM_OK && s->below != NULL && s->fill > 0) {
-		res = s->below->write(s->context, s->obuf, s->fill, deadline);
-		sent = s->fill;
+	if (res == STREAM_OK && s->below != NULL && bytes.n > 0) {
+		res = s->below->write(s->context, bytes.p, bytes.n, deadline);
+		bytes.n = 0;
 	}
-	while (res == STREAM_OK && sent < s->fill) {
+	while (res == STREAM_OK && bytes.n > 0) {
 		ssize_t w;
 		if (s->out_is_socket) {
-			w = send(s->out, s->obuf + sent, s->fill - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+			w = send(s->out, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		} else {
 			res = wait_ready(s, s->out, POLLOUT, deadline);
 			if (res != STREAM_OK)
 				break;
-			w = write(s->out, s->obuf + sent, s->fill - sent);
+			w = write(s->out, bytes.p, bytes.n < PIPE_BUF ? bytes.n : PIPE_BUF);
 		}
 		if (w >= 0)
-			sent += (size_t)w;
+			bytes = span_skip(bytes, (size_t)w);
 		else if (errno == EAGAIN)
 			res = wait_ready(s, s->out, POLLOUT, deadline);
 		else if (errno != EINTR)
 			res = STREAM_BROKEN;
 	}
-	s->fill = 0;
 	if (res != STREAM_OK)
 		s->broken = true;
 	return res;
+}
+
+enum stream_result
+stream_flush(struct stream *s, int64_t deadline)
+{
+	struct span waiting = { s->obuf, s->fill };
+	s->fill = 0;
+	return send_all(s, waiting, deadline);
 }
 
 void
 stream_put(struct stream *s, struct span bytes, int64_t deadline)
 {
 	while (bytes.n > 0 && !s->broken) {
-		if (s->fill == sizeof(s->obuf)) {
-			(void)stream_flush(s, deadline);
-			continue;
-		}
 		size_t room = sizeof(s->obuf) - s->fill;
 		size_t n = bytes.n < room ? bytes.n : room;
+		if (s->fill == 0 && bytes.n >= sizeof(s->obuf)) {
+			(void)send_all(s, bytes, deadline);
+			return;
+		}
 		memcpy(s->obuf + s->fill, bytes.p, n);
 		s->fill += n;
 		bytes = span_skip(bytes, n);
+		if (s->fill == sizeof(s->obuf))
+			(void)stream_flush(s, deadline);
+	}
+}
+
+ssize_t
+stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
+{
+	if (stream_flush(s, deadline) != STREAM_OK)
+		return -EPIPE;
+	for (;;) {
+		ssize_t w = sendfile(s->out, fd, &at, n);
+		int err = w < 0 ? errno : 0;
+		if (err == 0)
+			return w;
+		if (err == EINTR || (err == EAGAIN && wait_ready(s, s->out, POLLOUT, deadline) == STREAM_OK))
+			continue;
+		s->broken = err != EIO && err != EINVAL; /* those are the file's */
+		return -err;
 	}
 }
 

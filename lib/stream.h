@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "span.h"
 
@@ -74,6 +75,20 @@ void stream_put(struct stream *s, struct span bytes, int64_t deadline);
 
 /* Sends all output. */
 enum stream_result stream_flush(struct stream *s, int64_t deadline);
+
+/* Can the kernel send a file by itself? */
+static inline bool
+stream_takes_files(const struct stream *s)
+{
+	return s->below == NULL && s->out_is_socket;
+}
+
+/*
+ * Sends all output and then some of a file, up to n octets from `at` on; the socket is one that does not block.
+ * Octets, 0 at the end of the file, or -errno: -EIO if the file could not be read, -EINVAL if its file system
+ * has no such way; after anything else the stream is broken.
+ */
+ssize_t stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline);
 
 /*
  * Behind the last flush: ends the output and drops what the peer still sends, until it ends too, but no

@@ -26,13 +26,15 @@ def rude(postern, world):
         server.close()
 
 
-def up_to(f, verb):
-    """Polite until this command."""
+def up_to(f, verb, offers=()):
+    """Polite until this command; offers these extensions."""
     f.write(b"220 rude\r\n")
     while line := f.readline():
         word = line.decode("latin-1").split()[0].upper()
         if word == verb:
             return
+        if word == "EHLO":
+            f.write("".join(f"250-{o}\r\n" for o in ("rude", *offers)).encode())
         f.write(b"354 go\r\n" if word == "DATA" else b"250 ok\r\n")
 
 
@@ -70,14 +72,16 @@ def test_last_line_without_end(rude, postern, wait):
     assert len(postern.messages()) == 1
 
 
+@pytest.mark.parametrize("command", ["DATA", "BDAT"])
 @pytest.mark.parametrize("closes", [True, False])
-def test_no_in_the_middle(rude, postern, world, wait, closes):
+def test_no_in_the_middle(rude, postern, world, wait, closes, command):
     """F10, F17: a host that refuses a message before it has ended, and reads no more: no deadlock."""
     over = threading.Event()
 
     def part(f):
-        up_to(f, "DATA")
-        f.write(b"354 go\r\n")
+        up_to(f, command, ["PIPELINING", "CHUNKING"] if command == "BDAT" else [])
+        if command == "DATA":
+            f.write(b"354 go\r\n")
         f.read(1000)
         f.write(b"552 5.3.4 enough\r\n")
         if not closes:

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -294,13 +295,15 @@ test_flush(void **state)
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), 14);
 	assert_memory_equal(got, "250 1\r\n250 2\r\n", 14);
 
-	for (int i = 0; i < STREAM_OUT; i++) /* a full buffer is sent with the next byte */
+	for (int i = 0; i < STREAM_OUT - 1; i++) /* a full buffer is sent */
 		stream_put(&s, span_of("x"), soon());
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), -1);
-	stream_put(&s, span_of("y"), soon());
+	stream_put(&s, span_of("yz"), soon());
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), STREAM_OUT);
 	assert_int_equal(stream_flush(&s, soon()), STREAM_OK);
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), 1);
+	stream_put(&s, (struct span){ got, sizeof(got) }, soon()); /* more than a buffer holds does not wait in one */
+	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), sizeof(got));
 	close_pair(fd);
 }
 
@@ -451,6 +454,74 @@ test_below(void **state)
 	}
 }
 
+/* A file of n octets, each other than its neighbours. */
+static int
+make_file(size_t n)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+	for (size_t i = 0; i < n; i++)
+		give(fd, &(char){ (char)(i % 251) }, 1);
+	return fd;
+}
+
+/* Behind what was put before; in pieces, because the other side takes some at a time. */
+static void
+test_file(void **state)
+{
+	(void)state;
+	enum { SIZE = 600 * 1000, FROM = 7 };
+	static char got[SIZE];
+	size_t n = 0, calls = 0;
+	int fd[2], file = make_file(SIZE);
+	pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
+	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
+	assert_true(stream_takes_files(&s));
+	stream_put(&s, span_of("head"), soon());
+	for (off_t at = FROM; at < SIZE; calls++) {
+		ssize_t w = stream_file(&s, file, at, (size_t)(SIZE - at), clock_deadline(10));
+		assert_true(w > 0);
+		at += w;
+		for (ssize_t r; (r = read(fd[PEER], got + n, sizeof(got) - n)) > 0;)
+			n += (size_t)r;
+	}
+	assert_int_equal(n, 4 + SIZE - FROM);
+	assert_true(calls > 1);
+	assert_memory_equal(got, "head", 4);
+	for (size_t i = FROM; i < SIZE; i++)
+		assert_int_equal((unsigned char)got[4 + i - FROM], i % 251);
+	assert_int_equal(stream_file(&s, file, SIZE, 1, soon()), 0);
+	assert_false(s.broken);
+	close(file);
+	close_pair(fd);
+}
+
+/* A reader that takes nothing more, or is gone: the stream is broken (F17). A file that cannot be: it is not. */
+static void
+test_file_trouble(void **state)
+{
+	(void)state;
+	int fd[2], file = make_file(1000), odd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
+	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
+	assert_int_equal(stream_file(&s, odd, 0, 1, soon()), -EINVAL);
+	close(odd);
+	assert_false(s.broken);
+	int64_t start = clock_ms(), deadline = start + 5 * SOON;
+	ssize_t w;
+	do
+		w = stream_file(&s, file, 0, 1000, deadline);
+	while (w > 0);
+	assert_int_equal(w, -EAGAIN);
+	assert_true(s.broken && clock_ms() >= deadline);
+	close(fd[PEER]);
+	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(stream_file(&s, file, 0, 1000, soon()), -EPIPE);
+	assert_true(s.broken);
+	close(file);
+	close(fd[MINE]);
+}
+
 int
 main(void)
 {
@@ -465,6 +536,8 @@ main(void)
 		cmocka_unit_test(test_slow_pipe),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_below),
+		cmocka_unit_test(test_file),
+		cmocka_unit_test(test_file_trouble),
 	};
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }
