@@ -36,9 +36,11 @@ envelope_trouble(struct client *c, const struct envelope *e)
 		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
 	if (e->utf8 && !client_can(c, CAN_SMTPUTF8))
 		return "550 5.6.7 the host does not take SMTPUTF8";
-	if (e->by != 0 && e->by_mode == 'R' && !client_can(c, CAN_DELIVERBY))
+	if (e->by == 0 || e->by_mode != 'R' || client_is_final(c))
+		return NULL;
+	if (!client_can(c, CAN_DELIVERBY))
 		return "554 5.4.7 the host does not promise a time of delivery";
-	if (e->by != 0 && e->by_mode == 'R' && e->by - clock_wall() < c->limit.by)
+	if (e->by - clock_wall() < c->limit.by)
 		return "554 5.4.7 the host promises no time of delivery as early as that";
 	return NULL;
 }

@@ -118,6 +118,13 @@ client_is_open(const struct client *c)
 	return c->fd >= 0 && !c->cut && !c->full && (c->limit.mails == 0 || c->begun < c->limit.mails);
 }
 
+/* Does mail end there? LMTP is spoken to what stores it (RFC 2033). */
+static inline bool
+client_is_final(const struct client *c)
+{
+	return c->conf->protocol == PROTOCOL_LMTP;
+}
+
 /* Is the other side for sure who the mail is for, and nobody else can hear it? */
 bool client_is_trusted(struct client *c);
 

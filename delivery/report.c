@@ -26,6 +26,8 @@ static const struct {
 	[REPORT_RELAYED] = { "Your message was passed on", "relayed",
 		"Your message was passed on for the recipients below. The server that took it may\r\n"
 		"not tell you what becomes of it.", "2.0.0" },
+	[REPORT_DELIVERED] = { "Your message was delivered", "delivered",
+		"Your message was delivered to the recipients below.", "2.0.0" },
 };
 
 static const char orphan[] = "Mail without a sender, most likely a report, could not be delivered.";
@@ -39,18 +41,23 @@ wants(const struct rcpt *to, unsigned notify)
 	return to->terms.notify == 0 || (to->terms.notify & notify) != 0;
 }
 
-/*
- * Passed on to a host that does not report as it was asked for (RFC 3461 section 5.2.2), or by the rules of
- * RFC 2852 section 4: with N to a host without DELIVERBY, with T to one that has it.
- */
+/* By the rules of RFC 2852 section 4: with N to a host without DELIVERBY, with T to one that has it. */
 static bool
-is_passed_on(const struct report *r, const struct rcpt *to)
+wants_trace(const struct report *r, const struct rcpt *to)
 {
 	const struct envelope *e = &r->m->env;
-	if ((to->terms.notify & NOTIFY_SUCCESS) != 0 && !to->taker.dsn)
-		return true;
 	bool by = to->taker.deliverby ? e->by_trace : e->by_mode == 'N';
 	return e->by != 0 && by && to->terms.notify != NOTIFY_NEVER;
+}
+
+/* That it went well is told unless the host does so itself (RFC 3461 section 5.2). */
+static enum report_kind
+success(const struct report *r, const struct rcpt *to)
+{
+	bool asked = (to->terms.notify & NOTIFY_SUCCESS) != 0 && !to->taker.dsn;
+	if (to->taker.final)
+		return asked ? REPORT_DELIVERED : REPORT_NOTHING;
+	return asked || wants_trace(r, to) ? REPORT_RELAYED : REPORT_NOTHING;
 }
 
 enum report_kind
@@ -67,7 +74,7 @@ report_kind(const struct report *r, const struct rcpt *to)
 	case SOFT:
 		return r->waiting && wants(to, NOTIFY_DELAY) ? REPORT_DELAYED : REPORT_NOTHING;
 	default:
-		return is_passed_on(r, to) ? REPORT_RELAYED : REPORT_NOTHING;
+		return success(r, to);
 	}
 }
 
@@ -131,7 +138,7 @@ static void
 put_head(struct buf *b, const struct report *r, bool eightbit)
 {
 	enum report_kind k = REPORT_FAILED;
-	while (k < REPORT_RELAYED && !has_kind(r, k))
+	while (k < REPORT_DELIVERED && !has_kind(r, k))
 		k++;
 	put_date(b, "Date", clock_wall());
 	buf_printf(b, "From: Mail Delivery System <postmaster@%s>\r\nTo: ", r->conf->hostname);
@@ -159,7 +166,7 @@ deed(const struct diagnosis *d, enum report_kind k)
 {
 	if (!d->reply)
 		return "was tried";
-	if (k == REPORT_RELAYED)
+	if (k >= REPORT_RELAYED)
 		return "took it";
 	return d->words.p[0] == '5' ? "refused it" : "put it off";
 }

@@ -12,7 +12,8 @@
 #include "../lib/conf.h"
 #include "../lib/message.h"
 
-enum report_kind { REPORT_NOTHING, REPORT_FAILED, REPORT_DELAYED, REPORT_RELAYED, REPORT_KINDS };
+enum report_kind { REPORT_NOTHING, REPORT_FAILED, REPORT_DELAYED, REPORT_RELAYED, REPORT_DELIVERED,
+	REPORT_KINDS };
 
 struct report {
 	const struct message *m;

@@ -23,6 +23,7 @@ settle(struct client *c, struct rcpt *r, enum outcome o)
 	r->outcome = o;
 	r->taker.dsn = client_can(c, CAN_DSN);
 	r->taker.deliverby = client_can(c, CAN_DELIVERBY);
+	r->taker.final = client_is_final(c);
 	buf_reset(&r->text);
 	buf_printf(&r->text, "%s: ", c->name);
 	buf_add(&r->text, buf_span(&c->text));

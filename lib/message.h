@@ -44,6 +44,7 @@ struct rcpt {
 	struct buf text; /* the reply, escaped, for log and report */
 	struct {
 		bool dsn, deliverby;
+		bool final; /* it is the last one: what it took is delivered */
 	} taker; /* what the host that took it can do, if one did */
 };
 

@@ -278,6 +278,22 @@ def test_time_is_passed_on(way, by, ehlo, notify, told):
     assert [r.actions() for r in reports(way)] == [{"u@dest.example": "relayed"}] * told
 
 
+@pytest.mark.parametrize("ehlo, by, notify, action", [
+    ((), "", "NOTIFY=SUCCESS", "delivered"), ((), "", "", None), ((), "", "NOTIFY=NEVER", None),
+    (("DSN",), "", "NOTIFY=SUCCESS", None), ((), "BY=600;R", "", None), ((), "BY=600;N", "", None),
+    ((), "BY=600;NT", "NOTIFY=SUCCESS", "delivered")])
+def test_final_delivery(way, world, ehlo, by, notify, action):
+    """R74, R76, R87: a host of LMTP is the last one: what it took is delivered, and in time."""
+    way.postern.configure("[route boxes]", "domains = dest.example", "protocol = lmtp",
+                          f"hosts = [127.0.0.2]:{world.port}")
+    way.sink.ehlo = ("PIPELINING", *ehlo)
+    way.submit(by, [("u@dest.example", notify)])
+    settled(way)
+    assert [m.sender for m in way.sink.messages][0] == "a@sender.example"
+    assert [r.actions() for r in reports(way)] == [{"u@dest.example": action}] * (action is not None)
+    assert all(r.subject == "Your message was delivered" for r in reports(way))
+
+
 # ---- mail from nobody
 
 def test_double_bounce(way, world):
