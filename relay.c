@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -49,9 +50,7 @@ static struct relay relay;
 static int
 prepare(struct relay *r, struct buf *why)
 {
-	use_route(r);
 	r->tls.authorities = open(r->conf.delivery_ca, O_RDONLY | O_CLOEXEC);
-	r->login = r->conf;
 	struct conf own = r->conf;
 	int err = 0;
 	if (own.delivery_password_file != NULL) {
@@ -65,16 +64,54 @@ prepare(struct relay *r, struct buf *why)
 	return err;
 }
 
-static int
-run_lane(struct relay *r, const char *name)
+/* All that waits in a lane; what a sender asked to be kept back stays back. */
+static void
+make_due(struct relay *r, const char *name)
 {
-	struct log_fields f = { .event = "failed", .lane = name };
-	if (!address_lane_valid(span_of(name)) ||
-		lane_adopt(&r->lane, &r->spool, name, LAUNCH_FIRST_FD) < 0) {
-		log_event(LOG_ERR, &f, "lane %s: not there", name);
+	if (!address_lane_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
+		return;
+	lane_make_due(&r->lane);
+	lane_close(&r->lane);
+}
+
+/* A relay for each lane in which something is due, while there are slots. */
+static int
+start_due(struct relay *r, const struct options *o)
+{
+	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
+	auto_dir lanes = delivery_lanes(r);
+	if (lanes == NULL)
 		return EX_TEMPFAIL;
+	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
+		if (o->now)
+			make_due(r, e->d_name);
+		if (delivery_looks_due(r, e->d_name))
+			(void)launch_relay(&l, e->d_name);
 	}
-	r->slot = LAUNCH_SECOND_FD;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	return EXIT_SUCCESS;
+}
+
+/* Until the relay at work and its help are gone: what they leave is not left to the timer. */
+static int
+keep(struct relay *r, const struct options *o, int leavings)
+{
+	char drain[64];
+	lane_close(&r->lane);
+	cleanup_fd(&r->slot);
+	for (ssize_t n; (n = read(leavings, drain, sizeof(drain))) != 0;)
+		if (n > 0)
+			(void)start_due(r, o);
+		else if (errno != EINTR)
+			return EX_TEMPFAIL;
+	return EXIT_SUCCESS;
+}
+
+static int
+work(struct relay *r)
+{
+	struct log_fields f = { .event = "failed", .lane = r->lane.name };
 	r->hosts = hosts_open(r->spool.root);
 	r->flights = calloc((size_t)r->conf.window_messages + 1, sizeof(*r->flights));
 	if (r->flights == NULL)
@@ -100,35 +137,37 @@ run_lane(struct relay *r, const char *name)
 	return EXIT_SUCCESS;
 }
 
-/* All that waits in a lane; what a sender asked to be kept back stays back. */
-static void
-make_due(struct relay *r, const char *name)
+/* Where routes have passwords a relay knows those of one, and a process that knows none starts others. */
+static int
+run_lane(struct relay *r, const struct options *o)
 {
-	if (!address_lane_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
-		return;
-	lane_make_due(&r->lane);
-	lane_close(&r->lane);
+	struct log_fields f = { .event = "failed", .lane = o->lane };
+	int leavings[2];
+	if (!address_lane_valid(span_of(o->lane)) ||
+		lane_adopt(&r->lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
+		log_event(LOG_ERR, &f, "lane %s: not there", o->lane);
+		return EX_TEMPFAIL;
+	}
+	r->slot = LAUNCH_SECOND_FD;
+	use_route(r);
+	r->login = r->conf;
+	if (!credentials_vary(r) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
+		return work(r);
+	pid_t pid = fork();
+	close(leavings[pid > 0]);
+	if (pid > 0)
+		return keep(r, o, leavings[0]);
+	r->keeper = leavings[1];
+	return work(r);
 }
 
 static int
 run_due(struct relay *r, const struct options *o)
 {
-	struct launcher l = { .spool = &r->spool, .conf = &r->conf, .args = &o->conf };
-	auto_dir lanes = delivery_lanes(r);
-	if (lanes == NULL)
-		return EX_TEMPFAIL;
 	spool_sweep(&r->spool);
 	auto_fd hosts = hosts_open(r->spool.root);
 	hosts_sweep(hosts, r->conf.remember_hosts);
-	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-		if (o->now)
-			make_due(r, e->d_name);
-		if (delivery_looks_due(r, e->d_name))
-			(void)launch_relay(&l, e->d_name);
-	}
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-	return EXIT_SUCCESS;
+	return start_due(r, o);
 }
 
 int
@@ -143,7 +182,7 @@ main(int argc, char **argv)
 	if (argc < 1)
 		return EX_USAGE;
 	r->lane = LANE_CLOSED;
-	r->slot = r->client.fd = -1;
+	r->slot = r->keeper = r->client.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -175,5 +214,5 @@ main(int argc, char **argv)
 		log_event(LOG_ERR, &f, "spool %s: %s", r->conf.spool, strerror(-err));
 		return EX_TEMPFAIL;
 	}
-	return o.due ? run_due(r, &o) : run_lane(r, o.lane);
+	return o.due ? run_due(r, &o) : run_lane(r, &o);
 }

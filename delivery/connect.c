@@ -39,16 +39,31 @@ same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-bool
-credentials_fit(const struct relay *r, const char *lane)
+/* Does this route (NULL: none) need what we hold? */
+static bool
+fits_route(const struct relay *r, const struct route *route)
 {
 	struct conf c;
-	if (r->common.routes == NULL)
-		return true;
-	conf_for_route(&c, &r->common, routes_find(&r->common, address_lane_route(span_of(lane))));
+	conf_for_route(&c, &r->common, route);
 	return same_text(c.delivery_user, r->login.delivery_user) &&
 		same_text(c.delivery_password_file, r->login.delivery_password_file) &&
 		same_text(c.delivery_token_command, r->login.delivery_token_command);
+}
+
+bool
+credentials_fit(const struct relay *r, const char *lane)
+{
+	return r->common.routes == NULL ||
+		fits_route(r, routes_find(&r->common, address_lane_route(span_of(lane))));
+}
+
+bool
+credentials_vary(const struct relay *r)
+{
+	bool vary = !fits_route(r, NULL);
+	for (const struct route *route = r->common.routes; route != NULL; route = route->next)
+		vary = vary || !fits_route(r, route);
+	return vary;
 }
 
 void

@@ -44,6 +44,7 @@ struct relay {
 	struct tls_setup tls;
 	struct credentials credentials; /* user NULL: none */
 	struct conf login;        /* whose they are */
+	int keeper;               /* hears of mail that needs others than these (relay.c); -1: nobody does */
 	bool extra;               /* started by a relay of the same lane, to help it */
 
 	struct lane lane;         /* the one at work */
@@ -78,6 +79,7 @@ void flights_reset(struct relay *r);
 /* connect.c */
 void use_route(struct relay *r); /* of the lane at work, from now on */
 bool credentials_fit(const struct relay *r, const char *lane); /* what we hold is what it needs */
+bool credentials_vary(const struct relay *r); /* some routes need others than the lane at work */
 bool connected(struct relay *r); /* false: the verdict of the lane says why */
 
 /* settle.c */

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,17 @@ delivery_lanes(const struct relay *r)
 	return fd >= 0 ? fdopendir(fd) : NULL;
 }
 
+/* Can we work on it? If others must, they hear of it. */
+static bool
+is_ours(const struct relay *r, const char *name)
+{
+	if (credentials_fit(r, name))
+		return true;
+	if (r->keeper >= 0)
+		(void)send(r->keeper, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return false;
+}
+
 /*
  * Takes the next due lane, going on in `lanes` where the last call stopped and once around. A lane
  * in which another relay is at work is passed by: that one ends it, and two that come and go in an
@@ -57,7 +69,7 @@ take_next_lane(struct relay *r, DIR *lanes)
 {
 	for (int round = 0; round < 2; round++) {
 		for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-			if (!delivery_looks_due(r, e->d_name) || !credentials_fit(r, e->d_name))
+			if (!delivery_looks_due(r, e->d_name) || !is_ours(r, e->d_name))
 				continue;
 			if (lane_open(&r->lane, &r->spool, e->d_name) < 0)
 				continue;
@@ -81,7 +93,7 @@ work_elsewhere(struct relay *r)
 	for (struct dirent *e; lanes != NULL && (e = readdir(lanes)) != NULL;) {
 		struct lane other = LANE_CLOSED;
 		if (strcmp(e->d_name, r->lane.name) == 0 || !delivery_looks_due(r, e->d_name) ||
-			!credentials_fit(r, e->d_name) ||
+			!is_ours(r, e->d_name) ||
 			lane_open(&other, &r->spool, e->d_name) < 0)
 			continue;
 		bool free = lock_taken(other.lock, 0, LOCK_WHOLE) == 0;
