@@ -52,13 +52,37 @@ flights_reset(struct relay *r)
 	}
 }
 
+/* The host did something with one of these recipients. */
+static bool
+any_delivered(const struct job *j)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->to[i]->outcome == DONE)
+			return true;
+	return false;
+}
+
+/* Begins a job with those for whom the one before, which went well, had no room. Each time somebody is done. */
+static void
+put_first(const struct relay *r, struct job *j)
+{
+	bool went_well = any_delivered(j);
+	int n = j->n;
+	j->n = j->domains = 0;
+	for (int i = 0; i < n; i++) {
+		struct rcpt *to = j->to[i];
+		if (to->crowded && went_well)
+			(void)sending_add(&r->client, j, to);
+		to->crowded = false;
+	}
+}
+
 /* The next transaction of a message: recipients who are not settled, as many as the host takes at a time. */
 static bool
 next_job(const struct relay *r, struct flight *f)
 {
 	struct job *j = &f->job;
-	j->m = &f->m;
-	j->n = j->domains = 0;
+	put_first(r, j);
 	f->parts++;
 	for (; f->next < f->m.n; f->next++)
 		if (!f->m.rcpt[f->next].settled && !sending_add(&r->client, j, &f->m.rcpt[f->next]))
@@ -76,16 +100,6 @@ remember_disorder(const struct relay *r)
 	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
 	h.lockstep = clock_wall();
 	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
-}
-
-/* The host did something with one of these recipients. */
-static bool
-any_delivered(const struct job *j)
-{
-	for (int i = 0; i < j->n; i++)
-		if (j->to[i]->outcome == DONE)
-			return true;
-	return false;
 }
 
 /* Waits for the oldest transaction. The message is settled, unless more of its recipients follow. */
@@ -126,7 +140,8 @@ land_all(struct relay *r)
 static void
 take_off(struct relay *r, struct flight *f)
 {
-	f->next = f->parts = 0;
+	f->next = f->parts = f->job.n = 0;
+	f->job.m = &f->m;
 	(void)next_job(r, f);
 	sending_start(&r->client, &f->job);
 	while (sending_landed(&r->client))

@@ -8,8 +8,8 @@
 enum {
 	START_DATA = 354,
 	SERVICE_CLOSES = 421,
-	NO_ROOM = 452,
-	TOO_MANY = 552,    /* to RCPT: as 452 (RFC 5321 section 4.5.3.1.10) */
+	NO_ROOM = 452,     /* to RCPT: one too many for this transaction (RFC 5321 section 4.5.3.1.10) */
+	TOO_MANY = 552,    /* ... said by old hosts */
 	/* Replies that may be owed while we still send: together they fit into the smallest receive
 	 * buffer, so the host never has to wait for us to read while we wait for it (64 octets each). */
 	REPLIES_OWED = 1000,
@@ -210,6 +210,7 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 			return false;
 		if (mail == DONE)
 			settle(c, j->to[i], c->code == TOO_MANY ? SOFT : client_outcome(c->code));
+		j->to[i]->crowded = j->accepted > 0 && (c->code == NO_ROOM || c->code == TOO_MANY);
 		j->accepted += j->to[i]->outcome == DONE;
 	}
 	return true;

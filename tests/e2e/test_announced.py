@@ -12,13 +12,13 @@ def host(request, postern, world, wait):
     """dest.example, whose host announces LIMITS as it is told; what is queued is sent."""
     world.domain("dest.example")
 
-    def deliver(limits, *mails, count):
+    def deliver(limits, *mails, count, waiting=0):
         world.sink.ehlo = (*request.param, limits)
         for recipients in mails:
             postern.send(recipients, max_relays=0)
         postern.due()
         assert wait(lambda: sum(len(m.recipients) for m in world.sink.messages) == count), postern.logged()
-        assert wait(lambda: not postern.messages()), postern.logged()
+        assert wait(lambda: not postern.relays() and len(postern.messages()) == waiting), postern.logged()
         return [len(m.recipients) for m in world.sink.messages], world.sink.connections
     return deliver
 
@@ -50,6 +50,22 @@ def test_domains(postern, world, wait):
     postern.send([f"{u}@{d}.example" for d in "abcde" for u in "xy"])
     assert wait(lambda: len(world.sink.messages) == 3), postern.logged()
     assert [[r[2] for r in m.recipients] for m in world.sink.messages] == [list("aabb"), list("ccdd"), list("ee")]
+
+
+@pytest.mark.parametrize("reply", ["452 4.5.3 too many", "552 too many"])
+def test_recipients_not_announced(host, world, reply):
+    """F13: who is one too many for a transaction goes in the next, at once; who is refused by himself does not."""
+    taken = []
+
+    def count(line):
+        if "<full@" in line:
+            return "452 4.2.2 mailbox full"
+        taken.append(line)
+        return reply if len(taken) > 3 else "250 ok"
+    world.sink.say["RCPT"] = count
+    world.sink.say["MAIL"] = lambda line: taken.clear() or "250 ok"
+    assert host("HELP", ["full@dest.example", *PEOPLE], count=7, waiting=1) == ([3, 3, 1], 1)
+    assert sum("<full@" in line for line in world.sink.lines) == 1
 
 
 @pytest.mark.parametrize("least, by, passed", [
