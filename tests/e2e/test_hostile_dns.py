@@ -89,22 +89,47 @@ def test_rebinding(postern, world, wait):
     assert "554 5.4.6 " in postern.logged() and world.sink.connections == 0 and len(asked) == 2
 
 
-def test_only_better_hosts_than_ourselves(postern, world, wait):
+KNOWN_AS = { # how we stand in the list
+    "name": {("mx.test.example", "A"): ["192.0.2.9"]},
+    "name-without-address": {},
+    "name-in-trouble": {("mx.test.example", "fault"): "SERVFAIL"},
+    "address": {("us.d.example", "A"): ["127.0.0.1"]},
+}
+
+
+@pytest.mark.parametrize("zone", KNOWN_AS.values(), ids=KNOWN_AS)
+def test_only_better_hosts_than_ourselves(postern, world, wait, zone):
     """H4, R51: of hosts at 5, 10 (which is us), 10 and 20 only the first is tried, though it is dead."""
-    world.zone[("d.example", "MX")] = ["20 worse.d.example.", "10 mx.test.example.", "10 equal.d.example.",
+    us = "us.d.example" if ("us.d.example", "A") in zone else "mx.test.example"
+    postern.settings["allow_destinations"] = "127.0.0.2 127.0.0.9"
+    world.zone.update(zone)
+    world.zone[("d.example", "MX")] = ["20 worse.d.example.", f"10 {us}.", "10 equal.d.example.",
                                        "5 better.d.example."]
     world.zone[("better.d.example", "A")] = ["127.0.0.9"]
-    world.zone[("mx.test.example", "A")] = ["192.0.2.9"]
     for name in ("equal", "worse"):
         world.zone[(f"{name}.d.example", "A")] = ["127.0.0.2"]
     postern.send("u@d.example")
-    assert wait(lambda: "next try" in postern.logged())
+    assert wait(lambda: "next try" in postern.logged() or world.sink.connections), postern.logged()
     assert "better.d.example[127.0.0.9]" in settled(postern, wait)
     assert world.sink.connections == 0 and len(postern.messages()) == 1
     world.zone[("better.d.example", "A")] = ["127.0.0.2"]
     postern.make_due()
     postern.due()
     assert wait(lambda: world.sink.messages), postern.logged()
+
+
+@pytest.mark.parametrize("zone", KNOWN_AS.values(), ids=KNOWN_AS)
+def test_nothing_better_than_ourselves(postern, world, wait, zone):
+    """H4, R51: an error for good, though a host of worse preference would take it."""
+    us = "us.d.example" if ("us.d.example", "A") in zone else "mx.test.example"
+    postern.settings["allow_destinations"] = "127.0.0.2"
+    world.zone.update(zone)
+    world.zone[("d.example", "MX")] = [f"10 {us}.", "20 worse.d.example."]
+    world.zone[("worse.d.example", "A")] = ["127.0.0.2"]
+    postern.send("u@d.example", sender="")
+    assert wait(lambda: not postern.messages()), postern.logged()
+    assert "554 5.4.6 mail for d.example would come back to this host" in settled(postern, wait)
+    assert world.sink.connections == 0
 
 
 def is_listening(where):
