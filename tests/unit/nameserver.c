@@ -399,6 +399,8 @@ serve_tcp(int listener)
 	finish(&k, &q, true);
 	if (strcmp(how, "id") == 0)
 		k.p[2] ^= 1;
+	if (strcmp(how, "tc") == 0)
+		k.p[2 + 2] |= 2;
 	if (strcmp(how, "other") == 0)
 		k.p[2 + HEADER + 1] ^= 1;
 	k.p[0] = (uint8_t)(k.n >> 8);

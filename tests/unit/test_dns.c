@@ -96,6 +96,7 @@ static const struct zone zone[] = {
 	{ "tcslow", "MX", "!tc\n!tcp slow\n@ MX 10 b.example" },
 	{ "tcid", "MX", "!tc\n!tcp id\n@ MX 10 b.example" },
 	{ "tcother", "MX", "!tc\n!tcp other\n@ MX 10 b.example" },
+	{ "tctc", "MX", "!tc\n!tcp tc" },
 	{ "tctiny", "MX", "!tc\n!tcp tiny\n@ MX 10 b.example" },
 	{ "tcservfail", "MX", "!tc\n!tcp servfail\n@ MX 10 b.example" },
 	{ "tcnull", "MX", "!tc\n@ MX 0 ." },
@@ -222,6 +223,7 @@ static const struct row {
 	{ "tcslow", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },
 	{ "tcid", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
 	{ "tcother", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 }, /* G6 */
+	{ "tctc", ANSWER_TEMPORARY, NULL, "truncated over TCP", 0, 1 },
 	{ "tctiny", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
 	{ "tcservfail", ANSWER_TEMPORARY, NULL, "SERVFAIL", 0, 1 },
 	{ "tcnull", ANSWER_NULL_MX, NULL, "", 0, 1 },
