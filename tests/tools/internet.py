@@ -2,7 +2,7 @@
 
 Everything runs in threads of the test process. The DNS server speaks UDP (with truncation) and
 TCP; a zone is a dict {(name, type): [text, ...]}. Its entry (name, "fault") is SILENT, an rcode, or
-a function of the honest reply and of "udp" or "tcp" that returns the octets to send, or None.
+a function of the question, the honest reply, and "udp" or "tcp": the octets to send, or None.
 """
 import contextlib
 import hashlib
@@ -74,7 +74,7 @@ class Dns:
         if name not in names:
             reply.header.rcode = dnslib.RCODE.NXDOMAIN
         if fault is not None:
-            return fault(reply, how)
+            return fault(query, reply, how)
         packed = reply.pack()
         if how == "udp" and len(packed) > UDP_LIMIT:
             cut = query.reply()
