@@ -46,11 +46,13 @@ read_resolv_conf(struct resolver *r)
 }
 
 struct resolver *
-resolver_open(const struct sockaddr_storage *servers, int n)
+resolver_open(const struct sockaddr_storage *servers, int n, const char *hostname)
 {
 	struct resolver *r = calloc(1, sizeof(*r));
 	if (r == NULL)
 		return NULL;
+	if (dns_ptodn(hostname, 0, r->own, sizeof(r->own), NULL) <= 0)
+		r->own[0] = 0;
 	dns_reset(NULL); /* what contexts are copied from: nothing of the environment or of files */
 	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
 		r->server[r->servers++] = servers[i];
@@ -78,6 +80,8 @@ struct hosts {
 	int n;
 	int nulls; /* records that name the root */
 };
+
+static const struct exchangers nobody = { .own = EXCHANGER_WORST + 1 };
 
 /* Letters, digits, "-", "_", "." only; anything else is not connected to (G12). */
 static bool
@@ -270,6 +274,16 @@ find_literal(const char *domain, enum family family, struct exchangers *out)
 	return ANSWER_FOUND;
 }
 
+/* The best preference of this name among hosts in order; beyond EXCHANGER_WORST if it is not there. */
+static int
+preference_of(const struct hosts *h, dnscc_t *name)
+{
+	for (int i = 0; i < h->n; i++)
+		if (dns_dnequal(h->v[i].name, name))
+			return h->v[i].preference;
+	return nobody.own;
+}
+
 /* The hosts of an MX set, best first. */
 static enum answer
 read_mx(const struct question *q, const char *domain, struct hosts *h, struct exchangers *out)
@@ -303,7 +317,7 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 	struct exchangers *out)
 {
 	dnsc_t dn[DNS_MAXDN];
-	*out = (struct exchangers){ 0 };
+	*out = nobody;
 	if (dns_ptodn(host, 0, dn, sizeof(dn), NULL) <= 0) {
 		explain(out, host, "addresses", "not a domain name");
 		return ANSWER_NO_NAME;
@@ -318,7 +332,7 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 	static struct hosts h;
 	dnsc_t dn[DNS_MAXDN];
 	struct question q;
-	*out = (struct exchangers){ 0 };
+	*out = nobody;
 	if (domain[0] == '[')
 		return find_literal(domain, family, out);
 	if (dns_ptodn(domain, 0, dn, sizeof(dn), NULL) <= 0) {
@@ -342,6 +356,7 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 	free(q.packet);
 	if (a != ANSWER_FOUND)
 		return a;
+	out->own = preference_of(&h, r->own);
 	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
 	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
 }

@@ -29,6 +29,7 @@ enum answer {
 };
 
 enum {
+	EXCHANGER_WORST = UINT16_MAX, /* the worst preference there is */
 	EXCHANGER_HOSTS_MAX = 100,    /* MX records used, best preference first (G5) */
 	EXCHANGER_ADDRESSES_MAX = 400, /* addresses used, of all hosts together */
 };
@@ -46,16 +47,18 @@ struct exchangers {
 	struct exchanger *v; /* owned; sorted by preference; hosts of equal preference are shuffled
 	                      * as groups; the addresses of one host stand together */
 	size_t n;
+	int own;             /* preference of the MX record that names us, whether that name has an
+	                      * address or not; beyond EXCHANGER_WORST: there is none */
 	char why[160];       /* for the log, on anything but FOUND: "example.org MX: SERVFAIL" */
 };
 
 struct resolver;
 
 /*
- * A resolver for these nameservers (with their ports); n = 0 reads /etc/resolv.conf. Opens its
- * socket. NULL with errno set on failure.
+ * A resolver for these nameservers (with their ports), for a host of this name; n = 0 reads
+ * /etc/resolv.conf. NULL with errno set on failure.
  */
-struct resolver *resolver_open(const struct sockaddr_storage *servers, int n);
+struct resolver *resolver_open(const struct sockaddr_storage *servers, int n, const char *hostname);
 void resolver_close(struct resolver *r);
 
 /*

@@ -122,7 +122,7 @@ work(struct relay *r)
 		return EX_TEMPFAIL;
 	}
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
-	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers);
+	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers, r->conf.hostname);
 	if (r->resolver == NULL) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;

@@ -243,7 +243,7 @@ catch_signals(void)
 static bool
 is_counted(const struct session *s)
 {
-	return !s->peer.local && (netaddr_class(&s->peer.addr) != NET_LOOPBACK ||
+	return !s->peer.local && (!netaddr_is_loopback(&s->peer.addr) ||
 		netlist_contains(&s->conf.proxy_nets, &s->peer.addr));
 }
 

@@ -80,6 +80,24 @@ filter(struct exchangers *x, const struct conf *conf, judge_fn *judge_one)
 	return last;
 }
 
+/*
+ * Our own name counts although none of its addresses is in the list: it may have none of this family, or none
+ * that a nameserver tells now. True: what was no better than ourselves is gone.
+ */
+static bool
+drop_behind_own_name(struct exchangers *x, const struct conf *conf)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < x->n; i++)
+		if (span_ieq(span_of(x->v[i].host), span_of(conf->hostname)))
+			return false; /* judged by its addresses */
+	while (n < x->n && x->v[n].preference < x->own)
+		n++;
+	bool dropped = n < x->n;
+	x->n = n;
+	return dropped;
+}
+
 /* What an answer is to mail for a domain. */
 static enum outcome
 outcome_of(enum answer a, const char *domain, const struct exchangers *x, struct buf *why)
@@ -137,10 +155,11 @@ find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
 		return o;
 	for (size_t i = 0; i < out->n; i++)
 		out->v[i].port = (uint16_t)conf->smtp_port;
+	bool dropped = drop_behind_own_name(out, conf);
 	enum verdict v = filter(out, conf, judge);
 	if (out->n > 0)
 		return DONE;
-	if (v == OURS)
+	if (dropped || v == OURS)
 		buf_printf(why, "554 5.4.6 mail for %s would come back to this host", domain);
 	else
 		buf_printf(why,

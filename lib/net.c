@@ -125,8 +125,9 @@ static const struct class_row classes[] = {
 	{ V4(169, 254, 0, 0), 112, NET_LINK_LOCAL }, /* RFC 3927 */
 	{ V4(224, 0, 0, 0), 100, NET_MULTICAST },
 	{ V4(240, 0, 0, 0), 100, NET_MULTICAST },   /* reserved, and broadcast */
-	{ { [15] = 0 }, 128, NET_UNSPECIFIED },
 	{ { [15] = 1 }, 128, NET_LOOPBACK },
+	{ { [15] = 0 }, 104, NET_UNSPECIFIED },     /* as 0/8 */
+	{ { 0, 0x64, 0xff, 0x9b, 0, 1 }, 48, NET_PRIVATE }, /* RFC 8215 */
 	{ { 0xfc }, 7, NET_PRIVATE },               /* RFC 4193 */
 	{ { 0xfe, 0x80 }, 10, NET_LINK_LOCAL },
 	{ { 0xfe, 0xc0 }, 10, NET_PRIVATE },        /* site-local, deprecated by RFC 3879 */
@@ -162,16 +163,26 @@ embedded(const struct netaddr *a, struct netaddr *v4)
 	return true;
 }
 
-enum netclass
-netaddr_class(const struct netaddr *a)
+static enum netclass
+class_as_it_stands(const struct netaddr *a)
 {
-	struct netaddr v4;
-	if (embedded(a, &v4))
-		a = &v4;
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
 		if (same_prefix(a->ip, classes[i].prefix, classes[i].bits))
 			return classes[i].class;
 	return NET_PUBLIC;
+}
+
+enum netclass
+netaddr_class(const struct netaddr *a)
+{
+	struct netaddr v4;
+	return class_as_it_stands(embedded(a, &v4) ? &v4 : a);
+}
+
+bool
+netaddr_is_loopback(const struct netaddr *a)
+{
+	return class_as_it_stands(a) == NET_LOOPBACK;
 }
 
 const char *

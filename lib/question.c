@@ -136,6 +136,10 @@ read_answer(struct question *q, dnscc_t *pkt, int length)
 		trouble(q, rcode_name(-1));
 		return;
 	}
+	if (dns_tc(pkt)) { /* udns lets none through that came over UDP */
+		trouble(q, "truncated over TCP");
+		return;
+	}
 	int rcode = dns_rcode(pkt);
 	if (rcode != DNS_R_NOERROR && rcode != DNS_R_NXDOMAIN) {
 		trouble(q, rcode_name(rcode));

@@ -21,6 +21,7 @@ enum {
 struct resolver {
 	struct sockaddr_storage server[DNS_MAXSERV];
 	int servers;
+	dnsc_t own[DNS_MAXDN]; /* our name; the root if it cannot be one of the DNS */
 };
 
 /* What became of a question. */

@@ -31,7 +31,7 @@ session_event(const struct session *s, const char *name)
 void
 session_forget(struct session *s)
 {
-	bool loopback = !s->peer.local && netaddr_class(&s->peer.addr) == NET_LOOPBACK;
+	bool loopback = !s->peer.local && netaddr_is_loopback(&s->peer.addr);
 	transaction_drop(&s->transaction);
 	s->helo[0] = s->user[0] = s->senders[0] = '\0';
 	s->rights = (struct rights){ .any_domain = !s->proxy && (s->peer.local || loopback ||
@@ -363,7 +363,7 @@ meet_client(struct session *s)
 		!learn_from_proxy(s))
 		return false;
 	session_forget(s);
-	if (!s->peer.local && netaddr_class(&s->peer.addr) != NET_LOOPBACK)
+	if (!s->peer.local && !netaddr_is_loopback(&s->peer.addr))
 		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);

@@ -87,13 +87,21 @@ def test_data_without_recipients(postern, dest, wait):
     """R62, C5: where DATA, sent in the same group, is taken all the same, nothing is delivered."""
     dest.say["RCPT"] = lambda line: "550 5.1.1 no" if "<no@" in line else "250 ok"
     dest.say["DATA"] = "354 go"
+    texts = []
+    take = dest.take
+
+    def note(put, sender, recipients, data, helo):
+        texts.append((recipients, data))
+        take(put, sender, recipients, data, helo)
+    dest.take = note
     postern.send("no@dest.example", max_relays=0)
     postern.send("yes@dest.example", max_relays=0)
     postern.due()
     assert wait(lambda: len(dest.messages) == 2), postern.logged()
     assert sorted(m.recipients[0] for m in dest.messages) == ["a@sender.example",
                                                               "yes@dest.example"]
-    assert all(m.data for m in dest.messages)
+    assert [data for recipients, data in texts if not recipients] == [b""]
+    assert all(data for recipients, data in texts if recipients)
 
 
 def test_null_sender_stays(postern, dest, wait):

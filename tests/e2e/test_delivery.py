@@ -50,6 +50,23 @@ def test_mx_preference_and_next_host(postern, world, wait):
     assert "b.d.example[127.0.0.2]" in postern.logged()
 
 
+@pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.3"), ("127.0.0.3", "127.0.0.2")])
+def test_addresses_of_a_host_in_order(postern, world, wait, addresses):
+    """R50: as the nameserver gave them, and all of them: the next one when one fails."""
+    other = world.another("127.0.0.3")
+    first, second = (world.sink, other) if addresses[0] == "127.0.0.2" else (other, world.sink)
+    world.domain("d.example", *addresses)
+    world.domain("e.example", "127.0.0.9", *addresses)
+    postern.settings["mx_order"] = "random" # nobody is nearer
+    postern.send("u@d.example")
+    assert wait(lambda: first.messages), postern.logged()
+    assert wait(lambda: not postern.relays()) and second.connections == 0
+    first.say["GREETING"] = "421 4.3.2 no"
+    postern.send("u@e.example")
+    assert wait(lambda: second.messages), postern.logged()
+    assert first.connections == 2
+
+
 def test_sixty_mx_by_tcp(postern, world, wait):
     """G1: truncated over UDP."""
     world.zone[("big.example", "MX")] = [f"10 host-number-{i}.big.example." for i in range(60)]
@@ -81,16 +98,17 @@ def test_ipv6_only_mx(postern, world, wait):
     assert wait(lambda: six.messages), postern.logged()
 
 
-@pytest.mark.parametrize("zone, status", [
-    ({}, "5.1.2"),                                                           # G3
-    ({("d.example", "MX"): ["0 ."]}, "5.1.10"),                              # R53, G9
-    ({("d.example", "MX"): ["1 gone.example."], ("d.example", "A"): ["127.0.0.2"]}, "5.1.2"),  # R48
+@pytest.mark.parametrize("zone, reply", [
+    ({}, "550 5.1.2"),                                                       # G3
+    ({("d.example", "MX"): ["0 ."], ("d.example", "A"): ["127.0.0.2"]}, "556 5.1.10"),         # R53, G9
+    ({("d.example", "MX"): ["1 gone.example."], ("d.example", "A"): ["127.0.0.2"]}, "550 5.1.2"),  # R48
+    ({("d.example", "TXT"): ['"x"']}, "550 5.1.2"),                          # G10
     ({("d.example", "MX"): ["1 mx.test.example."], ("mx.test.example", "A"): ["192.0.2.9"]},
-     "5.4.6"),                                                               # R51, H4
+     "554 5.4.6"),                                                           # R51, H4
     ({("d.example", "MX"): ["1 h.example."], ("h.example", "A"): ["10.1.2.3", "169.254.1.1"]},
-     "5.4.6"),                                                               # H2
-], ids=["nxdomain", "null-mx", "mx-without-host", "ourselves", "private"])
-def test_hard_failures_bounce(postern, world, wait, zone, status):
+     "554 5.4.6"),                                                           # H2
+], ids=["nxdomain", "null-mx", "mx-without-host", "nothing", "ourselves", "private"])
+def test_hard_failures_bounce(postern, world, wait, zone, reply):
     """R39, R40: the report arrives at the sender's domain, with a null sender."""
     world.zone.update(zone)
     postern.send("u@d.example")
@@ -98,7 +116,7 @@ def test_hard_failures_bounce(postern, world, wait, zone, status):
     report = world.sink.messages[0]
     assert (report.sender, report.recipients) == ("", ["a@sender.example"])
     text = report.data.decode()
-    assert f"Status: {status}\r\n" in text
+    assert f"Status: {reply.split()[1]}\r\n" in text and f"; {reply} " in text
     assert "Final-Recipient: rfc822; u@d.example" in text
     assert "multipart/report" in text
     assert wait(lambda: not postern.messages())

@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
+import dnslib
 import pytest
 
+import internet
 from conftest import TOP
 
 
@@ -29,40 +32,79 @@ def own_address():
         return s.getsockname()[0]
 
 
-FORBIDDEN = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1",
-             "172.31.255.255", "192.168.0.1", "100.64.0.1", "169.254.169.254", "224.0.0.1",
-             "255.255.255.255", "::", "::1", "::7f00:1", "::ffff:7f00:2", "64:ff9b::7f00:2",
-             "2002:7f00:2::1", "fc00::1", "fe80::1", "fec0::1", "ff02::1"]
+FORBIDDEN = ["127.0.0.1", "127.0.0.2", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.1.2.3",
+             "10.255.255.255", "172.16.0.1", "172.31.255.255", "192.168.0.1", "192.168.255.255",
+             "100.64.0.1", "100.127.255.255", "169.254.169.254", "224.0.0.1", "239.255.255.255",
+             "240.0.0.1", "255.255.255.255", "::", "::1", "::2", "::7f00:1", "::ffff:7f00:1",
+             "::ffff:7f00:2", "::ffff:a01:203", "64:ff9b::7f00:1", "64:ff9b::7f00:2",
+             "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::", "2002:7f00:2::1", "fc00::1",
+             "fdff::1", "fe80::1", "febf::1", "fec0::1", "ff02::1"]
 
 
-@pytest.mark.parametrize("implicit", [False, True], ids=["mx", "no-mx"])
-def test_no_stranger_points_inside(postern, world, wait, implicit):
-    """H1, H2: refused for good, without a connection, whether an MX or the domain itself leads there."""
+def by_mx(zone, domain, kind, address):
+    zone[(domain, "MX")] = [f"10 localhost.{domain}."]
+    zone[(f"localhost.{domain}", kind)] = [address]
+
+
+def without_mx(zone, domain, kind, address):
+    zone[(domain, kind)] = [address]
+
+
+def by_cname_of_the_host(zone, domain, kind, address):
+    zone[(domain, "MX")] = [f"10 mx.{domain}."]
+    zone[(f"mx.{domain}", "CNAME")] = [f"inside.{domain}."]
+    zone[(f"inside.{domain}", kind)] = [address]
+
+
+def by_cname_of_the_domain(zone, domain, kind, address):
+    zone[(domain, "CNAME")] = [f"inside.{domain}."]
+    by_mx(zone, f"inside.{domain}", kind, address)
+
+
+def by_literal(zone, domain, kind, address):
+    del zone, domain
+    return f"[{address}]" if kind == "A" else f"[IPv6:{address}]"
+
+
+@pytest.mark.parametrize("lead", [by_mx, without_mx, by_cname_of_the_host, by_cname_of_the_domain,
+                                  by_literal])
+def test_no_stranger_points_inside(postern, world, wait, lead):
+    """H1, H2: refused for good, without a connection, whatever leads there."""
     postern.settings["allow_destinations"] = ""
     sinks = [world.sink, world.another("127.0.0.1"), world.another("::1")]
     addresses = FORBIDDEN + ([own_address()] if own_address() else [])
+    domains = []
     for i, address in enumerate(addresses):
         kind = "AAAA" if ":" in address else "A"
-        if implicit:
-            world.zone[(f"d{i}.example", kind)] = [address]
-        else:
-            world.zone[(f"d{i}.example", "MX")] = [f"10 localhost{i}.example."]
-            world.zone[(f"localhost{i}.example", kind)] = [address]
-    postern.send([f"u@d{i}.example" for i in range(len(addresses))], sender="")
+        domains.append(lead(world.zone, f"d{i}.example", kind, address) or f"d{i}.example")
+    postern.send([f"u@{domain}" for domain in domains], sender="")
     assert wait(lambda: not postern.messages(), 60), postern.logged()
     log = settled(postern, wait)
-    assert [a for i, a in enumerate(addresses) if f"bounced <u@d{i}.example>" in log] == addresses
-    assert log.count("554 5.4.6 ") == len(addresses), log
+    assert [d for d in domains if f"bounced <u@{d}>" not in log] == []
+    assert log.count("554 5.4.6 ") == len(domains), log
     assert not any(s.connections for s in sinks)
 
 
-def test_localhost_by_name(postern, world, wait):
+def test_good_address_beside_others(postern, world, wait):
+    """H2: what may not be connected to is left out, and only that."""
+    postern.settings["allow_destinations"] = "127.0.0.2"
+    world.domain("d.example", "10.1.2.3", "169.254.169.254", "127.0.0.2", "192.168.0.1")
+    postern.send("u@d.example")
+    assert wait(lambda: world.sink.messages), postern.logged()
+    assert "mx.d.example[127.0.0.2]" in settled(postern, wait)
+
+
+@pytest.mark.parametrize("zone, reply", [({}, "550 5.1.2"), ({("localhost", "A"): ["127.0.0.1"]}, "554 5.4.6"),
+                                         ({("localhost", "AAAA"): ["::1"]}, "554 5.4.6")],
+                         ids=["unknown", "ipv4", "ipv6"])
+def test_localhost_by_name(postern, world, wait, zone, reply):
     """H1: asked for like any other name; no file of hosts is read."""
     postern.settings["allow_destinations"] = ""
-    world.zone[("d.example", "MX")] = ["10 localhost."]
+    sinks = [world.sink, world.another("127.0.0.1"), world.another("::1")]
+    world.zone.update({("d.example", "MX"): ["10 localhost."], **zone})
     postern.send("u@d.example", sender="")
     assert wait(lambda: not postern.messages())
-    assert "550 5.1.2 " in settled(postern, wait) and world.sink.connections == 0
+    assert f"{reply} " in settled(postern, wait) and not any(s.connections for s in sinks)
 
 
 def test_rebinding(postern, world, wait):
@@ -89,22 +131,47 @@ def test_rebinding(postern, world, wait):
     assert "554 5.4.6 " in postern.logged() and world.sink.connections == 0 and len(asked) == 2
 
 
-def test_only_better_hosts_than_ourselves(postern, world, wait):
+KNOWN_AS = { # how we stand in the list
+    "name": {("mx.test.example", "A"): ["192.0.2.9"]},
+    "name-without-address": {},
+    "name-in-trouble": {("mx.test.example", "fault"): "SERVFAIL"},
+    "address": {("us.d.example", "A"): ["127.0.0.1"]},
+}
+
+
+@pytest.mark.parametrize("zone", KNOWN_AS.values(), ids=KNOWN_AS)
+def test_only_better_hosts_than_ourselves(postern, world, wait, zone):
     """H4, R51: of hosts at 5, 10 (which is us), 10 and 20 only the first is tried, though it is dead."""
-    world.zone[("d.example", "MX")] = ["20 worse.d.example.", "10 mx.test.example.", "10 equal.d.example.",
+    us = "us.d.example" if ("us.d.example", "A") in zone else "mx.test.example"
+    postern.settings["allow_destinations"] = "127.0.0.2 127.0.0.9"
+    world.zone.update(zone)
+    world.zone[("d.example", "MX")] = ["20 worse.d.example.", f"10 {us}.", "10 equal.d.example.",
                                        "5 better.d.example."]
     world.zone[("better.d.example", "A")] = ["127.0.0.9"]
-    world.zone[("mx.test.example", "A")] = ["192.0.2.9"]
     for name in ("equal", "worse"):
         world.zone[(f"{name}.d.example", "A")] = ["127.0.0.2"]
     postern.send("u@d.example")
-    assert wait(lambda: "next try" in postern.logged())
+    assert wait(lambda: "next try" in postern.logged() or world.sink.connections), postern.logged()
     assert "better.d.example[127.0.0.9]" in settled(postern, wait)
     assert world.sink.connections == 0 and len(postern.messages()) == 1
     world.zone[("better.d.example", "A")] = ["127.0.0.2"]
     postern.make_due()
     postern.due()
     assert wait(lambda: world.sink.messages), postern.logged()
+
+
+@pytest.mark.parametrize("zone", KNOWN_AS.values(), ids=KNOWN_AS)
+def test_nothing_better_than_ourselves(postern, world, wait, zone):
+    """H4, R51: an error for good, though a host of worse preference would take it."""
+    us = "us.d.example" if ("us.d.example", "A") in zone else "mx.test.example"
+    postern.settings["allow_destinations"] = "127.0.0.2"
+    world.zone.update(zone)
+    world.zone[("d.example", "MX")] = [f"10 {us}.", "20 worse.d.example."]
+    world.zone[("worse.d.example", "A")] = ["127.0.0.2"]
+    postern.send("u@d.example", sender="")
+    assert wait(lambda: not postern.messages()), postern.logged()
+    assert "554 5.4.6 mail for d.example would come back to this host" in settled(postern, wait)
+    assert world.sink.connections == 0
 
 
 def is_listening(where):
@@ -161,6 +228,110 @@ def test_ipv6_that_leads_nowhere(postern, world, wait, dead):
         s.close()
 
 
+def wrong_id(_, reply, how):
+    del how
+    reply.header.id ^= 1
+    return reply.pack()
+
+
+def about_another(_, reply, how):
+    del how
+    reply.q.qname = "e.example"
+    return reply.pack()
+
+
+def garbage(_, reply, how):
+    del how
+    reply.rr = [dnslib.RR(reply.q.qname, dnslib.QTYPE.MX, rdata=dnslib.RD(b"\0"))]
+    return reply.pack()
+
+
+def truncated(then):
+    """Over UDP; over TCP what `then` says."""
+    def fault(_, reply, how):
+        if how == "tcp":
+            return then(reply)
+        reply.rr = []
+        reply.header.tc = 1
+        return reply.pack()
+    return fault
+
+
+def stall(_):
+    threading.Event().wait(10)
+
+
+def cut_again(reply):
+    reply.rr = []
+    reply.header.tc = 1
+    return reply.pack()
+
+
+def chain(n):
+    return {(f"c{i}.example" if i else "d.example", "CNAME"): [f"c{i + 1}.example."] for i in range(n)}
+
+
+def faulty(fault):
+    return {("d.example", "fault"): fault}
+
+
+ODD = { # what the nameserver does about d.example, what the log says
+    "servfail": (faulty("SERVFAIL"), "SERVFAIL"),
+    "refused": (faulty("REFUSED"), "REFUSED"),
+    "formerr": (faulty("FORMERR"), "FORMERR"),
+    "silence": (faulty("SILENT"), "no answer in time"),
+    "garbage": (faulty(garbage), "garbage in the answer"),
+    "wrong-id": (faulty(wrong_id), "no answer in time"),
+    "another": (faulty(about_another), "no answer in time"),
+    "tcp-stalls": (faulty(truncated(stall)), "truncated over UDP, no answer over TCP"),
+    "tcp-closes": (faulty(truncated(lambda reply: None)), "truncated over UDP, no answer over TCP"),
+    "tcp-truncates": (faulty(truncated(cut_again)), "truncated over TCP"),
+    "chain-of-50": (chain(50), "endless CNAME chain"),
+    "loop": ({**chain(1), ("c1.example", "CNAME"): ["d.example."]}, "endless CNAME chain"),
+}
+
+
+@pytest.mark.parametrize("zone, reason", ODD.values(), ids=ODD)
+def test_odd_answers_cost_no_mail(postern, world, wait, zone, reason):
+    """G1, G3, G4, G6, G17: it waits, the log says why, and it goes when the answers are good again."""
+    world.domain("d.example")
+    world.zone.update(zone)
+    postern.send("u@d.example", timeout_dns="2s")
+    assert wait(lambda: "next try" in postern.logged()), postern.logged()
+    assert f"DNS: d.example MX: {reason}" in settled(postern, wait)
+    assert len(postern.messages()) == 1 and world.sink.connections == 0
+    for key in zone:
+        del world.zone[key]
+    postern.make_due()
+    postern.due()
+    assert wait(lambda: world.sink.messages), postern.logged()
+    assert world.sink.messages[0].recipients == ["u@d.example"]
+
+
+def no_edns(query, reply, how):
+    del how
+    if query.ar:
+        reply.rr = []
+        reply.header.rcode = dnslib.RCODE.FORMERR
+    return reply.pack()
+
+
+def cname_last(_, reply, how):
+    del how
+    reply.rr = dnslib.RR.fromZone("real.example. 60 MX 10 mx.d.example.\nd.example. 60 CNAME real.example.")
+    return reply.pack()
+
+
+@pytest.mark.parametrize("fault", [no_edns, cname_last])
+def test_odd_answers_that_are_understood(postern, world, wait, fault):
+    """G13, G18: asked again without EDNS; the order of records does not matter."""
+    world.domain("d.example")
+    world.zone.update(faulty(fault))
+    postern.send("u@d.example")
+    assert wait(lambda: world.sink.messages), postern.logged()
+    assert "next try" not in settled(postern, wait)
+
+
 def test_a_thousand_hosts(postern, world, wait):
     """G5: 1000 MX records, 20 addresses each: questions, attempts and time have a bound."""
     world.zone[("d.example", "MX")] = [f"{1000 - i} m{i}.example." for i in range(1000)]
@@ -205,11 +376,30 @@ def test_relay_that_dies_in_a_look_up(postern, world, wait):
     assert wait(lambda: not postern.messages())
 
 
-@pytest.mark.parametrize("state", ["missing", "unreadable", "empty"])
-def test_without_resolv_conf(postern, world, wait, state):
-    """G14: 127.0.0.1 is asked, as resolv.conf(5) says; nobody is there; the mail waits."""
+def due_with(postern, resolv_conf, mode=0o644, **settings):
+    """relay --due where /etc/resolv.conf is this, or is missing: None."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root: another resolv.conf in a mount namespace")
+    conf = postern.where / "etc"
+    shutil.copytree("/etc", conf, symlinks=True, ignore=lambda d, names: [
+        n for n in names if n not in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime")])
+    if resolv_conf is not None:
+        (conf / "resolv.conf").write_text(resolv_conf)
+        (conf / "resolv.conf").chmod(mode)
+    del postern.settings["nameserver"]
+    command = postern.command("relay", "--due", **settings)
+    with open(postern.log, "ab") as log:
+        subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {conf} /etc && exec "$@"', "sh",
+                        *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
+                       env=postern.environment())
+
+
+NO_RESOLV_CONF = {"missing": (None, 0), "unreadable": ("nameserver 192.0.2.53\n", 0), "empty": ("", 0o644)}
+
+
+@pytest.mark.parametrize("text, mode", NO_RESOLV_CONF.values(), ids=NO_RESOLV_CONF)
+def test_without_resolv_conf(postern, world, wait, text, mode):
+    """G14: 127.0.0.1 is asked, as resolv.conf(5) says; nobody is there; the mail waits."""
     try:
         socket.create_server(("127.0.0.1", 53)).close()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
@@ -217,20 +407,27 @@ def test_without_resolv_conf(postern, world, wait, state):
     except OSError:
         pytest.skip("a nameserver of this host is at 127.0.0.1")
     postern.send("u@d.example", max_relays=0)
-    conf = postern.where / "etc"
-    shutil.copytree("/etc", conf, symlinks=True, ignore=lambda d, names: [
-        n for n in names if n not in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime")])
-    if state != "missing":
-        (conf / "resolv.conf").write_text("")
-        (conf / "resolv.conf").chmod(0 if state == "unreadable" else 0o644)
-    del postern.settings["nameserver"]
-    command = postern.command("relay", "--due", timeout_dns="3s")
-    with open(postern.log, "ab") as log:
-        begun = time.monotonic()
-        subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {conf} /etc && exec "$@"', "sh",
-                        *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
-                       env=postern.environment())
+    begun = time.monotonic()
+    due_with(postern, text, mode, timeout_dns="3s")
     assert wait(lambda: "next try" in postern.logged()), postern.logged()
     assert time.monotonic() - begun < 10
     assert "DNS: d.example MX: no answer" in settled(postern, wait)
     assert len(postern.messages()) == 1
+
+
+def test_search_list(postern, world, wait):
+    """G8: of resolv.conf only the nameservers count; a domain that takes all mail does not get this."""
+    zone = {("host.evil.test", "MX"): ["10 mx.evil.test."], ("mx.evil.test", "A"): ["127.0.0.2"]}
+    try:
+        dns = internet.Dns(zone, "127.0.0.153", 53)
+    except OSError as why:
+        pytest.skip(f"needs port 53 of 127.0.0.153: {why}")
+    postern.send("u@host", sender="", max_relays=0)
+    try:
+        due_with(postern, "# nameserver 192.0.2.53\nsearch evil.test\ndomain evil.test\noptions ndots:5\n"
+                 "nameserver \t 127.0.0.153\n")
+        assert wait(lambda: not postern.messages()), postern.logged()
+    finally:
+        dns.close()
+    assert "550 5.1.2 domain host does not exist" in settled(postern, wait)
+    assert {name for _, name, _ in dns.asked} == {"host"} and world.sink.connections == 0

@@ -13,6 +13,8 @@ ROUND_TRIP = {"near": 0.005, "middle": 0.040, "far": 0.200} # s
 ADDRESS = {"near": "127.0.0.71", "middle": "127.0.0.72", "far": "127.0.0.73"}
 MESSAGES = 15
 WARM_UP = 10
+CHANCES = 30
+FAIR = 6          # of those at least; by chance it is less once in 3 000
 STRAY = 5         # may go elsewhere while relay learns, and to see whether another has become quicker
 TAKE_OVER = 3     # s until the next host has the message
 DOMAIN = "d.example"
@@ -63,6 +65,17 @@ def test_nearest_gets_nearly_all(postern, hosts, wait):
     assert hosts["near"].n >= MESSAGES - STRAY, {name: host.n for name, host in hosts.items()}
 
 
+def test_by_chance(postern, world, wait):
+    """R49: mx_order = random; equal ones share the mail, though one of them is slower."""
+    other = world.another("127.0.0.3", say={"GREETING": lambda line: time.sleep(0.1) or "220 late"})
+    world.zone[(DOMAIN, "MX")] = [f"10 a.{DOMAIN}.", f"10 b.{DOMAIN}."]
+    world.zone.update({(f"a.{DOMAIN}", "A"): ["127.0.0.2"], (f"b.{DOMAIN}", "A"): ["127.0.0.3"]})
+    postern.settings["mx_order"] = "random"
+    send(postern, wait, CHANCES)
+    assert len(world.sink.messages) + len(other.messages) == CHANCES
+    assert min(len(world.sink.messages), len(other.messages)) >= FAIR
+
+
 def refuses(way):
     way.stop()
     return way.start
@@ -99,7 +112,7 @@ def test_next_takes_over_and_nearest_comes_back(postern, hosts, wait, die):
 
 
 def test_silent_ones_of_better_preference_cost_once(postern, world, wait):
-    """R49, I13: they take connections and say nothing; a host of worse preference works."""
+    """R49, R56, I13: they take connections and say nothing; a host of worse preference works."""
     silent = [delay.Delay(a, world.port, ("127.0.0.2", world.port), 0, silent=True) for a in BETTER]
     world.zone[(DOMAIN, "MX")] = [*(f"10 s{i}.{DOMAIN}." for i in range(len(BETTER))),
                                   f"20 live.{DOMAIN}."]

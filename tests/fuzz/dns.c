@@ -36,7 +36,7 @@ read_packet(enum dns_type type, const void *p, size_t n)
 		for (int i = 0; i < hosts.n; i++) {
 			struct netaddr addr = { { 0 } };
 			struct exchanger x[1];
-			struct exchangers one = { x, 0, "" };
+			struct exchangers one = { .v = x };
 			add_exchanger(&one, &hosts.v[i], &addr);
 			for (const char *c = x[0].host; *c != '\0'; c++)
 				must(*c > ' ' && *c <= '~' &&

@@ -382,6 +382,16 @@ def test_relay_domains(postern, address, said):
     assert c.ask(f"RCPT TO:<{address}>").startswith(said)
 
 
+def test_address_that_holds_ours(postern):
+    """D8, H6, R45: 127.0.0.1 is inside it, but a client there is not on this host; and is counted."""
+    address = "2002:7f00:1::1"
+    c = Client(postern, address, limit_connections=1)
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    assert c.ask("RCPT TO:<u@d.example>").startswith("550 5.7.1")
+    assert Client(postern, address, limit_connections=1).greeting == QUOTA
+
+
 def test_hashing_needs_no_configuration_of_mail(postern):
     """smtpd --hash NAME: a line for the file, different each time."""
     lines = {subprocess.run(postern.command("smtpd", "--hash", "joe"), input=b"secret\n",

@@ -1,7 +1,8 @@
 """A small internet on loopback: a DNS server and mail sinks that do as they are told.
 
 Everything runs in threads of the test process. The DNS server speaks UDP (with truncation) and
-TCP; a zone is a dict {(name, type): [text, ...]} and may hold the faults SERVFAIL and SILENT.
+TCP; a zone is a dict {(name, type): [text, ...]}. Its entry (name, "fault") is SILENT, an rcode, or
+a function of the question, the honest reply, and "udp" or "tcp": the octets to send, or None.
 """
 import contextlib
 import hashlib
@@ -60,7 +61,7 @@ class Dns:
         fault = self.zone.get((name, "fault"))
         if fault == "SILENT":
             return None
-        if fault is not None:
+        if isinstance(fault, str):
             reply.header.rcode = getattr(dnslib.RCODE, fault)
             return reply.pack()
         names = {n for n, _ in self.zone}
@@ -72,6 +73,8 @@ class Dns:
                 reply.add_answer(*dnslib.RR.fromZone(f"{name}. 60 {kind} {text}"))
         if name not in names:
             reply.header.rcode = dnslib.RCODE.NXDOMAIN
+        if fault is not None:
+            return fault(query, reply, how)
         packed = reply.pack()
         if how == "udp" and len(packed) > UDP_LIMIT:
             cut = query.reply()

@@ -56,6 +56,10 @@ put_name(struct packet *k, const char *name)
 		put(k, 0xc000 | HEADER, 2);
 		return;
 	}
+	if (name[0] == '^') {
+		put(k, 0xc000 | (unsigned)k->n, 2);
+		return;
+	}
 	while (*name != '\0' && strcmp(name, ".") != 0 && strcmp(name, "@") != 0) {
 		size_t n = strcspn(name, ".");
 		put(k, (unsigned)n, 1);
@@ -395,6 +399,10 @@ serve_tcp(int listener)
 	finish(&k, &q, true);
 	if (strcmp(how, "id") == 0)
 		k.p[2] ^= 1;
+	if (strcmp(how, "tc") == 0)
+		k.p[2 + 2] |= 2;
+	if (strcmp(how, "other") == 0)
+		k.p[2 + HEADER + 1] ^= 1;
 	k.p[0] = (uint8_t)(k.n >> 8);
 	k.p[1] = (uint8_t)k.n;
 	if (strcmp(how, "tiny") == 0)

@@ -3,7 +3,8 @@
  *
  * An answer is text, one record or directive a line:
  *
- *	@ MX 10 mx.example       owner, type, data; "@" is the name that was asked for
+ *	@ MX 10 mx.example       owner, type, data; "@" is the name that was asked for, "^" a pointer to
+ *	                         itself
  *	@ MX # 000a 4c40 ...     data in hex; S: a pointer to itself, F: one that leads forward,
  *	                         H: one into the header, L: a label of 63 octets
  *	@ MX #7 000a             the same with a data length that is not true
@@ -13,7 +14,8 @@
  *	!noedns                  FORMERR to a question with EDNS
  *	!forge   !forged         with a wrong id, a wrong question, a wrong port: only that; and then
  *	                         the true one
- *	!tcp stall|close|half|slow|id|tiny|servfail
+ *	!tcp stall|close|half|slow|id|other|tc|tiny|servfail
+ *	                         other: about another name; tc: with TC
  *	!mx N   !a N             so many records, m<i>.@ and addresses
  *	!each N                  so many addresses that no other host m<i> has
  *	!chain N                 @ CNAME c1.@, c1.@ CNAME c2.@, ... and 192.0.2.1 at the end

@@ -31,6 +31,7 @@ static const struct zone zone[] = {
 	{ "double", "MX", "@ MX 10 b.example\n@ MX 20 alias.example\n@ MX 5 b.example" },
 	{ "alias.example", "*", "@ CNAME b.example\nb.example A 192.0.2.3" },
 	{ "equal", "MX", "@ MX 10 a.example\n@ MX 10 b.example" },
+	{ "ours", "MX", "@ MX 40 Us.Example\n@ MX 30 b.example\n@ MX 20 us.example\n@ MX 10 a.example" },
 	{ "null", "MX", "@ MX 0 ." },
 	{ "null10", "MX", "@ MX 10 ." },
 	{ "nullmore", "MX", "@ MX 0 .\n@ MX 10 b.example" },
@@ -94,6 +95,8 @@ static const struct zone zone[] = {
 	{ "tchalf", "MX", "!tc\n!tcp half\n@ MX 10 b.example" },
 	{ "tcslow", "MX", "!tc\n!tcp slow\n@ MX 10 b.example" },
 	{ "tcid", "MX", "!tc\n!tcp id\n@ MX 10 b.example" },
+	{ "tcother", "MX", "!tc\n!tcp other\n@ MX 10 b.example" },
+	{ "tctc", "MX", "!tc\n!tcp tc" },
 	{ "tctiny", "MX", "!tc\n!tcp tiny\n@ MX 10 b.example" },
 	{ "tcservfail", "MX", "!tc\n!tcp servfail\n@ MX 10 b.example" },
 	{ "tcnull", "MX", "!tc\n@ MX 0 ." },
@@ -125,6 +128,7 @@ static const struct zone zone[] = {
 	{ "count", "MX", "!count 5\n@ MX 10 b.example" },
 	{ "countless", "MX", "!count 0\n@ MX 10 b.example" },
 	{ "badcname", "MX", "@ CNAME # 40" },
+	{ "badowner", "MX", "^ MX 10 b.example" },
 
 	{ "nul", "MX", "@ MX # 000a03610062076578616d706c6500" },
 	{ "blank", "MX", "@ MX # 000a03612062076578616d706c6500" },
@@ -206,7 +210,7 @@ static const struct row {
 	{ "notimp", ANSWER_TEMPORARY, NULL, "NOTIMP", 0, 0 },
 	{ "refused", ANSWER_TEMPORARY, NULL, "REFUSED", 0, 0 },
 	{ "rcode15", ANSWER_TEMPORARY, NULL, "no sense", 0, 0 },
-	{ "noedns", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 0 }, /* G13 */
+	{ "noedns", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 }, /* G13: once more than others */
 	{ "silent", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 },
 	{ "tiny", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 },
 	{ "forge", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 }, /* G6 */
@@ -218,6 +222,8 @@ static const struct row {
 	{ "tchalf", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
 	{ "tcslow", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },
 	{ "tcid", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
+	{ "tcother", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 }, /* G6 */
+	{ "tctc", ANSWER_TEMPORARY, NULL, "truncated over TCP", 0, 1 },
 	{ "tctiny", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
 	{ "tcservfail", ANSWER_TEMPORARY, NULL, "SERVFAIL", 0, 1 },
 	{ "tcnull", ANSWER_NULL_MX, NULL, "", 0, 1 },
@@ -243,6 +249,7 @@ static const struct row {
 	{ "count", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
 	{ "countless", ANSWER_NO_DATA, NULL, "none", 0, 3 },
 	{ "badcname", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
+	{ "badowner", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
 
 	{ "nul", ANSWER_NO_HOST, NULL, "no host with a usable name", 0, 1 }, /* G12 */
 	{ "blank", ANSWER_NO_HOST, NULL, "no host with a usable name", 0, 1 },
@@ -353,6 +360,25 @@ test_shuffle(void **state)
 	assert_true(seen[0] && seen[1]);
 }
 
+/* Where our own name stands is told, though it has no address (R51). */
+static void
+test_own_name(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *domain;
+		int own;
+	} domains[] = { { "ours", 20 }, { "two", EXCHANGER_WORST + 1 }, { "nullmore", EXCHANGER_WORST + 1 },
+		{ "implicit", EXCHANGER_WORST + 1 }, { "[192.0.2.7]", EXCHANGER_WORST + 1 } };
+	for (size_t i = 0; i < ROWS(domains); i++) {
+		struct exchangers x;
+		assert_int_equal(resolver_exchangers(resolver, domains[i].domain, FAMILY_ANY,
+			clock_deadline(10), &x), ANSWER_FOUND);
+		assert_int_equal(x.own, domains[i].own);
+		exchangers_free(&x);
+	}
+}
+
 /* One family is left out of the questions, not only of what they bring. */
 static void
 test_families(void **state)
@@ -426,7 +452,7 @@ start(void **state)
 	setenv("NAMESERVERS", "192.0.2.53", 1);
 	setenv("RES_OPTIONS", "ndots:9", 1);
 	nameserver_start(&ns, zone, ROWS(zone));
-	resolver = resolver_open(&ns.addr, 1);
+	resolver = resolver_open(&ns.addr, 1, "us.example");
 	return resolver == NULL ? -1 : 0;
 }
 
@@ -446,6 +472,7 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_shuffle),
+		cmocka_unit_test(test_own_name),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_addresses),
 	};

@@ -29,13 +29,13 @@ test_servers(void **state)
 	nameserver_start(&quiet, silent, ROWS(silent));
 	struct sockaddr_storage both[] = { quiet.addr, ns.addr };
 	struct exchangers x;
-	struct resolver *r = resolver_open(both, 2);
+	struct resolver *r = resolver_open(both, 2, "us.example");
 	assert_non_null(r);
 	assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_deadline(20), &x), ANSWER_NULL_MX);
 	exchangers_free(&x);
 	resolver_close(r);
 	nameserver_stop(&quiet); /* its port is closed now: ICMP */
-	r = resolver_open(both, 1);
+	r = resolver_open(both, 1, "us.example");
 	assert_non_null(r);
 	assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_ms() + SHORT, &x), ANSWER_TEMPORARY);
 	exchangers_free(&x);
@@ -58,7 +58,7 @@ test_mixed_servers(void **state)
 		{ six.addr, dead4.addr } };
 	for (size_t i = 0; i < ROWS(orders); i++) {
 		struct exchangers x;
-		struct resolver *r = resolver_open(orders[i], 2);
+		struct resolver *r = resolver_open(orders[i], 2, "us.example");
 		assert_non_null(r);
 		enum answer a = resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(20), &x);
 		if (a != ANSWER_FOUND)
@@ -93,7 +93,7 @@ test_entropy(void **state)
 	nameserver_start(&fresh, zone, ROWS(zone));
 	for (int i = 0; i < DRAWS; i++) {
 		struct exchangers x;
-		struct resolver *r = resolver_open(&fresh.addr, 1);
+		struct resolver *r = resolver_open(&fresh.addr, 1, "us.example");
 		assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_deadline(10), &x),
 			ANSWER_NULL_MX);
 		exchangers_free(&x);

@@ -11,30 +11,71 @@
 static const struct {
 	const char *text;
 	enum netclass class;
-} classes[] = {
+} classes[] = { /* the ends of each range, and what lies beside it */
 	{ "192.0.2.1", NET_PUBLIC },
 	{ "2001:db8::1", NET_PUBLIC },
+	{ "0.0.0.0", NET_UNSPECIFIED },
+	{ "0.255.255.255", NET_UNSPECIFIED },
+	{ "1.0.0.0", NET_PUBLIC },
+	{ "9.255.255.255", NET_PUBLIC },
+	{ "10.0.0.0", NET_PRIVATE },
+	{ "10.255.255.255", NET_PRIVATE },
+	{ "11.0.0.0", NET_PUBLIC },
+	{ "100.63.255.255", NET_PUBLIC },
+	{ "100.64.0.0", NET_PRIVATE },
+	{ "100.127.255.255", NET_PRIVATE },
+	{ "100.128.0.0", NET_PUBLIC },
+	{ "126.255.255.255", NET_PUBLIC },
 	{ "127.0.0.1", NET_LOOPBACK },
 	{ "127.255.255.255", NET_LOOPBACK },
-	{ "::1", NET_LOOPBACK },
-	{ "::ffff:127.0.0.1", NET_LOOPBACK },
-	{ "::127.0.0.1", NET_LOOPBACK },
-	{ "64:ff9b::7f00:1", NET_LOOPBACK },
-	{ "2002:7f00:1::", NET_LOOPBACK },
-	{ "10.0.0.1", NET_PRIVATE },
-	{ "172.16.0.1", NET_PRIVATE },
-	{ "172.32.0.1", NET_PUBLIC },
-	{ "192.168.255.1", NET_PRIVATE },
-	{ "100.64.0.1", NET_PRIVATE },
-	{ "fc00::1", NET_PRIVATE },
-	{ "fdff::1", NET_PRIVATE },
+	{ "128.0.0.0", NET_PUBLIC },
+	{ "169.253.255.255", NET_PUBLIC },
+	{ "169.254.0.0", NET_LINK_LOCAL },
 	{ "169.254.169.254", NET_LINK_LOCAL },
-	{ "fe80::1", NET_LINK_LOCAL },
-	{ "0.0.0.0", NET_UNSPECIFIED },
-	{ "::", NET_UNSPECIFIED },
-	{ "224.0.0.1", NET_MULTICAST },
+	{ "169.254.255.255", NET_LINK_LOCAL },
+	{ "169.255.0.0", NET_PUBLIC },
+	{ "172.15.255.255", NET_PUBLIC },
+	{ "172.16.0.0", NET_PRIVATE },
+	{ "172.31.255.255", NET_PRIVATE },
+	{ "172.32.0.0", NET_PUBLIC },
+	{ "192.167.255.255", NET_PUBLIC },
+	{ "192.168.0.0", NET_PRIVATE },
+	{ "192.168.255.255", NET_PRIVATE },
+	{ "192.169.0.0", NET_PUBLIC },
+	{ "223.255.255.255", NET_PUBLIC },
+	{ "224.0.0.0", NET_MULTICAST },
+	{ "239.255.255.255", NET_MULTICAST },
+	{ "240.0.0.0", NET_MULTICAST },
 	{ "255.255.255.255", NET_MULTICAST },
+	{ "::", NET_UNSPECIFIED },
+	{ "::1", NET_LOOPBACK },
+	{ "::2", NET_UNSPECIFIED }, /* 0.0.0.2 */
+	{ "::ff:ffff", NET_UNSPECIFIED },
+	{ "::1:0:0:0", NET_PUBLIC },
+	{ "fbff::1", NET_PUBLIC },
+	{ "fc00::", NET_PRIVATE },
+	{ "fdff:ffff::1", NET_PRIVATE },
+	{ "fe00::1", NET_PUBLIC },
+	{ "fe80::", NET_LINK_LOCAL },
+	{ "febf:ffff::1", NET_LINK_LOCAL },
+	{ "fec0::1", NET_PRIVATE },
+	{ "feff:ffff::1", NET_PRIVATE },
+	{ "ff00::", NET_MULTICAST },
 	{ "ff02::1", NET_MULTICAST },
+	/* IPv4 inside IPv6 */
+	{ "::ffff:127.0.0.1", NET_LOOPBACK },
+	{ "::ffff:10.1.2.3", NET_PRIVATE },
+	{ "::ffff:192.0.2.1", NET_PUBLIC },
+	{ "::127.0.0.1", NET_LOOPBACK },
+	{ "::192.168.0.1", NET_PRIVATE },
+	{ "64:ff9b::7f00:1", NET_LOOPBACK },
+	{ "64:ff9b::a9fe:a9fe", NET_LINK_LOCAL },
+	{ "64:ff9b::192.0.2.1", NET_PUBLIC },
+	{ "64:ff9b:1::7f00:1", NET_PRIVATE }, /* RFC 8215: translated by the network that one is in */
+	{ "64:ff9b:2::7f00:1", NET_PUBLIC },
+	{ "2002:7f00:1::", NET_LOOPBACK },
+	{ "2002:a01:203::1", NET_PRIVATE },
+	{ "2002:c000:201::1", NET_PUBLIC },
 };
 
 static void
@@ -46,6 +87,24 @@ test_class(void **state)
 		assert_int_equal(netaddr_parse(span_of(classes[i].text), &a), 0);
 		if (netaddr_class(&a) != classes[i].class)
 			fail_msg("%s is %s", classes[i].text, netclass_name(netaddr_class(&a)));
+	}
+}
+
+/* Of a client nothing is believed that another network could translate (H6, D8). */
+static void
+test_loopback(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool here;
+	} rows[] = { { "127.0.0.1", true }, { "127.255.255.255", true }, { "::1", true },
+		{ "::ffff:127.0.0.1", true }, { "::127.0.0.1", false }, { "64:ff9b::7f00:1", false },
+		{ "2002:7f00:1::", false }, { "0.0.0.0", false }, { "::", false }, { "128.0.0.1", false } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct netaddr a;
+		assert_int_equal(netaddr_parse(span_of(rows[i].text), &a), 0);
+		assert_int_equal(netaddr_is_loopback(&a), rows[i].here);
 	}
 }
 
@@ -96,6 +155,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_class),
+		cmocka_unit_test(test_loopback),
 		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_text),
 	};
