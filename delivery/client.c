@@ -183,11 +183,12 @@ say_hello(struct client *c)
 	c->can = c->mechanisms = 0;
 	memset(&c->limit, 0, sizeof(c->limit));
 	bool lmtp = conf->protocol == PROTOCOL_LMTP; /* RFC 2033 section 4.1: LHLO, and nothing older */
-	int r = client_ask(c, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
+	int r = c->helo ? 0 : client_ask(c, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
 	c->introduced = true;
 	if (r < 0)
 		return SOFT;
-	if (client_outcome(c->code) == HARD && !lmtp && client_ask(c, "HELO ", conf->hostname, conf->timeout_helo) < 0)
+	c->helo = c->helo || (client_outcome(c->code) == HARD && !lmtp);
+	if (c->helo && client_ask(c, "HELO ", conf->hostname, conf->timeout_helo) < 0)
 		return SOFT;
 	return client_outcome(c->code) == DONE ? DONE : SOFT;
 }

@@ -52,6 +52,7 @@ struct client {
 	/* how it is to be protected; set before client_begin */
 	enum conf_delivery_tls policy;
 	bool implicit;               /* TLS from the first octet (RFC 8314) */
+	bool helo;                   /* HELO, for EHLO is of no use; also what came of it */
 	bool fresh;                  /* no old TLS session is to be resumed */
 	struct tls_setup *tls_setup;
 	struct resume peer;          /* the host; its certificate is to be for its name, or: */

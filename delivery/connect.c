@@ -99,6 +99,15 @@ name_target(struct relay *r)
 			!route ? r->lane.name : r->to.named ? r->to.host : "");
 }
 
+/* Nothing is asked for that needs EHLO. */
+static bool
+helo_will_do(const struct relay *r)
+{
+	enum conf_delivery_tls policy = r->conf.delivery_tls;
+	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && r->credentials.user == NULL &&
+		r->conf.protocol == PROTOCOL_SMTP;
+}
+
 /* How we want to talk to the host that won: what went wrong with it a while ago is not tried again. */
 static void
 set_terms(struct relay *r)
@@ -113,6 +122,7 @@ set_terms(struct relay *r)
 		c->policy = DELIVERY_TLS_NONE;
 	c->window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages;
 	c->implicit = r->conf.delivery_tls_implicit == CONF_YES;
+	c->helo = h.helo != 0 && helo_will_do(r);
 	c->fresh = false;
 	c->tls_setup = &r->tls;
 	c->credentials = r->credentials.user != NULL ? &r->credentials : NULL;
@@ -156,11 +166,21 @@ do_without(struct relay *r)
 		r->why.p);
 }
 
+static void
+remember_helo(struct relay *r)
+{
+	struct host h;
+	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
+	h.helo = clock_wall();
+	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
+}
+
 /* Talks to the host that won; on a second connection if that is worth it. */
 static enum outcome
 begin(struct relay *r, int fd)
 {
 	set_terms(r);
+	bool known = r->client.helo; /* so that this is not kept up for ever */
 	enum outcome o = client_begin(&r->client, &r->conf, fd);
 	while (o != DONE && r->client.again != AGAIN_NOT) {
 		note_failure(r);
@@ -174,6 +194,8 @@ begin(struct relay *r, int fd)
 	}
 	if (o != DONE)
 		note_failure(r);
+	else if (r->client.helo && !known)
+		remember_helo(r);
 	return o;
 }
 

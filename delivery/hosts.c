@@ -14,8 +14,11 @@ enum {
 	HOST_FILE = 128,        /* octets of a file; what is longer is not ours */
 	NAME_SIZE = NETADDR_TEXT + 8,
 	LATENCY_MAX = 3600000,  /* ms; what is slower is a broken clock */
+	GREY_MAX = 15 * 60,     /* s; who takes longer has other reasons than a greylist */
 	SMOOTHING = 4,          /* one measurement counts for a quarter */
 };
+
+#define FORMAT "latency %lld failed %lld lockstep %lld clear %lld helo %lld grey %lld"
 
 static void
 file_name(const struct netaddr *a, int port, char out[static NAME_SIZE])
@@ -57,14 +60,15 @@ hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct hos
 	if (n <= 0 || n == (ssize_t)sizeof(text) - 1)
 		return;
 	text[n] = '\0';
-	long long latency, failed, lockstep, clear;
-	if (sscanf(text, "latency %lld failed %lld lockstep %lld clear %lld", &latency, &failed, &lockstep,
-		    &clear) != 4)
+	long long latency, failed, lockstep, clear, helo, grey;
+	if (sscanf(text, FORMAT, &latency, &failed, &lockstep, &clear, &helo, &grey) != 6)
 		return;
 	out->latency = latency > 0 && latency < LATENCY_MAX ? latency : 0;
 	out->failed = is_recent(failed, now, age) ? failed : 0;
 	out->clear = is_recent(clear, now, age) ? clear : 0;
 	out->lockstep = is_recent(lockstep, now, age) ? lockstep : 0;
+	out->helo = is_recent(helo, now, age) ? helo : 0;
+	out->grey = grey > 0 && grey <= GREY_MAX ? grey : 0;
 }
 
 void
@@ -76,9 +80,9 @@ hosts_note(int dir, const struct netaddr *a, int port, const struct host *h)
 		: openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 			S_IRUSR | S_IWUSR);
 	if (fd >= 0)
-		dprintf(fd, "latency %lld failed %lld lockstep %lld clear %lld\n",
-			(long long)h->latency, (long long)h->failed, (long long)h->lockstep,
-			(long long)h->clear);
+		dprintf(fd, FORMAT "\n", (long long)h->latency, (long long)h->failed,
+			(long long)h->lockstep, (long long)h->clear, (long long)h->helo,
+			(long long)h->grey);
 }
 
 void
@@ -100,6 +104,17 @@ hosts_failed(int dir, const struct netaddr *a, int port, int64_t age)
 	struct host h;
 	hosts_recall(dir, a, port, age, &h);
 	h.failed = clock_wall();
+	hosts_note(dir, a, port, &h);
+}
+
+void
+hosts_waited(int dir, const struct netaddr *a, int port, int64_t age, int64_t waited)
+{
+	struct host h;
+	hosts_recall(dir, a, port, age, &h);
+	if (waited <= 0 || waited > GREY_MAX || (h.grey != 0 && h.grey <= waited))
+		return;
+	h.grey = waited;
 	hosts_note(dir, a, port, &h);
 }
 

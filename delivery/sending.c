@@ -8,6 +8,8 @@
 enum {
 	START_DATA = 354,
 	SERVICE_CLOSES = 421,
+	BUSY = 450,
+	TROUBLE = 451,     /* this and BUSY to RCPT: a greylist, perhaps */
 	NO_ROOM = 452,     /* to RCPT: one too many for this transaction (RFC 5321 section 4.5.3.1.10) */
 	TOO_MANY = 552,    /* ... said by old hosts */
 	/* Replies that may be owed while we still send: together they fit into the smallest receive
@@ -210,6 +212,7 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 			return false;
 		if (mail == DONE)
 			settle(c, j->to[i], c->code == TOO_MANY ? SOFT : client_outcome(c->code));
+		j->to[i]->grey = mail == DONE && (c->code == BUSY || c->code == TROUBLE);
 		j->to[i]->crowded = j->accepted > 0 && (c->code == NO_ROOM || c->code == TOO_MANY);
 		j->accepted += j->to[i]->outcome == DONE;
 	}

@@ -6,6 +6,7 @@
 #include "../lib/clock.h"
 #include "../lib/log.h"
 #include "dsn.h"
+#include "hosts.h"
 
 enum {
 	EXPIRE_ATTEMPTS = 3, /* at least, before age alone ends a message: clocks jump (J12) */
@@ -56,11 +57,32 @@ retry_after(const struct relay *r, int attempts)
 	return clock_wall() + wait - arc4random_uniform((uint32_t)(wait / JITTER) + 1);
 }
 
+static bool
+any_grey(const struct message *m)
+{
+	for (int i = 0; i < m->n; i++)
+		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT && m->rcpt[i].grey)
+			return true;
+	return false;
+}
+
+/* A host whose greylist we know is not asked again sooner than it has ever let mail through. 0: it is not that. */
+static int64_t
+after_greylist(const struct relay *r, const struct message *m)
+{
+	struct host h;
+	if (m->attempts > 0 || !any_grey(m))
+		return 0;
+	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
+	return h.grey > 0 ? clock_wall() + h.grey : 0;
+}
+
 /* The next attempt of a message; not later than the time its sender set. */
 static int64_t
 next_attempt(const struct relay *r, const struct message *m)
 {
-	int64_t next = retry_after(r, m->attempts), by = m->env.by;
+	int64_t next = retry_after(r, m->attempts), grey = after_greylist(r, m), by = m->env.by;
+	next = grey > next ? grey : next;
 	return by > clock_wall() && by < next ? by : next;
 }
 
@@ -163,6 +185,9 @@ settle_message(struct relay *r, struct message *m, bool unfinished)
 {
 	bool soon = unfinished && has_outcome(m, DONE), waits = false;
 	int64_t next = soon ? clock_wall() : next_attempt(r, m);
+	if (m->attempts > 0 && has_outcome(m, DONE))
+		hosts_waited(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts,
+			clock_wall() - message_since(m));
 	settle_failures(r, m, m->attempts + r->state.attempts + 1);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)

@@ -42,6 +42,7 @@ struct rcpt {
 	bool settled;
 	enum outcome outcome;
 	struct buf text; /* the reply, escaped, for log and report */
+	bool grey;       /* put off at RCPT, as greylists do */
 	bool crowded;    /* there was room for others in the transaction, and none for it */
 	struct {
 		bool dsn, deliverby;

@@ -158,6 +158,24 @@ def test_life_of_mail(postern, world, clock):
     assert 5 * DAY <= sum(waits(postern, "down.example")) <= 5 * DAY + 8 * HOUR
 
 
+def test_greylist(postern, world, clock):
+    """What a host puts off at first is tried again when the host may take it, as was learned there."""
+    first = {}
+
+    def grey(line):
+        return "250 ok" if clock.now() - first.setdefault(line, clock.now()) >= 200 else "450 4.7.1 not yet"
+    world.domain("grey.example")
+    world.sink.say["RCPT"] = grey
+    postern.settings["remember_hosts"] = "1d"
+    attempts = []
+    for user in "uv":
+        before = len(world.sink.lines)
+        postern.send(f"{user}@grey.example", max_relays=0)
+        clock.until(clock.now() + HOUR)
+        attempts.append(sum(line.startswith("RCPT") for line in world.sink.lines[before:]))
+    assert attempts == [3, 2] and len(world.sink.messages) == 2
+
+
 @pytest.mark.parametrize("step", [-HOUR, -10 * 365 * DAY, 10 * 365 * DAY, 2**31 - 1704067200])
 def test_clock_steps(postern, world, clock, step):
     """J12: a jump expires nothing and parks nothing; when the clock is right again, mail is due."""

@@ -216,11 +216,17 @@ def test_too_old_bounces(postern, world, wait):
 
 
 def test_hello_falls_back_to_helo(postern, world, wait):
-    """R60, F11"""
+    """R60, F11; and is remembered, unless more is wanted of the host."""
+    said = []
     world.domain("d.example")
-    world.sink.say["EHLO"] = "502 what"
-    postern.send("u@d.example")
-    assert wait(lambda: world.sink.messages)
+    world.sink.say["EHLO"] = lambda line: said.append(line) or "502 what"
+    for n in (1, 2):
+        postern.send("u@d.example")
+        assert wait(lambda n=n: len(world.sink.messages) == n)
+    assert len(said) == 1
+    postern.send("u@d.example", delivery_tls="encrypt")
+    assert wait(lambda: "the host does not offer it" in postern.logged())
+    assert len(said) == 2
 
 
 def test_without_pipelining(postern, world, wait):

@@ -77,6 +77,23 @@ test_learning(void **state)
 	assert_int_equal(h.latency, 0);
 }
 
+/* The shortest time of a greylist; what takes very long is none. */
+static void
+test_greylist(void **state)
+{
+	int dir = *(int *)*state;
+	struct host h;
+	const int64_t waited[][2] = { { -1, 0 }, { 0, 0 }, { 901, 0 }, { 900, 900 }, { 300, 300 }, { 360, 300 } };
+	for (size_t i = 0; i < ROWS(waited); i++) {
+		hosts_waited(dir, &addr, PORT, AGE, waited[i][0]);
+		hosts_recall(dir, &addr, PORT, AGE, &h);
+		assert_int_equal(h.grey, waited[i][1]);
+	}
+	hosts_greeted(dir, &addr, PORT, AGE, 5); /* and is not forgotten for other news */
+	hosts_recall(dir, &addr, PORT, AGE, &h);
+	assert_int_equal(h.grey, 300);
+}
+
 static void
 test_nothing_is_needed(void **state)
 {
@@ -96,13 +113,19 @@ test_odd_files(void **state)
 	struct host h;
 	static const char *const odd[] = { "", "latency", "latency -5 failed 0 lockstep 0",
 		"latency 99999999999999999999 failed 1 lockstep 1", "latency 1e9", "\xff\xfe\n",
-		"latency 3600000 failed 9223372036854775807 lockstep 9223372036854775807" };
+		"latency 3600000 failed 9223372036854775807 lockstep 9223372036854775807",
+		"latency 1 failed 1 lockstep 1 clear 1 helo 1",
+		"latency -1 failed -1 lockstep -1 clear 9223372036854775807 helo -1 grey 901",
+		"latency 0 failed 9223372036854775807 lockstep 1 clear 1 helo 1 grey -1" };
 	for (size_t i = 0; i < ROWS(odd); i++) {
 		put_file(dir, odd[i], strlen(odd[i]));
 		hosts_recall(dir, &addr, PORT, AGE, &h);
 		assert_int_equal(h.latency, 0);
 		assert_int_equal(h.failed, 0);
 		assert_int_equal(h.lockstep, 0);
+		assert_int_equal(h.clear, 0);
+		assert_int_equal(h.helo, 0);
+		assert_int_equal(h.grey, 0);
 	}
 	memset(large, '1', sizeof(large));
 	memcpy(large, "latency ", 8);
@@ -145,6 +168,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_learning, empty),
+		cmocka_unit_test_teardown(test_greylist, empty),
 		cmocka_unit_test_teardown(test_odd_files, empty),
 		cmocka_unit_test_teardown(test_nothing_is_needed, empty),
 		cmocka_unit_test_teardown(test_ages, empty),
