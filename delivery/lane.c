@@ -66,12 +66,15 @@ next_job(struct flight *f)
 	return j->n > 0;
 }
 
-/* The connection broke with several messages under way: one at a time from now on. */
+/*
+ * The connection broke with several messages under way, or in the midst of one, where DATA would have let us hear
+ * why (F10): one at a time from now on.
+ */
 static void
-remember_disorder(const struct relay *r)
+remember_disorder(const struct relay *r, const struct job *j)
 {
 	struct host h;
-	if (r->client.jobs == 0)
+	if (r->client.jobs == 0 && (!j->windowed || j->sent))
 		return;
 	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
 	h.lockstep = clock_wall();
@@ -101,7 +104,7 @@ land(struct relay *r)
 		return;
 	}
 	if (j->end == JOB_LOST)
-		remember_disorder(r);
+		remember_disorder(r, j);
 	if (j->end == JOB_UNTRIED && f->parts == 1) {
 		r->again = true;
 		note_next(r, clock_wall());

@@ -112,9 +112,12 @@ def test_null_sender_never_bounces(postern, world, wait):
     assert world.sink.messages == []
 
 
-def test_refused_5xx_bounces_others_delivered(postern, world, wait):
+@pytest.mark.parametrize("ehlo", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")],
+                         ids=["lock-step", "groups", "window"])
+def test_refused_5xx_bounces_others_delivered(postern, world, wait, ehlo):
     """F9, R41: each recipient for itself; only the soft one stays."""
     world.domain("d.example")
+    world.sink.ehlo = ehlo
     answers = {"ok": "250 ok", "soft": "450 4.2.1 later", "hard": "550 5.1.1 no such user"}
     world.sink.say["RCPT"] = lambda line: next(
         (v for k, v in answers.items() if f"<{k}@" in line), "250 ok")

@@ -2,6 +2,8 @@
 and of each message it is known what became of it."""
 import pathlib
 import re
+import socket
+import struct
 import time
 
 import pytest
@@ -13,6 +15,12 @@ MODES = {"lock-step": (), "groups": ("PIPELINING",), "window": ("PIPELINING", "C
 USUAL = {"GREETING": "220 sink", "EHLO": "250 sink", "MAIL": "250 2.1.0 ok", "RCPT": "250 2.1.5 ok",
          "DATA": "354 go", "END": "250 2.0.0 taken"}
 MIB = 1 << 20
+
+
+def in_turn(*replies):
+    """Each of them once, the last one ever after."""
+    left = list(replies)
+    return lambda line: left.pop(0) if len(left) > 1 else left[0]
 
 
 # ---- without end
@@ -123,13 +131,46 @@ def test_octet_by_octet(postern, dripping, wait, mode):
 
 
 def test_an_octet_now_and_then(postern, dripping, wait):
-    """F1: the time is that of the whole reply, not of each piece of it."""
-    dripping.pause = 0.3
+    """F1: the time is that of the whole reply, not of each line or octet of it."""
+    dripping.pause = 0.1
+    dripping.say["GREETING"] = "220-\r\n" * 20 + "220 at last"
     begun = time.monotonic()
     postern.send("u@d.example", timeout_greeting="1s")
     assert wait(lambda: "greeting: timed out" in postern.logged()), postern.logged()
     assert time.monotonic() - begun < 5
     assert wait(lambda: not postern.relays()) and len(postern.messages()) == 1
+
+
+# ---- the end
+
+class Resetting(internet.Sink):
+    """Goes with a reset, behind what it has said."""
+
+    def converse(self, connection, rfile, wfile, leave):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            self.session(rfile, wfile, leave)
+        finally:
+            socket.close(connection.detach())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gone_behind_its_yes(postern, world, wait, mode):
+    """F8: what was answered is delivered, though the connection is reset before QUIT; the others come after it."""
+    world.domain("d.example", "127.0.0.3")
+    sink = Resetting("127.0.0.3", world.port, ehlo=MODES[mode])
+    world.others.append(sink)
+    sink.say["END"] = in_turn(Last("250 2.0.0 taken\r\n"), "250 2.0.0 taken")
+    for _ in range(3):
+        postern.send("u@d.example", max_relays=0)
+    postern.due()
+    assert wait(lambda: sink.messages and not postern.relays()), postern.logged()
+    assert len(sink.messages) + len(postern.messages()) == 3, postern.logged()
+    postern.make_due()
+    postern.due()
+    assert wait(lambda: not postern.messages()), postern.logged()
+    assert len(sink.messages) == 3 and sink.connections > 1
 
 
 # ---- the accounts
@@ -189,7 +230,7 @@ def is_clear(said):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_accounts(postern, world, wait, mode):
-    """F4 to F8, F16: taken, reported or still there; the latter arrives when the host is well. Reported is only
+    """F5, F6, F7, F16: taken, reported or still there; the latter arrives when the host is well. Reported is only
     what was refused, and nothing comes twice but where a reply was none."""
     postern.settings.update({f"timeout_{k}": "1s" for k in ("mail", "rcpt", "data_start", "data_end", "helo")})
     cases = [(stage, said, turn) for stage, said in ODD
@@ -212,12 +253,6 @@ def test_accounts(postern, world, wait, mode):
         twice = len(a.taken()) - len(set(a.taken()))
         assert {*a.taken(), *a.told()} == {0, 1, 2} and not {*a.taken()} & {*a.told()}, a.case
         assert twice == 0 or not is_clear(a.case[1]), a.case
-
-
-def in_turn(*replies):
-    """Each of them once, the last one ever after."""
-    left = list(replies)
-    return lambda line: left.pop(0) if len(left) > 1 else left[0]
 
 
 @pytest.mark.parametrize("mode", ["lock-step", "groups"])
