@@ -23,9 +23,9 @@ def test_arrives_unchanged_but_for_one_received(postern, world, wait):
     assert wait(lambda: not postern.messages())
 
 
-NESTED = b"Content-Type: multipart/mixed; boundary=a\r\n\r\n"
 UNREAD = {
-    "nested": NESTED + (b"--a\r\n" + NESTED) * 10000,
+    "nested": b"MIME-Version: 1.0\r\n" + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(10000)),
     "names": b"Content-Type: a/b; name*0*=''%ff%; name*1=\";\r\n name*99999999999999999999=x\r\n\r\n",
     "not-utf-8": b"Subject: \xff\xfe\xc0\x80\r\n\r\n\xed\xa0\x80\xf8\r\n",
     "signed": b"DKIM-Signature: v=1; a=rsa-sha256; h=Subject : From;\r\n\tbh=; l=99999999999999999999; b= x=\r\n y\r\n"
@@ -50,9 +50,10 @@ def test_too_deep_to_be_read(postern, world, wait):
     world.domain("dest.example", "127.0.0.3")
     bare = world.another("127.0.0.3", ehlo=())
     postern.pipe(b"EHLO c.example\r\nMAIL FROM:<a@sender.example> BODY=8BITMIME\r\nRCPT TO:<u@dest.example>\r\n"
-                 b"DATA\r\nMIME-Version: 1.0\r\n" + UNREAD["nested"] + b"\xe4\r\n.\r\nQUIT\r\n")
+                 b"DATA\r\n" + UNREAD["nested"] + b"\r\n\xe4\r\n.\r\nQUIT\r\n")
     assert wait(lambda: world.sink.messages), postern.logged()
-    assert b"\r\nStatus: 5.6.3\r\n" in world.sink.messages[0].data and not bare.messages
+    report = world.sink.messages[0].data
+    assert b"\r\nStatus: 5.6.3\r\n" in report and b"nested too deep" in report and not bare.messages
 
 
 def test_no_for_with_several_recipients(postern, world, wait):

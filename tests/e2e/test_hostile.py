@@ -78,9 +78,13 @@ def test_last_line_without_end(rude, postern, wait):
     assert len(postern.messages()) == 1
 
 
-@pytest.mark.parametrize("ehlo, verb", [((), "DATA"), (("PIPELINING",), "DATA"), (("PIPELINING", "CHUNKING"), "BDAT")],
-                         ids=["lock-step", "groups", "window"])
-@pytest.mark.parametrize("said, closes", [(b"552 5.3.4 enough\r\n", True), (b"552 5.3.4 enough\r\n", False), (b"", False)],
+ENOUGH = b"552 5.3.4 enough\r\n"
+
+
+@pytest.mark.parametrize("ehlo, verb", [
+    ((), "DATA"), (("PIPELINING",), "DATA"), (("PIPELINING", "CHUNKING"), "BDAT")],
+    ids=["lock-step", "groups", "window"])
+@pytest.mark.parametrize("said, closes", [(ENOUGH, True), (ENOUGH, False), (b"", False)],
                          ids=["refused-and-gone", "refused", "silent"])
 def test_no_in_the_middle(rude, postern, world, wait, said, closes, ehlo, verb):
     """F10, F17: a host that refuses a message before it has ended, or says nothing, and reads no more: no deadlock."""
