@@ -188,6 +188,13 @@ is_full(const struct client *c)
 	return c->delivered > 0 && (c->code == SERVICE_CLOSES || c->code == NO_ROOM);
 }
 
+/* It is never refused (RFC 5321 section 4.1.1.5): what is not 2yz was an answer to something else. */
+static bool
+read_reset(struct client *c)
+{
+	return client_reply(c, "RSET", c->conf->timeout_mail) == 0 && client_outcome(c->code) == DONE;
+}
+
 /*
  * To MAIL and each RCPT. False: the connection is lost. In lock step the command before each reply is
  * still to be sent.
@@ -196,7 +203,7 @@ static bool
 read_envelope(struct client *c, struct job *j, bool lock_step)
 {
 	const struct conf *conf = c->conf;
-	if (j->reset && client_reply(c, "RSET", conf->timeout_mail) < 0)
+	if (j->reset && !read_reset(c))
 		return false;
 	if (client_reply(c, "MAIL", conf->timeout_mail) < 0)
 		return false;
@@ -269,10 +276,15 @@ read_end(struct client *c, struct job *j)
 static void
 give_up(struct client *c, struct job *j)
 {
-	if (c->code != SERVICE_CLOSES && client_ask(c, "RSET", "", c->conf->timeout_mail) < 0)
-		lose(c);
-	else
+	if (c->code == SERVICE_CLOSES) {
 		answered(c, j);
+		return;
+	}
+	put(c, "RSET\r\n", c->conf->timeout_mail);
+	if (read_reset(c))
+		answered(c, j);
+	else
+		lose(c);
 }
 
 /* It can go by BDAT only. */
@@ -305,7 +317,10 @@ put_body(struct client *c, struct job *j)
 static void
 follow_data(struct client *c, struct job *j)
 {
-	if (c->code == START_DATA && j->accepted > 0) {
+	if (c->code == START_DATA && stream_pending(&c->stream)) { /* or it would be taken for that to the end */
+		client_say(c, "DATA", "the host said more than its reply");
+		lose(c);
+	} else if (c->code == START_DATA && j->accepted > 0) {
 		put_body(c, j);
 	} else if (c->code == START_DATA && c->conf->protocol == PROTOCOL_LMTP) {
 		client_say(c, "DATA", "taken though nobody is to get it"); /* and no reply would follow */

@@ -135,10 +135,13 @@ def test_monitor_fault(lab, error):
     assert s.hit(point) and s.leftovers() == []
 
 
-RELAY_FAULTS = [("openat", "EMFILE"), ("openat", "EROFS"), ("write", "ENOSPC"), ("fsync", "EIO"),
-                ("unlinkat", "EIO"), ("unlinkat", "EROFS"), ("utimensat", "EROFS"),
-                ("linkat", "ENOSPC"), ("renameat", "EDQUOT"), ("pread64", "EIO"),
-                ("getdents64", "EIO"), ("fcntl", "ENOLCK"), ("connect", "ENOMEM")]
+# What relay calls in any case, and besides that to put off and to report.
+RELAY_FAULTS = [("openat", "EMFILE"), ("openat", "EROFS"), ("write", "ENOSPC"), ("unlinkat", "EIO"),
+                ("unlinkat", "EROFS"), ("pread64", "EIO"), ("getdents64", "EIO"), ("fcntl", "ENOLCK"),
+                ("connect", "ENOMEM")]
+NOTE_FAULTS = [("openat", "EMFILE"), ("openat", "EROFS"), ("write", "ENOSPC"), ("pwrite64", "ENOSPC"),
+               ("fdatasync", "EIO"), ("utimensat", "EROFS")]
+REPORT_FAULTS = [*RELAY_FAULTS, ("fsync", "EIO"), ("renameat", "EDQUOT")]
 
 
 def relay_points(calls, call, error):
@@ -155,8 +158,9 @@ def test_relay_fault(lab, call, error):
     """J10: what was accepted arrives; a fault while that is written down may send it again."""
     watched = lab.fresh()
     watched.session(None, FULL)
-    wrong = []
-    for point in take_some(relay_points(watched.calls, call, error)):
+    wrong, points = [], take_some(relay_points(watched.calls, call, error))
+    assert points, f"relay calls no {call}"
+    for point in points:
         s = lab.fresh()
         said = s.session(point, FULL)[0]
         assert said.startswith("250")
@@ -168,12 +172,39 @@ def test_relay_fault(lab, call, error):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("call, error", RELAY_FAULTS)
+def put_off_run(lab, point):
+    """A message with a recipient who is served and one who is put off."""
+    s = lab.fresh()
+    lab.world.sink.say["RCPT"] = lambda line: "450 4.2.1 later" if "v@one" in line else "250 2.1.5 ok"
+    said = s.session(point, [(["u@one.example", "v@one.example"], body_of("one"))])[0]
+    assert said.startswith("250")
+    lab.world.sink.say.clear()
+    return s
+
+
+@pytest.mark.parametrize("call, error", NOTE_FAULTS)
+def test_note_fault(lab, call, error):
+    """J10: who was served cannot be written down: at worst that one gets it twice, and the other one gets it."""
+    watched = put_off_run(lab, None)
+    wrong, points = [], relay_points(watched.calls, call, error)
+    assert points, f"relay calls no {call} while it puts off"
+    for point in points:
+        s = put_off_run(lab, point)
+        s.drain()
+        times = arrived(lab)
+        if s.leftovers() or set(times) != {("one", "u@one.example"), ("one", "v@one.example")} or \
+                times["one", "v@one.example"] > 1:
+            wrong.append(f"{point}: arrived {times}, left {s.leftovers()}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("call, error", REPORT_FAULTS)
 def test_report_fault(lab, call, error):
     """E16: the report cannot be queued: the message stays, and the next attempt reports."""
     watched, _ = test_points.bounce_run(lab, None)
-    wrong = []
-    for point in take_some(relay_points(watched.calls, call, error)):
+    wrong, points = [], take_some(relay_points(watched.calls, call, error))
+    assert points, f"relay calls no {call} while it reports"
+    for point in points:
         s, said = test_points.bounce_run(lab, point)
         wrong += filter(None, [check_report(lab, s, point, said)])
     assert not wrong, "\n".join(wrong)

@@ -171,7 +171,7 @@ def test_each_wait_ends(postern, dest, wait, step, key):
 
 @pytest.mark.parametrize("say", [{"QUIT": "550 no"}, {"QUIT": None}, {"RSET": "500 what"}])
 def test_what_comes_after_does_not_matter(postern, dest, wait, say):
-    """F8, F14: delivered is what got 2yz to its end."""
+    """F14: delivered is what got 2yz to its end."""
     dest.say.update(say)
     postern.send("u@dest.example")
     assert wait(lambda: dest.messages)

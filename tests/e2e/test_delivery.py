@@ -23,6 +23,39 @@ def test_arrives_unchanged_but_for_one_received(postern, world, wait):
     assert wait(lambda: not postern.messages())
 
 
+UNREAD = {
+    "nested": b"MIME-Version: 1.0\r\n" + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(10000)),
+    "names": b"Content-Type: a/b; name*0*=''%ff%; name*1=\";\r\n name*99999999999999999999=x\r\n\r\n",
+    "not-utf-8": b"Subject: \xff\xfe\xc0\x80\r\n\r\n\xed\xa0\x80\xf8\r\n",
+    "signed": b"DKIM-Signature: v=1; a=rsa-sha256; h=Subject : From;\r\n\tbh=; l=99999999999999999999; b= x=\r\n y\r\n"
+              b"Subject:  x \r\n\ty\r\n\r\n \r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+@pytest.mark.parametrize("ehlo", [("8BITMIME",), ("8BITMIME", "PIPELINING", "CHUNKING")], ids=["data", "bdat"])
+def test_text_is_not_read(postern, world, wait, name, ehlo):
+    """E13, E14, E15, R34: parts without end, names in pieces, what is no UTF-8, signatures: not one octet changes."""
+    world.domain("dest.example")
+    world.sink.ehlo = ehlo
+    postern.pipe(b"EHLO c.example\r\nMAIL FROM:<a@sender.example> BODY=8BITMIME\r\nRCPT TO:<u@dest.example>\r\n"
+                 b"DATA\r\n" + UNREAD[name] + b".\r\nQUIT\r\n")
+    assert wait(lambda: world.sink.messages), postern.logged()
+    assert world.sink.messages[0].data.partition(b"+0000\r\n")[2] == UNREAD[name]
+
+
+def test_too_deep_to_be_read(postern, world, wait):
+    """E13, A21: where it must be converted, parts within parts have an end; the sender is told."""
+    world.domain("dest.example", "127.0.0.3")
+    bare = world.another("127.0.0.3", ehlo=())
+    postern.pipe(b"EHLO c.example\r\nMAIL FROM:<a@sender.example> BODY=8BITMIME\r\nRCPT TO:<u@dest.example>\r\n"
+                 b"DATA\r\n" + UNREAD["nested"] + b"\r\n\xe4\r\n.\r\nQUIT\r\n")
+    assert wait(lambda: world.sink.messages), postern.logged()
+    report = world.sink.messages[0].data
+    assert b"\r\nStatus: 5.6.3\r\n" in report and b"nested too deep" in report and not bare.messages
+
+
 def test_no_for_with_several_recipients(postern, world, wait):
     """R31: FOR would give the others away."""
     world.domain("dest.example")
@@ -130,9 +163,12 @@ def test_null_sender_never_bounces(postern, world, wait):
     assert world.sink.messages == []
 
 
-def test_refused_5xx_bounces_others_delivered(postern, world, wait):
+@pytest.mark.parametrize("ehlo", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")],
+                         ids=["lock-step", "groups", "window"])
+def test_refused_5xx_bounces_others_delivered(postern, world, wait, ehlo):
     """F9, R41: each recipient for itself; only the soft one stays."""
     world.domain("d.example")
+    world.sink.ehlo = ehlo
     answers = {"ok": "250 ok", "soft": "450 4.2.1 later", "hard": "550 5.1.1 no such user"}
     world.sink.say["RCPT"] = lambda line: next(
         (v for k, v in answers.items() if f"<{k}@" in line), "250 ok")

@@ -320,3 +320,29 @@ def test_tls_that_was_required(way):
                     fields=["Require-Tls: yes"])
     way.postern.due()
     assert "Status: 5.7.30\r\n" in way.refused()
+
+
+SIZES = [ # what the host says to EHLO, {} being the octets of the message, and whether the message fits
+    ("SIZE 100", False), ("SIZE 1", False), ("SIZE {less}", False), ("SIZE {exact}", True),
+    ("SIZE abc", True), ("SIZE", True), ("SIZE 0", True), ("SIZE -1", True), ("SIZE 100 x", True),
+    ("SIZE 99999999999999999999", True), ("SIZE=100", True), ("size 100", False),
+]
+
+
+@pytest.mark.parametrize("keyword, fits", SIZES)
+def test_size_of_the_host(way, world, keyword, fits):
+    """F12: a message over the limit is not even tried; a limit that is none, or means nothing, is no limit."""
+    host = world.another("127.0.0.3", ehlo=())
+    world.domain("dest.example", "127.0.0.3")
+    way.submit(body="Subject: x\n\n" + "y" * 200 + "\n", max_relays=0)
+    [queued] = way.postern.messages()
+    length = len(spoolfile.SpoolFile(queued).body)
+    host.ehlo = (keyword.format(less=length - 1, exact=length),)
+    way.postern.due()
+    if fits:
+        assert way.wait(lambda: host.messages), way.postern.logged()
+        assert len(host.messages[0].data) == length
+    else:
+        assert "\r\nStatus: 5.3.4\r\n" in way.message("").data.decode()
+        assert not host.lines
+    assert way.wait(lambda: not way.postern.messages())

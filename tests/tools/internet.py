@@ -97,11 +97,15 @@ class Message:
         return hashlib.sha256(self.data).hexdigest()
 
 
+class Last(str):
+    """What a sink says as it stands, line ends and all; then it closes."""
+
+
 class Sink:
     """An SMTP server, LMTP behind LHLO, whose replies can be changed while it runs.
 
     `address` may be the path of a UNIX socket. `say` maps a verb ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END") to a reply line, or to a
-    function of the command line; None as a reply closes the connection without a word. `lines` are
+    function of the command line; None as a reply closes the connection without a word, a Last after it. `lines` are
     the command lines of MAIL, RCPT, DATA and BDAT as they came, `clients` whence. With LMTP "END" is
     said of each recipient, whose address is the line. `secure`: see tlssink.py.
     """
@@ -186,8 +190,11 @@ class Sink:
         def put(text):
             if text is None:
                 raise OSError("told to close")
-            wfile.write(text.encode() + b"\r\n")
+            last = isinstance(text, Last)
+            wfile.write(text.encode() + (b"" if last else b"\r\n"))
             wfile.flush()
+            if last:
+                raise OSError("told to close behind it")
             return text
 
         put(self.reply("GREETING", "", "220 sink ESMTP"))

@@ -1,5 +1,6 @@
 """What /proc tells about processes."""
 import pathlib
+import time
 
 PROC = pathlib.Path("/proc")
 
@@ -8,6 +9,11 @@ def words(pid):
     """Its command line; [] when it has ended."""
     try:
         line = (PROC / str(pid) / "cmdline").read_bytes()
+        for _ in range(50): # none while it becomes another program; no memory is what has ended, or is the kernel's
+            if line or (PROC / str(pid) / "statm").read_bytes().startswith(b"0 "):
+                break
+            time.sleep(0.001)
+            line = (PROC / str(pid) / "cmdline").read_bytes()
     except OSError:
         return []
     return line.decode(errors="replace").split("\0")

@@ -1,0 +1,291 @@
+"""Replies that have no end, come in pieces, break off, or answer what nobody asked: relay gives up in time,
+and of each message it is known what became of it."""
+import pathlib
+import re
+import socket
+import struct
+import time
+
+import pytest
+
+import internet
+from internet import Last
+
+MODES = {"lock-step": (), "groups": ("PIPELINING",), "window": ("PIPELINING", "CHUNKING")}
+USUAL = {"GREETING": "220 sink", "EHLO": "250 sink", "MAIL": "250 2.1.0 ok", "RCPT": "250 2.1.5 ok",
+         "DATA": "354 go", "END": "250 2.0.0 taken"}
+MIB = 1 << 20
+
+
+def in_turn(*replies):
+    """Each of them once, the last one ever after."""
+    left = list(replies)
+    return lambda line: left.pop(0) if len(left) > 1 else left[0]
+
+
+# ---- without end
+
+class Endless(internet.Listener):
+    """Polite up to a stage, where it goes on and on, but not for ever; connections after the first end at once."""
+
+    LIMIT = 64 * MIB
+
+    def __init__(self, port, stage, piece):
+        self.stage, self.piece, self.sent = stage, piece, 0
+        super().__init__(port, self.session)
+
+    def session(self, sock, f):
+        if self.connections > 1:
+            return
+        replies = {"EHLO": b"250", "MAIL": b"250", "RCPT": b"250", "DATA": b"354"}
+        if self.stage != "GREETING":
+            f.write(b"220 endless\r\n")
+            while (verb := f.readline()[:4].decode().strip()) != self.stage:
+                if verb in replies:
+                    f.write(replies[verb] + b" ok\r\n")
+        while self.sent < self.LIMIT:
+            sock.sendall(self.piece)
+            self.sent += len(self.piece)
+
+
+ENDLESS = {"lines": b"250-x\r\n" * 4096, "line": b"250 " + b"x" * 65536,
+           "extensions": b"".join(b"250-X-%d\r\n" % n for n in range(100000))}
+
+
+def memory(postern):
+    """KiB that relay had at most."""
+    status = pathlib.Path(f"/proc/{postern.relays()[0]}/status").read_text(encoding="ascii")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+
+
+@pytest.mark.parametrize("stage", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "."])
+@pytest.mark.parametrize("what", ENDLESS)
+def test_endless(postern, world, wait, what, stage):
+    """F2, F3, F11: the host is left soon and without much of it in memory; the mail goes to the next one."""
+    server = Endless(world.port, stage, ENDLESS[what])
+    world.zone[("d.example", "MX")] = ["10 mx.rude.example.", "20 mx.good.example."]
+    world.domain("rude.example", "127.0.0.7")
+    world.domain("good.example")
+    for user in "uv":
+        postern.send(f"{user}@d.example", max_relays=0)
+    begun = time.monotonic()
+    with world.sink.held("GREETING", "220 sink"): # the same process is asked how much it took
+        postern.due(max_relays_per_lane=1, timeout_greeting="20s")
+        assert wait(lambda: world.sink.connections), postern.logged()
+        peak = memory(postern)
+    assert time.monotonic() - begun < 10
+    if b"__asan_init" not in (postern.build / "relay").read_bytes(): # a sanitizer's memory is its own
+        assert peak < 16 * 1024
+    server.close()
+    assert server.sent < Endless.LIMIT
+    assert re.search("endless reply|not a reply", postern.logged()) or stage in ("GREETING", "EHLO")
+    wait(lambda: not postern.relays())
+    postern.make_due()
+    postern.due()
+    assert wait(lambda: not postern.messages()), postern.logged()
+    assert sorted(r for m in world.sink.messages for r in m.recipients) == ["u@d.example", "v@d.example"]
+
+
+# ---- in pieces
+
+class Dripping(internet.Sink):
+    """Says each octet by itself, with a pause before it."""
+
+    pause = 0
+
+    def converse(self, connection, rfile, wfile, leave):
+        sink = self
+
+        class Octets:
+            """In place of wfile."""
+            flush = wfile.flush
+
+            @staticmethod
+            def write(data):
+                for octet in data:
+                    time.sleep(sink.pause)
+                    wfile.write(bytes([octet]))
+                    wfile.flush()
+        self.session(rfile, Octets, leave)
+
+
+@pytest.fixture
+def dripping(postern, world):
+    world.domain("d.example", "127.0.0.3")
+    sink = Dripping("127.0.0.3", world.port)
+    world.others.append(sink)
+    del postern
+    return sink
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_octet_by_octet(postern, dripping, wait, mode):
+    """R61: wherever a reply is split."""
+    dripping.ehlo = MODES[mode]
+    dripping.say["DATA"] = "354-go\r\n354-on\r\n354 now"
+    for _ in range(3):
+        postern.send("u@d.example", max_relays=0)
+    postern.due()
+    assert wait(lambda: len(dripping.messages) == 3), postern.logged()
+    assert wait(lambda: not postern.messages()) and dripping.connections == 1
+
+
+def test_an_octet_now_and_then(postern, dripping, wait):
+    """F1: the time is that of the whole reply, not of each line or octet of it."""
+    dripping.pause = 0.1
+    dripping.say["GREETING"] = "220-\r\n" * 20 + "220 at last"
+    begun = time.monotonic()
+    postern.send("u@d.example", timeout_greeting="1s")
+    assert wait(lambda: "greeting: timed out" in postern.logged()), postern.logged()
+    assert time.monotonic() - begun < 5
+    assert wait(lambda: not postern.relays()) and len(postern.messages()) == 1
+
+
+# ---- the end
+
+class Resetting(internet.Sink):
+    """Goes with a reset, behind what it has said."""
+
+    def converse(self, connection, rfile, wfile, leave):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            self.session(rfile, wfile, leave)
+        finally:
+            socket.close(connection.detach())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_gone_behind_its_yes(postern, world, wait, mode):
+    """F8: what was answered is delivered, though the connection is reset before QUIT; the others come after it."""
+    world.domain("d.example", "127.0.0.3")
+    sink = Resetting("127.0.0.3", world.port, ehlo=MODES[mode])
+    world.others.append(sink)
+    sink.say["END"] = in_turn(Last("250 2.0.0 taken\r\n"), "250 2.0.0 taken")
+    for _ in range(3):
+        postern.send("u@d.example", max_relays=0)
+    postern.due()
+    assert wait(lambda: sink.messages and not postern.relays()), postern.logged()
+    assert len(sink.messages) + len(postern.messages()) == 3, postern.logged()
+    postern.make_due()
+    postern.due()
+    assert wait(lambda: not postern.messages()), postern.logged()
+    assert len(sink.messages) == 3 and sink.connections > 1
+
+
+# ---- the accounts
+
+class Account:
+    """Three messages to one host, which says something odd at the first, the second, ... time it is asked."""
+
+    def __init__(self, postern, world, number, mode, case):
+        self.postern, self.world, self.case = postern, world, case
+        self.domain, address = f"d{number}.example", f"127.7.{number // 200}.{number % 200 + 1}"
+        stage, said, turn = case
+        world.domain(self.domain, address)
+        self.sink = internet.Sink(address, world.port, ehlo=MODES[mode])
+        world.others.append(self.sink)
+        asked = iter(range(1 << 30))
+        usual = USUAL[stage]
+        if stage == "EHLO":
+            usual = "\r\n".join(["250-sink", *(f"250-{k}" for k in MODES[mode]), "250 HELP"])
+        self.sink.say[stage] = lambda line: said if next(asked) == turn else usual
+        for i in range(3):
+            postern.send(f"u{i}@{self.domain}", f"Subject: {i}\n\nx\n", max_relays=0)
+
+    def taken(self):
+        """Those to which the host said yes at the end."""
+        return sorted(int(re.search(rb"Subject: (\d)", m.data)[1]) for m in self.sink.messages)
+
+    def told(self):
+        return sorted(int(n) for m in self.world.sink.messages for n in
+                      re.findall(rf"Final-Recipient: rfc822; u(\d)@{self.domain}\r".encode(), m.data))
+
+    def waiting(self):
+        return sum(p.parent.name == self.domain for p in self.postern.messages())
+
+
+def cut(text):
+    """Every beginning of a reply, and the whole."""
+    return [Last(text[:n]) for n in range(len(text) + 1)]
+
+
+STAGES = list(USUAL)
+ODD = [(s, said) for s in STAGES for said in (
+    "354 go on", "200 x", "399 x", "25", "2", "abc", "999 x", "250-a\r\n550 b", "250\tx", " 250 x",
+    Last("421 bye\r\n"), Last("452 bye\r\n"), Last("550 no\r\n"), Last("250 ok\r\n"))
+    if (s, said) != ("DATA", "354 go on")]
+ODD += [(s, f"{USUAL[s]}\r\n250 one too many") for s in STAGES]
+ODD += [("EHLO", said) for said in ("250", "250 ", "250-\r\n250- \r\n250-  PIPELINING\r\n250 ", "250-sink\r\n250-")]
+ODD += [(s, part) for s in ("MAIL", "DATA", "END") for part in cut("250 ok\r\n" if s != "DATA" else "354 go\r\n")]
+
+
+def is_clear(said):
+    """One whole reply: then relay and the host think the same of what was said."""
+    lines = said.removesuffix("\r\n").split("\r\n")
+    return (all(re.fullmatch(r"[2-5]\d\d-.*", x) for x in lines[:-1]) and
+            re.fullmatch(r"[2-5]\d\d( .*)?", lines[-1]) and len({x[:3] for x in lines}) == 1 and
+            (said.endswith("\n") or not isinstance(said, Last)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_accounts(postern, world, wait, mode):
+    """F5, F6, F7, F16: taken, reported or still there; the latter arrives when the host is well. Reported is only
+    what was refused, and nothing comes twice but where a reply was none."""
+    postern.settings.update({f"timeout_{k}": "1s" for k in ("mail", "rcpt", "data_start", "data_end", "helo")})
+    cases = [(stage, said, turn) for stage, said in ODD
+             for turn in ((0,) if stage in ("GREETING", "EHLO") else (0, 1))
+             if not (stage == "DATA" and mode == "window")] # it is BDAT
+    accounts = [Account(postern, world, n, mode, case) for n, case in enumerate(cases)]
+    postern.due(max_relays=16)
+    assert wait(lambda: not postern.relays(), 120)
+    for a in accounts:
+        lost = 3 - len({*a.taken(), *a.told()}) - a.waiting()
+        assert lost <= 0, (a.case, a.taken(), a.told(), a.waiting())
+        assert not a.told() or "5" == a.case[1][0], a.case
+        a.sink.say.clear()
+    for _ in range(3):
+        postern.make_due()
+        postern.due(max_relays=16)
+        assert wait(lambda: not postern.relays(), 120)
+    assert not postern.messages()
+    for a in accounts:
+        twice = len(a.taken()) - len(set(a.taken()))
+        assert {*a.taken(), *a.told()} == {0, 1, 2} and not {*a.taken()} & {*a.told()}, a.case
+        assert twice == 0 or not is_clear(a.case[1]), a.case
+
+
+@pytest.mark.parametrize("mode", ["lock-step", "groups"])
+def test_yes_before_the_end(postern, world, wait, mode):
+    """F16: what a host says before it has the message is no answer to its end."""
+    world.domain("d.example")
+    world.sink.ehlo = MODES[mode]
+    world.sink.say.update({"DATA": "354 go\r\n250 2.0.0 taken", "END": "452 4.3.1 no room"})
+    postern.send("u@d.example")
+    assert wait(lambda: ": deferred" in postern.logged() and not postern.relays()), postern.logged()
+    assert len(postern.messages()) == 1 and not world.sink.messages
+
+
+def test_no_to_reset(postern, world, wait):
+    """F16: RSET is never refused: what looks like it was meant for something else, and so is all that follows."""
+    world.domain("d.example")
+    world.sink.ehlo = MODES["window"]
+    world.sink.say["END"] = in_turn("250 2.0.0 taken\r\n452 one too many", "452 4.3.1 no room")
+    for _ in range(3):
+        postern.send("u@d.example", max_relays=0)
+    postern.due()
+    assert wait(lambda: ": deferred" in postern.logged() and not postern.relays()), postern.logged()
+    assert len(postern.messages()) == 2 and len(world.sink.messages) == 1
+    assert world.sink.connections > 1
+
+
+def test_out_of_step_in_a_group(postern, world, wait):
+    """F16: a host that waits for text when RSET is said has another idea of where we are: the next message goes by
+    another connection, and at once."""
+    world.domain("d.example")
+    world.sink.say["RCPT"] = in_turn("250 ok\r\n250 one too many", "250 ok")
+    for _ in range(2):
+        postern.send("u@d.example", max_relays=0)
+    postern.due()
+    assert wait(lambda: len(postern.messages()) == 1 and not postern.relays()), postern.logged()
+    assert world.sink.connections == 2 and len(world.sink.messages) == 1
