@@ -74,6 +74,7 @@ DIR *delivery_lanes(const struct relay *r);
 /* lane.c: works on r->lane until nothing in it is due. False: the spool is in trouble. */
 bool lane_scan(struct relay *r);
 void flights_reset(struct relay *r);
+void flights_drop(struct relay *r);
 
 /* connect.c */
 void use_route(struct relay *r); /* of the lane at work, from now on */

@@ -52,6 +52,18 @@ flights_reset(struct relay *r)
 	}
 }
 
+/* All that are on their way are somebody else's. */
+void
+flights_drop(struct relay *r)
+{
+	for (struct job *j = r->client.first; j != NULL; j = j->next)
+		message_close(&flight_of(j)->m);
+	r->client.first = NULL;
+	r->client.jobs = r->client.replies = 0;
+	r->client.octets = 0;
+	flights_reset(r);
+}
+
 /* The next transaction of a message: recipients who are not settled, some at a time. */
 static bool
 next_job(struct flight *f)

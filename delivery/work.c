@@ -195,15 +195,17 @@ work_on_lane(struct relay *r)
 	return ok;
 }
 
-/* The child of a fork, with a slot of the same lane: begins anew, without what its parent has in hand. */
+/*
+ * The child of a fork, with a slot of the same lane: begins anew, without what its parent has in hand. It closes
+ * that, for a lock is free when nobody has its file open any more; it releases nothing.
+ */
 static void
 help(struct relay *r, const struct lane *lane, int slot)
 {
 	client_close(&r->client);
-	r->client.first = NULL;
-	r->client.jobs = r->client.replies = 0;
-	r->client.octets = 0;
-	flights_reset(r);
+	flights_drop(r);
+	lane_close(&r->lane);
+	cleanup_fd(&r->slot);
 	r->lane = *lane;
 	r->slot = slot;
 	r->extra = true;
