@@ -324,13 +324,24 @@ send_in_lock_step(struct client *c, struct job *j)
 		follow_data(c, j);
 }
 
+/* The job before j whose end is owed, and there is one at most; jobs that did not fit may stand between. */
+static struct job *
+owed_before(const struct client *c, const struct job *j)
+{
+	struct job *before = c->first;
+	while (before != j && before->end != JOB_OPEN)
+		before = before->next;
+	return before != j ? before : NULL;
+}
+
 /* The end of the job before, if it is still owed, and this one's envelope are one group. */
 static void
-send_in_group(struct client *c, struct job *before, struct job *j)
+send_in_group(struct client *c, struct job *j)
 {
+	struct job *before = owed_before(c, j);
 	put_envelope(c, j);
 	put(c, "DATA\r\n", c->conf->timeout_data_start);
-	if (before != NULL && before->end == JOB_OPEN)
+	if (before != NULL)
 		read_end(c, before);
 	if (c->fd < 0)
 		return;
@@ -384,7 +395,6 @@ append(struct client *c, struct job *j)
 void
 sending_start(struct client *c, struct job *j)
 {
-	struct job *before = c->first != NULL ? c->last : NULL;
 	append(c, j);
 	if (!client_is_open(c)) {
 		forget(j);
@@ -401,7 +411,7 @@ sending_start(struct client *c, struct job *j)
 	} else if (is_binary(j)) {
 		send_in_window(c, j);
 	} else {
-		send_in_group(c, before, j);
+		send_in_group(c, j);
 	}
 }
 

@@ -147,6 +147,18 @@ def test_refused_in_the_middle(postern, world, wait):
     assert world.sink.connections == 1
 
 
+def test_unfit_between_others(postern, world, wait):
+    """F12: a message that is over the host's limit goes nowhere, and the replies to its neighbours stay theirs."""
+    world.domain("d.example")
+    world.sink.ehlo = ("PIPELINING", "SIZE 2000")
+    for i, lines in enumerate([1, 100, 1, 1]):
+        postern.send("u@d.example", f"Subject: {i}\n\n" + lines * (50 * "x" + "\n"), max_relays=0)
+    postern.due()
+    assert wait(lambda: len([m for m in world.sink.messages if m.sender]) == 3), postern.logged()
+    assert subjects(m.data for m in world.sink.messages if m.sender) == [0, 2, 3]
+    assert wait(lambda: not postern.messages()) and "deferred" not in postern.logged()
+
+
 def test_more_recipients_than_one_transaction_takes(postern, world, wait):
     """RFC 5321 section 4.5.3.1.8: a hundred each, nobody twice, by one connection."""
     world.domain("d.example")
