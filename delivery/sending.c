@@ -339,6 +339,7 @@ static void
 send_in_group(struct client *c, struct job *j)
 {
 	struct job *before = owed_before(c, j);
+	j->reset = c->unclean;
 	put_envelope(c, j);
 	put(c, "DATA\r\n", c->conf->timeout_data_start);
 	if (before != NULL)
@@ -356,7 +357,7 @@ static void
 send_in_window(struct client *c, struct job *j)
 {
 	j->windowed = true;
-	j->reset = c->first != j;
+	j->reset = c->first != j || c->unclean;
 	put_envelope(c, j);
 	j->sent = body_put_chunk(c, &j->text);
 	c->cut = !j->sent; /* replies to those before it may still come */
@@ -430,16 +431,18 @@ sending_landed(const struct client *c)
 	return c->first != NULL && c->first->end != JOB_OPEN;
 }
 
-/* All replies of a job that was sent in one go. */
+/* All replies of a job that was sent in one go. What fails there is not over for the host (RFC 3030 section 2). */
 static void
 read_window(struct client *c, struct job *j)
 {
+	int delivered = c->delivered;
 	if (!j->sent)
 		client_say(c, "sending the message", "connection lost or stalled");
 	if (!j->sent || !read_envelope(c, j, false))
 		lose(c);
 	else
 		read_end(c, j);
+	c->unclean = c->delivered == delivered;
 }
 
 struct job *

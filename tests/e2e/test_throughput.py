@@ -147,6 +147,23 @@ def test_refused_in_the_middle(postern, world, wait):
     assert world.sink.connections == 1
 
 
+def test_refused_alone(postern, world, wait):
+    """F9: what was refused with nothing behind it is over, too, before the next one is sent: some recipients of
+    the same message, or a message that came later."""
+    world.domain("d.example")
+    world.sink.ehlo = BEHIND
+    world.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "<bad" in line else "250 ok"
+    postern.settings["linger"] = "3s"
+    postern.send([*(f"bad{i}@d.example" for i in range(100)), "u@d.example"], sender="")
+    assert wait(lambda: len(world.sink.messages) == 1), postern.logged()
+    postern.send("bad@d.example", sender="")
+    assert wait(lambda: postern.logged().count(": bounced") == 101), postern.logged()
+    postern.send("u@d.example", sender="")
+    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
+    assert wait(lambda: postern.logged().count(": delivered") == 2), postern.logged()
+    assert world.sink.connections == 1
+
+
 def test_unfit_between_others(postern, world, wait):
     """F12: a message that is over the host's limit goes nowhere, and the replies to its neighbours stay theirs."""
     world.domain("d.example")
