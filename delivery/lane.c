@@ -100,6 +100,16 @@ any_delivered(const struct job *j)
 	return false;
 }
 
+/* It was sent whole and is sent again: nobody can know whether the host took it (RFC 1047). */
+static void
+log_doubt(const struct relay *r, const struct message *m)
+{
+	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = r->lane.name,
+		.relay = r->client.name };
+	log_event(LOG_NOTICE, &f, "%s: sent to %s, and the connection was lost before the answer: possible duplicate",
+		m->id, r->client.name);
+}
+
 /* Waits for the oldest transaction. The message is settled, unless more of its recipients follow. */
 static void
 land(struct relay *r)
@@ -114,6 +124,8 @@ land(struct relay *r)
 	}
 	if (j->end == JOB_LOST)
 		remember_disorder(r);
+	if (j->end == JOB_UNTRIED && j->sent)
+		log_doubt(r, &f->m);
 	if (j->end == JOB_UNTRIED && f->parts == 1) {
 		r->again = true;
 		note_next(r, clock_wall());

@@ -59,16 +59,18 @@ blame(struct client *c, struct job *j)
 
 /*
  * The connection is of no more use, for the reason in c->text: the job it broke in, and those behind it.
- * After a polite end, or where it was kept too long, nobody is to blame.
+ * After a polite end, or where it was kept too long, nobody is to blame. Who says 421 took nothing of what he
+ * had not answered; otherwise nobody knows.
  */
 static void
 lose(struct client *c)
 {
-	bool guilty = c->code != SERVICE_CLOSES && !c->idle && !c->full;
+	bool polite = c->code == SERVICE_CLOSES, guilty = !polite && !c->idle && !c->full;
 	client_close(c);
 	for (struct job *j = c->first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
+		j->sent = j->sent && !polite;
 		if (guilty)
 			blame(c, j);
 		else
@@ -193,13 +195,15 @@ static bool
 read_envelope(struct client *c, struct job *j, bool lock_step)
 {
 	const struct conf *conf = c->conf;
-	if (j->reset && client_reply(c, "RSET", conf->timeout_mail) < 0)
+	if (j->reset && (client_reply(c, "RSET", conf->timeout_mail) < 0 || c->code == SERVICE_CLOSES))
 		return false;
 	if (client_reply(c, "MAIL", conf->timeout_mail) < 0)
 		return false;
 	enum outcome mail = client_outcome(c->code);
 	j->turned_away = is_full(c);
 	c->full = c->full || j->turned_away;
+	if (j->turned_away && c->code == SERVICE_CLOSES && !lock_step)
+		return false;
 	for (int i = 0; i < j->n; i++)
 		settle(c, j->to[i], mail);
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
