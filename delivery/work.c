@@ -226,6 +226,22 @@ delivery_grow(struct relay *r)
 }
 
 /*
+ * For the lane at work, which is given up if there is none: whoever has the last one looks for it. He may have
+ * passed it by just now because we held it, so we try once more. False: no slot.
+ */
+static bool
+find_slot(struct relay *r)
+{
+	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	if (r->slot >= 0)
+		return true;
+	spool_crowd(&r->spool);
+	lane_close(&r->lane);
+	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	return r->slot >= 0;
+}
+
+/*
  * Lanes one after the other. A monitor that found all global slots taken relies on us: so after
  * giving ours back we look once more.
  */
@@ -243,10 +259,7 @@ delivery_work(struct relay *r)
 			continue;
 		cleanup_fd(&r->slot);
 		r->slot = -1;
-		if (!take_next_lane(r, lanes))
-			return;
-		r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
-		if (r->slot < 0)
+		if (!take_next_lane(r, lanes) || !find_slot(r))
 			return;
 	}
 }

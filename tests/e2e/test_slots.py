@@ -25,3 +25,19 @@ def test_helper_keeps_nothing_of_whom_it_helped(postern, world, wait):
     assert wait(lambda: all(sink.open for sink in slow)), postern.logged()
     postern.send("u@d.example")
     assert wait(lambda: len(world.sink.messages) == 61, 5), postern.logged()
+
+
+def test_who_wakes_without_a_slot_is_not_forgotten(postern, world, wait):
+    """A relay that waits has given its slot away when mail comes: who has it looks at that lane before it waits."""
+    world.domain("d.example")
+    world.domain("e.example", "127.0.0.3")
+    other = world.another("127.0.0.3")
+    other.delay = 2
+    postern.settings.update(linger="8s", max_relays=1)
+    postern.send("u@d.example")
+    assert wait(lambda: world.sink.messages and not postern.messages())
+    postern.send("u@e.example")
+    assert wait(lambda: other.open == 1), postern.logged()
+    postern.send("u@d.example")
+    assert wait(lambda: other.messages and not world.sink.open), "it had to leave"
+    assert wait(lambda: len(world.sink.messages) == 2, 4), postern.logged()
