@@ -41,3 +41,14 @@ def test_who_wakes_without_a_slot_is_not_forgotten(postern, world, wait):
     postern.send("u@d.example")
     assert wait(lambda: other.messages and not world.sink.open), "it had to leave"
     assert wait(lambda: len(world.sink.messages) == 2, 4), postern.logged()
+
+
+def test_report_does_not_wait_with_its_relay(postern, world, wait):
+    """A relay that has queued a report looks for its lane before it waits for more mail in its own."""
+    world.domain("d.example")
+    world.domain("sender.example", "127.0.0.3")
+    sender = world.another("127.0.0.3")
+    world.sink.say["RCPT"] = "550 5.1.1 no"
+    postern.settings["linger"] = "8s"
+    postern.send("u@d.example")
+    assert wait(lambda: sender.messages, 4), postern.logged()
