@@ -56,7 +56,8 @@ struct relay {
 	enum outcome verdict;     /* of the lane: DONE while it is worth trying */
 	struct buf why;           /* if it is not */
 	bool shared;              /* another relay has a message of it in its hands */
-	bool again;               /* a message was laid down again, untried */
+	bool tried;               /* we had one of it in ours */
+	bool again;               /* it is to be gone over once more */
 	int64_t next;             /* earliest time at which something here is due; 0: nothing left */
 
 	struct flight *flights;   /* conf.window_messages of them */

@@ -150,6 +150,7 @@ static void
 take_off(struct relay *r, struct flight *f)
 {
 	f->next = f->parts = 0;
+	r->tried = true;
 	(void)next_job(f);
 	sending_start(&r->client, &f->job);
 	while (sending_landed(&r->client))
@@ -359,9 +360,11 @@ lane_scan(struct relay *r)
 	look_for_poison(r);
 	do {
 		r->next = 0;
-		r->shared = r->again = false;
+		r->shared = r->again = r->tried = false;
 		if (lane_settle(&r->lane) < 0 || scan_once(r) < 0)
 			return false;
+		/* What came meanwhile may be behind something slow in the hands of another. */
+		r->again = r->again || (r->shared && r->tried);
 	} while (r->again && r->verdict == DONE);
 	return true;
 }

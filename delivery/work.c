@@ -183,8 +183,16 @@ work_on_lane(struct relay *r)
 		if (!begin_lane(r))
 			break;
 		ok = empty_lane(r);
-		if (!ok || r->shared) /* whoever has the rest writes down when it is due */
+		if (!ok)
 			break;
+		if (r->extra && r->verdict == SOFT) { /* turned away: as if it had not been here */
+			lane_announce(r->lane.dir);
+			break;
+		}
+		if (r->shared) { /* whoever has the rest writes down when it is due; he may not know of news */
+			again = has_news(r);
+			continue;
+		}
 		if (r->state.down && r->next != 0) /* what is left waits for the host */
 			r->next = r->state.next;
 		again = lane_leave(&r->lane, &r->spool, r->next) == -EAGAIN &&

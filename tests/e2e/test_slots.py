@@ -1,4 +1,8 @@
 """No mail waits while a slot is free: helpers, relays that wait, and who looks where."""
+import threading
+import time
+
+import pytest
 
 
 def queue(postern, domain, n):
@@ -52,3 +56,43 @@ def test_report_does_not_wait_with_its_relay(postern, world, wait):
     postern.settings["linger"] = "8s"
     postern.send("u@d.example")
     assert wait(lambda: sender.messages, 4), postern.logged()
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_helper_that_is_alone_and_turned_away(left, postern, world, wait):
+    """I13: what a helper could not send is tried again as any mail is: once, and then by the schedule."""
+    world.domain("d.example")
+    world.sink.ehlo = ()
+    world.sink.delay = 0.1
+    queue(postern, "d.example", 50)
+    helper, go = threading.local(), threading.Event()
+
+    def greeting(_):
+        helper.taken = 0 if world.sink.connections == 2 else None
+        return "220 a" if world.sink.connections <= 2 else "421 4.3.2 no more"
+
+    def mail(_):
+        if getattr(helper, "taken", None) is None:
+            return "250 ok"
+        helper.taken += 1
+        if helper.taken < 4:
+            return "250 ok"
+        go.wait(30)
+        return "421 4.3.0 enough"
+
+    world.sink.say.update(GREETING=greeting, MAIL=mail)
+    postern.settings.update(max_relays_per_lane=2)
+    postern.due()
+    assert wait(lambda: len(world.sink.messages) == 10)
+    postern.send("u@d.example", max_relays=0) # @retry is not there when the helper begins
+    assert wait(lambda: len(postern.messages()) == 1), postern.logged()
+    assert wait(lambda: len(postern.relays()) == 1)
+    for _ in range(1, left):
+        postern.send("u@d.example", max_relays=0)
+    go.set()
+    assert wait(lambda: not postern.relays()), f"{world.sink.connections} connections"
+    assert len(postern.messages()) == left
+    (retry,) = (p for p in postern.lane_files() if p.name == "@retry")
+    assert 40 < retry.stat().st_mtime - time.time() < 70, postern.logged()
+    assert postern.logged().count("lane d.example: mx.d.example") == 1, "it is down"
+    assert world.sink.connections <= 4
