@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,6 +93,19 @@ start(char *const *word, int *out)
 	return -err;
 }
 
+/* Having said all, a program may still go on. */
+static bool
+ends(pid_t pid, int64_t deadline)
+{
+	auto_fd process = pidfd_open(pid, 0);
+	struct pollfd p = { .fd = process, .events = POLLIN };
+	int r;
+	do
+		r = poll(&p, 1, clock_left(deadline));
+	while (r < 0 && errno == EINTR);
+	return r > 0;
+}
+
 static int
 run(const char *command, int64_t deadline, char **out)
 {
@@ -107,6 +121,8 @@ run(const char *command, int64_t deadline, char **out)
 		return (int)pid;
 	int r = read_secret(fd, deadline, out);
 	close(fd);
+	if (r == 0 && !ends(pid, deadline))
+		r = -ETIMEDOUT;
 	if (r < 0)
 		kill(-pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

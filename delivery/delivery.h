@@ -57,7 +57,8 @@ struct relay {
 	enum outcome verdict;     /* of the lane: DONE while it is worth trying */
 	struct buf why;           /* if it is not */
 	bool shared;              /* another relay has a message of it in its hands */
-	bool again;               /* some mail had no turn by the connection, and is to have it by the next */
+	bool tried;               /* we had one of it in ours */
+	bool again;               /* it is to be gone over once more */
 	int64_t next;             /* earliest time at which something here is due; 0: nothing left */
 
 	struct flight *flights;   /* conf.window_messages of them */
@@ -75,6 +76,7 @@ DIR *delivery_lanes(const struct relay *r);
 /* lane.c: works on r->lane until nothing in it is due. False: the spool is in trouble. */
 bool lane_scan(struct relay *r);
 void flights_reset(struct relay *r);
+void flights_drop(struct relay *r);
 
 /* connect.c */
 void use_route(struct relay *r); /* of the lane at work, from now on */

@@ -52,6 +52,18 @@ flights_reset(struct relay *r)
 	}
 }
 
+/* All that are on their way are somebody else's. */
+void
+flights_drop(struct relay *r)
+{
+	for (struct job *j = r->client.first; j != NULL; j = j->next)
+		message_close(&flight_of(j)->m);
+	r->client.first = NULL;
+	r->client.jobs = r->client.replies = 0;
+	r->client.octets = 0;
+	flights_reset(r);
+}
+
 /* The host did something with one of these recipients. */
 static bool
 any_delivered(const struct job *j)
@@ -102,6 +114,16 @@ remember_disorder(const struct relay *r)
 	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
 }
 
+/* It was sent whole and is sent again: nobody can know whether the host took it (RFC 1047). */
+static void
+log_doubt(const struct relay *r, const struct message *m)
+{
+	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = r->lane.name,
+		.relay = r->client.name };
+	log_event(LOG_NOTICE, &f, "%s: sent to %s, and the connection was lost before the answer: possible duplicate",
+		m->id, r->client.name);
+}
+
 /* Waits for the oldest transaction. The message is settled, unless more of its recipients follow. */
 static void
 land(struct relay *r)
@@ -116,6 +138,8 @@ land(struct relay *r)
 	}
 	if (j->end == JOB_LOST)
 		remember_disorder(r);
+	if (j->end == JOB_UNTRIED && j->sent)
+		log_doubt(r, &f->m);
 	if (j->end == JOB_UNTRIED && f->parts == 1) {
 		r->again = true;
 		note_next(r, clock_wall());
@@ -142,6 +166,7 @@ take_off(struct relay *r, struct flight *f)
 {
 	f->next = f->parts = f->job.n = 0;
 	f->job.m = &f->m;
+	r->tried = true;
 	(void)next_job(r, f);
 	sending_start(&r->client, &f->job);
 	while (sending_landed(&r->client))
@@ -351,9 +376,11 @@ lane_scan(struct relay *r)
 	look_for_poison(r);
 	do {
 		r->next = 0;
-		r->shared = r->again = false;
+		r->shared = r->again = r->tried = false;
 		if (lane_settle(&r->lane) < 0 || scan_once(r) < 0)
 			return false;
+		/* What came meanwhile may be behind something slow in the hands of another. */
+		r->again = r->again || (r->shared && r->tried);
 	} while (r->again && r->verdict == DONE);
 	return true;
 }

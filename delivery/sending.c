@@ -62,16 +62,18 @@ blame(struct client *c, struct job *j)
 
 /*
  * The connection is of no more use, for the reason in c->text: the job it broke in, and those behind it.
- * After a polite end, or where it was kept too long, nobody is to blame.
+ * After a polite end, or where it was kept too long, nobody is to blame. Who says 421 took nothing of what he
+ * had not answered; otherwise nobody knows.
  */
 static void
 lose(struct client *c)
 {
-	bool guilty = c->code != SERVICE_CLOSES && !c->idle && !c->full;
+	bool polite = c->code == SERVICE_CLOSES, guilty = !polite && !c->idle && !c->full;
 	client_close(c);
 	for (struct job *j = c->first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
+		j->sent = j->sent && !polite;
 		if (guilty)
 			blame(c, j);
 		else
@@ -210,6 +212,8 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 	enum outcome mail = client_outcome(c->code);
 	j->turned_away = is_full(c);
 	c->full = c->full || j->turned_away;
+	if (j->turned_away && c->code == SERVICE_CLOSES && !lock_step)
+		return false;
 	for (int i = 0; i < j->n; i++)
 		settle(c, j->to[i], mail);
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
@@ -349,13 +353,25 @@ send_in_lock_step(struct client *c, struct job *j)
 		follow_data(c, j);
 }
 
+/* The job before j whose end is owed, and there is one at most; jobs that did not fit may stand between. */
+static struct job *
+owed_before(const struct client *c, const struct job *j)
+{
+	struct job *before = c->first;
+	while (before != j && before->end != JOB_OPEN)
+		before = before->next;
+	return before != j ? before : NULL;
+}
+
 /* The end of the job before, if it is still owed, and this one's envelope are one group. */
 static void
-send_in_group(struct client *c, struct job *before, struct job *j)
+send_in_group(struct client *c, struct job *j)
 {
+	struct job *before = owed_before(c, j);
+	j->reset = c->unclean;
 	put_envelope(c, j);
 	put(c, "DATA\r\n", c->conf->timeout_data_start);
-	if (before != NULL && before->end == JOB_OPEN)
+	if (before != NULL)
 		read_end(c, before);
 	if (c->fd < 0)
 		return;
@@ -370,7 +386,7 @@ static void
 send_in_window(struct client *c, struct job *j)
 {
 	j->windowed = true;
-	j->reset = c->first != j;
+	j->reset = c->first != j || c->unclean;
 	put_envelope(c, j);
 	j->sent = body_put_chunk(c, &j->text);
 	c->cut = !j->sent; /* replies to those before it may still come */
@@ -437,7 +453,6 @@ append(struct client *c, struct job *j)
 void
 sending_start(struct client *c, struct job *j)
 {
-	struct job *before = c->first != NULL ? c->last : NULL;
 	append(c, j);
 	if (!client_is_open(c)) {
 		forget(j);
@@ -457,7 +472,7 @@ sending_start(struct client *c, struct job *j)
 	} else if (is_binary(j)) {
 		send_in_window(c, j);
 	} else {
-		send_in_group(c, before, j);
+		send_in_group(c, j);
 	}
 }
 
@@ -476,16 +491,18 @@ sending_landed(const struct client *c)
 	return c->first != NULL && c->first->end != JOB_OPEN;
 }
 
-/* All replies of a job that was put out in one go. */
+/* All replies of a job that was put out in one go. What fails there is not over for the host (RFC 3030 section 2). */
 static void
 read_window(struct client *c, struct job *j)
 {
+	int delivered = c->delivered;
 	if (!j->sent)
 		lose_in_body(c, j);
 	else if (!read_envelope(c, j, false))
 		lose(c);
 	else
 		read_end(c, j);
+	c->unclean = c->delivered == delivered;
 }
 
 struct job *

@@ -27,7 +27,7 @@ struct job {
 		JOB_OPEN,
 		JOB_ANSWERED, /* each recipient has its outcome */
 		JOB_LOST,     /* the connection broke in it: SOFT, and it may be to blame */
-		JOB_UNTRIED,  /* ... before its turn: nothing is known, nothing was said about it */
+		JOB_UNTRIED,  /* ... before its turn: nothing was said about it */
 	} end;
 	bool sent; /* whole: after a loss, the host may have it */
 

@@ -144,14 +144,16 @@ report(const struct relay *r, const struct message *m)
 	unsigned due = has_outcome(m, SOFT) ? news(r, m) : 0;
 	int err = dsn_queue(m, &r->spool, &r->conf, due != 0, id);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->lane.name };
-	if (err == 0)
+	if (err == 0) {
+		spool_crowd(&r->spool); /* nobody starts a relay for the report's lane */
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
 			m->env.sender.n > 0 ? "sender" : "double_bounce", id);
-	else if (err == -ENOENT && has_outcome(m, HARD))
+	} else if (err == -ENOENT && has_outcome(m, HARD)) {
 		log_event(LOG_NOTICE, &f, "%s: dropped: no sender to tell", m->id);
-	else if (err != -ENOENT)
+	} else if (err != -ENOENT) {
 		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
 			m->id, strerror(-err));
+	}
 	if (err < 0 && err != -ENOENT)
 		return err;
 	if (due != 0)

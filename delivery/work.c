@@ -195,8 +195,16 @@ work_on_lane(struct relay *r)
 		if (!begin_lane(r))
 			break;
 		ok = empty_lane(r);
-		if (!ok || r->shared) /* whoever has the rest writes down when it is due */
+		if (!ok)
 			break;
+		if (r->extra && r->verdict == SOFT) { /* turned away: as if it had not been here */
+			lane_announce(r->lane.dir);
+			break;
+		}
+		if (r->shared) { /* whoever has the rest writes down when it is due; he may not know of news */
+			again = has_news(r);
+			continue;
+		}
 		if (r->state.down && r->next != 0) /* what is left waits for the host */
 			r->next = r->state.next;
 		again = lane_leave(&r->lane, &r->spool, r->next) == -EAGAIN &&
@@ -207,15 +215,17 @@ work_on_lane(struct relay *r)
 	return ok;
 }
 
-/* The child of a fork, with a slot of the same lane: begins anew, without what its parent has in hand. */
+/*
+ * The child of a fork, with a slot of the same lane: begins anew, without what its parent has in hand. It closes
+ * that, for a lock is free when nobody has its file open any more; it releases nothing.
+ */
 static void
 help(struct relay *r, const struct lane *lane, int slot)
 {
 	client_close(&r->client);
-	r->client.first = NULL;
-	r->client.jobs = r->client.replies = 0;
-	r->client.octets = 0;
-	flights_reset(r);
+	flights_drop(r);
+	lane_close(&r->lane);
+	cleanup_fd(&r->slot);
 	r->lane = *lane;
 	r->slot = slot;
 	r->extra = true;
@@ -236,6 +246,22 @@ delivery_grow(struct relay *r)
 }
 
 /*
+ * For the lane at work, which is given up if there is none: whoever has the last one looks for it. He may have
+ * passed it by just now because we held it, so we try once more. False: no slot.
+ */
+static bool
+find_slot(struct relay *r)
+{
+	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	if (r->slot >= 0)
+		return true;
+	spool_crowd(&r->spool);
+	lane_close(&r->lane);
+	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	return r->slot >= 0;
+}
+
+/*
  * Lanes one after the other. A monitor that found all global slots taken relies on us: so after
  * giving ours back we look once more.
  */
@@ -253,10 +279,7 @@ delivery_work(struct relay *r)
 			continue;
 		cleanup_fd(&r->slot);
 		r->slot = -1;
-		if (!take_next_lane(r, lanes))
-			return;
-		r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
-		if (r->slot < 0)
+		if (!take_next_lane(r, lanes) || !find_slot(r))
 			return;
 	}
 }

@@ -208,7 +208,7 @@ read_told(struct span s)
 	return n > 0 && n <= (TOLD_DELAYED | TOLD_OVERDUE) ? (unsigned)n : 0;
 }
 
-/* A line is "<time> soft <next>", "<time> done|hard <index> <text>" or "<time> told <TOLD_*>". */
+/* A line is "<time> soft <next>" (0: a relay died with it), "<time> done|hard <index> <text>" or "<time> told <TOLD_*>". */
 static void
 parse_log_line(struct message *m, struct span line)
 {
@@ -218,8 +218,10 @@ parse_log_line(struct message *m, struct span line)
 		word[i] = blank != NULL ? span_from(line.p, blank) : line;
 		line = span_skip(line, blank != NULL ? word[i].n + 1 : word[i].n);
 	}
-	if (span_eq(word[1], span_of("soft")))
+	if (span_eq(word[1], span_of("soft"))) {
 		m->attempts++;
+		m->crashes += span_eq(word[2], span_of("0"));
+	}
 	if (span_eq(word[1], span_of("told")))
 		m->told |= read_told(word[2]);
 	bool done = span_eq(word[1], span_of("done")), hard = span_eq(word[1], span_of("hard"));
@@ -410,16 +412,18 @@ int
 message_note_crash(const struct lane *l, const char *id, int *times)
 {
 	struct message m = MESSAGE_CLOSED;
-	struct stat st;
 	char line[64];
 	int n = snprintf(line, sizeof(line), "%lld soft 0\n", (long long)clock_wall());
 	snprintf(m.id, sizeof(m.id), "%s", id);
+	int r = read_log(&m, l);
+	if (r < 0)
+		return r;
 	auto_fd fd = open_log(&m, l);
 	if (fd < 0)
 		return fd;
-	if (fstat(fd, &st) < 0 || write(fd, line, (size_t)n) != n)
+	if (write(fd, line, (size_t)n) != n)
 		return -EIO;
-	*times = (int)(st.st_size / n) + 1;
+	*times = m.crashes + 1;
 	return 0;
 }
 

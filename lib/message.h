@@ -61,6 +61,7 @@ struct message {
 	uint64_t length;   /* of the body, octets */
 	bool eightbit;     /* the body holds octets beyond ASCII */
 	int attempts;      /* that were about this message and ended soft */
+	int crashes;       /* ... of those, attempts with which the relay died */
 	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
 	struct buf head;   /* owns the text the spans point into */
 };
@@ -111,7 +112,7 @@ int message_wait(const struct message *m, const struct lane *l, int64_t next);
 
 /*
  * A relay died with this message in hand, so it is not opened: counts as an attempt. 0 or -errno. *times: how
- * often that was, at least.
+ * often that was.
  */
 int message_note_crash(const struct lane *l, const char *id, int *times);
 

@@ -8,7 +8,7 @@
  *	tmp/<id>                   being received; locked by its writer
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
  *	slots                      one locked byte for each relay that runs, others for those that wait
- *	crowd                      there may be a lane that is due and found no slot
+ *	crowd                      there may be a lane that is due and has no relay
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
  */
 #ifndef POSTERN_SPOOL_H
@@ -43,8 +43,8 @@ int spool_slot(const struct spool *s, int n);
 int spool_linger(const struct spool *s, int n);
 
 /*
- * A lane that is due found no slot: whoever could wait looks for work first. Taking the mark away is promising
- * to look; true: it was there.
+ * A lane that is due found no slot, or nobody starts a relay for it: whoever could wait looks for work first.
+ * Taking the mark away is promising to look; true: it was there.
  */
 void spool_crowd(const struct spool *s);
 bool spool_crowd_take(const struct spool *s);

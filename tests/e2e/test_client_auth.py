@@ -271,6 +271,7 @@ def test_password_that_is_none(place, text):
 @pytest.mark.parametrize("script, why", [
     ("exit 1", "not one line of text"), (f"echo {TOKEN}; exit 1", "it failed"),
     ("echo", "not one line of text"), ("sleep 60", "timed out"), ("yes", "too long"),
+    (f"echo {TOKEN}; exec >&-; sleep 60", "timed out"),
 ])
 def test_token_that_is_none(place, script, why):
     """It has timeout_check to print one; what it leaves running is ended."""

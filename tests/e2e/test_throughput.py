@@ -122,13 +122,38 @@ def test_next_envelope_goes_with_the_end(patient, postern, wait):
 
 
 def test_window_that_breaks(patient, postern, wait):
-    """F7, RFC 1047: who was answered is done, who was asked is put off, the rest goes at once, one by one."""
+    """F7, RFC 1047: who was answered is done, who was asked is put off, the rest goes at once, one by one. All
+    that was sent may have been taken, and the log says so."""
     server = patient(lambda group: group.count("BDAT") == 5, 5, cut=2)
     assert wait(lambda: len(server.taken) == 4), postern.logged()
     assert wait(lambda: len(postern.messages()) == 1)
-    assert postern.logged().count("possible duplicate") == 1
+    assert postern.logged().count("possible duplicate") == 3
     assert postern.logged().count(": delivered") == 4
     assert server.lines.count("DATA") == 2, "the window is off for this host"
+
+
+@pytest.mark.parametrize("verb", ["RSET", "MAIL"])
+def test_window_that_ends_politely(verb, postern, world, wait):
+    """F6: after 421 the rest goes at once by another connection, and there is no doubt about any of it."""
+    world.domain("d.example")
+    world.sink.ehlo = BEHIND
+    ended = []
+
+    def say(line):
+        if world.sink.connections > 1:
+            return "250 ok"
+        if not ended and line[:4] == verb and len(world.sink.messages) == 2:
+            ended.append(line)
+            return "421 4.3.0 enough"
+        return None if ended else "250 ok"
+
+    world.sink.say.update(RSET=say, MAIL=say, RCPT=say)
+    for i in range(5):
+        postern.send("u@d.example", f"Subject: {i}\n\nx\n", max_relays=0)
+    postern.due()
+    assert wait(lambda: not postern.messages()), postern.logged()
+    assert subjects(m.data for m in world.sink.messages) == list(range(5))
+    assert "duplicate" not in postern.logged() and "deferred" not in postern.logged()
 
 
 def test_refused_in_the_middle(postern, world, wait):
@@ -145,6 +170,35 @@ def test_refused_in_the_middle(postern, world, wait):
     assert wait(lambda: len(postern.messages()) == 1)
     assert subjects(m.data for m in world.sink.messages) == [0, 3]
     assert world.sink.connections == 1
+
+
+def test_refused_alone(postern, world, wait):
+    """F9: what was refused with nothing behind it is over, too, before the next one is sent: some recipients of
+    the same message, or a message that came later."""
+    world.domain("d.example")
+    world.sink.ehlo = BEHIND
+    world.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "<bad" in line else "250 ok"
+    postern.settings["linger"] = "3s"
+    postern.send([*(f"bad{i}@d.example" for i in range(100)), "u@d.example"], sender="")
+    assert wait(lambda: len(world.sink.messages) == 1), postern.logged()
+    postern.send("bad@d.example", sender="")
+    assert wait(lambda: postern.logged().count(": bounced") == 101), postern.logged()
+    postern.send("u@d.example", sender="")
+    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
+    assert wait(lambda: postern.logged().count(": delivered") == 2), postern.logged()
+    assert world.sink.connections == 1
+
+
+def test_unfit_between_others(postern, world, wait):
+    """F12: a message that is over the host's limit goes nowhere, and the replies to its neighbours stay theirs."""
+    world.domain("d.example")
+    world.sink.ehlo = ("PIPELINING", "SIZE 2000")
+    for i, lines in enumerate([1, 100, 1, 1]):
+        postern.send("u@d.example", f"Subject: {i}\n\n" + lines * (50 * "x" + "\n"), max_relays=0)
+    postern.due()
+    assert wait(lambda: len([m for m in world.sink.messages if m.sender]) == 3), postern.logged()
+    assert subjects(m.data for m in world.sink.messages if m.sender) == [0, 2, 3]
+    assert wait(lambda: not postern.messages()) and "deferred" not in postern.logged()
 
 
 def test_more_recipients_than_one_transaction_takes(postern, world, wait):
