@@ -45,23 +45,25 @@ static struct relay relay;
 
 /*
  * What is needed of the file system beside the spool, before it is out of reach: of all passwords only those of
- * the first lane's route. 0 or -EINVAL.
+ * the first lane's route. Without them its mail waits by the schedule, and its senders hear of that.
  */
-static int
-prepare(struct relay *r, struct buf *why)
+static void
+prepare(struct relay *r)
 {
+	struct log_fields f = { .event = "failed", .lane = r->lane.name };
 	r->tls.authorities = open(r->conf.delivery_ca, O_RDONLY | O_CLOEXEC);
 	struct conf own = r->conf;
 	int err = 0;
 	if (own.delivery_password_file != NULL) {
 		own.delivery_password_file = strdup(own.delivery_password_file);
-		err = credential_path(&own.delivery_password_file, why);
+		err = credential_path(&own.delivery_password_file, &r->unable);
 	}
 	if (err == 0)
-		err = credentials_load(&own, &r->credentials, why);
+		err = credentials_load(&own, &r->credentials, &r->unable);
 	if (own.delivery_password_file != r->conf.delivery_password_file)
 		free(own.delivery_password_file);
-	return err;
+	if (err < 0)
+		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
 
 /* All that waits in a lane; what a sender asked to be kept back stays back. */
@@ -117,10 +119,7 @@ work(struct relay *r)
 	if (r->flights == NULL)
 		return EX_TEMPFAIL;
 	flights_reset(r);
-	if (prepare(r, &r->why) < 0) {
-		log_event(LOG_ERR, &f, "%.*s", (int)r->why.n, r->why.p);
-		return EX_TEMPFAIL;
-	}
+	prepare(r);
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
 	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers, r->conf.hostname);
 	if (r->resolver == NULL) {
@@ -184,6 +183,7 @@ main(int argc, char **argv)
 	r->lane = LANE_CLOSED;
 	r->slot = r->keeper = r->client.fd = -1;
 	r->why = buf_new(WHY_SIZE);
+	r->unable = buf_new(WHY_SIZE);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	umask(S_IRWXG | S_IRWXO);

@@ -83,10 +83,33 @@ cut_short(struct client *c, ssize_t n)
 	return false;
 }
 
-struct lines {
+struct sending {
 	struct client *c;
-	bool bol; /* at the start of a line */
+	int64_t until; /* for all of it */
+	bool bol;      /* at the start of a line */
 };
+
+static struct sending
+begin(struct client *c, const struct text *t)
+{
+	int64_t slowest = c->conf->timeout_data_block + (int64_t)t->length / c->conf->min_data_rate;
+	return (struct sending){ .c = c, .until = clock_deadline(slowest), .bol = true };
+}
+
+/* Of the next octets. */
+static int64_t
+next_deadline(const struct sending *s)
+{
+	return clock_earlier(s->until, clock_deadline(s->c->conf->timeout_data_block));
+}
+
+static int
+put_octets(void *target, struct span octets)
+{
+	struct sending *s = target;
+	stream_put(&s->c->stream, octets, next_deadline(s));
+	return s->c->stream.broken ? -EPIPE : 0;
+}
 
 /* Up to the next line that begins with a dot. */
 static struct span
@@ -100,20 +123,20 @@ first_run(struct span s)
 
 /* Pieces of the body, dots stuffed. */
 static int
-put_piece(void *target, struct span rest)
+put_lines(void *target, struct span rest)
 {
 	static const struct span dot = { ".", 1 };
-	struct lines *l = target;
-	int64_t seconds = l->c->conf->timeout_data_block;
-	while (rest.n > 0) {
-		if (l->bol && rest.p[0] == '.')
-			client_put(l->c, dot, seconds);
+	struct sending *s = target;
+	int r = 0;
+	while (rest.n > 0 && r == 0) {
 		struct span run = first_run(rest);
-		client_put(l->c, run, seconds);
-		l->bol = run.p[run.n - 1] == '\n';
+		r = s->bol && run.p[0] == '.' ? put_octets(s, dot) : 0;
+		if (r == 0)
+			r = put_octets(s, run);
+		s->bol = run.p[run.n - 1] == '\n';
 		rest = span_skip(rest, run.n);
 	}
-	return l->c->stream.broken ? -EPIPE : 0;
+	return r;
 }
 
 /* The octets as they are, to a sink as sevenbit's. 0 or -errno. */
@@ -144,30 +167,22 @@ put_text(const struct text *t, sevenbit_sink *sink, void *target)
 bool
 body_put_lines(struct client *c, const struct text *t)
 {
-	struct lines l = { c, true };
-	int r = put_text(t, put_piece, &l);
+	struct sending s = begin(c, t);
+	int r = put_text(t, put_lines, &s);
 	if (r < 0)
 		return cut_short(c, r);
 	/* Without a line end cannot happen to what smtpd queued, but the dot must stand alone (A10). */
-	client_put(c, span_of(l.bol ? ".\r\n" : "\r\n.\r\n"), c->conf->timeout_data_block);
+	(void)put_octets(&s, span_of(s.bol ? ".\r\n" : "\r\n.\r\n"));
 	return true;
-}
-
-static int
-put_octets(void *target, struct span octets)
-{
-	struct client *c = target;
-	client_put(c, octets, c->conf->timeout_data_block);
-	return c->stream.broken ? -EPIPE : 0;
 }
 
 /* By the kernel, without a copy. 0 or -errno; -EINVAL: there is no such way, and nothing was sent. */
 static int
-put_file(struct client *c, const struct message *m)
+put_file(const struct sending *s, const struct message *m)
 {
 	for (uint64_t at = 0; at < m->length;) {
-		ssize_t n = stream_file(&c->stream, m->fd, m->body + (int64_t)at, m->length - at,
-			clock_deadline(c->conf->timeout_data_block));
+		ssize_t n = stream_file(&s->c->stream, m->fd, m->body + (int64_t)at, m->length - at,
+			next_deadline(s));
 		if (n <= 0)
 			return n < 0 ? (int)n : -ENODATA;
 		at += (uint64_t)n;
@@ -178,13 +193,14 @@ put_file(struct client *c, const struct message *m)
 bool
 body_put_chunk(struct client *c, const struct text *t)
 {
+	struct sending s = begin(c, t);
 	char command[64];
 	snprintf(command, sizeof(command), "BDAT %llu LAST\r\n", (unsigned long long)t->length);
-	client_put(c, span_of(command), c->conf->timeout_data_block);
+	(void)put_octets(&s, span_of(command));
 	int r = -EINVAL;
 	if (t->length >= BY_KERNEL && !t->converted && stream_takes_files(&c->stream))
-		r = put_file(c, t->m);
+		r = put_file(&s, t->m);
 	if (r == -EINVAL)
-		r = put_text(t, put_octets, c);
+		r = put_text(t, put_octets, &s);
 	return r == 0 || cut_short(c, r);
 }

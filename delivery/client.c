@@ -310,7 +310,7 @@ client_begin(struct client *c, const struct conf *conf, int fd)
 	c->conf = conf;
 	c->text.max = LIMIT_REPLY;
 	c->fd = fd;
-	c->idle = c->cut = c->full = c->unclean = c->refused = false;
+	c->idle = c->cut = c->full = c->refused = false;
 	c->delivered = c->begun = 0;
 	c->again = AGAIN_NOT;
 	c->proved = NULL;

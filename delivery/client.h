@@ -80,7 +80,6 @@ struct client {
 	int begun;        /* transactions, of this connection */
 	int delivered;    /* messages that the host took */
 	bool full;        /* it takes no more by this connection */
-	bool unclean;     /* the last transaction failed, and the host may be in it still */
 	bool cut;         /* a message broke off: nothing more may be said, replies may still come */
 	bool idle;        /* it was kept for a while, and has not said a word since */
 };

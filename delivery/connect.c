@@ -230,6 +230,10 @@ connect_to_any(struct relay *r)
 	if (o != DONE)
 		return o;
 	o = SOFT;
+	if (r->unable.n > 0) {
+		buf_add(&r->why, buf_span(&r->unable));
+		return SOFT;
+	}
 	if (race_begin(&race, &r->conf, r->hosts, &r->exchangers) < 0)
 		return SOFT;
 	race.silent = r->conf.delivery_tls_implicit == CONF_YES;

@@ -44,6 +44,7 @@ struct relay {
 	struct tls_setup tls;
 	struct credentials credentials; /* user NULL: none */
 	struct conf login;        /* whose they are */
+	struct buf unable;        /* why they could not be read; empty: they were */
 	int keeper;               /* hears of mail that needs others than these (relay.c); -1: nobody does */
 	bool extra;               /* started by a relay of the same lane, to help it */
 

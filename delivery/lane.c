@@ -102,12 +102,15 @@ next_job(const struct relay *r, struct flight *f)
 	return j->n > 0;
 }
 
-/* The connection broke with several messages under way: one at a time from now on. */
+/*
+ * The connection broke with several messages under way, or with one that went as in a window: one at a time from
+ * now on. With DATA a host is heard before it gets the text, and again when it has had enough (F10).
+ */
 static void
-remember_disorder(const struct relay *r)
+remember_disorder(const struct relay *r, const struct job *j)
 {
 	struct host h;
-	if (r->client.jobs == 0)
+	if (r->client.jobs == 0 && !j->windowed)
 		return;
 	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
 	h.lockstep = clock_wall();
@@ -137,7 +140,7 @@ land(struct relay *r)
 		return;
 	}
 	if (j->end == JOB_LOST)
-		remember_disorder(r);
+		remember_disorder(r, j);
 	if (j->end == JOB_UNTRIED && j->sent)
 		log_doubt(r, &f->m);
 	if (j->end == JOB_UNTRIED && f->parts == 1) {

@@ -174,8 +174,6 @@ put_rcpt(struct client *c, const struct rcpt *r)
 static void
 put_envelope(struct client *c, const struct job *j)
 {
-	if (j->reset)
-		put(c, "RSET\r\n", c->conf->timeout_mail);
 	put_mail(c, &j->text);
 	for (int i = 0; i < j->n; i++)
 		put_rcpt(c, j->to[i]);
@@ -205,8 +203,6 @@ static bool
 read_envelope(struct client *c, struct job *j, bool lock_step)
 {
 	const struct conf *conf = c->conf;
-	if (j->reset && !read_reset(c))
-		return false;
 	if (client_reply(c, "MAIL", conf->timeout_mail) < 0)
 		return false;
 	enum outcome mail = client_outcome(c->code);
@@ -239,6 +235,28 @@ any_accepted(const struct job *j)
 	return false;
 }
 
+/* Nothing of it is to go any further: the host forgets it. */
+static void
+give_up(struct client *c, struct job *j)
+{
+	if (c->code == SERVICE_CLOSES) {
+		answered(c, j);
+		return;
+	}
+	put(c, "RSET\r\n", c->conf->timeout_mail);
+	if (read_reset(c))
+		answered(c, j);
+	else
+		lose(c);
+}
+
+/* It can go by BDAT only. */
+static bool
+is_binary(const struct job *j)
+{
+	return j->m->env.body == BODY_BINARYMIME && !j->text.converted;
+}
+
 /* LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
 static void
 read_each_end(struct client *c, struct job *j)
@@ -269,34 +287,16 @@ read_end(struct client *c, struct job *j)
 		lose(c);
 		return;
 	}
-	c->delivered += j->accepted > 0 && client_outcome(c->code) == DONE;
-	settle_accepted(c, j, client_outcome(c->code));
-	answered(c, j);
+	enum outcome o = client_outcome(c->code);
+	c->delivered += j->accepted > 0 && o == DONE;
+	settle_accepted(c, j, o);
+	if (is_binary(j) && !j->windowed && o != DONE)
+		give_up(c, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
+	else
+		answered(c, j);
 }
 
 /* ---- ways to send ------------------------------------------------------------------------ */
-
-/* Nothing of it is to go any further: the host forgets it. */
-static void
-give_up(struct client *c, struct job *j)
-{
-	if (c->code == SERVICE_CLOSES) {
-		answered(c, j);
-		return;
-	}
-	put(c, "RSET\r\n", c->conf->timeout_mail);
-	if (read_reset(c))
-		answered(c, j);
-	else
-		lose(c);
-}
-
-/* It can go by BDAT only. */
-static bool
-is_binary(const struct job *j)
-{
-	return j->m->env.body == BODY_BINARYMIME && !j->text.converted;
-}
 
 /* It broke off. A host that had enough may have said so, and that counts more than our broken pipe (F10). */
 static void
@@ -368,7 +368,6 @@ static void
 send_in_group(struct client *c, struct job *j)
 {
 	struct job *before = owed_before(c, j);
-	j->reset = c->unclean;
 	put_envelope(c, j);
 	put(c, "DATA\r\n", c->conf->timeout_data_start);
 	if (before != NULL)
@@ -381,14 +380,15 @@ send_in_group(struct client *c, struct job *j)
 		follow_data(c, j);
 }
 
-/* What it takes to be sent in any order of replies: a transaction that failed is over before the next. */
+/* What fails is over before the next one (RFC 3030 section 2 leaves that to us). */
 static void
 send_in_window(struct client *c, struct job *j)
 {
 	j->windowed = true;
-	j->reset = c->first != j || c->unclean;
 	put_envelope(c, j);
 	j->sent = body_put_chunk(c, &j->text);
+	if (j->sent)
+		put(c, "RSET\r\n", c->conf->timeout_mail);
 	c->cut = !j->sent; /* replies to those before it may still come */
 }
 
@@ -424,7 +424,7 @@ sending_add(const struct client *c, struct job *j, struct rcpt *to)
 	return true;
 }
 
-/* At most: RSET, MAIL, RCPT..., DATA, end, which LMTP has for each recipient. */
+/* At most: MAIL, RCPT..., DATA, end, which LMTP has for each recipient, RSET. */
 static int
 replies_to(const struct client *c, const struct job *j)
 {
@@ -436,7 +436,7 @@ append(struct client *c, struct job *j)
 {
 	j->end = JOB_OPEN;
 	j->next = NULL;
-	j->sent = j->windowed = j->reset = j->turned_away = false;
+	j->sent = j->windowed = j->turned_away = false;
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
 		j->to[i]->outcome = DONE; /* until something is said about it */
@@ -491,18 +491,38 @@ sending_landed(const struct client *c)
 	return c->first != NULL && c->first->end != JOB_OPEN;
 }
 
-/* All replies of a job that was put out in one go. What fails there is not over for the host (RFC 3030 section 2). */
+/*
+ * The reply to RSET behind a job. One that refuses it belongs to a command before, so that what was taken for the
+ * word about the message was something else: nobody knows. After a loss the word stands.
+ */
+static void
+confirm(struct client *c, struct job *j)
+{
+	if (client_reply(c, "RSET", c->conf->timeout_mail) == 0 && c->code != SERVICE_CLOSES) {
+		if (client_outcome(c->code) == DONE)
+			return;
+		buf_puts(&c->text, " in reply to RSET");
+		j->end = JOB_OPEN;
+		j->replied = 0;
+		for (int i = 0; i < j->n; i++)
+			j->to[i]->outcome = DONE;
+	}
+	lose(c);
+}
+
+/* All replies of a job that was put out in one go. */
 static void
 read_window(struct client *c, struct job *j)
 {
-	int delivered = c->delivered;
-	if (!j->sent)
+	if (!j->sent) {
 		lose_in_body(c, j);
-	else if (!read_envelope(c, j, false))
+	} else if (!read_envelope(c, j, false)) {
 		lose(c);
-	else
+	} else {
 		read_end(c, j);
-	c->unclean = c->delivered == delivered;
+		if (c->fd >= 0)
+			confirm(c, j);
+	}
 }
 
 struct job *

@@ -5,7 +5,8 @@
  *	groups      PIPELINING (RFC 2920): MAIL, RCPT and DATA of a message go out behind the end of the
  *	            one before, so a message costs one round trip
  *	window      PIPELINING and CHUNKING (RFC 3030): messages follow each other whole, up to a number and
- *	            a size, before the first reply is read
+ *	            a size, before the first reply is read; behind each goes RSET, which ends what failed and
+ *	            shows that replies and commands are still in step
  *
  * A job is one transaction. sending_start says what can be said of it without waiting; sending_land
  * brings back the jobs in the order in which they were started, each with outcome and text of its
@@ -35,7 +36,6 @@ struct job {
 	struct text text;
 	struct job *next;
 	bool windowed;
-	bool reset; /* RSET went ahead of it */
 	bool turned_away; /* MAIL was one too many for this connection */
 	int accepted;
 	int replied; /* LMTP: so many of `to` have heard the last word */

@@ -65,7 +65,7 @@ struct conf {
 	int64_t timeout_command;   /* idle waiting for a command, s */
 	int64_t timeout_data;      /* idle waiting for data, s */
 	int64_t timeout_session;   /* a whole connection, s */
-	int64_t min_data_rate;     /* octets per second of a message, beyond timeout_data */
+	int64_t min_data_rate;     /* octets per second of a message, beyond timeout_data or timeout_data_block */
 	int64_t max_hold;          /* longest FUTURERELEASE, s */
 	enum conf_bool requiretls; /* offer REQUIRETLS */
 

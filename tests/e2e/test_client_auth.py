@@ -2,6 +2,7 @@
 import base64
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -279,6 +280,22 @@ def test_token_that_is_none(place, script, why):
     place.host(("XOAUTH2",))
     place.send(timeout_check="1s")
     place.deferred("delivery_token_command: " + why)
+
+
+def test_password_that_never_comes(place):
+    """Its senders hear of mail that waits for it, and get it back, as of any other."""
+    place.postern.settings.update(retry="1s", delay_warning="1s", expire="3s")
+    place.host(("PLAIN",))
+    place.world.domain("sender.example")
+    place.postern.send("u@dest.example", max_relays=0)
+    for _ in range(8):
+        place.postern.make_due()
+        place.postern.due(delivery_password_file=place.postern.where / "none")
+        place.wait(lambda: not place.postern.relays())
+        time.sleep(1)
+    log = place.postern.logged()
+    assert "delivery_password_file: No such file" in log
+    assert "is told by" in log and "given up: 5.4.7 too old" in log
 
 
 def test_nothing_to_say(place):

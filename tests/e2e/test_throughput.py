@@ -42,7 +42,7 @@ class Patient(internet.Listener):
                 pending.append(("250 ok", None))
             if words[0] != "DATA" and not self.enough(group):
                 continue
-            if words[0] == "BDAT": # nothing was answered of this: is more on its way?
+            if words[0] == "RSET": # nothing was answered of this: is more on its way?
                 self.ahead += bool(select.select([sock], [], [], 0.3)[0])
             for reply, data in pending:
                 say(reply)
@@ -97,7 +97,7 @@ def subjects(datas):
 
 def test_messages_follow_each_other(patient, postern, wait):
     """R61, R66: with CHUNKING whole messages go out before the first reply comes."""
-    server = patient(lambda group: group.count("BDAT") == 5, 5)
+    server = patient(lambda group: group.count("RSET") == 5, 5)
     assert wait(lambda: len(server.taken) == 5), postern.logged()
     assert wait(lambda: not postern.messages())
     assert subjects(server.taken) == list(range(5)) and server.connections == 1
@@ -106,7 +106,7 @@ def test_messages_follow_each_other(patient, postern, wait):
 def test_window_has_a_limit(patient, postern, wait):
     """Not more than that is unknown if the connection breaks."""
     postern.settings["window_messages"] = 2
-    server = patient(lambda group: group.count("BDAT") == 2, 6)
+    server = patient(lambda group: group.count("RSET") == 2, 6)
     assert wait(lambda: len(server.taken) == 6), postern.logged()
     assert wait(lambda: not postern.messages()) and server.connections == 1
     assert server.ahead == 0
@@ -124,7 +124,7 @@ def test_next_envelope_goes_with_the_end(patient, postern, wait):
 def test_window_that_breaks(patient, postern, wait):
     """F7, RFC 1047: who was answered is done, who was asked is put off, the rest goes at once, one by one. All
     that was sent may have been taken, and the log says so."""
-    server = patient(lambda group: group.count("BDAT") == 5, 5, cut=2)
+    server = patient(lambda group: group.count("RSET") == 5, 5, cut=2)
     assert wait(lambda: len(server.taken) == 4), postern.logged()
     assert wait(lambda: len(postern.messages()) == 1)
     assert postern.logged().count("possible duplicate") == 3
