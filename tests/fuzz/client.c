@@ -106,6 +106,7 @@ set_terms(const struct credentials *who, int window)
 	static struct tls_setup setup = { .authorities = -1 };
 	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
 	c.window = window;
+	c.helo = false;
 	c.policy = DELIVERY_TLS_MAY;
 	c.tls_setup = &setup;
 	c.peer = (struct resume){ .dir = -1, .host = "mx.example" };
@@ -118,7 +119,7 @@ converse(struct span replies, int window)
 	static struct conf conf = { .hostname = (char *)(uintptr_t)"us.example",
 		.timeout_greeting = 1, .timeout_helo = 1, .timeout_mail = 1, .timeout_rcpt = 1,
 		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
-		.timeout_quit = 1, .window_size = 1 << 20 };
+		.timeout_quit = 1, .window_size = 1 << 20, .min_data_rate = 1 };
 	static int body = -1;
 	static char user[] = "us", token[] = "secret";
 	static const struct credentials who = { .user = user, .token = token, .clear = true };
