@@ -11,6 +11,7 @@
 
 #include "../lib/cleanup.h"
 #include "../lib/clock.h"
+#include "../lib/credential.h"
 
 extern char **environ;
 
@@ -130,6 +131,19 @@ run(const char *command, int64_t deadline, char **out)
 	return r < 0 ? r : status != 0 ? -ECHILD : 0;
 }
 
+/* From a file or the environment. */
+static int
+read_password(const char *where, int64_t deadline, char **out)
+{
+	if (!credential_variable_named(span_of(where))) {
+		auto_fd fd = open(where, O_RDONLY | O_CLOEXEC);
+		return fd < 0 ? -errno : read_secret(fd, deadline, out);
+	}
+	const char *text = credential_variable(where);
+	*out = text != NULL ? take_line(span_of(text)) : NULL;
+	return text == NULL ? -ENOENT : *out == NULL ? -EINVAL : 0;
+}
+
 static const char *
 reason(int err)
 {
@@ -157,8 +171,7 @@ credentials_load(const struct conf *c, struct credentials *out, struct buf *why)
 	if (c->delivery_token_command != NULL) {
 		r = run(c->delivery_token_command, deadline, &out->token);
 	} else if (c->delivery_password_file != NULL) {
-		auto_fd fd = open(c->delivery_password_file, O_RDONLY | O_CLOEXEC);
-		r = fd < 0 ? -errno : read_secret(fd, deadline, &out->password);
+		r = read_password(c->delivery_password_file, deadline, &out->password);
 		out->library = r == 0 ? sasl_library_open() : NULL;
 	} else {
 		r = -ENOENT;

@@ -69,7 +69,7 @@ static const struct key keys[] = {
 	ROW(BOTH, delivery_tls_implicit, YESNO, "no", 0, 0)
 	KEY(delivery_ca, PATHNAME, "/etc/ssl/certs/ca-certificates.crt", 0, 0)
 	ROW(BOTH, delivery_user, TEXT, NULL, 0, 0)
-	ROW(BOTH, delivery_password_file, SECRET, NULL, 0, 0)
+	ROW(BOTH, delivery_password_file, PASSWORD, NULL, 0, 0)
 	ROW(BOTH, delivery_token_command, TEXT, NULL, 0, 0)
 	ROW(BOTH, delivery_auth_clear, YESNO, "no", 0, 0)
 	ROW(BOTH, mx_order, MX_ORDER, "latency", 0, 0)

@@ -11,6 +11,7 @@
 #include "address.h"
 #include "cleanup.h"
 #include "conf_keys.h"
+#include "credential.h"
 #include "routes.h"
 
 extern char **environ;
@@ -202,7 +203,8 @@ load_environment(struct conf *c, struct buf *why)
 	static const struct span prefix = { "POSTERN_", 8 };
 	for (char **e = environ; *e != NULL; e++) {
 		struct span var = span_of(*e);
-		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0)
+		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0 ||
+			strncmp(*e + prefix.n, CREDENTIAL_VARIABLE, strlen(CREDENTIAL_VARIABLE)) == 0)
 			continue;
 		int r = conf_set_pair(c, span_skip(var, prefix.n), "environment", why);
 		if (r < 0)

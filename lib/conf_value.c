@@ -163,8 +163,10 @@ set_text(const struct key *k, struct span v, char **place)
 	}
 	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
 		return "not an address";
-	bool path = k->type == PATHNAME || k->type == SECRET;
-	if (path && (v.n == 0 || v.p[0] != '/') && !(k->type == SECRET && credential_named(v)))
+	bool path = k->type == PATHNAME || k->type == SECRET || k->type == PASSWORD;
+	bool handed = (k->type != PATHNAME && credential_named(v)) ||
+		(k->type == PASSWORD && credential_variable_named(v));
+	if (path && (v.n == 0 || v.p[0] != '/') && !handed)
 		return "not an absolute path";
 	const char *wrong = check_words(k->type, v);
 	if (wrong != NULL)

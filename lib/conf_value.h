@@ -16,7 +16,8 @@
 
 enum key_type {
 	TEXT, HOSTNAME, MAILBOX, PATHNAME,
-	SECRET, /* a path or a credential */
+	SECRET,   /* a path or a credential */
+	PASSWORD, /* ... or a variable of the environment */
 	DOMAINS, DESTINATIONS, SENDERS, HOSTS, SOURCES, /* texts */
 	FIRST_LIST = DOMAINS, LAST_TEXT = SOURCES,
 	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,

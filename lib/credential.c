@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define DIRECTORY "CREDENTIALS_DIRECTORY="
 
-static const struct span prefix = { "credential:", 11 };
+enum { VARIABLE_MAX = 64 }; /* octets of NAME */
+
+static const struct span prefix = { "credential:", 11 }, variable = { "environment:", 12 };
 
 bool
 credential_named(struct span value)
@@ -16,6 +19,27 @@ credential_named(struct span value)
 	return value.n > prefix.n && memcmp(value.p, prefix.p, prefix.n) == 0 && name.n <= NAME_MAX &&
 		memchr(name.p, '/', name.n) == NULL && !span_eq(name, span_of(".")) &&
 		!span_eq(name, span_of(".."));
+}
+
+bool
+credential_variable_named(struct span value)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+	struct span name = span_skip(value, variable.n);
+	if (value.n <= variable.n || memcmp(value.p, variable.p, variable.n) != 0 || name.n > VARIABLE_MAX)
+		return false;
+	for (size_t i = 0; i < name.n; i++)
+		if (memchr(allowed, name.p[i], sizeof(allowed) - 1) == NULL)
+			return false;
+	return true;
+}
+
+const char *
+credential_variable(const char *value)
+{
+	char name[sizeof("POSTERN_" CREDENTIAL_VARIABLE) + VARIABLE_MAX];
+	snprintf(name, sizeof(name), "POSTERN_" CREDENTIAL_VARIABLE "%s", value + variable.n);
+	return getenv(name);
 }
 
 const char *

@@ -1,7 +1,10 @@
 /*
- * credential: files that systemd hands to a unit (LoadCredential=), as values of keys.
+ * credential: secrets that are handed to us, as values of keys.
  *
- * "credential:NAME" stands for the file NAME in $CREDENTIALS_DIRECTORY. The directory is known only
+ * "environment:NAME" stands for what the variable POSTERN_SECRET_NAME holds: for containers. No process sees
+ * it but smtpd's monitor, and relay.
+ *
+ * "credential:NAME" stands for the file NAME in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=). The directory is known only
  * where the unit runs, so the value stays as it is until a program wants to read the file.
  */
 #ifndef POSTERN_CREDENTIAL_H
@@ -14,6 +17,14 @@
 
 /* Is this value one? */
 bool credential_named(struct span value);
+
+/* Is this value a name of a variable? */
+bool credential_variable_named(struct span value);
+
+/* What the variable holds; NULL: there is none. */
+const char *credential_variable(const char *value);
+
+#define CREDENTIAL_VARIABLE "SECRET_" /* behind "POSTERN_": no key of the configuration */
 
 /* The setting NAME=value for a program that reads credentials; NULL: none, or no absolute path. */
 const char *credential_environment(char *const *environment);

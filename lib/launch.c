@@ -21,16 +21,25 @@ enum {
 	SLOT_TRIES = 5,
 };
 
+/* Passwords for other hosts are relay's alone. */
+static bool
+is_for(const char *setting, bool relay)
+{
+	static const char settings[] = "POSTERN_", secrets[] = "POSTERN_" CREDENTIAL_VARIABLE;
+	return strncmp(setting, settings, sizeof(settings) - 1) == 0 &&
+		(relay || strncmp(setting, secrets, sizeof(secrets) - 1) != 0);
+}
+
 /* Our settings from the environment, where credentials are, and nothing else of it (K2). */
 static void
-build_environment(char **env)
+build_environment(char **env, bool relay)
 {
 	int n = 0;
 	const char *credentials = credential_environment(environ);
 	if (credentials != NULL)
 		env[n++] = (char *)credentials;
 	for (char **e = environ; *e != NULL && n < ENVIRONMENT_MAX - 1; e++)
-		if (strncmp(*e, "POSTERN_", strlen("POSTERN_")) == 0)
+		if (is_for(*e, relay))
 			env[n++] = *e;
 	env[n] = NULL;
 }
@@ -65,10 +74,10 @@ build_arguments(const struct launcher *l, const char *program, const char *what,
  * the client (stdfds.h), and a session of its own keeps the program alive when we end.
  */
 static void
-become(const char *path, const char *const *arg, int first_fd, int second_fd)
+become(const char *path, const char *const *arg, bool relay, int first_fd, int second_fd)
 {
 	char *env[ENVIRONMENT_MAX];
-	build_environment(env);
+	build_environment(env, relay);
 	setsid();
 	/* Out of the way first: either may stand at the other's place. */
 	int first = fcntl(first_fd, F_DUPFD_CLOEXEC, LAUNCH_SECOND_FD + 1);
@@ -126,7 +135,7 @@ launch_once(const struct launcher *l, const char *name)
 		build_arguments(l, "relay", "--lane", name, arg);
 		pid_t pid = fork();
 		if (pid == 0)
-			become(l->conf->relay_path, arg, lane.lock, slot);
+			become(l->conf->relay_path, arg, true, lane.lock, slot);
 		r = pid < 0 ? -ENOMEM : 0; /* fork's EAGAIN is no lane that is taken */
 	}
 	lane_close(&lane);
@@ -159,7 +168,7 @@ launch_helper(const struct launcher *l, const char *name, const char *path, cons
 	build_arguments(l, name, "--serve", NULL, arg);
 	pid_t pid = fork();
 	if (pid == 0)
-		become(path, arg, fds[0], n > 1 ? fds[1] : fds[0]);
+		become(path, arg, false, fds[0], n > 1 ? fds[1] : fds[0]);
 	return pid < 0 ? -errno : pid;
 }
 

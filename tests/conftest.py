@@ -79,6 +79,7 @@ class Postern:
         self.runtime.mkdir(mode=0o700)
         self.started = []
         self.file = None
+        self.secrets = {} # variables of the environment
         self.settings = {"spool": self.spool, "runtime": self.runtime, "hostname": HOST,
                          "log": "stderr"}
         for directory in (self.spool, self.runtime):
@@ -97,7 +98,8 @@ class Postern:
         self.file.write_text("\n".join(lines) + "\n")
 
     def environment(self):
-        return {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
+        ours = {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
+        return ours | {f"POSTERN_SECRET_{k}": v for k, v in self.secrets.items()}
 
     def start(self, stdin, stdout, program="smtpd", *arguments, **settings):
         with open(self.log, "ab") as log:

@@ -282,6 +282,18 @@ def test_token_that_is_none(place, script, why):
     place.deferred("delivery_token_command: " + why)
 
 
+def test_password_in_the_environment(place):
+    """For containers; the log, and what --check prints, do not hold it."""
+    place.postern.secrets["HOST"] = PASSWORD
+    sink = place.host(("PLAIN",))
+    place.send(delivery_password_file="environment:HOST")
+    place.arrives()
+    assert sink.proofs == [("PLAIN", f"\0{USER}\0{PASSWORD}")]
+    p = place.postern.start(subprocess.DEVNULL, subprocess.PIPE, "relay", "--check")
+    said = p.communicate(timeout=20)[0].decode()
+    assert "environment:HOST" in said and PASSWORD not in said
+
+
 def test_password_that_never_comes(place):
     """Its senders hear of mail that waits for it, and get it back, as of any other."""
     place.postern.settings.update(retry="1s", delay_warning="1s", expire="3s")

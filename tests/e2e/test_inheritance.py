@@ -4,7 +4,9 @@ import pathlib
 
 import pytest
 
+from conftest import own
 from proc import children
+from test_extensions import USER
 
 HOSTILE = {
     "LD_PRELOAD": "/nonexistent/preload.so", "LD_LIBRARY_PATH": "/nonexistent", "LD_AUDIT": "/nonexistent/audit.so",
@@ -41,6 +43,30 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         assert "PATH=." not in environ
     assert wait(lambda: world.sink.messages and not postern.messages())
     assert c.finish() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look at what is not dumpable")
+def test_passwords_are_relays_alone(postern, world, wait):
+    """K2: what we are to say to other hosts is not in the process that judges what clients say, nor in a session."""
+    world.domain("d.example")
+    users = postern.where / "users"
+    users.write_text(USER)
+    own(users)
+    postern.secrets["HOST"] = "pass-word"
+    c = postern.connect(max_relays=20, auth_users=users, auth_clear="yes")
+    with world.sink.held("RCPT", "250 ok"):
+        assert c.reply()[:3] == "220"
+        c.hello()
+        assert "queued as" in c.message(recipient="u@d.example")
+        assert c.ask("AUTH SCRAM-SHA-256")[:3] == "334"
+        processes = {name: postern.running(name) for name in ("relay", "auth")}
+        processes["session"] = [x for x in children(c.process.pid) if fds(x).get(0, "").startswith("socket:")]
+        told = {name for name, pids in processes.items() for pid in pids
+                if b"pass-word" in pathlib.Path(f"/proc/{pid}/environ").read_bytes()}
+        assert all(processes.values()) and told == {"relay"}
+    assert c.ask("*")[:3] == "501"
+    assert c.finish() == 0
+    assert wait(lambda: not postern.messages())
 
 
 def fds(pid):

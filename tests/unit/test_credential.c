@@ -7,6 +7,8 @@
 #include "lib/cleanup.h"
 #include "lib/credential.h"
 
+#define SIXTY_FOUR "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 static void
 test_named(void **state)
 {
@@ -28,6 +30,32 @@ test_named(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++)
 		assert_int_equal(credential_named(span_of(rows[i].value)), rows[i].want);
+}
+
+static void
+test_variable(void **state)
+{
+	static const struct {
+		const char *value;
+		bool want;
+	} rows[] = {
+		{ "environment:x", true },
+		{ "environment:aZ_09", true },
+		{ "environment:" SIXTY_FOUR, true },
+		{ "environment:" SIXTY_FOUR "x", false },
+		{ "environment:", false },
+		{ "environment:a-b", false },
+		{ "environment:a=b", false },
+		{ "Environment:x", false },
+		{ "x", false },
+		{ "", false },
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_int_equal(credential_variable_named(span_of(rows[i].value)), rows[i].want);
+	setenv("POSTERN_SECRET_" SIXTY_FOUR, "the secret", 1);
+	assert_string_equal(credential_variable("environment:" SIXTY_FOUR), "the secret");
+	assert_null(credential_variable("environment:other"));
 }
 
 static void
@@ -65,6 +93,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_named),
+		cmocka_unit_test(test_variable),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_find),
 	};
