@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,9 +49,8 @@ compare(const void *pa, const void *pb)
 static void
 explore(struct race *r)
 {
-	unsigned char dice;
-	if (getrandom(&dice, 1, GRND_NONBLOCK) != 1 || dice % EXPLORE != 0 || r->n < 2 || r->v[1].to.preference != r->v[0].to.preference ||
-		r->v[1].doubtful)
+	if (r->n < 2 || r->v[1].to.preference != r->v[0].to.preference || r->v[1].doubtful ||
+		arc4random_uniform(EXPLORE) != 0)
 		return;
 	struct runner first = r->v[0];
 	r->v[0] = r->v[1];

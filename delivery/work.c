@@ -129,17 +129,34 @@ wait_for_news(struct relay *r, int events, int64_t deadline)
 	}
 }
 
+/* Tells when @retry goes, and of much else. fd or -1. */
+static int
+watch_lane(const struct relay *r)
+{
+	char path[PATH_MAX];
+	int events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	snprintf(path, sizeof(path), "%s/lane/%s", r->conf.spool, r->lane.name);
+	if (events < 0 || inotify_add_watch(events, path, IN_DELETE) >= 0)
+		return events;
+	close(events);
+	return -1;
+}
+
+static bool
+may_linger(const struct relay *r)
+{
+	return r->conf.linger != 0 && client_is_open(&r->client) && r->verdict == DONE && !r->shared && !r->extra;
+}
+
 /* Waits a little for more mail in this lane. True: there is, and we have a slot for it. */
 static bool
 linger(struct relay *r)
 {
-	char path[PATH_MAX];
-	if (r->conf.linger == 0 || r->client.fd < 0 || r->verdict != DONE || r->shared || r->extra)
+	if (!may_linger(r))
 		return false;
 	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->conf.max_relays);
-	auto_fd events = patience < 0 ? -1 : inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	snprintf(path, sizeof(path), "%s/lane/%s", r->conf.spool, r->lane.name);
-	if (events < 0 || inotify_add_watch(events, path, IN_DELETE) < 0)
+	auto_fd events = patience < 0 ? -1 : watch_lane(r);
+	if (events < 0)
 		return false;
 	cleanup_fd(&r->slot);
 	r->slot = -1;

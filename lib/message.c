@@ -208,7 +208,10 @@ read_told(struct span s)
 	return n > 0 && n <= (TOLD_DELAYED | TOLD_OVERDUE) ? (unsigned)n : 0;
 }
 
-/* A line is "<time> soft <next>" (0: a relay died with it), "<time> done|hard <index> <text>" or "<time> told <TOLD_*>". */
+/*
+ * A line is "<time> soft <next>" (0: a relay died with it), "<time> done|hard <index> <text>" or
+ * "<time> told <TOLD_*>".
+ */
 static void
 parse_log_line(struct message *m, struct span line)
 {
