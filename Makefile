@@ -96,12 +96,16 @@ fuzz-run: $(FUZZ:%=$(B)/fuzz/%)
 		$(B)/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 \
 			-artifact_prefix=$(B)/found/$$t- $(B)/found/$$t tests/fuzz/corpus/$$t; done
 
+# Tests wait more than they compute; those of one file are run by one worker.
+WORKERS = 3
+PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
+
 session e2e crash lint: all
-	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q -rs tests/$@
+	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/$@
 
 check: need-check
 	$(MAKE) all unit
-	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -m pytest -q -rs tests
+	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests
 
 # J7: power cuts in the instant after the 250, and builds that must lose mail then. Needs root.
 BREAK = NO_FILE_FSYNC NO_LANE_FSYNC EARLY_250
@@ -127,7 +131,7 @@ instrumented:
 asan: need-check
 	$(MAKE) B=build/asan $(INSTRUMENTED) \
 		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
-	POSTERN_BUILD=$(abspath build/asan) $(PYTHON) -m pytest -q -rs tests
+	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
 
 analyze:
 	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all

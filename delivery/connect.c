@@ -84,6 +84,12 @@ find_route(struct relay *r)
 	return o;
 }
 
+void
+mark_host(const struct relay *r, enum host_event e)
+{
+	hosts_mark(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, e);
+}
+
 /* ---- one host ------------------------------------------------------------------------------ */
 
 /* Whom the mail is for, as nobody but its sender or the operator said it; "" if only the DNS did. */
@@ -157,22 +163,10 @@ static void
 do_without(struct relay *r)
 {
 	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->client.name };
-	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
-	h.clear = clock_wall();
-	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
+	mark_host(r, HOST_CLEAR);
 	r->client.policy = DELIVERY_TLS_NONE;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->lane.name, (int)r->why.n,
 		r->why.p);
-}
-
-static void
-remember_helo(struct relay *r)
-{
-	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
-	h.helo = clock_wall();
-	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
 }
 
 /* Talks to the host that won; on a second connection if that is worth it. */
@@ -195,7 +189,7 @@ begin(struct relay *r, int fd)
 	if (o != DONE)
 		note_failure(r);
 	else if (r->client.helo && !known)
-		remember_helo(r);
+		mark_host(r, HOST_HELO);
 	return o;
 }
 
@@ -243,7 +237,7 @@ connect_to_any(struct relay *r)
 			break;
 		if (r->client.refused)
 			log_refusal(r);
-		hosts_failed(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts);
+		mark_host(r, HOST_FAILED);
 	}
 	race_end(&race);
 	if (o == DONE)

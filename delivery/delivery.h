@@ -16,6 +16,7 @@
 #include "../lib/spool.h"
 #include "client.h"
 #include "credentials.h"
+#include "hosts.h"
 #include "sending.h"
 #include "tlsclient.h"
 
@@ -83,6 +84,7 @@ void flights_drop(struct relay *r);
 void use_route(struct relay *r); /* of the lane at work, from now on */
 bool credentials_fit(const struct relay *r, const char *lane); /* what we hold is what it needs */
 bool credentials_vary(const struct relay *r); /* some routes need others than the lane at work */
+void mark_host(const struct relay *r, enum host_event e); /* the one connected to */
 bool connected(struct relay *r); /* false: the verdict of the lane says why */
 
 /* settle.c */

@@ -71,8 +71,8 @@ hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct hos
 	out->grey = grey > 0 && grey <= GREY_MAX ? grey : 0;
 }
 
-void
-hosts_note(int dir, const struct netaddr *a, int port, const struct host *h)
+static void
+note(int dir, const struct netaddr *a, int port, const struct host *h)
 {
 	char name[NAME_SIZE];
 	file_name(a, port, name);
@@ -95,16 +95,18 @@ hosts_greeted(int dir, const struct netaddr *a, int port, int64_t age, int64_t l
 	if (h.latency == 0)
 		h.latency = 1;
 	h.failed = 0;
-	hosts_note(dir, a, port, &h);
+	note(dir, a, port, &h);
 }
 
 void
-hosts_failed(int dir, const struct netaddr *a, int port, int64_t age)
+hosts_mark(int dir, const struct netaddr *a, int port, int64_t age, enum host_event e)
 {
 	struct host h;
+	int64_t *const when[] = { [HOST_FAILED] = &h.failed, [HOST_LOCKSTEP] = &h.lockstep,
+		[HOST_CLEAR] = &h.clear, [HOST_HELO] = &h.helo };
 	hosts_recall(dir, a, port, age, &h);
-	h.failed = clock_wall();
-	hosts_note(dir, a, port, &h);
+	*when[e] = clock_wall();
+	note(dir, a, port, &h);
 }
 
 void
@@ -115,7 +117,7 @@ hosts_waited(int dir, const struct netaddr *a, int port, int64_t age, int64_t wa
 	if (waited <= 0 || waited > GREY_MAX || (h.grey != 0 && h.grey <= waited))
 		return;
 	h.grey = waited;
-	hosts_note(dir, a, port, &h);
+	note(dir, a, port, &h);
 }
 
 void

@@ -31,13 +31,12 @@ int hosts_open(int spool);
 /* What is known and not older than `age` s; all 0 if nothing is, or `dir` is less than 0. */
 void hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct host *out);
 
-void hosts_note(int dir, const struct netaddr *a, int port, const struct host *h);
-
 /* It greeted after so many ms. */
 void hosts_greeted(int dir, const struct netaddr *a, int port, int64_t age, int64_t latency);
 
-/* It did not. */
-void hosts_failed(int dir, const struct netaddr *a, int port, int64_t age);
+/* That happened now. */
+enum host_event { HOST_FAILED, HOST_LOCKSTEP, HOST_CLEAR, HOST_HELO };
+void hosts_mark(int dir, const struct netaddr *a, int port, int64_t age, enum host_event e);
 
 /* It took a message that was put off before, so many s after that could be sent. */
 void hosts_waited(int dir, const struct netaddr *a, int port, int64_t age, int64_t waited);

@@ -109,12 +109,8 @@ next_job(const struct relay *r, struct flight *f)
 static void
 remember_disorder(const struct relay *r, const struct job *j)
 {
-	struct host h;
-	if (r->client.jobs == 0 && !j->windowed)
-		return;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
-	h.lockstep = clock_wall();
-	hosts_note(r->hosts, &r->to.addr, r->to.port, &h);
+	if (r->client.jobs != 0 || j->windowed)
+		mark_host(r, HOST_LOCKSTEP);
 }
 
 /* It was sent whole and is sent again: nobody can know whether the host took it (RFC 1047). */

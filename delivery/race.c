@@ -93,7 +93,7 @@ fail(struct race *r, struct runner *u, const char *reason, struct buf *why)
 	dial_name(&u->to, name);
 	buf_reset(why);
 	buf_printf(why, "%s: %s: %s", name, u->connected ? "greeting" : "connect", reason);
-	hosts_failed(r->hosts, &u->to.addr, u->to.port, r->conf->remember_hosts);
+	hosts_mark(r->hosts, &u->to.addr, u->to.port, r->conf->remember_hosts, HOST_FAILED);
 	stop(u);
 }
 
@@ -212,7 +212,7 @@ remember_losers(const struct race *r, const struct runner *winner)
 		if (u->to.preference == winner->to.preference)
 			hosts_greeted(r->hosts, &u->to.addr, u->to.port, age, now - u->since);
 		else if (now - u->since >= PATIENCE)
-			hosts_failed(r->hosts, &u->to.addr, u->to.port, age);
+			hosts_mark(r->hosts, &u->to.addr, u->to.port, age, HOST_FAILED);
 	}
 }
 

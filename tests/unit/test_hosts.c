@@ -65,7 +65,7 @@ test_learning(void **state)
 	hosts_recall(dir, &addr, PORT, AGE, &h);
 	assert_int_equal(h.latency, 125); /* one measurement is a quarter */
 	assert_int_equal(h.failed, 0);
-	hosts_failed(dir, &addr, PORT, AGE);
+	hosts_mark(dir, &addr, PORT, AGE, HOST_FAILED);
 	hosts_recall(dir, &addr, PORT, AGE, &h);
 	assert_int_equal(h.latency, 125);
 	assert_in_range(h.failed, clock_wall() - 10, clock_wall());
@@ -99,7 +99,7 @@ test_nothing_is_needed(void **state)
 {
 	struct host h = { .latency = 1 };
 	(void)state;
-	hosts_failed(-1, &addr, PORT, AGE);
+	hosts_mark(-1, &addr, PORT, AGE, HOST_FAILED);
 	hosts_recall(-1, &addr, PORT, AGE, &h);
 	assert_int_equal(h.latency, 0);
 }
