@@ -64,21 +64,11 @@ flights_drop(struct relay *r)
 	flights_reset(r);
 }
 
-/* The host did something with one of these recipients. */
-static bool
-any_delivered(const struct job *j)
-{
-	for (int i = 0; i < j->n; i++)
-		if (j->to[i]->outcome == DONE)
-			return true;
-	return false;
-}
-
 /* Begins a job with those for whom the one before, which went well, had no room. Each time somebody is done. */
 static void
 put_first(const struct relay *r, struct job *j)
 {
-	bool went_well = any_delivered(j);
+	bool went_well = sending_any_done(j);
 	int n = j->n;
 	j->n = j->domains = 0;
 	for (int i = 0; i < n; i++) {
@@ -129,7 +119,7 @@ land(struct relay *r)
 {
 	struct job *j = sending_land(&r->client);
 	struct flight *f = flight_of(j);
-	if (j->end == JOB_ANSWERED && (r->client.fd >= 0 || any_delivered(j)))
+	if (j->end == JOB_ANSWERED && (r->client.fd >= 0 || sending_any_done(j)))
 		r->lost = 0;
 	if (j->end == JOB_ANSWERED && next_job(r, f)) {
 		sending_start(&r->client, j);

@@ -226,15 +226,6 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 	return true;
 }
 
-static bool
-any_accepted(const struct job *j)
-{
-	for (int i = 0; i < j->n; i++)
-		if (j->to[i]->outcome == DONE)
-			return true;
-	return false;
-}
-
 /* Nothing of it is to go any further: the host forgets it. */
 static void
 give_up(struct client *c, struct job *j)
@@ -271,7 +262,7 @@ read_each_end(struct client *c, struct job *j)
 		settle(c, j->to[i], client_outcome(c->code));
 		j->replied = i + 1;
 	}
-	c->delivered += any_accepted(j);
+	c->delivered += sending_any_done(j);
 	answered(c, j);
 }
 
@@ -422,6 +413,15 @@ sending_add(const struct client *c, struct job *j, struct rcpt *to)
 	}
 	j->to[j->n++] = to;
 	return true;
+}
+
+bool
+sending_any_done(const struct job *j)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->to[i]->outcome == DONE)
+			return true;
+	return false;
 }
 
 /* At most: MAIL, RCPT..., DATA, end, which LMTP has for each recipient, RSET. */

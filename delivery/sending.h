@@ -50,6 +50,9 @@ void sending_start(struct client *c, struct job *j);
 /* The oldest job, after waiting for its end; NULL if there is none. */
 struct job *sending_land(struct client *c);
 
+/* Is anybody in it done? */
+bool sending_any_done(const struct job *j);
+
 /* Is there no room for another job before one has landed? */
 bool sending_full(const struct client *c);
 
