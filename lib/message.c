@@ -23,6 +23,7 @@ enum {
 	READ_CHUNK = 64 * 1024,
 	GLANCE = 4096, /* octets in which all stands that MAIL can ask for */
 	MESSAGE_LOG_MAX = 4 * 1024 * 1024, /* octets of log that are looked at */
+	NOTE_TEXT = 300, /* octets of a reply in it: those of as many recipients as there can be fit */
 	LOG_NAME_SIZE = ID_SIZE + 4,
 };
 
@@ -395,7 +396,8 @@ message_note(const struct message *m, const struct lane *l, int64_t next)
 		const struct rcpt *r = &m->rcpt[i];
 		if (!r->settled && r->outcome != SOFT)
 			buf_printf(&text, "%lld %s %d %.*s\n", now,
-				r->outcome == DONE ? "done" : "hard", r->index, (int)r->text.n,
+				r->outcome == DONE ? "done" : "hard", r->index,
+				r->text.n < NOTE_TEXT ? (int)r->text.n : NOTE_TEXT,
 				r->text.n > 0 ? r->text.p : "");
 	}
 	buf_printf(&text, "%lld soft %lld\n", now, (long long)next);

@@ -110,6 +110,39 @@ test_told(void **state)
 	put_away();
 }
 
+/* As many recipients as the configuration allows, each with a long reply: none is forgotten. */
+static void
+test_many_replies(void **state)
+{
+	(void)state;
+	enum { MANY = 10000, REPLY = 1000 };
+	char address[64], reply[REPLY];
+	struct message m;
+	memset(reply, 'x', sizeof(reply));
+	assert_int_equal(draft_begin(&d, &sp, &(struct envelope){ .sender = span_of("a@b.example") }), 0);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(address, sizeof(address), "u%d@d.example", i);
+		assert_int_equal(draft_recipient(&d, "d.example", span_of(address), &(struct terms){ 0 }), 0);
+	}
+	draft_body(&d, span_of("x\r\n"));
+	assert_int_equal(draft_commit(&d), 0);
+	assert_int_equal(lane_open(&lane, &sp, "d.example"), 0);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(m.n, MANY);
+	for (int i = 1; i < MANY; i++) { /* the first waits */
+		m.rcpt[i].outcome = i % 2 != 0 ? DONE : HARD;
+		m.rcpt[i].text = buf_new(REPLY);
+		buf_add(&m.rcpt[i].text, (struct span){ reply, sizeof(reply) });
+	}
+	assert_int_equal(message_note(&m, &lane, 5), 0);
+	message_close(&m);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(m.rcpt[i].settled, i > 0);
+	message_close(&m);
+	put_away();
+}
+
 /* Nothing waits any more, and what failed is still known. */
 static void
 test_make_due(void **state)
@@ -141,6 +174,7 @@ main(void)
 		cmocka_unit_test(test_glance),
 		cmocka_unit_test(test_glance_damage),
 		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_many_replies),
 		cmocka_unit_test(test_make_due),
 	};
 	return cmocka_run_group_tests_name("message", tests, setup, teardown);
