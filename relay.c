@@ -120,6 +120,7 @@ work(struct relay *r)
 		return EX_TEMPFAIL;
 	flights_reset(r);
 	prepare(r);
+	credential_forget(); /* passwords of other routes, too */
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
 	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers, r->conf.hostname);
 	if (r->resolver == NULL) {
@@ -136,7 +137,7 @@ work(struct relay *r)
 	return EXIT_SUCCESS;
 }
 
-/* Where routes have passwords a relay knows those of one, and a process that knows none starts others. */
+/* Where routes have passwords a relay knows those of one, and a process that talks to nobody starts others. */
 static int
 run_lane(struct relay *r, const struct options *o)
 {

@@ -26,6 +26,7 @@
 #include "lib/budget.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/credential.h"
 #include "lib/launch.h"
 #include "lib/log.h"
 #include "lib/options.h"
@@ -214,15 +215,6 @@ configure(struct session *s, const struct options *o)
 	return give_up(s, R_NO_CONFIG, EXIT_CONFIG, why.p);
 }
 
-/* A session reads none, so it holds none: not our settings, nor what is whose ever. */
-static void
-forget_environment(void)
-{
-	for (char **e = environ; *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	clearenv();
-}
-
 static void
 catch_signals(void)
 {
@@ -267,7 +259,7 @@ serve(struct session *s, const struct options *o)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot fork");
 	if (pid == 0) {
 		close(pair[0]);
-		forget_environment();
+		credential_forget(); /* nor our settings, nor what is whose ever */
 		return session_main(s);
 	}
 	close(pair[1]);

@@ -138,10 +138,10 @@ has_outcome(const struct message *m, enum outcome o)
  * that is done, or nobody is to be told.
  */
 static int
-report(const struct relay *r, const struct message *m)
+report(const struct relay *r, const struct message *m, bool waits)
 {
 	char id[ID_SIZE];
-	unsigned due = has_outcome(m, SOFT) ? news(r, m) : 0;
+	unsigned due = waits && has_outcome(m, SOFT) ? news(r, m) : 0;
 	int err = dsn_queue(m, &r->spool, &r->conf, due != 0, id);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->lane.name };
 	if (err == 0) {
@@ -161,11 +161,11 @@ report(const struct relay *r, const struct message *m)
 	return 0;
 }
 
-/* What expired fails; a failure that cannot be reported is put off. */
+/* What expired fails; a failure that cannot be reported is put off. `soon`: the rest is tried at once. */
 static void
-settle_failures(const struct relay *r, struct message *m, int attempts)
+settle_failures(const struct relay *r, struct message *m, bool soon)
 {
-	bool old = is_expired(r, m, attempts);
+	bool old = !soon && is_expired(r, m, m->attempts + r->state.attempts + 1);
 	for (int i = 0; i < m->n; i++) {
 		struct rcpt *to = &m->rcpt[i];
 		if (to->settled)
@@ -175,7 +175,7 @@ settle_failures(const struct relay *r, struct message *m, int attempts)
 			buf_puts(&to->text, " (given up: 5.4.7 too old)");
 		}
 	}
-	if (report(r, m) == 0)
+	if (report(r, m, !soon) == 0)
 		return;
 	for (int i = 0; i < m->n; i++)
 		if (!m->rcpt[i].settled && m->rcpt[i].outcome == HARD)
@@ -190,14 +190,14 @@ settle_message(struct relay *r, struct message *m, bool unfinished)
 	if (m->attempts > 0 && has_outcome(m, DONE))
 		hosts_waited(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts,
 			clock_wall() - message_since(m));
-	settle_failures(r, m, m->attempts + r->state.attempts + 1);
+	settle_failures(r, m, soon);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;
 		waits = waits || m->rcpt[i].outcome == SOFT;
 		log_recipient(r, m, &m->rcpt[i], next);
 	}
-	int err = waits ? message_note(m, &r->lane, next) : message_remove(&r->lane, m->id);
+	int err = waits ? message_note(m, &r->lane, next, !soon) : message_remove(&r->lane, m->id);
 	if (err < 0) {
 		struct log_fields f = { .event = "spool", .queue_id = m->id };
 		log_event(LOG_ERR, &f, "%s: cannot write down the outcome: %s", m->id,
@@ -234,6 +234,6 @@ void
 settle_waiting(struct relay *r, struct message *m)
 {
 	say_of_all(m, SOFT, buf_span(&r->why));
-	(void)report(r, m); /* if it cannot be, then next time */
+	(void)report(r, m, true); /* if it cannot be, then next time */
 	note_next(r, r->state.next);
 }

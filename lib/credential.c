@@ -42,6 +42,14 @@ credential_variable(const char *value)
 	return getenv(name);
 }
 
+void
+credential_forget(void)
+{
+	for (char **e = environ; *e != NULL; e++)
+		explicit_bzero(*e, strlen(*e));
+	clearenv();
+}
+
 const char *
 credential_environment(char *const *environment)
 {

@@ -388,7 +388,7 @@ append_log(const struct message *m, const struct lane *l, const struct buf *text
 }
 
 int
-message_note(const struct message *m, const struct lane *l, int64_t next)
+message_note(const struct message *m, const struct lane *l, int64_t next, bool attempt)
 {
 	auto_buf text = buf_new(MESSAGE_LOG_MAX);
 	long long now = (long long)clock_wall();
@@ -400,7 +400,8 @@ message_note(const struct message *m, const struct lane *l, int64_t next)
 				r->text.n < NOTE_TEXT ? (int)r->text.n : NOTE_TEXT,
 				r->text.n > 0 ? r->text.p : "");
 	}
-	buf_printf(&text, "%lld soft %lld\n", now, (long long)next);
+	if (attempt)
+		buf_printf(&text, "%lld soft %lld\n", now, (long long)next);
 	return append_log(m, l, &text, next);
 }
 

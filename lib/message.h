@@ -99,10 +99,10 @@ ssize_t message_read(const struct message *m, uint64_t offset, char *p, size_t n
 int64_t message_next(const struct lane *l, const char *id);
 
 /*
- * Appends to the message's log what this attempt settled and, unless all is settled, that it was
- * put off until `next`. Synced before it returns. 0 or -errno.
+ * Appends to the message's log what was settled and, if that was the end of an attempt, that the rest was put off.
+ * It is not tried before `next`. Synced before it returns. 0 or -errno.
  */
-int message_note(const struct message *m, const struct lane *l, int64_t next);
+int message_note(const struct message *m, const struct lane *l, int64_t next, bool attempt);
 
 /* Appends that the sender was told (TOLD_*). Synced before it returns. 0 or -errno. */
 int message_tell(const struct message *m, const struct lane *l, unsigned told);

@@ -43,6 +43,19 @@ def test_messages_and_recipients(host, postern):
     assert "no turn by this connection; next try in 0 s" in postern.logged()
 
 
+def test_without_a_turn_is_no_attempt(postern, world, wait):
+    """R55, R71: who had no turn is not put off by it, however often and however old the message is."""
+    world.domain("dest.example")
+    world.sink.ehlo = ("PIPELINING", "LIMITS RCPTMAX=1 MAILMAX=1")
+    world.sink.delay = 1
+    world.sink.say["RCPT"] = lambda line: "450 4.2.0 later" if "<u4@" in line else "250 ok"
+    postern.send(PEOPLE[:5], expire="1s")
+    assert wait(lambda: not postern.relays() and world.sink.messages), postern.logged()
+    assert len(world.sink.messages) == 4 and "given up" not in postern.logged()
+    [log] = [p for p in postern.lane_files() if p.name.endswith(".log")]
+    assert log.read_text().count(" soft ") == 1
+
+
 def test_domains(postern, world, wait):
     """R71: a route's mail has recipients in several domains."""
     world.sink.ehlo = (*BEHIND, "LIMITS RCPTDOMAINMAX=2")

@@ -47,7 +47,8 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look at what is not dumpable")
 def test_passwords_are_relays_alone(postern, world, wait):
-    """K2: what we are to say to other hosts is not in the process that judges what clients say, nor in a session."""
+    """K2: what we are to say to other hosts is not in the process that judges what clients say, nor in a session;
+    nor in the environment of a relay at work, which holds the password of one route and no other."""
     world.domain("d.example")
     users = postern.where / "users"
     users.write_text(USER)
@@ -63,7 +64,7 @@ def test_passwords_are_relays_alone(postern, world, wait):
         processes["session"] = [x for x in children(c.process.pid) if fds(x).get(0, "").startswith("socket:")]
         told = {name for name, pids in processes.items() for pid in pids
                 if b"pass-word" in pathlib.Path(f"/proc/{pid}/environ").read_bytes()}
-        assert all(processes.values()) and told == {"relay"}
+        assert all(processes.values()) and not told
     assert c.ask("*")[:3] == "501"
     assert c.finish() == 0
     assert wait(lambda: not postern.messages())

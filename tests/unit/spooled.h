@@ -10,7 +10,7 @@
 
 #include "lib/spool.h"
 
-static char top[] = "/tmp/postern-spool-XXXXXX";
+static char top[64]; /* where it is */
 static struct spool sp = { -1, -1, -1, -1 };
 static struct draft d; /* large */
 

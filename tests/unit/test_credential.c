@@ -14,45 +14,38 @@ test_named(void **state)
 {
 	static const struct {
 		const char *value;
-		bool want;
+		bool credential, variable;
 	} rows[] = {
-		{ "credential:key", true },
-		{ "credential:key.pem", true },
-		{ "credential:", false },
-		{ "credential:.", false },
-		{ "credential:..", false },
-		{ "credential:../key", false },
-		{ "credential:a/b", false },
-		{ "Credential:key", false },
-		{ "key", false },
-		{ "", false },
+		{ "credential:key", true, false },
+		{ "credential:key.pem", true, false },
+		{ "credential:", false, false },
+		{ "credential:.", false, false },
+		{ "credential:..", false, false },
+		{ "credential:../key", false, false },
+		{ "credential:a/b", false, false },
+		{ "Credential:key", false, false },
+		{ "environment:x", false, true },
+		{ "environment:aZ_09", false, true },
+		{ "environment:" SIXTY_FOUR, false, true },
+		{ "environment:" SIXTY_FOUR "x", false, false },
+		{ "environment:", false, false },
+		{ "environment:a-b", false, false },
+		{ "environment:a=b", false, false },
+		{ "Environment:x", false, false },
+		{ "key", false, false },
+		{ "", false, false },
 	};
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++)
-		assert_int_equal(credential_named(span_of(rows[i].value)), rows[i].want);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		assert_int_equal(credential_named(span_of(rows[i].value)), rows[i].credential);
+		assert_int_equal(credential_variable_named(span_of(rows[i].value)), rows[i].variable);
+	}
 }
 
 static void
 test_variable(void **state)
 {
-	static const struct {
-		const char *value;
-		bool want;
-	} rows[] = {
-		{ "environment:x", true },
-		{ "environment:aZ_09", true },
-		{ "environment:" SIXTY_FOUR, true },
-		{ "environment:" SIXTY_FOUR "x", false },
-		{ "environment:", false },
-		{ "environment:a-b", false },
-		{ "environment:a=b", false },
-		{ "Environment:x", false },
-		{ "x", false },
-		{ "", false },
-	};
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++)
-		assert_int_equal(credential_variable_named(span_of(rows[i].value)), rows[i].want);
 	setenv("POSTERN_SECRET_" SIXTY_FOUR, "the secret", 1);
 	assert_string_equal(credential_variable("environment:" SIXTY_FOUR), "the secret");
 	assert_null(credential_variable("environment:other"));

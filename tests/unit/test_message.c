@@ -88,7 +88,7 @@ test_told(void **state)
 	assert_int_equal(message_open(&m, &lane, d.id), 0);
 	assert_int_equal(message_tell(&m, &lane, TOLD_DELAYED), 0);
 	assert_true(message_next(&lane, d.id) <= clock_wall());
-	assert_int_equal(message_note(&m, &lane, 5), 0);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
 	message_close(&m);
 	assert_int_equal(message_glance(&m, &lane, d.id), 0);
 	assert_int_equal(m.told, TOLD_DELAYED);
@@ -134,7 +134,7 @@ test_many_replies(void **state)
 		m.rcpt[i].text = buf_new(REPLY);
 		buf_add(&m.rcpt[i].text, (struct span){ reply, sizeof(reply) });
 	}
-	assert_int_equal(message_note(&m, &lane, 5), 0);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
 	message_close(&m);
 	assert_int_equal(message_open(&m, &lane, d.id), 0);
 	for (int i = 0; i < MANY; i++)
@@ -152,7 +152,7 @@ test_make_due(void **state)
 	struct lane_state st;
 	queue(&(struct envelope){ .sender = span_of("a@b.example") });
 	assert_int_equal(message_open(&m, &lane, d.id), 0);
-	assert_int_equal(message_note(&m, &lane, clock_wall() + 1000), 0);
+	assert_int_equal(message_note(&m, &lane, clock_wall() + 1000, true), 0);
 	assert_int_equal(lane_set_down(&lane, 3, clock_wall() + 1000, "no"), 0);
 	lane_make_due(&lane);
 	assert_int_equal(message_next(&lane, d.id), 0);

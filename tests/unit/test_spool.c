@@ -505,7 +505,7 @@ test_note(void **state)
 
 	reopen(&m, &l);
 	buf_puts(&m.rcpt[0].text, "mx.d.example: 451 later");
-	assert_int_equal(message_note(&m, &l, next), 0);
+	assert_int_equal(message_note(&m, &l, next, true), 0);
 	assert_int_equal(message_next(&l, d.id), next);
 	assert_int_equal(fstatat(l.dir, log, &st, 0), 0);
 	assert_int_equal(st.st_mode, S_IFREG | 0600);
@@ -515,7 +515,7 @@ test_note(void **state)
 
 	m.rcpt[1].outcome = DONE;
 	buf_puts(&m.rcpt[1].text, "mx.d.example: 250 done 0 hard 0"); /* text is only text */
-	assert_int_equal(message_note(&m, &l, next + 1), 0);
+	assert_int_equal(message_note(&m, &l, next + 1, true), 0);
 	assert_int_equal(message_next(&l, d.id), next + 1);
 	reopen(&m, &l);
 	assert_int_equal(m.attempts, 2);
@@ -524,7 +524,7 @@ test_note(void **state)
 	assert_int_equal(m.rcpt[1].outcome, DONE);
 
 	m.rcpt[0].outcome = HARD;
-	assert_int_equal(message_note(&m, &l, next), 0);
+	assert_int_equal(message_note(&m, &l, next, true), 0);
 	reopen(&m, &l);
 	assert_true(m.rcpt[0].settled && m.rcpt[1].settled);
 	assert_int_equal(m.rcpt[0].outcome, HARD);
