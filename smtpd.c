@@ -26,7 +26,6 @@
 #include "lib/budget.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "lib/credential.h"
 #include "lib/launch.h"
 #include "lib/log.h"
 #include "lib/options.h"
@@ -215,6 +214,15 @@ configure(struct session *s, const struct options *o)
 	return give_up(s, R_NO_CONFIG, EXIT_CONFIG, why.p);
 }
 
+/* A session reads none, so it holds none: not our settings, nor what is whose ever. */
+static void
+forget_environment(void)
+{
+	for (char **e = environ; *e != NULL; e++)
+		explicit_bzero(*e, strlen(*e));
+	clearenv();
+}
+
 static void
 catch_signals(void)
 {
@@ -259,7 +267,7 @@ serve(struct session *s, const struct options *o)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot fork");
 	if (pid == 0) {
 		close(pair[0]);
-		credential_forget(); /* nor our settings, nor what is whose ever */
+		forget_environment();
 		return session_main(s);
 	}
 	close(pair[1]);

@@ -45,9 +45,10 @@ credential_variable(const char *value)
 void
 credential_forget(void)
 {
+	static const char ours[] = "POSTERN_" CREDENTIAL_VARIABLE;
 	for (char **e = environ; *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	clearenv();
+		if (strncmp(*e, ours, sizeof(ours) - 1) == 0)
+			explicit_bzero(*e, strlen(*e));
 }
 
 const char *

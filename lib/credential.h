@@ -2,7 +2,7 @@
  * credential: secrets that are handed to us, as values of keys.
  *
  * "environment:NAME" stands for what the variable POSTERN_SECRET_NAME holds: for containers. The monitor hands it
- * on to relay alone; a session, and a relay at work, have emptied their environment.
+ * on to relay alone; a session, and a relay at work, have wiped it out of their environment.
  *
  * "credential:NAME" stands for the file NAME in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=). The directory is known only
  * where the unit runs, so the value stays as it is until a program wants to read the file.
@@ -24,7 +24,7 @@ bool credential_variable_named(struct span value);
 /* What the variable holds; NULL: there is none. */
 const char *credential_variable(const char *value);
 
-/* Empties the environment: who talks to strangers and reads none of it holds none. */
+/* What all such variables hold is wiped out: who talks to strangers has taken what it needs. */
 void credential_forget(void);
 
 #define CREDENTIAL_VARIABLE "SECRET_" /* behind "POSTERN_": no key of the configuration */
