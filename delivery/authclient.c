@@ -64,7 +64,7 @@ put_command(struct client *c, const struct sasl_mechanism *m, struct span first)
 	return fits;
 }
 
-/* Steps until the host has decided: its reply is in c->code. -EIO, or -EPROTO: it talks nonsense. */
+/* Steps until the host has decided: its reply is in c->code. -EIO, or what sasl_step says. */
 static int
 exchange(struct client *c, struct sasl *s)
 {
@@ -80,8 +80,9 @@ exchange(struct client *c, struct sasl *s)
 			return 0;
 		if (said || !sasl_speaks_first(s)) {
 			buf_reset(&answer);
-			if (sasl_step(s, challenge_of(c), &answer) < 0)
-				return -EPROTO;
+			int r = sasl_step(s, challenge_of(c), &answer);
+			if (r < 0)
+				return r;
 		}
 		said = true;
 		put(c, buf_span(&answer));
@@ -103,6 +104,8 @@ prove(struct client *c, const struct sasl_mechanism *m, const uint8_t *binding)
 		client_say(c, "AUTH", "the host did not prove that it knows our password");
 		r = -EPROTO;
 	}
+	if (r == -EACCES)
+		client_say(c, "AUTH", "the host wants an answer from which our password could be guessed");
 	sasl_end(&s);
 	if (r < 0 || client_outcome(c->code) != DONE)
 		return SOFT;

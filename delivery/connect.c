@@ -105,12 +105,19 @@ name_target(struct relay *r)
 			!route ? r->lane.name : r->to.named ? r->to.host : "");
 }
 
+/* A login is for hosts that the operator named; whom the DNS names gets none, though he asks (S1). */
+static bool
+may_log_in(const struct relay *r)
+{
+	return r->credentials.user != NULL && r->to.named;
+}
+
 /* Nothing is asked for that needs EHLO. */
 static bool
 helo_will_do(const struct relay *r)
 {
 	enum conf_delivery_tls policy = r->conf.delivery_tls;
-	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && r->credentials.user == NULL &&
+	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && !may_log_in(r) &&
 		r->conf.protocol == PROTOCOL_SMTP;
 }
 
@@ -131,7 +138,7 @@ set_terms(struct relay *r)
 	c->helo = h.helo != 0 && helo_will_do(r);
 	c->fresh = false;
 	c->tls_setup = &r->tls;
-	c->credentials = r->credentials.user != NULL ? &r->credentials : NULL;
+	c->credentials = may_log_in(r) ? &r->credentials : NULL;
 	c->peer = (struct resume){ .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
 		.host = r->to.host[0] == '[' ? c->target : r->to.host, .age = r->conf.remember_hosts };
 }

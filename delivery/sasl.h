@@ -51,7 +51,10 @@ int sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct cred
 /* Does the client speak first? */
 bool sasl_speaks_first(const struct sasl *s);
 
-/* The answer to a challenge ("": to none), both in base64. 0, or -EPROTO: it is nonsense, or of an impostor. */
+/*
+ * The answer to a challenge ("": to none), both in base64. 0. -EPROTO: the challenge is nonsense, or of an
+ * impostor. -EACCES: an answer would give the password away to whoever tries enough words.
+ */
 int sasl_step(struct sasl *s, struct span challenge, struct buf *answer);
 
 void sasl_end(struct sasl *s);

@@ -68,10 +68,6 @@ static const struct key keys[] = {
 	ROW(BOTH, delivery_tls, DELIVERY_TLS, "may", 0, 0)
 	ROW(BOTH, delivery_tls_implicit, YESNO, "no", 0, 0)
 	KEY(delivery_ca, PATHNAME, "/etc/ssl/certs/ca-certificates.crt", 0, 0)
-	ROW(BOTH, delivery_user, TEXT, NULL, 0, 0)
-	ROW(BOTH, delivery_password_file, PASSWORD, NULL, 0, 0)
-	ROW(BOTH, delivery_token_command, TEXT, NULL, 0, 0)
-	ROW(BOTH, delivery_auth_clear, YESNO, "no", 0, 0)
 	ROW(BOTH, mx_order, MX_ORDER, "latency", 0, 0)
 	KEY(remember_hosts, SECONDS, "5m", 1, 30 * DAY)
 	KEY(window_messages, NUMBER, "50", 1, 1000)
@@ -97,6 +93,10 @@ static const struct key keys[] = {
 	ROW(ROUTE, senders, SENDERS, "", 0, 0)
 	ROW(ROUTE, hosts, HOSTS, "", 0, 0)
 	ROW(ROUTE, protocol, PROTOCOL, "smtp", 0, 0)
+	ROW(LOGIN, delivery_user, TEXT, NULL, 0, 0)
+	ROW(LOGIN, delivery_password_file, PASSWORD, NULL, 0, 0)
+	ROW(LOGIN, delivery_token_command, TEXT, NULL, 0, 0)
+	ROW(LOGIN, delivery_auth_clear, YESNO, "no", 0, 0)
 #undef KEY
 #undef ROW
 };
@@ -145,17 +145,29 @@ holds_control(struct span v)
 	return false;
 }
 
+/* Why a key may not stand in a route's section, or in none. NULL: it may. */
+static const char *
+misplaced(enum key_place place, bool in_route)
+{
+	if (in_route)
+		return place == COMMON ? "is the same for all routes" : NULL;
+	if (place == LOGIN)
+		return "a login belongs to hosts that you name: it stands in a route, such as "
+		       "\"[route smarthost]\", \"domains = *\", \"hosts = mail.example.net:587\", "
+		       "\"delivery_user = ...\", \"delivery_password_file = ...\"";
+	return place == ROUTE ? "stands behind \"[route NAME]\" only" : NULL;
+}
+
 static int
-set_key(struct conf *c, enum key_place elsewhere, struct span name, struct span v, const char *origin,
+set_key(struct conf *c, bool in_route, struct span name, struct span v, const char *origin,
 	struct buf *why)
 {
 	int i = conf_find(name);
 	if (i < 0)
 		return conf_complain(why, origin, name, "unknown key", (struct span){ 0 });
-	if (keys[i].place == elsewhere)
-		return conf_complain(why, origin, name, elsewhere == ROUTE
-			? "stands behind \"[route NAME]\" only" : "is the same for all routes",
-			(struct span){ 0 });
+	const char *place = misplaced(keys[i].place, in_route);
+	if (place != NULL)
+		return conf_complain(why, origin, name, place, (struct span){ 0 });
 	const char *wrong = holds_control(v) ? "holds a control character"
 					     : value_set(c, &keys[i], v);
 	if (wrong != NULL)
@@ -167,30 +179,30 @@ set_key(struct conf *c, enum key_place elsewhere, struct span name, struct span 
 int
 conf_set(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why)
 {
-	return set_key(c, ROUTE, name, v, origin, why);
+	return set_key(c, false, name, v, origin, why);
 }
 
 /* "key = value" */
 static int
-set_pair(struct conf *c, enum key_place elsewhere, struct span line, const char *origin, struct buf *why)
+set_pair(struct conf *c, bool in_route, struct span line, const char *origin, struct buf *why)
 {
 	const char *eq = line.n > 0 ? memchr(line.p, '=', line.n) : NULL;
 	if (eq == NULL)
 		return conf_complain(why, origin, line, "not \"key = value\"", (struct span){ 0 });
-	return set_key(c, elsewhere, span_trim(span_from(line.p, eq)),
+	return set_key(c, in_route, span_trim(span_from(line.p, eq)),
 		span_trim(span_from(eq + 1, line.p + line.n)), origin, why);
 }
 
 int
 conf_set_pair(struct conf *c, struct span line, const char *origin, struct buf *why)
 {
-	return set_pair(c, ROUTE, line, origin, why);
+	return set_pair(c, false, line, origin, why);
 }
 
 int
 conf_set_route(struct route *r, struct span line, const char *origin, struct buf *why)
 {
-	return set_pair(&r->own, COMMON, line, origin, why);
+	return set_pair(&r->own, true, line, origin, why);
 }
 
 int
@@ -222,7 +234,7 @@ void
 conf_print(const struct conf *c, FILE *out)
 {
 	for (int i = 0; i < KEYS; i++)
-		if (keys[i].place != ROUTE)
+		if (keys[i].place == COMMON || keys[i].place == BOTH)
 			print_key(c, i, out);
 	for (const struct route *r = c->routes; r != NULL; r = r->next) {
 		fprintf(out, "\n[route %s]\n", r->name);

@@ -101,10 +101,6 @@ struct conf {
 	} delivery_tls;
 	enum conf_bool delivery_tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
 	char *delivery_ca;                 /* PEM file: who signs certificates of hosts */
-	char *delivery_user;               /* who we are to hosts; NULL: no AUTH */
-	char *delivery_password_file;      /* our password; NULL: none */
-	char *delivery_token_command;      /* program that prints a bearer token instead; NULL: none */
-	enum conf_bool delivery_auth_clear; /* AUTH without TLS, or with an unknown certificate, too */
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
 	int64_t remember_hosts;            /* how long what was learned of a host counts, s */
 	int64_t window_messages;           /* sent before the reply to the first is read; 1: off */
@@ -135,6 +131,10 @@ struct conf {
 	char *senders; /* addresses and domains */
 	char *hosts;   /* where the mail goes, best first (routes.h) */
 	enum conf_protocol { PROTOCOL_SMTP, PROTOCOL_LMTP } protocol;
+	char *delivery_user;               /* who we are to the route's hosts; NULL: no AUTH */
+	char *delivery_password_file;      /* our password; NULL: none */
+	char *delivery_token_command;      /* program that prints a bearer token instead; NULL: none */
+	enum conf_bool delivery_auth_clear; /* AUTH without TLS, or with an unknown certificate, too */
 
 	struct route *routes; /* in the order of the file; owned */
 

@@ -93,6 +93,9 @@ end_route(struct reading *r)
 		wrong = "has neither domains nor senders";
 	else if (route->own.protocol == PROTOCOL_LMTP && !targets_have_ports(route->own.hosts))
 		wrong = "LMTP needs hosts with ports, or sockets";
+	else if (route->own.delivery_user != NULL && !targets_are_named(route->own.hosts))
+		wrong = "a login needs hosts that are named (mail.example.net:587): whose mail exchanger a "
+			"host is says the DNS";
 	return wrong == NULL ? 0
 		: conf_complain(r->why, route->origin, span_of(route->name), wrong, (struct span){ 0 });
 }

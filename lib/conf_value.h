@@ -27,7 +27,12 @@ enum key_type {
 struct key {
 	const char *name;
 	enum key_type type;
-	enum key_place { COMMON, ROUTE, BOTH } place; /* in a section of a route: not, only, too */
+	enum key_place {
+		COMMON, /* not in a section of a route */
+		ROUTE,  /* in one only */
+		LOGIN,  /* ... because it is who we are to the hosts that the route names */
+		BOTH,
+	} place;
 	size_t offset;                                /* in struct conf */
 	const char *preset;                           /* NULL: none, or worked out */
 	int64_t min, max;

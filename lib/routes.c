@@ -115,6 +115,17 @@ targets_have_ports(const char *hosts)
 	return true;
 }
 
+bool
+targets_are_named(const char *hosts)
+{
+	struct span rest = span_of(hosts);
+	struct target t;
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;)
+		if (target_parse(word, &t) < 0 || t.kind == TARGET_DOMAIN)
+			return false;
+	return true;
+}
+
 int
 sources_parse(struct span list, struct sources *out)
 {

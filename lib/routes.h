@@ -39,6 +39,9 @@ int target_parse(struct span word, struct target *out);
 /* Has each of a route's `hosts` a port, or is a socket? */
 bool targets_have_ports(const char *hosts);
 
+/* Does each of a route's `hosts` say which host it is, so that no answer of the DNS chooses one? */
+bool targets_are_named(const char *hosts);
+
 /* The addresses of `source`, at most one of each family. */
 struct sources {
 	bool has4, has6;

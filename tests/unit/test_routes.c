@@ -135,6 +135,12 @@ static const struct {
 	{ "[route a]\ndomains = *\nprotocol = lmtp\nhosts = [192.0.2.1]\n",
 		"PATH:1: a: LMTP needs hosts with ports, or sockets" }, /* RFC 2033 section 5 */
 	{ "hosts = h.example\n", "PATH:1: hosts: stands behind \"[route NAME]\" only" },
+	/* S1: whose exchanger a host is the DNS says, and so anybody. */
+	{ "[route a]\ndomains = *\nhosts = h.example:25 d.example\ndelivery_user = us\n",
+		"PATH:1: a: a login needs hosts that are named (mail.example.net:587)" },
+	{ "delivery_user = us\n", "PATH:1: delivery_user: a login belongs to hosts that you name" },
+	{ "[route a]\ndelivery_password_file = environment:a.b\n",
+		"PATH:2: delivery_password_file: not an absolute path" },
 	{ "[lan]\ndomains = *\n", NULL },
 };
 
