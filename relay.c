@@ -30,14 +30,14 @@
 #include "delivery/hosts.h"
 #include "dns.h"
 #include "lib/cleanup.h"
-#include "lib/credential.h"
-#include "lib/lane.h"
-#include "lib/launch.h"
-#include "lib/log.h"
-#include "lib/options.h"
-#include "lib/sandbox.h"
-#include "lib/spool.h"
-#include "lib/stdfds.h"
+#include "conf/credential.h"
+#include "queue/lane.h"
+#include "process/launch.h"
+#include "process/log.h"
+#include "process/options.h"
+#include "process/sandbox.h"
+#include "queue/spool.h"
+#include "process/stdfds.h"
 
 enum { WHY_SIZE = 1024 };
 

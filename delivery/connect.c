@@ -1,16 +1,16 @@
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
-#include "../lib/log.h"
-#include "../lib/routes.h"
-#include "dial.h"
-#include "hosts.h"
-#include "race.h"
-#include "route.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "process/log.h"
+#include "conf/routes.h"
+#include "sending/dial.h"
+#include "delivery/hosts.h"
+#include "delivery/race.h"
+#include "delivery/destinations.h"
 
 enum { LOST_IN_A_ROW = 3 }; /* connections lost in transactions before the host counts as down */
 

@@ -12,13 +12,13 @@
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
 
-#include "../lib/lane.h"
-#include "../lib/spool.h"
-#include "client.h"
-#include "credentials.h"
-#include "hosts.h"
-#include "sending.h"
-#include "tlsclient.h"
+#include "queue/lane.h"
+#include "queue/spool.h"
+#include "sending/client.h"
+#include "sending/login.h"
+#include "delivery/hosts.h"
+#include "sending/sending.h"
+#include "sending/tlsclient.h"
 
 enum {
 	BUSY_RETRY = 60,      /* s until a message whose writer had not finished is looked at */

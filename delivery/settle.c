@@ -1,12 +1,12 @@
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "../lib/clock.h"
-#include "../lib/log.h"
-#include "dsn.h"
-#include "hosts.h"
+#include "lib/clock.h"
+#include "process/log.h"
+#include "report/dsn.h"
+#include "delivery/hosts.h"
 
 enum {
 	EXPIRE_ATTEMPTS = 3, /* at least, before age alone ends a message: clocks jump (J12) */

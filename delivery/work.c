@@ -6,7 +6,7 @@
  * it gives its global slot back, so that mail for others never waits for it. It hears of new mail as any relay
  * that leaves a lane does: by @retry that is gone (lane.h).
  */
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
-#include "../lib/lock.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/lock.h"
 
 enum { LINGERERS = 5 }; /* that wait, for each that may work: they take 2 MiB each and no time */
 

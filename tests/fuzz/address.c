@@ -1,7 +1,7 @@
 /* Addresses: what is accepted lies inside the input, holds no control character, and is accepted again. */
 #include "fuzz.h"
 
-#include "lib/address.h"
+#include "mail/address.h"
 
 static void
 check_path(struct span in, enum address_kind kind)

@@ -2,9 +2,9 @@
  * Replies of a server of SMTP or LMTP, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
  * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
  */
-#include "delivery/sasl.h"
-#include "delivery/sending.h"
-#include "delivery/tlsclient.h"
+#include "sending/sasl.h"
+#include "sending/sending.h"
+#include "sending/tlsclient.h"
 #include "fuzz.h"
 
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* Names of lanes and messages: nothing that is accepted leads out of its directory (H7). */
 #include "fuzz.h"
 
-#include "lib/address.h"
+#include "mail/address.h"
 #include "lib/id.h"
 
 int

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "lib/sevenbit.h"
+#include "mail/sevenbit.h"
 
 static ssize_t
 read_input(const void *source, uint64_t offset, char *p, size_t n)

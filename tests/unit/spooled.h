@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/spool.h"
+#include "queue/spool.h"
 
 static char top[64]; /* where it is */
 static struct spool sp = { -1, -1, -1, -1 };

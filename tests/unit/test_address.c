@@ -1,7 +1,7 @@
 /* address: one table of verdicts (D1 to D16, D24, R15 to R17, R21), input against a guard page. */
 #include "unit.h"
 
-#include "lib/address.h"
+#include "mail/address.h"
 
 #define A10 "aaaaaaaaaa"
 #define A64 A10 A10 A10 A10 A10 A10 "aaaa"

@@ -1,7 +1,7 @@
 /* budget: what a session that asks without end gets started. */
 #include "unit.h"
 
-#include "lib/budget.h"
+#include "process/budget.h"
 
 static const struct conf conf = { .max_recipients = 100, .max_errors = 20 };
 

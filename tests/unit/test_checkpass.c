@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "lib/checkpass.h"
+#include "secrets/checkpass.h"
 #include "lib/clock.h"
 
 enum { SECONDS = 5 };

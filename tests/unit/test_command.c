@@ -1,7 +1,7 @@
 /* command: arguments of MAIL, RCPT and VRFY, and the table of replies; input against a guard page. */
 #include "unit.h"
 
-#include "lib/command.h"
+#include "session/arguments.h"
 
 #define A10 "aaaaaaaaaa"
 #define A64 A10 A10 A10 A10 A10 A10 "aaaa"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "lib/conf.h"
+#include "conf/conf.h"
 
 static char path[] = "/tmp/postern-conf-XXXXXX";
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
-#include "lib/credential.h"
+#include "conf/credential.h"
 
 #define SIXTY_FOUR "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

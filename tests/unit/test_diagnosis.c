@@ -1,7 +1,7 @@
 /* diagnosis: the text of an outcome taken apart, whatever a host put into it (E6, E11). */
 #include "unit.h"
 
-#include "delivery/diagnosis.h"
+#include "report/diagnosis.h"
 
 static const struct {
 	const char *text;

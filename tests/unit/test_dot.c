@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/buf.h"
-#include "lib/dot.h"
+#include "mail/dot.h"
 
 struct row {
 	const char *name, *in, *want; /* want: the body, when it is accepted */

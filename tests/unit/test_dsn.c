@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "delivery/dsn.h"
-#include "delivery/original.h"
+#include "report/dsn.h"
+#include "report/original.h"
 
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
 

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 
 #include "lib/clock.h"
-#include "lib/helper.h"
+#include "session/helper.h"
 
 enum { ASKED = 2000, PATIENCE = 20 };
 

@@ -1,7 +1,7 @@
 /* hops: Received fields are counted (E3, H5), wherever the input is split. */
 #include "unit.h"
 
-#include "lib/hops.h"
+#include "mail/hops.h"
 
 static const struct {
 	const char *in;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/message.h"
+#include "queue/message.h"
 
 static struct lane lane;
 

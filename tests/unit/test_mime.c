@@ -1,7 +1,7 @@
 /* mime: the fields by which parts are found, and what is not read as one (A21). */
 #include "unit.h"
 
-#include "lib/mime.h"
+#include "mail/mime.h"
 
 static const struct {
 	const char *in;

@@ -3,8 +3,8 @@
 
 #include <sys/stat.h>
 
-#include "lib/proxy.h"
-#include "lib/quota.h"
+#include "session/proxy.h"
+#include "process/quota.h"
 
 #define V2 "\r\n\r\n\0\r\nQUIT\n"
 

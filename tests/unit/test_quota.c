@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/quota.h"
+#include "process/quota.h"
 
 static char top[] = "/tmp/postern-quota-XXXXXX";
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "lib/request.h"
+#include "process/request.h"
 
 static int pair[2];
 

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "delivery/resume.h"
+#include "sending/resume.h"
 
 #define FILE_NAME "192.0.2.1-25.tls"
 

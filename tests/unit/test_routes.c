@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "lib/routes.h"
+#include "conf/routes.h"
 
 static char path[] = "/tmp/postern-routes-XXXXXX";
 

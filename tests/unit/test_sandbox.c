@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/sandbox.h"
+#include "process/sandbox.h"
 
 static char spool[] = "/tmp/postern-sandbox-XXXXXX";
 static int datagram; /* a socket of that kind, not connected */

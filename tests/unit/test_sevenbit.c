@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/buf.h"
-#include "lib/sevenbit.h"
+#include "mail/sevenbit.h"
 
 /* A text between quotes, which may hold NUL. */
 #define OF(literal) { literal, sizeof(literal) - 1 }

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import TOP
 
-SOURCES = ["tests/unit/sevenbit.c", "lib/sevenbit.c", "lib/mime.c", "lib/encode.c", "lib/pieces.c"]
+SOURCES = ["tests/unit/sevenbit.c", "mail/sevenbit.c", "mail/mime.c", "mail/encode.c", "mail/pieces.c"]
 SEEDS = range(400)
 DEEPEST = 4
 WORDS = {

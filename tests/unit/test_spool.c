@@ -17,7 +17,7 @@
 #include "lib/clock.h"
 #include "lib/crc.h"
 #include "lib/lock.h"
-#include "lib/message.h"
+#include "queue/message.h"
 
 #define BODY "Received: x\r\n\r\nHello\r\n.\r\n"
 #define ID   "0123456789abcdefghjk"

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "lib/ticket.h"
+#include "secrets/ticket.h"
 
 enum { HOUR = 3600 };
 

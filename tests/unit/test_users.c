@@ -1,7 +1,7 @@
 /* users: who is found in a file, with which secret, and whom it may write as. */
 #include "unit.h"
 
-#include "lib/users.h"
+#include "secrets/users.h"
 
 static const char file[] = "# joe:commented out\n"
 			   "\n"

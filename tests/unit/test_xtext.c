@@ -1,7 +1,7 @@
 /* xtext: what may stand in ENVID, AUTH and ORCPT, and in which form it is kept. */
 #include "unit.h"
 
-#include "lib/xtext.h"
+#include "mail/xtext.h"
 
 static const struct {
 	const char *in;

@@ -1,0 +1,144 @@
+/*
+ * client: the sending side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection to one host.
+ *
+ * The far side may be slow, wrong or hostile: every wait has a deadline, every reply a limit, and
+ * what is not understood is SOFT. Only the first digit of a reply decides (section 4.2.1).
+ */
+#ifndef POSTERN_CLIENT_H
+#define POSTERN_CLIENT_H
+
+#include "sending/dial.h"
+#include "conf/conf.h"
+#include "lib/outcome.h"
+#include "lib/stream.h"
+#include "sending/resume.h"
+
+enum {
+	CAN_PIPELINING = 1,
+	CAN_8BITMIME = 2,
+	CAN_SIZE = 4,
+	CAN_CHUNKING = 8,
+	CAN_BINARYMIME = 16,
+	CAN_SMTPUTF8 = 32,
+	CAN_DSN = 64,
+	CAN_DELIVERBY = 128,
+	CAN_PRIORITY = 256,
+	CAN_STARTTLS = 512,
+	CAN_REQUIRETLS = 1024,
+};
+
+struct credentials;
+struct job;
+struct tls;
+struct tls_setup;
+
+struct client {
+	int fd;                 /* -1: not connected */
+	const struct conf *conf;
+	char name[DIAL_NAME];   /* of the host, for logs and reports (dial.h) */
+	bool introduced; /* EHLO was answered; lines of later replies tell nothing about the host */
+	unsigned can;           /* CAN_*: extensions that the host announced */
+	struct {
+		int64_t size;    /* SIZE: octets of a message */
+		int64_t mails;   /* LIMITS MAILMAX (RFC 9422): transactions of this connection */
+		int64_t rcpts;   /* ... RCPTMAX: recipients of one of them */
+		int64_t domains; /* ... RCPTDOMAINMAX: of those recipients */
+		int64_t by;      /* DELIVERBY: the shortest time that may be asked for, s (RFC 2852) */
+	} limit;                /* that the host announced; 0: none */
+	int code;               /* of the last reply; 0: none */
+	struct buf text;        /* of the last reply: all lines, escaped, with its code */
+	struct stream stream;
+
+	/* how it is to be protected; set before client_begin */
+	enum conf_delivery_tls policy;
+	bool implicit;               /* TLS from the first octet (RFC 8314) */
+	bool helo;                   /* HELO, for EHLO is of no use; also what came of it */
+	bool fresh;                  /* no old TLS session is to be resumed */
+	struct tls_setup *tls_setup;
+	struct resume peer;          /* the host; its certificate is to be for its name, or: */
+	char target[LIMIT_DOMAIN + 1]; /* the name that the mail is for, which did not come from the DNS */
+	const struct credentials *credentials; /* NULL: no AUTH */
+
+	/* what came of it */
+	struct tls *tls;             /* NULL: it goes in clear */
+	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust; /* the certificate is for the target */
+	enum again {
+		AGAIN_NOT,
+		AGAIN_FRESH, /* the old session was of no use */
+		AGAIN_CLEAR, /* the host's TLS does not work, and the policy lets us do without */
+	} again;                     /* after SOFT: is a new connection to the same host worth a try? */
+	bool refused;                /* ... or is it AUTH that failed, which is the site's business? */
+	unsigned mechanisms;         /* of AUTH, that the host announced (authclient.h) */
+	const char *proved;          /* the one that worked; NULL: we said nothing of who we are */
+
+	/* what is on its way (sending.h) */
+	struct job *first, *last;
+	int jobs;         /* of them */
+	int replies;      /* that are owed for them, at most */
+	uint64_t octets;  /* of their bodies */
+	int window;       /* jobs at once, at most */
+	int begun;        /* transactions, of this connection */
+	int delivered;    /* messages that the host took */
+	bool full;        /* it takes no more by this connection */
+	bool cut;         /* a message broke off: nothing more may be said, replies may still come */
+	bool idle;        /* it was kept for a while, and has not said a word since */
+};
+
+/*
+ * Goes on with a connection that was made: waits for the greeting, says EHLO or HELO, STARTTLS and AUTH. Owns
+ * `fd`. DONE; otherwise SOFT, with the reason in c->text, and the connection is closed. `c` was zeroed, with
+ * fd -1, or used before.
+ */
+enum outcome client_begin(struct client *c, const struct conf *conf, int fd);
+
+/* A command and its reply, out of any group. 0, or -EIO: the connection is of no more use. */
+int client_ask(struct client *c, const char *command, const char *argument, int64_t seconds);
+
+/* One reply into c->code and c->text. 0, or -EIO with what our side has to say in c->text. */
+int client_reply(struct client *c, const char *to_what, int64_t seconds);
+
+/* Adds to what is sent before the next wait. */
+void client_put(struct client *c, struct span bytes, int64_t seconds);
+
+/* What our side has to say, in place of a reply. */
+void client_say(struct client *c, const char *what, const char *why);
+
+/* What the first digit means: 2 DONE, 5 HARD, else SOFT. */
+enum outcome client_outcome(int code);
+
+static inline bool
+client_can(const struct client *c, unsigned what)
+{
+	return (c->can & what) == what;
+}
+
+/* Can another message go by it? */
+static inline bool
+client_is_open(const struct client *c)
+{
+	return c->fd >= 0 && !c->cut && !c->full && (c->limit.mails == 0 || c->begun < c->limit.mails);
+}
+
+/* Does mail end there? LMTP is spoken to what stores it (RFC 2033). */
+static inline bool
+client_is_final(const struct client *c)
+{
+	return c->conf->protocol == PROTOCOL_LMTP;
+}
+
+/* Is the other side for sure who the mail is for, and nobody else can hear it? */
+bool client_is_trusted(struct client *c);
+
+/* "in clear", or what protects it, and who we are to the host. */
+void client_describe(const struct client *c, struct buf *out);
+
+/* Is there something to read where nothing is owed: 421, or the end? */
+bool client_is_spoiled(const struct client *c);
+
+/* Says QUIT, waits a little, closes. */
+void client_quit(struct client *c);
+
+/* Closes without a word: what the host got of an unfinished message must stay unfinished. */
+void client_close(struct client *c);
+
+#endif
