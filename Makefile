@@ -57,9 +57,9 @@ $(B)/%.o: %.c
 
 # ---- tests
 
-UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
-$(B)/unit/test_dns $(B)/unit/test_nameservers: $(B)/dns.o $(B)/tests/unit/nameserver.o
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers: $(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
@@ -76,7 +76,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
 		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
 
--include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
+-include $(wildcard $(B)/unit/*/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d $(B)/tests/unit/*/*.d)
 
 unit: $(UNIT) corpus
 	@set -e; for t in $(UNIT); do $$t; done

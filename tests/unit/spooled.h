@@ -2,7 +2,7 @@
 #ifndef POSTERN_SPOOLED_H
 #define POSTERN_SPOOLED_H
 
-#include "unit.h"
+#include "tests/unit/unit.h"
 
 #include <ftw.h>
 #include <stdio.h>
