@@ -38,6 +38,7 @@
 #include "process/sandbox.h"
 #include "queue/spool.h"
 #include "process/stdfds.h"
+#include "mail/lane_name.h"
 
 enum { WHY_SIZE = 1024 };
 
@@ -70,7 +71,7 @@ prepare(struct relay *r)
 static void
 make_due(struct relay *r, const char *name)
 {
-	if (!address_lane_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
+	if (!lane_name_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
 		return;
 	lane_make_due(&r->lane);
 	lane_close(&r->lane);
@@ -143,7 +144,7 @@ run_lane(struct relay *r, const struct options *o)
 {
 	struct log_fields f = { .event = "failed", .lane = o->lane };
 	int leavings[2];
-	if (!address_lane_valid(span_of(o->lane)) ||
+	if (!lane_name_valid(span_of(o->lane)) ||
 		lane_adopt(&r->lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
 		log_event(LOG_ERR, &f, "lane %s: not there", o->lane);
 		return EX_TEMPFAIL;

@@ -33,6 +33,7 @@
 #include "process/sandbox.h"
 #include "process/stdfds.h"
 #include "session/session.h"
+#include "mail/lane_name.h"
 
 static volatile int stop_requested;
 
@@ -59,7 +60,7 @@ static pid_t
 start_relay(const struct launcher *l, const char *lane)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
-	if (!address_lane_valid(span_of(lane)))
+	if (!lane_name_valid(span_of(lane)))
 		return -EINVAL; /* not made by a session of ours */
 	int r = launch_relay(l, lane);
 	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)

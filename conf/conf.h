@@ -170,9 +170,6 @@ void conf_print(const struct conf *c, FILE *out);
 /* What is in force for mail that goes by this route (NULL: by none). *out shares its texts with both. */
 void conf_for_route(struct conf *out, const struct conf *common, const struct route *r);
 
-/* Does a list of domains like relay_domains hold this one, which is in lower case? */
-bool domains_contain(const char *list, const char *domain);
-
 void conf_free(struct conf *c);
 
 /* The longest wait of the schedule. */

@@ -255,20 +255,6 @@ conf_for_route(struct conf *out, const struct conf *common, const struct route *
 			value_copy(out, &r->own, &keys[i]);
 }
 
-bool
-domains_contain(const char *list, const char *domain)
-{
-	struct span rest = span_of(list), name = span_of(domain);
-	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
-		if (span_ieq(word, name) || span_eq(word, span_of("*")))
-			return true;
-		if (word.p[0] == '.' && name.n > word.n &&
-			span_ieq(word, span_skip(name, name.n - word.n)))
-			return true;
-	}
-	return false;
-}
-
 void
 conf_free(struct conf *c)
 {

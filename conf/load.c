@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "mail/address.h"
-#include "lib/cleanup.h"
-#include "conf/keys.h"
 #include "conf/credential.h"
-#include "conf/routes.h"
+#include "conf/keys.h"
+#include "conf/target.h"
+#include "lib/cleanup.h"
+#include "mail/address.h"
 
 extern char **environ;
 
@@ -91,9 +91,9 @@ end_route(struct reading *r)
 		wrong = "has no hosts";
 	else if (route->own.domains == NULL && route->own.senders == NULL)
 		wrong = "has neither domains nor senders";
-	else if (route->own.protocol == PROTOCOL_LMTP && !targets_have_ports(route->own.hosts))
+	else if (route->own.protocol == PROTOCOL_LMTP && !target_all_have_ports(route->own.hosts))
 		wrong = "LMTP needs hosts with ports, or sockets";
-	else if (route->own.delivery_user != NULL && !targets_are_named(route->own.hosts))
+	else if (route->own.delivery_user != NULL && !target_all_named(route->own.hosts))
 		wrong = "a login needs hosts that are named (mail.example.net:587): whose mail exchanger a "
 			"host is says the DNS";
 	return wrong == NULL ? 0

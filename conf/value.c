@@ -5,10 +5,10 @@
 
 #include <stdlib.h>
 
-#include "mail/address.h"
-#include "lib/cleanup.h"
 #include "conf/credential.h"
-#include "conf/routes.h"
+#include "conf/target.h"
+#include "lib/cleanup.h"
+#include "mail/address.h"
 
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
@@ -143,7 +143,7 @@ check_words(enum key_type t, struct span v)
 		return are(v, is_host) ? NULL : "not a list of hosts like [192.0.2.1]:25 "
 			"mail.example.org:587 example.org unix:/run/lmtp";
 	case SOURCES:
-		return sources_parse(v, &s) == 0 ? NULL
+		return target_sources(v, &s) == 0 ? NULL
 			: "not an IPv4 address, an IPv6 address, or one of each";
 	default:
 		return NULL;

@@ -11,6 +11,7 @@
 #include "delivery/hosts.h"
 #include "delivery/race.h"
 #include "delivery/destinations.h"
+#include "mail/lane_name.h"
 
 enum { LOST_IN_A_ROW = 3 }; /* connections lost in transactions before the host counts as down */
 
@@ -54,7 +55,7 @@ bool
 credentials_fit(const struct relay *r, const char *lane)
 {
 	return r->common.routes == NULL ||
-		fits_route(r, routes_find(&r->common, address_lane_route(span_of(lane))));
+		fits_route(r, routes_find(&r->common, lane_name_route(span_of(lane))));
 }
 
 bool
@@ -70,7 +71,7 @@ void
 use_route(struct relay *r)
 {
 	conf_for_route(&r->conf, &r->common,
-		routes_find(&r->common, address_lane_route(span_of(r->lane.name))));
+		routes_find(&r->common, lane_name_route(span_of(r->lane.name))));
 }
 
 /* Whose hosts the lane's mail goes to; once for each lane. */
@@ -97,7 +98,7 @@ static void
 name_target(struct relay *r)
 {
 	struct client *c = &r->client;
-	bool route = address_lane_route(span_of(r->lane.name)).n > 0;
+	bool route = lane_name_route(span_of(r->lane.name)).n > 0;
 	if (r->to.host[0] == '[')
 		netaddr_text(&r->to.addr, c->target);
 	else

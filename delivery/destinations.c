@@ -7,6 +7,8 @@
 
 #include "lib/clock.h"
 #include "conf/routes.h"
+#include "mail/lane_name.h"
+#include "conf/target.h"
 
 static bool
 is_own_address(const struct netaddr *a)
@@ -255,7 +257,7 @@ route_find(struct resolver *r, const struct conf *conf, const char *lane, struct
 {
 	*out = (struct exchangers){ 0 };
 	enum outcome o;
-	if (address_lane_route(span_of(lane)).n == 0) {
+	if (lane_name_route(span_of(lane)).n == 0) {
 		o = find_exchangers(r, conf, lane, out, why);
 	} else if (conf->hosts[0] != '\0') {
 		o = find_targets(r, conf, lane, out, why);

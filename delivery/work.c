@@ -21,6 +21,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/lock.h"
+#include "mail/lane_name.h"
 
 enum { LINGERERS = 5 }; /* that wait, for each that may work: they take 2 MiB each and no time */
 
@@ -32,7 +33,7 @@ delivery_looks_due(const struct relay *r, const char *name)
 {
 	char path[LANE_NAME_SIZE + sizeof(LANE_RETRY) + 1];
 	struct stat st;
-	if (!address_lane_valid(span_of(name)))
+	if (!lane_name_valid(span_of(name)))
 		return false;
 	snprintf(path, sizeof(path), "%s/" LANE_RETRY, name);
 	if (fstatat(r->spool.lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -246,22 +246,3 @@ address_mailbox(struct span s, struct address *out)
 	*out = a;
 	return 0;
 }
-
-struct span
-address_lane_route(struct span name)
-{
-	static const struct span prefix = { LANE_ROUTE, sizeof(LANE_ROUTE) - 1 };
-	return span_istarts(name, prefix) ? span_skip(name, prefix.n) : (struct span){ NULL, 0 };
-}
-
-bool
-address_lane_valid(struct span name)
-{
-	struct span route = address_lane_route(name);
-	for (size_t i = 0; i < name.n; i++)
-		if (name.p[i] != ascii_lower(name.p[i]))
-			return false;
-	if (route.n > 0)
-		return address_is_domain(route) && name.n < LANE_NAME_SIZE;
-	return name.n > 0 && (address_is_domain(name) || address_is_literal(name));
-}

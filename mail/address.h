@@ -52,22 +52,4 @@ bool address_is_literal(struct span s);
 /* EHLO/HELO argument: a domain (underscores tolerated, devices have them) or a literal. */
 bool address_is_helo(struct span s);
 
-enum { LANE_NAME_SIZE = LIMIT_DOMAIN + 1 }; /* with NUL */
-
-/*
- * The lane (directory name) for mail to this domain or literal: the text in lower case, of an
- * internationalized domain its A-labels. Only letters, digits and "-.[]:" can occur, no leading dot,
- * so it is safe as a file name. 0, or -EINVAL if the domain is neither a domain nor a literal.
- * (In idna.c, which needs a library.)
- */
-int address_lane(struct span domain, char out[static LANE_NAME_SIZE]);
-
-#define LANE_ROUTE "route:" /* and the name of a route (routes.h) is a lane too */
-
-/* The name of the route whose lane this is; empty if it is the lane of a domain. */
-struct span address_lane_route(struct span name);
-
-/* Is this text the name of a lane? Asked again wherever a name is received. */
-bool address_lane_valid(struct span name);
-
 #endif

@@ -9,7 +9,7 @@
 #ifndef POSTERN_REQUEST_H
 #define POSTERN_REQUEST_H
 
-#include "mail/address.h"
+#include "mail/lane_name.h"
 
 enum request_kind {
 	REQUEST_RELAY, /* lane `lane` has new mail; no fds */

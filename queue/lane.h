@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #include "queue/spool.h"
+#include "lib/id.h"
+#include "mail/lane_name.h"
 
 #define LANE_LOCK  "@lock"
 #define LANE_RETRY "@retry"

@@ -263,7 +263,7 @@ int
 message_open(struct message *m, const struct lane *l, const char *id)
 {
 	*m = MESSAGE_CLOSED;
-	m->head = buf_new(DRAFT_HEAD + READ_CHUNK);
+	m->head = buf_new(MESSAGE_HEAD + READ_CHUNK);
 	snprintf(m->id, sizeof(m->id), "%s", id);
 	m->fd = openat(l->dir, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (m->fd < 0)

@@ -28,6 +28,9 @@
 
 #define MESSAGE_MAGIC "Postern-Message: 1"
 
+/* Octets of the envelope, which writer and reader hold in memory. */
+enum { MESSAGE_HEAD = 512 * 1024 };
+
 enum { MESSAGE_END_SIZE = 4 + 1 + 20 + 1 + 8 + 1 + ID_LEN + 1 };
 
 /* The last line. */

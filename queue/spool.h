@@ -17,11 +17,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mail/address.h"
-#include "lib/buf.h"
-#include "mail/envelope.h"
-#include "lib/id.h"
-
 struct spool {
 	int root, lanes, tmp, aside; /* directories; -1 when closed */
 };
@@ -56,54 +51,5 @@ bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);
 void spool_sweep(const struct spool *s);
 
 enum { SPOOL_TMP_AGE = 3600 }; /* s; long enough that no slow machine is between open and lock */
-
-/*
- * draft: a message on its way into the spool.
- *
- *	draft_begin, draft_recipient..., draft_body..., then draft_commit or draft_drop
- *
- * Errors stick: body and recipients may be added blindly, draft_commit reports the first error.
- */
-enum {
-	DRAFT_LANES = 100,        /* next hops of one transaction; one open directory each */
-	DRAFT_BUFFER = 64 * 1024, /* octets gathered before a write: most messages need one */
-	DRAFT_HEAD = 512 * 1024,  /* octets of all recipients together: held in memory */
-};
-
-struct draft {
-	const struct spool *spool;
-	char id[ID_SIZE];
-	int fd;                              /* in tmp/, locked; -1 before the first write */
-	int err;                             /* 0 or the first -errno */
-	bool head_written;
-	struct buf head;                     /* envelope text */
-	int recipients;
-	int lanes;
-	char lane[DRAFT_LANES][LANE_NAME_SIZE];
-	uint64_t length;                     /* octets of body */
-	uint32_t crc;
-	size_t fill;
-	char buffer[DRAFT_BUFFER];
-};
-
-/* Starts a message. 0 or -errno. */
-int draft_begin(struct draft *d, const struct spool *s, const struct envelope *e);
-
-/* 0, -E2BIG when it goes to too many lanes, or -errno. Nothing has changed on failure. */
-int draft_recipient(struct draft *d, const char *lane, struct span address,
-	const struct terms *terms);
-
-/* Adds to the body: wire form, CRLF, not dot-stuffed. */
-void draft_body(struct draft *d, struct span bytes);
-
-/*
- * Makes the message durable in all its lanes: names it, syncs the file, syncs the lanes, and only
- * then lets relays at it. 0: it is safe, and its lanes are in d->lane. -errno: nothing is left of
- * it. A sync that failed is never tried again.
- */
-int draft_commit(struct draft *d);
-
-/* Forgets a message that was begun and not committed. Safe on a zeroed draft. */
-void draft_drop(struct draft *d);
 
 #endif

@@ -5,6 +5,9 @@
 #include "lib/cleanup.h"
 #include "conf/routes.h"
 #include "report/report.h"
+#include "queue/draft.h"
+#include "mail/lane_name.h"
+#include "mail/address.h"
 
 static bool
 says_anything(const struct report *r)
@@ -35,7 +38,7 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	struct address to;
 	char lane[LANE_NAME_SIZE];
 	if (!says_anything(&report) || address_mailbox(report.to, &to) < 0 ||
-		address_lane(to.domain, lane) < 0)
+		lane_name_of(to.domain, lane) < 0)
 		return -ENOENT;
 	routes_lane(conf, env.sender, lane);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "lib/cleanup.h"
+#include "mail/address.h"
 
 enum {
 	CHUNK = 4096,

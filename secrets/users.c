@@ -61,21 +61,3 @@ users_secret(const struct user *u, const char *kind, char out[static USERS_SECRE
 	}
 	return false;
 }
-
-bool
-users_may_send(struct span senders, struct span address)
-{
-	senders = span_trim(senders);
-	if (senders.n == 0 || address.n == 0)
-		return true;
-	while (senders.n > 0) {
-		struct span word = span_cut(&senders, ' ');
-		bool domain = word.n > 0 && word.p[0] == '@';
-		if (domain && address.n > word.n &&
-			span_ieq(word, span_skip(address, address.n - word.n)))
-			return true;
-		if (word.n > 0 && !domain && span_ieq(word, address))
-			return true;
-	}
-	return false;
-}

@@ -31,7 +31,4 @@ struct span users_first_secrets(struct span text);
 /* The user's secret of this kind ("{SCRAM-SHA-256}", or "$" for crypt) without the kind; or false. */
 bool users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET]);
 
-/* May this user send from `address` (empty: the null sender, which anybody may use)? */
-bool users_may_send(struct span senders, struct span address);
-
 #endif

@@ -7,6 +7,7 @@
 
 #include "lib/cleanup.h"
 #include "conf/routes.h"
+#include "conf/target.h"
 
 void
 dial_name(const struct exchanger *to, char out[static DIAL_NAME])
@@ -37,7 +38,7 @@ bind_to(int fd, sa_family_t family, const char *source)
 	const int late = 1; /* the port is chosen when it is known where to: many more fit */
 	struct sources s;
 	struct sockaddr_storage ss;
-	if (sources_parse(span_of(source), &s) < 0)
+	if (target_sources(span_of(source), &s) < 0)
 		return -EINVAL;
 	if (!(family == AF_INET ? s.has4 : family == AF_INET6 && s.has6))
 		return 0;

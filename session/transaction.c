@@ -7,6 +7,9 @@
 #include "session/arguments.h"
 #include "conf/routes.h"
 #include "secrets/users.h"
+#include "mail/address.h"
+#include "mail/match.h"
+#include "mail/lane_name.h"
 
 enum { RECEIVED_MAX = 4096 };
 
@@ -20,7 +23,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	enum reply r = command_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
 	if (r != R_SENDER_OK)
 		return r;
-	if (!users_may_send(may->senders, a.sender.whole))
+	if (!match_user_sender(may->senders, a.sender.whole))
 		return R_SENDER_DENIED;
 	if (a.size > conf->max_size)
 		return R_TOO_LARGE;
@@ -70,7 +73,7 @@ static bool
 may_send_to(const struct conf *conf, const struct rights *may, const struct address *to,
 	const char *lane)
 {
-	return may->any_domain || (is_plain(to) && domains_contain(conf->relay_domains, lane));
+	return may->any_domain || (is_plain(to) && match_domain(conf->relay_domains, span_of(lane)));
 }
 
 enum reply
@@ -88,7 +91,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return r;
 	struct span given = a.to.whole;
 	bool postmaster = find_postmaster(conf, &a.to);
-	if (address_lane(a.to.domain, lane) < 0)
+	if (lane_name_of(a.to.domain, lane) < 0)
 		return R_RCPT_SYNTAX;
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;

@@ -18,7 +18,7 @@
 #include "mail/dot.h"
 #include "mail/hops.h"
 #include "session/reply.h"
-#include "queue/spool.h"
+#include "queue/draft.h"
 
 enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
 

@@ -79,28 +79,16 @@ test_which(void **state)
 	assert_int_equal(c.max_errors, 7);
 	for (size_t i = 0; i < ROWS(matches); i++) {
 		char lane[LANE_NAME_SIZE];
-		assert_int_equal(address_lane(span_of(matches[i].domain), lane), 0);
+		assert_int_equal(lane_name_of(span_of(matches[i].domain), lane), 0);
 		routes_lane(&c, guarded(span_of(matches[i].sender)), lane);
 		assert_string_equal(lane, matches[i].lane);
-		assert_true(address_lane_valid(span_of(lane)));
-		struct span name = address_lane_route(span_of(lane));
+		assert_true(lane_name_valid(span_of(lane)));
+		struct span name = lane_name_route(span_of(lane));
 		assert_int_equal(name.n > 0, routes_find(&c, name) != NULL);
 	}
 	assert_null(routes_find(&c, span_of("gone")));
 	conf_free(&c);
 	buf_free(&why);
-}
-
-/* Whatever stands in it, a lane's name is the name of a directory and nothing else (H7). */
-static void
-test_lane_names(void **state)
-{
-	(void)state;
-	static const char *const bad[] = { "route:", "route:A", "route:a/b", "route:..", "route:.a",
-		"route:[192.0.2.1]", "route:route:a", "Route:a", "route:a b", "routes:a" };
-	for (size_t i = 0; i < ROWS(bad); i++)
-		assert_false(address_lane_valid(guarded(span_of(bad[i]))));
-	assert_true(address_lane_valid(guarded(span_of("route:a-1.b"))));
 }
 
 /* ---- what a route may say ---------------------------------------------------------------- */
@@ -239,83 +227,6 @@ test_print(void **state)
 	free(text[1]);
 }
 
-/* ---- whereto ----------------------------------------------------------------------------- */
-
-static const struct {
-	const char *word;
-	int kind; /* -1: none */
-	const char *what;
-	int port;
-} targets[] = {
-	{ "[192.0.2.1]:2525", TARGET_ADDRESS, "192.0.2.1", 2525 },
-	{ "[192.0.2.1]", TARGET_ADDRESS, "192.0.2.1", 0 },
-	{ "[2001:db8::1]:25", TARGET_ADDRESS, "2001:db8::1", 25 },
-	{ "[2001:db8::1]", TARGET_ADDRESS, "2001:db8::1", 0 },
-	{ "mx.example.com:587", TARGET_HOST, "mx.example.com", 587 },
-	{ "[mx.example.com]:587", TARGET_HOST, "mx.example.com", 587 },
-	{ "[mx.example.com]", TARGET_HOST, "mx.example.com", 0 },
-	{ "example.com", TARGET_DOMAIN, "example.com", 0 },
-	{ "unix:/run/dovecot/lmtp", TARGET_SOCKET, "/run/dovecot/lmtp", 0 },
-	{ "", -1, NULL, 0 },
-	{ "[]", -1, NULL, 0 },
-	{ "[]:25", -1, NULL, 0 },
-	{ "[192.0.2.1", -1, NULL, 0 },
-	{ "192.0.2.1]", -1, NULL, 0 },
-	{ "[192.0.2.1]25", -1, NULL, 0 },
-	{ "[192.0.2.1]:", -1, NULL, 0 },
-	{ "[192.0.2.1]:0", -1, NULL, 0 },
-	{ "[192.0.2.1]:65536", -1, NULL, 0 },
-	{ "[192.0.2.1]:99999999999", -1, NULL, 0 },
-	{ "[192.0.2.1]:+5", -1, NULL, 0 },
-	{ "2001:db8::1", -1, NULL, 0 },
-	{ ":25", -1, NULL, 0 },
-	{ "a..b:25", -1, NULL, 0 },
-	{ "a_b", -1, NULL, 0 },
-	{ "user@host", -1, NULL, 0 },
-	{ "unix:run/lmtp", -1, NULL, 0 },
-	{ "unix:", -1, NULL, 0 },
-	{ "unix:/123456789012345678901234567890123456789012345678901234567890123456789012345678901234"
-	  "567890123456789012345678", -1, NULL, 0 },
-};
-
-static void
-test_targets(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < ROWS(targets); i++) {
-		struct target t;
-		char addr[NETADDR_TEXT];
-		int r = target_parse(guarded(span_of(targets[i].word)), &t);
-		if ((r < 0) != (targets[i].kind < 0))
-			fail_msg("%s: %d", targets[i].word, r);
-		if (r < 0)
-			continue;
-		netaddr_text(&t.addr, addr);
-		assert_int_equal((int)t.kind, targets[i].kind);
-		assert_string_equal(t.kind == TARGET_ADDRESS ? addr : t.name, targets[i].what);
-		assert_int_equal(t.port, targets[i].port);
-	}
-}
-
-static void
-test_sources(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *list;
-		bool good, has4, has6;
-	} rows[] = { { "", true, false, false }, { "192.0.2.1", true, true, false },
-		{ "2001:db8::1", true, false, true }, { "2001:db8::1, 192.0.2.1", true, true, true },
-		{ "192.0.2.1 192.0.2.2", false, false, false }, { "::1 ::2", false, false, false },
-		{ "[::1]", false, false, false }, { "192.0.2.0/24", false, false, false } };
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct sources s = { 0 };
-		assert_int_equal(sources_parse(guarded(span_of(rows[i].list)), &s) == 0, rows[i].good);
-		assert_int_equal(s.has4, rows[i].has4);
-		assert_int_equal(s.has6, rows[i].has6);
-	}
-}
-
 static int
 start(void **state)
 {
@@ -336,12 +247,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_which),
-		cmocka_unit_test(test_lane_names),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_in_force),
 		cmocka_unit_test(test_print),
-		cmocka_unit_test(test_targets),
-		cmocka_unit_test(test_sources),
 	};
 	return cmocka_run_group_tests_name("routes", tests, start, stop);
 }

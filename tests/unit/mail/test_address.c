@@ -125,28 +125,12 @@ test_special(void **state)
 	assert_true(address_path(guarded(span_of("<postmasters>")), ADDRESS_FORWARD, &a, &rest) < 0);
 }
 
-static void
-test_lane(void **state)
-{
-	(void)state;
-	char lane[LANE_NAME_SIZE];
-	assert_int_equal(address_lane(span_of("D.Example"), lane), 0);
-	assert_string_equal(lane, "d.example");
-	assert_int_equal(address_lane(span_of("[IPv6:2001:DB8::1]"), lane), 0);
-	assert_string_equal(lane, "[ipv6:2001:db8::1]");
-	assert_true(address_lane_valid(span_of(lane)));
-	static const char *const bad[] = { "", ".", "..", "a/b", "A", "@lock", ".a", "a b", "[x]" };
-	for (size_t i = 0; i < ROWS(bad); i++)
-		assert_false(address_lane_valid(span_of(bad[i])));
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_special),
-		cmocka_unit_test(test_lane),
 	};
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "lib/clock.h"
 #include "queue/message.h"
+#include "queue/draft.h"
 
 static struct lane lane;
 

@@ -8,6 +8,7 @@
 
 #include "report/dsn.h"
 #include "report/original.h"
+#include "queue/draft.h"
 
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
 
