@@ -1,11 +1,11 @@
 /*
- * client: the sending side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection to one host.
+ * link: the sending side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection to one host.
  *
  * The far side may be slow, wrong or hostile: every wait has a deadline, every reply a limit, and
  * what is not understood is SOFT. Only the first digit of a reply decides (section 4.2.1).
  */
-#ifndef POSTERN_CLIENT_H
-#define POSTERN_CLIENT_H
+#ifndef POSTERN_LINK_H
+#define POSTERN_LINK_H
 
 #include "sending/dial.h"
 #include "conf/conf.h"
@@ -27,12 +27,12 @@ enum {
 	CAN_REQUIRETLS = 1024,
 };
 
-struct credentials;
+struct login;
 struct job;
 struct tls;
 struct tls_setup;
 
-struct client {
+struct link {
 	int fd;                 /* -1: not connected */
 	const struct conf *conf;
 	char name[DIAL_NAME];   /* of the host, for logs and reports (dial.h) */
@@ -49,7 +49,7 @@ struct client {
 	struct buf text;        /* of the last reply: all lines, escaped, with its code */
 	struct stream stream;
 
-	/* how it is to be protected; set before client_begin */
+	/* how it is to be protected; set before link_begin */
 	enum conf_delivery_tls policy;
 	bool implicit;               /* TLS from the first octet (RFC 8314) */
 	bool helo;                   /* HELO, for EHLO is of no use; also what came of it */
@@ -57,7 +57,7 @@ struct client {
 	struct tls_setup *tls_setup;
 	struct resume peer;          /* the host; its certificate is to be for its name, or: */
 	char target[LIMIT_DOMAIN + 1]; /* the name that the mail is for, which did not come from the DNS */
-	const struct credentials *credentials; /* NULL: no AUTH */
+	const struct login *login; /* NULL: no AUTH */
 
 	/* what came of it */
 	struct tls *tls;             /* NULL: it goes in clear */
@@ -86,59 +86,59 @@ struct client {
 
 /*
  * Goes on with a connection that was made: waits for the greeting, says EHLO or HELO, STARTTLS and AUTH. Owns
- * `fd`. DONE; otherwise SOFT, with the reason in c->text, and the connection is closed. `c` was zeroed, with
+ * `fd`. DONE; otherwise SOFT, with the reason in l->text, and the connection is closed. `l` was zeroed, with
  * fd -1, or used before.
  */
-enum outcome client_begin(struct client *c, const struct conf *conf, int fd);
+enum outcome link_begin(struct link *l, const struct conf *conf, int fd);
 
 /* A command and its reply, out of any group. 0, or -EIO: the connection is of no more use. */
-int client_ask(struct client *c, const char *command, const char *argument, int64_t seconds);
+int link_ask(struct link *l, const char *command, const char *argument, int64_t seconds);
 
-/* One reply into c->code and c->text. 0, or -EIO with what our side has to say in c->text. */
-int client_reply(struct client *c, const char *to_what, int64_t seconds);
+/* One reply into l->code and l->text. 0, or -EIO with what our side has to say in l->text. */
+int link_reply(struct link *l, const char *to_what, int64_t seconds);
 
 /* Adds to what is sent before the next wait. */
-void client_put(struct client *c, struct span bytes, int64_t seconds);
+void link_put(struct link *l, struct span bytes, int64_t seconds);
 
 /* What our side has to say, in place of a reply. */
-void client_say(struct client *c, const char *what, const char *why);
+void link_say(struct link *l, const char *what, const char *why);
 
 /* What the first digit means: 2 DONE, 5 HARD, else SOFT. */
-enum outcome client_outcome(int code);
+enum outcome link_outcome(int code);
 
 static inline bool
-client_can(const struct client *c, unsigned what)
+link_can(const struct link *l, unsigned what)
 {
-	return (c->can & what) == what;
+	return (l->can & what) == what;
 }
 
 /* Can another message go by it? */
 static inline bool
-client_is_open(const struct client *c)
+link_is_open(const struct link *l)
 {
-	return c->fd >= 0 && !c->cut && !c->full && (c->limit.mails == 0 || c->begun < c->limit.mails);
+	return l->fd >= 0 && !l->cut && !l->full && (l->limit.mails == 0 || l->begun < l->limit.mails);
 }
 
 /* Does mail end there? LMTP is spoken to what stores it (RFC 2033). */
 static inline bool
-client_is_final(const struct client *c)
+link_is_final(const struct link *l)
 {
-	return c->conf->protocol == PROTOCOL_LMTP;
+	return l->conf->protocol == PROTOCOL_LMTP;
 }
 
 /* Is the other side for sure who the mail is for, and nobody else can hear it? */
-bool client_is_trusted(struct client *c);
+bool link_is_trusted(struct link *l);
 
 /* "in clear", or what protects it, and who we are to the host. */
-void client_describe(const struct client *c, struct buf *out);
+void link_describe(const struct link *l, struct buf *out);
 
 /* Is there something to read where nothing is owed: 421, or the end? */
-bool client_is_spoiled(const struct client *c);
+bool link_is_spoiled(const struct link *l);
 
 /* Says QUIT, waits a little, closes. */
-void client_quit(struct client *c);
+void link_quit(struct link *l);
 
 /* Closes without a word: what the host got of an unfinished message must stay unfinished. */
-void client_close(struct client *c);
+void link_close(struct link *l);
 
 #endif
