@@ -94,14 +94,13 @@ mark_host(const struct relay *r, enum host_event e)
 
 /* Whom the mail is for, as nobody but its sender or the operator said it; "" if only the DNS did. */
 static void
-name_target(struct relay *r)
+name_target(const struct relay *r, struct link_terms *t)
 {
-	struct link *l = &r->link;
 	bool route = address_lane_route(span_of(r->lane.name)).n > 0;
 	if (r->to.host[0] == '[')
-		netaddr_text(&r->to.addr, l->target);
+		netaddr_text(&r->to.addr, t->target);
 	else
-		snprintf(l->target, sizeof(l->target), "%s",
+		snprintf(t->target, sizeof(t->target), "%s",
 			!route ? r->lane.name : r->to.named ? r->to.host : "");
 }
 
@@ -125,29 +124,31 @@ helo_will_do(const struct relay *r)
 static void
 set_terms(struct relay *r)
 {
-	struct link *l = &r->link;
+	struct link_terms *t = &r->link.terms;
 	struct host h;
 	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
-	dial_name(&r->to, l->name);
-	name_target(r);
-	l->policy = r->conf.delivery_tls;
-	if (l->policy == DELIVERY_TLS_MAY && h.clear != 0)
-		l->policy = DELIVERY_TLS_NONE;
-	l->window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages;
-	l->implicit = r->conf.delivery_tls_implicit == CONF_YES;
-	l->helo = h.helo != 0 && helo_will_do(r);
-	l->fresh = false;
-	l->tls_setup = &r->tls;
-	l->login = may_log_in(r) ? &r->login : NULL;
-	l->peer = (struct resume){ .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
-		.host = r->to.host[0] == '[' ? l->target : r->to.host, .age = r->conf.remember_hosts };
+	bool clear = r->conf.delivery_tls == DELIVERY_TLS_MAY && h.clear != 0;
+	*t = (struct link_terms){
+		.conf = &r->conf,
+		.policy = clear ? DELIVERY_TLS_NONE : r->conf.delivery_tls,
+		.implicit = r->conf.delivery_tls_implicit == CONF_YES,
+		.helo = h.helo != 0 && helo_will_do(r),
+		.tls_setup = &r->tls,
+		.peer = { .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
+			.host = r->to.host[0] == '[' ? t->target : r->to.host,
+			.age = r->conf.remember_hosts },
+		.login = may_log_in(r) ? &r->login : NULL,
+		.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages,
+	};
+	dial_name(&r->to, t->name);
+	name_target(r, t);
 }
 
 static void
 note_failure(struct relay *r)
 {
 	buf_reset(&r->why);
-	buf_printf(&r->why, "%s: %.*s", r->link.name, (int)r->link.text.n, r->link.text.p);
+	buf_printf(&r->why, "%s: %.*s", r->link.terms.name, (int)r->link.text.n, r->link.text.p);
 }
 
 /* To the host that won once more. An fd, or -1. */
@@ -159,7 +160,7 @@ connect_again(struct relay *r)
 	struct race race;
 	if (race_begin(&race, &r->conf, r->hosts, &one) < 0)
 		return -1;
-	race.silent = r->link.implicit;
+	race.silent = r->link.terms.implicit;
 	int fd = race_next(&race, &r->to, &r->why);
 	race_end(&race);
 	return fd;
@@ -169,9 +170,9 @@ connect_again(struct relay *r)
 static void
 do_without(struct relay *r)
 {
-	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->link.name };
+	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->link.terms.name };
 	mark_host(r, HOST_CLEAR);
-	r->link.policy = DELIVERY_TLS_NONE;
+	r->link.terms.policy = DELIVERY_TLS_NONE;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->lane.name, (int)r->why.n,
 		r->why.p);
 }
@@ -181,21 +182,20 @@ static enum outcome
 begin(struct relay *r, int fd)
 {
 	set_terms(r);
-	bool known = r->link.helo; /* so that this is not kept up for ever */
-	enum outcome o = link_begin(&r->link, &r->conf, fd);
-	while (o != DONE && r->link.again != AGAIN_NOT) {
+	enum outcome o = link_begin(&r->link, fd);
+	while (o != DONE && r->link.proof.again != AGAIN_NOT) {
 		note_failure(r);
-		if (r->link.again == AGAIN_CLEAR)
+		if (r->link.proof.again == AGAIN_CLEAR)
 			do_without(r);
-		r->link.fresh = true;
+		r->link.terms.fresh = true;
 		fd = connect_again(r);
 		if (fd < 0)
 			return o;
-		o = link_begin(&r->link, &r->conf, fd);
+		o = link_begin(&r->link, fd);
 	}
 	if (o != DONE)
 		note_failure(r);
-	else if (r->link.helo && !known)
+	else if (r->link.host.helo && !r->link.terms.helo) /* or it would be kept up for ever */
 		mark_host(r, HOST_HELO);
 	return o;
 }
@@ -204,9 +204,9 @@ static void
 log_connection(const struct relay *r)
 {
 	auto_buf how = buf_new(EVENT_SIZE);
-	struct log_fields f = { .event = "connected", .lane = r->lane.name, .relay = r->link.name };
+	struct log_fields f = { .event = "connected", .lane = r->lane.name, .relay = r->link.terms.name };
 	link_describe(&r->link, &how);
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->lane.name, r->link.name, (int)how.n,
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->lane.name, r->link.terms.name, (int)how.n,
 		how.p);
 }
 
@@ -214,7 +214,7 @@ log_connection(const struct relay *r)
 static void
 log_refusal(const struct relay *r)
 {
-	struct log_fields f = { .event = "refused", .lane = r->lane.name, .relay = r->link.name };
+	struct log_fields f = { .event = "refused", .lane = r->lane.name, .relay = r->link.terms.name };
 	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->lane.name,
 		r->login.user, (int)r->why.n, r->why.p);
 }
@@ -242,7 +242,7 @@ connect_to_any(struct relay *r)
 		o = begin(r, fd);
 		if (o == DONE)
 			break;
-		if (r->link.refused)
+		if (r->link.proof.refused)
 			log_refusal(r);
 		mark_host(r, HOST_FAILED);
 	}
@@ -255,7 +255,7 @@ connect_to_any(struct relay *r)
 bool
 connected(struct relay *r)
 {
-	if (link_is_open(&r->link))
+	if (sending_is_open(&r->link))
 		return true;
 	link_quit(&r->link);
 	if (r->lost >= LOST_IN_A_ROW) {

@@ -56,11 +56,8 @@ flights_reset(struct relay *r)
 void
 flights_drop(struct relay *r)
 {
-	for (struct job *j = r->link.first; j != NULL; j = j->next)
+	for (struct job *j; (j = sending_drop(&r->link)) != NULL;)
 		message_close(&flight_of(j)->m);
-	r->link.first = NULL;
-	r->link.jobs = r->link.replies = 0;
-	r->link.octets = 0;
 	flights_reset(r);
 }
 
@@ -99,7 +96,7 @@ next_job(const struct relay *r, struct flight *f)
 static void
 remember_disorder(const struct relay *r, const struct job *j)
 {
-	if (r->link.jobs != 0 || j->windowed)
+	if (sending_jobs(&r->link) > 0 || j->windowed)
 		mark_host(r, HOST_LOCKSTEP);
 }
 
@@ -108,9 +105,9 @@ static void
 log_doubt(const struct relay *r, const struct message *m)
 {
 	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = r->lane.name,
-		.relay = r->link.name };
+		.relay = r->link.terms.name };
 	log_event(LOG_NOTICE, &f, "%s: sent to %s, and the connection was lost before the answer: possible duplicate",
-		m->id, r->link.name);
+		m->id, r->link.terms.name);
 }
 
 /* Waits for the oldest transaction. The message is settled, unless more of its recipients follow. */
@@ -146,7 +143,7 @@ land(struct relay *r)
 static void
 land_all(struct relay *r)
 {
-	while (r->link.first != NULL)
+	while (sending_jobs(&r->link) > 0)
 		land(r);
 }
 
@@ -250,7 +247,7 @@ visit_message(struct relay *r, const char *id)
 		return;
 	}
 	/* After a loss nothing goes before all that was under way has landed. */
-	while (sending_full(&r->link) || (r->link.first != NULL && !link_is_open(&r->link)))
+	while (sending_full(&r->link) || (sending_jobs(&r->link) > 0 && !sending_is_open(&r->link)))
 		land(r);
 	if (lane_claim(&r->lane, id) < 0) {
 		r->shared = true;

@@ -145,7 +145,7 @@ watch_lane(const struct relay *r)
 static bool
 may_linger(const struct relay *r)
 {
-	return r->conf.linger != 0 && link_is_open(&r->link) && r->verdict == DONE && !r->shared && !r->extra;
+	return r->conf.linger != 0 && sending_is_open(&r->link) && r->verdict == DONE && !r->shared && !r->extra;
 }
 
 /* Waits a little for more mail in this lane. True: there is, and we have a slot for it. */
@@ -162,9 +162,7 @@ linger(struct relay *r)
 	r->slot = -1;
 	bool more = !work_elsewhere(r) && wait_for_news(r, events, clock_deadline(r->conf.linger));
 	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
-	if (link_is_spoiled(&r->link))
-		link_close(&r->link);
-	r->link.idle = true;
+	link_wake(&r->link);
 	return more && r->slot >= 0;
 }
 
@@ -179,7 +177,7 @@ begin_lane(struct relay *r)
 	r->lost = 0;
 	r->verdict = DONE;
 	r->landed = 0;
-	r->link.name[0] = '\0';
+	r->link.terms.name[0] = '\0';
 	lane_state(&r->lane, &r->state);
 	return lane_is_due(&r->state, clock_wall(), longest_retry(r));
 }

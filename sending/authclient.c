@@ -30,15 +30,15 @@ static bool
 is_fit(struct link *l, unsigned i, bool exporter)
 {
 	const struct sasl_mechanism *m = &sasl_mechanisms[i];
-	return (l->mechanisms & 1U << i) != 0 && m->token == (l->login->token != NULL) &&
+	return (l->host.mechanisms & 1U << i) != 0 && m->token == (l->terms.login->token != NULL) &&
 		(!m->binds || exporter) &&
-		(!m->bare || l->login->clear || link_is_trusted(l));
+		(!m->bare || l->terms.login->clear || link_is_trusted(l));
 }
 
 static void
 put(struct link *l, struct span text)
 {
-	link_put(l, text, l->conf->timeout_helo);
+	link_put(l, text, l->terms.conf->timeout_helo);
 }
 
 /* What stands behind the code of a reply, which has one line. */
@@ -74,7 +74,7 @@ exchange(struct link *l, struct sasl *s)
 		return -EPROTO;
 	said = put_command(l, s->mechanism, buf_span(&answer));
 	for (int i = 0; i < STEPS; i++) {
-		if (link_reply(l, "AUTH", l->conf->timeout_helo) < 0)
+		if (link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0)
 			return -EIO;
 		if (l->code != CHALLENGE)
 			return 0;
@@ -95,7 +95,7 @@ static enum outcome
 prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 {
 	struct sasl s;
-	if (sasl_begin(&s, m, l->login, m->binds ? binding : NULL) < 0) {
+	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
 		link_say(l, "AUTH", "libgsasl refuses our name or password");
 		return SOFT;
 	}
@@ -109,7 +109,7 @@ prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 	sasl_end(&s);
 	if (r < 0 || link_outcome(l->code) != DONE)
 		return SOFT;
-	l->proved = m->name;
+	l->proof.mechanism = m->name;
 	return DONE;
 }
 
@@ -117,15 +117,15 @@ enum outcome
 auth_say(struct link *l)
 {
 	uint8_t binding[TLS_EXPORTER];
-	bool exporter = l->tls != NULL && tls_exporter(l->tls, binding);
-	if (l->tls == NULL && !l->login->clear) {
+	bool exporter = l->proof.tls != NULL && tls_exporter(l->proof.tls, binding);
+	if (l->proof.tls == NULL && !l->terms.login->clear) {
 		link_say(l, "AUTH", "not without TLS");
 		return SOFT;
 	}
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
 		if (is_fit(l, i, exporter))
 			return prove(l, &sasl_mechanisms[i], binding);
-	link_say(l, "AUTH", l->mechanisms == 0 ? "the host does not offer it"
+	link_say(l, "AUTH", l->host.mechanisms == 0 ? "the host does not offer it"
 						 : "the host offers nothing that is safe with it");
 	return SOFT;
 }

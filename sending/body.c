@@ -40,7 +40,7 @@ envelope_trouble(struct link *l, const struct envelope *e)
 		return NULL;
 	if (!link_can(l, CAN_DELIVERBY))
 		return "554 5.4.7 the host does not promise a time of delivery";
-	if (e->by - clock_wall() < l->limit.by)
+	if (e->by - clock_wall() < l->host.limit.by)
 		return "554 5.4.7 the host promises no time of delivery as early as that";
 	return NULL;
 }
@@ -60,7 +60,7 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s", why);
 		why = text;
 	}
-	if (why == NULL && l->limit.size > 0 && t->length > (uint64_t)l->limit.size)
+	if (why == NULL && l->host.limit.size > 0 && t->length > (uint64_t)l->host.limit.size)
 		why = "552 5.3.4 over the limit the host announced";
 	if (why == NULL)
 		return DONE;
@@ -92,7 +92,7 @@ struct sending {
 static struct sending
 begin(struct link *l, const struct text *t)
 {
-	int64_t slowest = l->conf->timeout_data_block + (int64_t)t->length / l->conf->min_data_rate;
+	int64_t slowest = l->terms.conf->timeout_data_block + (int64_t)t->length / l->terms.conf->min_data_rate;
 	return (struct sending){ .l = l, .until = clock_deadline(slowest), .bol = true };
 }
 
@@ -100,7 +100,7 @@ begin(struct link *l, const struct text *t)
 static int64_t
 next_deadline(const struct sending *s)
 {
-	return clock_earlier(s->until, clock_deadline(s->l->conf->timeout_data_block));
+	return clock_earlier(s->until, clock_deadline(s->l->terms.conf->timeout_data_block));
 }
 
 static int

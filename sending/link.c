@@ -87,8 +87,8 @@ learn_limits(struct link *l, struct span words)
 	const struct {
 		const char *name;
 		int64_t *limit;
-	} known[] = { { "MAILMAX", &l->limit.mails }, { "RCPTMAX", &l->limit.rcpts },
-		{ "RCPTDOMAINMAX", &l->limit.domains } };
+	} known[] = { { "MAILMAX", &l->host.limit.mails }, { "RCPTMAX", &l->host.limit.rcpts },
+		{ "RCPTDOMAINMAX", &l->host.limit.domains } };
 	for (struct span word; (word = span_word(&words, " ")).n > 0;) {
 		struct span name = span_word(&word, "=");
 		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -104,15 +104,15 @@ learn(struct link *l, struct span line)
 	struct span word = span_word(&line, " ");
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
 		if (span_ieq(word, span_of(extensions[i].keyword)))
-			l->can |= extensions[i].can;
+			l->host.can |= extensions[i].can;
 	if (span_ieq(word, span_of("AUTH")))
-		l->mechanisms = auth_learn(line);
+		l->host.mechanisms = auth_learn(line);
 	else if (span_ieq(word, span_of("LIMITS")))
 		learn_limits(l, line);
 	else if (span_ieq(word, span_of("SIZE")))
-		l->limit.size = limit_of(span_trim(line));
+		l->host.limit.size = limit_of(span_trim(line));
 	else if (span_ieq(word, span_of("DELIVERBY")))
-		l->limit.by = limit_of(span_word(&line, " ,")); /* other options may follow */
+		l->host.limit.by = limit_of(span_word(&line, " ,")); /* other options may follow */
 }
 
 /*
@@ -143,7 +143,7 @@ link_reply(struct link *l, const char *to_what, int64_t seconds)
 			link_say(l, to_what, failure(r == STREAM_OK ? STREAM_BAD : r));
 			return -EIO;
 		}
-		if (!l->introduced && i > 0 && link_outcome(code) == DONE && line.n > CODE_DIGITS)
+		if (!l->host.introduced && i > 0 && link_outcome(code) == DONE && line.n > CODE_DIGITS)
 			learn(l, span_skip(line, CODE_DIGITS + 1));
 		l->code = code;
 		l->idle = false;
@@ -178,17 +178,15 @@ link_ask(struct link *l, const char *command, const char *argument, int64_t seco
 static enum outcome
 say_hello(struct link *l)
 {
-	const struct conf *conf = l->conf;
-	l->introduced = false;
-	l->can = l->mechanisms = 0;
-	memset(&l->limit, 0, sizeof(l->limit));
+	const struct conf *conf = l->terms.conf;
+	l->host = (struct link_host){ .helo = l->terms.helo };
 	bool lmtp = conf->protocol == PROTOCOL_LMTP; /* RFC 2033 section 4.1: LHLO, and nothing older */
-	int r = l->helo ? 0 : link_ask(l, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
-	l->introduced = true;
+	int r = l->host.helo ? 0 : link_ask(l, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
+	l->host.introduced = true;
 	if (r < 0)
 		return SOFT;
-	l->helo = l->helo || (link_outcome(l->code) == HARD && !lmtp);
-	if (l->helo && link_ask(l, "HELO ", conf->hostname, conf->timeout_helo) < 0)
+	l->host.helo = l->host.helo || (link_outcome(l->code) == HARD && !lmtp);
+	if (l->host.helo && link_ask(l, "HELO ", conf->hostname, conf->timeout_helo) < 0)
 		return SOFT;
 	return link_outcome(l->code) == DONE ? DONE : SOFT;
 }
@@ -206,7 +204,7 @@ static enum outcome
 check_certificate(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (l->policy != DELIVERY_TLS_VERIFY || tls_verify(l->tls, l->peer.host, &why) ||
+	if (l->terms.policy != DELIVERY_TLS_VERIFY || tls_verify(l->proof.tls, l->terms.peer.host, &why) ||
 		link_is_trusted(l))
 		return DONE;
 	return say_why(l, "certificate", &why);
@@ -216,16 +214,16 @@ static enum outcome
 shake_hands(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	struct tls_how how = { .lenient = l->policy == DELIVERY_TLS_MAY, .resume = !l->fresh };
-	int r = tls_begin(l->tls_setup, l->fd, &l->peer, how, clock_deadline(l->conf->timeout_tls),
-		&l->tls, &why);
+	struct tls_how how = { .lenient = l->terms.policy == DELIVERY_TLS_MAY, .resume = !l->terms.fresh };
+	int r = tls_begin(l->terms.tls_setup, l->fd, &l->terms.peer, how, clock_deadline(l->terms.conf->timeout_tls),
+		&l->proof.tls, &why);
 	if (r < 0) {
-		l->again = r == -EAGAIN ? AGAIN_FRESH
-			: l->policy == DELIVERY_TLS_MAY && !l->implicit ? AGAIN_CLEAR : AGAIN_NOT;
+		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
+			: l->terms.policy == DELIVERY_TLS_MAY && !l->terms.implicit ? AGAIN_CLEAR : AGAIN_NOT;
 		return say_why(l, "TLS", &why);
 	}
 	l->stream.below = &tls_transport;
-	l->stream.context = l->tls;
+	l->stream.context = l->proof.tls;
 	return check_certificate(l);
 }
 
@@ -233,7 +231,7 @@ shake_hands(struct link *l)
 static enum outcome
 say_injected(struct link *l)
 {
-	l->again = AGAIN_NOT;
+	l->proof.again = AGAIN_NOT;
 	link_say(l, "STARTTLS", "the host said more than its reply in clear");
 	return SOFT;
 }
@@ -247,12 +245,12 @@ start_tls(struct link *l)
 {
 	if (stream_pending(&l->stream))
 		return say_injected(l);
-	l->again = l->policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
-	if (link_ask(l, "STARTTLS", "", l->conf->timeout_helo) < 0 || l->code != READY_FOR_TLS)
+	l->proof.again = l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
+	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 || l->code != READY_FOR_TLS)
 		return SOFT;
 	if (stream_pending(&l->stream))
 		return say_injected(l);
-	l->again = AGAIN_NOT;
+	l->proof.again = AGAIN_NOT;
 	enum outcome o = shake_hands(l);
 	return o == DONE ? say_hello(l) : o;
 }
@@ -261,11 +259,11 @@ start_tls(struct link *l)
 static enum outcome
 protect(struct link *l)
 {
-	if (l->tls != NULL || l->policy == DELIVERY_TLS_NONE)
+	if (l->proof.tls != NULL || l->terms.policy == DELIVERY_TLS_NONE)
 		return DONE;
 	if (link_can(l, CAN_STARTTLS))
 		return start_tls(l);
-	if (l->policy == DELIVERY_TLS_MAY)
+	if (l->terms.policy == DELIVERY_TLS_MAY)
 		return DONE;
 	link_say(l, "STARTTLS", "the host does not offer it");
 	return SOFT;
@@ -274,18 +272,18 @@ protect(struct link *l)
 static enum outcome
 introduce(struct link *l)
 {
-	enum outcome o = l->implicit ? shake_hands(l) : DONE;
-	l->introduced = false;
-	if (o != DONE || link_reply(l, "greeting", l->conf->timeout_greeting) < 0)
+	enum outcome o = l->terms.implicit ? shake_hands(l) : DONE;
+	l->host.introduced = false;
+	if (o != DONE || link_reply(l, "greeting", l->terms.conf->timeout_greeting) < 0)
 		return SOFT;
 	if (link_outcome(l->code) != DONE)
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
 	o = say_hello(l);
 	if (o == DONE)
 		o = protect(l);
-	if (o == DONE && l->login != NULL) {
+	if (o == DONE && l->terms.login != NULL) {
 		o = auth_say(l);
-		l->refused = o != DONE;
+		l->proof.refused = o != DONE;
 	}
 	return o;
 }
@@ -295,26 +293,24 @@ static void
 leave(struct link *l)
 {
 	if (l->code != 0) {
-		link_put(l, span_of("QUIT\r\n"), l->conf->timeout_quit);
-		(void)stream_flush(&l->stream, clock_deadline(l->conf->timeout_quit));
+		link_put(l, span_of("QUIT\r\n"), l->terms.conf->timeout_quit);
+		(void)stream_flush(&l->stream, clock_deadline(l->terms.conf->timeout_quit));
 	}
-	if (l->code != 0 && l->tls != NULL)
-		tls_end(l->tls);
+	if (l->code != 0 && l->proof.tls != NULL)
+		tls_end(l->proof.tls);
 	link_close(l);
 }
 
 enum outcome
-link_begin(struct link *l, const struct conf *conf, int fd)
+link_begin(struct link *l, int fd)
 {
 	int one = 1; /* groups are gathered here; the kernel need not wait for more */
-	l->conf = conf;
-	l->text.max = LIMIT_REPLY;
 	l->fd = fd;
-	l->idle = l->cut = l->full = l->refused = false;
-	l->delivered = l->begun = 0;
-	l->again = AGAIN_NOT;
-	l->proved = NULL;
-	l->trust = TRUST_UNKNOWN;
+	l->text.max = LIMIT_REPLY;
+	l->idle = false;
+	l->host = (struct link_host){ 0 };
+	l->proof = (struct link_proof){ 0 };
+	l->flow = (struct link_flow){ 0 };
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	stream_init(&l->stream, fd, fd, true, NULL);
 	enum outcome o = introduce(l);
@@ -327,22 +323,22 @@ bool
 link_is_trusted(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (l->tls == NULL || l->target[0] == '\0')
+	if (l->proof.tls == NULL || l->terms.target[0] == '\0')
 		return false;
-	if (l->trust == TRUST_UNKNOWN)
-		l->trust = tls_verify(l->tls, l->target, &why) ? TRUSTED : NOT_TRUSTED;
-	return l->trust == TRUSTED;
+	if (l->proof.trust == TRUST_UNKNOWN)
+		l->proof.trust = tls_verify(l->proof.tls, l->terms.target, &why) ? TRUSTED : NOT_TRUSTED;
+	return l->proof.trust == TRUSTED;
 }
 
 void
 link_describe(const struct link *l, struct buf *out)
 {
-	bool verified = l->policy == DELIVERY_TLS_VERIFY || l->trust == TRUSTED;
-	if (l->tls != NULL)
-		tls_describe(l->tls, out);
-	buf_puts(out, l->tls == NULL ? "in clear" : verified ? ", verified" : ", not verified");
-	if (l->proved != NULL)
-		buf_printf(out, ", authenticated by %s", l->proved);
+	bool verified = l->terms.policy == DELIVERY_TLS_VERIFY || l->proof.trust == TRUSTED;
+	if (l->proof.tls != NULL)
+		tls_describe(l->proof.tls, out);
+	buf_puts(out, l->proof.tls == NULL ? "in clear" : verified ? ", verified" : ", not verified");
+	if (l->proof.mechanism != NULL)
+		buf_printf(out, ", authenticated by %s", l->proof.mechanism);
 }
 
 bool
@@ -350,7 +346,15 @@ link_is_spoiled(const struct link *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
 	return stream_pending(&l->stream) ||
-		(l->tls != NULL ? tls_has_news(l->tls) : poll(&p, 1, 0) != 0);
+		(l->proof.tls != NULL ? tls_has_news(l->proof.tls) : poll(&p, 1, 0) != 0);
+}
+
+void
+link_wake(struct link *l)
+{
+	if (link_is_spoiled(l))
+		link_close(l);
+	l->idle = true;
 }
 
 void
@@ -359,8 +363,8 @@ link_close(struct link *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
-	tls_free(l->tls);
-	l->tls = NULL;
+	tls_free(l->proof.tls);
+	l->proof.tls = NULL;
 	l->stream.below = NULL;
 	l->stream.broken = true; /* what is still put goes nowhere */
 }
@@ -370,8 +374,8 @@ link_quit(struct link *l)
 {
 	if (l->fd < 0)
 		return;
-	(void)link_ask(l, "QUIT", "", l->conf->timeout_quit);
-	if (l->tls != NULL)
-		tls_end(l->tls);
+	(void)link_ask(l, "QUIT", "", l->terms.conf->timeout_quit);
+	if (l->proof.tls != NULL)
+		tls_end(l->proof.tls);
 	link_close(l);
 }

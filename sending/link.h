@@ -32,64 +32,79 @@ struct job;
 struct tls;
 struct tls_setup;
 
-struct link {
-	int fd;                 /* -1: not connected */
+/* What the caller decides before the connection begins. */
+struct link_terms {
+	char name[DIAL_NAME];      /* of the host, for logs and reports (dial.h) */
 	const struct conf *conf;
-	char name[DIAL_NAME];   /* of the host, for logs and reports (dial.h) */
-	bool introduced; /* EHLO was answered; lines of later replies tell nothing about the host */
-	unsigned can;           /* CAN_*: extensions that the host announced */
+	enum conf_delivery_tls policy;
+	bool implicit;             /* TLS from the first octet (RFC 8314) */
+	bool helo;                 /* HELO at once: the host is known to refuse EHLO */
+	bool fresh;                /* no old TLS session is to be resumed */
+	struct tls_setup *tls_setup;
+	struct resume peer;        /* the host; its certificate is to be for its name, or: */
+	char target[LIMIT_DOMAIN + 1]; /* the name that the mail is for, if it did not come from the DNS */
+	const struct login *login; /* NULL: no AUTH */
+	int window;                /* jobs that may be on their way at once */
+};
+
+/* What the host told of itself in its reply to EHLO. */
+struct link_host {
+	bool introduced;     /* EHLO was answered; lines of later replies tell nothing about the host */
+	bool helo;           /* it knows HELO only */
+	unsigned can;        /* CAN_*: the extensions */
+	unsigned mechanisms; /* of AUTH (authclient.h) */
 	struct {
 		int64_t size;    /* SIZE: octets of a message */
 		int64_t mails;   /* LIMITS MAILMAX (RFC 9422): transactions of this connection */
 		int64_t rcpts;   /* ... RCPTMAX: recipients of one of them */
 		int64_t domains; /* ... RCPTDOMAINMAX: of those recipients */
 		int64_t by;      /* DELIVERBY: the shortest time that may be asked for, s (RFC 2852) */
-	} limit;                /* that the host announced; 0: none */
-	int code;               /* of the last reply; 0: none */
-	struct buf text;        /* of the last reply: all lines, escaped, with its code */
-	struct stream stream;
+	} limit;             /* 0: none */
+};
 
-	/* how it is to be protected; set before link_begin */
-	enum conf_delivery_tls policy;
-	bool implicit;               /* TLS from the first octet (RFC 8314) */
-	bool helo;                   /* HELO, for EHLO is of no use; also what came of it */
-	bool fresh;                  /* no old TLS session is to be resumed */
-	struct tls_setup *tls_setup;
-	struct resume peer;          /* the host; its certificate is to be for its name, or: */
-	char target[LIMIT_DOMAIN + 1]; /* the name that the mail is for, which did not come from the DNS */
-	const struct login *login; /* NULL: no AUTH */
-
-	/* what came of it */
-	struct tls *tls;             /* NULL: it goes in clear */
+/* What each side proved to the other. */
+struct link_proof {
+	struct tls *tls;       /* NULL: it goes in clear */
 	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust; /* the certificate is for the target */
 	enum again {
 		AGAIN_NOT,
-		AGAIN_FRESH, /* the old session was of no use */
-		AGAIN_CLEAR, /* the host's TLS does not work, and the policy lets us do without */
-	} again;                     /* after SOFT: is a new connection to the same host worth a try? */
-	bool refused;                /* ... or is it AUTH that failed, which is the site's business? */
-	unsigned mechanisms;         /* of AUTH, that the host announced (authclient.h) */
-	const char *proved;          /* the one that worked; NULL: we said nothing of who we are */
+		AGAIN_FRESH,   /* the old session was of no use */
+		AGAIN_CLEAR,   /* the host's TLS does not work, and the policy lets us do without */
+	} again;               /* after SOFT: is a new connection to the same host worth a try? */
+	bool refused;          /* AUTH failed, which is for the operator to mend */
+	const char *mechanism; /* of AUTH, the one that worked; NULL: the host does not know who we are */
+};
 
-	/* what is on its way (sending.h) */
+/* What is on its way; of sending.c alone. */
+struct link_flow {
 	struct job *first, *last;
-	int jobs;         /* of them */
-	int replies;      /* that are owed for them, at most */
-	uint64_t octets;  /* of their bodies */
-	int window;       /* jobs at once, at most */
-	int begun;        /* transactions, of this connection */
-	int delivered;    /* messages that the host took */
-	bool full;        /* it takes no more by this connection */
-	bool cut;         /* a message broke off: nothing more may be said, replies may still come */
-	bool idle;        /* it was kept for a while, and has not said a word since */
+	int jobs;        /* of them */
+	int replies;     /* that are owed for them, at most */
+	uint64_t octets; /* of their bodies */
+	int begun;       /* transactions of this connection */
+	int delivered;   /* messages that the host took */
+	bool full;       /* the host takes no more by this connection */
+	bool cut;        /* a message broke off: nothing more may be said, replies may still come */
+};
+
+/* Zeroed, with fd -1, before it is first used. */
+struct link {
+	struct link_terms terms;
+	int fd;                /* -1: not connected */
+	int code;              /* of the last reply; 0: none */
+	struct buf text;       /* of the last reply: all lines, escaped, with its code; outlives the connection */
+	bool idle;             /* it was kept open with nothing to say, and the host has not spoken since */
+	struct link_host host;
+	struct link_proof proof;
+	struct link_flow flow;
+	struct stream stream;
 };
 
 /*
- * Goes on with a connection that was made: waits for the greeting, says EHLO or HELO, STARTTLS and AUTH. Owns
- * `fd`. DONE; otherwise SOFT, with the reason in l->text, and the connection is closed. `l` was zeroed, with
- * fd -1, or used before.
+ * Goes on with a connection that was made, by l->terms: waits for the greeting, says EHLO or HELO, STARTTLS and
+ * AUTH. Owns `fd`. DONE; otherwise SOFT, with the reason in l->text, and the connection is closed.
  */
-enum outcome link_begin(struct link *l, const struct conf *conf, int fd);
+enum outcome link_begin(struct link *l, int fd);
 
 /* A command and its reply, out of any group. 0, or -EIO: the connection is of no more use. */
 int link_ask(struct link *l, const char *command, const char *argument, int64_t seconds);
@@ -109,21 +124,14 @@ enum outcome link_outcome(int code);
 static inline bool
 link_can(const struct link *l, unsigned what)
 {
-	return (l->can & what) == what;
-}
-
-/* Can another message go by it? */
-static inline bool
-link_is_open(const struct link *l)
-{
-	return l->fd >= 0 && !l->cut && !l->full && (l->limit.mails == 0 || l->begun < l->limit.mails);
+	return (l->host.can & what) == what;
 }
 
 /* Does mail end there? LMTP is spoken to what stores it (RFC 2033). */
 static inline bool
 link_is_final(const struct link *l)
 {
-	return l->conf->protocol == PROTOCOL_LMTP;
+	return l->terms.conf->protocol == PROTOCOL_LMTP;
 }
 
 /* Is the other side for sure who the mail is for, and nobody else can hear it? */
@@ -134,6 +142,12 @@ void link_describe(const struct link *l, struct buf *out);
 
 /* Is there something to read where nothing is owed: 421, or the end? */
 bool link_is_spoiled(const struct link *l);
+
+/*
+ * After a pause with nothing to say: closes it if it is spoiled. If it ends before the next reply, the pause is
+ * the reason.
+ */
+void link_wake(struct link *l);
 
 /* Says QUIT, waits a little, closes. */
 void link_quit(struct link *l);

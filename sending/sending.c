@@ -27,7 +27,7 @@ settle(struct link *l, struct rcpt *r, enum outcome o)
 	r->taker.deliverby = link_can(l, CAN_DELIVERBY);
 	r->taker.final = link_is_final(l);
 	buf_reset(&r->text);
-	buf_printf(&r->text, "%s: ", l->name);
+	buf_printf(&r->text, "%s: ", l->terms.name);
 	buf_add(&r->text, buf_span(&l->text));
 }
 
@@ -68,9 +68,9 @@ blame(struct link *l, struct job *j)
 static void
 lose(struct link *l)
 {
-	bool polite = l->code == SERVICE_CLOSES, guilty = !polite && !l->idle && !l->full;
+	bool polite = l->code == SERVICE_CLOSES, guilty = !polite && !l->idle && !l->flow.full;
 	link_close(l);
-	for (struct job *j = l->first; j != NULL; j = j->next) {
+	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
 		j->sent = j->sent && !polite;
@@ -107,8 +107,8 @@ put_parameter(struct link *l, const char *key, struct span value)
 {
 	if (value.n == 0)
 		return;
-	put(l, key, l->conf->timeout_mail);
-	link_put(l, value, l->conf->timeout_mail);
+	put(l, key, l->terms.conf->timeout_mail);
+	link_put(l, value, l->terms.conf->timeout_mail);
 }
 
 static void
@@ -132,15 +132,15 @@ static void
 put_mail(struct link *l, const struct text *t)
 {
 	const struct envelope *e = &t->m->env;
-	put(l, "MAIL FROM:<", l->conf->timeout_mail);
-	link_put(l, e->sender, l->conf->timeout_mail);
-	put(l, ">", l->conf->timeout_mail);
+	put(l, "MAIL FROM:<", l->terms.conf->timeout_mail);
+	link_put(l, e->sender, l->terms.conf->timeout_mail);
+	put(l, ">", l->terms.conf->timeout_mail);
 	if (link_can(l, CAN_SIZE))
 		put_number(l, " SIZE=", (int64_t)t->length, "");
 	if (link_can(l, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
 		put_parameter(l, " BODY=", span_of(body_word(body_of(t))));
 	if (e->utf8)
-		put(l, " SMTPUTF8", l->conf->timeout_mail);
+		put(l, " SMTPUTF8", l->terms.conf->timeout_mail);
 	if (link_can(l, CAN_DSN)) {
 		put_parameter(l, " RET=", span_of(ret_word(e->ret)));
 		put_parameter(l, " ENVID=", e->envid);
@@ -152,23 +152,23 @@ put_mail(struct link *l, const struct text *t)
 	if (link_can(l, CAN_PRIORITY) && e->priority != 0)
 		put_number(l, " MT-PRIORITY=", e->priority, "");
 	if (e->require_tls) /* or it would not be on its way (body_fit) */
-		put(l, " REQUIRETLS", l->conf->timeout_mail);
-	put(l, "\r\n", l->conf->timeout_mail);
+		put(l, " REQUIRETLS", l->terms.conf->timeout_mail);
+	put(l, "\r\n", l->terms.conf->timeout_mail);
 }
 
 static void
 put_rcpt(struct link *l, const struct rcpt *r)
 {
-	put(l, "RCPT TO:<", l->conf->timeout_rcpt);
-	link_put(l, r->address, l->conf->timeout_rcpt);
-	put(l, ">", l->conf->timeout_rcpt);
+	put(l, "RCPT TO:<", l->terms.conf->timeout_rcpt);
+	link_put(l, r->address, l->terms.conf->timeout_rcpt);
+	put(l, ">", l->terms.conf->timeout_rcpt);
 	if (link_can(l, CAN_DSN)) {
 		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
 		notify_words(r->terms.notify, &notify);
 		put_parameter(l, " NOTIFY=", buf_span(&notify));
 		put_parameter(l, " ORCPT=", r->terms.orcpt);
 	}
-	put(l, "\r\n", l->conf->timeout_rcpt);
+	put(l, "\r\n", l->terms.conf->timeout_rcpt);
 }
 
 static void
@@ -185,14 +185,14 @@ put_envelope(struct link *l, const struct job *j)
 static bool
 is_full(const struct link *l)
 {
-	return l->delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM);
+	return l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM);
 }
 
 /* It is never refused (RFC 5321 section 4.1.1.5): what is not 2yz was an answer to something else. */
 static bool
 read_reset(struct link *l)
 {
-	return link_reply(l, "RSET", l->conf->timeout_mail) == 0 && link_outcome(l->code) == DONE;
+	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 && link_outcome(l->code) == DONE;
 }
 
 /*
@@ -202,12 +202,12 @@ read_reset(struct link *l)
 static bool
 read_envelope(struct link *l, struct job *j, bool lock_step)
 {
-	const struct conf *conf = l->conf;
+	const struct conf *conf = l->terms.conf;
 	if (link_reply(l, "MAIL", conf->timeout_mail) < 0)
 		return false;
 	enum outcome mail = link_outcome(l->code);
 	j->turned_away = is_full(l);
-	l->full = l->full || j->turned_away;
+	l->flow.full = l->flow.full || j->turned_away;
 	if (j->turned_away && l->code == SERVICE_CLOSES && !lock_step)
 		return false;
 	for (int i = 0; i < j->n; i++)
@@ -234,7 +234,7 @@ give_up(struct link *l, struct job *j)
 		answered(l, j);
 		return;
 	}
-	put(l, "RSET\r\n", l->conf->timeout_mail);
+	put(l, "RSET\r\n", l->terms.conf->timeout_mail);
 	if (read_reset(l))
 		answered(l, j);
 	else
@@ -255,14 +255,14 @@ read_each_end(struct link *l, struct job *j)
 	for (int i = 0; i < j->n; i++) {
 		if (j->to[i]->outcome != DONE)
 			continue;
-		if (link_reply(l, "end of data", l->conf->timeout_data_end) < 0) {
+		if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
 			lose(l);
 			return;
 		}
 		settle(l, j->to[i], link_outcome(l->code));
 		j->replied = i + 1;
 	}
-	l->delivered += sending_any_done(j);
+	l->flow.delivered += sending_any_done(j);
 	answered(l, j);
 }
 
@@ -270,16 +270,16 @@ read_each_end(struct link *l, struct job *j)
 static void
 read_end(struct link *l, struct job *j)
 {
-	if (l->conf->protocol == PROTOCOL_LMTP && j->accepted > 0) {
+	if (l->terms.conf->protocol == PROTOCOL_LMTP && j->accepted > 0) {
 		read_each_end(l, j);
 		return;
 	}
-	if (link_reply(l, "end of data", l->conf->timeout_data_end) < 0) {
+	if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
 		lose(l);
 		return;
 	}
 	enum outcome o = link_outcome(l->code);
-	l->delivered += j->accepted > 0 && o == DONE;
+	l->flow.delivered += j->accepted > 0 && o == DONE;
 	settle_accepted(l, j, o);
 	if (is_binary(j) && !j->windowed && o != DONE)
 		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
@@ -294,7 +294,7 @@ static void
 lose_in_body(struct link *l, struct job *j)
 {
 	if (l->stream.broken && link_is_spoiled(l) && (!j->windowed || read_envelope(l, j, false)) &&
-		link_reply(l, "sending the message", l->conf->timeout_quit) == 0 &&
+		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
 		link_outcome(l->code) == HARD)
 		settle_accepted(l, j, HARD);
 	lose(l);
@@ -317,11 +317,11 @@ follow_data(struct link *l, struct job *j)
 		lose(l);
 	} else if (l->code == START_DATA && j->accepted > 0) {
 		put_body(l, j);
-	} else if (l->code == START_DATA && l->conf->protocol == PROTOCOL_LMTP) {
+	} else if (l->code == START_DATA && l->terms.conf->protocol == PROTOCOL_LMTP) {
 		link_say(l, "DATA", "taken though nobody is to get it"); /* and no reply would follow */
 		lose(l);
 	} else if (l->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
-		put(l, ".\r\n", l->conf->timeout_data_block);
+		put(l, ".\r\n", l->terms.conf->timeout_data_block);
 	} else {
 		settle_accepted(l, j, link_outcome(l->code) == HARD ? HARD : SOFT);
 		give_up(l, j);
@@ -338,7 +338,7 @@ send_in_lock_step(struct link *l, struct job *j)
 		give_up(l, j);
 	else if (is_binary(j)) /* BDAT needs no leave */
 		put_body(l, j);
-	else if (link_ask(l, "DATA", "", l->conf->timeout_data_start) < 0)
+	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
 	else
 		follow_data(l, j);
@@ -348,7 +348,7 @@ send_in_lock_step(struct link *l, struct job *j)
 static struct job *
 owed_before(const struct link *l, const struct job *j)
 {
-	struct job *before = l->first;
+	struct job *before = l->flow.first;
 	while (before != j && before->end != JOB_OPEN)
 		before = before->next;
 	return before != j ? before : NULL;
@@ -360,12 +360,12 @@ send_in_group(struct link *l, struct job *j)
 {
 	struct job *before = owed_before(l, j);
 	put_envelope(l, j);
-	put(l, "DATA\r\n", l->conf->timeout_data_start);
+	put(l, "DATA\r\n", l->terms.conf->timeout_data_start);
 	if (before != NULL)
 		read_end(l, before);
 	if (l->fd < 0)
 		return;
-	if (!read_envelope(l, j, false) || link_reply(l, "DATA", l->conf->timeout_data_start) < 0)
+	if (!read_envelope(l, j, false) || link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
 	else
 		follow_data(l, j);
@@ -379,8 +379,8 @@ send_in_window(struct link *l, struct job *j)
 	put_envelope(l, j);
 	j->sent = body_put_chunk(l, &j->text);
 	if (j->sent)
-		put(l, "RSET\r\n", l->conf->timeout_mail);
-	l->cut = !j->sent; /* replies to those before it may still come */
+		put(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	l->flow.cut = !j->sent; /* replies to those before it may still come */
 }
 
 /* ---- jobs -------------------------------------------------------------------------------- */
@@ -402,12 +402,19 @@ has_domain(const struct job *j, struct span domain)
 }
 
 bool
+sending_is_open(const struct link *l)
+{
+	int64_t most = l->host.limit.mails;
+	return l->fd >= 0 && !l->flow.cut && !l->flow.full && (most == 0 || l->flow.begun < most);
+}
+
+bool
 sending_add(const struct link *l, struct job *j, struct rcpt *to)
 {
-	if (j->n == JOB_RCPTS || (l->limit.rcpts != 0 && j->n >= l->limit.rcpts))
+	if (j->n == JOB_RCPTS || (l->host.limit.rcpts != 0 && j->n >= l->host.limit.rcpts))
 		return false;
-	if (l->limit.domains != 0 && !has_domain(j, domain_of(to->address))) {
-		if (j->domains == l->limit.domains)
+	if (l->host.limit.domains != 0 && !has_domain(j, domain_of(to->address))) {
+		if (j->domains == l->host.limit.domains)
 			return false;
 		j->domains++;
 	}
@@ -428,7 +435,7 @@ sending_any_done(const struct job *j)
 static int
 replies_to(const struct link *l, const struct job *j)
 {
-	return l->conf->protocol == PROTOCOL_LMTP ? 2 * j->n + 4 : j->n + 4;
+	return l->terms.conf->protocol == PROTOCOL_LMTP ? 2 * j->n + 4 : j->n + 4;
 }
 
 static void
@@ -440,21 +447,21 @@ append(struct link *l, struct job *j)
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
 		j->to[i]->outcome = DONE; /* until something is said about it */
-	if (l->first == NULL)
-		l->first = j;
+	if (l->flow.first == NULL)
+		l->flow.first = j;
 	else
-		l->last->next = j;
-	l->last = j;
-	l->jobs++;
-	l->replies += replies_to(l, j);
-	l->octets += j->m->length;
+		l->flow.last->next = j;
+	l->flow.last = j;
+	l->flow.jobs++;
+	l->flow.replies += replies_to(l, j);
+	l->flow.octets += j->m->length;
 }
 
 void
 sending_start(struct link *l, struct job *j)
 {
 	append(l, j);
-	if (!link_is_open(l)) {
+	if (!sending_is_open(l)) {
 		forget(j);
 		return;
 	}
@@ -464,10 +471,10 @@ sending_start(struct link *l, struct job *j)
 		j->end = JOB_ANSWERED;
 		return;
 	}
-	l->begun++;
+	l->flow.begun++;
 	if (!link_can(l, CAN_PIPELINING)) {
 		send_in_lock_step(l, j);
-	} else if (l->window > 1 && link_can(l, CAN_CHUNKING)) {
+	} else if (l->terms.window > 1 && link_can(l, CAN_CHUNKING)) {
 		send_in_window(l, j);
 	} else if (is_binary(j)) {
 		send_in_window(l, j);
@@ -476,19 +483,25 @@ sending_start(struct link *l, struct job *j)
 	}
 }
 
+int
+sending_jobs(const struct link *l)
+{
+	return l->flow.jobs;
+}
+
 bool
 sending_full(const struct link *l)
 {
-	int window = link_can(l, CAN_PIPELINING) ? l->window : 1;
-	return l->jobs > 0 &&
-		(l->jobs >= window || l->replies >= REPLIES_OWED ||
-			l->octets >= (uint64_t)l->conf->window_size);
+	int window = link_can(l, CAN_PIPELINING) ? l->terms.window : 1;
+	return l->flow.jobs > 0 &&
+		(l->flow.jobs >= window || l->flow.replies >= REPLIES_OWED ||
+			l->flow.octets >= (uint64_t)l->terms.conf->window_size);
 }
 
 bool
 sending_landed(const struct link *l)
 {
-	return l->first != NULL && l->first->end != JOB_OPEN;
+	return l->flow.first != NULL && l->flow.first->end != JOB_OPEN;
 }
 
 /*
@@ -498,7 +511,7 @@ sending_landed(const struct link *l)
 static void
 confirm(struct link *l, struct job *j)
 {
-	if (link_reply(l, "RSET", l->conf->timeout_mail) == 0 && l->code != SERVICE_CLOSES) {
+	if (link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 && l->code != SERVICE_CLOSES) {
 		if (link_outcome(l->code) == DONE)
 			return;
 		buf_puts(&l->text, " in reply to RSET");
@@ -526,18 +539,27 @@ read_window(struct link *l, struct job *j)
 }
 
 struct job *
+sending_drop(struct link *l)
+{
+	struct job *j = l->flow.first;
+	if (j == NULL)
+		return NULL;
+	l->flow.first = j->next;
+	l->flow.jobs--;
+	l->flow.replies -= replies_to(l, j);
+	l->flow.octets -= j->m->length;
+	return j;
+}
+
+struct job *
 sending_land(struct link *l)
 {
-	struct job *j = l->first;
+	struct job *j = l->flow.first;
 	if (j == NULL)
 		return NULL;
 	if (j->end == JOB_OPEN && j->windowed)
 		read_window(l, j);
 	else if (j->end == JOB_OPEN)
 		read_end(l, j);
-	l->first = j->next;
-	l->jobs--;
-	l->replies -= replies_to(l, j);
-	l->octets -= j->m->length;
-	return j;
+	return sending_drop(l);
 }

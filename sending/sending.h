@@ -41,6 +41,9 @@ struct job {
 	int replied; /* LMTP: so many of `to` have heard the last word */
 };
 
+/* Can another message go by this connection? */
+bool sending_is_open(const struct link *l);
+
 /* One more recipient, if a transaction with this host may have one more (RFC 9422). */
 bool sending_add(const struct link *l, struct job *j, struct rcpt *to);
 
@@ -49,6 +52,12 @@ void sending_start(struct link *l, struct job *j);
 
 /* The oldest job, after waiting for its end; NULL if there is none. */
 struct job *sending_land(struct link *l);
+
+/* Takes the oldest job back as it is, when nothing more is to be said or heard; NULL if there is none. */
+struct job *sending_drop(struct link *l);
+
+/* How many jobs are on their way? */
+int sending_jobs(const struct link *l);
 
 /* Is anybody in it done? */
 bool sending_any_done(const struct job *j);

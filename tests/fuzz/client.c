@@ -85,8 +85,8 @@ free_jobs(struct set *s)
 static void
 send_all(struct job *jobs)
 {
-	unsigned can = l.can;
-	int64_t max_size = l.limit.size;
+	unsigned can = l.host.can;
+	int64_t max_size = l.host.limit.size;
 	int started = 0, landed = 0;
 	while (landed < JOBS) {
 		if (started < JOBS && !sending_full(&l)) {
@@ -96,21 +96,18 @@ send_all(struct job *jobs)
 		must(sending_land(&l) == &jobs[landed]); /* in order */
 		check_job(&jobs[landed++]);
 	}
-	must(l.can == can && l.limit.size == max_size && l.jobs == 0 && l.replies == 0 && l.octets == 0);
+	must(l.host.can == can && l.host.limit.size == max_size);
+	must(l.flow.jobs == 0 && l.flow.replies == 0 && l.flow.octets == 0);
 }
 
 /* How the relay would set it up. */
 static void
-set_terms(const struct login *who, int window)
+set_terms(const struct conf *conf, const struct login *who, int window)
 {
 	static struct tls_setup setup = { .authorities = -1 };
-	snprintf(l.name, sizeof(l.name), "mx.example[192.0.2.1]:25");
-	l.window = window;
-	l.helo = false;
-	l.policy = DELIVERY_TLS_MAY;
-	l.tls_setup = &setup;
-	l.peer = (struct resume){ .dir = -1, .host = "mx.example" };
-	l.login = who;
+	l.terms = (struct link_terms){ .name = "mx.example[192.0.2.1]:25", .conf = conf,
+		.policy = DELIVERY_TLS_MAY, .tls_setup = &setup,
+		.peer = { .dir = -1, .host = "mx.example" }, .login = who, .window = window };
 }
 
 static void
@@ -136,8 +133,8 @@ converse(struct span replies, int window)
 	must(send(fd[1], replies.p, replies.n, MSG_DONTWAIT) == (ssize_t)replies.n);
 	shutdown(fd[1], SHUT_WR);
 	make_jobs(&set, &m);
-	set_terms(memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
-	if (link_begin(&l, &conf, fd[0]) == DONE) {
+	set_terms(&conf, memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
+	if (link_begin(&l, fd[0]) == DONE) {
 		send_all(set.jobs);
 		link_quit(&l);
 	}
