@@ -60,7 +60,7 @@ prepare(struct relay *r)
 		err = credential_path(&own.delivery_password_file, &r->unable);
 	}
 	if (err == 0)
-		err = credentials_load(&own, &r->credentials, &r->unable);
+		err = login_load(&own, &r->login, &r->unable);
 	if (own.delivery_password_file != r->conf.delivery_password_file)
 		free(own.delivery_password_file);
 	if (err < 0)
@@ -151,7 +151,7 @@ run_lane(struct relay *r, const struct options *o)
 	}
 	r->slot = LAUNCH_SECOND_FD;
 	use_route(r);
-	r->login = r->conf;
+	r->login_conf = r->conf;
 	if (!credentials_vary(r) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
 		return work(r);
 	pid_t pid = fork();
@@ -183,7 +183,7 @@ main(int argc, char **argv)
 	if (argc < 1)
 		return EX_USAGE;
 	r->lane = LANE_CLOSED;
-	r->slot = r->keeper = r->client.fd = -1;
+	r->slot = r->keeper = r->link.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
 	signal(SIGPIPE, SIG_IGN);

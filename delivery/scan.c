@@ -56,11 +56,8 @@ flights_reset(struct relay *r)
 void
 flights_drop(struct relay *r)
 {
-	for (struct job *j = r->client.first; j != NULL; j = j->next)
+	for (struct job *j; (j = sending_drop(&r->link)) != NULL;)
 		message_close(&flight_of(j)->m);
-	r->client.first = NULL;
-	r->client.jobs = r->client.replies = 0;
-	r->client.octets = 0;
 	flights_reset(r);
 }
 
@@ -74,7 +71,7 @@ put_first(const struct relay *r, struct job *j)
 	for (int i = 0; i < n; i++) {
 		struct rcpt *to = j->to[i];
 		if (to->crowded && went_well)
-			(void)sending_add(&r->client, j, to);
+			(void)sending_add(&r->link, j, to);
 		to->crowded = false;
 	}
 }
@@ -87,7 +84,7 @@ next_job(const struct relay *r, struct flight *f)
 	put_first(r, j);
 	f->parts++;
 	for (; f->next < f->m.n; f->next++)
-		if (!f->m.rcpt[f->next].settled && !sending_add(&r->client, j, &f->m.rcpt[f->next]))
+		if (!f->m.rcpt[f->next].settled && !sending_add(&r->link, j, &f->m.rcpt[f->next]))
 			break;
 	return j->n > 0;
 }
@@ -99,7 +96,7 @@ next_job(const struct relay *r, struct flight *f)
 static void
 remember_disorder(const struct relay *r, const struct job *j)
 {
-	if (r->client.jobs != 0 || j->windowed)
+	if (sending_jobs(&r->link) > 0 || j->windowed)
 		mark_host(r, HOST_LOCKSTEP);
 }
 
@@ -108,21 +105,21 @@ static void
 log_doubt(const struct relay *r, const struct message *m)
 {
 	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = r->lane.name,
-		.relay = r->client.name };
+		.relay = r->link.terms.name };
 	log_event(LOG_NOTICE, &f, "%s: sent to %s, and the connection was lost before the answer: possible duplicate",
-		m->id, r->client.name);
+		m->id, r->link.terms.name);
 }
 
 /* Waits for the oldest transaction. The message is settled, unless more of its recipients follow. */
 static void
 land(struct relay *r)
 {
-	struct job *j = sending_land(&r->client);
+	struct job *j = sending_land(&r->link);
 	struct flight *f = flight_of(j);
-	if (j->end == JOB_ANSWERED && (r->client.fd >= 0 || sending_any_done(j)))
+	if (j->end == JOB_ANSWERED && (r->link.fd >= 0 || sending_any_done(j)))
 		r->lost = 0;
 	if (j->end == JOB_ANSWERED && next_job(r, f)) {
-		sending_start(&r->client, j);
+		sending_start(&r->link, j);
 		return;
 	}
 	if (j->end == JOB_LOST)
@@ -135,7 +132,7 @@ land(struct relay *r)
 		lay_down(r, f);
 		return;
 	}
-	struct span why = j->end == JOB_UNTRIED ? span_of("no turn by this connection") : buf_span(&r->client.text);
+	struct span why = j->end == JOB_UNTRIED ? span_of("no turn by this connection") : buf_span(&r->link.text);
 	for (int i = 0; i < f->m.n; i++)
 		if (f->m.rcpt[i].outcome == SOFT && f->m.rcpt[i].text.n == 0)
 			buf_add(&f->m.rcpt[i].text, why);
@@ -146,7 +143,7 @@ land(struct relay *r)
 static void
 land_all(struct relay *r)
 {
-	while (r->client.first != NULL)
+	while (sending_jobs(&r->link) > 0)
 		land(r);
 }
 
@@ -157,8 +154,8 @@ take_off(struct relay *r, struct flight *f)
 	f->job.m = &f->m;
 	r->tried = true;
 	(void)next_job(r, f);
-	sending_start(&r->client, &f->job);
-	while (sending_landed(&r->client))
+	sending_start(&r->link, &f->job);
+	while (sending_landed(&r->link))
 		land(r);
 }
 
@@ -250,7 +247,7 @@ visit_message(struct relay *r, const char *id)
 		return;
 	}
 	/* After a loss nothing goes before all that was under way has landed. */
-	while (sending_full(&r->client) || (r->client.first != NULL && !client_is_open(&r->client)))
+	while (sending_full(&r->link) || (sending_jobs(&r->link) > 0 && !sending_is_open(&r->link)))
 		land(r);
 	if (lane_claim(&r->lane, id) < 0) {
 		r->shared = true;
@@ -270,7 +267,7 @@ consider_help(struct relay *r, size_t left)
 		r->began = clock_ms();
 	if (++r->landed <= GROW_EVERY)
 		return;
-	if ((clock_ms() - r->began) / r->landed * (int64_t)left > GROW_FOR && r->client.fd >= 0)
+	if ((clock_ms() - r->began) / r->landed * (int64_t)left > GROW_FOR && r->link.fd >= 0)
 		delivery_grow(r);
 	r->landed = 0;
 }

@@ -122,7 +122,7 @@ wait_for_news(struct relay *r, int events, int64_t deadline)
 		if (has_news(r))
 			return true;
 		struct pollfd p[] = { { .fd = events, .events = POLLIN },
-			{ .fd = r->client.fd, .events = POLLIN } };
+			{ .fd = r->link.fd, .events = POLLIN } };
 		if (poll(p, 2, clock_left(deadline)) <= 0 || p[1].revents != 0)
 			return has_news(r);
 		if (read(events, drain, sizeof(drain)) < 0 && errno != EAGAIN)
@@ -146,7 +146,7 @@ watch_lane(const struct relay *r)
 static bool
 may_linger(const struct relay *r)
 {
-	return r->conf.linger != 0 && client_is_open(&r->client) && r->verdict == DONE && !r->shared && !r->extra;
+	return r->conf.linger != 0 && sending_is_open(&r->link) && r->verdict == DONE && !r->shared && !r->extra;
 }
 
 /* Waits a little for more mail in this lane. True: there is, and we have a slot for it. */
@@ -163,9 +163,7 @@ linger(struct relay *r)
 	r->slot = -1;
 	bool more = !work_elsewhere(r) && wait_for_news(r, events, clock_deadline(r->conf.linger));
 	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
-	if (client_is_spoiled(&r->client))
-		client_close(&r->client);
-	r->client.idle = true;
+	link_wake(&r->link);
 	return more && r->slot >= 0;
 }
 
@@ -180,7 +178,7 @@ begin_lane(struct relay *r)
 	r->lost = 0;
 	r->verdict = DONE;
 	r->landed = 0;
-	r->client.name[0] = '\0';
+	r->link.terms.name[0] = '\0';
 	lane_state(&r->lane, &r->state);
 	return lane_is_due(&r->state, clock_wall(), longest_retry(r));
 }
@@ -193,7 +191,7 @@ empty_lane(struct relay *r)
 		if (!lane_scan(r))
 			return false;
 	while (linger(r));
-	client_quit(&r->client);
+	link_quit(&r->link);
 	exchangers_free(&r->exchangers);
 	return true;
 }
@@ -240,7 +238,7 @@ work_on_lane(struct relay *r)
 static void
 help(struct relay *r, const struct lane *lane, int slot)
 {
-	client_close(&r->client);
+	link_close(&r->link);
 	flights_drop(r);
 	lane_close(&r->lane);
 	cleanup_fd(&r->slot);

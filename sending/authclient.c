@@ -27,105 +27,105 @@ auth_learn(struct span names)
 
 /* May it be used here? Asked in this order, because judging a certificate takes time. */
 static bool
-is_fit(struct client *c, unsigned i, bool exporter)
+is_fit(struct link *l, unsigned i, bool exporter)
 {
 	const struct sasl_mechanism *m = &sasl_mechanisms[i];
-	return (c->mechanisms & 1U << i) != 0 && m->token == (c->credentials->token != NULL) &&
+	return (l->host.mechanisms & 1U << i) != 0 && m->token == (l->terms.login->token != NULL) &&
 		(!m->binds || exporter) &&
-		(!m->bare || c->credentials->clear || client_is_trusted(c));
+		(!m->bare || l->terms.login->clear || link_is_trusted(l));
 }
 
 static void
-put(struct client *c, struct span text)
+put(struct link *l, struct span text)
 {
-	client_put(c, text, c->conf->timeout_helo);
+	link_put(l, text, l->terms.conf->timeout_helo);
 }
 
 /* What stands behind the code of a reply, which has one line. */
 static struct span
-challenge_of(const struct client *c)
+challenge_of(const struct link *l)
 {
-	struct span text = buf_span(&c->text);
-	return c->code == CHALLENGE && text.n > 4 ? span_skip(text, 4) : (struct span){ "", 0 };
+	struct span text = buf_span(&l->text);
+	return l->code == CHALLENGE && text.n > 4 ? span_skip(text, 4) : (struct span){ "", 0 };
 }
 
 /* The command, with our first word if it is short. True: it was said. */
 static bool
-put_command(struct client *c, const struct sasl_mechanism *m, struct span first)
+put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 {
 	bool fits = first.n > 0 && first.n + strlen("AUTH \r\n") + SASL_NAME < COMMAND_MAX;
-	put(c, span_of("AUTH "));
-	put(c, span_of(m->name));
+	put(l, span_of("AUTH "));
+	put(l, span_of(m->name));
 	if (fits) {
-		put(c, span_of(" "));
-		put(c, first);
+		put(l, span_of(" "));
+		put(l, first);
 	}
-	put(c, span_of("\r\n"));
+	put(l, span_of("\r\n"));
 	return fits;
 }
 
-/* Steps until the host has decided: its reply is in c->code. -EIO, or what sasl_step says. */
+/* Steps until the host has decided: its reply is in l->code. -EIO, or what sasl_step says. */
 static int
-exchange(struct client *c, struct sasl *s)
+exchange(struct link *l, struct sasl *s)
 {
 	auto_buf answer = buf_new(LIMIT_AUTH_LINE);
 	bool said = false;
 	if (sasl_speaks_first(s) && sasl_step(s, (struct span){ "", 0 }, &answer) < 0)
 		return -EPROTO;
-	said = put_command(c, s->mechanism, buf_span(&answer));
+	said = put_command(l, s->mechanism, buf_span(&answer));
 	for (int i = 0; i < STEPS; i++) {
-		if (client_reply(c, "AUTH", c->conf->timeout_helo) < 0)
+		if (link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0)
 			return -EIO;
-		if (c->code != CHALLENGE)
+		if (l->code != CHALLENGE)
 			return 0;
 		if (said || !sasl_speaks_first(s)) {
 			buf_reset(&answer);
-			int r = sasl_step(s, challenge_of(c), &answer);
+			int r = sasl_step(s, challenge_of(l), &answer);
 			if (r < 0)
 				return r;
 		}
 		said = true;
-		put(c, buf_span(&answer));
-		put(c, span_of("\r\n"));
+		put(l, buf_span(&answer));
+		put(l, span_of("\r\n"));
 	}
 	return -EPROTO;
 }
 
 static enum outcome
-prove(struct client *c, const struct sasl_mechanism *m, const uint8_t *binding)
+prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 {
 	struct sasl s;
-	if (sasl_begin(&s, m, c->credentials, m->binds ? binding : NULL) < 0) {
-		client_say(c, "AUTH", "libgsasl refuses our name or password");
+	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
+		link_say(l, "AUTH", "libgsasl refuses our name or password");
 		return SOFT;
 	}
-	int r = exchange(c, &s);
-	if (r == -EPROTO || (r == 0 && client_outcome(c->code) == DONE && !s.proved)) {
-		client_say(c, "AUTH", "the host did not prove that it knows our password");
+	int r = exchange(l, &s);
+	if (r == -EPROTO || (r == 0 && link_outcome(l->code) == DONE && !s.proved)) {
+		link_say(l, "AUTH", "the host did not prove that it knows our password");
 		r = -EPROTO;
 	}
 	if (r == -EACCES)
-		client_say(c, "AUTH", "the host wants an answer from which our password could be guessed");
+		link_say(l, "AUTH", "the host wants an answer from which our password could be guessed");
 	sasl_end(&s);
-	if (r < 0 || client_outcome(c->code) != DONE)
+	if (r < 0 || link_outcome(l->code) != DONE)
 		return SOFT;
-	c->proved = m->name;
+	l->proof.mechanism = m->name;
 	return DONE;
 }
 
 enum outcome
-auth_say(struct client *c)
+auth_say(struct link *l)
 {
 	uint8_t binding[TLS_EXPORTER];
-	bool exporter = c->tls != NULL && tls_exporter(c->tls, binding);
-	if (c->tls == NULL && !c->credentials->clear) {
-		client_say(c, "AUTH", "not without TLS");
+	bool exporter = l->proof.tls != NULL && tls_exporter(l->proof.tls, binding);
+	if (l->proof.tls == NULL && !l->terms.login->clear) {
+		link_say(l, "AUTH", "not without TLS");
 		return SOFT;
 	}
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
-		if (is_fit(c, i, exporter))
-			return prove(c, &sasl_mechanisms[i], binding);
-	client_say(c, "AUTH", c->mechanisms == 0 ? "the host does not offer it"
+		if (is_fit(l, i, exporter))
+			return prove(l, &sasl_mechanisms[i], binding);
+	link_say(l, "AUTH", l->host.mechanisms == 0 ? "the host does not offer it"
 						 : "the host offers nothing that is safe with it");
 	return SOFT;
 }

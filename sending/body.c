@@ -21,50 +21,50 @@ read_message(const void *m, uint64_t offset, char *p, size_t n)
 
 /* Can the host have the octets as they are? */
 static bool
-takes_as_it_is(const struct client *c, const struct message *m)
+takes_as_it_is(const struct link *l, const struct message *m)
 {
 	if (m->env.body == BODY_BINARYMIME)
-		return client_can(c, CAN_CHUNKING | CAN_BINARYMIME);
-	return !m->eightbit || client_can(c, CAN_8BITMIME);
+		return link_can(l, CAN_CHUNKING | CAN_BINARYMIME);
+	return !m->eightbit || link_can(l, CAN_8BITMIME);
 }
 
 /* What the host, or we, cannot do with any text of this message; NULL: nothing. */
 static const char *
-envelope_trouble(struct client *c, const struct envelope *e)
+envelope_trouble(struct link *l, const struct envelope *e)
 {
-	if (e->require_tls && !(client_can(c, CAN_REQUIRETLS) && client_is_trusted(c)))
+	if (e->require_tls && !(link_can(l, CAN_REQUIRETLS) && link_is_trusted(l)))
 		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
-	if (e->utf8 && !client_can(c, CAN_SMTPUTF8))
+	if (e->utf8 && !link_can(l, CAN_SMTPUTF8))
 		return "550 5.6.7 the host does not take SMTPUTF8";
-	if (e->by == 0 || e->by_mode != 'R' || client_is_final(c))
+	if (e->by == 0 || e->by_mode != 'R' || link_is_final(l))
 		return NULL;
-	if (!client_can(c, CAN_DELIVERBY))
+	if (!link_can(l, CAN_DELIVERBY))
 		return "554 5.4.7 the host does not promise a time of delivery";
-	if (e->by - clock_wall() < c->limit.by)
+	if (e->by - clock_wall() < l->host.limit.by)
 		return "554 5.4.7 the host promises no time of delivery as early as that";
 	return NULL;
 }
 
 enum outcome
-body_fit(struct client *c, const struct message *m, struct text *t)
+body_fit(struct link *l, const struct message *m, struct text *t)
 {
-	const char *why = envelope_trouble(c, &m->env);
+	const char *why = envelope_trouble(l, &m->env);
 	char text[LIMIT_LOG_TEXT];
-	*t = (struct text){ .m = m, .length = m->length, .converted = !takes_as_it_is(c, m) };
+	*t = (struct text){ .m = m, .length = m->length, .converted = !takes_as_it_is(l, m) };
 	int r = why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, &why) : 0;
 	if (r < 0 && r != -EILSEQ) {
-		client_say(c, "spool", strerror(-r));
+		link_say(l, "spool", strerror(-r));
 		return SOFT;
 	}
 	if (r == -EILSEQ) {
 		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s", why);
 		why = text;
 	}
-	if (why == NULL && c->limit.size > 0 && t->length > (uint64_t)c->limit.size)
+	if (why == NULL && l->host.limit.size > 0 && t->length > (uint64_t)l->host.limit.size)
 		why = "552 5.3.4 over the limit the host announced";
 	if (why == NULL)
 		return DONE;
-	client_say(c, "not sent", why);
+	link_say(l, "not sent", why);
 	return HARD;
 }
 
@@ -72,43 +72,43 @@ body_fit(struct client *c, const struct message *m, struct text *t)
 
 /* Sending stopped in the middle. */
 static bool
-cut_short(struct client *c, ssize_t n)
+cut_short(struct link *l, ssize_t n)
 {
-	if (n < 0 && !c->stream.broken)
-		client_say(c, "spool", strerror((int)-n));
-	else if (!c->stream.broken)
-		client_say(c, "spool", "file is shorter than it was");
+	if (n < 0 && !l->stream.broken)
+		link_say(l, "spool", strerror((int)-n));
+	else if (!l->stream.broken)
+		link_say(l, "spool", "file is shorter than it was");
 	else
-		client_say(c, "sending the message", "connection lost or stalled");
+		link_say(l, "sending the message", "connection lost or stalled");
 	return false;
 }
 
 struct sending {
-	struct client *c;
+	struct link *l;
 	int64_t until; /* for all of it */
 	bool bol;      /* at the start of a line */
 };
 
 static struct sending
-begin(struct client *c, const struct text *t)
+begin(struct link *l, const struct text *t)
 {
-	int64_t slowest = c->conf->timeout_data_block + (int64_t)t->length / c->conf->min_data_rate;
-	return (struct sending){ .c = c, .until = clock_deadline(slowest), .bol = true };
+	int64_t slowest = l->terms.conf->timeout_data_block + (int64_t)t->length / l->terms.conf->min_data_rate;
+	return (struct sending){ .l = l, .until = clock_deadline(slowest), .bol = true };
 }
 
 /* Of the next octets. */
 static int64_t
 next_deadline(const struct sending *s)
 {
-	return clock_earlier(s->until, clock_deadline(s->c->conf->timeout_data_block));
+	return clock_earlier(s->until, clock_deadline(s->l->terms.conf->timeout_data_block));
 }
 
 static int
 put_octets(void *target, struct span octets)
 {
 	struct sending *s = target;
-	stream_put(&s->c->stream, octets, next_deadline(s));
-	return s->c->stream.broken ? -EPIPE : 0;
+	stream_put(&s->l->stream, octets, next_deadline(s));
+	return s->l->stream.broken ? -EPIPE : 0;
 }
 
 /* Up to the next line that begins with a dot. */
@@ -165,12 +165,12 @@ put_text(const struct text *t, sevenbit_sink *sink, void *target)
 }
 
 bool
-body_put_lines(struct client *c, const struct text *t)
+body_put_lines(struct link *l, const struct text *t)
 {
-	struct sending s = begin(c, t);
+	struct sending s = begin(l, t);
 	int r = put_text(t, put_lines, &s);
 	if (r < 0)
-		return cut_short(c, r);
+		return cut_short(l, r);
 	/* Without a line end cannot happen to what smtpd queued, but the dot must stand alone (A10). */
 	(void)put_octets(&s, span_of(s.bol ? ".\r\n" : "\r\n.\r\n"));
 	return true;
@@ -181,7 +181,7 @@ static int
 put_file(const struct sending *s, const struct message *m)
 {
 	for (uint64_t at = 0; at < m->length;) {
-		ssize_t n = stream_file(&s->c->stream, m->fd, m->body + (int64_t)at, m->length - at,
+		ssize_t n = stream_file(&s->l->stream, m->fd, m->body + (int64_t)at, m->length - at,
 			next_deadline(s));
 		if (n <= 0)
 			return n < 0 ? (int)n : -ENODATA;
@@ -191,16 +191,16 @@ put_file(const struct sending *s, const struct message *m)
 }
 
 bool
-body_put_chunk(struct client *c, const struct text *t)
+body_put_chunk(struct link *l, const struct text *t)
 {
-	struct sending s = begin(c, t);
+	struct sending s = begin(l, t);
 	char command[64];
 	snprintf(command, sizeof(command), "BDAT %llu LAST\r\n", (unsigned long long)t->length);
 	(void)put_octets(&s, span_of(command));
 	int r = -EINVAL;
-	if (t->length >= BY_KERNEL && !t->converted && stream_takes_files(&c->stream))
+	if (t->length >= BY_KERNEL && !t->converted && stream_takes_files(&l->stream))
 		r = put_file(&s, t->m);
 	if (r == -EINVAL)
 		r = put_text(t, put_octets, &s);
-	return r == 0 || cut_short(c, r);
+	return r == 0 || cut_short(l, r);
 }

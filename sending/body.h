@@ -10,7 +10,7 @@
 #define POSTERN_BODY_H
 
 #include "queue/message.h"
-#include "sending/client.h"
+#include "sending/link.h"
 
 struct text {
 	const struct message *m;
@@ -19,13 +19,13 @@ struct text {
 };
 
 /*
- * In which form this host can have it. DONE: *t is it. HARD or SOFT: it cannot, and c->text says why, with
+ * In which form this host can have it. DONE: *t is it. HARD or SOFT: it cannot, and l->text says why, with
  * an enhanced status code.
  */
-enum outcome body_fit(struct client *c, const struct message *m, struct text *t);
+enum outcome body_fit(struct link *l, const struct message *m, struct text *t);
 
-/* Put out whole. False: it broke off, and must not get its end; c->text says why. */
-bool body_put_lines(struct client *c, const struct text *t);
-bool body_put_chunk(struct client *c, const struct text *t);
+/* Put out whole. False: it broke off, and must not get its end; l->text says why. */
+bool body_put_lines(struct link *l, const struct text *t);
+bool body_put_chunk(struct link *l, const struct text *t);
 
 #endif

@@ -162,7 +162,7 @@ reason(int err)
 }
 
 int
-credentials_load(const struct conf *c, struct credentials *out, struct buf *why)
+login_load(const struct conf *c, struct login *out, struct buf *why)
 {
 	int64_t deadline = clock_deadline(c->timeout_check);
 	int r = 0;

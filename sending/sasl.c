@@ -75,7 +75,7 @@ bind_to(const struct sasl_library *l, Gsasl_session *session, const unsigned cha
 /* ---- an exchange ------------------------------------------------------------------------------ */
 
 int
-sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct credentials *who,
+sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct login *who,
 	const unsigned char *binding)
 {
 	const struct sasl_library *l = who->library;

@@ -14,7 +14,7 @@ struct sasl_library;
 struct sasl_library *sasl_library_open(void);
 
 /* Who we are. */
-struct credentials {
+struct login {
 	char *user;
 	char *password; /* NULL: a token */
 	char *token;    /* NULL: a password */
@@ -39,13 +39,13 @@ extern const struct sasl_mechanism sasl_mechanisms[SASL_MECHANISMS];
 /* One exchange. */
 struct sasl {
 	const struct sasl_mechanism *mechanism;
-	const struct credentials *who;
+	const struct login *who;
 	void *session; /* of libgsasl, or NULL */
 	bool proved;   /* by the other side too, where the mechanism has that: success may be believed */
 };
 
 /* `binding`: SASL_BINDING octets for a mechanism that binds, else NULL. 0 or -EINVAL. */
-int sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct credentials *who,
+int sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct login *who,
 	const unsigned char *binding);
 
 /* Does the client speak first? */

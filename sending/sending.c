@@ -20,24 +20,24 @@ enum {
 /* ---- outcomes ---------------------------------------------------------------------------- */
 
 static void
-settle(struct client *c, struct rcpt *r, enum outcome o)
+settle(struct link *l, struct rcpt *r, enum outcome o)
 {
 	r->outcome = o;
-	r->taker.dsn = client_can(c, CAN_DSN);
-	r->taker.deliverby = client_can(c, CAN_DELIVERBY);
-	r->taker.final = client_is_final(c);
+	r->taker.dsn = link_can(l, CAN_DSN);
+	r->taker.deliverby = link_can(l, CAN_DELIVERBY);
+	r->taker.final = link_is_final(l);
 	buf_reset(&r->text);
-	buf_printf(&r->text, "%s: ", c->name);
-	buf_add(&r->text, buf_span(&c->text));
+	buf_printf(&r->text, "%s: ", l->terms.name);
+	buf_add(&r->text, buf_span(&l->text));
 }
 
 /* Recipients that the host accepted, and about which nothing more was said, get this outcome. */
 static void
-settle_accepted(struct client *c, struct job *j, enum outcome o)
+settle_accepted(struct link *l, struct job *j, enum outcome o)
 {
 	for (int i = j->replied; i < j->n; i++)
 		if (j->to[i]->outcome == DONE)
-			settle(c, j->to[i], o);
+			settle(l, j->to[i], o);
 }
 
 /* As if it had never been started. */
@@ -52,30 +52,30 @@ forget(struct job *j)
 }
 
 static void
-blame(struct client *c, struct job *j)
+blame(struct link *l, struct job *j)
 {
 	j->end = JOB_LOST;
 	if (j->sent)
-		buf_puts(&c->text, " (it may have been delivered: possible duplicate)");
-	settle_accepted(c, j, SOFT);
+		buf_puts(&l->text, " (it may have been delivered: possible duplicate)");
+	settle_accepted(l, j, SOFT);
 }
 
 /*
- * The connection is of no more use, for the reason in c->text: the job it broke in, and those behind it.
+ * The connection is of no more use, for the reason in l->text: the job it broke in, and those behind it.
  * After a polite end, or where it was kept too long, nobody is to blame. Who says 421 took nothing of what he
  * had not answered; otherwise nobody knows.
  */
 static void
-lose(struct client *c)
+lose(struct link *l)
 {
-	bool polite = c->code == SERVICE_CLOSES, guilty = !polite && !c->idle && !c->full;
-	client_close(c);
-	for (struct job *j = c->first; j != NULL; j = j->next) {
+	bool polite = l->code == SERVICE_CLOSES, guilty = !polite && !l->idle && !l->flow.full;
+	link_close(l);
+	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
 		j->sent = j->sent && !polite;
 		if (guilty)
-			blame(c, j);
+			blame(l, j);
 		else
 			forget(j);
 		guilty = false;
@@ -83,40 +83,40 @@ lose(struct client *c)
 }
 
 static void
-answered(struct client *c, struct job *j)
+answered(struct link *l, struct job *j)
 {
 	if (j->turned_away)
 		forget(j);
 	else
 		j->end = JOB_ANSWERED;
-	if (c->code == SERVICE_CLOSES)
-		lose(c);
+	if (l->code == SERVICE_CLOSES)
+		lose(l);
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
 
 static void
-put(struct client *c, const char *text, int64_t seconds)
+put(struct link *l, const char *text, int64_t seconds)
 {
-	client_put(c, span_of(text), seconds);
+	link_put(l, span_of(text), seconds);
 }
 
 /* " KEY=value", if there is a value. */
 static void
-put_parameter(struct client *c, const char *key, struct span value)
+put_parameter(struct link *l, const char *key, struct span value)
 {
 	if (value.n == 0)
 		return;
-	put(c, key, c->conf->timeout_mail);
-	client_put(c, value, c->conf->timeout_mail);
+	put(l, key, l->terms.conf->timeout_mail);
+	link_put(l, value, l->terms.conf->timeout_mail);
 }
 
 static void
-put_number(struct client *c, const char *key, int64_t number, const char *rest)
+put_number(struct link *l, const char *key, int64_t number, const char *rest)
 {
 	char text[64];
 	snprintf(text, sizeof(text), "%lld%s", (long long)number, rest);
-	put_parameter(c, key, span_of(text));
+	put_parameter(l, key, span_of(text));
 }
 
 /* The truth, whatever the client called its text (RFC 6152 section 3). */
@@ -129,70 +129,70 @@ body_of(const struct text *t)
 }
 
 static void
-put_mail(struct client *c, const struct text *t)
+put_mail(struct link *l, const struct text *t)
 {
 	const struct envelope *e = &t->m->env;
-	put(c, "MAIL FROM:<", c->conf->timeout_mail);
-	client_put(c, e->sender, c->conf->timeout_mail);
-	put(c, ">", c->conf->timeout_mail);
-	if (client_can(c, CAN_SIZE))
-		put_number(c, " SIZE=", (int64_t)t->length, "");
-	if (client_can(c, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
-		put_parameter(c, " BODY=", span_of(body_word(body_of(t))));
+	put(l, "MAIL FROM:<", l->terms.conf->timeout_mail);
+	link_put(l, e->sender, l->terms.conf->timeout_mail);
+	put(l, ">", l->terms.conf->timeout_mail);
+	if (link_can(l, CAN_SIZE))
+		put_number(l, " SIZE=", (int64_t)t->length, "");
+	if (link_can(l, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
+		put_parameter(l, " BODY=", span_of(body_word(body_of(t))));
 	if (e->utf8)
-		put(c, " SMTPUTF8", c->conf->timeout_mail);
-	if (client_can(c, CAN_DSN)) {
-		put_parameter(c, " RET=", span_of(ret_word(e->ret)));
-		put_parameter(c, " ENVID=", e->envid);
+		put(l, " SMTPUTF8", l->terms.conf->timeout_mail);
+	if (link_can(l, CAN_DSN)) {
+		put_parameter(l, " RET=", span_of(ret_word(e->ret)));
+		put_parameter(l, " ENVID=", e->envid);
 	}
-	if (client_can(c, CAN_DELIVERBY) && e->by != 0) {
+	if (link_can(l, CAN_DELIVERBY) && e->by != 0) {
 		char mode[] = { ';', e->by_mode, e->by_trace ? 'T' : '\0', '\0' };
-		put_number(c, " BY=", e->by - clock_wall(), mode);
+		put_number(l, " BY=", e->by - clock_wall(), mode);
 	}
-	if (client_can(c, CAN_PRIORITY) && e->priority != 0)
-		put_number(c, " MT-PRIORITY=", e->priority, "");
+	if (link_can(l, CAN_PRIORITY) && e->priority != 0)
+		put_number(l, " MT-PRIORITY=", e->priority, "");
 	if (e->require_tls) /* or it would not be on its way (body_fit) */
-		put(c, " REQUIRETLS", c->conf->timeout_mail);
-	put(c, "\r\n", c->conf->timeout_mail);
+		put(l, " REQUIRETLS", l->terms.conf->timeout_mail);
+	put(l, "\r\n", l->terms.conf->timeout_mail);
 }
 
 static void
-put_rcpt(struct client *c, const struct rcpt *r)
+put_rcpt(struct link *l, const struct rcpt *r)
 {
-	put(c, "RCPT TO:<", c->conf->timeout_rcpt);
-	client_put(c, r->address, c->conf->timeout_rcpt);
-	put(c, ">", c->conf->timeout_rcpt);
-	if (client_can(c, CAN_DSN)) {
+	put(l, "RCPT TO:<", l->terms.conf->timeout_rcpt);
+	link_put(l, r->address, l->terms.conf->timeout_rcpt);
+	put(l, ">", l->terms.conf->timeout_rcpt);
+	if (link_can(l, CAN_DSN)) {
 		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
 		notify_words(r->terms.notify, &notify);
-		put_parameter(c, " NOTIFY=", buf_span(&notify));
-		put_parameter(c, " ORCPT=", r->terms.orcpt);
+		put_parameter(l, " NOTIFY=", buf_span(&notify));
+		put_parameter(l, " ORCPT=", r->terms.orcpt);
 	}
-	put(c, "\r\n", c->conf->timeout_rcpt);
+	put(l, "\r\n", l->terms.conf->timeout_rcpt);
 }
 
 static void
-put_envelope(struct client *c, const struct job *j)
+put_envelope(struct link *l, const struct job *j)
 {
-	put_mail(c, &j->text);
+	put_mail(l, &j->text);
 	for (int i = 0; i < j->n; i++)
-		put_rcpt(c, j->to[i]);
+		put_rcpt(l, j->to[i]);
 }
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
 /* After some messages a host may want no more by this connection, and says 421 or 452 to MAIL. */
 static bool
-is_full(const struct client *c)
+is_full(const struct link *l)
 {
-	return c->delivered > 0 && (c->code == SERVICE_CLOSES || c->code == NO_ROOM);
+	return l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM);
 }
 
 /* It is never refused (RFC 5321 section 4.1.1.5): what is not 2yz was an answer to something else. */
 static bool
-read_reset(struct client *c)
+read_reset(struct link *l)
 {
-	return client_reply(c, "RSET", c->conf->timeout_mail) == 0 && client_outcome(c->code) == DONE;
+	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 && link_outcome(l->code) == DONE;
 }
 
 /*
@@ -200,27 +200,27 @@ read_reset(struct client *c)
  * still to be sent.
  */
 static bool
-read_envelope(struct client *c, struct job *j, bool lock_step)
+read_envelope(struct link *l, struct job *j, bool lock_step)
 {
-	const struct conf *conf = c->conf;
-	if (client_reply(c, "MAIL", conf->timeout_mail) < 0)
+	const struct conf *conf = l->terms.conf;
+	if (link_reply(l, "MAIL", conf->timeout_mail) < 0)
 		return false;
-	enum outcome mail = client_outcome(c->code);
-	j->turned_away = is_full(c);
-	c->full = c->full || j->turned_away;
-	if (j->turned_away && c->code == SERVICE_CLOSES && !lock_step)
+	enum outcome mail = link_outcome(l->code);
+	j->turned_away = is_full(l);
+	l->flow.full = l->flow.full || j->turned_away;
+	if (j->turned_away && l->code == SERVICE_CLOSES && !lock_step)
 		return false;
 	for (int i = 0; i < j->n; i++)
-		settle(c, j->to[i], mail);
+		settle(l, j->to[i], mail);
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step)
-			put_rcpt(c, j->to[i]);
-		if (client_reply(c, "RCPT", conf->timeout_rcpt) < 0)
+			put_rcpt(l, j->to[i]);
+		if (link_reply(l, "RCPT", conf->timeout_rcpt) < 0)
 			return false;
 		if (mail == DONE)
-			settle(c, j->to[i], c->code == TOO_MANY ? SOFT : client_outcome(c->code));
-		j->to[i]->grey = mail == DONE && (c->code == BUSY || c->code == TROUBLE);
-		j->to[i]->crowded = j->accepted > 0 && (c->code == NO_ROOM || c->code == TOO_MANY);
+			settle(l, j->to[i], l->code == TOO_MANY ? SOFT : link_outcome(l->code));
+		j->to[i]->grey = mail == DONE && (l->code == BUSY || l->code == TROUBLE);
+		j->to[i]->crowded = j->accepted > 0 && (l->code == NO_ROOM || l->code == TOO_MANY);
 		j->accepted += j->to[i]->outcome == DONE;
 	}
 	return true;
@@ -228,17 +228,17 @@ read_envelope(struct client *c, struct job *j, bool lock_step)
 
 /* Nothing of it is to go any further: the host forgets it. */
 static void
-give_up(struct client *c, struct job *j)
+give_up(struct link *l, struct job *j)
 {
-	if (c->code == SERVICE_CLOSES) {
-		answered(c, j);
+	if (l->code == SERVICE_CLOSES) {
+		answered(l, j);
 		return;
 	}
-	put(c, "RSET\r\n", c->conf->timeout_mail);
-	if (read_reset(c))
-		answered(c, j);
+	put(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	if (read_reset(l))
+		answered(l, j);
 	else
-		lose(c);
+		lose(l);
 }
 
 /* It can go by BDAT only. */
@@ -250,105 +250,105 @@ is_binary(const struct job *j)
 
 /* LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
 static void
-read_each_end(struct client *c, struct job *j)
+read_each_end(struct link *l, struct job *j)
 {
 	for (int i = 0; i < j->n; i++) {
 		if (j->to[i]->outcome != DONE)
 			continue;
-		if (client_reply(c, "end of data", c->conf->timeout_data_end) < 0) {
-			lose(c);
+		if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
+			lose(l);
 			return;
 		}
-		settle(c, j->to[i], client_outcome(c->code));
+		settle(l, j->to[i], link_outcome(l->code));
 		j->replied = i + 1;
 	}
-	c->delivered += sending_any_done(j);
-	answered(c, j);
+	l->flow.delivered += sending_any_done(j);
+	answered(l, j);
 }
 
 /* To the end of the message. */
 static void
-read_end(struct client *c, struct job *j)
+read_end(struct link *l, struct job *j)
 {
-	if (c->conf->protocol == PROTOCOL_LMTP && j->accepted > 0) {
-		read_each_end(c, j);
+	if (l->terms.conf->protocol == PROTOCOL_LMTP && j->accepted > 0) {
+		read_each_end(l, j);
 		return;
 	}
-	if (client_reply(c, "end of data", c->conf->timeout_data_end) < 0) {
-		lose(c);
+	if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
+		lose(l);
 		return;
 	}
-	enum outcome o = client_outcome(c->code);
-	c->delivered += j->accepted > 0 && o == DONE;
-	settle_accepted(c, j, o);
+	enum outcome o = link_outcome(l->code);
+	l->flow.delivered += j->accepted > 0 && o == DONE;
+	settle_accepted(l, j, o);
 	if (is_binary(j) && !j->windowed && o != DONE)
-		give_up(c, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
+		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
 	else
-		answered(c, j);
+		answered(l, j);
 }
 
 /* ---- ways to send ------------------------------------------------------------------------ */
 
 /* It broke off. A host that had enough may have said so, and that counts more than our broken pipe (F10). */
 static void
-lose_in_body(struct client *c, struct job *j)
+lose_in_body(struct link *l, struct job *j)
 {
-	if (c->stream.broken && client_is_spoiled(c) && (!j->windowed || read_envelope(c, j, false)) &&
-		client_reply(c, "sending the message", c->conf->timeout_quit) == 0 &&
-		client_outcome(c->code) == HARD)
-		settle_accepted(c, j, HARD);
-	lose(c);
+	if (l->stream.broken && link_is_spoiled(l) && (!j->windowed || read_envelope(l, j, false)) &&
+		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
+		link_outcome(l->code) == HARD)
+		settle_accepted(l, j, HARD);
+	lose(l);
 }
 
 static void
-put_body(struct client *c, struct job *j)
+put_body(struct link *l, struct job *j)
 {
-	j->sent = is_binary(j) ? body_put_chunk(c, &j->text) : body_put_lines(c, &j->text);
+	j->sent = is_binary(j) ? body_put_chunk(l, &j->text) : body_put_lines(l, &j->text);
 	if (!j->sent)
-		lose_in_body(c, j);
+		lose_in_body(l, j);
 }
 
-/* The reply to DATA is in c->code: the message, or what else is to be done. */
+/* The reply to DATA is in l->code: the message, or what else is to be done. */
 static void
-follow_data(struct client *c, struct job *j)
+follow_data(struct link *l, struct job *j)
 {
-	if (c->code == START_DATA && stream_pending(&c->stream)) { /* or it would be taken for that to the end */
-		client_say(c, "DATA", "the host said more than its reply");
-		lose(c);
-	} else if (c->code == START_DATA && j->accepted > 0) {
-		put_body(c, j);
-	} else if (c->code == START_DATA && c->conf->protocol == PROTOCOL_LMTP) {
-		client_say(c, "DATA", "taken though nobody is to get it"); /* and no reply would follow */
-		lose(c);
-	} else if (c->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
-		put(c, ".\r\n", c->conf->timeout_data_block);
+	if (l->code == START_DATA && stream_pending(&l->stream)) { /* or it would be taken for that to the end */
+		link_say(l, "DATA", "the host said more than its reply");
+		lose(l);
+	} else if (l->code == START_DATA && j->accepted > 0) {
+		put_body(l, j);
+	} else if (l->code == START_DATA && l->terms.conf->protocol == PROTOCOL_LMTP) {
+		link_say(l, "DATA", "taken though nobody is to get it"); /* and no reply would follow */
+		lose(l);
+	} else if (l->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
+		put(l, ".\r\n", l->terms.conf->timeout_data_block);
 	} else {
-		settle_accepted(c, j, client_outcome(c->code) == HARD ? HARD : SOFT);
-		give_up(c, j);
+		settle_accepted(l, j, link_outcome(l->code) == HARD ? HARD : SOFT);
+		give_up(l, j);
 	}
 }
 
 static void
-send_in_lock_step(struct client *c, struct job *j)
+send_in_lock_step(struct link *l, struct job *j)
 {
-	put_mail(c, &j->text);
-	if (!read_envelope(c, j, true))
-		lose(c);
+	put_mail(l, &j->text);
+	if (!read_envelope(l, j, true))
+		lose(l);
 	else if (j->accepted == 0)
-		give_up(c, j);
+		give_up(l, j);
 	else if (is_binary(j)) /* BDAT needs no leave */
-		put_body(c, j);
-	else if (client_ask(c, "DATA", "", c->conf->timeout_data_start) < 0)
-		lose(c);
+		put_body(l, j);
+	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
+		lose(l);
 	else
-		follow_data(c, j);
+		follow_data(l, j);
 }
 
 /* The job before j whose end is owed, and there is one at most; jobs that did not fit may stand between. */
 static struct job *
-owed_before(const struct client *c, const struct job *j)
+owed_before(const struct link *l, const struct job *j)
 {
-	struct job *before = c->first;
+	struct job *before = l->flow.first;
 	while (before != j && before->end != JOB_OPEN)
 		before = before->next;
 	return before != j ? before : NULL;
@@ -356,31 +356,31 @@ owed_before(const struct client *c, const struct job *j)
 
 /* The end of the job before, if it is still owed, and this one's envelope are one group. */
 static void
-send_in_group(struct client *c, struct job *j)
+send_in_group(struct link *l, struct job *j)
 {
-	struct job *before = owed_before(c, j);
-	put_envelope(c, j);
-	put(c, "DATA\r\n", c->conf->timeout_data_start);
+	struct job *before = owed_before(l, j);
+	put_envelope(l, j);
+	put(l, "DATA\r\n", l->terms.conf->timeout_data_start);
 	if (before != NULL)
-		read_end(c, before);
-	if (c->fd < 0)
+		read_end(l, before);
+	if (l->fd < 0)
 		return;
-	if (!read_envelope(c, j, false) || client_reply(c, "DATA", c->conf->timeout_data_start) < 0)
-		lose(c);
+	if (!read_envelope(l, j, false) || link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
+		lose(l);
 	else
-		follow_data(c, j);
+		follow_data(l, j);
 }
 
 /* What fails is over before the next one (RFC 3030 section 2 leaves that to us). */
 static void
-send_in_window(struct client *c, struct job *j)
+send_in_window(struct link *l, struct job *j)
 {
 	j->windowed = true;
-	put_envelope(c, j);
-	j->sent = body_put_chunk(c, &j->text);
+	put_envelope(l, j);
+	j->sent = body_put_chunk(l, &j->text);
 	if (j->sent)
-		put(c, "RSET\r\n", c->conf->timeout_mail);
-	c->cut = !j->sent; /* replies to those before it may still come */
+		put(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	l->flow.cut = !j->sent; /* replies to those before it may still come */
 }
 
 /* ---- jobs -------------------------------------------------------------------------------- */
@@ -402,12 +402,19 @@ has_domain(const struct job *j, struct span domain)
 }
 
 bool
-sending_add(const struct client *c, struct job *j, struct rcpt *to)
+sending_is_open(const struct link *l)
 {
-	if (j->n == JOB_RCPTS || (c->limit.rcpts != 0 && j->n >= c->limit.rcpts))
+	int64_t most = l->host.limit.mails;
+	return l->fd >= 0 && !l->flow.cut && !l->flow.full && (most == 0 || l->flow.begun < most);
+}
+
+bool
+sending_add(const struct link *l, struct job *j, struct rcpt *to)
+{
+	if (j->n == JOB_RCPTS || (l->host.limit.rcpts != 0 && j->n >= l->host.limit.rcpts))
 		return false;
-	if (c->limit.domains != 0 && !has_domain(j, domain_of(to->address))) {
-		if (j->domains == c->limit.domains)
+	if (l->host.limit.domains != 0 && !has_domain(j, domain_of(to->address))) {
+		if (j->domains == l->host.limit.domains)
 			return false;
 		j->domains++;
 	}
@@ -426,13 +433,13 @@ sending_any_done(const struct job *j)
 
 /* At most: MAIL, RCPT..., DATA, end, which LMTP has for each recipient, RSET. */
 static int
-replies_to(const struct client *c, const struct job *j)
+replies_to(const struct link *l, const struct job *j)
 {
-	return c->conf->protocol == PROTOCOL_LMTP ? 2 * j->n + 4 : j->n + 4;
+	return l->terms.conf->protocol == PROTOCOL_LMTP ? 2 * j->n + 4 : j->n + 4;
 }
 
 static void
-append(struct client *c, struct job *j)
+append(struct link *l, struct job *j)
 {
 	j->end = JOB_OPEN;
 	j->next = NULL;
@@ -440,55 +447,61 @@ append(struct client *c, struct job *j)
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
 		j->to[i]->outcome = DONE; /* until something is said about it */
-	if (c->first == NULL)
-		c->first = j;
+	if (l->flow.first == NULL)
+		l->flow.first = j;
 	else
-		c->last->next = j;
-	c->last = j;
-	c->jobs++;
-	c->replies += replies_to(c, j);
-	c->octets += j->m->length;
+		l->flow.last->next = j;
+	l->flow.last = j;
+	l->flow.jobs++;
+	l->flow.replies += replies_to(l, j);
+	l->flow.octets += j->m->length;
 }
 
 void
-sending_start(struct client *c, struct job *j)
+sending_start(struct link *l, struct job *j)
 {
-	append(c, j);
-	if (!client_is_open(c)) {
+	append(l, j);
+	if (!sending_is_open(l)) {
 		forget(j);
 		return;
 	}
-	enum outcome fits = body_fit(c, j->m, &j->text);
+	enum outcome fits = body_fit(l, j->m, &j->text);
 	if (fits != DONE) {
-		settle_accepted(c, j, fits);
+		settle_accepted(l, j, fits);
 		j->end = JOB_ANSWERED;
 		return;
 	}
-	c->begun++;
-	if (!client_can(c, CAN_PIPELINING)) {
-		send_in_lock_step(c, j);
-	} else if (c->window > 1 && client_can(c, CAN_CHUNKING)) {
-		send_in_window(c, j);
+	l->flow.begun++;
+	if (!link_can(l, CAN_PIPELINING)) {
+		send_in_lock_step(l, j);
+	} else if (l->terms.window > 1 && link_can(l, CAN_CHUNKING)) {
+		send_in_window(l, j);
 	} else if (is_binary(j)) {
-		send_in_window(c, j);
+		send_in_window(l, j);
 	} else {
-		send_in_group(c, j);
+		send_in_group(l, j);
 	}
 }
 
-bool
-sending_full(const struct client *c)
+int
+sending_jobs(const struct link *l)
 {
-	int window = client_can(c, CAN_PIPELINING) ? c->window : 1;
-	return c->jobs > 0 &&
-		(c->jobs >= window || c->replies >= REPLIES_OWED ||
-			c->octets >= (uint64_t)c->conf->window_size);
+	return l->flow.jobs;
 }
 
 bool
-sending_landed(const struct client *c)
+sending_full(const struct link *l)
 {
-	return c->first != NULL && c->first->end != JOB_OPEN;
+	int window = link_can(l, CAN_PIPELINING) ? l->terms.window : 1;
+	return l->flow.jobs > 0 &&
+		(l->flow.jobs >= window || l->flow.replies >= REPLIES_OWED ||
+			l->flow.octets >= (uint64_t)l->terms.conf->window_size);
+}
+
+bool
+sending_landed(const struct link *l)
+{
+	return l->flow.first != NULL && l->flow.first->end != JOB_OPEN;
 }
 
 /*
@@ -496,48 +509,57 @@ sending_landed(const struct client *c)
  * word about the message was something else: nobody knows. After a loss the word stands.
  */
 static void
-confirm(struct client *c, struct job *j)
+confirm(struct link *l, struct job *j)
 {
-	if (client_reply(c, "RSET", c->conf->timeout_mail) == 0 && c->code != SERVICE_CLOSES) {
-		if (client_outcome(c->code) == DONE)
+	if (link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 && l->code != SERVICE_CLOSES) {
+		if (link_outcome(l->code) == DONE)
 			return;
-		buf_puts(&c->text, " in reply to RSET");
+		buf_puts(&l->text, " in reply to RSET");
 		j->end = JOB_OPEN;
 		j->replied = 0;
 		for (int i = 0; i < j->n; i++)
 			j->to[i]->outcome = DONE;
 	}
-	lose(c);
+	lose(l);
 }
 
 /* All replies of a job that was put out in one go. */
 static void
-read_window(struct client *c, struct job *j)
+read_window(struct link *l, struct job *j)
 {
 	if (!j->sent) {
-		lose_in_body(c, j);
-	} else if (!read_envelope(c, j, false)) {
-		lose(c);
+		lose_in_body(l, j);
+	} else if (!read_envelope(l, j, false)) {
+		lose(l);
 	} else {
-		read_end(c, j);
-		if (c->fd >= 0)
-			confirm(c, j);
+		read_end(l, j);
+		if (l->fd >= 0)
+			confirm(l, j);
 	}
 }
 
 struct job *
-sending_land(struct client *c)
+sending_drop(struct link *l)
 {
-	struct job *j = c->first;
+	struct job *j = l->flow.first;
+	if (j == NULL)
+		return NULL;
+	l->flow.first = j->next;
+	l->flow.jobs--;
+	l->flow.replies -= replies_to(l, j);
+	l->flow.octets -= j->m->length;
+	return j;
+}
+
+struct job *
+sending_land(struct link *l)
+{
+	struct job *j = l->flow.first;
 	if (j == NULL)
 		return NULL;
 	if (j->end == JOB_OPEN && j->windowed)
-		read_window(c, j);
+		read_window(l, j);
 	else if (j->end == JOB_OPEN)
-		read_end(c, j);
-	c->first = j->next;
-	c->jobs--;
-	c->replies -= replies_to(c, j);
-	c->octets -= j->m->length;
-	return j;
+		read_end(l, j);
+	return sending_drop(l);
 }

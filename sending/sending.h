@@ -41,22 +41,31 @@ struct job {
 	int replied; /* LMTP: so many of `to` have heard the last word */
 };
 
+/* Can another message go by this connection? */
+bool sending_is_open(const struct link *l);
+
 /* One more recipient, if a transaction with this host may have one more (RFC 9422). */
-bool sending_add(const struct client *c, struct job *j, struct rcpt *to);
+bool sending_add(const struct link *l, struct job *j, struct rcpt *to);
 
 /* The caller set m, and added those it is for. The job is the client's until sending_land returns it. */
-void sending_start(struct client *c, struct job *j);
+void sending_start(struct link *l, struct job *j);
 
 /* The oldest job, after waiting for its end; NULL if there is none. */
-struct job *sending_land(struct client *c);
+struct job *sending_land(struct link *l);
+
+/* Takes the oldest job back as it is, when nothing more is to be said or heard; NULL if there is none. */
+struct job *sending_drop(struct link *l);
+
+/* How many jobs are on their way? */
+int sending_jobs(const struct link *l);
 
 /* Is anybody in it done? */
 bool sending_any_done(const struct job *j);
 
 /* Is there no room for another job before one has landed? */
-bool sending_full(const struct client *c);
+bool sending_full(const struct link *l);
 
 /* Has the oldest job ended, so that sending_land does not wait? */
-bool sending_landed(const struct client *c);
+bool sending_landed(const struct link *l);
 
 #endif
