@@ -72,12 +72,8 @@ static const struct {
 static int64_t
 limit_of(struct span s)
 {
-	int64_t v = 0;
-	for (size_t i = 0; i < s.n && v >= 0; i++) {
-		bool digit = s.p[i] >= '0' && s.p[i] <= '9';
-		v = digit && v < INT64_MAX / 10 - 10 ? v * 10 + (s.p[i] - '0') : -1;
-	}
-	return v > 0 ? v : 0;
+	int64_t v = span_number(s);
+	return v > 0 && v < INT64_MAX ? v : 0;
 }
 
 /* "RCPTMAX=20 MAILMAX=5" (RFC 9422 section 3); what is not known is passed by. */

@@ -157,7 +157,7 @@ static bool
 is_cheap(const struct sasl *s)
 {
 	const char *rounds = s->who->library->gsasl_property_fast(s->session, GSASL_SCRAM_ITER);
-	return rounds != NULL && strtoull(rounds, NULL, 10) < SCRAM_ROUNDS;
+	return rounds != NULL && span_number(span_of(rounds)) < SCRAM_ROUNDS;
 }
 
 int
