@@ -291,7 +291,7 @@ result_of(const struct auth *a, Gsasl_session *s, int r)
 static void
 decide(const struct auth *a, enum auth_result result)
 {
-	char senders[USERS_SECRET] = "";
+	char senders[AUTH_SENDERS] = "";
 	if (a->known && a->user.senders.n >= sizeof(senders))
 		result = AUTH_TROUBLE; /* a list that is cut would let too little through */
 	else if (a->known && a->user.senders.n > 0)

@@ -10,7 +10,7 @@
  *
  * "250 queued" is sent only after draft_commit said that the message is on disk. Everything else
  * may fail at any moment: a message is in the spool whole, or not at all. The protocol is one table
- * (session/session.c), its texts another (session/reply.h).
+ * (session/commands.c), its texts another (session/reply.h).
  *
  * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
  */
@@ -32,7 +32,8 @@
 #include "process/request.h"
 #include "process/sandbox.h"
 #include "process/stdfds.h"
-#include "session/session.h"
+#include "session/loop.h"
+#include "session/say.h"
 #include "mail/lane_name.h"
 
 static volatile int stop_requested;
@@ -269,7 +270,7 @@ serve(struct session *s, const struct options *o)
 	if (pid == 0) {
 		close(pair[0]);
 		forget_environment();
-		return session_main(s);
+		return loop_main(s);
 	}
 	close(pair[1]);
 	become_monitor();

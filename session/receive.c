@@ -1,10 +1,12 @@
+#include "session/receive.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "lib/clock.h"
-#include "session/arguments.h"
 #include "process/request.h"
-#include "session/session.h"
+#include "session/arguments.h"
+#include "session/say.h"
 
 /* Times max_size: a chunk this large is not read to its end only to be refused. */
 enum { CHUNK_EXCESS = 4 };
@@ -126,12 +128,8 @@ receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
 	return STREAM_OK;
 }
 
-/*
- * The next chunk of a message. Where its size is not understood, nobody can tell its octets from the
- * next command: that is the end.
- */
 enum reply
-do_bdat(struct session *s, struct span arg)
+receive_bdat(struct session *s, struct span arg)
 {
 	int64_t octets;
 	bool last;

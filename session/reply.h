@@ -3,7 +3,7 @@
  *
  * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id, "%m" for mechanisms of
  * AUTH, "%c" for what recipient_check or sender_check said. A row is: id, code, text,
- * what it counts as. The reply to EHLO has further lines, one for each extension (session/say.c).
+ * what it counts as. The reply to EHLO has further lines, one for each extension (session/offers.c).
  */
 #ifndef POSTERN_REPLY_H
 #define POSTERN_REPLY_H

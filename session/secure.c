@@ -1,15 +1,18 @@
+#include "session/secure.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "lib/cleanup.h"
 #include "session/helper.h"
-#include "session/session.h"
+#include "session/offers.h"
+#include "session/say.h"
 
 /* ---- TLS -------------------------------------------------------------------------------- */
 
 /* RFC 3207: what follows in the same segment was not sent by who shakes hands with us (B1). */
 enum reply
-do_starttls(struct session *s, struct span arg)
+secure_starttls(struct session *s, struct span arg)
 {
 	(void)arg;
 	if (s->secure)
@@ -20,7 +23,7 @@ do_starttls(struct session *s, struct span arg)
 }
 
 bool
-secure_start(struct session *s)
+secure_handshake(struct session *s)
 {
 	struct log_fields f = session_event(s, "tls");
 	int64_t until = session_deadline(s, s->conf.timeout_tls);
@@ -111,7 +114,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 }
 
 enum reply
-do_auth(struct session *s, struct span arg)
+secure_auth(struct session *s, struct span arg)
 {
 	if (!offers_auth(s))
 		return R_NOT_IMPLEMENTED;
