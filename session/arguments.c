@@ -254,7 +254,7 @@ mail_parameter(struct span word, unsigned offered, struct mail_parse *p, unsigne
 }
 
 enum reply
-command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
+arguments_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	struct mail_args *out)
 {
 	struct mail_args a = { .size = -1 };
@@ -318,7 +318,7 @@ rcpt_parameter(struct span word, struct terms *t)
 }
 
 enum reply
-command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
+arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 {
 	struct rcpt_args a = { 0 };
 	struct span rest;
@@ -336,7 +336,7 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 }
 
 bool
-command_bdat(struct span arg, int64_t *octets, bool *last)
+arguments_bdat(struct span arg, int64_t *octets, bool *last)
 {
 	struct span word = span_word(&arg, " \t");
 	if (!digits(word, SIZE_DIGITS, octets) || *octets == INT64_MAX)
@@ -347,7 +347,7 @@ command_bdat(struct span arg, int64_t *octets, bool *last)
 }
 
 bool
-command_vrfy(struct span arg)
+arguments_vrfy(struct span arg)
 {
 	struct address a;
 	struct span rest;

@@ -121,7 +121,7 @@ static enum reply
 do_vrfy(struct session *s, struct span arg)
 {
 	(void)s;
-	return command_vrfy(arg) ? R_VRFY : R_VRFY_SYNTAX;
+	return arguments_vrfy(arg) ? R_VRFY : R_VRFY_SYNTAX;
 }
 
 static enum reply

@@ -133,7 +133,7 @@ receive_bdat(struct session *s, struct span arg)
 {
 	int64_t octets;
 	bool last;
-	if (!command_bdat(arg, &octets, &last))
+	if (!arguments_bdat(arg, &octets, &last))
 		return R_BDAT_SYNTAX;
 	if (octets / CHUNK_EXCESS > s->conf.max_size)
 		return R_CHUNK_TOO_LARGE;

@@ -20,7 +20,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	struct mail_args a;
 	if (t->open)
 		return R_NESTED_MAIL;
-	enum reply r = command_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
+	enum reply r = arguments_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
 	if (r != R_SENDER_OK)
 		return r;
 	if (!match_user_sender(may->senders, a.sender.whole))
@@ -86,7 +86,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_NEED_MAIL;
 	if (t->chunked)
 		return R_NOT_AFTER_BDAT;
-	enum reply r = command_rcpt(arg, t->utf8, &a);
+	enum reply r = arguments_rcpt(arg, t->utf8, &a);
 	if (r != R_RCPT_OK)
 		return r;
 	struct span given = a.to.whole;

@@ -51,7 +51,7 @@ struct trace {
 /* What the client may do. */
 struct rights {
 	bool any_domain;     /* send to any domain */
-	unsigned offered;    /* parameters (OFFER_* of command.h) */
+	unsigned offered;    /* parameters (OFFER_* of arguments.h) */
 	struct span senders; /* send from these only (users.h); empty: from any */
 };
 
