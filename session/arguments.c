@@ -132,7 +132,7 @@ parse_by(struct span v, struct mail_parse *p)
 	return ascii_lower(mode.p[0]) == 'r' || ascii_lower(mode.p[0]) == 'n';
 }
 
-/* What should have gone out already goes at once: whose clock is wrong, or who was slow, wants it sent. */
+/* A time that has passed means at once: the client's clock is wrong, or it was slow. */
 static bool
 set_hold(struct mail_parse *p, int64_t until)
 {
@@ -275,7 +275,7 @@ arguments_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	return R_SENDER_OK;
 }
 
-/* ---- the others --------------------------------------------------------------------------- */
+/* ---- other arguments ---------------------------------------------------------------------- */
 
 /* Is it short enough in the form in which it is kept and passed on? */
 static bool

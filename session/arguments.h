@@ -1,5 +1,6 @@
 /*
- * arguments: the arguments of MAIL, RCPT, BDAT and VRFY (RFC 5321 section 4.1.1 and the extensions).
+ * arguments: the arguments of MAIL, RCPT, BDAT and VRFY (RFC 5321 section 4.1.1 and the
+ * extensions).
  *
  * A parameter that was not offered to this client is unknown (555), a value that is not as its RFC
  * wants it is refused (501), and so is a parameter that comes twice; nothing is guessed.

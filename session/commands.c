@@ -14,11 +14,11 @@
 static enum reply
 do_hello(struct session *s, struct span arg, bool extended)
 {
-	if (arg.n >= sizeof(s->helo) || !address_is_helo(arg))
+	if (arg.n >= sizeof(s->said.helo) || !address_is_helo(arg))
 		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
 	transaction_drop(&s->transaction);
-	snprintf(s->helo, sizeof(s->helo), "%.*s", (int)arg.n, arg.p);
-	s->extended = extended;
+	snprintf(s->said.helo, sizeof(s->said.helo), "%.*s", (int)arg.n, arg.p);
+	s->said.extended = extended;
 	return extended ? R_EHLO : R_HELO;
 }
 
@@ -34,7 +34,7 @@ do_ehlo(struct session *s, struct span arg)
 	return do_hello(s, arg, true);
 }
 
-/* "recipient <address>" and who asks, for a program of the site's. */
+/* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */
 static enum reply
 check_by(struct session *s, enum request_kind kind, const char *what, struct span address)
 {
@@ -79,8 +79,8 @@ approve_recipient(void *ctx, struct span address)
 static enum reply
 do_mail(struct session *s, struct span arg)
 {
-	s->rights.offered = offers_parameters(s);
-	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->rights, arg,
+	s->said.rights.offered = offers_parameters(s);
+	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->said.rights, arg,
 		approve_sender, s);
 }
 
@@ -89,7 +89,7 @@ do_mail(struct session *s, struct span arg)
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
-	enum reply r = transaction_rcpt(&s->transaction, &s->conf, &s->rights, arg,
+	enum reply r = transaction_rcpt(&s->transaction, &s->conf, &s->said.rights, arg,
 		approve_recipient, s);
 	return r == R_TOO_MANY_RCPT && ++s->idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
 }
@@ -167,7 +167,8 @@ static const struct command {
 	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, NEEDS_HELO },
 	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, 0 },
 	{ "DATA", do_data, NONE, R_DATA_SYNTAX, 0 },
-	{ "BDAT", receive_bdat, REQUIRED, R_BDAT_SYNTAX, CLEAR }, /* its octets are no commands, whatever is wrong */
+	/* Its octets are no commands, whatever is wrong. */
+	{ "BDAT", receive_bdat, REQUIRED, R_BDAT_SYNTAX, CLEAR },
 	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
 	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
 	{ "STARTTLS", secure_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
@@ -198,7 +199,7 @@ find_command(struct span verb)
 	return NULL;
 }
 
-/* A browser that was made to talk to us sends what it likes behind these (B14). */
+/* A browser that a web page made connect here sends lines of that page behind these (B14). */
 static bool
 is_http(struct span verb)
 {
@@ -223,7 +224,7 @@ run_command(struct session *s, struct span line)
 		return c->syntax;
 	if ((c->rules & CLEAR) == 0 && s->conf.tls == TLS_REQUIRED && !s->secure && !s->peer.local)
 		return R_NEED_TLS;
-	if ((c->rules & NEEDS_HELO) != 0 && s->helo[0] == '\0')
+	if ((c->rules & NEEDS_HELO) != 0 && s->said.helo[0] == '\0')
 		return R_NEED_HELO;
 	return c->run(s, arg);
 }

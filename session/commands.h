@@ -1,5 +1,6 @@
 /*
- * commands: the table of commands, what must have been said before each, and what the simple ones do.
+ * commands: the table of commands, what must have been said before each, and what the simple ones
+ * do.
  */
 #ifndef POSTERN_COMMANDS_H
 #define POSTERN_COMMANDS_H
@@ -13,8 +14,8 @@
 enum reply commands_answer(struct session *s, enum stream_result res, struct span line);
 
 /*
- * Notes, before it is answered, whether a line may belong to AUTH: a client that does not wait until
- * AUTH is refused goes on with its password, which then comes as a command that is unknown.
+ * Notes, before it is answered, whether a line may belong to AUTH: a client that does not wait
+ * until AUTH is refused goes on with its password, which then comes as a command that is unknown.
  */
 void commands_hush(struct session *s, struct span line);
 

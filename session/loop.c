@@ -16,17 +16,19 @@
 #include "session/say.h"
 #include "session/secure.h"
 
-/* A stranger who speaks before it was greeted does not listen (A15). A script in a pipe, or one of a
- * client that we trust, may. */
+/*
+ * A client that sends before it was greeted does not listen to replies either (A15). One that may
+ * send anywhere is a script in a pipe or of this network, and may.
+ */
 static bool
 spoke_early(const struct session *s)
 {
 	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
-	return !s->rights.any_domain && (stream_pending(&s->stream) ||
+	return !s->said.rights.any_domain && (stream_pending(&s->stream) ||
 		(ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0 && (p.revents & POLLHUP) == 0));
 }
 
-/* What a proxy in front of us says about the client (proxy.h). False: nothing that can be believed. */
+/* Reads what the proxy says of its client (proxy.h). False: nothing that can be believed. */
 static bool
 learn_from_proxy(struct session *s)
 {
@@ -42,13 +44,13 @@ learn_from_proxy(struct session *s)
 	}
 	if (r == PROXY_CLIENT)
 		peer_become(&s->peer, &client);
-	s->proxy = r == PROXY_ITSELF;
+	s->from_proxy_itself = r == PROXY_ITSELF;
 	if (r != PROXY_CLIENT && r != PROXY_ITSELF)
 		session_lost(s, "that is a proxy and did not say for whom it speaks");
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;
 }
 
-/* Who the client is and what it may do. False: the connection ends. */
+/* Finds out who the client is and what it may do. False: the connection ends. */
 static bool
 meet_client(struct session *s)
 {
@@ -65,8 +67,9 @@ meet_client(struct session *s)
 		return true;
 	if (session_may(s, QUOTA_CONNECTIONS, 0))
 		return secure_handshake(s);
-	f.event = "refused"; /* not a word: what would be saved is the handshake */
-	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network", s->peer.text);
+	f.event = "refused"; /* without a reply: it would cost the handshake that is to be saved */
+	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network",
+		s->peer.text);
 	return false;
 }
 

@@ -9,7 +9,7 @@ offers_tls(const struct session *s)
 		s->conf.tls_certificate != NULL;
 }
 
-/* Secrets of ours are needed, not a program that is told a password. */
+/* SCRAM and EXTERNAL need the file of users: a program that only judges passwords is no help. */
 static bool
 usable_scram(const struct session *s)
 {
@@ -91,11 +91,11 @@ always(const struct session *s)
 	return true;
 }
 
-/* Has said who it is. */
+/* Did the client authenticate? */
 static bool
 is_known(const struct session *s)
 {
-	return s->user[0] != '\0';
+	return s->said.user[0] != '\0';
 }
 
 static bool

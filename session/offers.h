@@ -12,7 +12,7 @@ bool offers_auth(const struct session *s);
 /* Parameters (OFFER_* of arguments.h) that go with what is offered. */
 unsigned offers_parameters(const struct session *s);
 
-/* A mechanism of AUTH by its name. `refusal` is R_FINE if this client may use it now. NULL: unknown. */
+/* A mechanism of AUTH by its name; `refusal` is R_FINE if it may be used now. NULL: unknown. */
 const char *offers_mechanism(const struct session *s, struct span name, enum reply *refusal);
 
 /* Adds a blank and the name of each mechanism that this client may use now. */

@@ -10,8 +10,8 @@
 bool receive_message(struct session *s);
 
 /*
- * The command BDAT: the next chunk of a message. Where its size is not understood, its octets cannot
- * be told from the next command: that is the end.
+ * The command BDAT: the next chunk of a message. Where its size is not understood, its octets
+ * cannot be told from the next command: that is the end.
  */
 enum reply receive_bdat(struct session *s, struct span arg);
 

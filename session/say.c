@@ -117,7 +117,8 @@ say_and_count(struct session *s, enum reply r, struct span what)
 		}
 	}
 	say_reply(s, r);
-	s->linger = kind == REPLY_CLOSE && r != R_BYE && r != R_QUOTA; /* who is over it gets no time */
+	/* A client over its quota gets no time. */
+	s->linger = kind == REPLY_CLOSE && r != R_BYE && r != R_QUOTA;
 	return kind != REPLY_CLOSE && !s->stream.broken;
 }
 

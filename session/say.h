@@ -6,13 +6,16 @@
 
 #include "session/session.h"
 
+/* As it is, without a code and without an end of line. */
 void say_text(struct session *s, const char *text);
+
+/* A reply of the table, with the values that its text names. */
 void say_reply(struct session *s, enum reply r);
 
-/* The same, and counts and logs refusals; `what` was refused. False if the session ends with it. */
+/* As say_reply, and counts and logs refusals; `what` was refused. False if the session ends. */
 bool say_and_count(struct session *s, enum reply r, struct span what);
 
-/* The last word to a client from whom nothing more is read. */
+/* The last reply to a client from which nothing more is read. */
 enum reply say_to_silence(enum stream_result res);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * secure: TLS and AUTH. Both are done by other programs (helper.h); here is who may ask for them, and
- * what follows.
+ * secure: TLS and AUTH. Both are done by other programs (helper.h); here is when a client may ask
+ * for them, and what follows.
  */
 #ifndef POSTERN_SECURE_H
 #define POSTERN_SECURE_H

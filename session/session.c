@@ -21,9 +21,9 @@ session_forget(struct session *s)
 {
 	bool loopback = !s->peer.local && netaddr_is_loopback(&s->peer.addr);
 	transaction_drop(&s->transaction);
-	s->helo[0] = s->user[0] = s->senders[0] = '\0';
-	s->rights = (struct rights){ .any_domain = !s->proxy && (s->peer.local || loopback ||
-		netlist_contains(&s->conf.relay_nets, &s->peer.addr)) };
+	s->said = (struct said){ .rights.any_domain = !s->from_proxy_itself &&
+		(s->peer.local || loopback ||
+			netlist_contains(&s->conf.relay_nets, &s->peer.addr)) };
 }
 
 void

@@ -46,8 +46,8 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 }
 
 /*
- * <postmaster>, and postmaster at our own name, is somebody here (RFC 5321 section 4.5.1). The
- * address it stands for, or the one given; true if anybody may write to it.
+ * <postmaster>, and postmaster at this host's name, must be taken from every client (RFC 5321
+ * section 4.5.1): true, and *to is the address that it stands for. Otherwise *to stays as it is.
  */
 static bool
 find_postmaster(const struct conf *conf, struct address *to)
@@ -59,7 +59,7 @@ find_postmaster(const struct conf *conf, struct address *to)
 	return address_mailbox(span_of(conf->postmaster), to) == 0;
 }
 
-/* Addresses that other hosts may take for a route of their own go nowhere for strangers (D8). */
+/* An address that another host may take for a route goes nowhere for a stranger (D8). */
 static bool
 is_plain(const struct address *to)
 {
@@ -96,7 +96,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;
 	if (t->draft.recipients >= conf->max_recipients)
-		return R_TOO_MANY_RCPT; /* nobody need be asked */
+		return R_TOO_MANY_RCPT; /* without asking a program of the site */
 	r = approve(ctx, a.to.whole);
 	if (r != R_FINE)
 		return r;
@@ -122,7 +122,7 @@ transaction_ready(const struct transaction *t, bool chunked)
 	return t->body == BODY_BINARYMIME ? R_BINARY_NEEDS_BDAT : R_START_DATA;
 }
 
-/* The one field we add. FOR only when it gives nobody else away. */
+/* The one field that is added. FOR only with one recipient: others would be shown to each other. */
 static void
 add_received(struct transaction *t, const struct trace *trace)
 {
