@@ -15,26 +15,23 @@
  * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "process/budget.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/launch.h"
 #include "process/log.h"
+#include "process/monitor.h"
 #include "process/options.h"
 #include "process/request.h"
 #include "process/sandbox.h"
 #include "process/stdfds.h"
 #include "session/loop.h"
 #include "session/say.h"
-#include "mail/lane_name.h"
 
 static volatile int stop_requested;
 
@@ -46,145 +43,6 @@ on_stop(int sig)
 	(void)sig;
 	stop_requested = 1;
 }
-
-/* ---- monitor ---------------------------------------------------------------------------- */
-
-struct monitor {
-	const struct launcher *launcher;
-	struct budget budget;
-	bool warned; /* that it is spent */
-};
-
-/* These return the pid of a helper, 0 for a relay, or -errno. */
-
-static pid_t
-start_relay(const struct launcher *l, const char *lane)
-{
-	struct log_fields f = { .event = "launch", .lane = lane };
-	if (!lane_name_valid(span_of(lane)))
-		return -EINVAL; /* not made by a session of ours */
-	int r = launch_relay(l, lane);
-	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)
-		log_event(LOG_WARNING, &f, "lane %s: cannot start relay: %s; the timer will", lane,
-			strerror(-r));
-	return r;
-}
-
-static pid_t
-start_check(const struct launcher *l, const char *path, const int *fds, int n)
-{
-	return path != NULL && n == 1 ? launch_check(path, fds[0], l->conf->timeout_check) : -EINVAL;
-}
-
-static pid_t
-start_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n,
-	int needed)
-{
-	return n == needed ? launch_helper(l, name, path, fds, n) : -EINVAL;
-}
-
-/* Starts what a request is about, with the fds that came along. */
-static pid_t
-start(const struct launcher *l, const struct request *r, const int *fds, int n)
-{
-	switch (r->kind) {
-	case REQUEST_RELAY:
-		return start_relay(l, r->lane);
-	case REQUEST_TLS:
-		return start_helper(l, "tls", l->conf->tls_path, fds, n, 2);
-	case REQUEST_AUTH:
-		return start_helper(l, "auth", l->conf->auth_path, fds, n, 1);
-	case REQUEST_CHECK_SENDER:
-		return start_check(l, l->conf->sender_check, fds, n);
-	case REQUEST_CHECK_RECIPIENT:
-		return start_check(l, l->conf->recipient_check, fds, n);
-	default:
-		return -EINVAL;
-	}
-}
-
-static void
-warn_once(struct monitor *m)
-{
-	struct log_fields f = { .event = "launch" };
-	if (!m->warned)
-		log_event(LOG_WARNING, &f, "the session asks for more programs than one may have");
-	m->warned = true;
-}
-
-/* Does what the session asks for, if it may. If not, or if it fails, it sees that nobody answers. */
-static void
-serve_request(struct monitor *m, const struct request *r, const int *fds, int n)
-{
-	if (budget_allows(&m->budget, r->kind)) {
-		pid_t pid = start(m->launcher, r, fds, n);
-		if (pid >= 0)
-			budget_spend(&m->budget, r->kind, pid);
-	} else {
-		warn_once(m);
-	}
-	for (int i = 0; i < n; i++)
-		close(fds[i]);
-}
-
-/* Waits for a process that ended. Its pid, or one below 1. */
-static pid_t
-reap(pid_t which, int *status, int flags)
-{
-	pid_t pid;
-	do
-		pid = waitpid(which, status, flags);
-	while (pid < 0 && errno == EINTR);
-	return pid;
-}
-
-/* Serves requests until the session ends. Returns the session's exit status. */
-static int
-monitor_main(const struct launcher *l, int requests, pid_t session_pid)
-{
-	struct monitor m = { .launcher = l };
-	int status = -1, ended, n, got, fds[REQUEST_FDS];
-	struct request r;
-	budget_init(&m.budget, l->conf);
-	while ((got = request_receive(requests, &r, fds, &n)) != 0) {
-		for (pid_t pid; (pid = reap(-1, &ended, WNOHANG)) > 0;) {
-			if (pid == session_pid)
-				status = ended;
-			budget_ended(&m.budget, pid);
-		}
-		if (got > 0)
-			serve_request(&m, &r, fds, n);
-		else if (got != -EBADMSG)
-			break;
-	}
-	close(requests); /* a session that still asks must not wait for us */
-	if (status < 0)
-		reap(session_pid, &status, 0);
-	if (WIFSIGNALED(status)) {
-		struct log_fields f = { .event = "crashed" };
-		log_event(LOG_ERR, &f, "session ended by signal %d", WTERMSIG(status));
-	}
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
-}
-
-/* The connection is not the monitor's business, and a signal may end it: the session notices. */
-static void
-become_monitor(void)
-{
-	sigset_t none;
-	sigemptyset(&none);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		close(null);
-	}
-}
-
-/* ---- start ------------------------------------------------------------------------------ */
 
 static int
 give_up(struct session *s, enum reply r, int status, const char *why)
@@ -273,9 +131,8 @@ serve(struct session *s, const struct options *o)
 		return loop_main(s);
 	}
 	close(pair[1]);
-	become_monitor();
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
-	return monitor_main(&l, pair[0], pid);
+	return monitor_run(&l, pair[0], pid);
 }
 
 int
