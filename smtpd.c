@@ -14,10 +14,9 @@
  *
  * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
  */
-#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -26,9 +25,8 @@
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/monitor.h"
-#include "process/options.h"
+#include "process/program.h"
 #include "process/request.h"
-#include "process/sandbox.h"
 #include "process/stdfds.h"
 #include "session/loop.h"
 #include "session/say.h"
@@ -44,37 +42,18 @@ on_stop(int sig)
 	stop_requested = 1;
 }
 
+/* Tells the operator and the client that there is no session. */
 static int
-give_up(struct session *s, enum reply r, int status, const char *why)
+give_up(struct session *s, enum reply r, int status, struct span why)
 {
 	struct log_fields f = { .event = "failed" };
-	log_event(LOG_ERR, &f, "%s", why);
+	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 	say_reply(s, r);
 	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
 	return status;
 }
 
-static int
-configure(struct session *s, const struct options *o)
-{
-	auto_buf why = buf_new(LIMIT_COMMAND);
-	int r = -EINVAL;
-	if (o->wrong != NULL)
-		buf_puts(&why, o->wrong);
-	else
-		r = conf_load(&s->conf, &o->conf, &why);
-	buf_add(&why, (struct span){ "", 1 });
-	log_open(r == 0 ? s->conf.log : LOG_TO_AUTO, "smtpd", journal_send);
-	if (r == 0)
-		return 0;
-	if (o->check || o->hash != NULL) {
-		fprintf(stderr, "smtpd: %s\n", why.p);
-		return EXIT_CONFIG;
-	}
-	return give_up(s, R_NO_CONFIG, EXIT_CONFIG, why.p);
-}
-
-/* A session reads none, so it holds none: not our settings, nor what is whose ever. */
+/* The session needs no environment. It is overwritten, because it may hold secrets. */
 static void
 forget_environment(void)
 {
@@ -94,12 +73,10 @@ catch_signals(void)
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a write error like any other (K8) */
 	signal(SIGCHLD, SIG_DFL);
 }
 
-/* This host is not; but a proxy on it may speak for others. */
+/* Clients on this host are not; but a proxy on it may speak for clients elsewhere. */
 static bool
 is_counted(const struct session *s)
 {
@@ -107,24 +84,25 @@ is_counted(const struct session *s)
 		netlist_contains(&s->conf.proxy_nets, &s->peer.addr));
 }
 
+/* Becomes two processes: each returns its exit status. */
 static int
 serve(struct session *s, const struct options *o)
 {
-	char why[256];
+	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
 	int r = spool_open(&s->spool, s->conf.spool);
 	if (r < 0) {
-		snprintf(why, sizeof(why), "spool %s: %s", s->conf.spool, strerror(-r));
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, why);
+		buf_printf(&why, "spool %s: %s", s->conf.spool, strerror(-r));
+		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
 	if (is_counted(s) && quota_open(&s->quota, s->conf.runtime) < 0)
 		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
 	if (request_pair(pair) < 0)
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot make a socket pair");
+		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
 	pid_t pid = fork();
 	if (pid < 0)
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, "cannot fork");
+		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot fork"));
 	if (pid == 0) {
 		close(pair[0]);
 		forget_environment();
@@ -135,42 +113,46 @@ serve(struct session *s, const struct options *o)
 	return monitor_run(&l, pair[0], pid);
 }
 
+/* For the operator, who asked on a command line: no client, no session. */
+static int
+answer_operator(const struct conf *c, const struct options *o)
+{
+	if (o->check) {
+		conf_print(c, stdout);
+		return EXIT_SUCCESS;
+	}
+	execl(c->auth_path, "auth", "--hash", o->hash, (char *)NULL);
+	return EX_UNAVAILABLE;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct session *s = &session;
 	struct options o;
-	char why[256];
+	auto_buf why = buf_new(LIMIT_COMMAND);
 
-	stdfds_fill();
-	stdfds_close_others();
-	if (argc < 1)
+	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
+	bool operator = o.check || o.hash != NULL;
+	stdfds_close_others();
 	catch_signals();
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	s->conf.timeout_command = 1; /* for give_up, until the configuration is read */
-	options_parse(&o, argc, argv);
-	if (!o.check && o.hash == NULL)
+	if (!operator)
 		stdfds_hide_client();
-	int r = configure(s, &o);
-	if (r != 0)
-		return r;
-	if (o.check) {
-		conf_print(&s->conf, stdout);
-		return EXIT_SUCCESS;
+	int r = program_configure(&s->conf, &o, NULL, "smtpd", journal_send, &why);
+	if (r < 0 && operator) {
+		fprintf(stderr, "smtpd: %.*s\n", (int)why.n, why.n > 0 ? why.p : "");
+		return EXIT_CONFIG;
 	}
-	if (o.hash != NULL) {
-		execl(s->conf.auth_path, "auth", "--hash", o.hash, (char *)NULL);
-		return EX_UNAVAILABLE;
-	}
-	r = sandbox_drop_root(s->conf.user);
-	if (r < 0) {
-		snprintf(why, sizeof(why), "started as root, cannot become user %s: %s",
-			s->conf.user, strerror(-r));
-		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, why);
-	}
+	if (r == 0 && operator)
+		return answer_operator(&s->conf, &o);
+	if (r == 0)
+		r = program_drop_root(&s->conf, &why);
+	if (r < 0)
+		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	if (peer_of(STDIN_FILENO, &s->peer) < 0)
 		return EXIT_SUCCESS; /* gone before we began */
-	umask(S_IRWXG | S_IRWXO);
 	return serve(s, &o);
 }

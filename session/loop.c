@@ -1,6 +1,5 @@
 #include "session/loop.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -9,7 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "process/sandbox.h"
+#include "process/program.h"
 #include "session/commands.h"
 #include "session/proxy.h"
 #include "session/receive.h"
@@ -115,12 +114,8 @@ loop_main(struct session *s)
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* no session without its monitor */
 	s->end = clock_deadline(s->conf.timeout_session);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
-	int r = sandbox_enter(SANDBOX_SESSION, s->spool.root);
 	struct log_fields f = { .event = "sandbox" };
-	if (r == -ENOSYS) {
-		log_event(LOG_WARNING, &f, "this kernel has no Landlock; going on without");
-	} else if (r < 0) {
-		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
+	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {
 		say_reply(s, R_NO_QUEUE);
 		(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
 		return EX_TEMPFAIL;

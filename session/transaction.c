@@ -2,14 +2,13 @@
 
 #include <errno.h>
 
+#include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "session/arguments.h"
-#include "conf/routes.h"
-#include "secrets/users.h"
 #include "mail/address.h"
-#include "mail/match.h"
 #include "mail/lane_name.h"
+#include "mail/match.h"
+#include "session/arguments.h"
 
 enum { RECEIVED_MAX = 4096 };
 

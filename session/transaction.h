@@ -13,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mail/chunk.h"
 #include "conf/conf.h"
+#include "mail/chunk.h"
 #include "mail/dot.h"
 #include "mail/hops.h"
-#include "session/reply.h"
 #include "queue/draft.h"
+#include "session/reply.h"
 
 enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
 
@@ -52,7 +52,7 @@ struct trace {
 struct rights {
 	bool any_domain;     /* may send to any domain */
 	unsigned offered;    /* parameters it may use (OFFER_* of arguments.h) */
-	struct span senders; /* may send from these only (users.h); empty: from any */
+	struct span senders; /* may send from these only (match.h); empty: from any */
 };
 
 /* The last question about an address that is fine otherwise: R_FINE, or a refusal. */
