@@ -18,7 +18,7 @@ struct monitor {
 	bool warned; /* that the budget is spent */
 };
 
-/* These return the pid of a helper, 0 for a relay, or -errno. */
+/* What starts something returns the pid of a helper, 0 for a relay, or -errno. */
 
 static pid_t
 start_relay(const struct launcher *l, const char *lane)
@@ -36,7 +36,9 @@ start_relay(const struct launcher *l, const char *lane)
 static pid_t
 start_check(const struct launcher *l, const char *path, const int *fds, int n)
 {
-	return path != NULL && n == 1 ? launch_check(path, fds[0], l->conf->timeout_check) : -EINVAL;
+	if (path == NULL || n != 1)
+		return -EINVAL;
+	return launch_check(path, fds[0], l->conf->timeout_check);
 }
 
 static pid_t
@@ -76,8 +78,8 @@ warn_once(struct monitor *m)
 }
 
 /*
- * Does what the session asks for, if it may. If not, or if it fails, the session finds the other end
- * of its pair closed.
+ * Does what the session asks for, if it may. If not, or if it fails, the session finds the other
+ * end of its pair closed.
  */
 static void
 serve_request(struct monitor *m, const struct request *r, const int *fds, int n)

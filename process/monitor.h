@@ -10,8 +10,8 @@
 
 /*
  * Makes this process the monitor of `session`, its child, whose requests (request.h) come from the
- * socket `requests`. It lets go of standard input and output, and serves until the session ends. The
- * session's exit status; EX_SOFTWARE if a signal ended it.
+ * socket `requests`. It lets go of standard input and output, and serves until the session ends.
+ * The session's exit status; EX_SOFTWARE if a signal ended it.
  */
 int monitor_run(const struct launcher *l, int requests, pid_t session);
 

@@ -40,7 +40,8 @@ program_drop_root(const struct conf *c, struct buf *why)
 {
 	int r = sandbox_drop_root(c->user);
 	if (r < 0)
-		buf_printf(why, "started as root, cannot become user %s: %s", c->user, strerror(-r));
+		buf_printf(why, "started as root, cannot become user %s: %s", c->user,
+			strerror(-r));
 	return r;
 }
 

@@ -1,7 +1,8 @@
 /*
  * program: the beginning that smtpd, relay, tls and auth have in common, step by step.
  *
- *	program_begin, program_configure, program_drop_root; when everything is open, program_lock_in
+ *	program_begin, program_configure, program_drop_root; then it opens what it needs, and
+ *	program_lock_in
  *
  * A step that fails says why in one line for the operator; the program ends with EXIT_CONFIG, and
  * smtpd tells its client before that.

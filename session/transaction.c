@@ -72,7 +72,8 @@ static bool
 may_send_to(const struct conf *conf, const struct rights *may, const struct address *to,
 	const char *lane)
 {
-	return may->any_domain || (is_plain(to) && match_domain(conf->relay_domains, span_of(lane)));
+	return may->any_domain ||
+		(is_plain(to) && match_domain(conf->relay_domains, span_of(lane)));
 }
 
 enum reply

@@ -1,4 +1,4 @@
-/* commands: what is a command, when it may come, what counts against a client, what is logged of it. */
+/* commands: what is one, when it may come, what counts against a client, what is logged of it. */
 #include "tests/unit/session/configured.h"
 
 #include "lib/clock.h"
@@ -181,8 +181,8 @@ static void
 test_idle(void **state)
 {
 	(void)state;
-	static const char *const idle[] = { "NOOP", "RSET", "EHLO c.example", "HELO c.example", "HELP",
-		"VRFY a", "EXPN a", "STARTTLS", "RSET x", "VRFY" };
+	static const char *const idle[] = { "NOOP", "RSET", "EHLO c.example", "HELO c.example",
+		"HELP", "VRFY a", "EXPN a", "STARTTLS", "RSET x", "VRFY" };
 	for (size_t i = 0; i < ROWS(idle); i++) {
 		enter("", HELO);
 		for (int n = 0; n < LIMIT_IDLE_COMMANDS; n++)

@@ -28,8 +28,9 @@ static const struct state {
 	{ "... on a pipe", PIPE, "", false, "", "", "", PASSWORD, 0 },
 	/* R66 */
 	{ "TLS can be had", NET, CERTIFICATE, false, "", "", " STARTTLS", "", 0 },
-	{ "... must be had", NET, CERTIFICATE "tls = required\n", false, "", "", " STARTTLS", "", 0 },
-	{ "... by a client on this host", UNIX, CERTIFICATE, false, "", "", " STARTTLS", PASSWORD, 0 },
+	{ "... must be had", NET, CERTIFICATE "tls = required\n", false, "", "", " STARTTLS", "",
+		0 },
+	{ "... on this host", UNIX, CERTIFICATE, false, "", "", " STARTTLS", PASSWORD, 0 },
 	{ "... not on a pipe", PIPE, CERTIFICATE, false, "", "", "", PASSWORD, 0 },
 	{ "... is off", NET, CERTIFICATE "tls = off\n", false, "", "", "", "", 0 },
 	{ "... is spoken", NET, CERTIFICATE, true, "", "", "", PASSWORD, 0 },
@@ -47,11 +48,11 @@ static const struct state {
 	{ "saslauthd in clear", NET, "auth_saslauthd = /s\n", false, "", "", "", "", 0 },
 	{ "saslauthd with TLS", NET, CERTIFICATE "auth_saslauthd = /s\n", true, "", "", " AUTH",
 		PASSWORD, OFFER_AUTH },
-	{ "Dovecot with TLS", NET, CERTIFICATE "auth_dovecot = /d\n", true, "", "", " AUTH", PASSWORD,
-		OFFER_AUTH },
+	{ "Dovecot with TLS", NET, CERTIFICATE "auth_dovecot = /d\n", true, "", "", " AUTH",
+		PASSWORD, OFFER_AUTH },
 	/* R84 */
-	{ "REQUIRETLS in clear", NET, CERTIFICATE "requiretls = yes\n", false, "", "", " STARTTLS", "",
-		0 },
+	{ "REQUIRETLS in clear", NET, CERTIFICATE "requiretls = yes\n", false, "", "", " STARTTLS",
+		"", 0 },
 	{ "REQUIRETLS with TLS", NET, CERTIFICATE "requiretls = yes\n", true, "", "", " REQUIRETLS",
 		PASSWORD, OFFER_REQUIRETLS },
 	{ "... not wanted", NET, CERTIFICATE "requiretls = no\n", true, "", "", "", PASSWORD, 0 },
@@ -149,9 +150,10 @@ test_names(void **state)
 	};
 	for (size_t i = 0; i < 2 * ROWS(rows); i++) {
 		enum reply refusal, want = i % 2 == 1 ? rows[i / 2].secure : rows[i / 2].clear;
-		enter(&(struct state){ .conf = CERTIFICATE USERS, .secure = i % 2 == 1, .client = "",
-			.user = "" });
-		const char *name = offers_mechanism(&s, guarded(span_of(rows[i / 2].name)), &refusal);
+		enter(&(struct state){ .conf = CERTIFICATE USERS, .secure = i % 2 == 1,
+			.client = "", .user = "" });
+		struct span given = guarded(span_of(rows[i / 2].name));
+		const char *name = offers_mechanism(&s, given, &refusal);
 		if (rows[i / 2].found == NULL) {
 			assert_null(name);
 			continue;

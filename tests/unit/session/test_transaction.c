@@ -1,4 +1,4 @@
-/* transaction: who may send what to whom, and what becomes of the data; nothing refused is queued. */
+/* transaction: which client may send what to which address, and what becomes of the data. */
 #include "tests/unit/spooled.h"
 
 #include <signal.h>
@@ -56,7 +56,8 @@ static void
 expect(enum reply got, enum reply want, const char *where)
 {
 	if (got != want)
-		fail_msg("%s: \"%s\", not \"%s\"", where, reply_row(got)->text, reply_row(want)->text);
+		fail_msg("%s: \"%s\", not \"%s\"", where, reply_row(got)->text,
+			reply_row(want)->text);
 }
 
 /* ---- MAIL ------------------------------------------------------------------------------------ */
@@ -84,7 +85,8 @@ static const struct mail_row {
 	/* SIZE (R63) */
 	{ "max_size = 100K\n", "", "FROM:<a@b.example> SIZE=102400", R_SENDER_OK, true },
 	{ "max_size = 100K\n", "", "FROM:<a@b.example> SIZE=102401", R_TOO_LARGE, false },
-	{ "max_size = 100K\n", "", "FROM:<a@b.example> SIZE=99999999999999999999", R_TOO_LARGE, false },
+	{ "max_size = 100K\n", "", "FROM:<a@b.example> SIZE=99999999999999999999", R_TOO_LARGE,
+		false },
 };
 
 static void
@@ -102,15 +104,16 @@ test_mail(void **state)
 	}
 }
 
-/* J3: the reserve must stay free, and a message that tells its size must fit besides. No disk has as much. */
+/* J3: the reserve must stay free, and a message that tells its size must fit besides. */
 static void
 test_mail_room(void **state)
 {
 	(void)state;
 	begin_with("");
-	conf.max_size = INT64_MAX;
+	conf.max_size = INT64_MAX; /* no disk has as much */
 	conf.min_free = 0;
-	expect(mail_from(&known, "FROM:<a@b.example> SIZE=4611686018427387904"), R_QUEUE_FULL, "size");
+	expect(mail_from(&known, "FROM:<a@b.example> SIZE=4611686018427387904"), R_QUEUE_FULL,
+		"size");
 	assert_int_equal(times_asked, 0);
 	expect(mail_from(&known, "FROM:<a@b.example> SIZE=1"), R_SENDER_OK, "a small one");
 	transaction_drop(&t);
@@ -120,7 +123,7 @@ test_mail_room(void **state)
 	expect(mail_from(&known, "FROM:<a@b.example>"), R_QUEUE_FULL, "reserve");
 	assert_int_equal(times_asked, 2);
 	conf.max_size = 10;
-	expect(mail_from(&known, "FROM:<a@b.example> SIZE=11"), R_TOO_LARGE, "for good, not for now");
+	expect(mail_from(&known, "FROM:<a@b.example> SIZE=11"), R_TOO_LARGE, "for good");
 }
 
 /* A parameter that was not offered to this client is unknown, and so to transaction_mail (R14). */
@@ -227,6 +230,20 @@ test_rcpt(void **state)
 	}
 }
 
+/* D8: even if every domain were listed, a literal or a route in an address is not plain. */
+static void
+test_rcpt_anywhere(void **state)
+{
+	(void)state;
+	begin_with("");
+	free(conf.relay_domains);
+	conf.relay_domains = strdup("*"); /* more than can be configured */
+	expect(mail_from(&stranger, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
+	expect(rcpt_to(&stranger, "TO:<a@elsewhere.example>"), R_RCPT_OK, "a domain");
+	expect(rcpt_to(&stranger, "TO:<a@[192.0.2.1]>"), R_NO_RELAY, "a literal");
+	expect(rcpt_to(&stranger, "TO:<a%b@elsewhere.example>"), R_NO_RELAY, "a route");
+}
+
 /* The site is asked about the address that is queued, and a refusal leaves the others (R91). */
 static void
 test_rcpt_asks(void **state)
@@ -243,7 +260,7 @@ test_rcpt_asks(void **state)
 	expect(transaction_ready(&t, false), R_START_DATA, "with the first");
 }
 
-/* R25: one too many is told so before the site is asked; a stranger hears nothing else than before. */
+/* R25: a recipient too many is refused before the site is asked, and only if it could be one. */
 static void
 test_rcpt_limit(void **state)
 {
@@ -275,7 +292,7 @@ test_rcpt_domains(void **state)
 	expect(rcpt_to(&known, "TO:<b@d0.example>"), R_RCPT_OK, "one that is there");
 }
 
-/* The lane is that of a route if domain and sender match; that a stranger may send there it is not. */
+/* A route that matches domain and sender names the lane; it gives a stranger no rights. */
 static void
 test_rcpt_route(void **state)
 {
@@ -372,13 +389,13 @@ static const struct data_row {
 	{ "", false, "\tfolded\r\n.\r\n", 0, R_BEGINS_FOLDED },
 	{ "", false, "a: b\r\n folded\r\n.\r\n", 0, R_QUEUED },
 	{ "", true, HELLO, 0, R_QUEUED },
-	{ "", true, "", 0, R_QUEUED },
 	{ "", true, ".\r\n.\r\n", 0, R_QUEUED },
 	{ "", true, "a\nb\r\n", 0, R_BARE_IN_CHUNK },
 	{ "", true, "a\rb\r\n", 0, R_BARE_IN_CHUNK },
 	{ "", true, "a\r", 0, R_BARE_IN_CHUNK },
 	{ "", true, "a\0b\r\n", 5, R_BARE_IN_CHUNK },
 	{ "", true, " folded\r\n", 0, R_BEGINS_FOLDED },
+	{ "", true, "", 0, R_QUEUED }, /* whatever the one before was */
 	{ " BODY=BINARYMIME", true, "a\nb\rc\0d", 7, R_QUEUED },
 	{ " BODY=BINARYMIME", true, "\tfolded\r\n", 0, R_BEGINS_FOLDED },
 	{ " BODY=8BITMIME", true, "a\nb\r\n", 0, R_BARE_IN_CHUNK },
@@ -398,8 +415,8 @@ test_data(void **state)
 		for (size_t step = n + 1; step > 0; step = step > 1 ? 1 : 0) {
 			int before = names("lane/example.org");
 			start_data(&stranger, mail, row->chunked);
-			expect(send_data((struct span){ row->text, n }, row->chunked, step), row->want,
-				row->text);
+			struct span text = { row->text, n };
+			expect(send_data(text, row->chunked, step), row->want, row->text);
 			transaction_drop(&t);
 			int new = names("lane/example.org") - (before < 0 ? 0 : before);
 			assert_int_equal(new, before < 0 && row->want != R_QUEUED ? -1
@@ -458,12 +475,12 @@ test_hops(void **state)
 	begin_with(RELAYS);
 	for (int again = 0; again < 2; again++) {
 		expect(send_hops(LIMIT_HOPS, "\r\nx\r\n.\r\n"), R_QUEUED, "the last hop");
-		expect(send_hops(LIMIT_HOPS, "\r\nReceived: from x\r\n.\r\n"), R_QUEUED, "in the body");
+		expect(send_hops(LIMIT_HOPS, "\r\nReceived: from x\r\n.\r\n"), R_QUEUED, "body");
 		expect(send_hops(LIMIT_HOPS + 1, "\r\nx\r\n.\r\n"), R_TOO_MANY_HOPS, "too far");
 	}
 }
 
-/* ---- what is queued --------------------------------------------------------------------------- */
+/* ---- what is queued ------------------------------------------------------------------------ */
 
 static struct span
 queued(void)
@@ -497,8 +514,8 @@ test_received(void **state)
 	expect(rcpt_to(&known, "TO:<Who@Example.Org>"), R_RCPT_OK, "RCPT");
 	transaction_start_data(&t, &trace, false, false);
 	struct span text = queued();
-	assert_true(holds(text, "\n\nReceived: from c.example ([192.0.2.1])\r\n\tby mx.test.example "
-		"with ESMTPS id "));
+	assert_true(holds(text, "\n\nReceived: from c.example ([192.0.2.1])\r\n"
+		"\tby mx.test.example with ESMTPS id "));
 	assert_true(holds(text, "\r\n\tfor <Who@Example.Org>\r\n\ttls SOME_CIPHER;\r\n\t"));
 	assert_true(holds(text, "0000\r\n" HELLO));
 	transaction_drop(&t);
@@ -591,6 +608,7 @@ main(void)
 		TEST(test_mail_asks),
 		TEST(test_nested_mail),
 		TEST(test_rcpt),
+		TEST(test_rcpt_anywhere),
 		TEST(test_rcpt_asks),
 		TEST(test_rcpt_limit),
 		TEST(test_rcpt_domains),
