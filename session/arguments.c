@@ -132,7 +132,7 @@ parse_by(struct span v, struct mail_parse *p)
 	return ascii_lower(mode.p[0]) == 'r' || ascii_lower(mode.p[0]) == 'n';
 }
 
-/* What should have gone out already goes at once: whose clock is wrong, or who was slow, wants it sent. */
+/* A time that has passed means at once: the client's clock is wrong, or it was slow. */
 static bool
 set_hold(struct mail_parse *p, int64_t until)
 {
@@ -254,7 +254,7 @@ mail_parameter(struct span word, unsigned offered, struct mail_parse *p, unsigne
 }
 
 enum reply
-command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
+arguments_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	struct mail_args *out)
 {
 	struct mail_args a = { .size = -1 };
@@ -275,7 +275,7 @@ command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	return R_SENDER_OK;
 }
 
-/* ---- the others --------------------------------------------------------------------------- */
+/* ---- other arguments ---------------------------------------------------------------------- */
 
 /* Is it short enough in the form in which it is kept and passed on? */
 static bool
@@ -318,7 +318,7 @@ rcpt_parameter(struct span word, struct terms *t)
 }
 
 enum reply
-command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
+arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 {
 	struct rcpt_args a = { 0 };
 	struct span rest;
@@ -336,7 +336,7 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 }
 
 bool
-command_bdat(struct span arg, int64_t *octets, bool *last)
+arguments_bdat(struct span arg, int64_t *octets, bool *last)
 {
 	struct span word = span_word(&arg, " \t");
 	if (!digits(word, SIZE_DIGITS, octets) || *octets == INT64_MAX)
@@ -347,7 +347,7 @@ command_bdat(struct span arg, int64_t *octets, bool *last)
 }
 
 bool
-command_vrfy(struct span arg)
+arguments_vrfy(struct span arg)
 {
 	struct address a;
 	struct span rest;
