@@ -14,17 +14,6 @@ enum {
 };
 _Static_assert((int)SASL_BINDING == (int)TLS_EXPORTER, "what binds is what TLS exports");
 
-unsigned
-auth_learn(struct span names)
-{
-	unsigned known = 0;
-	for (struct span word; (word = span_word(&names, " ")).n > 0;)
-		for (unsigned i = 0; i < SASL_MECHANISMS; i++)
-			if (span_ieq(word, span_of(sasl_mechanisms[i].name)))
-				known |= 1U << i;
-	return known;
-}
-
 /* May it be used here? Asked in this order, because judging a certificate takes time. */
 static bool
 is_fit(struct link *l, unsigned i, bool exporter)
@@ -92,7 +81,7 @@ exchange(struct link *l, struct sasl *s)
 }
 
 static enum outcome
-prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
+prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 {
 	struct sasl s;
 	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
@@ -114,7 +103,7 @@ prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 }
 
 enum outcome
-auth_say(struct link *l)
+authclient_prove(struct link *l)
 {
 	uint8_t binding[TLS_EXPORTER];
 	bool exporter = l->proof.tls != NULL && tls_exporter(l->proof.tls, binding);
@@ -124,7 +113,7 @@ auth_say(struct link *l)
 	}
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
 		if (is_fit(l, i, exporter))
-			return prove(l, &sasl_mechanisms[i], binding);
+			return prove_by(l, &sasl_mechanisms[i], binding);
 	link_say(l, "AUTH", l->host.mechanisms == 0 ? "the host does not offer it"
 						 : "the host offers nothing that is safe with it");
 	return SOFT;

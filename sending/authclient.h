@@ -9,10 +9,7 @@
 
 #include "sending/link.h"
 
-/* The mechanisms in a line of EHLO, as bits of client.mechanisms. */
-unsigned auth_learn(struct span names);
-
 /* DONE; SOFT, with the reason in l->text: not now, for whatever reason it is refused. */
-enum outcome auth_say(struct link *l);
+enum outcome authclient_prove(struct link *l);
 
 #endif

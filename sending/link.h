@@ -1,5 +1,5 @@
 /*
- * link: the sending side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection to one host.
+ * link: one connection to one host, and the replies that come by it (RFC 5321; LMTP: RFC 2033).
  *
  * The far side may be slow, wrong or hostile: every wait has a deadline, every reply a limit, and
  * what is not understood is SOFT. Only the first digit of a reply decides (section 4.2.1).
@@ -32,7 +32,7 @@ struct job;
 struct tls;
 struct tls_setup;
 
-/* What the caller decides before the connection begins. */
+/* What the caller decides before the connection begins (begin.h). */
 struct link_terms {
 	char name[DIAL_NAME];      /* of the host, for logs and reports (dial.h) */
 	const struct conf *conf;
@@ -49,7 +49,6 @@ struct link_terms {
 
 /* What the host told of itself in its reply to EHLO. */
 struct link_host {
-	bool introduced;     /* EHLO was answered; lines of later replies tell nothing about the host */
 	bool helo;           /* it knows HELO only */
 	unsigned can;        /* CAN_*: the extensions */
 	unsigned mechanisms; /* of AUTH (authclient.h) */
@@ -100,20 +99,19 @@ struct link {
 	struct stream stream;
 };
 
-/*
- * Goes on with a connection that was made, by l->terms: waits for the greeting, says EHLO or HELO, STARTTLS and
- * AUTH. Owns `fd`. DONE; otherwise SOFT, with the reason in l->text, and the connection is closed.
- */
-enum outcome link_begin(struct link *l, int fd);
-
 /* A command and its reply, out of any group. 0, or -EIO: the connection is of no more use. */
 int link_ask(struct link *l, const char *command, const char *argument, int64_t seconds);
 
 /* One reply into l->code and l->text. 0, or -EIO with what our side has to say in l->text. */
 int link_reply(struct link *l, const char *to_what, int64_t seconds);
 
+/* ... and each line behind the first, without its code, is given to `learns` if the reply is 2yz. */
+typedef void link_learns(struct link_host *host, struct span line);
+int link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *learns);
+
 /* Adds to what is sent before the next wait. */
 void link_put(struct link *l, struct span bytes, int64_t seconds);
+void link_puts(struct link *l, const char *text, int64_t seconds);
 
 /* What our side has to say, in place of a reply. */
 void link_say(struct link *l, const char *what, const char *why);

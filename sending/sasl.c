@@ -24,6 +24,17 @@ const struct sasl_mechanism sasl_mechanisms[SASL_MECHANISMS] = {
 	{ "XOAUTH2", true, false, true },     /* what was there before it */
 };
 
+unsigned
+sasl_known(struct span names)
+{
+	unsigned known = 0;
+	for (struct span word; (word = span_word(&names, " ")).n > 0;)
+		for (unsigned i = 0; i < SASL_MECHANISMS; i++)
+			if (span_ieq(word, span_of(sasl_mechanisms[i].name)))
+				known |= 1U << i;
+	return known;
+}
+
 /* ---- libgsasl -------------------------------------------------------------------------------- */
 
 #define FUNCTIONS(F) F(gsasl_init) F(gsasl_nonce) F(gsasl_client_start) F(gsasl_property_set) \

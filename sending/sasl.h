@@ -36,6 +36,9 @@ enum { SASL_MECHANISMS = 8 };
 
 extern const struct sasl_mechanism sasl_mechanisms[SASL_MECHANISMS];
 
+/* Those of them that a list of names, with blanks between, has; bit 1 << i is sasl_mechanisms[i]. */
+unsigned sasl_known(struct span names);
+
 /* One exchange. */
 struct sasl {
 	const struct sasl_mechanism *mechanism;

@@ -1,9 +1,6 @@
 #include "sending/sending.h"
 
-#include <stdio.h>
-
-#include "lib/cleanup.h"
-#include "lib/clock.h"
+#include "sending/mail_rcpt.h"
 
 enum {
 	START_DATA = 354,
@@ -96,87 +93,11 @@ answered(struct link *l, struct job *j)
 /* ---- commands ---------------------------------------------------------------------------- */
 
 static void
-put(struct link *l, const char *text, int64_t seconds)
-{
-	link_put(l, span_of(text), seconds);
-}
-
-/* " KEY=value", if there is a value. */
-static void
-put_parameter(struct link *l, const char *key, struct span value)
-{
-	if (value.n == 0)
-		return;
-	put(l, key, l->terms.conf->timeout_mail);
-	link_put(l, value, l->terms.conf->timeout_mail);
-}
-
-static void
-put_number(struct link *l, const char *key, int64_t number, const char *rest)
-{
-	char text[64];
-	snprintf(text, sizeof(text), "%lld%s", (long long)number, rest);
-	put_parameter(l, key, span_of(text));
-}
-
-/* The truth, whatever the client called its text (RFC 6152 section 3). */
-static enum body
-body_of(const struct text *t)
-{
-	if (t->converted)
-		return BODY_UNSAID;
-	return t->m->eightbit && t->m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : t->m->env.body;
-}
-
-static void
-put_mail(struct link *l, const struct text *t)
-{
-	const struct envelope *e = &t->m->env;
-	put(l, "MAIL FROM:<", l->terms.conf->timeout_mail);
-	link_put(l, e->sender, l->terms.conf->timeout_mail);
-	put(l, ">", l->terms.conf->timeout_mail);
-	if (link_can(l, CAN_SIZE))
-		put_number(l, " SIZE=", (int64_t)t->length, "");
-	if (link_can(l, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
-		put_parameter(l, " BODY=", span_of(body_word(body_of(t))));
-	if (e->utf8)
-		put(l, " SMTPUTF8", l->terms.conf->timeout_mail);
-	if (link_can(l, CAN_DSN)) {
-		put_parameter(l, " RET=", span_of(ret_word(e->ret)));
-		put_parameter(l, " ENVID=", e->envid);
-	}
-	if (link_can(l, CAN_DELIVERBY) && e->by != 0) {
-		char mode[] = { ';', e->by_mode, e->by_trace ? 'T' : '\0', '\0' };
-		put_number(l, " BY=", e->by - clock_wall(), mode);
-	}
-	if (link_can(l, CAN_PRIORITY) && e->priority != 0)
-		put_number(l, " MT-PRIORITY=", e->priority, "");
-	if (e->require_tls) /* or it would not be on its way (body_fit) */
-		put(l, " REQUIRETLS", l->terms.conf->timeout_mail);
-	put(l, "\r\n", l->terms.conf->timeout_mail);
-}
-
-static void
-put_rcpt(struct link *l, const struct rcpt *r)
-{
-	put(l, "RCPT TO:<", l->terms.conf->timeout_rcpt);
-	link_put(l, r->address, l->terms.conf->timeout_rcpt);
-	put(l, ">", l->terms.conf->timeout_rcpt);
-	if (link_can(l, CAN_DSN)) {
-		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
-		notify_words(r->terms.notify, &notify);
-		put_parameter(l, " NOTIFY=", buf_span(&notify));
-		put_parameter(l, " ORCPT=", r->terms.orcpt);
-	}
-	put(l, "\r\n", l->terms.conf->timeout_rcpt);
-}
-
-static void
 put_envelope(struct link *l, const struct job *j)
 {
-	put_mail(l, &j->text);
+	mail_rcpt_put_mail(l, &j->text);
 	for (int i = 0; i < j->n; i++)
-		put_rcpt(l, j->to[i]);
+		mail_rcpt_put_rcpt(l, j->to[i]);
 }
 
 /* ---- replies ----------------------------------------------------------------------------- */
@@ -214,7 +135,7 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 		settle(l, j->to[i], mail);
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step)
-			put_rcpt(l, j->to[i]);
+			mail_rcpt_put_rcpt(l, j->to[i]);
 		if (link_reply(l, "RCPT", conf->timeout_rcpt) < 0)
 			return false;
 		if (mail == DONE)
@@ -234,7 +155,7 @@ give_up(struct link *l, struct job *j)
 		answered(l, j);
 		return;
 	}
-	put(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
 	if (read_reset(l))
 		answered(l, j);
 	else
@@ -321,7 +242,7 @@ follow_data(struct link *l, struct job *j)
 		link_say(l, "DATA", "taken though nobody is to get it"); /* and no reply would follow */
 		lose(l);
 	} else if (l->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
-		put(l, ".\r\n", l->terms.conf->timeout_data_block);
+		link_puts(l, ".\r\n", l->terms.conf->timeout_data_block);
 	} else {
 		settle_accepted(l, j, link_outcome(l->code) == HARD ? HARD : SOFT);
 		give_up(l, j);
@@ -331,7 +252,7 @@ follow_data(struct link *l, struct job *j)
 static void
 send_in_lock_step(struct link *l, struct job *j)
 {
-	put_mail(l, &j->text);
+	mail_rcpt_put_mail(l, &j->text);
 	if (!read_envelope(l, j, true))
 		lose(l);
 	else if (j->accepted == 0)
@@ -360,7 +281,7 @@ send_in_group(struct link *l, struct job *j)
 {
 	struct job *before = owed_before(l, j);
 	put_envelope(l, j);
-	put(l, "DATA\r\n", l->terms.conf->timeout_data_start);
+	link_puts(l, "DATA\r\n", l->terms.conf->timeout_data_start);
 	if (before != NULL)
 		read_end(l, before);
 	if (l->fd < 0)
@@ -379,7 +300,7 @@ send_in_window(struct link *l, struct job *j)
 	put_envelope(l, j);
 	j->sent = body_put_chunk(l, &j->text);
 	if (j->sent)
-		put(l, "RSET\r\n", l->terms.conf->timeout_mail);
+		link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
 	l->flow.cut = !j->sent; /* replies to those before it may still come */
 }
 

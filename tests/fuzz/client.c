@@ -2,6 +2,7 @@
  * Replies of a server of SMTP or LMTP, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
  * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
  */
+#include "sending/begin.h"
 #include "sending/sasl.h"
 #include "sending/sending.h"
 #include "sending/tlsclient.h"
@@ -134,7 +135,7 @@ converse(struct span replies, int window)
 	shutdown(fd[1], SHUT_WR);
 	make_jobs(&set, &m);
 	set_terms(&conf, memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
-	if (link_begin(&l, fd[0]) == DONE) {
+	if (begin_link(&l, fd[0]) == DONE) {
 		send_all(set.jobs);
 		link_quit(&l);
 	}
