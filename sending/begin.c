@@ -129,8 +129,8 @@ static enum outcome
 check_certificate(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (l->terms.policy != DELIVERY_TLS_VERIFY || tls_verify(l->proof.tls, l->terms.peer.host, &why) ||
-		link_is_trusted(l))
+	if (l->terms.policy != DELIVERY_TLS_VERIFY ||
+		tlsclient_verify(l->proof.tls, l->terms.peer.host, &why) || link_judge(l))
 		return DONE;
 	return say_why(l, "certificate", &why);
 }
@@ -139,15 +139,17 @@ static enum outcome
 shake_hands(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	struct tls_how how = { .lenient = l->terms.policy == DELIVERY_TLS_MAY, .resume = !l->terms.fresh };
-	int r = tls_begin(l->terms.tls_setup, l->fd, &l->terms.peer, how, clock_deadline(l->terms.conf->timeout_tls),
-		&l->proof.tls, &why);
+	const struct link_terms *t = &l->terms;
+	bool may = t->policy == DELIVERY_TLS_MAY;
+	struct tls_how how = { .lenient = may, .resume = !t->fresh };
+	int64_t deadline = clock_deadline(t->conf->timeout_tls);
+	int r = tlsclient_begin(t->tls_setup, l->fd, &t->peer, how, deadline, &l->proof.tls, &why);
 	if (r < 0) {
 		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
-			: l->terms.policy == DELIVERY_TLS_MAY && !l->terms.implicit ? AGAIN_CLEAR : AGAIN_NOT;
+			: may && !t->implicit ? AGAIN_CLEAR : AGAIN_NOT;
 		return say_why(l, "TLS", &why);
 	}
-	l->stream.below = &tls_transport;
+	l->stream.below = &tlsclient_transport;
 	l->stream.context = l->proof.tls;
 	return check_certificate(l);
 }
@@ -162,8 +164,9 @@ say_injected(struct link *l)
 }
 
 /*
- * The host offers it. What it says in clear before it is asked, or behind its consent, would be taken for
- * replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust with mail.
+ * The host offers it. What it says in clear before it is asked, or behind its consent, would be
+ * taken for replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust
+ * with mail.
  */
 static enum outcome
 start_tls(struct link *l)
@@ -171,7 +174,8 @@ start_tls(struct link *l)
 	if (stream_pending(&l->stream))
 		return say_injected(l);
 	l->proof.again = l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
-	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 || l->code != READY_FOR_TLS)
+	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 ||
+		l->code != READY_FOR_TLS)
 		return SOFT;
 	if (stream_pending(&l->stream))
 		return say_injected(l);
@@ -221,7 +225,7 @@ leave(struct link *l)
 		(void)stream_flush(&l->stream, clock_deadline(l->terms.conf->timeout_quit));
 	}
 	if (l->code != 0 && l->proof.tls != NULL)
-		tls_end(l->proof.tls);
+		tlsclient_end(l->proof.tls);
 	link_close(l);
 }
 

@@ -59,8 +59,9 @@ link_outcome(int code)
 }
 
 /*
- * A host that writes each reply by itself waits for our acknowledgement of the first (Nagle), and we would wait
- * 40 ms before we send it. The system forgets this wish, so it is said before each wait.
+ * Asks the system to acknowledge at once what the host sends. A host that writes each reply by
+ * itself waits for the acknowledgement of the first (Nagle), which would go out after 40 ms. The
+ * system forgets the wish, so it is repeated before each wait.
  */
 static void
 hasten(const struct link *l)
@@ -128,13 +129,14 @@ link_ask(struct link *l, const char *command, const char *argument, int64_t seco
 }
 
 bool
-link_is_trusted(struct link *l)
+link_judge(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	if (l->proof.tls == NULL || l->terms.target[0] == '\0')
 		return false;
 	if (l->proof.trust == TRUST_UNKNOWN)
-		l->proof.trust = tls_verify(l->proof.tls, l->terms.target, &why) ? TRUSTED : NOT_TRUSTED;
+		l->proof.trust = tlsclient_verify(l->proof.tls, l->terms.target, &why)
+			? TRUSTED : NOT_TRUSTED;
 	return l->proof.trust == TRUSTED;
 }
 
@@ -143,8 +145,9 @@ link_describe(const struct link *l, struct buf *out)
 {
 	bool verified = l->terms.policy == DELIVERY_TLS_VERIFY || l->proof.trust == TRUSTED;
 	if (l->proof.tls != NULL)
-		tls_describe(l->proof.tls, out);
-	buf_puts(out, l->proof.tls == NULL ? "in clear" : verified ? ", verified" : ", not verified");
+		tlsclient_describe(l->proof.tls, out);
+	buf_puts(out, l->proof.tls == NULL ? "in clear"
+			: verified ? ", verified" : ", not verified");
 	if (l->proof.mechanism != NULL)
 		buf_printf(out, ", authenticated by %s", l->proof.mechanism);
 }
@@ -154,7 +157,7 @@ link_is_spoiled(const struct link *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
 	return stream_pending(&l->stream) ||
-		(l->proof.tls != NULL ? tls_has_news(l->proof.tls) : poll(&p, 1, 0) != 0);
+		(l->proof.tls != NULL ? tlsclient_has_news(l->proof.tls) : poll(&p, 1, 0) != 0);
 }
 
 void
@@ -171,7 +174,7 @@ link_close(struct link *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
-	tls_free(l->proof.tls);
+	tlsclient_free(l->proof.tls);
 	l->proof.tls = NULL;
 	l->stream.below = NULL;
 	l->stream.broken = true; /* what is still put goes nowhere */
@@ -184,6 +187,6 @@ link_quit(struct link *l)
 		return;
 	(void)link_ask(l, "QUIT", "", l->terms.conf->timeout_quit);
 	if (l->proof.tls != NULL)
-		tls_end(l->proof.tls);
+		tlsclient_end(l->proof.tls);
 	link_close(l);
 }

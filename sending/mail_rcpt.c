@@ -23,7 +23,7 @@ put_number(struct link *l, const char *key, int64_t number, const char *rest)
 	put_parameter(l, key, span_of(text));
 }
 
-/* The truth, whatever the client called its text (RFC 6152 section 3). */
+/* What BODY= is to say: how the text is, not how its client called it (RFC 6152 section 3). */
 static enum body
 body_of(const struct text *t)
 {

@@ -1,8 +1,8 @@
 /*
  * mail_rcpt: MAIL and RCPT, with those parameters that the host announced.
  *
- * What a sender asked for and the host does not know is left out here; where that must not be, the message
- * did not come as far (body_fit).
+ * What a sender asked for and the host does not know is left out here; where that must not be, the
+ * message did not come as far (body_fit).
  */
 #ifndef POSTERN_MAIL_RCPT_H
 #define POSTERN_MAIL_RCPT_H

@@ -6,11 +6,14 @@ enum {
 	START_DATA = 354,
 	SERVICE_CLOSES = 421,
 	BUSY = 450,
-	TROUBLE = 451,     /* this and BUSY to RCPT: a greylist, perhaps */
-	NO_ROOM = 452,     /* to RCPT: one too many for this transaction (RFC 5321 section 4.5.3.1.10) */
-	TOO_MANY = 552,    /* ... said by old hosts */
-	/* Replies that may be owed while we still send: together they fit into the smallest receive
-	 * buffer, so the host never has to wait for us to read while we wait for it (64 octets each). */
+	TROUBLE = 451,  /* this and BUSY to RCPT: a greylist, perhaps */
+	NO_ROOM = 452,  /* to RCPT: one too many for this transaction (RFC 5321 4.5.3.1.10) */
+	TOO_MANY = 552, /* ... said by old hosts */
+	/*
+	 * Replies that may be owed while we still send. Of 64 octets each they fit together into
+	 * the smallest receive buffer, so that the host never waits until we read while we wait
+	 * until it reads.
+	 */
 	REPLIES_OWED = 1000,
 };
 
@@ -28,7 +31,7 @@ settle(struct link *l, struct rcpt *r, enum outcome o)
 	buf_add(&r->text, buf_span(&l->text));
 }
 
-/* Recipients that the host accepted, and about which nothing more was said, get this outcome. */
+/* Gives the outcome to all recipients that were accepted and have not had the last word yet. */
 static void
 settle_accepted(struct link *l, struct job *j, enum outcome o)
 {
@@ -37,7 +40,7 @@ settle_accepted(struct link *l, struct job *j, enum outcome o)
 			settle(l, j->to[i], o);
 }
 
-/* As if it had never been started. */
+/* The job is as if it had never been started. */
 static void
 forget(struct job *j)
 {
@@ -48,6 +51,7 @@ forget(struct job *j)
 	}
 }
 
+/* The connection broke in this job, perhaps because of it. */
 static void
 blame(struct link *l, struct job *j)
 {
@@ -58,9 +62,10 @@ blame(struct link *l, struct job *j)
 }
 
 /*
- * The connection is of no more use, for the reason in l->text: the job it broke in, and those behind it.
- * After a polite end, or where it was kept too long, nobody is to blame. Who says 421 took nothing of what he
- * had not answered; otherwise nobody knows.
+ * The connection is of no more use, for the reason in l->text. The first open job is blamed for
+ * that, for it may have caused it, unless the host said 421, or was full, or the connection had
+ * been idle; all other open jobs are untried. After 421 the host has taken no message that it did
+ * not answer; after any other loss it may have.
  */
 static void
 lose(struct link *l)
@@ -79,8 +84,9 @@ lose(struct link *l)
 	}
 }
 
+/* All replies to the job are there. */
 static void
-answered(struct link *l, struct job *j)
+end_job(struct link *l, struct job *j)
 {
 	if (j->turned_away)
 		forget(j);
@@ -102,23 +108,27 @@ put_envelope(struct link *l, const struct job *j)
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
-/* After some messages a host may want no more by this connection, and says 421 or 452 to MAIL. */
+/* A reply to MAIL: does the host want no more by this connection, having had some? */
 static bool
 is_full(const struct link *l)
 {
 	return l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM);
 }
 
-/* It is never refused (RFC 5321 section 4.1.1.5): what is not 2yz was an answer to something else. */
+/*
+ * RSET is never refused (RFC 5321 section 4.1.1.5): a reply that is not 2yz belongs to another
+ * command.
+ */
 static bool
 read_reset(struct link *l)
 {
-	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 && link_outcome(l->code) == DONE;
+	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 &&
+		link_outcome(l->code) == DONE;
 }
 
 /*
- * To MAIL and each RCPT. False: the connection is lost. In lock step the command before each reply is
- * still to be sent.
+ * The replies to MAIL and to each RCPT. False: the connection is lost. In lock step each RCPT is
+ * sent only now, before its reply.
  */
 static bool
 read_envelope(struct link *l, struct job *j, bool lock_step)
@@ -147,22 +157,22 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 	return true;
 }
 
-/* Nothing of it is to go any further: the host forgets it. */
+/* Ends a transaction that comes to nothing: the host forgets it by RSET. */
 static void
 give_up(struct link *l, struct job *j)
 {
 	if (l->code == SERVICE_CLOSES) {
-		answered(l, j);
+		end_job(l, j);
 		return;
 	}
 	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
 	if (read_reset(l))
-		answered(l, j);
+		end_job(l, j);
 	else
 		lose(l);
 }
 
-/* It can go by BDAT only. */
+/* Can the text go by BDAT only? */
 static bool
 is_binary(const struct job *j)
 {
@@ -184,14 +194,14 @@ read_each_end(struct link *l, struct job *j)
 		j->replied = i + 1;
 	}
 	l->flow.delivered += sending_any_done(j);
-	answered(l, j);
+	end_job(l, j);
 }
 
-/* To the end of the message. */
+/* The reply to the end of the message. */
 static void
 read_end(struct link *l, struct job *j)
 {
-	if (l->terms.conf->protocol == PROTOCOL_LMTP && j->accepted > 0) {
+	if (link_is_final(l) && j->accepted > 0) {
 		read_each_end(l, j);
 		return;
 	}
@@ -205,16 +215,20 @@ read_end(struct link *l, struct job *j)
 	if (is_binary(j) && !j->windowed && o != DONE)
 		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
 	else
-		answered(l, j);
+		end_job(l, j);
 }
 
 /* ---- ways to send ------------------------------------------------------------------------ */
 
-/* It broke off. A host that had enough may have said so, and that counts more than our broken pipe (F10). */
+/*
+ * The text broke off. A host that refused it in the middle may have said so before it closed, and
+ * its 5yz counts more than our broken pipe (F10).
+ */
 static void
 lose_in_body(struct link *l, struct job *j)
 {
-	if (l->stream.broken && link_is_spoiled(l) && (!j->windowed || read_envelope(l, j, false)) &&
+	if (l->stream.broken && link_is_spoiled(l) &&
+		(!j->windowed || read_envelope(l, j, false)) &&
 		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
 		link_outcome(l->code) == HARD)
 		settle_accepted(l, j, HARD);
@@ -229,19 +243,20 @@ put_body(struct link *l, struct job *j)
 		lose_in_body(l, j);
 }
 
-/* The reply to DATA is in l->code: the message, or what else is to be done. */
+/* The reply to DATA is in l->code: sends the text, or does what else follows from it. */
 static void
 follow_data(struct link *l, struct job *j)
 {
-	if (l->code == START_DATA && stream_pending(&l->stream)) { /* or it would be taken for that to the end */
+	bool go_on = l->code == START_DATA;
+	if (go_on && stream_pending(&l->stream)) { /* taken for the reply to the end otherwise */
 		link_say(l, "DATA", "the host said more than its reply");
 		lose(l);
-	} else if (l->code == START_DATA && j->accepted > 0) {
+	} else if (go_on && j->accepted > 0) {
 		put_body(l, j);
-	} else if (l->code == START_DATA && l->terms.conf->protocol == PROTOCOL_LMTP) {
-		link_say(l, "DATA", "taken though nobody is to get it"); /* and no reply would follow */
+	} else if (go_on && link_is_final(l)) { /* LMTP, and no reply would follow */
+		link_say(l, "DATA", "taken though nobody is to get it");
 		lose(l);
-	} else if (l->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
+	} else if (go_on) { /* without a recipient: an empty text (RFC 2920 section 3.1) */
 		link_puts(l, ".\r\n", l->terms.conf->timeout_data_block);
 	} else {
 		settle_accepted(l, j, link_outcome(l->code) == HARD ? HARD : SOFT);
@@ -257,7 +272,7 @@ send_in_lock_step(struct link *l, struct job *j)
 		lose(l);
 	else if (j->accepted == 0)
 		give_up(l, j);
-	else if (is_binary(j)) /* BDAT needs no leave */
+	else if (is_binary(j)) /* BDAT has no reply before the text */
 		put_body(l, j);
 	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
@@ -265,7 +280,10 @@ send_in_lock_step(struct link *l, struct job *j)
 		follow_data(l, j);
 }
 
-/* The job before j whose end is owed, and there is one at most; jobs that did not fit may stand between. */
+/*
+ * The job before j that waits for the reply to its end; there is one at most, but jobs that did not
+ * fit this host may stand between the two. NULL: there is none.
+ */
 static struct job *
 owed_before(const struct link *l, const struct job *j)
 {
@@ -275,7 +293,10 @@ owed_before(const struct link *l, const struct job *j)
 	return before != j ? before : NULL;
 }
 
-/* The end of the job before, if it is still owed, and this one's envelope are one group. */
+/*
+ * The end of the job before, if its reply is still owed, and MAIL, RCPT and DATA of this one are
+ * one group: they go out together, and then the replies are read.
+ */
 static void
 send_in_group(struct link *l, struct job *j)
 {
@@ -286,13 +307,17 @@ send_in_group(struct link *l, struct job *j)
 		read_end(l, before);
 	if (l->fd < 0)
 		return;
-	if (!read_envelope(l, j, false) || link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
+	if (!read_envelope(l, j, false) ||
+		link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
 	else
 		follow_data(l, j);
 }
 
-/* What fails is over before the next one (RFC 3030 section 2 leaves that to us). */
+/*
+ * The whole job goes out before a reply is read. A BDAT that fails leaves a transaction open (RFC
+ * 3030 section 2), which RSET ends before the next job's MAIL.
+ */
 static void
 send_in_window(struct link *l, struct job *j)
 {
@@ -301,7 +326,7 @@ send_in_window(struct link *l, struct job *j)
 	j->sent = body_put_chunk(l, &j->text);
 	if (j->sent)
 		link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
-	l->flow.cut = !j->sent; /* replies to those before it may still come */
+	l->flow.cut = !j->sent; /* replies to the jobs before it may still come */
 }
 
 /* ---- jobs -------------------------------------------------------------------------------- */
@@ -352,11 +377,11 @@ sending_any_done(const struct job *j)
 	return false;
 }
 
-/* At most: MAIL, RCPT..., DATA, end, which LMTP has for each recipient, RSET. */
+/* How many at most: to MAIL, each RCPT, DATA, the end (LMTP: for each recipient), RSET. */
 static int
 replies_to(const struct link *l, const struct job *j)
 {
-	return l->terms.conf->protocol == PROTOCOL_LMTP ? 2 * j->n + 4 : j->n + 4;
+	return link_is_final(l) ? 2 * j->n + 4 : j->n + 4;
 }
 
 static void
@@ -367,7 +392,7 @@ append(struct link *l, struct job *j)
 	j->sent = j->windowed = j->turned_away = false;
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
-		j->to[i]->outcome = DONE; /* until something is said about it */
+		j->to[i]->outcome = DONE; /* until a reply says otherwise */
 	if (l->flow.first == NULL)
 		l->flow.first = j;
 	else
@@ -426,8 +451,9 @@ sending_landed(const struct link *l)
 }
 
 /*
- * The reply to RSET behind a job. One that refuses it belongs to a command before, so that what was taken for the
- * word about the message was something else: nobody knows. After a loss the word stands.
+ * The reply to RSET behind a job. If it is not 2yz, replies and commands are out of step: what was
+ * taken for the reply to the end of the message answered another command, so the job is open again,
+ * and lost. If the connection is lost instead, the replies to the job stand.
  */
 static void
 confirm(struct link *l, struct job *j)
@@ -444,7 +470,7 @@ confirm(struct link *l, struct job *j)
 	lose(l);
 }
 
-/* All replies of a job that was put out in one go. */
+/* All replies to a job that went out whole. */
 static void
 read_window(struct link *l, struct job *j)
 {
