@@ -44,17 +44,10 @@ is_keyword(struct span s)
 static bool
 digits(struct span s, size_t max, int64_t *out)
 {
-	int64_t v = 0;
-	if (s.n == 0 || s.n > max)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		int digit = s.p[i] - '0';
-		v = v > (INT64_MAX - digit) / 10 ? INT64_MAX : v * 10 + digit;
-	}
-	*out = v;
-	return true;
+	int64_t v = s.n <= max ? span_number(s) : -1;
+	if (v >= 0)
+		*out = v;
+	return v >= 0;
 }
 
 /* ---- parameters of MAIL ------------------------------------------------------------------- */
@@ -175,12 +168,10 @@ parse_holduntil(struct span v, struct mail_parse *p)
 		return false;
 	struct span zone = span_skip(v, 19);
 	if (zone.n > 1 && zone.p[0] == '.') {
-		size_t n = 1;
-		while (n < zone.n && zone.p[n] >= '0' && zone.p[n] <= '9')
-			n++;
-		if (n == 1)
+		struct span fraction = span_digits(span_skip(zone, 1));
+		if (fraction.n == 0)
 			return false;
-		zone = span_skip(zone, n);
+		zone = span_skip(zone, 1 + fraction.n);
 	}
 	int sign = zone.n == 6 && zone.p[0] == '-' ? -1 : 1;
 	if (zone.n == 6 && (zone.p[0] == '+' || zone.p[0] == '-')) {
