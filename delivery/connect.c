@@ -80,7 +80,7 @@ find_route(struct relay *r)
 {
 	if (r->routed)
 		return DONE;
-	enum outcome o = route_find(r->resolver, &r->conf, r->lane.name, &r->exchangers, &r->why);
+	enum outcome o = destinations_find(r->resolver, &r->conf, r->lane.name, &r->exchangers, &r->why);
 	r->routed = o == DONE;
 	return o;
 }

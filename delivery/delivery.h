@@ -6,8 +6,8 @@
  *	connect.c   to a host of the lane; what follows when there is none
  *	settle.c    what an attempt brought: the message goes or waits, the sender is told
  *
- * Below them: sending.h (transactions), link.h (a connection), race.h and hosts.h (which host), route.h
- * (whose hosts), dsn.h (reports).
+ * Below them: sending.h (transactions), link.h (a connection), race.h and hosts.h (which host),
+ * destinations.h (which hosts at all), dsn.h (reports).
  */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
