@@ -26,8 +26,10 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#include "delivery/delivery.h"
+#include "delivery/connect.h"
+#include "delivery/flight.h"
 #include "delivery/hosts.h"
+#include "delivery/work.h"
 #include "dns.h"
 #include "lib/cleanup.h"
 #include "conf/credential.h"
@@ -45,8 +47,9 @@ enum { WHY_SIZE = 1024 };
 static struct relay relay;
 
 /*
- * What is needed of the file system beside the spool, before it is out of reach: of all passwords only those of
- * the first lane's route. Without them its mail waits by the schedule, and its senders hear of that.
+ * What is needed of the file system beside the spool, before it is out of reach: of all passwords
+ * only those of the first lane's route. Without them its mail waits by the schedule, and its
+ * senders hear of that.
  */
 static void
 prepare(struct relay *r)
@@ -82,13 +85,13 @@ static int
 start_due(struct relay *r, const struct options *o)
 {
 	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
-	auto_dir lanes = delivery_lanes(r);
+	auto_dir lanes = work_open_lanes(r);
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
 		if (o->now)
 			make_due(r, e->d_name);
-		if (delivery_looks_due(r, e->d_name))
+		if (work_looks_due(r, e->d_name))
 			(void)launch_relay(&l, e->d_name);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -119,7 +122,7 @@ work(struct relay *r)
 	r->flights = calloc((size_t)r->conf.window_messages + 1, sizeof(*r->flights));
 	if (r->flights == NULL)
 		return EX_TEMPFAIL;
-	flights_reset(r);
+	flight_reset(r);
 	prepare(r);
 	credential_forget(); /* passwords of other routes, too */
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
@@ -133,12 +136,15 @@ work(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-err));
 		return EX_TEMPFAIL;
 	}
-	delivery_work(r);
+	work_on_lanes(r);
 	resolver_close(r->resolver);
 	return EXIT_SUCCESS;
 }
 
-/* Where routes have passwords a relay knows those of one, and a process that talks to nobody starts others. */
+/*
+ * Where routes have passwords a relay knows those of one, and a process that talks to nobody
+ * starts others.
+ */
 static int
 run_lane(struct relay *r, const struct options *o)
 {
@@ -150,9 +156,10 @@ run_lane(struct relay *r, const struct options *o)
 		return EX_TEMPFAIL;
 	}
 	r->slot = LAUNCH_SECOND_FD;
-	use_route(r);
+	connect_use_route(r);
 	r->login_conf = r->conf;
-	if (!credentials_vary(r) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
+	if (!connect_logins_vary(r) ||
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
 		return work(r);
 	pid_t pid = fork();
 	close(leavings[pid > 0]);

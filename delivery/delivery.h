@@ -1,13 +1,17 @@
 /*
- * delivery: the parts of relay, and what they have in common.
+ * delivery: what the parts of relay have in common.
  *
- *	work.c      which lane next; waiting for more mail with the connection open
- *	lane.c      one lane: its messages in order of age, as many on the way as the connection takes
- *	connect.c   to a host of the lane; what follows when there is none
- *	settle.c    what an attempt brought: the message goes or waits, the sender is told
+ *	work          which lane next; waiting for more mail with the connection open
+ *	scan          one lane: its messages in order of age, as many on their way as the connection takes
+ *	flight        a message on its way: from the claim to the outcome
+ *	connect       to a host of the lane; what follows when there is none
+ *	settle        what an attempt brought: the message goes or waits, the sender is told
+ *	destinations  the hosts that a lane's mail may go to
+ *	race          which of them is connected to
+ *	hosts         what is remembered of them
  *
- * Below them: sending.h (transactions), link.h (a connection), race.h and hosts.h (which host),
- * destinations.h (which hosts at all), dsn.h (reports).
+ * Each calls only those below it. What is said to a host is the business of sending/, what is
+ * said to a sender that of report/.
  */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
@@ -68,38 +72,5 @@ struct relay {
 	int landed;               /* messages of this lane since */
 	int64_t began;            /* this time (clock_ms) */
 };
-
-/* work.c */
-void delivery_work(struct relay *r);
-void delivery_grow(struct relay *r); /* one more relay for the lane at work, if there is a slot */
-bool delivery_looks_due(const struct relay *r, const char *lane);
-DIR *delivery_lanes(const struct relay *r);
-
-/* lane.c: works on r->lane until nothing in it is due. False: the spool is in trouble. */
-bool lane_scan(struct relay *r);
-void flights_reset(struct relay *r);
-void flights_drop(struct relay *r);
-
-/* connect.c */
-void use_route(struct relay *r); /* of the lane at work, from now on */
-bool credentials_fit(const struct relay *r, const char *lane); /* what we hold is what it needs */
-bool credentials_vary(const struct relay *r); /* some routes need others than the lane at work */
-void mark_host(const struct relay *r, enum host_event e); /* the one connected to */
-bool connected(struct relay *r); /* false: the verdict of the lane says why */
-
-/* settle.c */
-int64_t longest_retry(const struct relay *r);
-int64_t retry_after(const struct relay *r, int attempts);
-bool is_expired(const struct relay *r, const struct message *m, int attempts);
-bool is_too_late(const struct message *m); /* to be delivered by some time or returned (RFC 2852) */
-bool is_quiet(const struct relay *r, const char *id); /* with the lane down there is nothing to say of it */
-void note_next(struct relay *r, int64_t next);
-/*
- * Writes down what an attempt brought: the message goes, or waits. `unfinished`: the connection ended before all
- * recipients had their turn; if others had theirs, the rest goes on at once by another.
- */
-void settle_message(struct relay *r, struct message *m, bool unfinished);
-void settle_all(struct relay *r, struct message *m, enum outcome o, struct span why);
-void settle_waiting(struct relay *r, struct message *m); /* it was not tried: the lane is down */
 
 #endif

@@ -1,0 +1,15 @@
+/*
+ * scan: the messages of the lane at work, one by one.
+ */
+#ifndef POSTERN_SCAN_H
+#define POSTERN_SCAN_H
+
+#include "delivery/delivery.h"
+
+/*
+ * Goes over r->lane, oldest message first, until nothing in it is due. `grow` is called when what
+ * is left would keep this relay busy for long. False: the spool is in trouble.
+ */
+bool scan_lane(struct relay *r, void (*grow)(struct relay *r));
+
+#endif
