@@ -118,7 +118,7 @@ static int
 work(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->lane.name };
-	r->hosts = hosts_open(r->spool.root);
+	hosts_open(&r->hosts, r->spool.root, r->common.remember_hosts);
 	r->flights = calloc((size_t)r->conf.window_messages + 1, sizeof(*r->flights));
 	if (r->flights == NULL)
 		return EX_TEMPFAIL;
@@ -173,8 +173,8 @@ static int
 run_due(struct relay *r, const struct options *o)
 {
 	spool_sweep(&r->spool);
-	auto_fd hosts = hosts_open(r->spool.root);
-	hosts_sweep(hosts, r->conf.remember_hosts);
+	hosts_open(&r->hosts, r->spool.root, r->common.remember_hosts);
+	hosts_sweep(&r->hosts);
 	return start_due(r, o);
 }
 

@@ -97,7 +97,7 @@ find_hosts(struct relay *r)
 void
 connect_mark_host(const struct relay *r, enum host_event e)
 {
-	hosts_mark(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, e);
+	hosts_mark(&r->hosts, &r->to, e);
 }
 
 /* ---- one host ------------------------------------------------------------------------------ */
@@ -146,7 +146,7 @@ set_terms(struct relay *r)
 {
 	struct link_terms *t = &r->link.terms;
 	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
+	hosts_recall(&r->hosts, &r->to, &h);
 	bool clear = r->conf.delivery_tls == DELIVERY_TLS_MAY && h.clear != 0;
 	*t = (struct link_terms){
 		.conf = &r->conf,
@@ -154,9 +154,9 @@ set_terms(struct relay *r)
 		.implicit = r->conf.delivery_tls_implicit == CONF_YES,
 		.helo = h.helo != 0 && helo_will_do(r),
 		.tls_setup = &r->tls,
-		.peer = { .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
+		.peer = { .dir = r->hosts.dir, .addr = r->to.addr, .port = r->to.port,
 			.host = r->to.host[0] == '[' ? t->target : r->to.host,
-			.age = r->conf.remember_hosts },
+			.age = r->hosts.age },
 		.login = may_log_in(r) ? &r->login : NULL,
 		.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages,
 	};
@@ -178,7 +178,7 @@ connect_again(struct relay *r)
 	struct exchanger to = r->to;
 	struct exchangers one = { .v = &to, .n = 1 };
 	struct race race;
-	if (race_begin(&race, &r->conf, r->hosts, &one) < 0)
+	if (race_begin(&race, &r->conf, &r->hosts, &one) < 0)
 		return -1;
 	race.silent = r->link.terms.implicit;
 	int fd = race_next(&race, &r->to, &r->why);
@@ -262,7 +262,7 @@ connect_to_any(struct relay *r)
 		buf_add(&r->why, buf_span(&r->unable));
 		return SOFT;
 	}
-	if (race_begin(&race, &r->conf, r->hosts, &r->exchangers) < 0)
+	if (race_begin(&race, &r->conf, &r->hosts, &r->exchangers) < 0)
 		return SOFT;
 	race.silent = r->conf.delivery_tls_implicit == CONF_YES;
 	for (int fd; (fd = race_next(&race, &r->to, &r->why)) >= 0;) {

@@ -44,7 +44,7 @@ struct relay {
 	struct conf conf;         /* of the lane at work: what its route says, else the same */
 	struct spool spool;
 	struct resolver *resolver;
-	int hosts;                /* directory of hosts.h */
+	struct hosts hosts;
 	int slot;                 /* the global one; -1: none */
 	struct tls_setup tls;
 	struct login login;       /* user NULL: none */

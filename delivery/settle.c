@@ -73,7 +73,7 @@ after_greylist(const struct relay *r, const struct message *m)
 	struct host h;
 	if (m->attempts > 0 || !any_grey(m))
 		return 0;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
+	hosts_recall(&r->hosts, &r->to, &h);
 	return h.grey > 0 ? clock_wall() + h.grey : 0;
 }
 
@@ -196,8 +196,7 @@ settle_message(struct relay *r, struct message *m, bool unfinished)
 	bool soon = unfinished && has_outcome(m, DONE), waits = false;
 	int64_t next = soon ? clock_wall() : next_attempt(r, m);
 	if (m->attempts > 0 && has_outcome(m, DONE))
-		hosts_waited(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts,
-			clock_wall() - message_since(m));
+		hosts_waited(&r->hosts, &r->to, clock_wall() - message_since(m));
 	settle_failures(r, m, soon);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
