@@ -54,9 +54,9 @@ static struct relay relay;
 static void
 prepare(struct relay *r)
 {
-	struct log_fields f = { .event = "failed", .lane = r->lane.name };
-	r->tls.authorities = open(r->conf.delivery_ca, O_RDONLY | O_CLOEXEC);
-	struct conf own = r->conf;
+	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
+	r->tls.authorities = open(r->work.conf.delivery_ca, O_RDONLY | O_CLOEXEC);
+	struct conf own = r->work.conf;
 	int err = 0;
 	if (own.delivery_password_file != NULL) {
 		own.delivery_password_file = strdup(own.delivery_password_file);
@@ -64,7 +64,7 @@ prepare(struct relay *r)
 	}
 	if (err == 0)
 		err = login_load(&own, &r->login, &r->unable);
-	if (own.delivery_password_file != r->conf.delivery_password_file)
+	if (own.delivery_password_file != r->work.conf.delivery_password_file)
 		free(own.delivery_password_file);
 	if (err < 0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
@@ -74,10 +74,10 @@ prepare(struct relay *r)
 static void
 make_due(struct relay *r, const char *name)
 {
-	if (!lane_name_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
+	if (!lane_name_valid(span_of(name)) || lane_open(&r->work.lane, &r->spool, name) < 0)
 		return;
-	lane_make_due(&r->lane);
-	lane_close(&r->lane);
+	lane_make_due(&r->work.lane);
+	lane_close(&r->work.lane);
 }
 
 /* A relay for each lane in which something is due, while there are slots. */
@@ -104,7 +104,7 @@ static int
 keep(struct relay *r, const struct options *o, int leavings)
 {
 	char drain[64];
-	lane_close(&r->lane);
+	lane_close(&r->work.lane);
 	cleanup_fd(&r->slot);
 	for (ssize_t n; (n = read(leavings, drain, sizeof(drain))) != 0;)
 		if (n > 0)
@@ -117,16 +117,14 @@ keep(struct relay *r, const struct options *o, int leavings)
 static int
 work(struct relay *r)
 {
-	struct log_fields f = { .event = "failed", .lane = r->lane.name };
+	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
 	hosts_open(&r->hosts, r->spool.root, r->common.remember_hosts);
-	r->flights = calloc((size_t)r->conf.window_messages + 1, sizeof(*r->flights));
-	if (r->flights == NULL)
+	if (flight_prepare(r) < 0)
 		return EX_TEMPFAIL;
-	flight_reset(r);
 	prepare(r);
 	credential_forget(); /* passwords of other routes, too */
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
-	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers, r->conf.hostname);
+	r->resolver = resolver_open(r->common.nameserver, r->common.nameservers, r->common.hostname);
 	if (r->resolver == NULL) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
@@ -151,13 +149,15 @@ run_lane(struct relay *r, const struct options *o)
 	struct log_fields f = { .event = "failed", .lane = o->lane };
 	int leavings[2];
 	if (!lane_name_valid(span_of(o->lane)) ||
-		lane_adopt(&r->lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
+		lane_adopt(&r->work.lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
 		log_event(LOG_ERR, &f, "lane %s: not there", o->lane);
 		return EX_TEMPFAIL;
 	}
 	r->slot = LAUNCH_SECOND_FD;
 	connect_use_route(r);
-	r->login_conf = r->conf;
+	r->login_is = (struct login_settings){ .user = r->work.conf.delivery_user,
+		.password_file = r->work.conf.delivery_password_file,
+		.token_command = r->work.conf.delivery_token_command };
 	if (!connect_logins_vary(r) ||
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
 		return work(r);
@@ -189,7 +189,7 @@ main(int argc, char **argv)
 	stdfds_fill();
 	if (argc < 1)
 		return EX_USAGE;
-	r->lane = LANE_CLOSED;
+	r->work.lane = LANE_CLOSED;
 	r->slot = r->keeper = r->link.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
@@ -202,25 +202,24 @@ main(int argc, char **argv)
 		buf_puts(&why, o.wrong != NULL ? o.wrong : "nothing to do; see --help");
 	else
 		err = conf_load(&r->common, &o.conf, &why);
-	r->conf = r->common;
-	log_open(err == 0 ? r->conf.log : LOG_TO_AUTO, "relay", sd_journal_sendv);
+	log_open(err == 0 ? r->common.log : LOG_TO_AUTO, "relay", sd_journal_sendv);
 	if (err < 0) {
 		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
 		return EXIT_CONFIG;
 	}
 	if (o.check) {
-		conf_print(&r->conf, stdout);
+		conf_print(&r->common, stdout);
 		return EXIT_SUCCESS;
 	}
-	err = sandbox_drop_root(r->conf.user);
+	err = sandbox_drop_root(r->common.user);
 	if (err < 0) {
-		log_event(LOG_ERR, &f, "started as root, cannot become user %s: %s", r->conf.user,
+		log_event(LOG_ERR, &f, "started as root, cannot become user %s: %s", r->common.user,
 			strerror(-err));
 		return EXIT_CONFIG;
 	}
-	err = spool_open(&r->spool, r->conf.spool);
+	err = spool_open(&r->spool, r->common.spool);
 	if (err < 0) {
-		log_event(LOG_ERR, &f, "spool %s: %s", r->conf.spool, strerror(-err));
+		log_event(LOG_ERR, &f, "spool %s: %s", r->common.spool, strerror(-err));
 		return EX_TEMPFAIL;
 	}
 	return o.due ? run_due(r, &o) : run_lane(r, &o);

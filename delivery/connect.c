@@ -22,22 +22,22 @@ enum { LOST_IN_A_ROW = 3 }; /* connections lost in transactions before the host 
 static void
 give_lane_up(struct relay *r, enum outcome o)
 {
-	r->verdict = o;
+	r->work.verdict = o;
 	/*
 	 * An extra relay that gets no connection may be one too many for the host: the lane is
 	 * not down.
 	 */
-	if (o != SOFT || r->extra)
+	if (o != SOFT || r->work.extra)
 		return;
 	char why[EVENT_SIZE];
 	escape_text(why, sizeof(why), buf_span(&r->why));
-	int64_t next = settle_retry_after(r, r->state.attempts);
-	r->state.attempts++;
-	r->state.down = true;
-	r->state.next = next;
-	int err = lane_set_down(&r->lane, r->state.attempts, next, why);
-	struct log_fields f = { .event = "deferred", .lane = r->lane.name };
-	log_event(LOG_NOTICE, &f, "lane %s: %s; next try in %lld s%s%s", r->lane.name, why,
+	int64_t next = settle_retry_after(r, r->work.state.attempts);
+	r->work.state.attempts++;
+	r->work.state.down = true;
+	r->work.state.next = next;
+	int err = lane_set_down(&r->work.lane, r->work.state.attempts, next, why);
+	struct log_fields f = { .event = "deferred", .lane = r->work.lane.name };
+	log_event(LOG_NOTICE, &f, "lane %s: %s; next try in %lld s%s%s", r->work.lane.name, why,
 		(long long)(next - clock_wall()), err < 0 ? "; cannot write that down: " : "",
 		err < 0 ? strerror(-err) : "");
 }
@@ -54,9 +54,9 @@ fits_route(const struct relay *r, const struct route *route)
 {
 	struct conf c;
 	conf_for_route(&c, &r->common, route);
-	return same_text(c.delivery_user, r->login_conf.delivery_user) &&
-		same_text(c.delivery_password_file, r->login_conf.delivery_password_file) &&
-		same_text(c.delivery_token_command, r->login_conf.delivery_token_command);
+	return same_text(c.delivery_user, r->login_is.user) &&
+		same_text(c.delivery_password_file, r->login_is.password_file) &&
+		same_text(c.delivery_token_command, r->login_is.token_command);
 }
 
 bool
@@ -78,26 +78,27 @@ connect_logins_vary(const struct relay *r)
 void
 connect_use_route(struct relay *r)
 {
-	conf_for_route(&r->conf, &r->common,
-		routes_find(&r->common, lane_name_route(span_of(r->lane.name))));
+	conf_for_route(&r->work.conf, &r->common,
+		routes_find(&r->common, lane_name_route(span_of(r->work.lane.name))));
 }
 
 /* Finds the hosts of the lane; once for each lane. */
 static enum outcome
 find_hosts(struct relay *r)
 {
-	if (r->routed)
+	if (r->work.routed)
 		return DONE;
-	enum outcome o = destinations_find(r->resolver, &r->conf, r->lane.name, &r->exchangers,
+	struct work *w = &r->work;
+	enum outcome o = destinations_find(r->resolver, &w->conf, w->lane.name, &w->exchangers,
 		&r->why);
-	r->routed = o == DONE;
+	w->routed = o == DONE;
 	return o;
 }
 
 void
 connect_mark_host(const struct relay *r, enum host_event e)
 {
-	hosts_mark(&r->hosts, &r->to, e);
+	hosts_mark(&r->hosts, &r->work.to, e);
 }
 
 /* ---- one host ------------------------------------------------------------------------------ */
@@ -110,12 +111,12 @@ connect_mark_host(const struct relay *r, enum host_event e)
 static void
 name_target(const struct relay *r, struct link_terms *t)
 {
-	bool route = lane_name_route(span_of(r->lane.name)).n > 0;
-	if (r->to.host[0] == '[')
-		netaddr_text(&r->to.addr, t->target);
+	bool route = lane_name_route(span_of(r->work.lane.name)).n > 0;
+	if (r->work.to.host[0] == '[')
+		netaddr_text(&r->work.to.addr, t->target);
 	else
 		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? r->lane.name : r->to.named ? r->to.host : "");
+			!route ? r->work.lane.name : r->work.to.named ? r->work.to.host : "");
 }
 
 /*
@@ -125,16 +126,16 @@ name_target(const struct relay *r, struct link_terms *t)
 static bool
 may_log_in(const struct relay *r)
 {
-	return r->login.user != NULL && r->to.named;
+	return r->login.user != NULL && r->work.to.named;
 }
 
 /* Is nothing asked for that needs EHLO? */
 static bool
 helo_will_do(const struct relay *r)
 {
-	enum conf_delivery_tls policy = r->conf.delivery_tls;
+	enum conf_delivery_tls policy = r->work.conf.delivery_tls;
 	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && !may_log_in(r) &&
-		r->conf.protocol == PROTOCOL_SMTP;
+		r->work.conf.protocol == PROTOCOL_SMTP;
 }
 
 /*
@@ -146,21 +147,21 @@ set_terms(struct relay *r)
 {
 	struct link_terms *t = &r->link.terms;
 	struct host h;
-	hosts_recall(&r->hosts, &r->to, &h);
-	bool clear = r->conf.delivery_tls == DELIVERY_TLS_MAY && h.clear != 0;
+	hosts_recall(&r->hosts, &r->work.to, &h);
+	bool clear = r->work.conf.delivery_tls == DELIVERY_TLS_MAY && h.clear != 0;
 	*t = (struct link_terms){
-		.conf = &r->conf,
-		.policy = clear ? DELIVERY_TLS_NONE : r->conf.delivery_tls,
-		.implicit = r->conf.delivery_tls_implicit == CONF_YES,
+		.conf = &r->work.conf,
+		.policy = clear ? DELIVERY_TLS_NONE : r->work.conf.delivery_tls,
+		.implicit = r->work.conf.delivery_tls_implicit == CONF_YES,
 		.helo = h.helo != 0 && helo_will_do(r),
 		.tls_setup = &r->tls,
-		.peer = { .dir = r->hosts.dir, .addr = r->to.addr, .port = r->to.port,
-			.host = r->to.host[0] == '[' ? t->target : r->to.host,
+		.peer = { .dir = r->hosts.dir, .addr = r->work.to.addr, .port = r->work.to.port,
+			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
 			.age = r->hosts.age },
 		.login = may_log_in(r) ? &r->login : NULL,
-		.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages,
+		.window = h.lockstep != 0 ? 1 : (int)r->common.window_messages,
 	};
-	dial_name(&r->to, t->name);
+	dial_name(&r->work.to, t->name);
 	name_target(r, t);
 }
 
@@ -175,13 +176,13 @@ note_failure(struct relay *r)
 static int
 connect_again(struct relay *r)
 {
-	struct exchanger to = r->to;
+	struct exchanger to = r->work.to;
 	struct exchangers one = { .v = &to, .n = 1 };
 	struct race race;
-	if (race_begin(&race, &r->conf, &r->hosts, &one) < 0)
+	if (race_begin(&race, &r->work.conf, &r->hosts, &one) < 0)
 		return -1;
 	race.silent = r->link.terms.implicit;
-	int fd = race_next(&race, &r->to, &r->why);
+	int fd = race_next(&race, &r->work.to, &r->why);
 	race_end(&race);
 	return fd;
 }
@@ -193,10 +194,11 @@ connect_again(struct relay *r)
 static void
 do_without(struct relay *r)
 {
-	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->link.terms.name };
+	struct log_fields f = { .event = "clear", .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
 	connect_mark_host(r, HOST_CLEAR);
 	r->link.terms.policy = DELIVERY_TLS_NONE;
-	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->lane.name,
+	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->work.lane.name,
 		(int)r->why.n, r->why.p);
 }
 
@@ -231,9 +233,10 @@ static void
 log_connection(const struct relay *r)
 {
 	auto_buf how = buf_new(EVENT_SIZE);
-	struct log_fields f = { .event = "connected", .lane = r->lane.name, .relay = r->link.terms.name };
+	struct log_fields f = { .event = "connected", .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
 	link_describe(&r->link, &how);
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->lane.name,
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->work.lane.name,
 		r->link.terms.name, (int)how.n, how.p);
 }
 
@@ -241,8 +244,9 @@ log_connection(const struct relay *r)
 static void
 log_refusal(const struct relay *r)
 {
-	struct log_fields f = { .event = "refused", .lane = r->lane.name, .relay = r->link.terms.name };
-	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->lane.name,
+	struct log_fields f = { .event = "refused", .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
+	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->work.lane.name,
 		r->login.user, (int)r->why.n, r->why.p);
 }
 
@@ -262,10 +266,10 @@ connect_to_any(struct relay *r)
 		buf_add(&r->why, buf_span(&r->unable));
 		return SOFT;
 	}
-	if (race_begin(&race, &r->conf, &r->hosts, &r->exchangers) < 0)
+	if (race_begin(&race, &r->work.conf, &r->hosts, &r->work.exchangers) < 0)
 		return SOFT;
-	race.silent = r->conf.delivery_tls_implicit == CONF_YES;
-	for (int fd; (fd = race_next(&race, &r->to, &r->why)) >= 0;) {
+	race.silent = r->work.conf.delivery_tls_implicit == CONF_YES;
+	for (int fd; (fd = race_next(&race, &r->work.to, &r->why)) >= 0;) {
 		o = begin(r, fd);
 		if (o == DONE)
 			break;
@@ -285,21 +289,21 @@ connect_lane(struct relay *r)
 	if (sending_is_open(&r->link))
 		return DONE;
 	link_quit(&r->link);
-	if (r->lost >= LOST_IN_A_ROW) {
+	if (r->work.lost >= LOST_IN_A_ROW) {
 		note_failure(r);
 		give_lane_up(r, SOFT);
 		return SOFT;
 	}
-	r->lost++;
+	r->work.lost++;
 	enum outcome o = connect_to_any(r);
 	if (o != DONE) {
 		give_lane_up(r, o);
 		return o;
 	}
-	if (r->state.down) {
-		lane_set_up(&r->lane);
-		(void)lane_settle(&r->lane);
-		r->state = (struct lane_state){ 0 };
+	if (r->work.state.down) {
+		lane_set_up(&r->work.lane);
+		(void)lane_settle(&r->work.lane);
+		r->work.state = (struct lane_state){ 0 };
 	}
 	return DONE;
 }

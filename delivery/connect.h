@@ -20,7 +20,7 @@ void connect_mark_host(const struct relay *r, enum host_event e);
 
 /*
  * Makes a connection if there is none that takes another message. DONE: there is one. Otherwise
- * the lane is given up: r->verdict is what is returned, r->why says why, and if it is SOFT,
+ * the lane is given up: r->work.verdict is what is returned, r->why says why, and if it is SOFT,
  * @retry says until when.
  */
 enum outcome connect_lane(struct relay *r);

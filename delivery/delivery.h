@@ -2,7 +2,7 @@
  * delivery: what the parts of relay have in common.
  *
  *	work          which lane next; waiting for more mail with the connection open
- *	scan          one lane: its messages in order of age, as many on their way as the connection takes
+ *	scan          one lane: its messages in order of age, as many at once as the host takes
  *	flight        a message on its way: from the claim to the outcome
  *	connect       to a host of the lane; what follows when there is none
  *	settle        what an attempt brought: the message goes or waits, the sender is told
@@ -30,47 +30,71 @@ enum {
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };
 
-/* A message in our hands. */
+/* A message that this relay has claimed. */
 struct flight {
 	struct message m;
 	struct job job;
 	int next;            /* the first recipient that was in no job yet */
 	int parts;           /* jobs so far */
-	struct flight *free; /* the next one that is not used */
+	struct flight *free; /* the next one that is unused */
+};
+
+/*
+ * All of a process: as many as the window takes, and one for the message that is being looked at.
+ */
+struct flights {
+	struct flight *v;
+	int64_t n;
+	struct flight *free; /* the first one that is unused */
+};
+
+/* What one go over a lane finds (scan.h). */
+struct found {
+	int64_t next; /* wall clock, s: when the first that remains is due; 0: none remains */
+	bool again;   /* a message is due at once, by another connection */
+	bool tried;   /* this relay sent, or began to send, a message */
+	bool shared;  /* another relay has a message of the lane in hand */
+};
+
+/* The lane at work. All of it begins by one assignment (work.c:begin_lane). */
+struct work {
+	struct lane lane;             /* with a slot of it */
+	struct conf conf;             /* in force: what its route says, else the common ones */
+	struct lane_state state;
+	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
+	struct exchangers exchangers; /* its hosts, once they are known */
+	bool routed;                  /* they are */
+	struct exchanger to;          /* the one connected to */
+	int lost;                     /* connections in a row that brought no message to an end */
+	bool extra;                   /* this relay was started by another one of the lane */
+	struct pace {
+		int messages;         /* looked at, */
+		int64_t since;        /* since then (clock_ms) */
+	} pace;                       /* decides whether help is worth its start (scan.c) */
+};
+
+/* The settings by which a login was read; NULL: not set. */
+struct login_settings {
+	const char *user, *password_file, *token_command;
 };
 
 struct relay {
 	struct conf common;
-	struct conf conf;         /* of the lane at work: what its route says, else the same */
 	struct spool spool;
-	struct resolver *resolver;
 	struct hosts hosts;
-	int slot;                 /* the global one; -1: none */
+	struct resolver *resolver;
+	int slot;                       /* the global one; -1: none */
+	int keeper;                     /* socket to the process that starts relays for lanes with
+	                                 * another login (relay.c:keep); -1: there is none */
 	struct tls_setup tls;
-	struct login login;       /* user NULL: none */
-	struct conf login_conf;   /* the settings it was read by */
-	struct buf unable;        /* why they could not be read; empty: they were */
-	int keeper;               /* hears of mail that needs others than these (relay.c); -1: nobody does */
-	bool extra;               /* started by a relay of the same lane, to help it */
+	struct login login;             /* the only one that this process knows; user NULL: none */
+	struct login_settings login_is;
+	struct buf unable;              /* why it could not be read; empty: it was */
 
-	struct lane lane;         /* the one at work */
-	struct lane_state state;
-	struct exchangers exchangers; /* of this lane */
-	bool routed;
-	struct exchanger to;      /* the one connected to */
+	struct flights flights;
 	struct link link;
-	int lost;                 /* connections in a row that brought nothing to an end */
-	enum outcome verdict;     /* of the lane: DONE while it is worth trying */
-	struct buf why;           /* if it is not */
-	bool shared;              /* another relay has a message of it in its hands */
-	bool tried;               /* we had one of it in ours */
-	bool again;               /* it is to be gone over once more */
-	int64_t next;             /* earliest time at which something here is due; 0: nothing left */
-
-	struct flight *flights;   /* conf.window_messages of them */
-	struct flight *free;
-	int landed;               /* messages of this lane since */
-	int64_t began;            /* this time (clock_ms) */
+	struct buf why;                 /* the reason of the last failure to connect */
+	struct work work;
 };
 
 #endif

@@ -1,5 +1,8 @@
 #include "delivery/flight.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #include "delivery/connect.h"
 #include "delivery/settle.h"
 #include "lib/clock.h"
@@ -14,34 +17,47 @@ flight_of(struct job *j)
 struct flight *
 flight_take(struct relay *r)
 {
-	struct flight *f = r->free;
-	r->free = f->free;
+	struct flight *f = r->flights.free;
+	r->flights.free = f->free;
 	return f;
 }
 
 void
 flight_put_back(struct relay *r, struct flight *f)
 {
-	f->free = r->free;
-	r->free = f;
+	f->free = r->flights.free;
+	r->flights.free = f;
 }
 
 void
 flight_lay_down(struct relay *r, struct flight *f)
 {
-	lane_unclaim(&r->lane, f->m.id);
+	lane_unclaim(&r->work.lane, f->m.id);
 	message_close(&f->m);
 	flight_put_back(r, f);
 }
 
-void
-flight_reset(struct relay *r)
+/* All are unused. */
+static void
+reset(struct flights *all)
 {
-	r->free = NULL;
-	for (int64_t i = 0; i <= r->conf.window_messages; i++) {
-		r->flights[i].free = r->free;
-		r->free = &r->flights[i];
+	all->free = NULL;
+	for (int64_t i = 0; i < all->n; i++) {
+		all->v[i].free = all->free;
+		all->free = &all->v[i];
 	}
+}
+
+int
+flight_prepare(struct relay *r)
+{
+	int64_t n = r->common.window_messages + 1;
+	struct flight *v = calloc((size_t)n, sizeof(*v));
+	if (v == NULL)
+		return -ENOMEM;
+	r->flights = (struct flights){ .v = v, .n = n };
+	reset(&r->flights);
+	return 0;
 }
 
 void
@@ -49,7 +65,7 @@ flight_drop_all(struct relay *r)
 {
 	for (struct job *j; (j = sending_drop(&r->link)) != NULL;)
 		message_close(&flight_of(j)->m);
-	flight_reset(r);
+	reset(&r->flights);
 }
 
 /*
@@ -103,7 +119,7 @@ remember_disorder(const struct relay *r, const struct job *j)
 static void
 log_doubt(const struct relay *r, const struct message *m)
 {
-	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = r->lane.name,
+	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = r->work.lane.name,
 		.relay = r->link.terms.name };
 	log_event(LOG_NOTICE, &f,
 		"%s: sent to %s, and the connection was lost before the answer: possible duplicate",
@@ -111,12 +127,12 @@ log_doubt(const struct relay *r, const struct message *m)
 }
 
 void
-flight_land(struct relay *r)
+flight_land(struct relay *r, struct found *found)
 {
 	struct job *j = sending_land(&r->link);
 	struct flight *f = flight_of(j);
 	if (j->end == JOB_ANSWERED && (r->link.fd >= 0 || sending_any_done(j)))
-		r->lost = 0;
+		r->work.lost = 0;
 	if (j->end == JOB_ANSWERED && next_job(r, f)) {
 		sending_start(&r->link, j);
 		return;
@@ -126,8 +142,8 @@ flight_land(struct relay *r)
 	if (j->end == JOB_UNTRIED && j->sent)
 		log_doubt(r, &f->m);
 	if (j->end == JOB_UNTRIED && f->parts == 1) {
-		r->again = true;
-		settle_note_next(r, clock_wall());
+		found->again = true;
+		settle_note_next(found, clock_wall());
 		flight_lay_down(r, f);
 		return;
 	}
@@ -136,25 +152,25 @@ flight_land(struct relay *r)
 	for (int i = 0; i < f->m.n; i++)
 		if (f->m.rcpt[i].outcome == SOFT && f->m.rcpt[i].text.n == 0)
 			buf_add(&f->m.rcpt[i].text, why);
-	settle_message(r, &f->m, j->end == JOB_UNTRIED);
+	settle_message(r, &f->m, j->end == JOB_UNTRIED, found);
 	flight_lay_down(r, f);
 }
 
 void
-flight_land_all(struct relay *r)
+flight_land_all(struct relay *r, struct found *found)
 {
 	while (sending_jobs(&r->link) > 0)
-		flight_land(r);
+		flight_land(r, found);
 }
 
 void
-flight_take_off(struct relay *r, struct flight *f)
+flight_take_off(struct relay *r, struct flight *f, struct found *found)
 {
 	f->next = f->parts = f->job.n = 0;
 	f->job.m = &f->m;
-	r->tried = true;
+	found->tried = true;
 	(void)next_job(r, f);
 	sending_start(&r->link, &f->job);
 	while (sending_landed(&r->link))
-		flight_land(r);
+		flight_land(r, found);
 }

@@ -14,8 +14,8 @@
 
 #include "delivery/delivery.h"
 
-/* None is on its way: all of r->flights are unused. */
-void flight_reset(struct relay *r);
+/* Memory for all of them, as the window of the configuration says. 0 or -ENOMEM. */
+int flight_prepare(struct relay *r);
 
 /*
  * After a fork: what is on its way is the other process's. Closes it; the claims stay as they
@@ -39,13 +39,13 @@ void flight_lay_down(struct relay *r, struct flight *f);
  * Sends the message of f, which is open; by and by, for others may be on their way. Lands what
  * has been answered.
  */
-void flight_take_off(struct relay *r, struct flight *f);
+void flight_take_off(struct relay *r, struct flight *f, struct found *found);
 
 /*
  * Waits for the answer to the oldest one; settles its message, unless more of its recipients
  * follow.
  */
-void flight_land(struct relay *r);
-void flight_land_all(struct relay *r);
+void flight_land(struct relay *r, struct found *found);
+void flight_land_all(struct relay *r, struct found *found);
 
 #endif

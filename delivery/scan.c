@@ -30,127 +30,131 @@ enum {
 static int64_t
 held_until(const struct relay *r, const struct message *m)
 {
-	int64_t latest = clock_wall() + conf_longest_retry(&r->conf);
-	int64_t longest = m->arrived + r->conf.max_hold;
+	int64_t latest = clock_wall() + conf_longest_retry(&r->common);
+	int64_t longest = m->arrived + r->common.max_hold;
 	int64_t hold = m->env.hold < longest ? m->env.hold : longest;
 	return hold < latest ? hold : latest;
 }
 
 /* True: it is on its way, and not to be laid down. */
 static bool
-deliver(struct relay *r, struct flight *f)
+deliver(struct relay *r, struct flight *f, struct found *found)
 {
 	struct message *m = &f->m;
 	int64_t until = held_until(r, m);
 	if (until > clock_wall()) {
-		(void)message_wait(m, &r->lane, until); /* so that it is not opened each time */
-		settle_note_next(r, until);
+		/* So that it is not opened each time. */
+		(void)message_wait(m, &r->work.lane, until);
+		settle_note_next(found, until);
 	} else if (settle_is_too_late(m)) {
 		settle_all(r, m, HARD,
-			span_of("554 5.4.7 not delivered by the time the sender asked for"));
-	} else if (r->verdict == DONE && connect_lane(r) == DONE) {
-		flight_take_off(r, f);
+			span_of("554 5.4.7 not delivered by the time the sender asked for"), found);
+	} else if (r->work.verdict == DONE && connect_lane(r) == DONE) {
+		flight_take_off(r, f, found);
 		return true;
-	} else if (r->verdict == HARD) {
-		settle_all(r, m, HARD, buf_span(&r->why));
-	} else if (settle_is_expired(r, m, m->attempts + r->state.attempts)) {
-		settle_all(r, m, SOFT, buf_span(&r->why));
+	} else if (r->work.verdict == HARD) {
+		settle_all(r, m, HARD, buf_span(&r->why), found);
+	} else if (settle_is_expired(r, m, m->attempts + r->work.state.attempts)) {
+		settle_all(r, m, SOFT, buf_span(&r->why), found);
 	} else {
-		settle_waiting(r, m);
+		settle_waiting(r, m, found);
 	}
 	return false;
 }
 
 static void
-set_aside(struct relay *r, const char *id)
+set_aside(const struct relay *r, const char *id, struct found *found)
 {
-	struct log_fields f = { .event = "aside", .queue_id = id, .lane = r->lane.name };
-	int err = message_set_aside(&r->spool, &r->lane, id);
+	struct log_fields f = { .event = "aside", .queue_id = id, .lane = r->work.lane.name };
+	int err = message_set_aside(&r->spool, &r->work.lane, id);
 	log_event(LOG_ERR, &f, "%s: not a whole message, never acknowledged: moved to aside/%s%s",
 		id, err < 0 ? ": " : "", err < 0 ? strerror(-err) : "");
 	if (err < 0)
-		settle_note_next(r, clock_wall() + CROWD_RETRY);
+		settle_note_next(found, clock_wall() + CROWD_RETRY);
 }
 
 /* It is claimed. */
 static void
-work_on_message(struct relay *r, struct flight *f, const char *id)
+work_on_message(struct relay *r, struct flight *f, const char *id, struct found *found)
 {
-	int err = message_open(&f->m, &r->lane, id);
+	int err = message_open(&f->m, &r->work.lane, id);
 	if (err == 0) {
-		if (!deliver(r, f))
+		if (!deliver(r, f, found))
 			flight_lay_down(r, f);
 		return;
 	}
 	if (err == -EBADMSG) {
-		set_aside(r, id);
+		set_aside(r, id, found);
 	} else if (err != -ENOENT) {
-		settle_note_next(r, clock_wall() + BUSY_RETRY);
+		settle_note_next(found, clock_wall() + BUSY_RETRY);
 		if (err != -EAGAIN) {
 			struct log_fields l = { .event = "spool", .queue_id = id };
 			log_event(LOG_ERR, &l, "%s: cannot read: %s", id, strerror(-err));
 		}
 	}
-	lane_unclaim(&r->lane, id);
+	lane_unclaim(&r->work.lane, id);
 	flight_put_back(r, f);
 }
 
 /* One message by name, if it is due and nobody else has it. */
 static void
-visit_message(struct relay *r, const char *id)
+visit_message(struct relay *r, const char *id, struct found *found)
 {
-	int64_t now = clock_wall(), next = message_next(&r->lane, id);
-	if (next > now && next <= now + conf_longest_retry(&r->conf)) {
-		settle_note_next(r, next);
+	int64_t now = clock_wall(), next = message_next(&r->work.lane, id);
+	if (next > now && next <= now + conf_longest_retry(&r->common)) {
+		settle_note_next(found, next);
 		return;
 	}
 	/* With the lane down only what its sender is to hear of is of interest. */
-	if (r->verdict == SOFT && settle_is_quiet(r, id)) {
-		settle_note_next(r, now + CROWD_RETRY);
+	if (r->work.verdict == SOFT && settle_is_quiet(r, id)) {
+		settle_note_next(found, now + CROWD_RETRY);
 		return;
 	}
 	/* After a loss nothing goes before all that was under way has landed. */
 	while (sending_full(&r->link) || (sending_jobs(&r->link) > 0 && !sending_is_open(&r->link)))
-		flight_land(r);
-	if (lane_claim(&r->lane, id) < 0) {
-		r->shared = true;
+		flight_land(r, found);
+	if (lane_claim(&r->work.lane, id) < 0) {
+		found->shared = true;
 		return;
 	}
-	lane_hold(&r->lane, id);
-	work_on_message(r, flight_take(r), id);
+	lane_hold(&r->work.lane, id);
+	work_on_message(r, flight_take(r), id, found);
 }
 
 /* One more relay is worth its start if what is left would keep this one busy for long. */
 static void
 consider_help(struct relay *r, size_t left, void (*grow)(struct relay *r))
 {
-	if (r->landed == 0)
-		r->began = clock_ms();
-	if (++r->landed <= GROW_EVERY)
+	struct pace *p = &r->work.pace;
+	if (p->messages == 0)
+		p->since = clock_ms();
+	if (++p->messages <= GROW_EVERY)
 		return;
-	if ((clock_ms() - r->began) / r->landed * (int64_t)left > GROW_FOR && r->link.fd >= 0)
+	int64_t each = (clock_ms() - p->since) / p->messages;
+	if (each * (int64_t)left > GROW_FOR && r->link.fd >= 0)
 		grow(r);
-	r->landed = 0;
+	p->messages = 0;
 }
 
 /* ---- the lane ----------------------------------------------------------------------------- */
 
 /* A file that is not a message: a log without its message goes, anything else is left alone. */
 static void
-visit_other(struct relay *r, const char *name)
+visit_other(const struct relay *r, const char *name, struct found *found)
 {
 	struct span id = { name, ID_LEN };
+	int dir = r->work.lane.dir;
 	struct stat st;
 	if (name[0] == '.' || name[0] == '@')
 		return;
 	if (strlen(name) > ID_LEN && id_valid(id) && strcmp(name + ID_LEN, ".log") == 0) {
 		char message[ID_SIZE];
 		snprintf(message, sizeof(message), "%.20s", name);
-		if (fstatat(r->lane.dir, message, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-			unlinkat(r->lane.dir, name, 0);
+		if (fstatat(dir, message, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+			unlinkat(dir, name, 0);
 		return;
 	}
-	settle_note_next(r, clock_wall() + CROWD_RETRY);
+	settle_note_next(found, clock_wall() + CROWD_RETRY);
 }
 
 static int
@@ -170,28 +174,29 @@ look_for_poison(struct relay *r)
 	char id[ID_SIZE];
 	int times;
 	struct stat st;
-	if (!lane_held(&r->lane, id) || lane_claim(&r->lane, id) < 0)
+	if (!lane_held(&r->work.lane, id) || lane_claim(&r->work.lane, id) < 0)
 		return;
-	if (fstatat(r->lane.dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		message_note_crash(&r->lane, id, &times) == 0) {
+	if (fstatat(r->work.lane.dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		message_note_crash(&r->work.lane, id, &times) == 0) {
 		struct message m = MESSAGE_CLOSED;
-		struct log_fields f = { .event = "crash", .queue_id = id, .lane = r->lane.name };
+		struct log_fields f = { .event = "crash", .queue_id = id,
+			.lane = r->work.lane.name };
 		int64_t next = times > 1 ? settle_retry_after(r, times - 2) : clock_wall();
 		snprintf(m.id, sizeof(m.id), "%s", id);
-		(void)message_wait(&m, &r->lane, next);
+		(void)message_wait(&m, &r->work.lane, next);
 		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; next try in %lld s", id,
 			(long long)(next - clock_wall()));
 	}
-	lane_unclaim(&r->lane, id);
-	lane_hold(&r->lane, "");
+	lane_unclaim(&r->work.lane, id);
+	lane_hold(&r->work.lane, "");
 }
 
 /* Goes once over the lane, oldest first within a batch. */
 static int
-scan_once(struct relay *r, void (*grow)(struct relay *r))
+scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 {
 	static char ids[BATCH][ID_SIZE];
-	int fd = openat(r->lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(r->work.lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL)
 		return -errno;
@@ -205,30 +210,29 @@ scan_once(struct relay *r, void (*grow)(struct relay *r))
 			if (id_valid(span_of(e->d_name)))
 				memcpy(ids[n++], e->d_name, ID_SIZE);
 			else
-				visit_other(r, e->d_name);
+				visit_other(r, e->d_name, found);
 		}
 		qsort(ids, n, sizeof(ids[0]), compare_ids);
 		for (size_t i = 0; i < n; i++) {
-			visit_message(r, ids[i]);
+			visit_message(r, ids[i], found);
 			consider_help(r, n - i, grow);
 		}
 	}
-	flight_land_all(r);
-	lane_hold(&r->lane, "");
+	flight_land_all(r, found);
+	lane_hold(&r->work.lane, "");
 	return 0;
 }
 
 bool
-scan_lane(struct relay *r, void (*grow)(struct relay *r))
+scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 {
 	look_for_poison(r);
 	do {
-		r->next = 0;
-		r->shared = r->again = r->tried = false;
-		if (lane_settle(&r->lane) < 0 || scan_once(r, grow) < 0)
+		*found = (struct found){ 0 };
+		if (lane_settle(&r->work.lane) < 0 || scan_once(r, grow, found) < 0)
 			return false;
 		/* What came meanwhile may be behind something slow in the hands of another. */
-		r->again = r->again || (r->shared && r->tried);
-	} while (r->again && r->verdict == DONE);
+		found->again = found->again || (found->shared && found->tried);
+	} while (found->again && r->work.verdict == DONE);
 	return true;
 }

@@ -7,9 +7,10 @@
 #include "delivery/delivery.h"
 
 /*
- * Goes over r->lane, oldest message first, until nothing in it is due. `grow` is called when what
- * is left would keep this relay busy for long. False: the spool is in trouble.
+ * Goes over the lane at work, oldest message first, until nothing in it is due. `grow` is called
+ * when what is left would keep this relay busy for long. *found is about the last time that it
+ * went over the lane. False: the spool is in trouble.
  */
-bool scan_lane(struct relay *r, void (*grow)(struct relay *r));
+bool scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found);
 
 #endif

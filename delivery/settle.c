@@ -26,7 +26,7 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 		snprintf(when, sizeof(when), "; next try in %lld s",
 			(long long)(next - clock_wall()));
 	struct log_fields f = { .event = event[to->outcome], .queue_id = m->id, .sender = sender,
-		.recipient = rcpt, .lane = r->lane.name,
+		.recipient = rcpt, .lane = r->work.lane.name,
 		.relay = r->link.terms.name[0] != '\0' ? r->link.terms.name : NULL };
 	log_event(to->outcome == DONE ? LOG_INFO : LOG_NOTICE, &f,
 		"%s: %s <%s>, delay %lld s, %.*s%s", m->id, event[to->outcome], rcpt,
@@ -35,10 +35,10 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 }
 
 void
-settle_note_next(struct relay *r, int64_t next)
+settle_note_next(struct found *found, int64_t next)
 {
-	if (r->next == 0 || next < r->next)
-		r->next = next;
+	if (found->next == 0 || next < found->next)
+		found->next = next;
 }
 
 /*
@@ -48,8 +48,8 @@ settle_note_next(struct relay *r, int64_t next)
 int64_t
 settle_retry_after(const struct relay *r, int attempts)
 {
-	int last = r->conf.retries - 1;
-	int64_t wait = r->conf.retry[attempts < last ? attempts : last];
+	int last = r->common.retries - 1;
+	int64_t wait = r->common.retry[attempts < last ? attempts : last];
 	return clock_wall() + wait - arc4random_uniform((uint32_t)(wait / JITTER) + 1);
 }
 
@@ -73,7 +73,7 @@ after_greylist(const struct relay *r, const struct message *m)
 	struct host h;
 	if (m->attempts > 0 || !any_grey(m))
 		return 0;
-	hosts_recall(&r->hosts, &r->to, &h);
+	hosts_recall(&r->hosts, &r->work.to, &h);
 	return h.grey > 0 ? clock_wall() + h.grey : 0;
 }
 
@@ -90,7 +90,7 @@ next_attempt(const struct relay *r, const struct message *m)
 bool
 settle_is_expired(const struct relay *r, const struct message *m, int attempts)
 {
-	return clock_wall() - message_since(m) > r->conf.expire && attempts >= EXPIRE_ATTEMPTS;
+	return clock_wall() - message_since(m) > r->common.expire && attempts >= EXPIRE_ATTEMPTS;
 }
 
 bool
@@ -105,7 +105,7 @@ news(const struct relay *r, const struct message *m)
 {
 	int64_t now = clock_wall();
 	unsigned due = 0;
-	if (r->conf.delay_warning != 0 && now - message_since(m) >= r->conf.delay_warning)
+	if (r->common.delay_warning != 0 && now - message_since(m) >= r->common.delay_warning)
 		due |= TOLD_DELAYED;
 	if (m->env.by != 0 && m->env.by_mode == 'N' && now >= m->env.by)
 		due |= TOLD_OVERDUE | TOLD_DELAYED; /* one report for both */
@@ -116,7 +116,8 @@ bool
 settle_is_quiet(const struct relay *r, const char *id)
 {
 	struct message m;
-	if (clock_wall() - id_time(id) > r->conf.expire || message_glance(&m, &r->lane, id) < 0)
+	if (clock_wall() - id_time(id) > r->common.expire ||
+		message_glance(&m, &r->work.lane, id) < 0)
 		return false;
 	bool quiet = !settle_is_too_late(&m) && news(r, &m) == 0;
 	message_close(&m);
@@ -144,8 +145,8 @@ report(const struct relay *r, const struct message *m, bool waits)
 {
 	char id[ID_SIZE];
 	unsigned due = waits && has_outcome(m, SOFT) ? news(r, m) : 0;
-	int err = dsn_queue(m, &r->spool, &r->conf, due != 0, id);
-	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->lane.name };
+	int err = dsn_queue(m, &r->spool, &r->common, due != 0, id);
+	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->work.lane.name };
 	if (err == 0) {
 		/* No relay is started for the report's lane: one that is idle takes it. */
 		spool_crowd(&r->spool);
@@ -161,7 +162,7 @@ report(const struct relay *r, const struct message *m, bool waits)
 		return err;
 	/* If that fails, the sender is told twice, which is better than never. */
 	if (due != 0)
-		(void)message_tell(m, &r->lane, due);
+		(void)message_tell(m, &r->work.lane, due);
 	return 0;
 }
 
@@ -173,7 +174,7 @@ report(const struct relay *r, const struct message *m, bool waits)
 static void
 settle_failures(const struct relay *r, struct message *m, bool soon)
 {
-	bool old = !soon && settle_is_expired(r, m, m->attempts + r->state.attempts + 1);
+	bool old = !soon && settle_is_expired(r, m, m->attempts + r->work.state.attempts + 1);
 	for (int i = 0; i < m->n; i++) {
 		struct rcpt *to = &m->rcpt[i];
 		if (to->settled)
@@ -191,12 +192,12 @@ settle_failures(const struct relay *r, struct message *m, bool soon)
 }
 
 void
-settle_message(struct relay *r, struct message *m, bool unfinished)
+settle_message(const struct relay *r, struct message *m, bool unfinished, struct found *found)
 {
 	bool soon = unfinished && has_outcome(m, DONE), waits = false;
 	int64_t next = soon ? clock_wall() : next_attempt(r, m);
 	if (m->attempts > 0 && has_outcome(m, DONE))
-		hosts_waited(&r->hosts, &r->to, clock_wall() - message_since(m));
+		hosts_waited(&r->hosts, &r->work.to, clock_wall() - message_since(m));
 	settle_failures(r, m, soon);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
@@ -204,7 +205,8 @@ settle_message(struct relay *r, struct message *m, bool unfinished)
 		waits = waits || m->rcpt[i].outcome == SOFT;
 		log_recipient(r, m, &m->rcpt[i], next);
 	}
-	int err = waits ? message_note(m, &r->lane, next, !soon) : message_remove(&r->lane, m->id);
+	int err = waits ? message_note(m, &r->work.lane, next, !soon)
+		: message_remove(&r->work.lane, m->id);
 	if (err < 0) {
 		struct log_fields f = { .event = "spool", .queue_id = m->id };
 		log_event(LOG_ERR, &f, "%s: cannot write down the outcome: %s", m->id,
@@ -212,9 +214,9 @@ settle_message(struct relay *r, struct message *m, bool unfinished)
 		next = clock_wall() + BUSY_RETRY;
 	}
 	if (waits || err < 0)
-		settle_note_next(r, next);
+		settle_note_next(found, next);
 	if (soon && err == 0)
-		r->again = true;
+		found->again = true;
 }
 
 /* The same outcome and text for all recipients. */
@@ -231,16 +233,17 @@ say_of_all(struct message *m, enum outcome o, struct span why)
 }
 
 void
-settle_all(struct relay *r, struct message *m, enum outcome o, struct span why)
+settle_all(const struct relay *r, struct message *m, enum outcome o, struct span why,
+	struct found *found)
 {
 	say_of_all(m, o, why);
-	settle_message(r, m, false);
+	settle_message(r, m, false, found);
 }
 
 void
-settle_waiting(struct relay *r, struct message *m)
+settle_waiting(const struct relay *r, struct message *m, struct found *found)
 {
 	say_of_all(m, SOFT, buf_span(&r->why));
 	(void)report(r, m, true); /* if it cannot be queued, the next attempt will try again */
-	settle_note_next(r, r->state.next);
+	settle_note_next(found, r->work.state.next);
 }

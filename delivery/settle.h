@@ -18,23 +18,25 @@ bool settle_is_too_late(const struct message *m);
 /* While the lane is down: is there nothing to tell the sender of this message? It is not opened. */
 bool settle_is_quiet(const struct relay *r, const char *id);
 
-/* Something in the lane is due at this time (wall clock, s). */
-void settle_note_next(struct relay *r, int64_t next);
+/* A message that remains is due at this time (wall clock, s). */
+void settle_note_next(struct found *found, int64_t next);
 
 /*
  * Writes down the outcomes of an attempt: the message is removed, or waits. `unfinished`: the
  * connection was lost before all recipients had their turn; if it delivered to some of them, the
  * rest is tried at once by another.
  */
-void settle_message(struct relay *r, struct message *m, bool unfinished);
+void settle_message(const struct relay *r, struct message *m, bool unfinished,
+	struct found *found);
 
 /* The same, where all recipients have one outcome for one reason. */
-void settle_all(struct relay *r, struct message *m, enum outcome o, struct span why);
+void settle_all(const struct relay *r, struct message *m, enum outcome o, struct span why,
+	struct found *found);
 
 /*
  * The message was not tried, for its lane is down: its sender is told that it waits, if that is
  * due.
  */
-void settle_waiting(struct relay *r, struct message *m);
+void settle_waiting(const struct relay *r, struct message *m, struct found *found);
 
 #endif

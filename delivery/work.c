@@ -34,7 +34,7 @@ work_looks_due(const struct relay *r, const char *name)
 	if (fstatat(r->spool.lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return true;
 	struct lane_state state = { .next = st.st_mtime };
-	return lane_is_due(&state, clock_wall(), conf_longest_retry(&r->conf));
+	return lane_is_due(&state, clock_wall(), conf_longest_retry(&r->common));
 }
 
 DIR *
@@ -78,14 +78,15 @@ offer(const struct relay *r, const char *name)
 static bool
 take_next_lane(struct relay *r, DIR *lanes)
 {
+	struct lane *lane = &r->work.lane;
 	for (int round = 0; round < 2; round++) {
 		for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-			if (!offer(r, e->d_name) || lane_open(&r->lane, &r->spool, e->d_name) < 0)
+			if (!offer(r, e->d_name) || lane_open(lane, &r->spool, e->d_name) < 0)
 				continue;
-			if (lock_taken(r->lane.lock, 0, LOCK_WHOLE) == 0 &&
-				lane_slot(&r->lane, (int)r->conf.max_relays_per_lane) == 0)
+			if (lock_taken(lane->lock, 0, LOCK_WHOLE) == 0 &&
+				lane_slot(lane, (int)r->work.conf.max_relays_per_lane) == 0)
 				return true;
-			lane_close(&r->lane);
+			lane_close(lane);
 		}
 		rewinddir(lanes);
 	}
@@ -104,7 +105,7 @@ work_elsewhere(struct relay *r)
 	auto_dir lanes = spool_crowd_take(&r->spool) ? work_open_lanes(r) : NULL;
 	for (struct dirent *e; lanes != NULL && (e = readdir(lanes)) != NULL;) {
 		struct lane other = LANE_CLOSED;
-		if (strcmp(e->d_name, r->lane.name) == 0 || !offer(r, e->d_name) ||
+		if (strcmp(e->d_name, r->work.lane.name) == 0 || !offer(r, e->d_name) ||
 			lane_open(&other, &r->spool, e->d_name) < 0)
 			continue;
 		bool free = lock_taken(other.lock, 0, LOCK_WHOLE) == 0;
@@ -120,7 +121,7 @@ work_elsewhere(struct relay *r)
 static bool
 has_news(const struct relay *r)
 {
-	return faccessat(r->lane.dir, LANE_RETRY, F_OK, 0) < 0;
+	return faccessat(r->work.lane.dir, LANE_RETRY, F_OK, 0) < 0;
 }
 
 /*
@@ -152,7 +153,7 @@ watch_lane(const struct relay *r)
 {
 	char path[PATH_MAX];
 	int events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	snprintf(path, sizeof(path), "%s/lane/%s", r->conf.spool, r->lane.name);
+	snprintf(path, sizeof(path), "%s/lane/%s", r->common.spool, r->work.lane.name);
 	if (events < 0 || inotify_add_watch(events, path, IN_DELETE) >= 0)
 		return events;
 	close(events);
@@ -160,10 +161,10 @@ watch_lane(const struct relay *r)
 }
 
 static bool
-may_linger(const struct relay *r)
+may_linger(const struct relay *r, const struct found *found)
 {
-	return r->conf.linger != 0 && sending_is_open(&r->link) && r->verdict == DONE && !r->shared &&
-		!r->extra;
+	return r->common.linger != 0 && sending_is_open(&r->link) && r->work.verdict == DONE &&
+		!found->shared && !r->work.extra;
 }
 
 /*
@@ -171,18 +172,19 @@ may_linger(const struct relay *r)
  * it.
  */
 static bool
-linger(struct relay *r)
+linger(struct relay *r, const struct found *found)
 {
-	if (!may_linger(r))
+	if (!may_linger(r, found))
 		return false;
-	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->conf.max_relays);
+	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->common.max_relays);
 	auto_fd events = patience < 0 ? -1 : watch_lane(r);
 	if (events < 0)
 		return false;
 	cleanup_fd(&r->slot);
 	r->slot = -1;
-	bool more = !work_elsewhere(r) && wait_for_news(r, events, clock_deadline(r->conf.linger));
-	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	int64_t deadline = clock_deadline(r->common.linger);
+	bool more = !work_elsewhere(r) && wait_for_news(r, events, deadline);
+	r->slot = spool_slot(&r->spool, (int)r->common.max_relays);
 	link_wake(&r->link);
 	return more && r->slot >= 0;
 }
@@ -193,14 +195,12 @@ linger(struct relay *r)
 static bool
 begin_lane(struct relay *r)
 {
+	struct work *w = &r->work;
+	*w = (struct work){ .lane = w->lane, .extra = w->extra, .verdict = DONE };
 	connect_use_route(r);
-	r->routed = false;
-	r->lost = 0;
-	r->verdict = DONE;
-	r->landed = 0;
+	lane_state(&w->lane, &w->state);
 	r->link.terms.name[0] = '\0';
-	lane_state(&r->lane, &r->state);
-	return lane_is_due(&r->state, clock_wall(), conf_longest_retry(&r->conf));
+	return lane_is_due(&w->state, clock_wall(), conf_longest_retry(&r->common));
 }
 
 /*
@@ -213,11 +213,11 @@ help(struct relay *r, const struct lane *lane, int slot)
 {
 	link_close(&r->link);
 	flight_drop_all(r);
-	lane_close(&r->lane);
+	lane_close(&r->work.lane);
 	cleanup_fd(&r->slot);
-	r->lane = *lane;
+	r->work.lane = *lane;
 	r->slot = slot;
-	r->extra = true;
+	r->work.extra = true;
 	work_on_lanes(r);
 	_exit(EXIT_SUCCESS);
 }
@@ -227,64 +227,66 @@ static void
 grow(struct relay *r)
 {
 	struct lane lane = LANE_CLOSED;
-	auto_fd slot = spool_slot(&r->spool, (int)r->conf.max_relays);
-	if (slot < 0 || lane_open(&lane, &r->spool, r->lane.name) < 0)
+	auto_fd slot = spool_slot(&r->spool, (int)r->common.max_relays);
+	if (slot < 0 || lane_open(&lane, &r->spool, r->work.lane.name) < 0)
 		return;
-	if (lane_slot(&lane, (int)r->conf.max_relays_per_lane) == 0 && fork() == 0)
+	if (lane_slot(&lane, (int)r->work.conf.max_relays_per_lane) == 0 && fork() == 0)
 		help(r, &lane, slot);
 	lane_close(&lane); /* the child holds it now */
 }
 
 /* Sends what is due now, and what comes while it waits. False: the spool is in trouble. */
 static bool
-empty_lane(struct relay *r)
+empty_lane(struct relay *r, struct found *found)
 {
 	do
-		if (!scan_lane(r, grow))
+		if (!scan_lane(r, grow, found))
 			return false;
-	while (linger(r));
+	while (linger(r, found));
 	link_quit(&r->link);
-	exchangers_free(&r->exchangers);
+	exchangers_free(&r->work.exchangers);
 	return true;
 }
 
 /*
- * Works on r->lane, whose slot it holds, until nothing in it is due, and closes it. False: the
+ * Works on r->work.lane, whose slot it holds, until nothing in it is due, and closes it. False: the
  * spool is in trouble, and to go on would only turn in circles.
  */
 static bool
 work_on_lane(struct relay *r)
 {
+	struct work *w = &r->work;
+	struct found found;
 	char name[LANE_NAME_SIZE];
-	memcpy(name, r->lane.name, sizeof(name));
+	memcpy(name, w->lane.name, sizeof(name));
 	bool ok = true;
 	for (bool again = true; again && ok && r->slot >= 0;) {
 		again = false;
 		if (!begin_lane(r))
 			break;
-		ok = empty_lane(r);
+		ok = empty_lane(r, &found);
 		if (!ok)
 			break;
 		/* The host takes no further connection: as if this relay had not come. */
-		if (r->extra && r->verdict == SOFT) {
-			lane_announce(r->lane.dir);
+		if (w->extra && w->verdict == SOFT) {
+			lane_announce(w->lane.dir);
 			break;
 		}
 		/*
 		 * Another relay holds the remaining messages and will set the lane's time. It may
 		 * have scanned before the newest mail came, so if there is any, scan again.
 		 */
-		if (r->shared) {
+		if (found.shared) {
 			again = has_news(r);
 			continue;
 		}
-		if (r->state.down && r->next != 0) /* all messages wait for the host */
-			r->next = r->state.next;
-		again = lane_leave(&r->lane, &r->spool, r->next) == -EAGAIN &&
-			lane_open(&r->lane, &r->spool, name) == 0 &&
-			lane_slot(&r->lane, (int)r->conf.max_relays_per_lane) == 0;
+		if (w->state.down && found.next != 0) /* all messages wait for the host */
+			found.next = w->state.next;
+		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN &&
+			lane_open(&w->lane, &r->spool, name) == 0 &&
+			lane_slot(&w->lane, (int)w->conf.max_relays_per_lane) == 0;
 	}
-	lane_close(&r->lane);
+	lane_close(&w->lane);
 	return ok;
 }
 
@@ -296,12 +298,12 @@ work_on_lane(struct relay *r)
 static bool
 take_slot_or_leave(struct relay *r)
 {
-	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	r->slot = spool_slot(&r->spool, (int)r->common.max_relays);
 	if (r->slot >= 0)
 		return true;
 	spool_crowd(&r->spool);
-	lane_close(&r->lane);
-	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	lane_close(&r->work.lane);
+	r->slot = spool_slot(&r->spool, (int)r->common.max_relays);
 	return r->slot >= 0;
 }
 
@@ -316,9 +318,9 @@ work_on_lanes(struct relay *r)
 	if (lanes == NULL)
 		return;
 	for (;;) {
-		if (r->lane.dir >= 0 && !work_on_lane(r))
+		if (r->work.lane.dir >= 0 && !work_on_lane(r))
 			return;
-		r->extra = false;
+		r->work.extra = false;
 		if (r->slot >= 0 && take_next_lane(r, lanes))
 			continue;
 		cleanup_fd(&r->slot);

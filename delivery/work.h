@@ -14,7 +14,7 @@
 #include "delivery/delivery.h"
 
 /*
- * Begins with r->lane, whose slot it holds; returns when no lane is due, or the spool is in
+ * Begins with r->work.lane, whose slot it holds; returns when no lane is due, or the spool is in
  * trouble.
  */
 void work_on_lanes(struct relay *r);
