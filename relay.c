@@ -47,9 +47,9 @@ enum { WHY_SIZE = 1024 };
 static struct relay relay;
 
 /*
- * What is needed of the file system beside the spool, before it is out of reach: of all passwords
- * only those of the first lane's route. Without them its mail waits by the schedule, and its
- * senders hear of that.
+ * Opens and reads what is needed of the file system beside the spool, before that is out of reach:
+ * the authorities, and of all logins the one of the first lane's route. If it cannot be read, the
+ * lane's mail waits by the schedule, as if its host were down.
  */
 static void
 prepare(struct relay *r)
@@ -70,7 +70,9 @@ prepare(struct relay *r)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
 
-/* All that waits in a lane; what a sender asked to be kept back stays back. */
+/*
+ * Makes due what waits in a lane, but for messages that their sender asked to be held (RFC 4865).
+ */
 static void
 make_due(struct relay *r, const char *name)
 {
@@ -80,7 +82,7 @@ make_due(struct relay *r, const char *name)
 	lane_close(&r->work.lane);
 }
 
-/* A relay for each lane in which something is due, while there are slots. */
+/* Starts a relay for each lane in which something is due, while there are slots. Exit status. */
 static int
 start_due(struct relay *r, const struct options *o)
 {
@@ -99,7 +101,11 @@ start_due(struct relay *r, const struct options *o)
 	return EXIT_SUCCESS;
 }
 
-/* Until the relay at work and its help are gone: what they leave is not left to the timer. */
+/*
+ * Starts relays for due lanes that the relay at work has to leave, because they need another login.
+ * That one, and those that it started to help it, have the other end of `leavings` and write an
+ * octet for each such lane; when all are gone, so is this process. Exit status.
+ */
 static int
 keep(struct relay *r, const struct options *o, int leavings)
 {
@@ -140,8 +146,9 @@ work(struct relay *r)
 }
 
 /*
- * Where routes have passwords a relay knows those of one, and a process that talks to nobody
- * starts others.
+ * Works on the lane that was named, and on others. Where routes have different logins, this relay
+ * reads only the one of the lane's route; then it forks, and the parent, which has no connection to
+ * any host, starts relays for the lanes that need another. Exit status.
  */
 static int
 run_lane(struct relay *r, const struct options *o)

@@ -25,8 +25,8 @@
 #include "sending/tlsclient.h"
 
 enum {
-	BUSY_RETRY = 60,      /* s until a message whose writer had not finished is looked at */
-	CROWD_RETRY = 3600,   /* s until a lane with a file that is not ours is looked at */
+	BUSY_RETRY = 60,      /* s until a message that is still being written is looked at again */
+	CROWD_RETRY = 3600,   /* s until a lane with a file that is no message is looked at again */
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };
 

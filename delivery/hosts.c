@@ -11,7 +11,7 @@
 #include "lib/clock.h"
 
 enum {
-	HOST_FILE = 128,        /* octets of a file; what is longer is not ours */
+	HOST_FILE = 128,        /* octets of a file; a longer one was not written by us */
 	NAME_SIZE = NETADDR_TEXT + 8,
 	LATENCY_MAX = 3600000,  /* ms; what is slower is a broken clock */
 	GREY_MAX = 15 * 60,     /* s; a longer wait has other reasons than a greylist */

@@ -16,7 +16,7 @@
 
 enum {
 	STAGGER = 250,          /* ms between two of equal preference (RFC 8305 section 5) */
-	PATIENCE = 15000,       /* ms until a worse preference starts while better ones are silent */
+	PATIENCE = 15000,       /* ms until a worse preference starts if better ones are silent */
 	RUNNERS = 20,           /* started in one race, so that it ends (G5) */
 	EXPLORE = 32,           /* one race in so many begins with another than the quickest */
 	GREETING = 3,           /* octets that tell whether it is one */

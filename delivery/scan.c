@@ -36,7 +36,9 @@ held_until(const struct relay *r, const struct message *m)
 	return hold < latest ? hold : latest;
 }
 
-/* True: it is on its way, and not to be laid down. */
+/*
+ * Sends a message, or settles it without that. True: it is on its way, and must not be laid down.
+ */
 static bool
 deliver(struct relay *r, struct flight *f, struct found *found)
 {
@@ -73,7 +75,7 @@ set_aside(const struct relay *r, const char *id, struct found *found)
 		settle_note_next(found, clock_wall() + CROWD_RETRY);
 }
 
-/* It is claimed. */
+/* Opens a message that this relay has claimed, and sees to it. */
 static void
 work_on_message(struct relay *r, struct flight *f, const char *id, struct found *found)
 {
@@ -96,7 +98,7 @@ work_on_message(struct relay *r, struct flight *f, const char *id, struct found 
 	flight_put_back(r, f);
 }
 
-/* One message by name, if it is due and nobody else has it. */
+/* Sees to one message, if it is due and no other relay has claimed it. */
 static void
 visit_message(struct relay *r, const char *id, struct found *found)
 {
@@ -105,12 +107,12 @@ visit_message(struct relay *r, const char *id, struct found *found)
 		settle_note_next(found, next);
 		return;
 	}
-	/* With the lane down only what its sender is to hear of is of interest. */
+	/* With the lane down a message is opened only if its sender is to be told something. */
 	if (r->work.verdict == SOFT && settle_is_quiet(r, id)) {
 		settle_note_next(found, now + CROWD_RETRY);
 		return;
 	}
-	/* After a loss nothing goes before all that was under way has landed. */
+	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&r->link) || (sending_jobs(&r->link) > 0 && !sending_is_open(&r->link)))
 		flight_land(r, found);
 	if (lane_claim(&r->work.lane, id) < 0) {
@@ -121,7 +123,7 @@ visit_message(struct relay *r, const char *id, struct found *found)
 	work_on_message(r, flight_take(r), id, found);
 }
 
-/* One more relay is worth its start if what is left would keep this one busy for long. */
+/* Another relay is worth its start if what is left would keep this one busy for long. */
 static void
 consider_help(struct relay *r, size_t left, void (*grow)(struct relay *r))
 {
@@ -138,7 +140,10 @@ consider_help(struct relay *r, size_t left, void (*grow)(struct relay *r))
 
 /* ---- the lane ----------------------------------------------------------------------------- */
 
-/* A file that is not a message: a log without its message goes, anything else is left alone. */
+/*
+ * A file that is not a message: a log without its message is removed, anything else is left
+ * alone.
+ */
 static void
 visit_other(const struct relay *r, const char *name, struct found *found)
 {
@@ -164,9 +169,9 @@ compare_ids(const void *a, const void *b)
 }
 
 /*
- * Did a relay die with a message of this lane in hand? Once may be chance; from the second time
- * on it is put off, further each time, so that the others get their turn. One that somebody has
- * claimed is in the hands of the living.
+ * Did a relay die with a message of this lane in hand? Once may be chance, so the message is tried
+ * at once; from the second time on it is put off, further each time, so that the others get their
+ * turn. A message that is claimed is not looked at: the relay that has it is alive.
  */
 static void
 look_for_poison(struct relay *r)
@@ -191,7 +196,7 @@ look_for_poison(struct relay *r)
 	lane_hold(&r->work.lane, "");
 }
 
-/* Goes once over the lane, oldest first within a batch. */
+/* Goes over the lane once, oldest message first within a batch. 0 or -errno. */
 static int
 scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 {
@@ -231,7 +236,10 @@ scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 		*found = (struct found){ 0 };
 		if (lane_settle(&r->work.lane) < 0 || scan_once(r, grow, found) < 0)
 			return false;
-		/* What came meanwhile may be behind something slow in the hands of another. */
+		/*
+		 * Another relay has a message, and will look for new ones only when that is done,
+		 * which may take long: so this one looks for them.
+		 */
 		found->again = found->again || (found->shared && found->tried);
 	} while (found->again && r->work.verdict == DONE);
 	return true;
