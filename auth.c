@@ -40,7 +40,7 @@ static struct auth {
 	struct auth_hello hello;
 	char *users;     /* text of the file */
 	size_t length;
-	struct user user; /* who was found, if `known` */
+	struct user user; /* the line of the file, if `known` */
 	bool known;
 	bool trouble;     /* it could not be checked */
 	char name[LIMIT_ADDRESS + 1];
@@ -62,7 +62,7 @@ find_user(struct auth *a, const char *name)
 	a->known = users_find(users_text(a), span_of(name), &a->user);
 }
 
-/* Takes what a check of a secret found; a line that an editor has spoilt is trouble of ours. */
+/* Takes what a check of a secret found; a spoilt line of the file is no fault of the client. */
 static void
 judge_secret(struct auth *a, const char *kind, int found)
 {
@@ -132,7 +132,7 @@ open_other(const struct conf *conf)
 		log_other(other.err);
 }
 
-/* As checkpass_dovecot; whom it names is found in the file, for what it may send. */
+/* As checkpass_dovecot; the file has what the user that Dovecot names may send. */
 static int
 ask_dovecot(struct auth *a, const char *name, const char *password, int64_t deadline)
 {
@@ -194,7 +194,7 @@ check_password(struct auth *a, Gsasl_session *s)
 	return a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
-/* The certificate was verified by tls; here it is only asked whether we know who it names. */
+/* The certificate was verified by tls; what remains is whether the file has the name in it. */
 static int
 check_external(struct auth *a)
 {
@@ -262,8 +262,10 @@ hear(struct auth_text *in)
 	return true;
 }
 
-/* Whoever is known speaks for itself only, by whatever mechanism; under the name it gave or the one
- * that Dovecot has for it. */
+/*
+ * A client speaks for itself only, by whatever mechanism: under the name that it gave or the one
+ * that Dovecot has for it.
+ */
 static bool
 for_itself(const struct auth *a, Gsasl_session *s)
 {
@@ -284,7 +286,7 @@ result_of(const struct auth *a, Gsasl_session *s, int r)
 									   : AUTH_REFUSED;
 }
 
-/* The last word. */
+/* Tells the session how it ended. */
 static void
 decide(const struct auth *a, enum auth_result result)
 {
@@ -329,7 +331,7 @@ exchange(struct auth *a, Gsasl_session *s)
 		}
 		if (!said || !hear(&in))
 			return;
-		if (r == GSASL_OK) { /* it only confirmed our last word */
+		if (r == GSASL_OK) { /* the client only confirmed the last challenge */
 			decide(a, in.text[0] == '\0' ? result_of(a, s, r) : AUTH_BAD_TEXT);
 			return;
 		}
@@ -426,8 +428,8 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	if (o.hash != NULL)
 		return hash(o.hash);
-	int err = program_configure(&auth.conf, &o, o.serve ? NULL : "auth is started by smtpd", "auth",
-		journal_send, &why);
+	const char *unfit = o.serve ? NULL : "auth is started by smtpd";
+	int err = program_configure(&auth.conf, &o, unfit, "auth", journal_send, &why);
 	if (err == 0)
 		err = credential_find(&auth.conf, &why);
 	if (err < 0)

@@ -153,6 +153,6 @@ main(int argc, char **argv)
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	if (peer_of(STDIN_FILENO, &s->peer) < 0)
-		return EXIT_SUCCESS; /* gone before we began */
+		return EXIT_SUCCESS; /* the client has gone */
 	return serve(s, &o);
 }

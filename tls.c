@@ -94,7 +94,7 @@ use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cip
 
 /*
  * A ticket of another kind of listener is no ticket here (B16): one that asks for other certificates of
- * clients, or asked before the file of their signers changed, has not verified what we would.
+ * clients, or asked before the file of their signers changed, has verified something else.
  */
 static bool
 set_kind(SSL_CTX *ctx, const struct conf *conf)
@@ -347,8 +347,9 @@ wait_for_more(const struct wants *w, bool parting, int64_t deadline)
 }
 
 /*
- * Until the session closes. It has the deadlines; ours is only for what it leaves behind. A session that
- * has said its last word but still listens (stream_linger) goes on getting what the client sends.
+ * Passes octets on until the session closes. The session has the deadlines; the one here is for what
+ * it leaves behind. A session that has sent its last reply but still reads (stream_linger) goes on
+ * getting what the client sends.
  */
 static void
 pump(SSL *ssl, int64_t patience)
@@ -417,8 +418,8 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	int err = program_configure(&conf, &o, o.serve ? NULL : "tls is started by smtpd", "tls",
-		journal_send, &why);
+	const char *unfit = o.serve ? NULL : "tls is started by smtpd";
+	int err = program_configure(&conf, &o, unfit, "tls", journal_send, &why);
 	if (err == 0 && conf.tls_certificate == NULL) {
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;

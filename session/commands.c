@@ -84,8 +84,10 @@ do_mail(struct session *s, struct span arg)
 		approve_sender, s);
 }
 
-/* All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
- * too many is no error, but brings no message nearer. */
+/*
+ * All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
+ * too many is no error, but brings no message nearer.
+ */
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {

@@ -111,7 +111,7 @@ converse(struct session *s)
 int
 loop_main(struct session *s)
 {
-	prctl(PR_SET_PDEATHSIG, SIGTERM); /* no session without its monitor */
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	s->end = clock_deadline(s->conf.timeout_session);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
 	struct log_fields f = { .event = "sandbox" };

@@ -155,7 +155,7 @@ receive_bdat(struct session *s, struct span arg)
 	} else if (res != STREAM_OK) {
 		r = say_to_silence(res);
 	}
-	if (r != R_CHUNK_OK) /* queued, or failed: a message is never a part of its chunks */
+	if (r != R_CHUNK_OK) /* queued or refused: the chunks that may follow are of no message */
 		transaction_drop(&s->transaction);
 	return r;
 }

@@ -137,7 +137,7 @@ secure_auth(struct session *s, struct span arg)
 	/* A client that guesses may not go on in a new connection. */
 	if (!session_may(s, QUOTA_AUTH_FAILURES, 1))
 		return R_QUOTA;
-	if (span_eq(first, span_of("="))) /* given, and empty */
+	if (span_eq(first, span_of("="))) /* a response, and it is empty */
 		return authenticate(s, mechanism, &(struct span){ "", 0 });
 	return authenticate(s, mechanism, first.n > 0 ? &first : NULL);
 }

@@ -60,6 +60,10 @@ static const struct row {
 	{ "", 0, "", R_UNKNOWN_COMMAND },
 	{ "", 0, "GET / HTTP/1.1", R_NOT_SMTP }, /* B14 */
 	{ "", 0, "post /", R_NOT_SMTP },
+	{ "", 0, "PUT /", R_NOT_SMTP },
+	{ "", 0, "HEAD /", R_NOT_SMTP },
+	{ "", 0, "OPTIONS *", R_NOT_SMTP },
+	{ "", 0, "CONNECT x:25", R_NOT_SMTP },
 	{ "", 0, "GETX", R_UNKNOWN_COMMAND },
 	{ "", 0, "Host: x", R_UNKNOWN_COMMAND },
 	/* arguments where they belong (R20) */
