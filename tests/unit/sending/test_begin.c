@@ -47,12 +47,16 @@ set_up(void **state)
 
 /* ---- EHLO ------------------------------------------------------------------------------------ */
 
-/* Keywords in any case; what is not known, and odd values, mean nothing; the first line is a name. */
+/* In any case; what is not known, and odd values, mean nothing; the first line is a name. */
 static void
 test_keywords(void **state)
 {
 	(void)state;
-	static const struct { const char *ehlo; unsigned can; int64_t size, mails, rcpts, domains, by; } rows[] = {
+	static const struct {
+		const char *ehlo;
+		unsigned can;
+		int64_t size, mails, rcpts, domains, by;
+	} rows[] = {
 		{ .ehlo = "250 mx" },
 		{ .ehlo = "250 SIZE 1000" },
 		{ .ehlo = "250-PIPELINING/250 X" },
@@ -60,8 +64,10 @@ test_keywords(void **state)
 		{ .ehlo = "250-mx/250-/250 PIPELINING", .can = CAN_PIPELINING },
 		{ .ehlo = "250-mx/250-pipelining/250-8BITmime/250 CHUNKING",
 			.can = CAN_PIPELINING | CAN_8BITMIME | CAN_CHUNKING },
-		{ .ehlo = "250-mx/250-BINARYMIME/250-SMTPUTF8/250-DSN/250-MT-PRIORITY MIXER/250 REQUIRETLS",
-			.can = CAN_BINARYMIME | CAN_SMTPUTF8 | CAN_DSN | CAN_PRIORITY | CAN_REQUIRETLS },
+		{ .ehlo = "250-mx/250-BINARYMIME/250-SMTPUTF8/250-DSN/250-MT-PRIORITY MIXER",
+			.can = CAN_BINARYMIME | CAN_SMTPUTF8 | CAN_DSN | CAN_PRIORITY },
+		{ .ehlo = "250-mx/250-STARTTLS/250 REQUIRETLS",
+			.can = CAN_STARTTLS | CAN_REQUIRETLS },
 		{ .ehlo = "250-mx/250-PIPELININGS/250-PIPE/250 XPIPELINING" },
 		{ .ehlo = "250-mx/250 SIZE", .can = CAN_SIZE },
 		{ .ehlo = "250-mx/250 SIZE 1000", .can = CAN_SIZE, .size = 1000 },
@@ -81,7 +87,8 @@ test_keywords(void **state)
 		{ .ehlo = "250-mx/250 LIMITS RCPTMAX RCPTMAX= RCPTMAX=7=8", .rcpts = 7 },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		const struct host_script script = { .greeting = "220-mx/220 SIZE 5", .ehlo = rows[i].ehlo };
+		const struct host_script script = { .greeting = "220-mx/220 SIZE 5",
+			.ehlo = rows[i].ehlo };
 		assert_int_equal(begin(&(struct link_terms){ 0 }, &script), DONE);
 		const struct link_host *h = &l.host;
 		if (h->can != rows[i].can || h->limit.size != rows[i].size ||
@@ -150,8 +157,8 @@ test_hello(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		const struct row *row = &rows[i];
-		const struct host_script script = { .greeting = "220 mx", .exceptions = row->exceptions,
-			.ehlo = "250-mx/250 PIPELINING" };
+		const struct host_script script = { .greeting = "220 mx",
+			.exceptions = row->exceptions, .ehlo = "250-mx/250 PIPELINING" };
 		char want[128];
 		conf.protocol = row->lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
 		enum outcome o = begin(&(struct link_terms){ .helo = row->terms_helo }, &script);
@@ -160,7 +167,8 @@ test_hello(void **state)
 			fail_msg("%s", row->exceptions);
 		assert_int_equal(l.proof.again, AGAIN_NOT);
 		part();
-		snprintf(want, sizeof(want), "%s%s", row->log, row->quit || o == DONE ? "QUIT\n" : "");
+		snprintf(want, sizeof(want), "%s%s", row->log,
+			row->quit || o == DONE ? "QUIT\n" : "");
 		host.log[host.n] = '\0';
 		if (strcmp(host.log, want) != 0)
 			fail_msg("%s: %s, not %s", row->exceptions, host.log, want);
@@ -227,11 +235,14 @@ test_auth(void **state)
 		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=535 no", true, SOFT, "AUTH XOAUTH2 " },
 		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=454 later", true, SOFT, "AUTH XOAUTH2 " },
 		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=close", true, SOFT, "AUTH XOAUTH2 " },
-		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=334 e30=|OTHER1=535 no", true, SOFT, "AUTH XOAUTH2 " },
-		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=334 e30=|OTHER1=235 yes", true, SOFT, "AUTH XOAUTH2 " },
+		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=334 e30=|OTHER1=535 no", true, SOFT,
+			"AUTH XOAUTH2 " },
+		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=334 e30=|OTHER1=235 yes", true, SOFT,
+			"AUTH XOAUTH2 " },
 	};
 	for (size_t i = 0; i < ROWS(cases); i++) {
-		const struct login login = { .user = user, .token = token, .clear = cases[i].clear };
+		const struct login login = { .user = user, .token = token,
+			.clear = cases[i].clear };
 		const struct host_script script = { .greeting = "220 mx", .ehlo = cases[i].ehlo,
 			.exceptions = cases[i].exceptions };
 		enum outcome o = begin(&(struct link_terms){ .login = &login }, &script);

@@ -79,7 +79,8 @@ test_mail(void **state)
 		{ CAN_SIZE | CAN_8BITMIME | CAN_DSN | CAN_SMTPUTF8 | CAN_PRIORITY | CAN_REQUIRETLS,
 			{ .body = BODY_8BITMIME, .utf8 = true, .ret = RET_FULL, .envid = { "i", 1 },
 				.priority = 1, .require_tls = true }, true, false,
-			" SIZE=23 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=i MT-PRIORITY=1 REQUIRETLS" },
+			" SIZE=23 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=i MT-PRIORITY=1"
+			" REQUIRETLS" },
 	};
 	char want[LINE];
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -102,7 +103,8 @@ test_by(void **state)
 		{ 1000, 'R', false, ";R" }, { 1000, 'N', false, ";N" }, { 1000, 'R', true, ";RT" },
 		{ -1000, 'N', true, ";NT" } };
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct message m = { .env = { .by_mode = rows[i].mode, .by_trace = rows[i].trace } };
+		struct message m = { .env = { .by_mode = rows[i].mode,
+			.by_trace = rows[i].trace } };
 		char *end;
 		int64_t before = clock_wall();
 		m.env.by = before + rows[i].left;
