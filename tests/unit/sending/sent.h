@@ -12,10 +12,20 @@
 static inline struct conf
 patient_conf(void)
 {
-	return (struct conf){ .hostname = (char *)(uintptr_t)"us.example", .timeout_greeting = 60,
-		.timeout_helo = 60, .timeout_mail = 60, .timeout_rcpt = 60, .timeout_data_start = 60,
-		.timeout_data_block = 60, .timeout_data_end = 60, .timeout_quit = 60,
-		.timeout_tls = 60, .window_size = 1 << 20, .min_data_rate = 1 };
+	return (struct conf){
+		.hostname = (char *)(uintptr_t)"us.example",
+		.timeout_greeting = 60,
+		.timeout_helo = 60,
+		.timeout_tls = 60,
+		.timeout_mail = 60,
+		.timeout_rcpt = 60,
+		.timeout_data_start = 60,
+		.timeout_data_block = 60,
+		.timeout_data_end = 60,
+		.timeout_quit = 60,
+		.window_size = 1 << 20,
+		.min_data_rate = 1,
+	};
 }
 
 /* A message whose body is `size` octets: BODY, and then nothing but "x". */
