@@ -70,7 +70,7 @@ judge_secret(struct auth *a, const char *kind, int found)
 	a->known = found > 0;
 	a->trouble = found < 0;
 	if (found < 0)
-		log_event(LOG_ERR, &f, "auth_users %s:%u: not a secret of %s", a->conf.auth_users,
+		log_event(LOG_ERR, &f, "auth_users %s:%u: not a secret of %s", a->conf.auth.users,
 			a->user.line, kind);
 }
 
@@ -122,12 +122,12 @@ log_other(int err)
 static void
 open_other(const struct conf *conf)
 {
-	bool dovecot = conf->auth_dovecot != NULL;
+	bool dovecot = conf->auth.dovecot != NULL;
 	other.key = dovecot ? "auth_dovecot" : "auth_saslauthd";
-	other.path = dovecot ? conf->auth_dovecot : conf->auth_saslauthd;
+	other.path = dovecot ? conf->auth.dovecot : conf->auth.saslauthd;
 	if (other.path == NULL)
 		return;
-	other.err = checkpass_open(&other.stream, other.path, conf->timeout_check);
+	other.err = checkpass_open(&other.stream, other.path, conf->receive.timeout_check);
 	if (other.err < 0)
 		log_other(other.err);
 }
@@ -152,12 +152,12 @@ ask_dovecot(struct auth *a, const char *name, const char *password, int64_t dead
 static bool
 ask_other(struct auth *a, const char *name, const char *password)
 {
-	int64_t deadline = clock_deadline(a->conf.timeout_check);
+	int64_t deadline = clock_deadline(a->conf.receive.timeout_check);
 	int r = other.err;
 	if (strlen(name) > LIMIT_ADDRESS || strlen(password) >= PASSWORD_MAX)
 		return false;
 	if (r == 0) {
-		r = a->conf.auth_dovecot != NULL
+		r = a->conf.auth.dovecot != NULL
 			? ask_dovecot(a, name, password, deadline)
 			: checkpass_saslauthd(&other.stream, name, password, deadline);
 		if (r < 0)
@@ -342,9 +342,9 @@ static bool
 read_users(struct auth *a)
 {
 	struct stat st;
-	if (a->conf.auth_users == NULL)
+	if (a->conf.auth.users == NULL)
 		return true;
-	auto_fd fd = open(a->conf.auth_users, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = open(a->conf.auth.users, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return false;
 	if (st.st_size > USERS_MAX) {
@@ -367,7 +367,7 @@ serve(struct auth *a)
 	Gsasl *ctx;
 	Gsasl_session *s;
 	if (!read_users(a)) {
-		log_event(LOG_ERR, &f, "auth_users %s: %s", a->conf.auth_users, strerror(errno));
+		log_event(LOG_ERR, &f, "auth_users %s: %s", a->conf.auth.users, strerror(errno));
 		return EX_TEMPFAIL;
 	}
 	open_other(&a->conf);
@@ -429,7 +429,7 @@ main(int argc, char **argv)
 	if (o.hash != NULL)
 		return hash(o.hash);
 	const char *unfit = o.serve ? NULL : "auth is started by smtpd";
-	int err = program_configure(&auth.conf, &o, unfit, "auth", journal_send, &why);
+	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", journal_send, &why);
 	if (err == 0)
 		err = credential_find(&auth.conf, &why);
 	if (err < 0)

@@ -52,17 +52,17 @@ static void
 prepare(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
-	r->tls.authorities = open(r->work.conf.delivery_ca, O_RDONLY | O_CLOEXEC);
-	struct conf own = r->work.conf;
+	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
+	struct conf_delivery own = r->work.delivery;
 	int err = 0;
-	if (own.delivery_password_file != NULL) {
-		own.delivery_password_file = strdup(own.delivery_password_file);
-		err = credential_path(&own.delivery_password_file, &r->unable);
+	if (own.password_file != NULL) {
+		own.password_file = strdup(own.password_file);
+		err = credential_path(&own.password_file, &r->unable);
 	}
 	if (err == 0)
-		err = login_load(&own, &r->login, &r->unable);
-	if (own.delivery_password_file != r->work.conf.delivery_password_file)
-		free(own.delivery_password_file);
+		err = login_load(&own, r->common.receive.timeout_check, &r->login, &r->unable);
+	if (own.password_file != r->work.delivery.password_file)
+		free(own.password_file);
 	if (err < 0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
@@ -121,13 +121,14 @@ static int
 work(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
-	hosts_open(&r->hosts, r->spool.root, r->common.remember_hosts);
+	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	if (flight_prepare(r) < 0)
 		return EX_TEMPFAIL;
 	prepare(r);
 	credential_forget(); /* passwords of other routes, too */
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
-	r->resolver = resolver_open(r->common.nameserver, r->common.nameservers, r->common.hostname);
+	r->resolver = resolver_open(r->common.relay.nameserver.v, r->common.relay.nameserver.n,
+		r->common.who.hostname);
 	if (r->resolver == NULL) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
@@ -156,9 +157,9 @@ run_lane(struct relay *r, const struct options *o)
 	}
 	r->slot = LAUNCH_SECOND_FD;
 	connect_use_route(r);
-	r->login_is = (struct login_settings){ .user = r->work.conf.delivery_user,
-		.password_file = r->work.conf.delivery_password_file,
-		.token_command = r->work.conf.delivery_token_command };
+	r->login_is = (struct login_settings){ .user = r->work.delivery.user,
+		.password_file = r->work.delivery.password_file,
+		.token_command = r->work.delivery.token_command };
 	if (!connect_logins_vary(r) ||
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
 		return work(r);
@@ -174,7 +175,7 @@ static int
 run_due(struct relay *r, const struct options *o)
 {
 	spool_sweep(&r->spool);
-	hosts_open(&r->hosts, r->spool.root, r->common.remember_hosts);
+	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	hosts_sweep(&r->hosts);
 	return start_due(r, o);
 }
@@ -184,6 +185,7 @@ main(int argc, char **argv)
 {
 	struct relay *r = &relay;
 	struct options o;
+	struct conf_origins from;
 	auto_buf why = buf_new(WHY_SIZE);
 
 	if (!program_begin(&o, argc, argv))
@@ -193,20 +195,20 @@ main(int argc, char **argv)
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
 	bool fit = (o.due || o.lane != NULL || o.check) && (!o.now || o.due);
-	int err = program_configure(&r->common, &o, fit ? NULL : "nothing to do; see --help", "relay",
+	int err = program_configure(&r->common, &from, &o, fit ? NULL : "nothing to do; see --help", "relay",
 		sd_journal_sendv, &why);
 	if (err < 0)
 		return program_refuse(&why);
 	if (o.check) {
-		conf_print(&r->common, stdout);
+		conf_print(&r->common, &from, stdout);
 		return EXIT_SUCCESS;
 	}
 	if (program_drop_root(&r->common, &why) < 0)
 		return program_refuse(&why);
-	err = spool_open(&r->spool, r->common.spool);
+	err = spool_open(&r->spool, r->common.who.spool);
 	if (err < 0) {
 		struct log_fields f = { .event = "failed" };
-		log_event(LOG_ERR, &f, "spool %s: %s", r->common.spool, strerror(-err));
+		log_event(LOG_ERR, &f, "spool %s: %s", r->common.who.spool, strerror(-err));
 		return EX_TEMPFAIL;
 	}
 	return o.due ? run_due(r, &o) : run_lane(r, &o);

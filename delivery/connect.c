@@ -53,11 +53,11 @@ same_text(const char *a, const char *b)
 static bool
 fits_route(const struct relay *r, const struct route *route)
 {
-	struct conf c;
-	conf_for_route(&c, &r->common, route);
-	return same_text(c.delivery_user, r->login_is.user) &&
-		same_text(c.delivery_password_file, r->login_is.password_file) &&
-		same_text(c.delivery_token_command, r->login_is.token_command);
+	struct conf_delivery d;
+	conf_delivery_of(&d, &r->common, route);
+	return same_text(d.user, r->login_is.user) &&
+		same_text(d.password_file, r->login_is.password_file) &&
+		same_text(d.token_command, r->login_is.token_command);
 }
 
 bool
@@ -79,7 +79,7 @@ connect_logins_vary(const struct relay *r)
 void
 connect_use_route(struct relay *r)
 {
-	conf_for_route(&r->work.conf, &r->common,
+	conf_delivery_of(&r->work.delivery, &r->common,
 		routes_find(&r->common, lane_name_route(span_of(r->work.lane.name))));
 }
 
@@ -90,8 +90,8 @@ find_hosts(struct relay *r)
 	if (r->work.routed)
 		return DONE;
 	struct work *w = &r->work;
-	enum outcome o = destinations_find(r->resolver, &w->conf, w->lane.name, &w->exchangers,
-		&r->why);
+	enum outcome o = destinations_find(r->resolver, &r->common, &w->delivery,
+		w->lane.name, &w->exchangers, &r->why);
 	w->routed = o == DONE;
 	return o;
 }
@@ -134,9 +134,9 @@ may_log_in(const struct relay *r)
 static bool
 helo_will_do(const struct relay *r)
 {
-	enum conf_delivery_tls policy = r->work.conf.delivery_tls;
+	enum conf_delivery_tls policy = r->work.delivery.tls;
 	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && !may_log_in(r) &&
-		r->work.conf.protocol == PROTOCOL_SMTP;
+		r->work.delivery.protocol == PROTOCOL_SMTP;
 }
 
 /*
@@ -149,18 +149,22 @@ set_terms(struct relay *r)
 	struct link_terms *t = &r->link.terms;
 	struct host h;
 	hosts_recall(&r->hosts, &r->work.to, &h);
-	bool clear = r->work.conf.delivery_tls == DELIVERY_TLS_MAY && h.clear != 0;
+	bool clear = r->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
 	*t = (struct link_terms){
-		.conf = &r->work.conf,
-		.policy = clear ? DELIVERY_TLS_NONE : r->work.conf.delivery_tls,
-		.implicit = r->work.conf.delivery_tls_implicit == CONF_YES,
+		.conf = &r->work.delivery,
+		.hostname = r->common.who.hostname,
+		.timeout_tls = r->common.tls.timeout,
+		.min_data_rate = r->common.receive.min_data_rate,
+		.policy = clear ? DELIVERY_TLS_NONE : r->work.delivery.tls,
+		.implicit = r->work.delivery.tls_implicit == CONF_YES,
 		.helo = h.helo != 0 && helo_will_do(r),
 		.tls_setup = &r->tls,
 		.peer = { .dir = r->hosts.dir, .addr = r->work.to.addr, .port = r->work.to.port,
 			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
 			.age = r->hosts.age },
 		.login = may_log_in(r) ? &r->login : NULL,
-		.window = h.lockstep != 0 ? 1 : (int)r->common.window_messages,
+		.window = h.lockstep != 0 ? 1 : (int)r->common.relay.window_messages,
+		.window_size = (uint64_t)r->common.relay.window_size,
 	};
 	dial_name(&r->work.to, t->name);
 	name_target(r, t);
@@ -180,7 +184,7 @@ connect_again(struct relay *r)
 	struct exchanger to = r->work.to;
 	struct exchangers one = { .v = &to, .n = 1 };
 	struct race race;
-	if (race_begin(&race, &r->work.conf, &r->hosts, &one) < 0)
+	if (race_begin(&race, &r->work.delivery, &r->hosts, &one) < 0)
 		return -1;
 	race.silent = r->link.terms.implicit;
 	int fd = race_next(&race, &r->work.to, &r->why);
@@ -267,9 +271,9 @@ connect_to_any(struct relay *r)
 		buf_add(&r->why, buf_span(&r->unable));
 		return SOFT;
 	}
-	if (race_begin(&race, &r->work.conf, &r->hosts, &r->work.exchangers) < 0)
+	if (race_begin(&race, &r->work.delivery, &r->hosts, &r->work.exchangers) < 0)
 		return SOFT;
-	race.silent = r->work.conf.delivery_tls_implicit == CONF_YES;
+	race.silent = r->work.delivery.tls_implicit == CONF_YES;
 	for (int fd; (fd = race_next(&race, &r->work.to, &r->why)) >= 0;) {
 		o = begin(r, fd);
 		if (o == DONE)

@@ -59,7 +59,7 @@ struct found {
 /* The lane at work. All of it begins by one assignment (work.c:begin_lane). */
 struct work {
 	struct lane lane;             /* with a slot of it */
-	struct conf conf;             /* in force: what its route says, else the common ones */
+	struct conf_delivery delivery; /* what its route says, else what is common */
 	struct lane_state state;
 	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
 	struct exchangers exchangers; /* its hosts, once they are known */

@@ -34,11 +34,12 @@ enum verdict {
 
 /* An address that the DNS named, so a stranger. */
 static enum verdict
-judge(const struct conf *conf, const struct exchanger *e)
+judge(const struct conf *conf, const struct conf_delivery *way, const struct exchanger *e)
 {
-	if (netlist_contains(&conf->allow_destinations, &e->addr))
+	(void)way;
+	if (netlist_contains(&conf->relay.allow_destinations, &e->addr))
 		return USABLE;
-	if (span_ieq(span_of(e->host), span_of(conf->hostname)) || is_own_address(&e->addr))
+	if (span_ieq(span_of(e->host), span_of(conf->who.hostname)) || is_own_address(&e->addr))
 		return OURS;
 	return netaddr_class(&e->addr) == NET_PUBLIC ? USABLE : REFUSED;
 }
@@ -49,20 +50,21 @@ judge(const struct conf *conf, const struct exchanger *e)
  * allow_destinations holds the address.
  */
 static enum verdict
-judge_named(const struct conf *conf, const struct exchanger *e)
+judge_named(const struct conf *conf, const struct conf_delivery *way, const struct exchanger *e)
 {
-	if (e->socket || netlist_contains(&conf->allow_destinations, &e->addr))
+	if (e->socket || netlist_contains(&conf->relay.allow_destinations, &e->addr))
 		return USABLE;
 	enum netclass class = netaddr_class(&e->addr);
 	if (class == NET_UNSPECIFIED || class == NET_MULTICAST)
 		return REFUSED;
 	bool here = class == NET_LOOPBACK || is_own_address(&e->addr) ||
-		span_ieq(span_of(e->host), span_of(conf->hostname));
-	bool smtp = conf->protocol == PROTOCOL_SMTP && e->port == conf->smtp_port;
+		span_ieq(span_of(e->host), span_of(conf->who.hostname));
+	bool smtp = way->protocol == PROTOCOL_SMTP && e->port == conf->relay.smtp_port;
 	return here && smtp ? OURS : USABLE;
 }
 
-typedef enum verdict judge_fn(const struct conf *conf, const struct exchanger *e);
+typedef enum verdict judge_fn(const struct conf *conf, const struct conf_delivery *way,
+	const struct exchanger *e);
 
 /*
  * Leaves in *x what may be connected to: the usable ones, and of those, if one was ours, only
@@ -70,13 +72,14 @@ typedef enum verdict judge_fn(const struct conf *conf, const struct exchanger *e
  * USABLE: none was.
  */
 static enum verdict
-filter(struct exchangers *x, const struct conf *conf, judge_fn *judge_one)
+filter(struct exchangers *x, const struct conf *conf, const struct conf_delivery *way,
+	judge_fn *judge_one)
 {
 	enum verdict last = USABLE;
 	int cut = UINT16_MAX + 1; /* our own preference */
 	size_t n = 0;
 	for (size_t i = 0; i < x->n; i++) {
-		enum verdict v = judge_one(conf, &x->v[i]);
+		enum verdict v = judge_one(conf, way, &x->v[i]);
 		if (v != USABLE)
 			last = v;
 		if (v == OURS && x->v[i].preference < cut)
@@ -101,7 +104,7 @@ drop_behind_own_name(struct exchangers *x, const struct conf *conf)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < x->n; i++)
-		if (span_ieq(span_of(x->v[i].host), span_of(conf->hostname)))
+		if (span_ieq(span_of(x->v[i].host), span_of(conf->who.hostname)))
 			return false; /* judged by its addresses */
 	while (n < x->n && x->v[n].preference < x->own)
 		n++;
@@ -160,18 +163,18 @@ prefer_ipv4(struct exchangers *x)
 }
 
 static enum outcome
-find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
-	struct exchangers *out, struct buf *why)
+find_exchangers(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
+	const char *domain, struct exchangers *out, struct buf *why)
 {
-	enum answer a = resolver_exchangers(r, domain, conf->family,
-		clock_deadline(conf->timeout_dns), out);
+	enum answer a = resolver_exchangers(r, domain, way->family,
+		clock_deadline(way->timeout_dns), out);
 	enum outcome o = outcome_of(a, domain, out, why);
 	if (o != DONE)
 		return o;
 	for (size_t i = 0; i < out->n; i++)
-		out->v[i].port = (uint16_t)conf->smtp_port;
+		out->v[i].port = (uint16_t)conf->relay.smtp_port;
 	bool dropped = drop_behind_own_name(out, conf);
-	enum verdict v = filter(out, conf, judge);
+	enum verdict v = filter(out, conf, way, judge);
 	if (out->n > 0)
 		return DONE;
 	if (dropped || v == OURS)
@@ -187,14 +190,14 @@ find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
 
 /* The exchangers of one target of a route, without their ports. *out is to be freed. */
 static enum answer
-find_target(struct resolver *r, const struct conf *conf, const struct target *t, int64_t deadline,
+find_target(struct resolver *r, enum family family, const struct target *t, int64_t deadline,
 	struct exchangers *out)
 {
 	*out = (struct exchangers){ 0 };
 	if (t->kind == TARGET_HOST)
-		return resolver_addresses(r, t->name, conf->family, deadline, out);
+		return resolver_addresses(r, t->name, family, deadline, out);
 	if (t->kind == TARGET_DOMAIN)
-		return resolver_exchangers(r, t->name, conf->family, deadline, out);
+		return resolver_exchangers(r, t->name, family, deadline, out);
 	out->v = calloc(1, sizeof(*out->v));
 	if (out->v == NULL)
 		return ANSWER_TEMPORARY;
@@ -232,20 +235,20 @@ join(struct exchangers *out, const struct exchangers *more)
 }
 
 static enum outcome
-find_targets(struct resolver *r, const struct conf *conf, const char *lane, struct exchangers *out,
-	struct buf *why)
+find_targets(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
+	const char *lane, struct exchangers *out, struct buf *why)
 {
-	int64_t deadline = clock_deadline(conf->timeout_dns);
-	struct span rest = span_of(conf->hosts);
+	int64_t deadline = clock_deadline(way->timeout_dns);
+	struct span rest = span_of(way->hosts);
 	enum verdict v = USABLE;
 	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		struct target t;
 		struct exchangers x;
 		if (target_parse(word, &t) < 0)
 			continue; /* checked when the configuration was read */
-		bool found = find_target(r, conf, &t, deadline, &x) == ANSWER_FOUND;
+		bool found = find_target(r, way->family, &t, deadline, &x) == ANSWER_FOUND;
 		for (size_t i = 0; i < x.n; i++) {
-			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->smtp_port;
+			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->relay.smtp_port;
 			x.v[i].named = t.kind != TARGET_DOMAIN;
 		}
 		if (!found) {
@@ -253,7 +256,7 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 			buf_printf(why, "lane %s: %s: DNS: %s", lane, t.name,
 				x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
 		} else {
-			enum verdict left_out = filter(&x, conf, judge_named);
+			enum verdict left_out = filter(&x, conf, way, judge_named);
 			v = left_out != USABLE ? left_out : v;
 			(void)join(out, &x);
 		}
@@ -268,21 +271,21 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 }
 
 enum outcome
-destinations_find(struct resolver *r, const struct conf *conf, const char *lane,
-	struct exchangers *out, struct buf *why)
+destinations_find(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
+	const char *lane, struct exchangers *out, struct buf *why)
 {
 	*out = (struct exchangers){ 0 };
 	enum outcome o;
 	if (lane_name_route(span_of(lane)).n == 0) {
-		o = find_exchangers(r, conf, lane, out, why);
-	} else if (conf->hosts[0] != '\0') {
-		o = find_targets(r, conf, lane, out, why);
+		o = find_exchangers(r, conf, way, lane, out, why);
+	} else if (way->hosts[0] != '\0') {
+		o = find_targets(r, conf, way, lane, out, why);
 	} else {
 		buf_printf(why, "lane %s: there is no such route in the configuration any more",
 			lane);
 		o = SOFT;
 	}
-	if (o == DONE && conf->family == FAMILY_PREFER_IPV4)
+	if (o == DONE && way->family == FAMILY_PREFER_IPV4)
 		prefer_ipv4(out);
 	return o;
 }

@@ -51,7 +51,7 @@ reset(struct flights *all)
 int
 flight_prepare(struct relay *r)
 {
-	int64_t n = r->common.window_messages + 1;
+	int64_t n = r->common.relay.window_messages + 1;
 	struct flight *v = calloc((size_t)n, sizeof(*v));
 	if (v == NULL)
 		return -ENOMEM;

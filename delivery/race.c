@@ -63,7 +63,7 @@ explore(struct race *r)
 }
 
 int
-race_begin(struct race *r, const struct conf *conf, const struct hosts *hosts,
+race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
 	const struct exchangers *x)
 {
 	*r = (struct race){ .conf = conf, .hosts = hosts };

@@ -18,7 +18,7 @@
 struct runner;
 
 struct race {
-	const struct conf *conf;
+	const struct conf_delivery *conf;
 	const struct hosts *hosts;
 	struct runner *v;    /* owned; in the order of starting */
 	size_t n;
@@ -27,7 +27,7 @@ struct race {
 };
 
 /* The runners of a race; the order of starting is fixed here. 0 or -ENOMEM. */
-int race_begin(struct race *r, const struct conf *conf, const struct hosts *hosts,
+int race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
 	const struct exchangers *x);
 
 /*

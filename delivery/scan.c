@@ -31,7 +31,7 @@ static int64_t
 held_until(const struct relay *r, const struct message *m)
 {
 	int64_t latest = clock_wall() + conf_longest_retry(&r->common);
-	int64_t longest = m->arrived + r->common.max_hold;
+	int64_t longest = m->arrived + r->common.receive.max_hold;
 	int64_t hold = m->env.hold < longest ? m->env.hold : longest;
 	return hold < latest ? hold : latest;
 }

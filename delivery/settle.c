@@ -48,8 +48,8 @@ settle_note_next(struct found *found, int64_t next)
 int64_t
 settle_retry_after(const struct relay *r, int attempts)
 {
-	int last = r->common.retries - 1;
-	int64_t wait = r->common.retry[attempts < last ? attempts : last];
+	int last = r->common.relay.retry.n - 1;
+	int64_t wait = r->common.relay.retry.v[attempts < last ? attempts : last];
 	return clock_wall() + wait - arc4random_uniform((uint32_t)(wait / JITTER) + 1);
 }
 
@@ -90,7 +90,7 @@ next_attempt(const struct relay *r, const struct message *m)
 bool
 settle_is_expired(const struct relay *r, const struct message *m, int attempts)
 {
-	return clock_wall() - message_since(m) > r->common.expire && attempts >= EXPIRE_ATTEMPTS;
+	return clock_wall() - message_since(m) > r->common.relay.expire && attempts >= EXPIRE_ATTEMPTS;
 }
 
 bool
@@ -105,7 +105,7 @@ news(const struct relay *r, const struct message *m)
 {
 	int64_t now = clock_wall();
 	unsigned due = 0;
-	if (r->common.delay_warning != 0 && now - message_since(m) >= r->common.delay_warning)
+	if (r->common.relay.delay_warning != 0 && now - message_since(m) >= r->common.relay.delay_warning)
 		due |= TOLD_DELAYED;
 	if (m->env.by != 0 && m->env.by_mode == 'N' && now >= m->env.by)
 		due |= TOLD_OVERDUE | TOLD_DELAYED; /* one report for both */
@@ -116,7 +116,7 @@ bool
 settle_is_quiet(const struct relay *r, const char *id)
 {
 	struct message m;
-	if (clock_wall() - id_time(id) > r->common.expire ||
+	if (clock_wall() - id_time(id) > r->common.relay.expire ||
 		message_glance(&m, &r->work.lane, id) < 0)
 		return false;
 	bool quiet = !settle_is_too_late(&m) && news(r, &m) == 0;

@@ -84,7 +84,7 @@ take_next_lane(struct relay *r, DIR *lanes)
 			if (!offer(r, e->d_name) || lane_open(lane, &r->spool, e->d_name) < 0)
 				continue;
 			if (lock_taken(lane->lock, 0, LOCK_WHOLE) == 0 &&
-				lane_slot(lane, (int)r->work.conf.max_relays_per_lane) == 0)
+				lane_slot(lane, (int)r->work.delivery.max_relays_per_lane) == 0)
 				return true;
 			lane_close(lane);
 		}
@@ -153,7 +153,7 @@ watch_lane(const struct relay *r)
 {
 	char path[PATH_MAX];
 	int events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	snprintf(path, sizeof(path), "%s/lane/%s", r->common.spool, r->work.lane.name);
+	snprintf(path, sizeof(path), "%s/lane/%s", r->common.who.spool, r->work.lane.name);
 	if (events < 0 || inotify_add_watch(events, path, IN_DELETE) >= 0)
 		return events;
 	close(events);
@@ -163,7 +163,7 @@ watch_lane(const struct relay *r)
 static bool
 may_linger(const struct relay *r, const struct found *found)
 {
-	return r->common.linger != 0 && sending_is_open(&r->link) && r->work.verdict == DONE &&
+	return r->common.relay.linger != 0 && sending_is_open(&r->link) && r->work.verdict == DONE &&
 		!found->shared && !r->work.extra;
 }
 
@@ -176,15 +176,15 @@ linger(struct relay *r, const struct found *found)
 {
 	if (!may_linger(r, found))
 		return false;
-	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->common.max_relays);
+	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->common.relay.max_relays);
 	auto_fd events = patience < 0 ? -1 : watch_lane(r);
 	if (events < 0)
 		return false;
 	cleanup_fd(&r->slot);
 	r->slot = -1;
-	int64_t deadline = clock_deadline(r->common.linger);
+	int64_t deadline = clock_deadline(r->common.relay.linger);
 	bool more = !work_elsewhere(r) && wait_for_news(r, events, deadline);
-	r->slot = spool_slot(&r->spool, (int)r->common.max_relays);
+	r->slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
 	link_wake(&r->link);
 	return more && r->slot >= 0;
 }
@@ -227,10 +227,10 @@ static void
 grow(struct relay *r)
 {
 	struct lane lane = LANE_CLOSED;
-	auto_fd slot = spool_slot(&r->spool, (int)r->common.max_relays);
+	auto_fd slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
 	if (slot < 0 || lane_open(&lane, &r->spool, r->work.lane.name) < 0)
 		return;
-	if (lane_slot(&lane, (int)r->work.conf.max_relays_per_lane) == 0 && fork() == 0)
+	if (lane_slot(&lane, (int)r->work.delivery.max_relays_per_lane) == 0 && fork() == 0)
 		help(r, &lane, slot);
 	lane_close(&lane); /* the child holds it now */
 }
@@ -284,7 +284,7 @@ work_on_lane(struct relay *r)
 			found.next = w->state.next;
 		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN &&
 			lane_open(&w->lane, &r->spool, name) == 0 &&
-			lane_slot(&w->lane, (int)w->conf.max_relays_per_lane) == 0;
+			lane_slot(&w->lane, (int)w->delivery.max_relays_per_lane) == 0;
 	}
 	lane_close(&w->lane);
 	return ok;
@@ -298,12 +298,12 @@ work_on_lane(struct relay *r)
 static bool
 take_slot_or_leave(struct relay *r)
 {
-	r->slot = spool_slot(&r->spool, (int)r->common.max_relays);
+	r->slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
 	if (r->slot >= 0)
 		return true;
 	spool_crowd(&r->spool);
 	lane_close(&r->work.lane);
-	r->slot = spool_slot(&r->spool, (int)r->common.max_relays);
+	r->slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
 	return r->slot >= 0;
 }
 

@@ -24,7 +24,7 @@ reader(const struct message *m, const struct conf *conf)
 {
 	if (m->env.sender.n > 0)
 		return m->env.sender;
-	return conf->double_bounce != NULL ? span_of(conf->double_bounce) : span_of("");
+	return conf->relay.double_bounce != NULL ? span_of(conf->relay.double_bounce) : span_of("");
 }
 
 int

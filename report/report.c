@@ -150,7 +150,7 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 	while (k < REPORT_DELIVERED && !has_kind(r, k))
 		k++;
 	put_date(b, "Date", clock_wall());
-	buf_printf(b, "From: Mail Delivery System <postmaster@%s>\r\nTo: ", r->conf->hostname);
+	buf_printf(b, "From: Mail Delivery System <postmaster@%s>\r\nTo: ", r->conf->who.hostname);
 	buf_add(b, r->to);
 	buf_printf(b,
 		"\r\nSubject: %s\r\n"
@@ -158,7 +158,7 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 		"Auto-Submitted: auto-replied\r\n"
 		"MIME-Version: 1.0\r\n",
 		r->double_bounce ? "Mail without a sender could not be delivered" : kinds[k].subject,
-		r->id, r->conf->hostname);
+		r->id, r->conf->who.hostname);
 	if (eightbit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_printf(b,
@@ -203,7 +203,7 @@ put_explanation(struct buf *b, const struct report *r, bool whole)
 		is_global(r) ? "utf-8" : "us-ascii");
 	if (is_global(r))
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_printf(b, "\r\nThis is the mail system at %s.\r\n", r->conf->hostname);
+	buf_printf(b, "\r\nThis is the mail system at %s.\r\n", r->conf->who.hostname);
 	for (enum report_kind k = REPORT_FAILED; k < REPORT_KINDS; k++) {
 		if (!has_kind(r, k))
 			continue;
@@ -237,7 +237,7 @@ static int64_t
 last_attempt(const struct report *r)
 {
 	const struct message *m = r->m;
-	int64_t end = message_since(m) + r->conf->expire;
+	int64_t end = message_since(m) + r->conf->relay.expire;
 	return m->env.by != 0 && m->env.by_mode == 'R' && m->env.by < end ? m->env.by : end;
 }
 
@@ -269,7 +269,7 @@ put_fields(struct buf *b, const struct report *r)
 		is_global(r) ? "global-" : "");
 	if (is_global(r))
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_printf(b, "\r\nReporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\n", r->conf->hostname,
+	buf_printf(b, "\r\nReporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\n", r->conf->who.hostname,
 		m->id);
 	put_date(b, "Arrival-Date", m->arrived);
 	if (m->env.envid.n > 0) {
@@ -296,20 +296,20 @@ may_be_whole(const struct report *r)
 {
 	const struct message *m = r->m;
 	bool asked = r->double_bounce || (m->env.whole && has_kind(r, REPORT_FAILED));
-	return asked && m->length <= (uint64_t)r->conf->bounce_size &&
+	return asked && m->length <= (uint64_t)r->conf->relay.bounce_size &&
 		(is_global(r) || !m->env.utf8 || !m->eightbit);
 }
 
 int
 report_write(const struct report *r, struct buf *b)
 {
-	auto_buf whole = buf_new((size_t)r->conf->bounce_size);
+	auto_buf whole = buf_new((size_t)r->conf->relay.bounce_size);
 	int err = may_be_whole(r) ? original_read(r->m, &whole) : -EINVAL;
 	if (err < 0 && err != -EINVAL)
 		return err;
 	bool all = err == 0;
 	*b = buf_new(FIXED_MAX + (size_t)r->m->n * RCPT_MAX + 4 * (size_t)ORIGINAL_HEADER_MAX +
-		(size_t)r->conf->bounce_size);
+		(size_t)r->conf->relay.bounce_size);
 	put_head(b, r, is_global(r) || (all && r->m->eightbit));
 	put_explanation(b, r, all);
 	put_fields(b, r);

@@ -206,10 +206,11 @@ def test_credentials_are_of_one_route(postern, lan, wait):
         sink.say["AUTH"] = lambda line, heard=said[name]: heard.append(line) or "235 ok"
         (postern.where / name).write_text(f"secret-{name}\n")
         own(postern.where / name)
-    postern.settings.update(delivery_auth_clear="yes", allow_destinations="127.0.0.0/8", smtp_port=lan.port)
+    postern.settings.update(allow_destinations="127.0.0.0/8", smtp_port=lan.port)
     postern.configure(*(line for n, name in enumerate("xy") for line in
                         (f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{lan.port}",
-                         f"delivery_user = {name}", f"delivery_password_file = {postern.where / name}")))
+                         f"delivery_user = {name}", f"delivery_password_file = {postern.where / name}",
+                         "delivery_auth_clear = yes")))
     lan.domain("z.example")
     for _ in range(3):
         postern.send([f"u@{name}.example" for name in "xyz"], max_relays=0)

@@ -81,7 +81,7 @@ struct row {
 static void
 check(const struct row *t)
 {
-	char hostname[] = "us.example", allow[TEXT], found[TEXT];
+	char allow[TEXT], found[TEXT];
 	snprintf(allow, sizeof(allow), "allow_destinations=%s", t->allow != NULL ? t->allow : "");
 	const char *options[] = { "hostname=us.example", "timeout_dns=1m", allow };
 	struct conf c = { 0 };
@@ -90,16 +90,15 @@ check(const struct row *t)
 		conf_load(&c,
 			&(struct conf_args){
 				.file = "/dev/null", .options = options, .n = ROWS(options) },
-			&why),
+			NULL, &why),
 		0);
 	char *hosts = strdup(t->hosts != NULL ? t->hosts : "");
-	struct conf used = c;
-	used.hostname = hostname;
-	used.hosts = hosts;
-	used.family = t->family;
-	used.protocol = t->protocol;
+	struct conf_delivery way = c.delivery;
+	way.hosts = hosts;
+	way.family = t->family;
+	way.protocol = t->protocol;
 	struct exchangers x;
-	enum outcome o = destinations_find(resolver, &used, t->lane, &x, &why);
+	enum outcome o = destinations_find(resolver, &c, &way, t->lane, &x, &why);
 	render(&x, found);
 	if (o != t->want || strcmp(found, t->found != NULL ? t->found : "") != 0)
 		fail_msg("%s %s: %d, \"%s\", %.*s", t->lane, hosts, o, found, (int)why.n, why.p);

@@ -40,7 +40,7 @@ start(void **state)
 	r = (struct relay){ .spool = sp, .hosts = { .dir = -1 }, .work = { .lane = LANE_CLOSED } };
 	r.link.fd = -1;
 	r.why = buf_new(TEXT);
-	return conf_load(&r.common, &args, &why);
+	return conf_load(&r.common, &args, NULL, &why);
 }
 
 static int
@@ -199,14 +199,14 @@ check(const struct row *t)
 	m.env.by = t->by_mode != '\0' ? before + t->by : 0;
 	m.env.by_mode = t->by_mode;
 	r.work.state.attempts = t->lane_attempts;
-	r.common.double_bounce = t->double_bounce != NULL ? double_bounce : NULL;
+	r.common.relay.double_bounce = t->double_bounce != NULL ? double_bounce : NULL;
 	r.spool.tmp = t->no_report ? -1 : sp.tmp;
 
 	settle_message(&r, &m, t->unfinished, &found);
 
 	int64_t after = clock_wall(), next = message_next(&r.work.lane, id);
 	message_close(&m);
-	r.common.double_bounce = NULL;
+	r.common.relay.double_bounce = NULL;
 	find_rest(id, rest, &attempts);
 	assert_string_equal(rest, t->rest);
 	assert_int_equal(found.again, t->again);
@@ -475,11 +475,11 @@ test_quiet(void **state)
 		assert_false(settle_is_quiet(&r, m.id)); /* let it be found out by opening it */
 		message_close(&m);
 	}
-	r.common.expire = -1; /* each message is old, to judge by its id */
+	r.common.relay.expire = -1; /* each message is old, to judge by its id */
 	struct message m;
 	queue(&m, 1, &(struct envelope){ .sender = span_of("s@sender.example") }, 0);
 	assert_false(settle_is_quiet(&r, m.id));
-	r.common.expire = EXPIRE;
+	r.common.relay.expire = EXPIRE;
 	message_close(&m);
 }
 

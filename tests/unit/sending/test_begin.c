@@ -12,7 +12,6 @@
 
 static struct link l; /* large */
 static struct host host;
-static struct conf conf;
 
 /* Begins by these terms, with a host that does what the script says. */
 static enum outcome
@@ -22,7 +21,9 @@ begin(const struct link_terms *terms, const struct host_script *script)
 	buf_free(&l.text);
 	l.text = (struct buf){ 0 };
 	l.terms = *terms;
-	l.terms.conf = &conf;
+	l.terms.conf = &patient;
+	l.terms.hostname = "us.example";
+	l.terms.timeout_tls = 60;
 	l.terms.tls_setup = &setup;
 	l.terms.peer = (struct resume){ .dir = -1, .host = "mx.example" };
 	enum outcome o = begin_link(&l, host_start(&host, script));
@@ -35,14 +36,6 @@ part(void)
 {
 	link_quit(&l);
 	host_join(&host);
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	conf = patient_conf();
-	return 0;
 }
 
 /* ---- EHLO ------------------------------------------------------------------------------------ */
@@ -160,7 +153,7 @@ test_hello(void **state)
 		const struct host_script script = { .greeting = "220 mx",
 			.exceptions = row->exceptions, .ehlo = "250-mx/250 PIPELINING" };
 		char want[128];
-		conf.protocol = row->lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
+		patient.protocol = row->lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
 		enum outcome o = begin(&(struct link_terms){ .helo = row->terms_helo }, &script);
 		if (o != row->outcome || (o == DONE && l.host.helo != row->helo) ||
 			(o == DONE && link_can(&l, CAN_PIPELINING) == row->helo))
@@ -263,11 +256,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_keywords, set_up),
-		cmocka_unit_test_setup(test_mechanisms, set_up),
-		cmocka_unit_test_setup(test_hello, set_up),
-		cmocka_unit_test_setup(test_starttls, set_up),
-		cmocka_unit_test_setup(test_auth, set_up),
+		cmocka_unit_test(test_keywords),
+		cmocka_unit_test(test_mechanisms),
+		cmocka_unit_test(test_hello),
+		cmocka_unit_test(test_starttls),
+		cmocka_unit_test(test_auth),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the relay */
 	return cmocka_run_group_tests(tests, NULL, NULL);

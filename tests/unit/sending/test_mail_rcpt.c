@@ -12,7 +12,6 @@
 enum { LINE = 1024 };
 
 static struct link l; /* large */
-static struct conf conf;
 
 /* What a link with a host that can so much puts out. */
 static const char *
@@ -21,8 +20,7 @@ put(unsigned can, const struct text *t, const struct rcpt *r)
 	static char line[LINE];
 	int fd[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-	conf = patient_conf();
-	l.terms = (struct link_terms){ .conf = &conf };
+	l.terms = patient_terms();
 	l.host = (struct link_host){ .can = can };
 	stream_init(&l.stream, fd[0], fd[0], true, NULL);
 	if (t != NULL)

@@ -11,8 +11,7 @@ enum { JOBS = 3, RCPTS = 2, MANY = 100, LARGE = 4 * 1024 * 1024 };
 
 static struct link l; /* large */
 static struct host host;
-static struct conf conf;
-static int64_t window_size = 1 << 20;
+static uint64_t window_size = 1 << 20;
 
 enum way { LOCK_STEP, GROUPS, WINDOW, LMTP, LMTP_WINDOW, WAYS };
 
@@ -35,11 +34,11 @@ static void
 connect_script(enum way way, struct host_script *script, int window)
 {
 	script->lmtp = is_lmtp(way);
-	conf = patient_conf();
-	conf.protocol = is_lmtp(way) ? PROTOCOL_LMTP : PROTOCOL_SMTP;
-	conf.window_size = window_size;
+	patient.protocol = is_lmtp(way) ? PROTOCOL_LMTP : PROTOCOL_SMTP;
 	buf_free(&l.text);
-	l.terms = (struct link_terms){ .name = "mx", .conf = &conf, .window = window };
+	l.terms = patient_terms();
+	l.terms.window = window;
+	l.terms.window_size = window_size;
 	l.fd = host_start(&host, script);
 	l.text = buf_new(LIMIT_REPLY);
 	l.idle = false;

@@ -110,8 +110,8 @@ test_mail_room(void **state)
 {
 	(void)state;
 	begin_with("");
-	conf.max_size = INT64_MAX; /* no disk has as much */
-	conf.min_free = 0;
+	conf.receive.max_size = INT64_MAX; /* no disk has as much */
+	conf.receive.min_free = 0;
 	expect(mail_from(&known, "FROM:<a@b.example> SIZE=4611686018427387904"), R_QUEUE_FULL,
 		"size");
 	assert_int_equal(times_asked, 0);
@@ -119,10 +119,10 @@ test_mail_room(void **state)
 	transaction_drop(&t);
 	expect(mail_from(&known, "FROM:<a@b.example>"), R_SENDER_OK, "no size");
 	transaction_drop(&t);
-	conf.min_free = INT64_MAX / 2;
+	conf.receive.min_free = INT64_MAX / 2;
 	expect(mail_from(&known, "FROM:<a@b.example>"), R_QUEUE_FULL, "reserve");
 	assert_int_equal(times_asked, 2);
-	conf.max_size = 10;
+	conf.receive.max_size = 10;
 	expect(mail_from(&known, "FROM:<a@b.example> SIZE=11"), R_TOO_LARGE, "for good");
 }
 
@@ -236,8 +236,8 @@ test_rcpt_anywhere(void **state)
 {
 	(void)state;
 	begin_with("");
-	free(conf.relay_domains);
-	conf.relay_domains = strdup("*"); /* more than can be configured */
+	free(conf.receive.relay_domains);
+	conf.receive.relay_domains = strdup("*"); /* more than can be configured */
 	expect(mail_from(&stranger, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
 	expect(rcpt_to(&stranger, "TO:<a@elsewhere.example>"), R_RCPT_OK, "a domain");
 	expect(rcpt_to(&stranger, "TO:<a@[192.0.2.1]>"), R_NO_RELAY, "a literal");
