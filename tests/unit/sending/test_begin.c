@@ -57,7 +57,7 @@ test_keywords(void **state)
 		{ .ehlo = "250-mx/250-/250 PIPELINING", .can = CAN_PIPELINING },
 		{ .ehlo = "250-mx/250-pipelining/250-8BITmime/250 CHUNKING",
 			.can = CAN_PIPELINING | CAN_8BITMIME | CAN_CHUNKING },
-		{ .ehlo = "250-mx/250-BINARYMIME/250-SMTPUTF8/250-DSN/250-MT-PRIORITY MIXER",
+		{ .ehlo = "250-mx/250-BINARYMIME/250-SMTPUTF8/250-DSN/250 MT-PRIORITY MIXER",
 			.can = CAN_BINARYMIME | CAN_SMTPUTF8 | CAN_DSN | CAN_PRIORITY },
 		{ .ehlo = "250-mx/250-STARTTLS/250 REQUIRETLS",
 			.can = CAN_STARTTLS | CAN_REQUIRETLS },
@@ -82,7 +82,9 @@ test_keywords(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		const struct host_script script = { .greeting = "220-mx/220 SIZE 5",
 			.ehlo = rows[i].ehlo };
-		assert_int_equal(begin(&(struct link_terms){ 0 }, &script), DONE);
+		const struct link_terms clear = { .policy = DELIVERY_TLS_NONE };
+		if (begin(&clear, &script) != DONE)
+			fail_msg("%s: %.*s", rows[i].ehlo, (int)l.text.n, l.text.p);
 		const struct link_host *h = &l.host;
 		if (h->can != rows[i].can || h->limit.size != rows[i].size ||
 			h->limit.mails != rows[i].mails || h->limit.rcpts != rows[i].rcpts ||
@@ -202,6 +204,8 @@ test_starttls(void **state)
 		if (o != cases[i].outcome || l.proof.again != cases[i].again)
 			fail_msg("%s, %s, %d: %d %d", cases[i].ehlo, cases[i].exceptions,
 				(int)cases[i].policy, (int)o, (int)l.proof.again);
+		if (strstr(cases[i].exceptions, "250 go") != NULL) /* it was no consent */
+			assert_memory_equal(l.text.p, "250 go", 6);
 		part();
 	}
 }
@@ -242,6 +246,8 @@ test_auth(void **state)
 		if (o != cases[i].outcome || l.proof.refused != (o != DONE) ||
 			(l.proof.mechanism != NULL) != (o == DONE))
 			fail_msg("%s, %s", cases[i].ehlo, cases[i].exceptions);
+		if (!cases[i].clear)
+			assert_memory_equal(l.text.p, "AUTH: not without TLS", l.text.n);
 		part();
 		host.log[host.n] = '\0';
 		const char *said = strstr(host.log, "AUTH ");

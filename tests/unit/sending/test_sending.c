@@ -251,6 +251,9 @@ static const struct row rows[] = {
 	{ "END2=250 ok/250 too many",
 		{ "A+DD A+DD LSS", "A+DD A+DD LSS", "A+DD A+DD A+DD",
 			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "END2=250-ok/550 no",
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
+		"L+Ds USS USS", "L+Ds U+SS U+SS" } },
 	{ "END2=999 odd",
 		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
 			"L+Ds USS USS", "L+Ds U+SS U+SS" } },
@@ -341,6 +344,9 @@ static const struct row rows[] = {
 	{ "MAIL2=452 full|RSET2=close",
 		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
 			"A+DD USS USS", "A+DD U+SS U+SS" } },
+	{ "RCPT4=550 no|RSET2=550 no",
+		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD L+ss U+SS",
+		"A+DD A+DH A+DD", "A+DD L+ss U+SS" } },
 	{ "RSET2=421 bye!",
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD USS",
 			"A+DD A+DD A+DD", "A+DD A+DD USS" } },
@@ -609,6 +615,20 @@ test_text(void **state)
 	close(m.fd);
 }
 
+/* A text without a line end at its end: the dot stands alone all the same (A10). */
+static void
+test_text_without_end(void **state)
+{
+	(void)state;
+	struct message m = make_message(2 * strlen(BODY));
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		bool windowed = way == WINDOW || way == LMTP_WINDOW;
+		check(way, NULL, false, &m, "A+DD A+DD A+DD");
+		assert_int_equal(host.text_n, m.length + (windowed ? 0 : 2));
+	}
+	close(m.fd);
+}
+
 /* It goes by BDAT alone, and one that fails is ended by RSET (RFC 3030 section 2). */
 static void
 test_binary(void **state)
@@ -720,6 +740,7 @@ main(void)
 		cmocka_unit_test(test_mails),
 		cmocka_unit_test(test_recipients),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_text_without_end),
 		cmocka_unit_test(test_binary),
 		cmocka_unit_test(test_binary_in_window),
 		cmocka_unit_test(test_unfit),
