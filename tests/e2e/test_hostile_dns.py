@@ -14,6 +14,7 @@ import dnslib
 import pytest
 
 import internet
+import ports
 from conftest import TOP
 
 
@@ -181,8 +182,7 @@ def is_listening(where):
 
 def test_mail_that_goes_in_circles(postern, world, wait):
     """H5: a host that is us by another name; the Received: fields end it."""
-    with socket.create_server(("127.0.0.4", 0)) as s:
-        number = s.getsockname()[1]
+    number = ports.Port()
     postern.settings["smtp_port"] = number
     world.domain("d.example", "127.0.0.4")
     with open(postern.log, "ab") as log:

@@ -27,5 +27,24 @@ def running(program, word):
             if line and line[0].rpartition("/")[2] == program and word in line]
 
 
+def parent(pid):
+    try:
+        return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError):
+        return None
+
+
+def forked(program, word, ours):
+    """Process ids of those that bear a program's name and are none of its own: it forked them to
+    become something else. Its own are the ones of `ours`, what these started as such, as inetd does,
+    and the first child of each, which is the session."""
+    left = set(running(program, word))
+    first = {pid for pid in left if pid in ours or parent(pid) in ours}
+    sessions = {}
+    for pid in sorted(left - first):
+        sessions.setdefault(parent(pid), pid)
+    return sorted(left - first - {pid for above, pid in sessions.items() if above in first})
+
+
 def children(pid):
     return [int(x) for x in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
