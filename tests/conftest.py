@@ -251,7 +251,7 @@ class World:
     def __init__(self):
         self.zone = {}
         self.dns = internet.Dns(self.zone)
-        self.port = ports.Port()
+        self.port = ports.take()
         self.sink = internet.Sink("127.0.0.2", self.port)
         self.others = []
         self.domain("sender.example")
@@ -278,7 +278,7 @@ class World:
             server.close()
         for sink in (self.sink, *self.others):
             sink.cut()
-        self.port.close()
+        ports.give_back(self.port)
 
 
 @pytest.fixture

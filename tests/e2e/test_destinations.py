@@ -31,9 +31,9 @@ ADDRESS = {name: f"127.0.0.{40 + i}" for i, name in enumerate(TRACE)}
 @pytest.fixture(scope="module")
 def port():
     """One for all servers, each at an address of its own."""
-    number = ports.Port()
+    number = ports.take()
     yield number
-    number.close()
+    ports.give_back(number)
 
 
 @pytest.fixture(scope="module")

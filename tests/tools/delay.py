@@ -20,7 +20,7 @@ class Delay:
     """
 
     def __init__(self, address, port, target, seconds, source=None, silent=False):
-        self.own = None if port else ports.Port()
+        self.own = 0 if port else ports.take()
         self.address, self.port, self.target = address, port or self.own, target
         self.seconds, self.silent = seconds, silent
         self.source = (source, 0) if source else None
@@ -53,8 +53,7 @@ class Delay:
     def close(self):
         self.stop()
         self.loop.call_soon_threadsafe(self.loop.stop)
-        if self.own is not None:
-            self.own.close()
+        ports.give_back(self.own)
 
     # ---- in the thread
 

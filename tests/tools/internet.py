@@ -22,18 +22,6 @@ UDP_LIMIT = 512
 wait_until = until # a name that has been
 
 
-class Own:
-    """The port of a server: `port`, or one that is reserved until close()."""
-
-    def __init__(self, port):
-        self.reserved = None if port else ports.Port()
-        self.number = port or self.reserved
-
-    def close(self):
-        if self.reserved is not None:
-            self.reserved.close()
-
-
 class Sockets:
     """The open connections of a server, which its threads hold; to end them from outside."""
 
@@ -88,8 +76,8 @@ class Dns:
         class Streams(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
 
-        self.own = Own(port)
-        self.port = self.own.number
+        self.own = 0 if port else ports.take()
+        self.port = port or self.own
         self.tcp = Streams((address, self.port), Tcp)
         self.udp = socketserver.ThreadingUDPServer((address, self.port), Udp)
         self.address = address
@@ -136,7 +124,7 @@ class Dns:
         for server in (self.udp, self.tcp):
             server.shutdown()
             server.server_close()
-        self.own.close()
+        ports.give_back(self.own)
 
 
 class Message:
@@ -209,9 +197,9 @@ class Sink:
             daemon_threads = True
             request_queue_size = 256
 
-        self.own = None if "/" in address else Own(port)
-        self.address, self.port = address, self.own and self.own.number
-        self.server = Server((address, self.port) if self.own else address, Handler)
+        self.own = 0 if port or "/" in address else ports.take()
+        self.address, self.port = address, port or self.own or None
+        self.server = Server((address, self.port) if self.port else address, Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def reply(self, verb, line, default):
@@ -355,8 +343,7 @@ class Sink:
         """No new connections; those that are open go on."""
         self.server.shutdown()
         self.server.server_close()
-        if self.own is not None:
-            self.own.close()
+        ports.give_back(self.own)
 
 
 class Listener:
@@ -367,8 +354,8 @@ class Listener:
         self.talk = talk
         self.connections = 0
         self.open_sockets = Sockets()
-        self.own = Own(port)
-        self.port = self.own.number
+        self.own = 0 if port else ports.take()
+        self.port = port or self.own
         self.listener = socket.create_server((address, self.port))
         threading.Thread(target=self.serve, daemon=True).start()
 
@@ -401,4 +388,4 @@ class Listener:
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR) # closing alone leaves accept() waiting, and the port taken
         self.listener.close()
-        self.own.close()
+        ports.give_back(self.own)

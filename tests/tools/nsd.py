@@ -67,7 +67,7 @@ class Nsd:
     def __init__(self, where, zone, address="127.0.0.1", port=None):
         self.where = pathlib.Path(where)
         self.where.mkdir(exist_ok=True)
-        self.own = None if port else ports.Port()
+        self.own = 0 if port else ports.take()
         self.address, self.port = address, port or self.own
         lines = [f"{name}. {kind} {text}" for (name, kind), texts in zone.items()
                  for text in texts]
@@ -109,5 +109,4 @@ class Nsd:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.own is not None:
-            self.own.close()
+        ports.give_back(self.own)

@@ -29,9 +29,9 @@ def source(condition):
         return repr(condition)
 
 
-def until(condition, seconds=PATIENCE):
+def until(condition, seconds=0):
     """The value of the condition once it is true. A test that waits in vain fails, and shows what the
-    witnesses say. Less than PATIENCE counts as PATIENCE."""
+    witnesses say. It takes PATIENCE, or what is longer."""
     seconds = max(seconds, PATIENCE)
     value = poll(condition, seconds)
     if not value:

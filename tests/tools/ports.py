@@ -1,15 +1,15 @@
 """Port numbers that are nobody else's.
 
-A Port is a number that belongs to this process until close(), or until it ends. While it does
+take() gives a number that belongs to this process until give_back(), or until it ends. While it does
 
-- no other Port has that number, in any process of this network namespace;
+- no other process of this network namespace gets that number from here, nor this one again;
 - the kernel gives it to nobody who asks for just any port, for TCP or UDP, at any address: it is
   outside of net.ipv4.ip_local_port_range. So a resolver's socket never has it, nor a client's;
 - when it was given out, nothing held it at any address, IPv4 or IPv6, for TCP or UDP, not even a
   connection in TIME_WAIT. Only a program that insists on this very number could take it since.
 
 So it may be bound at as many addresses as a test likes, left, bound again, and handed to programs
-that take a number. It is an int. What is bound to port 0 and keeps its socket needs none.
+that want a number. What is bound to port 0 and keeps its socket needs none.
 
 The reservation is an abstract UNIX socket of that name: the kernel keeps those for each network
 namespace, as it keeps ports, and removes them with the process. There is nothing to clean up.
@@ -74,32 +74,31 @@ def reserve(number):
     return None
 
 
-class Port(int):
-    """One that is reserved."""
+numbers = [] # each is tried in turn, so that one that was given back rests for long
+held = {}    # {number: the socket that reserves it}
 
-    numbers = [] # each is tried in turn, so that one that was given back rests for long
-    held = set() # a Port that a test forgets keeps its number
 
-    def __new__(cls):
-        if not cls.numbers:
-            cls.numbers = candidates(read("ip_local_port_range"), read("ip_local_reserved_ports"))
-            if not cls.numbers:
-                raise RuntimeError("the kernel gives every port to anybody (net.ipv4.ip_local_port_range): "
-                                   "leave some to the tests, as in net.ipv4.ip_local_reserved_ports=20000-29999")
-            first = random.SystemRandom().randrange(len(cls.numbers))
-            cls.numbers = cls.numbers[first:] + cls.numbers[:first]
-        for _ in cls.numbers:
-            number = cls.numbers.pop(0)
-            cls.numbers.append(number)
-            reservation = reserve(number)
-            if reservation is not None:
-                port = super().__new__(cls, number)
-                port.reservation = reservation
-                cls.held.add(port)
-                return port
-        raise RuntimeError("no port is free")
+def take():
+    """A number that is ours until it is given back."""
+    if not numbers:
+        found = candidates(read("ip_local_port_range"), read("ip_local_reserved_ports"))
+        if not found:
+            raise RuntimeError("the kernel gives every port to anybody (net.ipv4.ip_local_port_range): "
+                               "leave some to the tests, as in net.ipv4.ip_local_reserved_ports=20000-29999")
+        first = random.SystemRandom().randrange(len(found))
+        numbers.extend(found[first:] + found[:first])
+    for _ in numbers:
+        number = numbers.pop(0)
+        numbers.append(number)
+        reservation = reserve(number)
+        if reservation is not None:
+            held[number] = reservation
+            return number
+    raise RuntimeError("no port is free")
 
-    def close(self):
-        """Gives it back: nothing of ours may be bound to it any more."""
-        self.held.discard(self)
-        self.reservation.close()
+
+def give_back(number):
+    """Nothing of ours may be bound to it any more. One that is not ours stays as it is."""
+    reservation = held.pop(number, None)
+    if reservation is not None:
+        reservation.close()

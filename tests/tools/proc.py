@@ -1,19 +1,20 @@
 """What /proc tells about processes."""
 import pathlib
-import time
+
+import patience
 
 PROC = pathlib.Path("/proc")
+BECOMING = 1 # s; then it is taken for one that has none
 
 
 def words(pid):
     """Its command line; [] when it has ended."""
     try:
         line = (PROC / str(pid) / "cmdline").read_bytes()
-        for _ in range(50): # none while it becomes another program; no memory is what has ended, or is the kernel's
-            if line or (PROC / str(pid) / "statm").read_bytes().startswith(b"0 "):
-                break
-            time.sleep(0.001)
-            line = (PROC / str(pid) / "cmdline").read_bytes()
+        if not line: # while it becomes another program; no memory is what has ended, or is the kernel's
+            line = patience.within(lambda: (PROC / str(pid) / "cmdline").read_bytes() or
+                                   (PROC / str(pid) / "statm").read_bytes().startswith(b"0 "), BECOMING)
+            line = b"" if line is True else line
     except OSError:
         return []
     return line.decode(errors="replace").split("\0")
@@ -27,23 +28,28 @@ def running(program, word):
             if line and line[0].rpartition("/")[2] == program and word in line]
 
 
-def parent(pid):
+def birth(pid):
+    """(process id of its parent, when it was started, its own), (0, 0, pid) when it has ended."""
     try:
-        return int((PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return int(fields[1]), int(fields[19]), pid
     except (OSError, IndexError):
-        return None
+        return 0, 0, pid
 
 
 def forked(program, word, ours):
     """Process ids of those that bear a program's name and are none of its own: it forked them to
     become something else. Its own are the ones of `ours`, what these started as such, as inetd does,
     and the first child of each, which is the session."""
-    left = set(running(program, word))
-    first = {pid for pid in left if pid in ours or parent(pid) in ours}
+    born = sorted(birth(pid) for pid in running(program, word))
+    inetds = set(ours) - {pid for _, _, pid in born}
+    first = {pid for parent, _, pid in born if pid in ours or parent in inetds}
+    others = [(parent, pid) for parent, _, pid in born if pid not in first]
     sessions = {}
-    for pid in sorted(left - first):
-        sessions.setdefault(parent(pid), pid)
-    return sorted(left - first - {pid for above, pid in sessions.items() if above in first})
+    for parent, pid in others:
+        if parent in first:
+            sessions.setdefault(parent, pid)
+    return [pid for _, pid in others if pid not in sessions.values()]
 
 
 def children(pid):
