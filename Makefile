@@ -24,26 +24,28 @@ SANITIZE =
 ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EXTRA) -I. \
 	-include lib/banned.h $(WARN) $(HARDEN) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 
-LIB = $(wildcard lib/*.c delivery/*.c)
-LIBO = $(LIB:%.c=$(B)/%.o)
+# Rooms. What a program does not name here it cannot call: the linker keeps the walls.
+room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
+COMMON = lib mail conf queue process
+ROOMS = $(COMMON) session dns delivery sending report secrets
 
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
-SESSION = $(patsubst %.c,$(B)/%.o,$(wildcard session/*.c))
-
-$(B)/smtpd: $(B)/smtpd.o $(SESSION) $(B)/postern.a
+$(B)/smtpd: $(B)/smtpd.o $(call room,session) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^ -lidn2 -lunistring
 
-$(B)/relay: $(B)/relay.o $(B)/dns.o $(B)/postern.a
+$(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd -lidn2 -lssl -lcrypto
 
-$(B)/tls: $(B)/tls.o $(B)/postern.a
+$(B)/tls: $(B)/tls.o $(B)/secrets/ticket.o $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
 
-$(B)/auth: $(B)/auth.o $(B)/postern.a
+$(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
-$(B)/postern.a: $(LIBO)
+$(B)/common.a: $(call room,$(COMMON))
+$(B)/postern.a: $(call room,$(ROOMS))
+$(B)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -51,13 +53,13 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
 
--include $(wildcard $(B)/*.d $(B)/lib/*.d $(B)/session/*.d $(B)/delivery/*.d)
+-include $(wildcard $(B)/*.d $(ROOMS:%=$(B)/%/*.d))
 
 # ---- tests
 
-UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
-$(B)/unit/test_dns $(B)/unit/test_nameservers: $(B)/dns.o $(B)/tests/unit/nameserver.o
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers: $(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
@@ -74,7 +76,7 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
 		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
 
--include $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d)
+-include $(wildcard $(B)/unit/*/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d $(B)/tests/unit/*/*.d)
 
 unit: $(UNIT) corpus
 	@set -e; for t in $(UNIT); do $$t; done

@@ -22,19 +22,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "lib/authwire.h"
-#include "lib/checkpass.h"
+#include "process/authwire.h"
+#include "secrets/checkpass.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "lib/conf.h"
-#include "lib/credential.h"
-#include "lib/launch.h"
-#include "lib/log.h"
-#include "lib/options.h"
-#include "lib/sandbox.h"
-#include "lib/secret.h"
-#include "lib/stdfds.h"
-#include "lib/users.h"
+#include "conf/conf.h"
+#include "conf/credential.h"
+#include "process/launch.h"
+#include "process/log.h"
+#include "process/options.h"
+#include "process/sandbox.h"
+#include "secrets/secret.h"
+#include "process/stdfds.h"
+#include "secrets/users.h"
 
 enum { PASSWORD_MAX = 1024 };
 

@@ -1,5 +1,5 @@
 /*
- * Mail exchangers: from a domain to the addresses that take its mail, by questions that lib/question.c
+ * Mail exchangers: from a domain to the addresses that take its mail, by questions that dns/question.c
  * asks. Never blocks beyond the deadline it is given; never takes an answer it does not understand for a
  * "no": whatever is odd is temporary.
  */
@@ -13,9 +13,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "lib/address.h"
+#include "mail/address.h"
 #include "lib/cleanup.h"
-#include "lib/question.h"
+#include "dns/question.h"
 
 enum { RESOLV_CONF_MAX = 8192 };
 

@@ -30,14 +30,15 @@
 #include "delivery/hosts.h"
 #include "dns.h"
 #include "lib/cleanup.h"
-#include "lib/credential.h"
-#include "lib/lane.h"
-#include "lib/launch.h"
-#include "lib/log.h"
-#include "lib/options.h"
-#include "lib/sandbox.h"
-#include "lib/spool.h"
-#include "lib/stdfds.h"
+#include "conf/credential.h"
+#include "queue/lane.h"
+#include "process/launch.h"
+#include "process/log.h"
+#include "process/options.h"
+#include "process/sandbox.h"
+#include "queue/spool.h"
+#include "process/stdfds.h"
+#include "mail/lane_name.h"
 
 enum { WHY_SIZE = 1024 };
 
@@ -59,7 +60,7 @@ prepare(struct relay *r)
 		err = credential_path(&own.delivery_password_file, &r->unable);
 	}
 	if (err == 0)
-		err = credentials_load(&own, &r->credentials, &r->unable);
+		err = login_load(&own, &r->login, &r->unable);
 	if (own.delivery_password_file != r->conf.delivery_password_file)
 		free(own.delivery_password_file);
 	if (err < 0)
@@ -70,7 +71,7 @@ prepare(struct relay *r)
 static void
 make_due(struct relay *r, const char *name)
 {
-	if (!address_lane_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
+	if (!lane_name_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
 		return;
 	lane_make_due(&r->lane);
 	lane_close(&r->lane);
@@ -143,14 +144,14 @@ run_lane(struct relay *r, const struct options *o)
 {
 	struct log_fields f = { .event = "failed", .lane = o->lane };
 	int leavings[2];
-	if (!address_lane_valid(span_of(o->lane)) ||
+	if (!lane_name_valid(span_of(o->lane)) ||
 		lane_adopt(&r->lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
 		log_event(LOG_ERR, &f, "lane %s: not there", o->lane);
 		return EX_TEMPFAIL;
 	}
 	r->slot = LAUNCH_SECOND_FD;
 	use_route(r);
-	r->login = r->conf;
+	r->login_conf = r->conf;
 	if (!credentials_vary(r) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
 		return work(r);
 	pid_t pid = fork();
@@ -182,7 +183,7 @@ main(int argc, char **argv)
 	if (argc < 1)
 		return EX_USAGE;
 	r->lane = LANE_CLOSED;
-	r->slot = r->keeper = r->client.fd = -1;
+	r->slot = r->keeper = r->link.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
 	signal(SIGPIPE, SIG_IGN);

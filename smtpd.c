@@ -10,7 +10,7 @@
  *
  * "250 queued" is sent only after draft_commit said that the message is on disk. Everything else
  * may fail at any moment: a message is in the spool whole, or not at all. The protocol is one table
- * (session/session.c), its texts another (lib/reply.h).
+ * (session/session.c), its texts another (session/reply.h).
  *
  * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
  */
@@ -23,16 +23,17 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "lib/budget.h"
+#include "process/budget.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "lib/launch.h"
-#include "lib/log.h"
-#include "lib/options.h"
-#include "lib/request.h"
-#include "lib/sandbox.h"
-#include "lib/stdfds.h"
+#include "process/launch.h"
+#include "process/log.h"
+#include "process/options.h"
+#include "process/request.h"
+#include "process/sandbox.h"
+#include "process/stdfds.h"
 #include "session/session.h"
+#include "mail/lane_name.h"
 
 static volatile int stop_requested;
 
@@ -59,7 +60,7 @@ static pid_t
 start_relay(const struct launcher *l, const char *lane)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
-	if (!address_lane_valid(span_of(lane)))
+	if (!lane_name_valid(span_of(lane)))
 		return -EINVAL; /* not made by a session of ours */
 	int r = launch_relay(l, lane);
 	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)

@@ -30,14 +30,14 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "lib/conf.h"
-#include "lib/credential.h"
-#include "lib/launch.h"
-#include "lib/log.h"
-#include "lib/options.h"
-#include "lib/sandbox.h"
-#include "lib/stdfds.h"
-#include "lib/ticket.h"
+#include "conf/conf.h"
+#include "conf/credential.h"
+#include "process/launch.h"
+#include "process/log.h"
+#include "process/options.h"
+#include "process/sandbox.h"
+#include "process/stdfds.h"
+#include "secrets/ticket.h"
 #include "lib/tlsinfo.h"
 
 enum { PUMP_SIZE = 16 * 1024, WHY_SIZE = 512 }; /* one TLS record */

@@ -1,16 +1,17 @@
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
-#include "../lib/log.h"
-#include "../lib/routes.h"
-#include "dial.h"
-#include "hosts.h"
-#include "race.h"
-#include "route.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "process/log.h"
+#include "conf/routes.h"
+#include "sending/dial.h"
+#include "delivery/hosts.h"
+#include "delivery/race.h"
+#include "delivery/destinations.h"
+#include "mail/lane_name.h"
 
 enum { LOST_IN_A_ROW = 3 }; /* connections lost in transactions before the host counts as down */
 
@@ -45,16 +46,16 @@ fits_route(const struct relay *r, const struct route *route)
 {
 	struct conf c;
 	conf_for_route(&c, &r->common, route);
-	return same_text(c.delivery_user, r->login.delivery_user) &&
-		same_text(c.delivery_password_file, r->login.delivery_password_file) &&
-		same_text(c.delivery_token_command, r->login.delivery_token_command);
+	return same_text(c.delivery_user, r->login_conf.delivery_user) &&
+		same_text(c.delivery_password_file, r->login_conf.delivery_password_file) &&
+		same_text(c.delivery_token_command, r->login_conf.delivery_token_command);
 }
 
 bool
 credentials_fit(const struct relay *r, const char *lane)
 {
 	return r->common.routes == NULL ||
-		fits_route(r, routes_find(&r->common, address_lane_route(span_of(lane))));
+		fits_route(r, routes_find(&r->common, lane_name_route(span_of(lane))));
 }
 
 bool
@@ -70,7 +71,7 @@ void
 use_route(struct relay *r)
 {
 	conf_for_route(&r->conf, &r->common,
-		routes_find(&r->common, address_lane_route(span_of(r->lane.name))));
+		routes_find(&r->common, lane_name_route(span_of(r->lane.name))));
 }
 
 /* Whose hosts the lane's mail goes to; once for each lane. */
@@ -94,15 +95,21 @@ mark_host(const struct relay *r, enum host_event e)
 
 /* Whom the mail is for, as nobody but its sender or the operator said it; "" if only the DNS did. */
 static void
-name_target(struct relay *r)
+name_target(const struct relay *r, struct link_terms *t)
 {
-	struct client *c = &r->client;
-	bool route = address_lane_route(span_of(r->lane.name)).n > 0;
+	bool route = lane_name_route(span_of(r->lane.name)).n > 0;
 	if (r->to.host[0] == '[')
-		netaddr_text(&r->to.addr, c->target);
+		netaddr_text(&r->to.addr, t->target);
 	else
-		snprintf(c->target, sizeof(c->target), "%s",
+		snprintf(t->target, sizeof(t->target), "%s",
 			!route ? r->lane.name : r->to.named ? r->to.host : "");
+}
+
+/* A login is for hosts that the operator named; whom the DNS names gets none, though he asks (S1). */
+static bool
+may_log_in(const struct relay *r)
+{
+	return r->login.user != NULL && r->to.named;
 }
 
 /* Nothing is asked for that needs EHLO. */
@@ -110,7 +117,7 @@ static bool
 helo_will_do(const struct relay *r)
 {
 	enum conf_delivery_tls policy = r->conf.delivery_tls;
-	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && r->credentials.user == NULL &&
+	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && !may_log_in(r) &&
 		r->conf.protocol == PROTOCOL_SMTP;
 }
 
@@ -118,29 +125,31 @@ helo_will_do(const struct relay *r)
 static void
 set_terms(struct relay *r)
 {
-	struct client *c = &r->client;
+	struct link_terms *t = &r->link.terms;
 	struct host h;
 	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
-	dial_name(&r->to, c->name);
-	name_target(r);
-	c->policy = r->conf.delivery_tls;
-	if (c->policy == DELIVERY_TLS_MAY && h.clear != 0)
-		c->policy = DELIVERY_TLS_NONE;
-	c->window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages;
-	c->implicit = r->conf.delivery_tls_implicit == CONF_YES;
-	c->helo = h.helo != 0 && helo_will_do(r);
-	c->fresh = false;
-	c->tls_setup = &r->tls;
-	c->credentials = r->credentials.user != NULL ? &r->credentials : NULL;
-	c->peer = (struct resume){ .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
-		.host = r->to.host[0] == '[' ? c->target : r->to.host, .age = r->conf.remember_hosts };
+	bool clear = r->conf.delivery_tls == DELIVERY_TLS_MAY && h.clear != 0;
+	*t = (struct link_terms){
+		.conf = &r->conf,
+		.policy = clear ? DELIVERY_TLS_NONE : r->conf.delivery_tls,
+		.implicit = r->conf.delivery_tls_implicit == CONF_YES,
+		.helo = h.helo != 0 && helo_will_do(r),
+		.tls_setup = &r->tls,
+		.peer = { .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
+			.host = r->to.host[0] == '[' ? t->target : r->to.host,
+			.age = r->conf.remember_hosts },
+		.login = may_log_in(r) ? &r->login : NULL,
+		.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages,
+	};
+	dial_name(&r->to, t->name);
+	name_target(r, t);
 }
 
 static void
 note_failure(struct relay *r)
 {
 	buf_reset(&r->why);
-	buf_printf(&r->why, "%s: %.*s", r->client.name, (int)r->client.text.n, r->client.text.p);
+	buf_printf(&r->why, "%s: %.*s", r->link.terms.name, (int)r->link.text.n, r->link.text.p);
 }
 
 /* To the host that won once more. An fd, or -1. */
@@ -152,7 +161,7 @@ connect_again(struct relay *r)
 	struct race race;
 	if (race_begin(&race, &r->conf, r->hosts, &one) < 0)
 		return -1;
-	race.silent = r->client.implicit;
+	race.silent = r->link.terms.implicit;
 	int fd = race_next(&race, &r->to, &r->why);
 	race_end(&race);
 	return fd;
@@ -162,9 +171,9 @@ connect_again(struct relay *r)
 static void
 do_without(struct relay *r)
 {
-	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->client.name };
+	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->link.terms.name };
 	mark_host(r, HOST_CLEAR);
-	r->client.policy = DELIVERY_TLS_NONE;
+	r->link.terms.policy = DELIVERY_TLS_NONE;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->lane.name, (int)r->why.n,
 		r->why.p);
 }
@@ -174,21 +183,20 @@ static enum outcome
 begin(struct relay *r, int fd)
 {
 	set_terms(r);
-	bool known = r->client.helo; /* so that this is not kept up for ever */
-	enum outcome o = client_begin(&r->client, &r->conf, fd);
-	while (o != DONE && r->client.again != AGAIN_NOT) {
+	enum outcome o = link_begin(&r->link, fd);
+	while (o != DONE && r->link.proof.again != AGAIN_NOT) {
 		note_failure(r);
-		if (r->client.again == AGAIN_CLEAR)
+		if (r->link.proof.again == AGAIN_CLEAR)
 			do_without(r);
-		r->client.fresh = true;
+		r->link.terms.fresh = true;
 		fd = connect_again(r);
 		if (fd < 0)
 			return o;
-		o = client_begin(&r->client, &r->conf, fd);
+		o = link_begin(&r->link, fd);
 	}
 	if (o != DONE)
 		note_failure(r);
-	else if (r->client.helo && !known)
+	else if (r->link.host.helo && !r->link.terms.helo) /* or it would be kept up for ever */
 		mark_host(r, HOST_HELO);
 	return o;
 }
@@ -197,9 +205,9 @@ static void
 log_connection(const struct relay *r)
 {
 	auto_buf how = buf_new(EVENT_SIZE);
-	struct log_fields f = { .event = "connected", .lane = r->lane.name, .relay = r->client.name };
-	client_describe(&r->client, &how);
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->lane.name, r->client.name, (int)how.n,
+	struct log_fields f = { .event = "connected", .lane = r->lane.name, .relay = r->link.terms.name };
+	link_describe(&r->link, &how);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->lane.name, r->link.terms.name, (int)how.n,
 		how.p);
 }
 
@@ -207,9 +215,9 @@ log_connection(const struct relay *r)
 static void
 log_refusal(const struct relay *r)
 {
-	struct log_fields f = { .event = "refused", .lane = r->lane.name, .relay = r->client.name };
+	struct log_fields f = { .event = "refused", .lane = r->lane.name, .relay = r->link.terms.name };
 	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->lane.name,
-		r->credentials.user, (int)r->why.n, r->why.p);
+		r->login.user, (int)r->why.n, r->why.p);
 }
 
 /* ---- any host ------------------------------------------------------------------------------ */
@@ -235,7 +243,7 @@ connect_to_any(struct relay *r)
 		o = begin(r, fd);
 		if (o == DONE)
 			break;
-		if (r->client.refused)
+		if (r->link.proof.refused)
 			log_refusal(r);
 		mark_host(r, HOST_FAILED);
 	}
@@ -248,9 +256,9 @@ connect_to_any(struct relay *r)
 bool
 connected(struct relay *r)
 {
-	if (client_is_open(&r->client))
+	if (sending_is_open(&r->link))
 		return true;
-	client_quit(&r->client);
+	link_quit(&r->link);
 	if (r->lost >= LOST_IN_A_ROW) {
 		note_failure(r);
 		give_lane_up(r, SOFT);

@@ -6,19 +6,19 @@
  *	connect.c   to a host of the lane; what follows when there is none
  *	settle.c    what an attempt brought: the message goes or waits, the sender is told
  *
- * Below them: sending.h (transactions), client.h (a connection), race.h and hosts.h (which host), route.h
+ * Below them: sending.h (transactions), link.h (a connection), race.h and hosts.h (which host), route.h
  * (whose hosts), dsn.h (reports).
  */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
 
-#include "../lib/lane.h"
-#include "../lib/spool.h"
-#include "client.h"
-#include "credentials.h"
-#include "hosts.h"
-#include "sending.h"
-#include "tlsclient.h"
+#include "queue/lane.h"
+#include "queue/spool.h"
+#include "sending/link.h"
+#include "sending/login.h"
+#include "delivery/hosts.h"
+#include "sending/sending.h"
+#include "sending/tlsclient.h"
 
 enum {
 	BUSY_RETRY = 60,      /* s until a message whose writer had not finished is looked at */
@@ -43,8 +43,8 @@ struct relay {
 	int hosts;                /* directory of hosts.h */
 	int slot;                 /* the global one; -1: none */
 	struct tls_setup tls;
-	struct credentials credentials; /* user NULL: none */
-	struct conf login;        /* whose they are */
+	struct login login;       /* user NULL: none */
+	struct conf login_conf;   /* the settings it was read by */
 	struct buf unable;        /* why they could not be read; empty: they were */
 	int keeper;               /* hears of mail that needs others than these (relay.c); -1: nobody does */
 	bool extra;               /* started by a relay of the same lane, to help it */
@@ -54,7 +54,7 @@ struct relay {
 	struct exchangers exchangers; /* of this lane */
 	bool routed;
 	struct exchanger to;      /* the one connected to */
-	struct client client;
+	struct link link;
 	int lost;                 /* connections in a row that brought nothing to an end */
 	enum outcome verdict;     /* of the lane: DONE while it is worth trying */
 	struct buf why;           /* if it is not */

@@ -1,4 +1,4 @@
-#include "hosts.h"
+#include "delivery/hosts.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
 
 enum {
 	HOST_FILE = 128,        /* octets of a file; what is longer is not ours */

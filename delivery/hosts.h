@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../lib/net.h"
+#include "lib/net.h"
 
 struct host {
 	int64_t latency;  /* ms from connecting to the greeting, smoothed; 0: unknown */

@@ -2,7 +2,7 @@
  * A greeting is only looked at (MSG_PEEK), so that whoever talks to the winner reads it as if there had been
  * no race; a refusal is a greeting too. Who has not greeted when the race ends has nothing to say QUIT to.
  */
-#include "race.h"
+#include "delivery/race.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,10 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
-#include "dial.h"
-#include "hosts.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "sending/dial.h"
+#include "delivery/hosts.h"
 
 enum {
 	STAGGER = 250,          /* ms between two of equal preference (RFC 8305 section 5) */

@@ -9,9 +9,9 @@
 #ifndef POSTERN_RACE_H
 #define POSTERN_RACE_H
 
-#include "../dns.h"
-#include "../lib/buf.h"
-#include "../lib/conf.h"
+#include "dns.h"
+#include "lib/buf.h"
+#include "conf/conf.h"
 
 struct runner;
 

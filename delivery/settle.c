@@ -1,12 +1,12 @@
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "../lib/clock.h"
-#include "../lib/log.h"
-#include "dsn.h"
-#include "hosts.h"
+#include "lib/clock.h"
+#include "process/log.h"
+#include "report/dsn.h"
+#include "delivery/hosts.h"
 
 enum {
 	EXPIRE_ATTEMPTS = 3, /* at least, before age alone ends a message: clocks jump (J12) */
@@ -28,7 +28,7 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 			(long long)(next - clock_wall()));
 	struct log_fields f = { .event = event[to->outcome], .queue_id = m->id, .sender = sender,
 		.recipient = rcpt, .lane = r->lane.name,
-		.relay = r->client.name[0] != '\0' ? r->client.name : NULL };
+		.relay = r->link.terms.name[0] != '\0' ? r->link.terms.name : NULL };
 	log_event(to->outcome == DONE ? LOG_INFO : LOG_NOTICE, &f,
 		"%s: %s <%s>, delay %lld s, %.*s%s", m->id, event[to->outcome], rcpt,
 		(long long)(clock_wall() - m->arrived), (int)to->text.n,

@@ -6,7 +6,7 @@
  * it gives its global slot back, so that mail for others never waits for it. It hears of new mail as any relay
  * that leaves a lane does: by @retry that is gone (lane.h).
  */
-#include "delivery.h"
+#include "delivery/delivery.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
-#include "../lib/lock.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/lock.h"
+#include "mail/lane_name.h"
 
 enum { LINGERERS = 5 }; /* that wait, for each that may work: they take 2 MiB each and no time */
 
@@ -32,7 +33,7 @@ delivery_looks_due(const struct relay *r, const char *name)
 {
 	char path[LANE_NAME_SIZE + sizeof(LANE_RETRY) + 1];
 	struct stat st;
-	if (!address_lane_valid(span_of(name)))
+	if (!lane_name_valid(span_of(name)))
 		return false;
 	snprintf(path, sizeof(path), "%s/" LANE_RETRY, name);
 	if (fstatat(r->spool.lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -121,7 +122,7 @@ wait_for_news(struct relay *r, int events, int64_t deadline)
 		if (has_news(r))
 			return true;
 		struct pollfd p[] = { { .fd = events, .events = POLLIN },
-			{ .fd = r->client.fd, .events = POLLIN } };
+			{ .fd = r->link.fd, .events = POLLIN } };
 		if (poll(p, 2, clock_left(deadline)) <= 0 || p[1].revents != 0)
 			return has_news(r);
 		if (read(events, drain, sizeof(drain)) < 0 && errno != EAGAIN)
@@ -145,7 +146,7 @@ watch_lane(const struct relay *r)
 static bool
 may_linger(const struct relay *r)
 {
-	return r->conf.linger != 0 && client_is_open(&r->client) && r->verdict == DONE && !r->shared && !r->extra;
+	return r->conf.linger != 0 && sending_is_open(&r->link) && r->verdict == DONE && !r->shared && !r->extra;
 }
 
 /* Waits a little for more mail in this lane. True: there is, and we have a slot for it. */
@@ -162,9 +163,7 @@ linger(struct relay *r)
 	r->slot = -1;
 	bool more = !work_elsewhere(r) && wait_for_news(r, events, clock_deadline(r->conf.linger));
 	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
-	if (client_is_spoiled(&r->client))
-		client_close(&r->client);
-	r->client.idle = true;
+	link_wake(&r->link);
 	return more && r->slot >= 0;
 }
 
@@ -179,7 +178,7 @@ begin_lane(struct relay *r)
 	r->lost = 0;
 	r->verdict = DONE;
 	r->landed = 0;
-	r->client.name[0] = '\0';
+	r->link.terms.name[0] = '\0';
 	lane_state(&r->lane, &r->state);
 	return lane_is_due(&r->state, clock_wall(), longest_retry(r));
 }
@@ -192,7 +191,7 @@ empty_lane(struct relay *r)
 		if (!lane_scan(r))
 			return false;
 	while (linger(r));
-	client_quit(&r->client);
+	link_quit(&r->link);
 	exchangers_free(&r->exchangers);
 	return true;
 }
@@ -239,7 +238,7 @@ work_on_lane(struct relay *r)
 static void
 help(struct relay *r, const struct lane *lane, int slot)
 {
-	client_close(&r->client);
+	link_close(&r->link);
 	flights_drop(r);
 	lane_close(&r->lane);
 	cleanup_fd(&r->slot);

@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "span.h"
+#include "lib/span.h"
 
 struct buf {
 	char *p;    /* n bytes, not NUL-terminated; NULL before the first append */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "buf.h"
+#include "lib/buf.h"
 
 static inline void
 cleanup_fd(const int *fd)

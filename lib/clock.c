@@ -1,4 +1,4 @@
-#include "clock.h"
+#include "lib/clock.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "crc.h"
+#include "lib/crc.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
-#include "id.h"
+#include "lib/id.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <sys/random.h>
 
-#include "clock.h"
+#include "lib/clock.h"
 
 enum { TIME_CHARS = 12, BITS = 5, MASK = 31, US_PER_S = 1000000 };
 

@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "span.h"
+#include "lib/span.h"
 
 enum { ID_LEN = 20, ID_SIZE = ID_LEN + 1 };
 

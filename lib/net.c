@@ -1,7 +1,7 @@
 /*
  * IP addresses in 16 bytes, networks, and what kind of place an address is. Pure, no resolver.
  */
-#include "net.h"
+#include "lib/net.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

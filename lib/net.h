@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "span.h"
+#include "lib/span.h"
 
 struct netaddr {
 	uint8_t ip[16]; /* network order */

@@ -2,7 +2,7 @@
  * Writing never blocks longer than its deadline: on sockets by MSG_DONTWAIT, on pipes because poll
  * said that one PIPE_BUF fits.
  */
-#include "stream.h"
+#include "lib/stream.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "limits.h"
-#include "wait.h"
+#include "lib/clock.h"
+#include "lib/limits.h"
+#include "lib/wait.h"
 
 void
 stream_init(struct stream *s, int in, int out, bool lenient, const volatile int *stop)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "span.h"
+#include "lib/span.h"
 
 enum stream_result {
 	STREAM_OK,

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "limits.h"
+#include "lib/limits.h"
 
 enum { TLS_EXPORTER = 32 }; /* octets of channel binding (RFC 9266) */
 

@@ -1,4 +1,4 @@
-#include "wait.h"
+#include "lib/wait.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <time.h>
 
-#include "clock.h"
+#include "lib/clock.h"
 
 int
 wait_for(int fd, short events, int64_t deadline, const volatile int *stop)

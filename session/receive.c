@@ -1,10 +1,10 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "../lib/clock.h"
-#include "../lib/command.h"
-#include "../lib/request.h"
-#include "session.h"
+#include "lib/clock.h"
+#include "session/arguments.h"
+#include "process/request.h"
+#include "session/session.h"
 
 /* Times max_size: a chunk this large is not read to its end only to be refused. */
 enum { CHUNK_EXCESS = 4 };

@@ -1,9 +1,9 @@
 #include <stdio.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
-#include "../lib/command.h"
-#include "session.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "session/arguments.h"
+#include "session/session.h"
 
 enum { LINE_MAX = 1024 }; /* of a reply; ours are short, the longest names the mechanisms */
 

@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/helper.h"
-#include "session.h"
+#include "lib/cleanup.h"
+#include "session/helper.h"
+#include "session/session.h"
 
 /* ---- TLS -------------------------------------------------------------------------------- */
 

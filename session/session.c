@@ -1,4 +1,4 @@
-#include "session.h"
+#include "session/session.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -8,11 +8,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/clock.h"
-#include "../lib/command.h"
-#include "../lib/proxy.h"
-#include "../lib/sandbox.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "session/arguments.h"
+#include "session/proxy.h"
+#include "process/sandbox.h"
 
 int64_t
 session_deadline(const struct session *s, int64_t seconds)

@@ -6,22 +6,22 @@
  *	receive.c   the data of a message: DATA and BDAT
  *	secure.c    STARTTLS and AUTH
  *
- * What a transaction accepts is decided in lib/transaction.c; the texts stand in lib/reply.h.
+ * What a transaction accepts is decided in session/transaction.c; the texts stand in session/reply.h.
  */
 #ifndef POSTERN_SESSION_H
 #define POSTERN_SESSION_H
 
-#include "../lib/conf.h"
-#include "../lib/helper.h"
-#include "../lib/log.h"
-#include "../lib/peer.h"
-#include "../lib/quota.h"
-#include "../lib/reply.h"
-#include "../lib/spool.h"
-#include "../lib/stream.h"
-#include "../lib/tlsinfo.h"
-#include "../lib/transaction.h"
-#include "../lib/users.h"
+#include "conf/conf.h"
+#include "session/helper.h"
+#include "process/log.h"
+#include "session/peer.h"
+#include "process/quota.h"
+#include "session/reply.h"
+#include "queue/spool.h"
+#include "lib/stream.h"
+#include "lib/tlsinfo.h"
+#include "session/transaction.h"
+#include "secrets/users.h"
 
 enum { HELO_SIZE = LIMIT_DOMAIN + 1 };
 

@@ -8,7 +8,7 @@ import pytest
 
 import spoolfile
 from conftest import TOP, own
-from scram import b64
+from scram import ScramServer, b64
 from tlssink import TlsSink, server_context
 from test_client_tls import reachable
 
@@ -18,8 +18,8 @@ SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
 @pytest.fixture(scope="module")
 def cards(pki):
-    pki.issue("smarthost", "/CN=smarthost", "DNS:dest.example", usage="serverAuth")
-    pki.issue("unknown", "/CN=unknown", "DNS:mx.dest.example", usage="serverAuth")
+    pki.issue("smarthost", "/CN=smarthost", "DNS:mx.dest.example", usage="serverAuth")
+    pki.issue("unknown", "/CN=unknown", "DNS:other.example", usage="serverAuth")
     return pki
 
 
@@ -29,12 +29,13 @@ def place(postern, world, cards, wait):
 
 
 class Place:
-    """Where all mail goes, and asks who we are."""
+    """A host that a route names, and that asks who we are."""
 
     def __init__(self, postern, world, cards, wait):
         self.postern, self.world, self.cards, self.wait = postern, world, cards, wait
         world.domain("dest.example")
-        postern.settings.update(delivery_ca=cards.path("ca"), delivery_user=USER)
+        postern.settings.update(delivery_ca=cards.path("ca"))
+        self.route = {"domains": "dest.example", "hosts": f"mx.dest.example:{world.port}", "delivery_user": USER}
 
     def host(self, mechanisms, card="smarthost", **more):
         self.world.sink.close()
@@ -49,16 +50,20 @@ class Place:
         file.write_text(text)
         file.chmod(0o600)
         own(file)
-        self.postern.settings["delivery_password_file"] = file
+        self.route["delivery_password_file"] = file
 
     def token(self, script):
         program = self.postern.where / "token"
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
-        self.postern.settings["delivery_token_command"] = f"{program} one  two"
+        self.route["delivery_token_command"] = f"{program} one  two"
 
-    def send(self, **settings):
-        self.postern.settings.update(settings)
+    def configure(self, **route):
+        self.route.update(route)
+        self.postern.configure("[route host]", *(f"{k} = {v}" for k, v in self.route.items()))
+
+    def send(self, **route):
+        self.configure(**route)
         self.postern.send("u@dest.example")
 
     def arrives(self):
@@ -149,8 +154,9 @@ def test_our_own_server(postern, secure, world, cards, wait):
                                   f"127.0.0.4:{world.port}", *words], stderr=log, env=host.environment())
     try:
         assert wait(lambda: reachable("127.0.0.4", world.port))
-        postern.send("u@localhost", delivery_ca=cards.path("ca"), delivery_user=USER,
-                     delivery_password_file=password)
+        postern.configure("[route host]", "domains = localhost", f"hosts = mx.localhost:{world.port}",
+                          f"delivery_user = {USER}", f"delivery_password_file = {password}")
+        postern.send("u@localhost", delivery_ca=cards.path("ca"))
         assert wait(host.messages), postern.logged() + host.logged()
         assert "with ESMTPSA id" in spoolfile.SpoolFile(host.messages()[0]).received
         assert f'[127.0.0.1] is "{USER}"' in host.logged()
@@ -162,6 +168,70 @@ def test_our_own_server(postern, secure, world, cards, wait):
 
 
 # ---- to whom
+
+@pytest.mark.parametrize("key", [f"delivery_user = {USER}", "delivery_password_file = /p", "delivery_token_command = /t",
+                                 "delivery_auth_clear = yes"])
+def test_login_for_everybody(postern, key):
+    """S1: what stands outside a route would be said to whatever host a stranger's domain names."""
+    postern.configure(key)
+    for program in ("smtpd", "relay"):
+        p = postern.start(subprocess.DEVNULL, subprocess.DEVNULL, program, "--check")
+        assert p.wait(60) == 78
+    assert postern.logged().count("a login belongs to hosts that you name: it stands in a route") == 2
+    assert 'delivery_user = ..."' in postern.logged()
+
+
+@pytest.mark.parametrize("hosts", ["dest.example", "other.example:25 dest.example"])
+def test_login_for_whom_the_dns_names(place, hosts):
+    """S1: a route to a domain's mail exchangers has no login."""
+    place.password()
+    place.configure(hosts=hosts)
+    p = place.postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "smtpd", "--check")
+    assert p.wait(60) == 78
+    assert "host: a login needs hosts that are named" in place.postern.logged()
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
+def test_login_is_for_named_hosts_alone(place, mechanism):
+    """S1: a stranger's domain has a host with a good certificate that offers AUTH. It hears nothing of us, be it
+    for his mail, for a report to him, or behind a lane that logged in."""
+    place.password()
+    sink = place.host((mechanism,))
+    place.cards.issue("stranger", "/CN=stranger", "DNS:stranger.example,DNS:mx.stranger.example",
+                      usage="serverAuth")
+    stranger = TlsSink(server_context(place.cards.path("stranger")), "127.0.0.5", place.world.port,
+                       inside=("PIPELINING", f"AUTH {mechanism}"))
+    place.world.others.append(stranger)
+    place.world.domain("stranger.example", "127.0.0.5")
+    place.configure()
+    sink.say["RCPT"] = lambda line: "550 5.1.1 no such user" if "nobody" in line else "250 ok"
+    place.postern.settings.update(max_relays=0)
+    place.postern.send(["u@stranger.example", "u@dest.example"])
+    place.postern.send("nobody@dest.example", sender="s@stranger.example")
+    place.postern.settings.update(max_relays=1)
+    place.postern.due()
+    assert place.wait(lambda: len(stranger.messages) == 2 and not place.postern.messages()), place.postern.logged()
+    assert any(b"multipart/report" in m.data for m in stranger.messages)
+    assert sink.proofs and len(sink.messages) == 1
+    assert not stranger.proofs and not [line for line in stranger.lines if line.startswith("AUTH")]
+
+
+@pytest.mark.parametrize("rounds, enough", [(1, False), (4095, False), (4096, True)])
+@pytest.mark.parametrize("mechanism", SCRAM)
+def test_rounds(place, monkeypatch, mechanism, rounds, enough):
+    """S1: an answer that costs a host nothing to try words with is not given."""
+    monkeypatch.setattr(ScramServer, "ROUNDS", rounds)
+    place.password()
+    answers = []
+    monkeypatch.setattr(ScramServer, "last", lambda s, final, last=ScramServer.last: answers.append(final) or last(s, final))
+    sink = place.host((mechanism,))
+    place.send()
+    if enough:
+        place.arrives()
+        assert sink.proofs == [(mechanism, USER)] and len(answers) == 1
+    else:
+        place.deferred("AUTH: the host wants an answer from which our password could be guessed")
+        assert not answers
 
 @pytest.mark.parametrize("offered, fit", [(("PLAIN", "LOGIN"), False), (("PLAIN", *SCRAM), True)])
 @pytest.mark.parametrize("clear", ["no", "yes"])
@@ -224,7 +294,7 @@ def test_refused(place, mechanism, reply):
     if reply == "235" and mechanism == "PLAIN":
         place.arrives()
         return
-    place.deferred(f"relay: lane dest.example: cannot authenticate as {USER}: ")
+    place.deferred(f"relay: lane route:host: cannot authenticate as {USER}: ")
     assert not any(line.startswith("MAIL") for line in sink.lines)
 
 
@@ -278,7 +348,8 @@ def test_token_that_is_none(place, script, why):
     """It has timeout_check to print one; what it leaves running is ended."""
     place.token(script)
     place.host(("XOAUTH2",))
-    place.send(timeout_check="1s")
+    place.postern.settings["timeout_check"] = "1s"
+    place.send()
     place.deferred("delivery_token_command: " + why)
 
 
@@ -299,10 +370,11 @@ def test_password_that_never_comes(place):
     place.postern.settings.update(retry="1s", delay_warning="1s", expire="3s")
     place.host(("PLAIN",))
     place.world.domain("sender.example")
+    place.configure(delivery_password_file=place.postern.where / "none")
     place.postern.send("u@dest.example", max_relays=0)
     for _ in range(8):
         place.postern.make_due()
-        place.postern.due(delivery_password_file=place.postern.where / "none")
+        place.postern.due()
         place.wait(lambda: not place.postern.relays())
         time.sleep(1)
     log = place.postern.logged()

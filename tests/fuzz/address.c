@@ -1,7 +1,8 @@
 /* Addresses: what is accepted lies inside the input, holds no control character, and is accepted again. */
 #include "fuzz.h"
 
-#include "lib/address.h"
+#include "mail/address.h"
+#include "mail/lane_name.h"
 
 static void
 check_path(struct span in, enum address_kind kind)
@@ -23,9 +24,9 @@ check_path(struct span in, enum address_kind kind)
 	must(address_mailbox(a.whole, &again) == 0);
 	must(span_eq(again.domain, a.domain) && span_eq(again.local, a.local));
 	char lane[LANE_NAME_SIZE];
-	int r = address_lane(a.domain, lane);
+	int r = lane_name_of(a.domain, lane);
 	must(r == 0 || !span_is_ascii(a.domain)); /* not every text makes A-labels */
-	must(r < 0 || address_lane_valid(span_of(lane)));
+	must(r < 0 || lane_name_valid(span_of(lane)));
 }
 
 int

@@ -11,7 +11,7 @@
 #define main auth_main
 int auth_main(int argc, char **argv);
 #include "../../auth.c"
-#include "../../lib/secret.c"
+#include "secrets/secret.c"
 #undef main
 
 #include "fuzz.h"

@@ -1,7 +1,7 @@
 /* Chunks: what is found in them does not depend on how they are cut, and is what a plain look finds. */
 #include "fuzz.h"
 
-#include "lib/chunk.h"
+#include "mail/chunk.h"
 
 static bool
 has_bare(struct span s)

@@ -2,9 +2,9 @@
  * Replies of a server of SMTP or LMTP, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
  * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
  */
-#include "delivery/sasl.h"
-#include "delivery/sending.h"
-#include "delivery/tlsclient.h"
+#include "sending/sasl.h"
+#include "sending/sending.h"
+#include "sending/tlsclient.h"
 #include "fuzz.h"
 
 #include <sys/mman.h>
@@ -15,7 +15,7 @@
 
 enum { JOBS = 3, RCPTS = 2, SENT_MAX = 64 * 1024, INPUT_MAX = 100 * 1024 };
 
-static struct client c; /* large */
+static struct link l; /* large */
 static bool lmtp;
 
 static void
@@ -85,32 +85,29 @@ free_jobs(struct set *s)
 static void
 send_all(struct job *jobs)
 {
-	unsigned can = c.can;
-	int64_t max_size = c.limit.size;
+	unsigned can = l.host.can;
+	int64_t max_size = l.host.limit.size;
 	int started = 0, landed = 0;
 	while (landed < JOBS) {
-		if (started < JOBS && !sending_full(&c)) {
-			sending_start(&c, &jobs[started++]);
+		if (started < JOBS && !sending_full(&l)) {
+			sending_start(&l, &jobs[started++]);
 			continue;
 		}
-		must(sending_land(&c) == &jobs[landed]); /* in order */
+		must(sending_land(&l) == &jobs[landed]); /* in order */
 		check_job(&jobs[landed++]);
 	}
-	must(c.can == can && c.limit.size == max_size && c.jobs == 0 && c.replies == 0 && c.octets == 0);
+	must(l.host.can == can && l.host.limit.size == max_size);
+	must(l.flow.jobs == 0 && l.flow.replies == 0 && l.flow.octets == 0);
 }
 
 /* How the relay would set it up. */
 static void
-set_terms(const struct credentials *who, int window)
+set_terms(const struct conf *conf, const struct login *who, int window)
 {
 	static struct tls_setup setup = { .authorities = -1 };
-	snprintf(c.name, sizeof(c.name), "mx.example[192.0.2.1]:25");
-	c.window = window;
-	c.helo = false;
-	c.policy = DELIVERY_TLS_MAY;
-	c.tls_setup = &setup;
-	c.peer = (struct resume){ .dir = -1, .host = "mx.example" };
-	c.credentials = who;
+	l.terms = (struct link_terms){ .name = "mx.example[192.0.2.1]:25", .conf = conf,
+		.policy = DELIVERY_TLS_MAY, .tls_setup = &setup,
+		.peer = { .dir = -1, .host = "mx.example" }, .login = who, .window = window };
 }
 
 static void
@@ -122,7 +119,7 @@ converse(struct span replies, int window)
 		.timeout_quit = 1, .window_size = 1 << 20, .min_data_rate = 1 };
 	static int body = -1;
 	static char user[] = "us", token[] = "secret";
-	static const struct credentials who = { .user = user, .token = token, .clear = true };
+	static const struct login who = { .user = user, .token = token, .clear = true };
 	struct set set;
 	int fd[2];
 	conf.protocol = lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
@@ -136,17 +133,17 @@ converse(struct span replies, int window)
 	must(send(fd[1], replies.p, replies.n, MSG_DONTWAIT) == (ssize_t)replies.n);
 	shutdown(fd[1], SHUT_WR);
 	make_jobs(&set, &m);
-	set_terms(memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
-	if (client_begin(&c, &conf, fd[0]) == DONE) {
+	set_terms(&conf, memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
+	if (link_begin(&l, fd[0]) == DONE) {
 		send_all(set.jobs);
-		client_quit(&c);
+		link_quit(&l);
 	}
-	check_text(&c.text);
+	check_text(&l.text);
 	check_sent(fd[1]);
-	client_close(&c);
+	link_close(&l);
 	close(fd[1]);
 	free_jobs(&set);
-	buf_free(&c.text);
+	buf_free(&l.text);
 }
 
 int

@@ -1,7 +1,7 @@
 /* Arguments of MAIL, RCPT, BDAT and VRFY. */
 #include "fuzz.h"
 
-#include "lib/command.h"
+#include "session/arguments.h"
 
 /* What is kept of them are lines that are read again (D19, D26). */
 static void

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "lib/conf.h"
+#include "conf/conf.h"
 
 static void
 print(const struct conf *c)

@@ -3,7 +3,7 @@
  * question was asked; what follows stands behind that question. The whole input is read as a packet
  * of its own, too.
  */
-#include "../../lib/question.c"
+#include "dns/question.c"
 
 #include "../../dns.c"
 

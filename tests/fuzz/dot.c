@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "lib/buf.h"
-#include "lib/dot.h"
+#include "mail/dot.h"
 
 struct reading {
 	enum dot_result result;

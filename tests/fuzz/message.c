@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lib/crc.h"
-#include "lib/message.h"
+#include "queue/message.h"
 
 #define ID  "0123456789abcdefghjk"
 #define LOG "\n=log\n"

@@ -1,7 +1,7 @@
 /* PROXY headers: a header is what it is as soon as it is whole, and nothing behind it changes that. */
 #include "fuzz.h"
 
-#include "lib/proxy.h"
+#include "session/proxy.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

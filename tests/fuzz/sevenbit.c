@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "lib/buf.h"
-#include "lib/sevenbit.h"
+#include "mail/sevenbit.h"
 
 struct source {
 	struct span text;

@@ -137,7 +137,7 @@ def test_shipped_routes(tmp_path):
                        capture_output=True, text=True, check=True)
     printed = p.stdout.partition("\n\n[")[2]
     assert [line for line in lines if line[0] == "["] == re.findall(r"^\[.*\]$", "[" + printed, re.M)
-    rows = re.findall(r"ROW\(ROUTE, (\w+),", text_of(TOP / "lib" / "conf.c"))
+    rows = re.findall(r"ROW\((?:ROUTE|LOGIN), (\w+),", text_of(TOP / "conf" / "keys.c"))
     assert rows and set(rows) <= {line.split(" = ")[0] for line in lines}
 
 
@@ -165,7 +165,7 @@ def test_settings_on_command_lines():
 
 @pytest.mark.parametrize("option", named(r"\b(?:smtpd|relay) (--[\w-]+)"))
 def test_option(option):
-    assert f'"{option[2:]}"' in text_of(TOP / "lib" / "options.c")
+    assert f'"{option[2:]}"' in text_of(TOP / "process" / "options.c")
 
 
 # ---- the whole tree

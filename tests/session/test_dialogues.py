@@ -218,7 +218,7 @@ ROW = re.compile(r'X\((\w+), "(\d{3})", "([^"]*)"(?: POSTERN_VERSION)?, (\w+)\)'
 
 
 def replies():
-    found = ROW.findall((TOP / "lib" / "reply.h").read_text())
+    found = ROW.findall((TOP / "session" / "reply.h").read_text())
     assert len(found) > 30
     return [pytest.param(code, text, id=name) for name, code, text, _ in found]
 

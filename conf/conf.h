@@ -1,0 +1,185 @@
+/*
+ * conf: the configuration, one file of "key = value" lines.
+ *
+ * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value). Behind
+ * "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the profiles
+ * smtp, submission, submissions and lan have presets, which stand between the file's common part and
+ * their section. Behind "[route NAME]" it holds where some mail goes (routes.h).
+ * An unknown key or a bad value is an error with its place, never a guess; the caller exits with
+ * 78 (EX_CONFIG). Comments begin with "#" at the start of a line or after white space. Times take
+ * s, m, h, d; sizes K, M, G (powers of 1024).
+ */
+#ifndef POSTERN_CONF_H
+#define POSTERN_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/buf.h"
+#include "lib/net.h"
+
+enum {
+	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
+	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
+	CONF_KEYS_MAX = 100,      /* rows of the table in conf.c */
+	CONF_ORIGIN = 80,        /* "file:line", and NUL; cut if longer */
+	ROUTE_NAME = 63,         /* octets */
+	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
+};
+
+#define CONF_FILE "/etc/postern/postern.conf" /* absent: all defaults */
+
+enum conf_bool { CONF_NO, CONF_YES };
+
+struct conf {
+	/* who we are */
+	char *hostname;   /* our name in greeting, EHLO and Received:; default: the system's */
+	char *spool;      /* absolute path of the spool directory */
+	char *postmaster; /* where mail for <postmaster> goes; default postmaster@hostname */
+	char *user;       /* whom to become when started as root */
+	char *relay_path; /* the relay program; default: "relay" beside smtpd */
+	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
+	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
+
+	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
+
+	/* what smtpd takes */
+	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
+	enum conf_bool open_relay; /* relay_nets may be as wide as the world */
+	char *relay_domains;       /* domains, and ".domain" for all below, that anybody may send to */
+	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
+	char *recipient_check;     /* program that is asked about each recipient; NULL: none */
+	char *sender_check;        /* ... and each sender */
+	int64_t timeout_check;     /* its answer, or one of saslauthd or Dovecot, s */
+	int64_t min_free;          /* octets that must stay free in the spool */
+	int64_t limit_window;      /* what a client's network may do in this time, s (0: anything): */
+	int64_t limit_connections;
+	int64_t limit_messages;
+	int64_t limit_recipients;
+	int64_t limit_errors;
+	int64_t limit_auth_failures;
+	int64_t max_size;          /* of a message, octets */
+	int64_t max_recipients;    /* of a transaction */
+	int64_t max_errors;        /* refused commands before 421 */
+	int64_t timeout_command;   /* idle waiting for a command, s */
+	int64_t timeout_data;      /* idle waiting for data, s */
+	int64_t timeout_session;   /* a whole connection, s */
+	int64_t min_data_rate;     /* octets per second of a message, beyond timeout_data or timeout_data_block */
+	int64_t max_hold;          /* longest FUTURERELEASE, s */
+	enum conf_bool requiretls; /* offer REQUIRETLS */
+
+	/* TLS for clients; without a certificate there is none. Certificate, key and auth_users may be
+	 * credentials (credential.h). */
+	enum conf_tls { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } tls;
+	char *tls_certificate; /* PEM file: ours and the chain; NULL: none */
+	char *tls_key;         /* PEM file; default: the file of the certificate */
+	char *tls_client_ca;   /* PEM file: who signs certificates of clients; NULL: none are asked for */
+	enum conf_bool tls_legacy; /* TLS 1.0 and old ciphers too */
+	int64_t timeout_tls;   /* a handshake, s */
+
+	/* clients that say who they are; with none of the first three nobody can */
+	char *auth_users;      /* file of names and secrets (users.h); NULL: none */
+	char *auth_saslauthd;  /* socket of saslauthd, for PLAIN and LOGIN; NULL: none */
+	char *auth_dovecot;    /* ... or of Dovecot's authentication service */
+	enum conf_bool auth_clear; /* passwords without TLS too */
+
+	/* how relay delivers */
+	struct sockaddr_storage nameserver[CONF_NAMESERVER_MAX]; /* none: those of resolv.conf */
+	int nameservers;
+	enum family family;
+	char *source;              /* local addresses to connect from (routes.h) */
+	int64_t smtp_port;
+	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
+	int64_t max_relays;                /* at once; 0: queue only */
+	int64_t max_relays_per_lane;
+	enum conf_delivery_tls {
+		DELIVERY_TLS_NONE,    /* not even if it is offered */
+		DELIVERY_TLS_MAY,     /* if it can be had; else in clear */
+		DELIVERY_TLS_ENCRYPT, /* or not at all */
+		DELIVERY_TLS_VERIFY,  /* ... and the certificate must be good */
+	} delivery_tls;
+	enum conf_bool delivery_tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
+	char *delivery_ca;                 /* PEM file: who signs certificates of hosts */
+	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
+	int64_t remember_hosts;            /* how long what was learned of a host counts, s */
+	int64_t window_messages;           /* sent before the reply to the first is read; 1: off */
+	int64_t window_size;               /* ... and octets of them */
+	int64_t linger;                    /* s a relay waits for more mail for a host; 0: not at all */
+	int64_t timeout_dns;      /* one MX look-up with all its addresses, s */
+	int64_t timeout_connect;  /* one address, s */
+	int64_t timeout_greeting; /* RFC 5321 section 4.5.3.2, s, this and those below */
+	int64_t timeout_helo;
+	int64_t timeout_mail;
+	int64_t timeout_rcpt;
+	int64_t timeout_data_start; /* reply to DATA */
+	int64_t timeout_data_block; /* one write of data */
+	int64_t timeout_data_end;   /* reply to the final dot */
+	int64_t timeout_quit;
+	int64_t retry[CONF_RETRY_MAX]; /* s from one attempt to the next; the last one repeats */
+	int retries;
+	int64_t expire; /* age at which undelivered mail is returned, s */
+	int64_t delay_warning; /* age at which the sender hears that mail waits, s; 0: never */
+	int64_t bounce_size;   /* largest message that a report gives back whole, octets */
+	char *double_bounce;   /* who gets what cannot be returned; NULL: it is dropped */
+
+	/* where events go */
+	enum conf_log { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_NONE } log;
+
+	/* what a section [route NAME] has besides; empty elsewhere */
+	char *domains; /* of recipients: like relay_domains, or "*" */
+	char *senders; /* addresses and domains */
+	char *hosts;   /* where the mail goes, best first (routes.h) */
+	enum conf_protocol { PROTOCOL_SMTP, PROTOCOL_LMTP } protocol;
+	char *delivery_user;               /* who we are to the route's hosts; NULL: no AUTH */
+	char *delivery_password_file;      /* our password; NULL: none */
+	char *delivery_token_command;      /* program that prints a bearer token instead; NULL: none */
+	enum conf_bool delivery_auth_clear; /* AUTH without TLS, or with an unknown certificate, too */
+
+	struct route *routes; /* in the order of the file; owned */
+
+	char origin[CONF_KEYS_MAX][CONF_ORIGIN]; /* where each key was set; for conf_print */
+};
+
+/* A section [route NAME]. */
+struct route {
+	char name[ROUTE_NAME + 1]; /* in lower case */
+	char origin[CONF_ORIGIN];
+	struct conf own;           /* only keys with an origin are set */
+	struct route *next;
+};
+
+/* One option of the command line; kept by the caller for as long as conf_load runs. */
+struct conf_args {
+	const char *file;           /* -c file, or NULL for CONF_FILE */
+	const char *const *options; /* n texts "key=value" */
+	int n;
+	const char *profile;        /* -p name of the kind of listener, or NULL */
+};
+
+/*
+ * Reads everything into *c, which the caller zeroed. 0 on success. -EINVAL: one line for the
+ * operator is in *why ("postern.conf:12: max_size: not a size: \"12x\""). A file named by -c must
+ * exist; CONF_FILE need not. Keys that programs read but nobody set have their defaults.
+ */
+int conf_load(struct conf *c, const struct conf_args *args, struct buf *why);
+
+/* Prints "key = value  # origin" for every key, in the order of the table. */
+void conf_print(const struct conf *c, FILE *out);
+
+/* What is in force for mail that goes by this route (NULL: by none). *out shares its texts with both. */
+void conf_for_route(struct conf *out, const struct conf *common, const struct route *r);
+
+void conf_free(struct conf *c);
+
+/* The longest wait of the schedule. */
+static inline int64_t
+conf_longest_retry(const struct conf *c)
+{
+	int64_t longest = 0;
+	for (int i = 0; i < c->retries; i++)
+		longest = c->retry[i] > longest ? c->retry[i] : longest;
+	return longest;
+}
+
+#endif

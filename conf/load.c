@@ -1,0 +1,332 @@
+/*
+ * Where values come from, in order: defaults, the file's common part, a profile's presets and section,
+ * the environment, the command line, the machine. The file is read at each connection, so it is read
+ * once, whole, and small.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "conf/credential.h"
+#include "conf/keys.h"
+#include "conf/target.h"
+#include "lib/cleanup.h"
+#include "mail/address.h"
+
+extern char **environ;
+
+enum { FILE_MAX = 64 * 1024, LINE_LIMIT = 4096 };
+
+/* ---- the file ----------------------------------------------------------------------------- */
+
+/* Without what stands behind a "#" at the start or after white space. */
+static struct span
+without_comment(struct span line)
+{
+	for (size_t i = 0; i < line.n; i++)
+		if (line.p[i] == '#' && (i == 0 || line.p[i - 1] == ' ' || line.p[i - 1] == '\t'))
+			line.n = i;
+	return span_trim(line);
+}
+
+/* Where in the file we are, and for whom it is read. */
+struct reading {
+	struct conf *c;
+	const char *profile;      /* NULL: none */
+	bool common;              /* before the first section */
+	bool ours;                /* in a part that concerns us: the common one, or our profile's */
+	bool known;               /* the profile is one: it has presets or a section */
+	bool seen[CONF_KEYS_MAX]; /* keys of this part */
+	struct route *route;      /* whose section this is, or NULL */
+	struct buf *why;
+};
+
+static int
+set_again(struct reading *r, int key, const char *before, const char *origin)
+{
+	char again[CONF_ORIGIN + 20];
+	snprintf(again, sizeof(again), "set before at %s", before);
+	return conf_complain(r->why, origin, span_of(conf_name(key)), again, (struct span){ 0 });
+}
+
+/* What a profile is without a word in the file. */
+static const struct preset {
+	const char *profile, *pair;
+} presets[] = {
+	{ "smtp", NULL },
+	{ "postern", NULL },               /* the unit without a name of its own */
+	{ "submission", "tls=required" },  /* RFC 6409, RFC 8314 */
+	{ "submissions", "tls=implicit" },
+	{ "lan", "tls_legacy=yes" },       /* printers and cameras */
+};
+
+/* The common part is over. */
+static int
+apply_presets(struct reading *r)
+{
+	r->common = false;
+	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]) && r->profile != NULL; i++) {
+		if (strcmp(r->profile, presets[i].profile) != 0)
+			continue;
+		r->known = true;
+		int err = presets[i].pair == NULL
+			? 0 : conf_set_pair(r->c, span_of(presets[i].pair), r->profile, r->why);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+/* The section that ends here says what a route needs. */
+static int
+end_route(struct reading *r)
+{
+	const struct route *route = r->route;
+	const char *wrong = NULL;
+	r->route = NULL;
+	if (route == NULL)
+		return 0;
+	if (route->own.hosts == NULL || route->own.hosts[0] == '\0')
+		wrong = "has no hosts";
+	else if (route->own.domains == NULL && route->own.senders == NULL)
+		wrong = "has neither domains nor senders";
+	else if (route->own.protocol == PROTOCOL_LMTP && !target_all_have_ports(route->own.hosts))
+		wrong = "LMTP needs hosts with ports, or sockets";
+	else if (route->own.delivery_user != NULL && !target_all_named(route->own.hosts))
+		wrong = "a login needs hosts that are named (mail.example.net:587): whose mail exchanger a "
+			"host is says the DNS";
+	return wrong == NULL ? 0
+		: conf_complain(r->why, route->origin, span_of(route->name), wrong, (struct span){ 0 });
+}
+
+/* "[route NAME]": what follows is where some mail goes. */
+static int
+begin_route(struct reading *r, struct span name, const char *origin)
+{
+	struct route **end = &r->c->routes;
+	if (name.n > ROUTE_NAME || !address_is_domain(name))
+		return conf_complain(r->why, origin, name, "not a name for a route", (struct span){ 0 });
+	for (; *end != NULL; end = &(*end)->next)
+		if (span_ieq(name, span_of((*end)->name)))
+			return conf_complain(r->why, origin, name, "there is a route of this name",
+				(struct span){ 0 });
+	r->route = *end = calloc(1, sizeof(**end));
+	if (r->route == NULL)
+		return conf_complain(r->why, origin, name, "out of memory", (struct span){ 0 });
+	for (size_t i = 0; i < name.n; i++)
+		r->route->name[i] = ascii_lower(name.p[i]);
+	snprintf(r->route->origin, sizeof(r->route->origin), "%s", origin);
+	return 0;
+}
+
+static int
+set_route_line(struct reading *r, struct span line, int key, const char *origin)
+{
+	if (key >= 0 && r->route->own.origin[key][0] != '\0')
+		return set_again(r, key, r->route->own.origin[key], origin);
+	return conf_set_route(r->route, line, origin, r->why);
+}
+
+/* "[name]": what follows is for listeners of that profile. */
+static int
+begin_section(struct reading *r, struct span line, const char *origin)
+{
+	static const struct span route = { "route ", 6 };
+	struct span name = { line.p + 1, line.n > 2 ? line.n - 2 : 0 };
+	int err = end_route(r);
+	if (err == 0 && r->common)
+		err = apply_presets(r);
+	if (err < 0)
+		return err;
+	if (line.p[line.n - 1] == ']' && span_istarts(name, route))
+		return begin_route(r, span_trim(span_skip(name, route.n)), origin);
+	if (line.p[line.n - 1] != ']' || name.n == 0 || !address_is_domain(name))
+		return conf_complain(r->why, origin, line, "neither \"[profile]\" nor \"[route NAME]\"",
+			(struct span){ 0 });
+	r->ours = r->profile != NULL && span_eq(name, span_of(r->profile));
+	r->known = r->known || r->ours;
+	memset(r->seen, 0, sizeof(r->seen));
+	return 0;
+}
+
+static int
+set_line(struct reading *r, struct span line, const char *origin)
+{
+	if (line.n > LINE_LIMIT)
+		return conf_complain(r->why, origin, (struct span){ line.p, 20 }, "line too long",
+			(struct span){ 0 });
+	line = without_comment(line);
+	if (line.n == 0)
+		return 0;
+	if (line.p[0] == '[')
+		return begin_section(r, line, origin);
+	const char *eq = memchr(line.p, '=', line.n);
+	int i = eq != NULL ? conf_find(span_trim(span_from(line.p, eq))) : -1;
+	if (r->route != NULL)
+		return set_route_line(r, line, i, origin);
+	if (i >= 0 && r->ours && r->seen[i])
+		return set_again(r, i, r->c->origin[i], origin);
+	if (i >= 0 && !r->ours) /* another profile's: its values are its own matter */
+		return 0;
+	if (i >= 0)
+		r->seen[i] = true;
+	return conf_set_pair(r->c, line, origin, r->why);
+}
+
+static int
+load_file(struct reading *r, const char *path, bool needed)
+{
+	static char text[FILE_MAX + 1]; /* the stack may be as small as this (K8) */
+	char origin[CONF_ORIGIN];
+	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT && !needed)
+		return 0;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n < 0 || n > FILE_MAX) {
+		buf_printf(r->why, "%s: %s", path, n < 0 ? strerror(errno) : "larger than 64 KiB");
+		return -EINVAL;
+	}
+	struct span rest = { text, (size_t)n };
+	for (int number = 1; rest.n > 0; number++) {
+		const char *nl = memchr(rest.p, '\n', rest.n);
+		struct span line = nl != NULL ? span_from(rest.p, nl) : rest;
+		snprintf(origin, sizeof(origin), "%s:%d", path, number);
+		int err = set_line(r, line, origin);
+		if (err < 0)
+			return err;
+		rest = span_skip(rest, nl != NULL ? line.n + 1 : line.n);
+	}
+	return end_route(r);
+}
+
+static int
+load_environment(struct conf *c, struct buf *why)
+{
+	static const struct span prefix = { "POSTERN_", 8 };
+	for (char **e = environ; *e != NULL; e++) {
+		struct span var = span_of(*e);
+		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0 ||
+			strncmp(*e + prefix.n, CREDENTIAL_VARIABLE, strlen(CREDENTIAL_VARIABLE)) == 0)
+			continue;
+		int r = conf_set_pair(c, span_skip(var, prefix.n), "environment", why);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- the machine, and all together ----------------------------------------------------------- */
+
+/* The programs beside this one, where nothing else was said. */
+static int
+complete_paths(struct conf *c)
+{
+	const struct {
+		char **path;
+		const char *program;
+	} paths[] = { { &c->relay_path, "relay" }, { &c->tls_path, "tls" }, { &c->auth_path, "auth" } };
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash = n > 0 ? memrchr(self, '/', (size_t)n) : NULL;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (*paths[i].path != NULL)
+			continue;
+		if (slash == NULL)
+			return -ENOENT;
+		if (asprintf(paths[i].path, "%.*s/%s", (int)(slash - self), self,
+			    paths[i].program) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * Wider than any one owner has (a /8 of IPv4, a /16 of IPv6): whoever is in there may send anywhere, so
+ * that is half of the world's spam or a slip of the pen.
+ */
+static bool
+is_world(const struct netlist *l)
+{
+	enum { V4_PREFIX = 96, WIDEST_V4 = 8, WIDEST_V6 = 16 };
+	for (size_t i = 0; i < l->n; i++) {
+		bool v4 = netaddr_is_v4(&l->v[i].addr) && l->v[i].bits >= V4_PREFIX;
+		if (l->v[i].bits < (v4 ? V4_PREFIX + WIDEST_V4 : WIDEST_V6))
+			return true;
+	}
+	return false;
+}
+
+static int
+complain_of(struct conf *c, const char *name, const char *wrong, struct buf *why)
+{
+	struct span key = span_of(name);
+	return conf_complain(why, c->origin[conf_find(key)], key, wrong, (struct span){ 0 });
+}
+
+/* Keys that contradict each other. */
+static int
+check_together(struct conf *c, struct buf *why)
+{
+	if (is_world(&c->relay_nets) && c->open_relay == CONF_NO)
+		return complain_of(c, "relay_nets",
+			"makes an open relay; open_relay = yes if that is meant", why);
+	bool needed = c->tls == TLS_REQUIRED || c->tls == TLS_IMPLICIT;
+	if (c->tls_certificate == NULL && needed)
+		return complain_of(c, "tls", "needs tls_certificate", why);
+	if (c->auth_dovecot != NULL && c->auth_saslauthd != NULL)
+		return complain_of(c, "auth_dovecot", "is for hosts without auth_saslauthd", why);
+	return 0;
+}
+
+/* Defaults that depend on the machine or on other keys. */
+static int
+complete(struct conf *c, struct buf *why)
+{
+	char name[LIMIT_DOMAIN + 1] = "";
+	if (c->hostname == NULL) {
+		(void)gethostname(name, sizeof(name) - 1);
+		int r = conf_set(c, span_of("hostname"), span_of(name), "the system's host name", why);
+		if (r < 0)
+			return r;
+	}
+	if (complete_paths(c) < 0) {
+		buf_puts(why, "relay_path: not set, and this program does not know where it is");
+		return -EINVAL;
+	}
+	if (c->tls_key == NULL && c->tls_certificate != NULL) {
+		c->tls_key = strdup(c->tls_certificate);
+		if (c->tls_key == NULL)
+			return conf_complain(why, "default", span_of("tls_key"), "out of memory",
+				(struct span){ 0 });
+	}
+	if (c->postmaster == NULL && asprintf(&c->postmaster, "postmaster@%s", c->hostname) < 0) {
+		buf_puts(why, "out of memory");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int
+conf_load(struct conf *c, const struct conf_args *args, struct buf *why)
+{
+	struct reading reading = { .c = c, .profile = args->profile, .common = true, .ours = true,
+		.why = why };
+	int r = conf_set_defaults(c, why);
+	if (r == 0)
+		r = load_file(&reading, args->file != NULL ? args->file : CONF_FILE,
+			args->file != NULL);
+	if (r == 0 && reading.common)
+		r = apply_presets(&reading);
+	if (r == 0 && args->profile != NULL && !reading.known)
+		r = conf_complain(why, "command line", span_of(args->profile), "no such profile",
+			(struct span){ 0 });
+	if (r == 0)
+		r = load_environment(c, why);
+	for (int i = 0; i < args->n && r == 0; i++)
+		r = conf_set_pair(c, span_of(args->options[i]), "command line", why);
+	if (r == 0)
+		r = check_together(c, why);
+	return r == 0 ? complete(c, why) : r;
+}
+

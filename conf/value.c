@@ -1,0 +1,370 @@
+/*
+ * The functions that set return NULL, or what is wrong with the value.
+ */
+#include "conf/value.h"
+
+#include <stdlib.h>
+
+#include "conf/credential.h"
+#include "conf/target.h"
+#include "lib/cleanup.h"
+#include "mail/address.h"
+
+/* The words of a choice, each at the place of its value; the last one is NULL. */
+static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
+	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none", NULL };
+static const char *const tls_words[] = { [TLS_OFF] = "off", [TLS_STARTTLS] = "starttls",
+	[TLS_REQUIRED] = "required", [TLS_IMPLICIT] = "implicit", NULL };
+static const char *const delivery_tls_words[] = { [DELIVERY_TLS_NONE] = "none",
+	[DELIVERY_TLS_MAY] = "may", [DELIVERY_TLS_ENCRYPT] = "encrypt",
+	[DELIVERY_TLS_VERIFY] = "verify", NULL };
+static const char *const mx_order_words[] = { [MX_LATENCY] = "latency", [MX_RANDOM] = "random",
+	NULL };
+static const char *const family_words[] = { [FAMILY_ANY] = "any", [FAMILY_IPV4] = "ipv4",
+	[FAMILY_IPV6] = "ipv6", [FAMILY_PREFER_IPV4] = "prefer-ipv4", NULL };
+static const char *const protocol_words[] = { [PROTOCOL_SMTP] = "smtp", [PROTOCOL_LMTP] = "lmtp",
+	NULL };
+static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
+
+static const char *const *
+words_of(enum key_type t)
+{
+	static const char *const *const words[] = { [LOG] = log_words, [TLS] = tls_words,
+		[DELIVERY_TLS] = delivery_tls_words,
+		[YESNO] = yesno_words, [MX_ORDER] = mx_order_words, [FAMILY] = family_words,
+		[PROTOCOL] = protocol_words };
+	return words[t];
+}
+
+static bool
+is_text(const struct key *k)
+{
+	return k->type <= LAST_TEXT;
+}
+
+/* ---- setting -------------------------------------------------------------------------- */
+
+/* Digits and an optional unit letter; -1 if it is neither. What is huge stays huge. */
+static int64_t
+scaled(struct span v, const char *units, const int64_t *scale)
+{
+	int64_t n = 0;
+	size_t i = 0;
+	for (; i < v.n && v.p[i] >= '0' && v.p[i] <= '9'; i++)
+		n = n > HUGE_SIZE ? n : n * 10 + (v.p[i] - '0');
+	if (i == 0 || i + 1 < v.n)
+		return -1;
+	if (i == v.n)
+		return n;
+	const char *unit = v.p[i] != '\0' ? strchr(units, v.p[i]) : NULL;
+	if (unit == NULL)
+		return -1;
+	return n > HUGE_SIZE / scale[unit - units] ? HUGE_SIZE + 1 : n * scale[unit - units];
+}
+
+static int64_t
+parse_seconds(struct span v)
+{
+	static const int64_t scale[] = { 1, 60, 3600, DAY };
+	return scaled(v, "smhd", scale);
+}
+
+static int64_t
+parse_size(struct span v)
+{
+	static const int64_t scale[] = { KIB, KIB * KIB, KIB * KIB * KIB };
+	return scaled(v, "KMG", scale);
+}
+
+static const char *
+set_number(const struct key *k, int64_t n, void *place, const char *wrong)
+{
+	if (n < 0)
+		return wrong;
+	if (n < k->min)
+		return "too small";
+	if (n > k->max)
+		return "too large";
+	*(int64_t *)place = n;
+	return NULL;
+}
+
+/* A domain, perhaps with a dot in front, which stands for all that is below. */
+static bool
+is_domain(struct span word)
+{
+	return address_is_domain(span_skip(word, word.p[0] == '.'));
+}
+
+static bool
+is_destination(struct span word)
+{
+	return is_domain(word) || address_is_literal(word) || span_eq(word, span_of("*"));
+}
+
+static bool
+is_sender(struct span word)
+{
+	struct address a;
+	return is_domain(word) || address_mailbox(word, &a) == 0;
+}
+
+static bool
+is_host(struct span word)
+{
+	struct target t;
+	return target_parse(word, &t) == 0;
+}
+
+static bool
+are(struct span v, bool (*is)(struct span word))
+{
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0;)
+		if (!is(word))
+			return false;
+	return true;
+}
+
+/* What is wrong with the words of a list. */
+static const char *
+check_words(enum key_type t, struct span v)
+{
+	struct sources s;
+	switch (t) {
+	case DOMAINS:
+		return are(v, is_domain) ? NULL : "not a list of domains like example.org .example.net";
+	case DESTINATIONS:
+		return are(v, is_destination) ? NULL
+			: "not a list of domains like example.org .example.net, nor *";
+	case SENDERS:
+		return are(v, is_sender) ? NULL
+			: "not a list of addresses and domains like a@example.org .example.net";
+	case HOSTS:
+		return are(v, is_host) ? NULL : "not a list of hosts like [192.0.2.1]:25 "
+			"mail.example.org:587 example.org unix:/run/lmtp";
+	case SOURCES:
+		return target_sources(v, &s) == 0 ? NULL
+			: "not an IPv4 address, an IPv6 address, or one of each";
+	default:
+		return NULL;
+	}
+}
+
+static const char *
+set_text(const struct key *k, struct span v, char **place)
+{
+	struct address a;
+	if (k->type == HOSTNAME && !address_is_domain(v))
+		return "not a host name";
+	if (k->type != HOSTNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
+		free(*place);
+		*place = NULL;
+		return NULL;
+	}
+	if (k->type == MAILBOX && address_mailbox(v, &a) < 0)
+		return "not an address";
+	bool path = k->type == PATHNAME || k->type == SECRET || k->type == PASSWORD;
+	bool handed = (k->type != PATHNAME && credential_named(v)) ||
+		(k->type == PASSWORD && credential_variable_named(v));
+	if (path && (v.n == 0 || v.p[0] != '/') && !handed)
+		return "not an absolute path";
+	const char *wrong = check_words(k->type, v);
+	if (wrong != NULL)
+		return wrong;
+	if (v.n == 0 && k->type < FIRST_LIST)
+		return "empty";
+	char *copy = strndup(v.p, v.n);
+	if (copy == NULL)
+		return "out of memory";
+	free(*place);
+	*place = copy;
+	return NULL;
+}
+
+static const char *
+set_nets(struct span v, struct netlist *place)
+{
+	struct netlist l;
+	if (netlist_parse(v, &l) < 0)
+		return "not a list of networks like 192.0.2.0/24 2001:db8::/32";
+	netlist_free(place);
+	*place = l;
+	return NULL;
+}
+
+/* "address", "address:port", "[address]:port" */
+static const char *
+parse_server(struct span word, struct sockaddr_storage *out)
+{
+	struct netaddr a;
+	struct span host = word, port = { 0 };
+	const char *bracket = memchr(word.p, ']', word.n);
+	const char *colon = memchr(word.p, ':', word.n);
+	if (word.p[0] == '[' && bracket != NULL) {
+		host = span_from(word.p + 1, bracket);
+		port = span_from(bracket + 1, word.p + word.n);
+	} else if (colon != NULL && memchr(colon + 1, ':', (size_t)(word.p + word.n - colon - 1)) == NULL) {
+		host = span_from(word.p, colon);
+		port = span_from(colon, word.p + word.n);
+	}
+	int number = 53;
+	if (port.n > 0)
+		number = port.p[0] == ':' ? port_parse(span_skip(port, 1)) : -1;
+	if (netaddr_parse(host, &a) < 0 || number < 0)
+		return "not an address, address:port or [address]:port";
+	netaddr_to(&a, (uint16_t)number, out);
+	return NULL;
+}
+
+static const char *
+set_servers(struct span v, struct conf *c)
+{
+	c->nameservers = 0;
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0;) {
+		if (c->nameservers == CONF_NAMESERVER_MAX)
+			return "too many";
+		const char *wrong = parse_server(word, &c->nameserver[c->nameservers]);
+		if (wrong != NULL)
+			return wrong;
+		c->nameservers++;
+	}
+	return NULL;
+}
+
+static const char *
+set_schedule(const struct key *k, struct span v, struct conf *c)
+{
+	int n = 0;
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0; n++) {
+		if (n == CONF_RETRY_MAX)
+			return "too many";
+		const char *wrong = set_number(k, parse_seconds(word), &c->retry[n],
+			"not a list of times like 1m 5m 1h");
+		if (wrong != NULL)
+			return wrong;
+	}
+	c->retries = n;
+	return n > 0 ? NULL : "empty";
+}
+
+/* Enumerations are ints: the compilers and ABIs in question make them so. */
+static const char *
+set_choice(enum key_type t, struct span v, int *place)
+{
+	const char *const *words = words_of(t);
+	for (int i = 0; words[i] != NULL; i++) {
+		if (span_eq(v, span_of(words[i]))) {
+			*place = i;
+			return NULL;
+		}
+	}
+	static const char *const wrong[] = { [LOG] = "not one of auto, journal, syslog, stderr, none",
+		[TLS] = "not one of off, starttls, required, implicit",
+		[DELIVERY_TLS] = "not one of none, may, encrypt, verify", [YESNO] = "neither yes nor no",
+		[MX_ORDER] = "neither latency nor random",
+		[FAMILY] = "not one of any, ipv4, ipv6, prefer-ipv4",
+		[PROTOCOL] = "neither smtp nor lmtp" };
+	return wrong[t];
+}
+
+const char *
+value_set(struct conf *c, const struct key *k, struct span v)
+{
+	void *place = (char *)c + k->offset;
+	switch (k->type) {
+	case NUMBER:
+		return set_number(k, scaled(v, "", NULL), place, "not a number");
+	case SIZE:
+		return set_number(k, parse_size(v), place, "not a size like 50M");
+	case SECONDS:
+		return set_number(k, parse_seconds(v), place, "not a time like 30s or 5m");
+	case NETS:
+		return set_nets(v, place);
+	case SERVERS:
+		return set_servers(v, c);
+	case SCHEDULE:
+		return set_schedule(k, v, c);
+	default:
+		return is_text(k) ? set_text(k, v, place) : set_choice(k->type, v, place);
+	}
+}
+
+/* ---- printing --------------------------------------------------------------------------- */
+
+static void
+print_nets(const struct netlist *l, FILE *out)
+{
+	char text[NETADDR_TEXT];
+	for (size_t i = 0; i < l->n; i++) {
+		const struct netblock *b = &l->v[i];
+		netaddr_text(&b->addr, text);
+		fprintf(out, "%s%s/%d", i > 0 ? " " : "", text,
+			b->bits - (netaddr_is_v4(&b->addr) ? 96 : 0));
+	}
+}
+
+static void
+print_servers(const struct conf *c, FILE *out)
+{
+	for (int i = 0; i < c->nameservers; i++) {
+		struct netaddr a;
+		char text[NETADDR_TEXT];
+		const struct sockaddr_storage *ss = &c->nameserver[i];
+		if (netaddr_from((const struct sockaddr *)ss, &a) < 0)
+			continue;
+		netaddr_text(&a, text);
+		uint16_t port = 0; /* stands at the same place in both families */
+		memcpy(&port, (const char *)ss + sizeof(sa_family_t), sizeof(port));
+		fprintf(out, netaddr_is_v4(&a) ? "%s%s:%d" : "%s[%s]:%d", i > 0 ? " " : "", text,
+			(port & 0xff) << 8 | port >> 8);
+	}
+}
+
+void
+value_print(const struct conf *c, const struct key *k, FILE *out)
+{
+	const void *place = (const char *)c + k->offset;
+	switch (k->type) {
+	case NUMBER:
+	case SIZE:
+		fprintf(out, "%lld", (long long)*(const int64_t *)place);
+		break;
+	case SECONDS:
+		fprintf(out, "%llds", (long long)*(const int64_t *)place);
+		break;
+	case NETS:
+		print_nets(place, out);
+		break;
+	case SERVERS:
+		print_servers(c, out);
+		break;
+	case SCHEDULE:
+		for (int i = 0; i < c->retries; i++)
+			fprintf(out, "%s%llds", i > 0 ? " " : "", (long long)c->retry[i]);
+		break;
+	default:
+		if (!is_text(k))
+			fputs(words_of(k->type)[*(const int *)place], out);
+		else if (*(char *const *)place != NULL)
+			fputs(*(char *const *)place, out);
+	}
+}
+
+/* ---- as memory --------------------------------------------------------------------------- */
+
+void
+value_copy(struct conf *to, const struct conf *from, const struct key *k)
+{
+	size_t n = is_text(k) ? sizeof(char *) : words_of(k->type) != NULL ? sizeof(int) : sizeof(int64_t);
+	memcpy((char *)to + k->offset, (const char *)from + k->offset, n);
+}
+
+void
+value_free(struct conf *c, const struct key *k)
+{
+	void *place = (char *)c + k->offset;
+	if (is_text(k))
+		free(*(char **)place);
+	else if (k->type == NETS)
+		netlist_free(place);
+}

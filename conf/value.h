@@ -1,0 +1,51 @@
+/*
+ * conf_value: one value of the configuration, by the type of its key.
+ *
+ * What has several numbers (SCHEDULE, SERVERS) belongs to the one key that has it, and is the same
+ * for all mail; a list of networks (NETS) too.
+ */
+#ifndef POSTERN_CONF_VALUE_H
+#define POSTERN_CONF_VALUE_H
+
+#include "conf/conf.h"
+
+#define SEC  INT64_C(1)
+#define DAY  (86400 * SEC)
+#define KIB  INT64_C(1024)
+#define HUGE_SIZE (KIB * KIB * KIB * KIB)
+
+enum key_type {
+	TEXT, HOSTNAME, MAILBOX, PATHNAME,
+	SECRET,   /* a path or a credential */
+	PASSWORD, /* ... or a variable of the environment */
+	DOMAINS, DESTINATIONS, SENDERS, HOSTS, SOURCES, /* texts */
+	FIRST_LIST = DOMAINS, LAST_TEXT = SOURCES,
+	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,
+	LOG, TLS, DELIVERY_TLS, YESNO, MX_ORDER, FAMILY, PROTOCOL, /* choices */
+};
+
+struct key {
+	const char *name;
+	enum key_type type;
+	enum key_place {
+		COMMON, /* not in a section of a route */
+		ROUTE,  /* in one only */
+		LOGIN,  /* ... because it is who we are to the hosts that the route names */
+		BOTH,
+	} place;
+	size_t offset;                                /* in struct conf */
+	const char *preset;                           /* NULL: none, or worked out */
+	int64_t min, max;
+};
+
+/* Puts a value into its place. NULL, or what is wrong with it. */
+const char *value_set(struct conf *c, const struct key *k, struct span v);
+
+void value_print(const struct conf *c, const struct key *k, FILE *out);
+
+/* A shallow copy, of a key that may stand in a route. */
+void value_copy(struct conf *to, const struct conf *from, const struct key *k);
+
+void value_free(struct conf *c, const struct key *k);
+
+#endif

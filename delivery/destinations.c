@@ -1,0 +1,271 @@
+#include "delivery/destinations.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/clock.h"
+#include "conf/routes.h"
+#include "mail/lane_name.h"
+#include "conf/target.h"
+
+static bool
+is_own_address(const struct netaddr *a)
+{
+	struct ifaddrs *list;
+	bool own = false;
+	if (getifaddrs(&list) < 0)
+		return false;
+	for (struct ifaddrs *i = list; i != NULL && !own; i = i->ifa_next) {
+		struct netaddr mine;
+		own = i->ifa_addr != NULL && netaddr_from(i->ifa_addr, &mine) == 0 &&
+			netaddr_eq(&mine, a);
+	}
+	freeifaddrs(list);
+	return own;
+}
+
+enum verdict { USABLE, OURS, REFUSED };
+
+/* Named by a stranger. */
+static enum verdict
+judge(const struct conf *conf, const struct exchanger *e)
+{
+	if (netlist_contains(&conf->allow_destinations, &e->addr))
+		return USABLE;
+	if (span_ieq(span_of(e->host), span_of(conf->hostname)) || is_own_address(&e->addr))
+		return OURS;
+	return netaddr_class(&e->addr) == NET_PUBLIC ? USABLE : REFUSED;
+}
+
+/*
+ * Named by a route. On this host another program may listen, but at the port where mail comes in it is
+ * taken for us (H1); if it is not, allow_destinations says so.
+ */
+static enum verdict
+judge_named(const struct conf *conf, const struct exchanger *e)
+{
+	if (e->socket || netlist_contains(&conf->allow_destinations, &e->addr))
+		return USABLE;
+	enum netclass class = netaddr_class(&e->addr);
+	if (class == NET_UNSPECIFIED || class == NET_MULTICAST)
+		return REFUSED;
+	bool here = class == NET_LOOPBACK || is_own_address(&e->addr) ||
+		span_ieq(span_of(e->host), span_of(conf->hostname));
+	bool smtp = conf->protocol == PROTOCOL_SMTP && e->port == conf->smtp_port;
+	return here && smtp ? OURS : USABLE;
+}
+
+typedef enum verdict judge_fn(const struct conf *conf, const struct exchanger *e);
+
+/* Leaves what may be connected to. Returns why the last one was left out. */
+static enum verdict
+filter(struct exchangers *x, const struct conf *conf, judge_fn *judge_one)
+{
+	enum verdict last = USABLE;
+	int cut = UINT16_MAX + 1; /* our own preference */
+	size_t n = 0;
+	for (size_t i = 0; i < x->n; i++) {
+		enum verdict v = judge_one(conf, &x->v[i]);
+		if (v != USABLE)
+			last = v;
+		if (v == OURS && x->v[i].preference < cut)
+			cut = x->v[i].preference;
+		if (v == USABLE)
+			x->v[n++] = x->v[i];
+	}
+	x->n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (x->v[i].preference < cut)
+			x->v[x->n++] = x->v[i];
+	return last;
+}
+
+/*
+ * Our own name counts although none of its addresses is in the list: it may have none of this family, or none
+ * that a nameserver tells now. True: what was no better than ourselves is gone.
+ */
+static bool
+drop_behind_own_name(struct exchangers *x, const struct conf *conf)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < x->n; i++)
+		if (span_ieq(span_of(x->v[i].host), span_of(conf->hostname)))
+			return false; /* judged by its addresses */
+	while (n < x->n && x->v[n].preference < x->own)
+		n++;
+	bool dropped = n < x->n;
+	x->n = n;
+	return dropped;
+}
+
+/* What an answer is to mail for a domain. */
+static enum outcome
+outcome_of(enum answer a, const char *domain, const struct exchangers *x, struct buf *why)
+{
+	switch (a) {
+	case ANSWER_FOUND:
+		return DONE;
+	case ANSWER_NULL_MX:
+		buf_printf(why, "556 5.1.10 %s does not take mail (null MX)", domain);
+		return HARD;
+	case ANSWER_NO_NAME:
+		buf_printf(why, "550 5.1.2 domain %s does not exist", domain);
+		return HARD;
+	case ANSWER_NO_DATA:
+	case ANSWER_NO_HOST:
+		buf_printf(why, "550 5.1.2 no host takes mail for %s: %s", domain, x->why);
+		return HARD;
+	default:
+		buf_printf(why, "DNS: %s", x->why);
+		return SOFT;
+	}
+}
+
+static int
+compare_families(const void *pa, const void *pb)
+{
+	const struct exchanger *a = pa, *b = pb;
+	if (a->preference != b->preference)
+		return a->preference < b->preference ? -1 : 1;
+	return (int)netaddr_is_v4(&b->addr) - (int)netaddr_is_v4(&a->addr);
+}
+
+/* Within a preference IPv4 first, and as if IPv6 were a worse one. */
+static void
+prefer_ipv4(struct exchangers *x)
+{
+	qsort(x->v, x->n, sizeof(x->v[0]), compare_families);
+	uint16_t level = 0;
+	for (size_t i = 0; i < x->n; i++) {
+		struct exchanger last = x->v[i];
+		x->v[i].preference = level;
+		if (i + 1 < x->n && compare_families(&last, &x->v[i + 1]) != 0)
+			level++;
+	}
+}
+
+static enum outcome
+find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
+	struct exchangers *out, struct buf *why)
+{
+	enum answer a = resolver_exchangers(r, domain, conf->family, clock_deadline(conf->timeout_dns),
+		out);
+	enum outcome o = outcome_of(a, domain, out, why);
+	if (o != DONE)
+		return o;
+	for (size_t i = 0; i < out->n; i++)
+		out->v[i].port = (uint16_t)conf->smtp_port;
+	bool dropped = drop_behind_own_name(out, conf);
+	enum verdict v = filter(out, conf, judge);
+	if (out->n > 0)
+		return DONE;
+	if (dropped || v == OURS)
+		buf_printf(why, "554 5.4.6 mail for %s would come back to this host", domain);
+	else
+		buf_printf(why,
+			"554 5.4.6 all hosts for %s have addresses that are not delivered to "
+			"(loopback, private, ...; see allow_destinations)", domain);
+	return HARD;
+}
+
+/* ---- the hosts of a route ----------------------------------------------------------------- */
+
+/* The exchangers of one target; without its port. *out is to be freed. */
+static enum answer
+find_target(struct resolver *r, const struct conf *conf, const struct target *t, int64_t deadline,
+	struct exchangers *out)
+{
+	*out = (struct exchangers){ 0 };
+	if (t->kind == TARGET_HOST)
+		return resolver_addresses(r, t->name, conf->family, deadline, out);
+	if (t->kind == TARGET_DOMAIN)
+		return resolver_exchangers(r, t->name, conf->family, deadline, out);
+	out->v = calloc(1, sizeof(*out->v));
+	if (out->v == NULL)
+		return ANSWER_TEMPORARY;
+	out->n = 1;
+	out->v[0].addr = t->addr;
+	out->v[0].socket = t->kind == TARGET_SOCKET;
+	if (out->v[0].socket)
+		snprintf(out->v[0].host, sizeof(out->v[0].host), "%s", t->name);
+	else
+		netaddr_literal(&t->addr, out->v[0].host);
+	return ANSWER_FOUND;
+}
+
+/* Adds those of the next target, all of worse preference than those before. 0 or -ENOMEM. */
+static int
+join(struct exchangers *out, const struct exchangers *more)
+{
+	if (more->n == 0) /* a size of 0 would free what is there */
+		return 0;
+	unsigned level = out->n > 0 ? out->v[out->n - 1].preference + 1U : 0;
+	struct exchanger *v = reallocarray(out->v, out->n + more->n, sizeof(*v));
+	if (v == NULL)
+		return -ENOMEM;
+	out->v = v;
+	for (size_t i = 0; i < more->n; i++) {
+		if (i > 0 && more->v[i].preference != more->v[i - 1].preference)
+			level++;
+		out->v[out->n] = more->v[i];
+		out->v[out->n++].preference = (uint16_t)level;
+	}
+	return 0;
+}
+
+static enum outcome
+find_targets(struct resolver *r, const struct conf *conf, const char *lane, struct exchangers *out,
+	struct buf *why)
+{
+	int64_t deadline = clock_deadline(conf->timeout_dns);
+	struct span rest = span_of(conf->hosts);
+	enum verdict v = USABLE;
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
+		struct target t;
+		struct exchangers x;
+		if (target_parse(word, &t) < 0)
+			continue; /* checked when it was read */
+		bool found = find_target(r, conf, &t, deadline, &x) == ANSWER_FOUND;
+		for (size_t i = 0; i < x.n; i++) {
+			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->smtp_port;
+			x.v[i].named = t.kind != TARGET_DOMAIN;
+		}
+		if (!found) {
+			buf_reset(why);
+			buf_printf(why, "lane %s: %s: DNS: %s", lane, t.name,
+				x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
+		} else {
+			enum verdict left_out = filter(&x, conf, judge_named);
+			v = left_out != USABLE ? left_out : v;
+			(void)join(out, &x);
+		}
+		exchangers_free(&x);
+	}
+	if (out->n > 0)
+		return DONE;
+	if (v != USABLE)
+		buf_printf(why, "lane %s: its hosts %s", lane, v == OURS ? "lead back to this host"
+			: "have addresses that are not delivered to");
+	return SOFT;
+}
+
+enum outcome
+route_find(struct resolver *r, const struct conf *conf, const char *lane, struct exchangers *out,
+	struct buf *why)
+{
+	*out = (struct exchangers){ 0 };
+	enum outcome o;
+	if (lane_name_route(span_of(lane)).n == 0) {
+		o = find_exchangers(r, conf, lane, out, why);
+	} else if (conf->hosts[0] != '\0') {
+		o = find_targets(r, conf, lane, out, why);
+	} else {
+		buf_printf(why, "lane %s: there is no such route in the configuration any more", lane);
+		o = SOFT;
+	}
+	if (o == DONE && conf->family == FAMILY_PREFER_IPV4)
+		prefer_ipv4(out);
+	return o;
+}

@@ -1,0 +1,55 @@
+/*
+ * address: mailbox addresses by the grammar of RFC 5321 section 4.1.2 and RFC 6531 section 3.3.
+ *
+ * Where an address may hold UTF-8, it is valid UTF-8 (RFC 3629: no overlong forms, no surrogates); the
+ * caller decides whether the client may send it (span_is_ascii).
+ *
+ * Nothing is guessed or repaired: what the grammar does not allow is refused. A source route
+ * ("@a,@b:") is parsed and ignored (appendix C). The local part is kept as it was written, with its
+ * quotes and its case (section 2.4); the domain is what stands behind the last "@" outside quotes.
+ */
+#ifndef POSTERN_ADDRESS_H
+#define POSTERN_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/limits.h"
+#include "lib/span.h"
+
+/* Parts of the text that was parsed; valid as long as it is. */
+struct address {
+	struct span whole;  /* local@domain without route and brackets; empty for the null path */
+	struct span local;  /* as written, quotes included */
+	struct span domain; /* a domain or an address literal with its brackets; may be empty only
+	                     * where address_path allowed it */
+};
+
+enum address_kind {
+	ADDRESS_REVERSE, /* MAIL FROM: the null path "<>" is legal */
+	ADDRESS_FORWARD, /* RCPT TO: "<postmaster>", any case, is legal without a domain */
+};
+
+/*
+ * Parses a path "<...>" at the start of s. *rest is what follows the closing bracket (parameters).
+ * 0 or -EINVAL; outputs are untouched on failure.
+ * Limits: local part 64, domain 255, label 63, whole path 256 octets; longer is -EINVAL.
+ */
+int address_path(struct span s, enum address_kind kind, struct address *out, struct span *rest);
+
+/* Parses a bare "local@domain", as in a configuration file. 0 or -EINVAL. */
+int address_mailbox(struct span s, struct address *out);
+
+/* Valid UTF-8? */
+bool address_is_utf8(struct span s);
+
+/* A domain name: LDH labels of 1..63 octets that neither begin nor end with "-", no final dot. */
+bool address_is_domain(struct span s);
+
+/* "[192.0.2.1]" or "[IPv6:2001:db8::1]"; any other tag, or a zone, is refused. */
+bool address_is_literal(struct span s);
+
+/* EHLO/HELO argument: a domain (underscores tolerated, devices have them) or a literal. */
+bool address_is_helo(struct span s);
+
+#endif

@@ -1,0 +1,224 @@
+#include "mail/mime.h"
+
+static const struct span dashes = { "--", 2 };
+
+static bool
+take(struct span *s, char c)
+{
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = span_skip(*s, 1);
+	return true;
+}
+
+/* Skips a comment behind its opening bracket; they nest. False: it does not end. */
+static bool
+skip_comment(struct span *s)
+{
+	for (int open = 1; open > 0; *s = span_skip(*s, 1)) {
+		if (s->n == 0)
+			return false;
+		if (s->p[0] == '(')
+			open++;
+		else if (s->p[0] == ')')
+			open--;
+		else if (s->p[0] == '\\' && s->n > 1)
+			*s = span_skip(*s, 1);
+	}
+	return true;
+}
+
+/* Skips blanks and comments. */
+static bool
+skip_blank(struct span *s)
+{
+	for (;;) {
+		while (take(s, ' ') || take(s, '\t'))
+			continue;
+		if (!take(s, '('))
+			return true;
+		if (!skip_comment(s))
+			return false;
+	}
+}
+
+static bool
+is_token(char c)
+{
+	return c > ' ' && c < 0x7f && memchr("()<>@,;:\\\"/[]?=", c, 15) == NULL;
+}
+
+/* What many write without the quotes that RFC 2045 asks for, and all read alike. */
+static bool
+is_bare_value(char c)
+{
+	return is_token(c) || (c != '\0' && strchr("/:=?@", c) != NULL);
+}
+
+static struct span
+take_run(struct span *s, bool (*belongs)(char))
+{
+	struct span run = { s->p, 0 };
+	while (run.n < s->n && belongs(s->p[run.n]))
+		run.n++;
+	*s = span_skip(*s, run.n);
+	return run;
+}
+
+/* One word and nothing else; empty if it is not that. */
+static struct span
+only_word(struct span s)
+{
+	static const struct span none = { "", 0 };
+	if (!skip_blank(&s))
+		return none;
+	struct span word = take_run(&s, is_token);
+	return skip_blank(&s) && s.n == 0 ? word : none;
+}
+
+/* The inside of a quoted string behind its first quote, as it is written. */
+static bool
+take_quoted(struct span *s, struct span *value)
+{
+	*value = (struct span){ s->p, 0 };
+	while (!take(s, '"')) {
+		size_t n = s->n > 0 && s->p[0] == '\\' ? 2 : 1;
+		if (s->n < n)
+			return false;
+		*s = span_skip(*s, n);
+		value->n += n;
+	}
+	return true;
+}
+
+/* The next "; name=value"; a last semicolon alone gives an empty name. False: broken. */
+static bool
+take_parameter(struct span *s, struct span *name, struct span *value)
+{
+	*name = *value = (struct span){ "", 0 };
+	if (!take(s, ';') || !skip_blank(s))
+		return false;
+	if (s->n == 0)
+		return true;
+	*name = take_run(s, is_token);
+	if (name->n == 0 || !skip_blank(s) || !take(s, '=') || !skip_blank(s))
+		return false;
+	if (take(s, '"')) {
+		if (!take_quoted(s, value))
+			return false;
+	} else {
+		*value = take_run(s, is_bare_value);
+		if (value->n == 0)
+			return false;
+	}
+	return skip_blank(s);
+}
+
+/* Escapes and control characters have no place in one. */
+static bool
+set_boundary(struct mime_boundary *b, struct span value)
+{
+	if (value.n == 0 || value.n > sizeof(b->text) || value.p[value.n - 1] == ' ')
+		return false;
+	for (size_t i = 0; i < value.n; i++)
+		if (value.p[i] < ' ' || value.p[i] == 0x7f || memchr("\\\"", value.p[i], 2) != NULL)
+			return false;
+	memcpy(b->text, value.p, value.n);
+	b->n = value.n;
+	return true;
+}
+
+/* Reads all parameters for the boundary, which must be there once. */
+static bool
+find_boundary(struct span s, struct mime_boundary *b)
+{
+	int found = 0;
+	while (s.n > 0) {
+		struct span name, value;
+		if (!take_parameter(&s, &name, &value))
+			return false;
+		/* "boundary*" is one in pieces (RFC 2231), which some put together and some do not */
+		if (span_istarts(name, span_of("boundary*")))
+			return false;
+		if (span_ieq(name, span_of("boundary"))) {
+			if (!set_boundary(b, value))
+				return false;
+			found++;
+		}
+	}
+	return found == 1;
+}
+
+static enum mime_type
+multipart(struct span subtype, struct span parameters, struct mime_boundary *b)
+{
+	if (span_ieq(subtype, span_of("signed")) || span_ieq(subtype, span_of("encrypted")))
+		return MIME_SEALED;
+	if (!find_boundary(parameters, b))
+		return MIME_UNKNOWN;
+	return span_ieq(subtype, span_of("digest")) ? MIME_DIGEST : MIME_MULTIPART;
+}
+
+enum mime_type
+mime_type(struct span s, struct mime_boundary *b)
+{
+	if (!skip_blank(&s))
+		return MIME_UNKNOWN;
+	struct span type = take_run(&s, is_token);
+	bool slash = take(&s, '/');
+	struct span subtype = take_run(&s, is_token);
+	if (type.n == 0 || !slash || subtype.n == 0 || !skip_blank(&s) ||
+		(s.n > 0 && s.p[0] != ';'))
+		return MIME_UNKNOWN;
+	if (span_ieq(type, span_of("text")))
+		return MIME_TEXT;
+	if (span_ieq(type, span_of("multipart")))
+		return multipart(subtype, s, b);
+	if (span_ieq(type, span_of("message")))
+		return span_ieq(subtype, span_of("rfc822")) ? MIME_MESSAGE : MIME_SEALED;
+	return MIME_DATA;
+}
+
+enum mime_encoding
+mime_encoding(struct span s)
+{
+	struct span word = only_word(s);
+	if (span_ieq(word, span_of("7bit")))
+		return MIME_7BIT;
+	if (span_ieq(word, span_of("8bit")) || span_ieq(word, span_of("binary")))
+		return MIME_8BIT;
+	return MIME_CODED;
+}
+
+bool
+mime_is_version(struct span s)
+{
+	return span_eq(only_word(s), span_of("1.0"));
+}
+
+static bool
+is_padding(struct span s)
+{
+	while (s.n > 0 && memchr(" \t\r\n", s.p[0], 4) != NULL)
+		s = span_skip(s, 1);
+	return s.n == 0;
+}
+
+/* Is `prefix` what s begins with? Then it is skipped. */
+static bool
+take_text(struct span *s, struct span prefix)
+{
+	if (s->n < prefix.n || memcmp(s->p, prefix.p, prefix.n) != 0)
+		return false;
+	*s = span_skip(*s, prefix.n);
+	return true;
+}
+
+bool
+mime_is_boundary(struct span line, const struct mime_boundary *b, bool *closing)
+{
+	if (!take_text(&line, dashes) || !take_text(&line, (struct span){ b->text, b->n }))
+		return false;
+	*closing = take_text(&line, dashes);
+	return is_padding(line);
+}

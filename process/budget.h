@@ -1,0 +1,33 @@
+/*
+ * budget: what one session may have its monitor start.
+ *
+ * A session that was taken over can ask for anything, without end. Each kind of request has a number
+ * that no honest session reaches (limits.h), and only so many helpers run at once. Relays have slots
+ * that all connections share (launch.h), so only their number counts here.
+ */
+#ifndef POSTERN_BUDGET_H
+#define POSTERN_BUDGET_H
+
+#include <sys/types.h>
+
+#include "conf/conf.h"
+#include "lib/limits.h"
+#include "process/request.h"
+
+struct budget {
+	int64_t left[REQUEST_KINDS];
+	pid_t running[LIMIT_HELPERS]; /* 0: a free place */
+};
+
+void budget_init(struct budget *b, const struct conf *c);
+
+/* May one more of this kind be started? False for what is no kind. */
+bool budget_allows(const struct budget *b, enum request_kind kind);
+
+/* One was started, after budget_allows; `pid` is that of a helper, 0 for a relay. */
+void budget_spend(struct budget *b, enum request_kind kind, pid_t pid);
+
+/* A child ended, whatever it was. */
+void budget_ended(struct budget *b, pid_t pid);
+
+#endif

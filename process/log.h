@@ -1,0 +1,48 @@
+/*
+ * log: one line per event, to the journal with fields, to syslog, or to standard error.
+ *
+ * Values come from peers: whoever calls escapes them (buf_escape). A log that cannot be written
+ * never stops mail (J18).
+ */
+#ifndef POSTERN_LOG_H
+#define POSTERN_LOG_H
+
+#include <sys/uio.h>
+#include <syslog.h>
+
+#include "conf/conf.h"
+
+/* Fields of an event; NULL ones are left out. In the journal they are POSTERN_<NAME>. */
+struct log_fields {
+	const char *event; /* connected, accepted, refused, delivered, deferred, bounced, ... */
+	const char *queue_id;
+	const char *sender;
+	const char *recipient;
+	const char *lane;
+	const char *relay; /* host[address]:port of the other side */
+	const char *status;
+};
+
+/* Sends "NAME=value" fields as one journal entry; sd_journal_sendv, or journal_send. */
+typedef int log_journal_fn(const struct iovec *iov, int n);
+
+/*
+ * Chooses where events go and opens it, so that it works after the process locked itself in.
+ * LOG_TO_AUTO: the journal if its socket is there, else syslog, else standard error, which smtpd has
+ * made sure is not the client.
+ */
+void log_open(enum conf_log where, const char *program, log_journal_fn *journal);
+
+/* `priority` as in syslog(3). */
+void log_event(int priority, const struct log_fields *f, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/*
+ * A journal entry without libsystemd, for smtpd, which is static: loading the library would cost
+ * each connection more than its own exec. The format is journald's documented native protocol;
+ * our values never hold a newline, so each field is one line.
+ */
+int journal_open(void);
+int journal_send(const struct iovec *iov, int n);
+
+#endif

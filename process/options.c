@@ -1,0 +1,77 @@
+#include "process/options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_LANE, OPT_SERVE, OPT_HASH, OPT_VERSION, OPT_HELP };
+
+static const struct option longs[] = {
+	{ "check", no_argument, NULL, OPT_CHECK },
+	{ "due", no_argument, NULL, OPT_DUE },
+	{ "now", no_argument, NULL, OPT_NOW },
+	{ "lane", required_argument, NULL, OPT_LANE },
+	{ "serve", no_argument, NULL, OPT_SERVE },
+	{ "hash", required_argument, NULL, OPT_HASH },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ 0 },
+};
+
+static const char usage[] =
+	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
+	"                                                     speak SMTP on standard input and output\n"
+	"       smtpd --hash NAME                             a line for auth_users; password on standard input\n"
+	"       relay [-c FILE] [-o KEY=VALUE]... --due       deliver what is due\n"
+	"             --due --now                             deliver what waits, due or not\n";
+
+void
+options_parse(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){ .conf.options = o->setting };
+	opterr = 0; /* under inetd standard error is the client */
+	for (int c; (c = getopt_long(argc, argv, "c:o:p:", longs, NULL)) != -1;) {
+		switch (c) {
+		case 'c':
+			o->conf.file = optarg;
+			break;
+		case 'p':
+			o->conf.profile = optarg;
+			break;
+		case 'o':
+			if (o->conf.n == OPTIONS_MAX)
+				o->wrong = "too many -o settings";
+			else
+				o->setting[o->conf.n++] = optarg;
+			break;
+		case OPT_CHECK:
+			o->check = true;
+			break;
+		case OPT_DUE:
+			o->due = true;
+			break;
+		case OPT_NOW:
+			o->now = true;
+			break;
+		case OPT_LANE:
+			o->lane = optarg;
+			break;
+		case OPT_HASH:
+			o->hash = optarg;
+			break;
+		case OPT_SERVE:
+			o->serve = true;
+			break;
+		case OPT_VERSION:
+			puts("Postern " POSTERN_VERSION);
+			exit(EXIT_SUCCESS);
+		case OPT_HELP:
+			fputs(usage, stdout);
+			exit(EXIT_SUCCESS);
+		default:
+			o->wrong = "unknown option; see --help";
+		}
+	}
+	if (optind < argc)
+		o->wrong = "unexpected argument; see --help";
+}

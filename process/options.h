@@ -1,0 +1,26 @@
+/* options: the command line of both programs. */
+#ifndef POSTERN_OPTIONS_H
+#define POSTERN_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "conf/conf.h"
+
+enum { OPTIONS_MAX = 64 }; /* -o settings on one command line */
+
+struct options {
+	struct conf_args conf;
+	const char *setting[OPTIONS_MAX];
+	bool check;       /* --check: print the configuration and end */
+	bool due;         /* relay --due */
+	bool now;         /* ... --now */
+	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
+	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
+	const char *lane; /* relay --lane NAME: slots are inherited at the fds of launch.h */
+	const char *wrong; /* NULL, or what is wrong with the command line */
+};
+
+/* Reads argv. Prints and exits for --version and --help only; see `wrong`. */
+void options_parse(struct options *o, int argc, char **argv);
+
+#endif

@@ -1,0 +1,136 @@
+#include "process/quota.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+
+enum {
+	SLOTS = 4096,     /* networks; 64 octets each make 256 KiB, of which a session touches a page */
+	WAYS = 8,         /* places a network can take */
+	V6_PREFIX = 8,    /* octets: a /64 is one customer */
+};
+
+#define QUOTA_FILE "quota"
+
+/* `key` is written last when a place changes hands, so a half-made one belongs to nobody. */
+struct quota_slot {
+	_Atomic uint64_t key;    /* of network and window; 0: free */
+	_Atomic uint32_t count[QUOTA_KINDS];
+	uint32_t unused[9];
+};
+
+_Static_assert(sizeof(struct quota_slot) == 64, "a slot is a cache line");
+
+/* FNV-1a of the network and the window; never 0. */
+static uint64_t
+key_of(const struct netaddr *a, int64_t window)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	size_t n = netaddr_is_v4(a) ? sizeof(a->ip) : V6_PREFIX;
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ a->ip[i]) * UINT64_C(0x100000001b3);
+	for (int i = 0; i < 8; i++)
+		h = (h ^ (uint64_t)(window >> (8 * i) & 0xff)) * UINT64_C(0x100000001b3);
+	return h != 0 ? h : 1;
+}
+
+static uint32_t
+load_of(struct quota_slot *s)
+{
+	uint32_t most = 0;
+	for (int i = 0; i < QUOTA_KINDS; i++) {
+		uint32_t c = atomic_load_explicit(&s->count[i], memory_order_relaxed);
+		most = c > most ? c : most;
+	}
+	return most;
+}
+
+/* The client's place among the few it can take. Which of them is decided by the network alone, so old
+ * windows of the same network are what a new one replaces first. */
+static struct quota_slot *
+find_slot(struct quota_slot *table, const struct netaddr *a, int64_t window)
+{
+	int64_t now = clock_wall();
+	uint64_t key = key_of(a, now / window), before = key_of(a, now / window - 1);
+	struct quota_slot *first = &table[key_of(a, 0) % (SLOTS / WAYS) * WAYS], *least = first;
+	for (int i = 0; i < WAYS; i++)
+		if (atomic_load(&first[i].key) == key)
+			return &first[i];
+	for (int i = 0; i < WAYS; i++) {
+		uint64_t k = atomic_load(&first[i].key);
+		if (k == 0 || k == before) {
+			least = &first[i];
+			break;
+		}
+		if (load_of(&first[i]) < load_of(least))
+			least = &first[i];
+	}
+	atomic_store(&least->key, 0);
+	for (int i = 0; i < QUOTA_KINDS; i++)
+		atomic_store(&least->count[i], 0);
+	atomic_store(&least->key, key);
+	return least;
+}
+
+int
+quota_open(struct quota *q, const char *directory)
+{
+	struct stat st;
+	size_t size = sizeof(struct quota_slot) * SLOTS;
+	*q = (struct quota){ 0 };
+	auto_fd dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return -errno;
+	auto_fd fd = openat(dir, QUOTA_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return -EPERM;
+	if (st.st_size > (off_t)size && ftruncate(fd, (off_t)size) < 0)
+		return -errno;
+	/* With its room: a page that has none behind it cannot be written, and the process ends. */
+	int r = st.st_size < (off_t)size ? posix_fallocate(fd, 0, (off_t)size) : 0;
+	if (r != 0)
+		return -r;
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	q->table = map;
+	return 0;
+}
+
+void
+quota_client(struct quota *q, const struct netaddr *client, int64_t window)
+{
+	q->client = *client;
+	q->window = window;
+}
+
+/* The place is looked up each time: meanwhile the window may have ended, or another network may have
+ * taken it, which is not to be charged with what this one does. NULL: nothing is counted. */
+static struct quota_slot *
+slot_of(const struct quota *q)
+{
+	return q->table != NULL && q->window > 0 ? find_slot(q->table, &q->client, q->window) : NULL;
+}
+
+int64_t
+quota_add(struct quota *q, enum quota_kind kind, int64_t n)
+{
+	struct quota_slot *s = slot_of(q);
+	return s != NULL ? (int64_t)atomic_fetch_add(&s->count[kind], (uint32_t)n) + n : 0;
+}
+
+int64_t
+quota_count(const struct quota *q, enum quota_kind kind)
+{
+	struct quota_slot *s = slot_of(q);
+	return s != NULL ? (int64_t)atomic_load(&s->count[kind]) : 0;
+}

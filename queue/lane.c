@@ -1,0 +1,261 @@
+/*
+ * Lanes: directories of the spool, their slots, claims and times.
+ *
+ * A lane exists while there is mail in it. Making and removing race with each other by design and
+ * are settled without a lock above them: whoever links into a directory that is being removed gets
+ * ENOENT and makes it again; whoever removes a lane holds all its slots, and if rmdir says that mail
+ * came in, looks again as if it had just started. A slot counts only on an @lock that still has its
+ * name.
+ */
+#include "queue/lane.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/lock.h"
+
+enum { CLAIM_BASE_BITS = 32, CLAIM_BITS = 62 };
+
+static int
+lane_dir(const struct spool *s, const char *name)
+{
+	int fd = openat(s->lanes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+lane_lock_file(int dir, int flags)
+{
+	int fd = openat(dir, LANE_LOCK, O_RDWR | O_NOFOLLOW | O_CLOEXEC | flags, S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
+int
+lane_prove(int dir)
+{
+	return lane_lock_file(dir, O_CREAT);
+}
+
+int
+lane_for_writing(const struct spool *s, const char *name, bool *proven)
+{
+	int dir = lane_dir(s, name);
+	if (dir == -ENOENT) {
+		if (mkdirat(s->lanes, name, S_IRWXU) < 0 && errno != EEXIST)
+			return -errno;
+		dir = lane_dir(s, name);
+	}
+	if (dir >= 0)
+		*proven = faccessat(dir, LANE_LOCK, F_OK, 0) == 0;
+	return dir;
+}
+
+void
+lane_announce(int dir)
+{
+	struct stat st;
+	if (fstatat(dir, LANE_RETRY, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size == 0)
+		unlinkat(dir, LANE_RETRY, 0);
+}
+
+int
+lane_adopt(struct lane *l, const struct spool *s, const char *name, int lock)
+{
+	int dir = lane_dir(s, name);
+	if (dir < 0)
+		return dir;
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	l->dir = dir;
+	l->lock = lock;
+	return 0;
+}
+
+int
+lane_open(struct lane *l, const struct spool *s, const char *name)
+{
+	int dir = lane_dir(s, name);
+	if (dir < 0)
+		return dir;
+	int lock = lane_lock_file(dir, 0);
+	if (lock == -ENOENT) /* its writer is about to, or died before it could */
+		lock = fsync(s->lanes) < 0 ? -errno : lane_prove(dir);
+	if (lock < 0) {
+		close(dir);
+		return lock;
+	}
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	l->dir = dir;
+	l->lock = lock;
+	return 0;
+}
+
+void
+lane_close(struct lane *l)
+{
+	cleanup_fd(&l->dir);
+	cleanup_fd(&l->lock);
+	l->dir = l->lock = -1;
+}
+
+int
+lane_slot(struct lane *l, int n)
+{
+	int r = lock_any(l->lock, 0, n);
+	if (r < 0)
+		return r;
+	struct stat st;
+	if (fstat(l->lock, &st) < 0)
+		return -errno;
+	return st.st_nlink > 0 ? 0 : -ESTALE;
+}
+
+/* A position for this id, far above the slots. That two ids share one (FNV-1a, 62 bits) only makes
+ * one of them wait for the other. */
+static int64_t
+claim_position(const char *id)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	for (; *id != '\0'; id++)
+		h = (h ^ (unsigned char)*id) * UINT64_C(0x100000001b3);
+	h &= (UINT64_C(1) << CLAIM_BITS) - 1;
+	return (int64_t)(h | (UINT64_C(1) << CLAIM_BASE_BITS));
+}
+
+int
+lane_claim(const struct lane *l, const char *id)
+{
+	return lock_exclusive(l->lock, claim_position(id), 1);
+}
+
+void
+lane_unclaim(const struct lane *l, const char *id)
+{
+	lock_release(l->lock, claim_position(id), 1);
+}
+
+void
+lane_hold(const struct lane *l, const char *id)
+{
+	char text[ID_SIZE] = "";
+	snprintf(text, sizeof(text), "%s", id);
+	if (pwrite(l->lock, text, ID_LEN, 0) < 0)
+		return; /* then there is no trace */
+}
+
+bool
+lane_held(const struct lane *l, char id[static ID_SIZE])
+{
+	id[ID_LEN] = '\0';
+	return pread(l->lock, id, ID_LEN, 0) == ID_LEN && id_valid(span_of(id));
+}
+
+void
+lane_state(const struct lane *l, struct lane_state *out)
+{
+	*out = (struct lane_state){ 0 };
+	auto_fd fd = openat(l->dir, LANE_RETRY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	out->next = st.st_mtime;
+	char text[32];
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	out->down = true;
+	long attempts = strtol(text, NULL, 10);
+	out->attempts = attempts > 0 && attempts < INT32_MAX ? (int)attempts : 1;
+}
+
+bool
+lane_is_due(const struct lane_state *st, int64_t now, int64_t longest)
+{
+	return st->next <= now || st->next > now + longest;
+}
+
+static int
+set_time(int fd, int64_t next)
+{
+	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
+	return futimens(fd, t) < 0 ? -errno : 0;
+}
+
+int
+lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reason)
+{
+	auto_fd fd = openat(l->dir, LANE_RETRY,
+		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		return -errno;
+	if (dprintf(fd, "%d failed attempts: %s\n", attempts, reason) < 0)
+		return -errno;
+	return set_time(fd, next);
+}
+
+void
+lane_make_due(const struct lane *l)
+{
+	static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+		size_t n = strlen(e->d_name);
+		if (n > 4 && strcmp(e->d_name + n - 4, ".log") == 0)
+			utimensat(l->dir, e->d_name, long_ago, AT_SYMLINK_NOFOLLOW);
+	}
+	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
+	lane_announce(l->dir); /* last: a relay that is at work here looks again */
+}
+
+void
+lane_set_up(const struct lane *l)
+{
+	unlinkat(l->dir, LANE_RETRY, 0);
+}
+
+int
+lane_settle(const struct lane *l)
+{
+	auto_fd fd = openat(l->dir, LANE_RETRY, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : 0;
+}
+
+/* Takes the empty lane away. 0, or -EAGAIN when mail came in. */
+static int
+lane_remove(struct lane *l, const struct spool *s)
+{
+	/* First our own slot goes: of two relays that end together, one must get the whole. */
+	lock_release(l->lock, 0, LOCK_WHOLE);
+	if (lock_exclusive(l->lock, 0, LOCK_WHOLE) < 0) {
+		lane_close(l); /* somebody is at work here, and will look after it */
+		return 0;
+	}
+	unlinkat(l->dir, LANE_RETRY, 0);
+	unlinkat(l->dir, LANE_LOCK, 0);
+	int r = unlinkat(s->lanes, l->name, AT_REMOVEDIR);
+	int err = r < 0 ? errno : 0;
+	lane_close(l);
+	return err == ENOTEMPTY || err == EEXIST ? -EAGAIN : 0;
+}
+
+int
+lane_leave(struct lane *l, const struct spool *s, int64_t next)
+{
+	if (next == 0)
+		return lane_remove(l, s);
+
+	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
+	bool marked = utimensat(l->dir, LANE_RETRY, t, AT_SYMLINK_NOFOLLOW) == 0;
+	cleanup_fd(&l->lock);
+	l->lock = -1;
+	marked = marked && faccessat(l->dir, LANE_RETRY, F_OK, 0) == 0;
+	lane_close(l);
+	return marked ? 0 : -EAGAIN;
+}

@@ -1,0 +1,101 @@
+/*
+ * lane: the mail for one next hop, and who works on it.
+ *
+ * A relay works on a lane while it holds one of the lane's slots, byte positions 0..n-1 of @lock.
+ * A message is claimed by a lock on a position of the same file that is derived from its id, so that
+ * relays of one lane do not send it twice; relays of other lanes are not concerned.
+ *
+ * No wake-up is lost (docs/QUEUE.md, "Handshake"): a writer links the message, then removes an empty
+ * @retry, then somebody tries for a slot; a relay makes @retry, then scans, then lets go of its
+ * slot, then looks whether @retry is still there.
+ */
+#ifndef POSTERN_LANE_H
+#define POSTERN_LANE_H
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "queue/spool.h"
+#include "lib/id.h"
+#include "mail/lane_name.h"
+
+#define LANE_LOCK  "@lock"
+#define LANE_RETRY "@retry"
+
+struct lane {
+	char name[LANE_NAME_SIZE];
+	int dir;  /* directory; -1 when closed */
+	int lock; /* @lock, with our slot and claims; -1 when closed */
+};
+
+#define LANE_CLOSED ((struct lane){ .dir = -1, .lock = -1 })
+
+/*
+ * The directory of a lane for a writer, made if it is missing. `*proven`: the lane's own name is on
+ * disk. Its proof is @lock, which is made only after that name was synced; a writer that finds no
+ * proof syncs lane/ and then calls lane_prove. fd or -errno.
+ */
+int lane_for_writing(const struct spool *s, const char *name, bool *proven);
+
+/* Makes @lock, now that the lane's name was synced. Its fd or -errno. */
+int lane_prove(int dir);
+
+/* After the link: what waits in this lane is due, unless its host is known to be down. */
+void lane_announce(int dir);
+
+/* Opens an existing lane. 0, -ENOENT, or -errno. */
+int lane_open(struct lane *l, const struct spool *s, const char *name);
+
+/* The same around an @lock whose slot was inherited; owns `lock` from now on. */
+int lane_adopt(struct lane *l, const struct spool *s, const char *name, int lock);
+
+/* Closes it, which gives back slot and claims. */
+void lane_close(struct lane *l);
+
+/* Takes one of n slots. 0, -EAGAIN if all are taken, -ESTALE if the lane was removed meanwhile. */
+int lane_slot(struct lane *l, int n);
+
+/* Claims a message inside the lane. 0 or -EAGAIN. */
+int lane_claim(const struct lane *l, const char *id);
+void lane_unclaim(const struct lane *l, const char *id);
+
+/*
+ * The message in hand, so that a relay that dies with it leaves a trace (I14); "" when there is none. It stands in
+ * @lock and is a hint: never synced, and what is odd counts as none.
+ */
+void lane_hold(const struct lane *l, const char *id);
+bool lane_held(const struct lane *l, char id[static ID_SIZE]);
+
+/* Why nothing is tried: read from @retry. */
+struct lane_state {
+	bool down;        /* the host could not be reached; new mail waits too */
+	int attempts;     /* in a row that failed; 0 unless down */
+	int64_t next;     /* wall clock, s; 0: at once */
+};
+
+void lane_state(const struct lane *l, struct lane_state *out);
+
+/* Is anything due, in a lane of this state? A time farther away than `longest` s is a clock that
+ * was set back, and counts as due (J12). */
+bool lane_is_due(const struct lane_state *st, int64_t now, int64_t longest);
+
+/* Marks the host down until `next`. `reason` is one line for people. 0 or -errno. */
+int lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reason);
+
+/* Nothing waits for a time any more, neither the lane nor its messages. Failed attempts stay counted. */
+void lane_make_due(const struct lane *l);
+
+/* The host answered. */
+void lane_set_up(const struct lane *l);
+
+/*
+ * The end of a relay's work, in three steps:
+ *	lane_settle   before its last scan
+ *	lane_leave    after it; `next` is the time of the earliest message, 0 if the lane is empty.
+ *	              Gives back the slot and closes. 0: done. -EAGAIN: new mail came, open again.
+ */
+int lane_settle(const struct lane *l);
+int lane_leave(struct lane *l, const struct spool *s, int64_t next);
+
+#endif

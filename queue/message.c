@@ -1,0 +1,455 @@
+/*
+ * Reading queued messages, and the small log that says what became of one in a lane.
+ *
+ * A message file is hostile input like any other (K14): it is parsed within bounds, and whatever is
+ * not as written by a draft makes it "not whole", never half understood. The log is a hint with one
+ * duty: a recipient whose line says done or hard is not tried again. A torn or unknown line is
+ * skipped; at worst that recipient gets a duplicate, never nothing.
+ */
+#include "queue/message.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/crc.h"
+#include "lib/lock.h"
+
+enum {
+	READ_CHUNK = 64 * 1024,
+	GLANCE = 4096, /* octets in which all stands that MAIL can ask for */
+	MESSAGE_LOG_MAX = 4 * 1024 * 1024, /* octets of log that are looked at */
+	NOTE_TEXT = 300, /* octets of a reply in it: those of as many recipients as there can be fit */
+	LOG_NAME_SIZE = ID_SIZE + 4,
+};
+
+void
+message_end(char out[static MESSAGE_END_SIZE + 1], uint64_t length, uint32_t crc, const char *id)
+{
+	snprintf(out, MESSAGE_END_SIZE + 1, "End: %020llu %08x %s\n", (unsigned long long)length,
+		crc, id);
+}
+
+static ssize_t
+read_at(int fd, int64_t offset, char *p, size_t n)
+{
+	ssize_t r;
+	do
+		r = pread(fd, p, n, offset);
+	while (r < 0 && errno == EINTR);
+	return r < 0 ? -errno : r;
+}
+
+/* Reads on until `head` holds the empty line; *at is where the body begins. */
+static int
+read_head(int fd, struct buf *head, int64_t *at)
+{
+	char chunk[READ_CHUNK];
+	for (;;) {
+		ssize_t r = read_at(fd, (int64_t)head->n, chunk, sizeof(chunk));
+		if (r <= 0)
+			return r < 0 ? (int)r : -EBADMSG;
+		size_t from = head->n > 0 ? head->n - 1 : 0;
+		buf_add(head, (struct span){ chunk, (size_t)r });
+		if (head->err < 0)
+			return head->err == -E2BIG ? -EBADMSG : head->err;
+		const char *end = memmem(head->p + from, head->n - from, "\n\n", 2);
+		if (end != NULL) {
+			head->n = (size_t)(end - head->p) + 1;
+			*at = (int64_t)head->n + 1;
+			return 0;
+		}
+	}
+}
+
+/* The next line of *s without its newline; false at the end. */
+static bool
+next_line(struct span *s, struct span *line)
+{
+	if (s->n == 0)
+		return false;
+	const char *nl = memchr(s->p, '\n', s->n);
+	if (nl == NULL)
+		return false;
+	*line = span_from(s->p, nl);
+	*s = span_from(nl + 1, s->p + s->n);
+	return true;
+}
+
+static int
+add_rcpt(struct message *m, const struct lane *l, struct span value, int index)
+{
+	const char *blank = memchr(value.p, ' ', value.n);
+	if (blank == NULL)
+		return -EBADMSG;
+	if (!span_eq(span_from(value.p, blank), span_of(l->name)))
+		return 0;
+	if ((m->n & (m->n - 1)) == 0) { /* room doubles: 1, 2, 4, ... */
+		size_t room = m->n > 0 ? 2 * (size_t)m->n : 1;
+		struct rcpt *v = reallocarray(m->rcpt, room, sizeof(*v));
+		if (v == NULL)
+			return -ENOMEM;
+		m->rcpt = v;
+	}
+	m->rcpt[m->n++] = (struct rcpt){
+		.address = span_from(blank + 1, value.p + value.n),
+		.index = index,
+		.outcome = SOFT,
+		.text = buf_new(2 * LIMIT_REPLY),
+	};
+	return 0;
+}
+
+static int64_t
+number(struct span s)
+{
+	int64_t v = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9' || v > INT64_MAX / 10 - 1)
+			return -1;
+		v = v * 10 + (s.p[i] - '0');
+	}
+	return s.n > 0 ? v : -1;
+}
+
+static bool
+field(struct span line, const char *name, struct span *value)
+{
+	struct span prefix = span_of(name);
+	if (line.n < prefix.n || memcmp(line.p, prefix.p, prefix.n) != 0)
+		return false;
+	*value = span_skip(line, prefix.n);
+	return true;
+}
+
+static int
+parse_head(struct message *m, const struct lane *l)
+{
+	struct span rest = buf_span(&m->head), line, v;
+	struct rcpt *last = NULL; /* whom terms are about; NULL: somebody of another lane */
+	int index = 0;
+	if (!next_line(&rest, &line) || !span_eq(line, span_of(MESSAGE_MAGIC)))
+		return -EBADMSG;
+	m->arrived = -1;
+	while (next_line(&rest, &line)) {
+		if (field(line, "Id: ", &v)) {
+			if (!span_eq(v, span_of(m->id)))
+				return -EBADMSG;
+		} else if (field(line, "Arrived: ", &v)) {
+			m->arrived = number(v);
+		} else if (field(line, "From: ", &v)) {
+			m->env.sender = v;
+		} else if (field(line, "To: ", &v)) {
+			int n = m->n, r = add_rcpt(m, l, v, index++);
+			if (r < 0)
+				return r;
+			last = m->n > n ? &m->rcpt[n] : NULL;
+		} else if (index == 0) {
+			(void)envelope_read(line, &m->env);
+		} else if (last != NULL) {
+			(void)envelope_read_terms(line, &last->terms);
+		}
+	}
+	return m->arrived >= 0 && m->n > 0 && m->env.sender.p != NULL ? 0 : -EBADMSG;
+}
+
+/* Compares the last line with what stands before it. */
+static int
+check_end(struct message *m)
+{
+	struct stat st;
+	if (fstat(m->fd, &st) < 0)
+		return -errno;
+	if (st.st_size < m->body + MESSAGE_END_SIZE)
+		return -EBADMSG;
+	m->length = (uint64_t)(st.st_size - m->body - MESSAGE_END_SIZE);
+
+	char chunk[READ_CHUNK];
+	uint32_t crc = crc32c(crc32c(0, m->head.p, m->head.n), "\n", 1);
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t r = message_read(m, at, chunk, sizeof(chunk));
+		if (r <= 0)
+			return r < 0 ? (int)r : -EBADMSG;
+		crc = crc32c(crc, chunk, (size_t)r);
+		m->eightbit = m->eightbit || !span_is_ascii((struct span){ chunk, (size_t)r });
+		at += (uint64_t)r;
+	}
+	char want[MESSAGE_END_SIZE + 1], have[MESSAGE_END_SIZE];
+	message_end(want, m->length, crc, m->id);
+	ssize_t r = read_at(m->fd, st.st_size - MESSAGE_END_SIZE, have, sizeof(have));
+	if (r < 0)
+		return (int)r;
+	return r == sizeof(have) && memcmp(want, have, sizeof(have)) == 0 ? 0 : -EBADMSG;
+}
+
+static void
+log_name(const char *id, char out[static LOG_NAME_SIZE])
+{
+	snprintf(out, LOG_NAME_SIZE, "%.20s.log", id);
+}
+
+static struct rcpt *
+rcpt_at(struct message *m, int64_t index)
+{
+	for (int i = 0; i < m->n; i++)
+		if (m->rcpt[i].index == index)
+			return &m->rcpt[i];
+	return NULL;
+}
+
+/* Nothing, if it is odd. */
+static unsigned
+read_told(struct span s)
+{
+	int64_t n = number(s);
+	return n > 0 && n <= (TOLD_DELAYED | TOLD_OVERDUE) ? (unsigned)n : 0;
+}
+
+/*
+ * A line is "<time> soft <next>" (0: a relay died with it), "<time> done|hard <index> <text>" or
+ * "<time> told <TOLD_*>".
+ */
+static void
+parse_log_line(struct message *m, struct span line)
+{
+	struct span word[3];
+	for (int i = 0; i < 3; i++) {
+		const char *blank = memchr(line.p, ' ', line.n);
+		word[i] = blank != NULL ? span_from(line.p, blank) : line;
+		line = span_skip(line, blank != NULL ? word[i].n + 1 : word[i].n);
+	}
+	if (span_eq(word[1], span_of("soft"))) {
+		m->attempts++;
+		m->crashes += span_eq(word[2], span_of("0"));
+	}
+	if (span_eq(word[1], span_of("told")))
+		m->told |= read_told(word[2]);
+	bool done = span_eq(word[1], span_of("done")), hard = span_eq(word[1], span_of("hard"));
+	struct rcpt *r = done || hard ? rcpt_at(m, number(word[2])) : NULL;
+	if (r != NULL) {
+		r->settled = true;
+		r->outcome = done ? DONE : HARD;
+	}
+}
+
+static int
+read_log(struct message *m, const struct lane *l)
+{
+	char name[LOG_NAME_SIZE];
+	log_name(m->id, name);
+	auto_fd fd = openat(l->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	auto_buf text = buf_new(MESSAGE_LOG_MAX);
+	char chunk[READ_CHUNK];
+	for (ssize_t r; (r = read_at(fd, (int64_t)text.n, chunk, sizeof(chunk))) != 0;) {
+		if (r < 0)
+			return (int)r;
+		buf_add(&text, (struct span){ chunk, (size_t)r });
+		if (text.err < 0)
+			break;
+	}
+	struct span rest = buf_span(&text), line;
+	while (next_line(&rest, &line))
+		parse_log_line(m, line);
+	return 0;
+}
+
+int
+message_open(struct message *m, const struct lane *l, const char *id)
+{
+	*m = MESSAGE_CLOSED;
+	m->head = buf_new(MESSAGE_HEAD + READ_CHUNK);
+	snprintf(m->id, sizeof(m->id), "%s", id);
+	m->fd = openat(l->dir, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (m->fd < 0)
+		return -errno;
+	int r = lock_shared(m->fd, 0, LOCK_WHOLE);
+	if (r == 0)
+		r = read_head(m->fd, &m->head, &m->body);
+	if (r == 0)
+		r = parse_head(m, l);
+	if (r == 0)
+		r = check_end(m);
+	if (r == 0)
+		r = read_log(m, l);
+	if (r < 0)
+		message_close(m);
+	return r;
+}
+
+/* Fields up to the first recipient. */
+static int
+parse_mail(struct message *m)
+{
+	struct span rest = buf_span(&m->head), line, v;
+	while (next_line(&rest, &line)) {
+		if (field(line, "To: ", &v))
+			return 0;
+		if (field(line, "Arrived: ", &v))
+			m->arrived = number(v);
+		else
+			(void)envelope_read(line, &m->env);
+	}
+	return -EBADMSG;
+}
+
+int
+message_glance(struct message *m, const struct lane *l, const char *id)
+{
+	char chunk[GLANCE];
+	*m = MESSAGE_CLOSED;
+	m->head = buf_new(sizeof(chunk));
+	snprintf(m->id, sizeof(m->id), "%s", id);
+	m->fd = openat(l->dir, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	ssize_t n = m->fd < 0 ? -errno : read_at(m->fd, 0, chunk, sizeof(chunk));
+	if (n > 0)
+		buf_add(&m->head, (struct span){ chunk, (size_t)n });
+	int r = n < 0 ? (int)n : parse_mail(m);
+	if (r == 0)
+		r = read_log(m, l);
+	if (r < 0)
+		message_close(m);
+	return r;
+}
+
+void
+message_close(struct message *m)
+{
+	cleanup_fd(&m->fd);
+	for (int i = 0; i < m->n; i++)
+		buf_free(&m->rcpt[i].text);
+	free(m->rcpt);
+	buf_free(&m->head);
+	*m = MESSAGE_CLOSED;
+}
+
+ssize_t
+message_read(const struct message *m, uint64_t offset, char *p, size_t n)
+{
+	if (offset >= m->length)
+		return 0;
+	if (n > m->length - offset)
+		n = (size_t)(m->length - offset);
+	return read_at(m->fd, m->body + (int64_t)offset, p, n);
+}
+
+int64_t
+message_next(const struct lane *l, const char *id)
+{
+	char name[LOG_NAME_SIZE];
+	struct stat st;
+	log_name(id, name);
+	return fstatat(l->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (int64_t)st.st_mtime : 0;
+}
+
+/* The message's log, to be written to. fd or -errno. */
+static int
+open_log(const struct message *m, const struct lane *l)
+{
+	char name[LOG_NAME_SIZE];
+	log_name(m->id, name);
+	int fd = openat(l->dir, name, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+set_next(int fd, int64_t next)
+{
+	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
+	return futimens(fd, t) < 0 ? -errno : 0;
+}
+
+int
+message_wait(const struct message *m, const struct lane *l, int64_t next)
+{
+	auto_fd fd = open_log(m, l);
+	return fd < 0 ? fd : set_next(fd, next);
+}
+
+/* Synced; nothing is tried before `next`. */
+static int
+append_log(const struct message *m, const struct lane *l, const struct buf *text, int64_t next)
+{
+	if (text->err < 0)
+		return text->err;
+	auto_fd fd = open_log(m, l);
+	if (fd < 0)
+		return fd;
+	if (write(fd, text->p, text->n) != (ssize_t)text->n)
+		return errno != 0 ? -errno : -EIO;
+	int r = set_next(fd, next);
+	return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int
+message_note(const struct message *m, const struct lane *l, int64_t next, bool attempt)
+{
+	auto_buf text = buf_new(MESSAGE_LOG_MAX);
+	long long now = (long long)clock_wall();
+	for (int i = 0; i < m->n; i++) {
+		const struct rcpt *r = &m->rcpt[i];
+		if (!r->settled && r->outcome != SOFT)
+			buf_printf(&text, "%lld %s %d %.*s\n", now,
+				r->outcome == DONE ? "done" : "hard", r->index,
+				r->text.n < NOTE_TEXT ? (int)r->text.n : NOTE_TEXT,
+				r->text.n > 0 ? r->text.p : "");
+	}
+	if (attempt)
+		buf_printf(&text, "%lld soft %lld\n", now, (long long)next);
+	return append_log(m, l, &text, next);
+}
+
+int
+message_tell(const struct message *m, const struct lane *l, unsigned told)
+{
+	auto_buf text = buf_new(READ_CHUNK);
+	int64_t now = clock_wall();
+	buf_printf(&text, "%lld told %u\n", (long long)now, told);
+	return append_log(m, l, &text, now);
+}
+
+int
+message_note_crash(const struct lane *l, const char *id, int *times)
+{
+	struct message m = MESSAGE_CLOSED;
+	char line[64];
+	int n = snprintf(line, sizeof(line), "%lld soft 0\n", (long long)clock_wall());
+	snprintf(m.id, sizeof(m.id), "%s", id);
+	int r = read_log(&m, l);
+	if (r < 0)
+		return r;
+	auto_fd fd = open_log(&m, l);
+	if (fd < 0)
+		return fd;
+	if (write(fd, line, (size_t)n) != n)
+		return -EIO;
+	*times = m.crashes + 1;
+	return 0;
+}
+
+int
+message_remove(const struct lane *l, const char *id)
+{
+	char name[LOG_NAME_SIZE];
+	log_name(id, name);
+	/* The log goes last: without it, settled recipients would be tried again after a crash. A
+	 * log that lost its message is taken away by the next scan. */
+	if (unlinkat(l->dir, id, 0) < 0)
+		return -errno;
+	return unlinkat(l->dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int
+message_set_aside(const struct spool *s, const struct lane *l, const char *id)
+{
+	if (renameat(l->dir, id, s->aside, id) < 0)
+		return -errno;
+	/* From a second lane it is a second name of the same file, and then rename(2) leaves both. */
+	return unlinkat(l->dir, id, 0) < 0 && errno != ENOENT ? -errno : 0;
+}

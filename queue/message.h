@@ -1,0 +1,128 @@
+/*
+ * message: a queued message, as relay reads it. The file:
+ *
+ *	Postern-Message: 1
+ *	Id: <id>
+ *	Arrived: <s since 1970>
+ *	From: <address>                    empty: the null reverse path
+ *	Body: 8BITMIME                     this and others: what MAIL asked for (envelope.h)
+ *	To: <lane> <address>               one for each recipient, in the order of RCPT
+ *	Notify: FAILURE                    this and Orcpt: what RCPT asked for, of the To before it
+ *	                                   (an empty line)
+ *	<body: CRLF lines, not dot-stuffed>
+ *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of all before this line> <id>
+ *
+ * Readers skip fields that they do not know. Nothing in the file changes after it was committed.
+ */
+#ifndef POSTERN_MESSAGE_H
+#define POSTERN_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/buf.h"
+#include "mail/envelope.h"
+#include "lib/id.h"
+#include "queue/lane.h"
+#include "lib/outcome.h"
+
+#define MESSAGE_MAGIC "Postern-Message: 1"
+
+/* Octets of the envelope, which writer and reader hold in memory. */
+enum { MESSAGE_HEAD = 512 * 1024 };
+
+enum { MESSAGE_END_SIZE = 4 + 1 + 20 + 1 + 8 + 1 + ID_LEN + 1 };
+
+/* The last line. */
+void message_end(char out[static MESSAGE_END_SIZE + 1], uint64_t length, uint32_t crc,
+	const char *id);
+
+struct rcpt {
+	struct span address;
+	struct terms terms;
+	int index; /* its place among all recipients of the file */
+	/* What became of it; DONE and HARD are settled and not tried again. */
+	bool settled;
+	enum outcome outcome;
+	struct buf text; /* the reply, escaped, for log and report */
+	bool grey;       /* put off at RCPT, as greylists do */
+	bool crowded;    /* there was room for others in the transaction, and none for it */
+	struct {
+		bool dsn, deliverby;
+		bool final; /* it is the last one: what it took is delivered */
+	} taker; /* what the host that took it can do, if one did */
+};
+
+struct message {
+	char id[ID_SIZE];
+	int fd;
+	int64_t arrived;
+	struct envelope env;
+	struct rcpt *rcpt; /* those of this lane */
+	int n;
+	int64_t body;      /* where it begins in the file */
+	uint64_t length;   /* of the body, octets */
+	bool eightbit;     /* the body holds octets beyond ASCII */
+	int attempts;      /* that were about this message and ended soft */
+	int crashes;       /* ... of those, attempts with which the relay died */
+	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
+	struct buf head;   /* owns the text the spans point into */
+};
+
+#define MESSAGE_CLOSED ((struct message){ .fd = -1 })
+
+/* That it takes long; that the time is over after which the sender wants to know (RFC 2852). */
+enum { TOLD_DELAYED = 1, TOLD_OVERDUE = 2 };
+
+/* Since when it could be sent (RFC 4865). */
+static inline int64_t
+message_since(const struct message *m)
+{
+	return m->env.hold > m->arrived ? m->env.hold : m->arrived;
+}
+
+/*
+ * Opens message `id` of this lane, checks that it is whole, and reads what happened to it before.
+ * 0; -ENOENT: gone; -EAGAIN: its writer has not finished; -EBADMSG: not whole, or not ours; other
+ * -errno: could not be read now. On failure *m is closed.
+ */
+int message_open(struct message *m, const struct lane *l, const char *id);
+void message_close(struct message *m);
+
+/*
+ * Reads of a message only what its sender asked for with MAIL, and what was told; the rest of *m is not to
+ * be used, but for message_close. Much cheaper than to open it. 0; -EBADMSG: that cannot be seen; or -errno.
+ */
+int message_glance(struct message *m, const struct lane *l, const char *id);
+
+/* Reads up to n octets of the body from `offset`. Octets, or -errno; 0 only at the end. */
+ssize_t message_read(const struct message *m, uint64_t offset, char *p, size_t n);
+
+/* Wall-clock time before which this message is not tried; 0: at once. Does not open it. */
+int64_t message_next(const struct lane *l, const char *id);
+
+/*
+ * Appends to the message's log what was settled and, if that was the end of an attempt, that the rest was put off.
+ * It is not tried before `next`. Synced before it returns. 0 or -errno.
+ */
+int message_note(const struct message *m, const struct lane *l, int64_t next, bool attempt);
+
+/* Appends that the sender was told (TOLD_*). Synced before it returns. 0 or -errno. */
+int message_tell(const struct message *m, const struct lane *l, unsigned told);
+
+/* It is not tried before `next`, for a reason that is no attempt. 0 or -errno. */
+int message_wait(const struct message *m, const struct lane *l, int64_t next);
+
+/*
+ * A relay died with this message in hand, so it is not opened: counts as an attempt. 0 or -errno. *times: how
+ * often that was.
+ */
+int message_note_crash(const struct lane *l, const char *id, int *times);
+
+/* Takes the message and its log out of the lane. 0 or -errno. */
+int message_remove(const struct lane *l, const char *id);
+
+/* Moves an incomplete message out of the way. 0 or -errno. */
+int message_set_aside(const struct spool *s, const struct lane *l, const char *id);
+
+#endif

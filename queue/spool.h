@@ -1,0 +1,55 @@
+/*
+ * spool: the directory that is the queue (docs/QUEUE.md).
+ *
+ *	lane/<next hop>/<id>       a message; one file, hard-linked into every lane it goes to
+ *	lane/<next hop>/<id>.log   what happened to it in this lane; mtime = not tried before
+ *	lane/<next hop>/@lock      lane slots and claims are locks on byte positions of this file
+ *	lane/<next hop>/@retry     mtime = nothing in this lane is due before; text = host is down
+ *	tmp/<id>                   being received; locked by its writer
+ *	aside/<id>                 not whole, never acknowledged; for the operator to look at
+ *	slots                      one locked byte for each relay that runs, others for those that wait
+ *	crowd                      there may be a lane that is due and has no relay
+ *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
+ */
+#ifndef POSTERN_SPOOL_H
+#define POSTERN_SPOOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct spool {
+	int root, lanes, tmp, aside; /* directories; -1 when closed */
+};
+
+#define SPOOL_CLOSED ((struct spool){ -1, -1, -1, -1 })
+
+/*
+ * Opens the spool and makes what is missing inside it. The directory itself must exist, be ours
+ * and writable by nobody else: -EPERM otherwise; -ENOTDIR for a symbolic link; or -errno.
+ */
+int spool_open(struct spool *s, const char *path);
+void spool_close(struct spool *s);
+
+/* Takes one of n global relay slots. The fd that holds it (close it to give it back), -EAGAIN if
+ * none is free, or -errno. */
+int spool_slot(const struct spool *s, int n);
+
+/* The same for relays that wait. */
+int spool_linger(const struct spool *s, int n);
+
+/*
+ * A lane that is due found no slot, or nobody starts a relay for it: whoever could wait looks for work first.
+ * Taking the mark away is promising to look; true: it was there.
+ */
+void spool_crowd(const struct spool *s);
+bool spool_crowd_take(const struct spool *s);
+
+/* Is there room for `octets` more and a reserve, and for a file (J3, J4)? True if it cannot be told. */
+bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);
+
+/* Removes files in tmp/ that no process holds and that are older than SPOOL_TMP_AGE. */
+void spool_sweep(const struct spool *s);
+
+enum { SPOOL_TMP_AGE = 3600 }; /* s; long enough that no slow machine is between open and lock */
+
+#endif

@@ -1,0 +1,63 @@
+#include "secrets/users.h"
+
+#include <stdio.h>
+
+/* The next line that is somebody's; `line` counts from 1. */
+static bool
+next_user(struct span *text, struct user *out)
+{
+	while (text->n > 0) {
+		struct span line = span_cut(text, '\n');
+		out->line++;
+		if (line.n > 0 && line.p[line.n - 1] == '\r')
+			line.n--;
+		if (line.n == 0 || line.p[0] == '#')
+			continue;
+		out->name = span_cut(&line, ':');
+		out->secrets = span_cut(&line, ':');
+		out->senders = line;
+		if (out->name.n > 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+users_find(struct span text, struct span name, struct user *out)
+{
+	bool found = false;
+	for (struct user u = { 0 }; next_user(&text, &u);) {
+		if (!found && span_eq(u.name, name)) {
+			*out = u; /* and go on: the time tells nothing */
+			found = true;
+		}
+	}
+	return found;
+}
+
+struct span
+users_first_secrets(struct span text)
+{
+	for (struct user u = { 0 }; next_user(&text, &u);)
+		if (u.secrets.n > 0)
+			return u.secrets;
+	return (struct span){ 0 };
+}
+
+bool
+users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET])
+{
+	struct span rest = u->secrets, want = span_of(kind);
+	while (rest.n > 0) {
+		struct span word = span_cut(&rest, ' ');
+		if (word.n < want.n || memcmp(word.p, want.p, want.n) != 0)
+			continue;
+		if (kind[0] == '{')
+			word = span_skip(word, want.n);
+		if (word.n >= USERS_SECRET)
+			return false;
+		snprintf(out, USERS_SECRET, "%.*s", (int)word.n, word.p);
+		return true;
+	}
+	return false;
+}

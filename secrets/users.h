@@ -1,0 +1,34 @@
+/*
+ * users: who may authenticate, from a file.
+ *
+ *	name:secret[ secret...][:sender ...]
+ *
+ * A secret is "{SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey" (base64; {SCRAM-SHA-1} likewise),
+ * or a hash of crypt(5). Senders are addresses or "@domain" the user may send from; none: any. Lines
+ * that begin with "#" are comments. The file is read whole; it may hold 1 MiB.
+ */
+#ifndef POSTERN_USERS_H
+#define POSTERN_USERS_H
+
+#include "lib/span.h"
+
+enum { USERS_MAX = 1024 * 1024, USERS_SECRET = 512 };
+
+struct user {
+	struct span name, secrets, senders;
+	unsigned line; /* where it stands, from 1 */
+};
+
+/*
+ * Looks `name` up in the text of a file. The comparisons take as long for a name that is not there.
+ * True if it was found.
+ */
+bool users_find(struct span text, struct span name, struct user *out);
+
+/* The secrets of the first user who has some: what nobody but this host knows, and seldom changes. */
+struct span users_first_secrets(struct span text);
+
+/* The user's secret of this kind ("{SCRAM-SHA-256}", or "$" for crypt) without the kind; or false. */
+bool users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET]);
+
+#endif

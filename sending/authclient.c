@@ -1,0 +1,131 @@
+#include "sending/authclient.h"
+
+#include <errno.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "sending/sasl.h"
+#include "sending/tlsclient.h"
+
+enum {
+	CHALLENGE = 334,
+	COMMAND_MAX = 512,  /* AUTH with its initial response (RFC 4954 section 4) */
+	STEPS = 8,          /* challenges of one exchange */
+};
+_Static_assert((int)SASL_BINDING == (int)TLS_EXPORTER, "what binds is what TLS exports");
+
+unsigned
+auth_learn(struct span names)
+{
+	unsigned known = 0;
+	for (struct span word; (word = span_word(&names, " ")).n > 0;)
+		for (unsigned i = 0; i < SASL_MECHANISMS; i++)
+			if (span_ieq(word, span_of(sasl_mechanisms[i].name)))
+				known |= 1U << i;
+	return known;
+}
+
+/* May it be used here? Asked in this order, because judging a certificate takes time. */
+static bool
+is_fit(struct link *l, unsigned i, bool exporter)
+{
+	const struct sasl_mechanism *m = &sasl_mechanisms[i];
+	return (l->host.mechanisms & 1U << i) != 0 && m->token == (l->terms.login->token != NULL) &&
+		(!m->binds || exporter) &&
+		(!m->bare || l->terms.login->clear || link_is_trusted(l));
+}
+
+static void
+put(struct link *l, struct span text)
+{
+	link_put(l, text, l->terms.conf->timeout_helo);
+}
+
+/* What stands behind the code of a reply, which has one line. */
+static struct span
+challenge_of(const struct link *l)
+{
+	struct span text = buf_span(&l->text);
+	return l->code == CHALLENGE && text.n > 4 ? span_skip(text, 4) : (struct span){ "", 0 };
+}
+
+/* The command, with our first word if it is short. True: it was said. */
+static bool
+put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
+{
+	bool fits = first.n > 0 && first.n + strlen("AUTH \r\n") + SASL_NAME < COMMAND_MAX;
+	put(l, span_of("AUTH "));
+	put(l, span_of(m->name));
+	if (fits) {
+		put(l, span_of(" "));
+		put(l, first);
+	}
+	put(l, span_of("\r\n"));
+	return fits;
+}
+
+/* Steps until the host has decided: its reply is in l->code. -EIO, or what sasl_step says. */
+static int
+exchange(struct link *l, struct sasl *s)
+{
+	auto_buf answer = buf_new(LIMIT_AUTH_LINE);
+	bool said = false;
+	if (sasl_speaks_first(s) && sasl_step(s, (struct span){ "", 0 }, &answer) < 0)
+		return -EPROTO;
+	said = put_command(l, s->mechanism, buf_span(&answer));
+	for (int i = 0; i < STEPS; i++) {
+		if (link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0)
+			return -EIO;
+		if (l->code != CHALLENGE)
+			return 0;
+		if (said || !sasl_speaks_first(s)) {
+			buf_reset(&answer);
+			int r = sasl_step(s, challenge_of(l), &answer);
+			if (r < 0)
+				return r;
+		}
+		said = true;
+		put(l, buf_span(&answer));
+		put(l, span_of("\r\n"));
+	}
+	return -EPROTO;
+}
+
+static enum outcome
+prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
+{
+	struct sasl s;
+	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
+		link_say(l, "AUTH", "libgsasl refuses our name or password");
+		return SOFT;
+	}
+	int r = exchange(l, &s);
+	if (r == -EPROTO || (r == 0 && link_outcome(l->code) == DONE && !s.proved)) {
+		link_say(l, "AUTH", "the host did not prove that it knows our password");
+		r = -EPROTO;
+	}
+	if (r == -EACCES)
+		link_say(l, "AUTH", "the host wants an answer from which our password could be guessed");
+	sasl_end(&s);
+	if (r < 0 || link_outcome(l->code) != DONE)
+		return SOFT;
+	l->proof.mechanism = m->name;
+	return DONE;
+}
+
+enum outcome
+auth_say(struct link *l)
+{
+	uint8_t binding[TLS_EXPORTER];
+	bool exporter = l->proof.tls != NULL && tls_exporter(l->proof.tls, binding);
+	if (l->proof.tls == NULL && !l->terms.login->clear) {
+		link_say(l, "AUTH", "not without TLS");
+		return SOFT;
+	}
+	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
+		if (is_fit(l, i, exporter))
+			return prove(l, &sasl_mechanisms[i], binding);
+	link_say(l, "AUTH", l->host.mechanisms == 0 ? "the host does not offer it"
+						 : "the host offers nothing that is safe with it");
+	return SOFT;
+}

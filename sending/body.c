@@ -1,0 +1,206 @@
+#include "sending/body.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "lib/clock.h"
+#include "mail/sevenbit.h"
+
+enum {
+	SEND_CHUNK = 32 * 1024,
+	BY_KERNEL = 64 * 1024, /* octets from which on a copy costs more than a call and a packet of its own */
+};
+
+/* ---- what fits --------------------------------------------------------------------------- */
+
+static ssize_t
+read_message(const void *m, uint64_t offset, char *p, size_t n)
+{
+	return message_read(m, offset, p, n);
+}
+
+/* Can the host have the octets as they are? */
+static bool
+takes_as_it_is(const struct link *l, const struct message *m)
+{
+	if (m->env.body == BODY_BINARYMIME)
+		return link_can(l, CAN_CHUNKING | CAN_BINARYMIME);
+	return !m->eightbit || link_can(l, CAN_8BITMIME);
+}
+
+/* What the host, or we, cannot do with any text of this message; NULL: nothing. */
+static const char *
+envelope_trouble(struct link *l, const struct envelope *e)
+{
+	if (e->require_tls && !(link_can(l, CAN_REQUIRETLS) && link_is_trusted(l)))
+		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
+	if (e->utf8 && !link_can(l, CAN_SMTPUTF8))
+		return "550 5.6.7 the host does not take SMTPUTF8";
+	if (e->by == 0 || e->by_mode != 'R' || link_is_final(l))
+		return NULL;
+	if (!link_can(l, CAN_DELIVERBY))
+		return "554 5.4.7 the host does not promise a time of delivery";
+	if (e->by - clock_wall() < l->host.limit.by)
+		return "554 5.4.7 the host promises no time of delivery as early as that";
+	return NULL;
+}
+
+enum outcome
+body_fit(struct link *l, const struct message *m, struct text *t)
+{
+	const char *why = envelope_trouble(l, &m->env);
+	char text[LIMIT_LOG_TEXT];
+	*t = (struct text){ .m = m, .length = m->length, .converted = !takes_as_it_is(l, m) };
+	int r = why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, &why) : 0;
+	if (r < 0 && r != -EILSEQ) {
+		link_say(l, "spool", strerror(-r));
+		return SOFT;
+	}
+	if (r == -EILSEQ) {
+		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s", why);
+		why = text;
+	}
+	if (why == NULL && l->host.limit.size > 0 && t->length > (uint64_t)l->host.limit.size)
+		why = "552 5.3.4 over the limit the host announced";
+	if (why == NULL)
+		return DONE;
+	link_say(l, "not sent", why);
+	return HARD;
+}
+
+/* ---- sending ----------------------------------------------------------------------------- */
+
+/* Sending stopped in the middle. */
+static bool
+cut_short(struct link *l, ssize_t n)
+{
+	if (n < 0 && !l->stream.broken)
+		link_say(l, "spool", strerror((int)-n));
+	else if (!l->stream.broken)
+		link_say(l, "spool", "file is shorter than it was");
+	else
+		link_say(l, "sending the message", "connection lost or stalled");
+	return false;
+}
+
+struct sending {
+	struct link *l;
+	int64_t until; /* for all of it */
+	bool bol;      /* at the start of a line */
+};
+
+static struct sending
+begin(struct link *l, const struct text *t)
+{
+	int64_t slowest = l->terms.conf->timeout_data_block + (int64_t)t->length / l->terms.conf->min_data_rate;
+	return (struct sending){ .l = l, .until = clock_deadline(slowest), .bol = true };
+}
+
+/* Of the next octets. */
+static int64_t
+next_deadline(const struct sending *s)
+{
+	return clock_earlier(s->until, clock_deadline(s->l->terms.conf->timeout_data_block));
+}
+
+static int
+put_octets(void *target, struct span octets)
+{
+	struct sending *s = target;
+	stream_put(&s->l->stream, octets, next_deadline(s));
+	return s->l->stream.broken ? -EPIPE : 0;
+}
+
+/* Up to the next line that begins with a dot. */
+static struct span
+first_run(struct span s)
+{
+	const char *end = s.p + s.n, *p = s.p;
+	while ((p = memchr(p, '\n', (size_t)(end - p))) != NULL && ++p < end && *p != '.')
+		;
+	return p != NULL ? span_from(s.p, p) : s;
+}
+
+/* Pieces of the body, dots stuffed. */
+static int
+put_lines(void *target, struct span rest)
+{
+	static const struct span dot = { ".", 1 };
+	struct sending *s = target;
+	int r = 0;
+	while (rest.n > 0 && r == 0) {
+		struct span run = first_run(rest);
+		r = s->bol && run.p[0] == '.' ? put_octets(s, dot) : 0;
+		if (r == 0)
+			r = put_octets(s, run);
+		s->bol = run.p[run.n - 1] == '\n';
+		rest = span_skip(rest, run.n);
+	}
+	return r;
+}
+
+/* The octets as they are, to a sink as sevenbit's. 0 or -errno. */
+static int
+put_all(const struct message *m, sevenbit_sink *sink, void *target)
+{
+	char chunk[SEND_CHUNK];
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t n = message_read(m, at, chunk, sizeof(chunk));
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENODATA;
+		int r = sink(target, (struct span){ chunk, (size_t)n });
+		if (r < 0)
+			return r;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+static int
+put_text(const struct text *t, sevenbit_sink *sink, void *target)
+{
+	const char *why;
+	return t->converted ? sevenbit_convert(read_message, t->m, sink, target, &why)
+			    : put_all(t->m, sink, target);
+}
+
+bool
+body_put_lines(struct link *l, const struct text *t)
+{
+	struct sending s = begin(l, t);
+	int r = put_text(t, put_lines, &s);
+	if (r < 0)
+		return cut_short(l, r);
+	/* Without a line end cannot happen to what smtpd queued, but the dot must stand alone (A10). */
+	(void)put_octets(&s, span_of(s.bol ? ".\r\n" : "\r\n.\r\n"));
+	return true;
+}
+
+/* By the kernel, without a copy. 0 or -errno; -EINVAL: there is no such way, and nothing was sent. */
+static int
+put_file(const struct sending *s, const struct message *m)
+{
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t n = stream_file(&s->l->stream, m->fd, m->body + (int64_t)at, m->length - at,
+			next_deadline(s));
+		if (n <= 0)
+			return n < 0 ? (int)n : -ENODATA;
+		at += (uint64_t)n;
+	}
+	return 0;
+}
+
+bool
+body_put_chunk(struct link *l, const struct text *t)
+{
+	struct sending s = begin(l, t);
+	char command[64];
+	snprintf(command, sizeof(command), "BDAT %llu LAST\r\n", (unsigned long long)t->length);
+	(void)put_octets(&s, span_of(command));
+	int r = -EINVAL;
+	if (t->length >= BY_KERNEL && !t->converted && stream_takes_files(&l->stream))
+		r = put_file(&s, t->m);
+	if (r == -EINVAL)
+		r = put_text(t, put_octets, &s);
+	return r == 0 || cut_short(l, r);
+}

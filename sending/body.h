@@ -1,0 +1,31 @@
+/*
+ * body: the text of a message on its way to a host, in one of the forms that the host takes.
+ *
+ *	lines        behind DATA, dots stuffed, a dot at the end
+ *	chunk        behind BDAT, as it is, counted (RFC 3030)
+ *
+ * A host that takes 7-bit text only gets what sevenbit.h makes of it (RFC 6152 section 3).
+ */
+#ifndef POSTERN_BODY_H
+#define POSTERN_BODY_H
+
+#include "queue/message.h"
+#include "sending/link.h"
+
+struct text {
+	const struct message *m;
+	bool converted;  /* to 7-bit */
+	uint64_t length; /* octets that the host will count */
+};
+
+/*
+ * In which form this host can have it. DONE: *t is it. HARD or SOFT: it cannot, and l->text says why, with
+ * an enhanced status code.
+ */
+enum outcome body_fit(struct link *l, const struct message *m, struct text *t);
+
+/* Put out whole. False: it broke off, and must not get its end; l->text says why. */
+bool body_put_lines(struct link *l, const struct text *t);
+bool body_put_chunk(struct link *l, const struct text *t);
+
+#endif

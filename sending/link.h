@@ -1,0 +1,158 @@
+/*
+ * link: the sending side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection to one host.
+ *
+ * The far side may be slow, wrong or hostile: every wait has a deadline, every reply a limit, and
+ * what is not understood is SOFT. Only the first digit of a reply decides (section 4.2.1).
+ */
+#ifndef POSTERN_LINK_H
+#define POSTERN_LINK_H
+
+#include "sending/dial.h"
+#include "conf/conf.h"
+#include "lib/outcome.h"
+#include "lib/stream.h"
+#include "sending/resume.h"
+
+enum {
+	CAN_PIPELINING = 1,
+	CAN_8BITMIME = 2,
+	CAN_SIZE = 4,
+	CAN_CHUNKING = 8,
+	CAN_BINARYMIME = 16,
+	CAN_SMTPUTF8 = 32,
+	CAN_DSN = 64,
+	CAN_DELIVERBY = 128,
+	CAN_PRIORITY = 256,
+	CAN_STARTTLS = 512,
+	CAN_REQUIRETLS = 1024,
+};
+
+struct login;
+struct job;
+struct tls;
+struct tls_setup;
+
+/* What the caller decides before the connection begins. */
+struct link_terms {
+	char name[DIAL_NAME];      /* of the host, for logs and reports (dial.h) */
+	const struct conf *conf;
+	enum conf_delivery_tls policy;
+	bool implicit;             /* TLS from the first octet (RFC 8314) */
+	bool helo;                 /* HELO at once: the host is known to refuse EHLO */
+	bool fresh;                /* no old TLS session is to be resumed */
+	struct tls_setup *tls_setup;
+	struct resume peer;        /* the host; its certificate is to be for its name, or: */
+	char target[LIMIT_DOMAIN + 1]; /* the name that the mail is for, if it did not come from the DNS */
+	const struct login *login; /* NULL: no AUTH */
+	int window;                /* jobs that may be on their way at once */
+};
+
+/* What the host told of itself in its reply to EHLO. */
+struct link_host {
+	bool introduced;     /* EHLO was answered; lines of later replies tell nothing about the host */
+	bool helo;           /* it knows HELO only */
+	unsigned can;        /* CAN_*: the extensions */
+	unsigned mechanisms; /* of AUTH (authclient.h) */
+	struct {
+		int64_t size;    /* SIZE: octets of a message */
+		int64_t mails;   /* LIMITS MAILMAX (RFC 9422): transactions of this connection */
+		int64_t rcpts;   /* ... RCPTMAX: recipients of one of them */
+		int64_t domains; /* ... RCPTDOMAINMAX: of those recipients */
+		int64_t by;      /* DELIVERBY: the shortest time that may be asked for, s (RFC 2852) */
+	} limit;             /* 0: none */
+};
+
+/* What each side proved to the other. */
+struct link_proof {
+	struct tls *tls;       /* NULL: it goes in clear */
+	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust; /* the certificate is for the target */
+	enum again {
+		AGAIN_NOT,
+		AGAIN_FRESH,   /* the old session was of no use */
+		AGAIN_CLEAR,   /* the host's TLS does not work, and the policy lets us do without */
+	} again;               /* after SOFT: is a new connection to the same host worth a try? */
+	bool refused;          /* AUTH failed, which is for the operator to mend */
+	const char *mechanism; /* of AUTH, the one that worked; NULL: the host does not know who we are */
+};
+
+/* What is on its way; of sending.c alone. */
+struct link_flow {
+	struct job *first, *last;
+	int jobs;        /* of them */
+	int replies;     /* that are owed for them, at most */
+	uint64_t octets; /* of their bodies */
+	int begun;       /* transactions of this connection */
+	int delivered;   /* messages that the host took */
+	bool full;       /* the host takes no more by this connection */
+	bool cut;        /* a message broke off: nothing more may be said, replies may still come */
+};
+
+/* Zeroed, with fd -1, before it is first used. */
+struct link {
+	struct link_terms terms;
+	int fd;                /* -1: not connected */
+	int code;              /* of the last reply; 0: none */
+	struct buf text;       /* of the last reply: all lines, escaped, with its code; outlives the connection */
+	bool idle;             /* it was kept open with nothing to say, and the host has not spoken since */
+	struct link_host host;
+	struct link_proof proof;
+	struct link_flow flow;
+	struct stream stream;
+};
+
+/*
+ * Goes on with a connection that was made, by l->terms: waits for the greeting, says EHLO or HELO, STARTTLS and
+ * AUTH. Owns `fd`. DONE; otherwise SOFT, with the reason in l->text, and the connection is closed.
+ */
+enum outcome link_begin(struct link *l, int fd);
+
+/* A command and its reply, out of any group. 0, or -EIO: the connection is of no more use. */
+int link_ask(struct link *l, const char *command, const char *argument, int64_t seconds);
+
+/* One reply into l->code and l->text. 0, or -EIO with what our side has to say in l->text. */
+int link_reply(struct link *l, const char *to_what, int64_t seconds);
+
+/* Adds to what is sent before the next wait. */
+void link_put(struct link *l, struct span bytes, int64_t seconds);
+
+/* What our side has to say, in place of a reply. */
+void link_say(struct link *l, const char *what, const char *why);
+
+/* What the first digit means: 2 DONE, 5 HARD, else SOFT. */
+enum outcome link_outcome(int code);
+
+static inline bool
+link_can(const struct link *l, unsigned what)
+{
+	return (l->host.can & what) == what;
+}
+
+/* Does mail end there? LMTP is spoken to what stores it (RFC 2033). */
+static inline bool
+link_is_final(const struct link *l)
+{
+	return l->terms.conf->protocol == PROTOCOL_LMTP;
+}
+
+/* Is the other side for sure who the mail is for, and nobody else can hear it? */
+bool link_is_trusted(struct link *l);
+
+/* "in clear", or what protects it, and who we are to the host. */
+void link_describe(const struct link *l, struct buf *out);
+
+/* Is there something to read where nothing is owed: 421, or the end? */
+bool link_is_spoiled(const struct link *l);
+
+/*
+ * After a pause with nothing to say: closes it if it is spoiled. If it ends before the next reply, the pause is
+ * the reason.
+ */
+void link_wake(struct link *l);
+
+/* Says QUIT, waits a little, closes. */
+void link_quit(struct link *l);
+
+/* Closes without a word: what the host got of an unfinished message must stay unfinished. */
+void link_close(struct link *l);
+
+#endif

@@ -1,0 +1,190 @@
+#include "sending/sasl.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <gsasl.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "lib/cleanup.h"
+
+enum {
+	CHALLENGE_MAX = 12288,
+	SCRAM_ROUNDS = 4096, /* at least: RFC 5802 section 5.1, RFC 7677 section 4 */
+};
+
+const struct sasl_mechanism sasl_mechanisms[SASL_MECHANISMS] = {
+	{ "SCRAM-SHA-256-PLUS", false, true, false },
+	{ "SCRAM-SHA-256", false, false, false },
+	{ "SCRAM-SHA-1-PLUS", false, true, false },
+	{ "SCRAM-SHA-1", false, false, false },
+	{ "PLAIN", false, false, true },
+	{ "LOGIN", false, false, true },
+	{ "OAUTHBEARER", true, false, true }, /* RFC 7628 */
+	{ "XOAUTH2", true, false, true },     /* what was there before it */
+};
+
+/* ---- libgsasl -------------------------------------------------------------------------------- */
+
+#define FUNCTIONS(F) F(gsasl_init) F(gsasl_nonce) F(gsasl_client_start) F(gsasl_property_set) \
+	F(gsasl_property_fast) \
+	F(gsasl_base64_to) F(gsasl_step64) F(gsasl_finish) F(gsasl_free)
+
+struct sasl_library {
+	Gsasl *ctx;
+#define DECLARE(name) __typeof__(name) *name;
+	FUNCTIONS(DECLARE)
+#undef DECLARE
+};
+
+/* ISO C knows no way from the one kind of pointer to the other. */
+static bool
+find(void *so, const char *name, void *place)
+{
+	void *function = dlsym(so, name);
+	memcpy(place, &function, sizeof(function));
+	return function != NULL;
+}
+
+struct sasl_library *
+sasl_library_open(void)
+{
+	static struct sasl_library l;
+	char warm[1]; /* random numbers may need a file, which is open from now on */
+	void *so = dlopen("libgsasl.so.18", RTLD_NOW | RTLD_LOCAL);
+	bool found = so != NULL;
+#define FIND(name) found = found && find(so, #name, &l.name);
+	FUNCTIONS(FIND)
+#undef FIND
+	return found && l.gsasl_init(&l.ctx) == GSASL_OK && l.gsasl_nonce(warm, sizeof(warm)) == GSASL_OK
+		? &l : NULL;
+}
+
+static int
+bind_to(const struct sasl_library *l, Gsasl_session *session, const unsigned char *binding)
+{
+	char *text = NULL;
+	size_t n;
+	int r = l->gsasl_base64_to((const char *)binding, SASL_BINDING, &text, &n);
+	if (r == GSASL_OK)
+		r = l->gsasl_property_set(session, GSASL_CB_TLS_EXPORTER, text);
+	l->gsasl_free(text);
+	return r;
+}
+
+/* ---- an exchange ------------------------------------------------------------------------------ */
+
+int
+sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct login *who,
+	const unsigned char *binding)
+{
+	const struct sasl_library *l = who->library;
+	Gsasl_session *session = NULL;
+	*s = (struct sasl){ .mechanism = m, .who = who };
+	if (m->token)
+		return 0;
+	if (l->gsasl_client_start(l->ctx, m->name, &session) != GSASL_OK)
+		return -EINVAL;
+	s->session = session;
+	if (l->gsasl_property_set(session, GSASL_AUTHID, who->user) == GSASL_OK &&
+		l->gsasl_property_set(session, GSASL_PASSWORD, who->password) == GSASL_OK &&
+		(binding == NULL || bind_to(l, session, binding) == GSASL_OK))
+		return 0;
+	sasl_end(s);
+	return -EINVAL;
+}
+
+bool
+sasl_speaks_first(const struct sasl *s)
+{
+	return strcmp(s->mechanism->name, "LOGIN") != 0;
+}
+
+static void
+add_base64(struct buf *out, struct span text)
+{
+	unsigned char *coded = malloc(4 * (text.n / 3 + 1) + 1);
+	if (coded == NULL) {
+		out->err = -ENOMEM;
+		return;
+	}
+	int n = EVP_EncodeBlock(coded, (const unsigned char *)text.p, (int)text.n);
+	buf_add(out, (struct span){ (char *)coded, (size_t)n });
+	explicit_bzero(coded, (size_t)n);
+	free(coded);
+}
+
+/* The head of RFC 5801 with our name. */
+static void
+add_head(struct buf *text, const char *name)
+{
+	buf_puts(text, "n,a=");
+	for (; *name != '\0'; name++) {
+		if (*name == ',' || *name == '=')
+			buf_puts(text, *name == ',' ? "=2C" : "=3D");
+		else
+			buf_add(text, (struct span){ name, 1 });
+	}
+	buf_puts(text, ",");
+}
+
+/* The token; what comes after it is why it was refused, which wants an answer before the refusal. */
+static int
+step_with_token(struct sasl *s, struct span challenge, struct buf *answer)
+{
+	bool bearer = s->mechanism->name[0] == 'O';
+	auto_buf text = buf_new(CHALLENGE_MAX);
+	if (challenge.n > 0) {
+		s->proved = false;
+		buf_puts(answer, bearer ? "AQ==" : "");
+		return 0;
+	}
+	if (bearer)
+		add_head(&text, s->who->user);
+	else
+		buf_printf(&text, "user=%s", s->who->user);
+	buf_printf(&text, "\1auth=Bearer %s\1\1", s->who->token);
+	add_base64(answer, buf_span(&text));
+	s->proved = true;
+	return text.err != 0 || answer->err != 0 ? -EPROTO : 0;
+}
+
+/*
+ * A host chooses how often a password is hashed. One that asks for a few rounds wants to guess it from our
+ * answer, so it gets none.
+ */
+static bool
+is_cheap(const struct sasl *s)
+{
+	const char *rounds = s->who->library->gsasl_property_fast(s->session, GSASL_SCRAM_ITER);
+	return rounds != NULL && strtoull(rounds, NULL, 10) < SCRAM_ROUNDS;
+}
+
+int
+sasl_step(struct sasl *s, struct span challenge, struct buf *answer)
+{
+	const struct sasl_library *l = s->who->library;
+	char in[CHALLENGE_MAX + 1], *out = NULL;
+	if (s->mechanism->token)
+		return step_with_token(s, challenge, answer);
+	if (challenge.n >= sizeof(in))
+		return -EPROTO;
+	snprintf(in, sizeof(in), "%.*s", (int)challenge.n, challenge.n > 0 ? challenge.p : "");
+	int r = l->gsasl_step64(s->session, in, &out);
+	bool cheap = is_cheap(s);
+	if (out != NULL && !cheap)
+		buf_puts(answer, out);
+	l->gsasl_free(out);
+	if (cheap)
+		return -EACCES;
+	s->proved = r == GSASL_OK;
+	return (r == GSASL_OK || r == GSASL_NEEDS_MORE) && answer->err == 0 ? 0 : -EPROTO;
+}
+
+void
+sasl_end(struct sasl *s)
+{
+	if (s->session != NULL)
+		s->who->library->gsasl_finish(s->session);
+	s->session = NULL;
+}

@@ -1,0 +1,71 @@
+/*
+ * sending: mail over one connection, in as few round trips as the host allows.
+ *
+ *	lock step   without PIPELINING: a command, its reply, the next command
+ *	groups      PIPELINING (RFC 2920): MAIL, RCPT and DATA of a message go out behind the end of the
+ *	            one before, so a message costs one round trip
+ *	window      PIPELINING and CHUNKING (RFC 3030): messages follow each other whole, up to a number and
+ *	            a size, before the first reply is read; behind each goes RSET, which ends what failed and
+ *	            shows that replies and commands are still in step
+ *
+ * A job is one transaction. sending_start says what can be said of it without waiting; sending_land
+ * brings back the jobs in the order in which they were started, each with outcome and text of its
+ * recipients. What is not known when the connection is lost is bounded by the window.
+ */
+#ifndef POSTERN_SENDING_H
+#define POSTERN_SENDING_H
+
+#include "sending/body.h"
+
+enum { JOB_RCPTS = 100 }; /* recipients of one transaction (RFC 5321 section 4.5.3.1.8) */
+
+struct job {
+	const struct message *m;
+	struct rcpt *to[JOB_RCPTS];
+	int n;
+	int domains; /* of them, where the host set a limit */
+	enum job_end {
+		JOB_OPEN,
+		JOB_ANSWERED, /* each recipient has its outcome */
+		JOB_LOST,     /* the connection broke in it: SOFT, and it may be to blame */
+		JOB_UNTRIED,  /* ... before its turn: nothing was said about it */
+	} end;
+	bool sent; /* whole: after a loss, the host may have it */
+
+	/* of sending.c */
+	struct text text;
+	struct job *next;
+	bool windowed;
+	bool turned_away; /* MAIL was one too many for this connection */
+	int accepted;
+	int replied; /* LMTP: so many of `to` have heard the last word */
+};
+
+/* Can another message go by this connection? */
+bool sending_is_open(const struct link *l);
+
+/* One more recipient, if a transaction with this host may have one more (RFC 9422). */
+bool sending_add(const struct link *l, struct job *j, struct rcpt *to);
+
+/* The caller set m, and added those it is for. The job is the client's until sending_land returns it. */
+void sending_start(struct link *l, struct job *j);
+
+/* The oldest job, after waiting for its end; NULL if there is none. */
+struct job *sending_land(struct link *l);
+
+/* Takes the oldest job back as it is, when nothing more is to be said or heard; NULL if there is none. */
+struct job *sending_drop(struct link *l);
+
+/* How many jobs are on their way? */
+int sending_jobs(const struct link *l);
+
+/* Is anybody in it done? */
+bool sending_any_done(const struct job *j);
+
+/* Is there no room for another job before one has landed? */
+bool sending_full(const struct link *l);
+
+/* Has the oldest job ended, so that sending_land does not wait? */
+bool sending_landed(const struct link *l);
+
+#endif

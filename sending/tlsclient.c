@@ -1,0 +1,321 @@
+#include "sending/tlsclient.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "sending/trust.h"
+
+enum {
+	LENIENT = 0,   /* OpenSSL's security levels */
+	CAREFUL = 2,   /* 112 bits: RSA of 2048, no SHA-1 */
+};
+
+struct tls {
+	SSL *ssl;
+	const struct tls_setup *setup;
+	struct resume peer;
+	STACK_OF(X509) *others; /* of a resumed session: what the host sent beside its certificate; owned */
+};
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+/* After a call that did not succeed: waits for what it wants, and STREAM_OK: again. */
+static enum stream_result
+wait_for_host(const struct tls *t, int r, int64_t deadline)
+{
+	int want = SSL_get_error(t->ssl, r);
+	struct pollfd p = { .fd = SSL_get_fd(t->ssl),
+		.events = want == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN };
+	if (want == SSL_ERROR_ZERO_RETURN || want == SSL_ERROR_SYSCALL)
+		return STREAM_EOF;
+	if (want == SSL_ERROR_SSL &&
+		ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		return STREAM_EOF;
+	if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE)
+		return STREAM_BROKEN;
+	for (;;) {
+		int left = clock_left(deadline);
+		int n = left != 0 ? poll(&p, 1, left) : 0; /* who is always ready is late too */
+		if (n > 0)
+			return STREAM_OK;
+		if (n == 0)
+			return STREAM_TIMEOUT;
+		if (errno != EINTR)
+			return STREAM_BROKEN;
+	}
+}
+
+static enum stream_result
+read_octets(void *context, char *p, size_t n, int64_t deadline, size_t *got)
+{
+	struct tls *t = context;
+	for (;;) {
+		ERR_clear_error();
+		int r = SSL_read_ex(t->ssl, p, n, got);
+		if (r > 0)
+			return STREAM_OK;
+		*got = 0;
+		enum stream_result res = wait_for_host(t, r, deadline);
+		if (res != STREAM_OK)
+			return res;
+	}
+}
+
+static enum stream_result
+write_octets(void *context, const char *p, size_t n, int64_t deadline)
+{
+	struct tls *t = context;
+	while (n > 0) {
+		size_t sent = 0;
+		ERR_clear_error();
+		int r = SSL_write_ex(t->ssl, p, n, &sent);
+		enum stream_result res = r > 0 ? STREAM_OK : wait_for_host(t, r, deadline);
+		if (res != STREAM_OK)
+			return res;
+		p += sent;
+		n -= sent;
+	}
+	return STREAM_OK;
+}
+
+const struct transport tls_transport = { read_octets, write_octets };
+
+/* ---- sessions ------------------------------------------------------------------------------ */
+
+/* One certificate of a saved session is moved from *der to t->others. */
+static bool
+take_other(struct tls *t, const unsigned char **der, const unsigned char *end)
+{
+	X509 *x = d2i_X509(NULL, der, end - *der);
+	if (x != NULL && sk_X509_push(t->others, x) > 0)
+		return true;
+	X509_free(x);
+	return false;
+}
+
+/* Offers the host a session that was saved. False: there is none. */
+static bool
+offer_session(struct tls *t)
+{
+	auto_buf saved = buf_new(RESUME_MAX);
+	resume_load(&t->peer, &saved);
+	if (saved.n == 0)
+		return false;
+	const unsigned char *p = (const unsigned char *)saved.p, *end = p + saved.n;
+	SSL_SESSION *session = d2i_SSL_SESSION(NULL, &p, end - p);
+	t->others = session != NULL ? sk_X509_new_null() : NULL;
+	bool ok = t->others != NULL;
+	while (ok && p < end)
+		ok = take_other(t, &p, end);
+	ok = ok && SSL_set_session(t->ssl, session) == 1;
+	SSL_SESSION_free(session);
+	return ok;
+}
+
+static const STACK_OF(X509) *
+others_of(const struct tls *t)
+{
+	return SSL_session_reused(t->ssl) ? t->others : SSL_get_peer_cert_chain(t->ssl);
+}
+
+static void
+add_other(struct buf *all, const X509 *x)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(x, &der);
+	if (n > 0)
+		buf_add(all, (struct span){ (char *)der, (size_t)n });
+	OPENSSL_free(der);
+}
+
+static void
+save_session(const struct tls *t)
+{
+	auto_buf all = buf_new(RESUME_MAX);
+	unsigned char *der = NULL;
+	const STACK_OF(X509) *others = others_of(t);
+	SSL_SESSION *session = SSL_get0_session(t->ssl);
+	int n = session != NULL && SSL_SESSION_is_resumable(session)
+		? i2d_SSL_SESSION(session, &der) : 0;
+	if (n <= 0)
+		return;
+	buf_add(&all, (struct span){ (char *)der, (size_t)n });
+	OPENSSL_clear_free(der, (size_t)n);
+	for (int i = 0; i < sk_X509_num(others); i++)
+		add_other(&all, sk_X509_value(others, i));
+	if (all.err == 0)
+		resume_save(&t->peer, buf_span(&all));
+}
+
+/* ---- the beginning -------------------------------------------------------------------------- */
+
+static bool
+set_up(struct tls_setup *s)
+{
+	if (s->ctx != NULL)
+		return true;
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1) {
+		SSL_CTX_free(ctx);
+		return false;
+	}
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); /* tls_verify does it */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	s->ctx = ctx;
+	return true;
+}
+
+static void
+explain(struct buf *why, enum stream_result res)
+{
+	const char *reason = ERR_reason_error_string(ERR_peek_error());
+	buf_reset(why);
+	buf_puts(why, res == STREAM_TIMEOUT ? "timed out"
+			: res == STREAM_EOF ? "connection closed by the host"
+			: reason != NULL ? reason : "connection lost");
+}
+
+static bool
+is_address(const char *name)
+{
+	struct netaddr a;
+	return netaddr_parse(span_of(name), &a) == 0;
+}
+
+/* A connection before its handshake; NULL: out of memory. */
+static struct tls *
+new_connection(struct tls_setup *setup, int fd, const struct resume *peer, bool lenient)
+{
+	struct tls *t = set_up(setup) ? calloc(1, sizeof(*t)) : NULL;
+	if (t == NULL)
+		return NULL;
+	t->setup = setup;
+	t->peer = *peer;
+	t->ssl = SSL_new(setup->ctx);
+	if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1 &&
+		(is_address(peer->host) || SSL_set_tlsext_host_name(t->ssl, peer->host) == 1)) {
+		SSL_set_security_level(t->ssl, lenient ? LENIENT : CAREFUL);
+		return t;
+	}
+	tls_free(t);
+	return NULL;
+}
+
+int
+tls_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
+	int64_t deadline, struct tls **out, struct buf *why)
+{
+	struct tls *t = new_connection(setup, fd, peer, how.lenient);
+	enum stream_result res = STREAM_OK;
+	bool offered = t != NULL && how.resume && offer_session(t);
+	while (t != NULL && res == STREAM_OK) {
+		ERR_clear_error();
+		int r = SSL_connect(t->ssl);
+		if (r == 1) {
+			*out = t;
+			return 0;
+		}
+		res = wait_for_host(t, r, deadline);
+	}
+	explain(why, res);
+	tls_free(t);
+	if (offered)
+		resume_forget(peer);
+	return offered ? -EAGAIN : -EPROTO;
+}
+
+/* ---- certificates --------------------------------------------------------------------------- */
+
+/* What is asked of a certificate beside a chain to an authority: its purpose, and the name (RFC 9525). */
+static bool
+ask_for(X509_STORE_CTX *ctx, const char *name)
+{
+	X509_VERIFY_PARAM *p = X509_STORE_CTX_get0_param(ctx);
+	X509_VERIFY_PARAM_set_hostflags(p,
+		X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	X509_VERIFY_PARAM_set_auth_level(p, CAREFUL);
+	return X509_STORE_CTX_set_default(ctx, "ssl_server") == 1 &&
+		X509_VERIFY_PARAM_set_flags(p, X509_V_FLAG_PARTIAL_CHAIN) == 1 &&
+		(is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(p, name)
+				  : X509_VERIFY_PARAM_set1_host(p, name, 0)) == 1;
+}
+
+bool
+tls_verify(struct tls *t, const char *name, struct buf *why)
+{
+	X509 *leaf = SSL_get0_peer_certificate(t->ssl);
+	STACK_OF(X509) *others = (STACK_OF(X509) *)(uintptr_t)others_of(t); /* is only looked at */
+	X509_STORE *store = leaf != NULL ? trust_store(t->setup->authorities, leaf, others) : NULL;
+	X509_STORE_CTX *ctx = store != NULL ? X509_STORE_CTX_new() : NULL;
+	bool ok = ctx != NULL && X509_STORE_CTX_init(ctx, store, leaf, others) == 1 &&
+		ask_for(ctx, name);
+	const char *reason = leaf == NULL ? "there is none"
+		: store == NULL ? "delivery_ca cannot be read" : "out of memory";
+	if (ok) {
+		ok = X509_verify_cert(ctx) == 1;
+		reason = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+	}
+	if (!ok) {
+		buf_reset(why);
+		buf_printf(why, "not good for %s: %s", name, reason);
+	}
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	return ok;
+}
+
+/* ---- what else there is to know -------------------------------------------------------------- */
+
+void
+tls_describe(const struct tls *t, struct buf *out)
+{
+	buf_printf(out, "%s %s%s", SSL_get_version(t->ssl),
+		SSL_CIPHER_standard_name(SSL_get_current_cipher(t->ssl)),
+		SSL_session_reused(t->ssl) ? ", resumed" : "");
+}
+
+bool
+tls_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER])
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	return SSL_version(t->ssl) >= TLS1_3_VERSION &&
+		SSL_export_keying_material(t->ssl, out, TLS_EXPORTER, label, sizeof(label) - 1,
+			NULL, 0, 0) == 1;
+}
+
+bool
+tls_has_news(struct tls *t)
+{
+	char octet;
+	size_t n;
+	ERR_clear_error();
+	int r = SSL_peek_ex(t->ssl, &octet, 1, &n);
+	return r > 0 || SSL_get_error(t->ssl, r) != SSL_ERROR_WANT_READ;
+}
+
+void
+tls_end(struct tls *t)
+{
+	save_session(t);
+	ERR_clear_error();
+	(void)SSL_shutdown(t->ssl);
+}
+
+void
+tls_free(struct tls *t)
+{
+	if (t == NULL)
+		return;
+	SSL_free(t->ssl);
+	sk_X509_pop_free(t->others, X509_free);
+	free(t);
+}

@@ -1,0 +1,25 @@
+/*
+ * proxy: who a client is, by the word of a proxy in front of us (PROXY protocol, versions 1 and 2).
+ *
+ * The header comes before anything else. It is believed only from listed proxies, and from those it
+ * is required: one that is missing, cut or odd is the end of the connection.
+ */
+#ifndef POSTERN_PROXY_H
+#define POSTERN_PROXY_H
+
+#include "lib/net.h"
+#include "lib/span.h"
+
+enum proxy_result {
+	PROXY_MORE,    /* not whole yet */
+	PROXY_CLIENT,  /* the client is *out */
+	PROXY_ITSELF,  /* the proxy speaks for itself (UNKNOWN, LOCAL): a health check */
+	PROXY_BAD,
+};
+
+enum { PROXY_MAX = 16 + 536 }; /* octets of a header that are waited for; longer ones are BAD */
+
+/* Looks at the octets so far; *used is how long the header is, unless MORE or BAD. */
+enum proxy_result proxy_parse(struct span in, size_t *used, struct netaddr *out);
+
+#endif

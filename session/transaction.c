@@ -1,0 +1,221 @@
+#include "session/transaction.h"
+
+#include <errno.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "session/arguments.h"
+#include "conf/routes.h"
+#include "secrets/users.h"
+#include "mail/address.h"
+#include "mail/match.h"
+#include "mail/lane_name.h"
+
+enum { RECEIVED_MAX = 4096 };
+
+enum reply
+transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
+	const struct rights *may, struct span arg, approve_fn *approve, void *ctx)
+{
+	struct mail_args a;
+	if (t->open)
+		return R_NESTED_MAIL;
+	enum reply r = command_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
+	if (r != R_SENDER_OK)
+		return r;
+	if (!match_user_sender(may->senders, a.sender.whole))
+		return R_SENDER_DENIED;
+	if (a.size > conf->max_size)
+		return R_TOO_LARGE;
+	if (!spool_has_room(s, a.size > 0 ? a.size : 0, conf->min_free))
+		return R_QUEUE_FULL;
+	r = approve(ctx, a.sender.whole);
+	if (r != R_FINE)
+		return r;
+	a.env.whole = a.env.ret == RET_FULL && may->any_domain; /* else it could carry spam (E10) */
+	if (draft_begin(&t->draft, s, &a.env) < 0)
+		return R_QUEUE_ERROR;
+	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
+	escape_text(t->sender, sizeof(t->sender), a.sender.whole);
+	t->max_size = conf->max_size;
+	t->body = a.env.body;
+	t->utf8 = a.env.utf8;
+	t->chunked = false;
+	t->open = true;
+	return R_SENDER_OK;
+}
+
+/*
+ * <postmaster>, and postmaster at our own name, is somebody here (RFC 5321 section 4.5.1). The
+ * address it stands for, or the one given; true if anybody may write to it.
+ */
+static bool
+find_postmaster(const struct conf *conf, struct address *to)
+{
+	if (!span_ieq(to->local, span_of("postmaster")))
+		return false;
+	if (to->domain.n > 0 && !span_ieq(to->domain, span_of(conf->hostname)))
+		return false;
+	return address_mailbox(span_of(conf->postmaster), to) == 0;
+}
+
+/* Addresses that other hosts may take for a route of their own go nowhere for strangers (D8). */
+static bool
+is_plain(const struct address *to)
+{
+	for (size_t i = 0; i < to->local.n; i++)
+		if (strchr("%!@:", to->local.p[i]) != NULL)
+			return false;
+	return to->domain.n > 0 && to->domain.p[0] != '[';
+}
+
+static bool
+may_send_to(const struct conf *conf, const struct rights *may, const struct address *to,
+	const char *lane)
+{
+	return may->any_domain || (is_plain(to) && match_domain(conf->relay_domains, span_of(lane)));
+}
+
+enum reply
+transaction_rcpt(struct transaction *t, const struct conf *conf, const struct rights *may,
+	struct span arg, approve_fn *approve, void *ctx)
+{
+	struct rcpt_args a;
+	char lane[LANE_NAME_SIZE];
+	if (!t->open)
+		return R_NEED_MAIL;
+	if (t->chunked)
+		return R_NOT_AFTER_BDAT;
+	enum reply r = command_rcpt(arg, t->utf8, &a);
+	if (r != R_RCPT_OK)
+		return r;
+	struct span given = a.to.whole;
+	bool postmaster = find_postmaster(conf, &a.to);
+	if (lane_name_of(a.to.domain, lane) < 0)
+		return R_RCPT_SYNTAX;
+	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
+		return R_NO_RELAY;
+	if (t->draft.recipients >= conf->max_recipients)
+		return R_TOO_MANY_RCPT; /* nobody need be asked */
+	r = approve(ctx, a.to.whole);
+	if (r != R_FINE)
+		return r;
+	routes_lane(conf, span_of(t->reverse), lane);
+	if (draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
+		return R_TOO_MANY_RCPT;
+	if (t->draft.recipients == 1)
+		snprintf(t->recipient, sizeof(t->recipient), "%.*s", (int)given.n, given.p);
+	return R_RCPT_OK;
+}
+
+enum reply
+transaction_ready(const struct transaction *t, bool chunked)
+{
+	if (!t->open)
+		return R_NEED_MAIL;
+	if (t->draft.recipients == 0)
+		return R_NEED_RCPT;
+	if (chunked)
+		return R_START_DATA;
+	if (t->chunked)
+		return R_NOT_AFTER_BDAT;
+	return t->body == BODY_BINARYMIME ? R_BINARY_NEEDS_BDAT : R_START_DATA;
+}
+
+/* The one field we add. FOR only when it gives nobody else away. */
+static void
+add_received(struct transaction *t, const struct trace *trace)
+{
+	char date[CLOCK_DATE_SIZE];
+	clock_date(clock_wall(), date);
+	auto_buf b = buf_new(RECEIVED_MAX);
+	buf_printf(&b, "Received: from %s", trace->helo);
+	if (trace->peer != NULL)
+		buf_printf(&b, " (%s)", trace->peer);
+	buf_printf(&b, "\r\n\tby %s with %s id %s", trace->hostname, trace->with, t->draft.id);
+	if (t->draft.recipients == 1)
+		buf_printf(&b, "\r\n\tfor <%s>", t->recipient);
+	if (trace->cipher != NULL)
+		buf_printf(&b, "\r\n\ttls %s", trace->cipher);
+	buf_printf(&b, ";\r\n\t%s\r\n", date);
+	draft_body(&t->draft, buf_span(&b));
+}
+
+void
+transaction_start_data(struct transaction *t, const struct trace *trace, bool chunked,
+	bool lenient)
+{
+	t->chunked = chunked;
+	t->chunk = (struct chunk){ 0 };
+	t->dot = dot_new(lenient);
+	t->hops = (struct hops){ 0 };
+	t->folded = false;
+	t->size = 0;
+	add_received(t, trace);
+}
+
+/* R_QUEUED while nothing speaks against the data. */
+static enum reply
+judge(const struct transaction *t)
+{
+	if (t->dot.bare)
+		return R_BARE_IN_DATA;
+	if (t->dot.nul)
+		return R_NUL_IN_DATA;
+	if (t->body != BODY_BINARYMIME && (t->chunk.bare || t->chunk.nul))
+		return R_BARE_IN_CHUNK;
+	if (t->folded)
+		return R_BEGINS_FOLDED;
+	if (t->size > t->max_size)
+		return R_TOO_LARGE;
+	return t->hops.received > LIMIT_HOPS ? R_TOO_MANY_HOPS : R_QUEUED;
+}
+
+static void
+take_piece(void *ctx, struct span piece)
+{
+	struct transaction *t = ctx;
+	if (t->size == 0 && piece.n > 0)
+		t->folded = piece.p[0] == ' ' || piece.p[0] == '\t';
+	t->size += (int64_t)piece.n;
+	if (!t->hops.body)
+		hops_feed(&t->hops, piece);
+	if (judge(t) == R_QUEUED)
+		draft_body(&t->draft, piece);
+}
+
+enum dot_result
+transaction_data(struct transaction *t, struct span in, size_t *used)
+{
+	return dot_read(&t->dot, in, used, take_piece, t);
+}
+
+enum reply
+transaction_chunk(struct transaction *t, struct span in)
+{
+	chunk_feed(&t->chunk, in);
+	take_piece(t, in);
+	enum reply r = judge(t);
+	return r == R_QUEUED ? R_CHUNK_OK : r;
+}
+
+enum reply
+transaction_finish(struct transaction *t, int *err)
+{
+	*err = 0;
+	chunk_end(&t->chunk);
+	enum reply r = judge(t);
+	if (r != R_QUEUED)
+		return r;
+	*err = draft_commit(&t->draft);
+	if (*err == 0)
+		return R_QUEUED;
+	return *err == -ENOSPC || *err == -EDQUOT || *err == -EFBIG ? R_QUEUE_FULL : R_QUEUE_ERROR;
+}
+
+void
+transaction_drop(struct transaction *t)
+{
+	draft_drop(&t->draft);
+	t->open = false;
+}

@@ -1,0 +1,92 @@
+/*
+ * transaction: one mail transaction, from MAIL to the verdict on its data (RFC 5321 section 3.3).
+ *
+ *	transaction_mail, transaction_rcpt..., transaction_start_data, then transaction_data... or
+ *	transaction_chunk..., then transaction_finish; transaction_drop at any point
+ *
+ * It decides what is accepted and fills the draft of the queued message; each step returns the reply
+ * it deserves. It never talks to the client and never logs.
+ */
+#ifndef POSTERN_TRANSACTION_H
+#define POSTERN_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mail/chunk.h"
+#include "conf/conf.h"
+#include "mail/dot.h"
+#include "mail/hops.h"
+#include "session/reply.h"
+#include "queue/draft.h"
+
+enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
+
+struct transaction {
+	bool open;                        /* MAIL was accepted */
+	struct draft draft;
+	char reverse[LIMIT_ADDRESS + 1];  /* the sender as given; an address holds no NUL */
+	char sender[TRANSACTION_TEXT];    /* escaped, for the log */
+	char recipient[TRANSACTION_TEXT]; /* the first one as it was given, for FOR */
+	int64_t max_size;
+	enum body body;
+	bool utf8;
+	bool chunked;                     /* BDAT was accepted */
+	struct dot dot;
+	struct chunk chunk;
+	struct hops hops;
+	bool folded;                      /* the first line continues a field, which would be ours */
+	int64_t size;                     /* octets of data so far */
+};
+
+/* Who sent it and how, for the Received: field (section 4.4). */
+struct trace {
+	const char *helo;     /* what the client called itself */
+	const char *peer;     /* address literal of the client, or NULL if it has none */
+	const char *hostname; /* ours */
+	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
+	const char *cipher;   /* of TLS (RFC 8314 section 4.3), or NULL */
+};
+
+/* What the client may do. */
+struct rights {
+	bool any_domain;     /* send to any domain */
+	unsigned offered;    /* parameters (OFFER_* of command.h) */
+	struct span senders; /* send from these only (users.h); empty: from any */
+};
+
+/* Somebody else's opinion of an address that may be accepted otherwise: R_FINE, or a refusal. */
+typedef enum reply approve_fn(void *ctx, struct span address);
+
+/* The argument of MAIL. R_SENDER_OK, or the reply that refuses. */
+enum reply transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
+	const struct rights *may, struct span arg, approve_fn *approve, void *ctx);
+
+/* The argument of RCPT. R_RCPT_OK, or the reply that refuses. */
+enum reply transaction_rcpt(struct transaction *t, const struct conf *conf,
+	const struct rights *may, struct span arg, approve_fn *approve, void *ctx);
+
+/* May data follow, by DATA or by BDAT? R_START_DATA, or the reply that refuses. */
+enum reply transaction_ready(const struct transaction *t, bool chunked);
+
+/* Begins the data with our own field. `lenient` as in dot.h, for data that is not chunked. */
+void transaction_start_data(struct transaction *t, const struct trace *trace, bool chunked,
+	bool lenient);
+
+/* Takes data as it comes; *used and result as dot_read. What is refused anyway is not kept. */
+enum dot_result transaction_data(struct transaction *t, struct span in, size_t *used);
+
+/* Takes octets of a chunk. R_CHUNK_OK while nothing speaks against the message, or a refusal. */
+enum reply transaction_chunk(struct transaction *t, struct span in);
+
+/*
+ * After the end of the data: R_QUEUED, and then the message is durable, or the reply that refuses it.
+ * *err is the -errno of a spool that failed, else 0. The draft still has its id and lanes; the caller
+ * drops it.
+ */
+enum reply transaction_finish(struct transaction *t, int *err);
+
+/* Forgets the transaction. What was queued stays queued. */
+void transaction_drop(struct transaction *t);
+
+#endif

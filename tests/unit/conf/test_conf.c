@@ -1,0 +1,560 @@
+/* conf: each type good and bad, where settings come from, what wins, what the operator is told. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "conf/conf.h"
+
+static char path[] = "/tmp/postern-conf-XXXXXX";
+
+static const char *const lines_that_complete[] = { "hostname=h.example", "relay_path=/r" };
+
+/* Loads `file` (written to `path` first; NULL: no -c) with one more option, or NULL. */
+static int
+load_for(struct conf *c, struct span file, const char *option, const char *profile, struct buf *why)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, file.p, file.n), file.n);
+	close(fd);
+	const char *options[] = { lines_that_complete[0], lines_that_complete[1], option };
+	struct conf_args args = { .file = path, .options = options, .n = option != NULL ? 3 : 2,
+		.profile = profile };
+	*c = (struct conf){ 0 };
+	buf_reset(why);
+	return conf_load(c, &args, why);
+}
+
+static int
+load(struct conf *c, struct span file, const char *option, struct buf *why)
+{
+	return load_for(c, file, option, NULL, why);
+}
+
+/* What conf_print says about `key`, value and origin. */
+static const char *
+printed(const struct conf *c, const char *key)
+{
+	static char line[2048];
+	char *text = NULL, *save = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	assert_non_null(f);
+	conf_print(c, f);
+	fclose(f);
+	line[0] = '\0';
+	for (char *l = strtok_r(text, "\n", &save); l != NULL; l = strtok_r(NULL, "\n", &save))
+		if (strncmp(l, key, strlen(key)) == 0 && strncmp(l + strlen(key), " = ", 3) == 0)
+			snprintf(line, sizeof(line), "%s", l + strlen(key) + 3);
+	free(text);
+	return line;
+}
+
+static const struct row {
+	const char *key, *value;
+	const char *want;  /* as printed, or NULL */
+	const char *wrong; /* what is wrong with it, or NULL */
+} rows[] = {
+	{ "hostname", "Mail-1.example", "Mail-1.example", NULL },
+	{ "hostname", "", NULL, "not a host name" },
+	{ "hostname", "a_b", NULL, "not a host name" },
+	{ "hostname", "a..b", NULL, "not a host name" },
+	{ "hostname", "[192.0.2.1]", NULL, "not a host name" },
+	{ "spool", "/x", "/x", NULL },
+	{ "spool", "/with blank", "/with blank", NULL },
+	{ "spool", "x", NULL, "not an absolute path" },
+	{ "spool", "", NULL, "not an absolute path" },
+	{ "relay_path", "./relay", NULL, "not an absolute path" }, /* K11 */
+	{ "postmaster", "\"a b\"@h.example", "\"a b\"@h.example", NULL },
+	{ "postmaster", "root", NULL, "not an address" },
+	{ "postmaster", "<a@b>", NULL, "not an address" },
+	{ "postmaster", "a@b c", NULL, "not an address" },
+	{ "user", "mail", "mail", NULL },
+	{ "user", "", NULL, "empty" },
+	{ "relay_nets", "", "", NULL },
+	{ "relay_nets", "192.0.2.0/24, 2001:db8::/32\t10.1.2.3",
+		"192.0.2.0/24 2001:db8::/32 10.1.2.3/32", NULL },
+	{ "relay_nets", "192.0.2.1/24", NULL, "not a list of networks like 192.0.2.0/24" },
+	{ "relay_nets", "localhost", NULL, "not a list of networks like 192.0.2.0/24" },
+	{ "allow_destinations", "::1", "::1/128", NULL },
+	{ "allow_destinations", "0.0.0.0/0 ::/0", "0.0.0.0/0 ::/0", NULL },
+	{ "max_size", "64K", "65536", NULL },
+	{ "max_size", "65536", "65536", NULL },
+	{ "max_size", "65535", NULL, "too small" },
+	{ "max_size", "1024G", "1099511627776", NULL },
+	{ "max_size", "1099511627776", "1099511627776", NULL },
+	{ "max_size", "1099511627777", NULL, "too large" },
+	{ "max_size", "1025G", NULL, "too large" },
+	{ "max_size", "1099511627776G", NULL, "too large" },
+	{ "max_size", "99999999999999999999999", NULL, "too large" },
+	{ "max_size", "50m", NULL, "not a size like 50M" },
+	{ "max_size", "50MB", NULL, "not a size like 50M" },
+	{ "max_size", "50 M", NULL, "not a size like 50M" },
+	{ "max_size", "M", NULL, "not a size like 50M" },
+	{ "max_size", "-1", NULL, "not a size like 50M" },
+	{ "max_size", "0x10000", NULL, "not a size like 50M" },
+	{ "max_size", "", NULL, "not a size like 50M" },
+	{ "max_recipients", "100", "100", NULL },
+	{ "max_recipients", "99", NULL, "too small" },
+	{ "max_recipients", "10000", "10000", NULL },
+	{ "max_recipients", "10001", NULL, "too large" },
+	{ "max_recipients", "1K", NULL, "not a number" },
+	{ "max_recipients", "1e3", NULL, "not a number" },
+	{ "max_errors", "1", "1", NULL },
+	{ "max_errors", "0", NULL, "too small" },
+	{ "max_errors", "1000001", NULL, "too large" },
+	{ "max_relays", "0", "0", NULL },
+	{ "max_relays", "1000", "1000", NULL },
+	{ "max_relays", "1001", NULL, "too large" },
+	{ "max_relays_per_lane", "0", NULL, "too small" },
+	{ "max_relays_per_lane", "100", "100", NULL },
+	{ "max_relays_per_lane", "101", NULL, "too large" },
+	{ "smtp_port", "0", NULL, "too small" },
+	{ "smtp_port", "65535", "65535", NULL },
+	{ "smtp_port", "65536", NULL, "too large" },
+	{ "timeout_command", "1", "1s", NULL },
+	{ "timeout_command", "0", NULL, "too small" },
+	{ "timeout_command", "90s", "90s", NULL },
+	{ "timeout_command", "1d", "86400s", NULL },
+	{ "timeout_command", "24h", "86400s", NULL },
+	{ "timeout_command", "1441m", NULL, "too large" },
+	{ "timeout_command", "2d", NULL, "too large" },
+	{ "timeout_command", "1w", NULL, "not a time like 30s or 5m" },
+	{ "timeout_command", "1h30m", NULL, "not a time like 30s or 5m" },
+	{ "timeout_command", "soon", NULL, "not a time like 30s or 5m" },
+	{ "expire", "365d", "31536000s", NULL },
+	{ "expire", "366d", NULL, "too large" },
+	{ "nameserver", "", "", NULL },
+	{ "nameserver", "192.0.2.53", "192.0.2.53:53", NULL },
+	{ "nameserver", "192.0.2.53:5353, [2001:db8::1]:54 2001:db8::2 [::1]",
+		"192.0.2.53:5353 [2001:db8::1]:54 [2001:db8::2]:53 [::1]:53", NULL },
+	{ "nameserver", "192.0.2.53:65535", "192.0.2.53:65535", NULL },
+	{ "nameserver", "192.0.2.53:0", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", "192.0.2.53:65536", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", "192.0.2.53:", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", "[::1", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", "[::1]53", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", "]", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", ":", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", "dns.example", NULL, "not an address, address:port or [address]:port" },
+	{ "nameserver", "1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4 5.5.5.5 6.6.6.6",
+		"1.1.1.1:53 2.2.2.2:53 3.3.3.3:53 4.4.4.4:53 5.5.5.5:53 6.6.6.6:53", NULL },
+	{ "nameserver", "1.1.1.1 2.2.2.2 3.3.3.3 4.4.4.4 5.5.5.5 6.6.6.6 7.7.7.7", NULL, "too many" },
+	{ "retry", "1", "1s", NULL },
+	{ "retry", "1m, 5m 1h\t30d", "60s 300s 3600s 2592000s", NULL },
+	{ "retry", "31d", NULL, "too large" },
+	{ "retry", "0", NULL, "too small" },
+	{ "retry", "", NULL, "empty" },
+	{ "retry", " , ", NULL, "empty" },
+	{ "retry", "1m often", NULL, "not a list of times like 1m 5m 1h" },
+	{ "retry", "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+		"1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s 1s "
+		"1s 1s 1s 1s", NULL },
+	{ "retry", "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1", NULL,
+		"too many" },
+	{ "runtime", "", NULL, "not an absolute path" },
+	{ "tls", "off", "off", NULL },
+	{ "tls", "starttls", "starttls", NULL },
+	{ "tls", "yes", NULL, "not one of off, starttls, required, implicit" },
+	{ "tls_legacy", "yes", "yes", NULL },
+	{ "tls_legacy", "no", "no", NULL },
+	{ "tls_legacy", "1", NULL, "neither yes nor no" },
+	{ "tls_certificate", "/c.pem", "/c.pem", NULL },
+	{ "tls_certificate", "", "", NULL },
+	{ "tls_certificate", "c.pem", NULL, "not an absolute path" },
+	{ "tls_key", "credential:key.pem", "credential:key.pem", NULL },
+	{ "tls_key", "credential:a/b", NULL, "not an absolute path" },
+	{ "auth_users", "credential:users", "credential:users", NULL },
+	{ "spool", "credential:spool", NULL, "not an absolute path" },
+	/* S1: a login stands in a route, and nowhere else. */
+	{ "delivery_password_file", "/p", NULL, "a login belongs to hosts that you name: it stands in a route" },
+	{ "delivery_token_command", "/t", NULL, "a login belongs to hosts that you name: it stands in a route" },
+	{ "delivery_auth_clear", "yes", NULL, "a login belongs to hosts that you name: it stands in a route" },
+	{ "delivery_user", "us", NULL, "a login belongs to hosts that you name: it stands in a route" },
+	{ "tls_key", "environment:KEY", NULL, "not an absolute path" },
+	{ "tls_client_ca", "", "", NULL },
+	{ "log", "auto", "auto", NULL },
+	{ "log", "journal", "journal", NULL },
+	{ "log", "syslog", "syslog", NULL },
+	{ "log", "stderr", "stderr", NULL },
+	{ "log", "none", "none", NULL },
+	{ "delivery_tls", "verify", "verify", NULL },
+	{ "delivery_tls", "starttls", NULL, "not one of none, may, encrypt, verify" },
+	{ "mx_order", "may", NULL, "neither latency nor random" },
+	{ "delivery_ca", "", NULL, "not an absolute path" },
+	{ "log", "Journal", NULL, "not one of auto, journal, syslog, stderr, none" },
+	{ "log", "", NULL, "not one of auto, journal, syslog, stderr, none" },
+	{ "spool", "/a\x1b[2J", NULL, "holds a control character" }, /* E5 */
+};
+
+/* The same value by file, by option and by environment: the same verdict. */
+static void
+test_values(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct row *row = &rows[i];
+		if (strcmp(row->key, "hostname") == 0 || strcmp(row->key, "relay_path") == 0)
+			continue; /* in test_completed */
+		char text[512], want[700], env[64];
+		struct buf why = buf_new(1000);
+		struct conf c;
+		snprintf(text, sizeof(text), "# 1\n\n %s = %s \n", row->key, row->value);
+		int r = load(&c, span_of(text), NULL, &why);
+		if (row->wrong != NULL)
+			snprintf(want, sizeof(want), "%s:3: %s: %s", path, row->key, row->wrong);
+		else
+			snprintf(want, sizeof(want), "%s  # %s:3", row->want, path);
+		assert_int_equal(r, row->wrong != NULL ? -EINVAL : 0);
+		if (row->wrong != NULL)
+			assert_memory_equal(why.p, want, strlen(want));
+		else
+			assert_string_equal(printed(&c, row->key), want);
+		conf_free(&c);
+
+		snprintf(text, sizeof(text), "%s=%s", row->key, row->value);
+		r = load(&c, span_of(""), text, &why);
+		assert_int_equal(r, row->wrong != NULL ? -EINVAL : 0);
+		if (row->wrong != NULL)
+			snprintf(want, sizeof(want), "command line: %s: %s", row->key, row->wrong);
+		if (row->wrong != NULL)
+			assert_memory_equal(why.p, want, strlen(want));
+		conf_free(&c);
+
+		snprintf(env, sizeof(env), "POSTERN_%s", row->key);
+		for (char *e = env; *e != '\0'; e++)
+			*e = *e >= 'a' && *e <= 'z' ? (char)(*e - 'a' + 'A') : *e;
+		setenv(env, row->value, 1);
+		r = load(&c, span_of(""), NULL, &why);
+		unsetenv(env);
+		assert_int_equal(r, row->wrong != NULL ? -EINVAL : 0);
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
+/* hostname and relay_path, which the other tests set to be independent of the machine. */
+static void
+test_completed(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char text[512];
+		if (strcmp(rows[i].key, "hostname") != 0 && strcmp(rows[i].key, "relay_path") != 0)
+			continue;
+		struct buf why = buf_new(1000);
+		struct conf c;
+		snprintf(text, sizeof(text), "%s=%s", rows[i].key, rows[i].value);
+		int r = load(&c, span_of(""), text, &why);
+		assert_int_equal(r, rows[i].wrong != NULL ? -EINVAL : 0);
+		if (r == 0)
+			assert_string_equal(c.hostname, rows[i].value);
+		conf_free(&c);
+		buf_free(&why);
+	}
+	struct buf why = buf_new(1000);
+	struct conf c = { 0 };
+	const char *options[] = { "hostname=h.example" };
+	struct conf_args args = { .file = path, .options = options, .n = 1 };
+	assert_int_equal(conf_load(&c, &args, &why), 0);
+	assert_string_equal(c.postmaster, "postmaster@h.example");
+	assert_int_equal(c.relay_path[0], '/');
+	assert_string_equal(strrchr(c.relay_path, '/'), "/relay");
+	assert_string_equal(printed(&c, "max_size"), "52428800  # default");
+	conf_free(&c);
+	buf_free(&why);
+}
+
+#define LONG_LINE 4096
+
+static const struct {
+	const char *name;
+	struct span text;
+	const char *wrong; /* behind "path:", or NULL */
+} files[] = {
+#define FILE_ROW(name, text, wrong) { name, { text, sizeof(text) - 1 }, wrong },
+	FILE_ROW("empty", "", NULL)
+	FILE_ROW("comments", "#max_size = x\n  # user = \n\t#\nmax_size = 1M # max_size = x\n", NULL)
+	FILE_ROW("# inside a word is no comment", "spool = /a#b\n", NULL)
+	FILE_ROW("a # of its own is one", "spool = # /a\n", "1: spool: not an absolute path: \"\"")
+	FILE_ROW("no newline at the end", "max_size = 1M", NULL)
+	FILE_ROW("no blanks", "max_size=1M\n", NULL)
+	FILE_ROW("name in capitals", "MAX_SIZE = 1M\n", NULL)
+	FILE_ROW("a second =", "spool = /a=b\n", NULL)
+	FILE_ROW("unknown key", "\nmax_sise = 1M\n", "2: max_sise: unknown key")
+	FILE_ROW("no key", "= 1M\n", "1: : unknown key")
+	FILE_ROW("no =", "max_size 1M\n", "1: max_size 1M: not \"key = value\"")
+	FILE_ROW("twice", "max_size = 1M\n\nMax_Size = 2M\n", "3: max_size: set before at ")
+	FILE_ROW("NUL in a value", "user = a\0b\n", "1: user: holds a control character: \"a\\x00b\"")
+	FILE_ROW("NUL in a line", "\0\n", "1: \\x00: not \"key = value\"")
+	FILE_ROW("CRLF", "user = mail\r\n", "1: user: holds a control character: \"mail\\x0d\"")
+	FILE_ROW("CRLF, empty line", "\r\n", "1: \\x0d: not \"key = value\"")
+	FILE_ROW("8 bit", "user = \xc3\xa9\n", NULL)
+	FILE_ROW("8 bit key", "\xc3\xa9 = 1\n", "1: \\xc3\\xa9: unknown key")
+#undef FILE_ROW
+};
+
+static void
+check_file(const char *name, struct span text, const char *wrong)
+{
+	char want[256];
+	struct buf why = buf_new(4000);
+	struct conf c;
+	int r = load(&c, text, NULL, &why);
+	snprintf(want, sizeof(want), "%s:%s", path, wrong != NULL ? wrong : "");
+	bool same = wrong == NULL ? r == 0 && why.n == 0
+				  : r == -EINVAL && why.n >= strlen(want) &&
+			memcmp(why.p, want, strlen(want)) == 0;
+	if (!same)
+		fail_msg("%s: %d %.*s", name, r, (int)why.n, why.p);
+	assert_true(why.n == 0 || memchr(why.p, '\n', why.n) == NULL); /* one line */
+	conf_free(&c);
+	buf_free(&why);
+}
+
+static void
+test_files(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(files); i++)
+		check_file(files[i].name, files[i].text, files[i].wrong);
+
+	static char text[64 * 1024 + 1];
+	memset(text, '#', sizeof(text));
+	check_file("line at the limit", (struct span){ text, LONG_LINE }, NULL);
+	check_file("line too long", (struct span){ text, LONG_LINE + 1 },
+		"1: ####################: line too long");
+	for (size_t i = 1; i < sizeof(text); i += 2)
+		text[i] = '\n';
+	check_file("64 KiB", (struct span){ text, sizeof(text) - 1 }, NULL);
+	check_file("more", (struct span){ text, sizeof(text) }, " larger than 64 KiB"); /* K13 */
+}
+
+static void
+test_precedence(void **state)
+{
+	(void)state;
+	struct buf why = buf_new(1000);
+	struct conf c;
+	struct span file = span_of("max_size = 1M\nmax_errors = 5\nmax_relays = 7\n");
+	char want[200];
+	setenv("POSTERN_MAX_SIZE", "2M", 1);
+	setenv("POSTERN_MAX_ERRORS", "6", 1);
+	assert_int_equal(load(&c, file, "max_size=3M", &why), 0);
+	assert_string_equal(printed(&c, "max_size"), "3145728  # command line");
+	assert_string_equal(printed(&c, "max_errors"), "6  # environment");
+	snprintf(want, sizeof(want), "7  # %s:3", path);
+	assert_string_equal(printed(&c, "max_relays"), want);
+	assert_string_equal(printed(&c, "expire"), "432000s  # default");
+	assert_int_equal(c.max_size, 3 * 1024 * 1024);
+	conf_free(&c);
+
+	/* What the file sets can be unset. */
+	assert_int_equal(load(&c, span_of("tls_certificate = /c.pem\n"), "tls_certificate=", &why), 0);
+	assert_null(c.tls_certificate);
+	assert_null(c.tls_key);
+	conf_free(&c);
+	assert_int_equal(load(&c, span_of("tls_certificate = /c.pem\n"), NULL, &why), 0);
+	assert_string_equal(c.tls_key, "/c.pem");
+	conf_free(&c);
+
+	/* An option given twice: the later one; but what is wrong anywhere is wrong. */
+	const char *twice[] = { "hostname=h.example", "relay_path=/r", "max_size=4M", "max_size=5M" };
+	struct conf_args args = { .file = path, .options = twice, .n = 4 };
+	c = (struct conf){ 0 };
+	assert_int_equal(conf_load(&c, &args, &why), 0);
+	assert_int_equal(c.max_size, 5 * 1024 * 1024);
+	conf_free(&c);
+	setenv("POSTERN_MAX_SIZE", "x", 1);
+	assert_int_equal(load(&c, file, "max_size=3M", &why), -EINVAL);
+	assert_true(span_eq(buf_span(&why),
+		span_of("environment: MAX_SIZE: not a size like 50M: \"x\"")));
+	conf_free(&c);
+	unsetenv("POSTERN_MAX_SIZE");
+	unsetenv("POSTERN_MAX_ERRORS");
+
+	setenv("POSTERN_NO_SUCH", "1", 1);
+	assert_int_equal(load(&c, file, NULL, &why), -EINVAL);
+	assert_true(span_eq(buf_span(&why), span_of("environment: NO_SUCH: unknown key")));
+	conf_free(&c);
+	unsetenv("POSTERN_NO_SUCH");
+	assert_int_equal(load(&c, file, "max_size", &why), -EINVAL);
+	assert_true(span_eq(buf_span(&why), span_of("command line: max_size: not \"key = value\"")));
+	conf_free(&c);
+	buf_free(&why);
+}
+
+static const struct profile_row {
+	const char *file, *profile;
+	int result;
+	const char *tls, *max_size; /* as printed, or what is wrong */
+} profiles[] = {
+	{ "", NULL, 0, "starttls  # default", "65536  # command line" },
+	{ "", "smtp", 0, "starttls  # default", "65536  # command line" },
+	{ "tls = off", "smtp", 0, "off  # PATH:1", "65536  # command line" },
+	{ "tls_certificate = /c", "submission", 0, "required  # submission", "65536  # command line" },
+	{ "tls_certificate = /c\ntls = off", "submissions", 0, "implicit  # submissions", "65536  # command line" },
+	{ "[submission]\ntls = off", "submission", 0, "off  # PATH:2", "65536  # command line" },
+	{ "[submission]\ntls = off", "smtp", 0, "starttls  # default", "65536  # command line" },
+	{ "tls = off\n[own]\ntls = starttls\n[other]\ntls = nonsense", "own", 0,
+		"starttls  # PATH:3", "65536  # command line" },
+	{ "[own]\ntls = off\ntls = off", "own", -EINVAL, "PATH:3: tls: set before at PATH:2", NULL },
+	{ "[own]\ntls = nonsense", "own", -EINVAL,
+		"PATH:2: tls: not one of off, starttls, required, implicit: \"nonsense\"", NULL },
+	{ "[other]\nno_such_key = 1", "smtp", -EINVAL, "PATH:2: no_such_key: unknown key", NULL },
+	{ "[own\n", "own", -EINVAL, "PATH:1: [own: neither \"[profile]\" nor \"[route NAME]\"", NULL },
+	{ "[]\n", "own", -EINVAL, "PATH:1: []: neither \"[profile]\" nor \"[route NAME]\"", NULL },
+	{ "", "own", -EINVAL, "command line: own: no such profile", NULL },
+#define OPEN_RELAY "relay_nets: makes an open relay; open_relay = yes if that is meant"
+	{ "relay_nets = 0.0.0.0/0", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL }, /* D8, H6 */
+	{ "relay_nets = 192.0.2.1 ::/0", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
+	{ "relay_nets = 128.0.0.0/7", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
+	{ "relay_nets = 2000::/3", NULL, -EINVAL, "PATH:1: " OPEN_RELAY, NULL },
+	{ "auth_saslauthd = /a\nauth_dovecot = /b", NULL, -EINVAL,
+		"PATH:2: auth_dovecot: is for hosts without auth_saslauthd", NULL },
+	{ "relay_nets = 10.0.0.0/8 2001::/16", NULL, 0, "starttls  # default",
+		"65536  # command line" },
+	{ "relay_nets = 0.0.0.0/0\nopen_relay = yes", NULL, 0, "starttls  # default",
+		"65536  # command line" },
+};
+
+/* `text` with the name of the file in place of PATH. */
+static const char *
+with_path(const char *text)
+{
+	static char out[512];
+	size_t n = 0;
+	for (; *text != '\0'; text++) {
+		bool here = strncmp(text, "PATH", 4) == 0;
+		n += (size_t)snprintf(out + n, sizeof(out) - n, "%s", here ? path : "");
+		if (here)
+			text += 3;
+		else
+			n += (size_t)snprintf(out + n, sizeof(out) - n, "%c", *text);
+	}
+	return out;
+}
+
+static void
+test_profiles(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(profiles); i++) {
+		const struct profile_row *row = &profiles[i];
+		struct conf c;
+		struct buf why = buf_new(1000);
+		int r = load_for(&c, span_of(row->file), "max_size=64K", row->profile, &why);
+		assert_int_equal(r, row->result);
+		if (r == 0) {
+			assert_string_equal(printed(&c, "tls"), with_path(row->tls));
+			assert_string_equal(printed(&c, "max_size"), row->max_size);
+		} else {
+			buf_add(&why, (struct span){ "", 1 });
+			assert_string_equal(why.p, with_path(row->tls));
+		}
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
+static void
+test_missing(void **state)
+{
+	(void)state;
+	static const char *const bad[] = { "/tmp/postern-no-such-file", "/tmp" };
+	static const char *const wrong[] = { "No such file or directory", "Is a directory" };
+	for (size_t i = 0; i < ROWS(bad); i++) {
+		char want[200];
+		struct buf why = buf_new(1000);
+		struct conf c = { 0 };
+		struct conf_args args = { .file = bad[i], .options = lines_that_complete, .n = 2 };
+		snprintf(want, sizeof(want), "%s: %s", bad[i], wrong[i]);
+		assert_int_equal(conf_load(&c, &args, &why), -EINVAL);
+		assert_true(span_eq(buf_span(&why), span_of(want)));
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
+/* What is printed can be read again, and says the same. */
+static void
+test_print(void **state)
+{
+	(void)state;
+	struct buf why = buf_new(1000);
+	struct conf c, again;
+	char *text = NULL, *text2 = NULL;
+	size_t n = 0, n2 = 0;
+	assert_int_equal(load(&c, span_of("relay_nets = 10.0.0.0/8\nnameserver = [::1]:54\n"), NULL,
+		&why), 0);
+	FILE *f = open_memstream(&text, &n);
+	conf_print(&c, f);
+	fclose(f);
+	assert_int_equal(load(&again, (struct span){ text, n }, NULL, &why), 0);
+	assert_int_equal(again.nameservers, 1);
+	f = open_memstream(&text2, &n2);
+	conf_print(&again, f);
+	fclose(f);
+	char *a = text, *b = text2;
+	while (*a != '\0') { /* line by line, without the origins */
+		size_t la = strcspn(a, "#"), lb = strcspn(b, "#");
+		assert_int_equal(la, lb);
+		assert_memory_equal(a, b, la);
+		a += strcspn(a, "\n") + 1;
+		b += strcspn(b, "\n") + 1;
+	}
+	free(text);
+	free(text2);
+	conf_free(&c);
+	conf_free(&again);
+	buf_free(&why);
+}
+
+/* The shipped example is all defaults. */
+static void
+test_example(void **state)
+{
+	(void)state;
+	struct buf why = buf_new(1000);
+	struct conf c = { 0 };
+	struct conf_args args = { .file = "units/postern.conf", .options = lines_that_complete, .n = 2 };
+	if (access(args.file, R_OK) < 0)
+		skip();
+	assert_int_equal(conf_load(&c, &args, &why), 0);
+	conf_free(&c);
+	buf_free(&why);
+}
+
+static int
+make_file(void **state)
+{
+	(void)state;
+	int fd = mkstemp(path);
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int
+remove_file(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_completed),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_precedence),
+		cmocka_unit_test(test_profiles),
+		cmocka_unit_test(test_missing),
+		cmocka_unit_test(test_print),
+		cmocka_unit_test(test_example),
+	};
+	return cmocka_run_group_tests_name("conf", tests, make_file, remove_file);
+}

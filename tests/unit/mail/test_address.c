@@ -1,0 +1,136 @@
+/* address: one table of verdicts (D1 to D16, D24, R15 to R17, R21), input against a guard page. */
+#include "tests/unit/unit.h"
+
+#include "mail/address.h"
+
+#define A10 "aaaaaaaaaa"
+#define A64 A10 A10 A10 A10 A10 A10 "aaaa"
+#define L63 A10 A10 A10 A10 A10 A10 "aaa"
+
+static const struct row {
+	const char *in;
+	bool ok;
+	const char *whole, *domain; /* of an accepted one */
+} paths[] = {
+	{ "<a@b.example>", true, "a@b.example", "b.example" },
+	{ "<a@b>", true, "a@b", "b" },
+	{ "<A.B+c@X-Y.Example>", true, "A.B+c@X-Y.Example", "X-Y.Example" },
+	{ "<!#$%&'*+-/=?^_`{|}~@d.example>", true, "!#$%&'*+-/=?^_`{|}~@d.example", "d.example" },
+	{ "<\"a b\"@d.example>", true, "\"a b\"@d.example", "d.example" },
+	{ "<\"a@b\"@d.example>", true, "\"a@b\"@d.example", "d.example" },       /* D5 */
+	{ "<\"a\\\"b\"@d.example>", true, "\"a\\\"b\"@d.example", "d.example" },
+	{ "<\"\"@d.example>", true, "\"\"@d.example", "d.example" },
+	{ "<\"() { :;}; touch /x/p\"@x>", true, "\"() { :;}; touch /x/p\"@x", "x" }, /* D4 */
+	{ "<-oQ/x@x.example>", true, "-oQ/x@x.example", "x.example" },           /* D3 */
+	{ "<a%b@relay>", true, "a%b@relay", "relay" },                           /* D8 */
+	{ "<=?utf-8?q?a=40evil.com=3e=00?=@good>", true, "=?utf-8?q?a=40evil.com=3e=00?=@good",
+		"good" },                                                          /* D14 */
+	{ "<@a,@b.example:c@d.example>", true, "c@d.example", "d.example" },     /* D7 */
+	{ "<@a:c@d.example>", true, "c@d.example", "d.example" },
+	{ "<u@[192.0.2.1]>", true, "u@[192.0.2.1]", "[192.0.2.1]" },
+	{ "<u@[IPv6:2001:db8::1]>", true, "u@[IPv6:2001:db8::1]", "[IPv6:2001:db8::1]" },
+	{ "<u@[ipv6:::1]>", true, "u@[ipv6:::1]", "[ipv6:::1]" },
+	{ "<" A64 "@d.example>", true, A64 "@d.example", "d.example" },          /* D10, R21 */
+	{ "<a@" L63 ".example>", true, "a@" L63 ".example", L63 ".example" },
+	{ "<a" A64 "@d.example>", false, NULL, NULL },
+	{ "<a@a" L63 ".example>", false, NULL, NULL },
+	{ "<a@" L63 "." L63 "." L63 "." L63 ">", false, NULL, NULL },
+	{ "<>", false, NULL, NULL },
+	{ "<a>", false, NULL, NULL },
+	{ "<a@>", false, NULL, NULL },
+	{ "<@b>", false, NULL, NULL },
+	{ "a@b", false, NULL, NULL },
+	{ "<a@b", false, NULL, NULL },
+	{ "<a@b@c>", false, NULL, NULL },
+	{ "<a b@c>", false, NULL, NULL },
+	{ "<.a@b>", false, NULL, NULL },                                        /* D12 */
+	{ "<a.@b>", false, NULL, NULL },
+	{ "<a..b@c>", false, NULL, NULL },
+	{ "<a@b.>", false, NULL, NULL },
+	{ "<a@b..c>", false, NULL, NULL },
+	{ "<a@.b>", false, NULL, NULL },
+	{ "<a@-b>", false, NULL, NULL },
+	{ "<a@b->", false, NULL, NULL },
+	{ "<a@b_c>", false, NULL, NULL },
+	{ "<a@b/c>", false, NULL, NULL },                                       /* H7 */
+	{ "<a@../../etc>", false, NULL, NULL },
+	{ "<\"a\r\nRCPT TO:<v@w>\"@x>", false, NULL, NULL },                    /* D6 */
+	{ "<\"a\"b@x>", false, NULL, NULL },
+	{ "<\"a@x>", false, NULL, NULL },
+	{ "<\"a\\\"@x>", false, NULL, NULL },
+	{ "<(any@legit>", false, NULL, NULL },                                  /* D24 */
+	{ "<any@legit(a.attack.com>", false, NULL, NULL },
+	{ "<;for i in 0 1 2;do read r;done;sh;exit 0;>", false, NULL, NULL },   /* D1 */
+	{ "<${run{\\x2fbin\\x2fid}}@localhost>", false, NULL, NULL },           /* D2 */
+	{ "<u@[127.0.0.1>", false, NULL, NULL },
+	{ "<u@[127.0.0]>", false, NULL, NULL },
+	{ "<u@[127.0.0.256]>", false, NULL, NULL },
+	{ "<u@[::1]>", false, NULL, NULL },                                     /* D11 */
+	{ "<u@[IPv6:127.0.0.1]>", false, NULL, NULL },
+	{ "<u@[IPv6:fe80::1%eth0]>", false, NULL, NULL },
+	{ "<u@[]>", false, NULL, NULL },
+	{ "<@a,b:c@d>", false, NULL, NULL },
+	{ "<@a c@d>", false, NULL, NULL },
+	{ "<\xc3\xa9@d.example>", true, "\xc3\xa9@d.example", "d.example" },    /* R69 */
+	{ "<a@\xc3\xa9.example>", true, "a@\xc3\xa9.example", "\xc3\xa9.example" },
+	{ "<\"\xe2\x80\xa8\"@d.example>", true, "\"\xe2\x80\xa8\"@d.example", "d.example" },
+	{ "<\xf0\x9f\x98\x80@d.example>", true, "\xf0\x9f\x98\x80@d.example", "d.example" },
+	{ "<\x80@d.example>", false, NULL, NULL },                              /* D13 */
+	{ "<\xc3@d.example>", false, NULL, NULL },
+	{ "<\xc3\xa9\xc3>", false, NULL, NULL },
+	{ "<\xc0\xaf@d.example>", false, NULL, NULL },
+	{ "<\xe0\x9f\xbf@d.example>", false, NULL, NULL },
+	{ "<\xf0\x8f\xbf\xbf@d.example>", false, NULL, NULL },
+	{ "<\xed\xa0\x80@d.example>", false, NULL, NULL },
+	{ "<\xf4\x90\x80\x80@d.example>", false, NULL, NULL },
+	{ "<\xf5\x80\x80\x80@d.example>", false, NULL, NULL },
+	{ "<a@\xc3\xa9..example>", false, NULL, NULL },
+	{ "<a@.\xc3\xa9>", false, NULL, NULL },
+	{ "<\"\x80\"@d.example>", false, NULL, NULL },
+};
+
+static void
+test_paths(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(paths); i++) {
+		struct address a;
+		struct span rest, in = guarded(span_of(paths[i].in));
+		int r = address_path(in, ADDRESS_FORWARD, &a, &rest);
+		if ((r == 0) != paths[i].ok)
+			fail_msg("%s: got %d", paths[i].in, r);
+		if (r < 0)
+			continue;
+		assert_true(span_eq(a.whole, span_of(paths[i].whole)));
+		assert_true(span_eq(a.domain, span_of(paths[i].domain)));
+		assert_int_equal(rest.n, 0);
+		for (size_t cut = 0; cut < in.n; cut++) /* no prefix of it is a path */
+			assert_int_equal(address_path((struct span){ in.p, cut },
+				ADDRESS_FORWARD, &a, &rest), -22);
+	}
+}
+
+static void
+test_special(void **state)
+{
+	(void)state;
+	struct address a;
+	struct span rest;
+	assert_int_equal(address_path(guarded(span_of("<> X")), ADDRESS_REVERSE, &a, &rest), 0); /* D16 */
+	assert_int_equal(a.whole.n, 0);
+	assert_int_equal(rest.n, 2);
+	assert_int_equal(address_path(guarded(span_of("<PostMaster>")), ADDRESS_FORWARD, &a, &rest), 0);
+	assert_int_equal(a.domain.n, 0); /* R2, D15 */
+	assert_true(address_path(guarded(span_of("<postmaster>")), ADDRESS_REVERSE, &a, &rest) < 0);
+	assert_true(address_path(guarded(span_of("<postmasters>")), ADDRESS_FORWARD, &a, &rest) < 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_paths),
+		cmocka_unit_test(test_special),
+	};
+	return cmocka_run_group_tests_name("address", tests, NULL, NULL);
+}

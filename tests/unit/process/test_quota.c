@@ -1,0 +1,120 @@
+/* quota: counts of a network, in a table that many use and nobody owns (I2, J18, K13). */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process/quota.h"
+
+static char top[] = "/tmp/postern-quota-XXXXXX";
+
+enum { MANY = 20000, WINDOW = 600 };
+
+static int
+setup(void **state)
+{
+	(void)state;
+	return mkdtemp(top) == NULL ? -1 : 0;
+}
+
+static int
+teardown(void **state)
+{
+	char path[sizeof(top) + 10];
+	(void)state;
+	snprintf(path, sizeof(path), "%s/quota", top);
+	unlink(path);
+	return rmdir(top);
+}
+
+/* Network number i, in a table that was opened. */
+static void
+client(struct quota *q, unsigned i, int64_t window)
+{
+	struct netaddr a;
+	char text[20];
+	snprintf(text, sizeof(text), "10.%u.%u.%u", i >> 16 & 255, i >> 8 & 255, i & 255);
+	assert_int_equal(netaddr_parse(span_of(text), &a), 0);
+	quota_client(q, &a, window);
+}
+
+/* Writing to a mapped page that has no room behind it is the end of a process. */
+static void
+test_room(void **state)
+{
+	(void)state;
+	struct quota q;
+	struct stat st;
+	char path[sizeof(top) + 10];
+	snprintf(path, sizeof(path), "%s/quota", top);
+	assert_int_equal(quota_open(&q, top), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_blocks * 512 >= st.st_size && st.st_size > 0);
+}
+
+static void
+test_counts(void **state)
+{
+	(void)state;
+	struct quota q, same, none = { 0 };
+	assert_int_equal(quota_add(&none, QUOTA_ERRORS, 1), 0);
+	assert_int_equal(quota_open(&q, top), 0);
+	assert_int_equal(quota_add(&q, QUOTA_ERRORS, 1), 0); /* of nobody */
+	client(&q, MANY + 1, WINDOW);
+	assert_int_equal(quota_open(&same, top), 0);
+	client(&same, MANY + 1, WINDOW);
+	assert_int_equal(quota_add(&q, QUOTA_ERRORS, 2), 2);
+	assert_int_equal(quota_add(&same, QUOTA_ERRORS, 1), 3);
+	assert_int_equal(quota_count(&q, QUOTA_ERRORS), 3);
+	assert_int_equal(quota_count(&q, QUOTA_MESSAGES), 0);
+}
+
+/* A network whose place was taken is not counted for the one that has it now. */
+static void
+test_place_lost(void **state)
+{
+	(void)state;
+	struct quota old, q;
+	assert_int_equal(quota_open(&old, top), 0);
+	assert_int_equal(quota_open(&q, top), 0);
+	client(&old, MANY, WINDOW);
+	quota_add(&old, QUOTA_ERRORS, 1);
+	for (unsigned i = 0; i < MANY; i++) {
+		client(&q, i, WINDOW);
+		quota_add(&q, QUOTA_ERRORS, 2);
+	}
+	quota_add(&old, QUOTA_ERRORS, 1000);
+	for (unsigned i = MANY; i-- > 0;) {
+		client(&q, i, WINDOW);
+		assert_true(quota_count(&q, QUOTA_ERRORS) <= 2);
+	}
+}
+
+/* A connection that lasts is counted in the window of the moment. */
+static void
+test_window(void **state)
+{
+	(void)state;
+	struct quota q;
+	assert_int_equal(quota_open(&q, top), 0);
+	client(&q, MANY + 2, 1);
+	quota_add(&q, QUOTA_MESSAGES, 5);
+	nanosleep(&(struct timespec){ 1, 100000000 }, NULL);
+	assert_int_equal(quota_count(&q, QUOTA_MESSAGES), 0);
+	assert_int_equal(quota_add(&q, QUOTA_MESSAGES, 1), 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_counts),
+		cmocka_unit_test(test_place_lost),
+		cmocka_unit_test(test_window),
+	};
+	return cmocka_run_group_tests_name("quota", tests, setup, teardown);
+}

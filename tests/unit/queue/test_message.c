@@ -1,0 +1,182 @@
+/* message: what is seen of one without opening it, and what its log remembers (K14). */
+#include "tests/unit/spooled.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "queue/message.h"
+#include "queue/draft.h"
+
+static struct lane lane;
+
+/* Its name is in d.id, its lane is open. */
+static void
+queue(const struct envelope *e)
+{
+	assert_int_equal(draft_begin(&d, &sp, e), 0);
+	assert_int_equal(draft_recipient(&d, "d.example", span_of("u@d.example"), &(struct terms){ 0 }), 0);
+	draft_body(&d, span_of("x\r\n"));
+	assert_int_equal(draft_commit(&d), 0);
+	assert_int_equal(lane_open(&lane, &sp, "d.example"), 0);
+}
+
+static void
+put_away(void)
+{
+	assert_int_equal(message_remove(&lane, d.id), 0);
+	lane_close(&lane);
+}
+
+static void
+test_glance(void **state)
+{
+	(void)state;
+	struct message m;
+	char long_text[600];
+	memset(long_text, 'x', sizeof(long_text));
+	struct span text = { long_text, 500 };
+	const struct envelope e = { .sender = text, .utf8 = true, .require_tls = true, .ret = RET_FULL,
+		.whole = true, .envid = text, .auth = text, .body = BODY_BINARYMIME, .by = 1700000000,
+		.by_mode = 'N', .by_trace = true, .hold = 1600000000, .priority = -9 };
+	queue(&e);
+	int64_t before = clock_wall();
+	assert_int_equal(message_glance(&m, &lane, d.id), 0);
+	assert_true(m.arrived <= before && m.arrived > before - 60);
+	assert_int_equal(m.env.by, e.by);
+	assert_int_equal(m.env.by_mode, 'N');
+	assert_int_equal(m.env.hold, e.hold);
+	assert_int_equal(m.told, 0);
+	assert_int_equal(m.n, 0);
+	message_close(&m);
+	put_away();
+	assert_int_equal(message_glance(&m, &lane, d.id), -EBADF);
+}
+
+/* What is not to be seen is opened, and found out about there. */
+static void
+test_glance_damage(void **state)
+{
+	(void)state;
+	static const char *const texts[] = { "", "\n", "To: ", MESSAGE_MAGIC "\nFrom: a@b\n",
+		MESSAGE_MAGIC "\nBy: 1 N\nTo: d.example" };
+	struct message m;
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	for (size_t i = 0; i < ROWS(texts); i++) {
+		int fd = openat(lane.dir, d.id, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		assert_true(fd >= 0);
+		assert_int_equal(write(fd, texts[i], strlen(texts[i])), (ssize_t)strlen(texts[i]));
+		close(fd);
+		assert_int_equal(message_glance(&m, &lane, d.id), -EBADMSG);
+		assert_int_equal(m.fd, -1);
+	}
+	assert_int_equal(message_glance(&m, &lane, "01hf0000000000000001"), -ENOENT);
+	put_away();
+}
+
+/* Told once is told for ever; odd lines tell nothing. */
+static void
+test_told(void **state)
+{
+	(void)state;
+	struct message m;
+	char log[ID_SIZE + 4];
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_tell(&m, &lane, TOLD_DELAYED), 0);
+	assert_true(message_next(&lane, d.id) <= clock_wall());
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
+	message_close(&m);
+	assert_int_equal(message_glance(&m, &lane, d.id), 0);
+	assert_int_equal(m.told, TOLD_DELAYED);
+	assert_int_equal(message_tell(&m, &lane, TOLD_OVERDUE), 0);
+	message_close(&m);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(m.told, TOLD_DELAYED | TOLD_OVERDUE);
+	assert_int_equal(m.attempts, 1);
+	message_close(&m);
+
+	static const char odd[] = "1 told 4\n1 told -1\n1 told x\n1 told\n1 told 99999999999999999999\n1 tell 1\n";
+	snprintf(log, sizeof(log), "%s.log", d.id);
+	int fd = openat(lane.dir, log, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(write(fd, odd, sizeof(odd) - 1), sizeof(odd) - 1);
+	close(fd);
+	assert_int_equal(message_glance(&m, &lane, d.id), 0);
+	assert_int_equal(m.told, 0);
+	message_close(&m);
+	put_away();
+}
+
+/* As many recipients as the configuration allows, each with a long reply: none is forgotten. */
+static void
+test_many_replies(void **state)
+{
+	(void)state;
+	enum { MANY = 10000, REPLY = 1000 };
+	char address[64], reply[REPLY];
+	struct message m;
+	memset(reply, 'x', sizeof(reply));
+	assert_int_equal(draft_begin(&d, &sp, &(struct envelope){ .sender = span_of("a@b.example") }), 0);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(address, sizeof(address), "u%d@d.example", i);
+		assert_int_equal(draft_recipient(&d, "d.example", span_of(address), &(struct terms){ 0 }), 0);
+	}
+	draft_body(&d, span_of("x\r\n"));
+	assert_int_equal(draft_commit(&d), 0);
+	assert_int_equal(lane_open(&lane, &sp, "d.example"), 0);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(m.n, MANY);
+	for (int i = 1; i < MANY; i++) { /* the first waits */
+		m.rcpt[i].outcome = i % 2 != 0 ? DONE : HARD;
+		m.rcpt[i].text = buf_new(REPLY);
+		buf_add(&m.rcpt[i].text, (struct span){ reply, sizeof(reply) });
+	}
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
+	message_close(&m);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(m.rcpt[i].settled, i > 0);
+	message_close(&m);
+	put_away();
+}
+
+/* Nothing waits any more, and what failed is still known. */
+static void
+test_make_due(void **state)
+{
+	(void)state;
+	struct message m;
+	struct lane_state st;
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_note(&m, &lane, clock_wall() + 1000, true), 0);
+	assert_int_equal(lane_set_down(&lane, 3, clock_wall() + 1000, "no"), 0);
+	lane_make_due(&lane);
+	assert_int_equal(message_next(&lane, d.id), 0);
+	lane_state(&lane, &st);
+	assert_int_equal(st.next, 0);
+	assert_int_equal(st.attempts, 3);
+	lane_set_up(&lane);
+	assert_int_equal(lane_settle(&lane), 0);
+	lane_make_due(&lane); /* a relay that is at work sees that the mark is gone */
+	assert_int_equal(faccessat(lane.dir, LANE_RETRY, F_OK, 0), -1);
+	message_close(&m);
+	put_away();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_glance),
+		cmocka_unit_test(test_glance_damage),
+		cmocka_unit_test(test_told),
+		cmocka_unit_test(test_many_replies),
+		cmocka_unit_test(test_make_due),
+	};
+	return cmocka_run_group_tests_name("message", tests, setup, teardown);
+}

@@ -1,0 +1,93 @@
+/* spool: which directory is taken for one, and what is left over in it (J14, J15, K3, K4). */
+#include "tests/unit/spooled.h"
+
+#include <time.h>
+
+#include "lib/lock.h"
+
+static void
+refused(const char *path, int want)
+{
+	struct spool s = { 7, 7, 7, 7 };
+	assert_int_equal(spool_open(&s, path), want);
+	assert_int_equal(s.root, 7);
+}
+
+static void
+test_spool_open(void **state)
+{
+	(void)state;
+	static const char *const made[] = { "lane", "tmp", "aside" };
+	struct stat st;
+	char path[100];
+	for (size_t i = 0; i < ROWS(made); i++) {
+		assert_int_equal(fstatat(sp.root, made[i], &st, 0), 0);
+		assert_int_equal(st.st_mode, S_IFDIR | 0700); /* K3 */
+	}
+	refused("/tmp/postern-no-such-directory", -ENOENT); /* J15 */
+	snprintf(path, sizeof(path), "%s/file", top);
+	spill(sp.root, "file", span_of(""));
+	refused(path, -ENOTDIR);
+	snprintf(path, sizeof(path), "%s/link", top);
+	assert_int_equal(symlinkat(".", sp.root, "link"), 0); /* K4 */
+	refused(path, -ENOTDIR);
+	static const mode_t modes[] = { 0770, 0707, 0777, 01777, 0720, 0702 };
+	for (size_t i = 0; i < ROWS(modes); i++) {
+		assert_int_equal(chmod(top, modes[i]), 0);
+		refused(top, -EPERM);
+	}
+	assert_int_equal(chmod(top, 0755), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(top, 1, 1), 0);
+		refused(top, -EPERM);
+		assert_int_equal(chown(top, 0, 0), 0);
+	}
+	struct spool again = SPOOL_CLOSED;
+	assert_int_equal(spool_open(&again, top), 0);
+	spool_close(&again);
+	assert_int_equal(again.root, -1);
+
+	assert_int_equal(renameat(sp.root, "aside", sp.root, "a"), 0);
+	assert_int_equal(symlinkat("a", sp.root, "aside"), 0);
+	refused(top, -ENOTDIR);
+}
+
+static void
+test_sweep(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int64_t age;
+		bool stays;
+	} files[] = { { "new", 0, true }, { "young", SPOOL_TMP_AGE - 60, true },
+		{ "old", SPOOL_TMP_AGE + 60, false }, { "ancient", 400 * 86400, false },
+		{ "future", -86400, true } };
+	for (size_t i = 0; i < ROWS(files); i++) {
+		spill(sp.tmp, files[i].name, span_of("x"));
+		set_age(sp.tmp, files[i].name, files[i].age);
+	}
+	spill(sp.aside, "target", span_of("x"));
+	set_age(sp.aside, "target", 2 * SPOOL_TMP_AGE);
+	assert_int_equal(symlinkat("../aside/target", sp.tmp, "link"), 0);
+	assert_int_equal(mkdirat(sp.tmp, "directory", 0700), 0);
+	set_age(sp.tmp, "directory", 2 * SPOOL_TMP_AGE);
+	assert_int_equal(mkfifoat(sp.tmp, "fifo", 0600), 0);
+	spool_sweep(&sp);
+	for (size_t i = 0; i < ROWS(files); i++)
+		if (exists(sp.tmp, files[i].name) != files[i].stays)
+			fail_msg("%s", files[i].name);
+	assert_true(exists(sp.tmp, "link") && exists(sp.aside, "target"));
+	assert_true(exists(sp.tmp, "directory"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_spool_open),
+		TEST(test_sweep),
+	};
+	umask(0); /* K3: modes must not depend on it */
+	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
+}

@@ -1,0 +1,141 @@
+/* users: who is found in a file, with which secret, and whom it may write as. */
+#include "tests/unit/unit.h"
+
+#include "secrets/users.h"
+
+static const char file[] = "# joe:commented out\n"
+			   "\n"
+			   ":nameless\n"
+			   "joe:$6$a {SCRAM-SHA-1}1,b,c,d {SCRAM-SHA-256}2,e,f,g:joe@a.example @b.example\r\n"
+			   "bare\n"
+			   "empty:\n"
+			   "colons:x:y:z\n"
+			   "joe:second\n"
+			   "no end:$y$h";
+
+static const struct {
+	const char *name;
+	bool found;
+	const char *secrets, *senders;
+	unsigned line;
+} names[] = {
+	{ "joe", true, "$6$a {SCRAM-SHA-1}1,b,c,d {SCRAM-SHA-256}2,e,f,g",
+		"joe@a.example @b.example", 4 },
+	{ "bare", true, "", "", 5 },
+	{ "empty", true, "", "", 6 },
+	{ "colons", true, "x", "y:z", 7 },
+	{ "no end", true, "$y$h", "", 9 },
+	{ "", false, "", "", 0 },
+	{ "jo", false, "", "", 0 },
+	{ "joe:", false, "", "", 0 },
+	{ "Joe", false, "", "", 0 },
+	{ "# joe", false, "", "", 0 },
+	{ "second", false, "", "", 0 },
+	{ "joe\n", false, "", "", 0 },
+};
+
+static void
+assert_span(struct span got, const char *want)
+{
+	assert_int_equal(got.n, strlen(want));
+	assert_memory_equal(got.n > 0 ? got.p : "", want, got.n);
+}
+
+static void
+test_find(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(names); i++) {
+		struct user u = { 0 };
+		struct span text = guarded((struct span){ file, sizeof(file) - 1 });
+		assert_int_equal(users_find(text, span_of(names[i].name), &u), names[i].found);
+		assert_span(u.name, names[i].found ? names[i].name : "");
+		assert_span(u.secrets, names[i].secrets);
+		assert_span(u.senders, names[i].senders);
+		assert_int_equal(u.line, names[i].line);
+	}
+}
+
+static void
+test_first_secrets(void **state)
+{
+	(void)state;
+	static const char *const rows[][2] = {
+		{ "", "" },
+		{ "# x:y\n:z\n\n", "" },
+		{ "carol:\nbare\nalice::a@b.example\n", "" },
+		{ "# x:y\n:z\ncarol:\njoe:$6$a {X}b:@c.example\nmax:d", "$6$a {X}b" },
+		{ "joe:a\r\n", "a" },
+		{ "joe:a", "a" },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_span(users_first_secrets(guarded(span_of(rows[i][0]))), rows[i][1]);
+}
+
+/* A file may end anywhere. */
+static void
+test_cut(void **state)
+{
+	(void)state;
+	struct user u;
+	for (size_t n = 0; n < sizeof(file); n++) {
+		struct span text = guarded((struct span){ file, n });
+		bool found = users_find(text, span_of("joe"), &u);
+		assert_int_equal(found, strstr(file, "\njoe") + strlen("\njoe") <= file + n);
+	}
+}
+
+static const struct {
+	const char *secrets, *kind, *want; /* NULL: none */
+} secrets[] = {
+	{ "{SCRAM-SHA-256}1,a,b,c", "{SCRAM-SHA-256}", "1,a,b,c" },
+	{ "{SCRAM-SHA-256}1,a,b,c", "{SCRAM-SHA-1}", NULL },
+	{ "$6$x  {SCRAM-SHA-1}2,d,e,f", "{SCRAM-SHA-1}", "2,d,e,f" },
+	{ "{SCRAM-SHA-1}2,d,e,f $y$z $6$x", "$", "$y$z" },
+	{ "{SCRAM-SHA-256}", "{SCRAM-SHA-256}", "" },
+	{ "{SCRAM-SHA-25", "{SCRAM-SHA-256}", NULL },
+	{ "x$6$", "$", NULL },
+	{ "", "$", NULL },
+	{ "  ", "$", NULL },
+};
+
+static void
+test_secret(void **state)
+{
+	(void)state;
+	char out[USERS_SECRET];
+	for (size_t i = 0; i < ROWS(secrets); i++) {
+		struct user u = { .secrets = guarded(span_of(secrets[i].secrets)) };
+		bool found = users_secret(&u, secrets[i].kind, out);
+		assert_int_equal(found, secrets[i].want != NULL);
+		if (found)
+			assert_string_equal(out, secrets[i].want);
+	}
+}
+
+/* One that does not fit is none. */
+static void
+test_long_secret(void **state)
+{
+	(void)state;
+	char text[USERS_SECRET + 1], out[USERS_SECRET];
+	memset(text, '$', sizeof(text));
+	struct user u = { .secrets = { text, USERS_SECRET - 1 } };
+	assert_true(users_secret(&u, "$", out));
+	assert_int_equal(strlen(out), USERS_SECRET - 1);
+	u.secrets.n = USERS_SECRET;
+	assert_false(users_secret(&u, "$", out));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_first_secrets),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_secret),
+		cmocka_unit_test(test_long_secret),
+	};
+	return cmocka_run_group_tests_name("users", tests, NULL, NULL);
+}
