@@ -12,7 +12,7 @@ import pytest
 
 from conftest import TOP
 
-OURS = sorted(p for d in ("crash", "e2e", "session", "tools", "unit") for p in (TOP / "tests" / d).glob("*.py"))
+OURS = sorted(p for d in ("crash", "e2e", "session", "tools", "unit") for p in (TOP / "tests" / d).rglob("*.py"))
 OURS.append(TOP / "tests" / "conftest.py")
 WAITS = {"wait", "until", "wait_until"}
 EXCUSE = re.compile(r"# lint: \w+.*")
