@@ -22,6 +22,14 @@ UDP_LIMIT = 512
 wait_until = until # a name that has been
 
 
+def end(server):
+    """Its loop hears at once that there is nothing more to wait for, instead of when it looks up."""
+    with contextlib.suppress(OSError): # UDP is not connected, and wakes up all the same
+        server.socket.shutdown(socket.SHUT_RDWR)
+    server.shutdown()
+    server.server_close()
+
+
 class Sockets:
     """The open connections of a server, which its threads hold; to end them from outside."""
 
@@ -59,7 +67,7 @@ class Dns:
         class Udp(socketserver.BaseRequestHandler):
             def handle(self):
                 data, sock = self.request
-                reply = outer.answer(data, "udp")
+                reply = outer.answer(data, "udp") if data else None # it is being ended
                 if reply is not None:
                     sock.sendto(reply, self.client_address)
 
@@ -122,8 +130,7 @@ class Dns:
 
     def close(self):
         for server in (self.udp, self.tcp):
-            server.shutdown()
-            server.server_close()
+            end(server)
         ports.give_back(self.own)
 
 
@@ -341,8 +348,7 @@ class Sink:
 
     def close(self):
         """No new connections; those that are open go on."""
-        self.server.shutdown()
-        self.server.server_close()
+        end(self.server)
         ports.give_back(self.own)
 
 

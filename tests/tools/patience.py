@@ -7,7 +7,7 @@ that works, and only a test that fails ever reaches it. What is true at once cos
 import inspect
 import time
 
-PATIENCE = 60 # s
+PATIENCE = 120 # s
 SHORTEST, LONGEST = 0.002, 0.05 # s between two looks
 
 witnesses = [] # functions: text that explains a failure, as a log does
