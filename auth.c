@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gsasl.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -30,10 +29,8 @@
 #include "conf/credential.h"
 #include "process/launch.h"
 #include "process/log.h"
-#include "process/options.h"
-#include "process/sandbox.h"
+#include "process/program.h"
 #include "secrets/secret.h"
-#include "process/stdfds.h"
 #include "secrets/users.h"
 
 enum { PASSWORD_MAX = 1024 };
@@ -291,7 +288,7 @@ result_of(const struct auth *a, Gsasl_session *s, int r)
 static void
 decide(const struct auth *a, enum auth_result result)
 {
-	char senders[USERS_SECRET] = "";
+	char senders[AUTH_SENDERS] = "";
 	if (a->known && a->user.senders.n >= sizeof(senders))
 		result = AUTH_TROUBLE; /* a list that is cut would let too little through */
 	else if (a->known && a->user.senders.n > 0)
@@ -374,11 +371,8 @@ serve(struct auth *a)
 	open_other(&a->conf);
 	if (gsasl_init(&ctx) != GSASL_OK || gsasl_nonce(warm, sizeof(warm)) != GSASL_OK)
 		return EX_SOFTWARE;
-	int r = sandbox_enter(SANDBOX_HELPER, -1);
-	if (r < 0 && r != -ENOSYS) {
-		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
+	if (!program_lock_in(SANDBOX_HELPER, -1, &f))
 		return EX_TEMPFAIL;
-	}
 	if (recv(LAUNCH_FIRST_FD, &a->hello, sizeof(a->hello), 0) != (ssize_t)sizeof(a->hello))
 		return EXIT_SUCCESS;
 	a->hello.mechanism[AUTH_MECHANISM - 1] = '\0';
@@ -426,24 +420,17 @@ int
 main(int argc, char **argv)
 {
 	struct options o;
-	struct log_fields f = { .event = "failed" };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 
-	stdfds_fill();
-	if (argc < 1)
+	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	signal(SIGPIPE, SIG_IGN);
-	options_parse(&o, argc, argv);
 	if (o.hash != NULL)
 		return hash(o.hash);
-	int err = o.wrong != NULL || !o.serve ? -EINVAL : conf_load(&auth.conf, &o.conf, &why);
-	log_open(err == 0 ? auth.conf.log : LOG_TO_AUTO, "auth", journal_send);
+	int err = program_configure(&auth.conf, &o, o.serve ? NULL : "auth is started by smtpd", "auth",
+		journal_send, &why);
 	if (err == 0)
 		err = credential_find(&auth.conf, &why);
-	if (err < 0) {
-		log_event(LOG_ERR, &f, "%s%.*s", o.serve ? "" : "auth is started by smtpd; ",
-			(int)why.n, why.n > 0 ? why.p : "");
-		return EXIT_CONFIG;
-	}
+	if (err < 0)
+		return program_refuse(&why);
 	return serve(&auth);
 }

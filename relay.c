@@ -20,7 +20,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <systemd/sd-journal.h>
@@ -34,10 +33,8 @@
 #include "queue/lane.h"
 #include "process/launch.h"
 #include "process/log.h"
-#include "process/options.h"
-#include "process/sandbox.h"
+#include "process/program.h"
 #include "queue/spool.h"
-#include "process/stdfds.h"
 #include "mail/lane_name.h"
 
 enum { WHY_SIZE = 1024 };
@@ -128,11 +125,8 @@ work(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	int err = sandbox_enter(SANDBOX_RELAY, r->spool.root);
-	if (err < 0 && err != -ENOSYS) {
-		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-err));
+	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, &f))
 		return EX_TEMPFAIL;
-	}
 	delivery_work(r);
 	resolver_close(r->resolver);
 	return EXIT_SUCCESS;
@@ -177,42 +171,28 @@ main(int argc, char **argv)
 	struct relay *r = &relay;
 	struct options o;
 	auto_buf why = buf_new(WHY_SIZE);
-	struct log_fields f = { .event = "failed" };
 
-	stdfds_fill();
-	if (argc < 1)
+	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
 	r->lane = LANE_CLOSED;
 	r->slot = r->keeper = r->link.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	umask(S_IRWXG | S_IRWXO);
-	options_parse(&o, argc, argv);
-	int err = o.wrong != NULL || (!o.due && o.lane == NULL && !o.check) || (o.now && !o.due) ? -EINVAL : 0;
+	bool fit = (o.due || o.lane != NULL || o.check) && (!o.now || o.due);
+	int err = program_configure(&r->common, &o, fit ? NULL : "nothing to do; see --help", "relay",
+		sd_journal_sendv, &why);
 	if (err < 0)
-		buf_puts(&why, o.wrong != NULL ? o.wrong : "nothing to do; see --help");
-	else
-		err = conf_load(&r->common, &o.conf, &why);
+		return program_refuse(&why);
 	r->conf = r->common;
-	log_open(err == 0 ? r->conf.log : LOG_TO_AUTO, "relay", sd_journal_sendv);
-	if (err < 0) {
-		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
-		return EXIT_CONFIG;
-	}
 	if (o.check) {
 		conf_print(&r->conf, stdout);
 		return EXIT_SUCCESS;
 	}
-	err = sandbox_drop_root(r->conf.user);
-	if (err < 0) {
-		log_event(LOG_ERR, &f, "started as root, cannot become user %s: %s", r->conf.user,
-			strerror(-err));
-		return EXIT_CONFIG;
-	}
+	if (program_drop_root(&r->conf, &why) < 0)
+		return program_refuse(&why);
 	err = spool_open(&r->spool, r->conf.spool);
 	if (err < 0) {
+		struct log_fields f = { .event = "failed" };
 		log_event(LOG_ERR, &f, "spool %s: %s", r->conf.spool, strerror(-err));
 		return EX_TEMPFAIL;
 	}

@@ -22,7 +22,6 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -34,9 +33,7 @@
 #include "conf/credential.h"
 #include "process/launch.h"
 #include "process/log.h"
-#include "process/options.h"
-#include "process/sandbox.h"
-#include "process/stdfds.h"
+#include "process/program.h"
 #include "secrets/ticket.h"
 #include "lib/tlsinfo.h"
 
@@ -396,11 +393,8 @@ serve(const struct conf *conf)
 	SSL_CTX *ctx = make_context(conf);
 	if (ctx == NULL)
 		return fail("TLS: certificate, key or settings", EX_TEMPFAIL);
-	int r = sandbox_enter(SANDBOX_HELPER, -1);
-	if (r < 0 && r != -ENOSYS) {
-		log_event(LOG_ERR, &f, "cannot lock myself in: %s", strerror(-r));
+	if (!program_lock_in(SANDBOX_HELPER, -1, &f))
 		return EX_TEMPFAIL;
-	}
 	SSL *ssl = SSL_new(ctx);
 	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1 ||
 		fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
@@ -419,26 +413,19 @@ main(int argc, char **argv)
 {
 	static struct conf conf;
 	struct options o;
-	struct log_fields f = { .event = "failed" };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 
-	stdfds_fill();
-	if (argc < 1)
+	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	signal(SIGPIPE, SIG_IGN);
-	options_parse(&o, argc, argv);
-	int err = o.wrong != NULL || !o.serve ? -EINVAL : conf_load(&conf, &o.conf, &why);
-	log_open(err == 0 ? conf.log : LOG_TO_AUTO, "tls", journal_send);
+	int err = program_configure(&conf, &o, o.serve ? NULL : "tls is started by smtpd", "tls",
+		journal_send, &why);
 	if (err == 0 && conf.tls_certificate == NULL) {
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;
 	}
 	if (err == 0)
 		err = credential_find(&conf, &why);
-	if (err < 0) {
-		log_event(LOG_ERR, &f, "%s%.*s", o.serve ? "" : "tls is started by smtpd; ", (int)why.n,
-			why.n > 0 ? why.p : "");
-		return EXIT_CONFIG;
-	}
+	if (err < 0)
+		return program_refuse(&why);
 	return serve(&conf);
 }

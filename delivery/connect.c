@@ -7,6 +7,7 @@
 #include "lib/clock.h"
 #include "process/log.h"
 #include "conf/routes.h"
+#include "sending/begin.h"
 #include "sending/dial.h"
 #include "delivery/hosts.h"
 #include "delivery/race.h"
@@ -183,7 +184,7 @@ static enum outcome
 begin(struct relay *r, int fd)
 {
 	set_terms(r);
-	enum outcome o = link_begin(&r->link, fd);
+	enum outcome o = begin_link(&r->link, fd);
 	while (o != DONE && r->link.proof.again != AGAIN_NOT) {
 		note_failure(r);
 		if (r->link.proof.again == AGAIN_CLEAR)
@@ -192,7 +193,7 @@ begin(struct relay *r, int fd)
 		fd = connect_again(r);
 		if (fd < 0)
 			return o;
-		o = link_begin(&r->link, fd);
+		o = begin_link(&r->link, fd);
 	}
 	if (o != DONE)
 		note_failure(r);

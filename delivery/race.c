@@ -103,7 +103,7 @@ start(struct race *r, struct buf *why)
 	struct runner *u = &r->v[r->started++];
 	u->since = clock_ms();
 	u->until = clock_deadline(r->conf->timeout_connect);
-	u->fd = dial(&u->to, r->conf->source);
+	u->fd = dial_begin(&u->to, r->conf->source);
 	if (u->fd < 0)
 		fail(r, u, strerror(-u->fd), why);
 }

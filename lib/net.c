@@ -45,15 +45,8 @@ netaddr_parse(struct span s, struct netaddr *out)
 int
 port_parse(struct span s)
 {
-	int n = 0;
-	if (s.n == 0 || s.n > 5)
-		return -EINVAL;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return -EINVAL;
-		n = n * 10 + (s.p[i] - '0');
-	}
-	return n >= 1 && n <= UINT16_MAX ? n : -EINVAL;
+	int64_t n = s.n <= 5 ? span_number(s) : -1;
+	return n >= 1 && n <= UINT16_MAX ? (int)n : -EINVAL;
 }
 
 void
@@ -200,19 +193,13 @@ netblock_parse(struct span s, struct netblock *out)
 	const char *slash = s.n > 0 ? memchr(s.p, '/', s.n) : NULL;
 	if (netaddr_parse(slash != NULL ? span_from(s.p, slash) : s, &b.addr) < 0)
 		return -EINVAL;
-	unsigned base = netaddr_is_v4(&b.addr) ? V4_BITS : 0, bits = ALL_BITS - base;
+	int base = netaddr_is_v4(&b.addr) ? V4_BITS : 0;
+	int64_t bits = ALL_BITS - base;
 	if (slash != NULL) {
 		struct span n = span_from(slash + 1, s.p + s.n);
-		if (n.n == 0 || n.n > 3)
-			return -EINVAL;
-		bits = 0;
-		for (size_t i = 0; i < n.n; i++) {
-			if (n.p[i] < '0' || n.p[i] > '9')
-				return -EINVAL;
-			bits = bits * 10 + (unsigned)(n.p[i] - '0');
-		}
+		bits = n.n <= 3 ? span_number(n) : -1;
 	}
-	if (bits > ALL_BITS - base)
+	if (bits < 0 || bits > ALL_BITS - base)
 		return -EINVAL;
 	b.bits = (uint8_t)(base + bits);
 	for (unsigned i = b.bits; i < ALL_BITS; i++)

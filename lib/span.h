@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct span {
@@ -58,11 +59,17 @@ ascii_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
 
+static inline bool
+ascii_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* The value of a capital hexadecimal digit, or -1. */
 static inline int
 ascii_hex(char c)
 {
-	if (c >= '0' && c <= '9')
+	if (ascii_digit(c))
 		return c - '0';
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
@@ -106,6 +113,30 @@ span_word(struct span *s, const char *between)
 	struct span word = { s->p, n };
 	*s = span_skip(*s, n);
 	return word;
+}
+
+/* The digits at the start of s. */
+static inline struct span
+span_digits(struct span s)
+{
+	size_t n = 0;
+	while (n < s.n && ascii_digit(s.p[n]))
+		n++;
+	return (struct span){ s.p, n };
+}
+
+/* A number: decimal digits and nothing else. INT64_MAX if it is that or more; -1 if it is none. */
+static inline int64_t
+span_number(struct span s)
+{
+	int64_t v = 0;
+	if (s.n == 0 || span_digits(s).n < s.n)
+		return -1;
+	for (size_t i = 0; i < s.n; i++) {
+		int digit = s.p[i] - '0';
+		v = v > (INT64_MAX - digit) / 10 ? INT64_MAX : v * 10 + digit;
+	}
+	return v;
 }
 
 /* Without blanks and tabs at both ends. */

@@ -156,13 +156,11 @@ static bool
 integer(struct span s, int64_t *out, struct span *rest)
 {
 	bool minus = s.n > 0 && s.p[0] == '-';
-	int64_t v = 0;
-	size_t i = minus;
-	for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9' && v < INT64_MAX / 10 - 1; i++)
-		v = v * 10 + (s.p[i] - '0');
-	*rest = span_skip(s, i);
+	struct span digits = span_digits(span_skip(s, minus));
+	int64_t v = span_number(digits);
+	*rest = span_skip(s, minus + digits.n);
 	*out = minus ? -v : v;
-	return i > (size_t)minus;
+	return v >= 0;
 }
 
 static bool

@@ -19,7 +19,11 @@
 #include "lib/limits.h"
 #include "lib/tlsinfo.h"
 
-enum { AUTH_MECHANISM = 24, AUTH_TEXT = LIMIT_AUTH_LINE + 1 };
+enum {
+	AUTH_MECHANISM = 24,
+	AUTH_TEXT = LIMIT_AUTH_LINE + 1,
+	AUTH_SENDERS = 512, /* the addresses that one user may send from, with NUL */
+};
 
 struct auth_hello {
 	char mechanism[AUTH_MECHANISM]; /* upper case */

@@ -164,12 +164,11 @@ lane_state(const struct lane *l, struct lane_state *out)
 		return;
 	out->next = st.st_mtime;
 	char text[32];
-	ssize_t n = read(fd, text, sizeof(text) - 1);
+	ssize_t n = read(fd, text, sizeof(text));
 	if (n <= 0)
 		return;
-	text[n] = '\0';
 	out->down = true;
-	long attempts = strtol(text, NULL, 10);
+	int64_t attempts = span_number(span_digits((struct span){ text, (size_t)n }));
 	out->attempts = attempts > 0 && attempts < INT32_MAX ? (int)attempts : 1;
 }
 
@@ -179,8 +178,8 @@ lane_is_due(const struct lane_state *st, int64_t now, int64_t longest)
 	return st->next <= now || st->next > now + longest;
 }
 
-static int
-set_time(int fd, int64_t next)
+int
+lane_set_time(int fd, int64_t next)
 {
 	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
 	return futimens(fd, t) < 0 ? -errno : 0;
@@ -195,7 +194,7 @@ lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reas
 		return -errno;
 	if (dprintf(fd, "%d failed attempts: %s\n", attempts, reason) < 0)
 		return -errno;
-	return set_time(fd, next);
+	return lane_set_time(fd, next);
 }
 
 void

@@ -80,6 +80,9 @@ void lane_state(const struct lane *l, struct lane_state *out);
  * was set back, and counts as due (J12). */
 bool lane_is_due(const struct lane_state *st, int64_t now, int64_t longest);
 
+/* The time before which what a file stands for is not tried is the file's own. 0 or -errno. */
+int lane_set_time(int fd, int64_t next);
+
 /* Marks the host down until `next`. `reason` is one line for people. 0 or -errno. */
 int lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reason);
 

@@ -107,13 +107,8 @@ add_rcpt(struct message *m, const struct lane *l, struct span value, int index)
 static int64_t
 number(struct span s)
 {
-	int64_t v = 0;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9' || v > INT64_MAX / 10 - 1)
-			return -1;
-		v = v * 10 + (s.p[i] - '0');
-	}
-	return s.n > 0 ? v : -1;
+	int64_t v = span_number(s);
+	return v < INT64_MAX ? v : -1;
 }
 
 static bool
@@ -358,18 +353,11 @@ open_log(const struct message *m, const struct lane *l)
 	return fd < 0 ? -errno : fd;
 }
 
-static int
-set_next(int fd, int64_t next)
-{
-	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
-	return futimens(fd, t) < 0 ? -errno : 0;
-}
-
 int
 message_wait(const struct message *m, const struct lane *l, int64_t next)
 {
 	auto_fd fd = open_log(m, l);
-	return fd < 0 ? fd : set_next(fd, next);
+	return fd < 0 ? fd : lane_set_time(fd, next);
 }
 
 /* Synced; nothing is tried before `next`. */
@@ -383,7 +371,7 @@ append_log(const struct message *m, const struct lane *l, const struct buf *text
 		return fd;
 	if (write(fd, text->p, text->n) != (ssize_t)text->n)
 		return errno != 0 ? -errno : -EIO;
-	int r = set_next(fd, next);
+	int r = lane_set_time(fd, next);
 	return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
 }
 

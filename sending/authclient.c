@@ -14,25 +14,18 @@ enum {
 };
 _Static_assert((int)SASL_BINDING == (int)TLS_EXPORTER, "what binds is what TLS exports");
 
-unsigned
-auth_learn(struct span names)
-{
-	unsigned known = 0;
-	for (struct span word; (word = span_word(&names, " ")).n > 0;)
-		for (unsigned i = 0; i < SASL_MECHANISMS; i++)
-			if (span_ieq(word, span_of(sasl_mechanisms[i].name)))
-				known |= 1U << i;
-	return known;
-}
-
-/* May it be used here? Asked in this order, because judging a certificate takes time. */
+/*
+ * Is mechanism i one that the host announced and that fits our login and this connection? The
+ * certificate is judged last, and only for a mechanism that shows the password, since that takes
+ * time.
+ */
 static bool
-is_fit(struct link *l, unsigned i, bool exporter)
+check_mechanism(struct link *l, unsigned i, bool exporter)
 {
 	const struct sasl_mechanism *m = &sasl_mechanisms[i];
 	return (l->host.mechanisms & 1U << i) != 0 && m->token == (l->terms.login->token != NULL) &&
 		(!m->binds || exporter) &&
-		(!m->bare || l->terms.login->clear || link_is_trusted(l));
+		(!m->bare || l->terms.login->clear || link_judge(l));
 }
 
 static void
@@ -41,7 +34,7 @@ put(struct link *l, struct span text)
 	link_put(l, text, l->terms.conf->timeout_helo);
 }
 
-/* What stands behind the code of a reply, which has one line. */
+/* The challenge in a reply 334, which has one line; "" if it is another reply. */
 static struct span
 challenge_of(const struct link *l)
 {
@@ -49,7 +42,11 @@ challenge_of(const struct link *l)
 	return l->code == CHALLENGE && text.n > 4 ? span_skip(text, 4) : (struct span){ "", 0 };
 }
 
-/* The command, with our first word if it is short. True: it was said. */
+/*
+ * AUTH and the mechanism's name, and behind them `first`, our initial response ("": none), if the
+ * line is not too long with it. True: it was put there; else it is the answer to the first
+ * challenge.
+ */
 static bool
 put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 {
@@ -64,7 +61,10 @@ put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 	return fits;
 }
 
-/* Steps until the host has decided: its reply is in l->code. -EIO, or what sasl_step says. */
+/*
+ * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
+ * was lost. -EPROTO or -EACCES: no answer was given (sasl_step), or the host asks without an end.
+ */
 static int
 exchange(struct link *l, struct sasl *s)
 {
@@ -91,8 +91,9 @@ exchange(struct link *l, struct sasl *s)
 	return -EPROTO;
 }
 
+/* By mechanism m. A success that the host had to prove, and did not, is none. */
 static enum outcome
-prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
+prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 {
 	struct sasl s;
 	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
@@ -105,7 +106,8 @@ prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 		r = -EPROTO;
 	}
 	if (r == -EACCES)
-		link_say(l, "AUTH", "the host wants an answer from which our password could be guessed");
+		link_say(l, "AUTH",
+			"the host wants an answer from which our password could be guessed");
 	sasl_end(&s);
 	if (r < 0 || link_outcome(l->code) != DONE)
 		return SOFT;
@@ -114,17 +116,17 @@ prove(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 }
 
 enum outcome
-auth_say(struct link *l)
+authclient_prove(struct link *l)
 {
 	uint8_t binding[TLS_EXPORTER];
-	bool exporter = l->proof.tls != NULL && tls_exporter(l->proof.tls, binding);
+	bool exporter = l->proof.tls != NULL && tlsclient_exporter(l->proof.tls, binding);
 	if (l->proof.tls == NULL && !l->terms.login->clear) {
 		link_say(l, "AUTH", "not without TLS");
 		return SOFT;
 	}
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
-		if (is_fit(l, i, exporter))
-			return prove(l, &sasl_mechanisms[i], binding);
+		if (check_mechanism(l, i, exporter))
+			return prove_by(l, &sasl_mechanisms[i], binding);
 	link_say(l, "AUTH", l->host.mechanisms == 0 ? "the host does not offer it"
 						 : "the host offers nothing that is safe with it");
 	return SOFT;

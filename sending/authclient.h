@@ -1,18 +1,19 @@
 /*
  * authclient: AUTH to a host (RFC 4954).
  *
- * Nothing is said without TLS, and nothing that gives a secret away to a host whose certificate was not
- * found good for the name that the mail is for, unless the login allows it.
+ * Unless the login allows it, nothing is said without TLS, and a mechanism that shows the password
+ * or token is used only with a host whose certificate is good for the name that the mail is for.
  */
 #ifndef POSTERN_AUTHCLIENT_H
 #define POSTERN_AUTHCLIENT_H
 
 #include "sending/link.h"
 
-/* The mechanisms in a line of EHLO, as bits of client.mechanisms. */
-unsigned auth_learn(struct span names);
-
-/* DONE; SOFT, with the reason in l->text: not now, for whatever reason it is refused. */
-enum outcome auth_say(struct link *l);
+/*
+ * Logs in by the best mechanism that the host announced and that may be used with it. DONE; SOFT,
+ * with the reason in l->text, whatever the host's reply: the mail waits until the operator has
+ * mended it.
+ */
+enum outcome authclient_prove(struct link *l);
 
 #endif

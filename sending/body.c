@@ -8,7 +8,7 @@
 
 enum {
 	SEND_CHUNK = 32 * 1024,
-	BY_KERNEL = 64 * 1024, /* octets from which on a copy costs more than a call and a packet of its own */
+	BY_KERNEL = 64 * 1024, /* octets from which a copy costs more than a call and a packet */
 };
 
 /* ---- what fits --------------------------------------------------------------------------- */
@@ -28,11 +28,11 @@ takes_as_it_is(const struct link *l, const struct message *m)
 	return !m->eightbit || link_can(l, CAN_8BITMIME);
 }
 
-/* What the host, or we, cannot do with any text of this message; NULL: nothing. */
+/* What the sender asked for and this host, or this connection, does not give; NULL: nothing. */
 static const char *
-envelope_trouble(struct link *l, const struct envelope *e)
+find_trouble(struct link *l, const struct envelope *e)
 {
-	if (e->require_tls && !(link_can(l, CAN_REQUIRETLS) && link_is_trusted(l)))
+	if (e->require_tls && !(link_can(l, CAN_REQUIRETLS) && link_judge(l)))
 		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
 	if (e->utf8 && !link_can(l, CAN_SMTPUTF8))
 		return "550 5.6.7 the host does not take SMTPUTF8";
@@ -48,7 +48,7 @@ envelope_trouble(struct link *l, const struct envelope *e)
 enum outcome
 body_fit(struct link *l, const struct message *m, struct text *t)
 {
-	const char *why = envelope_trouble(l, &m->env);
+	const char *why = find_trouble(l, &m->env);
 	char text[LIMIT_LOG_TEXT];
 	*t = (struct text){ .m = m, .length = m->length, .converted = !takes_as_it_is(l, m) };
 	int r = why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, &why) : 0;
@@ -57,7 +57,8 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 		return SOFT;
 	}
 	if (r == -EILSEQ) {
-		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s", why);
+		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s",
+			why);
 		why = text;
 	}
 	if (why == NULL && l->host.limit.size > 0 && t->length > (uint64_t)l->host.limit.size)
@@ -70,7 +71,7 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 
 /* ---- sending ----------------------------------------------------------------------------- */
 
-/* Sending stopped in the middle. */
+/* Says why sending stopped in the middle: n is what the reading of the text returned. */
 static bool
 cut_short(struct link *l, ssize_t n)
 {
@@ -92,7 +93,8 @@ struct sending {
 static struct sending
 begin(struct link *l, const struct text *t)
 {
-	int64_t slowest = l->terms.conf->timeout_data_block + (int64_t)t->length / l->terms.conf->min_data_rate;
+	const struct conf *conf = l->terms.conf;
+	int64_t slowest = conf->timeout_data_block + (int64_t)t->length / conf->min_data_rate;
 	return (struct sending){ .l = l, .until = clock_deadline(slowest), .bol = true };
 }
 
@@ -171,12 +173,17 @@ body_put_lines(struct link *l, const struct text *t)
 	int r = put_text(t, put_lines, &s);
 	if (r < 0)
 		return cut_short(l, r);
-	/* Without a line end cannot happen to what smtpd queued, but the dot must stand alone (A10). */
+	/*
+	 * Without a line end cannot happen to what smtpd queued, but the dot must stand alone
+	 * (A10).
+	 */
 	(void)put_octets(&s, span_of(s.bol ? ".\r\n" : "\r\n.\r\n"));
 	return true;
 }
 
-/* By the kernel, without a copy. 0 or -errno; -EINVAL: there is no such way, and nothing was sent. */
+/*
+ * By the kernel, without a copy. 0 or -errno; -EINVAL: there is no such way, and nothing was sent.
+ */
 static int
 put_file(const struct sending *s, const struct message *m)
 {

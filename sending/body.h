@@ -19,12 +19,15 @@ struct text {
 };
 
 /*
- * In which form this host can have it. DONE: *t is it. HARD or SOFT: it cannot, and l->text says why, with
- * an enhanced status code.
+ * Chooses the form in which this host can have the message. DONE: *t is it. HARD: there is none,
+ * and l->text says why, with an enhanced status code. SOFT: the message cannot be read now.
  */
 enum outcome body_fit(struct link *l, const struct message *m, struct text *t);
 
-/* Put out whole. False: it broke off, and must not get its end; l->text says why. */
+/*
+ * Sends the text whole. False: it broke off, and the host must not be told its end; l->text says
+ * why.
+ */
 bool body_put_lines(struct link *l, const struct text *t);
 bool body_put_chunk(struct link *l, const struct text *t);
 

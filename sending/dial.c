@@ -28,7 +28,8 @@ address_of(const struct exchanger *to, struct sockaddr_storage *ss)
 		return netaddr_to(&to->addr, to->port, ss);
 	struct sockaddr_un *un = (struct sockaddr_un *)ss;
 	*un = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(un->sun_path, sizeof(un->sun_path), "%.*s", (int)sizeof(un->sun_path) - 1, to->host);
+	snprintf(un->sun_path, sizeof(un->sun_path), "%.*s", (int)sizeof(un->sun_path) - 1,
+		to->host);
 	return sizeof(*un);
 }
 
@@ -48,7 +49,7 @@ bind_to(int fd, sa_family_t family, const char *source)
 }
 
 int
-dial(const struct exchanger *to, const char *source)
+dial_begin(const struct exchanger *to, const char *source)
 {
 	struct sockaddr_storage ss;
 	socklen_t n = address_of(to, &ss);

@@ -1,6 +1,4 @@
-/*
- * dial: a connection to a host of a lane, on its way.
- */
+/* dial: begins a connection to a host. */
 #ifndef POSTERN_DIAL_H
 #define POSTERN_DIAL_H
 
@@ -15,6 +13,6 @@ void dial_name(const struct exchanger *to, char out[static DIAL_NAME]);
  * Begins to connect, from an address of `source` (routes.h) if it has one of that family. A
  * non-blocking fd, or -errno.
  */
-int dial(const struct exchanger *to, const char *source);
+int dial_begin(const struct exchanger *to, const char *source);
 
 #endif

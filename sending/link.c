@@ -9,10 +9,9 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "sending/authclient.h"
 #include "sending/tlsclient.h"
 
-enum { CODE_DIGITS = 3, REPLY_LINES = 200, READY_FOR_TLS = 220, WHY_SIZE = 512 };
+enum { CODE_DIGITS = 3, REPLY_LINES = 200, WHY_SIZE = 512 };
 
 void
 link_say(struct link *l, const char *what, const char *why)
@@ -59,65 +58,10 @@ link_outcome(int code)
 	return code >= 200 && code < 300 ? DONE : code >= 500 ? HARD : SOFT;
 }
 
-static const struct {
-	const char *keyword;
-	unsigned can;
-} extensions[] = { { "PIPELINING", CAN_PIPELINING }, { "8BITMIME", CAN_8BITMIME },
-	{ "SIZE", CAN_SIZE }, { "CHUNKING", CAN_CHUNKING }, { "BINARYMIME", CAN_BINARYMIME },
-	{ "SMTPUTF8", CAN_SMTPUTF8 }, { "DSN", CAN_DSN }, { "DELIVERBY", CAN_DELIVERBY },
-	{ "MT-PRIORITY", CAN_PRIORITY }, { "STARTTLS", CAN_STARTTLS },
-	{ "REQUIRETLS", CAN_REQUIRETLS } };
-
-/* A limit; 0, which is none, for an odd value. */
-static int64_t
-limit_of(struct span s)
-{
-	int64_t v = 0;
-	for (size_t i = 0; i < s.n && v >= 0; i++) {
-		bool digit = s.p[i] >= '0' && s.p[i] <= '9';
-		v = digit && v < INT64_MAX / 10 - 10 ? v * 10 + (s.p[i] - '0') : -1;
-	}
-	return v > 0 ? v : 0;
-}
-
-/* "RCPTMAX=20 MAILMAX=5" (RFC 9422 section 3); what is not known is passed by. */
-static void
-learn_limits(struct link *l, struct span words)
-{
-	const struct {
-		const char *name;
-		int64_t *limit;
-	} known[] = { { "MAILMAX", &l->host.limit.mails }, { "RCPTMAX", &l->host.limit.rcpts },
-		{ "RCPTDOMAINMAX", &l->host.limit.domains } };
-	for (struct span word; (word = span_word(&words, " ")).n > 0;) {
-		struct span name = span_word(&word, "=");
-		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-			if (span_ieq(name, span_of(known[i].name)))
-				*known[i].limit = limit_of(span_word(&word, "="));
-	}
-}
-
-/* Learns from a line of the reply to EHLO; unknown keywords and odd values mean nothing. */
-static void
-learn(struct link *l, struct span line)
-{
-	struct span word = span_word(&line, " ");
-	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
-		if (span_ieq(word, span_of(extensions[i].keyword)))
-			l->host.can |= extensions[i].can;
-	if (span_ieq(word, span_of("AUTH")))
-		l->host.mechanisms = auth_learn(line);
-	else if (span_ieq(word, span_of("LIMITS")))
-		learn_limits(l, line);
-	else if (span_ieq(word, span_of("SIZE")))
-		l->host.limit.size = limit_of(span_trim(line));
-	else if (span_ieq(word, span_of("DELIVERBY")))
-		l->host.limit.by = limit_of(span_word(&line, " ,")); /* other options may follow */
-}
-
 /*
- * A host that writes each reply by itself waits for our acknowledgement of the first (Nagle), and we would wait
- * 40 ms before we send it. The system forgets this wish, so it is said before each wait.
+ * Asks the system to acknowledge at once what the host sends. A host that writes each reply by
+ * itself waits for the acknowledgement of the first (Nagle), which would go out after 40 ms. The
+ * system forgets the wish, so it is repeated before each wait.
  */
 static void
 hasten(const struct link *l)
@@ -128,7 +72,7 @@ hasten(const struct link *l)
 }
 
 int
-link_reply(struct link *l, const char *to_what, int64_t seconds)
+link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *learns)
 {
 	int64_t deadline = clock_deadline(seconds);
 	struct span line;
@@ -143,8 +87,8 @@ link_reply(struct link *l, const char *to_what, int64_t seconds)
 			link_say(l, to_what, failure(r == STREAM_OK ? STREAM_BAD : r));
 			return -EIO;
 		}
-		if (!l->host.introduced && i > 0 && link_outcome(code) == DONE && line.n > CODE_DIGITS)
-			learn(l, span_skip(line, CODE_DIGITS + 1));
+		if (learns != NULL && i > 0 && link_outcome(code) == DONE && line.n > CODE_DIGITS)
+			learns(&l->host, span_skip(line, CODE_DIGITS + 1));
 		l->code = code;
 		l->idle = false;
 		if (l->text.n < LIMIT_LOG_TEXT)
@@ -157,176 +101,42 @@ link_reply(struct link *l, const char *to_what, int64_t seconds)
 	return -EIO;
 }
 
+int
+link_reply(struct link *l, const char *to_what, int64_t seconds)
+{
+	return link_listen(l, to_what, seconds, NULL);
+}
+
 void
 link_put(struct link *l, struct span bytes, int64_t seconds)
 {
 	stream_put(&l->stream, bytes, clock_deadline(seconds));
 }
 
+void
+link_puts(struct link *l, const char *text, int64_t seconds)
+{
+	link_put(l, span_of(text), seconds);
+}
+
 int
 link_ask(struct link *l, const char *command, const char *argument, int64_t seconds)
 {
-	link_put(l, span_of(command), seconds);
-	link_put(l, span_of(argument), seconds);
-	link_put(l, span_of("\r\n"), seconds);
+	link_puts(l, command, seconds);
+	link_puts(l, argument, seconds);
+	link_puts(l, "\r\n", seconds);
 	return link_reply(l, command, seconds);
 }
 
-/* ---- the beginning ------------------------------------------------------------------------- */
-
-/* EHLO, or HELO for who does not know it. What was announced before is forgotten (RFC 3207 section 4.2). */
-static enum outcome
-say_hello(struct link *l)
-{
-	const struct conf *conf = l->terms.conf;
-	l->host = (struct link_host){ .helo = l->terms.helo };
-	bool lmtp = conf->protocol == PROTOCOL_LMTP; /* RFC 2033 section 4.1: LHLO, and nothing older */
-	int r = l->host.helo ? 0 : link_ask(l, lmtp ? "LHLO " : "EHLO ", conf->hostname, conf->timeout_helo);
-	l->host.introduced = true;
-	if (r < 0)
-		return SOFT;
-	l->host.helo = l->host.helo || (link_outcome(l->code) == HARD && !lmtp);
-	if (l->host.helo && link_ask(l, "HELO ", conf->hostname, conf->timeout_helo) < 0)
-		return SOFT;
-	return link_outcome(l->code) == DONE ? DONE : SOFT;
-}
-
-static enum outcome
-say_why(struct link *l, const char *what, const struct buf *why)
-{
-	link_say(l, what, "");
-	buf_add(&l->text, buf_span(why));
-	return SOFT;
-}
-
-/* Under the policy that asks for it. */
-static enum outcome
-check_certificate(struct link *l)
-{
-	auto_buf why = buf_new(WHY_SIZE);
-	if (l->terms.policy != DELIVERY_TLS_VERIFY || tls_verify(l->proof.tls, l->terms.peer.host, &why) ||
-		link_is_trusted(l))
-		return DONE;
-	return say_why(l, "certificate", &why);
-}
-
-static enum outcome
-shake_hands(struct link *l)
-{
-	auto_buf why = buf_new(WHY_SIZE);
-	struct tls_how how = { .lenient = l->terms.policy == DELIVERY_TLS_MAY, .resume = !l->terms.fresh };
-	int r = tls_begin(l->terms.tls_setup, l->fd, &l->terms.peer, how, clock_deadline(l->terms.conf->timeout_tls),
-		&l->proof.tls, &why);
-	if (r < 0) {
-		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
-			: l->terms.policy == DELIVERY_TLS_MAY && !l->terms.implicit ? AGAIN_CLEAR : AGAIN_NOT;
-		return say_why(l, "TLS", &why);
-	}
-	l->stream.below = &tls_transport;
-	l->stream.context = l->proof.tls;
-	return check_certificate(l);
-}
-
-/* The host said something in clear that belongs to nothing we asked. */
-static enum outcome
-say_injected(struct link *l)
-{
-	l->proof.again = AGAIN_NOT;
-	link_say(l, "STARTTLS", "the host said more than its reply in clear");
-	return SOFT;
-}
-
-/*
- * The host offers it. What it says in clear before it is asked, or behind its consent, would be taken for
- * replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust with mail.
- */
-static enum outcome
-start_tls(struct link *l)
-{
-	if (stream_pending(&l->stream))
-		return say_injected(l);
-	l->proof.again = l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
-	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 || l->code != READY_FOR_TLS)
-		return SOFT;
-	if (stream_pending(&l->stream))
-		return say_injected(l);
-	l->proof.again = AGAIN_NOT;
-	enum outcome o = shake_hands(l);
-	return o == DONE ? say_hello(l) : o;
-}
-
-/* TLS as the policy wants it, if it has not begun already. */
-static enum outcome
-protect(struct link *l)
-{
-	if (l->proof.tls != NULL || l->terms.policy == DELIVERY_TLS_NONE)
-		return DONE;
-	if (link_can(l, CAN_STARTTLS))
-		return start_tls(l);
-	if (l->terms.policy == DELIVERY_TLS_MAY)
-		return DONE;
-	link_say(l, "STARTTLS", "the host does not offer it");
-	return SOFT;
-}
-
-static enum outcome
-introduce(struct link *l)
-{
-	enum outcome o = l->terms.implicit ? shake_hands(l) : DONE;
-	l->host.introduced = false;
-	if (o != DONE || link_reply(l, "greeting", l->terms.conf->timeout_greeting) < 0)
-		return SOFT;
-	if (link_outcome(l->code) != DONE)
-		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
-	o = say_hello(l);
-	if (o == DONE)
-		o = protect(l);
-	if (o == DONE && l->terms.login != NULL) {
-		o = auth_say(l);
-		l->proof.refused = o != DONE;
-	}
-	return o;
-}
-
-/* Closes; a host that talks hears QUIT first (section 4.1.1.10). Nobody needs its answer. */
-static void
-leave(struct link *l)
-{
-	if (l->code != 0) {
-		link_put(l, span_of("QUIT\r\n"), l->terms.conf->timeout_quit);
-		(void)stream_flush(&l->stream, clock_deadline(l->terms.conf->timeout_quit));
-	}
-	if (l->code != 0 && l->proof.tls != NULL)
-		tls_end(l->proof.tls);
-	link_close(l);
-}
-
-enum outcome
-link_begin(struct link *l, int fd)
-{
-	int one = 1; /* groups are gathered here; the kernel need not wait for more */
-	l->fd = fd;
-	l->text.max = LIMIT_REPLY;
-	l->idle = false;
-	l->host = (struct link_host){ 0 };
-	l->proof = (struct link_proof){ 0 };
-	l->flow = (struct link_flow){ 0 };
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	stream_init(&l->stream, fd, fd, true, NULL);
-	enum outcome o = introduce(l);
-	if (o != DONE)
-		leave(l);
-	return o;
-}
-
 bool
-link_is_trusted(struct link *l)
+link_judge(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	if (l->proof.tls == NULL || l->terms.target[0] == '\0')
 		return false;
 	if (l->proof.trust == TRUST_UNKNOWN)
-		l->proof.trust = tls_verify(l->proof.tls, l->terms.target, &why) ? TRUSTED : NOT_TRUSTED;
+		l->proof.trust = tlsclient_verify(l->proof.tls, l->terms.target, &why)
+			? TRUSTED : NOT_TRUSTED;
 	return l->proof.trust == TRUSTED;
 }
 
@@ -335,8 +145,9 @@ link_describe(const struct link *l, struct buf *out)
 {
 	bool verified = l->terms.policy == DELIVERY_TLS_VERIFY || l->proof.trust == TRUSTED;
 	if (l->proof.tls != NULL)
-		tls_describe(l->proof.tls, out);
-	buf_puts(out, l->proof.tls == NULL ? "in clear" : verified ? ", verified" : ", not verified");
+		tlsclient_describe(l->proof.tls, out);
+	buf_puts(out, l->proof.tls == NULL ? "in clear"
+			: verified ? ", verified" : ", not verified");
 	if (l->proof.mechanism != NULL)
 		buf_printf(out, ", authenticated by %s", l->proof.mechanism);
 }
@@ -346,7 +157,7 @@ link_is_spoiled(const struct link *l)
 {
 	struct pollfd p = { .fd = l->fd, .events = POLLIN };
 	return stream_pending(&l->stream) ||
-		(l->proof.tls != NULL ? tls_has_news(l->proof.tls) : poll(&p, 1, 0) != 0);
+		(l->proof.tls != NULL ? tlsclient_has_news(l->proof.tls) : poll(&p, 1, 0) != 0);
 }
 
 void
@@ -363,7 +174,7 @@ link_close(struct link *l)
 	if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;
-	tls_free(l->proof.tls);
+	tlsclient_free(l->proof.tls);
 	l->proof.tls = NULL;
 	l->stream.below = NULL;
 	l->stream.broken = true; /* what is still put goes nowhere */
@@ -376,6 +187,6 @@ link_quit(struct link *l)
 		return;
 	(void)link_ask(l, "QUIT", "", l->terms.conf->timeout_quit);
 	if (l->proof.tls != NULL)
-		tls_end(l->proof.tls);
+		tlsclient_end(l->proof.tls);
 	link_close(l);
 }

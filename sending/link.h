@@ -1,5 +1,5 @@
 /*
- * link: the sending side of SMTP (RFC 5321) and LMTP (RFC 2033), one connection to one host.
+ * link: one connection to one host, and the replies that come by it (RFC 5321; LMTP: RFC 2033).
  *
  * The far side may be slow, wrong or hostile: every wait has a deadline, every reply a limit, and
  * what is not understood is SOFT. Only the first digit of a reply decides (section 4.2.1).
@@ -32,7 +32,7 @@ struct job;
 struct tls;
 struct tls_setup;
 
-/* What the caller decides before the connection begins. */
+/* What the caller decides before the connection begins (begin.h). */
 struct link_terms {
 	char name[DIAL_NAME];      /* of the host, for logs and reports (dial.h) */
 	const struct conf *conf;
@@ -42,14 +42,13 @@ struct link_terms {
 	bool fresh;                /* no old TLS session is to be resumed */
 	struct tls_setup *tls_setup;
 	struct resume peer;        /* the host; its certificate is to be for its name, or: */
-	char target[LIMIT_DOMAIN + 1]; /* the name that the mail is for, if it did not come from the DNS */
+	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const struct login *login; /* NULL: no AUTH */
 	int window;                /* jobs that may be on their way at once */
 };
 
 /* What the host told of itself in its reply to EHLO. */
 struct link_host {
-	bool introduced;     /* EHLO was answered; lines of later replies tell nothing about the host */
 	bool helo;           /* it knows HELO only */
 	unsigned can;        /* CAN_*: the extensions */
 	unsigned mechanisms; /* of AUTH (authclient.h) */
@@ -58,7 +57,7 @@ struct link_host {
 		int64_t mails;   /* LIMITS MAILMAX (RFC 9422): transactions of this connection */
 		int64_t rcpts;   /* ... RCPTMAX: recipients of one of them */
 		int64_t domains; /* ... RCPTDOMAINMAX: of those recipients */
-		int64_t by;      /* DELIVERBY: the shortest time that may be asked for, s (RFC 2852) */
+		int64_t by;      /* DELIVERBY (RFC 2852): the shortest time to ask for, s */
 	} limit;             /* 0: none */
 };
 
@@ -72,7 +71,7 @@ struct link_proof {
 		AGAIN_CLEAR,   /* the host's TLS does not work, and the policy lets us do without */
 	} again;               /* after SOFT: is a new connection to the same host worth a try? */
 	bool refused;          /* AUTH failed, which is for the operator to mend */
-	const char *mechanism; /* of AUTH, the one that worked; NULL: the host does not know who we are */
+	const char *mechanism; /* of AUTH, by which we logged in; NULL: we did not */
 };
 
 /* What is on its way; of sending.c alone. */
@@ -92,33 +91,34 @@ struct link {
 	struct link_terms terms;
 	int fd;                /* -1: not connected */
 	int code;              /* of the last reply; 0: none */
-	struct buf text;       /* of the last reply: all lines, escaped, with its code; outlives the connection */
-	bool idle;             /* it was kept open with nothing to say, and the host has not spoken since */
+	struct buf text;       /* of the last reply: its lines, escaped; outlives the connection */
+	bool idle;             /* was kept open with nothing to say; the host is silent since */
 	struct link_host host;
 	struct link_proof proof;
 	struct link_flow flow;
 	struct stream stream;
 };
 
-/*
- * Goes on with a connection that was made, by l->terms: waits for the greeting, says EHLO or HELO, STARTTLS and
- * AUTH. Owns `fd`. DONE; otherwise SOFT, with the reason in l->text, and the connection is closed.
- */
-enum outcome link_begin(struct link *l, int fd);
-
-/* A command and its reply, out of any group. 0, or -EIO: the connection is of no more use. */
+/* A command, and the wait for its reply. 0, or -EIO: the connection is of no more use. */
 int link_ask(struct link *l, const char *command, const char *argument, int64_t seconds);
 
 /* One reply into l->code and l->text. 0, or -EIO with what our side has to say in l->text. */
 int link_reply(struct link *l, const char *to_what, int64_t seconds);
 
+/*
+ * ... and each line behind the first, without its code, is given to `learns` if the reply is 2yz.
+ */
+typedef void link_learns(struct link_host *host, struct span line);
+int link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *learns);
+
 /* Adds to what is sent before the next wait. */
 void link_put(struct link *l, struct span bytes, int64_t seconds);
+void link_puts(struct link *l, const char *text, int64_t seconds);
 
-/* What our side has to say, in place of a reply. */
+/* In place of a reply: "what: why" in l->text, and 0 in l->code. */
 void link_say(struct link *l, const char *what, const char *why);
 
-/* What the first digit means: 2 DONE, 5 HARD, else SOFT. */
+/* What the first digit of a code means: 2 DONE, 5 HARD, else SOFT. */
 enum outcome link_outcome(int code);
 
 static inline bool
@@ -127,29 +127,36 @@ link_can(const struct link *l, unsigned what)
 	return (l->host.can & what) == what;
 }
 
-/* Does mail end there? LMTP is spoken to what stores it (RFC 2033). */
+/* Is mail that the host took delivered? LMTP is spoken to what stores it (RFC 2033). */
 static inline bool
 link_is_final(const struct link *l)
 {
 	return l->terms.conf->protocol == PROTOCOL_LMTP;
 }
 
-/* Is the other side for sure who the mail is for, and nobody else can hear it? */
-bool link_is_trusted(struct link *l);
+/*
+ * Judges the certificate, once for each connection. True: it is good for l->terms.target, so the
+ * host is for sure one that the mail is for, and nobody else can hear what is said.
+ */
+bool link_judge(struct link *l);
 
-/* "in clear", or what protects it, and who we are to the host. */
+/*
+ * For a log: "in clear", or the version and cipher of TLS; and the mechanism by which we logged in.
+ */
 void link_describe(const struct link *l, struct buf *out);
 
-/* Is there something to read where nothing is owed: 421, or the end? */
+/*
+ * Has the host said something although no reply is owed (421, perhaps), or closed? Does not wait.
+ */
 bool link_is_spoiled(const struct link *l);
 
 /*
- * After a pause with nothing to say: closes it if it is spoiled. If it ends before the next reply, the pause is
- * the reason.
+ * After a pause with nothing to say: closes it if it is spoiled. If it ends before the next reply,
+ * the pause is the reason.
  */
 void link_wake(struct link *l);
 
-/* Says QUIT, waits a little, closes. */
+/* Says QUIT, waits for the reply, closes. Does nothing if there is no connection. */
 void link_quit(struct link *l);
 
 /* Closes without a word: what the host got of an unfinished message must stay unfinished. */

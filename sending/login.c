@@ -29,7 +29,7 @@ take_line(struct span text)
 	return text.n > 0 ? strndup(text.p, text.n) : NULL;
 }
 
-/* What an fd has to say until its end. -errno, or the number of octets. */
+/* Reads an fd to its end. The number of octets, or -errno. */
 static ssize_t
 read_all(int fd, char *p, size_t size, int64_t deadline)
 {
@@ -50,6 +50,7 @@ read_all(int fd, char *p, size_t size, int64_t deadline)
 	}
 }
 
+/* One line from an fd into *out, which the caller owns. 0 or -errno. */
 static int
 read_secret(int fd, int64_t deadline, char **out)
 {
@@ -94,9 +95,9 @@ start(char *const *word, int *out)
 	return -err;
 }
 
-/* Having said all, a program may still go on. */
+/* Waits for the end of a program, which may go on after its last word. False: the time is up. */
 static bool
-ends(pid_t pid, int64_t deadline)
+wait_for_end(pid_t pid, int64_t deadline)
 {
 	auto_fd process = pidfd_open(pid, 0);
 	struct pollfd p = { .fd = process, .events = POLLIN };
@@ -107,6 +108,7 @@ ends(pid_t pid, int64_t deadline)
 	return r > 0;
 }
 
+/* The line that a program prints, into *out. 0 or -errno; -ECHILD: it failed. */
 static int
 run(const char *command, int64_t deadline, char **out)
 {
@@ -122,7 +124,7 @@ run(const char *command, int64_t deadline, char **out)
 		return (int)pid;
 	int r = read_secret(fd, deadline, out);
 	close(fd);
-	if (r == 0 && !ends(pid, deadline))
+	if (r == 0 && !wait_for_end(pid, deadline))
 		r = -ETIMEDOUT;
 	if (r < 0)
 		kill(-pid, SIGKILL);
@@ -179,8 +181,8 @@ login_load(const struct conf *c, struct login *out, struct buf *why)
 	out->user = c->delivery_user;
 	out->clear = c->delivery_auth_clear == CONF_YES;
 	if (r < 0)
-		buf_printf(why, "%s: %s", c->delivery_token_command != NULL ? "delivery_token_command"
-			: "delivery_password_file", reason(r));
+		buf_printf(why, "%s: %s", c->delivery_token_command != NULL
+			? "delivery_token_command" : "delivery_password_file", reason(r));
 	else if (out->password != NULL && out->library == NULL)
 		buf_puts(why, "delivery_password_file: libgsasl cannot be loaded");
 	return why->n > 0 ? -EINVAL : 0;

@@ -1,4 +1,7 @@
-/* login: who we are to hosts, read before the process locks itself in. */
+/*
+ * login: the name and password or token that hosts ask us for, read before the process locks itself
+ * in.
+ */
 #ifndef POSTERN_LOGIN_H
 #define POSTERN_LOGIN_H
 
@@ -6,8 +9,8 @@
 #include "sending/sasl.h"
 
 /*
- * As configured; 0 with out->user NULL if nothing is. -errno with the reason in *why. Waits for the
- * program that prints a token; SIGCHLD must not be ignored.
+ * Reads what the configuration names: 0, with out->user NULL if it names nothing; or -errno with
+ * the reason in *why. Waits for the program that prints a token; SIGCHLD must not be ignored.
  */
 int login_load(const struct conf *c, struct login *out, struct buf *why);
 

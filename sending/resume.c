@@ -41,7 +41,8 @@ resume_load(const struct resume *r, struct buf *out)
 	if (fd < 0 || fstat(fd, &st) < 0 || st.st_mtime > now || st.st_mtime <= now - r->age)
 		return;
 	ssize_t got = read(fd, all, sizeof(all));
-	if (got <= (ssize_t)(n + sizeof(sum)) || got == (ssize_t)sizeof(all) || memcmp(all, line, n) != 0)
+	if (got <= (ssize_t)(n + sizeof(sum)) || got == (ssize_t)sizeof(all) ||
+		memcmp(all, line, n) != 0)
 		return;
 	memcpy(&sum, all + n, sizeof(sum));
 	n += sizeof(sum);
@@ -49,7 +50,7 @@ resume_load(const struct resume *r, struct buf *out)
 		buf_add(out, (struct span){ all + n, (size_t)got - n });
 }
 
-/* Under another name first, so that nobody reads half of it. */
+/* Under another name first, so that no other relay reads half of it. */
 void
 resume_save(const struct resume *r, struct span session)
 {

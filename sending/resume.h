@@ -3,8 +3,8 @@
  *
  *	hosts/<address>-<port>.tls	"tls <host>\n", a sum of what follows, and that
  *
- * A hint like those: of the same host name, not too old, whole, or it is not there (K13). Nothing that is
- * decided about a connection depends on it: a certificate is judged anew each time.
+ * A hint like those: of the same host name, not too old, whole, or it is not there (K13). Nothing
+ * that is decided about a connection depends on it: a certificate is judged anew each time.
  */
 #ifndef POSTERN_RESUME_H
 #define POSTERN_RESUME_H

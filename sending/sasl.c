@@ -24,6 +24,17 @@ const struct sasl_mechanism sasl_mechanisms[SASL_MECHANISMS] = {
 	{ "XOAUTH2", true, false, true },     /* what was there before it */
 };
 
+unsigned
+sasl_known(struct span names)
+{
+	unsigned known = 0;
+	for (struct span word; (word = span_word(&names, " ")).n > 0;)
+		for (unsigned i = 0; i < SASL_MECHANISMS; i++)
+			if (span_ieq(word, span_of(sasl_mechanisms[i].name)))
+				known |= 1U << i;
+	return known;
+}
+
 /* ---- libgsasl -------------------------------------------------------------------------------- */
 
 #define FUNCTIONS(F) F(gsasl_init) F(gsasl_nonce) F(gsasl_client_start) F(gsasl_property_set) \
@@ -56,8 +67,8 @@ sasl_library_open(void)
 #define FIND(name) found = found && find(so, #name, &l.name);
 	FUNCTIONS(FIND)
 #undef FIND
-	return found && l.gsasl_init(&l.ctx) == GSASL_OK && l.gsasl_nonce(warm, sizeof(warm)) == GSASL_OK
-		? &l : NULL;
+	return found && l.gsasl_init(&l.ctx) == GSASL_OK &&
+		l.gsasl_nonce(warm, sizeof(warm)) == GSASL_OK ? &l : NULL;
 }
 
 static int
@@ -72,7 +83,9 @@ bind_to(const struct sasl_library *l, Gsasl_session *session, const unsigned cha
 	return r;
 }
 
-/* ---- an exchange ------------------------------------------------------------------------------ */
+/*
+ * ---- an exchange ------------------------------------------------------------------------------
+ */
 
 int
 sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct login *who,
@@ -128,7 +141,9 @@ add_head(struct buf *text, const char *name)
 	buf_puts(text, ",");
 }
 
-/* The token; what comes after it is why it was refused, which wants an answer before the refusal. */
+/*
+ * The token; what comes after it is why it was refused, which wants an answer before the refusal.
+ */
 static int
 step_with_token(struct sasl *s, struct span challenge, struct buf *answer)
 {
@@ -150,14 +165,14 @@ step_with_token(struct sasl *s, struct span challenge, struct buf *answer)
 }
 
 /*
- * A host chooses how often a password is hashed. One that asks for a few rounds wants to guess it from our
- * answer, so it gets none.
+ * A host chooses how often a password is hashed. One that asks for a few rounds wants to guess it
+ * from our answer, so it gets none.
  */
 static bool
 is_cheap(const struct sasl *s)
 {
 	const char *rounds = s->who->library->gsasl_property_fast(s->session, GSASL_SCRAM_ITER);
-	return rounds != NULL && strtoull(rounds, NULL, 10) < SCRAM_ROUNDS;
+	return rounds != NULL && span_number(span_of(rounds)) < SCRAM_ROUNDS;
 }
 
 int

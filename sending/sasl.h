@@ -1,5 +1,6 @@
 /*
- * sasl: what a client says to prove who it is, by libgsasl and, with tokens, by a few lines of our own.
+ * sasl: what a client says to prove who it is, by libgsasl and, with tokens, by a few lines of our
+ * own.
  *
  * libgsasl and what it brings are loaded only where there is a password.
  */
@@ -13,12 +14,12 @@ struct sasl_library;
 /* Loads it. NULL: it is not there. */
 struct sasl_library *sasl_library_open(void);
 
-/* Who we are. */
+/* What we log in with (login.h). */
 struct login {
 	char *user;
 	char *password; /* NULL: a token */
 	char *token;    /* NULL: a password */
-	bool clear;     /* the host may see what gives us away although it is not known for sure */
+	bool clear;     /* a host that is not known for sure, or anybody on the way, may see it */
 	struct sasl_library *library; /* for a password */
 };
 
@@ -29,31 +30,36 @@ struct sasl_mechanism {
 	char name[SASL_NAME];
 	bool token;
 	bool binds; /* the exchange to the TLS connection */
-	bool bare;  /* who hears it can say it too */
+	bool bare;  /* the host, and anybody who listens, learns the password or token */
 };
 
 enum { SASL_MECHANISMS = 8 };
 
 extern const struct sasl_mechanism sasl_mechanisms[SASL_MECHANISMS];
 
+/*
+ * Those of them that a list of names, with blanks between, has; bit 1 << i is sasl_mechanisms[i].
+ */
+unsigned sasl_known(struct span names);
+
 /* One exchange. */
 struct sasl {
 	const struct sasl_mechanism *mechanism;
 	const struct login *who;
 	void *session; /* of libgsasl, or NULL */
-	bool proved;   /* by the other side too, where the mechanism has that: success may be believed */
+	bool proved;   /* the host has proved what the mechanism asks: its 2yz may be believed */
 };
 
 /* `binding`: SASL_BINDING octets for a mechanism that binds, else NULL. 0 or -EINVAL. */
 int sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct login *who,
 	const unsigned char *binding);
 
-/* Does the client speak first? */
+/* Has the mechanism an initial response, or does the host begin with a challenge? */
 bool sasl_speaks_first(const struct sasl *s);
 
 /*
- * The answer to a challenge ("": to none), both in base64. 0. -EPROTO: the challenge is nonsense, or of an
- * impostor. -EACCES: an answer would give the password away to whoever tries enough words.
+ * The answer to a challenge ("": to none), both in base64. 0. -EPROTO: the challenge is nonsense,
+ * or of an impostor. -EACCES: the password could be guessed from an answer.
  */
 int sasl_step(struct sasl *s, struct span challenge, struct buf *answer);
 

@@ -1,19 +1,19 @@
 #include "sending/sending.h"
 
-#include <stdio.h>
-
-#include "lib/cleanup.h"
-#include "lib/clock.h"
+#include "sending/mail_rcpt.h"
 
 enum {
 	START_DATA = 354,
 	SERVICE_CLOSES = 421,
 	BUSY = 450,
-	TROUBLE = 451,     /* this and BUSY to RCPT: a greylist, perhaps */
-	NO_ROOM = 452,     /* to RCPT: one too many for this transaction (RFC 5321 section 4.5.3.1.10) */
-	TOO_MANY = 552,    /* ... said by old hosts */
-	/* Replies that may be owed while we still send: together they fit into the smallest receive
-	 * buffer, so the host never has to wait for us to read while we wait for it (64 octets each). */
+	TROUBLE = 451,  /* this and BUSY to RCPT: a greylist, perhaps */
+	NO_ROOM = 452,  /* to RCPT: one too many for this transaction (RFC 5321 4.5.3.1.10) */
+	TOO_MANY = 552, /* ... said by old hosts */
+	/*
+	 * Replies that may be owed while we still send. Of 64 octets each they fit together into
+	 * the smallest receive buffer, so that the host never waits until we read while we wait
+	 * until it reads.
+	 */
 	REPLIES_OWED = 1000,
 };
 
@@ -31,7 +31,7 @@ settle(struct link *l, struct rcpt *r, enum outcome o)
 	buf_add(&r->text, buf_span(&l->text));
 }
 
-/* Recipients that the host accepted, and about which nothing more was said, get this outcome. */
+/* Gives the outcome to all recipients that were accepted and have not had the last word yet. */
 static void
 settle_accepted(struct link *l, struct job *j, enum outcome o)
 {
@@ -40,7 +40,7 @@ settle_accepted(struct link *l, struct job *j, enum outcome o)
 			settle(l, j->to[i], o);
 }
 
-/* As if it had never been started. */
+/* The job is as if it had never been started. */
 static void
 forget(struct job *j)
 {
@@ -51,6 +51,7 @@ forget(struct job *j)
 	}
 }
 
+/* The connection broke in this job, perhaps because of it. */
 static void
 blame(struct link *l, struct job *j)
 {
@@ -61,9 +62,10 @@ blame(struct link *l, struct job *j)
 }
 
 /*
- * The connection is of no more use, for the reason in l->text: the job it broke in, and those behind it.
- * After a polite end, or where it was kept too long, nobody is to blame. Who says 421 took nothing of what he
- * had not answered; otherwise nobody knows.
+ * The connection is of no more use, for the reason in l->text. The first open job is blamed for
+ * that, for it may have caused it, unless the host said 421, or was full, or the connection had
+ * been idle; all other open jobs are untried. After 421 the host has taken no message that it did
+ * not answer; after any other loss it may have.
  */
 static void
 lose(struct link *l)
@@ -82,8 +84,9 @@ lose(struct link *l)
 	}
 }
 
+/* All replies to the job are there. */
 static void
-answered(struct link *l, struct job *j)
+end_job(struct link *l, struct job *j)
 {
 	if (j->turned_away)
 		forget(j);
@@ -96,108 +99,36 @@ answered(struct link *l, struct job *j)
 /* ---- commands ---------------------------------------------------------------------------- */
 
 static void
-put(struct link *l, const char *text, int64_t seconds)
-{
-	link_put(l, span_of(text), seconds);
-}
-
-/* " KEY=value", if there is a value. */
-static void
-put_parameter(struct link *l, const char *key, struct span value)
-{
-	if (value.n == 0)
-		return;
-	put(l, key, l->terms.conf->timeout_mail);
-	link_put(l, value, l->terms.conf->timeout_mail);
-}
-
-static void
-put_number(struct link *l, const char *key, int64_t number, const char *rest)
-{
-	char text[64];
-	snprintf(text, sizeof(text), "%lld%s", (long long)number, rest);
-	put_parameter(l, key, span_of(text));
-}
-
-/* The truth, whatever the client called its text (RFC 6152 section 3). */
-static enum body
-body_of(const struct text *t)
-{
-	if (t->converted)
-		return BODY_UNSAID;
-	return t->m->eightbit && t->m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : t->m->env.body;
-}
-
-static void
-put_mail(struct link *l, const struct text *t)
-{
-	const struct envelope *e = &t->m->env;
-	put(l, "MAIL FROM:<", l->terms.conf->timeout_mail);
-	link_put(l, e->sender, l->terms.conf->timeout_mail);
-	put(l, ">", l->terms.conf->timeout_mail);
-	if (link_can(l, CAN_SIZE))
-		put_number(l, " SIZE=", (int64_t)t->length, "");
-	if (link_can(l, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
-		put_parameter(l, " BODY=", span_of(body_word(body_of(t))));
-	if (e->utf8)
-		put(l, " SMTPUTF8", l->terms.conf->timeout_mail);
-	if (link_can(l, CAN_DSN)) {
-		put_parameter(l, " RET=", span_of(ret_word(e->ret)));
-		put_parameter(l, " ENVID=", e->envid);
-	}
-	if (link_can(l, CAN_DELIVERBY) && e->by != 0) {
-		char mode[] = { ';', e->by_mode, e->by_trace ? 'T' : '\0', '\0' };
-		put_number(l, " BY=", e->by - clock_wall(), mode);
-	}
-	if (link_can(l, CAN_PRIORITY) && e->priority != 0)
-		put_number(l, " MT-PRIORITY=", e->priority, "");
-	if (e->require_tls) /* or it would not be on its way (body_fit) */
-		put(l, " REQUIRETLS", l->terms.conf->timeout_mail);
-	put(l, "\r\n", l->terms.conf->timeout_mail);
-}
-
-static void
-put_rcpt(struct link *l, const struct rcpt *r)
-{
-	put(l, "RCPT TO:<", l->terms.conf->timeout_rcpt);
-	link_put(l, r->address, l->terms.conf->timeout_rcpt);
-	put(l, ">", l->terms.conf->timeout_rcpt);
-	if (link_can(l, CAN_DSN)) {
-		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
-		notify_words(r->terms.notify, &notify);
-		put_parameter(l, " NOTIFY=", buf_span(&notify));
-		put_parameter(l, " ORCPT=", r->terms.orcpt);
-	}
-	put(l, "\r\n", l->terms.conf->timeout_rcpt);
-}
-
-static void
 put_envelope(struct link *l, const struct job *j)
 {
-	put_mail(l, &j->text);
+	mail_rcpt_put_mail(l, &j->text);
 	for (int i = 0; i < j->n; i++)
-		put_rcpt(l, j->to[i]);
+		mail_rcpt_put_rcpt(l, j->to[i]);
 }
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
-/* After some messages a host may want no more by this connection, and says 421 or 452 to MAIL. */
+/* A reply to MAIL: does the host want no more by this connection, having had some? */
 static bool
 is_full(const struct link *l)
 {
 	return l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM);
 }
 
-/* It is never refused (RFC 5321 section 4.1.1.5): what is not 2yz was an answer to something else. */
+/*
+ * RSET is never refused (RFC 5321 section 4.1.1.5): a reply that is not 2yz belongs to another
+ * command.
+ */
 static bool
 read_reset(struct link *l)
 {
-	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 && link_outcome(l->code) == DONE;
+	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 &&
+		link_outcome(l->code) == DONE;
 }
 
 /*
- * To MAIL and each RCPT. False: the connection is lost. In lock step the command before each reply is
- * still to be sent.
+ * The replies to MAIL and to each RCPT. False: the connection is lost. In lock step each RCPT is
+ * sent only now, before its reply.
  */
 static bool
 read_envelope(struct link *l, struct job *j, bool lock_step)
@@ -214,7 +145,7 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 		settle(l, j->to[i], mail);
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step)
-			put_rcpt(l, j->to[i]);
+			mail_rcpt_put_rcpt(l, j->to[i]);
 		if (link_reply(l, "RCPT", conf->timeout_rcpt) < 0)
 			return false;
 		if (mail == DONE)
@@ -226,22 +157,22 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 	return true;
 }
 
-/* Nothing of it is to go any further: the host forgets it. */
+/* Ends a transaction that comes to nothing: the host forgets it by RSET. */
 static void
 give_up(struct link *l, struct job *j)
 {
 	if (l->code == SERVICE_CLOSES) {
-		answered(l, j);
+		end_job(l, j);
 		return;
 	}
-	put(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
 	if (read_reset(l))
-		answered(l, j);
+		end_job(l, j);
 	else
 		lose(l);
 }
 
-/* It can go by BDAT only. */
+/* Can the text go by BDAT only? */
 static bool
 is_binary(const struct job *j)
 {
@@ -263,14 +194,14 @@ read_each_end(struct link *l, struct job *j)
 		j->replied = i + 1;
 	}
 	l->flow.delivered += sending_any_done(j);
-	answered(l, j);
+	end_job(l, j);
 }
 
-/* To the end of the message. */
+/* The reply to the end of the message. */
 static void
 read_end(struct link *l, struct job *j)
 {
-	if (l->terms.conf->protocol == PROTOCOL_LMTP && j->accepted > 0) {
+	if (link_is_final(l) && j->accepted > 0) {
 		read_each_end(l, j);
 		return;
 	}
@@ -284,16 +215,20 @@ read_end(struct link *l, struct job *j)
 	if (is_binary(j) && !j->windowed && o != DONE)
 		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
 	else
-		answered(l, j);
+		end_job(l, j);
 }
 
 /* ---- ways to send ------------------------------------------------------------------------ */
 
-/* It broke off. A host that had enough may have said so, and that counts more than our broken pipe (F10). */
+/*
+ * The text broke off. A host that refused it in the middle may have said so before it closed, and
+ * its 5yz counts more than our broken pipe (F10).
+ */
 static void
 lose_in_body(struct link *l, struct job *j)
 {
-	if (l->stream.broken && link_is_spoiled(l) && (!j->windowed || read_envelope(l, j, false)) &&
+	if (l->stream.broken && link_is_spoiled(l) &&
+		(!j->windowed || read_envelope(l, j, false)) &&
 		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
 		link_outcome(l->code) == HARD)
 		settle_accepted(l, j, HARD);
@@ -308,20 +243,21 @@ put_body(struct link *l, struct job *j)
 		lose_in_body(l, j);
 }
 
-/* The reply to DATA is in l->code: the message, or what else is to be done. */
+/* The reply to DATA is in l->code: sends the text, or does what else follows from it. */
 static void
 follow_data(struct link *l, struct job *j)
 {
-	if (l->code == START_DATA && stream_pending(&l->stream)) { /* or it would be taken for that to the end */
+	bool go_on = l->code == START_DATA;
+	if (go_on && stream_pending(&l->stream)) { /* taken for the reply to the end otherwise */
 		link_say(l, "DATA", "the host said more than its reply");
 		lose(l);
-	} else if (l->code == START_DATA && j->accepted > 0) {
+	} else if (go_on && j->accepted > 0) {
 		put_body(l, j);
-	} else if (l->code == START_DATA && l->terms.conf->protocol == PROTOCOL_LMTP) {
-		link_say(l, "DATA", "taken though nobody is to get it"); /* and no reply would follow */
+	} else if (go_on && link_is_final(l)) { /* LMTP, and no reply would follow */
+		link_say(l, "DATA", "taken though nobody is to get it");
 		lose(l);
-	} else if (l->code == START_DATA) { /* taken though nobody is to get it (RFC 2920 section 3.1) */
-		put(l, ".\r\n", l->terms.conf->timeout_data_block);
+	} else if (go_on) { /* without a recipient: an empty text (RFC 2920 section 3.1) */
+		link_puts(l, ".\r\n", l->terms.conf->timeout_data_block);
 	} else {
 		settle_accepted(l, j, link_outcome(l->code) == HARD ? HARD : SOFT);
 		give_up(l, j);
@@ -331,12 +267,12 @@ follow_data(struct link *l, struct job *j)
 static void
 send_in_lock_step(struct link *l, struct job *j)
 {
-	put_mail(l, &j->text);
+	mail_rcpt_put_mail(l, &j->text);
 	if (!read_envelope(l, j, true))
 		lose(l);
 	else if (j->accepted == 0)
 		give_up(l, j);
-	else if (is_binary(j)) /* BDAT needs no leave */
+	else if (is_binary(j)) /* BDAT has no reply before the text */
 		put_body(l, j);
 	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
@@ -344,7 +280,10 @@ send_in_lock_step(struct link *l, struct job *j)
 		follow_data(l, j);
 }
 
-/* The job before j whose end is owed, and there is one at most; jobs that did not fit may stand between. */
+/*
+ * The job before j that waits for the reply to its end; there is one at most, but jobs that did not
+ * fit this host may stand between the two. NULL: there is none.
+ */
 static struct job *
 owed_before(const struct link *l, const struct job *j)
 {
@@ -354,24 +293,31 @@ owed_before(const struct link *l, const struct job *j)
 	return before != j ? before : NULL;
 }
 
-/* The end of the job before, if it is still owed, and this one's envelope are one group. */
+/*
+ * The end of the job before, if its reply is still owed, and MAIL, RCPT and DATA of this one are
+ * one group: they go out together, and then the replies are read.
+ */
 static void
 send_in_group(struct link *l, struct job *j)
 {
 	struct job *before = owed_before(l, j);
 	put_envelope(l, j);
-	put(l, "DATA\r\n", l->terms.conf->timeout_data_start);
+	link_puts(l, "DATA\r\n", l->terms.conf->timeout_data_start);
 	if (before != NULL)
 		read_end(l, before);
 	if (l->fd < 0)
 		return;
-	if (!read_envelope(l, j, false) || link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
+	if (!read_envelope(l, j, false) ||
+		link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
 	else
 		follow_data(l, j);
 }
 
-/* What fails is over before the next one (RFC 3030 section 2 leaves that to us). */
+/*
+ * The whole job goes out before a reply is read. A BDAT that fails leaves a transaction open (RFC
+ * 3030 section 2), which RSET ends before the next job's MAIL.
+ */
 static void
 send_in_window(struct link *l, struct job *j)
 {
@@ -379,8 +325,8 @@ send_in_window(struct link *l, struct job *j)
 	put_envelope(l, j);
 	j->sent = body_put_chunk(l, &j->text);
 	if (j->sent)
-		put(l, "RSET\r\n", l->terms.conf->timeout_mail);
-	l->flow.cut = !j->sent; /* replies to those before it may still come */
+		link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	l->flow.cut = !j->sent; /* replies to the jobs before it may still come */
 }
 
 /* ---- jobs -------------------------------------------------------------------------------- */
@@ -431,11 +377,11 @@ sending_any_done(const struct job *j)
 	return false;
 }
 
-/* At most: MAIL, RCPT..., DATA, end, which LMTP has for each recipient, RSET. */
+/* How many at most: to MAIL, each RCPT, DATA, the end (LMTP: for each recipient), RSET. */
 static int
 replies_to(const struct link *l, const struct job *j)
 {
-	return l->terms.conf->protocol == PROTOCOL_LMTP ? 2 * j->n + 4 : j->n + 4;
+	return link_is_final(l) ? 2 * j->n + 4 : j->n + 4;
 }
 
 static void
@@ -446,7 +392,7 @@ append(struct link *l, struct job *j)
 	j->sent = j->windowed = j->turned_away = false;
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
-		j->to[i]->outcome = DONE; /* until something is said about it */
+		j->to[i]->outcome = DONE; /* until a reply says otherwise */
 	if (l->flow.first == NULL)
 		l->flow.first = j;
 	else
@@ -505,8 +451,9 @@ sending_landed(const struct link *l)
 }
 
 /*
- * The reply to RSET behind a job. One that refuses it belongs to a command before, so that what was taken for the
- * word about the message was something else: nobody knows. After a loss the word stands.
+ * The reply to RSET behind a job. If it is not 2yz, replies and commands are out of step: what was
+ * taken for the reply to the end of the message answered another command, so the job is open again,
+ * and lost. If the connection is lost instead, the replies to the job stand.
  */
 static void
 confirm(struct link *l, struct job *j)
@@ -523,7 +470,7 @@ confirm(struct link *l, struct job *j)
 	lose(l);
 }
 
-/* All replies of a job that was put out in one go. */
+/* All replies to a job that went out whole. */
 static void
 read_window(struct link *l, struct job *j)
 {

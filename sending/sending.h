@@ -2,15 +2,16 @@
  * sending: mail over one connection, in as few round trips as the host allows.
  *
  *	lock step   without PIPELINING: a command, its reply, the next command
- *	groups      PIPELINING (RFC 2920): MAIL, RCPT and DATA of a message go out behind the end of the
- *	            one before, so a message costs one round trip
- *	window      PIPELINING and CHUNKING (RFC 3030): messages follow each other whole, up to a number and
- *	            a size, before the first reply is read; behind each goes RSET, which ends what failed and
- *	            shows that replies and commands are still in step
+ *	groups      PIPELINING (RFC 2920): MAIL, RCPT and DATA of a message go out behind the end
+ *	            of the one before, so a message costs one round trip
+ *	window      PIPELINING and CHUNKING (RFC 3030): messages follow each other whole, up to a
+ *	            number and a size, before the first reply is read; behind each goes RSET,
+ *	            which ends what failed and shows that replies and commands are still in step
  *
- * A job is one transaction. sending_start says what can be said of it without waiting; sending_land
- * brings back the jobs in the order in which they were started, each with outcome and text of its
- * recipients. What is not known when the connection is lost is bounded by the window.
+ * A job is one transaction. sending_start sends as much of it as can be sent without waiting for
+ * the end of the job; sending_land brings back the jobs in the order in which they were started,
+ * with outcome and reply of each recipient. If the connection is lost, it is unknown of no more
+ * messages than the window holds whether the host took them.
  */
 #ifndef POSTERN_SENDING_H
 #define POSTERN_SENDING_H
@@ -28,9 +29,9 @@ struct job {
 		JOB_OPEN,
 		JOB_ANSWERED, /* each recipient has its outcome */
 		JOB_LOST,     /* the connection broke in it: SOFT, and it may be to blame */
-		JOB_UNTRIED,  /* ... before its turn: nothing was said about it */
+		JOB_UNTRIED,  /* the connection broke before its turn: no reply was about it */
 	} end;
-	bool sent; /* whole: after a loss, the host may have it */
+	bool sent; /* the text went out whole: after a loss, the host may have taken it */
 
 	/* of sending.c */
 	struct text text;
@@ -44,22 +45,27 @@ struct job {
 /* Can another message go by this connection? */
 bool sending_is_open(const struct link *l);
 
-/* One more recipient, if a transaction with this host may have one more (RFC 9422). */
+/* Adds one more recipient. False: a transaction with this host may not have one more (RFC 9422). */
 bool sending_add(const struct link *l, struct job *j, struct rcpt *to);
 
-/* The caller set m, and added those it is for. The job is the client's until sending_land returns it. */
+/*
+ * The caller set m and added recipients. The job belongs to the link until sending_land returns it.
+ */
 void sending_start(struct link *l, struct job *j);
 
-/* The oldest job, after waiting for its end; NULL if there is none. */
+/* Waits for the end of the oldest job and takes it back; NULL if there is none. */
 struct job *sending_land(struct link *l);
 
-/* Takes the oldest job back as it is, when nothing more is to be said or heard; NULL if there is none. */
+/*
+ * Takes the oldest job back as it is, when nothing more is to be said or heard; NULL if there is
+ * none.
+ */
 struct job *sending_drop(struct link *l);
 
 /* How many jobs are on their way? */
 int sending_jobs(const struct link *l);
 
-/* Is anybody in it done? */
+/* Has the host taken the message for at least one of its recipients? */
 bool sending_any_done(const struct job *j);
 
 /* Is there no room for another job before one has landed? */

@@ -20,7 +20,7 @@ struct tls {
 	SSL *ssl;
 	const struct tls_setup *setup;
 	struct resume peer;
-	STACK_OF(X509) *others; /* of a resumed session: what the host sent beside its certificate; owned */
+	STACK_OF(X509) *others; /* of a resumed session: what came beside its certificate; owned */
 };
 
 /* ---- waiting ------------------------------------------------------------------------------ */
@@ -41,7 +41,7 @@ wait_for_host(const struct tls *t, int r, int64_t deadline)
 		return STREAM_BROKEN;
 	for (;;) {
 		int left = clock_left(deadline);
-		int n = left != 0 ? poll(&p, 1, left) : 0; /* who is always ready is late too */
+		int n = left != 0 ? poll(&p, 1, left) : 0; /* always ready is late too */
 		if (n > 0)
 			return STREAM_OK;
 		if (n == 0)
@@ -84,7 +84,7 @@ write_octets(void *context, const char *p, size_t n, int64_t deadline)
 	return STREAM_OK;
 }
 
-const struct transport tls_transport = { read_octets, write_octets };
+const struct transport tlsclient_transport = { read_octets, write_octets };
 
 /* ---- sessions ------------------------------------------------------------------------------ */
 
@@ -168,7 +168,7 @@ set_up(struct tls_setup *s)
 	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); /* tls_verify does it */
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); /* tlsclient_verify does it */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	s->ctx = ctx;
 	return true;
@@ -206,12 +206,12 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, bool 
 		SSL_set_security_level(t->ssl, lenient ? LENIENT : CAREFUL);
 		return t;
 	}
-	tls_free(t);
+	tlsclient_free(t);
 	return NULL;
 }
 
 int
-tls_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
+tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
 	int64_t deadline, struct tls **out, struct buf *why)
 {
 	struct tls *t = new_connection(setup, fd, peer, how.lenient);
@@ -227,7 +227,7 @@ tls_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls
 		res = wait_for_host(t, r, deadline);
 	}
 	explain(why, res);
-	tls_free(t);
+	tlsclient_free(t);
 	if (offered)
 		resume_forget(peer);
 	return offered ? -EAGAIN : -EPROTO;
@@ -235,7 +235,10 @@ tls_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls
 
 /* ---- certificates --------------------------------------------------------------------------- */
 
-/* What is asked of a certificate beside a chain to an authority: its purpose, and the name (RFC 9525). */
+/*
+ * What is asked of a certificate beside a chain to an authority: its purpose, and the name (RFC
+ * 9525).
+ */
 static bool
 ask_for(X509_STORE_CTX *ctx, const char *name)
 {
@@ -250,7 +253,7 @@ ask_for(X509_STORE_CTX *ctx, const char *name)
 }
 
 bool
-tls_verify(struct tls *t, const char *name, struct buf *why)
+tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 {
 	X509 *leaf = SSL_get0_peer_certificate(t->ssl);
 	STACK_OF(X509) *others = (STACK_OF(X509) *)(uintptr_t)others_of(t); /* is only looked at */
@@ -276,7 +279,7 @@ tls_verify(struct tls *t, const char *name, struct buf *why)
 /* ---- what else there is to know -------------------------------------------------------------- */
 
 void
-tls_describe(const struct tls *t, struct buf *out)
+tlsclient_describe(const struct tls *t, struct buf *out)
 {
 	buf_printf(out, "%s %s%s", SSL_get_version(t->ssl),
 		SSL_CIPHER_standard_name(SSL_get_current_cipher(t->ssl)),
@@ -284,7 +287,7 @@ tls_describe(const struct tls *t, struct buf *out)
 }
 
 bool
-tls_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER])
+tlsclient_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER])
 {
 	static const char label[] = "EXPORTER-Channel-Binding";
 	return SSL_version(t->ssl) >= TLS1_3_VERSION &&
@@ -293,7 +296,7 @@ tls_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER])
 }
 
 bool
-tls_has_news(struct tls *t)
+tlsclient_has_news(struct tls *t)
 {
 	char octet;
 	size_t n;
@@ -303,7 +306,7 @@ tls_has_news(struct tls *t)
 }
 
 void
-tls_end(struct tls *t)
+tlsclient_end(struct tls *t)
 {
 	save_session(t);
 	ERR_clear_error();
@@ -311,7 +314,7 @@ tls_end(struct tls *t)
 }
 
 void
-tls_free(struct tls *t)
+tlsclient_free(struct tls *t)
 {
 	if (t == NULL)
 		return;

@@ -1,8 +1,9 @@
 /*
  * tlsclient: TLS 1.2 or 1.3 with a host, below a stream (stream.h).
  *
- * A handshake judges no certificate; tls_verify does, before anything is said that depends on it, with
- * sessions that were resumed as with new ones. A cut without close_notify looks like any lost connection.
+ * A handshake judges no certificate; tlsclient_verify does, before anything is said that depends on
+ * it, with sessions that were resumed as with new ones. A cut without close_notify looks like any
+ * lost connection.
  */
 #ifndef POSTERN_TLSCLIENT_H
 #define POSTERN_TLSCLIENT_H
@@ -15,44 +16,44 @@ struct ssl_ctx_st;
 
 /* What all connections of a process have in common. */
 struct tls_setup {
-	int authorities;        /* fd of a PEM file (trust.h); less than 0: nobody is trusted */
+	int authorities;        /* fd of a PEM file (trust.h); less than 0: none is trusted */
 	struct ssl_ctx_st *ctx; /* NULL until it is first needed, which costs 2 ms */
 };
 
 struct tls; /* one connection */
 
-/* How careful to be. */
+/* How a connection is to begin. */
 struct tls_how {
 	bool lenient; /* weak keys and old algorithms are better than no TLS at all */
 	bool resume;  /* an old session, if there is one */
 };
 
 /*
- * Shakes hands on a non-blocking fd with the host in *peer, whose name lives as long as the connection.
- * 0 and *out. -EAGAIN: it failed with an old session, which is forgotten; -EPROTO: it failed. Then the
- * reason is in *why.
+ * Shakes hands on a non-blocking fd with the host in *peer, whose name lives as long as the
+ * connection. 0 and *out. -EAGAIN: it failed with an old session, which is forgotten; -EPROTO: it
+ * failed. Then the reason is in *why.
  */
-int tls_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
+int tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
 	int64_t deadline, struct tls **out, struct buf *why);
 
-extern const struct transport tls_transport; /* with struct tls as its context */
+extern const struct transport tlsclient_transport; /* with struct tls as its context */
 
 /* Is the certificate good, and for this host name or address? If not, the reason is in *why. */
-bool tls_verify(struct tls *t, const char *name, struct buf *why);
+bool tlsclient_verify(struct tls *t, const char *name, struct buf *why);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", and "resumed". */
-void tls_describe(const struct tls *t, struct buf *out);
+void tlsclient_describe(const struct tls *t, struct buf *out);
 
 /* Channel binding (RFC 9266). False: this version has none that is safe. */
-bool tls_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER]);
+bool tlsclient_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER]);
 
 /* Is there something to read, or the end? Does not wait. */
-bool tls_has_news(struct tls *t);
+bool tlsclient_has_news(struct tls *t);
 
 /* A polite end: close_notify; the session is kept for later. */
-void tls_end(struct tls *t);
+void tlsclient_end(struct tls *t);
 
 /* Frees it, without a word. NULL is none. */
-void tls_free(struct tls *t);
+void tlsclient_free(struct tls *t);
 
 #endif

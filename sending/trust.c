@@ -81,7 +81,9 @@ add_if_issuer(X509_STORE *store, const unsigned char *der, size_t n, const X509 
 {
 	const unsigned char *p = der;
 	X509_NAME *name = subject_of(der, n);
-	X509 *x = name != NULL && is_issuer(name, leaf, others) ? d2i_X509(NULL, &p, (long)n) : NULL;
+	X509 *x = NULL;
+	if (name != NULL && is_issuer(name, leaf, others))
+		x = d2i_X509(NULL, &p, (long)n);
 	if (x != NULL)
 		(void)X509_STORE_add_cert(store, x);
 	X509_free(x);

@@ -44,17 +44,10 @@ is_keyword(struct span s)
 static bool
 digits(struct span s, size_t max, int64_t *out)
 {
-	int64_t v = 0;
-	if (s.n == 0 || s.n > max)
-		return false;
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		int digit = s.p[i] - '0';
-		v = v > (INT64_MAX - digit) / 10 ? INT64_MAX : v * 10 + digit;
-	}
-	*out = v;
-	return true;
+	int64_t v = s.n <= max ? span_number(s) : -1;
+	if (v >= 0)
+		*out = v;
+	return v >= 0;
 }
 
 /* ---- parameters of MAIL ------------------------------------------------------------------- */
@@ -132,7 +125,7 @@ parse_by(struct span v, struct mail_parse *p)
 	return ascii_lower(mode.p[0]) == 'r' || ascii_lower(mode.p[0]) == 'n';
 }
 
-/* What should have gone out already goes at once: whose clock is wrong, or who was slow, wants it sent. */
+/* A time that has passed means at once: the client's clock is wrong, or it was slow. */
 static bool
 set_hold(struct mail_parse *p, int64_t until)
 {
@@ -175,12 +168,10 @@ parse_holduntil(struct span v, struct mail_parse *p)
 		return false;
 	struct span zone = span_skip(v, 19);
 	if (zone.n > 1 && zone.p[0] == '.') {
-		size_t n = 1;
-		while (n < zone.n && zone.p[n] >= '0' && zone.p[n] <= '9')
-			n++;
-		if (n == 1)
+		struct span fraction = span_digits(span_skip(zone, 1));
+		if (fraction.n == 0)
 			return false;
-		zone = span_skip(zone, n);
+		zone = span_skip(zone, 1 + fraction.n);
 	}
 	int sign = zone.n == 6 && zone.p[0] == '-' ? -1 : 1;
 	if (zone.n == 6 && (zone.p[0] == '+' || zone.p[0] == '-')) {
@@ -254,7 +245,7 @@ mail_parameter(struct span word, unsigned offered, struct mail_parse *p, unsigne
 }
 
 enum reply
-command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
+arguments_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	struct mail_args *out)
 {
 	struct mail_args a = { .size = -1 };
@@ -275,7 +266,7 @@ command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	return R_SENDER_OK;
 }
 
-/* ---- the others --------------------------------------------------------------------------- */
+/* ---- other arguments ---------------------------------------------------------------------- */
 
 /* Is it short enough in the form in which it is kept and passed on? */
 static bool
@@ -318,7 +309,7 @@ rcpt_parameter(struct span word, struct terms *t)
 }
 
 enum reply
-command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
+arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 {
 	struct rcpt_args a = { 0 };
 	struct span rest;
@@ -336,7 +327,7 @@ command_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 }
 
 bool
-command_bdat(struct span arg, int64_t *octets, bool *last)
+arguments_bdat(struct span arg, int64_t *octets, bool *last)
 {
 	struct span word = span_word(&arg, " \t");
 	if (!digits(word, SIZE_DIGITS, octets) || *octets == INT64_MAX)
@@ -347,7 +338,7 @@ command_bdat(struct span arg, int64_t *octets, bool *last)
 }
 
 bool
-command_vrfy(struct span arg)
+arguments_vrfy(struct span arg)
 {
 	struct address a;
 	struct span rest;

@@ -1,5 +1,6 @@
 /*
- * command: the arguments of MAIL, RCPT, BDAT and VRFY (RFC 5321 section 4.1.1 and the extensions).
+ * arguments: the arguments of MAIL, RCPT, BDAT and VRFY (RFC 5321 section 4.1.1 and the
+ * extensions).
  *
  * A parameter that was not offered to this client is unknown (555), a value that is not as its RFC
  * wants it is refused (501), and so is a parameter that comes twice; nothing is guessed.
@@ -7,8 +8,8 @@
  * One rule is looser than the grammar: white space between the colon and "<" is tolerated, because
  * printers and cameras send it and it can mean only one thing.
  */
-#ifndef POSTERN_COMMAND_H
-#define POSTERN_COMMAND_H
+#ifndef POSTERN_ARGUMENTS_H
+#define POSTERN_ARGUMENTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,16 +41,16 @@ struct rcpt_args {
  * `offered` is of OFFER_*, `now` the wall clock from which intervals count, `max_hold` the longest
  * wait. R_SENDER_OK, or the reply that refuses; *out is valid only if accepted.
  */
-enum reply command_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
+enum reply arguments_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	struct mail_args *out);
 
 /* `utf8`: MAIL had SMTPUTF8. R_RCPT_OK, or the reply that refuses. */
-enum reply command_rcpt(struct span arg, bool utf8, struct rcpt_args *out);
+enum reply arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out);
 
 /* "octets [LAST]". False if it is anything else; a number that does not fit is. */
-bool command_bdat(struct span arg, int64_t *octets, bool *last);
+bool arguments_bdat(struct span arg, int64_t *octets, bool *last);
 
 /* May this be the argument of VRFY? A user name or an address, with or without brackets. */
-bool command_vrfy(struct span arg);
+bool arguments_vrfy(struct span arg);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "lib/wait.h"
 
-/* Gives one end of a new pair to a program. Our end or -errno. */
+/* Has a program started with one end of a new pair. The session's end, or -errno. */
 static int
 ask_for(int monitor, enum request_kind kind, int type, const int *connection)
 {
@@ -89,7 +89,8 @@ helper_auth_step(int fd, const struct span *text, int64_t deadline, const volati
 	if (r < 0)
 		return r;
 	ssize_t got = read(fd, reply, sizeof(*reply)); /* a packet */
-	if (got < (ssize_t)auth_text_size(2) || reply->text[(size_t)got - auth_text_size(1)] != '\0')
+	if (got < (ssize_t)auth_text_size(2) ||
+		reply->text[(size_t)got - auth_text_size(1)] != '\0')
 		return -EPROTO;
 	return 0;
 }
@@ -119,7 +120,11 @@ helper_check(int monitor, enum request_kind kind, struct span question, int64_t 
 	static const struct {
 		const char *word;
 		enum check_result result;
-	} answers[] = { { "OK", CHECK_OK }, { "REJECT ", CHECK_REJECT }, { "DEFER ", CHECK_DEFER } };
+	} answers[] = {
+		{ "OK", CHECK_OK },
+		{ "REJECT ", CHECK_REJECT },
+		{ "DEFER ", CHECK_DEFER },
+	};
 	char line[CHECK_TEXT];
 	text[0] = '\0';
 	int fd = ask_for(monitor, kind, SOCK_STREAM, NULL);

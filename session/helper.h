@@ -10,9 +10,9 @@
 #include "lib/tlsinfo.h"
 
 /*
- * Has tls put between the connection (standard input and output) and us, and waits until it shook
- * hands. Nothing may be left unsent or unread in *s, which starts anew. 0; -ETIMEDOUT; -EPROTO if
- * there is no TLS, and then no connection either.
+ * Has tls put between the connection (standard input and output) and the session, and waits until
+ * it shook hands. Nothing may be left unsent or unread in *s, which starts anew. 0; -ETIMEDOUT;
+ * -EPROTO if there is no TLS, and then no connection either.
  */
 int helper_tls(int monitor, struct stream *s, int64_t deadline, struct tlsinfo *info);
 
@@ -31,9 +31,9 @@ enum check_result { CHECK_OK, CHECK_REJECT, CHECK_DEFER, CHECK_STOPPED };
 enum { CHECK_TEXT = 256 };
 
 /*
- * Asks a program of the site's: one line of question, one line of answer, "OK", "REJECT text" or
- * "DEFER text" (printable ASCII). Anything else, and silence, is DEFER with an empty text; STOPPED if
- * *stop is set meanwhile.
+ * Asks a program of the site: one line of question, one line of answer, "OK", "REJECT text" or
+ * "DEFER text" (printable ASCII). Anything else, and silence, is DEFER with an empty text; STOPPED
+ * if *stop is set meanwhile.
  */
 enum check_result helper_check(int monitor, enum request_kind kind, struct span question,
 	int64_t deadline, const volatile int *stop, char text[static CHECK_TEXT]);

@@ -1,4 +1,4 @@
-/* peer: who is at the other end of standard input. */
+/* peer: the client's end of standard input. */
 #ifndef POSTERN_PEER_H
 #define POSTERN_PEER_H
 
@@ -8,7 +8,7 @@
 
 struct peer {
 	bool socket;                 /* lines end with CRLF only */
-	bool local;                  /* a pipe, a terminal, a file, or AF_UNIX: someone on this host */
+	bool local;                  /* a pipe, a terminal, a file or AF_UNIX: on this host */
 	struct netaddr addr;         /* unless local */
 	char text[NETADDR_LITERAL];  /* "[192.0.2.1]", or "local" */
 };

@@ -22,13 +22,8 @@ word(struct span *s)
 static bool
 is_port(struct span s)
 {
-	unsigned v = 0;
-	for (size_t i = 0; i < s.n && v <= 65535; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
-			return false;
-		v = v * 10 + (unsigned)(s.p[i] - '0');
-	}
-	return s.n > 0 && s.n <= 5 && v <= 65535;
+	int64_t v = s.n <= 5 ? span_number(s) : -1;
+	return v >= 0 && v <= UINT16_MAX;
 }
 
 /* "PROXY TCP4 source destination port port" CRLF */

@@ -1,8 +1,8 @@
 /*
- * proxy: who a client is, by the word of a proxy in front of us (PROXY protocol, versions 1 and 2).
+ * proxy: which client a proxy speaks for (PROXY protocol, versions 1 and 2).
  *
  * The header comes before anything else. It is believed only from listed proxies, and from those it
- * is required: one that is missing, cut or odd is the end of the connection.
+ * is required: a connection without one, or with one that is cut or odd, ends.
  */
 #ifndef POSTERN_PROXY_H
 #define POSTERN_PROXY_H

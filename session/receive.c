@@ -1,15 +1,17 @@
+#include "session/receive.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "lib/clock.h"
-#include "session/arguments.h"
 #include "process/request.h"
-#include "session/session.h"
+#include "session/arguments.h"
+#include "session/say.h"
 
-/* Times max_size: a chunk this large is not read to its end only to be refused. */
+/* A chunk of more than this times max_size is not read to its end only to be refused. */
 enum { CHUNK_EXCESS = 4 };
 
-/* Tells the monitor. If it is gone, the timer will find the message. */
+/* Tells the monitor which lanes have new mail. If it is gone, the timer will find the message. */
 static void
 announce(struct session *s)
 {
@@ -41,7 +43,8 @@ finish_data(struct session *s)
 			t->draft.recipients == 1 ? "" : "s", (long long)t->size);
 	} else if (err < 0) {
 		struct log_fields f = session_event(s, "refused");
-		log_event(LOG_ERR, &f, "%s: not queued: spool: %s; the client was told to try again",
+		log_event(LOG_ERR, &f,
+			"%s: not queued: spool: %s; the client was told to try again",
 			t->draft.id, strerror(-err));
 	}
 	return r;
@@ -55,21 +58,22 @@ with_keyword(const struct session *s)
 		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
 		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
 	};
-	bool utf8 = s->transaction.utf8, known = s->user[0] != '\0';
-	return utf8 || s->secure || known || s->extended ? words[utf8][s->secure][known] : "SMTP";
+	bool utf8 = s->transaction.utf8, known = s->said.user[0] != '\0';
+	bool extended = s->said.extended || utf8 || s->secure || known;
+	return extended ? words[utf8][s->secure][known] : "SMTP";
 }
 
 static void
 start_data(struct session *s, bool chunked)
 {
-	struct trace trace = { .helo = s->helo, .peer = s->peer.local ? NULL : s->peer.text,
+	struct trace trace = { .helo = s->said.helo, .peer = s->peer.local ? NULL : s->peer.text,
 		.hostname = s->conf.hostname, .with = with_keyword(s),
 		.cipher = s->secure ? s->tls.cipher : NULL };
 	transaction_start_data(&s->transaction, &trace, chunked, !s->peer.socket);
 	s->data_start = clock_ms();
 }
 
-/* Whoever sends has timeout_data for the next octet, and must keep up a rate on the whole (I4). */
+/* A client has timeout_data for the next octet, and must keep up a rate on the whole (I4). */
 static int64_t
 data_deadline(const struct session *s)
 {
@@ -117,7 +121,7 @@ receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
 		if (*reply == R_CHUNK_OK)
 			*reply = transaction_chunk(&s->transaction, bytes);
 		else
-			s->transaction.size += (int64_t)bytes.n; /* for its rate */
+			s->transaction.size += (int64_t)bytes.n; /* data_deadline counts it */
 		stream_used(&s->stream, bytes.n);
 		left -= (int64_t)bytes.n;
 	}
@@ -126,16 +130,12 @@ receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
 	return STREAM_OK;
 }
 
-/*
- * The next chunk of a message. Where its size is not understood, nobody can tell its octets from the
- * next command: that is the end.
- */
 enum reply
-do_bdat(struct session *s, struct span arg)
+receive_bdat(struct session *s, struct span arg)
 {
 	int64_t octets;
 	bool last;
-	if (!command_bdat(arg, &octets, &last))
+	if (!arguments_bdat(arg, &octets, &last))
 		return R_BDAT_SYNTAX;
 	if (octets / CHUNK_EXCESS > s->conf.max_size)
 		return R_CHUNK_TOO_LARGE;
@@ -144,7 +144,7 @@ do_bdat(struct session *s, struct span arg)
 		r = R_CHUNK_OK;
 	if (r == R_CHUNK_OK && !s->transaction.chunked)
 		start_data(s, true);
-	if (r != R_CHUNK_OK) { /* thrown away, at the same rate */
+	if (r != R_CHUNK_OK) { /* its octets are read and dropped, at the same rate */
 		s->data_start = clock_ms();
 		s->transaction.size = 0;
 	}

@@ -2,8 +2,8 @@
  * reply: everything smtpd can say, in one table.
  *
  * "%h" stands for our host name, "%z" for max_size, "%i" for the queue id, "%m" for mechanisms of
- * AUTH, "%c" for what recipient_check or sender_check said. A row is: id, code, text,
- * what it counts as. The reply to EHLO has further lines, one for each extension (session/say.c).
+ * AUTH, "%c" for what recipient_check or sender_check said. A row is: id, code, text, what it
+ * counts as. The reply to EHLO has further lines, one for each extension (session/offers.c).
  */
 #ifndef POSTERN_REPLY_H
 #define POSTERN_REPLY_H
@@ -13,7 +13,7 @@
 enum reply_kind {
 	REPLY_OK,    /* went well */
 	REPLY_ERROR, /* counts against max_errors */
-	REPLY_SPARE, /* refused, but no error: whoever pipelines could not know */
+	REPLY_SPARE, /* refused, but no error: a client that pipelines could not know */
 	REPLY_CLOSE, /* the connection ends after it */
 };
 

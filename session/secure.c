@@ -1,15 +1,18 @@
+#include "session/secure.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "lib/cleanup.h"
 #include "session/helper.h"
-#include "session/session.h"
+#include "session/offers.h"
+#include "session/say.h"
 
 /* ---- TLS -------------------------------------------------------------------------------- */
 
-/* RFC 3207: what follows in the same segment was not sent by who shakes hands with us (B1). */
+/* What follows in clear was not sent by the client that will shake hands (RFC 3207; B1). */
 enum reply
-do_starttls(struct session *s, struct span arg)
+secure_starttls(struct session *s, struct span arg)
 {
 	(void)arg;
 	if (s->secure)
@@ -20,7 +23,7 @@ do_starttls(struct session *s, struct span arg)
 }
 
 bool
-secure_start(struct session *s)
+secure_handshake(struct session *s)
 {
 	struct log_fields f = session_event(s, "tls");
 	int64_t until = session_deadline(s, s->conf.timeout_tls);
@@ -67,12 +70,13 @@ static void
 remember_user(struct session *s, const struct auth_text *a)
 {
 	struct log_fields f = session_event(s, "authenticated");
-	snprintf(s->user, sizeof(s->user), "%.*s", (int)sizeof(s->user) - 1, a->text);
-	snprintf(s->senders, sizeof(s->senders), "%.*s", (int)sizeof(s->senders) - 1,
+	struct said *said = &s->said;
+	snprintf(said->user, sizeof(said->user), "%.*s", (int)sizeof(said->user) - 1, a->text);
+	snprintf(said->senders, sizeof(said->senders), "%.*s", (int)sizeof(said->senders) - 1,
 		a->text + strlen(a->text) + 1);
-	s->rights = (struct rights){ .any_domain = true, .senders = span_of(s->senders) };
+	said->rights = (struct rights){ .any_domain = true, .senders = span_of(said->senders) };
 	char name[LIMIT_LOG_TEXT];
-	escape_text(name, sizeof(name), span_of(s->user));
+	escape_text(name, sizeof(name), span_of(s->said.user));
 	log_event(LOG_INFO, &f, "%s is \"%s\"", s->peer.text, name);
 }
 
@@ -106,16 +110,16 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
-	session_count(s, QUOTA_AUTH_FAILURES, 1); /* asked before the next one */
+	session_count(s, QUOTA_AUTH_FAILURES, 1); /* session_may is asked before the next AUTH */
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 
 enum reply
-do_auth(struct session *s, struct span arg)
+secure_auth(struct session *s, struct span arg)
 {
 	if (!offers_auth(s))
 		return R_NOT_IMPLEMENTED;
-	if (s->user[0] != '\0')
+	if (s->said.user[0] != '\0')
 		return R_AUTH_AGAIN;
 	if (s->transaction.open)
 		return R_AUTH_LATE;
@@ -130,7 +134,8 @@ do_auth(struct session *s, struct span arg)
 		return refusal;
 	if (memchr(first.p, ' ', first.n) != NULL)
 		return R_AUTH_SYNTAX;
-	if (!session_may(s, QUOTA_AUTH_FAILURES, 1)) /* nor guess on in a new connection */
+	/* A client that guesses may not go on in a new connection. */
+	if (!session_may(s, QUOTA_AUTH_FAILURES, 1))
 		return R_QUOTA;
 	if (span_eq(first, span_of("="))) /* given, and empty */
 		return authenticate(s, mechanism, &(struct span){ "", 0 });

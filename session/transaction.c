@@ -2,14 +2,13 @@
 
 #include <errno.h>
 
+#include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "session/arguments.h"
-#include "conf/routes.h"
-#include "secrets/users.h"
 #include "mail/address.h"
-#include "mail/match.h"
 #include "mail/lane_name.h"
+#include "mail/match.h"
+#include "session/arguments.h"
 
 enum { RECEIVED_MAX = 4096 };
 
@@ -20,7 +19,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	struct mail_args a;
 	if (t->open)
 		return R_NESTED_MAIL;
-	enum reply r = command_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
+	enum reply r = arguments_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
 	if (r != R_SENDER_OK)
 		return r;
 	if (!match_user_sender(may->senders, a.sender.whole))
@@ -46,8 +45,8 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 }
 
 /*
- * <postmaster>, and postmaster at our own name, is somebody here (RFC 5321 section 4.5.1). The
- * address it stands for, or the one given; true if anybody may write to it.
+ * <postmaster>, and postmaster at this host's name, must be taken from every client (RFC 5321
+ * section 4.5.1): true, and *to is the address that it stands for. Otherwise *to stays as it is.
  */
 static bool
 find_postmaster(const struct conf *conf, struct address *to)
@@ -59,7 +58,7 @@ find_postmaster(const struct conf *conf, struct address *to)
 	return address_mailbox(span_of(conf->postmaster), to) == 0;
 }
 
-/* Addresses that other hosts may take for a route of their own go nowhere for strangers (D8). */
+/* An address that another host may take for a route goes nowhere for a stranger (D8). */
 static bool
 is_plain(const struct address *to)
 {
@@ -73,7 +72,8 @@ static bool
 may_send_to(const struct conf *conf, const struct rights *may, const struct address *to,
 	const char *lane)
 {
-	return may->any_domain || (is_plain(to) && match_domain(conf->relay_domains, span_of(lane)));
+	return may->any_domain ||
+		(is_plain(to) && match_domain(conf->relay_domains, span_of(lane)));
 }
 
 enum reply
@@ -86,7 +86,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_NEED_MAIL;
 	if (t->chunked)
 		return R_NOT_AFTER_BDAT;
-	enum reply r = command_rcpt(arg, t->utf8, &a);
+	enum reply r = arguments_rcpt(arg, t->utf8, &a);
 	if (r != R_RCPT_OK)
 		return r;
 	struct span given = a.to.whole;
@@ -96,7 +96,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;
 	if (t->draft.recipients >= conf->max_recipients)
-		return R_TOO_MANY_RCPT; /* nobody need be asked */
+		return R_TOO_MANY_RCPT; /* without asking a program of the site */
 	r = approve(ctx, a.to.whole);
 	if (r != R_FINE)
 		return r;
@@ -122,7 +122,7 @@ transaction_ready(const struct transaction *t, bool chunked)
 	return t->body == BODY_BINARYMIME ? R_BINARY_NEEDS_BDAT : R_START_DATA;
 }
 
-/* The one field we add. FOR only when it gives nobody else away. */
+/* The one field that is added. FOR only with one recipient: others would be shown to each other. */
 static void
 add_received(struct transaction *t, const struct trace *trace)
 {

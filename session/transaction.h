@@ -4,8 +4,8 @@
  *	transaction_mail, transaction_rcpt..., transaction_start_data, then transaction_data... or
  *	transaction_chunk..., then transaction_finish; transaction_drop at any point
  *
- * It decides what is accepted and fills the draft of the queued message; each step returns the reply
- * it deserves. It never talks to the client and never logs.
+ * It decides what is accepted and fills the draft of the queued message; each step returns the
+ * reply it deserves. It never talks to the client and never logs.
  */
 #ifndef POSTERN_TRANSACTION_H
 #define POSTERN_TRANSACTION_H
@@ -13,12 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "mail/chunk.h"
 #include "conf/conf.h"
+#include "mail/chunk.h"
 #include "mail/dot.h"
 #include "mail/hops.h"
-#include "session/reply.h"
 #include "queue/draft.h"
+#include "session/reply.h"
 
 enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
 
@@ -35,27 +35,27 @@ struct transaction {
 	struct dot dot;
 	struct chunk chunk;
 	struct hops hops;
-	bool folded;                      /* the first line continues a field, which would be ours */
+	bool folded;                      /* the first line would continue our Received: field */
 	int64_t size;                     /* octets of data so far */
 };
 
-/* Who sent it and how, for the Received: field (section 4.4). */
+/* Where a message came from and how, for its Received: field (section 4.4). */
 struct trace {
 	const char *helo;     /* what the client called itself */
 	const char *peer;     /* address literal of the client, or NULL if it has none */
-	const char *hostname; /* ours */
+	const char *hostname; /* of this host */
 	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
 	const char *cipher;   /* of TLS (RFC 8314 section 4.3), or NULL */
 };
 
 /* What the client may do. */
 struct rights {
-	bool any_domain;     /* send to any domain */
-	unsigned offered;    /* parameters (OFFER_* of command.h) */
-	struct span senders; /* send from these only (users.h); empty: from any */
+	bool any_domain;     /* may send to any domain */
+	unsigned offered;    /* parameters it may use (OFFER_* of arguments.h) */
+	struct span senders; /* may send from these only (match.h); empty: from any */
 };
 
-/* Somebody else's opinion of an address that may be accepted otherwise: R_FINE, or a refusal. */
+/* The last question about an address that is fine otherwise: R_FINE, or a refusal. */
 typedef enum reply approve_fn(void *ctx, struct span address);
 
 /* The argument of MAIL. R_SENDER_OK, or the reply that refuses. */
@@ -69,7 +69,7 @@ enum reply transaction_rcpt(struct transaction *t, const struct conf *conf,
 /* May data follow, by DATA or by BDAT? R_START_DATA, or the reply that refuses. */
 enum reply transaction_ready(const struct transaction *t, bool chunked);
 
-/* Begins the data with our own field. `lenient` as in dot.h, for data that is not chunked. */
+/* Begins the data with a Received: field. `lenient` as in dot.h, for data that is not chunked. */
 void transaction_start_data(struct transaction *t, const struct trace *trace, bool chunked,
 	bool lenient);
 
@@ -80,9 +80,9 @@ enum dot_result transaction_data(struct transaction *t, struct span in, size_t *
 enum reply transaction_chunk(struct transaction *t, struct span in);
 
 /*
- * After the end of the data: R_QUEUED, and then the message is durable, or the reply that refuses it.
- * *err is the -errno of a spool that failed, else 0. The draft still has its id and lanes; the caller
- * drops it.
+ * After the end of the data: R_QUEUED, and then the message is durable, or the reply that refuses
+ * it. *err is the -errno of a spool that failed, else 0. The draft still has its id and lanes; the
+ * caller drops it.
  */
 enum reply transaction_finish(struct transaction *t, int *err);
 

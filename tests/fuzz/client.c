@@ -1,7 +1,9 @@
 /*
- * Replies of a server of SMTP or LMTP, all of them at once, to a whole conversation (F2 to F5, F9, F12, F18). What
- * we send has lines, what we keep is printable, and nothing is done that was not answered with 2xx.
+ * Replies of a server of SMTP or LMTP, all of them at once, to a whole conversation (F2 to F5, F9,
+ * F12, F18). What we send has lines, what we keep is printable, and nothing is done that was not
+ * answered with 2xx.
  */
+#include "sending/begin.h"
 #include "sending/sasl.h"
 #include "sending/sending.h"
 #include "sending/tlsclient.h"
@@ -39,8 +41,8 @@ check_sent(int fd)
 }
 
 /*
- * Whoever counts as served was answered with 2xx (by LMTP before the connection was lost, perhaps), and whoever
- * was not tried knows nothing.
+ * Whoever counts as served was answered with 2xx (by LMTP before the connection was lost, perhaps),
+ * and whoever was not tried knows nothing.
  */
 static void
 check_job(const struct job *j)
@@ -49,7 +51,8 @@ check_job(const struct job *j)
 	for (int i = 0; i < RCPTS; i++) {
 		const struct rcpt *r = j->to[i];
 		bool told = j->end == JOB_ANSWERED || (lmtp && j->end == JOB_LOST);
-		must(r->outcome != DONE || (told && memmem(r->text.p, r->text.n, ": 2", 3) != NULL));
+		must(r->outcome != DONE ||
+			(told && memmem(r->text.p, r->text.n, ": 2", 3) != NULL));
 		must(r->text.err == 0 && (r->text.n > 0) == (j->end != JOB_UNTRIED));
 		must(j->end != JOB_UNTRIED || r->outcome == SOFT);
 		check_text(&r->text);
@@ -67,8 +70,8 @@ make_jobs(struct set *s, const struct message *m)
 	for (int j = 0; j < JOBS; j++) {
 		s->jobs[j] = (struct job){ .m = m, .n = RCPTS };
 		for (int i = 0; i < RCPTS; i++) {
-			s->rcpt[j][i] = (struct rcpt){ .address = span_of("r@r.example"), .index = i,
-				.outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
+			s->rcpt[j][i] = (struct rcpt){ .address = span_of("r@r.example"),
+				.index = i, .outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
 			s->jobs[j].to[i] = &s->rcpt[j][i];
 		}
 	}
@@ -134,7 +137,7 @@ converse(struct span replies, int window)
 	shutdown(fd[1], SHUT_WR);
 	make_jobs(&set, &m);
 	set_terms(&conf, memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
-	if (link_begin(&l, fd[0]) == DONE) {
+	if (begin_link(&l, fd[0]) == DONE) {
 		send_all(set.jobs);
 		link_quit(&l);
 	}

@@ -1,4 +1,4 @@
-/* command: arguments of MAIL, RCPT and VRFY, and the table of replies; input against a guard page. */
+/* arguments: those of MAIL, RCPT and VRFY, and the table of replies; input against a guard page. */
 #include "tests/unit/unit.h"
 
 #include "session/arguments.h"
@@ -185,7 +185,7 @@ enum { ALL = OFFER_AUTH | OFFER_HOLD | OFFER_PRIORITY | OFFER_REQUIRETLS, NOW = 
 static enum reply
 mail(struct span in, unsigned offered, struct mail_args *a)
 {
-	return command_mail(guarded(in), offered, NOW, DAY, a);
+	return arguments_mail(guarded(in), offered, NOW, DAY, a);
 }
 
 /* What is not offered is unknown, whatever its value (R14). */
@@ -231,7 +231,7 @@ test_bdat(void **state)
 	for (size_t i = 0; i < ROWS(bdats); i++) {
 		int64_t octets = 0;
 		bool last = false;
-		bool got = command_bdat(guarded(span_of(bdats[i].in)), &octets, &last);
+		bool got = arguments_bdat(guarded(span_of(bdats[i].in)), &octets, &last);
 		if (got != bdats[i].want || (got && (octets != bdats[i].octets ||
 							    last != bdats[i].last)))
 			fail_msg("BDAT %s", bdats[i].in);
@@ -277,9 +277,9 @@ test_long_orcpt(void **state)
 		buf_puts(&b, "TO:<a@b> ORCPT=utf-8;");
 		for (int k = 0; k < rows[i].fit; k++)
 			buf_puts(&b, rows[i].piece);
-		assert_int_equal(command_rcpt(guarded(buf_span(&b)), true, &a), R_RCPT_OK);
+		assert_int_equal(arguments_rcpt(guarded(buf_span(&b)), true, &a), R_RCPT_OK);
 		buf_puts(&b, rows[i].piece);
-		assert_int_equal(command_rcpt(guarded(buf_span(&b)), true, &a), R_BAD_PARAMETER);
+		assert_int_equal(arguments_rcpt(guarded(buf_span(&b)), true, &a), R_BAD_PARAMETER);
 		buf_free(&b);
 	}
 }
@@ -291,7 +291,7 @@ test_rcpt(void **state)
 	for (size_t i = 0; i < ROWS(rcpts); i++) {
 		const struct rcpt_row *row = &rcpts[i];
 		struct rcpt_args a = { .to.whole.n = 77 };
-		enum reply r = command_rcpt(guarded(span_of(row->in)), false, &a);
+		enum reply r = arguments_rcpt(guarded(span_of(row->in)), false, &a);
 		if (r != row->want)
 			fail_msg("%s: %s", row->in, reply_row(r)->text);
 		if (r != R_RCPT_OK) {
@@ -319,9 +319,9 @@ test_hurt(void **state)
 		for (size_t cut = 0; cut < n; cut++) {
 			struct span part = guarded((struct span){ text, cut });
 			(void)mail(part, ALL, &m);
-			(void)command_rcpt(part, true, &a);
-			(void)command_bdat(part, &octets, &last);
-			(void)command_vrfy(part);
+			(void)arguments_rcpt(part, true, &a);
+			(void)arguments_bdat(part, &octets, &last);
+			(void)arguments_vrfy(part);
 			char was = text[cut];
 			text[cut] = '\0';
 			assert_int_not_equal(mail((struct span){ text, n }, ALL, &m),
@@ -336,12 +336,12 @@ test_vrfy(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ROWS(vrfys); i++)
-		if (command_vrfy(guarded(span_of(vrfys[i].in))) != vrfys[i].want)
+		if (arguments_vrfy(guarded(span_of(vrfys[i].in))) != vrfys[i].want)
 			fail_msg("%s", vrfys[i].in);
 	char text[LIMIT_PATH + 1];
 	memset(text, 'a', sizeof(text));
-	assert_true(command_vrfy(guarded((struct span){ text, LIMIT_PATH })));
-	assert_false(command_vrfy(guarded((struct span){ text, LIMIT_PATH + 1 })));
+	assert_true(arguments_vrfy(guarded((struct span){ text, LIMIT_PATH })));
+	assert_false(arguments_vrfy(guarded((struct span){ text, LIMIT_PATH + 1 })));
 }
 
 /* RFC 5321 section 4.2, RFC 2034: the code and the enhanced code say the same, and a reply that
@@ -389,5 +389,5 @@ main(void)
 		cmocka_unit_test(test_vrfy),
 		cmocka_unit_test(test_replies),
 	};
-	return cmocka_run_group_tests_name("command", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("arguments", tests, NULL, NULL);
 }

@@ -1,0 +1,153 @@
+#include "process/monitor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "mail/lane_name.h"
+#include "process/budget.h"
+#include "process/log.h"
+#include "process/request.h"
+
+struct monitor {
+	const struct launcher *launcher;
+	struct budget budget;
+	bool warned; /* that the budget is spent */
+};
+
+/* What starts something returns the pid of a helper, 0 for a relay, or -errno. */
+
+static pid_t
+start_relay(const struct launcher *l, const char *lane)
+{
+	struct log_fields f = { .event = "launch", .lane = lane };
+	if (!lane_name_valid(span_of(lane)))
+		return -EINVAL; /* an honest session names none like that */
+	int r = launch_relay(l, lane);
+	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)
+		log_event(LOG_WARNING, &f, "lane %s: cannot start relay: %s; the timer will", lane,
+			strerror(-r));
+	return r;
+}
+
+static pid_t
+start_check(const struct launcher *l, const char *path, const int *fds, int n)
+{
+	if (path == NULL || n != 1)
+		return -EINVAL;
+	return launch_check(path, fds[0], l->conf->timeout_check);
+}
+
+static pid_t
+start_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n,
+	int needed)
+{
+	return n == needed ? launch_helper(l, name, path, fds, n) : -EINVAL;
+}
+
+/* Starts the program that a request is for, with the fds that came along. */
+static pid_t
+start_requested(const struct launcher *l, const struct request *r, const int *fds, int n)
+{
+	switch (r->kind) {
+	case REQUEST_RELAY:
+		return start_relay(l, r->lane);
+	case REQUEST_TLS:
+		return start_helper(l, "tls", l->conf->tls_path, fds, n, 2);
+	case REQUEST_AUTH:
+		return start_helper(l, "auth", l->conf->auth_path, fds, n, 1);
+	case REQUEST_CHECK_SENDER:
+		return start_check(l, l->conf->sender_check, fds, n);
+	case REQUEST_CHECK_RECIPIENT:
+		return start_check(l, l->conf->recipient_check, fds, n);
+	default:
+		return -EINVAL;
+	}
+}
+
+static void
+warn_once(struct monitor *m)
+{
+	struct log_fields f = { .event = "launch" };
+	if (!m->warned)
+		log_event(LOG_WARNING, &f, "the session asks for more programs than one may have");
+	m->warned = true;
+}
+
+/*
+ * Does what the session asks for, if it may. If not, or if it fails, the session finds the other
+ * end of its pair closed.
+ */
+static void
+serve_request(struct monitor *m, const struct request *r, const int *fds, int n)
+{
+	if (budget_allows(&m->budget, r->kind)) {
+		pid_t pid = start_requested(m->launcher, r, fds, n);
+		if (pid >= 0)
+			budget_spend(&m->budget, r->kind, pid);
+	} else {
+		warn_once(m);
+	}
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* Waits for a process that ended. Its pid, or one below 1. */
+static pid_t
+reap(pid_t which, int *status, int flags)
+{
+	pid_t pid;
+	do
+		pid = waitpid(which, status, flags);
+	while (pid < 0 && errno == EINTR);
+	return pid;
+}
+
+/* Signals may end a monitor, which its session notices; and the connection is closed to it. */
+static void
+let_go(void)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		close(null);
+	}
+}
+
+int
+monitor_run(const struct launcher *l, int requests, pid_t session)
+{
+	struct monitor m = { .launcher = l };
+	int status = -1, ended, n, got, fds[REQUEST_FDS];
+	struct request r;
+	let_go();
+	budget_init(&m.budget, l->conf);
+	while ((got = request_receive(requests, &r, fds, &n)) != 0) {
+		for (pid_t pid; (pid = reap(-1, &ended, WNOHANG)) > 0;) {
+			if (pid == session)
+				status = ended;
+			budget_ended(&m.budget, pid);
+		}
+		if (got > 0)
+			serve_request(&m, &r, fds, n);
+		else if (got != -EBADMSG)
+			break;
+	}
+	close(requests); /* a session that still asks must not wait for an answer */
+	if (status < 0)
+		reap(session, &status, 0);
+	if (WIFSIGNALED(status)) {
+		struct log_fields f = { .event = "crashed" };
+		log_event(LOG_ERR, &f, "session ended by signal %d", WTERMSIG(status));
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+}

@@ -1,0 +1,43 @@
+/*
+ * program: the beginning that smtpd, relay, tls and auth have in common, step by step.
+ *
+ *	program_begin, program_configure, program_drop_root; then it opens what it needs, and
+ *	program_lock_in
+ *
+ * A step that fails says why in one line for the operator; the program ends with EXIT_CONFIG, and
+ * smtpd tells its client before that.
+ */
+#ifndef POSTERN_PROGRAM_H
+#define POSTERN_PROGRAM_H
+
+#include "process/log.h"
+#include "process/options.h"
+#include "process/sandbox.h"
+
+/*
+ * Fills standard file descriptors, takes a closed pipe and a file that is too large for errors of a
+ * write (K8), keeps new files from others, and reads the command line. False: there is no command
+ * line, not even a name.
+ */
+bool program_begin(struct options *o, int argc, char **argv);
+
+/*
+ * Reads the configuration into *c and opens the log, for failures too. `unfit` is NULL, or what is
+ * wrong with these options for this program. 0, or -EINVAL and a line in *why.
+ */
+int program_configure(struct conf *c, const struct options *o, const char *unfit,
+	const char *name, log_journal_fn *journal, struct buf *why);
+
+/* Started as root: becomes the user of the configuration. 0, or -errno and a line in *why. */
+int program_drop_root(const struct conf *c, struct buf *why);
+
+/* Logs why the program cannot begin. EXIT_CONFIG. */
+int program_refuse(const struct buf *why);
+
+/*
+ * Locks the process in (sandbox.h); a kernel without Landlock is good enough. False: it is not
+ * locked in and must not go on, which is logged with the fields *f.
+ */
+bool program_lock_in(enum sandbox_role role, int spool, const struct log_fields *f);
+
+#endif

@@ -1,0 +1,244 @@
+#include "sending/begin.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "sending/authclient.h"
+#include "sending/sasl.h"
+#include "sending/tlsclient.h"
+
+enum { READY_FOR_TLS = 220, WHY_SIZE = 512 };
+
+/* ---- what the host tells of itself --------------------------------------------------------- */
+
+static const struct {
+	const char *keyword;
+	unsigned can;
+} extensions[] = {
+	{ "PIPELINING", CAN_PIPELINING },
+	{ "8BITMIME", CAN_8BITMIME },
+	{ "SIZE", CAN_SIZE },
+	{ "CHUNKING", CAN_CHUNKING },
+	{ "BINARYMIME", CAN_BINARYMIME },
+	{ "SMTPUTF8", CAN_SMTPUTF8 },
+	{ "DSN", CAN_DSN },
+	{ "DELIVERBY", CAN_DELIVERBY },
+	{ "MT-PRIORITY", CAN_PRIORITY },
+	{ "STARTTLS", CAN_STARTTLS },
+	{ "REQUIRETLS", CAN_REQUIRETLS },
+};
+
+/* A limit; 0, which is none, for an odd value. */
+static int64_t
+limit_of(struct span s)
+{
+	int64_t v = span_number(s);
+	return v > 0 && v < INT64_MAX ? v : 0;
+}
+
+/* "RCPTMAX=20 MAILMAX=5" (RFC 9422 section 3); what is not known is passed by. */
+static void
+learn_limits(struct link_host *h, struct span words)
+{
+	const struct {
+		const char *name;
+		int64_t *limit;
+	} known[] = {
+		{ "MAILMAX", &h->limit.mails },
+		{ "RCPTMAX", &h->limit.rcpts },
+		{ "RCPTDOMAINMAX", &h->limit.domains },
+	};
+	for (struct span word; (word = span_word(&words, " ")).n > 0;) {
+		struct span name = span_word(&word, "=");
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			if (span_ieq(name, span_of(known[i].name)))
+				*known[i].limit = limit_of(span_word(&word, "="));
+	}
+}
+
+/* Learns from a line of the reply to EHLO; unknown keywords and odd values mean nothing. */
+static void
+learn(struct link_host *h, struct span line)
+{
+	struct span word = span_word(&line, " ");
+	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
+		if (span_ieq(word, span_of(extensions[i].keyword)))
+			h->can |= extensions[i].can;
+	if (span_ieq(word, span_of("AUTH")))
+		h->mechanisms = sasl_known(line);
+	else if (span_ieq(word, span_of("LIMITS")))
+		learn_limits(h, line);
+	else if (span_ieq(word, span_of("SIZE")))
+		h->limit.size = limit_of(span_trim(line));
+	else if (span_ieq(word, span_of("DELIVERBY")))
+		h->limit.by = limit_of(span_word(&line, " ,")); /* other options may follow */
+}
+
+/* ---- one step after the other -------------------------------------------------------------- */
+
+static int
+say_ehlo(struct link *l)
+{
+	const struct conf *conf = l->terms.conf;
+	/* RFC 2033 section 4.1: LHLO, and nothing older. */
+	const char *command = conf->protocol == PROTOCOL_LMTP ? "LHLO " : "EHLO ";
+	link_puts(l, command, conf->timeout_helo);
+	link_puts(l, conf->hostname, conf->timeout_helo);
+	link_puts(l, "\r\n", conf->timeout_helo);
+	return link_listen(l, command, conf->timeout_helo, learn);
+}
+
+/*
+ * EHLO, or HELO if the host does not know it. What was announced before is forgotten (RFC 3207
+ * section 4.2).
+ */
+static enum outcome
+say_hello(struct link *l)
+{
+	const struct conf *conf = l->terms.conf;
+	bool helo = l->terms.helo;
+	l->host = (struct link_host){ 0 };
+	if (!helo) {
+		if (say_ehlo(l) < 0)
+			return SOFT;
+		helo = link_outcome(l->code) == HARD && conf->protocol != PROTOCOL_LMTP;
+	}
+	if (helo && link_ask(l, "HELO ", conf->hostname, conf->timeout_helo) < 0)
+		return SOFT;
+	l->host.helo = helo;
+	return link_outcome(l->code) == DONE ? DONE : SOFT;
+}
+
+static enum outcome
+say_why(struct link *l, const char *what, const struct buf *why)
+{
+	link_say(l, what, "");
+	buf_add(&l->text, buf_span(why));
+	return SOFT;
+}
+
+/* Under the policy that asks for it. */
+static enum outcome
+check_certificate(struct link *l)
+{
+	auto_buf why = buf_new(WHY_SIZE);
+	if (l->terms.policy != DELIVERY_TLS_VERIFY ||
+		tlsclient_verify(l->proof.tls, l->terms.peer.host, &why) || link_judge(l))
+		return DONE;
+	return say_why(l, "certificate", &why);
+}
+
+static enum outcome
+shake_hands(struct link *l)
+{
+	auto_buf why = buf_new(WHY_SIZE);
+	const struct link_terms *t = &l->terms;
+	bool may = t->policy == DELIVERY_TLS_MAY;
+	struct tls_how how = { .lenient = may, .resume = !t->fresh };
+	int64_t deadline = clock_deadline(t->conf->timeout_tls);
+	int r = tlsclient_begin(t->tls_setup, l->fd, &t->peer, how, deadline, &l->proof.tls, &why);
+	if (r < 0) {
+		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
+			: may && !t->implicit ? AGAIN_CLEAR : AGAIN_NOT;
+		return say_why(l, "TLS", &why);
+	}
+	l->stream.below = &tlsclient_transport;
+	l->stream.context = l->proof.tls;
+	return check_certificate(l);
+}
+
+/* The host said something in clear that belongs to nothing we asked. */
+static enum outcome
+say_injected(struct link *l)
+{
+	l->proof.again = AGAIN_NOT;
+	link_say(l, "STARTTLS", "the host said more than its reply in clear");
+	return SOFT;
+}
+
+/*
+ * The host offers it. What it says in clear before it is asked, or behind its consent, would be
+ * taken for replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust
+ * with mail.
+ */
+static enum outcome
+start_tls(struct link *l)
+{
+	if (stream_pending(&l->stream))
+		return say_injected(l);
+	l->proof.again = l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
+	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 ||
+		l->code != READY_FOR_TLS)
+		return SOFT;
+	if (stream_pending(&l->stream))
+		return say_injected(l);
+	l->proof.again = AGAIN_NOT;
+	enum outcome o = shake_hands(l);
+	return o == DONE ? say_hello(l) : o;
+}
+
+/* TLS as the policy wants it, if it has not begun already. */
+static enum outcome
+protect(struct link *l)
+{
+	if (l->proof.tls != NULL || l->terms.policy == DELIVERY_TLS_NONE)
+		return DONE;
+	if (link_can(l, CAN_STARTTLS))
+		return start_tls(l);
+	if (l->terms.policy == DELIVERY_TLS_MAY)
+		return DONE;
+	link_say(l, "STARTTLS", "the host does not offer it");
+	return SOFT;
+}
+
+static enum outcome
+introduce(struct link *l)
+{
+	enum outcome o = l->terms.implicit ? shake_hands(l) : DONE;
+	if (o != DONE || link_reply(l, "greeting", l->terms.conf->timeout_greeting) < 0)
+		return SOFT;
+	if (link_outcome(l->code) != DONE)
+		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
+	o = say_hello(l);
+	if (o == DONE)
+		o = protect(l);
+	if (o == DONE && l->terms.login != NULL) {
+		o = authclient_prove(l);
+		l->proof.refused = o != DONE;
+	}
+	return o;
+}
+
+/* Closes; a host that talks hears QUIT first (section 4.1.1.10). Nobody needs its answer. */
+static void
+leave(struct link *l)
+{
+	if (l->code != 0) {
+		link_put(l, span_of("QUIT\r\n"), l->terms.conf->timeout_quit);
+		(void)stream_flush(&l->stream, clock_deadline(l->terms.conf->timeout_quit));
+	}
+	if (l->code != 0 && l->proof.tls != NULL)
+		tlsclient_end(l->proof.tls);
+	link_close(l);
+}
+
+enum outcome
+begin_link(struct link *l, int fd)
+{
+	int one = 1; /* groups are gathered here; the kernel need not wait for more */
+	l->fd = fd;
+	l->text.max = LIMIT_REPLY;
+	l->idle = false;
+	l->host = (struct link_host){ 0 };
+	l->proof = (struct link_proof){ 0 };
+	l->flow = (struct link_flow){ 0 };
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	stream_init(&l->stream, fd, fd, true, NULL);
+	enum outcome o = introduce(l);
+	if (o != DONE)
+		leave(l);
+	return o;
+}

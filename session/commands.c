@@ -1,0 +1,259 @@
+#include "session/commands.h"
+
+#include <stdio.h>
+
+#include "lib/cleanup.h"
+#include "session/arguments.h"
+#include "session/offers.h"
+#include "session/receive.h"
+#include "session/say.h"
+#include "session/secure.h"
+
+/* ---- what the commands do --------------------------------------------------------------- */
+
+static enum reply
+do_hello(struct session *s, struct span arg, bool extended)
+{
+	if (arg.n >= sizeof(s->said.helo) || !address_is_helo(arg))
+		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
+	transaction_drop(&s->transaction);
+	snprintf(s->said.helo, sizeof(s->said.helo), "%.*s", (int)arg.n, arg.p);
+	s->said.extended = extended;
+	return extended ? R_EHLO : R_HELO;
+}
+
+static enum reply
+do_helo(struct session *s, struct span arg)
+{
+	return do_hello(s, arg, false);
+}
+
+static enum reply
+do_ehlo(struct session *s, struct span arg)
+{
+	return do_hello(s, arg, true);
+}
+
+/* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */
+static enum reply
+check_by(struct session *s, enum request_kind kind, const char *what, struct span address)
+{
+	auto_buf question = buf_new(LIMIT_COMMAND);
+	buf_printf(&question, "%s %.*s\nclient %s\n", what, (int)address.n,
+		address.n > 0 ? address.p : "", s->peer.text);
+	if (kind == REQUEST_CHECK_RECIPIENT)
+		buf_printf(&question, "sender %s\n", s->transaction.sender);
+	switch (helper_check(s->monitor, kind, buf_span(&question),
+		session_deadline(s, s->conf.timeout_check), s->stop, s->check_text)) {
+	case CHECK_OK:
+		return R_FINE;
+	case CHECK_REJECT:
+		return R_CHECK_REJECT;
+	case CHECK_STOPPED:
+		return R_STOPPING;
+	default:
+		return R_CHECK_DEFER;
+	}
+}
+
+static enum reply
+approve_sender(void *ctx, struct span address)
+{
+	struct session *s = ctx;
+	if (!session_may(s, QUOTA_MESSAGES, 1))
+		return R_QUOTA;
+	return s->conf.sender_check != NULL
+		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
+}
+
+static enum reply
+approve_recipient(void *ctx, struct span address)
+{
+	struct session *s = ctx;
+	if (!session_may(s, QUOTA_RECIPIENTS, s->transaction.draft.recipients + 1))
+		return R_QUOTA;
+	return s->conf.recipient_check != NULL
+		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;
+}
+
+static enum reply
+do_mail(struct session *s, struct span arg)
+{
+	s->said.rights.offered = offers_parameters(s);
+	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->said.rights, arg,
+		approve_sender, s);
+}
+
+/* All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
+ * too many is no error, but brings no message nearer. */
+static enum reply
+do_rcpt(struct session *s, struct span arg)
+{
+	enum reply r = transaction_rcpt(&s->transaction, &s->conf, &s->said.rights, arg,
+		approve_recipient, s);
+	return r == R_TOO_MANY_RCPT && ++s->idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
+}
+
+static enum reply
+do_data(struct session *s, struct span arg)
+{
+	(void)arg;
+	return transaction_ready(&s->transaction, false);
+}
+
+static enum reply
+do_rset(struct session *s, struct span arg)
+{
+	(void)arg;
+	transaction_drop(&s->transaction);
+	return R_FINE;
+}
+
+static enum reply
+do_noop(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_FINE;
+}
+
+static enum reply
+do_vrfy(struct session *s, struct span arg)
+{
+	(void)s;
+	return arguments_vrfy(arg) ? R_VRFY : R_VRFY_SYNTAX;
+}
+
+static enum reply
+do_help(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_HELP;
+}
+
+static enum reply
+do_expn(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_NOT_IMPLEMENTED;
+}
+
+static enum reply
+do_quit(struct session *s, struct span arg)
+{
+	(void)s;
+	(void)arg;
+	return R_BYE;
+}
+
+/* ---- the table -------------------------------------------------------------------------- */
+
+enum argument { NONE, OPTIONAL, REQUIRED };
+enum {
+	NEEDS_HELO = 1, /* not before HELO or EHLO */
+	CLEAR = 2,      /* also without TLS where TLS is required (RFC 3207 section 4) */
+	IDLE = 4,       /* does not bring a message nearer */
+};
+
+static const struct command {
+	const char *verb;
+	enum reply (*run)(struct session *, struct span arg);
+	enum argument argument;
+	enum reply syntax; /* when the argument is not as it must be */
+	unsigned rules;
+} commands[] = {
+	{ "MAIL", do_mail, REQUIRED, R_MAIL_SYNTAX, NEEDS_HELO },
+	{ "RCPT", do_rcpt, REQUIRED, R_RCPT_SYNTAX, 0 },
+	{ "DATA", do_data, NONE, R_DATA_SYNTAX, 0 },
+	/* Its octets are no commands, whatever is wrong. */
+	{ "BDAT", receive_bdat, REQUIRED, R_BDAT_SYNTAX, CLEAR },
+	{ "EHLO", do_ehlo, REQUIRED, R_EHLO_SYNTAX, CLEAR | IDLE },
+	{ "HELO", do_helo, REQUIRED, R_HELO_SYNTAX, CLEAR | IDLE },
+	{ "STARTTLS", secure_starttls, NONE, R_TLS_SYNTAX, CLEAR | IDLE },
+	{ "AUTH", secure_auth, REQUIRED, R_AUTH_SYNTAX, NEEDS_HELO },
+	{ "RSET", do_rset, NONE, R_RSET_SYNTAX, CLEAR | IDLE },
+	{ "NOOP", do_noop, OPTIONAL, R_FINE, CLEAR | IDLE },
+	{ "VRFY", do_vrfy, REQUIRED, R_VRFY_SYNTAX, IDLE },
+	{ "EXPN", do_expn, OPTIONAL, R_FINE, IDLE },
+	{ "HELP", do_help, OPTIONAL, R_FINE, CLEAR | IDLE },
+	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, CLEAR },
+};
+
+static struct span
+verb_of(struct span line)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
+		n++;
+	return (struct span){ line.p, n };
+}
+
+static const struct command *
+find_command(struct span verb)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (span_ieq(verb, span_of(commands[i].verb)))
+			return &commands[i];
+	return NULL;
+}
+
+/* A browser that a web page made connect here sends lines of that page behind these (B14). */
+static bool
+is_http(struct span verb)
+{
+	static const char *const verbs[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT" };
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (span_ieq(verb, span_of(verbs[i])))
+			return true;
+	return false;
+}
+
+static enum reply
+run_command(struct session *s, struct span line)
+{
+	struct span verb = verb_of(line);
+	const struct command *c = find_command(verb);
+	struct span arg = span_trim(span_skip(line, verb.n));
+	if (c == NULL)
+		return is_http(verb) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
+	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
+		return R_IDLE_COMMANDS;
+	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
+		return c->syntax;
+	if ((c->rules & CLEAR) == 0 && s->conf.tls == TLS_REQUIRED && !s->secure && !s->peer.local)
+		return R_NEED_TLS;
+	if ((c->rules & NEEDS_HELO) != 0 && s->said.helo[0] == '\0')
+		return R_NEED_HELO;
+	return c->run(s, arg);
+}
+
+enum reply
+commands_answer(struct session *s, enum stream_result res, struct span line)
+{
+	switch (res) {
+	case STREAM_OK:
+		return run_command(s, line);
+	case STREAM_TOO_LONG:
+		return R_LINE_TOO_LONG;
+	case STREAM_BAD: /* it may be that a chunk follows */
+		return span_ieq(verb_of(line), span_of("BDAT")) ? R_BDAT_SYNTAX : R_BAD_LINE;
+	default:
+		return say_to_silence(res);
+	}
+}
+
+void
+commands_hush(struct session *s, struct span line)
+{
+	s->hush = span_istarts(span_trim(line), span_of("AUTH")) ||
+		(s->hush && find_command(verb_of(line)) == NULL);
+}
+
+struct span
+commands_loggable(const struct session *s, struct span line)
+{
+	struct span bdat = span_of("BDAT");
+	return s->hush ? span_of("AUTH") : span_istarts(line, bdat) ? bdat : line;
+}

@@ -1,0 +1,125 @@
+#include "session/loop.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "process/program.h"
+#include "session/commands.h"
+#include "session/proxy.h"
+#include "session/receive.h"
+#include "session/say.h"
+#include "session/secure.h"
+
+/*
+ * A client that sends before it was greeted does not listen to replies either (A15). One that may
+ * send anywhere is a script in a pipe or of this network, and may.
+ */
+static bool
+spoke_early(const struct session *s)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	return !s->said.rights.any_domain && (stream_pending(&s->stream) ||
+		(ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0 && (p.revents & POLLHUP) == 0));
+}
+
+/* Reads what the proxy says of its client (proxy.h). False: nothing that can be believed. */
+static bool
+learn_from_proxy(struct session *s)
+{
+	char header[PROXY_MAX];
+	struct netaddr client;
+	enum proxy_result r = PROXY_MORE;
+	int64_t until = session_deadline(s, s->conf.timeout_tls);
+	for (size_t n = 0, used; r == PROXY_MORE && n < sizeof(header);) {
+		if (stream_octet(&s->stream, until, &header[n]) != STREAM_OK)
+			break;
+		n++;
+		r = proxy_parse((struct span){ header, n }, &used, &client);
+	}
+	if (r == PROXY_CLIENT)
+		peer_become(&s->peer, &client);
+	s->from_proxy_itself = r == PROXY_ITSELF;
+	if (r != PROXY_CLIENT && r != PROXY_ITSELF)
+		session_lost(s, "that is a proxy and did not say for whom it speaks");
+	return r == PROXY_CLIENT || r == PROXY_ITSELF;
+}
+
+/* Finds out who the client is and what it may do. False: the connection ends. */
+static bool
+meet_client(struct session *s)
+{
+	if (!s->peer.local && netlist_contains(&s->conf.proxy_nets, &s->peer.addr) &&
+		!learn_from_proxy(s))
+		return false;
+	session_forget(s);
+	if (!s->peer.local && !netaddr_is_loopback(&s->peer.addr))
+		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
+	struct log_fields f = { .event = "connected" };
+	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
+	session_count(s, QUOTA_CONNECTIONS, 1);
+	if (s->conf.tls != TLS_IMPLICIT || !s->peer.socket)
+		return true;
+	if (session_may(s, QUOTA_CONNECTIONS, 0))
+		return secure_handshake(s);
+	f.event = "refused"; /* without a reply: it would cost the handshake that is to be saved */
+	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network",
+		s->peer.text);
+	return false;
+}
+
+static enum reply
+greeting(struct session *s)
+{
+	if (!session_may(s, QUOTA_CONNECTIONS, 0))
+		return R_QUOTA;
+	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
+}
+
+static void
+converse(struct session *s)
+{
+	bool more = meet_client(s) && say_and_count(s, greeting(s), span_of("greeting"));
+	while (more) {
+		struct span line = { 0 };
+		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
+			session_deadline(s, s->conf.timeout_command), &line);
+		if (res == STREAM_EOF || res == STREAM_BROKEN) {
+			if (s->transaction.open || s->stream.broken)
+				session_lost(s, "in a transaction; it was dropped");
+			break;
+		}
+		commands_hush(s, line);
+		struct span shown = commands_loggable(s, line);
+		enum reply r = commands_answer(s, res, line);
+		more = say_and_count(s, r, shown);
+		if (more && r == R_START_DATA)
+			more = receive_message(s);
+		else if (more && r == R_START_TLS)
+			more = secure_handshake(s);
+	}
+	transaction_drop(&s->transaction);
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+	if (s->linger)
+		stream_linger(&s->stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
+}
+
+int
+loop_main(struct session *s)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* no session without its monitor */
+	s->end = clock_deadline(s->conf.timeout_session);
+	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
+	struct log_fields f = { .event = "sandbox" };
+	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {
+		say_reply(s, R_NO_QUEUE);
+		(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+		return EX_TEMPFAIL;
+	}
+	converse(s);
+	return EXIT_SUCCESS;
+}

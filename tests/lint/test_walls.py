@@ -1,0 +1,143 @@
+"""Who may include whom, and what each program is made of: the rooms of docs/ARCHITECTURE.md.
+
+The linker keeps the walls, for a program that is not linked from a room cannot call it. What it would not
+notice stands here: an include that goes up, a circle, a room in a program where it has no business.
+"""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from conftest import TOP
+
+COMMON = ["lib", "mail", "conf", "queue", "process"]
+
+# What a room may include besides itself. Programs stand in the room "".
+ROOMS = {
+    "lib": [],
+    "mail": ["lib"],
+    "conf": ["lib", "mail"],
+    "queue": ["lib", "mail"],
+    "dns": ["lib", "mail"],
+    "secrets": ["lib", "mail"],
+    "process": ["lib", "mail", "conf", "queue"],
+    "session": COMMON,
+    "sending": ["lib", "mail", "conf", "queue", "dns"],
+    "report": ["lib", "mail", "conf", "queue"],
+    "delivery": [*COMMON, "dns", "sending", "report"],
+}
+# ... and a program, which is linked from the same.
+PROGRAMS = {
+    "smtpd": [*COMMON, "session"],
+    "relay": [*COMMON, "dns", "delivery", "sending", "report"],
+    "tls": [*COMMON, "secrets/ticket"],
+    "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass"],
+}
+INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
+
+
+def room_of(path):
+    """dns.c and dns.h belong to the room of their name; the other files at the top are programs."""
+    return path.split("/")[0] if "/" in path else "dns" if path.startswith("dns.") else ""
+
+
+def sources():
+    return {str(p.relative_to(TOP)): p.read_text() for room in [".", *ROOMS]
+            for p in sorted((TOP / room).glob("*.[ch]"))}
+
+
+def includes(files):
+    """[(file, what it includes)]"""
+    return [(f, i) for f, text in files.items() for i in INCLUDE.findall(text)]
+
+
+def allowed(path):
+    stem = path.rsplit(".", 1)[0]
+    return PROGRAMS[stem] if stem in PROGRAMS else [*ROOMS[room_of(path)], room_of(path)]
+
+
+def offences(files):
+    """Includes that go through a wall, or are not written from the top."""
+    for f, i in includes(files):
+        if i not in files:
+            yield f"{f}: {i}: not a path from the top"
+        elif not {room_of(i), i.rsplit(".", 1)[0]} & set(allowed(f)):
+            yield f"{f}: {i}: through a wall"
+
+
+def circles(files):
+    """A module is a header with its source. What is left when all that nobody needs are taken away."""
+    needs = {}
+    for f, i in includes(files):
+        module, other = f.rsplit(".", 1)[0], i.rsplit(".", 1)[0]
+        needs.setdefault(module, set()).update({other} - {module})
+    while True:
+        done = [m for m in needs if not needs[m] & needs.keys()]
+        if not done:
+            return sorted(needs)
+        for m in done:
+            del needs[m]
+
+
+def test_rooms_are_all_there_are():
+    """A new folder of sources has a row in the table."""
+    found = {p.parent.name for p in TOP.glob("*/*.[ch]") if p.parent.name not in ("tests", "build")}
+    assert found == set(ROOMS)
+
+
+def test_walls():
+    assert not list(offences(sources()))
+
+
+def test_no_circles():
+    assert not circles(sources())
+
+
+@pytest.mark.parametrize("path, include", [
+    ("lib/buf.c", "mail/dot.h"), ("mail/dot.c", "conf/conf.h"), ("conf/load.c", "queue/lane.h"),
+    ("queue/lane.c", "conf/conf.h"), ("session/say.c", "secrets/users.h"), ("session/say.c", "delivery/race.h"),
+    ("sending/sending.c", "delivery/delivery.h"), ("report/dsn.c", "sending/sending.h"),
+    ("sending/sending.c", "process/log.h"), ("process/log.c", "session/session.h"), ("smtpd.c", "secrets/users.h"),
+    ("smtpd.c", "dns.h"), ("tls.c", "secrets/users.h"), ("auth.c", "secrets/ticket.h"), ("relay.c", "session/say.h"),
+    ("secrets/users.c", "conf/conf.h"), ("mail/dot.c", "dot.h"), ("mail/dot.c", "../lib/buf.h"),
+])
+def test_walls_are_seen(path, include):
+    files = sources()
+    files[path] += f'#include "{include}"\n'
+    assert [o for o in offences(files) if o.startswith(f"{path}: {include}: ")]
+
+
+def test_circles_are_seen():
+    files = {"a.h": '#include "b.h"\n', "b.h": "", "b.c": '#include "b.h"\n#include "c.h"\n', "c.h": '#include "d.h"\n',
+             "d.h": ""}
+    assert not circles(files)
+    files["d.h"] = '#include "a.h"\n'
+    assert circles(files) == ["a", "b", "c", "d"]
+
+
+# ---- what a program is made of
+
+BUILT = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
+
+
+def defined(*objects):
+    """Names that others can call."""
+    listed = subprocess.run(["nm", "--defined-only", "--extern-only", "--format=just-symbols", *objects],
+                            stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {name for name in listed.split() if not name.startswith(("__asan", "__odr_asan", "_.asan"))}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_linked_from(program):
+    """No function of another room is in it; and the names looked for are those of our objects."""
+    objects = {str(o.relative_to(BUILT).with_suffix("")): o for room in ROOMS for o in (BUILT / room).glob("*.o")
+               if o.with_suffix("").name + ".c" in os.listdir(TOP / room)}
+    assert len(objects) > 50
+    inside, outside = [], []
+    for stem, o in objects.items():
+        (inside if {stem, room_of(stem + ".c")} & set(PROGRAMS[program]) else outside).append(o)
+    names = defined(BUILT / program)
+    assert not defined(*outside) & names
+    assert len(defined(*inside) & names) > 20

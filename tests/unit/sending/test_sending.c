@@ -1,0 +1,613 @@
+/*
+ * sending: what becomes of jobs for each reply that a host may give, at each place, and where it
+ * may close (R59, R60, F10, F12, M10).
+ */
+#include "tests/unit/sending/sent.h"
+
+#include <poll.h>
+#include <signal.h>
+
+enum { JOBS = 3, RCPTS = 2, MANY = 100, LARGE = 4 * 1024 * 1024 };
+
+static struct link l; /* large */
+static struct host host;
+static struct conf conf;
+static int64_t window_size = 1 << 20;
+
+enum way { LOCK_STEP, GROUPS, WINDOW, LMTP, LMTP_WINDOW, WAYS };
+
+static const unsigned can[] = {
+	[LOCK_STEP] = 0,
+	[GROUPS] = CAN_PIPELINING,
+	[WINDOW] = CAN_PIPELINING | CAN_CHUNKING,
+	[LMTP] = CAN_PIPELINING,
+	[LMTP_WINDOW] = CAN_PIPELINING | CAN_CHUNKING,
+};
+
+static bool
+is_lmtp(enum way way)
+{
+	return way == LMTP || way == LMTP_WINDOW;
+}
+
+/* A connection to a host that was greeted already. */
+static void
+connect_script(enum way way, struct host_script *script, int window)
+{
+	script->lmtp = is_lmtp(way);
+	conf = patient_conf();
+	conf.protocol = is_lmtp(way) ? PROTOCOL_LMTP : PROTOCOL_SMTP;
+	conf.window_size = window_size;
+	buf_free(&l.text);
+	l.terms = (struct link_terms){ .name = "mx", .conf = &conf, .window = window };
+	l.fd = host_start(&host, script);
+	l.text = buf_new(LIMIT_REPLY);
+	l.idle = false;
+	l.host = (struct link_host){ .can = can[way] };
+	l.flow = (struct link_flow){ 0 };
+	stream_init(&l.stream, l.fd, l.fd, true, NULL);
+}
+
+static void
+connect_to(enum way way, const char *exceptions, int window)
+{
+	struct host_script script = { .exceptions = exceptions };
+	connect_script(way, &script, window);
+}
+
+static void
+part(void)
+{
+	link_quit(&l);
+	host_join(&host);
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+/*
+ * What became of a job: its end (Answered, Lost, Untried), "+" if its text went out whole, and for
+ * each recipient the outcome (Done, Soft, Hard), small with a warning of a possible duplicate.
+ */
+static void
+describe(const struct job *j, char *out)
+{
+	static const char ends[] = { [JOB_OPEN] = '?', [JOB_ANSWERED] = 'A', [JOB_LOST] = 'L',
+		[JOB_UNTRIED] = 'U' };
+	static const char outcomes[] = { [DONE] = 'D', [SOFT] = 'S', [HARD] = 'H' };
+	*out++ = ends[j->end];
+	if (j->sent)
+		*out++ = '+';
+	for (int i = 0; i < j->n; i++) {
+		struct span text = buf_span(&j->to[i]->text);
+		char o = outcomes[j->to[i]->outcome];
+		bool doubt = text.n > 0 && memmem(text.p, text.n, "duplicate", 9) != NULL;
+		*out++ = doubt ? ascii_lower(o) : o;
+	}
+	*out = '\0';
+}
+
+/* All jobs by one connection, as many at once as it takes. */
+static void
+send_all(struct job *jobs, int n, char *out)
+{
+	int started = 0, landed = 0;
+	while (landed < n) {
+		if (started < n && !sending_full(&l)) {
+			sending_start(&l, &jobs[started++]);
+			continue;
+		}
+		assert_ptr_equal(sending_land(&l), &jobs[landed]);
+		if (landed > 0)
+			*out++ = ' ';
+		describe(&jobs[landed++], out);
+		out += strlen(out);
+	}
+	assert_null(sending_land(&l));
+	assert_int_equal(sending_jobs(&l), 0);
+	assert_int_equal(l.flow.replies, 0);
+	assert_int_equal(l.flow.octets, 0);
+}
+
+struct row {
+	const char *host; /* what it does beside what is usual (host.h) */
+	const char *want[WAYS];
+};
+
+static void
+make_jobs(struct job *jobs, struct rcpt rcpt[][RCPTS], const struct message *m)
+{
+	for (int j = 0; j < JOBS; j++) {
+		jobs[j] = (struct job){ .m = m };
+		for (int i = 0; i < RCPTS; i++) {
+			rcpt[j][i] = make_rcpt("r@r.example");
+			assert_true(sending_add(&l, &jobs[j], &rcpt[j][i]));
+		}
+	}
+}
+
+static void
+free_jobs(struct rcpt rcpt[][RCPTS])
+{
+	for (int j = 0; j < JOBS; j++)
+		for (int i = 0; i < RCPTS; i++)
+			buf_free(&rcpt[j][i].text);
+}
+
+/* JOBS messages, of RCPTS recipients each; the connection was idle before, perhaps. */
+static void
+check(enum way way, const char *exceptions, bool idle, const struct message *m, const char *want)
+{
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	connect_to(way, exceptions, JOBS);
+	make_jobs(jobs, rcpt, m);
+	if (idle)
+		link_wake(&l);
+	send_all(jobs, JOBS, got);
+	free_jobs(rcpt);
+	part();
+	if (strcmp(got, want) != 0)
+		fail_msg("way %d, host \"%s\": %s, not %s", (int)way, exceptions, got, want);
+}
+
+static const struct row rows[] = {
+	{ "",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+	{ "MAIL2=250-many/250 lines",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+	{ "MAIL2=451 later",
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+SS A+DD", "A+DD ASS A+DD", "A+DD A+SS A+DD" } },
+	{ "MAIL2=550 never",
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD" } },
+	{ "MAIL2=421 bye!",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
+	{ "MAIL2=421 bye",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
+	{ "MAIL2=close",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+	{ "MAIL2=250 ok/250 too many",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "MAIL2=999 odd",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+	{ "RCPT4=250-many/250 lines",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+	{ "RCPT4=451 later",
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+	{ "RCPT4=550 never",
+		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD" } },
+	{ "RCPT4=421 bye!",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+sS U+SS", "A+DD LSS USS", "A+DD L+sS U+SS" } },
+	{ "RCPT4=421 bye",
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+	{ "RCPT4=close",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+	{ "RCPT4=250 ok/250 too many",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "RCPT4=999 odd",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+	{ "DATA2=250-many/250 lines",
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+	{ "DATA2=250 ok",
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+	{ "DATA2=451 later",
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+	{ "DATA2=550 never",
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+DD A+DD", "A+DD AHH A+DD", "A+DD A+DD A+DD" } },
+	{ "DATA2=421 bye!",
+		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD", "A+DD ASS USS", "A+DD A+DD A+DD" } },
+	{ "DATA2=421 bye",
+		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD", "A+DD ASS USS", "A+DD A+DD A+DD" } },
+	{ "DATA2=close",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "DATA2=250 ok/250 too many",
+		{ "A+DD ASS LSS", "A+DD ASS LSS", "A+DD A+DD A+DD", "A+DD ASS LSS", "A+DD A+DD A+DD" } },
+	{ "DATA2=999 odd",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "END2=250-many/250 lines",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+	{ "END2=451 later",
+		{ "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DS A+DD A+DD", "A+DS A+DD A+DD" } },
+	{ "END2=550 never",
+		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DH A+DD A+DD", "A+DH A+DD A+DD" } },
+	{ "END2=421 bye!",
+		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS", "A+DS USS USS", "A+DS USS USS" } },
+	{ "END2=421 bye",
+		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS", "A+DS USS USS", "A+DS USS USS" } },
+	{ "END2=close",
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS", "L+Ds USS USS", "L+Ds U+SS U+SS" } },
+	{ "END2=250 ok/250 too many",
+		{ "A+DD A+DD LSS", "A+DD A+DD LSS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "END2=999 odd",
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS", "L+Ds USS USS", "L+Ds U+SS U+SS" } },
+	{ "RSET1=250-many/250 lines",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+	{ "RSET1=451 later",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS", "A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
+	{ "RSET1=550 never",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS", "A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
+	{ "RSET1=421 bye!",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
+	{ "RSET1=421 bye",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
+	{ "RSET1=close",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS", "A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+	{ "RSET1=250 ok/250 too many",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+	{ "RSET1=999 odd",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS", "A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+	{ "MAIL1=421 bye!",
+		{ "ASS USS USS", "LSS USS USS", "L+SS U+SS U+SS", "LSS USS USS", "L+SS U+SS U+SS" } },
+	{ "MAIL1=452 full",
+		{ "ASS A+DD A+DD", "ASS A+DD A+DD", "A+SS A+DD A+DD", "ASS A+DD A+DD", "A+SS A+DD A+DD" } },
+	{ "MAIL2=452 full",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS A+DD", "A+DD USS USS", "A+DD U+SS A+DD" } },
+	{ "MAIL1=550 no",
+		{ "AHH A+DD A+DD", "AHH A+DD A+DD", "A+HH A+DD A+DD", "AHH A+DD A+DD", "A+HH A+DD A+DD" } },
+	{ "RCPT3=550 no|RCPT4=450 no",
+		{ "A+DD AHS A+DD", "A+DD AHS A+DD", "A+DD A+HS A+DD", "A+DD AHS A+DD", "A+DD A+HS A+DD" } },
+	{ "RCPT4=452 many",
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+	{ "RCPT3=452 many",
+		{ "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
+	{ "RCPT4=552 many",
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+	{ "RCPT3=550 no|RCPT4=550 no|DATA2=354 go",
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD", "A+DD LHH USS", "A+DD A+HH A+DD" } },
+	{ "RCPT3=550 no|RCPT4=550 no|DATA1=354 go",
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD" } },
+	{ "DATA2=354 go/250 more",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "END3=550 no",
+		{ "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+HD A+DD", "A+DD A+HD A+DD" } },
+	{ "END3=452 no",
+		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
+	{ "END3=close",
+		{ "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD L+ss USS", "A+DD L+ss U+SS" } },
+	{ "END4=close",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+Ds USS", "A+DD L+Ds U+SS" } },
+	{ "END3=421 bye!",
+		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD L+Ss USS", "A+DD L+Ss U+SS" } },
+	{ "RSET2=550 no",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS", "A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+	{ "RSET2=close",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD L+ss", "A+DD A+DD A+DD", "A+DD A+DD L+ss" } },
+	{ "MAIL2=250 ok/250 too many|END2=550 no",
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DH LSS USS", "A+DH A+DD A+DD" } },
+	{ "MAIL2=452 full|RSET1=close",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD L+ss U+SS", "A+DD USS USS", "A+DD L+ss U+SS" } },
+	{ "MAIL2=452 full|RSET2=close",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS", "A+DD U+SS U+SS" } },
+	{ "RSET2=421 bye!",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD USS", "A+DD A+DD A+DD", "A+DD A+DD USS" } },
+};
+
+static void
+test_replies(void **state)
+{
+	(void)state;
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(rows); i++)
+		for (enum way way = LOCK_STEP; way < WAYS; way++)
+			check(way, rows[i].host, false, &m, rows[i].want[way]);
+	close(m.fd);
+}
+
+/* A connection that was idle and closes blames no message, until the host has spoken again (M10). */
+static void
+test_idle(void **state)
+{
+	(void)state;
+	struct message m = make_message(strlen(BODY));
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		bool windowed = way == WINDOW || way == LMTP_WINDOW;
+		check(way, "MAIL1=close", true, &m, windowed ? "U+SS U+SS U+SS" : "USS USS USS");
+		check(way, "MAIL1=close", false, &m, windowed ? "L+ss U+SS U+SS" : "LSS USS USS");
+		check(way, "RCPT2=close", true, &m, windowed ? "L+ss U+SS U+SS" : "LSS USS USS");
+	}
+	close(m.fd);
+}
+
+/* A pause in which the host said goodbye: the connection is closed, and takes nothing more. */
+static void
+test_wake(void **state)
+{
+	(void)state;
+	static const struct { const char *greeting; bool open; } cases[] = { { NULL, true },
+		{ "421 too long", false }, { "close", false } };
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct host_script script = { .greeting = cases[i].greeting };
+		connect_script(LOCK_STEP, &script, 1);
+		if (!cases[i].open) {
+			struct pollfd p = { .fd = l.fd, .events = POLLIN };
+			assert_int_equal(poll(&p, 1, -1), 1);
+		}
+		link_wake(&l);
+		assert_int_equal(sending_is_open(&l), cases[i].open);
+		assert_true(l.idle);
+		part();
+	}
+}
+
+/* ---- a host that has enough ------------------------------------------------------------------ */
+
+/* In the middle of a text its 5yz counts, and nothing else does (F10, M10). */
+static void
+test_in_the_middle(void **state)
+{
+	(void)state;
+	static const struct { const char *host; const char *want; } cases[] = {
+		{ "TEXT1=552 too large!", "LHH" },
+		{ "TEXT1=452 no room!", "LSS" },
+		{ "TEXT1=421 bye!", "USS" },
+		{ "TEXT1=250 fine!", "LSS" },
+		{ "TEXT1=close", "LSS" },
+		{ "RCPT1=451 later|TEXT1=552 too large!", "LSH" },
+	};
+	struct message m = make_message(LARGE);
+	for (size_t i = 0; i < ROWS(cases); i++)
+		for (enum way way = LOCK_STEP; way <= WINDOW; way++) {
+			struct rcpt rcpt[JOBS][RCPTS];
+			struct job jobs[JOBS];
+			char got[128];
+			connect_to(way, cases[i].host, 1);
+			make_jobs(jobs, rcpt, &m);
+			if (way == WINDOW)
+				l.terms.window = 2; /* or it goes in groups */
+			send_all(jobs, 1, got);
+			assert_string_equal(got, cases[i].want);
+			assert_false(sending_is_open(&l));
+			free_jobs(rcpt);
+			part();
+		}
+	close(m.fd);
+}
+
+/* ---- how many at once ------------------------------------------------------------------------ */
+
+/* Jobs of this many recipients that are started before one has to land. */
+static int
+started_at_once(enum way way, int window, struct message *m, int n)
+{
+	static struct rcpt rcpt[MANY];
+	static struct job jobs[MANY];
+	int started = 0;
+	connect_to(way, NULL, window);
+	for (int i = 0; i < n; i++)
+		rcpt[i] = make_rcpt("r@r.example");
+	for (; started < MANY && !sending_full(&l); started++) {
+		jobs[started] = (struct job){ .m = m };
+		for (int i = 0; i < n; i++)
+			assert_true(sending_add(&l, &jobs[started], &rcpt[i]));
+		sending_start(&l, &jobs[started]);
+	}
+	assert_int_equal(sending_jobs(&l), started);
+	assert_ptr_equal(sending_land(&l), &jobs[0]);
+	assert_false(sending_full(&l)); /* there is room for one more now */
+	for (int i = 1; i < started; i++)
+		assert_ptr_equal(sending_land(&l), &jobs[i]);
+	part();
+	for (int i = 0; i < n; i++)
+		buf_free(&rcpt[i].text);
+	return started;
+}
+
+static void
+test_window(void **state)
+{
+	(void)state;
+	struct message m = make_message(40 * 1024), small = make_message(strlen(BODY));
+	window_size = 64 * 1024;
+	assert_int_equal(started_at_once(WINDOW, 50, &m, 1), 2); /* octets (M10) */
+	window_size = 40 * 1024;
+	assert_int_equal(started_at_once(WINDOW, 50, &m, 1), 1);
+	window_size = 1 << 20;
+	assert_int_equal(started_at_once(WINDOW, 7, &m, 1), 7); /* jobs */
+	assert_int_equal(started_at_once(GROUPS, 3, &small, 1), 3);
+	assert_int_equal(started_at_once(LOCK_STEP, 3, &small, 1), 1);
+	assert_int_equal(started_at_once(WINDOW, 50, &small, 100), 10); /* 104 replies each (M10) */
+	assert_int_equal(started_at_once(LMTP_WINDOW, 50, &small, 100), 5); /* 204 */
+	assert_int_equal(started_at_once(WINDOW, 50, &small, 16), 50); /* 50 * 20 = 1000 */
+	assert_int_equal(started_at_once(WINDOW, 51, &small, 16), 50);
+	close(m.fd);
+	close(small.fd);
+}
+
+/* RFC 9422: what the host told of a transaction, and of a connection. */
+static void
+test_limits(void **state)
+{
+	(void)state;
+	struct rcpt a = { .address = span_of("a@one.example") }, b = { .address = span_of("b@ONE.example") },
+		other = { .address = span_of("c@two.example") };
+	struct job j = { 0 };
+	l.host = (struct link_host){ 0 };
+	for (int i = 0; i < JOB_RCPTS; i++)
+		assert_true(sending_add(&l, &j, &a));
+	assert_false(sending_add(&l, &j, &a));
+	j.n = 0;
+	l.host.limit.rcpts = 2;
+	assert_true(sending_add(&l, &j, &a) && sending_add(&l, &j, &b));
+	assert_false(sending_add(&l, &j, &b));
+	j = (struct job){ 0 };
+	l.host = (struct link_host){ .limit.domains = 1 };
+	assert_true(sending_add(&l, &j, &a));
+	assert_false(sending_add(&l, &j, &other));
+	assert_true(sending_add(&l, &j, &b));
+	assert_int_equal(j.n, 2);
+	assert_ptr_equal(j.to[1], &b);
+}
+
+static void
+test_mails(void **state)
+{
+	(void)state;
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	struct message m = make_message(strlen(BODY));
+	char got[128];
+	connect_to(GROUPS, NULL, JOBS);
+	l.host.limit.mails = 2;
+	make_jobs(jobs, rcpt, &m);
+	send_all(jobs, JOBS, got);
+	assert_string_equal(got, "A+DD A+DD USS");
+	assert_false(sending_is_open(&l));
+	assert_true(l.fd >= 0);
+	part();
+	assert_non_null(strstr(host.log, "QUIT\n"));
+	free_jobs(rcpt);
+	close(m.fd);
+}
+
+/* ---- more about a recipient ------------------------------------------------------------------ */
+
+static void
+test_recipients(void **state)
+{
+	(void)state;
+	static const struct { const char *host; enum outcome outcome; bool grey, crowded; } cases[] = {
+		{ NULL, DONE, false, false },
+		{ "RCPT2=450 wait", SOFT, true, false },
+		{ "RCPT2=451 wait", SOFT, true, false },
+		{ "RCPT2=452 many", SOFT, false, true },
+		{ "RCPT2=552 many", SOFT, false, true },
+		{ "RCPT2=550 no", HARD, false, false },
+		{ "RCPT1=550 no|RCPT2=452 many", SOFT, false, false },
+		{ "RCPT1=550 no|RCPT2=552 many", SOFT, false, false },
+		{ "MAIL1=451 wait|RCPT2=451 wait", SOFT, false, false },
+		{ "MAIL1=550 no|RCPT2=450 wait", HARD, false, false },
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++)
+		for (enum way way = LOCK_STEP; way < WAYS; way++) {
+			struct rcpt rcpt[JOBS][RCPTS];
+			struct job jobs[JOBS];
+			char got[128];
+			connect_to(way, cases[i].host, 2);
+			make_jobs(jobs, rcpt, &m);
+			send_all(jobs, 1, got);
+			const struct rcpt *r = &rcpt[0][1];
+			if (r->outcome != cases[i].outcome || r->grey != cases[i].grey ||
+				r->crowded != cases[i].crowded)
+				fail_msg("%s: %d %d %d", cases[i].host, (int)r->outcome, r->grey, r->crowded);
+			assert_int_equal(r->taker.final, is_lmtp(way));
+			assert_memory_equal(r->text.p, "mx: ", 4);
+			free_jobs(rcpt);
+			part();
+		}
+	close(m.fd);
+}
+
+/* The host gets the text, dots stuffed or counted, and nothing else. */
+static void
+test_text(void **state)
+{
+	(void)state;
+	struct message m = make_message(strlen(BODY));
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		check(way, NULL, false, &m, "A+DD A+DD A+DD");
+		assert_int_equal(host.text_n, strlen(BODY));
+		assert_memory_equal(host.text, BODY, strlen(BODY));
+		bool chunks = strstr(host.log, "BDAT 23 LAST\n") != NULL;
+		assert_int_equal(chunks, way == WINDOW || way == LMTP_WINDOW);
+		assert_int_equal(chunks, strstr(host.log, "DATA\n") == NULL);
+	}
+	close(m.fd);
+}
+
+/* It goes by BDAT alone, and one that fails is ended by RSET (RFC 3030 section 2). */
+static void
+test_binary(void **state)
+{
+	(void)state;
+	static const struct { const char *host; const char *want; bool reset; } cases[] = {
+		{ NULL, "A+DD", false },
+		{ "END1=550 no", "A+HH", true },
+		{ "END1=451 no", "A+SS", true },
+		{ "END1=550 no|RSET1=close", "L+HH", true },
+		{ "RCPT1=550 no|RCPT2=451 no", "AHS", true },
+	};
+	struct message m = make_message(strlen(BODY));
+	m.env.body = BODY_BINARYMIME;
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct rcpt rcpt[JOBS][RCPTS];
+		struct job jobs[JOBS];
+		char got[128];
+		connect_to(LOCK_STEP, cases[i].host, 1);
+		l.host.can = CAN_CHUNKING | CAN_BINARYMIME;
+		make_jobs(jobs, rcpt, &m);
+		send_all(jobs, 1, got);
+		assert_string_equal(got, cases[i].want);
+		assert_null(strstr(host.log, "DATA\n"));
+		part();
+		assert_int_equal(strstr(host.log, "RSET\n") != NULL, cases[i].reset);
+		free_jobs(rcpt);
+	}
+	close(m.fd);
+}
+
+/* One that the host cannot have stands between two others, and the connection goes on. */
+static void
+test_unfit(void **state)
+{
+	(void)state;
+	struct message m = make_message(strlen(BODY)), utf8 = m;
+	utf8.env.utf8 = true;
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		struct rcpt rcpt[JOBS][RCPTS];
+		struct job jobs[JOBS];
+		char got[128];
+		connect_to(way, NULL, JOBS);
+		make_jobs(jobs, rcpt, &m);
+		jobs[1].m = &utf8;
+		send_all(jobs, JOBS, got);
+		assert_string_equal(got, "A+DD AHH A+DD");
+		free_jobs(rcpt);
+		part();
+	}
+	close(m.fd);
+}
+
+/* Jobs that are given up without a word: all come back, and the link is as if it had none. */
+static void
+test_drop(void **state)
+{
+	(void)state;
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	struct message m = make_message(strlen(BODY));
+	connect_to(WINDOW, NULL, JOBS);
+	make_jobs(jobs, rcpt, &m);
+	for (int j = 0; j < JOBS; j++)
+		sending_start(&l, &jobs[j]);
+	link_close(&l);
+	for (int j = 0; j < JOBS; j++)
+		assert_ptr_equal(sending_drop(&l), &jobs[j]);
+	assert_null(sending_drop(&l));
+	assert_int_equal(l.flow.jobs + l.flow.replies, 0);
+	assert_int_equal(l.flow.octets, 0);
+	free_jobs(rcpt);
+	part();
+	close(m.fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replies),
+		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_wake),
+		cmocka_unit_test(test_in_the_middle),
+		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_mails),
+		cmocka_unit_test(test_recipients),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_unfit),
+		cmocka_unit_test(test_drop),
+	};
+	signal(SIGPIPE, SIG_IGN); /* as in the relay */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
