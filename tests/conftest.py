@@ -20,7 +20,9 @@ sys.path.insert(0, str(TOP / "tests" / "tools"))
 
 import client  # noqa: E402
 import internet  # noqa: E402
+import patience  # noqa: E402
 import pki as certificates  # noqa: E402
+import ports  # noqa: E402
 import proc  # noqa: E402
 
 NOBODY = 65534
@@ -65,7 +67,13 @@ def own(path):
 
 
 class Postern:
-    """The programs with a spool of their own. Settings are given as keyword arguments."""
+    """The programs with a spool of their own. Settings are given as keyword arguments.
+
+    What relay does comes about when it does. logged(), messages() and relays() are one look; behind
+    anything that starts a relay, a test waits first: for all of it, rested() or settled(), or for what
+    it is about, wait_logged() and the like. They fail with the log. send() and pipe() themselves end
+    when smtpd has, which has written down and logged all that it took.
+    """
 
     def __init__(self, where):
         self.where = where
@@ -167,10 +175,47 @@ class Postern:
         return proc.running(program, f"spool={self.spool}")
 
     def relays(self):
-        return self.running("relay")
+        """Those too that were forked and are not relay yet: behind send(), none means none."""
+        ours = {p.pid for p in self.started}
+        return self.running("relay") + proc.forked("smtpd", f"spool={self.spool}", ours)
 
     def logged(self):
         return self.log.read_text()
+
+    def witness(self):
+        """What helps to understand why something did not come."""
+        return f"running: {self.relays()}\nqueued: {[str(p.name) for p in self.lane_files()]}\n{self.logged()}"
+
+    # ---- what a test waits for
+
+    def rested(self):
+        """Until no relay is left. The log."""
+        patience.until(lambda: not self.relays())
+        return self.logged()
+
+    def settled(self, waiting=0):
+        """The same, and so many messages are queued then."""
+        text, queued = self.rested(), self.messages()
+        assert len(queued) == waiting, f"queued: {queued}\n{text}"
+        return text
+
+    def wait_logged(self, text, n=1):
+        """Until the log has it at least so often. The log."""
+        return patience.until(lambda: (log := self.logged()).count(text) >= n and log)
+
+    def wait_messages(self, n):
+        """Until so many are queued, no more and no less."""
+        return patience.until(lambda: [m] if len(m := self.messages()) == n else None)[0]
+
+    def wait_relays(self, n=1):
+        """Until at least so many run. Their process ids."""
+        return self.wait_running("relay", n)
+
+    def wait_running(self, program, n=1):
+        return patience.until(lambda: len(found := self.running(program)) >= n and found)
+
+    def wait_gone(self, program):
+        patience.until(lambda: not self.running(program))
 
 
 @pytest.fixture
@@ -185,24 +230,29 @@ def where():
 @pytest.fixture
 def postern(where):
     p = Postern(where)
+    patience.witnesses.append(p.witness)
     yield p
-    internet.wait_until(lambda: not p.relays(), 30)
-    for process in p.started:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+    try:
+        p.rested()
+    finally:
+        patience.witnesses.remove(p.witness)
+        for process in p.started:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
     for trouble in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion"):
         assert trouble not in p.logged(), p.logged()
 
 
 class World:
-    """A DNS server and sinks; settings() is what makes relay use them."""
+    """A DNS server and sinks; settings() is what makes relay use them. All sinks have one port, which
+    is ours at every address."""
 
     def __init__(self):
         self.zone = {}
         self.dns = internet.Dns(self.zone)
-        self.sink = internet.Sink("127.0.0.2", 0)
-        self.port = self.sink.port
+        self.port = ports.take()
+        self.sink = internet.Sink("127.0.0.2", self.port)
         self.others = []
         self.domain("sender.example")
 
@@ -223,8 +273,12 @@ class World:
                 "linger": "0s"} # a second for each test; test_throughput.py has those that are about it
 
     def close(self):
+        """What still talks to a host finds it gone."""
         for server in (self.dns, self.sink, *self.others):
             server.close()
+        for sink in (self.sink, *self.others):
+            sink.cut()
+        ports.give_back(self.port)
 
 
 @pytest.fixture
@@ -257,7 +311,7 @@ def secure(postern, pki):
 
 @pytest.fixture
 def wait():
-    return internet.wait_until
+    return patience.until
 
 
 def pytest_configure(config):

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import threading
 
-import internet
+import patience
 
 HERE = pathlib.Path(__file__).resolve().parent
 PER_ROLE = 26  # points of each role; CRASH_ALL=1 takes all
@@ -122,8 +122,7 @@ class Striker:
         talker = threading.Thread(target=talk)
         talker.start()
         try:
-            assert internet.wait_until(
-                lambda: self.report.exists() and " held\n" in self.report.read_text(), 20), point
+            patience.until(lambda: self.report.exists() and " held\n" in self.report.read_text())
             yield client.said
         finally:
             p.kill()

@@ -199,6 +199,6 @@ def test_client_gone(lab, end):
     s.run(None, s.postern.command("smtpd"), theirs)
     os.waitpid(pid, 0)
     s.drain()
-    assert internet.wait_until(lambda: not s.postern.relays(), 20)
+    s.postern.rested()
     assert s.leftovers() == []
     assert arrived(lab) == ({("two", "v@one.example"): 1} if end == b".\r\n" else {})

@@ -17,6 +17,7 @@ import subprocess
 import pytest
 
 import internet
+import patience
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build")).resolve()
@@ -163,7 +164,7 @@ class Host:
         return sorted(p for p in lane.glob("*/*") if len(p.name) == 20 and p.name[0] != "@")
 
     def at_rest(self):
-        return internet.wait_until(lambda: not self.ours() and not self.queued())
+        return patience.until(lambda: not self.ours() and not self.queued())
 
     def flood(self, number):
         """Connects that say nothing, as fast as they go. How many were made."""

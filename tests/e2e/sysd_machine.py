@@ -4,7 +4,7 @@ import os
 import pathlib
 import subprocess
 
-import internet
+import patience
 import sysd_host
 
 # $5 cgroup of our own: systemd-nspawn makes more of them beside its own place.
@@ -69,7 +69,7 @@ class Machine(sysd_host.Host):
                               "postern@*.service").split("\n")[:-1]
 
     def at_rest(self):
-        return super().at_rest() and internet.wait_until(
+        return super().at_rest() and patience.until(
             lambda: self.show("postern.socket", "NConnections") == "0")
 
     def journal(self, *words):
@@ -85,9 +85,7 @@ def booted(where):
     os.environ["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
     started = sysd_host.Started(where, BOOT, str(cgroup))
     try:
-        assert internet.wait_until(
-            lambda: started.find_leader(lambda p: p.program in ("systemd", "init")), 30), \
-            started.log.read_text(errors="replace")
+        patience.until(lambda: started.find_leader(lambda p: p.program in ("systemd", "init")))
         machine = Machine(started.leader, cgroup)
 
         def is_up():
@@ -95,8 +93,8 @@ def booted(where):
                                 "systemctl", "is-active", "basic.target"], capture_output=True)
             return p.stdout == b"active\n"
 
-        assert internet.wait_until(is_up, 60), started.log.read_text(errors="replace")
+        assert patience.within(is_up, 2 * patience.PATIENCE), started.log.read_text(errors="replace")
         yield machine
     finally:
         started.stop()
-        internet.wait_until(lambda: remove_cgroup(cgroup), 5)
+        patience.until(lambda: remove_cgroup(cgroup))

@@ -5,12 +5,12 @@ compared with what lay in the queue, which is what the client sent behind our Re
 """
 import hashlib
 import re
-import socket
 
 import pytest
 
 import mtas
 import peers
+import ports
 import variety
 
 # More than Exim (as it is set up here) and OpenSMTPD (by default) take over one connection: 100.
@@ -30,9 +30,10 @@ ADDRESS = {name: f"127.0.0.{40 + i}" for i, name in enumerate(TRACE)}
 
 @pytest.fixture(scope="module")
 def port():
-    """One that is free at all addresses."""
-    with socket.create_server(("0.0.0.0", 0)) as s:
-        return s.getsockname()[1]
+    """One for all servers, each at an address of its own."""
+    number = ports.take()
+    yield number
+    ports.give_back(number)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import dnslib
 import pytest
 
 import internet
+import ports
 from conftest import TOP
 
 
@@ -26,7 +27,7 @@ def own_address():
     """An address of this host that is not on loopback, or None."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         try:
-            s.connect(("192.0.2.1", 9))
+            s.connect(("192.0.2.1", 9)) # lint: nothing is sent, it only tells from where it would be
         except OSError:
             return None
         return s.getsockname()[0]
@@ -181,8 +182,7 @@ def is_listening(where):
 
 def test_mail_that_goes_in_circles(postern, world, wait):
     """H5: a host that is us by another name; the Received: fields end it."""
-    with socket.create_server(("127.0.0.4", 0)) as s:
-        number = s.getsockname()[1]
+    number = ports.take()
     postern.settings["smtp_port"] = number
     world.domain("d.example", "127.0.0.4")
     with open(postern.log, "ab") as log:
@@ -401,9 +401,9 @@ NO_RESOLV_CONF = {"missing": (None, 0), "unreadable": ("nameserver 192.0.2.53\n"
 def test_without_resolv_conf(postern, world, wait, text, mode):
     """G14: 127.0.0.1 is asked, as resolv.conf(5) says; nobody is there; the mail waits."""
     try:
-        socket.create_server(("127.0.0.1", 53)).close()
+        socket.create_server(("127.0.0.1", 53)).close() # lint: resolv.conf knows no other port
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.bind(("127.0.0.1", 53))
+            s.bind(("127.0.0.1", 53)) # lint: resolv.conf knows no other port
     except OSError:
         pytest.skip("a nameserver of this host is at 127.0.0.1")
     postern.send("u@d.example", max_relays=0)
@@ -419,7 +419,7 @@ def test_search_list(postern, world, wait):
     """G8: of resolv.conf only the nameservers count; a domain that takes all mail does not get this."""
     zone = {("host.evil.test", "MX"): ["10 mx.evil.test."], ("mx.evil.test", "A"): ["127.0.0.2"]}
     try:
-        dns = internet.Dns(zone, "127.0.0.153", 53)
+        dns = internet.Dns(zone, "127.0.0.153", 53) # lint: resolv.conf knows no other port
     except OSError as why:
         pytest.skip(f"needs port 53 of 127.0.0.153: {why}")
     postern.send("u@host", sender="", max_relays=0)

@@ -2,6 +2,7 @@
 import pytest
 
 import nsd
+import ports
 
 pytestmark = pytest.mark.skipif(nsd.program() is None,
                                 reason="no nsd; tests/tools/need check unpacks one")
@@ -29,10 +30,12 @@ ZONE = {
 
 @pytest.fixture
 def real(postern, world):
-    server = nsd.Nsd(postern.where / "nsd", ZONE)
+    port = ports.take() # not the server's: it stays ours while the server is away
+    server = nsd.Nsd(postern.where / "nsd", ZONE, port=port)
     postern.settings["nameserver"] = f"{server.address}:{server.port}"
     yield server
     server.close()
+    ports.give_back(port)
 
 
 def received(world, wait):

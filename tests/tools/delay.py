@@ -6,11 +6,13 @@ connection was made, which itself costs nothing on loopback. Runs in a thread of
 import asyncio
 import threading
 
+import ports
+
 PIECE = 65536
 
 
 class Delay:
-    """From address:port to `target`, `seconds` each way; `source` is the address it connects from.
+    """From address:port (0: a port of its own) to `target`, `seconds` each way; `source` is the address it connects from.
 
     `up`: turned off, connections are refused and those that are open end; on again, it listens where
     it did. `silent`: connections are taken and nothing ever comes of them. With shut(), connections
@@ -18,7 +20,8 @@ class Delay:
     """
 
     def __init__(self, address, port, target, seconds, source=None, silent=False):
-        self.address, self.port, self.target = address, port, target
+        self.own = 0 if port else ports.take()
+        self.address, self.port, self.target = address, port or self.own, target
         self.seconds, self.silent = seconds, silent
         self.source = (source, 0) if source else None
         self.connections = 0
@@ -50,12 +53,12 @@ class Delay:
     def close(self):
         self.stop()
         self.loop.call_soon_threadsafe(self.loop.stop)
+        ports.give_back(self.own)
 
     # ---- in the thread
 
     async def listen(self):
         self.server = await asyncio.start_server(self.meet, self.address, self.port, backlog=256)
-        self.port = self.server.sockets[0].getsockname()[1]
 
     async def refuse(self):
         self.server.close()

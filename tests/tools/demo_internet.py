@@ -2,10 +2,10 @@
 import pathlib
 import signal
 import sys
-import time
 
 import internet
 import nsd
+import patience
 
 ZONE = {
     ("dest.example", "MX"): ["10 dead.dest.example.", "20 mail.dest.example.",
@@ -24,17 +24,14 @@ def put(path, text):
 
 
 def serve(where):
-    """Writes what arrives, the first two messages, for two minutes."""
+    """Writes what arrives, the first two messages; ends when it is told to, or after two minutes."""
     sink = internet.Sink("127.0.0.2", 25)
-    names = iter(["arrived", "arrived2"])
-    done = 0
-    for _ in range(1200):
-        while done < min(2, len(sink.messages)):
-            m = sink.messages[done]
-            done += 1
-            put(where / next(names), f"from <{m.sender}> to {m.recipients}\n\n" +
-                m.data.decode().replace("\r\n", "\n") + "\n")
-        time.sleep(0.1)
+    for n, name in enumerate(["arrived", "arrived2"]):
+        patience.until(lambda n=n: len(sink.messages) > n, 2 * patience.PATIENCE)
+        m = sink.messages[n]
+        put(where / name, f"from <{m.sender}> to {m.recipients}\n\n" +
+            m.data.decode().replace("\r\n", "\n") + "\n")
+    patience.hold(2 * patience.PATIENCE)
 
 
 def main():

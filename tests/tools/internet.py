@@ -3,17 +3,56 @@
 Everything runs in threads of the test process. The DNS server speaks UDP (with truncation) and
 TCP; a zone is a dict {(name, type): [text, ...]}. Its entry (name, "fault") is SILENT, an rcode, or
 a function of the question, the honest reply, and "udp" or "tcp": the octets to send, or None.
+
+A server without a number gets a port of its own (ports.py), and gives it back when it is closed.
 """
 import contextlib
 import hashlib
 import socket
 import socketserver
 import threading
-import time
 
 import dnslib
 
+import ports
+from patience import PATIENCE, hold, until
+
 UDP_LIMIT = 512
+
+wait_until = until # a name that has been
+
+
+def end(server):
+    """Its loop hears at once that there is nothing more to wait for, instead of when it looks up."""
+    with contextlib.suppress(OSError): # UDP is not connected, and wakes up all the same
+        server.socket.shutdown(socket.SHUT_RDWR)
+    server.shutdown()
+    server.server_close()
+
+
+class Sockets:
+    """The open connections of a server, which its threads hold; to end them from outside."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.now = set()
+
+    @contextlib.contextmanager
+    def noted(self, sock):
+        with sock.dup() as same: # TLS takes the socket over
+            with self.lock:
+                self.now.add(same)
+            try:
+                yield
+            finally:
+                with self.lock:
+                    self.now.discard(same)
+
+    def cut(self):
+        with self.lock:
+            for s in self.now:
+                with contextlib.suppress(OSError):
+                    s.shutdown(socket.SHUT_RDWR)
 
 
 class Dns:
@@ -28,7 +67,7 @@ class Dns:
         class Udp(socketserver.BaseRequestHandler):
             def handle(self):
                 data, sock = self.request
-                reply = outer.answer(data, "udp")
+                reply = outer.answer(data, "udp") if data else None # it is being ended
                 if reply is not None:
                     sock.sendto(reply, self.client_address)
 
@@ -42,9 +81,12 @@ class Dns:
                 if reply is not None:
                     self.request.sendall(len(reply).to_bytes(2, "big") + reply)
 
-        socketserver.ThreadingTCPServer.allow_reuse_address = True
-        self.tcp = socketserver.ThreadingTCPServer((address, port), Tcp)
-        self.port = self.tcp.server_address[1]
+        class Streams(socketserver.ThreadingTCPServer):
+            allow_reuse_address = True
+
+        self.own = 0 if port else ports.take()
+        self.port = port or self.own
+        self.tcp = Streams((address, self.port), Tcp)
         self.udp = socketserver.ThreadingUDPServer((address, self.port), Udp)
         self.address = address
         for server in (self.udp, self.tcp):
@@ -82,10 +124,14 @@ class Dns:
             packed = cut.pack()
         return packed
 
+    def wait_asked(self, name, kind):
+        """Until somebody asked for it, by UDP or TCP."""
+        until(lambda: [a for a in list(self.asked) if a[1:] == (name, kind)])
+
     def close(self):
         for server in (self.udp, self.tcp):
-            server.shutdown()
-            server.server_close()
+            end(server)
+        ports.give_back(self.own)
 
 
 class Message:
@@ -114,7 +160,7 @@ class Sink:
 
     EHLO = ("PIPELINING", "8BITMIME", "SIZE 100000000")
 
-    def __init__(self, address="127.0.0.2", port=2525, family=None, say=None, ehlo=EHLO):
+    def __init__(self, address="127.0.0.2", port=0, family=None, say=None, ehlo=EHLO):
         self.say = dict(say or {})
         self.ehlo = ehlo
         self.messages = []
@@ -125,6 +171,7 @@ class Sink:
         self.most_open = 0
         self.delay = 0
         self.lock = threading.Lock()
+        self.open_sockets = Sockets()
         outer = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -137,7 +184,8 @@ class Sink:
                     outer.open += 1
                     outer.most_open = max(outer.most_open, outer.open)
                 try:
-                    outer.converse(self.request, self.rfile, self.wfile, self.leave)
+                    with outer.open_sockets.noted(self.request):
+                        outer.converse(self.request, self.rfile, self.wfile, self.leave)
                 except (OSError, ValueError):
                     pass
                 finally:
@@ -156,8 +204,9 @@ class Sink:
             daemon_threads = True
             request_queue_size = 256
 
-        self.server = Server(address if "/" in address else (address, port), Handler)
-        self.address, self.port = address, None if "/" in address else self.server.server_address[1]
+        self.own = 0 if port or "/" in address else ports.take()
+        self.address, self.port = address, port or self.own or None
+        self.server = Server((address, self.port) if self.port else address, Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def reply(self, verb, line, default):
@@ -170,7 +219,7 @@ class Sink:
         go = threading.Event()
 
         def say(_):
-            go.wait(30)
+            go.wait(PATIENCE)
             return reply
         self.say[verb] = say
         try:
@@ -264,7 +313,7 @@ class Sink:
 
     def take(self, put, sender, recipients, data, helo):
         if self.delay:
-            time.sleep(self.delay)
+            hold(self.delay)
         said = self.reply("END", "", "250 2.0.0 taken")
         if recipients and said is not None and said[0] == "2":
             with self.lock:
@@ -281,9 +330,26 @@ class Sink:
         for _, reply in said or [("", "503 5.5.1 no recipients")]:
             put(reply)
 
+    # ---- what a test waits for
+
+    def wait_messages(self, n=1):
+        """Until it took at least so many."""
+        return until(lambda: len(self.messages) >= n and self.messages)
+
+    def wait_lines(self, n=1):
+        return until(lambda: len(self.lines) >= n and self.lines)
+
+    def wait_connections(self, n=1):
+        return until(lambda: self.connections >= n and self.connections)
+
+    def cut(self):
+        """Ends the connections that are open."""
+        self.open_sockets.cut()
+
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        """No new connections; those that are open go on."""
+        end(self.server)
+        ports.give_back(self.own)
 
 
 class Listener:
@@ -293,7 +359,10 @@ class Listener:
     def __init__(self, port, talk, address="127.0.0.7"):
         self.talk = talk
         self.connections = 0
-        self.listener = socket.create_server((address, port))
+        self.open_sockets = Sockets()
+        self.own = 0 if port else ports.take()
+        self.port = port or self.own
+        self.listener = socket.create_server((address, self.port))
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -308,20 +377,21 @@ class Listener:
     def play(self, s):
         with s, s.makefile("rwb", buffering=0) as f:
             try:
-                self.talk(s, f)
+                with self.open_sockets.noted(s):
+                    self.talk(s, f)
             except OSError:
                 pass
 
+    def wait_connections(self, n=1):
+        return until(lambda: self.connections >= n and self.connections)
+
+    def cut(self):
+        """Ends the connections that are open."""
+        self.open_sockets.cut()
+
     def close(self):
+        """No new connections; those that are open go on."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR) # closing alone leaves accept() waiting, and the port taken
         self.listener.close()
-
-
-def wait_until(condition, seconds=20):
-    """Polls; the value of the condition, or of its last try."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    return condition()
+        ports.give_back(self.own)

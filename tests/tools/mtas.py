@@ -16,13 +16,12 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 
+import patience
 import peers
 
 HERE = pathlib.Path("/here") # on the machine
 LIMIT = 200_000_000
-START_SECONDS = 30
 
 
 # ---- on the machine
@@ -230,8 +229,8 @@ def command(role, *arguments):
 
 
 class Mta(peers.Peer):
-    """A running destination; `where` holds its mail and its log. `more` are settings that Postfix has
-    besides."""
+    """A running destination; `where` holds its mail and its log. The port is the caller's (ports.py).
+    `more` are settings that Postfix has besides."""
 
     def __init__(self, name, where, address, port, more=""):
         self.address, self.port = address, port
@@ -240,16 +239,19 @@ class Mta(peers.Peer):
 
     def wait(self):
         """Until it greets."""
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end and not self.ended():
-            try:
-                with socket.create_connection((self.address, self.port), 5) as s:
-                    if s.makefile("rb").readline().startswith(b"220 "):
-                        s.sendall(b"QUIT\r\n")
-                        return self
-            except OSError:
-                time.sleep(0.05)
-        raise AssertionError(f"{self.name} does not greet: {self.logged()}")
+        patience.until(lambda: self.ended() or self.greets())
+        assert not self.ended(), f"{self.name} ended: {self.logged()}"
+        return self
+
+    def greets(self):
+        try:
+            with socket.create_connection((self.address, self.port), 5) as s:
+                if s.makefile("rb").readline().startswith(b"220 "):
+                    s.sendall(b"QUIT\r\n")
+                    return True
+        except OSError:
+            pass
+        return False
 
     def files(self):
         """Those of its mail, whole."""

@@ -7,12 +7,12 @@ caller; it writes nothing elsewhere and takes no commands.
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
-import time
 
 import dnslib
 
+import patience
+import ports
 from peers import PEERS
 
 BROKEN = "broken.example" # a zone that cannot be loaded: SERVFAIL
@@ -60,27 +60,15 @@ def program():
     return str(path), {**os.environ, "LD_LIBRARY_PATH": ":".join(sorted(libraries))}
 
 
-def free_port(address):
-    """One that is free for UDP and TCP."""
-    for _ in range(50):
-        with socket.create_server((address, 0)) as tcp, \
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            port = tcp.getsockname()[1]
-            try:
-                udp.bind((address, port))
-                return port
-            except OSError:
-                pass
-    raise OSError("no port is free for UDP and TCP")
-
-
 class Nsd:
-    """A running server; `zone` is {(name below example, type): [text, ...]}."""
+    """A running server; `zone` is {(name below example, type): [text, ...]}. A `port` is the caller's;
+    without one it has one of its own."""
 
     def __init__(self, where, zone, address="127.0.0.1", port=None):
         self.where = pathlib.Path(where)
         self.where.mkdir(exist_ok=True)
-        self.address, self.port = address, port or free_port(address)
+        self.own = 0 if port else ports.take()
+        self.address, self.port = address, port or self.own
         lines = [f"{name}. {kind} {text}" for (name, kind), texts in zone.items()
                  for text in texts]
         (self.where / "example.zone").write_text(
@@ -102,22 +90,23 @@ class Nsd:
         return dnslib.DNSRecord.parse(
             query.send(self.address, self.port, tcp=tcp, timeout=seconds))
 
+    def answers(self):
+        try:
+            return self.ask("example", "SOA").rr
+        except OSError:
+            return None
+
     def wait(self):
-        end = time.monotonic() + 20
-        while time.monotonic() < end and self.process.poll() is None:
-            try:
-                if self.ask("example", "SOA").rr:
-                    return
-            except OSError:
-                time.sleep(0.05)
+        patience.until(lambda: self.process.poll() is not None or self.answers())
         log = self.where / "nsd.log"
-        raise AssertionError("nsd does not answer: " +
-                             (log.read_text() if log.exists() else "no log"))
+        assert self.process.poll() is None, log.read_text() if log.exists() else "nsd ended, without a log"
 
     def close(self):
+        """Its files stay, and a `port` that is the caller's."""
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(patience.PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        ports.give_back(self.own)

@@ -1,19 +1,29 @@
 """What /proc tells about processes."""
+import os
 import pathlib
-import time
+
+import patience
 
 PROC = pathlib.Path("/proc")
+BECOMING = 1 # s; then it is taken for one that has none
+
+
+def read(pid, name):
+    """A short file; this is done for every process, many times a second."""
+    fd = os.open(f"/proc/{pid}/{name}", os.O_RDONLY)
+    try:
+        return os.read(fd, 65536)
+    finally:
+        os.close(fd)
 
 
 def words(pid):
     """Its command line; [] when it has ended."""
     try:
-        line = (PROC / str(pid) / "cmdline").read_bytes()
-        for _ in range(50): # none while it becomes another program; no memory is what has ended, or is the kernel's
-            if line or (PROC / str(pid) / "statm").read_bytes().startswith(b"0 "):
-                break
-            time.sleep(0.001)
-            line = (PROC / str(pid) / "cmdline").read_bytes()
+        line = read(pid, "cmdline")
+        if not line: # while it becomes another program; no memory is what has ended, or is the kernel's
+            line = patience.within(lambda: read(pid, "cmdline") or read(pid, "statm").startswith(b"0 "), BECOMING)
+            line = b"" if line is True else line
     except OSError:
         return []
     return line.decode(errors="replace").split("\0")
@@ -22,9 +32,33 @@ def words(pid):
 def running(program, word):
     """Process ids of those that were started by this name, and with this word; with a path in front
     it is one that has forked and not become it yet."""
-    found = {int(p.name): words(p.name) for p in PROC.glob("[0-9]*")}
+    found = {int(pid): words(pid) for pid in os.listdir(PROC) if pid.isdigit()}
     return [pid for pid, line in found.items()
             if line and line[0].rpartition("/")[2] == program and word in line]
+
+
+def birth(pid):
+    """(process id of its parent, when it was started, its own), (0, 0, pid) when it has ended."""
+    try:
+        fields = read(pid, "stat").rpartition(b")")[2].split()
+        return int(fields[1]), int(fields[19]), pid
+    except (OSError, IndexError):
+        return 0, 0, pid
+
+
+def forked(program, word, ours):
+    """Process ids of those that bear a program's name and are none of its own: it forked them to
+    become something else. Its own are the ones of `ours`, what these started as such, as inetd does,
+    and the first child of each, which is the session."""
+    born = sorted(birth(pid) for pid in running(program, word))
+    inetds = set(ours) - {pid for _, _, pid in born}
+    first = {pid for parent, _, pid in born if pid in ours or parent in inetds}
+    others = [(parent, pid) for parent, _, pid in born if pid not in first]
+    sessions = {}
+    for parent, pid in others:
+        if parent in first:
+            sessions.setdefault(parent, pid)
+    return [pid for _, pid in others if pid not in sessions.values()]
 
 
 def children(pid):
