@@ -394,6 +394,26 @@ def test_relay_domains(postern, address, said):
     assert c.ask(f"RCPT TO:<{address}>").startswith(said)
 
 
+ROUTES = [f'"{local}"' if mark in "@:" else local
+          for mark in "%!@:" for local in (f"{mark}b", f"a{mark}b", f"b.example{mark}a", f"a{mark}")]
+
+
+@pytest.mark.parametrize("domain", ["ours.example", "a.below.example"])
+def test_routes_at_a_relay_domain(postern, domain):
+    """M5, D8, H6: what is no plain name in front of a domain of ours could be a route that the host
+    behind us follows: a stranger may not use it, wherever in the name the mark of it stands. One who
+    may send anywhere may."""
+    routes = [*ROUTES, *(f'"{local}"' for local in ROUTES if local[0] != '"'), r'"a\@b"', r'"a\:b"']
+    for address, right in (("192.0.2.1", "550 5.7.1 Error: relaying denied"), ("127.0.0.1", "250 2.1.5 Ok")):
+        c = Client(postern, address, relay_domains="ours.example .below.example", max_errors=1000)
+        c.ask("EHLO c.example")
+        c.ask("MAIL FROM:<a@b.example>")
+        assert {local: said for local in routes
+                if (said := c.ask(f"RCPT TO:<{local}@{domain}>")) != right} == {}
+        assert c.ask(f"RCPT TO:<a.b@{domain}>") == c.ask(f'RCPT TO:<"a b"@{domain}>') == "250 2.1.5 Ok"
+        c.close()
+
+
 def test_address_that_holds_ours(postern):
     """D8, H6, R45: 127.0.0.1 is inside it, but a client there is not on this host; and is counted."""
     address = "2002:7f00:1::1"
