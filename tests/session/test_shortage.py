@@ -160,6 +160,23 @@ def test_started_without_descriptors(postern, closed):
 
 
 @root_only
+@pytest.mark.parametrize("closed, held", [(">&-", [1]), ("2>&-", [2]), (">&- 2>&-", [1, 2])])
+def test_place_of_a_closed_descriptor(postern, closed, held):
+    """K6: nothing that is opened later takes it, in neither process."""
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_relays=0)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=postern.environment()) as p:
+        p.stdin.write(MESSAGE.encode())
+        p.stdin.flush()
+        postern.wait_messages(1)
+        [session] = children(p.pid)
+        for pid in (p.pid, session):
+            assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in held} == {"/dev/null"}
+        p.stdin.close()
+        assert p.wait(TIMEOUT) == 0
+
+
+@root_only
 @pytest.mark.parametrize("user, why", [("root", "Operation not permitted"),
                                        ("no-such-user", "No such file or directory")])
 def test_root_is_refused(postern, user, why):
