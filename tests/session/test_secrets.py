@@ -96,7 +96,8 @@ def test_nearly_right_crypt(secure, kind, mechanism):
     begin, rest = CRYPT[kind]
     lines = [f"{place}:{begin}{changed(rest, place)}" for place in PLACES]
     lines.append(f"right:{begin}{rest}")
-    LogIn(secure, mechanism).check_refused(lines, *((place, PASSWORD) for place in PLACES), *(("right", p) for p in NEARLY))
+    LogIn(secure, mechanism).check_refused(lines, *((place, PASSWORD) for place in PLACES),
+                                           *(("right", p) for p in NEARLY))
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1",
@@ -130,7 +131,7 @@ def test_nearly_right_proof(secure, mechanism, place):
 # ---- what a check costs
 
 HASHED = 10000 # rounds, of what --hash writes
-NAMES = ["nobody", "right1", "righ", "RIGHT", "#comment", "x" * 300, "j\u00fcrgen", # no line is theirs
+NAMES = ["nobody", "right1", "righ", "RIGHT", "#comment", "x" * 300, "jürgen", # no line is theirs
          "certificate", "other", "sha1"] # or none with a secret that is good for this
 
 

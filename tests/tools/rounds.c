@@ -1,14 +1,14 @@
 /*
- * Writes down what each check of a password costs: preloaded into auth, it says to standard error how
- * many rounds of which hash were asked for, and lets them happen.
+ * Writes down what each check of a password costs: preloaded into auth, it says to standard error
+ * how many rounds of which hash were asked for, and lets them happen.
  */
 #include <dlfcn.h>
 #include <gsasl.h>
 #include <stdio.h>
 #include <unistd.h>
 
-typedef int derive_fn(Gsasl_hash, const char *, unsigned, const char *, size_t, char *, char *, char *,
-	char *);
+typedef int derive_fn(Gsasl_hash, const char *, unsigned, const char *, size_t, char *, char *,
+	char *, char *);
 
 int
 gsasl_scram_secrets_from_password(Gsasl_hash hash, const char *password, unsigned rounds,
