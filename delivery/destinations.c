@@ -26,9 +26,13 @@ is_own_address(const struct netaddr *a)
 	return own;
 }
 
-enum verdict { USABLE, OURS, REFUSED };
+enum verdict {
+	USABLE,
+	OURS,    /* mail sent there would come back to this host */
+	REFUSED, /* of a class that is not delivered to */
+};
 
-/* Named by a stranger. */
+/* An address that the DNS named, so a stranger. */
 static enum verdict
 judge(const struct conf *conf, const struct exchanger *e)
 {
@@ -40,8 +44,9 @@ judge(const struct conf *conf, const struct exchanger *e)
 }
 
 /*
- * Named by a route. On this host another program may listen, but at the port where mail comes in it is
- * taken for us (H1); if it is not, allow_destinations says so.
+ * An address that a route names. A program on this host is a good destination, such as an LMTP
+ * server; but SMTP at the port where mail comes in is taken for smtpd itself (H1), unless
+ * allow_destinations holds the address.
  */
 static enum verdict
 judge_named(const struct conf *conf, const struct exchanger *e)
@@ -59,7 +64,11 @@ judge_named(const struct conf *conf, const struct exchanger *e)
 
 typedef enum verdict judge_fn(const struct conf *conf, const struct exchanger *e);
 
-/* Leaves what may be connected to. Returns why the last one was left out. */
+/*
+ * Leaves in *x what may be connected to: the usable ones, and of those, if one was ours, only
+ * those of better preference (RFC 5321 section 5.1). Returns why the last one was left out;
+ * USABLE: none was.
+ */
 static enum verdict
 filter(struct exchangers *x, const struct conf *conf, judge_fn *judge_one)
 {
@@ -83,8 +92,9 @@ filter(struct exchangers *x, const struct conf *conf, judge_fn *judge_one)
 }
 
 /*
- * Our own name counts although none of its addresses is in the list: it may have none of this family, or none
- * that a nameserver tells now. True: what was no better than ourselves is gone.
+ * An MX record with our own name counts although none of that name's addresses is in the list: it
+ * may have none of this family, or the nameserver did not answer. True: hosts whose preference is
+ * no better than that of our record were dropped.
  */
 static bool
 drop_behind_own_name(struct exchangers *x, const struct conf *conf)
@@ -100,7 +110,7 @@ drop_behind_own_name(struct exchangers *x, const struct conf *conf)
 	return dropped;
 }
 
-/* What an answer is to mail for a domain. */
+/* What an answer of the DNS means for mail to a domain. */
 static enum outcome
 outcome_of(enum answer a, const char *domain, const struct exchangers *x, struct buf *why)
 {
@@ -132,7 +142,10 @@ compare_families(const void *pa, const void *pb)
 	return (int)netaddr_is_v4(&b->addr) - (int)netaddr_is_v4(&a->addr);
 }
 
-/* Within a preference IPv4 first, and as if IPv6 were a worse one. */
+/*
+ * IPv6 addresses become a preference of their own, behind the IPv4 addresses of the same
+ * preference.
+ */
 static void
 prefer_ipv4(struct exchangers *x)
 {
@@ -150,8 +163,8 @@ static enum outcome
 find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
 	struct exchangers *out, struct buf *why)
 {
-	enum answer a = resolver_exchangers(r, domain, conf->family, clock_deadline(conf->timeout_dns),
-		out);
+	enum answer a = resolver_exchangers(r, domain, conf->family,
+		clock_deadline(conf->timeout_dns), out);
 	enum outcome o = outcome_of(a, domain, out, why);
 	if (o != DONE)
 		return o;
@@ -172,7 +185,7 @@ find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
 
 /* ---- the hosts of a route ----------------------------------------------------------------- */
 
-/* The exchangers of one target; without its port. *out is to be freed. */
+/* The exchangers of one target of a route, without their ports. *out is to be freed. */
 static enum answer
 find_target(struct resolver *r, const struct conf *conf, const struct target *t, int64_t deadline,
 	struct exchangers *out)
@@ -195,7 +208,10 @@ find_target(struct resolver *r, const struct conf *conf, const struct target *t,
 	return ANSWER_FOUND;
 }
 
-/* Adds those of the next target, all of worse preference than those before. 0 or -ENOMEM. */
+/*
+ * Adds the exchangers of the next target, all of worse preference than those before. 0 or
+ * -ENOMEM.
+ */
 static int
 join(struct exchangers *out, const struct exchangers *more)
 {
@@ -226,7 +242,7 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 		struct target t;
 		struct exchangers x;
 		if (target_parse(word, &t) < 0)
-			continue; /* checked when it was read */
+			continue; /* checked when the configuration was read */
 		bool found = find_target(r, conf, &t, deadline, &x) == ANSWER_FOUND;
 		for (size_t i = 0; i < x.n; i++) {
 			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->smtp_port;
@@ -252,8 +268,8 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 }
 
 enum outcome
-route_find(struct resolver *r, const struct conf *conf, const char *lane, struct exchangers *out,
-	struct buf *why)
+destinations_find(struct resolver *r, const struct conf *conf, const char *lane,
+	struct exchangers *out, struct buf *why)
 {
 	*out = (struct exchangers){ 0 };
 	enum outcome o;
@@ -262,7 +278,8 @@ route_find(struct resolver *r, const struct conf *conf, const char *lane, struct
 	} else if (conf->hosts[0] != '\0') {
 		o = find_targets(r, conf, lane, out, why);
 	} else {
-		buf_printf(why, "lane %s: there is no such route in the configuration any more", lane);
+		buf_printf(why, "lane %s: there is no such route in the configuration any more",
+			lane);
 		o = SOFT;
 	}
 	if (o == DONE && conf->family == FAMILY_PREFER_IPV4)

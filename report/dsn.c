@@ -18,7 +18,7 @@ says_anything(const struct report *r)
 	return false;
 }
 
-/* Whose it is; empty: nobody's. */
+/* The mailbox that the report is for: the sender, or double_bounce; empty: there is none. */
 static struct span
 reader(const struct message *m, const struct conf *conf)
 {

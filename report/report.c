@@ -41,7 +41,10 @@ wants(const struct rcpt *to, unsigned notify)
 	return to->terms.notify == 0 || (to->terms.notify & notify) != 0;
 }
 
-/* By the rules of RFC 2852 section 4: with N to a host without DELIVERBY, with T to one that has it. */
+/*
+ * By the rules of RFC 2852 section 4: with N to a host without DELIVERBY, with T to one that has
+ * it.
+ */
 static bool
 wants_trace(const struct report *r, const struct rcpt *to)
 {
@@ -50,7 +53,10 @@ wants_trace(const struct report *r, const struct rcpt *to)
 	return e->by != 0 && by && to->terms.notify != NOTIFY_NEVER;
 }
 
-/* That it went well is told unless the host does so itself (RFC 3461 section 5.2). */
+/*
+ * Success is reported unless the host that took the mail reports it itself (RFC 3461 section
+ * 5.2).
+ */
 static enum report_kind
 success(const struct report *r, const struct rcpt *to)
 {
@@ -87,7 +93,10 @@ has_kind(const struct report *r, enum report_kind k)
 	return false;
 }
 
-/* Such a sender's host takes UTF-8, or it could not get the report at all. */
+/*
+ * Is the report in UTF-8? The host of such a sender takes that, or no report could reach the
+ * sender.
+ */
 static bool
 is_global(const struct report *r)
 {
@@ -160,7 +169,7 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 
 /* ---- for a person ------------------------------------------------------------------------ */
 
-/* What the server did with the message. */
+/* What the server did with the message, in words. */
 static const char *
 deed(const struct diagnosis *d, enum report_kind k)
 {
@@ -175,7 +184,7 @@ static void
 explain(struct buf *b, const struct report *r, const struct rcpt *to, enum report_kind k)
 {
 	struct diagnosis d;
-	diagnose(buf_span(&to->text), kinds[k].status[0], &d);
+	diagnosis_parse(buf_span(&to->text), kinds[k].status[0], &d);
 	buf_puts(b, "\r\n<");
 	put_address(b, r, to->address);
 	buf_puts(b, ">\r\n");
@@ -223,7 +232,7 @@ put_orcpt(struct buf *b, struct span orcpt)
 	buf_puts(b, "\r\n");
 }
 
-/* When it will be given up. */
+/* When the message will be given up. */
 static int64_t
 last_attempt(const struct report *r)
 {
@@ -236,7 +245,7 @@ static void
 put_recipient(struct buf *b, const struct report *r, const struct rcpt *to, enum report_kind k)
 {
 	struct diagnosis d;
-	diagnose(buf_span(&to->text), kinds[k].status[0], &d);
+	diagnosis_parse(buf_span(&to->text), kinds[k].status[0], &d);
 	buf_puts(b, "\r\n");
 	put_orcpt(b, to->terms.orcpt);
 	buf_printf(b, "Final-Recipient: %s; ", span_is_ascii(to->address) ? "rfc822" : "utf-8");
@@ -279,8 +288,8 @@ put_fields(struct buf *b, const struct report *r)
 /* ---- all of it --------------------------------------------------------------------------- */
 
 /*
- * Only of what failed (RFC 3461 section 4.3); and of UTF-8 only to a host that has to take it: others could
- * not get the report.
+ * Only of what failed (RFC 3461 section 4.3); and of UTF-8 only to a host that has to take it:
+ * others could not get the report.
  */
 static bool
 may_be_whole(const struct report *r)
