@@ -144,7 +144,8 @@ def upper_bounds(tree):
 
 ALL = {"logged", "messages", "relays", "host"}
 LAUNCHES = {"send", "pipe", "due"}       # of a Postern, and of what stands for one
-CLIENTS = {"c", "s", "client", "sock", "one", "two", "raw", "tls"} # whose send() starts nothing
+CLIENTS = {"c", "s", "client", "sock", "one", "two", "raw", "tls", "by_hand",
+           "os"} # whose send() or pipe() starts nothing
 # What has come about when this has: a host takes a message, then it is logged, then it leaves the queue.
 BEFORE = {"relays": ALL, "messages": {"messages", "logged", "host"}, "logged": {"logged", "host"}, "host": {"host"}}
 SETTLES = {"rested": ALL, "settled": ALL, "wait_logged": BEFORE["logged"], "wait_messages": BEFORE["messages"],

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from client import pair
+from client import TIMEOUT, pair
 from proc import children
 
 KIB = 1024
@@ -18,7 +18,7 @@ class Client:
 
     def __init__(self, postern, **settings):
         self.sock, server = pair()
-        self.sock.settimeout(60)
+        self.sock.settimeout(TIMEOUT)
         with server:
             self.process = postern.start(server, server, max_relays=0, **settings)
         self.file = self.sock.makefile("rb")
@@ -67,7 +67,7 @@ class Client:
     def close(self):
         self.file.close()
         self.sock.close()
-        assert self.process.wait(30) == 0
+        assert self.process.wait(TIMEOUT) == 0
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import resource
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
+from client import TIMEOUT, Client, pair
 from conftest import DROP
+from patience import PATIENCE, until
 from proc import children
+from sockets import unread
 from spoolfile import SpoolFile
 
 MESSAGE = "HELO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\nDATA\nx\n.\n"
@@ -27,7 +29,7 @@ def run(postern, *before, script=SCRIPT, **settings):
     command = [*before, *postern.command("smtpd", **{"max_relays": 0, **settings})]
     with open(postern.log, "ab") as log:
         p = subprocess.run(command, input=script.encode(), stdout=subprocess.PIPE, stderr=log,
-                           env=postern.environment(), timeout=60, check=False)
+                           env=postern.environment(), timeout=PATIENCE, check=False)
     postern.status = p.returncode
     return p.stdout.decode()
 
@@ -47,7 +49,7 @@ def check_queue(postern, said):
 # ---- processes
 
 @strace
-def test_no_process_for_a_relay(postern, world, wait):
+def test_no_process_for_a_relay(postern, world):
     """I8: the 250 stands, the log says who will see to it, and the timer does."""
     world.domain("d.example")
     trace = postern.where / "trace"
@@ -60,7 +62,8 @@ def test_no_process_for_a_relay(postern, world, wait):
     check_queue(postern, said)
     assert "lane d.example: cannot start relay" in postern.logged()
     postern.due()
-    assert wait(lambda: world.sink.messages and not postern.messages())
+    world.sink.wait_messages()
+    postern.settled()
 
 
 @strace
@@ -82,7 +85,7 @@ LITTLE = [f"--{what}={n}" for what, some in (
 def test_limited(postern, limit):
     """I9, K8: it works, or it says that it cannot; and never is anything in between."""
     needs_ordinary_build(postern)
-    postern.pipe("QUIT\n") # makes the spool's directories
+    postern.pipe("QUIT\n", max_relays=0) # makes the spool's directories
     said = run(postern, "prlimit", limit)
     if postern.status < 0: # the loader itself had too little
         assert said == "" and limit.startswith("--as")
@@ -107,7 +110,7 @@ def test_aborted_messages_leave_no_room_taken(postern):
 
 def test_refused_commands_do_not_fill_the_log(postern):
     """I18: 10^5 of them on one connection are a few lines, however long they were."""
-    said = postern.pipe("x" * 2000 + "\n" + "FOO\n" * 10 ** 5)
+    said = postern.pipe("x" * 2000 + "\n" + "FOO\n" * 10 ** 5, max_relays=0)
     assert said.endswith("421 4.7.0 mx.test.example Error: too many errors\r\n")
     lines = postern.logged().splitlines()
     assert said.count("500 5.5.2 Error: command not recognized") <= len(lines) < 50
@@ -133,7 +136,7 @@ def test_log_that_cannot_be_written(postern, log):
     read, write = os.pipe()
     os.close(read)
     p = subprocess.run(command, input=SCRIPT.encode(), stdout=subprocess.PIPE, stderr=write,
-                       env=postern.environment(), timeout=60, check=False)
+                       env=postern.environment(), timeout=PATIENCE, check=False)
     os.close(write)
     assert p.returncode == 0
     assert len(QUEUED.findall(p.stdout.decode())) == 1
@@ -147,7 +150,7 @@ def test_started_without_descriptors(postern, closed):
     """K6: what it says and logs never gets into a queue file that took the number of one of them."""
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_relays=0)]
     p = subprocess.run(command, input=SCRIPT.encode(), stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, env=postern.environment(), timeout=60, check=False)
+                       stderr=subprocess.PIPE, env=postern.environment(), timeout=PATIENCE, check=False)
     assert p.returncode >= 0
     for path in postern.messages():
         assert SpoolFile(path).text == b"x\r\n"
@@ -157,13 +160,30 @@ def test_started_without_descriptors(postern, closed):
 
 
 @root_only
+@pytest.mark.parametrize("closed, held", [(">&-", [1]), ("2>&-", [2]), (">&- 2>&-", [1, 2])])
+def test_place_of_a_closed_descriptor(postern, closed, held):
+    """K6: nothing that is opened later takes it, in neither process."""
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_relays=0)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=postern.environment()) as p:
+        p.stdin.write(MESSAGE.encode())
+        p.stdin.flush()
+        postern.wait_messages(1)
+        [session] = children(p.pid)
+        for pid in (p.pid, session):
+            assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in held} == {"/dev/null"}
+        p.stdin.close()
+        assert p.wait(TIMEOUT) == 0
+
+
+@root_only
 @pytest.mark.parametrize("user, why", [("root", "Operation not permitted"),
                                        ("no-such-user", "No such file or directory")])
 def test_root_is_refused(postern, user, why):
     """K5: it becomes somebody else before it reads anything, or does nothing."""
     command = postern.command("smtpd", user=user)[len(DROP):]
     p = subprocess.run(command, input=SCRIPT.encode(), stdout=subprocess.PIPE,
-                       stderr=subprocess.PIPE, env=postern.environment(), timeout=60, check=False)
+                       stderr=subprocess.PIPE, env=postern.environment(), timeout=PATIENCE, check=False)
     assert p.stdout == b"421 4.3.5 Error: server configuration problem\r\n"
     assert p.returncode == 78 and f"cannot become user {user}: {why}" in p.stderr.decode()
 
@@ -186,7 +206,7 @@ def test_root_becomes_somebody(postern):
         assert re.search(r"Max core file size +0 +0 ", limits)
         assert pathlib.Path(f"/proc/{session}/stat").stat().st_uid == 0, "not dumpable"
         os.kill(session, signal.SIGSEGV)
-        assert p.wait(30) == 70
+        assert p.wait(TIMEOUT) == 70
     assert "session ended by signal 11" in postern.logged()
 
 
@@ -198,7 +218,7 @@ def test_started_without_a_name(postern, program):
         null = os.open("/dev/null", os.O_RDWR)
         for fd in range(3):
             os.dup2(null, fd)
-        resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
         if os.geteuid() == 0:
             os.setgroups([])
             os.setgid(65534)
@@ -206,10 +226,8 @@ def test_started_without_a_name(postern, program):
         nothing = (ctypes.c_char_p * 1)(None)
         ctypes.CDLL(None).execve(str(postern.build / program).encode(), nothing, nothing)
         os._exit(127)
-    end = time.monotonic() + 30
-    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0 and time.monotonic() < end:
-        time.sleep(0.02)
-    assert ended[0] == pid and os.WIFEXITED(ended[1]) and os.WEXITSTATUS(ended[1]) != 127
+    status = until(lambda: (ended := os.waitpid(pid, os.WNOHANG))[0] == pid and ended)[1]
+    assert os.WIFEXITED(status) and os.WEXITSTATUS(status) != 127
 
 
 # ---- signals
@@ -233,7 +251,7 @@ def test_storm_of_signals(postern, sig):
                 break
         p.stdin.close()
         said += p.stdout.read().decode()
-        assert p.wait(30) == 0
+        assert p.wait(TIMEOUT) == 0
         p.stdout.close()
     assert set(QUEUED.findall(said)) == {p.name for p in postern.messages()}
     assert not list((postern.spool / "tmp").glob("*"))
@@ -241,15 +259,31 @@ def test_storm_of_signals(postern, sig):
         assert len(postern.messages()) == 100
 
 
-def test_stop_while_nobody_reads(postern, wait):
+def sleeps(pid):
+    return re.search(r"\nState:\t(\w)", pathlib.Path(f"/proc/{pid}/status").read_text())[1] == "S"
+
+
+def test_stop_while_nobody_reads(postern):
     """R10, I2: nor does a client that takes no reply hold a service that stops."""
-    c = postern.meet()
+    ours, theirs = pair()
+    c = Client(ours, postern.start(theirs, theirs, max_relays=0))
+    c.reply()
+    c.hello()
     [session] = children(c.process.pid)
     for command in ("MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>"):
         assert c.ask(command)[:3] == "250"
-    c.sock.settimeout(1)
-    with pytest.raises(TimeoutError): # its output is full, and so it does not read
-        for _ in range(1000):
-            c.sock.sendall(b"BDAT 0\r\n" * 100000)
+    commands, sent = b"BDAT 0\r\n" * 100000, 0
+    c.sock.settimeout(0.2)
+
+    def stuck():
+        """Its output is full: it sleeps with much to read before it, and goes on no more."""
+        nonlocal sent
+        with pytest.raises(TimeoutError):
+            for _ in range(10000): # from where the last piece was cut off
+                sent += c.sock.send(commands[sent % len(b"BDAT 0\r\n"):])
+        before = unread(theirs)
+        return before > 0 and sleeps(session) and unread(theirs) == before
+    until(stuck)
+    theirs.close()
     c.process.terminate()
-    assert wait(lambda: not pathlib.Path(f"/proc/{session}").exists(), 30)
+    until(lambda: not pathlib.Path(f"/proc/{session}").exists())

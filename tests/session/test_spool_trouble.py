@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from patience import PATIENCE
+
 SCRIPT = ("HELO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\nRCPT TO:<u@e.example>\n"
           "DATA\n" + "x" * 70 + "\n" + ("y" * 70 + "\n") * 2000 + ".\n"
           "RCPT TO:<u@d.example>\nNOOP\nQUIT\n")
@@ -15,7 +17,7 @@ def said_by(postern, *before):
     command = [*before, *postern.command("smtpd", max_relays=0)]
     with open(postern.log, "ab") as log:
         p = subprocess.run(command, input=SCRIPT.encode(), stdout=subprocess.PIPE, stderr=log,
-                           env=postern.environment(), timeout=60, check=False)
+                           env=postern.environment(), timeout=PATIENCE, check=False)
     assert p.returncode == 0, postern.logged()
     return p.stdout.decode().split("\r\n")[6:]
 
@@ -38,7 +40,7 @@ def test_too_large_for_the_file_system(postern):
 @pytest.mark.parametrize("place", ["tmp", "lane"])
 def test_not_writable(postern, place):
     """No name can be given: at the start of the file, or in the end, in its lanes."""
-    postern.pipe("QUIT\n")
+    postern.pipe("QUIT\n", max_relays=0)
     (postern.spool / place).chmod(0o500)
     try:
         check_refused(postern, said_by(postern), "451 4.3.0 Error: queue file write error")
@@ -48,7 +50,7 @@ def test_not_writable(postern, place):
 
 def test_second_lane_fails(postern):
     """The name that the first lane has already is taken back."""
-    postern.pipe("QUIT\n")
+    postern.pipe("QUIT\n", max_relays=0)
     (postern.spool / "lane" / "e.example").write_text("not a directory")
     said = said_by(postern)
     (postern.spool / "lane" / "e.example").unlink()
@@ -64,7 +66,7 @@ def test_second_lane_fails(postern):
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_sync_fails(postern, n, error, reply):
     """J1, J2, R37: the file, the first lane, the second one; what did not sync was not queued."""
-    postern.pipe("QUIT\n")
+    postern.pipe("QUIT\n", max_relays=0)
     for lane in ("d.example", "e.example"): # there already, so that only the message is synced
         (postern.spool / "lane" / lane).mkdir(mode=0o700)
         if os.geteuid() == 0:

@@ -12,8 +12,9 @@ import time
 
 import pytest
 
-from client import ByHand, context
+from client import TIMEOUT, ByHand, context
 from conftest import NOBODY, own
+from patience import until
 from proc import children
 from spoolfile import SpoolFile
 
@@ -154,11 +155,12 @@ def test_injected_beginning(secure):
 @pytest.mark.parametrize("implicit", [False, True])
 def test_no_handshake(secure, implicit):
     """B12: whoever says nothing is disconnected."""
+    start = time.monotonic()
     c = secure.connect(timeout_tls="1s", tls="implicit" if implicit else "starttls")
     if not implicit:
         c.reply()
+        start = time.monotonic()
         assert c.ask("STARTTLS") == READY
-    start = time.monotonic()
     assert c.rest() == b""
     assert time.monotonic() - start > 0.5
     assert c.end() == 0
@@ -185,9 +187,9 @@ def test_renegotiation(secure):
     for line in p.stdout:
         if line.startswith(b"220 "):
             break
-    said, _ = p.communicate(b"R\n", 30) # a command of s_client
+    said, _ = p.communicate(b"R\n", TIMEOUT) # a command of s_client
     assert b"RENEGOTIATING" in said and b"no renegotiation" in said
-    assert smtpd.wait(30) == 0
+    assert smtpd.wait(TIMEOUT) == 0
 
 
 # ---- how it ends
@@ -200,7 +202,7 @@ def test_lost_in_a_message(secure):
     c.envelope()
     c.send("half\r\n")
     c.sock.shutdown(socket.SHUT_WR) # of the connection below, which TLS does not notice
-    assert c.process.wait(30) == 0
+    assert c.process.wait(TIMEOUT) == 0
     c.end()
     assert "lost connection from [127.0.0.1] in a message; nothing was queued" in secure.logged()
     assert_nothing_queued(secure)
@@ -243,7 +245,7 @@ def test_lost_behind_the_dot(secure):
     assert c.reply() == GREETING
     c.send(HELLO + b"whole\r\n.\r\n")
     c.sock.shutdown(socket.SHUT_WR)
-    assert c.process.wait(30) == 0
+    assert c.process.wait(TIMEOUT) == 0
     c.end()
     assert queued(secure).text == b"whole\r\n"
 
@@ -267,16 +269,17 @@ def test_last_words_that_cross(secure):
     c.hello()
     [pid] = secure.running("tls")
     os.kill(pid, signal.SIGSTOP)
+    until(lambda: "\nState:\tT" in pathlib.Path(f"/proc/{pid}/status").read_text())
     c.send("NOOP\r\n")
     [session] = [p for p in children(c.process.pid) if p != pid]
     os.kill(session, signal.SIGTERM)
-    assert c.process.wait(30) == 0
+    assert c.process.wait(TIMEOUT) == 0
     os.kill(pid, signal.SIGCONT)
     assert c.reply() == "421 4.3.2 mx.test.example Error: service shutting down"
     assert c.end() == 0
 
 
-def test_killed(secure, wait):
+def test_killed(secure):
     """Without its tls a session ends as if the connection was lost."""
     c = secure.meet()
     c.starttls()
@@ -284,9 +287,9 @@ def test_killed(secure, wait):
     c.envelope()
     [pid] = secure.running("tls")
     os.kill(pid, signal.SIGKILL)
-    assert c.process.wait(30) == 0
+    assert c.process.wait(TIMEOUT) == 0
     c.end()
-    assert wait(lambda: not secure.running("tls"))
+    secure.wait_gone("tls")
     assert_nothing_queued(secure)
 
 
@@ -616,7 +619,7 @@ def test_no_process_in_clear(secure):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look into processes that are locked in")
-def test_who_has_the_key(secure, wait):
+def test_who_has_the_key(secure):
     """The session has neither the library nor the key; tls has no file, and ends with it."""
     c = secure.meet()
     c.starttls()
@@ -634,4 +637,4 @@ def test_who_has_the_key(secure, wait):
     assert not set(connections) & set(open_files(c.process.pid))
     assert pathlib.Path(f"/proc/{tls}").stat().st_uid in (0, NOBODY) # 0: not dumpable
     assert c.finish() == 0
-    assert wait(lambda: not secure.running("tls"))
+    secure.wait_gone("tls")

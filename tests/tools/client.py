@@ -3,7 +3,9 @@ import contextlib
 import socket
 import ssl
 
-TIMEOUT = 30
+from patience import PATIENCE
+
+TIMEOUT = PATIENCE
 
 
 def pair():

@@ -13,6 +13,7 @@ import tempfile
 import pytest
 
 from conftest import TOP
+from patience import PATIENCE
 
 SOURCES = ["tests/unit/mail/sevenbit.c", "mail/sevenbit.c", "mail/mime.c", "mail/encode.c", "mail/pieces.c"]
 SEEDS = range(400)
@@ -41,7 +42,7 @@ def convert(program, message):
     with tempfile.TemporaryFile() as f:
         f.write(message)
         f.flush()
-        p = subprocess.run([program], stdin=f, capture_output=True, check=False, timeout=60)
+        p = subprocess.run([program], stdin=f, capture_output=True, check=False, timeout=PATIENCE)
     assert p.returncode in (0, 1), p.stderr
     return (p.stdout, None) if p.returncode == 0 else (None, p.stderr.decode().strip())
 
