@@ -127,7 +127,8 @@ work(struct relay *r)
 	prepare(r);
 	credential_forget(); /* passwords of other routes, too */
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
-	r->resolver = resolver_open(r->common.nameserver, r->common.nameservers, r->common.hostname);
+	r->resolver = resolver_open(r->common.nameserver, r->common.nameservers,
+		r->common.hostname);
 	if (r->resolver == NULL) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
@@ -193,8 +194,8 @@ main(int argc, char **argv)
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
 	bool fit = (o.due || o.lane != NULL || o.check) && (!o.now || o.due);
-	int err = program_configure(&r->common, &o, fit ? NULL : "nothing to do; see --help", "relay",
-		sd_journal_sendv, &why);
+	int err = program_configure(&r->common, &o, fit ? NULL : "nothing to do; see --help",
+		"relay", sd_journal_sendv, &why);
 	if (err < 0)
 		return program_refuse(&why);
 	if (o.check) {
