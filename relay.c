@@ -195,8 +195,8 @@ main(int argc, char **argv)
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
 	bool fit = (o.due || o.lane != NULL || o.check) && (!o.now || o.due);
-	int err = program_configure(&r->common, &from, &o, fit ? NULL : "nothing to do; see --help", "relay",
-		sd_journal_sendv, &why);
+	int err = program_configure(&r->common, &from, &o,
+		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
 	if (err < 0)
 		return program_refuse(&why);
 	if (o.check) {

@@ -147,7 +147,7 @@ static void
 set_terms(struct relay *r)
 {
 	struct link_terms *t = &r->link.terms;
-	struct host h;
+	struct host_record h;
 	hosts_recall(&r->hosts, &r->work.to, &h);
 	bool clear = r->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
 	*t = (struct link_terms){

@@ -46,12 +46,12 @@ is_recent(int64_t t, int64_t now, int64_t age)
 }
 
 void
-hosts_recall(const struct hosts *hosts, const struct exchanger *to, struct host *out)
+hosts_recall(const struct hosts *hosts, const struct exchanger *to, struct host_record *out)
 {
 	char name[NAME_SIZE], text[HOST_FILE];
 	struct stat st;
 	int64_t now = clock_wall();
-	*out = (struct host){ 0 };
+	*out = (struct host_record){ 0 };
 	file_name(to, name);
 	auto_fd fd = hosts->dir < 0 || to->port == 0 ? -1
 		: openat(hosts->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -73,7 +73,7 @@ hosts_recall(const struct hosts *hosts, const struct exchanger *to, struct host 
 }
 
 static void
-note(const struct hosts *hosts, const struct exchanger *to, const struct host *h)
+note(const struct hosts *hosts, const struct exchanger *to, const struct host_record *h)
 {
 	char name[NAME_SIZE];
 	file_name(to, name);
@@ -90,7 +90,7 @@ note(const struct hosts *hosts, const struct exchanger *to, const struct host *h
 void
 hosts_greeted(const struct hosts *hosts, const struct exchanger *to, int64_t latency)
 {
-	struct host h;
+	struct host_record h;
 	hosts_recall(hosts, to, &h);
 	int64_t before = h.latency > 0 ? h.latency : latency;
 	h.latency = (before * (SMOOTHING - 1) + latency) / SMOOTHING;
@@ -103,7 +103,7 @@ hosts_greeted(const struct hosts *hosts, const struct exchanger *to, int64_t lat
 void
 hosts_mark(const struct hosts *hosts, const struct exchanger *to, enum host_event e)
 {
-	struct host h;
+	struct host_record h;
 	int64_t *const when[] = { [HOST_FAILED] = &h.failed, [HOST_LOCKSTEP] = &h.lockstep,
 		[HOST_CLEAR] = &h.clear, [HOST_HELO] = &h.helo };
 	hosts_recall(hosts, to, &h);
@@ -114,7 +114,7 @@ hosts_mark(const struct hosts *hosts, const struct exchanger *to, enum host_even
 void
 hosts_waited(const struct hosts *hosts, const struct exchanger *to, int64_t waited)
 {
-	struct host h;
+	struct host_record h;
 	hosts_recall(hosts, to, &h);
 	if (waited <= 0 || waited > GREY_MAX || (h.grey != 0 && h.grey <= waited))
 		return;

@@ -22,7 +22,7 @@ struct hosts {
 };
 
 /* What is known of a host. */
-struct host {
+struct host_record {
 	int64_t latency;  /* ms from connecting to the greeting, smoothed; 0: unknown */
 	int64_t failed;   /* wall clock, s: when it last did not greet; 0: it did since */
 	int64_t lockstep; /* wall clock, s: when it last broke off with several messages at once */
@@ -38,7 +38,7 @@ struct host {
 void hosts_open(struct hosts *h, int spool, int64_t age);
 
 /* What is known of the host with this address and port; all 0 if nothing is. */
-void hosts_recall(const struct hosts *h, const struct exchanger *to, struct host *out);
+void hosts_recall(const struct hosts *h, const struct exchanger *to, struct host_record *out);
 
 /* It greeted after so many ms. */
 void hosts_greeted(const struct hosts *h, const struct exchanger *to, int64_t latency);

@@ -72,7 +72,7 @@ race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts 
 		return -ENOMEM;
 	bool by_latency = conf->mx_order == MX_LATENCY;
 	for (size_t i = 0; i < x->n; i++) {
-		struct host h;
+		struct host_record h;
 		hosts_recall(hosts, &x->v[i], &h);
 		r->v[i] = (struct runner){ .to = x->v[i], .fd = -1,
 			.latency = by_latency ? h.latency : (int64_t)i, .doubtful = h.failed != 0 };

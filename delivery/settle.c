@@ -70,7 +70,7 @@ any_grey(const struct message *m)
 static int64_t
 after_greylist(const struct relay *r, const struct message *m)
 {
-	struct host h;
+	struct host_record h;
 	if (m->attempts > 0 || !any_grey(m))
 		return 0;
 	hosts_recall(&r->hosts, &r->work.to, &h);

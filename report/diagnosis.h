@@ -14,7 +14,7 @@
 struct diagnosis {
 	struct span host;   /* that it is about; empty: none */
 	struct span words;  /* the text behind that */
-	struct span status; /* enhanced status code of the class asked for (RFC 3463); empty: none */
+	struct span status; /* enhanced status code of that class (RFC 3463); empty: none */
 	bool reply;         /* the words are the host's own */
 };
 

@@ -60,7 +60,7 @@ static void
 test_learning(void **state)
 {
 	(void)state;
-	struct host h;
+	struct host_record h;
 	struct exchanger other = host;
 	other.port = PORT + 1;
 	hosts_recall(&hosts, &host, &h);
@@ -87,7 +87,7 @@ static void
 test_greylist(void **state)
 {
 	(void)state;
-	struct host h;
+	struct host_record h;
 	const int64_t waited[][2] = { { -1, 0 }, { 0, 0 }, { 901, 0 }, { 900, 900 }, { 300, 300 }, { 360, 300 } };
 	for (size_t i = 0; i < ROWS(waited); i++) {
 		hosts_waited(&hosts, &host, waited[i][0]);
@@ -102,7 +102,7 @@ test_greylist(void **state)
 static void
 test_nothing_is_needed(void **state)
 {
-	struct host h = { .latency = 1 };
+	struct host_record h = { .latency = 1 };
 	(void)state;
 	hosts_mark(&nowhere, &host, HOST_FAILED);
 	hosts_recall(&nowhere, &host, &h);
@@ -115,7 +115,7 @@ test_odd_files(void **state)
 {
 	static char large[1 << 20];
 	(void)state;
-	struct host h;
+	struct host_record h;
 	static const char *const odd[] = { "", "latency", "latency -5 failed 0 lockstep 0",
 		"latency 99999999999999999999 failed 1 lockstep 1", "latency 1e9", "\xff\xfe\n",
 		"latency 3600000 failed 9223372036854775807 lockstep 9223372036854775807",
@@ -154,7 +154,7 @@ static void
 test_ages(void **state)
 {
 	(void)state;
-	struct host h;
+	struct host_record h;
 	const int64_t ages[] = { AGE + 10, -100 };
 	for (size_t i = 0; i < ROWS(ages); i++) {
 		hosts_greeted(&hosts, &host, 5);

@@ -572,7 +572,7 @@ test_greylist(void **state)
 	assert_int_equal(netaddr_parse(span_of("192.0.2.1"), &r.work.to.addr), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct message m;
-		struct host h;
+		struct host_record h;
 		struct found found = { 0 };
 		queue(&m, strlen(rows[i].outcomes),
 			&(struct envelope){ .sender = span_of("s@sender.example") }, 0);

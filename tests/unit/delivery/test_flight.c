@@ -1,0 +1,223 @@
+/* flight: what becomes of messages that are on their way together (R57, F10, F12). */
+#include "tests/unit/spooled.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "delivery/flight.h"
+#include "lib/clock.h"
+#include "process/log.h"
+#include "queue/draft.h"
+#include "tests/unit/sending/host.h"
+
+enum { MESSAGES = 3, RETRY = 100, HOUR = 3600 };
+
+static struct relay r;
+static struct host host;
+static char ids[MESSAGES][ID_SIZE];
+
+static int
+start(void **state)
+{
+	static char hostname[] = "us.example";
+	if (setup(state) < 0)
+		return -1;
+	log_open(LOG_TO_NONE, "test", NULL);
+	r = (struct relay){ .spool = sp, .work = { .lane = LANE_CLOSED } };
+	/* Long times: replies come, and none is late. */
+	r.common = (struct conf){ .hostname = hostname,
+		.timeout_mail = HOUR,
+		.timeout_rcpt = HOUR,
+		.timeout_data_start = HOUR,
+		.timeout_data_block = HOUR,
+		.timeout_data_end = HOUR,
+		.timeout_quit = HOUR,
+		.window_size = 1 << 20,
+		.min_data_rate = 1,
+		.retry = { RETRY },
+		.retries = 1,
+		.expire = 10000,
+		.window_messages = MESSAGES };
+	r.work.conf = r.common;
+	r.work.to.port = 25;
+	r.link.text = buf_new(LIMIT_REPLY);
+	hosts_open(&r.hosts, sp.root, 1000);
+	return flight_prepare(&r);
+}
+
+static int
+stop(void **state)
+{
+	lane_close(&r.work.lane);
+	close(r.hosts.dir);
+	free(r.flights.v);
+	buf_free(&r.link.text);
+	return teardown(state);
+}
+
+/* A connection to a host that was greeted already, with or without a window. */
+static void
+connect_to(const struct host_script *script, bool window)
+{
+	r.link.terms = (struct link_terms){
+		.name = "mx", .conf = &r.work.conf, .window = window ? MESSAGES : 1
+	};
+	r.link.fd = host_start(&host, script);
+	r.link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };
+	r.link.flow = (struct link_flow){ 0 };
+	stream_init(&r.link.stream, r.link.fd, r.link.fd, true, NULL);
+	r.work.lost = 1;
+}
+
+static void
+part(void)
+{
+	link_quit(&r.link);
+	host_join(&host);
+}
+
+static void
+queue(int rcpts)
+{
+	char address[64];
+	for (int i = 0; i < MESSAGES; i++) {
+		assert_int_equal(
+			draft_begin(&d, &sp, &(struct envelope){ .sender = { "", 0 } }), 0);
+		for (int k = 0; k < rcpts; k++) {
+			snprintf(address, sizeof(address), "u%d@d.example", k);
+			assert_int_equal(draft_recipient(&d, "d.example", span_of(address),
+						 &(struct terms){ 0 }),
+				0);
+		}
+		draft_body(&d, span_of("Subject: x\r\n\r\nx\r\n"));
+		assert_int_equal(draft_commit(&d), 0);
+		memcpy(ids[i], d.id, ID_SIZE);
+	}
+	lane_close(&r.work.lane);
+	assert_int_equal(lane_open(&r.work.lane, &sp, "d.example"), 0);
+}
+
+/* Claims and opens a message, and sends it as far as there is no need to wait. */
+static void
+take_off(const char *id, struct found *found)
+{
+	struct flight *f = flight_take(&r);
+	assert_non_null(f);
+	assert_int_equal(lane_claim(&r.work.lane, id), 0);
+	assert_int_equal(message_open(&f->m, &r.work.lane, id), 0);
+	flight_take_off(&r, f, found);
+}
+
+static size_t
+unused(void)
+{
+	size_t n = 0;
+	for (struct flight *f = r.flights.free; f != NULL; f = f->free)
+		n++;
+	return n;
+}
+
+/* For each message "gone", or how many attempts it has behind it, and how many recipients left;
+ * takes it away. */
+static void
+describe(char out[static 64])
+{
+	struct lane other;
+	size_t n = 0;
+	assert_int_equal(lane_open(&other, &sp, "d.example"), 0);
+	for (int i = 0; i < MESSAGES; i++) {
+		struct message m;
+		int left = 0;
+		assert_int_equal(lane_claim(&other, ids[i]), 0); /* none is claimed any more */
+		int err = message_open(&m, &other, ids[i]);
+		for (int k = 0; err == 0 && k < m.n; k++)
+			left += !m.rcpt[k].settled;
+		n += (size_t)snprintf(out + n, 64 - n, err == 0 ? "%s%d/%d" : "%sgone",
+			i > 0 ? " " : "", m.attempts, left);
+		message_close(&m);
+		if (err == 0)
+			assert_int_equal(message_remove(&other, ids[i]), 0);
+		else
+			assert_int_equal(err, -ENOENT);
+	}
+	lane_close(&other);
+}
+
+struct row {
+	const char *host; /* what it does beside what is usual (host.h) */
+	bool window;
+	int rcpts;
+	const char *want;
+	bool again;    /* some are due at once */
+	bool lockstep; /* the host gets one at a time, for a while */
+	bool lost;     /* the connection brought nothing to an end */
+};
+
+static void
+test_landing(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{ "", .window = false, .rcpts = 1, .want = "gone gone gone" },
+		{ "", .window = true, .rcpts = 1, .want = "gone gone gone" },
+		{ "RCPT2=550 no", .window = true, .rcpts = 1, .want = "gone gone gone" },
+		{ "RCPT2=450 later", .window = true, .rcpts = 1, .want = "gone 1/1 gone" },
+		{ "RCPT2=450 later", .window = false, .rcpts = 2, .want = "1/1 gone gone" },
+		/* recipients for whom there was no room have another transaction at once */
+		{ "RCPT2=452 full", .window = false, .rcpts = 2, .want = "gone gone gone" },
+		{ "RCPT2=452 full", .window = true, .rcpts = 2, .want = "gone gone gone" },
+		{ "RCPT1=452 full|RCPT2=452 full", .window = false, .rcpts = 2,
+			.want = "1/2 gone gone" },
+		/* ... unless none was delivered to in this one */
+		{ "RCPT2=452 full|END1=450 later", .window = false, .rcpts = 2,
+			.want = "1/2 gone gone" },
+		/* lost in a message: that one is to blame; the others are as they were, and due */
+		{ "END1=close", .window = true, .rcpts = 1, .want = "1/1 0/1 0/1", .again = true,
+			.lockstep = true, .lost = true },
+		{ "END2=close", .window = true, .rcpts = 1, .want = "gone 1/1 0/1", .again = true,
+			.lockstep = true },
+		{ "END3=close", .window = true, .rcpts = 1, .want = "gone gone 1/1",
+			.lockstep = true },
+		/* one at a time: it was the only one on its way, and the host may well go on so */
+		{ "END1=close", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1", .lost = true },
+		{ "END2=close", .window = false, .rcpts = 1, .want = "gone 1/1 0/1" },
+		{ "RCPT1=421 bye!", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1",
+			.lost = true },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct found found = { 0 };
+		struct host_script script = { .exceptions = rows[i].host };
+		struct host_record known;
+		char text[64];
+		queue(rows[i].rcpts);
+		connect_to(&script, rows[i].window);
+		for (int k = 0; k < MESSAGES; k++) {
+			while (sending_full(&r.link))
+				flight_land(&r, &found);
+			if (sending_is_open(&r.link)) /* or there would be another */
+				take_off(ids[k], &found);
+		}
+		flight_land_all(&r, &found);
+		assert_int_equal(sending_jobs(&r.link), 0);
+		assert_int_equal(unused(), r.flights.n);
+		part();
+		describe(text);
+		if (strcmp(text, rows[i].want) != 0)
+			fail_msg("%s: %s, not %s", rows[i].host, text, rows[i].want);
+		hosts_recall(&r.hosts, &r.work.to, &known);
+		assert_int_equal(known.lockstep != 0, rows[i].lockstep);
+		hosts_sweep(&(struct hosts){ .dir = r.hosts.dir, .age = -1 });
+		assert_true(found.tried);
+		assert_int_equal(found.again, rows[i].again);
+		assert_int_equal(r.work.lost, rows[i].lost ? 1 : 0);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_landing, start, stop),
+	};
+	return cmocka_run_group_tests_name("flight", tests, NULL, NULL);
+}
