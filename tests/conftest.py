@@ -268,16 +268,18 @@ class World:
 
     def settings(self):
         return {"nameserver": f"127.0.0.1:{self.dns.port}", "smtp_port": self.port,
-                "allow_destinations": "127.0.0.0/8 ::1/128", "timeout_dns": "5s",
-                "timeout_connect": "2s", "timeout_greeting": "2s", "timeout_quit": "1s",
+                "allow_destinations": "127.0.0.0/8 ::1/128", "timeout_dns": "1m", # as long as nothing takes
+                "timeout_connect": "1m", "timeout_greeting": "1m", "timeout_quit": "1m",
                 "linger": "0s"} # a second for each test; test_throughput.py has those that are about it
 
-    def close(self):
+    def end(self):
         """What still talks to a host finds it gone."""
-        for server in (self.dns, self.sink, *self.others):
-            server.close()
         for sink in (self.sink, *self.others):
+            sink.close()
             sink.cut()
+
+    def close(self):
+        self.dns.close()
         ports.give_back(self.port)
 
 
@@ -286,7 +288,11 @@ def world(postern):
     w = World()
     postern.settings.update(w.settings())
     yield w
-    w.close()
+    w.end()
+    try:
+        postern.rested() # while questions are answered
+    finally:
+        w.close()
 
 
 @pytest.fixture(scope="session")
