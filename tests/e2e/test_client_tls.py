@@ -373,7 +373,7 @@ def test_cut(place, verb):
     assert not sink.messages
 
 
-def test_close_notify(place, arrives):
+def test_close_notify(place, arrives, wait):
     """B13: our own end is a polite one."""
     sink = place.host()
     ends = []
