@@ -4,6 +4,7 @@ The tests run as any user. As root the programs run as an unprivileged one, beca
 be root.
 """
 import atexit
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -177,7 +178,8 @@ class Postern:
     def relays(self):
         """Those too that were forked and are not relay yet: behind send(), none means none."""
         ours = {p.pid for p in self.started}
-        return self.running("relay") + proc.forked("smtpd", f"spool={self.spool}", ours)
+        coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
+        return coming + self.running("relay")
 
     def logged(self):
         return self.log.read_text()
@@ -188,14 +190,15 @@ class Postern:
 
     # ---- what a test waits for
 
-    def rested(self):
+    def rested(self, seconds=patience.PATIENCE):
         """Until no relay is left. The log."""
-        patience.until(lambda: not self.relays())
+        # Twice, for one that starts another and ends may do both behind one look.
+        patience.until(lambda: not self.relays() and not self.relays(), seconds)
         return self.logged()
 
-    def settled(self, waiting=0):
+    def settled(self, waiting=0, seconds=patience.PATIENCE):
         """The same, and so many messages are queued then."""
-        text, queued = self.rested(), self.messages()
+        text, queued = self.rested(seconds), self.messages()
         assert len(queued) == waiting, f"queued: {queued}\n{text}"
         return text
 
@@ -274,9 +277,9 @@ class World:
 
     def end(self):
         """What still talks to a host finds it gone."""
-        for sink in (self.sink, *self.others):
-            sink.close()
-            sink.cut()
+        sinks = [self.sink, *self.others]
+        with concurrent.futures.ThreadPoolExecutor(len(sinks)) as all_at_once:
+            list(all_at_once.map(lambda sink: (sink.close(), sink.cut()), sinks))
 
     def close(self):
         self.dns.close()

@@ -270,7 +270,7 @@ def test_accounts(postern, world, mode):
              if not (stage == "DATA" and mode == "window")] # it is BDAT
     accounts = [Account(postern, world, n, mode, case) for n, case in enumerate(cases)]
     postern.due(max_relays=16)
-    postern.rested()
+    postern.rested(300)
     for a in accounts:
         lost = 3 - len({*a.taken(), *a.told()}) - a.waiting()
         assert lost <= 0, (a.case, a.taken(), a.told(), a.waiting())
@@ -279,7 +279,7 @@ def test_accounts(postern, world, mode):
     for _ in range(3):
         postern.make_due()
         postern.due(max_relays=16)
-        postern.rested()
+        postern.rested(300)
     postern.settled()
     for a in accounts:
         twice = len(a.taken()) - len(set(a.taken()))
