@@ -182,6 +182,7 @@ def elapse(spool, seconds):
     As if so much time had passed for all that is queued, and for what was learned of hosts: arrivals, times
     that senders asked for, ids, waits of messages and lanes. No relay may be at work.
     """
+    assert seconds > 0
     names = {}
     for path in sorted((spool / "lane").glob("*/*")):
         if len(path.name) == 20:
