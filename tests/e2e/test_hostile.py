@@ -134,7 +134,7 @@ def test_every_fault_at_every_stage(postern, world):
     for k in range(0, len(recipients), 50):
         assert "queued as" in postern.send(recipients[k:k + 50], max_relays=0)
     postern.due()
-    postern.rested()
+    postern.rested(300)
     told = {i for m in world.sink.messages for i in map(int, re.findall(rb"rfc822; u@d(\d+)\.", m.data))}
     waiting = {int(re.match(r"d(\d+)", p.parent.name)[1]) for p in postern.messages()}
     assert not [cases[i] for i, s in sinks.items() if s.messages]
@@ -145,7 +145,7 @@ def test_every_fault_at_every_stage(postern, world):
     for _ in range(3):
         postern.make_due()
         postern.due()
-        postern.rested()
+        postern.rested(300)
     postern.settled()
     assert {i: len(s.messages) for i, s in sinks.items() if len(s.messages) != 1} == dict.fromkeys(told, 0)
 

@@ -6,13 +6,12 @@ import time
 import pytest
 
 import patience
+import spoolfile
 
 
 def queue(postern, domain, n):
-    """n messages for a domain, ten by each connection, and no relay for them yet."""
-    letter = f"MAIL FROM:<a@sender.example>\nRCPT TO:<u@{domain}>\nDATA\nSubject: x\n\nx\n.\n"
-    for _ in range(n // 10):
-        postern.pipe("EHLO c.example\n" + 10 * letter + "QUIT\n", max_relays=0)
+    """n messages for a domain, and no relay for them yet."""
+    spoolfile.fill(postern.spool, [f"u@{domain}"] * n, b"Subject: x\r\n\r\nx\r\n")
 
 
 @contextlib.contextmanager
