@@ -59,7 +59,8 @@ $(B)/%.o: %.c
 
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers: $(B)/dns.o $(B)/tests/unit/dns/nameserver.o
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
+	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending begin mail_rcpt): $(B)/tests/unit/sending/host.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)

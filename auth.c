@@ -40,7 +40,7 @@ static struct auth {
 	struct auth_hello hello;
 	char *users;     /* text of the file */
 	size_t length;
-	struct user user; /* who was found, if `known` */
+	struct user user; /* the line of the file, if `known` */
 	bool known;
 	bool trouble;     /* it could not be checked */
 	char name[LIMIT_ADDRESS + 1];
@@ -62,7 +62,7 @@ find_user(struct auth *a, const char *name)
 	a->known = users_find(users_text(a), span_of(name), &a->user);
 }
 
-/* Takes what a check of a secret found; a line that an editor has spoilt is trouble of ours. */
+/* Takes what a check of a secret found; a spoilt line of the file is no fault of the client. */
 static void
 judge_secret(struct auth *a, const char *kind, int found)
 {
@@ -70,7 +70,7 @@ judge_secret(struct auth *a, const char *kind, int found)
 	a->known = found > 0;
 	a->trouble = found < 0;
 	if (found < 0)
-		log_event(LOG_ERR, &f, "auth_users %s:%u: not a secret of %s", a->conf.auth_users,
+		log_event(LOG_ERR, &f, "auth_users %s:%u: not a secret of %s", a->conf.auth.users,
 			a->user.line, kind);
 }
 
@@ -122,17 +122,17 @@ log_other(int err)
 static void
 open_other(const struct conf *conf)
 {
-	bool dovecot = conf->auth_dovecot != NULL;
+	bool dovecot = conf->auth.dovecot != NULL;
 	other.key = dovecot ? "auth_dovecot" : "auth_saslauthd";
-	other.path = dovecot ? conf->auth_dovecot : conf->auth_saslauthd;
+	other.path = dovecot ? conf->auth.dovecot : conf->auth.saslauthd;
 	if (other.path == NULL)
 		return;
-	other.err = checkpass_open(&other.stream, other.path, conf->timeout_check);
+	other.err = checkpass_open(&other.stream, other.path, conf->receive.timeout_check);
 	if (other.err < 0)
 		log_other(other.err);
 }
 
-/* As checkpass_dovecot; whom it names is found in the file, for what it may send. */
+/* As checkpass_dovecot; the file has what the user that Dovecot names may send. */
 static int
 ask_dovecot(struct auth *a, const char *name, const char *password, int64_t deadline)
 {
@@ -152,12 +152,12 @@ ask_dovecot(struct auth *a, const char *name, const char *password, int64_t dead
 static bool
 ask_other(struct auth *a, const char *name, const char *password)
 {
-	int64_t deadline = clock_deadline(a->conf.timeout_check);
+	int64_t deadline = clock_deadline(a->conf.receive.timeout_check);
 	int r = other.err;
 	if (strlen(name) > LIMIT_ADDRESS || strlen(password) >= PASSWORD_MAX)
 		return false;
 	if (r == 0) {
-		r = a->conf.auth_dovecot != NULL
+		r = a->conf.auth.dovecot != NULL
 			? ask_dovecot(a, name, password, deadline)
 			: checkpass_saslauthd(&other.stream, name, password, deadline);
 		if (r < 0)
@@ -194,7 +194,7 @@ check_password(struct auth *a, Gsasl_session *s)
 	return a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
-/* The certificate was verified by tls; here it is only asked whether we know who it names. */
+/* The certificate was verified by tls; what remains is whether the file has the name in it. */
 static int
 check_external(struct auth *a)
 {
@@ -262,8 +262,10 @@ hear(struct auth_text *in)
 	return true;
 }
 
-/* Whoever is known speaks for itself only, by whatever mechanism; under the name it gave or the one
- * that Dovecot has for it. */
+/*
+ * A client speaks for itself only, by whatever mechanism: under the name that it gave or the one
+ * that Dovecot has for it.
+ */
 static bool
 for_itself(const struct auth *a, Gsasl_session *s)
 {
@@ -284,7 +286,7 @@ result_of(const struct auth *a, Gsasl_session *s, int r)
 									   : AUTH_REFUSED;
 }
 
-/* The last word. */
+/* Tells the session how it ended. */
 static void
 decide(const struct auth *a, enum auth_result result)
 {
@@ -329,7 +331,7 @@ exchange(struct auth *a, Gsasl_session *s)
 		}
 		if (!said || !hear(&in))
 			return;
-		if (r == GSASL_OK) { /* it only confirmed our last word */
+		if (r == GSASL_OK) { /* the client only confirmed the last challenge */
 			decide(a, in.text[0] == '\0' ? result_of(a, s, r) : AUTH_BAD_TEXT);
 			return;
 		}
@@ -340,9 +342,9 @@ static bool
 read_users(struct auth *a)
 {
 	struct stat st;
-	if (a->conf.auth_users == NULL)
+	if (a->conf.auth.users == NULL)
 		return true;
-	auto_fd fd = open(a->conf.auth_users, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = open(a->conf.auth.users, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return false;
 	if (st.st_size > USERS_MAX) {
@@ -365,7 +367,7 @@ serve(struct auth *a)
 	Gsasl *ctx;
 	Gsasl_session *s;
 	if (!read_users(a)) {
-		log_event(LOG_ERR, &f, "auth_users %s: %s", a->conf.auth_users, strerror(errno));
+		log_event(LOG_ERR, &f, "auth_users %s: %s", a->conf.auth.users, strerror(errno));
 		return EX_TEMPFAIL;
 	}
 	open_other(&a->conf);
@@ -426,8 +428,8 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	if (o.hash != NULL)
 		return hash(o.hash);
-	int err = program_configure(&auth.conf, &o, o.serve ? NULL : "auth is started by smtpd", "auth",
-		journal_send, &why);
+	const char *unfit = o.serve ? NULL : "auth is started by smtpd";
+	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", journal_send, &why);
 	if (err == 0)
 		err = credential_find(&auth.conf, &why);
 	if (err < 0)

@@ -25,8 +25,10 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
-#include "delivery/delivery.h"
+#include "delivery/connect.h"
+#include "delivery/flight.h"
 #include "delivery/hosts.h"
+#include "delivery/work.h"
 #include "dns.h"
 #include "lib/cleanup.h"
 #include "conf/credential.h"
@@ -42,50 +44,53 @@ enum { WHY_SIZE = 1024 };
 static struct relay relay;
 
 /*
- * What is needed of the file system beside the spool, before it is out of reach: of all passwords only those of
- * the first lane's route. Without them its mail waits by the schedule, and its senders hear of that.
+ * Opens and reads what is needed of the file system beside the spool, before that is out of reach:
+ * the authorities, and of all logins the one of the first lane's route. If it cannot be read, the
+ * lane's mail waits by the schedule, as if its host were down.
  */
 static void
 prepare(struct relay *r)
 {
-	struct log_fields f = { .event = "failed", .lane = r->lane.name };
-	r->tls.authorities = open(r->conf.delivery_ca, O_RDONLY | O_CLOEXEC);
-	struct conf own = r->conf;
+	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
+	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
+	struct conf_delivery own = r->work.delivery;
 	int err = 0;
-	if (own.delivery_password_file != NULL) {
-		own.delivery_password_file = strdup(own.delivery_password_file);
-		err = credential_path(&own.delivery_password_file, &r->unable);
+	if (own.password_file != NULL) {
+		own.password_file = strdup(own.password_file);
+		err = credential_path(&own.password_file, &r->unable);
 	}
 	if (err == 0)
-		err = login_load(&own, &r->login, &r->unable);
-	if (own.delivery_password_file != r->conf.delivery_password_file)
-		free(own.delivery_password_file);
+		err = login_load(&own, r->common.receive.timeout_check, &r->login, &r->unable);
+	if (own.password_file != r->work.delivery.password_file)
+		free(own.password_file);
 	if (err < 0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
 
-/* All that waits in a lane; what a sender asked to be kept back stays back. */
+/*
+ * Makes due what waits in a lane, but for messages that their sender asked to be held (RFC 4865).
+ */
 static void
 make_due(struct relay *r, const char *name)
 {
-	if (!lane_name_valid(span_of(name)) || lane_open(&r->lane, &r->spool, name) < 0)
+	if (!lane_name_valid(span_of(name)) || lane_open(&r->work.lane, &r->spool, name) < 0)
 		return;
-	lane_make_due(&r->lane);
-	lane_close(&r->lane);
+	lane_make_due(&r->work.lane);
+	lane_close(&r->work.lane);
 }
 
-/* A relay for each lane in which something is due, while there are slots. */
+/* Starts a relay for each lane in which something is due, while there are slots. Exit status. */
 static int
 start_due(struct relay *r, const struct options *o)
 {
 	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
-	auto_dir lanes = delivery_lanes(r);
+	auto_dir lanes = work_open_lanes(r);
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
 		if (o->now)
 			make_due(r, e->d_name);
-		if (delivery_looks_due(r, e->d_name))
+		if (work_looks_due(r, e->d_name))
 			(void)launch_relay(&l, e->d_name);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -93,12 +98,16 @@ start_due(struct relay *r, const struct options *o)
 	return EXIT_SUCCESS;
 }
 
-/* Until the relay at work and its help are gone: what they leave is not left to the timer. */
+/*
+ * Starts relays for due lanes that the relay at work has to leave, because they need another login.
+ * That one, and those that it started to help it, have the other end of `leavings` and write an
+ * octet for each such lane; when all are gone, so is this process. Exit status.
+ */
 static int
 keep(struct relay *r, const struct options *o, int leavings)
 {
 	char drain[64];
-	lane_close(&r->lane);
+	lane_close(&r->work.lane);
 	cleanup_fd(&r->slot);
 	for (ssize_t n; (n = read(leavings, drain, sizeof(drain))) != 0;)
 		if (n > 0)
@@ -111,42 +120,48 @@ keep(struct relay *r, const struct options *o, int leavings)
 static int
 work(struct relay *r)
 {
-	struct log_fields f = { .event = "failed", .lane = r->lane.name };
-	r->hosts = hosts_open(r->spool.root);
-	r->flights = calloc((size_t)r->conf.window_messages + 1, sizeof(*r->flights));
-	if (r->flights == NULL)
+	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
+	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
+	if (flight_prepare(r) < 0)
 		return EX_TEMPFAIL;
-	flights_reset(r);
 	prepare(r);
 	credential_forget(); /* passwords of other routes, too */
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
-	r->resolver = resolver_open(r->conf.nameserver, r->conf.nameservers, r->conf.hostname);
+	r->resolver = resolver_open(r->common.relay.nameserver.v, r->common.relay.nameserver.n,
+		r->common.who.hostname);
 	if (r->resolver == NULL) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
 	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, &f))
 		return EX_TEMPFAIL;
-	delivery_work(r);
+	work_on_lanes(r);
 	resolver_close(r->resolver);
 	return EXIT_SUCCESS;
 }
 
-/* Where routes have passwords a relay knows those of one, and a process that talks to nobody starts others. */
+/*
+ * Works on the lane that was named, and on others. Where routes have different logins, this relay
+ * reads only the one of the lane's route; then it forks, and the parent, which has no connection to
+ * any host, starts relays for the lanes that need another. Exit status.
+ */
 static int
 run_lane(struct relay *r, const struct options *o)
 {
 	struct log_fields f = { .event = "failed", .lane = o->lane };
 	int leavings[2];
 	if (!lane_name_valid(span_of(o->lane)) ||
-		lane_adopt(&r->lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
+		lane_adopt(&r->work.lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
 		log_event(LOG_ERR, &f, "lane %s: not there", o->lane);
 		return EX_TEMPFAIL;
 	}
 	r->slot = LAUNCH_SECOND_FD;
-	use_route(r);
-	r->login_conf = r->conf;
-	if (!credentials_vary(r) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
+	connect_use_route(r);
+	r->login_is = (struct login_settings){ .user = r->work.delivery.user,
+		.password_file = r->work.delivery.password_file,
+		.token_command = r->work.delivery.token_command };
+	if (!connect_logins_vary(r) ||
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
 		return work(r);
 	pid_t pid = fork();
 	close(leavings[pid > 0]);
@@ -160,8 +175,8 @@ static int
 run_due(struct relay *r, const struct options *o)
 {
 	spool_sweep(&r->spool);
-	auto_fd hosts = hosts_open(r->spool.root);
-	hosts_sweep(hosts, r->conf.remember_hosts);
+	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
+	hosts_sweep(&r->hosts);
 	return start_due(r, o);
 }
 
@@ -170,30 +185,30 @@ main(int argc, char **argv)
 {
 	struct relay *r = &relay;
 	struct options o;
+	struct conf_origins from;
 	auto_buf why = buf_new(WHY_SIZE);
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	r->lane = LANE_CLOSED;
+	r->work.lane = LANE_CLOSED;
 	r->slot = r->keeper = r->link.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
 	bool fit = (o.due || o.lane != NULL || o.check) && (!o.now || o.due);
-	int err = program_configure(&r->common, &o, fit ? NULL : "nothing to do; see --help", "relay",
+	int err = program_configure(&r->common, &from, &o, fit ? NULL : "nothing to do; see --help", "relay",
 		sd_journal_sendv, &why);
 	if (err < 0)
 		return program_refuse(&why);
-	r->conf = r->common;
 	if (o.check) {
-		conf_print(&r->conf, stdout);
+		conf_print(&r->common, &from, stdout);
 		return EXIT_SUCCESS;
 	}
-	if (program_drop_root(&r->conf, &why) < 0)
+	if (program_drop_root(&r->common, &why) < 0)
 		return program_refuse(&why);
-	err = spool_open(&r->spool, r->conf.spool);
+	err = spool_open(&r->spool, r->common.who.spool);
 	if (err < 0) {
 		struct log_fields f = { .event = "failed" };
-		log_event(LOG_ERR, &f, "spool %s: %s", r->conf.spool, strerror(-err));
+		log_event(LOG_ERR, &f, "spool %s: %s", r->common.who.spool, strerror(-err));
 		return EX_TEMPFAIL;
 	}
 	return o.due ? run_due(r, &o) : run_lane(r, &o);

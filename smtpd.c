@@ -49,7 +49,7 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 	struct log_fields f = { .event = "failed" };
 	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 	say_reply(s, r);
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
 	return status;
 }
 
@@ -81,7 +81,7 @@ static bool
 is_counted(const struct session *s)
 {
 	return !s->peer.local && (!netaddr_is_loopback(&s->peer.addr) ||
-		netlist_contains(&s->conf.proxy_nets, &s->peer.addr));
+		netlist_contains(&s->conf.receive.proxy_nets, &s->peer.addr));
 }
 
 /* Becomes two processes: each returns its exit status. */
@@ -90,12 +90,12 @@ serve(struct session *s, const struct options *o)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
-	int r = spool_open(&s->spool, s->conf.spool);
+	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0) {
-		buf_printf(&why, "spool %s: %s", s->conf.spool, strerror(-r));
+		buf_printf(&why, "spool %s: %s", s->conf.who.spool, strerror(-r));
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
-	if (is_counted(s) && quota_open(&s->quota, s->conf.runtime) < 0)
+	if (is_counted(s) && quota_open(&s->quota, s->conf.who.runtime) < 0)
 		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot make a socket pair"));
@@ -115,13 +115,13 @@ serve(struct session *s, const struct options *o)
 
 /* For the operator, who asked on a command line: no client, no session. */
 static int
-answer_operator(const struct conf *c, const struct options *o)
+answer_operator(const struct conf *c, const struct conf_origins *from, const struct options *o)
 {
 	if (o->check) {
-		conf_print(c, stdout);
+		conf_print(c, from, stdout);
 		return EXIT_SUCCESS;
 	}
-	execl(c->auth_path, "auth", "--hash", o->hash, (char *)NULL);
+	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
 	return EX_UNAVAILABLE;
 }
 
@@ -130,6 +130,7 @@ main(int argc, char **argv)
 {
 	struct session *s = &session;
 	struct options o;
+	struct conf_origins from;
 	auto_buf why = buf_new(LIMIT_COMMAND);
 
 	if (!program_begin(&o, argc, argv))
@@ -138,21 +139,21 @@ main(int argc, char **argv)
 	stdfds_close_others();
 	catch_signals();
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
-	s->conf.timeout_command = 1; /* for give_up, until the configuration is read */
+	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
 	if (!operator)
 		stdfds_hide_client();
-	int r = program_configure(&s->conf, &o, NULL, "smtpd", journal_send, &why);
+	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", journal_send, &why);
 	if (r < 0 && operator) {
 		fprintf(stderr, "smtpd: %.*s\n", (int)why.n, why.n > 0 ? why.p : "");
 		return EXIT_CONFIG;
 	}
 	if (r == 0 && operator)
-		return answer_operator(&s->conf, &o);
+		return answer_operator(&s->conf, &from, &o);
 	if (r == 0)
 		r = program_drop_root(&s->conf, &why);
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	if (peer_of(STDIN_FILENO, &s->peer) < 0)
-		return EXIT_SUCCESS; /* gone before we began */
+		return EXIT_SUCCESS; /* the client has gone */
 	return serve(s, &o);
 }

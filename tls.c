@@ -94,7 +94,7 @@ use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cip
 
 /*
  * A ticket of another kind of listener is no ticket here (B16): one that asks for other certificates of
- * clients, or asked before the file of their signers changed, has not verified what we would.
+ * clients, or asked before the file of their signers changed, has verified something else.
  */
 static bool
 set_kind(SSL_CTX *ctx, const struct conf *conf)
@@ -102,7 +102,7 @@ set_kind(SSL_CTX *ctx, const struct conf *conf)
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned n = 0;
 	struct stat st = { 0 };
-	const char *file = conf->tls_client_ca != NULL ? conf->tls_client_ca : "";
+	const char *file = conf->tls.client_ca != NULL ? conf->tls.client_ca : "";
 	auto_buf kind = buf_new(PUMP_SIZE);
 	(void)stat(file, &st);
 	buf_printf(&kind, "postern %s %lld %lld", file, (long long)st.st_mtime,
@@ -114,7 +114,7 @@ set_kind(SSL_CTX *ctx, const struct conf *conf)
 static bool
 set_tickets(SSL_CTX *ctx, const struct conf *conf)
 {
-	int n = ticket_keys(conf->runtime, tickets.v);
+	int n = ticket_keys(conf->who.runtime, tickets.v);
 	tickets.n = n > 0 ? n : 0;
 	if (tickets.n == 0)
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
@@ -134,18 +134,18 @@ any_certificate(int ok, X509_STORE_CTX *store)
 static bool
 set_client_ca(SSL_CTX *ctx, const struct conf *conf)
 {
-	if (conf->tls_client_ca == NULL)
+	if (conf->tls.client_ca == NULL)
 		return true;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, any_certificate);
-	SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls_client_ca));
-	return SSL_CTX_load_verify_file(ctx, conf->tls_client_ca) == 1;
+	SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls.client_ca));
+	return SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1;
 }
 
 /* Everything that needs a file. NULL: the reason is OpenSSL's last error. */
 static SSL_CTX *
 make_context(const struct conf *conf)
 {
-	bool legacy = conf->tls_legacy;
+	bool legacy = conf->tls.legacy;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	if (ctx == NULL)
@@ -157,8 +157,8 @@ make_context(const struct conf *conf)
 	SSL_CTX_set_dh_auto(ctx, 1);
 	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) == 1 &&
 		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) == 1 &&
-		SSL_CTX_use_certificate_chain_file(ctx, conf->tls_certificate) == 1 &&
-		SSL_CTX_use_PrivateKey_file(ctx, conf->tls_key, SSL_FILETYPE_PEM) == 1 &&
+		SSL_CTX_use_certificate_chain_file(ctx, conf->tls.certificate) == 1 &&
+		SSL_CTX_use_PrivateKey_file(ctx, conf->tls.key, SSL_FILETYPE_PEM) == 1 &&
 		SSL_CTX_check_private_key(ctx) == 1 && set_client_ca(ctx, conf) &&
 		set_tickets(ctx, conf))
 		return ctx;
@@ -347,8 +347,9 @@ wait_for_more(const struct wants *w, bool parting, int64_t deadline)
 }
 
 /*
- * Until the session closes. It has the deadlines; ours is only for what it leaves behind. A session that
- * has said its last word but still listens (stream_linger) goes on getting what the client sends.
+ * Passes octets on until the session closes. The session has the deadlines; the one here is for what
+ * it leaves behind. A session that has sent its last reply but still reads (stream_linger) goes on
+ * getting what the client sends.
  */
 static void
 pump(SSL *ssl, int64_t patience)
@@ -399,10 +400,10 @@ serve(const struct conf *conf)
 	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1 ||
 		fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return fail("TLS", EX_TEMPFAIL);
-	if (!shake_hands(ssl, clock_deadline(conf->timeout_tls)))
+	if (!shake_hands(ssl, clock_deadline(conf->tls.timeout)))
 		return fail("TLS handshake", EX_PROTOCOL);
 	if (tell_session(ssl))
-		pump(ssl, conf->timeout_command);
+		pump(ssl, conf->receive.timeout_command);
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
 	return EXIT_SUCCESS;
@@ -417,9 +418,9 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	int err = program_configure(&conf, &o, o.serve ? NULL : "tls is started by smtpd", "tls",
-		journal_send, &why);
-	if (err == 0 && conf.tls_certificate == NULL) {
+	const char *unfit = o.serve ? NULL : "tls is started by smtpd";
+	int err = program_configure(&conf, NULL, &o, unfit, "tls", journal_send, &why);
+	if (err == 0 && conf.tls.certificate == NULL) {
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;
 	}

@@ -22,8 +22,7 @@
 enum {
 	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
-	CONF_KEYS_MAX = 100,      /* rows of the table in conf.c */
-	CONF_ORIGIN = 80,        /* "file:line", and NUL; cut if longer */
+	CONF_KEYS_MAX = 100,     /* rows of the table in keys.c */
 	ROUTE_NAME = 63,         /* octets */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
@@ -32,8 +31,8 @@ enum {
 
 enum conf_bool { CONF_NO, CONF_YES };
 
-struct conf {
-	/* who we are */
+/* Who we are. */
+struct conf_who {
 	char *hostname;   /* our name in greeting, EHLO and Received:; default: the system's */
 	char *spool;      /* absolute path of the spool directory */
 	char *postmaster; /* where mail for <postmaster> goes; default postmaster@hostname */
@@ -41,74 +40,73 @@ struct conf {
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
 	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
-
 	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
+};
 
-	/* what smtpd takes */
+/* What smtpd takes. */
+struct conf_receive {
 	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
 	enum conf_bool open_relay; /* relay_nets may be as wide as the world */
-	char *relay_domains;       /* domains, and ".domain" for all below, that anybody may send to */
+	char *relay_domains;       /* what anybody may send to (mail/match.h: match_domain) */
 	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
 	char *recipient_check;     /* program that is asked about each recipient; NULL: none */
 	char *sender_check;        /* ... and each sender */
-	int64_t timeout_check;     /* its answer, or one of saslauthd or Dovecot, s */
+	int64_t timeout_check;     /* s, for its answer, or one of saslauthd or Dovecot */
 	int64_t min_free;          /* octets that must stay free in the spool */
-	int64_t limit_window;      /* what a client's network may do in this time, s (0: anything): */
+	int64_t limit_window;      /* s, in which a client's network may do this much (0: all): */
 	int64_t limit_connections;
 	int64_t limit_messages;
 	int64_t limit_recipients;
 	int64_t limit_errors;
 	int64_t limit_auth_failures;
-	int64_t max_size;          /* of a message, octets */
-	int64_t max_recipients;    /* of a transaction */
-	int64_t max_errors;        /* refused commands before 421 */
-	int64_t timeout_command;   /* idle waiting for a command, s */
-	int64_t timeout_data;      /* idle waiting for data, s */
-	int64_t timeout_session;   /* a whole connection, s */
-	int64_t min_data_rate;     /* octets per second of a message, beyond timeout_data or timeout_data_block */
-	int64_t max_hold;          /* longest FUTURERELEASE, s */
+	int64_t max_size;        /* octets of a message */
+	int64_t max_recipients;  /* of a transaction */
+	int64_t max_errors;      /* refused commands before 421 */
+	int64_t timeout_command; /* s, idle waiting for a command */
+	int64_t timeout_data;    /* s, idle waiting for data */
+	int64_t timeout_session; /* s, a whole connection */
+	int64_t min_data_rate;   /* octets of a message per second, beyond the timeout of data */
+	int64_t max_hold;        /* s, longest FUTURERELEASE */
 	enum conf_bool requiretls; /* offer REQUIRETLS */
+};
 
-	/* TLS for clients; without a certificate there is none. Certificate, key and auth_users may be
-	 * credentials (credential.h). */
-	enum conf_tls { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } tls;
-	char *tls_certificate; /* PEM file: ours and the chain; NULL: none */
-	char *tls_key;         /* PEM file; default: the file of the certificate */
-	char *tls_client_ca;   /* PEM file: who signs certificates of clients; NULL: none are asked for */
-	enum conf_bool tls_legacy; /* TLS 1.0 and old ciphers too */
-	int64_t timeout_tls;   /* a handshake, s */
+/*
+ * TLS for clients; without a certificate there is none. Certificate and key may be credentials
+ * (credential.h).
+ */
+struct conf_tls {
+	enum conf_tls_mode { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } mode;
+	char *certificate;     /* PEM file: ours and the chain; NULL: none */
+	char *key;             /* PEM file; default: the file of the certificate */
+	char *client_ca;       /* PEM file: who signs certificates of clients; NULL: none are asked for */
+	enum conf_bool legacy; /* TLS 1.0 and old ciphers too */
+	int64_t timeout;       /* s, a handshake */
+};
 
-	/* clients that say who they are; with none of the first three nobody can */
-	char *auth_users;      /* file of names and secrets (users.h); NULL: none */
-	char *auth_saslauthd;  /* socket of saslauthd, for PLAIN and LOGIN; NULL: none */
-	char *auth_dovecot;    /* ... or of Dovecot's authentication service */
-	enum conf_bool auth_clear; /* passwords without TLS too */
+/* Clients that say who they are; with none of the first three no client can. */
+struct conf_auth {
+	char *users;          /* file of names and secrets (users.h), or a credential; NULL: none */
+	char *saslauthd;      /* socket of saslauthd, for PLAIN and LOGIN; NULL: none */
+	char *dovecot;        /* ... or of Dovecot's authentication service */
+	enum conf_bool clear; /* passwords without TLS too */
+};
 
-	/* how relay delivers */
-	struct sockaddr_storage nameserver[CONF_NAMESERVER_MAX]; /* none: those of resolv.conf */
-	int nameservers;
+/* How mail goes to hosts; a route may say otherwise. The times are seconds. */
+struct conf_delivery {
 	enum family family;
-	char *source;              /* local addresses to connect from (routes.h) */
-	int64_t smtp_port;
-	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
-	int64_t max_relays;                /* at once; 0: queue only */
+	char *source; /* local addresses to connect from (target.h) */
 	int64_t max_relays_per_lane;
 	enum conf_delivery_tls {
 		DELIVERY_TLS_NONE,    /* not even if it is offered */
 		DELIVERY_TLS_MAY,     /* if it can be had; else in clear */
 		DELIVERY_TLS_ENCRYPT, /* or not at all */
 		DELIVERY_TLS_VERIFY,  /* ... and the certificate must be good */
-	} delivery_tls;
-	enum conf_bool delivery_tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
-	char *delivery_ca;                 /* PEM file: who signs certificates of hosts */
+	} tls;
+	enum conf_bool tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
-	int64_t remember_hosts;            /* how long what was learned of a host counts, s */
-	int64_t window_messages;           /* sent before the reply to the first is read; 1: off */
-	int64_t window_size;               /* ... and octets of them */
-	int64_t linger;                    /* s a relay waits for more mail for a host; 0: not at all */
-	int64_t timeout_dns;      /* one MX look-up with all its addresses, s */
-	int64_t timeout_connect;  /* one address, s */
-	int64_t timeout_greeting; /* RFC 5321 section 4.5.3.2, s, this and those below */
+	int64_t timeout_dns;      /* one MX look-up with all its addresses */
+	int64_t timeout_connect;  /* one address */
+	int64_t timeout_greeting; /* RFC 5321 section 4.5.3.2, this and those below */
 	int64_t timeout_helo;
 	int64_t timeout_mail;
 	int64_t timeout_rcpt;
@@ -116,37 +114,76 @@ struct conf {
 	int64_t timeout_data_block; /* one write of data */
 	int64_t timeout_data_end;   /* reply to the final dot */
 	int64_t timeout_quit;
-	int64_t retry[CONF_RETRY_MAX]; /* s from one attempt to the next; the last one repeats */
-	int retries;
-	int64_t expire; /* age at which undelivered mail is returned, s */
-	int64_t delay_warning; /* age at which the sender hears that mail waits, s; 0: never */
-	int64_t bounce_size;   /* largest message that a report gives back whole, octets */
-	char *double_bounce;   /* who gets what cannot be returned; NULL: it is dropped */
 
+	/* only a route has these; else they are empty */
+	char *hosts; /* where the mail goes, best first (target.h) */
+	enum conf_protocol { PROTOCOL_SMTP, PROTOCOL_LMTP } protocol;
+	char *user;                /* who we are to these hosts; NULL: no AUTH */
+	char *password_file;       /* our password; NULL: none */
+	char *token_command;       /* program that prints a bearer token instead; NULL: none */
+	enum conf_bool auth_clear; /* AUTH without TLS, or with an unknown certificate, too */
+};
+
+/* In the order of the configuration; n of them. */
+struct conf_servers {
+	struct sockaddr_storage v[CONF_NAMESERVER_MAX];
+	int n;
+};
+struct conf_schedule {
+	int64_t v[CONF_RETRY_MAX]; /* s */
+	int n;
+};
+
+/* What relay does with all mail alike. */
+struct conf_relay {
+	struct conf_servers nameserver; /* none: those of resolv.conf */
+	int64_t smtp_port;
+	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
+	int64_t max_relays;                /* at once; 0: queue only */
+	char *ca;                          /* PEM file: who signs certificates of hosts */
+	int64_t remember_hosts;            /* s, how long what was learned of a host counts */
+	int64_t window_messages; /* sent before the reply to the first is read; 1: off */
+	int64_t window_size;     /* ... and octets of them */
+	int64_t linger;          /* s, a relay waits for more mail for a host; 0: not at all */
+	struct conf_schedule retry; /* from one attempt to the next; the last one repeats */
+	int64_t expire;        /* s, age at which undelivered mail is returned */
+	int64_t delay_warning; /* s, age at which the sender hears that mail waits; 0: never */
+	int64_t bounce_size;   /* octets of the largest message that a report gives back whole */
+	char *double_bounce;   /* who gets what cannot be returned; NULL: it is dropped */
+};
+
+struct conf {
+	struct conf_who who;
+	struct conf_receive receive;
+	struct conf_tls tls;
+	struct conf_auth auth;
+	struct conf_delivery delivery;
+	struct conf_relay relay;
 	/* where events go */
 	enum conf_log { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_NONE } log;
-
-	/* what a section [route NAME] has besides; empty elsewhere */
-	char *domains; /* of recipients: like relay_domains, or "*" */
-	char *senders; /* addresses and domains */
-	char *hosts;   /* where the mail goes, best first (routes.h) */
-	enum conf_protocol { PROTOCOL_SMTP, PROTOCOL_LMTP } protocol;
-	char *delivery_user;               /* who we are to the route's hosts; NULL: no AUTH */
-	char *delivery_password_file;      /* our password; NULL: none */
-	char *delivery_token_command;      /* program that prints a bearer token instead; NULL: none */
-	enum conf_bool delivery_auth_clear; /* AUTH without TLS, or with an unknown certificate, too */
-
 	struct route *routes; /* in the order of the file; owned */
-
-	char origin[CONF_KEYS_MAX][CONF_ORIGIN]; /* where each key was set; for conf_print */
 };
 
 /* A section [route NAME]. */
 struct route {
 	char name[ROUTE_NAME + 1]; /* in lower case */
-	char origin[CONF_ORIGIN];
-	struct conf own;           /* only keys with an origin are set */
+	char *domains; /* of recipients (match_domain); NULL: all */
+	char *senders; /* (match_sender); NULL: all */
+	struct conf_delivery delivery; /* only what the section sets */
+	uint16_t line[CONF_KEYS_MAX];  /* of the file, where each key was set; 0: it was not */
 	struct route *next;
+};
+
+/* Where a key was set. */
+struct conf_origin {
+	const char *where; /* a file, or words like "command line" */
+	int line;          /* of the file; 0: it is none */
+};
+
+/* Where all were; the texts are those of struct conf_args. */
+struct conf_origins {
+	struct conf_origin of[CONF_KEYS_MAX];
+	const char *file; /* where the routes stand */
 };
 
 /* One option of the command line; kept by the caller for as long as conf_load runs. */
@@ -160,15 +197,16 @@ struct conf_args {
 /*
  * Reads everything into *c, which the caller zeroed. 0 on success. -EINVAL: one line for the
  * operator is in *why ("postern.conf:12: max_size: not a size: \"12x\""). A file named by -c must
- * exist; CONF_FILE need not. Keys that programs read but nobody set have their defaults.
+ * exist; CONF_FILE need not. Keys that programs read but nobody set have their defaults. `from`, for
+ * conf_print, may be NULL.
  */
-int conf_load(struct conf *c, const struct conf_args *args, struct buf *why);
+int conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *from, struct buf *why);
 
 /* Prints "key = value  # origin" for every key, in the order of the table. */
-void conf_print(const struct conf *c, FILE *out);
+void conf_print(const struct conf *c, const struct conf_origins *from, FILE *out);
 
 /* What is in force for mail that goes by this route (NULL: by none). *out shares its texts with both. */
-void conf_for_route(struct conf *out, const struct conf *common, const struct route *r);
+void conf_delivery_of(struct conf_delivery *out, const struct conf *c, const struct route *r);
 
 void conf_free(struct conf *c);
 
@@ -177,8 +215,8 @@ static inline int64_t
 conf_longest_retry(const struct conf *c)
 {
 	int64_t longest = 0;
-	for (int i = 0; i < c->retries; i++)
-		longest = c->retry[i] > longest ? c->retry[i] : longest;
+	for (int i = 0; i < c->relay.retry.n; i++)
+		longest = c->relay.retry.v[i] > longest ? c->relay.retry.v[i] : longest;
 	return longest;
 }
 

@@ -84,7 +84,7 @@ credential_path(char **value, struct buf *why)
 int
 credential_find(struct conf *c, struct buf *why)
 {
-	char **const values[] = { &c->tls_certificate, &c->tls_key, &c->auth_users };
+	char **const values[] = { &c->tls.certificate, &c->tls.key, &c->auth.users };
 	int r = 0;
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]) && r == 0; i++)
 		r = credential_path(values[i], why);

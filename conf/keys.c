@@ -1,7 +1,7 @@
 /*
- * One table has a row for each key: name, type, place in struct conf, default, and the range of
- * numbers. Checking and printing go by it; nothing else knows a key's name. What a value may be is
- * conf_value.c's business, where values come from conf_load.c's.
+ * One table has a row for each key: name, type, where it stands, default, and the range of numbers.
+ * Checking and printing go by it; nothing else knows a key's name. What a value may be is value.c's
+ * business, where values come from is load.c's.
  */
 #include "conf/keys.h"
 
@@ -14,95 +14,99 @@
 enum { VALUE_QUOTED = 100 };
 
 static const struct key keys[] = {
-#define ROW(place, field, type, preset, min, max) \
-	{ #field, type, place, offsetof(struct conf, field), preset, min, max },
-#define KEY(field, type, preset, min, max) ROW(COMMON, field, type, preset, min, max)
-	KEY(hostname, HOSTNAME, NULL, 0, 0)
-	KEY(spool, PATHNAME, "/var/spool/postern", 0, 0)
-	KEY(postmaster, MAILBOX, NULL, 0, 0)
-	KEY(user, TEXT, "postern", 0, 0)
-	KEY(relay_path, PATHNAME, NULL, 0, 0)
-	KEY(tls_path, PATHNAME, NULL, 0, 0)
-	KEY(auth_path, PATHNAME, NULL, 0, 0)
-	KEY(runtime, PATHNAME, "/run/postern", 0, 0)
-	KEY(relay_nets, NETS, "", 0, 0)
-	KEY(open_relay, YESNO, "no", 0, 0)
-	KEY(relay_domains, DOMAINS, "", 0, 0)
-	KEY(proxy_nets, NETS, "", 0, 0)
-	KEY(recipient_check, PATHNAME, NULL, 0, 0)
-	KEY(sender_check, PATHNAME, NULL, 0, 0)
-	KEY(timeout_check, SECONDS, "10s", 1, DAY)
-	KEY(min_free, SIZE, "16M", 0, HUGE_SIZE)
-	KEY(limit_window, SECONDS, "10m", 1, DAY)
-	KEY(limit_connections, NUMBER, "3000", 0, UINT32_MAX / 2)
-	KEY(limit_messages, NUMBER, "0", 0, UINT32_MAX / 2)
-	KEY(limit_recipients, NUMBER, "0", 0, UINT32_MAX / 2)
-	KEY(limit_errors, NUMBER, "300", 0, UINT32_MAX / 2)
-	KEY(limit_auth_failures, NUMBER, "30", 0, UINT32_MAX / 2)
-	KEY(max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
-	KEY(max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
-	KEY(max_errors, NUMBER, "20", 1, 1000000)
-	KEY(timeout_command, SECONDS, "5m", 1, DAY)
-	KEY(timeout_data, SECONDS, "5m", 1, DAY)
-	KEY(timeout_session, SECONDS, "2h", 1, 30 * DAY)
-	KEY(min_data_rate, NUMBER, "100", 1, HUGE_SIZE)
-	KEY(max_hold, SECONDS, "7d", 0, 365 * DAY)
-	KEY(requiretls, YESNO, "no", 0, 0)
-	KEY(tls, TLS, "starttls", 0, 0)
-	KEY(tls_certificate, SECRET, NULL, 0, 0)
-	KEY(tls_key, SECRET, NULL, 0, 0)
-	KEY(tls_client_ca, PATHNAME, NULL, 0, 0)
-	KEY(tls_legacy, YESNO, "no", 0, 0)
-	KEY(timeout_tls, SECONDS, "1m", 1, DAY)
-	KEY(auth_users, SECRET, NULL, 0, 0)
-	KEY(auth_saslauthd, PATHNAME, NULL, 0, 0)
-	KEY(auth_dovecot, PATHNAME, NULL, 0, 0)
-	KEY(auth_clear, YESNO, "no", 0, 0)
-	{ "nameserver", SERVERS, COMMON, offsetof(struct conf, nameserver), "", 0, 0 },
-	ROW(BOTH, family, FAMILY, "any", 0, 0)
-	ROW(BOTH, source, SOURCES, "", 0, 0)
-	KEY(smtp_port, NUMBER, "25", 1, 65535)
-	KEY(allow_destinations, NETS, "", 0, 0)
-	KEY(max_relays, NUMBER, "20", 0, 1000)
-	ROW(BOTH, max_relays_per_lane, NUMBER, "5", 1, 100)
-	ROW(BOTH, delivery_tls, DELIVERY_TLS, "may", 0, 0)
-	ROW(BOTH, delivery_tls_implicit, YESNO, "no", 0, 0)
-	KEY(delivery_ca, PATHNAME, "/etc/ssl/certs/ca-certificates.crt", 0, 0)
-	ROW(BOTH, mx_order, MX_ORDER, "latency", 0, 0)
-	KEY(remember_hosts, SECONDS, "5m", 1, 30 * DAY)
-	KEY(window_messages, NUMBER, "50", 1, 1000)
-	KEY(window_size, SIZE, "4M", 1, HUGE_SIZE)
-	KEY(linger, SECONDS, "1s", 0, DAY)
-	ROW(BOTH, timeout_dns, SECONDS, "1m", 1, DAY)
-	ROW(BOTH, timeout_connect, SECONDS, "30s", 1, DAY)
-	ROW(BOTH, timeout_greeting, SECONDS, "5m", 1, DAY)
-	ROW(BOTH, timeout_helo, SECONDS, "5m", 1, DAY)
-	ROW(BOTH, timeout_mail, SECONDS, "5m", 1, DAY)
-	ROW(BOTH, timeout_rcpt, SECONDS, "5m", 1, DAY)
-	ROW(BOTH, timeout_data_start, SECONDS, "2m", 1, DAY)
-	ROW(BOTH, timeout_data_block, SECONDS, "3m", 1, DAY)
-	ROW(BOTH, timeout_data_end, SECONDS, "10m", 1, DAY)
-	ROW(BOTH, timeout_quit, SECONDS, "10s", 1, DAY)
-	{ "retry", SCHEDULE, COMMON, offsetof(struct conf, retry), "1m 5m 15m 1h 2h 4h", 1, 30 * DAY },
-	KEY(expire, SECONDS, "5d", 1, 365 * DAY)
-	KEY(delay_warning, SECONDS, "4h", 0, 365 * DAY)
-	KEY(bounce_size, SIZE, "64K", 0, 16 * KIB * KIB) /* held in memory */
-	KEY(double_bounce, MAILBOX, NULL, 0, 0)
-	{ "log", LOG, COMMON, offsetof(struct conf, log), "auto", 0, 0 },
-	ROW(ROUTE, domains, DESTINATIONS, "", 0, 0)
-	ROW(ROUTE, senders, SENDERS, "", 0, 0)
-	ROW(ROUTE, hosts, HOSTS, "", 0, 0)
-	ROW(ROUTE, protocol, PROTOCOL, "smtp", 0, 0)
-	ROW(LOGIN, delivery_user, TEXT, NULL, 0, 0)
-	ROW(LOGIN, delivery_password_file, PASSWORD, NULL, 0, 0)
-	ROW(LOGIN, delivery_token_command, TEXT, NULL, 0, 0)
-	ROW(LOGIN, delivery_auth_clear, YESNO, "no", 0, 0)
+#define ROW(place, key, base, member, type, preset, min, max) \
+	{ #key, type, place, offsetof(struct base, member), preset, min, max },
+#define KEY(key, member, type, preset, min, max) \
+	ROW(COMMON, key, conf, member, type, preset, min, max)
+#define DELIVERY(place, key, member, type, preset, min, max) \
+	ROW(place, key, conf_delivery, member, type, preset, min, max)
+	KEY(hostname, who.hostname, HOSTNAME, NULL, 0, 0)
+	KEY(spool, who.spool, PATHNAME, "/var/spool/postern", 0, 0)
+	KEY(postmaster, who.postmaster, MAILBOX, NULL, 0, 0)
+	KEY(user, who.user, TEXT, "postern", 0, 0)
+	KEY(relay_path, who.relay_path, PATHNAME, NULL, 0, 0)
+	KEY(tls_path, who.tls_path, PATHNAME, NULL, 0, 0)
+	KEY(auth_path, who.auth_path, PATHNAME, NULL, 0, 0)
+	KEY(runtime, who.runtime, PATHNAME, "/run/postern", 0, 0)
+	KEY(relay_nets, receive.relay_nets, NETS, "", 0, 0)
+	KEY(open_relay, receive.open_relay, YESNO, "no", 0, 0)
+	KEY(relay_domains, receive.relay_domains, DOMAINS, "", 0, 0)
+	KEY(proxy_nets, receive.proxy_nets, NETS, "", 0, 0)
+	KEY(recipient_check, receive.recipient_check, PATHNAME, NULL, 0, 0)
+	KEY(sender_check, receive.sender_check, PATHNAME, NULL, 0, 0)
+	KEY(timeout_check, receive.timeout_check, SECONDS, "10s", 1, DAY)
+	KEY(min_free, receive.min_free, SIZE, "16M", 0, HUGE_SIZE)
+	KEY(limit_window, receive.limit_window, SECONDS, "10m", 1, DAY)
+	KEY(limit_connections, receive.limit_connections, NUMBER, "3000", 0, UINT32_MAX / 2)
+	KEY(limit_messages, receive.limit_messages, NUMBER, "0", 0, UINT32_MAX / 2)
+	KEY(limit_recipients, receive.limit_recipients, NUMBER, "0", 0, UINT32_MAX / 2)
+	KEY(limit_errors, receive.limit_errors, NUMBER, "300", 0, UINT32_MAX / 2)
+	KEY(limit_auth_failures, receive.limit_auth_failures, NUMBER, "30", 0, UINT32_MAX / 2)
+	KEY(max_size, receive.max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
+	KEY(max_recipients, receive.max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
+	KEY(max_errors, receive.max_errors, NUMBER, "20", 1, 1000000)
+	KEY(timeout_command, receive.timeout_command, SECONDS, "5m", 1, DAY)
+	KEY(timeout_data, receive.timeout_data, SECONDS, "5m", 1, DAY)
+	KEY(timeout_session, receive.timeout_session, SECONDS, "2h", 1, 30 * DAY)
+	KEY(min_data_rate, receive.min_data_rate, NUMBER, "100", 1, HUGE_SIZE)
+	KEY(max_hold, receive.max_hold, SECONDS, "7d", 0, 365 * DAY)
+	KEY(requiretls, receive.requiretls, YESNO, "no", 0, 0)
+	KEY(tls, tls.mode, TLS, "starttls", 0, 0)
+	KEY(tls_certificate, tls.certificate, SECRET, NULL, 0, 0)
+	KEY(tls_key, tls.key, SECRET, NULL, 0, 0)
+	KEY(tls_client_ca, tls.client_ca, PATHNAME, NULL, 0, 0)
+	KEY(tls_legacy, tls.legacy, YESNO, "no", 0, 0)
+	KEY(timeout_tls, tls.timeout, SECONDS, "1m", 1, DAY)
+	KEY(auth_users, auth.users, SECRET, NULL, 0, 0)
+	KEY(auth_saslauthd, auth.saslauthd, PATHNAME, NULL, 0, 0)
+	KEY(auth_dovecot, auth.dovecot, PATHNAME, NULL, 0, 0)
+	KEY(auth_clear, auth.clear, YESNO, "no", 0, 0)
+	KEY(nameserver, relay.nameserver, SERVERS, "", 0, 0)
+	DELIVERY(BOTH, family, family, FAMILY, "any", 0, 0)
+	DELIVERY(BOTH, source, source, SOURCES, "", 0, 0)
+	KEY(smtp_port, relay.smtp_port, NUMBER, "25", 1, 65535)
+	KEY(allow_destinations, relay.allow_destinations, NETS, "", 0, 0)
+	KEY(max_relays, relay.max_relays, NUMBER, "20", 0, 1000)
+	DELIVERY(BOTH, max_relays_per_lane, max_relays_per_lane, NUMBER, "5", 1, 100)
+	DELIVERY(BOTH, delivery_tls, tls, DELIVERY_TLS, "may", 0, 0)
+	DELIVERY(BOTH, delivery_tls_implicit, tls_implicit, YESNO, "no", 0, 0)
+	KEY(delivery_ca, relay.ca, PATHNAME, "/etc/ssl/certs/ca-certificates.crt", 0, 0)
+	DELIVERY(BOTH, mx_order, mx_order, MX_ORDER, "latency", 0, 0)
+	KEY(remember_hosts, relay.remember_hosts, SECONDS, "5m", 1, 30 * DAY)
+	KEY(window_messages, relay.window_messages, NUMBER, "50", 1, 1000)
+	KEY(window_size, relay.window_size, SIZE, "4M", 1, HUGE_SIZE)
+	KEY(linger, relay.linger, SECONDS, "1s", 0, DAY)
+	DELIVERY(BOTH, timeout_dns, timeout_dns, SECONDS, "1m", 1, DAY)
+	DELIVERY(BOTH, timeout_connect, timeout_connect, SECONDS, "30s", 1, DAY)
+	DELIVERY(BOTH, timeout_greeting, timeout_greeting, SECONDS, "5m", 1, DAY)
+	DELIVERY(BOTH, timeout_helo, timeout_helo, SECONDS, "5m", 1, DAY)
+	DELIVERY(BOTH, timeout_mail, timeout_mail, SECONDS, "5m", 1, DAY)
+	DELIVERY(BOTH, timeout_rcpt, timeout_rcpt, SECONDS, "5m", 1, DAY)
+	DELIVERY(BOTH, timeout_data_start, timeout_data_start, SECONDS, "2m", 1, DAY)
+	DELIVERY(BOTH, timeout_data_block, timeout_data_block, SECONDS, "3m", 1, DAY)
+	DELIVERY(BOTH, timeout_data_end, timeout_data_end, SECONDS, "10m", 1, DAY)
+	DELIVERY(BOTH, timeout_quit, timeout_quit, SECONDS, "10s", 1, DAY)
+	KEY(retry, relay.retry, SCHEDULE, "1m 5m 15m 1h 2h 4h", 1, 30 * DAY)
+	KEY(expire, relay.expire, SECONDS, "5d", 1, 365 * DAY)
+	KEY(delay_warning, relay.delay_warning, SECONDS, "4h", 0, 365 * DAY)
+	KEY(bounce_size, relay.bounce_size, SIZE, "64K", 0, 16 * KIB * KIB) /* held in memory */
+	KEY(double_bounce, relay.double_bounce, MAILBOX, NULL, 0, 0)
+	KEY(log, log, LOG, "auto", 0, 0)
+	ROW(MATCH, domains, route, domains, DESTINATIONS, "", 0, 0)
+	ROW(MATCH, senders, route, senders, SENDERS, "", 0, 0)
+	DELIVERY(ROUTE, hosts, hosts, HOSTS, "", 0, 0)
+	DELIVERY(ROUTE, protocol, protocol, PROTOCOL, "smtp", 0, 0)
+	DELIVERY(LOGIN, delivery_user, user, TEXT, NULL, 0, 0)
+	DELIVERY(LOGIN, delivery_password_file, password_file, PASSWORD, NULL, 0, 0)
+	DELIVERY(LOGIN, delivery_token_command, token_command, TEXT, NULL, 0, 0)
+	DELIVERY(LOGIN, delivery_auth_clear, auth_clear, YESNO, "no", 0, 0)
+#undef DELIVERY
 #undef KEY
 #undef ROW
 };
 
 enum { KEYS = sizeof(keys) / sizeof(keys[0]) };
-_Static_assert((int)KEYS <= (int)CONF_KEYS_MAX, "struct conf has too few places for origins");
+_Static_assert((int)KEYS <= (int)CONF_KEYS_MAX, "there are too few places for origins");
 
 /* ---- setting --------------------------------------------------------------------------- */
 
@@ -122,9 +126,9 @@ conf_name(int key)
 }
 
 int
-conf_complain(struct buf *why, const char *origin, struct span name, const char *wrong, struct span v)
+conf_complain(struct buf *why, struct conf_origin at, struct span name, const char *wrong, struct span v)
 {
-	buf_printf(why, "%s: ", origin);
+	buf_printf(why, at.line != 0 ? "%s:%d: " : "%s: ", at.where, at.line);
 	buf_escape(why, name, VALUE_QUOTED);
 	buf_printf(why, ": %s", wrong);
 	if (v.p != NULL) {
@@ -155,67 +159,78 @@ misplaced(enum key_place place, bool in_route)
 		return "a login belongs to hosts that you name: it stands in a route, such as "
 		       "\"[route smarthost]\", \"domains = *\", \"hosts = mail.example.net:587\", "
 		       "\"delivery_user = ...\", \"delivery_password_file = ...\"";
-	return place == ROUTE ? "stands behind \"[route NAME]\" only" : NULL;
+	return place == ROUTE || place == MATCH ? "stands behind \"[route NAME]\" only" : NULL;
+}
+
+/* The struct that a key's offset is in; `r` is the route whose section it stands in, or NULL. */
+static void *
+home_of(const struct key *k, struct conf *c, struct route *r)
+{
+	switch (k->place) {
+	case COMMON:
+		return c;
+	case MATCH:
+		return r;
+	default:
+		return r != NULL ? &r->delivery : &c->delivery;
+	}
 }
 
 static int
-set_key(struct conf *c, bool in_route, struct span name, struct span v, const char *origin,
-	struct buf *why)
+set_key(struct setting *s, struct route *r, struct span name, struct span v, struct conf_origin at)
 {
+	static const struct span none = { NULL, 0 };
 	int i = conf_find(name);
 	if (i < 0)
-		return conf_complain(why, origin, name, "unknown key", (struct span){ 0 });
-	const char *place = misplaced(keys[i].place, in_route);
-	if (place != NULL)
-		return conf_complain(why, origin, name, place, (struct span){ 0 });
-	const char *wrong = holds_control(v) ? "holds a control character"
-					     : value_set(c, &keys[i], v);
+		return conf_complain(s->why, at, name, "unknown key", none);
+	const char *wrong = misplaced(keys[i].place, r != NULL);
 	if (wrong != NULL)
-		return conf_complain(why, origin, name, wrong, v);
-	snprintf(c->origin[i], sizeof(c->origin[i]), "%s", origin);
+		return conf_complain(s->why, at, name, wrong, none);
+	wrong = holds_control(v) ? "holds a control character"
+				 : value_set(home_of(&keys[i], s->c, r), &keys[i], v);
+	if (wrong != NULL)
+		return conf_complain(s->why, at, name, wrong, v);
+	if (r != NULL)
+		r->line[i] = (uint16_t)at.line;
+	else
+		s->from->of[i] = at;
 	return 0;
 }
 
 int
-conf_set(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why)
+conf_set(struct setting *s, struct span name, struct span v, struct conf_origin at)
 {
-	return set_key(c, false, name, v, origin, why);
+	return set_key(s, NULL, name, v, at);
 }
 
-/* "key = value" */
-static int
-set_pair(struct conf *c, bool in_route, struct span line, const char *origin, struct buf *why)
+int
+conf_set_route(struct setting *s, struct route *r, struct span line, struct conf_origin at)
 {
 	const char *eq = line.n > 0 ? memchr(line.p, '=', line.n) : NULL;
 	if (eq == NULL)
-		return conf_complain(why, origin, line, "not \"key = value\"", (struct span){ 0 });
-	return set_key(c, in_route, span_trim(span_from(line.p, eq)),
-		span_trim(span_from(eq + 1, line.p + line.n)), origin, why);
+		return conf_complain(s->why, at, line, "not \"key = value\"", (struct span){ 0 });
+	return set_key(s, r, span_trim(span_from(line.p, eq)),
+		span_trim(span_from(eq + 1, line.p + line.n)), at);
 }
 
 int
-conf_set_pair(struct conf *c, struct span line, const char *origin, struct buf *why)
+conf_set_pair(struct setting *s, struct span line, struct conf_origin at)
 {
-	return set_pair(c, false, line, origin, why);
+	return conf_set_route(s, NULL, line, at);
 }
 
 int
-conf_set_route(struct route *r, struct span line, const char *origin, struct buf *why)
+conf_set_defaults(struct setting *s)
 {
-	return set_pair(&r->own, true, line, origin, why);
-}
-
-int
-conf_set_defaults(struct conf *c, struct buf *why)
-{
+	static const struct conf_origin at = { "default", 0 };
 	for (int i = 0; i < KEYS; i++) {
-		snprintf(c->origin[i], sizeof(c->origin[i]), "default");
-		if (keys[i].preset == NULL)
+		const struct key *k = &keys[i];
+		s->from->of[i] = at;
+		if (k->preset == NULL || k->place == MATCH)
 			continue;
-		const char *wrong = value_set(c, &keys[i], span_of(keys[i].preset));
+		const char *wrong = value_set(home_of(k, s->c, NULL), k, span_of(k->preset));
 		if (wrong != NULL)
-			return conf_complain(why, "default", span_of(keys[i].name), wrong,
-				span_of(keys[i].preset));
+			return conf_complain(s->why, at, span_of(k->name), wrong, span_of(k->preset));
 	}
 	return 0;
 }
@@ -223,36 +238,48 @@ conf_set_defaults(struct conf *c, struct buf *why)
 /* ---- printing --------------------------------------------------------------------------- */
 
 static void
-print_key(const struct conf *c, int i, FILE *out)
+print_key(const void *home, const struct key *k, struct conf_origin at, FILE *out)
 {
-	fprintf(out, "%s = ", keys[i].name);
-	value_print(c, &keys[i], out);
-	fprintf(out, "  # %s\n", c->origin[i]);
+	fprintf(out, "%s = ", k->name);
+	value_print(home, k, out);
+	fprintf(out, at.line != 0 ? "  # %s:%d\n" : "  # %s\n", at.where, at.line);
 }
 
 void
-conf_print(const struct conf *c, FILE *out)
+conf_print(const struct conf *c, const struct conf_origins *from, FILE *out)
 {
 	for (int i = 0; i < KEYS; i++)
-		if (keys[i].place == COMMON || keys[i].place == BOTH)
-			print_key(c, i, out);
-	for (const struct route *r = c->routes; r != NULL; r = r->next) {
+		if (keys[i].place == COMMON)
+			print_key(c, &keys[i], from->of[i], out);
+		else if (keys[i].place == BOTH)
+			print_key(&c->delivery, &keys[i], from->of[i], out);
+	for (struct route *r = c->routes; r != NULL; r = r->next) {
 		fprintf(out, "\n[route %s]\n", r->name);
 		for (int i = 0; i < KEYS; i++)
-			if (r->own.origin[i][0] != '\0')
-				print_key(&r->own, i, out);
+			if (r->line[i] != 0)
+				print_key(home_of(&keys[i], NULL, r), &keys[i],
+					(struct conf_origin){ from->file, r->line[i] }, out);
 	}
 }
 
 /* ---- routes ----------------------------------------------------------------------------- */
 
 void
-conf_for_route(struct conf *out, const struct conf *common, const struct route *r)
+conf_delivery_of(struct conf_delivery *out, const struct conf *c, const struct route *r)
 {
-	*out = *common;
+	*out = c->delivery;
 	for (int i = 0; i < KEYS && r != NULL; i++)
-		if (r->own.origin[i][0] != '\0')
-			value_copy(out, &r->own, &keys[i]);
+		if (r->line[i] != 0 && keys[i].place != MATCH)
+			value_copy(out, &r->delivery, &keys[i]);
+}
+
+static void
+free_route(struct route *r)
+{
+	for (int i = 0; i < KEYS; i++)
+		if (keys[i].place != COMMON)
+			value_free(home_of(&keys[i], NULL, r), &keys[i]);
+	free(r);
 }
 
 void
@@ -260,10 +287,10 @@ conf_free(struct conf *c)
 {
 	for (struct route *r = c->routes, *next; r != NULL; r = next) {
 		next = r->next;
-		conf_free(&r->own);
-		free(r);
+		free_route(r);
 	}
 	for (int i = 0; i < KEYS; i++)
-		value_free(c, &keys[i]);
+		if (keys[i].place != MATCH)
+			value_free(home_of(&keys[i], c, NULL), &keys[i]);
 	*c = (struct conf){ 0 };
 }

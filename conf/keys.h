@@ -1,25 +1,32 @@
-/* conf_keys: setting values by the name of their key; between conf.c and conf_load.c. */
+/* keys: the table of keys, and setting values by their names; between value.h and load.c. */
 #ifndef POSTERN_CONF_KEYS_H
 #define POSTERN_CONF_KEYS_H
 
 #include "conf/conf.h"
+
+/* What is being loaded. */
+struct setting {
+	struct conf *c;
+	struct conf_origins *from;
+	struct buf *why; /* what is wrong, if something is */
+};
 
 /* Which key this is, in any letter case; -1: none. And back. */
 int conf_find(struct span name);
 const char *conf_name(int key);
 
 /* Puts "origin: name: what is wrong" into *why. -EINVAL. `v` is quoted if it has a pointer. */
-int conf_complain(struct buf *why, const char *origin, struct span name, const char *wrong,
+int conf_complain(struct buf *why, struct conf_origin at, struct span name, const char *wrong,
 	struct span v);
 
-/* Sets a key, or the one of a text "key = value". 0, or -EINVAL with the reason in *why. */
-int conf_set(struct conf *c, struct span name, struct span v, const char *origin, struct buf *why);
-int conf_set_pair(struct conf *c, struct span line, const char *origin, struct buf *why);
+/* Sets a key, or the one of a text "key = value". 0, or -EINVAL with the reason in *s->why. */
+int conf_set(struct setting *s, struct span name, struct span v, struct conf_origin at);
+int conf_set_pair(struct setting *s, struct span line, struct conf_origin at);
 
 /* A text "key = value" of a route's section. The same. */
-int conf_set_route(struct route *r, struct span line, const char *origin, struct buf *why);
+int conf_set_route(struct setting *s, struct route *r, struct span line, struct conf_origin at);
 
 /* All that have a default in the table. */
-int conf_set_defaults(struct conf *c, struct buf *why);
+int conf_set_defaults(struct setting *s);
 
 #endif

@@ -32,22 +32,24 @@ without_comment(struct span line)
 
 /* Where in the file we are, and for whom it is read. */
 struct reading {
-	struct conf *c;
+	struct setting set;
 	const char *profile;      /* NULL: none */
 	bool common;              /* before the first section */
 	bool ours;                /* in a part that concerns us: the common one, or our profile's */
 	bool known;               /* the profile is one: it has presets or a section */
 	bool seen[CONF_KEYS_MAX]; /* keys of this part */
 	struct route *route;      /* whose section this is, or NULL */
-	struct buf *why;
+	int route_line;           /* where it began */
 };
 
 static int
-set_again(struct reading *r, int key, const char *before, const char *origin)
+set_again(struct reading *r, int key, struct conf_origin before, struct conf_origin at)
 {
-	char again[CONF_ORIGIN + 20];
-	snprintf(again, sizeof(again), "set before at %s", before);
-	return conf_complain(r->why, origin, span_of(conf_name(key)), again, (struct span){ 0 });
+	auto_buf again = buf_new(LINE_LIMIT);
+	buf_printf(&again, before.line != 0 ? "set before at %s:%d" : "set before at %s", before.where,
+		before.line);
+	buf_add(&again, (struct span){ "", 1 });
+	return conf_complain(r->set.why, at, span_of(conf_name(key)), again.p, (struct span){ 0 });
 }
 
 /* What a profile is without a word in the file. */
@@ -71,7 +73,8 @@ apply_presets(struct reading *r)
 			continue;
 		r->known = true;
 		int err = presets[i].pair == NULL
-			? 0 : conf_set_pair(r->c, span_of(presets[i].pair), r->profile, r->why);
+			? 0 : conf_set_pair(&r->set, span_of(presets[i].pair),
+				(struct conf_origin){ r->profile, 0 });
 		if (err < 0)
 			return err;
 	}
@@ -87,50 +90,51 @@ end_route(struct reading *r)
 	r->route = NULL;
 	if (route == NULL)
 		return 0;
-	if (route->own.hosts == NULL || route->own.hosts[0] == '\0')
+	if (route->delivery.hosts == NULL || route->delivery.hosts[0] == '\0')
 		wrong = "has no hosts";
-	else if (route->own.domains == NULL && route->own.senders == NULL)
+	else if (route->domains == NULL && route->senders == NULL)
 		wrong = "has neither domains nor senders";
-	else if (route->own.protocol == PROTOCOL_LMTP && !target_all_have_ports(route->own.hosts))
+	else if (route->delivery.protocol == PROTOCOL_LMTP && !target_all_have_ports(route->delivery.hosts))
 		wrong = "LMTP needs hosts with ports, or sockets";
-	else if (route->own.delivery_user != NULL && !target_all_named(route->own.hosts))
+	else if (route->delivery.user != NULL && !target_all_named(route->delivery.hosts))
 		wrong = "a login needs hosts that are named (mail.example.net:587): whose mail exchanger a "
 			"host is says the DNS";
 	return wrong == NULL ? 0
-		: conf_complain(r->why, route->origin, span_of(route->name), wrong, (struct span){ 0 });
+		: conf_complain(r->set.why, (struct conf_origin){ r->set.from->file, r->route_line },
+			span_of(route->name), wrong, (struct span){ 0 });
 }
 
 /* "[route NAME]": what follows is where some mail goes. */
 static int
-begin_route(struct reading *r, struct span name, const char *origin)
+begin_route(struct reading *r, struct span name, struct conf_origin at)
 {
-	struct route **end = &r->c->routes;
+	struct route **end = &r->set.c->routes;
 	if (name.n > ROUTE_NAME || !address_is_domain(name))
-		return conf_complain(r->why, origin, name, "not a name for a route", (struct span){ 0 });
+		return conf_complain(r->set.why, at, name, "not a name for a route", (struct span){ 0 });
 	for (; *end != NULL; end = &(*end)->next)
 		if (span_ieq(name, span_of((*end)->name)))
-			return conf_complain(r->why, origin, name, "there is a route of this name",
+			return conf_complain(r->set.why, at, name, "there is a route of this name",
 				(struct span){ 0 });
 	r->route = *end = calloc(1, sizeof(**end));
 	if (r->route == NULL)
-		return conf_complain(r->why, origin, name, "out of memory", (struct span){ 0 });
+		return conf_complain(r->set.why, at, name, "out of memory", (struct span){ 0 });
 	for (size_t i = 0; i < name.n; i++)
 		r->route->name[i] = ascii_lower(name.p[i]);
-	snprintf(r->route->origin, sizeof(r->route->origin), "%s", origin);
+	r->route_line = at.line;
 	return 0;
 }
 
 static int
-set_route_line(struct reading *r, struct span line, int key, const char *origin)
+set_route_line(struct reading *r, struct span line, int key, struct conf_origin at)
 {
-	if (key >= 0 && r->route->own.origin[key][0] != '\0')
-		return set_again(r, key, r->route->own.origin[key], origin);
-	return conf_set_route(r->route, line, origin, r->why);
+	if (key >= 0 && r->route->line[key] != 0)
+		return set_again(r, key, (struct conf_origin){ at.where, r->route->line[key] }, at);
+	return conf_set_route(&r->set, r->route, line, at);
 }
 
 /* "[name]": what follows is for listeners of that profile. */
 static int
-begin_section(struct reading *r, struct span line, const char *origin)
+begin_section(struct reading *r, struct span line, struct conf_origin at)
 {
 	static const struct span route = { "route ", 6 };
 	struct span name = { line.p + 1, line.n > 2 ? line.n - 2 : 0 };
@@ -140,9 +144,9 @@ begin_section(struct reading *r, struct span line, const char *origin)
 	if (err < 0)
 		return err;
 	if (line.p[line.n - 1] == ']' && span_istarts(name, route))
-		return begin_route(r, span_trim(span_skip(name, route.n)), origin);
+		return begin_route(r, span_trim(span_skip(name, route.n)), at);
 	if (line.p[line.n - 1] != ']' || name.n == 0 || !address_is_domain(name))
-		return conf_complain(r->why, origin, line, "neither \"[profile]\" nor \"[route NAME]\"",
+		return conf_complain(r->set.why, at, line, "neither \"[profile]\" nor \"[route NAME]\"",
 			(struct span){ 0 });
 	r->ours = r->profile != NULL && span_eq(name, span_of(r->profile));
 	r->known = r->known || r->ours;
@@ -151,48 +155,47 @@ begin_section(struct reading *r, struct span line, const char *origin)
 }
 
 static int
-set_line(struct reading *r, struct span line, const char *origin)
+set_line(struct reading *r, struct span line, struct conf_origin at)
 {
 	if (line.n > LINE_LIMIT)
-		return conf_complain(r->why, origin, (struct span){ line.p, 20 }, "line too long",
+		return conf_complain(r->set.why, at, (struct span){ line.p, 20 }, "line too long",
 			(struct span){ 0 });
 	line = without_comment(line);
 	if (line.n == 0)
 		return 0;
 	if (line.p[0] == '[')
-		return begin_section(r, line, origin);
+		return begin_section(r, line, at);
 	const char *eq = memchr(line.p, '=', line.n);
 	int i = eq != NULL ? conf_find(span_trim(span_from(line.p, eq))) : -1;
 	if (r->route != NULL)
-		return set_route_line(r, line, i, origin);
+		return set_route_line(r, line, i, at);
 	if (i >= 0 && r->ours && r->seen[i])
-		return set_again(r, i, r->c->origin[i], origin);
+		return set_again(r, i, r->set.from->of[i], at);
 	if (i >= 0 && !r->ours) /* another profile's: its values are its own matter */
 		return 0;
 	if (i >= 0)
 		r->seen[i] = true;
-	return conf_set_pair(r->c, line, origin, r->why);
+	return conf_set_pair(&r->set, line, at);
 }
 
 static int
 load_file(struct reading *r, const char *path, bool needed)
 {
 	static char text[FILE_MAX + 1]; /* the stack may be as small as this (K8) */
-	char origin[CONF_ORIGIN];
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT && !needed)
 		return 0;
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 	if (n < 0 || n > FILE_MAX) {
-		buf_printf(r->why, "%s: %s", path, n < 0 ? strerror(errno) : "larger than 64 KiB");
+		buf_printf(r->set.why, "%s: %s", path, n < 0 ? strerror(errno) : "larger than 64 KiB");
 		return -EINVAL;
 	}
+	r->set.from->file = path;
 	struct span rest = { text, (size_t)n };
 	for (int number = 1; rest.n > 0; number++) {
 		const char *nl = memchr(rest.p, '\n', rest.n);
 		struct span line = nl != NULL ? span_from(rest.p, nl) : rest;
-		snprintf(origin, sizeof(origin), "%s:%d", path, number);
-		int err = set_line(r, line, origin);
+		int err = set_line(r, line, (struct conf_origin){ path, number });
 		if (err < 0)
 			return err;
 		rest = span_skip(rest, nl != NULL ? line.n + 1 : line.n);
@@ -201,7 +204,7 @@ load_file(struct reading *r, const char *path, bool needed)
 }
 
 static int
-load_environment(struct conf *c, struct buf *why)
+load_environment(struct setting *s)
 {
 	static const struct span prefix = { "POSTERN_", 8 };
 	for (char **e = environ; *e != NULL; e++) {
@@ -209,7 +212,7 @@ load_environment(struct conf *c, struct buf *why)
 		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0 ||
 			strncmp(*e + prefix.n, CREDENTIAL_VARIABLE, strlen(CREDENTIAL_VARIABLE)) == 0)
 			continue;
-		int r = conf_set_pair(c, span_skip(var, prefix.n), "environment", why);
+		int r = conf_set_pair(s, span_skip(var, prefix.n), (struct conf_origin){ "environment", 0 });
 		if (r < 0)
 			return r;
 	}
@@ -225,7 +228,7 @@ complete_paths(struct conf *c)
 	const struct {
 		char **path;
 		const char *program;
-	} paths[] = { { &c->relay_path, "relay" }, { &c->tls_path, "tls" }, { &c->auth_path, "auth" } };
+	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" }, { &c->who.auth_path, "auth" } };
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash = n > 0 ? memrchr(self, '/', (size_t)n) : NULL;
@@ -258,75 +261,87 @@ is_world(const struct netlist *l)
 }
 
 static int
-complain_of(struct conf *c, const char *name, const char *wrong, struct buf *why)
+complain_of(struct setting *s, const char *name, const char *wrong)
 {
 	struct span key = span_of(name);
-	return conf_complain(why, c->origin[conf_find(key)], key, wrong, (struct span){ 0 });
+	return conf_complain(s->why, s->from->of[conf_find(key)], key, wrong, (struct span){ 0 });
 }
 
 /* Keys that contradict each other. */
 static int
-check_together(struct conf *c, struct buf *why)
+check_together(struct setting *s)
 {
-	if (is_world(&c->relay_nets) && c->open_relay == CONF_NO)
-		return complain_of(c, "relay_nets",
-			"makes an open relay; open_relay = yes if that is meant", why);
-	bool needed = c->tls == TLS_REQUIRED || c->tls == TLS_IMPLICIT;
-	if (c->tls_certificate == NULL && needed)
-		return complain_of(c, "tls", "needs tls_certificate", why);
-	if (c->auth_dovecot != NULL && c->auth_saslauthd != NULL)
-		return complain_of(c, "auth_dovecot", "is for hosts without auth_saslauthd", why);
+	const struct conf *c = s->c;
+	if (is_world(&c->receive.relay_nets) && c->receive.open_relay == CONF_NO)
+		return complain_of(s, "relay_nets",
+			"makes an open relay; open_relay = yes if that is meant");
+	bool needed = c->tls.mode == TLS_REQUIRED || c->tls.mode == TLS_IMPLICIT;
+	if (c->tls.certificate == NULL && needed)
+		return complain_of(s, "tls", "needs tls_certificate");
+	if (c->auth.dovecot != NULL && c->auth.saslauthd != NULL)
+		return complain_of(s, "auth_dovecot", "is for hosts without auth_saslauthd");
 	return 0;
 }
 
 /* Defaults that depend on the machine or on other keys. */
 static int
-complete(struct conf *c, struct buf *why)
+complete(struct setting *s)
 {
+	struct conf *c = s->c;
 	char name[LIMIT_DOMAIN + 1] = "";
-	if (c->hostname == NULL) {
+	if (c->who.hostname == NULL) {
 		(void)gethostname(name, sizeof(name) - 1);
-		int r = conf_set(c, span_of("hostname"), span_of(name), "the system's host name", why);
+		int r = conf_set(s, span_of("hostname"), span_of(name),
+			(struct conf_origin){ "the system's host name", 0 });
 		if (r < 0)
 			return r;
 	}
 	if (complete_paths(c) < 0) {
-		buf_puts(why, "relay_path: not set, and this program does not know where it is");
+		buf_puts(s->why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
 	}
-	if (c->tls_key == NULL && c->tls_certificate != NULL) {
-		c->tls_key = strdup(c->tls_certificate);
-		if (c->tls_key == NULL)
-			return conf_complain(why, "default", span_of("tls_key"), "out of memory",
-				(struct span){ 0 });
+	if (c->tls.key == NULL && c->tls.certificate != NULL) {
+		c->tls.key = strdup(c->tls.certificate);
+		if (c->tls.key == NULL)
+			return complain_of(s, "tls_key", "out of memory");
 	}
-	if (c->postmaster == NULL && asprintf(&c->postmaster, "postmaster@%s", c->hostname) < 0) {
-		buf_puts(why, "out of memory");
-		return -EINVAL;
+	if (c->who.postmaster == NULL &&
+		asprintf(&c->who.postmaster, "postmaster@%s", c->who.hostname) < 0) {
+		c->who.postmaster = NULL;
+		return complain_of(s, "postmaster", "out of memory");
 	}
 	return 0;
 }
 
-int
-conf_load(struct conf *c, const struct conf_args *args, struct buf *why)
+/* All that was written: the file, the environment, the command line. */
+static int
+load_all(struct reading *r, const struct conf_args *args)
 {
-	struct reading reading = { .c = c, .profile = args->profile, .common = true, .ours = true,
-		.why = why };
-	int r = conf_set_defaults(c, why);
-	if (r == 0)
-		r = load_file(&reading, args->file != NULL ? args->file : CONF_FILE,
-			args->file != NULL);
-	if (r == 0 && reading.common)
-		r = apply_presets(&reading);
-	if (r == 0 && args->profile != NULL && !reading.known)
-		r = conf_complain(why, "command line", span_of(args->profile), "no such profile",
-			(struct span){ 0 });
-	if (r == 0)
-		r = load_environment(c, why);
-	for (int i = 0; i < args->n && r == 0; i++)
-		r = conf_set_pair(c, span_of(args->options[i]), "command line", why);
-	if (r == 0)
-		r = check_together(c, why);
-	return r == 0 ? complete(c, why) : r;
+	const char *file = args->file != NULL ? args->file : CONF_FILE;
+	int err = load_file(r, file, args->file != NULL);
+	if (err == 0 && r->common)
+		err = apply_presets(r);
+	if (err == 0 && args->profile != NULL && !r->known)
+		err = conf_complain(r->set.why, (struct conf_origin){ "command line", 0 },
+			span_of(args->profile), "no such profile", (struct span){ 0 });
+	if (err == 0)
+		err = load_environment(&r->set);
+	for (int i = 0; i < args->n && err == 0; i++)
+		err = conf_set_pair(&r->set, span_of(args->options[i]),
+			(struct conf_origin){ "command line", 0 });
+	return err;
 }
 
+int
+conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *from, struct buf *why)
+{
+	struct conf_origins ours = { 0 };
+	struct reading r = { .set = { c, from != NULL ? from : &ours, why },
+		.profile = args->profile, .common = true, .ours = true };
+	int err = conf_set_defaults(&r.set);
+	if (err == 0)
+		err = load_all(&r, args);
+	if (err == 0)
+		err = check_together(&r.set);
+	return err == 0 ? complete(&r.set) : err;
+}

@@ -5,17 +5,17 @@
 #include "mail/match.h"
 
 static bool
-matches(const struct conf *own, struct span sender, const char *domain)
+matches(const struct route *r, struct span sender, const char *domain)
 {
-	return (own->domains == NULL || match_domain(own->domains, span_of(domain))) &&
-		(own->senders == NULL || match_sender(own->senders, sender));
+	return (r->domains == NULL || match_domain(r->domains, span_of(domain))) &&
+		(r->senders == NULL || match_sender(r->senders, sender));
 }
 
 void
 routes_lane(const struct conf *conf, struct span sender, char lane[static LANE_NAME_SIZE])
 {
 	for (const struct route *r = conf->routes; r != NULL; r = r->next) {
-		if (!matches(&r->own, sender, lane))
+		if (!matches(r, sender, lane))
 			continue;
 		snprintf(lane, LANE_NAME_SIZE, LANE_ROUTE "%s", r->name);
 		return;

@@ -217,33 +217,33 @@ parse_server(struct span word, struct sockaddr_storage *out)
 }
 
 static const char *
-set_servers(struct span v, struct conf *c)
+set_servers(struct span v, struct conf_servers *place)
 {
-	c->nameservers = 0;
+	place->n = 0;
 	for (struct span word; (word = span_word(&v, " \t,")).n > 0;) {
-		if (c->nameservers == CONF_NAMESERVER_MAX)
+		if (place->n == CONF_NAMESERVER_MAX)
 			return "too many";
-		const char *wrong = parse_server(word, &c->nameserver[c->nameservers]);
+		const char *wrong = parse_server(word, &place->v[place->n]);
 		if (wrong != NULL)
 			return wrong;
-		c->nameservers++;
+		place->n++;
 	}
 	return NULL;
 }
 
 static const char *
-set_schedule(const struct key *k, struct span v, struct conf *c)
+set_schedule(const struct key *k, struct span v, struct conf_schedule *place)
 {
 	int n = 0;
 	for (struct span word; (word = span_word(&v, " \t,")).n > 0; n++) {
 		if (n == CONF_RETRY_MAX)
 			return "too many";
-		const char *wrong = set_number(k, parse_seconds(word), &c->retry[n],
+		const char *wrong = set_number(k, parse_seconds(word), &place->v[n],
 			"not a list of times like 1m 5m 1h");
 		if (wrong != NULL)
 			return wrong;
 	}
-	c->retries = n;
+	place->n = n;
 	return n > 0 ? NULL : "empty";
 }
 
@@ -268,9 +268,9 @@ set_choice(enum key_type t, struct span v, int *place)
 }
 
 const char *
-value_set(struct conf *c, const struct key *k, struct span v)
+value_set(void *home, const struct key *k, struct span v)
 {
-	void *place = (char *)c + k->offset;
+	void *place = (char *)home + k->offset;
 	switch (k->type) {
 	case NUMBER:
 		return set_number(k, scaled(v, "", NULL), place, "not a number");
@@ -281,9 +281,9 @@ value_set(struct conf *c, const struct key *k, struct span v)
 	case NETS:
 		return set_nets(v, place);
 	case SERVERS:
-		return set_servers(v, c);
+		return set_servers(v, place);
 	case SCHEDULE:
-		return set_schedule(k, v, c);
+		return set_schedule(k, v, place);
 	default:
 		return is_text(k) ? set_text(k, v, place) : set_choice(k->type, v, place);
 	}
@@ -304,12 +304,12 @@ print_nets(const struct netlist *l, FILE *out)
 }
 
 static void
-print_servers(const struct conf *c, FILE *out)
+print_servers(const struct conf_servers *servers, FILE *out)
 {
-	for (int i = 0; i < c->nameservers; i++) {
+	for (int i = 0; i < servers->n; i++) {
 		struct netaddr a;
 		char text[NETADDR_TEXT];
-		const struct sockaddr_storage *ss = &c->nameserver[i];
+		const struct sockaddr_storage *ss = &servers->v[i];
 		if (netaddr_from((const struct sockaddr *)ss, &a) < 0)
 			continue;
 		netaddr_text(&a, text);
@@ -320,10 +320,17 @@ print_servers(const struct conf *c, FILE *out)
 	}
 }
 
-void
-value_print(const struct conf *c, const struct key *k, FILE *out)
+static void
+print_schedule(const struct conf_schedule *schedule, FILE *out)
 {
-	const void *place = (const char *)c + k->offset;
+	for (int i = 0; i < schedule->n; i++)
+		fprintf(out, "%s%llds", i > 0 ? " " : "", (long long)schedule->v[i]);
+}
+
+void
+value_print(const void *home, const struct key *k, FILE *out)
+{
+	const void *place = (const char *)home + k->offset;
 	switch (k->type) {
 	case NUMBER:
 	case SIZE:
@@ -336,11 +343,10 @@ value_print(const struct conf *c, const struct key *k, FILE *out)
 		print_nets(place, out);
 		break;
 	case SERVERS:
-		print_servers(c, out);
+		print_servers(place, out);
 		break;
 	case SCHEDULE:
-		for (int i = 0; i < c->retries; i++)
-			fprintf(out, "%s%llds", i > 0 ? " " : "", (long long)c->retry[i]);
+		print_schedule(place, out);
 		break;
 	default:
 		if (!is_text(k))
@@ -353,16 +359,16 @@ value_print(const struct conf *c, const struct key *k, FILE *out)
 /* ---- as memory --------------------------------------------------------------------------- */
 
 void
-value_copy(struct conf *to, const struct conf *from, const struct key *k)
+value_copy(void *to, const void *from, const struct key *k)
 {
 	size_t n = is_text(k) ? sizeof(char *) : words_of(k->type) != NULL ? sizeof(int) : sizeof(int64_t);
 	memcpy((char *)to + k->offset, (const char *)from + k->offset, n);
 }
 
 void
-value_free(struct conf *c, const struct key *k)
+value_free(void *home, const struct key *k)
 {
-	void *place = (char *)c + k->offset;
+	void *place = (char *)home + k->offset;
 	if (is_text(k))
 		free(*(char **)place);
 	else if (k->type == NETS)

@@ -1,8 +1,7 @@
 /*
- * conf_value: one value of the configuration, by the type of its key.
+ * value: one value of the configuration, by the type of its key.
  *
- * What has several numbers (SCHEDULE, SERVERS) belongs to the one key that has it, and is the same
- * for all mail; a list of networks (NETS) too.
+ * What has several numbers (SCHEDULE, SERVERS, NETS) is the same for all mail: it is never copied.
  */
 #ifndef POSTERN_CONF_VALUE_H
 #define POSTERN_CONF_VALUE_H
@@ -27,25 +26,28 @@ enum key_type {
 struct key {
 	const char *name;
 	enum key_type type;
-	enum key_place {
-		COMMON, /* not in a section of a route */
-		ROUTE,  /* in one only */
+	enum key_place { /* where it may stand; and what its offset is in: */
+		COMMON, /* in no section of a route; struct conf */
+		BOTH,   /* in a route too; struct conf_delivery, this one and those below */
+		ROUTE,  /* in a route only */
 		LOGIN,  /* ... because it is who we are to the hosts that the route names */
-		BOTH,
+		MATCH,  /* in a route only; struct route */
 	} place;
-	size_t offset;                                /* in struct conf */
+	size_t offset;
 	const char *preset;                           /* NULL: none, or worked out */
 	int64_t min, max;
 };
 
-/* Puts a value into its place. NULL, or what is wrong with it. */
-const char *value_set(struct conf *c, const struct key *k, struct span v);
+/* `home` is the struct that the key's offset is in. */
 
-void value_print(const struct conf *c, const struct key *k, FILE *out);
+/* Puts a value into its place. NULL, or what is wrong with it. */
+const char *value_set(void *home, const struct key *k, struct span v);
+
+void value_print(const void *home, const struct key *k, FILE *out);
 
 /* A shallow copy, of a key that may stand in a route. */
-void value_copy(struct conf *to, const struct conf *from, const struct key *k);
+void value_copy(void *to, const void *from, const struct key *k);
 
-void value_free(struct conf *c, const struct key *k);
+void value_free(void *home, const struct key *k);
 
 #endif

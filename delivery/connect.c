@@ -1,36 +1,44 @@
-#include "delivery/delivery.h"
+#include "delivery/connect.h"
 
 #include <errno.h>
 #include <stdio.h>
 
+#include "delivery/settle.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/log.h"
 #include "conf/routes.h"
 #include "sending/begin.h"
 #include "sending/dial.h"
-#include "delivery/hosts.h"
 #include "delivery/race.h"
 #include "delivery/destinations.h"
 #include "mail/lane_name.h"
 
 enum { LOST_IN_A_ROW = 3 }; /* connections lost in transactions before the host counts as down */
 
+/*
+ * Nothing more of the lane is tried. The rest of its mail waits if o is SOFT, and fails if it is
+ * HARD.
+ */
 static void
 give_lane_up(struct relay *r, enum outcome o)
 {
-	r->verdict = o;
-	if (o != SOFT || r->extra) /* that there is no room for one more says nothing about the host */
+	r->work.verdict = o;
+	/*
+	 * An extra relay that gets no connection may be one too many for the host: the lane is
+	 * not down.
+	 */
+	if (o != SOFT || r->work.extra)
 		return;
 	char why[EVENT_SIZE];
 	escape_text(why, sizeof(why), buf_span(&r->why));
-	int64_t next = retry_after(r, r->state.attempts);
-	r->state.attempts++;
-	r->state.down = true;
-	r->state.next = next;
-	int err = lane_set_down(&r->lane, r->state.attempts, next, why);
-	struct log_fields f = { .event = "deferred", .lane = r->lane.name };
-	log_event(LOG_NOTICE, &f, "lane %s: %s; next try in %lld s%s%s", r->lane.name, why,
+	int64_t next = settle_retry_after(r, r->work.state.attempts);
+	r->work.state.attempts++;
+	r->work.state.down = true;
+	r->work.state.next = next;
+	int err = lane_set_down(&r->work.lane, r->work.state.attempts, next, why);
+	struct log_fields f = { .event = "deferred", .lane = r->work.lane.name };
+	log_event(LOG_NOTICE, &f, "lane %s: %s; next try in %lld s%s%s", r->work.lane.name, why,
 		(long long)(next - clock_wall()), err < 0 ? "; cannot write that down: " : "",
 		err < 0 ? strerror(-err) : "");
 }
@@ -41,26 +49,26 @@ same_text(const char *a, const char *b)
 	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-/* Does this route (NULL: none) need what we hold? */
+/* Does this route (NULL: none) need the login that was read? */
 static bool
 fits_route(const struct relay *r, const struct route *route)
 {
-	struct conf c;
-	conf_for_route(&c, &r->common, route);
-	return same_text(c.delivery_user, r->login_conf.delivery_user) &&
-		same_text(c.delivery_password_file, r->login_conf.delivery_password_file) &&
-		same_text(c.delivery_token_command, r->login_conf.delivery_token_command);
+	struct conf_delivery d;
+	conf_delivery_of(&d, &r->common, route);
+	return same_text(d.user, r->login_is.user) &&
+		same_text(d.password_file, r->login_is.password_file) &&
+		same_text(d.token_command, r->login_is.token_command);
 }
 
 bool
-credentials_fit(const struct relay *r, const char *lane)
+connect_login_fits(const struct relay *r, const char *lane)
 {
 	return r->common.routes == NULL ||
 		fits_route(r, routes_find(&r->common, lane_name_route(span_of(lane))));
 }
 
 bool
-credentials_vary(const struct relay *r)
+connect_logins_vary(const struct relay *r)
 {
 	bool vary = !fits_route(r, NULL);
 	for (const struct route *route = r->common.routes; route != NULL; route = route->next)
@@ -69,80 +77,96 @@ credentials_vary(const struct relay *r)
 }
 
 void
-use_route(struct relay *r)
+connect_use_route(struct relay *r)
 {
-	conf_for_route(&r->conf, &r->common,
-		routes_find(&r->common, lane_name_route(span_of(r->lane.name))));
+	conf_delivery_of(&r->work.delivery, &r->common,
+		routes_find(&r->common, lane_name_route(span_of(r->work.lane.name))));
 }
 
-/* Whose hosts the lane's mail goes to; once for each lane. */
+/* Finds the hosts of the lane; once for each lane. */
 static enum outcome
-find_route(struct relay *r)
+find_hosts(struct relay *r)
 {
-	if (r->routed)
+	if (r->work.routed)
 		return DONE;
-	enum outcome o = route_find(r->resolver, &r->conf, r->lane.name, &r->exchangers, &r->why);
-	r->routed = o == DONE;
+	struct work *w = &r->work;
+	enum outcome o = destinations_find(r->resolver, &r->common, &w->delivery,
+		w->lane.name, &w->exchangers, &r->why);
+	w->routed = o == DONE;
 	return o;
 }
 
 void
-mark_host(const struct relay *r, enum host_event e)
+connect_mark_host(const struct relay *r, enum host_event e)
 {
-	hosts_mark(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, e);
+	hosts_mark(&r->hosts, &r->work.to, e);
 }
 
 /* ---- one host ------------------------------------------------------------------------------ */
 
-/* Whom the mail is for, as nobody but its sender or the operator said it; "" if only the DNS did. */
+/*
+ * The name that a certificate must be for where one is relied on (REQUIRETLS, passwords): the
+ * domain of the mail, or the host that the route names. Never a name that only the DNS told: ""
+ * then, which no certificate is for.
+ */
 static void
 name_target(const struct relay *r, struct link_terms *t)
 {
-	bool route = lane_name_route(span_of(r->lane.name)).n > 0;
-	if (r->to.host[0] == '[')
-		netaddr_text(&r->to.addr, t->target);
+	bool route = lane_name_route(span_of(r->work.lane.name)).n > 0;
+	if (r->work.to.host[0] == '[')
+		netaddr_text(&r->work.to.addr, t->target);
 	else
 		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? r->lane.name : r->to.named ? r->to.host : "");
+			!route ? r->work.lane.name : r->work.to.named ? r->work.to.host : "");
 }
 
-/* A login is for hosts that the operator named; whom the DNS names gets none, though he asks (S1). */
+/*
+ * A login is for hosts that the operator named; a host that the DNS names gets none, though it
+ * asks (S1).
+ */
 static bool
 may_log_in(const struct relay *r)
 {
-	return r->login.user != NULL && r->to.named;
+	return r->login.user != NULL && r->work.to.named;
 }
 
-/* Nothing is asked for that needs EHLO. */
+/* Is nothing asked for that needs EHLO? */
 static bool
 helo_will_do(const struct relay *r)
 {
-	enum conf_delivery_tls policy = r->conf.delivery_tls;
+	enum conf_delivery_tls policy = r->work.delivery.tls;
 	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && !may_log_in(r) &&
-		r->conf.protocol == PROTOCOL_SMTP;
+		r->work.delivery.protocol == PROTOCOL_SMTP;
 }
 
-/* How we want to talk to the host that won: what went wrong with it a while ago is not tried again. */
+/*
+ * What the connection to the host that won is to be like: what failed with that host lately is
+ * not tried again.
+ */
 static void
 set_terms(struct relay *r)
 {
 	struct link_terms *t = &r->link.terms;
 	struct host h;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
-	bool clear = r->conf.delivery_tls == DELIVERY_TLS_MAY && h.clear != 0;
+	hosts_recall(&r->hosts, &r->work.to, &h);
+	bool clear = r->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
 	*t = (struct link_terms){
-		.conf = &r->conf,
-		.policy = clear ? DELIVERY_TLS_NONE : r->conf.delivery_tls,
-		.implicit = r->conf.delivery_tls_implicit == CONF_YES,
+		.conf = &r->work.delivery,
+		.hostname = r->common.who.hostname,
+		.timeout_tls = r->common.tls.timeout,
+		.min_data_rate = r->common.receive.min_data_rate,
+		.policy = clear ? DELIVERY_TLS_NONE : r->work.delivery.tls,
+		.implicit = r->work.delivery.tls_implicit == CONF_YES,
 		.helo = h.helo != 0 && helo_will_do(r),
 		.tls_setup = &r->tls,
-		.peer = { .dir = r->hosts, .addr = r->to.addr, .port = r->to.port,
-			.host = r->to.host[0] == '[' ? t->target : r->to.host,
-			.age = r->conf.remember_hosts },
+		.peer = { .dir = r->hosts.dir, .addr = r->work.to.addr, .port = r->work.to.port,
+			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
+			.age = r->hosts.age },
 		.login = may_log_in(r) ? &r->login : NULL,
-		.window = h.lockstep != 0 ? 1 : (int)r->conf.window_messages,
+		.window = h.lockstep != 0 ? 1 : (int)r->common.relay.window_messages,
+		.window_size = (uint64_t)r->common.relay.window_size,
 	};
-	dial_name(&r->to, t->name);
+	dial_name(&r->work.to, t->name);
 	name_target(r, t);
 }
 
@@ -153,33 +177,40 @@ note_failure(struct relay *r)
 	buf_printf(&r->why, "%s: %.*s", r->link.terms.name, (int)r->link.text.n, r->link.text.p);
 }
 
-/* To the host that won once more. An fd, or -1. */
+/* A second connection to the host that won. An fd, or -1. */
 static int
 connect_again(struct relay *r)
 {
-	struct exchanger to = r->to;
+	struct exchanger to = r->work.to;
 	struct exchangers one = { .v = &to, .n = 1 };
 	struct race race;
-	if (race_begin(&race, &r->conf, r->hosts, &one) < 0)
+	if (race_begin(&race, &r->work.delivery, &r->hosts, &one) < 0)
 		return -1;
 	race.silent = r->link.terms.implicit;
-	int fd = race_next(&race, &r->to, &r->why);
+	int fd = race_next(&race, &r->work.to, &r->why);
 	race_end(&race);
 	return fd;
 }
 
-/* The host's TLS does not work, and the policy lets us do without, for a while. */
+/*
+ * The host's TLS does not work, and the policy allows to do without: so for a while it is not
+ * tried.
+ */
 static void
 do_without(struct relay *r)
 {
-	struct log_fields f = { .event = "clear", .lane = r->lane.name, .relay = r->link.terms.name };
-	mark_host(r, HOST_CLEAR);
+	struct log_fields f = { .event = "clear", .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
+	connect_mark_host(r, HOST_CLEAR);
 	r->link.terms.policy = DELIVERY_TLS_NONE;
-	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->lane.name, (int)r->why.n,
-		r->why.p);
+	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->work.lane.name,
+		(int)r->why.n, r->why.p);
 }
 
-/* Talks to the host that won; on a second connection if that is worth it. */
+/*
+ * Begins to talk to the host that won; by a second connection if link_begin says that this is
+ * worth it.
+ */
 static enum outcome
 begin(struct relay *r, int fd)
 {
@@ -195,10 +226,11 @@ begin(struct relay *r, int fd)
 			return o;
 		o = begin_link(&r->link, fd);
 	}
+	/* What was read from hosts/ is not written again, or EHLO would never be tried again. */
 	if (o != DONE)
 		note_failure(r);
-	else if (r->link.host.helo && !r->link.terms.helo) /* or it would be kept up for ever */
-		mark_host(r, HOST_HELO);
+	else if (r->link.host.helo && !r->link.terms.helo)
+		connect_mark_host(r, HOST_HELO);
 	return o;
 }
 
@@ -206,30 +238,32 @@ static void
 log_connection(const struct relay *r)
 {
 	auto_buf how = buf_new(EVENT_SIZE);
-	struct log_fields f = { .event = "connected", .lane = r->lane.name, .relay = r->link.terms.name };
+	struct log_fields f = { .event = "connected", .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
 	link_describe(&r->link, &how);
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->lane.name, r->link.terms.name, (int)how.n,
-		how.p);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->work.lane.name,
+		r->link.terms.name, (int)how.n, how.p);
 }
 
-/* That is for the operator to mend. */
+/* A login that the host refuses: for the operator to mend. */
 static void
 log_refusal(const struct relay *r)
 {
-	struct log_fields f = { .event = "refused", .lane = r->lane.name, .relay = r->link.terms.name };
-	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->lane.name,
+	struct log_fields f = { .event = "refused", .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
+	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->work.lane.name,
 		r->login.user, (int)r->why.n, r->why.p);
 }
 
 /* ---- any host ------------------------------------------------------------------------------ */
 
-/* Connects to the host that greets first. */
+/* Connects to the host that greets first, of those of the lane. */
 static enum outcome
 connect_to_any(struct relay *r)
 {
 	struct race race;
 	buf_reset(&r->why);
-	enum outcome o = find_route(r);
+	enum outcome o = find_hosts(r);
 	if (o != DONE)
 		return o;
 	o = SOFT;
@@ -237,16 +271,16 @@ connect_to_any(struct relay *r)
 		buf_add(&r->why, buf_span(&r->unable));
 		return SOFT;
 	}
-	if (race_begin(&race, &r->conf, r->hosts, &r->exchangers) < 0)
+	if (race_begin(&race, &r->work.delivery, &r->hosts, &r->work.exchangers) < 0)
 		return SOFT;
-	race.silent = r->conf.delivery_tls_implicit == CONF_YES;
-	for (int fd; (fd = race_next(&race, &r->to, &r->why)) >= 0;) {
+	race.silent = r->work.delivery.tls_implicit == CONF_YES;
+	for (int fd; (fd = race_next(&race, &r->work.to, &r->why)) >= 0;) {
 		o = begin(r, fd);
 		if (o == DONE)
 			break;
 		if (r->link.proof.refused)
 			log_refusal(r);
-		mark_host(r, HOST_FAILED);
+		connect_mark_host(r, HOST_FAILED);
 	}
 	race_end(&race);
 	if (o == DONE)
@@ -254,27 +288,27 @@ connect_to_any(struct relay *r)
 	return o;
 }
 
-bool
-connected(struct relay *r)
+enum outcome
+connect_lane(struct relay *r)
 {
 	if (sending_is_open(&r->link))
-		return true;
+		return DONE;
 	link_quit(&r->link);
-	if (r->lost >= LOST_IN_A_ROW) {
+	if (r->work.lost >= LOST_IN_A_ROW) {
 		note_failure(r);
 		give_lane_up(r, SOFT);
-		return false;
+		return SOFT;
 	}
-	r->lost++;
+	r->work.lost++;
 	enum outcome o = connect_to_any(r);
 	if (o != DONE) {
 		give_lane_up(r, o);
-		return false;
+		return o;
 	}
-	if (r->state.down) {
-		lane_set_up(&r->lane);
-		(void)lane_settle(&r->lane);
-		r->state = (struct lane_state){ 0 };
+	if (r->work.state.down) {
+		lane_set_up(&r->work.lane);
+		(void)lane_settle(&r->work.lane);
+		r->work.state = (struct lane_state){ 0 };
 	}
-	return true;
+	return DONE;
 }

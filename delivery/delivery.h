@@ -1,13 +1,17 @@
 /*
- * delivery: the parts of relay, and what they have in common.
+ * delivery: what the parts of relay have in common.
  *
- *	work.c      which lane next; waiting for more mail with the connection open
- *	lane.c      one lane: its messages in order of age, as many on the way as the connection takes
- *	connect.c   to a host of the lane; what follows when there is none
- *	settle.c    what an attempt brought: the message goes or waits, the sender is told
+ *	work          which lane next; waiting for more mail with the connection open
+ *	scan          one lane: its messages in order of age, as many at once as the host takes
+ *	flight        a message on its way: from the claim to the outcome
+ *	connect       to a host of the lane; what follows when there is none
+ *	settle        what an attempt brought: the message goes or waits, the sender is told
+ *	destinations  the hosts that a lane's mail may go to
+ *	race          which of them is connected to
+ *	hosts         what is remembered of them
  *
- * Below them: sending.h (transactions), link.h (a connection), race.h and hosts.h (which host), route.h
- * (whose hosts), dsn.h (reports).
+ * Each calls only those below it. What is said to a host is the business of sending/, what is
+ * said to a sender that of report/.
  */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
@@ -21,85 +25,76 @@
 #include "sending/tlsclient.h"
 
 enum {
-	BUSY_RETRY = 60,      /* s until a message whose writer had not finished is looked at */
-	CROWD_RETRY = 3600,   /* s until a lane with a file that is not ours is looked at */
+	BUSY_RETRY = 60,      /* s until a message that is still being written is looked at again */
+	CROWD_RETRY = 3600,   /* s until a lane with a file that is no message is looked at again */
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };
 
-/* A message in our hands. */
+/* A message that this relay has claimed. */
 struct flight {
 	struct message m;
 	struct job job;
 	int next;            /* the first recipient that was in no job yet */
 	int parts;           /* jobs so far */
-	struct flight *free; /* the next one that is not used */
+	struct flight *free; /* the next one that is unused */
+};
+
+/*
+ * All of a process: as many as the window takes, and one for the message that is being looked at.
+ */
+struct flights {
+	struct flight *v;
+	int64_t n;
+	struct flight *free; /* the first one that is unused */
+};
+
+/* What one go over a lane finds (scan.h). */
+struct found {
+	int64_t next; /* wall clock, s: when the first that remains is due; 0: none remains */
+	bool again;   /* a message is due at once, by another connection */
+	bool tried;   /* this relay sent, or began to send, a message */
+	bool shared;  /* another relay has a message of the lane in hand */
+};
+
+/* The lane at work. All of it begins by one assignment (work.c:begin_lane). */
+struct work {
+	struct lane lane;             /* with a slot of it */
+	struct conf_delivery delivery; /* what its route says, else what is common */
+	struct lane_state state;
+	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
+	struct exchangers exchangers; /* its hosts, once they are known */
+	bool routed;                  /* they are */
+	struct exchanger to;          /* the one connected to */
+	int lost;                     /* connections in a row that brought no message to an end */
+	bool extra;                   /* this relay was started by another one of the lane */
+	struct pace {
+		int messages;         /* looked at, */
+		int64_t since;        /* since then (clock_ms) */
+	} pace;                       /* decides whether help is worth its start (scan.c) */
+};
+
+/* The settings by which a login was read; NULL: not set. */
+struct login_settings {
+	const char *user, *password_file, *token_command;
 };
 
 struct relay {
 	struct conf common;
-	struct conf conf;         /* of the lane at work: what its route says, else the same */
 	struct spool spool;
+	struct hosts hosts;
 	struct resolver *resolver;
-	int hosts;                /* directory of hosts.h */
-	int slot;                 /* the global one; -1: none */
+	int slot;                       /* the global one; -1: none */
+	int keeper;                     /* socket to the process that starts relays for lanes with
+	                                 * another login (relay.c:keep); -1: there is none */
 	struct tls_setup tls;
-	struct login login;       /* user NULL: none */
-	struct conf login_conf;   /* the settings it was read by */
-	struct buf unable;        /* why they could not be read; empty: they were */
-	int keeper;               /* hears of mail that needs others than these (relay.c); -1: nobody does */
-	bool extra;               /* started by a relay of the same lane, to help it */
+	struct login login;             /* the only one that this process knows; user NULL: none */
+	struct login_settings login_is;
+	struct buf unable;              /* why it could not be read; empty: it was */
 
-	struct lane lane;         /* the one at work */
-	struct lane_state state;
-	struct exchangers exchangers; /* of this lane */
-	bool routed;
-	struct exchanger to;      /* the one connected to */
+	struct flights flights;
 	struct link link;
-	int lost;                 /* connections in a row that brought nothing to an end */
-	enum outcome verdict;     /* of the lane: DONE while it is worth trying */
-	struct buf why;           /* if it is not */
-	bool shared;              /* another relay has a message of it in its hands */
-	bool tried;               /* we had one of it in ours */
-	bool again;               /* it is to be gone over once more */
-	int64_t next;             /* earliest time at which something here is due; 0: nothing left */
-
-	struct flight *flights;   /* conf.window_messages of them */
-	struct flight *free;
-	int landed;               /* messages of this lane since */
-	int64_t began;            /* this time (clock_ms) */
+	struct buf why;                 /* the reason of the last failure to connect */
+	struct work work;
 };
-
-/* work.c */
-void delivery_work(struct relay *r);
-void delivery_grow(struct relay *r); /* one more relay for the lane at work, if there is a slot */
-bool delivery_looks_due(const struct relay *r, const char *lane);
-DIR *delivery_lanes(const struct relay *r);
-
-/* lane.c: works on r->lane until nothing in it is due. False: the spool is in trouble. */
-bool lane_scan(struct relay *r);
-void flights_reset(struct relay *r);
-void flights_drop(struct relay *r);
-
-/* connect.c */
-void use_route(struct relay *r); /* of the lane at work, from now on */
-bool credentials_fit(const struct relay *r, const char *lane); /* what we hold is what it needs */
-bool credentials_vary(const struct relay *r); /* some routes need others than the lane at work */
-void mark_host(const struct relay *r, enum host_event e); /* the one connected to */
-bool connected(struct relay *r); /* false: the verdict of the lane says why */
-
-/* settle.c */
-int64_t longest_retry(const struct relay *r);
-int64_t retry_after(const struct relay *r, int attempts);
-bool is_expired(const struct relay *r, const struct message *m, int attempts);
-bool is_too_late(const struct message *m); /* to be delivered by some time or returned (RFC 2852) */
-bool is_quiet(const struct relay *r, const char *id); /* with the lane down there is nothing to say of it */
-void note_next(struct relay *r, int64_t next);
-/*
- * Writes down what an attempt brought: the message goes, or waits. `unfinished`: the connection ended before all
- * recipients had their turn; if others had theirs, the rest goes on at once by another.
- */
-void settle_message(struct relay *r, struct message *m, bool unfinished);
-void settle_all(struct relay *r, struct message *m, enum outcome o, struct span why);
-void settle_waiting(struct relay *r, struct message *m); /* it was not tried: the lane is down */
 
 #endif

@@ -26,48 +26,60 @@ is_own_address(const struct netaddr *a)
 	return own;
 }
 
-enum verdict { USABLE, OURS, REFUSED };
+enum verdict {
+	USABLE,
+	OURS,    /* mail sent there would come back to this host */
+	REFUSED, /* of a class that is not delivered to */
+};
 
-/* Named by a stranger. */
+/* An address that the DNS named, so a stranger. */
 static enum verdict
-judge(const struct conf *conf, const struct exchanger *e)
+judge(const struct conf *conf, const struct conf_delivery *way, const struct exchanger *e)
 {
-	if (netlist_contains(&conf->allow_destinations, &e->addr))
+	(void)way;
+	if (netlist_contains(&conf->relay.allow_destinations, &e->addr))
 		return USABLE;
-	if (span_ieq(span_of(e->host), span_of(conf->hostname)) || is_own_address(&e->addr))
+	if (span_ieq(span_of(e->host), span_of(conf->who.hostname)) || is_own_address(&e->addr))
 		return OURS;
 	return netaddr_class(&e->addr) == NET_PUBLIC ? USABLE : REFUSED;
 }
 
 /*
- * Named by a route. On this host another program may listen, but at the port where mail comes in it is
- * taken for us (H1); if it is not, allow_destinations says so.
+ * An address that a route names. A program on this host is a good destination, such as an LMTP
+ * server; but SMTP at the port where mail comes in is taken for smtpd itself (H1), unless
+ * allow_destinations holds the address.
  */
 static enum verdict
-judge_named(const struct conf *conf, const struct exchanger *e)
+judge_named(const struct conf *conf, const struct conf_delivery *way, const struct exchanger *e)
 {
-	if (e->socket || netlist_contains(&conf->allow_destinations, &e->addr))
+	if (e->socket || netlist_contains(&conf->relay.allow_destinations, &e->addr))
 		return USABLE;
 	enum netclass class = netaddr_class(&e->addr);
 	if (class == NET_UNSPECIFIED || class == NET_MULTICAST)
 		return REFUSED;
 	bool here = class == NET_LOOPBACK || is_own_address(&e->addr) ||
-		span_ieq(span_of(e->host), span_of(conf->hostname));
-	bool smtp = conf->protocol == PROTOCOL_SMTP && e->port == conf->smtp_port;
+		span_ieq(span_of(e->host), span_of(conf->who.hostname));
+	bool smtp = way->protocol == PROTOCOL_SMTP && e->port == conf->relay.smtp_port;
 	return here && smtp ? OURS : USABLE;
 }
 
-typedef enum verdict judge_fn(const struct conf *conf, const struct exchanger *e);
+typedef enum verdict judge_fn(const struct conf *conf, const struct conf_delivery *way,
+	const struct exchanger *e);
 
-/* Leaves what may be connected to. Returns why the last one was left out. */
+/*
+ * Leaves in *x what may be connected to: the usable ones, and of those, if one was ours, only
+ * those of better preference (RFC 5321 section 5.1). Returns why the last one was left out;
+ * USABLE: none was.
+ */
 static enum verdict
-filter(struct exchangers *x, const struct conf *conf, judge_fn *judge_one)
+filter(struct exchangers *x, const struct conf *conf, const struct conf_delivery *way,
+	judge_fn *judge_one)
 {
 	enum verdict last = USABLE;
 	int cut = UINT16_MAX + 1; /* our own preference */
 	size_t n = 0;
 	for (size_t i = 0; i < x->n; i++) {
-		enum verdict v = judge_one(conf, &x->v[i]);
+		enum verdict v = judge_one(conf, way, &x->v[i]);
 		if (v != USABLE)
 			last = v;
 		if (v == OURS && x->v[i].preference < cut)
@@ -83,15 +95,16 @@ filter(struct exchangers *x, const struct conf *conf, judge_fn *judge_one)
 }
 
 /*
- * Our own name counts although none of its addresses is in the list: it may have none of this family, or none
- * that a nameserver tells now. True: what was no better than ourselves is gone.
+ * An MX record with our own name counts although none of that name's addresses is in the list: it
+ * may have none of this family, or the nameserver did not answer. True: hosts whose preference is
+ * no better than that of our record were dropped.
  */
 static bool
 drop_behind_own_name(struct exchangers *x, const struct conf *conf)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < x->n; i++)
-		if (span_ieq(span_of(x->v[i].host), span_of(conf->hostname)))
+		if (span_ieq(span_of(x->v[i].host), span_of(conf->who.hostname)))
 			return false; /* judged by its addresses */
 	while (n < x->n && x->v[n].preference < x->own)
 		n++;
@@ -100,7 +113,7 @@ drop_behind_own_name(struct exchangers *x, const struct conf *conf)
 	return dropped;
 }
 
-/* What an answer is to mail for a domain. */
+/* What an answer of the DNS means for mail to a domain. */
 static enum outcome
 outcome_of(enum answer a, const char *domain, const struct exchangers *x, struct buf *why)
 {
@@ -132,7 +145,10 @@ compare_families(const void *pa, const void *pb)
 	return (int)netaddr_is_v4(&b->addr) - (int)netaddr_is_v4(&a->addr);
 }
 
-/* Within a preference IPv4 first, and as if IPv6 were a worse one. */
+/*
+ * IPv6 addresses become a preference of their own, behind the IPv4 addresses of the same
+ * preference.
+ */
 static void
 prefer_ipv4(struct exchangers *x)
 {
@@ -147,18 +163,18 @@ prefer_ipv4(struct exchangers *x)
 }
 
 static enum outcome
-find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
-	struct exchangers *out, struct buf *why)
+find_exchangers(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
+	const char *domain, struct exchangers *out, struct buf *why)
 {
-	enum answer a = resolver_exchangers(r, domain, conf->family, clock_deadline(conf->timeout_dns),
-		out);
+	enum answer a = resolver_exchangers(r, domain, way->family,
+		clock_deadline(way->timeout_dns), out);
 	enum outcome o = outcome_of(a, domain, out, why);
 	if (o != DONE)
 		return o;
 	for (size_t i = 0; i < out->n; i++)
-		out->v[i].port = (uint16_t)conf->smtp_port;
+		out->v[i].port = (uint16_t)conf->relay.smtp_port;
 	bool dropped = drop_behind_own_name(out, conf);
-	enum verdict v = filter(out, conf, judge);
+	enum verdict v = filter(out, conf, way, judge);
 	if (out->n > 0)
 		return DONE;
 	if (dropped || v == OURS)
@@ -172,16 +188,16 @@ find_exchangers(struct resolver *r, const struct conf *conf, const char *domain,
 
 /* ---- the hosts of a route ----------------------------------------------------------------- */
 
-/* The exchangers of one target; without its port. *out is to be freed. */
+/* The exchangers of one target of a route, without their ports. *out is to be freed. */
 static enum answer
-find_target(struct resolver *r, const struct conf *conf, const struct target *t, int64_t deadline,
+find_target(struct resolver *r, enum family family, const struct target *t, int64_t deadline,
 	struct exchangers *out)
 {
 	*out = (struct exchangers){ 0 };
 	if (t->kind == TARGET_HOST)
-		return resolver_addresses(r, t->name, conf->family, deadline, out);
+		return resolver_addresses(r, t->name, family, deadline, out);
 	if (t->kind == TARGET_DOMAIN)
-		return resolver_exchangers(r, t->name, conf->family, deadline, out);
+		return resolver_exchangers(r, t->name, family, deadline, out);
 	out->v = calloc(1, sizeof(*out->v));
 	if (out->v == NULL)
 		return ANSWER_TEMPORARY;
@@ -195,7 +211,10 @@ find_target(struct resolver *r, const struct conf *conf, const struct target *t,
 	return ANSWER_FOUND;
 }
 
-/* Adds those of the next target, all of worse preference than those before. 0 or -ENOMEM. */
+/*
+ * Adds the exchangers of the next target, all of worse preference than those before. 0 or
+ * -ENOMEM.
+ */
 static int
 join(struct exchangers *out, const struct exchangers *more)
 {
@@ -216,20 +235,20 @@ join(struct exchangers *out, const struct exchangers *more)
 }
 
 static enum outcome
-find_targets(struct resolver *r, const struct conf *conf, const char *lane, struct exchangers *out,
-	struct buf *why)
+find_targets(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
+	const char *lane, struct exchangers *out, struct buf *why)
 {
-	int64_t deadline = clock_deadline(conf->timeout_dns);
-	struct span rest = span_of(conf->hosts);
+	int64_t deadline = clock_deadline(way->timeout_dns);
+	struct span rest = span_of(way->hosts);
 	enum verdict v = USABLE;
 	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		struct target t;
 		struct exchangers x;
 		if (target_parse(word, &t) < 0)
-			continue; /* checked when it was read */
-		bool found = find_target(r, conf, &t, deadline, &x) == ANSWER_FOUND;
+			continue; /* checked when the configuration was read */
+		bool found = find_target(r, way->family, &t, deadline, &x) == ANSWER_FOUND;
 		for (size_t i = 0; i < x.n; i++) {
-			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->smtp_port;
+			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->relay.smtp_port;
 			x.v[i].named = t.kind != TARGET_DOMAIN;
 		}
 		if (!found) {
@@ -237,7 +256,7 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 			buf_printf(why, "lane %s: %s: DNS: %s", lane, t.name,
 				x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
 		} else {
-			enum verdict left_out = filter(&x, conf, judge_named);
+			enum verdict left_out = filter(&x, conf, way, judge_named);
 			v = left_out != USABLE ? left_out : v;
 			(void)join(out, &x);
 		}
@@ -252,20 +271,21 @@ find_targets(struct resolver *r, const struct conf *conf, const char *lane, stru
 }
 
 enum outcome
-route_find(struct resolver *r, const struct conf *conf, const char *lane, struct exchangers *out,
-	struct buf *why)
+destinations_find(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
+	const char *lane, struct exchangers *out, struct buf *why)
 {
 	*out = (struct exchangers){ 0 };
 	enum outcome o;
 	if (lane_name_route(span_of(lane)).n == 0) {
-		o = find_exchangers(r, conf, lane, out, why);
-	} else if (conf->hosts[0] != '\0') {
-		o = find_targets(r, conf, lane, out, why);
+		o = find_exchangers(r, conf, way, lane, out, why);
+	} else if (way->hosts[0] != '\0') {
+		o = find_targets(r, conf, way, lane, out, why);
 	} else {
-		buf_printf(why, "lane %s: there is no such route in the configuration any more", lane);
+		buf_printf(why, "lane %s: there is no such route in the configuration any more",
+			lane);
 		o = SOFT;
 	}
-	if (o == DONE && conf->family == FAMILY_PREFER_IPV4)
+	if (o == DONE && way->family == FAMILY_PREFER_IPV4)
 		prefer_ipv4(out);
 	return o;
 }

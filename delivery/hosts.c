@@ -11,30 +11,31 @@
 #include "lib/clock.h"
 
 enum {
-	HOST_FILE = 128,        /* octets of a file; what is longer is not ours */
+	HOST_FILE = 128,        /* octets of a file; a longer one was not written by us */
 	NAME_SIZE = NETADDR_TEXT + 8,
 	LATENCY_MAX = 3600000,  /* ms; what is slower is a broken clock */
-	GREY_MAX = 15 * 60,     /* s; who takes longer has other reasons than a greylist */
+	GREY_MAX = 15 * 60,     /* s; a longer wait has other reasons than a greylist */
 	SMOOTHING = 4,          /* one measurement counts for a quarter */
 };
 
 #define FORMAT "latency %lld failed %lld lockstep %lld clear %lld helo %lld grey %lld"
 
 static void
-file_name(const struct netaddr *a, int port, char out[static NAME_SIZE])
+file_name(const struct exchanger *to, char out[static NAME_SIZE])
 {
 	char text[NETADDR_TEXT];
-	netaddr_text(a, text);
-	snprintf(out, NAME_SIZE, "%s-%d", text, port);
+	netaddr_text(&to->addr, text);
+	snprintf(out, NAME_SIZE, "%s-%d", text, to->port);
 }
 
-int
-hosts_open(int spool)
+void
+hosts_open(struct hosts *h, int spool, int64_t age)
 {
-	if (mkdirat(spool, "hosts", S_IRWXU) < 0 && errno != EEXIST)
-		return -errno;
-	int fd = openat(spool, "hosts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	*h = (struct hosts){ .dir = -1, .age = age };
+	if (mkdirat(spool, "hosts", S_IRWXU) == 0 || errno == EEXIST)
+		h->dir = openat(spool, "hosts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (h->dir < 0)
+		h->dir = -errno;
 }
 
 /* A time that is not too long ago, and not to come. */
@@ -45,16 +46,16 @@ is_recent(int64_t t, int64_t now, int64_t age)
 }
 
 void
-hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct host *out)
+hosts_recall(const struct hosts *hosts, const struct exchanger *to, struct host *out)
 {
 	char name[NAME_SIZE], text[HOST_FILE];
 	struct stat st;
 	int64_t now = clock_wall();
 	*out = (struct host){ 0 };
-	file_name(a, port, name);
-	auto_fd fd = dir < 0 || port == 0 ? -1
-		: openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !is_recent(st.st_mtime, now, age))
+	file_name(to, name);
+	auto_fd fd = hosts->dir < 0 || to->port == 0 ? -1
+		: openat(hosts->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || !is_recent(st.st_mtime, now, hosts->age))
 		return;
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	if (n <= 0 || n == (ssize_t)sizeof(text) - 1)
@@ -64,20 +65,21 @@ hosts_recall(int dir, const struct netaddr *a, int port, int64_t age, struct hos
 	if (sscanf(text, FORMAT, &latency, &failed, &lockstep, &clear, &helo, &grey) != 6)
 		return;
 	out->latency = latency > 0 && latency < LATENCY_MAX ? latency : 0;
-	out->failed = is_recent(failed, now, age) ? failed : 0;
-	out->clear = is_recent(clear, now, age) ? clear : 0;
-	out->lockstep = is_recent(lockstep, now, age) ? lockstep : 0;
-	out->helo = is_recent(helo, now, age) ? helo : 0;
+	out->failed = is_recent(failed, now, hosts->age) ? failed : 0;
+	out->clear = is_recent(clear, now, hosts->age) ? clear : 0;
+	out->lockstep = is_recent(lockstep, now, hosts->age) ? lockstep : 0;
+	out->helo = is_recent(helo, now, hosts->age) ? helo : 0;
 	out->grey = grey > 0 && grey <= GREY_MAX ? grey : 0;
 }
 
 static void
-note(int dir, const struct netaddr *a, int port, const struct host *h)
+note(const struct hosts *hosts, const struct exchanger *to, const struct host *h)
 {
 	char name[NAME_SIZE];
-	file_name(a, port, name);
-	auto_fd fd = dir < 0 || port == 0 ? -1
-		: openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+	file_name(to, name);
+	auto_fd fd = hosts->dir < 0 || to->port == 0 ? -1
+		: openat(hosts->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK |
+			O_CLOEXEC,
 			S_IRUSR | S_IWUSR);
 	if (fd >= 0)
 		dprintf(fd, FORMAT "\n", (long long)h->latency, (long long)h->failed,
@@ -86,43 +88,44 @@ note(int dir, const struct netaddr *a, int port, const struct host *h)
 }
 
 void
-hosts_greeted(int dir, const struct netaddr *a, int port, int64_t age, int64_t latency)
+hosts_greeted(const struct hosts *hosts, const struct exchanger *to, int64_t latency)
 {
 	struct host h;
-	hosts_recall(dir, a, port, age, &h);
+	hosts_recall(hosts, to, &h);
 	int64_t before = h.latency > 0 ? h.latency : latency;
 	h.latency = (before * (SMOOTHING - 1) + latency) / SMOOTHING;
 	if (h.latency == 0)
 		h.latency = 1;
 	h.failed = 0;
-	note(dir, a, port, &h);
+	note(hosts, to, &h);
 }
 
 void
-hosts_mark(int dir, const struct netaddr *a, int port, int64_t age, enum host_event e)
+hosts_mark(const struct hosts *hosts, const struct exchanger *to, enum host_event e)
 {
 	struct host h;
 	int64_t *const when[] = { [HOST_FAILED] = &h.failed, [HOST_LOCKSTEP] = &h.lockstep,
 		[HOST_CLEAR] = &h.clear, [HOST_HELO] = &h.helo };
-	hosts_recall(dir, a, port, age, &h);
+	hosts_recall(hosts, to, &h);
 	*when[e] = clock_wall();
-	note(dir, a, port, &h);
+	note(hosts, to, &h);
 }
 
 void
-hosts_waited(int dir, const struct netaddr *a, int port, int64_t age, int64_t waited)
+hosts_waited(const struct hosts *hosts, const struct exchanger *to, int64_t waited)
 {
 	struct host h;
-	hosts_recall(dir, a, port, age, &h);
+	hosts_recall(hosts, to, &h);
 	if (waited <= 0 || waited > GREY_MAX || (h.grey != 0 && h.grey <= waited))
 		return;
 	h.grey = waited;
-	note(dir, a, port, &h);
+	note(hosts, to, &h);
 }
 
 void
-hosts_sweep(int dir, int64_t age)
+hosts_sweep(const struct hosts *hosts)
 {
+	int dir = hosts->dir;
 	int fd = dir < 0 ? -1 : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir all = fd >= 0 ? fdopendir(fd) : NULL;
 	struct stat st;
@@ -130,6 +133,6 @@ hosts_sweep(int dir, int64_t age)
 		return;
 	for (struct dirent *e; (e = readdir(all)) != NULL;)
 		if (e->d_name[0] != '.' && fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			!is_recent(st.st_mtime, clock_wall(), age))
+			!is_recent(st.st_mtime, clock_wall(), hosts->age))
 			unlinkat(dir, e->d_name, 0);
 }

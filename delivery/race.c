@@ -1,6 +1,6 @@
 /*
- * A greeting is only looked at (MSG_PEEK), so that whoever talks to the winner reads it as if there had been
- * no race; a refusal is a greeting too. Who has not greeted when the race ends has nothing to say QUIT to.
+ * A greeting is only looked at (MSG_PEEK), so that link_begin reads it as if there had been no
+ * race; a refusal is a greeting too. A host that has not greeted when the race ends gets no QUIT.
  */
 #include "delivery/race.h"
 
@@ -13,11 +13,10 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "sending/dial.h"
-#include "delivery/hosts.h"
 
 enum {
 	STAGGER = 250,          /* ms between two of equal preference (RFC 8305 section 5) */
-	PATIENCE = 15000,       /* ms until worse preferences start though better ones are still waited for */
+	PATIENCE = 15000,       /* ms until a worse preference starts if better ones are silent */
 	RUNNERS = 20,           /* started in one race, so that it ends (G5) */
 	EXPLORE = 32,           /* one race in so many begins with another than the quickest */
 	GREETING = 3,           /* octets that tell whether it is one */
@@ -33,7 +32,10 @@ struct runner {
 	int64_t until;   /* ms, when it fails */
 };
 
-/* Those that failed lately last; by preference; the quickest first. What is unknown is quick. */
+/*
+ * Hosts that failed lately come last; then by preference; then the quickest first. A latency of
+ * 0, unknown, is quick.
+ */
 static int
 compare(const void *pa, const void *pb)
 {
@@ -45,7 +47,10 @@ compare(const void *pa, const void *pb)
 	return a->latency < b->latency ? -1 : a->latency > b->latency;
 }
 
-/* Now and then the second of the best goes first, or a host that has become quicker would never be found. */
+/*
+ * Now and then the second of the best starts first, or a host that has become quicker would never
+ * be found.
+ */
 static void
 explore(struct race *r)
 {
@@ -58,7 +63,8 @@ explore(struct race *r)
 }
 
 int
-race_begin(struct race *r, const struct conf *conf, int hosts, const struct exchangers *x)
+race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
+	const struct exchangers *x)
 {
 	*r = (struct race){ .conf = conf, .hosts = hosts };
 	r->v = calloc(x->n > 0 ? x->n : 1, sizeof(*r->v));
@@ -67,7 +73,7 @@ race_begin(struct race *r, const struct conf *conf, int hosts, const struct exch
 	bool by_latency = conf->mx_order == MX_LATENCY;
 	for (size_t i = 0; i < x->n; i++) {
 		struct host h;
-		hosts_recall(hosts, &x->v[i].addr, x->v[i].port, conf->remember_hosts, &h);
+		hosts_recall(hosts, &x->v[i], &h);
 		r->v[i] = (struct runner){ .to = x->v[i], .fd = -1,
 			.latency = by_latency ? h.latency : (int64_t)i, .doubtful = h.failed != 0 };
 	}
@@ -93,7 +99,7 @@ fail(struct race *r, struct runner *u, const char *reason, struct buf *why)
 	dial_name(&u->to, name);
 	buf_reset(why);
 	buf_printf(why, "%s: %s: %s", name, u->connected ? "greeting" : "connect", reason);
-	hosts_mark(r->hosts, &u->to.addr, u->to.port, r->conf->remember_hosts, HOST_FAILED);
+	hosts_mark(r->hosts, &u->to, HOST_FAILED);
 	stop(u);
 }
 
@@ -108,7 +114,7 @@ start(struct race *r, struct buf *why)
 		fail(r, u, strerror(-u->fd), why);
 }
 
-/* The one that started last and is still on its way; NULL if nobody is. */
+/* The one that started last and is still running; NULL: none is. */
 static const struct runner *
 last_running(const struct race *r)
 {
@@ -161,7 +167,7 @@ look(struct race *r, struct runner *u, struct buf *why)
 	return false;
 }
 
-/* Those that are late: they fail. When the next of them would be, ms. */
+/* Runners that are late fail. Returns when the next one would be late, ms. */
 static int64_t
 expire(struct race *r, struct buf *why)
 {
@@ -198,21 +204,21 @@ wait_for_one(struct race *r, int64_t deadline, struct buf *why)
 }
 
 /*
- * What the race taught about those that were behind: a better preference that kept silent for long is
- * doubtful from now on, an equal one is at least so slow.
+ * What the race told of the hosts that lost it: one of better preference that kept silent for
+ * long is doubtful from now on, one of equal preference takes at least so long to greet.
  */
 static void
 remember_losers(const struct race *r, const struct runner *winner)
 {
-	int64_t now = clock_ms(), age = r->conf->remember_hosts;
+	int64_t now = clock_ms();
 	for (size_t i = 0; i < r->started; i++) {
 		const struct runner *u = &r->v[i];
 		if (u->fd < 0 || u == winner)
 			continue;
 		if (u->to.preference == winner->to.preference)
-			hosts_greeted(r->hosts, &u->to.addr, u->to.port, age, now - u->since);
+			hosts_greeted(r->hosts, &u->to, now - u->since);
 		else if (now - u->since >= PATIENCE)
-			hosts_mark(r->hosts, &u->to.addr, u->to.port, age, HOST_FAILED);
+			hosts_mark(r->hosts, &u->to, HOST_FAILED);
 	}
 }
 
@@ -233,8 +239,7 @@ race_next(struct race *r, struct exchanger *winner, struct buf *why)
 			continue;
 		int fd = u->fd;
 		remember_losers(r, u);
-		hosts_greeted(r->hosts, &u->to.addr, u->to.port, r->conf->remember_hosts,
-			clock_ms() - u->since);
+		hosts_greeted(r->hosts, &u->to, clock_ms() - u->since);
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
 		*winner = u->to;
 		u->fd = -1;

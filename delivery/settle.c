@@ -1,4 +1,4 @@
-#include "delivery/delivery.h"
+#include "delivery/settle.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,11 +6,10 @@
 #include "lib/clock.h"
 #include "process/log.h"
 #include "report/dsn.h"
-#include "delivery/hosts.h"
 
 enum {
 	EXPIRE_ATTEMPTS = 3, /* at least, before age alone ends a message: clocks jump (J12) */
-	JITTER = 10,         /* a wait is shorter than the schedule's by a random part, up to 1/JITTER */
+	JITTER = 10,         /* a wait is shorter than scheduled by a random part, up to 1/JITTER */
 };
 
 /* ---- what happened ---------------------------------------------------------------------- */
@@ -27,7 +26,7 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 		snprintf(when, sizeof(when), "; next try in %lld s",
 			(long long)(next - clock_wall()));
 	struct log_fields f = { .event = event[to->outcome], .queue_id = m->id, .sender = sender,
-		.recipient = rcpt, .lane = r->lane.name,
+		.recipient = rcpt, .lane = r->work.lane.name,
 		.relay = r->link.terms.name[0] != '\0' ? r->link.terms.name : NULL };
 	log_event(to->outcome == DONE ? LOG_INFO : LOG_NOTICE, &f,
 		"%s: %s <%s>, delay %lld s, %.*s%s", m->id, event[to->outcome], rcpt,
@@ -36,24 +35,21 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 }
 
 void
-note_next(struct relay *r, int64_t next)
+settle_note_next(struct found *found, int64_t next)
 {
-	if (r->next == 0 || next < r->next)
-		r->next = next;
+	if (found->next == 0 || next < found->next)
+		found->next = next;
 }
 
+/*
+ * Up to a tenth less than the schedule says, so that lanes that went down together are not tried
+ * together.
+ */
 int64_t
-longest_retry(const struct relay *r)
+settle_retry_after(const struct relay *r, int attempts)
 {
-	return conf_longest_retry(&r->conf);
-}
-
-/* Up to a tenth less than the schedule says, so that lanes that fell down together do not come back so. */
-int64_t
-retry_after(const struct relay *r, int attempts)
-{
-	int last = r->conf.retries - 1;
-	int64_t wait = r->conf.retry[attempts < last ? attempts : last];
+	int last = r->common.relay.retry.n - 1;
+	int64_t wait = r->common.relay.retry.v[attempts < last ? attempts : last];
 	return clock_wall() + wait - arc4random_uniform((uint32_t)(wait / JITTER) + 1);
 }
 
@@ -66,58 +62,64 @@ any_grey(const struct message *m)
 	return false;
 }
 
-/* A host whose greylist we know is not asked again sooner than it has ever let mail through. 0: it is not that. */
+/*
+ * When a greylisted message is tried again: the host is known to take mail it had put off after
+ * so long a time, and never did it sooner. 0: the message was not greylisted, or nothing is
+ * known.
+ */
 static int64_t
 after_greylist(const struct relay *r, const struct message *m)
 {
 	struct host h;
 	if (m->attempts > 0 || !any_grey(m))
 		return 0;
-	hosts_recall(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts, &h);
+	hosts_recall(&r->hosts, &r->work.to, &h);
 	return h.grey > 0 ? clock_wall() + h.grey : 0;
 }
 
-/* The next attempt of a message; not later than the time its sender set. */
+/* The time of the next attempt; not later than the time that the sender set (RFC 2852). */
 static int64_t
 next_attempt(const struct relay *r, const struct message *m)
 {
-	int64_t next = retry_after(r, m->attempts), grey = after_greylist(r, m), by = m->env.by;
+	int64_t next = settle_retry_after(r, m->attempts);
+	int64_t grey = after_greylist(r, m), by = m->env.by;
 	next = grey > next ? grey : next;
 	return by > clock_wall() && by < next ? by : next;
 }
 
 bool
-is_expired(const struct relay *r, const struct message *m, int attempts)
+settle_is_expired(const struct relay *r, const struct message *m, int attempts)
 {
-	return clock_wall() - message_since(m) > r->conf.expire && attempts >= EXPIRE_ATTEMPTS;
+	return clock_wall() - message_since(m) > r->common.relay.expire && attempts >= EXPIRE_ATTEMPTS;
 }
 
 bool
-is_too_late(const struct message *m)
+settle_is_too_late(const struct message *m)
 {
 	return m->env.by != 0 && m->env.by_mode == 'R' && clock_wall() >= m->env.by;
 }
 
-/* What the sender is to hear of a message that waits, and has not heard: TOLD_*. */
+/* What the sender of a message that waits has not been told, and should be now: TOLD_*. */
 static unsigned
 news(const struct relay *r, const struct message *m)
 {
 	int64_t now = clock_wall();
 	unsigned due = 0;
-	if (r->conf.delay_warning != 0 && now - message_since(m) >= r->conf.delay_warning)
+	if (r->common.relay.delay_warning != 0 && now - message_since(m) >= r->common.relay.delay_warning)
 		due |= TOLD_DELAYED;
 	if (m->env.by != 0 && m->env.by_mode == 'N' && now >= m->env.by)
-		due |= TOLD_OVERDUE | TOLD_DELAYED; /* and not once more when it has waited long */
+		due |= TOLD_OVERDUE | TOLD_DELAYED; /* one report for both */
 	return due & ~m->told;
 }
 
 bool
-is_quiet(const struct relay *r, const char *id)
+settle_is_quiet(const struct relay *r, const char *id)
 {
 	struct message m;
-	if (clock_wall() - id_time(id) > r->conf.expire || message_glance(&m, &r->lane, id) < 0)
+	if (clock_wall() - id_time(id) > r->common.relay.expire ||
+		message_glance(&m, &r->work.lane, id) < 0)
 		return false;
-	bool quiet = !is_too_late(&m) && news(r, &m) == 0;
+	bool quiet = !settle_is_too_late(&m) && news(r, &m) == 0;
 	message_close(&m);
 	return quiet;
 }
@@ -134,18 +136,20 @@ has_outcome(const struct message *m, enum outcome o)
 }
 
 /*
- * Reports failures, mail that was passed on where that is to be told, and, once, that the rest waits. 0 when
- * that is done, or nobody is to be told.
+ * Queues a report of failures, of mail that was passed on where the sender wants to know that,
+ * and, once, that the rest waits. 0 when it is durable, or there is nothing to report; else
+ * -errno.
  */
 static int
 report(const struct relay *r, const struct message *m, bool waits)
 {
 	char id[ID_SIZE];
 	unsigned due = waits && has_outcome(m, SOFT) ? news(r, m) : 0;
-	int err = dsn_queue(m, &r->spool, &r->conf, due != 0, id);
-	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->lane.name };
+	int err = dsn_queue(m, &r->spool, &r->common, due != 0, id);
+	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->work.lane.name };
 	if (err == 0) {
-		spool_crowd(&r->spool); /* nobody starts a relay for the report's lane */
+		/* No relay is started for the report's lane: one that is idle takes it. */
+		spool_crowd(&r->spool);
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
 			m->env.sender.n > 0 ? "sender" : "double_bounce", id);
 	} else if (err == -ENOENT && has_outcome(m, HARD)) {
@@ -156,16 +160,21 @@ report(const struct relay *r, const struct message *m, bool waits)
 	}
 	if (err < 0 && err != -ENOENT)
 		return err;
+	/* If that fails, the sender is told twice, which is better than never. */
 	if (due != 0)
-		(void)message_tell(m, &r->lane, due); /* or it is told twice, which is better than never */
+		(void)message_tell(m, &r->work.lane, due);
 	return 0;
 }
 
-/* What expired fails; a failure that cannot be reported is put off. `soon`: the rest is tried at once. */
+/*
+ * Recipients that are too old fail. If the failures cannot be reported, they become SOFT, so that
+ * nothing is forgotten before its report is durable. `soon`: the rest is tried at once, so
+ * nothing is too old yet.
+ */
 static void
 settle_failures(const struct relay *r, struct message *m, bool soon)
 {
-	bool old = !soon && is_expired(r, m, m->attempts + r->state.attempts + 1);
+	bool old = !soon && settle_is_expired(r, m, m->attempts + r->work.state.attempts + 1);
 	for (int i = 0; i < m->n; i++) {
 		struct rcpt *to = &m->rcpt[i];
 		if (to->settled)
@@ -183,13 +192,12 @@ settle_failures(const struct relay *r, struct message *m, bool soon)
 }
 
 void
-settle_message(struct relay *r, struct message *m, bool unfinished)
+settle_message(const struct relay *r, struct message *m, bool unfinished, struct found *found)
 {
 	bool soon = unfinished && has_outcome(m, DONE), waits = false;
 	int64_t next = soon ? clock_wall() : next_attempt(r, m);
 	if (m->attempts > 0 && has_outcome(m, DONE))
-		hosts_waited(r->hosts, &r->to.addr, r->to.port, r->conf.remember_hosts,
-			clock_wall() - message_since(m));
+		hosts_waited(&r->hosts, &r->work.to, clock_wall() - message_since(m));
 	settle_failures(r, m, soon);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
@@ -197,7 +205,8 @@ settle_message(struct relay *r, struct message *m, bool unfinished)
 		waits = waits || m->rcpt[i].outcome == SOFT;
 		log_recipient(r, m, &m->rcpt[i], next);
 	}
-	int err = waits ? message_note(m, &r->lane, next, !soon) : message_remove(&r->lane, m->id);
+	int err = waits ? message_note(m, &r->work.lane, next, !soon)
+		: message_remove(&r->work.lane, m->id);
 	if (err < 0) {
 		struct log_fields f = { .event = "spool", .queue_id = m->id };
 		log_event(LOG_ERR, &f, "%s: cannot write down the outcome: %s", m->id,
@@ -205,12 +214,12 @@ settle_message(struct relay *r, struct message *m, bool unfinished)
 		next = clock_wall() + BUSY_RETRY;
 	}
 	if (waits || err < 0)
-		note_next(r, next);
+		settle_note_next(found, next);
 	if (soon && err == 0)
-		r->again = true;
+		found->again = true;
 }
 
-/* The same text and outcome for everybody. */
+/* The same outcome and text for all recipients. */
 static void
 say_of_all(struct message *m, enum outcome o, struct span why)
 {
@@ -224,16 +233,17 @@ say_of_all(struct message *m, enum outcome o, struct span why)
 }
 
 void
-settle_all(struct relay *r, struct message *m, enum outcome o, struct span why)
+settle_all(const struct relay *r, struct message *m, enum outcome o, struct span why,
+	struct found *found)
 {
 	say_of_all(m, o, why);
-	settle_message(r, m, false);
+	settle_message(r, m, false, found);
 }
 
 void
-settle_waiting(struct relay *r, struct message *m)
+settle_waiting(const struct relay *r, struct message *m, struct found *found)
 {
 	say_of_all(m, SOFT, buf_span(&r->why));
-	(void)report(r, m, true); /* if it cannot be, then next time */
-	note_next(r, r->state.next);
+	(void)report(r, m, true); /* if it cannot be queued, the next attempt will try again */
+	settle_note_next(found, r->work.state.next);
 }

@@ -1,12 +1,4 @@
-/*
- * A relay works on a lane until nothing in it is due, waits a little for more with the connection still open,
- * and takes the next lane in which something is due, until there is none.
- *
- * While it waits it holds its lane, so that new mail for it needs no new relay, look-up and connection; but
- * it gives its global slot back, so that mail for others never waits for it. It hears of new mail as any relay
- * that leaves a lane does: by @retry that is gone (lane.h).
- */
-#include "delivery/delivery.h"
+#include "delivery/work.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,18 +10,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "delivery/connect.h"
+#include "delivery/flight.h"
+#include "delivery/scan.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/lock.h"
 #include "mail/lane_name.h"
 
-enum { LINGERERS = 5 }; /* that wait, for each that may work: they take 2 MiB each and no time */
+/* Relays that may wait, for each that may work: one takes 2 MiB and no time. */
+enum { LINGERERS = 5 };
 
 /* ---- which lane ------------------------------------------------------------------------- */
 
-/* Cheap: one stat of the lane's @retry. */
 bool
-delivery_looks_due(const struct relay *r, const char *name)
+work_looks_due(const struct relay *r, const char *name)
 {
 	char path[LANE_NAME_SIZE + sizeof(LANE_RETRY) + 1];
 	struct stat st;
@@ -39,45 +34,59 @@ delivery_looks_due(const struct relay *r, const char *name)
 	if (fstatat(r->spool.lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return true;
 	struct lane_state state = { .next = st.st_mtime };
-	return lane_is_due(&state, clock_wall(), longest_retry(r));
+	return lane_is_due(&state, clock_wall(), conf_longest_retry(&r->common));
 }
 
 DIR *
-delivery_lanes(const struct relay *r)
+work_open_lanes(const struct relay *r)
 {
 	int fd = openat(r->spool.lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd >= 0 ? fdopendir(fd) : NULL;
 }
 
-/* Can we work on it? If others must, they hear of it. */
-static bool
-is_ours(const struct relay *r, const char *name)
+/*
+ * A lane that is due needs another login than this relay has: the keeper is to start a relay for
+ * it.
+ */
+static void
+leave_to_keeper(const struct relay *r)
 {
-	if (credentials_fit(r, name))
-		return true;
 	if (r->keeper >= 0)
 		(void)send(r->keeper, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/*
+ * Is this lane due, and may this relay work on it? If only the login is wrong, the keeper is
+ * told.
+ */
+static bool
+offer(const struct relay *r, const char *name)
+{
+	if (!work_looks_due(r, name))
+		return false;
+	if (connect_login_fits(r, name))
+		return true;
+	leave_to_keeper(r);
 	return false;
 }
 
 /*
- * Takes the next due lane, going on in `lanes` where the last call stopped and once around. A lane
- * in which another relay is at work is passed by: that one ends it, and two that come and go in an
- * empty lane would keep each other from removing it.
+ * Takes the next due lane, going on in `lanes` where the last call stopped, and once around. A
+ * lane in which another relay is at work is passed by: that one will work until nothing is due,
+ * and two relays that come and go in an empty lane would keep each other from removing it.
  */
 static bool
 take_next_lane(struct relay *r, DIR *lanes)
 {
+	struct lane *lane = &r->work.lane;
 	for (int round = 0; round < 2; round++) {
 		for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-			if (!delivery_looks_due(r, e->d_name) || !is_ours(r, e->d_name))
+			if (!offer(r, e->d_name) || lane_open(lane, &r->spool, e->d_name) < 0)
 				continue;
-			if (lane_open(&r->lane, &r->spool, e->d_name) < 0)
-				continue;
-			if (lock_taken(r->lane.lock, 0, LOCK_WHOLE) == 0 &&
-				lane_slot(&r->lane, (int)r->conf.max_relays_per_lane) == 0)
+			if (lock_taken(lane->lock, 0, LOCK_WHOLE) == 0 &&
+				lane_slot(lane, (int)r->work.delivery.max_relays_per_lane) == 0)
 				return true;
-			lane_close(&r->lane);
+			lane_close(lane);
 		}
 		rewinddir(lanes);
 	}
@@ -86,15 +95,17 @@ take_next_lane(struct relay *r, DIR *lanes)
 
 /* ---- waiting for more ---------------------------------------------------------------------- */
 
-/* Is there mail that nobody works on? Only if it was left for want of a slot: else it has a relay. */
+/*
+ * Is there a due lane without a relay? Only if one was left for want of a slot, which spool_crowd
+ * marks.
+ */
 static bool
 work_elsewhere(struct relay *r)
 {
-	auto_dir lanes = spool_crowd_take(&r->spool) ? delivery_lanes(r) : NULL;
+	auto_dir lanes = spool_crowd_take(&r->spool) ? work_open_lanes(r) : NULL;
 	for (struct dirent *e; lanes != NULL && (e = readdir(lanes)) != NULL;) {
 		struct lane other = LANE_CLOSED;
-		if (strcmp(e->d_name, r->lane.name) == 0 || !delivery_looks_due(r, e->d_name) ||
-			!is_ours(r, e->d_name) ||
+		if (strcmp(e->d_name, r->work.lane.name) == 0 || !offer(r, e->d_name) ||
 			lane_open(&other, &r->spool, e->d_name) < 0)
 			continue;
 		bool free = lock_taken(other.lock, 0, LOCK_WHOLE) == 0;
@@ -110,10 +121,13 @@ work_elsewhere(struct relay *r)
 static bool
 has_news(const struct relay *r)
 {
-	return faccessat(r->lane.dir, LANE_RETRY, F_OK, 0) < 0;
+	return faccessat(r->work.lane.dir, LANE_RETRY, F_OK, 0) < 0;
 }
 
-/* Until @retry is gone, or the host has something to say, which can only be goodbye, or the time is up. */
+/*
+ * Waits until @retry is gone (true), or the host says something, which can only be goodbye, or
+ * the time is up.
+ */
 static bool
 wait_for_news(struct relay *r, int events, int64_t deadline)
 {
@@ -130,13 +144,16 @@ wait_for_news(struct relay *r, int events, int64_t deadline)
 	}
 }
 
-/* Tells when @retry goes, and of much else. fd or -1. */
+/*
+ * An inotify descriptor that is readable when @retry, or another file of the lane, is removed; or
+ * -1.
+ */
 static int
 watch_lane(const struct relay *r)
 {
 	char path[PATH_MAX];
 	int events = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	snprintf(path, sizeof(path), "%s/lane/%s", r->conf.spool, r->lane.name);
+	snprintf(path, sizeof(path), "%s/lane/%s", r->common.who.spool, r->work.lane.name);
 	if (events < 0 || inotify_add_watch(events, path, IN_DELETE) >= 0)
 		return events;
 	close(events);
@@ -144,158 +161,171 @@ watch_lane(const struct relay *r)
 }
 
 static bool
-may_linger(const struct relay *r)
+may_linger(const struct relay *r, const struct found *found)
 {
-	return r->conf.linger != 0 && sending_is_open(&r->link) && r->verdict == DONE && !r->shared && !r->extra;
+	return r->common.relay.linger != 0 && sending_is_open(&r->link) && r->work.verdict == DONE &&
+		!found->shared && !r->work.extra;
 }
 
-/* Waits a little for more mail in this lane. True: there is, and we have a slot for it. */
+/*
+ * Waits a little for more mail in this lane. True: there is, and this relay has a global slot for
+ * it.
+ */
 static bool
-linger(struct relay *r)
+linger(struct relay *r, const struct found *found)
 {
-	if (!may_linger(r))
+	if (!may_linger(r, found))
 		return false;
-	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->conf.max_relays);
+	auto_fd patience = spool_linger(&r->spool, LINGERERS * (int)r->common.relay.max_relays);
 	auto_fd events = patience < 0 ? -1 : watch_lane(r);
 	if (events < 0)
 		return false;
 	cleanup_fd(&r->slot);
 	r->slot = -1;
-	bool more = !work_elsewhere(r) && wait_for_news(r, events, clock_deadline(r->conf.linger));
-	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	int64_t deadline = clock_deadline(r->common.relay.linger);
+	bool more = !work_elsewhere(r) && wait_for_news(r, events, deadline);
+	r->slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
 	link_wake(&r->link);
 	return more && r->slot >= 0;
 }
 
 /* ---- at work ------------------------------------------------------------------------------- */
 
-/* False: nothing in it is due. */
+/* Begins with the lane at work. False: nothing in it is due. */
 static bool
 begin_lane(struct relay *r)
 {
-	use_route(r);
-	r->routed = false;
-	r->lost = 0;
-	r->verdict = DONE;
-	r->landed = 0;
+	struct work *w = &r->work;
+	*w = (struct work){ .lane = w->lane, .extra = w->extra, .verdict = DONE };
+	connect_use_route(r);
+	lane_state(&w->lane, &w->state);
 	r->link.terms.name[0] = '\0';
-	lane_state(&r->lane, &r->state);
-	return lane_is_due(&r->state, clock_wall(), longest_retry(r));
-}
-
-/* What is due now, and what comes while we wait. False: the spool is in trouble. */
-static bool
-empty_lane(struct relay *r)
-{
-	do
-		if (!lane_scan(r))
-			return false;
-	while (linger(r));
-	link_quit(&r->link);
-	exchangers_free(&r->exchangers);
-	return true;
+	return lane_is_due(&w->state, clock_wall(), conf_longest_retry(&r->common));
 }
 
 /*
- * Works on r->lane, whose slot we hold, until nothing in it is due. Closes it. False: the spool is
- * in trouble, and going on would only turn in circles.
- */
-static bool
-work_on_lane(struct relay *r)
-{
-	char name[LANE_NAME_SIZE];
-	memcpy(name, r->lane.name, sizeof(name));
-	bool ok = true;
-	for (bool again = true; again && ok && r->slot >= 0;) {
-		again = false;
-		if (!begin_lane(r))
-			break;
-		ok = empty_lane(r);
-		if (!ok)
-			break;
-		if (r->extra && r->verdict == SOFT) { /* turned away: as if it had not been here */
-			lane_announce(r->lane.dir);
-			break;
-		}
-		if (r->shared) { /* whoever has the rest writes down when it is due; he may not know of news */
-			again = has_news(r);
-			continue;
-		}
-		if (r->state.down && r->next != 0) /* what is left waits for the host */
-			r->next = r->state.next;
-		again = lane_leave(&r->lane, &r->spool, r->next) == -EAGAIN &&
-			lane_open(&r->lane, &r->spool, name) == 0 &&
-			lane_slot(&r->lane, (int)r->conf.max_relays_per_lane) == 0;
-	}
-	lane_close(&r->lane);
-	return ok;
-}
-
-/*
- * The child of a fork, with a slot of the same lane: begins anew, without what its parent has in hand. It closes
- * that, for a lock is free when nobody has its file open any more; it releases nothing.
+ * The child of a fork, with a slot of the same lane: begins anew. It closes the files that its
+ * parent works with, for a lock is held until all copies of its descriptor are closed; it gives
+ * no claim back.
  */
 static void
 help(struct relay *r, const struct lane *lane, int slot)
 {
 	link_close(&r->link);
-	flights_drop(r);
-	lane_close(&r->lane);
+	flight_drop_all(r);
+	lane_close(&r->work.lane);
 	cleanup_fd(&r->slot);
-	r->lane = *lane;
+	r->work.lane = *lane;
 	r->slot = slot;
-	r->extra = true;
-	delivery_work(r);
+	r->work.extra = true;
+	work_on_lanes(r);
 	_exit(EXIT_SUCCESS);
 }
 
-void
-delivery_grow(struct relay *r)
+/* One more relay for the lane at work, if there is a slot. */
+static void
+grow(struct relay *r)
 {
 	struct lane lane = LANE_CLOSED;
-	auto_fd slot = spool_slot(&r->spool, (int)r->conf.max_relays);
-	if (slot < 0 || lane_open(&lane, &r->spool, r->lane.name) < 0)
+	auto_fd slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
+	if (slot < 0 || lane_open(&lane, &r->spool, r->work.lane.name) < 0)
 		return;
-	if (lane_slot(&lane, (int)r->conf.max_relays_per_lane) == 0 && fork() == 0)
+	if (lane_slot(&lane, (int)r->work.delivery.max_relays_per_lane) == 0 && fork() == 0)
 		help(r, &lane, slot);
-	lane_close(&lane); /* the child has it now */
+	lane_close(&lane); /* the child holds it now */
+}
+
+/* Sends what is due now, and what comes while it waits. False: the spool is in trouble. */
+static bool
+empty_lane(struct relay *r, struct found *found)
+{
+	do
+		if (!scan_lane(r, grow, found))
+			return false;
+	while (linger(r, found));
+	link_quit(&r->link);
+	exchangers_free(&r->work.exchangers);
+	return true;
 }
 
 /*
- * For the lane at work, which is given up if there is none: whoever has the last one looks for it. He may have
- * passed it by just now because we held it, so we try once more. False: no slot.
+ * Works on r->work.lane, whose slot it holds, until nothing in it is due, and closes it. False: the
+ * spool is in trouble, and to go on would only turn in circles.
  */
 static bool
-find_slot(struct relay *r)
+work_on_lane(struct relay *r)
 {
-	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	struct work *w = &r->work;
+	struct found found;
+	char name[LANE_NAME_SIZE];
+	memcpy(name, w->lane.name, sizeof(name));
+	bool ok = true;
+	for (bool again = true; again && ok && r->slot >= 0;) {
+		again = false;
+		if (!begin_lane(r))
+			break;
+		ok = empty_lane(r, &found);
+		if (!ok)
+			break;
+		/* The host takes no further connection: as if this relay had not come. */
+		if (w->extra && w->verdict == SOFT) {
+			lane_announce(w->lane.dir);
+			break;
+		}
+		/*
+		 * Another relay holds the remaining messages and will set the lane's time. It may
+		 * have scanned before the newest mail came, so if there is any, scan again.
+		 */
+		if (found.shared) {
+			again = has_news(r);
+			continue;
+		}
+		if (w->state.down && found.next != 0) /* all messages wait for the host */
+			found.next = w->state.next;
+		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN &&
+			lane_open(&w->lane, &r->spool, name) == 0 &&
+			lane_slot(&w->lane, (int)w->delivery.max_relays_per_lane) == 0;
+	}
+	lane_close(&w->lane);
+	return ok;
+}
+
+/*
+ * Takes a global slot for the lane at work. If there is none, the lane is given up; the relay
+ * with the last slot will look for it, but may have passed it by just now because this one held
+ * it, so a slot is tried for once more. False: no slot.
+ */
+static bool
+take_slot_or_leave(struct relay *r)
+{
+	r->slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
 	if (r->slot >= 0)
 		return true;
 	spool_crowd(&r->spool);
-	lane_close(&r->lane);
-	r->slot = spool_slot(&r->spool, (int)r->conf.max_relays);
+	lane_close(&r->work.lane);
+	r->slot = spool_slot(&r->spool, (int)r->common.relay.max_relays);
 	return r->slot >= 0;
 }
 
 /*
- * Lanes one after the other. A monitor that found all global slots taken relies on us: so after
- * giving ours back we look once more.
+ * A monitor that finds all global slots taken relies on the relays that have them: so each looks
+ * for a due lane once more after it gave its slot back.
  */
 void
-delivery_work(struct relay *r)
+work_on_lanes(struct relay *r)
 {
-	auto_dir lanes = delivery_lanes(r);
+	auto_dir lanes = work_open_lanes(r);
 	if (lanes == NULL)
 		return;
 	for (;;) {
-		if (r->lane.dir >= 0 && !work_on_lane(r))
+		if (r->work.lane.dir >= 0 && !work_on_lane(r))
 			return;
-		r->extra = false;
+		r->work.extra = false;
 		if (r->slot >= 0 && take_next_lane(r, lanes))
 			continue;
 		cleanup_fd(&r->slot);
 		r->slot = -1;
-		if (!take_next_lane(r, lanes) || !find_slot(r))
+		if (!take_next_lane(r, lanes) || !take_slot_or_leave(r))
 			return;
 	}
 }

@@ -3,11 +3,11 @@
 void
 budget_init(struct budget *b, const struct conf *c)
 {
-	int64_t checks = (1 + c->max_recipients) * LIMIT_CHECKED_MESSAGES;
+	int64_t checks = (1 + c->receive.max_recipients) * LIMIT_CHECKED_MESSAGES;
 	*b = (struct budget){ .left = {
 		[REQUEST_RELAY] = LIMIT_RELAYS_STARTED,
 		[REQUEST_TLS] = 1,                  /* RFC 3207 section 4.2: not again inside TLS */
-		[REQUEST_AUTH] = 1 + c->max_errors, /* each one that fails is an error */
+		[REQUEST_AUTH] = 1 + c->receive.max_errors, /* each one that fails is an error */
 		[REQUEST_CHECK_SENDER] = checks,
 		[REQUEST_CHECK_RECIPIENT] = checks,
 	} };

@@ -125,7 +125,7 @@ launch_once(const struct launcher *l, const char *name)
 	if (!lane_is_due(&state, clock_wall(), conf_longest_retry(l->conf)))
 		r = -EAGAIN;
 	else
-		r = slot = spool_slot(l->spool, (int)l->conf->max_relays);
+		r = slot = spool_slot(l->spool, (int)l->conf->relay.max_relays);
 	if (r == -EAGAIN && slot == -EAGAIN) {
 		spool_crowd(l->spool);
 		r = -EBUSY;
@@ -135,7 +135,7 @@ launch_once(const struct launcher *l, const char *name)
 		build_arguments(l, "relay", "--lane", name, arg);
 		pid_t pid = fork();
 		if (pid == 0)
-			become(l->conf->relay_path, arg, true, lane.lock, slot);
+			become(l->conf->who.relay_path, arg, true, lane.lock, slot);
 		r = pid < 0 ? -ENOMEM : 0; /* fork's EAGAIN is no lane that is taken */
 	}
 	lane_close(&lane);
@@ -150,11 +150,11 @@ int
 launch_relay(const struct launcher *l, const char *name)
 {
 	int r = -EAGAIN;
-	for (int i = 0; i < SLOT_TRIES && l->conf->max_relays > 0; i++) {
+	for (int i = 0; i < SLOT_TRIES && l->conf->relay.max_relays > 0; i++) {
 		r = launch_once(l, name);
 		if (r != -EBUSY)
 			return r;
-		auto_fd slot = spool_slot(l->spool, (int)l->conf->max_relays);
+		auto_fd slot = spool_slot(l->spool, (int)l->conf->relay.max_relays);
 		if (slot < 0)
 			return -EAGAIN; /* whoever has it looks at all lanes before it ends */
 	}

@@ -38,7 +38,7 @@ start_check(const struct launcher *l, const char *path, const int *fds, int n)
 {
 	if (path == NULL || n != 1)
 		return -EINVAL;
-	return launch_check(path, fds[0], l->conf->timeout_check);
+	return launch_check(path, fds[0], l->conf->receive.timeout_check);
 }
 
 static pid_t
@@ -56,13 +56,13 @@ start_requested(const struct launcher *l, const struct request *r, const int *fd
 	case REQUEST_RELAY:
 		return start_relay(l, r->lane);
 	case REQUEST_TLS:
-		return start_helper(l, "tls", l->conf->tls_path, fds, n, 2);
+		return start_helper(l, "tls", l->conf->who.tls_path, fds, n, 2);
 	case REQUEST_AUTH:
-		return start_helper(l, "auth", l->conf->auth_path, fds, n, 1);
+		return start_helper(l, "auth", l->conf->who.auth_path, fds, n, 1);
 	case REQUEST_CHECK_SENDER:
-		return start_check(l, l->conf->sender_check, fds, n);
+		return start_check(l, l->conf->receive.sender_check, fds, n);
 	case REQUEST_CHECK_RECIPIENT:
-		return start_check(l, l->conf->recipient_check, fds, n);
+		return start_check(l, l->conf->receive.recipient_check, fds, n);
 	default:
 		return -EINVAL;
 	}

@@ -21,8 +21,8 @@ program_begin(struct options *o, int argc, char **argv)
 }
 
 int
-program_configure(struct conf *c, const struct options *o, const char *unfit, const char *name,
-	log_journal_fn *journal, struct buf *why)
+program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
+	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why)
 {
 	int r = -EINVAL;
 	if (o->wrong != NULL)
@@ -30,7 +30,7 @@ program_configure(struct conf *c, const struct options *o, const char *unfit, co
 	else if (unfit != NULL)
 		buf_puts(why, unfit);
 	else
-		r = conf_load(c, &o->conf, why);
+		r = conf_load(c, &o->conf, from, why);
 	log_open(r == 0 ? c->log : LOG_TO_AUTO, name, journal);
 	return r;
 }
@@ -38,9 +38,9 @@ program_configure(struct conf *c, const struct options *o, const char *unfit, co
 int
 program_drop_root(const struct conf *c, struct buf *why)
 {
-	int r = sandbox_drop_root(c->user);
+	int r = sandbox_drop_root(c->who.user);
 	if (r < 0)
-		buf_printf(why, "started as root, cannot become user %s: %s", c->user,
+		buf_printf(why, "started as root, cannot become user %s: %s", c->who.user,
 			strerror(-r));
 	return r;
 }

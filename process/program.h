@@ -23,10 +23,10 @@ bool program_begin(struct options *o, int argc, char **argv);
 
 /*
  * Reads the configuration into *c and opens the log, for failures too. `unfit` is NULL, or what is
- * wrong with these options for this program. 0, or -EINVAL and a line in *why.
+ * wrong with these options for this program; `from` is as in conf_load. 0, or -EINVAL and a line in *why.
  */
-int program_configure(struct conf *c, const struct options *o, const char *unfit,
-	const char *name, log_journal_fn *journal, struct buf *why);
+int program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
+	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why);
 
 /* Started as root: becomes the user of the configuration. 0, or -errno and a line in *why. */
 int program_drop_root(const struct conf *c, struct buf *why);

@@ -55,7 +55,7 @@ status_at(struct span s, char class)
 }
 
 void
-diagnose(struct span text, char class, struct diagnosis *out)
+diagnosis_parse(struct span text, char class, struct diagnosis *out)
 {
 	*out = (struct diagnosis){ 0 };
 	split_host(text, out);

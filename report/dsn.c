@@ -18,13 +18,13 @@ says_anything(const struct report *r)
 	return false;
 }
 
-/* Whose it is; empty: nobody's. */
+/* The mailbox that the report is for: the sender, or double_bounce; empty: there is none. */
 static struct span
 reader(const struct message *m, const struct conf *conf)
 {
 	if (m->env.sender.n > 0)
 		return m->env.sender;
-	return conf->double_bounce != NULL ? span_of(conf->double_bounce) : span_of("");
+	return conf->relay.double_bounce != NULL ? span_of(conf->relay.double_bounce) : span_of("");
 }
 
 int

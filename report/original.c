@@ -65,7 +65,10 @@ original_put_whole(struct buf *b, const struct message *m, const struct buf *who
 
 /* ---- the header -------------------------------------------------------------------------- */
 
-/* field-name ":" (RFC 5322 section 2.2), or white space that continues one; then CR, and no other. */
+/*
+ * field-name ":" (RFC 5322 section 2.2), or white space that continues one; then CR, and no
+ * other.
+ */
 static bool
 is_header_line(struct span line)
 {
@@ -78,8 +81,10 @@ is_header_line(struct span line)
 	return n < line.n && (n > 0 ? line.p[n] == ':' : line.p[0] == ' ' || line.p[0] == '\t');
 }
 
-/* Octets of whole header lines at the start of s. Without an empty line the text is not ours to
- * give back either (E10). */
+/*
+ * Octets of whole header lines at the start of s, up to the first line that is none, such as the
+ * empty one: the text behind it is not given back (E10).
+ */
 static size_t
 header_length(struct span s)
 {

@@ -1,9 +1,9 @@
 /*
  * original: the last part of a report, the message it is about.
  *
- * The header is given back; the whole message only if it was asked for and is small (E9, E10). What came as
- * BINARYMIME may hold anything, and a report goes out in lines (A7): of that the header up to the first
- * odd line.
+ * The header is given back; the whole message only if it was asked for and is small (E9, E10).
+ * What came as BINARYMIME may hold anything, and a report goes out in lines (A7): of that the
+ * header up to the first odd line.
  */
 #ifndef POSTERN_ORIGINAL_H
 #define POSTERN_ORIGINAL_H
@@ -12,7 +12,10 @@
 
 enum { ORIGINAL_HEADER_MAX = 64 * 1024 }; /* of a header, what is given back */
 
-/* Reads the message into *whole, if all of it can be given back. 0; -EINVAL: it cannot; or -errno. */
+/*
+ * Reads the message into *whole, if all of it can be given back. 0; -EINVAL: it cannot; or
+ * -errno.
+ */
 int original_read(const struct message *m, struct buf *whole);
 
 /* The part's fields and text: all of *whole, */

@@ -41,7 +41,10 @@ wants(const struct rcpt *to, unsigned notify)
 	return to->terms.notify == 0 || (to->terms.notify & notify) != 0;
 }
 
-/* By the rules of RFC 2852 section 4: with N to a host without DELIVERBY, with T to one that has it. */
+/*
+ * By the rules of RFC 2852 section 4: with N to a host without DELIVERBY, with T to one that has
+ * it.
+ */
 static bool
 wants_trace(const struct report *r, const struct rcpt *to)
 {
@@ -50,7 +53,10 @@ wants_trace(const struct report *r, const struct rcpt *to)
 	return e->by != 0 && by && to->terms.notify != NOTIFY_NEVER;
 }
 
-/* That it went well is told unless the host does so itself (RFC 3461 section 5.2). */
+/*
+ * Success is reported unless the host that took the mail reports it itself (RFC 3461 section
+ * 5.2).
+ */
 static enum report_kind
 success(const struct report *r, const struct rcpt *to)
 {
@@ -87,7 +93,10 @@ has_kind(const struct report *r, enum report_kind k)
 	return false;
 }
 
-/* Such a sender's host takes UTF-8, or it could not get the report at all. */
+/*
+ * Is the report in UTF-8? The host of such a sender takes that, or no report could reach the
+ * sender.
+ */
 static bool
 is_global(const struct report *r)
 {
@@ -141,7 +150,7 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 	while (k < REPORT_DELIVERED && !has_kind(r, k))
 		k++;
 	put_date(b, "Date", clock_wall());
-	buf_printf(b, "From: Mail Delivery System <postmaster@%s>\r\nTo: ", r->conf->hostname);
+	buf_printf(b, "From: Mail Delivery System <postmaster@%s>\r\nTo: ", r->conf->who.hostname);
 	buf_add(b, r->to);
 	buf_printf(b,
 		"\r\nSubject: %s\r\n"
@@ -149,7 +158,7 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 		"Auto-Submitted: auto-replied\r\n"
 		"MIME-Version: 1.0\r\n",
 		r->double_bounce ? "Mail without a sender could not be delivered" : kinds[k].subject,
-		r->id, r->conf->hostname);
+		r->id, r->conf->who.hostname);
 	if (eightbit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_printf(b,
@@ -160,7 +169,7 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 
 /* ---- for a person ------------------------------------------------------------------------ */
 
-/* What the server did with the message. */
+/* What the server did with the message, in words. */
 static const char *
 deed(const struct diagnosis *d, enum report_kind k)
 {
@@ -175,7 +184,7 @@ static void
 explain(struct buf *b, const struct report *r, const struct rcpt *to, enum report_kind k)
 {
 	struct diagnosis d;
-	diagnose(buf_span(&to->text), kinds[k].status[0], &d);
+	diagnosis_parse(buf_span(&to->text), kinds[k].status[0], &d);
 	buf_puts(b, "\r\n<");
 	put_address(b, r, to->address);
 	buf_puts(b, ">\r\n");
@@ -194,7 +203,7 @@ put_explanation(struct buf *b, const struct report *r, bool whole)
 		is_global(r) ? "utf-8" : "us-ascii");
 	if (is_global(r))
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_printf(b, "\r\nThis is the mail system at %s.\r\n", r->conf->hostname);
+	buf_printf(b, "\r\nThis is the mail system at %s.\r\n", r->conf->who.hostname);
 	for (enum report_kind k = REPORT_FAILED; k < REPORT_KINDS; k++) {
 		if (!has_kind(r, k))
 			continue;
@@ -223,12 +232,12 @@ put_orcpt(struct buf *b, struct span orcpt)
 	buf_puts(b, "\r\n");
 }
 
-/* When it will be given up. */
+/* When the message will be given up. */
 static int64_t
 last_attempt(const struct report *r)
 {
 	const struct message *m = r->m;
-	int64_t end = message_since(m) + r->conf->expire;
+	int64_t end = message_since(m) + r->conf->relay.expire;
 	return m->env.by != 0 && m->env.by_mode == 'R' && m->env.by < end ? m->env.by : end;
 }
 
@@ -236,7 +245,7 @@ static void
 put_recipient(struct buf *b, const struct report *r, const struct rcpt *to, enum report_kind k)
 {
 	struct diagnosis d;
-	diagnose(buf_span(&to->text), kinds[k].status[0], &d);
+	diagnosis_parse(buf_span(&to->text), kinds[k].status[0], &d);
 	buf_puts(b, "\r\n");
 	put_orcpt(b, to->terms.orcpt);
 	buf_printf(b, "Final-Recipient: %s; ", span_is_ascii(to->address) ? "rfc822" : "utf-8");
@@ -260,7 +269,7 @@ put_fields(struct buf *b, const struct report *r)
 		is_global(r) ? "global-" : "");
 	if (is_global(r))
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_printf(b, "\r\nReporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\n", r->conf->hostname,
+	buf_printf(b, "\r\nReporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\n", r->conf->who.hostname,
 		m->id);
 	put_date(b, "Arrival-Date", m->arrived);
 	if (m->env.envid.n > 0) {
@@ -279,28 +288,28 @@ put_fields(struct buf *b, const struct report *r)
 /* ---- all of it --------------------------------------------------------------------------- */
 
 /*
- * Only of what failed (RFC 3461 section 4.3); and of UTF-8 only to a host that has to take it: others could
- * not get the report.
+ * Only of what failed (RFC 3461 section 4.3); and of UTF-8 only to a host that has to take it:
+ * others could not get the report.
  */
 static bool
 may_be_whole(const struct report *r)
 {
 	const struct message *m = r->m;
 	bool asked = r->double_bounce || (m->env.whole && has_kind(r, REPORT_FAILED));
-	return asked && m->length <= (uint64_t)r->conf->bounce_size &&
+	return asked && m->length <= (uint64_t)r->conf->relay.bounce_size &&
 		(is_global(r) || !m->env.utf8 || !m->eightbit);
 }
 
 int
 report_write(const struct report *r, struct buf *b)
 {
-	auto_buf whole = buf_new((size_t)r->conf->bounce_size);
+	auto_buf whole = buf_new((size_t)r->conf->relay.bounce_size);
 	int err = may_be_whole(r) ? original_read(r->m, &whole) : -EINVAL;
 	if (err < 0 && err != -EINVAL)
 		return err;
 	bool all = err == 0;
 	*b = buf_new(FIXED_MAX + (size_t)r->m->n * RCPT_MAX + 4 * (size_t)ORIGINAL_HEADER_MAX +
-		(size_t)r->conf->bounce_size);
+		(size_t)r->conf->relay.bounce_size);
 	put_head(b, r, is_global(r) || (all && r->m->eightbit));
 	put_explanation(b, r, all);
 	put_fields(b, r);

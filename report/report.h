@@ -1,10 +1,11 @@
 /*
  * report: the text of a report (RFC 3461, 3464, 6522, 6533).
  *
- * Text for a person first, then the fields for a program, then what is given back of the message. Replies
- * of other hosts were escaped when they were read, so that none of them can end a part or a field
- * (E11); the boundary is a queue id that did not exist before. All of it is ASCII, so that every host
- * takes it, but for the address of a sender that is not, and a message that is given back whole.
+ * Text for a person first, then the fields for a program, then what is given back of the message.
+ * Replies of other hosts were escaped when they were read, so that none of them can end a part or
+ * a field (E11); the boundary is a queue id that did not exist before. All of it is ASCII, so
+ * that every host takes it, but for the address of a sender that is not, and a message that is
+ * given back whole.
  */
 #ifndef POSTERN_REPORT_H
 #define POSTERN_REPORT_H
@@ -19,9 +20,9 @@ struct report {
 	const struct message *m;
 	const struct conf *conf;
 	const char *id;   /* of the report */
-	struct span to;   /* whose mail it is: the sender, or who gets what has none */
-	bool double_bounce; /* the message has no sender: it is given to somebody who can look after it */
-	bool waiting;     /* those who wait are to be spoken of as well */
+	struct span to;   /* the mailbox that it is for: the sender, or double_bounce */
+	bool double_bounce; /* the message has no sender */
+	bool waiting;     /* it is also about recipients that still wait */
 };
 
 /* What is to be said about a recipient. */

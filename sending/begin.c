@@ -82,11 +82,11 @@ learn(struct link_host *h, struct span line)
 static int
 say_ehlo(struct link *l)
 {
-	const struct conf *conf = l->terms.conf;
+	const struct conf_delivery *conf = l->terms.conf;
 	/* RFC 2033 section 4.1: LHLO, and nothing older. */
 	const char *command = conf->protocol == PROTOCOL_LMTP ? "LHLO " : "EHLO ";
 	link_puts(l, command, conf->timeout_helo);
-	link_puts(l, conf->hostname, conf->timeout_helo);
+	link_puts(l, l->terms.hostname, conf->timeout_helo);
 	link_puts(l, "\r\n", conf->timeout_helo);
 	return link_listen(l, command, conf->timeout_helo, learn);
 }
@@ -98,7 +98,7 @@ say_ehlo(struct link *l)
 static enum outcome
 say_hello(struct link *l)
 {
-	const struct conf *conf = l->terms.conf;
+	const struct conf_delivery *conf = l->terms.conf;
 	bool helo = l->terms.helo;
 	l->host = (struct link_host){ 0 };
 	if (!helo) {
@@ -106,7 +106,7 @@ say_hello(struct link *l)
 			return SOFT;
 		helo = link_outcome(l->code) == HARD && conf->protocol != PROTOCOL_LMTP;
 	}
-	if (helo && link_ask(l, "HELO ", conf->hostname, conf->timeout_helo) < 0)
+	if (helo && link_ask(l, "HELO ", l->terms.hostname, conf->timeout_helo) < 0)
 		return SOFT;
 	l->host.helo = helo;
 	return link_outcome(l->code) == DONE ? DONE : SOFT;
@@ -138,7 +138,7 @@ shake_hands(struct link *l)
 	const struct link_terms *t = &l->terms;
 	bool may = t->policy == DELIVERY_TLS_MAY;
 	struct tls_how how = { .lenient = may, .resume = !t->fresh };
-	int64_t deadline = clock_deadline(t->conf->timeout_tls);
+	int64_t deadline = clock_deadline(t->timeout_tls);
 	int r = tlsclient_begin(t->tls_setup, l->fd, &t->peer, how, deadline, &l->proof.tls, &why);
 	if (r < 0) {
 		l->proof.again = r == -EAGAIN ? AGAIN_FRESH

@@ -93,8 +93,8 @@ struct sending {
 static struct sending
 begin(struct link *l, const struct text *t)
 {
-	const struct conf *conf = l->terms.conf;
-	int64_t slowest = conf->timeout_data_block + (int64_t)t->length / conf->min_data_rate;
+	const struct conf_delivery *conf = l->terms.conf;
+	int64_t slowest = conf->timeout_data_block + (int64_t)t->length / l->terms.min_data_rate;
 	return (struct sending){ .l = l, .until = clock_deadline(slowest), .bol = true };
 }
 

@@ -35,7 +35,10 @@ struct tls_setup;
 /* What the caller decides before the connection begins (begin.h). */
 struct link_terms {
 	char name[DIAL_NAME];      /* of the host, for logs and reports (dial.h) */
-	const struct conf *conf;
+	const struct conf_delivery *conf;
+	const char *hostname;      /* ours, for EHLO */
+	int64_t timeout_tls;       /* s, a handshake */
+	int64_t min_data_rate;     /* octets of a message per second, beyond timeout_data_block */
 	enum conf_delivery_tls policy;
 	bool implicit;             /* TLS from the first octet (RFC 8314) */
 	bool helo;                 /* HELO at once: the host is known to refuse EHLO */
@@ -45,6 +48,7 @@ struct link_terms {
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const struct login *login; /* NULL: no AUTH */
 	int window;                /* jobs that may be on their way at once */
+	uint64_t window_size;      /* ... and octets of them */
 };
 
 /* What the host told of itself in its reply to EHLO. */

@@ -164,24 +164,24 @@ reason(int err)
 }
 
 int
-login_load(const struct conf *c, struct login *out, struct buf *why)
+login_load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct buf *why)
 {
-	int64_t deadline = clock_deadline(c->timeout_check);
+	int64_t deadline = clock_deadline(timeout);
 	int r = 0;
-	if (c->delivery_user == NULL)
+	if (c->user == NULL)
 		return 0;
-	if (c->delivery_token_command != NULL) {
-		r = run(c->delivery_token_command, deadline, &out->token);
-	} else if (c->delivery_password_file != NULL) {
-		r = read_password(c->delivery_password_file, deadline, &out->password);
+	if (c->token_command != NULL) {
+		r = run(c->token_command, deadline, &out->token);
+	} else if (c->password_file != NULL) {
+		r = read_password(c->password_file, deadline, &out->password);
 		out->library = r == 0 ? sasl_library_open() : NULL;
 	} else {
 		r = -ENOENT;
 	}
-	out->user = c->delivery_user;
-	out->clear = c->delivery_auth_clear == CONF_YES;
+	out->user = c->user;
+	out->clear = c->auth_clear == CONF_YES;
 	if (r < 0)
-		buf_printf(why, "%s: %s", c->delivery_token_command != NULL
+		buf_printf(why, "%s: %s", c->token_command != NULL
 			? "delivery_token_command" : "delivery_password_file", reason(r));
 	else if (out->password != NULL && out->library == NULL)
 		buf_puts(why, "delivery_password_file: libgsasl cannot be loaded");

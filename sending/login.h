@@ -10,8 +10,9 @@
 
 /*
  * Reads what the configuration names: 0, with out->user NULL if it names nothing; or -errno with
- * the reason in *why. Waits for the program that prints a token; SIGCHLD must not be ignored.
+ * the reason in *why. Waits up to `timeout` s for the program that prints a token; SIGCHLD must not
+ * be ignored.
  */
-int login_load(const struct conf *c, struct login *out, struct buf *why);
+int login_load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct buf *why);
 
 #endif

@@ -133,7 +133,7 @@ read_reset(struct link *l)
 static bool
 read_envelope(struct link *l, struct job *j, bool lock_step)
 {
-	const struct conf *conf = l->terms.conf;
+	const struct conf_delivery *conf = l->terms.conf;
 	if (link_reply(l, "MAIL", conf->timeout_mail) < 0)
 		return false;
 	enum outcome mail = link_outcome(l->code);
@@ -441,7 +441,7 @@ sending_full(const struct link *l)
 	int window = link_can(l, CAN_PIPELINING) ? l->terms.window : 1;
 	return l->flow.jobs > 0 &&
 		(l->flow.jobs >= window || l->flow.replies >= REPLIES_OWED ||
-			l->flow.octets >= (uint64_t)l->terms.conf->window_size);
+			l->flow.octets >= l->terms.window_size);
 }
 
 bool

@@ -44,7 +44,7 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	if (kind == REQUEST_CHECK_RECIPIENT)
 		buf_printf(&question, "sender %s\n", s->transaction.sender);
 	switch (helper_check(s->monitor, kind, buf_span(&question),
-		session_deadline(s, s->conf.timeout_check), s->stop, s->check_text)) {
+		session_deadline(s, s->conf.receive.timeout_check), s->stop, s->check_text)) {
 	case CHECK_OK:
 		return R_FINE;
 	case CHECK_REJECT:
@@ -62,7 +62,7 @@ approve_sender(void *ctx, struct span address)
 	struct session *s = ctx;
 	if (!session_may(s, QUOTA_MESSAGES, 1))
 		return R_QUOTA;
-	return s->conf.sender_check != NULL
+	return s->conf.receive.sender_check != NULL
 		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
 }
 
@@ -72,7 +72,7 @@ approve_recipient(void *ctx, struct span address)
 	struct session *s = ctx;
 	if (!session_may(s, QUOTA_RECIPIENTS, s->transaction.draft.recipients + 1))
 		return R_QUOTA;
-	return s->conf.recipient_check != NULL
+	return s->conf.receive.recipient_check != NULL
 		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;
 }
 
@@ -84,8 +84,10 @@ do_mail(struct session *s, struct span arg)
 		approve_sender, s);
 }
 
-/* All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
- * too many is no error, but brings no message nearer. */
+/*
+ * All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
+ * too many is no error, but brings no message nearer.
+ */
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
@@ -222,7 +224,7 @@ run_command(struct session *s, struct span line)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;
-	if ((c->rules & CLEAR) == 0 && s->conf.tls == TLS_REQUIRED && !s->secure && !s->peer.local)
+	if ((c->rules & CLEAR) == 0 && s->conf.tls.mode == TLS_REQUIRED && !s->secure && !s->peer.local)
 		return R_NEED_TLS;
 	if ((c->rules & NEEDS_HELO) != 0 && s->said.helo[0] == '\0')
 		return R_NEED_HELO;

@@ -34,7 +34,7 @@ learn_from_proxy(struct session *s)
 	char header[PROXY_MAX];
 	struct netaddr client;
 	enum proxy_result r = PROXY_MORE;
-	int64_t until = session_deadline(s, s->conf.timeout_tls);
+	int64_t until = session_deadline(s, s->conf.tls.timeout);
 	for (size_t n = 0, used; r == PROXY_MORE && n < sizeof(header);) {
 		if (stream_octet(&s->stream, until, &header[n]) != STREAM_OK)
 			break;
@@ -53,16 +53,16 @@ learn_from_proxy(struct session *s)
 static bool
 meet_client(struct session *s)
 {
-	if (!s->peer.local && netlist_contains(&s->conf.proxy_nets, &s->peer.addr) &&
+	if (!s->peer.local && netlist_contains(&s->conf.receive.proxy_nets, &s->peer.addr) &&
 		!learn_from_proxy(s))
 		return false;
 	session_forget(s);
 	if (!s->peer.local && !netaddr_is_loopback(&s->peer.addr))
-		quota_client(&s->quota, &s->peer.addr, s->conf.limit_window);
+		quota_client(&s->quota, &s->peer.addr, s->conf.receive.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
 	session_count(s, QUOTA_CONNECTIONS, 1);
-	if (s->conf.tls != TLS_IMPLICIT || !s->peer.socket)
+	if (s->conf.tls.mode != TLS_IMPLICIT || !s->peer.socket)
 		return true;
 	if (session_may(s, QUOTA_CONNECTIONS, 0))
 		return secure_handshake(s);
@@ -87,7 +87,7 @@ converse(struct session *s)
 	while (more) {
 		struct span line = { 0 };
 		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
-			session_deadline(s, s->conf.timeout_command), &line);
+			session_deadline(s, s->conf.receive.timeout_command), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
 			if (s->transaction.open || s->stream.broken)
 				session_lost(s, "in a transaction; it was dropped");
@@ -103,7 +103,7 @@ converse(struct session *s)
 			more = secure_handshake(s);
 	}
 	transaction_drop(&s->transaction);
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
 	if (s->linger)
 		stream_linger(&s->stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
 }
@@ -111,13 +111,13 @@ converse(struct session *s)
 int
 loop_main(struct session *s)
 {
-	prctl(PR_SET_PDEATHSIG, SIGTERM); /* no session without its monitor */
-	s->end = clock_deadline(s->conf.timeout_session);
+	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
+	s->end = clock_deadline(s->conf.receive.timeout_session);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {
 		say_reply(s, R_NO_QUEUE);
-		(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+		(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
 		return EX_TEMPFAIL;
 	}
 	converse(s);

@@ -5,15 +5,15 @@
 bool
 offers_tls(const struct session *s)
 {
-	return !s->secure && s->peer.socket && s->conf.tls != TLS_OFF &&
-		s->conf.tls_certificate != NULL;
+	return !s->secure && s->peer.socket && s->conf.tls.mode != TLS_OFF &&
+		s->conf.tls.certificate != NULL;
 }
 
 /* SCRAM and EXTERNAL need the file of users: a program that only judges passwords is no help. */
 static bool
 usable_scram(const struct session *s)
 {
-	return s->conf.auth_users != NULL;
+	return s->conf.auth.users != NULL;
 }
 
 static bool
@@ -26,7 +26,7 @@ usable_bound(const struct session *s)
 static bool
 usable_password(const struct session *s)
 {
-	return s->secure || s->peer.local || s->conf.auth_clear == CONF_YES;
+	return s->secure || s->peer.local || s->conf.auth.clear == CONF_YES;
 }
 
 static bool
@@ -80,8 +80,8 @@ offers_auth(const struct session *s)
 	bool any = false;
 	for (size_t i = 0; i < MECHANISMS; i++)
 		any = any || mechanisms[i].usable(s);
-	return any && (s->conf.auth_users != NULL || s->conf.auth_saslauthd != NULL ||
-		s->conf.auth_dovecot != NULL);
+	return any && (s->conf.auth.users != NULL || s->conf.auth.saslauthd != NULL ||
+		s->conf.auth.dovecot != NULL);
 }
 
 static bool
@@ -101,7 +101,7 @@ is_known(const struct session *s)
 static bool
 offers_requiretls(const struct session *s)
 {
-	return s->secure && s->conf.requiretls == CONF_YES;
+	return s->secure && s->conf.receive.requiretls == CONF_YES;
 }
 
 unsigned

@@ -67,7 +67,7 @@ static void
 start_data(struct session *s, bool chunked)
 {
 	struct trace trace = { .helo = s->said.helo, .peer = s->peer.local ? NULL : s->peer.text,
-		.hostname = s->conf.hostname, .with = with_keyword(s),
+		.hostname = s->conf.who.hostname, .with = with_keyword(s),
 		.cipher = s->secure ? s->tls.cipher : NULL };
 	transaction_start_data(&s->transaction, &trace, chunked, !s->peer.socket);
 	s->data_start = clock_ms();
@@ -77,9 +77,9 @@ start_data(struct session *s, bool chunked)
 static int64_t
 data_deadline(const struct session *s)
 {
-	int64_t allowed = s->conf.timeout_data * 1000 +
-		s->transaction.size / s->conf.min_data_rate * 1000;
-	return clock_earlier(session_deadline(s, s->conf.timeout_data), s->data_start + allowed);
+	int64_t allowed = s->conf.receive.timeout_data * 1000 +
+		s->transaction.size / s->conf.receive.min_data_rate * 1000;
+	return clock_earlier(session_deadline(s, s->conf.receive.timeout_data), s->data_start + allowed);
 }
 
 /* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
@@ -98,7 +98,7 @@ receive_data(struct session *s, enum reply *reply)
 	}
 #ifdef BREAK_EARLY_250 /* set only by the test that proves the power-cut test can fail */
 	say_reply(s, R_QUEUED);
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.timeout_command));
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
 #endif
 	*reply = finish_data(s);
 	return STREAM_OK;
@@ -137,7 +137,7 @@ receive_bdat(struct session *s, struct span arg)
 	bool last;
 	if (!arguments_bdat(arg, &octets, &last))
 		return R_BDAT_SYNTAX;
-	if (octets / CHUNK_EXCESS > s->conf.max_size)
+	if (octets / CHUNK_EXCESS > s->conf.receive.max_size)
 		return R_CHUNK_TOO_LARGE;
 	enum reply r = transaction_ready(&s->transaction, true);
 	if (r == R_START_DATA)
@@ -155,7 +155,7 @@ receive_bdat(struct session *s, struct span arg)
 	} else if (res != STREAM_OK) {
 		r = say_to_silence(res);
 	}
-	if (r != R_CHUNK_OK) /* queued, or failed: a message is never a part of its chunks */
+	if (r != R_CHUNK_OK) /* queued or refused: the chunks that may follow are of no message */
 		transaction_drop(&s->transaction);
 	return r;
 }

@@ -13,7 +13,7 @@ add_value(const struct session *s, char letter, struct buf *b)
 	char date[CLOCK_STAMP_SIZE];
 	switch (letter) {
 	case 'h':
-		buf_puts(b, s->conf.hostname);
+		buf_puts(b, s->conf.who.hostname);
 		break;
 	case 'i':
 		buf_puts(b, s->transaction.draft.id);
@@ -22,14 +22,14 @@ add_value(const struct session *s, char letter, struct buf *b)
 		offers_add_mechanisms(s, b);
 		break;
 	case 'f': /* longest interval, latest time */
-		clock_stamp(clock_wall() + s->conf.max_hold, date);
-		buf_printf(b, "%lld %s", (long long)s->conf.max_hold, date);
+		clock_stamp(clock_wall() + s->conf.receive.max_hold, date);
+		buf_printf(b, "%lld %s", (long long)s->conf.receive.max_hold, date);
 		break;
 	case 'z':
-		buf_printf(b, "%lld", (long long)s->conf.max_size);
+		buf_printf(b, "%lld", (long long)s->conf.receive.max_size);
 		break;
 	case 'r':
-		buf_printf(b, "%lld", (long long)s->conf.max_recipients);
+		buf_printf(b, "%lld", (long long)s->conf.receive.max_recipients);
 		break;
 	case 'c':
 		buf_puts(b, s->check_text[0] != '\0' ? s->check_text : "cannot be checked now");
@@ -57,7 +57,7 @@ add_text(const struct session *s, const char *text, struct buf *b)
 static void
 say_bytes(struct session *s, struct span bytes)
 {
-	stream_put(&s->stream, bytes, session_deadline(s, s->conf.timeout_command));
+	stream_put(&s->stream, bytes, session_deadline(s, s->conf.receive.timeout_command));
 }
 
 void
@@ -109,7 +109,7 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	if (kind == REPLY_ERROR || (kind == REPLY_CLOSE && r != R_BYE)) {
 		log_refused(s, r, what);
 		session_count(s, QUOTA_ERRORS, 1);
-		if (kind == REPLY_ERROR && (++s->errors >= s->conf.max_errors ||
+		if (kind == REPLY_ERROR && (++s->errors >= s->conf.receive.max_errors ||
 						   !session_may(s, QUOTA_ERRORS, 0))) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;

@@ -26,7 +26,7 @@ bool
 secure_handshake(struct session *s)
 {
 	struct log_fields f = session_event(s, "tls");
-	int64_t until = session_deadline(s, s->conf.timeout_tls);
+	int64_t until = session_deadline(s, s->conf.tls.timeout);
 	session_forget(s);
 	if (stream_flush(&s->stream, until) != STREAM_OK ||
 		helper_tls(s->monitor, &s->stream, until, &s->tls) < 0) {
@@ -49,7 +49,7 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 	say_text(s, challenge);
 	say_text(s, "\r\n");
 	enum stream_result res = stream_line(&s->stream, LIMIT_AUTH_LINE, LIMIT_COMMAND_JUNK,
-		session_deadline(s, s->conf.timeout_command), line);
+		session_deadline(s, s->conf.receive.timeout_command), line);
 	switch (res) {
 	case STREAM_OK:
 		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
@@ -95,7 +95,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 		return R_AUTH_TROUBLE;
 	for (const struct span *said = first;; said = &line) {
 		int err = helper_auth_step(fd, said,
-			session_deadline(s, s->conf.timeout_command), s->stop, &answer);
+			session_deadline(s, s->conf.receive.timeout_command), s->stop, &answer);
 		if (err < 0)
 			return err == -ECANCELED ? R_STOPPING : R_AUTH_TROUBLE;
 		if (answer.result != AUTH_CHALLENGE)
@@ -137,7 +137,7 @@ secure_auth(struct session *s, struct span arg)
 	/* A client that guesses may not go on in a new connection. */
 	if (!session_may(s, QUOTA_AUTH_FAILURES, 1))
 		return R_QUOTA;
-	if (span_eq(first, span_of("="))) /* given, and empty */
+	if (span_eq(first, span_of("="))) /* a response, and it is empty */
 		return authenticate(s, mechanism, &(struct span){ "", 0 });
 	return authenticate(s, mechanism, first.n > 0 ? &first : NULL);
 }

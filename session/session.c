@@ -23,7 +23,7 @@ session_forget(struct session *s)
 	transaction_drop(&s->transaction);
 	s->said = (struct said){ .rights.any_domain = !s->from_proxy_itself &&
 		(s->peer.local || loopback ||
-			netlist_contains(&s->conf.relay_nets, &s->peer.addr)) };
+			netlist_contains(&s->conf.receive.relay_nets, &s->peer.addr)) };
 }
 
 void
@@ -39,15 +39,15 @@ limit_of(const struct conf *c, enum quota_kind kind)
 {
 	switch (kind) {
 	case QUOTA_CONNECTIONS:
-		return c->limit_connections;
+		return c->receive.limit_connections;
 	case QUOTA_MESSAGES:
-		return c->limit_messages;
+		return c->receive.limit_messages;
 	case QUOTA_RECIPIENTS:
-		return c->limit_recipients;
+		return c->receive.limit_recipients;
 	case QUOTA_ERRORS:
-		return c->limit_errors;
+		return c->receive.limit_errors;
 	default:
-		return c->limit_auth_failures;
+		return c->receive.limit_auth_failures;
 	}
 }
 

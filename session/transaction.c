@@ -19,14 +19,14 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	struct mail_args a;
 	if (t->open)
 		return R_NESTED_MAIL;
-	enum reply r = arguments_mail(arg, may->offered, clock_wall(), conf->max_hold, &a);
+	enum reply r = arguments_mail(arg, may->offered, clock_wall(), conf->receive.max_hold, &a);
 	if (r != R_SENDER_OK)
 		return r;
 	if (!match_user_sender(may->senders, a.sender.whole))
 		return R_SENDER_DENIED;
-	if (a.size > conf->max_size)
+	if (a.size > conf->receive.max_size)
 		return R_TOO_LARGE;
-	if (!spool_has_room(s, a.size > 0 ? a.size : 0, conf->min_free))
+	if (!spool_has_room(s, a.size > 0 ? a.size : 0, conf->receive.min_free))
 		return R_QUEUE_FULL;
 	r = approve(ctx, a.sender.whole);
 	if (r != R_FINE)
@@ -36,7 +36,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 		return R_QUEUE_ERROR;
 	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
 	escape_text(t->sender, sizeof(t->sender), a.sender.whole);
-	t->max_size = conf->max_size;
+	t->max_size = conf->receive.max_size;
 	t->body = a.env.body;
 	t->utf8 = a.env.utf8;
 	t->chunked = false;
@@ -53,9 +53,9 @@ find_postmaster(const struct conf *conf, struct address *to)
 {
 	if (!span_ieq(to->local, span_of("postmaster")))
 		return false;
-	if (to->domain.n > 0 && !span_ieq(to->domain, span_of(conf->hostname)))
+	if (to->domain.n > 0 && !span_ieq(to->domain, span_of(conf->who.hostname)))
 		return false;
-	return address_mailbox(span_of(conf->postmaster), to) == 0;
+	return address_mailbox(span_of(conf->who.postmaster), to) == 0;
 }
 
 /* An address that another host may take for a route goes nowhere for a stranger (D8). */
@@ -73,7 +73,7 @@ may_send_to(const struct conf *conf, const struct rights *may, const struct addr
 	const char *lane)
 {
 	return may->any_domain ||
-		(is_plain(to) && match_domain(conf->relay_domains, span_of(lane)));
+		(is_plain(to) && match_domain(conf->receive.relay_domains, span_of(lane)));
 }
 
 enum reply
@@ -95,7 +95,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_RCPT_SYNTAX;
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;
-	if (t->draft.recipients >= conf->max_recipients)
+	if (t->draft.recipients >= conf->receive.max_recipients)
 		return R_TOO_MANY_RCPT; /* without asking a program of the site */
 	r = approve(ctx, a.to.whole);
 	if (r != R_FINE)

@@ -205,8 +205,8 @@ def test_credentials_are_of_one_route(postern, lan, wait):
     postern.settings.update(allow_destinations="127.0.0.0/8", smtp_port=lan.port)
     postern.configure(*(line for n, name in enumerate("xy") for line in
                         (f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{lan.port}",
-                         "delivery_auth_clear = yes", f"delivery_user = {name}",
-                         f"delivery_password_file = {postern.where / name}")))
+                         f"delivery_user = {name}", f"delivery_password_file = {postern.where / name}",
+                         "delivery_auth_clear = yes")))
     lan.domain("z.example")
     for _ in range(3):
         postern.send([f"u@{name}.example" for name in "xyz"], max_relays=0)

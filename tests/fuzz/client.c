@@ -105,10 +105,11 @@ send_all(struct job *jobs)
 
 /* How the relay would set it up. */
 static void
-set_terms(const struct conf *conf, const struct login *who, int window)
+set_terms(const struct conf_delivery *conf, const struct login *who, int window)
 {
 	static struct tls_setup setup = { .authorities = -1 };
 	l.terms = (struct link_terms){ .name = "mx.example[192.0.2.1]:25", .conf = conf,
+		.hostname = "us.example", .timeout_tls = 1, .min_data_rate = 1, .window_size = 1 << 20,
 		.policy = DELIVERY_TLS_MAY, .tls_setup = &setup,
 		.peer = { .dir = -1, .host = "mx.example" }, .login = who, .window = window };
 }
@@ -116,10 +117,9 @@ set_terms(const struct conf *conf, const struct login *who, int window)
 static void
 converse(struct span replies, int window)
 {
-	static struct conf conf = { .hostname = (char *)(uintptr_t)"us.example",
-		.timeout_greeting = 1, .timeout_helo = 1, .timeout_mail = 1, .timeout_rcpt = 1,
+	static struct conf_delivery conf = { .timeout_greeting = 1, .timeout_helo = 1, .timeout_mail = 1, .timeout_rcpt = 1,
 		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
-		.timeout_quit = 1, .window_size = 1 << 20, .min_data_rate = 1 };
+		.timeout_quit = 1 };
 	static int body = -1;
 	static char user[] = "us", token[] = "secret";
 	static const struct login who = { .user = user, .token = token, .clear = true };

@@ -137,7 +137,7 @@ def test_shipped_routes(tmp_path):
                        capture_output=True, text=True, check=True)
     printed = p.stdout.partition("\n\n[")[2]
     assert [line for line in lines if line[0] == "["] == re.findall(r"^\[.*\]$", "[" + printed, re.M)
-    rows = re.findall(r"ROW\((?:ROUTE|LOGIN), (\w+),", text_of(TOP / "conf" / "keys.c"))
+    rows = re.findall(r"^\t(?:ROW|DELIVERY)\((?:MATCH|ROUTE|LOGIN), (\w+),", text_of(TOP / "conf" / "keys.c"), re.M)
     assert rows and set(rows) <= {line.split(" = ")[0] for line in lines}
 
 

@@ -10,6 +10,8 @@
 
 static char path[] = "/tmp/postern-conf-XXXXXX";
 
+static struct conf_origins from; /* of what was loaded last */
+
 static const char *const lines_that_complete[] = { "hostname=h.example", "relay_path=/r" };
 
 /* Loads `file` (written to `path` first; NULL: no -c) with one more option, or NULL. */
@@ -25,7 +27,7 @@ load_for(struct conf *c, struct span file, const char *option, const char *profi
 		.profile = profile };
 	*c = (struct conf){ 0 };
 	buf_reset(why);
-	return conf_load(c, &args, why);
+	return conf_load(c, &args, &from, why);
 }
 
 static int
@@ -43,7 +45,7 @@ printed(const struct conf *c, const char *key)
 	size_t n = 0;
 	FILE *f = open_memstream(&text, &n);
 	assert_non_null(f);
-	conf_print(c, f);
+	conf_print(c, &from, f);
 	fclose(f);
 	line[0] = '\0';
 	for (char *l = strtok_r(text, "\n", &save); l != NULL; l = strtok_r(NULL, "\n", &save))
@@ -251,7 +253,7 @@ test_completed(void **state)
 		int r = load(&c, span_of(""), text, &why);
 		assert_int_equal(r, rows[i].wrong != NULL ? -EINVAL : 0);
 		if (r == 0)
-			assert_string_equal(c.hostname, rows[i].value);
+			assert_string_equal(c.who.hostname, rows[i].value);
 		conf_free(&c);
 		buf_free(&why);
 	}
@@ -259,10 +261,10 @@ test_completed(void **state)
 	struct conf c = { 0 };
 	const char *options[] = { "hostname=h.example" };
 	struct conf_args args = { .file = path, .options = options, .n = 1 };
-	assert_int_equal(conf_load(&c, &args, &why), 0);
-	assert_string_equal(c.postmaster, "postmaster@h.example");
-	assert_int_equal(c.relay_path[0], '/');
-	assert_string_equal(strrchr(c.relay_path, '/'), "/relay");
+	assert_int_equal(conf_load(&c, &args, &from, &why), 0);
+	assert_string_equal(c.who.postmaster, "postmaster@h.example");
+	assert_int_equal(c.who.relay_path[0], '/');
+	assert_string_equal(strrchr(c.who.relay_path, '/'), "/relay");
 	assert_string_equal(printed(&c, "max_size"), "52428800  # default");
 	conf_free(&c);
 	buf_free(&why);
@@ -349,24 +351,24 @@ test_precedence(void **state)
 	snprintf(want, sizeof(want), "7  # %s:3", path);
 	assert_string_equal(printed(&c, "max_relays"), want);
 	assert_string_equal(printed(&c, "expire"), "432000s  # default");
-	assert_int_equal(c.max_size, 3 * 1024 * 1024);
+	assert_int_equal(c.receive.max_size, 3 * 1024 * 1024);
 	conf_free(&c);
 
 	/* What the file sets can be unset. */
 	assert_int_equal(load(&c, span_of("tls_certificate = /c.pem\n"), "tls_certificate=", &why), 0);
-	assert_null(c.tls_certificate);
-	assert_null(c.tls_key);
+	assert_null(c.tls.certificate);
+	assert_null(c.tls.key);
 	conf_free(&c);
 	assert_int_equal(load(&c, span_of("tls_certificate = /c.pem\n"), NULL, &why), 0);
-	assert_string_equal(c.tls_key, "/c.pem");
+	assert_string_equal(c.tls.key, "/c.pem");
 	conf_free(&c);
 
 	/* An option given twice: the later one; but what is wrong anywhere is wrong. */
 	const char *twice[] = { "hostname=h.example", "relay_path=/r", "max_size=4M", "max_size=5M" };
 	struct conf_args args = { .file = path, .options = twice, .n = 4 };
 	c = (struct conf){ 0 };
-	assert_int_equal(conf_load(&c, &args, &why), 0);
-	assert_int_equal(c.max_size, 5 * 1024 * 1024);
+	assert_int_equal(conf_load(&c, &args, &from, &why), 0);
+	assert_int_equal(c.receive.max_size, 5 * 1024 * 1024);
 	conf_free(&c);
 	setenv("POSTERN_MAX_SIZE", "x", 1);
 	assert_int_equal(load(&c, file, "max_size=3M", &why), -EINVAL);
@@ -472,7 +474,7 @@ test_missing(void **state)
 		struct conf c = { 0 };
 		struct conf_args args = { .file = bad[i], .options = lines_that_complete, .n = 2 };
 		snprintf(want, sizeof(want), "%s: %s", bad[i], wrong[i]);
-		assert_int_equal(conf_load(&c, &args, &why), -EINVAL);
+		assert_int_equal(conf_load(&c, &args, &from, &why), -EINVAL);
 		assert_true(span_eq(buf_span(&why), span_of(want)));
 		conf_free(&c);
 		buf_free(&why);
@@ -491,12 +493,12 @@ test_print(void **state)
 	assert_int_equal(load(&c, span_of("relay_nets = 10.0.0.0/8\nnameserver = [::1]:54\n"), NULL,
 		&why), 0);
 	FILE *f = open_memstream(&text, &n);
-	conf_print(&c, f);
+	conf_print(&c, &from, f);
 	fclose(f);
 	assert_int_equal(load(&again, (struct span){ text, n }, NULL, &why), 0);
-	assert_int_equal(again.nameservers, 1);
+	assert_int_equal(again.relay.nameserver.n, 1);
 	f = open_memstream(&text2, &n2);
-	conf_print(&again, f);
+	conf_print(&again, &from, f);
 	fclose(f);
 	char *a = text, *b = text2;
 	while (*a != '\0') { /* line by line, without the origins */
@@ -523,7 +525,7 @@ test_example(void **state)
 	struct conf_args args = { .file = "units/postern.conf", .options = lines_that_complete, .n = 2 };
 	if (access(args.file, R_OK) < 0)
 		skip();
-	assert_int_equal(conf_load(&c, &args, &why), 0);
+	assert_int_equal(conf_load(&c, &args, &from, &why), 0);
 	conf_free(&c);
 	buf_free(&why);
 }

@@ -65,19 +65,19 @@ test_environment(void **state)
 static void
 test_find(void **state)
 {
-	struct conf c = { .tls_certificate = strdup("/c.pem"), .tls_key = strdup("credential:key"),
-		.auth_users = strdup("credential:users") };
+	struct conf c = { .tls = { .certificate = strdup("/c.pem"), .key = strdup("credential:key") },
+		.auth.users = strdup("credential:users") };
 	auto_buf why = buf_new(200);
 	(void)state;
 	unsetenv("CREDENTIALS_DIRECTORY");
 	assert_int_equal(credential_find(&c, &why), -EINVAL);
 	assert_true(why.n > 0);
-	assert_string_equal(c.tls_key, "credential:key");
+	assert_string_equal(c.tls.key, "credential:key");
 	setenv("CREDENTIALS_DIRECTORY", "/run/c", 1);
 	assert_int_equal(credential_find(&c, &why), 0);
-	assert_string_equal(c.tls_certificate, "/c.pem");
-	assert_string_equal(c.tls_key, "/run/c/key");
-	assert_string_equal(c.auth_users, "/run/c/users");
+	assert_string_equal(c.tls.certificate, "/c.pem");
+	assert_string_equal(c.tls.key, "/run/c/key");
+	assert_string_equal(c.auth.users, "/run/c/users");
 	conf_free(&c);
 }
 

@@ -8,6 +8,7 @@
 #include "conf/routes.h"
 
 static char path[] = "/tmp/postern-routes-XXXXXX";
+static struct conf_origins from; /* of what was loaded last */
 
 static int
 load(struct conf *c, const char *file, const char *option, struct buf *why)
@@ -20,7 +21,7 @@ load(struct conf *c, const char *file, const char *option, struct buf *why)
 	const char *options[] = { "hostname=h.example", "relay_path=/r", option };
 	struct conf_args args = { .file = path, .options = options, .n = option != NULL ? 3 : 2 };
 	*c = (struct conf){ 0 };
-	return conf_load(c, &args, why);
+	return conf_load(c, &args, &from, why);
 }
 
 /* ---- which mail -------------------------------------------------------------------------- */
@@ -76,7 +77,7 @@ test_which(void **state)
 	struct conf c;
 	struct buf why = buf_new(1000);
 	assert_int_equal(load(&c, routes, NULL, &why), 0);
-	assert_int_equal(c.max_errors, 7);
+	assert_int_equal(c.receive.max_errors, 7);
 	for (size_t i = 0; i < ROWS(matches); i++) {
 		char lane[LANE_NAME_SIZE];
 		assert_int_equal(lane_name_of(span_of(matches[i].domain), lane), 0);
@@ -175,27 +176,28 @@ static void
 test_in_force(void **state)
 {
 	(void)state;
-	struct conf c, here;
+	struct conf c;
+	struct conf_delivery here;
 	struct buf why = buf_new(1000);
 	assert_int_equal(load(&c,
 		"timeout_connect = 7s\nfamily = ipv6\n"
 		"[route a]\ndomains = *\nhosts = h.example\nfamily = ipv4\nsource = 192.0.2.7\n"
 		"timeout_connect = 3s\nmax_relays_per_lane = 1\n"
 		"[route b]\ndomains = *\nhosts = i.example\n", "timeout_helo=9s", &why), 0);
-	conf_for_route(&here, &c, routes_find(&c, span_of("a")));
+	conf_delivery_of(&here, &c, routes_find(&c, span_of("a")));
 	assert_string_equal(here.hosts, "h.example");
 	assert_string_equal(here.source, "192.0.2.7");
 	assert_int_equal(here.family, FAMILY_IPV4);
 	assert_int_equal(here.timeout_connect, 3);
 	assert_int_equal(here.max_relays_per_lane, 1);
 	assert_int_equal(here.timeout_helo, 9);
-	conf_for_route(&here, &c, routes_find(&c, span_of("b")));
+	conf_delivery_of(&here, &c, routes_find(&c, span_of("b")));
 	assert_string_equal(here.hosts, "i.example");
 	assert_string_equal(here.source, "");
 	assert_int_equal(here.family, FAMILY_IPV6);
 	assert_int_equal(here.timeout_connect, 7);
 	assert_int_equal(here.max_relays_per_lane, 5);
-	conf_for_route(&here, &c, NULL);
+	conf_delivery_of(&here, &c, NULL);
 	assert_string_equal(here.hosts, "");
 	assert_int_equal(here.timeout_connect, 7);
 	conf_free(&c);
@@ -216,7 +218,7 @@ test_print(void **state)
 			fail_msg("%.*s", (int)why.n, why.p);
 		FILE *f = open_memstream(&text[i], &n);
 		assert_non_null(f);
-		conf_print(&c, f);
+		conf_print(&c, &from, f);
 		fclose(f);
 		conf_free(&c);
 		buf_free(&why);

@@ -11,44 +11,47 @@
 
 enum { PORT = 25, AGE = 600 };
 
-static struct netaddr addr;
+static struct hosts hosts;
+static const struct hosts nowhere = { .dir = -1, .age = AGE };
+static struct exchanger host = { .port = PORT };
 
 static char path[] = "/tmp/postern-hosts-XXXXXX";
 
 static int
 open_hosts(void **state)
 {
-	static int dir;
+	(void)state;
 	assert_non_null(mkdtemp(path));
 	int spool = open(path, O_RDONLY | O_DIRECTORY);
-	dir = hosts_open(spool);
+	hosts_open(&hosts, spool, AGE);
 	close(spool);
-	assert_true(dir >= 0);
-	assert_int_equal(netaddr_parse(span_of("2001:db8::1"), &addr), 0);
-	*state = &dir;
+	assert_true(hosts.dir >= 0);
+	assert_int_equal(netaddr_parse(span_of("2001:db8::1"), &host.addr), 0);
 	return 0;
 }
 
 static int
 empty(void **state)
 {
-	hosts_sweep(*(int *)*state, -1);
+	(void)state;
+	hosts_sweep(&(struct hosts){ .dir = hosts.dir, .age = -1 });
 	return 0;
 }
 
 static int
 remove_all(void **state)
 {
-	char hosts[sizeof(path) + 10];
-	close(*(int *)*state);
-	snprintf(hosts, sizeof(hosts), "%s/hosts", path);
-	return rmdir(hosts) < 0 || rmdir(path) < 0;
+	char name[sizeof(path) + 10];
+	(void)state;
+	close(hosts.dir);
+	snprintf(name, sizeof(name), "%s/hosts", path);
+	return rmdir(name) < 0 || rmdir(path) < 0;
 }
 
 static void
-put_file(int dir, const char *text, size_t n)
+put_file(const char *text, size_t n)
 {
-	int fd = openat(dir, "2001:db8::1-25", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	int fd = openat(hosts.dir, "2001:db8::1-25", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 	assert_int_equal(write(fd, text, n), n);
 	close(fd);
 }
@@ -56,24 +59,26 @@ put_file(int dir, const char *text, size_t n)
 static void
 test_learning(void **state)
 {
-	int dir = *(int *)*state;
+	(void)state;
 	struct host h;
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	struct exchanger other = host;
+	other.port = PORT + 1;
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 0);
-	hosts_greeted(dir, &addr, PORT, AGE, 100);
-	hosts_greeted(dir, &addr, PORT, AGE, 200);
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	hosts_greeted(&hosts, &host, 100);
+	hosts_greeted(&hosts, &host, 200);
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 125); /* one measurement is a quarter */
 	assert_int_equal(h.failed, 0);
-	hosts_mark(dir, &addr, PORT, AGE, HOST_FAILED);
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	hosts_mark(&hosts, &host, HOST_FAILED);
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 125);
 	assert_in_range(h.failed, clock_wall() - 10, clock_wall());
-	hosts_greeted(dir, &addr, PORT, AGE, 0);
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	hosts_greeted(&hosts, &host, 0);
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.failed, 0);
 	assert_true(h.latency > 0);
-	hosts_recall(dir, &addr, PORT + 1, AGE, &h);
+	hosts_recall(&hosts, &other, &h);
 	assert_int_equal(h.latency, 0);
 }
 
@@ -81,16 +86,16 @@ test_learning(void **state)
 static void
 test_greylist(void **state)
 {
-	int dir = *(int *)*state;
+	(void)state;
 	struct host h;
 	const int64_t waited[][2] = { { -1, 0 }, { 0, 0 }, { 901, 0 }, { 900, 900 }, { 300, 300 }, { 360, 300 } };
 	for (size_t i = 0; i < ROWS(waited); i++) {
-		hosts_waited(dir, &addr, PORT, AGE, waited[i][0]);
-		hosts_recall(dir, &addr, PORT, AGE, &h);
+		hosts_waited(&hosts, &host, waited[i][0]);
+		hosts_recall(&hosts, &host, &h);
 		assert_int_equal(h.grey, waited[i][1]);
 	}
-	hosts_greeted(dir, &addr, PORT, AGE, 5); /* and is not forgotten for other news */
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	hosts_greeted(&hosts, &host, 5); /* and is not forgotten for other news */
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.grey, 300);
 }
 
@@ -99,8 +104,8 @@ test_nothing_is_needed(void **state)
 {
 	struct host h = { .latency = 1 };
 	(void)state;
-	hosts_mark(-1, &addr, PORT, AGE, HOST_FAILED);
-	hosts_recall(-1, &addr, PORT, AGE, &h);
+	hosts_mark(&nowhere, &host, HOST_FAILED);
+	hosts_recall(&nowhere, &host, &h);
 	assert_int_equal(h.latency, 0);
 }
 
@@ -109,7 +114,7 @@ static void
 test_odd_files(void **state)
 {
 	static char large[1 << 20];
-	int dir = *(int *)*state;
+	(void)state;
 	struct host h;
 	static const char *const odd[] = { "", "latency", "latency -5 failed 0 lockstep 0",
 		"latency 99999999999999999999 failed 1 lockstep 1", "latency 1e9", "\xff\xfe\n",
@@ -118,8 +123,8 @@ test_odd_files(void **state)
 		"latency -1 failed -1 lockstep -1 clear 9223372036854775807 helo -1 grey 901",
 		"latency 0 failed 9223372036854775807 lockstep 1 clear 1 helo 1 grey -1" };
 	for (size_t i = 0; i < ROWS(odd); i++) {
-		put_file(dir, odd[i], strlen(odd[i]));
-		hosts_recall(dir, &addr, PORT, AGE, &h);
+		put_file(odd[i], strlen(odd[i]));
+		hosts_recall(&hosts, &host, &h);
 		assert_int_equal(h.latency, 0);
 		assert_int_equal(h.failed, 0);
 		assert_int_equal(h.lockstep, 0);
@@ -129,37 +134,37 @@ test_odd_files(void **state)
 	}
 	memset(large, '1', sizeof(large));
 	memcpy(large, "latency ", 8);
-	put_file(dir, large, sizeof(large));
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	put_file(large, sizeof(large));
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 0);
-	hosts_greeted(dir, &addr, PORT, AGE, 7); /* and it is replaced */
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	hosts_greeted(&hosts, &host, 7); /* and it is replaced */
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 7);
 
-	unlinkat(dir, "2001:db8::1-25", 0);
-	assert_int_equal(symlinkat("/etc/passwd", dir, "2001:db8::1-25"), 0); /* K4 */
-	hosts_greeted(dir, &addr, PORT, AGE, 7);
-	hosts_recall(dir, &addr, PORT, AGE, &h);
+	unlinkat(hosts.dir, "2001:db8::1-25", 0);
+	assert_int_equal(symlinkat("/etc/passwd", hosts.dir, "2001:db8::1-25"), 0); /* K4 */
+	hosts_greeted(&hosts, &host, 7);
+	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 0);
-	unlinkat(dir, "2001:db8::1-25", 0);
+	unlinkat(hosts.dir, "2001:db8::1-25", 0);
 }
 
 /* J12: what is of long ago, or of a time to come, counts for nothing. */
 static void
 test_ages(void **state)
 {
-	int dir = *(int *)*state;
+	(void)state;
 	struct host h;
 	const int64_t ages[] = { AGE + 10, -100 };
 	for (size_t i = 0; i < ROWS(ages); i++) {
-		hosts_greeted(dir, &addr, PORT, AGE, 5);
+		hosts_greeted(&hosts, &host, 5);
 		struct timespec t[2] = { { .tv_nsec = UTIME_OMIT },
 			{ .tv_sec = (time_t)(clock_wall() - ages[i]) } };
-		assert_int_equal(utimensat(dir, "2001:db8::1-25", t, 0), 0);
-		hosts_recall(dir, &addr, PORT, AGE, &h);
+		assert_int_equal(utimensat(hosts.dir, "2001:db8::1-25", t, 0), 0);
+		hosts_recall(&hosts, &host, &h);
 		assert_int_equal(h.latency, 0);
-		hosts_sweep(dir, AGE);
-		assert_int_equal(faccessat(dir, "2001:db8::1-25", F_OK, 0), -1);
+		hosts_sweep(&hosts);
+		assert_int_equal(faccessat(hosts.dir, "2001:db8::1-25", F_OK, 0), -1);
 	}
 }
 

@@ -3,7 +3,7 @@
 
 #include "process/budget.h"
 
-static const struct conf conf = { .max_recipients = 100, .max_errors = 20 };
+static const struct conf conf = { .receive = { .max_recipients = 100, .max_errors = 20 } };
 
 /* How many of a kind are started, each of them gone at once. */
 static int64_t

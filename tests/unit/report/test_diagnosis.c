@@ -46,7 +46,7 @@ test_diagnose(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct diagnosis d;
-		diagnose(guarded(span_of(rows[i].text)), rows[i].class, &d);
+		diagnosis_parse(guarded(span_of(rows[i].text)), rows[i].class, &d);
 		if (!span_eq(d.host, span_of(rows[i].host)) || !span_eq(d.words, span_of(rows[i].words)) ||
 			!span_eq(d.status, span_of(rows[i].status)) || d.reply != rows[i].reply)
 			fail_msg("%s: %.*s|%.*s|%.*s|%d", rows[i].text, (int)d.host.n, d.host.p,

@@ -12,8 +12,8 @@
 
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
 
-static struct conf conf = { .hostname = (char *)(uintptr_t)"relay.example", .bounce_size = 64 * 1024,
-	.expire = 86400 };
+static struct conf conf = { .who.hostname = (char *)(uintptr_t)"relay.example",
+	.relay = { .bounce_size = 64 * 1024, .expire = 86400 } };
 
 /* A queued message with this body and three recipients in one lane. */
 static void

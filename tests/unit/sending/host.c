@@ -83,10 +83,10 @@ begin_text(struct host *h)
 	if (c != EOF)
 		ungetc(c, h->in);
 	h->text_n = 0;
-	if (exception(h, "TEXT", h->times[7] + 1, &n) != NULL)
+	if (exception(h, "TEXT", h->times[HOST_TEXTS] + 1, &n) != NULL)
 		(void)reply(h, "TEXT", "");
 	else
-		h->times[7]++;
+		h->times[HOST_TEXTS]++;
 }
 
 static void
@@ -186,7 +186,8 @@ run(void *context)
 	while (!h->closed && fgets(line, sizeof(line), h->in) != NULL) {
 		line[strcspn(line, "\r\n")] = '\0';
 		if (h->n < sizeof(h->log))
-			h->n += (size_t)snprintf(h->log + h->n, sizeof(h->log) - h->n, "%s\n", line);
+			h->n += (size_t)snprintf(h->log + h->n, sizeof(h->log) - h->n, "%s\n",
+				line);
 		answer(h, line);
 	}
 	hang_up(h);

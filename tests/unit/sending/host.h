@@ -5,8 +5,8 @@
  * It behaves well but for the exceptions of the script, "RCPT2=550 no|END1=close": each names a
  * verb, its how-manieth of the connection, and the reply. END is the end of a text, by DATA or by
  * BDAT; TEXT is its first octet; HELLO stands for EHLO, LHLO and HELO, and GREETING is before all.
- * In a reply "/" ends a line, "!" at its end closes the connection behind it, and "close" alone does
- * so without a reply.
+ * In a reply "/" ends a line, "!" at its end closes the connection behind it, and "close" alone
+ * does so without a reply.
  */
 #ifndef POSTERN_TEST_HOST_H
 #define POSTERN_TEST_HOST_H
@@ -15,7 +15,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { HOST_LOG = 64 * 1024, HOST_VERBS = 12, HOST_TEXT = 1024 };
+enum { HOST_LOG = 64 * 1024, HOST_TEXT = 1024 };
+enum { HOST_TEXTS = 7, HOST_RSET = 9, HOST_VERBS = 12 }; /* places in host.times */
 
 struct host_script {
 	bool lmtp;

@@ -9,13 +9,23 @@
 #define BODY "Subject: x\r\n\r\n.\r\nbody\r\n"
 
 /* Long: a test waits for no reply that comes late, only for ones that come. */
-static inline struct conf
-patient_conf(void)
+static struct conf_delivery patient = {
+	.timeout_greeting = 60,
+	.timeout_helo = 60,
+	.timeout_mail = 60,
+	.timeout_rcpt = 60,
+	.timeout_data_start = 60,
+	.timeout_data_block = 60,
+	.timeout_data_end = 60,
+	.timeout_quit = 60,
+};
+
+/* Terms of a link that has all the time it needs. */
+static inline struct link_terms
+patient_terms(void)
 {
-	return (struct conf){ .hostname = (char *)(uintptr_t)"us.example", .timeout_greeting = 60,
-		.timeout_helo = 60, .timeout_mail = 60, .timeout_rcpt = 60, .timeout_data_start = 60,
-		.timeout_data_block = 60, .timeout_data_end = 60, .timeout_quit = 60,
-		.timeout_tls = 60, .window_size = 1 << 20, .min_data_rate = 1 };
+	return (struct link_terms){ .name = "mx", .conf = &patient, .hostname = "us.example",
+		.timeout_tls = 60, .min_data_rate = 1, .window = 1, .window_size = 1 << 20 };
 }
 
 /* A message whose body is `size` octets: BODY, and then nothing but "x". */

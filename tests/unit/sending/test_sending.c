@@ -11,8 +11,7 @@ enum { JOBS = 3, RCPTS = 2, MANY = 100, LARGE = 4 * 1024 * 1024 };
 
 static struct link l; /* large */
 static struct host host;
-static struct conf conf;
-static int64_t window_size = 1 << 20;
+static uint64_t window_size = 1 << 20;
 
 enum way { LOCK_STEP, GROUPS, WINDOW, LMTP, LMTP_WINDOW, WAYS };
 
@@ -35,11 +34,11 @@ static void
 connect_script(enum way way, struct host_script *script, int window)
 {
 	script->lmtp = is_lmtp(way);
-	conf = patient_conf();
-	conf.protocol = is_lmtp(way) ? PROTOCOL_LMTP : PROTOCOL_SMTP;
-	conf.window_size = window_size;
+	patient.protocol = is_lmtp(way) ? PROTOCOL_LMTP : PROTOCOL_SMTP;
 	buf_free(&l.text);
-	l.terms = (struct link_terms){ .name = "mx", .conf = &conf, .window = window };
+	l.terms = patient_terms();
+	l.terms.window = window;
+	l.terms.window_size = window_size;
 	l.fd = host_start(&host, script);
 	l.text = buf_new(LIMIT_REPLY);
 	l.idle = false;
@@ -151,135 +150,206 @@ check(enum way way, const char *exceptions, bool idle, const struct message *m, 
 		fail_msg("way %d, host \"%s\": %s, not %s", (int)way, exceptions, got, want);
 }
 
+/* In lock step, in groups, in a window; and by LMTP in groups, in a window. */
 static const struct row rows[] = {
 	{ "",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "MAIL2=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "MAIL2=451 later",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+SS A+DD", "A+DD ASS A+DD", "A+DD A+SS A+DD" } },
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+SS A+DD",
+			"A+DD ASS A+DD", "A+DD A+SS A+DD" } },
 	{ "MAIL2=550 never",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD" } },
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD",
+			"A+DD AHH A+DD", "A+DD A+HH A+DD" } },
 	{ "MAIL2=421 bye!",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
+			"A+DD USS USS", "A+DD USS USS" } },
 	{ "MAIL2=421 bye",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
+			"A+DD USS USS", "A+DD USS USS" } },
 	{ "MAIL2=close",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
+			"A+DD LSS USS", "A+DD L+ss U+SS" } },
 	{ "MAIL2=250 ok/250 too many",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
+			"A+DD LSS USS", "A+DD A+DD A+DD" } },
 	{ "MAIL2=999 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
+			"A+DD LSS USS", "A+DD L+ss U+SS" } },
 	{ "RCPT4=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "RCPT4=451 later",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
+			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT4=550 never",
-		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD" } },
+		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD",
+			"A+DD A+DH A+DD", "A+DD A+DH A+DD" } },
 	{ "RCPT4=421 bye!",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+sS U+SS", "A+DD LSS USS", "A+DD L+sS U+SS" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+sS U+SS",
+			"A+DD LSS USS", "A+DD L+sS U+SS" } },
 	{ "RCPT4=421 bye",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
+			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT4=close",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
+			"A+DD LSS USS", "A+DD L+ss U+SS" } },
 	{ "RCPT4=250 ok/250 too many",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
+			"A+DD LSS USS", "A+DD A+DD A+DD" } },
 	{ "RCPT4=999 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
+			"A+DD LSS USS", "A+DD L+ss U+SS" } },
 	{ "DATA2=250-many/250 lines",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD",
+			"A+DD ASS A+DD", "A+DD A+DD A+DD" } },
 	{ "DATA2=250 ok",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD",
+			"A+DD ASS A+DD", "A+DD A+DD A+DD" } },
 	{ "DATA2=451 later",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD",
+			"A+DD ASS A+DD", "A+DD A+DD A+DD" } },
 	{ "DATA2=550 never",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+DD A+DD", "A+DD AHH A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+DD A+DD",
+			"A+DD AHH A+DD", "A+DD A+DD A+DD" } },
 	{ "DATA2=421 bye!",
-		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD", "A+DD ASS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD",
+			"A+DD ASS USS", "A+DD A+DD A+DD" } },
 	{ "DATA2=421 bye",
-		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD", "A+DD ASS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD",
+			"A+DD ASS USS", "A+DD A+DD A+DD" } },
 	{ "DATA2=close",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
+			"A+DD LSS USS", "A+DD A+DD A+DD" } },
 	{ "DATA2=250 ok/250 too many",
-		{ "A+DD ASS LSS", "A+DD ASS LSS", "A+DD A+DD A+DD", "A+DD ASS LSS", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS LSS", "A+DD ASS LSS", "A+DD A+DD A+DD",
+			"A+DD ASS LSS", "A+DD A+DD A+DD" } },
 	{ "DATA2=999 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
+			"A+DD LSS USS", "A+DD A+DD A+DD" } },
 	{ "END2=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "END2=451 later",
-		{ "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DS A+DD A+DD", "A+DS A+DD A+DD" } },
+		{ "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DD A+SS A+DD",
+			"A+DS A+DD A+DD", "A+DS A+DD A+DD" } },
 	{ "END2=550 never",
-		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DH A+DD A+DD", "A+DH A+DD A+DD" } },
+		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+HH A+DD",
+			"A+DH A+DD A+DD", "A+DH A+DD A+DD" } },
 	{ "END2=421 bye!",
-		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS", "A+DS USS USS", "A+DS USS USS" } },
+		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS",
+			"A+DS USS USS", "A+DS USS USS" } },
 	{ "END2=421 bye",
-		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS", "A+DS USS USS", "A+DS USS USS" } },
+		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS",
+			"A+DS USS USS", "A+DS USS USS" } },
 	{ "END2=close",
-		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS", "L+Ds USS USS", "L+Ds U+SS U+SS" } },
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
+			"L+Ds USS USS", "L+Ds U+SS U+SS" } },
 	{ "END2=250 ok/250 too many",
-		{ "A+DD A+DD LSS", "A+DD A+DD LSS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD LSS", "A+DD A+DD LSS", "A+DD A+DD A+DD",
+			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+	{ "END2=250-ok/550 no",
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
+		"L+Ds USS USS", "L+Ds U+SS U+SS" } },
 	{ "END2=999 odd",
-		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS", "L+Ds USS USS", "L+Ds U+SS U+SS" } },
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
+			"L+Ds USS USS", "L+Ds U+SS U+SS" } },
 	{ "RSET1=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "RSET1=451 later",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS", "A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS",
+			"A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
 	{ "RSET1=550 never",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS", "A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS",
+			"A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
 	{ "RSET1=421 bye!",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS",
+			"A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "RSET1=421 bye",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS",
+			"A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "RSET1=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS", "A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS",
+			"A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
 	{ "RSET1=250 ok/250 too many",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "RSET1=999 odd",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS", "A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS",
+			"A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
 	{ "MAIL1=421 bye!",
-		{ "ASS USS USS", "LSS USS USS", "L+SS U+SS U+SS", "LSS USS USS", "L+SS U+SS U+SS" } },
+		{ "ASS USS USS", "LSS USS USS", "L+SS U+SS U+SS",
+			"LSS USS USS", "L+SS U+SS U+SS" } },
 	{ "MAIL1=452 full",
-		{ "ASS A+DD A+DD", "ASS A+DD A+DD", "A+SS A+DD A+DD", "ASS A+DD A+DD", "A+SS A+DD A+DD" } },
+		{ "ASS A+DD A+DD", "ASS A+DD A+DD", "A+SS A+DD A+DD",
+			"ASS A+DD A+DD", "A+SS A+DD A+DD" } },
 	{ "MAIL2=452 full",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS A+DD", "A+DD USS USS", "A+DD U+SS A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS A+DD",
+			"A+DD USS USS", "A+DD U+SS A+DD" } },
 	{ "MAIL1=550 no",
-		{ "AHH A+DD A+DD", "AHH A+DD A+DD", "A+HH A+DD A+DD", "AHH A+DD A+DD", "A+HH A+DD A+DD" } },
+		{ "AHH A+DD A+DD", "AHH A+DD A+DD", "A+HH A+DD A+DD",
+			"AHH A+DD A+DD", "A+HH A+DD A+DD" } },
 	{ "RCPT3=550 no|RCPT4=450 no",
-		{ "A+DD AHS A+DD", "A+DD AHS A+DD", "A+DD A+HS A+DD", "A+DD AHS A+DD", "A+DD A+HS A+DD" } },
+		{ "A+DD AHS A+DD", "A+DD AHS A+DD", "A+DD A+HS A+DD",
+			"A+DD AHS A+DD", "A+DD A+HS A+DD" } },
 	{ "RCPT4=452 many",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
+			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT3=452 many",
-		{ "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
+		{ "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD",
+			"A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
 	{ "RCPT4=552 many",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
+			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT3=550 no|RCPT4=550 no|DATA2=354 go",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD", "A+DD LHH USS", "A+DD A+HH A+DD" } },
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD",
+			"A+DD LHH USS", "A+DD A+HH A+DD" } },
 	{ "RCPT3=550 no|RCPT4=550 no|DATA1=354 go",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD" } },
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD",
+			"A+DD AHH A+DD", "A+DD A+HH A+DD" } },
 	{ "DATA2=354 go/250 more",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD", "A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
+			"A+DD LSS USS", "A+DD A+DD A+DD" } },
 	{ "END3=550 no",
-		{ "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+HD A+DD", "A+DD A+HD A+DD" } },
+		{ "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+DD A+HH",
+			"A+DD A+HD A+DD", "A+DD A+HD A+DD" } },
 	{ "END3=452 no",
-		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
+		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS",
+			"A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
 	{ "END3=close",
-		{ "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD L+ss USS", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD A+DD L+ss",
+			"A+DD L+ss USS", "A+DD L+ss U+SS" } },
 	{ "END4=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+Ds USS", "A+DD L+Ds U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD L+Ds USS", "A+DD L+Ds U+SS" } },
 	{ "END3=421 bye!",
-		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD L+Ss USS", "A+DD L+Ss U+SS" } },
+		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS",
+			"A+DD L+Ss USS", "A+DD L+Ss U+SS" } },
 	{ "RSET2=550 no",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS", "A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS",
+			"A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
 	{ "RSET2=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD L+ss", "A+DD A+DD A+DD", "A+DD A+DD L+ss" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD L+ss",
+			"A+DD A+DD A+DD", "A+DD A+DD L+ss" } },
 	{ "MAIL2=250 ok/250 too many|END2=550 no",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS", "A+DH LSS USS", "A+DH A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
+			"A+DH LSS USS", "A+DH A+DD A+DD" } },
 	{ "MAIL2=452 full|RSET1=close",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD L+ss U+SS", "A+DD USS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD L+ss U+SS",
+			"A+DD USS USS", "A+DD L+ss U+SS" } },
 	{ "MAIL2=452 full|RSET2=close",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS", "A+DD U+SS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
+			"A+DD USS USS", "A+DD U+SS U+SS" } },
+	{ "RCPT4=550 no|RSET2=550 no",
+		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD L+ss U+SS",
+		"A+DD A+DH A+DD", "A+DD L+ss U+SS" } },
 	{ "RSET2=421 bye!",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD USS", "A+DD A+DD A+DD", "A+DD A+DD USS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD USS",
+			"A+DD A+DD A+DD", "A+DD A+DD USS" } },
 };
 
 static void
@@ -293,7 +363,7 @@ test_replies(void **state)
 	close(m.fd);
 }
 
-/* A connection that was idle and closes blames no message, until the host has spoken again (M10). */
+/* A connection that was idle and closes blames no message, until the host has spoken (M10). */
 static void
 test_idle(void **state)
 {
@@ -363,6 +433,30 @@ test_in_the_middle(void **state)
 	close(m.fd);
 }
 
+/* A file that ends too early: the host must not take it for whole, nor the next job for its end. */
+static void
+test_short_file(void **state)
+{
+	(void)state;
+	struct message m = make_message(strlen(BODY)), cut = make_message(strlen(BODY) / 2);
+	cut.length = strlen(BODY);
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		struct rcpt rcpt[JOBS][RCPTS];
+		struct job jobs[JOBS];
+		char got[128];
+		connect_to(way, NULL, JOBS);
+		make_jobs(jobs, rcpt, &m);
+		jobs[1].m = &cut;
+		send_all(jobs, JOBS, got);
+		assert_string_equal(got, "A+DD LSS USS");
+		part();
+		assert_true(host.text_n < strlen(BODY));
+		free_jobs(rcpt);
+	}
+	close(m.fd);
+	close(cut.fd);
+}
+
 /* ---- how many at once ------------------------------------------------------------------------ */
 
 /* Jobs of this many recipients that are started before one has to land. */
@@ -418,8 +512,9 @@ static void
 test_limits(void **state)
 {
 	(void)state;
-	struct rcpt a = { .address = span_of("a@one.example") }, b = { .address = span_of("b@ONE.example") },
-		other = { .address = span_of("c@two.example") };
+	struct rcpt a = { .address = span_of("a@one.example") };
+	struct rcpt b = { .address = span_of("b@ONE.example") };
+	struct rcpt other = { .address = span_of("c@two.example") };
 	struct job j = { 0 };
 	l.host = (struct link_host){ 0 };
 	for (int i = 0; i < JOB_RCPTS; i++)
@@ -465,7 +560,11 @@ static void
 test_recipients(void **state)
 {
 	(void)state;
-	static const struct { const char *host; enum outcome outcome; bool grey, crowded; } cases[] = {
+	static const struct {
+		const char *host;
+		enum outcome outcome;
+		bool grey, crowded;
+	} cases[] = {
 		{ NULL, DONE, false, false },
 		{ "RCPT2=450 wait", SOFT, true, false },
 		{ "RCPT2=451 wait", SOFT, true, false },
@@ -489,7 +588,8 @@ test_recipients(void **state)
 			const struct rcpt *r = &rcpt[0][1];
 			if (r->outcome != cases[i].outcome || r->grey != cases[i].grey ||
 				r->crowded != cases[i].crowded)
-				fail_msg("%s: %d %d %d", cases[i].host, (int)r->outcome, r->grey, r->crowded);
+				fail_msg("%s: %d %d %d", cases[i].host, (int)r->outcome, r->grey,
+					r->crowded);
 			assert_int_equal(r->taker.final, is_lmtp(way));
 			assert_memory_equal(r->text.p, "mx: ", 4);
 			free_jobs(rcpt);
@@ -511,6 +611,20 @@ test_text(void **state)
 		bool chunks = strstr(host.log, "BDAT 23 LAST\n") != NULL;
 		assert_int_equal(chunks, way == WINDOW || way == LMTP_WINDOW);
 		assert_int_equal(chunks, strstr(host.log, "DATA\n") == NULL);
+	}
+	close(m.fd);
+}
+
+/* A text without a line end at its end: the dot stands alone all the same (A10). */
+static void
+test_text_without_end(void **state)
+{
+	(void)state;
+	struct message m = make_message(2 * strlen(BODY));
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		bool windowed = way == WINDOW || way == LMTP_WINDOW;
+		check(way, NULL, false, &m, "A+DD A+DD A+DD");
+		assert_int_equal(host.text_n, m.length + (windowed ? 0 : 2));
 	}
 	close(m.fd);
 }
@@ -543,6 +657,27 @@ test_binary(void **state)
 		assert_int_equal(strstr(host.log, "RSET\n") != NULL, cases[i].reset);
 		free_jobs(rcpt);
 	}
+	close(m.fd);
+}
+
+/* In a window RSET stands behind each job anyway, and no other follows. */
+static void
+test_binary_in_window(void **state)
+{
+	(void)state;
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	struct message m = make_message(strlen(BODY));
+	m.env.body = BODY_BINARYMIME;
+	connect_to(WINDOW, "END2=550 no", JOBS);
+	l.host.can |= CAN_BINARYMIME;
+	make_jobs(jobs, rcpt, &m);
+	send_all(jobs, JOBS, got);
+	assert_string_equal(got, "A+DD A+HH A+DD");
+	part();
+	assert_int_equal(host.times[HOST_RSET], JOBS);
+	free_jobs(rcpt);
 	close(m.fd);
 }
 
@@ -599,12 +734,15 @@ main(void)
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_wake),
 		cmocka_unit_test(test_in_the_middle),
+		cmocka_unit_test(test_short_file),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_mails),
 		cmocka_unit_test(test_recipients),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_text_without_end),
 		cmocka_unit_test(test_binary),
+		cmocka_unit_test(test_binary_in_window),
 		cmocka_unit_test(test_unfit),
 		cmocka_unit_test(test_drop),
 	};

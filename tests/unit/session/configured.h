@@ -22,7 +22,7 @@ configure(struct conf *c, const char *text)
 	conf_free(c);
 	*c = (struct conf){ 0 };
 	struct conf_args args = { .file = path, .options = options, .n = ROWS(options) };
-	int r = conf_load(c, &args, &why);
+	int r = conf_load(c, &args, NULL, &why);
 	close(fd);
 	if (r != 0)
 		fail_msg("%.*s", (int)why.n, why.p);

@@ -33,12 +33,12 @@ enter(const char *conf, unsigned said)
 	s.said.extended = (said & HELO) != 0;
 	if ((said & MAIL) != 0) {
 		s.said.helo[0] = s.said.helo[0] != '\0' ? s.said.helo[0] : 'x';
-		enum conf_tls tls = s.conf.tls;
-		s.conf.tls = TLS_OFF;
+		enum conf_tls_mode tls = s.conf.tls.mode;
+		s.conf.tls.mode = TLS_OFF;
 		assert_int_equal(answer("MAIL FROM:<a@b.example>"), R_SENDER_OK);
 		if ((said & RCPT) != 0)
 			assert_int_equal(answer("RCPT TO:<c@d.example>"), R_RCPT_OK);
-		s.conf.tls = tls;
+		s.conf.tls.mode = tls;
 	}
 }
 
@@ -60,6 +60,10 @@ static const struct row {
 	{ "", 0, "", R_UNKNOWN_COMMAND },
 	{ "", 0, "GET / HTTP/1.1", R_NOT_SMTP }, /* B14 */
 	{ "", 0, "post /", R_NOT_SMTP },
+	{ "", 0, "PUT /", R_NOT_SMTP },
+	{ "", 0, "HEAD /", R_NOT_SMTP },
+	{ "", 0, "OPTIONS *", R_NOT_SMTP },
+	{ "", 0, "CONNECT x:25", R_NOT_SMTP },
 	{ "", 0, "GETX", R_UNKNOWN_COMMAND },
 	{ "", 0, "Host: x", R_UNKNOWN_COMMAND },
 	/* arguments where they belong (R20) */

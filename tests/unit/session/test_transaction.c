@@ -110,8 +110,8 @@ test_mail_room(void **state)
 {
 	(void)state;
 	begin_with("");
-	conf.max_size = INT64_MAX; /* no disk has as much */
-	conf.min_free = 0;
+	conf.receive.max_size = INT64_MAX; /* no disk has as much */
+	conf.receive.min_free = 0;
 	expect(mail_from(&known, "FROM:<a@b.example> SIZE=4611686018427387904"), R_QUEUE_FULL,
 		"size");
 	assert_int_equal(times_asked, 0);
@@ -119,10 +119,10 @@ test_mail_room(void **state)
 	transaction_drop(&t);
 	expect(mail_from(&known, "FROM:<a@b.example>"), R_SENDER_OK, "no size");
 	transaction_drop(&t);
-	conf.min_free = INT64_MAX / 2;
+	conf.receive.min_free = INT64_MAX / 2;
 	expect(mail_from(&known, "FROM:<a@b.example>"), R_QUEUE_FULL, "reserve");
 	assert_int_equal(times_asked, 2);
-	conf.max_size = 10;
+	conf.receive.max_size = 10;
 	expect(mail_from(&known, "FROM:<a@b.example> SIZE=11"), R_TOO_LARGE, "for good");
 }
 
@@ -236,8 +236,8 @@ test_rcpt_anywhere(void **state)
 {
 	(void)state;
 	begin_with("");
-	free(conf.relay_domains);
-	conf.relay_domains = strdup("*"); /* more than can be configured */
+	free(conf.receive.relay_domains);
+	conf.receive.relay_domains = strdup("*"); /* more than can be configured */
 	expect(mail_from(&stranger, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
 	expect(rcpt_to(&stranger, "TO:<a@elsewhere.example>"), R_RCPT_OK, "a domain");
 	expect(rcpt_to(&stranger, "TO:<a@[192.0.2.1]>"), R_NO_RELAY, "a literal");
@@ -426,6 +426,23 @@ test_data(void **state)
 	}
 }
 
+/* Each chunk is told whether the message is fine so far; what is wrong stays wrong. */
+static void
+test_chunks(void **state)
+{
+	(void)state;
+	int err;
+	begin_with(RELAYS);
+	start_data(&known, "FROM:<a@b.example>", true);
+	expect(transaction_chunk(&t, guarded(span_of(HELLO))), R_CHUNK_OK, "good");
+	expect(transaction_chunk(&t, guarded(span_of("a\nb\r\n"))), R_BARE_IN_CHUNK, "bad");
+	expect(transaction_chunk(&t, guarded(span_of(HELLO))), R_BARE_IN_CHUNK, "good again");
+	expect(transaction_finish(&t, &err), R_BARE_IN_CHUNK, "end");
+	assert_int_equal(err, 0);
+}
+
+enum { RECEIVED = 256 }; /* more than our field has */
+
 /* A message of `n` octets, as DATA or as a chunk. */
 static enum reply
 send_octets(size_t n, bool chunked)
@@ -436,7 +453,9 @@ send_octets(size_t n, bool chunked)
 	memcpy(text + n - 2, "\r\n.\r\n", 5);
 	start_data(&known, "FROM:<a@b.example>", chunked);
 	enum reply r = send_data((struct span){ text, chunked ? n : n + 3 }, chunked, 10000);
+	assert_true(t.draft.length <= 65536 + RECEIVED); /* nothing is kept beyond the limit */
 	transaction_drop(&t);
+	assert_int_equal(names("tmp"), 0);
 	return r;
 }
 
@@ -449,6 +468,7 @@ test_size(void **state)
 	for (int chunked = 0; chunked < 2; chunked++) {
 		expect(send_octets(65536, chunked), R_QUEUED, "all that is allowed");
 		expect(send_octets(65537, chunked), R_TOO_LARGE, "more");
+		expect(send_octets(100000, chunked), R_TOO_LARGE, "much more");
 		expect(send_octets(3, chunked), R_QUEUED, "the next one");
 	}
 }
@@ -615,6 +635,7 @@ main(void)
 		TEST(test_rcpt_route),
 		TEST(test_ready),
 		TEST(test_data),
+		TEST(test_chunks),
 		TEST(test_size),
 		TEST(test_hops),
 		TEST(test_received),

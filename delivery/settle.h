@@ -1,0 +1,42 @@
+/*
+ * settle: what an attempt brought is written down, logged and reported.
+ */
+#ifndef POSTERN_SETTLE_H
+#define POSTERN_SETTLE_H
+
+#include "delivery/delivery.h"
+
+/* Wall clock, s: when to try again after so many attempts that failed (conf: retry). */
+int64_t settle_retry_after(const struct relay *r, int attempts);
+
+/* Is a message that was tried so often too old to be tried again (conf: expire)? */
+bool settle_is_expired(const struct relay *r, const struct message *m, int attempts);
+
+/* Is the time over by which it was to be delivered or returned (RFC 2852)? */
+bool settle_is_too_late(const struct message *m);
+
+/* While the lane is down: is there nothing to tell the sender of this message? It is not opened. */
+bool settle_is_quiet(const struct relay *r, const char *id);
+
+/* A message that remains is due at this time (wall clock, s). */
+void settle_note_next(struct found *found, int64_t next);
+
+/*
+ * Writes down the outcomes of an attempt: the message is removed, or waits. `unfinished`: the
+ * connection was lost before all recipients had their turn; if it delivered to some of them, the
+ * rest is tried at once by another.
+ */
+void settle_message(const struct relay *r, struct message *m, bool unfinished,
+	struct found *found);
+
+/* The same, where all recipients have one outcome for one reason. */
+void settle_all(const struct relay *r, struct message *m, enum outcome o, struct span why,
+	struct found *found);
+
+/*
+ * The message was not tried, for its lane is down: its sender is told that it waits, if that is
+ * due.
+ */
+void settle_waiting(const struct relay *r, struct message *m, struct found *found);
+
+#endif

@@ -1,0 +1,119 @@
+"""Which login a host hears, and which certificate proves that it is the right host."""
+import base64
+
+import pytest
+
+import spoolfile
+from conftest import own
+from tlsplace import Place, issue_cards
+
+IDENT = "20000000000000000abd"
+
+
+# ---- one login for each route
+
+class Host:
+    """One that a route names; `said` is what it heard of us."""
+
+    def __init__(self, world, address):
+        self.said = []
+        self.address = address
+        self.sink = world.another(address, ehlo=("AUTH PLAIN XOAUTH2",))
+        self.sink.say["AUTH"] = self.hear
+
+    def hear(self, line):
+        self.said.append(base64.b64decode(line.split()[-1]).decode())
+        return "235 ok"
+
+
+def password(postern, name, text):
+    path = postern.where / name
+    path.write_text(text + "\n")
+    path.chmod(0o600)
+    own(path)
+    return path
+
+
+def token(postern, name, text):
+    path = postern.where / name
+    path.write_text(f"#!/bin/sh\necho {text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def plain(user, text):
+    return f"\0{user}\0{text}"
+
+
+def bearer(user, text):
+    return f"user={user}\1auth=Bearer {text}\1\1"
+
+
+def two_passwords(postern):
+    for name in "xy":
+        yield name, "us", "delivery_password_file", password(postern, name, f"secret-{name}"), \
+            plain("us", f"secret-{name}")
+
+
+def two_users(postern):
+    path = password(postern, "both", "secret")
+    for name in "xy":
+        yield name, f"us-{name}", "delivery_password_file", path, plain(f"us-{name}", "secret")
+
+
+def two_tokens(postern):
+    for name in "xy":
+        yield name, "us", "delivery_token_command", token(postern, name, f"token-{name}"), \
+            bearer("us", f"token-{name}")
+
+
+@pytest.mark.parametrize("logins", [two_passwords, two_users, two_tokens])
+def test_each_host_hears_its_own(postern, world, wait, logins):
+    """M2: two routes whose logins differ in one thing alone. With one relay at a time it is the same relay that
+    would go on with the other lane."""
+    hosts, expected, lines = {}, {}, []
+    for n, (name, user, key, value, said) in enumerate(logins(postern)):
+        hosts[name] = Host(world, f"127.0.0.8{n}")
+        expected[name] = said
+        lines += [f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{world.port}",
+                  "delivery_auth_clear = yes", f"delivery_user = {user}", f"{key} = {value}"]
+    postern.configure(*lines)
+    postern.send([f"u@{name}.example" for name in hosts], max_relays=0)
+    postern.due(max_relays=1)
+    assert wait(lambda: not postern.messages() and not postern.relays()), postern.logged()
+    for name, host in hosts.items():
+        assert host.said == [expected[name]]
+        assert [m.recipients for m in host.sink.messages] == [[f"u@{name}.example"]]
+
+
+# ---- REQUIRETLS by a route
+
+@pytest.fixture(scope="module")
+def cards(pki):
+    return issue_cards(pki)
+
+
+@pytest.mark.parametrize("hosts, card, proved", [
+    ("mx.dest.example:{port}", "host", True),
+    ("mx.dest.example:{port}", "domain", False),
+    ("[127.0.0.2]:{port}", "address", True),
+    ("[127.0.0.2]:{port}", "host", False),
+    ("dest.example", "host", False),   # its exchanger, whose name only the DNS told
+    ("dest.example", "domain", False), # which is not the name of the host
+])
+def test_requiretls_by_a_route(postern, world, cards, wait, monkeypatch, hosts, card, proved):
+    """M3, R84: the certificate is to be for the host that the route names; a name that the DNS told proves nothing."""
+    place = Place(postern, world, cards)
+    sink = place.host(card, inside=("PIPELINING", "REQUIRETLS"))
+    reports = world.another("127.0.0.3")
+    postern.configure("[route r]", "domains = dest.example", "hosts = " + hosts.format(port=world.port))
+    monkeypatch.setattr(spoolfile, "lane_of", lambda recipient: "route:r")
+    spoolfile.write(postern.spool, IDENT, ["u@dest.example"], b"Subject: x\r\n\r\nx\r\n", fields=["Require-Tls: yes"])
+    postern.due()
+    assert wait(lambda: not postern.messages() and not postern.relays()), postern.logged()
+    assert sink.connections == 1
+    if proved:
+        assert "MAIL FROM:<a@sender.example> REQUIRETLS" in sink.lines and len(sink.messages) == 1
+        assert not reports.messages
+    else:
+        assert not sink.messages and b"Status: 5.7.30\r\n" in reports.messages[0].data

@@ -1,0 +1,79 @@
+"""Hosts whose TLS is weak: better than none under `may`, and not good enough for the other policies (M9)."""
+import base64
+import ssl
+
+import pytest
+
+from pki import openssl, sequence
+from tlsplace import Place, issue_cards
+
+# The group of 1024 bits in RFC 2409 section 6.2.
+PRIME = int("FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
+            "8E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B"
+            "0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF", 16)
+
+
+def rsa(pki, name, bits, *how):
+    """A certificate for mx.dest.example with such a key; `how` it is signed."""
+    key, path = pki.directory / f"{name}.key", pki.path(name)
+    openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{bits}", "-out", key)
+    extensions = pki.directory / f"{name}.ext"
+    extensions.write_text("extendedKeyUsage=serverAuth\nsubjectAltName=DNS:mx.dest.example\n")
+    request = openssl("req", "-new", "-key", key, "-subj", f"/CN={name}")
+    openssl("x509", "-req", "-CA", pki.path("ca"), "-CAkey", pki.key("ca"), "-days", 30, *how,
+            "-extfile", extensions, "-out", path, stdin=request)
+    path.write_text(path.read_text() + key.read_text())
+
+
+@pytest.fixture(scope="module")
+def cards(pki):
+    rsa(pki, "rsa-2048", 2048)
+    rsa(pki, "rsa-1024", 1024)
+    rsa(pki, "sha-1", 2048, "-sha1")
+    numbers = b"".join(sequence(2, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (PRIME, 2))
+    pki.path("dhe-2048").write_bytes(
+        openssl("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048"))
+    pki.path("dhe-1024").write_text("-----BEGIN DH PARAMETERS-----\n" +
+                              base64.encodebytes(sequence(0x30, numbers)).decode() +
+                              "-----END DH PARAMETERS-----\n")
+    return issue_cards(pki)
+
+
+@pytest.fixture
+def place(postern, world, cards):
+    return Place(postern, world, cards)
+
+
+def host(place, weakness):
+    """With this weakness, and with no other."""
+    card = weakness if weakness in ("rsa-1024", "sha-1") else "rsa-2048"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0" if weakness.startswith("dhe")
+                        else "DEFAULT:@SECLEVEL=0")
+    if weakness.startswith("dhe"):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.load_dh_params(place.cards.path(weakness))
+    context.load_cert_chain(place.cards.path(card))
+    return place.host(context=context)
+
+
+@pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
+@pytest.mark.parametrize("weakness, careful, judged", [
+    ("none", None, None),
+    ("dhe-2048", None, None),
+    ("dhe-1024", "TLS: dh key too small", "TLS: dh key too small"),
+    # `encrypt` takes any certificate, so it takes a weak one.
+    ("rsa-1024", None, "certificate: not good for mx.dest.example: EE certificate key too weak"),
+    ("sha-1", None, "certificate: not good for mx.dest.example: CA signature digest algorithm too weak"),
+])
+def test_weak(place, wait, weakness, careful, judged, policy):
+    why = {"may": None, "encrypt": careful, "verify": judged}[policy]
+    sink = host(place, weakness)
+    place.send(delivery_tls=policy)
+    if why is None:
+        assert wait(lambda: len(sink.messages) == 1 and not place.postern.messages()), place.postern.logged()
+        assert wait(lambda: (", verified\n" if policy == "verify" else ", not verified\n") in place.postern.logged())
+    else:
+        assert wait(lambda: "; next try" in place.postern.logged()), place.postern.logged()
+        assert f": {why}; next try" in place.postern.logged()
+        assert sink.lines == ["STARTTLS"] and len(place.postern.messages()) == 1

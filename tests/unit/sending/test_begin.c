@@ -1,0 +1,273 @@
+/*
+ * begin: what a greeting and a reply to EHLO mean, and what is tried when the host refuses (R60,
+ * R65, R70, R71).
+ */
+#include "tests/unit/sending/sent.h"
+
+#include <signal.h>
+
+#include "sending/begin.h"
+#include "sending/sasl.h"
+#include "sending/tlsclient.h"
+
+static struct link l; /* large */
+static struct host host;
+
+/* Begins by these terms, with a host that does what the script says. */
+static enum outcome
+begin(const struct link_terms *terms, const struct host_script *script)
+{
+	static struct tls_setup setup = { .authorities = -1 };
+	buf_free(&l.text);
+	l.text = (struct buf){ 0 };
+	l.terms = *terms;
+	l.terms.conf = &patient;
+	l.terms.hostname = "us.example";
+	l.terms.timeout_tls = 60;
+	l.terms.tls_setup = &setup;
+	l.terms.peer = (struct resume){ .dir = -1, .host = "mx.example" };
+	enum outcome o = begin_link(&l, host_start(&host, script));
+	assert_int_equal(l.fd >= 0, o == DONE);
+	return o;
+}
+
+static void
+part(void)
+{
+	link_quit(&l);
+	host_join(&host);
+}
+
+/* ---- EHLO ------------------------------------------------------------------------------------ */
+
+/* In any case; what is not known, and odd values, mean nothing; the first line is a name. */
+static void
+test_keywords(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ehlo;
+		unsigned can;
+		int64_t size, mails, rcpts, domains, by;
+	} rows[] = {
+		{ .ehlo = "250 mx" },
+		{ .ehlo = "250 SIZE 1000" },
+		{ .ehlo = "250-PIPELINING/250 X" },
+		{ .ehlo = "250-mx/250" },
+		{ .ehlo = "250-mx/250-/250 PIPELINING", .can = CAN_PIPELINING },
+		{ .ehlo = "250-mx/250-pipelining/250-8BITmime/250 CHUNKING",
+			.can = CAN_PIPELINING | CAN_8BITMIME | CAN_CHUNKING },
+		{ .ehlo = "250-mx/250-BINARYMIME/250-SMTPUTF8/250-DSN/250 MT-PRIORITY MIXER",
+			.can = CAN_BINARYMIME | CAN_SMTPUTF8 | CAN_DSN | CAN_PRIORITY },
+		{ .ehlo = "250-mx/250-STARTTLS/250 REQUIRETLS",
+			.can = CAN_STARTTLS | CAN_REQUIRETLS },
+		{ .ehlo = "250-mx/250-PIPELININGS/250-PIPE/250 XPIPELINING" },
+		{ .ehlo = "250-mx/250 SIZE", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250 SIZE 1000", .can = CAN_SIZE, .size = 1000 },
+		{ .ehlo = "250-mx/250 SIZE  1000 ", .can = CAN_SIZE, .size = 1000 },
+		{ .ehlo = "250-mx/250 SIZE 0", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250 SIZE -1", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250 SIZE 10 20", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250 SIZE 1x", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250 SIZE 99999999999999999999", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250 DELIVERBY", .can = CAN_DELIVERBY },
+		{ .ehlo = "250-mx/250 DELIVERBY 240", .can = CAN_DELIVERBY, .by = 240 },
+		{ .ehlo = "250-mx/250 DELIVERBY 240,other", .can = CAN_DELIVERBY, .by = 240 },
+		{ .ehlo = "250-mx/250 LIMITS MAILMAX=1 RCPTMAX=20 RCPTDOMAINMAX=3", .mails = 1,
+			.rcpts = 20, .domains = 3 },
+		{ .ehlo = "250-mx/250 limits mailmax=1 XMAX=5 rcptmax=x", .mails = 1 },
+		{ .ehlo = "250-mx/250 LIMITS", .mails = 0 },
+		{ .ehlo = "250-mx/250 LIMITS RCPTMAX RCPTMAX= RCPTMAX=7=8", .rcpts = 7 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct host_script script = { .greeting = "220-mx/220 SIZE 5",
+			.ehlo = rows[i].ehlo };
+		const struct link_terms clear = { .policy = DELIVERY_TLS_NONE };
+		if (begin(&clear, &script) != DONE)
+			fail_msg("%s: %.*s", rows[i].ehlo, (int)l.text.n, l.text.p);
+		const struct link_host *h = &l.host;
+		if (h->can != rows[i].can || h->limit.size != rows[i].size ||
+			h->limit.mails != rows[i].mails || h->limit.rcpts != rows[i].rcpts ||
+			h->limit.domains != rows[i].domains || h->limit.by != rows[i].by)
+			fail_msg("%s", rows[i].ehlo);
+		assert_false(h->helo);
+		assert_int_equal(h->mechanisms, 0);
+		part();
+	}
+}
+
+static void
+test_mechanisms(void **state)
+{
+	(void)state;
+	static const struct { const char *ehlo; unsigned known; } rows[] = {
+		{ "250-mx/250 AUTH", 0 },
+		{ "250-mx/250 AUTH CRAM-MD5 X", 0 },
+		{ "250-mx/250 AUTH PLAIN LOGIN", 1U << 4 | 1U << 5 },
+		{ "250-mx/250 auth scram-sha-256 SCRAM-SHA-256-PLUS", 1U << 1 | 1U << 0 },
+		{ "250-mx/250 AUTH=PLAIN", 0 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct host_script script = { .greeting = "220 mx", .ehlo = rows[i].ehlo };
+		assert_int_equal(begin(&(struct link_terms){ 0 }, &script), DONE);
+		assert_int_equal(l.host.mechanisms, rows[i].known);
+		part();
+	}
+}
+
+/* ---- what is tried, and when it is given up -------------------------------------------------- */
+
+struct row {
+	const char *exceptions;
+	enum outcome outcome;
+	bool helo, quit;
+	const char *log; /* the commands that came, but for QUIT */
+	bool lmtp, terms_helo;
+};
+
+static const struct row rows[] = {
+	{ "", DONE, .log = "EHLO us.example\n" },
+	{ "GREETING1=554 no", SOFT, .quit = true, .log = "" },
+	{ "GREETING1=421 no!", SOFT, .log = "" },
+	{ "GREETING1=354 what", SOFT, .quit = true, .log = "" },
+	{ "GREETING1=close", SOFT, .log = "" },
+	{ "GREETING1=hello", SOFT, .log = "" },
+	{ "GREETING1=220-a/221 b", SOFT, .log = "" },
+	{ "HELLO1=500 what?", DONE, .helo = true, .log = "EHLO us.example\nHELO us.example\n" },
+	{ "HELLO1=550 no|HELLO2=550 no", SOFT, .quit = true,
+		.log = "EHLO us.example\nHELO us.example\n" },
+	{ "HELLO1=502 no|HELLO2=close", SOFT, .log = "EHLO us.example\nHELO us.example\n" },
+	{ "HELLO1=421 later", SOFT, .quit = true, .log = "EHLO us.example\n" },
+	{ "HELLO1=451 later", SOFT, .quit = true, .log = "EHLO us.example\n" },
+	{ "HELLO1=close", SOFT, .log = "EHLO us.example\n" },
+	{ "", DONE, .log = "LHLO us.example\n", .lmtp = true },
+	{ "HELLO1=500 what?", SOFT, .quit = true, .log = "LHLO us.example\n", .lmtp = true },
+	{ "", DONE, .helo = true, .terms_helo = true, .log = "HELO us.example\n" },
+	{ "HELLO1=550 no", SOFT, .quit = true, .terms_helo = true, .log = "HELO us.example\n" },
+};
+
+static void
+test_hello(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct row *row = &rows[i];
+		const struct host_script script = { .greeting = "220 mx",
+			.exceptions = row->exceptions, .ehlo = "250-mx/250 PIPELINING" };
+		char want[128];
+		patient.protocol = row->lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;
+		enum outcome o = begin(&(struct link_terms){ .helo = row->terms_helo }, &script);
+		if (o != row->outcome || (o == DONE && l.host.helo != row->helo) ||
+			(o == DONE && link_can(&l, CAN_PIPELINING) == row->helo))
+			fail_msg("%s", row->exceptions);
+		assert_int_equal(l.proof.again, AGAIN_NOT);
+		part();
+		snprintf(want, sizeof(want), "%s%s", row->log,
+			row->quit || o == DONE ? "QUIT\n" : "");
+		host.log[host.n] = '\0';
+		if (strcmp(host.log, want) != 0)
+			fail_msg("%s: %s, not %s", row->exceptions, host.log, want);
+	}
+}
+
+/* ---- STARTTLS -------------------------------------------------------------------------------- */
+
+#define OFFERED "250-mx/250 STARTTLS"
+
+static void
+test_starttls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ehlo, *exceptions;
+		enum conf_delivery_tls policy;
+		enum outcome outcome;
+		enum again again;
+	} cases[] = {
+		{ "250 mx", "", DELIVERY_TLS_MAY, DONE, AGAIN_NOT },
+		{ "250 mx", "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT },
+		{ "250 mx", "", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT },
+		{ OFFERED, "", DELIVERY_TLS_NONE, DONE, AGAIN_NOT },
+		{ OFFERED, "", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
+		{ OFFERED, "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT },
+		{ OFFERED, "STARTTLS1=250 go", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
+		{ OFFERED, "STARTTLS1=close", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
+		{ OFFERED, "STARTTLS1=220 go/250 more", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT },
+		{ OFFERED "/250 more", "", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT },
+	};
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		const struct host_script script = { .greeting = "220 mx", .ehlo = cases[i].ehlo,
+			.exceptions = cases[i].exceptions };
+		enum outcome o = begin(&(struct link_terms){ .policy = cases[i].policy }, &script);
+		if (o != cases[i].outcome || l.proof.again != cases[i].again)
+			fail_msg("%s, %s, %d: %d %d", cases[i].ehlo, cases[i].exceptions,
+				(int)cases[i].policy, (int)o, (int)l.proof.again);
+		if (strstr(cases[i].exceptions, "250 go") != NULL) /* it was no consent */
+			assert_memory_equal(l.text.p, "250 go", 6);
+		part();
+	}
+}
+
+/* ---- AUTH ------------------------------------------------------------------------------------ */
+
+static char user[] = "us", token[] = "secret";
+
+static void
+test_auth(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *ehlo, *exceptions;
+		bool clear; /* the login may be used in clear */
+		enum outcome outcome;
+		const char *command;
+	} cases[] = {
+		{ "250-mx/250 AUTH XOAUTH2", "", true, DONE, "AUTH XOAUTH2 " },
+		{ "250-mx/250 AUTH XOAUTH2 OAUTHBEARER", "", true, DONE, "AUTH OAUTHBEARER " },
+		{ "250-mx/250 AUTH XOAUTH2", "", false, SOFT, NULL },
+		{ "250-mx/250 AUTH PLAIN", "", true, SOFT, NULL }, /* no password */
+		{ "250 mx", "", true, SOFT, NULL },
+		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=535 no", true, SOFT, "AUTH XOAUTH2 " },
+		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=454 later", true, SOFT, "AUTH XOAUTH2 " },
+		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=close", true, SOFT, "AUTH XOAUTH2 " },
+		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=334 e30=|OTHER1=535 no", true, SOFT,
+			"AUTH XOAUTH2 " },
+		{ "250-mx/250 AUTH XOAUTH2", "AUTH1=334 e30=|OTHER1=235 yes", true, SOFT,
+			"AUTH XOAUTH2 " },
+	};
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		const struct login login = { .user = user, .token = token,
+			.clear = cases[i].clear };
+		const struct host_script script = { .greeting = "220 mx", .ehlo = cases[i].ehlo,
+			.exceptions = cases[i].exceptions };
+		enum outcome o = begin(&(struct link_terms){ .login = &login }, &script);
+		if (o != cases[i].outcome || l.proof.refused != (o != DONE) ||
+			(l.proof.mechanism != NULL) != (o == DONE))
+			fail_msg("%s, %s", cases[i].ehlo, cases[i].exceptions);
+		if (!cases[i].clear)
+			assert_memory_equal(l.text.p, "AUTH: not without TLS", l.text.n);
+		part();
+		host.log[host.n] = '\0';
+		const char *said = strstr(host.log, "AUTH ");
+		if (cases[i].command == NULL)
+			assert_null(said);
+		else
+			assert_memory_equal(said, cases[i].command, strlen(cases[i].command));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_keywords),
+		cmocka_unit_test(test_mechanisms),
+		cmocka_unit_test(test_hello),
+		cmocka_unit_test(test_starttls),
+		cmocka_unit_test(test_auth),
+	};
+	signal(SIGPIPE, SIG_IGN); /* as in the relay */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
