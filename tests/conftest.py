@@ -4,6 +4,7 @@ The tests run as any user. As root the programs run as an unprivileged one, beca
 be root.
 """
 import atexit
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -177,7 +178,8 @@ class Postern:
     def relays(self):
         """Those too that were forked and are not relay yet: behind send(), none means none."""
         ours = {p.pid for p in self.started}
-        return self.running("relay") + proc.forked("smtpd", f"spool={self.spool}", ours)
+        coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
+        return coming + self.running("relay")
 
     def logged(self):
         return self.log.read_text()
@@ -188,14 +190,15 @@ class Postern:
 
     # ---- what a test waits for
 
-    def rested(self):
+    def rested(self, seconds=patience.PATIENCE):
         """Until no relay is left. The log."""
-        patience.until(lambda: not self.relays())
+        # Twice, for one that starts another and ends may do both behind one look.
+        patience.until(lambda: not self.relays() and not self.relays(), seconds)
         return self.logged()
 
-    def settled(self, waiting=0):
+    def settled(self, waiting=0, seconds=patience.PATIENCE):
         """The same, and so many messages are queued then."""
-        text, queued = self.rested(), self.messages()
+        text, queued = self.rested(seconds), self.messages()
         assert len(queued) == waiting, f"queued: {queued}\n{text}"
         return text
 
@@ -268,16 +271,18 @@ class World:
 
     def settings(self):
         return {"nameserver": f"127.0.0.1:{self.dns.port}", "smtp_port": self.port,
-                "allow_destinations": "127.0.0.0/8 ::1/128", "timeout_dns": "5s",
-                "timeout_connect": "2s", "timeout_greeting": "2s", "timeout_quit": "1s",
+                "allow_destinations": "127.0.0.0/8 ::1/128", "timeout_dns": "1m", # as long as nothing takes
+                "timeout_connect": "1m", "timeout_greeting": "1m", "timeout_quit": "1m",
                 "linger": "0s"} # a second for each test; test_throughput.py has those that are about it
 
-    def close(self):
+    def end(self):
         """What still talks to a host finds it gone."""
-        for server in (self.dns, self.sink, *self.others):
-            server.close()
-        for sink in (self.sink, *self.others):
-            sink.cut()
+        sinks = [self.sink, *self.others]
+        with concurrent.futures.ThreadPoolExecutor(len(sinks)) as all_at_once:
+            list(all_at_once.map(lambda sink: (sink.close(), sink.cut()), sinks))
+
+    def close(self):
+        self.dns.close()
         ports.give_back(self.port)
 
 
@@ -286,7 +291,11 @@ def world(postern):
     w = World()
     postern.settings.update(w.settings())
     yield w
-    w.close()
+    w.end()
+    try:
+        postern.rested() # while questions are answered
+    finally:
+        w.close()
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ class Client:
 
     def __init__(self, sock):
         self.sock = sock
-        self.sock.settimeout(30)
+        self.sock.settimeout(5 * patience.PATIENCE)
         self.pending = b""
         self.queued = []
         self.said = []
@@ -98,7 +98,7 @@ class Striker:
 
     def run(self, point, command, sock=None):
         """Returns the calls that were made; killat ends when all processes have ended."""
-        self.start(point, command, sock).wait(90)
+        self.start(point, command, sock).wait(5 * patience.PATIENCE)
         return self.read_calls()
 
     @contextlib.contextmanager
@@ -127,7 +127,7 @@ class Striker:
         finally:
             p.kill()
             p.wait()
-            talker.join(60)
+            talker.join(patience.PATIENCE)
             ours.close()
         assert not talker.is_alive()
 
@@ -156,7 +156,7 @@ class Striker:
         talker = threading.Thread(target=talk)
         talker.start()
         self.run(point, command, theirs)
-        talker.join(60)
+        talker.join(patience.PATIENCE)
         assert not talker.is_alive()
         return answers
 

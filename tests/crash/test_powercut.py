@@ -14,7 +14,7 @@ BREAK = ["NO_FILE_FSYNC", "NO_LANE_FSYNC", "EARLY_250"]
 def cut(kind, *words):
     """Ten trials; what was said."""
     p = subprocess.run([str(POWERCUT), "-n", "10", "--fs", kind, *words], stdout=subprocess.PIPE,
-                       stderr=subprocess.STDOUT, text=True, timeout=120, check=False)
+                       stderr=subprocess.STDOUT, text=True, timeout=900, check=False)
     if p.returncode == 77:
         pytest.skip(p.stdout.strip().removeprefix("powercut: skipped: "))
     assert p.returncode == 0, p.stdout

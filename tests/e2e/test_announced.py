@@ -1,6 +1,7 @@
 """Limits that a host announces in its reply to EHLO: RFC 9422, and the shortest time of RFC 2852."""
 import pytest
 
+import spoolfile
 from test_extensions import way # noqa: F401, pylint: disable=unused-import
 
 BEHIND = ("PIPELINING", "8BITMIME", "CHUNKING")
@@ -8,7 +9,7 @@ PEOPLE = [f"u{i}@dest.example" for i in range(7)]
 
 
 @pytest.fixture(params=[(), ("PIPELINING",), BEHIND], ids=["lock-step", "groups", "window"])
-def host(request, postern, world, wait):
+def host(request, postern, world):
     """dest.example, whose host announces LIMITS as it is told; what is queued is sent."""
     world.domain("dest.example")
 
@@ -17,8 +18,8 @@ def host(request, postern, world, wait):
         for recipients in mails:
             postern.send(recipients, max_relays=0)
         postern.due()
-        assert wait(lambda: sum(len(m.recipients) for m in world.sink.messages) == count), postern.logged()
-        assert wait(lambda: not postern.relays() and len(postern.messages()) == waiting), postern.logged()
+        postern.settled(waiting)
+        assert sum(len(m.recipients) for m in world.sink.messages) == count
         return [len(m.recipients) for m in world.sink.messages], world.sink.connections
     return deliver
 
@@ -40,28 +41,29 @@ def test_messages(host):
 def test_messages_and_recipients(host, postern):
     """R71: a message goes on by the next connection, at once, with those who had no turn."""
     assert host("LIMITS RCPTMAX=2 MAILMAX=1", PEOPLE, count=7) == ([2, 2, 2, 1], 4)
-    assert "no turn by this connection; next try in 0 s" in postern.logged()
+    assert "no turn by this connection; next try in 0 s" in postern.rested()
 
 
-def test_without_a_turn_is_no_attempt(postern, world, wait):
+def test_without_a_turn_is_no_attempt(postern, world):
     """R55, R71: who had no turn is not put off by it, however often and however old the message is."""
     world.domain("dest.example")
     world.sink.ehlo = ("PIPELINING", "LIMITS RCPTMAX=1 MAILMAX=1")
-    world.sink.delay = 1
     world.sink.say["RCPT"] = lambda line: "450 4.2.0 later" if "<u4@" in line else "250 ok"
-    postern.send(PEOPLE[:5], expire="1s")
-    assert wait(lambda: not postern.relays() and world.sink.messages), postern.logged()
-    assert len(world.sink.messages) == 4 and "given up" not in postern.logged()
+    postern.send(PEOPLE[:5], max_relays=0)
+    spoolfile.elapse(postern.spool, 86400)
+    postern.due(expire="1h", delay_warning="0s")
+    assert "given up" not in postern.settled(1)
+    assert len(world.sink.messages) == 4
     [log] = [p for p in postern.lane_files() if p.name.endswith(".log")]
     assert log.read_text().count(" soft ") == 1
 
 
-def test_domains(postern, world, wait):
+def test_domains(postern, world):
     """R71: a route's mail has recipients in several domains."""
     world.sink.ehlo = (*BEHIND, "LIMITS RCPTDOMAINMAX=2")
     postern.configure("[route all]", "domains = *", f"hosts = [127.0.0.2]:{world.port}")
     postern.send([f"{u}@{d}.example" for d in "abcde" for u in "xy"])
-    assert wait(lambda: len(world.sink.messages) == 3), postern.logged()
+    postern.settled()
     assert [[r[2] for r in m.recipients] for m in world.sink.messages] == [list("aabb"), list("ccdd"), list("ee")]
 
 

@@ -5,10 +5,12 @@ import ssl
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
+import patience
 import spoolfile
 from conftest import TOP
 from pki import openssl
@@ -34,21 +36,21 @@ def place(postern, world, cards):
 def arrives(postern, world, wait):
     """Waits until so many messages are there, and relay is not."""
     def look(n=1):
-        assert wait(lambda: len(world.sink.messages) == n and not postern.relays()), postern.logged()
-        assert not postern.messages()
+        wait(lambda: len(world.sink.messages) >= n)
+        postern.settled()
+        assert len(world.sink.messages) == n
     return look
 
 
 @pytest.fixture
-def deferred(postern, world, wait):
+def deferred(postern, world):
     """Waits until the mail is laid down; with this in the log, and nothing with the host."""
     def look(*texts):
-        assert wait(lambda: ": deferred" in postern.logged() or "; next try" in postern.logged()), \
-            postern.logged()
-        assert wait(lambda: not postern.relays())
+        postern.wait_logged("; next try")
+        log = postern.settled(1)
         for text in texts:
-            assert text in postern.logged(), postern.logged()
-        assert len(postern.messages()) == 1 and not world.sink.messages
+            assert text in log, log
+        assert not world.sink.messages
     return look
 
 
@@ -143,10 +145,9 @@ def test_our_own_server(postern, secure, world, cards, wait):
     try:
         assert wait(lambda: reachable("127.0.0.4", world.port))
         postern.send("u@dest.example", delivery_tls="verify", delivery_ca=cards.path("ca"))
-        assert wait(host.messages), postern.logged() + host.logged()
-        assert "ESMTPS id" in spoolfile.SpoolFile(host.messages()[0]).received
-        assert wait(lambda: not postern.messages() and not postern.relays())
-        assert ", verified\n" in postern.logged()
+        assert ", verified\n" in postern.settled()
+        [queued] = host.wait_messages(1)
+        assert "ESMTPS id" in spoolfile.SpoolFile(queued).received
     finally:
         inetd.kill()
         inetd.wait()
@@ -194,15 +195,13 @@ def test_any_certificate(place, arrives, card, policy):
 
 
 @pytest.mark.parametrize("card, good", [("address", True), ("host", False)])
-def test_address_literal(place, wait, card, good):
+def test_address_literal(place, card, good):
     place.host(card)
-    place.postern.send("u@[127.0.0.2]", delivery_tls="verify")
     place.postern.settings["delivery_tls"] = "verify"
-    assert wait(lambda: not place.postern.relays() and
-                (": delivered" in place.postern.logged() or "; next try" in place.postern.logged()))
+    place.postern.send("u@[127.0.0.2]")
+    log = place.postern.settled(not good)
     assert len(place.world.sink.messages) == good
-    if not good:
-        assert "not good for 127.0.0.2: IP address mismatch" in place.postern.logged()
+    assert good or "not good for 127.0.0.2: IP address mismatch" in log
     assert [s[2] for s in place.world.sink.shaken] == [None]
 
 
@@ -299,12 +298,16 @@ def test_in_clear_if_need_be(place, arrives, name):
 def test_tried_again_in_time(place, arrives):
     """B6: what was learned about a host that had trouble is forgotten."""
     sink = place.host(say={"STARTTLS": "454 4.7.0 not now"})
-    place.send(linger="0s", remember_hosts="1s")
+    place.send(linger="0s", remember_hosts="1d")
     arrives()
     del sink.say["STARTTLS"]
-    time.sleep(2.1)
+    spoolfile.elapse(place.postern.spool, 86000)
     place.send()
     arrives(2)
+    assert not sink.shaken
+    spoolfile.elapse(place.postern.spool, 401)
+    place.send()
+    arrives(3)
     assert len(sink.shaken) == 1
 
 
@@ -340,17 +343,20 @@ def test_policy_wins_over_what_is_remembered(place, arrives, deferred):
 
 
 @pytest.mark.parametrize("policy", ["may", "encrypt"])
-def test_silent_handshake(place, wait, policy):
+def test_silent_handshake(place, policy):
     """B12: a host that consents and says nothing more has so long."""
     sink = place.host()
-    sink.fault = lambda connection: time.sleep(4)
+    over = threading.Event()
+    sink.fault = lambda connection: over.wait(patience.PATIENCE)
     place.send(delivery_tls=policy, timeout_tls="1s")
-    assert wait(lambda: "TLS: timed out" in place.postern.logged() and not place.postern.relays())
+    place.postern.wait_logged("TLS: timed out")
+    place.postern.settled(policy != "may")
+    over.set()
     assert len(sink.messages) == (policy == "may")
 
 
 @pytest.mark.parametrize("verb", ["EHLO", "MAIL", "END"])
-def test_cut(place, wait, verb):
+def test_cut(place, verb):
     """B13: a connection that is lost in a reply, without close_notify, is lost."""
     sink = place.host()
 
@@ -362,12 +368,12 @@ def test_cut(place, wait, verb):
         return None
     sink.say[verb] = cut
     place.send(delivery_tls="encrypt")
-    assert wait(lambda: "connection closed by the host" in place.postern.logged() and
-                not place.postern.relays()), place.postern.logged()
-    assert len(place.postern.messages()) == 1 and not sink.messages
+    place.postern.wait_logged("connection closed by the host")
+    place.postern.settled(1)
+    assert not sink.messages
 
 
-def test_close_notify(place, arrives):
+def test_close_notify(place, arrives, wait):
     """B13: our own end is a polite one."""
     sink = place.host()
     ends = []
@@ -378,9 +384,9 @@ def test_close_notify(place, arrives):
         ends.append(sink.secure.sock.recv(10))
         return None
     sink.say["QUIT"] = last
-    place.send(linger="0s")
+    place.send(linger="0s", timeout_quit="1h")
     arrives()
-    assert ends == [b""]
+    assert wait(lambda: ends) == [b""]
 
 
 # ---- sessions
@@ -421,13 +427,14 @@ def test_resumed_with_intermediate(place, cards, arrives, tmp_path):
     assert [s[1] for s in sink.shaken] == [False, True]
 
 
-def test_resumption_proves_nothing(place, arrives, wait):
+def test_resumption_proves_nothing(place, arrives):
     """A session of a host whose certificate nobody looked at is no way around a policy."""
     sink = place.host("foreign")
     place.send(linger="0s")
     arrives()
     place.send(delivery_tls="verify")
-    assert wait(lambda: "certificate: not good" in place.postern.logged() and not place.postern.relays())
+    place.postern.wait_logged("certificate: not good")
+    place.postern.settled(1)
     assert len(sink.messages) == 1 and [s[1] for s in sink.shaken] == [False, True]
 
 
@@ -479,6 +486,7 @@ def test_old_files_go(place, arrives):
     files = list((place.postern.spool / "hosts").iterdir())
     assert len(files) == 2
     place.postern.due()
+    place.postern.rested()
     assert all(f.exists() for f in files)
     for f in files:
         os.utime(f, (0, 0))
@@ -539,16 +547,15 @@ def test_requiretls_is_asked_for_alone(place, arrives):
     ("foreign", ("REQUIRETLS",), ("STARTTLS",)),
     ("expired", ("REQUIRETLS",), ("STARTTLS",)),
 ])
-def test_requiretls_cannot_be_kept(place, postern, wait, card, inside, outside):
+def test_requiretls_cannot_be_kept(place, postern, card, inside, outside):
     """R84: returned with 5.7.30."""
     sink = place.host(card, inside=inside)
     sink.ehlo_outside = outside
     reports = place.world.another("127.0.0.3")
     queue_requiretls(place)
     postern.due()
-    assert wait(lambda: reports.messages), postern.logged()
+    postern.settled()
     assert b"Status: 5.7.30\r\n" in reports.messages[0].data and not sink.messages
-    assert wait(lambda: not postern.relays())
 
 
 def test_requiretls_with_a_resumed_session(place, arrives):

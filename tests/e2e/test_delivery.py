@@ -4,23 +4,24 @@ import threading
 
 import pytest
 
+import patience
+import spoolfile
 
 def bodies(sink):
     return [m.data.decode("latin-1") for m in sink.messages]
 
 
-def test_arrives_unchanged_but_for_one_received(postern, world, wait):
+def test_arrives_unchanged_but_for_one_received(postern, world):
     """R30, R32, R34, A9: one Received: on top and not one byte else."""
     world.domain("dest.example")
     body = "Received: from x by y; z\nSubject: t\n\n..\n...a\n \x7f\xe9 tail \n\n"
     postern.send("u@dest.example", body)
-    assert wait(lambda: world.sink.messages)
+    postern.settled()
     got = world.sink.messages[0].data.decode("utf-8")
     head, rest = got.split("+0000\r\n", 1)
     assert re.fullmatch(r"Received: from client\.example\r\n\tby mx\.test\.example with ESMTP id "
                         r"[0-9a-z]{20}\r\n\tfor <u@dest\.example>;\r\n\t\w{3}, .* ", head)
     assert rest == body.replace("\n..\n", "\n.\n").replace("\n...a", "\n..a").replace("\n", "\r\n")
-    assert wait(lambda: not postern.messages())
 
 
 UNREAD = {
@@ -65,22 +66,22 @@ def test_no_for_with_several_recipients(postern, world, wait):
     assert world.sink.messages[0].recipients == ["u@dest.example", "v@dest.example"]  # R57
 
 
-def test_lanes_are_removed(postern, world, wait):
+def test_lanes_are_removed(postern, world):
     """Must show 3: nothing is left behind, neither a process nor a directory."""
     world.domain("dest.example")
     postern.send("u@dest.example")
-    assert wait(lambda: world.sink.messages and not postern.relays())
-    assert list((postern.spool / "lane").iterdir()) == []
+    postern.rested()
+    assert world.sink.messages and list((postern.spool / "lane").iterdir()) == []
 
 
-def test_mx_preference_and_next_host(postern, world, wait):
+def test_mx_preference_and_next_host(postern, world):
     """R49, R50: the better one is dead, the next one takes it."""
     world.zone[("d.example", "MX")] = ["20 b.d.example.", "10 a.d.example."]
     world.zone[("a.d.example", "A")] = ["127.0.0.9"]
     world.zone[("b.d.example", "A")] = ["127.0.0.2"]
     postern.send("u@d.example")
-    assert wait(lambda: world.sink.messages)
-    assert "b.d.example[127.0.0.2]" in postern.logged()
+    assert "b.d.example[127.0.0.2]" in postern.settled()
+    assert world.sink.messages
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.3"), ("127.0.0.3", "127.0.0.2")])
@@ -92,8 +93,8 @@ def test_addresses_of_a_host_in_order(postern, world, wait, addresses):
     world.domain("e.example", "127.0.0.9", *addresses)
     postern.settings["mx_order"] = "random" # nobody is nearer
     postern.send("u@d.example")
-    assert wait(lambda: first.messages), postern.logged()
-    assert wait(lambda: not postern.relays()) and second.connections == 0
+    postern.settled()
+    assert first.messages and second.connections == 0
     first.say["GREETING"] = "421 4.3.2 no"
     postern.send("u@e.example")
     assert wait(lambda: second.messages), postern.logged()
@@ -141,31 +142,29 @@ def test_ipv6_only_mx(postern, world, wait):
     ({("d.example", "MX"): ["1 h.example."], ("h.example", "A"): ["10.1.2.3", "169.254.1.1"]},
      "554 5.4.6"),                                                           # H2
 ], ids=["nxdomain", "null-mx", "mx-without-host", "nothing", "ourselves", "private"])
-def test_hard_failures_bounce(postern, world, wait, zone, reply):
+def test_hard_failures_bounce(postern, world, zone, reply):
     """R39, R40: the report arrives at the sender's domain, with a null sender."""
     world.zone.update(zone)
     postern.send("u@d.example")
-    assert wait(lambda: world.sink.messages), postern.logged()
+    postern.settled()
     report = world.sink.messages[0]
     assert (report.sender, report.recipients) == ("", ["a@sender.example"])
     text = report.data.decode()
     assert f"Status: {reply.split()[1]}\r\n" in text and f"; {reply} " in text
     assert "Final-Recipient: rfc822; u@d.example" in text
     assert "multipart/report" in text
-    assert wait(lambda: not postern.messages())
 
 
-def test_null_sender_never_bounces(postern, world, wait):
+def test_null_sender_never_bounces(postern, world):
     """R40, E7"""
     postern.send("u@nowhere.example", sender="")
-    assert wait(lambda: not postern.messages())
-    assert "dropped: no sender" in postern.logged()
+    assert "dropped: no sender" in postern.settled()
     assert world.sink.messages == []
 
 
 @pytest.mark.parametrize("ehlo", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")],
                          ids=["lock-step", "groups", "window"])
-def test_refused_5xx_bounces_others_delivered(postern, world, wait, ehlo):
+def test_refused_5xx_bounces_others_delivered(postern, world, ehlo):
     """F9, R41: each recipient for itself; only the soft one stays."""
     world.domain("d.example")
     world.sink.ehlo = ehlo
@@ -173,16 +172,16 @@ def test_refused_5xx_bounces_others_delivered(postern, world, wait, ehlo):
     world.sink.say["RCPT"] = lambda line: next(
         (v for k, v in answers.items() if f"<{k}@" in line), "250 ok")
     postern.send(["ok@d.example", "soft@d.example", "hard@d.example"])
-    assert wait(lambda: len(world.sink.messages) == 2)
+    postern.settled(1)
+    assert len(world.sink.messages) == 2
     by_rcpt = {m.recipients[0]: m for m in world.sink.messages}
     assert "no such user" in by_rcpt["a@sender.example"].data.decode()
-    assert wait(lambda: not postern.relays()) and len(postern.messages()) == 1
     world.sink.say.clear()
     postern.make_due()
     postern.due()
-    assert wait(lambda: len(world.sink.messages) == 3)
+    postern.settled()
+    assert len(world.sink.messages) == 3
     assert world.sink.messages[-1].recipients == ["soft@d.example"]
-    assert wait(lambda: not postern.messages())
 
 
 def down_refused(world):
@@ -190,7 +189,8 @@ def down_refused(world):
 
 
 def down_silent(world):
-    world.sink.say["GREETING"] = lambda line: threading.Event().wait(4) and None
+    world.sink.say["GREETING"] = lambda line: patience.hold(4)
+    return {"timeout_greeting": "1s"}
 
 
 def down_servfail(world):
@@ -199,6 +199,7 @@ def down_servfail(world):
 
 def down_dns_silent(world):
     world.zone[("d.example", "fault")] = "SILENT"
+    return {"timeout_dns": "2s"}
 
 
 def down_421(world):
@@ -215,53 +216,63 @@ def down_cut(world):
 
 @pytest.mark.parametrize("fault", [down_refused, down_silent, down_servfail, down_dns_silent,
                                    down_421, down_4xx_data, down_cut])
-def test_soft_failures_wait_and_are_delivered(postern, world, wait, fault):
+def test_soft_failures_wait_and_are_delivered(postern, world, fault):
     """R55, F1, F6, F7, G3: kept, not bounced, and delivered when the host is back."""
     world.domain("d.example")
-    fault(world)
-    postern.send("u@d.example")
-    assert wait(lambda: "deferred" in postern.logged() or "next try" in postern.logged())
-    assert wait(lambda: not postern.relays()) and len(postern.messages()) == 1
+    postern.settings["retry"] = "1h"
+    postern.send("u@d.example", **(fault(world) or {}))
+    postern.wait_logged("next try")
+    log, before = postern.settled(1), world.sink.connections
     postern.due()                       # not due yet: nothing may happen
-    before = world.sink.connections
-    assert wait(lambda: not postern.relays()) and world.sink.connections == before
+    assert postern.settled(1) == log and world.sink.connections == before
     world.domain("d.example")
     world.zone.pop(("d.example", "fault"), None)
     world.sink.say.clear()
     postern.make_due()
     postern.due()
-    assert wait(lambda: [m for m in world.sink.messages if m.recipients == ["u@d.example"]])
-    assert wait(lambda: not postern.messages())
-    assert not [m for m in world.sink.messages if m.sender == ""]
+    postern.settled()
+    assert [(m.sender, m.recipients) for m in world.sink.messages] == [("a@sender.example", ["u@d.example"])]
 
 
-def test_too_old_bounces(postern, world, wait):
+def test_too_old_bounces(postern, world):
     """R55: given up after `expire`, but not before some attempts (J12)."""
     world.domain("d.example", "127.0.0.9")
-    postern.settings.update(expire="1s", retry="1s")
-    postern.send("u@d.example")
-
-    def returned():
+    postern.settings.update(expire="1d", retry="1h", delay_warning="0s")
+    postern.send("u@d.example", max_relays=0)
+    spoolfile.elapse(postern.spool, 86401)
+    for n in range(3):
+        assert postern.rested().count("next try in") == n and not world.sink.messages
         postern.make_due()
         postern.due()
-        wait(lambda: not postern.relays(), 5)
-        return world.sink.messages
-    assert wait(returned)
+    postern.settled()
     assert "Status: 5.4.7\r\n" in world.sink.messages[0].data.decode()
-    assert postern.logged().count("next try in") >= 3
 
 
-def test_hello_falls_back_to_helo(postern, world, wait):
+def test_not_too_old(postern, world):
+    """R55: however often it was tried."""
+    world.domain("d.example", "127.0.0.9")
+    postern.settings.update(expire="1d", retry="1h", delay_warning="0s")
+    postern.send("u@d.example", max_relays=0)
+    spoolfile.elapse(postern.spool, 80000)
+    for n in range(1, 6):
+        postern.make_due()
+        postern.due()
+        assert postern.settled(1).count("next try in") == n
+    assert not world.sink.messages
+
+
+def test_hello_falls_back_to_helo(postern, world):
     """R60, F11; and is remembered, unless more is wanted of the host."""
     said = []
     world.domain("d.example")
     world.sink.say["EHLO"] = lambda line: said.append(line) or "502 what"
     for n in (1, 2):
         postern.send("u@d.example")
-        assert wait(lambda n=n: len(world.sink.messages) == n)
+        postern.settled()
+        assert len(world.sink.messages) == n
     assert len(said) == 1
     postern.send("u@d.example", delivery_tls="encrypt")
-    assert wait(lambda: "the host does not offer it" in postern.logged())
+    assert "the host does not offer it" in postern.settled(1)
     assert len(said) == 2
 
 
@@ -273,16 +284,24 @@ def test_without_pipelining(postern, world, wait):
     assert wait(lambda: world.sink.messages)
 
 
-def test_queue_only(postern, world, wait):
-    """max_relays = 0 holds; relay --due with a limit delivers."""
+def test_queue_only(postern, world):
+    """max_relays = 0 holds, of smtpd and of relay --due; with a limit both deliver. Each has had its say before
+    anybody looks: a relay that is started talks to the host or asks the DNS."""
     world.domain("d.example")
     postern.send("u@d.example", max_relays=0)
-    assert len(postern.messages()) == 1 and postern.relays() == []
-    postern.due()
-    assert wait(lambda: world.sink.messages)
+    postern.settled(1)
+    postern.due(max_relays=0)
+    postern.settled(1)
+    assert not world.sink.connections and not world.dns.asked
+    postern.due(max_relays=1)
+    postern.settled()
+    assert len(world.sink.messages) == 1
+    postern.send("u@d.example", max_relays=1)
+    postern.settled()
+    assert len(world.sink.messages) == 2
 
 
-def test_torn_message_is_set_aside(postern, world, wait):
+def test_torn_message_is_set_aside(postern, world):
     """J9, J19: what does not prove itself whole is never sent."""
     world.domain("d.example")
     postern.send("u@d.example", max_relays=0)
@@ -290,9 +309,8 @@ def test_torn_message_is_set_aside(postern, world, wait):
     data = path.read_bytes()
     path.write_bytes(data[:-60] + b"\0" * 10 + data[-50:])
     postern.due()
-    assert wait(lambda: list((postern.spool / "aside").iterdir()))
-    assert wait(lambda: not postern.relays()) and world.sink.messages == []
-    assert "not a whole message" in postern.logged()
+    assert "not a whole message" in postern.settled()
+    assert list((postern.spool / "aside").iterdir()) and world.sink.messages == []
 
 
 def test_many_clients_many_domains(postern, world, wait):
@@ -314,8 +332,8 @@ def test_many_clients_many_domains(postern, world, wait):
         t.start()
     for t in threads:
         t.join()
-    assert wait(lambda: len(world.sink.messages) >= 2000, 120), len(world.sink.messages)
-    assert wait(lambda: not postern.relays() and not postern.messages(), 30)
+    assert wait(lambda: len(world.sink.messages) >= 2000 and not postern.relays(), 300)
+    postern.settled()
     subjects = [re.search(r"Subject: (\S+)", b).group(1) for b in bodies(world.sink)]
     assert sorted(subjects) == sorted(f"{n}.{k}" for n in range(200) for k in range(10))
     assert world.sink.most_open <= 16  # eight at work, and as many that wait for more

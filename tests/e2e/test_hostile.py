@@ -8,6 +8,8 @@ import threading
 import pytest
 
 import internet
+import patience
+import spoolfile
 
 
 @pytest.fixture
@@ -24,6 +26,7 @@ def rude(postern, world):
     yield make
     for server in made:
         server.close()
+        server.cut()
 
 
 def up_to(f, verbs, ehlo=()):
@@ -45,7 +48,7 @@ def up_to(f, verbs, ehlo=()):
     (b"550-5.2.1 stale\r\n550-a\r\n550 4.0.0 b\r\n", True),
     (b"550 5.1.1 j\xf6\xff\xc3\xa9\x9b2J\r\n", True),
 ], ids=["empty-lines", "nul", "stale-code", "eight-bit"])
-def test_reply_becomes_one_record(rude, postern, world, wait, said, bounces):
+def test_reply_becomes_one_record(rude, postern, world, said, bounces):
     """F4, F18, E6: one line of the log and of the report, whatever the reply has in it."""
     path = postern.runtime / "executed"
 
@@ -57,8 +60,8 @@ def test_reply_becomes_one_record(rude, postern, world, wait, said, bounces):
         f.readline()
 
     rude(part)
-    assert wait(lambda: world.sink.messages if bounces else ": deferred" in postern.logged()), postern.logged()
-    lines = [line for line in postern.logged().splitlines() if "<u@r.example>" in line]
+    lines = [line for line in postern.settled(not bounces).splitlines() if "<u@r.example>" in line]
+    assert bounces == bool(world.sink.messages) and bounces != (": deferred" in lines[0])
     assert len(lines) == 1 and lines[0].isprintable() and lines[0].isascii()
     for m in world.sink.messages:
         status = re.findall(rb"^Status: (.*)\r$", m.data, re.M)
@@ -67,15 +70,14 @@ def test_reply_becomes_one_record(rude, postern, world, wait, said, bounces):
     assert not path.exists()
 
 
-def test_last_line_without_end(rude, postern, wait):
+def test_last_line_without_end(rude, postern):
     """F4: what stops in the middle of a reply is no reply."""
     def part(f):
         up_to(f, ["RCPT"])
         f.write(b"553-5.1.1 no\r\n553 5.1.1 no")
 
     rude(part)
-    assert wait(lambda: ": deferred" in postern.logged()), postern.logged()
-    assert len(postern.messages()) == 1
+    assert ": deferred" in postern.settled(1)
 
 
 ENOUGH = b"552 5.3.4 enough\r\n"
@@ -86,7 +88,7 @@ ENOUGH = b"552 5.3.4 enough\r\n"
     ids=["lock-step", "groups", "window"])
 @pytest.mark.parametrize("said, closes", [(ENOUGH, True), (ENOUGH, False), (b"", False)],
                          ids=["refused-and-gone", "refused", "silent"])
-def test_no_in_the_middle(rude, postern, world, wait, said, closes, ehlo, verb):
+def test_no_in_the_middle(rude, postern, world, said, closes, ehlo, verb):
     """F10, F17: a host that refuses a message before it has ended, or says nothing, and reads no more: no deadlock."""
     over = threading.Event()
 
@@ -96,18 +98,16 @@ def test_no_in_the_middle(rude, postern, world, wait, said, closes, ehlo, verb):
         f.read(1000)
         f.write(said)
         if not closes:
-            over.wait(30)
+            over.wait(2 * patience.PATIENCE)
 
-    def settled():
-        return world.sink.messages or ": deferred" in postern.logged() and not postern.relays()
-
-    rude(part, "Subject: x\n\n" + "x" * 70 + "\n" + ("y" * 70 + "\n") * 200000, timeout_data_block="2s")
-    assert wait(settled, 60), postern.logged()
+    rude(part, "Subject: x\n\n" + "x" * 70 + "\n" + ("y" * 70 + "\n") * 200000,
+         timeout_data_block="1h" if closes else "3s", timeout_quit="1s")
+    postern.rested()
     if said and not world.sink.messages: # a reset takes away what it has not sent; by DATA it is heard
-        assert closes and verb == "BDAT"
+        assert closes and verb == "BDAT" and ": deferred" in postern.logged()
         postern.make_due()
-        postern.due()
-        assert wait(lambda: world.sink.messages, 60), postern.logged()
+        postern.due(timeout_quit="1s")
+        postern.settled()
     over.set()
     assert b"Status: 5.3.4" in world.sink.messages[0].data if said else len(postern.messages()) == 1
 
@@ -116,7 +116,7 @@ STAGES = ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "END"]
 FAULTS = ["451 4.3.0 later", "421 4.3.2 closing", "599", "garbage", "2", "25", "999 x", "250-x\r\n550 y", None]
 
 
-def test_every_fault_at_every_stage(postern, world, wait):
+def test_every_fault_at_every_stage(postern, world):
     """F16, F5, F6: what was not taken is there afterwards, or its sender was told, and when the host is well
     again everything arrives once."""
     cases = [(stage, fault, ehlo) for stage in STAGES for fault in FAULTS
@@ -134,7 +134,7 @@ def test_every_fault_at_every_stage(postern, world, wait):
     for k in range(0, len(recipients), 50):
         assert "queued as" in postern.send(recipients[k:k + 50], max_relays=0)
     postern.due()
-    assert wait(lambda: not postern.relays(), 120)
+    postern.rested(300)
     told = {i for m in world.sink.messages for i in map(int, re.findall(rb"rfc822; u@d(\d+)\.", m.data))}
     waiting = {int(re.match(r"d(\d+)", p.parent.name)[1]) for p in postern.messages()}
     assert not [cases[i] for i, s in sinks.items() if s.messages]
@@ -145,8 +145,8 @@ def test_every_fault_at_every_stage(postern, world, wait):
     for _ in range(3):
         postern.make_due()
         postern.due()
-        assert wait(lambda: not postern.relays(), 120)
-    assert not postern.messages()
+        postern.rested(300)
+    postern.settled()
     assert {i: len(s.messages) for i, s in sinks.items() if len(s.messages) != 1} == dict.fromkeys(told, 0)
 
 
@@ -156,7 +156,7 @@ def kill_relay(postern):
         os.kill(pid, signal.SIGKILL)
 
 
-def test_poison(postern, world, wait):
+def test_poison(postern, world):
     """I14, I19: a message with which relay dies does not keep the others back; each time it waits longer."""
     world.domain("d.example")
     postern.settings["retry"] = "1h 2h"
@@ -168,7 +168,7 @@ def test_poison(postern, world, wait):
         postern.send(f"{user}@d.example", max_relays=0)
     for _ in range(4):
         postern.due()
-        assert wait(lambda: not postern.relays())
+        postern.rested()
     assert sorted(r for m in world.sink.messages for r in m.recipients) == ["a@d.example", "b@d.example"]
     left, = postern.messages()
     assert re.search("a relay died with it in hand; next try in 3[23456]..", postern.logged()) # about an hour
@@ -176,59 +176,58 @@ def test_poison(postern, world, wait):
     postern.make_due()
     for _ in range(2):
         postern.due()
-        assert wait(lambda: not postern.relays())
+        postern.rested()
     assert left.with_name(left.name + ".log").stat().st_mtime > first + 2800 # both up to a tenth early
     world.sink.say.clear()
     postern.make_due()
     postern.due()
-    assert wait(lambda: not postern.messages()), postern.logged()
+    postern.settled()
 
 
-def test_killed_once_is_chance(postern, world, wait):
+def test_killed_once_is_chance(postern, world):
     """I14, I20: however much was written down of a message, one death with it in hand does not put it off."""
     world.domain("d.example")
     postern.settings["retry"] = "1h 2h"
     everybody = [f"u{i}@d.example" for i in range(30)]
     world.sink.say["RCPT"] = lambda line: "450 4.2.1 not now" if "<u0@" in line else "250 ok"
     postern.send(everybody)
-    assert wait(lambda: postern.logged().count("delivered") == 29 and not postern.relays())
+    assert postern.settled(1).count("delivered") == 29
     world.sink.say["RCPT"] = lambda line: kill_relay(postern)
     postern.make_due()
     postern.due()
-    assert wait(lambda: not postern.relays())
+    postern.settled(1)
     world.sink.say.clear()
     postern.make_due()
     postern.due()
-    assert wait(lambda: not postern.messages()), postern.logged()
-    assert "a relay died with it in hand; next try in 0 s" in postern.logged()
+    assert "a relay died with it in hand; next try in 0 s" in postern.settled()
 
 
-
-def high_water(postern):
-    """KiB of memory that the relay had at most."""
-    status = pathlib.Path(f"/proc/{postern.relays()[0]}/status").read_text(encoding="ascii")
+def high_water(pid):
+    """KiB of memory that a process had at most."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
 
 
 def test_long_queue(postern, world, wait):
     """I12: delivery begins at once, and memory does not grow with the number of messages."""
     world.domain("d.example")
-    first = threading.Event()
-    for _ in range(60):
-        postern.pipe("EHLO c.example\n" + "MAIL FROM:<a@sender.example>\nRCPT TO:<u@d.example>\nDATA\n"
-                     "Subject: x\n\nx\n.\n" * 50 + "QUIT\n", max_relays=0)
+    first, last = threading.Event(), threading.Event()
+    spoolfile.fill(postern.spool, ["u@d.example"] * 3000, b"Subject: x\r\n\r\nx\r\n")
     assert len(postern.messages()) == 3000
 
     def end(line):
+        """Goes no further while the relay is looked at."""
         del line
-        first.wait(20)
+        (last if len(world.sink.messages) > 2500 else first).wait(patience.PATIENCE)
         return "250 taken"
     world.sink.say["END"] = end
-    postern.due(max_relays_per_lane=1)
-    assert wait(lambda: world.sink.lines)
-    peak = high_water(postern)
+    postern.due(max_relays_per_lane=1, timeout_data_end="1h")
+    world.sink.wait_lines()
+    [pid] = postern.wait_relays()
+    peak = high_water(pid)
     first.set()
-    assert wait(lambda: len(world.sink.messages) > 2500, 60), (len(world.sink.messages), postern.logged()[-2000:])
+    wait(lambda: len(world.sink.messages) > 2500, 300)
     if b"__asan_init" not in (postern.build / "relay").read_bytes(): # a sanitizer's memory is its own
-        assert high_water(postern) < peak + 1024
-    assert wait(lambda: not postern.messages(), 60)
+        assert high_water(pid) < peak + 1024
+    last.set()
+    postern.settled()

@@ -28,9 +28,9 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         assert c.reply()[:3] == "220"
         c.hello()
         assert "queued as" in c.message(recipient="u@d.example")
-        assert wait(lambda: any(x.startswith("RCPT") for x in world.sink.lines))
+        assert wait(lambda: any(x.startswith("RCPT") for x in world.sink.lines)) # it is locked in by then
         [session] = [x for x in children(c.process.pid) if fds(x).get(0, "").startswith("socket:")]
-        [relay] = postern.relays()
+        [relay] = postern.wait_relays()
         ours, theirs = fds(session), fds(relay)
         assert ours[0] == ours[1] and ours[0] not in theirs.values()
         known = ("/dev/null", str(postern.log), f"{postern.spool}", "socket:", "anon_inode:",
@@ -41,8 +41,8 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         environ = pathlib.Path(f"/proc/{relay}/environ").read_bytes().decode()
         assert not [name for name in HOSTILE if f"{name}=" in environ and name != "PATH"], environ
         assert "PATH=." not in environ
-    assert wait(lambda: world.sink.messages and not postern.messages())
-    assert c.finish() == 0
+    postern.settled()
+    assert world.sink.messages and c.finish() == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look at what is not dumpable")
@@ -60,14 +60,15 @@ def test_passwords_are_relays_alone(postern, world, wait):
         c.hello()
         assert "queued as" in c.message(recipient="u@d.example")
         assert c.ask("AUTH SCRAM-SHA-256")[:3] == "334"
-        processes = {name: postern.running(name) for name in ("relay", "auth")}
+        assert wait(lambda: any(x.startswith("RCPT") for x in world.sink.lines)) # so the relay is at work
+        processes = {name: postern.wait_running(name) for name in ("relay", "auth")}
         processes["session"] = [x for x in children(c.process.pid) if fds(x).get(0, "").startswith("socket:")]
         told = {name for name, pids in processes.items() for pid in pids
                 if b"pass-word" in pathlib.Path(f"/proc/{pid}/environ").read_bytes()}
         assert all(processes.values()) and not told
     assert c.ask("*")[:3] == "501"
     assert c.finish() == 0
-    assert wait(lambda: not postern.messages())
+    postern.settled()
 
 
 def fds(pid):

@@ -9,7 +9,7 @@ import pytest
 import mtas
 import peers
 from spoolfile import SpoolFile
-from test_clients import PASSWORD, RECIPIENT, SECONDS, SENDER, USER, service, users  # noqa: F401
+from test_clients import PASSWORD, RECIPIENT, SENDER, USER, service, users  # noqa: F401
 
 # With all that a server could want to add, and what it might be tempted to change.
 MESSAGE = f"""From: {SENDER}
@@ -117,8 +117,8 @@ def test_relays_through_us(users, service, pki, wait, settings, tls, mechanism):
                             files={"conf": settings(service(tls).port, tls, mechanism),
                                    "ca.pem": pki.path("ca").read_text()})
     with contextlib.closing(client):
-        wait(lambda: users.messages() or client.ended(), SECONDS)
-    assert users.messages(), client.logged() + users.logged()
+        wait(lambda: users.messages() or client.ended())
+        assert users.messages(), client.logged() + users.logged()
     check(users, tls, mechanism)
 
 

@@ -38,26 +38,21 @@ def real(postern, world):
     ports.give_back(port)
 
 
-def received(world, wait):
-    assert wait(lambda: world.sink.messages)
-    return world.sink.messages[0]
-
-
 @pytest.mark.parametrize("domain", ["two.example", "chain.example", "address.example"])
-def test_delivered(postern, world, real, wait, domain):
+def test_delivered(postern, world, real, domain):
     """R46, R47, R49, R50: preference, CNAME chain, implicit MX."""
     postern.send(f"u@{domain}")
-    assert received(world, wait).recipients == [f"u@{domain}"], postern.logged()
-    assert wait(lambda: not postern.messages())
+    postern.settled()
+    assert world.sink.messages[0].recipients == [f"u@{domain}"]
 
 
-def test_sixty_exchangers(postern, world, real, wait):
+def test_sixty_exchangers(postern, world, real):
     """G1, must show 6: the answer is truncated over UDP; the whole one comes over TCP."""
     assert real.ask("big.example", "MX").header.tc == 1
     assert len(real.ask("big.example", "MX", tcp=True).rr) == 60
     postern.send("u@big.example")
-    received(world, wait)
-    assert wait(lambda: f"exchanger-number-1.big.example[{SINK}]" in postern.logged())
+    assert f"exchanger-number-1.big.example[{SINK}]" in postern.settled()
+    assert world.sink.messages
 
 
 def test_ipv6_only(postern, world, real, wait):
@@ -72,33 +67,35 @@ def test_ipv6_only(postern, world, real, wait):
     ("absent.example", "5.1.2"),
     ("nothing.example", "5.1.2"),
 ])
-def test_bounced(postern, world, real, wait, domain, status):
+def test_bounced(postern, world, real, domain, status):
     """R39, R46, R48, R53: no such name, no address, null MX: back to the sender at once."""
     postern.send(f"u@{domain}")
-    bounce = received(world, wait)
+    postern.settled()
+    bounce = world.sink.messages[0]
     assert bounce.sender == "" and bounce.recipients == ["a@sender.example"]
     assert f"Status: {status}" in bounce.data.decode(), bounce.data.decode()
 
 
-def test_server_failure_is_deferred(postern, world, real, wait):
+def test_server_failure_is_deferred(postern, world, real):
     """R46: SERVFAIL says nothing about the domain."""
     postern.send(f"u@{nsd.BROKEN}")
-    assert wait(lambda: f"{nsd.BROKEN} MX: SERVFAIL; next try in" in postern.logged())
-    assert wait(lambda: not postern.relays())
-    assert len(postern.messages()) == 1 and not world.sink.messages
+    postern.wait_logged(f"{nsd.BROKEN} MX: SERVFAIL; next try in")
+    postern.settled(1)
+    assert not world.sink.messages
 
 
-def test_server_away_then_back(postern, world, real, wait):
+def test_server_away_then_back(postern, world, real):
     """Must show 5: nobody answers; when the server is there again the mail goes."""
     where, port = real.where, real.port
     real.close()
     postern.send("u@two.example", timeout_dns="1s")
-    assert wait(lambda: "next try in" in postern.logged())
-    assert wait(lambda: not postern.relays())
+    postern.wait_logged("next try in")
+    postern.settled(1)
     again = nsd.Nsd(where, ZONE, port=port)
     try:
         postern.make_due()
         postern.due()
-        received(world, wait)
+        postern.settled()
+        assert world.sink.messages
     finally:
         again.close()

@@ -1,12 +1,12 @@
 """Reports to the sender: who hears what, in which form, and how often."""
-import time
-
 import pytest
 
+import patience
 import spoolfile
 from reports import Report
 from test_extensions import FULL, way  # noqa: F401
 
+HOUR, DAY = 3600, 86400
 IDENT = "01hf0000000000000001"
 NOTIFIES = ["", "NEVER", "SUCCESS", "FAILURE", "DELAY", "SUCCESS,FAILURE", "SUCCESS,DELAY",
             "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY"]
@@ -22,23 +22,25 @@ def hears(notify, what):
     return what in notify.split(",") or (notify == "" and what != "SUCCESS")
 
 
-def settled(way, waiting=0):
-    assert way.wait(lambda: not way.postern.relays() and len(way.postern.messages()) == waiting), \
-        way.postern.logged()
-
-
 def tried(way):
     """Once, in vain."""
-    assert way.wait(lambda: "next try in" in way.postern.logged()), way.postern.logged()
-    settled(way, 1)
+    way.postern.wait_logged("next try in")
+    way.postern.settled(1)
 
 
 def again(way):
     """As if all waiting times had passed."""
-    way.wait(lambda: not way.postern.relays())
+    way.postern.rested()
     way.postern.make_due()
     way.postern.due()
-    way.wait(lambda: not way.postern.relays())
+    way.postern.rested()
+
+
+def later(way, seconds):
+    """Everything is so much older, and tried again."""
+    way.postern.rested()
+    spoolfile.elapse(way.postern.spool, seconds)
+    again(way)
 
 
 def reports(way):
@@ -67,15 +69,16 @@ def test_each_combination(way, action, ret):
     said, what, status, fields, words = OUTCOMES[action]
     if said:
         refuse(way, said)
-    way.postern.settings["delay_warning"] = "1s"
+    way.postern.settings["delay_warning"] = "1h"
     way.submit(f"{ret} ENVID=QQ+2B1",
                [(name(n), f"NOTIFY={n}" * bool(n) + f" ORCPT=rfc822;{name(n)}+2Bx") for n in NOTIFIES],
                body=TEXT)
     if action == "delayed":
-        time.sleep(1)
-        again(way)
+        tried(way)
+        assert reports(way) == []
+        later(way, HOUR)
         again(way)                          # once is enough
-    settled(way, action == "delayed")
+    way.postern.settled(action == "delayed")
     [report] = reports(way)
     assert report.actions() == {name(n): action for n in NOTIFIES if hears(n, what)}
     for address, block in report.recipients.items():
@@ -99,7 +102,7 @@ def test_host_that_reports_itself(way, notify):
     """R74: a host with DSN reports itself."""
     way.sink.ehlo = FULL
     way.submit("", [("u@dest.example", notify)])
-    settled(way)
+    way.postern.settled()
     assert [m.sender for m in way.sink.messages] == ["a@sender.example"]
 
 
@@ -107,12 +110,12 @@ def test_several_outcomes_in_one_report(way):
     """R76, R77: failed, delayed and relayed together, the worst one in the subject."""
     answers = {"bad": "550 5.7.1 no", "slow": "450 4.2.0 wait", "good": "250 ok"}
     way.sink.say["RCPT"] = lambda line: next((v for k, v in answers.items() if k in line), "250 ok")
-    way.postern.settings["delay_warning"] = "1s"
+    way.postern.settings["delay_warning"] = "1h"
     way.submit("", [(f"{k}@dest.example", "NOTIFY=SUCCESS" if k == "good" else "") for k in answers],
                max_relays=0)
-    time.sleep(1)
+    spoolfile.elapse(way.postern.spool, HOUR)
     way.postern.due()
-    settled(way, 1)
+    way.postern.settled(1)
     [report] = reports(way)
     assert report.actions() == {"bad@dest.example": "failed", "slow@dest.example": "delayed",
                                 "good@dest.example": "relayed"}
@@ -125,7 +128,7 @@ def test_whole_only_if_small(way, size, whole):
     """E9, R78"""
     refuse(way, "550 5.1.1 no")
     way.submit("RET=FULL", body="Subject: x\n\n" + ("y" * 70 + "\n") * (size // 72))
-    settled(way)
+    way.postern.settled()
     [report] = reports(way)
     assert report.parts[2] == ("message/rfc822" if whole else "text/rfc822-headers")
     assert ("yyyy" in report.given_back()) == whole
@@ -138,7 +141,7 @@ def test_whole_only_to_who_may_send_anywhere(way, fields, whole):
     spoolfile.write(way.postern.spool, IDENT, ["u@dest.example"], b"Subject: x\r\n\r\npayload\r\n",
                     fields=fields)
     way.postern.due()
-    settled(way)
+    way.postern.settled()
     [report] = reports(way)
     assert ("payload" in report.given_back()) == whole
 
@@ -147,7 +150,7 @@ def test_whole_in_eight_bits(way):
     """R78: BODY=8BITMIME, and labelled so."""
     refuse(way, "550 5.1.1 no")
     way.submit("RET=FULL BODY=8BITMIME", body="Subject: x\n\nj\u00f6\n")
-    settled(way)
+    way.postern.settled()
     [report] = reports(way)
     assert report.mail["Content-Transfer-Encoding"] == "8bit"
     assert "j\u00f6" in report.given_back()
@@ -165,7 +168,7 @@ def test_global_report(way, body, kind):
     chunk = body if isinstance(body, bytes) else None
     way.submit("SMTPUTF8", [("\u00e4@dest.example", ""), ("u@dest.example", "")], sender="j\u00f6@sender.example",
                body=body if chunk is None else "", chunk=chunk)
-    settled(way)
+    way.postern.settled()
     [report] = reports(way)
     assert report.parts == ["text/plain", "message/global-delivery-status", kind]
     assert report.recipients["\u00e4@dest.example"]["Final-Recipient"] == "utf-8; \u00e4@dest.example"
@@ -180,7 +183,7 @@ def test_advice(way, status, words):
     """R76: what a person can do, before what the server said, which stands there as it was."""
     refuse(way, f"554 {status} Zweite Mauer")
     way.submit()
-    settled(way)
+    way.postern.settled()
     [report] = reports(way)
     assert words in report.text and f"    554 {status} Zweite Mauer\n" in report.text
     assert report.text.index(words) < report.text.index("Zweite")
@@ -191,12 +194,14 @@ def test_advice(way, status, words):
 def test_lane_that_is_down(way, world):
     """R75: also of mail that is not tried, for nobody answers; once, and only to who is to hear."""
     world.domain("dest.example", "127.0.0.9")
-    way.postern.settings.update(delay_warning="1s", retry="1s")
+    way.postern.settings["delay_warning"] = "1h"
     way.submit("", [("u@dest.example", ""), ("quiet@dest.example", "NOTIFY=FAILURE")])
-    time.sleep(1)
-    for _ in range(3):
-        again(way)
-    settled(way, 1)
+    tried(way)
+    again(way)
+    assert reports(way) == []
+    later(way, HOUR)
+    again(way)
+    way.postern.settled(1)
     [report] = reports(way)
     assert report.actions() == {"u@dest.example": "delayed"}
     block = report.recipients["u@dest.example"]
@@ -207,32 +212,32 @@ def test_lane_that_is_down(way, world):
     assert log.read_text().count(" told 1\n") == 1
 
 
-@pytest.mark.parametrize("setting, sender", [("0s", "a@sender.example"), ("1s", "")])
-def test_no_warning(way, setting, sender):
+@pytest.mark.parametrize("setting, sender, warned", [
+    ("0s", "a@sender.example", False), ("1h", "", False), ("1h", "a@sender.example", True)])
+def test_no_warning(way, setting, sender, warned):
     """E7, R40: switched off; never to the null sender."""
     refuse(way, "450 4.2.1 later")
     way.postern.settings["delay_warning"] = setting
     way.submit(sender=sender)
-    time.sleep(1)
-    again(way)
-    settled(way, 1)
-    assert way.sink.messages == []
+    tried(way)
+    later(way, HOUR)
+    way.postern.settled(1)
+    assert len(way.sink.messages) == warned
 
 
 def test_warning_survives(way):
     """E16: a report that cannot be queued is made at the next attempt."""
     refuse(way, "450 4.2.1 later")
-    way.postern.settings["delay_warning"] = "1s"
+    way.postern.settings["delay_warning"] = "1h"
     way.submit()
     tried(way)
-    time.sleep(1)
     obstacle = way.postern.spool / "lane" / "sender.example"
     obstacle.touch()
-    again(way)
+    later(way, HOUR)
     obstacle.unlink()
-    assert "cannot queue the report" in way.postern.logged() and reports(way) == []
+    assert "cannot queue the report" in way.postern.rested() and reports(way) == []
     again(way)
-    settled(way, 1)
+    way.postern.settled(1)
     assert [r.actions() for r in reports(way)] == [{"u@dest.example": "delayed"}]
 
 
@@ -246,16 +251,17 @@ def test_by_a_time(way, world, mode, action, down):
     else:
         refuse(way, "450 4.2.1 later")
     way.postern.settings["retry"] = "1h"
-    way.submit(f"BY=2;{mode}")
+    way.submit(f"BY=600;{mode}")
     tried(way)
+    again(way)
     assert reports(way) == []
     if not down: # it is due at that time, whatever the schedule says
         [log] = [p for p in way.postern.lane_files() if p.name.endswith(".log")]
-        assert log.stat().st_mtime < time.time() + 3
-    time.sleep(2)
+        [queued] = way.postern.messages()
+        assert log.stat().st_mtime == int(spoolfile.SpoolFile(queued).one("By").split(" ")[0])
+    later(way, 600)
     again(way)
-    again(way)
-    settled(way, mode == "N")
+    way.postern.settled(mode == "N")
     [report] = reports(way)
     assert report.actions() == {"u@dest.example": action}
     assert report.recipients["u@dest.example"]["Status"] == \
@@ -274,7 +280,7 @@ def test_time_is_passed_on(way, by, ehlo, notify, told):
     """R87: with N to a host that knows no times; with T, to one that does."""
     way.sink.ehlo = ("PIPELINING", *ehlo)
     way.submit(f"BY=600;{by}", [("u@dest.example", notify)])
-    settled(way)
+    way.postern.settled()
     assert [r.actions() for r in reports(way)] == [{"u@dest.example": "relayed"}] * told
 
 
@@ -288,7 +294,7 @@ def test_final_delivery(way, world, ehlo, by, notify, action):
                           f"hosts = [127.0.0.2]:{world.port}")
     way.sink.ehlo = ("PIPELINING", *ehlo)
     way.submit(by, [("u@dest.example", notify)])
-    settled(way)
+    way.postern.settled()
     assert [m.sender for m in way.sink.messages][0] == "a@sender.example"
     assert [r.actions() for r in reports(way)] == [{"u@dest.example": action}] * (action is not None)
     assert all(r.subject == "Your message was delivered" for r in reports(way))
@@ -302,7 +308,7 @@ def test_double_bounce(way, world):
     world.domain("back.example")
     refuse(way, "550 5.1.1 no")
     way.submit(sender="", recipients=[("u@dest.example", "NOTIFY=NEVER")], body=TEXT)
-    settled(way)
+    way.postern.settled()
     [report] = reports(way)
     assert way.sink.messages[0].recipients == ["admin@Back.example"]
     assert report.actions() == {"u@dest.example": "failed"} and "the text" in report.given_back()
@@ -315,7 +321,7 @@ def test_double_bounce_ends(way, world):
     world.domain("back.example")
     way.sink.say["RCPT"] = "550 5.1.1 no"
     way.submit()
-    settled(way)
+    way.postern.settled()
     assert way.sink.messages == [] and "dropped: no sender" in way.postern.logged()
     mail = [x for x in way.sink.lines if x.startswith("RCPT")]
     assert [x.split("<")[1].split(">")[0] for x in mail] == [
@@ -327,7 +333,7 @@ def test_one_refuses_the_others_reports(way):
     way.sink.say["MAIL"] = lambda line: "550 5.7.1 no reports" if "<>" in line else "250 ok"
     refuse(way, "550 5.1.1 no")
     way.submit()
-    settled(way)
+    way.postern.settled()
     assert way.sink.messages == [] and len([x for x in way.sink.lines if "MAIL" in x]) == 2
 
 
@@ -339,30 +345,29 @@ def test_now(way, world):
     refuse(way, "450 4.2.1 later")
     way.submit("", [("u@dest.example", ""), ("v@down.example", "")])
     way.submit("HOLDFOR=3600")
-    assert way.wait(lambda: way.postern.logged().count("next try in") == 2)
-    settled(way, 3)
+    way.postern.wait_logged("next try in", 2)
+    way.postern.settled(3)
     way.sink.say.clear()
     world.domain("down.example")
     way.postern.due()
-    settled(way, 3)
-    p = way.postern.start(None, None, "relay", "--due", "--now")
-    assert p.wait(60) == 0
-    settled(way, 1)
+    way.postern.settled(3)
+    assert way.postern.start(None, None, "relay", "--due", "--now").wait(patience.PATIENCE) == 0
+    way.postern.settled(1)
     assert sorted(m.recipients for m in way.sink.messages) == [["u@dest.example"], ["v@down.example"]]
 
 
 def test_now_is_counted(way, world):
     """R55: attempts that were asked for count as others do, so that mail ends at last."""
     world.domain("dest.example", "127.0.0.9")
-    way.postern.settings.update(expire="1s", retry="1h")
+    way.postern.settings.update(expire="1d", retry="1h", delay_warning="0s")
     way.submit()
     tried(way)
-    time.sleep(2)
+    spoolfile.elapse(way.postern.spool, DAY + 1)
     for _ in range(3):
-        p = way.postern.start(None, None, "relay", "--due", "--now")
-        assert p.wait(60) == 0
-        way.wait(lambda: not way.postern.relays())
-    settled(way)
+        assert reports(way) == []
+        way.postern.rested()
+        assert way.postern.start(None, None, "relay", "--due", "--now").wait(patience.PATIENCE) == 0
+    way.postern.settled()
     assert [r.actions() for r in reports(way)] == [{"u@dest.example": "failed"}]
 
 
@@ -381,7 +386,7 @@ def test_hostile_reply(way, reply, words):
     """E6, E11: what a host says is escaped and cut, in the log and in the report, which stays one."""
     refuse(way, reply)
     way.submit()
-    settled(way)
+    way.postern.settled()
     [mail] = [m for m in way.sink.messages if m.sender == ""]
     report = Report(mail.data)
     assert report.actions() == {"u@dest.example": "failed"} and report.mail.get_all("Subject") == [
@@ -409,6 +414,6 @@ def test_large_message(way):
     refuse(way, "550 5.1.1 no")
     way.submit("RET=FULL", chunk=b"Subject: big\r\n\r\n" + (b"z" * 78 + b"\r\n") * 650000,
                max_size="60M")
-    settled(way)
+    way.postern.settled()
     [mail] = [m for m in way.sink.messages if m.sender == ""]
     assert len(mail.data) < 4096 and "Subject: big" in Report(mail.data).given_back()

@@ -1,13 +1,12 @@
 """Mail that does not go by the MX records of its domain: [route NAME] in the configuration."""
 import base64
 import os
-import socket
-import threading
 
 import pytest
 
 import internet
 from conftest import own
+from patience import hold
 
 
 @pytest.fixture
@@ -29,22 +28,17 @@ def mx_asked(world):
     return [name for _, name, kind in world.dns.asked if kind == "MX"]
 
 
-def settled(postern, wait):
-    assert wait(lambda: not postern.relays()), postern.logged()
-    return postern.logged()
-
-
-def again(postern, wait):
-    before = postern.logged()
+def again(postern):
+    """As if all waiting times had passed. What the log says of it."""
+    before = postern.rested()
     postern.make_due()
     postern.due()
-    assert wait(lambda: postern.logged() != before)
-    return settled(postern, wait)
+    return postern.rested().removeprefix(before)
 
 
 # ---- which mail
 
-def test_smarthost(postern, lan, wait, route):
+def test_smarthost(postern, lan, route):
     """All mail is one lane, and goes over one connection; nobody is asked for MX records."""
     route("domains = *", f"hosts = [127.0.0.2]:{lan.port}")
     for i in range(5):
@@ -52,14 +46,14 @@ def test_smarthost(postern, lan, wait, route):
     postern.send(["u@e.example", "u@[192.0.2.1]"], max_relays=0)
     assert {p.parent.name for p in postern.messages()} == {"route:smarthost"}
     postern.due()
-    assert wait(lambda: len(lan.sink.messages) == 6), postern.logged()
+    postern.settled()
+    assert len(lan.sink.messages) == 6
     assert lan.sink.connections == 1 and mx_asked(lan) == []
     assert lan.sink.messages[-1].recipients == ["u@e.example", "u@[192.0.2.1]"]
-    settled(postern, wait)
     assert not list((postern.spool / "lane").iterdir())
 
 
-def test_by_domain_and_sender(postern, lan, wait):
+def test_by_domain_and_sender(postern, lan):
     """Each has its lane, in one message too; what matches nothing goes by MX."""
     here = f"hosts = [127.0.0.2]:{lan.port}"
     postern.configure("[route one]", "domains = a.example .b.example", here,
@@ -77,43 +71,42 @@ def test_by_domain_and_sender(postern, lan, wait):
             path.unlink()
 
 
-def test_report_takes_the_route(postern, lan, wait, route):
+def test_report_takes_the_route(postern, lan, route):
     """R40, R43: to a sender behind a smarthost, though it comes from nobody."""
     route("domains = *", f"hosts = [127.0.0.2]:{lan.port}")
     lan.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "<u@" in line else "250 ok"
     postern.send("u@d.example")
-    assert wait(lambda: lan.sink.messages), postern.logged()
+    postern.settled()
     assert (lan.sink.messages[0].sender, lan.sink.messages[0].recipients) == ("", ["a@sender.example"])
     assert mx_asked(lan) == []
 
 
-def test_route_that_is_gone(postern, lan, wait, route):
+def test_route_that_is_gone(postern, lan, route):
     """Its mail waits, with the reason, and is neither lost nor sent elsewhere."""
     lan.domain("d.example")
     route("domains = *", f"hosts = [127.0.0.2]:{lan.port}")
     postern.send("u@d.example", max_relays=0)
     route("domains = *", f"hosts = [127.0.0.2]:{lan.port}", name="other")
-    assert "lane route:smarthost: there is no such route in the configuration any more" in \
-        again(postern, wait)
+    assert "lane route:smarthost: there is no such route in the configuration any more" in again(postern)
     assert len(postern.messages()) == 1 and not lan.sink.messages and not mx_asked(lan)
     route("domains = e.example", f"hosts = [127.0.0.2]:{lan.port}")
-    again(postern, wait)
+    again(postern)
     assert lan.sink.messages and not postern.messages()
 
 
 # ---- whereto
 
-def test_hosts_in_order(postern, lan, wait, route):
+def test_hosts_in_order(postern, lan, route):
     """R50: the next one when one fails; the first one as long as it does not."""
     second = lan.another("127.0.0.3")
     route("domains = *", f"hosts = [127.0.0.9]:{lan.port} [127.0.0.2]:{lan.port} [127.0.0.3]:{lan.port}")
     postern.send("u@d.example")
-    assert wait(lambda: lan.sink.messages), postern.logged()
-    settled(postern, wait)
+    postern.settled()
+    assert lan.sink.messages and not second.connections
     lan.sink.say["GREETING"] = "421 4.3.2 closing"
     postern.send("v@d.example")
-    assert wait(lambda: second.messages), postern.logged()
-    assert "next try" not in settled(postern, wait)
+    assert "next try" not in postern.settled()
+    assert len(second.messages) == 1
 
 
 @pytest.mark.parametrize("hosts, asked", [
@@ -123,14 +116,15 @@ def test_hosts_in_order(postern, lan, wait, route):
     ("[mail.isp.example]", {("mail.isp.example", "A"), ("mail.isp.example", "AAAA")}),
     ("isp.example", {("isp.example", "MX"), ("mx.isp.example", "A"), ("mx.isp.example", "AAAA")}),
 ], ids=["literal", "name", "name-in-brackets", "no-port", "domain"])
-def test_kinds_of_hosts(postern, world, wait, route, hosts, asked):
+def test_kinds_of_hosts(postern, world, route, hosts, asked):
     """MX records of a bare name only."""
     world.domain("isp.example")
     world.zone[("mail.isp.example", "A")] = ["127.0.0.2"]
     world.zone[("mail.isp.example", "MX")] = ["0 nowhere.example."]
     route("domains = *", f"hosts = {hosts.replace('PORT', str(world.port))}")
     postern.send("u@d.example")
-    assert wait(lambda: world.sink.messages), postern.logged()
+    postern.settled()
+    assert world.sink.messages
     assert {(name, kind) for _, name, kind in world.dns.asked} == asked
 
 
@@ -140,48 +134,50 @@ def test_kinds_of_hosts(postern, world, wait, route, hosts, asked):
     ({("isp.example", "MX"): ["0 ."]}, "lane route:smarthost: isp.example: DNS: takes no mail (null MX)"),
     ({("mail.isp.example", "A"): ["0.0.0.0"]}, "its hosts have addresses that are not delivered to"),
 ], ids=["no-such-host", "servfail", "null-mx", "unspecified"])
-def test_trouble_with_a_route_is_not_for_good(postern, lan, wait, route, fault, reason):
+def test_trouble_with_a_route_is_not_for_good(postern, lan, route, fault, reason):
     """The operator's mistake costs nobody's mail."""
     lan.zone.update(fault)
     route("domains = *", "hosts = " + ("isp.example" if "null" in reason else "mail.isp.example:25"))
     postern.send("u@d.example")
-    assert wait(lambda: "next try" in postern.logged())
-    assert reason in settled(postern, wait)
-    assert len(postern.messages()) == 1
+    log = postern.settled(1)
+    assert "next try" in log and reason in log
     lan.zone.pop(("mail.isp.example", "fault"), None)
     lan.zone[("mail.isp.example", "A")] = ["127.0.0.2"]
     route("domains = *", f"hosts = mail.isp.example:{lan.port}")
-    again(postern, wait)
+    again(postern)
     assert lan.sink.messages and not postern.messages()
 
 
-def test_not_back_to_ourselves(postern, world, wait, route):
+def test_not_back_to_ourselves(postern, world, route):
     """H1: a route names this host and the port at which mail comes in; another port is another's."""
     postern.settings["allow_destinations"] = ""
     route("domains = *", f"hosts = [127.0.0.2]:{world.port} [127.0.0.2]")
     postern.send("u@d.example")
-    assert wait(lambda: "next try" in postern.logged())
-    assert "lane route:smarthost: its hosts lead back to this host" in settled(postern, wait)
+    log = postern.settled(1)
+    assert "next try" in log and "lane route:smarthost: its hosts lead back to this host" in log
     assert world.sink.connections == 0
     postern.settings["smtp_port"] = 25
-    again(postern, wait)
+    again(postern)
     assert world.sink.messages
 
 
-def test_settings_of_a_route(postern, world, wait, route):
+def test_settings_of_a_route(postern, world, route):
     """What a section says counts for its mail, and for no other."""
-    late = {"GREETING": lambda line: threading.Event().wait(2) or "220 late"}
-    world.sink.say.update(late)
-    six = world.another("::1", say=late)
+    six = world.another("::1")
     world.domain("d.example")
     route("domains = r.example", f"hosts = [::1]:{world.port}", "timeout_greeting = 1s")
-    postern.send(["u@d.example", "u@r.example"], timeout_greeting="20s")
-    assert wait(lambda: "next try" in postern.logged())
-    assert "greeting: timed out" in settled(postern, wait)
+    with world.sink.held("GREETING", "220 late"), six.held("GREETING", "220 late"):
+        postern.send(["u@d.example", "u@r.example"], timeout_greeting="1h")
+        postern.wait_logged("greeting: timed out")
+        world.sink.wait_connections() # and waits longer than that
+        hold(1.5)
+        assert "lane d.example: " not in postern.logged()
+    log = postern.settled(1)
+    assert "lane r.example: " not in log and log.count("next try") == 1
     assert world.sink.messages and not six.messages
 
 
-def test_one_relay_for_many_lanes(postern, lan, wait):
+def test_one_relay_for_many_lanes(postern, lan):
     """What a section says ends with its lane."""
     here = f"hosts = [127.0.0.2]:{lan.port}"
     postern.settings.update(allow_destinations="127.0.0.2", smtp_port=lan.port)
@@ -192,7 +188,7 @@ def test_one_relay_for_many_lanes(postern, lan, wait):
         lan.domain(name)
     postern.send([f"u@{name}" for name in names], max_relays=0)
     postern.due(max_relays=1)
-    assert wait(lambda: len(lan.sink.messages) == 6), postern.logged()
+    postern.settled()
     assert sorted(lan.sink.clients) == [("127.0.0.1",)] * 3 + [(f"127.0.0.7{i}",) for i in range(3)]
 
 
@@ -215,8 +211,8 @@ def test_credentials_are_of_one_route(postern, lan, wait):
     for _ in range(3):
         postern.send([f"u@{name}.example" for name in "xyz"], max_relays=0)
         postern.due(max_relays=1) # who ends sees to it that the others begin
-        assert wait(lambda: not postern.messages()), postern.logged()
-        assert wait(lambda: not postern.relays())
+        wait(lambda: not postern.messages())
+        postern.settled()
     assert all(line.startswith("AUTH PLAIN ") for heard in said.values() for line in heard)
     texts = {name: {base64.b64decode(line.split(" ")[2]) for line in heard} for name, heard in said.items()}
     assert texts == {name: {f"\0{name}\0secret-{name}".encode()} for name in "xy"}
@@ -242,18 +238,18 @@ def test_family(postern, world, wait, family, kinds):
         assert not world.sink.messages
 
 
-def test_prefer_ipv4_falls_back(postern, world, wait):
+def test_prefer_ipv4_falls_back(postern, world):
     six = world.another("::1")
     world.domain("d.example", "127.0.0.9")
     world.zone[("mx.d.example", "AAAA")] = ["::1"]
     postern.send("u@d.example", family="prefer-ipv4")
-    assert wait(lambda: six.messages), postern.logged()
-    assert "next try" not in settled(postern, wait)
+    assert "next try" not in postern.settled()
+    assert six.messages
 
 
-def test_literal_of_a_family_that_is_not_used(postern, world, wait):
+def test_literal_of_a_family_that_is_not_used(postern, world):
     postern.send("u@[IPv6:::1]", family="ipv4")
-    assert wait(lambda: world.sink.messages), postern.logged()
+    postern.settled()
     assert b"Status: 5.1.2\r\n" in world.sink.messages[0].data
 
 
@@ -268,12 +264,13 @@ def test_source(postern, world, wait):
     assert set(world.sink.clients) == {("127.0.0.77",)} and set(six.clients) == {("::1",)}
 
 
-def test_source_that_is_not_ours(postern, world, wait):
+def test_source_that_is_not_ours(postern, world):
     world.domain("d.example")
     postern.send("u@d.example", source="192.0.2.55")
-    assert wait(lambda: "next try" in postern.logged())
-    assert "connect: Cannot assign requested address" in settled(postern, wait)
-    again(postern, wait)
+    log = postern.settled(1)
+    assert "next try" in log and "connect: Cannot assign requested address" in log
+    again(postern) # with no source
+    postern.settled()
 
 
 # ---- LMTP
@@ -297,7 +294,7 @@ EXTENSIONS = [(), ("PIPELINING",), ("PIPELINING", "CHUNKING", "8BITMIME")]
 
 
 @pytest.mark.parametrize("ehlo", EXTENSIONS, ids=["lock-step", "groups", "window"])
-def test_lmtp_replies_of_each(postern, lmtp, lan, wait, ehlo):
+def test_lmtp_replies_of_each(postern, lmtp, lan, ehlo):
     """RFC 2033: each recipient is settled by its own reply to the end of the message."""
     lmtp.ehlo = ehlo
     said = {"hard@d.example": "550 5.2.1 gone", "soft@d.example": "452 4.2.2 full"}
@@ -307,59 +304,58 @@ def test_lmtp_replies_of_each(postern, lmtp, lan, wait, ehlo):
     for i in range(3):
         postern.send([f"u{i}@d.example", "hard@d.example", "nobody@d.example", f"v{i}@d.example",
                       "soft@d.example", f"w{i}@d.example"], sender="", max_relays=0)
-    log = again(postern, wait)
+    log = again(postern)
     assert [m.recipients for m in lmtp.messages] == [[f"{x}{i}@d.example" for x in "uvw"] for i in range(3)]
     assert lmtp.connections == 1
     assert log.count("bounced <hard@d.example>") == log.count("bounced <nobody@d.example>") == 3
     assert log.count("deferred <soft@d.example>") == len(postern.messages()) == 3
     lmtp.say.clear()
-    again(postern, wait)
+    again(postern)
     assert [m.recipients for m in lmtp.messages[3:]] == [["soft@d.example"]] * 3
     assert not postern.messages()
 
 
 @pytest.mark.parametrize("ehlo", EXTENSIONS, ids=["lock-step", "groups", "window"])
-def test_lmtp_lost_between_replies(postern, lmtp, wait, ehlo):
+def test_lmtp_lost_between_replies(postern, lmtp, ehlo):
     """F7: who was answered is not sent to again, who was not is."""
     lmtp.ehlo = ehlo
     lmtp.say["END"] = lambda to: None if to == "b@d.example" else "250 2.0.0 stored"
     postern.send(["a@d.example", "b@d.example", "c@d.example"], max_relays=0)
-    log = again(postern, wait)
+    log = again(postern)
     assert "delivered <a@d.example>" in log
     assert "deferred <b@d.example>" in log and "deferred <c@d.example>" in log
     lmtp.say.clear()
     before = len(lmtp.messages)
-    again(postern, wait)
+    again(postern)
     assert [m.recipients for m in lmtp.messages[before:]] == [["b@d.example", "c@d.example"]]
     assert not postern.messages()
 
 
 @pytest.mark.parametrize("ehlo", EXTENSIONS, ids=["lock-step", "groups", "window"])
-def test_lmtp_nobody_accepted(postern, lmtp, wait, ehlo):
+def test_lmtp_nobody_accepted(postern, lmtp, ehlo):
     """DATA fails then (RFC 2033 section 4.2), and the connection is as good as before."""
     lmtp.ehlo = ehlo
     lmtp.say["RCPT"] = lambda line: "550 5.1.1 who" if "<nobody@" in line else "250 ok"
     postern.send("nobody@d.example", sender="", max_relays=0)
     postern.send("a@d.example", max_relays=0)
-    log = again(postern, wait)
+    log = again(postern)
     assert "bounced <nobody@d.example>" in log
     assert [m.recipients for m in lmtp.messages] == [["a@d.example"]] and lmtp.connections == 1
 
 
-def test_lmtp_is_not_smtp(postern, lmtp, wait):
+def test_lmtp_is_not_smtp(postern, lmtp):
     """R60: a server that does not know LHLO is not asked with HELO."""
     lmtp.say["EHLO"] = "500 5.5.1 what"
     helo = []
     lmtp.say["HELO"] = lambda line: helo.append(line) or "250 ok"
     postern.send("u@d.example")
-    assert wait(lambda: "next try" in postern.logged())
-    settled(postern, wait)
-    assert not helo and not lmtp.messages and len(postern.messages()) == 1
+    assert "next try" in postern.settled(1)
+    assert not helo and not lmtp.messages
 
 
-def test_lmtp_socket_that_is_not_there(postern, lan, wait, route):
+def test_lmtp_socket_that_is_not_there(postern, lan, route):
     path = postern.where / "none"
     route("domains = *", "protocol = lmtp", f"hosts = unix:{path}")
     postern.send("u@d.example")
-    assert wait(lambda: "next try" in postern.logged())
-    assert f"unix:{path}: connect: No such file or directory" in settled(postern, wait)
+    log = postern.settled(1)
+    assert "next try" in log and f"unix:{path}: connect: No such file or directory" in log

@@ -10,6 +10,7 @@ import pytest
 from conftest import TOP
 
 ADDRESS = "192.0.2.1" # of tests/tools/netns
+GREETED = f'import socket; socket.create_connection(("{ADDRESS}", 25)).close()'
 
 
 def scan(postern, *scanner, worst=0, **settings):
@@ -20,9 +21,10 @@ def scan(postern, *scanner, worst=0, **settings):
     serve = [sys.executable, str(TOP / "tests/tools/inetd.py"), f"{ADDRESS}:25",
              *postern.command("smtpd", max_relays=0, **settings)]
     script = (f'"$@" 2>>{postern.log} & served=$!\n'
-              'trap \'kill "$served"\' EXIT\nsleep 1\n' + " ".join(scanner))
+              'trap \'kill "$served"\' EXIT\n'
+              f"until {sys.executable} -c '{GREETED}'; do kill -0 \"$served\" || exit 1; done\n" + " ".join(scanner))
     p = subprocess.run([str(TOP / "tests/tools/netns"), "sh", "-c", script, "sh", *serve],
-                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240,
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
                        env=postern.environment(), check=False)
     if p.returncode == 77:
         pytest.skip(f"needs root or user namespaces: {p.stderr.strip()}")

@@ -1,10 +1,13 @@
 """relay in few round trips: groups, windows, connections that are kept, help for a long backlog."""
 import select
 import socket
+import time
 
 import pytest
 
 import internet
+import patience
+import spoolfile
 
 BEHIND = ("PIPELINING", "8BITMIME", "CHUNKING")
 
@@ -12,10 +15,11 @@ BEHIND = ("PIPELINING", "8BITMIME", "CHUNKING")
 class Patient(internet.Listener):
     """A server that answers a group only when it has all of it: `enough` says so of what came since
     the last answer. What it says to each command is as usual; `cut` messages are answered, then the
-    connection ends."""
+    connection ends. From message number `last` on
+    nothing follows the end of a text before that is answered."""
 
-    def __init__(self, port, enough, ehlo=BEHIND, cut=None):
-        self.enough, self.ehlo, self.cut = enough, ehlo, cut
+    def __init__(self, port, enough, last, ehlo=BEHIND, cut=None):
+        self.enough, self.last, self.ehlo, self.breaks_off = enough, last, ehlo, cut
         self.taken, self.lines, self.grouped, self.ahead = [], [], 0, 0
         super().__init__(port, self.session)
 
@@ -49,7 +53,7 @@ class Patient(internet.Listener):
                 if data is not None:
                     self.taken.append(data)
                     answered += 1
-                    if answered == self.cut:
+                    if answered == self.breaks_off:
                         sock.shutdown(socket.SHUT_RDWR)
                         return
             pending, group = [], []
@@ -58,8 +62,10 @@ class Patient(internet.Listener):
                 while not body.endswith(b"\r\n.\r\n"):
                     body += f.readline()
                 self.taken.append(body[:-3])
-                pending, group = [("250 taken", None)], ["."] # with the group that follows,
-                if select.select([sock], [], [], 0.5)[0]:       # if one does
+                pending, group = [("250 taken", None)], ["."] # with the group that follows
+                if len(self.taken) >= self.last:
+                    say(pending.pop()[0])
+                elif select.select([sock], [], [], patience.PATIENCE / 2)[0]:
                     self.grouped += 1
                 else:
                     say(pending.pop()[0])
@@ -72,7 +78,7 @@ def patient(postern, world):
 
     def make(enough, n, **more):
         world.domain("p.example", "127.0.0.7")
-        made.append(Patient(world.port, enough, **more))
+        made.append(Patient(world.port, enough, **{"last": n, **more}))
         for i in range(n):
             postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_relays=0)
         postern.due()
@@ -81,6 +87,7 @@ def patient(postern, world):
     yield make
     for server in made:
         server.close()
+        server.cut()
 
 
 def exactly(f, n):
@@ -91,49 +98,53 @@ def exactly(f, n):
     return data
 
 
+def backlog(postern, n):
+    """Messages for d.example, numbered."""
+    for i in range(n):
+        spoolfile.write(postern.spool, spoolfile.new_id(i), ["u@d.example"], b"Subject: %d\r\n\r\nx\r\n" % i)
+
+
 def subjects(datas):
     return sorted(int(d.split(b"Subject: ")[1].split(b"\r\n")[0]) for d in datas)
 
 
-def test_messages_follow_each_other(patient, postern, wait):
+def test_messages_follow_each_other(patient, postern):
     """R61, R66: with CHUNKING whole messages go out before the first reply comes."""
     server = patient(lambda group: group.count("RSET") == 5, 5)
-    assert wait(lambda: len(server.taken) == 5), postern.logged()
-    assert wait(lambda: not postern.messages())
+    postern.settled()
     assert subjects(server.taken) == list(range(5)) and server.connections == 1
 
 
-def test_window_has_a_limit(patient, postern, wait):
+def test_window_has_a_limit(patient, postern):
     """Not more than that is unknown if the connection breaks."""
     postern.settings["window_messages"] = 2
     server = patient(lambda group: group.count("RSET") == 2, 6)
-    assert wait(lambda: len(server.taken) == 6), postern.logged()
-    assert wait(lambda: not postern.messages()) and server.connections == 1
+    postern.settled()
+    assert len(server.taken) == 6 and server.connections == 1
     assert server.ahead == 0
 
 
-def test_next_envelope_goes_with_the_end(patient, postern, wait):
+def test_next_envelope_goes_with_the_end(patient, postern):
     """R61: RFC 2920 section 3.1: one round trip for each message, by DATA."""
     server = patient(lambda group: True, 4, ehlo=("PIPELINING",))
-    assert wait(lambda: len(server.taken) == 4), postern.logged()
-    assert wait(lambda: not postern.messages())
+    postern.settled()
     assert subjects(server.taken) == list(range(4)) and server.connections == 1
     assert server.grouped == 3
 
 
-def test_window_that_breaks(patient, postern, wait):
+def test_window_that_breaks(patient, postern):
     """F7, RFC 1047: who was answered is done, who was asked is put off, the rest goes at once, one by one. All
     that was sent may have been taken, and the log says so."""
-    server = patient(lambda group: group.count("RSET") == 5, 5, cut=2)
-    assert wait(lambda: len(server.taken) == 4), postern.logged()
-    assert wait(lambda: len(postern.messages()) == 1)
-    assert postern.logged().count("possible duplicate") == 3
-    assert postern.logged().count(": delivered") == 4
+    server = patient(lambda group: group.count("RSET") == 5, 5, cut=2, last=0)
+    log = postern.settled(1)
+    assert len(server.taken) == 4
+    assert log.count("possible duplicate") == 3
+    assert log.count(": delivered") == 4
     assert server.lines.count("DATA") == 2, "the window is off for this host"
 
 
 @pytest.mark.parametrize("verb", ["RSET", "MAIL"])
-def test_window_that_ends_politely(verb, postern, world, wait):
+def test_window_that_ends_politely(verb, postern, world):
     """F6: after 421 the rest goes at once by another connection, and there is no doubt about any of it."""
     world.domain("d.example")
     world.sink.ehlo = BEHIND
@@ -151,12 +162,12 @@ def test_window_that_ends_politely(verb, postern, world, wait):
     for i in range(5):
         postern.send("u@d.example", f"Subject: {i}\n\nx\n", max_relays=0)
     postern.due()
-    assert wait(lambda: not postern.messages()), postern.logged()
+    log = postern.settled()
     assert subjects(m.data for m in world.sink.messages) == list(range(5))
-    assert "duplicate" not in postern.logged() and "deferred" not in postern.logged()
+    assert "duplicate" not in log and "deferred" not in log
 
 
-def test_refused_in_the_middle(postern, world, wait):
+def test_refused_in_the_middle(postern, world):
     """R61, F9: a transaction that fails is over before the next one, whatever was sent behind it."""
     world.domain("d.example")
     world.sink.ehlo = BEHIND
@@ -166,119 +177,138 @@ def test_refused_in_the_middle(postern, world, wait):
         sender = f"{sender}@sender.example" if sender else ""
         postern.send(f"{user}@d.example", f"Subject: {i}\n\nx\n", sender=sender, max_relays=0)
     postern.due()
-    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
-    assert wait(lambda: len(postern.messages()) == 1)
+    postern.settled(1)
     assert subjects(m.data for m in world.sink.messages) == [0, 3]
     assert world.sink.connections == 1
 
 
-def test_refused_alone(postern, world, wait):
+def test_refused_alone(postern, world):
     """F9: what was refused with nothing behind it is over, too, before the next one is sent: some recipients of
     the same message, or a message that came later."""
     world.domain("d.example")
     world.sink.ehlo = BEHIND
     world.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "<bad" in line else "250 ok"
-    postern.settings["linger"] = "3s"
+    postern.settings["linger"] = "1h"
     postern.send([*(f"bad{i}@d.example" for i in range(100)), "u@d.example"], sender="")
-    assert wait(lambda: len(world.sink.messages) == 1), postern.logged()
+    world.sink.wait_messages(1)
     postern.send("bad@d.example", sender="")
-    assert wait(lambda: postern.logged().count(": bounced") == 101), postern.logged()
+    postern.wait_logged(": bounced", 101)
     postern.send("u@d.example", sender="")
-    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
-    assert wait(lambda: postern.logged().count(": delivered") == 2), postern.logged()
+    world.sink.wait_messages(2)
+    postern.wait_logged(": delivered", 2)
     assert world.sink.connections == 1
 
 
-def test_unfit_between_others(postern, world, wait):
+def test_unfit_between_others(postern, world):
     """F12: a message that is over the host's limit goes nowhere, and the replies to its neighbours stay theirs."""
     world.domain("d.example")
     world.sink.ehlo = ("PIPELINING", "SIZE 2000")
     for i, lines in enumerate([1, 100, 1, 1]):
         postern.send("u@d.example", f"Subject: {i}\n\n" + lines * (50 * "x" + "\n"), max_relays=0)
     postern.due()
-    assert wait(lambda: len([m for m in world.sink.messages if m.sender]) == 3), postern.logged()
+    assert "deferred" not in postern.settled()
     assert subjects(m.data for m in world.sink.messages if m.sender) == [0, 2, 3]
-    assert wait(lambda: not postern.messages()) and "deferred" not in postern.logged()
 
 
-def test_more_recipients_than_one_transaction_takes(postern, world, wait):
+def test_more_recipients_than_one_transaction_takes(postern, world):
     """RFC 5321 section 4.5.3.1.8: a hundred each, nobody twice, by one connection."""
     world.domain("d.example")
     world.sink.ehlo = BEHIND
     everybody = [f"u{i}@d.example" for i in range(250)]
     postern.send(everybody)
-    assert wait(lambda: not postern.messages()), postern.logged()
+    postern.settled()
     assert sorted(r for m in world.sink.messages for r in m.recipients) == sorted(everybody)
     assert [len(m.recipients) for m in world.sink.messages] == [100, 100, 50]
     assert world.sink.connections == 1
 
 
 def test_connection_is_kept_for_more(postern, world, wait):
-    """What comes a little later goes by the connection that is there; then relay ends."""
+    """What comes a little later goes by the connection that is there."""
     world.domain("d.example")
-    postern.settings["linger"] = "3s"
+    postern.settings["linger"] = "1h"
     for n in range(1, 4):
         postern.send("u@d.example")
-        assert wait(lambda: len(world.sink.messages) == n), postern.logged() # pylint: disable=W0640
-        assert wait(lambda: not postern.messages())
-    assert world.sink.connections == 1 and len(postern.relays()) == 1
-    assert wait(lambda: not postern.relays())
-    assert wait(lambda: not list((postern.spool / "lane").iterdir())), "nothing is left of the lane"
+        world.sink.wait_messages(n)
+        postern.wait_messages(0)
+    assert world.sink.connections == 1
+    assert wait(lambda: len(postern.relays()) == 1)
+
+
+def test_kept_connection_is_given_up(postern, world):
+    """When nothing comes relay ends, with QUIT, and nothing is left of the lane."""
+    world.domain("d.example")
+    left = []
+    world.sink.say["QUIT"] = lambda line: left.append(line) or "221 bye"
+    begun = time.monotonic()
+    postern.send("u@d.example", linger="1s")
+    postern.settled()
+    assert time.monotonic() - begun >= 1 and left == ["QUIT"] and len(world.sink.messages) == 1
+    assert not list((postern.spool / "lane").iterdir())
 
 
 def test_kept_connection_that_ends(postern, world, wait):
-    """The host may close it while nothing is said: the next message goes by another, as if for the first time."""
-    world.domain("d.example", "127.0.0.7")
-    postern.settings["linger"] = "5s"
-    first = world.another("127.0.0.7", say={"GREETING": "220 a"})
+    """The host may close it while nothing is said: relay has nothing to wait for then. The next message goes by
+    another, as if for the first time."""
+    world.domain("d.example")
+    postern.settings["linger"] = "1h"
     postern.send("u@d.example")
-    assert wait(lambda: len(first.messages) == 1), postern.logged()
-    first.close()
-    second = internet.Sink("127.0.0.7", world.port)
-    world.others.append(second)
+    world.sink.wait_messages(1)
+    postern.wait_messages(0)
+    world.sink.cut()
+    postern.rested()
     postern.send("u@d.example")
-    assert wait(lambda: len(first.messages) + len(second.messages) == 2), postern.logged()
-    assert ": deferred" not in postern.logged()
+    world.sink.wait_messages(2)
+    postern.wait_messages(0)
+    assert world.sink.connections == 2 and ": deferred" not in postern.logged()
+
+
+def test_kept_connection_that_ends_with_the_next_message(postern, world):
+    """The host closes it with the first word of the next message: that goes at once by another one."""
+    world.domain("d.example")
+    postern.settings["linger"] = "1h"
+    postern.send("u@d.example")
+    world.sink.wait_messages(1)
+    postern.wait_messages(0)
+    world.sink.say["MAIL"] = lambda line: "250 ok" if world.sink.connections > 1 else None
+    postern.send("u@d.example")
+    world.sink.wait_messages(2)
+    postern.wait_messages(0)
+    assert world.sink.connections == 2 and ": deferred" not in postern.logged()
 
 
 def test_who_waits_keeps_nobody_off(postern, world, wait):
     """With one relay allowed at work, another lane is served while the first one's connection is kept."""
     world.domain("d.example")
     world.domain("e.example")
-    postern.settings.update(linger="10s", max_relays=1)
+    postern.settings.update(linger="1h", max_relays=1)
     postern.send("u@d.example")
-    assert wait(lambda: len(world.sink.messages) == 1)
+    world.sink.wait_messages(1)
     postern.send("u@e.example")
-    assert wait(lambda: len(world.sink.messages) == 2), postern.logged()
-    assert len(postern.relays()) == 2, "the first one still waits"
+    world.sink.wait_messages(2)
+    assert wait(lambda: len(postern.relays()) == 2), "the first one still waits"
+    assert world.sink.open == 2
 
 
-def test_long_backlog_gets_help(postern, world, wait):
+def test_long_backlog_gets_help(postern, world):
     """A slow host that takes several connections; nobody gets mail twice."""
     world.domain("d.example")
     world.sink.ehlo = ()
     world.sink.delay = 0.05
-    for i in range(30):
-        postern.pipe("EHLO c.example\n" + "".join(
-            f"MAIL FROM:<a@sender.example>\nRCPT TO:<u@d.example>\nDATA\nSubject: {10 * i + k}\n\nx\n.\n"
-            for k in range(10)) + "QUIT\n", max_relays=0)
+    backlog(postern, 120)
     postern.due(max_relays_per_lane=3)
-    assert wait(lambda: not postern.messages(), 60), postern.logged()
-    assert subjects(m.data for m in world.sink.messages) == list(range(300))
+    postern.settled(0, 300)
+    assert subjects(m.data for m in world.sink.messages) == list(range(120))
     assert 1 < world.sink.most_open <= 3
 
 
-def test_help_that_is_not_wanted(postern, world, wait):
+def test_help_that_is_not_wanted(postern, world):
     """A host that takes one connection only: the second one is turned away, and the lane is not down."""
     world.domain("d.example")
     world.sink.ehlo = ()
     world.sink.delay = 0.05
     world.sink.say["GREETING"] = lambda line: "220 a" if world.sink.open == 1 else "421 4.7.0 too many"
-    for i in range(15):
-        postern.pipe("EHLO c.example\n" + "".join(
-            f"MAIL FROM:<a@sender.example>\nRCPT TO:<u@d.example>\nDATA\nSubject: {10 * i + k}\n\nx\n.\n"
-            for k in range(10)) + "QUIT\n", max_relays=0)
+    backlog(postern, 90)
     postern.due()
-    assert wait(lambda: not postern.messages(), 60), postern.logged()
-    assert subjects(m.data for m in world.sink.messages) == list(range(150))
-    assert world.sink.connections > 1 and "next try in" not in postern.logged()
+    log = postern.settled(0, 300)
+    assert subjects(m.data for m in world.sink.messages) == list(range(90))
+    assert world.sink.connections > 1 and "next try in" not in log

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-import internet
 import locked
+import patience
 import sysd_host
 from peers import PEERS
 from sysd_host import mail, sink  # noqa: F401
@@ -13,7 +13,7 @@ from sysd_host import mail, sink  # noqa: F401
 UNPACKED = (PEERS / "usr/sbin/xinetd").exists()
 sysd_host.need_root("unshare", "nsenter", *([] if UNPACKED else ["xinetd"]))
 
-wait = internet.wait_until
+wait = patience.until
 
 # What README tells an administrator without systemd to do; then xinetd is init of a pid namespace.
 # $5 is a directory with xinetd and its libraries, or empty.
@@ -91,8 +91,7 @@ def test_environment_is_empty(host, sink):
     """J17: nothing of xinetd's environment reaches smtpd (`passenv =`)."""
     with host.connect() as s:
         assert s.recv(200).startswith(b"220 ")
-        found = host.ours("smtpd")
-    assert len(found) == 2
+        found = wait(lambda: len(both := host.ours("smtpd")) == 2 and both)
     for p in found:
         assert not [e for e in p.environment if e.startswith("LD_")]
 
@@ -109,8 +108,8 @@ def test_relay_outlives_smtpd(host, sink):
     with sink.held("END", "250 2.0.0 taken"):
         host.send("u@dest.example", "slow")
         assert wait(lambda: not host.ours("smtpd"))
-        assert len(host.ours("relay")) == 1
-        assert not sink.messages
+        assert wait(lambda: len(host.ours("relay")) == 1)
+        assert not sink.messages # lint: the sink is held
     assert wait(lambda: sink.messages)
     assert host.at_rest()
 
@@ -160,8 +159,7 @@ def test_cron_line(host, sink):
     assert not cron()
     sink.say["RCPT"] = "450 4.2.0 not yet"
     host.send("u@dest.example", "later")
-    assert wait(lambda: not host.ours())
-    assert len(host.queued()) == 1
+    assert wait(lambda: not host.ours() and len(host.queued()) == 1)
     sink.say.clear()
     assert cron()
     assert wait(lambda: cron() and sink.messages)
