@@ -66,7 +66,7 @@ $(addprefix $(B)/unit/sending/test_,sending begin mail_rcpt) $(B)/unit/delivery/
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2 -lssl -lcrypto
+		-lcmocka -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -103,6 +103,7 @@ fuzz-run: $(FUZZ:%=$(B)/fuzz/%)
 
 # Tests wait more than they compute; those of one file are run by one worker.
 WORKERS = 3
+MUTANT_WORKERS = 2
 PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
 
 session e2e crash lint: all
@@ -137,6 +138,11 @@ asan: need-check
 	$(MAKE) B=build/asan $(INSTRUMENTED) \
 		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
 	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
+
+# One statement changed at a time: which tests notice? ROOM=session,queue ONLY=text
+mutants: need-check
+	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
+		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)")
 
 analyze:
 	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all
@@ -195,4 +201,4 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan analyze demo bench profile distance crowd run install uninstall clean
+	instrumented asan mutants analyze demo bench profile distance crowd run install uninstall clean

@@ -24,21 +24,15 @@ start(void **state)
 		return -1;
 	log_open(LOG_TO_NONE, "test", NULL);
 	r = (struct relay){ .spool = sp, .work = { .lane = LANE_CLOSED } };
+	r.common = (struct conf){ .who.hostname = hostname,
+		.relay = { .retry = { { RETRY }, 1 }, .expire = 10000, .window_messages = MESSAGES } };
 	/* Long times: replies come, and none is late. */
-	r.common = (struct conf){ .hostname = hostname,
-		.timeout_mail = HOUR,
+	r.work.delivery = (struct conf_delivery){ .timeout_mail = HOUR,
 		.timeout_rcpt = HOUR,
 		.timeout_data_start = HOUR,
 		.timeout_data_block = HOUR,
 		.timeout_data_end = HOUR,
-		.timeout_quit = HOUR,
-		.window_size = 1 << 20,
-		.min_data_rate = 1,
-		.retry = { RETRY },
-		.retries = 1,
-		.expire = 10000,
-		.window_messages = MESSAGES };
-	r.work.conf = r.common;
+		.timeout_quit = HOUR };
 	r.work.to.port = 25;
 	r.link.text = buf_new(LIMIT_REPLY);
 	hosts_open(&r.hosts, sp.root, 1000);
@@ -60,7 +54,8 @@ static void
 connect_to(const struct host_script *script, bool window)
 {
 	r.link.terms = (struct link_terms){
-		.name = "mx", .conf = &r.work.conf, .window = window ? MESSAGES : 1
+		.name = "mx", .conf = &r.work.delivery, .min_data_rate = 1,
+		.window = window ? MESSAGES : 1, .window_size = 1 << 20
 	};
 	r.link.fd = host_start(&host, script);
 	r.link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };

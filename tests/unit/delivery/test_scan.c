@@ -44,7 +44,7 @@ start(void **state)
 	r.why = buf_new(TEXT);
 	buf_puts(&r.why, "550 5.1.2 why not");
 	grown = 0;
-	return conf_load(&r.common, &args, &why) < 0 ? -1 : flight_prepare(&r);
+	return conf_load(&r.common, &args, NULL, &why) < 0 ? -1 : flight_prepare(&r);
 }
 
 static int
@@ -123,7 +123,7 @@ test_held(void **state)
 		struct envelope e = plain;
 		int64_t before = clock_wall();
 		e.hold = before + rows[i].hold;
-		r.common.max_hold = rows[i].max_hold;
+		r.common.receive.max_hold = rows[i].max_hold;
 		queue(&e);
 		for (int again = 0; again < 2;
 			again++) { /* the second time it is seen without a look */
@@ -192,7 +192,7 @@ test_given_up(void **state)
 		e.by_mode = rows[i].late ? 'R' : '\0';
 		r.work.verdict = rows[i].verdict;
 		r.work.state.attempts = rows[i].lane_attempts;
-		r.common.expire = rows[i].expire;
+		r.common.relay.expire = rows[i].expire;
 		queue(&e);
 		char id[ID_SIZE];
 		memcpy(id, d.id, sizeof(id));
