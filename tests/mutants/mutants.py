@@ -1,13 +1,13 @@
 """Changes one statement at a time, builds, runs the tests that ought to notice, and says who survived.
 
-	mutants.py [--room session,queue] [--only TEXT] [--workers 2] [--find]
+	mutants.py [--room session,queue] [--only TEXT] [--workers 2] [--units] [--find]
 
 The lists lie beside this file, one for each room. A line of a list is
 
 	# a comment
 	@ session smtpd.c     where the texts that follow stand: rooms and files, until the next such line
-	< TEST TEST ...       what ought to notice the mutants that follow, the cheapest first; behind a
-	                      mutant it is for that one alone
+	<< TEST TEST ...      what ought to notice the mutants that follow, the cheapest first
+	< TEST TEST ...       the same, for the mutant before this line alone
 	* title               a mutant: what is wrong with it, in a few words
 	- text                what stands there, in one place of all these rooms and files
 	+ text                what stands there then; none: nothing
@@ -23,7 +23,8 @@ that takes many times as long has noticed something: it is killed and counts, an
 
 Exit status: 0 if GOAL of the mutants were noticed and each survivor has a reason; 1 if not; 2 if the
 list is wrong: a text that is not there or stands there twice, a mutant that does not compile, a test that
-is not there or fails anyhow.
+is not there or fails anyhow. --units asks unit tests alone, which is quick, and --find only looks the
+texts up.
 """
 import argparse
 import collections
@@ -62,19 +63,18 @@ def parse(path):
     """The mutants of one list."""
     where, usual, found = [], [], []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        kind, text = line[:1], line[1:].strip()
-        if kind in ("", "#"):
+        kind, _, text = line.partition(" ")
+        if kind[:1] in ("", "#"):
             continue
         last = found[-1] if found else None
         if kind == "@":
-            where, usual = text.split(), usual
-            found.append(None)
-        elif kind == "<" and last is None:
+            where = text.split()
+        elif kind == "<<":
             usual = text.split()
         elif kind == "*":
             found.append({"title": text, "where": where, "tests": usual, "before": [], "after": [],
                           "judged": "", "place": f"{path.name}:{number}"})
-        elif kind == "<" and last["before"]:
+        elif kind == "<" and last is not None:
             last["tests"] = text.split()
         elif kind == "-" and last is not None:
             last["before"].append(text)
@@ -84,7 +84,7 @@ def parse(path):
             last["judged"] = (last["judged"] + " " + text).strip()
         else:
             raise Wrong(f"{path.name}:{number}: {line!r}")
-    return [finished(path.stem, m) for m in found if m is not None]
+    return [finished(path.stem, m) for m in found]
 
 
 def finished(room, m):
@@ -366,7 +366,8 @@ def main():
     options.add_argument("--room", default="")
     options.add_argument("--only", default="")
     options.add_argument("--workers", type=int, default=2)
-    options.add_argument("--find", action="store_true", help="only look the texts up")
+    options.add_argument("--units", action="store_true")
+    options.add_argument("--find", action="store_true")
     o = options.parse_args()
     wrong = False
     try:
@@ -382,6 +383,9 @@ def main():
     if wrong or not mutants:
         print("nothing was tried" if mutants else "no such mutant")
         sys.exit(2)
+    if o.units:
+        mutants = [m._replace(tests=tuple(filter(is_unit, m.tests))) for m in mutants]
+        mutants = [m for m in mutants if m.tests]
     print(f"{len(mutants)} mutants", flush=True)
     if o.find:
         return
