@@ -6,8 +6,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,6 +23,7 @@
 static char spool[] = "/tmp/postern-sandbox-XXXXXX";
 static int datagram; /* a socket of that kind, not connected */
 static int listener; /* a TCP socket on loopback that takes connections */
+static int nameless; /* an abstract UNIX socket that takes connections */
 static pid_t victim; /* a process that is not locked in, of the same user */
 
 static bool
@@ -128,6 +131,148 @@ try_ptrace(void)
 	return ptrace(PTRACE_ATTACH, victim, NULL, NULL);
 }
 
+/*
+ * What follows is refused to a relay by its filter alone (M8), so the arguments are such that the kernel
+ * itself has another reason to refuse the call, or none: EPERM comes from the filter then, whoever runs this.
+ */
+
+static long
+try_execve_of_nothing(void)
+{
+	return syscall(SYS_execve, NULL, NULL, NULL);
+}
+
+static long
+try_execveat(void)
+{
+	return syscall(SYS_execveat, -1, NULL, NULL, NULL, 0);
+}
+
+static long
+try_ptrace_of_nobody(void)
+{
+	return syscall(SYS_ptrace, 0x7fff, 0, NULL, NULL);
+}
+
+static long
+try_read_memory(void)
+{
+	return syscall(SYS_process_vm_readv, victim, NULL, 0L, NULL, 0L, 1L);
+}
+
+static long
+try_write_memory(void)
+{
+	return syscall(SYS_process_vm_writev, victim, NULL, 0L, NULL, 0L, 1L);
+}
+
+static long
+try_mount(void)
+{
+	return syscall(SYS_mount, NULL, NULL, (void *)1, 0L, NULL);
+}
+
+static long
+try_unshare_nothing(void)
+{
+	return syscall(SYS_unshare, 0L);
+}
+
+static long
+try_setns(void)
+{
+	return syscall(SYS_setns, -1, 0);
+}
+
+static long
+try_bpf(void)
+{
+	return syscall(SYS_bpf, -1, NULL, 1U << 20);
+}
+
+static long
+try_keyctl_of_no_kind(void)
+{
+	return syscall(SYS_keyctl, -1, 0L, 0L, 0L, 0L);
+}
+
+static long
+try_perf_event_open(void)
+{
+	return syscall(SYS_perf_event_open, NULL, 0, -1, -1, ~0UL);
+}
+
+static long
+try_userfaultfd(void)
+{
+	return syscall(SYS_userfaultfd, 1 | 0x40000000); /* of user mode only, which anybody may have */
+}
+
+static long
+try_io_uring(void)
+{
+	return syscall(SYS_io_uring_setup, 1, NULL);
+}
+
+static long
+try_old_fork(void)
+{
+#ifdef SYS_fork
+	long r = syscall(SYS_fork);
+	if (r == 0)
+		_exit(0);
+	return r;
+#else
+	errno = EPERM;
+	return -1;
+#endif
+}
+
+static long
+try_vfork(void)
+{
+#ifdef SYS_vfork
+	long r = vfork();
+	if (r == 0)
+		_exit(0);
+	return r;
+#else
+	errno = EPERM;
+	return -1;
+#endif
+}
+
+/* A socket of another process, by its abstract name (ABI 6 of Landlock). One with a path is fine: LMTP. */
+static long
+try_abstract(void)
+{
+	struct sockaddr_un a;
+	socklen_t n = sizeof(a);
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 6) {
+		errno = EPERM; /* this kernel cannot refuse it */
+		return -1;
+	}
+	if (getsockname(nameless, (struct sockaddr *)&a, &n) < 0)
+		return 0;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	return fd < 0 ? fd : connect(fd, (struct sockaddr *)&a, n);
+}
+
+/* What no longer can be changed is refused by being so. */
+static long
+try_privileges(void)
+{
+	errno = EPERM;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 ? -1 : 0;
+}
+
+static long
+try_core(void)
+{
+	errno = EPERM;
+	return prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? -1 : 0;
+}
+
 static long
 try_kill(void)
 {
@@ -227,6 +372,32 @@ static const struct row {
 	{ "calls of x32", try_x32, SESSION | RELAY | HELPER },
 };
 
+/* Each call of a relay's filter, and what else is refused by one word of the code. */
+static const struct row calls[] = {
+	{ "execve", try_execve_of_nothing, SESSION | RELAY | HELPER },
+	{ "execveat", try_execveat, SESSION | RELAY | HELPER },
+	{ "ptrace", try_ptrace_of_nobody, SESSION | RELAY | HELPER },
+	{ "reading another's memory", try_read_memory, SESSION | RELAY | HELPER },
+	{ "writing another's memory", try_write_memory, SESSION | RELAY | HELPER },
+	{ "mount", try_mount, SESSION | RELAY | HELPER },
+	{ "unshare", try_unshare_nothing, SESSION | RELAY | HELPER },
+	{ "setns", try_setns, SESSION | RELAY | HELPER },
+	{ "bpf", try_bpf, SESSION | RELAY | HELPER },
+	{ "keyctl", try_keyctl_of_no_kind, SESSION | RELAY | HELPER },
+	{ "perf_event_open", try_perf_event_open, SESSION | RELAY | HELPER },
+	{ "userfaultfd", try_userfaultfd, SESSION | RELAY | HELPER },
+	{ "io_uring", try_io_uring, SESSION | RELAY | HELPER },
+	{ "the old fork", try_old_fork, SESSION | RELAY | HELPER },
+	{ "vfork", try_vfork, SESSION | RELAY | HELPER },
+	{ "an abstract socket of another", try_abstract, SESSION | RELAY | HELPER },
+};
+
+/* What every role has given up; only a relay may ask for it. */
+static const struct row of_itself[] = {
+	{ "new privileges", try_privileges, RELAY },
+	{ "a core", try_core, RELAY },
+};
+
 enum { PASSED = 10, REFUSED, FAILED, NOT_ENTERED, NO_LANDLOCK };
 
 /* What becomes of an attempt in a process of this role. */
@@ -250,6 +421,34 @@ attempt(enum sandbox_role role, const struct row *row)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+/* In a process that is not locked in: a call that it is refused too can tell nothing here. */
+static bool
+can_tell(const struct row *row)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		errno = 0;
+		_exit(refused(row->try()) ? REFUSED : PASSED);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return !WIFEXITED(status) || WEXITSTATUS(status) != REFUSED;
+}
+
+/* Tries all rows in a process of this role. */
+static void
+check(enum sandbox_role role, const struct row *row, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		int got = attempt(role, &row[i]);
+		if (got == NO_LANDLOCK)
+			skip(); /* this kernel has none, or not enough of it */
+		bool want = (row[i].refused_to >> role & 1) != 0;
+		if ((got == REFUSED) != want || got == NOT_ENTERED)
+			fail_msg("role %d, %s: %d", (int)role, row[i].name, got);
+	}
+}
+
 static void
 test_rows(void **state)
 {
@@ -257,16 +456,38 @@ test_rows(void **state)
 #ifdef POSTERN_INSTRUMENTED
 	skip(); /* such a build is not locked in, so that checkers can work (sandbox.c) */
 #endif
-	for (int role = SANDBOX_SESSION; role <= SANDBOX_HELPER; role++) {
-		for (size_t i = 0; i < ROWS(rows); i++) {
-			int got = attempt((enum sandbox_role)role, &rows[i]);
-			if (got == NO_LANDLOCK)
-				skip(); /* this kernel has none, or not enough of it */
-			bool want = (rows[i].refused_to >> role & 1) != 0;
-			if ((got == REFUSED) != want || got == NOT_ENTERED)
-				fail_msg("role %d, %s: %d", role, rows[i].name, got);
-		}
+	for (int role = SANDBOX_SESSION; role <= SANDBOX_HELPER; role++)
+		check((enum sandbox_role)role, rows, ROWS(rows));
+}
+
+/* M8, K1 */
+static void
+test_calls(void **state)
+{
+	(void)state;
+#ifdef POSTERN_INSTRUMENTED
+	skip();
+#endif
+	for (int role = SANDBOX_SESSION; role <= SANDBOX_HELPER; role++)
+		check((enum sandbox_role)role, calls, ROWS(calls));
+	check(SANDBOX_RELAY, of_itself, ROWS(of_itself));
+}
+
+/* What is refused to a process that is not locked in, too, says nothing about the filter. */
+static void
+test_calls_can_tell(void **state)
+{
+	(void)state;
+	size_t tell = 0;
+	for (size_t i = 0; i < ROWS(calls); i++) {
+		bool can = can_tell(&calls[i]);
+		tell += can;
+		if (!can)
+			print_message("%s: refused to everybody here\n", calls[i].name);
 	}
+	for (size_t i = 0; i < ROWS(of_itself); i++)
+		assert_true(can_tell(&of_itself[i]));
+	assert_true(tell > ROWS(calls) / 2);
 }
 
 static int
@@ -276,6 +497,10 @@ set_up(void **state)
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	nameless = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct sockaddr_un any = { .sun_family = AF_UNIX }; /* the kernel takes a name that is free */
+	if (bind(nameless, (const struct sockaddr *)&any, sizeof(sa_family_t)) < 0 || listen(nameless, 8) < 0)
+		return -1;
 	if (mkdtemp(spool) == NULL || bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 		listen(listener, 8) < 0)
 		return -1;
@@ -301,6 +526,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_calls_can_tell),
 	};
 	return cmocka_run_group_tests_name("sandbox", tests, set_up, tear_down);
 }

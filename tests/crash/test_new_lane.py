@@ -1,0 +1,77 @@
+"""M6, J3: a new lane whose writer died before it had synced the lane's name.
+
+@lock is the proof that the name of its lane is on disk. A writer makes it last; who finds a lane without
+one makes it, whether it brings mail or comes to fetch it, and syncs the directory of lanes first.
+"""
+import errno
+
+import pytest
+
+import strike
+
+BODY = "Subject: x\r\n\r\nhello\r\n"
+TO = "u@one.example"
+
+
+@pytest.fixture(scope="module")
+def killat(tmp_path_factory):
+    return strike.build_killat(tmp_path_factory.mktemp("killat"))
+
+
+@pytest.fixture
+def striker(killat, postern, world):
+    """A spool with a lane that has a message and no @lock."""
+    world.domain("one.example")
+    s = strike.Striker(killat, postern)
+    first = s.session(None, [([TO], BODY)], max_relays=0) # makes the spool; and this is the second
+    assert first[0].startswith("250")
+    for name in ("@lock", "@retry"):
+        (lane(postern) / name).unlink(missing_ok=True)
+    for message in postern.messages():
+        message.unlink()
+    lane(postern).rmdir()
+    assert s.session("session:fsync#2:enter", [([TO], BODY)], max_relays=0) == [None]
+    assert [c.result for c in s.calls if c.name == "fsync" and c.role == "session"][-1] == "killed"
+    assert [p.name for p in lane(postern).iterdir()] == [m.name for m in postern.messages()]
+    assert len(postern.messages()) == 1
+    return s
+
+
+def lane(postern):
+    return postern.spool / "lane" / "one.example"
+
+
+def syncs(striker, role):
+    """What its fsync calls returned."""
+    return [c.result for c in striker.calls if c.role == role and c.name == "fsync"]
+
+
+def test_fetched(striker, postern, world):
+    """relay --due, which starts a relay: it syncs, then makes @lock, and the message is delivered."""
+    striker.run(None, postern.command("relay", "--due"))
+    mine = [c for c in striker.calls if c.role == "due" and c.name in ("openat", "fsync")]
+    at = [i for i, c in enumerate(mine) if c.name == "fsync"]
+    assert len(at) == 1 and mine[at[0]].result == "0"
+    before, behind = mine[at[0] - 1], mine[at[0] + 1]
+    assert before.result == str(-errno.ENOENT), "it was not there"
+    assert behind.name == "openat" and behind.argument == before.argument and int(behind.result) >= 0
+    assert [m.recipients for m in world.sink.messages] == [[TO]]
+    assert not postern.messages()
+
+
+def test_sync_fails(striker, postern, world):
+    """Without the sync there is no @lock, and nobody works there; the next one who comes can."""
+    striker.run("due:fsync#1=EIO", postern.command("relay", "--due"))
+    assert syncs(striker, "due") == [str(-errno.EIO)]
+    assert not (lane(postern) / "@lock").exists()
+    assert not world.sink.messages and len(postern.messages()) == 1
+    striker.run(None, postern.command("relay", "--due"))
+    assert [m.recipients for m in world.sink.messages] == [[TO]]
+
+
+def test_another_writer(striker, postern):
+    """It finds a lane that is not proven: so it syncs the directory of lanes beside file and lane."""
+    said = striker.session(None, [([TO], BODY), ([TO], BODY)], max_relays=0)
+    assert all(x.startswith("250") for x in said)
+    assert syncs(striker, "session") == ["0"] * (3 + 2), "the second time there is @lock"
+    assert (lane(postern) / "@lock").exists()
