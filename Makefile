@@ -103,6 +103,7 @@ fuzz-run: $(FUZZ:%=$(B)/fuzz/%)
 
 # Tests wait more than they compute; those of one file are run by one worker.
 WORKERS = 3
+MUTANT_WORKERS = 2
 PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
 
 session e2e crash lint: all
@@ -137,6 +138,11 @@ asan: need-check
 	$(MAKE) B=build/asan $(INSTRUMENTED) \
 		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
 	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
+
+# One statement changed at a time: which tests notice? ROOM=session,queue ONLY=text
+mutants: need-check
+	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
+		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)")
 
 analyze:
 	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all
@@ -195,4 +201,4 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan analyze demo bench profile distance crowd run install uninstall clean
+	instrumented asan mutants analyze demo bench profile distance crowd run install uninstall clean

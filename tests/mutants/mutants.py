@@ -43,7 +43,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 GOAL = 0.95
-CFLAGS = "CFLAGS=-O1"
+FAST = ["CFLAGS=-O0", "FORTIFY="]  # compiles in half the time
 PATIENCE, TIMES = 30, 10  # a test may take that many s, or that many times as long as without a mutant
 BUILD_TIME = 600
 SUBREAPER = 36  # of prctl
@@ -216,7 +216,7 @@ def goals_of(tests):
 
 
 def make(top, goals):
-    status, said = run(top, ["make", "-s", CFLAGS, *goals], BUILD_TIME)
+    status, said = run(top, ["make", "-s", *FAST, *goals], BUILD_TIME)
     return None if status == 0 else said
 
 
@@ -401,7 +401,7 @@ def try_all(where, mutants, workers):
     where.chmod(0o755)
     copy_tree(TOP, where / "0")
     goals = goals_of(sorted({t for m in mutants for t in m.tests if (TOP / source_of(t)).exists()}))
-    status, said = run(where / "0", ["make", "-s", f"-j{workers}", CFLAGS, *goals], BUILD_TIME)
+    status, said = run(where / "0", ["make", "-s", f"-j{workers}", *FAST, *goals], BUILD_TIME)
     if status != 0:
         print(f"does not build without a mutant:\n{said}")
         return 2
