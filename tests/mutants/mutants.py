@@ -302,14 +302,13 @@ def chosen(rooms, only):
             (not only or only.lower() in f"{m.title} {m.before} {m.place}".lower())]
 
 
-def grouped(mutants, times):
-    """[(mutants of a file, times)], a few at a time so that workers end together."""
+def grouped(mutants):
+    """Those of one file together, a few at a time so that workers end together."""
     files = collections.defaultdict(list)
     for m in mutants:
         files[look_up(TOP, m)[0]].append(m)
     few = [ms[i:i + 6] for ms in files.values() for i in range(0, len(ms), 6)]
-    return [(ms, {t: times[t] for m in ms for t in m.tests if t in times})
-            for ms in sorted(few, key=len, reverse=True)]
+    return sorted(few, key=len, reverse=True)
 
 
 def say(result):
@@ -399,6 +398,7 @@ def main():
 def try_all(where, mutants, workers):
     """The exit status."""
     where.chmod(0o755)
+    groups = grouped(mutants)
     copy_tree(TOP, where / "0")
     goals = goals_of(sorted({t for m in mutants for t in m.tests if (TOP / source_of(t)).exists()}))
     status, said = run(where / "0", ["make", "-s", f"-j{workers}", *FAST, *goals], BUILD_TIME)
@@ -414,7 +414,8 @@ def try_all(where, mutants, workers):
     with context.Pool(workers, begin, (places,)) as pool:
         times, wrong = witnesses(pool, mutants)
         results = []
-        for some in pool.imap_unordered(judge_group, grouped(mutants, times)):
+        groups = [(ms, {t: times[t] for m in ms for t in m.tests if t in times}) for ms in groups]
+        for some in pool.imap_unordered(judge_group, groups):
             for result in some:
                 say(result)
             results += some
