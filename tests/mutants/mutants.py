@@ -132,9 +132,10 @@ def copy_tree(source, target):
         (target / "build" / "peers").symlink_to((source / "build" / "peers").resolve())
 
 
-def environment(top):
+def environment():
+    """Nothing of the make that started us, and no setting of Postern."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "POSTERN_"))}
-    return clean | {"POSTERN_BUILD": str(top / "build"), "PYTHONDONTWRITEBYTECODE": "1", "CRASH_ALL": "0"}
+    return clean | {"CRASH_ALL": "0"}
 
 
 def children(pid):
@@ -162,10 +163,10 @@ def end_children():
             return
 
 
-def run(top, command, seconds):
+def run(top, command, seconds, **more):
     """(exit status, what it said); None as status: it did not end in time."""
     with tempfile.TemporaryFile() as said:
-        p = subprocess.Popen(command, cwd=top, env=environment(top), stdin=subprocess.DEVNULL, stdout=said,
+        p = subprocess.Popen(command, cwd=top, env=environment() | more, stdin=subprocess.DEVNULL, stdout=said,
                              stderr=subprocess.STDOUT, start_new_session=True)
         try:
             status = p.wait(seconds)
@@ -220,17 +221,16 @@ def make(top, goals):
     return None if status == 0 else said
 
 
-def witness(top, test, seconds):
-    """"passes", "fails", "hangs", "skips" or "is wrong", and what it said."""
-    command = [unit_program(test)] if is_unit(test) else [*PYTEST, node_of(top, test)]
-    status, said = run(top, command, seconds)
-    if status is None:
-        return "hangs", said
-    if is_unit(test):
-        return ("passes" if status == 0 else "fails"), said
+def witness(top, tests, seconds):
+    """One unit test, or tests of pytest: ("passes", "fails", "hangs", "skips" or "is wrong", what it said)."""
+    if is_unit(tests[0]):
+        status, said = run(top, [unit_program(tests[0])], seconds)
+        return "hangs" if status is None else "passes" if status == 0 else "fails", said
+    nodes = [node_of(top, t) for t in tests]
+    status, said = run(top, [*PYTEST, *nodes], seconds, POSTERN_BUILD=str(top / "build"))
     if status == 0:
         return ("passes" if re.search(r"\b\d+ passed", said) else "skips"), said
-    return ("fails" if status == 1 else "is wrong"), said
+    return "hangs" if status is None else "fails" if status == 1 else "is wrong", said
 
 
 top_of_worker = None
@@ -253,11 +253,17 @@ def try_test(test):
         return test, "is wrong", 0, wrong
     for _ in range(2):
         start = time.monotonic()
-        does, said = witness(top_of_worker, test, 20 * PATIENCE)
+        does, said = witness(top_of_worker, [test], 20 * PATIENCE)
         seconds = time.monotonic() - start
         if does in ("passes", "skips"):
             break
     return test, does, seconds, said
+
+
+def blamed(tests, said):
+    """Which of them it was."""
+    found = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.M)
+    return found[1] if found and len(tests) > 1 else tests[0]
 
 
 def judge(mutant, times):
@@ -271,17 +277,15 @@ def judge(mutant, times):
         return Result(mutant, "untried", "", 0)
     try:
         path.write_text(text[:at] + mutant.after + text[end:], encoding="utf-8")
-        built = []
-        for test in tests:
-            goals = [g for g in goals_of([test]) if g not in built]
-            wrong = make(top, goals) if goals else None
-            built += goals
+        for some in [[t] for t in tests if is_unit(t)] + [[t for t in tests if not is_unit(t)]]:
+            wrong = make(top, goals_of(some)) if some else None
             if wrong:
                 verdict, by = "does not compile", wrong
                 break
-            does, _ = witness(top, test, max(PATIENCE, TIMES * times[test]))
+            does, said = witness(top, some, max(PATIENCE, TIMES * sum(times[t] for t in some))) if some \
+                else ("passes", "")
             if does in ("fails", "hangs"):
-                verdict, by = ("killed" if does == "fails" else "killed (hung)"), test
+                verdict, by = ("killed" if does == "fails" else "killed (hung)"), blamed(some, said)
                 break
     finally:
         path.write_text(text, encoding="utf-8")

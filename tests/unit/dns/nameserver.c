@@ -403,6 +403,10 @@ serve_tcp(int listener)
 		k.p[2 + 2] |= 2;
 	if (strcmp(how, "other") == 0)
 		k.p[2 + HEADER + 1] ^= 1;
+	if (strcmp(how, "type") == 0)
+		k.p[2 + HEADER + strlen(q.name) + 2 + 1] ^= 1;
+	if (strcmp(how, "question") == 0)
+		k.p[2 + 2] &= 0x7f;
 	k.p[0] = (uint8_t)(k.n >> 8);
 	k.p[1] = (uint8_t)k.n;
 	if (strcmp(how, "tiny") == 0)

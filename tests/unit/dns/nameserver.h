@@ -14,8 +14,9 @@
  *	!noedns                  FORMERR to a question with EDNS
  *	!forge   !forged         with a wrong id, a wrong question, a wrong port: only that; and then
  *	                         the true one
- *	!tcp stall|close|half|slow|id|other|tc|tiny|servfail
- *	                         other: about another name; tc: with TC
+ *	!tcp stall|close|half|slow|id|other|type|question|tc|tiny|servfail
+ *	                         other: about another name; type: of another type; question: it is
+ *	                         none itself; tc: with TC
  *	!mx N   !a N             so many records, m<i>.@ and addresses
  *	!each N                  so many addresses that no other host m<i> has
  *	!chain N                 @ CNAME c1.@, c1.@ CNAME c2.@, ... and 192.0.2.1 at the end

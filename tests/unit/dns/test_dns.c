@@ -55,6 +55,9 @@ static const struct zone zone[] = {
 	{ "bad6.example", "AAAA", "@ AAAA # c0000201" },
 	{ "badboth", "MX", "@ MX 10 badboth.example" },
 	{ "badboth.example", "A", "@ A # c00002" },
+	{ "longboth", "MX", "@ MX 10 longboth.example" },
+	{ "longboth.example", "A", "@ A # c0000201ff" },
+	{ "longboth.example", "AAAA", "@ AAAA # 20010db800000000000000000000000001" },
 	{ "mxcname", "MX", "@ MX 10 alias.example" },
 	{ "numbers", "MX", "@ MX 10 10.0.0.1." },
 	{ "10.0.0.1", "A", "@ A 192.0.2.10" },
@@ -96,6 +99,8 @@ static const struct zone zone[] = {
 	{ "tcslow", "MX", "!tc\n!tcp slow\n@ MX 10 b.example" },
 	{ "tcid", "MX", "!tc\n!tcp id\n@ MX 10 b.example" },
 	{ "tcother", "MX", "!tc\n!tcp other\n@ MX 10 b.example" },
+	{ "tctype", "MX", "!tc\n!tcp type\n@ MX 10 b.example" },
+	{ "tcquestion", "MX", "!tc\n!tcp question\n@ MX 10 b.example" },
 	{ "tctc", "MX", "!tc\n!tcp tc" },
 	{ "tctiny", "MX", "!tc\n!tcp tiny\n@ MX 10 b.example" },
 	{ "tcservfail", "MX", "!tc\n!tcp servfail\n@ MX 10 b.example" },
@@ -184,6 +189,7 @@ static const struct row {
 	{ "half6", ANSWER_FOUND, "10 half6.example 192.0.2.1", NULL, 0, 0 },
 	{ "bad6", ANSWER_FOUND, "10 bad6.example 192.0.2.1", NULL, 0, 0 },
 	{ "badboth", ANSWER_TEMPORARY, NULL, "garbage", 0, 0 },
+	{ "longboth", ANSWER_TEMPORARY, NULL, "garbage", 0, 0 },
 	{ "mxcname", ANSWER_FOUND, "10 alias.example 192.0.2.3", NULL, 0, 0 }, /* G11 */
 	{ "numbers", ANSWER_FOUND, "10 10.0.0.1 192.0.2.10", NULL, 0, 3 },
 
@@ -223,6 +229,8 @@ static const struct row {
 	{ "tcslow", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },
 	{ "tcid", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
 	{ "tcother", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 }, /* G6 */
+	{ "tctype", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 },
+	{ "tcquestion", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 },
 	{ "tctc", ANSWER_TEMPORARY, NULL, "truncated over TCP", 0, 1 },
 	{ "tctiny", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
 	{ "tcservfail", ANSWER_TEMPORARY, NULL, "SERVFAIL", 0, 1 },

@@ -125,12 +125,43 @@ test_special(void **state)
 	assert_true(address_path(guarded(span_of("<postmasters>")), ADDRESS_FORWARD, &a, &rest) < 0);
 }
 
+/* An address without brackets, as a setting or a report has it: all of it, or nothing. */
+static void
+test_mailbox(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = { "", "a", "a@", "@b", "a@b c", "a@b>", "<a@b>", "a@b,", "a@b\r\n", "\x80@b" };
+	struct address a;
+	assert_int_equal(address_mailbox(guarded(span_of("\"x y\"@[192.0.2.1]")), &a), 0);
+	assert_true(span_eq(a.domain, span_of("[192.0.2.1]")));
+	for (size_t i = 0; i < ROWS(wrong); i++)
+		if (address_mailbox(guarded(span_of(wrong[i])), &a) == 0)
+			fail_msg("%s", wrong[i]);
+}
+
+/* R21: labels of 63 octets, domains of 255. */
+static void
+test_domain_length(void **state)
+{
+	(void)state;
+	char domain[] = L63 "." L63 "." L63 "." L63 ".";
+	size_t n = sizeof(domain) - 1; /* 256, with a dot at the end */
+	assert_true(address_is_domain(guarded((struct span){ domain, n - 1 })));
+	domain[n - 1] = 'a';
+	assert_false(address_is_domain(guarded((struct span){ domain, n })));
+	domain[n - 2] = '.';
+	assert_false(address_is_domain(guarded((struct span){ domain, n })));
+	assert_false(address_is_domain(guarded((struct span){ domain, n - 1 })));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_special),
+		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_domain_length),
 	};
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);
 }
