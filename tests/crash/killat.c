@@ -61,7 +61,7 @@ static const struct {
 } errors[] = { { EIO, "EIO" }, { ENOSPC, "ENOSPC" }, { EDQUOT, "EDQUOT" }, { EMFILE, "EMFILE" },
 	{ ENFILE, "ENFILE" }, { EROFS, "EROFS" }, { EACCES, "EACCES" }, { ENOMEM, "ENOMEM" },
 	{ EINTR, "EINTR" }, { EFBIG, "EFBIG" }, { ENOLCK, "ENOLCK" }, { EAGAIN, "EAGAIN" },
-	{ EXDEV, "EXDEV" }, { EMLINK, "EMLINK" } };
+	{ ENOENT, "ENOENT" }, { EXDEV, "EXDEV" }, { EMLINK, "EMLINK" } };
 
 enum role { OTHER, MONITOR, SESSION, LAUNCH, RELAY, DUE };
 static const char *const role_name[] = { "other", "monitor", "session", "launch", "relay", "due" };

@@ -69,6 +69,25 @@ def test_sync_fails(striker, postern, world):
     assert [m.recipients for m in world.sink.messages] == [[TO]]
 
 
+def test_lane_that_goes(striker, postern):
+    """A relay removes the lane between its making and the message's name in it: it is made again."""
+    said = striker.session("session:renameat#1=ENOENT", [([TO], BODY)], max_relays=0)
+    assert said[0].startswith("250")
+    names = [c.result for c in striker.calls if c.role == "session" and c.name == "renameat"]
+    assert names == [str(-errno.ENOENT), "0"]
+    assert len(postern.messages()) == 2
+
+
+def test_closed_before_it_is_told(striker):
+    """The file is closed, and with it its lock, before anybody can hear of the message."""
+    said = striker.session(None, [([TO], BODY)], max_relays=0)
+    assert said[0].startswith("250")
+    mine = [c for c in striker.calls if c.role == "session"]
+    synced = [c for c in mine if c.name == "fsync"]
+    behind = mine[mine.index(synced[-1]) + 1:]
+    assert behind[0].name == "close" and behind[0].argument == synced[0].argument, behind[:3]
+
+
 def test_another_writer(striker, postern):
     """It finds a lane that is not proven: so it syncs the directory of lanes beside file and lane."""
     said = striker.session(None, [([TO], BODY), ([TO], BODY)], max_relays=0)

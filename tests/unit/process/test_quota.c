@@ -1,6 +1,7 @@
 /* quota: counts of a network, in a table that many use and nobody owns (I2, J18, K13). */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -72,6 +73,62 @@ test_counts(void **state)
 	assert_int_equal(quota_count(&q, QUOTA_MESSAGES), 0);
 }
 
+/* A /64 is one customer, and so is an IPv4 address (I2). */
+static void
+test_networks(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} rows[] = {
+		{ "2001:db8:0:1::1", "2001:db8:0:1::1", true },
+		{ "2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", true },
+		{ "2001:db8:0:1::1", "2001:db8:0:2::1", false },
+		{ "2001:db8:0:1::1", "2001:db9:0:1::1", false },
+		{ "192.0.2.1", "192.0.2.1", true },
+		{ "192.0.2.1", "192.0.2.2", false },
+		{ "192.0.2.1", "192.0.3.1", false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct quota q;
+		struct netaddr a, b;
+		/* Windows of its own for each row: what was counted before is not seen. */
+		int64_t window = 1000000 + (int64_t)i;
+		assert_int_equal(quota_open(&q, top), 0);
+		assert_int_equal(netaddr_parse(span_of(rows[i].a), &a), 0);
+		assert_int_equal(netaddr_parse(span_of(rows[i].b), &b), 0);
+		quota_client(&q, &a, window);
+		int64_t n = quota_add(&q, QUOTA_ERRORS, 1);
+		quota_client(&q, &b, window);
+		if ((quota_add(&q, QUOTA_ERRORS, 1) == n + 1) != rows[i].same)
+			fail_msg("%s, %s", rows[i].a, rows[i].b);
+	}
+}
+
+/* What lies there and is not ours, or no file, is not used (K13). */
+static void
+test_planted(void **state)
+{
+	(void)state;
+	struct quota q;
+	char path[sizeof(top) + 10];
+	snprintf(path, sizeof(path), "%s/quota", top);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(quota_open(&q, top), -EPERM);
+	assert_int_equal(quota_add(&q, QUOTA_ERRORS, 1), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/dev/null", path), 0);
+	assert_int_equal(quota_open(&q, top), -ELOOP);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(quota_open(&q, top), 0);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(path, 1, 1), 0);
+		assert_int_equal(quota_open(&q, top), -EPERM);
+	}
+}
+
 /* A network whose place was taken is not counted for the one that has it now. */
 static void
 test_place_lost(void **state)
@@ -115,6 +172,8 @@ main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_place_lost),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_planted),
 	};
 	return cmocka_run_group_tests_name("quota", tests, setup, teardown);
 }

@@ -141,6 +141,10 @@ test_failure(void **state)
 	for (int i = 0; i < 3; i++) /* the first error is kept, the rest is free */
 		draft_body(&d, (struct span){ big, sizeof(big) });
 	failed(-EFBIG);
+	begin("s@s.example");
+	add("a.example", "u@a.example");
+	draft_body(&d, (struct span){ big, 1000 }); /* one write, of which a part fits */
+	failed(-EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 
 	begin("s@s.example"); /* somebody else has this name: not ours to take away (J13) */
@@ -149,6 +153,18 @@ test_failure(void **state)
 	assert_int_equal(draft_commit(&d), -EEXIST);
 	assert_int_equal(names("tmp"), 1);
 	assert_int_equal(unlinkat(sp.tmp, d.id, 0), 0);
+
+	begin("s@s.example"); /* a name in the first of its lanes is taken */
+	add("a.example", "u@a.example");
+	add("c.example", "u@c.example");
+	assert_int_equal(mkdirat(sp.lanes, "a.example", 0700), 0);
+	int dir = openat(sp.lanes, "a.example", O_RDONLY | O_DIRECTORY);
+	spill(dir, d.id, span_of("x"));
+	close(dir);
+	draft_body(&d, span_of(BODY));
+	assert_int_equal(draft_commit(&d), -EEXIST);
+	assert_int_equal(names("tmp"), 0);
+	assert_int_equal(names("lane/c.example"), -1);
 
 	begin("s@s.example"); /* no more files (I9) */
 	add("a.example", "u@a.example");

@@ -159,6 +159,54 @@ test_removal(void **state)
 	assert_true(exists(sp.lanes, "d.example/" LANE_LOCK));
 }
 
+/* However many messages are claimed, all slots are free; and no two ids of a lane wait for each other. */
+static void
+test_claims_beside_slots(void **state)
+{
+	(void)state;
+	enum { CLAIMS = 200, SLOTS = 100 };
+	struct lane l, other;
+	queue_two();
+	open_lane(&l, "d.example");
+	open_lane(&other, "d.example");
+	char id[ID_SIZE];
+	for (int i = 0; i < CLAIMS; i++) {
+		assert_int_equal(id_new(id), 0);
+		assert_int_equal(lane_claim(i % 2 == 0 ? &l : &other, id), 0);
+	}
+	assert_int_equal(lane_slot(&l, 1), 0);
+	for (int i = 1; i < SLOTS; i++) {
+		assert_int_equal(lane_slot(&other, i + 1), 0);
+	}
+	lane_close(&l);
+	lane_close(&other);
+}
+
+/* M12: who died with what in hand stands in @lock, for whoever comes next. */
+static void
+test_held(void **state)
+{
+	(void)state;
+	struct lane l, next;
+	char id[ID_SIZE];
+	queue_two();
+	open_lane(&l, "d.example");
+	open_lane(&next, "d.example");
+	assert_false(lane_held(&next, id));
+	lane_hold(&l, d.id);
+	assert_true(lane_held(&next, id));
+	assert_string_equal(id, d.id);
+	lane_hold(&l, ID);
+	assert_true(lane_held(&next, id));
+	assert_string_equal(id, ID);
+	lane_hold(&l, "");
+	assert_false(lane_held(&next, id));
+	assert_int_equal(pwrite(l.lock, "../../../etc/passwd.", ID_LEN, 0), ID_LEN); /* K14 */
+	assert_false(lane_held(&next, id));
+	lane_close(&l);
+	lane_close(&next);
+}
+
 int
 main(void)
 {
@@ -167,6 +215,8 @@ main(void)
 		TEST(test_handshake),
 		TEST(test_down),
 		TEST(test_removal),
+		TEST(test_claims_beside_slots),
+		TEST(test_held),
 	};
 	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests_name("lane", tests, NULL, NULL);
