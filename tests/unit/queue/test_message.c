@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -168,6 +170,103 @@ test_make_due(void **state)
 	put_away();
 }
 
+/* M12, I14: how often a relay died with it in hand stands in its log, and is an attempt. */
+static void
+test_crashes(void **state)
+{
+	(void)state;
+	struct message m;
+	int times = 0;
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	for (int i = 1; i <= 3; i++) {
+		assert_int_equal(message_note_crash(&lane, d.id, &times), 0);
+		assert_int_equal(times, i);
+	}
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(m.crashes, 3);
+	assert_int_equal(m.attempts, 3);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0); /* one that ended otherwise */
+	message_close(&m);
+	assert_int_equal(message_note_crash(&lane, d.id, &times), 0);
+	assert_int_equal(times, 4);
+	put_away();
+}
+
+/* Terms of a recipient of another lane are not those of ours before it. */
+static void
+test_terms(void **state)
+{
+	(void)state;
+	struct message m;
+	assert_int_equal(draft_begin(&d, &sp, &(struct envelope){ .sender = span_of("a@b.example") }), 0);
+	assert_int_equal(draft_recipient(&d, "d.example", span_of("u@d.example"), &(struct terms){ 0 }), 0);
+	assert_int_equal(draft_recipient(&d, "e.example", span_of("v@e.example"),
+		&(struct terms){ .notify = NOTIFY_NEVER, .orcpt = span_of("rfc822;x") }), 0);
+	draft_body(&d, span_of("x\r\n\xc3\xa9\r\n"));
+	assert_int_equal(draft_commit(&d), 0);
+	assert_int_equal(lane_open(&lane, &sp, "d.example"), 0);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(m.n, 1);
+	assert_int_equal(m.rcpt[0].terms.notify, 0);
+	assert_int_equal(m.rcpt[0].terms.orcpt.n, 0);
+	assert_true(m.eightbit);
+	message_close(&m);
+	lane_close(&lane);
+	assert_int_equal(lane_open(&lane, &sp, "e.example"), 0);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(m.rcpt[0].terms.notify, NOTIFY_NEVER);
+	message_close(&m);
+	put_away();
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_false(m.eightbit);
+	message_close(&m);
+	put_away();
+}
+
+/* J10: what cannot be written down is said to have failed, not taken for written. */
+static void
+test_full(void **state)
+{
+	(void)state;
+	struct message m;
+	struct rlimit old, small;
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	for (rlim_t room = 0; room <= 10; room += 10) { /* nothing of a line fits, or a part of it */
+		small = (struct rlimit){ room, old.rlim_max };
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		int r = message_note(&m, &lane, 5, true);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+		assert_true(r < 0);
+	}
+	message_close(&m);
+	put_away();
+}
+
+/* A message that cannot be removed keeps its log: who was served is not served again. */
+static void
+test_log_goes_last(void **state)
+{
+	(void)state;
+	struct message m;
+	char log[ID_SIZE + 4];
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
+	message_close(&m);
+	snprintf(log, sizeof(log), "%s.log", d.id);
+	assert_int_equal(unlinkat(lane.dir, d.id, 0), 0);
+	assert_int_equal(mkdirat(lane.dir, d.id, 0700), 0);
+	assert_true(message_remove(&lane, d.id) < 0);
+	assert_true(exists(lane.dir, log));
+	assert_int_equal(unlinkat(lane.dir, d.id, AT_REMOVEDIR), 0);
+	assert_int_equal(unlinkat(lane.dir, log, 0), 0);
+	lane_close(&lane);
+}
+
 int
 main(void)
 {
@@ -177,6 +276,10 @@ main(void)
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_many_replies),
 		cmocka_unit_test(test_make_due),
+		cmocka_unit_test(test_crashes),
+		cmocka_unit_test(test_terms),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_log_goes_last),
 	};
 	return cmocka_run_group_tests_name("message", tests, setup, teardown);
 }

@@ -91,6 +91,7 @@ static const struct mail_row {
 	{ "FROM:<a@b> BY=1;RX", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> BY=1234567890;R", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDFOR=60", R_SENDER_OK, "a@b", -1, "Hold: 1060\n" }, /* R88 */
+	{ "FROM:<a@b> HOLDFOR=86400", R_SENDER_OK, "a@b", -1, "Hold: 87400\n" },
 	{ "FROM:<a@b> HOLDFOR=86401", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDFOR=-1", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDFOR=1 HOLDUNTIL=1970-01-01T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
@@ -148,6 +149,8 @@ static const struct rcpt_row {
 	{ "TO:<a@b> ORCPT=rfc822;a+2Bb", R_RCPT_OK, "a@b", "b" }, /* D22 */
 	{ "TO:<a@b> NOTIFY=SUCCESS,FAILURE,DELAY", R_RCPT_OK, "a@b", "b" },
 	{ "TO:<a@b> NOTIFY=SUCCESS,SUCCESS", R_BAD_PARAMETER, NULL, NULL },
+	{ "TO:<a@b> NOTIFY=SUCCESS NOTIFY=DELAY", R_BAD_PARAMETER, NULL, NULL }, /* D21 */
+	{ "TO:<a@b> ORCPT=rfc822;a ORCPT=rfc822;b", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> NOTIFY=", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> NOTIFY=SUCCESS,", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> ORCPT=rfc822;", R_BAD_PARAMETER, NULL, NULL },
@@ -235,6 +238,29 @@ test_bdat(void **state)
 		if (got != bdats[i].want || (got && (octets != bdats[i].octets ||
 							    last != bdats[i].last)))
 			fail_msg("BDAT %s", bdats[i].in);
+	}
+}
+
+/* R69: what is beyond ASCII, in the address or in ORCPT, needs SMTPUTF8 with MAIL. */
+static void
+test_beyond_ascii(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in;
+		bool needs;
+	} in[] = {
+		{ "TO:<a@b>", false },
+		{ "TO:<a@b> ORCPT=utf-8;a@b", false },
+		{ "TO:<\xc3\xa9@b>", true },
+		{ "TO:<a@\xc3\xa9.example>", true },
+		{ "TO:<a@b> ORCPT=utf-8;\xc3\xa9@b", true },
+	};
+	struct rcpt_args a;
+	for (size_t i = 0; i < ROWS(in); i++) {
+		assert_int_equal(arguments_rcpt(guarded(span_of(in[i].in)), true, &a), R_RCPT_OK);
+		assert_int_equal(arguments_rcpt(guarded(span_of(in[i].in)), false, &a),
+			in[i].needs ? R_NEED_UTF8 : R_RCPT_OK);
 	}
 }
 
@@ -381,6 +407,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_mail),
+		cmocka_unit_test(test_beyond_ascii),
 		cmocka_unit_test(test_not_offered),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_rcpt),

@@ -6,6 +6,7 @@
 #include "session/proxy.h"
 #include "process/quota.h"
 
+#define X20 "xxxxxxxxxxxxxxxxxxxx"
 #define V2 "\r\n\r\n\0\r\nQUIT\n"
 
 static const struct row {
@@ -22,6 +23,17 @@ static const struct row {
 	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234 25 \r\n", PROXY_CLIENT, "192.0.2.7"),
 	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234 25 x\r\n", PROXY_BAD, NULL),
 	ROW("PROXY TCP4  192.0.2.7 192.0.2.8 1234 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234 25\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 2001:db8::7 ::1 1234 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP6 192.0.2.7 192.0.2.8 1234 25\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234 -1\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234 000025\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234 \r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234\r\n", PROXY_BAD, NULL),
+	ROW("PROXY TCP4 192.0.2.7 x 1234 25\r\n", PROXY_BAD, NULL),
+	/* A line has 107 octets at the most, with its CRLF. */
+	ROW("PROXY UNKNOWN " X20 X20 X20 X20 "12345678901\r\n", PROXY_ITSELF, NULL),
+	ROW("PROXY UNKNOWN " X20 X20 X20 X20 "123456789012\r\n", PROXY_BAD, NULL),
 	ROW("PROXY TCP5 192.0.2.7 192.0.2.8 1234 25\r\n", PROXY_BAD, NULL),
 	ROW("proxy TCP4 192.0.2.7 192.0.2.8 1234 25\r\n", PROXY_BAD, NULL),
 	ROW("PROXY\r\n", PROXY_BAD, NULL),
@@ -29,6 +41,12 @@ static const struct row {
 	ROW(V2 "\x21\x11\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_CLIENT, "192.0.2.7"),
 	ROW(V2 "\x20\0\0\0", PROXY_ITSELF, NULL),
 	ROW(V2 "\x22\x11\0\0", PROXY_BAD, NULL),
+	ROW(V2 "\x22\x11\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* no such command */
+	ROW(V2 "\x21\x11\0\x0b\xc0\0\2\7\xc0\0\2\10\4\2\0", PROXY_BAD, NULL), /* an octet short */
+	ROW(V2 "\x11\x11\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* version 1 */
+	ROW(V2 "\x21\x11\xff\xff", PROXY_BAD, NULL), /* of 64 KiB */
+	ROW(V2 "\x21\x21\0\x24\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\7\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\10\4\2\0\x19",
+		PROXY_CLIENT, "2001:db8::7"),
 	ROW(V2 "\x21\x12\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* UDP */
 #undef ROW
 };
