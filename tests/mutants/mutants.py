@@ -1,6 +1,6 @@
 """Changes one statement at a time, builds, runs the tests that ought to notice, and says who survived.
 
-	mutants.py [--room session,queue] [--only TEXT] [--workers 2] [--units] [--find]
+	mutants.py [--room session,queue] [--only TEXT] [--workers 2] [--units] [--find] [--again FILE]
 
 The lists lie beside this file, one for each room. A line of a list is
 
@@ -23,8 +23,8 @@ that takes many times as long has noticed something: it is killed and counts, an
 
 Exit status: 0 if GOAL of the mutants were noticed and each survivor has a reason; 1 if not; 2 if the
 list is wrong: a text that is not there or stands there twice, a mutant that does not compile, a test that
-is not there or fails anyhow. --units asks unit tests alone, which is quick, and --find only looks the
-texts up.
+is not there or fails anyhow. --units asks unit tests alone, which is quick; --find only looks the texts
+up; --again tries those that are not killed in what a former run has printed.
 """
 import argparse
 import collections
@@ -300,8 +300,12 @@ def judge_group(group):
 
 # ---- all together
 
-def chosen(rooms, only):
+def chosen(rooms, only, again):
     every = [m for path in sorted(HERE.glob("*.txt")) for m in parse(path)]
+    if again:
+        killed = re.findall(r"^killed(?: \(hung\))? +(\w+) +[\d.]+ s  (.*?)  ",
+                            pathlib.Path(again).read_text(encoding="utf-8"), re.M)
+        every = [m for m in every if (m.room, m.title) not in killed]
     return [m for m in every if (not rooms or m.room in rooms) and
             (not only or only.lower() in f"{m.title} {m.before} {m.place}".lower())]
 
@@ -369,12 +373,13 @@ def main():
     options.add_argument("--room", default="")
     options.add_argument("--only", default="")
     options.add_argument("--workers", type=int, default=2)
+    options.add_argument("--again", default="")
     options.add_argument("--units", action="store_true")
     options.add_argument("--find", action="store_true")
     o = options.parse_args()
     wrong = False
     try:
-        mutants = chosen([r for r in o.room.split(",") if r], o.only)
+        mutants = chosen([r for r in o.room.split(",") if r], o.only, o.again)
     except Wrong as e:
         sys.exit(f"{e}")
     for m in mutants:
