@@ -28,6 +28,12 @@ test_unique(void **state)
 		assert_true(id_time(ids[i]) >= before && id_time(ids[i]) <= clock_wall());
 	}
 	assert_true(strcmp(ids[0], ids[MANY - 1]) < 0); /* names sort by age */
+	for (int i = ID_LEN - 8; i < ID_LEN; i++) { /* the rest of each is random: nobody guesses it */
+		int same = 0;
+		for (int k = 1; k < MANY; k++)
+			same += ids[k][i] == ids[0][i];
+		assert_true(same > 0 && same < MANY / 8); /* 1 in 32 */
+	}
 	qsort(ids, MANY, sizeof(ids[0]), compare);
 	for (int i = 1; i < MANY; i++)
 		assert_string_not_equal(ids[i - 1], ids[i]);
@@ -95,6 +101,8 @@ test_deadlines(void **state)
 	assert_int_equal(clock_left(CLOCK_NEVER), -1);
 	assert_int_equal(clock_left(clock_ms()), 0);
 	assert_int_equal(clock_left(0), 0);
+	assert_int_equal(clock_left(clock_ms() - 1), 0); /* less than that would be for ever */
+	assert_int_equal(clock_left(clock_ms() - 500), 0);
 	assert_int_equal(clock_left(INT64_MAX - 1), INT_MAX);
 	int left = clock_left(clock_deadline(1000));
 	assert_true(left > 0 && left <= 1000 * 1000);

@@ -81,12 +81,49 @@ test_sweep(void **state)
 	assert_true(exists(sp.tmp, "directory"));
 }
 
+/* I9: what is asked for and what is kept free count together. */
+static void
+test_room(void **state)
+{
+	(void)state;
+	struct spool none = SPOOL_CLOSED;
+	assert_true(spool_has_room(&sp, 0, 0));
+	assert_true(spool_has_room(&sp, 1, 1));
+	assert_false(spool_has_room(&sp, INT64_MAX / 4, 0));
+	assert_false(spool_has_room(&sp, 0, INT64_MAX / 4));
+	assert_true(spool_has_room(&none, INT64_MAX / 4, 0)); /* what cannot be asked is tried */
+}
+
+/* Relays that wait for mail keep no place of those that have some; there is an end of both. */
+static void
+test_places(void **state)
+{
+	(void)state;
+	int work = spool_slot(&sp, 1), wait = spool_linger(&sp, 1);
+	assert_true(work >= 0 && wait >= 0);
+	assert_int_equal(spool_slot(&sp, 1), -EAGAIN);
+	assert_int_equal(spool_linger(&sp, 1), -EAGAIN);
+	close(work);
+	assert_int_equal(spool_linger(&sp, 1), -EAGAIN);
+	work = spool_slot(&sp, 1);
+	assert_true(work >= 0);
+	close(work);
+	close(wait);
+
+	assert_false(spool_crowd_take(&sp));
+	spool_crowd(&sp);
+	assert_true(spool_crowd_take(&sp));
+	assert_false(spool_crowd_take(&sp)); /* once */
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_spool_open),
 		TEST(test_sweep),
+		TEST(test_room),
+		TEST(test_places),
 	};
 	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
