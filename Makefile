@@ -66,7 +66,7 @@ $(addprefix $(B)/unit/sending/test_,sending begin mail_rcpt) $(B)/unit/delivery/
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2 -lssl -lcrypto
+		-lcmocka -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o

@@ -292,10 +292,22 @@ def judge(mutant, times):
     return Result(mutant, verdict, by, time.monotonic() - start)
 
 
+def say(result):
+    m = result.mutant
+    by = "" if result.verdict == "does not compile" else result.by
+    print(f"{result.verdict:14} {m.room:9} {result.seconds:5.1f} s  {m.title}  {by}", flush=True)
+    if result.verdict == "does not compile":
+        print(result.by[:2000], flush=True)
+
+
 def judge_group(group):
     """Mutants of one file, one after the other: each compiles what the one before has made old."""
     mutants, times = group
-    return [judge(m, times) for m in mutants]
+    results = []
+    for m in mutants:
+        results.append(judge(m, times))
+        say(results[-1])
+    return results
 
 
 # ---- all together
@@ -317,14 +329,6 @@ def grouped(mutants):
         files[look_up(TOP, m)[0]].append(m)
     few = [ms[i:i + 6] for ms in files.values() for i in range(0, len(ms), 6)]
     return sorted(few, key=len, reverse=True)
-
-
-def say(result):
-    m = result.mutant
-    by = "" if result.verdict == "does not compile" else result.by
-    print(f"{result.verdict:14} {m.room:9} {result.seconds:5.1f} s  {m.title}  {by}", flush=True)
-    if result.verdict == "does not compile":
-        print(result.by[:2000], flush=True)
 
 
 def witnesses(pool, mutants):
@@ -425,8 +429,6 @@ def try_all(where, mutants, workers):
         results = []
         groups = [(ms, {t: times[t] for m in ms for t in m.tests if t in times}) for ms in groups]
         for some in pool.imap_unordered(judge_group, groups):
-            for result in some:
-                say(result)
             results += some
     wrong = wrong or any(r.verdict == "does not compile" for r in results)
     good = report(results)
