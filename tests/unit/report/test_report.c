@@ -6,8 +6,8 @@
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
 #define TEXT   HEADER "\r\nPAYLOAD\r\n"
 
-static struct conf conf = { .hostname = (char *)(uintptr_t)"relay.example", .bounce_size = 64 * 1024,
-	.expire = 86400 };
+static struct conf conf = { .who.hostname = (char *)(uintptr_t)"relay.example",
+	.relay = { .bounce_size = 64 * 1024, .expire = 86400 } };
 
 /* ---- what is said about one recipient ------------------------------------------------------ */
 
@@ -151,12 +151,12 @@ test_whole(void **state)
 	message_close(&m);
 
 	queued(&m, TEXT, asked);
-	conf.bounce_size = (int64_t)m.length;
+	conf.relay.bounce_size = (int64_t)m.length;
 	assert_true(is_whole(&m, HARD, false));
-	conf.bounce_size = (int64_t)m.length - 1;
+	conf.relay.bounce_size = (int64_t)m.length - 1;
 	assert_false(is_whole(&m, HARD, false));
 	assert_false(is_whole(&m, HARD, true));
-	conf.bounce_size = 64 * 1024;
+	conf.relay.bounce_size = 64 * 1024;
 	message_close(&m);
 
 	static const char *const odd[] = { HEADER "\r\nPAYLOAD\rx\r\n", HEADER "\r\nPAYLOAD\nx\r\n",
