@@ -163,17 +163,28 @@ def end_children():
             return
 
 
+def wait_for(child, seconds):
+    """Its exit status, None if it did not end in time. Orphans that end meanwhile are not left as zombies."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == child:
+            return os.waitstatus_to_exitcode(status)
+        if pid == 0:
+            time.sleep(0.01)
+    return None
+
+
 def run(top, command, seconds, **more):
     """(exit status, what it said); None as status: it did not end in time."""
     with tempfile.TemporaryFile() as said:
         p = subprocess.Popen(command, cwd=top, env=environment() | more, stdin=subprocess.DEVNULL, stdout=said,
                              stderr=subprocess.STDOUT, start_new_session=True)
-        try:
-            status = p.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = None
+        p.returncode = wait_for(p.pid, seconds) # so nobody else waits for it
+        status = p.returncode
+        if status is None:
             os.killpg(p.pid, signal.SIGKILL)
-            p.wait()
+            p.returncode = -signal.SIGKILL
         end_children()
         said.seek(0)
         return status, said.read().decode(errors="replace")
