@@ -7,9 +7,9 @@
  *
  *	auth --hash NAME    reads a password from standard input and prints a line for the file
  *
- * A name that is not there takes the same way as a wrong password, or another program is asked about
- * it (checkpass.h). SCRAM gets a salt that is made from the name, so it is the same each time. Secrets
- * and responses are never logged.
+ * A name that is not there takes the same way as a wrong password, or another program is asked
+ * about it (checkpass.h). SCRAM gets a salt that is made from the name, so it is the same each
+ * time. Secrets and responses are never logged.
  *
  * Exit status: 0; 75 the file cannot be read; 78 the configuration is wrong.
  */
@@ -311,7 +311,8 @@ exchange(struct auth *a, Gsasl_session *s)
 			return;
 	}
 	if (in.given && in.text[0] == '\0' && strcmp(a->hello.mechanism, "EXTERNAL") != 0) {
-		(void)say(AUTH_BAD_TEXT, "", ""); /* libgsasl would take it for no response at all */
+		/* libgsasl would take it for no response at all */
+		(void)say(AUTH_BAD_TEXT, "", "");
 		return;
 	}
 	if (in.given && !client_first) { /* the name, which libgsasl asks for nevertheless */

@@ -1,7 +1,7 @@
 /*
- * Mail exchangers: from a domain to the addresses that take its mail, by questions that dns/question.c
- * asks. Never blocks beyond the deadline it is given; never takes an answer it does not understand for a
- * "no": whatever is odd is temporary.
+ * Mail exchangers: from a domain to the addresses that take its mail, by questions that
+ * dns/question.c asks. Never blocks beyond the deadline it is given; never takes an answer it does
+ * not understand for a "no": whatever is odd is temporary.
  */
 #include "dns.h"
 
@@ -274,7 +274,9 @@ find_literal(const char *domain, enum family family, struct exchangers *out)
 	return ANSWER_FOUND;
 }
 
-/* The best preference of this name among hosts in order; beyond EXCHANGER_WORST if it is not there. */
+/*
+ * The best preference of this name among hosts in order; beyond EXCHANGER_WORST if it is not there.
+ */
 static int
 preference_of(const struct hosts *h, dnscc_t *name)
 {

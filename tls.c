@@ -1,18 +1,19 @@
 /*
  * tls: speaks TLS with one client and hands what it decrypts to that client's session.
  *
- * smtpd's monitor starts it when the session asks (STARTTLS, or a listener that begins with TLS). It
- * gets two descriptors: the connection, and one end of a pair whose other end is the session. So the
- * private key and the TLS library are never in the process that parses SMTP, and a connection that
- * does not use TLS pays nothing for them.
+ * smtpd's monitor starts it when the session asks (STARTTLS, or a listener that begins with TLS).
+ * It gets two descriptors: the connection, and one end of a pair whose other end is the session. So
+ * the private key and the TLS library are never in the process that parses SMTP, and a connection
+ * that does not use TLS pays nothing for them.
  *
- * It reads its files, locks itself in (no file, no socket, no exec), shakes hands, tells the session
- * what came of it (struct tlsinfo), and then passes octets on in both directions without looking at
- * them. A failed handshake is the end: the session reads nothing and closes. An end of the
- * connection without close_notify looks to the session like any lost connection, so a message that
- * was cut there is not queued (B13).
+ * It reads its files, locks itself in (no file, no socket, no exec), shakes hands, tells the
+ * session what came of it (struct tlsinfo), and then passes octets on in both directions without
+ * looking at them. A failed handshake is the end: the session reads nothing and closes. An end of
+ * the connection without close_notify looks to the session like any lost connection, so a message
+ * that was cut there is not queued (B13).
  *
- * Exit status: 0; 75 the files cannot be used; 76 the handshake failed; 78 the configuration is wrong.
+ * Exit status: 0; 75 the files cannot be used; 76 the handshake failed; 78 the configuration is
+ * wrong.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -87,14 +88,18 @@ use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cip
 	if (EVP_MAC_CTX_set_params(mac, params) != 1 ||
 		EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, making) != 1)
 		return -1;
-	/* 2: and give the client a new one. In TLS 1.3 each is for one use (RFC 8446 section C.4), and what
-	 * is sent takes the acknowledgement along that the client's first command may wait 40 ms for. */
+	/*
+	 * 2: and give the client a new one. In TLS 1.3 each is for one use (RFC 8446 section C.4),
+	 * and what is sent takes the acknowledgement along that the client's first command may wait
+	 * 40 ms for.
+	 */
 	return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
 }
 
 /*
- * A ticket of another kind of listener is no ticket here (B16): one that asks for other certificates of
- * clients, or asked before the file of their signers changed, has verified something else.
+ * A ticket of another kind of listener is no ticket here (B16): one that asks for other
+ * certificates of clients, or asked before the file of their signers changed, has verified
+ * something else.
  */
 static bool
 set_kind(SSL_CTX *ctx, const struct conf *conf)
@@ -292,7 +297,8 @@ pump_in(SSL *ssl, struct flow *f, struct wants *w)
 		if (r > 0)
 			flow_fill(f, r);
 		else if (!want_peer(ssl, r, w)) {
-			f->over = true; /* close_notify, or lost: both are the end for the session */
+			/* close_notify, or lost: both are the end for the session */
+			f->over = true;
 			shutdown(LAUNCH_SECOND_FD, SHUT_WR);
 		}
 	}
@@ -347,9 +353,9 @@ wait_for_more(const struct wants *w, bool parting, int64_t deadline)
 }
 
 /*
- * Passes octets on until the session closes. The session has the deadlines; the one here is for what
- * it leaves behind. A session that has sent its last reply but still reads (stream_linger) goes on
- * getting what the client sends.
+ * Passes octets on until the session closes. The session has the deadlines; the one here is for
+ * what it leaves behind. A session that has sent its last reply but still reads (stream_linger)
+ * goes on getting what the client sends.
  */
 static void
 pump(SSL *ssl, int64_t patience)

@@ -1,13 +1,13 @@
 /*
  * conf: the configuration, one file of "key = value" lines.
  *
- * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value). Behind
- * "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the profiles
- * smtp, submission, submissions and lan have presets, which stand between the file's common part and
- * their section. Behind "[route NAME]" it holds where some mail goes (routes.h).
- * An unknown key or a bad value is an error with its place, never a guess; the caller exits with
- * 78 (EX_CONFIG). Comments begin with "#" at the start of a line or after white space. Times take
- * s, m, h, d; sizes K, M, G (powers of 1024).
+ * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value).
+ * Behind "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the
+ * profiles smtp, submission, submissions and lan have presets, which stand between the file's
+ * common part and their section. Behind "[route NAME]" it holds where some mail goes (routes.h). An
+ * unknown key or a bad value is an error with its place, never a guess; the caller exits with 78
+ * (EX_CONFIG). Comments begin with "#" at the start of a line or after white space. Times take s,
+ * m, h, d; sizes K, M, G (powers of 1024).
  */
 #ifndef POSTERN_CONF_H
 #define POSTERN_CONF_H
@@ -78,7 +78,8 @@ struct conf_tls {
 	enum conf_tls_mode { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } mode;
 	char *certificate;     /* PEM file: ours and the chain; NULL: none */
 	char *key;             /* PEM file; default: the file of the certificate */
-	char *client_ca;       /* PEM file: who signs certificates of clients; NULL: none are asked for */
+	/* PEM file: who signs certificates of clients; NULL: none are asked for */
+	char *client_ca;
 	enum conf_bool legacy; /* TLS 1.0 and old ciphers too */
 	int64_t timeout;       /* s, a handshake */
 };
@@ -197,15 +198,18 @@ struct conf_args {
 /*
  * Reads everything into *c, which the caller zeroed. 0 on success. -EINVAL: one line for the
  * operator is in *why ("postern.conf:12: max_size: not a size: \"12x\""). A file named by -c must
- * exist; CONF_FILE need not. Keys that programs read but nobody set have their defaults. `from`, for
- * conf_print, may be NULL.
+ * exist; CONF_FILE need not. Keys that programs read but nobody set have their defaults. `from`,
+ * for conf_print, may be NULL.
  */
 int conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *from, struct buf *why);
 
 /* Prints "key = value  # origin" for every key, in the order of the table. */
 void conf_print(const struct conf *c, const struct conf_origins *from, FILE *out);
 
-/* What is in force for mail that goes by this route (NULL: by none). *out shares its texts with both. */
+/*
+ * What is in force for mail that goes by this route (NULL: by none). *out shares its texts with
+ * both.
+ */
 void conf_delivery_of(struct conf_delivery *out, const struct conf *c, const struct route *r);
 
 void conf_free(struct conf *c);

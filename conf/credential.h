@@ -1,11 +1,13 @@
 /*
  * credential: secrets that are handed to us, as values of keys.
  *
- * "environment:NAME" stands for what the variable POSTERN_SECRET_NAME holds: for containers. The monitor hands it
- * on to relay alone; a session, and a relay at work, have wiped it out of their environment.
+ * "environment:NAME" stands for what the variable POSTERN_SECRET_NAME holds: for containers. The
+ * monitor hands it on to relay alone; a session, and a relay at work, have wiped it out of their
+ * environment.
  *
- * "credential:NAME" stands for the file NAME in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=). The directory is known only
- * where the unit runs, so the value stays as it is until a program wants to read the file.
+ * "credential:NAME" stands for the file NAME in $CREDENTIALS_DIRECTORY (systemd's LoadCredential=).
+ * The directory is known only where the unit runs, so the value stays as it is until a program
+ * wants to read the file.
  */
 #ifndef POSTERN_CREDENTIAL_H
 #define POSTERN_CREDENTIAL_H
@@ -33,8 +35,8 @@ void credential_forget(void);
 const char *credential_environment(char *const *environment);
 
 /*
- * For the programs that read the files: puts the path into the place of the name, if it is one. 0, or -EINVAL
- * with the reason in *why.
+ * For the programs that read the files: puts the path into the place of the name, if it is one. 0,
+ * or -EINVAL with the reason in *why.
  */
 int credential_path(char **value, struct buf *why);
 

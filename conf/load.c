@@ -1,7 +1,7 @@
 /*
- * Where values come from, in order: defaults, the file's common part, a profile's presets and section,
- * the environment, the command line, the machine. The file is read at each connection, so it is read
- * once, whole, and small.
+ * Where values come from, in order: defaults, the file's common part, a profile's presets and
+ * section, the environment, the command line, the machine. The file is read at each connection, so
+ * it is read once, whole, and small.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -245,8 +245,8 @@ complete_paths(struct conf *c)
 }
 
 /*
- * Wider than any one owner has (a /8 of IPv4, a /16 of IPv6): whoever is in there may send anywhere, so
- * that is half of the world's spam or a slip of the pen.
+ * Wider than any one owner has (a /8 of IPv4, a /16 of IPv6): whoever is in there may send
+ * anywhere, so that is half of the world's spam or a slip of the pen.
  */
 static bool
 is_world(const struct netlist *l)

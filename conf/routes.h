@@ -1,9 +1,9 @@
 /*
  * routes: where mail goes that does not go by the MX records of its recipient's domain.
  *
- * A route is a section of the configuration (conf.h). The first in the file that matches has the mail,
- * and all mail of a route is one lane. What matches is decided when mail is queued, what the route says
- * when it is delivered.
+ * A route is a section of the configuration (conf.h). The first in the file that matches has the
+ * mail, and all mail of a route is one lane. What matches is decided when mail is queued, what the
+ * route says when it is delivered.
  */
 #ifndef POSTERN_ROUTES_H
 #define POSTERN_ROUTES_H
@@ -12,8 +12,8 @@
 #include "mail/lane_name.h"
 
 /*
- * `lane` is that of a recipient's domain (lane_name_of); if there is a route for mail from `sender` to
- * that domain, it becomes the route's. The null sender (empty) is none of a route's `senders`.
+ * `lane` is that of a recipient's domain (lane_name_of); if there is a route for mail from `sender`
+ * to that domain, it becomes the route's. The null sender (empty) is none of a route's `senders`.
  */
 void routes_lane(const struct conf *conf, struct span sender, char lane[static LANE_NAME_SIZE]);
 

@@ -1,5 +1,6 @@
 /*
- * target: where a route's mail goes, and from which of our addresses: the words of the keys `hosts` and `source`.
+ * target: where a route's mail goes, and from which of our addresses: the words of the keys `hosts`
+ * and `source`.
  */
 #ifndef POSTERN_TARGET_H
 #define POSTERN_TARGET_H

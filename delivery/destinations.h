@@ -21,9 +21,9 @@
 #include "lib/outcome.h"
 
 /*
- * Finds the hosts of `lane`; `way` is how its mail is delivered. DONE: *out holds at least one, in the
- * order to try, those of equal preference being equal. SOFT or HARD: `why` says the reason, with
- * an enhanced status code in front for HARD. *out is to be freed in every case.
+ * Finds the hosts of `lane`; `way` is how its mail is delivered. DONE: *out holds at least one, in
+ * the order to try, those of equal preference being equal. SOFT or HARD: `why` says the reason,
+ * with an enhanced status code in front for HARD. *out is to be freed in every case.
  */
 enum outcome destinations_find(struct resolver *r, const struct conf *conf,
 	const struct conf_delivery *way, const char *lane, struct exchangers *out, struct buf *why);

@@ -1,7 +1,7 @@
 /*
- * A batch is a set of questions that are out at the same time: one for an MX set, then two for each of
- * its hosts. udns asserts on its own state only; should it ever fire, the process dies, the locks are
- * free and the mail is where it was (G16).
+ * A batch is a set of questions that are out at the same time: one for an MX set, then two for each
+ * of its hosts. udns asserts on its own state only; should it ever fire, the process dies, the
+ * locks are free and the mail is where it was (G16).
  */
 #include "dns/question.h"
 
@@ -359,7 +359,10 @@ on_answer(struct dns_ctx *ctx, void *result, void *data)
 	}
 }
 
-/* Is anything open that UDP can still answer? udns would ask all its servers about what was truncated. */
+/*
+ * Is anything open that UDP can still answer? udns would ask all its servers about what was
+ * truncated.
+ */
 static bool
 any_waiting(const struct question *v, size_t n)
 {

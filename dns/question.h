@@ -1,8 +1,9 @@
 /*
  * question: questions to nameservers, out at the same time, and their answers as packets.
  *
- * udns sends the questions, waits, and repeats them; what comes back is read here, from the raw packet,
- * in one place for UDP and TCP, with udns' own packet parser. Whatever is odd is trouble, never a "no".
+ * udns sends the questions, waits, and repeats them; what comes back is read here, from the raw
+ * packet, in one place for UDP and TCP, with udns' own packet parser. Whatever is odd is trouble,
+ * never a "no".
  */
 #ifndef POSTERN_QUESTION_H
 #define POSTERN_QUESTION_H
@@ -52,7 +53,10 @@ dnscc_t *packet_behind_name(dnscc_t *pkt, dnscc_t *end);
 /* Calls `take` for each record of name `dn` and this type. <0: the packet is garbage. */
 typedef int take_fn(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr);
 
-/* From `cur`, the end of the question's name. How many there were; <0: garbage, or what `take` said. */
+/*
+ * From `cur`, the end of the question's name. How many there were; <0: garbage, or what `take`
+ * said.
+ */
 int packet_each(dnscc_t *pkt, dnscc_t *end, dnscc_t *cur, dnscc_t *dn, enum dns_type type,
 	take_fn *take, void *ctx);
 

@@ -30,11 +30,15 @@ enum {
 	/* Wrong passwords before the connection is closed. */
 	LIMIT_AUTH_FAILURES = 3,
 
-	/* NOOP, RSET, VRFY, HELP and the like without a message between them: what no client needs. */
+	/*
+	 * NOOP, RSET, VRFY, HELP and the like without a message between them: what no client needs.
+	 */
 	LIMIT_IDLE_COMMANDS = 1000,
 
-	/* What one session may have started (budget.h). At once: tls, an auth, a check, and checks that
-	 * have answered and are slow to end. */
+	/*
+	 * What one session may have started (budget.h). At once: tls, an auth, a check, and checks
+	 * that have answered and are slow to end.
+	 */
 	LIMIT_HELPERS = 16,
 	/* Relays: without one, mail is the timer's, within a minute. */
 	LIMIT_RELAYS_STARTED = 10000,
@@ -42,10 +46,10 @@ enum {
 	LIMIT_CHECKED_MESSAGES = 100,
 
 	/*
-	 * Octets, and seconds, that are read and dropped behind the last word to a client that still
-	 * sends: a connection closed with something unread is reset, which may take that word away from
-	 * the client. Enough for what is on its way (one window), too little to be of use to a flood.
-	 * A stop leaves as much time to a client that does not read.
+	 * Octets, and seconds, that are read and dropped behind the last word to a client that
+	 * still sends: a connection closed with something unread is reset, which may take that word
+	 * away from the client. Enough for what is on its way (one window), too little to be of use
+	 * to a flood. A stop leaves as much time to a client that does not read.
 	 */
 	LIMIT_LINGER = 4 * 1024 * 1024,
 	LIMIT_LINGER_TIME = 2,

@@ -2,8 +2,8 @@
  * lock: locks on open files.
  *
  * Open-file-description locks (fcntl F_OFD_SETLK): they belong to the open file, not to the
- * process, so a fork or an exec hands them on, and a process that is killed cannot leave one behind.
- * A lock covers a range of byte positions; the file need not be that long.
+ * process, so a fork or an exec hands them on, and a process that is killed cannot leave one
+ * behind. A lock covers a range of byte positions; the file need not be that long.
  */
 #ifndef POSTERN_LOCK_H
 #define POSTERN_LOCK_H
@@ -20,7 +20,10 @@ int lock_shared(int fd, int64_t pos, int64_t len);
 
 void lock_release(int fd, int64_t pos, int64_t len);
 
-/* Tries n positions from pos on, in turn. The number of the one it got, -EAGAIN if all are taken, or -errno. */
+/*
+ * Tries n positions from pos on, in turn. The number of the one it got, -EAGAIN if all are taken,
+ * or -errno.
+ */
 int lock_any(int fd, int64_t pos, int n);
 
 /* Does anybody else hold a part of [pos, pos+len)? 1, 0, or -errno. */

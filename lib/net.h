@@ -72,8 +72,10 @@ socklen_t netaddr_to(const struct netaddr *a, uint16_t port, struct sockaddr_sto
  */
 enum netclass netaddr_class(const struct netaddr *a);
 
-/* Is whoever has this address on this host? An IPv4 address inside an IPv6 one does not say so (but for a
- * mapped one, which is IPv4): any neighbour can announce a route to 2002:7f00:1::. */
+/*
+ * Is whoever has this address on this host? An IPv4 address inside an IPv6 one does not say so (but
+ * for a mapped one, which is IPv4): any neighbour can announce a route to 2002:7f00:1::.
+ */
 bool netaddr_is_loopback(const struct netaddr *a);
 
 /* "loopback", "private", ... */

@@ -30,7 +30,8 @@ enum { STREAM_IN = 64 * 1024, STREAM_OUT = 4096 };
 /* What lies between a stream and its descriptors: TLS. Both wait until the deadline. */
 struct transport {
 	enum stream_result (*read)(void *context, char *p, size_t n, int64_t deadline, size_t *got);
-	enum stream_result (*write)(void *context, const char *p, size_t n, int64_t deadline); /* all */
+	/* all */
+	enum stream_result (*write)(void *context, const char *p, size_t n, int64_t deadline);
 };
 
 struct stream {
@@ -84,15 +85,16 @@ stream_takes_files(const struct stream *s)
 }
 
 /*
- * Sends all output and then some of a file, up to n octets from `at` on; the socket is one that does not block.
- * Octets, 0 at the end of the file, or -errno: -EIO if the file could not be read, -EINVAL if its file system
- * has no such way; after anything else the stream is broken.
+ * Sends all output and then some of a file, up to n octets from `at` on; the socket is one that
+ * does not block. Octets, 0 at the end of the file, or -errno: -EIO if the file could not be read,
+ * -EINVAL if its file system has no such way; after anything else the stream is broken.
  */
 ssize_t stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline);
 
 /*
- * Behind the last flush: ends the output and drops what the peer still sends, until it ends too, but no
- * more than `octets`. Only a socket needs that (LIMIT_LINGER); on anything else it does nothing.
+ * Behind the last flush: ends the output and drops what the peer still sends, until it ends too,
+ * but no more than `octets`. Only a socket needs that (LIMIT_LINGER); on anything else it does
+ * nothing.
  */
 void stream_linger(struct stream *s, size_t octets, int64_t deadline);
 

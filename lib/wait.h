@@ -1,8 +1,8 @@
 /*
  * wait: until a descriptor is ready, a deadline has passed, or a stop was requested.
  *
- * Signals are open only in here (smtpd.c blocks them), so that a stop request cannot slip in between
- * looking and waiting.
+ * Signals are open only in here (smtpd.c blocks them), so that a stop request cannot slip in
+ * between looking and waiting.
  */
 #ifndef POSTERN_WAIT_H
 #define POSTERN_WAIT_H

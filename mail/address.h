@@ -1,8 +1,8 @@
 /*
  * address: mailbox addresses by the grammar of RFC 5321 section 4.1.2 and RFC 6531 section 3.3.
  *
- * Where an address may hold UTF-8, it is valid UTF-8 (RFC 3629: no overlong forms, no surrogates); the
- * caller decides whether the client may send it (span_is_ascii).
+ * Where an address may hold UTF-8, it is valid UTF-8 (RFC 3629: no overlong forms, no surrogates);
+ * the caller decides whether the client may send it (span_is_ascii).
  *
  * Nothing is guessed or repaired: what the grammar does not allow is refused. A source route
  * ("@a,@b:") is parsed and ignored (appendix C). The local part is kept as it was written, with its

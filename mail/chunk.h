@@ -1,8 +1,8 @@
 /*
  * chunk: octets of a message that come counted, by BDAT (RFC 3030).
  *
- * Nothing is looked for in them but what may not be passed on to a host that takes lines: a CR or LF
- * on its own, and NUL. Whether that matters depends on BODY=BINARYMIME.
+ * Nothing is looked for in them but what may not be passed on to a host that takes lines: a CR or
+ * LF on its own, and NUL. Whether that matters depends on BODY=BINARYMIME.
  */
 #ifndef POSTERN_CHUNK_H
 #define POSTERN_CHUNK_H

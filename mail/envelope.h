@@ -1,8 +1,9 @@
 /*
  * envelope: what a client asks for with MAIL and RCPT besides the addresses, and how it stands in a
  * queued message (message.h). Values of a client that are kept as text (ENVID, ORCPT, AUTH) stay in
- * the encoding they came in, so they can be passed on unchanged and cannot end a line. An ORCPT beyond
- * ASCII is kept in the form of ASCII that RFC 6533 section 3 gives it: every host and report may have it.
+ * the encoding they came in, so they can be passed on unchanged and cannot end a line. An ORCPT
+ * beyond ASCII is kept in the form of ASCII that RFC 6533 section 3 gives it: every host and report
+ * may have it.
  */
 #ifndef POSTERN_ENVELOPE_H
 #define POSTERN_ENVELOPE_H
@@ -22,7 +23,8 @@ struct envelope {
 	bool utf8;          /* SMTPUTF8 (RFC 6531) */
 	bool require_tls;   /* REQUIRETLS (RFC 8689) */
 	enum ret ret;
-	bool whole;         /* RET=FULL, of a client whom a report may give the whole message back */
+	/* RET=FULL, of a client whom a report may give the whole message back */
+	bool whole;
 	struct span envid;  /* xtext, or empty */
 	struct span auth;   /* xtext or "<>", or empty: not given (RFC 4954 section 5) */
 	int64_t by;         /* wall clock, s: to be delivered by then; 0: no such wish (RFC 2852) */

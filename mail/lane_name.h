@@ -1,6 +1,7 @@
 /*
- * lane_name: the lane that mail to a domain is in. A lane is a directory of the spool, so its name is safe as a
- * file name: letters, digits and "-.[]:" only, no leading dot. All names are made or checked here.
+ * lane_name: the lane that mail to a domain is in. A lane is a directory of the spool, so its name
+ * is safe as a file name: letters, digits and "-.[]:" only, no leading dot. All names are made or
+ * checked here.
  */
 #ifndef POSTERN_LANE_NAME_H
 #define POSTERN_LANE_NAME_H
@@ -13,8 +14,8 @@
 enum { LANE_NAME_SIZE = LIMIT_DOMAIN + 1 }; /* with NUL */
 
 /*
- * The lane for mail to this domain or literal: the text in lower case, of an internationalized domain its
- * A-labels. 0, or -EINVAL if the domain is neither a domain nor a literal.
+ * The lane for mail to this domain or literal: the text in lower case, of an internationalized
+ * domain its A-labels. 0, or -EINVAL if the domain is neither a domain nor a literal.
  */
 int lane_name_of(struct span domain, char out[static LANE_NAME_SIZE]);
 

@@ -137,7 +137,9 @@ find_boundary(struct span s, struct mime_boundary *b)
 		struct span name, value;
 		if (!take_parameter(&s, &name, &value))
 			return false;
-		/* "boundary*" is one in pieces (RFC 2231), which some put together and some do not */
+		/*
+		 * "boundary*" is one in pieces (RFC 2231), which some put together and some do not
+		 */
 		if (span_istarts(name, span_of("boundary*")))
 			return false;
 		if (span_ieq(name, span_of("boundary"))) {

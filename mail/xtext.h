@@ -1,8 +1,10 @@
 /*
  * xtext: encodings of text in parameters of MAIL and RCPT: xtext of RFC 3461 section 4, and what
- * addresses beyond ASCII have in ORCPT instead, utf-8-addr-unitext and -xtext of RFC 6533 section 3.
+ * addresses beyond ASCII have in ORCPT instead, utf-8-addr-unitext and -xtext of RFC 6533 section
+ * 3.
  *
- * What a valid one stands for holds no control character of ASCII, so that it can end no line anywhere.
+ * What a valid one stands for holds no control character of ASCII, so that it can end no line
+ * anywhere.
  */
 #ifndef POSTERN_XTEXT_H
 #define POSTERN_XTEXT_H
@@ -13,8 +15,8 @@
 bool xtext_valid(struct span s, size_t max);
 
 /*
- * Printable ASCII but "+" and "=", and UTF-8, in which "\x{code point}" stands for what else there is.
- * The caller knows that it is UTF-8 (address.h).
+ * Printable ASCII but "+" and "=", and UTF-8, in which "\x{code point}" stands for what else there
+ * is. The caller knows that it is UTF-8 (address.h).
  */
 bool unitext_valid(struct span s);
 

@@ -2,9 +2,9 @@
  * launch: starts the other programs.
  *
  * A program gets two open files at fixed fds, an own session, no fd of a client that it does not
- * need, no environment but our settings and no argument that a client wrote but a lane name. A relay
- * is started if a slot of its lane and a global slot are free; it inherits both, locked, so there is
- * no moment between "does one run?" and "start one".
+ * need, no environment but our settings and no argument that a client wrote but a lane name. A
+ * relay is started if a slot of its lane and a global slot are free; it inherits both, locked, so
+ * there is no moment between "does one run?" and "start one".
  */
 #ifndef POSTERN_LAUNCH_H
 #define POSTERN_LAUNCH_H
@@ -32,8 +32,8 @@ struct launcher {
 int launch_relay(const struct launcher *l, const char *lane);
 
 /*
- * Starts a program of the site's with `fd` as its standard input and output. It has `seconds` to live
- * (SIGALRM), for nobody waits longer. Its pid or -errno.
+ * Starts a program of the site's with `fd` as its standard input and output. It has `seconds` to
+ * live (SIGALRM), for nobody waits longer. Its pid or -errno.
  */
 pid_t launch_check(const char *path, int fd, int64_t seconds);
 

@@ -28,8 +28,8 @@ typedef int log_journal_fn(const struct iovec *iov, int n);
 
 /*
  * Chooses where events go and opens it, so that it works after the process locked itself in.
- * LOG_TO_AUTO: the journal if its socket is there, else syslog, else standard error, which smtpd has
- * made sure is not the client.
+ * LOG_TO_AUTO: the journal if its socket is there, else syslog, else standard error, which smtpd
+ * has made sure is not the client.
  */
 void log_open(enum conf_log where, const char *program, log_journal_fn *journal);
 

@@ -11,7 +11,8 @@
 #include "lib/clock.h"
 
 enum {
-	SLOTS = 4096,     /* networks; 64 octets each make 256 KiB, of which a session touches a page */
+	/* networks; 64 octets each make 256 KiB, of which a session touches a page */
+	SLOTS = 4096,
 	WAYS = 8,         /* places a network can take */
 	V6_PREFIX = 8,    /* octets: a /64 is one customer */
 };
@@ -51,8 +52,10 @@ load_of(struct quota_slot *s)
 	return most;
 }
 
-/* The client's place among the few it can take. Which of them is decided by the network alone, so old
- * windows of the same network are what a new one replaces first. */
+/*
+ * The client's place among the few it can take. Which of them is decided by the network alone, so
+ * old windows of the same network are what a new one replaces first.
+ */
 static struct quota_slot *
 find_slot(struct quota_slot *table, const struct netaddr *a, int64_t window)
 {
@@ -113,8 +116,10 @@ quota_client(struct quota *q, const struct netaddr *client, int64_t window)
 	q->window = window;
 }
 
-/* The place is looked up each time: meanwhile the window may have ended, or another network may have
- * taken it, which is not to be charged with what this one does. NULL: nothing is counted. */
+/*
+ * The place is looked up each time: meanwhile the window may have ended, or another network may
+ * have taken it, which is not to be charged with what this one does. NULL: nothing is counted.
+ */
 static struct quota_slot *
 slot_of(const struct quota *q)
 {

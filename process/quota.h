@@ -1,11 +1,11 @@
 /*
  * quota: how much a client's network has done of late, counted across the short-lived processes.
  *
- * A small file in the runtime directory, mapped by all: a table of networks (IPv4 /32, IPv6 /64), each
- * with its counts in this window of time. Sessions count by atomic additions and wait for nobody. The
- * table has a fixed size: a network that finds no place takes that of the one that did least, so
- * many networks at once make the counts coarse, never large. Nothing in the file is trusted to be more
- * than numbers (K13).
+ * A small file in the runtime directory, mapped by all: a table of networks (IPv4 /32, IPv6 /64),
+ * each with its counts in this window of time. Sessions count by atomic additions and wait for
+ * nobody. The table has a fixed size: a network that finds no place takes that of the one that did
+ * least, so many networks at once make the counts coarse, never large. Nothing in the file is
+ * trusted to be more than numbers (K13).
  */
 #ifndef POSTERN_QUOTA_H
 #define POSTERN_QUOTA_H

@@ -47,7 +47,8 @@ request_receive(int fd, struct request *r, int fds[static REQUEST_FDS], int *n)
 	ssize_t got;
 	*n = 0;
 	do
-		got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_TRUNC); /* the length that was sent */
+		/* the length that was sent */
+		got = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC | MSG_TRUNC);
 	while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return got < 0 ? -errno : 0;

@@ -1,10 +1,10 @@
 /*
  * request: what a session asks of its monitor.
  *
- * The session cannot exec and cannot open what lies outside the spool; what it needs of that kind the
- * monitor starts for it. A request has a fixed size and holds no byte of the client except a lane
- * name, which the monitor checks again. File descriptors travel with it (SCM_RIGHTS); the program
- * that is started gets them and nothing else.
+ * The session cannot exec and cannot open what lies outside the spool; what it needs of that kind
+ * the monitor starts for it. A request has a fixed size and holds no byte of the client except a
+ * lane name, which the monitor checks again. File descriptors travel with it (SCM_RIGHTS); the
+ * program that is started gets them and nothing else.
  */
 #ifndef POSTERN_REQUEST_H
 #define POSTERN_REQUEST_H

@@ -26,9 +26,10 @@
 
 #ifdef POSTERN_INSTRUMENTED
 /*
- * For builds that are run under a checker (make asan, make instrumented) and are not locked in: a checker
- * opens files and traces its own process. All calls are made nevertheless, so that tests which strike at
- * one of them find it. Leaks are looked for where ASAN_OPTIONS says so, as nothing may trace a process then.
+ * For builds that are run under a checker (make asan, make instrumented) and are not locked in: a
+ * checker opens files and traces its own process. All calls are made nevertheless, so that tests
+ * which strike at one of them find it. Leaks are looked for where ASAN_OPTIONS says so, as nothing
+ * may trace a process then.
  */
 const char *__asan_default_options(void);
 
@@ -89,7 +90,9 @@ drop_capabilities(void)
 	return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
 }
 
-/* The kernel's struct landlock_ruleset_attr, which grows with its ABI levels; headers may be older. */
+/*
+ * The kernel's struct landlock_ruleset_attr, which grows with its ABI levels; headers may be older.
+ */
 struct ruleset {
 	uint64_t fs;     /* rights that are denied where no rule gives them back */
 	uint64_t net;    /* ABI 4: TCP */
@@ -118,7 +121,8 @@ ruleset_of(enum sandbox_role role, long abi)
 #ifdef POSTERN_INSTRUMENTED
 	(void)role;
 	(void)abi;
-	return (struct ruleset){ .fs = LANDLOCK_ACCESS_FS_REFER }; /* denied even if it is not named */
+	/* denied even if it is not named */
+	return (struct ruleset){ .fs = LANDLOCK_ACCESS_FS_REFER };
 #else
 	enum { ABI_2 = 14, ABI_3 = 15, ABI_5 = 16 }; /* number of rights */
 	int bits = abi >= 5 ? ABI_5 : abi >= 3 ? ABI_3 : ABI_2;

@@ -22,8 +22,9 @@ enum sandbox_role {
 
 /*
  * Locks the calling process in: no new privileges, no capabilities, not dumpable, no core, file
- * system limited to the directory `spool` (-1: none of it), system calls to those of the role. 0; -ENOSYS when the
- * kernel lacks Landlock (everything else holds); or -errno, and then it must not go on.
+ * system limited to the directory `spool` (-1: none of it), system calls to those of the role. 0;
+ * -ENOSYS when the kernel lacks Landlock (everything else holds); or -errno, and then it must not
+ * go on.
  */
 int sandbox_enter(enum sandbox_role role, int spool);
 

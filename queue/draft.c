@@ -1,8 +1,9 @@
 /*
- * The promise of draft_commit rests on the order of its steps. Naming the message before syncing it lets one
- * journal commit carry the file and its names; the price is that after a crash a name may stand on an
- * incomplete file. So the file's last line tells its length and sum, and a reader that finds them wrong, with no
- * writer holding the lock, sets the file aside: it was never acknowledged.
+ * The promise of draft_commit rests on the order of its steps. Naming the message before syncing it
+ * lets one journal commit carry the file and its names; the price is that after a crash a name may
+ * stand on an incomplete file. So the file's last line tells its length and sum, and a reader that
+ * finds them wrong, with no writer holding the lock, sets the file aside: it was never
+ * acknowledged.
  *
  * Nothing here repairs: a step that fails takes the message back out, names first, and reports why.
  */
@@ -187,7 +188,9 @@ draft_name(struct draft *d, int i, struct target *t)
 	return -ENOENT;
 }
 
-/* Syncs the file, the names of new lanes, and its name in each lane. One journal commit has it all. */
+/*
+ * Syncs the file, the names of new lanes, and its name in each lane. One journal commit has it all.
+ */
 static int
 draft_sync(struct draft *d, const struct target *t)
 {

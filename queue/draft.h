@@ -5,8 +5,8 @@
  *
  * Errors stick: body and recipients may be added blindly, draft_commit reports the first error.
  *
- * The promise is one sentence: after draft_commit returned 0, the message survives the death of every
- * process and the loss of power.
+ * The promise is one sentence: after draft_commit returned 0, the message survives the death of
+ * every process and the loss of power.
  */
 #ifndef POSTERN_DRAFT_H
 #define POSTERN_DRAFT_H

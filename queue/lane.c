@@ -3,9 +3,9 @@
  *
  * A lane exists while there is mail in it. Making and removing race with each other by design and
  * are settled without a lock above them: whoever links into a directory that is being removed gets
- * ENOENT and makes it again; whoever removes a lane holds all its slots, and if rmdir says that mail
- * came in, looks again as if it had just started. A slot counts only on an @lock that still has its
- * name.
+ * ENOENT and makes it again; whoever removes a lane holds all its slots, and if rmdir says that
+ * mail came in, looks again as if it had just started. A slot counts only on an @lock that still
+ * has its name.
  */
 #include "queue/lane.h"
 

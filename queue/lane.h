@@ -1,13 +1,13 @@
 /*
  * lane: the mail for one next hop, and who works on it.
  *
- * A relay works on a lane while it holds one of the lane's slots, byte positions 0..n-1 of @lock.
- * A message is claimed by a lock on a position of the same file that is derived from its id, so that
+ * A relay works on a lane while it holds one of the lane's slots, byte positions 0..n-1 of @lock. A
+ * message is claimed by a lock on a position of the same file that is derived from its id, so that
  * relays of one lane do not send it twice; relays of other lanes are not concerned.
  *
- * No wake-up is lost (docs/QUEUE.md, "Handshake"): a writer links the message, then removes an empty
- * @retry, then somebody tries for a slot; a relay makes @retry, then scans, then lets go of its
- * slot, then looks whether @retry is still there.
+ * No wake-up is lost (docs/QUEUE.md, "Handshake"): a writer links the message, then removes an
+ * empty @retry, then somebody tries for a slot; a relay makes @retry, then scans, then lets go of
+ * its slot, then looks whether @retry is still there.
  */
 #ifndef POSTERN_LANE_H
 #define POSTERN_LANE_H
@@ -61,8 +61,8 @@ int lane_claim(const struct lane *l, const char *id);
 void lane_unclaim(const struct lane *l, const char *id);
 
 /*
- * The message in hand, so that a relay that dies with it leaves a trace (I14); "" when there is none. It stands in
- * @lock and is a hint: never synced, and what is odd counts as none.
+ * The message in hand, so that a relay that dies with it leaves a trace (I14); "" when there is
+ * none. It stands in @lock and is a hint: never synced, and what is odd counts as none.
  */
 void lane_hold(const struct lane *l, const char *id);
 bool lane_held(const struct lane *l, char id[static ID_SIZE]);
@@ -86,7 +86,10 @@ int lane_set_time(int fd, int64_t next);
 /* Marks the host down until `next`. `reason` is one line for people. 0 or -errno. */
 int lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reason);
 
-/* Nothing waits for a time any more, neither the lane nor its messages. Failed attempts stay counted. */
+/*
+ * Nothing waits for a time any more, neither the lane nor its messages. Failed attempts stay
+ * counted.
+ */
 void lane_make_due(const struct lane *l);
 
 /* The host answered. */

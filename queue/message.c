@@ -23,7 +23,8 @@ enum {
 	READ_CHUNK = 64 * 1024,
 	GLANCE = 4096, /* octets in which all stands that MAIL can ask for */
 	MESSAGE_LOG_MAX = 4 * 1024 * 1024, /* octets of log that are looked at */
-	NOTE_TEXT = 300, /* octets of a reply in it: those of as many recipients as there can be fit */
+	/* octets of a reply in it: those of as many recipients as there can be fit */
+	NOTE_TEXT = 300,
 	LOG_NAME_SIZE = ID_SIZE + 4,
 };
 
@@ -438,6 +439,8 @@ message_set_aside(const struct spool *s, const struct lane *l, const char *id)
 {
 	if (renameat(l->dir, id, s->aside, id) < 0)
 		return -errno;
-	/* From a second lane it is a second name of the same file, and then rename(2) leaves both. */
+	/*
+	 * From a second lane it is a second name of the same file, and then rename(2) leaves both.
+	 */
 	return unlinkat(l->dir, id, 0) < 0 && errno != ENOENT ? -errno : 0;
 }

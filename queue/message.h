@@ -90,8 +90,9 @@ int message_open(struct message *m, const struct lane *l, const char *id);
 void message_close(struct message *m);
 
 /*
- * Reads of a message only what its sender asked for with MAIL, and what was told; the rest of *m is not to
- * be used, but for message_close. Much cheaper than to open it. 0; -EBADMSG: that cannot be seen; or -errno.
+ * Reads of a message only what its sender asked for with MAIL, and what was told; the rest of *m is
+ * not to be used, but for message_close. Much cheaper than to open it. 0; -EBADMSG: that cannot be
+ * seen; or -errno.
  */
 int message_glance(struct message *m, const struct lane *l, const char *id);
 
@@ -102,8 +103,8 @@ ssize_t message_read(const struct message *m, uint64_t offset, char *p, size_t n
 int64_t message_next(const struct lane *l, const char *id);
 
 /*
- * Appends to the message's log what was settled and, if that was the end of an attempt, that the rest was put off.
- * It is not tried before `next`. Synced before it returns. 0 or -errno.
+ * Appends to the message's log what was settled and, if that was the end of an attempt, that the
+ * rest was put off. It is not tried before `next`. Synced before it returns. 0 or -errno.
  */
 int message_note(const struct message *m, const struct lane *l, int64_t next, bool attempt);
 
@@ -114,8 +115,8 @@ int message_tell(const struct message *m, const struct lane *l, unsigned told);
 int message_wait(const struct message *m, const struct lane *l, int64_t next);
 
 /*
- * A relay died with this message in hand, so it is not opened: counts as an attempt. 0 or -errno. *times: how
- * often that was.
+ * A relay died with this message in hand, so it is not opened: counts as an attempt. 0 or -errno.
+ * *times: how often that was.
  */
 int message_note_crash(const struct lane *l, const char *id, int *times);
 

@@ -1,6 +1,6 @@
 /*
- * Nothing here repairs: what cannot be opened is reported, and what is left over in tmp/ is old enough to
- * be nobody's before it goes.
+ * Nothing here repairs: what cannot be opened is reported, and what is left over in tmp/ is old
+ * enough to be nobody's before it goes.
  */
 #include "queue/spool.h"
 

@@ -38,13 +38,16 @@ int spool_slot(const struct spool *s, int n);
 int spool_linger(const struct spool *s, int n);
 
 /*
- * A lane that is due found no slot, or nobody starts a relay for it: whoever could wait looks for work first.
- * Taking the mark away is promising to look; true: it was there.
+ * A lane that is due found no slot, or nobody starts a relay for it: whoever could wait looks for
+ * work first. Taking the mark away is promising to look; true: it was there.
  */
 void spool_crowd(const struct spool *s);
 bool spool_crowd_take(const struct spool *s);
 
-/* Is there room for `octets` more and a reserve, and for a file (J3, J4)? True if it cannot be told. */
+/*
+ * Is there room for `octets` more and a reserve, and for a file (J3, J4)? True if it cannot be
+ * told.
+ */
 bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);
 
 /* Removes files in tmp/ that no process holds and that are older than SPOOL_TMP_AGE. */

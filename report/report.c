@@ -11,7 +11,8 @@
 enum {
 	FIXED_MAX = 8 * 1024, /* what is said once */
 	RCPT_MAX = 16 * 1024, /* ... of each recipient, its addresses and replies escaped */
-	REPLY_MAX = 900,      /* of a reply, escaped: a line has 998 octets (RFC 5322 section 2.1.1) */
+	/* of a reply, escaped: a line has 998 octets (RFC 5322 section 2.1.1) */
+	REPLY_MAX = 900,
 };
 
 static const struct {

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 enum {
-	LINE = 16 * 1024, /* "currently expected to fit", says the description of Dovecot's protocol */
+	/* "currently expected to fit", says the description of Dovecot's protocol */
+	LINE = 16 * 1024,
 	HANDSHAKE = 100,  /* lines; a mechanism has one */
 };
 
@@ -22,7 +23,8 @@ checkpass_open(struct stream *s, const char *path, int64_t seconds)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)); /* to connect, too */
+	/* to connect, too */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
 		int err = errno;
 		close(fd);
@@ -150,8 +152,10 @@ checkpass_dovecot(struct stream *s, const char *response, bool secure, int64_t d
 	int err = read_handshake(s, deadline);
 	if (err < 0)
 		return err;
-	/* No other program will ask Dovecot about this log-in. And it does not know the client's address:
-	 * it would let everybody wait for what one of them guessed wrong. */
+	/*
+	 * No other program will ask Dovecot about this log-in. And it does not know the client's
+	 * address: it would let everybody wait for what one of them guessed wrong.
+	 */
 	put(s, "AUTH\t1\tPLAIN\tservice=smtp\tnologin\tno-penalty\t", deadline);
 	put(s, secure ? "secured\t" : "", deadline);
 	put(s, "resp=", deadline);

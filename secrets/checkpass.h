@@ -22,8 +22,8 @@ int checkpass_open(struct stream *s, const char *path, int64_t seconds);
 int checkpass_saslauthd(struct stream *s, const char *name, const char *password, int64_t deadline);
 
 /*
- * Asks Dovecot, by version 1 of its protocol. `response` is the one of PLAIN in base64, `secure`: the
- * client speaks TLS. With a yes, `user` is who it is in Dovecot's words.
+ * Asks Dovecot, by version 1 of its protocol. `response` is the one of PLAIN in base64, `secure`:
+ * the client speaks TLS. With a yes, `user` is who it is in Dovecot's words.
  */
 int checkpass_dovecot(struct stream *s, const char *response, bool secure, int64_t deadline,
 	char user[static LIMIT_ADDRESS + 1]);

@@ -30,8 +30,8 @@ int secret_check_crypt(const char *secret, const char *password);
 bool secret_make(Gsasl_hash hash, const char *password, char out[static USERS_SECRET]);
 
 /*
- * What the secret of a name that is not there would look like if it were: the same each time for one
- * name and `seed`, which nobody else knows. Nobody has its password.
+ * What the secret of a name that is not there would look like if it were: the same each time for
+ * one name and `seed`, which nobody else knows. Nobody has its password.
  */
 void secret_pretend(struct span seed, Gsasl_hash hash, const char *name, char out[static USERS_SECRET]);
 

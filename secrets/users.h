@@ -3,9 +3,9 @@
  *
  *	name:secret[ secret...][:sender ...]
  *
- * A secret is "{SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey" (base64; {SCRAM-SHA-1} likewise),
- * or a hash of crypt(5). Senders are addresses or "@domain" the user may send from; none: any. Lines
- * that begin with "#" are comments. The file is read whole; it may hold 1 MiB.
+ * A secret is "{SCRAM-SHA-256}iterations,salt,StoredKey,ServerKey" (base64; {SCRAM-SHA-1}
+ * likewise), or a hash of crypt(5). Senders are addresses or "@domain" the user may send from;
+ * none: any. Lines that begin with "#" are comments. The file is read whole; it may hold 1 MiB.
  */
 #ifndef POSTERN_USERS_H
 #define POSTERN_USERS_H
@@ -25,10 +25,14 @@ struct user {
  */
 bool users_find(struct span text, struct span name, struct user *out);
 
-/* The secrets of the first user who has some: what nobody but this host knows, and seldom changes. */
+/*
+ * The secrets of the first user who has some: what nobody but this host knows, and seldom changes.
+ */
 struct span users_first_secrets(struct span text);
 
-/* The user's secret of this kind ("{SCRAM-SHA-256}", or "$" for crypt) without the kind; or false. */
+/*
+ * The user's secret of this kind ("{SCRAM-SHA-256}", or "$" for crypt) without the kind; or false.
+ */
 bool users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET]);
 
 #endif

@@ -3,16 +3,17 @@
  *
  *	killat -o REPORT [-p POINT] -- COMMAND [ARGUMENT...]
  *
- * POINT is ROLE:CALL#N:enter or ROLE:CALL#N:exit (SIGKILL before or after the N-th CALL of a process
- * of that role), ROLE:CALL#N:hold (after it the process stands still until killat is killed, and dies
- * with it), or ROLE:CALL#N=ERRNO (that call is not made and fails; "#N+=" means it and all that
- * follow). The first process that reaches the point is struck, a kill strikes once. Roles: monitor
- * (the first to exec smtpd), session (its first fork), launch (any other fork, until it execs), relay
- * (what launch becomes), due (relay started as the command). Without POINT it only watches.
+ * POINT is ROLE:CALL#N:enter or ROLE:CALL#N:exit (SIGKILL before or after the N-th CALL of a
+ * process of that role), ROLE:CALL#N:hold (after it the process stands still until killat is
+ * killed, and dies with it), or ROLE:CALL#N=ERRNO (that call is not made and fails; "#N+=" means it
+ * and all that follow). The first process that reaches the point is struck, a kill strikes once.
+ * Roles: monitor (the first to exec smtpd), session (its first fork), launch (any other fork, until
+ * it execs), relay (what launch becomes), due (relay started as the command). Without POINT it only
+ * watches.
  *
  * REPORT gets a line for each call: role pid call n first-argument result; "killed" or "held" in
- * place of the result where it struck. Killat ends when the last process ends, relays included, so its end means
- * that all is quiet. Nobody outlives it, and it does not live longer than DEADLINE.
+ * place of the result where it struck. Killat ends when the last process ends, relays included, so
+ * its end means that all is quiet. Nobody outlives it, and it does not live longer than DEADLINE.
  */
 #ifdef __aarch64__
 #include <elf.h>

@@ -1,4 +1,7 @@
-/* Addresses: what is accepted lies inside the input, holds no control character, and is accepted again. */
+/*
+ * Addresses: what is accepted lies inside the input, holds no control character, and is accepted
+ * again.
+ */
 #include "fuzz.h"
 
 #include "mail/address.h"

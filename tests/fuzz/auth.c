@@ -1,6 +1,6 @@
 /*
- * Exchanges of AUTH: the first octet picks the mechanism and whether TLS is spoken, each line after it
- * is a response; one that begins with '=' is put into base64 first, so that the mechanisms are
+ * Exchanges of AUTH: the first octet picks the mechanism and whether TLS is spoken, each line after
+ * it is a response; one that begins with '=' is put into base64 first, so that the mechanisms are
  * reached and not only the decoder. Whatever is said, nobody but who knows the password comes in.
  */
 #include <gsasl.h>

@@ -1,4 +1,7 @@
-/* Chunks: what is found in them does not depend on how they are cut, and is what a plain look finds. */
+/*
+ * Chunks: what is found in them does not depend on how they are cut, and is what a plain look
+ * finds.
+ */
 #include "fuzz.h"
 
 #include "mail/chunk.h"

@@ -1,4 +1,6 @@
-/* PROXY headers: a header is what it is as soon as it is whole, and nothing behind it changes that. */
+/*
+ * PROXY headers: a header is what it is as soon as it is whole, and nothing behind it changes that.
+ */
 #include "fuzz.h"
 
 #include "session/proxy.h"

@@ -4,15 +4,15 @@
  *	inject PID
  *
  * Each line of standard input is a call: its name and up to six arguments, separated by blanks. An
- * argument is a number, `"text` (passed as the address of the text and NUL) or `#hex` (the address of
- * these octets). For each line there is one of output: what the call returned, an errno as a negative
- * number; "gone" if the process ended with it.
+ * argument is a number, `"text` (passed as the address of the text and NUL) or `#hex` (the address
+ * of these octets). For each line there is one of output: what the call returned, an errno as a
+ * negative number; "gone" if the process ended with it.
  *
  * The call takes the place of one that the process was about to make: it is stopped at the entry of
- * that, gets the number and the arguments of ours, and is set back to the same instruction when ours
- * has returned. Filters and other security modules judge after this entry, so they judge our call as
- * if the process itself had made it. What is pointed to lies on its stack, below what it uses. At the
- * end of input the process goes on as if nothing had been. Needs root.
+ * that, gets the number and the arguments of ours, and is set back to the same instruction when
+ * ours has returned. Filters and other security modules judge after this entry, so they judge our
+ * call as if the process itself had made it. What is pointed to lies on its stack, below what it
+ * uses. At the end of input the process goes on as if nothing had been. Needs root.
  */
 #include <elf.h>
 #include <errno.h>

@@ -51,7 +51,10 @@ struct nameserver {
 	} *counts;                     /* shared with the server */
 };
 
-/* Starts it, with no more than `family` set; it ends with its parent. What is not in the table exists and has no data. */
+/*
+ * Starts it, with no more than `family` set; it ends with its parent. What is not in the table
+ * exists and has no data.
+ */
 void nameserver_start(struct nameserver *ns, const struct zone *zone, size_t rows);
 void nameserver_stop(struct nameserver *ns);
 

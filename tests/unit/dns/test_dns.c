@@ -216,7 +216,8 @@ static const struct row {
 	{ "notimp", ANSWER_TEMPORARY, NULL, "NOTIMP", 0, 0 },
 	{ "refused", ANSWER_TEMPORARY, NULL, "REFUSED", 0, 0 },
 	{ "rcode15", ANSWER_TEMPORARY, NULL, "no sense", 0, 0 },
-	{ "noedns", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 }, /* G13: once more than others */
+	/* G13: once more than others */
+	{ "noedns", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 },
 	{ "silent", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 },
 	{ "tiny", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 },
 	{ "forge", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 }, /* G6 */
@@ -239,7 +240,8 @@ static const struct row {
 	{ "tcnx", ANSWER_NO_NAME, NULL, "NXDOMAIN", 0, 1 },
 	{ "tccname", ANSWER_FOUND, "10 a.example 2001:db8::1, 10 a.example 192.0.2.1, "
 		"10 a.example 192.0.2.2, 20 b.example 192.0.2.3", NULL, 0, 6 },
-	{ "many", ANSWER_FOUND, "1 m999.many 192.0.2.99, 2 m998.many 192.0.2.1", NULL, 0, 0 }, /* G5 */
+	/* G5 */
+	{ "many", ANSWER_FOUND, "1 m999.many 192.0.2.99, 2 m998.many 192.0.2.1", NULL, 0, 0 },
 
 	{ "mx0", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 }, /* G4 */
 	{ "mx1", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },

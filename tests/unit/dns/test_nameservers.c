@@ -1,4 +1,7 @@
-/* nameservers: several, of both families, some of them dead; what somebody who forges answers must guess. */
+/*
+ * nameservers: several, of both families, some of them dead; what somebody who forges answers must
+ * guess.
+ */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -44,7 +47,10 @@ test_servers(void **state)
 	resolver_close(r);
 }
 
-/* Nameservers of both families: whichever is first and whichever is dead, the other one answers (G15). */
+/*
+ * Nameservers of both families: whichever is first and whichever is dead, the other one answers
+ * (G15).
+ */
 static void
 test_mixed_servers(void **state)
 {
@@ -79,9 +85,9 @@ compare_seen(const void *a, const void *b)
 }
 
 /*
- * What a forger must guess (G7). Each look-up has a port of the kernel's choice; an id comes from a generator
- * of udns, seeded by the clock, so it counts for little (docs/ARCHITECTURE.md). 2000 draws of 28 000 ports
- * leave about 1930 different ones, of 65 536 ids 1970.
+ * What a forger must guess (G7). Each look-up has a port of the kernel's choice; an id comes from a
+ * generator of udns, seeded by the clock, so it counts for little (docs/ARCHITECTURE.md). 2000
+ * draws of 28 000 ports leave about 1930 different ones, of 65 536 ids 1970.
  */
 static void
 test_entropy(void **state)

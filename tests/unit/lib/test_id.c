@@ -28,7 +28,8 @@ test_unique(void **state)
 		assert_true(id_time(ids[i]) >= before && id_time(ids[i]) <= clock_wall());
 	}
 	assert_true(strcmp(ids[0], ids[MANY - 1]) < 0); /* names sort by age */
-	for (int i = ID_LEN - 8; i < ID_LEN; i++) { /* the rest of each is random: nobody guesses it */
+	/* the rest of each is random: nobody guesses it */
+	for (int i = ID_LEN - 8; i < ID_LEN; i++) {
 		int same = 0;
 		for (int k = 1; k < MANY; k++)
 			same += ids[k][i] == ids[0][i];

@@ -1,4 +1,7 @@
-/* lock: one owner or many readers, positions that do not meet, and no lock outlives its file (I15, I16). */
+/*
+ * lock: one owner or many readers, positions that do not meet, and no lock outlives its file (I15,
+ * I16).
+ */
 #include "tests/unit/unit.h"
 
 #include <errno.h>

@@ -71,7 +71,8 @@ static const struct {
 	{ "64:ff9b::7f00:1", NET_LOOPBACK },
 	{ "64:ff9b::a9fe:a9fe", NET_LINK_LOCAL },
 	{ "64:ff9b::192.0.2.1", NET_PUBLIC },
-	{ "64:ff9b:1::7f00:1", NET_PRIVATE }, /* RFC 8215: translated by the network that one is in */
+	/* RFC 8215: translated by the network that one is in */
+	{ "64:ff9b:1::7f00:1", NET_PRIVATE },
 	{ "64:ff9b:2::7f00:1", NET_PUBLIC },
 	{ "2002:7f00:1::", NET_LOOPBACK },
 	{ "2002:a01:203::1", NET_PRIVATE },

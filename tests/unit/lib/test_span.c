@@ -67,7 +67,8 @@ test_word(void **state)
 {
 	(void)state;
 	struct span s = guarded((struct span){ " ,a\0b\t,c ", 9 });
-	assert_true(span_eq(span_word(&s, " \t,"), (struct span){ "a\0b", 3 })); /* NUL parts nothing */
+	/* NUL parts nothing */
+	assert_true(span_eq(span_word(&s, " \t,"), (struct span){ "a\0b", 3 }));
 	assert_true(span_eq(span_word(&s, " \t,"), span_of("c")));
 	assert_int_equal(span_word(&s, " \t,").n, 0);
 }

@@ -302,7 +302,8 @@ test_flush(void **state)
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), STREAM_OUT);
 	assert_int_equal(stream_flush(&s, soon()), STREAM_OK);
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), 1);
-	stream_put(&s, (struct span){ got, sizeof(got) }, soon()); /* more than a buffer holds does not wait in one */
+	/* more than a buffer holds does not wait in one */
+	stream_put(&s, (struct span){ got, sizeof(got) }, soon());
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), sizeof(got));
 	close_pair(fd);
 }
@@ -437,7 +438,8 @@ test_below(void **state)
 		stream_put(&s, span_of("noop\r\n"), soon());
 		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
 		assert_true(span_eq(line, span_of("250 ok")));
-		assert_true(span_eq(buf_span(&t.written), span_of("abbc\r\n"))); /* ahead of the wait */
+		/* ahead of the wait */
+		assert_true(span_eq(buf_span(&t.written), span_of("abbc\r\n")));
 		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), results[i]);
 		assert_int_equal(stream_bytes(&s, soon(), &line), STREAM_OK);
 		assert_true(span_eq(line, span_of("abc")));
@@ -495,7 +497,10 @@ test_file(void **state)
 	close_pair(fd);
 }
 
-/* A reader that takes nothing more, or is gone: the stream is broken (F17). A file that cannot be: it is not. */
+/*
+ * A reader that takes nothing more, or is gone: the stream is broken (F17). A file that cannot be:
+ * it is not.
+ */
 static void
 test_file_trouble(void **state)
 {

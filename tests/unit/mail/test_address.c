@@ -116,7 +116,8 @@ test_special(void **state)
 	(void)state;
 	struct address a;
 	struct span rest;
-	assert_int_equal(address_path(guarded(span_of("<> X")), ADDRESS_REVERSE, &a, &rest), 0); /* D16 */
+	/* D16 */
+	assert_int_equal(address_path(guarded(span_of("<> X")), ADDRESS_REVERSE, &a, &rest), 0);
 	assert_int_equal(a.whole.n, 0);
 	assert_int_equal(rest.n, 2);
 	assert_int_equal(address_path(guarded(span_of("<PostMaster>")), ADDRESS_FORWARD, &a, &rest), 0);

@@ -1,4 +1,6 @@
-/* envelope: what a client asked for stands in a queued message, and is read back as it was (J13). */
+/*
+ * envelope: what a client asked for stands in a queued message, and is read back as it was (J13).
+ */
 #include "tests/unit/unit.h"
 
 #include "mail/envelope.h"

@@ -13,7 +13,8 @@ static const struct {
 	{ "[192.0.2.1]", "[192.0.2.1]" },
 	{ "b\xc3\xbc" "cher.example", "xn--bcher-kva.example" },
 	{ "B\xc3\x9c" "CHER.example", "xn--bcher-kva.example" },
-	{ "stra\xc3\x9f" "e.example", "xn--strae-oqa.example" }, /* not "strasse": non-transitional */
+	/* not "strasse": non-transitional */
+	{ "stra\xc3\x9f" "e.example", "xn--strae-oqa.example" },
 	{ "a\xe3\x80\x82" "example", "a.example" }, /* an ideographic full stop */
 	{ "\xe2\x80\xae.example", NULL },	    /* a mark that turns text around */
 	{ "\xff.example", NULL },

@@ -1,6 +1,6 @@
 /*
- * What a locked-in process cannot do (K-rows; the session's promise in docs/ARCHITECTURE.md), tried by
- * processes that locked themselves in.
+ * What a locked-in process cannot do (K-rows; the session's promise in docs/ARCHITECTURE.md), tried
+ * by processes that locked themselves in.
  */
 #include "tests/unit/unit.h"
 
@@ -133,8 +133,9 @@ try_ptrace(void)
 }
 
 /*
- * What follows is refused to a relay by its filter alone (M8), so the arguments are such that the kernel
- * itself has another reason to refuse the call, or none: EPERM comes from the filter then, whoever runs this.
+ * What follows is refused to a relay by its filter alone (M8), so the arguments are such that the
+ * kernel itself has another reason to refuse the call, or none: EPERM comes from the filter then,
+ * whoever runs this.
  */
 
 static long
@@ -206,7 +207,8 @@ try_perf_event_open(void)
 static long
 try_userfaultfd(void)
 {
-	return syscall(SYS_userfaultfd, 1 | 0x40000000); /* of user mode only, which anybody may have */
+	/* of user mode only, which anybody may have */
+	return syscall(SYS_userfaultfd, 1 | 0x40000000);
 }
 
 static long
@@ -243,7 +245,10 @@ try_vfork(void)
 #endif
 }
 
-/* A socket of another process, by its abstract name (ABI 6 of Landlock). One with a path is fine: LMTP. */
+/*
+ * A socket of another process, by its abstract name (ABI 6 of Landlock). One with a path is fine:
+ * LMTP.
+ */
 static long
 try_abstract(void)
 {
@@ -512,7 +517,8 @@ set_up(void **state)
 	datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	nameless = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	const struct sockaddr_un any = { .sun_family = AF_UNIX }; /* the kernel takes a name that is free */
+	/* the kernel takes a name that is free */
+	const struct sockaddr_un any = { .sun_family = AF_UNIX };
 	if (bind(nameless, (const struct sockaddr *)&any, sizeof(sa_family_t)) < 0 || listen(nameless, 8) < 0)
 		return -1;
 	if (mkdtemp(spool) == NULL || bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||

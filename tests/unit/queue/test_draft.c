@@ -1,4 +1,7 @@
-/* draft: what stands on disk after each step, and after each failure (A13, I9, I10, J13, J14, K3, K4, K8). */
+/*
+ * draft: what stands on disk after each step, and after each failure (A13, I9, I10, J13, J14, K3,
+ * K4, K8).
+ */
 #include "tests/unit/spooled.h"
 
 #include <signal.h>

@@ -1,4 +1,7 @@
-/* lane: slots and claims, new mail that is never missed, hosts that are down, lanes that go (I15, I16, J12, K4). */
+/*
+ * lane: slots and claims, new mail that is never missed, hosts that are down, lanes that go (I15,
+ * I16, J12, K4).
+ */
 #include "tests/unit/spooled.h"
 
 #include "lib/lock.h"
@@ -159,7 +162,10 @@ test_removal(void **state)
 	assert_true(exists(sp.lanes, "d.example/" LANE_LOCK));
 }
 
-/* However many messages are claimed, all slots are free; and no two ids of a lane wait for each other. */
+/*
+ * However many messages are claimed, all slots are free; and no two ids of a lane wait for each
+ * other.
+ */
 static void
 test_claims_beside_slots(void **state)
 {

@@ -235,7 +235,8 @@ test_full(void **state)
 	assert_int_equal(message_open(&m, &lane, d.id), 0);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	signal(SIGXFSZ, SIG_IGN);
-	for (rlim_t room = 0; room <= 10; room += 10) { /* nothing of a line fits, or a part of it */
+	/* nothing of a line fits, or a part of it */
+	for (rlim_t room = 0; room <= 10; room += 10) {
 		small = (struct rlimit){ room, old.rlim_max };
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
 		int r = message_note(&m, &lane, 5, true);

@@ -1,4 +1,7 @@
-/* message: what a reader makes of files and logs that were cut, changed or planted (J9, J10, J16, J19, K4, K13, K14). */
+/*
+ * message: what a reader makes of files and logs that were cut, changed or planted (J9, J10, J16,
+ * J19, K4, K13, K14).
+ */
 #include "tests/unit/spooled.h"
 
 #include <time.h>
@@ -36,7 +39,9 @@ test_open(void **state)
 	assert_int_equal(message_open(&m, &l, d.id), 0);
 	message_close(&m);
 
-	/* The same file under another inode is the same message (J16), under another name is not. */
+	/*
+	 * The same file under another inode is the same message (J16), under another name is not.
+	 */
 	struct span text = slurp(l.dir, d.id);
 	assert_int_equal(unlinkat(l.dir, d.id, 0), 0);
 	spill(l.dir, d.id, text);

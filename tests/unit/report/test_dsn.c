@@ -232,7 +232,10 @@ test_long(void **state)
 	message_close(&m);
 }
 
-/* However many there are and whatever was said about them: a report that does not fit would keep them all. */
+/*
+ * However many there are and whatever was said about them: a report that does not fit would keep
+ * them all.
+ */
 static void
 test_many(void **state)
 {
@@ -262,7 +265,9 @@ test_many(void **state)
 	message_close(&m);
 }
 
-/* RFC 6531: without SMTPUTF8 the host of such a sender would refuse it, and nobody would be told. */
+/*
+ * RFC 6531: without SMTPUTF8 the host of such a sender would refuse it, and nobody would be told.
+ */
 static void
 test_utf8(void **state)
 {

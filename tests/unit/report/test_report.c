@@ -18,9 +18,11 @@ static const struct row {
 	enum outcome outcome;
 	unsigned notify;
 	enum report_kind want;
-	bool settled, waiting, double_bounce, itself; /* itself: it is double_bounce's own mailbox */
+	/* itself: it is double_bounce's own mailbox */
+	bool settled, waiting, double_bounce, itself;
 	bool dsn, deliverby, final;                   /* the host that took it */
-	const char *by;                               /* "R", "N", and "T" for a trace; NULL: none */
+	/* "R", "N", and "T" for a trace; NULL: none */
+	const char *by;
 } rows[] = {
 	{ HARD, SAID_NOTHING, .want = REPORT_FAILED },
 	{ HARD, FAILURE, .want = REPORT_FAILED },
@@ -41,7 +43,8 @@ static const struct row {
 	{ DONE, SAID_NOTHING, .want = REPORT_NOTHING },
 	{ DONE, FAILURE | DELAY, .want = REPORT_NOTHING, .waiting = true },
 	{ DONE, SUCCESS, .want = REPORT_RELAYED },
-	{ DONE, SUCCESS, .want = REPORT_NOTHING, .dsn = true }, /* the host tells, or the next one */
+	/* the host tells, or the next one */
+	{ DONE, SUCCESS, .want = REPORT_NOTHING, .dsn = true },
 	{ DONE, SUCCESS, .want = REPORT_NOTHING, .settled = true },
 	{ DONE, SUCCESS, .want = REPORT_DELIVERED, .final = true },
 	{ DONE, SUCCESS, .want = REPORT_NOTHING, .final = true, .dsn = true },
@@ -58,7 +61,9 @@ static const struct row {
 	{ DONE, NEVER, .want = REPORT_NOTHING, .by = "N" },
 	{ DONE, SAID_NOTHING, .want = REPORT_NOTHING, .by = "N", .final = true },
 
-	/* Mail without a sender: failures alone, and none about the mailbox that they go to (E12). */
+	/*
+	 * Mail without a sender: failures alone, and none about the mailbox that they go to (E12).
+	 */
 	{ HARD, SAID_NOTHING, .want = REPORT_FAILED, .double_bounce = true },
 	{ HARD, NEVER, .want = REPORT_FAILED, .double_bounce = true },
 	{ HARD, SAID_NOTHING, .want = REPORT_NOTHING, .double_bounce = true, .itself = true },

@@ -1,4 +1,7 @@
-/* secret: whose password it is, by each kind of secret; one octet more or less is another (M1, R70). */
+/*
+ * secret: whose password it is, by each kind of secret; one octet more or less is another (M1,
+ * R70).
+ */
 #include "tests/unit/unit.h"
 
 #include <crypt.h>
@@ -38,7 +41,8 @@ test_scram(void **state)
 	for (size_t i = 0; i < ROWS(wrong); i++)
 		assert_int_equal(scram(secret, wrong[i]), 0);
 	char *stored = part(secret, 2);
-	for (size_t i = 0; i < 43; i++) { /* each of its 32 octets in turn: a bit that is one of them */
+	/* each of its 32 octets in turn: a bit that is one of them */
+	for (size_t i = 0; i < 43; i++) {
 		char was = stored[i];
 		stored[i] = alphabet[(strchr(alphabet, was) - alphabet) ^ 0x20];
 		if (scram(secret, "pencil") != 0)
@@ -138,7 +142,10 @@ test_split(void **state)
 	}
 }
 
-/* For a name that nobody has: always the same salt, as if there were a secret, and none that is right. */
+/*
+ * For a name that nobody has: always the same salt, as if there were a secret, and none that is
+ * right.
+ */
 static void
 test_pretended(void **state)
 {

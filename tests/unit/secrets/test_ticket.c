@@ -1,4 +1,7 @@
-/* ticket: keys are made, kept, replaced when they are old, and not believed when they are odd (K13). */
+/*
+ * ticket: keys are made, kept, replaced when they are old, and not believed when they are odd
+ * (K13).
+ */
 #include "tests/unit/unit.h"
 
 #include <errno.h>

@@ -134,7 +134,8 @@ static const struct rcpt_row {
 	{ "TO:<" A64 "@" D63 "." D63 ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa>",
 		R_RCPT_OK, A64 "@" D63 "." D63
 		".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-		D63 "." D63 ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }, /* 256 */
+		/* 256 */
+		D63 "." D63 ".aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
 	{ "TO:<>", R_RCPT_SYNTAX, NULL, NULL }, /* D16 */
 	{ "TO:", R_RCPT_SYNTAX, NULL, NULL },
 	{ "", R_RCPT_SYNTAX, NULL, NULL },
@@ -398,7 +399,8 @@ test_replies(void **state)
 			if (*c == '%')
 				assert_non_null(strchr("hzic", c[1]));
 		}
-		assert_true(strlen(text) < 450); /* with a host name: 512 octets, section 4.5.3.1.5 */
+		/* with a host name: 512 octets, section 4.5.3.1.5 */
+		assert_true(strlen(text) < 450);
 	}
 }
 

@@ -41,7 +41,8 @@ static const struct row {
 	ROW(V2 "\x21\x11\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_CLIENT, "192.0.2.7"),
 	ROW(V2 "\x20\0\0\0", PROXY_ITSELF, NULL),
 	ROW(V2 "\x22\x11\0\0", PROXY_BAD, NULL),
-	ROW(V2 "\x22\x11\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* no such command */
+	/* no such command */
+	ROW(V2 "\x22\x11\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL),
 	ROW(V2 "\x21\x11\0\x0b\xc0\0\2\7\xc0\0\2\10\4\2\0", PROXY_BAD, NULL), /* an octet short */
 	ROW(V2 "\x11\x11\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* version 1 */
 	ROW(V2 "\x21\x11\xff\xff", PROXY_BAD, NULL), /* of 64 KiB */
