@@ -323,7 +323,8 @@ exchange(struct auth *a, Gsasl_session *s)
 	for (;;) {
 		char *out = NULL;
 		int r = gsasl_step64(s, in.text, &out);
-		bool more = r == GSASL_NEEDS_MORE || (r == GSASL_OK && out != NULL && out[0] != '\0');
+		bool more = r == GSASL_NEEDS_MORE ||
+			    (r == GSASL_OK && out != NULL && out[0] != '\0');
 		bool said = !more || say(AUTH_CHALLENGE, out != NULL ? out : "", "");
 		gsasl_free(out);
 		if (!more) {
@@ -406,7 +407,8 @@ hash(const char *name)
 	password[n] = '\0';
 	if (n == 0 || n == sizeof(password) - 1 ||
 		gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK) {
-		fputs("auth: the password is empty, too long, or holds what no password may\n", stderr);
+		fputs("auth: the password is empty, too long, or holds what no password may\n",
+			stderr);
 		return EX_DATAERR;
 	}
 	char sha256[USERS_SECRET], sha1[USERS_SECRET];

@@ -159,7 +159,8 @@ read_addresses(const struct question *q, struct addresses *out)
 	if (q->found != FOUND_RECORDS)
 		return true;
 	dnscc_t *end = q->packet + q->length, *cur = packet_behind_name(q->packet, end);
-	if (cur != NULL && packet_each(q->packet, end, cur, q->name, q->type, take_address, out) >= 0)
+	if (cur != NULL &&
+		packet_each(q->packet, end, cur, q->name, q->type, take_address, out) >= 0)
 		return true;
 	out->n = 0;
 	return false;
@@ -306,8 +307,8 @@ read_mx(const struct question *q, const char *domain, struct hosts *h, struct ex
 
 /* Those of `dn`, as if it were its own mail exchanger (RFC 5321 section 5.1). */
 static enum answer
-find_implicit(struct resolver *r, const char *domain, dnscc_t *dn, enum family family, int64_t deadline,
-	struct exchangers *out)
+find_implicit(struct resolver *r, const char *domain, dnscc_t *dn, enum family family,
+	int64_t deadline, struct exchangers *out)
 {
 	struct host h = { .preference = 0 };
 	memcpy(h.name, dn, dns_dnlen(dn));

@@ -69,7 +69,8 @@ use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cip
 {
 	int i = 0;
 	if (making) {
-		if (tickets.n == 0 || RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+		if (tickets.n == 0 ||
+			RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
 			return -1;
 		memcpy(name, tickets.v[0].name, TICKET_NAME);
 	} else {

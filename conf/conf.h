@@ -161,7 +161,13 @@ struct conf {
 	struct conf_delivery delivery;
 	struct conf_relay relay;
 	/* where events go */
-	enum conf_log { LOG_TO_AUTO, LOG_TO_JOURNAL, LOG_TO_SYSLOG, LOG_TO_STDERR, LOG_TO_NONE } log;
+	enum conf_log {
+		LOG_TO_AUTO,
+		LOG_TO_JOURNAL,
+		LOG_TO_SYSLOG,
+		LOG_TO_STDERR,
+		LOG_TO_NONE,
+	} log;
 	struct route *routes; /* in the order of the file; owned */
 };
 
@@ -201,7 +207,8 @@ struct conf_args {
  * exist; CONF_FILE need not. Keys that programs read but nobody set have their defaults. `from`,
  * for conf_print, may be NULL.
  */
-int conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *from, struct buf *why);
+int conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *from,
+	struct buf *why);
 
 /* Prints "key = value  # origin" for every key, in the order of the table. */
 void conf_print(const struct conf *c, const struct conf_origins *from, FILE *out);

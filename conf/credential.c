@@ -16,17 +16,19 @@ bool
 credential_named(struct span value)
 {
 	struct span name = span_skip(value, prefix.n);
-	return value.n > prefix.n && memcmp(value.p, prefix.p, prefix.n) == 0 && name.n <= NAME_MAX &&
-		memchr(name.p, '/', name.n) == NULL && !span_eq(name, span_of(".")) &&
-		!span_eq(name, span_of(".."));
+	return value.n > prefix.n && memcmp(value.p, prefix.p, prefix.n) == 0 &&
+	       name.n <= NAME_MAX && memchr(name.p, '/', name.n) == NULL &&
+	       !span_eq(name, span_of(".")) && !span_eq(name, span_of(".."));
 }
 
 bool
 credential_variable_named(struct span value)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+	static const char allowed[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
 	struct span name = span_skip(value, variable.n);
-	if (value.n <= variable.n || memcmp(value.p, variable.p, variable.n) != 0 || name.n > VARIABLE_MAX)
+	if (value.n <= variable.n || memcmp(value.p, variable.p, variable.n) != 0 ||
+		name.n > VARIABLE_MAX)
 		return false;
 	for (size_t i = 0; i < name.n; i++)
 		if (memchr(allowed, name.p[i], sizeof(allowed) - 1) == NULL)
@@ -69,7 +71,8 @@ credential_path(char **value, struct buf *why)
 	if (*value == NULL || !credential_named(span_of(*value)))
 		return 0;
 	if (directory == NULL) {
-		buf_printf(why, "%s: there are no credentials: $CREDENTIALS_DIRECTORY is not set", *value);
+		buf_printf(why, "%s: there are no credentials: $CREDENTIALS_DIRECTORY is not set",
+			*value);
 		return -EINVAL;
 	}
 	if (asprintf(&path, "%s/%s", directory, *value + prefix.n) < 0) {

@@ -42,8 +42,9 @@ static const struct key keys[] = {
 	KEY(limit_recipients, receive.limit_recipients, NUMBER, "0", 0, UINT32_MAX / 2)
 	KEY(limit_errors, receive.limit_errors, NUMBER, "300", 0, UINT32_MAX / 2)
 	KEY(limit_auth_failures, receive.limit_auth_failures, NUMBER, "30", 0, UINT32_MAX / 2)
-	KEY(max_size, receive.max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE) /* RFC 5321 section 4.5.3.1.7 */
-	KEY(max_recipients, receive.max_recipients, NUMBER, "1000", 100, 10000) /* section 4.5.3.1.8 */
+	/* RFC 5321 sections 4.5.3.1.7 and 4.5.3.1.8 */
+	KEY(max_size, receive.max_size, SIZE, "50M", 64 * KIB, HUGE_SIZE)
+	KEY(max_recipients, receive.max_recipients, NUMBER, "1000", 100, 10000)
 	KEY(max_errors, receive.max_errors, NUMBER, "20", 1, 1000000)
 	KEY(timeout_command, receive.timeout_command, SECONDS, "5m", 1, DAY)
 	KEY(timeout_data, receive.timeout_data, SECONDS, "5m", 1, DAY)
@@ -126,7 +127,8 @@ conf_name(int key)
 }
 
 int
-conf_complain(struct buf *why, struct conf_origin at, struct span name, const char *wrong, struct span v)
+conf_complain(struct buf *why, struct conf_origin at, struct span name, const char *wrong,
+	struct span v)
 {
 	buf_printf(why, at.line != 0 ? "%s:%d: " : "%s: ", at.where, at.line);
 	buf_escape(why, name, VALUE_QUOTED);
@@ -230,7 +232,8 @@ conf_set_defaults(struct setting *s)
 			continue;
 		const char *wrong = value_set(home_of(k, s->c, NULL), k, span_of(k->preset));
 		if (wrong != NULL)
-			return conf_complain(s->why, at, span_of(k->name), wrong, span_of(k->preset));
+			return conf_complain(s->why, at, span_of(k->name), wrong,
+				span_of(k->preset));
 	}
 	return 0;
 }

@@ -46,8 +46,8 @@ static int
 set_again(struct reading *r, int key, struct conf_origin before, struct conf_origin at)
 {
 	auto_buf again = buf_new(LINE_LIMIT);
-	buf_printf(&again, before.line != 0 ? "set before at %s:%d" : "set before at %s", before.where,
-		before.line);
+	buf_printf(&again, before.line != 0 ? "set before at %s:%d" : "set before at %s",
+		before.where, before.line);
 	buf_add(&again, (struct span){ "", 1 });
 	return conf_complain(r->set.why, at, span_of(conf_name(key)), again.p, (struct span){ 0 });
 }
@@ -94,14 +94,16 @@ end_route(struct reading *r)
 		wrong = "has no hosts";
 	else if (route->domains == NULL && route->senders == NULL)
 		wrong = "has neither domains nor senders";
-	else if (route->delivery.protocol == PROTOCOL_LMTP && !target_all_have_ports(route->delivery.hosts))
+	else if (route->delivery.protocol == PROTOCOL_LMTP &&
+		 !target_all_have_ports(route->delivery.hosts))
 		wrong = "LMTP needs hosts with ports, or sockets";
 	else if (route->delivery.user != NULL && !target_all_named(route->delivery.hosts))
-		wrong = "a login needs hosts that are named (mail.example.net:587): whose mail exchanger a "
-			"host is says the DNS";
-	return wrong == NULL ? 0
-		: conf_complain(r->set.why, (struct conf_origin){ r->set.from->file, r->route_line },
-			span_of(route->name), wrong, (struct span){ 0 });
+		wrong = "a login needs hosts that are named (mail.example.net:587): whose mail "
+			"exchanger a host is says the DNS";
+	if (wrong == NULL)
+		return 0;
+	return conf_complain(r->set.why, (struct conf_origin){ r->set.from->file, r->route_line },
+		span_of(route->name), wrong, (struct span){ 0 });
 }
 
 /* "[route NAME]": what follows is where some mail goes. */
@@ -110,7 +112,8 @@ begin_route(struct reading *r, struct span name, struct conf_origin at)
 {
 	struct route **end = &r->set.c->routes;
 	if (name.n > ROUTE_NAME || !address_is_domain(name))
-		return conf_complain(r->set.why, at, name, "not a name for a route", (struct span){ 0 });
+		return conf_complain(r->set.why, at, name, "not a name for a route",
+			(struct span){ 0 });
 	for (; *end != NULL; end = &(*end)->next)
 		if (span_ieq(name, span_of((*end)->name)))
 			return conf_complain(r->set.why, at, name, "there is a route of this name",
@@ -146,8 +149,8 @@ begin_section(struct reading *r, struct span line, struct conf_origin at)
 	if (line.p[line.n - 1] == ']' && span_istarts(name, route))
 		return begin_route(r, span_trim(span_skip(name, route.n)), at);
 	if (line.p[line.n - 1] != ']' || name.n == 0 || !address_is_domain(name))
-		return conf_complain(r->set.why, at, line, "neither \"[profile]\" nor \"[route NAME]\"",
-			(struct span){ 0 });
+		return conf_complain(r->set.why, at, line,
+			"neither \"[profile]\" nor \"[route NAME]\"", (struct span){ 0 });
 	r->ours = r->profile != NULL && span_eq(name, span_of(r->profile));
 	r->known = r->known || r->ours;
 	memset(r->seen, 0, sizeof(r->seen));
@@ -187,7 +190,8 @@ load_file(struct reading *r, const char *path, bool needed)
 		return 0;
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 	if (n < 0 || n > FILE_MAX) {
-		buf_printf(r->set.why, "%s: %s", path, n < 0 ? strerror(errno) : "larger than 64 KiB");
+		buf_printf(r->set.why, "%s: %s", path,
+			n < 0 ? strerror(errno) : "larger than 64 KiB");
 		return -EINVAL;
 	}
 	r->set.from->file = path;
@@ -210,9 +214,11 @@ load_environment(struct setting *s)
 	for (char **e = environ; *e != NULL; e++) {
 		struct span var = span_of(*e);
 		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0 ||
-			strncmp(*e + prefix.n, CREDENTIAL_VARIABLE, strlen(CREDENTIAL_VARIABLE)) == 0)
+			strncmp(*e + prefix.n, CREDENTIAL_VARIABLE,
+				sizeof(CREDENTIAL_VARIABLE) - 1) == 0)
 			continue;
-		int r = conf_set_pair(s, span_skip(var, prefix.n), (struct conf_origin){ "environment", 0 });
+		int r = conf_set_pair(s, span_skip(var, prefix.n),
+			(struct conf_origin){ "environment", 0 });
 		if (r < 0)
 			return r;
 	}
@@ -228,7 +234,8 @@ complete_paths(struct conf *c)
 	const struct {
 		char **path;
 		const char *program;
-	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" }, { &c->who.auth_path, "auth" } };
+	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
+		{ &c->who.auth_path, "auth" } };
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash = n > 0 ? memrchr(self, '/', (size_t)n) : NULL;

@@ -132,7 +132,8 @@ check_words(enum key_type t, struct span v)
 	struct sources s;
 	switch (t) {
 	case DOMAINS:
-		return are(v, is_domain) ? NULL : "not a list of domains like example.org .example.net";
+		return are(v, is_domain) ? NULL
+			: "not a list of domains like example.org .example.net";
 	case DESTINATIONS:
 		return are(v, is_destination) ? NULL
 			: "not a list of domains like example.org .example.net, nor *";
@@ -203,7 +204,8 @@ parse_server(struct span word, struct sockaddr_storage *out)
 	if (word.p[0] == '[' && bracket != NULL) {
 		host = span_from(word.p + 1, bracket);
 		port = span_from(bracket + 1, word.p + word.n);
-	} else if (colon != NULL && memchr(colon + 1, ':', (size_t)(word.p + word.n - colon - 1)) == NULL) {
+	} else if (colon != NULL &&
+		memchr(colon + 1, ':', (size_t)(word.p + word.n - colon - 1)) == NULL) {
 		host = span_from(word.p, colon);
 		port = span_from(colon, word.p + word.n);
 	}
@@ -258,12 +260,15 @@ set_choice(enum key_type t, struct span v, int *place)
 			return NULL;
 		}
 	}
-	static const char *const wrong[] = { [LOG] = "not one of auto, journal, syslog, stderr, none",
+	static const char *const wrong[] = {
+		[LOG] = "not one of auto, journal, syslog, stderr, none",
 		[TLS] = "not one of off, starttls, required, implicit",
-		[DELIVERY_TLS] = "not one of none, may, encrypt, verify", [YESNO] = "neither yes nor no",
+		[DELIVERY_TLS] = "not one of none, may, encrypt, verify",
+		[YESNO] = "neither yes nor no",
 		[MX_ORDER] = "neither latency nor random",
 		[FAMILY] = "not one of any, ipv4, ipv6, prefer-ipv4",
-		[PROTOCOL] = "neither smtp nor lmtp" };
+		[PROTOCOL] = "neither smtp nor lmtp",
+	};
 	return wrong[t];
 }
 
@@ -361,7 +366,9 @@ value_print(const void *home, const struct key *k, FILE *out)
 void
 value_copy(void *to, const void *from, const struct key *k)
 {
-	size_t n = is_text(k) ? sizeof(char *) : words_of(k->type) != NULL ? sizeof(int) : sizeof(int64_t);
+	size_t n = is_text(k)			? sizeof(char *)
+		: words_of(k->type) != NULL	? sizeof(int)
+						: sizeof(int64_t);
 	memcpy((char *)to + k->offset, (const char *)from + k->offset, n);
 }
 

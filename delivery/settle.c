@@ -90,7 +90,8 @@ next_attempt(const struct relay *r, const struct message *m)
 bool
 settle_is_expired(const struct relay *r, const struct message *m, int attempts)
 {
-	return clock_wall() - message_since(m) > r->common.relay.expire && attempts >= EXPIRE_ATTEMPTS;
+	return clock_wall() - message_since(m) > r->common.relay.expire &&
+	       attempts >= EXPIRE_ATTEMPTS;
 }
 
 bool
@@ -105,7 +106,8 @@ news(const struct relay *r, const struct message *m)
 {
 	int64_t now = clock_wall();
 	unsigned due = 0;
-	if (r->common.relay.delay_warning != 0 && now - message_since(m) >= r->common.relay.delay_warning)
+	if (r->common.relay.delay_warning != 0 &&
+		now - message_since(m) >= r->common.relay.delay_warning)
 		due |= TOLD_DELAYED;
 	if (m->env.by != 0 && m->env.by_mode == 'N' && now >= m->env.by)
 		due |= TOLD_OVERDUE | TOLD_DELAYED; /* one report for both */

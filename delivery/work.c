@@ -163,8 +163,8 @@ watch_lane(const struct relay *r)
 static bool
 may_linger(const struct relay *r, const struct found *found)
 {
-	return r->common.relay.linger != 0 && sending_is_open(&r->link) && r->work.verdict == DONE &&
-		!found->shared && !r->work.extra;
+	return r->common.relay.linger != 0 && sending_is_open(&r->link) &&
+	       r->work.verdict == DONE && !found->shared && !r->work.extra;
 }
 
 /*

@@ -36,8 +36,10 @@ static enum stream_result
 wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 {
 	int r = wait_for(fd, what, deadline, s->stop);
-	if (r == -ECANCELED && what == POLLOUT)
-		r = wait_for(fd, what, clock_earlier(deadline, clock_deadline(LIMIT_LINGER_TIME)), NULL);
+	if (r == -ECANCELED && what == POLLOUT) {
+		int64_t soon = clock_earlier(deadline, clock_deadline(LIMIT_LINGER_TIME));
+		r = wait_for(fd, what, soon, NULL);
+	}
 	switch (r) {
 	case 0:
 		return STREAM_OK;
@@ -117,7 +119,8 @@ stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 		int err = w < 0 ? errno : 0;
 		if (err == 0)
 			return w;
-		if (err == EINTR || (err == EAGAIN && wait_ready(s, s->out, POLLOUT, deadline) == STREAM_OK))
+		if (err == EINTR ||
+			(err == EAGAIN && wait_ready(s, s->out, POLLOUT, deadline) == STREAM_OK))
 			continue;
 		s->broken = err != EIO && err != EINVAL; /* those are the file's */
 		return -err;

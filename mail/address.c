@@ -27,7 +27,8 @@ is_beyond(char c)
 static bool
 is_atext(char c)
 {
-	return is_alnum(c) || is_beyond(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+	return is_alnum(c) || is_beyond(c) ||
+	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 /* sub-domain = Let-dig [Ldh-str]; `extra` is one more character that may stand inside. */

@@ -63,7 +63,8 @@ encode_quoted_end(struct encoder *e, bool end_line)
 static void
 put_group(char *out, const char *in, size_t n)
 {
-	static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char digit[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	unsigned bits = 0;
 	for (size_t i = 0; i < 3; i++)
 		bits = bits << 8 | (i < n ? (unsigned char)in[i] : 0);

@@ -224,7 +224,8 @@ envelope_decode(struct buf *b, struct span s)
 		int high = s.p[i] == '+' && i + 2 < s.n ? ascii_hex(s.p[i + 1]) : -1;
 		int low = high >= 0 ? ascii_hex(s.p[i + 2]) : -1;
 		char c = low >= 0 ? (char)(high * 16 + low) : s.p[i];
-		if (c == '\\') /* printable like all that command.c lets in; the rest is a crafted file's */
+		/* Printable like all that arguments.c lets in; the rest is a crafted file's. */
+		if (c == '\\')
 			buf_puts(b, "\\");
 		else
 			buf_escape(b, (struct span){ &c, 1 }, 1);

@@ -320,7 +320,8 @@ put_header(struct walk *w, const struct entity *e, const char *encoding)
 		at += line.n;
 	}
 	if (encoding != NULL && e->old)
-		put_text(w, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n");
+		put_text(w,
+			"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n");
 	if (encoding != NULL) {
 		put_text(w, "Content-Transfer-Encoding: ");
 		put_text(w, encoding);
@@ -467,7 +468,8 @@ int
 sevenbit_convert(pieces_read *read, const void *source, sevenbit_sink *sink, void *target,
 	const char **why)
 {
-	struct walk w = { .in = { .read = read, .source = source }, .sink = sink, .target = target };
+	struct walk w = { .in = { .read = read, .source = source }, .sink = sink,
+		.target = target };
 	int r = entity(&w, true, MIME_TEXT);
 	if (r == -EILSEQ && w.why != NULL)
 		*why = w.why;

@@ -17,8 +17,9 @@
  * A message is read where it lies, several times over; memory is fixed. How a client uses it:
  *
  *	before MAIL	sevenbit_check: may it be sent at all, and how long will it be (SIZE=)?
- *	behind 354	sevenbit_convert: the sink stuffs dots as for any other body. Pieces are not
- *			lines: keep "at the start of a line" from one to the next. MAIL had no BODY=.
+ *	behind 354	sevenbit_convert: the sink stuffs dots as for any other body. Pieces are
+ *			not lines: keep "at the start of a line" from one to the next. MAIL had
+ *			no BODY=.
  *
  * `read` calls message_read, `source` being the message. What was checked will be converted, as no
  * message changes while it is queued; an error of sevenbit_convert is then one of `read` or of the

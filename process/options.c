@@ -20,10 +20,10 @@ static const struct option longs[] = {
 
 static const char usage[] =
 	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
-	"                                                     speak SMTP on standard input and output\n"
-	"       smtpd --hash NAME                             a line for auth_users; password on standard input\n"
-	"       relay [-c FILE] [-o KEY=VALUE]... --due       deliver what is due\n"
-	"             --due --now                             deliver what waits, due or not\n";
+	"                                                 speak SMTP on standard input and output\n"
+	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
+	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
+	"             --due --now                         deliver what waits, due or not\n";
 
 void
 options_parse(struct options *o, int argc, char **argv)

@@ -123,7 +123,8 @@ quota_client(struct quota *q, const struct netaddr *client, int64_t window)
 static struct quota_slot *
 slot_of(const struct quota *q)
 {
-	return q->table != NULL && q->window > 0 ? find_slot(q->table, &q->client, q->window) : NULL;
+	return q->table != NULL && q->window > 0 ? find_slot(q->table, &q->client, q->window)
+						 : NULL;
 }
 
 int64_t

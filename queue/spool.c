@@ -66,7 +66,8 @@ enum { LINGER_BASE = 1 << 20 }; /* above all slots of relays at work */
 static int
 take_slot(const struct spool *s, int64_t pos, int n)
 {
-	int fd = openat(s->root, "slots", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	int fd = openat(s->root, "slots", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;
 	int r = lock_any(fd, pos, n);

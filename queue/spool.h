@@ -7,7 +7,7 @@
  *	lane/<next hop>/@retry     mtime = nothing in this lane is due before; text = host is down
  *	tmp/<id>                   being received; locked by its writer
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
- *	slots                      one locked byte for each relay that runs, others for those that wait
+ *	slots                      one locked byte for each relay that runs, others for waiting ones
  *	crowd                      there may be a lane that is due and has no relay
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
  */

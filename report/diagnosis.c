@@ -25,11 +25,12 @@ split_host(struct span text, struct diagnosis *out)
 	out->words = text;
 	if (close == NULL)
 		return;
-	struct span before = span_from(text.p, close), after = span_from(close + 2, text.p + text.n);
+	struct span before = span_from(text.p, close);
+	struct span after = span_from(close + 2, text.p + text.n);
 	const char *open = memrchr(before.p, '[', before.n);
 	size_t port = digits(after);
-	if (open == NULL || open == text.p || memchr(before.p, ' ', before.n) != NULL || port == 0 ||
-		after.n < port + 2 || memcmp(after.p + port, ": ", 2) != 0)
+	if (open == NULL || open == text.p || memchr(before.p, ' ', before.n) != NULL ||
+		port == 0 || after.n < port + 2 || memcmp(after.p + port, ": ", 2) != 0)
 		return;
 	out->host = span_from(text.p, open);
 	out->words = span_skip(after, port + 2);

@@ -158,7 +158,8 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 		"Message-ID: <%s@%s>\r\n"
 		"Auto-Submitted: auto-replied\r\n"
 		"MIME-Version: 1.0\r\n",
-		r->double_bounce ? "Mail without a sender could not be delivered" : kinds[k].subject,
+		r->double_bounce ? "Mail without a sender could not be delivered"
+				 : kinds[k].subject,
 		r->id, r->conf->who.hostname);
 	if (eightbit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
@@ -270,8 +271,8 @@ put_fields(struct buf *b, const struct report *r)
 		is_global(r) ? "global-" : "");
 	if (is_global(r))
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
-	buf_printf(b, "\r\nReporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\n", r->conf->who.hostname,
-		m->id);
+	buf_printf(b, "\r\nReporting-MTA: dns; %s\r\nX-Postern-Queue-Id: %s\r\n",
+		r->conf->who.hostname, m->id);
 	put_date(b, "Arrival-Date", m->arrived);
 	if (m->env.envid.n > 0) {
 		buf_puts(b, "Original-Envelope-Id: ");

@@ -33,6 +33,7 @@ bool secret_make(Gsasl_hash hash, const char *password, char out[static USERS_SE
  * What the secret of a name that is not there would look like if it were: the same each time for
  * one name and `seed`, which nobody else knows. Nobody has its password.
  */
-void secret_pretend(struct span seed, Gsasl_hash hash, const char *name, char out[static USERS_SECRET]);
+void secret_pretend(struct span seed, Gsasl_hash hash, const char *name,
+	char out[static USERS_SECRET]);
 
 #endif

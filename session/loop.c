@@ -117,7 +117,8 @@ loop_main(struct session *s)
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {
 		say_reply(s, R_NO_QUEUE);
-		(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
+		int64_t until = session_deadline(s, s->conf.receive.timeout_command);
+		(void)stream_flush(&s->stream, until);
 		return EX_TEMPFAIL;
 	}
 	converse(s);

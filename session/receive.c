@@ -79,7 +79,8 @@ data_deadline(const struct session *s)
 {
 	int64_t allowed = s->conf.receive.timeout_data * 1000 +
 		s->transaction.size / s->conf.receive.min_data_rate * 1000;
-	return clock_earlier(session_deadline(s, s->conf.receive.timeout_data), s->data_start + allowed);
+	int64_t idle = session_deadline(s, s->conf.receive.timeout_data);
+	return clock_earlier(idle, s->data_start + allowed);
 }
 
 /* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */

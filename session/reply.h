@@ -27,7 +27,9 @@ enum reply_kind {
 	X(START_DATA, "354", "End data with <CR><LF>.<CR><LF>", OK) \
 	X(QUEUED, "250", "2.0.0 Ok: queued as %i", OK) \
 	X(VRFY, "252", "2.0.0 Cannot verify, send mail and see", OK) \
-	X(HELP, "214", "2.0.0 Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH HELP QUIT", OK) \
+	X(HELP, "214", \
+		"2.0.0 Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH HELP " \
+		"QUIT", OK) \
 	X(BYE, "221", "2.0.0 Bye", CLOSE) \
 	X(START_TLS, "220", "2.0.0 Ready to start TLS", OK) \
 	X(HELO_SYNTAX, "501", "Syntax: HELO hostname", ERROR) \

@@ -182,6 +182,19 @@ def test_file(path):
         assert not MACHINE.search(text), MACHINE.search(text)
 
 
+# A column of a table of texts, which would be broken for nothing.
+TEXT_ROW = re.compile(r'\s*(\{ "[\d.]*", )?".*"( \},)?$')
+WIDTH = 100
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.suffix in (".c", ".h") and "tests" not in p.parts],
+                         ids=lambda p: str(p.relative_to(TOP)))
+def test_width(path):
+    """One width for all that is no text of ours for people (.editorconfig, .clang-format)."""
+    lines = text_of(path).expandtabs(8).splitlines()
+    assert not [line for line in lines if len(line) > WIDTH and not TEXT_ROW.match(line)]
+
+
 def comments(path, text):
     """Of C what stands in comments; of everything else all but words to other programs."""
     text = re.sub(r"# noqa: .*", "", text)
