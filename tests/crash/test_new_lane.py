@@ -94,3 +94,21 @@ def test_another_writer(striker, postern):
     assert all(x.startswith("250") for x in said)
     assert syncs(striker, "session") == ["0"] * (3 + 2), "the second time there is @lock"
     assert (lane(postern) / "@lock").exists()
+
+
+def test_new_and_old(striker, postern):
+    """A message for a lane that is proven and one that is new: the file, the lanes, and each of the two."""
+    two = [TO, "v@two.example"]
+    said = striker.session(None, [([TO], BODY), (two, BODY), (two, BODY)], max_relays=0)
+    assert all(x.startswith("250") for x in said)
+    assert syncs(striker, "session") == ["0"] * (3 + 4 + 3)
+
+
+def test_sync_of_a_lane_fails(striker, postern):
+    """Not queued; and nothing of it is left, nor of a lane that it made."""
+    two = [TO, "v@two.example"]
+    for n in (1, 2, 3, 4):
+        said = striker.session(f"session:fsync#{n}=EIO", [(two, BODY)], max_relays=0)
+        assert said[0].startswith("451"), said
+        assert len(postern.messages()) == 1 and not (postern.spool / "lane" / "two.example").exists()
+        assert not list((postern.spool / "tmp").iterdir())

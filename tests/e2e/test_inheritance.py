@@ -1,10 +1,13 @@
 """What a relay has of the session whose message it sends: nothing."""
 import os
 import pathlib
+import signal
+import subprocess
 
 import pytest
 
 from conftest import own
+from patience import until
 from proc import children
 from test_extensions import USER
 
@@ -79,3 +82,22 @@ def fds(pid):
         except OSError:
             pass
     return found
+
+
+def test_signals_to_the_group(postern, world):
+    """J6: what ends smtpd and all that the shell started with it (^C, a closed terminal) ends no relay."""
+    world.domain("d.example")
+    with world.sink.held("RCPT", "250 ok"):
+        with open(postern.log, "ab") as log:
+            p = subprocess.Popen(postern.command("smtpd"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                 stderr=log, env=postern.environment(), start_new_session=True)
+        postern.started.append(p)
+        p.stdin.write(b"EHLO x\nMAIL FROM:<a@sender.example>\nRCPT TO:<u@d.example>\nDATA\nSubject: x\n\nx\n.\n")
+        p.stdin.flush()
+        [relay] = postern.wait_relays()
+        until(lambda: any(x.startswith("RCPT") for x in world.sink.lines))
+        assert os.getsid(relay) != os.getsid(p.pid)
+        os.killpg(p.pid, signal.SIGKILL)
+        p.wait()
+        assert postern.relays() == [relay]
+    until(lambda: len(world.sink.messages) == 1)

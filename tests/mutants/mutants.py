@@ -255,10 +255,25 @@ def begin(places):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def try_test(test):
-    """Without a mutant: (test, what it does, seconds, said). Twice, if it fails: a machine may be slow."""
-    if not (top_of_worker / source_of(test)).exists():
-        return test, "is not there", 0, ""
+def try_tests(tests):
+    """Without a mutant: [(test, what it does, seconds, said)]. Those of one file of pytest go together."""
+    missing = [t for t in tests if not (top_of_worker / source_of(t)).exists()]
+    if missing or len(tests) == 1:
+        return [found for t in tests for found in [(t, "is not there", 0, "") if t in missing else try_one(t)]]
+    nodes = {t: node_of(top_of_worker, t) for t in tests}
+    wrong = make(top_of_worker, ["all"])
+    status, said = (1, wrong) if wrong else run(
+        top_of_worker, [*PYTEST, "-vv", "--durations=0", "--durations-min=0", *nodes.values()],
+        20 * PATIENCE, POSTERN_BUILD=str(top_of_worker / "build"))
+    took = re.findall(r"^([\d.]+)s (setup|call|teardown) +(\S.*)$", said, re.M)
+    of = {t: [x for x in took if x[2] == n or x[2].startswith(f"{n}[")] for t, n in nodes.items()}
+    if status != 0 or not all(any(x[1] == "call" for x in xs) for xs in of.values()):
+        return [try_one(t) for t in tests]
+    return [(t, "passes", sum(float(x[0]) for x in xs), "") for t, xs in of.items()]
+
+
+def try_one(test):
+    """Twice, if it fails: a machine may be slow."""
     wrong = make(top_of_worker, goals_of([test]))
     if wrong:
         return test, "is wrong", 0, wrong
@@ -345,11 +360,17 @@ def grouped(mutants):
 def witnesses(pool, mutants):
     """({test: seconds} of those that pass, are there any that should and do not?)"""
     tests = sorted({t for m in mutants for t in m.tests})
+    files = collections.defaultdict(list)
+    for t in tests:
+        alone = is_unit(t) or not ("::" in t or ":" in t)
+        files[t if alone else t.partition(":")[0]].append(t)
+    some = [ts[i:i + 12] for ts in files.values() for i in range(0, len(ts), 12)]
     times, wrong = {}, False
-    for test, does, seconds, said in pool.imap_unordered(try_test, tests):
-        if does == "passes":
-            times[test] = seconds
-        else:
+    for found in pool.imap_unordered(try_tests, sorted(some, key=len, reverse=True)):
+        for test, does, seconds, said in found:
+            if does == "passes":
+                times[test] = seconds
+                continue
             print(f"without a mutant: {test} {does}\n{'' if does == 'skips' else said[-2000:]}", flush=True)
             wrong = wrong or does != "skips"
     print(f"{len(times)} of {len(tests)} tests can tell", flush=True)

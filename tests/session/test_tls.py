@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+import pki as certificates
 from client import TIMEOUT, ByHand, context
 from conftest import NOBODY, own
 from patience import until
@@ -359,6 +360,34 @@ def test_weak_ciphers(secure, cipher):
     c = secure.connect(tls="implicit")
     with pytest.raises((ssl.SSLError, ConnectionError)):
         c.wrap(context(V12, V12, ciphers=cipher + ":@SECLEVEL=0"))
+    assert c.end() == 0
+
+
+@pytest.fixture
+def rsa(postern, where):
+    """A certificate with an RSA key, which ciphers without forward secrecy need."""
+    pem = where / "rsa.pem"
+    certificates.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", where / "rsa.key",
+                         "-subj", "/CN=mx.test.example", "-days", 30, "-out", pem)
+    pem.write_text(pem.read_text() + (where / "rsa.key").read_text())
+    own(pem)
+    postern.settings["tls_certificate"] = pem
+    return postern
+
+
+@pytest.mark.parametrize("cipher, good", [("ECDHE-RSA-AES128-GCM-SHA256", True), ("AES128-GCM-SHA256", False),
+                                          ("AES256-SHA", False), ("ECDHE-RSA-AES128-SHA", False)])
+def test_weak_ciphers_of_rsa(rsa, cipher, good):
+    """R65: the same where the key would be good for them."""
+    c = rsa.connect(tls="implicit")
+    settings = context(V12, V12, ciphers=cipher + ":@SECLEVEL=0")
+    if good:
+        c.wrap(settings)
+        assert c.reply() == GREETING
+        assert c.finish() == 0
+        return
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        c.wrap(settings)
     assert c.end() == 0
 
 

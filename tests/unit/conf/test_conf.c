@@ -335,6 +335,44 @@ test_files(void **state)
 	check_file("more", (struct span){ text, sizeof(text) }, " larger than 64 KiB"); /* K13 */
 }
 
+/* Keys that contradict each other; a NULL: they do not. */
+static const struct {
+	const char *file, *wrong;
+} together[] = {
+	{ "tls = off\n", NULL },
+	{ "tls = starttls\n", NULL },
+	{ "tls = required\n", "tls: needs tls_certificate" },
+	{ "tls = implicit\n", "tls: needs tls_certificate" },
+	{ "tls = required\ntls_certificate = /c.pem\n", NULL },
+	{ "auth_dovecot = /d\nauth_saslauthd = /s\n", "auth_dovecot: is for hosts without" },
+	{ "auth_dovecot = /d\n", NULL },
+	{ "relay_nets = 0.0.0.0/0\n", "relay_nets: makes an open relay" }, /* H6 */
+	{ "relay_nets = 10.0.0.0/7\n", "relay_nets: makes an open relay" },
+	{ "relay_nets = 10.0.0.0/8\n", NULL },
+	{ "relay_nets = ::/0\n", "relay_nets: makes an open relay" },
+	{ "relay_nets = 2000::/15\n", "relay_nets: makes an open relay" },
+	{ "relay_nets = 2001::/16\n", NULL },
+	{ "relay_nets = 192.0.2.0/24 ::/1\n", "relay_nets: makes an open relay" },
+	{ "relay_nets = ::/0\nopen_relay = yes\n", NULL },
+};
+
+static void
+test_together(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(together); i++) {
+		struct buf why = buf_new(1000);
+		struct conf c;
+		int r = load(&c, span_of(together[i].file), NULL, &why);
+		const char *wrong = together[i].wrong;
+		if ((r < 0) != (wrong != NULL) ||
+			(wrong != NULL && memmem(why.p, why.n, wrong, strlen(wrong)) == NULL))
+			fail_msg("%s: %.*s", together[i].file, (int)why.n, why.p);
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
 static void
 test_precedence(void **state)
 {
@@ -552,6 +590,7 @@ main(void)
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_completed),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_precedence),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_missing),

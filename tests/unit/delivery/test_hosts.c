@@ -137,6 +137,17 @@ test_odd_files(void **state)
 	put_file(large, sizeof(large));
 	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 0);
+	memset(large, ' ', sizeof(large)); /* good at its beginning, and longer than one of ours */
+	int n = snprintf(large, sizeof(large), "latency 5 failed 0 lockstep 0 clear 0 helo 0 grey 9");
+	large[n] = ' ';
+	put_file(large, 127);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.latency, 0);
+	assert_int_equal(h.grey, 0);
+	put_file(large, 126);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.latency, 5);
+	put_file("", 0);
 	hosts_greeted(&hosts, &host, 7); /* and it is replaced */
 	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 7);

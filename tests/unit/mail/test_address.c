@@ -131,7 +131,8 @@ static void
 test_mailbox(void **state)
 {
 	(void)state;
-	static const char *const wrong[] = { "", "a", "a@", "@b", "a@b c", "a@b>", "<a@b>", "a@b,", "a@b\r\n", "\x80@b" };
+	static const char *const wrong[] = { "", "a", "a@", "@b", "a@b c", "a@b>", "<a@b>", "a@b,",
+		"a@b\r\n", "\x80@b" };
 	struct address a;
 	assert_int_equal(address_mailbox(guarded(span_of("\"x y\"@[192.0.2.1]")), &a), 0);
 	assert_true(span_eq(a.domain, span_of("[192.0.2.1]")));

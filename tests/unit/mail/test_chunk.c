@@ -39,7 +39,7 @@ test_chunk(void **state)
 			chunk_feed(&c, span_skip(in, split));
 			chunk_end(&c);
 			if (c.bare != rows[i].bare || c.nul != rows[i].nul)
-				fail_msg("row %zu at %zu: bare %d, NUL %d", i, split, c.bare, c.nul);
+				fail_msg("row %zu at %zu: %d, %d", i, split, c.bare, c.nul);
 		}
 	}
 }
