@@ -267,10 +267,6 @@ def glances(tree):
 RULES = [naps, thrown_away, fixed_ports, forgotten_ports, upper_bounds, glances]
 
 
-# TODO: while these are being mended.
-MENDING = {"e2e", "session"}
-
-
 def offences(rule, text):
     lines = text.splitlines()
     return [(n, what) for n, what in sorted(set(rule(ast.parse(text)))) if not EXCUSE.search(lines[n - 1])]
@@ -282,8 +278,6 @@ def test_rule(path, rule):
     if path.name in EXCUSED.get(rule.__name__, {}):
         return
     found = offences(rule, path.read_text(encoding="utf-8"))
-    if found and path.parent.name in MENDING:
-        pytest.xfail(f"{len(found)} to be mended")
     assert not found, "\n".join(f"{path.relative_to(TOP)}:{n}: {what}" for n, what in found)
 
 
