@@ -21,15 +21,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "process/authwire.h"
-#include "secrets/checkpass.h"
-#include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "conf/conf.h"
 #include "conf/credential.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "process/authwire.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
+#include "secrets/checkpass.h"
 #include "secrets/secret.h"
 #include "secrets/users.h"
 

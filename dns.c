@@ -13,9 +13,9 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "mail/address.h"
-#include "lib/cleanup.h"
 #include "dns/question.h"
+#include "lib/cleanup.h"
+#include "mail/address.h"
 
 enum { RESOLV_CONF_MAX = 8192 };
 

@@ -25,19 +25,19 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+#include "conf/credential.h"
 #include "delivery/connect.h"
 #include "delivery/flight.h"
 #include "delivery/hosts.h"
 #include "delivery/work.h"
 #include "dns.h"
 #include "lib/cleanup.h"
-#include "conf/credential.h"
-#include "queue/lane.h"
+#include "mail/lane_name.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
+#include "queue/lane.h"
 #include "queue/spool.h"
-#include "mail/lane_name.h"
 
 enum { WHY_SIZE = 1024 };
 

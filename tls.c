@@ -28,15 +28,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "conf/conf.h"
 #include "conf/credential.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/tlsinfo.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
 #include "secrets/ticket.h"
-#include "lib/tlsinfo.h"
 
 enum { PUMP_SIZE = 16 * 1024, WHY_SIZE = 512 }; /* one TLS record */
 

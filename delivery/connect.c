@@ -3,16 +3,16 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "conf/routes.h"
+#include "delivery/destinations.h"
+#include "delivery/race.h"
 #include "delivery/settle.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/lane_name.h"
 #include "process/log.h"
-#include "conf/routes.h"
 #include "sending/begin.h"
 #include "sending/dial.h"
-#include "delivery/race.h"
-#include "delivery/destinations.h"
-#include "mail/lane_name.h"
 
 enum { LOST_IN_A_ROW = 3 }; /* connections lost in transactions before the host counts as down */
 

@@ -16,11 +16,11 @@
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
 
+#include "delivery/hosts.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
 #include "sending/login.h"
-#include "delivery/hosts.h"
 #include "sending/sending.h"
 #include "sending/tlsclient.h"
 

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/clock.h"
 #include "conf/routes.h"
-#include "mail/lane_name.h"
 #include "conf/target.h"
+#include "lib/clock.h"
+#include "mail/lane_name.h"
 
 static bool
 is_own_address(const struct netaddr *a)

@@ -16,8 +16,8 @@
 #ifndef POSTERN_DESTINATIONS_H
 #define POSTERN_DESTINATIONS_H
 
-#include "dns.h"
 #include "conf/conf.h"
+#include "dns.h"
 #include "lib/outcome.h"
 
 /*

@@ -10,10 +10,10 @@
 #ifndef POSTERN_RACE_H
 #define POSTERN_RACE_H
 
-#include "dns.h"
-#include "lib/buf.h"
 #include "conf/conf.h"
 #include "delivery/hosts.h"
+#include "dns.h"
+#include "lib/buf.h"
 
 struct runner;
 

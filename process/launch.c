@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "conf/credential.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "conf/credential.h"
-#include "queue/lane.h"
 #include "process/options.h"
+#include "queue/lane.h"
 
 extern char **environ;
 

@@ -16,9 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "queue/spool.h"
 #include "lib/id.h"
 #include "mail/lane_name.h"
+#include "queue/spool.h"
 
 #define LANE_LOCK  "@lock"
 #define LANE_RETRY "@retry"

@@ -21,10 +21,10 @@
 #include <stdint.h>
 
 #include "lib/buf.h"
-#include "mail/envelope.h"
 #include "lib/id.h"
-#include "queue/lane.h"
 #include "lib/outcome.h"
+#include "mail/envelope.h"
+#include "queue/lane.h"
 
 #define MESSAGE_MAGIC "Postern-Message: 1"
 

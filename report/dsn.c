@@ -2,12 +2,12 @@
 
 #include <errno.h>
 
-#include "lib/cleanup.h"
 #include "conf/routes.h"
-#include "report/report.h"
-#include "queue/draft.h"
-#include "mail/lane_name.h"
+#include "lib/cleanup.h"
 #include "mail/address.h"
+#include "mail/lane_name.h"
+#include "queue/draft.h"
+#include "report/report.h"
 
 static bool
 says_anything(const struct report *r)

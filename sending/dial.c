@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <sys/un.h>
 
-#include "lib/cleanup.h"
 #include "conf/routes.h"
 #include "conf/target.h"
+#include "lib/cleanup.h"
 
 void
 dial_name(const struct exchanger *to, char out[static DIAL_NAME])

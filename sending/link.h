@@ -7,10 +7,10 @@
 #ifndef POSTERN_LINK_H
 #define POSTERN_LINK_H
 
-#include "sending/dial.h"
 #include "conf/conf.h"
 #include "lib/outcome.h"
 #include "lib/stream.h"
+#include "sending/dial.h"
 #include "sending/resume.h"
 
 enum {

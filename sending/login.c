@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "conf/credential.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "conf/credential.h"
 
 extern char **environ;
 

@@ -4,10 +4,10 @@
 #ifndef POSTERN_HELPER_H
 #define POSTERN_HELPER_H
 
-#include "process/authwire.h"
-#include "process/request.h"
 #include "lib/stream.h"
 #include "lib/tlsinfo.h"
+#include "process/authwire.h"
+#include "process/request.h"
 
 /*
  * Has tls put between the connection (standard input and output) and the session, and waits until
