@@ -432,7 +432,7 @@ main(int argc, char **argv)
 	if (o.hash != NULL)
 		return hash(o.hash);
 	const char *unfit = o.serve ? NULL : "auth is started by smtpd";
-	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", journal_send, &why);
+	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", log_journal_send, &why);
 	if (err == 0)
 		err = credential_find(&auth.conf, &why);
 	if (err < 0)

@@ -158,9 +158,9 @@ read_addresses(const struct question *q, struct addresses *out)
 	out->n = 0;
 	if (q->found != FOUND_RECORDS)
 		return true;
-	dnscc_t *end = q->packet + q->length, *cur = packet_behind_name(q->packet, end);
+	dnscc_t *end = q->packet + q->length, *cur = question_behind_name(q->packet, end);
 	if (cur != NULL &&
-		packet_each(q->packet, end, cur, q->name, q->type, take_address, out) >= 0)
+		question_each(q->packet, end, cur, q->name, q->type, take_address, out) >= 0)
 		return true;
 	out->n = 0;
 	return false;
@@ -291,8 +291,8 @@ preference_of(const struct hosts *h, dnscc_t *name)
 static enum answer
 read_mx(const struct question *q, const char *domain, struct hosts *h, struct exchangers *out)
 {
-	dnscc_t *end = q->packet + q->length, *cur = packet_behind_name(q->packet, end);
-	int n = cur != NULL ? packet_each(q->packet, end, cur, q->name, DNS_T_MX, take_mx, h)
+	dnscc_t *end = q->packet + q->length, *cur = question_behind_name(q->packet, end);
+	int n = cur != NULL ? question_each(q->packet, end, cur, q->name, DNS_T_MX, take_mx, h)
 			    : -1;
 	if (n < 0) {
 		explain(out, domain, "MX", "garbage in the answer");

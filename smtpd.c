@@ -142,7 +142,7 @@ main(int argc, char **argv)
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
 	if (!operator)
 		stdfds_hide_client();
-	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", journal_send, &why);
+	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", log_journal_send, &why);
 	if (r < 0 && operator) {
 		fprintf(stderr, "smtpd: %.*s\n", (int)why.n, why.n > 0 ? why.p : "");
 		return EXIT_CONFIG;

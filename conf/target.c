@@ -47,7 +47,7 @@ target_parse(struct span word, struct target *out)
 		from = word.p;
 	const char *colon = word.n > 0 ? memchr(from, ':', (size_t)(word.p + word.n - from)) : NULL;
 	if (colon != NULL) {
-		int port = port_parse(span_from(colon + 1, word.p + word.n));
+		int port = net_port(span_from(colon + 1, word.p + word.n));
 		if (port < 0)
 			return -EINVAL;
 		t.port = (uint16_t)port;

@@ -211,7 +211,7 @@ parse_server(struct span word, struct sockaddr_storage *out)
 	}
 	int number = 53;
 	if (port.n > 0)
-		number = port.p[0] == ':' ? port_parse(span_skip(port, 1)) : -1;
+		number = port.p[0] == ':' ? net_port(span_skip(port, 1)) : -1;
 	if (netaddr_parse(host, &a) < 0 || number < 0)
 		return "not an address, address:port or [address]:port";
 	netaddr_to(&a, (uint16_t)number, out);

@@ -31,7 +31,7 @@ give_lane_up(struct relay *r, enum outcome o)
 	if (o != SOFT || r->work.extra)
 		return;
 	char why[EVENT_SIZE];
-	escape_text(why, sizeof(why), buf_span(&r->why));
+	buf_escape_text(why, sizeof(why), buf_span(&r->why));
 	int64_t next = settle_retry_after(r, r->work.state.attempts);
 	r->work.state.attempts++;
 	r->work.state.down = true;

@@ -20,8 +20,8 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 	static const char *const event[] = { [DONE] = "delivered", [SOFT] = "deferred",
 		[HARD] = "bounced" };
 	char rcpt[EVENT_SIZE], sender[EVENT_SIZE], when[64] = "";
-	escape_text(rcpt, sizeof(rcpt), to->address);
-	escape_text(sender, sizeof(sender), m->env.sender);
+	buf_escape_text(rcpt, sizeof(rcpt), to->address);
+	buf_escape_text(sender, sizeof(sender), m->env.sender);
 	if (to->outcome == SOFT)
 		snprintf(when, sizeof(when), "; next try in %lld s",
 			(long long)(next - clock_wall()));

@@ -30,7 +30,7 @@ enum {
 /* ---- reading a packet ------------------------------------------------------------------- */
 
 dnscc_t *
-packet_behind_name(dnscc_t *pkt, dnscc_t *end)
+question_behind_name(dnscc_t *pkt, dnscc_t *end)
 {
 	dnsc_t dn[DNS_MAXDN];
 	dnscc_t *cur = pkt + DNS_HSIZE;
@@ -57,7 +57,7 @@ check_question(const struct question *q, dnscc_t *pkt, dnscc_t *end)
 }
 
 int
-packet_each(dnscc_t *pkt, dnscc_t *end, dnscc_t *cur, dnscc_t *dn, enum dns_type type,
+question_each(dnscc_t *pkt, dnscc_t *end, dnscc_t *cur, dnscc_t *dn, enum dns_type type,
 	take_fn *take, void *ctx)
 {
 	struct dns_parse p;
@@ -148,8 +148,8 @@ read_answer(struct question *q, dnscc_t *pkt, int length)
 	bool followed = false;
 	dnsc_t target[DNS_MAXDN];
 	for (;;) {
-		int n = packet_each(pkt, end, cur, q->name, q->type, take_any, NULL);
-		int links = n == 0 ? packet_each(pkt, end, cur, q->name, DNS_T_CNAME, take_cname,
+		int n = question_each(pkt, end, cur, q->name, q->type, take_any, NULL);
+		int links = n == 0 ? question_each(pkt, end, cur, q->name, DNS_T_CNAME, take_cname,
 			target) : 0;
 		if (n < 0 || links < 0) {
 			trouble(q, "garbage in the answer");

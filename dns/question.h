@@ -48,7 +48,7 @@ void question_set(struct question *q, dnscc_t *name, enum dns_type type);
 void question_ask(struct resolver *r, struct question *v, size_t n, int64_t deadline);
 
 /* What stands behind the name of the question, or NULL. (udns' dns_skipdn fails on good names.) */
-dnscc_t *packet_behind_name(dnscc_t *pkt, dnscc_t *end);
+dnscc_t *question_behind_name(dnscc_t *pkt, dnscc_t *end);
 
 /* Calls `take` for each record of name `dn` and this type. <0: the packet is garbage. */
 typedef int take_fn(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr);
@@ -57,7 +57,7 @@ typedef int take_fn(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *
  * From `cur`, the end of the question's name. How many there were; <0: garbage, or what `take`
  * said.
  */
-int packet_each(dnscc_t *pkt, dnscc_t *end, dnscc_t *cur, dnscc_t *dn, enum dns_type type,
+int question_each(dnscc_t *pkt, dnscc_t *end, dnscc_t *cur, dnscc_t *dn, enum dns_type type,
 	take_fn *take, void *ctx);
 
 #endif

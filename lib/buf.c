@@ -96,7 +96,7 @@ buf_escape(struct buf *b, struct span s, size_t limit)
 }
 
 void
-escape_text(char *out, size_t size, struct span s)
+buf_escape_text(char *out, size_t size, struct span s)
 {
 	struct buf b = buf_new(size);
 	buf_escape(&b, s, size / 4 - 2); /* four octets for one, and room for the dots and NUL */

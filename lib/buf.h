@@ -36,7 +36,7 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap) __attribute__((form
 void buf_escape(struct buf *b, struct span s, size_t limit);
 
 /* The same as a C string in a buffer of `size` octets; cut with "..." if it does not fit. */
-void escape_text(char *out, size_t size, struct span s);
+void buf_escape_text(char *out, size_t size, struct span s);
 
 static inline struct span
 buf_span(const struct buf *b)

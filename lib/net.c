@@ -43,7 +43,7 @@ netaddr_parse(struct span s, struct netaddr *out)
 }
 
 int
-port_parse(struct span s)
+net_port(struct span s)
 {
 	int64_t n = s.n <= 5 ? span_number(s) : -1;
 	return n >= 1 && n <= UINT16_MAX ? (int)n : -EINVAL;

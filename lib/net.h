@@ -56,7 +56,7 @@ void netaddr_text(const struct netaddr *a, char out[static NETADDR_TEXT]);
 void netaddr_literal(const struct netaddr *a, char out[static NETADDR_LITERAL]);
 
 /* The number of a port, 1..65535, or -EINVAL. */
-int port_parse(struct span s);
+int net_port(struct span s);
 
 bool netaddr_is_v4(const struct netaddr *a);
 bool netaddr_eq(const struct netaddr *a, const struct netaddr *b);

@@ -19,19 +19,19 @@ enum { NOTIFIES = sizeof(notify_table) / sizeof(notify_table[0]) };
 /* ---- words ------------------------------------------------------------------------------- */
 
 const char *
-body_word(enum body b)
+envelope_body_word(enum body b)
 {
 	return body_words[b];
 }
 
 const char *
-ret_word(enum ret r)
+envelope_ret_word(enum ret r)
 {
 	return ret_words[r];
 }
 
 void
-notify_words(unsigned notify, struct buf *b)
+envelope_notify_words(unsigned notify, struct buf *b)
 {
 	const char *comma = "";
 	for (int i = 0; i < NOTIFIES; i++) {
@@ -44,7 +44,7 @@ notify_words(unsigned notify, struct buf *b)
 }
 
 bool
-body_parse(struct span s, enum body *out)
+envelope_parse_body(struct span s, enum body *out)
 {
 	for (int i = BODY_7BIT; i <= BODY_BINARYMIME; i++) {
 		if (span_ieq(s, span_of(body_words[i]))) {
@@ -56,7 +56,7 @@ body_parse(struct span s, enum body *out)
 }
 
 bool
-ret_parse(struct span s, enum ret *out)
+envelope_parse_ret(struct span s, enum ret *out)
 {
 	for (int i = RET_FULL; i <= RET_HDRS; i++) {
 		if (span_ieq(s, span_of(ret_words[i]))) {
@@ -69,7 +69,7 @@ ret_parse(struct span s, enum ret *out)
 
 /* RFC 3461 section 4.1: NEVER stands alone, the others in any order, each once. */
 bool
-notify_parse(struct span s, unsigned *out)
+envelope_parse_notify(struct span s, unsigned *out)
 {
 	unsigned all = 0;
 	for (bool more = true; more;) {
@@ -130,13 +130,13 @@ envelope_write_terms(struct buf *b, const struct terms *t)
 {
 	if (t->notify != 0) {
 		buf_puts(b, "Notify: ");
-		notify_words(t->notify, b);
+		envelope_notify_words(t->notify, b);
 		buf_puts(b, "\n");
 	}
 	if (t->orcpt.n == 0)
 		return;
 	buf_puts(b, "Orcpt: ");
-	unitext_encode(b, t->orcpt);
+	xtext_encode_unitext(b, t->orcpt);
 	buf_puts(b, "\n");
 }
 
@@ -190,13 +190,13 @@ envelope_read(struct span line, struct envelope *e)
 {
 	struct span v, rest;
 	if (field(line, "Body", &v))
-		return body_parse(v, &e->body);
+		return envelope_parse_body(v, &e->body);
 	if (field(line, "Smtputf8", &v))
 		return e->utf8 = span_eq(v, span_of("yes"));
 	if (field(line, "Require-Tls", &v))
 		return e->require_tls = span_eq(v, span_of("yes"));
 	if (field(line, "Ret", &v))
-		return ret_parse(v, &e->ret);
+		return envelope_parse_ret(v, &e->ret);
 	if (field(line, "Whole", &v))
 		return e->whole = span_eq(v, span_of("yes"));
 	if (field(line, "Envid", &e->envid) || field(line, "Auth", &e->auth))
@@ -213,7 +213,7 @@ envelope_read_terms(struct span line, struct terms *t)
 {
 	struct span v;
 	if (field(line, "Notify", &v))
-		return notify_parse(v, &t->notify);
+		return envelope_parse_notify(v, &t->notify);
 	return field(line, "Orcpt", &t->orcpt);
 }
 

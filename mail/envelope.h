@@ -51,13 +51,13 @@ bool envelope_read_terms(struct span line, struct terms *t);
 void envelope_decode(struct buf *b, struct span xtext);
 
 /* The values of BODY, RET and NOTIFY as they stand in commands; "" where nothing was said. */
-const char *body_word(enum body b);
-const char *ret_word(enum ret r);
-void notify_words(unsigned notify, struct buf *b);
+const char *envelope_body_word(enum body b);
+const char *envelope_ret_word(enum ret r);
+void envelope_notify_words(unsigned notify, struct buf *b);
 
 /* ... and back; false if it is not one of them. */
-bool body_parse(struct span s, enum body *out);
-bool ret_parse(struct span s, enum ret *out);
-bool notify_parse(struct span s, unsigned *out);
+bool envelope_parse_body(struct span s, enum body *out);
+bool envelope_parse_ret(struct span s, enum ret *out);
+bool envelope_parse_notify(struct span s, unsigned *out);
 
 #endif

@@ -47,7 +47,7 @@ embedded_length(struct span s)
 }
 
 bool
-unitext_valid(struct span s)
+xtext_unitext_valid(struct span s)
 {
 	for (size_t i = 0; i < s.n;) {
 		unsigned char c = (unsigned char)s.p[i];
@@ -61,7 +61,7 @@ unitext_valid(struct span s)
 }
 
 void
-unitext_encode(struct buf *b, struct span s)
+xtext_encode_unitext(struct buf *b, struct span s)
 {
 	for (size_t i = 0; i < s.n;) {
 		unsigned char c = (unsigned char)s.p[i++];

@@ -18,9 +18,9 @@ bool xtext_valid(struct span s, size_t max);
  * Printable ASCII but "+" and "=", and UTF-8, in which "\x{code point}" stands for what else there
  * is. The caller knows that it is UTF-8 (address.h).
  */
-bool unitext_valid(struct span s);
+bool xtext_unitext_valid(struct span s);
 
 /* Appends it with "\x{...}" for all that is not ASCII: what every host may be sent. */
-void unitext_encode(struct buf *b, struct span s);
+void xtext_encode_unitext(struct buf *b, struct span s);
 
 #endif

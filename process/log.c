@@ -21,11 +21,11 @@ static struct {
 	enum conf_log where;
 	const char *program;
 	log_journal_fn *journal;
-	int socket; /* of journal_send */
+	int socket; /* of log_journal_send */
 } logger = { .where = LOG_TO_NONE, .socket = -1 };
 
 int
-journal_open(void)
+log_journal_open(void)
 {
 	static const struct timeval patience = { .tv_sec = 1 };
 	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
@@ -43,7 +43,7 @@ journal_open(void)
 }
 
 int
-journal_send(const struct iovec *iov, int n)
+log_journal_send(const struct iovec *iov, int n)
 {
 	static char newline[] = "\n";
 	struct iovec lines[2 * LOG_FIELDS];
@@ -67,7 +67,7 @@ log_open(enum conf_log where, const char *program, log_journal_fn *journal)
 		where = LOG_TO_SYSLOG;
 	if (where == LOG_TO_AUTO)
 		where = LOG_TO_STDERR;
-	if (where == LOG_TO_JOURNAL && journal == journal_send && journal_open() < 0)
+	if (where == LOG_TO_JOURNAL && journal == log_journal_send && log_journal_open() < 0)
 		where = LOG_TO_NONE;
 	if (where == LOG_TO_SYSLOG)
 		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);

@@ -42,7 +42,7 @@ void log_event(int priority, const struct log_fields *f, const char *fmt, ...)
  * each connection more than its own exec. The format is journald's documented native protocol;
  * our values never hold a newline, so each field is one line.
  */
-int journal_open(void);
-int journal_send(const struct iovec *iov, int n);
+int log_journal_open(void);
+int log_journal_send(const struct iovec *iov, int n);
 
 #endif

@@ -42,11 +42,11 @@ mail_rcpt_put_mail(struct link *l, const struct text *t)
 	if (link_can(l, CAN_SIZE))
 		put_number(l, " SIZE=", (int64_t)t->length, "");
 	if (link_can(l, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
-		put_parameter(l, " BODY=", span_of(body_word(body_of(t))));
+		put_parameter(l, " BODY=", span_of(envelope_body_word(body_of(t))));
 	if (e->utf8)
 		link_puts(l, " SMTPUTF8", l->terms.conf->timeout_mail);
 	if (link_can(l, CAN_DSN)) {
-		put_parameter(l, " RET=", span_of(ret_word(e->ret)));
+		put_parameter(l, " RET=", span_of(envelope_ret_word(e->ret)));
 		put_parameter(l, " ENVID=", e->envid);
 	}
 	if (link_can(l, CAN_DELIVERBY) && e->by != 0) {
@@ -68,7 +68,7 @@ mail_rcpt_put_rcpt(struct link *l, const struct rcpt *r)
 	link_puts(l, ">", l->terms.conf->timeout_rcpt);
 	if (link_can(l, CAN_DSN)) {
 		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
-		notify_words(r->terms.notify, &notify);
+		envelope_notify_words(r->terms.notify, &notify);
 		put_parameter(l, " NOTIFY=", buf_span(&notify));
 		put_parameter(l, " ORCPT=", r->terms.orcpt);
 	}

@@ -67,7 +67,7 @@ parse_size(struct span v, struct mail_parse *p)
 static bool
 parse_body(struct span v, struct mail_parse *p)
 {
-	return body_parse(v, &p->args->env.body);
+	return envelope_parse_body(v, &p->args->env.body);
 }
 
 static bool
@@ -85,7 +85,7 @@ parse_require_tls(struct span v, struct mail_parse *p)
 static bool
 parse_ret(struct span v, struct mail_parse *p)
 {
-	return ret_parse(v, &p->args->env.ret);
+	return envelope_parse_ret(v, &p->args->env.ret);
 }
 
 static bool
@@ -273,7 +273,7 @@ static bool
 fits_encoded(struct span v)
 {
 	auto_buf b = buf_new(ORCPT_MAX);
-	unitext_encode(&b, v);
+	xtext_encode_unitext(&b, v);
 	return b.err == 0;
 }
 
@@ -286,7 +286,7 @@ is_orcpt(struct span v)
 		return false;
 	struct span type = span_from(v.p, semi), text = span_from(semi + 1, v.p + v.n);
 	if (span_ieq(type, span_of("utf-8")))
-		return unitext_valid(text) && fits_encoded(v);
+		return xtext_unitext_valid(text) && fits_encoded(v);
 	return is_keyword(type) && v.n <= ORCPT_MAX && xtext_valid(text, ORCPT_MAX);
 }
 
@@ -297,7 +297,7 @@ rcpt_parameter(struct span word, struct terms *t)
 	if (!split_parameter(word, &key, &value))
 		return R_RCPT_SYNTAX;
 	if (span_ieq(key, span_of("NOTIFY")))
-		return t->notify == 0 && notify_parse(value, &t->notify) ? R_RCPT_OK
+		return t->notify == 0 && envelope_parse_notify(value, &t->notify) ? R_RCPT_OK
 									  : R_BAD_PARAMETER;
 	if (span_ieq(key, span_of("ORCPT"))) {
 		if (t->orcpt.n > 0 || !is_orcpt(value))

@@ -95,7 +95,7 @@ log_refused(struct session *s, enum reply r, struct span what)
 	const struct reply_row *row = reply_row(r);
 	struct log_fields f = session_event(s, "refused");
 	auto_buf said = buf_new(LINE_MAX);
-	escape_text(text, sizeof(text), what);
+	buf_escape_text(text, sizeof(text), what);
 	add_text(s, row->text, &said);
 	f.status = row->code;
 	log_event(LOG_NOTICE, &f, "refused %s: \"%s\": %s %.*s", s->peer.text, text, row->code,

@@ -76,7 +76,7 @@ remember_user(struct session *s, const struct auth_text *a)
 		a->text + strlen(a->text) + 1);
 	said->rights = (struct rights){ .any_domain = true, .senders = span_of(said->senders) };
 	char name[LIMIT_LOG_TEXT];
-	escape_text(name, sizeof(name), span_of(s->said.user));
+	buf_escape_text(name, sizeof(name), span_of(s->said.user));
 	log_event(LOG_INFO, &f, "%s is \"%s\"", s->peer.text, name);
 }
 

@@ -35,7 +35,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	if (draft_begin(&t->draft, s, &a.env) < 0)
 		return R_QUEUE_ERROR;
 	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
-	escape_text(t->sender, sizeof(t->sender), a.sender.whole);
+	buf_escape_text(t->sender, sizeof(t->sender), a.sender.whole);
 	t->max_size = conf->receive.max_size;
 	t->body = a.env.body;
 	t->utf8 = a.env.utf8;

@@ -141,3 +141,18 @@ def test_linked_from(program):
     names = defined(BUILT / program)
     assert not defined(*outside) & names
     assert len(defined(*inside) & names) > 20
+
+
+# ---- names
+
+# Begins of names of a module that are not the module's own name: a struct of it, or a shorter one.
+NAMES = {"conf/keys": "conf_", "conf/load": "conf_", "lib/net": "net", "lib/crc": "crc", "mail/pieces": "piece"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_names(room):
+    """What a module exports says by its name where it stands."""
+    for source in sorted((TOP / room).glob("*.c")):
+        begin = NAMES.get(f"{room}/{source.stem}", f"{source.stem}_")
+        names = defined(BUILT / room / f"{source.stem}.o")
+        assert not [n for n in names if not n.startswith(begin)], source

@@ -141,7 +141,7 @@ test_notify(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(notifies); i++) {
 		unsigned got = 0;
-		bool is = notify_parse(guarded(span_of(notifies[i].in)), &got);
+		bool is = envelope_parse_notify(guarded(span_of(notifies[i].in)), &got);
 		if (is != (notifies[i].want != 0) || got != notifies[i].want)
 			fail_msg("%s: %d, %u", notifies[i].in, is, got);
 	}

@@ -80,12 +80,12 @@ test_unitext(void **state)
 	(void)state;
 	for (size_t i = 0; i < ROWS(unitexts); i++) {
 		struct span in = guarded(span_of(unitexts[i].in));
-		if (unitext_valid(in) != (unitexts[i].out != NULL))
+		if (xtext_unitext_valid(in) != (unitexts[i].out != NULL))
 			fail_msg("%s", unitexts[i].in);
 		if (unitexts[i].out == NULL)
 			continue;
 		struct buf b = buf_new(100);
-		unitext_encode(&b, in);
+		xtext_encode_unitext(&b, in);
 		assert_true(span_eq(buf_span(&b), span_of(unitexts[i].out)));
 		buf_free(&b);
 	}
@@ -100,9 +100,9 @@ test_cut(void **state)
 	for (size_t n = 0; n < sizeof(whole); n++) {
 		struct span in = guarded((struct span){ whole, n });
 		struct buf b = buf_new(100);
-		(void)unitext_valid(in);
+		(void)xtext_unitext_valid(in);
 		(void)xtext_valid(in, n);
-		unitext_encode(&b, in);
+		xtext_encode_unitext(&b, in);
 		assert_true(b.err == 0 && span_is_ascii(buf_span(&b)));
 		buf_free(&b);
 	}
