@@ -185,3 +185,33 @@ def test_leaves_with_quit(postern, world, dest, wait, say):
     postern.send("u@dest.example")
     assert wait(lambda: second.messages), postern.logged()
     assert wait(lambda: left == ["QUIT"])
+
+
+def test_closing_at_each_mail(postern, world):
+    """F6: 421 to MAIL blames no message, so it would be said for ever: after some connections the lane waits."""
+    world.domain("d.example")
+    world.sink.say["MAIL"] = "421 4.3.2 closing"
+    for _ in range(2):
+        postern.send("u@d.example", max_relays=0)
+    postern.due()
+    postern.rested()
+    assert 1 <= world.sink.connections <= 4
+    assert len(postern.messages()) == 2 and "next try in" in postern.logged()
+
+
+@pytest.mark.parametrize("greeting", ["554 5.7.1 not you", "421 4.3.2 busy"])
+def test_greeting_that_refuses(postern, world, greeting):
+    """R60: about this host, not about the mail: the lane waits, and is not tried before its time."""
+    world.domain("d.example")
+    world.sink.say["GREETING"] = greeting
+    postern.send("u@d.example")
+    assert "next try in" in postern.settled(1)
+    assert world.sink.connections == 1
+    postern.due()
+    postern.settled(1)
+    assert world.sink.connections == 1, "what was written down of the lane holds"
+    del world.sink.say["GREETING"]
+    postern.make_due()
+    postern.due()
+    postern.settled()
+    assert len(world.sink.messages) == 1

@@ -84,6 +84,21 @@ def test_mx_preference_and_next_host(postern, world):
     assert world.sink.messages
 
 
+@pytest.mark.parametrize("better", ["127.0.0.2", "127.0.0.3"])
+def test_mx_preference(postern, world, better):
+    """R49: while the better one lives, all goes there, whichever the DNS names first."""
+    other = world.another("127.0.0.3")
+    worse = {"127.0.0.2": "127.0.0.3", "127.0.0.3": "127.0.0.2"}[better]
+    world.zone[("d.example", "MX")] = ["20 b.d.example.", "10 a.d.example."]
+    world.zone[("a.d.example", "A")] = [better]
+    world.zone[("b.d.example", "A")] = [worse]
+    for _ in range(4): # a connection of its own for each
+        postern.send("u@d.example")
+        postern.rested()
+    got = {"127.0.0.2": len(world.sink.messages), "127.0.0.3": len(other.messages)}
+    assert got == {better: 4, worse: 0}
+
+
 @pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.3"), ("127.0.0.3", "127.0.0.2")])
 def test_addresses_of_a_host_in_order(postern, world, wait, addresses):
     """R50: as the nameserver gave them, and all of them: the next one when one fails."""

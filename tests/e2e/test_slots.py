@@ -117,3 +117,20 @@ def test_helper_that_is_alone_and_turned_away(left, postern, world, wait):
     assert began + 3240 <= retry.stat().st_mtime <= after + 3600, "once by the schedule"
     assert log.count("lane d.example: mx.d.example") == 1, "it is down"
     assert world.sink.connections <= 4
+
+
+@pytest.mark.parametrize("domains, most", [(["a.example"] * 3, 20), (["a.example", "b.example", "c.example"], 1)],
+                         ids=["one-lane", "one-relay"])
+def test_no_second_relay(postern, world, domains, most):
+    """I15, J18: while one is at work in a lane, or as many as may be at all, mail that comes starts no other."""
+    for name in set(domains):
+        world.domain(name)
+    with world.sink.held("RCPT", "250 ok"):
+        for name in domains:
+            postern.send(f"u@{name}", max_relays=most)
+            postern.wait_relays()
+        patience.until(lambda: any(x.startswith("RCPT") for x in world.sink.lines))
+        assert len(postern.relays()) == 1
+    patience.until(lambda: len(world.sink.messages) == len(domains))
+    postern.settled()
+    assert world.sink.most_open == 1

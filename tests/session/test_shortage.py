@@ -194,7 +194,7 @@ def test_root_becomes_somebody(postern):
     needs_ordinary_build(postern)
     command = postern.command("smtpd", user="nobody", max_relays=0)[len(DROP):]
     with open(postern.log, "ab") as log, \
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            subprocess.Popen(["setpriv", "--groups=4,24", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                              env=postern.environment()) as p:
         assert p.stdout.readline().startswith(b"220")
         [session] = children(p.pid)

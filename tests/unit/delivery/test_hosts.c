@@ -177,6 +177,10 @@ test_ages(void **state)
 		hosts_sweep(&hosts);
 		assert_int_equal(faccessat(hosts.dir, "2001:db8::1-25", F_OK, 0), -1);
 	}
+	hosts_greeted(&hosts, &host, 5);
+	hosts_sweep(&hosts); /* what is young stays */
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.latency, 5);
 }
 
 int

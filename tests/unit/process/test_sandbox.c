@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
 #include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -509,6 +511,62 @@ test_calls_can_tell(void **state)
 	assert_true(tell > ROWS(calls) / 2);
 }
 
+/* Makes a call fail from now on, as a kernel or a container might. */
+static int
+forbid(long call, int error)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -1
+		: prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+/* What cannot be locked in says so; without Landlock alone, that is -ENOSYS, and the filter is there. */
+static const struct {
+	long call;
+	int error, want;
+} troubles[] = {
+	{ SYS_seccomp, EPERM, -EPERM },
+	{ SYS_seccomp, EINVAL, -EINVAL },
+	{ SYS_capset, EPERM, -EPERM },
+	{ SYS_landlock_restrict_self, EPERM, -EPERM },
+	{ SYS_landlock_add_rule, EBADF, -EBADF },
+	{ SYS_landlock_create_ruleset, EPERM, -ENOSYS },
+	{ SYS_landlock_create_ruleset, ENOSYS, -ENOSYS },
+	{ SYS_landlock_restrict_self, ENOSYS, -ENOSYS },
+	{ SYS_landlock_restrict_self, EOPNOTSUPP, -ENOSYS },
+};
+
+static void
+test_troubles(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(troubles); i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			int dir = open(spool, O_RDONLY | O_DIRECTORY);
+			if (forbid(troubles[i].call, troubles[i].error) < 0)
+				_exit(NOT_ENTERED);
+			int r = sandbox_enter(SANDBOX_RELAY, dir);
+			if (r == -ENOSYS && !refused(try_setns()))
+				_exit(FAILED);
+			_exit(r == troubles[i].want ? PASSED : REFUSED);
+		}
+		int status;
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		int got = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+		if (got == NOT_ENTERED)
+			skip();
+		if (got != PASSED)
+			fail_msg("row %zu: %d", i, got);
+	}
+}
+
 static int
 set_up(void **state)
 {
@@ -548,6 +606,7 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_calls_can_tell),
+		cmocka_unit_test(test_troubles),
 	};
 	return cmocka_run_group_tests_name("sandbox", tests, set_up, tear_down);
 }

@@ -1,6 +1,10 @@
 /* report: who is told of what, and when the whole message goes back (R78 to R80, E10, E12). */
 #include "tests/unit/spooled.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "report/dsn.h"
 #include "report/report.h"
 
 #define HEADER "Received: from x\r\n\tby y\r\nSubject: hello\r\n"
@@ -191,6 +195,34 @@ test_address(void **state)
 	message_close(&m);
 }
 
+/* What cannot be read or written is no report: the failure waits until it can be told (E16). */
+static void
+test_trouble(void **state)
+{
+	(void)state;
+	struct message m;
+	struct rlimit old, small = { 100, 0 };
+	char id[ID_SIZE];
+	queued(&m, TEXT, (struct envelope){ .by = 0 });
+	m.rcpt[0].outcome = HARD;
+	int fd = m.fd;
+	m.fd = -1; /* as if it could not be read */
+	assert_true(dsn_queue(&m, &sp, &conf, false, id) < 0);
+	m.fd = fd;
+	assert_int_equal(names("lane/s.example"), -1);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	small.rlim_max = old.rlim_max;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	int r = dsn_queue(&m, &sp, &conf, false, id);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(r, -EFBIG);
+	assert_int_equal(names("lane/s.example"), -1);
+	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), 0);
+	assert_int_equal(names("lane/s.example"), 1);
+	message_close(&m);
+}
+
 int
 main(void)
 {
@@ -198,6 +230,7 @@ main(void)
 		cmocka_unit_test(test_kinds),
 		TEST(test_whole),
 		TEST(test_address),
+		TEST(test_trouble),
 	};
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);
 }
