@@ -102,15 +102,18 @@ fuzz-run: $(FUZZ:%=$(B)/fuzz/%)
 			-artifact_prefix=$(B)/found/$$t- $(B)/found/$$t tests/fuzz/corpus/$$t; done
 
 # Tests wait more than they compute; those of one file are run by one worker.
-WORKERS = 3
+WORKERS = 5
 MUTANT_WORKERS = 2
 PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
 
 session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/$@
 
+# As many jobs as there are processors, unless make was told how many.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 check: need-check
-	$(MAKE) all unit
+	$(MAKE) $(JOBS) all unit
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests
 
 # J7: power cuts in the instant after the 250, and builds that must lose mail then. Needs root.

@@ -7,6 +7,7 @@ import atexit
 import concurrent.futures
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import sys
@@ -321,6 +322,22 @@ def secure(postern, pki):
 @pytest.fixture
 def wait():
     return patience.until
+
+
+# These take longest, so they begin first: else one worker is busy with them when the others have nothing left.
+LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_mta_clients.py", "test_systemd.py",
+        "test_clients.py", "test_hostile_dns.py", "test_dialogues.py")
+
+
+def pytest_collection_modifyitems(items):
+    """POSTERN_ORDER=SEED: files in another order, the same for each worker. No test may depend on theirs."""
+    files = list(dict.fromkeys(item.path for item in items))
+    seed = os.environ.get("POSTERN_ORDER")
+    if seed is not None:
+        random.Random(seed).shuffle(files)
+    else:
+        files.sort(key=lambda p: LONG.index(p.name) if p.name in LONG else len(LONG))
+    items.sort(key=lambda item: files.index(item.path))
 
 
 def pytest_configure(config):
