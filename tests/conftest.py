@@ -330,9 +330,9 @@ LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_mta_
 
 
 def pytest_collection_modifyitems(items):
-    """POSTERN_ORDER=SEED: files in another order, the same for each worker. No test may depend on theirs."""
+    """TEST_ORDER=SEED: files in another order, the same for each worker. No test may depend on theirs."""
     files = list(dict.fromkeys(item.path for item in items))
-    seed = os.environ.get("POSTERN_ORDER")
+    seed = os.environ.get("TEST_ORDER")
     if seed is not None:
         random.Random(seed).shuffle(files)
     else:
