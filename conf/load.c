@@ -17,6 +17,7 @@
 extern char **environ;
 
 enum { FILE_MAX = 64 * 1024, LINE_LIMIT = 4096 };
+_Static_assert((int)FILE_MAX <= UINT16_MAX + 1, "struct route keeps numbers of lines in 16 bits");
 
 /* ---- the file ----------------------------------------------------------------------------- */
 

@@ -172,7 +172,9 @@ static bool
 is_cheap(const struct sasl *s)
 {
 	const char *rounds = s->who->library->gsasl_property_fast(s->session, GSASL_SCRAM_ITER);
-	return rounds != NULL && span_number(span_of(rounds)) < SCRAM_ROUNDS;
+	bool scram = span_istarts(span_of(s->mechanism->name), span_of("SCRAM-"));
+	/* A library that does not tell how many were asked for is no reason to answer. */
+	return scram && (rounds == NULL || span_number(span_of(rounds)) < SCRAM_ROUNDS);
 }
 
 int
@@ -186,7 +188,7 @@ sasl_step(struct sasl *s, struct span challenge, struct buf *answer)
 		return -EPROTO;
 	snprintf(in, sizeof(in), "%.*s", (int)challenge.n, challenge.n > 0 ? challenge.p : "");
 	int r = l->gsasl_step64(s->session, in, &out);
-	bool cheap = is_cheap(s);
+	bool cheap = challenge.n > 0 && r == GSASL_NEEDS_MORE && is_cheap(s);
 	if (out != NULL && !cheap)
 		buf_puts(answer, out);
 	l->gsasl_free(out);
