@@ -7,15 +7,17 @@
 #define POSTERN_LIMITS_H
 
 enum {
-	/* RFC 5321 section 4.5.3.1.1 to 4.5.3.1.3: octets, without NUL. */
-	LIMIT_LOCAL_PART = 64,
+	/*
+	 * RFC 5321 sections 4.5.3.1.2 and 4.5.3.1.3: octets, without NUL. The 64 octets of a local
+	 * part (4.5.3.1.1) are what must work and no limit here: many reply addresses are longer.
+	 */
 	LIMIT_DOMAIN = 255,
 	LIMIT_PATH = 256, /* with the angle brackets */
 	LIMIT_LABEL = 63, /* RFC 1035 section 2.3.4 */
 
-	/* local part, "@", domain: what an address can take when the path limit is not the first
-	 * to be hit; buffers are this long plus NUL. */
-	LIMIT_ADDRESS = LIMIT_LOCAL_PART + 1 + LIMIT_DOMAIN,
+	/* An address that no path limits, as in a certificate, or the name of a user: 64 octets,
+	 * "@" and a domain. Buffers are this long plus NUL. */
+	LIMIT_ADDRESS = 64 + 1 + LIMIT_DOMAIN,
 
 	/* A command line with its CRLF. Section 4.5.3.1.4 asks for 512, and the extensions add up
 	 * to about 1 200 (SIZE 26, BODY 16, SMTPUTF8 10, AUTH 500, DSN 500 and others). */
