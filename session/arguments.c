@@ -16,13 +16,15 @@ enum {
 
 /* The path behind "FROM:" or "TO:"; the parameters are in *rest. */
 static int
-path_argument(struct span arg, const char *prefix, enum address_kind kind, struct address *out,
-	struct span *rest)
+path_argument(struct span arg, const char *prefix, enum address_kind kind, unsigned offered,
+	struct address *out, struct span *rest)
 {
 	struct span want = span_of(prefix);
 	if (!span_istarts(arg, want))
 		return -1;
-	if (address_path(span_trim(span_skip(arg, want.n)), kind, out, rest) < 0)
+	struct span path = span_trim(span_skip(arg, want.n));
+	bool bare = (offered & OFFER_BARE) != 0 && path.n > 0 && path.p[0] != '<';
+	if ((bare ? address_bare : address_path)(path, kind, out, rest) < 0)
 		return -1;
 	return rest->n == 0 || rest->p[0] == ' ' || rest->p[0] == '\t' ? 0 : -1;
 }
@@ -252,7 +254,7 @@ arguments_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	struct mail_parse p = { &a, now, max_hold };
 	struct span rest;
 	unsigned seen = 0;
-	if (path_argument(arg, "FROM:", ADDRESS_REVERSE, &a.sender, &rest) < 0)
+	if (path_argument(arg, "FROM:", ADDRESS_REVERSE, offered, &a.sender, &rest) < 0)
 		return R_MAIL_SYNTAX;
 	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = mail_parameter(word, offered, &p, &seen);
@@ -309,11 +311,11 @@ rcpt_parameter(struct span word, struct terms *t)
 }
 
 enum reply
-arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
+arguments_rcpt(struct span arg, unsigned offered, bool utf8, struct rcpt_args *out)
 {
 	struct rcpt_args a = { 0 };
 	struct span rest;
-	if (path_argument(arg, "TO:", ADDRESS_FORWARD, &a.to, &rest) < 0)
+	if (path_argument(arg, "TO:", ADDRESS_FORWARD, offered, &a.to, &rest) < 0)
 		return R_RCPT_SYNTAX;
 	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = rcpt_parameter(word, &a.terms);
@@ -324,6 +326,22 @@ arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 		return R_NEED_UTF8;
 	*out = a;
 	return R_RCPT_OK;
+}
+
+/* Phones and printers have names like "host.example.", "[2001:db8::1]" and "host:8443". */
+static bool
+is_word(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
+			return false;
+	return s.n > 0 && s.n <= LIMIT_DOMAIN;
+}
+
+bool
+arguments_hello(struct span arg, unsigned offered)
+{
+	return (offered & OFFER_ANY_NAME) != 0 ? is_word(arg) : address_is_helo(arg);
 }
 
 bool

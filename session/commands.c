@@ -14,7 +14,7 @@
 static enum reply
 do_hello(struct session *s, struct span arg, bool extended)
 {
-	if (arg.n >= sizeof(s->said.helo) || !address_is_helo(arg))
+	if (!arguments_hello(arg, offers_parameters(s)))
 		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
 	transaction_drop(&s->transaction);
 	snprintf(s->said.helo, sizeof(s->said.helo), "%.*s", (int)arg.n, arg.p);

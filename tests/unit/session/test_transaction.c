@@ -550,6 +550,57 @@ test_received(void **state)
 	assert_false(holds(text, "\r\n\tfor <") || holds(text, "\r\n\ttls "));
 }
 
+/* L53, E1: what a client calls itself never makes our field another one, nor a line too long. */
+static void
+test_received_name(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *helo, *peer, *from;
+	} rows[] = {
+		{ "my_printer", "[192.0.2.1]", "from my_printer ([192.0.2.1])" },
+		{ "host.example.", "[192.0.2.1]", "from [192.0.2.1] (helo=host.example.)" },
+		{ "host:8443", NULL, "from localhost (helo=host:8443)" },
+		{ "[2001:db8::1]", "[IPv6:2001:db8::1]",
+			"from [IPv6:2001:db8::1] (helo=[2001:db8::1])" },
+		{ "x)(by", "[192.0.2.1]", "from [192.0.2.1] (helo=x\\)\\(by)" },
+		{ "a\\)\xc3\xbc", NULL, "from localhost (helo=a\\x5c\\)\\xc3\\xbc)" },
+	};
+	struct trace trace = { .hostname = "mx.test.example", .with = "ESMTP" };
+	begin_with(RELAYS);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char want[128];
+		trace.helo = rows[i].helo;
+		trace.peer = rows[i].peer;
+		expect(mail_from(&known, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
+		expect(rcpt_to(&known, "TO:<a@example.org>"), R_RCPT_OK, "RCPT");
+		transaction_start_data(&t, &trace, false, false);
+		snprintf(want, sizeof(want), "\n\nReceived: %s\r\n\tby ", rows[i].from);
+		if (!holds(queued(), want))
+			fail_msg("%s", rows[i].helo);
+		transaction_drop(&t);
+	}
+}
+
+static void
+test_received_long_name(void **state)
+{
+	(void)state;
+	char name[LIMIT_DOMAIN + 1] = "";
+	struct trace trace = { .helo = name, .hostname = "mx.test.example", .with = "ESMTP" };
+	memset(name, 0xff, LIMIT_DOMAIN);
+	begin_with(RELAYS);
+	expect(mail_from(&known, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
+	expect(rcpt_to(&known, "TO:<a@example.org>"), R_RCPT_OK, "RCPT");
+	transaction_start_data(&t, &trace, false, false);
+	struct span text = queued();
+	const char *field = memmem(text.p, text.n, "\nReceived: ", strlen("\nReceived: "));
+	assert_non_null(field);
+	struct span line = { field + 1, text.n - (size_t)(field + 1 - text.p) };
+	line = span_cut(&line, '\n');
+	assert_true(line.n <= LIMIT_TEXT_LINE && holds(line, "\\xff...)\r"));
+}
+
 /* E10: a report gives a whole message back only to a client that may send anywhere. */
 static void
 test_whole(void **state)
@@ -639,6 +690,8 @@ main(void)
 		TEST(test_size),
 		TEST(test_hops),
 		TEST(test_received),
+		TEST(test_received_name),
+		TEST(test_received_long_name),
 		TEST(test_whole),
 		TEST(test_spool_fails),
 	};
