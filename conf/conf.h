@@ -90,6 +90,7 @@ struct conf_auth {
 	char *saslauthd;      /* socket of saslauthd, for PLAIN and LOGIN; NULL: none */
 	char *dovecot;        /* ... or of Dovecot's authentication service */
 	enum conf_bool clear; /* passwords without TLS too */
+	enum conf_bool case_sensitive; /* "Joe" is another user than "joe" */
 };
 
 /* How mail goes to hosts; a route may say otherwise. The times are seconds. */

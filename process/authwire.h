@@ -27,8 +27,8 @@ enum {
 
 struct auth_hello {
 	char mechanism[AUTH_MECHANISM]; /* upper case */
-	bool secure;                    /* TLS is spoken; then: */
-	uint8_t exporter[TLS_EXPORTER];
+	bool secure;                    /* TLS is spoken */
+	struct tlsbinding binding;      /* to that */
 	char client[LIMIT_ADDRESS + 1]; /* of its certificate, or "" */
 };
 

@@ -19,7 +19,7 @@ usable_scram(const struct session *s)
 static bool
 usable_bound(const struct session *s)
 {
-	return s->secure && usable_scram(s);
+	return s->secure && s->tls.binding.safe && usable_scram(s);
 }
 
 /* RFC 4954 section 4: no password in clear. */

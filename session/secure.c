@@ -85,10 +85,9 @@ static enum reply
 authenticate(struct session *s, const char *mechanism, const struct span *first)
 {
 	static struct auth_text answer;
-	struct auth_hello hello = { .secure = s->secure };
+	struct auth_hello hello = { .secure = s->secure, .binding = s->tls.binding };
 	struct span line;
 	snprintf(hello.mechanism, sizeof(hello.mechanism), "%s", mechanism);
-	memcpy(hello.exporter, s->tls.exporter, sizeof(hello.exporter));
 	snprintf(hello.client, sizeof(hello.client), "%s", s->tls.client);
 	auto_fd fd = helper_auth(s->monitor, &hello);
 	if (fd < 0)

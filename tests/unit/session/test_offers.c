@@ -1,6 +1,7 @@
 /* offers: what a client may use in each state of its connection. */
 #include "tests/unit/session/configured.h"
 
+#include "lib/cleanup.h"
 #include "session/arguments.h"
 #include "session/offers.h"
 
@@ -71,7 +72,7 @@ enter(const struct state *st)
 	configure(&s.conf, st->conf);
 	s.peer = (struct peer){ .socket = st->where != PIPE, .local = st->where != NET };
 	s.secure = st->secure;
-	s.tls = (struct tlsinfo){ 0 };
+	s.tls = (struct tlsinfo){ .binding.safe = true };
 	snprintf(s.tls.client, sizeof(s.tls.client), "%s", st->client);
 	snprintf(s.said.user, sizeof(s.said.user), "%s", st->user);
 }
@@ -132,6 +133,21 @@ test_parameters(void **state)
 	}
 }
 
+/* L41: where no binding is safe none is offered. */
+static void
+test_unbound(void **state)
+{
+	(void)state;
+	enum reply refusal;
+	auto_buf b = buf_new(1024);
+	enter(&(struct state){ .conf = CERTIFICATE USERS, .secure = true, .client = "", .user = "" });
+	s.tls.binding.safe = false;
+	offers_add_mechanisms(&s, &b);
+	assert_true(span_eq(buf_span(&b), span_of(SCRAM PASSWORD)));
+	assert_non_null(offers_mechanism(&s, span_of("SCRAM-SHA-256-PLUS"), &refusal));
+	assert_int_equal(refusal, R_AUTH_UNKNOWN);
+}
+
 /* L53, L56: a client that may send anywhere is held to less of the grammar. */
 static void
 test_of_this_site(void **state)
@@ -187,6 +203,7 @@ main(void)
 		cmocka_unit_test(test_extensions),
 		cmocka_unit_test(test_mechanisms),
 		cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_unbound),
 		cmocka_unit_test(test_of_this_site),
 		cmocka_unit_test(test_names),
 	};
