@@ -48,8 +48,9 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 }
 
 /*
- * <postmaster>, and postmaster at this host's name, must be taken from every client (RFC 5321
- * section 4.5.1): true, and *to is the address that it stands for. Otherwise *to stays as it is.
+ * <postmaster>, and postmaster at this host's name, must be taken from every client if it can be
+ * (RFC 5321 section 4.5.1): true, and *to is the address that it stands for. Otherwise *to stays as
+ * it is.
  */
 static bool
 find_postmaster(const struct conf *conf, struct address *to)
@@ -98,6 +99,11 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_RCPT_SYNTAX;
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;
+	if (postmaster && !may->any_domain) {
+		if (!routes_reach_postmaster(conf, span_of(t->reverse)))
+			return R_NO_POSTMASTER;
+		a.terms.notify = NOTIFY_NEVER; /* a report would go to anybody's name (E8) */
+	}
 	if (t->draft.recipients >= conf->receive.max_recipients)
 		return R_TOO_MANY_RCPT; /* without asking a program of the site */
 	r = approve(ctx, a.to.whole);

@@ -4,6 +4,8 @@ Taken is what the grammar of RFC 5321 section 4.1.2 (with RFC 6531 section 3.3) 
 no white space outside quotes, no obsolete forms, no guesses. Beyond it (L54) domains may have "_",
 and local parts are as long as the path allows.
 """
+import subprocess
+
 import pytest
 
 LOCAL, LABEL = "a" * 64, "d" * 63
@@ -114,6 +116,15 @@ def test_verdicts_beyond_ascii(postern):
     without = said(postern, b"MAIL FROM:<s@b.example>\n", b"RCPT TO:<%b>\n", table)
     assert {r[:3] for r in without} == {"501", "553"}
     assert not [a for (a, good), r in zip(BEYOND, without) if good and r[:9] != "553 5.6.7"]
+
+
+@pytest.mark.parametrize("settings, warns", [({}, True), ({"postmaster": "root@d.example"}, False),
+                                             ({"relay_domains": "mx.test.example"}, False)])
+def test_no_postmaster(postern, settings, warns):
+    """S5, R2: the operator is told when strangers cannot write to the postmaster."""
+    p = subprocess.run(postern.command("smtpd", "--check", **settings), capture_output=True, text=True,
+                       env=postern.environment(), check=True)
+    assert ("warning: postmaster is not set" in p.stderr) == warns
 
 
 @pytest.mark.parametrize("address", ["postmaster", "POSTMASTER", "PostMaster"])

@@ -230,6 +230,43 @@ test_rcpt(void **state)
 	}
 }
 
+/* S5: mail for a postmaster that nobody set, and nothing takes, would come back to a forged name. */
+static void
+test_postmaster(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *conf, *sender;
+		enum reply to_stranger;
+	} rows[] = {
+		{ "", "<a@b.example>", R_NO_POSTMASTER },
+		{ "", "<>", R_NO_POSTMASTER },
+		{ "postmaster =\n", "<a@b.example>", R_NO_POSTMASTER },
+		{ "postmaster = root@mx.test.example\n", "<a@b.example>", R_RCPT_OK },
+		{ "relay_domains = .test.example\n", "<a@b.example>", R_RCPT_OK },
+		{ "relay_domains = d.example\n", "<a@b.example>", R_NO_POSTMASTER },
+		{ "[route all]\ndomains = *\nhosts = h.example:25\n", "<>", R_RCPT_OK },
+		{ "[route own]\ndomains = MX.test.example\nhosts = h.example:25\n", "<a@b.example>",
+			R_RCPT_OK },
+		{ "[route other]\ndomains = d.example\nhosts = h.example:25\n", "<a@b.example>",
+			R_NO_POSTMASTER },
+		{ "[route ours]\nsenders = d.example\nhosts = h.example:25\n", "<a@b.example>",
+			R_NO_POSTMASTER },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char mail[64];
+		snprintf(mail, sizeof(mail), "FROM:%s", rows[i].sender);
+		begin_with(rows[i].conf);
+		expect(mail_from(&stranger, mail), R_SENDER_OK, "MAIL");
+		expect(rcpt_to(&stranger, "TO:<Postmaster>"), rows[i].to_stranger, rows[i].conf);
+		expect(rcpt_to(&stranger, "TO:<postmaster@mx.test.example>"), rows[i].to_stranger,
+			rows[i].conf);
+		begin_with(rows[i].conf);
+		expect(mail_from(&known, mail), R_SENDER_OK, "MAIL");
+		expect(rcpt_to(&known, "TO:<postmaster>"), R_RCPT_OK, rows[i].conf);
+	}
+}
+
 /* D8: even if every domain were listed, a literal or a route in an address is not plain. */
 static void
 test_rcpt_anywhere(void **state)
@@ -679,6 +716,7 @@ main(void)
 		TEST(test_mail_asks),
 		TEST(test_nested_mail),
 		TEST(test_rcpt),
+		TEST(test_postmaster),
 		TEST(test_rcpt_anywhere),
 		TEST(test_rcpt_asks),
 		TEST(test_rcpt_limit),
