@@ -64,7 +64,7 @@ meet_client(struct session *s)
 	session_count(s, QUOTA_CONNECTIONS, 1);
 	if (s->conf.tls.mode != TLS_IMPLICIT || !s->peer.socket)
 		return true;
-	if (session_may(s, QUOTA_CONNECTIONS, 0))
+	if (session_may(s, QUOTA_CONNECTIONS))
 		return secure_handshake(s);
 	f.event = "refused"; /* without a reply: it would cost the handshake that is to be saved */
 	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network",
@@ -75,7 +75,7 @@ meet_client(struct session *s)
 static enum reply
 greeting(struct session *s)
 {
-	if (!session_may(s, QUOTA_CONNECTIONS, 0))
+	if (!session_may(s, QUOTA_CONNECTIONS))
 		return R_QUOTA;
 	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
 }
@@ -102,7 +102,7 @@ converse(struct session *s)
 		else if (more && r == R_START_TLS)
 			more = secure_handshake(s);
 	}
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
 	if (s->linger)
 		stream_linger(&s->stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));

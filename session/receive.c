@@ -34,8 +34,8 @@ finish_data(struct session *s)
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
 		announce(s);
-		session_count(s, QUOTA_MESSAGES, 1);
-		session_count(s, QUOTA_RECIPIENTS, t->draft.recipients);
+		session_keep(s, QUOTA_MESSAGES);
+		session_keep(s, QUOTA_RECIPIENTS);
 		s->idle = 0;
 		log_event(LOG_INFO, &f,
 			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
@@ -157,7 +157,7 @@ receive_bdat(struct session *s, struct span arg)
 		r = say_to_silence(res);
 	}
 	if (r != R_CHUNK_OK) /* queued or refused: the chunks that may follow are of no message */
-		transaction_drop(&s->transaction);
+		session_drop(s);
 	return r;
 }
 
@@ -173,6 +173,6 @@ receive_message(struct session *s)
 	if (res != STREAM_OK)
 		r = say_to_silence(res);
 	bool more = say_and_count(s, r, span_of("message"));
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	return more;
 }

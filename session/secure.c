@@ -109,7 +109,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
-	session_count(s, QUOTA_AUTH_FAILURES, 1); /* session_may is asked before the next AUTH */
+	session_keep(s, QUOTA_AUTH_FAILURES);
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 
@@ -133,10 +133,13 @@ secure_auth(struct session *s, struct span arg)
 		return refusal;
 	if (memchr(first.p, ' ', first.n) != NULL)
 		return R_AUTH_SYNTAX;
-	/* A client that guesses may not go on in a new connection. */
-	if (!session_may(s, QUOTA_AUTH_FAILURES, 1))
+	/* A client that guesses may not go on in a new connection, nor in many at once. */
+	if (!session_take(s, QUOTA_AUTH_FAILURES))
 		return R_QUOTA;
-	if (span_eq(first, span_of("="))) /* a response, and it is empty */
-		return authenticate(s, mechanism, &(struct span){ "", 0 });
-	return authenticate(s, mechanism, first.n > 0 ? &first : NULL);
+	bool empty = span_eq(first, span_of("=")); /* a response, and there is nothing in it */
+	if (empty)
+		first.n = 0;
+	enum reply r = authenticate(s, mechanism, empty || first.n > 0 ? &first : NULL);
+	session_give_back(s, QUOTA_AUTH_FAILURES); /* unless it was one */
+	return r;
 }

@@ -20,7 +20,7 @@ void
 session_forget(struct session *s)
 {
 	bool loopback = !s->peer.local && netaddr_is_loopback(&s->peer.addr);
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	s->said = (struct said){ .rights.any_domain = !s->from_proxy_itself &&
 		(s->peer.local || loopback ||
 			netlist_contains(&s->conf.receive.relay_nets, &s->peer.addr)) };
@@ -58,8 +58,34 @@ session_count(struct session *s, enum quota_kind kind, int64_t n)
 }
 
 bool
-session_may(const struct session *s, enum quota_kind kind, int64_t n)
+session_may(const struct session *s, enum quota_kind kind)
 {
 	int64_t limit = limit_of(&s->conf, kind);
-	return limit == 0 || s->quota.window == 0 || quota_count(&s->quota, kind) + n <= limit;
+	return limit == 0 || s->quota.window == 0 || quota_count(&s->quota, kind) <= limit;
+}
+
+bool
+session_take(struct session *s, enum quota_kind kind)
+{
+	return quota_take(&s->quota, kind, limit_of(&s->conf, kind), &s->held[kind]);
+}
+
+void
+session_give_back(struct session *s, enum quota_kind kind)
+{
+	quota_give_back(&s->quota, kind, &s->held[kind]);
+}
+
+void
+session_keep(struct session *s, enum quota_kind kind)
+{
+	s->held[kind] = (struct quota_held){ 0 };
+}
+
+void
+session_drop(struct session *s)
+{
+	transaction_drop(&s->transaction);
+	session_give_back(s, QUOTA_MESSAGES);
+	session_give_back(s, QUOTA_RECIPIENTS);
 }

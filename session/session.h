@@ -43,6 +43,7 @@ struct session {
 	struct spool spool;
 	struct peer peer;
 	struct quota quota;
+	struct quota_held held[QUOTA_KINDS]; /* of it, for what may yet come to nothing */
 	int monitor;              /* requests go there (request.h) */
 	const volatile int *stop; /* set by a signal */
 	int64_t end;              /* when the time for the whole session is over (clock.h) */
@@ -75,8 +76,21 @@ struct log_fields session_event(const struct session *s, const char *name);
 /* Counts what the client's network does. */
 void session_count(struct session *s, enum quota_kind kind, int64_t n);
 
-/* May the client's network do n more? With 0: is what it did within its limit? */
-bool session_may(const struct session *s, enum quota_kind kind, int64_t n);
+/* Is what the client's network did within its limit? */
+bool session_may(const struct session *s, enum quota_kind kind);
+
+/*
+ * May the client's network do one more? Then that is counted from now on, so that its sessions
+ * cannot all be told yes before the first has done it. It is given back if it comes to nothing.
+ */
+bool session_take(struct session *s, enum quota_kind kind);
+void session_give_back(struct session *s, enum quota_kind kind);
+
+/* It was done: what was taken stays counted. */
+void session_keep(struct session *s, enum quota_kind kind);
+
+/* Drops the transaction; if it was not queued, it did not count. */
+void session_drop(struct session *s);
 
 /* Drops the transaction and forgets what the client said; its address tells what it may do. */
 void session_forget(struct session *s);
