@@ -36,6 +36,13 @@ enum {
 	 * NOOP, RSET, VRFY, HELP and the like without a message between them: what no client needs.
 	 */
 	LIMIT_IDLE_COMMANDS = 1000,
+	/*
+	 * Of a client that may not send anywhere: so many, and so many seconds until it has brought
+	 * a message, or four addresses would hold all the places there are with a NOOP now and
+	 * then. Five minutes for each command up to the data (RFC 5321 section 4.5.3.2.7).
+	 */
+	LIMIT_STRANGER_COMMANDS = 100,
+	LIMIT_STRANGER_TIME = 30 * 60,
 
 	/*
 	 * What one session may have started (budget.h). At once: tls, an auth, a check, and checks

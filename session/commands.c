@@ -219,7 +219,7 @@ run_command(struct session *s, struct span line)
 	struct span arg = span_trim(span_skip(line, verb.n));
 	if (c == NULL)
 		return is_http(verb) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
-	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
+	if ((c->rules & IDLE) != 0 && !session_count_idle(s))
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;

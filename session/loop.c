@@ -87,7 +87,7 @@ converse(struct session *s)
 	while (more) {
 		struct span line = { 0 };
 		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
-			session_deadline(s, s->conf.receive.timeout_command), &line);
+			session_patience(s), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
 			if (s->transaction.open || s->stream.broken)
 				session_lost(s, "in a transaction; it was dropped");
@@ -113,6 +113,7 @@ loop_main(struct session *s)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	s->end = clock_deadline(s->conf.receive.timeout_session);
+	session_progress(s);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {

@@ -36,7 +36,7 @@ finish_data(struct session *s)
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
 		session_keep(s, QUOTA_RECIPIENTS);
-		s->idle = 0;
+		session_progress(s);
 		log_event(LOG_INFO, &f,
 			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
 			t->draft.id, s->peer.text, t->sender, t->draft.recipients,
@@ -140,6 +140,8 @@ receive_bdat(struct session *s, struct span arg)
 		return R_BDAT_SYNTAX;
 	if (octets / CHUNK_EXCESS > s->conf.receive.max_size)
 		return R_CHUNK_TOO_LARGE;
+	if (octets == 0 && !last && !session_count_idle(s))
+		return R_IDLE_COMMANDS;
 	enum reply r = transaction_ready(&s->transaction, true);
 	if (r == R_START_DATA)
 		r = R_CHUNK_OK;

@@ -49,7 +49,7 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 	say_text(s, challenge);
 	say_text(s, "\r\n");
 	enum stream_result res = stream_line(&s->stream, LIMIT_AUTH_LINE, LIMIT_COMMAND_JUNK,
-		session_deadline(s, s->conf.receive.timeout_command), line);
+		session_patience(s), line);
 	switch (res) {
 	case STREAM_OK:
 		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;

@@ -8,6 +8,29 @@ session_deadline(const struct session *s, int64_t seconds)
 	return clock_earlier(clock_deadline(seconds), s->end);
 }
 
+/* Chunks have a rate to keep, whatever the time between them. */
+int64_t
+session_patience(const struct session *s)
+{
+	int64_t until = session_deadline(s, s->conf.receive.timeout_command);
+	bool in_chunks = s->transaction.open && s->transaction.chunked;
+	return s->said.rights.any_domain || in_chunks ? until : clock_earlier(until, s->idle_end);
+}
+
+void
+session_progress(struct session *s)
+{
+	s->idle = 0;
+	s->idle_end = clock_deadline(LIMIT_STRANGER_TIME);
+}
+
+bool
+session_count_idle(struct session *s)
+{
+	long most = s->said.rights.any_domain ? LIMIT_IDLE_COMMANDS : LIMIT_STRANGER_COMMANDS;
+	return ++s->idle <= most;
+}
+
 struct log_fields
 session_event(const struct session *s, const char *name)
 {

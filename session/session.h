@@ -60,6 +60,7 @@ struct session {
 	/* what counts against a limit */
 	long errors;       /* refused commands */
 	long idle;         /* commands since the last message that bring no message nearer */
+	int64_t idle_end;  /* when a stranger must have brought a message (clock.h) */
 	int auth_failures;
 
 	struct said said;
@@ -69,6 +70,15 @@ struct session {
 
 /* `seconds` from now, or the end of the session's time if that comes first. */
 int64_t session_deadline(const struct session *s, int64_t seconds);
+
+/* Until when the next command is waited for. */
+int64_t session_patience(const struct session *s);
+
+/* A message was queued; or the conversation begins, and time for the first one does. */
+void session_progress(struct session *s);
+
+/* Counts a command that brings no message nearer. False: it was one too many. */
+bool session_count_idle(struct session *s);
 
 /* Fields of an event about the transaction, if there is one. */
 struct log_fields session_event(const struct session *s, const char *name);

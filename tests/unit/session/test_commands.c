@@ -198,6 +198,42 @@ test_idle(void **state)
 	}
 }
 
+/* S24: a stranger gets fewer of them, and a chunk of nothing is one. */
+static void
+test_idle_stranger(void **state)
+{
+	(void)state;
+	enter("", HELO);
+	s.said.rights.any_domain = false;
+	for (int n = 0; n < LIMIT_STRANGER_COMMANDS; n++)
+		assert_int_equal(answer("NOOP"), R_FINE);
+	assert_int_equal(answer("NOOP"), R_IDLE_COMMANDS);
+	enter("", HELO | MAIL | RCPT);
+	for (int n = 0; n < LIMIT_IDLE_COMMANDS; n++)
+		assert_int_equal(answer("BDAT 0"), R_CHUNK_OK);
+	assert_int_equal(answer("BDAT 0"), R_IDLE_COMMANDS);
+}
+
+/* S24: a stranger has some time for a message, however often it says something else. */
+static void
+test_patience(void **state)
+{
+	(void)state;
+	int64_t wait = (int64_t)LIMIT_STRANGER_TIME * 1000, now = clock_ms();
+	enter("timeout_command = 1d\n", HELO);
+	session_progress(&s);
+	assert_true(session_patience(&s) > now + wait); /* not so a client of this site */
+	s.said.rights.any_domain = false;
+	assert_int_equal(answer("NOOP"), R_FINE);
+	int64_t until = session_patience(&s);
+	assert_true(until >= now + wait && until == s.idle_end);
+	s.transaction.open = s.transaction.chunked = true; /* what has a rate to keep */
+	assert_true(session_patience(&s) > until);
+	s.transaction.open = false;
+	s.conf.receive.timeout_command = 1;
+	assert_true(session_patience(&s) < until);
+}
+
 /* One recipient too many is no error (R25), but brings no message nearer. */
 static void
 test_idle_recipients(void **state)
@@ -250,6 +286,8 @@ main(void)
 		cmocka_unit_test(test_no_line),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_idle_stranger),
+		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_idle_recipients),
 		cmocka_unit_test(test_loggable),
 	};
