@@ -59,8 +59,8 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 		return SOFT;
 	}
 	if (r == -EILSEQ) {
-		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s",
-			why);
+		snprintf(text, sizeof(text), "554 5.6.3 the host takes %s only, and %s",
+			link_can(l, CAN_8BITMIME) ? "lines of text" : "7-bit text", why);
 		why = text;
 	}
 	if (why == NULL && l->host.limit.size > 0 && t->length > (uint64_t)l->host.limit.size)

@@ -17,6 +17,8 @@ secure_starttls(struct session *s, struct span arg)
 	(void)arg;
 	if (s->secure)
 		return R_TLS_ACTIVE;
+	if (s->conf.tls.mode == TLS_OFF || s->conf.tls.certificate == NULL)
+		return R_NOT_IMPLEMENTED; /* and a later attempt would not help */
 	if (!offers_tls(s))
 		return R_TLS_UNAVAILABLE;
 	return stream_pending(&s->stream) ? R_TLS_EARLY : R_START_TLS;

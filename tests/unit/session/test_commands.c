@@ -103,7 +103,8 @@ static const struct row {
 	{ "auth_users = /u\n", HELO, "AUTH X", R_AUTH_UNKNOWN },
 	{ "auth_users = /u\n", HELO | MAIL, "AUTH SCRAM-SHA-1", R_AUTH_LATE },
 	{ "auth_users = /u\n", HELO, "AUTH SCRAM-SHA-1 x y", R_AUTH_SYNTAX },
-	{ "", 0, "STARTTLS", R_TLS_UNAVAILABLE },
+	{ "", 0, "STARTTLS", R_NOT_IMPLEMENTED }, /* L59b */
+	{ "tls = off\ntls_certificate = /c.pem\n", 0, "STARTTLS", R_NOT_IMPLEMENTED },
 	{ "tls_certificate = /c.pem\n", 0, "STARTTLS", R_START_TLS },
 	{ "tls_certificate = /c.pem\n", SECURE, "STARTTLS", R_TLS_ACTIVE },
 	/* without TLS where it is required: only what leads to it (RFC 3207 section 4) */
