@@ -320,10 +320,14 @@ static void
 decide(const struct auth *a, enum auth_result result)
 {
 	char senders[AUTH_SENDERS] = "";
-	if (a->known && a->user.senders.n >= sizeof(senders))
+	struct log_fields f = { .event = "auth" };
+	if (a->known && a->user.senders.n >= sizeof(senders)) {
 		result = AUTH_TROUBLE; /* a list that is cut would let too little through */
-	else if (a->known && a->user.senders.n > 0)
+		log_event(LOG_ERR, &f, "auth_users %s:%u: senders of more than %d octets",
+			a->conf.auth.users, a->user.line, AUTH_SENDERS - 1);
+	} else if (a->known && a->user.senders.n > 0) {
 		memcpy(senders, a->user.senders.p, a->user.senders.n);
+	}
 	(void)say(result, a->name, senders);
 }
 

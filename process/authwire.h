@@ -22,7 +22,7 @@
 enum {
 	AUTH_MECHANISM = 24,
 	AUTH_TEXT = LIMIT_AUTH_LINE + 1,
-	AUTH_SENDERS = 512, /* the addresses that one user may send from, with NUL */
+	AUTH_SENDERS = 8192, /* the addresses that one user may send from, with NUL */
 };
 
 struct auth_hello {

@@ -74,9 +74,9 @@ remember_user(struct session *s, const struct auth_text *a)
 	struct log_fields f = session_event(s, "authenticated");
 	struct said *said = &s->said;
 	snprintf(said->user, sizeof(said->user), "%.*s", (int)sizeof(said->user) - 1, a->text);
-	snprintf(said->senders, sizeof(said->senders), "%.*s", (int)sizeof(said->senders) - 1,
+	snprintf(s->senders, sizeof(s->senders), "%.*s", (int)sizeof(s->senders) - 1,
 		a->text + strlen(a->text) + 1);
-	said->rights = (struct rights){ .any_domain = true, .senders = span_of(said->senders) };
+	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->senders) };
 	char name[LIMIT_LOG_TEXT];
 	buf_escape_text(name, sizeof(name), span_of(s->said.user));
 	log_event(LOG_INFO, &f, "%s is \"%s\"", s->peer.text, name);

@@ -33,7 +33,6 @@ struct said {
 	char helo[HELO_SIZE];         /* the name in HELO or EHLO; empty: neither came yet */
 	bool extended;                /* it was EHLO */
 	char user[LIMIT_ADDRESS + 1]; /* the name that AUTH proved; empty: there was no AUTH */
-	char senders[AUTH_SENDERS];   /* addresses that this user may send from; empty: any */
 	struct rights rights;
 };
 
@@ -64,6 +63,7 @@ struct session {
 	int auth_failures;
 
 	struct said said;
+	char senders[AUTH_SENDERS]; /* large: said.rights.senders, where a user has some */
 	struct transaction transaction;
 	int64_t data_start; /* when the data of a message began (clock.h) */
 };

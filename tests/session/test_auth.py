@@ -516,6 +516,21 @@ def test_senders(users, ears):
     assert c.finish() == 0
 
 
+def test_many_senders(users, ears):
+    """R70: a list is as long as people need it; one that does not fit is trouble, and the log names its line."""
+    file = users.settings["auth_users"]
+    text = file.read_text()
+    for n, said in ((300, OK), (600, TROUBLE)):
+        many = " ".join(f"name{i}@domain.example" for i in range(n))
+        file.write_text(re.sub(r"(?m)^(joe:.*)$", rf"\1:{many}", text))
+        c = users.meet()
+        assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == said
+        if said == OK:
+            assert c.ask("MAIL FROM:<name299@domain.example>") == "250 2.1.0 Ok"
+        assert c.finish() == 0
+    assert re.search(r"auth_users .*:3: senders of more than", users.logged())
+
+
 @pytest.mark.parametrize("secure_first", [False, True])
 def test_received(users, ears, secure_first):
     """R36"""
