@@ -54,12 +54,31 @@ users_text(const struct auth *a)
 	return (struct span){ a->users, a->length };
 }
 
+static bool
+exact(const struct auth *a)
+{
+	return a->conf.auth.case_sensitive == CONF_YES;
+}
+
+/* A name that is known is written as in the file from then on. */
 static void
 find_user(struct auth *a, const char *name)
 {
-	snprintf(a->name, sizeof(a->name), "%s", name);
 	a->user = (struct user){ 0 };
-	a->known = users_find(users_text(a), span_of(name), &a->user);
+	a->known = users_find(users_text(a), span_of(name), exact(a), &a->user);
+	struct span found = a->known ? a->user.name : span_of(name);
+	snprintf(a->name, sizeof(a->name), "%.*s", (int)found.n, found.p);
+}
+
+/* Names that differ in case alone would be one user, so they have one secret that is none. */
+static void
+pretend(const struct auth *a, Gsasl_hash hash, char out[static USERS_SECRET])
+{
+	char name[sizeof(a->name)];
+	snprintf(name, sizeof(name), "%s", a->name);
+	for (char *c = name; *c != '\0' && !exact(a); c++)
+		*c = ascii_lower(*c);
+	secret_pretend(users_first_secrets(users_text(a)), hash, name, out);
 }
 
 /* Takes what a check of a secret found; a spoilt line of the file is no fault of the client. */
@@ -89,7 +108,7 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 	find_user(a, name);
 	if (!a->known || !users_secret(&a->user, kind, secret)) {
 		a->known = false;
-		secret_pretend(users_first_secrets(users_text(a)), hash, name, secret);
+		pretend(a, hash, secret);
 	}
 	if (!secret_split(secret, hash, &parts)) {
 		judge_secret(a, kind, -EINVAL);
@@ -186,7 +205,7 @@ check_password(struct auth *a, Gsasl_session *s)
 	} else if (other.path != NULL) {
 		a->known = ask_other(a, name, password);
 	} else { /* as long as the others */
-		secret_pretend(users_first_secrets(users_text(a)), GSASL_HASH_SHA256, name, secret);
+		pretend(a, GSASL_HASH_SHA256, secret);
 		(void)secret_check_scram(secret, password);
 		a->known = false;
 	}
@@ -203,15 +222,18 @@ check_external(struct auth *a)
 }
 
 static int
-give_binding(const struct auth *a, Gsasl_session *s)
+give_binding(const struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 {
+	const struct tlsbinding *b = &a->hello.binding;
+	bool unique = wanted == GSASL_CB_TLS_UNIQUE;
 	char *text = NULL;
 	size_t n;
-	if (!a->hello.secure)
+	if (!b->safe || (unique && !b->has_unique))
 		return GSASL_NO_CALLBACK;
-	int r = gsasl_base64_to((const char *)a->hello.exporter, TLS_EXPORTER, &text, &n);
+	int r = gsasl_base64_to((const char *)(unique ? b->unique : b->exporter),
+		unique ? sizeof(b->unique) : sizeof(b->exporter), &text, &n);
 	if (r == GSASL_OK)
-		r = gsasl_property_set(s, GSASL_CB_TLS_EXPORTER, text);
+		r = gsasl_property_set(s, wanted, text);
 	free(text);
 	return r;
 }
@@ -226,7 +248,8 @@ callback(Gsasl *ctx, Gsasl_session *s, Gsasl_property wanted)
 	case GSASL_VALIDATE_EXTERNAL:
 		return check_external(a);
 	case GSASL_CB_TLS_EXPORTER:
-		return give_binding(a, s);
+	case GSASL_CB_TLS_UNIQUE:
+		return give_binding(a, s, wanted);
 	case GSASL_SCRAM_ITER:
 	case GSASL_SCRAM_SALT:
 	case GSASL_SCRAM_STOREDKEY:
@@ -262,6 +285,12 @@ hear(struct auth_text *in)
 	return true;
 }
 
+static bool
+same_name(const struct auth *a, const char *x, const char *y)
+{
+	return exact(a) ? strcmp(x, y) == 0 : span_ieq(span_of(x), span_of(y));
+}
+
 /*
  * A client speaks for itself only, by whatever mechanism: under the name that it gave or the one
  * that Dovecot has for it.
@@ -271,8 +300,8 @@ for_itself(const struct auth *a, Gsasl_session *s)
 {
 	const char *whom = gsasl_property_fast(s, GSASL_AUTHZID);
 	const char *given = gsasl_property_fast(s, GSASL_AUTHID);
-	return whom == NULL || whom[0] == '\0' || strcmp(whom, a->name) == 0 ||
-		(given != NULL && strcmp(whom, given) == 0);
+	return whom == NULL || whom[0] == '\0' || same_name(a, whom, a->name) ||
+		(given != NULL && same_name(a, whom, given));
 }
 
 static enum auth_result
@@ -291,11 +320,31 @@ static void
 decide(const struct auth *a, enum auth_result result)
 {
 	char senders[AUTH_SENDERS] = "";
-	if (a->known && a->user.senders.n >= sizeof(senders))
+	struct log_fields f = { .event = "auth" };
+	if (a->known && a->user.senders.n >= sizeof(senders)) {
 		result = AUTH_TROUBLE; /* a list that is cut would let too little through */
-	else if (a->known && a->user.senders.n > 0)
+		log_event(LOG_ERR, &f, "auth_users %s:%u: senders of more than %d octets",
+			a->conf.auth.users, a->user.line, AUTH_SENDERS - 1);
+	} else if (a->known && a->user.senders.n > 0) {
 		memcpy(senders, a->user.senders.p, a->user.senders.n);
+	}
 	(void)say(result, a->name, senders);
+}
+
+/*
+ * What LOGIN asks for, "Username:" and "Password:". Clients compare (Outlook, Thunderbird): of any
+ * other text they make nothing, or another question.
+ */
+static const char *const login_asks[] = { "VXNlcm5hbWU6", "UGFzc3dvcmQ6" };
+
+/* The challenge to send in place of the library's; `n` were sent before it. */
+static const char *
+challenge_text(const struct auth *a, const char *out, size_t n)
+{
+	if (strcmp(a->hello.mechanism, "LOGIN") == 0 &&
+		n < sizeof(login_asks) / sizeof(login_asks[0]))
+		return login_asks[n];
+	return out != NULL ? out : "";
 }
 
 /* Steps until it is decided; closes by ending. */
@@ -304,6 +353,7 @@ exchange(struct auth *a, Gsasl_session *s)
 {
 	static struct auth_text in;
 	bool client_first = strcmp(a->hello.mechanism, "LOGIN") != 0;
+	size_t asked = 0;
 	if (!hear(&in))
 		return;
 	if (!in.given && client_first) { /* an empty challenge asks for the initial response */
@@ -316,16 +366,17 @@ exchange(struct auth *a, Gsasl_session *s)
 		return;
 	}
 	if (in.given && !client_first) { /* the name, which libgsasl asks for nevertheless */
-		char *asked = NULL;
-		(void)gsasl_step64(s, "", &asked);
-		gsasl_free(asked);
+		char *out = NULL;
+		(void)gsasl_step64(s, "", &out);
+		gsasl_free(out);
+		asked++;
 	}
-	for (;;) {
+	for (;; asked++) {
 		char *out = NULL;
 		int r = gsasl_step64(s, in.text, &out);
 		bool more = r == GSASL_NEEDS_MORE ||
 			    (r == GSASL_OK && out != NULL && out[0] != '\0');
-		bool said = !more || say(AUTH_CHALLENGE, out != NULL ? out : "", "");
+		bool said = !more || say(AUTH_CHALLENGE, challenge_text(a, out, asked), "");
 		gsasl_free(out);
 		if (!more) {
 			decide(a, result_of(a, s, r));

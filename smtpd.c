@@ -20,6 +20,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/launch.h"
@@ -119,6 +120,10 @@ answer_operator(const struct conf *c, const struct conf_origins *from, const str
 {
 	if (o->check) {
 		conf_print(c, from, stdout);
+		if (!routes_reach_postmaster(c, (struct span){ 0 }))
+			fprintf(stderr, "smtpd: warning: postmaster is not set, and nothing takes "
+				"mail for %s: strangers' mail for <postmaster> is refused\n",
+				c->who.hostname);
 		return EXIT_SUCCESS;
 	}
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);

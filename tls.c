@@ -236,18 +236,35 @@ name_client(SSL *ssl, char *out, size_t size)
 	X509_email_free(mails);
 }
 
+/*
+ * Before TLS 1.3 neither binding is safe without the extended master secret (RFC 7627). tls-unique
+ * is the first Finished message: the client's, or ours where the session was resumed.
+ */
+static void
+bind_to(SSL *ssl, struct tlsbinding *out)
+{
+	static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 */
+	bool old = SSL_version(ssl) < TLS1_3_VERSION;
+	out->safe = (!old || SSL_get_extms_support(ssl) == 1) &&
+		SSL_export_keying_material(ssl, out->exporter, sizeof(out->exporter), label,
+			sizeof(label) - 1, NULL, 0, 0) == 1;
+	if (!old || !out->safe)
+		return;
+	size_t n = SSL_session_reused(ssl)
+		? SSL_get_finished(ssl, out->unique, sizeof(out->unique))
+		: SSL_get_peer_finished(ssl, out->unique, sizeof(out->unique));
+	out->has_unique = n == sizeof(out->unique);
+}
+
 static bool
 tell_session(SSL *ssl)
 {
-	static const char label[] = "EXPORTER-Channel-Binding"; /* RFC 9266 */
 	struct tlsinfo info = { 0 };
 	snprintf(info.version, sizeof(info.version), "%s", SSL_get_version(ssl));
 	snprintf(info.cipher, sizeof(info.cipher), "%s",
 		SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
 	name_client(ssl, info.client, sizeof(info.client));
-	if (SSL_export_keying_material(ssl, info.exporter, sizeof(info.exporter), label,
-		    sizeof(label) - 1, NULL, 0, 0) != 1)
-		memset(info.exporter, 0, sizeof(info.exporter));
+	bind_to(ssl, &info.binding);
 	return send(LAUNCH_SECOND_FD, &info, sizeof(info), MSG_NOSIGNAL) == (ssize_t)sizeof(info);
 }
 

@@ -36,6 +36,7 @@ struct conf_who {
 	char *hostname;   /* our name in greeting, EHLO and Received:; default: the system's */
 	char *spool;      /* absolute path of the spool directory */
 	char *postmaster; /* where mail for <postmaster> goes; default postmaster@hostname */
+	bool no_postmaster; /* that default stands there, for nobody set it */
 	char *user;       /* whom to become when started as root */
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
@@ -90,6 +91,7 @@ struct conf_auth {
 	char *saslauthd;      /* socket of saslauthd, for PLAIN and LOGIN; NULL: none */
 	char *dovecot;        /* ... or of Dovecot's authentication service */
 	enum conf_bool clear; /* passwords without TLS too */
+	enum conf_bool case_sensitive; /* "Joe" is another user than "joe" */
 };
 
 /* How mail goes to hosts; a route may say otherwise. The times are seconds. */

@@ -62,6 +62,7 @@ static const struct key keys[] = {
 	KEY(auth_saslauthd, auth.saslauthd, PATHNAME, NULL, 0, 0)
 	KEY(auth_dovecot, auth.dovecot, PATHNAME, NULL, 0, 0)
 	KEY(auth_clear, auth.clear, YESNO, "no", 0, 0)
+	KEY(auth_case_sensitive, auth.case_sensitive, YESNO, "no", 0, 0)
 	KEY(nameserver, relay.nameserver, SERVERS, "", 0, 0)
 	DELIVERY(BOTH, family, family, FAMILY, "any", 0, 0)
 	DELIVERY(BOTH, source, source, SOURCES, "", 0, 0)

@@ -313,7 +313,8 @@ complete(struct setting *s)
 		if (c->tls.key == NULL)
 			return complain_of(s, "tls_key", "out of memory");
 	}
-	if (c->who.postmaster == NULL &&
+	c->who.no_postmaster = c->who.postmaster == NULL;
+	if (c->who.no_postmaster &&
 		asprintf(&c->who.postmaster, "postmaster@%s", c->who.hostname) < 0) {
 		c->who.postmaster = NULL;
 		return complain_of(s, "postmaster", "out of memory");

@@ -22,6 +22,20 @@ routes_lane(const struct conf *conf, struct span sender, char lane[static LANE_N
 	}
 }
 
+bool
+routes_reach_postmaster(const struct conf *conf, struct span sender)
+{
+	char lane[LANE_NAME_SIZE];
+	if (!conf->who.no_postmaster)
+		return true;
+	if (lane_name_of(span_of(conf->who.hostname), lane) < 0)
+		return false;
+	if (match_domain(conf->receive.relay_domains, span_of(lane)))
+		return true;
+	routes_lane(conf, sender, lane);
+	return lane_name_route(span_of(lane)).n > 0;
+}
+
 const struct route *
 routes_find(const struct conf *conf, struct span name)
 {

@@ -155,7 +155,7 @@ static const char *
 set_text(const struct key *k, struct span v, char **place)
 {
 	struct address a;
-	if (k->type == HOSTNAME && !address_is_domain(v))
+	if (k->type == HOSTNAME && !address_is_hostname(v))
 		return "not a host name";
 	if (k->type != HOSTNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
 		free(*place);

@@ -7,15 +7,17 @@
 #define POSTERN_LIMITS_H
 
 enum {
-	/* RFC 5321 section 4.5.3.1.1 to 4.5.3.1.3: octets, without NUL. */
-	LIMIT_LOCAL_PART = 64,
+	/*
+	 * RFC 5321 sections 4.5.3.1.2 and 4.5.3.1.3: octets, without NUL. The 64 octets of a local
+	 * part (4.5.3.1.1) are what must work and no limit here: many reply addresses are longer.
+	 */
 	LIMIT_DOMAIN = 255,
 	LIMIT_PATH = 256, /* with the angle brackets */
 	LIMIT_LABEL = 63, /* RFC 1035 section 2.3.4 */
 
-	/* local part, "@", domain: what an address can take when the path limit is not the first
-	 * to be hit; buffers are this long plus NUL. */
-	LIMIT_ADDRESS = LIMIT_LOCAL_PART + 1 + LIMIT_DOMAIN,
+	/* An address that no path limits, as in a certificate, or the name of a user: 64 octets,
+	 * "@" and a domain. Buffers are this long plus NUL. */
+	LIMIT_ADDRESS = 64 + 1 + LIMIT_DOMAIN,
 
 	/* A command line with its CRLF. Section 4.5.3.1.4 asks for 512, and the extensions add up
 	 * to about 1 200 (SIZE 26, BODY 16, SMTPUTF8 10, AUTH 500, DSN 500 and others). */
@@ -34,6 +36,13 @@ enum {
 	 * NOOP, RSET, VRFY, HELP and the like without a message between them: what no client needs.
 	 */
 	LIMIT_IDLE_COMMANDS = 1000,
+	/*
+	 * Of a client that may not send anywhere: so many, and so many seconds until it has brought
+	 * a message, or four addresses would hold all the places there are with a NOOP now and
+	 * then. Five minutes for each command up to the data (RFC 5321 section 4.5.3.2.7).
+	 */
+	LIMIT_STRANGER_COMMANDS = 100,
+	LIMIT_STRANGER_TIME = 30 * 60,
 
 	/*
 	 * What one session may have started (budget.h). At once: tls, an auth, a check, and checks

@@ -2,17 +2,29 @@
 #ifndef POSTERN_TLSINFO_H
 #define POSTERN_TLSINFO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/limits.h"
 
-enum { TLS_EXPORTER = 32 }; /* octets of channel binding (RFC 9266) */
+enum {
+	TLS_EXPORTER = 32, /* octets of tls-exporter (RFC 9266) */
+	TLS_UNIQUE = 12,   /* ... and of tls-unique (RFC 5929 section 3) */
+};
+
+/* What a client may bind its AUTH to, so that nobody between us can pass it on as his own. */
+struct tlsbinding {
+	bool safe;                      /* it is bound to this connection alone; then: */
+	uint8_t exporter[TLS_EXPORTER];
+	bool has_unique;                /* before TLS 1.3, where clients prefer it */
+	uint8_t unique[TLS_UNIQUE];
+};
 
 struct tlsinfo {
 	char version[16];                /* "TLSv1.3" */
 	char cipher[64];                 /* IANA's name, for Received: (RFC 8314 section 4.3) */
 	char client[LIMIT_ADDRESS + 1];  /* who the verified client certificate says it is, or "" */
-	uint8_t exporter[TLS_EXPORTER];  /* tls-exporter channel binding */
+	struct tlsbinding binding;
 };
 
 #endif

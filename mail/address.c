@@ -31,7 +31,7 @@ is_atext(char c)
 	       (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
-/* sub-domain = Let-dig [Ldh-str]; `extra` is one more character that may stand inside. */
+/* sub-domain = Let-dig [Ldh-str]; `extra` is one more letter, or NUL. */
 static bool
 labels(struct span s, char extra)
 {
@@ -56,7 +56,37 @@ labels(struct span s, char extra)
 bool
 address_is_domain(struct span s)
 {
+	return labels(s, '_');
+}
+
+bool
+address_is_hostname(struct span s)
+{
 	return labels(s, '\0');
+}
+
+/* The groups of 16 bits that are written in an IPv6 address; an IPv4 address in it makes two. */
+static int
+written_groups(struct span s)
+{
+	int n = 0;
+	while (s.n > 0) {
+		struct span group = span_cut(&s, ':');
+		if (group.n > 0)
+			n += memchr(group.p, '.', group.n) != NULL ? 2 : 1;
+	}
+	return n;
+}
+
+/* IPv6-addr, where "::" stands for two groups at the least: not every address that can be read. */
+static bool
+is_ipv6(struct span s)
+{
+	enum { WITH_COMPRESSION = 6 };
+	struct netaddr a;
+	if (s.n == 0 || memchr(s.p, ':', s.n) == NULL || netaddr_parse(s, &a) < 0)
+		return false;
+	return memmem(s.p, s.n, "::", 2) == NULL || written_groups(s) <= WITH_COMPRESSION;
 }
 
 bool
@@ -67,17 +97,15 @@ address_is_literal(struct span s)
 	if (s.n < 2 || s.p[0] != '[' || s.p[s.n - 1] != ']')
 		return false;
 	struct span in = { s.p + 1, s.n - 2 };
-	if (span_istarts(in, span_of(tag))) {
-		in = span_skip(in, sizeof(tag) - 1);
-		return in.n > 0 && memchr(in.p, ':', in.n) != NULL && netaddr_parse(in, &a) == 0;
-	}
+	if (span_istarts(in, span_of(tag)))
+		return is_ipv6(span_skip(in, sizeof(tag) - 1));
 	return in.n > 0 && memchr(in.p, ':', in.n) == NULL && netaddr_parse(in, &a) == 0;
 }
 
 bool
 address_is_helo(struct span s)
 {
-	return labels(s, '_') || address_is_literal(s);
+	return address_is_domain(s) || address_is_literal(s);
 }
 
 /* RFC 3629 section 4: well-formed, the shortest form, no surrogates. */
@@ -124,8 +152,8 @@ take_domain(struct span *s, struct span *out)
 		const char *end = memchr(s->p, ']', s->n);
 		n = end != NULL ? (size_t)(end - s->p) + 1 : 0;
 	} else {
-		while (n < s->n && (is_alnum(s->p[n]) || is_beyond(s->p[n]) || s->p[n] == '-' ||
-					   s->p[n] == '.'))
+		while (n < s->n && (is_alnum(s->p[n]) || is_beyond(s->p[n]) ||
+					   (s->p[n] != '\0' && strchr("-._", s->p[n]) != NULL)))
 			n++;
 	}
 	*out = (struct span){ s->p, n };
@@ -133,14 +161,14 @@ take_domain(struct span *s, struct span *out)
 	return n > 0 && (out->p[0] == '[' ? address_is_literal(*out) : is_any_domain(*out));
 }
 
-/* Quoted-string: DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE */
+/* Quoted-string: DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE; RFC 6531 adds to the text alone. */
 static size_t
 quoted_length(struct span s)
 {
 	for (size_t i = 1; i < s.n; i++) {
 		if (s.p[i] == '"')
 			return i + 1;
-		if (s.p[i] == '\\' && ++i == s.n)
+		if (s.p[i] == '\\' && (++i == s.n || is_beyond(s.p[i])))
 			return 0;
 		if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
 			return 0;
@@ -170,7 +198,7 @@ take_local(struct span *s, struct span *out)
 	size_t n = s->n > 0 && s->p[0] == '"' ? quoted_length(*s) : dotted_length(*s);
 	*out = (struct span){ s->p, n };
 	*s = span_skip(*s, n);
-	return n > 0 && n <= LIMIT_LOCAL_PART;
+	return n > 0;
 }
 
 static bool
@@ -210,11 +238,22 @@ static bool
 take_postmaster(struct span *s, struct address *out)
 {
 	static const struct span name = { "postmaster", 10 };
-	if (!span_istarts(*s, name) || s->n == name.n || s->p[name.n] != '>')
+	if (!span_istarts(*s, name))
 		return false;
 	out->whole = out->local = (struct span){ s->p, name.n };
 	out->domain = (struct span){ s->p + name.n, 0 };
 	*s = span_skip(*s, name.n);
+	return true;
+}
+
+/* A mailbox, or what a recipient may be without one. */
+static bool
+take_address(struct span *s, enum address_kind kind, struct address *out)
+{
+	struct span at = *s;
+	if (!take_mailbox(&at, out))
+		return kind == ADDRESS_FORWARD && take_postmaster(s, out);
+	*s = at;
 	return true;
 }
 
@@ -225,13 +264,25 @@ address_path(struct span s, enum address_kind kind, struct address *out, struct 
 	struct address a = { 0 };
 	if (!take_char(&at, '<') || !address_is_utf8(s))
 		return -EINVAL;
-	bool null = kind == ADDRESS_REVERSE && at.n > 0 && at.p[0] == '>';
-	if (null)
+	if (kind == ADDRESS_REVERSE && at.n > 0 && at.p[0] == '>')
 		a = (struct address){ .whole = { at.p, 0 } };
-	else if (kind != ADDRESS_FORWARD || !take_postmaster(&at, &a))
-		if (!take_route(&at) || !take_mailbox(&at, &a))
-			return -EINVAL;
+	else if (!take_route(&at) || !take_address(&at, kind, &a))
+		return -EINVAL;
 	if (!take_char(&at, '>') || s.n - at.n > LIMIT_PATH)
+		return -EINVAL;
+	*out = a;
+	*rest = at;
+	return 0;
+}
+
+int
+address_bare(struct span s, enum address_kind kind, struct address *out, struct span *rest)
+{
+	enum { BRACKETS = 2 };
+	struct span at = s;
+	struct address a = { 0 };
+	if (!address_is_utf8(s) || !take_address(&at, kind, &a) ||
+		a.whole.n > LIMIT_PATH - BRACKETS)
 		return -EINVAL;
 	*out = a;
 	*rest = at;
@@ -242,7 +293,7 @@ int
 address_mailbox(struct span s, struct address *out)
 {
 	struct address a = { 0 };
-	if (!address_is_utf8(s) || !take_mailbox(&s, &a) || s.n > 0)
+	if (!address_is_utf8(s) || !take_mailbox(&s, &a) || s.n > 0 || a.whole.n > LIMIT_ADDRESS)
 		return -EINVAL;
 	*out = a;
 	return 0;

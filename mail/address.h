@@ -4,9 +4,11 @@
  * Where an address may hold UTF-8, it is valid UTF-8 (RFC 3629: no overlong forms, no surrogates);
  * the caller decides whether the client may send it (span_is_ascii).
  *
- * Nothing is guessed or repaired: what the grammar does not allow is refused. A source route
- * ("@a,@b:") is parsed and ignored (appendix C). The local part is kept as it was written, with its
- * quotes and its case (section 2.4); the domain is what stands behind the last "@" outside quotes.
+ * Nothing is guessed or repaired: what the grammar does not allow is refused. Two things are taken
+ * beyond it, because containers, scripts and mailing lists need them and they can mean only one
+ * thing: "_" in domains, and local parts of more than 64 octets. A source route ("@a,@b:") is
+ * parsed and ignored (appendix C). The local part is kept as it was written, with its quotes and
+ * its case (section 2.4); the domain is what stands behind the last "@" outside quotes.
  */
 #ifndef POSTERN_ADDRESS_H
 #define POSTERN_ADDRESS_H
@@ -33,23 +35,32 @@ enum address_kind {
 /*
  * Parses a path "<...>" at the start of s. *rest is what follows the closing bracket (parameters).
  * 0 or -EINVAL; outputs are untouched on failure.
- * Limits: local part 64, domain 255, label 63, whole path 256 octets; longer is -EINVAL.
+ * Limits: domain 255, label 63, whole path 256 octets; longer is -EINVAL.
  */
 int address_path(struct span s, enum address_kind kind, struct address *out, struct span *rest);
 
-/* Parses a bare "local@domain", as in a configuration file. 0 or -EINVAL. */
+/* The same of an address that lacks its brackets; so it is neither empty nor has it a route. */
+int address_bare(struct span s, enum address_kind kind, struct address *out, struct span *rest);
+
+/* All of s is "local@domain", as in a configuration file. 0 or -EINVAL. */
 int address_mailbox(struct span s, struct address *out);
 
 /* Valid UTF-8? */
 bool address_is_utf8(struct span s);
 
-/* A domain name: LDH labels of 1..63 octets that neither begin nor end with "-", no final dot. */
+/*
+ * A domain: labels of 1..63 letters, digits, "-" and "_" that neither begin nor end with "-", no
+ * final dot.
+ */
 bool address_is_domain(struct span s);
+
+/* The name of a host to other hosts (RFC 1123 section 2.1): a domain without "_". */
+bool address_is_hostname(struct span s);
 
 /* "[192.0.2.1]" or "[IPv6:2001:db8::1]"; any other tag, or a zone, is refused. */
 bool address_is_literal(struct span s);
 
-/* EHLO/HELO argument: a domain (underscores tolerated, devices have them) or a literal. */
+/* The argument of EHLO and HELO: a domain or a literal. */
 bool address_is_helo(struct span s);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * lane_name: the lane that mail to a domain is in. A lane is a directory of the spool, so its name
- * is safe as a file name: letters, digits and "-.[]:" only, no leading dot. All names are made or
+ * is safe as a file name: letters, digits and "-_.[]:" only, no leading dot. All names are made or
  * checked here.
  */
 #ifndef POSTERN_LANE_NAME_H

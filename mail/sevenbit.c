@@ -50,6 +50,7 @@ struct entity {
 	enum mime_encoding encoding;
 	struct mime_boundary boundary;
 	bool old;            /* a message without any MIME field */
+	bool unversioned;    /* a message without the field that says that it is MIME */
 };
 
 /* What stands between a header or boundary and the next boundary. */
@@ -292,20 +293,23 @@ read_header(struct walk *w, struct entity *e)
 	return take_field(w, e, f);
 }
 
-/* A message without MIME fields is text; one with some, but not the version, is a riddle. */
+/*
+ * A message without MIME fields is text. One with some, but not the version, means what they say:
+ * scripts forget it, and all readers know.
+ */
 static void
-doubt(struct entity *e)
+note_version(struct entity *e)
 {
-	if (!e->message || e->seen[FIELD_VERSION] > 0)
-		return;
-	e->old = e->seen[FIELD_TYPE] + e->seen[FIELD_ENCODING] == 0;
-	if (!e->old)
-		e->type = MIME_UNKNOWN;
+	e->unversioned = e->message && e->seen[FIELD_VERSION] == 0;
+	e->old = e->unversioned && e->seen[FIELD_TYPE] + e->seen[FIELD_ENCODING] == 0;
 }
 
-/* The header and the empty line, with another encoding if one is given. */
+/*
+ * The header and the empty line, with another encoding if one is given. `mime`: what it says of the
+ * content must be believed from now on.
+ */
 static int
-put_header(struct walk *w, const struct entity *e, const char *encoding)
+put_header(struct walk *w, const struct entity *e, const char *encoding, bool mime)
 {
 	bool skip = false;
 	for (uint64_t at = e->start; at < e->end;) {
@@ -319,9 +323,10 @@ put_header(struct walk *w, const struct entity *e, const char *encoding)
 			put(w, line);
 		at += line.n;
 	}
+	if (mime && e->unversioned)
+		put_text(w, "MIME-Version: 1.0\r\n");
 	if (encoding != NULL && e->old)
-		put_text(w,
-			"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n");
+		put_text(w, "Content-Type: text/plain; charset=unknown-8bit\r\n");
 	if (encoding != NULL) {
 		put_text(w, "Content-Transfer-Encoding: ");
 		put_text(w, encoding);
@@ -351,9 +356,9 @@ objection(const struct entity *e)
 	if (e->encoding == MIME_CODED)
 		return "a part is not encoded as it says";
 	if (e->type == MIME_SEALED)
-		return "8-bit octets in a part that may not be changed";
+		return "a part that may not be changed cannot be sent as it is";
 	if (e->type == MIME_UNKNOWN)
-		return "8-bit octets in a part whose MIME fields are not understood";
+		return "a part whose MIME fields are not understood cannot be sent as it is";
 	return NULL;
 }
 
@@ -375,7 +380,7 @@ single(struct walk *w, const struct entity *e)
 		return cannot(w, objection(e));
 	const struct coding *to = choose(e, &c);
 	if (r == 0)
-		r = put_header(w, e, to->name);
+		r = put_header(w, e, to->name, to->name != NULL);
 	if (r == 0)
 		r = pass(w, c.start, c.end, &out, to->piece);
 	if (r < 0)
@@ -392,7 +397,8 @@ surroundings(struct walk *w)
 	int r = scan(w, &c);
 	if (r < 0)
 		return r;
-	return c.unfit ? cannot(w, "8-bit octets outside of the parts") : copy(w, c.start, w->at);
+	return c.unfit ? cannot(w, "what stands outside of the parts cannot be sent as it is")
+		       : copy(w, c.start, w->at);
 }
 
 static int
@@ -430,11 +436,11 @@ multipart(struct walk *w, const struct entity *e)
 	return r < 0 ? r : surroundings(w);
 }
 
-/* A part that holds others; these are encoded, not the whole. */
+/* A part that holds others; these are encoded, not the whole. Which of them is not known yet. */
 static int
 composite(struct walk *w, const struct entity *e)
 {
-	int r = put_header(w, e, e->encoding == MIME_8BIT ? label.name : NULL);
+	int r = put_header(w, e, e->encoding == MIME_8BIT ? label.name : NULL, true);
 	if (r < 0)
 		return r;
 	return e->type == MIME_MESSAGE ? entity(w, true, MIME_TEXT) : multipart(w, e);
@@ -457,7 +463,7 @@ entity(struct walk *w, bool message, enum mime_type untyped)
 	int r = read_header(w, &e);
 	if (r < 0)
 		return r;
-	doubt(&e);
+	note_version(&e);
 	w->parts++;
 	r = is_composite(&e) ? composite(w, &e) : single(w, &e);
 	w->parts--;

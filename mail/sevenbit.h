@@ -6,9 +6,10 @@
  * 998 octets. Single parts that are not like that become quoted-printable if they are text and
  * base64 otherwise; all other parts, and all header fields but Content-Transfer-Encoding, stay as
  * they are, octet for octet. A message that knows nothing of MIME and has such a text becomes
- * text/plain with charset unknown-8bit (RFC 1428). Decoded, every part is what it was.
+ * text/plain with charset unknown-8bit (RFC 1428), and one that has MIME fields but not
+ * MIME-Version gets that too. Decoded, every part is what it was.
  *
- * What is not understood for certain cannot be converted, and the sender is told (5.6.3): 8-bit
+ * What is not understood for certain cannot be converted, and the sender is told (5.6.3): such
  * octets in header fields, in preambles, in signed or encrypted parts or fragments, in a part that
  * says it is encoded already; a boundary that is missing or could be another; and whatever goes
  * over a limit (limits.h). No octet is dropped or altered to make it fit. A signature of the whole

@@ -22,13 +22,13 @@
 enum {
 	AUTH_MECHANISM = 24,
 	AUTH_TEXT = LIMIT_AUTH_LINE + 1,
-	AUTH_SENDERS = 512, /* the addresses that one user may send from, with NUL */
+	AUTH_SENDERS = 8192, /* the addresses that one user may send from, with NUL */
 };
 
 struct auth_hello {
 	char mechanism[AUTH_MECHANISM]; /* upper case */
-	bool secure;                    /* TLS is spoken; then: */
-	uint8_t exporter[TLS_EXPORTER];
+	bool secure;                    /* TLS is spoken */
+	struct tlsbinding binding;      /* to that */
 	char client[LIMIT_ADDRESS + 1]; /* of its certificate, or "" */
 };
 

@@ -140,3 +140,40 @@ quota_count(const struct quota *q, enum quota_kind kind)
 	struct quota_slot *s = slot_of(q);
 	return s != NULL ? (int64_t)atomic_load(&s->count[kind]) : 0;
 }
+
+static int64_t
+this_window(const struct quota *q)
+{
+	return clock_wall() / q->window;
+}
+
+bool
+quota_take(struct quota *q, enum quota_kind kind, int64_t limit, struct quota_held *held)
+{
+	struct quota_slot *s = slot_of(q);
+	if (s == NULL)
+		return true;
+	uint32_t n = atomic_load(&s->count[kind]);
+	do {
+		if (limit != 0 && (int64_t)n >= limit)
+			return false;
+	} while (!atomic_compare_exchange_weak(&s->count[kind], &n, n + 1));
+	if (held->window != this_window(q))
+		*held = (struct quota_held){ .window = this_window(q) };
+	held->n++;
+	return true;
+}
+
+void
+quota_give_back(struct quota *q, enum quota_kind kind, struct quota_held *held)
+{
+	struct quota_slot *s = held->n > 0 ? slot_of(q) : NULL;
+	if (s != NULL && held->window == this_window(q)) {
+		/* Another network may have had the place meanwhile: never below nothing. */
+		uint32_t n = atomic_load(&s->count[kind]), left;
+		do
+			left = n > (uint32_t)held->n ? n - (uint32_t)held->n : 0;
+		while (!atomic_compare_exchange_weak(&s->count[kind], &n, left));
+	}
+	*held = (struct quota_held){ 0 };
+}

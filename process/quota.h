@@ -10,6 +10,7 @@
 #ifndef POSTERN_QUOTA_H
 #define POSTERN_QUOTA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/net.h"
@@ -37,6 +38,22 @@ void quota_client(struct quota *q, const struct netaddr *client, int64_t window)
 
 /* Adds n. The new count of this window; 0 if nothing is counted. */
 int64_t quota_add(struct quota *q, enum quota_kind kind, int64_t n);
+
+/* What was taken, and may be given back; zeroed: nothing. */
+struct quota_held {
+	int64_t n;
+	int64_t window; /* in which it was taken: its number since the epoch */
+};
+
+/*
+ * Adds one, unless there would be more than `limit` then (0: there may be any number). In one step:
+ * of many sessions that ask together no more are told yes than there is room for. False: it would
+ * be too many.
+ */
+bool quota_take(struct quota *q, enum quota_kind kind, int64_t limit, struct quota_held *held);
+
+/* Takes back what is held. What belongs to a window that has ended is gone with it. */
+void quota_give_back(struct quota *q, enum quota_kind kind, struct quota_held *held);
 
 /* The count without adding. */
 int64_t quota_count(const struct quota *q, enum quota_kind kind);

@@ -34,7 +34,8 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	static struct draft draft; /* large, and there is one report at a time */
 	struct report report = { .m = m, .conf = conf, .id = draft.id, .to = reader(m, conf),
 		.double_bounce = m->env.sender.n == 0, .waiting = waiting };
-	struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(report.to) };
+	struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(report.to),
+		.require_tls = m->env.require_tls };
 	struct address to;
 	char lane[LANE_NAME_SIZE];
 	if (!says_anything(&report) || address_mailbox(report.to, &to) < 0 ||

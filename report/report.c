@@ -290,14 +290,16 @@ put_fields(struct buf *b, const struct report *r)
 /* ---- all of it --------------------------------------------------------------------------- */
 
 /*
- * Only of what failed (RFC 3461 section 4.3); and of UTF-8 only to a host that has to take it:
+ * Only of what failed (RFC 3461 section 4.3), and never of what needed REQUIRETLS, which a report
+ * may have to do without (RFC 8689 section 5); and of UTF-8 only to a host that has to take it:
  * others could not get the report.
  */
 static bool
 may_be_whole(const struct report *r)
 {
 	const struct message *m = r->m;
-	bool asked = r->double_bounce || (m->env.whole && has_kind(r, REPORT_FAILED));
+	bool asked = !m->env.require_tls &&
+		(r->double_bounce || (m->env.whole && has_kind(r, REPORT_FAILED)));
 	return asked && m->length <= (uint64_t)r->conf->relay.bounce_size &&
 		(is_global(r) || !m->env.utf8 || !m->eightbit);
 }

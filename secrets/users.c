@@ -23,16 +23,19 @@ next_user(struct span *text, struct user *out)
 }
 
 bool
-users_find(struct span text, struct span name, struct user *out)
+users_find(struct span text, struct span name, bool exact, struct user *out)
 {
-	bool found = false;
+	enum { NONE, ALIKE, SAME } found = NONE, fits;
 	for (struct user u = { 0 }; next_user(&text, &u);) {
-		if (!found && span_eq(u.name, name)) {
+		fits = span_eq(u.name, name) ? SAME
+			: !exact && span_ieq(u.name, name) ? ALIKE
+							   : NONE;
+		if (fits > found) {
 			*out = u; /* and go on: the time tells nothing */
-			found = true;
+			found = fits;
 		}
 	}
-	return found;
+	return found != NONE;
 }
 
 struct span

@@ -20,10 +20,11 @@ struct user {
 };
 
 /*
- * Looks `name` up in the text of a file. The comparisons take as long for a name that is not there.
- * True if it was found.
+ * Looks `name` up in the text of a file. Letters of ASCII are the same in either case, unless they
+ * must be `exact`; of several lines the one that is exact counts, then the first. The comparisons
+ * take as long for a name that is not there. True if it was found.
  */
-bool users_find(struct span text, struct span name, struct user *out);
+bool users_find(struct span text, struct span name, bool exact, struct user *out);
 
 /*
  * The secrets of the first user who has some: what nobody but this host knows, and seldom changes.

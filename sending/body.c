@@ -32,7 +32,9 @@ takes_as_it_is(const struct link *l, const struct message *m)
 static const char *
 find_trouble(struct link *l, const struct envelope *e)
 {
-	if (e->require_tls && !(link_can(l, CAN_REQUIRETLS) && link_judge(l)))
+	/* A report that is lost would tell nobody (RFC 8689 section 5). */
+	bool must = e->require_tls && e->sender.n > 0;
+	if (must && !(link_can(l, CAN_REQUIRETLS) && link_judge(l)))
 		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
 	if (e->utf8 && !link_can(l, CAN_SMTPUTF8))
 		return "550 5.6.7 the host does not take SMTPUTF8";
@@ -57,8 +59,8 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 		return SOFT;
 	}
 	if (r == -EILSEQ) {
-		snprintf(text, sizeof(text), "554 5.6.3 the host takes 7-bit text only, and %s",
-			why);
+		snprintf(text, sizeof(text), "554 5.6.3 the host takes %s only, and %s",
+			link_can(l, CAN_8BITMIME) ? "lines of text" : "7-bit text", why);
 		why = text;
 	}
 	if (why == NULL && l->host.limit.size > 0 && t->length > (uint64_t)l->host.limit.size)

@@ -55,7 +55,7 @@ mail_rcpt_put_mail(struct link *l, const struct text *t)
 	}
 	if (link_can(l, CAN_PRIORITY) && e->priority != 0)
 		put_number(l, " MT-PRIORITY=", e->priority, "");
-	if (e->require_tls) /* or it would not be on its way (body_fit) */
+	if (e->require_tls && link_can(l, CAN_REQUIRETLS)) /* body_fit: or it is a report */
 		link_puts(l, " REQUIRETLS", l->terms.conf->timeout_mail);
 	link_puts(l, "\r\n", l->terms.conf->timeout_mail);
 }

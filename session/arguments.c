@@ -16,13 +16,15 @@ enum {
 
 /* The path behind "FROM:" or "TO:"; the parameters are in *rest. */
 static int
-path_argument(struct span arg, const char *prefix, enum address_kind kind, struct address *out,
-	struct span *rest)
+path_argument(struct span arg, const char *prefix, enum address_kind kind, unsigned offered,
+	struct address *out, struct span *rest)
 {
 	struct span want = span_of(prefix);
 	if (!span_istarts(arg, want))
 		return -1;
-	if (address_path(span_trim(span_skip(arg, want.n)), kind, out, rest) < 0)
+	struct span path = span_trim(span_skip(arg, want.n));
+	bool bare = (offered & OFFER_BARE) != 0 && path.n > 0 && path.p[0] != '<';
+	if ((bare ? address_bare : address_path)(path, kind, out, rest) < 0)
 		return -1;
 	return rest->n == 0 || rest->p[0] == ' ' || rest->p[0] == '\t' ? 0 : -1;
 }
@@ -112,8 +114,9 @@ parse_by(struct span v, struct mail_parse *p)
 		return false;
 	struct span number = span_from(v.p, semi), mode = span_from(semi + 1, v.p + v.n);
 	bool minus = number.n > 0 && number.p[0] == '-';
+	bool sign = minus || (number.n > 0 && number.p[0] == '+');
 	int64_t seconds = 0;
-	if (!digits(span_skip(number, minus), TIME_DIGITS, &seconds))
+	if (!digits(span_skip(number, sign), TIME_DIGITS, &seconds))
 		return false;
 	if (mode.n < 1 || mode.n > 2 || (mode.n == 2 && ascii_lower(mode.p[1]) != 't'))
 		return false;
@@ -133,18 +136,21 @@ set_hold(struct mail_parse *p, int64_t until)
 	return until <= p->now + p->max_hold;
 }
 
+/* A number of seconds that is not 0, nor has zeros in front. */
 static bool
 parse_holdfor(struct span v, struct mail_parse *p)
 {
 	int64_t seconds;
-	return digits(v, TIME_DIGITS, &seconds) && set_hold(p, p->now + seconds);
+	return v.n > 0 && v.p[0] != '0' && digits(v, TIME_DIGITS, &seconds) &&
+		set_hold(p, p->now + seconds);
 }
 
-/* Two digits at a place, with what must stand behind them. */
+/* Two digits at a place, with what must stand behind them, in lower case. */
 static bool
 two(struct span v, size_t at, char behind, int *out)
 {
-	if (at + 2 > v.n || (behind != '\0' && (at + 2 >= v.n || v.p[at + 2] != behind)))
+	if (at + 2 > v.n ||
+		(behind != '\0' && (at + 2 >= v.n || ascii_lower(v.p[at + 2]) != behind)))
 		return false;
 	int64_t n;
 	if (!digits((struct span){ v.p + at, 2 }, 2, &n))
@@ -153,37 +159,41 @@ two(struct span v, size_t at, char behind, int *out)
 	return true;
 }
 
-/* A date-time of RFC 3339: 2026-11-24T09:30:00Z, or with an offset. Fractions are dropped. */
+/* Is there such a time, the leap second included, on such a day? The month counts from 1. */
+static bool
+is_time(const struct tm *tm)
+{
+	struct tm day = { .tm_year = tm->tm_year, .tm_mon = tm->tm_mon - 1,
+		.tm_mday = tm->tm_mday };
+	(void)timegm(&day); /* makes another day of one that is not in the calendar */
+	return tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 &&
+		day.tm_mday == tm->tm_mday && tm->tm_hour <= 23 && tm->tm_min <= 59 &&
+		tm->tm_sec <= 60;
+}
+
+/* The date-time of RFC 3339 section 5.6 in UTC: 2026-11-24T09:30:00Z. Fractions are dropped. */
 static bool
 parse_holduntil(struct span v, struct mail_parse *p)
 {
+	enum { SECONDS_END = 19 };
 	struct tm tm = { 0 };
-	int century, year, hours = 0, minutes = 0;
+	int century, year;
 	if (!two(v, 0, '\0', &century) || !two(v, 2, '-', &year) || !two(v, 5, '-', &tm.tm_mon) ||
-		!two(v, 8, 'T', &tm.tm_mday) || !two(v, 11, ':', &tm.tm_hour) ||
+		!two(v, 8, 't', &tm.tm_mday) || !two(v, 11, ':', &tm.tm_hour) ||
 		!two(v, 14, ':', &tm.tm_min) || !two(v, 17, '\0', &tm.tm_sec))
 		return false;
-	if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
-		tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
-		return false;
-	struct span zone = span_skip(v, 19);
+	struct span zone = span_skip(v, SECONDS_END);
 	if (zone.n > 1 && zone.p[0] == '.') {
 		struct span fraction = span_digits(span_skip(zone, 1));
 		if (fraction.n == 0)
 			return false;
 		zone = span_skip(zone, 1 + fraction.n);
 	}
-	int sign = zone.n == 6 && zone.p[0] == '-' ? -1 : 1;
-	if (zone.n == 6 && (zone.p[0] == '+' || zone.p[0] == '-')) {
-		if (!two(zone, 1, ':', &hours) || !two(zone, 4, '\0', &minutes) || hours > 23 ||
-			minutes > 59)
-			return false;
-	} else if (zone.n != 1 || zone.p[0] != 'Z') {
-		return false;
-	}
 	tm.tm_year = century * 100 + year - 1900;
+	if (!span_ieq(zone, span_of("Z")) || !is_time(&tm))
+		return false;
 	tm.tm_mon--;
-	return set_hold(p, (int64_t)timegm(&tm) - sign * (hours * 3600 + minutes * 60));
+	return set_hold(p, (int64_t)timegm(&tm));
 }
 
 static bool
@@ -191,7 +201,7 @@ parse_priority(struct span v, struct mail_parse *p)
 {
 	bool minus = v.n > 0 && v.p[0] == '-';
 	int64_t n;
-	if (!digits(span_skip(v, minus), 1, &n) || n > PRIORITY_MAX)
+	if (!digits(span_skip(v, minus), 1, &n) || n > PRIORITY_MAX || (minus && n == 0))
 		return false;
 	p->args->env.priority = (int)(minus ? -n : n);
 	return true;
@@ -252,7 +262,7 @@ arguments_mail(struct span arg, unsigned offered, int64_t now, int64_t max_hold,
 	struct mail_parse p = { &a, now, max_hold };
 	struct span rest;
 	unsigned seen = 0;
-	if (path_argument(arg, "FROM:", ADDRESS_REVERSE, &a.sender, &rest) < 0)
+	if (path_argument(arg, "FROM:", ADDRESS_REVERSE, offered, &a.sender, &rest) < 0)
 		return R_MAIL_SYNTAX;
 	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = mail_parameter(word, offered, &p, &seen);
@@ -309,11 +319,11 @@ rcpt_parameter(struct span word, struct terms *t)
 }
 
 enum reply
-arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
+arguments_rcpt(struct span arg, unsigned offered, bool utf8, struct rcpt_args *out)
 {
 	struct rcpt_args a = { 0 };
 	struct span rest;
-	if (path_argument(arg, "TO:", ADDRESS_FORWARD, &a.to, &rest) < 0)
+	if (path_argument(arg, "TO:", ADDRESS_FORWARD, offered, &a.to, &rest) < 0)
 		return R_RCPT_SYNTAX;
 	for (struct span word; (word = span_word(&rest, " \t")).n > 0;) {
 		enum reply r = rcpt_parameter(word, &a.terms);
@@ -324,6 +334,22 @@ arguments_rcpt(struct span arg, bool utf8, struct rcpt_args *out)
 		return R_NEED_UTF8;
 	*out = a;
 	return R_RCPT_OK;
+}
+
+/* Phones and printers have names like "host.example.", "[2001:db8::1]" and "host:8443". */
+static bool
+is_word(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f)
+			return false;
+	return s.n > 0 && s.n <= LIMIT_DOMAIN;
+}
+
+bool
+arguments_hello(struct span arg, unsigned offered)
+{
+	return (offered & OFFER_ANY_NAME) != 0 ? is_word(arg) : address_is_helo(arg);
 }
 
 bool

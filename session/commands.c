@@ -14,9 +14,9 @@
 static enum reply
 do_hello(struct session *s, struct span arg, bool extended)
 {
-	if (arg.n >= sizeof(s->said.helo) || !address_is_helo(arg))
+	if (!arguments_hello(arg, offers_parameters(s)))
 		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	snprintf(s->said.helo, sizeof(s->said.helo), "%.*s", (int)arg.n, arg.p);
 	s->said.extended = extended;
 	return extended ? R_EHLO : R_HELO;
@@ -60,8 +60,6 @@ static enum reply
 approve_sender(void *ctx, struct span address)
 {
 	struct session *s = ctx;
-	if (!session_may(s, QUOTA_MESSAGES, 1))
-		return R_QUOTA;
 	return s->conf.receive.sender_check != NULL
 		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
 }
@@ -70,8 +68,6 @@ static enum reply
 approve_recipient(void *ctx, struct span address)
 {
 	struct session *s = ctx;
-	if (!session_may(s, QUOTA_RECIPIENTS, s->transaction.draft.recipients + 1))
-		return R_QUOTA;
 	return s->conf.receive.recipient_check != NULL
 		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;
 }
@@ -80,8 +76,9 @@ static enum reply
 do_mail(struct session *s, struct span arg)
 {
 	s->said.rights.offered = offers_parameters(s);
-	return transaction_mail(&s->transaction, &s->spool, &s->conf, &s->said.rights, arg,
+	enum reply r = transaction_mail(&s->transaction, &s->spool, &s->conf, &s->said.rights, arg,
 		approve_sender, s);
+	return r == R_SENDER_OK && !session_take(s, QUOTA_MESSAGES) ? R_QUOTA : r;
 }
 
 /*
@@ -93,6 +90,8 @@ do_rcpt(struct session *s, struct span arg)
 {
 	enum reply r = transaction_rcpt(&s->transaction, &s->conf, &s->said.rights, arg,
 		approve_recipient, s);
+	if (r == R_RCPT_OK && !session_take(s, QUOTA_RECIPIENTS))
+		return R_QUOTA;
 	return r == R_TOO_MANY_RCPT && ++s->idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
 }
 
@@ -107,7 +106,7 @@ static enum reply
 do_rset(struct session *s, struct span arg)
 {
 	(void)arg;
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	return R_FINE;
 }
 
@@ -220,7 +219,7 @@ run_command(struct session *s, struct span line)
 	struct span arg = span_trim(span_skip(line, verb.n));
 	if (c == NULL)
 		return is_http(verb) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
-	if ((c->rules & IDLE) != 0 && ++s->idle > LIMIT_IDLE_COMMANDS)
+	if ((c->rules & IDLE) != 0 && !session_count_idle(s))
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;

@@ -64,7 +64,7 @@ meet_client(struct session *s)
 	session_count(s, QUOTA_CONNECTIONS, 1);
 	if (s->conf.tls.mode != TLS_IMPLICIT || !s->peer.socket)
 		return true;
-	if (session_may(s, QUOTA_CONNECTIONS, 0))
+	if (session_may(s, QUOTA_CONNECTIONS))
 		return secure_handshake(s);
 	f.event = "refused"; /* without a reply: it would cost the handshake that is to be saved */
 	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network",
@@ -75,7 +75,7 @@ meet_client(struct session *s)
 static enum reply
 greeting(struct session *s)
 {
-	if (!session_may(s, QUOTA_CONNECTIONS, 0))
+	if (!session_may(s, QUOTA_CONNECTIONS))
 		return R_QUOTA;
 	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
 }
@@ -87,7 +87,7 @@ converse(struct session *s)
 	while (more) {
 		struct span line = { 0 };
 		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
-			session_deadline(s, s->conf.receive.timeout_command), &line);
+			session_patience(s), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
 			if (s->transaction.open || s->stream.broken)
 				session_lost(s, "in a transaction; it was dropped");
@@ -102,7 +102,7 @@ converse(struct session *s)
 		else if (more && r == R_START_TLS)
 			more = secure_handshake(s);
 	}
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
 	if (s->linger)
 		stream_linger(&s->stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
@@ -113,6 +113,7 @@ loop_main(struct session *s)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	s->end = clock_deadline(s->conf.receive.timeout_session);
+	session_progress(s);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {

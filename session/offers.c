@@ -19,7 +19,7 @@ usable_scram(const struct session *s)
 static bool
 usable_bound(const struct session *s)
 {
-	return s->secure && usable_scram(s);
+	return s->secure && s->tls.binding.safe && usable_scram(s);
 }
 
 /* RFC 4954 section 4: no password in clear. */
@@ -74,14 +74,21 @@ offers_add_mechanisms(const struct session *s, struct buf *b)
 			buf_printf(b, " %s", mechanisms[i].name);
 }
 
+/* Is there anything that knows users? */
+static bool
+can_authenticate(const struct session *s)
+{
+	return s->conf.auth.users != NULL || s->conf.auth.saslauthd != NULL ||
+		s->conf.auth.dovecot != NULL;
+}
+
 bool
 offers_auth(const struct session *s)
 {
 	bool any = false;
 	for (size_t i = 0; i < MECHANISMS; i++)
 		any = any || mechanisms[i].usable(s);
-	return any && (s->conf.auth.users != NULL || s->conf.auth.saslauthd != NULL ||
-		s->conf.auth.dovecot != NULL);
+	return any && can_authenticate(s);
 }
 
 static bool
@@ -104,10 +111,19 @@ offers_requiretls(const struct session *s)
 	return s->secure && s->conf.receive.requiretls == CONF_YES;
 }
 
+/* Before it proves who it is, perhaps behind STARTTLS, a user's device looks like a stranger. */
+static bool
+may_belong_here(const struct session *s)
+{
+	return s->said.rights.any_domain || can_authenticate(s);
+}
+
 unsigned
 offers_parameters(const struct session *s)
 {
 	return (offers_auth(s) ? OFFER_AUTH : 0U) |
+		(s->said.rights.any_domain ? OFFER_BARE : 0U) |
+		(may_belong_here(s) ? OFFER_ANY_NAME : 0U) |
 		(is_known(s) ? OFFER_HOLD | OFFER_PRIORITY : 0U) |
 		(offers_requiretls(s) ? OFFER_REQUIRETLS : 0U);
 }

@@ -9,7 +9,7 @@
 bool offers_tls(const struct session *s);
 bool offers_auth(const struct session *s);
 
-/* Parameters (OFFER_* of arguments.h) that go with what is offered. */
+/* What this client may use besides (OFFER_* of arguments.h). */
 unsigned offers_parameters(const struct session *s);
 
 /* A mechanism of AUTH by its name; `refusal` is R_FINE if it may be used now. NULL: unknown. */

@@ -34,9 +34,9 @@ finish_data(struct session *s)
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
 		announce(s);
-		session_count(s, QUOTA_MESSAGES, 1);
-		session_count(s, QUOTA_RECIPIENTS, t->draft.recipients);
-		s->idle = 0;
+		session_keep(s, QUOTA_MESSAGES);
+		session_keep(s, QUOTA_RECIPIENTS);
+		session_progress(s);
 		log_event(LOG_INFO, &f,
 			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
 			t->draft.id, s->peer.text, t->sender, t->draft.recipients,
@@ -140,6 +140,8 @@ receive_bdat(struct session *s, struct span arg)
 		return R_BDAT_SYNTAX;
 	if (octets / CHUNK_EXCESS > s->conf.receive.max_size)
 		return R_CHUNK_TOO_LARGE;
+	if (octets == 0 && !last && !session_count_idle(s))
+		return R_IDLE_COMMANDS;
 	enum reply r = transaction_ready(&s->transaction, true);
 	if (r == R_START_DATA)
 		r = R_CHUNK_OK;
@@ -157,7 +159,7 @@ receive_bdat(struct session *s, struct span arg)
 		r = say_to_silence(res);
 	}
 	if (r != R_CHUNK_OK) /* queued or refused: the chunks that may follow are of no message */
-		transaction_drop(&s->transaction);
+		session_drop(s);
 	return r;
 }
 
@@ -173,6 +175,6 @@ receive_message(struct session *s)
 	if (res != STREAM_OK)
 		r = say_to_silence(res);
 	bool more = say_and_count(s, r, span_of("message"));
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	return more;
 }

@@ -110,7 +110,7 @@ say_and_count(struct session *s, enum reply r, struct span what)
 		log_refused(s, r, what);
 		session_count(s, QUOTA_ERRORS, 1);
 		if (kind == REPLY_ERROR && (++s->errors >= s->conf.receive.max_errors ||
-						   !session_may(s, QUOTA_ERRORS, 0))) {
+						   !session_may(s, QUOTA_ERRORS))) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;
 			kind = REPLY_CLOSE;

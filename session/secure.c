@@ -17,6 +17,8 @@ secure_starttls(struct session *s, struct span arg)
 	(void)arg;
 	if (s->secure)
 		return R_TLS_ACTIVE;
+	if (s->conf.tls.mode == TLS_OFF || s->conf.tls.certificate == NULL)
+		return R_NOT_IMPLEMENTED; /* and a later attempt would not help */
 	if (!offers_tls(s))
 		return R_TLS_UNAVAILABLE;
 	return stream_pending(&s->stream) ? R_TLS_EARLY : R_START_TLS;
@@ -49,7 +51,7 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 	say_text(s, challenge);
 	say_text(s, "\r\n");
 	enum stream_result res = stream_line(&s->stream, LIMIT_AUTH_LINE, LIMIT_COMMAND_JUNK,
-		session_deadline(s, s->conf.receive.timeout_command), line);
+		session_patience(s), line);
 	switch (res) {
 	case STREAM_OK:
 		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
@@ -72,9 +74,9 @@ remember_user(struct session *s, const struct auth_text *a)
 	struct log_fields f = session_event(s, "authenticated");
 	struct said *said = &s->said;
 	snprintf(said->user, sizeof(said->user), "%.*s", (int)sizeof(said->user) - 1, a->text);
-	snprintf(said->senders, sizeof(said->senders), "%.*s", (int)sizeof(said->senders) - 1,
+	snprintf(s->senders, sizeof(s->senders), "%.*s", (int)sizeof(s->senders) - 1,
 		a->text + strlen(a->text) + 1);
-	said->rights = (struct rights){ .any_domain = true, .senders = span_of(said->senders) };
+	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->senders) };
 	char name[LIMIT_LOG_TEXT];
 	buf_escape_text(name, sizeof(name), span_of(s->said.user));
 	log_event(LOG_INFO, &f, "%s is \"%s\"", s->peer.text, name);
@@ -85,10 +87,9 @@ static enum reply
 authenticate(struct session *s, const char *mechanism, const struct span *first)
 {
 	static struct auth_text answer;
-	struct auth_hello hello = { .secure = s->secure };
+	struct auth_hello hello = { .secure = s->secure, .binding = s->tls.binding };
 	struct span line;
 	snprintf(hello.mechanism, sizeof(hello.mechanism), "%s", mechanism);
-	memcpy(hello.exporter, s->tls.exporter, sizeof(hello.exporter));
 	snprintf(hello.client, sizeof(hello.client), "%s", s->tls.client);
 	auto_fd fd = helper_auth(s->monitor, &hello);
 	if (fd < 0)
@@ -110,7 +111,7 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
-	session_count(s, QUOTA_AUTH_FAILURES, 1); /* session_may is asked before the next AUTH */
+	session_keep(s, QUOTA_AUTH_FAILURES);
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 
@@ -134,10 +135,13 @@ secure_auth(struct session *s, struct span arg)
 		return refusal;
 	if (memchr(first.p, ' ', first.n) != NULL)
 		return R_AUTH_SYNTAX;
-	/* A client that guesses may not go on in a new connection. */
-	if (!session_may(s, QUOTA_AUTH_FAILURES, 1))
+	/* A client that guesses may not go on in a new connection, nor in many at once. */
+	if (!session_take(s, QUOTA_AUTH_FAILURES))
 		return R_QUOTA;
-	if (span_eq(first, span_of("="))) /* a response, and it is empty */
-		return authenticate(s, mechanism, &(struct span){ "", 0 });
-	return authenticate(s, mechanism, first.n > 0 ? &first : NULL);
+	bool empty = span_eq(first, span_of("=")); /* a response, and there is nothing in it */
+	if (empty)
+		first.n = 0;
+	enum reply r = authenticate(s, mechanism, empty || first.n > 0 ? &first : NULL);
+	session_give_back(s, QUOTA_AUTH_FAILURES); /* unless it was one */
+	return r;
 }

@@ -8,6 +8,29 @@ session_deadline(const struct session *s, int64_t seconds)
 	return clock_earlier(clock_deadline(seconds), s->end);
 }
 
+/* Chunks have a rate to keep, whatever the time between them. */
+int64_t
+session_patience(const struct session *s)
+{
+	int64_t until = session_deadline(s, s->conf.receive.timeout_command);
+	bool in_chunks = s->transaction.open && s->transaction.chunked;
+	return s->said.rights.any_domain || in_chunks ? until : clock_earlier(until, s->idle_end);
+}
+
+void
+session_progress(struct session *s)
+{
+	s->idle = 0;
+	s->idle_end = clock_deadline(LIMIT_STRANGER_TIME);
+}
+
+bool
+session_count_idle(struct session *s)
+{
+	long most = s->said.rights.any_domain ? LIMIT_IDLE_COMMANDS : LIMIT_STRANGER_COMMANDS;
+	return ++s->idle <= most;
+}
+
 struct log_fields
 session_event(const struct session *s, const char *name)
 {
@@ -20,7 +43,7 @@ void
 session_forget(struct session *s)
 {
 	bool loopback = !s->peer.local && netaddr_is_loopback(&s->peer.addr);
-	transaction_drop(&s->transaction);
+	session_drop(s);
 	s->said = (struct said){ .rights.any_domain = !s->from_proxy_itself &&
 		(s->peer.local || loopback ||
 			netlist_contains(&s->conf.receive.relay_nets, &s->peer.addr)) };
@@ -58,8 +81,34 @@ session_count(struct session *s, enum quota_kind kind, int64_t n)
 }
 
 bool
-session_may(const struct session *s, enum quota_kind kind, int64_t n)
+session_may(const struct session *s, enum quota_kind kind)
 {
 	int64_t limit = limit_of(&s->conf, kind);
-	return limit == 0 || s->quota.window == 0 || quota_count(&s->quota, kind) + n <= limit;
+	return limit == 0 || s->quota.window == 0 || quota_count(&s->quota, kind) <= limit;
+}
+
+bool
+session_take(struct session *s, enum quota_kind kind)
+{
+	return quota_take(&s->quota, kind, limit_of(&s->conf, kind), &s->held[kind]);
+}
+
+void
+session_give_back(struct session *s, enum quota_kind kind)
+{
+	quota_give_back(&s->quota, kind, &s->held[kind]);
+}
+
+void
+session_keep(struct session *s, enum quota_kind kind)
+{
+	s->held[kind] = (struct quota_held){ 0 };
+}
+
+void
+session_drop(struct session *s)
+{
+	transaction_drop(&s->transaction);
+	session_give_back(s, QUOTA_MESSAGES);
+	session_give_back(s, QUOTA_RECIPIENTS);
 }

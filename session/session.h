@@ -33,7 +33,6 @@ struct said {
 	char helo[HELO_SIZE];         /* the name in HELO or EHLO; empty: neither came yet */
 	bool extended;                /* it was EHLO */
 	char user[LIMIT_ADDRESS + 1]; /* the name that AUTH proved; empty: there was no AUTH */
-	char senders[AUTH_SENDERS];   /* addresses that this user may send from; empty: any */
 	struct rights rights;
 };
 
@@ -43,6 +42,7 @@ struct session {
 	struct spool spool;
 	struct peer peer;
 	struct quota quota;
+	struct quota_held held[QUOTA_KINDS]; /* of it, for what may yet come to nothing */
 	int monitor;              /* requests go there (request.h) */
 	const volatile int *stop; /* set by a signal */
 	int64_t end;              /* when the time for the whole session is over (clock.h) */
@@ -59,9 +59,11 @@ struct session {
 	/* what counts against a limit */
 	long errors;       /* refused commands */
 	long idle;         /* commands since the last message that bring no message nearer */
+	int64_t idle_end;  /* when a stranger must have brought a message (clock.h) */
 	int auth_failures;
 
 	struct said said;
+	char senders[AUTH_SENDERS]; /* large: said.rights.senders, where a user has some */
 	struct transaction transaction;
 	int64_t data_start; /* when the data of a message began (clock.h) */
 };
@@ -69,14 +71,36 @@ struct session {
 /* `seconds` from now, or the end of the session's time if that comes first. */
 int64_t session_deadline(const struct session *s, int64_t seconds);
 
+/* Until when the next command is waited for. */
+int64_t session_patience(const struct session *s);
+
+/* A message was queued; or the conversation begins, and time for the first one does. */
+void session_progress(struct session *s);
+
+/* Counts a command that brings no message nearer. False: it was one too many. */
+bool session_count_idle(struct session *s);
+
 /* Fields of an event about the transaction, if there is one. */
 struct log_fields session_event(const struct session *s, const char *name);
 
 /* Counts what the client's network does. */
 void session_count(struct session *s, enum quota_kind kind, int64_t n);
 
-/* May the client's network do n more? With 0: is what it did within its limit? */
-bool session_may(const struct session *s, enum quota_kind kind, int64_t n);
+/* Is what the client's network did within its limit? */
+bool session_may(const struct session *s, enum quota_kind kind);
+
+/*
+ * May the client's network do one more? Then that is counted from now on, so that its sessions
+ * cannot all be told yes before the first has done it. It is given back if it comes to nothing.
+ */
+bool session_take(struct session *s, enum quota_kind kind);
+void session_give_back(struct session *s, enum quota_kind kind);
+
+/* It was done: what was taken stays counted. */
+void session_keep(struct session *s, enum quota_kind kind);
+
+/* Drops the transaction; if it was not queued, it did not count. */
+void session_drop(struct session *s);
 
 /* Drops the transaction and forgets what the client said; its address tells what it may do. */
 void session_forget(struct session *s);

@@ -10,7 +10,10 @@
 #include "mail/match.h"
 #include "session/arguments.h"
 
-enum { RECEIVED_MAX = 4096 };
+enum {
+	RECEIVED_MAX = 4096,
+	HELO_SHOWN = 200, /* octets of a name that has to be escaped: it stands in one line */
+};
 
 enum reply
 transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
@@ -45,8 +48,9 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 }
 
 /*
- * <postmaster>, and postmaster at this host's name, must be taken from every client (RFC 5321
- * section 4.5.1): true, and *to is the address that it stands for. Otherwise *to stays as it is.
+ * <postmaster>, and postmaster at this host's name, must be taken from every client if it can be
+ * (RFC 5321 section 4.5.1): true, and *to is the address that it stands for. Otherwise *to stays as
+ * it is.
  */
 static bool
 find_postmaster(const struct conf *conf, struct address *to)
@@ -86,7 +90,7 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_NEED_MAIL;
 	if (t->chunked)
 		return R_NOT_AFTER_BDAT;
-	enum reply r = arguments_rcpt(arg, t->utf8, &a);
+	enum reply r = arguments_rcpt(arg, may->offered, t->utf8, &a);
 	if (r != R_RCPT_OK)
 		return r;
 	struct span given = a.to.whole;
@@ -95,6 +99,11 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return R_RCPT_SYNTAX;
 	if (!postmaster && !may_send_to(conf, may, &a.to, lane))
 		return R_NO_RELAY;
+	if (postmaster && !may->any_domain) {
+		if (!routes_reach_postmaster(conf, span_of(t->reverse)))
+			return R_NO_POSTMASTER;
+		a.terms.notify = NOTIFY_NEVER; /* a report would go to anybody's name (E8) */
+	}
 	if (t->draft.recipients >= conf->receive.max_recipients)
 		return R_TOO_MANY_RCPT; /* without asking a program of the site */
 	r = approve(ctx, a.to.whole);
@@ -122,6 +131,35 @@ transaction_ready(const struct transaction *t, bool chunked)
 	return t->body == BODY_BINARYMIME ? R_BINARY_NEEDS_BDAT : R_START_DATA;
 }
 
+/* What a client calls itself, as a comment of a field: escaped, and so are its parentheses. */
+static void
+put_comment(struct buf *b, struct span name)
+{
+	size_t n = name.n < HELO_SHOWN ? name.n : HELO_SHOWN;
+	buf_puts(b, "(helo=");
+	for (size_t i = 0; i < n; i++) {
+		if (name.p[i] == '(' || name.p[i] == ')')
+			buf_puts(b, "\\");
+		buf_escape(b, (struct span){ &name.p[i], 1 }, 1);
+	}
+	buf_puts(b, n < name.n ? "...)" : ")");
+}
+
+/* "from NAME (ADDRESS)"; where the client's name cannot stand in a field, its address does. */
+static void
+put_client(struct buf *b, const struct trace *trace)
+{
+	struct span name = span_of(trace->helo);
+	if (address_is_helo(name)) {
+		buf_printf(b, "from %s", trace->helo);
+		if (trace->peer != NULL)
+			buf_printf(b, " (%s)", trace->peer);
+		return;
+	}
+	buf_printf(b, "from %s ", trace->peer != NULL ? trace->peer : "localhost");
+	put_comment(b, name);
+}
+
 /* The one field that is added. FOR only with one recipient: others would be shown to each other. */
 static void
 add_received(struct transaction *t, const struct trace *trace)
@@ -129,9 +167,8 @@ add_received(struct transaction *t, const struct trace *trace)
 	char date[CLOCK_DATE_SIZE];
 	clock_date(clock_wall(), date);
 	auto_buf b = buf_new(RECEIVED_MAX);
-	buf_printf(&b, "Received: from %s", trace->helo);
-	if (trace->peer != NULL)
-		buf_printf(&b, " (%s)", trace->peer);
+	buf_puts(&b, "Received: ");
+	put_client(&b, trace);
 	buf_printf(&b, "\r\n\tby %s with %s id %s", trace->hostname, trace->with, t->draft.id);
 	if (t->draft.recipients == 1)
 		buf_printf(&b, "\r\n\tfor <%s>", t->recipient);

@@ -41,7 +41,7 @@ struct transaction {
 
 /* Where a message came from and how, for its Received: field (section 4.4). */
 struct trace {
-	const char *helo;     /* what the client called itself */
+	const char *helo;     /* what the client called itself, whatever that is */
 	const char *peer;     /* address literal of the client, or NULL if it has none */
 	const char *hostname; /* of this host */
 	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
@@ -51,7 +51,7 @@ struct trace {
 /* What the client may do. */
 struct rights {
 	bool any_domain;     /* may send to any domain */
-	unsigned offered;    /* parameters it may use (OFFER_* of arguments.h) */
+	unsigned offered;    /* what it may use (OFFER_* of arguments.h) */
 	struct span senders; /* may send from these only (match.h); empty: from any */
 };
 

@@ -219,3 +219,15 @@ def test_gsasl(users, service, pki, tls, mechanism):
     words += [] if mechanism.endswith("-PLUS") else ["--no-cb"]
     p = subprocess.run(words, input=b"", capture_output=True, timeout=SECONDS, check=False)
     assert f'is "{USER}"' in users.logged(), (p.stdout, p.stderr, users.logged())
+
+
+@pytest.mark.skipif(shutil.which("gsasl") is None, reason="needs gsasl, which is not installed")
+@pytest.mark.parametrize("version, priority", [("1.2", "NORMAL:-VERS-TLS1.3"), ("1.3", "NORMAL")])
+def test_gsasl_chooses(users, service, pki, version, priority):
+    """L41: the best that is offered works; before TLS 1.3 it binds by tls-unique."""
+    words = ["gsasl", "--smtp", f"--connect=localhost:{service('starttls').port}", "-a", USER,
+             "-p", PASSWORD, "--starttls", f"--priority={priority}",
+             f"--x509-ca-file={pki.path('ca')}"]
+    p = subprocess.run(words, input=b"", capture_output=True, timeout=SECONDS, check=False)
+    assert f'is "{USER}"' in users.logged(), (p.stdout, p.stderr, users.logged())
+    assert f"TLSv{version} with" in users.logged() and b"AUTH SCRAM-SHA-256-PLUS" in p.stdout

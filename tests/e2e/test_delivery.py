@@ -66,6 +66,30 @@ def test_no_for_with_several_recipients(postern, world, wait):
     assert world.sink.messages[0].recipients == ["u@dest.example", "v@dest.example"]  # R57
 
 
+def test_names_of_containers_and_lists(postern, world):
+    """L54: "_" in domains, and local parts of more than 64 octets: delivered unchanged."""
+    world.domain("dest.example")
+    world.zone[("my_mail_1", "MX")] = ["10 mx.dest.example."]
+    recipient, sender = f"bounce+{'x' * 90}@my_mail_1", "www-data@web_app_1"
+    postern.send(recipient, sender=sender)
+    postern.rested()
+    mail, = world.sink.messages
+    assert (mail.sender, mail.recipients) == (sender, [recipient])
+    assert list((postern.spool / "lane").iterdir()) == []
+
+
+def test_report_to_the_names_of_containers(postern, world):
+    """L54: the same in a report: whom it is to, and whom it is about."""
+    world.domain("dest.example")
+    world.zone[("web_app_1", "MX")] = ["10 mx.dest.example."]
+    recipient = f"bounce+{'x' * 90}@no_such_host"
+    postern.send(recipient, sender="www-data@web_app_1")
+    postern.settled()
+    report, = world.sink.messages
+    assert report.recipients == ["www-data@web_app_1"]
+    assert f"Final-Recipient: rfc822; {recipient}\r\n" in report.data.decode()
+
+
 def test_lanes_are_removed(postern, world):
     """Must show 3: nothing is left behind, neither a process nor a directory."""
     world.domain("dest.example")

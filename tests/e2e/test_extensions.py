@@ -195,11 +195,13 @@ def test_binary_needs_both(way, without):
 
 
 def test_binary_that_cannot_be_converted(way):
-    """R67: returned, not guessed."""
+    """R67, L59b: returned, not guessed; and that the host takes 8-bit text is no reason."""
     way.sink.ehlo = tuple(k for k in FULL if k != "BINARYMIME")
     way.submit("BODY=BINARYMIME", chunk=b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed;"
                b" boundary=b\r\n\r\n" + BINARY)
-    assert "Status: 5.6.3\r\n" in way.refused()
+    report = way.refused()
+    assert "Status: 5.6.3\r\n" in report and "the host takes lines of text only, and" in report
+    assert "8-bit" not in report and "7-bit" not in report
 
 
 def test_utf8_passed_on(way):
@@ -234,7 +236,17 @@ def test_eight_bits_that_cannot_be_converted(way):
     """A21, R68: a name in a header field says nothing about its charset; the sender is told."""
     way.sink.ehlo = ("PIPELINING",)
     way.submit(body="Subject: \u00e4\n\nx\n")
-    assert "Status: 5.6.3\r\n" in way.refused()
+    report = way.refused()
+    assert "Status: 5.6.3\r\n" in report and "the host takes 7-bit text only, and 8-bit" in report
+
+
+def test_eight_bits_without_a_version(way):
+    """L59a: MIME fields mean what they say, though the script forgot the one that says so."""
+    way.sink.ehlo = ("PIPELINING",)
+    way.submit(body="Subject: x\nContent-Type: text/plain; charset=utf-8\n\n\u00e4\n")
+    text = email.message_from_bytes(way.message().data)
+    assert text["MIME-Version"] == "1.0" and text["Content-Transfer-Encoding"] == "quoted-printable"
+    assert text.get_payload(decode=True) == b"\xc3\xa4\r\n"
 
 
 @pytest.mark.parametrize("mail", ["", "BODY=7BIT", "BODY=8BITMIME"])

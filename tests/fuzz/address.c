@@ -16,7 +16,7 @@ check_path(struct span in, enum address_kind kind)
 		return;
 	must(inside(in, a.whole) && inside(in, a.local) && inside(in, a.domain));
 	must(rest.p + rest.n == in.p + in.n && rest.n < in.n && rest.p[-1] == '>');
-	must(a.local.n <= LIMIT_LOCAL_PART && a.domain.n <= LIMIT_DOMAIN);
+	must(a.whole.n <= LIMIT_PATH - 2 && a.domain.n <= LIMIT_DOMAIN);
 	for (size_t i = 0; i < a.whole.n; i++)
 		must((unsigned char)a.whole.p[i] >= ' ' && a.whole.p[i] != 0x7f); /* D6, D26 */
 	if (a.domain.n == 0) {
@@ -41,6 +41,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_path(in, ADDRESS_REVERSE);
 	if (address_mailbox(in, &a) == 0)
 		must(span_eq(a.whole, in));
+	struct span rest;
+	if (address_bare(in, ADDRESS_FORWARD, &a, &rest) == 0)
+		must(a.whole.p == in.p && rest.p == in.p + a.whole.n && inside(in, a.domain));
 	(void)address_is_helo(in);
 	return 0;
 }

@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(r == R_SENDER_OK || reply_row(r)->kind == REPLY_ERROR);
 	if (r == R_SENDER_OK)
 		must(inside(in, m.sender.whole) && m.size >= -1);
-	r = arguments_rcpt(in, true, &a);
+	r = arguments_rcpt(in, ~0U, true, &a);
 	must(r == R_RCPT_OK || reply_row(r)->kind == REPLY_ERROR);
 	if (r == R_RCPT_OK) {
 		must(inside(in, a.to.whole) && a.to.whole.n > 0);
@@ -40,6 +40,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (arguments_bdat(in, &octets, &last))
 		must(octets >= 0 && octets < INT64_MAX);
+	if (arguments_hello(in, ~0U)) /* fits where the session keeps it */
+		must(size > 0 && size <= LIMIT_DOMAIN && memchr(data, '\0', size) == NULL);
 	(void)arguments_vrfy(in);
 	return 0;
 }

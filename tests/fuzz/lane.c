@@ -17,7 +17,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(size > 0 && size <= LIMIT_DOMAIN && in.p[0] != '.' && in.p[0] != '@');
 		for (size_t i = 0; i < size; i++)
 			must(in.p[i] != '\0' &&
-				strchr("abcdefghijklmnopqrstuvwxyz0123456789-.[]:", in.p[i]) != NULL);
+				strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.[]:", in.p[i]) != NULL);
 		bool route = lane_name_route(in).n > 0;
 		must(route || (lane_name_of(in, lane) == 0 && span_eq(span_of(lane), in)));
 	}

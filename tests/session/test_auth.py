@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -145,6 +146,51 @@ def test_login_with_initial_response(meet, ears):
     assert c.finish() == 0
 
 
+@pytest.mark.parametrize("command, first", [("AUTH LOGIN", None), ("AUTH login", "joe")],
+                         ids=["outlook", "dotnet"])
+def test_login_prompts(meet, ears, command, first):
+    """L40: clients compare what they are asked; one has sent the name before it is."""
+    c = meet()
+    said = c.ask(f"{command} {b64(first)}" if first else command)
+    if not first:
+        assert said == "334 VXNlcm5hbWU6" # Username:
+        said = c.ask(b64("joe"))
+    assert said == "334 UGFzc3dvcmQ6" # Password:
+    assert c.ask(b64(PASSWORDS["joe"])) == OK
+    assert c.finish() == 0
+
+
+@pytest.mark.parametrize("how", ["PLAIN", "LOGIN", "SCRAM-SHA-256"])
+def test_letter_case_of_names(users, ears, how):
+    """L46: the name is that of the file from then on; unless a key says that case counts."""
+    (users.where / "users").write_text(hashed(users, "joe@example.org", PASSWORDS["joe"]).rstrip() +
+                                       ":joe@example.org\n")
+    for exact, want in (("no", OK), ("yes", REFUSED)):
+        c = users.meet(auth_case_sensitive=exact)
+        c.starttls()
+        c.hello()
+        name, password = "Joe@Example.org", PASSWORDS["joe"]
+        said = {"PLAIN": lambda: ears.plain(c, name, password, other="JOE@example.org"),
+                "LOGIN": lambda: ears.login(c, name, password),
+                "SCRAM-SHA-256": lambda: ears.scram(c, how, name, password)[0]}[how]()
+        assert said == want
+        if said == OK:
+            assert c.ask("MAIL FROM:<x@example.org>")[:4] == "553 "
+            assert c.ask("MAIL FROM:<JOE@EXAMPLE.ORG>") == "250 2.1.0 Ok"
+        assert c.finish() == 0
+    assert 'is "joe@example.org"' in users.logged()
+
+
+def test_unknown_names_that_differ_in_case(users, ears):
+    """L46, R70: they are one name like known ones, so they are shown one salt."""
+    salts = []
+    for name in ("Nobody", "nobody", "someone"):
+        c = users.meet()
+        salts.append(ears.scram(c, "SCRAM-SHA-256", name, "wrong one")[1].salt)
+        assert c.finish() == 0
+    assert salts[0] == salts[1] != salts[2]
+
+
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "SCRAM-SHA-1"])
 @pytest.mark.parametrize("first", [True, False])
 @pytest.mark.parametrize("user", ["joe", "a,b=c", "jürgen"])
@@ -198,6 +244,34 @@ def test_scram_plus(users, ears, mechanism, version):
     assert ears.scram(c, mechanism, "joe", "wrong one", binding=binding)[0] == REFUSED
     assert ears.scram(c, mechanism, "joe", binding=binding)[0] == OK
     c.end()
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS"])
+def test_scram_plus_unique(users, ears, mechanism):
+    """L41: before TLS 1.3 clients bind by tls-unique, which is another one where a session is resumed."""
+    settings, session = context(high=ssl.TLSVersion.TLSv1_2), None
+    for resumed in (False, True):
+        c = users.meet()
+        c.starttls(settings, session=session)
+        session = c.sock.session
+        assert c.sock.session_reused == resumed
+        c.hello()
+        binding = c.sock.get_channel_binding("tls-unique")
+        wrong = bytes([binding[0] ^ 1]) + binding[1:]
+        by = "p=tls-unique"
+        assert ears.scram(c, mechanism, "joe", binding=wrong, flag=by)[0] == REFUSED
+        assert ears.scram(c, mechanism, "joe", binding=binding, flag=by)[0] == OK
+        assert c.finish() == 0
+
+
+def test_no_plus_where_it_is_not_safe(meet, ears):
+    """L41: without the extended master secret tls-unique of two connections can be made the same."""
+    settings = context(high=ssl.TLSVersion.TLSv1_2)
+    settings.options |= 1 # SSL_OP_NO_EXTENDED_MASTER_SECRET
+    c = meet(settings)
+    assert mechanisms(c) == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
+    assert ears.scram(c, "SCRAM-SHA-256", "joe", flag="y")[0] == OK # it believes it
+    assert c.finish() == 0
 
 
 @pytest.mark.parametrize("flag", ["n", "y", "p=tls-unique"])
@@ -440,6 +514,21 @@ def test_senders(users, ears):
                         if fine is None else "553 5.7.1 Error: not a sender of this user")
         assert c.ask("RSET") == FINE
     assert c.finish() == 0
+
+
+def test_many_senders(users, ears):
+    """R70: a list is as long as people need it; one that does not fit is trouble, and the log names its line."""
+    file = users.settings["auth_users"]
+    text = file.read_text()
+    for n, said in ((300, OK), (600, TROUBLE)):
+        many = " ".join(f"name{i}@domain.example" for i in range(n))
+        file.write_text(re.sub(r"(?m)^(joe:.*)$", rf"\1:{many}", text))
+        c = users.meet()
+        assert ears.scram(c, "SCRAM-SHA-256", "joe")[0] == said
+        if said == OK:
+            assert c.ask("MAIL FROM:<name299@domain.example>") == "250 2.1.0 Ok"
+        assert c.finish() == 0
+    assert re.search(r"auth_users .*:3: senders of more than", users.logged())
 
 
 @pytest.mark.parametrize("secure_first", [False, True])

@@ -117,6 +117,51 @@ def test_recipients_of_one_message(postern, runtime):
     assert c.ask("RCPT TO:<w@d.example>") == QUOTA
 
 
+def talkers(postern, n, **settings):
+    """Sessions of one network that have said EHLO."""
+    all = [Client(postern, "192.0.2.1", relay_nets="192.0.2.0/24", **settings) for _ in range(n)]
+    for c in all:
+        c.ask("EHLO c.example")
+    return all
+
+
+def test_messages_at_once(postern, runtime):
+    """S10: sessions that ask together are not all told yes; what is dropped did not count."""
+    a, b, c = talkers(postern, 3, limit_messages=2)
+    assert [x.ask("MAIL FROM:<a@b.example>")[:3] for x in (a, b, c)] == ["250", "250", "421"]
+    assert a.ask("RSET") == "250 2.0.0 Ok"
+    d, = talkers(postern, 1, limit_messages=2)
+    assert d.ask("MAIL FROM:<a@b.example>")[:3] == "250"
+    assert d.ask("RCPT TO:<u@d.example>")[:3] == "250"
+    assert d.ask("DATA")[:3] == "354" and d.ask("x\r\n.")[:3] == "250"
+    b.close() # as good as RSET
+    e, f = talkers(postern, 2, limit_messages=2)
+    assert [x.ask("MAIL FROM:<a@b.example>")[:3] for x in (e, f)] == ["250", "421"]
+    assert e.ask("MAIL FROM:<a@b.example> X=1")[:3] == "503" # and the first one stays
+    assert talkers(postern, 1, limit_messages=2)[0].ask("MAIL FROM:<a@b.example>")[:3] == "421"
+
+
+def test_recipients_at_once(postern, runtime):
+    """S10: the same of recipients, each of them."""
+    a, b = talkers(postern, 2, limit_recipients=3)
+    for x in (a, b):
+        assert x.ask("MAIL FROM:<a@b.example>")[:3] == "250"
+    said = [x.ask("RCPT TO:<u@d.example>")[:3] for x in (a, b, a, b)]
+    assert said == ["250", "250", "250", "421"] and b.reply() == ""
+    assert a.ask("RCPT TO:<\x01@d.example>")[:3] == "501" # counts as little as what b leaves behind
+    assert a.ask("RCPT TO:<u@d.example>")[:3] == "250"
+
+
+def test_passwords_at_once(postern, runtime):
+    """S10: many sessions that wait with their guess are not many guesses."""
+    (postern.where / "users").write_text("joe:$6$salt$x\n")
+    a, b, c = talkers(postern, 3, auth_users=postern.where / "users", auth_clear="yes",
+                      limit_auth_failures=2)
+    assert [x.ask("AUTH PLAIN") for x in (a, b, c)] == ["334 ", "334 ", QUOTA]
+    assert a.ask("*")[:3] == "501" # which is no guess
+    assert a.ask("AUTH PLAIN") == "334 "
+
+
 def test_passwords_of_a_network(postern, runtime):
     """R70: who has guessed too often may not guess on in further connections, even rightly."""
     hashed = subprocess.run(postern.command("smtpd", "--hash", "joe"), input=b"secret\n",

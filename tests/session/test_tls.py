@@ -115,11 +115,11 @@ def test_everything_is_forgotten(secure):
 
 @pytest.mark.parametrize("settings", [{}, {"tls": "off", "tls_certificate": "/nonexistent"}])
 def test_not_offered(postern, settings):
-    """R66: without a certificate, or switched off."""
+    """R66, L59b: without a certificate, or switched off, there is none later either."""
     c = postern.connect(**settings)
     assert c.reply() == GREETING
     assert "STARTTLS" not in c.hello()
-    assert c.ask("STARTTLS") == "454 4.7.0 Error: TLS not available"
+    assert c.ask("STARTTLS") == "502 5.5.1 Error: command not implemented"
     assert c.finish() == 0
 
 

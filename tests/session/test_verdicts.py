@@ -1,8 +1,11 @@
 """D25: a table of addresses, odd and ordinary, and what RCPT and MAIL say to each of them.
 
 Taken is what the grammar of RFC 5321 section 4.1.2 (with RFC 6531 section 3.3) takes: no comments,
-no white space outside quotes, no obsolete forms, no guesses.
+no white space outside quotes, no obsolete forms, no guesses. Beyond it (L54) domains may have "_",
+and local parts are as long as the path allows.
 """
+import subprocess
+
 import pytest
 
 LOCAL, LABEL = "a" * 64, "d" * 63
@@ -22,10 +25,15 @@ GOOD = [
     "a@b.c.d.e.f.g.h", "a@1.2.3.4", "a@123", "a@b-c.example", "a@b--c.example",
     "a@xn--bcher-kva.example", "a@1b.example", f"a@{LABEL}.example", "a@b.e",
     "a@" + ".".join("x" * 100), f"{LOCAL}@b.example",
+    # L54: names of containers, and of mailing lists that put an address into an address
+    "www-data@web_app_1", "a@b_c.example", "a@_dmarc.example", "a@b_", "a@_", "a@b_-c",
+    f"a{LOCAL}@b.example", f'"{LOCAL}"@b.example', "x" * 90 + "@b.example", "x" * 252 + "@b",
+    "bounces+list=someone=very.long.name.example=" + "0123456789abcdef" * 4 + "@b.example",
     # literals
     "a@[192.0.2.1]", "a@[0.0.0.0]", "a@[255.255.255.255]", "a@[IPv6:2001:db8::1]", "a@[IPv6:::]",
     "a@[IPv6:::1]", "a@[ipv6:2001:DB8::1]", "a@[IPv6:1:2:3:4:5:6:7:8]",
-    "a@[IPv6:::ffff:192.0.2.1]", "a@[IPv6:1:2:3:4:5:6:192.0.2.1]",
+    "a@[IPv6:::ffff:192.0.2.1]", "a@[IPv6:1:2:3:4:5:6:192.0.2.1]", "a@[IPv6:1:2:3:4:5::8]",
+    "a@[IPv6:1:2:3:4:5:6::]", "a@[IPv6:::3:4:5:6:7:8]", "a@[IPv6:1:2:3:4::192.0.2.1]",
     # routes
     "@x:a@b.example", "@x,@y.example:a@b.example", "@[192.0.2.1]:a@b.example",
 ]
@@ -42,10 +50,10 @@ BAD = [
     '"@b', '"a@b', 'a"@b', '"a"b@c', 'a"b"@c', '"a""b"@c', '"a".b@c', 'a."b"@c', '"a" @b',
     '"a\x01"@b', '"a\x7f"@b', '"a\tb"@c', '"a\\"@b', '"a\\\x01"@b', '"\\', '"', '""', '"a@b"',
     # domains
-    "a@-b", "a@b-", "a@b-.c", "a@-b-", "a@-", "a@b_c.example", "a@b/c", "a@../b", "a@b!c", "a@b+c",
+    "a@-b", "a@b-", "a@b-.c", "a@-b-", "a@-", "a@-_", "a@_-", "a@b/c", "a@../b", "a@b!c", "a@b+c",
     "a@b%c", "a@b'c", 'a@"b"', "a@b,c", "a@b:c", "a@b;c", "a@b=c", "a@*.example", "a@$b", "a@b\\.c",
-    f"a@d{LABEL}.example", f"a@b.{LABEL}d", "a@" + ".".join([LABEL] * 5), f"a{LOCAL}@b.example",
-    f'"{LOCAL}"@b.example',
+    f"a@d{LABEL}.example", f"a@b.{LABEL}d", "a@" + ".".join([LABEL] * 5), "x" * 253 + "@b",
+    f"a@_{LABEL}.example",
     # literals
     "a@[]", "a@[", "a@]", "a@[192.0.2.1", "a@192.0.2.1]", "a@[192.0.2]", "a@[192.0.2.1.1]",
     "a@[192.0.2.256]", "a@[192.0.2.-1]", "a@[192.0.2.1 ]", "a@[ 192.0.2.1]", "a@[0x7f.0.0.1]",
@@ -53,6 +61,9 @@ BAD = [
     "a@[IPv6:]", "a@[IPv6:1]", "a@[IPv6:1::2::3]", "a@[IPv6:12345::1]", "a@[IPv6:g::1]",
     "a@[IPv6:1:2:3:4:5:6:7]", "a@[IPv6:1:2:3:4:5:6:7:8:9]", "a@[IPv6:192.0.2.1]",
     "a@[IPv6:fe80::1%eth0]", "a@[IPv6:fe80::1%25eth0]", "a@[IPv6::1]", "a@[IPv6:::1/64]",
+    # L59: "::" for one group, or for none
+    "a@[IPv6:1111:2222:3333:4444:5555:6666::8888]", "a@[IPv6:1:2:3:4:5:6:7::]",
+    "a@[IPv6:::2:3:4:5:6:7:8]", "a@[IPv6:1:2:3:4:5::192.0.2.1]", "a@[IPv6:1::2:3:4:5:6:7:8]",
     "a@[IPv4:192.0.2.1]", "a@[X400:c=us]", "a@[x]", "a@[[192.0.2.1]]",
     # routes
     "@x", "@x:", "@x,:a@b", "@x@y:a@b", "@x,y:a@b", "@:a@b", "@x:@y:a@b", "x:a@b", "@-x:a@b",
@@ -63,6 +74,8 @@ BAD = [
 BEYOND = [
     ("ä@b.example", True), ("a@bücher.example", True), ("用户@例え.example", True),
     ('"ä ö"@b.example', True), ("\U0001f4e7@b.example", True), ("ä.ö@b.example", True),
+    ('"\\ä"@b.example', False), ('"test\\©"@iana.org', False), # L58: a quoted pair is ASCII
+    ("ä@web_app_1", True), ("a@bücher_1.example", True),
     ("ä..ö@b.example", False), ("a@ü..example", False), ("a@.ü", False), ("a@ü.", False),
     ("a@\u2028.example", False), ("a@b\u00a0c.example", False), ("a@-ü.example", False),
     (b"\xff@b.example", False), (b"\xc3@b.example", False), (b"\xc0\x80@b.example", False),
@@ -103,6 +116,15 @@ def test_verdicts_beyond_ascii(postern):
     without = said(postern, b"MAIL FROM:<s@b.example>\n", b"RCPT TO:<%b>\n", table)
     assert {r[:3] for r in without} == {"501", "553"}
     assert not [a for (a, good), r in zip(BEYOND, without) if good and r[:9] != "553 5.6.7"]
+
+
+@pytest.mark.parametrize("settings, warns", [({}, True), ({"postmaster": "root@d.example"}, False),
+                                             ({"relay_domains": "mx.test.example"}, False)])
+def test_no_postmaster(postern, settings, warns):
+    """S5, R2: the operator is told when strangers cannot write to the postmaster."""
+    p = subprocess.run(postern.command("smtpd", "--check", **settings), capture_output=True, text=True,
+                       env=postern.environment(), check=True)
+    assert ("warning: postmaster is not set" in p.stderr) == warns
 
 
 @pytest.mark.parametrize("address", ["postmaster", "POSTMASTER", "PostMaster"])

@@ -32,7 +32,8 @@ static const struct {
 	{ "2001:db8::1", -1, NULL, 0 },
 	{ ":25", -1, NULL, 0 },
 	{ "a..b:25", -1, NULL, 0 },
-	{ "a_b", -1, NULL, 0 },
+	{ "my_mail_1:25", TARGET_HOST, "my_mail_1", 25 }, /* L54 */
+	{ "a_b", TARGET_DOMAIN, "a_b", 0 },
 	{ "user@host", -1, NULL, 0 },
 	{ "unix:run/lmtp", -1, NULL, 0 },
 	{ "unix:", -1, NULL, 0 },

@@ -1,4 +1,7 @@
-/* address: one table of verdicts (D1 to D16, D24, R15 to R17, R21), input against a guard page. */
+/*
+ * address: one table of verdicts (D1 to D16, D24, R15 to R17, R21, L54, L58, L59), input against a
+ * guard page.
+ */
 #include "tests/unit/unit.h"
 
 #include "mail/address.h"
@@ -6,6 +9,8 @@
 #define A10 "aaaaaaaaaa"
 #define A64 A10 A10 A10 A10 A10 A10 "aaaa"
 #define L63 A10 A10 A10 A10 A10 A10 "aaa"
+#define A90 A10 A10 A10 A10 A10 A10 A10 A10 A10
+#define A242 A90 A90 A10 A10 A10 A10 A10 A10 "aa"
 
 static const struct row {
 	const char *in;
@@ -32,7 +37,18 @@ static const struct row {
 	{ "<u@[ipv6:::1]>", true, "u@[ipv6:::1]", "[ipv6:::1]" },
 	{ "<" A64 "@d.example>", true, A64 "@d.example", "d.example" },          /* D10, R21 */
 	{ "<a@" L63 ".example>", true, "a@" L63 ".example", L63 ".example" },
-	{ "<a" A64 "@d.example>", false, NULL, NULL },
+	{ "<a" A64 "@d.example>", true, "a" A64 "@d.example", "d.example" },     /* L54 */
+	{ "<" A90 "@d.example>", true, A90 "@d.example", "d.example" },
+	{ "<\"" A90 "\"@d.example>", true, "\"" A90 "\"@d.example", "d.example" },
+	{ "<" A242 "aa@d.example>", true, A242 "aa@d.example", "d.example" },
+	{ "<" A242 "aaa@d.example>", false, NULL, NULL },
+	{ "<@x:" A242 "@d.example>", false, NULL, NULL }, /* the route belongs to the path */
+	{ "<www-data@web_app_1>", true, "www-data@web_app_1", "web_app_1" },
+	{ "<a@b_c>", true, "a@b_c", "b_c" },
+	{ "<a@_b.c_>", true, "a@_b.c_", "_b.c_" },
+	{ "<@x_y:a@b>", true, "a@b", "b" },
+	{ "<a@_->", false, NULL, NULL },
+	{ "<a@-_>", false, NULL, NULL },
 	{ "<a@a" L63 ".example>", false, NULL, NULL },
 	{ "<a@" L63 "." L63 "." L63 "." L63 ">", false, NULL, NULL },
 	{ "<>", false, NULL, NULL },
@@ -51,7 +67,6 @@ static const struct row {
 	{ "<a@.b>", false, NULL, NULL },
 	{ "<a@-b>", false, NULL, NULL },
 	{ "<a@b->", false, NULL, NULL },
-	{ "<a@b_c>", false, NULL, NULL },
 	{ "<a@b/c>", false, NULL, NULL },                                       /* H7 */
 	{ "<a@../../etc>", false, NULL, NULL },
 	{ "<\"a\r\nRCPT TO:<v@w>\"@x>", false, NULL, NULL },                    /* D6 */
@@ -69,6 +84,19 @@ static const struct row {
 	{ "<u@[IPv6:127.0.0.1]>", false, NULL, NULL },
 	{ "<u@[IPv6:fe80::1%eth0]>", false, NULL, NULL },
 	{ "<u@[]>", false, NULL, NULL },
+	/* L59: "::" stands for two groups at the least */
+	{ "<u@[IPv6:1111:2222:3333:4444:5555:6666::8888]>", false, NULL, NULL },
+	{ "<u@[IPv6:1111:2222:3333:4444:5555::8888]>", true,
+		"u@[IPv6:1111:2222:3333:4444:5555::8888]",
+		"[IPv6:1111:2222:3333:4444:5555::8888]" },
+	{ "<u@[IPv6:1:2:3:4:5:6:7::]>", false, NULL, NULL },
+	{ "<u@[IPv6:1:2:3:4:5:6::]>", true, "u@[IPv6:1:2:3:4:5:6::]", "[IPv6:1:2:3:4:5:6::]" },
+	{ "<u@[IPv6:::2:3:4:5:6:7:8]>", false, NULL, NULL },
+	{ "<u@[IPv6:1:2:3:4:5::192.0.2.1]>", false, NULL, NULL },
+	{ "<u@[IPv6:1:2:3::4:192.0.2.1]>", true, "u@[IPv6:1:2:3::4:192.0.2.1]",
+		"[IPv6:1:2:3::4:192.0.2.1]" },
+	{ "<u@[IPv6:1:2:3:4:5:6:7:8]>", true, "u@[IPv6:1:2:3:4:5:6:7:8]",
+		"[IPv6:1:2:3:4:5:6:7:8]" },
 	{ "<@a,b:c@d>", false, NULL, NULL },
 	{ "<@a c@d>", false, NULL, NULL },
 	{ "<\xc3\xa9@d.example>", true, "\xc3\xa9@d.example", "d.example" },    /* R69 */
@@ -87,6 +115,8 @@ static const struct row {
 	{ "<a@\xc3\xa9..example>", false, NULL, NULL },
 	{ "<a@.\xc3\xa9>", false, NULL, NULL },
 	{ "<\"\x80\"@d.example>", false, NULL, NULL },
+	{ "<\"test\\\xc2\xa9\"@d.example>", false, NULL, NULL }, /* L58: a pair is ASCII */
+	{ "<\"test\\c\xc2\xa9\"@d.example>", true, "\"test\\c\xc2\xa9\"@d.example", "d.example" },
 };
 
 static void
@@ -126,6 +156,44 @@ test_special(void **state)
 	assert_true(address_path(guarded(span_of("<postmasters>")), ADDRESS_FORWARD, &a, &rest) < 0);
 }
 
+/* L56: an address that lacks its brackets, with what stands behind it. */
+static void
+test_bare(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *whole; /* NULL: none */
+		enum address_kind kind;
+		const char *rest;
+	} rows[] = {
+		{ "root@host", "root@host", ADDRESS_REVERSE, "" },
+		{ "root@host SIZE=5", "root@host", ADDRESS_REVERSE, " SIZE=5" },
+		{ "\"a b>\"@[192.0.2.1]", "\"a b>\"@[192.0.2.1]", ADDRESS_REVERSE, "" },
+		{ "root@host>", "root@host", ADDRESS_REVERSE, ">" },
+		{ A242 "aa@d.example", A242 "aa@d.example", ADDRESS_FORWARD, "" },
+		{ A242 "aaa@d.example", NULL, ADDRESS_FORWARD, "" },
+		{ "Postmaster", "Postmaster", ADDRESS_FORWARD, "" },
+		{ "postmaster@host", "postmaster@host", ADDRESS_FORWARD, "" },
+		{ "postmaster", NULL, ADDRESS_REVERSE, "" },
+		{ "", NULL, ADDRESS_REVERSE, "" },
+		{ "root", NULL, ADDRESS_FORWARD, "" },
+		{ "<root@host>", NULL, ADDRESS_FORWARD, "" },
+		{ "@a:b@c", NULL, ADDRESS_FORWARD, "" },
+		{ "a@b \xc3", NULL, ADDRESS_FORWARD, "" },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct address a;
+		struct span rest, in = guarded(span_of(rows[i].in));
+		int r = address_bare(in, rows[i].kind, &a, &rest);
+		if ((r == 0) != (rows[i].whole != NULL))
+			fail_msg("%s: got %d", rows[i].in, r);
+		if (r < 0)
+			continue;
+		assert_true(span_eq(a.whole, span_of(rows[i].whole)));
+		assert_true(span_eq(rest, span_of(rows[i].rest)));
+	}
+}
+
 /* An address without brackets, as a setting or a report has it: all of it, or nothing. */
 static void
 test_mailbox(void **state)
@@ -139,6 +207,23 @@ test_mailbox(void **state)
 	for (size_t i = 0; i < ROWS(wrong); i++)
 		if (address_mailbox(guarded(span_of(wrong[i])), &a) == 0)
 			fail_msg("%s", wrong[i]);
+	char text[LIMIT_ADDRESS + 1]; /* what buffers are made for */
+	memset(text, 'a', sizeof(text));
+	memcpy(text + sizeof(text) - 2, "@b", 2);
+	assert_int_equal(address_mailbox(guarded((struct span){ text + 1, LIMIT_ADDRESS }), &a), 0);
+	assert_true(address_mailbox(guarded((struct span){ text, LIMIT_ADDRESS + 1 }), &a) < 0);
+}
+
+/* Our own name is told to hosts that may refuse an underscore; all other names may have one. */
+static void
+test_hostname(void **state)
+{
+	(void)state;
+	assert_true(address_is_hostname(guarded(span_of("web-1.example"))));
+	assert_false(address_is_hostname(guarded(span_of("web_1.example"))));
+	assert_true(address_is_domain(guarded(span_of("web_1.example"))));
+	assert_true(address_is_helo(guarded(span_of("web_1"))));
+	assert_false(address_is_helo(guarded(span_of("[IPv6:1:2:3:4:5:6:7::]")))); /* L59 */
 }
 
 /* R21: labels of 63 octets, domains of 255. */
@@ -162,7 +247,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_special),
+		cmocka_unit_test(test_bare),
 		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_hostname),
 		cmocka_unit_test(test_domain_length),
 	};
 	return cmocka_run_group_tests_name("address", tests, NULL, NULL);

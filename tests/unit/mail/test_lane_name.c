@@ -11,6 +11,10 @@ static const struct {
 	{ "D.Example", "d.example" },
 	{ "[IPv6:2001:DB8::1]", "[ipv6:2001:db8::1]" },
 	{ "[192.0.2.1]", "[192.0.2.1]" },
+	{ "Web_App_1", "web_app_1" }, /* L54 */
+	{ "_", "_" },
+	{ "my_b\xc3\xbc" "cher.example", "xn--my_bcher-95a.example" },
+	{ "[IPv6:1:2:3:4:5:6:7::]", NULL }, /* L59 */
 	{ "b\xc3\xbc" "cher.example", "xn--bcher-kva.example" },
 	{ "B\xc3\x9c" "CHER.example", "xn--bcher-kva.example" },
 	/* not "strasse": non-transitional */
@@ -56,6 +60,7 @@ test_lane_names(void **state)
 	for (size_t i = 0; i < ROWS(bad); i++)
 		assert_false(lane_name_valid(guarded(span_of(bad[i]))));
 	assert_true(lane_name_valid(guarded(span_of("route:a-1.b"))));
+	assert_true(lane_name_valid(guarded(span_of("route:a_1"))));
 }
 
 int

@@ -40,10 +40,10 @@ static const char broken_line[] = "a line of a header is too long or not whole";
 static const char no_field[] = "a line of a header is not a field";
 static const char twice[] = "a MIME field occurs twice";
 static const char miscoded[] = "a part is not encoded as it says";
-static const char sealed[] = "8-bit octets in a part that may not be changed";
-static const char unknown[] = "8-bit octets in a part whose MIME fields are not understood";
+static const char sealed[] = "a part that may not be changed cannot be sent as it is";
+static const char unknown[] = "a part whose MIME fields are not understood cannot be sent as it is";
 static const char missing[] = "a boundary is missing";
-static const char outside[] = "8-bit octets outside of the parts";
+static const char outside[] = "what stands outside of the parts cannot be sent as it is";
 static const char same[] = "two multiparts have the same boundary";
 static const char false_end[] = "the end of a boundary line is not CRLF";
 static const char false_start[] = "a boundary line does not follow CRLF";
@@ -73,6 +73,24 @@ static const struct row rows[] = {
 	SAME("line of 998 without an end", "\r\n" X998),
 	SAME("encoded", V TEXT QP "\r\n=E4\r\n"),
 	SAME("encoded oddly", V TEXT CTE "x-uu\r\n\r\nabc\r\n"),
+
+	/* L59a: without a version it is read as if there were one, which is added */
+	MADE("type without version", "A: b\r\n" TEXT "\r\n\xc3\xa4\r\n",
+		"A: b\r\n" TEXT V QP "\r\n=C3=A4\r\n"),
+	MADE("encoding without version", CTE "8bit\r\n\r\n\xe4\r\n", V QP "\r\n=E4\r\n"),
+	MADE("data without version", DATA "\r\n\xff\r\n", DATA V B64 "\r\n/w0K\r\n"),
+	MADE("parts without version", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" TEXT
+		"\r\n\xe4\r\n--b--\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n" V "\r\n--b\r\n" TEXT QP
+		"\r\n=E4\r\n--b--\r\n"),
+	MADE("8bit parts without version", "Content-Type: multipart/mixed; boundary=b\r\n" CTE
+		"8bit\r\n\r\n--b\r\n" TEXT "\r\n\xe4\r\n--b--\r\n",
+		"Content-Type: multipart/mixed; boundary=b\r\n" V CTE "7bit\r\n\r\n--b\r\n" TEXT QP
+		"\r\n=E4\r\n--b--\r\n"),
+	MADE("message without version in another", V "Content-Type: message/rfc822\r\n\r\n" TEXT
+		"\r\n\xe4\r\n", V "Content-Type: message/rfc822\r\n\r\n" TEXT V QP "\r\n=E4\r\n"),
+	SAME("encoded without version", TEXT QP "\r\n=E4\r\n"),
+	SAME("7-bit without version", TEXT "\r\nhello\r\n"),
 
 	/* quoted-printable */
 	MADE("blanks at the end", "\r\n\xe4 \r\na\t\r\n \r\n", OLD "\r\n=E4=20\r\na=09\r\n=20\r\n"),
@@ -145,7 +163,8 @@ static const struct row rows[] = {
 	NOT("begins folded", " A: b\r\n\r\n\xe4", no_field),
 	NOT("two types", V TEXT TEXT "\r\n\xe4", twice),
 	NOT("two codings", V TEXT QP CTE "8bit\r\n\r\n\xe4", twice),
-	NOT("type without version", TEXT "\r\n\xe4", unknown),
+	NOT("encoded without version, and not so", TEXT QP "\r\n\xe4", miscoded),
+	NOT("half a type without version", "Content-Type: text\r\n\r\n\xe4", unknown),
 	NOT("another version", "MIME-Version: 2.0\r\n" TEXT "\r\n\xe4", "the version of MIME is not 1.0"),
 	NOT("half a type", V "Content-Type: text\r\n\r\n\xe4", unknown),
 	NOT("more than a type", V "Content-Type: text/plain charset=x\r\n\r\n\xe4", unknown),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,7 +13,7 @@
 
 static char top[] = "/tmp/postern-quota-XXXXXX";
 
-enum { MANY = 20000, WINDOW = 600 };
+enum { MANY = 20000, WINDOW = 600, DAY = 86400 };
 
 static int
 setup(void **state)
@@ -71,6 +72,82 @@ test_counts(void **state)
 	assert_int_equal(quota_add(&same, QUOTA_ERRORS, 1), 3);
 	assert_int_equal(quota_count(&q, QUOTA_ERRORS), 3);
 	assert_int_equal(quota_count(&q, QUOTA_MESSAGES), 0);
+}
+
+/* S10: what is taken is counted at once, up to the limit; what is given back is free again. */
+static void
+test_take(void **state)
+{
+	(void)state;
+	struct quota one, two, none = { 0 };
+	struct quota_held first = { 0 }, second = { 0 };
+	assert_int_equal(quota_open(&one, top), 0);
+	assert_int_equal(quota_open(&two, top), 0);
+	client(&one, MANY + 3, WINDOW);
+	client(&two, MANY + 3, WINDOW);
+	assert_true(quota_take(&none, QUOTA_MESSAGES, 1, &first)); /* nothing is counted */
+	assert_int_equal(first.n, 0);
+	assert_true(quota_take(&one, QUOTA_MESSAGES, 3, &first));
+	assert_true(quota_take(&one, QUOTA_MESSAGES, 3, &first));
+	assert_true(quota_take(&two, QUOTA_MESSAGES, 3, &second));
+	assert_false(quota_take(&two, QUOTA_MESSAGES, 3, &second));
+	assert_int_equal(second.n, 1);
+	quota_give_back(&one, QUOTA_MESSAGES, &first);
+	quota_give_back(&one, QUOTA_MESSAGES, &first); /* there is nothing left to give */
+	assert_int_equal(quota_count(&one, QUOTA_MESSAGES), 1);
+	assert_true(quota_take(&one, QUOTA_MESSAGES, 0, &first));
+	assert_int_equal(quota_count(&one, QUOTA_MESSAGES), 2);
+	first.n = 1000; /* more than there is: another network had the place */
+	quota_give_back(&one, QUOTA_MESSAGES, &first);
+	assert_int_equal(quota_count(&one, QUOTA_MESSAGES), 0);
+}
+
+/* S10: what was taken in a window that is over is not taken from the one that came after it. */
+static void
+test_take_of_another_window(void **state)
+{
+	(void)state;
+	struct quota q;
+	struct quota_held held = { 0 };
+	assert_int_equal(quota_open(&q, top), 0);
+	client(&q, MANY + 4, WINDOW);
+	assert_true(quota_take(&q, QUOTA_MESSAGES, 0, &held));
+	held.window--;
+	quota_give_back(&q, QUOTA_MESSAGES, &held);
+	assert_int_equal(quota_count(&q, QUOTA_MESSAGES), 1);
+	held = (struct quota_held){ .n = 5, .window = 1 };
+	assert_true(quota_take(&q, QUOTA_MESSAGES, 0, &held));
+	assert_int_equal(held.n, 1); /* the five are over */
+}
+
+/* S10: of many that ask at once no more are told yes than there is room for. */
+static void
+test_take_together(void **state)
+{
+	(void)state;
+	enum { PROCESSES = 8, TRIES = 2000, LIMIT = 1000 };
+	struct quota q;
+	pid_t pid[PROCESSES];
+	int told_yes = 0;
+	assert_int_equal(quota_open(&q, top), 0);
+	client(&q, MANY + 5, DAY); /* of which one does not end meanwhile, but once a day */
+	for (int i = 0; i < PROCESSES; i++) {
+		pid[i] = fork();
+		assert_true(pid[i] >= 0);
+		if (pid[i] == 0) {
+			struct quota_held held = { 0 };
+			for (int k = 0; k < TRIES; k++)
+				(void)quota_take(&q, QUOTA_MESSAGES, LIMIT, &held);
+			_exit((int)(held.n * 255 / LIMIT));
+		}
+	}
+	for (int i = 0; i < PROCESSES; i++) {
+		int status;
+		assert_int_equal(waitpid(pid[i], &status, 0), pid[i]);
+		told_yes += WEXITSTATUS(status);
+	}
+	assert_int_equal(quota_count(&q, QUOTA_MESSAGES), LIMIT);
+	assert_true(told_yes <= 255);
 }
 
 /* A /64 is one customer, and so is an IPv4 address (I2). */
@@ -172,6 +249,9 @@ main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_place_lost),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_take),
+		cmocka_unit_test(test_take_of_another_window),
+		cmocka_unit_test(test_take_together),
 		cmocka_unit_test(test_networks),
 		cmocka_unit_test(test_planted),
 	};

@@ -54,6 +54,7 @@ report(const struct message *m, char id[static ID_SIZE])
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_int_equal(r.env.sender.n, 0); /* E7, E12 */
 	assert_int_equal(r.env.utf8, !span_is_ascii(m->env.sender));
+	assert_int_equal(r.env.require_tls, m->env.require_tls); /* R85 */
 	assert_int_equal(r.n, 1);
 	assert_true(span_eq(r.rcpt[0].address, m->env.sender));
 	assert_true(r.length < sizeof(text));
@@ -280,6 +281,20 @@ test_utf8(void **state)
 	message_close(&m);
 }
 
+/* R85, S24: the report of mail that needed REQUIRETLS needs it too. */
+static void
+test_require_tls(void **state)
+{
+	(void)state;
+	char id[ID_SIZE];
+	struct message m;
+	original(&m, "s@s.example", span_of(HEADER "\r\n"));
+	failed(&m, 0, "550 no");
+	m.env.require_tls = true;
+	check_form(report(&m, id), id);
+	message_close(&m);
+}
+
 static void
 test_nobody(void **state)
 {
@@ -306,6 +321,7 @@ main(void)
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_utf8),
+		cmocka_unit_test(test_require_tls),
 		cmocka_unit_test(test_nobody),
 	};
 	return cmocka_run_group_tests_name("dsn", tests, setup, teardown);

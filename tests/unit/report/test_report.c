@@ -154,6 +154,11 @@ test_whole(void **state)
 	assert_false(is_whole(&m, SOFT, false)); /* RFC 3461 section 4.3 */
 	message_close(&m);
 
+	queued(&m, TEXT, (struct envelope){ .ret = RET_FULL, .whole = true, .require_tls = true });
+	assert_false(is_whole(&m, HARD, false)); /* R85, S24: as if RET=HDRS had been said */
+	assert_false(is_whole(&m, HARD, true));
+	message_close(&m);
+
 	queued(&m, TEXT, stranger); /* E10, M5 */
 	assert_false(is_whole(&m, HARD, false));
 	assert_true(is_whole(&m, HARD, true)); /* the operator's own mailbox */

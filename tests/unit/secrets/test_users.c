@@ -48,12 +48,42 @@ test_find(void **state)
 	for (size_t i = 0; i < ROWS(names); i++) {
 		struct user u = { 0 };
 		struct span text = guarded((struct span){ file, sizeof(file) - 1 });
-		assert_int_equal(users_find(text, span_of(names[i].name), &u), names[i].found);
+		assert_int_equal(users_find(text, span_of(names[i].name), true, &u), names[i].found);
 		assert_span(u.name, names[i].found ? names[i].name : "");
 		assert_span(u.secrets, names[i].secrets);
 		assert_span(u.senders, names[i].senders);
 		assert_int_equal(u.line, names[i].line);
 	}
+}
+
+/* L46: people write their address with capitals; the file may want it otherwise. */
+static void
+test_case(void **state)
+{
+	(void)state;
+	static const char text[] = "joe@example.org:a\nJim:b\njim:c\nJ\xc3\xbcrgen:d\n";
+	static const struct {
+		const char *name;
+		unsigned any, exact; /* line; 0: not found */
+	} rows[] = {
+		{ "Joe@Example.ORG", 1, 0 },
+		{ "joe@example.org", 1, 1 },
+		{ "Jim", 2, 2 },
+		{ "jim", 3, 3 }, /* not the first that is alike */
+		{ "JIM", 2, 0 },
+		{ "j\xc3\xbcrgen", 4, 0 },
+		{ "J\xc3\x9crgen", 0, 0 }, /* ASCII alone */
+		{ "Joe@Example", 0, 0 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		for (int exact = 0; exact < 2; exact++) {
+			struct user u = { 0 };
+			unsigned want = exact ? rows[i].exact : rows[i].any;
+			bool found = users_find(guarded(span_of(text)), span_of(rows[i].name),
+				exact, &u);
+			if (found != (want != 0) || u.line != want)
+				fail_msg("%s, %d: line %u", rows[i].name, exact, u.line);
+		}
 }
 
 static void
@@ -80,7 +110,7 @@ test_cut(void **state)
 	struct user u;
 	for (size_t n = 0; n < sizeof(file); n++) {
 		struct span text = guarded((struct span){ file, n });
-		bool found = users_find(text, span_of("joe"), &u);
+		bool found = users_find(text, span_of("joe"), true, &u);
 		assert_int_equal(found, strstr(file, "\njoe") + strlen("\njoe") <= file + n);
 	}
 }
@@ -132,6 +162,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_case),
 		cmocka_unit_test(test_first_secrets),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_secret),

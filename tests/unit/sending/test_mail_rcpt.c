@@ -71,6 +71,7 @@ test_mail(void **state)
 		{ CAN_PRIORITY, NOTHING, false, false, "" },
 		{ 0, { .priority = 4 }, false, false, "" },
 		{ CAN_REQUIRETLS, { .require_tls = true }, false, false, " REQUIRETLS" },
+		{ 0, { .require_tls = true }, false, false, "" }, /* R85: a report all the same */
 		{ CAN_REQUIRETLS, NOTHING, false, false, "" },
 		{ 0, { .by = 1, .by_mode = 'N' }, false, false, "" },
 		{ CAN_DELIVERBY, NOTHING, false, false, "" },

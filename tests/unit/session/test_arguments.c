@@ -83,6 +83,12 @@ static const struct mail_row {
 	{ "FROM:<a@b> AUTH=", R_BAD_PARAMETER, NULL, 0, "" }, /* C10 */
 	{ "FROM:<a@b> BY=120;R", R_SENDER_OK, "a@b", -1, "By: 1120 R\n" },
 	{ "FROM:<a@b> by=-5;nt", R_SENDER_OK, "a@b", -1, "By: 995 NT\n" },
+	{ "FROM:<a@b> BY=+22;NT", R_SENDER_OK, "a@b", -1, "By: 1022 NT\n" }, /* L57 */
+	{ "FROM:<a@b> BY=+22;R", R_SENDER_OK, "a@b", -1, "By: 1022 R\n" },
+	{ "FROM:<a@b> BY=+;R", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> BY=+-2;N", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> BY=;R", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> BY=+0;R", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> BY=0;R", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> BY=-1;R", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> BY=1", R_BAD_PARAMETER, NULL, 0, "" },
@@ -96,16 +102,37 @@ static const struct mail_row {
 	{ "FROM:<a@b> HOLDFOR=-1", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDFOR=1 HOLDUNTIL=1970-01-01T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00Z", R_SENDER_OK, "a@b", -1, "Hold: 3600\n" },
-	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00.25+00:30", R_SENDER_OK, "a@b", -1,
-		"Hold: 1800\n" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01t00:30:00.25z", R_SENDER_OK, "a@b", -1, "Hold: 1800\n" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T23:59:60Z", R_SENDER_OK, "a@b", -1, "Hold: 86400\n" },
+	{ "FROM:<a@b> HOLDUNTIL=1968-02-29T00:00:00Z", R_SENDER_OK, "a@b", -1, "" },
+	/* L59: days that are, in UTC */
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00+00:30", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00+00:00", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00.Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00ZZ", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-00T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-00-01T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1969-11-31T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1969-02-29T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T24:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:60:00Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:61Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T00:00:00Z", R_SENDER_OK, "a@b", -1, "" }, /* over */
 	{ "FROM:<a@b> HOLDUNTIL=0000-01-01T00:00:00Z", R_SENDER_OK, "a@b", -1, "" },
-	{ "FROM:<a@b> HOLDFOR=0", R_SENDER_OK, "a@b", -1, "" },
+	{ "FROM:<a@b> HOLDFOR=1", R_SENDER_OK, "a@b", -1, "Hold: 1001\n" },
+	{ "FROM:<a@b> HOLDFOR=0", R_BAD_PARAMETER, NULL, 0, "" }, /* L59: the first digit is 1 to 9 */
+	{ "FROM:<a@b> HOLDFOR=007", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDFOR=+7", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDFOR=", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDFOR", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-03T00:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-13-01T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> MT-PRIORITY=-9", R_SENDER_OK, "a@b", -1, "Priority: -9\n" },
+	{ "FROM:<a@b> MT-PRIORITY=0", R_SENDER_OK, "a@b", -1, "" },
+	{ "FROM:<a@b> MT-PRIORITY=-0", R_BAD_PARAMETER, NULL, 0, "" }, /* RFC 6710 section 7 */
+	{ "FROM:<a@b> MT-PRIORITY=+3", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> MT-PRIORITY=10", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> MT-PRIORITY=", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> REQUIRETLS", R_SENDER_OK, "a@b", -1, "Require-Tls: yes\n" },
@@ -259,10 +286,99 @@ test_beyond_ascii(void **state)
 	};
 	struct rcpt_args a;
 	for (size_t i = 0; i < ROWS(in); i++) {
-		assert_int_equal(arguments_rcpt(guarded(span_of(in[i].in)), true, &a), R_RCPT_OK);
-		assert_int_equal(arguments_rcpt(guarded(span_of(in[i].in)), false, &a),
+		assert_int_equal(arguments_rcpt(guarded(span_of(in[i].in)), 0, true, &a), R_RCPT_OK);
+		assert_int_equal(arguments_rcpt(guarded(span_of(in[i].in)), 0, false, &a),
 			in[i].needs ? R_NEED_UTF8 : R_RCPT_OK);
 	}
+}
+
+/* L56: an address without brackets is one for clients of this site. */
+static void
+test_bare(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mail; /* the same behind "FROM:" and "TO:" */
+		const char *address; /* NULL: refused */
+		int64_t size;
+	} rows[] = {
+		{ "root@host", "root@host", -1 },
+		{ " root@host", "root@host", -1 },
+		{ "root@my_host_1", "root@my_host_1", -1 },
+		{ "\"a b\"@host", "\"a b\"@host", -1 },
+		{ "u@[192.0.2.1]", "u@[192.0.2.1]", -1 },
+		{ "<a@b>", "a@b", -1 },
+		{ "root", NULL, 0 },
+		{ "", NULL, 0 },
+		{ "a@b>", NULL, 0 },
+		{ "<a@b", NULL, 0 },
+		{ "a@b,c@d", NULL, 0 },
+		{ "a@b c@d", NULL, 0 },
+		{ "Joe <a@b>", NULL, 0 },
+		{ "@a:b@c", NULL, 0 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char text[64];
+		struct mail_args m;
+		struct rcpt_args a;
+		snprintf(text, sizeof(text), "FROM:%s", rows[i].mail);
+		bool good = mail(span_of(text), OFFER_BARE, &m) == R_SENDER_OK;
+		snprintf(text, sizeof(text), "TO:%s", rows[i].mail);
+		good = good && arguments_rcpt(guarded(span_of(text)), OFFER_BARE, false, &a) ==
+			R_RCPT_OK;
+		if (good != (rows[i].address != NULL))
+			fail_msg("%s", rows[i].mail);
+		if (good)
+			assert_true(span_eq(a.to.whole, span_of(rows[i].address)));
+	}
+	struct mail_args m;
+	assert_int_equal(mail(span_of("FROM:root@host SIZE=5"), OFFER_BARE, &m), R_SENDER_OK);
+	assert_int_equal(m.size, 5);
+	assert_true(span_eq(m.env.sender, span_of("root@host")));
+	assert_int_equal(mail(span_of("FROM:root@host"), ALL, &m), R_MAIL_SYNTAX); /* a stranger */
+}
+
+/* L53: what is the name of a client, and what else a client of this site may say. */
+static void
+test_hello(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in;
+		bool stranger, ours;
+	} rows[] = {
+		{ "c.example", true, true },
+		{ "my_printer", true, true },
+		{ "[192.0.2.1]", true, true },
+		{ "[IPv6:2001:db8::1]", true, true },
+		{ "host.example.", false, true },
+		{ "b\xc3\xbcro-pc", false, true },
+		{ "b\xfcro-pc", false, true },
+		{ "[2001:db8::1]", false, true },
+		{ "[fe80::1]", false, true },
+		{ "[192.0.2.300]", false, true },
+		{ "x-.domain", false, true },
+		{ "host:8443", false, true },
+		{ "a..b", false, true },
+		{ "x)(", false, true },
+		{ "", false, false },
+		{ "two words", false, false },
+		{ "a\tb", false, false },
+		{ "\x1b[2Jx", false, false },
+		{ "a\x7f", false, false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct span in = guarded(span_of(rows[i].in));
+		if (arguments_hello(in, ALL) != rows[i].stranger ||
+			arguments_hello(in, OFFER_ANY_NAME) != rows[i].ours)
+			fail_msg("%s", rows[i].in);
+	}
+	char text[LIMIT_DOMAIN + 1];
+	memset(text, ':', sizeof(text));
+	assert_true(arguments_hello(guarded((struct span){ text, LIMIT_DOMAIN }), OFFER_ANY_NAME));
+	assert_false(arguments_hello(guarded((struct span){ text, LIMIT_DOMAIN + 1 }),
+		OFFER_ANY_NAME));
+	assert_false(arguments_hello(guarded((struct span){ "\0", 1 }), OFFER_ANY_NAME));
 }
 
 static void
@@ -304,9 +420,9 @@ test_long_orcpt(void **state)
 		buf_puts(&b, "TO:<a@b> ORCPT=utf-8;");
 		for (int k = 0; k < rows[i].fit; k++)
 			buf_puts(&b, rows[i].piece);
-		assert_int_equal(arguments_rcpt(guarded(buf_span(&b)), true, &a), R_RCPT_OK);
+		assert_int_equal(arguments_rcpt(guarded(buf_span(&b)), 0, true, &a), R_RCPT_OK);
 		buf_puts(&b, rows[i].piece);
-		assert_int_equal(arguments_rcpt(guarded(buf_span(&b)), true, &a), R_BAD_PARAMETER);
+		assert_int_equal(arguments_rcpt(guarded(buf_span(&b)), 0, true, &a), R_BAD_PARAMETER);
 		buf_free(&b);
 	}
 }
@@ -318,7 +434,7 @@ test_rcpt(void **state)
 	for (size_t i = 0; i < ROWS(rcpts); i++) {
 		const struct rcpt_row *row = &rcpts[i];
 		struct rcpt_args a = { .to.whole.n = 77 };
-		enum reply r = arguments_rcpt(guarded(span_of(row->in)), false, &a);
+		enum reply r = arguments_rcpt(guarded(span_of(row->in)), 0, false, &a);
 		if (r != row->want)
 			fail_msg("%s: %s", row->in, reply_row(r)->text);
 		if (r != R_RCPT_OK) {
@@ -346,7 +462,7 @@ test_hurt(void **state)
 		for (size_t cut = 0; cut < n; cut++) {
 			struct span part = guarded((struct span){ text, cut });
 			(void)mail(part, ALL, &m);
-			(void)arguments_rcpt(part, true, &a);
+			(void)arguments_rcpt(part, ~0U, true, &a);
 			(void)arguments_bdat(part, &octets, &last);
 			(void)arguments_vrfy(part);
 			char was = text[cut];
@@ -408,6 +524,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bare),
+		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_mail),
 		cmocka_unit_test(test_beyond_ascii),
 		cmocka_unit_test(test_not_offered),

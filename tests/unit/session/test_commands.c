@@ -82,7 +82,8 @@ static const struct row {
 	/* what needs no EHLO, and what does (R7) */
 	{ "", 0, "EHLO c.example", R_EHLO },
 	{ "", 0, "HELO c.example", R_HELO },
-	{ "", 0, "EHLO -c-", R_EHLO_SYNTAX },
+	{ "", 0, "EHLO -c-", R_EHLO }, /* L53: a client of this site */
+	{ "", 0, "EHLO two words", R_EHLO_SYNTAX },
 	{ "", 0, "RSET", R_FINE },
 	{ "", 0, "HELP MAIL", R_HELP },
 	{ "", 0, "VRFY a", R_VRFY },
@@ -102,7 +103,8 @@ static const struct row {
 	{ "auth_users = /u\n", HELO, "AUTH X", R_AUTH_UNKNOWN },
 	{ "auth_users = /u\n", HELO | MAIL, "AUTH SCRAM-SHA-1", R_AUTH_LATE },
 	{ "auth_users = /u\n", HELO, "AUTH SCRAM-SHA-1 x y", R_AUTH_SYNTAX },
-	{ "", 0, "STARTTLS", R_TLS_UNAVAILABLE },
+	{ "", 0, "STARTTLS", R_NOT_IMPLEMENTED }, /* L59b */
+	{ "tls = off\ntls_certificate = /c.pem\n", 0, "STARTTLS", R_NOT_IMPLEMENTED },
 	{ "tls_certificate = /c.pem\n", 0, "STARTTLS", R_START_TLS },
 	{ "tls_certificate = /c.pem\n", SECURE, "STARTTLS", R_TLS_ACTIVE },
 	/* without TLS where it is required: only what leads to it (RFC 3207 section 4) */
@@ -169,7 +171,7 @@ test_hello(void **state)
 {
 	(void)state;
 	enter("", HELO | MAIL);
-	assert_int_equal(answer("EHLO -c-"), R_EHLO_SYNTAX);
+	assert_int_equal(answer("EHLO - c"), R_EHLO_SYNTAX);
 	assert_true(s.transaction.open && s.said.extended);
 	assert_string_equal(s.said.helo, "c.example");
 	assert_int_equal(answer("HELO d.example"), R_HELO);
@@ -195,6 +197,42 @@ test_idle(void **state)
 		assert_int_equal(answer("MAIL FROM:<a@b.example>"), R_SENDER_OK);
 		assert_int_equal(answer("QUIT"), R_BYE);
 	}
+}
+
+/* S24: a stranger gets fewer of them, and a chunk of nothing is one. */
+static void
+test_idle_stranger(void **state)
+{
+	(void)state;
+	enter("", HELO);
+	s.said.rights.any_domain = false;
+	for (int n = 0; n < LIMIT_STRANGER_COMMANDS; n++)
+		assert_int_equal(answer("NOOP"), R_FINE);
+	assert_int_equal(answer("NOOP"), R_IDLE_COMMANDS);
+	enter("", HELO | MAIL | RCPT);
+	for (int n = 0; n < LIMIT_IDLE_COMMANDS; n++)
+		assert_int_equal(answer("BDAT 0"), R_CHUNK_OK);
+	assert_int_equal(answer("BDAT 0"), R_IDLE_COMMANDS);
+}
+
+/* S24: a stranger has some time for a message, however often it says something else. */
+static void
+test_patience(void **state)
+{
+	(void)state;
+	int64_t wait = (int64_t)LIMIT_STRANGER_TIME * 1000, now = clock_ms();
+	enter("timeout_command = 1d\n", HELO);
+	session_progress(&s);
+	assert_true(session_patience(&s) > now + wait); /* not so a client of this site */
+	s.said.rights.any_domain = false;
+	assert_int_equal(answer("NOOP"), R_FINE);
+	int64_t until = session_patience(&s);
+	assert_true(until >= now + wait && until == s.idle_end);
+	s.transaction.open = s.transaction.chunked = true; /* what has a rate to keep */
+	assert_true(session_patience(&s) > until);
+	s.transaction.open = false;
+	s.conf.receive.timeout_command = 1;
+	assert_true(session_patience(&s) < until);
 }
 
 /* One recipient too many is no error (R25), but brings no message nearer. */
@@ -249,6 +287,8 @@ main(void)
 		cmocka_unit_test(test_no_line),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_idle_stranger),
+		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_idle_recipients),
 		cmocka_unit_test(test_loggable),
 	};

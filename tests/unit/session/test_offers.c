@@ -1,6 +1,7 @@
 /* offers: what a client may use in each state of its connection. */
 #include "tests/unit/session/configured.h"
 
+#include "lib/cleanup.h"
 #include "session/arguments.h"
 #include "session/offers.h"
 
@@ -12,6 +13,9 @@
 
 static struct session s; /* large */
 
+/* L53: a client that may yet authenticate calls itself what it likes. */
+enum { KNOWABLE = OFFER_AUTH | OFFER_ANY_NAME };
+
 enum where { NET, UNIX, PIPE };
 
 static const struct state {
@@ -22,7 +26,7 @@ static const struct state {
 	const char *client, *user; /* of the certificate; who authenticated */
 	const char *extensions;    /* those that not every client is offered */
 	const char *mechanisms;    /* that would do, whether AUTH is offered or not */
-	unsigned parameters;
+	unsigned parameters;       /* and what else it may use */
 } states[] = {
 	{ "nothing is configured", NET, "", false, "", "", "", "", 0 },
 	{ "... on a pipe", PIPE, "", false, "", "", "", PASSWORD, 0 },
@@ -35,21 +39,22 @@ static const struct state {
 	{ "... is off", NET, CERTIFICATE "tls = off\n", false, "", "", "", "", 0 },
 	{ "... is spoken", NET, CERTIFICATE, true, "", "", "", PASSWORD, 0 },
 	/* R70: a password is never asked for in clear */
-	{ "users", NET, USERS, false, "", "", " AUTH", SCRAM, OFFER_AUTH },
+	{ "users", NET, USERS, false, "", "", " AUTH", SCRAM, KNOWABLE },
 	{ "... with TLS", NET, CERTIFICATE USERS, true, "", "", " AUTH", SCRAM_PLUS PASSWORD,
-		OFFER_AUTH },
-	{ "... on this host", UNIX, USERS, false, "", "", " AUTH", SCRAM PASSWORD, OFFER_AUTH },
+		KNOWABLE },
+	{ "... on this host", UNIX, USERS, false, "", "", " AUTH", SCRAM PASSWORD, KNOWABLE },
 	{ "... in clear nevertheless", NET, USERS "auth_clear = yes\n", false, "", "", " AUTH",
-		SCRAM PASSWORD, OFFER_AUTH },
+		SCRAM PASSWORD, KNOWABLE },
 	{ "... with a certificate", NET, CERTIFICATE USERS, true, "c.example", "", " AUTH",
-		" EXTERNAL" SCRAM_PLUS PASSWORD, OFFER_AUTH },
+		" EXTERNAL" SCRAM_PLUS PASSWORD, KNOWABLE },
 	{ "a certificate, but no users", NET, CERTIFICATE, true, "c.example", "", "", PASSWORD, 0 },
 	/* programs that are told a password know no SCRAM */
-	{ "saslauthd in clear", NET, "auth_saslauthd = /s\n", false, "", "", "", "", 0 },
+	{ "saslauthd in clear", NET, "auth_saslauthd = /s\n", false, "", "", "", "",
+		OFFER_ANY_NAME },
 	{ "saslauthd with TLS", NET, CERTIFICATE "auth_saslauthd = /s\n", true, "", "", " AUTH",
-		PASSWORD, OFFER_AUTH },
+		PASSWORD, KNOWABLE },
 	{ "Dovecot with TLS", NET, CERTIFICATE "auth_dovecot = /d\n", true, "", "", " AUTH",
-		PASSWORD, OFFER_AUTH },
+		PASSWORD, KNOWABLE },
 	/* R84 */
 	{ "REQUIRETLS in clear", NET, CERTIFICATE "requiretls = yes\n", false, "", "", " STARTTLS",
 		"", 0 },
@@ -58,7 +63,7 @@ static const struct state {
 	{ "... not wanted", NET, CERTIFICATE "requiretls = no\n", true, "", "", "", PASSWORD, 0 },
 	/* R88 */
 	{ "a known client", NET, USERS, false, "", "a", " AUTH FUTURERELEASE MT-PRIORITY", SCRAM,
-		OFFER_AUTH | OFFER_HOLD | OFFER_PRIORITY },
+		KNOWABLE | OFFER_HOLD | OFFER_PRIORITY },
 };
 
 static void
@@ -67,7 +72,7 @@ enter(const struct state *st)
 	configure(&s.conf, st->conf);
 	s.peer = (struct peer){ .socket = st->where != PIPE, .local = st->where != NET };
 	s.secure = st->secure;
-	s.tls = (struct tlsinfo){ 0 };
+	s.tls = (struct tlsinfo){ .binding.safe = true };
 	snprintf(s.tls.client, sizeof(s.tls.client), "%s", st->client);
 	snprintf(s.said.user, sizeof(s.said.user), "%s", st->user);
 }
@@ -128,6 +133,33 @@ test_parameters(void **state)
 	}
 }
 
+/* L41: where no binding is safe none is offered. */
+static void
+test_unbound(void **state)
+{
+	(void)state;
+	enum reply refusal;
+	auto_buf b = buf_new(1024);
+	enter(&(struct state){ .conf = CERTIFICATE USERS, .secure = true, .client = "", .user = "" });
+	s.tls.binding.safe = false;
+	offers_add_mechanisms(&s, &b);
+	assert_true(span_eq(buf_span(&b), span_of(SCRAM PASSWORD)));
+	assert_non_null(offers_mechanism(&s, span_of("SCRAM-SHA-256-PLUS"), &refusal));
+	assert_int_equal(refusal, R_AUTH_UNKNOWN);
+}
+
+/* L53, L56: a client that may send anywhere is held to less of the grammar. */
+static void
+test_of_this_site(void **state)
+{
+	(void)state;
+	enter(&states[0]);
+	s.said.rights.any_domain = true;
+	assert_int_equal(offers_parameters(&s), OFFER_BARE | OFFER_ANY_NAME);
+	s.said.rights.any_domain = false;
+	assert_int_equal(offers_parameters(&s), 0);
+}
+
 /* Names in any case, nothing more and nothing less; why one is refused. */
 static void
 test_names(void **state)
@@ -171,6 +203,8 @@ main(void)
 		cmocka_unit_test(test_extensions),
 		cmocka_unit_test(test_mechanisms),
 		cmocka_unit_test(test_parameters),
+		cmocka_unit_test(test_unbound),
+		cmocka_unit_test(test_of_this_site),
 		cmocka_unit_test(test_names),
 	};
 	return cmocka_run_group_tests_name("offers", tests, NULL, NULL);

@@ -230,6 +230,43 @@ test_rcpt(void **state)
 	}
 }
 
+/* S5: mail for a postmaster that nobody set, and nothing takes, would come back to a forged name. */
+static void
+test_postmaster(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *conf, *sender;
+		enum reply to_stranger;
+	} rows[] = {
+		{ "", "<a@b.example>", R_NO_POSTMASTER },
+		{ "", "<>", R_NO_POSTMASTER },
+		{ "postmaster =\n", "<a@b.example>", R_NO_POSTMASTER },
+		{ "postmaster = root@mx.test.example\n", "<a@b.example>", R_RCPT_OK },
+		{ "relay_domains = .test.example\n", "<a@b.example>", R_RCPT_OK },
+		{ "relay_domains = d.example\n", "<a@b.example>", R_NO_POSTMASTER },
+		{ "[route all]\ndomains = *\nhosts = h.example:25\n", "<>", R_RCPT_OK },
+		{ "[route own]\ndomains = MX.test.example\nhosts = h.example:25\n", "<a@b.example>",
+			R_RCPT_OK },
+		{ "[route other]\ndomains = d.example\nhosts = h.example:25\n", "<a@b.example>",
+			R_NO_POSTMASTER },
+		{ "[route ours]\nsenders = d.example\nhosts = h.example:25\n", "<a@b.example>",
+			R_NO_POSTMASTER },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char mail[64];
+		snprintf(mail, sizeof(mail), "FROM:%s", rows[i].sender);
+		begin_with(rows[i].conf);
+		expect(mail_from(&stranger, mail), R_SENDER_OK, "MAIL");
+		expect(rcpt_to(&stranger, "TO:<Postmaster>"), rows[i].to_stranger, rows[i].conf);
+		expect(rcpt_to(&stranger, "TO:<postmaster@mx.test.example>"), rows[i].to_stranger,
+			rows[i].conf);
+		begin_with(rows[i].conf);
+		expect(mail_from(&known, mail), R_SENDER_OK, "MAIL");
+		expect(rcpt_to(&known, "TO:<postmaster>"), R_RCPT_OK, rows[i].conf);
+	}
+}
+
 /* D8: even if every domain were listed, a literal or a route in an address is not plain. */
 static void
 test_rcpt_anywhere(void **state)
@@ -550,6 +587,57 @@ test_received(void **state)
 	assert_false(holds(text, "\r\n\tfor <") || holds(text, "\r\n\ttls "));
 }
 
+/* L53, E1: what a client calls itself never makes our field another one, nor a line too long. */
+static void
+test_received_name(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *helo, *peer, *from;
+	} rows[] = {
+		{ "my_printer", "[192.0.2.1]", "from my_printer ([192.0.2.1])" },
+		{ "host.example.", "[192.0.2.1]", "from [192.0.2.1] (helo=host.example.)" },
+		{ "host:8443", NULL, "from localhost (helo=host:8443)" },
+		{ "[2001:db8::1]", "[IPv6:2001:db8::1]",
+			"from [IPv6:2001:db8::1] (helo=[2001:db8::1])" },
+		{ "x)(by", "[192.0.2.1]", "from [192.0.2.1] (helo=x\\)\\(by)" },
+		{ "a\\)\xc3\xbc", NULL, "from localhost (helo=a\\x5c\\)\\xc3\\xbc)" },
+	};
+	struct trace trace = { .hostname = "mx.test.example", .with = "ESMTP" };
+	begin_with(RELAYS);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char want[128];
+		trace.helo = rows[i].helo;
+		trace.peer = rows[i].peer;
+		expect(mail_from(&known, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
+		expect(rcpt_to(&known, "TO:<a@example.org>"), R_RCPT_OK, "RCPT");
+		transaction_start_data(&t, &trace, false, false);
+		snprintf(want, sizeof(want), "\n\nReceived: %s\r\n\tby ", rows[i].from);
+		if (!holds(queued(), want))
+			fail_msg("%s", rows[i].helo);
+		transaction_drop(&t);
+	}
+}
+
+static void
+test_received_long_name(void **state)
+{
+	(void)state;
+	char name[LIMIT_DOMAIN + 1] = "";
+	struct trace trace = { .helo = name, .hostname = "mx.test.example", .with = "ESMTP" };
+	memset(name, 0xff, LIMIT_DOMAIN);
+	begin_with(RELAYS);
+	expect(mail_from(&known, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
+	expect(rcpt_to(&known, "TO:<a@example.org>"), R_RCPT_OK, "RCPT");
+	transaction_start_data(&t, &trace, false, false);
+	struct span text = queued();
+	const char *field = memmem(text.p, text.n, "\nReceived: ", strlen("\nReceived: "));
+	assert_non_null(field);
+	struct span line = { field + 1, text.n - (size_t)(field + 1 - text.p) };
+	line = span_cut(&line, '\n');
+	assert_true(line.n <= LIMIT_TEXT_LINE && holds(line, "\\xff...)\r"));
+}
+
 /* E10: a report gives a whole message back only to a client that may send anywhere. */
 static void
 test_whole(void **state)
@@ -628,6 +716,7 @@ main(void)
 		TEST(test_mail_asks),
 		TEST(test_nested_mail),
 		TEST(test_rcpt),
+		TEST(test_postmaster),
 		TEST(test_rcpt_anywhere),
 		TEST(test_rcpt_asks),
 		TEST(test_rcpt_limit),
@@ -639,6 +728,8 @@ main(void)
 		TEST(test_size),
 		TEST(test_hops),
 		TEST(test_received),
+		TEST(test_received_name),
+		TEST(test_received_long_name),
 		TEST(test_whole),
 		TEST(test_spool_fails),
 	};
