@@ -5,45 +5,16 @@
  */
 #include "dns.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "dns/question.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
 
-enum { RESOLV_CONF_MAX = 8192 };
-
 /* ---- resolver --------------------------------------------------------------------------- */
-
-static void
-read_resolv_conf(struct resolver *r)
-{
-	char text[RESOLV_CONF_MAX + 1];
-	auto_fd fd = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, text, RESOLV_CONF_MAX) : 0;
-	text[n > 0 ? n : 0] = '\0';
-	char *save = NULL;
-	for (char *line = strtok_r(text, "\n", &save); line != NULL;
-		line = strtok_r(NULL, "\n", &save)) {
-		struct span s = span_trim(span_of(line));
-		struct netaddr a;
-		if (r->servers == DNS_MAXSERV || !span_istarts(s, span_of("nameserver")))
-			continue;
-		if (netaddr_parse(span_trim(span_skip(s, strlen("nameserver"))), &a) == 0)
-			netaddr_to(&a, DNS_PORT, &r->server[r->servers++]);
-	}
-	if (r->servers == 0) { /* as resolv.conf(5) says */
-		struct netaddr a;
-		if (netaddr_parse(span_of("127.0.0.1"), &a) == 0)
-			netaddr_to(&a, DNS_PORT, &r->server[r->servers++]);
-	}
-}
 
 struct resolver *
 resolver_open(const struct sockaddr_storage *servers, int n, const char *hostname)
@@ -56,14 +27,25 @@ resolver_open(const struct sockaddr_storage *servers, int n, const char *hostnam
 	dns_reset(NULL); /* what contexts are copied from: nothing of the environment or of files */
 	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
 		r->server[r->servers++] = servers[i];
-	if (n == 0)
-		read_resolv_conf(r);
 	return r;
+}
+
+void
+resolver_use_tcp(struct resolver *r)
+{
+	r->tcp = true;
+}
+
+void
+resolver_use_hosts(struct resolver *r, const char *path)
+{
+	r->hosts = fopen(path, "re");
 }
 
 void
 resolver_close(struct resolver *r)
 {
+	cleanup_file(&r->hosts);
 	free(r);
 }
 
@@ -81,7 +63,9 @@ struct hosts {
 	int nulls; /* records that name the root */
 };
 
-static const struct exchangers nobody = { .own = EXCHANGER_WORST + 1 };
+enum { BEYOND = EXCHANGER_WORST + 1 }; /* no record has this preference */
+
+static const struct exchangers nobody = { .own = BEYOND, .unknown = BEYOND };
 
 /* Letters, digits, "-", "_", "." only; anything else is not connected to (G12). */
 static bool
@@ -156,11 +140,7 @@ static bool
 read_addresses(const struct question *q, struct addresses *out)
 {
 	out->n = 0;
-	if (q->found != FOUND_RECORDS)
-		return true;
-	dnscc_t *end = q->packet + q->length, *cur = question_behind_name(q->packet, end);
-	if (cur != NULL &&
-		question_each(q->packet, end, cur, q->name, q->type, take_address, out) >= 0)
+	if (q->said != SAID_RECORDS || answer_each(q, take_address, out) >= 0)
 		return true;
 	out->n = 0;
 	return false;
@@ -182,20 +162,38 @@ add_exchanger(struct exchangers *out, const struct host *h, const struct netaddr
 		*c = ascii_lower(*c);
 }
 
-/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). False if the answer
- * about one of them was garbage; the other one is used all the same. */
-static bool
+static void
+explain(struct exchangers *out, const char *domain, const char *what, const char *why)
+{
+	snprintf(out->why, sizeof(out->why), "%.100s %s: %s", domain, what, why);
+}
+
+/* Some of this host's addresses are not known for now. The trouble of the best one is kept. */
+static void
+note_unknown(struct exchangers *out, const struct host *h, const char *why)
+{
+	char name[LIMIT_DOMAIN + 1];
+	if (h->preference >= out->unknown)
+		return;
+	out->unknown = h->preference;
+	dns_dntop(h->name, name, sizeof(name));
+	explain(out, name, "addresses", why);
+}
+
+/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). */
+static void
 add_host(struct exchangers *out, const struct host *h, const struct question q[static 2])
 {
-	static struct addresses v6, v4;
-	bool good6 = read_addresses(&q[0], &v6), good4 = read_addresses(&q[1], &v4);
-	for (size_t i = 0; i < v6.n || i < v4.n; i++) {
-		if (i < v6.n)
-			add_exchanger(out, h, &v6.v[i]);
-		if (i < v4.n)
-			add_exchanger(out, h, &v4.v[i]);
+	static struct addresses v[2];
+	for (int i = 0; i < 2; i++) {
+		bool good = read_addresses(&q[i], &v[i]);
+		if (q[i].said == SAID_TROUBLE || q[i].said == SAID_EMPTY || !good)
+			note_unknown(out, h, good ? q[i].trouble : "garbage in the answer");
 	}
-	return good6 && good4;
+	for (size_t i = 0; i < v[0].n || i < v[1].n; i++)
+		for (int family = 0; family < 2; family++)
+			if (i < v[family].n)
+				add_exchanger(out, h, &v[family].v[i]);
 }
 
 /* A question that is not asked, and agrees with any answer to the other one. */
@@ -203,13 +201,7 @@ static void
 leave_out(struct question *q)
 {
 	q->open = false;
-	q->found = FOUND_NO_NAME;
-}
-
-static void
-explain(struct exchangers *out, const char *domain, const char *what, const char *why)
-{
-	snprintf(out->why, sizeof(out->why), "%.100s %s: %s", domain, what, why);
+	q->said = SAID_NO_NAME;
 }
 
 /* Addresses of n hosts, in this order. `none` is the answer if there are none for good. */
@@ -234,22 +226,18 @@ find_addresses(struct resolver *r, const char *domain, const struct host *h, int
 	}
 	question_ask(r, q, (size_t)n * 2, deadline);
 	bool no_name = true;
-	const char *bad = NULL;
 	for (int i = 0; i < n; i++)
-		if (!add_host(out, &h[i], &q[2 * i]))
-			bad = "garbage in the answer";
+		add_host(out, &h[i], &q[2 * i]);
 	for (int i = 0; i < 2 * n; i++) {
-		if (q[i].found == FOUND_TROUBLE)
-			bad = q[i].trouble;
-		no_name = no_name && q[i].found == FOUND_NO_NAME;
+		no_name = no_name && q[i].said == SAID_NO_NAME;
 		free(q[i].packet);
 	}
 	free(q);
 	if (out->n > 0)
 		return ANSWER_FOUND;
-	explain(out, domain, "addresses", bad != NULL ? bad : "none");
-	if (bad != NULL)
+	if (out->unknown != BEYOND)
 		return ANSWER_TEMPORARY;
+	explain(out, domain, "addresses", "none");
 	return none == ANSWER_NO_DATA && no_name ? ANSWER_NO_NAME : none;
 }
 
@@ -284,16 +272,14 @@ preference_of(const struct hosts *h, dnscc_t *name)
 	for (int i = 0; i < h->n; i++)
 		if (dns_dnequal(h->v[i].name, name))
 			return h->v[i].preference;
-	return nobody.own;
+	return BEYOND;
 }
 
 /* The hosts of an MX set, best first. */
 static enum answer
 read_mx(const struct question *q, const char *domain, struct hosts *h, struct exchangers *out)
 {
-	dnscc_t *end = q->packet + q->length, *cur = question_behind_name(q->packet, end);
-	int n = cur != NULL ? question_each(q->packet, end, cur, q->name, DNS_T_MX, take_mx, h)
-			    : -1;
+	int n = answer_each(q, take_mx, h);
 	if (n < 0) {
 		explain(out, domain, "MX", "garbage in the answer");
 		return ANSWER_TEMPORARY;
@@ -312,7 +298,76 @@ find_implicit(struct resolver *r, const char *domain, dnscc_t *dn, enum family f
 {
 	struct host h = { .preference = 0 };
 	memcpy(h.name, dn, dns_dnlen(dn));
+	out->implicit = true;
 	return find_addresses(r, domain, &h, 1, ANSWER_NO_DATA, family, deadline, out);
+}
+
+/*
+ * No MX record: the domain's own addresses. If there are none, that is for good only if it is sure
+ * that there is no MX record either.
+ */
+static enum answer
+find_without_mx(struct resolver *r, const char *domain, dnscc_t *dn, const struct question *mx,
+	enum family family, int64_t deadline, struct exchangers *out)
+{
+	enum answer a = find_implicit(r, domain, dn, family, deadline, out);
+	if (mx->said != SAID_EMPTY || (a != ANSWER_NO_NAME && a != ANSWER_NO_DATA))
+		return a;
+	explain(out, domain, "MX", mx->trouble);
+	return ANSWER_TEMPORARY;
+}
+
+/* The hosts that the records in q name. */
+static enum answer
+find_by_mx(struct resolver *r, const char *domain, const struct question *q, enum family family,
+	int64_t deadline, struct exchangers *out)
+{
+	static struct hosts h;
+	h.n = h.nulls = 0;
+	enum answer a = read_mx(q, domain, &h, out);
+	if (a != ANSWER_FOUND)
+		return a;
+	out->own = preference_of(&h, r->own);
+	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
+	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
+}
+
+static enum answer
+find_domain(struct resolver *r, const char *domain, dnscc_t *dn, enum family family,
+	int64_t deadline, struct exchangers *out)
+{
+	struct question q;
+	question_set(&q, dn, DNS_T_MX);
+	question_ask(r, &q, 1, deadline);
+	enum answer a = ANSWER_TEMPORARY;
+	switch (q.said) {
+	case SAID_RECORDS:
+		a = find_by_mx(r, domain, &q, family, deadline, out);
+		break;
+	case SAID_NOTHING:
+	case SAID_EMPTY:
+		a = find_without_mx(r, domain, dn, &q, family, deadline, out);
+		break;
+	case SAID_NO_NAME:
+		explain(out, domain, "MX", "NXDOMAIN");
+		a = ANSWER_NO_NAME;
+		break;
+	default:
+		explain(out, domain, "MX", q.trouble);
+	}
+	free(q.packet);
+	return a;
+}
+
+/* Whose fault is it that there is no answer? */
+static enum answer
+blame(struct resolver *r, enum answer a, struct exchangers *out)
+{
+	if (a == ANSWER_TEMPORARY && !r->reached) {
+		question_probe(r);
+		out->unreached = !r->reached;
+	}
+	return a;
 }
 
 enum answer
@@ -325,16 +380,15 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 		explain(out, host, "addresses", "not a domain name");
 		return ANSWER_NO_NAME;
 	}
-	return find_implicit(r, host, dn, family, deadline, out);
+	r->reached = false;
+	return blame(r, find_implicit(r, host, dn, family, deadline, out), out);
 }
 
 enum answer
 resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
 	struct exchangers *out)
 {
-	static struct hosts h;
 	dnsc_t dn[DNS_MAXDN];
-	struct question q;
 	*out = nobody;
 	if (domain[0] == '[')
 		return find_literal(domain, family, out);
@@ -342,26 +396,53 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 		explain(out, domain, "MX", "not a domain name");
 		return ANSWER_NO_NAME;
 	}
-	h.n = h.nulls = 0;
-	question_set(&q, dn, DNS_T_MX);
-	question_ask(r, &q, 1, deadline);
-	if (q.found == FOUND_TROUBLE) {
-		explain(out, domain, "MX", q.trouble);
-		return ANSWER_TEMPORARY;
-	}
-	if (q.found == FOUND_NO_NAME) {
-		explain(out, domain, "MX", "NXDOMAIN");
+	r->reached = false;
+	return blame(r, find_domain(r, domain, dn, family, deadline, out), out);
+}
+
+/* ---- this host's own file ---------------------------------------------------------------- */
+
+static bool
+is_one_of(struct span names, struct span name)
+{
+	for (struct span word; (word = span_word(&names, " \t\r")).n > 0;)
+		if (span_ieq(word, name))
+			return true;
+	return false;
+}
+
+/* "address name ...  # comment"; an address of a scope leads to no exchanger. */
+static bool
+take_hosts_line(struct span line, const char *host, enum family family, struct netaddr *a)
+{
+	line = span_cut(&line, '#');
+	struct span address = span_word(&line, " \t\r");
+	if (netaddr_parse(address, a) < 0 || !is_one_of(line, span_of(host)))
+		return false;
+	return family != (netaddr_is_v4(a) ? FAMILY_IPV6 : FAMILY_IPV4);
+}
+
+enum answer
+resolver_named(struct resolver *r, const char *host, enum family family, struct exchangers *out)
+{
+	struct host h = { .preference = 0 };
+	struct netaddr a;
+	char *line = NULL;
+	size_t size = 0;
+	*out = nobody;
+	if (r->hosts == NULL || dns_ptodn(host, 0, h.name, sizeof(h.name), NULL) <= 0)
 		return ANSWER_NO_NAME;
+	out->v = calloc(EXCHANGER_ADDRESSES_MAX, sizeof(*out->v));
+	rewind(r->hosts);
+	for (ssize_t n; out->v != NULL && (n = getline(&line, &size, r->hosts)) >= 0;) {
+		struct span s = { line, (size_t)n };
+		if (s.n > 0 && s.p[s.n - 1] == '\n')
+			s.n--;
+		if (take_hosts_line(s, host, family, &a))
+			add_exchanger(out, &h, &a);
 	}
-	if (q.found == FOUND_NOTHING)
-		return find_implicit(r, domain, dn, family, deadline, out);
-	enum answer a = read_mx(&q, domain, &h, out);
-	free(q.packet);
-	if (a != ANSWER_FOUND)
-		return a;
-	out->own = preference_of(&h, r->own);
-	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
-	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
+	free(line);
+	return out->n > 0 ? ANSWER_FOUND : ANSWER_NO_NAME;
 }
 
 void

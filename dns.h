@@ -3,8 +3,8 @@
  *
  * On top of udns, with what a mail relay needs and udns leaves out: a truncated answer is asked
  * again over TCP, a CNAME is followed (bounded), all address queries of an MX set are out at once,
- * and each kind of "no" is a value of its own. Only the nameservers that were given, or those of
- * /etc/resolv.conf, are used: no search list, no environment, no hosts file.
+ * and each kind of "no" is a value of its own. Only the nameservers that were given are used: no
+ * search list, no environment, and no file of hosts but for names that the operator wrote.
  *
  * Names follow "exchanger" because udns owns the prefix dns_.
  */
@@ -25,7 +25,7 @@ enum answer {
 	ANSWER_NO_DATA,   /* the name exists, but nothing to send mail to; permanent */
 	ANSWER_NO_HOST,   /* MX records, but none of their hosts has an address; permanent. Never
 	                   * falls back to the domain's own A record (R48) */
-	ANSWER_TEMPORARY, /* timeout, SERVFAIL, garbage, out of sockets: ask again later */
+	ANSWER_TEMPORARY, /* anything else: ask again later */
 };
 
 enum {
@@ -41,6 +41,7 @@ struct exchanger {
 	bool socket;                      /* none of these: a UNIX socket, and `host` is its path */
 	uint16_t port;
 	bool named;                       /* the host was named by the operator, not by the DNS */
+	bool tls_first;                   /* TLS from the first octet (RFC 8314) */
 };
 
 struct exchangers {
@@ -49,23 +50,35 @@ struct exchangers {
 	size_t n;
 	int own;             /* preference of the MX record that names us, whether that name has an
 	                      * address or not; beyond EXCHANGER_WORST: there is none */
-	char why[160];       /* for the log, on anything but FOUND: "example.org MX: SERVFAIL" */
+	int unknown;         /* the best preference of a host some of whose addresses could not be
+	                      * had for now; beyond EXCHANGER_WORST: there is none */
+	bool implicit;       /* no MX record names them: they are the domain's own addresses */
+	bool unreached;      /* not one nameserver answered anything: no fault of the domain */
+	char why[160];       /* for the log, on anything but FOUND, or of what is unknown:
+	                      * "example.org MX: SERVFAIL" */
 };
 
 struct resolver;
 
 /*
- * A resolver for these nameservers (with their ports), for a host of this name; n = 0 reads
- * /etc/resolv.conf. NULL with errno set on failure.
+ * A resolver for these nameservers (with their ports), for a host of this name; without any,
+ * nothing is found for now. NULL with errno set on failure.
  */
 struct resolver *resolver_open(const struct sockaddr_storage *servers, int n, const char *hostname);
 void resolver_close(struct resolver *r);
 
+/* The servers are asked over TCP only. */
+void resolver_use_tcp(struct resolver *r);
+
+/* Opens a file of hosts (hosts(5)) for resolver_named; without one, nothing stands in it. */
+void resolver_use_hosts(struct resolver *r, const char *path);
+
 /*
  * Finds the mail exchangers of `domain` (a domain name, or an address literal with brackets that
- * is answered without DNS). Waits until `deadline` (clock.h) at most. If some hosts' addresses
- * could not be had for a temporary reason while others were found, the answer is FOUND with what
- * there is; if none was found and any of them failed temporarily, it is TEMPORARY.
+ * is answered without DNS). Waits until `deadline` (clock.h) at most, or some seconds longer if not
+ * one server said anything, to see whether any is there. If some hosts' addresses could not be had
+ * for a temporary reason while others were found, the answer is FOUND with what there is, and
+ * `unknown` is set; if none was found and any of them failed temporarily, it is TEMPORARY.
  * Addresses that `family` leaves out are not asked for. *out is filled on every return, but for the
  * ports; free it with exchangers_free.
  */
@@ -75,6 +88,13 @@ enum answer resolver_exchangers(struct resolver *r, const char *domain, enum fam
 /* The addresses of a host, whatever MX records its name has; all else as above. */
 enum answer resolver_addresses(struct resolver *r, const char *host, enum family family,
 	int64_t deadline, struct exchangers *out);
+
+/*
+ * The addresses that this host's own file gives a name that the operator wrote; the DNS is not
+ * asked. FOUND, or NO_NAME: it has none of this family. Never for a name that came from the DNS.
+ */
+enum answer resolver_named(struct resolver *r, const char *host, enum family family,
+	struct exchangers *out);
 
 void exchangers_free(struct exchangers *e);
 

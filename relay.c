@@ -41,6 +41,8 @@
 
 enum { WHY_SIZE = 1024 };
 
+#define HOSTS_FILE "/etc/hosts"
+
 static struct relay relay;
 
 /*
@@ -117,6 +119,29 @@ keep(struct relay *r, const struct options *o, int leavings)
 	return EXIT_SUCCESS;
 }
 
+/*
+ * Where names are looked up. Without a nameserver that can be used, nowhere: the mail waits until
+ * there is one. 0 or -1 and errno.
+ */
+static int
+open_resolver(struct relay *r)
+{
+	struct log_fields f = { .event = "resolver" };
+	struct conf_servers *servers = &r->common.relay.nameserver;
+	auto_buf odd = buf_new(WHY_SIZE);
+	int err = conf_find_nameservers(&r->common, NULL, &odd);
+	if (odd.n > 0)
+		log_event(err < 0 ? LOG_ERR : LOG_WARNING, &f, "%s: %.*s",
+			err < 0 ? "no nameserver can be used" : "left out", (int)odd.n, odd.p);
+	r->resolver = resolver_open(servers->v, servers->n, r->common.who.hostname);
+	if (r->resolver == NULL)
+		return -1;
+	if (servers->tcp)
+		resolver_use_tcp(r->resolver);
+	resolver_use_hosts(r->resolver, HOSTS_FILE);
+	return 0;
+}
+
 static int
 work(struct relay *r)
 {
@@ -127,9 +152,7 @@ work(struct relay *r)
 	prepare(r);
 	credential_forget(); /* passwords of other routes, too */
 	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
-	r->resolver = resolver_open(r->common.relay.nameserver.v, r->common.relay.nameserver.n,
-		r->common.who.hostname);
-	if (r->resolver == NULL) {
+	if (open_resolver(r) < 0) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
@@ -199,10 +222,8 @@ main(int argc, char **argv)
 		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
 	if (err < 0)
 		return program_refuse(&why);
-	if (o.check) {
-		conf_print(&r->common, &from, stdout);
-		return EXIT_SUCCESS;
-	}
+	if (o.check)
+		return program_check(&r->common, &from, "relay");
 	if (program_drop_root(&r->common, &why) < 0)
 		return program_refuse(&why);
 	err = spool_open(&r->spool, r->common.who.spool);

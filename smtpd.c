@@ -116,16 +116,13 @@ serve(struct session *s, const struct options *o)
 
 /* For the operator, who asked on a command line: no client, no session. */
 static int
-answer_operator(const struct conf *c, const struct conf_origins *from, const struct options *o)
+answer_operator(struct conf *c, struct conf_origins *from, const struct options *o)
 {
-	if (o->check) {
-		conf_print(c, from, stdout);
-		if (!routes_reach_postmaster(c, (struct span){ 0 }))
-			fprintf(stderr, "smtpd: warning: postmaster is not set, and nothing takes "
-				"mail for %s: strangers' mail for <postmaster> is refused\n",
-				c->who.hostname);
-		return EXIT_SUCCESS;
-	}
+	if (o->check && !routes_reach_postmaster(c, (struct span){ 0 }))
+		fprintf(stderr, "smtpd: warning: postmaster is not set, and nothing takes mail for %s: "
+			"strangers' mail for <postmaster> is refused\n", c->who.hostname);
+	if (o->check)
+		return program_check(c, from, "smtpd");
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
 	return EX_UNAVAILABLE;
 }

@@ -28,6 +28,7 @@ enum {
 };
 
 #define CONF_FILE "/etc/postern/postern.conf" /* absent: all defaults */
+#define CONF_RESOLVER "/etc/resolv.conf"
 
 enum conf_bool { CONF_NO, CONF_YES };
 
@@ -131,6 +132,7 @@ struct conf_delivery {
 struct conf_servers {
 	struct sockaddr_storage v[CONF_NAMESERVER_MAX];
 	int n;
+	bool tcp; /* they are asked over TCP only */
 };
 struct conf_schedule {
 	int64_t v[CONF_RETRY_MAX]; /* s */
@@ -211,6 +213,12 @@ struct conf_args {
  */
 int conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *from,
 	struct buf *why);
+
+/*
+ * Who is asked about names where the configuration names nobody is said by CONF_RESOLVER, which is
+ * read now. 0 or -EINVAL, as nameserver_read (nameserver.h); `from` may be NULL.
+ */
+int conf_find_nameservers(struct conf *c, struct conf_origins *from, struct buf *odd);
 
 /* Prints "key = value  # origin" for every key, in the order of the table. */
 void conf_print(const struct conf *c, const struct conf_origins *from, FILE *out);

@@ -10,6 +10,7 @@
 
 #include "conf/credential.h"
 #include "conf/keys.h"
+#include "conf/nameserver.h"
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
@@ -353,4 +354,15 @@ conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *fro
 	if (err == 0)
 		err = check_together(&r.set);
 	return err == 0 ? complete(&r.set) : err;
+}
+
+int
+conf_find_nameservers(struct conf *c, struct conf_origins *from, struct buf *odd)
+{
+	if (c->relay.nameserver.n > 0)
+		return 0;
+	if (from != NULL)
+		from->of[conf_find(span_of("nameserver"))] =
+			(struct conf_origin){ CONF_RESOLVER, 0 };
+	return nameserver_read(CONF_RESOLVER, &c->relay.nameserver, odd);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "mail/address.h"
+enum { NAME_MAX_TEXT = 253 }; /* what fits into the 255 octets of RFC 1035 */
 
 static int
 parse_socket(struct span path, struct target *out)
@@ -18,21 +18,74 @@ parse_socket(struct span path, struct target *out)
 	return 0;
 }
 
-/* What stands before a port: a name, or in brackets an address or a name. */
+/* Letters, digits, "-" and, for names of containers have it, "_". */
+static bool
+is_label(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = ascii_lower(s.p[i]);
+		if (!ascii_digit(c) && (c < 'a' || c > 'z') && c != '-' && c != '_')
+			return false;
+	}
+	return s.n > 0 && s.n <= LIMIT_LABEL && s.p[0] != '-';
+}
+
+/*
+ * Can this be the name of a host? Not if it ends in a number: all that reads names takes that for
+ * an address, and it is none, or it would have been read as one (L48).
+ */
+static bool
+is_name(struct span s)
+{
+	struct span label = { NULL, 0 };
+	if (s.n > NAME_MAX_TEXT)
+		return false;
+	for (struct span rest = s; rest.n > 0;) {
+		label = span_cut(&rest, '.');
+		if (!is_label(label))
+			return false;
+	}
+	bool hex = span_istarts(label, span_of("0x"));
+	return label.n > 0 && s.p[s.n - 1] != '.' && !hex && span_digits(label).n < label.n;
+}
+
+/* What stands before a port: an address or a name, perhaps in brackets. */
 static int
 parse_host(struct span s, struct target *t)
 {
 	bool brackets = s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
 	if (brackets)
 		s = (struct span){ s.p + 1, s.n - 2 };
+	if (brackets && span_istarts(s, span_of("IPv6:")))
+		s = span_skip(s, strlen("IPv6:"));
 	t->kind = TARGET_ADDRESS;
-	if (brackets && netaddr_parse(s, &t->addr) == 0)
+	if (netaddr_parse(s, &t->addr) == 0)
 		return 0;
-	if (!address_is_domain(s))
+	if (s.n > 1 && s.p[s.n - 1] == '.') /* the root, where all names end */
+		s.n--;
+	if (!is_name(s))
 		return -EINVAL;
 	t->kind = brackets || t->port != 0 ? TARGET_HOST : TARGET_DOMAIN;
 	memcpy(t->name, s.p, s.n);
 	return 0;
+}
+
+/* A port, and `host` what stands before it. 0: none is there; -EINVAL. */
+static int
+split_port(struct span word, struct span *host)
+{
+	struct netaddr a;
+	const char *from = memrchr(word.p, ']', word.n);
+	*host = word;
+	if (netaddr_parse(word, &a) == 0) /* its colons lead to no port */
+		return 0;
+	if (from == NULL)
+		from = word.p;
+	const char *colon = memchr(from, ':', (size_t)(word.p + word.n - from));
+	if (colon == NULL)
+		return 0;
+	*host = span_from(word.p, colon);
+	return net_port(span_from(colon + 1, word.p + word.n));
 }
 
 int
@@ -42,18 +95,12 @@ target_parse(struct span word, struct target *out)
 	struct target t = { 0 };
 	if (span_istarts(word, unix))
 		return parse_socket(span_skip(word, unix.n), out);
-	const char *from = word.n > 0 ? memrchr(word.p, ']', word.n) : NULL;
-	if (from == NULL)
-		from = word.p;
-	const char *colon = word.n > 0 ? memchr(from, ':', (size_t)(word.p + word.n - from)) : NULL;
-	if (colon != NULL) {
-		int port = net_port(span_from(colon + 1, word.p + word.n));
-		if (port < 0)
-			return -EINVAL;
-		t.port = (uint16_t)port;
-		word = span_from(word.p, colon);
-	}
-	if (parse_host(word, &t) < 0)
+	struct span host;
+	int port = word.n > 0 ? split_port(word, &host) : -EINVAL;
+	if (port < 0)
+		return -EINVAL;
+	t.port = (uint16_t)port;
+	if (parse_host(host, &t) < 0)
 		return -EINVAL;
 	*out = t;
 	return 0;

@@ -15,7 +15,7 @@
 /* One of a route's `hosts`. */
 struct target {
 	enum target_kind {
-		TARGET_ADDRESS, /* [192.0.2.1], [192.0.2.1]:25, [2001:db8::1]:25 */
+		TARGET_ADDRESS, /* 192.0.2.1, 192.0.2.1:25, 2001:db8::1, [2001:db8::1]:25 */
 		TARGET_HOST,    /* mail.example.org:587, [mail.example.org]: its addresses */
 		TARGET_DOMAIN,  /* example.org: its mail exchangers */
 		TARGET_SOCKET,  /* unix:/path */

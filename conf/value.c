@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "conf/credential.h"
+#include "conf/nameserver.h"
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
@@ -193,31 +194,6 @@ set_nets(struct span v, struct netlist *place)
 	return NULL;
 }
 
-/* "address", "address:port", "[address]:port" */
-static const char *
-parse_server(struct span word, struct sockaddr_storage *out)
-{
-	struct netaddr a;
-	struct span host = word, port = { 0 };
-	const char *bracket = memchr(word.p, ']', word.n);
-	const char *colon = memchr(word.p, ':', word.n);
-	if (word.p[0] == '[' && bracket != NULL) {
-		host = span_from(word.p + 1, bracket);
-		port = span_from(bracket + 1, word.p + word.n);
-	} else if (colon != NULL &&
-		memchr(colon + 1, ':', (size_t)(word.p + word.n - colon - 1)) == NULL) {
-		host = span_from(word.p, colon);
-		port = span_from(colon, word.p + word.n);
-	}
-	int number = 53;
-	if (port.n > 0)
-		number = port.p[0] == ':' ? net_port(span_skip(port, 1)) : -1;
-	if (netaddr_parse(host, &a) < 0 || number < 0)
-		return "not an address, address:port or [address]:port";
-	netaddr_to(&a, (uint16_t)number, out);
-	return NULL;
-}
-
 static const char *
 set_servers(struct span v, struct conf_servers *place)
 {
@@ -225,9 +201,8 @@ set_servers(struct span v, struct conf_servers *place)
 	for (struct span word; (word = span_word(&v, " \t,")).n > 0;) {
 		if (place->n == CONF_NAMESERVER_MAX)
 			return "too many";
-		const char *wrong = parse_server(word, &place->v[place->n]);
-		if (wrong != NULL)
-			return wrong;
+		if (nameserver_parse(word, &place->v[place->n]) < 0)
+			return "not an address, address:port or [address]:port";
 		place->n++;
 	}
 	return NULL;
@@ -312,16 +287,9 @@ static void
 print_servers(const struct conf_servers *servers, FILE *out)
 {
 	for (int i = 0; i < servers->n; i++) {
-		struct netaddr a;
-		char text[NETADDR_TEXT];
-		const struct sockaddr_storage *ss = &servers->v[i];
-		if (netaddr_from((const struct sockaddr *)ss, &a) < 0)
-			continue;
-		netaddr_text(&a, text);
-		uint16_t port = 0; /* stands at the same place in both families */
-		memcpy(&port, (const char *)ss + sizeof(sa_family_t), sizeof(port));
-		fprintf(out, netaddr_is_v4(&a) ? "%s%s:%d" : "%s[%s]:%d", i > 0 ? " " : "", text,
-			(port & 0xff) << 8 | port >> 8);
+		if (i > 0)
+			fputc(' ', out);
+		nameserver_print(&servers->v[i], out);
 	}
 }
 

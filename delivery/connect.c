@@ -156,7 +156,7 @@ set_terms(struct relay *r)
 		.timeout_tls = r->common.tls.timeout,
 		.min_data_rate = r->common.receive.min_data_rate,
 		.policy = clear ? DELIVERY_TLS_NONE : r->work.delivery.tls,
-		.implicit = r->work.delivery.tls_implicit == CONF_YES,
+		.implicit = r->work.to.tls_first,
 		.helo = h.helo != 0 && helo_will_do(r),
 		.tls_setup = &r->tls,
 		.peer = { .dir = r->hosts.dir, .addr = r->work.to.addr, .port = r->work.to.port,
@@ -186,7 +186,6 @@ connect_again(struct relay *r)
 	struct race race;
 	if (race_begin(&race, &r->work.delivery, &r->hosts, &one) < 0)
 		return -1;
-	race.silent = r->link.terms.implicit;
 	int fd = race_next(&race, &r->work.to, &r->why);
 	race_end(&race);
 	return fd;
@@ -273,7 +272,6 @@ connect_to_any(struct relay *r)
 	}
 	if (race_begin(&race, &r->work.delivery, &r->hosts, &r->work.exchangers) < 0)
 		return SOFT;
-	race.silent = r->work.delivery.tls_implicit == CONF_YES;
 	for (int fd; (fd = race_next(&race, &r->work.to, &r->why)) >= 0;) {
 		o = begin(r, fd);
 		if (o == DONE)

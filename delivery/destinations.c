@@ -26,11 +26,21 @@ is_own_address(const struct netaddr *a)
 	return own;
 }
 
+enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
+
 enum verdict {
 	USABLE,
-	OURS,    /* mail sent there would come back to this host */
-	REFUSED, /* of a class that is not delivered to */
+	OURS,     /* mail sent there would come back to this host */
+	REFUSED,  /* of a class that is not delivered to */
+	DOUBTFUL, /* the same, but nobody said that mail goes there */
+	VERDICTS,
 };
+
+static bool
+has_our_name(const struct conf *conf, const struct exchanger *e)
+{
+	return span_ieq(span_of(e->host), span_of(conf->who.hostname));
+}
 
 /* An address that the DNS named, so a stranger. */
 static enum verdict
@@ -39,9 +49,22 @@ judge(const struct conf *conf, const struct conf_delivery *way, const struct exc
 	(void)way;
 	if (netlist_contains(&conf->relay.allow_destinations, &e->addr))
 		return USABLE;
-	if (span_ieq(span_of(e->host), span_of(conf->who.hostname)) || is_own_address(&e->addr))
+	if (has_our_name(conf, e) || is_own_address(&e->addr))
 		return OURS;
 	return netaddr_class(&e->addr) == NET_PUBLIC ? USABLE : REFUSED;
+}
+
+/*
+ * An address that the domain has without an MX record. Routers whose line is down, and portals
+ * before a login, give every name an address of their own: that says nothing of the domain (L4).
+ */
+static enum verdict
+judge_implicit(const struct conf *conf, const struct conf_delivery *way, const struct exchanger *e)
+{
+	enum verdict v = judge(conf, way, e);
+	bool doubtful = v != USABLE && !has_our_name(conf, e) &&
+		netaddr_class(&e->addr) != NET_PUBLIC;
+	return doubtful ? DOUBTFUL : v;
 }
 
 /*
@@ -58,7 +81,7 @@ judge_named(const struct conf *conf, const struct conf_delivery *way, const stru
 	if (class == NET_UNSPECIFIED || class == NET_MULTICAST)
 		return REFUSED;
 	bool here = class == NET_LOOPBACK || is_own_address(&e->addr) ||
-		span_ieq(span_of(e->host), span_of(conf->who.hostname));
+		has_our_name(conf, e);
 	bool smtp = way->protocol == PROTOCOL_SMTP && e->port == conf->relay.smtp_port;
 	return here && smtp ? OURS : USABLE;
 }
@@ -66,32 +89,35 @@ judge_named(const struct conf *conf, const struct conf_delivery *way, const stru
 typedef enum verdict judge_fn(const struct conf *conf, const struct conf_delivery *way,
 	const struct exchanger *e);
 
+/* What was left out, and why. */
+struct left_out {
+	bool verdict[VERDICTS]; /* some were of this kind */
+	int cut;                /* our own preference; beyond EXCHANGER_WORST: we have none */
+};
+
 /*
  * Leaves in *x what may be connected to: the usable ones, and of those, if one was ours, only
- * those of better preference (RFC 5321 section 5.1). Returns why the last one was left out;
- * USABLE: none was.
+ * those of better preference (RFC 5321 section 5.1).
  */
-static enum verdict
+static struct left_out
 filter(struct exchangers *x, const struct conf *conf, const struct conf_delivery *way,
 	judge_fn *judge_one)
 {
-	enum verdict last = USABLE;
-	int cut = UINT16_MAX + 1; /* our own preference */
+	struct left_out left = { .cut = EXCHANGER_WORST + 1 };
 	size_t n = 0;
 	for (size_t i = 0; i < x->n; i++) {
 		enum verdict v = judge_one(conf, way, &x->v[i]);
-		if (v != USABLE)
-			last = v;
-		if (v == OURS && x->v[i].preference < cut)
-			cut = x->v[i].preference;
+		left.verdict[v] = true;
+		if (v == OURS && x->v[i].preference < left.cut)
+			left.cut = x->v[i].preference;
 		if (v == USABLE)
 			x->v[n++] = x->v[i];
 	}
 	x->n = 0;
 	for (size_t i = 0; i < n; i++)
-		if (x->v[i].preference < cut)
+		if (x->v[i].preference < left.cut)
 			x->v[x->n++] = x->v[i];
-	return last;
+	return left;
 }
 
 /*
@@ -104,7 +130,7 @@ drop_behind_own_name(struct exchangers *x, const struct conf *conf)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < x->n; i++)
-		if (span_ieq(span_of(x->v[i].host), span_of(conf->who.hostname)))
+		if (has_our_name(conf, &x->v[i]))
 			return false; /* judged by its addresses */
 	while (n < x->n && x->v[n].preference < x->own)
 		n++;
@@ -162,6 +188,32 @@ prefer_ipv4(struct exchangers *x)
 	}
 }
 
+/*
+ * Hosts were found, and none is left. That is for good only if nothing better can turn up: a host
+ * that is preferred to us and has trouble with its name may be a good one (L3).
+ */
+static enum outcome
+explain_nothing_left(const struct exchangers *x, const struct left_out *left, const char *domain,
+	struct buf *why)
+{
+	static const char kinds[] = "(loopback, private, ...; see allow_destinations)";
+	if (x->unknown < left->cut) {
+		buf_printf(why, "DNS: %s", x->why);
+		return SOFT;
+	}
+	if (left->verdict[DOUBTFUL]) {
+		buf_printf(why, "DNS: %s has no MX record, and its own addresses are not delivered "
+			"to %s", domain, kinds);
+		return SOFT;
+	}
+	if (left->verdict[OURS])
+		buf_printf(why, "554 5.4.6 mail for %s would come back to this host", domain);
+	else
+		buf_printf(why, "554 5.4.6 all hosts for %s have addresses that are not delivered "
+			"to %s", domain, kinds);
+	return HARD;
+}
+
 static enum outcome
 find_exchangers(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
 	const char *domain, struct exchangers *out, struct buf *why)
@@ -174,19 +226,36 @@ find_exchangers(struct resolver *r, const struct conf *conf, const struct conf_d
 	for (size_t i = 0; i < out->n; i++)
 		out->v[i].port = (uint16_t)conf->relay.smtp_port;
 	bool dropped = drop_behind_own_name(out, conf);
-	enum verdict v = filter(out, conf, way, judge);
+	struct left_out left = filter(out, conf, way, out->implicit ? judge_implicit : judge);
 	if (out->n > 0)
 		return DONE;
-	if (dropped || v == OURS)
-		buf_printf(why, "554 5.4.6 mail for %s would come back to this host", domain);
-	else
-		buf_printf(why,
-			"554 5.4.6 all hosts for %s have addresses that are not delivered to "
-			"(loopback, private, ...; see allow_destinations)", domain);
-	return HARD;
+	left.verdict[OURS] = left.verdict[OURS] || dropped;
+	left.cut = out->own < left.cut ? out->own : left.cut;
+	return explain_nothing_left(out, &left, domain, why);
 }
 
 /* ---- the hosts of a route ----------------------------------------------------------------- */
+
+/*
+ * A name that a route holds: what this host's own file says of it counts first, for the operator
+ * wrote both (L32).
+ */
+static enum answer
+find_name(struct resolver *r, enum family family, const struct target *t, int64_t deadline,
+	struct exchangers *out)
+{
+	enum answer a = resolver_named(r, t->name, family, out);
+	bool named = a == ANSWER_FOUND || t->kind == TARGET_HOST;
+	if (a != ANSWER_FOUND) {
+		exchangers_free(out);
+		a = t->kind == TARGET_HOST
+			? resolver_addresses(r, t->name, family, deadline, out)
+			: resolver_exchangers(r, t->name, family, deadline, out);
+	}
+	for (size_t i = 0; i < out->n; i++)
+		out->v[i].named = named;
+	return a;
+}
 
 /* The exchangers of one target of a route, without their ports. *out is to be freed. */
 static enum answer
@@ -194,15 +263,14 @@ find_target(struct resolver *r, enum family family, const struct target *t, int6
 	struct exchangers *out)
 {
 	*out = (struct exchangers){ 0 };
-	if (t->kind == TARGET_HOST)
-		return resolver_addresses(r, t->name, family, deadline, out);
-	if (t->kind == TARGET_DOMAIN)
-		return resolver_exchangers(r, t->name, family, deadline, out);
+	if (t->kind == TARGET_HOST || t->kind == TARGET_DOMAIN)
+		return find_name(r, family, t, deadline, out);
 	out->v = calloc(1, sizeof(*out->v));
 	if (out->v == NULL)
 		return ANSWER_TEMPORARY;
 	out->n = 1;
 	out->v[0].addr = t->addr;
+	out->v[0].named = true;
 	out->v[0].socket = t->kind == TARGET_SOCKET;
 	if (out->v[0].socket)
 		snprintf(out->v[0].host, sizeof(out->v[0].host), "%s", t->name);
@@ -234,40 +302,60 @@ join(struct exchangers *out, const struct exchangers *more)
 	return 0;
 }
 
+/*
+ * Adds the hosts of one target. `left` says which kinds were left out; why, if none was found, is
+ * said in *why.
+ */
+static void
+add_target(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
+	const char *lane, const struct target *t, int64_t deadline, struct exchangers *out,
+	struct left_out *left, struct buf *why)
+{
+	struct exchangers x;
+	if (find_target(r, way->family, t, deadline, &x) == ANSWER_FOUND) {
+		for (size_t i = 0; i < x.n; i++)
+			x.v[i].port = t->port != 0 ? t->port : (uint16_t)conf->relay.smtp_port;
+		struct left_out of_this = filter(&x, conf, way, judge_named);
+		for (int v = 0; v < VERDICTS; v++)
+			left->verdict[v] = left->verdict[v] || of_this.verdict[v];
+		(void)join(out, &x);
+	} else {
+		buf_reset(why);
+		buf_printf(why, "lane %s: %s: DNS: %s", lane, t->name,
+			x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
+		out->unreached = out->unreached || x.unreached;
+	}
+	exchangers_free(&x);
+}
+
 static enum outcome
 find_targets(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
 	const char *lane, struct exchangers *out, struct buf *why)
 {
 	int64_t deadline = clock_deadline(way->timeout_dns);
 	struct span rest = span_of(way->hosts);
-	enum verdict v = USABLE;
+	struct left_out left = { 0 };
 	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		struct target t;
-		struct exchangers x;
-		if (target_parse(word, &t) < 0)
-			continue; /* checked when the configuration was read */
-		bool found = find_target(r, way->family, &t, deadline, &x) == ANSWER_FOUND;
-		for (size_t i = 0; i < x.n; i++) {
-			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->relay.smtp_port;
-			x.v[i].named = t.kind != TARGET_DOMAIN;
-		}
-		if (!found) {
-			buf_reset(why);
-			buf_printf(why, "lane %s: %s: DNS: %s", lane, t.name,
-				x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
-		} else {
-			enum verdict left_out = filter(&x, conf, way, judge_named);
-			v = left_out != USABLE ? left_out : v;
-			(void)join(out, &x);
-		}
-		exchangers_free(&x);
+		if (target_parse(word, &t) == 0) /* checked when the configuration was read */
+			add_target(r, conf, way, lane, &t, deadline, out, &left, why);
 	}
 	if (out->n > 0)
 		return DONE;
-	if (v != USABLE)
-		buf_printf(why, "lane %s: its hosts %s", lane, v == OURS ? "lead back to this host"
-			: "have addresses that are not delivered to");
+	if (left.verdict[OURS] || left.verdict[REFUSED])
+		buf_printf(why, "lane %s: its hosts %s", lane, left.verdict[OURS]
+			? "lead back to this host" : "have addresses that are not delivered to");
 	return SOFT;
+}
+
+/* Who expects TLS from the first octet: by its port, or because the operator says so (L47). */
+static void
+note_tls_first(struct exchangers *x, const struct conf_delivery *way)
+{
+	for (size_t i = 0; i < x->n; i++)
+		x->v[i].tls_first = way->tls_implicit == CONF_YES ||
+			(way->protocol == PROTOCOL_SMTP && !x->v[i].socket &&
+				x->v[i].port == PORT_SUBMISSIONS);
 }
 
 enum outcome
@@ -285,6 +373,7 @@ destinations_find(struct resolver *r, const struct conf *conf, const struct conf
 			lane);
 		o = SOFT;
 	}
+	note_tls_first(out, way);
 	if (o == DONE && way->family == FAMILY_PREFER_IPV4)
 		prefer_ipv4(out);
 	return o;

@@ -153,7 +153,7 @@ look(struct race *r, struct runner *u, struct buf *why)
 		const int enough = GREETING; /* octets for poll to wake us */
 		(void)setsockopt(u->fd, SOL_SOCKET, SO_RCVLOWAT, &enough, sizeof(enough));
 		u->connected = true;
-		if (r->silent)
+		if (u->to.tls_first)
 			return true;
 		u->until = clock_deadline(r->conf->timeout_greeting);
 		return false;

@@ -3,9 +3,9 @@
  *
  * Preference decides (RFC 5321 section 5.1); among hosts of equal preference, and among the
  * addresses of a host, the one that was quickest of late starts first, the next a moment later,
- * and the first to greet has won (RFC 8305 in spirit). A worse preference starts when all better
- * ones have failed, or said nothing for long; hosts that failed a short while ago come after all
- * others.
+ * and the first to greet has won (RFC 8305 in spirit); where TLS comes first and we have to begin,
+ * the first to be connected. A worse preference starts when all better ones have failed, or said
+ * nothing for long; hosts that failed a short while ago come after all others.
  */
 #ifndef POSTERN_RACE_H
 #define POSTERN_RACE_H
@@ -23,7 +23,6 @@ struct race {
 	struct runner *v;    /* owned; in the order of starting */
 	size_t n;
 	size_t started;
-	bool silent;         /* the client speaks first (implicit TLS): to connect is to win */
 };
 
 /* The runners of a race; the order of starting is fixed here. 0 or -ENOMEM. */

@@ -5,7 +5,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/cleanup.h"
 #include "process/stdfds.h"
+
+enum { WHY_SIZE = 1024 };
 
 bool
 program_begin(struct options *o, int argc, char **argv)
@@ -33,6 +36,18 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 		r = conf_load(c, &o->conf, from, why);
 	log_open(r == 0 ? c->log : LOG_TO_AUTO, name, journal);
 	return r;
+}
+
+int
+program_check(struct conf *c, struct conf_origins *from, const char *name)
+{
+	auto_buf odd = buf_new(WHY_SIZE);
+	int r = conf_find_nameservers(c, from, &odd);
+	conf_print(c, from, stdout);
+	if (odd.n > 0)
+		fprintf(stderr, "%s: %s: %.*s\n", name,
+			r < 0 ? "no nameserver can be used" : "left out", (int)odd.n, odd.p);
+	return r < 0 ? EXIT_CONFIG : 0;
 }
 
 int

@@ -29,6 +29,12 @@ bool program_begin(struct options *o, int argc, char **argv);
 int program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
 	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why);
 
+/*
+ * --check: prints what is in force, nameservers of the system among it, and on standard error what
+ * is odd. Exit status.
+ */
+int program_check(struct conf *c, struct conf_origins *from, const char *name);
+
 /* Started as root: becomes the user of the configuration. 0, or -errno and a line in *why. */
 int program_drop_root(const struct conf *c, struct buf *why);
 

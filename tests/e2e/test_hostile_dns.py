@@ -60,8 +60,7 @@ def by_literal(zone, domain, kind, address):
     return f"[{address}]" if kind == "A" else f"[IPv6:{address}]"
 
 
-@pytest.mark.parametrize("lead", [by_mx, without_mx, by_cname_of_the_host, by_cname_of_the_domain,
-                                  by_literal])
+@pytest.mark.parametrize("lead", [by_mx, by_cname_of_the_host, by_cname_of_the_domain, by_literal])
 def test_no_stranger_points_inside(postern, world, lead):
     """H1, H2: refused for good, without a connection, whatever leads there."""
     postern.settings["allow_destinations"] = ""
@@ -76,6 +75,25 @@ def test_no_stranger_points_inside(postern, world, lead):
     assert [d for d in domains if f"bounced <u@{d}>" not in log] == []
     assert log.count("554 5.4.6 ") == len(domains), log
     assert not any(s.connections for s in sinks)
+
+
+def test_nobody_points_inside_without_mx(postern, world):
+    """H1, H2, L4: not connected to either; but such an address may come from a router whose line is down, or
+    a portal before a login, which say it of every name. So the mail waits, until the DNS is itself again."""
+    postern.settings["allow_destinations"] = ""
+    sinks = [world.sink, world.another("127.0.0.1"), world.another("::1")]
+    domains = [f"d{i}.example" for i in range(len(FORBIDDEN))]
+    for domain, address in zip(domains, FORBIDDEN):
+        without_mx(world.zone, domain, "AAAA" if ":" in address else "A", address)
+    postern.send([f"u@{domain}" for domain in domains])
+    log = postern.settled(len(domains))
+    assert [d for d in domains if f"lane {d}: DNS: {d} has no MX record" not in log] == []
+    assert not any(s.connections for s in sinks)
+    good = world.another("127.0.0.3")
+    without_mx(world.zone, "d0.example", "A", "127.0.0.3")
+    postern.make_due()
+    postern.due(allow_destinations="127.0.0.3")
+    assert good.wait_messages()[0].recipients == ["u@d0.example"]
 
 
 def test_good_address_beside_others(postern, world):
@@ -347,22 +365,27 @@ def test_relay_that_dies_in_a_look_up(postern, world):
     assert world.sink.messages
 
 
-def due_with(postern, resolv_conf, mode=0o644, **settings):
-    """relay --due where /etc/resolv.conf is this, or is missing: None."""
+def with_resolv_conf(postern, resolv_conf, mode, program, option, settings=(), **how):
+    """A program where /etc/resolv.conf is this, or is missing: None."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root: another resolv.conf in a mount namespace")
     conf = postern.where / "etc"
+    shutil.rmtree(conf, ignore_errors=True)
     shutil.copytree("/etc", conf, symlinks=True, ignore=lambda d, names: [
         n for n in names if n not in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "localtime")])
     if resolv_conf is not None:
-        (conf / "resolv.conf").write_text(resolv_conf)
+        (conf / "resolv.conf").write_bytes(resolv_conf.encode())
         (conf / "resolv.conf").chmod(mode)
-    del postern.settings["nameserver"]
-    command = postern.command("relay", "--due", **settings)
+    postern.settings.pop("nameserver", None)
+    command = postern.command(program, option, **dict(settings))
+    return subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {conf} /etc && exec "$@"', "sh",
+                           *command], stdin=subprocess.DEVNULL, env=postern.environment(), check=False, **how)
+
+
+def due_with(postern, resolv_conf, mode=0o644, **settings):
     with open(postern.log, "ab") as log:
-        subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {conf} /etc && exec "$@"', "sh",
-                        *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True,
-                       env=postern.environment())
+        with_resolv_conf(postern, resolv_conf, mode, "relay", "--due", settings, stdout=log,
+                         stderr=log).check_returncode()
 
 
 NO_RESOLV_CONF = {"missing": (None, 0), "unreadable": ("nameserver 192.0.2.53\n", 0), "empty": ("", 0o644)}
@@ -381,6 +404,36 @@ def test_without_resolv_conf(postern, world, text, mode):
     due_with(postern, text, mode, timeout_dns="1s")
     postern.wait_logged("next try")
     assert "DNS: d.example MX: no answer" in postern.settled(1)
+
+
+UNUSABLE = ("nameserver dns.example\nnameserver fe80::53%gone0\n", "nameserver\n")
+
+
+@pytest.mark.parametrize("text", UNUSABLE)
+def test_no_usable_line_in_resolv_conf(postern, world, text):
+    """L30: lines that cannot be used are an error, said once; 127.0.0.1 is not asked."""
+    del world
+    postern.send("u@d.example", max_relays=0)
+    due_with(postern, text)
+    postern.wait_logged("next try")
+    log = postern.settled(1)
+    assert log.count("no nameserver can be used: /etc/resolv.conf:1: not the address") == 1
+    assert "d.example MX: there is no nameserver" in log
+
+
+@pytest.mark.parametrize("program", ["smtpd", "relay"])
+def test_check_shows_nameservers(postern, program):
+    """L30: those in force, and where they come from."""
+    def check(text):
+        return with_resolv_conf(postern, text, 0o644, program, "--check", capture_output=True, text=True)
+    said = check("nameserver 192.0.2.53 # eth0:v4\r\nnameserver\tfe80::53%lo\nnameserver x\n")
+    assert "nameserver = 192.0.2.53:53 [fe80::53%lo]:53  # /etc/resolv.conf\n" in said.stdout
+    assert '/etc/resolv.conf:3: not the address of a nameserver: "x"' in said.stderr
+    assert said.returncode == 0
+    said = check("nameserver x\n")
+    assert said.returncode == 78 and "no nameserver can be used: /etc/resolv.conf:1:" in said.stderr
+    said = check(None)
+    assert said.returncode == 0 and "nameserver = 127.0.0.1:" in said.stdout
 
 
 def test_search_list(postern, world):

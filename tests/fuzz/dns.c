@@ -3,7 +3,9 @@
  * question was asked; what follows stands behind that question. The whole input is read as a packet
  * of its own, too.
  */
+#include "dns/answer.c"
 #include "dns/question.c"
+#include "dns/server.c"
 
 #include "../../dns.c"
 
@@ -14,7 +16,7 @@ enum { LEAD = 3 };
 static const dnsc_t name[] = "\1a\7example";
 
 static void
-read_packet(enum dns_type type, const void *p, size_t n)
+try_packet(enum dns_type type, const void *p, size_t n)
 {
 	static struct hosts hosts;
 	static struct addresses addresses;
@@ -22,12 +24,13 @@ read_packet(enum dns_type type, const void *p, size_t n)
 	struct question q;
 	struct span packet = exact_copy(p, n);
 	question_set(&q, name, type);
-	read_answer(&q, (dnscc_t *)packet.p, (int)n);
-	must(q.links <= LINKS_MAX + 1);
-	must(q.open || q.found != FOUND_RECORDS || q.length == (int)n);
+	answer_read(&q, (dnscc_t *)packet.p, (int)n);
+	must(q.said != SAID_NONE && q.links <= LINKS_MAX);
+	must((q.said == SAID_TROUBLE || q.said == SAID_EMPTY) <= (q.trouble != NULL));
+	must(q.said != SAID_RECORDS || q.length == (int)n);
 	must(dns_dnlen(q.name) <= DNS_MAXDN);
 	free_copy(packet);
-	if (!q.open && q.found == FOUND_RECORDS && type == DNS_T_MX) {
+	if (q.said == SAID_RECORDS && type == DNS_T_MX) {
 		hosts.n = hosts.nulls = 0;
 		enum answer a = read_mx(&q, "a.example", &hosts, &out);
 		must(a == ANSWER_FOUND || a == ANSWER_NULL_MX || a == ANSWER_NO_HOST ||
@@ -42,7 +45,7 @@ read_packet(enum dns_type type, const void *p, size_t n)
 				must(*c > ' ' && *c <= '~' &&
 					strchr("\\/$()\"<>", *c) == NULL); /* G12 */
 		}
-	} else if (!q.open && q.found == FOUND_RECORDS) {
+	} else if (q.said == SAID_RECORDS) {
 		bool good = read_addresses(&q, &addresses);
 		must(addresses.n <= EXCHANGER_ADDRESSES_MAX && (good || addresses.n == 0));
 	}
@@ -64,7 +67,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	packet[3] = data[0] & 15;
 	packet[7] = data[1];
 	memcpy(packet + n, data + LEAD, size - LEAD);
-	read_packet(type, packet, n + size - LEAD);
-	read_packet(type, data, size);
+	try_packet(type, packet, n + size - LEAD);
+	try_packet(type, data, size);
 	return 0;
 }

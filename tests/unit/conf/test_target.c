@@ -3,6 +3,9 @@
 
 #include "conf/target.h"
 
+#define L61 "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffg"
+#define L63 L61 "hi"
+
 static const struct {
 	const char *word;
 	int kind; /* -1: none */
@@ -29,7 +32,41 @@ static const struct {
 	{ "[192.0.2.1]:65536", -1, NULL, 0 },
 	{ "[192.0.2.1]:99999999999", -1, NULL, 0 },
 	{ "[192.0.2.1]:+5", -1, NULL, 0 },
-	{ "2001:db8::1", -1, NULL, 0 },
+	/* L48: an address is one without brackets too */
+	{ "192.0.2.7", TARGET_ADDRESS, "192.0.2.7", 0 },
+	{ "192.0.2.7:25", TARGET_ADDRESS, "192.0.2.7", 25 },
+	{ "2001:db8::1", TARGET_ADDRESS, "2001:db8::1", 0 },
+	{ "::1", TARGET_ADDRESS, "::1", 0 },
+	{ "[IPv6:2001:db8::1]:25", TARGET_ADDRESS, "2001:db8::1", 25 },
+	{ "192.0.2.7:smtp", -1, NULL, 0 },
+	{ "192.0.2.7:25:25", -1, NULL, 0 },
+	/* ... and what cannot be a name is none */
+	{ "192.0.2.300", -1, NULL, 0 },
+	{ "192.0.2.300:25", -1, NULL, 0 },
+	{ "[192.0.2.300]", -1, NULL, 0 },
+	{ "192.0.2", -1, NULL, 0 },
+	{ "1.2.3.4.5:25", -1, NULL, 0 },
+	{ "0192.0.2.7", -1, NULL, 0 },
+	{ "0xc0000207:25", -1, NULL, 0 },
+	{ "mail.0x7f", -1, NULL, 0 },
+	{ "3221226119", -1, NULL, 0 },
+	{ "mail.25", -1, NULL, 0 },
+	{ "mail.example.net.", TARGET_DOMAIN, "mail.example.net", 0 },
+	{ "mail.example.net.:587", TARGET_HOST, "mail.example.net", 587 },
+	{ "3com.example:25", TARGET_HOST, "3com.example", 25 },
+	{ "mail.4u", TARGET_DOMAIN, "mail.4u", 0 },
+	{ "relay:25", TARGET_HOST, "relay", 25 },
+	{ "web-:25", TARGET_HOST, "web-", 25 },
+	{ ".", -1, NULL, 0 },
+	{ "..", -1, NULL, 0 },
+	{ ".example:25", -1, NULL, 0 },
+	{ "mail..:25", -1, NULL, 0 },
+	{ "-oQ:25", -1, NULL, 0 },
+	{ "b\xc3\xbc" "cher.example", -1, NULL, 0 },
+	{ L63 ".example", TARGET_DOMAIN, L63 ".example", 0 },
+	{ "a" L63 ".example", -1, NULL, 0 },
+	{ L63 "." L63 "." L63 "." L61, TARGET_DOMAIN, L63 "." L63 "." L63 "." L61, 0 },
+	{ L63 "." L63 "." L63 ".a" L61, -1, NULL, 0 },
 	{ ":25", -1, NULL, 0 },
 	{ "a..b:25", -1, NULL, 0 },
 	{ "my_mail_1:25", TARGET_HOST, "my_mail_1", 25 }, /* L54 */
@@ -92,6 +129,8 @@ static const struct {
 	{ "h.example:25, d.example", false, false },
 	{ "d.example h.example:25", false, false },
 	{ "h.example:25 [192.0.2.1]:25\tunix:/s", true, true },
+	{ "192.0.2.7:25", true, true },
+	{ "192.0.2.7", false, true },
 };
 
 static void

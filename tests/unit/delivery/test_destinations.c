@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "delivery/destinations.h"
 #include "lib/cleanup.h"
@@ -45,6 +46,26 @@ static const struct zone zone[] = {
 	{ "allours", "MX", "@ MX 20 us.example\n@ MX 20 b.example" },
 	{ "best", "MX", "@ MX 10 lo1.example\n@ MX 20 a.example" },
 	{ "null", "MX", "@ MX 0 ." },
+
+	/* better than us, or private, and in trouble */
+	{ "trouble", "MX", "@ MX 10 fail.example\n@ MX 20 lo1.example" },
+	{ "troublename", "MX", "@ MX 10 fail.example\n@ MX 20 us.example" },
+	{ "troubleprivate", "MX", "@ MX 20 fail.example\n@ MX 10 private.example" },
+	{ "half.example", "A", "@ A 10.1.2.3" },
+	{ "half.example", "AAAA", "!rcode 2" },
+	{ "half", "MX", "@ MX 10 half.example" },
+	{ "troubleequal", "MX", "@ MX 20 fail.example\n@ MX 20 lo1.example" },
+	{ "troubleworse", "MX", "@ MX 30 fail.example\n@ MX 20 lo1.example" },
+	{ "troublegone", "MX", "@ MX 10 gone\n@ MX 20 lo1.example" },
+	{ "troublebeside", "MX", "@ MX 10 fail.example\n@ MX 15 a.example\n@ MX 20 lo1.example" },
+
+	/* addresses of domains without an MX record */
+	{ "captive10", "A", "@ A 10.0.0.1" },
+	{ "captive127", "A", "@ A 127.0.0.1" },
+	{ "captive0", "A", "@ A 0.0.0.0" },
+	{ "captive169", "A", "@ A 169.254.1.1" },
+	{ "captive6", "AAAA", "@ AAAA fd00::1" },
+	{ "captivemixed", "A", "@ A 10.0.0.1\n@ A 203.0.113.7" },
 	{ "gone", "*", "!rcode 3" },
 	{ "servfail", "*", "!rcode 2" },
 };
@@ -52,7 +73,7 @@ static const struct zone zone[] = {
 static struct nameserver ns;
 static struct resolver *resolver;
 
-/* "preference host address port", and "named"; one a line, in order. */
+/* "preference host address port", and "named", "tls"; one a line, in order. */
 static void
 render(const struct exchangers *x, char out[static TEXT])
 {
@@ -61,9 +82,9 @@ render(const struct exchangers *x, char out[static TEXT])
 	for (size_t i = 0; i < x->n && n < TEXT; i++) {
 		char addr[NETADDR_TEXT];
 		netaddr_text(&x->v[i].addr, addr);
-		n += (size_t)snprintf(out + n, TEXT - n, "%s%d %s %s %d%s", i > 0 ? "\n" : "",
+		n += (size_t)snprintf(out + n, TEXT - n, "%s%d %s %s %d%s%s", i > 0 ? "\n" : "",
 			x->v[i].preference, x->v[i].host, x->v[i].socket ? "-" : addr, x->v[i].port,
-			x->v[i].named ? " named" : "");
+			x->v[i].named ? " named" : "", x->v[i].tls_first ? " tls" : "");
 	}
 }
 
@@ -159,6 +180,25 @@ test_domains(void **state)
 		{ "gone", .want = HARD, .why = "550 5.1.2 domain gone does not exist" },
 		{ "nodata", .want = HARD, .why = "550 5.1.2 no host takes mail for nodata" },
 		{ "servfail", .want = SOFT, .why = "DNS: " },
+		/* L3: who was better, or may be good, is not known */
+		{ "trouble", .want = SOFT, .why = "DNS: fail.example addresses: SERVFAIL" },
+		{ "troublename", .want = SOFT, .why = "DNS: fail.example addresses: SERVFAIL" },
+		{ "troubleprivate", .want = SOFT, .why = "DNS: fail.example addresses: SERVFAIL" },
+		{ "half", .want = SOFT, .why = "DNS: half.example addresses: SERVFAIL" },
+		{ "troubleequal", .want = HARD, .why = "would come back" },
+		{ "troubleworse", .want = HARD, .why = "would come back" },
+		{ "troublegone", .want = HARD, .why = "would come back" },
+		{ "troublebeside", .want = DONE, .found = "15 a.example 203.0.113.1 25" },
+		/* L4: no MX record names these addresses */
+		{ "captive10", .want = SOFT, .why = "captive10 has no MX record" },
+		{ "captive127", .want = SOFT, .why = "captive127 has no MX record" },
+		{ "captive0", .want = SOFT, .why = "has no MX record" },
+		{ "captive169", .want = SOFT, .why = "has no MX record" },
+		{ "captive6", .want = SOFT, .why = "has no MX record" },
+		{ "captivemixed", .want = DONE, .found = "0 captivemixed 203.0.113.7 25" },
+		{ "captive10", .allow = "10.0.0.0/8", .want = DONE,
+			.found = "0 captive10 10.0.0.1 25" },
+		{ "us.example", .want = HARD, .why = "would come back" },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check(&rows[i]);
@@ -203,9 +243,27 @@ test_routes(void **state)
 			.why = "addresses that are not delivered to" },
 		{ "route:r", .hosts = "[224.0.0.1]:26", .want = SOFT,
 			.why = "addresses that are not delivered to" },
+		/* L47: TLS comes first */
+		{ "route:r", .hosts = "[b.example]:465", .family = FAMILY_IPV4, .want = DONE,
+			.found = "0 b.example 203.0.113.2 465 named tls" },
+		{ "route:r", .hosts = "[10.1.2.3]:465 [10.1.2.3]:587", .want = DONE,
+			.found = "0 [10.1.2.3] 10.1.2.3 465 named tls\n1 [10.1.2.3] 10.1.2.3 587 named" },
+		{ "route:r", .hosts = "[10.1.2.3]:465", .protocol = PROTOCOL_LMTP, .want = DONE,
+			.found = "0 [10.1.2.3] 10.1.2.3 465 named" },
+		/* L32: this host's own file, but not for what the DNS names */
+		{ "route:r", .hosts = "mail.lan:26", .want = DONE,
+			.found = "0 mail.lan 10.1.2.66 26 named" },
+		{ "route:r", .hosts = "mail.lan", .want = DONE, .found = "0 mail.lan 10.1.2.66 25 named" },
+		{ "route:r", .hosts = "[a.example]", .want = DONE,
+			.found = "0 a.example 10.1.2.67 25 named" },
+		{ "route:r", .hosts = "[a.example]", .family = FAMILY_IPV6, .want = SOFT,
+			.why = "a.example: DNS: " },
+		{ "route:r", .hosts = "two", .family = FAMILY_IPV4, .want = DONE,
+			.found = "0 a.example 203.0.113.1 25\n1 b.example 203.0.113.2 25" },
 		/* one of several that cannot be found */
-		{ "route:r", .hosts = "[gone], [a.example]", .want = DONE,
-			.found = "0 a.example 203.0.113.1 25 named" },
+		{ "route:r", .hosts = "[gone], [twin.example]", .want = DONE,
+			.found = "0 twin.example 203.0.113.11 25 named\n"
+				 "0 twin.example 203.0.113.12 25 named" },
 		{ "route:r", .hosts = "gone", .want = SOFT, .why = "lane route:r: gone: DNS: " },
 		{ "route:r", .hosts = "null", .want = SOFT, .why = "takes no mail (null MX)" },
 		{ "route:r", .hosts = "", .want = SOFT,
@@ -221,7 +279,14 @@ start(void **state)
 	(void)state;
 	nameserver_start(&ns, zone, ROWS(zone));
 	resolver = resolver_open(&ns.addr, 1, "us.example");
-	return resolver == NULL ? -1 : 0;
+	if (resolver == NULL)
+		return -1;
+	char path[] = "/tmp/hosts-XXXXXX";
+	FILE *f = fdopen(mkstemp(path), "w");
+	fputs("10.1.2.66 mail.lan\n10.1.2.67 a.example\n", f);
+	fclose(f);
+	resolver_use_hosts(resolver, path);
+	return unlink(path);
 }
 
 static int

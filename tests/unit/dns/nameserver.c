@@ -13,20 +13,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HEADER = 12, PACKET = 65535, NAME = 256, QUERY = 600, RCODE_FORMERR = 1, RCODE_SERVFAIL = 2 };
+enum { HEADER = 12, PACKET = 65535, NAME = 256, QUERY = 600, OPT = 41, RCODE_FORMERR = 1,
+	RCODE_SERVFAIL = 2 };
 
 static const struct {
 	const char *name;
 	int number;
-} types[] = { { "A", 1 }, { "CNAME", 5 }, { "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 } };
+} types[] = { { "A", 1 }, { "NS", 2 }, { "CNAME", 5 }, { "SOA", 6 }, { "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 } };
 
 struct packet {
 	uint8_t p[2 + PACKET]; /* two octets of length for TCP */
 	size_t n;              /* without them */
-	int records;
+	int records, authority, additional;
 	/* what directives said */
-	int rcode, count;
-	bool tc, silent, tiny, noedns, forge, forged;
+	int rcode, count, options;
+	bool tc, silent, tiny, nosoa, bare, forge, forged;
+	const char *edns, *plain; /* what happens to questions with and without EDNS; NULL: nothing */
 	const char *tcp;
 };
 
@@ -108,7 +110,7 @@ put_data(struct packet *k, int type, const char *data)
 	int preference = 0, skip = 0;
 	if (type == 15 && sscanf(data, "%d %n", &preference, &skip) == 1)
 		put(k, (unsigned)preference, 2);
-	if (type == 15 || type == 5)
+	if (type == 15 || type == 5 || type == 2)
 		put_name(k, data + skip);
 	else if (type == 1 || type == 28)
 		for (int i = 0; i < (inet_pton(type == 1 ? AF_INET : AF_INET6, data, ip) == 1 ?
@@ -192,6 +194,29 @@ put_next(struct packet *k, const struct question *q, int last)
 		put_record(k, "@", 1, "192.0.2.1");
 }
 
+/*
+ * What stands behind the answers: who is asked instead, or the SOA that makes "no data" of nothing
+ * at all; and the upper bits of the rcode.
+ */
+static void
+put_rest(struct packet *k)
+{
+	int answers = k->records;
+	if (answers == 0 && k->rcode == 0 && !k->nosoa && k->authority == 0) {
+		put_record(k, "@", type_number("SOA"), "# 0000 00000001 00000002 00000003 00000004 00000005");
+		k->authority++;
+	}
+	if (k->options >= 0) {
+		put_name(k, ".");
+		put(k, OPT, 2);
+		put(k, 1232, 2);
+		put(k, (unsigned)k->options << 24, 4);
+		put(k, 0, 2);
+		k->additional++;
+	}
+	k->records = answers;
+}
+
 static void
 directive(struct packet *k, const struct question *q, const char *word, const char *arg)
 {
@@ -210,12 +235,19 @@ directive(struct packet *k, const struct question *q, const char *word, const ch
 		put_chain(k, n, word[0] == 'b');
 	else if (strcmp(word, "next") == 0)
 		put_next(k, q, n);
+	else if (strcmp(word, "opt") == 0)
+		k->options = n;
 	else if (strcmp(word, "tcp") == 0)
 		k->tcp = arg;
+	else if (strcmp(word, "edns") == 0)
+		k->edns = arg;
+	else if (strcmp(word, "plain") == 0)
+		k->plain = arg;
 	k->tc = k->tc || strcmp(word, "tc") == 0;
 	k->silent = k->silent || strcmp(word, "silent") == 0;
 	k->tiny = k->tiny || strcmp(word, "short") == 0;
-	k->noedns = k->noedns || strcmp(word, "noedns") == 0;
+	k->nosoa = k->nosoa || strcmp(word, "nosoa") == 0;
+	k->bare = k->bare || strcmp(word, "bare") == 0;
 	k->forge = k->forge || strcmp(word, "forge") == 0;
 	k->forged = k->forged || strcmp(word, "forged") == 0;
 }
@@ -233,7 +265,10 @@ put_line(struct packet *k, const struct question *q, char *line)
 		return;
 	}
 	const char *type = strtok_r(NULL, " ", &save);
-	put_record(k, first, type_number(type), save);
+	bool referral = strcmp(first, "referral") == 0;
+	put_record(k, referral ? "." : first, type_number(type), save);
+	if (referral)
+		k->records--, k->authority++;
 }
 
 static bool
@@ -275,10 +310,10 @@ answer(const uint8_t *query, const struct question *q, struct packet *k)
 {
 	memcpy(k->p + 2, query, q->end);
 	k->n = q->end;
-	k->records = k->rcode = 0;
-	k->count = -1;
-	k->tc = k->silent = k->tiny = k->noedns = k->forge = k->forged = false;
-	k->tcp = NULL;
+	k->records = k->rcode = k->authority = k->additional = 0;
+	k->count = k->options = -1;
+	k->tc = k->silent = k->tiny = k->nosoa = k->bare = k->forge = k->forged = false;
+	k->tcp = k->edns = k->plain = NULL;
 	static char text[4096];
 	for (size_t i = 0; i < zone_rows; i++) {
 		char *save = NULL;
@@ -289,6 +324,7 @@ answer(const uint8_t *query, const struct question *q, struct packet *k)
 			put_line(k, q, l);
 		break;
 	}
+	put_rest(k);
 }
 
 /* Fills in the header; `full`: with the records. */
@@ -299,13 +335,28 @@ finish(struct packet *k, const struct question *q, bool full)
 	int count = k->count >= 0 ? k->count : k->records;
 	if (!full) {
 		k->n = q->end;
-		count = 0;
+		count = k->authority = k->additional = 0;
 	}
 	h[2] = (uint8_t)(0x80 | (h[2] & 1) | (full ? 0 : 2)); /* QR, RD, TC */
 	h[3] = (uint8_t)(0x80 | k->rcode);
 	h[4] = 0, h[5] = 1;
 	h[6] = (uint8_t)(count >> 8), h[7] = (uint8_t)count;
-	h[8] = h[9] = h[10] = h[11] = 0;
+	h[8] = h[10] = 0;
+	h[9] = (uint8_t)k->authority;
+	h[11] = (uint8_t)k->additional;
+}
+
+/* An error and nothing else, not even the question if it is bare. */
+static void
+fail(struct packet *k, const struct question *q, int rcode)
+{
+	k->rcode = rcode;
+	finish(k, q, false);
+	k->p[2 + 2] &= (uint8_t)~2;
+	if (k->bare) {
+		k->p[2 + 5] = 0;
+		k->n = HEADER;
+	}
 }
 
 /* ---- serving ---------------------------------------------------------------------------- */
@@ -354,11 +405,15 @@ serve_udp(int udp, struct counts *counts)
 		return;
 	note(counts, query, &from);
 	answer(query, &q, &k);
-	if (k.noedns && q.edns)
-		k.rcode = RCODE_FORMERR;
-	finish(&k, &q, !k.tc && k.rcode != RCODE_FORMERR);
-	if (k.rcode == RCODE_FORMERR)
-		k.p[2 + 2] &= (uint8_t)~2;
+	const char *how = q.edns ? k.edns : k.plain;
+	if (how != NULL && strcmp(how, "silent") == 0)
+		return;
+	if (how != NULL)
+		fail(&k, &q, (int)strtol(how, NULL, 10));
+	else if (k.rcode == RCODE_FORMERR)
+		fail(&k, &q, k.rcode);
+	else
+		finish(&k, &q, !k.tc);
 	if (k.forge || k.forged)
 		send_forged(udp, &k, (struct sockaddr *)&from, len);
 	if (!k.silent && !k.forge)

@@ -11,7 +11,11 @@
  *	!rcode N   !count N      code and number of records in the header
  *	!tc                      over UDP: no records and TC
  *	!silent   !short         no answer; five octets
- *	!noedns                  FORMERR to a question with EDNS
+ *	!edns X   !plain X       what a question with EDNS gets, or one without: silent, or an rcode
+ *	!bare                    ... without the question, in a header alone
+ *	!opt N                   EDNS in the answer, with these upper bits of the rcode
+ *	!nosoa                   no SOA behind an answer without records (else there is one)
+ *	referral NS ns.example   the root's servers, behind the answers
  *	!forge   !forged         with a wrong id, a wrong question, a wrong port: only that; and then
  *	                         the true one
  *	!tcp stall|close|half|slow|id|other|type|question|tc|tiny|servfail

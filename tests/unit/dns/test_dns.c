@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "dns.h"
 #include "lib/clock.h"
@@ -84,7 +85,34 @@ static const struct zone zone[] = {
 	{ "notimp", "*", "!rcode 4" },
 	{ "refused", "*", "!rcode 5" },
 	{ "rcode15", "*", "!rcode 15" },
-	{ "noedns", "*", "!noedns\n@ MX 10 b.example" },
+	{ "noedns", "*", "!edns 1\n@ MX 10 b.example" },
+	{ "*.odd", "A", "@ A 192.0.2.5" },
+	{ "formerr.odd", "MX", "!edns 1\n!bare\n@ MX 10 b.example" },
+	{ "servfail.odd", "MX", "!edns 2\n@ MX 10 b.example" },
+	{ "notimp.odd", "MX", "!edns 4\n@ MX 10 b.example" },
+	{ "refused.odd", "MX", "!edns 5\n@ MX 10 b.example" },
+	{ "dropped.odd", "MX", "!edns silent\n@ MX 10 b.example" },
+	{ "badvers.odd", "MX", "!plain 2\n!opt 1\n@ MX 10 b.example" },
+	{ "opt.odd", "MX", "!opt 0\n@ MX 10 b.example" },
+	{ "garbage.odd", "MX", "!plain 5\n@ MX #100 000a016100" },
+
+	{ "nosoa", "*", "!nosoa" },
+	{ "nosoa4", "*", "!nosoa" },
+	{ "nosoamx", "MX", "!nosoa" },
+	{ "nosoamx", "A", "@ A 192.0.2.9" },
+	{ "nosoahost", "MX", "@ MX 10 nosoa" },
+	{ "nosoahost2", "MX", "@ MX 10 half.example" },
+	{ "half.example", "AAAA", "!nosoa" },
+	{ "half.example", "A", "@ A 192.0.2.1" },
+	{ "nosoagone", "MX", "!nosoa" },
+	{ "nosoagone", "*", "!rcode 3" },
+	{ "mxgone", "MX", "!rcode 3\n@ MX 10 b.example" },
+	{ "referral", "*", "referral NS ns.example" },
+	{ "referralmx", "MX", "referral NS ns.example" },
+	{ "referralmx", "A", "@ A 192.0.2.9" },
+	{ "extended", "*", "!opt 1" },
+	{ "extendednx", "*", "!opt 1\n!rcode 3" },
+	{ "extendedmx", "MX", "!opt 1\n@ MX 10 b.example" },
 	{ "silent", "*", "!silent" },
 	{ "tiny", "*", "!short" },
 	{ "forge", "MX", "@ CNAME f.example\nf.example MX 1 f.example" },
@@ -204,10 +232,10 @@ static const struct row {
 	{ "loop2", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 0 },
 	{ "loopa", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 0 },
 	{ "chain8", ANSWER_FOUND, "0 chain8 192.0.2.1", NULL, 0, 0 },
-	{ "chain9", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 1 },
-	{ "chain50", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 1 },
+	{ "chain9", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 2 },
+	{ "chain50", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 2 },
 	{ "back8", ANSWER_FOUND, "0 back8 192.0.2.1", NULL, 0, 0 },
-	{ "back9", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 1 },
+	{ "back9", ANSWER_TEMPORARY, NULL, "endless CNAME chain", 0, 2 },
 	{ "l0.next", ANSWER_FOUND, "0 l0.next 192.0.2.1", NULL, 0, 0 },
 	{ "l1.next", ANSWER_FOUND, "0 l1.next 192.0.2.1", NULL, 0, 0 },
 
@@ -218,6 +246,27 @@ static const struct row {
 	{ "rcode15", ANSWER_TEMPORARY, NULL, "no sense", 0, 0 },
 	/* G13: once more than others */
 	{ "noedns", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 },
+	/* L31: whatever an option of the question brings, it is asked once more without */
+	{ "formerr.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 },
+	{ "servfail.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 },
+	{ "notimp.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 },
+	{ "refused.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 },
+	{ "dropped.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, LONG, 0 },
+	{ "badvers.odd", ANSWER_TEMPORARY, NULL, "SERVFAIL", 0, 2 },
+	{ "opt.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },
+	{ "garbage.odd", ANSWER_TEMPORARY, NULL, "REFUSED", 0, 2 },
+	/* L5: a "no" is NXDOMAIN, or no data with a SOA */
+	{ "nosoa", ANSWER_TEMPORARY, NULL, "nosoa addresses: an empty answer without SOA", 0, 0 },
+	{ "nosoamx", ANSWER_FOUND, "0 nosoamx 192.0.2.9", NULL, 0, 0 },
+	{ "nosoahost", ANSWER_TEMPORARY, NULL, "without SOA", 0, 0 },
+	{ "nosoahost2", ANSWER_FOUND, "10 half.example 192.0.2.1", NULL, 0, 0 },
+	{ "nosoagone", ANSWER_TEMPORARY, NULL, "nosoagone MX: an empty answer without SOA", 0, 0 },
+	{ "mxgone", ANSWER_TEMPORARY, NULL, "no sense", 0, 0 },
+	{ "referral", ANSWER_TEMPORARY, NULL, "a referral", 0, 2 },
+	{ "referralmx", ANSWER_TEMPORARY, NULL, "a referral", 0, 2 },
+	{ "extended", ANSWER_TEMPORARY, NULL, "BADVERS", 0, 2 },
+	{ "extendednx", ANSWER_TEMPORARY, NULL, "no sense", 0, 2 },
+	{ "extendedmx", ANSWER_TEMPORARY, NULL, "BADVERS", 0, 2 },
 	{ "silent", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 },
 	{ "tiny", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 },
 	{ "forge", ANSWER_TEMPORARY, NULL, "no answer in time", SHORT, 0 }, /* G6 */
@@ -253,13 +302,13 @@ static const struct row {
 	{ "label64", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
 	{ "name256", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
 	{ "noend", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
-	{ "past", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
+	{ "past", ANSWER_TEMPORARY, NULL, "garbage", 0, 2 },
 	{ "less", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
 	{ "more", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
-	{ "count", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
-	{ "countless", ANSWER_NO_DATA, NULL, "none", 0, 3 },
-	{ "badcname", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
-	{ "badowner", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
+	{ "count", ANSWER_TEMPORARY, NULL, "garbage", 0, 2 },
+	{ "countless", ANSWER_TEMPORARY, NULL, "without SOA", 0, 0 }, /* L5 */
+	{ "badcname", ANSWER_TEMPORARY, NULL, "garbage", 0, 2 },
+	{ "badowner", ANSWER_TEMPORARY, NULL, "garbage", 0, 2 },
 
 	{ "nul", ANSWER_NO_HOST, NULL, "no host with a usable name", 0, 1 }, /* G12 */
 	{ "blank", ANSWER_NO_HOST, NULL, "no host with a usable name", 0, 1 },
@@ -299,14 +348,17 @@ render(const struct exchangers *x, char *out, size_t size)
 	}
 }
 
+/* With a resolver of its own: one remembers what its servers choke on. */
 static void
 run(const struct row *row)
 {
 	struct exchangers x;
 	char hosts[4000];
+	struct resolver *fresh = resolver_open(&ns.addr, 1, "us.example");
+	assert_non_null(fresh);
 	int asked = ns.counts->udp;
 	int64_t start = clock_ms(), deadline = start + (row->wait > 0 ? row->wait : MUCH);
-	enum answer a = resolver_exchangers(resolver, row->domain, FAMILY_ANY, deadline, &x);
+	enum answer a = resolver_exchangers(fresh, row->domain, FAMILY_ANY, deadline, &x);
 	int64_t took = clock_ms() - start;
 	asked = ns.counts->udp - asked;
 	render(&x, hosts, sizeof(hosts));
@@ -316,7 +368,9 @@ run(const struct row *row)
 	if (row->asked > 0 && asked != row->asked)
 		fail_msg("%s: %d questions", row->domain, asked);
 	assert_true(took < (row->wait > 0 ? row->wait : MUCH) + SLACK);
+	assert_false(x.unreached);
 	exchangers_free(&x);
+	resolver_close(fresh);
 }
 
 static void
@@ -453,6 +507,85 @@ test_addresses(void **state)
 	}
 }
 
+/* What this host's own file says of names that the operator wrote (L32). */
+static void
+test_named(void **state)
+{
+	(void)state;
+	static const char text[] = "127.0.0.1 localhost\n# 192.0.2.1 comment.lan\n"
+		"192.0.2.66\tmail.lan  Mail relay.lan # the old one: gone.lan\r\n"
+		"2001:db8::66 mail.lan\n192.0.2.67 mail.lan two.lan\nnonsense mail.lan\n"
+		"fe80::1%lo mail.lan\n\n  192.0.2.68 indented.lan\n192.0.2.69 last.lan";
+	static const struct {
+		const char *name;
+		enum family family;
+		const char *hosts; /* "": it is not there */
+	} names[] = {
+		{ "mail.lan", FAMILY_ANY, "0 mail.lan 192.0.2.66, 0 mail.lan 2001:db8::66, "
+			"0 mail.lan 192.0.2.67" },
+		{ "MAIL.lan", FAMILY_IPV4, "0 mail.lan 192.0.2.66, 0 mail.lan 192.0.2.67" },
+		{ "mail.lan", FAMILY_IPV6, "0 mail.lan 2001:db8::66" },
+		{ "mail", FAMILY_ANY, "0 mail 192.0.2.66" },
+		{ "relay.lan", FAMILY_ANY, "0 relay.lan 192.0.2.66" },
+		{ "two.lan", FAMILY_IPV6, "" },
+		{ "indented.lan", FAMILY_ANY, "0 indented.lan 192.0.2.68" },
+		{ "last.lan", FAMILY_ANY, "0 last.lan 192.0.2.69" },
+		{ "gone.lan", FAMILY_ANY, "" },
+		{ "comment.lan", FAMILY_ANY, "" },
+		{ "mail.la", FAMILY_ANY, "" },
+		{ "192.0.2.66", FAMILY_ANY, "" },
+	};
+	char path[] = "/tmp/hosts-XXXXXX", found[1000];
+	int fd = mkstemp(path);
+	assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+	close(fd);
+	struct resolver *r = resolver_open(&ns.addr, 1, "us.example");
+	struct exchangers x;
+	assert_int_equal(resolver_named(r, "mail.lan", FAMILY_ANY, &x), ANSWER_NO_NAME);
+	exchangers_free(&x);
+	resolver_use_hosts(r, path);
+	unlink(path);
+	int before = ns.counts->udp;
+	for (size_t i = 0; i < ROWS(names); i++) {
+		enum answer a = resolver_named(r, names[i].name, names[i].family, &x);
+		render(&x, found, sizeof(found));
+		assert_string_equal(found, names[i].hosts);
+		assert_int_equal(a, names[i].hosts[0] != '\0' ? ANSWER_FOUND : ANSWER_NO_NAME);
+		exchangers_free(&x);
+	}
+	assert_int_equal(ns.counts->udp, before);
+	resolver_close(r);
+}
+
+/* `unknown` is the best of the hosts whose addresses could not be had for now (L3). */
+static void
+test_unknown(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *domain;
+		int unknown;
+		bool implicit;
+		const char *why;
+	} domains[] = {
+		{ "two", EXCHANGER_WORST + 1, false, "" },
+		{ "onefails", 10, false, "fail.example addresses: SERVFAIL" },
+		{ "half6", 10, false, "half6.example addresses: SERVFAIL" },
+		{ "bad6", 10, false, "bad6.example addresses: garbage" },
+		{ "implicit", EXCHANGER_WORST + 1, true, "" },
+		{ "[192.0.2.7]", EXCHANGER_WORST + 1, false, "" },
+	};
+	for (size_t i = 0; i < ROWS(domains); i++) {
+		struct exchangers x;
+		assert_int_equal(resolver_exchangers(resolver, domains[i].domain, FAMILY_ANY,
+			clock_deadline(10), &x), ANSWER_FOUND);
+		assert_int_equal(x.unknown, domains[i].unknown);
+		assert_int_equal(x.implicit, domains[i].implicit);
+		assert_non_null(strstr(x.why, domains[i].why));
+		exchangers_free(&x);
+	}
+}
+
 static int
 start(void **state)
 {
@@ -485,6 +618,8 @@ main(void)
 		cmocka_unit_test(test_own_name),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_named),
+		cmocka_unit_test(test_unknown),
 	};
 	return cmocka_run_group_tests_name("dns", tests, start, stop);
 }

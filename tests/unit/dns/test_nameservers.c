@@ -78,6 +78,124 @@ test_mixed_servers(void **state)
 	nameserver_stop(&dead6);
 }
 
+static struct sockaddr_storage
+address(const char *text, uint16_t port)
+{
+	struct netaddr a;
+	struct sockaddr_storage ss;
+	assert_int_equal(netaddr_parse(span_of(text), &a), 0);
+	netaddr_to(&a, port, &ss);
+	return ss;
+}
+
+/*
+ * What cannot be sent to one server is sent to the next one: no route, not allowed, nobody there,
+ * no such family (L6). That none of them was reached is no fault of the domain (L33).
+ */
+static void
+test_unreachable(void **state)
+{
+	(void)state;
+	struct nameserver gone = { 0 };
+	nameserver_start(&gone, silent, ROWS(silent));
+	nameserver_stop(&gone);
+	const struct sockaddr_storage dead[] = {
+		address("255.255.255.255", 53), /* EACCES: no broadcasts */
+		address("fe80::53", 53),        /* EINVAL: on which link? */
+		gone.addr,                      /* ECONNREFUSED */
+		{ .ss_family = AF_APPLETALK },  /* EAFNOSUPPORT, as IPv6 where it is off */
+	};
+	for (size_t i = 0; i < ROWS(dead); i++)
+		for (int alone = 0; alone < 2; alone++) {
+			struct sockaddr_storage both[] = { dead[i], ns.addr };
+			struct exchangers x;
+			struct resolver *r = resolver_open(both, 2 - alone, "us.example");
+			assert_non_null(r);
+			enum answer a = resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(20), &x);
+			if (a != (alone ? ANSWER_TEMPORARY : ANSWER_FOUND) || x.unreached != alone)
+				fail_msg("server %zu: answer %d: %s", i, (int)a, x.why);
+			exchangers_free(&x);
+			resolver_close(r);
+		}
+}
+
+/* Silence about one domain is not silence about everything (L33); no server at all is. */
+static void
+test_reached(void **state)
+{
+	(void)state;
+	static const struct zone about_one[] = { { "null", "*", "!silent" } };
+	struct nameserver quiet = { 0 }, half = { 0 };
+	nameserver_start(&quiet, silent, ROWS(silent));
+	nameserver_start(&half, about_one, ROWS(about_one));
+	const struct {
+		struct sockaddr_storage server;
+		int n;
+		bool unreached;
+	} rows[] = { { quiet.addr, 1, true }, { half.addr, 1, false }, { quiet.addr, 0, true } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct exchangers x;
+		struct resolver *r = resolver_open(&rows[i].server, rows[i].n, "us.example");
+		assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_ms() + SHORT, &x),
+			ANSWER_TEMPORARY);
+		assert_int_equal(x.unreached, rows[i].unreached);
+		exchangers_free(&x);
+		resolver_close(r);
+	}
+	nameserver_stop(&quiet);
+	nameserver_stop(&half);
+}
+
+/* A server that has no answer is not the last word, and who answered is asked first from then on. */
+static void
+test_next_server(void **state)
+{
+	(void)state;
+	static const struct zone lame[] = {
+		{ "servfail", "*", "!rcode 2" },
+		{ "refused", "*", "!rcode 5" },
+		{ "empty", "*", "!nosoa" },
+		{ "extended", "*", "!opt 1\n!rcode 3" },
+		{ "referral", "*", "referral NS ns.example" },
+		{ "garbage", "*", "@ MX #100 000a016100" },
+	};
+	static const struct zone whole[] = { { "*", "MX", "@ MX 0 ." } };
+	struct nameserver bad = { 0 }, good = { 0 };
+	nameserver_start(&bad, lame, ROWS(lame));
+	nameserver_start(&good, whole, ROWS(whole));
+	struct sockaddr_storage both[] = { bad.addr, good.addr };
+	for (size_t i = 0; i < ROWS(lame); i++) {
+		struct exchangers x;
+		struct resolver *r = resolver_open(both, 2, "us.example");
+		for (int again = 0; again < 2; again++) {
+			int before = bad.counts->udp;
+			enum answer a = resolver_exchangers(r, lame[i].name, FAMILY_ANY,
+				clock_deadline(20), &x);
+			if (a != ANSWER_NULL_MX || bad.counts->udp - before != 2 * !again)
+				fail_msg("%s: answer %d: %s", lame[i].name, (int)a, x.why);
+			exchangers_free(&x);
+		}
+		resolver_close(r);
+	}
+	nameserver_stop(&bad);
+	nameserver_stop(&good);
+}
+
+/* Where the system's resolver uses TCP only, UDP is blocked. */
+static void
+test_tcp(void **state)
+{
+	(void)state;
+	struct exchangers x;
+	int before = ns.counts->udp;
+	struct resolver *r = resolver_open(&ns.addr, 1, "us.example");
+	resolver_use_tcp(r);
+	assert_int_equal(resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(20), &x), ANSWER_FOUND);
+	assert_int_equal(ns.counts->udp, before);
+	exchangers_free(&x);
+	resolver_close(r);
+}
+
 static int
 compare_seen(const void *a, const void *b)
 {
@@ -142,6 +260,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_servers),
 		cmocka_unit_test(test_mixed_servers),
+		cmocka_unit_test(test_unreachable),
+		cmocka_unit_test(test_reached),
+		cmocka_unit_test(test_next_server),
+		cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_entropy),
 	};
 	return cmocka_run_group_tests_name("nameservers", tests, start, stop);
