@@ -14,6 +14,7 @@
  *
  * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,8 +81,8 @@ catch_signals(void)
 static bool
 is_counted(const struct session *s)
 {
-	return !s->peer.local && (!netaddr_is_loopback(&s->peer.addr) ||
-		netlist_contains(&s->conf.receive.proxy_nets, &s->peer.addr));
+	return !peer_is_local(&s->peer, &s->conf.receive) ||
+		peer_is_proxy(&s->peer, &s->conf.receive);
 }
 
 /* Becomes two processes: each returns its exit status. */
@@ -153,7 +154,12 @@ main(int argc, char **argv)
 		r = program_drop_root(&s->conf, &why);
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
-	if (peer_of(STDIN_FILENO, &s->peer) < 0)
+	r = peer_of(STDIN_FILENO, STDOUT_FILENO, &s->peer);
+	if (r == -EOPNOTSUPP)
+		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, span_of("standard input is a socket "
+			"that listens; there is an smtpd for each connection (Accept=yes, "
+			"wait = no)"));
+	if (r < 0)
 		return EXIT_SUCCESS; /* the client has gone */
 	return serve(s, &o);
 }

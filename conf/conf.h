@@ -45,10 +45,14 @@ struct conf_who {
 
 /* What smtpd takes. */
 struct conf_receive {
-	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
+	enum conf_bool relay_local; /* this host's own clients may send anywhere */
+	struct netlist relay_nets;  /* clients that may, besides those */
 	enum conf_bool open_relay; /* relay_nets may be as wide as the world */
 	char *relay_domains;       /* what anybody may send to (mail/match.h: match_domain) */
-	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
+	struct conf_proxies {      /* whose word about the client is believed, and needed */
+		struct netlist nets;
+		char *sockets;     /* words: paths of UNIX sockets, "@name", "*" for all; or NULL */
+	} proxies;
 	char *recipient_check;     /* program that is asked about each recipient; NULL: none */
 	char *sender_check;        /* ... and each sender */
 	int64_t timeout_check;     /* s, for its answer, or one of saslauthd or Dovecot */
