@@ -173,6 +173,7 @@ struct conf {
 		LOG_TO_NONE,
 	} log;
 	struct route *routes; /* in the order of the file; owned */
+	struct buf doubts;    /* lines: what works, though somebody ought to look at it */
 };
 
 /* A section [route NAME]. */

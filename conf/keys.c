@@ -296,5 +296,6 @@ conf_free(struct conf *c)
 	for (int i = 0; i < KEYS; i++)
 		if (keys[i].place != MATCH)
 			value_free(home_of(&keys[i], c, NULL), &keys[i]);
+	buf_free(&c->doubts);
 	*c = (struct conf){ 0 };
 }
