@@ -203,7 +203,7 @@ main(int argc, char **argv)
 		conf_print(&r->common, &from, stdout);
 		return EXIT_SUCCESS;
 	}
-	if (program_drop_root(&r->common, &why) < 0)
+	if (program_drop_root(&r->common, &from, &o, &why) < 0)
 		return program_refuse(&why);
 	err = spool_open(&r->spool, r->common.who.spool);
 	if (err < 0) {

@@ -28,6 +28,7 @@
 #include "process/monitor.h"
 #include "process/program.h"
 #include "process/request.h"
+#include "process/runtime.h"
 #include "process/stdfds.h"
 #include "session/loop.h"
 #include "session/say.h"
@@ -85,6 +86,21 @@ is_counted(const struct session *s)
 		peer_is_proxy(&s->peer, &s->conf.receive);
 }
 
+/* What a client's network does is counted, if it can be: mail is more than limits. */
+static void
+count_clients(struct session *s)
+{
+	struct log_fields f = { .event = "limits" };
+	int r = runtime_check(s->conf.who.runtime);
+	if (r == -ENOENT && runtime_make(s->conf.who.runtime, geteuid(), getegid()) == 0)
+		r = 0;
+	if (r == 0 && is_counted(s))
+		r = quota_open(&s->quota, s->conf.who.runtime);
+	if (r < 0)
+		log_event(LOG_WARNING, &f, "runtime %s: %s: " RUNTIME_MISSED,
+			s->conf.who.runtime, strerror(-r));
+}
+
 /* Becomes two processes: each returns its exit status. */
 static int
 serve(struct session *s, const struct options *o)
@@ -96,8 +112,7 @@ serve(struct session *s, const struct options *o)
 		buf_printf(&why, "spool %s: %s", s->conf.who.spool, strerror(-r));
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
-	if (is_counted(s) && quota_open(&s->quota, s->conf.who.runtime) < 0)
-		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
+	count_clients(s);
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
@@ -114,12 +129,24 @@ serve(struct session *s, const struct options *o)
 	return monitor_run(&l, pair[0], pid);
 }
 
+/* What works, though somebody ought to look at it, beside what --check prints. */
+static void
+tell_doubts(const struct conf *c)
+{
+	int r = runtime_check(c->who.runtime);
+	fprintf(stderr, "%.*s", (int)c->doubts.n, c->doubts.n > 0 ? c->doubts.p : "");
+	if (r < 0)
+		fprintf(stderr, "runtime %s: %s: " RUNTIME_MISSED "\n", c->who.runtime,
+			strerror(-r));
+}
+
 /* For the operator, who asked on a command line: no client, no session. */
 static int
 answer_operator(const struct conf *c, const struct conf_origins *from, const struct options *o)
 {
 	if (o->check) {
 		conf_print(c, from, stdout);
+		tell_doubts(c);
 		return EXIT_SUCCESS;
 	}
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
@@ -151,7 +178,7 @@ main(int argc, char **argv)
 	if (r == 0 && operator)
 		return answer_operator(&s->conf, &from, &o);
 	if (r == 0)
-		r = program_drop_root(&s->conf, &why);
+		r = program_drop_root(&s->conf, &from, &o, &why);
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	r = peer_of(STDIN_FILENO, STDOUT_FILENO, &s->peer);
