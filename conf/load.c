@@ -247,6 +247,17 @@ plain(struct span value)
 	return span_trim(span_chomp(span_without_mark(value)));
 }
 
+/* What Kubernetes and Docker say of a service's port: POSTERN_SMTP_PORT, of one called postern-smtp. */
+static bool
+is_link(struct span value)
+{
+	static const struct span links[] = { { "tcp://", 6 }, { "udp://", 6 }, { "sctp://", 7 } };
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (span_starts(value, links[i]))
+			return true;
+	return false;
+}
+
 /*
  * Others have variables of these names too: Kubernetes sets POSTERN_PORT and more for a service
  * that is called postern. So what is no key is told, and no error as it is in the file.
@@ -258,7 +269,7 @@ load_variable(struct setting *s, struct span variable, struct buf *unknown)
 	value = plain(value);
 	if (value.n == 0)
 		return 0;
-	if (conf_find(name) >= 0)
+	if (conf_find(name) >= 0 && !is_link(value))
 		return conf_set(s, name, value, (struct conf_origin){ "environment", 0 });
 	buf_puts(unknown, unknown->n > 0 ? ", POSTERN_" : "POSTERN_");
 	buf_escape(unknown, name, NAME_SHOWN);
@@ -334,6 +345,16 @@ complain_of(struct setting *s, const char *name, const char *wrong)
 {
 	struct span key = span_of(name);
 	return conf_complain(s->why, s->from->of[conf_find(key)], key, wrong, (struct span){ 0 });
+}
+
+/* A proxy may say that its client is anywhere, in relay_nets too. */
+static void
+check_proxies(struct setting *s)
+{
+	const struct conf_receive *c = &s->c->receive;
+	if (is_world(&c->proxies.nets) && c->relay_nets.n > 0)
+		doubt(s, "proxy_nets is as wide as the world: whoever is in it may say that he is in "
+			"relay_nets, and send anywhere");
 }
 
 /* Keys that contradict each other. */
@@ -422,5 +443,7 @@ conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *fro
 		err = load_all(&r, args);
 	if (err == 0)
 		err = check_together(&r.set);
+	if (err == 0)
+		check_proxies(&r.set);
 	return err == 0 ? complete(&r.set) : err;
 }

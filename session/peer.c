@@ -112,14 +112,21 @@ tells_users_apart(void)
 
 /* Root and ourselves. */
 static bool
-is_trusted_user(int fd)
+is_trusted_user(uid_t uid)
+{
+	return uid == 0 || (uid == geteuid() && (uid != OVERFLOW_UID || tells_users_apart()));
+}
+
+/* By the user who made the other end of a UNIX socket. */
+static void
+judge_user(int fd, struct peer *p)
 {
 	struct ucred c;
 	socklen_t n = sizeof(c);
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) < 0 || n < sizeof(c))
-		return false;
-	return c.uid == 0 ||
-		(c.uid == geteuid() && (c.uid != OVERFLOW_UID || tells_users_apart()));
+	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) == 0 && n == sizeof(c);
+	settle(p, known && is_trusted_user(c.uid) ? PEER_HERE : PEER_UNKNOWN, NULL);
+	if (known && p->place == PEER_UNKNOWN)
+		snprintf(p->text, sizeof(p->text), "uid=%u", c.uid);
 }
 
 /* Keeps the name of the UNIX socket `fd`, by which the configuration knows a proxy. */
@@ -147,7 +154,7 @@ judge_socket(int fd, const struct sockaddr *sa, struct peer *p)
 		settle(p, PEER_AT, &addr);
 	} else if (sa->sa_family == AF_UNIX) {
 		name_listener(fd, p);
-		settle(p, is_trusted_user(fd) ? PEER_HERE : PEER_UNKNOWN, NULL);
+		judge_user(fd, p);
 	} else {
 		settle(p, PEER_UNKNOWN, NULL);
 	}

@@ -41,7 +41,7 @@ struct peer {
 		PEER_UNKNOWN, /* nobody says where */
 	} place;
 	struct netaddr addr;        /* PEER_AT; of the others all zero, by which they are counted */
-	char text[NETADDR_LITERAL]; /* "[192.0.2.1]", "local" or "unknown" */
+	char text[NETADDR_LITERAL]; /* "[192.0.2.1]", "local", "unknown", or its user: "uid=33" */
 	bool socket;                /* standard input is one, of any kind */
 	/* The UNIX socket that it came in at: its path, "@name" of an abstract one, or "*" of one
 	 * without a name. Empty: it is no UNIX socket. */

@@ -183,3 +183,14 @@ def test_configuration_for_root_alone(postern):
     postern.wait_logged("Permission denied")
     own(postern.file)
     assert as_root(postern, "nobody").startswith("220 ")
+
+
+# ---- authorities
+
+@pytest.mark.parametrize("policy, told", [("verify", True), ("may", False)])
+def test_no_authorities(world, postern, policy, told):
+    """Mail that waits for want of them does not wait without a word; where none are asked nobody is told."""
+    world.domain("dest.example")
+    postern.send("u@dest.example", delivery_tls=policy, delivery_ca=postern.where / "none")
+    log = postern.settled(waiting=1 if told else 0)
+    assert ("no host's certificate can be verified" in log) == told

@@ -82,6 +82,16 @@ static const struct row {
 	{ "relay_nets", "192.0.2.1/24", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "relay_nets", "localhost", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "allow_destinations", "::1", "::1/128", NULL },
+	{ "relay_local", "no", "no", NULL },
+	/* L50: UNIX sockets that are a proxy's */
+	{ "proxy_nets", "", "", NULL },
+	{ "proxy_nets", "192.0.2.1", "192.0.2.1/32", NULL },
+	{ "proxy_nets", "unix:/run/proxy, 192.0.2.1 UNIX:@abstract unix:*",
+		"192.0.2.1/32 unix:/run/proxy unix:@abstract unix:*", NULL },
+	{ "proxy_nets", "unix:", NULL, "not a socket like unix:/run/proxy.sock" },
+	{ "proxy_nets", "unix:@", NULL, "not a socket like unix:/run/proxy.sock" },
+	{ "proxy_nets", "unix:proxy", NULL, "not a socket like unix:/run/proxy.sock" },
+	{ "proxy_nets", "/run/proxy", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "allow_destinations", "0.0.0.0/0 ::/0", "0.0.0.0/0 ::/0", NULL },
 	{ "max_size", "64K", "65536", NULL },
 	{ "max_size", "65536", "65536", NULL },
@@ -465,6 +475,8 @@ static const struct {
 	{ "POSTERN_SERVICE_HOST", "10.0.0.1", "52428800  # default", "POSTERN_SERVICE_HOST\n" },
 	{ "POSTERN_", "1", "52428800  # default", "POSTERN_\n" },
 	{ "POSTERN_A\x1b", "secret", "52428800  # default", "POSTERN_A\\x1b\n" },
+	{ "POSTERN_SMTP_PORT", "tcp://10.0.0.1:25", "52428800  # default", "POSTERN_SMTP_PORT\n" },
+	{ "POSTERN_SMTP_PORT", "tcp:25", NULL, "" },
 	{ "POSTERN_EMPTY", "", "52428800  # default", "" },
 	{ "POSTERN_SECRET_X", "secret\n", "52428800  # default", "" },
 };
@@ -488,6 +500,30 @@ test_environment(void **state)
 			snprintf(want, sizeof(want), "%s%s", told, variables[i].doubt);
 		if (!span_eq(buf_span(&c.doubts), span_of(want)))
 			fail_msg("row %zu: %.*s", i, (int)c.doubts.n, c.doubts.p);
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
+/* What works, but is not what anybody would want. */
+static void
+test_doubts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *file, *doubt;
+	} doubts[] = {
+		{ "proxy_nets = 0.0.0.0/0\nrelay_nets = 10.0.0.0/8\n", "proxy_nets is as wide as the world" },
+		{ "proxy_nets = ::/0\nrelay_nets = 10.0.0.0/8\n", "proxy_nets is as wide as the world" },
+		{ "proxy_nets = 0.0.0.0/0\n", "" },
+		{ "proxy_nets = 10.0.0.0/8 fc00::/7 unix:*\nrelay_nets = 10.0.0.0/8\n", "" },
+	};
+	for (size_t i = 0; i < ROWS(doubts); i++) {
+		struct buf why = buf_new(1000);
+		struct conf c;
+		assert_int_equal(load(&c, span_of(doubts[i].file), NULL, &why), 0);
+		assert_int_equal(c.doubts.n > 0, doubts[i].doubt[0] != '\0');
+		assert_true(span_starts(buf_span(&c.doubts), span_of(doubts[i].doubt)));
 		conf_free(&c);
 		buf_free(&why);
 	}
@@ -684,6 +720,7 @@ main(void)
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_precedence),
 		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_crowded_environment),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_missing),

@@ -239,7 +239,7 @@ test_another_user(void **state)
 	if (geteuid() != 0)
 		skip();
 	struct peer p = met(another_user(), "", "");
-	assert_string_equal(p.text, "unknown");
+	assert_string_equal(p.text, "uid=12345");
 	assert_false(peer_may_relay(&p, &conf.receive));
 	assert_false(peer_is_local(&p, &conf.receive)); /* it is counted */
 	assert_false(peer_is_direct(&p, &conf.receive));
