@@ -247,7 +247,7 @@ plain(struct span value)
 	return span_trim(span_chomp(span_without_mark(value)));
 }
 
-/* What Kubernetes and Docker say of a service's port: POSTERN_SMTP_PORT, of one called postern-smtp. */
+/* What Kubernetes and Docker say of a port: POSTERN_SMTP_PORT, of a service called postern-smtp. */
 static bool
 is_link(struct span value)
 {
@@ -353,7 +353,7 @@ check_proxies(struct setting *s)
 {
 	const struct conf_receive *c = &s->c->receive;
 	if (is_world(&c->proxies.nets) && c->relay_nets.n > 0)
-		doubt(s, "proxy_nets is as wide as the world: whoever is in it may say that he is in "
+		doubt(s, "proxy_nets is as wide as the world: whoever is in it may say to be in "
 			"relay_nets, and send anywhere");
 }
 
