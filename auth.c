@@ -51,7 +51,7 @@ static struct auth {
 static struct span
 users_text(const struct auth *a)
 {
-	return (struct span){ a->users, a->length };
+	return span_without_mark((struct span){ a->users, a->length });
 }
 
 static bool
@@ -421,6 +421,12 @@ serve(struct auth *a)
 	Gsasl_session *s;
 	if (!read_users(a)) {
 		log_event(LOG_ERR, &f, "auth_users %s: %s", a->conf.auth.users, strerror(errno));
+		return EX_TEMPFAIL;
+	}
+	unsigned stray = users_stray_cr(users_text(a));
+	if (stray > 0) {
+		log_event(LOG_ERR, &f, "auth_users %s:%u: a CR that ends no line",
+			a->conf.auth.users, stray);
 		return EX_TEMPFAIL;
 	}
 	open_other(&a->conf);

@@ -45,6 +45,16 @@ enum { WHY_SIZE = 1024 };
 
 static struct relay relay;
 
+/* Is there mail that goes only to hosts whose certificate is good? */
+static bool
+needs_authorities(const struct conf *c)
+{
+	bool needs = c->delivery.tls == DELIVERY_TLS_VERIFY || c->receive.requiretls == CONF_YES;
+	for (const struct route *r = c->routes; r != NULL; r = r->next)
+		needs = needs || r->delivery.tls == DELIVERY_TLS_VERIFY || r->delivery.user != NULL;
+	return needs;
+}
+
 /*
  * Opens and reads what is needed of the file system beside the spool, before that is out of reach:
  * the authorities, and of all logins the one of the first lane's route. If it cannot be read, the
@@ -55,6 +65,9 @@ prepare(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
 	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
+	if (r->tls.authorities < 0 && needs_authorities(&r->common))
+		log_event(LOG_ERR, &f, "delivery_ca %s: %s: no host's certificate can be verified",
+			r->common.relay.ca, strerror(errno));
 	struct conf_delivery own = r->work.delivery;
 	int err = 0;
 	if (own.password_file != NULL) {
@@ -224,7 +237,7 @@ main(int argc, char **argv)
 		return program_refuse(&why);
 	if (o.check)
 		return program_check(&r->common, &from, "relay");
-	if (program_drop_root(&r->common, &why) < 0)
+	if (program_drop_root(&r->common, &from, &o, &why) < 0)
 		return program_refuse(&why);
 	err = spool_open(&r->spool, r->common.who.spool);
 	if (err < 0) {

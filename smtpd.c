@@ -14,6 +14,7 @@
  *
  * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 #include "process/monitor.h"
 #include "process/program.h"
 #include "process/request.h"
+#include "process/runtime.h"
 #include "process/stdfds.h"
 #include "session/loop.h"
 #include "session/say.h"
@@ -81,8 +83,23 @@ catch_signals(void)
 static bool
 is_counted(const struct session *s)
 {
-	return !s->peer.local && (!netaddr_is_loopback(&s->peer.addr) ||
-		netlist_contains(&s->conf.receive.proxy_nets, &s->peer.addr));
+	return !peer_is_local(&s->peer, &s->conf.receive) ||
+		peer_is_proxy(&s->peer, &s->conf.receive);
+}
+
+/* What a client's network does is counted, if it can be: mail is more than limits. */
+static void
+count_clients(struct session *s)
+{
+	struct log_fields f = { .event = "limits" };
+	int r = runtime_check(s->conf.who.runtime);
+	if (r == -ENOENT && runtime_make(s->conf.who.runtime, geteuid(), getegid()) == 0)
+		r = 0;
+	if (r == 0 && is_counted(s))
+		r = quota_open(&s->quota, s->conf.who.runtime);
+	if (r < 0)
+		log_event(LOG_WARNING, &f, "runtime %s: %s: " RUNTIME_MISSED,
+			s->conf.who.runtime, strerror(-r));
 }
 
 /* Becomes two processes: each returns its exit status. */
@@ -96,8 +113,7 @@ serve(struct session *s, const struct options *o)
 		buf_printf(&why, "spool %s: %s", s->conf.who.spool, strerror(-r));
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
-	if (is_counted(s) && quota_open(&s->quota, s->conf.who.runtime) < 0)
-		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
+	count_clients(s);
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
@@ -114,15 +130,28 @@ serve(struct session *s, const struct options *o)
 	return monitor_run(&l, pair[0], pid);
 }
 
+/* What works, though somebody ought to look at it, beside what --check prints. */
+static void
+tell_doubts(const struct conf *c)
+{
+	int r = runtime_check(c->who.runtime);
+	fprintf(stderr, "%.*s", (int)c->doubts.n, c->doubts.n > 0 ? c->doubts.p : "");
+	if (r < 0)
+		fprintf(stderr, "runtime %s: %s: " RUNTIME_MISSED "\n", c->who.runtime,
+			strerror(-r));
+	if (!routes_reach_postmaster(c, (struct span){ 0 }))
+		fprintf(stderr, "postmaster is not set, and nothing takes mail for %s: strangers' mail "
+			"for <postmaster> is refused\n", c->who.hostname);
+}
+
 /* For the operator, who asked on a command line: no client, no session. */
 static int
 answer_operator(struct conf *c, struct conf_origins *from, const struct options *o)
 {
-	if (o->check && !routes_reach_postmaster(c, (struct span){ 0 }))
-		fprintf(stderr, "smtpd: warning: postmaster is not set, and nothing takes mail for %s: "
-			"strangers' mail for <postmaster> is refused\n", c->who.hostname);
-	if (o->check)
+	if (o->check) {
+		tell_doubts(c);
 		return program_check(c, from, "smtpd");
+	}
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
 	return EX_UNAVAILABLE;
 }
@@ -152,10 +181,15 @@ main(int argc, char **argv)
 	if (r == 0 && operator)
 		return answer_operator(&s->conf, &from, &o);
 	if (r == 0)
-		r = program_drop_root(&s->conf, &why);
+		r = program_drop_root(&s->conf, &from, &o, &why);
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
-	if (peer_of(STDIN_FILENO, &s->peer) < 0)
+	r = peer_of(STDIN_FILENO, STDOUT_FILENO, &s->peer);
+	if (r == -EOPNOTSUPP)
+		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, span_of("standard input is a socket "
+			"that listens; there is an smtpd for each connection (Accept=yes, "
+			"wait = no)"));
+	if (r < 0)
 		return EXIT_SUCCESS; /* the client has gone */
 	return serve(s, &o);
 }

@@ -47,10 +47,14 @@ struct conf_who {
 
 /* What smtpd takes. */
 struct conf_receive {
-	struct netlist relay_nets; /* clients that may send anywhere, besides the local ones */
+	enum conf_bool relay_local; /* this host's own clients may send anywhere */
+	struct netlist relay_nets;  /* clients that may, besides those */
 	enum conf_bool open_relay; /* relay_nets may be as wide as the world */
 	char *relay_domains;       /* what anybody may send to (mail/match.h: match_domain) */
-	struct netlist proxy_nets; /* proxies whose word about the client is believed, and needed */
+	struct conf_proxies {      /* whose word about the client is believed, and needed */
+		struct netlist nets;
+		char *sockets;     /* words: paths of UNIX sockets, "@name", "*" for all; or NULL */
+	} proxies;
 	char *recipient_check;     /* program that is asked about each recipient; NULL: none */
 	char *sender_check;        /* ... and each sender */
 	int64_t timeout_check;     /* s, for its answer, or one of saslauthd or Dovecot */
@@ -173,6 +177,7 @@ struct conf {
 		LOG_TO_NONE,
 	} log;
 	struct route *routes; /* in the order of the file; owned */
+	struct buf doubts;    /* lines: what works, though somebody ought to look at it */
 };
 
 /* A section [route NAME]. */

@@ -28,10 +28,11 @@ static const struct key keys[] = {
 	KEY(tls_path, who.tls_path, PATHNAME, NULL, 0, 0)
 	KEY(auth_path, who.auth_path, PATHNAME, NULL, 0, 0)
 	KEY(runtime, who.runtime, PATHNAME, "/run/postern", 0, 0)
+	KEY(relay_local, receive.relay_local, YESNO, "yes", 0, 0)
 	KEY(relay_nets, receive.relay_nets, NETS, "", 0, 0)
 	KEY(open_relay, receive.open_relay, YESNO, "no", 0, 0)
 	KEY(relay_domains, receive.relay_domains, DOMAINS, "", 0, 0)
-	KEY(proxy_nets, receive.proxy_nets, NETS, "", 0, 0)
+	KEY(proxy_nets, receive.proxies, PROXIES, "", 0, 0)
 	KEY(recipient_check, receive.recipient_check, PATHNAME, NULL, 0, 0)
 	KEY(sender_check, receive.sender_check, PATHNAME, NULL, 0, 0)
 	KEY(timeout_check, receive.timeout_check, SECONDS, "10s", 1, DAY)
@@ -296,5 +297,6 @@ conf_free(struct conf *c)
 	for (int i = 0; i < KEYS; i++)
 		if (keys[i].place != MATCH)
 			value_free(home_of(&keys[i], c, NULL), &keys[i]);
+	buf_free(&c->doubts);
 	*c = (struct conf){ 0 };
 }

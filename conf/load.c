@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "conf/credential.h"
+#include "conf/hostname.h"
 #include "conf/keys.h"
 #include "conf/nameserver.h"
 #include "conf/target.h"
@@ -17,8 +18,25 @@
 
 extern char **environ;
 
-enum { FILE_MAX = 64 * 1024, LINE_LIMIT = 4096 };
+enum {
+	FILE_MAX = 64 * 1024,
+	LINE_LIMIT = 4096,
+	DOUBTS_MAX = 3 * 1024, /* octets of all of them: each is a line of the log */
+	DOUBT_WORDS = 200,
+	NAME_SHOWN = 100,
+};
 _Static_assert((int)FILE_MAX <= UINT16_MAX + 1, "struct route keeps numbers of lines in 16 bits");
+
+/* What works, though somebody ought to look at it, for the operator to hear (conf.h). */
+static void __attribute__((format(printf, 2, 3)))
+doubt(struct setting *s, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&s->c->doubts, fmt, ap);
+	va_end(ap);
+	buf_puts(&s->c->doubts, "\n");
+}
 
 /* ---- the file ----------------------------------------------------------------------------- */
 
@@ -159,11 +177,23 @@ begin_section(struct reading *r, struct span line, struct conf_origin at)
 	return 0;
 }
 
+/* As much of a line as says which one it is. */
+static struct span
+beginning(struct span line)
+{
+	enum { ENOUGH = 20 };
+	return (struct span){ line.p, line.n < ENOUGH ? line.n : ENOUGH };
+}
+
 static int
 set_line(struct reading *r, struct span line, struct conf_origin at)
 {
 	if (line.n > LINE_LIMIT)
-		return conf_complain(r->set.why, at, (struct span){ line.p, 20 }, "line too long",
+		return conf_complain(r->set.why, at, beginning(line), "line too long",
+			(struct span){ 0 });
+	/* Or else all of a file that CRs divide would be one comment. */
+	if (line.n > 0 && memchr(line.p, '\r', line.n) != NULL)
+		return conf_complain(r->set.why, at, beginning(line), "a CR that ends no line",
 			(struct span){ 0 });
 	line = without_comment(line);
 	if (line.n == 0)
@@ -197,34 +227,75 @@ load_file(struct reading *r, const char *path, bool needed)
 		return -EINVAL;
 	}
 	r->set.from->file = path;
-	struct span rest = { text, (size_t)n };
+	struct span rest = span_without_mark((struct span){ text, (size_t)n });
 	for (int number = 1; rest.n > 0; number++) {
-		const char *nl = memchr(rest.p, '\n', rest.n);
-		struct span line = nl != NULL ? span_from(rest.p, nl) : rest;
-		int err = set_line(r, line, (struct conf_origin){ path, number });
+		int err = set_line(r, span_line(&rest), (struct conf_origin){ path, number });
 		if (err < 0)
 			return err;
-		rest = span_skip(rest, nl != NULL ? line.n + 1 : line.n);
 	}
 	return end_route(r);
+}
+
+/* ---- the environment ------------------------------------------------------------------------ */
+
+/*
+ * A value as it was meant: secrets and lists of variables come with ends of lines, from Windows
+ * with CRs and a mark. Nothing is left of a template that had nothing to fill in.
+ */
+static struct span
+plain(struct span value)
+{
+	return span_trim(span_chomp(span_without_mark(value)));
+}
+
+/* What Kubernetes and Docker say of a port: POSTERN_SMTP_PORT, of a service called postern-smtp. */
+static bool
+is_link(struct span value)
+{
+	static const struct span links[] = { { "tcp://", 6 }, { "udp://", 6 }, { "sctp://", 7 } };
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (span_starts(value, links[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Others have variables of these names too: Kubernetes sets POSTERN_PORT and more for a service
+ * that is called postern. So what is no key is told, and no error as it is in the file.
+ */
+static int
+load_variable(struct setting *s, struct span variable, struct buf *unknown)
+{
+	struct span value = variable, name = span_cut(&value, '=');
+	value = plain(value);
+	if (value.n == 0)
+		return 0;
+	if (conf_find(name) >= 0 && !is_link(value))
+		return conf_set(s, name, value, (struct conf_origin){ "environment", 0 });
+	buf_puts(unknown, unknown->n > 0 ? ", POSTERN_" : "POSTERN_");
+	buf_escape(unknown, name, NAME_SHOWN);
+	return 0;
 }
 
 static int
 load_environment(struct setting *s)
 {
-	static const struct span prefix = { "POSTERN_", 8 };
-	for (char **e = environ; *e != NULL; e++) {
+	static const struct span prefix = { "POSTERN_", 8 }, secret = { CREDENTIAL_VARIABLE,
+		sizeof(CREDENTIAL_VARIABLE) - 1 };
+	auto_buf unknown = buf_new(DOUBTS_MAX - DOUBT_WORDS);
+	int r = 0;
+	for (char **e = environ; *e != NULL && r == 0; e++) {
 		struct span var = span_of(*e);
-		if (var.n < prefix.n || memcmp(var.p, prefix.p, prefix.n) != 0 ||
-			strncmp(*e + prefix.n, CREDENTIAL_VARIABLE,
-				sizeof(CREDENTIAL_VARIABLE) - 1) == 0)
+		if (!span_starts(var, prefix))
 			continue;
-		int r = conf_set_pair(s, span_skip(var, prefix.n),
-			(struct conf_origin){ "environment", 0 });
-		if (r < 0)
-			return r;
+		var = span_skip(var, prefix.n);
+		if (!span_starts(var, secret))
+			r = load_variable(s, var, &unknown);
 	}
-	return 0;
+	if (unknown.n > 0)
+		doubt(s, "the environment has what is no key and is not looked at: %.*s%s",
+			(int)unknown.n, unknown.p, unknown.err != 0 ? ", and more" : "");
+	return r;
 }
 
 /* ---- the machine, and all together ----------------------------------------------------------- */
@@ -254,16 +325,17 @@ complete_paths(struct conf *c)
 }
 
 /*
- * Wider than any one owner has (a /8 of IPv4, a /16 of IPv6): whoever is in there may send
- * anywhere, so that is half of the world's spam or a slip of the pen.
+ * Wider than any one owner has (a /8 of IPv4, a /16 of IPv6), and no network of private addresses:
+ * whoever is in there may send anywhere, so that is half of the world's spam or a slip of the pen.
  */
 static bool
 is_world(const struct netlist *l)
 {
-	enum { V4_PREFIX = 96, WIDEST_V4 = 8, WIDEST_V6 = 16 };
+	enum { WIDEST_V4 = 8, WIDEST_V6 = 16 };
 	for (size_t i = 0; i < l->n; i++) {
-		bool v4 = netaddr_is_v4(&l->v[i].addr) && l->v[i].bits >= V4_PREFIX;
-		if (l->v[i].bits < (v4 ? V4_PREFIX + WIDEST_V4 : WIDEST_V6))
+		int v4 = netblock_v4_bits(&l->v[i]);
+		bool wide = v4 >= 0 ? v4 < WIDEST_V4 : l->v[i].bits < WIDEST_V6;
+		if (wide && !netblock_is_private(&l->v[i]))
 			return true;
 	}
 	return false;
@@ -274,6 +346,16 @@ complain_of(struct setting *s, const char *name, const char *wrong)
 {
 	struct span key = span_of(name);
 	return conf_complain(s->why, s->from->of[conf_find(key)], key, wrong, (struct span){ 0 });
+}
+
+/* A proxy may say that its client is anywhere, in relay_nets too. */
+static void
+check_proxies(struct setting *s)
+{
+	const struct conf_receive *c = &s->c->receive;
+	if (is_world(&c->proxies.nets) && c->relay_nets.n > 0)
+		doubt(s, "proxy_nets is as wide as the world: whoever is in it may say to be in "
+			"relay_nets, and send anywhere");
 }
 
 /* Keys that contradict each other. */
@@ -292,19 +374,28 @@ check_together(struct setting *s)
 	return 0;
 }
 
+/* Nobody wrote this, so nothing about it is an error. */
+static int
+complete_hostname(struct setting *s)
+{
+	char name[HOSTNAME_SIZE];
+	auto_buf wrong = buf_new(LINE_LIMIT);
+	hostname_default(name, &wrong);
+	if (wrong.n > 0)
+		doubt(s, "%.*s", (int)wrong.n, wrong.p);
+	s->c->who.hostname = strdup(name);
+	s->from->of[conf_find(span_of("hostname"))] = (struct conf_origin){
+		name[0] == '[' ? "an address of this host" : "the system's host name", 0 };
+	return s->c->who.hostname != NULL ? 0 : -ENOMEM;
+}
+
 /* Defaults that depend on the machine or on other keys. */
 static int
 complete(struct setting *s)
 {
 	struct conf *c = s->c;
-	char name[LIMIT_DOMAIN + 1] = "";
-	if (c->who.hostname == NULL) {
-		(void)gethostname(name, sizeof(name) - 1);
-		int r = conf_set(s, span_of("hostname"), span_of(name),
-			(struct conf_origin){ "the system's host name", 0 });
-		if (r < 0)
-			return r;
-	}
+	if (c->who.hostname == NULL && complete_hostname(s) < 0)
+		return complain_of(s, "hostname", "out of memory");
 	if (complete_paths(c) < 0) {
 		buf_puts(s->why, "relay_path: not set, and this program does not know where it is");
 		return -EINVAL;
@@ -337,7 +428,7 @@ load_all(struct reading *r, const struct conf_args *args)
 	if (err == 0)
 		err = load_environment(&r->set);
 	for (int i = 0; i < args->n && err == 0; i++)
-		err = conf_set_pair(&r->set, span_of(args->options[i]),
+		err = conf_set_pair(&r->set, span_chomp(span_of(args->options[i])),
 			(struct conf_origin){ "command line", 0 });
 	return err;
 }
@@ -348,11 +439,14 @@ conf_load(struct conf *c, const struct conf_args *args, struct conf_origins *fro
 	struct conf_origins ours = { 0 };
 	struct reading r = { .set = { c, from != NULL ? from : &ours, why },
 		.profile = args->profile, .common = true, .ours = true };
+	c->doubts = buf_new(DOUBTS_MAX);
 	int err = conf_set_defaults(&r.set);
 	if (err == 0)
 		err = load_all(&r, args);
 	if (err == 0)
 		err = check_together(&r.set);
+	if (err == 0)
+		check_proxies(&r.set);
 	return err == 0 ? complete(&r.set) : err;
 }
 

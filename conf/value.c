@@ -194,6 +194,42 @@ set_nets(struct span v, struct netlist *place)
 	return NULL;
 }
 
+/* Behind "unix:" a path, the name of an abstract socket, or "*". */
+static bool
+is_socket_name(struct span s)
+{
+	return s.n > 0 && (s.p[0] == '/' || (s.p[0] == '@' && s.n > 1) || span_eq(s, span_of("*")));
+}
+
+/* Networks, and UNIX sockets behind "unix:". */
+static const char *
+set_proxies(struct span v, struct conf_proxies *place)
+{
+	static const struct span prefix = { "unix:", 5 };
+	auto_buf nets = buf_new(v.n + 1), sockets = buf_new(v.n + 1);
+	for (struct span word; (word = span_word(&v, " \t,")).n > 0;) {
+		bool is_socket = span_istarts(word, prefix);
+		struct buf *b = is_socket ? &sockets : &nets;
+		if (is_socket)
+			word = span_skip(word, prefix.n);
+		if (is_socket && !is_socket_name(word))
+			return "not a socket like unix:/run/proxy.sock";
+		buf_add(b, word);
+		buf_puts(b, " ");
+	}
+	char *text = sockets.n > 0 ? strndup(sockets.p, sockets.n - 1) : NULL;
+	if (nets.err != 0 || sockets.err != 0 || (sockets.n > 0 && text == NULL))
+		return "out of memory";
+	const char *wrong = set_nets(buf_span(&nets), &place->nets);
+	if (wrong != NULL) {
+		free(text);
+		return wrong;
+	}
+	free(place->sockets);
+	place->sockets = text;
+	return NULL;
+}
+
 static const char *
 set_servers(struct span v, struct conf_servers *place)
 {
@@ -260,6 +296,8 @@ value_set(void *home, const struct key *k, struct span v)
 		return set_number(k, parse_seconds(v), place, "not a time like 30s or 5m");
 	case NETS:
 		return set_nets(v, place);
+	case PROXIES:
+		return set_proxies(v, place);
 	case SERVERS:
 		return set_servers(v, place);
 	case SCHEDULE:
@@ -281,6 +319,16 @@ print_nets(const struct netlist *l, FILE *out)
 		fprintf(out, "%s%s/%d", i > 0 ? " " : "", text,
 			b->bits - (netaddr_is_v4(&b->addr) ? 96 : 0));
 	}
+}
+
+static void
+print_proxies(const struct conf_proxies *proxies, FILE *out)
+{
+	struct span list = span_of(proxies->sockets != NULL ? proxies->sockets : "");
+	const char *between = proxies->nets.n > 0 ? " " : "";
+	print_nets(&proxies->nets, out);
+	for (struct span word; (word = span_word(&list, " ")).n > 0; between = " ")
+		fprintf(out, "%sunix:%.*s", between, (int)word.n, word.p);
 }
 
 static void
@@ -315,6 +363,9 @@ value_print(const void *home, const struct key *k, FILE *out)
 	case NETS:
 		print_nets(place, out);
 		break;
+	case PROXIES:
+		print_proxies(place, out);
+		break;
 	case SERVERS:
 		print_servers(place, out);
 		break;
@@ -348,4 +399,9 @@ value_free(void *home, const struct key *k)
 		free(*(char **)place);
 	else if (k->type == NETS)
 		netlist_free(place);
+	else if (k->type == PROXIES) {
+		struct conf_proxies *proxies = place;
+		netlist_free(&proxies->nets);
+		free(proxies->sockets);
+	}
 }

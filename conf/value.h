@@ -1,7 +1,8 @@
 /*
  * value: one value of the configuration, by the type of its key.
  *
- * What has several numbers (SCHEDULE, SERVERS, NETS) is the same for all mail: it is never copied.
+ * What has several numbers (SCHEDULE, SERVERS, NETS, PROXIES) is the same for all mail: it is never
+ * copied.
  */
 #ifndef POSTERN_CONF_VALUE_H
 #define POSTERN_CONF_VALUE_H
@@ -19,7 +20,7 @@ enum key_type {
 	PASSWORD, /* ... or a variable of the environment */
 	DOMAINS, DESTINATIONS, SENDERS, HOSTS, SOURCES, /* texts */
 	FIRST_LIST = DOMAINS, LAST_TEXT = SOURCES,
-	NUMBER, SIZE, SECONDS, NETS, SERVERS, SCHEDULE,
+	NUMBER, SIZE, SECONDS, NETS, PROXIES, SERVERS, SCHEDULE,
 	LOG, TLS, DELIVERY_TLS, YESNO, MX_ORDER, FAMILY, PROTOCOL, /* choices */
 };
 

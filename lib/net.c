@@ -136,24 +136,32 @@ same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return rest == 0 || ((a[bytes] ^ b[bytes]) & (0xff << (8 - rest))) == 0;
 }
 
+/* Addresses that carry an IPv4 address behind these bits; the first is IPv4 itself. */
+static const struct carrier {
+	uint8_t prefix[16];
+	uint8_t bits;
+} carriers[] = {
+	{ V4(0, 0, 0, 0), V4_BITS },
+	{ { 0, 0x64, 0xff, 0x9b }, 96 }, /* NAT64, RFC 6052 */
+	{ { 0 }, 96 },                   /* compatible, RFC 4291 section 2.5.5.1 */
+	{ { 0x20, 0x02 }, 16 },          /* 6to4, RFC 3056 */
+};
+
 /* Where `a` carries an IPv4 address, that address. */
 static bool
 embedded(const struct netaddr *a, struct netaddr *v4)
 {
-	static const uint8_t nat64[V4_OFFSET] = { 0, 0x64, 0xff, 0x9b };
-	static const uint8_t compatible[V4_OFFSET] = { 0 };
-	const uint8_t *from = NULL;
-	if (memcmp(a->ip, nat64, sizeof(nat64)) == 0)
-		from = a->ip + V4_OFFSET;
-	else if (memcmp(a->ip, compatible, sizeof(compatible)) == 0 && a->ip[V4_OFFSET] != 0)
-		from = a->ip + V4_OFFSET;
-	else if (a->ip[0] == 0x20 && a->ip[1] == 0x02) /* 6to4, RFC 3056 */
-		from = a->ip + 2;
-	if (from == NULL)
+	static const uint8_t low[V4_OFFSET + 1] = { 0 }; /* ::1 and its like are what they are */
+	if (memcmp(a->ip, low, sizeof(low)) == 0)
 		return false;
-	memcpy(v4->ip, mapped, sizeof(mapped));
-	memcpy(v4->ip + V4_OFFSET, from, 4);
-	return true;
+	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++) {
+		if (!same_prefix(a->ip, carriers[i].prefix, carriers[i].bits))
+			continue;
+		memcpy(v4->ip, mapped, sizeof(mapped));
+		memmove(v4->ip + V4_OFFSET, a->ip + carriers[i].bits / 8, 4);
+		return true;
+	}
+	return false;
 }
 
 static enum netclass
@@ -190,15 +198,14 @@ int
 netblock_parse(struct span s, struct netblock *out)
 {
 	struct netblock b;
-	const char *slash = s.n > 0 ? memchr(s.p, '/', s.n) : NULL;
-	if (netaddr_parse(slash != NULL ? span_from(s.p, slash) : s, &b.addr) < 0)
+	struct span length = s, host = span_cut(&length, '/');
+	bool whole = host.n == s.n;
+	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		host = (struct span){ host.p + 1, host.n - 2 };
+	if (netaddr_parse(host, &b.addr) < 0)
 		return -EINVAL;
-	int base = netaddr_is_v4(&b.addr) ? V4_BITS : 0;
-	int64_t bits = ALL_BITS - base;
-	if (slash != NULL) {
-		struct span n = span_from(slash + 1, s.p + s.n);
-		bits = n.n <= 3 ? span_number(n) : -1;
-	}
+	int base = memchr(host.p, ':', host.n) == NULL ? V4_BITS : 0;
+	int64_t bits = whole ? ALL_BITS - base : length.n <= 3 ? span_number(length) : -1;
 	if (bits < 0 || bits > ALL_BITS - base)
 		return -EINVAL;
 	b.bits = (uint8_t)(base + bits);
@@ -207,6 +214,26 @@ netblock_parse(struct span s, struct netblock *out)
 			return -EINVAL;
 	*out = b;
 	return 0;
+}
+
+bool
+netblock_is_private(const struct netblock *b)
+{
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (b->bits >= classes[i].bits &&
+			same_prefix(b->addr.ip, classes[i].prefix, classes[i].bits))
+			return true;
+	return false;
+}
+
+int
+netblock_v4_bits(const struct netblock *b)
+{
+	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++)
+		if (b->bits >= carriers[i].bits &&
+			same_prefix(b->addr.ip, carriers[i].prefix, carriers[i].bits))
+			return b->bits - carriers[i].bits;
+	return -1;
 }
 
 bool

@@ -81,8 +81,21 @@ bool netaddr_is_loopback(const struct netaddr *a);
 /* "loopback", "private", ... */
 const char *netclass_name(enum netclass c);
 
-/* "10.0.0.0/8", "::1", "2001:db8::/32"; bits beyond the length must be zero. 0 or -EINVAL. */
+/*
+ * "10.0.0.0/8", "::1", "2001:db8::/32", and as Postfix has it "[::1]/128"; what is written as IPv6
+ * has a length of up to 128 though it is IPv4 ("::ffff:10.0.0.0/104"). Bits beyond the length must
+ * be zero. 0 or -EINVAL.
+ */
 int netblock_parse(struct span s, struct netblock *out);
+
+/* Does none of its addresses belong to the public Internet? */
+bool netblock_is_private(const struct netblock *b);
+
+/*
+ * How many bits of an IPv4 address are fixed, where all in it are or carry IPv4 ones (NAT64, 6to4);
+ * -1: it has others.
+ */
+int netblock_v4_bits(const struct netblock *b);
 bool netblock_contains(const struct netblock *b, const struct netaddr *a);
 
 /* Blocks separated by blanks, tabs or commas. 0, -EINVAL or -ENOMEM; *out untouched on failure. */

@@ -86,6 +86,12 @@ span_ieq(struct span a, struct span b)
 }
 
 static inline bool
+span_starts(struct span s, struct span prefix)
+{
+	return s.n >= prefix.n && span_eq((struct span){ s.p, prefix.n }, prefix);
+}
+
+static inline bool
 span_istarts(struct span s, struct span prefix)
 {
 	return s.n >= prefix.n && span_ieq((struct span){ s.p, prefix.n }, prefix);
@@ -137,6 +143,33 @@ span_number(struct span s)
 		v = v > (INT64_MAX - digit) / 10 ? INT64_MAX : v * 10 + digit;
 	}
 	return v;
+}
+
+/* Without the mark that editors put at the start of UTF-8 (RFC 3629 section 6). */
+static inline struct span
+span_without_mark(struct span s)
+{
+	static const struct span mark = { "\xef\xbb\xbf", 3 };
+	return s.n >= mark.n && memcmp(s.p, mark.p, mark.n) == 0 ? span_skip(s, mark.n) : s;
+}
+
+/* Without the ends of lines that it ends with, LF or CRLF, or the CR that is left of one. */
+static inline struct span
+span_chomp(struct span s)
+{
+	while (s.n > 0 && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
+		s.n--;
+	return s;
+}
+
+/* The next line of a text file, without its end, LF or CRLF; *text moves behind it. */
+static inline struct span
+span_line(struct span *text)
+{
+	struct span line = span_cut(text, '\n');
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
 }
 
 /* Without blanks and tabs at both ends. */

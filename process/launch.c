@@ -15,7 +15,6 @@
 extern char **environ;
 
 enum {
-	ENVIRONMENT_MAX = 64,
 	ARGUMENTS_MAX = 2 * OPTIONS_MAX + 10,
 	STALE_TRIES = 3,
 	SLOT_TRIES = 5,
@@ -30,18 +29,26 @@ is_for(const char *setting, bool relay)
 		(relay || strncmp(setting, secrets, sizeof(secrets) - 1) != 0);
 }
 
-/* Our settings from the environment, where credentials are, and nothing else of it (K2). */
-static void
-build_environment(char **env, bool relay)
+/*
+ * Our settings from the environment, where credentials are, and nothing else of it (K2). The list
+ * is the caller's to free; NULL: there is no memory for it.
+ */
+static char **
+build_environment(bool relay)
 {
-	int n = 0;
 	const char *credentials = credential_environment(environ);
+	size_t n = 0, most = 2; /* credentials, NULL */
+	for (char **e = environ; *e != NULL; e++)
+		most++;
+	char **env = calloc(most, sizeof(*env));
+	if (env == NULL)
+		return NULL;
 	if (credentials != NULL)
 		env[n++] = (char *)credentials;
-	for (char **e = environ; *e != NULL && n < ENVIRONMENT_MAX - 1; e++)
+	for (char **e = environ; *e != NULL; e++)
 		if (is_for(*e, relay))
 			env[n++] = *e;
-	env[n] = NULL;
+	return env;
 }
 
 /* `what` and its argument, and the settings we were given. */
@@ -74,10 +81,8 @@ build_arguments(const struct launcher *l, const char *program, const char *what,
  * the client (stdfds.h), and a session of its own keeps the program alive when we end.
  */
 static void
-become(const char *path, const char *const *arg, bool relay, int first_fd, int second_fd)
+become(const char *path, const char *const *arg, char *const *env, int first_fd, int second_fd)
 {
-	char *env[ENVIRONMENT_MAX];
-	build_environment(env, relay);
 	setsid();
 	/* Out of the way first: either may stand at the other's place. */
 	int first = fcntl(first_fd, F_DUPFD_CLOEXEC, LAUNCH_SECOND_FD + 1);
@@ -133,9 +138,11 @@ launch_once(const struct launcher *l, const char *name)
 	if (r >= 0) {
 		const char *arg[ARGUMENTS_MAX];
 		build_arguments(l, "relay", "--lane", name, arg);
-		pid_t pid = fork();
+		char **env = build_environment(true);
+		pid_t pid = env != NULL ? fork() : -1;
 		if (pid == 0)
-			become(l->conf->who.relay_path, arg, true, lane.lock, slot);
+			become(l->conf->who.relay_path, arg, env, lane.lock, slot);
+		free(env);
 		r = pid < 0 ? -ENOMEM : 0; /* fork's EAGAIN is no lane that is taken */
 	}
 	lane_close(&lane);
@@ -166,10 +173,12 @@ launch_helper(const struct launcher *l, const char *name, const char *path, cons
 {
 	const char *arg[ARGUMENTS_MAX];
 	build_arguments(l, name, "--serve", NULL, arg);
-	pid_t pid = fork();
+	char **env = build_environment(false);
+	pid_t pid = env != NULL ? fork() : -1;
 	if (pid == 0)
-		become(path, arg, false, fds[0], n > 1 ? fds[1] : fds[0]);
-	return pid < 0 ? -errno : pid;
+		become(path, arg, env, fds[0], n > 1 ? fds[1] : fds[0]);
+	free(env);
+	return pid < 0 ? -ENOMEM : pid;
 }
 
 pid_t

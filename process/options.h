@@ -6,7 +6,7 @@
 
 #include "conf/conf.h"
 
-enum { OPTIONS_MAX = 64 }; /* -o settings on one command line */
+enum { OPTIONS_MAX = CONF_KEYS_MAX }; /* -o settings on one command line: one for each key */
 
 struct options {
 	struct conf_args conf;

@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/limits.h"
+#include "process/runtime.h"
 #include "process/stdfds.h"
 
 enum { WHY_SIZE = 1024 };
@@ -23,6 +26,18 @@ program_begin(struct options *o, int argc, char **argv)
 	return true;
 }
 
+/* A line of the log for each of the doubts. */
+static void
+tell_doubts(const struct conf *c)
+{
+	struct log_fields f = { .event = "configuration" };
+	struct span rest = buf_span(&c->doubts);
+	while (rest.n > 0) {
+		struct span line = span_cut(&rest, '\n');
+		log_event(LOG_WARNING, &f, "%.*s", (int)line.n, line.p);
+	}
+}
+
 int
 program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
 	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why)
@@ -35,6 +50,25 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 	else
 		r = conf_load(c, &o->conf, from, why);
 	log_open(r == 0 ? c->log : LOG_TO_AUTO, name, journal);
+	if (r == 0 && !o->check && !o->serve && o->lane == NULL) /* others were started by these */
+		tell_doubts(c);
+	return r;
+}
+
+/*
+ * What root may read the user perhaps may not, and so neither could a relay that is started later:
+ * mail would be taken that nobody delivers. So the configuration is read again, as the user.
+ */
+static int
+configure_again(struct conf *c, struct conf_origins *from, const struct options *o, struct buf *why)
+{
+	auto_buf user = buf_new(LIMIT_LOG_TEXT), wrong = buf_new(why->max);
+	buf_puts(&user, c->who.user);
+	conf_free(c);
+	int r = conf_load(c, &o->conf, from, &wrong);
+	if (r < 0)
+		buf_printf(why, "started as root, became user %.*s: %.*s", (int)user.n, user.p,
+			(int)wrong.n, wrong.n > 0 ? wrong.p : "");
 	return r;
 }
 
@@ -51,13 +85,22 @@ program_check(struct conf *c, struct conf_origins *from, const char *name)
 }
 
 int
-program_drop_root(const struct conf *c, struct buf *why)
+program_drop_root(struct conf *c, struct conf_origins *from, const struct options *o,
+	struct buf *why)
 {
+	uid_t uid = 0;
+	gid_t gid = 0;
+	if (geteuid() != 0)
+		return 0;
+	if (sandbox_find_user(c->who.user, &uid, &gid) == 0)
+		(void)runtime_make(c->who.runtime, uid, gid); /* smtpd looks whether it is there */
 	int r = sandbox_drop_root(c->who.user);
-	if (r < 0)
+	if (r < 0) {
 		buf_printf(why, "started as root, cannot become user %s: %s", c->who.user,
 			strerror(-r));
-	return r;
+		return r;
+	}
+	return configure_again(c, from, o, why);
 }
 
 int

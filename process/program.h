@@ -35,8 +35,12 @@ int program_configure(struct conf *c, struct conf_origins *from, const struct op
  */
 int program_check(struct conf *c, struct conf_origins *from, const char *name);
 
-/* Started as root: becomes the user of the configuration. 0, or -errno and a line in *why. */
-int program_drop_root(const struct conf *c, struct buf *why);
+/*
+ * Started as root: makes the runtime directory, becomes the user of the configuration, and reads
+ * that again as this user. 0, or -errno and a line in *why.
+ */
+int program_drop_root(struct conf *c, struct conf_origins *from, const struct options *o,
+	struct buf *why);
 
 /* Logs why the program cannot begin. EXIT_CONFIG. */
 int program_refuse(const struct buf *why);

@@ -47,8 +47,8 @@ __asan_default_options(void)
 #endif
 
 /* fgetpwent reads the file itself: a static program has no name service switch. */
-static int
-find_user(const char *user, uid_t *uid, gid_t *gid)
+int
+sandbox_find_user(const char *user, uid_t *uid, gid_t *gid)
 {
 	auto_file f = fopen("/etc/passwd", "re");
 	if (f == NULL)
@@ -70,7 +70,7 @@ sandbox_drop_root(const char *user)
 	gid_t gid = 0;
 	if (geteuid() != 0)
 		return 0;
-	int r = find_user(user, &uid, &gid);
+	int r = sandbox_find_user(user, &uid, &gid);
 	if (r < 0)
 		return r;
 	if (uid == 0)

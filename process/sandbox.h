@@ -7,6 +7,10 @@
 #define POSTERN_SANDBOX_H
 
 #include <stdbool.h>
+#include <sys/types.h>
+
+/* Ids of a user in /etc/passwd. 0; -ENOENT: there is none; or -errno. */
+int sandbox_find_user(const char *user, uid_t *uid, gid_t *gid);
 
 /*
  * Started as root: becomes `user` with all its groups gone. Otherwise nothing to do. 0; -ENOENT:

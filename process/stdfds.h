@@ -9,9 +9,9 @@ void stdfds_fill(void);
 void stdfds_close_others(void);
 
 /*
- * Under inetd standard error is the client. If it is the same socket or pipe as standard input or
- * output, or if that cannot be told, it becomes /dev/null: whatever is written there, by us, by a C
- * library or by a relay that inherits it, must not reach the client.
+ * Under inetd standard error is the client. If it is a connection of the Internet, the same socket
+ * or pipe as standard input or output, or if that cannot be told, it becomes /dev/null: whatever is
+ * written there, by us, by a C library or by a relay that inherits it, must not reach the client.
  */
 void stdfds_hide_client(void);
 

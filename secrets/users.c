@@ -7,10 +7,8 @@ static bool
 next_user(struct span *text, struct user *out)
 {
 	while (text->n > 0) {
-		struct span line = span_cut(text, '\n');
+		struct span line = span_line(text);
 		out->line++;
-		if (line.n > 0 && line.p[line.n - 1] == '\r')
-			line.n--;
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
 		out->name = span_cut(&line, ':');
@@ -36,6 +34,17 @@ users_find(struct span text, struct span name, bool exact, struct user *out)
 		}
 	}
 	return found != NONE;
+}
+
+unsigned
+users_stray_cr(struct span text)
+{
+	for (unsigned number = 1; text.n > 0; number++) {
+		struct span line = span_line(&text);
+		if (line.n > 0 && memchr(line.p, '\r', line.n) != NULL)
+			return number;
+	}
+	return 0;
 }
 
 struct span

@@ -27,6 +27,12 @@ struct user {
 bool users_find(struct span text, struct span name, bool exact, struct user *out);
 
 /*
+ * A file whose lines end with CR alone would be one long line, of which only the start is seen. The
+ * line of the first CR that ends none, from 1; 0: there is none.
+ */
+unsigned users_stray_cr(struct span text);
+
+/*
  * The secrets of the first user who has some: what nobody but this host knows, and seldom changes.
  */
 struct span users_first_secrets(struct span text);

@@ -21,8 +21,7 @@ enum { SECRET_MAX = 8192, WORDS_MAX = 32 };
 static char *
 take_line(struct span text)
 {
-	while (text.n > 0 && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
-		text.n--;
+	text = span_chomp(span_without_mark(text));
 	for (size_t i = 0; i < text.n; i++)
 		if ((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f)
 			return NULL;
@@ -112,12 +111,15 @@ wait_for_end(pid_t pid, int64_t deadline)
 static int
 run(const char *command, int64_t deadline, char **out)
 {
-	char line[SECRET_MAX], *word[WORDS_MAX + 1], *rest = line, *next;
+	char line[SECRET_MAX], *word[WORDS_MAX + 1] = { NULL }, *rest = line, *next;
 	int n = 0, status = 0, fd = -1;
-	snprintf(line, sizeof(line), "%s", command);
-	while (n < WORDS_MAX && (next = strsep(&rest, " \t")) != NULL)
+	if (snprintf(line, sizeof(line), "%s", command) >= (int)sizeof(line))
+		return -E2BIG;
+	while (n <= WORDS_MAX && (next = strsep(&rest, " \t")) != NULL)
 		if (next[0] != '\0')
 			word[n++] = next;
+	if (n > WORDS_MAX)
+		return -E2BIG;
 	word[n] = NULL;
 	pid_t pid = start(word, &fd);
 	if (pid < 0)

@@ -224,7 +224,7 @@ run_command(struct session *s, struct span line)
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;
 	if ((c->rules & CLEAR) == 0 && s->conf.tls.mode == TLS_REQUIRED && !s->secure &&
-		!s->peer.local)
+		!peer_is_direct(&s->peer, &s->conf.receive))
 		return R_NEED_TLS;
 	if ((c->rules & NEEDS_HELO) != 0 && s->said.helo[0] == '\0')
 		return R_NEED_HELO;

@@ -27,6 +27,17 @@ spoke_early(const struct session *s)
 		(ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0 && (p.revents & POLLHUP) == 0));
 }
 
+/* What a proxy said instead of a header is for the operator to see. */
+static void
+refuse_proxy(const struct session *s, struct span header)
+{
+	char text[LIMIT_LOG_TEXT];
+	struct log_fields f = { .event = "refused" };
+	buf_escape_text(text, sizeof(text), header);
+	log_event(LOG_NOTICE, &f, "refused %s, a proxy: not a PROXY header: \"%s\"", s->peer.text,
+		text);
+}
+
 /* Reads what the proxy says of its client (proxy.h). False: nothing that can be believed. */
 static bool
 learn_from_proxy(struct session *s)
@@ -35,7 +46,8 @@ learn_from_proxy(struct session *s)
 	struct netaddr client;
 	enum proxy_result r = PROXY_MORE;
 	int64_t until = session_deadline(s, s->conf.tls.timeout);
-	for (size_t n = 0, used; r == PROXY_MORE && n < sizeof(header);) {
+	size_t n = 0;
+	for (size_t used; r == PROXY_MORE && n < sizeof(header);) {
 		if (stream_octet(&s->stream, until, &header[n]) != STREAM_OK)
 			break;
 		n++;
@@ -43,8 +55,11 @@ learn_from_proxy(struct session *s)
 	}
 	if (r == PROXY_CLIENT)
 		peer_become(&s->peer, &client);
-	s->from_proxy_itself = r == PROXY_ITSELF;
-	if (r != PROXY_CLIENT && r != PROXY_ITSELF)
+	else if (r == PROXY_ITSELF)
+		peer_stay_proxy(&s->peer);
+	else if (n > 0)
+		refuse_proxy(s, (struct span){ header, n });
+	else
 		session_lost(s, "that is a proxy and did not say for whom it speaks");
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;
 }
@@ -53,11 +68,10 @@ learn_from_proxy(struct session *s)
 static bool
 meet_client(struct session *s)
 {
-	if (!s->peer.local && netlist_contains(&s->conf.receive.proxy_nets, &s->peer.addr) &&
-		!learn_from_proxy(s))
+	if (peer_is_proxy(&s->peer, &s->conf.receive) && !learn_from_proxy(s))
 		return false;
 	session_forget(s);
-	if (!s->peer.local && !netaddr_is_loopback(&s->peer.addr))
+	if (!peer_is_local(&s->peer, &s->conf.receive))
 		quota_client(&s->quota, &s->peer.addr, s->conf.receive.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
@@ -114,7 +128,7 @@ loop_main(struct session *s)
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	s->end = clock_deadline(s->conf.receive.timeout_session);
 	session_progress(s);
-	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, !s->peer.socket, s->stop);
+	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, session_is_lenient(s), s->stop);
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {
 		say_reply(s, R_NO_QUEUE);

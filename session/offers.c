@@ -26,7 +26,8 @@ usable_bound(const struct session *s)
 static bool
 usable_password(const struct session *s)
 {
-	return s->secure || s->peer.local || s->conf.auth.clear == CONF_YES;
+	return s->secure || s->conf.auth.clear == CONF_YES ||
+		peer_is_direct(&s->peer, &s->conf.receive);
 }
 
 static bool

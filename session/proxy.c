@@ -5,6 +5,7 @@ enum {
 	V2_HEAD = 16,
 	V2_IPV4 = 12,    /* octets of addresses and ports */
 	V2_IPV6 = 36,
+	V2_UNIX = 216,
 };
 
 static const char v2_signature[] = "\r\n\r\n\0\r\nQUIT\n";
@@ -47,11 +48,13 @@ parse_v1(struct span in, size_t *used, struct netaddr *out)
 	bool v4 = span_eq(family, span_of("TCP4"));
 	if (!v4 && !span_eq(family, span_of("TCP6")))
 		return PROXY_BAD;
-	if (netaddr_parse(word(&line), &source) < 0 || netaddr_parse(word(&line), &destination) < 0)
+	struct span from = word(&line);
+	if (netaddr_parse(from, &source) < 0 || netaddr_parse(word(&line), &destination) < 0)
 		return PROXY_BAD;
 	if (!is_port(word(&line)) || !is_port(word(&line)) || line.n > 0)
 		return PROXY_BAD;
-	if (netaddr_is_v4(&source) != v4)
+	/* A socket of both families says TCP6 of an IPv4 address too: ::ffff:192.0.2.1 (L52). */
+	if (v4 ? !netaddr_is_v4(&source) : memchr(from.p, ':', from.n) == NULL)
 		return PROXY_BAD;
 	*out = source;
 	return PROXY_CLIENT;
@@ -78,8 +81,10 @@ parse_v2(struct span in, size_t *used, struct netaddr *out)
 		memcpy(a.ip + 12, h + V2_HEAD, 4);
 	else if (h[13] == 0x21 && length >= V2_IPV6)
 		memcpy(a.ip, h + V2_HEAD, sizeof(a.ip));
+	else if (h[13] == 0 || (h[13] == 0x31 && length >= V2_UNIX))
+		return PROXY_ITSELF; /* no family, or a UNIX socket of the proxy's host */
 	else
-		return PROXY_BAD; /* not a TCP connection over IP */
+		return PROXY_BAD; /* not a connection that SMTP is spoken on */
 	*out = a;
 	return PROXY_CLIENT;
 }

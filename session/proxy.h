@@ -13,7 +13,7 @@
 enum proxy_result {
 	PROXY_MORE,    /* not whole yet */
 	PROXY_CLIENT,  /* the client is *out */
-	PROXY_ITSELF,  /* the proxy speaks for itself (UNKNOWN, LOCAL): a health check */
+	PROXY_ITSELF,  /* it speaks for itself, or will not say (UNKNOWN, LOCAL, UNSPEC, UNIX) */
 	PROXY_BAD,
 };
 

@@ -66,10 +66,12 @@ with_keyword(const struct session *s)
 static void
 start_data(struct session *s, bool chunked)
 {
-	struct trace trace = { .helo = s->said.helo, .peer = s->peer.local ? NULL : s->peer.text,
+	struct trace trace = { .helo = s->said.helo,
+		.peer = s->peer.place == PEER_AT ? s->peer.text : NULL,
 		.hostname = s->conf.who.hostname, .with = with_keyword(s),
 		.cipher = s->secure ? s->tls.cipher : NULL };
-	transaction_start_data(&s->transaction, &trace, chunked, !s->peer.socket);
+	transaction_start_data(&s->transaction, &trace, chunked,
+		session_is_lenient(s));
 	s->data_start = clock_ms();
 }
 

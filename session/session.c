@@ -2,6 +2,12 @@
 
 #include "lib/clock.h"
 
+bool
+session_is_lenient(const struct session *s)
+{
+	return !s->peer.socket && peer_is_direct(&s->peer, &s->conf.receive);
+}
+
 int64_t
 session_deadline(const struct session *s, int64_t seconds)
 {
@@ -42,11 +48,8 @@ session_event(const struct session *s, const char *name)
 void
 session_forget(struct session *s)
 {
-	bool loopback = !s->peer.local && netaddr_is_loopback(&s->peer.addr);
 	session_drop(s);
-	s->said = (struct said){ .rights.any_domain = !s->from_proxy_itself &&
-		(s->peer.local || loopback ||
-			netlist_contains(&s->conf.receive.relay_nets, &s->peer.addr)) };
+	s->said = (struct said){ .rights.any_domain = peer_may_relay(&s->peer, &s->conf.receive) };
 }
 
 void

@@ -49,7 +49,6 @@ struct session {
 
 	/* the connection */
 	struct stream stream;
-	bool from_proxy_itself; /* a health check of the proxy: its address gives no rights */
 	bool secure;            /* TLS is spoken; then: */
 	struct tlsinfo tls;
 	bool linger;            /* a client that still sends is to read the reply that ends it */
@@ -67,6 +66,9 @@ struct session {
 	struct transaction transaction;
 	int64_t data_start; /* when the data of a message began (clock.h) */
 };
+
+/* Does LF alone end a line? Of a script on this host; from elsewhere it would smuggle (R11). */
+bool session_is_lenient(const struct session *s);
 
 /* `seconds` from now, or the end of the session's time if that comes first. */
 int64_t session_deadline(const struct session *s, int64_t seconds);

@@ -352,6 +352,25 @@ def test_token_that_is_none(place, script, why):
     place.deferred("delivery_token_command: " + why)
 
 
+@pytest.mark.parametrize("text", ["{}\r\n", "\ufeff{}\r\n", "{}\n\n", "\ufeff{}"], ids=repr)
+def test_password_of_an_editor(place, text):
+    """L63: what stands around it in the file, or in the variable, is not the password."""
+    place.password(text.format(PASSWORD))
+    sink = place.host(("PLAIN",))
+    place.send()
+    place.arrives()
+    assert sink.proofs == [("PLAIN", f"\0{USER}\0{PASSWORD}")]
+
+
+def test_token_command_that_is_too_long(place):
+    """L62: a command is not cut."""
+    place.token(f"echo {TOKEN}")
+    place.route["delivery_token_command"] += " word" * 30
+    place.host(("XOAUTH2",))
+    place.send()
+    place.deferred("delivery_token_command: too long")
+
+
 def test_password_in_the_environment(place):
     """For containers; the log, and what --check prints, do not hold it."""
     place.postern.secrets["HOST"] = PASSWORD

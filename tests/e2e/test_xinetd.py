@@ -1,6 +1,7 @@
 """Postern as xinetd runs it: the shipped service file, with its own network and its own /etc."""
 import os
 import re
+import shutil
 
 import pytest
 
@@ -137,10 +138,22 @@ def test_flood_does_not_close_the_port(host, sink):
     assert "deactivating" not in log(host).lower(), log(host)
 
 
+def test_cron_makes_the_runtime_directory(host):
+    """L55: /run is empty after a boot, and nobody else makes it."""
+    text = (host.root / "usr/share/doc/postern/postern.cron").read_text()
+    (command,) = re.findall(r"^(?:\* ){5}root (.*)", text, re.MULTILINE)
+    runtime = host.root / "run/postern"
+    shutil.rmtree(runtime, ignore_errors=True)
+    for _ in range(2):
+        host.run("sh", "-c", command)
+        st = runtime.stat()
+        assert (st.st_uid, st.st_mode & 0o777) == ((host.root / "var/spool/postern").stat().st_uid, 0o700)
+
+
 def test_cron_line(host, sink):
     """The line of postern.cron: nothing while the spool is empty, the relay when it is not."""
     text = (host.root / "usr/share/doc/postern/postern.cron").read_text()
-    line = [x for x in text.splitlines() if x.startswith("*")]
+    line = [x for x in text.splitlines() if x.startswith("*") and "relay" in x]
     assert len(line) == 1
     user, command = re.fullmatch(r"(?:\* ){5}(\w+) (.*)", line[0]).groups()
     assert user == "postern" and "%" not in command # "%" would be a newline for cron

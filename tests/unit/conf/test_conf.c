@@ -82,6 +82,16 @@ static const struct row {
 	{ "relay_nets", "192.0.2.1/24", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "relay_nets", "localhost", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "allow_destinations", "::1", "::1/128", NULL },
+	{ "relay_local", "no", "no", NULL },
+	/* L50: UNIX sockets that are a proxy's */
+	{ "proxy_nets", "", "", NULL },
+	{ "proxy_nets", "192.0.2.1", "192.0.2.1/32", NULL },
+	{ "proxy_nets", "unix:/run/proxy, 192.0.2.1 UNIX:@abstract unix:*",
+		"192.0.2.1/32 unix:/run/proxy unix:@abstract unix:*", NULL },
+	{ "proxy_nets", "unix:", NULL, "not a socket like unix:/run/proxy.sock" },
+	{ "proxy_nets", "unix:@", NULL, "not a socket like unix:/run/proxy.sock" },
+	{ "proxy_nets", "unix:proxy", NULL, "not a socket like unix:/run/proxy.sock" },
+	{ "proxy_nets", "/run/proxy", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "allow_destinations", "0.0.0.0/0 ::/0", "0.0.0.0/0 ::/0", NULL },
 	{ "max_size", "64K", "65536", NULL },
 	{ "max_size", "65536", "65536", NULL },
@@ -232,7 +242,8 @@ test_values(void **state)
 		setenv(env, row->value, 1);
 		r = load(&c, span_of(""), NULL, &why);
 		unsetenv(env);
-		assert_int_equal(r, row->wrong != NULL ? -EINVAL : 0);
+		bool set = row->value[0] != '\0'; /* L61: else nobody set it */
+		assert_int_equal(r, row->wrong != NULL && set ? -EINVAL : 0);
 		conf_free(&c);
 		buf_free(&why);
 	}
@@ -292,8 +303,16 @@ static const struct {
 	FILE_ROW("twice", "max_size = 1M\n\nMax_Size = 2M\n", "3: max_size: set before at ")
 	FILE_ROW("NUL in a value", "user = a\0b\n", "1: user: holds a control character: \"a\\x00b\"")
 	FILE_ROW("NUL in a line", "\0\n", "1: \\x00: not \"key = value\"")
-	FILE_ROW("CRLF", "user = mail\r\n", "1: user: holds a control character: \"mail\\x0d\"")
-	FILE_ROW("CRLF, empty line", "\r\n", "1: \\x0d: not \"key = value\"")
+	/* L63: files of Windows */
+	FILE_ROW("CRLF", "user = mail\r\n# comment\r\n\r\nmax_size = 1M # x\r\n[own]\r\n", NULL)
+	FILE_ROW("CRLF, and a cut last line", "user = mail\r", NULL)
+	FILE_ROW("a mark", "\xef\xbb\xbfuser = mail\r\n", NULL)
+	FILE_ROW("a mark and a section", "\xef\xbb\xbf[route r]\r\ndomains = *\r\nhosts = h.example\r\n", NULL)
+	FILE_ROW("a mark alone", "\xef\xbb\xbf", NULL)
+	FILE_ROW("a second mark", "\n\xef\xbb\xbfuser = mail\n", "2: \\xef\\xbb\\xbfuser: unknown key")
+	FILE_ROW("CR alone", "# comment\ruser = mail\r", "1: # comment\\x0duser = mai: a CR that ends no line")
+	FILE_ROW("CR alone in a value", "user = a\rb\n", "1: user = a\\x0db: a CR that ends no line")
+	FILE_ROW("CR CR LF", "user = a\r\r\n", "1: user = a\\x0d: a CR that ends no line")
 	FILE_ROW("8 bit", "user = \xc3\xa9\n", NULL)
 	FILE_ROW("8 bit key", "\xc3\xa9 = 1\n", "1: \\xc3\\xa9: unknown key")
 #undef FILE_ROW
@@ -353,6 +372,15 @@ static const struct {
 	{ "relay_nets = 2000::/15\n", "relay_nets: makes an open relay" },
 	{ "relay_nets = 2001::/16\n", NULL },
 	{ "relay_nets = 192.0.2.0/24 ::/1\n", "relay_nets: makes an open relay" },
+	/* L65: wide, but nobody's on the Internet */
+	{ "relay_nets = fe80::/10 fc00::/7 fd00::/8 fec0::/10\n", NULL },
+	{ "relay_nets = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128\n", NULL }, /* Debian's Postfix */
+	{ "relay_nets = 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10\n", NULL },
+	{ "relay_nets = fc00::/6\n", "relay_nets: makes an open relay" },
+	{ "relay_nets = ::ffff:0.0.0.0/96\n", "relay_nets: makes an open relay" },
+	{ "relay_nets = 64:ff9b::/96\n", "relay_nets: makes an open relay" }, /* all of IPv4 */
+	{ "relay_nets = 2002::/16\n", "relay_nets: makes an open relay" },
+	{ "relay_nets = 2002:a00::/24 64:ff9b::a00:0/104\n", NULL },
 	{ "relay_nets = ::/0\nopen_relay = yes\n", NULL },
 };
 
@@ -416,13 +444,112 @@ test_precedence(void **state)
 	unsetenv("POSTERN_MAX_SIZE");
 	unsetenv("POSTERN_MAX_ERRORS");
 
-	setenv("POSTERN_NO_SUCH", "1", 1);
-	assert_int_equal(load(&c, file, NULL, &why), -EINVAL);
-	assert_true(span_eq(buf_span(&why), span_of("environment: NO_SUCH: unknown key")));
-	conf_free(&c);
-	unsetenv("POSTERN_NO_SUCH");
 	assert_int_equal(load(&c, file, "max_size", &why), -EINVAL);
 	assert_true(span_eq(buf_span(&why), span_of("command line: max_size: not \"key = value\"")));
+	conf_free(&c);
+	assert_int_equal(load(&c, file, "max_size=3M\r", &why), 0); /* L63: of a script from Windows */
+	assert_int_equal(c.receive.max_size, 3 * 1024 * 1024);
+	conf_free(&c);
+	buf_free(&why);
+}
+
+/* L60, L61, L63: what variables hold, and are called, that others than we have made. */
+static const struct {
+	const char *name, *value;
+	const char *size;  /* max_size, as printed; NULL: an error */
+	const char *doubt; /* what is told, or "" */
+} variables[] = {
+	{ "POSTERN_MAX_SIZE", "2M", "2097152  # environment", "" },
+	{ "POSTERN_MAX_SIZE", "", "52428800  # default", "" },
+	{ "POSTERN_MAX_SIZE", "\r\n", "52428800  # default", "" },
+	{ "POSTERN_MAX_SIZE", " \t", "52428800  # default", "" },
+	{ "POSTERN_MAX_SIZE", "2M\n", "2097152  # environment", "" },
+	{ "POSTERN_MAX_SIZE", "2M\r\n", "2097152  # environment", "" },
+	{ "POSTERN_MAX_SIZE", "2M\r", "2097152  # environment", "" },
+	{ "POSTERN_MAX_SIZE", "\xef\xbb\xbf" "2M \r\n\r\n", "2097152  # environment", "" },
+	{ "POSTERN_MAX_SIZE", "2M\r3", NULL, "" },
+	{ "POSTERN_MAX_SIZE", "x", NULL, "" },
+	{ "POSTERN_HOSTS", "h.example", NULL, "" }, /* a key, though one of routes */
+	{ "POSTERN_HOSTS", "", "52428800  # default", "" },
+	{ "POSTERN_PORT", "tcp://10.0.0.1:25", "52428800  # default", "POSTERN_PORT\n" },
+	{ "POSTERN_SERVICE_HOST", "10.0.0.1", "52428800  # default", "POSTERN_SERVICE_HOST\n" },
+	{ "POSTERN_", "1", "52428800  # default", "POSTERN_\n" },
+	{ "POSTERN_A\x1b", "secret", "52428800  # default", "POSTERN_A\\x1b\n" },
+	{ "POSTERN_SMTP_PORT", "tcp://10.0.0.1:25", "52428800  # default", "POSTERN_SMTP_PORT\n" },
+	{ "POSTERN_SMTP_PORT", "tcp:25", NULL, "" },
+	{ "POSTERN_EMPTY", "", "52428800  # default", "" },
+	{ "POSTERN_SECRET_X", "secret\n", "52428800  # default", "" },
+};
+
+static void
+test_environment(void **state)
+{
+	(void)state;
+	static const char told[] = "the environment has what is no key and is not looked at: ";
+	for (size_t i = 0; i < ROWS(variables); i++) {
+		struct buf why = buf_new(1000);
+		struct conf c;
+		char want[200] = "";
+		setenv(variables[i].name, variables[i].value, 1);
+		int r = load(&c, span_of(""), NULL, &why);
+		unsetenv(variables[i].name);
+		assert_int_equal(r, variables[i].size != NULL ? 0 : -EINVAL);
+		if (r == 0)
+			assert_string_equal(printed(&c, "max_size"), variables[i].size);
+		if (variables[i].doubt[0] != '\0')
+			snprintf(want, sizeof(want), "%s%s", told, variables[i].doubt);
+		if (!span_eq(buf_span(&c.doubts), span_of(want)))
+			fail_msg("row %zu: %.*s", i, (int)c.doubts.n, c.doubts.p);
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
+/* What works, but is not what anybody would want. */
+static void
+test_doubts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *file, *doubt;
+	} doubts[] = {
+		{ "proxy_nets = 0.0.0.0/0\nrelay_nets = 10.0.0.0/8\n", "proxy_nets is as wide as the world" },
+		{ "proxy_nets = ::/0\nrelay_nets = 10.0.0.0/8\n", "proxy_nets is as wide as the world" },
+		{ "proxy_nets = 0.0.0.0/0\n", "" },
+		{ "proxy_nets = 10.0.0.0/8 fc00::/7 unix:*\nrelay_nets = 10.0.0.0/8\n", "" },
+	};
+	for (size_t i = 0; i < ROWS(doubts); i++) {
+		struct buf why = buf_new(1000);
+		struct conf c;
+		assert_int_equal(load(&c, span_of(doubts[i].file), NULL, &why), 0);
+		assert_int_equal(c.doubts.n > 0, doubts[i].doubt[0] != '\0');
+		assert_true(span_starts(buf_span(&c.doubts), span_of(doubts[i].doubt)));
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
+/* L60: as many as there may be, in one line; and not for ever. */
+static void
+test_crowded_environment(void **state)
+{
+	(void)state;
+	struct buf why = buf_new(1000);
+	struct conf c;
+	char name[100];
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "POSTERN_PORT_%d_TCP", i);
+		setenv(name, "x", 1);
+	}
+	assert_int_equal(load(&c, span_of(""), NULL, &why), 0);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "POSTERN_PORT_%d_TCP", i);
+		unsetenv(name);
+	}
+	struct span lines = buf_span(&c.doubts), one = span_cut(&lines, '\n');
+	assert_int_equal(lines.n, 0);
+	assert_in_range(one.n, 2000, 4000);
+	assert_memory_equal(one.p + one.n - 10, ", and more", 10);
 	conf_free(&c);
 	buf_free(&why);
 }
@@ -592,6 +719,9 @@ main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_precedence),
+		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_doubts),
+		cmocka_unit_test(test_crowded_environment),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_print),

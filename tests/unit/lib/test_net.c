@@ -114,10 +114,32 @@ test_blocks(void **state)
 {
 	(void)state;
 	static const char *const bad[] = { "", "10.0.0.0/33", "10.0.0.1/8", "::/129", "10/8", "x",
-		"10.0.0.0/", "10.0.0.0/-1", "::1/64", "1.2.3.4.5", "fe80::1%lo" };
+		"10.0.0.0/", "10.0.0.0/-1", "::1/64", "1.2.3.4.5", "fe80::1%lo",
+		"[::1", "::1]", "[]", "[]/8", "[::1/128]", "[10.0.0.0]/104", "::ffff:10.0.0.0/8" };
 	struct netblock b;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_true(netblock_parse(span_of(bad[i]), &b) < 0);
+	/* L65: as Postfix has them; IPv4 that is written as IPv6 */
+	static const struct {
+		const char *text;
+		uint8_t bits;
+		bool private;
+		int v4;
+	} good[] = { { "10.0.0.0/8", 104, true, 8 }, { "[::1]/128", 128, true, 32 },
+		{ "[::1]", 128, true, 32 }, { "[2001:db8::]/32", 32, false, -1 },
+		{ "[::ffff:127.0.0.0]/104", 104, true, 8 }, { "::ffff:10.0.0.0/104", 104, true, 8 },
+		{ "[192.0.2.0]/24", 120, false, 24 }, { "::ffff:192.0.2.1", 128, false, 32 },
+		{ "0.0.0.0/0", 96, false, 0 }, { "::/0", 0, false, -1 }, { "fc00::/7", 7, true, -1 },
+		{ "fc00::/6", 6, false, -1 }, { "fe80::/10", 10, true, -1 },
+		{ "172.16.0.0/12", 108, true, 12 }, { "172.0.0.0/8", 104, false, 8 },
+		{ "64:ff9b::/96", 96, false, 0 }, { "2002::/16", 16, false, 0 },
+		{ "2002:c000::/18", 18, false, 2 } };
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(netblock_parse(span_of(good[i].text), &b), 0);
+		assert_int_equal(b.bits, good[i].bits);
+		assert_int_equal(netblock_is_private(&b), good[i].private);
+		assert_int_equal(netblock_v4_bits(&b), good[i].v4);
+	}
 	struct netlist l = { 0 };
 	struct netaddr a;
 	assert_int_equal(netlist_parse(span_of("10.0.0.0/9, 2001:db8::/33\t192.0.2.1"), &l), 0);

@@ -86,6 +86,20 @@ test_case(void **state)
 		}
 }
 
+/* L63: a file whose lines end with CR would be one comment. */
+static void
+test_stray_cr(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		unsigned line;
+	} rows[] = { { "", 0 }, { "a:b\r\nc:d\r\n", 0 }, { "a:b\r\nc:d\r", 0 }, { "\r\n\r\n", 0 },
+		{ "# users\ra:b\r", 1 }, { "a:b\nc:\rd\n", 2 }, { "a:b\r\r\n", 1 } };
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_int_equal(users_stray_cr(guarded(span_of(rows[i].text))), rows[i].line);
+}
+
 static void
 test_first_secrets(void **state)
 {
@@ -163,6 +177,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_case),
+		cmocka_unit_test(test_stray_cr),
 		cmocka_unit_test(test_first_secrets),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_secret),

@@ -22,7 +22,7 @@ enter(const char *conf, unsigned said)
 	s.spool = SPOOL_CLOSED; /* nothing is written before the data */
 	s.end = CLOCK_NEVER;
 	s.monitor = -1;
-	s.peer = (struct peer){ .socket = true, .local = (said & LOCAL) != 0 };
+	s.peer = (struct peer){ .socket = true, .place = (said & LOCAL) != 0 ? PEER_HERE : PEER_AT };
 	s.secure = (said & SECURE) != 0;
 	s.idle = 0;
 	s.hush = false;

@@ -70,7 +70,8 @@ static void
 enter(const struct state *st)
 {
 	configure(&s.conf, st->conf);
-	s.peer = (struct peer){ .socket = st->where != PIPE, .local = st->where != NET };
+	s.peer = (struct peer){ .socket = st->where != PIPE,
+		.place = st->where != NET ? PEER_HERE : PEER_AT };
 	s.secure = st->secure;
 	s.tls = (struct tlsinfo){ .binding.safe = true };
 	snprintf(s.tls.client, sizeof(s.tls.client), "%s", st->client);

@@ -7,6 +7,7 @@
 #include "process/quota.h"
 
 #define X20 "xxxxxxxxxxxxxxxxxxxx"
+#define X216 X20 X20 X20 X20 X20 X20 X20 X20 X20 X20 "1234567890123456"
 #define V2 "\r\n\r\n\0\r\nQUIT\n"
 
 static const struct row {
@@ -31,6 +32,11 @@ static const struct row {
 	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234 \r\n", PROXY_BAD, NULL),
 	ROW("PROXY TCP4 192.0.2.7 192.0.2.8 1234\r\n", PROXY_BAD, NULL),
 	ROW("PROXY TCP4 192.0.2.7 x 1234 25\r\n", PROXY_BAD, NULL),
+	/* L52: mapped addresses are their IPv4 */
+	ROW("PROXY TCP6 ::ffff:203.0.113.9 ::ffff:192.0.2.1 40000 25\r\n", PROXY_CLIENT, "203.0.113.9"),
+	ROW("PROXY TCP6 ::FFFF:cb00:7109 2001:db8::1 40000 25\r\n", PROXY_CLIENT, "203.0.113.9"),
+	ROW("PROXY TCP4 203.0.113.9 ::ffff:192.0.2.1 40000 25\r\n", PROXY_CLIENT, "203.0.113.9"),
+	ROW("PROXY TCP4 ::ffff:203.0.113.9 192.0.2.1 40000 25\r\n", PROXY_CLIENT, "203.0.113.9"),
 	/* A line has 107 octets at the most, with its CRLF. */
 	ROW("PROXY UNKNOWN " X20 X20 X20 X20 "12345678901\r\n", PROXY_ITSELF, NULL),
 	ROW("PROXY UNKNOWN " X20 X20 X20 X20 "123456789012\r\n", PROXY_BAD, NULL),
@@ -48,6 +54,12 @@ static const struct row {
 	ROW(V2 "\x21\x11\xff\xff", PROXY_BAD, NULL), /* of 64 KiB */
 	ROW(V2 "\x21\x21\0\x24\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\7\x20\1\xd\xb8\0\0\0\0\0\0\0\0\0\0\0\10\4\2\0\x19",
 		PROXY_CLIENT, "2001:db8::7"),
+	/* L52: a mapped address; a client of a UNIX socket, of no family, and those cut short */
+	ROW(V2 "\x21\x21\0\x24\0\0\0\0\0\0\0\0\0\0\xff\xff\xcb\0\x71\x09\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1\x9c\x40\0\x19",
+		PROXY_CLIENT, "203.0.113.9"),
+	ROW(V2 "\x21\0\0\0", PROXY_ITSELF, NULL),
+	ROW(V2 "\x21\x31\0\xd8" X216, PROXY_ITSELF, NULL),
+	ROW(V2 "\x21\x31\0\x0c" "123456789012", PROXY_BAD, NULL),
 	ROW(V2 "\x21\x12\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* UDP */
 #undef ROW
 };

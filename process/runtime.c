@@ -1,0 +1,29 @@
+#include "process/runtime.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int
+runtime_make(const char *path, uid_t uid, gid_t gid)
+{
+	if (mkdir(path, S_IRWXU) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (fchownat(AT_FDCWD, path, uid, gid, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	int err = errno;
+	rmdir(path);
+	return -err;
+}
+
+int
+runtime_check(const char *path)
+{
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	return access(path, W_OK | X_OK) < 0 ? -errno : 0;
+}

@@ -1,0 +1,157 @@
+"""Who a client is, and what follows: wrappers, UNIX sockets, proxies on them, a host that trusts nobody.
+
+Every combination of descriptor and variable is in tests/unit/session/test_peer.c."""
+import os
+import socket
+import subprocess
+
+import pytest
+
+import client
+from conftest import NOBODY
+from test_policy import QUOTA, V2, Client
+
+DENIED = "550 5.7.1 Error: relaying denied"
+TAKEN = "250 2.1.5 Ok"
+
+
+def recipient(c):
+    """The reply to a recipient at a domain that is not ours."""
+    assert c.ask("EHLO c.example").startswith("250")
+    assert c.ask("MAIL FROM:<a@b.example>").startswith("250")
+    return c.ask("RCPT TO:<u@d.example>")
+
+
+class Unix(Client):
+    """A conversation through a UNIX socket, of a client with this user id."""
+
+    def __init__(self, postern, before=b"", user=None, **settings):
+        path = postern.where / "socket"
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            path.chmod(0o777)
+            listener.listen()
+            ours = socket.socket(socket.AF_UNIX)
+            # The kernel keeps whom the thread acts for when it connects.
+            if user is not None:
+                os.seteuid(user)
+            try:
+                ours.connect(str(path))
+            finally:
+                os.seteuid(os.getuid())
+            server, _ = listener.accept()
+        ours.sendall(before)
+        with server:
+            client.Client.__init__(self, ours, postern.start(server, server, **{**self.SETTINGS, **settings}))
+        self.greeting = self.reply()
+
+
+def pipe(postern, **settings):
+    """What smtpd says to a stranger's commands on a pipe."""
+    script = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nQUIT\r\n"
+    return postern.pipe(script, max_relays=0, **settings).splitlines()
+
+
+@pytest.mark.parametrize("variable", ["TCPREMOTEIP", "SOCAT_PEERADDR", "NCAT_REMOTE_ADDR", "REMOTE_HOST",
+                                      "REMOTE_ADDR"])
+def test_wrapper_names_the_client(postern, monkeypatch, variable):
+    """L50: on a pipe and on a socket of this host."""
+    monkeypatch.setenv(variable, "203.0.113.9")
+    assert DENIED in pipe(postern)
+    assert recipient(Client(postern)) == DENIED
+    assert TAKEN in pipe(postern, relay_nets="203.0.113.0/24")
+    assert postern.logged().count("smtpd: connection from [203.0.113.9]") == 3
+
+
+def test_wrapper_that_makes_no_sense(postern, monkeypatch):
+    """L50: it gives no rights, not even those of this host; and the stranger is counted."""
+    monkeypatch.setenv("SOCAT_PEERADDR", "localhost")
+    said = [pipe(postern, relay_nets="0.0.0.0/0 ::/0", open_relay="yes", limit_connections=2) for _ in range(3)]
+    assert DENIED in said[0] and DENIED in said[1] and said[2] == [QUOTA]
+    assert "connection from unknown" in postern.logged()
+
+
+def test_wrapped_client_is_not_believed_with_lf(postern, monkeypatch):
+    """L50, R11: on a pipe LF ends a line, but not of somebody elsewhere."""
+    monkeypatch.setenv("NCAT_REMOTE_ADDR", "203.0.113.9")
+    assert "500 5.5.2 Error: bare CR, LF or NUL in command" in postern.pipe("NOOP\nQUIT\r\n")
+
+
+@pytest.mark.parametrize("user, said", [(None, TAKEN), (0, TAKEN), (NOBODY, TAKEN), (12345, DENIED)],
+                         ids=["ours", "root", "the service's", "another"])
+def test_user_of_a_unix_socket(postern, user, said):
+    """L50: root and the service's user have the rights of this host, for they may write the spool anyway."""
+    if user is not None and os.geteuid() != 0:
+        pytest.skip("needs root")
+    assert recipient(Unix(postern, user=user)) == said
+
+
+def test_proxy_on_a_unix_socket(postern):
+    """L50: named by its path. Its user is no matter, nor are others' rights."""
+    named = f"unix:{postern.where}/socket"
+    c = Unix(postern, b"PROXY TCP4 203.0.113.9 192.0.2.1 40000 25\r\n", proxy_nets=named)
+    assert recipient(c) == DENIED
+    assert "connection from [203.0.113.9]" in postern.logged()
+
+
+def test_unix_socket_that_is_no_proxy(postern):
+    """L50: nobody else's word is taken."""
+    c = Unix(postern, proxy_nets="unix:/run/another 127.0.0.1")
+    assert c.ask("PROXY TCP4 203.0.113.9 192.0.2.1 40000 25").startswith("500")
+
+
+def test_health_check_on_a_unix_socket(postern):
+    """A proxy's own connection has no rights, whoever runs it."""
+    c = Unix(postern, V2 + b"\x20\x00\x00\x00", proxy_nets="unix:*")
+    assert recipient(c) == DENIED
+
+
+@pytest.mark.parametrize("header", [
+    b"PROXY TCP6 ::ffff:203.0.113.9 ::ffff:192.0.2.1 40000 25\r\n",
+    V2 + b"\x21\x21\x00\x24" + bytes.fromhex("00" * 10 + "ffff" + "cb007109" + "00" * 10 + "ffff" + "c0000201" +
+                                             "9c400019")], ids=["v1", "v2"])
+def test_mapped_address_of_a_proxy(postern, header):
+    """L52: it is IPv4, also for relay_nets."""
+    c = Client(postern, before=header, proxy_nets="127.0.0.0/8", relay_nets="203.0.113.0/24")
+    assert recipient(c) == TAKEN
+    assert "connection from [203.0.113.9]" in postern.logged()
+
+
+def test_header_that_is_refused_is_quoted(postern):
+    """L52: what a proxy said instead is for the operator to see."""
+    c = Client(postern, before=b"PROXY TCP6 host\x01 ::1 1 25\r\n", greeted=False, proxy_nets="127.0.0.0/8")
+    assert c.reply() == "" and c.end() == 0
+    assert r'not a PROXY header: "PROXY TCP6 host\x01 ::1 1 25\x0d\x0a"' in postern.logged()
+
+
+def test_loopback_of_another_host(postern):
+    """L50: a proxy elsewhere that says 127.0.0.1 means its own."""
+    c = Client(postern, "192.0.2.1", before=b"PROXY TCP4 127.0.0.1 127.0.0.1 40000 25\r\n",
+               proxy_nets="192.0.2.1")
+    assert recipient(c) == DENIED
+
+
+def test_nobody_local_is_trusted(postern):
+    """L51: with relay_local = no loopback has no rights and is counted."""
+    settings = {"relay_local": "no", "limit_connections": 2}
+    assert [recipient(Client(postern, **settings)) for _ in range(2)] == [DENIED, DENIED]
+    assert Client(postern, **settings).greeting == QUOTA
+    assert recipient(Client(postern, relay_local="no", relay_nets="127.0.0.0/8")) == TAKEN
+    assert recipient(Client(postern)) == TAKEN
+
+
+def test_listening_socket(postern):
+    """A wrapper that leaves accept() to us is told so, where the operator looks."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert postern.start(listener, listener).wait(client.TIMEOUT) == 78
+    assert "standard input is a socket that listens" in postern.logged()
+
+
+def test_log_is_not_for_the_client(postern):
+    """L50: standard error that is a connection is somebody's, though standard input is a pipe."""
+    ours, theirs = client.pair()
+    with ours, theirs:
+        p = subprocess.Popen(postern.command("smtpd", max_relays=0), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=theirs, env=postern.environment())
+        theirs.close()
+        assert p.wait(client.TIMEOUT) == 0 and ours.recv(100) == b""
