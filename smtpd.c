@@ -140,8 +140,8 @@ tell_doubts(const struct conf *c)
 		fprintf(stderr, "runtime %s: %s: " RUNTIME_MISSED "\n", c->who.runtime,
 			strerror(-r));
 	if (!routes_reach_postmaster(c, (struct span){ 0 }))
-		fprintf(stderr, "postmaster is not set, and nothing takes mail for %s: strangers' mail "
-			"for <postmaster> is refused\n", c->who.hostname);
+		fprintf(stderr, "postmaster is not set, and nothing takes mail for %s: strangers' "
+			"mail for <postmaster> is refused\n", c->who.hostname);
 }
 
 /* For the operator, who asked on a command line: no client, no session. */
