@@ -4,6 +4,18 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/alabel.h"
+
+/* "COMMAND:<address>", in ASCII where that can be. */
+static void
+put_address(struct link *l, const char *command, struct span address, int64_t seconds)
+{
+	char room[ALABEL_ADDRESS];
+	link_puts(l, command, seconds);
+	link_puts(l, ":<", seconds);
+	link_put(l, alabel_address(address, room), seconds);
+	link_puts(l, ">", seconds);
+}
 
 /* " KEY=value", if there is a value. */
 static void
@@ -27,23 +39,22 @@ put_number(struct link *l, const char *key, int64_t number, const char *rest)
 static enum body
 body_of(const struct text *t)
 {
-	if (t->converted)
-		return BODY_UNSAID;
-	return t->m->eightbit && t->m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : t->m->env.body;
+	enum body said = t->m->env.body;
+	if (t->converted || t->binary)
+		return t->binary ? BODY_BINARYMIME : BODY_UNSAID;
+	return t->m->eightbit ? BODY_8BITMIME : said != BODY_BINARYMIME ? said : BODY_UNSAID;
 }
 
 void
 mail_rcpt_put_mail(struct link *l, const struct text *t)
 {
 	const struct envelope *e = &t->m->env;
-	link_puts(l, "MAIL FROM:<", l->terms.conf->timeout_mail);
-	link_put(l, e->sender, l->terms.conf->timeout_mail);
-	link_puts(l, ">", l->terms.conf->timeout_mail);
+	put_address(l, "MAIL FROM", e->sender, l->terms.conf->timeout_mail);
 	if (link_can(l, CAN_SIZE))
 		put_number(l, " SIZE=", (int64_t)t->length, "");
-	if (link_can(l, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
+	if (link_can(l, CAN_8BITMIME) || t->binary)
 		put_parameter(l, " BODY=", span_of(envelope_body_word(body_of(t))));
-	if (e->utf8)
+	if (t->utf8)
 		link_puts(l, " SMTPUTF8", l->terms.conf->timeout_mail);
 	if (link_can(l, CAN_DSN)) {
 		put_parameter(l, " RET=", span_of(envelope_ret_word(e->ret)));
@@ -63,9 +74,7 @@ mail_rcpt_put_mail(struct link *l, const struct text *t)
 void
 mail_rcpt_put_rcpt(struct link *l, const struct rcpt *r)
 {
-	link_puts(l, "RCPT TO:<", l->terms.conf->timeout_rcpt);
-	link_put(l, r->address, l->terms.conf->timeout_rcpt);
-	link_puts(l, ">", l->terms.conf->timeout_rcpt);
+	put_address(l, "RCPT TO", r->address, l->terms.conf->timeout_rcpt);
 	if (link_can(l, CAN_DSN)) {
 		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
 		envelope_notify_words(r->terms.notify, &notify);

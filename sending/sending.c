@@ -1,5 +1,6 @@
 #include "sending/sending.h"
 
+#include "mail/alabel.h"
 #include "sending/mail_rcpt.h"
 
 enum {
@@ -176,7 +177,7 @@ give_up(struct link *l, struct job *j)
 static bool
 is_binary(const struct job *j)
 {
-	return j->m->env.body == BODY_BINARYMIME && !j->text.converted;
+	return j->text.binary;
 }
 
 /* LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
@@ -403,16 +404,43 @@ append(struct link *l, struct job *j)
 	l->flow.octets += j->m->length;
 }
 
+/* Recipients whose address this host cannot have are settled; the others go without them. */
+static void
+leave_out(struct link *l, struct job *j)
+{
+	int n = 0;
+	for (int i = 0; i < j->n; i++) {
+		if (body_address_fits(l, j->to[i]->address))
+			j->to[n++] = j->to[i];
+		else
+			settle(l, j->to[i], HARD);
+	}
+	j->n = n;
+}
+
+/* Chooses the form of the text, and whether SMTPUTF8 is said. Outcomes as of body_fit. */
+static enum outcome
+fit(struct link *l, struct job *j)
+{
+	enum outcome o = body_fit(l, j->m, &j->text);
+	for (int i = 0; i < j->n; i++)
+		j->text.utf8 = j->text.utf8 || alabel_needs_utf8(j->to[i]->address);
+	return o;
+}
+
 void
 sending_start(struct link *l, struct job *j)
 {
+	bool open = sending_is_open(l);
+	if (open)
+		leave_out(l, j);
 	append(l, j);
-	if (!sending_is_open(l)) {
+	if (!open) {
 		forget(j);
 		return;
 	}
-	enum outcome fits = body_fit(l, j->m, &j->text);
-	if (fits != DONE) {
+	enum outcome fits = fit(l, j);
+	if (fits != DONE || j->n == 0) {
 		settle_accepted(l, j, fits);
 		j->end = JOB_ANSWERED;
 		return;
