@@ -59,17 +59,35 @@ learn_limits(struct link_host *h, struct span words)
 	}
 }
 
+/*
+ * "AUTH PLAIN LOGIN", or "AUTH=PLAIN LOGIN" as it was before RFC 2554 and is said by some to this
+ * day. Where both are said, either counts.
+ */
+static void
+learn_mechanisms(struct link_host *h, struct span line)
+{
+	static const struct span auth = { "AUTH", 4 };
+	size_t n = strlen(h->auth);
+	struct span names = span_skip(line, auth.n);
+	if (!span_istarts(line, auth) || names.n == 0 || (names.p[0] != ' ' && names.p[0] != '='))
+		return;
+	h->mechanisms |= sasl_known(span_skip(names, 1));
+	if (n + 2 < sizeof(h->auth)) {
+		h->auth[n] = ' ';
+		buf_escape_text(h->auth + n + 1, sizeof(h->auth) - n - 1, span_skip(names, 1));
+	}
+}
+
 /* Learns from a line of the reply to EHLO; unknown keywords and odd values mean nothing. */
 static void
 learn(struct link_host *h, struct span line)
 {
+	learn_mechanisms(h, line);
 	struct span word = span_word(&line, " ");
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
 		if (span_ieq(word, span_of(extensions[i].keyword)))
 			h->can |= extensions[i].can;
-	if (span_ieq(word, span_of("AUTH")))
-		h->mechanisms = sasl_known(line);
-	else if (span_ieq(word, span_of("LIMITS")))
+	if (span_ieq(word, span_of("LIMITS")))
 		learn_limits(h, line);
 	else if (span_ieq(word, span_of("SIZE")))
 		h->limit.size = limit_of(span_trim(line));

@@ -55,7 +55,8 @@ struct link_terms {
 struct link_host {
 	bool helo;           /* it knows HELO only */
 	unsigned can;        /* CAN_*: the extensions */
-	unsigned mechanisms; /* of AUTH (authclient.h) */
+	unsigned mechanisms; /* of AUTH (authclient.h), those that we know */
+	char auth[128];      /* ... and all of them as the host said them, escaped, for the log */
 	struct {
 		int64_t size;    /* SIZE: octets of a message */
 		int64_t mails;   /* LIMITS MAILMAX (RFC 9422): transactions of this connection */
