@@ -105,9 +105,9 @@ connect_mark_host(const struct relay *r, enum host_event e)
 /* ---- one host ------------------------------------------------------------------------------ */
 
 /*
- * The name that a certificate must be for where one is relied on (REQUIRETLS, passwords): the
- * domain of the mail, or the host that the route names. Never a name that only the DNS told: ""
- * then, which no certificate is for.
+ * The name that a certificate must be for where one is relied on (verify, REQUIRETLS, passwords):
+ * the domain of the mail, or the host or domain that the route names. Never a name that only the
+ * DNS told (S15).
  */
 static void
 name_target(const struct relay *r, struct link_terms *t)
@@ -117,7 +117,8 @@ name_target(const struct relay *r, struct link_terms *t)
 		netaddr_text(&r->work.to.addr, t->target);
 	else
 		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? r->work.lane.name : r->work.to.named ? r->work.to.host : "");
+			!route ? r->work.lane.name
+			: r->work.to.named ? r->work.to.host : r->work.to.domain);
 }
 
 /*

@@ -250,6 +250,8 @@ find_targets(struct resolver *r, const struct conf *conf, const struct conf_deli
 		for (size_t i = 0; i < x.n; i++) {
 			x.v[i].port = t.port != 0 ? t.port : (uint16_t)conf->relay.smtp_port;
 			x.v[i].named = t.kind != TARGET_DOMAIN;
+			snprintf(x.v[i].domain, sizeof(x.v[i].domain), "%s",
+				x.v[i].named ? "" : t.name);
 		}
 		if (!found) {
 			buf_reset(why);

@@ -42,10 +42,14 @@ struct link_terms {
 	enum conf_delivery_tls policy;
 	bool implicit;             /* TLS from the first octet (RFC 8314) */
 	bool helo;                 /* HELO at once: the host is known to refuse EHLO */
+	bool clear;                /* policy is NONE because the host's TLS does not work */
+	bool remembered;           /* some of that is known from before, and was not tried now */
+	bool own;                  /* the operator named the way, so what is wrong is his to mend */
 	bool fresh;                /* no old TLS session is to be resumed */
+	bool nameless;             /* the host is not told which name we look for (SNI) */
 	struct tls_setup *tls_setup;
-	struct resume peer;        /* the host; its certificate is to be for its name, or: */
-	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
+	struct resume peer;        /* the host */
+	char target[LIMIT_DOMAIN + 1]; /* whom a certificate is to be for, see link_judge */
 	const struct login *login; /* NULL: no AUTH */
 	int window;                /* jobs that may be on their way at once */
 	uint64_t window_size;      /* ... and octets of them */
@@ -140,8 +144,9 @@ link_is_final(const struct link *l)
 }
 
 /*
- * Judges the certificate, once for each connection. True: it is good for l->terms.target, so the
- * host is for sure one that the mail is for, and nobody else can hear what is said.
+ * Judges the certificate, once for each connection. True: it is good for l->terms.target, which is
+ * the domain of the mail or what the operator named, so the host is for sure one that the mail is
+ * for, and nobody else can hear what is said.
  */
 bool link_judge(struct link *l);
 
