@@ -109,6 +109,23 @@ say_ehlo(struct link *l)
 	return link_listen(l, command, conf->timeout_helo, learn);
 }
 
+bool
+begin_helo_will_do(const struct link_terms *t)
+{
+	return (t->policy == DELIVERY_TLS_MAY || t->policy == DELIVERY_TLS_NONE) &&
+		t->login == NULL && t->conf->protocol == PROTOCOL_SMTP;
+}
+
+/* The host closed at EHLO, or behind its refusal, where others go on to listen. */
+static enum outcome
+leave_ehlo(struct link *l)
+{
+	if (l->code == 0 && link_is_spoiled(l) && l->proof.tls == NULL && !l->terms.helo &&
+		begin_helo_will_do(&l->terms))
+		l->proof.again = AGAIN_HELO;
+	return SOFT;
+}
+
 /*
  * EHLO, or HELO if the host does not know it. What was announced before is forgotten (RFC 3207
  * section 4.2).
@@ -121,11 +138,11 @@ say_hello(struct link *l)
 	l->host = (struct link_host){ 0 };
 	if (!helo) {
 		if (say_ehlo(l) < 0)
-			return SOFT;
+			return leave_ehlo(l);
 		helo = link_outcome(l->code) == HARD && conf->protocol != PROTOCOL_LMTP;
 	}
 	if (helo && link_ask(l, "HELO ", l->terms.hostname, conf->timeout_helo) < 0)
-		return SOFT;
+		return leave_ehlo(l);
 	l->host.helo = helo;
 	return link_outcome(l->code) == DONE ? DONE : SOFT;
 }
@@ -157,12 +174,14 @@ shake_hands(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	const struct link_terms *t = &l->terms;
-	bool may = t->policy == DELIVERY_TLS_MAY;
-	struct tls_how how = { .lenient = may, .resume = !t->fresh };
+	bool may = t->policy == DELIVERY_TLS_MAY, verify = t->policy == DELIVERY_TLS_VERIFY;
+	struct tls_how how = { .lenient = may, .legacy = !verify, .nameless = t->nameless,
+		.resume = !t->fresh };
 	int64_t deadline = clock_deadline(t->timeout_tls);
 	int r = tlsclient_begin(t->tls_setup, l->fd, &t->peer, how, deadline, &l->proof.tls, &why);
 	if (r < 0) {
 		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
+			: r == -ENOENT && !verify ? AGAIN_NAMELESS
 			: may && !t->implicit ? AGAIN_CLEAR : AGAIN_NOT;
 		return say_why(l, "TLS", &why);
 	}
@@ -180,6 +199,12 @@ say_injected(struct link *l)
 	return SOFT;
 }
 
+static enum again
+may_do_without(const struct link *l)
+{
+	return l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
+}
+
 /*
  * The host offers it. What it says in clear before it is asked, or behind its consent, would be
  * taken for replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust
@@ -190,7 +215,7 @@ start_tls(struct link *l)
 {
 	if (stream_pending(&l->stream))
 		return say_injected(l);
-	l->proof.again = l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
+	l->proof.again = may_do_without(l);
 	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 ||
 		l->code != READY_FOR_TLS)
 		return SOFT;
@@ -198,7 +223,9 @@ start_tls(struct link *l)
 		return say_injected(l);
 	l->proof.again = AGAIN_NOT;
 	enum outcome o = shake_hands(l);
-	return o == DONE ? say_hello(l) : o;
+	if (o == DONE && (o = say_hello(l)) != DONE && l->code == 0)
+		l->proof.again = may_do_without(l); /* TLS that breaks as soon as it is used */
+	return o;
 }
 
 /* TLS as the policy wants it, if it has not begun already. */

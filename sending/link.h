@@ -76,15 +76,27 @@ struct link_proof {
 	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust; /* the certificate is for the target */
 	enum again {
 		AGAIN_NOT,
-		AGAIN_FRESH,   /* the old session was of no use */
-		AGAIN_CLEAR,   /* the host's TLS does not work, and the policy lets us do without */
+		AGAIN_FRESH,    /* the old session was of no use */
+		AGAIN_NAMELESS, /* the host minds the name that we look for */
+		AGAIN_HELO,     /* the host does not survive EHLO, and HELO will do */
+		AGAIN_CLEAR,    /* the host's TLS does not work, and the policy lets us do without */
 	} again;               /* after SOFT: is a new connection to the same host worth a try? */
 	bool refused;          /* AUTH failed, which is for the operator to mend */
 	const char *mechanism; /* of AUTH, by which we logged in; NULL: we did not */
 };
 
-/* What is on its way; of sending.c alone. */
+/* What a refusal may be about (refusal.h). */
+enum {
+	REFUSAL_MAIL = 0,     /* the mail and nothing else: the host's word counts */
+	REFUSAL_FALLBACK = 1, /* what we did without */
+	REFUSAL_US = 2,       /* us: the operator has to mend it */
+};
+
+/* What is on its way; of sending.c alone, but for what the host's refusals were about. */
 struct link_flow {
+	unsigned about;   /* REFUSAL_*: what refusals were about, */
+	unsigned heeded;  /* and what of that the caller knows */
+	unsigned dropped; /* CAN_*: what the host offered, refused, and gets no more */
 	struct job *first, *last;
 	int jobs;        /* of them */
 	int replies;     /* that are owed for them, at most */

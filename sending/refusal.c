@@ -1,0 +1,120 @@
+#include "sending/refusal.h"
+
+enum {
+	AUTH_FIRST = 530, /* or TLS first (RFC 3207 section 4, RFC 4954 section 6) */
+	OUT_OF_ORDER = 503,
+	CODE_TEXT = 4, /* where the text of a reply begins */
+};
+
+/* The middle and last number of an enhanced code (RFC 3463); -1: the reply has none. */
+struct enhanced {
+	int64_t subject, detail;
+};
+
+enum { ADDRESS = 1, MAILBOX = 2, SECURITY = 7 }; /* subjects */
+
+/* ---- what a reply says ----------------------------------------------------------------------- */
+
+static struct enhanced
+enhanced_of(const struct link *l)
+{
+	const struct enhanced none = { -1, -1 };
+	struct span s = l->code != 0 ? span_skip(buf_span(&l->text), CODE_TEXT) : span_of("");
+	struct span class = span_digits(s), rest = span_skip(s, class.n);
+	struct span subject = span_digits(span_skip(rest, 1));
+	struct span last = span_skip(rest, 1 + subject.n);
+	struct span detail = span_digits(span_skip(last, 1));
+	if (!span_eq(class, span_of("5")) || subject.n == 0 || rest.p[0] != '.' || detail.n == 0 ||
+		last.p[0] != '.')
+		return none;
+	return (struct enhanced){ span_number(subject), span_number(detail) };
+}
+
+static bool
+is_one_of(int64_t n, const int *list, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (n == list[i])
+			return true;
+	return false;
+}
+
+#define IS_ONE_OF(n, list) is_one_of(n, list, sizeof(list) / sizeof((list)[0]))
+
+/* Does it ask for TLS (RFC 5248: 523, 538; X.7.10, X.7.11)? */
+static bool
+asks_for_tls(int code, struct enhanced e)
+{
+	static const int codes[] = { AUTH_FIRST, 523, 538 }, details[] = { 10, 11 };
+	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
+}
+
+/* Is it about who we are, and whether we proved it? Exchange says X.7.57. */
+static bool
+asks_who_we_are(int code, struct enhanced e)
+{
+	static const int codes[] = { OUT_OF_ORDER, 534, 535 };
+	static const int details[] = { 8, 9, 12, 13, 14, 57 };
+	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
+}
+
+/* Does it leave open that a parameter was what the host did not take? */
+static bool
+is_about_words(int code, struct enhanced e)
+{
+	static const int codes[] = { 500, 501, 502, 504, 555 };
+	return e.subject != ADDRESS && e.subject != MAILBOX && IS_ONE_OF(code, codes);
+}
+
+/* ---- what follows from it -------------------------------------------------------------------- */
+
+/* Is this connection poorer than the host offered, or the policy wants, by a choice of ours? */
+static bool
+is_fallback(const struct link *l)
+{
+	return l->terms.clear || l->host.helo || l->flow.dropped != 0;
+}
+
+unsigned
+refusal_about(const struct link *l)
+{
+	struct enhanced e = enhanced_of(l);
+	bool address = e.subject == ADDRESS || e.subject == MAILBOX;
+	bool could_be_tls = l->proof.tls == NULL && l->terms.policy == DELIVERY_TLS_MAY;
+	unsigned about = REFUSAL_MAIL;
+	if ((is_fallback(l) && !address) || (could_be_tls && asks_for_tls(l->code, e)))
+		about |= REFUSAL_FALLBACK;
+	if (l->terms.own && (asks_for_tls(l->code, e) || asks_who_we_are(l->code, e)))
+		about |= REFUSAL_US;
+	return about;
+}
+
+/* Those of the words without which the host gets the same text, and the sender nothing worse. */
+static unsigned
+spare(const struct job *j, unsigned words)
+{
+	unsigned all = CAN_SIZE | CAN_DSN | CAN_PRIORITY;
+	if (j->m->env.by_mode != 'R')
+		all |= CAN_DELIVERBY;
+	if (!j->m->eightbit && !j->text.binary)
+		all |= CAN_8BITMIME;
+	return words & all;
+}
+
+bool
+refusal_drops_words(struct link *l, const struct job *j, unsigned words)
+{
+	if (!is_about_words(l->code, enhanced_of(l)))
+		return false;
+	unsigned drop = spare(j, words);
+	if (drop == 0) /* then the form of the text that has to be announced */
+		drop = words & (CAN_8BITMIME | CAN_BINARYMIME);
+	if (drop == 0) { /* refused without them too: it was not about the words */
+		l->host.can |= l->flow.dropped;
+		l->flow.dropped = 0;
+		return false;
+	}
+	l->host.can &= ~drop;
+	l->flow.dropped |= drop;
+	return true;
+}
