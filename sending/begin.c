@@ -59,6 +59,19 @@ learn_limits(struct link_host *h, struct span words)
 	}
 }
 
+/* Said twice, the limit is the larger one: the host itself will refuse what is too much. */
+static void
+learn_size(struct link_host *h, int64_t size, bool twice)
+{
+	int64_t *limit = &h->limit.size;
+	if (!twice)
+		*limit = size;
+	else if (size == 0 || *limit == 0)
+		*limit = 0; /* none */
+	else if (size > *limit)
+		*limit = size;
+}
+
 /*
  * "AUTH PLAIN LOGIN", or "AUTH=PLAIN LOGIN" as it was before RFC 2554 and is said by some to this
  * day. Where both are said, either counts.
@@ -83,6 +96,7 @@ static void
 learn(struct link_host *h, struct span line)
 {
 	learn_mechanisms(h, line);
+	bool sized = (h->can & CAN_SIZE) != 0;
 	struct span word = span_word(&line, " ");
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
 		if (span_ieq(word, span_of(extensions[i].keyword)))
@@ -90,7 +104,7 @@ learn(struct link_host *h, struct span line)
 	if (span_ieq(word, span_of("LIMITS")))
 		learn_limits(h, line);
 	else if (span_ieq(word, span_of("SIZE")))
-		h->limit.size = limit_of(span_trim(line));
+		learn_size(h, limit_of(span_trim(line)), sized);
 	else if (span_ieq(word, span_of("DELIVERBY")))
 		h->limit.by = limit_of(span_word(&line, " ,")); /* other options may follow */
 }

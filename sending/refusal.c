@@ -58,6 +58,20 @@ asks_who_we_are(int code, struct enhanced e)
 	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
 }
 
+/*
+ * "Relay access denied", "relay not permitted", "Relaying denied", "Unable to relay": our own
+ * smarthost takes us for a stranger. No code says so, but these words are everybody's.
+ */
+static bool
+denies_relaying(const struct link *l)
+{
+	struct span s = buf_span(&l->text);
+	for (; l->code != 0 && s.n > 0; s = span_skip(s, 1))
+		if (span_istarts(s, span_of("relay")))
+			return true;
+	return false;
+}
+
 /* Does it leave open that a parameter was what the host did not take? */
 static bool
 is_about_words(int code, struct enhanced e)
@@ -72,7 +86,7 @@ is_about_words(int code, struct enhanced e)
 static bool
 is_fallback(const struct link *l)
 {
-	return l->terms.clear || l->host.helo || l->flow.dropped != 0;
+	return l->terms.clear || l->terms.nameless || l->host.helo || l->flow.dropped != 0;
 }
 
 unsigned
@@ -84,7 +98,8 @@ refusal_about(const struct link *l)
 	unsigned about = REFUSAL_MAIL;
 	if ((is_fallback(l) && !address) || (could_be_tls && asks_for_tls(l->code, e)))
 		about |= REFUSAL_FALLBACK;
-	if (l->terms.own && (asks_for_tls(l->code, e) || asks_who_we_are(l->code, e)))
+	if (l->terms.own && (asks_for_tls(l->code, e) || asks_who_we_are(l->code, e) ||
+			(!address && denies_relaying(l))))
 		about |= REFUSAL_US;
 	return about;
 }

@@ -3,8 +3,8 @@
  *
  * What works less well than it should is done without, so that mail goes all the same: TLS, EHLO, a
  * parameter that was offered. A host may refuse the mail for that very reason, and would take it
- * otherwise. And what is wrong between a site and the host of one of its routes is for the operator
- * to mend. Neither is ever for good.
+ * otherwise. And what is wrong between a site and the host of one of its routes, which asks for a
+ * password or will not relay, is for the operator to mend. Neither is ever for good.
  */
 #ifndef POSTERN_REFUSAL_H
 #define POSTERN_REFUSAL_H

@@ -58,6 +58,10 @@ static const struct {
 	{ "550 5.1.1 unknown", { M, M, M, M, M, M, M, M } },
 	{ "550-5.2.1 disabled", { M, M, M, M, M, M, M, M } },
 	{ "552 5.2.2 full", { M, M, M, M, M, M, M, M } },
+	{ "554 5.7.1 <a@b.example>: Relay access denied", { M, F, F, F, M, M, U, B } },
+	{ "550 relay not permitted", { M, F, F, F, M, M, U, B } },
+	{ "550 5.1.1 <relay@b.example>: unknown", { M, M, M, M, M, M, M, M } },
+	{ "550 rela", { M, F, F, F, M, M, M, F } },
 	/* what only looks like a code is none */
 	{ "550 5.1", { M, F, F, F, M, M, M, F } },
 	{ "550 5.1. no", { M, F, F, F, M, M, M, F } },
