@@ -123,8 +123,8 @@ connect_heed_refusals(struct relay *r, struct span why)
 
 /*
  * The name that a certificate must be for where one is relied on (verify, REQUIRETLS, passwords):
- * the domain of the mail, or the host or domain that the route names. Never a name that only the
- * DNS told (S15).
+ * the domain of the mail, or the host that the route names. Never a name that only the DNS told:
+ * "" then, which no certificate is for; for verify the domain that the route names will do (S15).
  */
 static void
 name_target(const struct relay *r, struct link_terms *t)
@@ -134,8 +134,8 @@ name_target(const struct relay *r, struct link_terms *t)
 		netaddr_text(&r->work.to.addr, t->target);
 	else
 		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? r->work.lane.name
-			: r->work.to.named ? r->work.to.host : r->work.to.domain);
+			!route ? r->work.lane.name : r->work.to.named ? r->work.to.host : "");
+	t->domain = r->work.to.domain;
 }
 
 /*

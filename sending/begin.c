@@ -177,9 +177,10 @@ static enum outcome
 check_certificate(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (l->terms.policy != DELIVERY_TLS_VERIFY || link_judge(l))
+	const char *name = l->terms.target[0] != '\0' ? l->terms.target : l->terms.domain;
+	if (l->terms.policy != DELIVERY_TLS_VERIFY || link_judge(l) ||
+		tlsclient_verify(l->proof.tls, name, &why))
 		return DONE;
-	(void)tlsclient_verify(l->proof.tls, l->terms.target, &why);
 	return say_why(l, "certificate", &why);
 }
 

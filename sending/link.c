@@ -132,7 +132,7 @@ bool
 link_judge(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (l->proof.tls == NULL)
+	if (l->proof.tls == NULL || l->terms.target[0] == '\0')
 		return false;
 	if (l->proof.trust == TRUST_UNKNOWN)
 		l->proof.trust = tlsclient_verify(l->proof.tls, l->terms.target, &why)

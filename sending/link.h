@@ -49,7 +49,8 @@ struct link_terms {
 	bool nameless;             /* the host is not told which name we look for (SNI) */
 	struct tls_setup *tls_setup;
 	struct resume peer;        /* the host */
-	char target[LIMIT_DOMAIN + 1]; /* whom a certificate is to be for, see link_judge */
+	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
+	const char *domain;        /* ... as an exchanger of this one, which the operator named */
 	const struct login *login; /* NULL: no AUTH */
 	int window;                /* jobs that may be on their way at once */
 	uint64_t window_size;      /* ... and octets of them */
@@ -156,9 +157,8 @@ link_is_final(const struct link *l)
 }
 
 /*
- * Judges the certificate, once for each connection. True: it is good for l->terms.target, which is
- * the domain of the mail or what the operator named, so the host is for sure one that the mail is
- * for, and nobody else can hear what is said.
+ * Judges the certificate, once for each connection. True: it is good for l->terms.target, so the
+ * host is for sure one that the mail is for, and nobody else can hear what is said.
  */
 bool link_judge(struct link *l);
 

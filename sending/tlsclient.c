@@ -272,9 +272,11 @@ tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 	STACK_OF(X509) *others = (STACK_OF(X509) *)(uintptr_t)others_of(t); /* is only looked at */
 	X509_STORE *store = leaf != NULL ? trust_store(t->setup->authorities, leaf, others) : NULL;
 	X509_STORE_CTX *ctx = store != NULL ? X509_STORE_CTX_new() : NULL;
-	bool ok = ctx != NULL && is_whole(t) && X509_STORE_CTX_init(ctx, store, leaf, others) == 1 &&
+	bool ok = ctx != NULL && name[0] != '\0' && is_whole(t) &&
+		X509_STORE_CTX_init(ctx, store, leaf, others) == 1 &&
 		ask_for(ctx, name);
 	const char *reason = leaf == NULL ? "there is none"
+		: name[0] == '\0' ? "no name" /* or OpenSSL would ask for none */
 		: !is_whole(t) ? "its TLS is older than RFC 5746"
 		: store == NULL ? "delivery_ca cannot be read" : "out of memory";
 	if (ok) {
