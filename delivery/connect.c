@@ -115,7 +115,8 @@ connect_heed_refusals(struct relay *r, struct span why)
 		hosts_unmark(&r->hosts, &r->work.to, HOST_HELO);
 	}
 	if ((news & REFUSAL_US) != 0)
-		log_event(LOG_ERR, &f, "lane %s: it is not the mail that is refused, so it waits: %.*s",
+		log_event(LOG_ERR, &f,
+			"lane %s: it is not the mail that is refused, so it waits: %.*s",
 			r->work.lane.name, (int)why.n, why.n > 0 ? why.p : "");
 }
 

@@ -8,7 +8,7 @@
 #include "sending/tlsclient.h"
 
 enum {
-	TRANSITION = 432, /* the mechanism works once another one was used (RFC 4954 section 4.7.12) */
+	TRANSITION = 432, /* another mechanism first (RFC 4954 section 6) */
 	CHALLENGE = 334,
 	COMMAND_MAX = 512,  /* AUTH with its initial response (RFC 4954 section 4) */
 	STEPS = 8,          /* challenges of one exchange */
@@ -95,7 +95,7 @@ exchange(struct link *l, struct sasl *s)
 enum verdict {
 	PROVED,
 	NOT_THIS_WAY, /* the mechanism was refused */
-	NOT_US,       /* our name and password were, or so it seems: they may not fit the mechanism */
+	NOT_US,       /* our name and password were; they may not fit the mechanism */
 	GIVE_UP,
 };
 

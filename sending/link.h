@@ -80,7 +80,7 @@ struct link_proof {
 		AGAIN_FRESH,    /* the old session was of no use */
 		AGAIN_NAMELESS, /* the host minds the name that we look for */
 		AGAIN_HELO,     /* the host does not survive EHLO, and HELO will do */
-		AGAIN_CLEAR,    /* the host's TLS does not work, and the policy lets us do without */
+		AGAIN_CLEAR,    /* the host's TLS does not work, and the policy is `may` */
 	} again;               /* after SOFT: is a new connection to the same host worth a try? */
 	bool refused;          /* AUTH failed, which is for the operator to mend */
 	const char *mechanism; /* of AUTH, by which we logged in; NULL: we did not */

@@ -106,22 +106,22 @@ refusal_about(const struct link *l)
 
 /* Those of the words without which the host gets the same text, and the sender nothing worse. */
 static unsigned
-spare(const struct job *j, unsigned words)
+spare(const struct text *t, unsigned words)
 {
 	unsigned all = CAN_SIZE | CAN_DSN | CAN_PRIORITY;
-	if (j->m->env.by_mode != 'R')
+	if (t->m->env.by_mode != 'R')
 		all |= CAN_DELIVERBY;
-	if (!j->m->eightbit && !j->text.binary)
+	if (!t->m->eightbit && !t->binary)
 		all |= CAN_8BITMIME;
 	return words & all;
 }
 
 bool
-refusal_drops_words(struct link *l, const struct job *j, unsigned words)
+refusal_drops_words(struct link *l, const struct text *t, unsigned words)
 {
 	if (!is_about_words(l->code, enhanced_of(l)))
 		return false;
-	unsigned drop = spare(j, words);
+	unsigned drop = spare(t, words);
 	if (drop == 0) /* then the form of the text that has to be announced */
 		drop = words & (CAN_8BITMIME | CAN_BINARYMIME);
 	if (drop == 0) { /* refused without them too: it was not about the words */

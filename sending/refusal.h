@@ -9,17 +9,16 @@
 #ifndef POSTERN_REFUSAL_H
 #define POSTERN_REFUSAL_H
 
-#include "sending/link.h"
-#include "sending/sending.h"
+#include "sending/body.h"
 
 /* What the last reply, a 5yz or our own word in place of one, may be about: REFUSAL_*. */
 unsigned refusal_about(const struct link *l);
 
 /*
- * The last reply refuses a command of this job's with `words` in it (CAN_*, mail_rcpt.h), and it
+ * The last reply refuses a command for this text with `words` in it (CAN_*, mail_rcpt.h), and it
  * may be one of these that the host does not take, although it offered them. True: what can be left
  * out is left out from now on (l->host.can), and the command is worth another try.
  */
-bool refusal_drops_words(struct link *l, const struct job *j, unsigned words);
+bool refusal_drops_words(struct link *l, const struct text *t, unsigned words);
 
 #endif

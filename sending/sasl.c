@@ -185,7 +185,7 @@ sasl_step(struct sasl *s, struct span challenge, struct buf *answer)
 	char in[CHALLENGE_MAX + 1], *out = NULL;
 	if (s->mechanism->token)
 		return step_with_token(s, challenge, answer);
-	/* No standard has LOGIN's challenges, and each host its own words for them: they mean nothing. */
+	/* No standard has LOGIN's challenges, and hosts differ in them: they mean nothing. */
 	if (!sasl_speaks_first(s))
 		challenge.n = 0;
 	if (challenge.n >= sizeof(in))

@@ -147,7 +147,7 @@ read_reset(struct link *l)
 static void
 read_rcpt(struct link *l, const struct job *j, struct rcpt *r)
 {
-	r->again = refusal_drops_words(l, j, mail_rcpt_rcpt_words(j->offered, r));
+	r->again = refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
 	settle(l, r, l->code == TOO_MANY ? SOFT : link_outcome(l->code));
 }
 
@@ -166,7 +166,8 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 	l->flow.full = l->flow.full || j->turned_away;
 	if (j->turned_away && l->code == SERVICE_CLOSES && !lock_step)
 		return false;
-	bool again = refusal_drops_words(l, j, mail_rcpt_mail_words(j->offered, &j->text));
+	bool again = refusal_drops_words(l, &j->text,
+		mail_rcpt_mail_words(j->offered, &j->text));
 	for (int i = 0; i < j->n; i++) {
 		settle(l, j->to[i], mail);
 		j->to[i]->again = again;

@@ -138,11 +138,11 @@ test_words(void **state)
 	for (size_t i = 0; i < ROWS(cases); i++) {
 		struct message m = { .eightbit = cases[i].eightbit,
 			.env = { .by_mode = cases[i].by_mode } };
-		struct job j = { .m = &m, .text = { .binary = cases[i].binary } };
+		const struct text t = { .m = &m, .binary = cases[i].binary };
 		come(AS_OFFERED);
 		l.host.can = ~0U;
 		hear(cases[i].reply);
-		bool dropped = refusal_drops_words(&l, &j, cases[i].words);
+		bool dropped = refusal_drops_words(&l, &t, cases[i].words);
 		if (dropped != (cases[i].dropped != 0) || l.flow.dropped != cases[i].dropped)
 			fail_msg("case %zu: %x", i, l.flow.dropped);
 		assert_int_equal(l.host.can, ~cases[i].dropped);
@@ -156,14 +156,14 @@ test_words_are_cleared(void **state)
 {
 	(void)state;
 	const struct message m = { 0 };
-	const struct job j = { .m = &m };
+	const struct text t = { .m = &m };
 	come(AS_OFFERED);
 	l.host.can = CAN_SIZE | CAN_PIPELINING;
 	hear("501 no");
-	assert_true(refusal_drops_words(&l, &j, CAN_SIZE));
+	assert_true(refusal_drops_words(&l, &t, CAN_SIZE));
 	assert_int_equal(l.host.can, CAN_PIPELINING);
 	assert_int_equal(refusal_about(&l), REFUSAL_FALLBACK);
-	assert_false(refusal_drops_words(&l, &j, 0));
+	assert_false(refusal_drops_words(&l, &t, 0));
 	assert_int_equal(l.host.can, CAN_SIZE | CAN_PIPELINING);
 	assert_int_equal(refusal_about(&l), REFUSAL_MAIL);
 	buf_free(&l.text);
