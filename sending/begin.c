@@ -81,13 +81,14 @@ learn_mechanisms(struct link_host *h, struct span line)
 {
 	static const struct span auth = { "AUTH", 4 };
 	size_t n = strlen(h->auth);
-	struct span names = span_skip(line, auth.n);
-	if (!span_istarts(line, auth) || names.n == 0 || (names.p[0] != ' ' && names.p[0] != '='))
+	if (!span_istarts(line, auth) || line.n == auth.n ||
+		(line.p[auth.n] != ' ' && line.p[auth.n] != '='))
 		return;
-	h->mechanisms |= sasl_known(span_skip(names, 1));
+	struct span names = span_skip(line, auth.n + 1);
+	h->mechanisms |= sasl_known(names);
 	if (n + 2 < sizeof(h->auth)) {
 		h->auth[n] = ' ';
-		buf_escape_text(h->auth + n + 1, sizeof(h->auth) - n - 1, span_skip(names, 1));
+		buf_escape_text(h->auth + n + 1, sizeof(h->auth) - n - 1, names);
 	}
 }
 

@@ -15,19 +15,37 @@ enum { ADDRESS = 1, MAILBOX = 2, SECURITY = 7 }; /* subjects */
 
 /* ---- what a reply says ----------------------------------------------------------------------- */
 
+/* The number that stands at the beginning of *s is taken from it. */
+static bool
+take_number(struct span *s, int64_t *out)
+{
+	struct span digits = span_digits(*s);
+	*out = span_number(digits);
+	*s = span_skip(*s, digits.n);
+	return digits.n > 0;
+}
+
+static bool
+take_dot(struct span *s)
+{
+	bool dot = s->n > 0 && s->p[0] == '.';
+	*s = span_skip(*s, dot);
+	return dot;
+}
+
 static struct enhanced
 enhanced_of(const struct link *l)
 {
 	const struct enhanced none = { -1, -1 };
-	struct span s = l->code != 0 ? span_skip(buf_span(&l->text), CODE_TEXT) : span_of("");
-	struct span class = span_digits(s), rest = span_skip(s, class.n);
-	struct span subject = span_digits(span_skip(rest, 1));
-	struct span last = span_skip(rest, 1 + subject.n);
-	struct span detail = span_digits(span_skip(last, 1));
-	if (!span_eq(class, span_of("5")) || subject.n == 0 || rest.p[0] != '.' || detail.n == 0 ||
-		last.p[0] != '.')
+	struct enhanced e = none;
+	struct span s = buf_span(&l->text);
+	int64_t class = 0;
+	if (l->code == 0 || s.n <= CODE_TEXT)
 		return none;
-	return (struct enhanced){ span_number(subject), span_number(detail) };
+	s = span_skip(s, CODE_TEXT);
+	bool ok = take_number(&s, &class) && class == 5 && take_dot(&s) &&
+		take_number(&s, &e.subject) && take_dot(&s) && take_number(&s, &e.detail);
+	return ok ? e : none;
 }
 
 static bool
