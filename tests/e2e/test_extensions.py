@@ -237,6 +237,17 @@ def test_utf8_that_was_only_said(way, world, able, to, text):
     assert len(way.sink.messages) == 1, "no report"
 
 
+@pytest.mark.parametrize("size", [50_000, 200_000])
+def test_utf8_and_a_long_header(way, size):
+    """L1: what is held back of a header until its need is known is not lost, and not without end."""
+    way.sink.ehlo = FULL
+    header = "Subject: x\n" + "".join(f"X-{n}: {'x' * 900}\n" for n in range(size // 900))
+    way.submit("SMTPUTF8", body=f"{header}\nhello\n")
+    text = way.message().data
+    assert text.endswith(f"{header}\nhello\n".replace("\n", "\r\n").encode())
+    assert b" with ESMTPA id " in text[:300] and text.count(b"Received: ") == 1
+
+
 def test_utf8_takes_nobody_along(way):
     """L1, R69: a recipient that needs the extension is returned; the others get the message."""
     way.sink.ehlo = ("8BITMIME",)
