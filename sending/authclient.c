@@ -158,10 +158,9 @@ static enum outcome
 try_all(struct link *l, const uint8_t *binding, bool exporter)
 {
 	unsigned tried = 0;
-	int left = SASL_MECHANISMS;
-	const struct sasl_mechanism *m;
-	for (bool refused = false; left-- > 0;) {
-		m = next_mechanism(l, tried, refused, exporter);
+	bool refused = false;
+	for (int left = SASL_MECHANISMS; left > 0; left--) {
+		const struct sasl_mechanism *m = next_mechanism(l, tried, refused, exporter);
 		if (m == NULL)
 			break;
 		tried |= 1U << (m - sasl_mechanisms);
@@ -170,10 +169,9 @@ try_all(struct link *l, const uint8_t *binding, bool exporter)
 			l->proof.mechanism = m->name;
 		if (v == PROVED || v == GIVE_UP)
 			return v == PROVED ? DONE : SOFT;
-		if (v == NOT_US && !refused) {
-			refused = true;
-			left = 1;
-		}
+		if (v == NOT_US && !refused)
+			left = 2; /* with this one */
+		refused = refused || v == NOT_US;
 	}
 	if (tried == 0) {
 		link_say(l, "AUTH", "the host offers nothing that is safe with it:");
