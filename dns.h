@@ -41,6 +41,7 @@ struct exchanger {
 	bool socket;                      /* none of these: a UNIX socket, and `host` is its path */
 	uint16_t port;
 	bool named;                       /* the host was named by the operator, not by the DNS */
+	char domain[LIMIT_DOMAIN + 1];    /* ... or it is an exchanger of this domain, which was */
 	bool tls_first;                   /* TLS from the first octet (RFC 8314) */
 };
 

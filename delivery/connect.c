@@ -102,12 +102,30 @@ connect_mark_host(const struct relay *r, enum host_event e)
 	hosts_mark(&r->hosts, &r->work.to, e);
 }
 
+void
+connect_heed_refusals(struct relay *r, struct span why)
+{
+	struct link_flow *flow = &r->link.flow;
+	struct log_fields f = { .event = "refused", .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
+	unsigned news = flow->about & ~flow->heeded;
+	flow->heeded |= flow->about;
+	if ((news & REFUSAL_FALLBACK) != 0) {
+		hosts_unmark(&r->hosts, &r->work.to, HOST_CLEAR);
+		hosts_unmark(&r->hosts, &r->work.to, HOST_HELO);
+	}
+	if ((news & REFUSAL_US) != 0)
+		log_event(LOG_ERR, &f,
+			"lane %s: it is not the mail that is refused, so it waits: %.*s",
+			r->work.lane.name, (int)why.n, why.n > 0 ? why.p : "");
+}
+
 /* ---- one host ------------------------------------------------------------------------------ */
 
 /*
- * The name that a certificate must be for where one is relied on (REQUIRETLS, passwords): the
- * domain of the mail, or the host that the route names. Never a name that only the DNS told: ""
- * then, which no certificate is for.
+ * The name that a certificate must be for where one is relied on (verify, REQUIRETLS, passwords):
+ * the domain of the mail, or the host that the route names. Never a name that only the DNS told:
+ * "" then, which no certificate is for; for verify the domain that the route names will do (S15).
  */
 static void
 name_target(const struct relay *r, struct link_terms *t)
@@ -118,6 +136,7 @@ name_target(const struct relay *r, struct link_terms *t)
 	else
 		snprintf(t->target, sizeof(t->target), "%s",
 			!route ? r->work.lane.name : r->work.to.named ? r->work.to.host : "");
+	t->domain = r->work.to.domain;
 }
 
 /*
@@ -128,15 +147,6 @@ static bool
 may_log_in(const struct relay *r)
 {
 	return r->login.user != NULL && r->work.to.named;
-}
-
-/* Is nothing asked for that needs EHLO? */
-static bool
-helo_will_do(const struct relay *r)
-{
-	enum conf_delivery_tls policy = r->work.delivery.tls;
-	return (policy == DELIVERY_TLS_MAY || policy == DELIVERY_TLS_NONE) && !may_log_in(r) &&
-		r->work.delivery.protocol == PROTOCOL_SMTP;
 }
 
 /*
@@ -157,7 +167,8 @@ set_terms(struct relay *r)
 		.min_data_rate = r->common.receive.min_data_rate,
 		.policy = clear ? DELIVERY_TLS_NONE : r->work.delivery.tls,
 		.implicit = r->work.to.tls_first,
-		.helo = h.helo != 0 && helo_will_do(r),
+		.clear = clear,
+		.own = lane_name_route(span_of(r->work.lane.name)).n > 0,
 		.tls_setup = &r->tls,
 		.peer = { .dir = r->hosts.dir, .addr = r->work.to.addr, .port = r->work.to.port,
 			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
@@ -166,6 +177,8 @@ set_terms(struct relay *r)
 		.window = h.lockstep != 0 ? 1 : (int)r->common.relay.window_messages,
 		.window_size = (uint64_t)r->common.relay.window_size,
 	};
+	t->helo = h.helo != 0 && begin_helo_will_do(t);
+	t->remembered = t->clear || t->helo;
 	dial_name(&r->work.to, t->name);
 	name_target(r, t);
 }
@@ -202,8 +215,22 @@ do_without(struct relay *r)
 		.relay = r->link.terms.name };
 	connect_mark_host(r, HOST_CLEAR);
 	r->link.terms.policy = DELIVERY_TLS_NONE;
+	r->link.terms.clear = true;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->work.lane.name,
 		(int)r->why.n, r->why.p);
+}
+
+/* What the next connection to the same host does without, after this one has failed. */
+static void
+ask_for_less(struct relay *r)
+{
+	struct link_terms *t = &r->link.terms;
+	enum again again = r->link.proof.again;
+	t->fresh = true;
+	t->nameless = t->nameless || again == AGAIN_NAMELESS;
+	t->helo = t->helo || again == AGAIN_HELO;
+	if (again == AGAIN_CLEAR)
+		do_without(r);
 }
 
 /*
@@ -214,12 +241,11 @@ static enum outcome
 begin(struct relay *r, int fd)
 {
 	set_terms(r);
+	bool helo = r->link.terms.helo;
 	enum outcome o = begin_link(&r->link, fd);
 	while (o != DONE && r->link.proof.again != AGAIN_NOT) {
 		note_failure(r);
-		if (r->link.proof.again == AGAIN_CLEAR)
-			do_without(r);
-		r->link.terms.fresh = true;
+		ask_for_less(r);
 		fd = connect_again(r);
 		if (fd < 0)
 			return o;
@@ -228,7 +254,7 @@ begin(struct relay *r, int fd)
 	/* What was read from hosts/ is not written again, or EHLO would never be tried again. */
 	if (o != DONE)
 		note_failure(r);
-	else if (r->link.host.helo && !r->link.terms.helo)
+	else if (r->link.host.helo && !helo)
 		connect_mark_host(r, HOST_HELO);
 	return o;
 }

@@ -19,6 +19,13 @@ bool connect_logins_vary(const struct relay *r);
 void connect_mark_host(const struct relay *r, enum host_event e);
 
 /*
+ * Heeds what the host's refusals were about, if it was not the mail: what we did without is tried
+ * again from now on; what is wrong between us and a route's host is told to the operator, once for
+ * each connection. `why` is what the host said.
+ */
+void connect_heed_refusals(struct relay *r, struct span why);
+
+/*
  * Makes a connection if there is none that takes another message. DONE: there is one. Otherwise
  * the lane is given up: r->work.verdict is what is returned, r->why says why, and if it is SOFT,
  * @retry says until when.

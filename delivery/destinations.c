@@ -313,8 +313,11 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 {
 	struct exchangers x;
 	if (find_target(r, way->family, t, deadline, &x) == ANSWER_FOUND) {
-		for (size_t i = 0; i < x.n; i++)
+		for (size_t i = 0; i < x.n; i++) {
 			x.v[i].port = t->port != 0 ? t->port : (uint16_t)conf->relay.smtp_port;
+			snprintf(x.v[i].domain, sizeof(x.v[i].domain), "%s",
+				x.v[i].named ? "" : t->name);
+		}
 		struct left_out of_this = filter(&x, conf, way, judge_named);
 		for (int v = 0; v < VERDICTS; v++)
 			left->verdict[v] = left->verdict[v] || of_this.verdict[v];

@@ -70,8 +70,8 @@ flight_drop_all(struct relay *r)
 
 /*
  * The next transaction begins with the recipients that the host turned away with 452 in the last
- * one, if that one delivered to at least one. So each transaction settles at least one recipient,
- * and there is an end.
+ * one, if that one delivered to at least one, and with those that are tried again with fewer words.
+ * So each transaction settles at least one recipient, or has fewer words, and there is an end.
  */
 static void
 put_first(const struct relay *r, struct job *j)
@@ -81,9 +81,9 @@ put_first(const struct relay *r, struct job *j)
 	j->n = j->domains = 0;
 	for (int i = 0; i < n; i++) {
 		struct rcpt *to = j->to[i];
-		if (to->crowded && went_well)
+		if (to->again || (to->crowded && went_well))
 			(void)sending_add(&r->link, j, to);
-		to->crowded = false;
+		to->crowded = to->again = false;
 	}
 }
 
@@ -126,11 +126,22 @@ log_doubt(const struct relay *r, const struct message *m)
 		m->id, r->link.terms.name);
 }
 
+/* What the host said of the first recipient of a job that it did not take. */
+static struct span
+first_words(const struct job *j)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->to[i]->outcome == SOFT)
+			return buf_span(&j->to[i]->text);
+	return span_of("");
+}
+
 void
 flight_land(struct relay *r, struct found *found)
 {
 	struct job *j = sending_land(&r->link);
 	struct flight *f = flight_of(j);
+	connect_heed_refusals(r, first_words(j));
 	if (j->end == JOB_ANSWERED && (r->link.fd >= 0 || sending_any_done(j)))
 		r->work.lost = 0;
 	if (j->end == JOB_ANSWERED && next_job(r, f)) {

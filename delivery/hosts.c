@@ -100,14 +100,32 @@ hosts_greeted(const struct hosts *hosts, const struct exchanger *to, int64_t lat
 	note(hosts, to, &h);
 }
 
+/* Where the time of an event stands. */
+static int64_t *
+time_of(struct host_record *h, enum host_event e)
+{
+	int64_t *const when[] = { [HOST_FAILED] = &h->failed, [HOST_LOCKSTEP] = &h->lockstep,
+		[HOST_CLEAR] = &h->clear, [HOST_HELO] = &h->helo };
+	return when[e];
+}
+
 void
 hosts_mark(const struct hosts *hosts, const struct exchanger *to, enum host_event e)
 {
 	struct host_record h;
-	int64_t *const when[] = { [HOST_FAILED] = &h.failed, [HOST_LOCKSTEP] = &h.lockstep,
-		[HOST_CLEAR] = &h.clear, [HOST_HELO] = &h.helo };
 	hosts_recall(hosts, to, &h);
-	*when[e] = clock_wall();
+	*time_of(&h, e) = clock_wall();
+	note(hosts, to, &h);
+}
+
+void
+hosts_unmark(const struct hosts *hosts, const struct exchanger *to, enum host_event e)
+{
+	struct host_record h;
+	hosts_recall(hosts, to, &h);
+	if (*time_of(&h, e) == 0)
+		return;
+	*time_of(&h, e) = 0;
 	note(hosts, to, &h);
 }
 

@@ -47,6 +47,9 @@ void hosts_greeted(const struct hosts *h, const struct exchanger *to, int64_t la
 enum host_event { HOST_FAILED, HOST_LOCKSTEP, HOST_CLEAR, HOST_HELO };
 void hosts_mark(const struct hosts *h, const struct exchanger *to, enum host_event e);
 
+/* ... or counts no more. */
+void hosts_unmark(const struct hosts *h, const struct exchanger *to, enum host_event e);
+
 /* It took a message that it had put off before, so many s after the message could first be sent. */
 void hosts_waited(const struct hosts *h, const struct exchanger *to, int64_t waited);
 

@@ -1,38 +1,15 @@
-/*
- * Lanes of domains: an internationalized domain name becomes A-labels by IDNA 2008 (RFC 5891), with
- * the non-transitional mapping of UTS 46, as browsers do it.
- */
 #include "mail/lane_name.h"
 
 #include <errno.h>
-#include <idn2.h>
-#include <stdio.h>
 
 #include "mail/address.h"
-
-static int
-to_a_labels(struct span domain, char out[static LANE_NAME_SIZE])
-{
-	char text[LIMIT_DOMAIN + 1], *labels = NULL;
-	if (domain.n >= sizeof(text) || memchr(domain.p, '\0', domain.n) != NULL)
-		return -EINVAL;
-	memcpy(text, domain.p, domain.n);
-	text[domain.n] = '\0';
-	int r = idn2_to_ascii_8z(text, &labels, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-	if (r != IDN2_OK)
-		return r == IDN2_MALLOC ? -ENOMEM : -EINVAL;
-	bool fits = address_is_domain(span_of(labels));
-	if (fits)
-		snprintf(out, LANE_NAME_SIZE, "%s", labels);
-	idn2_free(labels);
-	return fits ? 0 : -EINVAL;
-}
+#include "mail/alabel.h"
 
 int
 lane_name_of(struct span domain, char out[static LANE_NAME_SIZE])
 {
 	if (!span_is_ascii(domain))
-		return to_a_labels(domain, out);
+		return alabel_domain(domain, out);
 	if (!address_is_domain(domain) && !address_is_literal(domain))
 		return -EINVAL;
 	for (size_t i = 0; i < domain.n; i++)

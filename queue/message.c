@@ -18,6 +18,8 @@
 #include "lib/clock.h"
 #include "lib/crc.h"
 #include "lib/lock.h"
+#include "mail/chunk.h"
+#include "mail/header.h"
 
 enum {
 	READ_CHUNK = 64 * 1024,
@@ -153,6 +155,31 @@ parse_head(struct message *m, const struct lane *l)
 	return m->arrived >= 0 && m->n > 0 && m->env.sender.p != NULL ? 0 : -EBADMSG;
 }
 
+/* Reads the body once: its checksum, and what a host has to know to be able to take it. */
+static int
+read_body(struct message *m, uint32_t *crc)
+{
+	char text[READ_CHUNK];
+	struct header header = { 0 };
+	struct chunk octets = { 0 };
+	for (uint64_t at = 0; at < m->length;) {
+		ssize_t r = message_read(m, at, text, sizeof(text));
+		if (r <= 0)
+			return r < 0 ? (int)r : -EBADMSG;
+		struct span piece = { text, (size_t)r };
+		*crc = crc32c(*crc, piece.p, piece.n);
+		m->eightbit = m->eightbit || !span_is_ascii(piece);
+		header_feed(&header, piece);
+		if (m->env.body == BODY_BINARYMIME)
+			chunk_feed(&octets, piece);
+		at += (uint64_t)r;
+	}
+	chunk_end(&octets);
+	m->header_eightbit = header.eightbit;
+	m->binary = octets.bare || octets.nul;
+	return 0;
+}
+
 /* Compares the last line with what stands before it. */
 static int
 check_end(struct message *m)
@@ -164,16 +191,10 @@ check_end(struct message *m)
 		return -EBADMSG;
 	m->length = (uint64_t)(st.st_size - m->body - MESSAGE_END_SIZE);
 
-	char chunk[READ_CHUNK];
 	uint32_t crc = crc32c(crc32c(0, m->head.p, m->head.n), "\n", 1);
-	for (uint64_t at = 0; at < m->length;) {
-		ssize_t r = message_read(m, at, chunk, sizeof(chunk));
-		if (r <= 0)
-			return r < 0 ? (int)r : -EBADMSG;
-		crc = crc32c(crc, chunk, (size_t)r);
-		m->eightbit = m->eightbit || !span_is_ascii((struct span){ chunk, (size_t)r });
-		at += (uint64_t)r;
-	}
+	int err = read_body(m, &crc);
+	if (err < 0)
+		return err;
 	char want[MESSAGE_END_SIZE + 1], have[MESSAGE_END_SIZE];
 	message_end(want, m->length, crc, m->id);
 	ssize_t r = read_at(m->fd, st.st_size - MESSAGE_END_SIZE, have, sizeof(have));

@@ -47,6 +47,7 @@ struct rcpt {
 	struct buf text; /* the reply, escaped, for log and report */
 	bool grey;       /* put off at RCPT, as greylists do */
 	bool crowded;    /* there was room for others in the transaction, and none for it */
+	bool again;      /* refused for the words that went with it: once more without them */
 	struct {
 		bool dsn, deliverby;
 		bool final; /* it is the last one: what it took is delivered */
@@ -63,6 +64,8 @@ struct message {
 	int64_t body;      /* where it begins in the file */
 	uint64_t length;   /* of the body, octets */
 	bool eightbit;     /* the body holds octets beyond ASCII */
+	bool header_eightbit; /* ... in a field of its header */
+	bool binary;       /* it is BINARYMIME, and holds what is not lines (RFC 3030 section 3) */
 	int attempts;      /* that were about this message and ended soft */
 	int crashes;       /* ... of those, attempts with which the relay died */
 	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
@@ -73,6 +76,16 @@ struct message {
 
 /* That it takes long; that the time is over after which the sender wants to know (RFC 2852). */
 enum { TOLD_DELAYED = 1, TOLD_OVERDUE = 2 };
+
+/*
+ * Is the header an internationalized one, which only hosts with SMTPUTF8 can have (RFC 6532)? A
+ * client that said SMTPUTF8 has but allowed it.
+ */
+static inline bool
+message_is_global(const struct message *m)
+{
+	return m->env.utf8 && m->header_eightbit;
+}
 
 /* Since when it could be sent (RFC 4865). */
 static inline int64_t

@@ -5,6 +5,7 @@
 #include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
+#include "mail/alabel.h"
 #include "mail/lane_name.h"
 #include "queue/draft.h"
 #include "report/report.h"
@@ -32,7 +33,9 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	char id[static ID_SIZE])
 {
 	static struct draft draft; /* large, and there is one report at a time */
-	struct report report = { .m = m, .conf = conf, .id = draft.id, .to = reader(m, conf),
+	char room[ALABEL_ADDRESS];
+	struct report report = { .m = m, .conf = conf, .id = draft.id,
+		.to = alabel_address(reader(m, conf), room),
 		.double_bounce = m->env.sender.n == 0, .waiting = waiting };
 	struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(report.to),
 		.require_tls = m->env.require_tls };

@@ -56,7 +56,7 @@ void
 original_put_whole(struct buf *b, const struct message *m, const struct buf *whole)
 {
 	buf_printf(b, "Content-Type: message/%s\r\n",
-		m->env.utf8 && m->eightbit ? "global" : "rfc822");
+		message_is_global(m) ? "global" : "rfc822");
 	if (m->eightbit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_puts(b, "\r\n");

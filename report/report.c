@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/alabel.h"
 #include "report/diagnosis.h"
 #include "report/original.h"
 
@@ -106,10 +107,15 @@ is_global(const struct report *r)
 
 /* ---- pieces ------------------------------------------------------------------------------ */
 
-/* An address; a character beyond ASCII as \x{E9} (RFC 6533 section 3). It is valid UTF-8. */
+/*
+ * An address; a character beyond ASCII that no A-label stands for as \x{E9} (RFC 6533 section 3).
+ * It is valid UTF-8.
+ */
 static void
-put_address(struct buf *b, const struct report *r, struct span address)
+put_address(struct buf *b, const struct report *r, struct span given)
 {
+	char room[ALABEL_ADDRESS];
+	struct span address = alabel_address(given, room);
 	if (is_global(r)) {
 		buf_add(b, address);
 		return;
@@ -250,7 +256,7 @@ put_recipient(struct buf *b, const struct report *r, const struct rcpt *to, enum
 	diagnosis_parse(buf_span(&to->text), kinds[k].status[0], &d);
 	buf_puts(b, "\r\n");
 	put_orcpt(b, to->terms.orcpt);
-	buf_printf(b, "Final-Recipient: %s; ", span_is_ascii(to->address) ? "rfc822" : "utf-8");
+	buf_printf(b, "Final-Recipient: %s; ", alabel_needs_utf8(to->address) ? "utf-8" : "rfc822");
 	put_address(b, r, to->address);
 	buf_printf(b, "\r\nAction: %s\r\nStatus: ", kinds[k].action);
 	buf_add(b, d.status.n > 0 ? d.status : span_of(kinds[k].status));
@@ -301,7 +307,7 @@ may_be_whole(const struct report *r)
 	bool asked = !m->env.require_tls &&
 		(r->double_bounce || (m->env.whole && has_kind(r, REPORT_FAILED)));
 	return asked && m->length <= (uint64_t)r->conf->relay.bounce_size &&
-		(is_global(r) || !m->env.utf8 || !m->eightbit);
+		(is_global(r) || !message_is_global(m));
 }
 
 int

@@ -8,6 +8,7 @@
 #include "sending/tlsclient.h"
 
 enum {
+	TRANSITION = 432, /* another mechanism first (RFC 4954 section 6) */
 	CHALLENGE = 334,
 	COMMAND_MAX = 512,  /* AUTH with its initial response (RFC 4954 section 4) */
 	STEPS = 8,          /* challenges of one exchange */
@@ -91,14 +92,32 @@ exchange(struct link *l, struct sasl *s)
 	return -EPROTO;
 }
 
+enum verdict {
+	PROVED,
+	NOT_THIS_WAY, /* the mechanism was refused */
+	NOT_US,       /* our name and password were; they may not fit the mechanism */
+	GIVE_UP,
+};
+
+/* What the host's last reply to an exchange means. */
+static enum verdict
+judge(int code)
+{
+	static const int way[] = { TRANSITION, 500, 501, 502, 504, 534, 538 };
+	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++)
+		if (code == way[i])
+			return NOT_THIS_WAY;
+	return link_outcome(code) == DONE ? PROVED : link_outcome(code) == HARD ? NOT_US : GIVE_UP;
+}
+
 /* By mechanism m. A success that the host had to prove, and did not, is none. */
-static enum outcome
+static enum verdict
 prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 {
 	struct sasl s;
 	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
 		link_say(l, "AUTH", "libgsasl refuses our name or password");
-		return SOFT;
+		return NOT_THIS_WAY;
 	}
 	int r = exchange(l, &s);
 	if (r == -EPROTO || (r == 0 && link_outcome(l->code) == DONE && !s.proved)) {
@@ -109,10 +128,56 @@ prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 		link_say(l, "AUTH",
 			"the host wants an answer from which our password could be guessed");
 	sasl_end(&s);
-	if (r < 0 || link_outcome(l->code) != DONE)
-		return SOFT;
-	l->proof.mechanism = m->name;
-	return DONE;
+	return r < 0 ? GIVE_UP : judge(l->code);
+}
+
+/*
+ * The best mechanism that was not tried. After a refusal of our password the plainest instead: it
+ * depends on least.
+ */
+static const struct sasl_mechanism *
+next_mechanism(struct link *l, unsigned tried, bool refused, bool exporter)
+{
+	const struct sasl_mechanism *best = NULL;
+	for (unsigned i = 0; i < SASL_MECHANISMS; i++) {
+		if ((tried & 1U << i) != 0 || !check_mechanism(l, i, exporter))
+			continue;
+		if (best == NULL)
+			best = &sasl_mechanisms[i];
+		if (!refused || sasl_mechanisms[i].bare)
+			return &sasl_mechanisms[i];
+	}
+	return best;
+}
+
+/*
+ * By one mechanism after the other while it is the mechanism that is refused. After a refusal of
+ * our password there is one more: accounts are locked for less.
+ */
+static enum outcome
+try_all(struct link *l, const uint8_t *binding, bool exporter)
+{
+	unsigned tried = 0;
+	bool refused = false;
+	for (int left = SASL_MECHANISMS; left > 0; left--) {
+		const struct sasl_mechanism *m = next_mechanism(l, tried, refused, exporter);
+		if (m == NULL)
+			break;
+		tried |= 1U << (m - sasl_mechanisms);
+		enum verdict v = prove_by(l, m, binding);
+		if (v == PROVED)
+			l->proof.mechanism = m->name;
+		if (v == PROVED || v == GIVE_UP)
+			return v == PROVED ? DONE : SOFT;
+		if (v == NOT_US && !refused)
+			left = 2; /* with this one */
+		refused = refused || v == NOT_US;
+	}
+	if (tried == 0) {
+		link_say(l, "AUTH", "the host offers nothing that is safe with it:");
+		buf_puts(&l->text, l->host.auth);
+	}
+	return SOFT;
 }
 
 enum outcome
@@ -124,10 +189,9 @@ authclient_prove(struct link *l)
 		link_say(l, "AUTH", "not without TLS");
 		return SOFT;
 	}
-	for (unsigned i = 0; i < SASL_MECHANISMS; i++)
-		if (check_mechanism(l, i, exporter))
-			return prove_by(l, &sasl_mechanisms[i], binding);
-	link_say(l, "AUTH", l->host.mechanisms == 0 ? "the host does not offer it"
-						 : "the host offers nothing that is safe with it");
-	return SOFT;
+	if (l->host.auth[0] == '\0') {
+		link_say(l, "AUTH", "the host does not offer it");
+		return SOFT;
+	}
+	return try_all(l, binding, exporter);
 }

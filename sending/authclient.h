@@ -10,7 +10,8 @@
 #include "sending/link.h"
 
 /*
- * Logs in by the best mechanism that the host announced and that may be used with it. DONE; SOFT,
+ * Logs in by the best mechanism that the host announced and that may be used with it; by the next
+ * one if the host refuses the mechanism, and by one more if it refuses our password. DONE; SOFT,
  * with the reason in l->text, whatever the host's reply: the mail waits until the operator has
  * mended it.
  */

@@ -59,20 +59,53 @@ learn_limits(struct link_host *h, struct span words)
 	}
 }
 
+/* Said twice, the limit is the larger one: the host itself will refuse what is too much. */
+static void
+learn_size(struct link_host *h, int64_t size, bool twice)
+{
+	int64_t *limit = &h->limit.size;
+	if (!twice)
+		*limit = size;
+	else if (size == 0 || *limit == 0)
+		*limit = 0; /* none */
+	else if (size > *limit)
+		*limit = size;
+}
+
+/*
+ * "AUTH PLAIN LOGIN", or "AUTH=PLAIN LOGIN" as it was before RFC 2554 and is said by some to this
+ * day. Where both are said, either counts.
+ */
+static void
+learn_mechanisms(struct link_host *h, struct span line)
+{
+	static const struct span auth = { "AUTH", 4 };
+	size_t n = strlen(h->auth);
+	if (!span_istarts(line, auth) || line.n == auth.n ||
+		(line.p[auth.n] != ' ' && line.p[auth.n] != '='))
+		return;
+	struct span names = span_skip(line, auth.n + 1);
+	h->mechanisms |= sasl_known(names);
+	if (n + 2 < sizeof(h->auth)) {
+		h->auth[n] = ' ';
+		buf_escape_text(h->auth + n + 1, sizeof(h->auth) - n - 1, names);
+	}
+}
+
 /* Learns from a line of the reply to EHLO; unknown keywords and odd values mean nothing. */
 static void
 learn(struct link_host *h, struct span line)
 {
+	learn_mechanisms(h, line);
+	bool sized = (h->can & CAN_SIZE) != 0;
 	struct span word = span_word(&line, " ");
 	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
 		if (span_ieq(word, span_of(extensions[i].keyword)))
 			h->can |= extensions[i].can;
-	if (span_ieq(word, span_of("AUTH")))
-		h->mechanisms = sasl_known(line);
-	else if (span_ieq(word, span_of("LIMITS")))
+	if (span_ieq(word, span_of("LIMITS")))
 		learn_limits(h, line);
 	else if (span_ieq(word, span_of("SIZE")))
-		h->limit.size = limit_of(span_trim(line));
+		learn_size(h, limit_of(span_trim(line)), sized);
 	else if (span_ieq(word, span_of("DELIVERBY")))
 		h->limit.by = limit_of(span_word(&line, " ,")); /* other options may follow */
 }
@@ -91,6 +124,23 @@ say_ehlo(struct link *l)
 	return link_listen(l, command, conf->timeout_helo, learn);
 }
 
+bool
+begin_helo_will_do(const struct link_terms *t)
+{
+	return (t->policy == DELIVERY_TLS_MAY || t->policy == DELIVERY_TLS_NONE) &&
+		t->login == NULL && t->conf->protocol == PROTOCOL_SMTP;
+}
+
+/* The host closed at EHLO, or behind its refusal, where others go on to listen. */
+static enum outcome
+leave_ehlo(struct link *l)
+{
+	if (l->code == 0 && link_is_spoiled(l) && l->proof.tls == NULL && !l->terms.helo &&
+		begin_helo_will_do(&l->terms))
+		l->proof.again = AGAIN_HELO;
+	return SOFT;
+}
+
 /*
  * EHLO, or HELO if the host does not know it. What was announced before is forgotten (RFC 3207
  * section 4.2).
@@ -103,11 +153,11 @@ say_hello(struct link *l)
 	l->host = (struct link_host){ 0 };
 	if (!helo) {
 		if (say_ehlo(l) < 0)
-			return SOFT;
+			return leave_ehlo(l);
 		helo = link_outcome(l->code) == HARD && conf->protocol != PROTOCOL_LMTP;
 	}
 	if (helo && link_ask(l, "HELO ", l->terms.hostname, conf->timeout_helo) < 0)
-		return SOFT;
+		return leave_ehlo(l);
 	l->host.helo = helo;
 	return link_outcome(l->code) == DONE ? DONE : SOFT;
 }
@@ -120,13 +170,17 @@ say_why(struct link *l, const char *what, const struct buf *why)
 	return SOFT;
 }
 
-/* Under the policy that asks for it. */
+/*
+ * Under the policy that asks for it. A name that only the DNS told proves nothing: who forges the
+ * one forges the other.
+ */
 static enum outcome
 check_certificate(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (l->terms.policy != DELIVERY_TLS_VERIFY ||
-		tlsclient_verify(l->proof.tls, l->terms.peer.host, &why) || link_judge(l))
+	const char *name = l->terms.target[0] != '\0' ? l->terms.target : l->terms.domain;
+	if (l->terms.policy != DELIVERY_TLS_VERIFY || link_judge(l) ||
+		tlsclient_verify(l->proof.tls, name, &why))
 		return DONE;
 	return say_why(l, "certificate", &why);
 }
@@ -136,12 +190,14 @@ shake_hands(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	const struct link_terms *t = &l->terms;
-	bool may = t->policy == DELIVERY_TLS_MAY;
-	struct tls_how how = { .lenient = may, .resume = !t->fresh };
+	bool may = t->policy == DELIVERY_TLS_MAY, verify = t->policy == DELIVERY_TLS_VERIFY;
+	struct tls_how how = { .lenient = may, .legacy = !verify, .nameless = t->nameless,
+		.resume = !t->fresh };
 	int64_t deadline = clock_deadline(t->timeout_tls);
 	int r = tlsclient_begin(t->tls_setup, l->fd, &t->peer, how, deadline, &l->proof.tls, &why);
 	if (r < 0) {
 		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
+			: r == -ENOENT && !verify ? AGAIN_NAMELESS
 			: may && !t->implicit ? AGAIN_CLEAR : AGAIN_NOT;
 		return say_why(l, "TLS", &why);
 	}
@@ -159,6 +215,12 @@ say_injected(struct link *l)
 	return SOFT;
 }
 
+static enum again
+may_do_without(const struct link *l)
+{
+	return l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
+}
+
 /*
  * The host offers it. What it says in clear before it is asked, or behind its consent, would be
  * taken for replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust
@@ -169,7 +231,7 @@ start_tls(struct link *l)
 {
 	if (stream_pending(&l->stream))
 		return say_injected(l);
-	l->proof.again = l->terms.policy == DELIVERY_TLS_MAY ? AGAIN_CLEAR : AGAIN_NOT;
+	l->proof.again = may_do_without(l);
 	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 ||
 		l->code != READY_FOR_TLS)
 		return SOFT;
@@ -177,7 +239,9 @@ start_tls(struct link *l)
 		return say_injected(l);
 	l->proof.again = AGAIN_NOT;
 	enum outcome o = shake_hands(l);
-	return o == DONE ? say_hello(l) : o;
+	if (o == DONE && (o = say_hello(l)) != DONE && l->code == 0)
+		l->proof.again = may_do_without(l); /* TLS that breaks as soon as it is used */
+	return o;
 }
 
 /* TLS as the policy wants it, if it has not begun already. */

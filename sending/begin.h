@@ -16,4 +16,7 @@
  */
 enum outcome begin_link(struct link *l, int fd);
 
+/* Is nothing asked for that needs EHLO? */
+bool begin_helo_will_do(const struct link_terms *t);
+
 #endif

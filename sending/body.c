@@ -4,7 +4,10 @@
 #include <stdio.h>
 
 #include "lib/clock.h"
+#include "mail/alabel.h"
 #include "mail/sevenbit.h"
+
+#define NO_UTF8 "550 5.6.7 the host does not take SMTPUTF8"
 
 enum {
 	SEND_CHUNK = 32 * 1024,
@@ -19,25 +22,40 @@ read_message(const void *m, uint64_t offset, char *p, size_t n)
 	return message_read(m, offset, p, n);
 }
 
-/* Can the host have the octets as they are? */
+/* Does it go as BINARYMIME? To a host that has no such thing, lines may go as any others. */
+static bool
+goes_as_binary(const struct link *l, const struct message *m)
+{
+	return m->env.body == BODY_BINARYMIME && link_can(l, CAN_CHUNKING | CAN_BINARYMIME);
+}
+
+/* Can the host have the octets as they are? What the client called them does not matter. */
 static bool
 takes_as_it_is(const struct link *l, const struct message *m)
 {
-	if (m->env.body == BODY_BINARYMIME)
-		return link_can(l, CAN_CHUNKING | CAN_BINARYMIME);
-	return !m->eightbit || link_can(l, CAN_8BITMIME);
+	return goes_as_binary(l, m) ||
+		(!m->binary && (!m->eightbit || link_can(l, CAN_8BITMIME)));
+}
+
+bool
+body_address_fits(struct link *l, struct span address)
+{
+	if (link_can(l, CAN_SMTPUTF8) || !alabel_needs_utf8(address))
+		return true;
+	link_say(l, "not sent", NO_UTF8);
+	return false;
 }
 
 /* What the sender asked for and this host, or this connection, does not give; NULL: nothing. */
 static const char *
-find_trouble(struct link *l, const struct envelope *e)
+find_trouble(struct link *l, const struct envelope *e, bool utf8)
 {
 	/* A report that is lost would tell nobody (RFC 8689 section 5). */
 	bool must = e->require_tls && e->sender.n > 0;
 	if (must && !(link_can(l, CAN_REQUIRETLS) && link_judge(l)))
 		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
-	if (e->utf8 && !link_can(l, CAN_SMTPUTF8))
-		return "550 5.6.7 the host does not take SMTPUTF8";
+	if (utf8 && !link_can(l, CAN_SMTPUTF8))
+		return NO_UTF8;
 	if (e->by == 0 || e->by_mode != 'R' || link_is_final(l))
 		return NULL;
 	if (!link_can(l, CAN_DELIVERBY))
@@ -50,9 +68,11 @@ find_trouble(struct link *l, const struct envelope *e)
 enum outcome
 body_fit(struct link *l, const struct message *m, struct text *t)
 {
-	const char *why = find_trouble(l, &m->env);
+	bool utf8 = message_is_global(m) || alabel_needs_utf8(m->env.sender);
+	const char *why = find_trouble(l, &m->env, utf8);
 	char text[LIMIT_LOG_TEXT];
-	*t = (struct text){ .m = m, .length = m->length, .converted = !takes_as_it_is(l, m) };
+	*t = (struct text){ .m = m, .length = m->length, .utf8 = utf8,
+		.binary = goes_as_binary(l, m), .converted = !takes_as_it_is(l, m) };
 	int r = why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, &why) : 0;
 	if (r < 0 && r != -EILSEQ) {
 		link_say(l, "spool", strerror(-r));

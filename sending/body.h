@@ -15,14 +15,20 @@
 struct text {
 	const struct message *m;
 	bool converted;  /* to 7-bit */
+	bool binary;     /* it goes as BINARYMIME, by BDAT alone */
+	bool utf8;       /* SMTPUTF8 is said: the text or an address of its transaction needs it */
 	uint64_t length; /* octets that the host will count */
 };
 
 /*
- * Chooses the form in which this host can have the message. DONE: *t is it. HARD: there is none,
- * and l->text says why, with an enhanced status code. SOFT: the message cannot be read now.
+ * Chooses the form in which this host can have the message. DONE: *t is it, and t->utf8 is what the
+ * sender and the header need. HARD: there is none, and l->text says why, with an enhanced status
+ * code. SOFT: the message cannot be read now.
  */
 enum outcome body_fit(struct link *l, const struct message *m, struct text *t);
+
+/* Can this host have the address? If not, l->text says why, as above. */
+bool body_address_fits(struct link *l, struct span address);
 
 /*
  * Sends the text whole. False: it broke off, and the host must not be told its end; l->text says

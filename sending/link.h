@@ -42,10 +42,15 @@ struct link_terms {
 	enum conf_delivery_tls policy;
 	bool implicit;             /* TLS from the first octet (RFC 8314) */
 	bool helo;                 /* HELO at once: the host is known to refuse EHLO */
+	bool clear;                /* policy is NONE because the host's TLS does not work */
+	bool remembered;           /* some of that is known from before, and was not tried now */
+	bool own;                  /* the operator named the way, so what is wrong is his to mend */
 	bool fresh;                /* no old TLS session is to be resumed */
+	bool nameless;             /* the host is not told which name we look for (SNI) */
 	struct tls_setup *tls_setup;
-	struct resume peer;        /* the host; its certificate is to be for its name, or: */
+	struct resume peer;        /* the host */
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
+	const char *domain;        /* ... as an exchanger of this one, which the operator named */
 	const struct login *login; /* NULL: no AUTH */
 	int window;                /* jobs that may be on their way at once */
 	uint64_t window_size;      /* ... and octets of them */
@@ -55,7 +60,8 @@ struct link_terms {
 struct link_host {
 	bool helo;           /* it knows HELO only */
 	unsigned can;        /* CAN_*: the extensions */
-	unsigned mechanisms; /* of AUTH (authclient.h) */
+	unsigned mechanisms; /* of AUTH (authclient.h), those that we know */
+	char auth[128];      /* ... and all of them as the host said them, escaped, for the log */
 	struct {
 		int64_t size;    /* SIZE: octets of a message */
 		int64_t mails;   /* LIMITS MAILMAX (RFC 9422): transactions of this connection */
@@ -71,15 +77,27 @@ struct link_proof {
 	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust; /* the certificate is for the target */
 	enum again {
 		AGAIN_NOT,
-		AGAIN_FRESH,   /* the old session was of no use */
-		AGAIN_CLEAR,   /* the host's TLS does not work, and the policy lets us do without */
+		AGAIN_FRESH,    /* the old session was of no use */
+		AGAIN_NAMELESS, /* the host minds the name that we look for */
+		AGAIN_HELO,     /* the host does not survive EHLO, and HELO will do */
+		AGAIN_CLEAR,    /* the host's TLS does not work, and the policy is `may` */
 	} again;               /* after SOFT: is a new connection to the same host worth a try? */
 	bool refused;          /* AUTH failed, which is for the operator to mend */
 	const char *mechanism; /* of AUTH, by which we logged in; NULL: we did not */
 };
 
-/* What is on its way; of sending.c alone. */
+/* What a refusal may be about (refusal.h). */
+enum {
+	REFUSAL_MAIL = 0,     /* the mail and nothing else: the host's word counts */
+	REFUSAL_FALLBACK = 1, /* what we did without */
+	REFUSAL_US = 2,       /* us: the operator has to mend it */
+};
+
+/* What is on its way; of sending.c alone, but for what the host's refusals were about. */
 struct link_flow {
+	unsigned about;   /* REFUSAL_*: what refusals were about, */
+	unsigned heeded;  /* and what of that the caller knows */
+	unsigned dropped; /* CAN_*: what the host offered, refused, and gets no more */
 	struct job *first, *last;
 	int jobs;        /* of them */
 	int replies;     /* that are owed for them, at most */

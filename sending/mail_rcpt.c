@@ -4,6 +4,18 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/alabel.h"
+
+/* "COMMAND:<address>", in ASCII where that can be. */
+static void
+put_address(struct link *l, const char *command, struct span address, int64_t seconds)
+{
+	char room[ALABEL_ADDRESS];
+	link_puts(l, command, seconds);
+	link_puts(l, ":<", seconds);
+	link_put(l, alabel_address(address, room), seconds);
+	link_puts(l, ">", seconds);
+}
 
 /* " KEY=value", if there is a value. */
 static void
@@ -27,33 +39,55 @@ put_number(struct link *l, const char *key, int64_t number, const char *rest)
 static enum body
 body_of(const struct text *t)
 {
-	if (t->converted)
-		return BODY_UNSAID;
-	return t->m->eightbit && t->m->env.body != BODY_BINARYMIME ? BODY_8BITMIME : t->m->env.body;
+	enum body said = t->m->env.body;
+	if (t->converted || t->binary)
+		return t->binary ? BODY_BINARYMIME : BODY_UNSAID;
+	return t->m->eightbit ? BODY_8BITMIME : said != BODY_BINARYMIME ? said : BODY_UNSAID;
+}
+
+unsigned
+mail_rcpt_mail_words(unsigned can, const struct text *t)
+{
+	const struct envelope *e = &t->m->env;
+	unsigned words = CAN_SIZE;
+	if (body_of(t) != BODY_UNSAID)
+		words |= t->binary ? CAN_BINARYMIME : CAN_8BITMIME;
+	if (e->ret != RET_UNSAID || e->envid.n > 0)
+		words |= CAN_DSN;
+	if (e->by != 0)
+		words |= CAN_DELIVERBY;
+	if (e->priority != 0)
+		words |= CAN_PRIORITY;
+	return words & can;
+}
+
+unsigned
+mail_rcpt_rcpt_words(unsigned can, const struct rcpt *r)
+{
+	return r->terms.notify != 0 || r->terms.orcpt.n > 0 ? can & CAN_DSN : 0;
 }
 
 void
 mail_rcpt_put_mail(struct link *l, const struct text *t)
 {
 	const struct envelope *e = &t->m->env;
-	link_puts(l, "MAIL FROM:<", l->terms.conf->timeout_mail);
-	link_put(l, e->sender, l->terms.conf->timeout_mail);
-	link_puts(l, ">", l->terms.conf->timeout_mail);
-	if (link_can(l, CAN_SIZE))
+	unsigned words = mail_rcpt_mail_words(l->host.can, t);
+	put_address(l, "MAIL FROM", e->sender, l->terms.conf->timeout_mail);
+	if ((words & CAN_SIZE) != 0)
 		put_number(l, " SIZE=", (int64_t)t->length, "");
-	if (link_can(l, CAN_8BITMIME) || body_of(t) == BODY_BINARYMIME)
+	if ((words & (CAN_8BITMIME | CAN_BINARYMIME)) != 0)
 		put_parameter(l, " BODY=", span_of(envelope_body_word(body_of(t))));
-	if (e->utf8)
+	if (t->utf8)
 		link_puts(l, " SMTPUTF8", l->terms.conf->timeout_mail);
-	if (link_can(l, CAN_DSN)) {
+	if ((words & CAN_DSN) != 0) {
 		put_parameter(l, " RET=", span_of(envelope_ret_word(e->ret)));
 		put_parameter(l, " ENVID=", e->envid);
 	}
-	if (link_can(l, CAN_DELIVERBY) && e->by != 0) {
+	if ((words & CAN_DELIVERBY) != 0) {
 		char mode[] = { ';', e->by_mode, e->by_trace ? 'T' : '\0', '\0' };
 		put_number(l, " BY=", e->by - clock_wall(), mode);
 	}
-	if (link_can(l, CAN_PRIORITY) && e->priority != 0)
+	if ((words & CAN_PRIORITY) != 0)
 		put_number(l, " MT-PRIORITY=", e->priority, "");
 	if (e->require_tls && link_can(l, CAN_REQUIRETLS)) /* body_fit: or it is a report */
 		link_puts(l, " REQUIRETLS", l->terms.conf->timeout_mail);
@@ -63,10 +97,8 @@ mail_rcpt_put_mail(struct link *l, const struct text *t)
 void
 mail_rcpt_put_rcpt(struct link *l, const struct rcpt *r)
 {
-	link_puts(l, "RCPT TO:<", l->terms.conf->timeout_rcpt);
-	link_put(l, r->address, l->terms.conf->timeout_rcpt);
-	link_puts(l, ">", l->terms.conf->timeout_rcpt);
-	if (link_can(l, CAN_DSN)) {
+	put_address(l, "RCPT TO", r->address, l->terms.conf->timeout_rcpt);
+	if (mail_rcpt_rcpt_words(l->host.can, r) != 0) {
 		auto_buf notify = buf_new(LIMIT_REPLY_LINE);
 		envelope_notify_words(r->terms.notify, &notify);
 		put_parameter(l, " NOTIFY=", buf_span(&notify));

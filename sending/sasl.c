@@ -107,6 +107,7 @@ sasl_begin(struct sasl *s, const struct sasl_mechanism *m, const struct login *w
 	return -EINVAL;
 }
 
+/* All but LOGIN, which has an order and nothing else: the name, then the password. */
 bool
 sasl_speaks_first(const struct sasl *s)
 {
@@ -184,6 +185,9 @@ sasl_step(struct sasl *s, struct span challenge, struct buf *answer)
 	char in[CHALLENGE_MAX + 1], *out = NULL;
 	if (s->mechanism->token)
 		return step_with_token(s, challenge, answer);
+	/* No standard has LOGIN's challenges, and hosts differ in them: they mean nothing. */
+	if (!sasl_speaks_first(s))
+		challenge.n = 0;
 	if (challenge.n >= sizeof(in))
 		return -EPROTO;
 	snprintf(in, sizeof(in), "%.*s", (int)challenge.n, challenge.n > 0 ? challenge.p : "");

@@ -1,6 +1,8 @@
 #include "sending/sending.h"
 
+#include "mail/alabel.h"
 #include "sending/mail_rcpt.h"
+#include "sending/refusal.h"
 
 enum {
 	START_DATA = 354,
@@ -19,10 +21,19 @@ enum {
 
 /* ---- outcomes ---------------------------------------------------------------------------- */
 
+/* A refusal that may be about anything but the mail is not for good. */
+static enum outcome
+weigh(struct link *l, enum outcome o)
+{
+	unsigned about = o == HARD ? refusal_about(l) : REFUSAL_MAIL;
+	l->flow.about |= about;
+	return about == REFUSAL_MAIL ? o : SOFT;
+}
+
 static void
 settle(struct link *l, struct rcpt *r, enum outcome o)
 {
-	r->outcome = o;
+	r->outcome = weigh(l, o);
 	r->taker.dsn = link_can(l, CAN_DSN);
 	r->taker.deliverby = link_can(l, CAN_DELIVERBY);
 	r->taker.final = link_is_final(l);
@@ -108,11 +119,17 @@ put_envelope(struct link *l, const struct job *j)
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
-/* A reply to MAIL: does the host want no more by this connection, having had some? */
+/*
+ * A reply to MAIL: does the host want no more by this connection, having had some, or would it take
+ * more by one for which nothing is remembered that we had better do without?
+ */
 static bool
 is_full(const struct link *l)
 {
-	return l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM);
+	bool stale = l->terms.remembered && link_outcome(l->code) == HARD &&
+		(refusal_about(l) & REFUSAL_FALLBACK) != 0;
+	return stale ||
+		(l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM));
 }
 
 /*
@@ -124,6 +141,14 @@ read_reset(struct link *l)
 {
 	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 &&
 		link_outcome(l->code) == DONE;
+}
+
+/* What a reply to RCPT means. */
+static void
+read_rcpt(struct link *l, const struct job *j, struct rcpt *r)
+{
+	r->again = refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
+	settle(l, r, l->code == TOO_MANY ? SOFT : link_outcome(l->code));
 }
 
 /*
@@ -141,15 +166,19 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 	l->flow.full = l->flow.full || j->turned_away;
 	if (j->turned_away && l->code == SERVICE_CLOSES && !lock_step)
 		return false;
-	for (int i = 0; i < j->n; i++)
+	bool again = refusal_drops_words(l, &j->text,
+		mail_rcpt_mail_words(j->offered, &j->text));
+	for (int i = 0; i < j->n; i++) {
 		settle(l, j->to[i], mail);
+		j->to[i]->again = again;
+	}
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step)
 			mail_rcpt_put_rcpt(l, j->to[i]);
 		if (link_reply(l, "RCPT", conf->timeout_rcpt) < 0)
 			return false;
 		if (mail == DONE)
-			settle(l, j->to[i], l->code == TOO_MANY ? SOFT : link_outcome(l->code));
+			read_rcpt(l, j, j->to[i]);
 		j->to[i]->grey = mail == DONE && (l->code == BUSY || l->code == TROUBLE);
 		j->to[i]->crowded = j->accepted > 0 && (l->code == NO_ROOM || l->code == TOO_MANY);
 		j->accepted += j->to[i]->outcome == DONE;
@@ -176,7 +205,7 @@ give_up(struct link *l, struct job *j)
 static bool
 is_binary(const struct job *j)
 {
-	return j->m->env.body == BODY_BINARYMIME && !j->text.converted;
+	return j->text.binary;
 }
 
 /* LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2). */
@@ -390,6 +419,7 @@ append(struct link *l, struct job *j)
 	j->end = JOB_OPEN;
 	j->next = NULL;
 	j->sent = j->windowed = j->turned_away = false;
+	j->offered = l->host.can;
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
 		j->to[i]->outcome = DONE; /* until a reply says otherwise */
@@ -403,16 +433,43 @@ append(struct link *l, struct job *j)
 	l->flow.octets += j->m->length;
 }
 
+/* Recipients whose address this host cannot have are settled; the others go without them. */
+static void
+leave_out(struct link *l, struct job *j)
+{
+	int n = 0;
+	for (int i = 0; i < j->n; i++) {
+		if (body_address_fits(l, j->to[i]->address))
+			j->to[n++] = j->to[i];
+		else
+			settle(l, j->to[i], HARD);
+	}
+	j->n = n;
+}
+
+/* Chooses the form of the text, and whether SMTPUTF8 is said. Outcomes as of body_fit. */
+static enum outcome
+fit(struct link *l, struct job *j)
+{
+	enum outcome o = body_fit(l, j->m, &j->text);
+	for (int i = 0; i < j->n; i++)
+		j->text.utf8 = j->text.utf8 || alabel_needs_utf8(j->to[i]->address);
+	return o;
+}
+
 void
 sending_start(struct link *l, struct job *j)
 {
+	bool open = sending_is_open(l);
+	if (open)
+		leave_out(l, j);
 	append(l, j);
-	if (!sending_is_open(l)) {
+	if (!open) {
 		forget(j);
 		return;
 	}
-	enum outcome fits = body_fit(l, j->m, &j->text);
-	if (fits != DONE) {
+	enum outcome fits = fit(l, j);
+	if (fits != DONE || j->n == 0) {
 		settle_accepted(l, j, fits);
 		j->end = JOB_ANSWERED;
 		return;

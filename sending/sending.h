@@ -36,6 +36,7 @@ struct job {
 	/* of sending.c */
 	struct text text;
 	struct job *next;
+	unsigned offered;  /* l->host.can as it was when the envelope went out */
 	bool windowed;
 	bool turned_away; /* MAIL was one too many for this connection */
 	int accepted;

@@ -193,7 +193,7 @@ is_address(const char *name)
 
 /* A connection before its handshake; NULL: out of memory. */
 static struct tls *
-new_connection(struct tls_setup *setup, int fd, const struct resume *peer, bool lenient)
+new_connection(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how)
 {
 	struct tls *t = set_up(setup) ? calloc(1, sizeof(*t)) : NULL;
 	if (t == NULL)
@@ -201,9 +201,12 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, bool 
 	t->setup = setup;
 	t->peer = *peer;
 	t->ssl = SSL_new(setup->ctx);
+	bool named = !how.nameless && !is_address(peer->host);
 	if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1 &&
-		(is_address(peer->host) || SSL_set_tlsext_host_name(t->ssl, peer->host) == 1)) {
-		SSL_set_security_level(t->ssl, lenient ? LENIENT : CAREFUL);
+		(!named || SSL_set_tlsext_host_name(t->ssl, peer->host) == 1)) {
+		SSL_set_security_level(t->ssl, how.lenient ? LENIENT : CAREFUL);
+		if (how.legacy)
+			SSL_set_options(t->ssl, SSL_OP_LEGACY_SERVER_CONNECT);
 		return t;
 	}
 	tlsclient_free(t);
@@ -214,7 +217,7 @@ int
 tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
 	int64_t deadline, struct tls **out, struct buf *why)
 {
-	struct tls *t = new_connection(setup, fd, peer, how.lenient);
+	struct tls *t = new_connection(setup, fd, peer, how);
 	enum stream_result res = STREAM_OK;
 	bool offered = t != NULL && how.resume && offer_session(t);
 	while (t != NULL && res == STREAM_OK) {
@@ -227,10 +230,12 @@ tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, stru
 		res = wait_for_host(t, r, deadline);
 	}
 	explain(why, res);
+	bool nameless = t == NULL || SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) == NULL;
+	bool minds = !nameless && ERR_GET_REASON(ERR_peek_error()) == SSL_R_TLSV1_UNRECOGNIZED_NAME;
 	tlsclient_free(t);
 	if (offered)
 		resume_forget(peer);
-	return offered ? -EAGAIN : -EPROTO;
+	return offered ? -EAGAIN : minds ? -ENOENT : -EPROTO;
 }
 
 /* ---- certificates --------------------------------------------------------------------------- */
@@ -252,6 +257,14 @@ ask_for(X509_STORE_CTX *ctx, const char *name)
 				  : X509_VERIFY_PARAM_set1_host(p, name, 0)) == 1;
 }
 
+/* Is it certain that what the host reads as one connection begins with our handshake (RFC 5746)? */
+static bool
+is_whole(const struct tls *t)
+{
+	return SSL_version(t->ssl) >= TLS1_3_VERSION ||
+		SSL_get_secure_renegotiation_support(t->ssl) != 0;
+}
+
 bool
 tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 {
@@ -259,9 +272,12 @@ tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 	STACK_OF(X509) *others = (STACK_OF(X509) *)(uintptr_t)others_of(t); /* is only looked at */
 	X509_STORE *store = leaf != NULL ? trust_store(t->setup->authorities, leaf, others) : NULL;
 	X509_STORE_CTX *ctx = store != NULL ? X509_STORE_CTX_new() : NULL;
-	bool ok = ctx != NULL && X509_STORE_CTX_init(ctx, store, leaf, others) == 1 &&
+	bool ok = ctx != NULL && name[0] != '\0' && is_whole(t) &&
+		X509_STORE_CTX_init(ctx, store, leaf, others) == 1 &&
 		ask_for(ctx, name);
 	const char *reason = leaf == NULL ? "there is none"
+		: name[0] == '\0' ? "no name" /* or OpenSSL would ask for none */
+		: !is_whole(t) ? "its TLS is older than RFC 5746"
 		: store == NULL ? "delivery_ca cannot be read" : "out of memory";
 	if (ok) {
 		ok = X509_verify_cert(ctx) == 1;

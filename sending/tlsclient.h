@@ -24,21 +24,27 @@ struct tls; /* one connection */
 
 /* How a connection is to begin. */
 struct tls_how {
-	bool lenient; /* weak keys and old algorithms are better than no TLS at all */
-	bool resume;  /* an old session, if there is one */
+	bool lenient;  /* weak keys and old algorithms are better than no TLS at all */
+	bool legacy;   /* and so is TLS 1.2 of before RFC 5746; we never renegotiate anyway */
+	bool nameless; /* the name of the host is not sent */
+	bool resume;   /* an old session, if there is one */
 };
 
 /*
  * Shakes hands on a non-blocking fd with the host in *peer, whose name lives as long as the
- * connection. 0 and *out. -EAGAIN: it failed with an old session, which is forgotten; -EPROTO: it
- * failed. Then the reason is in *why.
+ * connection. 0 and *out. -EAGAIN: it failed with an old session, which is forgotten; -ENOENT: the
+ * host does not go by the name that it was told; -EPROTO: it failed. Then the reason is in *why.
  */
 int tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
 	int64_t deadline, struct tls **out, struct buf *why);
 
 extern const struct transport tlsclient_transport; /* with struct tls as its context */
 
-/* Is the certificate good, and for this host name or address? If not, the reason is in *why. */
+/*
+ * Is the certificate good, and for this host name or address? If not, the reason is in *why. With
+ * TLS of before RFC 5746 no certificate is: somebody else may have begun the connection, and get
+ * what we say.
+ */
 bool tlsclient_verify(struct tls *t, const char *name, struct buf *why);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", and "resumed". */

@@ -50,16 +50,16 @@ finish_data(struct session *s)
 	return r;
 }
 
-/* RFC 3848, RFC 6531 section 4.3 */
+/* RFC 3848; RFC 6531 section 4.3, where SMTPUTF8 was needed. */
 static const char *
-with_keyword(const struct session *s)
+with_keyword(const struct session *s, bool utf8)
 {
 	static const char *const words[2][2][2] = { /* SMTPUTF8, TLS, AUTH */
 		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
 		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
 	};
-	bool utf8 = s->transaction.utf8, known = s->said.user[0] != '\0';
-	bool extended = s->said.extended || utf8 || s->secure || known;
+	bool known = s->said.user[0] != '\0';
+	bool extended = s->said.extended || s->transaction.utf8 || s->secure || known;
 	return extended ? words[utf8][s->secure][known] : "SMTP";
 }
 
@@ -68,7 +68,8 @@ start_data(struct session *s, bool chunked)
 {
 	struct trace trace = { .helo = s->said.helo,
 		.peer = s->peer.place == PEER_AT ? s->peer.text : NULL,
-		.hostname = s->conf.who.hostname, .with = with_keyword(s),
+		.hostname = s->conf.who.hostname, .with = with_keyword(s, false),
+		.with_utf8 = with_keyword(s, true),
 		.cipher = s->secure ? s->tls.cipher : NULL };
 	transaction_start_data(&s->transaction, &trace, chunked,
 		session_is_lenient(s));

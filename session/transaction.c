@@ -6,6 +6,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/address.h"
+#include "mail/alabel.h"
 #include "mail/lane_name.h"
 #include "mail/match.h"
 #include "session/arguments.h"
@@ -13,6 +14,7 @@
 enum {
 	RECEIVED_MAX = 4096,
 	HELO_SHOWN = 200, /* octets of a name that has to be escaped: it stands in one line */
+	HELD_MAX = 64 * 1024, /* octets of a header; what a longer one needs is not waited for */
 };
 
 enum reply
@@ -42,6 +44,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	t->max_size = conf->receive.max_size;
 	t->body = a.env.body;
 	t->utf8 = a.env.utf8;
+	t->utf8_address = alabel_needs_utf8(a.sender.whole);
 	t->chunked = false;
 	t->open = true;
 	return R_SENDER_OK;
@@ -112,8 +115,12 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 	routes_lane(conf, span_of(t->reverse), lane);
 	if (draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
 		return R_TOO_MANY_RCPT;
-	if (t->draft.recipients == 1)
+	t->utf8_address = t->utf8_address || alabel_needs_utf8(given);
+	if (t->draft.recipients == 1) {
+		char room[ALABEL_ADDRESS];
+		given = alabel_address(given, room);
 		snprintf(t->recipient, sizeof(t->recipient), "%.*s", (int)given.n, given.p);
+	}
 	return R_RCPT_OK;
 }
 
@@ -162,20 +169,58 @@ put_client(struct buf *b, const struct trace *trace)
 
 /* The one field that is added. FOR only with one recipient: others would be shown to each other. */
 static void
-add_received(struct transaction *t, const struct trace *trace)
+add_received(struct transaction *t)
 {
+	const struct trace *trace = &t->trace;
+	bool utf8 = t->utf8_address || (t->utf8 && t->header.eightbit);
 	char date[CLOCK_DATE_SIZE];
 	clock_date(clock_wall(), date);
 	auto_buf b = buf_new(RECEIVED_MAX);
 	buf_puts(&b, "Received: ");
 	put_client(&b, trace);
-	buf_printf(&b, "\r\n\tby %s with %s id %s", trace->hostname, trace->with, t->draft.id);
+	buf_printf(&b, "\r\n\tby %s with %s id %s", trace->hostname,
+		utf8 ? trace->with_utf8 : trace->with, t->draft.id);
 	if (t->draft.recipients == 1)
 		buf_printf(&b, "\r\n\tfor <%s>", t->recipient);
 	if (trace->cipher != NULL)
 		buf_printf(&b, "\r\n\ttls %s", trace->cipher);
 	buf_printf(&b, ";\r\n\t%s\r\n", date);
 	draft_body(&t->draft, buf_span(&b));
+}
+
+/* Our field, and behind it what was held. */
+static void
+release(struct transaction *t)
+{
+	if (t->traced)
+		return;
+	add_received(t);
+	draft_body(&t->draft, buf_span(&t->held));
+	buf_free(&t->held);
+	t->traced = true;
+}
+
+/* Is it known by now whether SMTPUTF8 was needed, and not only said? */
+static bool
+need_is_known(const struct transaction *t)
+{
+	return !t->utf8 || t->utf8_address || t->header.eightbit || t->header.over;
+}
+
+/*
+ * Keeps octets of the message. Our field comes before the first of them and tells whether SMTPUTF8
+ * was needed, so a header is held back while that is not known.
+ */
+static void
+keep(struct transaction *t, struct span piece)
+{
+	if (!t->traced && !need_is_known(t)) {
+		buf_add(&t->held, piece);
+		if (t->held.err == 0)
+			return;
+	}
+	release(t);
+	draft_body(&t->draft, piece);
 }
 
 void
@@ -187,8 +232,11 @@ transaction_start_data(struct transaction *t, const struct trace *trace, bool ch
 	t->dot = dot_new(lenient);
 	t->hops = (struct hops){ 0 };
 	t->folded = false;
+	t->header = (struct header){ 0 };
+	t->held = buf_new(HELD_MAX);
+	t->trace = *trace;
+	t->traced = false;
 	t->size = 0;
-	add_received(t, trace);
 }
 
 /* R_QUEUED while nothing speaks against the data. */
@@ -217,8 +265,9 @@ take_piece(void *ctx, struct span piece)
 	t->size += (int64_t)piece.n;
 	if (!t->hops.body)
 		hops_feed(&t->hops, piece);
+	header_feed(&t->header, piece);
 	if (judge(t) == R_QUEUED)
-		draft_body(&t->draft, piece);
+		keep(t, piece);
 }
 
 enum dot_result
@@ -244,6 +293,7 @@ transaction_finish(struct transaction *t, int *err)
 	enum reply r = judge(t);
 	if (r != R_QUEUED)
 		return r;
+	release(t);
 	*err = draft_commit(&t->draft);
 	if (*err == 0)
 		return R_QUEUED;
@@ -254,5 +304,6 @@ void
 transaction_drop(struct transaction *t)
 {
 	draft_drop(&t->draft);
+	buf_free(&t->held);
 	t->open = false;
 }

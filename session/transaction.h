@@ -16,11 +16,22 @@
 #include "conf/conf.h"
 #include "mail/chunk.h"
 #include "mail/dot.h"
+#include "mail/header.h"
 #include "mail/hops.h"
 #include "queue/draft.h"
 #include "session/reply.h"
 
 enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
+
+/* Where a message came from and how, for its Received: field (section 4.4). */
+struct trace {
+	const char *helo;     /* what the client called itself, whatever that is */
+	const char *peer;     /* address literal of the client, or NULL if it has none */
+	const char *hostname; /* of this host */
+	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
+	const char *with_utf8; /* ... where SMTPUTF8 was needed (RFC 6531 section 4.3) */
+	const char *cipher;   /* of TLS (RFC 8314 section 4.3), or NULL */
+};
 
 struct transaction {
 	bool open;                        /* MAIL was accepted */
@@ -30,22 +41,18 @@ struct transaction {
 	char recipient[TRANSACTION_TEXT]; /* the first one as it was given, for FOR */
 	int64_t max_size;
 	enum body body;
-	bool utf8;
+	bool utf8;                        /* SMTPUTF8 was said, */
+	bool utf8_address;                /* and an address needs it */
 	bool chunked;                     /* BDAT was accepted */
 	struct dot dot;
 	struct chunk chunk;
 	struct hops hops;
+	struct header header;
+	struct trace trace;               /* for the field that is to come before what is held */
+	bool traced;                      /* it was written */
+	struct buf held;                  /* the header so far, while it may need SMTPUTF8 or not */
 	bool folded;                      /* the first line would continue our Received: field */
 	int64_t size;                     /* octets of data so far */
-};
-
-/* Where a message came from and how, for its Received: field (section 4.4). */
-struct trace {
-	const char *helo;     /* what the client called itself, whatever that is */
-	const char *peer;     /* address literal of the client, or NULL if it has none */
-	const char *hostname; /* of this host */
-	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
-	const char *cipher;   /* of TLS (RFC 8314 section 4.3), or NULL */
 };
 
 /* What the client may do. */
@@ -69,7 +76,10 @@ enum reply transaction_rcpt(struct transaction *t, const struct conf *conf,
 /* May data follow, by DATA or by BDAT? R_START_DATA, or the reply that refuses. */
 enum reply transaction_ready(const struct transaction *t, bool chunked);
 
-/* Begins the data with a Received: field. `lenient` as in dot.h, for data that is not chunked. */
+/*
+ * Begins the data with a Received: field; what *trace points to lives as long as the transaction.
+ * `lenient` as in dot.h, for data that is not chunked.
+ */
 void transaction_start_data(struct transaction *t, const struct trace *trace, bool chunked,
 	bool lenient);
 

@@ -144,6 +144,7 @@ def test_our_own_server(postern, secure, world, cards, wait):
                                  env=host.environment())
     try:
         assert wait(lambda: reachable("127.0.0.4", world.port))
+        postern.configure("[route named]", "domains = dest.example", f"hosts = mx.test.example:{world.port}")
         postern.send("u@dest.example", delivery_tls="verify", delivery_ca=cards.path("ca"))
         assert ", verified\n" in postern.settled()
         [queued] = host.wait_messages(1)
@@ -160,13 +161,40 @@ def reachable(address, port):
 
 # ---- certificates
 
-@pytest.mark.parametrize("card", ["host", "domain", "wildcard", "no-subject"])
+@pytest.mark.parametrize("card", ["host", "wildcard", "no-subject"])
 def test_good_certificate(place, arrives, card):
-    """B8: for the host or for the domain of the mail; a Subject is not needed."""
+    """B8: for the host that the operator named; a Subject is not needed."""
     place.host(card)
     place.send(delivery_tls="verify")
     arrives()
     assert ", verified\n" in place.postern.logged()
+
+
+def test_certificate_for_the_domain(place, arrives):
+    """B8, S15: for the domain of the mail."""
+    place.host("domain")
+    place.postern.send("u@dest.example", delivery_tls="verify")
+    arrives()
+    assert ", verified\n" in place.postern.logged()
+
+
+def test_name_that_only_the_dns_told(place, deferred):
+    """S15: a forged answer names a host that has a certificate of its own."""
+    sink = place.host("host")
+    place.postern.send("u@dest.example", delivery_tls="verify")
+    deferred("certificate: not good for dest.example: hostname mismatch")
+    assert sink.lines == ["STARTTLS"] and sink.connections == 1
+
+
+@pytest.mark.parametrize("card, good", [("domain", True), ("host", False)])
+def test_domain_that_a_route_names(place, card, good):
+    """S15: the exchangers of a domain that the operator wrote down; their names came from the DNS."""
+    sink = place.host(card)
+    place.postern.configure("[route far]", "domains = elsewhere.example", "hosts = dest.example")
+    place.postern.send("u@elsewhere.example", delivery_tls="verify")
+    log = place.postern.settled(not good)
+    assert len(sink.messages) == good
+    assert good or "certificate: not good for dest.example: hostname mismatch" in log
 
 
 @pytest.mark.parametrize("card, why", [

@@ -70,7 +70,6 @@ def way(postern, world, wait):
 PASSED = [ # keyword of the extension, parameter of MAIL, of RCPT
     ("8BITMIME", "BODY=8BITMIME", ""),
     ("8BITMIME", "BODY=7BIT", ""),
-    ("SMTPUTF8", "SMTPUTF8", ""),
     ("DSN", "RET=HDRS", ""),
     ("DSN", "RET=FULL ENVID=QQ+2B1+3D", ""),
     ("DSN", "", "NOTIFY=SUCCESS,DELAY"),
@@ -106,7 +105,7 @@ def test_orcpt_beyond_ascii(way, given):
     assert f"\r\nOriginal-Recipient: {known.replace(';', '; ')}\r\n" in text
 
 
-@pytest.mark.parametrize("keyword, mail, rcpt", [p for p in PASSED if p[0] != "SMTPUTF8"])
+@pytest.mark.parametrize("keyword, mail, rcpt", PASSED)
 def test_not_sent_to_hosts_without(way, keyword, mail, rcpt):
     """R74: what the host did not announce it is not told; it gets the message all the same."""
     way.sink.ehlo = tuple(k for k in FULL if k.split(" ")[0] not in (keyword, "SIZE"))
@@ -219,6 +218,53 @@ def test_utf8_needs_the_extension(way):
     way.sink.ehlo = tuple(k for k in FULL if k != "SMTPUTF8")
     way.submit("SMTPUTF8", [("ä@dest.example", "")])
     assert "Status: 5.6.7\r\n" in way.refused()
+
+
+@pytest.mark.parametrize("able", [True, False])
+@pytest.mark.parametrize("to, text", [("u@dest.example", "Subject: x\n\nhello\n"),
+                                      ("u@dest.example", "Subject: x\n\n\u00e4\n"),
+                                      ("u@d\u00e4st.example", "Subject: x\n\nhello\n")],
+                         ids=["ascii", "text", "domain"])
+def test_utf8_that_was_only_said(way, world, able, to, text):
+    """L1: every Go program says SMTPUTF8 where it may. What does not need it goes without the word, to every
+    host; Received: is the ordinary one."""
+    world.domain("xn--dst-qla.example")
+    way.sink.ehlo = FULL if able else ("8BITMIME",)
+    way.submit("BODY=8BITMIME SMTPUTF8", [(to, "")], text)
+    message = way.message()
+    assert message.recipients == [to.replace("d\u00e4st", "xn--dst-qla")]
+    assert not [x for x in way.sink.lines if "SMTPUTF8" in x]
+    assert b" with ESMTPA id " in message.data
+    way.postern.settled()
+    assert len(way.sink.messages) == 1, "no report"
+
+
+@pytest.mark.parametrize("size", [50_000, 200_000])
+def test_utf8_and_a_long_header(way, size):
+    """L1: what is held back of a header until its need is known is not lost, and not without end."""
+    way.sink.ehlo = FULL
+    header = "Subject: x\n" + "".join(f"X-{n}: {'x' * 900}\n" for n in range(size // 900))
+    way.submit("SMTPUTF8", body=f"{header}\nhello\n")
+    text = way.message().data
+    assert text.endswith(f"{header}\nhello\n".replace("\n", "\r\n").encode())
+    assert b" with ESMTPA id " in text[:300] and text.count(b"Received: ") == 1
+
+
+def test_utf8_takes_nobody_along(way):
+    """L1, R69: a recipient that needs the extension is returned; the others get the message."""
+    way.sink.ehlo = ("8BITMIME",)
+    way.submit("SMTPUTF8", [("u@dest.example", ""), ("\u00e4@dest.example", "")])
+    assert way.message().recipients == ["u@dest.example"]
+    report = way.message("").data.decode()
+    assert "Status: 5.6.7\r\n" in report and report.count("Final-Recipient:") == 1
+
+
+def test_lines_that_were_called_binary(way):
+    """L1: BINARYMIME was allowed, and not needed: 8BITMIME will do, though nothing could be converted."""
+    way.sink.ehlo = ("8BITMIME",)
+    way.submit("BODY=BINARYMIME", chunk=b"Subject: \xe4\r\n\r\n\xe4\r\n")
+    assert " BODY=8BITMIME" in way.commands()[0]
+    assert way.message().data.endswith(b"Subject: \xe4\r\n\r\n\xe4\r\n")
 
 
 @pytest.mark.parametrize("mail", ["", "BODY=7BIT", "BODY=8BITMIME"])

@@ -4,6 +4,7 @@ import ssl
 
 import pytest
 
+from oldtls import OldTls, library
 from pki import openssl, sequence
 from tlsplace import Place, issue_cards
 
@@ -77,3 +78,35 @@ def test_weak(place, wait, weakness, careful, judged, policy):
         assert wait(lambda: "; next try" in place.postern.logged()), place.postern.logged()
         assert f": {why}; next try" in place.postern.logged()
         assert sink.lines == ["STARTTLS"] and len(place.postern.messages()) == 1
+
+
+@pytest.mark.skipif(library() is None, reason="needs libgnutls")
+@pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
+def test_before_rfc_5746(place, policy):
+    """L23: old TLS is better than none where none is allowed, and good enough where no certificate is asked for."""
+    sink = place.host(context=OldTls(place.cards.path("rsa-2048")))
+    place.send(delivery_tls=policy)
+    if policy == "verify":
+        place.postern.wait_logged("; next try")
+        assert not sink.messages and "TLS: unsafe legacy renegotiation disabled" in place.postern.settled(1)
+    else:
+        sink.wait_messages(1)
+        assert "TLSv1.2 " in place.postern.settled() and len(sink.shaken) == sink.connections == 1
+
+
+@pytest.mark.parametrize("versions", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
+def test_a_name_that_the_host_minds(place, policy, versions):
+    """L23: alert unrecognized_name: once more without a name, unless the certificate is to be for it."""
+    sink = place.host(card="host")
+    sink.context.minimum_version = sink.context.maximum_version = versions
+    sink.context.sni_callback = lambda sock, name, ctx: \
+        ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if name is not None else None
+    place.send(delivery_tls=policy)
+    if policy == "verify":
+        place.postern.wait_logged("; next try")
+        assert not sink.messages and "unrecognized name" in place.postern.settled(1)
+    else:
+        sink.wait_messages(1)
+        place.postern.settled()
+        assert len(sink.shaken) == 1 and sink.connections == 2

@@ -18,13 +18,19 @@ static struct lane lane;
 
 /* Its name is in d.id, its lane is open. */
 static void
-queue(const struct envelope *e)
+queue_text(const struct envelope *e, struct span text)
 {
 	assert_int_equal(draft_begin(&d, &sp, e), 0);
 	assert_int_equal(draft_recipient(&d, "d.example", span_of("u@d.example"), &(struct terms){ 0 }), 0);
-	draft_body(&d, span_of("x\r\n"));
+	draft_body(&d, text);
 	assert_int_equal(draft_commit(&d), 0);
 	assert_int_equal(lane_open(&lane, &sp, "d.example"), 0);
+}
+
+static void
+queue(const struct envelope *e)
+{
+	queue_text(e, span_of("x\r\n"));
 }
 
 static void
@@ -268,6 +274,46 @@ test_log_goes_last(void **state)
 	lane_close(&lane);
 }
 
+/*
+ * What a host has to know to be able to take it, whatever its client said of it: SMTPUTF8 is needed
+ * by a header, BINARYMIME by what is not lines (L1).
+ */
+static void
+test_needs(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		size_t n; /* 0: its length */
+		bool eightbit, global, binary;
+	} rows[] = {
+		{ "Subject: x\r\n\r\nx\r\n", 0, false, false, false },
+		{ "Subject: x\r\n\r\n\xc3\xa4\r\n", 0, true, false, false },
+		{ "Subject: \xc3\xa4\r\n\r\nx\r\n", 0, true, true, false },
+		{ "Subject: x\r\n\r\nno end", 0, false, false, false },
+		{ "Subject: x\r\n\r\na\nb\r\n", 0, false, false, true },
+		{ "Subject: x\r\n\r\na\rb\r\n", 0, false, false, true },
+		{ "Subject: x\r\n\r\nx\r", 0, false, false, true },
+		{ "Subject: x\r\n\r\n\0\r\n", 17, false, false, true },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		for (int said = 0; said < 2; said++) {
+			struct message m;
+			const struct envelope e = { .sender = span_of("a@b.example"), .utf8 = said,
+				.body = said ? BODY_BINARYMIME : BODY_8BITMIME };
+			size_t n = rows[i].n > 0 ? rows[i].n : strlen(rows[i].text);
+			queue_text(&e, (struct span){ rows[i].text, n });
+			assert_int_equal(message_open(&m, &lane, d.id), 0);
+			if (m.eightbit != rows[i].eightbit ||
+				message_is_global(&m) != (said && rows[i].global) ||
+				m.binary != (said && rows[i].binary))
+				fail_msg("row %zu, %d: %d %d %d", i, said, m.eightbit,
+					message_is_global(&m), m.binary);
+			message_close(&m);
+			put_away();
+		}
+}
+
 int
 main(void)
 {
@@ -281,6 +327,7 @@ main(void)
 		cmocka_unit_test(test_terms),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_log_goes_last),
+		cmocka_unit_test(test_needs),
 	};
 	return cmocka_run_group_tests_name("message", tests, setup, teardown);
 }

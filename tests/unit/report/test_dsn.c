@@ -295,6 +295,26 @@ test_require_tls(void **state)
 	message_close(&m);
 }
 
+/* L1: a sender whose domain alone is beyond ASCII gets an ordinary report. */
+static void
+test_alabel(void **state)
+{
+	(void)state;
+	char id[ID_SIZE];
+	struct lane l;
+	struct message m, r;
+	original(&m, "s@\xc3\xa4.example", span_of(HEADER "\r\n"));
+	failed(&m, 0, "550 no");
+	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), 0);
+	assert_int_equal(lane_open(&l, &sp, "xn--4ca.example"), 0);
+	assert_int_equal(message_open(&r, &l, id), 0);
+	assert_false(r.env.utf8 || r.eightbit);
+	assert_true(span_eq(r.rcpt[0].address, span_of("s@xn--4ca.example")));
+	message_close(&r);
+	message_close(&m);
+	lane_close(&l);
+}
+
 static void
 test_nobody(void **state)
 {
@@ -322,6 +342,7 @@ main(void)
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_require_tls),
+		cmocka_unit_test(test_alabel),
 		cmocka_unit_test(test_nobody),
 	};
 	return cmocka_run_group_tests_name("dsn", tests, setup, teardown);

@@ -200,6 +200,33 @@ test_address(void **state)
 	message_close(&m);
 }
 
+/* An ordinary report where SMTPUTF8 was said and not needed: the text does not count (L1). */
+static void
+test_not_global(void **state)
+{
+	(void)state;
+	static const struct { const char *text; bool whole; } cases[] = {
+		{ HEADER "\r\nPAYLOAD \xc3\xa9\r\n", true },
+		{ HEADER "X: \xc3\xa9\r\n\r\nPAYLOAD\r\n", false },
+	};
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct message m;
+		struct buf b;
+		queued(&m, cases[i].text,
+			(struct envelope){ .utf8 = true, .ret = RET_FULL, .whole = true });
+		m.rcpt[0].address = span_of("u@\xc3\xa4.example");
+		m.rcpt[0].outcome = HARD;
+		struct report r = { .m = &m, .conf = &conf, .id = m.id, .to = span_of("s@s.example") };
+		assert_int_equal(report_write(&r, &b), 0);
+		assert_int_equal(holds(&b, "PAYLOAD"), cases[i].whole);
+		assert_false(holds(&b, "message/global"));
+		assert_true(holds(&b, "\r\nFinal-Recipient: rfc822; u@xn--4ca.example\r\n"));
+		assert_true(holds(&b, "\r\n<u@xn--4ca.example>\r\n"));
+		buf_free(&b);
+		message_close(&m);
+	}
+}
+
 /* What cannot be read or written is no report: the failure waits until it can be told (E16). */
 static void
 test_trouble(void **state)
@@ -235,6 +262,7 @@ main(void)
 		cmocka_unit_test(test_kinds),
 		TEST(test_whole),
 		TEST(test_address),
+		TEST(test_not_global),
 		TEST(test_trouble),
 	};
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

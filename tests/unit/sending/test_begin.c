@@ -70,6 +70,10 @@ test_keywords(void **state)
 		{ .ehlo = "250-mx/250 SIZE 10 20", .can = CAN_SIZE },
 		{ .ehlo = "250-mx/250 SIZE 1x", .can = CAN_SIZE },
 		{ .ehlo = "250-mx/250 SIZE 99999999999999999999", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250-SIZE 1000/250 SIZE 2000", .can = CAN_SIZE, .size = 2000 },
+		{ .ehlo = "250-mx/250-SIZE 2000/250 SIZE 1000", .can = CAN_SIZE, .size = 2000 },
+		{ .ehlo = "250-mx/250-SIZE 2000/250 SIZE", .can = CAN_SIZE },
+		{ .ehlo = "250-mx/250-SIZE/250 SIZE 2000", .can = CAN_SIZE },
 		{ .ehlo = "250-mx/250 DELIVERBY", .can = CAN_DELIVERBY },
 		{ .ehlo = "250-mx/250 DELIVERBY 240", .can = CAN_DELIVERBY, .by = 240 },
 		{ .ehlo = "250-mx/250 DELIVERBY 240,other", .can = CAN_DELIVERBY, .by = 240 },
@@ -105,7 +109,12 @@ test_mechanisms(void **state)
 		{ "250-mx/250 AUTH CRAM-MD5 X", 0 },
 		{ "250-mx/250 AUTH PLAIN LOGIN", 1U << 4 | 1U << 5 },
 		{ "250-mx/250 auth scram-sha-256 SCRAM-SHA-256-PLUS", 1U << 1 | 1U << 0 },
-		{ "250-mx/250 AUTH=PLAIN", 0 },
+		/* L42: what was said before there was a standard, and what is said twice */
+		{ "250-mx/250 AUTH=PLAIN", 1U << 4 },
+		{ "250-mx/250-AUTH=LOGIN PLAIN/250 AUTH SCRAM-SHA-1", 1U << 3 | 1U << 4 | 1U << 5 },
+		{ "250-mx/250-AUTH PLAIN/250 AUTH LOGIN", 1U << 4 | 1U << 5 },
+		{ "250-mx/250-AUTH PLAIN/250-AUTH/250 AUTH=", 1U << 4 },
+		{ "250-mx/250-AUTHPLAIN/250 XAUTH PLAIN", 0 },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		const struct host_script script = { .greeting = "220 mx", .ehlo = rows[i].ehlo };
@@ -123,6 +132,7 @@ struct row {
 	bool helo, quit;
 	const char *log; /* the commands that came, but for QUIT */
 	bool lmtp, terms_helo;
+	enum again again;
 };
 
 static const struct row rows[] = {
@@ -136,10 +146,16 @@ static const struct row rows[] = {
 	{ "HELLO1=500 what?", DONE, .helo = true, .log = "EHLO us.example\nHELO us.example\n" },
 	{ "HELLO1=550 no|HELLO2=550 no", SOFT, .quit = true,
 		.log = "EHLO us.example\nHELO us.example\n" },
-	{ "HELLO1=502 no|HELLO2=close", SOFT, .log = "EHLO us.example\nHELO us.example\n" },
+	/* L22: a host that closes at EHLO, or behind its refusal, may know HELO */
+	{ "HELLO1=502 no|HELLO2=close", SOFT, .log = "EHLO us.example\nHELO us.example\n",
+		.again = AGAIN_HELO },
+	{ "HELLO1=550 no!", SOFT, .log = "EHLO us.example\n", .again = AGAIN_HELO },
+	{ "HELLO1=close", SOFT, .log = "LHLO us.example\n", .lmtp = true },
+	{ "HELLO1=close", SOFT, .terms_helo = true, .log = "HELO us.example\n" },
+	{ "HELLO1=2x0 odd", SOFT, .log = "EHLO us.example\n" },
 	{ "HELLO1=421 later", SOFT, .quit = true, .log = "EHLO us.example\n" },
 	{ "HELLO1=451 later", SOFT, .quit = true, .log = "EHLO us.example\n" },
-	{ "HELLO1=close", SOFT, .log = "EHLO us.example\n" },
+	{ "HELLO1=close", SOFT, .log = "EHLO us.example\n", .again = AGAIN_HELO },
 	{ "", DONE, .log = "LHLO us.example\n", .lmtp = true },
 	{ "HELLO1=500 what?", SOFT, .quit = true, .log = "LHLO us.example\n", .lmtp = true },
 	{ "", DONE, .helo = true, .terms_helo = true, .log = "HELO us.example\n" },
@@ -160,7 +176,7 @@ test_hello(void **state)
 		if (o != row->outcome || (o == DONE && l.host.helo != row->helo) ||
 			(o == DONE && link_can(&l, CAN_PIPELINING) == row->helo))
 			fail_msg("%s", row->exceptions);
-		assert_int_equal(l.proof.again, AGAIN_NOT);
+		assert_int_equal(l.proof.again, row->again);
 		part();
 		snprintf(want, sizeof(want), "%s%s", row->log,
 			row->quit || o == DONE ? "QUIT\n" : "");
@@ -258,6 +274,75 @@ test_auth(void **state)
 	}
 }
 
+/*
+ * L43: a mechanism that is refused is not the user; the next one, by the same connection. A refusal
+ * of the user is followed by one more, the plainest. L40: LOGIN's challenges mean nothing.
+ */
+static void
+test_next_mechanism(void **state)
+{
+	(void)state;
+	static char password[] = "secret";
+	static const struct {
+		const char *offered, *exceptions, *tried;
+		enum outcome outcome;
+		const char *text; /* in the end, of the host or of ours */
+	} cases[] = {
+		{ "PLAIN", "", "PLAIN ", DONE, "" },
+		{ "SCRAM-SHA-256 PLAIN", "AUTH1=504 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+		{ "SCRAM-SHA-256 PLAIN", "AUTH1=534 5.7.9 weak", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+		{ "SCRAM-SHA-256 PLAIN", "AUTH1=432 5.7.12 move", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+		{ "SCRAM-SHA-256 PLAIN", "AUTH1=501 what", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", "AUTH1=504 no|AUTH2=504 no",
+			"SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ", DONE, "" },
+		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", "AUTH1=504|AUTH2=504|AUTH3=504|AUTH4=504 no",
+			"SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN ", SOFT, "504 no" },
+		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", "AUTH1=535 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+		{ "SCRAM-SHA-256 SCRAM-SHA-1", "AUTH1=535 no|AUTH2=535 no",
+			"SCRAM-SHA-256 SCRAM-SHA-1 ", SOFT, "535 no" },
+		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", "AUTH1=535 no|AUTH2=535 never",
+			"SCRAM-SHA-256 PLAIN ", SOFT, "535 never" },
+		{ "SCRAM-SHA-256 PLAIN LOGIN", "AUTH1=504 no|AUTH2=535 no|AUTH3=504 never",
+			"SCRAM-SHA-256 PLAIN LOGIN ", SOFT, "504 never" },
+		{ "PLAIN", "AUTH1=535 no", "PLAIN ", SOFT, "535 no" },
+		{ "SCRAM-SHA-256 PLAIN", "AUTH1=454 later", "SCRAM-SHA-256 ", SOFT, "454 later" },
+		{ "SCRAM-SHA-256 PLAIN", "AUTH1=close", "SCRAM-SHA-256 ", SOFT,
+			"AUTH: connection closed by the host" },
+		/* an impostor, or one who wants to guess, hears nothing more */
+		{ "SCRAM-SHA-256 PLAIN", "AUTH1=235 yes", "SCRAM-SHA-256 ", SOFT,
+			"AUTH: the host did not prove that it knows our password" },
+		{ "LOGIN", "AUTH1=334 |OTHER1=334|OTHER2=235 yes", "LOGIN ", DONE, "" },
+		{ "LOGIN", "AUTH1=334 Username:|OTHER1=334 !?|OTHER2=235 yes", "LOGIN ", DONE, "" },
+		{ "LOGIN", "AUTH1=334 UGFzc3dvcmQ6|OTHER1=334 UGFzc3dvcmQ6|OTHER2=235 yes", "LOGIN ",
+			DONE, "" },
+		{ "CRAM-MD5 NTLM", "", "", SOFT,
+			"AUTH: the host offers nothing that is safe with it: CRAM-MD5 NTLM" },
+	};
+	const struct login login = { .user = user, .password = password, .clear = true,
+		.library = sasl_library_open() };
+	assert_non_null(login.library);
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		char ehlo[128], tried[128] = "";
+		snprintf(ehlo, sizeof(ehlo), "250-mx/250 AUTH %s", cases[i].offered);
+		const struct host_script script = { .greeting = "220 mx", .ehlo = ehlo,
+			.exceptions = cases[i].exceptions };
+		enum outcome o = begin(&(struct link_terms){ .login = &login }, &script);
+		if (o != cases[i].outcome || (o != DONE && !span_eq(buf_span(&l.text),
+			span_of(cases[i].text))))
+			fail_msg("%s, %s: %d, %.*s", cases[i].offered, cases[i].exceptions, (int)o,
+				(int)l.text.n, l.text.p);
+		part();
+		host.log[host.n] = '\0';
+		for (const char *p = host.log; (p = strstr(p, "AUTH ")) != NULL; p += 5) {
+			size_t n = strcspn(p + 5, " \n");
+			snprintf(tried + strlen(tried), sizeof(tried) - strlen(tried), "%.*s ",
+				(int)n, p + 5);
+		}
+		if (strcmp(tried, cases[i].tried) != 0)
+			fail_msg("%s, %s: %s", cases[i].offered, cases[i].exceptions, tried);
+	}
+}
+
 int
 main(void)
 {
@@ -267,6 +352,7 @@ main(void)
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_starttls),
 		cmocka_unit_test(test_auth),
+		cmocka_unit_test(test_next_mechanism),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the relay */
 	return cmocka_run_group_tests(tests, NULL, NULL);

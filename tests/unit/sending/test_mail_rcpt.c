@@ -10,6 +10,7 @@
 #define NOTHING { .by = 0 } /* was asked for */
 
 enum { LINE = 1024 };
+enum { EIGHTBIT = 1, CONVERTED = 2, UTF8 = 4, BINARY = 8 };
 
 static struct link l; /* large */
 
@@ -43,52 +44,68 @@ test_mail(void **state)
 	static const struct {
 		unsigned can;
 		struct envelope e;
-		bool eightbit, converted;
+		unsigned text;    /* what is true of it, and how it goes */
 		const char *want; /* behind the address */
 	} rows[] = {
-		{ 0, { .body = BODY_8BITMIME }, false, false, "" },
-		{ CAN_SIZE, NOTHING, false, false, " SIZE=23" },
-		{ CAN_PIPELINING | CAN_CHUNKING, NOTHING, false, false, "" },
+		{ 0, { .body = BODY_8BITMIME }, 0, "" },
+		{ CAN_SIZE, NOTHING, 0, " SIZE=23" },
+		{ CAN_PIPELINING | CAN_CHUNKING, NOTHING, 0, "" },
 		/* BODY: how the text is, whatever the client called it */
-		{ CAN_8BITMIME, { .body = BODY_8BITMIME }, false, false, " BODY=8BITMIME" },
-		{ CAN_8BITMIME, { .body = BODY_7BIT }, false, false, " BODY=7BIT" },
-		{ CAN_8BITMIME, { .body = BODY_7BIT }, true, false, " BODY=8BITMIME" },
-		{ CAN_8BITMIME, NOTHING, true, false, " BODY=8BITMIME" },
-		{ CAN_8BITMIME, NOTHING, false, false, "" },
-		{ CAN_8BITMIME, { .body = BODY_8BITMIME }, true, true, "" },
-		{ CAN_BINARYMIME, { .body = BODY_BINARYMIME }, true, false, " BODY=BINARYMIME" },
-		{ 0, { .body = BODY_BINARYMIME }, true, true, "" },
-		{ CAN_SMTPUTF8, { .utf8 = true }, false, false, " SMTPUTF8" },
-		{ CAN_SMTPUTF8, NOTHING, false, false, "" },
-		{ CAN_DSN, { .ret = RET_HDRS, .envid = { "QQ+3D", 5 } }, false, false,
+		{ CAN_8BITMIME, { .body = BODY_8BITMIME }, 0, " BODY=8BITMIME" },
+		{ CAN_8BITMIME, { .body = BODY_7BIT }, 0, " BODY=7BIT" },
+		{ CAN_8BITMIME, { .body = BODY_7BIT }, EIGHTBIT, " BODY=8BITMIME" },
+		{ CAN_8BITMIME, NOTHING, EIGHTBIT, " BODY=8BITMIME" },
+		{ CAN_8BITMIME, NOTHING, 0, "" },
+		{ CAN_8BITMIME, { .body = BODY_8BITMIME }, EIGHTBIT | CONVERTED, "" },
+		{ CAN_BINARYMIME, { .body = BODY_BINARYMIME }, EIGHTBIT | BINARY, " BODY=BINARYMIME" },
+		/* lines that were called binary (L1) */
+		{ CAN_8BITMIME, { .body = BODY_BINARYMIME }, EIGHTBIT, " BODY=8BITMIME" },
+		{ CAN_8BITMIME, { .body = BODY_BINARYMIME }, 0, "" },
+		{ 0, { .body = BODY_BINARYMIME }, EIGHTBIT | CONVERTED, "" },
+		/* what is needed, not what was said (L1) */
+		{ CAN_SMTPUTF8, NOTHING, UTF8, " SMTPUTF8" },
+		{ CAN_SMTPUTF8, { .utf8 = true }, 0, "" },
+		{ CAN_SMTPUTF8, NOTHING, 0, "" },
+		{ CAN_DSN, { .ret = RET_HDRS, .envid = { "QQ+3D", 5 } }, 0,
 			" RET=HDRS ENVID=QQ+3D" },
-		{ CAN_DSN, { .ret = RET_FULL }, false, false, " RET=FULL" },
-		{ CAN_DSN, NOTHING, false, false, "" },
-		{ CAN_SMTPUTF8, { .ret = RET_HDRS, .envid = { "x", 1 } }, false, false,
+		{ CAN_DSN, { .ret = RET_FULL }, 0, " RET=FULL" },
+		{ CAN_DSN, NOTHING, 0, "" },
+		{ CAN_SMTPUTF8, { .ret = RET_HDRS, .envid = { "x", 1 } }, 0,
 			"" },
-		{ CAN_PRIORITY, { .priority = -3 }, false, false, " MT-PRIORITY=-3" },
-		{ CAN_PRIORITY, { .priority = 9 }, false, false, " MT-PRIORITY=9" },
-		{ CAN_PRIORITY, NOTHING, false, false, "" },
-		{ 0, { .priority = 4 }, false, false, "" },
-		{ CAN_REQUIRETLS, { .require_tls = true }, false, false, " REQUIRETLS" },
-		{ 0, { .require_tls = true }, false, false, "" }, /* R85: a report all the same */
-		{ CAN_REQUIRETLS, NOTHING, false, false, "" },
-		{ 0, { .by = 1, .by_mode = 'N' }, false, false, "" },
-		{ CAN_DELIVERBY, NOTHING, false, false, "" },
+		{ CAN_PRIORITY, { .priority = -3 }, 0, " MT-PRIORITY=-3" },
+		{ CAN_PRIORITY, { .priority = 9 }, 0, " MT-PRIORITY=9" },
+		{ CAN_PRIORITY, NOTHING, 0, "" },
+		{ 0, { .priority = 4 }, 0, "" },
+		{ CAN_REQUIRETLS, { .require_tls = true }, 0, " REQUIRETLS" },
+		{ 0, { .require_tls = true }, 0, "" }, /* R85: a report all the same */
+		{ CAN_REQUIRETLS, NOTHING, 0, "" },
+		{ 0, { .by = 1, .by_mode = 'N' }, 0, "" },
+		{ CAN_DELIVERBY, NOTHING, 0, "" },
 		{ CAN_SIZE | CAN_8BITMIME | CAN_DSN | CAN_SMTPUTF8 | CAN_PRIORITY | CAN_REQUIRETLS,
 			{ .body = BODY_8BITMIME, .utf8 = true, .ret = RET_FULL, .envid = { "i", 1 },
-				.priority = 1, .require_tls = true }, true, false,
+				.priority = 1, .require_tls = true }, EIGHTBIT | UTF8,
 			" SIZE=23 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=i MT-PRIORITY=1"
 			" REQUIRETLS" },
 	};
 	char want[LINE];
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct message m = { .env = rows[i].e, .eightbit = rows[i].eightbit };
-		const struct text t = { .m = &m, .converted = rows[i].converted, .length = 23 };
+		struct message m = { .env = rows[i].e, 
+			.eightbit = (rows[i].text & EIGHTBIT) != 0 };
+		const struct text t = { .m = &m, .length = 23,
+			.converted = (rows[i].text & CONVERTED) != 0,
+			.utf8 = (rows[i].text & UTF8) != 0,
+			.binary = (rows[i].text & BINARY) != 0 };
 		m.env.sender = span_of("s@s.example");
 		snprintf(want, sizeof(want), "MAIL FROM:<s@s.example>%s", rows[i].want);
 		assert_string_equal(put(rows[i].can, &t, NULL), want);
 	}
+	/* L1: a domain has a form in ASCII, a local part has not */
+	const struct message odd[] = { { .env.sender = span_of("s@b\xc3\xbc" "cher.example") },
+		{ .env.sender = span_of("\xc3\xa4@b\xc3\xbc" "cher.example") } };
+	assert_string_equal(put(0, &(struct text){ .m = &odd[0] }, NULL),
+		"MAIL FROM:<s@xn--bcher-kva.example>");
+	assert_string_equal(put(0, &(struct text){ .m = &odd[1] }, NULL),
+		"MAIL FROM:<\xc3\xa4@b\xc3\xbc" "cher.example>");
 	const struct message null = { 0 };
 	assert_string_equal(put(0, &(struct text){ .m = &null }, NULL), "MAIL FROM:<>");
 }
@@ -136,6 +153,8 @@ test_rcpt(void **state)
 		snprintf(want, sizeof(want), "RCPT TO:<r@r.example>%s", rows[i].want);
 		assert_string_equal(put(rows[i].can, NULL, &r), want);
 	}
+	const struct rcpt odd = { .address = span_of("r@b\xc3\xbc" "cher.example") };
+	assert_string_equal(put(0, NULL, &odd), "RCPT TO:<r@xn--bcher-kva.example>");
 }
 
 int

@@ -696,7 +696,7 @@ test_unfit(void **state)
 {
 	(void)state;
 	struct message m = make_message(strlen(BODY)), utf8 = m;
-	utf8.env.utf8 = true;
+	utf8.env.utf8 = utf8.header_eightbit = true;
 	for (enum way way = LOCK_STEP; way < WAYS; way++) {
 		struct rcpt rcpt[JOBS][RCPTS];
 		struct job jobs[JOBS];
@@ -709,6 +709,73 @@ test_unfit(void **state)
 		free_jobs(rcpt);
 		part();
 	}
+	close(m.fd);
+}
+
+/*
+ * SMTPUTF8 is said where something of this transaction needs it, whatever the client said; and what
+ * needs it does not take the other recipients along (L1).
+ */
+static void
+test_utf8(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *sender, *to[RCPTS];
+		bool said, header;
+		unsigned can;
+		const char *want;
+		bool word;
+	} cases[] = {
+		{ "s@s.example", { "a@r.example", "b@r.example" }, true, false, 0, "A+DD", false },
+		{ "s@s.example", { "a@r.example", "b@r.example" }, true, false, CAN_SMTPUTF8,
+			"A+DD", false },
+		{ "s@s.example", { "a@r.example", "b@r.example" }, false, true, 0, "A+DD", false },
+		{ "s@s.example", { "a@r.example", "b@r.example" }, true, true, 0, "AHH", false },
+		{ "s@s.example", { "a@r.example", "b@r.example" }, true, true, CAN_SMTPUTF8,
+			"A+DD", true },
+		{ "\xc3\xa4@s.example", { "a@r.example", "b@r.example" }, true, false, 0, "AHH",
+			false },
+		{ "s@\xc3\xa4.example", { "a@\xc3\xa4.example", "b@r.example" }, true, false, 0,
+			"A+DD", false },
+		{ "s@s.example", { "a@r.example", "\xc3\xa4@r.example" }, true, false, 0, "A+DH",
+			false },
+		{ "s@s.example", { "\xc3\xa4@r.example", "b@r.example" }, true, false, 0, "A+HD",
+			false },
+		{ "s@s.example", { "\xc3\xa4@r.example", "\xc3\xb6@r.example" }, true, false, 0,
+			"AHH", false },
+		{ "s@s.example", { "a@r.example", "\xc3\xa4@r.example" }, true, false,
+			CAN_SMTPUTF8, "A+DD", true },
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++)
+		for (enum way way = LOCK_STEP; way < WAYS; way++) {
+			struct rcpt rcpt[RCPTS];
+			struct job job = { .m = &m };
+			char got[3 + RCPTS] = "A";
+			connect_to(way, NULL, JOBS);
+			l.host.can |= cases[i].can;
+			m.env = (struct envelope){ .sender = span_of(cases[i].sender),
+				.utf8 = cases[i].said };
+			m.header_eightbit = cases[i].header;
+			for (int k = 0; k < RCPTS; k++) {
+				rcpt[k] = make_rcpt(cases[i].to[k]);
+				assert_true(sending_add(&l, &job, &rcpt[k]));
+			}
+			sending_start(&l, &job);
+			assert_ptr_equal(sending_land(&l), &job);
+			assert_int_equal(l.flow.replies, 0);
+			assert_int_equal(job.end, JOB_ANSWERED);
+			snprintf(got, sizeof(got), "A%s%c%c", job.sent ? "+" : "",
+				"DSH"[rcpt[0].outcome], "DSH"[rcpt[1].outcome]);
+			if (strcmp(got, cases[i].want) != 0)
+				fail_msg("case %zu, way %d: %s", i, (int)way, got);
+			part();
+			bool said = strstr(host.log, " SMTPUTF8\n") != NULL;
+			assert_int_equal(said, cases[i].word);
+			for (int k = 0; k < RCPTS; k++)
+				buf_free(&rcpt[k].text);
+		}
 	close(m.fd);
 }
 
@@ -753,6 +820,7 @@ main(void)
 		cmocka_unit_test(test_binary),
 		cmocka_unit_test(test_binary_in_window),
 		cmocka_unit_test(test_unfit),
+		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_drop),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the relay */

@@ -539,16 +539,23 @@ test_hops(void **state)
 
 /* ---- what is queued ------------------------------------------------------------------------ */
 
+/* The file of the message that was queued last. */
+static struct span
+queued_file(void)
+{
+	char path[sizeof("lane/") + LANE_NAME_SIZE + ID_SIZE];
+	snprintf(path, sizeof(path), "lane/%s/%s", t.draft.lane[0], t.draft.id);
+	return slurp(sp.root, path);
+}
+
 static struct span
 queued(void)
 {
-	char path[sizeof("lane/example.org/") + ID_SIZE];
 	int err;
 	size_t used;
 	assert_int_equal(transaction_data(&t, span_of(HELLO ".\r\n"), &used), DOT_END);
 	expect(transaction_finish(&t, &err), R_QUEUED, "finish");
-	snprintf(path, sizeof(path), "lane/example.org/%s", t.draft.id);
-	return slurp(sp.root, path);
+	return queued_file();
 }
 
 static bool
@@ -636,6 +643,68 @@ test_received_long_name(void **state)
 	struct span line = { field + 1, text.n - (size_t)(field + 1 - text.p) };
 	line = span_cut(&line, '\n');
 	assert_true(line.n <= LIMIT_TEXT_LINE && holds(line, "\\xff...)\r"));
+}
+
+static const struct received_row {
+	const char *mail, *to;
+	const char *text; /* NULL: a header longer than what is held back */
+	const char *with; /* the words in our field */
+	const char *rcpt; /* ... and the recipient there; NULL: as it was given */
+} received[] = {
+	{ "a@b.example> SMTPUTF8", "u@example.org", HELLO, "ESMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "u@example.org", "", "ESMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "u@example.org", "A: b\r\n", "ESMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "u@example.org", NULL, "ESMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "u@example.org", "A: b\r\n\r\n\xc3\xa4\r\n", "ESMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "u@example.org", "\xc3\xa4\r\n", "ESMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "u@example.org", "A: b\r\nB: \xc3\xa4\r\n", "UTF8SMTP", NULL },
+	{ "a@b.example>", "u@example.org", "A: \xc3\xa4\r\n", "ESMTP", NULL },
+	{ "\xc3\xa4@b.example> SMTPUTF8", "u@example.org", HELLO, "UTF8SMTP", NULL },
+	{ "a@\xc3\xa4.example> SMTPUTF8", "u@example.org", HELLO, "ESMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "\xc3\xa4@example.org", HELLO, "UTF8SMTP", NULL },
+	{ "a@b.example> SMTPUTF8", "u@\xc3\xa4.example", HELLO, "ESMTP", "u@xn--4ca.example" },
+};
+
+static void
+check_received(const struct received_row *row, struct span text, size_t step)
+{
+	const struct trace trace = { .helo = "c.example", .hostname = "mx.test.example",
+		.with = "ESMTP", .with_utf8 = "UTF8SMTP" };
+	char mail[64], rcpt[64], want[256];
+	snprintf(mail, sizeof(mail), "FROM:<%s", row->mail);
+	snprintf(rcpt, sizeof(rcpt), "TO:<%s>", row->to);
+	expect(mail_from(&known, mail), R_SENDER_OK, mail);
+	expect(rcpt_to(&known, rcpt), R_RCPT_OK, rcpt);
+	transaction_start_data(&t, &trace, true, false);
+	expect(send_data(text, true, step), R_QUEUED, mail);
+	struct span got = queued_file();
+	snprintf(want, sizeof(want), "\n\nReceived: from c.example\r\n\tby mx.test.example with %s "
+		"id %s\r\n\tfor <%s>;\r\n\t", row->with, t.draft.id, row->rcpt != NULL ? row->rcpt : row->to);
+	if (!holds(got, want) || memmem(got.p, got.n, text.p, text.n) == NULL)
+		fail_msg("%s %s %zu: %.*s", mail, rcpt, step, 300, got.p);
+	transaction_drop(&t);
+}
+
+/*
+ * R36, L1: our field says UTF8SMTP where SMTPUTF8 was needed, not where it was said. The text
+ * follows it whole, in whatever pieces it comes.
+ */
+static void
+test_received_utf8(void **state)
+{
+	(void)state;
+	static char long_header[100 * 1024];
+	memset(long_header, 'x', sizeof(long_header));
+	memcpy(long_header, "X: ", 3);
+	memcpy(long_header + sizeof(long_header) - 2, "\r\n", 2);
+	begin_with(RELAYS);
+	for (size_t i = 0; i < ROWS(received); i++) {
+		struct span text = { long_header, sizeof(long_header) };
+		if (received[i].text != NULL)
+			text = span_of(received[i].text);
+		check_received(&received[i], text, 10000);
+		check_received(&received[i], text, 1);
+	}
 }
 
 /* E10: a report gives a whole message back only to a client that may send anywhere. */
@@ -730,6 +799,7 @@ main(void)
 		TEST(test_received),
 		TEST(test_received_name),
 		TEST(test_received_long_name),
+		TEST(test_received_utf8),
 		TEST(test_whole),
 		TEST(test_spool_fails),
 	};

@@ -1,0 +1,153 @@
+#include "sending/refusal.h"
+
+enum {
+	AUTH_FIRST = 530, /* or TLS first (RFC 3207 section 4, RFC 4954 section 6) */
+	OUT_OF_ORDER = 503,
+	CODE_TEXT = 4, /* where the text of a reply begins */
+};
+
+/* The middle and last number of an enhanced code (RFC 3463); -1: the reply has none. */
+struct enhanced {
+	int64_t subject, detail;
+};
+
+enum { ADDRESS = 1, MAILBOX = 2, SECURITY = 7 }; /* subjects */
+
+/* ---- what a reply says ----------------------------------------------------------------------- */
+
+/* The number that stands at the beginning of *s is taken from it. */
+static bool
+take_number(struct span *s, int64_t *out)
+{
+	struct span digits = span_digits(*s);
+	*out = span_number(digits);
+	*s = span_skip(*s, digits.n);
+	return digits.n > 0;
+}
+
+static bool
+take_dot(struct span *s)
+{
+	bool dot = s->n > 0 && s->p[0] == '.';
+	*s = span_skip(*s, dot);
+	return dot;
+}
+
+static struct enhanced
+enhanced_of(const struct link *l)
+{
+	const struct enhanced none = { -1, -1 };
+	struct enhanced e = none;
+	struct span s = buf_span(&l->text);
+	int64_t class = 0;
+	if (l->code == 0 || s.n <= CODE_TEXT)
+		return none;
+	s = span_skip(s, CODE_TEXT);
+	bool ok = take_number(&s, &class) && class == 5 && take_dot(&s) &&
+		take_number(&s, &e.subject) && take_dot(&s) && take_number(&s, &e.detail);
+	return ok ? e : none;
+}
+
+static bool
+is_one_of(int64_t n, const int *list, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		if (n == list[i])
+			return true;
+	return false;
+}
+
+#define IS_ONE_OF(n, list) is_one_of(n, list, sizeof(list) / sizeof((list)[0]))
+
+/* Does it ask for TLS (RFC 5248: 523, 538; X.7.10, X.7.11)? */
+static bool
+asks_for_tls(int code, struct enhanced e)
+{
+	static const int codes[] = { AUTH_FIRST, 523, 538 }, details[] = { 10, 11 };
+	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
+}
+
+/* Is it about who we are, and whether we proved it? Exchange says X.7.57. */
+static bool
+asks_who_we_are(int code, struct enhanced e)
+{
+	static const int codes[] = { OUT_OF_ORDER, 534, 535 };
+	static const int details[] = { 8, 9, 12, 13, 14, 57 };
+	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
+}
+
+/*
+ * "Relay access denied", "relay not permitted", "Relaying denied", "Unable to relay": our own
+ * smarthost takes us for a stranger. No code says so, but these words are everybody's.
+ */
+static bool
+denies_relaying(const struct link *l)
+{
+	struct span s = buf_span(&l->text);
+	for (; l->code != 0 && s.n > 0; s = span_skip(s, 1))
+		if (span_istarts(s, span_of("relay")))
+			return true;
+	return false;
+}
+
+/* Does it leave open that a parameter was what the host did not take? */
+static bool
+is_about_words(int code, struct enhanced e)
+{
+	static const int codes[] = { 500, 501, 502, 504, 555 };
+	return e.subject != ADDRESS && e.subject != MAILBOX && IS_ONE_OF(code, codes);
+}
+
+/* ---- what follows from it -------------------------------------------------------------------- */
+
+/* Is this connection poorer than the host offered, or the policy wants, by a choice of ours? */
+static bool
+is_fallback(const struct link *l)
+{
+	return l->terms.clear || l->terms.nameless || l->host.helo || l->flow.dropped != 0;
+}
+
+unsigned
+refusal_about(const struct link *l)
+{
+	struct enhanced e = enhanced_of(l);
+	bool address = e.subject == ADDRESS || e.subject == MAILBOX;
+	bool could_be_tls = l->proof.tls == NULL && l->terms.policy == DELIVERY_TLS_MAY;
+	unsigned about = REFUSAL_MAIL;
+	if ((is_fallback(l) && !address) || (could_be_tls && asks_for_tls(l->code, e)))
+		about |= REFUSAL_FALLBACK;
+	if (l->terms.own && (asks_for_tls(l->code, e) || asks_who_we_are(l->code, e) ||
+			(!address && denies_relaying(l))))
+		about |= REFUSAL_US;
+	return about;
+}
+
+/* Those of the words without which the host gets the same text, and the sender nothing worse. */
+static unsigned
+spare(const struct text *t, unsigned words)
+{
+	unsigned all = CAN_SIZE | CAN_DSN | CAN_PRIORITY;
+	if (t->m->env.by_mode != 'R')
+		all |= CAN_DELIVERBY;
+	if (!t->m->eightbit && !t->binary)
+		all |= CAN_8BITMIME;
+	return words & all;
+}
+
+bool
+refusal_drops_words(struct link *l, const struct text *t, unsigned words)
+{
+	if (!is_about_words(l->code, enhanced_of(l)))
+		return false;
+	unsigned drop = spare(t, words);
+	if (drop == 0) /* then the form of the text that has to be announced */
+		drop = words & (CAN_8BITMIME | CAN_BINARYMIME);
+	if (drop == 0) { /* refused without them too: it was not about the words */
+		l->host.can |= l->flow.dropped;
+		l->flow.dropped = 0;
+		return false;
+	}
+	l->host.can &= ~drop;
+	l->flow.dropped |= drop;
+	return true;
+}

@@ -1,0 +1,170 @@
+"""What relay does without, so that mail goes all the same: TLS, EHLO, a parameter. What the host says then may be
+about that, and is never for good (L2, L13, L16, L22)."""
+import pytest
+
+import spoolfile
+from internet import Last
+from tlsplace import Place, issue_cards
+
+FIRST = "530 5.7.0 Must issue a STARTTLS command first"
+
+
+@pytest.fixture(scope="module")
+def cards(pki):
+    return issue_cards(pki)
+
+
+@pytest.fixture
+def place(postern, world, cards):
+    return Place(postern, world, cards)
+
+
+def demands_tls(sink, reply, verb="MAIL"):
+    """Of who comes in clear."""
+    sink.say[verb] = lambda line: reply if not sink.shaken else "354 go" if verb == "DATA" else "250 ok"
+
+
+def no_report(place):
+    place.postern.settled(1)
+    assert not [x for x in place.world.sink.lines if x.startswith("MAIL FROM:<>")]
+
+
+CUTS = {
+    "454": {"STARTTLS": "454 4.7.0 not now"},
+    "cut": {"STARTTLS": None},
+    "helo": {"EHLO": "500 what?"},
+}
+
+
+@pytest.mark.parametrize("verb, reply", [
+    ("MAIL", FIRST), ("MAIL", "554 no"), ("MAIL", "550 5.7.1 TLS required"), ("MAIL", "503 EHLO first"),
+    ("RCPT", "550 5.7.11 encryption required"), ("RCPT", "550 TLS only"), ("DATA", "554 5.7.0 in clear?"),
+    ("END", "550 5.7.1 not in clear")])
+@pytest.mark.parametrize("cut", list(CUTS))
+def test_in_clear_nothing_is_for_good(place, cut, verb, reply):
+    """L2: the mail waits, and goes by TLS when that works; nothing is remembered that says otherwise."""
+    sink = place.host(say=dict(CUTS[cut]))
+    demands_tls(sink, reply, verb)
+    place.send(linger="0s")
+    place.postern.wait_logged("deferred <u@dest.example>")
+    no_report(place)
+    for name in CUTS[cut]:
+        del sink.say[name]
+    spoolfile.elapse(place.postern.spool, 600)
+    place.postern.due()
+    sink.wait_messages(1)
+    place.postern.settled()
+    assert len(sink.shaken) == 1
+
+
+@pytest.mark.parametrize("cut", ["454", "helo"])
+def test_what_was_remembered_is_forgotten(place, cut):
+    """L2: what was learned a minute ago is in force, and is refused: TLS is tried again at once."""
+    sink = place.host(say=dict(CUTS[cut]))
+    place.send(linger="0s")
+    sink.wait_messages(1)
+    place.postern.settled()
+    for name in CUTS[cut]:
+        del sink.say[name]
+    demands_tls(sink, FIRST)
+    place.send()
+    sink.wait_messages(2)
+    place.postern.settled()
+    assert len(sink.shaken) == 1
+    assert "deferred" not in place.postern.logged()
+
+
+def test_an_address_is_an_address(place):
+    """L2: what cannot be about the way we came is for good."""
+    sink = place.host(say={"STARTTLS": "454 4.7.0 not now", "RCPT": "550 5.1.1 unknown"})
+    place.send()
+    place.postern.wait_logged("bounced <u@dest.example>")
+    assert not sink.messages
+
+
+def test_tls_that_breaks_when_it_is_used(place):
+    """L2: the handshake succeeds, and the connection is closed at EHLO inside."""
+    sink = place.host()
+    sink.say["EHLO"] = lambda line: "250-sink\r\n250 STARTTLS" if len(sink.shaken) < sink.connections else None
+    place.send()
+    sink.wait_messages(1)
+    assert "; in clear from now on" in place.postern.settled() and sink.connections == 2
+
+
+# ---- EHLO
+
+@pytest.mark.parametrize("how", ["close", "500"])
+def test_helo_on_the_next_connection(postern, world, how):
+    """L22: a host that closes at EHLO, or behind its refusal."""
+    world.domain("dest.example")
+    world.sink.say["EHLO"] = None if how == "close" else Last("500 what?\r\n")
+    postern.send("u@dest.example")
+    world.sink.wait_messages(1)
+    assert world.sink.connections == 2
+
+
+# ---- words
+
+EHLO = ("PIPELINING", "8BITMIME", "SIZE 100000000", "DSN")
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
+@pytest.mark.parametrize("word", ["SIZE=", "BODY="])
+@pytest.mark.parametrize("reply", ["555 5.5.4 what?", "501 what?"])
+def test_mail_without_words(postern, world, ehlo, word, reply):
+    """L16: offered, and refused: once more without it."""
+    world.domain("dest.example")
+    world.sink.ehlo = ehlo
+    world.sink.say["MAIL"] = lambda line: reply if word in line else "250 ok"
+    for n in range(3):
+        postern.send("u@dest.example", body=f"Subject: {n}\n\nx\n" if word == "SIZE=" else "Subject: x\n\n\u00e4\n",
+                     max_relays=0)
+    postern.due()
+    world.sink.wait_messages(3)
+    assert "deferred" not in postern.settled()
+    assert word == "SIZE=" or all(m.data.isascii() for m in world.sink.messages)
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
+@pytest.mark.parametrize("word", ["NOTIFY=", "ORCPT="])
+def test_rcpt_without_words(postern, world, ehlo, word):
+    """L16: the other recipient gets it by the first transaction, and nobody twice."""
+    world.domain("dest.example")
+    world.sink.ehlo = ehlo
+    world.sink.say["RCPT"] = lambda line: "501 what?" if word in line else "250 ok"
+    words = "NOTIFY=FAILURE ORCPT=rfc822;x@y.example"
+    said = postern.pipe(f"EHLO c.example\nMAIL FROM:<a@sender.example>\nRCPT TO:<u@dest.example> {words}\n"
+                        "RCPT TO:<v@dest.example>\nDATA\nSubject: x\n\nx\n.\nQUIT\n".encode())
+    assert "queued" in said
+    world.sink.wait_messages(2)
+    assert "deferred" not in postern.settled()
+    assert [m.recipients for m in world.sink.messages] == [["v@dest.example"], ["u@dest.example"]]
+
+
+def test_refused_without_words_too(postern, world):
+    """L16: then it was not about the words."""
+    world.domain("dest.example")
+    world.sink.ehlo = EHLO
+    world.sink.say["RCPT"] = lambda line: "501 no such address" if "dest" in line else "250 ok"
+    postern.send("u@dest.example")
+    world.sink.wait_messages(1)
+    assert world.sink.messages[0].sender == "" and "bounced <u@dest.example>" in postern.settled()
+
+
+# ---- a route's own host
+
+@pytest.mark.parametrize("verb, reply", [
+    ("MAIL", "530 5.7.0 Authentication required"), ("MAIL", "534 5.7.9 weak"), ("MAIL", "535 no"),
+    ("MAIL", "538 no"), ("MAIL", "503 5.5.1 EHLO first"), ("RCPT", "530 no"), ("RCPT", "550 5.7.57 not authenticated"),
+    ("DATA", "535 5.7.8 no")])
+def test_our_own_host(postern, world, verb, reply):
+    """L13: what is wrong between a site and its own host waits for the operator, who is told once."""
+    postern.configure("[route smart]", "domains = *", f"hosts = [127.0.0.2]:{world.sink.port}")
+    world.sink.say[verb] = reply
+    for _ in range(2):
+        postern.send("u@dest.example", max_relays=0)
+    postern.due()
+    postern.wait_logged("; next try", 2)
+    log = postern.settled(2)
+    assert log.count("it is not the mail that is refused") == 1 and reply in log
+    assert not world.sink.messages and "bounced" not in log

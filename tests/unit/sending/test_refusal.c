@@ -1,0 +1,178 @@
+/* refusal: what a 5yz is about, and which words are worth a try without them (L2, L13, L16). */
+#include "tests/unit/sending/sent.h"
+
+#include <stdlib.h>
+
+#include "sending/refusal.h"
+
+static struct link l; /* large */
+
+/* As if the host had said this, or we in its place. */
+static void
+hear(const char *reply)
+{
+	l.code = reply[0] >= '0' && reply[0] <= '9' ? (int)strtol(reply, NULL, 10) : 0;
+	struct span text = guarded(span_of(reply));
+	l.text = (struct buf){ .p = (char *)(uintptr_t)text.p, .n = text.n, .max = text.n };
+}
+
+enum way { AS_OFFERED, CLEAR, HELO, FEWER, NOT_OFFERED, NONE, OWN, OWN_CLEAR };
+
+static void
+come(enum way way)
+{
+	l.terms = patient_terms();
+	l.host = (struct link_host){ .helo = way == HELO };
+	l.flow = (struct link_flow){ .dropped = way == FEWER ? CAN_SIZE : 0 };
+	l.terms.clear = way == CLEAR || way == OWN_CLEAR;
+	l.terms.own = way == OWN || way == OWN_CLEAR;
+	l.terms.policy = way == NOT_OFFERED ? DELIVERY_TLS_MAY : DELIVERY_TLS_NONE;
+}
+
+#define M REFUSAL_MAIL
+#define F REFUSAL_FALLBACK
+#define U REFUSAL_US
+#define B (REFUSAL_FALLBACK | REFUSAL_US)
+
+static const struct {
+	const char *reply;
+	/* as offered, in clear, HELO, fewer words, TLS not offered, TLS not wanted, route, both */
+	unsigned want[OWN_CLEAR + 1];
+} rows[] = {
+	{ "530 5.7.0 Must issue a STARTTLS command first", { M, F, F, F, F, M, U, B } },
+	{ "530", { M, F, F, F, F, M, U, B } },
+	{ "523 no", { M, F, F, F, F, M, U, B } },
+	{ "538 no", { M, F, F, F, F, M, U, B } },
+	{ "550 5.7.10 no", { M, F, F, F, F, M, U, B } },
+	{ "554-5.7.11 no", { M, F, F, F, F, M, U, B } },
+	{ "503 5.5.1 EHLO first", { M, F, F, F, M, M, U, B } },
+	{ "534 5.7.9 no", { M, F, F, F, M, M, U, B } },
+	{ "535 no", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.57 not authenticated", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.13 disabled", { M, F, F, F, M, M, U, B } },
+	{ "554 TLS only", { M, F, F, F, M, M, M, F } },
+	{ "550 no", { M, F, F, F, M, M, M, F } },
+	{ "550 5.7.1 no", { M, F, F, F, M, M, M, F } },
+	{ "554 5.0.0 no", { M, F, F, F, M, M, M, F } },
+	/* what is said of an address or a mailbox counts however we came */
+	{ "550 5.1.1 unknown", { M, M, M, M, M, M, M, M } },
+	{ "550-5.2.1 disabled", { M, M, M, M, M, M, M, M } },
+	{ "552 5.2.2 full", { M, M, M, M, M, M, M, M } },
+	{ "554 5.7.1 <a@b.example>: Relay access denied", { M, F, F, F, M, M, U, B } },
+	{ "550 relay not permitted", { M, F, F, F, M, M, U, B } },
+	{ "550 5.1.1 <relay@b.example>: unknown", { M, M, M, M, M, M, M, M } },
+	{ "550 rela", { M, F, F, F, M, M, M, F } },
+	/* what only looks like a code is none */
+	{ "550 5.1", { M, F, F, F, M, M, M, F } },
+	{ "550 5.1. no", { M, F, F, F, M, M, M, F } },
+	{ "550 4.1.1 no", { M, F, F, F, M, M, M, F } },
+	{ "550 5", { M, F, F, F, M, M, M, F } },
+	{ "550 5.", { M, F, F, F, M, M, M, F } },
+	{ "550 5.x.1", { M, F, F, F, M, M, M, F } },
+	/* ours, in place of a reply */
+	{ "not sent: 550 5.6.7 the host does not take SMTPUTF8", { M, F, F, F, M, M, M, F } },
+	{ "", { M, F, F, F, M, M, M, F } },
+};
+
+static void
+test_about(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++)
+		for (enum way way = AS_OFFERED; way <= OWN_CLEAR; way++) {
+			come(way);
+			hear(rows[i].reply);
+			unsigned got = refusal_about(&l);
+			if (got != rows[i].want[way])
+				fail_msg("%s, %d: %d", rows[i].reply, (int)way, (int)got);
+		}
+}
+
+/* In TLS nothing asks for TLS. */
+static void
+test_in_tls(void **state)
+{
+	(void)state;
+	come(NOT_OFFERED);
+	l.proof.tls = (struct tls *)(void *)&l; /* not looked into */
+	hear("530 5.7.0 Authentication required");
+	assert_int_equal(refusal_about(&l), REFUSAL_MAIL);
+	l.terms.own = true;
+	assert_int_equal(refusal_about(&l), REFUSAL_US);
+	l.proof.tls = NULL;
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+enum { ALL = CAN_SIZE | CAN_DSN | CAN_PRIORITY | CAN_DELIVERBY | CAN_8BITMIME };
+
+static void
+test_words(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *reply;
+		unsigned words;
+		bool eightbit, binary;
+		char by_mode;
+		unsigned dropped; /* 0: the refusal stands */
+	} cases[] = {
+		{ "555 no", CAN_SIZE, false, false, 0, CAN_SIZE },
+		{ "501 no", ALL, false, false, 'N', ALL },
+		{ "504 no", CAN_DSN, false, false, 0, CAN_DSN },
+		{ "555 5.5.4 no", ALL, false, false, 'R', ALL & ~(unsigned)CAN_DELIVERBY },
+		{ "555 no", ALL, true, false, 'N', ALL & ~(unsigned)CAN_8BITMIME },
+		/* then the text takes another form */
+		{ "555 no", CAN_8BITMIME, true, false, 0, CAN_8BITMIME },
+		{ "555 no", CAN_BINARYMIME, true, true, 0, CAN_BINARYMIME },
+		{ "555 no", CAN_DELIVERBY, false, false, 'R', 0 },
+		{ "501 bad address", 0, false, false, 0, 0 },
+		{ "501 5.1.7 bad address", ALL, false, false, 'N', 0 },
+		{ "550 no", ALL, false, false, 'N', 0 },
+		{ "552 5.3.4 too large", CAN_SIZE, false, false, 0, 0 },
+		{ "250 ok", CAN_SIZE, false, false, 0, 0 },
+		{ "451 later", CAN_SIZE, false, false, 0, 0 },
+	};
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct message m = { .eightbit = cases[i].eightbit,
+			.env = { .by_mode = cases[i].by_mode } };
+		const struct text t = { .m = &m, .binary = cases[i].binary };
+		come(AS_OFFERED);
+		l.host.can = ~0U;
+		hear(cases[i].reply);
+		bool dropped = refusal_drops_words(&l, &t, cases[i].words);
+		if (dropped != (cases[i].dropped != 0) || l.flow.dropped != cases[i].dropped)
+			fail_msg("case %zu: %x", i, l.flow.dropped);
+		assert_int_equal(l.host.can, ~cases[i].dropped);
+	}
+}
+
+/* Refused without them too: they were not the reason, so they are said again. */
+static void
+test_words_are_cleared(void **state)
+{
+	(void)state;
+	const struct message m = { 0 };
+	const struct text t = { .m = &m };
+	come(AS_OFFERED);
+	l.host.can = CAN_SIZE | CAN_PIPELINING;
+	hear("501 no");
+	assert_true(refusal_drops_words(&l, &t, CAN_SIZE));
+	assert_int_equal(l.host.can, CAN_PIPELINING);
+	assert_int_equal(refusal_about(&l), REFUSAL_FALLBACK);
+	assert_false(refusal_drops_words(&l, &t, 0));
+	assert_int_equal(l.host.can, CAN_SIZE | CAN_PIPELINING);
+	assert_int_equal(refusal_about(&l), REFUSAL_MAIL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_about),
+		cmocka_unit_test(test_in_tls),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_words_are_cleared),
+	};
+	return cmocka_run_group_tests_name("refusal", tests, NULL, NULL);
+}
