@@ -106,7 +106,8 @@ next_job(const struct relay *r, struct flight *f)
 /*
  * A connection that was lost with several messages on their way, or with one that went as in a
  * window: for a while the host gets one message at a time. Then DATA lets it refuse a message
- * before it gets the text, and say why if it breaks off in the middle (F10).
+ * before it gets the text, and say why if it breaks off in the middle (F10); and no more than one
+ * message can be in doubt.
  */
 static void
 remember_disorder(const struct relay *r, const struct job *j)
@@ -137,7 +138,7 @@ flight_land(struct relay *r, struct found *found)
 		sending_start(&r->link, j);
 		return;
 	}
-	if (j->end == JOB_LOST)
+	if (j->end == JOB_LOST || (j->end == JOB_UNTRIED && j->sent))
 		remember_disorder(r, j);
 	if (j->end == JOB_UNTRIED && j->sent)
 		log_doubt(r, &f->m);

@@ -62,26 +62,47 @@ blame(struct link *l, struct job *j)
 }
 
 /*
- * The connection is of no more use, for the reason in l->text. The first open job is blamed for
- * that, for it may have caused it, unless the host said 421, or was full, or the connection had
- * been idle; all other open jobs are untried. After 421 the host has taken no message that it did
- * not answer; after any other loss it may have.
+ * The connection is of no more use, for the reason in l->text. One open job is to blame, or none
+ * (NULL); all others are untried. After 421 the host has taken no message that it did not answer;
+ * after any other loss it may have.
  */
 static void
-lose(struct link *l)
+lose_by(struct link *l, const struct job *guilty)
 {
-	bool polite = l->code == SERVICE_CLOSES, guilty = !polite && !l->idle && !l->flow.full;
+	bool polite = l->code == SERVICE_CLOSES;
 	link_close(l);
 	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
 		j->sent = j->sent && !polite;
-		if (guilty)
+		if (j == guilty)
 			blame(l, j);
 		else
 			forget(j);
-		guilty = false;
 	}
+}
+
+/*
+ * May the connection have been lost because of this job, the first open one? On a connection that
+ * was of use, only if the host had begun to answer it and did not say 421: many hosts close after
+ * some messages, or after a pause, and say nothing. On any other there is only the host beside it
+ * that may be to blame.
+ */
+static bool
+may_be_guilty(const struct link *l, const struct job *j)
+{
+	bool heard = j->heard && !j->turned_away && l->code != SERVICE_CLOSES;
+	return heard || !sending_was_of_use(l);
+}
+
+/* The same, when it is not known which job is to blame. */
+static void
+lose(struct link *l)
+{
+	struct job *first = l->flow.first;
+	while (first != NULL && first->end != JOB_OPEN)
+		first = first->next;
+	lose_by(l, first != NULL && may_be_guilty(l, first) ? first : NULL);
 }
 
 /* All replies to the job are there. */
@@ -92,8 +113,10 @@ end_job(struct link *l, struct job *j)
 		forget(j);
 	else
 		j->end = JOB_ANSWERED;
-	if (l->code == SERVICE_CLOSES)
-		lose(l);
+	bool closes = l->code == SERVICE_CLOSES;
+	l->flow.answered += j->end == JOB_ANSWERED && (!closes || sending_any_done(j));
+	if (closes)
+		lose_by(l, NULL);
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -108,11 +131,15 @@ put_envelope(struct link *l, const struct job *j)
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
-/* A reply to MAIL: does the host want no more by this connection, having had some? */
+/*
+ * The reply to a MAIL that the host refuses: may that be about the connection, which has brought it
+ * enough, and not about the message? Whatever the code is (503, 550, 554, 450 ... are in use): the
+ * first MAIL of another connection will tell.
+ */
 static bool
 is_full(const struct link *l)
 {
-	return l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM);
+	return l->flow.taken > 0 && link_outcome(l->code) != DONE;
 }
 
 /*
@@ -137,12 +164,15 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 	if (link_reply(l, "MAIL", conf->timeout_mail) < 0)
 		return false;
 	enum outcome mail = link_outcome(l->code);
+	j->heard = true;
 	j->turned_away = is_full(l);
+	j->sent = j->sent && !j->turned_away; /* a text without an envelope is not taken */
 	l->flow.full = l->flow.full || j->turned_away;
-	if (j->turned_away && l->code == SERVICE_CLOSES && !lock_step)
-		return false;
+	l->flow.taken += mail == DONE;
 	for (int i = 0; i < j->n; i++)
 		settle(l, j->to[i], mail);
+	if (l->code == SERVICE_CLOSES && !lock_step)
+		return false;
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step)
 			mail_rcpt_put_rcpt(l, j->to[i]);
@@ -193,7 +223,6 @@ read_each_end(struct link *l, struct job *j)
 		settle(l, j->to[i], link_outcome(l->code));
 		j->replied = i + 1;
 	}
-	l->flow.delivered += sending_any_done(j);
 	end_job(l, j);
 }
 
@@ -210,7 +239,6 @@ read_end(struct link *l, struct job *j)
 		return;
 	}
 	enum outcome o = link_outcome(l->code);
-	l->flow.delivered += j->accepted > 0 && o == DONE;
 	settle_accepted(l, j, o);
 	if (is_binary(j) && !j->windowed && o != DONE)
 		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
@@ -227,7 +255,11 @@ read_end(struct link *l, struct job *j)
 static void
 lose_in_body(struct link *l, struct job *j)
 {
-	if (l->stream.broken && link_is_spoiled(l) &&
+	if (!l->stream.broken) { /* it is our file that ended too early */
+		lose_by(l, j);
+		return;
+	}
+	if (link_is_spoiled(l) &&
 		(!j->windowed || read_envelope(l, j, false)) &&
 		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
 		link_outcome(l->code) == HARD)
@@ -355,6 +387,12 @@ sending_is_open(const struct link *l)
 }
 
 bool
+sending_was_of_use(const struct link *l)
+{
+	return l->flow.answered > 0;
+}
+
+bool
 sending_add(const struct link *l, struct job *j, struct rcpt *to)
 {
 	if (j->n == JOB_RCPTS || (l->host.limit.rcpts != 0 && j->n >= l->host.limit.rcpts))
@@ -389,7 +427,7 @@ append(struct link *l, struct job *j)
 {
 	j->end = JOB_OPEN;
 	j->next = NULL;
-	j->sent = j->windowed = j->turned_away = false;
+	j->sent = j->windowed = j->heard = j->turned_away = false;
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
 		j->to[i]->outcome = DONE; /* until a reply says otherwise */
@@ -462,6 +500,7 @@ confirm(struct link *l, struct job *j)
 		if (link_outcome(l->code) == DONE)
 			return;
 		buf_puts(&l->text, " in reply to RSET");
+		l->flow.answered -= j->end == JOB_ANSWERED;
 		j->end = JOB_OPEN;
 		j->replied = 0;
 		for (int i = 0; i < j->n; i++)
