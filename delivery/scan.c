@@ -234,6 +234,7 @@ scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 	look_for_poison(r);
 	do {
 		*found = (struct found){ 0 };
+		connect_make_way(r);
 		if (lane_settle(&r->work.lane) < 0 || scan_once(r, grow, found) < 0)
 			return false;
 		/*

@@ -137,6 +137,12 @@ has_outcome(const struct message *m, enum outcome o)
 	return false;
 }
 
+bool
+settle_any_end(const struct message *m)
+{
+	return has_outcome(m, DONE) || has_outcome(m, HARD);
+}
+
 /*
  * Queues a report of failures, of mail that was passed on where the sender wants to know that,
  * and, once, that the rest waits. 0 when it is durable, or there is nothing to report; else
@@ -196,11 +202,12 @@ settle_failures(const struct relay *r, struct message *m, bool soon)
 void
 settle_message(const struct relay *r, struct message *m, bool unfinished, struct found *found)
 {
-	bool soon = unfinished && has_outcome(m, DONE), waits = false;
-	int64_t next = soon ? clock_wall() : next_attempt(r, m);
+	bool waits = false;
 	if (m->attempts > 0 && has_outcome(m, DONE))
 		hosts_waited(&r->hosts, &r->work.to, clock_wall() - message_since(m));
-	settle_failures(r, m, soon);
+	settle_failures(r, m, unfinished && settle_any_end(m));
+	bool soon = unfinished && settle_any_end(m); /* a failure that cannot be reported is none */
+	int64_t next = soon ? clock_wall() : next_attempt(r, m);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;
@@ -217,7 +224,7 @@ settle_message(const struct relay *r, struct message *m, bool unfinished, struct
 	}
 	if (waits || err < 0)
 		settle_note_next(found, next);
-	if (soon && err == 0)
+	if (soon && waits && err == 0)
 		found->again = true;
 }
 

@@ -21,10 +21,13 @@ bool settle_is_quiet(const struct relay *r, const char *id);
 /* A message that remains is due at this time (wall clock, s). */
 void settle_note_next(struct found *found, int64_t next);
 
+/* Has this attempt settled at least one recipient, though it is not written down yet? */
+bool settle_any_end(const struct message *m);
+
 /*
- * Writes down the outcomes of an attempt: the message is removed, or waits. `unfinished`: the
- * connection was lost before all recipients had their turn; if it delivered to some of them, the
- * rest is tried at once by another.
+ * Writes down the outcomes of an attempt: the message is removed, or waits. `unfinished`: not all
+ * recipients had their turn, or another host is to have it; if some were settled, the rest is tried
+ * at once.
  */
 void settle_message(const struct relay *r, struct message *m, bool unfinished,
 	struct found *found);

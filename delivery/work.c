@@ -213,6 +213,7 @@ static void
 help(struct relay *r, const struct lane *lane, int slot)
 {
 	link_close(&r->link);
+	connect_end(r);
 	flight_drop_all(r);
 	lane_close(&r->work.lane);
 	cleanup_fd(&r->slot);
@@ -245,7 +246,7 @@ empty_lane(struct relay *r, struct found *found)
 			return false;
 	while (linger(r, found));
 	link_quit(&r->link);
-	exchangers_free(&r->work.exchangers);
+	connect_end(r);
 	return true;
 }
 

@@ -62,7 +62,7 @@ connect_to(const struct host_script *script, bool window)
 	r.link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };
 	r.link.flow = (struct link_flow){ 0 };
 	stream_init(&r.link.stream, r.link.fd, r.link.fd, true, NULL);
-	r.work.lost = 1;
+	r.work.lost = 0;
 }
 
 static void

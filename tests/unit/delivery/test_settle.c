@@ -303,7 +303,9 @@ test_times(void **state)
 			.again = true },
 		{ "DSH", .unfinished = true, .rest = "1", .again = true, .failed = "2" },
 		{ "SS", .unfinished = true, .rest = "01", FIRST, .counted = 1 },
-		{ "DD", .unfinished = true, .rest = "", .again = true },
+		{ "HS", .unfinished = true, .rest = "1", .again = true, .failed = "0" },
+		{ "HS", .unfinished = true, .no_report = true, .rest = "01", FIRST, .counted = 1 },
+		{ "DD", .unfinished = true, .rest = "" },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check(&rows[i]);
