@@ -28,6 +28,7 @@
 #include "process/program.h"
 #include "process/request.h"
 #include "process/stdfds.h"
+#include "queue/tended.h"
 #include "session/loop.h"
 #include "session/say.h"
 
@@ -95,6 +96,7 @@ serve(struct session *s, const struct options *o)
 		buf_printf(&why, "spool %s: %s", s->conf.who.spool, strerror(-r));
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
+	tended_begin(&s->spool, clock_wall());
 	if (is_counted(s) && quota_open(&s->quota, s->conf.who.runtime) < 0)
 		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
 	if (request_pair(pair) < 0)

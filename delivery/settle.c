@@ -5,6 +5,7 @@
 
 #include "lib/clock.h"
 #include "process/log.h"
+#include "queue/tended.h"
 #include "report/dsn.h"
 
 enum {
@@ -90,8 +91,9 @@ next_attempt(const struct relay *r, const struct message *m)
 bool
 settle_is_expired(const struct relay *r, const struct message *m, int attempts)
 {
-	return clock_wall() - message_since(m) > r->common.relay.expire &&
-	       attempts >= EXPIRE_ATTEMPTS;
+	int64_t now = clock_wall(), since = message_since(m), expire = r->common.relay.expire;
+	return attempts >= EXPIRE_ATTEMPTS && now - since > expire &&
+	       tended_since(&r->spool, since, now, conf_longest_retry(&r->common)) > expire;
 }
 
 bool

@@ -9,7 +9,10 @@
 /* Wall clock, s: when to try again after so many attempts that failed (conf: retry). */
 int64_t settle_retry_after(const struct relay *r, int attempts);
 
-/* Is a message that was tried so often too old to be tried again (conf: expire)? */
+/*
+ * Is a message that was tried so often too old to be tried again (conf: expire)? Time in which
+ * nobody tried does not count (tended.h).
+ */
 bool settle_is_expired(const struct relay *r, const struct message *m, int attempts);
 
 /* Is the time over by which it was to be delivered or returned (RFC 2852)? */
