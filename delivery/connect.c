@@ -257,6 +257,14 @@ log_refusal(const struct relay *r)
 
 /* ---- any host ------------------------------------------------------------------------------ */
 
+/* It has failed, unless the connection of an extra relay was only one too many for it. */
+static void
+mark_failed(const struct relay *r)
+{
+	if (!r->work.extra)
+		connect_mark_host(r, HOST_FAILED);
+}
+
 /* Connects to the next host that greets. SOFT: there is none left. */
 static enum outcome
 follow_race(struct relay *r)
@@ -269,7 +277,7 @@ follow_race(struct relay *r)
 		if (r->link.proof.refused)
 			log_refusal(r);
 		else
-			connect_mark_host(r, HOST_FAILED);
+			mark_failed(r);
 	}
 	return SOFT;
 }
@@ -283,6 +291,7 @@ begin_race(struct relay *r)
 	if (race_begin(&w->race, &w->delivery, &r->hosts, &w->exchangers) < 0)
 		return SOFT;
 	w->race.silent = w->delivery.tls_implicit == CONF_YES;
+	w->race.extra = w->extra;
 	return follow_race(r);
 }
 
@@ -327,7 +336,7 @@ connect_lane(struct relay *r)
 		return DONE;
 	link_quit(&r->link);
 	if (r->work.lost >= LOST_IN_A_ROW) {
-		connect_mark_host(r, HOST_FAILED);
+		mark_failed(r);
 		note_failure(r);
 		give_lane_up(r, SOFT);
 		return SOFT;

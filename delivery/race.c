@@ -119,7 +119,8 @@ static void
 fail(const struct race *r, struct runner *u, const char *reason, struct buf *why)
 {
 	give_up(u, reason, why);
-	hosts_mark(r->hosts, &u->to, HOST_FAILED);
+	if (!r->extra)
+		hosts_mark(r->hosts, &u->to, HOST_FAILED);
 }
 
 static void
@@ -320,7 +321,7 @@ void
 race_convict(struct race *r)
 {
 	for (size_t i = 0; i < r->started; i++) {
-		if (r->v[i].lost)
+		if (r->v[i].lost && !r->extra)
 			hosts_mark(r->hosts, &r->v[i].to, HOST_FAILED);
 		r->v[i].lost = false;
 	}

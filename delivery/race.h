@@ -28,6 +28,8 @@ struct race {
 	size_t started;
 	struct runner *winner; /* the last one; NULL: nobody has won yet */
 	bool silent;         /* the client speaks first (implicit TLS): to connect is to win */
+	bool extra;          /* of a host that fails it may be one connection too many: that is not
+	                      * remembered */
 };
 
 /* One that is not being run. */
