@@ -86,13 +86,13 @@ lose_by(struct link *l, const struct job *guilty)
  * May the connection have been lost because of this job, the first open one? On a connection that
  * was of use, only if the host had begun to answer it and did not say 421: many hosts close after
  * some messages, or after a pause, and say nothing. On any other there is only the host beside it
- * that may be to blame.
+ * that may be to blame. LMTP's last word to some of its recipients stands in any case.
  */
 static bool
 may_be_guilty(const struct link *l, const struct job *j)
 {
 	bool heard = j->heard && !j->turned_away && l->code != SERVICE_CLOSES;
-	return heard || !sending_was_of_use(l);
+	return heard || j->replied > 0 || !sending_was_of_use(l);
 }
 
 /* The same, when it is not known which job is to blame. */
@@ -130,6 +130,17 @@ put_envelope(struct link *l, const struct job *j)
 }
 
 /* ---- replies ----------------------------------------------------------------------------- */
+
+/* One reply, as link_reply. A host that has said 421 and then closes has said why. */
+static int
+hear(struct link *l, const char *to_what, int64_t seconds)
+{
+	bool leaves = l->code == SERVICE_CLOSES;
+	int r = link_reply(l, to_what, seconds);
+	if (r < 0 && leaves)
+		l->code = SERVICE_CLOSES;
+	return r;
+}
 
 /*
  * The reply to a MAIL that the host refuses: may that be about the connection, which has brought it
@@ -176,7 +187,7 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step)
 			mail_rcpt_put_rcpt(l, j->to[i]);
-		if (link_reply(l, "RCPT", conf->timeout_rcpt) < 0)
+		if (hear(l, "RCPT", conf->timeout_rcpt) < 0)
 			return false;
 		if (mail == DONE)
 			settle(l, j->to[i], l->code == TOO_MANY ? SOFT : link_outcome(l->code));
@@ -216,7 +227,7 @@ read_each_end(struct link *l, struct job *j)
 	for (int i = 0; i < j->n; i++) {
 		if (j->to[i]->outcome != DONE)
 			continue;
-		if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
+		if (hear(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
 			lose(l);
 			return;
 		}
@@ -234,7 +245,7 @@ read_end(struct link *l, struct job *j)
 		read_each_end(l, j);
 		return;
 	}
-	if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
+	if (hear(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
 		lose(l);
 		return;
 	}
@@ -297,6 +308,16 @@ follow_data(struct link *l, struct job *j)
 }
 
 static void
+ask_for_data(struct link *l, struct job *j)
+{
+	link_puts(l, "DATA\r\n", l->terms.conf->timeout_data_start);
+	if (hear(l, "DATA", l->terms.conf->timeout_data_start) < 0)
+		lose(l);
+	else
+		follow_data(l, j);
+}
+
+static void
 send_in_lock_step(struct link *l, struct job *j)
 {
 	mail_rcpt_put_mail(l, &j->text);
@@ -306,10 +327,8 @@ send_in_lock_step(struct link *l, struct job *j)
 		give_up(l, j);
 	else if (is_binary(j)) /* BDAT has no reply before the text */
 		put_body(l, j);
-	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
-		lose(l);
 	else
-		follow_data(l, j);
+		ask_for_data(l, j);
 }
 
 /*
@@ -340,7 +359,7 @@ send_in_group(struct link *l, struct job *j)
 	if (l->fd < 0)
 		return;
 	if (!read_envelope(l, j, false) ||
-		link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
+		hear(l, "DATA", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
 	else
 		follow_data(l, j);
