@@ -32,12 +32,14 @@
 #include "delivery/work.h"
 #include "dns.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "mail/lane_name.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
+#include "queue/tended.h"
 
 enum { WHY_SIZE = 1024 };
 
@@ -155,10 +157,18 @@ open_resolver(struct relay *r)
 	return 0;
 }
 
+/* Mail that waits grows older while relays come and look. */
+static void
+note_presence(const struct relay *r)
+{
+	tended_note(&r->spool, clock_wall(), conf_longest_retry(&r->common));
+}
+
 static int
 work(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
+	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	if (flight_prepare(r) < 0)
 		return EX_TEMPFAIL;
@@ -211,6 +221,7 @@ static int
 run_due(struct relay *r, const struct options *o)
 {
 	spool_sweep(&r->spool);
+	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	hosts_sweep(&r->hosts);
 	return start_due(r, o);

@@ -31,6 +31,7 @@
 #include "process/request.h"
 #include "process/runtime.h"
 #include "process/stdfds.h"
+#include "queue/tended.h"
 #include "session/loop.h"
 #include "session/say.h"
 
@@ -114,6 +115,7 @@ serve(struct session *s, const struct options *o)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
 	count_clients(s);
+	tended_begin(&s->spool, clock_wall());
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];

@@ -14,7 +14,7 @@
 #include "sending/begin.h"
 #include "sending/dial.h"
 
-enum { LOST_IN_A_ROW = 3 }; /* connections lost in transactions before the host counts as down */
+enum { LOST_IN_A_ROW = 3 }; /* messages that come to nothing before the lane counts as down */
 
 /*
  * Nothing more of the lane is tried. The rest of its mail waits if o is SOFT, and fails if it is
@@ -282,34 +282,75 @@ log_refusal(const struct relay *r)
 
 /* ---- any host ------------------------------------------------------------------------------ */
 
-/* Connects to the host that greets first, of those of the lane. */
+/* It has failed, unless the connection of an extra relay was only one too many for it. */
+static void
+mark_failed(const struct relay *r)
+{
+	if (!r->work.extra)
+		connect_mark_host(r, HOST_FAILED);
+}
+
+/* Connects to the next host that greets. SOFT: there is none left. */
+static enum outcome
+follow_race(struct relay *r)
+{
+	for (int fd; (fd = race_next(&r->work.race, &r->work.to, &r->why)) >= 0;) {
+		if (begin(r, fd) == DONE) {
+			log_connection(r);
+			return DONE;
+		}
+		if (r->link.proof.refused)
+			log_refusal(r);
+		else
+			mark_failed(r);
+	}
+	return SOFT;
+}
+
+/* All hosts of the lane have their turn, from the best one on. */
+static enum outcome
+begin_race(struct relay *r)
+{
+	struct work *w = &r->work;
+	race_end(&w->race);
+	if (race_begin(&w->race, &w->delivery, &r->hosts, &w->exchangers) < 0)
+		return SOFT;
+	w->race.extra = w->extra;
+	return follow_race(r);
+}
+
+/*
+ * Hosts that had their turn are asked again when all had theirs: the message at which they ended
+ * the connection may be to blame, and not they.
+ */
+static enum outcome
+go_on_with_race(struct relay *r)
+{
+	if (follow_race(r) == DONE)
+		return DONE;
+	r->work.waited = true;
+	r->work.lost++;
+	return begin_race(r);
+}
+
+/*
+ * Connects to a host of the lane: to the best one, unless the last connection was of no use, or
+ * messages that it put off wait for a better one; then to the next one whose turn it is.
+ */
 static enum outcome
 connect_to_any(struct relay *r)
 {
-	struct race race;
+	bool next = r->work.race.n > 0 && (r->work.overtook || !sending_was_of_use(&r->link));
+	r->work.overtook = false;
 	buf_reset(&r->why);
 	enum outcome o = find_hosts(r);
 	if (o != DONE)
 		return o;
-	o = SOFT;
 	if (r->unable.n > 0) {
 		buf_add(&r->why, buf_span(&r->unable));
 		return SOFT;
 	}
-	if (race_begin(&race, &r->work.delivery, &r->hosts, &r->work.exchangers) < 0)
-		return SOFT;
-	for (int fd; (fd = race_next(&race, &r->work.to, &r->why)) >= 0;) {
-		o = begin(r, fd);
-		if (o == DONE)
-			break;
-		if (r->link.proof.refused)
-			log_refusal(r);
-		connect_mark_host(r, HOST_FAILED);
-	}
-	race_end(&race);
-	if (o == DONE)
-		log_connection(r);
-	return o;
+	return next ? go_on_with_race(r) : begin_race(r);
 }
 
 enum outcome
@@ -319,11 +360,11 @@ connect_lane(struct relay *r)
 		return DONE;
 	link_quit(&r->link);
 	if (r->work.lost >= LOST_IN_A_ROW) {
+		mark_failed(r);
 		note_failure(r);
 		give_lane_up(r, SOFT);
 		return SOFT;
 	}
-	r->work.lost++;
 	enum outcome o = connect_to_any(r);
 	if (o != DONE) {
 		give_lane_up(r, o);
@@ -335,4 +376,79 @@ connect_lane(struct relay *r)
 		r->work.state = (struct lane_state){ 0 };
 	}
 	return DONE;
+}
+
+/* ---- whose fault? -------------------------------------------------------------------------- */
+
+static bool
+is_suspect(const struct relay *r, const struct message *m)
+{
+	return strcmp(r->work.suspect, m->id) == 0;
+}
+
+/*
+ * The connection ended with nothing done. Either the host is to blame, or the message. If there are
+ * hosts that have not had their turn, they are to have the message: if one of them does something
+ * with it, those before it are to blame; if none does, the message.
+ */
+static bool
+judge_loss(struct relay *r, const struct message *m)
+{
+	struct work *w = &r->work;
+	race_note_loss(&w->race);
+	if (w->lost == 0 && race_goes_on(&w->race)) {
+		snprintf(w->suspect, sizeof(w->suspect), "%s", m->id);
+		return true;
+	}
+	w->suspect[0] = '\0';
+	w->lost++;
+	return false;
+}
+
+static bool
+is_put_off(const struct message *m)
+{
+	for (int i = 0; i < m->n; i++)
+		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT)
+			return true;
+	return false;
+}
+
+/*
+ * Somebody is put off. A better host that was overtaken may take what this one did not; but in one
+ * go over the lane it is waited for once only.
+ */
+static bool
+judge_delay(struct relay *r)
+{
+	r->work.overtook = !r->work.waited && race_is_open(&r->work.race);
+	return r->work.overtook;
+}
+
+bool
+connect_judge(struct relay *r, const struct message *m, enum job_end end)
+{
+	struct work *w = &r->work;
+	if (!sending_was_of_use(&r->link))
+		return r->link.fd < 0 && judge_loss(r, m);
+	if (end == JOB_ANSWERED) {
+		w->lost = 0;
+		if (is_suspect(r, m))
+			race_convict(&w->race);
+	}
+	return is_put_off(m) && judge_delay(r);
+}
+
+void
+connect_make_way(struct relay *r)
+{
+	if (r->work.overtook)
+		link_quit(&r->link);
+}
+
+void
+connect_end(struct relay *r)
+{
+	race_end(&r->work.race);
+	exchangers_free(&r->work.exchangers);
 }

@@ -32,4 +32,17 @@ void connect_heed_refusals(struct relay *r, struct span why);
  */
 enum outcome connect_lane(struct relay *r);
 
+/*
+ * The last transaction of this message by this connection has landed, and the host had begun it:
+ * what does its end tell of the host? True: what was not settled is to go to another host, at once;
+ * nothing counts against the message.
+ */
+bool connect_judge(struct relay *r, const struct message *m, enum job_end end);
+
+/* Leaves the host that is connected to, if messages wait for one that it overtook. */
+void connect_make_way(struct relay *r);
+
+/* The lane is left: ends what connect_lane began, but for the connection. */
+void connect_end(struct relay *r);
+
 #endif

@@ -17,6 +17,7 @@
 #define POSTERN_DELIVERY_H
 
 #include "delivery/hosts.h"
+#include "delivery/race.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
@@ -64,8 +65,13 @@ struct work {
 	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are */
+	struct race race;             /* between them; goes on while another one may do better */
 	struct exchanger to;          /* the one connected to */
-	int lost;                     /* connections in a row that brought no message to an end */
+	bool overtook;                /* messages that it put off wait for a better host to greet */
+	bool waited;                  /* they did, and it did not greet in its time */
+	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
+	                               * done nothing, and that other hosts are to have; "": none */
+	int lost;                     /* so often in a row that led to nothing, with all hosts */
 	bool extra;                   /* this relay was started by another one of the lane */
 	struct pace {
 		int messages;         /* looked at, */

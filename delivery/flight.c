@@ -106,7 +106,8 @@ next_job(const struct relay *r, struct flight *f)
 /*
  * A connection that was lost with several messages on their way, or with one that went as in a
  * window: for a while the host gets one message at a time. Then DATA lets it refuse a message
- * before it gets the text, and say why if it breaks off in the middle (F10).
+ * before it gets the text, and say why if it breaks off in the middle (F10); and no more than one
+ * message can be in doubt.
  */
 static void
 remember_disorder(const struct relay *r, const struct job *j)
@@ -136,35 +137,75 @@ first_words(const struct job *j)
 	return span_of("");
 }
 
+/* Recipients of whom nothing was heard get a reason of ours. */
+static void
+say_why(const struct relay *r, struct message *m, bool untried)
+{
+	struct span why = untried ? span_of("no turn by this connection") : buf_span(&r->link.text);
+	for (int i = 0; i < m->n; i++)
+		if (m->rcpt[i].outcome == SOFT && m->rcpt[i].text.n == 0)
+			buf_add(&m->rcpt[i].text, why);
+}
+
+/* It goes to another host, at once; the log has what this one said. */
+static void
+log_next_host(const struct relay *r, const struct message *m)
+{
+	struct log_fields f = { .event = "moved", .queue_id = m->id, .lane = r->work.lane.name,
+		.relay = r->link.terms.name };
+	for (int i = 0; i < m->n; i++)
+		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT) {
+			log_event(LOG_NOTICE, &f, "%s: %.*s; the next host is to have it", m->id,
+				(int)m->rcpt[i].text.n, m->rcpt[i].text.p);
+			return;
+		}
+}
+
+/* The message is as it was, and due at once. */
+static void
+turn_back(struct relay *r, struct flight *f, struct found *found)
+{
+	found->again = true;
+	settle_note_next(found, clock_wall());
+	flight_lay_down(r, f);
+}
+
+/*
+ * The last transaction of a message has landed, or the last one by this connection. Not all
+ * recipients have had their turn if it is untried, or there is a `rest`.
+ */
+static void
+end_flight(struct relay *r, struct flight *f, bool rest, struct found *found)
+{
+	enum job_end end = f->job.end;
+	bool untried = end == JOB_UNTRIED, next_host = !untried && connect_judge(r, &f->m, end);
+	say_why(r, &f->m, untried || rest);
+	if (next_host)
+		log_next_host(r, &f->m);
+	if ((next_host && !settle_any_end(&f->m)) || (untried && f->parts == 1)) {
+		turn_back(r, f, found);
+		return;
+	}
+	settle_message(r, &f->m, untried || rest || next_host, found);
+	flight_lay_down(r, f);
+}
+
 void
 flight_land(struct relay *r, struct found *found)
 {
 	struct job *j = sending_land(&r->link);
 	struct flight *f = flight_of(j);
 	connect_heed_refusals(r, first_words(j));
-	if (j->end == JOB_ANSWERED && (r->link.fd >= 0 || sending_any_done(j)))
-		r->work.lost = 0;
-	if (j->end == JOB_ANSWERED && next_job(r, f)) {
+	bool rest = j->end == JOB_ANSWERED && next_job(r, f);
+	if (rest && r->link.fd >= 0) {
 		sending_start(&r->link, j);
 		return;
 	}
-	if (j->end == JOB_LOST)
+	if (j->end == JOB_LOST || (j->end == JOB_UNTRIED && j->sent))
 		remember_disorder(r, j);
 	if (j->end == JOB_UNTRIED && j->sent)
 		log_doubt(r, &f->m);
-	if (j->end == JOB_UNTRIED && f->parts == 1) {
-		found->again = true;
-		settle_note_next(found, clock_wall());
-		flight_lay_down(r, f);
-		return;
-	}
-	struct span why = j->end == JOB_UNTRIED ? span_of("no turn by this connection")
-		: buf_span(&r->link.text);
-	for (int i = 0; i < f->m.n; i++)
-		if (f->m.rcpt[i].outcome == SOFT && f->m.rcpt[i].text.n == 0)
-			buf_add(&f->m.rcpt[i].text, why);
-	settle_message(r, &f->m, j->end == JOB_UNTRIED, found);
-	flight_lay_down(r, f);
+	end_flight(r, f, rest, found);
 }
 
 void

@@ -110,6 +110,17 @@ time_of(struct host_record *h, enum host_event e)
 }
 
 void
+hosts_silent(const struct hosts *hosts, const struct exchanger *to, int64_t ms)
+{
+	struct host_record h;
+	hosts_recall(hosts, to, &h);
+	if (ms <= h.latency)
+		return;
+	h.latency = ms;
+	note(hosts, to, &h);
+}
+
+void
 hosts_mark(const struct hosts *hosts, const struct exchanger *to, enum host_event e)
 {
 	struct host_record h;

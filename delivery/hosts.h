@@ -24,7 +24,8 @@ struct hosts {
 /* What is known of a host. */
 struct host_record {
 	int64_t latency;  /* ms from connecting to the greeting, smoothed; 0: unknown */
-	int64_t failed;   /* wall clock, s: when it last did not greet; 0: it did since */
+	int64_t failed;   /* wall clock, s: when it last did not greet in time, or broke off with
+	                   * nothing done; 0: it greeted since */
 	int64_t lockstep; /* wall clock, s: when it last broke off with several messages at once */
 	int64_t clear;    /* wall clock, s: when it last offered TLS that did not work; 0 */
 	int64_t helo;     /* wall clock, s: when it last refused EHLO and took HELO; 0 */
@@ -42,6 +43,9 @@ void hosts_recall(const struct hosts *h, const struct exchanger *to, struct host
 
 /* It greeted after so many ms. */
 void hosts_greeted(const struct hosts *h, const struct exchanger *to, int64_t latency);
+
+/* It has not greeted for so many ms, and may yet. */
+void hosts_silent(const struct hosts *h, const struct exchanger *to, int64_t ms);
 
 /* That happened with it now. */
 enum host_event { HOST_FAILED, HOST_LOCKSTEP, HOST_CLEAR, HOST_HELO };

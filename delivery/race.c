@@ -24,18 +24,17 @@ enum {
 
 struct runner {
 	struct exchanger to;
-	int64_t latency; /* ms, as remembered; 0: unknown */
+	int64_t order;   /* among equals: the lowest first */
 	bool doubtful;   /* it failed lately */
+	bool slow;       /* it kept silent for so long that others were tried */
+	bool lost;       /* its connection ended with nothing done */
 	int fd;          /* -1: not running */
 	bool connected;
 	int64_t since;   /* ms, when it started */
 	int64_t until;   /* ms, when it fails */
 };
 
-/*
- * Hosts that failed lately come last; then by preference; then the quickest first. A latency of
- * 0, unknown, is quick.
- */
+/* Hosts that failed lately come last; then by preference; then the quickest first. */
 static int
 compare(const void *pa, const void *pb)
 {
@@ -44,7 +43,7 @@ compare(const void *pa, const void *pb)
 		return a->doubtful ? 1 : -1;
 	if (a->to.preference != b->to.preference)
 		return a->to.preference < b->to.preference ? -1 : 1;
-	return a->latency < b->latency ? -1 : a->latency > b->latency;
+	return a->order < b->order ? -1 : a->order > b->order;
 }
 
 /*
@@ -75,7 +74,8 @@ race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts 
 		struct host_record h;
 		hosts_recall(hosts, &x->v[i], &h);
 		r->v[i] = (struct runner){ .to = x->v[i], .fd = -1,
-			.latency = by_latency ? h.latency : (int64_t)i, .doubtful = h.failed != 0 };
+			.order = by_latency ? h.latency : (int64_t)i, /* unknown, 0, is quick */
+			.doubtful = h.failed != 0, .slow = h.latency >= PATIENCE };
 	}
 	r->n = x->n;
 	qsort(r->v, r->n, sizeof(r->v[0]), compare);
@@ -92,15 +92,44 @@ stop(struct runner *u)
 	u->fd = -1;
 }
 
+/* Is this error about our own network or process, and so about no host? */
+static bool
+is_ours(int err)
+{
+	static const int ours[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS, EINVAL, EACCES, EPERM,
+		EAFNOSUPPORT, EADDRNOTAVAIL, ENETUNREACH, ENETDOWN };
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (ours[i] == err)
+			return true;
+	return false;
+}
+
 static void
-fail(struct race *r, struct runner *u, const char *reason, struct buf *why)
+give_up(struct runner *u, const char *reason, struct buf *why)
 {
 	char name[DIAL_NAME];
 	dial_name(&u->to, name);
 	buf_reset(why);
 	buf_printf(why, "%s: %s: %s", name, u->connected ? "greeting" : "connect", reason);
-	hosts_mark(r->hosts, &u->to, HOST_FAILED);
 	stop(u);
+}
+
+/* It is the host that has failed. */
+static void
+fail(const struct race *r, struct runner *u, const char *reason, struct buf *why)
+{
+	give_up(u, reason, why);
+	if (!r->extra)
+		hosts_mark(r->hosts, &u->to, HOST_FAILED);
+}
+
+static void
+fail_by(const struct race *r, struct runner *u, int err, struct buf *why)
+{
+	if (is_ours(err))
+		give_up(u, strerror(err), why);
+	else
+		fail(r, u, strerror(err), why);
 }
 
 static void
@@ -111,7 +140,7 @@ start(struct race *r, struct buf *why)
 	u->until = clock_deadline(r->conf->timeout_connect);
 	u->fd = dial_begin(&u->to, r->conf->source);
 	if (u->fd < 0)
-		fail(r, u, strerror(-u->fd), why);
+		fail_by(r, u, -u->fd, why);
 }
 
 /* The one that started last and is still running; NULL: none is. */
@@ -135,7 +164,15 @@ next_start(const struct race *r)
 		return 0;
 	const struct runner *next = &r->v[r->started];
 	bool equal = last->to.preference == next->to.preference && last->doubtful == next->doubtful;
-	return last->since + (equal ? STAGGER : PATIENCE);
+	return last->since + (equal || last->slow ? STAGGER : PATIENCE);
+}
+
+/* Is its greeting there, unread? */
+static bool
+has_greeted(const struct runner *u)
+{
+	char greeting[GREETING];
+	return u->connected && recv(u->fd, greeting, GREETING, MSG_PEEK) == GREETING;
 }
 
 /* Looks at a runner for which poll has news. True: it greets. */
@@ -147,7 +184,7 @@ look(struct race *r, struct runner *u, struct buf *why)
 	socklen_t len = sizeof(err);
 	if (!u->connected) {
 		if (getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 || err != 0) {
-			fail(r, u, strerror(err != 0 ? err : errno), why);
+			fail_by(r, u, err != 0 ? err : errno, why);
 			return false;
 		}
 		const int enough = GREETING; /* octets for poll to wake us */
@@ -167,21 +204,31 @@ look(struct race *r, struct runner *u, struct buf *why)
 	return false;
 }
 
-/* Runners that are late fail. Returns when the next one would be late, ms. */
+/* When the first runner fails, if nothing is heard of it, ms. */
 static int64_t
-expire(struct race *r, struct buf *why)
+next_end(const struct race *r)
 {
-	int64_t next = CLOCK_NEVER, now = clock_ms();
-	for (size_t i = 0; i < r->started; i++) {
-		if (r->v[i].fd >= 0 && r->v[i].until <= now)
-			fail(r, &r->v[i], "timed out", why);
+	int64_t next = CLOCK_NEVER;
+	for (size_t i = 0; i < r->started; i++)
 		if (r->v[i].fd >= 0)
 			next = clock_earlier(next, r->v[i].until);
-	}
 	return next;
 }
 
-/* Waits for news of a runner until `deadline`. The one that greets, or NULL. */
+/* Runners that are late fail. */
+static void
+expire(struct race *r, struct buf *why)
+{
+	int64_t now = clock_ms();
+	for (size_t i = 0; i < r->started; i++)
+		if (r->v[i].fd >= 0 && r->v[i].until <= now)
+			fail(r, &r->v[i], "timed out", why);
+}
+
+/*
+ * Waits for news of a runner until `deadline`, but looks once even if that has passed. The one that
+ * greets, or NULL.
+ */
 static struct runner *
 wait_for_one(struct race *r, int64_t deadline, struct buf *why)
 {
@@ -203,47 +250,80 @@ wait_for_one(struct race *r, int64_t deadline, struct buf *why)
 	return NULL;
 }
 
-/*
- * What the race told of the hosts that lost it: one of better preference that kept silent for
- * long is doubtful from now on, one of equal preference takes at least so long to greet.
- */
+/* What the race told of the hosts that were overtaken: each takes at least so long to greet. */
 static void
-remember_losers(const struct race *r, const struct runner *winner)
+remember_overtaken(const struct race *r)
 {
 	int64_t now = clock_ms();
 	for (size_t i = 0; i < r->started; i++) {
 		const struct runner *u = &r->v[i];
-		if (u->fd < 0 || u == winner)
-			continue;
-		if (u->to.preference == winner->to.preference)
-			hosts_greeted(r->hosts, &u->to, now - u->since);
-		else if (now - u->since >= PATIENCE)
-			hosts_mark(r->hosts, &u->to, HOST_FAILED);
+		if (u->fd >= 0 && u != r->winner && !has_greeted(u))
+			hosts_silent(r->hosts, &u->to, now - u->since);
 	}
+}
+
+/* This one greets. Its fd, which is the caller's from now on. */
+static int
+let_win(struct race *r, struct runner *u)
+{
+	const int any = 1;
+	int fd = u->fd;
+	r->winner = u;
+	remember_overtaken(r);
+	hosts_greeted(r->hosts, &u->to, clock_ms() - u->since);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
+	u->fd = -1;
+	return fd;
 }
 
 int
 race_next(struct race *r, struct exchanger *winner, struct buf *why)
 {
-	const int any = 1;
-	for (;;) {
-		int64_t news = expire(r, why);
+	while (race_goes_on(r)) {
 		if (next_start(r) <= clock_ms()) {
 			start(r, why);
 			continue;
 		}
-		if (news == CLOCK_NEVER && next_start(r) == CLOCK_NEVER)
-			return -1;
-		struct runner *u = wait_for_one(r, clock_earlier(news, next_start(r)), why);
-		if (u == NULL)
-			continue;
-		int fd = u->fd;
-		remember_losers(r, u);
-		hosts_greeted(r->hosts, &u->to, clock_ms() - u->since);
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
-		*winner = u->to;
-		u->fd = -1;
-		return fd;
+		int64_t deadline = clock_earlier(next_end(r), next_start(r));
+		struct runner *u = wait_for_one(r, deadline, why);
+		if (u != NULL) {
+			*winner = u->to;
+			return let_win(r, u);
+		}
+		expire(r, why);
+	}
+	return -1;
+}
+
+bool
+race_goes_on(const struct race *r)
+{
+	return next_start(r) != CLOCK_NEVER || last_running(r) != NULL;
+}
+
+bool
+race_is_open(const struct race *r)
+{
+	for (size_t i = 0; r->winner != NULL && i < r->started; i++)
+		if (r->v[i].fd >= 0 && r->v[i].to.preference < r->winner->to.preference)
+			return true;
+	return false;
+}
+
+void
+race_note_loss(struct race *r)
+{
+	if (r->winner != NULL)
+		r->winner->lost = true;
+}
+
+void
+race_convict(struct race *r)
+{
+	for (size_t i = 0; i < r->started; i++) {
+		if (r->v[i].lost && !r->extra)
+			hosts_mark(r->hosts, &r->v[i].to, HOST_FAILED);
+		r->v[i].lost = false;
 	}
 }
 
@@ -253,5 +333,5 @@ race_end(struct race *r)
 	for (size_t i = 0; i < r->started; i++)
 		stop(&r->v[i]);
 	free(r->v);
-	*r = (struct race){ 0 };
+	*r = RACE_NONE;
 }

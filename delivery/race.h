@@ -6,6 +6,9 @@
  * and the first to greet has won (RFC 8305 in spirit); where TLS comes first and we have to begin,
  * the first to be connected. A worse preference starts when all better ones have failed, or said
  * nothing for long; hosts that failed a short while ago come after all others.
+ *
+ * A race may go on after somebody has won: each host runs once. One that was overtaken has not
+ * failed. It still runs, and may yet greet until its own time is over.
  */
 #ifndef POSTERN_RACE_H
 #define POSTERN_RACE_H
@@ -23,7 +26,13 @@ struct race {
 	struct runner *v;    /* owned; in the order of starting */
 	size_t n;
 	size_t started;
+	struct runner *winner; /* the last one; NULL: nobody has won yet */
+	bool extra;          /* of a host that fails it may be one connection too many: that is not
+	                      * remembered */
 };
+
+/* One that is not being run. */
+#define RACE_NONE ((struct race){ 0 })
 
 /* The runners of a race; the order of starting is fixed here. 0 or -ENOMEM. */
 int race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
@@ -35,6 +44,21 @@ int race_begin(struct race *r, const struct conf_delivery *conf, const struct ho
  * is about the last that failed. May be called again if the winner turns out to be of no use.
  */
 int race_next(struct race *r, struct exchanger *winner, struct buf *why);
+
+/* Is there a host that has not had its turn? */
+bool race_goes_on(const struct race *r);
+
+/* Does a host of better preference than the last winner still run, which the winner overtook? */
+bool race_is_open(const struct race *r);
+
+/* The connection to the last winner ended with nothing done. That may be the host's fault. */
+void race_note_loss(struct race *r);
+
+/*
+ * ... and it was: another host did what those could not of which that was noted. They count as
+ * failed.
+ */
+void race_convict(struct race *r);
 
 /* Closes the connections that have not greeted yet. */
 void race_end(struct race *r);

@@ -98,12 +98,20 @@ work_on_message(struct relay *r, struct flight *f, const char *id, struct found 
 	flight_put_back(r, f);
 }
 
+/* When this message is due, wall clock, s; 0: it is. */
+static int64_t
+due_at(const struct relay *r, const char *id)
+{
+	int64_t now = clock_wall(), next = message_next(&r->work.lane, id);
+	return next > now && next <= now + conf_longest_retry(&r->common) ? next : 0;
+}
+
 /* Sees to one message, if it is due and no other relay has claimed it. */
 static void
 visit_message(struct relay *r, const char *id, struct found *found)
 {
-	int64_t now = clock_wall(), next = message_next(&r->work.lane, id);
-	if (next > now && next <= now + conf_longest_retry(&r->common)) {
+	int64_t now = clock_wall(), next = due_at(r, id);
+	if (next != 0) {
 		settle_note_next(found, next);
 		return;
 	}
@@ -117,6 +125,12 @@ visit_message(struct relay *r, const char *id, struct found *found)
 		flight_land(r, found);
 	if (lane_claim(&r->work.lane, id) < 0) {
 		found->shared = true;
+		return;
+	}
+	next = due_at(r, id); /* another relay may have tried it since */
+	if (next != 0) {
+		settle_note_next(found, next);
+		lane_unclaim(&r->work.lane, id);
 		return;
 	}
 	lane_hold(&r->work.lane, id);
@@ -171,17 +185,19 @@ compare_ids(const void *a, const void *b)
 /*
  * Did a relay die with a message of this lane in hand? Once may be chance, so the message is tried
  * at once; from the second time on it is put off, further each time, so that the others get their
- * turn. A message that is claimed is not looked at: the relay that has it is alive.
+ * turn. A message that is claimed is not looked at: the relay that has it is alive; nor is one that
+ * is not in hand any more, now that it is ours.
  */
 static void
 look_for_poison(struct relay *r)
 {
-	char id[ID_SIZE];
+	char id[ID_SIZE], still[ID_SIZE];
 	int times;
 	struct stat st;
 	if (!lane_held(&r->work.lane, id) || lane_claim(&r->work.lane, id) < 0)
 		return;
-	if (fstatat(r->work.lane.dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	if (lane_held(&r->work.lane, still) && strcmp(id, still) == 0 &&
+		fstatat(r->work.lane.dir, id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		message_note_crash(&r->work.lane, id, &times) == 0) {
 		struct message m = MESSAGE_CLOSED;
 		struct log_fields f = { .event = "crash", .queue_id = id,
@@ -193,7 +209,6 @@ look_for_poison(struct relay *r)
 			(long long)(next - clock_wall()));
 	}
 	lane_unclaim(&r->work.lane, id);
-	lane_hold(&r->work.lane, "");
 }
 
 /* Goes over the lane once, oldest message first within a batch. 0 or -errno. */
@@ -224,7 +239,6 @@ scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 		}
 	}
 	flight_land_all(r, found);
-	lane_hold(&r->work.lane, "");
 	return 0;
 }
 
@@ -234,6 +248,7 @@ scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 	look_for_poison(r);
 	do {
 		*found = (struct found){ 0 };
+		connect_make_way(r);
 		if (lane_settle(&r->work.lane) < 0 || scan_once(r, grow, found) < 0)
 			return false;
 		/*

@@ -5,6 +5,7 @@
 
 #include "lib/clock.h"
 #include "process/log.h"
+#include "queue/tended.h"
 #include "report/dsn.h"
 
 enum {
@@ -90,8 +91,9 @@ next_attempt(const struct relay *r, const struct message *m)
 bool
 settle_is_expired(const struct relay *r, const struct message *m, int attempts)
 {
-	return clock_wall() - message_since(m) > r->common.relay.expire &&
-	       attempts >= EXPIRE_ATTEMPTS;
+	int64_t now = clock_wall(), since = message_since(m), expire = r->common.relay.expire;
+	return attempts >= EXPIRE_ATTEMPTS && now - since > expire &&
+	       tended_since(&r->spool, since, now, conf_longest_retry(&r->common)) > expire;
 }
 
 bool
@@ -135,6 +137,12 @@ has_outcome(const struct message *m, enum outcome o)
 		if (!m->rcpt[i].settled && m->rcpt[i].outcome == o)
 			return true;
 	return false;
+}
+
+bool
+settle_any_end(const struct message *m)
+{
+	return has_outcome(m, DONE) || has_outcome(m, HARD);
 }
 
 /*
@@ -196,11 +204,12 @@ settle_failures(const struct relay *r, struct message *m, bool soon)
 void
 settle_message(const struct relay *r, struct message *m, bool unfinished, struct found *found)
 {
-	bool soon = unfinished && has_outcome(m, DONE), waits = false;
-	int64_t next = soon ? clock_wall() : next_attempt(r, m);
+	bool waits = false;
 	if (m->attempts > 0 && has_outcome(m, DONE))
 		hosts_waited(&r->hosts, &r->work.to, clock_wall() - message_since(m));
-	settle_failures(r, m, soon);
+	settle_failures(r, m, unfinished && settle_any_end(m));
+	bool soon = unfinished && settle_any_end(m); /* a failure that cannot be reported is none */
+	int64_t next = soon ? clock_wall() : next_attempt(r, m);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;
@@ -217,7 +226,7 @@ settle_message(const struct relay *r, struct message *m, bool unfinished, struct
 	}
 	if (waits || err < 0)
 		settle_note_next(found, next);
-	if (soon && err == 0)
+	if (soon && waits && err == 0)
 		found->again = true;
 }
 

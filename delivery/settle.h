@@ -9,7 +9,10 @@
 /* Wall clock, s: when to try again after so many attempts that failed (conf: retry). */
 int64_t settle_retry_after(const struct relay *r, int attempts);
 
-/* Is a message that was tried so often too old to be tried again (conf: expire)? */
+/*
+ * Is a message that was tried so often too old to be tried again (conf: expire)? Time in which
+ * nobody tried does not count (tended.h).
+ */
 bool settle_is_expired(const struct relay *r, const struct message *m, int attempts);
 
 /* Is the time over by which it was to be delivered or returned (RFC 2852)? */
@@ -21,10 +24,13 @@ bool settle_is_quiet(const struct relay *r, const char *id);
 /* A message that remains is due at this time (wall clock, s). */
 void settle_note_next(struct found *found, int64_t next);
 
+/* Has this attempt settled at least one recipient, though it is not written down yet? */
+bool settle_any_end(const struct message *m);
+
 /*
- * Writes down the outcomes of an attempt: the message is removed, or waits. `unfinished`: the
- * connection was lost before all recipients had their turn; if it delivered to some of them, the
- * rest is tried at once by another.
+ * Writes down the outcomes of an attempt: the message is removed, or waits. `unfinished`: not all
+ * recipients had their turn, or another host is to have it; if some were settled, the rest is tried
+ * at once.
  */
 void settle_message(const struct relay *r, struct message *m, bool unfinished,
 	struct found *found);

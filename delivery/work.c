@@ -164,6 +164,7 @@ static bool
 may_linger(const struct relay *r, const struct found *found)
 {
 	return r->common.relay.linger != 0 && sending_is_open(&r->link) &&
+	       sending_was_of_use(&r->link) &&
 	       r->work.verdict == DONE && !found->shared && !r->work.extra;
 }
 
@@ -212,6 +213,7 @@ static void
 help(struct relay *r, const struct lane *lane, int slot)
 {
 	link_close(&r->link);
+	connect_end(r);
 	flight_drop_all(r);
 	lane_close(&r->work.lane);
 	cleanup_fd(&r->slot);
@@ -244,7 +246,7 @@ empty_lane(struct relay *r, struct found *found)
 			return false;
 	while (linger(r, found));
 	link_quit(&r->link);
-	exchangers_free(&r->work.exchangers);
+	connect_end(r);
 	return true;
 }
 

@@ -133,12 +133,6 @@ lane_claim(const struct lane *l, const char *id)
 }
 
 void
-lane_unclaim(const struct lane *l, const char *id)
-{
-	lock_release(l->lock, claim_position(id), 1);
-}
-
-void
 lane_hold(const struct lane *l, const char *id)
 {
 	char text[ID_SIZE] = "";
@@ -152,6 +146,15 @@ lane_held(const struct lane *l, char id[static ID_SIZE])
 {
 	id[ID_LEN] = '\0';
 	return pread(l->lock, id, ID_LEN, 0) == ID_LEN && id_valid(span_of(id));
+}
+
+void
+lane_unclaim(const struct lane *l, const char *id)
+{
+	char held[ID_SIZE];
+	if (lane_held(l, held) && strcmp(held, id) == 0)
+		lane_hold(l, ""); /* first: whoever claims it next must not take us for dead */
+	lock_release(l->lock, claim_position(id), 1);
 }
 
 void

@@ -56,7 +56,10 @@ void lane_close(struct lane *l);
 /* Takes one of n slots. 0, -EAGAIN if all are taken, -ESTALE if the lane was removed meanwhile. */
 int lane_slot(struct lane *l, int n);
 
-/* Claims a message inside the lane. 0 or -EAGAIN. */
+/*
+ * Claims a message inside the lane. 0 or -EAGAIN. What was known of it before may have changed: a
+ * check that decides is made under the claim. It is in hand no longer when it is given back.
+ */
 int lane_claim(const struct lane *l, const char *id);
 void lane_unclaim(const struct lane *l, const char *id);
 

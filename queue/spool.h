@@ -10,6 +10,7 @@
  *	slots                      one locked byte for each relay that runs, others for waiting ones
  *	crowd                      there may be a lane that is due and has no relay
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
+ *	tended                     when somebody looked after the queue (tended.h)
  */
 #ifndef POSTERN_SPOOL_H
 #define POSTERN_SPOOL_H

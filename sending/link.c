@@ -90,7 +90,6 @@ link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *l
 		if (learns != NULL && i > 0 && link_outcome(code) == DONE && line.n > CODE_DIGITS)
 			learns(&l->host, span_skip(line, CODE_DIGITS + 1));
 		l->code = code;
-		l->idle = false;
 		if (l->text.n < LIMIT_LOG_TEXT)
 			buf_escape(&l->text, i > 0 ? span_skip(line, CODE_DIGITS) : line,
 				LIMIT_LOG_TEXT);
@@ -165,7 +164,6 @@ link_wake(struct link *l)
 {
 	if (link_is_spoiled(l))
 		link_close(l);
-	l->idle = true;
 }
 
 void

@@ -103,7 +103,8 @@ struct link_flow {
 	int replies;     /* that are owed for them, at most */
 	uint64_t octets; /* of their bodies */
 	int begun;       /* transactions of this connection */
-	int delivered;   /* messages that the host took */
+	int taken;       /* ... of which the host took the MAIL */
+	int answered;    /* ... which it brought to an end, whatever that was, but for 421 */
 	bool full;       /* the host takes no more by this connection */
 	bool cut;        /* a message broke off: nothing more may be said, replies may still come */
 };
@@ -114,7 +115,6 @@ struct link {
 	int fd;                /* -1: not connected */
 	int code;              /* of the last reply; 0: none */
 	struct buf text;       /* of the last reply: its lines, escaped; outlives the connection */
-	bool idle;             /* was kept open with nothing to say; the host is silent since */
 	struct link_host host;
 	struct link_proof proof;
 	struct link_flow flow;
@@ -172,10 +172,7 @@ void link_describe(const struct link *l, struct buf *out);
  */
 bool link_is_spoiled(const struct link *l);
 
-/*
- * After a pause with nothing to say: closes it if it is spoiled. If it ends before the next reply,
- * the pause is the reason.
- */
+/* After a pause with nothing to say: closes it if it is spoiled. */
 void link_wake(struct link *l);
 
 /* Says QUIT, waits for the reply, closes. Does nothing if there is no connection. */

@@ -73,26 +73,47 @@ blame(struct link *l, struct job *j)
 }
 
 /*
- * The connection is of no more use, for the reason in l->text. The first open job is blamed for
- * that, for it may have caused it, unless the host said 421, or was full, or the connection had
- * been idle; all other open jobs are untried. After 421 the host has taken no message that it did
- * not answer; after any other loss it may have.
+ * The connection is of no more use, for the reason in l->text. One open job is to blame, or none
+ * (NULL); all others are untried. After 421 the host has taken no message that it did not answer;
+ * after any other loss it may have.
  */
 static void
-lose(struct link *l)
+lose_by(struct link *l, const struct job *guilty)
 {
-	bool polite = l->code == SERVICE_CLOSES, guilty = !polite && !l->idle && !l->flow.full;
+	bool polite = l->code == SERVICE_CLOSES;
 	link_close(l);
 	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
 		j->sent = j->sent && !polite;
-		if (guilty)
+		if (j == guilty)
 			blame(l, j);
 		else
 			forget(j);
-		guilty = false;
 	}
+}
+
+/*
+ * May the connection have been lost because of this job, the first open one? On a connection that
+ * was of use, only if the host had begun to answer it and did not say 421: many hosts close after
+ * some messages, or after a pause, and say nothing. On any other there is only the host beside it
+ * that may be to blame. LMTP's last word to some of its recipients stands in any case.
+ */
+static bool
+may_be_guilty(const struct link *l, const struct job *j)
+{
+	bool heard = j->heard && !j->turned_away && l->code != SERVICE_CLOSES;
+	return heard || j->replied > 0 || !sending_was_of_use(l);
+}
+
+/* The same, when it is not known which job is to blame. */
+static void
+lose(struct link *l)
+{
+	struct job *first = l->flow.first;
+	while (first != NULL && first->end != JOB_OPEN)
+		first = first->next;
+	lose_by(l, first != NULL && may_be_guilty(l, first) ? first : NULL);
 }
 
 /* All replies to the job are there. */
@@ -103,8 +124,10 @@ end_job(struct link *l, struct job *j)
 		forget(j);
 	else
 		j->end = JOB_ANSWERED;
-	if (l->code == SERVICE_CLOSES)
-		lose(l);
+	bool closes = l->code == SERVICE_CLOSES;
+	l->flow.answered += j->end == JOB_ANSWERED && (!closes || sending_any_done(j));
+	if (closes)
+		lose_by(l, NULL);
 }
 
 /* ---- commands ---------------------------------------------------------------------------- */
@@ -119,17 +142,29 @@ put_envelope(struct link *l, const struct job *j)
 
 /* ---- replies ----------------------------------------------------------------------------- */
 
+/* One reply, as link_reply. A host that has said 421 and then closes has said why. */
+static int
+hear(struct link *l, const char *to_what, int64_t seconds)
+{
+	bool leaves = l->code == SERVICE_CLOSES;
+	int r = link_reply(l, to_what, seconds);
+	if (r < 0 && leaves)
+		l->code = SERVICE_CLOSES;
+	return r;
+}
+
 /*
- * A reply to MAIL: does the host want no more by this connection, having had some, or would it take
- * more by one for which nothing is remembered that we had better do without?
+ * The reply to a MAIL that the host refuses: may that be about the connection, which has brought it
+ * enough, and not about the message? Whatever the code is (503, 550, 554, 450 ... are in use): the
+ * first MAIL of another connection will tell. Or would it take the message by a connection for
+ * which nothing is remembered that we had better do without?
  */
 static bool
 is_full(const struct link *l)
 {
 	bool stale = l->terms.remembered && link_outcome(l->code) == HARD &&
 		(refusal_about(l) & REFUSAL_FALLBACK) != 0;
-	return stale ||
-		(l->flow.delivered > 0 && (l->code == SERVICE_CLOSES || l->code == NO_ROOM));
+	return stale || (l->flow.taken > 0 && link_outcome(l->code) != DONE);
 }
 
 /*
@@ -162,20 +197,23 @@ read_envelope(struct link *l, struct job *j, bool lock_step)
 	if (link_reply(l, "MAIL", conf->timeout_mail) < 0)
 		return false;
 	enum outcome mail = link_outcome(l->code);
+	j->heard = true;
 	j->turned_away = is_full(l);
+	j->sent = j->sent && !j->turned_away; /* a text without an envelope is not taken */
 	l->flow.full = l->flow.full || j->turned_away;
-	if (j->turned_away && l->code == SERVICE_CLOSES && !lock_step)
-		return false;
+	l->flow.taken += mail == DONE;
 	bool again = refusal_drops_words(l, &j->text,
 		mail_rcpt_mail_words(j->offered, &j->text));
 	for (int i = 0; i < j->n; i++) {
 		settle(l, j->to[i], mail);
 		j->to[i]->again = again;
 	}
+	if (l->code == SERVICE_CLOSES && !lock_step)
+		return false;
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step)
 			mail_rcpt_put_rcpt(l, j->to[i]);
-		if (link_reply(l, "RCPT", conf->timeout_rcpt) < 0)
+		if (hear(l, "RCPT", conf->timeout_rcpt) < 0)
 			return false;
 		if (mail == DONE)
 			read_rcpt(l, j, j->to[i]);
@@ -215,14 +253,13 @@ read_each_end(struct link *l, struct job *j)
 	for (int i = 0; i < j->n; i++) {
 		if (j->to[i]->outcome != DONE)
 			continue;
-		if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
+		if (hear(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
 			lose(l);
 			return;
 		}
 		settle(l, j->to[i], link_outcome(l->code));
 		j->replied = i + 1;
 	}
-	l->flow.delivered += sending_any_done(j);
 	end_job(l, j);
 }
 
@@ -234,12 +271,11 @@ read_end(struct link *l, struct job *j)
 		read_each_end(l, j);
 		return;
 	}
-	if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
+	if (hear(l, "end of data", l->terms.conf->timeout_data_end) < 0) {
 		lose(l);
 		return;
 	}
 	enum outcome o = link_outcome(l->code);
-	l->flow.delivered += j->accepted > 0 && o == DONE;
 	settle_accepted(l, j, o);
 	if (is_binary(j) && !j->windowed && o != DONE)
 		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
@@ -256,7 +292,11 @@ read_end(struct link *l, struct job *j)
 static void
 lose_in_body(struct link *l, struct job *j)
 {
-	if (l->stream.broken && link_is_spoiled(l) &&
+	if (!l->stream.broken) { /* it is our file that ended too early */
+		lose_by(l, j);
+		return;
+	}
+	if (link_is_spoiled(l) &&
 		(!j->windowed || read_envelope(l, j, false)) &&
 		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
 		link_outcome(l->code) == HARD)
@@ -294,6 +334,16 @@ follow_data(struct link *l, struct job *j)
 }
 
 static void
+ask_for_data(struct link *l, struct job *j)
+{
+	link_puts(l, "DATA\r\n", l->terms.conf->timeout_data_start);
+	if (hear(l, "DATA", l->terms.conf->timeout_data_start) < 0)
+		lose(l);
+	else
+		follow_data(l, j);
+}
+
+static void
 send_in_lock_step(struct link *l, struct job *j)
 {
 	mail_rcpt_put_mail(l, &j->text);
@@ -303,10 +353,8 @@ send_in_lock_step(struct link *l, struct job *j)
 		give_up(l, j);
 	else if (is_binary(j)) /* BDAT has no reply before the text */
 		put_body(l, j);
-	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
-		lose(l);
 	else
-		follow_data(l, j);
+		ask_for_data(l, j);
 }
 
 /*
@@ -337,7 +385,7 @@ send_in_group(struct link *l, struct job *j)
 	if (l->fd < 0)
 		return;
 	if (!read_envelope(l, j, false) ||
-		link_reply(l, "DATA", l->terms.conf->timeout_data_start) < 0)
+		hear(l, "DATA", l->terms.conf->timeout_data_start) < 0)
 		lose(l);
 	else
 		follow_data(l, j);
@@ -384,6 +432,12 @@ sending_is_open(const struct link *l)
 }
 
 bool
+sending_was_of_use(const struct link *l)
+{
+	return l->flow.answered > 0;
+}
+
+bool
 sending_add(const struct link *l, struct job *j, struct rcpt *to)
 {
 	if (j->n == JOB_RCPTS || (l->host.limit.rcpts != 0 && j->n >= l->host.limit.rcpts))
@@ -418,7 +472,7 @@ append(struct link *l, struct job *j)
 {
 	j->end = JOB_OPEN;
 	j->next = NULL;
-	j->sent = j->windowed = j->turned_away = false;
+	j->sent = j->windowed = j->heard = j->turned_away = false;
 	j->offered = l->host.can;
 	j->accepted = j->replied = 0;
 	for (int i = 0; i < j->n; i++)
@@ -519,6 +573,7 @@ confirm(struct link *l, struct job *j)
 		if (link_outcome(l->code) == DONE)
 			return;
 		buf_puts(&l->text, " in reply to RSET");
+		l->flow.answered -= j->end == JOB_ANSWERED;
 		j->end = JOB_OPEN;
 		j->replied = 0;
 		for (int i = 0; i < j->n; i++)

@@ -38,13 +38,20 @@ struct job {
 	struct job *next;
 	unsigned offered;  /* l->host.can as it was when the envelope went out */
 	bool windowed;
-	bool turned_away; /* MAIL was one too many for this connection */
+	bool heard;       /* the host has answered its MAIL */
+	bool turned_away; /* ... with a refusal that may be about this connection */
 	int accepted;
 	int replied; /* LMTP: so many of `to` have heard the last word */
 };
 
 /* Can another message go by this connection? */
 bool sending_is_open(const struct link *l);
+
+/*
+ * Has the host brought at least one transaction of this connection to an end? Known also when the
+ * connection is gone.
+ */
+bool sending_was_of_use(const struct link *l);
 
 /* Adds one more recipient. False: a transaction with this host may not have one more (RFC 9422). */
 bool sending_add(const struct link *l, struct job *j, struct rcpt *to);

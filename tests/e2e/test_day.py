@@ -190,3 +190,27 @@ def test_clock_steps(postern, world, clock, step):
     world.domain("down.example")
     clock.until(time.time() + 120)
     assert [m.recipients for m in world.sink.messages if m.sender] == [["u@down.example"]]
+
+
+@pytest.mark.parametrize("why", ["down", "refused"])
+@pytest.mark.parametrize("tried", [0, 3, 40])
+def test_gap(postern, world, clock, why, tried):
+    """J12, L7: behind a jump of six days, or six days without power, mail is as old as it was tried, and is returned
+    when it was tried for five days in all."""
+    world.domain("d.example", "127.0.0.9" if why == "down" else "127.0.0.2")
+    world.sink.say["RCPT"] = lambda line: "250 ok" if "@sender" in line else "450 4.2.1 not now"
+    postern.settings["delay_warning"] = "0s"
+    postern.send("u@d.example", max_relays=0)
+    began = time.time()
+    for _ in range(tried):
+        postern.make_due()
+        clock.due()
+    clock.set(6 * DAY)
+    for _ in range(4):
+        postern.make_due()
+        clock.due()
+    assert len(postern.messages()) == 1 and "given up" not in postern.logged()
+    clock.until(began + 6 * DAY + 5 * DAY - 5 * HOUR)
+    assert len(postern.messages()) == 1 and "given up" not in postern.logged()
+    clock.until(began + 6 * DAY + 5 * DAY + HOUR)
+    assert postern.messages() == [] and "given up: 5.4.7" in postern.logged()

@@ -1,4 +1,5 @@
-/* flight: what becomes of messages that are on their way together (R57, F10, F12). */
+/* flight: what becomes of messages that are on their way together (R57, F10, F12, L8,
+ * L9). */
 #include "tests/unit/spooled.h"
 
 #include <errno.h>
@@ -61,7 +62,7 @@ connect_to(const struct host_script *script, bool window)
 	r.link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };
 	r.link.flow = (struct link_flow){ 0 };
 	stream_init(&r.link.stream, r.link.fd, r.link.fd, true, NULL);
-	r.work.lost = 1;
+	r.work.lost = 0;
 }
 
 static void
@@ -176,6 +177,17 @@ test_landing(void **state)
 		/* one at a time: it was the only one on its way, and the host may well go on so */
 		{ "END1=close", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1", .lost = true },
 		{ "END2=close", .window = false, .rcpts = 1, .want = "gone 1/1 0/1" },
+		/* L8: a refusal that may be about the connection is none of the message */
+		{ "MAIL2=550 enough", .window = false, .rcpts = 1, .want = "gone 0/1 0/1",
+			.again = true },
+		{ "MAIL2=450 enough", .window = true, .rcpts = 1, .want = "gone 0/1 gone",
+			.again = true },
+		/* L9: nor is the end of a connection that was of use, before it was heard of; but
+		   what was sent already may have been taken */
+		{ "MAIL2=close", .window = false, .rcpts = 1, .want = "gone 0/1 0/1",
+			.again = true },
+		{ "RSET1=close", .window = true, .rcpts = 1, .want = "gone 0/1 0/1", .again = true,
+			.lockstep = true },
 		{ "RCPT1=421 bye!", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1",
 			.lost = true },
 	};

@@ -78,6 +78,13 @@ test_learning(void **state)
 	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.failed, 0);
 	assert_true(h.latency > 0);
+	/* L14: silence is not failure, and tells only what was not known */
+	hosts_mark(&hosts, &host, HOST_FAILED);
+	hosts_silent(&hosts, &host, 900);
+	hosts_silent(&hosts, &host, 700);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.latency, 900);
+	assert_true(h.failed != 0);
 	hosts_recall(&hosts, &other, &h);
 	assert_int_equal(h.latency, 0);
 }

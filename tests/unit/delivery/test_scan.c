@@ -1,4 +1,4 @@
-/* scan: what is done with each file of a lane without a host (I14, J12, R87, R88, M4, M12). */
+/* scan: what is done with each file of a lane without a host (I14, J12, R87, R88, M4, M12, S7). */
 #include "tests/unit/spooled.h"
 
 #include <errno.h>
@@ -226,6 +226,71 @@ test_shared(void **state)
 	lane_close(&other);
 }
 
+/*
+ * What another relay does at the last moment before this one claims a message. The linker puts the
+ * function below in the place of lane_claim.
+ */
+static void (*meanwhile)(const char *id);
+
+int __real_lane_claim(const struct lane *l, const char *id);
+int __wrap_lane_claim(const struct lane *l, const char *id);
+
+int
+__wrap_lane_claim(const struct lane *l, const char *id)
+{
+	if (meanwhile != NULL)
+		meanwhile(id);
+	return __real_lane_claim(l, id);
+}
+
+/* It has tried the message, and put it off. */
+static void
+try_it(const char *id)
+{
+	struct message m;
+	assert_int_equal(message_open(&m, &r.work.lane, id), 0);
+	assert_int_equal(message_note(&m, &r.work.lane, clock_wall() + RETRY, true), 0);
+	message_close(&m);
+}
+
+/* It has done with the message that it had in hand. */
+static void
+lay_it_down(const char *id)
+{
+	lane_unclaim(&r.work.lane, id);
+}
+
+/* S7: what was due before the claim need not be due under it. */
+static void
+test_tried_meanwhile(void **state)
+{
+	(void)state;
+	queue(&plain);
+	r.work.verdict = HARD; /* it would be settled */
+	int64_t before = clock_wall();
+	meanwhile = try_it;
+	struct found found = scan();
+	meanwhile = NULL;
+	assert_true(is_there(d.id));
+	assert_in_range(found.next, before + RETRY, clock_wall() + RETRY);
+	assert_int_equal(__real_lane_claim(&r.work.lane, d.id), 0); /* it is free again */
+}
+
+/* S7: nor is a message poison whose relay was alive a moment ago. */
+static void
+test_laid_down_meanwhile(void **state)
+{
+	(void)state;
+	char log[ID_SIZE + 4];
+	queue(&plain);
+	snprintf(log, sizeof(log), "%s.log", d.id);
+	lane_hold(&r.work.lane, d.id);
+	meanwhile = lay_it_down;
+	(void)scan();
+	meanwhile = NULL;
+	assert_false(is_there(log));
+}
+
 /* M12, I14: a relay died with the message in hand once, twice, three times. */
 static void
 test_poison(void **state)
@@ -369,6 +434,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_clock_set_back, start, stop),
 		cmocka_unit_test_setup_teardown(test_given_up, start, stop),
 		cmocka_unit_test_setup_teardown(test_shared, start, stop),
+		cmocka_unit_test_setup_teardown(test_tried_meanwhile, start, stop),
+		cmocka_unit_test_setup_teardown(test_laid_down_meanwhile, start, stop),
 		cmocka_unit_test_setup_teardown(test_poison, start, stop),
 		cmocka_unit_test_setup_teardown(test_no_poison, start, stop),
 		cmocka_unit_test_setup_teardown(test_other_files, start, stop),

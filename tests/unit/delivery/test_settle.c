@@ -1,5 +1,5 @@
 /* settle: what becomes of a message after an attempt, and what its sender is told (R37, R39, R75,
- * E16, J12). */
+ * E16, J12, L7). */
 #include "tests/unit/spooled.h"
 
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/log.h"
+#include "queue/tended.h"
 
 enum {
 	RETRY = 100,
@@ -303,7 +304,9 @@ test_times(void **state)
 			.again = true },
 		{ "DSH", .unfinished = true, .rest = "1", .again = true, .failed = "2" },
 		{ "SS", .unfinished = true, .rest = "01", FIRST, .counted = 1 },
-		{ "DD", .unfinished = true, .rest = "", .again = true },
+		{ "HS", .unfinished = true, .rest = "1", .again = true, .failed = "0" },
+		{ "HS", .unfinished = true, .no_report = true, .rest = "01", FIRST, .counted = 1 },
+		{ "DD", .unfinished = true, .rest = "" },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check(&rows[i]);
@@ -523,6 +526,11 @@ test_is_expired(void **state)
 		m.env.hold = rows[i].held != 0 ? m.arrived + rows[i].held : 0;
 		assert_int_equal(settle_is_expired(&r, &m, rows[i].attempts), rows[i].want);
 	}
+	/* L7: time in which nobody tried does not count */
+	struct message m = { .arrived = clock_wall() - EXPIRE - 9 };
+	unlinkat(sp.root, "tended", 0);
+	tended_note(&sp, m.arrived, RETRY2);
+	assert_false(settle_is_expired(&r, &m, 99));
 }
 
 static void

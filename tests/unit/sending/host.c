@@ -194,13 +194,19 @@ run(void *context)
 	return NULL;
 }
 
+static void
+attach(struct host *h, const struct host_script *script, int fd)
+{
+	*h = (struct host){ .script = *script, .fd = fd, .in = fdopen(fd, "r") };
+	assert_non_null(h->in);
+}
+
 int
 host_start(struct host *h, const struct host_script *script)
 {
 	int fd[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
-	*h = (struct host){ .script = *script, .fd = fd[1], .in = fdopen(fd[1], "r") };
-	assert_non_null(h->in);
+	attach(h, script, fd[1]);
 	assert_int_equal(pthread_create(&h->thread, NULL, run, h), 0);
 	return fd[0];
 }
@@ -209,5 +215,13 @@ void
 host_join(struct host *h)
 {
 	assert_int_equal(pthread_join(h->thread, NULL), 0);
+	fclose(h->in);
+}
+
+void
+host_talk(struct host *h, const struct host_script *script, int fd)
+{
+	attach(h, script, fd);
+	(void)run(h);
 	fclose(h->in);
 }

@@ -46,4 +46,7 @@ int host_start(struct host *h, const struct host_script *script);
 /* After our end was closed: waits until it has ended. */
 void host_join(struct host *h);
 
+/* The same at this end of a connection, which it closes, in the thread that calls. */
+void host_talk(struct host *h, const struct host_script *script, int fd);
+
 #endif

@@ -1,6 +1,6 @@
 /*
  * sending: what becomes of jobs for each reply that a host may give, at each place, and where it
- * may close (R59, R60, F10, F12, M10).
+ * may close (R59, R60, F10, F12, L8, L9, M10).
  */
 #include "tests/unit/sending/sent.h"
 
@@ -41,7 +41,6 @@ connect_script(enum way way, struct host_script *script, int window)
 	l.terms.window_size = window_size;
 	l.fd = host_start(&host, script);
 	l.text = buf_new(LIMIT_REPLY);
-	l.idle = false;
 	l.host = (struct link_host){ .can = can[way] };
 	l.flow = (struct link_flow){ 0 };
 	stream_init(&l.stream, l.fd, l.fd, true, NULL);
@@ -132,17 +131,15 @@ free_jobs(struct rcpt rcpt[][RCPTS])
 			buf_free(&rcpt[j][i].text);
 }
 
-/* JOBS messages, of RCPTS recipients each; the connection was idle before, perhaps. */
+/* JOBS messages, of RCPTS recipients each. */
 static void
-check(enum way way, const char *exceptions, bool idle, const struct message *m, const char *want)
+check(enum way way, const char *exceptions, const struct message *m, const char *want)
 {
 	struct rcpt rcpt[JOBS][RCPTS];
 	struct job jobs[JOBS];
 	char got[128];
 	connect_to(way, exceptions, JOBS);
 	make_jobs(jobs, rcpt, m);
-	if (idle)
-		link_wake(&l);
 	send_all(jobs, JOBS, got);
 	free_jobs(rcpt);
 	part();
@@ -159,11 +156,11 @@ static const struct row rows[] = {
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
 			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "MAIL2=451 later",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+SS A+DD",
-			"A+DD ASS A+DD", "A+DD A+SS A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
+			"A+DD USS USS", "A+DD USS A+DD" } },
 	{ "MAIL2=550 never",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD",
-			"A+DD AHH A+DD", "A+DD A+HH A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
+			"A+DD USS USS", "A+DD USS A+DD" } },
 	{ "MAIL2=421 bye!",
 		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
 			"A+DD USS USS", "A+DD USS USS" } },
@@ -171,23 +168,23 @@ static const struct row rows[] = {
 		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
 			"A+DD USS USS", "A+DD USS USS" } },
 	{ "MAIL2=close",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
+			"A+DD USS USS", "A+DD U+SS U+SS" } },
 	{ "MAIL2=250 ok/250 too many",
 		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
 			"A+DD LSS USS", "A+DD A+DD A+DD" } },
 	{ "MAIL2=999 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
+			"A+DD USS USS", "A+DD U+SS U+SS" } },
 	{ "MAIL2=2x0 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
+			"A+DD USS USS", "A+DD U+SS U+SS" } },
 	{ "MAIL2=25x odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
+			"A+DD USS USS", "A+DD U+SS U+SS" } },
 	{ "MAIL2=2500 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
+			"A+DD USS USS", "A+DD U+SS U+SS" } },
 	{ "RCPT4=250-many/250 lines",
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
 			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
@@ -198,8 +195,14 @@ static const struct row rows[] = {
 		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD",
 			"A+DD A+DH A+DD", "A+DD A+DH A+DD" } },
 	{ "RCPT4=421 bye!",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+sS U+SS",
-			"A+DD LSS USS", "A+DD L+sS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
+			"A+DD USS USS", "A+DD USS USS" } },
+	{ "RCPT3=421 bye!",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
+			"A+DD USS USS", "A+DD USS USS" } },
+	{ "RCPT2=421 bye!",
+		{ "LSS USS USS", "LSS USS USS", "LSS USS USS",
+			"LSS USS USS", "LSS USS USS" } },
 	{ "RCPT4=421 bye",
 		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
 			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
@@ -282,23 +285,23 @@ static const struct row rows[] = {
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS",
 			"A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "RSET1=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS",
-			"A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD U+SS U+SS",
+			"A+DD A+DD A+DD", "A+DD U+SS U+SS" } },
 	{ "RSET1=250 ok/250 too many",
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
 			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "RSET1=999 odd",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS",
-			"A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD U+SS U+SS",
+			"A+DD A+DD A+DD", "A+DD U+SS U+SS" } },
 	{ "MAIL1=421 bye!",
-		{ "ASS USS USS", "LSS USS USS", "L+SS U+SS U+SS",
-			"LSS USS USS", "L+SS U+SS U+SS" } },
+		{ "ASS USS USS", "LSS USS USS", "LSS USS USS",
+			"LSS USS USS", "LSS USS USS" } },
 	{ "MAIL1=452 full",
 		{ "ASS A+DD A+DD", "ASS A+DD A+DD", "A+SS A+DD A+DD",
 			"ASS A+DD A+DD", "A+SS A+DD A+DD" } },
 	{ "MAIL2=452 full",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS A+DD",
-			"A+DD USS USS", "A+DD U+SS A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
+			"A+DD USS USS", "A+DD USS A+DD" } },
 	{ "MAIL1=550 no",
 		{ "AHH A+DD A+DD", "AHH A+DD A+DD", "A+HH A+DD A+DD",
 			"AHH A+DD A+DD", "A+HH A+DD A+DD" } },
@@ -337,25 +340,57 @@ static const struct row rows[] = {
 			"A+DD L+Ds USS", "A+DD L+Ds U+SS" } },
 	{ "END3=421 bye!",
 		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS",
-			"A+DD L+Ss USS", "A+DD L+Ss U+SS" } },
+			"A+DD LSS USS", "A+DD LSS USS" } },
+	{ "END3=250 yes|END4=421 bye!",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
+			"A+DD A+DS USS", "A+DD A+DS USS" } },
 	{ "RSET2=550 no",
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS",
 			"A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
 	{ "RSET2=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD L+ss",
-			"A+DD A+DD A+DD", "A+DD A+DD L+ss" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD U+SS",
+			"A+DD A+DD A+DD", "A+DD A+DD U+SS" } },
 	{ "MAIL2=250 ok/250 too many|END2=550 no",
 		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
 			"A+DH LSS USS", "A+DH A+DD A+DD" } },
 	{ "MAIL2=452 full|RSET1=close",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD L+ss U+SS",
-			"A+DD USS USS", "A+DD L+ss U+SS" } },
-	{ "MAIL2=452 full|RSET2=close",
 		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
 			"A+DD USS USS", "A+DD U+SS U+SS" } },
+	{ "MAIL2=452 full|RSET2=close",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS U+SS",
+			"A+DD USS USS", "A+DD USS U+SS" } },
 	{ "RCPT4=550 no|RSET2=550 no",
 		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD L+ss U+SS",
 		"A+DD A+DH A+DD", "A+DD L+ss U+SS" } },
+	/*
+	 * L8: a MAIL that is refused by a connection that has taken one goes by another, whatever
+	 * the code, and whatever became of the one before. The first of a connection counts.
+	 */
+	{ "MAIL2=503 enough",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
+			"A+DD USS USS", "A+DD USS A+DD" } },
+	{ "MAIL2=554 enough|MAIL3=554 enough",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
+			"A+DD USS USS", "A+DD USS USS" } },
+	{ "RCPT1=550 no|RCPT2=550 no|MAIL2=450 enough",
+		{ "AHH USS USS", "AHH USS USS", "A+HH USS A+DD",
+			"AHH USS USS", "A+HH USS A+DD" } },
+	{ "MAIL2=550 enough!",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS U+SS",
+			"A+DD USS USS", "A+DD USS U+SS" } },
+	{ "MAIL1=550 no|MAIL2=550 no",
+		{ "AHH AHH A+DD", "AHH AHH A+DD", "A+HH A+HH A+DD",
+			"AHH AHH A+DD", "A+HH A+HH A+DD" } },
+	/* L9: closed before it was heard of the next one, having brought one to an end, any end. */
+	{ "END1=451 later|MAIL2=close",
+		{ "A+SS USS USS", "A+SS USS USS", "A+SS U+SS U+SS",
+			"A+SD USS USS", "A+SD U+SS U+SS" } },
+	{ "MAIL1=550 no|MAIL2=close",
+		{ "AHH USS USS", "AHH USS USS", "A+HH U+SS U+SS",
+			"AHH USS USS", "A+HH U+SS U+SS" } },
+	{ "MAIL1=close",
+		{ "LSS USS USS", "LSS USS USS", "L+ss U+SS U+SS",
+			"LSS USS USS", "L+ss U+SS U+SS" } },
 	{ "RSET2=421 bye!",
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD USS",
 			"A+DD A+DD A+DD", "A+DD A+DD USS" } },
@@ -368,22 +403,7 @@ test_replies(void **state)
 	struct message m = make_message(strlen(BODY));
 	for (size_t i = 0; i < ROWS(rows); i++)
 		for (enum way way = LOCK_STEP; way < WAYS; way++)
-			check(way, rows[i].host, false, &m, rows[i].want[way]);
-	close(m.fd);
-}
-
-/* A connection that was idle and closes blames no message, until the host has spoken (M10). */
-static void
-test_idle(void **state)
-{
-	(void)state;
-	struct message m = make_message(strlen(BODY));
-	for (enum way way = LOCK_STEP; way < WAYS; way++) {
-		bool windowed = way == WINDOW || way == LMTP_WINDOW;
-		check(way, "MAIL1=close", true, &m, windowed ? "U+SS U+SS U+SS" : "USS USS USS");
-		check(way, "MAIL1=close", false, &m, windowed ? "L+ss U+SS U+SS" : "LSS USS USS");
-		check(way, "RCPT2=close", true, &m, windowed ? "L+ss U+SS U+SS" : "LSS USS USS");
-	}
+			check(way, rows[i].host, &m, rows[i].want[way]);
 	close(m.fd);
 }
 
@@ -403,7 +423,6 @@ test_wake(void **state)
 		}
 		link_wake(&l);
 		assert_int_equal(sending_is_open(&l), cases[i].open);
-		assert_true(l.idle);
 		part();
 	}
 }
@@ -418,7 +437,7 @@ test_in_the_middle(void **state)
 	static const struct { const char *host; const char *want; } cases[] = {
 		{ "TEXT1=552 too large!", "LHH" },
 		{ "TEXT1=452 no room!", "LSS" },
-		{ "TEXT1=421 bye!", "USS" },
+		{ "TEXT1=421 bye!", "LSS" },
 		{ "TEXT1=250 fine!", "LSS" },
 		{ "TEXT1=close", "LSS" },
 		{ "RCPT1=451 later|TEXT1=552 too large!", "LSH" },
@@ -614,7 +633,7 @@ test_text(void **state)
 	(void)state;
 	struct message m = make_message(strlen(BODY));
 	for (enum way way = LOCK_STEP; way < WAYS; way++) {
-		check(way, NULL, false, &m, "A+DD A+DD A+DD");
+		check(way, NULL, &m, "A+DD A+DD A+DD");
 		assert_int_equal(host.text_n, strlen(BODY));
 		assert_memory_equal(host.text, BODY, strlen(BODY));
 		bool chunks = strstr(host.log, "BDAT 23 LAST\n") != NULL;
@@ -632,7 +651,7 @@ test_text_without_end(void **state)
 	struct message m = make_message(2 * strlen(BODY));
 	for (enum way way = LOCK_STEP; way < WAYS; way++) {
 		bool windowed = way == WINDOW || way == LMTP_WINDOW;
-		check(way, NULL, false, &m, "A+DD A+DD A+DD");
+		check(way, NULL, &m, "A+DD A+DD A+DD");
 		assert_int_equal(host.text_n, m.length + (windowed ? 0 : 2));
 	}
 	close(m.fd);
@@ -807,7 +826,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replies),
-		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_wake),
 		cmocka_unit_test(test_in_the_middle),
 		cmocka_unit_test(test_short_file),

@@ -1,0 +1,157 @@
+/*
+ * The file `tended` of a spool: "at <time>" when a relay was there last, and "gap <from> <to>" for
+ * each time in which there was none for long. If the clock was set back, there is also an "at" that
+ * is still to come: one of the two is wrong, and who comes next knows which.
+ */
+#include "queue/tended.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/buf.h"
+#include "lib/cleanup.h"
+#include "lib/lock.h"
+
+enum {
+	SHORTEST = 3600,  /* s; a timer may come late, and is not away for that */
+	GAPS = 32,        /* the latest; more than a machine that is off at night needs */
+	FILE_MAX = 4096,  /* octets */
+};
+
+struct gap {
+	int64_t from, to;
+};
+
+struct tended {
+	bool begun;   /* something is known */
+	int64_t last; /* a relay was there; 0: unknown */
+	int64_t next; /* ... at a time that is to come, by this clock; 0: none was */
+	struct gap gap[GAPS];
+	int n;
+};
+
+static void
+add_gap(struct tended *t, struct gap g)
+{
+	if (t->n == GAPS)
+		memmove(t->gap, t->gap + 1, (size_t)--t->n * sizeof(t->gap[0]));
+	t->gap[t->n++] = g;
+}
+
+/* A line of the file, as it is seen at `now`. What is odd is passed by. */
+static void
+read_line(struct tended *t, const char *line, int64_t now)
+{
+	long long a, b;
+	if (sscanf(line, "gap %lld %lld", &a, &b) == 2 && a < b)
+		add_gap(t, (struct gap){ a, b });
+	if (sscanf(line, "at %lld", &a) != 1 || a <= 0)
+		return;
+	if (a <= now && a > t->last)
+		t->last = a;
+	if (a > now && (t->next == 0 || a < t->next))
+		t->next = a;
+}
+
+static void
+read_file(struct tended *t, int fd, int64_t now)
+{
+	char text[FILE_MAX + 1];
+	ssize_t n = pread(fd, text, FILE_MAX, 0);
+	text[n > 0 ? n : 0] = '\0';
+	t->begun = n > 0;
+	for (char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+		*end = '\0';
+		read_line(t, line, now);
+	}
+}
+
+/* In one write, over what is there: that needs no room on the disk. */
+static void
+write_file(const struct tended *t, int fd)
+{
+	auto_buf text = buf_new(FILE_MAX);
+	buf_printf(&text, "at %lld\n", (long long)t->last);
+	if (t->next != 0)
+		buf_printf(&text, "at %lld\n", (long long)t->next);
+	for (int i = 0; i < t->n; i++)
+		buf_printf(&text, "gap %lld %lld\n", (long long)t->gap[i].from,
+			(long long)t->gap[i].to);
+	if (text.err < 0 || pwrite(fd, text.p, text.n, 0) != (ssize_t)text.n ||
+		ftruncate(fd, (off_t)text.n) < 0)
+		return; /* then mail stays young for longer */
+}
+
+/* A relay is there now. */
+static void
+note(struct tended *t, int64_t now, int64_t longest)
+{
+	if (t->begun && now - t->last > longest)
+		add_gap(t, (struct gap){ t->last, now });
+	t->last = now;
+}
+
+static int64_t
+most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int
+open_file(const struct spool *s, int flags)
+{
+	return openat(s->root, "tended",
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | flags,
+		S_IRUSR | S_IWUSR);
+}
+
+void
+tended_begin(const struct spool *s, int64_t now)
+{
+	const struct tended t = { .last = now };
+	auto_fd fd = open_file(s, O_EXCL);
+	if (fd >= 0)
+		write_file(&t, fd);
+}
+
+/*
+ * Reads the file, and writes down that a relay is there, if no other one is just doing so. What
+ * cannot be read is as if nobody had ever been there.
+ */
+static void
+look(const struct spool *s, int64_t now, int64_t longest, struct tended *t)
+{
+	*t = (struct tended){ .begun = true };
+	auto_fd fd = open_file(s, 0);
+	bool ours = fd >= 0 && lock_exclusive(fd, 0, LOCK_WHOLE) == 0;
+	if (fd >= 0)
+		read_file(t, fd, now);
+	note(t, now, longest);
+	if (ours)
+		write_file(t, fd);
+}
+
+void
+tended_note(const struct spool *s, int64_t now, int64_t longest)
+{
+	struct tended t;
+	look(s, now, most(longest, SHORTEST), &t);
+}
+
+int64_t
+tended_since(const struct spool *s, int64_t since, int64_t now, int64_t longest)
+{
+	struct tended t;
+	int64_t age = now - since;
+	longest = most(longest, SHORTEST);
+	look(s, now, longest, &t);
+	for (int i = 0; i < t.n; i++) {
+		int64_t from = most(t.gap[i].from, since), to = t.gap[i].to;
+		if (to <= now && to - from > longest)
+			age -= to - from - longest;
+	}
+	return age;
+}

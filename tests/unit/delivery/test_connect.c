@@ -1,0 +1,469 @@
+/* connect: who gets the mail of a lane, what is said to whom, and whose fault it is if nothing comes
+ * of it (L8, L9, L14, L15, M2, S1). */
+#include "tests/unit/spooled.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "delivery/connect.h"
+#include "delivery/flight.h"
+#include "delivery/scan.h"
+#include "lib/cleanup.h"
+#include "process/log.h"
+#include "tests/unit/sending/host.h"
+
+enum { TEXT = 4096, MESSAGES = 5, HOSTS = 2, SLOW = 20000 };
+
+static struct relay r;
+
+/* ---- hosts ---------------------------------------------------------------------------------- */
+
+/* A host at a port of its own, which talks by its script to one client after the other. */
+static struct place {
+	struct host_script script;
+	struct host host;
+	int listener;
+	int connections;
+	pthread_t thread;
+} place[HOSTS];
+
+static void *
+serve(void *context)
+{
+	struct place *p = context;
+	for (int fd; (fd = accept(p->listener, NULL, NULL)) >= 0;) {
+		p->connections++;
+		host_talk(&p->host, &p->script, fd);
+	}
+	return NULL;
+}
+
+/* Opens it as a host of the lane; `silent`: it never greets. */
+static void
+open_place(size_t i, const char *exceptions, bool silent)
+{
+	struct place *p = &place[i];
+	struct exchanger *e = &r.work.exchangers.v[i];
+	struct sockaddr_in in = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(in);
+	p->script = (struct host_script){ .greeting = silent ? NULL : "220 here",
+		.ehlo = "250 hello", .exceptions = exceptions };
+	p->connections = 0;
+	p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(p->listener, (struct sockaddr *)&in, len), 0);
+	assert_int_equal(getsockname(p->listener, (struct sockaddr *)&in, &len), 0);
+	assert_int_equal(listen(p->listener, MESSAGES), 0);
+	assert_int_equal(pthread_create(&p->thread, NULL, serve, p), 0);
+	*e = (struct exchanger){ .preference = (uint16_t)(10 * (i + 1)),
+		.port = ntohs(in.sin_port) };
+	snprintf(e->host, sizeof(e->host), "mx%zu.example", i);
+	assert_int_equal(netaddr_parse(span_of("127.0.0.1"), &e->addr), 0);
+	r.work.exchangers.n = i + 1;
+}
+
+static void
+close_place(size_t i)
+{
+	shutdown(place[i].listener, SHUT_RDWR);
+	assert_int_equal(pthread_join(place[i].thread, NULL), 0);
+	close(place[i].listener);
+}
+
+static struct host_record
+known(size_t i)
+{
+	struct host_record h;
+	hosts_recall(&r.hosts, &r.work.exchangers.v[i], &h);
+	return h;
+}
+
+/* ---- a relay at work on the lane of d.example ----------------------------------------------- */
+
+static int
+start(void **state)
+{
+	static const char *const options[] = { "hostname=us.example", "retry=1h", "expire=5d",
+		"delay_warning=0s", "mx_order=random", "timeout_greeting=1s" };
+	const struct conf_args args = { .file = "/dev/null", .options = (const char **)options,
+		.n = ROWS(options) };
+	auto_buf why = buf_new(TEXT);
+	if (setup(state) < 0)
+		return -1;
+	log_open(LOG_TO_NONE, "test", NULL);
+	r = (struct relay){ .spool = sp, .work = { .lane = LANE_CLOSED }, .keeper = -1 };
+	r.link.fd = -1;
+	r.why = buf_new(TEXT);
+	r.unable = buf_new(TEXT);
+	hosts_open(&r.hosts, sp.root, 1000);
+	return conf_load(&r.common, &args, NULL, &why) < 0 ? -1 : flight_prepare(&r);
+}
+
+static int
+stop(void **state)
+{
+	lane_close(&r.work.lane);
+	close(r.hosts.dir);
+	free(r.flights.v);
+	buf_free(&r.why);
+	buf_free(&r.link.text);
+	conf_free(&r.common);
+	return teardown(state);
+}
+
+/* Nothing was done in it yet, and its hosts are known. */
+static void
+begin_lane(void)
+{
+	lane_close(&r.work.lane);
+	r.work = (struct work){ .lane = LANE_CLOSED, .verdict = DONE,
+		.delivery = r.common.delivery, .routed = true };
+	r.work.exchangers.v = calloc(HOSTS, sizeof(*r.work.exchangers.v));
+	assert_non_null(r.work.exchangers.v);
+}
+
+static void
+end_lane(void)
+{
+	link_quit(&r.link);
+	connect_end(&r);
+	hosts_sweep(&(struct hosts){ .dir = r.hosts.dir, .age = -1 });
+}
+
+static char ids[MESSAGES][ID_SIZE];
+
+static void
+queue(int n)
+{
+	for (int i = 0; i < n; i++) {
+		begin("");
+		add("d.example", "u@d.example");
+		draft_body(&d, span_of(BODY));
+		assert_int_equal(draft_commit(&d), 0);
+		memcpy(ids[i], d.id, ID_SIZE);
+	}
+	open_lane(&r.work.lane, "d.example");
+}
+
+/* For each message "-" if it is gone, or how many attempts it has behind it; takes it away. */
+static void
+describe(int n, char out[static MESSAGES + 1])
+{
+	for (int i = 0; i < n; i++) {
+		struct message m;
+		out[i] = '-';
+		if (message_open(&m, &r.work.lane, ids[i]) < 0)
+			continue;
+		out[i] = (char)('0' + m.attempts);
+		message_close(&m);
+		assert_int_equal(message_remove(&r.work.lane, ids[i]), 0);
+	}
+	out[n] = '\0';
+}
+
+static void
+no_help(struct relay *relay)
+{
+	fail_msg("%s needs help", relay->work.lane.name);
+}
+
+/* ---- whose fault? --------------------------------------------------------------------------- */
+
+struct row {
+	const char *better, *worse; /* what they do beside what is usual (host.h) */
+	int messages;
+	const char *want;           /* describe() */
+	int connections[HOSTS];
+	bool failed[HOSTS];         /* remembered */
+	bool down;                  /* the lane waits */
+};
+
+static void
+check(const struct row *t)
+{
+	struct found found;
+	char got[MESSAGES + 1];
+	bool silent = strcmp(t->better, "silent") == 0;
+	begin_lane();
+	open_place(0, silent ? "" : t->better, silent);
+	open_place(1, t->worse, false);
+	if (silent) /* and known for it: the other one is tried soon */
+		hosts_silent(&r.hosts, &r.work.exchangers.v[0], SLOW);
+	queue(t->messages);
+	assert_true(scan_lane(&r, no_help, &found));
+	assert_int_equal(r.work.verdict == SOFT, t->down);
+	bool failed[HOSTS] = { known(0).failed != 0, known(1).failed != 0 };
+	lane_set_up(&r.work.lane);
+	end_lane();
+	describe(t->messages, got);
+	for (size_t i = 0; i < HOSTS; i++) {
+		close_place(i);
+		if (place[i].connections != t->connections[i] || failed[i] != t->failed[i])
+			fail_msg("%s, %s: host %zu: %d connections, %s", t->better, t->worse, i,
+				place[i].connections, failed[i] ? "failed" : "well");
+	}
+	if (strcmp(got, t->want) != 0)
+		fail_msg("%s, %s: %s", t->better, t->worse, got);
+}
+
+static void
+test_turns(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
+		{ "", "", 2, "--", { 1, 0 }, { false, false }, false },
+		/* L8, L9: a connection that was of use, and the next one goes to the best host */
+		{ "MAIL2=550 enough", "", 3, "---", { 3, 0 }, { false, false }, false },
+		{ "END1=250 ok!", "", 3, "---", { 3, 0 }, { false, false }, false },
+		/* L15: nothing came of it: the next host, and the one before has failed if that
+		   did better */
+		{ "MAIL1=close", "", 2, "--", { 1, 1 }, { true, false }, false },
+		{ "MAIL1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
+		{ "RCPT1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
+		{ "DATA1=close", "", 2, "--", { 1, 1 }, { true, false }, false },
+		{ "END1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
+		{ "MAIL1=close", "RCPT1=550 no", 1, "-", { 1, 1 }, { true, false }, false },
+		{ "MAIL1=close", "RCPT1=450 later", 1, "1", { 1, 1 }, { true, false }, false },
+		/* ... unless it did not: then it may be the message */
+		{ "MAIL1=close", "MAIL1=close", 1, "1", { 1, 1 }, { false, false }, false },
+		{ "MAIL1=421 bye!", "END1=close", 1, "1", { 1, 1 }, { false, false }, false },
+		/* ... but hardly several messages; and the lane is not asked for ever */
+		{ "MAIL1=close", "MAIL1=close", 5, "01100", { 2, 1 }, { true, false }, true },
+		/* before the mail, a host's trouble is its own */
+		{ "HELLO1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
+		{ "GREETING1=554 no!", "", 2, "--", { 1, 1 }, { true, false }, false },
+		/* L14: a better host that was overtaken is waited for, once, while the other one
+		   only defers; it has failed when its time is over */
+		{ "silent", "", 2, "--", { 1, 1 }, { false, false }, false },
+		{ "silent", "RCPT1=450 no|RCPT2=450 no", 2, "11", { 1, 2 }, { true, false },
+			false },
+		{ "silent", "RCPT1=550 no|RCPT2=550 no", 2, "--", { 1, 1 }, { false, false },
+			false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		check(&rows[i]);
+}
+
+/* ---- a lane without a host ------------------------------------------------------------------ */
+
+/*
+ * No host: the lane waits, longer each time. But the connection of an extra relay may only be one
+ * too many, which tells nothing of the host either.
+ */
+static void
+test_giving_up(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host, *why;
+		bool extra;
+	} rows[] = {
+		{ "GREETING1=554 5.7.1 not you!", "554 5.7.1 not you", false },
+		{ "GREETING1=421 too many!", "421 too many", true },
+		{ "GREETING1=close", "connection closed by the host", false },
+		{ "GREETING1=close", "connection closed by the host", true },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct lane_state now;
+		bool extra = rows[i].extra;
+		begin_lane();
+		r.work.extra = extra;
+		open_place(0, rows[i].host, false);
+		queue(1);
+		r.work.state.attempts = 2;
+		assert_int_equal(connect_lane(&r), SOFT);
+		assert_int_equal(r.work.verdict, SOFT);
+		assert_non_null(memmem(r.why.p, r.why.n, rows[i].why, strlen(rows[i].why)));
+		assert_int_equal(known(0).failed != 0, !extra);
+		lane_state(&r.work.lane, &now);
+		assert_int_equal(now.down, !extra);
+		assert_int_equal(now.attempts, extra ? 0 : 3);
+		lane_set_up(&r.work.lane);
+		end_lane();
+		close_place(0);
+	}
+}
+
+/* The login could not be read: nobody is asked, and the reason stands in the lane. */
+static void
+test_unable(void **state)
+{
+	(void)state;
+	begin_lane();
+	open_place(0, "", false);
+	queue(1);
+	buf_puts(&r.unable, "password: not there");
+	assert_int_equal(connect_lane(&r), SOFT);
+	assert_memory_equal(r.why.p, "password: not there", 19);
+	end_lane();
+	close_place(0);
+	assert_int_equal(place[0].connections, 0);
+}
+
+/* A lane that was down and has a host again is up. */
+static void
+test_up_again(void **state)
+{
+	(void)state;
+	struct lane_state now;
+	begin_lane();
+	open_place(0, "", false);
+	queue(1);
+	assert_int_equal(lane_set_down(&r.work.lane, 4, 0, "gone"), 0);
+	lane_state(&r.work.lane, &r.work.state);
+	assert_int_equal(connect_lane(&r), DONE);
+	lane_state(&r.work.lane, &now);
+	assert_true(!now.down && !r.work.state.down && r.work.state.attempts == 0);
+	end_lane();
+	close_place(0);
+}
+
+/* ---- what a host hears ---------------------------------------------------------------------- */
+
+/* Terms of the connection to a host, by the route, the lane, and what is known of the host. */
+static void
+test_terms(void **state)
+{
+	(void)state;
+	static struct login login = { .user = (char *)"us" };
+	enum { NOTHING = -1 };
+	static const struct {
+		const char *lane, *host;
+		bool named, knows_login;
+		int known; /* HOST_*, or NOTHING */
+		enum conf_delivery_tls tls;
+
+		const char *target;
+		enum conf_delivery_tls policy;
+		bool login, helo, lock_step;
+	} rows[] = {
+		{ "d.example", "mx.e.example", false, false, NOTHING, DELIVERY_TLS_MAY,
+			"d.example", DELIVERY_TLS_MAY, false, false, false },
+		/* M3: a name that only the DNS told is nobody that mail is for */
+		{ "route:r", "mx.e.example", false, false, NOTHING, DELIVERY_TLS_MAY, "",
+			DELIVERY_TLS_MAY, false, false, false },
+		{ "route:r", "mail.example", true, false, NOTHING, DELIVERY_TLS_MAY,
+			"mail.example", DELIVERY_TLS_MAY, false, false, false },
+		{ "route:r", "[127.0.0.1]", true, false, NOTHING, DELIVERY_TLS_MAY, "127.0.0.1",
+			DELIVERY_TLS_MAY, false, false, false },
+		/* S1: a login is for hosts that the operator named */
+		{ "route:r", "mx.e.example", false, true, NOTHING, DELIVERY_TLS_NONE, "",
+			DELIVERY_TLS_NONE, false, false, false },
+		/* what failed lately is not tried, where that is allowed */
+		{ "d.example", "mx", false, false, HOST_CLEAR, DELIVERY_TLS_MAY, "d.example",
+			DELIVERY_TLS_NONE, false, false, false },
+		{ "d.example", "mx", false, false, HOST_HELO, DELIVERY_TLS_MAY, "d.example",
+			DELIVERY_TLS_MAY, false, true, false },
+		{ "d.example", "mx", false, false, HOST_LOCKSTEP, DELIVERY_TLS_MAY, "d.example",
+			DELIVERY_TLS_MAY, false, false, true },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_lane();
+		open_place(0, "", false);
+		struct exchanger *e = &r.work.exchangers.v[0];
+		snprintf(r.work.lane.name, sizeof(r.work.lane.name), "%s", rows[i].lane);
+		snprintf(e->host, sizeof(e->host), "%s", rows[i].host);
+		e->named = rows[i].named;
+		r.work.delivery.tls = rows[i].tls;
+		r.login = rows[i].knows_login ? login : (struct login){ 0 };
+		if (rows[i].known != NOTHING)
+			hosts_mark(&r.hosts, e, (enum host_event)rows[i].known);
+		assert_int_equal(connect_lane(&r), DONE);
+		const struct link_terms *t = &r.link.terms;
+		assert_string_equal(t->target, rows[i].target);
+		assert_int_equal(t->policy, rows[i].policy);
+		assert_int_equal(t->login != NULL, rows[i].login);
+		assert_int_equal(t->helo, rows[i].helo);
+		assert_int_equal(t->window == 1, rows[i].lock_step);
+		end_lane();
+		close_place(0);
+	}
+}
+
+/* S1: only a host that the operator named may hear the login; then EHLO is said again, too. */
+static void
+test_login(void **state)
+{
+	(void)state;
+	for (int named = 0; named < 2; named++) {
+		begin_lane();
+		open_place(0, "", false);
+		r.work.exchangers.v[0].named = named;
+		r.login.user = (char *)"us";
+		hosts_mark(&r.hosts, &r.work.exchangers.v[0], HOST_HELO);
+		queue(1); /* the host offers no AUTH, so whom a login is for gets no mail */
+		assert_int_equal(connect_lane(&r), named ? SOFT : DONE);
+		assert_int_equal(r.link.terms.login != NULL, named);
+		assert_int_equal(r.link.terms.helo, !named); /* which knows no AUTH */
+		/* that it does not take the login says nothing about the host */
+		assert_int_equal(known(0).failed, 0);
+		end_lane();
+		close_place(0);
+	}
+	r.login.user = NULL;
+}
+
+/* ---- logins of routes (M2) ------------------------------------------------------------------ */
+
+static void
+test_logins(void **state)
+{
+	(void)state;
+	static const char *const routes =
+		"[route one]\ndomains = one.example\nhosts = [192.0.2.1]:587\n"
+		"delivery_user = us\ndelivery_password_file = /one\n"
+		"[route other]\ndomains = other.example\nhosts = [192.0.2.1]:587\n"
+		"delivery_user = us\ndelivery_password_file = /other\n"
+		"[route token]\ndomains = token.example\nhosts = [192.0.2.1]:587\n"
+		"delivery_user = us\ndelivery_token_command = /token\n"
+		"[route user]\ndomains = user.example\nhosts = [192.0.2.1]:587\n"
+		"delivery_user = you\ndelivery_password_file = /one\n"
+		"[route plain]\ndomains = *\nhosts = [192.0.2.1]:25\n";
+	static const struct {
+		const char *lane;
+		struct login_settings is;
+		bool fits;
+	} rows[] = {
+		{ "route:one", { "us", "/one", NULL }, true },
+		{ "route:other", { "us", "/one", NULL }, false },
+		{ "route:token", { "us", "/one", NULL }, false },
+		{ "route:user", { "us", "/one", NULL }, false },
+		{ "route:plain", { "us", "/one", NULL }, false },
+		{ "d.example", { "us", "/one", NULL }, false },
+		{ "route:plain", { NULL, NULL, NULL }, true },
+		{ "d.example", { NULL, NULL, NULL }, true },
+		{ "route:one", { NULL, NULL, NULL }, false },
+		{ "route:token", { "us", NULL, "/token" }, true },
+	};
+	char path[sizeof(top) + 10];
+	auto_buf why = buf_new(TEXT);
+	assert_false(connect_logins_vary(&r)); /* there are no routes */
+	assert_true(connect_login_fits(&r, "d.example"));
+	conf_free(&r.common);
+	snprintf(path, sizeof(path), "%s/conf", top);
+	spill(sp.root, "conf", span_of(routes));
+	r.common = (struct conf){ 0 };
+	if (conf_load(&r.common, &(struct conf_args){ .file = path }, NULL, &why) < 0)
+		fail_msg("%.*s", (int)why.n, why.p);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		r.login_is = rows[i].is;
+		assert_int_equal(connect_login_fits(&r, rows[i].lane), rows[i].fits);
+		assert_true(connect_logins_vary(&r));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_turns, start, stop),
+		cmocka_unit_test_setup_teardown(test_giving_up, start, stop),
+		cmocka_unit_test_setup_teardown(test_unable, start, stop),
+		cmocka_unit_test_setup_teardown(test_up_again, start, stop),
+		cmocka_unit_test_setup_teardown(test_terms, start, stop),
+		cmocka_unit_test_setup_teardown(test_login, start, stop),
+		cmocka_unit_test_setup_teardown(test_logins, start, stop),
+	};
+	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);
+}
