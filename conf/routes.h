@@ -18,9 +18,9 @@
 void routes_lane(const struct conf *conf, struct span sender, char lane[static LANE_NAME_SIZE]);
 
 /*
- * Does mail from `sender` for <postmaster> come to anybody? Not if the key `postmaster` was not set,
- * and neither a route nor relay_domains has our own name: then it would be for this host, which has
- * no mailboxes.
+ * Does mail from `sender` for <postmaster> come to anybody? Not if the key `postmaster` was not
+ * set, and neither a route nor relay_domains has our own name: then it would be for this host,
+ * which has no mailboxes.
  */
 bool routes_reach_postmaster(const struct conf *conf, struct span sender);
 
