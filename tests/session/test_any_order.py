@@ -4,7 +4,7 @@ import random
 import pytest
 
 COMMANDS = [
-    "EHLO c.example", "EHLO", "EHLO a..b", "HELO c.example", "MAIL FROM:<a@b.example>", "MAIL FROM:<a@b",
+    "EHLO c.example", "EHLO", "EHLO a b", "HELO c.example", "MAIL FROM:<a@b.example>", "MAIL FROM:<a@b",
     "MAIL FROM:<a@b.example> SIZE=x", "MAIL FROM:<a@b.example> BODY=BINARYMIME",
     "RCPT TO:<u@d.example>", "RCPT TO:<v@d.example>", "RCPT TO:<u@>", "RCPT TO:<u@d.example> NOTIFY=X",
     "DATA", "DATA x", "BDAT 3\r\nx\r\n", "BDAT 2 LAST\r\n\r\n", "BDAT 0 LAST", "BDAT 3\r\nx\n\n",
@@ -74,7 +74,7 @@ class Model:
                  "DATA": self.data, "BDAT": self.chunk,
                  "RSET": lambda x: "501" if x else self.reset(),
                  "AUTH": lambda x: "502" if self.helo else "503"}
-        fixed = {"NOOP": "250", "VRFY": "252", "HELP": "214", "STARTTLS": "454"}
+        fixed = {"NOOP": "250", "VRFY": "252", "HELP": "214", "STARTTLS": "502"}
         return known[verb](argument) if verb in known else fixed.get(verb, "500")
 
 

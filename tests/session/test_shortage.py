@@ -272,7 +272,8 @@ def test_stop_while_nobody_reads(postern):
     [session] = children(c.process.pid)
     for command in ("MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>"):
         assert c.ask(command)[:3] == "250"
-    commands, sent = b"BDAT 0\r\n" * 100000, 0
+    command = b"BDAT 1\r\nx"
+    commands, sent = command * 100000, 0
     c.sock.settimeout(0.2)
 
     def stuck():
@@ -280,7 +281,7 @@ def test_stop_while_nobody_reads(postern):
         nonlocal sent
         with pytest.raises(TimeoutError):
             for _ in range(10000): # from where the last piece was cut off
-                sent += c.sock.send(commands[sent % len(b"BDAT 0\r\n"):])
+                sent += c.sock.send(commands[sent % len(command):])
         before = unread(theirs)
         return before > 0 and sleeps(session) and unread(theirs) == before
     until(stuck)
