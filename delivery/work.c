@@ -239,18 +239,18 @@ grow(struct relay *r)
 static bool
 empty_lane(struct relay *r, struct found *found)
 {
+	bool ok;
 	do
-		if (!scan_lane(r, grow, found))
-			return false;
-	while (linger(r, found));
+		ok = scan_lane(r, grow, found);
+	while (ok && linger(r, found));
 	link_quit(&r->link);
 	exchangers_free(&r->work.exchangers);
-	return true;
+	return ok;
 }
 
 /*
  * Works on r->work.lane, whose slot it holds, until nothing in it is due, and closes it. False: the
- * spool is in trouble, and to go on would only turn in circles.
+ * spool is in trouble, so the lane rests, and to go on would only turn in circles.
  */
 static bool
 work_on_lane(struct relay *r)
@@ -260,13 +260,11 @@ work_on_lane(struct relay *r)
 	char name[LANE_NAME_SIZE];
 	memcpy(name, w->lane.name, sizeof(name));
 	bool ok = true;
-	for (bool again = true; again && ok && r->slot >= 0;) {
+	for (bool again = true; again && r->slot >= 0;) {
 		again = false;
 		if (!begin_lane(r))
 			break;
 		ok = empty_lane(r, &found);
-		if (!ok)
-			break;
 		/* The host takes no further connection: as if this relay had not come. */
 		if (w->extra && w->verdict == SOFT) {
 			lane_announce(w->lane.dir);
@@ -277,12 +275,12 @@ work_on_lane(struct relay *r)
 		 * have scanned before the newest mail came, so if there is any, scan again.
 		 */
 		if (found.shared) {
-			again = has_news(r);
+			again = ok && has_news(r);
 			continue;
 		}
 		if (w->state.down && found.next != 0) /* all messages wait for the host */
 			found.next = w->state.next;
-		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN &&
+		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN && ok &&
 			lane_open(&w->lane, &r->spool, name) == 0 &&
 			lane_slot(&w->lane, (int)w->delivery.max_relays_per_lane) == 0;
 	}

@@ -138,8 +138,11 @@ draft_head(struct draft *d)
 	if (d->head_written)
 		return;
 	d->head_written = true;
-	d->head.max = MESSAGE_HEAD + 1; /* however full of recipients, the empty line fits */
-	buf_puts(&d->head, "\n");
+	d->head.max = MESSAGE_HEAD + MESSAGE_STATES; /* however full of recipients, this fits */
+	buf_puts(&d->head, "States: ");
+	for (int i = 0; i < d->recipients; i++)
+		buf_printf(&d->head, "%c", STATE_WAITING);
+	buf_puts(&d->head, "\n\n");
 	if (d->err == 0)
 		d->err = d->head.err;
 	d->crc = crc32c(0, d->head.p, d->head.n);

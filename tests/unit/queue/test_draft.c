@@ -67,7 +67,7 @@ test_commit(void **state)
 	snprintf(want, sizeof(want),
 		"Postern-Message: 1\nId: %s\nArrived: %.10s\nFrom: s@s.example\n"
 		"To: d.example u1@d.example\nTo: e.example u2@e.example\n"
-		"To: d.example u3@D.example\n\n" BODY, d.id, arrived + 9);
+		"To: d.example u3@D.example\nStates: www\n\n" BODY, d.id, arrived + 9);
 	size_t n = strlen(want);
 	message_end(end, strlen(BODY), crc32c(0, want, n), d.id);
 	assert_int_equal(strlen(end), MESSAGE_END_SIZE);
