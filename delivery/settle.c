@@ -147,21 +147,22 @@ report(const struct relay *r, const struct message *m, bool waits)
 {
 	char id[ID_SIZE];
 	unsigned due = waits && has_outcome(m, SOFT) ? news(r, m) : 0;
-	int err = dsn_queue(m, &r->spool, &r->common, due != 0, id);
+	int told = dsn_queue(m, &r->spool, &r->common, due != 0, id);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->work.lane.name };
-	if (err == 0) {
+	if (told < 0) {
+		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
+			m->id, strerror(-told));
+		return told;
+	}
+	if (told == DSN_SENDER || told == DSN_DOUBLE_BOUNCE) {
 		/* No relay is started for the report's lane: one that is idle takes it. */
 		spool_crowd(&r->spool);
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
-			m->env.sender.n > 0 ? "sender" : "double_bounce", id);
-	} else if (err == -ENOENT && has_outcome(m, HARD)) {
-		log_event(LOG_NOTICE, &f, "%s: dropped: no sender to tell", m->id);
-	} else if (err != -ENOENT) {
-		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
-			m->id, strerror(-err));
+			told == DSN_SENDER ? "sender" : "double_bounce", id);
+	} else if (has_outcome(m, HARD)) {
+		log_event(LOG_NOTICE, &f, "%s: dropped: %s", m->id,
+			told == DSN_NOBODY ? "no sender to tell" : "nobody wants to be told");
 	}
-	if (err < 0 && err != -ENOENT)
-		return err;
 	/* If that fails, the sender is told twice, which is better than never. */
 	if (due != 0)
 		(void)message_tell(m, &r->work.lane, due);

@@ -393,6 +393,28 @@ test_lane_trouble(void **state)
 	}
 }
 
+/* S6: that the spool says "not there" does not mean that there is no sender to tell. */
+static void
+test_report_not_there(void **state)
+{
+	(void)state;
+	struct message m;
+	struct found found = { 0 };
+	char rest[16];
+	int attempts;
+	queue(&m, 1, &(struct envelope){ .sender = span_of("s@sender.example") }, 0);
+	set_outcomes(&m, "H");
+	assert_int_equal(mkdirat(sp.root, "gone", 0700), 0);
+	r.spool.lanes = openat(sp.root, "gone", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(unlinkat(sp.root, "gone", AT_REMOVEDIR), 0);
+	settle_message(&r, &m, false, &found);
+	close(r.spool.lanes);
+	r.spool.lanes = sp.lanes;
+	message_close(&m);
+	find_rest(d.id, rest, &attempts);
+	assert_string_equal(rest, "0");
+}
+
 /* S3: who was settled cannot be marked: nothing more is sent. A removal that failed is no matter then. */
 static void
 test_marks(void **state)
@@ -645,6 +667,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_settled_before, start, stop),
 		cmocka_unit_test_setup_teardown(test_told_once, start, stop),
 		cmocka_unit_test_setup_teardown(test_lane_trouble, start, stop),
+		cmocka_unit_test_setup_teardown(test_report_not_there, start, stop),
 		cmocka_unit_test_setup_teardown(test_marks, start, stop),
 		cmocka_unit_test_setup_teardown(test_note_next, start, stop),
 		cmocka_unit_test_setup_teardown(test_waiting, start, stop),
