@@ -3,8 +3,8 @@
  *
  *	draft_begin, draft_recipient..., draft_body..., then draft_commit or draft_drop
  *
- * Errors stick: body and recipients may be added blindly, draft_commit reports the first error. What
- * was written goes with the first error already.
+ * Errors stick: body and recipients may be added blindly, draft_commit reports the first error.
+ * What was written goes with the first error already.
  *
  * The promise is one sentence: after draft_commit returned 0, the message survives the death of
  * every process and the loss of power.

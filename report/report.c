@@ -73,7 +73,8 @@ report_kind(const struct report *r, const struct rcpt *to)
 {
 	if (to->settled)
 		return REPORT_NOTHING;
-	if (r->double_bounce) { /* what cannot be delivered to where such mail goes ends here (E12) */
+	if (r->double_bounce) {
+		/* What cannot be delivered to where such mail goes ends here (E12). */
 		bool tell = r->m->env.sender.n == 0 || wants(to, NOTIFY_FAILURE);
 		return to->outcome == HARD && tell && !span_ieq(to->address, r->to)
 			? REPORT_FAILED : REPORT_NOTHING;

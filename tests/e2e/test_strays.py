@@ -10,12 +10,6 @@ import patience
 STRAYS = [".DS_Store", ".nfs0001", "README", "@eaDir"]
 
 
-def settled(postern, world, n):
-    """So many were delivered, and no relay is left."""
-    postern.settled()
-    assert len(world.sink.messages) == n
-
-
 @pytest.mark.parametrize("name", STRAYS)
 def test_stray(postern, world, name):
     """It stays, the relay ends, and the next message goes out at once."""
@@ -24,12 +18,14 @@ def test_stray(postern, world, name):
     stray = postern.spool / "lane" / "one.example" / name
     stray.write_text("mine")
     postern.due()
-    settled(postern, world, 1)
+    postern.settled()
+    assert len(world.sink.messages) == 1
     postern.due() # nothing is due
     text = postern.rested()
     assert text.count("connected to") == 1 and stray.read_text() == "mine", text
     assert "queued as" in postern.send("u@one.example")
-    settled(postern, world, 2)
+    postern.settled()
+    assert len(world.sink.messages) == 2
     assert stray.read_text() == "mine"
     stray.unlink()
     postern.make_due()
@@ -60,7 +56,8 @@ def test_fuse(bound, postern, world):
     world.domain("one.example")
     for n in (1, 2, 3):
         assert "queued as" in postern.send(["u@one.example", "v@one.example"])
-        settled(postern, world, n)
+        postern.settled()
+        assert len(world.sink.messages) == n
     left = [p.name for p in (bound / "lane").glob("*/*") if not p.name.startswith("@")]
     patience.until(lambda: not [p for p in (bound / "lane").glob("*/.fuse*")])
     assert not [name for name in left if not name.startswith(".fuse")]
