@@ -20,6 +20,15 @@ enum {
 	GROW_FOR = 2000,  /* ms that what is left must last at this pace for that */
 };
 
+/* Says that the spool is in trouble. This was the last time that the lane is gone over. */
+static void
+note_trouble(const struct relay *r, const char *what, int err, struct found *found)
+{
+	struct log_fields f = { .event = "spool", .lane = r->work.lane.name };
+	log_event(LOG_ERR, &f, "lane %s: cannot %s: %s", r->work.lane.name, what, strerror(-err));
+	found->last = true;
+}
+
 /* ---- a message ---------------------------------------------------------------------------- */
 
 /*
@@ -123,6 +132,19 @@ work_on_message(struct relay *r, struct flight *f, const char *id, struct found 
 	flight_put_back(r, f);
 }
 
+/* A message could not be claimed: another relay has it, or the spool is in trouble. */
+static void
+note_unclaimed(const struct relay *r, int err, struct found *found)
+{
+	if (err == -EAGAIN) {
+		found->shared = true;
+		return;
+	}
+	settle_note_next(found, clock_wall() + BUSY_RETRY);
+	if (!found->last)
+		note_trouble(r, "claim its mail", err, found);
+}
+
 /* Sees to one message, if it is due and no other relay has claimed it. */
 static void
 visit_message(struct relay *r, const char *id, struct found *found)
@@ -140,8 +162,9 @@ visit_message(struct relay *r, const char *id, struct found *found)
 	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&r->link) || (sending_jobs(&r->link) > 0 && !sending_is_open(&r->link)))
 		flight_land(r, found);
-	if (lane_claim(&r->work.lane, id) < 0) {
-		found->shared = true;
+	int err = lane_claim(&r->work.lane, id);
+	if (err < 0) {
+		note_unclaimed(r, err, found);
 		return;
 	}
 	lane_hold(&r->work.lane, id);
@@ -247,15 +270,6 @@ scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 	flight_land_all(r, found);
 	lane_hold(&r->work.lane, "");
 	return 0;
-}
-
-/* Says that the spool is in trouble. This was the last time that the lane is gone over. */
-static void
-note_trouble(const struct relay *r, const char *what, int err, struct found *found)
-{
-	struct log_fields f = { .event = "spool", .lane = r->work.lane.name };
-	log_event(LOG_ERR, &f, "lane %s: cannot %s: %s", r->work.lane.name, what, strerror(-err));
-	found->last = true;
 }
 
 /*

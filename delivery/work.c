@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "lib/lock.h"
 #include "mail/lane_name.h"
+#include "process/log.h"
 
 /* Relays that may wait, for each that may work: one takes 2 MiB and no time. */
 enum { LINGERERS = 5 };
@@ -70,6 +71,17 @@ offer(const struct relay *r, const char *name)
 	return false;
 }
 
+/* Opens a due lane. False: it is gone, or cannot be opened, which is said (S13). */
+static bool
+open_lane(struct relay *r, const char *name)
+{
+	struct log_fields f = { .event = "spool", .lane = name };
+	int err = lane_open(&r->work.lane, &r->spool, name);
+	if (err < 0 && err != -ENOENT && err != -ENOTDIR && err != -ELOOP)
+		log_event(LOG_ERR, &f, "lane %s: cannot open: %s", name, strerror(-err));
+	return err == 0;
+}
+
 /*
  * Takes the next due lane, going on in `lanes` where the last call stopped, and once around. A
  * lane in which another relay is at work is passed by: that one will work until nothing is due,
@@ -81,7 +93,7 @@ take_next_lane(struct relay *r, DIR *lanes)
 	struct lane *lane = &r->work.lane;
 	for (int round = 0; round < 2; round++) {
 		for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-			if (!offer(r, e->d_name) || lane_open(lane, &r->spool, e->d_name) < 0)
+			if (!offer(r, e->d_name) || !open_lane(r, e->d_name))
 				continue;
 			if (lock_taken(lane->lock, 0, LOCK_WHOLE) == 0 &&
 				lane_slot(lane, (int)r->work.delivery.max_relays_per_lane) == 0)

@@ -221,7 +221,7 @@ draft_name(struct draft *d, int i, struct target *t)
 		int err = errno;
 		close(t->dir);
 		t->dir = -1;
-		if (err != ENOENT)
+		if (err != ENOENT && err != ESTALE)
 			return -err;
 	}
 	return -ENOENT;

@@ -25,11 +25,12 @@ enum {
 	LANE_KEPT = 3600, /* s until a lane that could not be removed is looked at again */
 };
 
+/* Where others write to the same file system, what is gone may be "stale" instead. */
 static int
 lane_dir(const struct spool *s, const char *name)
 {
 	int fd = openat(s->lanes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return fd >= 0 ? fd : errno == ESTALE ? -ENOENT : -errno;
 }
 
 static int

@@ -297,7 +297,7 @@ message_open(struct message *m, const struct lane *l, const char *id)
 	snprintf(m->id, sizeof(m->id), "%s", id);
 	m->fd = openat(l->dir, id, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (m->fd < 0)
-		return -errno;
+		return errno == ESTALE ? -ENOENT : -errno;
 	int r = lock_shared(m->fd, 0, LOCK_WHOLE);
 	if (r == 0)
 		r = read_head(m->fd, &m->head, &m->body);
