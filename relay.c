@@ -96,6 +96,19 @@ make_due(struct relay *r, const char *name)
 	lane_close(&r->work.lane);
 }
 
+/*
+ * For a lane that is due, unless another relay has it or there is no slot. What else is wrong is
+ * said (S13).
+ */
+static void
+start_relay(const struct launcher *l, const char *lane)
+{
+	struct log_fields f = { .event = "launch", .lane = lane };
+	int err = launch_relay(l, lane);
+	if (err < 0 && err != -EAGAIN && err != -ENOENT && err != -ESTALE)
+		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", lane, strerror(-err));
+}
+
 /* Starts a relay for each lane in which something is due, while there are slots. Exit status. */
 static int
 start_due(struct relay *r, const struct options *o)
@@ -108,7 +121,7 @@ start_due(struct relay *r, const struct options *o)
 		if (o->now)
 			make_due(r, e->d_name);
 		if (work_looks_due(r, e->d_name))
-			(void)launch_relay(&l, e->d_name);
+			start_relay(&l, e->d_name);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;

@@ -27,7 +27,8 @@
 
 enum {
 	BUSY_RETRY = 60,      /* s until a message that is still being written is looked at again */
-	CROWD_RETRY = 3600,   /* s until a lane with a file that is no message is looked at again */
+	CROWD_RETRY = 3600,   /* s until a message that cannot be moved aside is looked at again */
+	SPARE_ROOM = 1 << 20, /* octets: with less beside the reserve, the disk counts as full */
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };
 
@@ -55,6 +56,9 @@ struct found {
 	bool again;   /* a message is due at once, by another connection */
 	bool tried;   /* this relay sent, or began to send, a message */
 	bool shared;  /* another relay has a message of the lane in hand */
+	bool last;    /* something could not be written down: to go over it again would try the same
+	               * messages again at once */
+	bool stop;    /* ... who was settled: nothing more is sent */
 };
 
 /* The lane at work. All of it begins by one assignment (work.c:begin_lane). */

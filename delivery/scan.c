@@ -20,6 +20,15 @@ enum {
 	GROW_FOR = 2000,  /* ms that what is left must last at this pace for that */
 };
 
+/* Says that the spool is in trouble. This was the last time that the lane is gone over. */
+static void
+note_trouble(const struct relay *r, const char *what, int err, struct found *found)
+{
+	struct log_fields f = { .event = "spool", .lane = r->work.lane.name };
+	log_event(LOG_ERR, &f, "lane %s: cannot %s: %s", r->work.lane.name, what, strerror(-err));
+	found->last = true;
+}
+
 /* ---- a message ---------------------------------------------------------------------------- */
 
 /*
@@ -48,6 +57,8 @@ deliver(struct relay *r, struct flight *f, struct found *found)
 		/* So that it is not opened each time. */
 		(void)message_wait(m, &r->work.lane, until);
 		settle_note_next(found, until);
+	} else if (!message_waits(m)) {
+		settle_message(r, m, false, found); /* it could not be removed the last time */
 	} else if (settle_is_too_late(m)) {
 		settle_all(r, m, HARD,
 			span_of("554 5.4.7 not delivered by the time the sender asked for"), found);
@@ -75,11 +86,34 @@ set_aside(const struct relay *r, const char *id, struct found *found)
 		settle_note_next(found, clock_wall() + CROWD_RETRY);
 }
 
+/*
+ * Can what becomes of this message be written down (S3)? If not, nothing more of the lane is sent
+ * now.
+ */
+static bool
+is_markable(const struct relay *r, const struct message *m, struct found *found)
+{
+	bool full = !spool_has_room(&r->spool, SPARE_ROOM, r->common.receive.min_free);
+	int err = message_try_mark(m, full);
+	if (err == 0)
+		return true;
+	struct log_fields f = { .event = "spool", .queue_id = m->id, .lane = r->work.lane.name };
+	log_event(LOG_ERR, &f, "%s: not sent, for what becomes of it could not be written down: %s",
+		m->id, strerror(-err));
+	found->last = found->stop = true;
+	settle_note_next(found, clock_wall() + BUSY_RETRY);
+	return false;
+}
+
 /* Opens a message that this relay has claimed, and sees to it. */
 static void
 work_on_message(struct relay *r, struct flight *f, const char *id, struct found *found)
 {
 	int err = message_open(&f->m, &r->work.lane, id);
+	if (err == 0 && !is_markable(r, &f->m, found)) {
+		flight_lay_down(r, f);
+		return;
+	}
 	if (err == 0) {
 		if (!deliver(r, f, found))
 			flight_lay_down(r, f);
@@ -91,7 +125,7 @@ work_on_message(struct relay *r, struct flight *f, const char *id, struct found 
 		settle_note_next(found, clock_wall() + BUSY_RETRY);
 		if (err != -EAGAIN) {
 			struct log_fields l = { .event = "spool", .queue_id = id };
-			log_event(LOG_ERR, &l, "%s: cannot read: %s", id, strerror(-err));
+			log_event(LOG_ERR, &l, "%s: cannot open: %s", id, strerror(-err));
 		}
 	}
 	lane_unclaim(&r->work.lane, id);
@@ -104,6 +138,19 @@ due_at(const struct relay *r, const char *id)
 {
 	int64_t now = clock_wall(), next = message_next(&r->work.lane, id);
 	return next > now && next <= now + conf_longest_retry(&r->common) ? next : 0;
+}
+
+/* A message could not be claimed: another relay has it, or the spool is in trouble. */
+static void
+note_unclaimed(const struct relay *r, int err, struct found *found)
+{
+	if (err == -EAGAIN) {
+		found->shared = true;
+		return;
+	}
+	settle_note_next(found, clock_wall() + BUSY_RETRY);
+	if (!found->last)
+		note_trouble(r, "claim its mail", err, found);
 }
 
 /* Sees to one message, if it is due and no other relay has claimed it. */
@@ -123,8 +170,9 @@ visit_message(struct relay *r, const char *id, struct found *found)
 	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&r->link) || (sending_jobs(&r->link) > 0 && !sending_is_open(&r->link)))
 		flight_land(r, found);
-	if (lane_claim(&r->work.lane, id) < 0) {
-		found->shared = true;
+	int err = lane_claim(&r->work.lane, id);
+	if (err < 0) {
+		note_unclaimed(r, err, found);
 		return;
 	}
 	next = due_at(r, id); /* another relay may have tried it since */
@@ -159,21 +207,17 @@ consider_help(struct relay *r, size_t left, void (*grow)(struct relay *r))
  * alone.
  */
 static void
-visit_other(const struct relay *r, const char *name, struct found *found)
+visit_other(const struct relay *r, const char *name)
 {
 	struct span id = { name, ID_LEN };
 	int dir = r->work.lane.dir;
 	struct stat st;
-	if (name[0] == '.' || name[0] == '@')
+	if (strlen(name) <= ID_LEN || !id_valid(id) || strcmp(name + ID_LEN, ".log") != 0)
 		return;
-	if (strlen(name) > ID_LEN && id_valid(id) && strcmp(name + ID_LEN, ".log") == 0) {
-		char message[ID_SIZE];
-		snprintf(message, sizeof(message), "%.20s", name);
-		if (fstatat(dir, message, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
-			unlinkat(dir, name, 0);
-		return;
-	}
-	settle_note_next(found, clock_wall() + CROWD_RETRY);
+	char message[ID_SIZE];
+	snprintf(message, sizeof(message), "%.20s", name);
+	if (fstatat(dir, message, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		unlinkat(dir, name, 0);
 }
 
 static int
@@ -220,7 +264,7 @@ scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL)
 		return -errno;
-	for (bool more = true; more;) {
+	for (bool more = true; more && !found->stop;) {
 		size_t n = 0;
 		while (n < BATCH) {
 			struct dirent *e = readdir(dir);
@@ -230,10 +274,10 @@ scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 			if (id_valid(span_of(e->d_name)))
 				memcpy(ids[n++], e->d_name, ID_SIZE);
 			else
-				visit_other(r, e->d_name, found);
+				visit_other(r, e->d_name);
 		}
 		qsort(ids, n, sizeof(ids[0]), compare_ids);
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; i < n && !found->stop; i++) {
 			visit_message(r, ids[i], found);
 			consider_help(r, n - i, grow);
 		}
@@ -242,20 +286,36 @@ scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 	return 0;
 }
 
+/*
+ * Before a scan @retry is made, so that new mail shows. Without room for it the lane is gone over
+ * all the same, which makes room; what comes meanwhile is for the next relay. False: it is not.
+ */
+static bool
+begin_scan(const struct relay *r, struct found *found)
+{
+	*found = (struct found){ 0 };
+	int err = lane_settle(&r->work.lane);
+	if (err < 0)
+		note_trouble(r, "make " LANE_RETRY, err, found);
+	return err == 0 || err == -ENOSPC || err == -EDQUOT;
+}
+
 bool
 scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 {
 	look_for_poison(r);
 	do {
-		*found = (struct found){ 0 };
 		connect_make_way(r);
-		if (lane_settle(&r->work.lane) < 0 || scan_once(r, grow, found) < 0)
-			return false;
+		int err = begin_scan(r, found) ? scan_once(r, grow, found) : -ECANCELED;
+		if (err < 0 && !found->last)
+			note_trouble(r, "read it", err, found);
+		if (err < 0)
+			settle_note_next(found, clock_wall() + BUSY_RETRY);
 		/*
 		 * Another relay has a message, and will look for new ones only when that is done,
 		 * which may take long: so this one looks for them.
 		 */
 		found->again = found->again || (found->shared && found->tried);
-	} while (found->again && r->work.verdict == DONE);
-	return true;
+	} while (found->again && !found->last && r->work.verdict == DONE);
+	return !found->last;
 }

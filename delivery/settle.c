@@ -155,21 +155,22 @@ report(const struct relay *r, const struct message *m, bool waits)
 {
 	char id[ID_SIZE];
 	unsigned due = waits && has_outcome(m, SOFT) ? news(r, m) : 0;
-	int err = dsn_queue(m, &r->spool, &r->common, due != 0, id);
+	int told = dsn_queue(m, &r->spool, &r->common, due != 0, id);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->work.lane.name };
-	if (err == 0) {
+	if (told < 0) {
+		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
+			m->id, strerror(-told));
+		return told;
+	}
+	if (told == DSN_SENDER || told == DSN_DOUBLE_BOUNCE) {
 		/* No relay is started for the report's lane: one that is idle takes it. */
 		spool_crowd(&r->spool);
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
-			m->env.sender.n > 0 ? "sender" : "double_bounce", id);
-	} else if (err == -ENOENT && has_outcome(m, HARD)) {
-		log_event(LOG_NOTICE, &f, "%s: dropped: no sender to tell", m->id);
-	} else if (err != -ENOENT) {
-		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
-			m->id, strerror(-err));
+			told == DSN_SENDER ? "sender" : "double_bounce", id);
+	} else if (has_outcome(m, HARD)) {
+		log_event(LOG_NOTICE, &f, "%s: dropped: %s", m->id,
+			told == DSN_NOBODY ? "no sender to tell" : "nobody wants to be told");
 	}
-	if (err < 0 && err != -ENOENT)
-		return err;
 	/* If that fails, the sender is told twice, which is better than never. */
 	if (due != 0)
 		(void)message_tell(m, &r->work.lane, due);
@@ -201,6 +202,42 @@ settle_failures(const struct relay *r, struct message *m, bool soon)
 			m->rcpt[i].outcome = SOFT;
 }
 
+/* Something about this message could not be written down. */
+static void
+log_trouble(const struct message *m, const char *what, int err, const char *then)
+{
+	struct log_fields f = { .event = "spool", .queue_id = m->id };
+	log_event(LOG_ERR, &f, "%s: cannot %s: %s; %s", m->id, what, strerror(-err), then);
+}
+
+/*
+ * The message goes, or it is written down who waits: first who does not, in place, which no full
+ * disk prevents; then words, which may be lost. 0 or -errno.
+ */
+static int
+write_down(const struct relay *r, const struct message *m, bool waits, int64_t next, bool attempt,
+	struct found *found)
+{
+	const struct lane *l = &r->work.lane;
+	int err = waits ? 0 : message_remove(l, m->id);
+	if (err < 0)
+		log_trouble(m, "remove it", err, "its recipients are marked as settled");
+	else if (!waits)
+		return 0;
+	int marked = message_mark(m, l), noted = waits ? message_note(m, l, next, attempt) : 0;
+	if (marked < 0) {
+		log_trouble(m, "mark who is settled", marked,
+			"nothing more is sent now, and those may get it once more");
+		found->stop = true;
+	} else if (noted < 0) {
+		log_trouble(m, "write down what happened", noted,
+			"nobody gets it twice; the lane rests");
+	}
+	err = marked < 0 ? marked : noted < 0 ? noted : err;
+	found->last = found->last || err < 0;
+	return err;
+}
+
 void
 settle_message(const struct relay *r, struct message *m, bool unfinished, struct found *found)
 {
@@ -216,16 +253,9 @@ settle_message(const struct relay *r, struct message *m, bool unfinished, struct
 		waits = waits || m->rcpt[i].outcome == SOFT;
 		log_recipient(r, m, &m->rcpt[i], next);
 	}
-	int err = waits ? message_note(m, &r->work.lane, next, !soon)
-		: message_remove(&r->work.lane, m->id);
-	if (err < 0) {
-		struct log_fields f = { .event = "spool", .queue_id = m->id };
-		log_event(LOG_ERR, &f, "%s: cannot write down the outcome: %s", m->id,
-			strerror(-err));
-		next = clock_wall() + BUSY_RETRY;
-	}
+	int err = write_down(r, m, waits, next, !soon, found);
 	if (waits || err < 0)
-		settle_note_next(found, next);
+		settle_note_next(found, err < 0 ? clock_wall() + BUSY_RETRY : next);
 	if (soon && waits && err == 0)
 		found->again = true;
 }

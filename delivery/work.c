@@ -17,6 +17,7 @@
 #include "lib/clock.h"
 #include "lib/lock.h"
 #include "mail/lane_name.h"
+#include "process/log.h"
 
 /* Relays that may wait, for each that may work: one takes 2 MiB and no time. */
 enum { LINGERERS = 5 };
@@ -70,6 +71,17 @@ offer(const struct relay *r, const char *name)
 	return false;
 }
 
+/* Opens a due lane. False: it is gone, or cannot be opened, which is said (S13). */
+static bool
+open_lane(struct relay *r, const char *name)
+{
+	struct log_fields f = { .event = "spool", .lane = name };
+	int err = lane_open(&r->work.lane, &r->spool, name);
+	if (err < 0 && err != -ENOENT && err != -ENOTDIR && err != -ELOOP)
+		log_event(LOG_ERR, &f, "lane %s: cannot open: %s", name, strerror(-err));
+	return err == 0;
+}
+
 /*
  * Takes the next due lane, going on in `lanes` where the last call stopped, and once around. A
  * lane in which another relay is at work is passed by: that one will work until nothing is due,
@@ -81,7 +93,7 @@ take_next_lane(struct relay *r, DIR *lanes)
 	struct lane *lane = &r->work.lane;
 	for (int round = 0; round < 2; round++) {
 		for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-			if (!offer(r, e->d_name) || lane_open(lane, &r->spool, e->d_name) < 0)
+			if (!offer(r, e->d_name) || !open_lane(r, e->d_name))
 				continue;
 			if (lock_taken(lane->lock, 0, LOCK_WHOLE) == 0 &&
 				lane_slot(lane, (int)r->work.delivery.max_relays_per_lane) == 0)
@@ -241,18 +253,18 @@ grow(struct relay *r)
 static bool
 empty_lane(struct relay *r, struct found *found)
 {
+	bool ok;
 	do
-		if (!scan_lane(r, grow, found))
-			return false;
-	while (linger(r, found));
+		ok = scan_lane(r, grow, found);
+	while (ok && linger(r, found));
 	link_quit(&r->link);
 	connect_end(r);
-	return true;
+	return ok;
 }
 
 /*
  * Works on r->work.lane, whose slot it holds, until nothing in it is due, and closes it. False: the
- * spool is in trouble, and to go on would only turn in circles.
+ * spool is in trouble, so the lane rests, and to go on would only turn in circles.
  */
 static bool
 work_on_lane(struct relay *r)
@@ -262,13 +274,11 @@ work_on_lane(struct relay *r)
 	char name[LANE_NAME_SIZE];
 	memcpy(name, w->lane.name, sizeof(name));
 	bool ok = true;
-	for (bool again = true; again && ok && r->slot >= 0;) {
+	for (bool again = true; again && r->slot >= 0;) {
 		again = false;
 		if (!begin_lane(r))
 			break;
 		ok = empty_lane(r, &found);
-		if (!ok)
-			break;
 		/* The host takes no further connection: as if this relay had not come. */
 		if (w->extra && w->verdict == SOFT) {
 			lane_announce(w->lane.dir);
@@ -279,12 +289,12 @@ work_on_lane(struct relay *r)
 		 * have scanned before the newest mail came, so if there is any, scan again.
 		 */
 		if (found.shared) {
-			again = has_news(r);
+			again = ok && has_news(r);
 			continue;
 		}
 		if (w->state.down && found.next != 0) /* all messages wait for the host */
 			found.next = w->state.next;
-		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN &&
+		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN && ok &&
 			lane_open(&w->lane, &r->spool, name) == 0 &&
 			lane_slot(&w->lane, (int)w->delivery.max_relays_per_lane) == 0;
 	}

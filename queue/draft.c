@@ -26,6 +26,8 @@ int
 draft_begin(struct draft *d, const struct spool *s, const struct envelope *e)
 {
 	d->spool = s;
+	d->reserve = -1;
+	d->unasked = 0;
 	d->fd = -1;
 	d->err = 0;
 	d->head_written = false;
@@ -44,6 +46,12 @@ draft_begin(struct draft *d, const struct spool *s, const struct envelope *e)
 	buf_puts(&d->head, "\n");
 	envelope_write(&d->head, e);
 	return d->head.err;
+}
+
+void
+draft_leave_free(struct draft *d, int64_t octets)
+{
+	d->reserve = octets;
 }
 
 /* The lane's place in d->lane, or -E2BIG. */
@@ -98,21 +106,49 @@ write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-/* Writes out what is gathered; the first time it makes the file and locks it for its writer. */
+/* Makes the file and locks it for its writer. */
+static int
+draft_open(struct draft *d)
+{
+	d->fd = openat(d->spool->tmp, d->id, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	return d->fd < 0 ? -errno : lock_exclusive(d->fd, 0, LOCK_WHOLE);
+}
+
+/* Is what must stay free still free? Asked now and then. */
+static int
+draft_ask(struct draft *d)
+{
+	if (d->reserve < 0 || d->unasked < DRAFT_ASK)
+		return 0;
+	d->unasked = 0;
+	return spool_has_room(d->spool, 0, d->reserve) ? 0 : -ENOSPC;
+}
+
+/* Takes away what was written. */
+static void
+draft_remove(struct draft *d)
+{
+	if (d->fd >= 0) {
+		unlinkat(d->spool->tmp, d->id, 0);
+		close(d->fd);
+	}
+	d->fd = -1;
+}
+
+/* Writes out what is gathered. What it cannot go on with is not left lying until the end. */
 static int
 draft_flush(struct draft *d)
 {
-	if (d->fd < 0) {
-		d->fd = openat(d->spool->tmp, d->id,
-			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
-		if (d->fd < 0)
-			return -errno;
-		int r = lock_exclusive(d->fd, 0, LOCK_WHOLE);
-		if (r < 0)
-			return r;
-	}
-	int r = write_all(d->fd, d->buffer, d->fill);
+	int r = d->fd < 0 ? draft_open(d) : 0;
+	if (r == 0)
+		r = write_all(d->fd, d->buffer, d->fill);
+	d->unasked += (int64_t)d->fill;
 	d->fill = 0;
+	if (r == 0)
+		r = draft_ask(d);
+	if (r < 0)
+		draft_remove(d);
 	return r;
 }
 
@@ -138,8 +174,11 @@ draft_head(struct draft *d)
 	if (d->head_written)
 		return;
 	d->head_written = true;
-	d->head.max = MESSAGE_HEAD + 1; /* however full of recipients, the empty line fits */
-	buf_puts(&d->head, "\n");
+	d->head.max = MESSAGE_HEAD + MESSAGE_STATES; /* however full of recipients, this fits */
+	buf_puts(&d->head, "States: ");
+	for (int i = 0; i < d->recipients; i++)
+		buf_printf(&d->head, "%c", STATE_WAITING);
+	buf_puts(&d->head, "\n\n");
 	if (d->err == 0)
 		d->err = d->head.err;
 	d->crc = crc32c(0, d->head.p, d->head.n);
@@ -182,7 +221,7 @@ draft_name(struct draft *d, int i, struct target *t)
 		int err = errno;
 		close(t->dir);
 		t->dir = -1;
-		if (err != ENOENT)
+		if (err != ENOENT && err != ESTALE)
 			return -err;
 	}
 	return -ENOENT;
@@ -273,11 +312,8 @@ draft_commit(struct draft *d)
 void
 draft_drop(struct draft *d)
 {
-	if (d->spool != NULL && d->fd >= 0) {
-		unlinkat(d->spool->tmp, d->id, 0);
-		close(d->fd);
-	}
-	d->fd = -1;
+	if (d->spool != NULL)
+		draft_remove(d);
 	d->spool = NULL;
 	buf_reset(&d->head);
 }

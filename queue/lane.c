@@ -3,9 +3,9 @@
  *
  * A lane exists while there is mail in it. Making and removing race with each other by design and
  * are settled without a lock above them: whoever links into a directory that is being removed gets
- * ENOENT and makes it again; whoever removes a lane holds all its slots, and if rmdir says that
- * mail came in, looks again as if it had just started. A slot counts only on an @lock that still
- * has its name.
+ * ENOENT and makes it again; whoever removes a lane holds all its slots, and if mail came in, looks
+ * again as if it had just started. A lane with anything else in it stays (L18). A slot counts only
+ * on an @lock that still has its name.
  */
 #include "queue/lane.h"
 
@@ -19,13 +19,18 @@
 #include "lib/clock.h"
 #include "lib/lock.h"
 
-enum { CLAIM_BASE_BITS = 32, CLAIM_BITS = 62 };
+enum {
+	CLAIM_BASE_BITS = 32,
+	CLAIM_BITS = 62,
+	LANE_KEPT = 3600, /* s until a lane that could not be removed is looked at again */
+};
 
+/* Where others write to the same file system, what is gone may be "stale" instead. */
 static int
 lane_dir(const struct spool *s, const char *name)
 {
 	int fd = openat(s->lanes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return fd >= 0 ? fd : errno == ESTALE ? -ENOENT : -errno;
 }
 
 static int
@@ -102,16 +107,24 @@ lane_close(struct lane *l)
 	l->dir = l->lock = -1;
 }
 
+/*
+ * Is the open @lock the one that has the name? Its link count would not tell: some file systems
+ * keep a removed file that is open under another name.
+ */
+static bool
+has_name(const struct lane *l)
+{
+	struct stat open_file, named;
+	return fstat(l->lock, &open_file) == 0 &&
+		fstatat(l->dir, LANE_LOCK, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+		open_file.st_ino == named.st_ino && open_file.st_dev == named.st_dev;
+}
+
 int
 lane_slot(struct lane *l, int n)
 {
 	int r = lock_any(l->lock, 0, n);
-	if (r < 0)
-		return r;
-	struct stat st;
-	if (fstat(l->lock, &st) < 0)
-		return -errno;
-	return st.st_nlink > 0 ? 0 : -ESTALE;
+	return r < 0 ? r : has_name(l) ? 0 : -ESTALE;
 }
 
 /* A position for this id, far above the slots. That two ids share one (FNV-1a, 62 bits) only makes
@@ -195,9 +208,9 @@ lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reas
 		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;
-	if (dprintf(fd, "%d failed attempts: %s\n", attempts, reason) < 0)
-		return -errno;
-	return lane_set_time(fd, next);
+	int err = dprintf(fd, "%d failed attempts: %s\n", attempts, reason) < 0 ? -errno : 0;
+	int r = lane_set_time(fd, next); /* for which there is room where there is none for words */
+	return err < 0 ? err : r;
 }
 
 void
@@ -229,7 +242,58 @@ lane_settle(const struct lane *l)
 	return fd < 0 ? -errno : 0;
 }
 
-/* Takes the empty lane away. 0, or -EAGAIN when mail came in. */
+/* Is there a name in the lane for which this is true? */
+static bool
+any_name(const struct lane *l, bool (*is)(const char *name))
+{
+	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
+		if (is(e->d_name))
+			return true;
+	return false;
+}
+
+static bool
+is_mail(const char *name)
+{
+	return id_valid(span_of(name));
+}
+
+static bool
+is_stray(const char *name)
+{
+	static const char *const ours[] = { ".", "..", LANE_LOCK, LANE_RETRY };
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (strcmp(name, ours[i]) == 0)
+			return false;
+	return !is_mail(name);
+}
+
+/*
+ * A lane that could not be removed stays, and nothing in it is due for long; unless mail came in
+ * before that was written: then -EAGAIN. Mail that comes after it takes the time away.
+ */
+static int
+lane_keep(const struct lane *l)
+{
+	auto_fd lock = lane_prove(l->dir);
+	auto_fd retry = openat(l->dir, LANE_RETRY, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	(void)lock; /* the lane's name is on disk, so that the next writer need not sync it */
+	if (retry >= 0)
+		(void)lane_set_time(retry, clock_wall() + LANE_KEPT);
+	if (!any_name(l, is_mail))
+		return 0;
+	lane_announce(l->dir);
+	return -EAGAIN;
+}
+
+/*
+ * Takes the empty lane away. 0, or -EAGAIN when mail came in. Where a removed file is seen as long
+ * as it is open, as by FUSE and NFS, the directory is empty only when @lock is closed; nobody works
+ * in it then, for a slot counts only on an @lock that has its name.
+ */
 static int
 lane_remove(struct lane *l, const struct spool *s)
 {
@@ -242,16 +306,22 @@ lane_remove(struct lane *l, const struct spool *s)
 	unlinkat(l->dir, LANE_RETRY, 0);
 	unlinkat(l->dir, LANE_LOCK, 0);
 	int r = unlinkat(s->lanes, l->name, AT_REMOVEDIR);
-	int err = r < 0 ? errno : 0;
+	cleanup_fd(&l->lock);
+	l->lock = -1;
+	if (r < 0 && (errno == ENOTEMPTY || errno == EEXIST))
+		r = unlinkat(s->lanes, l->name, AT_REMOVEDIR);
+	r = r < 0 && (errno == ENOTEMPTY || errno == EEXIST) ? lane_keep(l) : 0;
 	lane_close(l);
-	return err == ENOTEMPTY || err == EEXIST ? -EAGAIN : 0;
+	return r;
 }
 
 int
 lane_leave(struct lane *l, const struct spool *s, int64_t next)
 {
-	if (next == 0)
+	if (next == 0 && !any_name(l, is_stray))
 		return lane_remove(l, s);
+	if (next == 0)
+		next = clock_wall() + LANE_KEPT;
 
 	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
 	bool marked = utimensat(l->dir, LANE_RETRY, t, AT_SYMLINK_NOFOLLOW) == 0;

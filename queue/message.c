@@ -2,9 +2,10 @@
  * Reading queued messages, and the small log that says what became of one in a lane.
  *
  * A message file is hostile input like any other (K14): it is parsed within bounds, and whatever is
- * not as written by a draft makes it "not whole", never half understood. The log is a hint with one
- * duty: a recipient whose line says done or hard is not tried again. A torn or unknown line is
- * skipped; at worst that recipient gets a duplicate, never nothing.
+ * not as written by a draft makes it "not whole", never half understood. Who is settled stands in
+ * its States. The log has words, attempts and times; it may be lost, and a torn or unknown line is
+ * skipped. A recipient whose line says done or hard is settled too, for there were versions that
+ * had only the log. Whatever is odd in either costs at worst a duplicate, never a recipient.
  */
 #include "queue/message.h"
 
@@ -20,14 +21,13 @@
 #include "lib/lock.h"
 #include "mail/chunk.h"
 #include "mail/header.h"
+#include "queue/history.h"
 
 enum {
 	READ_CHUNK = 64 * 1024,
 	GLANCE = 4096, /* octets in which all stands that MAIL can ask for */
-	MESSAGE_LOG_MAX = 4 * 1024 * 1024, /* octets of log that are looked at */
-	/* octets of a reply in it: those of as many recipients as there can be fit */
+	/* octets of a reply in the log: those of as many recipients as there can be fit */
 	NOTE_TEXT = 300,
-	LOG_NAME_SIZE = ID_SIZE + 4,
 };
 
 void
@@ -67,6 +67,18 @@ read_head(int fd, struct buf *head, int64_t *at)
 			return 0;
 		}
 	}
+}
+
+/* An octet of the file in which it is as it was a moment before, but for this one. */
+static int
+write_state(const struct message *m, const struct rcpt *r, char state)
+{
+	off_t at = (m->states.p - m->head.p) + r->index;
+	ssize_t n;
+	do
+		n = pwrite(m->fd, &state, 1, at);
+	while (n < 0 && errno == EINTR);
+	return n == 1 ? 0 : n < 0 ? -errno : -EIO;
 }
 
 /* The next line of *s without its newline; false at the end. */
@@ -124,10 +136,34 @@ field(struct span line, const char *name, struct span *value)
 	return true;
 }
 
+static void
+set_settled(struct rcpt *r, enum outcome o)
+{
+	r->settled = true;
+	r->outcome = o;
+}
+
+/* A state that is none counts as waiting. */
+static int
+read_states(struct message *m, struct span states, int recipients)
+{
+	if (states.p == NULL)
+		return 0;
+	if (states.n != (size_t)recipients)
+		return -EBADMSG;
+	m->states = states;
+	for (int i = 0; i < m->n; i++) {
+		char state = states.p[m->rcpt[i].index];
+		if (state == STATE_DELIVERED || state == STATE_FAILED)
+			set_settled(&m->rcpt[i], state == STATE_DELIVERED ? DONE : HARD);
+	}
+	return 0;
+}
+
 static int
 parse_head(struct message *m, const struct lane *l)
 {
-	struct span rest = buf_span(&m->head), line, v;
+	struct span rest = buf_span(&m->head), line, v, states = { NULL, 0 };
 	struct rcpt *last = NULL; /* whom terms are about; NULL: somebody of another lane */
 	int index = 0;
 	if (!next_line(&rest, &line) || !span_eq(line, span_of(MESSAGE_MAGIC)))
@@ -148,11 +184,29 @@ parse_head(struct message *m, const struct lane *l)
 			last = m->n > n ? &m->rcpt[n] : NULL;
 		} else if (index == 0) {
 			(void)envelope_read(line, &m->env);
+		} else if (field(line, "States: ", &v)) {
+			states = v;
 		} else if (last != NULL) {
 			(void)envelope_read_terms(line, &last->terms);
 		}
 	}
-	return m->arrived >= 0 && m->n > 0 && m->env.sender.p != NULL ? 0 : -EBADMSG;
+	if (m->arrived < 0 || m->n == 0 || m->env.sender.p == NULL)
+		return -EBADMSG;
+	return read_states(m, states, index);
+}
+
+/* The sum of the head and the empty line, as they were committed: everybody was waiting. */
+static uint32_t
+head_sum(const struct message *m)
+{
+	const char *end = m->head.p + m->head.n;
+	const char *from = m->states.p != NULL ? m->states.p : end;
+	const char waiting = STATE_WAITING;
+	uint32_t crc = crc32c(0, m->head.p, (size_t)(from - m->head.p));
+	for (size_t i = 0; i < m->states.n; i++)
+		crc = crc32c(crc, &waiting, 1);
+	from += m->states.n;
+	return crc32c(crc32c(crc, from, (size_t)(end - from)), "\n", 1);
 }
 
 /* Reads the body once: its checksum, and what a host has to know to be able to take it. */
@@ -191,7 +245,7 @@ check_end(struct message *m)
 		return -EBADMSG;
 	m->length = (uint64_t)(st.st_size - m->body - MESSAGE_END_SIZE);
 
-	uint32_t crc = crc32c(crc32c(0, m->head.p, m->head.n), "\n", 1);
+	uint32_t crc = head_sum(m);
 	int err = read_body(m, &crc);
 	if (err < 0)
 		return err;
@@ -201,12 +255,6 @@ check_end(struct message *m)
 	if (r < 0)
 		return (int)r;
 	return r == sizeof(have) && memcmp(want, have, sizeof(have)) == 0 ? 0 : -EBADMSG;
-}
-
-static void
-log_name(const char *id, char out[static LOG_NAME_SIZE])
-{
-	snprintf(out, LOG_NAME_SIZE, "%.20s.log", id);
 }
 
 static struct rcpt *
@@ -247,44 +295,30 @@ parse_log_line(struct message *m, struct span line)
 		m->told |= read_told(word[2]);
 	bool done = span_eq(word[1], span_of("done")), hard = span_eq(word[1], span_of("hard"));
 	struct rcpt *r = done || hard ? rcpt_at(m, number(word[2])) : NULL;
-	if (r != NULL) {
-		r->settled = true;
-		r->outcome = done ? DONE : HARD;
-	}
+	if (r != NULL)
+		set_settled(r, done ? DONE : HARD);
 }
 
 static int
 read_log(struct message *m, const struct lane *l)
 {
-	char name[LOG_NAME_SIZE];
-	log_name(m->id, name);
-	auto_fd fd = openat(l->dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	auto_buf text = buf_new(MESSAGE_LOG_MAX);
-	char chunk[READ_CHUNK];
-	for (ssize_t r; (r = read_at(fd, (int64_t)text.n, chunk, sizeof(chunk))) != 0;) {
-		if (r < 0)
-			return (int)r;
-		buf_add(&text, (struct span){ chunk, (size_t)r });
-		if (text.err < 0)
-			break;
-	}
+	auto_buf text = buf_new(HISTORY_MAX);
+	int r = history_read(l, m->id, &text);
 	struct span rest = buf_span(&text), line;
-	while (next_line(&rest, &line))
+	while (r == 0 && next_line(&rest, &line))
 		parse_log_line(m, line);
-	return 0;
+	return r;
 }
 
 int
 message_open(struct message *m, const struct lane *l, const char *id)
 {
 	*m = MESSAGE_CLOSED;
-	m->head = buf_new(MESSAGE_HEAD + READ_CHUNK);
+	m->head = buf_new(MESSAGE_HEAD + MESSAGE_STATES + READ_CHUNK);
 	snprintf(m->id, sizeof(m->id), "%s", id);
-	m->fd = openat(l->dir, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	m->fd = openat(l->dir, id, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (m->fd < 0)
-		return -errno;
+		return errno == ESTALE ? -ENOENT : -errno;
 	int r = lock_shared(m->fd, 0, LOCK_WHOLE);
 	if (r == 0)
 		r = read_head(m->fd, &m->head, &m->body);
@@ -358,61 +392,83 @@ message_read(const struct message *m, uint64_t offset, char *p, size_t n)
 int64_t
 message_next(const struct lane *l, const char *id)
 {
-	char name[LOG_NAME_SIZE];
-	struct stat st;
-	log_name(id, name);
-	return fstatat(l->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? (int64_t)st.st_mtime : 0;
-}
-
-/* The message's log, to be written to. fd or -errno. */
-static int
-open_log(const struct message *m, const struct lane *l)
-{
-	char name[LOG_NAME_SIZE];
-	log_name(m->id, name);
-	int fd = openat(l->dir, name, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
-	return fd < 0 ? -errno : fd;
+	return history_next(l, id);
 }
 
 int
 message_wait(const struct message *m, const struct lane *l, int64_t next)
 {
-	auto_fd fd = open_log(m, l);
-	return fd < 0 ? fd : lane_set_time(fd, next);
+	return history_set_next(l, m->id, next);
 }
 
-/* Synced; nothing is tried before `next`. */
-static int
-append_log(const struct message *m, const struct lane *l, const struct buf *text, int64_t next)
+/* A line for each recipient that was settled now. */
+static void
+put_outcomes(struct buf *text, const struct message *m)
 {
-	if (text->err < 0)
-		return text->err;
-	auto_fd fd = open_log(m, l);
-	if (fd < 0)
-		return fd;
-	if (write(fd, text->p, text->n) != (ssize_t)text->n)
-		return errno != 0 ? -errno : -EIO;
-	int r = lane_set_time(fd, next);
-	return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
+	for (int i = 0; i < m->n; i++) {
+		const struct rcpt *r = &m->rcpt[i];
+		if (!r->settled && r->outcome != SOFT)
+			buf_printf(text, "%lld %s %d %.*s\n", (long long)clock_wall(),
+				r->outcome == DONE ? "done" : "hard", r->index,
+				r->text.n < NOTE_TEXT ? (int)r->text.n : NOTE_TEXT,
+				r->text.n > 0 ? r->text.p : "");
+	}
+}
+
+bool
+message_waits(const struct message *m)
+{
+	for (int i = 0; i < m->n; i++)
+		if (!m->rcpt[i].settled)
+			return true;
+	return false;
+}
+
+int
+message_try_mark(const struct message *m, bool full)
+{
+	const struct rcpt *first = NULL;
+	int waiting = 0;
+	for (int i = 0; i < m->n; i++)
+		if (!m->rcpt[i].settled && waiting++ == 0)
+			first = &m->rcpt[i];
+	if (m->states.p == NULL)
+		return full && waiting > 1 ? -ENOSPC : 0;
+	if (first == NULL)
+		return 0;
+	int r = write_state(m, first, m->states.p[first->index]);
+	return r < 0 || !full || fdatasync(m->fd) == 0 ? r : -errno;
+}
+
+int
+message_mark(const struct message *m, const struct lane *l)
+{
+	int err = 0, marks = 0;
+	if (m->states.p == NULL) {
+		auto_buf text = buf_new(HISTORY_MAX);
+		put_outcomes(&text, m);
+		return history_append(l, m->id, &text, clock_wall(), true);
+	}
+	for (int i = 0; i < m->n; i++) {
+		const struct rcpt *r = &m->rcpt[i];
+		if (r->settled || r->outcome == SOFT)
+			continue;
+		int one = write_state(m, r, r->outcome == DONE ? STATE_DELIVERED : STATE_FAILED);
+		err = err == 0 ? one : err;
+		marks++;
+	}
+	return err < 0 || marks == 0 || fdatasync(m->fd) == 0 ? err : -errno;
 }
 
 int
 message_note(const struct message *m, const struct lane *l, int64_t next, bool attempt)
 {
-	auto_buf text = buf_new(MESSAGE_LOG_MAX);
-	long long now = (long long)clock_wall();
-	for (int i = 0; i < m->n; i++) {
-		const struct rcpt *r = &m->rcpt[i];
-		if (!r->settled && r->outcome != SOFT)
-			buf_printf(&text, "%lld %s %d %.*s\n", now,
-				r->outcome == DONE ? "done" : "hard", r->index,
-				r->text.n < NOTE_TEXT ? (int)r->text.n : NOTE_TEXT,
-				r->text.n > 0 ? r->text.p : "");
-	}
+	auto_buf text = buf_new(HISTORY_MAX);
+	if (m->states.p != NULL) /* else message_mark wrote them */
+		put_outcomes(&text, m);
 	if (attempt)
-		buf_printf(&text, "%lld soft %lld\n", now, (long long)next);
-	return append_log(m, l, &text, next);
+		buf_printf(&text, "%lld soft %lld\n", (long long)clock_wall(), (long long)next);
+	return history_append(l, m->id, &text, next, false);
 }
 
 int
@@ -421,38 +477,31 @@ message_tell(const struct message *m, const struct lane *l, unsigned told)
 	auto_buf text = buf_new(READ_CHUNK);
 	int64_t now = clock_wall();
 	buf_printf(&text, "%lld told %u\n", (long long)now, told);
-	return append_log(m, l, &text, now);
+	return history_append(l, m->id, &text, now, false);
 }
 
 int
 message_note_crash(const struct lane *l, const char *id, int *times)
 {
 	struct message m = MESSAGE_CLOSED;
-	char line[64];
-	int n = snprintf(line, sizeof(line), "%lld soft 0\n", (long long)clock_wall());
+	auto_buf line = buf_new(READ_CHUNK);
+	int64_t now = clock_wall();
+	buf_printf(&line, "%lld soft 0\n", (long long)now);
 	snprintf(m.id, sizeof(m.id), "%s", id);
 	int r = read_log(&m, l);
-	if (r < 0)
-		return r;
-	auto_fd fd = open_log(&m, l);
-	if (fd < 0)
-		return fd;
-	if (write(fd, line, (size_t)n) != n)
-		return -EIO;
-	*times = m.crashes + 1;
-	return 0;
+	if (r == 0)
+		r = history_append(l, id, &line, now, false);
+	if (r == 0)
+		*times = m.crashes + 1;
+	return r;
 }
 
 int
 message_remove(const struct lane *l, const char *id)
 {
-	char name[LOG_NAME_SIZE];
-	log_name(id, name);
-	/* The log goes last: without it, settled recipients would be tried again after a crash. A
-	 * log that lost its message is taken away by the next scan. */
-	if (unlinkat(l->dir, id, 0) < 0)
-		return -errno;
-	return unlinkat(l->dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
+	/* The log goes last: there were versions in which only it says who was settled. A log that
+	 * lost its message is taken away by the next scan. */
+	return unlinkat(l->dir, id, 0) < 0 ? -errno : history_remove(l, id);
 }
 
 int

@@ -8,11 +8,16 @@
  *	Body: 8BITMIME                     this and others: what MAIL asked for (envelope.h)
  *	To: <lane> <address>               one for each recipient, in the order of RCPT
  *	Notify: FAILURE                    this and Orcpt: what RCPT asked for, of the To before it
+ *	States: ww                         an octet for each To, in their order: w waiting,
+ *	                                   d delivered, f failed
  *	                                   (an empty line)
  *	<body: CRLF lines, not dot-stuffed>
  *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of all before this line> <id>
  *
- * Readers skip fields that they do not know. Nothing in the file changes after it was committed.
+ * Readers skip fields that they do not know. Nothing in the file changes after it was committed but
+ * the octets of States, each of which is written in place when its recipient is settled: that needs
+ * no room, however full the disk is. The sum is of the file as it was committed. A file of a
+ * version that had no States keeps the outcomes in its log.
  */
 #ifndef POSTERN_MESSAGE_H
 #define POSTERN_MESSAGE_H
@@ -28,8 +33,14 @@
 
 #define MESSAGE_MAGIC "Postern-Message: 1"
 
-/* Octets of the envelope, which writer and reader hold in memory. */
-enum { MESSAGE_HEAD = 512 * 1024 };
+enum {
+	/* Octets of the envelope, which writer and reader hold in memory, up to States. */
+	MESSAGE_HEAD = 512 * 1024,
+	/* Octets of the line States: a To has at least 8. */
+	MESSAGE_STATES = 16 + MESSAGE_HEAD / 8,
+};
+
+enum { STATE_WAITING = 'w', STATE_DELIVERED = 'd', STATE_FAILED = 'f' };
 
 enum { MESSAGE_END_SIZE = 4 + 1 + 20 + 1 + 8 + 1 + ID_LEN + 1 };
 
@@ -61,6 +72,7 @@ struct message {
 	struct envelope env;
 	struct rcpt *rcpt; /* those of this lane */
 	int n;
+	struct span states; /* in the head: of all recipients of the file; NULL: there are none */
 	int64_t body;      /* where it begins in the file */
 	uint64_t length;   /* of the body, octets */
 	bool eightbit;     /* the body holds octets beyond ASCII */
@@ -94,10 +106,13 @@ message_since(const struct message *m)
 	return m->env.hold > m->arrived ? m->env.hold : m->arrived;
 }
 
+/* Is there a recipient who is not settled? */
+bool message_waits(const struct message *m);
+
 /*
  * Opens message `id` of this lane, checks that it is whole, and reads what happened to it before.
  * 0; -ENOENT: gone; -EAGAIN: its writer has not finished; -EBADMSG: not whole, or not ours; other
- * -errno: could not be read now. On failure *m is closed.
+ * -errno: could not be read, or not be written to, now. On failure *m is closed.
  */
 int message_open(struct message *m, const struct lane *l, const char *id);
 void message_close(struct message *m);
@@ -116,12 +131,26 @@ ssize_t message_read(const struct message *m, uint64_t offset, char *p, size_t n
 int64_t message_next(const struct lane *l, const char *id);
 
 /*
- * Appends to the message's log what was settled and, if that was the end of an attempt, that the
- * rest was put off. It is not tried before `next`. Synced before it returns. 0 or -errno.
+ * Before it is sent: can be written down what becomes of it? A state is written again as it stands;
+ * `full`: there is hardly any room, so it is seen through to the disk, for some file systems write
+ * nothing in place. 0 or -errno: then it must not be sent.
+ */
+int message_try_mark(const struct message *m, bool full);
+
+/*
+ * Writes down who was settled, in the states. Synced before it returns. 0 or -errno: at least one
+ * of them would be tried again.
+ */
+int message_mark(const struct message *m, const struct lane *l);
+
+/*
+ * Appends to the message's log what was said of those who were settled and, if that was the end of
+ * an attempt, that the rest was put off. It is not tried before `next`, which may hold though there
+ * was no room for words. 0 or -errno: that is lost, and nothing else.
  */
 int message_note(const struct message *m, const struct lane *l, int64_t next, bool attempt);
 
-/* Appends that the sender was told (TOLD_*). Synced before it returns. 0 or -errno. */
+/* Appends that the sender was told (TOLD_*). 0 or -errno. */
 int message_tell(const struct message *m, const struct lane *l, unsigned told);
 
 /* It is not tried before `next`, for a reason that is no attempt. 0 or -errno. */

@@ -24,6 +24,15 @@ spool_subdir(int root, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The file of slots. fd or -errno. */
+static int
+open_slots(int root)
+{
+	int fd = openat(root, "slots", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
 int
 spool_open(struct spool *s, const char *path)
 {
@@ -42,6 +51,10 @@ spool_open(struct spool *s, const char *path)
 		err = open_spool.tmp = spool_subdir(open_spool.root, "tmp");
 	if (err >= 0)
 		err = open_spool.aside = spool_subdir(open_spool.root, "aside");
+	if (err >= 0 && faccessat(open_spool.root, "slots", F_OK, 0) < 0) {
+		auto_fd slots = open_slots(open_spool.root);
+		(void)slots; /* made while there is room, for relays that find none */
+	}
 	if (err < 0) {
 		spool_close(&open_spool);
 		return err;
@@ -66,10 +79,9 @@ enum { LINGER_BASE = 1 << 20 }; /* above all slots of relays at work */
 static int
 take_slot(const struct spool *s, int64_t pos, int n)
 {
-	int fd = openat(s->root, "slots", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
+	int fd = open_slots(s->root);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int r = lock_any(fd, pos, n);
 	if (r < 0) {
 		close(fd);
@@ -109,7 +121,8 @@ spool_has_room(const struct spool *s, int64_t octets, int64_t reserve)
 	struct statvfs st;
 	if (fstatvfs(s->tmp, &st) < 0)
 		return true;
-	bool files = st.f_files == 0 || st.f_favail > 0; /* some file systems do not count them */
+	/* Some file systems do not count files. */
+	bool files = st.f_files == 0 || st.f_favail >= SPOOL_SPARE_FILES;
 	return files && (int64_t)st.f_bavail >= (octets + reserve) / (int64_t)st.f_frsize;
 }
 

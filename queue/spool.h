@@ -46,13 +46,15 @@ void spool_crowd(const struct spool *s);
 bool spool_crowd_take(const struct spool *s);
 
 /*
- * Is there room for `octets` more and a reserve, and for a file (J3, J4)? True if it cannot be
- * told.
+ * Is there room for `octets` more and a reserve, and for a message in some lanes with all that a
+ * relay makes there (J3, J4, S13)? True if it cannot be told.
  */
 bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);
 
 /* Removes files in tmp/ that no process holds and that are older than SPOOL_TMP_AGE. */
 void spool_sweep(const struct spool *s);
+
+enum { SPOOL_SPARE_FILES = 16 };
 
 enum { SPOOL_TMP_AGE = 3600 }; /* s; long enough that no slow machine is between open and lock */
 

@@ -19,13 +19,35 @@ says_anything(const struct report *r)
 	return false;
 }
 
-/* The mailbox that the report is for: the sender, or double_bounce; empty: there is none. */
-static struct span
-reader(const struct message *m, const struct conf *conf)
+/* The lane of mail to this mailbox. False: there can be no mail to it. */
+static bool
+find_lane(struct span mailbox, const struct conf *conf, char lane[static LANE_NAME_SIZE])
 {
-	if (m->env.sender.n > 0)
-		return m->env.sender;
-	return conf->relay.double_bounce != NULL ? span_of(conf->relay.double_bounce) : span_of("");
+	struct address to;
+	if (address_mailbox(mailbox, &to) < 0 || lane_name_of(to.domain, lane) < 0)
+		return false;
+	routes_lane(conf, span_of(""), lane);
+	return true;
+}
+
+/* Queues the report, with the id it has. 0 or -errno. */
+static int
+queue(const struct report *report, const struct spool *s, const char *lane, struct draft *draft)
+{
+	struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(report->to),
+		.require_tls = report->m->env.require_tls };
+	auto_buf text = buf_new(0);
+	int r = draft_begin(draft, s, &env);
+	if (r == 0)
+		r = draft_recipient(draft, lane, report->to, &(struct terms){ 0 });
+	if (r == 0)
+		r = report_write(report, &text);
+	if (r < 0) {
+		draft_drop(draft);
+		return r;
+	}
+	draft_body(draft, buf_span(&text));
+	return draft_commit(draft);
 }
 
 int
@@ -33,32 +55,24 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	char id[static ID_SIZE])
 {
 	static struct draft draft; /* large, and there is one report at a time */
-	char room[ALABEL_ADDRESS];
-	struct report report = { .m = m, .conf = conf, .id = draft.id,
-		.to = alabel_address(reader(m, conf), room),
-		.double_bounce = m->env.sender.n == 0, .waiting = waiting };
-	struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(report.to),
-		.require_tls = m->env.require_tls };
-	struct address to;
-	char lane[LANE_NAME_SIZE];
-	if (!says_anything(&report) || address_mailbox(report.to, &to) < 0 ||
-		lane_name_of(to.domain, lane) < 0)
-		return -ENOENT;
-	routes_lane(conf, env.sender, lane);
-
-	auto_buf text = buf_new(0);
-	int r = draft_begin(&draft, s, &env);
-	if (r == 0)
-		r = draft_recipient(&draft, lane, report.to, &(struct terms){ 0 });
-	if (r == 0)
-		r = report_write(&report, &text);
-	if (r < 0) {
-		draft_drop(&draft);
-		return r;
+	const char *other = conf->relay.double_bounce;
+	char lane[LANE_NAME_SIZE], room[ALABEL_ADDRESS];
+	struct report report = { .m = m, .conf = conf, .id = draft.id, .to = m->env.sender,
+		.waiting = waiting };
+	bool reachable = find_lane(report.to, conf, lane);
+	if (!reachable) {
+		report.double_bounce = true;
+		report.to = span_of(other != NULL ? other : "");
+		reachable = find_lane(report.to, conf, lane);
 	}
-	draft_body(&draft, buf_span(&text));
-	r = draft_commit(&draft);
-	if (r == 0)
-		memcpy(id, draft.id, ID_SIZE);
-	return r;
+	if (!says_anything(&report))
+		return report.double_bounce ? DSN_NOBODY : DSN_NOTHING;
+	if (!reachable)
+		return DSN_NOBODY;
+	report.to = alabel_address(report.to, room);
+	int r = queue(&report, s, lane, &draft);
+	if (r < 0)
+		return r;
+	memcpy(id, draft.id, ID_SIZE);
+	return report.double_bounce ? DSN_DOUBLE_BOUNCE : DSN_SENDER;
 }

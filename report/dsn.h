@@ -3,8 +3,8 @@
  *
  * A report is mail like any other: it goes into the spool, with a null sender, and a relay
  * delivers it. A failure may be forgotten only after dsn_queue returned (E16). A report about
- * mail that has no sender goes to `double_bounce`, if that is set; if it cannot be delivered
- * either, no other report follows (E7).
+ * mail that has no sender, or one to whom no mail can be sent, goes to `double_bounce`, if that is
+ * set; if it cannot be delivered either, no other report follows (E7).
  */
 #ifndef POSTERN_DSN_H
 #define POSTERN_DSN_H
@@ -13,10 +13,16 @@
 #include "queue/message.h"
 
 /*
+ * Who is told: the sender, or double_bounce; nobody, because the sender wants to know nothing, or
+ * because there is no mailbox for it, or no other than the one that failed.
+ */
+enum dsn { DSN_SENDER, DSN_DOUBLE_BOUNCE, DSN_NOTHING, DSN_NOBODY };
+
+/*
  * Queues one report about all recipients that were not settled before: those whose outcome is
  * HARD, those that were delivered or passed on if the sender asked to be told, and, if `waiting`,
- * those that still wait. 0: it is durable; `id` is its queue id. -ENOENT: there is nothing to
- * report, or no mailbox to report to; or -errno.
+ * those that still wait. DSN_SENDER, DSN_DOUBLE_BOUNCE: it is durable; `id` is its queue id.
+ * Another of enum dsn: none is due; or -errno.
  */
 int dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf, bool waiting,
 	char id[static ID_SIZE]);

@@ -33,6 +33,7 @@ static const struct {
 };
 
 static const char orphan[] = "Mail without a sender, most likely a report, could not be delivered.";
+static const char mute[] = "Mail from a sender to whom no mail can be sent could not be delivered.";
 
 /* ---- what to say, and whether ------------------------------------------------------------- */
 
@@ -73,9 +74,12 @@ report_kind(const struct report *r, const struct rcpt *to)
 {
 	if (to->settled)
 		return REPORT_NOTHING;
-	if (r->double_bounce) /* what cannot be delivered to where such mail goes ends here (E12) */
-		return to->outcome == HARD && !span_ieq(to->address, r->to) ? REPORT_FAILED
-									     : REPORT_NOTHING;
+	if (r->double_bounce) {
+		/* What cannot be delivered to where such mail goes ends here (E12). */
+		bool tell = r->m->env.sender.n == 0 || wants(to, NOTIFY_FAILURE);
+		return to->outcome == HARD && tell && !span_ieq(to->address, r->to)
+			? REPORT_FAILED : REPORT_NOTHING;
+	}
 	switch (to->outcome) {
 	case HARD:
 		return wants(to, NOTIFY_FAILURE) ? REPORT_FAILED : REPORT_NOTHING;
@@ -164,8 +168,9 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 		"Message-ID: <%s@%s>\r\n"
 		"Auto-Submitted: auto-replied\r\n"
 		"MIME-Version: 1.0\r\n",
-		r->double_bounce ? "Mail without a sender could not be delivered"
-				 : kinds[k].subject,
+		!r->double_bounce ? kinds[k].subject
+		: r->m->env.sender.n > 0 ? "Mail could not be delivered, nor its sender be told"
+					 : "Mail without a sender could not be delivered",
 		r->id, r->conf->who.hostname);
 	if (eightbit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
@@ -215,7 +220,8 @@ put_explanation(struct buf *b, const struct report *r, bool whole)
 	for (enum report_kind k = REPORT_FAILED; k < REPORT_KINDS; k++) {
 		if (!has_kind(r, k))
 			continue;
-		buf_printf(b, "\r\n%s\r\n", r->double_bounce ? orphan : kinds[k].heading);
+		buf_printf(b, "\r\n%s\r\n", !r->double_bounce ? kinds[k].heading
+			: r->m->env.sender.n > 0 ? mute : orphan);
 		for (int i = 0; i < r->m->n; i++)
 			if (report_kind(r, &r->m->rcpt[i]) == k)
 				explain(b, r, &r->m->rcpt[i], k);

@@ -21,7 +21,7 @@ struct report {
 	const struct conf *conf;
 	const char *id;   /* of the report */
 	struct span to;   /* the mailbox that it is for: the sender, or double_bounce */
-	bool double_bounce; /* the message has no sender */
+	bool double_bounce; /* the message has no sender, or one who cannot be told */
 	bool waiting;     /* it is also about recipients that still wait */
 };
 

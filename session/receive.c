@@ -24,6 +24,15 @@ announce(struct session *s)
 	}
 }
 
+/* The spool failed, which is for the operator to mend. */
+static void
+log_failure(struct session *s, int err)
+{
+	struct log_fields f = session_event(s, "refused");
+	log_event(LOG_ERR, &f, "%s: not queued: spool: %s; the client was told to try again",
+		s->transaction.draft.id, strerror(-err));
+}
+
 /* The end of the data was read: queues the message, or refuses it. */
 static enum reply
 finish_data(struct session *s)
@@ -42,10 +51,7 @@ finish_data(struct session *s)
 			t->draft.id, s->peer.text, t->sender, t->draft.recipients,
 			t->draft.recipients == 1 ? "" : "s", (long long)t->size);
 	} else if (err < 0) {
-		struct log_fields f = session_event(s, "refused");
-		log_event(LOG_ERR, &f,
-			"%s: not queued: spool: %s; the client was told to try again",
-			t->draft.id, strerror(-err));
+		log_failure(s, err);
 	}
 	return r;
 }
@@ -108,6 +114,16 @@ receive_data(struct session *s, enum reply *reply)
 	return STREAM_OK;
 }
 
+/* Takes what was read of a chunk. */
+static enum reply
+take_chunk(struct session *s, struct span bytes)
+{
+	enum reply r = transaction_chunk(&s->transaction, bytes);
+	if (r == R_QUEUE_FULL || r == R_QUEUE_ERROR)
+		log_failure(s, s->transaction.draft.err);
+	return r;
+}
+
 /*
  * Reads a chunk, to its end whatever is wrong with it (RFC 3030 section 2). *reply is what was said
  * against it before, or R_CHUNK_OK; a message that is refused is over.
@@ -123,7 +139,7 @@ receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
 		if ((int64_t)bytes.n > left)
 			bytes.n = (size_t)left;
 		if (*reply == R_CHUNK_OK)
-			*reply = transaction_chunk(&s->transaction, bytes);
+			*reply = take_chunk(s, bytes);
 		else
 			s->transaction.size += (int64_t)bytes.n; /* data_deadline counts it */
 		stream_used(&s->stream, bytes.n);

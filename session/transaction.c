@@ -22,11 +22,14 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	const struct rights *may, struct span arg, approve_fn *approve, void *ctx)
 {
 	struct mail_args a;
+	char lane[LANE_NAME_SIZE];
 	if (t->open)
 		return R_NESTED_MAIL;
 	enum reply r = arguments_mail(arg, may->offered, clock_wall(), conf->receive.max_hold, &a);
 	if (r != R_SENDER_OK)
 		return r;
+	if (a.sender.whole.n > 0 && lane_name_of(a.sender.domain, lane) < 0)
+		return R_MAIL_SYNTAX; /* nobody could be told (S6) */
 	if (!match_user_sender(may->senders, a.sender.whole))
 		return R_SENDER_DENIED;
 	if (a.size > conf->receive.max_size)
@@ -39,6 +42,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	a.env.whole = a.env.ret == RET_FULL && may->any_domain; /* else it could carry spam (E10) */
 	if (draft_begin(&t->draft, s, &a.env) < 0)
 		return R_QUEUE_ERROR;
+	draft_leave_free(&t->draft, conf->receive.min_free);
 	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
 	buf_escape_text(t->sender, sizeof(t->sender), a.sender.whole);
 	t->max_size = conf->receive.max_size;
@@ -276,13 +280,22 @@ transaction_data(struct transaction *t, struct span in, size_t *used)
 	return dot_read(&t->dot, in, used, take_piece, t);
 }
 
+/* What is said when the spool fails. */
+static enum reply
+spool_failed(int err)
+{
+	return err == -ENOSPC || err == -EDQUOT || err == -EFBIG ? R_QUEUE_FULL : R_QUEUE_ERROR;
+}
+
 enum reply
 transaction_chunk(struct transaction *t, struct span in)
 {
 	chunk_feed(&t->chunk, in);
 	take_piece(t, in);
 	enum reply r = judge(t);
-	return r == R_QUEUED ? R_CHUNK_OK : r;
+	if (r != R_QUEUED)
+		return r;
+	return t->draft.err < 0 ? spool_failed(t->draft.err) : R_CHUNK_OK;
 }
 
 enum reply
@@ -295,9 +308,7 @@ transaction_finish(struct transaction *t, int *err)
 		return r;
 	release(t);
 	*err = draft_commit(&t->draft);
-	if (*err == 0)
-		return R_QUEUED;
-	return *err == -ENOSPC || *err == -EDQUOT || *err == -EFBIG ? R_QUEUE_FULL : R_QUEUE_ERROR;
+	return *err == 0 ? R_QUEUED : spool_failed(*err);
 }
 
 void

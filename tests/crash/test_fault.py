@@ -198,6 +198,34 @@ def test_note_fault(lab, call, error):
     assert not wrong, "\n".join(wrong)
 
 
+def marks(calls):
+    """The numbers of the calls that write a state of the message: before it is sent, and after."""
+    synced = next(c for c in calls if c.role == "relay" and c.name == "fdatasync")
+    return [c.n for c in calls if c.role == "relay" and c.pid == synced.pid and
+            (c.name, c.argument) == ("pwrite64", synced.argument)]
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
+@pytest.mark.parametrize("sent", [False, True])
+def test_nothing_can_be_marked(lab, error, sent):
+    """
+    S3: who has the message cannot be written down, in run after run. If that shows before it is sent,
+    nobody gets it; if only then, nobody gets it again.
+    """
+    before, after = marks(put_off_run(lab, None).calls)
+    s = put_off_run(lab, f"relay:pwrite64#{after if sent else before}+={error}")
+    for log in s.postern.spool.glob("lane/*/*.log"): # where that is said too
+        log.unlink()
+    for _ in range(3):
+        s.postern.make_due()
+        s.run(f"relay:pwrite64#1+={error}", s.postern.command("relay", "--due"))
+    assert arrived(lab) == ({("one", "u@one.example"): 1} if sent else {}), s.postern.logged()
+    assert "could not be written down" in s.postern.logged()
+    s.drain()
+    assert arrived(lab) == {("one", "u@one.example"): 1 + sent, ("one", "v@one.example"): 1}
+    assert s.leftovers() == []
+
+
 @pytest.mark.parametrize("call, error", REPORT_FAULTS)
 def test_report_fault(lab, call, error):
     """E16: the report cannot be queued: the message stays, and the next attempt reports."""

@@ -1,4 +1,4 @@
-"""docs/QUEUE.md, "Commit, step by step": each row of the table, against the programs.
+"""docs/QUEUE.md, "Commit, step by step" and "Outcomes": each row of the tables, against the programs.
 
 A session with a message for two new lanes is stopped right after the step of the row. While it stands
 there, tmp/, lanes and lock are compared with the row; then it is killed, and `relay --due` must make
@@ -7,6 +7,9 @@ of what is left what the row says.
 A row is tied to a system call by the words of its step (STEPS). Rows may be added and moved: what they
 say is read from the table, and their calls must come in the table's order. The last column is what
 powercut is for.
+
+"Outcomes" is read the same way: a relay that has served one of two recipients is killed right before the
+call of the next step.
 """
 import collections
 import fcntl
@@ -25,13 +28,17 @@ SIGN = {"+": True, "−": False}
 F_OFD_GETLK = 36
 
 
+def cells(head):
+    """Of the table that begins like this, row by row."""
+    text = (TOP / "docs" / "QUEUE.md").read_text()
+    for line in text.split(f"\n| after step | {head} |")[1].split("\n\n")[0].splitlines()[2:]:
+        yield [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def table():
     """Rows, with "the same" replaced by what it means."""
-    text = (TOP / "docs" / "QUEUE.md").read_text()
-    lines = text.split("\n| after step |")[1].split("\n\n")[0].splitlines()[2:]
     rows = []
-    for line in lines:
-        step, tmp, lane, locked, fate, _ = (cell.strip() for cell in line.strip("|").split("|"))
+    for step, tmp, lane, locked, fate, _ in cells("tmp/"):
         if fate == "the same":
             fate = rows[-1].fate
         rows.append(Row(step, SIGN[tmp], SIGN[lane], SIGN[locked], fate))
@@ -162,3 +169,44 @@ def test_row(lab, commit, row):
     check_place(row, s, False)
     assert any("queued as" in text for text in said) == row.step.endswith(" 250")
     check_fate(row, lab, s)
+
+
+# ---- outcomes (S3)
+
+SERVED, WAITS = "u@one.example", "v@one.example"
+LAST_CALL = {"1": "pwrite64", "2": "fdatasync", "3": "write", "4": "sendto"} # what comes behind the step
+
+
+def half_served(lab, point):
+    """A relay that is killed at this point, behind a session that was not."""
+    s = lab.fresh()
+    lab.world.sink.say["RCPT"] = lambda line: "450 4.2.1 later" if WAITS in line else "250 2.1.5 ok"
+    said, = s.session(None, [([SERVED, WAITS], body_of("one"))], max_relays=0)
+    assert said.startswith("250")
+    s.run(point, s.postern.command("relay", "--due"))
+    lab.world.sink.say.clear()
+    return s
+
+
+def settling(calls):
+    """The calls of relay from the mark on, and the mark."""
+    calls = [c for c in calls if c.role == "relay"]
+    synced = next(i for i, c in enumerate(calls) if c.name == "fdatasync")
+    marks = [i for i, c in enumerate(calls[:synced]) if c.name == "pwrite64" and c.argument == calls[synced].argument]
+    return calls[marks[-1]:]
+
+
+@pytest.mark.parametrize("row", cells("state"), ids=lambda row: row[0].split(" ")[0])
+def test_outcome(lab, row):
+    step, state, log, fate, _ = row
+    behind = settling(half_served(lab, None).calls)
+    call = next(c for c in behind if c.name == LAST_CALL[step[0]])
+    s = half_served(lab, f"relay:{call.name}#{call.n}:enter")
+    assert any(c.result == "killed" for c in s.calls)
+    message, = s.postern.messages()
+    assert f"\nStates: {state}w\n".encode() in message.read_bytes()
+    text = message.with_name(message.name + ".log")
+    assert (text.exists() and text.read_text() != "") == SIGN[log]
+    s.drain()
+    times = {("one", SERVED): 1 + (step[0] == "1"), ("one", WAITS): 1}
+    assert ("again" in fate) == (step[0] == "1") and arrived(lab) == times and s.leftovers() == []

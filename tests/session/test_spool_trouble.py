@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+import patience
+import smalldisk
 from patience import PATIENCE
 
 SCRIPT = ("HELO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\nRCPT TO:<u@e.example>\n"
@@ -79,3 +81,53 @@ def test_sync_fails(postern, n, error, reply):
     assert error in trace.read_text()
     assert trace.read_text().count("fsync(") == n, "not synced again, nor anything after it"
     check_refused(postern, said, reply)
+
+
+# ---- S4
+
+MIB = 1 << 20
+TEXT = ("x" * 70 + "\r\n").encode() * (MIB // 72)
+
+
+def free(postern):
+    st = os.statvfs(postern.spool)
+    return st.f_bavail * st.f_frsize
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_reserve_while_writing(postern, chunked):
+    """S4: a message that told no size would take what must stay free. It goes before its end is read."""
+    with smalldisk.spool_on(postern, "tmpfs", 10 * MIB, 1000):
+        c = postern.meet(min_free="4M")
+        c.ask("MAIL FROM:<a@b.example>")
+        assert c.ask("RCPT TO:<u@d.example>")[:3] == "250"
+        if not chunked:
+            assert c.ask("DATA")[:3] == "354"
+        lowest = free(postern)
+        for _ in range(9):
+            if chunked:
+                c.send(b"BDAT %d\r\n" % len(TEXT))
+            c.send(TEXT)
+            if chunked and c.reply()[:3] != "250":
+                break
+            lowest = min(lowest, free(postern))
+        patience.until(lambda: not list((postern.spool / "tmp").iterdir()) and free(postern) > 9 * MIB)
+        assert lowest > 2 * MIB
+        if not chunked:
+            c.send(b".\r\n")
+            assert c.reply() == "452 4.3.1 Error: insufficient system storage"
+        assert c.ask("NOOP")[:3] == "250"
+        assert postern.messages() == []
+        assert postern.logged().count("not queued: spool: No space left on device") == 1
+        c.sock.close()
+
+
+def test_relay_may_use_the_reserve(postern, world):
+    """S4: a report is queued where a session is turned away."""
+    world.domain("d.example")
+    world.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "u@d" in line else "250 2.1.5 ok"
+    assert "queued as" in postern.send("u@d.example", max_relays=0)
+    assert "452 4.3.1" in postern.send("u@d.example", max_relays=0, min_free="1000G")
+    postern.due(min_free="1000G")
+    patience.until(lambda: [m for m in world.sink.messages if m.sender == ""])
+    postern.settled()

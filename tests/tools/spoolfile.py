@@ -7,6 +7,7 @@ import time
 
 MAGIC = b"Postern-Message: 1"
 END = re.compile(rb"End: (\d{20}) ([0-9a-f]{8}) ([0-9a-z]{20})\n\Z")
+STATES = re.compile(rb"^(States: )([wdf]+)$", re.M)
 RECEIVED = re.compile(rb"Received: [^\r\n]+\r\n(?:[ \t][^\r\n]+\r\n)*")
 
 
@@ -29,6 +30,12 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
+def as_committed(data):
+    """The same message when nobody was settled yet, which the sum is of."""
+    head, blank, body = data.partition(b"\n\n")
+    return STATES.sub(lambda m: m[1] + b"w" * len(m[2]), head) + blank + body
+
+
 class SpoolFile:
     """fields: [(name, value)]; received: the field that was added; text: what the client sent."""
 
@@ -40,7 +47,7 @@ class SpoolFile:
         assert blank, f"{path}: no empty line behind the envelope"
         self.body = rest
         assert int(end[1]) == len(self.body), f"{path}: length {end[1]!r}, is {len(self.body)}"
-        assert int(end[2], 16) == crc32c(data[:end.start()]), f"{path}: sum"
+        assert int(end[2], 16) == crc32c(as_committed(data[:end.start()])), f"{path}: sum"
         lines = head.split(b"\n")
         assert lines[0] == MAGIC, f"{path}: begins {lines[0]!r}"
         # A null sender leaves nothing behind "From: ".
@@ -154,7 +161,7 @@ def set_back(path, seconds):
 
 
 def rename_to_past(paths, seconds):
-    """One queued message, with all its names: its id and the times in its envelope."""
+    """One queued message, with all its names: its id and the times in its envelope. Needs no room."""
     old = paths[0].name
     new = sooner(old, seconds)
     data = paths[0].read_bytes()
@@ -162,19 +169,15 @@ def rename_to_past(paths, seconds):
     head, blank, body = data[:end.start()].partition(b"\n\n")
     head = TIMES.sub(lambda m: m[1] + b"%d" % (int(m[2]) - seconds), head)
     data = head.replace(f"Id: {old}".encode(), f"Id: {new}".encode(), 1) + blank + body
-    data += f"End: {len(body):020d} {crc32c(data):08x} {new}\n".encode()
-    owner = paths[0].stat()
-    first = paths[0].with_name(new)
-    first.write_bytes(data)
-    first.chmod(0o600)
-    os.chown(first, owner.st_uid, owner.st_gid)
+    data += f"End: {len(body):020d} {crc32c(as_committed(data)):08x} {new}\n".encode()
+    with open(paths[0], "r+b") as f:
+        f.write(data)
+        f.truncate()
     for path in paths:
-        if path != paths[0]:
-            path.with_name(new).hardlink_to(first)
         log = path.with_name(old + ".log")
         if log.exists():
             log.rename(path.with_name(new + ".log"))
-        path.unlink()
+        path.rename(path.with_name(new))
 
 
 def elapse(spool, seconds):

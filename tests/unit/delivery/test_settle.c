@@ -391,7 +391,68 @@ test_lane_trouble(void **state)
 		r.work.lane.dir = dir;
 		assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
 		assert_false(found.again);
+		assert_true(found.last && !found.stop);
 		message_close(&m);
+	}
+}
+
+/* S6: that the spool says "not there" does not mean that there is no sender to tell. */
+static void
+test_report_not_there(void **state)
+{
+	(void)state;
+	struct message m;
+	struct found found = { 0 };
+	char rest[16];
+	int attempts;
+	queue(&m, 1, &(struct envelope){ .sender = span_of("s@sender.example") }, 0);
+	set_outcomes(&m, "H");
+	assert_int_equal(mkdirat(sp.root, "gone", 0700), 0);
+	r.spool.lanes = openat(sp.root, "gone", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(unlinkat(sp.root, "gone", AT_REMOVEDIR), 0);
+	settle_message(&r, &m, false, &found);
+	close(r.spool.lanes);
+	r.spool.lanes = sp.lanes;
+	message_close(&m);
+	find_rest(d.id, rest, &attempts);
+	assert_string_equal(rest, "0");
+}
+
+/* S3: who was settled cannot be marked: nothing more is sent. A removal that failed is no matter then. */
+static void
+test_marks(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *outcomes;
+		bool readable; /* and not more */
+		bool stop, last;
+		const char *rest;
+	} rows[] = { { "DS", false, false, false, "1" }, { "DS", true, true, true, "1" },
+		{ "S", true, false, false, "0" }, { "D", false, false, true, "" } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct message m;
+		struct found found = { 0 };
+		char id[ID_SIZE], rest[16];
+		int attempts;
+		queue(&m, strlen(rows[i].outcomes),
+			&(struct envelope){ .sender = span_of("s@sender.example") }, 0);
+		memcpy(id, m.id, sizeof(id));
+		set_outcomes(&m, rows[i].outcomes);
+		int good = m.fd, dir = r.work.lane.dir;
+		if (rows[i].readable)
+			m.fd = openat(dir, id, O_RDONLY | O_CLOEXEC);
+		if (rows[i].rest[0] == '\0')
+			r.work.lane.dir = -1; /* it cannot be removed */
+		settle_message(&r, &m, false, &found);
+		r.work.lane.dir = dir;
+		if (rows[i].readable)
+			close(good);
+		assert_int_equal(found.stop, rows[i].stop);
+		assert_int_equal(found.last, rows[i].last);
+		message_close(&m);
+		find_rest(id, rest, &attempts);
+		assert_string_equal(rest, rows[i].rest);
 	}
 }
 
@@ -614,6 +675,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_settled_before, start, stop),
 		cmocka_unit_test_setup_teardown(test_told_once, start, stop),
 		cmocka_unit_test_setup_teardown(test_lane_trouble, start, stop),
+		cmocka_unit_test_setup_teardown(test_report_not_there, start, stop),
+		cmocka_unit_test_setup_teardown(test_marks, start, stop),
 		cmocka_unit_test_setup_teardown(test_note_next, start, stop),
 		cmocka_unit_test_setup_teardown(test_waiting, start, stop),
 		cmocka_unit_test_setup_teardown(test_quiet, start, stop),

@@ -67,7 +67,7 @@ test_commit(void **state)
 	snprintf(want, sizeof(want),
 		"Postern-Message: 1\nId: %s\nArrived: %.10s\nFrom: s@s.example\n"
 		"To: d.example u1@d.example\nTo: e.example u2@e.example\n"
-		"To: d.example u3@D.example\n\n" BODY, d.id, arrived + 9);
+		"To: d.example u3@D.example\nStates: www\n\n" BODY, d.id, arrived + 9);
 	size_t n = strlen(want);
 	message_end(end, strlen(BODY), crc32c(0, want, n), d.id);
 	assert_int_equal(strlen(end), MESSAGE_END_SIZE);
@@ -235,10 +235,39 @@ test_limits(void **state)
 	lane_close(&l);
 }
 
+/* S4: what must stay free is asked for while it is written; what was written goes at once. */
+static void
+test_reserve(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t reserve; /* -1: not said */
+		int err;
+	} rows[] = { { -1, 0 }, { 0, 0 }, { INT64_MAX / 4, -ENOSPC } };
+	static char piece[DRAFT_BUFFER];
+	memset(piece, 'x', sizeof(piece));
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin("s@s.example");
+		add("d.example", "u@d.example");
+		if (rows[i].reserve >= 0)
+			draft_leave_free(&d, rows[i].reserve);
+		for (int64_t n = 0; n + DRAFT_BUFFER < DRAFT_ASK; n += DRAFT_BUFFER)
+			draft_body(&d, (struct span){ piece, sizeof(piece) });
+		assert_int_equal(names("tmp"), 1); /* not asked yet */
+		for (int64_t n = 0; n < 2 * DRAFT_BUFFER; n += DRAFT_BUFFER)
+			draft_body(&d, (struct span){ piece, sizeof(piece) });
+		assert_int_equal(names("tmp"), rows[i].err == 0);
+		assert_int_equal(draft_commit(&d), rows[i].err);
+		assert_int_equal(names("tmp"), 0);
+	}
+	assert_int_equal(names("lane/d.example"), 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_reserve),
 		TEST(test_stages),
 		TEST(test_commit),
 		TEST(test_pieces),

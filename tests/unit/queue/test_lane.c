@@ -4,6 +4,9 @@
  */
 #include "tests/unit/spooled.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "lib/lock.h"
 #include "queue/lane.h"
 
@@ -162,6 +165,80 @@ test_removal(void **state)
 	assert_true(exists(sp.lanes, "d.example/" LANE_LOCK));
 }
 
+/* L18: what is not ours stays, the lane with it, and nothing in it is due for a while. */
+static void
+test_stray(void **state)
+{
+	(void)state;
+	static const char *const names[] = { ".DS_Store", ".nfs0001", ".fuse_hidden0001", "README", "@other",
+		"20000000000000000abc.logs" };
+	struct lane l;
+	struct lane_state st;
+	for (size_t i = 0; i < ROWS(names); i++) {
+		struct stat before, after;
+		queue_two();
+		open_lane(&l, "d.example");
+		assert_int_equal(message_remove(&l, d.id), 0);
+		spill(l.dir, names[i], span_of("x"));
+		assert_int_equal(fstat(l.lock, &before), 0);
+		assert_int_equal(lane_slot(&l, 1), 0);
+		assert_int_equal(lane_settle(&l), 0);
+		assert_int_equal(lane_leave(&l, &sp, 0), 0);
+
+		open_lane(&l, "d.example");
+		assert_true(exists(l.dir, names[i]));
+		assert_int_equal(fstat(l.lock, &after), 0);
+		assert_int_equal(after.st_ino, before.st_ino); /* it was not made anew */
+		lane_state(&l, &st);
+		assert_false(st.down);
+		assert_true(st.next > clock_wall() + 60);
+		queue_two(); /* new mail is due at once all the same */
+		lane_state(&l, &st);
+		assert_int_equal(st.next, 0);
+		assert_int_equal(message_remove(&l, d.id), 0);
+		assert_int_equal(unlinkat(l.dir, names[i], 0), 0);
+		lane_close(&l);
+	}
+}
+
+/* L18: an @lock that was removed counts no more, though it has a second name. */
+static void
+test_second_name(void **state)
+{
+	(void)state;
+	struct lane l;
+	queue_two();
+	open_lane(&l, "d.example");
+	assert_int_equal(renameat(l.dir, LANE_LOCK, l.dir, ".fuse_hidden0001"), 0);
+	assert_int_equal(lane_slot(&l, 1), -ESTALE);
+	assert_int_equal(lane_prove(l.dir) < 0, false);
+	assert_int_equal(lane_slot(&l, 1), -ESTALE);
+	lane_close(&l);
+}
+
+/* S3: where no word fits, a host that is down is left alone all the same. */
+static void
+test_down_without_words(void **state)
+{
+	(void)state;
+	struct lane l;
+	struct lane_state st;
+	struct rlimit old, none;
+	queue_two();
+	open_lane(&l, "d.example");
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	none = (struct rlimit){ 0, old.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	int64_t next = clock_wall() + 500;
+	int r = lane_set_down(&l, 3, next, "connect: timed out");
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_true(r < 0);
+	lane_state(&l, &st);
+	assert_int_equal(st.next, next);
+	lane_close(&l);
+}
+
 /*
  * However many messages are claimed, all slots are free; and no two ids of a lane wait for each
  * other.
@@ -221,6 +298,9 @@ main(void)
 		TEST(test_handshake),
 		TEST(test_down),
 		TEST(test_removal),
+		TEST(test_stray),
+		TEST(test_second_name),
+		TEST(test_down_without_words),
 		TEST(test_claims_beside_slots),
 		TEST(test_held),
 	};

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/crc.h"
 #include "queue/message.h"
 #include "queue/draft.h"
 
@@ -152,6 +153,130 @@ test_many_replies(void **state)
 	put_away();
 }
 
+/* ---- states (S3) -------------------------------------------------------------------------- */
+
+/* For four recipients, of whom u1 is of another lane; open. */
+static void
+queue_four(struct message *m)
+{
+	begin("s@s.example");
+	add("d.example", "u0@d.example");
+	add("e.example", "u1@e.example");
+	add("d.example", "u2@d.example");
+	add("d.example", "u3@d.example");
+	draft_body(&d, span_of(BODY));
+	assert_int_equal(draft_commit(&d), 0);
+	open_lane(&lane, "d.example");
+	assert_int_equal(message_open(m, &lane, d.id), 0);
+}
+
+static void
+assert_states(const char *want)
+{
+	struct span text = slurp(lane.dir, d.id);
+	const char *states = memmem(text.p, text.n, "States: ", 8);
+	assert_non_null(states);
+	assert_true(span_eq((struct span){ states + 8, strlen(want) }, span_of(want)));
+}
+
+/* A mark changes one octet, and is all that is needed. */
+static void
+test_marks(void **state)
+{
+	(void)state;
+	struct message m;
+	struct stat before, after;
+	queue_four(&m);
+	assert_true(message_waits(&m));
+	assert_int_equal(message_try_mark(&m, true), 0);
+	assert_states("wwww");
+	assert_int_equal(fstat(m.fd, &before), 0);
+	m.rcpt[0].outcome = HARD;
+	m.rcpt[2].outcome = DONE;
+	assert_int_equal(message_mark(&m, &lane), 0);
+	assert_states("fwwd");
+	assert_int_equal(fstat(m.fd, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	assert_int_equal(after.st_size, before.st_size);
+	assert_int_equal(names("lane/d.example"), 1); /* no log */
+	message_close(&m);
+
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_true(m.rcpt[0].settled && !m.rcpt[1].settled && m.rcpt[2].settled);
+	assert_int_equal(m.rcpt[0].outcome, HARD);
+	assert_int_equal(m.rcpt[2].outcome, DONE);
+	assert_int_equal(message_try_mark(&m, false), 0);
+	m.rcpt[0].outcome = DONE; /* what is settled stays as it is */
+	m.rcpt[1].outcome = DONE;
+	assert_int_equal(message_mark(&m, &lane), 0);
+	assert_states("fwdd");
+	message_close(&m);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_false(message_waits(&m));
+	message_close(&m);
+	lane_close(&lane);
+
+	open_lane(&lane, "e.example"); /* the other lane waits as before */
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_true(message_waits(&m));
+	message_close(&m);
+	assert_int_equal(message_remove(&lane, d.id), 0);
+	lane_close(&lane);
+	open_lane(&lane, "d.example");
+	put_away();
+}
+
+/* Where it cannot be written to, that is known before it is sent. */
+static void
+test_not_markable(void **state)
+{
+	(void)state;
+	struct message m;
+	queue_four(&m);
+	int good = m.fd;
+	m.fd = openat(lane.dir, d.id, O_RDONLY | O_CLOEXEC);
+	m.rcpt[0].outcome = DONE;
+	assert_int_equal(message_try_mark(&m, false), -EBADF);
+	assert_int_equal(message_mark(&m, &lane), -EBADF);
+	close(m.fd);
+	m.fd = good;
+	message_close(&m);
+	assert_states("wwww");
+	put_away();
+}
+
+/* A file of the version before has no states: outcomes go into its log, so on a full disk it waits. */
+static void
+test_without_states(void **state)
+{
+	(void)state;
+	static const char head[] = MESSAGE_MAGIC "\nArrived: 5\nFrom: a@b\nTo: d.example u@d.example\n"
+		"To: d.example v@d.example\n\n";
+	char end[MESSAGE_END_SIZE + 1];
+	struct message m;
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	message_end(end, 0, crc32c(0, head, sizeof(head) - 1), d.id);
+	struct buf file = buf_new(1000);
+	buf_puts(&file, head);
+	buf_puts(&file, end);
+	spill(lane.dir, d.id, buf_span(&file));
+	buf_free(&file);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_try_mark(&m, false), 0);
+	assert_int_equal(message_try_mark(&m, true), -ENOSPC);
+	m.rcpt[1].outcome = DONE;
+	assert_int_equal(message_mark(&m, &lane), 0);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
+	message_close(&m);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_true(!m.rcpt[0].settled && m.rcpt[1].settled && m.attempts == 1);
+	assert_int_equal(message_try_mark(&m, true), 0); /* one who waits needs no mark: it goes */
+	message_close(&m);
+	put_away();
+}
+
+/* ---- the log ------------------------------------------------------------------------------ */
+
 /* Nothing waits any more, and what failed is still known. */
 static void
 test_make_due(void **state)
@@ -248,6 +373,7 @@ test_full(void **state)
 		int r = message_note(&m, &lane, 5, true);
 		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 		assert_true(r < 0);
+		assert_int_equal(message_next(&lane, d.id), 5); /* for which there is room */
 	}
 	message_close(&m);
 	put_away();
@@ -322,6 +448,9 @@ main(void)
 		cmocka_unit_test(test_glance_damage),
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_many_replies),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_not_markable),
+		cmocka_unit_test(test_without_states),
 		cmocka_unit_test(test_make_due),
 		cmocka_unit_test(test_crashes),
 		cmocka_unit_test(test_terms),

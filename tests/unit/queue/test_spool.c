@@ -92,6 +92,7 @@ test_room(void **state)
 	assert_false(spool_has_room(&sp, INT64_MAX / 4, 0));
 	assert_false(spool_has_room(&sp, 0, INT64_MAX / 4));
 	assert_true(spool_has_room(&none, INT64_MAX / 4, 0)); /* what cannot be asked is tried */
+	assert_true(exists(sp.root, "slots")); /* S13: made while there is room */
 }
 
 /* Relays that wait for mail keep no place of those that have some; there is an end of both. */

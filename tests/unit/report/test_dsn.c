@@ -305,7 +305,7 @@ test_alabel(void **state)
 	struct message m, r;
 	original(&m, "s@\xc3\xa4.example", span_of(HEADER "\r\n"));
 	failed(&m, 0, "550 no");
-	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), 0);
+	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), DSN_SENDER);
 	assert_int_equal(lane_open(&l, &sp, "xn--4ca.example"), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_false(r.env.utf8 || r.eightbit);
@@ -315,20 +315,58 @@ test_alabel(void **state)
 	lane_close(&l);
 }
 
+/* S6: a sender to whom no mail can be sent is not told; double_bounce is, unless it is what failed. */
 static void
 test_nobody(void **state)
 {
 	(void)state;
-	static const char *const senders[] = { "", "nobody", "a@b c", "a@", "@b" };
-	for (size_t i = 0; i < ROWS(senders); i++) {
+	char bounces[] = "bounces@s.example", himself[] = "u0@d.example", odd[] = "bounces@";
+	static const char *const senders[] = { "", "nobody", "a@b c", "a@", "@b",
+		"a@\xe2\x98\x83-.example" };
+	const struct {
+		char *double_bounce;
+		int want;
+	} rows[] = { { NULL, DSN_NOBODY }, { odd, DSN_NOBODY }, { himself, DSN_NOBODY },
+		{ bounces, DSN_DOUBLE_BOUNCE } };
+	for (size_t i = 0; i < ROWS(senders) * ROWS(rows); i++) {
 		char id[ID_SIZE] = "x";
+		struct message m;
+		original(&m, senders[i / ROWS(rows)], span_of(HEADER "\r\n"));
+		failed(&m, 0, "550 no");
+		conf.relay.double_bounce = rows[i % ROWS(rows)].double_bounce;
+		int want = rows[i % ROWS(rows)].want;
+		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), want);
+		assert_int_equal(strcmp(id, "x") == 0, want == DSN_NOBODY);
+		if (want == DSN_DOUBLE_BOUNCE) {
+			struct lane l;
+			open_lane(&l, "s.example");
+			struct span text = slurp(l.dir, id);
+			bool mute = memmem(text.p, text.n, "nor its sender be told", 22) != NULL;
+			assert_int_equal(mute, m.env.sender.n > 0);
+			lane_close(&l);
+		}
+		message_close(&m);
+	}
+	conf.relay.double_bounce = NULL;
+}
+
+/* ... and what the sender does not want to know, nobody hears. */
+static void
+test_never(void **state)
+{
+	(void)state;
+	char id[ID_SIZE], bounces[] = "bounces@s.example";
+	static const char *const senders[] = { "s@s.example", "a@b c" };
+	for (size_t i = 0; i < ROWS(senders); i++) {
 		struct message m;
 		original(&m, senders[i], span_of(HEADER "\r\n"));
 		failed(&m, 0, "550 no");
-		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), -ENOENT);
-		assert_string_equal(id, "x");
+		m.rcpt[0].terms.notify = NOTIFY_NEVER;
+		conf.relay.double_bounce = bounces;
+		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), i == 0 ? DSN_NOTHING : DSN_NOBODY);
 		message_close(&m);
 	}
+	conf.relay.double_bounce = NULL;
 }
 
 int
@@ -344,6 +382,7 @@ main(void)
 		cmocka_unit_test(test_require_tls),
 		cmocka_unit_test(test_alabel),
 		cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_never),
 	};
 	return cmocka_run_group_tests_name("dsn", tests, setup, teardown);
 }

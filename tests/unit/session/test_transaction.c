@@ -75,6 +75,10 @@ static const struct mail_row {
 	{ "", "", "FROM:<a@b.example> RET=X", R_BAD_PARAMETER, false },
 	{ "", "", "FROM:<a@b.example> AUTH=<>", R_SENDER_OK, true },
 	{ "", "", "FROM:<\xc3\xa9@b.example>", R_NEED_UTF8, false },
+	/* S6: a domain that no mail can be sent to */
+	{ "", "", "FROM:<a@b\xc3\xa9.example> SMTPUTF8", R_SENDER_OK, true },
+	{ "", "", "FROM:<a@\xe2\x98\x83-.example> SMTPUTF8", R_MAIL_SYNTAX, false },
+	{ "", "", "FROM:<a@[192.0.2.1]>", R_SENDER_OK, true },
 	/* the senders of a user */
 	{ "", "a@b.example", "FROM:<a@b.example>", R_SENDER_OK, true },
 	{ "", "a@b.example", "FROM:<A@B.Example>", R_SENDER_OK, true },

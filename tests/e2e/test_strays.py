@@ -1,0 +1,63 @@
+"""L18: lanes with something in them that is not ours, and file systems that show a removed open file."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import patience
+
+STRAYS = [".DS_Store", ".nfs0001", "README", "@eaDir"]
+
+
+@pytest.mark.parametrize("name", STRAYS)
+def test_stray(postern, world, name):
+    """It stays, the relay ends, and the next message goes out at once."""
+    world.domain("one.example")
+    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    stray = postern.spool / "lane" / "one.example" / name
+    stray.write_text("mine")
+    postern.due()
+    postern.settled()
+    assert len(world.sink.messages) == 1
+    postern.due() # nothing is due
+    text = postern.rested()
+    assert text.count("connected to") == 1 and stray.read_text() == "mine", text
+    assert "queued as" in postern.send("u@one.example")
+    postern.settled()
+    assert len(world.sink.messages) == 2
+    assert stray.read_text() == "mine"
+    stray.unlink()
+    postern.make_due()
+    postern.due()
+    postern.settled()
+    assert not stray.parent.exists()
+
+
+@pytest.fixture
+def bound(postern):
+    """The spool as bindfs shows it, by FUSE."""
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse") or shutil.which("bindfs") is None:
+        pytest.skip("needs root, /dev/fuse and bindfs")
+    there = postern.where / "there"
+    postern.spool.rename(there)
+    postern.spool.mkdir()
+    p = subprocess.run(["bindfs", "-o", "allow_other", str(there), str(postern.spool)], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if p.returncode != 0:
+        pytest.skip(f"cannot mount: {p.stdout.strip()}")
+    yield there
+    postern.rested()
+    patience.until(lambda: subprocess.run(["umount", str(postern.spool)], check=False).returncode == 0)
+
+
+def test_fuse(bound, postern, world):
+    """A removed file has another name while it is open: the relay ends, and new mail is delivered."""
+    world.domain("one.example")
+    for n in (1, 2, 3):
+        assert "queued as" in postern.send(["u@one.example", "v@one.example"])
+        postern.settled()
+        assert len(world.sink.messages) == n
+    left = [p.name for p in (bound / "lane").glob("*/*") if not p.name.startswith("@")]
+    patience.until(lambda: not [p for p in (bound / "lane").glob("*/.fuse*")])
+    assert not [name for name in left if not name.startswith(".fuse")]
