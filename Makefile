@@ -37,7 +37,7 @@ $(B)/smtpd: $(B)/smtpd.o $(call room,session) $(B)/common.a
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd -lidn2 -lssl -lcrypto
 
-$(B)/tls: $(B)/tls.o $(B)/secrets/ticket.o $(B)/common.a
+$(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
 
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o) $(B)/common.a

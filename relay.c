@@ -6,6 +6,7 @@
  *	                    the next lane in which something is due, until there is none.
  *	relay --due         started by a timer: looks at the lanes (not at messages), starts a relay
  *	                    for each that is due while slots are free, cleans tmp/, and ends.
+ *	relay --check       looks at what it needs to deliver: name servers, authorities, logins.
  *
  * Promises: a message leaves a lane only when every recipient in it is settled: delivered (a host
  * said 2xx to its end), or failed and the report is durable. Whatever is not understood is SOFT
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #include "conf/credential.h"
+#include "conf/target.h"
 #include "delivery/connect.h"
 #include "delivery/flight.h"
 #include "delivery/hosts.h"
@@ -33,6 +35,7 @@
 #include "dns.h"
 #include "lib/cleanup.h"
 #include "mail/lane_name.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
@@ -42,6 +45,23 @@
 enum { WHY_SIZE = 1024 };
 
 static struct relay relay;
+
+/* As login_load, for a password that may be a credential. */
+static int
+read_login(const struct conf_delivery *d, int64_t timeout, struct login *login, struct buf *why)
+{
+	struct conf_delivery own = *d;
+	int err = 0;
+	if (own.password_file != NULL) {
+		own.password_file = strdup(own.password_file);
+		err = credential_path(&own.password_file, why);
+	}
+	if (err == 0)
+		err = login_load(&own, timeout, login, why);
+	if (own.password_file != d->password_file)
+		free(own.password_file);
+	return err;
+}
 
 /*
  * Opens and reads what is needed of the file system beside the spool, before that is out of reach:
@@ -53,17 +73,8 @@ prepare(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
 	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
-	struct conf_delivery own = r->work.delivery;
-	int err = 0;
-	if (own.password_file != NULL) {
-		own.password_file = strdup(own.password_file);
-		err = credential_path(&own.password_file, &r->unable);
-	}
-	if (err == 0)
-		err = login_load(&own, r->common.receive.timeout_check, &r->login, &r->unable);
-	if (own.password_file != r->work.delivery.password_file)
-		free(own.password_file);
-	if (err < 0)
+	if (read_login(&r->work.delivery, r->common.receive.timeout_check, &r->login, &r->unable) <
+		0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
 
@@ -79,19 +90,34 @@ make_due(struct relay *r, const char *name)
 	lane_close(&r->work.lane);
 }
 
+/* False: there was trouble, which is logged if it is the first (`before` is true). */
+static bool
+launch_logged(const struct launcher *l, const char *lane, bool before)
+{
+	struct log_fields f = { .event = "launch", .lane = lane };
+	pid_t pid = launch_relay(l, lane);
+	if (!launch_failed(pid))
+		return before;
+	if (before)
+		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s", lane,
+			l->conf->who.relay_path, strerror(-pid));
+	return false;
+}
+
 /* Starts a relay for each lane in which something is due, while there are slots. Exit status. */
 static int
 start_due(struct relay *r, const struct options *o)
 {
 	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
 	auto_dir lanes = work_open_lanes(r);
+	bool started = true;
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
 		if (o->now)
 			make_due(r, e->d_name);
 		if (work_looks_due(r, e->d_name))
-			(void)launch_relay(&l, e->d_name);
+			started = launch_logged(&l, e->d_name, started);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
@@ -133,7 +159,7 @@ work(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, &f))
+	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, -1, &f))
 		return EX_TEMPFAIL;
 	work_on_lanes(r);
 	resolver_close(r->resolver);
@@ -180,6 +206,99 @@ run_due(struct relay *r, const struct options *o)
 	return start_due(r, o);
 }
 
+/* ---- what the operator asks -------------------------------------------------------------- */
+
+static void
+check_nameservers(struct findings *f, const struct conf *c)
+{
+	struct resolver *r = resolver_open(c->relay.nameserver.v, c->relay.nameserver.n,
+		c->who.hostname);
+	if (r == NULL)
+		check_fault(f,
+			"nameserver: no name server can be asked: %s; set nameserver, or see "
+			"to /etc/resolv.conf",
+			strerror(errno));
+	else
+		resolver_close(r);
+}
+
+/* The authorities are opened when relay starts, and missed when a certificate is to be judged. */
+static void
+check_authorities(struct findings *f, const struct conf *c)
+{
+	bool needed = c->delivery.tls == DELIVERY_TLS_VERIFY;
+	struct conf_delivery d;
+	for (const struct route *r = c->routes; r != NULL && !needed; r = r->next) {
+		conf_delivery_of(&d, c, r);
+		needed =
+			d.tls == DELIVERY_TLS_VERIFY || (d.user != NULL && d.auth_clear == CONF_NO);
+	}
+	if (needed && access(c->relay.ca, R_OK) < 0)
+		check_fault(f, "delivery_ca %s: %s; no certificate of a host can be verified",
+			c->relay.ca, strerror(errno));
+}
+
+/* A credential or a variable that this process was not given, as the service is. */
+static bool
+is_handed_elsewhere(const char *file)
+{
+	return credential_hidden(span_of(file)) ||
+		(credential_variable_named(span_of(file)) && credential_variable(file) == NULL);
+}
+
+/* The password is read; a program for a token is not run, for it may have a price. */
+static void
+check_login(struct findings *f, const struct conf *c, const struct route *route)
+{
+	struct conf_delivery d;
+	struct login login = { 0 };
+	auto_buf why = buf_new(WHY_SIZE);
+	conf_delivery_of(&d, c, route);
+	if (d.token_command != NULL) {
+		struct span rest = span_of(d.token_command), word = span_word(&rest, " \t");
+		char *program = strndup(word.p, word.n);
+		if (program != NULL && access(program, X_OK) < 0)
+			check_fault(f, "[route %s] delivery_token_command %s: %s", route->name,
+				program, strerror(errno));
+		free(program);
+	} else if (d.password_file != NULL && is_handed_elsewhere(d.password_file)) {
+		check_warning(f,
+			"[route %s] delivery_password_file %s: only where the service runs "
+			"can it be looked at",
+			route->name, d.password_file);
+	} else if (read_login(&d, c->receive.timeout_check, &login, &why) < 0) {
+		check_fault(f, "[route %s] %.*s (%s)", route->name, (int)why.n, why.p,
+			d.password_file != NULL ? d.password_file : "it is not set");
+	}
+	explicit_bzero(&login, sizeof(login));
+}
+
+static void
+check_hosts(struct findings *f, const struct route *route)
+{
+	struct span rest = span_of(route->delivery.hosts);
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
+		struct target t;
+		if (target_parse(word, &t) < 0 ||
+			((t.kind == TARGET_HOST || t.kind == TARGET_DOMAIN) &&
+				!target_name_possible(span_of(t.name))))
+			check_fault(f, "[route %s] hosts %.*s: it is neither a name nor an address",
+				route->name, (int)word.n, word.p);
+	}
+}
+
+static void
+check_routes(struct findings *f, const struct conf *c)
+{
+	for (const struct route *r = c->routes; r != NULL; r = r->next) {
+		check_hosts(f, r);
+		check_login(f, c, r);
+	}
+}
+
+static const struct check checks[] = { { check_nameservers }, { check_authorities },
+	{ check_routes } };
+
 int
 main(int argc, char **argv)
 {
@@ -201,7 +320,8 @@ main(int argc, char **argv)
 		return program_refuse(&why);
 	if (o.check) {
 		conf_print(&r->common, &from, stdout);
-		return EXIT_SUCCESS;
+		return check_all(
+			"relay", &o, &r->common, checks, sizeof(checks) / sizeof(checks[0]));
 	}
 	if (program_drop_root(&r->common, &why) < 0)
 		return program_refuse(&why);

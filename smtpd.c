@@ -28,12 +28,13 @@
 #include "process/program.h"
 #include "process/request.h"
 #include "process/stdfds.h"
+#include "process/surroundings.h"
 #include "session/loop.h"
 #include "session/say.h"
 
 static volatile int stop_requested;
 
-static struct session session = { .stop = &stop_requested, .end = CLOCK_NEVER };
+static struct session session = { .stop = &stop_requested, .end = CLOCK_NEVER, .tls_ready = -1 };
 
 static void
 on_stop(int sig)
@@ -92,17 +93,17 @@ serve(struct session *s, const struct options *o)
 	int pair[2];
 	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0) {
-		buf_printf(&why, "spool %s: %s", s->conf.who.spool, strerror(-r));
+		spool_explain(s->conf.who.spool, r, &why);
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
 	if (is_counted(s) && quota_open(&s->quota, s->conf.who.runtime) < 0)
 		s->quota = (struct quota){ 0 }; /* without counts, as where there is no directory */
 	if (request_pair(pair) < 0)
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot make a socket pair"));
+		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
 	pid_t pid = fork();
 	if (pid < 0)
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot fork"));
+		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot fork"));
 	if (pid == 0) {
 		close(pair[0]);
 		forget_environment();
@@ -119,7 +120,7 @@ answer_operator(const struct conf *c, const struct conf_origins *from, const str
 {
 	if (o->check) {
 		conf_print(c, from, stdout);
-		return EXIT_SUCCESS;
+		return surroundings_check(o, c);
 	}
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
 	return EX_UNAVAILABLE;
@@ -136,7 +137,7 @@ main(int argc, char **argv)
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
 	bool operator = o.check || o.hash != NULL;
-	stdfds_close_others();
+	stdfds_close_from(STDERR_FILENO + 1);
 	catch_signals();
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */

@@ -6,11 +6,14 @@
  * the private key and the TLS library are never in the process that parses SMTP, and a connection
  * that does not use TLS pays nothing for them.
  *
- * It reads its files, locks itself in (no file, no socket, no exec), shakes hands, tells the
- * session what came of it (struct tlsinfo), and then passes octets on in both directions without
- * looking at them. A failed handshake is the end: the session reads nothing and closes. An end of
- * the connection without close_notify looks to the session like any lost connection, so a message
- * that was cut there is not queued (B13).
+ * It reads its files, locks itself in (no file, no socket, no exec), says that it is ready, shakes
+ * hands when the session tells it to, tells what came of it (struct tlsinfo), and then passes
+ * octets on in both directions without looking at them. If a file cannot be used it ends before
+ * that, and the session goes on in clear. A failed handshake is the end: the session reads nothing
+ * and closes. An end of the connection without close_notify looks to the session like any lost
+ * connection, so a message that was cut there is not queued (B13).
+ *
+ *	tls --check    looks at certificates and keys
  *
  * Exit status: 0; 75 the files cannot be used; 76 the handshake failed; 78 the configuration is
  * wrong.
@@ -33,9 +36,11 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/tlsinfo.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
+#include "secrets/certificate.h"
 #include "secrets/ticket.h"
 
 enum { PUMP_SIZE = 16 * 1024, WHY_SIZE = 512 }; /* one TLS record */
@@ -60,6 +65,14 @@ openssl_why(char out[static WHY_SIZE])
 		snprintf(out, WHY_SIZE, "%s", errno != 0 ? strerror(errno) : "connection closed");
 	else
 		snprintf(out, WHY_SIZE, "%s", ERR_reason_error_string(e));
+}
+
+static void
+add_openssl_why(struct buf *why, const char *what)
+{
+	char text[WHY_SIZE];
+	openssl_why(text);
+	buf_printf(why, "%s: %s", what, text);
 }
 
 /* OpenSSL asks for the key of a new ticket, or for that of one which came back. */
@@ -138,35 +151,74 @@ any_certificate(int ok, X509_STORE_CTX *store)
 }
 
 static bool
-set_client_ca(SSL_CTX *ctx, const struct conf *conf)
+set_client_ca(SSL_CTX *ctx, const struct conf *conf, struct buf *why)
 {
 	if (conf->tls.client_ca == NULL)
 		return true;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, any_certificate);
 	SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls.client_ca));
-	return SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1;
+	if (SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1)
+		return true;
+	buf_printf(why, "tls_client_ca %s", conf->tls.client_ca);
+	add_openssl_why(why, "");
+	return false;
 }
 
-/* Everything that needs a file. NULL: the reason is OpenSSL's last error. */
+/* The next path of a list, which may be a credential: a text to be freed. NULL: see *why. */
+static char *
+next_path(struct span *list, struct buf *why)
+{
+	struct span word = span_word(list, " \t,");
+	char *path = strndup(word.p, word.n);
+	if (path != NULL && credential_path(&path, why) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* Uses the next certificate with its key. 0, or -EINVAL with the reason in *why. */
+static int
+use_next(SSL_CTX *ctx, struct span *certificates, struct span *keys, struct buf *why)
+{
+	char *certificate = next_path(certificates, why);
+	char *key = certificate != NULL ? next_path(keys, why) : NULL;
+	int r = key != NULL ? certificate_use(ctx, certificate, key, why) : -EINVAL;
+	free(certificate);
+	free(key);
+	return r;
+}
+
+static bool
+use_certificates(SSL_CTX *ctx, const struct conf *conf, struct buf *why)
+{
+	struct span certificates = span_of(conf->tls.certificate), keys = span_of(conf->tls.key);
+	for (size_t n = span_words(certificates); n > 0; n--)
+		if (use_next(ctx, &certificates, &keys, why) < 0)
+			return false;
+	return true;
+}
+
+/* Everything that needs a file. NULL: the reason is in *why. */
 static SSL_CTX *
-make_context(const struct conf *conf)
+make_context(const struct conf *conf, struct buf *why)
 {
 	bool legacy = conf->tls.legacy;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx == NULL)
+	if (ctx == NULL) {
+		add_openssl_why(why, "TLS");
 		return NULL;
+	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 		SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_dh_auto(ctx, 1);
-	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) == 1 &&
-		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) == 1 &&
-		SSL_CTX_use_certificate_chain_file(ctx, conf->tls.certificate) == 1 &&
-		SSL_CTX_use_PrivateKey_file(ctx, conf->tls.key, SSL_FILETYPE_PEM) == 1 &&
-		SSL_CTX_check_private_key(ctx) == 1 && set_client_ca(ctx, conf) &&
-		set_tickets(ctx, conf))
+	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) != 1 ||
+		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) != 1 ||
+		!set_tickets(ctx, conf))
+		add_openssl_why(why, "TLS");
+	else if (use_certificates(ctx, conf, why) && set_client_ca(ctx, conf, why))
 		return ctx;
 	SSL_CTX_free(ctx);
 	return NULL;
@@ -234,6 +286,16 @@ name_client(SSL *ssl, char *out, size_t size)
 	if (plain)
 		snprintf(out, size, "%s", name);
 	X509_email_free(mails);
+}
+
+/* The session tells the client to begin only when it knows that we can (tlsinfo.h). */
+static bool
+agree_with_session(void)
+{
+	static const char ready = TLS_READY;
+	char said = '\0';
+	return send(LAUNCH_SECOND_FD, &ready, 1, MSG_NOSIGNAL) == 1 &&
+		recv(LAUNCH_SECOND_FD, &said, 1, 0) == 1 && said == TLS_GO;
 }
 
 static bool
@@ -382,6 +444,72 @@ pump(SSL *ssl, int64_t patience)
 	} while (!parting || !in.over);
 }
 
+/* ---- what the operator asks -------------------------------------------------------------- */
+
+/* A client that insists on TLS insists on a good certificate; to others any is better than none. */
+static void
+check_life(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct span file)
+{
+	enum { DAY = 86400 };
+	int64_t from, until;
+	bool needed = conf->tls.mode == TLS_REQUIRED || conf->tls.mode == TLS_IMPLICIT;
+	certificate_life(ctx, &from, &until);
+	if (until >= 0 && from <= 0) {
+		if (until < CERTIFICATE_SOON)
+			check_warning(f, "tls_certificate %.*s: it expires in %lld days; renew it",
+				(int)file.n, file.p, (long long)(until / DAY));
+		return;
+	}
+	(needed ? check_fault : check_warning)(f, "tls_certificate %.*s: it %s; renew it, or set "
+		"the clock", (int)file.n, file.p, until < 0 ? "has expired" : "is not valid yet");
+}
+
+/* One of them, and its key, which are added to ctx. */
+static void
+check_certificate(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct span file,
+	struct span key)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	struct span one = file, its = key;
+	if (credential_hidden(file) || credential_hidden(key)) {
+		check_warning(f,
+			"tls_certificate %.*s, tls_key %.*s: a credential can be looked at "
+			"only where the unit runs",
+			(int)file.n, file.p, (int)key.n, key.p);
+	} else if (use_next(ctx, &one, &its, &why) < 0) {
+		check_fault(f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+	} else {
+		check_life(f, conf, ctx, file);
+		if (!certificate_has_chain(ctx, conf->relay.ca))
+			check_warning(f,
+				"tls_certificate %.*s: nobody in %s has signed it, and those "
+				"between are not in the file; append their certificates",
+				(int)file.n, file.p, conf->relay.ca);
+	}
+}
+
+static void
+check_certificates(struct findings *f, const struct conf *conf)
+{
+	struct span files = span_of(conf->tls.certificate), keys = span_of(conf->tls.key);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	for (struct span file; ctx != NULL && (file = span_word(&files, " \t,")).n > 0;)
+		check_certificate(f, conf, ctx, file, span_word(&keys, " \t,"));
+	SSL_CTX_free(ctx);
+}
+
+static void
+check_client_ca(struct findings *f, const struct conf *conf)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	if (ctx != NULL && !set_client_ca(ctx, conf, &why))
+		check_fault(f, "%.*s", (int)why.n, why.p);
+	SSL_CTX_free(ctx);
+}
+
+static const struct check checks[] = { { check_certificates }, { check_client_ca } };
+
 /* ---- start ------------------------------------------------------------------------------ */
 
 static int
@@ -398,15 +526,20 @@ static int
 serve(const struct conf *conf)
 {
 	struct log_fields f = { .event = "tls" };
-	SSL_CTX *ctx = make_context(conf);
-	if (ctx == NULL)
-		return fail("TLS: certificate, key or settings", EX_TEMPFAIL);
-	if (!program_lock_in(SANDBOX_HELPER, -1, &f))
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	SSL_CTX *ctx = make_context(conf, &why);
+	if (ctx == NULL) {
+		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
+		return EX_TEMPFAIL;
+	}
+	if (!program_lock_in(SANDBOX_HELPER, -1, -1, &f))
 		return EX_TEMPFAIL;
 	SSL *ssl = SSL_new(ctx);
 	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1 ||
 		fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return fail("TLS", EX_TEMPFAIL);
+	if (!agree_with_session())
+		return EXIT_SUCCESS; /* the client has gone */
 	if (!shake_hands(ssl, clock_deadline(conf->tls.timeout)))
 		return fail("TLS handshake", EX_PROTOCOL);
 	if (tell_session(ssl))
@@ -425,14 +558,14 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	const char *unfit = o.serve ? NULL : "tls is started by smtpd";
+	const char *unfit = o.serve || o.check ? NULL : "tls is started by smtpd";
 	int err = program_configure(&conf, NULL, &o, unfit, "tls", log_journal_send, &why);
 	if (err == 0 && conf.tls.certificate == NULL) {
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;
 	}
-	if (err == 0)
-		err = credential_find(&conf, &why);
+	if (err == 0 && o.check)
+		return check_all("tls", &o, &conf, checks, sizeof(checks) / sizeof(checks[0]));
 	if (err < 0)
 		return program_refuse(&why);
 	return serve(&conf);

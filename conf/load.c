@@ -283,6 +283,9 @@ check_together(struct setting *s)
 	if (is_world(&c->receive.relay_nets) && c->receive.open_relay == CONF_NO)
 		return complain_of(s, "relay_nets",
 			"makes an open relay; open_relay = yes if that is meant");
+	if (c->tls.key != NULL && c->tls.certificate != NULL &&
+		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
+		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");
 	bool needed = c->tls.mode == TLS_REQUIRED || c->tls.mode == TLS_IMPLICIT;
 	if (c->tls.certificate == NULL && needed)
 		return complain_of(s, "tls", "needs tls_certificate");

@@ -35,6 +35,16 @@ parse_host(struct span s, struct target *t)
 	return 0;
 }
 
+bool
+target_name_possible(struct span name)
+{
+	while (name.n > 0 && name.p[name.n - 1] == '.')
+		name.n--;
+	const char *dot = name.n > 0 ? memrchr(name.p, '.', name.n) : NULL;
+	struct span last = dot != NULL ? span_from(dot + 1, name.p + name.n) : name;
+	return last.n > 0 && span_digits(last).n < last.n;
+}
+
 int
 target_parse(struct span word, struct target *out)
 {

@@ -25,6 +25,12 @@ struct target {
 	uint16_t port;               /* 0: none was given */
 };
 
+/*
+ * Could a host have this name? Not where the last part is a number: an address with a slip of the
+ * pen (RFC 1123 section 2.1).
+ */
+bool target_name_possible(struct span name);
+
 /* 0 or -EINVAL. */
 int target_parse(struct span word, struct target *out);
 

@@ -20,7 +20,8 @@ static const struct option longs[] = {
 
 static const char usage[] =
 	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
-	"                                                 speak SMTP on standard input and output\n"
+	"                                                 speak SMTP on standard input and output;\n"
+	"                                                 --check: what is in force, what is wrong\n"
 	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
 	"             --due --now                         deliver what waits, due or not\n";

@@ -11,7 +11,7 @@ enum { OPTIONS_MAX = 64 }; /* -o settings on one command line */
 struct options {
 	struct conf_args conf;
 	const char *setting[OPTIONS_MAX];
-	bool check;       /* --check: print the configuration and end */
+	bool check;       /* --check: look at what the configuration names (check.h), and end */
 	bool due;         /* relay --due */
 	bool now;         /* ... --now */
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/cleanup.h"
+#include "lib/limits.h"
 #include "process/stdfds.h"
 
 bool
@@ -53,13 +55,24 @@ program_refuse(const struct buf *why)
 	return EXIT_CONFIG;
 }
 
-bool
-program_lock_in(enum sandbox_role role, int spool, const struct log_fields *f)
+static void
+warn_of_missing(int missing, const struct log_fields *f)
 {
-	int r = sandbox_enter(role, spool);
-	if (r == -ENOSYS && role == SANDBOX_SESSION) /* said by one process of a connection */
-		log_event(LOG_WARNING, f, "this kernel has no Landlock; going on without");
-	if (r < 0 && r != -ENOSYS)
+	auto_buf names = buf_new(LIMIT_LOG_TEXT);
+	for (int i = 0; i < SANDBOX_STEPS; i++)
+		if ((missing & 1 << i) != 0)
+			buf_printf(&names, "%s%s", names.n > 0 ? ", " : "", sandbox_step_name(i));
+	log_event(LOG_WARNING, f, "this kernel or container does not let me have: %.*s; going on "
+		"without", (int)names.n, names.p);
+}
+
+bool
+program_lock_in(enum sandbox_role role, int spool, int monitor, const struct log_fields *f)
+{
+	int r = sandbox_enter(role, spool, monitor);
+	if (r > 0 && role == SANDBOX_SESSION)
+		warn_of_missing(r, f);
+	if (r < 0)
 		log_event(LOG_ERR, f, "cannot lock myself in: %s", strerror(-r));
-	return r == 0 || r == -ENOSYS;
+	return r >= 0;
 }

@@ -36,9 +36,9 @@ int program_drop_root(const struct conf *c, struct buf *why);
 int program_refuse(const struct buf *why);
 
 /*
- * Locks the process in (sandbox.h); a kernel without Landlock is good enough. False: it is not
- * locked in and must not go on, which is logged with the fields *f.
+ * Locks the process in (sandbox.h). What the kernel does not have is logged by sessions, one of
+ * which each connection has. False: it must not go on, which is logged with the fields *f.
  */
-bool program_lock_in(enum sandbox_role role, int spool, const struct log_fields *f);
+bool program_lock_in(enum sandbox_role role, int spool, int monitor, const struct log_fields *f);
 
 #endif
