@@ -6,14 +6,16 @@
  *	                    the next lane in which something is due, until there is none.
  *	relay --due         started by a timer: looks at the lanes (not at messages), starts a relay
  *	                    for each that is due while slots are free, cleans tmp/, and ends.
+ *	relay --waiting     for the unit of the timer: is there anything that --due would look at?
  *	relay --check       looks at what it needs to deliver: name servers, authorities, logins.
  *
  * Promises: a message leaves a lane only when every recipient in it is settled: delivered (a host
- * said 2xx to its end), or failed and the report is durable. Whatever is not understood is SOFT
- * and tried again by the schedule. Killed at any point, it leaves locks that are gone and a message
+ * said 2xx to its end), or failed and the report is durable. Whatever is not understood is SOFT and
+ * tried again by the schedule. Killed at any point, it leaves locks that are gone and a message
  * that is still there; the price may be a duplicate (RFC 1047), never a loss.
  *
- * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
+ * Exit status: 0; 1 nothing waits (--waiting); 75 the spool cannot be used; 78 the configuration is
+ * wrong.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -313,7 +315,7 @@ main(int argc, char **argv)
 	r->slot = r->keeper = r->link.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
-	bool fit = (o.due || o.lane != NULL || o.check) && (!o.now || o.due);
+	bool fit = (o.due || o.lane != NULL || o.check || o.waiting) && (!o.now || o.due);
 	int err = program_configure(&r->common, &from, &o,
 		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
 	if (err < 0)
@@ -327,9 +329,11 @@ main(int argc, char **argv)
 		return program_refuse(&why);
 	err = spool_open(&r->spool, r->common.who.spool);
 	if (err < 0) {
-		struct log_fields f = { .event = "failed" };
-		log_event(LOG_ERR, &f, "spool %s: %s", r->common.who.spool, strerror(-err));
+		spool_explain(r->common.who.spool, err, &why);
+		(void)program_refuse(&why);
 		return EX_TEMPFAIL;
 	}
+	if (o.waiting)
+		return spool_is_empty(&r->spool) ? EXIT_FAILURE : EXIT_SUCCESS;
 	return o.due ? run_due(r, &o) : run_lane(r, &o);
 }

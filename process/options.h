@@ -14,6 +14,7 @@ struct options {
 	bool check;       /* --check: look at what the configuration names (check.h), and end */
 	bool due;         /* relay --due */
 	bool now;         /* ... --now */
+	bool waiting;     /* relay --waiting */
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
 	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
 	const char *lane; /* relay --lane NAME: slots are inherited at the fds of launch.h */

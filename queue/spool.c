@@ -128,6 +128,27 @@ spool_try(const struct spool *s)
 	return r == 0 && faccessat(s->lanes, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : r;
 }
 
+static bool
+is_empty(int parent)
+{
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		cleanup_fd(&fd);
+		return false;
+	}
+	for (struct dirent *e; (e = readdir(dir)) != NULL;)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			return false;
+	return true;
+}
+
+bool
+spool_is_empty(const struct spool *s)
+{
+	return is_empty(s->lanes) && is_empty(s->tmp);
+}
+
 enum { LINGER_BASE = 1 << 20 }; /* above all slots of relays at work */
 
 /* One of n locks of `slots`, from a position on. */

@@ -40,6 +40,12 @@ int spool_try(const struct spool *s);
 
 void spool_close(struct spool *s);
 
+/*
+ * Is there neither a lane nor a file that was left in tmp/? A lane goes when its last message does.
+ * False if it cannot be told.
+ */
+bool spool_is_empty(const struct spool *s);
+
 /* Takes one of n global relay slots. The fd that holds it (close it to give it back), -EAGAIN if
  * none is free, or -errno. */
 int spool_slot(const struct spool *s, int n);
