@@ -20,6 +20,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -224,20 +225,39 @@ check_nameservers(struct findings *f, const struct conf *c)
 		resolver_close(r);
 }
 
-/* The authorities are opened when relay starts, and missed when a certificate is to be judged. */
-static void
-check_authorities(struct findings *f, const struct conf *c)
+/* Is there a host whose certificate must be good? */
+static bool
+needs_authorities(const struct conf *c)
 {
 	bool needed = c->delivery.tls == DELIVERY_TLS_VERIFY;
 	struct conf_delivery d;
 	for (const struct route *r = c->routes; r != NULL && !needed; r = r->next) {
 		conf_delivery_of(&d, c, r);
-		needed =
-			d.tls == DELIVERY_TLS_VERIFY || (d.user != NULL && d.auth_clear == CONF_NO);
+		needed = d.tls == DELIVERY_TLS_VERIFY ||
+			(d.user != NULL && d.auth_clear == CONF_NO);
 	}
-	if (needed && access(c->relay.ca, R_OK) < 0)
+	return needed;
+}
+
+static void
+check_authorities(struct findings *f, const struct conf *c)
+{
+	if (needs_authorities(c) && access(c->relay.ca, R_OK) < 0)
 		check_fault(f, "delivery_ca %s: %s; no certificate of a host can be verified",
 			c->relay.ca, strerror(errno));
+}
+
+/* They are looked up for each host that a stranger named: mail must not go in a circle. */
+static void
+check_own_addresses(struct findings *f, const struct conf *c)
+{
+	struct ifaddrs *list;
+	(void)c;
+	if (getifaddrs(&list) == 0)
+		freeifaddrs(list);
+	else
+		check_fault(f, "addresses of this host: %s; the process needs AF_NETLINK",
+			strerror(errno));
 }
 
 /* A credential or a variable that this process was not given, as the service is. */
@@ -299,7 +319,7 @@ check_routes(struct findings *f, const struct conf *c)
 }
 
 static const struct check checks[] = { { check_nameservers }, { check_authorities },
-	{ check_routes } };
+	{ check_own_addresses }, { check_routes } };
 
 int
 main(int argc, char **argv)
