@@ -20,7 +20,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -30,15 +29,14 @@
 #include <unistd.h>
 
 #include "conf/credential.h"
-#include "conf/target.h"
 #include "delivery/connect.h"
 #include "delivery/flight.h"
 #include "delivery/hosts.h"
+#include "delivery/readiness.h"
 #include "delivery/work.h"
 #include "dns.h"
 #include "lib/cleanup.h"
 #include "mail/lane_name.h"
-#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
@@ -48,23 +46,6 @@
 enum { WHY_SIZE = 1024 };
 
 static struct relay relay;
-
-/* As login_load, for a password that may be a credential. */
-static int
-read_login(const struct conf_delivery *d, int64_t timeout, struct login *login, struct buf *why)
-{
-	struct conf_delivery own = *d;
-	int err = 0;
-	if (own.password_file != NULL) {
-		own.password_file = strdup(own.password_file);
-		err = credential_path(&own.password_file, why);
-	}
-	if (err == 0)
-		err = login_load(&own, timeout, login, why);
-	if (own.password_file != d->password_file)
-		free(own.password_file);
-	return err;
-}
 
 /*
  * Opens and reads what is needed of the file system beside the spool, before that is out of reach:
@@ -76,8 +57,8 @@ prepare(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
 	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
-	if (read_login(&r->work.delivery, r->common.receive.timeout_check, &r->login, &r->unable) <
-		0)
+	if (login_load(&r->work.delivery, r->common.receive.timeout_check, &r->login,
+		    &r->unable) < 0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
 
@@ -209,118 +190,6 @@ run_due(struct relay *r, const struct options *o)
 	return start_due(r, o);
 }
 
-/* ---- what the operator asks -------------------------------------------------------------- */
-
-static void
-check_nameservers(struct findings *f, const struct conf *c)
-{
-	struct resolver *r = resolver_open(c->relay.nameserver.v, c->relay.nameserver.n,
-		c->who.hostname);
-	if (r == NULL)
-		check_fault(f,
-			"nameserver: no name server can be asked: %s; set nameserver, or see "
-			"to /etc/resolv.conf",
-			strerror(errno));
-	else
-		resolver_close(r);
-}
-
-/* Is there a host whose certificate must be good? */
-static bool
-needs_authorities(const struct conf *c)
-{
-	bool needed = c->delivery.tls == DELIVERY_TLS_VERIFY;
-	struct conf_delivery d;
-	for (const struct route *r = c->routes; r != NULL && !needed; r = r->next) {
-		conf_delivery_of(&d, c, r);
-		needed = d.tls == DELIVERY_TLS_VERIFY ||
-			(d.user != NULL && d.auth_clear == CONF_NO);
-	}
-	return needed;
-}
-
-static void
-check_authorities(struct findings *f, const struct conf *c)
-{
-	if (needs_authorities(c) && access(c->relay.ca, R_OK) < 0)
-		check_fault(f, "delivery_ca %s: %s; no certificate of a host can be verified",
-			c->relay.ca, strerror(errno));
-}
-
-/* They are looked up for each host that a stranger named: mail must not go in a circle. */
-static void
-check_own_addresses(struct findings *f, const struct conf *c)
-{
-	struct ifaddrs *list;
-	(void)c;
-	if (getifaddrs(&list) == 0)
-		freeifaddrs(list);
-	else
-		check_fault(f, "addresses of this host: %s; the process needs AF_NETLINK",
-			strerror(errno));
-}
-
-/* A credential or a variable that this process was not given, as the service is. */
-static bool
-is_handed_elsewhere(const char *file)
-{
-	return credential_hidden(span_of(file)) ||
-		(credential_variable_named(span_of(file)) && credential_variable(file) == NULL);
-}
-
-/* The password is read; a program for a token is not run, for it may have a price. */
-static void
-check_login(struct findings *f, const struct conf *c, const struct route *route)
-{
-	struct conf_delivery d;
-	struct login login = { 0 };
-	auto_buf why = buf_new(WHY_SIZE);
-	conf_delivery_of(&d, c, route);
-	if (d.token_command != NULL) {
-		struct span rest = span_of(d.token_command), word = span_word(&rest, " \t");
-		char *program = strndup(word.p, word.n);
-		if (program != NULL && access(program, X_OK) < 0)
-			check_fault(f, "[route %s] delivery_token_command %s: %s", route->name,
-				program, strerror(errno));
-		free(program);
-	} else if (d.password_file != NULL && is_handed_elsewhere(d.password_file)) {
-		check_warning(f,
-			"[route %s] delivery_password_file %s: only where the service runs "
-			"can it be looked at",
-			route->name, d.password_file);
-	} else if (read_login(&d, c->receive.timeout_check, &login, &why) < 0) {
-		check_fault(f, "[route %s] %.*s (%s)", route->name, (int)why.n, why.p,
-			d.password_file != NULL ? d.password_file : "it is not set");
-	}
-	explicit_bzero(&login, sizeof(login));
-}
-
-static void
-check_hosts(struct findings *f, const struct route *route)
-{
-	struct span rest = span_of(route->delivery.hosts);
-	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
-		struct target t;
-		if (target_parse(word, &t) < 0 ||
-			((t.kind == TARGET_HOST || t.kind == TARGET_DOMAIN) &&
-				!target_name_possible(span_of(t.name))))
-			check_fault(f, "[route %s] hosts %.*s: it is neither a name nor an address",
-				route->name, (int)word.n, word.p);
-	}
-}
-
-static void
-check_routes(struct findings *f, const struct conf *c)
-{
-	for (const struct route *r = c->routes; r != NULL; r = r->next) {
-		check_hosts(f, r);
-		check_login(f, c, r);
-	}
-}
-
-static const struct check checks[] = { { check_nameservers }, { check_authorities },
-	{ check_own_addresses }, { check_routes } };
-
 int
 main(int argc, char **argv)
 {
@@ -342,8 +211,7 @@ main(int argc, char **argv)
 		return program_refuse(&why);
 	if (o.check) {
 		conf_print(&r->common, &from, stdout);
-		return check_all(
-			"relay", &o, &r->common, checks, sizeof(checks) / sizeof(checks[0]));
+		return readiness_check(&o, &r->common);
 	}
 	if (program_drop_root(&r->common, &why) < 0)
 		return program_refuse(&why);

@@ -20,11 +20,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,11 +47,6 @@ enum { PUMP_SIZE = 16 * 1024, WHY_SIZE = 512 }; /* one TLS record */
 /* For printers and cameras that will never be updated: whatever the library still knows. */
 #define CIPHERS_LEGACY "DEFAULT:@SECLEVEL=0"
 
-static struct {
-	struct ticket_key v[TICKET_KEYS];
-	int n;
-} tickets;
-
 /* ---- set-up ----------------------------------------------------------------------------- */
 
 static void
@@ -75,41 +67,6 @@ add_openssl_why(struct buf *why, const char *what)
 	buf_printf(why, "%s: %s", what, text);
 }
 
-/* OpenSSL asks for the key of a new ticket, or for that of one which came back. */
-static int
-use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-	EVP_MAC_CTX *mac, int making)
-{
-	int i = 0;
-	if (making) {
-		if (tickets.n == 0 ||
-			RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
-			return -1;
-		memcpy(name, tickets.v[0].name, TICKET_NAME);
-	} else {
-		while (i < tickets.n && memcmp(name, tickets.v[i].name, TICKET_NAME) != 0)
-			i++;
-		if (i == tickets.n)
-			return 0;
-	}
-	struct ticket_key *k = &tickets.v[i];
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->mac, sizeof(k->mac)),
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	if (EVP_MAC_CTX_set_params(mac, params) != 1 ||
-		EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, making) != 1)
-		return -1;
-	/*
-	 * 2: and give the client a new one. In TLS 1.3 each is for one use (RFC 8446 section C.4),
-	 * and what is sent takes the acknowledgement along that the client's first command may wait
-	 * 40 ms for.
-	 */
-	return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
-}
-
 /*
  * A ticket of another kind of listener is no ticket here (B16): one that asks for other
  * certificates of clients, or asked before the file of their signers changed, has verified
@@ -128,18 +85,6 @@ set_kind(SSL_CTX *ctx, const struct conf *conf)
 		(long long)st.st_size);
 	return kind.err == 0 && EVP_Digest(kind.p, kind.n, digest, &n, EVP_sha256(), NULL) == 1 &&
 		SSL_CTX_set_session_id_context(ctx, digest, n) == 1;
-}
-
-static bool
-set_tickets(SSL_CTX *ctx, const struct conf *conf)
-{
-	int n = ticket_keys(conf->who.runtime, tickets.v);
-	tickets.n = n > 0 ? n : 0;
-	if (tickets.n == 0)
-		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-	SSL_CTX_set_num_tickets(ctx, tickets.n > 0 ? 1 : 0);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	return set_kind(ctx, conf) && SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket) == 1;
 }
 
 static int
@@ -216,7 +161,7 @@ make_context(const struct conf *conf, struct buf *why)
 	SSL_CTX_set_dh_auto(ctx, 1);
 	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) != 1 ||
 		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) != 1 ||
-		!set_tickets(ctx, conf))
+		!set_kind(ctx, conf) || !ticket_offer(ctx, conf->who.runtime))
 		add_openssl_why(why, "TLS");
 	else if (use_certificates(ctx, conf, why) && set_client_ca(ctx, conf, why))
 		return ctx;
@@ -261,33 +206,6 @@ shake_hands(SSL *ssl, int64_t deadline)
 	}
 }
 
-/* The mail address in a certificate, else its common name; only plain ASCII counts (B7, B8). */
-static void
-name_client(SSL *ssl, char *out, size_t size)
-{
-	X509 *x = SSL_get0_peer_certificate(ssl);
-	out[0] = '\0';
-	if (x == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
-		return;
-	STACK_OF(OPENSSL_STRING) *mails = X509_get1_email(x);
-	char common[LIMIT_ADDRESS + 1] = "";
-	const char *name = common;
-	if (mails != NULL && sk_OPENSSL_STRING_num(mails) > 0) {
-		name = sk_OPENSSL_STRING_value(mails, 0);
-	} else {
-		int n = X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, common,
-			sizeof(common));
-		if (n < 0 || (size_t)n != strlen(common))
-			common[0] = '\0';
-	}
-	bool plain = strlen(name) < size;
-	for (const char *c = name; *c != '\0' && plain; c++)
-		plain = *c > ' ' && *c <= '~';
-	if (plain)
-		snprintf(out, size, "%s", name);
-	X509_email_free(mails);
-}
-
 /* The session tells the client to begin only when it knows that we can (tlsinfo.h). */
 static bool
 agree_with_session(void)
@@ -306,7 +224,7 @@ tell_session(SSL *ssl)
 	snprintf(info.version, sizeof(info.version), "%s", SSL_get_version(ssl));
 	snprintf(info.cipher, sizeof(info.cipher), "%s",
 		SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
-	name_client(ssl, info.client, sizeof(info.client));
+	certificate_client(ssl, info.client, sizeof(info.client));
 	if (SSL_export_keying_material(ssl, info.exporter, sizeof(info.exporter), label,
 		    sizeof(label) - 1, NULL, 0, 0) != 1)
 		memset(info.exporter, 0, sizeof(info.exporter));

@@ -91,8 +91,8 @@ spool_explain(const char *path, int err, struct buf *why)
 	long me = (long)geteuid();
 	buf_printf(why, "spool %s: ", path);
 	if (lstat(path, &st) < 0) {
-		buf_printf(why, "it cannot be made: %s; \"install -d -m 700 -o %ld %s\" makes it",
-			strerror(-err), me, path);
+		buf_printf(why, "%s, and it cannot be made: %s; \"install -d -m 700 -o %ld %s\" "
+			"makes it", strerror(errno), strerror(-err), me, path);
 	} else if (S_ISLNK(st.st_mode)) {
 		ssize_t n = readlink(path, link, sizeof(link));
 		buf_printf(why, "it is a symbolic link; set spool to what it leads to (%.*s)",

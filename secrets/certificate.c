@@ -6,6 +6,8 @@
 #include <openssl/x509v3.h>
 #include <unistd.h>
 
+#include "lib/limits.h"
+
 enum { DER_SEQUENCE = 0x30 }; /* the first octet of anything in DER that is meant here */
 
 /* One of our files, while it is read. */
@@ -193,4 +195,30 @@ certificate_has_chain(SSL_CTX *ctx, const char *authorities)
 	X509_STORE_free(store);
 	ERR_clear_error();
 	return !lacks;
+}
+
+void
+certificate_client(SSL *ssl, char *out, size_t size)
+{
+	X509 *x = SSL_get0_peer_certificate(ssl);
+	out[0] = '\0';
+	if (x == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
+		return;
+	STACK_OF(OPENSSL_STRING) *mails = X509_get1_email(x);
+	char common[LIMIT_ADDRESS + 1] = "";
+	const char *name = common;
+	if (mails != NULL && sk_OPENSSL_STRING_num(mails) > 0) {
+		name = sk_OPENSSL_STRING_value(mails, 0);
+	} else {
+		int n = X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, common,
+			sizeof(common));
+		if (n < 0 || (size_t)n != strlen(common))
+			common[0] = '\0';
+	}
+	bool plain = strlen(name) < size;
+	for (const char *c = name; *c != '\0' && plain; c++)
+		plain = *c > ' ' && *c <= '~';
+	if (plain)
+		snprintf(out, size, "%s", name);
+	X509_email_free(mails);
 }

@@ -1,6 +1,6 @@
 /*
  * certificate: what we show to clients that speak TLS, from a file of certificates and one of a
- * key.
+ * key; and what they show to us.
  *
  * What is wrong is told in words for the operator, with the key of the configuration and the file;
  * what OpenSSL has left behind in its queue of errors is of no use to anybody then, and is cleared.
@@ -34,5 +34,11 @@ void certificate_life(SSL_CTX *ctx, int64_t *from, int64_t *until);
  * signs itself needs no way, and there may be no such file.
  */
 bool certificate_has_chain(SSL_CTX *ctx, const char *authorities);
+
+/*
+ * Who the client is by its own certificate, which was verified: the mail address in it, else its
+ * common name; only plain ASCII counts (B7, B8). Empty: it has none that is good.
+ */
+void certificate_client(SSL *ssl, char *out, size_t size);
 
 #endif

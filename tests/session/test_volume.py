@@ -49,4 +49,4 @@ def test_mode_of_it(postern, volume):
 def test_cannot_be_made(postern, volume):
     volume.chmod(0o755)
     assert postern.pipe("QUIT\n", max_relays=0, spool=volume / "postern")[:3] == "421"
-    assert f"spool {volume}/postern: it cannot be made: Permission denied; " in postern.logged()
+    assert f"spool {volume}/postern: No such file or directory, and it cannot be made: Permission denied; " in postern.logged()

@@ -80,7 +80,7 @@ test_explain(void **state)
 		mode_t mode;
 		uid_t owner;
 	} rows[] = {
-		{ "none/spool", "cannot be made: No such file", -ENOENT, 0, 0 },
+		{ "none/spool", "No such file or directory, and it cannot be made: No such file", -ENOENT, 0, 0 },
 		{ "file", "is not a directory", -ENOTDIR, 0, 0 },
 		{ "link", "is a symbolic link; set spool to what it leads to (.)", -ENOTDIR, 0, 0 },
 		{ "volume", "others than its owner may write to it (mode 2775); \"chmod 700 ", -EPERM,
