@@ -74,9 +74,10 @@ int
 log_try(enum conf_log where)
 {
 	bool stream;
-	auto_fd fd = where == LOG_TO_JOURNAL || where == LOG_TO_SYSLOG
-		? open_socket(where, &stream) : -1;
-	return fd < -1 ? fd : 0;
+	if (where != LOG_TO_JOURNAL && where != LOG_TO_SYSLOG)
+		return 0;
+	auto_fd fd = open_socket(where, &stream);
+	return fd < 0 ? fd : 0;
 }
 
 const char *

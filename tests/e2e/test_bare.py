@@ -166,5 +166,6 @@ def test_without_proc(chroot, world):
 
 
 def test_check_without_proc(chroot):
-    p = subprocess.run(chroot.command("smtpd", "--check"), capture_output=True, text=True, check=False)
+    p = subprocess.run(chroot.command("smtpd", "--check"), capture_output=True, text=True,
+                       env=chroot.environment(), check=False)
     assert f"relay_path = {chroot.build}/relay  # " in p.stdout and " error: " not in p.stderr, p.stderr

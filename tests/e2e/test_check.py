@@ -192,14 +192,14 @@ def test_by_root(secure):
     (secure.where / "server.pem").chmod(0o400)
     os.chown(secure.where / "server.pem", 0, 0)
     command = secure.command("smtpd", "--check", user="nobody")[len(DROP):]
-    p = subprocess.run(command, capture_output=True, text=True, check=False)
+    p = subprocess.run(command, capture_output=True, text=True, env=secure.environment(), check=False)
     assert p.returncode == 78 and f"tls_certificate {secure.where}/server.pem: Permission denied; user 65534" in p.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody")
 def test_by_root_without_the_user(secure):
     command = secure.command("smtpd", "--check", user="no-such-user")[len(DROP):]
-    p = subprocess.run(command, capture_output=True, text=True, check=False)
+    p = subprocess.run(command, capture_output=True, text=True, env=secure.environment(), check=False)
     assert p.returncode == 78 and "cannot become user no-such-user: " in p.stderr
 
 

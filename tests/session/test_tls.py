@@ -697,7 +697,7 @@ def test_two_certificates(both, kind):
 def test_keys_are_as_many(both):
     """L45: and in the same order."""
     p = subprocess.run(both.postern.command("smtpd", "--check", tls_certificate=both.files, tls_key="/one"),
-                       capture_output=True, text=True, check=False)
+                       capture_output=True, text=True, env=both.postern.environment(), check=False)
     assert p.returncode == 78 and "tls_key: needs as many files as tls_certificate has" in p.stderr
 
 
