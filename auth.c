@@ -472,9 +472,9 @@ main(int argc, char **argv)
 		return hash(o.hash);
 	const char *unfit = o.serve || o.check ? NULL : "auth is started by smtpd";
 	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", log_journal_send, &why);
-	if (err == 0 && o.check)
-		return check_all(
-			"auth", &o, &auth.conf, checks, sizeof(checks) / sizeof(checks[0]));
+	if (o.check)
+		return err < 0 ? check_refuse("auth", &why)
+			       : check_all("auth", &o, &auth.conf, checks, CHECKS(checks));
 	if (err == 0)
 		err = credential_path(&auth.conf.auth.users, &why);
 	if (err < 0)

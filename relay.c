@@ -37,6 +37,7 @@
 #include "dns.h"
 #include "lib/cleanup.h"
 #include "mail/lane_name.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
@@ -208,7 +209,7 @@ main(int argc, char **argv)
 	int err = program_configure(&r->common, &from, &o,
 		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
 	if (err < 0)
-		return program_refuse(&why);
+		return o.check ? check_refuse("relay", &why) : program_refuse(&why);
 	if (o.check) {
 		conf_print(&r->common, &from, stdout);
 		return readiness_check(&o, &r->common);

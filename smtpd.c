@@ -22,6 +22,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/monitor.h"
@@ -144,10 +145,8 @@ main(int argc, char **argv)
 	if (!operator)
 		stdfds_hide_client();
 	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", log_journal_send, &why);
-	if (r < 0 && operator) {
-		fprintf(stderr, "smtpd: %.*s\n", (int)why.n, why.n > 0 ? why.p : "");
-		return EXIT_CONFIG;
-	}
+	if (r < 0 && operator)
+		return check_refuse("smtpd", &why);
 	if (r == 0 && operator)
 		return answer_operator(&s->conf, &from, &o);
 	if (r == 0)

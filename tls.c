@@ -453,11 +453,13 @@ serve(const struct conf *conf)
 	if (!program_lock_in(SANDBOX_HELPER, -1, -1, &f))
 		return EX_TEMPFAIL;
 	SSL *ssl = SSL_new(ctx);
-	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1 ||
-		fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1)
 		return fail("TLS", EX_TEMPFAIL);
 	if (!agree_with_session())
 		return EXIT_SUCCESS; /* the client has gone */
+	/* Not before: until now the connection, with its flags, is the session's. */
+	if (fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return fail("TLS", EX_TEMPFAIL);
 	if (!shake_hands(ssl, clock_deadline(conf->tls.timeout)))
 		return fail("TLS handshake", EX_PROTOCOL);
 	if (tell_session(ssl))
@@ -482,8 +484,9 @@ main(int argc, char **argv)
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;
 	}
-	if (err == 0 && o.check)
-		return check_all("tls", &o, &conf, checks, sizeof(checks) / sizeof(checks[0]));
+	if (o.check)
+		return err < 0 ? check_refuse("tls", &why)
+			       : check_all("tls", &o, &conf, checks, CHECKS(checks));
 	if (err < 0)
 		return program_refuse(&why);
 	return serve(&conf);

@@ -164,5 +164,5 @@ readiness_check(const struct options *o, const struct conf *c)
 {
 	static const struct check checks[] = { { check_nameservers }, { check_authorities },
 		{ check_own_addresses }, { check_common_sources }, { check_routes } };
-	return check_all("relay", o, c, checks, sizeof(checks) / sizeof(checks[0]));
+	return check_all("relay", o, c, checks, CHECKS(checks));
 }

@@ -72,6 +72,13 @@ check_other(struct findings *f, const char *key, const char *path)
 }
 
 int
+check_refuse(const char *program, const struct buf *why)
+{
+	fprintf(stderr, "%s: %.*s\n", program, (int)why->n, why->n > 0 ? why->p : "");
+	return EXIT_CONFIG;
+}
+
+int
 check_all(const char *program, const struct options *o, const struct conf *c,
 	const struct check *checks, size_t n)
 {

@@ -28,6 +28,11 @@ struct check {
 	void (*run)(struct findings *f, const struct conf *c);
 };
 
+#define CHECKS(table) (sizeof(table) / sizeof((table)[0]))
+
+/* Says why nothing can be checked: the configuration is wrong. Exit status. */
+int check_refuse(const char *program, const struct buf *why);
+
 /* Becomes the user of the service and does all n of them. Exit status. */
 int check_all(const char *program, const struct options *o, const struct conf *c,
 	const struct check *checks, size_t n);

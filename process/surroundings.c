@@ -130,5 +130,5 @@ surroundings_check(const struct options *o, const struct conf *c)
 	static const struct check checks[] = { { check_user }, { check_hostname }, { check_spool },
 		{ check_runtime }, { check_judges }, { check_log }, { check_tls }, { check_auth },
 		{ check_relay } };
-	return check_all("smtpd", o, c, checks, sizeof(checks) / sizeof(checks[0]));
+	return check_all("smtpd", o, c, checks, CHECKS(checks));
 }
