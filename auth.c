@@ -6,6 +6,7 @@
  * process that parses SMTP. It reads its file, locks itself in, and answers one exchange.
  *
  *	auth --hash NAME    reads a password from standard input and prints a line for the file
+ *	auth --check        looks at the file, and whether the other program can be asked
  *
  * A name that is not there takes the same way as a wrong password, or another program is asked
  * about it (checkpass.h). SCRAM gets a salt that is made from the name, so it is the same each
@@ -26,6 +27,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/authwire.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
@@ -147,8 +149,6 @@ open_other(const struct conf *conf)
 	if (other.path == NULL)
 		return;
 	other.err = checkpass_open(&other.stream, other.path, conf->receive.timeout_check);
-	if (other.err < 0)
-		log_other(other.err);
 }
 
 /* As checkpass_dovecot; the file has what the user that Dovecot names may send. */
@@ -430,9 +430,11 @@ serve(struct auth *a)
 		return EX_TEMPFAIL;
 	}
 	open_other(&a->conf);
+	if (other.err < 0)
+		log_other(other.err);
 	if (gsasl_init(&ctx) != GSASL_OK || gsasl_nonce(warm, sizeof(warm)) != GSASL_OK)
 		return EX_SOFTWARE;
-	if (!program_lock_in(SANDBOX_HELPER, -1, &f))
+	if (!program_lock_in(SANDBOX_HELPER, -1, -1, &f))
 		return EX_TEMPFAIL;
 	if (recv(LAUNCH_FIRST_FD, &a->hello, sizeof(a->hello), 0) != (ssize_t)sizeof(a->hello))
 		return EXIT_SUCCESS;
@@ -447,6 +449,43 @@ serve(struct auth *a)
 	gsasl_done(ctx);
 	return EXIT_SUCCESS;
 }
+
+/* ---- what the operator asks -------------------------------------------------------------- */
+
+static void
+check_users(struct findings *f, const struct conf *conf)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	const char *file = conf->auth.users;
+	if (file == NULL)
+		return;
+	if (credential_hidden(span_of(file)))
+		check_warning(f, "auth_users %s: a credential can be looked at only where the unit "
+			"runs", file);
+	else if (credential_path(&auth.conf.auth.users, &why) < 0)
+		check_fault(f, "auth_users %.*s", (int)why.n, why.p);
+	else if (!read_users(&auth))
+		check_fault(f, "auth_users %s: %s; user %ld must be able to read it", file,
+			strerror(errno), (long)geteuid());
+	else if (users_first_secrets(users_text(&auth)).n == 0)
+		check_warning(f,
+			"auth_users %s: there is no user in it; \"smtpd --hash NAME\" makes "
+			"a line",
+			file);
+}
+
+/* It may be started later than this is asked. */
+static void
+check_other_program(struct findings *f, const struct conf *conf)
+{
+	other.err = 0;
+	open_other(conf);
+	if (other.path != NULL && other.err < 0)
+		check_warning(f, "%s %s: %s; does it run, and may user %ld connect to it?",
+			other.key, other.path, strerror(-other.err), (long)geteuid());
+}
+
+static const struct check checks[] = { { check_users }, { check_other_program } };
 
 /* ---- a line for the file ------------------------------------------------------------------ */
 
@@ -488,10 +527,13 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	if (o.hash != NULL)
 		return hash(o.hash);
-	const char *unfit = o.serve ? NULL : "auth is started by smtpd";
+	const char *unfit = o.serve || o.check ? NULL : "auth is started by smtpd";
 	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", log_journal_send, &why);
+	if (o.check)
+		return err < 0 ? check_refuse("auth", &why)
+			       : check_all("auth", &o, &auth.conf, NULL, checks, CHECKS(checks));
 	if (err == 0)
-		err = credential_find(&auth.conf, &why);
+		err = credential_path(&auth.conf.auth.users, &why);
 	if (err < 0)
 		return program_refuse(&why);
 	return serve(&auth);

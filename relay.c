@@ -6,13 +6,16 @@
  *	                    the next lane in which something is due, until there is none.
  *	relay --due         started by a timer: looks at the lanes (not at messages), starts a relay
  *	                    for each that is due while slots are free, cleans tmp/, and ends.
+ *	relay --waiting     for the unit of the timer: is there anything that --due would look at?
+ *	relay --check       looks at what it needs to deliver: name servers, authorities, logins.
  *
  * Promises: a message leaves a lane only when every recipient in it is settled: delivered (a host
- * said 2xx to its end), or failed and the report is durable. Whatever is not understood is SOFT
- * and tried again by the schedule. Killed at any point, it leaves locks that are gone and a message
+ * said 2xx to its end), or failed and the report is durable. Whatever is not understood is SOFT and
+ * tried again by the schedule. Killed at any point, it leaves locks that are gone and a message
  * that is still there; the price may be a duplicate (RFC 1047), never a loss.
  *
- * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
+ * Exit status: 0; 1 nothing waits (--waiting); 75 the spool cannot be used; 78 the configuration is
+ * wrong.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,11 +32,13 @@
 #include "delivery/connect.h"
 #include "delivery/flight.h"
 #include "delivery/hosts.h"
+#include "delivery/readiness.h"
 #include "delivery/work.h"
 #include "dns.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/lane_name.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
@@ -70,17 +75,8 @@ prepare(struct relay *r)
 	if (r->tls.authorities < 0 && needs_authorities(&r->common))
 		log_event(LOG_ERR, &f, "delivery_ca %s: %s: no host's certificate can be verified",
 			r->common.relay.ca, strerror(errno));
-	struct conf_delivery own = r->work.delivery;
-	int err = 0;
-	if (own.password_file != NULL) {
-		own.password_file = strdup(own.password_file);
-		err = credential_path(&own.password_file, &r->unable);
-	}
-	if (err == 0)
-		err = login_load(&own, r->common.receive.timeout_check, &r->login, &r->unable);
-	if (own.password_file != r->work.delivery.password_file)
-		free(own.password_file);
-	if (err < 0)
+	if (login_load(&r->work.delivery, r->common.receive.timeout_check, &r->login,
+		    &r->unable) < 0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
 
@@ -96,17 +92,18 @@ make_due(struct relay *r, const char *name)
 	lane_close(&r->work.lane);
 }
 
-/*
- * For a lane that is due, unless another relay has it or there is no slot. What else is wrong is
- * said (S13).
- */
-static void
-start_relay(const struct launcher *l, const char *lane)
+/* False: there was trouble (S13), which is logged if it is the first (`before` is true). */
+static bool
+launch_logged(const struct launcher *l, const char *lane, bool before)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
-	int err = launch_relay(l, lane);
-	if (err < 0 && err != -EAGAIN && err != -ENOENT && err != -ESTALE)
-		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", lane, strerror(-err));
+	pid_t pid = launch_relay(l, lane);
+	if (!launch_failed(pid))
+		return before;
+	if (before)
+		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s", lane,
+			l->conf->who.relay_path, strerror(-pid));
+	return false;
 }
 
 /* Starts a relay for each lane in which something is due, while there are slots. Exit status. */
@@ -115,13 +112,14 @@ start_due(struct relay *r, const struct options *o)
 {
 	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
 	auto_dir lanes = work_open_lanes(r);
+	bool started = true;
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
 		if (o->now)
 			make_due(r, e->d_name);
 		if (work_looks_due(r, e->d_name))
-			start_relay(&l, e->d_name);
+			started = launch_logged(&l, e->d_name, started);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
@@ -192,7 +190,7 @@ work(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, &f))
+	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, -1, &f))
 		return EX_TEMPFAIL;
 	work_on_lanes(r);
 	resolver_close(r->resolver);
@@ -254,20 +252,22 @@ main(int argc, char **argv)
 	r->slot = r->keeper = r->link.fd = -1;
 	r->why = buf_new(WHY_SIZE);
 	r->unable = buf_new(WHY_SIZE);
-	bool fit = (o.due || o.lane != NULL || o.check) && (!o.now || o.due);
+	bool fit = (o.due || o.lane != NULL || o.check || o.waiting) && (!o.now || o.due);
 	int err = program_configure(&r->common, &from, &o,
 		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
 	if (err < 0)
-		return program_refuse(&why);
+		return o.check ? check_refuse("relay", &why) : program_refuse(&why);
 	if (o.check)
-		return program_check(&r->common, &from, "relay");
+		return readiness_check(&o, &r->common, &from);
 	if (program_drop_root(&r->common, &from, &o, &why) < 0)
 		return program_refuse(&why);
 	err = spool_open(&r->spool, r->common.who.spool);
 	if (err < 0) {
-		struct log_fields f = { .event = "failed" };
-		log_event(LOG_ERR, &f, "spool %s: %s", r->common.who.spool, strerror(-err));
+		spool_explain(r->common.who.spool, err, &why);
+		(void)program_refuse(&why);
 		return EX_TEMPFAIL;
 	}
+	if (o.waiting)
+		return spool_is_empty(&r->spool) ? EXIT_FAILURE : EXIT_SUCCESS;
 	return o.due ? run_due(r, &o) : run_lane(r, &o);
 }

@@ -24,6 +24,7 @@
 #include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/monitor.h"
@@ -31,13 +32,14 @@
 #include "process/request.h"
 #include "process/runtime.h"
 #include "process/stdfds.h"
+#include "process/surroundings.h"
 #include "queue/tended.h"
 #include "session/loop.h"
 #include "session/say.h"
 
 static volatile int stop_requested;
 
-static struct session session = { .stop = &stop_requested, .end = CLOCK_NEVER };
+static struct session session = { .stop = &stop_requested, .end = CLOCK_NEVER, .tls_ready = -1 };
 
 static void
 on_stop(int sig)
@@ -111,17 +113,17 @@ serve(struct session *s, const struct options *o)
 	int pair[2];
 	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0) {
-		buf_printf(&why, "spool %s: %s", s->conf.who.spool, strerror(-r));
+		spool_explain(s->conf.who.spool, r, &why);
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
 	count_clients(s);
 	tended_begin(&s->spool, clock_wall());
 	if (request_pair(pair) < 0)
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot make a socket pair"));
+		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
 	pid_t pid = fork();
 	if (pid < 0)
-		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, span_of("cannot fork"));
+		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot fork"));
 	if (pid == 0) {
 		close(pair[0]);
 		forget_environment();
@@ -132,28 +134,12 @@ serve(struct session *s, const struct options *o)
 	return monitor_run(&l, pair[0], pid);
 }
 
-/* What works, though somebody ought to look at it, beside what --check prints. */
-static void
-tell_doubts(const struct conf *c)
-{
-	int r = runtime_check(c->who.runtime);
-	fprintf(stderr, "%.*s", (int)c->doubts.n, c->doubts.n > 0 ? c->doubts.p : "");
-	if (r < 0)
-		fprintf(stderr, "runtime %s: %s: " RUNTIME_MISSED "\n", c->who.runtime,
-			strerror(-r));
-	if (!routes_reach_postmaster(c, (struct span){ 0 }))
-		fprintf(stderr, "postmaster is not set, and nothing takes mail for %s: strangers' "
-			"mail for <postmaster> is refused\n", c->who.hostname);
-}
-
 /* For the operator, who asked on a command line: no client, no session. */
 static int
 answer_operator(struct conf *c, struct conf_origins *from, const struct options *o)
 {
-	if (o->check) {
-		tell_doubts(c);
-		return program_check(c, from, "smtpd");
-	}
+	if (o->check)
+		return surroundings_check(o, c, from);
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
 	return EX_UNAVAILABLE;
 }
@@ -169,17 +155,15 @@ main(int argc, char **argv)
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
 	bool operator = o.check || o.hash != NULL;
-	stdfds_close_others();
+	stdfds_close_from(STDERR_FILENO + 1);
 	catch_signals();
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
 	if (!operator)
 		stdfds_hide_client();
 	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", log_journal_send, &why);
-	if (r < 0 && operator) {
-		fprintf(stderr, "smtpd: %.*s\n", (int)why.n, why.n > 0 ? why.p : "");
-		return EXIT_CONFIG;
-	}
+	if (r < 0 && operator)
+		return check_refuse("smtpd", &why);
 	if (r == 0 && operator)
 		return answer_operator(&s->conf, &from, &o);
 	if (r == 0)

@@ -6,22 +6,22 @@
  * the private key and the TLS library are never in the process that parses SMTP, and a connection
  * that does not use TLS pays nothing for them.
  *
- * It reads its files, locks itself in (no file, no socket, no exec), shakes hands, tells the
- * session what came of it (struct tlsinfo), and then passes octets on in both directions without
- * looking at them. A failed handshake is the end: the session reads nothing and closes. An end of
- * the connection without close_notify looks to the session like any lost connection, so a message
- * that was cut there is not queued (B13).
+ * It reads its files, locks itself in (no file, no socket, no exec), says that it is ready, shakes
+ * hands when the session tells it to, tells what came of it (struct tlsinfo), and then passes
+ * octets on in both directions without looking at them. If a file cannot be used it ends before
+ * that, and the session goes on in clear. A failed handshake is the end: the session reads nothing
+ * and closes. An end of the connection without close_notify looks to the session like any lost
+ * connection, so a message that was cut there is not queued (B13).
+ *
+ *	tls --check    looks at certificates and keys
  *
  * Exit status: 0; 75 the files cannot be used; 76 the handshake failed; 78 the configuration is
  * wrong.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -33,9 +33,11 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/tlsinfo.h"
+#include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
+#include "secrets/certificate.h"
 #include "secrets/ticket.h"
 
 enum { PUMP_SIZE = 16 * 1024, WHY_SIZE = 512 }; /* one TLS record */
@@ -44,11 +46,6 @@ enum { PUMP_SIZE = 16 * 1024, WHY_SIZE = 512 }; /* one TLS record */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20"
 /* For printers and cameras that will never be updated: whatever the library still knows. */
 #define CIPHERS_LEGACY "DEFAULT:@SECLEVEL=0"
-
-static struct {
-	struct ticket_key v[TICKET_KEYS];
-	int n;
-} tickets;
 
 /* ---- set-up ----------------------------------------------------------------------------- */
 
@@ -62,39 +59,12 @@ openssl_why(char out[static WHY_SIZE])
 		snprintf(out, WHY_SIZE, "%s", ERR_reason_error_string(e));
 }
 
-/* OpenSSL asks for the key of a new ticket, or for that of one which came back. */
-static int
-use_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-	EVP_MAC_CTX *mac, int making)
+static void
+add_openssl_why(struct buf *why, const char *what)
 {
-	int i = 0;
-	if (making) {
-		if (tickets.n == 0 ||
-			RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
-			return -1;
-		memcpy(name, tickets.v[0].name, TICKET_NAME);
-	} else {
-		while (i < tickets.n && memcmp(name, tickets.v[i].name, TICKET_NAME) != 0)
-			i++;
-		if (i == tickets.n)
-			return 0;
-	}
-	struct ticket_key *k = &tickets.v[i];
-	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, k->mac, sizeof(k->mac)),
-		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-		OSSL_PARAM_construct_end(),
-	};
-	if (EVP_MAC_CTX_set_params(mac, params) != 1 ||
-		EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, k->aes, iv, making) != 1)
-		return -1;
-	/*
-	 * 2: and give the client a new one. In TLS 1.3 each is for one use (RFC 8446 section C.4),
-	 * and what is sent takes the acknowledgement along that the client's first command may wait
-	 * 40 ms for.
-	 */
-	return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
+	char text[WHY_SIZE];
+	openssl_why(text);
+	buf_printf(why, "%s: %s", what, text);
 }
 
 /*
@@ -117,18 +87,6 @@ set_kind(SSL_CTX *ctx, const struct conf *conf)
 		SSL_CTX_set_session_id_context(ctx, digest, n) == 1;
 }
 
-static bool
-set_tickets(SSL_CTX *ctx, const struct conf *conf)
-{
-	int n = ticket_keys(conf->who.runtime, tickets.v);
-	tickets.n = n > 0 ? n : 0;
-	if (tickets.n == 0)
-		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-	SSL_CTX_set_num_tickets(ctx, tickets.n > 0 ? 1 : 0);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	return set_kind(ctx, conf) && SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, use_ticket) == 1;
-}
-
 static int
 any_certificate(int ok, X509_STORE_CTX *store)
 {
@@ -138,35 +96,74 @@ any_certificate(int ok, X509_STORE_CTX *store)
 }
 
 static bool
-set_client_ca(SSL_CTX *ctx, const struct conf *conf)
+set_client_ca(SSL_CTX *ctx, const struct conf *conf, struct buf *why)
 {
 	if (conf->tls.client_ca == NULL)
 		return true;
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, any_certificate);
 	SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls.client_ca));
-	return SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1;
+	if (SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1)
+		return true;
+	buf_printf(why, "tls_client_ca %s", conf->tls.client_ca);
+	add_openssl_why(why, "");
+	return false;
 }
 
-/* Everything that needs a file. NULL: the reason is OpenSSL's last error. */
+/* The next path of a list, which may be a credential: a text to be freed. NULL: see *why. */
+static char *
+next_path(struct span *list, struct buf *why)
+{
+	struct span word = span_word(list, " \t,");
+	char *path = strndup(word.p, word.n);
+	if (path != NULL && credential_path(&path, why) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+/* Uses the next certificate with its key. 0, or -EINVAL with the reason in *why. */
+static int
+use_next(SSL_CTX *ctx, struct span *certificates, struct span *keys, struct buf *why)
+{
+	char *certificate = next_path(certificates, why);
+	char *key = certificate != NULL ? next_path(keys, why) : NULL;
+	int r = key != NULL ? certificate_use(ctx, certificate, key, why) : -EINVAL;
+	free(certificate);
+	free(key);
+	return r;
+}
+
+static bool
+use_certificates(SSL_CTX *ctx, const struct conf *conf, struct buf *why)
+{
+	struct span certificates = span_of(conf->tls.certificate), keys = span_of(conf->tls.key);
+	for (size_t n = span_words(certificates); n > 0; n--)
+		if (use_next(ctx, &certificates, &keys, why) < 0)
+			return false;
+	return true;
+}
+
+/* Everything that needs a file. NULL: the reason is in *why. */
 static SSL_CTX *
-make_context(const struct conf *conf)
+make_context(const struct conf *conf, struct buf *why)
 {
 	bool legacy = conf->tls.legacy;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	if (ctx == NULL)
+	if (ctx == NULL) {
+		add_openssl_why(why, "TLS");
 		return NULL;
+	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 		SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_dh_auto(ctx, 1);
-	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) == 1 &&
-		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) == 1 &&
-		SSL_CTX_use_certificate_chain_file(ctx, conf->tls.certificate) == 1 &&
-		SSL_CTX_use_PrivateKey_file(ctx, conf->tls.key, SSL_FILETYPE_PEM) == 1 &&
-		SSL_CTX_check_private_key(ctx) == 1 && set_client_ca(ctx, conf) &&
-		set_tickets(ctx, conf))
+	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) != 1 ||
+		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) != 1 ||
+		!set_kind(ctx, conf) || !ticket_offer(ctx, conf->who.runtime))
+		add_openssl_why(why, "TLS");
+	else if (use_certificates(ctx, conf, why) && set_client_ca(ctx, conf, why))
 		return ctx;
 	SSL_CTX_free(ctx);
 	return NULL;
@@ -209,31 +206,14 @@ shake_hands(SSL *ssl, int64_t deadline)
 	}
 }
 
-/* The mail address in a certificate, else its common name; only plain ASCII counts (B7, B8). */
-static void
-name_client(SSL *ssl, char *out, size_t size)
+/* The session tells the client to begin only when it knows that we can (tlsinfo.h). */
+static bool
+agree_with_session(void)
 {
-	X509 *x = SSL_get0_peer_certificate(ssl);
-	out[0] = '\0';
-	if (x == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
-		return;
-	STACK_OF(OPENSSL_STRING) *mails = X509_get1_email(x);
-	char common[LIMIT_ADDRESS + 1] = "";
-	const char *name = common;
-	if (mails != NULL && sk_OPENSSL_STRING_num(mails) > 0) {
-		name = sk_OPENSSL_STRING_value(mails, 0);
-	} else {
-		int n = X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName, common,
-			sizeof(common));
-		if (n < 0 || (size_t)n != strlen(common))
-			common[0] = '\0';
-	}
-	bool plain = strlen(name) < size;
-	for (const char *c = name; *c != '\0' && plain; c++)
-		plain = *c > ' ' && *c <= '~';
-	if (plain)
-		snprintf(out, size, "%s", name);
-	X509_email_free(mails);
+	static const char ready = TLS_READY;
+	char said = '\0';
+	return send(LAUNCH_SECOND_FD, &ready, 1, MSG_NOSIGNAL) == 1 &&
+		recv(LAUNCH_SECOND_FD, &said, 1, 0) == 1 && said == TLS_GO;
 }
 
 /*
@@ -263,7 +243,7 @@ tell_session(SSL *ssl)
 	snprintf(info.version, sizeof(info.version), "%s", SSL_get_version(ssl));
 	snprintf(info.cipher, sizeof(info.cipher), "%s",
 		SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
-	name_client(ssl, info.client, sizeof(info.client));
+	certificate_client(ssl, info.client, sizeof(info.client));
 	bind_to(ssl, &info.binding);
 	return send(LAUNCH_SECOND_FD, &info, sizeof(info), MSG_NOSIGNAL) == (ssize_t)sizeof(info);
 }
@@ -399,6 +379,72 @@ pump(SSL *ssl, int64_t patience)
 	} while (!parting || !in.over);
 }
 
+/* ---- what the operator asks -------------------------------------------------------------- */
+
+/* A client that insists on TLS insists on a good certificate; to others any is better than none. */
+static void
+check_life(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct span file)
+{
+	enum { DAY = 86400 };
+	int64_t from, until;
+	bool needed = conf->tls.mode == TLS_REQUIRED || conf->tls.mode == TLS_IMPLICIT;
+	certificate_life(ctx, &from, &until);
+	if (until >= 0 && from <= 0) {
+		if (until < CERTIFICATE_SOON)
+			check_warning(f, "tls_certificate %.*s: it expires in %lld days; renew it",
+				(int)file.n, file.p, (long long)(until / DAY));
+		return;
+	}
+	(needed ? check_fault : check_warning)(f, "tls_certificate %.*s: it %s; renew it, or set "
+		"the clock", (int)file.n, file.p, until < 0 ? "has expired" : "is not valid yet");
+}
+
+/* One of them, and its key, which are added to ctx. */
+static void
+check_certificate(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct span file,
+	struct span key)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	struct span one = file, its = key;
+	if (credential_hidden(file) || credential_hidden(key)) {
+		check_warning(f,
+			"tls_certificate %.*s, tls_key %.*s: a credential can be looked at "
+			"only where the unit runs",
+			(int)file.n, file.p, (int)key.n, key.p);
+	} else if (use_next(ctx, &one, &its, &why) < 0) {
+		check_fault(f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+	} else {
+		check_life(f, conf, ctx, file);
+		if (!certificate_has_chain(ctx, conf->relay.ca))
+			check_warning(f,
+				"tls_certificate %.*s: nobody in %s has signed it, and those "
+				"between are not in the file; append their certificates",
+				(int)file.n, file.p, conf->relay.ca);
+	}
+}
+
+static void
+check_certificates(struct findings *f, const struct conf *conf)
+{
+	struct span files = span_of(conf->tls.certificate), keys = span_of(conf->tls.key);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	for (struct span file; ctx != NULL && (file = span_word(&files, " \t,")).n > 0;)
+		check_certificate(f, conf, ctx, file, span_word(&keys, " \t,"));
+	SSL_CTX_free(ctx);
+}
+
+static void
+check_client_ca(struct findings *f, const struct conf *conf)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	if (ctx != NULL && !set_client_ca(ctx, conf, &why))
+		check_fault(f, "%.*s", (int)why.n, why.p);
+	SSL_CTX_free(ctx);
+}
+
+static const struct check checks[] = { { check_certificates }, { check_client_ca } };
+
 /* ---- start ------------------------------------------------------------------------------ */
 
 static int
@@ -415,14 +461,21 @@ static int
 serve(const struct conf *conf)
 {
 	struct log_fields f = { .event = "tls" };
-	SSL_CTX *ctx = make_context(conf);
-	if (ctx == NULL)
-		return fail("TLS: certificate, key or settings", EX_TEMPFAIL);
-	if (!program_lock_in(SANDBOX_HELPER, -1, &f))
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	SSL_CTX *ctx = make_context(conf, &why);
+	if (ctx == NULL) {
+		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
+		return EX_TEMPFAIL;
+	}
+	if (!program_lock_in(SANDBOX_HELPER, -1, -1, &f))
 		return EX_TEMPFAIL;
 	SSL *ssl = SSL_new(ctx);
-	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1 ||
-		fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1)
+		return fail("TLS", EX_TEMPFAIL);
+	if (!agree_with_session())
+		return EXIT_SUCCESS; /* the client has gone */
+	/* Not before: until now the connection, with its flags, is the session's. */
+	if (fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return fail("TLS", EX_TEMPFAIL);
 	if (!shake_hands(ssl, clock_deadline(conf->tls.timeout)))
 		return fail("TLS handshake", EX_PROTOCOL);
@@ -442,14 +495,15 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	const char *unfit = o.serve ? NULL : "tls is started by smtpd";
+	const char *unfit = o.serve || o.check ? NULL : "tls is started by smtpd";
 	int err = program_configure(&conf, NULL, &o, unfit, "tls", log_journal_send, &why);
 	if (err == 0 && conf.tls.certificate == NULL) {
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;
 	}
-	if (err == 0)
-		err = credential_find(&conf, &why);
+	if (o.check)
+		return err < 0 ? check_refuse("tls", &why)
+			       : check_all("tls", &o, &conf, NULL, checks, CHECKS(checks));
 	if (err < 0)
 		return program_refuse(&why);
 	return serve(&conf);

@@ -82,8 +82,8 @@ struct conf_receive {
  */
 struct conf_tls {
 	enum conf_tls_mode { TLS_OFF, TLS_STARTTLS, TLS_REQUIRED, TLS_IMPLICIT } mode;
-	char *certificate;     /* PEM file: ours and the chain; NULL: none */
-	char *key;             /* PEM file; default: the file of the certificate */
+	char *certificate;     /* PEM files: ours and the chain; NULL: none */
+	char *key;             /* as many PEM files; default: those of the certificates */
 	/* PEM file: who signs certificates of clients; NULL: none are asked for */
 	char *client_ca;
 	enum conf_bool legacy; /* TLS 1.0 and old ciphers too */

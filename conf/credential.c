@@ -22,6 +22,12 @@ credential_named(struct span value)
 }
 
 bool
+credential_hidden(struct span value)
+{
+	return credential_named(value) && credential_environment(environ) == NULL;
+}
+
+bool
 credential_variable_named(struct span value)
 {
 	static const char allowed[] =
@@ -82,14 +88,4 @@ credential_path(char **value, struct buf *why)
 	free(*value);
 	*value = path;
 	return 0;
-}
-
-int
-credential_find(struct conf *c, struct buf *why)
-{
-	char **const values[] = { &c->tls.certificate, &c->tls.key, &c->auth.users };
-	int r = 0;
-	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]) && r == 0; i++)
-		r = credential_path(values[i], why);
-	return r;
 }

@@ -14,11 +14,14 @@
 
 #include <stdbool.h>
 
-#include "conf/conf.h"
+#include "lib/buf.h"
 #include "lib/span.h"
 
 /* Is this value one? */
 bool credential_named(struct span value);
+
+/* ... and nobody said where it is: only the unit knows. */
+bool credential_hidden(struct span value);
 
 /* Is this value a name of a variable? */
 bool credential_variable_named(struct span value);
@@ -39,8 +42,5 @@ const char *credential_environment(char *const *environment);
  * or -EINVAL with the reason in *why.
  */
 int credential_path(char **value, struct buf *why);
-
-/* The same for all that tls and auth read. */
-int credential_find(struct conf *c, struct buf *why);
 
 #endif

@@ -5,7 +5,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
@@ -300,6 +302,16 @@ load_environment(struct setting *s)
 
 /* ---- the machine, and all together ----------------------------------------------------------- */
 
+/* Where this program lies: as /proc says, or without one as it was started. 0 or -errno. */
+static int
+find_self(char self[static PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", self, PATH_MAX - 1);
+	const char *started = (const char *)getauxval(AT_EXECFN);
+	self[n > 0 ? n : 0] = '\0';
+	return n > 0 || (started != NULL && realpath(started, self) != NULL) ? 0 : -ENOENT;
+}
+
 /* The programs beside this one, where nothing else was said. */
 static int
 complete_paths(struct conf *c)
@@ -309,9 +321,8 @@ complete_paths(struct conf *c)
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
 		{ &c->who.auth_path, "auth" } };
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash = n > 0 ? memrchr(self, '/', (size_t)n) : NULL;
+	char self[PATH_MAX];
+	char *slash = find_self(self) == 0 ? strrchr(self, '/') : NULL;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		if (*paths[i].path != NULL)
 			continue;
@@ -366,6 +377,9 @@ check_together(struct setting *s)
 	if (is_world(&c->receive.relay_nets) && c->receive.open_relay == CONF_NO)
 		return complain_of(s, "relay_nets",
 			"makes an open relay; open_relay = yes if that is meant");
+	if (c->tls.key != NULL && c->tls.certificate != NULL &&
+		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
+		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");
 	bool needed = c->tls.mode == TLS_REQUIRED || c->tls.mode == TLS_IMPLICIT;
 	if (c->tls.certificate == NULL && needed)
 		return complain_of(s, "tls", "needs tls_certificate");

@@ -118,6 +118,12 @@ is_host(struct span word)
 }
 
 static bool
+is_secret(struct span word)
+{
+	return word.p[0] == '/' || credential_named(word);
+}
+
+static bool
 are(struct span v, bool (*is)(struct span word))
 {
 	for (struct span word; (word = span_word(&v, " \t,")).n > 0;)
@@ -132,6 +138,8 @@ check_words(enum key_type t, struct span v)
 {
 	struct sources s;
 	switch (t) {
+	case SECRETS:
+		return are(v, is_secret) ? NULL : "not an absolute path";
 	case DOMAINS:
 		return are(v, is_domain) ? NULL
 			: "not a list of domains like example.org .example.net";

@@ -17,6 +17,7 @@
 enum key_type {
 	TEXT, HOSTNAME, MAILBOX, PATHNAME,
 	SECRET,   /* a path or a credential */
+	SECRETS,  /* several */
 	PASSWORD, /* ... or a variable of the environment */
 	DOMAINS, DESTINATIONS, SENDERS, HOSTS, SOURCES, /* texts */
 	FIRST_LIST = DOMAINS, LAST_TEXT = SOURCES,

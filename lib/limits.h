@@ -51,6 +51,8 @@ enum {
 	LIMIT_HELPERS = 16,
 	/* Relays: without one, mail is the timer's, within a minute. */
 	LIMIT_RELAYS_STARTED = 10000,
+	/* How often a log may be lost in a session: it asks once a second at most. */
+	LIMIT_LOG_LOST = 1000,
 	/* Messages whose sender and recipients, as many as there may be, are all checked. */
 	LIMIT_CHECKED_MESSAGES = 100,
 

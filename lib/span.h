@@ -121,6 +121,16 @@ span_word(struct span *s, const char *between)
 	return word;
 }
 
+/* How many words there are, with blanks, tabs and commas between them. */
+static inline size_t
+span_words(struct span s)
+{
+	size_t n = 0;
+	while (span_word(&s, " \t,").n > 0)
+		n++;
+	return n;
+}
+
 /* The digits at the start of s. */
 static inline struct span
 span_digits(struct span s)

@@ -1,4 +1,14 @@
-/* tlsinfo: what tls tells the session about a connection, ahead of the first decrypted byte. */
+/*
+ * tlsinfo: what tls and the session say to each other ahead of the first decrypted byte.
+ *
+ *	tls                                     session
+ *	TLS_READY: it has certificate and key
+ *	and is locked in; or it just ends       TLS_GO: the client was told to begin
+ *	struct tlsinfo: it shook hands
+ *
+ * So no client is told to begin (220) before it is known that the key can be used. Until TLS_GO,
+ * tls reads nothing of the connection, and the session may go on in clear.
+ */
 #ifndef POSTERN_TLSINFO_H
 #define POSTERN_TLSINFO_H
 
@@ -10,6 +20,8 @@
 enum {
 	TLS_EXPORTER = 32, /* octets of tls-exporter (RFC 9266) */
 	TLS_UNIQUE = 12,   /* ... and of tls-unique (RFC 5929 section 3) */
+	TLS_READY = 'R',   /* one octet each */
+	TLS_GO = 'G',
 };
 
 /* What a client may bind its AUTH to, so that nobody between us can pass it on as his own. */

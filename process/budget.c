@@ -10,6 +10,7 @@ budget_init(struct budget *b, const struct conf *c)
 		[REQUEST_AUTH] = 1 + c->receive.max_errors, /* each one that fails is an error */
 		[REQUEST_CHECK_SENDER] = checks,
 		[REQUEST_CHECK_RECIPIENT] = checks,
+		[REQUEST_LOG] = LIMIT_LOG_LOST,
 	} };
 }
 

@@ -4,18 +4,18 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "process/options.h"
+#include "process/stdfds.h"
 #include "queue/lane.h"
 
 extern char **environ;
 
 enum {
-	ARGUMENTS_MAX = 2 * OPTIONS_MAX + 10,
 	STALE_TRIES = 3,
 	SLOT_TRIES = 5,
 };
@@ -51,55 +51,126 @@ build_environment(bool relay)
 	return env;
 }
 
-/* `what` and its argument, and the settings we were given. */
-static void
-build_arguments(const struct launcher *l, const char *program, const char *what,
-	const char *argument, const char **arg)
+void
+launch_arguments(const struct conf_args *settings, const char *program, const char *what,
+	const char *argument, const char *arg[static LAUNCH_ARGUMENTS])
 {
 	int n = 0;
 	arg[n++] = program;
 	arg[n++] = what;
 	if (argument != NULL)
 		arg[n++] = argument;
-	if (l->args->file != NULL) {
+	if (settings->file != NULL) {
 		arg[n++] = "-c";
-		arg[n++] = l->args->file;
+		arg[n++] = settings->file;
 	}
-	if (l->args->profile != NULL) {
+	if (settings->profile != NULL) {
 		arg[n++] = "-p";
-		arg[n++] = l->args->profile;
+		arg[n++] = settings->profile;
 	}
-	for (int i = 0; i < l->args->n; i++) {
+	for (int i = 0; i < settings->n; i++) {
 		arg[n++] = "-o";
-		arg[n++] = l->args->options[i];
+		arg[n++] = settings->options[i];
 	}
 	arg[n] = NULL;
+}
+
+/*
+ * What a child that cannot become the program writes, and its parent reads: an errno. The pipe
+ * closes on exec, so its end says that the program runs.
+ */
+struct report {
+	int read, write;
+};
+
+static int
+report_open(struct report *r)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	*r = (struct report){ ends[0], ends[1] };
+	return 0;
+}
+
+/* In the child, at the end of it. */
+static _Noreturn void
+report_failure(int fd)
+{
+	int err = errno;
+	(void)!write(fd, &err, sizeof(err));
+	_exit(EXIT_FAILURE);
+}
+
+/* In the parent, with what fork said: the pid of the program that runs, or -errno. */
+static pid_t
+report_hear(struct report *r, pid_t pid)
+{
+	int err = 0;
+	close(r->write);
+	ssize_t n = -1;
+	if (pid > 0)
+		do
+			n = read(r->read, &err, sizeof(err));
+		while (n < 0 && errno == EINTR);
+	close(r->read);
+	if (pid > 0 && n != (ssize_t)sizeof(err))
+		return pid;
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
+	return pid < 0 || err == EAGAIN ? -ENOMEM : -err; /* EAGAIN is a lane that is taken */
+}
+
+/* Signals as a program expects to find them. */
+static void
+reset_signals(void)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	signal(SIGPIPE, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /*
  * Never returns. All other fds are closed, those too that we inherited (K1); standard error is not
  * the client (stdfds.h), and a session of its own keeps the program alive when we end.
  */
-static void
-become(const char *path, const char *const *arg, char *const *env, int first_fd, int second_fd)
+static _Noreturn void
+become(const char *path, const char *const *arg, char *const *env, int first_fd, int second_fd,
+	int report_fd)
 {
+	enum { REPORT_FD = LAUNCH_SECOND_FD + 1, OTHERS };
 	setsid();
-	/* Out of the way first: either may stand at the other's place. */
-	int first = fcntl(first_fd, F_DUPFD_CLOEXEC, LAUNCH_SECOND_FD + 1);
-	int second = fcntl(second_fd, F_DUPFD_CLOEXEC, LAUNCH_SECOND_FD + 1);
+	/* Out of the way first: each may stand at another's place. */
+	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, OTHERS);
+	int first = fcntl(first_fd, F_DUPFD_CLOEXEC, OTHERS);
+	int second = fcntl(second_fd, F_DUPFD_CLOEXEC, OTHERS);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (first < 0 || second < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	if (report < 0 || first < 0 || second < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
 		dup2(null, STDOUT_FILENO) < 0 || dup2(first, LAUNCH_FIRST_FD) < 0 ||
-		dup2(second, LAUNCH_SECOND_FD) < 0)
-		_exit(EXIT_FAILURE);
-	(void)close_range(LAUNCH_SECOND_FD + 1, ~0U, 0);
-	signal(SIGPIPE, SIG_DFL);
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+		dup2(second, LAUNCH_SECOND_FD) < 0 || dup3(report, REPORT_FD, O_CLOEXEC) < 0)
+		report_failure(report >= 0 ? report : report_fd);
+	stdfds_close_from(OTHERS);
+	reset_signals();
 	/* execve takes char *const[] for historical reasons and changes nothing. */
 	execve(path, (char *const *)arg, env);
-	_exit(EXIT_FAILURE);
+	report_failure(REPORT_FD);
+}
+
+/* Starts a program of ours with two fds. Its pid or -errno. */
+static pid_t
+start(const char *path, const char *const *arg, bool relay, int first_fd, int second_fd)
+{
+	struct report report;
+	int r = report_open(&report);
+	if (r < 0)
+		return r;
+	char **env = build_environment(relay);
+	pid_t pid = env != NULL ? fork() : -1;
+	if (pid == 0)
+		become(path, arg, env, first_fd, second_fd, report.write);
+	free(env);
+	return report_hear(&report, pid);
 }
 
 static int
@@ -117,13 +188,13 @@ take_lane(struct lane *lane, const struct launcher *l, const char *name)
 	return r;
 }
 
-static int
+static pid_t
 launch_once(const struct launcher *l, const char *name)
 {
 	struct lane lane = LANE_CLOSED;
 	int r = take_lane(&lane, l, name);
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? -ESTALE : r; /* ENOENT is a relay that is not there */
 	struct lane_state state;
 	lane_state(&lane, &state);
 	auto_fd slot = -1;
@@ -136,14 +207,9 @@ launch_once(const struct launcher *l, const char *name)
 		r = -EBUSY;
 	}
 	if (r >= 0) {
-		const char *arg[ARGUMENTS_MAX];
-		build_arguments(l, "relay", "--lane", name, arg);
-		char **env = build_environment(true);
-		pid_t pid = env != NULL ? fork() : -1;
-		if (pid == 0)
-			become(l->conf->who.relay_path, arg, env, lane.lock, slot);
-		free(env);
-		r = pid < 0 ? -ENOMEM : 0; /* fork's EAGAIN is no lane that is taken */
+		const char *arg[LAUNCH_ARGUMENTS];
+		launch_arguments(l->args, "relay", "--lane", name, arg);
+		r = start(l->conf->who.relay_path, arg, true, lane.lock, slot);
 	}
 	lane_close(&lane);
 	return r;
@@ -153,7 +219,7 @@ launch_once(const struct launcher *l, const char *name)
  * While we held the lane and found no global slot, a relay may have given its slot back and passed
  * this lane by, because we held it. So look once more now that we do not.
  */
-int
+pid_t
 launch_relay(const struct launcher *l, const char *name)
 {
 	int r = -EAGAIN;
@@ -171,33 +237,39 @@ launch_relay(const struct launcher *l, const char *name)
 pid_t
 launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n)
 {
-	const char *arg[ARGUMENTS_MAX];
-	build_arguments(l, name, "--serve", NULL, arg);
-	char **env = build_environment(false);
-	pid_t pid = env != NULL ? fork() : -1;
-	if (pid == 0)
-		become(path, arg, env, fds[0], n > 1 ? fds[1] : fds[0]);
-	free(env);
-	return pid < 0 ? -ENOMEM : pid;
+	const char *arg[LAUNCH_ARGUMENTS];
+	launch_arguments(l->args, name, "--serve", NULL, arg);
+	return start(path, arg, false, fds[0], n > 1 ? fds[1] : fds[0]);
+}
+
+/* Never returns. As become, for a program that is not ours. */
+static _Noreturn void
+become_check(const char *path, int fd, int64_t seconds, int report_fd)
+{
+	enum { REPORT_FD = STDERR_FILENO + 1, OTHERS };
+	static const char *const env[] = { "PATH=/usr/bin:/bin", NULL };
+	const char *const arg[] = { path, NULL };
+	reset_signals();
+	signal(SIGALRM, SIG_DFL);
+	alarm((unsigned)seconds);
+	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, OTHERS);
+	if (report < 0 || dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
+		dup3(report, REPORT_FD, O_CLOEXEC) < 0)
+		report_failure(report >= 0 ? report : report_fd);
+	stdfds_close_from(OTHERS);
+	execve(path, (char *const *)arg, (char *const *)env);
+	report_failure(REPORT_FD);
 }
 
 pid_t
 launch_check(const char *path, int fd, int64_t seconds)
 {
-	static const char *const env[] = { "PATH=/usr/bin:/bin", NULL };
-	const char *const arg[] = { path, NULL };
+	struct report report;
+	int r = report_open(&report);
+	if (r < 0)
+		return r;
 	pid_t pid = fork();
-	if (pid != 0)
-		return pid < 0 ? -errno : pid;
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	signal(SIGPIPE, SIG_DFL);
-	signal(SIGALRM, SIG_DFL);
-	alarm((unsigned)seconds);
-	bool connected = dup2(fd, STDIN_FILENO) >= 0 && dup2(fd, STDOUT_FILENO) >= 0;
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
-	if (connected)
-		execve(path, (char *const *)arg, (char *const *)env);
-	_exit(EXIT_FAILURE);
+	if (pid == 0)
+		become_check(path, fd, seconds, report.write);
+	return report_hear(&report, pid);
 }

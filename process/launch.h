@@ -9,14 +9,16 @@
 #ifndef POSTERN_LAUNCH_H
 #define POSTERN_LAUNCH_H
 
+#include <errno.h>
 #include <sys/types.h>
 
-#include "conf/conf.h"
+#include "process/options.h"
 #include "queue/spool.h"
 
 enum {
 	LAUNCH_FIRST_FD = 3,  /* relay: the lane's slot; tls: the connection; auth: the session */
 	LAUNCH_SECOND_FD = 4, /* relay: the global slot; tls: the session's end, in clear */
+	LAUNCH_ARGUMENTS = 2 * OPTIONS_MAX + 10,
 };
 
 struct launcher {
@@ -26,10 +28,23 @@ struct launcher {
 };
 
 /*
- * 0: started. -EAGAIN: nothing to start now (slots are taken, or nothing in the lane is due);
- * -ENOENT: no such lane; or -errno. Does not wait for the relay: the caller reaps.
+ * A program counts as started when it runs: what cannot be executed is an error here (S18).
+ *
+ * The relay's pid. -EAGAIN: nothing to start now (slots are taken, or nothing in the lane is due);
+ * -ESTALE: no such lane; or -errno. Does not wait for the relay: the caller reaps.
  */
-int launch_relay(const struct launcher *l, const char *lane);
+pid_t launch_relay(const struct launcher *l, const char *lane);
+
+/* Was it trouble that nothing was started, and not just that nothing is to be? */
+static inline bool
+launch_failed(pid_t r)
+{
+	return r < 0 && r != -EAGAIN && r != -ESTALE && r != -EBUSY;
+}
+
+/* The command line of a program of ours: `what`, its argument (NULL: none), and our settings. */
+void launch_arguments(const struct conf_args *settings, const char *program, const char *what,
+	const char *argument, const char *arg[static LAUNCH_ARGUMENTS]);
 
 /*
  * Starts a program of the site's with `fd` as its standard input and output. It has `seconds` to

@@ -1,47 +1,147 @@
 /*
- * Events go to exactly one place, chosen once. The journal gets fields and text, the others the
- * text alone. Nothing is buffered and nothing is retried.
+ * Events go to one place, chosen once. The journal gets fields and text, the others the text alone.
+ * Nothing is buffered; a line that nobody takes goes to standard error, where perhaps somebody is.
  */
 #include "process/log.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/limits.h"
 
 enum { LOG_LINE = 4096, LOG_FIELDS = 10, PROGRAM_MAX = 16 };
 
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+/*
+ * Where each kind of log listens. A socket that is there may be left by a program that is gone, so
+ * it is connecting that decides.
+ */
+static const char *const sockets[] = {
+	[LOG_TO_JOURNAL] = "/run/systemd/journal/socket",
+	[LOG_TO_SYSLOG] = "/dev/log",
+};
 
 static struct {
 	enum conf_log where;
 	const char *program;
 	log_journal_fn *journal;
-	int socket; /* of log_journal_send */
+	int socket;       /* connected; -1: none is needed */
+	bool stream;      /* some syslogds have one of that kind: NUL ends a line */
+	int64_t patience; /* when to connect anew at the earliest (clock.h) */
+	int (*reconnect)(int);
+	int argument;
 } logger = { .where = LOG_TO_NONE, .socket = -1 };
 
-int
-log_journal_open(void)
+static int
+connect_to(int fd, enum conf_log where)
 {
-	static const struct timeval patience = { .tv_sec = 1 };
-	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0) {
-		int err = errno;
-		close(fd);
-		return -err;
-	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-	logger.socket = fd;
-	return 0;
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s", sockets[where]);
+	return connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 ? -errno : 0;
 }
 
+/* A connected socket of this type, or -errno. */
+static int
+open_type(enum conf_log where, int type)
+{
+	static const struct timeval patience = { .tv_sec = 1 };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	int r = fd < 0 ? -errno : connect_to(fd, where);
+	if (r == 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+		return fd;
+	}
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+static int
+open_socket(enum conf_log where, bool *stream)
+{
+	int fd = open_type(where, SOCK_DGRAM);
+	*stream = fd == -EPROTOTYPE;
+	return *stream ? open_type(where, SOCK_STREAM) : fd;
+}
+
+int
+log_try(enum conf_log where)
+{
+	bool stream;
+	if (where != LOG_TO_JOURNAL && where != LOG_TO_SYSLOG)
+		return 0;
+	auto_fd fd = open_socket(where, &stream);
+	return fd < 0 ? fd : 0;
+}
+
+const char *
+log_socket(enum conf_log where)
+{
+	return sockets[where];
+}
+
+void
+log_open(enum conf_log where, const char *program, log_journal_fn *journal)
+{
+	bool any = where == LOG_TO_AUTO;
+	enum conf_log kind = any ? LOG_TO_JOURNAL : where;
+	int fd = -1;
+	cleanup_fd(&logger.socket);
+	if (kind == LOG_TO_JOURNAL)
+		fd = open_socket(kind, &logger.stream);
+	if (fd < 0 && (any || kind == LOG_TO_SYSLOG)) {
+		kind = LOG_TO_SYSLOG;
+		fd = open_socket(kind, &logger.stream);
+		tzset(); /* for local time, before its file is out of reach */
+	}
+	if (fd < 0 && kind != LOG_TO_NONE)
+		kind = LOG_TO_STDERR;
+	logger.where = kind;
+	logger.program = program;
+	logger.journal = journal;
+	logger.socket = fd;
+	if (kind == LOG_TO_JOURNAL && journal != log_journal_send) { /* which has its own */
+		close(fd);
+		logger.socket = -1;
+	}
+}
+
+int
+log_reconnect(int unused)
+{
+	(void)unused;
+	return logger.socket < 0 || logger.stream ? -ENOTCONN
+		: connect_to(logger.socket, logger.where);
+}
+
+void
+log_reconnect_by(int (*reconnect)(int), int argument)
+{
+	logger.reconnect = reconnect;
+	logger.argument = argument;
+}
+
+/* What listened has ended, and may listen again by now. Asked once a second at most. */
+static bool
+regain(void)
+{
+	enum { PAUSE = 1 };
+	if (logger.patience != 0 && clock_left(logger.patience) > 0)
+		return false;
+	logger.patience = clock_deadline(PAUSE);
+	return (logger.reconnect != NULL ? logger.reconnect : log_reconnect)(logger.argument) == 0;
+}
+
+/*
+ * By the descriptor alone, with neither a name nor descriptors in it: a locked-in process may not
+ * send any other way.
+ */
 int
 log_journal_send(const struct iovec *iov, int n)
 {
@@ -52,26 +152,7 @@ log_journal_send(const struct iovec *iov, int n)
 		lines[k++] = iov[i];
 		lines[k++] = (struct iovec){ newline, 1 };
 	}
-	struct msghdr msg = { .msg_iov = lines, .msg_iovlen = (size_t)k };
-	return sendmsg(logger.socket, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-void
-log_open(enum conf_log where, const char *program, log_journal_fn *journal)
-{
-	logger.program = program;
-	logger.journal = journal;
-	if (where == LOG_TO_AUTO && access(JOURNAL_SOCKET, W_OK) == 0)
-		where = LOG_TO_JOURNAL;
-	if (where == LOG_TO_AUTO && access("/dev/log", W_OK) == 0)
-		where = LOG_TO_SYSLOG;
-	if (where == LOG_TO_AUTO)
-		where = LOG_TO_STDERR;
-	if (where == LOG_TO_JOURNAL && journal == log_journal_send && log_journal_open() < 0)
-		where = LOG_TO_NONE;
-	if (where == LOG_TO_SYSLOG)
-		openlog(program, LOG_PID | LOG_NDELAY, LOG_MAIL);
-	logger.where = where;
+	return writev(logger.socket, lines, k) < 0 ? -errno : 0;
 }
 
 static int
@@ -86,7 +167,7 @@ add_field(struct iovec *iov, int n, char *room, const char *name, const char *va
 	return n + 1;
 }
 
-static void
+static bool
 log_journal(int priority, const struct log_fields *f, const char *text)
 {
 	char room[LOG_FIELDS][LIMIT_LOG_TEXT];
@@ -105,7 +186,25 @@ log_journal(int priority, const struct log_fields *f, const char *text)
 	n = add_field(iov, n, room[n], "POSTERN_LANE", f->lane);
 	n = add_field(iov, n, room[n], "POSTERN_RELAY", f->relay);
 	n = add_field(iov, n, room[n], "POSTERN_STATUS", f->status);
-	(void)logger.journal(iov, n);
+	return logger.journal(iov, n) >= 0 || (regain() && logger.journal(iov, n) >= 0);
+}
+
+/* The format of syslog(3), which would look the time zone up each time, and get no reply. */
+static bool
+log_syslog(int priority, const char *text)
+{
+	char line[LOG_LINE + PROGRAM_MAX + 64], date[32] = "";
+	struct tm now;
+	time_t wall = (time_t)clock_wall();
+	if (localtime_r(&wall, &now) != NULL)
+		(void)!strftime(date, sizeof(date), "%b %e %H:%M:%S ", &now);
+	int n = snprintf(line, sizeof(line), "<%d>%s%s[%ld]: %s", LOG_MAIL | priority, date,
+		logger.program, (long)getpid(), text);
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return false;
+	size_t size = (size_t)n + logger.stream;
+	return send(logger.socket, line, size, MSG_NOSIGNAL) >= 0 ||
+		(regain() && send(logger.socket, line, size, MSG_NOSIGNAL) >= 0);
 }
 
 /* One write, and no stdio: it asks the kernel things that a program which is locked in may not. */
@@ -130,10 +229,9 @@ log_event(int priority, const struct log_fields *f, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return;
-	if (logger.where == LOG_TO_JOURNAL)
-		log_journal(priority, f, text);
-	else if (logger.where == LOG_TO_SYSLOG)
-		syslog(priority, "%s", text);
-	else
+	bool said = logger.where == LOG_TO_JOURNAL  ? log_journal(priority, f, text)
+		  : logger.where == LOG_TO_SYSLOG ? log_syslog(priority, text)
+						  : false;
+	if (!said)
 		log_stderr(text);
 }

@@ -23,15 +23,28 @@ struct log_fields {
 	const char *status;
 };
 
-/* Sends "NAME=value" fields as one journal entry; sd_journal_sendv, or journal_send. */
+/* Sends "NAME=value" fields as one journal entry; sd_journal_sendv, or log_journal_send. */
 typedef int log_journal_fn(const struct iovec *iov, int n);
 
 /*
- * Chooses where events go and opens it, so that it works after the process locked itself in.
- * LOG_TO_AUTO: the journal if its socket is there, else syslog, else standard error, which smtpd
- * has made sure is not the client.
+ * Chooses where events go and connects to it, so that it works after the process locked itself in.
+ * LOG_TO_AUTO: the journal if it can be connected to, else syslog. Where nothing can be, standard
+ * error, which smtpd has made sure is not the client.
  */
 void log_open(enum conf_log where, const char *program, log_journal_fn *journal);
+
+/*
+ * Connects the socket anew; it is one for this process and those that were forked from it. For when
+ * a syslogd has ended and another listens. 0 or -errno.
+ */
+int log_reconnect(int unused);
+
+/* Who does that for a process that is locked in: called with `argument`, 0 or -errno. */
+void log_reconnect_by(int (*reconnect)(int argument), int argument);
+
+/* Could this kind of log be connected to? 0 or -errno. And its socket; NULL: it has none. */
+int log_try(enum conf_log where);
+const char *log_socket(enum conf_log where);
 
 /* `priority` as in syslog(3). */
 void log_event(int priority, const struct log_fields *f, const char *fmt, ...)
@@ -42,7 +55,6 @@ void log_event(int priority, const struct log_fields *f, const char *fmt, ...)
  * each connection more than its own exec. The format is journald's documented native protocol;
  * our values never hold a newline, so each field is one line.
  */
-int log_journal_open(void);
 int log_journal_send(const struct iovec *iov, int n);
 
 #endif

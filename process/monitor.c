@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -26,11 +27,22 @@ start_relay(const struct launcher *l, const char *lane)
 	struct log_fields f = { .event = "launch", .lane = lane };
 	if (!lane_name_valid(span_of(lane)))
 		return -EINVAL; /* an honest session names none like that */
-	int r = launch_relay(l, lane);
-	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)
-		log_event(LOG_WARNING, &f, "lane %s: cannot start relay: %s; the timer will", lane,
-			strerror(-r));
-	return r;
+	pid_t r = launch_relay(l, lane);
+	if (launch_failed(r))
+		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s; the timer will", lane,
+			l->conf->who.relay_path, strerror(-r));
+	return r < 0 ? r : 0;
+}
+
+/* Logs a program that could not be started; `pid` is what came of it. */
+static pid_t
+heard(pid_t pid, const char *path, const char *consequence)
+{
+	struct log_fields f = { .event = "launch" };
+	if (pid < 0)
+		log_event(
+			LOG_ERR, &f, "cannot start %s: %s; %s", path, strerror(-pid), consequence);
+	return pid;
 }
 
 static pid_t
@@ -38,14 +50,17 @@ start_check(const struct launcher *l, const char *path, const int *fds, int n)
 {
 	if (path == NULL || n != 1)
 		return -EINVAL;
-	return launch_check(path, fds[0], l->conf->receive.timeout_check);
+	return heard(launch_check(path, fds[0], l->conf->receive.timeout_check), path,
+		"what it is asked about is put off");
 }
 
 static pid_t
 start_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n,
 	int needed)
 {
-	return n == needed ? launch_helper(l, name, path, fds, n) : -EINVAL;
+	return n == needed ? heard(launch_helper(l, name, path, fds, n), path,
+				     "the client hears 454, or nothing where TLS comes first")
+			   : -EINVAL;
 }
 
 /* Starts the program that a request is for, with the fds that came along. */
@@ -63,6 +78,8 @@ start_requested(const struct launcher *l, const struct request *r, const int *fd
 		return start_check(l, l->conf->receive.sender_check, fds, n);
 	case REQUEST_CHECK_RECIPIENT:
 		return start_check(l, l->conf->receive.recipient_check, fds, n);
+	case REQUEST_LOG: /* our socket is the session's too */
+		return log_reconnect(0);
 	default:
 		return -EINVAL;
 	}

@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_LANE, OPT_SERVE, OPT_HASH, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LANE, OPT_SERVE, OPT_HASH, OPT_VERSION,
+	OPT_HELP,
+};
 
 static const struct option longs[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "due", no_argument, NULL, OPT_DUE },
 	{ "now", no_argument, NULL, OPT_NOW },
+	{ "waiting", no_argument, NULL, OPT_WAITING },
 	{ "lane", required_argument, NULL, OPT_LANE },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "hash", required_argument, NULL, OPT_HASH },
@@ -20,10 +24,12 @@ static const struct option longs[] = {
 
 static const char usage[] =
 	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
-	"                                                 speak SMTP on standard input and output\n"
+	"                                                 speak SMTP on standard input and output;\n"
+	"                                                 --check: what is in force, what is wrong\n"
 	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
-	"             --due --now                         deliver what waits, due or not\n";
+	"             --due --now                         deliver what waits, due or not\n"
+	"             --waiting                           status 1 if there is nothing for --due\n";
 
 void
 options_parse(struct options *o, int argc, char **argv)
@@ -52,6 +58,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_NOW:
 			o->now = true;
+			break;
+		case OPT_WAITING:
+			o->waiting = true;
 			break;
 		case OPT_LANE:
 			o->lane = optarg;

@@ -11,9 +11,10 @@ enum { OPTIONS_MAX = CONF_KEYS_MAX }; /* -o settings on one command line: one fo
 struct options {
 	struct conf_args conf;
 	const char *setting[OPTIONS_MAX];
-	bool check;       /* --check: print the configuration and end */
+	bool check;       /* --check: look at what the configuration names (check.h), and end */
 	bool due;         /* relay --due */
 	bool now;         /* ... --now */
+	bool waiting;     /* relay --waiting */
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
 	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
 	const char *lane; /* relay --lane NAME: slots are inherited at the fds of launch.h */

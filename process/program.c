@@ -11,8 +11,6 @@
 #include "process/runtime.h"
 #include "process/stdfds.h"
 
-enum { WHY_SIZE = 1024 };
-
 bool
 program_begin(struct options *o, int argc, char **argv)
 {
@@ -73,18 +71,6 @@ configure_again(struct conf *c, struct conf_origins *from, const struct options 
 }
 
 int
-program_check(struct conf *c, struct conf_origins *from, const char *name)
-{
-	auto_buf odd = buf_new(WHY_SIZE);
-	int r = conf_find_nameservers(c, from, &odd);
-	conf_print(c, from, stdout);
-	if (odd.n > 0)
-		fprintf(stderr, "%s: %s: %.*s\n", name,
-			r < 0 ? "no nameserver can be used" : "left out", (int)odd.n, odd.p);
-	return r < 0 ? EXIT_CONFIG : 0;
-}
-
-int
 program_drop_root(struct conf *c, struct conf_origins *from, const struct options *o,
 	struct buf *why)
 {
@@ -111,13 +97,24 @@ program_refuse(const struct buf *why)
 	return EXIT_CONFIG;
 }
 
-bool
-program_lock_in(enum sandbox_role role, int spool, const struct log_fields *f)
+static void
+warn_of_missing(int missing, const struct log_fields *f)
 {
-	int r = sandbox_enter(role, spool);
-	if (r == -ENOSYS && role == SANDBOX_SESSION) /* said by one process of a connection */
-		log_event(LOG_WARNING, f, "this kernel has no Landlock; going on without");
-	if (r < 0 && r != -ENOSYS)
+	auto_buf names = buf_new(LIMIT_LOG_TEXT);
+	for (int i = 0; i < SANDBOX_STEPS; i++)
+		if ((missing & 1 << i) != 0)
+			buf_printf(&names, "%s%s", names.n > 0 ? ", " : "", sandbox_step_name(i));
+	log_event(LOG_WARNING, f, "this kernel or container does not let me have: %.*s; going on "
+		"without", (int)names.n, names.p);
+}
+
+bool
+program_lock_in(enum sandbox_role role, int spool, int monitor, const struct log_fields *f)
+{
+	int r = sandbox_enter(role, spool, monitor);
+	if (r > 0 && role == SANDBOX_SESSION)
+		warn_of_missing(r, f);
+	if (r < 0)
 		log_event(LOG_ERR, f, "cannot lock myself in: %s", strerror(-r));
-	return r == 0 || r == -ENOSYS;
+	return r >= 0;
 }

@@ -30,12 +30,6 @@ int program_configure(struct conf *c, struct conf_origins *from, const struct op
 	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why);
 
 /*
- * --check: prints what is in force, nameservers of the system among it, and on standard error what
- * is odd. Exit status.
- */
-int program_check(struct conf *c, struct conf_origins *from, const char *name);
-
-/*
  * Started as root: makes the runtime directory, becomes the user of the configuration, and reads
  * that again as this user. 0, or -errno and a line in *why.
  */
@@ -46,9 +40,9 @@ int program_drop_root(struct conf *c, struct conf_origins *from, const struct op
 int program_refuse(const struct buf *why);
 
 /*
- * Locks the process in (sandbox.h); a kernel without Landlock is good enough. False: it is not
- * locked in and must not go on, which is logged with the fields *f.
+ * Locks the process in (sandbox.h). What the kernel does not have is logged by sessions, one of
+ * which each connection has. False: it must not go on, which is logged with the fields *f.
  */
-bool program_lock_in(enum sandbox_role role, int spool, const struct log_fields *f);
+bool program_lock_in(enum sandbox_role role, int spool, int monitor, const struct log_fields *f);
 
 #endif

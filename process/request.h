@@ -17,6 +17,7 @@ enum request_kind {
 	REQUEST_AUTH,  /* fd: the other end of our talk with auth */
 	REQUEST_CHECK_SENDER,    /* fd: standard input and output of sender_check */
 	REQUEST_CHECK_RECIPIENT, /* ... of recipient_check */
+	REQUEST_LOG, /* what listened to our log has ended; fd: closed when that was tried again */
 	REQUEST_KINDS,
 };
 

@@ -14,11 +14,14 @@
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -177,28 +180,71 @@ landlock_enter(enum sandbox_role role, int spool)
 #ifdef SANDBOX_ARCH
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
+#define ALLOWED RETURN(SECCOMP_RET_ALLOW)
+#ifdef POSTERN_INSTRUMENTED
+#define REFUSE ALLOWED
+#else
 #define REFUSE RETURN(SECCOMP_RET_ERRNO | EPERM)
-#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), RETURN(SECCOMP_RET_ALLOW)
+#endif
+#define CHECK_ARCH LOAD(arch), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0), \
+	RETURN(SECCOMP_RET_KILL_PROCESS)
+
+/* A call, or else what stands n instructions further on. */
+#define CALL(call, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, (n))
+#define ALLOW(call) CALL(call, 1), ALLOWED
+
+/*
+ * Arguments are looked at in a call that is allowed with some values only. Such a row ends with
+ * "ALLOWED, REFUSE": each OR goes to the first of these if it is the value, and is `n` instructions
+ * before it; LAST skips it if it is not.
+ */
+#define WORD(i, word) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, \
+	offsetof(struct seccomp_data, args[i]) + (word) * sizeof(uint32_t))
+#define ARGUMENT(i) WORD(i, 0)
+#define OR(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (n), 0)
+#define LAST(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1)
+#define MASK(bits) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (bits))
+#define NONE_OF(bits) MASK(bits), LAST(0)
+#define AT_MOST(value) BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (value), 1, 0)
+
+/* sendto without an address: to the peer of a socket that is connected, and to nobody else. */
+#define ALLOW_SEND CALL(sendto, 6), WORD(4, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), \
+	WORD(4, 1), LAST(0), ALLOWED, REFUSE
+
+/*
+ * What a message of sendmsg holds, an address or descriptors, no filter can see. So it is allowed
+ * on the socket to the monitor alone, which is connected and takes no address; and nothing that
+ * could take one ever gets that number: no datagram sockets are made, and no descriptor is copied
+ * but to where the connection is.
+ */
+#define TO_MONITOR UINT32_MAX /* stands for the number, which is put in when it is known */
+#define ALLOW_REQUESTS CALL(sendmsg, 4), ARGUMENT(0), LAST(TO_MONITOR), ALLOWED, REFUSE
+#define SOCKET_KIND 15U /* the other bits of a type are flags */
+#define ALLOW_PAIRS CALL(socketpair, 6), ARGUMENT(1), MASK(SOCKET_KIND), OR(SOCK_STREAM, 1), \
+	LAST(SOCK_SEQPACKET), ALLOWED, REFUSE
+#define ALLOW_COPY(call) CALL(call, 4), ARGUMENT(1), AT_MOST(STDOUT_FILENO), ALLOWED, REFUSE
+#ifdef SYS_dup2 /* newer architectures have dup3 alone */
+#define ALLOW_DUP2 ALLOW_COPY(dup2), ALLOW_COPY(dup3)
+#else
+#define ALLOW_DUP2 ALLOW_COPY(dup3)
+#endif
 #ifdef SYS_poll
 #define SYS_poll_call SYS_poll
 #else
 #define SYS_poll_call SYS_ppoll
 #endif
-#ifdef SYS_dup2 /* newer architectures have dup3 alone */
-#define ALLOW_DUP2 ALLOW(dup2)
-#else
-#define ALLOW_DUP2 ALLOW(dup3)
-#endif
-#define DENY(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1), REFUSE
-#define CHECK_ARCH LOAD(arch), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SANDBOX_ARCH, 1, 0), \
-	RETURN(SECCOMP_RET_KILL_PROCESS)
 
-/* sendto without an address: to the peer of a socket that is connected, and to nobody else. */
-#define LOAD_ADDRESS(word) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, \
-	offsetof(struct seccomp_data, args[4]) + (word) * sizeof(uint32_t))
-#define ALLOW_SEND BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 0, 6), LOAD_ADDRESS(0), \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), LOAD_ADDRESS(1), \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE
+/* Neither copies of descriptors, nor F_SETOWN, by which a process has signals sent to others. */
+#define ALLOW_FCNTL CALL(fcntl, 9), ARGUMENT(1), OR(F_OFD_SETLK, 5), OR(F_OFD_GETLK, 4), \
+	OR(F_GETFD, 3), OR(F_SETFD, 2), OR(F_GETFL, 1), LAST(F_SETFL), ALLOWED, REFUSE
+
+/* Memory that can be executed is code of somebody else. */
+#define ALLOW_MAP(call) CALL(call, 5), ARGUMENT(2), NONE_OF(PROT_EXEC), ALLOWED, REFUSE
+
+/* What all need who compute, wait and end. */
+#define ALLOW_COMMON ALLOW(clock_gettime), ALLOW(getrandom), ALLOW(brk), ALLOW_MAP(mmap), \
+	ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(futex), ALLOW(getpid), \
+	ALLOW(restart_syscall), ALLOW(rt_sigreturn), ALLOW(exit_group)
 
 /* What a session does, most frequent first. */
 static const struct sock_filter session_filter[] = {
@@ -207,12 +253,11 @@ static const struct sock_filter session_filter[] = {
 	ALLOW(read),
 	ALLOW(write),
 	ALLOW(ppoll),
-	ALLOW_SEND, /* replies; log to syslog */
-	ALLOW(sendmsg), /* log to the journal */
-	ALLOW(clock_gettime),
+	ALLOW_SEND,    /* replies; log to syslog */
+	ALLOW(writev), /* log to the journal */
 	ALLOW(openat),
 	ALLOW(close),
-	ALLOW(fcntl),
+	ALLOW_FCNTL,
 	ALLOW(fsync),
 	ALLOW(renameat),
 	ALLOW(renameat2),
@@ -225,59 +270,100 @@ static const struct sock_filter session_filter[] = {
 	ALLOW(fstat),
 	ALLOW(fstatfs),
 	ALLOW(shutdown),
-	ALLOW(getrandom),
-	ALLOW(brk),
-	ALLOW(mmap),
-	ALLOW(munmap),
-	ALLOW(mremap),
-	ALLOW(madvise),
-	ALLOW(futex),
-	ALLOW(getpid), /* syslog(3) */
 	ALLOW(lseek),
-	ALLOW(socketpair), /* what tls decrypts comes through one; it leads nowhere else */
+	ALLOW_REQUESTS,
+	ALLOW_PAIRS, /* what tls decrypts comes through one; it leads nowhere else */
 	ALLOW_DUP2,
-	ALLOW(dup3),
-	ALLOW(restart_syscall),
-	ALLOW(rt_sigreturn),
-	ALLOW(exit_group),
-#ifdef POSTERN_INSTRUMENTED
-	RETURN(SECCOMP_RET_ALLOW),
-#endif
+	ALLOW_COMMON,
 	REFUSE,
 };
 
-/* The same calls have other numbers in the x32 ABI, which the kernel counts to the same
- * architecture: no list of numbers is complete without this. */
-#define X32_CALLS 0x40000000
-#define DENY_X32 BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_CALLS, 0, 1), REFUSE
+/* A child like itself: no thread, no namespace, nothing shared. */
+#define FORK_FLAGS (0xffU | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID) /* 0xff: a signal */
+#define ALLOW_FORK CALL(clone, 5), ARGUMENT(0), NONE_OF(~FORK_FLAGS), ALLOWED, REFUSE
+#define ALLOW_SOCKETS CALL(socket, 7), ARGUMENT(0), OR(AF_INET, 3), OR(AF_INET6, 2), \
+	OR(AF_UNIX, 1), LAST(AF_NETLINK), ALLOWED, REFUSE
+#ifdef SYS_access
+#define ALLOW_ACCESS ALLOW(access), ALLOW(readlink)
+#else
+#define ALLOW_ACCESS ALLOW(readlinkat)
+#endif
 
+/* What it takes to read and settle the queue, to talk to hosts and to have help. */
 static const struct sock_filter relay_filter[] = {
 	CHECK_ARCH,
 	LOAD(nr),
-#ifdef POSTERN_INSTRUMENTED
-	RETURN(SECCOMP_RET_ALLOW),
-#endif
-	DENY_X32,
-	DENY(execve),
-	DENY(execveat),
-	DENY(listen),
-	DENY(ptrace),
-	DENY(process_vm_readv),
-	DENY(process_vm_writev),
-	DENY(mount),
-	DENY(unshare),
-	DENY(setns),
-	DENY(bpf),
-	DENY(keyctl),
-	DENY(perf_event_open),
-	DENY(userfaultfd),
-	DENY(io_uring_setup),
-#ifdef SYS_fork
-	DENY(fork),
-	DENY(vfork),
-#endif
-	DENY(clone3),
-	RETURN(SECCOMP_RET_ALLOW),
+	/* files */
+	ALLOW(openat),
+	ALLOW(close),
+	ALLOW(read),
+	ALLOW(pread64),
+	ALLOW(readv),
+	ALLOW(write),
+	ALLOW(pwrite64),
+	ALLOW(writev),
+	ALLOW(sendfile),
+	ALLOW(lseek),
+	ALLOW(ftruncate),
+	ALLOW(fallocate),
+	ALLOW(fsync),
+	ALLOW(fdatasync),
+	ALLOW_FCNTL,
+	ALLOW(newfstatat),
+	ALLOW(fstat),
+	ALLOW(statx),
+	ALLOW(fstatfs),
+	ALLOW(statfs),
+	ALLOW(faccessat),
+	ALLOW(faccessat2),
+	ALLOW_ACCESS,
+	ALLOW(getdents64),
+	ALLOW(mkdirat),
+	ALLOW(unlinkat),
+	ALLOW(linkat),
+	ALLOW(renameat),
+	ALLOW(renameat2),
+	ALLOW(utimensat),
+	ALLOW(inotify_init1),
+	ALLOW(inotify_add_watch),
+	ALLOW(inotify_rm_watch),
+	/* hosts, nameservers, our own addresses, logs */
+	ALLOW_SOCKETS,
+	ALLOW(bind), /* a source address; Landlock has port 0 alone */
+	ALLOW(connect),
+	ALLOW(sendto),
+	ALLOW(sendmsg),
+	ALLOW(recvfrom),
+	ALLOW(recvmsg),
+	ALLOW(getsockname),
+	ALLOW(getpeername),
+	ALLOW(getsockopt),
+	ALLOW(setsockopt),
+	ALLOW(shutdown),
+	ALLOW(poll_call),
+	ALLOW(ppoll),
+	/* itself */
+	ALLOW_FORK,
+	ALLOW(set_robust_list),
+	ALLOW(rt_sigprocmask),
+	ALLOW(rt_sigaction),
+	ALLOW(wait4),
+	ALLOW(gettid),
+	ALLOW(getppid),
+	ALLOW(getuid),
+	ALLOW(geteuid),
+	ALLOW(getgid),
+	ALLOW(getegid),
+	ALLOW(uname),
+	ALLOW(sysinfo), /* qsort(3) */
+	ALLOW(sched_getaffinity),
+	ALLOW(sched_yield),
+	ALLOW(clock_getres),
+	ALLOW(clock_nanosleep),
+	ALLOW_MAP(mprotect), /* malloc(3) */
+	ALLOW(exit),
+	ALLOW_COMMON,
+	REFUSE,
 };
 
 /* What a library that only computes does between its set-up and its end. */
@@ -286,72 +372,105 @@ static const struct sock_filter helper_filter[] = {
 	LOAD(nr),
 	ALLOW(read),
 	ALLOW(write),
+	ALLOW(writev), /* log to the journal */
 	ALLOW(recvfrom),
-	ALLOW(sendto),
+	ALLOW_SEND,
 	ALLOW(poll_call),
 	ALLOW(ppoll),
-	ALLOW(sendmsg), /* log to the journal */
-	ALLOW(lseek),   /* log to standard error: dprintf(3) asks where it stands */
+	ALLOW(lseek), /* log to standard error: dprintf(3) asks where it stands */
 	ALLOW(close),
 	ALLOW(shutdown),
-	ALLOW(fcntl),
-	ALLOW(getrandom),
-	ALLOW(clock_gettime),
-	ALLOW(brk),
-	ALLOW(mmap),
-	ALLOW(munmap),
-	ALLOW(mremap),
-	ALLOW(madvise),
-	ALLOW(futex),
-	ALLOW(getpid),
+	ALLOW_FCNTL,
 	ALLOW(gettid),
-	ALLOW(restart_syscall),
-	ALLOW(rt_sigreturn),
-	ALLOW(exit_group),
-#ifdef POSTERN_INSTRUMENTED
-	RETURN(SECCOMP_RET_ALLOW),
-#endif
+	ALLOW_COMMON,
 	REFUSE,
 };
+
+enum { FILTER_MAX = 256 }; /* instructions of the longest */
+_Static_assert(sizeof(relay_filter) <= FILTER_MAX * sizeof(relay_filter[0]), "it has no room");
 
 #define FILTER(f) { sizeof(f) / sizeof((f)[0]), (struct sock_filter *)(f) }
 
 static int
-seccomp_enter(enum sandbox_role role)
+seccomp_enter(enum sandbox_role role, int monitor)
 {
 	static const struct sock_fprog filters[] = { [SANDBOX_SESSION] = FILTER(session_filter),
 		[SANDBOX_RELAY] = FILTER(relay_filter), [SANDBOX_HELPER] = FILTER(helper_filter) };
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters[role]) < 0 ? -errno : 0;
+	struct sock_filter code[FILTER_MAX];
+	struct sock_fprog program = { filters[role].len, code };
+	for (int i = 0; i < program.len; i++) {
+		code[i] = filters[role].filter[i];
+		if (BPF_CLASS(code[i].code) == BPF_JMP && code[i].k == TO_MONITOR)
+			code[i].k = (uint32_t)monitor;
+	}
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
 }
 #else
 static int
-seccomp_enter(enum sandbox_role role)
+seccomp_enter(enum sandbox_role role, int monitor)
 {
 	(void)role;
+	(void)monitor;
 	return -ENOSYS; /* no filter was written for this architecture */
 }
 #endif
 
-int
-sandbox_enter(enum sandbox_role role, int spool)
+/*
+ * Does this error say that the kernel, or the container around it, does not have such a thing? An
+ * old kernel says ENOSYS, one that was built without it EINVAL or EOPNOTSUPP, a filter of a
+ * container EPERM; and what needs another thing that is missing, EPERM or EACCES.
+ */
+static bool
+is_missing(int err)
 {
-	static const struct rlimit no_core = { 0, 0 };
+	return err == -ENOSYS || err == -EINVAL || err == -EOPNOTSUPP || err == -EPERM ||
+		err == -EACCES;
+}
+
+/* 0 or -errno. */
+static int
+take_step(enum sandbox_step step, enum sandbox_role role, int spool, int monitor)
+{
 #ifdef POSTERN_INSTRUMENTED
 	const unsigned long dumpable = 1;
 #else
 	const unsigned long dumpable = 0;
 #endif
+	switch (step) {
+	case SANDBOX_DUMPABLE:
+		return prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0) < 0 ? -errno : 0;
+	case SANDBOX_PRIVILEGES:
+		return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+	case SANDBOX_CAPABILITIES:
+		return drop_capabilities();
+	case SANDBOX_LANDLOCK:
+		return landlock_enter(role, spool);
+	default:
+		return seccomp_enter(role, monitor);
+	}
+}
+
+int
+sandbox_enter(enum sandbox_role role, int spool, int monitor)
+{
+	static const struct rlimit no_core = { 0, 0 };
+	int missing = 0;
 	/* Who may not set limits was locked in before; not dumpable means no core anyway (K12). */
 	(void)setrlimit(RLIMIT_CORE, &no_core);
-	if (prctl(PR_SET_DUMPABLE, dumpable, 0, 0, 0) < 0 ||
-		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return -errno;
-	int r = drop_capabilities();
-	if (r < 0)
-		return r;
-	int landlock = landlock_enter(role, spool);
-	if (landlock < 0 && landlock != -ENOSYS && landlock != -EOPNOTSUPP)
-		return landlock;
-	r = seccomp_enter(role);
-	return r < 0 ? r : landlock < 0 ? -ENOSYS : 0;
+	for (int i = 0; i < SANDBOX_STEPS; i++) {
+		int r = take_step((enum sandbox_step)i, role, spool, monitor);
+		if (r < 0 && !is_missing(r))
+			return r;
+		missing |= r < 0 ? 1 << i : 0;
+	}
+	return missing;
+}
+
+const char *
+sandbox_step_name(enum sandbox_step step)
+{
+	static const char *const names[] = { [SANDBOX_DUMPABLE] = "PR_SET_DUMPABLE",
+		[SANDBOX_PRIVILEGES] = "PR_SET_NO_NEW_PRIVS", [SANDBOX_CAPABILITIES] = "capset",
+		[SANDBOX_LANDLOCK] = "Landlock", [SANDBOX_SECCOMP] = "seccomp filters" };
+	return names[step];
 }

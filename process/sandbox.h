@@ -1,7 +1,8 @@
 /*
  * sandbox: a process gives up what it does not need, for good.
  *
- * What the kernel does not offer is left out: the return value tells, and the caller logs it once.
+ * What the kernel, or the container around it, does not offer is left out: the return value tells,
+ * and the caller logs it once.
  */
 #ifndef POSTERN_SANDBOX_H
 #define POSTERN_SANDBOX_H
@@ -24,12 +25,25 @@ enum sandbox_role {
 	SANDBOX_HELPER,  /* tls, auth: the descriptors it has, and nothing else */
 };
 
+/* What is done, in this order. */
+enum sandbox_step {
+	SANDBOX_DUMPABLE,     /* nobody traces it, there is no core */
+	SANDBOX_PRIVILEGES,   /* no exec gives any */
+	SANDBOX_CAPABILITIES, /* none */
+	SANDBOX_LANDLOCK,     /* no file system but the spool */
+	SANDBOX_SECCOMP,      /* only the system calls of the role */
+	SANDBOX_STEPS,
+};
+
+/* How an operator calls it. */
+const char *sandbox_step_name(enum sandbox_step step);
+
 /*
- * Locks the calling process in: no new privileges, no capabilities, not dumpable, no core, file
- * system limited to the directory `spool` (-1: none of it), system calls to those of the role. 0;
- * -ENOSYS when the kernel lacks Landlock (everything else holds); or -errno, and then it must not
- * go on.
+ * Locks the calling process in: its file system is the directory `spool` (-1: none), and
+ * descriptors of its own it can send over the socket `monitor` alone (-1: over none). What this
+ * kernel does not have: 0, or the bits 1 << step; all other steps hold. Or -errno, and then it must
+ * not go on.
  */
-int sandbox_enter(enum sandbox_role role, int spool);
+int sandbox_enter(enum sandbox_role role, int spool, int monitor);
 
 #endif

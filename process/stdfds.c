@@ -1,10 +1,15 @@
 #include "process/stdfds.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/span.h"
 
 void
 stdfds_fill(void)
@@ -17,10 +22,31 @@ stdfds_fill(void)
 		close(fd);
 }
 
-void
-stdfds_close_others(void)
+/* Closes those that /proc names. False: there is no /proc. */
+static bool
+close_listed(int first)
 {
-	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	auto_dir dir = opendir("/proc/self/fd");
+	if (dir == NULL)
+		return false;
+	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+		int64_t fd = span_number(span_of(e->d_name));
+		if (fd >= first && fd <= INT_MAX && fd != dirfd(dir))
+			close((int)fd);
+	}
+	return true;
+}
+
+void
+stdfds_close_from(int first)
+{
+	enum { MOST = 1 << 20 }; /* more than that no process may have open, says Linux by itself */
+	struct rlimit limit;
+	if (close_range((unsigned)first, ~0U, 0) == 0 || close_listed(first))
+		return;
+	bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < MOST;
+	for (int fd = first, end = known ? (int)limit.rlim_max : MOST; fd < end; fd++)
+		close(fd);
 }
 
 /* A connection of the Internet, whatever standard input and output are: a script may be between. */

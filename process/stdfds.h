@@ -5,8 +5,11 @@
 /* Puts /dev/null where nothing is open, so that no file we open becomes a standard one (K6). */
 void stdfds_fill(void);
 
-/* Closes what else was inherited: it is nobody's business here (K1). */
-void stdfds_close_others(void);
+/*
+ * Closes all from `first` on, which must be above the standard ones: what else was inherited is
+ * nobody's business here (K1). On kernels without close_range, and where it is forbidden, too.
+ */
+void stdfds_close_from(int first);
 
 /*
  * Under inetd standard error is the client. If it is a connection of the Internet, the same socket

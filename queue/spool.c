@@ -7,20 +7,29 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/id.h"
 #include "lib/lock.h"
 
+/* Opens a directory, which is made if it is missing, and synced by its name. An fd or -errno. */
 static int
-spool_subdir(int root, const char *name)
+open_made(int parent, const char *name)
 {
-	if (mkdirat(root, name, S_IRWXU) == 0 && fsync(root) < 0)
+	enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+	int fd = openat(parent, name, HOW);
+	if (fd >= 0 || errno != ENOENT)
+		return fd < 0 ? -errno : fd;
+	if (mkdirat(parent, name, S_IRWXU) == 0 ? fsync(parent) < 0 : errno != EEXIST)
 		return -errno;
-	int fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(parent, name, HOW);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -33,6 +42,20 @@ open_slots(int root)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The root of the spool. As open_made; its parent is looked at only if it is missing. */
+static int
+open_root(const char *path)
+{
+	char above[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 || errno != ENOENT || slash == NULL || slash[1] == '\0')
+		return fd < 0 ? -errno : fd;
+	snprintf(above, sizeof(above), "%.*s/", (int)(slash - path), path);
+	auto_fd parent = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return parent < 0 ? -errno : open_made(parent, slash + 1);
+}
+
 int
 spool_open(struct spool *s, const char *path)
 {
@@ -40,17 +63,17 @@ spool_open(struct spool *s, const char *path)
 	struct stat st;
 	int err = 0;
 
-	open_spool.root = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (open_spool.root < 0 || fstat(open_spool.root, &st) < 0)
-		err = -errno;
-	else if (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+	err = open_spool.root = open_root(path);
+	if (err >= 0)
+		err = fstat(open_spool.root, &st) < 0 ? -errno : 0;
+	if (err == 0 && (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0))
 		err = -EPERM;
 	if (err == 0)
-		err = open_spool.lanes = spool_subdir(open_spool.root, "lane");
+		err = open_spool.lanes = open_made(open_spool.root, "lane");
 	if (err >= 0)
-		err = open_spool.tmp = spool_subdir(open_spool.root, "tmp");
+		err = open_spool.tmp = open_made(open_spool.root, "tmp");
 	if (err >= 0)
-		err = open_spool.aside = spool_subdir(open_spool.root, "aside");
+		err = open_spool.aside = open_made(open_spool.root, "aside");
 	if (err >= 0 && faccessat(open_spool.root, "slots", F_OK, 0) < 0) {
 		auto_fd slots = open_slots(open_spool.root);
 		(void)slots; /* made while there is room, for relays that find none */
@@ -71,6 +94,72 @@ spool_close(struct spool *s)
 	cleanup_fd(&s->tmp);
 	cleanup_fd(&s->aside);
 	*s = SPOOL_CLOSED;
+}
+
+void
+spool_explain(const char *path, int err, struct buf *why)
+{
+	char link[PATH_MAX];
+	struct stat st;
+	long me = (long)geteuid();
+	buf_printf(why, "spool %s: ", path);
+	if (lstat(path, &st) < 0) {
+		buf_printf(why, "%s, and it cannot be made: %s; \"install -d -m 700 -o %ld %s\" "
+			"makes it", strerror(errno), strerror(-err), me, path);
+	} else if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlink(path, link, sizeof(link));
+		buf_printf(why, "it is a symbolic link; set spool to what it leads to (%.*s)",
+			n > 0 ? (int)n : 0, link);
+	} else if (!S_ISDIR(st.st_mode)) {
+		buf_puts(why, "it is not a directory");
+	} else if (st.st_uid != geteuid()) {
+		buf_printf(why, "it belongs to user %ld and not to %ld, who runs this; \"chown %ld "
+			"%s\", or set spool to a directory in it, which is made if that may be",
+			(long)st.st_uid, me, me, path);
+	} else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		buf_printf(why,
+			"others than its owner may write to it (mode %04o); \"chmod 700 %s\"",
+			(unsigned)st.st_mode & 07777, path);
+	} else {
+		buf_puts(why, strerror(-err));
+	}
+}
+
+int
+spool_try(const struct spool *s)
+{
+	char name[ID_SIZE];
+	int r = id_new(name);
+	if (r < 0)
+		return r;
+	auto_fd fd =
+		openat(s->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		return -errno;
+	r = write(fd, name, sizeof(name)) != (ssize_t)sizeof(name) || fsync(fd) < 0 ? -errno : 0;
+	unlinkat(s->tmp, name, 0);
+	return r == 0 && faccessat(s->lanes, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : r;
+}
+
+static bool
+is_empty(int parent)
+{
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (dir == NULL) {
+		cleanup_fd(&fd);
+		return false;
+	}
+	for (struct dirent *e; (e = readdir(dir)) != NULL;)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			return false;
+	return true;
+}
+
+bool
+spool_is_empty(const struct spool *s)
+{
+	return is_empty(s->lanes) && is_empty(s->tmp);
 }
 
 enum { LINGER_BASE = 1 << 20 }; /* above all slots of relays at work */

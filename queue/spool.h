@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/buf.h"
+
 struct spool {
 	int root, lanes, tmp, aside; /* directories; -1 when closed */
 };
@@ -25,11 +27,25 @@ struct spool {
 #define SPOOL_CLOSED ((struct spool){ -1, -1, -1, -1 })
 
 /*
- * Opens the spool and makes what is missing inside it. The directory itself must exist, be ours
- * and writable by nobody else: -EPERM otherwise; -ENOTDIR for a symbolic link; or -errno.
+ * Opens the spool and makes what is missing: the directory, if its parent lets us, and what is in
+ * it. It must be ours and writable by nobody else: -EPERM otherwise; -ENOTDIR or -ELOOP for a
+ * symbolic link; or -errno.
  */
 int spool_open(struct spool *s, const char *path);
+
+/* Says in words why spool_open failed, and what to do: "spool /var/spool/postern: ...". */
+void spool_explain(const char *path, int err, struct buf *why);
+
+/* Can messages be written? Makes a file and removes it. 0 or -errno. */
+int spool_try(const struct spool *s);
+
 void spool_close(struct spool *s);
+
+/*
+ * Is there neither a lane nor a file that was left in tmp/? A lane goes when its last message does.
+ * False if it cannot be told.
+ */
+bool spool_is_empty(const struct spool *s);
 
 /* Takes one of n global relay slots. The fd that holds it (close it to give it back), -EAGAIN if
  * none is free, or -errno. */

@@ -8,6 +8,7 @@
 #ifndef POSTERN_TICKET_H
 #define POSTERN_TICKET_H
 
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,5 +27,10 @@ struct ticket_key {
  * are no tickets), or -errno for a directory that cannot be opened.
  */
 int ticket_keys(const char *directory, struct ticket_key keys[static TICKET_KEYS]);
+
+/*
+ * Has connections of ctx resumed by tickets with these keys, if there are some. False: no memory.
+ */
+bool ticket_offer(SSL_CTX *ctx, const char *directory);
 
 #endif

@@ -165,8 +165,8 @@ reason(int err)
 	}
 }
 
-int
-login_load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct buf *why)
+static int
+load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct buf *why)
 {
 	int64_t deadline = clock_deadline(timeout);
 	int r = 0;
@@ -188,4 +188,20 @@ login_load(const struct conf_delivery *c, int64_t timeout, struct login *out, st
 	else if (out->password != NULL && out->library == NULL)
 		buf_puts(why, "delivery_password_file: libgsasl cannot be loaded");
 	return why->n > 0 ? -EINVAL : 0;
+}
+
+int
+login_load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct buf *why)
+{
+	struct conf_delivery own = *c;
+	int err = 0;
+	if (own.password_file != NULL) {
+		own.password_file = strdup(own.password_file);
+		err = credential_path(&own.password_file, why);
+	}
+	if (err == 0)
+		err = load(&own, timeout, out, why);
+	if (own.password_file != c->password_file)
+		free(own.password_file);
+	return err;
 }

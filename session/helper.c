@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/wait.h"
 
 /* Has a program started with one end of a new pair. The session's end, or -errno. */
@@ -28,14 +29,29 @@ ask_for(int monitor, enum request_kind kind, int type, const int *connection)
 }
 
 int
-helper_tls(int monitor, struct stream *s, int64_t deadline, struct tlsinfo *info)
+helper_tls(int monitor, int64_t deadline, const volatile int *stop)
 {
 	int connection = STDIN_FILENO;
 	int fd = ask_for(monitor, REQUEST_TLS, SOCK_STREAM, &connection);
 	if (fd < 0)
 		return -EPROTO;
-	int r = dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0 ? -EPROTO : 0;
+	char said = '\0';
+	int r = wait_for(fd, POLLIN, deadline, stop);
+	if (r == 0 && (read(fd, &said, 1) != 1 || said != TLS_READY))
+		r = -EPROTO;
+	if (r == 0)
+		return fd;
 	close(fd);
+	return r;
+}
+
+int
+helper_tls_begin(int fd, struct stream *s, int64_t deadline, struct tlsinfo *info)
+{
+	static const char go = TLS_GO;
+	int r = send(fd, &go, 1, MSG_NOSIGNAL) != 1 || dup2(fd, STDIN_FILENO) < 0 ||
+			dup2(fd, STDOUT_FILENO) < 0
+		? -EPROTO : 0;
 	stream_init(s, STDIN_FILENO, STDOUT_FILENO, s->lenient, s->stop);
 	struct tlsinfo got;
 	for (size_t have = 0; r == 0 && have < sizeof(got);) {
@@ -93,6 +109,18 @@ helper_auth_step(int fd, const struct span *text, int64_t deadline, const volati
 		reply->text[(size_t)got - auth_text_size(1)] != '\0')
 		return -EPROTO;
 	return 0;
+}
+
+int
+helper_log(int monitor)
+{
+	enum { PATIENCE = 1 };
+	int fd = ask_for(monitor, REQUEST_LOG, SOCK_SEQPACKET, NULL);
+	if (fd < 0)
+		return fd;
+	int r = wait_for(fd, POLLIN, clock_deadline(PATIENCE), NULL);
+	close(fd);
+	return r;
 }
 
 /* Reads up to the end of a line; its length without it, or -errno. */

@@ -10,11 +10,18 @@
 #include "process/request.h"
 
 /*
- * Has tls put between the connection (standard input and output) and the session, and waits until
- * it shook hands. Nothing may be left unsent or unread in *s, which starts anew. 0; -ETIMEDOUT;
- * -EPROTO if there is no TLS, and then no connection either.
+ * Starts tls and waits until it is ready: it has read its files. An fd for helper_tls_begin, to be
+ * closed by the caller; -EPROTO if there can be no TLS, and the connection is as it was;
+ * -ETIMEDOUT; -ECANCELED if *stop is set (wait.h).
  */
-int helper_tls(int monitor, struct stream *s, int64_t deadline, struct tlsinfo *info);
+int helper_tls(int monitor, int64_t deadline, const volatile int *stop);
+
+/*
+ * Has tls, which is ready, put between the connection (standard input and output) and the session,
+ * and waits until it shook hands. Nothing may be left unsent or unread in *s, which starts anew. 0;
+ * -ETIMEDOUT; -EPROTO if there is no TLS, and then no connection either.
+ */
+int helper_tls_begin(int fd, struct stream *s, int64_t deadline, struct tlsinfo *info);
 
 /* Starts auth. An fd for helper_auth_step, to be closed by the caller, or -errno. */
 int helper_auth(int monitor, const struct auth_hello *hello);
@@ -25,6 +32,9 @@ int helper_auth(int monitor, const struct auth_hello *hello);
  */
 int helper_auth_step(int fd, const struct span *text, int64_t deadline, const volatile int *stop,
 	struct auth_text *reply);
+
+/* Has the monitor connect anew to what listens to our log. 0 or -errno. */
+int helper_log(int monitor);
 
 enum check_result { CHECK_OK, CHECK_REJECT, CHECK_DEFER, CHECK_STOPPED };
 

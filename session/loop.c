@@ -127,11 +127,12 @@ loop_main(struct session *s)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	s->end = clock_deadline(s->conf.receive.timeout_session);
+	log_reconnect_by(helper_log, s->monitor);
 	session_progress(s);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, session_is_lenient(s), s->stop);
 	struct log_fields f = { .event = "sandbox" };
-	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, &f)) {
-		say_reply(s, R_NO_QUEUE);
+	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, s->monitor, &f)) {
+		say_reply(s, R_NO_SESSION);
 		int64_t until = session_deadline(s, s->conf.receive.timeout_command);
 		(void)stream_flush(&s->stream, until);
 		return EX_TEMPFAIL;

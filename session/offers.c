@@ -5,7 +5,7 @@
 bool
 offers_tls(const struct session *s)
 {
-	return !s->secure && s->peer.socket && s->conf.tls.mode != TLS_OFF &&
+	return !s->secure && !s->tls_failed && s->peer.socket && s->conf.tls.mode != TLS_OFF &&
 		s->conf.tls.certificate != NULL;
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "session/helper.h"
@@ -9,6 +10,21 @@
 #include "session/say.h"
 
 /* ---- TLS -------------------------------------------------------------------------------- */
+
+/* Has tls ready to shake hands: 220 is said only then. 0, or -errno and the log has a line. */
+static int
+start_tls(struct session *s)
+{
+	struct log_fields f = session_event(s, "tls");
+	int fd = helper_tls(s->monitor, session_deadline(s, s->conf.tls.timeout), s->stop);
+	if (fd < 0) {
+		s->tls_failed = true;
+		log_event(LOG_NOTICE, &f, "no TLS with %s: tls did not get ready", s->peer.text);
+		return fd;
+	}
+	s->tls_ready = fd;
+	return 0;
+}
 
 /* What follows in clear was not sent by the client that will shake hands (RFC 3207; B1). */
 enum reply
@@ -21,7 +37,13 @@ secure_starttls(struct session *s, struct span arg)
 		return R_NOT_IMPLEMENTED; /* and a later attempt would not help */
 	if (!offers_tls(s))
 		return R_TLS_UNAVAILABLE;
-	return stream_pending(&s->stream) ? R_TLS_EARLY : R_START_TLS;
+	if (stream_pending(&s->stream))
+		return R_TLS_EARLY;
+	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
+	int r = start_tls(s);
+	if (r < 0)
+		return r == -ECANCELED ? R_STOPPING : R_TLS_UNAVAILABLE;
+	return R_START_TLS;
 }
 
 bool
@@ -30,8 +52,13 @@ secure_handshake(struct session *s)
 	struct log_fields f = session_event(s, "tls");
 	int64_t until = session_deadline(s, s->conf.tls.timeout);
 	session_forget(s);
-	if (stream_flush(&s->stream, until) != STREAM_OK ||
-		helper_tls(s->monitor, &s->stream, until, &s->tls) < 0) {
+	if (s->tls_ready < 0 && start_tls(s) < 0)
+		return false;
+	bool shaken = stream_flush(&s->stream, until) == STREAM_OK &&
+		helper_tls_begin(s->tls_ready, &s->stream, until, &s->tls) == 0;
+	close(s->tls_ready);
+	s->tls_ready = -1;
+	if (!shaken) {
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
 		return false;
 	}

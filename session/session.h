@@ -49,6 +49,8 @@ struct session {
 
 	/* the connection */
 	struct stream stream;
+	int tls_ready;          /* the end of a tls that waits for the handshake, or -1 */
+	bool tls_failed;        /* tls could not get ready: it is not offered again */
 	bool secure;            /* TLS is spoken; then: */
 	struct tlsinfo tls;
 	bool linger;            /* a client that still sends is to read the reply that ends it */

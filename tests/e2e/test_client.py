@@ -138,7 +138,7 @@ def test_patience_of_the_client(postern):
     """R28, R29, R27, R55: as long as RFC 5321 section 4.5.3.2 asks for, and each can be set."""
     def values(*options):
         command = [str(postern.build / "smtpd"), "-c", "/dev/null", *options, "--check"]
-        said = subprocess.run(command, env={}, stdout=subprocess.PIPE, check=True).stdout.decode()
+        said = subprocess.run(command, env={}, stdout=subprocess.PIPE, check=False).stdout.decode()
         return dict(re.findall(r"^(\w+) = (\S*)", said, re.M))
     preset = values()
     for step, least in MINIMA.items():

@@ -133,7 +133,7 @@ def test_tls_once(postern, rogue):
 
 def test_not_a_request(postern, rogue):
     """Kinds that are none, and none of the descriptors that a kind needs: nothing is started."""
-    for kind, fds in ((5, 1), (0xFFFFFFFF, 1), (TLS, 1), (AUTH, 0), (AUTH, 2), (SENDER, 1), (RECIPIENT, 2)):
+    for kind, fds in ((6, 1), (0xFFFFFFFF, 1), (TLS, 1), (AUTH, 0), (AUTH, 2), (SENDER, 1), (RECIPIENT, 2)):
         rogue.ask(kind, fds).close()
     with rogue.ask(RECIPIENT, 1):
         patience.until(lambda: rogue.helpers("check")) # requests are served one after the other

@@ -4,6 +4,7 @@ tests/unit/process/test_sandbox.c tries the same in a process of its own; here i
 all that it holds. The arguments are such that the kernel would refuse each call for another reason.
 """
 import errno
+import fcntl
 import os
 import socket
 import struct
@@ -15,6 +16,7 @@ import locked
 from conftest import BUILD
 
 NOWHERE = 0x7fff
+NEW_USER, SHARED, THREAD = 0x10000000, 0x200, 0x10000 # none of them can be had like this
 
 DENIED = {
     "execve": "execve 0 0 0",
@@ -32,6 +34,14 @@ DENIED = {
     "userfaultfd": f"userfaultfd {1 | 0x40000000}",
     "io_uring_setup": "io_uring_setup 1 0",
     "clone3": "clone3 0 0",
+    "clone with a user namespace": f"clone {NEW_USER | SHARED} 0 0 0 0",
+    "clone of a thread": f"clone {THREAD} 0 0 0 0",
+    "add_key": "add_key 0 0 0 0 0",
+    "request_key": "request_key 0 0 0 0",
+    "F_SETOWN": f"fcntl -1 {fcntl.F_SETOWN} 0",
+    "FIOSETOWN": "ioctl -1 0x8901 0",
+    "memory to execute": "mmap 0 0 5 34 -1 0",
+    "a socket of another family": "socket 40 99 0",
 }
 
 # Landlock's, as of a session.

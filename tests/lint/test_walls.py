@@ -32,7 +32,7 @@ ROOMS = {
 PROGRAMS = {
     "smtpd": [*COMMON, "session"],
     "relay": [*COMMON, "dns", "delivery", "sending", "report"],
-    "tls": [*COMMON, "secrets/ticket"],
+    "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
     "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass"],
 }
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)

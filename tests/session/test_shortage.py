@@ -70,7 +70,7 @@ def test_no_process_for_a_relay(postern, world):
 def test_no_process_for_a_session(postern):
     """I8, R10"""
     said = run(postern, "strace", "-o", "/dev/null", "-e", "inject=clone:error=EAGAIN:when=1")
-    assert said == "421 4.3.0 mx.test.example Error: queue not available\r\n"
+    assert said == "421 4.3.0 mx.test.example Error: no process for this connection\r\n"
     assert postern.status == 75 and "cannot fork" in postern.logged()
 
 

@@ -611,19 +611,50 @@ def garbage(where, pki):
     (where / "server.pem").write_bytes(bytes(range(256)))
 
 
-@pytest.mark.parametrize("implicit", [False, True])
-@pytest.mark.parametrize("spoil", [absent, locked, mixed, keyless, garbage])
-def test_unusable_files(secure, pki, spoil, implicit):
-    """The connection ends without a word in clear, and the log says why."""
+def encrypted(where, pki):
+    key = certificates.openssl("pkey", "-in", pki.key("server"), "-aes256", "-passout", "pass:x")
+    (where / "server.pem").write_bytes(pki.path("server").read_bytes().split(b"-----BEGIN PRIVATE")[0] + key)
+
+
+def der(where, pki):
+    (where / "server.pem").write_bytes(certificates.openssl("x509", "-in", pki.path("server"), "-outform", "DER"))
+
+
+SPOILT = [(absent, "tls_certificate {}: No such file"), (locked, "tls_certificate {}: Permission denied"),
+          (mixed, "tls_key {}: it is not the key of the certificate"), (keyless, "tls_key {}: there is no key in it"),
+          (garbage, "tls_certificate {}: there is no certificate in it"), (encrypted, "tls_key {}: the key is encrypted"),
+          (der, "tls_certificate {}: it is DER")]
+
+
+@pytest.mark.parametrize("spoil, why", SPOILT)
+def test_not_promised(secure, pki, spoil, why):
+    """L44: STARTTLS gets 454 and the session goes on in clear, without offering it again; the log names key of
+    the configuration, file and reason."""
     spoil(secure.where, pki)
-    c = secure.connect(tls="implicit" if implicit else "starttls")
-    if not implicit:
-        c.reply()
-        assert c.ask("STARTTLS") == READY
+    c = secure.meet()
+    c.ask("MAIL FROM:<a@sender.example>")
+    assert c.ask("STARTTLS") == "454 4.7.0 Error: TLS not available"
+    assert c.ask("RSET") == "250 2.0.0 Ok"
+    assert "STARTTLS" not in c.hello()
+    assert c.ask("STARTTLS") == "454 4.7.0 Error: TLS not available"
+    assert "queued as" in c.message()
+    assert c.finish() == 0
+    assert why.format(secure.where / "server.pem") in secure.logged()
+    assert "no TLS with [127.0.0.1]" in secure.logged()
+
+
+@pytest.mark.parametrize("spoil, why", SPOILT)
+def test_unusable_files_where_tls_is_needed(secure, pki, spoil, why):
+    """L44: there the connection ends without a word in clear, or takes no mail."""
+    spoil(secure.where, pki)
+    c = secure.connect(tls="implicit")
     assert c.rest() == b""
     assert c.end() == 0
-    assert "TLS: certificate, key or settings: " in secure.logged()
-    assert "no TLS with [127.0.0.1]" in secure.logged()
+    assert why.format(secure.where / "server.pem") in secure.logged()
+    c = secure.meet(tls="required")
+    assert c.ask("STARTTLS") == "454 4.7.0 Error: TLS not available"
+    assert c.ask("MAIL FROM:<a@sender.example>") == "530 5.7.0 Error: send STARTTLS first"
+    assert c.finish() == 0
 
 
 def test_no_program(secure):
@@ -631,6 +662,43 @@ def test_no_program(secure):
     c = secure.connect(tls="implicit", tls_path="/nonexistent")
     assert c.rest() == b""
     assert c.end() == 0
+    c = secure.meet(tls_path="/nonexistent")
+    assert c.ask("STARTTLS") == "454 4.7.0 Error: TLS not available"
+    assert "queued as" in c.message()
+    assert c.finish() == 0
+
+
+@pytest.fixture
+def both(secure, rsa):
+    """L45: two certificates, two keys."""
+    files = " ".join(str(secure.where / name) for name in ("server.pem", "rsa.pem"))
+    return Both(secure, files)
+
+
+class Both:
+    def __init__(self, postern, files):
+        self.postern, self.files = postern, files
+
+    def cipher(self, wanted):
+        c = self.postern.connect(tls="implicit", tls_certificate=self.files)
+        c.wrap(context(V12, V12, ciphers=wanted))
+        assert c.reply() == GREETING
+        name = c.sock.cipher()[0]
+        assert c.finish() == 0
+        return name
+
+
+@pytest.mark.parametrize("kind", ["ECDSA", "RSA"])
+def test_two_certificates(both, kind):
+    """L45: the client's abilities choose."""
+    assert both.cipher(f"ECDHE-{kind}-AES128-GCM-SHA256") == f"ECDHE-{kind}-AES128-GCM-SHA256"
+
+
+def test_keys_are_as_many(both):
+    """L45: and in the same order."""
+    p = subprocess.run(both.postern.command("smtpd", "--check", tls_certificate=both.files, tls_key="/one"),
+                       capture_output=True, text=True, env=both.postern.environment(), check=False)
+    assert p.returncode == 78 and "tls_key: needs as many files as tls_certificate has" in p.stderr
 
 
 # ---- who knows what

@@ -42,6 +42,7 @@ static const struct call {
 	CALL(process_vm_writev) CALL(kill) CALL(pidfd_open) CALL(mount) CALL(umount2) CALL(unshare)
 	CALL(setns) CALL(bpf) CALL(keyctl) CALL(perf_event_open) CALL(userfaultfd)
 	CALL(io_uring_setup) CALL(memfd_create) CALL(mprotect) CALL(prctl) CALL(seccomp)
+	CALL(sendmsg) CALL(socketpair) CALL(dup2) CALL(dup3) CALL(fcntl) CALL(ioctl) CALL(add_key) CALL(request_key) CALL(mmap)
 	CALL(landlock_create_ruleset) CALL(setresuid) CALL(capset) CALL(prlimit64) CALL(getpid)
 #undef CALL
 };

@@ -4,6 +4,7 @@ tests/tools/inject.c makes the running session do them, so what is judged is the
 to a client, where and as it was started.
 """
 import errno
+import fcntl
 import os
 import pathlib
 import shutil
@@ -20,7 +21,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 BENEATH, CREATE, READ = -100, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, os.O_RDONLY | os.O_CLOEXEC
 LOOPBACK = "#" + struct.pack("!H4s8x", 25, socket.inet_aton("127.0.0.1")).hex()
 INET = f"#{struct.pack('=H', socket.AF_INET).hex()}{LOOPBACK[1:]}"
-NEW_USER, NEW_NS, CHILD = 0x10000000, 0x20000, 17
+NEW_USER, NEW_NS, NEW_NET, CHILD = 0x10000000, 0x20000, 0x40000000, 17
+FIOSETOWN = 0x8901
 ATTACH = 16
 
 # What a process that is not locked in may do, as an ordinary user.
@@ -71,6 +73,18 @@ FORBIDDEN_TOO = {
     "chown": f'fchownat {BENEATH} "{{spool}} 0 0 0',
     "bpf": "bpf 0 0 0",
     "keys": "keyctl 0 -3 0 0 0",
+    "a key": "add_key 0 0 0 0 0",
+    "asking for a key": "request_key 0 0 0 0",
+    "a message to the client": "sendmsg 0 0 0", # no filter sees an address in it, or a descriptor
+    "a pair of datagram sockets": f"socketpair {socket.AF_UNIX} {socket.SOCK_DGRAM} 0 #0000000000000000",
+    "another in place of the monitor": "dup2 0 {socket}",
+    "the same by dup3": f"dup3 0 {{socket}} {os.O_CLOEXEC}",
+    "a copy of a descriptor": f"fcntl 0 {fcntl.F_DUPFD} 0",
+    "signals on input": f"fcntl 0 {fcntl.F_SETOWN} {{monitor}}",
+    "which signal": f"fcntl 0 {fcntl.F_SETSIG} 9",
+    "signals on input by ioctl": f"ioctl 0 {FIOSETOWN} 0",
+    "a child in namespaces of its own": f"clone {NEW_USER | NEW_NET | CHILD} 0 0 0 0",
+    "memory to execute": "mmap 0 4096 5 34 -1 0",
     "performance counters": "perf_event_open 0 0 -1 -1 0",
     "userfaultfd": "userfaultfd 1",
     "io_uring": "io_uring_setup 1 0",

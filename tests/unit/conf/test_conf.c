@@ -179,6 +179,8 @@ static const struct row {
 	{ "tls_certificate", "c.pem", NULL, "not an absolute path" },
 	{ "tls_key", "credential:key.pem", "credential:key.pem", NULL },
 	{ "tls_key", "credential:a/b", NULL, "not an absolute path" },
+	{ "tls_certificate", "/a.pem credential:b", "/a.pem credential:b", NULL }, /* L45 */
+	{ "tls_certificate", "/a.pem b.pem", NULL, "not an absolute path" },
 	{ "auth_users", "credential:users", "credential:users", NULL },
 	{ "spool", "credential:spool", NULL, "not an absolute path" },
 	/* S1: a login stands in a route, and nowhere else. */
@@ -363,6 +365,11 @@ static const struct {
 	{ "tls = required\n", "tls: needs tls_certificate" },
 	{ "tls = implicit\n", "tls: needs tls_certificate" },
 	{ "tls = required\ntls_certificate = /c.pem\n", NULL },
+	{ "tls_certificate = /a /b\ntls_key = /a\n", "tls_key: needs as many files as tls_certificate has" },
+	{ "tls_certificate = /a\ntls_key = /a /b\n", "tls_key: needs as many files as tls_certificate has" },
+	{ "tls_certificate = /a /b\ntls_key = /c /d\n", NULL },
+	{ "tls_certificate = /a /b\n", NULL },
+	{ "tls_key = /a\n", NULL },
 	{ "auth_dovecot = /d\nauth_saslauthd = /s\n", "auth_dovecot: is for hosts without" },
 	{ "auth_dovecot = /d\n", NULL },
 	{ "relay_nets = 0.0.0.0/0\n", "relay_nets: makes an open relay" }, /* H6 */

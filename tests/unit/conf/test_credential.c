@@ -63,22 +63,27 @@ test_environment(void **state)
 }
 
 static void
-test_find(void **state)
+test_path(void **state)
 {
-	struct conf c = { .tls = { .certificate = strdup("/c.pem"), .key = strdup("credential:key") },
-		.auth.users = strdup("credential:users") };
+	char *path = strdup("/c.pem"), *named = strdup("credential:key"), *none = NULL;
 	auto_buf why = buf_new(200);
 	(void)state;
 	unsetenv("CREDENTIALS_DIRECTORY");
-	assert_int_equal(credential_find(&c, &why), -EINVAL);
+	assert_int_equal(credential_path(&named, &why), -EINVAL);
 	assert_true(why.n > 0);
-	assert_string_equal(c.tls.key, "credential:key");
+	assert_string_equal(named, "credential:key");
+	assert_true(credential_hidden(span_of(named)));
+	assert_false(credential_hidden(span_of(path)));
 	setenv("CREDENTIALS_DIRECTORY", "/run/c", 1);
-	assert_int_equal(credential_find(&c, &why), 0);
-	assert_string_equal(c.tls.certificate, "/c.pem");
-	assert_string_equal(c.tls.key, "/run/c/key");
-	assert_string_equal(c.auth.users, "/run/c/users");
-	conf_free(&c);
+	assert_false(credential_hidden(span_of(named)));
+	assert_int_equal(credential_path(&path, &why), 0);
+	assert_int_equal(credential_path(&named, &why), 0);
+	assert_int_equal(credential_path(&none, &why), 0);
+	assert_string_equal(path, "/c.pem");
+	assert_string_equal(named, "/run/c/key");
+	assert_null(none);
+	free(path);
+	free(named);
 }
 
 int
@@ -88,7 +93,7 @@ main(void)
 		cmocka_unit_test(test_named),
 		cmocka_unit_test(test_variable),
 		cmocka_unit_test(test_environment),
-		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_path),
 	};
 	return cmocka_run_group_tests_name("credential", tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "lib/cleanup.h"
 #include "lib/lock.h"
 
 static void
@@ -24,7 +25,7 @@ test_spool_open(void **state)
 		assert_int_equal(fstatat(sp.root, made[i], &st, 0), 0);
 		assert_int_equal(st.st_mode, S_IFDIR | 0700); /* K3 */
 	}
-	refused("/tmp/postern-no-such-directory", -ENOENT); /* J15 */
+	refused("/tmp/postern-no-such-directory/spool", -ENOENT); /* J15 */
 	snprintf(path, sizeof(path), "%s/file", top);
 	spill(sp.root, "file", span_of(""));
 	refused(path, -ENOTDIR);
@@ -50,6 +51,63 @@ test_spool_open(void **state)
 	assert_int_equal(renameat(sp.root, "aside", sp.root, "a"), 0);
 	assert_int_equal(symlinkat("a", sp.root, "aside"), 0);
 	refused(top, -ENOTDIR);
+}
+
+/* L69: a spool that is missing is made where its parent lets us. */
+static void
+test_made(void **state)
+{
+	(void)state;
+	struct spool s;
+	struct stat st;
+	char path[100];
+	snprintf(path, sizeof(path), "%s/new", top);
+	assert_int_equal(spool_open(&s, path), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(spool_try(&s), 0);
+	spool_close(&s);
+}
+
+/* L69, S12: what is wrong is said in words, with what to do. */
+static void
+test_explain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name, *says;
+		int err;
+		mode_t mode;
+		uid_t owner;
+	} rows[] = {
+		{ "none/spool", "No such file or directory, and it cannot be made: No such file", -ENOENT, 0, 0 },
+		{ "file", "is not a directory", -ENOTDIR, 0, 0 },
+		{ "link", "is a symbolic link; set spool to what it leads to (.)", -ENOTDIR, 0, 0 },
+		{ "volume", "others than its owner may write to it (mode 2775); \"chmod 700 ", -EPERM,
+			02775, 0 },
+		{ "theirs", "it belongs to user 1 and not to ", -EPERM, 0700, 1 },
+		{ "mine", "Input/output error", -EIO, 0700, 0 },
+	};
+	spill(sp.root, "file", span_of(""));
+	assert_int_equal(symlinkat(".", sp.root, "link"), 0);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char path[100], text[600];
+		auto_buf why = buf_new(sizeof(text) - 1);
+		snprintf(path, sizeof(path), "%s/%s", top, rows[i].name);
+		if (rows[i].owner != 0 && geteuid() != 0)
+			continue;
+		if (rows[i].mode != 0) {
+			assert_int_equal(mkdirat(sp.root, rows[i].name, 0700), 0);
+			assert_int_equal(chmod(path, rows[i].mode), 0);
+			if (rows[i].owner != 0)
+				assert_int_equal(chown(path, rows[i].owner, 0), 0);
+		}
+		spool_explain(path, rows[i].err, &why);
+		snprintf(text, sizeof(text), "%.*s", (int)why.n, why.p);
+		assert_int_equal(strncmp(text, "spool /", 7), 0);
+		if (strstr(text, rows[i].says) == NULL)
+			fail_msg("%s: %s", rows[i].name, text);
+	}
 }
 
 static void
@@ -122,6 +180,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_spool_open),
+		TEST(test_made),
+		TEST(test_explain),
 		TEST(test_sweep),
 		TEST(test_room),
 		TEST(test_places),

@@ -1,0 +1,163 @@
+#include "delivery/readiness.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf/credential.h"
+#include "conf/target.h"
+#include "lib/cleanup.h"
+#include "process/check.h"
+#include "sending/login.h"
+
+enum { WHY_SIZE = 1024 };
+
+static void
+check_nameservers(struct findings *f, const struct conf *c)
+{
+	struct conf copy = *c;
+	auto_buf odd = buf_new(WHY_SIZE);
+	int r = conf_find_nameservers(&copy, NULL, &odd);
+	if (r < 0)
+		check_fault(f, "no nameserver can be used: %.*s; set nameserver, or mend that",
+			(int)odd.n, odd.p);
+	else if (odd.n > 0)
+		check_warning(f, "nameserver: left out: %.*s", (int)odd.n, odd.p);
+}
+
+/* Is there a host whose certificate must be good? */
+static bool
+needs_authorities(const struct conf *c)
+{
+	bool needed = c->delivery.tls == DELIVERY_TLS_VERIFY;
+	struct conf_delivery d;
+	for (const struct route *r = c->routes; r != NULL && !needed; r = r->next) {
+		conf_delivery_of(&d, c, r);
+		needed = d.tls == DELIVERY_TLS_VERIFY ||
+			(d.user != NULL && d.auth_clear == CONF_NO);
+	}
+	return needed;
+}
+
+static void
+check_authorities(struct findings *f, const struct conf *c)
+{
+	if (access(c->relay.ca, R_OK) < 0)
+		(needs_authorities(c) ? check_fault : check_warning)(f,
+			"delivery_ca %s: %s; no certificate of a host can be verified",
+			c->relay.ca, strerror(errno));
+}
+
+static void
+check_source(struct findings *f, const struct netaddr *a)
+{
+	struct sockaddr_storage ss;
+	char text[NETADDR_TEXT];
+	netaddr_to(a, 0, &ss);
+	netaddr_text(a, text);
+	auto_fd fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&ss, sizeof(ss)) < 0)
+		check_fault(f, "source %s: %s; it must be an address of this host", text,
+			strerror(errno));
+}
+
+/* The addresses that we connect from. */
+static void
+check_sources(struct findings *f, const char *list)
+{
+	struct sources s;
+	if (list == NULL || target_sources(span_of(list), &s) < 0)
+		return;
+	if (s.has4)
+		check_source(f, &s.v4);
+	if (s.has6)
+		check_source(f, &s.v6);
+}
+
+static void
+check_common_sources(struct findings *f, const struct conf *c)
+{
+	check_sources(f, c->delivery.source);
+}
+
+/* They are looked up for each host that a stranger named: mail must not go in a circle. */
+static void
+check_own_addresses(struct findings *f, const struct conf *c)
+{
+	struct ifaddrs *list;
+	(void)c;
+	if (getifaddrs(&list) == 0)
+		freeifaddrs(list);
+	else
+		check_fault(f, "addresses of this host: %s; the process needs AF_NETLINK",
+			strerror(errno));
+}
+
+/* A credential or a variable that this process was not given, as the service is. */
+static bool
+is_handed_elsewhere(const char *file)
+{
+	return credential_hidden(span_of(file)) ||
+		(credential_variable_named(span_of(file)) && credential_variable(file) == NULL);
+}
+
+/* The password is read; a program for a token is not run, for it may have a price. */
+static void
+check_login(struct findings *f, const struct conf *c, const struct route *route)
+{
+	struct conf_delivery d;
+	struct login login = { 0 };
+	auto_buf why = buf_new(WHY_SIZE);
+	conf_delivery_of(&d, c, route);
+	if (d.token_command != NULL) {
+		struct span rest = span_of(d.token_command), word = span_word(&rest, " \t");
+		char *program = strndup(word.p, word.n);
+		if (program != NULL && access(program, X_OK) < 0)
+			check_fault(f, "[route %s] delivery_token_command %s: %s", route->name,
+				program, strerror(errno));
+		free(program);
+	} else if (d.password_file != NULL && is_handed_elsewhere(d.password_file)) {
+		check_warning(f,
+			"[route %s] delivery_password_file %s: only where the service runs "
+			"can it be looked at",
+			route->name, d.password_file);
+	} else if (login_load(&d, c->receive.timeout_check, &login, &why) < 0) {
+		check_fault(f, "[route %s] %.*s (%s)", route->name, (int)why.n, why.p,
+			d.password_file != NULL ? d.password_file : "it is not set");
+	}
+	explicit_bzero(&login, sizeof(login));
+}
+
+/* A server that makes its socket may be started later than this is asked. */
+static void
+check_hosts(struct findings *f, const struct route *route)
+{
+	struct span rest = span_of(route->delivery.hosts);
+	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
+		struct target t;
+		if (target_parse(word, &t) == 0 && t.kind == TARGET_SOCKET &&
+			access(t.name, W_OK) < 0)
+			check_warning(f, "[route %s] hosts %.*s: %s; is there a server?",
+				route->name, (int)word.n, word.p, strerror(errno));
+	}
+}
+
+static void
+check_routes(struct findings *f, const struct conf *c)
+{
+	for (const struct route *r = c->routes; r != NULL; r = r->next) {
+		check_hosts(f, r);
+		check_sources(f, r->delivery.source);
+		check_login(f, c, r);
+	}
+}
+
+int
+readiness_check(const struct options *o, struct conf *c, struct conf_origins *from)
+{
+	static const struct check checks[] = { { check_nameservers }, { check_authorities },
+		{ check_own_addresses }, { check_common_sources }, { check_routes } };
+	return check_all("relay", o, c, from, checks, CHECKS(checks));
+}

@@ -1,0 +1,148 @@
+#include "process/surroundings.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conf/routes.h"
+#include "conf/target.h"
+#include "lib/cleanup.h"
+#include "lib/limits.h"
+#include "process/check.h"
+#include "process/log.h"
+#include "process/runtime.h"
+#include "process/sandbox.h"
+#include "queue/spool.h"
+
+/* What an ordinary user finds holds for that user; root has become the right one by now. */
+static void
+check_user(struct findings *f, const struct conf *c)
+{
+	uid_t uid;
+	gid_t gid;
+	if (sandbox_find_user(c->who.user, &uid, &gid) == 0 && uid != geteuid())
+		check_warning(f, "user %s: this check runs as user %ld, so it tells what that one "
+			"sees; run it as root or as %s", c->who.user, (long)geteuid(), c->who.user);
+}
+
+static void
+check_hostname(struct findings *f, const struct conf *c)
+{
+	const char *name = c->who.hostname;
+	struct target t;
+	bool literal = name[0] == '[';
+	if (target_parse(span_of(name), &t) < 0 || (t.kind == TARGET_ADDRESS) != literal)
+		check_fault(f,
+			"hostname %s: no host can have this name; set it to this host's full "
+			"name",
+			name);
+}
+
+static void
+check_spool(struct findings *f, const struct conf *c)
+{
+	struct spool s;
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	int r = spool_open(&s, c->who.spool);
+	if (r < 0) {
+		spool_explain(c->who.spool, r, &why);
+		check_fault(f, "%.*s", (int)why.n, why.p);
+		return;
+	}
+	r = spool_try(&s);
+	if (r < 0)
+		check_fault(f, "spool %s: it cannot be written: %s", c->who.spool, strerror(-r));
+	else if (!spool_has_room(&s, 0, c->receive.min_free))
+		check_fault(f, "spool %s: less than min_free (%lld octets) or no inode is free; no "
+			"mail is taken", c->who.spool, (long long)c->receive.min_free);
+	spool_close(&s);
+}
+
+static void
+check_runtime(struct findings *f, const struct conf *c)
+{
+	int r = runtime_check(c->who.runtime);
+	if (r < 0)
+		check_warning(f,
+			"runtime %s: %s: " RUNTIME_MISSED "; \"install -d -m 700 -o %ld %s\" "
+			"makes it",
+			c->who.runtime, strerror(-r), (long)geteuid(), c->who.runtime);
+}
+
+/* What the configuration itself has doubts of. */
+static void
+check_doubts(struct findings *f, const struct conf *c)
+{
+	struct span rest = buf_span(&c->doubts);
+	while (rest.n > 0) {
+		struct span line = span_cut(&rest, '\n');
+		check_warning(f, "%.*s", (int)line.n, line.p);
+	}
+}
+
+static void
+check_postmaster(struct findings *f, const struct conf *c)
+{
+	if (!routes_reach_postmaster(c, (struct span){ 0 }))
+		check_warning(f, "postmaster is not set, and nothing takes mail for %s: strangers' "
+			"mail for <postmaster> is refused", c->who.hostname);
+}
+
+static void
+check_executable(struct findings *f, const char *key, const char *path)
+{
+	struct stat st;
+	errno = 0;
+	if (path == NULL ||
+		(stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0))
+		return;
+	check_fault(f, "%s %s: %s; no mail is taken without its answer", key, path,
+		errno != 0 ? strerror(errno) : "it is not a program");
+}
+
+static void
+check_judges(struct findings *f, const struct conf *c)
+{
+	check_executable(f, "recipient_check", c->receive.recipient_check);
+	check_executable(f, "sender_check", c->receive.sender_check);
+}
+
+static void
+check_log(struct findings *f, const struct conf *c)
+{
+	int r = log_try(c->log);
+	if (r < 0)
+		check_warning(f, "log: %s: %s; lines go to standard error", log_socket(c->log),
+			strerror(-r));
+}
+
+static void
+check_tls(struct findings *f, const struct conf *c)
+{
+	if (c->tls.mode != TLS_OFF && c->tls.certificate != NULL)
+		check_other(f, "tls_path", c->who.tls_path);
+}
+
+static void
+check_auth(struct findings *f, const struct conf *c)
+{
+	if (c->auth.users != NULL || c->auth.saslauthd != NULL || c->auth.dovecot != NULL)
+		check_other(f, "auth_path", c->who.auth_path);
+}
+
+static void
+check_relay(struct findings *f, const struct conf *c)
+{
+	check_other(f, "relay_path", c->who.relay_path);
+}
+
+int
+surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from)
+{
+	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
+		{ check_postmaster }, { check_spool },
+		{ check_runtime }, { check_judges }, { check_log }, { check_tls }, { check_auth },
+		{ check_relay } };
+	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
+}

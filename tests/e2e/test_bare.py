@@ -1,0 +1,171 @@
+"""L66, L67: kernels, containers and chroots that do not have what is usual. Mail goes; one line says what is missing."""
+import errno
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+import client
+import proc
+from conftest import DROP, TOP
+from patience import until
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs cc, which is not installed")
+WARNING = "this kernel or container does not let me have: "
+
+
+@pytest.fixture(scope="module")
+def forbid(tmp_path_factory):
+    program = tmp_path_factory.mktemp("forbid") / "forbid"
+    subprocess.run(["cc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-o", str(program),
+                    str(TOP / "tests/tools/forbid.c")], check=True)
+    for path in list(program.parents)[:3]:
+        path.chmod(0o755)
+    return program
+
+
+class Bare:
+    """Makes the programs of `postern` run where some calls fail."""
+
+    def __init__(self, postern, forbid):
+        self.postern, self.forbid, self.usual = postern, forbid, postern.command
+        if b"detect_leaks" in (postern.build / "smtpd").read_bytes():
+            pytest.skip("such a build is not locked in")
+
+    def without(self, **calls):
+        words = [str(self.forbid), *(f"{name}={number}" for name, number in calls.items()), "--"]
+        at = len(DROP) if os.geteuid() == 0 else 0
+
+        def command(*arguments, **settings):
+            usual = self.usual(*arguments, **settings)
+            return [*usual[:at], *words, *usual[at:]]
+        self.postern.command = command
+
+
+@pytest.fixture
+def bare(postern, world, forbid):
+    world.domain("d.example")
+    return Bare(postern, forbid)
+
+
+@pytest.mark.parametrize("calls, missing", [
+    ({"seccomp": errno.EINVAL}, "seccomp filters"), # CONFIG_SECCOMP_FILTER is not set
+    ({"seccomp": errno.EPERM}, "seccomp filters"),
+    ({"seccomp": errno.ENOSYS}, "seccomp filters"),
+    ({"landlock_create_ruleset": errno.ENOSYS}, "Landlock"),
+    ({"landlock_create_ruleset": errno.EPERM}, "Landlock"),
+    ({"landlock_restrict_self": errno.EPERM}, "Landlock"),
+    ({"capset": errno.EPERM}, "capset"),
+    ({"seccomp": errno.EPERM, "landlock_create_ruleset": errno.ENOSYS, "close_range": errno.ENOSYS},
+     "Landlock, seccomp filters"),
+])
+def test_missing(postern, world, bare, calls, missing):
+    """L66: taken and delivered; one warning in all, for session, relay, and whatever else."""
+    bare.without(**calls)
+    assert "queued as" in postern.send("u@d.example")
+    world.sink.wait_messages()
+    assert postern.settled().count(WARNING) == 1
+    assert f"{WARNING}{missing}; going on without" in postern.logged()
+
+
+def test_tls(secure, forbid):
+    """L66: with TLS too."""
+    Bare(secure, forbid).without(seccomp=errno.EPERM)
+    c = secure.meet()
+    c.starttls()
+    c.hello()
+    assert "queued as" in c.message()
+    assert c.finish() == 0
+
+
+def test_reply_when_it_cannot_begin(postern, bare):
+    """L66: not what is wrong with the queue, for nothing is."""
+    bare.without(seccomp=errno.ENOMEM)
+    said = postern.pipe("QUIT\n", max_relays=0)
+    assert said == "421 4.3.0 mx.test.example Error: no process for this connection\r\n"
+    assert "cannot lock myself in: Cannot allocate memory" in postern.logged()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look at what is not dumpable")
+@pytest.mark.parametrize("calls", [{}, {"close_range": errno.ENOSYS}, {"close_range": errno.EPERM}])
+def test_inherited(postern, world, bare, calls):
+    """K1, L66: what smtpd inherits reaches neither session nor relay, though there be no close_range."""
+    if calls:
+        bare.without(**calls)
+    secret = postern.where / "secret"
+    secret.write_text("secret")
+    ours, theirs = client.pair()
+    with theirs, open(secret, "rb") as f, open(postern.log, "ab") as log:
+        p = subprocess.Popen(postern.command("smtpd"), stdin=theirs, stdout=theirs, stderr=log,
+                             pass_fds=[f.fileno()], env=postern.environment())
+    postern.started.append(p)
+    c = client.Client(ours, p)
+    assert c.reply()[:3] == "220"
+    c.hello()
+    with world.sink.held("RCPT", "250 ok"):
+        assert "queued as" in c.message(recipient="u@d.example")
+        [relay] = postern.wait_relays()
+        until(lambda: any(line.startswith("RCPT") for line in world.sink.lines)) # it is locked in by then
+        for pid in (p.pid, *proc.children(p.pid), relay):
+            held = [os.readlink(x) for x in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+            assert str(secret) not in held
+    assert c.finish() == 0
+    postern.settled()
+
+
+# ---- a chroot
+
+CHROOT = r"""
+set -e
+mount -t tmpfs tmpfs "$1/mounts"
+mkdir "$1/mounts/upper" "$1/mounts/work" "$1/mounts/root"
+root=$1/mounts/root
+mount -t overlay -o lowerdir=/,upperdir="$1/mounts/upper",workdir="$1/mounts/work" overlay "$root"
+mkdir -p "$root$1" "$root$2"
+mount --rbind "$2" "$root$2"
+mount --bind "$1" "$root$1"
+[ -e "$root/dev/null" ] || touch "$root/dev/null"
+mount --bind /dev/null "$root/dev/null"
+[ ! -e "$root/proc/self" ]
+shift 2
+exec chroot "$root" "$@"
+"""
+
+
+@pytest.fixture
+def chroot(secure, world):
+    """Only /proc is not there."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it mounts")
+    world.domain("d.example")
+    (secure.where / "mounts").mkdir()
+    usual = secure.command
+    secure.command = lambda *arguments, **settings: [
+        "unshare", "-m", "--propagation", "private", "sh", "-c", CHROOT, "sh", str(secure.where), str(secure.build),
+        *usual(*arguments, **settings)]
+    return secure
+
+
+def test_without_proc(chroot, world):
+    """L67: the programs find each other: smtpd its tls, its relay; and the relay of the timer its own."""
+    c = chroot.connect(max_relays=20)
+    assert c.reply()[:3] == "220"
+    c.hello()
+    c.starttls()
+    c.hello()
+    assert "queued as" in c.message(recipient="u@d.example")
+    world.sink.wait_messages()
+    assert c.finish() == 0
+    chroot.settled()
+    assert "queued as" in chroot.send("u@d.example", max_relays=0)
+    chroot.due()
+    world.sink.wait_messages(2)
+    chroot.settled()
+
+
+def test_check_without_proc(chroot):
+    p = subprocess.run(chroot.command("smtpd", "--check"), capture_output=True, text=True,
+                       env=chroot.environment(), check=False)
+    assert f"relay_path = {chroot.build}/relay  # " in p.stdout and " error: " not in p.stderr, p.stderr

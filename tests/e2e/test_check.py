@@ -1,0 +1,207 @@
+"""L30, L44, L48, L69: `smtpd --check`, by the user of the service: each fault has its line, which names the key of the
+configuration and its value, and says what to do. Status 78 if mail stops, 0 if not."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import DROP, own
+
+KEY = "-----BEGIN PRIVATE"
+
+
+@pytest.fixture
+def checked(secure, pki):
+    """Runs it: (status, what it finds)."""
+    secure.settings.update(delivery_ca=pki.path("ca"), postmaster="root@d.example")
+
+    def run(lines=(), **settings):
+        if lines:
+            secure.configure(*lines)
+        p = subprocess.run(secure.command("smtpd", "--check", **settings), capture_output=True, text=True,
+                           env=secure.environment(), check=False)
+        assert "spool = " in p.stdout, "what is in force is printed, whatever is found"
+        return p.returncode, p.stderr
+    return run
+
+
+def test_nothing_is_wrong(checked):
+    assert checked() == (0, "")
+
+
+def file(postern, name, text, mode=0o644):
+    path = postern.where / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    path.chmod(mode)
+    own(path)
+    return path
+
+
+# ---- certificates and keys: (what it does to the file of both, status, the line)
+
+def without_key(path, pki):
+    path.write_text(path.read_text().partition(KEY)[0])
+
+
+def key_of_another(path, pki):
+    path.write_text(path.read_text().partition(KEY)[0] + pki.key("ca").read_text())
+
+
+def not_pem(path, pki):
+    del pki
+    path.write_text("certificate")
+
+
+def issued(days):
+    def spoil(path, pki):
+        pki.issue(f"days{days}", "/CN=mx.test.example", usage="serverAuth", days=days)
+        shutil.copy(pki.path(f"days{days}"), path)
+        own(path)
+    return spoil
+
+
+def by_another(path, pki):
+    """Whose certificate is not in the file, nor known to clients."""
+    pki.authority("between")
+    pki.issue("below", "/CN=mx.test.example", usage="serverAuth", ca="between")
+    shutil.copy(pki.path("below"), path)
+    own(path)
+
+
+@pytest.mark.parametrize("spoil, status, line", [
+    (lambda path, pki: path.unlink(), 78, "tls: error: tls_certificate {}: No such file or directory; user "),
+    (lambda path, pki: path.chmod(0), 78, "tls: error: tls_certificate {}: Permission denied; user "),
+    (without_key, 78, "tls: error: tls_key {}: there is no key in it in PEM "),
+    (key_of_another, 78, "tls: error: tls_key {}: it is not the key of the certificate in {}"),
+    (not_pem, 78, "tls: error: tls_certificate {}: there is no certificate in it in PEM "),
+    (issued(-1), 0, "tls: warning: tls_certificate {}: it has expired; renew it"),
+    (issued(5), 0, "tls: warning: tls_certificate {}: it expires in "),
+    (by_another, 0, "tls: warning: tls_certificate {}: nobody in "),
+])
+def test_certificate(checked, secure, pki, spoil, status, line):
+    path = secure.where / "server.pem"
+    spoil(path, pki)
+    got, found = checked()
+    assert got == status and len(found.splitlines()) == 1
+    assert line.format(path, path) in found
+
+
+def test_expired_where_tls_is_needed(checked, secure, pki):
+    """Clients that must have TLS ask for a good certificate: their mail stops."""
+    issued(-1)(secure.where / "server.pem", pki)
+    status, found = checked(tls="required")
+    assert status == 78 and "tls: error: tls_certificate " in found and "it has expired" in found
+
+
+def test_two_of_a_kind(checked, secure):
+    """L45: which of them would a client get?"""
+    path = secure.where / "server.pem"
+    status, found = checked(tls_certificate=f"{path} {path}")
+    assert status == 78 and f"tls_certificate {path}: there is one before it with the same kind of key" in found
+
+
+def test_credential(checked):
+    """What only the unit hands out can be looked at only there, and is no fault."""
+    status, found = checked(tls_key="credential:key")
+    assert status == 0 and "tls_key credential:key: a credential can be looked at only where the unit runs" in found
+
+
+# ---- what else there is: (settings, status, the line)
+
+ROUTE = ("[route x]", "domains = *", "hosts = mail.example.net:587", "delivery_user = u")
+
+FAULTS = [
+    ({"spool": "/nonexistent/spool"}, 78, "spool /nonexistent/spool: No such file or directory, and it cannot be made: "),
+    ({"spool": "/etc/hostname"}, 78, "spool /etc/hostname: it is not a directory"),
+    ({"spool": "/usr"}, 78, "spool /usr: it belongs to user 0 and not to "),
+    ({"min_free": "1000G"}, 78, "less than min_free "),
+    ({"runtime": "/nonexistent/run"}, 0, "runtime /nonexistent/run: No such file or directory: clients are not counted"),
+    ({"runtime": "/usr"}, 0, "runtime /usr: Permission denied"),
+    ({"hostname": "192.0.2.1"}, 78, "hostname 192.0.2.1: no host can have this name"),
+    ({"postmaster": ""}, 0, "postmaster is not set, and nothing takes mail for mx.test.example"),
+    ({"recipient_check": "/nonexistent"}, 78, "recipient_check /nonexistent: No such file or directory"),
+    ({"sender_check": "/etc/passwd"}, 78, "sender_check /etc/passwd: Permission denied"),
+    ({"sender_check": "/usr"}, 78, "sender_check /usr: it is not a program"),
+    ({"relay_path": "/nonexistent/relay"}, 78, "relay_path /nonexistent/relay: No such file or directory"),
+    ({"tls_path": "/nonexistent/tls"}, 78, "tls_path /nonexistent/tls: No such file or directory"),
+    ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: "),
+    ({"auth_users": "/nonexistent"}, 78, "auth_users /nonexistent: No such file or directory; user "),
+    ({"auth_users": "/dev/null"}, 0, "auth_users /dev/null: there is no user in it"),
+    ({"auth_dovecot": "/nonexistent"}, 0, "auth_dovecot /nonexistent: No such file or directory; does it run"),
+    ({"delivery_tls": "verify", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
+     "delivery_ca /nonexistent: No such file or directory"),
+    ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),
+    ({"source": "192.0.2.1"}, 78, "source 192.0.2.1: Cannot assign requested address"),
+]
+
+
+@pytest.mark.parametrize("settings, status, line", FAULTS, ids=["-".join(row[0]) + f"{n}" for n, row in enumerate(FAULTS)])
+def test_fault(checked, settings, status, line):
+    got, found = checked(**settings)
+    assert got == status and line in found and len(found.splitlines()) == 1, found
+    assert (": error: " in found) == (status == 78)
+
+
+@pytest.mark.parametrize("lines, status, line", [
+    ((*ROUTE, "delivery_password_file = /nonexistent"), 78,
+     "[route x] delivery_password_file: No such file or directory (/nonexistent)"),
+    (ROUTE, 78, "[route x] delivery_password_file: No such file or directory (it is not set)"),
+    ((*ROUTE, "delivery_token_command = /nonexistent a"), 78,
+     "[route x] delivery_token_command /nonexistent: No such file"),
+    ((*ROUTE, "delivery_password_file = credential:p"), 0, "[route x] delivery_password_file credential:p: only where"),
+    ((*ROUTE, "delivery_password_file = environment:P"), 0, "[route x] delivery_password_file environment:P: only where"),
+    (("[route x]", "domains = *", "hosts = unix:/nonexistent"), 0, "[route x] hosts unix:/nonexistent: No such file"),
+    (("[route x]", "domains = *", "hosts = [127.0.0.1]:25", "source = 192.0.2.1"), 78, "source 192.0.2.1: Cannot assign"),
+])
+def test_route(checked, lines, status, line):
+    """What its mail needs."""
+    got, found = checked(lines)
+    assert got == status and line in found and len(found.splitlines()) == 1, found
+
+
+def test_symbolic_link(checked, secure):
+    """S12: the spool itself must not be one."""
+    (secure.where / "link").symlink_to(secure.spool)
+    status, found = checked(spool=secure.where / "link")
+    assert status == 78 and f"it is a symbolic link; set spool to what it leads to ({secure.spool})" in found
+
+
+@pytest.mark.parametrize("place", ["tmp", "lane"])
+def test_spool_that_cannot_be_written(checked, secure, place):
+    assert checked()[0] == 0 # makes what is in it
+    (secure.spool / place).chmod(0o500)
+    status, found = checked()
+    (secure.spool / place).chmod(0o700)
+    assert status == 78 and f"spool {secure.spool}: it cannot be written: Permission denied" in found
+
+
+def test_all_at_once(checked):
+    """One line for each, in the order of the tables."""
+    status, found = checked(hostname="1.2", runtime="/nonexistent", auth_users="/nonexistent", spool="/nonexistent/s")
+    assert status == 78
+    assert [line.split(" ")[2] for line in found.splitlines()] == ["hostname", "spool", "runtime", "auth_users"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody")
+def test_by_root(secure):
+    """As root it becomes the user of the service first: what only root can read is not readable."""
+    (secure.where / "server.pem").chmod(0o400)
+    os.chown(secure.where / "server.pem", 0, 0)
+    command = secure.command("smtpd", "--check", user="nobody")[len(DROP):]
+    p = subprocess.run(command, capture_output=True, text=True, env=secure.environment(), check=False)
+    assert p.returncode == 78 and f"tls_certificate {secure.where}/server.pem: Permission denied; user 65534" in p.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody")
+def test_by_root_without_the_user(secure):
+    command = secure.command("smtpd", "--check", user="no-such-user")[len(DROP):]
+    p = subprocess.run(command, capture_output=True, text=True, env=secure.environment(), check=False)
+    assert p.returncode == 78 and "cannot become user no-such-user: " in p.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another")
+def test_by_another_user(checked):
+    """What somebody else sees is not what the service sees."""
+    status, found = checked(user="daemon")
+    assert status == 0 and "user daemon: this check runs as user 65534" in found
