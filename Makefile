@@ -62,7 +62,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 $(addprefix $(B)/unit/delivery/test_,scan flight): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending begin mail_rcpt) $(B)/unit/delivery/test_flight: $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt) $(B)/unit/delivery/test_flight: $(B)/tests/unit/sending/host.o
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \

@@ -102,6 +102,25 @@ connect_mark_host(const struct relay *r, enum host_event e)
 	hosts_mark(&r->hosts, &r->work.to, e);
 }
 
+void
+connect_learn(struct relay *r)
+{
+	static const struct {
+		unsigned lesson;
+		enum host_event event;
+	} rows[] = {
+		{ LESSON_SINGLE, HOST_SINGLE },
+		{ LESSON_LOCKSTEP, HOST_LOCKSTEP },
+		{ LESSON_DISCARDS, HOST_DISCARDS },
+		{ LESSON_NO_CHUNKS, HOST_UNCHUNKED },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if ((r->link.lessons & rows[i].lesson) != 0)
+			connect_mark_host(r, rows[i].event);
+	r->work.lessons |= r->link.lessons;
+	r->link.lessons = 0;
+}
+
 /* ---- one host ------------------------------------------------------------------------------ */
 
 /*
@@ -139,6 +158,31 @@ helo_will_do(const struct relay *r)
 		r->work.delivery.protocol == PROTOCOL_SMTP;
 }
 
+/* What was learned of the host lately, or by this relay of the hosts of its lane. */
+static unsigned
+lessons_of(const struct relay *r, const struct host_record *h)
+{
+	return r->work.lessons | (h->single != 0 ? LESSON_SINGLE : 0U) |
+		(h->lockstep != 0 ? LESSON_LOCKSTEP : 0U) |
+		(h->discards != 0 ? LESSON_DISCARDS : 0U) |
+		(h->unchunked != 0 ? LESSON_NO_CHUNKS : 0U);
+}
+
+/* How much at once it gets: what went wrong with it is not tried again for a while. */
+static void
+set_pace(const struct relay *r, unsigned lessons, struct link_terms *t)
+{
+	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
+	(void)extension_list(span_of(r->work.delivery.without), &t->without);
+	if ((lessons & LESSON_LOCKSTEP) != 0)
+		t->without |= CAN_PIPELINING;
+	if (!chunks)
+		t->without |= CAN_CHUNKING | CAN_BINARYMIME;
+	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
+	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)r->common.relay.window_messages;
+	t->window_size = (uint64_t)r->common.relay.window_size;
+}
+
 /*
  * What the connection to the host that won is to be like: what failed with that host lately is
  * not tried again.
@@ -163,9 +207,8 @@ set_terms(struct relay *r)
 			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
 			.age = r->hosts.age },
 		.login = may_log_in(r) ? &r->login : NULL,
-		.window = h.lockstep != 0 ? 1 : (int)r->common.relay.window_messages,
-		.window_size = (uint64_t)r->common.relay.window_size,
 	};
+	set_pace(r, lessons_of(r, &h), t);
 	dial_name(&r->work.to, t->name);
 	name_target(r, t);
 }

@@ -18,6 +18,9 @@ bool connect_logins_vary(const struct relay *r);
 /* Remembers that this happened with the host connected to. */
 void connect_mark_host(const struct relay *r, enum host_event e);
 
+/* Remembers what was learned of it by the link. */
+void connect_learn(struct relay *r);
+
 /*
  * Makes a connection if there is none that takes another message. DONE: there is one. Otherwise
  * the lane is given up: r->work.verdict is what is returned, r->why says why, and if it is SOFT,

@@ -65,6 +65,7 @@ struct work {
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are */
 	struct exchanger to;          /* the one connected to */
+	unsigned lessons;             /* LESSON_*, of its hosts: what hosts.h cannot keep too */
 	int lost;                     /* connections in a row that brought no message to an end */
 	bool extra;                   /* this relay was started by another one of the lane */
 	struct pace {

@@ -24,6 +24,13 @@ struct text {
  */
 enum outcome body_fit(struct link *l, const struct message *m, struct text *t);
 
+/* Can the text go by BDAT only? */
+static inline bool
+body_is_binary(const struct text *t)
+{
+	return t->m->env.body == BODY_BINARYMIME && !t->converted;
+}
+
 /*
  * Sends the text whole. False: it broke off, and the host must not be told its end; l->text says
  * why.

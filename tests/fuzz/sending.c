@@ -71,7 +71,7 @@ make_jobs(struct set *s, const struct message *m)
 		s->jobs[j] = (struct job){ .m = m, .n = RCPTS };
 		for (int i = 0; i < RCPTS; i++) {
 			s->rcpt[j][i] = (struct rcpt){ .address = span_of("r@r.example"),
-				.index = i, .outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY) };
+				.index = i, .outcome = SOFT, .text = buf_new(2 * LIMIT_REPLY_TEXT) };
 			s->jobs[j].to[i] = &s->rcpt[j][i];
 		}
 	}

@@ -1,0 +1,33 @@
+/*
+ * probe: what a host does in fact, beside what it announces.
+ *
+ * A text that goes out before the host took a recipient may be refused, and its octets must be
+ * thrown away then (RFC 3030 section 2). A host that reads them as commands instead would do what
+ * anybody wrote into a message. So before the first window with a host a BDAT without a transaction
+ * is sent, whose octets would be a NOOP: one reply to it, and the octets were thrown away.
+ */
+#ifndef POSTERN_PROBE_H
+#define POSTERN_PROBE_H
+
+#include "sending/link.h"
+
+enum mark {
+	MARK_SEEN,
+	MARK_LATE,      /* behind replies to nothing that we asked, all of them 2yz */
+	MARK_REFUSED,   /* the host does not take it, and said nothing more */
+	MARK_LOST,      /* the connection is lost, or about to be */
+	MARK_MISPLACED, /* what came instead is the reply to another command */
+};
+
+/* Sends EHLO once more, whose reply is known by its list; reads that. */
+void probe_put_mark(struct link *l);
+enum mark probe_read_mark(struct link *l);
+
+/*
+ * Nothing is owed, and no transaction is open. Does the host throw away the octets of a BDAT that
+ * it refuses? Asked once for each connection if it is not known; what was learned is in l->lessons.
+ * False: it does not, and the connection may have been closed.
+ */
+bool probe_discards(struct link *l);
+
+#endif
