@@ -48,6 +48,8 @@ learn(struct link_host *h, struct span line)
 {
 	struct span word = span_word(&line, " ");
 	unsigned extension = extension_named(word);
+	if ((extension & (CAN_PIPELINING | CAN_CHUNKING)) != 0)
+		h->listed = true;
 	if ((extension & h->without) != 0)
 		return;
 	h->can |= extension;

@@ -1,6 +1,7 @@
 #include "sending/exchange.h"
 
 #include "sending/mail_rcpt.h"
+#include "sending/probe.h"
 
 enum {
 	START_DATA = 354,
@@ -17,7 +18,7 @@ exchange_disagree(struct link *l, struct job *j)
 {
 	for (struct job *before = l->flow.first; before != j; before = before->next) {
 		before->in_step = false;
-		job_soften(before);
+		job_soften(l, before);
 	}
 	job_reopen(j);
 	job_lose_all(l);
@@ -100,35 +101,51 @@ exchange_envelope(struct link *l, struct job *j, bool lock_step)
 	return true;
 }
 
-/* RSET is never refused (RFC 5321 section 4.1.1.5): else the reply belongs to another command. */
-static bool
+/*
+ * Ends the transaction, and shows whether replies and commands are in step: by EHLO, whose list is
+ * known (window.h), or with a host that has no list by RSET, which is never refused (RFC 5321
+ * section 4.1.1.5).
+ */
+static enum mark
 reset(struct link *l)
 {
-	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
-	return link_reply(l, "RSET", l->terms.conf->timeout_mail) == 0 &&
-		link_outcome(l->code) == DONE && !link_said_more(l, "RSET");
+	if (l->host.listed) {
+		probe_put_mark(l);
+		return probe_read_mark(l);
+	}
+	if (link_ask(l, "RSET", "", l->terms.conf->timeout_mail) < 0 || l->bye)
+		return MARK_LOST;
+	if (link_said_more(l, "RSET") || l->code / 100 == 3)
+		return MARK_MISPLACED;
+	return link_outcome(l->code) == DONE ? MARK_SEEN : MARK_REFUSED;
 }
 
-/*
- * Ends a transaction that comes to nothing: the host forgets it by RSET. If that fails, what was
- * said before it counts only if it was in step.
- */
+/* What was said of a transaction that came to nothing counts if it was in step. */
+static void
+give_up_by(struct link *l, struct job *j, enum mark mark)
+{
+	bool stands = mark == MARK_SEEN || (j->in_step && mark != MARK_MISPLACED && mark != MARK_LATE);
+	if (!stands) {
+		exchange_disagree(l, j);
+		return;
+	}
+	j->in_step = true;
+	end_job(l, j);
+	if (mark != MARK_SEEN)
+		job_lose_all(l);
+}
+
+/* Ends a transaction that comes to nothing. */
 static void
 give_up(struct link *l, struct job *j)
 {
 	if (l->code == SERVICE_CLOSES) {
-		job_soften(j);
+		job_soften(l, j);
 		end_job(l, j);
 	} else if (link_said_more(l, "RCPT")) {
 		exchange_disagree(l, j);
-	} else if (reset(l)) {
-		j->in_step = true;
-		end_job(l, j);
-	} else if (j->in_step) {
-		end_job(l, j);
-		job_lose_all(l);
 	} else {
-		exchange_disagree(l, j);
+		give_up_by(l, j, reset(l));
 	}
 }
 
@@ -160,10 +177,10 @@ put_body(struct link *l, struct job *j)
 void
 exchange_follow_data(struct link *l, struct job *j)
 {
-	bool go_on = l->code == START_DATA;
+	bool go_on = l->code == START_DATA, no = l->code >= 400;
 	j->in_step = j->in_step || go_on;
-	if (go_on && link_said_more(l, "DATA")) { /* taken for the reply to the end otherwise */
-		exchange_disagree(l, j);
+	if ((!go_on && !no) || (go_on && link_said_more(l, "DATA"))) {
+		exchange_disagree(l, j); /* or it would be taken for the reply to the end */
 	} else if (go_on && j->accepted > 0) {
 		put_body(l, j);
 	} else if (go_on && link_is_final(l)) { /* LMTP, and no reply would follow */
@@ -226,7 +243,7 @@ hear_more(struct link *l, struct job *j)
 	if (l->fd < 0 || !link_said_more(l, "end of data"))
 		return;
 	j->in_step = false;
-	job_soften(j);
+	job_soften(l, j);
 	if (link_is_final(l) && j->accepted > 1)
 		job_reopen(j);
 	job_lose_all(l);

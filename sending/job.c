@@ -31,11 +31,14 @@ job_forget(struct job *j)
 }
 
 void
-job_soften(struct job *j)
+job_soften(struct link *l, struct job *j)
 {
-	for (int i = 0; i < j->n && !j->in_step; i++)
-		if (j->to[i]->outcome == HARD)
-			j->to[i]->outcome = SOFT;
+	for (int i = 0; i < j->n && !j->in_step; i++) {
+		if (j->to[i]->outcome != HARD)
+			continue;
+		j->to[i]->outcome = SOFT;
+		l->lessons |= j->windowed ? LESSON_SINGLE : LESSON_LOCKSTEP;
+	}
 }
 
 void
@@ -64,7 +67,7 @@ blame(struct link *l, struct job *j)
 	j->end = JOB_LOST;
 	if (j->sent)
 		buf_puts(&l->text, " (it may have been delivered: possible duplicate)");
-	job_soften(j);
+	job_soften(l, j);
 	job_settle_accepted(l, j, SOFT);
 }
 
@@ -73,7 +76,7 @@ static void
 put_off(struct link *l, struct job *j)
 {
 	j->end = JOB_ANSWERED;
-	job_soften(j);
+	job_soften(l, j);
 	job_settle_accepted(l, j, SOFT);
 }
 

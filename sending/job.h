@@ -46,8 +46,11 @@ void job_settle_accepted(struct link *l, struct job *j, enum outcome o);
 /* The job is as if it had never been started. */
 void job_forget(struct job *j);
 
-/* A refusal for good is one for now, unless it is known to be in step. */
-void job_soften(struct job *j);
+/*
+ * A refusal for good is one for now, unless it is known to be in step. The next attempt is to go in
+ * a way that shows it.
+ */
+void job_soften(struct link *l, struct job *j);
 
 /* No reply was about this job, as far as we know: nobody of it keeps an outcome. */
 void job_reopen(struct job *j);

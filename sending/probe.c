@@ -22,12 +22,12 @@ probe_put_mark(struct link *l)
 	say_hello(l, l->terms.conf->timeout_helo);
 }
 
-/* The list that the host gave before has it, so this one has. */
+/* The list that the host gave before had one of these, so this one has. */
 static void
 find_keyword(struct link_host *h, struct span line)
 {
-	if (span_ieq(span_word(&line, " "), span_of("CHUNKING")))
-		h->can |= CAN_CHUNKING;
+	if ((extension_named(span_word(&line, " ")) & (CAN_PIPELINING | CAN_CHUNKING)) != 0)
+		h->listed = true;
 }
 
 /* The next reply. True: it is the list. */
@@ -37,7 +37,7 @@ read_list(struct link *l, int *result)
 	struct link_host known = l->host;
 	l->host = (struct link_host){ 0 };
 	*result = link_listen(l, "EHLO", l->terms.conf->timeout_helo, find_keyword);
-	bool list = *result == 0 && link_can(l, CAN_CHUNKING);
+	bool list = *result == 0 && l->host.listed;
 	l->host = known;
 	return list;
 }
@@ -53,8 +53,10 @@ probe_read_mark(struct link *l)
 		if (seen)
 			return link_said_more(l, "EHLO") ? MARK_MISPLACED
 				: i > 0 ? MARK_LATE : MARK_SEEN;
-		if (link_outcome(l->code) != DONE)
-			return i > 0 || link_said_more(l, "EHLO") ? MARK_MISPLACED : MARK_REFUSED;
+		if (link_outcome(l->code) == DONE)
+			continue;
+		bool refusal = i == 0 && l->code >= 400 && !link_said_more(l, "EHLO");
+		return refusal ? MARK_REFUSED : MARK_MISPLACED;
 	}
 	return MARK_MISPLACED;
 }

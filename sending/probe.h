@@ -19,7 +19,12 @@ enum mark {
 	MARK_MISPLACED, /* what came instead is the reply to another command */
 };
 
-/* Sends EHLO once more, whose reply is known by its list; reads that. */
+/*
+ * The mark: EHLO once more (RFC 5321 section 4.1.4), which ends what transaction there may be. The
+ * list that it is answered with looks like no other reply, so if that comes in its place, and
+ * nothing behind it, all replies before it were to the commands that we think. For hosts that gave
+ * such a list before (listed).
+ */
 void probe_put_mark(struct link *l);
 enum mark probe_read_mark(struct link *l);
 

@@ -105,7 +105,7 @@ prove(struct link *l, enum mark mark)
 		if (!is_unproved(j))
 			continue;
 		j->in_step = mark == MARK_SEEN;
-		job_soften(j);
+		job_soften(l, j);
 	}
 	if (mark == MARK_REFUSED || mark == MARK_LATE)
 		l->lessons |= LESSON_SINGLE;

@@ -337,6 +337,20 @@ def test_whose_no_it_is(postern, world, mode, request):
     assert "delivered <bad" not in log
 
 
+@pytest.mark.parametrize("reply", [Last("500 5.5.1 what\r\n"), "502 5.5.1 not me", "504 5.5.4 what",
+                                   Last("554 5.7.1 no\r\n"), Last("500 5.5.1 what\r\n421 4.3.2 bye\r\n")])
+def test_chunk_that_is_not_known(known, world, reply):
+    """L10: what is about BDAT, or not known to be in step, returns no mail: the next attempt is by DATA."""
+    world.sink.say["END"] = reply
+    known.send("u@d.example")
+    assert ": deferred" in known.settled(1)
+    world.sink.say.clear()
+    known.make_due()
+    known.due()
+    known.settled()
+    assert len(world.sink.messages) == 1 and world.sink.lines[-1] == "DATA"
+
+
 @pytest.mark.parametrize("reply", ["502 5.5.1 what", "421 4.3.2 bye", None])
 def test_reset_that_is_not_taken(known, world, reply):
     """F16: a host without RSET gets a message twice at most, and one that leaves has what it took."""

@@ -45,7 +45,7 @@ connect_script(enum way way, struct host_script *script, int window)
 	l.text = buf_new(LIMIT_REPLY_TEXT);
 	l.idle = l.bye = l.hung_up = false;
 	l.lessons = 0;
-	l.host = (struct link_host){ .can = can[way] };
+	l.host = (struct link_host){ .can = can[way], .listed = can[way] != 0 };
 	l.flow = (struct link_flow){ 0 };
 	stream_init(&l.stream, l.fd, l.fd, true, NULL);
 	link_attend(&l);
@@ -197,9 +197,9 @@ static const struct row rows[] = {
 	{ "RCPT4=999 odd",
 		{ "A+DD LSS USS", "A+DD USS USS", "A+DD L+ss U+SS", "A+DD USS USS" } },
 	{ "DATA2=250-many/250 lines",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "DATA2=250 ok",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "DATA2=451 later",
 		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD" } },
 	{ "DATA2=550 never",
