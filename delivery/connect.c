@@ -173,11 +173,12 @@ static void
 set_pace(const struct relay *r, unsigned lessons, struct link_terms *t)
 {
 	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
-	(void)extension_list(span_of(r->work.delivery.without), &t->without);
-	if ((lessons & LESSON_LOCKSTEP) != 0)
-		t->without |= CAN_PIPELINING;
+	t->avoided = (lessons & LESSON_LOCKSTEP) != 0 ? CAN_PIPELINING : 0;
 	if (!chunks)
-		t->without |= CAN_CHUNKING | CAN_BINARYMIME;
+		t->avoided |= CAN_CHUNKING | CAN_BINARYMIME;
+	if (r->work.delivery.without != NULL)
+		(void)extension_list(span_of(r->work.delivery.without), &t->without);
+	t->without |= t->avoided;
 	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
 	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)r->common.relay.window_messages;
 	t->window_size = (uint64_t)r->common.relay.window_size;

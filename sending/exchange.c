@@ -102,22 +102,19 @@ exchange_envelope(struct link *l, struct job *j, bool lock_step)
 }
 
 /*
- * Ends the transaction, and shows whether replies and commands are in step: by EHLO, whose list is
- * known (window.h), or with a host that has no list by RSET, which is never refused (RFC 5321
- * section 4.1.1.5).
+ * Ends the transaction, and shows whether replies and commands are in step: by the mark, or with a
+ * host that has no list, or says it but once, by RSET, which is never refused (RFC 5321 section
+ * 4.1.1.5).
  */
 static enum mark
 reset(struct link *l)
 {
+	enum mark mark = MARK_REFUSED;
 	if (l->host.listed) {
 		probe_put_mark(l);
-		return probe_read_mark(l);
+		mark = probe_read_mark(l);
 	}
-	if (link_ask(l, "RSET", "", l->terms.conf->timeout_mail) < 0 || l->bye)
-		return MARK_LOST;
-	if (link_said_more(l, "RSET") || l->code / 100 == 3)
-		return MARK_MISPLACED;
-	return link_outcome(l->code) == DONE ? MARK_SEEN : MARK_REFUSED;
+	return mark == MARK_REFUSED ? probe_reset(l) : mark;
 }
 
 /* What was said of a transaction that came to nothing counts if it was in step. */

@@ -35,6 +35,7 @@ struct link_terms {
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const struct login *login; /* NULL: no AUTH */
 	unsigned without;          /* CAN_*: what is not used though the host has it */
+	unsigned avoided;          /* of them, because of what went wrong with it lately */
 	bool discards;             /* LESSON_DISCARDS was learned */
 	int window;                /* jobs that may be on their way at once */
 	uint64_t window_size;      /* ... and octets of them */

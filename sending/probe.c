@@ -30,13 +30,13 @@ find_keyword(struct link_host *h, struct span line)
 		h->listed = true;
 }
 
-/* The next reply. True: it is the list. */
+/* The next reply, which ought to be to this command. True: it is the list. */
 static bool
-read_list(struct link *l, int *result)
+read_list(struct link *l, const char *command, int *result)
 {
 	struct link_host known = l->host;
 	l->host = (struct link_host){ 0 };
-	*result = link_listen(l, "EHLO", l->terms.conf->timeout_helo, find_keyword);
+	*result = link_listen(l, command, l->terms.conf->timeout_helo, find_keyword);
 	bool list = *result == 0 && l->host.listed;
 	l->host = known;
 	return list;
@@ -47,7 +47,7 @@ probe_read_mark(struct link *l)
 {
 	for (int i = 0; i < MORE_REPLIES; i++) {
 		int r;
-		bool seen = read_list(l, &r);
+		bool seen = read_list(l, "EHLO", &r);
 		if (r < 0 || l->bye)
 			return MARK_LOST;
 		if (seen)
@@ -59,6 +59,19 @@ probe_read_mark(struct link *l)
 		return refusal ? MARK_REFUSED : MARK_MISPLACED;
 	}
 	return MARK_MISPLACED;
+}
+
+enum mark
+probe_reset(struct link *l)
+{
+	int r;
+	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	bool list = read_list(l, "RSET", &r);
+	if (r < 0 || l->bye)
+		return MARK_LOST;
+	if (list || l->code / 100 == 3 || link_said_more(l, "RSET"))
+		return MARK_MISPLACED;
+	return link_outcome(l->code) == DONE ? MARK_SEEN : MARK_REFUSED;
 }
 
 /* ---- the octets of a BDAT ------------------------------------------------------------------ */
@@ -81,14 +94,6 @@ ask_chunk(struct link *l)
 	return link_reply(l, "BDAT", l->terms.conf->timeout_mail) == 0 && refuses_chunk(l);
 }
 
-/* Is RSET answered once, as it will be behind each message of a window? */
-static bool
-ask_reset(struct link *l)
-{
-	return link_ask(l, "RSET", "", l->terms.conf->timeout_mail) == 0 &&
-		link_outcome(l->code) == DONE && !link_said_more(l, "RSET");
-}
-
 static bool
 ask_mark(struct link *l)
 {
@@ -101,7 +106,8 @@ probe_discards(struct link *l)
 {
 	if (l->terms.discards)
 		return true;
-	if (ask_chunk(l) && ask_reset(l) && ask_mark(l)) {
+	/* RSET, because one will stand behind each message of a window. */
+	if (ask_chunk(l) && probe_reset(l) == MARK_SEEN && ask_mark(l)) {
 		l->terms.discards = true;
 		l->lessons |= LESSON_DISCARDS;
 		return true;

@@ -28,6 +28,9 @@ enum mark {
 void probe_put_mark(struct link *l);
 enum mark probe_read_mark(struct link *l);
 
+/* RSET, and its reply, which must not be that list: what was read before it was in its place then. */
+enum mark probe_reset(struct link *l);
+
 /*
  * Nothing is owed, and no transaction is open. Does the host throw away the octets of a BDAT that
  * it refuses? Asked once for each connection if it is not known; what was learned is in l->lessons.

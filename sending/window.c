@@ -83,10 +83,13 @@ read_job(struct link *l, struct job *j)
 static bool
 is_all_done(const struct link *l)
 {
-	for (const struct job *j = l->flow.first; j != NULL; j = j->next)
+	for (const struct job *j = l->flow.first; j != NULL; j = j->next) {
+		if (j->windowed && j->turned_away)
+			return false;
 		for (int i = 0; i < j->n && is_unproved(j); i++)
 			if (j->to[i]->outcome != DONE)
 				return false;
+	}
 	return true;
 }
 
