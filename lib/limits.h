@@ -59,7 +59,7 @@ enum {
 	 * of one reply, which are read whether they are kept or not.
 	 */
 	LIMIT_REPLY_LINE = 2048,
-	LIMIT_REPLY = 1024 * 1024,
+	LIMIT_REPLY = 512 * 1024,
 	/* What is kept of a reply, escaped, with what we say about it. */
 	LIMIT_REPLY_TEXT = 32 * 1024,
 

@@ -48,8 +48,6 @@ learn(struct link_host *h, struct span line)
 {
 	struct span word = span_word(&line, " ");
 	unsigned extension = extension_named(word);
-	if ((extension & (CAN_PIPELINING | CAN_CHUNKING)) != 0)
-		h->listed = true;
 	if ((extension & h->without) != 0)
 		return;
 	h->can |= extension;
@@ -91,13 +89,13 @@ say_hello(struct link *l)
 		if (say_ehlo(l) < 0)
 			return SOFT;
 		helo = link_outcome(l->code) == HARD && conf->protocol != PROTOCOL_LMTP;
-		if (link_said_more(l, "EHLO"))
+		if (helo && link_said_more(l, "EHLO"))
 			return SOFT;
 	}
 	if (helo && link_ask(l, "HELO ", l->terms.hostname, conf->timeout_helo) < 0)
 		return SOFT;
 	l->host.helo = helo;
-	return link_outcome(l->code) == DONE && !link_said_more(l, "EHLO") ? DONE : SOFT;
+	return link_outcome(l->code) == DONE ? DONE : SOFT;
 }
 
 static enum outcome
@@ -193,6 +191,8 @@ introduce(struct link *l)
 	o = say_hello(l);
 	if (o == DONE)
 		o = protect(l);
+	if (o == DONE && link_said_more(l, "EHLO"))
+		o = SOFT;
 	if (o == DONE && l->terms.login != NULL) {
 		o = authclient_prove(l);
 		l->proof.refused = o != DONE;

@@ -101,22 +101,6 @@ exchange_envelope(struct link *l, struct job *j, bool lock_step)
 	return true;
 }
 
-/*
- * Ends the transaction, and shows whether replies and commands are in step: by the mark, or with a
- * host that has no list, or says it but once, by RSET, which is never refused (RFC 5321 section
- * 4.1.1.5).
- */
-static enum mark
-reset(struct link *l)
-{
-	enum mark mark = MARK_REFUSED;
-	if (l->host.listed) {
-		probe_put_mark(l);
-		mark = probe_read_mark(l);
-	}
-	return mark == MARK_REFUSED ? probe_reset(l) : mark;
-}
-
 /* What was said of a transaction that came to nothing counts if it was in step. */
 static void
 give_up_by(struct link *l, struct job *j, enum mark mark)
@@ -142,7 +126,8 @@ give_up(struct link *l, struct job *j)
 	} else if (link_said_more(l, "RCPT")) {
 		exchange_disagree(l, j);
 	} else {
-		give_up_by(l, j, reset(l));
+		bool group = link_can(l, CAN_PIPELINING);
+		give_up_by(l, j, group ? probe_reset_and_mark(l) : probe_reset(l));
 	}
 }
 

@@ -47,10 +47,15 @@ put_line(struct buf *text, struct span line)
 		buf_escape(text, line, LIMIT_LOG_TEXT);
 }
 
-/* RFC 5321 section 4.2: three digits, then blank, hyphen or nothing. 0 if it is none. */
+/*
+ * RFC 5321 section 4.2: three digits, then blank, hyphen or nothing. 0 if it is none, or if it holds
+ * what ends lines and texts elsewhere.
+ */
 static int
 reply_code(struct span line)
 {
+	if (line.n > 0 && (memchr(line.p, '\0', line.n) || memchr(line.p, '\r', line.n)))
+		return 0;
 	if (line.n < CODE_DIGITS || line.p[0] < '2' || line.p[0] > '5')
 		return 0;
 	for (int i = 1; i < CODE_DIGITS; i++)

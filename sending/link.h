@@ -44,7 +44,6 @@ struct link_terms {
 /* What the host told of itself in its reply to EHLO. */
 struct link_host {
 	bool helo;           /* it knows HELO only */
-	bool listed;         /* it has a list, with PIPELINING or CHUNKING in it */
 	unsigned without;    /* CAN_*: not to be learned */
 	unsigned can;        /* CAN_*: the extensions */
 	unsigned mechanisms; /* of AUTH (authclient.h) */

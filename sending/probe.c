@@ -26,8 +26,7 @@ probe_put_mark(struct link *l)
 static void
 find_keyword(struct link_host *h, struct span line)
 {
-	if ((extension_named(span_word(&line, " ")) & (CAN_PIPELINING | CAN_CHUNKING)) != 0)
-		h->listed = true;
+	h->can |= extension_named(span_word(&line, " ")) & (CAN_PIPELINING | CAN_CHUNKING);
 }
 
 /* The next reply, which ought to be to this command. True: it is the list. */
@@ -37,7 +36,7 @@ read_list(struct link *l, const char *command, int *result)
 	struct link_host known = l->host;
 	l->host = (struct link_host){ 0 };
 	*result = link_listen(l, command, l->terms.conf->timeout_helo, find_keyword);
-	bool list = *result == 0 && l->host.listed;
+	bool list = *result == 0 && l->host.can != 0;
 	l->host = known;
 	return list;
 }
@@ -61,17 +60,38 @@ probe_read_mark(struct link *l)
 	return MARK_MISPLACED;
 }
 
-enum mark
-probe_reset(struct link *l)
+/* The reply to RSET, which is never refused, and is not the list. */
+static enum mark
+read_reset(struct link *l)
 {
 	int r;
-	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
 	bool list = read_list(l, "RSET", &r);
 	if (r < 0 || l->bye)
 		return MARK_LOST;
-	if (list || l->code / 100 == 3 || link_said_more(l, "RSET"))
+	if (list || l->code / 100 == 3)
 		return MARK_MISPLACED;
 	return link_outcome(l->code) == DONE ? MARK_SEEN : MARK_REFUSED;
+}
+
+enum mark
+probe_reset(struct link *l)
+{
+	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	enum mark reset = read_reset(l);
+	bool alone = reset != MARK_SEEN && reset != MARK_REFUSED;
+	return !alone && link_said_more(l, "RSET") ? MARK_MISPLACED : reset;
+}
+
+enum mark
+probe_reset_and_mark(struct link *l)
+{
+	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	probe_put_mark(l);
+	enum mark reset = read_reset(l);
+	if (reset == MARK_LOST || reset == MARK_MISPLACED)
+		return reset;
+	enum mark mark = probe_read_mark(l);
+	return mark == MARK_REFUSED ? reset : mark;
 }
 
 /* ---- the octets of a BDAT ------------------------------------------------------------------ */

@@ -20,16 +20,21 @@ enum mark {
 };
 
 /*
- * The mark: EHLO once more (RFC 5321 section 4.1.4), which ends what transaction there may be. The
- * list that it is answered with looks like no other reply, so if that comes in its place, and
- * nothing behind it, all replies before it were to the commands that we think. For hosts that gave
- * such a list before (listed).
+ * The mark: EHLO once more (RFC 5321 section 4.1.4). The list that it is answered with looks like no
+ * other reply, so if that comes in its place, and nothing behind it, all replies before it were to
+ * the commands that we think. For hosts that announced PIPELINING or CHUNKING by such a list.
  */
 void probe_put_mark(struct link *l);
 enum mark probe_read_mark(struct link *l);
 
-/* RSET, and its reply, which must not be that list: what was read before it was in its place then. */
+/* RSET, which ends a transaction, and its reply, which is all that is owed. */
 enum mark probe_reset(struct link *l);
+
+/*
+ * Both as one group. A host that says its list but once has refused the mark; that is as good where
+ * RSET before it was taken.
+ */
+enum mark probe_reset_and_mark(struct link *l);
 
 /*
  * Nothing is owed, and no transaction is open. Does the host throw away the octets of a BDAT that

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 
-enum { LONG_LINE = 3000, MANY_LINES = 1000, VERY_LONG_LINE = 300 * 1000 };
+enum { LONG_LINE = 3000, MANY_LINES = 1000, VERY_LONG_LINE = 200 * 1000 };
 
 static struct link l; /* large */
 
@@ -58,8 +58,6 @@ test_replies(void **state)
 		{ "250\r\n", 250, "250" },
 		{ "250-a\r\n250 b\r\n", 250, "250-a b" },
 		{ "250-a\r\n250-b\r\n250\r\n", 250, "250-a-b" },
-		{ "250 a\rb\r\n", 250, "250 a\\x0db" },
-		{ "250 ok\r\r\n", 250, "250 ok\\x0d" },
 		/* L12: one first digit is one answer; the last code is the one that counts */
 		{ "250-a\r\n251 b\r\n", 251, "250-a b" },
 		{ "550-a\r\n551-b\r\n554 5.7.1 c\r\n", 554, "550-a-b 5.7.1 c" },
@@ -72,6 +70,8 @@ test_replies(void **state)
 		{ "250-h\r\n500\r\n", 0, "MAIL: not a reply: 250-h 500" },
 		{ "SSH-2.0-x\r\n", 0, "MAIL: not a reply: SSH-2.0-x" },
 		{ "250-a\r\nsorry\r\n", 0, "MAIL: not a reply: 250-a sorry" },
+		{ "250 a\rb\r\n", 0, "MAIL: not a reply: 250 a\\x0db" },
+		{ "250 ok\r\r\n", 0, "MAIL: not a reply: 250 ok\\x0d" },
 		{ "2500 x\r\n", 0, "MAIL: not a reply: 2500 x" },
 		{ "999 x\r\n", 0, "MAIL: not a reply: 999 x" },
 		{ "\r\n", 0, "MAIL: not a reply" },
@@ -132,7 +132,7 @@ test_long(void **state)
 		check_long(codes[i], 0, LIMIT_REPLY_LINE - 2);
 		check_long(codes[i], 1, VERY_LONG_LINE);
 		check_long(codes[i], MANY_LINES, 1);
-		check_long(codes[i], MANY_LINES, 500);
+		check_long(codes[i], MANY_LINES, 400);
 	}
 }
 

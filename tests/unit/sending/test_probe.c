@@ -25,7 +25,7 @@ connect_to(const struct host_script *script, unsigned can)
 	l.text = buf_new(LIMIT_REPLY_TEXT);
 	l.idle = l.bye = l.hung_up = false;
 	l.lessons = 0;
-	l.host = (struct link_host){ .can = can, .listed = can != 0 };
+	l.host = (struct link_host){ .can = can };
 	l.flow = (struct link_flow){ 0 };
 	stream_init(&l.stream, l.fd, l.fd, true, NULL);
 	link_attend(&l);

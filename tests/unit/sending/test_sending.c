@@ -45,7 +45,7 @@ connect_script(enum way way, struct host_script *script, int window)
 	l.text = buf_new(LIMIT_REPLY_TEXT);
 	l.idle = l.bye = l.hung_up = false;
 	l.lessons = 0;
-	l.host = (struct link_host){ .can = can[way], .listed = can[way] != 0 };
+	l.host = (struct link_host){ .can = can[way] };
 	l.flow = (struct link_flow){ 0 };
 	stream_init(&l.stream, l.fd, l.fd, true, NULL);
 	link_attend(&l);
