@@ -10,6 +10,7 @@
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
+#include "mail/extension.h"
 
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
@@ -131,6 +132,7 @@ static const char *
 check_words(enum key_type t, struct span v)
 {
 	struct sources s;
+	unsigned extensions;
 	switch (t) {
 	case DOMAINS:
 		return are(v, is_domain) ? NULL
@@ -144,6 +146,9 @@ check_words(enum key_type t, struct span v)
 	case HOSTS:
 		return are(v, is_host) ? NULL : "not a list of hosts like [192.0.2.1]:25 "
 			"mail.example.org:587 example.org unix:/run/lmtp";
+	case EXTENSIONS:
+		return extension_list(v, &extensions) ? NULL
+			: "not a list of extensions like pipelining chunking 8bitmime size dsn";
 	case SOURCES:
 		return target_sources(v, &s) == 0 ? NULL
 			: "not an IPv4 address, an IPv6 address, or one of each";

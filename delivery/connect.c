@@ -120,6 +120,25 @@ connect_heed_refusals(struct relay *r, struct span why)
 			r->work.lane.name, (int)why.n, why.n > 0 ? why.p : "");
 }
 
+void
+connect_learn(struct relay *r)
+{
+	static const struct {
+		unsigned lesson;
+		enum host_event event;
+	} rows[] = {
+		{ LESSON_SINGLE, HOST_SINGLE },
+		{ LESSON_LOCKSTEP, HOST_LOCKSTEP },
+		{ LESSON_DISCARDS, HOST_DISCARDS },
+		{ LESSON_NO_CHUNKS, HOST_UNCHUNKED },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if ((r->link.lessons & rows[i].lesson) != 0)
+			connect_mark_host(r, rows[i].event);
+	r->work.lessons |= r->link.lessons;
+	r->link.lessons = 0;
+}
+
 /* ---- one host ------------------------------------------------------------------------------ */
 
 /*
@@ -149,6 +168,32 @@ may_log_in(const struct relay *r)
 	return r->login.user != NULL && r->work.to.named;
 }
 
+/* What was learned of the host lately, or by this relay of the hosts of its lane. */
+static unsigned
+lessons_of(const struct relay *r, const struct host_record *h)
+{
+	return r->work.lessons | (h->single != 0 ? LESSON_SINGLE : 0U) |
+		(h->lockstep != 0 ? LESSON_LOCKSTEP : 0U) |
+		(h->discards != 0 ? LESSON_DISCARDS : 0U) |
+		(h->unchunked != 0 ? LESSON_NO_CHUNKS : 0U);
+}
+
+/* How much at once it gets: what went wrong with it is not tried again for a while. */
+static void
+set_pace(const struct relay *r, unsigned lessons, struct link_terms *t)
+{
+	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
+	t->avoided = (lessons & LESSON_LOCKSTEP) != 0 ? CAN_PIPELINING : 0;
+	if (!chunks)
+		t->avoided |= CAN_CHUNKING | CAN_BINARYMIME;
+	if (r->work.delivery.without != NULL)
+		(void)extension_list(span_of(r->work.delivery.without), &t->without);
+	t->without |= t->avoided;
+	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
+	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)r->common.relay.window_messages;
+	t->window_size = (uint64_t)r->common.relay.window_size;
+}
+
 /*
  * What the connection to the host that won is to be like: what failed with that host lately is
  * not tried again.
@@ -174,11 +219,10 @@ set_terms(struct relay *r)
 			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
 			.age = r->hosts.age },
 		.login = may_log_in(r) ? &r->login : NULL,
-		.window = h.lockstep != 0 ? 1 : (int)r->common.relay.window_messages,
-		.window_size = (uint64_t)r->common.relay.window_size,
 	};
 	t->helo = h.helo != 0 && begin_helo_will_do(t);
 	t->remembered = t->clear || t->helo;
+	set_pace(r, lessons_of(r, &h), t);
 	dial_name(&r->work.to, t->name);
 	name_target(r, t);
 }
@@ -429,6 +473,11 @@ bool
 connect_judge(struct relay *r, const struct message *m, enum job_end end)
 {
 	struct work *w = &r->work;
+	if (end == JOB_UNTRIED) {
+		if (r->link.fd < 0 && !sending_was_of_use(&r->link))
+			race_note_loss(&w->race);
+		return false;
+	}
 	if (!sending_was_of_use(&r->link))
 		return r->link.fd < 0 && judge_loss(r, m);
 	if (end == JOB_ANSWERED) {

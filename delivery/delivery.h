@@ -76,6 +76,7 @@ struct work {
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
+	unsigned lessons;             /* LESSON_*, of its hosts: what hosts.h cannot keep too */
 	bool extra;                   /* this relay was started by another one of the lane */
 	struct pace {
 		int messages;         /* looked at, */
