@@ -176,6 +176,17 @@ def test_worse_one_takes_some(postern, world, late):
     assert sorted(m.recipients for m in late.messages) == [["v@d.example"], ["w@d.example"]]
 
 
+def test_as_good_and_only_defers(postern, world, two):
+    """L14: the quicker one of two equals says 450 to everything: the other one is asked, each time."""
+    world.zone[("d.example", "MX")] = ["10 better.d.example.", "10 worse.d.example."]
+    world.sink.say["RCPT"] = "450 4.7.1 not here"
+    two.say["GREETING"] = lambda line: patience.hold(0.5) or "220 here"
+    for n in range(1, 4):
+        postern.send("u@d.example")
+        postern.settled()
+        assert len(two.messages) == n
+
+
 def test_worse_one_is_enough(postern, world, late):
     """L14: where it takes all, nobody waits for the other, and that has not failed."""
     with late.held("GREETING", "220 at last"):
