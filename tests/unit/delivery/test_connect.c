@@ -107,6 +107,7 @@ stop(void **state)
 	close(r.hosts.dir);
 	free(r.flights.v);
 	buf_free(&r.why);
+	buf_free(&r.unable);
 	buf_free(&r.link.text);
 	conf_free(&r.common);
 	return teardown(state);
