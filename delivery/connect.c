@@ -379,7 +379,7 @@ go_on_with_race(struct relay *r)
 
 /*
  * Connects to a host of the lane: to the best one, unless the last connection was of no use, or
- * messages that it put off wait for a better one; then to the next one whose turn it is.
+ * messages that it put off wait for another one; then to the next one whose turn it is.
  */
 static enum outcome
 connect_to_any(struct relay *r)
@@ -459,14 +459,20 @@ is_put_off(const struct message *m)
 }
 
 /*
- * Somebody is put off. A better host that was overtaken may take what this one did not; but in one
- * go over the lane it is waited for once only.
+ * Somebody is put off. A better host that was overtaken may take what this one did not: it is
+ * waited for, once. So may a host that is as good, and slower, or it would never be asked: but no
+ * more than one of them, for most of what is put off is put off by all.
  */
 static bool
 judge_delay(struct relay *r)
 {
-	r->work.overtook = !r->work.waited && race_is_open(&r->work.race);
-	return r->work.overtook;
+	struct work *w = &r->work;
+	if (!w->overtook) {
+		w->overtook = (!w->waited && race_is_open(&w->race)) ||
+			(!w->asked && race_has_equal(&w->race));
+		w->asked = w->asked || w->overtook;
+	}
+	return w->overtook;
 }
 
 bool

@@ -42,7 +42,7 @@ enum outcome connect_lane(struct relay *r);
  */
 bool connect_judge(struct relay *r, const struct message *m, enum job_end end);
 
-/* Leaves the host that is connected to, if messages wait for one that it overtook. */
+/* Leaves the host that is connected to, if messages that it put off wait for another one. */
 void connect_make_way(struct relay *r);
 
 /* The lane is left: ends what connect_lane began, but for the connection. */

@@ -71,8 +71,9 @@ struct work {
 	bool routed;                  /* they are */
 	struct race race;             /* between them; goes on while another one may do better */
 	struct exchanger to;          /* the one connected to */
-	bool overtook;                /* messages that it put off wait for a better host to greet */
-	bool waited;                  /* they did, and it did not greet in its time */
+	bool overtook;                /* messages that it put off wait for another host to greet */
+	bool waited;                  /* they did, and none greeted in its time */
+	bool asked;                   /* a host that is as good was asked, too */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */

@@ -310,6 +310,18 @@ race_is_open(const struct race *r)
 	return false;
 }
 
+bool
+race_has_equal(const struct race *r)
+{
+	for (size_t i = 0; r->winner != NULL && i < r->n; i++) {
+		const struct runner *u = &r->v[i];
+		bool turn = i < r->started ? u->fd >= 0 : i < RUNNERS && !u->doubtful;
+		if (turn && u->to.preference == r->winner->to.preference)
+			return true;
+	}
+	return false;
+}
+
 void
 race_note_loss(struct race *r)
 {

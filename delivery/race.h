@@ -51,6 +51,9 @@ bool race_goes_on(const struct race *r);
 /* Does a host of better preference than the last winner still run, which the winner overtook? */
 bool race_is_open(const struct race *r);
 
+/* Is there one of the same preference that has not had its turn, and did not fail lately? */
+bool race_has_equal(const struct race *r);
+
 /* The connection to the last winner ended with nothing done. That may be the host's fault. */
 void race_note_loss(struct race *r);
 
