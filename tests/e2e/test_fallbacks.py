@@ -122,6 +122,7 @@ def test_mail_without_words(postern, world, ehlo, word, reply):
     postern.due()
     world.sink.wait_messages(3)
     assert "deferred" not in postern.settled()
+    assert [m.recipients for m in world.sink.messages] == [["u@dest.example"]] * 3, "no report"
     assert word == "SIZE=" or all(m.data.isascii() for m in world.sink.messages)
 
 
