@@ -34,6 +34,15 @@ do_ehlo(struct session *s, struct span arg)
 	return do_hello(s, arg, true);
 }
 
+/* All mail is put off by a program that cannot be run: not without a word. */
+static void
+tell_unanswered(const struct session *s, const char *what)
+{
+	struct log_fields f = session_event(s, "check");
+	log_event(LOG_WARNING, &f, "%s_check: it cannot be run, took too long, or said something "
+		"else than OK, REJECT or DEFER", what);
+}
+
 /* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */
 static enum reply
 check_by(struct session *s, enum request_kind kind, const char *what, struct span address)
@@ -52,6 +61,8 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	case CHECK_STOPPED:
 		return R_STOPPING;
 	default:
+		if (s->check_text[0] == '\0')
+			tell_unanswered(s, what);
 		return R_CHECK_DEFER;
 	}
 }
