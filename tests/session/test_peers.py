@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import client
-from conftest import NOBODY
+from conftest import DROP, NOBODY
 from test_policy import QUOTA, V2, Client
 
 DENIED = "550 5.7.1 Error: relaying denied"
@@ -84,6 +84,17 @@ def test_user_of_a_unix_socket(postern, user, said):
     if user is not None and os.geteuid() != 0:
         pytest.skip("needs root")
     assert recipient(Unix(postern, user=user)) == said
+
+
+def test_user_that_has_no_number_here(postern, monkeypatch):
+    """L50: in a namespace of users (a container without root) all whom it does not know have one number
+    together, 65534. Where that is ours too, nobody is trusted for it."""
+    inside, command = ["unshare", "--user", f"--map-user={NOBODY}"], postern.command
+    if os.geteuid() != 0 or subprocess.run([*DROP, *inside, "true"], check=False).returncode != 0:
+        pytest.skip("needs root, and user namespaces for others")
+    monkeypatch.setattr(postern, "command", lambda *a, **s: [*DROP, *inside, *command(*a, **s)[len(DROP):]])
+    assert recipient(Unix(postern, user=12345)) == DENIED
+    assert "connection from uid=65534" in postern.logged()
 
 
 def test_proxy_on_a_unix_socket(postern):
