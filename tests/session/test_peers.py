@@ -77,6 +77,15 @@ def test_wrapped_client_is_not_believed_with_lf(postern, monkeypatch):
     assert "500 5.5.2 Error: bare CR, LF or NUL in command" in postern.pipe("NOOP\nQUIT\r\n")
 
 
+@pytest.mark.parametrize("mode", ["required", "implicit"])
+def test_tls_that_cannot_be_had(secure, monkeypatch, mode):
+    """L50: a pipe is no socket, so no TLS is spoken on it; but where that must be, a stranger may not without."""
+    settings = {"tls": mode, "relay_nets": "203.0.113.0/24"}
+    assert TAKEN in pipe(secure, **settings) # a script on this host
+    monkeypatch.setenv("NCAT_REMOTE_ADDR", "203.0.113.9")
+    assert pipe(secure, **settings)[-3:] == ["530 5.7.0 Error: send STARTTLS first"] * 2 + ["221 2.0.0 Bye"]
+
+
 @pytest.mark.parametrize("user, said", [(None, TAKEN), (0, TAKEN), (NOBODY, TAKEN), (12345, DENIED)],
                          ids=["ours", "root", "the service's", "another"])
 def test_user_of_a_unix_socket(postern, user, said):
