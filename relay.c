@@ -92,6 +92,15 @@ make_due(struct relay *r, const char *name)
 	lane_close(&r->work.lane);
 }
 
+static void
+start_relay(const struct launcher *l, const char *lane)
+{
+	struct log_fields f = { .event = "launch", .lane = lane };
+	int r = launch_relay(l, lane);
+	if (launch_is_trouble(r))
+		log_event(LOG_WARNING, &f, "lane %s: cannot start relay: %s", lane, strerror(-r));
+}
+
 /* Starts a relay for each lane in which something is due, while there are slots. Exit status. */
 static int
 start_due(struct relay *r, const struct options *o)
@@ -104,7 +113,7 @@ start_due(struct relay *r, const struct options *o)
 		if (o->now)
 			make_due(r, e->d_name);
 		if (work_looks_due(r, e->d_name))
-			(void)launch_relay(&l, e->d_name);
+			start_relay(&l, e->d_name);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
