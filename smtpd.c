@@ -129,16 +129,24 @@ serve(struct session *s, const struct options *o)
 	return monitor_run(&l, pair[0], pid);
 }
 
+/* What works, though somebody ought to look at it, beside what --check prints. */
+static void
+tell_doubts(const struct conf *c)
+{
+	int r = runtime_check(c->who.runtime);
+	fprintf(stderr, "%.*s", (int)c->doubts.n, c->doubts.n > 0 ? c->doubts.p : "");
+	if (r < 0)
+		fprintf(stderr, "runtime %s: %s: " RUNTIME_MISSED "\n", c->who.runtime,
+			strerror(-r));
+}
+
 /* For the operator, who asked on a command line: no client, no session. */
 static int
 answer_operator(const struct conf *c, const struct conf_origins *from, const struct options *o)
 {
 	if (o->check) {
 		conf_print(c, from, stdout);
-		int r = runtime_check(c->who.runtime);
-		if (r < 0)
-			fprintf(stderr, "runtime %s: %s: " RUNTIME_MISSED "\n", c->who.runtime,
-				strerror(-r));
+		tell_doubts(c);
 		return EXIT_SUCCESS;
 	}
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -49,9 +48,7 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 	else
 		r = conf_load(c, &o->conf, from, why);
 	log_open(r == 0 ? c->log : LOG_TO_AUTO, name, journal);
-	if (r == 0 && o->check)
-		fprintf(stderr, "%.*s", (int)c->doubts.n, c->doubts.n > 0 ? c->doubts.p : "");
-	else if (r == 0 && !o->serve && o->lane == NULL) /* others were started by these */
+	if (r == 0 && !o->check && !o->serve && o->lane == NULL) /* others were started by these */
 		tell_doubts(c);
 	return r;
 }

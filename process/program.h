@@ -22,10 +22,9 @@
 bool program_begin(struct options *o, int argc, char **argv);
 
 /*
- * Reads the configuration into *c and opens the log, for failures too. What the configuration
- * doubts is told there, with --check on standard error, unless it was told by the process that
- * started this one. `unfit` is NULL, or what is wrong with these options for this program; `from`
- * is as in conf_load. 0, or -EINVAL and a line in *why.
+ * Reads the configuration into *c and opens the log, for failures too. `unfit` is NULL, or what is
+ * wrong with these options for this program; `from` is as in conf_load. 0, or -EINVAL and a line in
+ * *why.
  */
 int program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
 	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why);
