@@ -104,9 +104,9 @@ static void
 start_relay(const struct launcher *l, const char *lane)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
-	int err = launch_relay(l, lane);
-	if (err < 0 && err != -EAGAIN && err != -ENOENT && err != -ESTALE)
-		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", lane, strerror(-err));
+	int r = launch_relay(l, lane);
+	if (launch_is_trouble(r))
+		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", lane, strerror(-r));
 }
 
 /* Starts a relay for each lane in which something is due, while there are slots. Exit status. */

@@ -222,17 +222,13 @@ set_proxies(struct span v, struct conf_proxies *place)
 		buf_add(b, word);
 		buf_puts(b, " ");
 	}
-	char *text = sockets.n > 0 ? strndup(sockets.p, sockets.n - 1) : NULL;
-	if (nets.err != 0 || sockets.err != 0 || (sockets.n > 0 && text == NULL))
+	if (nets.err != 0 || sockets.err != 0)
 		return "out of memory";
-	const char *wrong = set_nets(buf_span(&nets), &place->nets);
-	if (wrong != NULL) {
-		free(text);
-		return wrong;
-	}
 	free(place->sockets);
-	place->sockets = text;
-	return NULL;
+	place->sockets = sockets.n > 0 ? strndup(sockets.p, sockets.n - 1) : NULL;
+	if (sockets.n > 0 && place->sockets == NULL)
+		return "out of memory";
+	return set_nets(buf_span(&nets), &place->nets);
 }
 
 static const char *

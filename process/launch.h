@@ -9,6 +9,8 @@
 #ifndef POSTERN_LAUNCH_H
 #define POSTERN_LAUNCH_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "conf/conf.h"
@@ -30,6 +32,14 @@ struct launcher {
  * -ENOENT: no such lane; or -errno. Does not wait for the relay: the caller reaps.
  */
 int launch_relay(const struct launcher *l, const char *lane);
+
+/* Is that result one to tell the operator? Not if there is nothing to do, or no such lane. */
+static inline bool
+launch_is_trouble(int result)
+{
+	return result < 0 && result != -EAGAIN && result != -EBUSY && result != -ENOENT &&
+		result != -ENOTDIR;
+}
 
 /*
  * Starts a program of the site's with `fd` as its standard input and output. It has `seconds` to

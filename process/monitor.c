@@ -27,7 +27,7 @@ start_relay(const struct launcher *l, const char *lane)
 	if (!lane_name_valid(span_of(lane)))
 		return -EINVAL; /* an honest session names none like that */
 	int r = launch_relay(l, lane);
-	if (r < 0 && r != -EAGAIN && r != -ENOENT && r != -EBUSY)
+	if (launch_is_trouble(r))
 		log_event(LOG_WARNING, &f, "lane %s: cannot start relay: %s; the timer will", lane,
 			strerror(-r));
 	return r;
