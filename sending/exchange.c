@@ -122,8 +122,8 @@ exchange_envelope(struct link *l, struct job *j, bool lock_step)
 static void
 give_up_by(struct link *l, struct job *j, enum mark mark)
 {
-	bool stands = mark == MARK_SEEN || (j->in_step && mark != MARK_MISPLACED && mark != MARK_LATE);
-	if (!stands) {
+	bool odd = mark == MARK_MISPLACED || mark == MARK_LATE;
+	if (odd || (mark != MARK_SEEN && !j->in_step)) {
 		exchange_disagree(l, j);
 		return;
 	}

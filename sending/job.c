@@ -150,9 +150,9 @@ lesson_of(const struct link *l, const struct job *j)
 }
 
 /*
- * The first open job is the one in which the connection was lost; of the others no reply came. After
- * 421 the host has taken no message that it did not answer (RFC 5321 section 3.8); after any other
- * loss it may have.
+ * The first open job is the one in which the connection was lost; of the others no reply came.
+ * After 421 the host has taken no message that it did not answer (RFC 5321 section 3.8); after any
+ * other loss it may have.
  */
 void
 job_lose_all(struct link *l)

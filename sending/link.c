@@ -48,8 +48,8 @@ put_line(struct buf *text, struct span line)
 }
 
 /*
- * RFC 5321 section 4.2: three digits, then blank, hyphen or nothing. 0 if it is none, or if it holds
- * what ends lines and texts elsewhere.
+ * RFC 5321 section 4.2: three digits, then blank, hyphen or nothing. 0 if it is none, or if the
+ * line holds what ends lines and texts elsewhere.
  */
 static int
 reply_code(struct span line)

@@ -20,9 +20,9 @@ enum mark {
 };
 
 /*
- * The mark: EHLO once more (RFC 5321 section 4.1.4). The list that it is answered with looks like no
- * other reply, so if that comes in its place, and nothing behind it, all replies before it were to
- * the commands that we think. For hosts that announced PIPELINING or CHUNKING by such a list.
+ * The mark: EHLO once more (RFC 5321 section 4.1.4). The list that it is answered with looks like
+ * no other reply, so if that comes in its place, and nothing behind it, all replies before it were
+ * to the commands that we think. For hosts that announced PIPELINING or CHUNKING by such a list.
  */
 void probe_put_mark(struct link *l);
 enum mark probe_read_mark(struct link *l);

@@ -75,9 +75,9 @@ has_window(const struct link *l)
 }
 
 /*
- * Should the text go by BDAT, which no host gets that was not seen to do right by it? A host that is
- * not known is asked with the second message, for with one the question would take longer than the
- * answer saves; or when there is no other way.
+ * Should the text go by BDAT, which no host gets that was not seen to do right by it? A host that
+ * is not known is asked with the second message, for with one the question would take longer than
+ * the answer saves; or when there is no other way.
  */
 static bool
 wants_chunk(const struct link *l, const struct job *j)
@@ -86,27 +86,25 @@ wants_chunk(const struct link *l, const struct job *j)
 	return j->text.binary || (has_window(l) && known);
 }
 
-/* Reads the word that is still owed, if it must be there before anything else is said. */
+/*
+ * Reads the word that is still owed, if nothing else may be said before: the host is to be asked,
+ * or there are several words (LMTP), not to be taken for replies to the next envelope.
+ */
 static void
-settle_before(struct link *l, const struct job *j, bool must)
+settle_before(struct link *l, const struct job *j, bool ask)
 {
 	struct job *before = owed_before(l, j);
-	if (before != NULL && !before->windowed && must)
+	if (before == NULL || before->windowed)
+		return;
+	if (ask || (link_is_final(l) && before->accepted > 1))
 		exchange_end(l, before, true);
-}
-
-/* Several words about one text (LMTP) are not to be taken for replies to the next envelope. */
-static bool
-has_several_words(const struct link *l, const struct job *before)
-{
-	return before != NULL && link_is_final(l) && before->accepted > 1;
 }
 
 static void
 send_by_best_way(struct link *l, struct job *j)
 {
 	bool chunk = wants_chunk(l, j);
-	settle_before(l, j, (chunk && !l->terms.discards) || has_several_words(l, owed_before(l, j)));
+	settle_before(l, j, chunk && !l->terms.discards);
 	if (l->fd < 0 || (chunk && !probe_discards(l)))
 		return;
 	if (!link_can(l, CAN_PIPELINING))

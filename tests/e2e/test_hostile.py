@@ -52,7 +52,7 @@ def up_to(f, verbs, ehlo=()):
     (1000 * b"550-5.1.1 a\r\n" + b"550 5.1.1 b\r\n", True),
 ], ids=["empty-lines", "nul", "stale-code", "eight-bit", "codes", "long-line", "many-lines"])
 def test_reply_becomes_one_record(rude, postern, world, said, bounces):
-    """F4, F18, E6, L12: one line of the log and of the report, whatever the reply has in it."""
+    """R19, F4, F18, E6, L12: one line of the log and of the report, whatever the reply has in it."""
     path = postern.runtime / "executed"
 
     def part(f):
