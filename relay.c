@@ -88,7 +88,7 @@ start_relay(const struct launcher *l, const char *lane)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
 	int err = launch_relay(l, lane);
-	if (err < 0 && err != -EAGAIN && err != -ENOENT && err != -ESTALE)
+	if (err < 0 && err != -EAGAIN && err != -ENOENT && err != -ESTALE && err != -ENOTDIR)
 		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", lane, strerror(-err));
 }
 

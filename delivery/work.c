@@ -262,7 +262,8 @@ empty_lane(struct relay *r, struct found *found)
 
 /*
  * Works on r->work.lane, whose slot it holds, until nothing in it is due, and closes it. False: the
- * spool is in trouble, so the lane rests, and to go on would only turn in circles.
+ * spool is in trouble, and the lane may look due again at once, so that to go on would only turn in
+ * circles; or nothing can be written down.
  */
 static bool
 work_on_lane(struct relay *r)
@@ -271,7 +272,7 @@ work_on_lane(struct relay *r)
 	struct found found;
 	char name[LANE_NAME_SIZE];
 	memcpy(name, w->lane.name, sizeof(name));
-	bool ok = true;
+	bool ok = true, rests = false;
 	for (bool again = true; again && r->slot >= 0;) {
 		again = false;
 		if (!begin_lane(r))
@@ -292,12 +293,14 @@ work_on_lane(struct relay *r)
 		}
 		if (w->state.down && found.next != 0) /* all messages wait for the host */
 			found.next = w->state.next;
-		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN && ok &&
+		int left = lane_leave(&w->lane, &r->spool, found.next);
+		rests = left == 0 && !found.stop;
+		again = left == -EAGAIN && ok &&
 			lane_open(&w->lane, &r->spool, name) == 0 &&
 			lane_slot(&w->lane, (int)w->delivery.max_relays_per_lane) == 0;
 	}
 	lane_close(&w->lane);
-	return ok;
+	return ok || rests;
 }
 
 /*
