@@ -41,8 +41,12 @@ work_looks_due(const struct relay *r, const char *name)
 DIR *
 work_open_lanes(const struct relay *r)
 {
+	struct log_fields f = { .event = "spool" };
 	int fd = openat(r->spool.lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *lanes = fd >= 0 ? fdopendir(fd) : NULL;
+	if (lanes == NULL)
+		log_event(LOG_ERR, &f, "lane/: cannot read: %s", strerror(errno));
+	return lanes;
 }
 
 /*

@@ -44,8 +44,9 @@ struct draft {
 int draft_begin(struct draft *d, const struct spool *s, const struct envelope *e);
 
 /*
- * While it is written so many octets stay free, or it fails with -ENOSPC; else all may be used. Asked
- * after each full buffer, and not more rarely: many drafts may be written at the same time (S4).
+ * While it is written so many octets stay free, or it fails with -ENOSPC; else all may be used.
+ * Asked after each full buffer, and not more rarely: many drafts may be written at the same time
+ * (S4).
  */
 void draft_leave_free(struct draft *d, int64_t octets);
 
