@@ -38,7 +38,7 @@ static inline bool
 launch_is_trouble(int result)
 {
 	return result < 0 && result != -EAGAIN && result != -EBUSY && result != -ENOENT &&
-		result != -ENOTDIR;
+		result != -ENOTDIR && result != -ESTALE;
 }
 
 /*

@@ -348,8 +348,7 @@ test_has_equal(void **state)
 	open_place(2, SILENT, 20);
 	open_place(3, SILENT, 20);
 	hosts_mark(&hosts, &exchanger[3], HOST_FAILED);
-	begin_race(&r);
-	r.silent = true;
+	begin_race_of_clients(&r);
 	assert_false(race_has_equal(&r)); /* nobody has won */
 	for (size_t i = 0; i < HOSTS; i++) {
 		assert_int_equal(next(&r, &why), 'a' + (char)i);
