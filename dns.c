@@ -359,14 +359,31 @@ find_domain(struct resolver *r, const char *domain, dnscc_t *dn, enum family fam
 	return a;
 }
 
-/* Whose fault is it that there is no answer? */
+/*
+ * Before a look-up: after one in which no server said anything, the servers are asked for a sign of
+ * life first, for there may be many domains to wait for. False: there is none.
+ */
+static bool
+begin(struct resolver *r, const char *name, struct exchangers *out)
+{
+	r->reached = false;
+	if (r->lost)
+		question_probe(r);
+	if (!r->lost || r->reached)
+		return true;
+	out->unreached = true;
+	explain(out, name, "not asked for", "no nameserver answers");
+	return false;
+}
+
+/* After it: whose fault is it that there is no answer? */
 static enum answer
 blame(struct resolver *r, enum answer a, struct exchangers *out)
 {
-	if (a == ANSWER_TEMPORARY && !r->reached) {
+	if (a == ANSWER_TEMPORARY && !r->reached)
 		question_probe(r);
-		out->unreached = !r->reached;
-	}
+	r->lost = a == ANSWER_TEMPORARY && !r->reached;
+	out->unreached = r->lost;
 	return a;
 }
 
@@ -380,7 +397,8 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 		explain(out, host, "addresses", "not a domain name");
 		return ANSWER_NO_NAME;
 	}
-	r->reached = false;
+	if (!begin(r, host, out))
+		return ANSWER_TEMPORARY;
 	return blame(r, find_implicit(r, host, dn, family, deadline, out), out);
 }
 
@@ -396,7 +414,8 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 		explain(out, domain, "MX", "not a domain name");
 		return ANSWER_NO_NAME;
 	}
-	r->reached = false;
+	if (!begin(r, domain, out))
+		return ANSWER_TEMPORARY;
 	return blame(r, find_domain(r, domain, dn, family, deadline, out), out);
 }
 

@@ -8,6 +8,7 @@
  *	settle        what an attempt brought: the message goes or waits, the sender is told
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
+ *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
  *
  * Each calls only those below it. What is said to a host is the business of sending/, what is
@@ -64,6 +65,7 @@ struct work {
 	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are */
+	bool cut_off;                 /* the last attempt could not leave this host (outage.h) */
 	struct exchanger to;          /* the one connected to */
 	int lost;                     /* connections in a row that brought no message to an end */
 	bool extra;                   /* this relay was started by another one of the lane */

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "delivery/outage.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "sending/dial.h"
@@ -110,8 +111,10 @@ start(struct race *r, struct buf *why)
 	u->since = clock_ms();
 	u->until = clock_deadline(r->conf->timeout_connect);
 	u->fd = dial_begin(&u->to, r->conf->source);
-	if (u->fd < 0)
+	if (u->fd < 0) {
+		r->no_route += outage_is_error(u->fd);
 		fail(r, u, strerror(-u->fd), why);
+	}
 }
 
 /* The one that started last and is still running; NULL: none is. */

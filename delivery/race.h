@@ -23,6 +23,7 @@ struct race {
 	struct runner *v;    /* owned; in the order of starting */
 	size_t n;
 	size_t started;
+	size_t no_route;     /* of these, the ones to which there is no way from here */
 };
 
 /* The runners of a race; the order of starting is fixed here. 0 or -ENOMEM. */

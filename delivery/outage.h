@@ -1,0 +1,20 @@
+/*
+ * outage: is it this host that is cut off, and not the host that mail is for?
+ *
+ * An attempt that could not leave this host says nothing about a lane: it is not counted, ends no
+ * message, and is made again soon.
+ */
+#ifndef POSTERN_OUTAGE_H
+#define POSTERN_OUTAGE_H
+
+#include <stdbool.h>
+
+enum { OUTAGE_RETRY = 300 }; /* s until the next attempt, at most */
+
+/* Has this host no route to the world, by IPv4 or by IPv6? Nothing is sent. */
+bool outage_is_now(void);
+
+/* Does this -errno of connect(2) say that there is no way from here? */
+bool outage_is_error(int err);
+
+#endif
