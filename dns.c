@@ -180,16 +180,20 @@ note_unknown(struct exchangers *out, const struct host *h, const char *why)
 	explain(out, name, "addresses", why);
 }
 
-/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). */
+/*
+ * IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). Caches that drop the
+ * SOA of "no data" are common: of a host that has addresses of one family, they are believed that
+ * it has none of the other.
+ */
 static void
 add_host(struct exchangers *out, const struct host *h, const struct question q[static 2])
 {
 	static struct addresses v[2];
-	for (int i = 0; i < 2; i++) {
-		bool good = read_addresses(&q[i], &v[i]);
-		if (q[i].said == SAID_TROUBLE || q[i].said == SAID_EMPTY || !good)
-			note_unknown(out, h, good ? q[i].trouble : "garbage in the answer");
-	}
+	bool good[2] = { read_addresses(&q[0], &v[0]), read_addresses(&q[1], &v[1]) };
+	bool none = v[0].n == 0 && v[1].n == 0;
+	for (int i = 0; i < 2; i++)
+		if (q[i].said == SAID_TROUBLE || (q[i].said == SAID_EMPTY && none) || !good[i])
+			note_unknown(out, h, good[i] ? q[i].trouble : "garbage in the answer");
 	for (size_t i = 0; i < v[0].n || i < v[1].n; i++)
 		for (int family = 0; family < 2; family++)
 			if (i < v[family].n)

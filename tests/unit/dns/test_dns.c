@@ -572,6 +572,7 @@ test_unknown(void **state)
 		{ "onefails", 10, false, "fail.example addresses: SERVFAIL" },
 		{ "half6", 10, false, "half6.example addresses: SERVFAIL" },
 		{ "bad6", 10, false, "bad6.example addresses: garbage" },
+		{ "nosoahost2", EXCHANGER_WORST + 1, false, "" },
 		{ "implicit", EXCHANGER_WORST + 1, true, "" },
 		{ "[192.0.2.7]", EXCHANGER_WORST + 1, false, "" },
 	};
