@@ -333,6 +333,8 @@ find_by_mx(struct resolver *r, const char *domain, const struct question *q, enu
 		return a;
 	out->own = preference_of(&h, r->own);
 	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
+	if (n < h.n)
+		note_unknown(out, &h.v[n], "not looked up, there are too many hosts");
 	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
