@@ -5,7 +5,6 @@
 
 #include "conf/routes.h"
 #include "delivery/destinations.h"
-#include "delivery/outage.h"
 #include "delivery/race.h"
 #include "delivery/settle.h"
 #include "lib/cleanup.h"
@@ -31,19 +30,22 @@ give_lane_up(struct relay *r, enum outcome o)
 	 */
 	if (o != SOFT || r->work.extra)
 		return;
+	static const char *const remark[] = { [OUTAGE_NONE] = "",
+		[OUTAGE_LIKELY] = " (this host has no route to the world)",
+		[OUTAGE_SURE] = " (this host is cut off: not counted)" };
 	char why[EVENT_SIZE];
 	buf_escape_text(why, sizeof(why), buf_span(&r->why));
 	int64_t next = settle_retry_after(r, r->work.state.attempts);
-	if (r->work.cut_off)
+	if (r->work.outage != OUTAGE_NONE)
 		next = clock_earlier(next, clock_wall() + OUTAGE_RETRY);
-	else
+	if (r->work.outage != OUTAGE_SURE)
 		r->work.state.attempts++;
 	r->work.state.down = true;
 	r->work.state.next = next;
 	int err = lane_set_down(&r->work.lane, r->work.state.attempts, next, why);
 	struct log_fields f = { .event = "deferred", .lane = r->work.lane.name };
 	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", r->work.lane.name, why,
-		r->work.cut_off ? " (this host is cut off: not counted)" : "",
+		remark[r->work.outage],
 		(long long)(next - clock_wall()), err < 0 ? "; cannot write that down: " : "",
 		err < 0 ? strerror(-err) : "");
 }
@@ -98,7 +100,10 @@ find_hosts(struct relay *r)
 	enum outcome o = destinations_find(r->resolver, &r->common, &w->delivery,
 		w->lane.name, &w->exchangers, &r->why);
 	w->routed = o == DONE;
-	w->cut_off = o == SOFT && (w->exchangers.unreached || outage_is_now());
+	if (o == SOFT)
+		w->outage = w->exchangers.unreached ? OUTAGE_SURE
+			: outage_is_now()           ? OUTAGE_LIKELY
+						    : OUTAGE_NONE;
 	return o;
 }
 
@@ -286,8 +291,8 @@ connect_to_any(struct relay *r)
 			log_refusal(r);
 		connect_mark_host(r, HOST_FAILED);
 	}
-	r->work.cut_off = o != DONE && race.started > 0 && race.no_route == race.started &&
-		outage_is_now();
+	bool no_way = o != DONE && race.started > 0 && race.no_route == race.started;
+	r->work.outage = no_way && outage_is_now() ? OUTAGE_SURE : OUTAGE_NONE;
 	race_end(&race);
 	if (o == DONE)
 		log_connection(r);

@@ -18,6 +18,7 @@
 #define POSTERN_DELIVERY_H
 
 #include "delivery/hosts.h"
+#include "delivery/outage.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
@@ -65,7 +66,7 @@ struct work {
 	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are */
-	bool cut_off;                 /* the last attempt could not leave this host (outage.h) */
+	enum outage outage;           /* is it this host that failed in the last attempt? */
 	struct exchanger to;          /* the one connected to */
 	int lost;                     /* connections in a row that brought no message to an end */
 	bool extra;                   /* this relay was started by another one of the lane */

@@ -56,7 +56,7 @@ deliver(struct relay *r, struct flight *f, struct found *found)
 		return true;
 	} else if (r->work.verdict == HARD) {
 		settle_all(r, m, HARD, buf_span(&r->why), found);
-	} else if (!r->work.cut_off &&
+	} else if (r->work.outage != OUTAGE_SURE &&
 		settle_is_expired(r, m, m->attempts + r->work.state.attempts)) {
 		settle_all(r, m, SOFT, buf_span(&r->why), found);
 	} else {
