@@ -180,6 +180,8 @@ DOC = $(PREFIX)/share/doc/postern
 EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
+# Who calls when there is a network again.
+HOOKS = NetworkManager/dispatcher.d networkd-dispatcher/routable.d
 
 install: all
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
@@ -187,6 +189,13 @@ install: all
 	install -m 755 $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(DESTDIR)$(LIBEXEC)
 	for u in postern.socket postern@.service postern-due.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
+	sed -e 's|/relay --due$$|& --now|; s|retry mail that is due|deliver all that waits|' \
+		$(DESTDIR)$(UNITDIR)/postern-due.service >$(DESTDIR)$(UNITDIR)/postern-now.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/postern-now.service
+	for h in $(HOOKS); do \
+		install -d $(DESTDIR)$(PREFIX)/lib/$$h && \
+		$(EDIT) units/postern-network >$(DESTDIR)$(PREFIX)/lib/$$h/50-postern && \
+		chmod 755 $(DESTDIR)$(PREFIX)/lib/$$h/50-postern || exit; done
 	for l in $(LISTENERS); do name=postern-$${l%:*}; port=$${l#*:}; \
 		$(EDIT) units/postern@.service >$(DESTDIR)$(UNITDIR)/$$name@.service && \
 		sed -e "s|:25$$|:$$port|; s|port 25|port $$port|" units/postern.socket \
@@ -204,6 +213,7 @@ uninstall:
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due.timer \
+		$(DESTDIR)$(UNITDIR)/postern-now.service $(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 

@@ -30,15 +30,22 @@ give_lane_up(struct relay *r, enum outcome o)
 	 */
 	if (o != SOFT || r->work.extra)
 		return;
+	static const char *const remark[] = { [OUTAGE_NONE] = "",
+		[OUTAGE_LIKELY] = " (this host has no route to the world)",
+		[OUTAGE_SURE] = " (this host is cut off: not counted)" };
 	char why[EVENT_SIZE];
 	buf_escape_text(why, sizeof(why), buf_span(&r->why));
 	int64_t next = settle_retry_after(r, r->work.state.attempts);
-	r->work.state.attempts++;
+	if (r->work.outage != OUTAGE_NONE)
+		next = clock_earlier(next, clock_wall() + OUTAGE_RETRY);
+	if (r->work.outage != OUTAGE_SURE)
+		r->work.state.attempts++;
 	r->work.state.down = true;
 	r->work.state.next = next;
 	int err = lane_set_down(&r->work.lane, r->work.state.attempts, next, why);
 	struct log_fields f = { .event = "deferred", .lane = r->work.lane.name };
-	log_event(LOG_NOTICE, &f, "lane %s: %s; next try in %lld s%s%s", r->work.lane.name, why,
+	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", r->work.lane.name, why,
+		remark[r->work.outage],
 		(long long)(next - clock_wall()), err < 0 ? "; cannot write that down: " : "",
 		err < 0 ? strerror(-err) : "");
 }
@@ -93,6 +100,10 @@ find_hosts(struct relay *r)
 	enum outcome o = destinations_find(r->resolver, &r->common, &w->delivery,
 		w->lane.name, &w->exchangers, &r->why);
 	w->routed = o == DONE;
+	if (o == SOFT)
+		w->outage = w->exchangers.unreached ? OUTAGE_SURE
+			: outage_is_now()           ? OUTAGE_LIKELY
+						    : OUTAGE_NONE;
 	return o;
 }
 
@@ -394,7 +405,10 @@ connect_to_any(struct relay *r)
 		buf_add(&r->why, buf_span(&r->unable));
 		return SOFT;
 	}
-	return next ? go_on_with_race(r) : begin_race(r);
+	o = next ? go_on_with_race(r) : begin_race(r);
+	r->work.outage = o != DONE && race_had_no_route(&r->work.race) && outage_is_now()
+		? OUTAGE_SURE : OUTAGE_NONE;
+	return o;
 }
 
 enum outcome
