@@ -32,12 +32,12 @@ static const struct field {
 	{ "latency", offsetof(struct host_record, latency), LATENCY_MAX - 1 },
 	{ "failed", offsetof(struct host_record, failed), 0 },
 	{ "lockstep", offsetof(struct host_record, lockstep), 0 },
-	{ "single", offsetof(struct host_record, single), 0 },
-	{ "discards", offsetof(struct host_record, discards), 0 },
-	{ "unchunked", offsetof(struct host_record, unchunked), 0 },
 	{ "clear", offsetof(struct host_record, clear), 0 },
 	{ "helo", offsetof(struct host_record, helo), 0 },
 	{ "grey", offsetof(struct host_record, grey), GREY_MAX },
+	{ "single", offsetof(struct host_record, single), 0 },
+	{ "discards", offsetof(struct host_record, discards), 0 },
+	{ "unchunked", offsetof(struct host_record, unchunked), 0 },
 };
 
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
@@ -116,9 +116,8 @@ note(const struct hosts *hosts, const struct exchanger *to, struct host_record *
 			O_CLOEXEC,
 			S_IRUSR | S_IWUSR);
 	for (int i = 0; i < FIELDS; i++)
-		if (*value_of(&fields[i], h) != 0)
-			buf_printf(&text, "%s%s %lld", text.n > 0 ? " " : "", fields[i].name,
-				(long long)*value_of(&fields[i], h));
+		buf_printf(&text, "%s%s %lld", i > 0 ? " " : "", fields[i].name,
+			(long long)*value_of(&fields[i], h));
 	buf_puts(&text, "\n");
 	if (fd >= 0)
 		(void)!write(fd, text.p, text.n);

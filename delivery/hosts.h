@@ -2,7 +2,7 @@
  * hosts: what was learned of the addresses mail was sent to, in small files shared by all relays.
  *
  *	hosts/<address>-<port>      "latency <ms> failed <time> grey <s> ...", a name and a number
- *	                             for each field of struct host_record that is known
+ *	                             for each field of struct host_record
  *
  * A hint and no more: it decides which host is tried first, never whether. What is odd, too old
  * or in the future counts as unknown (K13), nothing is synced, and the last writer wins. Of port
