@@ -62,7 +62,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 $(addprefix $(B)/unit/delivery/test_,scan flight connect): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending begin mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=lane_claim
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
@@ -183,6 +183,8 @@ EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 PROGRAMS = tls auth relay smtpd
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
+# Who calls when there is a network again.
+HOOKS = NetworkManager/dispatcher.d networkd-dispatcher/routable.d
 
 install: all
 	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
@@ -191,6 +193,14 @@ install: all
 		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
 	for u in postern.socket postern@.service postern-due.service postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
+	sed -e 's|/relay --due$$|& --now|; s|retry mail that is due|deliver all that waits|' \
+		-e '/^ExecStart=/iType=oneshot' \
+		$(DESTDIR)$(UNITDIR)/postern-due@.service >$(DESTDIR)$(UNITDIR)/postern-now.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/postern-now.service
+	for h in $(HOOKS); do \
+		install -d $(DESTDIR)$(PREFIX)/lib/$$h && \
+		$(EDIT) units/postern-network >$(DESTDIR)$(PREFIX)/lib/$$h/50-postern && \
+		chmod 755 $(DESTDIR)$(PREFIX)/lib/$$h/50-postern || exit; done
 	for l in $(LISTENERS); do name=postern-$${l%:*}; port=$${l#*:}; \
 		$(EDIT) units/postern@.service >$(DESTDIR)$(UNITDIR)/$$name@.service && \
 		sed -e "s|:25$$|:$$port|; s|port 25|port $$port|" units/postern.socket \
@@ -207,7 +217,9 @@ uninstall:
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
-		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service $(DESTDIR)$(UNITDIR)/postern-due.timer \
+		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
+		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
+		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 

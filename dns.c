@@ -180,16 +180,20 @@ note_unknown(struct exchangers *out, const struct host *h, const char *why)
 	explain(out, name, "addresses", why);
 }
 
-/* IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). */
+/*
+ * IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). Caches that drop the
+ * SOA of "no data" are common: of a host that has addresses of one family, they are believed that
+ * it has none of the other.
+ */
 static void
 add_host(struct exchangers *out, const struct host *h, const struct question q[static 2])
 {
 	static struct addresses v[2];
-	for (int i = 0; i < 2; i++) {
-		bool good = read_addresses(&q[i], &v[i]);
-		if (q[i].said == SAID_TROUBLE || q[i].said == SAID_EMPTY || !good)
-			note_unknown(out, h, good ? q[i].trouble : "garbage in the answer");
-	}
+	bool good[2] = { read_addresses(&q[0], &v[0]), read_addresses(&q[1], &v[1]) };
+	bool none = v[0].n == 0 && v[1].n == 0;
+	for (int i = 0; i < 2; i++)
+		if (q[i].said == SAID_TROUBLE || (q[i].said == SAID_EMPTY && none) || !good[i])
+			note_unknown(out, h, good[i] ? q[i].trouble : "garbage in the answer");
 	for (size_t i = 0; i < v[0].n || i < v[1].n; i++)
 		for (int family = 0; family < 2; family++)
 			if (i < v[family].n)
@@ -329,6 +333,8 @@ find_by_mx(struct resolver *r, const char *domain, const struct question *q, enu
 		return a;
 	out->own = preference_of(&h, r->own);
 	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
+	if (n < h.n)
+		note_unknown(out, &h.v[n], "not looked up, there are too many hosts");
 	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
@@ -359,14 +365,31 @@ find_domain(struct resolver *r, const char *domain, dnscc_t *dn, enum family fam
 	return a;
 }
 
-/* Whose fault is it that there is no answer? */
+/*
+ * Before a look-up: after one in which no server said anything, the servers are asked for a sign of
+ * life first, for there may be many domains to wait for. False: there is none.
+ */
+static bool
+begin(struct resolver *r, const char *name, struct exchangers *out)
+{
+	r->reached = false;
+	if (r->lost)
+		question_probe(r);
+	if (!r->lost || r->reached)
+		return true;
+	out->unreached = true;
+	explain(out, name, "not asked for", "no nameserver answers");
+	return false;
+}
+
+/* After it: whose fault is it that there is no answer? */
 static enum answer
 blame(struct resolver *r, enum answer a, struct exchangers *out)
 {
-	if (a == ANSWER_TEMPORARY && !r->reached) {
+	if (a == ANSWER_TEMPORARY && !r->reached)
 		question_probe(r);
-		out->unreached = !r->reached;
-	}
+	r->lost = a == ANSWER_TEMPORARY && !r->reached;
+	out->unreached = r->lost;
 	return a;
 }
 
@@ -380,7 +403,8 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 		explain(out, host, "addresses", "not a domain name");
 		return ANSWER_NO_NAME;
 	}
-	r->reached = false;
+	if (!begin(r, host, out))
+		return ANSWER_TEMPORARY;
 	return blame(r, find_implicit(r, host, dn, family, deadline, out), out);
 }
 
@@ -396,7 +420,8 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 		explain(out, domain, "MX", "not a domain name");
 		return ANSWER_NO_NAME;
 	}
-	r->reached = false;
+	if (!begin(r, domain, out))
+		return ANSWER_TEMPORARY;
 	return blame(r, find_domain(r, domain, dn, family, deadline, out), out);
 }
 

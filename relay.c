@@ -98,7 +98,7 @@ launch_logged(const struct launcher *l, const char *lane, bool before)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
 	pid_t pid = launch_relay(l, lane);
-	if (!launch_failed(pid))
+	if (!launch_is_trouble(pid))
 		return before;
 	if (before)
 		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s", lane,

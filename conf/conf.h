@@ -111,6 +111,7 @@ struct conf_delivery {
 		DELIVERY_TLS_VERIFY,  /* ... and the certificate must be good */
 	} tls;
 	enum conf_bool tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
+	char *without; /* extensions of hosts that are not used (mail/extension.h) */
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
 	int64_t timeout_dns;      /* one MX look-up with all its addresses */
 	int64_t timeout_connect;  /* one address */

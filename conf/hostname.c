@@ -30,6 +30,15 @@ add_label(struct buf *name, struct span label)
 		buf_add(name, (struct span){ is_dash(label.p[i]) ? "-" : label.p + i, 1 });
 }
 
+/* RFC 6761 section 6.3: what every host is called, so that it names none. */
+static bool
+is_everybody(struct span name)
+{
+	struct span first = span_cut(&name, '.');
+	return span_ieq(first, span_of("localhost")) &&
+		(name.n == 0 || span_istarts(name, span_of("localdomain")));
+}
+
 bool
 hostname_of(struct span given, char out[static HOSTNAME_SIZE])
 {
@@ -43,7 +52,8 @@ hostname_of(struct span given, char out[static HOSTNAME_SIZE])
 	}
 	while (given.n > 0)
 		add_label(&name, span_cut(&given, '.'));
-	if (name.err != 0 || name.n == 0 || !address_is_domain(buf_span(&name)))
+	if (name.err != 0 || name.n == 0 || !address_is_domain(buf_span(&name)) ||
+		is_everybody(buf_span(&name)))
 		return false;
 	snprintf(out, HOSTNAME_SIZE, "%.*s", (int)name.n, name.p);
 	return true;

@@ -73,6 +73,7 @@ static const struct key keys[] = {
 	DELIVERY(BOTH, max_relays_per_lane, max_relays_per_lane, NUMBER, "5", 1, 100)
 	DELIVERY(BOTH, delivery_tls, tls, DELIVERY_TLS, "may", 0, 0)
 	DELIVERY(BOTH, delivery_tls_implicit, tls_implicit, YESNO, "no", 0, 0)
+	DELIVERY(BOTH, delivery_without, without, EXTENSIONS, "", 0, 0)
 	KEY(delivery_ca, relay.ca, PATHNAME, "/etc/ssl/certs/ca-certificates.crt", 0, 0)
 	DELIVERY(BOTH, mx_order, mx_order, MX_ORDER, "latency", 0, 0)
 	KEY(remember_hosts, relay.remember_hosts, SECONDS, "5m", 1, 30 * DAY)

@@ -10,6 +10,7 @@
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
+#include "mail/extension.h"
 
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
@@ -137,6 +138,7 @@ static const char *
 check_words(enum key_type t, struct span v)
 {
 	struct sources s;
+	unsigned extensions;
 	switch (t) {
 	case SECRETS:
 		return are(v, is_secret) ? NULL : "not an absolute path";
@@ -152,6 +154,9 @@ check_words(enum key_type t, struct span v)
 	case HOSTS:
 		return are(v, is_host) ? NULL : "not a list of hosts like [192.0.2.1]:25 "
 			"mail.example.org:587 example.org unix:/run/lmtp";
+	case EXTENSIONS:
+		return extension_list(v, &extensions) ? NULL
+			: "not a list of extensions like pipelining chunking 8bitmime size dsn";
 	case SOURCES:
 		return target_sources(v, &s) == 0 ? NULL
 			: "not an IPv4 address, an IPv6 address, or one of each";
@@ -225,17 +230,13 @@ set_proxies(struct span v, struct conf_proxies *place)
 		buf_add(b, word);
 		buf_puts(b, " ");
 	}
-	char *text = sockets.n > 0 ? strndup(sockets.p, sockets.n - 1) : NULL;
-	if (nets.err != 0 || sockets.err != 0 || (sockets.n > 0 && text == NULL))
+	if (nets.err != 0 || sockets.err != 0)
 		return "out of memory";
-	const char *wrong = set_nets(buf_span(&nets), &place->nets);
-	if (wrong != NULL) {
-		free(text);
-		return wrong;
-	}
 	free(place->sockets);
-	place->sockets = text;
-	return NULL;
+	place->sockets = sockets.n > 0 ? strndup(sockets.p, sockets.n - 1) : NULL;
+	if (sockets.n > 0 && place->sockets == NULL)
+		return "out of memory";
+	return set_nets(buf_span(&nets), &place->nets);
 }
 
 static const char *

@@ -19,7 +19,7 @@ enum key_type {
 	SECRET,   /* a path or a credential */
 	SECRETS,  /* several */
 	PASSWORD, /* ... or a variable of the environment */
-	DOMAINS, DESTINATIONS, SENDERS, HOSTS, SOURCES, /* texts */
+	DOMAINS, DESTINATIONS, SENDERS, HOSTS, EXTENSIONS, SOURCES, /* texts */
 	FIRST_LIST = DOMAINS, LAST_TEXT = SOURCES,
 	NUMBER, SIZE, SECONDS, NETS, PROXIES, SERVERS, SCHEDULE,
 	LOG, TLS, DELIVERY_TLS, YESNO, MX_ORDER, FAMILY, PROTOCOL, /* choices */

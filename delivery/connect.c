@@ -30,15 +30,22 @@ give_lane_up(struct relay *r, enum outcome o)
 	 */
 	if (o != SOFT || r->work.extra)
 		return;
+	static const char *const remark[] = { [OUTAGE_NONE] = "",
+		[OUTAGE_LIKELY] = " (this host has no route to the world)",
+		[OUTAGE_SURE] = " (this host is cut off: not counted)" };
 	char why[EVENT_SIZE];
 	buf_escape_text(why, sizeof(why), buf_span(&r->why));
 	int64_t next = settle_retry_after(r, r->work.state.attempts);
-	r->work.state.attempts++;
+	if (r->work.outage != OUTAGE_NONE)
+		next = clock_earlier(next, clock_wall() + OUTAGE_RETRY);
+	if (r->work.outage != OUTAGE_SURE)
+		r->work.state.attempts++;
 	r->work.state.down = true;
 	r->work.state.next = next;
 	int err = lane_set_down(&r->work.lane, r->work.state.attempts, next, why);
 	struct log_fields f = { .event = "deferred", .lane = r->work.lane.name };
-	log_event(LOG_NOTICE, &f, "lane %s: %s; next try in %lld s%s%s", r->work.lane.name, why,
+	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", r->work.lane.name, why,
+		remark[r->work.outage],
 		(long long)(next - clock_wall()), err < 0 ? "; cannot write that down: " : "",
 		err < 0 ? strerror(-err) : "");
 }
@@ -93,6 +100,10 @@ find_hosts(struct relay *r)
 	enum outcome o = destinations_find(r->resolver, &r->common, &w->delivery,
 		w->lane.name, &w->exchangers, &r->why);
 	w->routed = o == DONE;
+	if (o == SOFT)
+		w->outage = w->exchangers.unreached ? OUTAGE_SURE
+			: outage_is_now()           ? OUTAGE_LIKELY
+						    : OUTAGE_NONE;
 	return o;
 }
 
@@ -118,6 +129,25 @@ connect_heed_refusals(struct relay *r, struct span why)
 		log_event(LOG_ERR, &f,
 			"lane %s: it is not the mail that is refused, so it waits: %.*s",
 			r->work.lane.name, (int)why.n, why.n > 0 ? why.p : "");
+}
+
+void
+connect_learn(struct relay *r)
+{
+	static const struct {
+		unsigned lesson;
+		enum host_event event;
+	} rows[] = {
+		{ LESSON_SINGLE, HOST_SINGLE },
+		{ LESSON_LOCKSTEP, HOST_LOCKSTEP },
+		{ LESSON_DISCARDS, HOST_DISCARDS },
+		{ LESSON_NO_CHUNKS, HOST_UNCHUNKED },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if ((r->link.lessons & rows[i].lesson) != 0)
+			connect_mark_host(r, rows[i].event);
+	r->work.lessons |= r->link.lessons;
+	r->link.lessons = 0;
 }
 
 /* ---- one host ------------------------------------------------------------------------------ */
@@ -149,6 +179,32 @@ may_log_in(const struct relay *r)
 	return r->login.user != NULL && r->work.to.named;
 }
 
+/* What was learned of the host lately, or by this relay of the hosts of its lane. */
+static unsigned
+lessons_of(const struct relay *r, const struct host_record *h)
+{
+	return r->work.lessons | (h->single != 0 ? LESSON_SINGLE : 0U) |
+		(h->lockstep != 0 ? LESSON_LOCKSTEP : 0U) |
+		(h->discards != 0 ? LESSON_DISCARDS : 0U) |
+		(h->unchunked != 0 ? LESSON_NO_CHUNKS : 0U);
+}
+
+/* How much at once it gets: what went wrong with it is not tried again for a while. */
+static void
+set_pace(const struct relay *r, unsigned lessons, struct link_terms *t)
+{
+	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
+	t->avoided = (lessons & LESSON_LOCKSTEP) != 0 ? CAN_PIPELINING : 0;
+	if (!chunks)
+		t->avoided |= CAN_CHUNKING | CAN_BINARYMIME;
+	if (r->work.delivery.without != NULL)
+		(void)extension_list(span_of(r->work.delivery.without), &t->without);
+	t->without |= t->avoided;
+	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
+	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)r->common.relay.window_messages;
+	t->window_size = (uint64_t)r->common.relay.window_size;
+}
+
 /*
  * What the connection to the host that won is to be like: what failed with that host lately is
  * not tried again.
@@ -174,11 +230,10 @@ set_terms(struct relay *r)
 			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
 			.age = r->hosts.age },
 		.login = may_log_in(r) ? &r->login : NULL,
-		.window = h.lockstep != 0 ? 1 : (int)r->common.relay.window_messages,
-		.window_size = (uint64_t)r->common.relay.window_size,
 	};
 	t->helo = h.helo != 0 && begin_helo_will_do(t);
 	t->remembered = t->clear || t->helo;
+	set_pace(r, lessons_of(r, &h), t);
 	dial_name(&r->work.to, t->name);
 	name_target(r, t);
 }
@@ -335,7 +390,7 @@ go_on_with_race(struct relay *r)
 
 /*
  * Connects to a host of the lane: to the best one, unless the last connection was of no use, or
- * messages that it put off wait for a better one; then to the next one whose turn it is.
+ * messages that it put off wait for another one; then to the next one whose turn it is.
  */
 static enum outcome
 connect_to_any(struct relay *r)
@@ -350,7 +405,10 @@ connect_to_any(struct relay *r)
 		buf_add(&r->why, buf_span(&r->unable));
 		return SOFT;
 	}
-	return next ? go_on_with_race(r) : begin_race(r);
+	o = next ? go_on_with_race(r) : begin_race(r);
+	r->work.outage = o != DONE && race_had_no_route(&r->work.race) && outage_is_now()
+		? OUTAGE_SURE : OUTAGE_NONE;
+	return o;
 }
 
 enum outcome
@@ -415,20 +473,31 @@ is_put_off(const struct message *m)
 }
 
 /*
- * Somebody is put off. A better host that was overtaken may take what this one did not; but in one
- * go over the lane it is waited for once only.
+ * Somebody is put off. A better host that was overtaken may take what this one did not: it is
+ * waited for, once. So may a host that is as good, and slower, or it would never be asked: but no
+ * more than one of them, for most of what is put off is put off by all.
  */
 static bool
 judge_delay(struct relay *r)
 {
-	r->work.overtook = !r->work.waited && race_is_open(&r->work.race);
-	return r->work.overtook;
+	struct work *w = &r->work;
+	if (!w->overtook) {
+		w->overtook = (!w->waited && race_is_open(&w->race)) ||
+			(!w->asked && race_has_equal(&w->race));
+		w->asked = w->asked || w->overtook;
+	}
+	return w->overtook;
 }
 
 bool
 connect_judge(struct relay *r, const struct message *m, enum job_end end)
 {
 	struct work *w = &r->work;
+	if (end == JOB_UNTRIED) {
+		if (r->link.fd < 0 && !sending_was_of_use(&r->link))
+			race_note_loss(&w->race);
+		return false;
+	}
 	if (!sending_was_of_use(&r->link))
 		return r->link.fd < 0 && judge_loss(r, m);
 	if (end == JOB_ANSWERED) {

@@ -18,6 +18,9 @@ bool connect_logins_vary(const struct relay *r);
 /* Remembers that this happened with the host connected to. */
 void connect_mark_host(const struct relay *r, enum host_event e);
 
+/* Remembers what was learned of it by the link. */
+void connect_learn(struct relay *r);
+
 /*
  * Heeds what the host's refusals were about, if it was not the mail: what we did without is tried
  * again from now on; what is wrong between us and a route's host is told to the operator, once for
@@ -33,13 +36,13 @@ void connect_heed_refusals(struct relay *r, struct span why);
 enum outcome connect_lane(struct relay *r);
 
 /*
- * The last transaction of this message by this connection has landed, and the host had begun it:
- * what does its end tell of the host? True: what was not settled is to go to another host, at once;
+ * The last transaction of this message by this connection has landed: what does its end tell of the
+ * host? True: what was not settled is to go to another host, at once;
  * nothing counts against the message.
  */
 bool connect_judge(struct relay *r, const struct message *m, enum job_end end);
 
-/* Leaves the host that is connected to, if messages wait for one that it overtook. */
+/* Leaves the host that is connected to, if messages that it put off wait for another one. */
 void connect_make_way(struct relay *r);
 
 /* The lane is left: ends what connect_lane began, but for the connection. */

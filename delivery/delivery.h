@@ -8,6 +8,7 @@
  *	settle        what an attempt brought: the message goes or waits, the sender is told
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
+ *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
  *
  * Each calls only those below it. What is said to a host is the business of sending/, what is
@@ -18,6 +19,7 @@
 
 #include "delivery/hosts.h"
 #include "delivery/race.h"
+#include "delivery/outage.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
@@ -70,12 +72,15 @@ struct work {
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are */
 	struct race race;             /* between them; goes on while another one may do better */
+	enum outage outage;           /* is it this host that failed in the last attempt? */
 	struct exchanger to;          /* the one connected to */
-	bool overtook;                /* messages that it put off wait for a better host to greet */
-	bool waited;                  /* they did, and it did not greet in its time */
+	bool overtook;                /* messages that it put off wait for another host to greet */
+	bool waited;                  /* they did, and none greeted in its time */
+	bool asked;                   /* a host that is as good was asked, too */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
+	unsigned lessons;             /* LESSON_*, of its hosts: what hosts.h cannot keep too */
 	bool extra;                   /* this relay was started by another one of the lane */
 	struct pace {
 		int messages;         /* looked at, */

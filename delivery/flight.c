@@ -76,7 +76,7 @@ flight_drop_all(struct relay *r)
 static void
 put_first(const struct relay *r, struct job *j)
 {
-	bool went_well = sending_any_done(j);
+	bool went_well = job_any_done(j);
 	int n = j->n;
 	j->n = j->domains = 0;
 	for (int i = 0; i < n; i++) {
@@ -101,19 +101,6 @@ next_job(const struct relay *r, struct flight *f)
 		if (!f->m.rcpt[f->next].settled && !sending_add(&r->link, j, &f->m.rcpt[f->next]))
 			break;
 	return j->n > 0;
-}
-
-/*
- * A connection that was lost with several messages on their way, or with one that went as in a
- * window: for a while the host gets one message at a time. Then DATA lets it refuse a message
- * before it gets the text, and say why if it breaks off in the middle (F10); and no more than one
- * message can be in doubt.
- */
-static void
-remember_disorder(const struct relay *r, const struct job *j)
-{
-	if (sending_jobs(&r->link) > 0 || j->windowed)
-		connect_mark_host(r, HOST_LOCKSTEP);
 }
 
 /* The message was sent whole and will be sent again: the host may have taken it (RFC 1047). */
@@ -178,7 +165,7 @@ static void
 end_flight(struct relay *r, struct flight *f, bool rest, struct found *found)
 {
 	enum job_end end = f->job.end;
-	bool untried = end == JOB_UNTRIED, next_host = !untried && connect_judge(r, &f->m, end);
+	bool untried = end == JOB_UNTRIED, next_host = connect_judge(r, &f->m, end);
 	say_why(r, &f->m, untried || rest);
 	if (next_host)
 		log_next_host(r, &f->m);
@@ -195,14 +182,13 @@ flight_land(struct relay *r, struct found *found)
 {
 	struct job *j = sending_land(&r->link);
 	struct flight *f = flight_of(j);
+	connect_learn(r);
 	connect_heed_refusals(r, first_words(j));
 	bool rest = j->end == JOB_ANSWERED && next_job(r, f);
 	if (rest && r->link.fd >= 0) {
 		sending_start(&r->link, j);
 		return;
 	}
-	if (j->end == JOB_LOST || (j->end == JOB_UNTRIED && j->sent))
-		remember_disorder(r, j);
 	if (j->end == JOB_UNTRIED && j->sent)
 		log_doubt(r, &f->m);
 	end_flight(r, f, rest, found);
@@ -223,6 +209,7 @@ flight_take_off(struct relay *r, struct flight *f, struct found *found)
 	found->tried = true;
 	(void)next_job(r, f);
 	sending_start(&r->link, &f->job);
+	connect_learn(r);
 	while (sending_landed(&r->link))
 		flight_land(r, found);
 }

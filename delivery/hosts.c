@@ -3,22 +3,50 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 
 enum {
-	HOST_FILE = 128,        /* octets of a file; a longer one was not written by us */
+	HOST_FILE = 512,        /* octets of a file; a longer one was not written by us */
 	NAME_SIZE = NETADDR_TEXT + 8,
 	LATENCY_MAX = 3600000,  /* ms; what is slower is a broken clock */
 	GREY_MAX = 15 * 60,     /* s; a longer wait has other reasons than a greylist */
 	SMOOTHING = 4,          /* one measurement counts for a quarter */
 };
 
-#define FORMAT "latency %lld failed %lld lockstep %lld clear %lld helo %lld grey %lld"
+/*
+ * What a file may hold. A time counts until it is too old; of an amount, `most` is the largest that
+ * is believed.
+ */
+static const struct field {
+	const char *name;
+	size_t offset;
+	int64_t most; /* 0: it is a time */
+} fields[] = {
+	{ "latency", offsetof(struct host_record, latency), LATENCY_MAX - 1 },
+	{ "failed", offsetof(struct host_record, failed), 0 },
+	{ "lockstep", offsetof(struct host_record, lockstep), 0 },
+	{ "clear", offsetof(struct host_record, clear), 0 },
+	{ "helo", offsetof(struct host_record, helo), 0 },
+	{ "grey", offsetof(struct host_record, grey), GREY_MAX },
+	{ "single", offsetof(struct host_record, single), 0 },
+	{ "discards", offsetof(struct host_record, discards), 0 },
+	{ "unchunked", offsetof(struct host_record, unchunked), 0 },
+};
+
+enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
+
+static int64_t *
+value_of(const struct field *f, struct host_record *h)
+{
+	return (int64_t *)(void *)((char *)h + f->offset);
+}
 
 static void
 file_name(const struct exchanger *to, char out[static NAME_SIZE])
@@ -45,46 +73,54 @@ is_recent(int64_t t, int64_t now, int64_t age)
 	return t > now - age && t <= now;
 }
 
+/* One pair of a file. What is not known is passed by, and what cannot be is not believed. */
+static void
+learn(struct host_record *h, struct span name, int64_t value, int64_t now, int64_t age)
+{
+	for (int i = 0; i < FIELDS; i++) {
+		const struct field *f = &fields[i];
+		bool ok = f->most > 0 ? value > 0 && value <= f->most : is_recent(value, now, age);
+		if (span_eq(name, span_of(f->name)) && ok)
+			*value_of(f, h) = value;
+	}
+}
+
 void
 hosts_recall(const struct hosts *hosts, const struct exchanger *to, struct host_record *out)
 {
-	char name[NAME_SIZE], text[HOST_FILE];
+	char file[NAME_SIZE], text[HOST_FILE];
 	struct stat st;
 	int64_t now = clock_wall();
 	*out = (struct host_record){ 0 };
-	file_name(to, name);
+	file_name(to, file);
 	auto_fd fd = hosts->dir < 0 || to->port == 0 ? -1
-		: openat(hosts->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		: openat(hosts->dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !is_recent(st.st_mtime, now, hosts->age))
 		return;
 	ssize_t n = read(fd, text, sizeof(text) - 1);
 	if (n <= 0 || n == (ssize_t)sizeof(text) - 1)
 		return;
-	text[n] = '\0';
-	long long latency, failed, lockstep, clear, helo, grey;
-	if (sscanf(text, FORMAT, &latency, &failed, &lockstep, &clear, &helo, &grey) != 6)
-		return;
-	out->latency = latency > 0 && latency < LATENCY_MAX ? latency : 0;
-	out->failed = is_recent(failed, now, hosts->age) ? failed : 0;
-	out->clear = is_recent(clear, now, hosts->age) ? clear : 0;
-	out->lockstep = is_recent(lockstep, now, hosts->age) ? lockstep : 0;
-	out->helo = is_recent(helo, now, hosts->age) ? helo : 0;
-	out->grey = grey > 0 && grey <= GREY_MAX ? grey : 0;
+	struct span rest = { text, (size_t)n };
+	for (struct span name; (name = span_word(&rest, " \n")).n > 0;)
+		learn(out, name, span_number(span_word(&rest, " \n")), now, hosts->age);
 }
 
 static void
-note(const struct hosts *hosts, const struct exchanger *to, const struct host_record *h)
+note(const struct hosts *hosts, const struct exchanger *to, struct host_record *h)
 {
-	char name[NAME_SIZE];
-	file_name(to, name);
+	char file[NAME_SIZE];
+	auto_buf text = buf_new(HOST_FILE - 1);
+	file_name(to, file);
 	auto_fd fd = hosts->dir < 0 || to->port == 0 ? -1
-		: openat(hosts->dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK |
+		: openat(hosts->dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK |
 			O_CLOEXEC,
 			S_IRUSR | S_IWUSR);
+	for (int i = 0; i < FIELDS; i++)
+		buf_printf(&text, "%s%s %lld", i > 0 ? " " : "", fields[i].name,
+			(long long)*value_of(&fields[i], h));
+	buf_puts(&text, "\n");
 	if (fd >= 0)
-		dprintf(fd, FORMAT "\n", (long long)h->latency, (long long)h->failed,
-			(long long)h->lockstep, (long long)h->clear, (long long)h->helo,
-			(long long)h->grey);
+		(void)!write(fd, text.p, text.n);
 }
 
 void
@@ -105,7 +141,8 @@ static int64_t *
 time_of(struct host_record *h, enum host_event e)
 {
 	int64_t *const when[] = { [HOST_FAILED] = &h->failed, [HOST_LOCKSTEP] = &h->lockstep,
-		[HOST_CLEAR] = &h->clear, [HOST_HELO] = &h->helo };
+		[HOST_SINGLE] = &h->single, [HOST_DISCARDS] = &h->discards,
+		[HOST_UNCHUNKED] = &h->unchunked, [HOST_CLEAR] = &h->clear, [HOST_HELO] = &h->helo };
 	return when[e];
 }
 

@@ -1,8 +1,8 @@
 /*
  * hosts: what was learned of the addresses mail was sent to, in small files shared by all relays.
  *
- *	hosts/<address>-<port>      "latency <ms> failed <time> lockstep <time> clear <time>
- *	                             helo <time> grey <s>"
+ *	hosts/<address>-<port>      "latency <ms> failed <time> grey <s> ...", a name and a number
+ *	                             for each field of struct host_record
  *
  * A hint and no more: it decides which host is tried first, never whether. What is odd, too old
  * or in the future counts as unknown (K13), nothing is synced, and the last writer wins. Of port
@@ -26,7 +26,10 @@ struct host_record {
 	int64_t latency;  /* ms from connecting to the greeting, smoothed; 0: unknown */
 	int64_t failed;   /* wall clock, s: when it last did not greet in time, or broke off with
 	                   * nothing done; 0: it greeted since */
-	int64_t lockstep; /* wall clock, s: when it last broke off with several messages at once */
+	int64_t lockstep; /* wall clock, s: when it last broke off with several commands at once */
+	int64_t single;   /* wall clock, s: ... with several messages at once */
+	int64_t discards; /* wall clock, s: when it was seen to do right by BDAT (probe.h) */
+	int64_t unchunked; /* wall clock, s: when it was seen not to */
 	int64_t clear;    /* wall clock, s: when it last offered TLS that did not work; 0 */
 	int64_t helo;     /* wall clock, s: when it last refused EHLO and took HELO; 0 */
 	int64_t grey;     /* s until it took what it had put off, the shortest; 0: unknown */
@@ -48,7 +51,15 @@ void hosts_greeted(const struct hosts *h, const struct exchanger *to, int64_t la
 void hosts_silent(const struct hosts *h, const struct exchanger *to, int64_t ms);
 
 /* That happened with it now. */
-enum host_event { HOST_FAILED, HOST_LOCKSTEP, HOST_CLEAR, HOST_HELO };
+enum host_event {
+	HOST_FAILED,
+	HOST_LOCKSTEP,
+	HOST_SINGLE,
+	HOST_DISCARDS,
+	HOST_UNCHUNKED,
+	HOST_CLEAR,
+	HOST_HELO,
+};
 void hosts_mark(const struct hosts *h, const struct exchanger *to, enum host_event e);
 
 /* ... or counts no more. */

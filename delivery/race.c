@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "delivery/outage.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "sending/dial.h"
@@ -139,8 +140,10 @@ start(struct race *r, struct buf *why)
 	u->since = clock_ms();
 	u->until = clock_deadline(r->conf->timeout_connect);
 	u->fd = dial_begin(&u->to, r->conf->source);
-	if (u->fd < 0)
+	if (u->fd < 0) {
+		r->no_route += outage_is_error(u->fd);
 		fail_by(r, u, -u->fd, why);
+	}
 }
 
 /* The one that started last and is still running; NULL: none is. */
@@ -307,6 +310,24 @@ race_is_open(const struct race *r)
 	for (size_t i = 0; r->winner != NULL && i < r->started; i++)
 		if (r->v[i].fd >= 0 && r->v[i].to.preference < r->winner->to.preference)
 			return true;
+	return false;
+}
+
+bool
+race_had_no_route(const struct race *r)
+{
+	return r->started > 0 && r->no_route == r->started;
+}
+
+bool
+race_has_equal(const struct race *r)
+{
+	for (size_t i = 0; r->winner != NULL && i < r->n; i++) {
+		const struct runner *u = &r->v[i];
+		bool turn = i < r->started ? u->fd >= 0 : i < RUNNERS && !u->doubtful;
+		if (turn && u->to.preference == r->winner->to.preference)
+			return true;
+	}
 	return false;
 }
 

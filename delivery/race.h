@@ -26,6 +26,7 @@ struct race {
 	struct runner *v;    /* owned; in the order of starting */
 	size_t n;
 	size_t started;
+	size_t no_route;     /* of these, the ones to which there is no way from here */
 	struct runner *winner; /* the last one; NULL: nobody has won yet */
 	bool extra;          /* of a host that fails it may be one connection too many: that is not
 	                      * remembered */
@@ -50,6 +51,12 @@ bool race_goes_on(const struct race *r);
 
 /* Does a host of better preference than the last winner still run, which the winner overtook? */
 bool race_is_open(const struct race *r);
+
+/* Could this host send nothing to any of those that were started? */
+bool race_had_no_route(const struct race *r);
+
+/* Is there one of the same preference that has not had its turn, and did not fail lately? */
+bool race_has_equal(const struct race *r);
 
 /* The connection to the last winner ended with nothing done. That may be the host's fault. */
 void race_note_loss(struct race *r);

@@ -67,7 +67,8 @@ deliver(struct relay *r, struct flight *f, struct found *found)
 		return true;
 	} else if (r->work.verdict == HARD) {
 		settle_all(r, m, HARD, buf_span(&r->why), found);
-	} else if (settle_is_expired(r, m, m->attempts + r->work.state.attempts)) {
+	} else if (r->work.outage != OUTAGE_SURE &&
+		settle_is_expired(r, m, m->attempts + r->work.state.attempts)) {
 		settle_all(r, m, SOFT, buf_span(&r->why), found);
 	} else {
 		settle_waiting(r, m, found);

@@ -41,8 +41,12 @@ work_looks_due(const struct relay *r, const char *name)
 DIR *
 work_open_lanes(const struct relay *r)
 {
+	struct log_fields f = { .event = "spool" };
 	int fd = openat(r->spool.lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *lanes = fd >= 0 ? fdopendir(fd) : NULL;
+	if (lanes == NULL)
+		log_event(LOG_ERR, &f, "lane/: cannot read: %s", strerror(errno));
+	return lanes;
 }
 
 /*
@@ -264,7 +268,8 @@ empty_lane(struct relay *r, struct found *found)
 
 /*
  * Works on r->work.lane, whose slot it holds, until nothing in it is due, and closes it. False: the
- * spool is in trouble, so the lane rests, and to go on would only turn in circles.
+ * spool is in trouble, and the lane may look due again at once, so that to go on would only turn in
+ * circles; or nothing can be written down.
  */
 static bool
 work_on_lane(struct relay *r)
@@ -273,7 +278,7 @@ work_on_lane(struct relay *r)
 	struct found found;
 	char name[LANE_NAME_SIZE];
 	memcpy(name, w->lane.name, sizeof(name));
-	bool ok = true;
+	bool ok = true, rests = false;
 	for (bool again = true; again && r->slot >= 0;) {
 		again = false;
 		if (!begin_lane(r))
@@ -294,12 +299,14 @@ work_on_lane(struct relay *r)
 		}
 		if (w->state.down && found.next != 0) /* all messages wait for the host */
 			found.next = w->state.next;
-		again = lane_leave(&w->lane, &r->spool, found.next) == -EAGAIN && ok &&
+		int left = lane_leave(&w->lane, &r->spool, found.next);
+		rests = left == 0 && !found.stop;
+		again = left == -EAGAIN && ok &&
 			lane_open(&w->lane, &r->spool, name) == 0 &&
 			lane_slot(&w->lane, (int)w->delivery.max_relays_per_lane) == 0;
 	}
 	lane_close(&w->lane);
-	return ok;
+	return ok || rests;
 }
 
 /*

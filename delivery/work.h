@@ -22,7 +22,7 @@ void work_on_lanes(struct relay *r);
 /* Is something in this lane due? Cheap: one stat of the lane's @retry. */
 bool work_looks_due(const struct relay *r, const char *lane);
 
-/* The directory of all lanes, to be closed; NULL with errno. */
+/* The directory of all lanes, to be closed; NULL: it cannot be read, which was said. */
 DIR *work_open_lanes(const struct relay *r);
 
 #endif

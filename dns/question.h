@@ -23,6 +23,7 @@ struct resolver {
 	unsigned plain;        /* a bit for each that answers only without EDNS */
 	char silence[80];      /* why a server could not be asked, for q->trouble */
 	bool reached;          /* some server has said something since this was last cleared */
+	bool lost;             /* in the last look-up none did */
 	dnsc_t own[DNS_MAXDN]; /* our name; the root if it cannot be one of the DNS */
 	FILE *hosts;           /* a file of hosts (dns.h), or NULL */
 };

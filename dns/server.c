@@ -17,7 +17,7 @@
 
 enum {
 	UDP_SIZE = 1232,  /* fits into any path MTU (DNS flag day 2020) */
-	UDP_AGES = 86400, /* s; udns' own patience: ours ends sooner */
+	UDP_AGES = 300,   /* s; as patient as udns can be, for ours ends sooner */
 	TCP_SIZE = 65535,
 	QUESTION_MAX = DNS_HSIZE + DNS_MAXDN + 4,
 };

@@ -65,9 +65,14 @@ enum {
 	LIMIT_LINGER = 4 * 1024 * 1024,
 	LIMIT_LINGER_TIME = 2,
 
-	/* A reply line of a server (section 4.5.3.1.5 asks for 512) and all lines of one reply. */
+	/*
+	 * Of a server: what is kept of a reply line (section 4.5.3.1.5 asks for 512), and all lines
+	 * of one reply, which are read whether they are kept or not.
+	 */
 	LIMIT_REPLY_LINE = 2048,
-	LIMIT_REPLY = 32 * 1024,
+	LIMIT_REPLY = 512 * 1024,
+	/* What is kept of a reply, escaped, with what we say about it. */
+	LIMIT_REPLY_TEXT = 32 * 1024,
 
 	/* Received: fields that make a loop (section 6.3: at least 100). */
 	LIMIT_HOPS = 100,

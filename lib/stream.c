@@ -26,30 +26,146 @@ stream_init(struct stream *s, int in, int out, bool lenient, const volatile int 
 	s->context = NULL;
 	s->out_is_socket = fstat(out, &st) == 0 && S_ISSOCK(st.st_mode);
 	s->lenient = lenient;
-	s->broken = false;
+	s->broken = s->ended = false;
+	s->listens = NULL;
+	s->listener = NULL;
 	s->stop = stop;
 	s->head = s->tail = s->fill = 0;
 }
 
-/* A stop ends reading at once; what is still to be said then has a moment. */
 static enum stream_result
-wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
+result_of_wait(int r)
 {
-	int r = wait_for(fd, what, deadline, s->stop);
-	if (r == -ECANCELED && what == POLLOUT) {
-		int64_t soon = clock_earlier(deadline, clock_deadline(LIMIT_LINGER_TIME));
-		r = wait_for(fd, what, soon, NULL);
-	}
 	switch (r) {
-	case 0:
-		return STREAM_OK;
 	case -ETIMEDOUT:
 		return STREAM_TIMEOUT;
 	case -ECANCELED:
 		return STREAM_STOPPED;
 	default:
-		return STREAM_BROKEN;
+		return r < 0 ? STREAM_BROKEN : STREAM_OK;
 	}
+}
+
+/*
+ * A stop ends reading at once; what is still to be said then has a moment. With something
+ * between, a descriptor may be ready again and again and bring nothing: that ends in time too.
+ */
+static enum stream_result
+wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
+{
+	if (s->below != NULL && clock_left(deadline) == 0)
+		return STREAM_TIMEOUT;
+	int r = wait_for(fd, what, deadline, s->stop);
+	if (r == -ECANCELED && what == POLLOUT) {
+		int64_t soon = clock_earlier(deadline, clock_deadline(LIMIT_LINGER_TIME));
+		r = wait_for(fd, what, soon, NULL);
+	}
+	return result_of_wait(r);
+}
+
+/* ---- what comes, without a wait ------------------------------------------------------------- */
+
+/* Moves what is unread to the front. */
+static void
+make_room(struct stream *s)
+{
+	if (s->head == 0)
+		return;
+	memmove(s->ibuf, s->ibuf + s->head, s->tail - s->head);
+	s->tail -= s->head;
+	s->head = 0;
+}
+
+/* What reading from the descriptor has brought: r octets, or an error. */
+static enum stream_result
+count_read(struct stream *s, ssize_t r)
+{
+	if (r > 0) {
+		s->tail += (size_t)r;
+		return STREAM_OK;
+	}
+	if (r < 0 && (errno == EINTR || errno == EAGAIN))
+		return STREAM_LATER;
+	return r == 0 || errno == ECONNRESET ? STREAM_EOF : STREAM_BROKEN;
+}
+
+/*
+ * Reads once into the room there is, which must be some; the descriptor is ready, or something is
+ * between. STREAM_LATER: *wants to be waited for.
+ */
+static enum stream_result
+read_some(struct stream *s, short *wants)
+{
+	char *p = s->ibuf + s->tail;
+	size_t n = sizeof(s->ibuf) - s->tail, got = 0;
+	*wants = POLLIN;
+	if (s->below == NULL)
+		return count_read(s, read(s->in, p, n));
+	enum stream_result res = s->below->read(s->context, p, n, &got, wants);
+	s->tail += got;
+	return res;
+}
+
+/* Reads what there is, as far as there is room. */
+static void
+take_in(struct stream *s)
+{
+	enum stream_result res = STREAM_OK;
+	short wants;
+	make_room(s);
+	while (res == STREAM_OK && s->tail < sizeof(s->ibuf))
+		res = s->below != NULL || wait_is_ready(s->in, POLLIN) ? read_some(s, &wants)
+			: STREAM_LATER;
+	s->ended = res != STREAM_OK && res != STREAM_LATER;
+}
+
+bool
+stream_has_news(struct stream *s)
+{
+	if (!stream_pending(s) && !s->ended)
+		take_in(s);
+	return stream_pending(s) || s->ended;
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/* Until more can be written. Meanwhile it listens, if it does that. */
+static enum stream_result
+wait_to_write(struct stream *s, short wants, int64_t deadline)
+{
+	if (s->listens == NULL)
+		return wait_ready(s, s->out, wants, deadline);
+	for (;;) {
+		if (s->listens(s->listener))
+			return STREAM_HEARD;
+		bool room = s->head > 0 || s->tail < sizeof(s->ibuf);
+		short events = (short)(wants | (room && !s->ended ? POLLIN : 0));
+		if (s->below != NULL && clock_left(deadline) == 0)
+			return STREAM_TIMEOUT;
+		int r = wait_which(s->out, events, deadline, s->stop);
+		if (r < 0)
+			return result_of_wait(r);
+		if ((r & POLLIN) != 0 && (events & POLLIN) != 0)
+			take_in(s);
+		if ((r & ~POLLIN) != 0 || (r & wants) != 0)
+			return STREAM_OK;
+	}
+}
+
+/* Writes once. STREAM_LATER: *wants to be waited for. */
+static enum stream_result
+write_some(struct stream *s, struct span bytes, size_t *done, short *wants)
+{
+	*wants = POLLOUT;
+	if (s->below != NULL)
+		return s->below->write(s->context, bytes.p, bytes.n, done, wants);
+	ssize_t w = s->out_is_socket
+		? send(s->out, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL)
+		: write(s->out, bytes.p, bytes.n < PIPE_BUF ? bytes.n : PIPE_BUF);
+	if (w < 0)
+		return errno == EAGAIN || errno == EINTR ? STREAM_LATER : STREAM_BROKEN;
+	*done = (size_t)w;
+	return STREAM_OK;
 }
 
 /* Sends octets past the buffer. An error sticks. */
@@ -57,26 +173,16 @@ static enum stream_result
 send_all(struct stream *s, struct span bytes, int64_t deadline)
 {
 	enum stream_result res = s->broken ? STREAM_BROKEN : STREAM_OK;
-	if (res == STREAM_OK && s->below != NULL && bytes.n > 0) {
-		res = s->below->write(s->context, bytes.p, bytes.n, deadline);
-		bytes.n = 0;
-	}
+	bool pipe = s->below == NULL && !s->out_is_socket;
 	while (res == STREAM_OK && bytes.n > 0) {
-		ssize_t w;
-		if (s->out_is_socket) {
-			w = send(s->out, bytes.p, bytes.n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		} else {
-			res = wait_ready(s, s->out, POLLOUT, deadline);
-			if (res != STREAM_OK)
-				break;
-			w = write(s->out, bytes.p, bytes.n < PIPE_BUF ? bytes.n : PIPE_BUF);
-		}
-		if (w >= 0)
-			bytes = span_skip(bytes, (size_t)w);
-		else if (errno == EAGAIN)
-			res = wait_ready(s, s->out, POLLOUT, deadline);
-		else if (errno != EINTR)
-			res = STREAM_BROKEN;
+		size_t done = 0;
+		short wants;
+		if (pipe && (res = wait_ready(s, s->out, POLLOUT, deadline)) != STREAM_OK)
+			break;
+		res = write_some(s, bytes, &done, &wants);
+		if (res == STREAM_LATER)
+			res = wait_to_write(s, wants, deadline);
+		bytes = span_skip(bytes, done);
 	}
 	if (res != STREAM_OK)
 		s->broken = true;
@@ -120,46 +226,34 @@ stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 		if (err == 0)
 			return w;
 		if (err == EINTR ||
-			(err == EAGAIN && wait_ready(s, s->out, POLLOUT, deadline) == STREAM_OK))
+			(err == EAGAIN && wait_to_write(s, POLLOUT, deadline) == STREAM_OK))
 			continue;
 		s->broken = err != EIO && err != EINVAL; /* those are the file's */
 		return -err;
 	}
 }
 
-/* Reads at least one more byte. Room is made by moving what is unread to the front. */
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* Reads at least one more byte. */
 static enum stream_result
 fill(struct stream *s, int64_t deadline)
 {
+	size_t unread = stream_unread(s);
 	enum stream_result res = s->fill > 0 ? stream_flush(s, deadline) : STREAM_OK;
+	short wants = POLLIN;
 	if (res != STREAM_OK)
 		return res;
-	if (s->head > 0) {
-		memmove(s->ibuf, s->ibuf + s->head, s->tail - s->head);
-		s->tail -= s->head;
-		s->head = 0;
+	make_room(s);
+	if (s->tail > unread) /* it came while the output went */
+		return STREAM_OK;
+	res = s->below != NULL ? read_some(s, &wants) : STREAM_LATER;
+	while (res == STREAM_LATER) {
+		res = wait_ready(s, s->in, wants, deadline);
+		if (res == STREAM_OK)
+			res = read_some(s, &wants);
 	}
-	if (s->below != NULL) {
-		size_t got = 0;
-		res = s->below->read(s->context, s->ibuf + s->tail, sizeof(s->ibuf) - s->tail,
-			deadline, &got);
-		s->tail += got;
-		return res;
-	}
-	for (;;) {
-		res = wait_ready(s, s->in, POLLIN, deadline);
-		if (res != STREAM_OK)
-			return res;
-		ssize_t r = read(s->in, s->ibuf + s->tail, sizeof(s->ibuf) - s->tail);
-		if (r > 0) {
-			s->tail += (size_t)r;
-			return STREAM_OK;
-		}
-		if (r == 0)
-			return STREAM_EOF;
-		if (errno != EINTR && errno != EAGAIN)
-			return errno == ECONNRESET ? STREAM_EOF : STREAM_BROKEN;
-	}
+	return res;
 }
 
 /* Checks a whole line, CRLF or LF still on it, and takes the end off. */
@@ -198,6 +292,34 @@ stream_line(struct stream *s, size_t limit, size_t junk, int64_t deadline, struc
 			s->head = s->tail;
 			if (thrown > junk)
 				return STREAM_FLOOD;
+		}
+		enum stream_result res = fill(s, deadline);
+		if (res != STREAM_OK)
+			return res;
+	}
+}
+
+enum stream_result
+stream_head(struct stream *s, size_t keep, size_t *left, int64_t deadline, struct span *line)
+{
+	size_t thrown = 0; /* of this line, behind what is kept */
+	for (;;) {
+		const char *start = s->ibuf + s->head;
+		size_t have = s->tail - s->head, known = thrown > 0 ? keep : 0;
+		const char *lf = have > known ? memchr(start + known, '\n', have - known) : NULL;
+		size_t n = lf != NULL ? (size_t)(lf + 1 - start) : have;
+		if (n + thrown > *left)
+			return STREAM_FLOOD;
+		if (lf != NULL) {
+			s->head += n;
+			*left -= n + thrown;
+			n -= lf > start && lf[-1] == '\r' ? 2 : 1;
+			*line = (struct span){ start, n < keep ? n : keep };
+			return STREAM_OK;
+		}
+		if (have > keep) {
+			thrown += have - keep;
+			s->tail = s->head + keep;
 		}
 		enum stream_result res = fill(s, deadline);
 		if (res != STREAM_OK)

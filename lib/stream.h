@@ -23,16 +23,28 @@ enum stream_result {
 	STREAM_TIMEOUT,
 	STREAM_STOPPED, /* by a signal for which *stop was set */
 	STREAM_BROKEN,  /* reading or writing failed */
+	STREAM_HEARD,   /* writing ended because of what the peer said meanwhile */
+	STREAM_LATER,   /* of a transport: not without waiting */
 };
 
 enum { STREAM_IN = 64 * 1024, STREAM_OUT = 4096 };
 
-/* What lies between a stream and its descriptors: TLS. Both wait until the deadline. */
+/*
+ * What lies between a stream and its descriptor: TLS. Neither waits: STREAM_OK, and *done octets,
+ * one at least; STREAM_LATER, and in *wants the events of poll(2) to wait for; or the end.
+ */
 struct transport {
-	enum stream_result (*read)(void *context, char *p, size_t n, int64_t deadline, size_t *got);
-	/* all */
-	enum stream_result (*write)(void *context, const char *p, size_t n, int64_t deadline);
+	enum stream_result (*read)(void *context, char *p, size_t n, size_t *done, short *wants);
+	enum stream_result (*write)(void *context, const char *p, size_t n, size_t *done,
+		short *wants);
 };
+
+/*
+ * Listens while it speaks: as long as writing has to wait, what the peer says is read, so that two
+ * that have much to say do not wait for each other (RFC 2920 section 3.1). Is what came by now a
+ * reason to say no more?
+ */
+typedef bool stream_listener(void *listener);
 
 struct stream {
 	int in, out;
@@ -41,6 +53,9 @@ struct stream {
 	bool out_is_socket;
 	bool lenient; /* LF alone ends a line too */
 	bool broken;  /* writing failed; sticks */
+	bool ended;   /* nothing more comes, as was seen while writing */
+	stream_listener *listens; /* NULL: what comes while it writes is read later; a socket */
+	void *listener;
 	const volatile int *stop;
 	size_t head, tail; /* unread bytes in ibuf */
 	size_t fill;       /* unsent bytes in obuf */
@@ -57,6 +72,14 @@ void stream_init(struct stream *s, int in, int out, bool lenient, const volatile
 enum stream_result stream_line(struct stream *s, size_t limit, size_t junk, int64_t deadline,
 	struct span *line);
 
+/*
+ * The next line, of which `keep` octets are kept and the rest is thrown away. It counts against
+ * *left, octets of this and the lines that follow; FLOOD when those are used up. What is in it does
+ * not matter.
+ */
+enum stream_result stream_head(struct stream *s, size_t keep, size_t *left, int64_t deadline,
+	struct span *line);
+
 /* What has been read and not used; STREAM_OK with at least one byte. Use with stream_used. */
 enum stream_result stream_bytes(struct stream *s, int64_t deadline, struct span *bytes);
 void stream_used(struct stream *s, size_t n);
@@ -64,11 +87,24 @@ void stream_used(struct stream *s, size_t n);
 /* Reads one octet, and nothing beyond it: what follows may be somebody else's. */
 enum stream_result stream_octet(struct stream *s, int64_t deadline, char *out);
 
-/* Is there unread input? (the peer pipelines) */
+/*
+ * Has the peer said something, or ended? Reads what there is, and
+ * does not wait.
+ */
+bool stream_has_news(struct stream *s);
+
+/* Octets of unread input. */
+static inline size_t
+stream_unread(const struct stream *s)
+{
+	return s->tail - s->head;
+}
+
+/* Is there any? (the peer pipelines) */
 static inline bool
 stream_pending(const struct stream *s)
 {
-	return s->head < s->tail;
+	return stream_unread(s) > 0;
 }
 
 /* Adds output; sends it when the buffer is full. Errors stick. */

@@ -9,7 +9,7 @@
 #include "lib/clock.h"
 
 int
-wait_for(int fd, short events, int64_t deadline, const volatile int *stop)
+wait_which(int fd, short events, int64_t deadline, const volatile int *stop)
 {
 	for (;;) {
 		if (stop != NULL && *stop)
@@ -21,10 +21,23 @@ wait_for(int fd, short events, int64_t deadline, const volatile int *stop)
 		sigemptyset(&none);
 		int r = ppoll(&p, 1, left < 0 ? NULL : &t, &none);
 		if (r > 0)
-			return 0;
+			return p.revents;
 		if (r == 0)
 			return -ETIMEDOUT;
 		if (errno != EINTR)
 			return -errno;
 	}
+}
+
+int
+wait_for(int fd, short events, int64_t deadline, const volatile int *stop)
+{
+	int r = wait_which(fd, events, deadline, stop);
+	return r < 0 ? r : 0;
+}
+
+bool
+wait_is_ready(int fd, short events)
+{
+	return wait_for(fd, events, 0, NULL) == 0;
 }

@@ -7,6 +7,7 @@
 #ifndef POSTERN_WAIT_H
 #define POSTERN_WAIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -14,5 +15,11 @@
  * there is no such thing); -errno.
  */
 int wait_for(int fd, short events, int64_t deadline, const volatile int *stop);
+
+/* The same; what is ready (POLLHUP, POLLERR too) instead of 0. */
+int wait_which(int fd, short events, int64_t deadline, const volatile int *stop);
+
+/* Is it ready now, or is there trouble with it? Does not wait. */
+bool wait_is_ready(int fd, short events);
 
 #endif

@@ -194,7 +194,8 @@ launch_once(const struct launcher *l, const char *name)
 	struct lane lane = LANE_CLOSED;
 	int r = take_lane(&lane, l, name);
 	if (r < 0)
-		return r == -ENOENT ? -ESTALE : r; /* ENOENT is a relay that is not there */
+		/* What is no lane; of these, the errors of exec are about the relay. */
+		return r == -ENOENT || r == -ENOTDIR ? -ESTALE : r;
 	struct lane_state state;
 	lane_state(&lane, &state);
 	auto_fd slot = -1;

@@ -10,6 +10,7 @@
 #define POSTERN_LAUNCH_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "process/options.h"
@@ -37,7 +38,7 @@ pid_t launch_relay(const struct launcher *l, const char *lane);
 
 /* Was it trouble that nothing was started, and not just that nothing is to be? */
 static inline bool
-launch_failed(pid_t r)
+launch_is_trouble(pid_t r)
 {
 	return r < 0 && r != -EAGAIN && r != -ESTALE && r != -EBUSY;
 }

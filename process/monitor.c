@@ -28,7 +28,7 @@ start_relay(const struct launcher *l, const char *lane)
 	if (!lane_name_valid(span_of(lane)))
 		return -EINVAL; /* an honest session names none like that */
 	pid_t r = launch_relay(l, lane);
-	if (launch_failed(r))
+	if (launch_is_trouble(r))
 		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s; the timer will", lane,
 			l->conf->who.relay_path, strerror(-r));
 	return r < 0 ? r : 0;

@@ -27,7 +27,6 @@ draft_begin(struct draft *d, const struct spool *s, const struct envelope *e)
 {
 	d->spool = s;
 	d->reserve = -1;
-	d->unasked = 0;
 	d->fd = -1;
 	d->err = 0;
 	d->head_written = false;
@@ -115,16 +114,6 @@ draft_open(struct draft *d)
 	return d->fd < 0 ? -errno : lock_exclusive(d->fd, 0, LOCK_WHOLE);
 }
 
-/* Is what must stay free still free? Asked now and then. */
-static int
-draft_ask(struct draft *d)
-{
-	if (d->reserve < 0 || d->unasked < DRAFT_ASK)
-		return 0;
-	d->unasked = 0;
-	return spool_has_room(d->spool, 0, d->reserve) ? 0 : -ENOSPC;
-}
-
 /* Takes away what was written. */
 static void
 draft_remove(struct draft *d)
@@ -140,13 +129,13 @@ draft_remove(struct draft *d)
 static int
 draft_flush(struct draft *d)
 {
+	bool ask = d->reserve >= 0 && d->fill == sizeof(d->buffer);
 	int r = d->fd < 0 ? draft_open(d) : 0;
 	if (r == 0)
 		r = write_all(d->fd, d->buffer, d->fill);
-	d->unasked += (int64_t)d->fill;
+	if (r == 0 && ask && !spool_has_room(d->spool, 0, d->reserve))
+		r = -ENOSPC;
 	d->fill = 0;
-	if (r == 0)
-		r = draft_ask(d);
 	if (r < 0)
 		draft_remove(d);
 	return r;

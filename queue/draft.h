@@ -21,14 +21,12 @@
 enum {
 	DRAFT_LANES = 100,        /* next hops of one transaction; one open directory each */
 	DRAFT_BUFFER = 64 * 1024, /* octets gathered before a write: most messages need one */
-	DRAFT_ASK = 1024 * 1024,  /* octets after which it is asked again what is left (S4) */
 };
 
 struct draft {
 	const struct spool *spool;
 	char id[ID_SIZE];
 	int64_t reserve;                     /* octets to leave free; -1: all may be used */
-	int64_t unasked;                     /* octets written since it was asked what is left */
 	int fd;                              /* in tmp/, locked; -1 before the first write */
 	int err;                             /* 0 or the first -errno */
 	bool head_written;
@@ -45,7 +43,11 @@ struct draft {
 /* Starts a message. 0 or -errno. */
 int draft_begin(struct draft *d, const struct spool *s, const struct envelope *e);
 
-/* While it is written so many octets stay free, or it fails with -ENOSPC; else all may be used. */
+/*
+ * While it is written so many octets stay free, or it fails with -ENOSPC; else all may be used.
+ * Asked after each full buffer, and not more rarely: many drafts may be written at the same time
+ * (S4).
+ */
 void draft_leave_free(struct draft *d, int64_t octets);
 
 /* 0, -E2BIG when it goes to too many lanes, or -errno. Nothing has changed on failure. */

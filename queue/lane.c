@@ -185,7 +185,7 @@ lane_state(const struct lane *l, struct lane_state *out)
 		return;
 	out->down = true;
 	int64_t attempts = span_number(span_digits((struct span){ text, (size_t)n }));
-	out->attempts = attempts > 0 && attempts < INT32_MAX ? (int)attempts : 1;
+	out->attempts = attempts >= 0 && attempts < INT32_MAX ? (int)attempts : 1;
 }
 
 bool

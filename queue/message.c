@@ -114,7 +114,7 @@ add_rcpt(struct message *m, const struct lane *l, struct span value, int index)
 		.address = span_from(blank + 1, value.p + value.n),
 		.index = index,
 		.outcome = SOFT,
-		.text = buf_new(2 * LIMIT_REPLY),
+		.text = buf_new(2 * LIMIT_REPLY_TEXT),
 	};
 	return 0;
 }

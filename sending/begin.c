@@ -14,23 +14,6 @@ enum { READY_FOR_TLS = 220, WHY_SIZE = 512 };
 
 /* ---- what the host tells of itself --------------------------------------------------------- */
 
-static const struct {
-	const char *keyword;
-	unsigned can;
-} extensions[] = {
-	{ "PIPELINING", CAN_PIPELINING },
-	{ "8BITMIME", CAN_8BITMIME },
-	{ "SIZE", CAN_SIZE },
-	{ "CHUNKING", CAN_CHUNKING },
-	{ "BINARYMIME", CAN_BINARYMIME },
-	{ "SMTPUTF8", CAN_SMTPUTF8 },
-	{ "DSN", CAN_DSN },
-	{ "DELIVERBY", CAN_DELIVERBY },
-	{ "MT-PRIORITY", CAN_PRIORITY },
-	{ "STARTTLS", CAN_STARTTLS },
-	{ "REQUIRETLS", CAN_REQUIRETLS },
-};
-
 /* A limit; 0, which is none, for an odd value. */
 static int64_t
 limit_of(struct span s)
@@ -99,9 +82,10 @@ learn(struct link_host *h, struct span line)
 	learn_mechanisms(h, line);
 	bool sized = (h->can & CAN_SIZE) != 0;
 	struct span word = span_word(&line, " ");
-	for (size_t i = 0; i < sizeof(extensions) / sizeof(extensions[0]); i++)
-		if (span_ieq(word, span_of(extensions[i].keyword)))
-			h->can |= extensions[i].can;
+	unsigned extension = extension_named(word);
+	if ((extension & h->without) != 0)
+		return;
+	h->can |= extension;
 	if (span_ieq(word, span_of("LIMITS")))
 		learn_limits(h, line);
 	else if (span_ieq(word, span_of("SIZE")))
@@ -150,11 +134,13 @@ say_hello(struct link *l)
 {
 	const struct conf_delivery *conf = l->terms.conf;
 	bool helo = l->terms.helo;
-	l->host = (struct link_host){ 0 };
+	l->host = (struct link_host){ .without = l->terms.without };
 	if (!helo) {
 		if (say_ehlo(l) < 0)
 			return leave_ehlo(l);
 		helo = link_outcome(l->code) == HARD && conf->protocol != PROTOCOL_LMTP;
+		if (helo && link_said_more(l, "EHLO"))
+			return SOFT;
 	}
 	if (helo && link_ask(l, "HELO ", l->terms.hostname, conf->timeout_helo) < 0)
 		return leave_ehlo(l);
@@ -264,14 +250,18 @@ introduce(struct link *l)
 	enum outcome o = l->terms.implicit ? shake_hands(l) : DONE;
 	if (o != DONE || link_reply(l, "greeting", l->terms.conf->timeout_greeting) < 0)
 		return SOFT;
-	if (link_outcome(l->code) != DONE)
+	if (link_outcome(l->code) != DONE || link_said_more(l, "greeting"))
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
 	o = say_hello(l);
 	if (o == DONE)
 		o = protect(l);
+	if (o == DONE && link_said_more(l, "EHLO"))
+		o = SOFT;
 	if (o == DONE && l->terms.login != NULL) {
 		o = authclient_prove(l);
 		l->proof.refused = o != DONE;
+		if (o == DONE && link_said_more(l, "AUTH"))
+			o = SOFT;
 	}
 	return o;
 }
@@ -294,12 +284,14 @@ begin_link(struct link *l, int fd)
 {
 	int one = 1; /* groups are gathered here; the kernel need not wait for more */
 	l->fd = fd;
-	l->text.max = LIMIT_REPLY;
+	l->text.max = LIMIT_REPLY_TEXT;
+	l->idle = l->bye = l->hung_up = false;
 	l->host = (struct link_host){ 0 };
 	l->proof = (struct link_proof){ 0 };
 	l->flow = (struct link_flow){ 0 };
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	stream_init(&l->stream, fd, fd, true, NULL);
+	link_attend(l);
 	enum outcome o = introduce(l);
 	if (o != DONE)
 		leave(l);

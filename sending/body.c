@@ -88,7 +88,10 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 	if (why == NULL)
 		return DONE;
 	link_say(l, "not sent", why);
-	return HARD;
+	/* It might be sent as it is if we did not do without BDAT for a while (L10). */
+	bool for_now = r == -EILSEQ && m->env.body == BODY_BINARYMIME &&
+		(l->terms.avoided & CAN_BINARYMIME) != 0;
+	return for_now ? SOFT : HARD;
 }
 
 /* ---- sending ----------------------------------------------------------------------------- */

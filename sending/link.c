@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -11,7 +10,7 @@
 #include "lib/clock.h"
 #include "sending/tlsclient.h"
 
-enum { CODE_DIGITS = 3, REPLY_LINES = 200, WHY_SIZE = 512 };
+enum { CODE_DIGITS = 3, SERVICE_CLOSES = 421, WHY_SIZE = 512 };
 
 void
 link_say(struct link *l, const char *what, const char *why)
@@ -29,19 +28,34 @@ failure(enum stream_result r)
 		return "timed out";
 	case STREAM_EOF:
 		return "connection closed by the host";
-	case STREAM_TOO_LONG:
 	case STREAM_FLOOD:
-	case STREAM_BAD:
+		return "endless reply";
+	case STREAM_OK:
 		return "not a reply";
 	default:
 		return "connection lost";
 	}
 }
 
-/* RFC 5321 section 4.2: three digits, then blank, hyphen or nothing. 0 if it is none. */
+/* Adds a line of a reply, or a part of it, as far as there is room for it in a log. */
+static void
+put_line(struct buf *text, struct span line)
+{
+	if (text->n > 0 && line.n > 0 && line.p[0] != ' ' && line.p[0] != '-')
+		buf_puts(text, " ");
+	if (text->n < LIMIT_LOG_TEXT)
+		buf_escape(text, line, LIMIT_LOG_TEXT);
+}
+
+/*
+ * RFC 5321 section 4.2: three digits, then blank, hyphen or nothing. 0 if it is none, or if the
+ * line holds what ends lines and texts elsewhere.
+ */
 static int
 reply_code(struct span line)
 {
+	if (line.n > 0 && (memchr(line.p, '\0', line.n) || memchr(line.p, '\r', line.n)))
+		return 0;
 	if (line.n < CODE_DIGITS || line.p[0] < '2' || line.p[0] > '5')
 		return 0;
 	for (int i = 1; i < CODE_DIGITS; i++)
@@ -71,33 +85,72 @@ hasten(const struct link *l)
 		(void)setsockopt(l->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
 }
 
+/*
+ * There is no reply, for the reason in r. What the host did say, the beginning of a line included,
+ * stands behind that.
+ */
+static int
+fail(struct link *l, const char *to_what, enum stream_result r)
+{
+	auto_buf said = buf_new(LIMIT_REPLY_TEXT);
+	struct span rest;
+	l->hung_up = r == STREAM_EOF;
+	buf_add(&said, buf_span(&l->text));
+	if (r != STREAM_OK && stream_pending(&l->stream) &&
+		stream_bytes(&l->stream, 0, &rest) == STREAM_OK)
+		put_line(&said, rest);
+	link_say(l, to_what, failure(r));
+	if (said.n > 0)
+		buf_puts(&l->text, ": ");
+	buf_add(&l->text, buf_span(&said));
+	return -EIO;
+}
+
+/* The code of a line that belongs to the reply of which l->code is the code so far; or 0. */
+static int
+next_code(const struct link *l, struct span line)
+{
+	int code = reply_code(line);
+	return l->code == 0 || code / 100 == l->code / 100 ? code : 0;
+}
+
+/*
+ * Of a line only the first four octets matter: the code, of which only the first digit must be that
+ * of the lines before, and whether another one follows. The rest is text.
+ */
 int
 link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *learns)
 {
 	int64_t deadline = clock_deadline(seconds);
+	size_t left = LIMIT_REPLY;
 	struct span line;
+	auto_buf goodbye = buf_new(LIMIT_REPLY_TEXT);
+	if (l->bye)
+		buf_add(&goodbye, buf_span(&l->text));
 	l->code = 0;
 	buf_reset(&l->text);
 	hasten(l);
-	for (int i = 0; i < REPLY_LINES; i++) {
-		enum stream_result r = stream_line(&l->stream, LIMIT_REPLY_LINE, LIMIT_REPLY,
-			deadline, &line);
-		int code = r == STREAM_OK ? reply_code(line) : 0;
-		if (code == 0 || (l->code != 0 && l->code != code)) {
-			link_say(l, to_what, failure(r == STREAM_OK ? STREAM_BAD : r));
+	for (bool more = true; more;) {
+		enum stream_result r = stream_head(&l->stream, LIMIT_REPLY_LINE, &left, deadline,
+			&line);
+		int code = r == STREAM_OK ? next_code(l, line) : 0;
+		if (r == STREAM_OK)
+			put_line(&l->text, code != 0 && l->code != 0
+				? span_skip(line, CODE_DIGITS) : line);
+		if (code == 0 && l->text.n == 0 && goodbye.n > 0) { /* that is the reason */
+			buf_add(&l->text, buf_span(&goodbye));
 			return -EIO;
 		}
-		if (learns != NULL && i > 0 && link_outcome(code) == DONE && line.n > CODE_DIGITS)
+		if (code == 0)
+			return fail(l, to_what, r);
+		if (learns != NULL && l->code != 0 && code < 300 && line.n > CODE_DIGITS)
 			learns(&l->host, span_skip(line, CODE_DIGITS + 1));
 		l->code = code;
-		if (l->text.n < LIMIT_LOG_TEXT)
-			buf_escape(&l->text, i > 0 ? span_skip(line, CODE_DIGITS) : line,
-				LIMIT_LOG_TEXT);
-		if (line.n == CODE_DIGITS || line.p[CODE_DIGITS] == ' ')
-			return 0;
+		l->idle = false;
+		more = line.n > CODE_DIGITS && line.p[CODE_DIGITS] == '-';
 	}
-	link_say(l, to_what, "endless reply");
-	return -EIO;
+	l->bye = l->code == SERVICE_CLOSES;
+	return 0;
 }
 
 int
@@ -152,11 +205,49 @@ link_describe(const struct link *l, struct buf *out)
 }
 
 bool
-link_is_spoiled(const struct link *l)
+link_is_spoiled(struct link *l)
 {
-	struct pollfd p = { .fd = l->fd, .events = POLLIN };
-	return stream_pending(&l->stream) ||
-		(l->proof.tls != NULL ? tlsclient_has_news(l->proof.tls) : poll(&p, 1, 0) != 0);
+	return stream_has_news(&l->stream);
+}
+
+bool
+link_said_more(struct link *l, const char *to_what)
+{
+	static const struct span goodbye = { "421", CODE_DIGITS };
+	struct span rest;
+	if (!link_is_spoiled(l) || !stream_pending(&l->stream) ||
+		stream_bytes(&l->stream, 0, &rest) != STREAM_OK || span_istarts(rest, goodbye))
+		return false;
+	link_say(l, to_what, "the host said more than its reply: ");
+	buf_escape(&l->text, rest, LIMIT_LOG_TEXT);
+	return true;
+}
+
+/* Whole replies that were read and not used yet. */
+static int
+count_replies(const struct stream *s)
+{
+	const char *p = s->ibuf + s->head, *end = s->ibuf + s->tail, *lf;
+	int n = 0;
+	for (; (lf = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL) != NULL; p = lf + 1)
+		n += lf - p <= CODE_DIGITS || p[CODE_DIGITS] != '-';
+	return n;
+}
+
+/* Is there a word about the text that is still going out? */
+static bool
+hears_a_word(void *listener)
+{
+	const struct link *l = listener;
+	return l->flow.awaited >= 0 && count_replies(&l->stream) > l->flow.awaited;
+}
+
+void
+link_attend(struct link *l)
+{
+	l->flow.awaited = -1;
+	l->stream.listens = hears_a_word;
+	l->stream.listener = l;
 }
 
 void

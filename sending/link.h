@@ -10,22 +10,9 @@
 #include "conf/conf.h"
 #include "lib/outcome.h"
 #include "lib/stream.h"
+#include "mail/extension.h"
 #include "sending/dial.h"
 #include "sending/resume.h"
-
-enum {
-	CAN_PIPELINING = 1,
-	CAN_8BITMIME = 2,
-	CAN_SIZE = 4,
-	CAN_CHUNKING = 8,
-	CAN_BINARYMIME = 16,
-	CAN_SMTPUTF8 = 32,
-	CAN_DSN = 64,
-	CAN_DELIVERBY = 128,
-	CAN_PRIORITY = 256,
-	CAN_STARTTLS = 512,
-	CAN_REQUIRETLS = 1024,
-};
 
 struct login;
 struct job;
@@ -52,6 +39,9 @@ struct link_terms {
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const char *domain;        /* ... as an exchanger of this one, which the operator named */
 	const struct login *login; /* NULL: no AUTH */
+	unsigned without;          /* CAN_*: what is not used though the host has it */
+	unsigned avoided;          /* of them, because of what went wrong with it lately */
+	bool discards;             /* LESSON_DISCARDS was learned */
 	int window;                /* jobs that may be on their way at once */
 	uint64_t window_size;      /* ... and octets of them */
 };
@@ -59,6 +49,7 @@ struct link_terms {
 /* What the host told of itself in its reply to EHLO. */
 struct link_host {
 	bool helo;           /* it knows HELO only */
+	unsigned without;    /* CAN_*: not to be learned */
 	unsigned can;        /* CAN_*: the extensions */
 	unsigned mechanisms; /* of AUTH (authclient.h), those that we know */
 	char auth[128];      /* ... and all of them as the host said them, escaped, for the log */
@@ -93,7 +84,7 @@ enum {
 	REFUSAL_US = 2,       /* us: the operator has to mend it */
 };
 
-/* What is on its way; of sending.c alone, but for what the host's refusals were about. */
+/* What is on its way; of sending.c and those below it, but for what refusals were about. */
 struct link_flow {
 	unsigned about;   /* REFUSAL_*: what refusals were about, */
 	unsigned heeded;  /* and what of that the caller knows */
@@ -107,6 +98,16 @@ struct link_flow {
 	int answered;    /* ... which it brought to an end, whatever that was, but for 421 */
 	bool full;       /* the host takes no more by this connection */
 	bool cut;        /* a message broke off: nothing more may be said, replies may still come */
+	int awaited;     /* while a text goes out: replies that are due before the word about it,
+	                  * with which the text may end; -1: no text goes out */
+};
+
+/* What was learned of a host, for the next connection to it. */
+enum {
+	LESSON_SINGLE = 1,    /* one message at a time: it broke off with several */
+	LESSON_LOCKSTEP = 2,  /* one command at a time: it broke off with several */
+	LESSON_DISCARDS = 4,  /* it throws the octets of a BDAT away that it refuses (probe.h) */
+	LESSON_NO_CHUNKS = 8, /* it does not, or has no BDAT, whatever it says */
 };
 
 /* Zeroed, with fd -1, before it is first used. */
@@ -115,9 +116,13 @@ struct link {
 	int fd;                /* -1: not connected */
 	int code;              /* of the last reply; 0: none */
 	struct buf text;       /* of the last reply: its lines, escaped; outlives the connection */
+	bool bye;              /* the last reply that came was 421 */
+	bool hung_up;          /* the host closed it where a reply was due */
+	bool idle;             /* was kept open with nothing to say; the host is silent since */
 	struct link_host host;
 	struct link_proof proof;
 	struct link_flow flow;
+	unsigned lessons;      /* LESSON_*; the caller takes them out */
 	struct stream stream;
 };
 
@@ -149,6 +154,13 @@ link_can(const struct link *l, unsigned what)
 	return (l->host.can & what) == what;
 }
 
+/* Has the host brought at least one transaction of this connection to an end? */
+static inline bool
+link_was_of_use(const struct link *l)
+{
+	return l->flow.answered > 0;
+}
+
 /* Is mail that the host took delivered? LMTP is spoken to what stores it (RFC 2033). */
 static inline bool
 link_is_final(const struct link *l)
@@ -170,7 +182,17 @@ void link_describe(const struct link *l, struct buf *out);
 /*
  * Has the host said something although no reply is owed (421, perhaps), or closed? Does not wait.
  */
-bool link_is_spoiled(const struct link *l);
+bool link_is_spoiled(struct link *l);
+
+/*
+ * Nothing is owed. Did the host say something all the same, behind its reply to this? Goodbye (421)
+ * is no harm: it will be the next reply. Else replies and commands are out of step, and what was
+ * said is in l->text.
+ */
+bool link_said_more(struct link *l, const char *to_what);
+
+/* Listens while it writes, from now on. */
+void link_attend(struct link *l);
 
 /* After a pause with nothing to say: closes it if it is spoiled. */
 void link_wake(struct link *l);

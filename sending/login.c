@@ -12,6 +12,7 @@
 #include "conf/credential.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/wait.h"
 
 extern char **environ;
 
@@ -34,11 +35,10 @@ read_all(int fd, char *p, size_t size, int64_t deadline)
 {
 	size_t n = 0;
 	for (;;) {
-		struct pollfd ready = { .fd = fd, .events = POLLIN };
-		int r = poll(&ready, 1, clock_left(deadline));
-		if (r == 0)
-			return -ETIMEDOUT;
-		ssize_t got = r > 0 ? read(fd, p + n, size - n) : -1;
+		int r = wait_for(fd, POLLIN, deadline, NULL);
+		if (r < 0)
+			return r;
+		ssize_t got = read(fd, p + n, size - n);
 		if (got < 0 && errno != EINTR)
 			return -errno;
 		if (got == 0)
@@ -99,12 +99,7 @@ static bool
 wait_for_end(pid_t pid, int64_t deadline)
 {
 	auto_fd process = pidfd_open(pid, 0);
-	struct pollfd p = { .fd = process, .events = POLLIN };
-	int r;
-	do
-		r = poll(&p, 1, clock_left(deadline));
-	while (r < 0 && errno == EINTR);
-	return r > 0;
+	return wait_for(process, POLLIN, deadline, NULL) == 0;
 }
 
 /* The line that a program prints, into *out. 0 or -errno; -ECHILD: it failed. */

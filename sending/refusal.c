@@ -100,11 +100,16 @@ is_about_words(int code, struct enhanced e)
 
 /* ---- what follows from it -------------------------------------------------------------------- */
 
-/* Is this connection poorer than the host offered, or the policy wants, by a choice of ours? */
+/*
+ * Is this connection poorer than the host offered, or the policy wants, by a choice of ours? That it
+ * goes without BDAT is a reason of ours alone not to send, and none of the host's to refuse.
+ */
 static bool
 is_fallback(const struct link *l)
 {
-	return l->terms.clear || l->terms.nameless || l->host.helo || l->flow.dropped != 0;
+	bool ours = l->code == 0 && (l->terms.avoided & (CAN_CHUNKING | CAN_BINARYMIME)) != 0;
+	return ours || l->terms.clear || l->terms.nameless || l->host.helo ||
+		l->flow.dropped != 0;
 }
 
 unsigned

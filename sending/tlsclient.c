@@ -9,6 +9,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/wait.h"
 #include "sending/trust.h"
 
 enum {
@@ -23,65 +24,46 @@ struct tls {
 	STACK_OF(X509) *others; /* of a resumed session: what came beside its certificate; owned */
 };
 
-/* ---- waiting ------------------------------------------------------------------------------ */
+/* ---- octets --------------------------------------------------------------------------------- */
 
-/* After a call that did not succeed: waits for what it wants, and STREAM_OK: again. */
+/* After a call that did not succeed: STREAM_LATER, and what it waits for; or the end. */
 static enum stream_result
-wait_for_host(const struct tls *t, int r, int64_t deadline)
+why_not(const struct tls *t, int r, short *wants)
 {
 	int want = SSL_get_error(t->ssl, r);
-	struct pollfd p = { .fd = SSL_get_fd(t->ssl),
-		.events = want == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN };
+	*wants = want == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN;
+	if (want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE)
+		return STREAM_LATER;
 	if (want == SSL_ERROR_ZERO_RETURN || want == SSL_ERROR_SYSCALL)
 		return STREAM_EOF;
 	if (want == SSL_ERROR_SSL &&
 		ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
 		return STREAM_EOF;
-	if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE)
-		return STREAM_BROKEN;
-	for (;;) {
-		int left = clock_left(deadline);
-		int n = left != 0 ? poll(&p, 1, left) : 0; /* always ready is late too */
-		if (n > 0)
-			return STREAM_OK;
-		if (n == 0)
-			return STREAM_TIMEOUT;
-		if (errno != EINTR)
-			return STREAM_BROKEN;
-	}
+	return STREAM_BROKEN;
 }
 
 static enum stream_result
-read_octets(void *context, char *p, size_t n, int64_t deadline, size_t *got)
+read_octets(void *context, char *p, size_t n, size_t *done, short *wants)
 {
 	struct tls *t = context;
-	for (;;) {
-		ERR_clear_error();
-		int r = SSL_read_ex(t->ssl, p, n, got);
-		if (r > 0)
-			return STREAM_OK;
-		*got = 0;
-		enum stream_result res = wait_for_host(t, r, deadline);
-		if (res != STREAM_OK)
-			return res;
-	}
+	ERR_clear_error();
+	int r = SSL_read_ex(t->ssl, p, n, done);
+	if (r > 0)
+		return STREAM_OK;
+	*done = 0;
+	return why_not(t, r, wants);
 }
 
 static enum stream_result
-write_octets(void *context, const char *p, size_t n, int64_t deadline)
+write_octets(void *context, const char *p, size_t n, size_t *done, short *wants)
 {
 	struct tls *t = context;
-	while (n > 0) {
-		size_t sent = 0;
-		ERR_clear_error();
-		int r = SSL_write_ex(t->ssl, p, n, &sent);
-		enum stream_result res = r > 0 ? STREAM_OK : wait_for_host(t, r, deadline);
-		if (res != STREAM_OK)
-			return res;
-		p += sent;
-		n -= sent;
-	}
-	return STREAM_OK;
+	ERR_clear_error();
+	int r = SSL_write_ex(t->ssl, p, n, done);
+	if (r > 0)
+		return STREAM_OK;
+	*done = 0;
+	return why_not(t, r, wants);
 }
 
 const struct transport tlsclient_transport = { read_octets, write_octets };
@@ -213,6 +195,14 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, struc
 	return NULL;
 }
 
+/* A host that is ever ready, and never done, is late too. */
+static enum stream_result
+wait_for_host(int fd, short wants, int64_t deadline)
+{
+	int r = clock_left(deadline) != 0 ? wait_for(fd, wants, deadline, NULL) : -ETIMEDOUT;
+	return r == 0 ? STREAM_OK : r == -ETIMEDOUT ? STREAM_TIMEOUT : STREAM_BROKEN;
+}
+
 int
 tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
 	int64_t deadline, struct tls **out, struct buf *why)
@@ -221,13 +211,16 @@ tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, stru
 	enum stream_result res = STREAM_OK;
 	bool offered = t != NULL && how.resume && offer_session(t);
 	while (t != NULL && res == STREAM_OK) {
+		short wants;
 		ERR_clear_error();
 		int r = SSL_connect(t->ssl);
 		if (r == 1) {
 			*out = t;
 			return 0;
 		}
-		res = wait_for_host(t, r, deadline);
+		res = why_not(t, r, &wants);
+		if (res == STREAM_LATER)
+			res = wait_for_host(fd, wants, deadline);
 	}
 	explain(why, res);
 	bool nameless = t == NULL || SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) == NULL;
@@ -309,16 +302,6 @@ tlsclient_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER])
 	return SSL_version(t->ssl) >= TLS1_3_VERSION &&
 		SSL_export_keying_material(t->ssl, out, TLS_EXPORTER, label, sizeof(label) - 1,
 			NULL, 0, 0) == 1;
-}
-
-bool
-tlsclient_has_news(struct tls *t)
-{
-	char octet;
-	size_t n;
-	ERR_clear_error();
-	int r = SSL_peek_ex(t->ssl, &octet, 1, &n);
-	return r > 0 || SSL_get_error(t->ssl, r) != SSL_ERROR_WANT_READ;
 }
 
 void

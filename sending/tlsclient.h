@@ -53,9 +53,6 @@ void tlsclient_describe(const struct tls *t, struct buf *out);
 /* Channel binding (RFC 9266). False: this version has none that is safe. */
 bool tlsclient_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER]);
 
-/* Is there something to read, or the end? Does not wait. */
-bool tlsclient_has_news(struct tls *t);
-
 /* A polite end: close_notify; the session is kept for later. */
 void tlsclient_end(struct tls *t);
 

@@ -34,6 +34,15 @@ do_ehlo(struct session *s, struct span arg)
 	return do_hello(s, arg, true);
 }
 
+/* All mail is put off by a program that cannot be run: not without a word. */
+static void
+tell_unanswered(const struct session *s, const char *what)
+{
+	struct log_fields f = session_event(s, "check");
+	log_event(LOG_WARNING, &f, "%s_check: it cannot be run, took too long, or said something "
+		"else than OK, REJECT or DEFER", what);
+}
+
 /* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */
 static enum reply
 check_by(struct session *s, enum request_kind kind, const char *what, struct span address)
@@ -52,6 +61,8 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	case CHECK_STOPPED:
 		return R_STOPPING;
 	default:
+		if (s->check_text[0] == '\0')
+			tell_unanswered(s, what);
 		return R_CHECK_DEFER;
 	}
 }
@@ -211,6 +222,14 @@ is_http(struct span verb)
 	return false;
 }
 
+/* A stranger that a wrapper brings on a pipe never can: no handshake is begun there (loop.c). */
+static bool
+needs_tls(const struct session *s)
+{
+	return (s->conf.tls.mode == TLS_REQUIRED || s->conf.tls.mode == TLS_IMPLICIT) &&
+		!peer_is_direct(&s->peer, &s->conf.receive);
+}
+
 static enum reply
 run_command(struct session *s, struct span line)
 {
@@ -223,8 +242,7 @@ run_command(struct session *s, struct span line)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;
-	if ((c->rules & CLEAR) == 0 && s->conf.tls.mode == TLS_REQUIRED && !s->secure &&
-		!peer_is_direct(&s->peer, &s->conf.receive))
+	if ((c->rules & CLEAR) == 0 && !s->secure && needs_tls(s))
 		return R_NEED_TLS;
 	if ((c->rules & NEEDS_HELO) != 0 && s->said.helo[0] == '\0')
 		return R_NEED_HELO;

@@ -123,7 +123,7 @@ helper_log(int monitor)
 	return r;
 }
 
-/* Reads up to the end of a line; its length without it, or -errno. */
+/* Reads up to the end of a line, LF or CRLF; its length without it, or -errno. */
 static int
 read_answer(int fd, int64_t deadline, const volatile int *stop, char line[static CHECK_TEXT])
 {
@@ -135,7 +135,7 @@ read_answer(int fd, int64_t deadline, const volatile int *stop, char line[static
 		n += (size_t)got;
 		if (line[n - 1] == '\n') { /* and nothing behind it */
 			bool one = memchr(line, '\n', n - 1) == NULL;
-			return one ? (int)n - 1 : -EPROTO;
+			return one ? (int)span_chomp((struct span){ line, n }).n : -EPROTO;
 		}
 	}
 	return -EPROTO;

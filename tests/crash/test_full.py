@@ -51,6 +51,7 @@ def test_each_once(postern, world, queue, kind, shortage):
             postern.rested()
             spoolfile.elapse(postern.spool, 3600)
         assert copies(world) == dict.fromkeys(SERVED, 1), postern.logged()
+        assert "No space left on device" in postern.logged()
         disk.empty()
         world.sink.say.clear()
         postern.due()

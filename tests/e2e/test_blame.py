@@ -41,9 +41,11 @@ def every(n, reply):
     return say
 
 
-@pytest.mark.parametrize("reply", ["503 5.5.1 too many in this session", "550 5.7.0 too many", "554 5.7.0 too many",
-                                   "450 4.7.0 too many", "451 4.7.0 too many", "452 4.5.3 too many",
-                                   Last("421 4.7.0 too many\r\n"), Last("550 5.7.0 too many\r\n")], ids=lambda r: r[:3] + ("!" if isinstance(r, Last) else ""))
+ENOUGH = [f"{code} 4.7.0 too many in this session" for code in (450, 451, 452, 503, 550, 554)]
+AND_GONE = [Last("421 4.7.0 too many\r\n"), Last("550 5.7.0 too many\r\n")]
+
+
+@pytest.mark.parametrize("reply", ENOUGH + AND_GONE, ids=lambda r: r[:3] + ("!" if r in AND_GONE else ""))
 def test_enough_for_this_connection(postern, host, reply):
     """L8: MAIL refused on a connection that has brought something: that message and the rest go by another."""
     host.say["MAIL"] = every(3, reply)
@@ -52,7 +54,7 @@ def test_enough_for_this_connection(postern, host, reply):
 
 
 def test_refused_by_the_next_connection_too(postern, host):
-    """L8: then it is about the message."""
+    """R56, L8: then it is about the message."""
     host.say["MAIL"] = lambda line: "550 5.7.1 not from you" if "<bad@" in line else "250 2.1.0 ok"
     postern.send("v@d.example", sender="bad@sender.example", max_relays=0)
     postern.due()
@@ -95,7 +97,7 @@ def failed(postern):
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "END"])
 @pytest.mark.parametrize("reply", [None, Last("421 4.3.2 going down\r\n")], ids=["close", "421"])
 def test_host_that_breaks_off(postern, world, two, mode, verb, reply):
-    """L15: a host that ends the connection with nothing done has failed; the next one has all mail, at once."""
+    """R50, L15: a host that ends the connection with nothing done has failed; the next one has all mail at once."""
     if mode == "window" and verb == "DATA":
         pytest.skip("it is BDAT")
     two.ehlo, two.say[verb] = MODES[mode], reply
@@ -149,7 +151,7 @@ def late(postern, two):
 
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA", "END"])
 def test_worse_one_only_defers(postern, world, late, verb):
-    """L14: then the better one's greeting is waited for, and it gets the mail in the same attempt."""
+    """R50, L14: then the better one's greeting is waited for, and it gets the mail in the same attempt."""
     world.sink.say[verb] = "451 4.7.1 try the other one"
     with late.held("GREETING", "220 at last"):
         for i in range(3):
@@ -174,6 +176,17 @@ def test_worse_one_takes_some(postern, world, late):
     postern.settled()
     assert [m.recipients for m in world.sink.messages] == [["u@d.example"]] * 2
     assert sorted(m.recipients for m in late.messages) == [["v@d.example"], ["w@d.example"]]
+
+
+def test_as_good_and_only_defers(postern, world, two):
+    """L14: the quicker one of two equals says 450 to everything: the other one is asked, each time."""
+    world.zone[("d.example", "MX")] = ["10 better.d.example.", "10 worse.d.example."]
+    world.sink.say["RCPT"] = "450 4.7.1 not here"
+    two.say["GREETING"] = lambda line: patience.hold(0.5) or "220 here"
+    for n in range(1, 4):
+        postern.send("u@d.example")
+        postern.settled()
+        assert len(two.messages) == n
 
 
 def test_worse_one_is_enough(postern, world, late):

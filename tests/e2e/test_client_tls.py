@@ -15,7 +15,7 @@ import spoolfile
 from conftest import TOP
 from pki import openssl
 from tlsplace import Place, issue_cards
-from tlssink import server_context
+from tlssink import TlsSink, server_context
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -99,6 +99,23 @@ def test_implicit(place, arrives):
     arrives()
     assert len(sink.shaken) == 1 and "STARTTLS" not in sink.lines
     assert ", verified\n" in place.postern.logged()
+
+
+@pytest.mark.parametrize("policy", ["none", "may", "encrypt"])
+def test_port_465(place, policy):
+    """L47: there TLS comes first, whatever else is said; to wait for a greeting would be in vain."""
+    try:
+        sink = TlsSink(server_context(place.cards.path("host")), "127.0.0.46", 465, implicit=True) # lint: it is about this port
+    except OSError as why:
+        pytest.skip(f"needs port 465 of 127.0.0.46: {why}")
+    try:
+        place.postern.configure("[route r]", "domains = dest.example", "hosts = 127.0.0.46:465") # lint: this port
+        place.send(delivery_tls=policy, timeout_greeting="1h")
+        sink.wait_messages()
+        place.postern.settled()
+        assert len(sink.shaken) == 1
+    finally:
+        sink.close()
 
 
 def test_none(place, arrives):

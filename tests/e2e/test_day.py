@@ -195,8 +195,8 @@ def test_clock_steps(postern, world, clock, step):
 @pytest.mark.parametrize("why", ["down", "refused"])
 @pytest.mark.parametrize("tried", [0, 3, 40])
 def test_gap(postern, world, clock, why, tried):
-    """J12, L7: behind a jump of six days, or six days without power, mail is as old as it was tried, and is returned
-    when it was tried for five days in all."""
+    """R55, J12, L7: behind a jump of six days, or six days without power, mail is as old as it was tried, and is
+    returned when it was tried for five days in all."""
     world.domain("d.example", "127.0.0.9" if why == "down" else "127.0.0.2")
     world.sink.say["RCPT"] = lambda line: "250 ok" if "@sender" in line else "450 4.2.1 not now"
     postern.settings["delay_warning"] = "0s"

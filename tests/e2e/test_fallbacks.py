@@ -1,5 +1,5 @@
 """What relay does without, so that mail goes all the same: TLS, EHLO, a parameter. What the host says then may be
-about that, and is never for good (L2, L13, L16, L22)."""
+about that, and is never for good (R59, R60, R74; L2, L13, L16, L22)."""
 import pytest
 
 import spoolfile
@@ -20,7 +20,7 @@ def place(postern, world, cards):
 
 
 def demands_tls(sink, reply, verb="MAIL"):
-    """Of who comes in clear."""
+    """This is what it says to a client that comes in clear."""
     sink.say[verb] = lambda line: reply if not sink.shaken else "354 go" if verb == "DATA" else "250 ok"
 
 
@@ -122,6 +122,7 @@ def test_mail_without_words(postern, world, ehlo, word, reply):
     postern.due()
     world.sink.wait_messages(3)
     assert "deferred" not in postern.settled()
+    assert [m.recipients for m in world.sink.messages] == [["u@dest.example"]] * 3, "no report"
     assert word == "SIZE=" or all(m.data.isascii() for m in world.sink.messages)
 
 

@@ -350,6 +350,16 @@ def test_a_thousand_hosts(postern, world):
     assert len([k for _, name, k in world.dns.asked if name.startswith("m")]) <= 2 * 100 * 2
 
 
+@pytest.mark.parametrize("first", ["[fe80::53%lo]", "fe80::53%gone0", "255.255.255.255", "127.0.0.77:1"])
+def test_first_nameserver_is_out_of_reach(postern, world, first):
+    """L6: no route, no such link, not allowed, nobody there: the second one is asked in the same attempt."""
+    world.domain("d.example")
+    for servers in (f"{first} {{}}", f"{{}} {first}"):
+        postern.send("u@d.example", nameserver=servers.format(f"127.0.0.1:{world.dns.port}"))
+        assert "next try" not in postern.settled()
+    assert len(world.sink.messages) == 2
+
+
 def test_relay_that_dies_in_a_look_up(postern, world):
     """G16: as an assertion of udns would end it. The message is where it was, and no lock is left."""
     world.domain("d.example")

@@ -1,6 +1,8 @@
 """Mail that does not go by the MX records of its domain: [route NAME] in the configuration."""
 import base64
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -51,6 +53,25 @@ def test_smarthost(postern, lan, route):
     assert lan.sink.connections == 1 and mx_asked(lan) == []
     assert lan.sink.messages[-1].recipients == ["u@e.example", "u@[192.0.2.1]"]
     assert not list((postern.spool / "lane").iterdir())
+
+
+@pytest.mark.parametrize("hosts", ["mail.lan:{port}", "[mail.lan]:{port}", "gone.example:{port} mail.lan:{port}"])
+def test_host_of_the_operators_file(postern, lan, route, hosts):
+    """L32: a name that the operator wrote is looked up in /etc/hosts first; one that the DNS names never is."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root: another /etc/hosts in a mount namespace")
+    file = postern.where / "hosts"
+    file.write_text("127.0.0.1 localhost\n127.0.0.2\tmx mail.lan # the relay\n")
+    route("domains = routed.example", "hosts = " + hosts.format(port=lan.port))
+    lan.zone[("d.example", "MX")] = ["10 mail.lan."]
+    postern.send(["u@routed.example", "u@d.example"], sender="", max_relays=0)
+    with open(postern.log, "ab") as log:
+        subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {file} /etc/hosts && exec "$@"', "sh",
+                        *postern.command("relay", "--due")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                       env=postern.environment(), check=True)
+    assert "550 5.1.2 no host takes mail for d.example" in postern.settled()
+    assert [m.recipients for m in lan.sink.messages] == [["u@routed.example"]]
+    assert [name for _, name, kind in lan.dns.asked if kind == "A"].count("mail.lan") == 1
 
 
 def test_by_domain_and_sender(postern, lan):

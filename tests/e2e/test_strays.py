@@ -46,9 +46,11 @@ def bound(postern):
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if p.returncode != 0:
         pytest.skip(f"cannot mount: {p.stdout.strip()}")
-    yield there
-    postern.rested()
-    patience.until(lambda: subprocess.run(["umount", str(postern.spool)], check=False).returncode == 0)
+    try:
+        yield there
+        postern.rested()
+    finally:
+        subprocess.run(["umount", "--lazy", str(postern.spool)], check=True)
 
 
 def test_fuse(bound, postern, world):

@@ -49,7 +49,7 @@ def test_units_are_in_order(machine):
     for unit in ("postern.socket", "postern-due.timer"):
         assert machine.show(unit, "ActiveState") == "active"
         assert machine.systemctl("is-enabled", unit).strip() == "enabled"
-    for unit in ("postern@1.service", "postern-due.service", "postern-due@1.service"):
+    for unit in ("postern@1.service", "postern-due.service", "postern-due@1.service", "postern-now.service"):
         assert machine.show(unit, "KillMode") == "process" # I6
         assert machine.show(unit, "User") == "postern"
         assert machine.show(unit, "LimitCORE") == "0"
@@ -199,6 +199,25 @@ def test_spool_elsewhere(machine, sink):
     finally:
         path.write_text(before)
         machine.run("rm", "-rf", "/srv/mail")
+
+
+HOOKS = ["NetworkManager/dispatcher.d/50-postern", "networkd-dispatcher/routable.d/50-postern"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_network_is_back(machine, sink, hook):
+    """L33: the hook that is called then starts a unit of its own, which delivers what waits."""
+    sink.say["GREETING"] = "421 4.3.2 not now"
+    before = machine.journal().count("next try")
+    machine.send("u@dest.example", "waits")
+    assert wait(lambda: machine.journal().count("next try") > before and not machine.ours("relay"))
+    del sink.say["GREETING"]
+    words = ["eth0", "up"] if hook.startswith("NetworkManager") else []
+    machine.run("/usr/lib/" + hook, *words)
+    assert wait(lambda: sink.messages)
+    assert "--now" in machine.show("postern-now.service", "ExecStart")
+    assert wait(lambda: "Finished" in machine.journal("-u", "postern-now.service"))
+    assert machine.at_rest()
 
 
 def test_due_sweeps(machine, sink):

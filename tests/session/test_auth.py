@@ -591,7 +591,12 @@ def directory(file):
     file.mkdir()
 
 
-@pytest.mark.parametrize("spoil", [unreadable, absent, too_large, directory])
+def of_an_old_mac(file):
+    """L63: all of it would be one comment."""
+    file.write_bytes(file.read_bytes().replace(b"\n", b"\r"))
+
+
+@pytest.mark.parametrize("spoil", [unreadable, absent, too_large, directory, of_an_old_mac])
 def test_file_that_cannot_be_read(meet, ears, users, spoil):
     """R70: it is not the client's fault."""
     c = meet()
@@ -599,7 +604,19 @@ def test_file_that_cannot_be_read(meet, ears, users, spoil):
     assert ears.plain(c, "joe") == TROUBLE
     assert c.ask("NOOP") == FINE
     assert c.finish() == 0
-    assert f"auth: auth_users {users.settings['auth_users']}: " in users.logged()
+    assert f"auth: auth_users {users.settings['auth_users']}:" in users.logged()
+
+
+@pytest.mark.parametrize("comment", ["# somebody", None], ids=["a comment", "a name"])
+def test_file_of_an_editor(meet, ears, users, comment):
+    """L63: a mark at its start, and CRLF."""
+    file = users.settings["auth_users"]
+    lines = [line for line in file.read_text().splitlines() if line[:1] != "#"]
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([comment] * (comment is not None) + lines).encode() + b"\r\n")
+    c = meet()
+    assert ears.plain(c, "joe", "wrong one") == REFUSED
+    assert ears.plain(c, "joe") == OK
+    assert c.finish() == 0
 
 
 GOOD = "10000,c2FsdA==,{0},{0}".format(b64("x" * 32))

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 import client
-from conftest import NOBODY
+from conftest import DROP, NOBODY
 from test_policy import QUOTA, V2, Client
 
 DENIED = "550 5.7.1 Error: relaying denied"
@@ -77,6 +77,15 @@ def test_wrapped_client_is_not_believed_with_lf(postern, monkeypatch):
     assert "500 5.5.2 Error: bare CR, LF or NUL in command" in postern.pipe("NOOP\nQUIT\r\n")
 
 
+@pytest.mark.parametrize("mode", ["required", "implicit"])
+def test_tls_that_cannot_be_had(secure, monkeypatch, mode):
+    """L50: a pipe is no socket, so no TLS is spoken on it; but where that must be, a stranger may not without."""
+    settings = {"tls": mode, "relay_nets": "203.0.113.0/24"}
+    assert TAKEN in pipe(secure, **settings) # a script on this host
+    monkeypatch.setenv("NCAT_REMOTE_ADDR", "203.0.113.9")
+    assert pipe(secure, **settings)[-3:] == ["530 5.7.0 Error: send STARTTLS first"] * 2 + ["221 2.0.0 Bye"]
+
+
 @pytest.mark.parametrize("user, said", [(None, TAKEN), (0, TAKEN), (NOBODY, TAKEN), (12345, DENIED)],
                          ids=["ours", "root", "the service's", "another"])
 def test_user_of_a_unix_socket(postern, user, said):
@@ -84,6 +93,17 @@ def test_user_of_a_unix_socket(postern, user, said):
     if user is not None and os.geteuid() != 0:
         pytest.skip("needs root")
     assert recipient(Unix(postern, user=user)) == said
+
+
+def test_user_that_has_no_number_here(postern, monkeypatch):
+    """L50: in a namespace of users (a container without root) all whom it does not know have one number
+    together, 65534. Where that is ours too, nobody is trusted for it."""
+    inside, command = ["unshare", "--user", f"--map-user={NOBODY}"], postern.command
+    if os.geteuid() != 0 or subprocess.run([*DROP, *inside, "true"], check=False).returncode != 0:
+        pytest.skip("needs root, and user namespaces for others")
+    monkeypatch.setattr(postern, "command", lambda *a, **s: [*DROP, *inside, *command(*a, **s)[len(DROP):]])
+    assert recipient(Unix(postern, user=12345)) == DENIED
+    assert "connection from uid=65534" in postern.logged()
 
 
 def test_proxy_on_a_unix_socket(postern):

@@ -298,6 +298,7 @@ def recipient(postern, answer, **settings):
 
 @pytest.mark.parametrize("answer, said", [
     ("echo OK", "250 2.1.5 Ok"),
+    ("printf 'OK\\r\\n'", "250 2.1.5 Ok"), # L63
     ("echo REJECT who is this", "550 5.7.1 Error: who is this"),
     ("echo DEFER ask again", "451 4.7.1 Error: ask again"),
     ("echo ok", "451 4.7.1 Error: cannot be checked now"),
@@ -311,6 +312,16 @@ def recipient(postern, answer, **settings):
 def test_recipient_check(postern, answer, said):
     """Only what is understood counts; anything else puts off."""
     assert recipient(postern, answer) == said
+    assert ("recipient_check: it cannot be run" in postern.logged()) == ("cannot be checked" in said)
+
+
+def test_recipient_check_that_is_missing(postern):
+    """The operator hears why all mail is put off."""
+    c = Client(postern, recipient_check="/none")
+    c.ask("EHLO c.example")
+    c.ask("MAIL FROM:<a@b.example>")
+    assert c.ask("RCPT TO:<u@d.example>") == "451 4.7.1 Error: cannot be checked now"
+    assert "recipient_check: it cannot be run" in postern.logged()
 
 
 def test_recipient_check_is_told(postern, seen):

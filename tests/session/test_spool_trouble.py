@@ -122,6 +122,22 @@ def test_reserve_while_writing(postern, chunked):
         c.sock.close()
 
 
+def test_reserve_of_many(postern):
+    """S4: each of many clients sends less than a MiB, and no end."""
+    text = TEXT[:MIB * 9 // 10]
+    with smalldisk.spool_on(postern, "tmpfs", 10 * MIB, 1000):
+        said, clients = [], [postern.meet(min_free="4M") for _ in range(12)]
+        for c in clients:
+            c.ask("MAIL FROM:<a@b.example>")
+            c.ask("RCPT TO:<u@d.example>")
+            c.send(b"BDAT %d\r\n" % len(text) + text)
+            said.append(c.reply()[:3])
+            assert free(postern) > 3 * MIB, said
+        assert said == ["250"] * 6 + ["452"] * 6
+        for c in clients:
+            c.sock.close()
+
+
 def test_relay_may_use_the_reserve(postern, world):
     """S4: a report is queued where a session is turned away."""
     world.domain("d.example")

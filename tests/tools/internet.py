@@ -114,7 +114,7 @@ class Dns:
             if not cname:
                 reply.add_answer(*dnslib.RR.fromZone(f"{name}. 60 {kind} {text}"))
         if not reply.rr: # a "no" carries a SOA
-            reply.add_auth(*dnslib.RR.fromZone(f"{name}. 60 SOA ns.{name}. root.{name}. 1 2 3 4 5"))
+            reply.add_auth(*dnslib.RR.fromZone(f"{name}. 60 SOA . . 1 2 3 4 5"))
         if name not in names:
             reply.header.rcode = dnslib.RCODE.NXDOMAIN
         if fault is not None:

@@ -182,7 +182,7 @@ test_in_force(void **state)
 	assert_int_equal(load(&c,
 		"timeout_connect = 7s\nfamily = ipv6\n"
 		"[route a]\ndomains = *\nhosts = h.example\nfamily = ipv4\nsource = 192.0.2.7\n"
-		"timeout_connect = 3s\nmax_relays_per_lane = 1\n"
+		"timeout_connect = 3s\nmax_relays_per_lane = 1\ndelivery_without = chunking\n"
 		"[route b]\ndomains = *\nhosts = i.example\n", "timeout_helo=9s", &why), 0);
 	conf_delivery_of(&here, &c, routes_find(&c, span_of("a")));
 	assert_string_equal(here.hosts, "h.example");
@@ -190,6 +190,7 @@ test_in_force(void **state)
 	assert_int_equal(here.family, FAMILY_IPV4);
 	assert_int_equal(here.timeout_connect, 3);
 	assert_int_equal(here.max_relays_per_lane, 1);
+	assert_string_equal(here.without, "chunking");
 	assert_int_equal(here.timeout_helo, 9);
 	conf_delivery_of(&here, &c, routes_find(&c, span_of("b")));
 	assert_string_equal(here.hosts, "i.example");
@@ -197,6 +198,7 @@ test_in_force(void **state)
 	assert_int_equal(here.family, FAMILY_IPV6);
 	assert_int_equal(here.timeout_connect, 7);
 	assert_int_equal(here.max_relays_per_lane, 5);
+	assert_string_equal(here.without, "");
 	conf_delivery_of(&here, &c, NULL);
 	assert_string_equal(here.hosts, "");
 	assert_int_equal(here.timeout_connect, 7);

@@ -13,7 +13,7 @@
 #include "process/log.h"
 #include "tests/unit/sending/host.h"
 
-enum { TEXT = 4096, MESSAGES = 5, HOSTS = 2, SLOW = 20000 };
+enum { TEXT = 4096, MESSAGES = 5, HOSTS = 3, SLOW = 20000 };
 
 static struct relay r;
 
@@ -107,6 +107,7 @@ stop(void **state)
 	close(r.hosts.dir);
 	free(r.flights.v);
 	buf_free(&r.why);
+	buf_free(&r.unable);
 	buf_free(&r.link.text);
 	conf_free(&r.common);
 	return teardown(state);
@@ -177,6 +178,7 @@ struct row {
 	int connections[HOSTS];
 	bool failed[HOSTS];         /* remembered */
 	bool down;                  /* the lane waits */
+	bool equal;                 /* there are three, all of one preference */
 };
 
 static void
@@ -186,18 +188,25 @@ check(const struct row *t)
 	char got[MESSAGES + 1];
 	bool silent = strcmp(t->better, "silent") == 0;
 	begin_lane();
+	size_t n = t->equal ? HOSTS : 2;
 	open_place(0, silent ? "" : t->better, silent);
-	open_place(1, t->worse, false);
+	for (size_t i = 1; i < n; i++) {
+		open_place(i, t->worse, false);
+		if (t->equal)
+			r.work.exchangers.v[i].preference = r.work.exchangers.v[0].preference;
+	}
 	if (silent) /* and known for it: the other one is tried soon */
 		hosts_silent(&r.hosts, &r.work.exchangers.v[0], SLOW);
 	queue(t->messages);
 	assert_true(scan_lane(&r, no_help, &found));
 	assert_int_equal(r.work.verdict == SOFT, t->down);
-	bool failed[HOSTS] = { known(0).failed != 0, known(1).failed != 0 };
+	bool failed[HOSTS] = { 0 };
+	for (size_t i = 0; i < n; i++)
+		failed[i] = known(i).failed != 0;
 	lane_set_up(&r.work.lane);
 	end_lane();
 	describe(t->messages, got);
-	for (size_t i = 0; i < HOSTS; i++) {
+	for (size_t i = 0; i < n; i++) {
 		close_place(i);
 		if (place[i].connections != t->connections[i] || failed[i] != t->failed[i])
 			fail_msg("%s, %s: host %zu: %d connections, %s", t->better, t->worse, i,
@@ -212,34 +221,43 @@ test_turns(void **state)
 {
 	(void)state;
 	static const struct row rows[] = {
-		{ "", "", 2, "--", { 1, 0 }, { false, false }, false },
+		{ "", "", 2, "--", .connections = { 1, 0 } },
 		/* L8, L9: a connection that was of use, and the next one goes to the best host */
-		{ "MAIL2=550 enough", "", 3, "---", { 3, 0 }, { false, false }, false },
-		{ "END1=250 ok!", "", 3, "---", { 3, 0 }, { false, false }, false },
+		{ "MAIL2=550 enough", "", 3, "---", .connections = { 3, 0 } },
+		{ "END1=250 ok!", "", 3, "---", .connections = { 3, 0 } },
 		/* L15: nothing came of it: the next host, and the one before has failed if that
 		   did better */
-		{ "MAIL1=close", "", 2, "--", { 1, 1 }, { true, false }, false },
-		{ "MAIL1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
-		{ "RCPT1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
-		{ "DATA1=close", "", 2, "--", { 1, 1 }, { true, false }, false },
-		{ "END1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
-		{ "MAIL1=close", "RCPT1=550 no", 1, "-", { 1, 1 }, { true, false }, false },
-		{ "MAIL1=close", "RCPT1=450 later", 1, "1", { 1, 1 }, { true, false }, false },
+		{ "MAIL1=close", "", 2, "--", .connections = { 1, 1 }, .failed = { true } },
+		{ "MAIL1=421 bye!", "", 2, "--", .connections = { 1, 1 }, .failed = { true } },
+		{ "RCPT1=421 bye!", "", 2, "--", .connections = { 1, 1 }, .failed = { true } },
+		{ "DATA1=close", "", 2, "--", .connections = { 1, 1 }, .failed = { true } },
+		{ "END1=421 bye!", "", 2, "--", .connections = { 1, 1 }, .failed = { true } },
+		{ "MAIL1=close", "RCPT1=550 no", 1, "-", .connections = { 1, 1 },
+			.failed = { true } },
+		{ "MAIL1=close", "RCPT1=450 later", 1, "1", .connections = { 1, 1 },
+			.failed = { true } },
 		/* ... unless it did not: then it may be the message */
-		{ "MAIL1=close", "MAIL1=close", 1, "1", { 1, 1 }, { false, false }, false },
-		{ "MAIL1=421 bye!", "END1=close", 1, "1", { 1, 1 }, { false, false }, false },
+		{ "MAIL1=close", "MAIL1=close", 1, "1", .connections = { 1, 1 } },
+		{ "MAIL1=421 bye!", "END1=close", 1, "1", .connections = { 1, 1 } },
 		/* ... but hardly several messages; and the lane is not asked for ever */
-		{ "MAIL1=close", "MAIL1=close", 5, "01100", { 2, 1 }, { true, false }, true },
+		{ "MAIL1=close", "MAIL1=close", 5, "01100", .connections = { 2, 1 },
+			.failed = { true },
+			.down = true },
 		/* before the mail, a host's trouble is its own */
-		{ "HELLO1=421 bye!", "", 2, "--", { 1, 1 }, { true, false }, false },
-		{ "GREETING1=554 no!", "", 2, "--", { 1, 1 }, { true, false }, false },
+		{ "HELLO1=421 bye!", "", 2, "--", .connections = { 1, 1 }, .failed = { true } },
+		{ "GREETING1=554 no!", "", 2, "--", .connections = { 1, 1 }, .failed = { true } },
 		/* L14: a better host that was overtaken is waited for, once, while the other one
 		   only defers; it has failed when its time is over */
-		{ "silent", "", 2, "--", { 1, 1 }, { false, false }, false },
-		{ "silent", "RCPT1=450 no|RCPT2=450 no", 2, "11", { 1, 2 }, { true, false },
-			false },
-		{ "silent", "RCPT1=550 no|RCPT2=550 no", 2, "--", { 1, 1 }, { false, false },
-			false },
+		{ "silent", "", 2, "--", .connections = { 1, 1 } },
+		{ "silent", "RCPT1=450 no|RCPT2=450 no", 2, "11", .connections = { 1, 2 },
+			.failed = { true } },
+		{ "silent", "RCPT1=550 no|RCPT2=550 no", 2, "--", .connections = { 1, 1 } },
+		/* ... and one that is as good is asked, too, but no more than one */
+		{ "RCPT1=450 no|RCPT2=450 no", "", 2, "--", .connections = { 1, 1, 0 },
+			.equal = true },
+		{ "RCPT1=450 no", "RCPT1=450 no", 1, "1", .connections = { 1, 1, 0 },
+			.equal = true },
+		{ "RCPT1=450 no", "", 1, "1", .connections = { 1, 0 } },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check(&rows[i]);
@@ -336,7 +354,7 @@ test_terms(void **state)
 
 		const char *target;
 		enum conf_delivery_tls policy;
-		bool login, helo, lock_step;
+		bool login, helo, single;
 	} rows[] = {
 		{ "d.example", "mx.e.example", false, false, NOTHING, DELIVERY_TLS_MAY,
 			"d.example", DELIVERY_TLS_MAY, false, false, false },
@@ -355,7 +373,7 @@ test_terms(void **state)
 			DELIVERY_TLS_NONE, false, false, false },
 		{ "d.example", "mx", false, false, HOST_HELO, DELIVERY_TLS_MAY, "d.example",
 			DELIVERY_TLS_MAY, false, true, false },
-		{ "d.example", "mx", false, false, HOST_LOCKSTEP, DELIVERY_TLS_MAY, "d.example",
+		{ "d.example", "mx", false, false, HOST_SINGLE, DELIVERY_TLS_MAY, "d.example",
 			DELIVERY_TLS_MAY, false, false, true },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -375,7 +393,7 @@ test_terms(void **state)
 		assert_int_equal(t->policy, rows[i].policy);
 		assert_int_equal(t->login != NULL, rows[i].login);
 		assert_int_equal(t->helo, rows[i].helo);
-		assert_int_equal(t->window == 1, rows[i].lock_step);
+		assert_int_equal(t->window == 1, rows[i].single);
 		end_lane();
 		close_place(0);
 	}

@@ -28,14 +28,15 @@ start(void **state)
 	r.common = (struct conf){ .who.hostname = hostname,
 		.relay = { .retry = { { RETRY }, 1 }, .expire = 10000, .window_messages = MESSAGES } };
 	/* Long times: replies come, and none is late. */
-	r.work.delivery = (struct conf_delivery){ .timeout_mail = HOUR,
+	r.work.delivery = (struct conf_delivery){ .timeout_helo = HOUR,
+		.timeout_mail = HOUR,
 		.timeout_rcpt = HOUR,
 		.timeout_data_start = HOUR,
 		.timeout_data_block = HOUR,
 		.timeout_data_end = HOUR,
 		.timeout_quit = HOUR };
 	r.work.to.port = 25;
-	r.link.text = buf_new(LIMIT_REPLY);
+	r.link.text = buf_new(LIMIT_REPLY_TEXT);
 	hosts_open(&r.hosts, sp.root, 1000);
 	return flight_prepare(&r);
 }
@@ -55,13 +56,16 @@ static void
 connect_to(const struct host_script *script, bool window)
 {
 	r.link.terms = (struct link_terms){
-		.name = "mx", .conf = &r.work.delivery, .min_data_rate = 1,
-		.window = window ? MESSAGES : 1, .window_size = 1 << 20
+		.name = "mx", .conf = &r.work.delivery, .hostname = r.common.who.hostname,
+		.min_data_rate = 1, .window = window ? MESSAGES : 1, .window_size = 1 << 20,
+		.discards = true,
 	};
 	r.link.fd = host_start(&host, script);
 	r.link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };
 	r.link.flow = (struct link_flow){ 0 };
+	r.link.idle = r.link.bye = r.link.hung_up = false;
 	stream_init(&r.link.stream, r.link.fd, r.link.fd, true, NULL);
+	link_attend(&r.link);
 	r.work.lost = 0;
 }
 
@@ -145,7 +149,7 @@ struct row {
 	int rcpts;
 	const char *want;
 	bool again;    /* some are due at once */
-	bool lockstep; /* the host gets one at a time, for a while */
+	bool single;   /* the host gets one at a time, for a while */
 	bool lost;     /* the connection brought nothing to an end */
 };
 
@@ -169,11 +173,11 @@ test_landing(void **state)
 			.want = "1/2 gone gone" },
 		/* lost in a message: that one is to blame; the others are as they were, and due */
 		{ "END1=close", .window = true, .rcpts = 1, .want = "1/1 0/1 0/1", .again = true,
-			.lockstep = true, .lost = true },
+			.single = true, .lost = true },
 		{ "END2=close", .window = true, .rcpts = 1, .want = "gone 1/1 0/1", .again = true,
-			.lockstep = true },
+			.single = true },
 		{ "END3=close", .window = true, .rcpts = 1, .want = "gone gone 1/1",
-			.lockstep = true },
+			.single = true },
 		/* one at a time: it was the only one on its way, and the host may well go on so */
 		{ "END1=close", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1", .lost = true },
 		{ "END2=close", .window = false, .rcpts = 1, .want = "gone 1/1 0/1" },
@@ -187,13 +191,14 @@ test_landing(void **state)
 		{ "MAIL2=close", .window = false, .rcpts = 1, .want = "gone 0/1 0/1",
 			.again = true },
 		{ "RSET1=close", .window = true, .rcpts = 1, .want = "gone 0/1 0/1", .again = true,
-			.lockstep = true },
+			.single = true },
 		{ "RCPT1=421 bye!", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1",
 			.lost = true },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct found found = { 0 };
-		struct host_script script = { .exceptions = rows[i].host };
+		struct host_script script = { .exceptions = rows[i].host,
+			.ehlo = "250-mx/250 CHUNKING" };
 		struct host_record known;
 		char text[64];
 		queue(rows[i].rcpts);
@@ -212,7 +217,7 @@ test_landing(void **state)
 		if (strcmp(text, rows[i].want) != 0)
 			fail_msg("%s: %s, not %s", rows[i].host, text, rows[i].want);
 		hosts_recall(&r.hosts, &r.work.to, &known);
-		assert_int_equal(known.lockstep != 0, rows[i].lockstep);
+		assert_int_equal(known.single != 0, rows[i].single);
 		hosts_sweep(&(struct hosts){ .dir = r.hosts.dir, .age = -1 });
 		assert_true(found.tried);
 		assert_int_equal(found.again, rows[i].again);

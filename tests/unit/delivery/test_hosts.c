@@ -106,6 +106,32 @@ test_greylist(void **state)
 	assert_int_equal(h.grey, 300);
 }
 
+/* Each event is remembered for itself (L20, L21). */
+static void
+test_events(void **state)
+{
+	(void)state;
+	static const struct { enum host_event event; size_t offset; } rows[] = {
+		{ HOST_FAILED, offsetof(struct host_record, failed) },
+		{ HOST_LOCKSTEP, offsetof(struct host_record, lockstep) },
+		{ HOST_SINGLE, offsetof(struct host_record, single) },
+		{ HOST_DISCARDS, offsetof(struct host_record, discards) },
+		{ HOST_UNCHUNKED, offsetof(struct host_record, unchunked) },
+		{ HOST_CLEAR, offsetof(struct host_record, clear) },
+		{ HOST_HELO, offsetof(struct host_record, helo) },
+	};
+	struct host_record h;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		hosts_mark(&hosts, &host, rows[i].event);
+		hosts_recall(&hosts, &host, &h);
+		for (size_t k = 0; k < ROWS(rows); k++) {
+			int64_t when = *(int64_t *)(void *)((char *)&h + rows[k].offset);
+			assert_int_equal(when != 0, k <= i);
+			assert_true(when <= clock_wall());
+		}
+	}
+}
+
 static void
 test_nothing_is_needed(void **state)
 {
@@ -126,7 +152,7 @@ test_odd_files(void **state)
 	static const char *const odd[] = { "", "latency", "latency -5 failed 0 lockstep 0",
 		"latency 99999999999999999999 failed 1 lockstep 1", "latency 1e9", "\xff\xfe\n",
 		"latency 3600000 failed 9223372036854775807 lockstep 9223372036854775807",
-		"latency 1 failed 1 lockstep 1 clear 1 helo 1",
+		"latency 1e1 failed 1 lockstep 1 clear 1 helo 1", "failed lockstep 5 latency",
 		"latency -1 failed -1 lockstep -1 clear 9223372036854775807 helo -1 grey 901",
 		"latency 0 failed 9223372036854775807 lockstep 1 clear 1 helo 1 grey -1" };
 	for (size_t i = 0; i < ROWS(odd); i++) {
@@ -147,11 +173,14 @@ test_odd_files(void **state)
 	memset(large, ' ', sizeof(large)); /* good at its beginning, and longer than one of ours */
 	int n = snprintf(large, sizeof(large), "latency 5 failed 0 lockstep 0 clear 0 helo 0 grey 9");
 	large[n] = ' ';
-	put_file(large, 127);
+	put_file(large, 511);
 	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 0);
 	assert_int_equal(h.grey, 0);
-	put_file(large, 126);
+	put_file(large, 510);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.latency, 5);
+	put_file("new 7 latency 5\n", 16); /* of another version */
 	hosts_recall(&hosts, &host, &h);
 	assert_int_equal(h.latency, 5);
 	put_file("", 0);
@@ -196,6 +225,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_learning, empty),
 		cmocka_unit_test_teardown(test_greylist, empty),
+		cmocka_unit_test_teardown(test_events, empty),
 		cmocka_unit_test_teardown(test_odd_files, empty),
 		cmocka_unit_test_teardown(test_nothing_is_needed, empty),
 		cmocka_unit_test_teardown(test_ages, empty),

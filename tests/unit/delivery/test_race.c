@@ -319,7 +319,7 @@ test_too_late(void **state)
 	close_places();
 }
 
-/* One that is no better than the winner is not waited for. */
+/* One that is as good as the winner is no better. */
 static void
 test_equal(void **state)
 {
@@ -327,10 +327,35 @@ test_equal(void **state)
 	auto_buf why = buf_new(TEXT);
 	struct race r;
 	overtake(&r, 10, 10, &why);
-	assert_false(race_is_open(&r));
+	assert_true(!race_is_open(&r) && race_has_equal(&r));
 	assert_int_equal(known(0).failed, 0);
 	race_end(&r);
 	assert_int_equal(known(0).failed, 0);
+	assert_false(race_is_open(&r) || race_has_equal(&r));
+	close_places();
+}
+
+/* Who is left of those that are as good as the one that won? */
+static void
+test_has_equal(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	struct race r;
+	conf.mx_order = MX_RANDOM;
+	open_place(0, SILENT, 10);
+	open_place(1, SILENT, 10);
+	open_place(2, SILENT, 20);
+	open_place(3, SILENT, 20);
+	hosts_mark(&hosts, &exchanger[3], HOST_FAILED);
+	begin_race_of_clients(&r);
+	assert_false(race_has_equal(&r)); /* nobody has won */
+	for (size_t i = 0; i < HOSTS; i++) {
+		assert_int_equal(next(&r, &why), 'a' + (char)i);
+		assert_int_equal(race_has_equal(&r), i == 0);
+		assert_false(race_is_open(&r));
+	}
+	race_end(&r);
 	close_places();
 }
 
@@ -374,6 +399,7 @@ main(void)
 		cmocka_unit_test(test_overtaken),
 		cmocka_unit_test(test_too_late),
 		cmocka_unit_test(test_equal),
+		cmocka_unit_test(test_has_equal),
 		cmocka_unit_test(test_convict),
 	};
 	return cmocka_run_group_tests_name("race", tests, start, stop);

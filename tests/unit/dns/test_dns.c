@@ -138,6 +138,8 @@ static const struct zone zone[] = {
 	{ "tcnx", "*", "!tc\n!rcode 3" },
 	{ "tccname", "MX", "!tc\n@ CNAME two" },
 	{ "many", "MX", "!tc\n!mx 1000" },
+	{ "manygone", "MX", "!tc\n!mx 101" },
+	{ "*.manygone", "*", "!rcode 3" },
 	{ "m999.many", "A", "@ A 192.0.2.99" },
 	{ "*.many", "A", "@ A 192.0.2.1" },
 	{ "manya", "A", "!tc\n!a 500" },
@@ -290,6 +292,8 @@ static const struct row {
 	{ "tccname", ANSWER_FOUND, "10 a.example 2001:db8::1, 10 a.example 192.0.2.1, "
 		"10 a.example 192.0.2.2, 20 b.example 192.0.2.3", NULL, 0, 6 },
 	/* G5 */
+	/* what was not looked up is not known to have no address */
+	{ "manygone", ANSWER_TEMPORARY, NULL, "m0.manygone addresses: not looked up", 0, 201 },
 	{ "many", ANSWER_FOUND, "1 m999.many 192.0.2.99, 2 m998.many 192.0.2.1", NULL, 0, 0 },
 
 	{ "mx0", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 }, /* G4 */
@@ -572,6 +576,7 @@ test_unknown(void **state)
 		{ "onefails", 10, false, "fail.example addresses: SERVFAIL" },
 		{ "half6", 10, false, "half6.example addresses: SERVFAIL" },
 		{ "bad6", 10, false, "bad6.example addresses: garbage" },
+		{ "nosoahost2", EXCHANGER_WORST + 1, false, "" },
 		{ "implicit", EXCHANGER_WORST + 1, true, "" },
 		{ "[192.0.2.7]", EXCHANGER_WORST + 1, false, "" },
 	};

@@ -400,24 +400,27 @@ turn(char c)
 }
 
 static enum stream_result
-read_turned(void *context, char *p, size_t n, int64_t deadline, size_t *got)
+read_turned(void *context, char *p, size_t n, size_t *done, short *wants)
 {
 	struct turned *t = context;
-	assert_true(n > 0 && deadline != 0);
+	(void)wants;
+	assert_true(n > 0);
 	if (*t->text == '\0')
 		return t->end;
 	*p = turn(*t->text++);
-	*got = 1;
+	*done = 1;
 	return STREAM_OK;
 }
 
 static enum stream_result
-write_turned(void *context, const char *p, size_t n, int64_t deadline)
+write_turned(void *context, const char *p, size_t n, size_t *done, short *wants)
 {
 	struct turned *t = context;
-	assert_true(n > 0 && deadline != 0);
+	(void)wants;
+	assert_true(n > 0);
 	for (size_t i = 0; i < n && t->full == STREAM_OK; i++)
 		buf_add(&t->written, (struct span){ (char[]){ turn(p[i]) }, 1 });
+	*done = t->full == STREAM_OK ? n : 0;
 	return t->full;
 }
 
@@ -454,6 +457,108 @@ test_below(void **state)
 		assert_int_equal(t.written.n, 6 + STREAM_OUT);
 		buf_free(&t.written);
 	}
+}
+
+static bool
+never(void *listener)
+{
+	(void)listener;
+	return false;
+}
+
+static bool
+at_a_word(void *listener)
+{
+	return stream_pending(listener);
+}
+
+/* A peer that says much before it reads anything. Its process. */
+static pid_t
+talker(const int fd[2], size_t says, size_t reads)
+{
+	static char text[4096];
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid != 0)
+		return pid;
+	close(fd[MINE]);
+	for (ssize_t w; says > 0 && (w = write(fd[PEER], text, says < 4096 ? says : 4096)) > 0;)
+		says -= (size_t)w;
+	for (ssize_t r; reads > 0 && (r = read(fd[PEER], text, sizeof(text))) > 0;)
+		reads -= (size_t)r;
+	pause(); /* it neither reads nor closes */
+	_exit(0);
+}
+
+static void
+narrow(const int fd[2])
+{
+	const int small = 4096;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(setsockopt(fd[i], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)),
+			0);
+}
+
+static void
+end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* S21: two sides with small buffers that both have much to say do not wait for each other. */
+static void
+test_listens(void **state)
+{
+	(void)state;
+	enum { SAYS = STREAM_IN, TOTAL = 1 << 20 };
+	static char text[TOTAL];
+	struct span heard;
+	int fd[2];
+	pair(SOCK_STREAM, fd);
+	narrow(fd);
+	pid_t pid = talker(fd, SAYS, TOTAL);
+	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
+	s.listens = never;
+	stream_put(&s, (struct span){ text, TOTAL }, clock_deadline(60));
+	assert_false(s.broken);
+	for (size_t n = 0; n < SAYS; n += heard.n) {
+		assert_int_equal(stream_bytes(&s, clock_deadline(60), &heard), STREAM_OK);
+		stream_used(&s, heard.n);
+	}
+	assert_false(stream_has_news(&s));
+	end(pid);
+	close_pair(fd);
+}
+
+/* S21: what is said meanwhile may be a reason to say no more: not at the end of all patience. */
+static void
+test_hears_a_no(void **state)
+{
+	(void)state;
+	static char text[1 << 20];
+	struct span heard;
+	int fd[2], file = memfd_create("test", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(file, sizeof(text)), 0);
+	for (int by_file = 0; by_file < 2; by_file++) {
+		pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
+		narrow(fd);
+		pid_t pid = talker(fd, 8, 0);
+		stream_init(&s, fd[MINE], fd[MINE], false, NULL);
+		s.listens = at_a_word;
+		s.listener = &s;
+		ssize_t w = 1;
+		while (by_file && w > 0)
+			w = stream_file(&s, file, 0, sizeof(text), CLOCK_NEVER);
+		if (!by_file)
+			stream_put(&s, (struct span){ text, sizeof(text) }, CLOCK_NEVER);
+		assert_true(s.broken);
+		assert_int_equal(stream_bytes(&s, CLOCK_NEVER, &heard), STREAM_OK);
+		assert_int_equal(heard.n, 8);
+		end(pid);
+		close_pair(fd);
+	}
+	close(file);
 }
 
 /* A file of n octets, each other than its neighbours. */
@@ -541,6 +646,8 @@ main(void)
 		cmocka_unit_test(test_slow_pipe),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_below),
+		cmocka_unit_test(test_listens),
+		cmocka_unit_test(test_hears_a_no),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_trouble),
 	};

@@ -109,7 +109,7 @@ test_down(void **state)
 	static const struct {
 		const char *text;
 		int attempts;
-	} texts[] = { { "12 failed attempts: x\n", 12 }, { "x", 1 }, { "-5", 1 }, { "0\n", 1 },
+	} texts[] = { { "12 failed attempts: x\n", 12 }, { "x", 1 }, { "-5", 1 }, { "0\n", 0 }, { "0 failed attempts: x\n", 0 },
 		{ "99999999999999999999 x", 1 }, { "2147483648", 1 }, { "\n", 1 } };
 	for (size_t i = 0; i < ROWS(texts); i++) {
 		spill(l.dir, LANE_RETRY, span_of(texts[i].text));

@@ -1,5 +1,7 @@
 #include "tests/unit/sending/host.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,6 +38,16 @@ hang_up(struct host *h)
 	shutdown(h->fd, SHUT_RDWR);
 }
 
+/* Reads nothing more, and does not close: the other side has to. */
+static void
+turn_away(struct host *h)
+{
+	struct pollfd p = { .fd = h->fd, .events = POLLRDHUP };
+	while (poll(&p, 1, -1) < 0)
+		;
+	h->closed = true;
+}
+
 /* Does what the script says, or says what is usual. The first digit of the reply. */
 static char
 reply(struct host *h, const char *verb, const char *usual)
@@ -49,8 +61,8 @@ reply(struct host *h, const char *verb, const char *usual)
 	if (r == NULL)
 		r = usual;
 	bool silent = n == strlen("close") && strncmp(r, "close", n) == 0;
-	bool last = n > 0 && r[n - 1] == '!';
-	for (size_t i = 0; i < n - last && !silent; i++) {
+	bool last = n > 0 && r[n - 1] == '!', deaf = n > 0 && r[n - 1] == '~';
+	for (size_t i = 0; i < n - (last || deaf) && !silent; i++) {
 		if (r[i] == '/')
 			out[at++] = '\r';
 		out[at++] = r[i] == '/' ? '\n' : r[i];
@@ -59,6 +71,8 @@ reply(struct host *h, const char *verb, const char *usual)
 		at += (size_t)snprintf(out + at, sizeof(out) - at, "\r\n");
 	if (at > 0)
 		(void)send(h->fd, out, at, MSG_NOSIGNAL);
+	if (deaf)
+		turn_away(h);
 	if (silent || last)
 		hang_up(h);
 	return silent ? '0' : r[0];
@@ -116,6 +130,10 @@ static void
 read_chunk(struct host *h, size_t n)
 {
 	char block[LINE];
+	if (h->script.runs_chunks && !(h->open && h->accepted > 0)) {
+		(void)reply(h, "END", "503 no recipients");
+		return;
+	}
 	begin_text(h);
 	while (n > 0 && !h->closed) {
 		size_t r = fread(block, 1, n < sizeof(block) ? n : sizeof(block), h->in);
@@ -206,6 +224,7 @@ host_start(struct host *h, const struct host_script *script)
 {
 	int fd[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	assert_int_equal(fcntl(fd[0], F_SETFL, O_NONBLOCK), 0); /* as dial_begin makes it */
 	attach(h, script, fd[1]);
 	assert_int_equal(pthread_create(&h->thread, NULL, run, h), 0);
 	return fd[0];

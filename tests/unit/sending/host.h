@@ -5,8 +5,8 @@
  * It behaves well but for the exceptions of the script, "RCPT2=550 no|END1=close": each names a
  * verb, its how-manieth of the connection, and the reply. END is the end of a text, by DATA or by
  * BDAT; TEXT is its first octet; HELLO stands for EHLO, LHLO and HELO, and GREETING is before all.
- * In a reply "/" ends a line, "!" at its end closes the connection behind it, and "close" alone
- * does so without a reply.
+ * In a reply "/" ends a line, "!" at its end closes the connection behind it, "~" reads nothing more
+ * and leaves it open, and "close" alone closes it without a reply.
  */
 #ifndef POSTERN_TEST_HOST_H
 #define POSTERN_TEST_HOST_H
@@ -20,6 +20,7 @@ enum { HOST_TEXTS = 7, HOST_RSET = 9, HOST_VERBS = 12 }; /* places in host.times
 
 struct host_script {
 	bool lmtp;
+	bool runs_chunks;     /* the octets of a BDAT that is refused are commands to it */
 	const char *greeting; /* NULL: none */
 	const char *ehlo;     /* the reply to EHLO */
 	const char *exceptions;

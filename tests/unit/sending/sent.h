@@ -51,7 +51,7 @@ static inline struct rcpt
 make_rcpt(const char *address)
 {
 	return (struct rcpt){ .address = span_of(address), .outcome = SOFT,
-		.text = buf_new(2 * LIMIT_REPLY) };
+		.text = buf_new(2 * LIMIT_REPLY_TEXT) };
 }
 
 #endif

@@ -142,7 +142,12 @@ static const struct row rows[] = {
 	{ "GREETING1=354 what", SOFT, .quit = true, .log = "" },
 	{ "GREETING1=close", SOFT, .log = "" },
 	{ "GREETING1=hello", SOFT, .log = "" },
-	{ "GREETING1=220-a/221 b", SOFT, .log = "" },
+	{ "GREETING1=220-a/221 b", DONE, .log = "EHLO us.example\n" }, /* L12 */
+	{ "GREETING1=220-a/521 5.7.1 blocked", SOFT, .log = "" }, /* L17 */
+	/* L11: what nobody asked for spoils the connection */
+	{ "GREETING1=220 a/220 b", SOFT, .log = "" },
+	{ "HELLO1=250-mx/250 PIPELINING/250 more", SOFT, .log = "EHLO us.example\n" },
+	{ "HELLO1=500 no/500 what?", SOFT, .log = "EHLO us.example\n" },
 	{ "HELLO1=500 what?", DONE, .helo = true, .log = "EHLO us.example\nHELO us.example\n" },
 	{ "HELLO1=550 no|HELLO2=550 no", SOFT, .quit = true,
 		.log = "EHLO us.example\nHELO us.example\n" },

@@ -9,24 +9,25 @@
 
 enum { JOBS = 3, RCPTS = 2, MANY = 100, LARGE = 4 * 1024 * 1024 };
 
+#define LIST "250-mx/250-PIPELINING/250 CHUNKING"
+
 static struct link l; /* large */
 static struct host host;
 static uint64_t window_size = 1 << 20;
 
-enum way { LOCK_STEP, GROUPS, WINDOW, LMTP, LMTP_WINDOW, WAYS };
+enum way { LOCK_STEP, GROUPS, WINDOW, LMTP, WAYS };
 
 static const unsigned can[] = {
 	[LOCK_STEP] = 0,
 	[GROUPS] = CAN_PIPELINING,
 	[WINDOW] = CAN_PIPELINING | CAN_CHUNKING,
-	[LMTP] = CAN_PIPELINING,
-	[LMTP_WINDOW] = CAN_PIPELINING | CAN_CHUNKING,
+	[LMTP] = CAN_PIPELINING | CAN_CHUNKING, /* and yet in groups */
 };
 
 static bool
 is_lmtp(enum way way)
 {
-	return way == LMTP || way == LMTP_WINDOW;
+	return way == LMTP;
 }
 
 /* A connection to a host that was greeted already. */
@@ -39,17 +40,21 @@ connect_script(enum way way, struct host_script *script, int window)
 	l.terms = patient_terms();
 	l.terms.window = window;
 	l.terms.window_size = window_size;
+	l.terms.discards = true;
 	l.fd = host_start(&host, script);
-	l.text = buf_new(LIMIT_REPLY);
+	l.text = buf_new(LIMIT_REPLY_TEXT);
+	l.idle = l.bye = l.hung_up = false;
+	l.lessons = 0;
 	l.host = (struct link_host){ .can = can[way] };
 	l.flow = (struct link_flow){ 0 };
 	stream_init(&l.stream, l.fd, l.fd, true, NULL);
+	link_attend(&l);
 }
 
 static void
 connect_to(enum way way, const char *exceptions, int window)
 {
-	struct host_script script = { .exceptions = exceptions };
+	struct host_script script = { .exceptions = exceptions, .ehlo = LIST };
 	connect_script(way, &script, window);
 }
 
@@ -147,253 +152,211 @@ check(enum way way, const char *exceptions, const struct message *m, const char 
 		fail_msg("way %d, host \"%s\": %s, not %s", (int)way, exceptions, got, want);
 }
 
-/* In lock step, in groups, in a window; and by LMTP in groups, in a window. */
+/* In lock step, in groups, in a window; and by LMTP in groups. */
 static const struct row rows[] = {
 	{ "",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "MAIL2=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "MAIL2=451 later",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
-			"A+DD USS USS", "A+DD USS A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD", "A+DD USS USS" } },
 	{ "MAIL2=550 never",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
-			"A+DD USS USS", "A+DD USS A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD", "A+DD USS USS" } },
 	{ "MAIL2=421 bye!",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
-			"A+DD USS USS", "A+DD USS USS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
 	{ "MAIL2=421 bye",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
-			"A+DD USS USS", "A+DD USS USS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
 	{ "MAIL2=close",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
-			"A+DD USS USS", "A+DD U+SS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS" } },
 	{ "MAIL2=250 ok/250 too many",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
-			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "MAIL2=999 odd",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
-			"A+DD USS USS", "A+DD U+SS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS" } },
 	{ "MAIL2=2x0 odd",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
-			"A+DD USS USS", "A+DD U+SS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS" } },
 	{ "MAIL2=25x odd",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
-			"A+DD USS USS", "A+DD U+SS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS" } },
 	{ "MAIL2=2500 odd",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
-			"A+DD USS USS", "A+DD U+SS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS" } },
 	{ "RCPT4=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "RCPT4=451 later",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
-			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT4=550 never",
-		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD",
-			"A+DD A+DH A+DD", "A+DD A+DH A+DD" } },
+		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD A+DH A+DD" } },
 	{ "RCPT4=421 bye!",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
-			"A+DD USS USS", "A+DD USS USS" } },
-	{ "RCPT3=421 bye!",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
-			"A+DD USS USS", "A+DD USS USS" } },
-	{ "RCPT2=421 bye!",
-		{ "LSS USS USS", "LSS USS USS", "LSS USS USS",
-			"LSS USS USS", "LSS USS USS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
 	{ "RCPT4=421 bye",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
-			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT4=close",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD L+ss U+SS", "A+DD USS USS" } },
 	{ "RCPT4=250 ok/250 too many",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
-			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "RCPT4=999 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DD LSS USS", "A+DD L+ss U+SS" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD L+ss U+SS", "A+DD USS USS" } },
 	{ "DATA2=250-many/250 lines",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD",
-			"A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "DATA2=250 ok",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD",
-			"A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "DATA2=451 later",
-		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD",
-			"A+DD ASS A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD" } },
 	{ "DATA2=550 never",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+DD A+DD",
-			"A+DD AHH A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+DD A+DD", "A+DD AHH A+DD" } },
 	{ "DATA2=421 bye!",
-		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD",
-			"A+DD ASS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD", "A+DD ASS USS" } },
 	{ "DATA2=421 bye",
-		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD",
-			"A+DD ASS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD ASS USS", "A+DD ASS USS", "A+DD A+DD A+DD", "A+DD ASS USS" } },
 	{ "DATA2=close",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
-			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "DATA2=250 ok/250 too many",
-		{ "A+DD ASS LSS", "A+DD ASS LSS", "A+DD A+DD A+DD",
-			"A+DD ASS LSS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "DATA2=999 odd",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
-			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "END2=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "END2=451 later",
-		{ "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DD A+SS A+DD",
-			"A+DS A+DD A+DD", "A+DS A+DD A+DD" } },
+		{ "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DS A+DD A+DD" } },
 	{ "END2=550 never",
-		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+HH A+DD",
-			"A+DH A+DD A+DD", "A+DH A+DD A+DD" } },
+		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DH A+DD A+DD" } },
 	{ "END2=421 bye!",
-		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS",
-			"A+DS USS USS", "A+DS USS USS" } },
+		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS", "A+DS USS USS" } },
 	{ "END2=421 bye",
-		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS",
-			"A+DS USS USS", "A+DS USS USS" } },
+		{ "A+DD A+SS USS", "A+DD A+SS USS", "A+DD A+SS USS", "A+DS USS USS" } },
 	{ "END2=close",
-		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
-			"L+Ds USS USS", "L+Ds U+SS U+SS" } },
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS", "L+Ds USS USS" } },
 	{ "END2=250 ok/250 too many",
-		{ "A+DD A+DD LSS", "A+DD A+DD LSS", "A+DD A+DD A+DD",
-			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD USS", "A+DD A+DD USS", "A+DD A+DD A+DD", "L+ss USS USS" } },
 	{ "END2=250-ok/550 no",
-		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
-		"L+Ds USS USS", "L+Ds U+SS U+SS" } },
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS", "L+Ds USS USS" } },
 	{ "END2=999 odd",
-		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS",
-			"L+Ds USS USS", "L+Ds U+SS U+SS" } },
+		{ "A+DD L+ss USS", "A+DD L+ss USS", "A+DD L+ss U+SS", "L+Ds USS USS" } },
 	{ "RSET1=250-many/250 lines",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "RSET1=451 later",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS",
-			"A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS", "A+DD A+DD A+DD" } },
 	{ "RSET1=550 never",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS",
-			"A+DD A+DD A+DD", "L+ss U+SS U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS", "A+DD A+DD A+DD" } },
 	{ "RSET1=421 bye!",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS",
-			"A+DD A+DD A+DD", "A+DD USS USS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS", "A+DD A+DD A+DD" } },
 	{ "RSET1=421 bye",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS",
-			"A+DD A+DD A+DD", "A+DD USS USS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD USS USS", "A+DD A+DD A+DD" } },
 	{ "RSET1=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD U+SS U+SS",
-			"A+DD A+DD A+DD", "A+DD U+SS U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD U+SS U+SS", "A+DD A+DD A+DD" } },
 	{ "RSET1=250 ok/250 too many",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "RSET1=999 odd",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD U+SS U+SS",
-			"A+DD A+DD A+DD", "A+DD U+SS U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD U+SS U+SS", "A+DD A+DD A+DD" } },
 	{ "MAIL1=421 bye!",
-		{ "ASS USS USS", "LSS USS USS", "LSS USS USS",
-			"LSS USS USS", "LSS USS USS" } },
+		{ "ASS USS USS", "ASS USS USS", "ASS USS USS", "ASS USS USS" } },
 	{ "MAIL1=452 full",
-		{ "ASS A+DD A+DD", "ASS A+DD A+DD", "A+SS A+DD A+DD",
-			"ASS A+DD A+DD", "A+SS A+DD A+DD" } },
+		{ "ASS A+DD A+DD", "ASS A+DD A+DD", "ASS A+DD A+DD", "ASS A+DD A+DD" } },
 	{ "MAIL2=452 full",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
-			"A+DD USS USS", "A+DD USS A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD", "A+DD USS USS" } },
 	{ "MAIL1=550 no",
-		{ "AHH A+DD A+DD", "AHH A+DD A+DD", "A+HH A+DD A+DD",
-			"AHH A+DD A+DD", "A+HH A+DD A+DD" } },
+		{ "AHH A+DD A+DD", "AHH A+DD A+DD", "AHH A+DD A+DD", "AHH A+DD A+DD" } },
 	{ "RCPT3=550 no|RCPT4=450 no",
-		{ "A+DD AHS A+DD", "A+DD AHS A+DD", "A+DD A+HS A+DD",
-			"A+DD AHS A+DD", "A+DD A+HS A+DD" } },
+		{ "A+DD AHS A+DD", "A+DD AHS A+DD", "A+DD AHS A+DD", "A+DD AHS A+DD" } },
 	{ "RCPT4=452 many",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
-			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT3=452 many",
-		{ "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD",
-			"A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
+		{ "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
 	{ "RCPT4=552 many",
-		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD",
-			"A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
 	{ "RCPT3=550 no|RCPT4=550 no|DATA2=354 go",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD",
-			"A+DD LHH USS", "A+DD A+HH A+DD" } },
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD LHH USS" } },
 	{ "RCPT3=550 no|RCPT4=550 no|DATA1=354 go",
-		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD A+HH A+DD",
-			"A+DD AHH A+DD", "A+DD A+HH A+DD" } },
+		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD AHH A+DD" } },
 	{ "DATA2=354 go/250 more",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD A+DD A+DD",
-			"A+DD LSS USS", "A+DD A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD A+DD A+DD", "A+DD USS USS" } },
 	{ "END3=550 no",
-		{ "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+DD A+HH",
-			"A+DD A+HD A+DD", "A+DD A+HD A+DD" } },
+		{ "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+DD A+HH", "A+DD A+HD A+DD" } },
 	{ "END3=452 no",
-		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS",
-			"A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
+		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+SD A+DD" } },
 	{ "END3=close",
-		{ "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD A+DD L+ss",
-			"A+DD L+ss USS", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD A+DD L+ss", "A+DD L+ss USS" } },
 	{ "END4=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD L+Ds USS", "A+DD L+Ds U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+Ds USS" } },
 	{ "END3=421 bye!",
-		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS",
-			"A+DD LSS USS", "A+DD LSS USS" } },
-	{ "END3=250 yes|END4=421 bye!",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD",
-			"A+DD A+DS USS", "A+DD A+DS USS" } },
+		{ "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD A+DD A+SS", "A+DD ASS USS" } },
 	{ "RSET2=550 no",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD L+ss U+SS",
-			"A+DD A+DD A+DD", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "L+ss U+SS U+SS", "A+DD A+DD A+DD" } },
 	{ "RSET2=close",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD U+SS",
-			"A+DD A+DD A+DD", "A+DD A+DD U+SS" } },
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD U+SS", "A+DD A+DD A+DD" } },
 	{ "MAIL2=250 ok/250 too many|END2=550 no",
-		{ "A+DD LSS USS", "A+DD LSS USS", "A+DD L+ss U+SS",
-			"A+DH LSS USS", "A+DH A+DD A+DD" } },
+		{ "A+DD LSS USS", "A+DD USS USS", "L+ss U+SS U+SS", "A+DS USS USS" } },
 	{ "MAIL2=452 full|RSET1=close",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS",
-			"A+DD USS USS", "A+DD U+SS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD U+SS U+SS", "A+DD USS USS" } },
 	{ "MAIL2=452 full|RSET2=close",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS U+SS",
-			"A+DD USS USS", "A+DD USS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS U+SS", "A+DD USS USS" } },
 	{ "RCPT4=550 no|RSET2=550 no",
-		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "A+DD L+ss U+SS",
-		"A+DD A+DH A+DD", "A+DD L+ss U+SS" } },
+		{ "A+DD A+DH A+DD", "A+DD A+DH A+DD", "L+ss U+SS U+SS", "A+DD A+DH A+DD" } },
+	/* L10: of BDAT, 500 to 504 are about itself; and nothing is for good before it is in step */
+	{ "END2=500 what?!",
+		{ "A+DD A+HH USS", "A+DD A+HH USS", "A+DD A+SS U+SS", "A+DH USS USS" } },
+	{ "END2=504 what?",
+		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+SS A+DD", "A+DH A+DD A+DD" } },
+	{ "END2=505 what?",
+		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DH A+DD A+DD" } },
+	{ "END2=554 no!",
+		{ "A+DD A+HH USS", "A+DD A+HH USS", "A+DD A+SS U+SS", "A+DH USS USS" } },
+	{ "END2=500 what?|RSET2=421 bye!",
+		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+SS USS", "A+DH A+DD A+DD" } },
+	/* L11: whose the refusal is, nobody knows */
+	{ "RCPT3=250 ok/250 too many|RCPT4=550 no",
+		{ "A+DD LSS USS", "A+DD USS USS", "L+ss U+SS U+SS", "A+DD USS USS" } },
+	{ "MAIL2=250 ok/250 too many|RCPT4=550 no",
+		{ "A+DD LSS USS", "A+DD USS USS", "L+ss U+SS U+SS", "A+DD USS USS" } },
+	{ "MAIL1=250 ok/250 b|MAIL2=250 ok/250 b/250 c|RCPT4=550 no",
+		{ "LSS USS USS", "USS USS USS", "L+ss U+SS U+SS", "USS USS USS" } },
+	{ "MAIL2=250 ok/250 b/250 c|RCPT3=550 no",
+		{ "A+DD LSS USS", "A+DD USS USS", "L+ss U+SS U+SS", "A+DD USS USS" } },
+	{ "RCPT4=550 no/250 too many",
+		{ "A+DD LSS USS", "A+DD USS USS", "L+ss U+SS U+SS", "A+DD USS USS" } },
+	{ "END2=550 no/250 too many",
+		{ "A+DD A+SS USS", "A+DD A+SS USS", "L+ss U+SS U+SS", "L+ss USS USS" } },
+	{ "END2=250 ok/421 bye!",
+		{ "A+DD A+DD USS", "A+DD A+DD USS", "A+DD A+DD USS", "A+DD USS USS" } },
+	{ "RSET3=250 ok/250 too many",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
+	{ "HELLO1=503 twice|RCPT1=550 no",
+		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD A+DD" } },
+	{ "HELLO1=421 bye!|RCPT1=550 no",
+		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD A+DD" } },
+	{ "HELLO1=close|RCPT1=550 no",
+		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD A+DD" } },
+	{ "RCPT1=550 no|RCPT2=550 no|DATA1=503 no!",
+		{ "AHH AHH USS", "USS USS USS", "AHH A+DD A+DD", "USS USS USS" } },
+	{ "MAIL1=550 no!",
+		{ "AHH USS USS", "USS USS USS", "USS U+SS U+SS", "USS USS USS" } },
+	{ "RSET2=421 bye!",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD USS", "A+DD A+DD A+DD" } },
 	/*
 	 * L8: a MAIL that is refused by a connection that has taken one goes by another, whatever
 	 * the code, and whatever became of the one before. The first of a connection counts.
 	 */
 	{ "MAIL2=503 enough",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD",
-			"A+DD USS USS", "A+DD USS A+DD" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS A+DD", "A+DD USS USS" } },
 	{ "MAIL2=554 enough|MAIL3=554 enough",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS",
-			"A+DD USS USS", "A+DD USS USS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
 	{ "RCPT1=550 no|RCPT2=550 no|MAIL2=450 enough",
-		{ "AHH USS USS", "AHH USS USS", "A+HH USS A+DD",
-			"AHH USS USS", "A+HH USS A+DD" } },
+		{ "AHH USS USS", "AHH USS USS", "AHH USS A+DD", "AHH USS USS" } },
 	{ "MAIL2=550 enough!",
-		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS U+SS",
-			"A+DD USS USS", "A+DD USS U+SS" } },
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS U+SS", "A+DD USS USS" } },
 	{ "MAIL1=550 no|MAIL2=550 no",
-		{ "AHH AHH A+DD", "AHH AHH A+DD", "A+HH A+HH A+DD",
-			"AHH AHH A+DD", "A+HH A+HH A+DD" } },
+		{ "AHH AHH A+DD", "AHH AHH A+DD", "AHH AHH A+DD", "AHH AHH A+DD" } },
 	/* L9: closed before it was heard of the next one, having brought one to an end, any end. */
 	{ "END1=451 later|MAIL2=close",
-		{ "A+SS USS USS", "A+SS USS USS", "A+SS U+SS U+SS",
-			"A+SD USS USS", "A+SD U+SS U+SS" } },
+		{ "A+SS USS USS", "A+SS USS USS", "A+SS U+SS U+SS", "A+SD USS USS" } },
 	{ "MAIL1=550 no|MAIL2=close",
-		{ "AHH USS USS", "AHH USS USS", "A+HH U+SS U+SS",
-			"AHH USS USS", "A+HH U+SS U+SS" } },
+		{ "AHH USS USS", "AHH USS USS", "ASS U+SS U+SS", "AHH USS USS" } },
 	{ "MAIL1=close",
-		{ "LSS USS USS", "LSS USS USS", "L+ss U+SS U+SS",
-			"LSS USS USS", "L+ss U+SS U+SS" } },
-	{ "RSET2=421 bye!",
-		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD USS",
-			"A+DD A+DD A+DD", "A+DD A+DD USS" } },
+		{ "LSS USS USS", "USS USS USS", "L+ss U+SS U+SS", "USS USS USS" } },
+	{ "RCPT3=421 bye!",
+		{ "A+DD USS USS", "A+DD USS USS", "A+DD USS USS", "A+DD USS USS" } },
+	{ "RCPT2=421 bye!",
+		{ "ASS USS USS", "ASS USS USS", "ASS USS USS", "ASS USS USS" } },
+	{ "END3=250 yes|END4=421 bye!",
+		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DS USS" } },
 };
 
 static void
@@ -429,35 +392,55 @@ test_wake(void **state)
 
 /* ---- a host that has enough ------------------------------------------------------------------ */
 
-/* In the middle of a text its 5yz counts, and nothing else does (F10, M10). */
+/* The first of the jobs alone. */
+static void
+check_first(const char *exceptions, const struct message *m, const char *want)
+{
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	make_jobs(jobs, rcpt, m);
+	send_all(jobs, 1, got);
+	if (strcmp(got, want) != 0)
+		fail_msg("%s: %s, not %s", exceptions, got, want);
+	free_jobs(rcpt);
+}
+
+/*
+ * In the middle of a text its 5yz counts, and nothing else does (F10, M10); whether it closes then,
+ * or does neither that nor read on (S21): there is time until tomorrow. In a window the message is
+ * for another connection, where DATA shows what the word is about.
+ */
 static void
 test_in_the_middle(void **state)
 {
 	(void)state;
-	static const struct { const char *host; const char *want; } cases[] = {
-		{ "TEXT1=552 too large!", "LHH" },
-		{ "TEXT1=452 no room!", "LSS" },
-		{ "TEXT1=421 bye!", "LSS" },
-		{ "TEXT1=250 fine!", "LSS" },
-		{ "TEXT1=close", "LSS" },
-		{ "RCPT1=451 later|TEXT1=552 too large!", "LSH" },
+	static const struct { const char *host, *want, *windowed; } cases[] = {
+		{ "TEXT1=552 too large!", "LHH", "USS" },
+		{ "TEXT1=452 no room!", "LSS", "USS" },
+		{ "TEXT1=421 bye!", "ASS", "ASS" },
+		{ "TEXT1=250 fine!", "LSS", "USS" },
+		{ "TEXT1=close", "LSS", "USS" },
+		{ "RCPT1=451 later|TEXT1=552 too large!", "LSH", "USS" },
+		{ "TEXT1=552 too large~", "LHH", "USS" },
+		{ "TEXT1=552-too/552 large~", "LHH", "USS" },
+		{ "TEXT1=452 no room~", "LSS", "USS" },
+		{ "TEXT1=421 bye~", "ASS", "ASS" },
+		{ "TEXT1=250 fine~", "LSS", "USS" },
 	};
 	struct message m = make_message(LARGE);
+	patient.timeout_data_block = 24 * 3600;
 	for (size_t i = 0; i < ROWS(cases); i++)
 		for (enum way way = LOCK_STEP; way <= WINDOW; way++) {
-			struct rcpt rcpt[JOBS][RCPTS];
-			struct job jobs[JOBS];
-			char got[128];
 			connect_to(way, cases[i].host, 1);
-			make_jobs(jobs, rcpt, &m);
 			if (way == WINDOW)
 				l.terms.window = 2; /* or it goes in groups */
-			send_all(jobs, 1, got);
-			assert_string_equal(got, cases[i].want);
+			check_first(cases[i].host, &m,
+				way == WINDOW ? cases[i].windowed : cases[i].want);
 			assert_false(sending_is_open(&l));
-			free_jobs(rcpt);
 			part();
 		}
+	patient.timeout_data_block = 60;
 	close(m.fd);
 }
 
@@ -528,7 +511,7 @@ test_window(void **state)
 	assert_int_equal(started_at_once(GROUPS, 3, &small, 1), 3);
 	assert_int_equal(started_at_once(LOCK_STEP, 3, &small, 1), 1);
 	assert_int_equal(started_at_once(WINDOW, 50, &small, 100), 10); /* 104 replies each (M10) */
-	assert_int_equal(started_at_once(LMTP_WINDOW, 50, &small, 100), 5); /* 204 */
+	assert_int_equal(started_at_once(LMTP, 50, &small, 100), 5); /* 204 */
 	assert_int_equal(started_at_once(WINDOW, 50, &small, 16), 50); /* 50 * 20 = 1000 */
 	assert_int_equal(started_at_once(WINDOW, 51, &small, 16), 50);
 	close(m.fd);
@@ -637,7 +620,7 @@ test_text(void **state)
 		assert_int_equal(host.text_n, strlen(BODY));
 		assert_memory_equal(host.text, BODY, strlen(BODY));
 		bool chunks = strstr(host.log, "BDAT 23 LAST\n") != NULL;
-		assert_int_equal(chunks, way == WINDOW || way == LMTP_WINDOW);
+		assert_int_equal(chunks, way == WINDOW);
 		assert_int_equal(chunks, strstr(host.log, "DATA\n") == NULL);
 	}
 	close(m.fd);
@@ -650,7 +633,7 @@ test_text_without_end(void **state)
 	(void)state;
 	struct message m = make_message(2 * strlen(BODY));
 	for (enum way way = LOCK_STEP; way < WAYS; way++) {
-		bool windowed = way == WINDOW || way == LMTP_WINDOW;
+		bool windowed = way == WINDOW;
 		check(way, NULL, &m, "A+DD A+DD A+DD");
 		assert_int_equal(host.text_n, m.length + (windowed ? 0 : 2));
 	}
@@ -666,7 +649,8 @@ test_binary(void **state)
 		{ NULL, "A+DD", false },
 		{ "END1=550 no", "A+HH", true },
 		{ "END1=451 no", "A+SS", true },
-		{ "END1=550 no|RSET1=close", "L+HH", true },
+		{ "END1=550 no|RSET1=close", "A+HH", true },
+		{ "END1=500 what?", "A+SS", true }, /* L10: that is about BDAT */
 		{ "RCPT1=550 no|RCPT2=451 no", "AHS", true },
 	};
 	struct message m = make_message(strlen(BODY));

@@ -1,0 +1,23 @@
+/*
+ * outage: is it this host that is cut off, and not the host that mail is for?
+ *
+ * An attempt that could not leave this host says nothing about a lane: it is not counted, ends no
+ * message, and is made again soon. Where that is likely only, as when a nameserver of this host has
+ * trouble and there is no route to the world, it counts, and is made again soon.
+ */
+#ifndef POSTERN_OUTAGE_H
+#define POSTERN_OUTAGE_H
+
+#include <stdbool.h>
+
+enum outage { OUTAGE_NONE, OUTAGE_LIKELY, OUTAGE_SURE };
+
+enum { OUTAGE_RETRY = 300 }; /* s until the next attempt, at most */
+
+/* Has this host no route to the world, by IPv4 or by IPv6? Nothing is sent. */
+bool outage_is_now(void);
+
+/* Does this -errno of connect(2) say that there is no way from here? */
+bool outage_is_error(int err);
+
+#endif

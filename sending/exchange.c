@@ -1,0 +1,293 @@
+#include "sending/exchange.h"
+
+#include "sending/mail_rcpt.h"
+#include "sending/probe.h"
+#include "sending/refusal.h"
+
+enum {
+	START_DATA = 354,
+	SERVICE_CLOSES = 421,
+	BUSY = 450,
+	TROUBLE = 451,   /* this and BUSY to RCPT: a greylist, perhaps */
+	NO_ROOM = 452,   /* to RCPT: one too many for this transaction (RFC 5321 4.5.3.1.10) */
+	TOO_MANY = 552,  /* ... said by old hosts */
+	NO_COMMAND = 500, NO_PARAMETER = 504, /* what is between is about the command itself */
+};
+
+void
+exchange_disagree(struct link *l, struct job *j)
+{
+	for (struct job *before = l->flow.first; before != j; before = before->next) {
+		before->in_step = false;
+		job_soften(l, before);
+	}
+	job_take_back(l, j);
+	job_lose_all(l);
+}
+
+/* All replies to the job are there. */
+static void
+end_job(struct link *l, struct job *j)
+{
+	if (j->turned_away)
+		job_forget(j);
+	else
+		j->end = JOB_ANSWERED;
+	bool closes = l->code == SERVICE_CLOSES;
+	l->flow.answered += j->end == JOB_ANSWERED && (!closes || job_any_done(j));
+	if (closes)
+		job_lose_all(l);
+}
+
+/* ---- the envelope ------------------------------------------------------------------------- */
+
+void
+exchange_put_envelope(struct link *l, const struct job *j)
+{
+	mail_rcpt_put_mail(l, &j->text);
+	for (int i = 0; i < j->n; i++)
+		mail_rcpt_put_rcpt(l, j->to[i]);
+}
+
+/*
+ * The reply to a MAIL that the host refuses: may that be about the connection, which has brought it
+ * enough, and not about the message? Whatever the code is (503, 550, 554, 450 ... are in use): the
+ * first MAIL of another connection will tell. Or would it take the message by a connection for
+ * which nothing is remembered that we had better do without?
+ */
+static bool
+is_full(const struct link *l)
+{
+	bool stale = l->terms.remembered && link_outcome(l->code) == HARD &&
+		(refusal_about(l) & REFUSAL_FALLBACK) != 0;
+	return stale || (l->flow.taken > 0 && link_outcome(l->code) != DONE);
+}
+
+/* The reply to MAIL. False: the connection is lost. */
+static bool
+read_mail(struct link *l, struct job *j, bool lock_step)
+{
+	if (link_reply(l, "MAIL", l->terms.conf->timeout_mail) < 0)
+		return false;
+	j->heard = true;
+	j->turned_away = is_full(l);
+	l->flow.full = l->flow.full || j->turned_away;
+	l->flow.taken += link_outcome(l->code) == DONE;
+	bool again = refusal_drops_words(l, &j->text,
+		mail_rcpt_mail_words(j->offered, &j->text));
+	for (int i = 0; i < j->n; i++) {
+		job_settle(l, j->to[i], link_outcome(l->code));
+		j->to[i]->again = again;
+	}
+	j->sent = j->sent && link_outcome(l->code) == DONE; /* or no text is taken */
+	return lock_step || l->code != SERVICE_CLOSES;
+}
+
+/* The reply to a RCPT; `mail` is what became of MAIL. */
+static void
+settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
+{
+	if (mail == DONE) {
+		r->again = refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
+		job_settle(l, r, l->code == TOO_MANY ? SOFT : link_outcome(l->code));
+	}
+	r->grey = mail == DONE && (l->code == BUSY || l->code == TROUBLE);
+	r->crowded = j->accepted > 0 && (l->code == NO_ROOM || l->code == TOO_MANY);
+	j->accepted += r->outcome == DONE;
+}
+
+bool
+exchange_envelope(struct link *l, struct job *j, bool lock_step)
+{
+	j->in_step = lock_step;
+	if (!read_mail(l, j, lock_step))
+		return false;
+	enum outcome mail = link_outcome(l->code);
+	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
+		if (lock_step && link_said_more(l, i == 0 ? "MAIL" : "RCPT")) {
+			job_take_back(l, j);
+			return false;
+		}
+		if (lock_step)
+			mail_rcpt_put_rcpt(l, j->to[i]);
+		if (link_reply(l, "RCPT", l->terms.conf->timeout_rcpt) < 0)
+			return false;
+		settle_rcpt(l, j, j->to[i], mail);
+	}
+	j->sent = j->sent && j->accepted > 0; /* without a recipient neither */
+	return true;
+}
+
+/* What was said of a transaction that came to nothing counts if it was in step. */
+static void
+give_up_by(struct link *l, struct job *j, enum mark mark)
+{
+	bool odd = mark == MARK_MISPLACED || mark == MARK_LATE;
+	if (odd || (mark != MARK_SEEN && !j->in_step)) {
+		exchange_disagree(l, j);
+		return;
+	}
+	j->in_step = true;
+	end_job(l, j);
+	if (mark != MARK_SEEN)
+		job_lose_all(l);
+}
+
+/* Ends a transaction that comes to nothing. */
+static void
+give_up(struct link *l, struct job *j)
+{
+	if (l->code == SERVICE_CLOSES) {
+		job_soften(l, j);
+		end_job(l, j);
+	} else if (link_said_more(l, "RCPT")) {
+		exchange_disagree(l, j);
+	} else {
+		bool group = link_can(l, CAN_PIPELINING);
+		give_up_by(l, j, group ? probe_reset_and_mark(l) : probe_reset(l));
+	}
+}
+
+/* ---- the text ----------------------------------------------------------------------------- */
+
+void
+exchange_broke_off(struct link *l, struct job *j)
+{
+	j->unreadable = !l->stream.broken;
+	if (l->stream.broken && link_is_spoiled(l) &&
+		(!j->windowed || exchange_envelope(l, j, false)) &&
+		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
+		link_outcome(l->code) == HARD)
+		job_settle_accepted(l, j, HARD);
+	job_lose_all(l);
+}
+
+static void
+put_body(struct link *l, struct job *j)
+{
+	l->flow.awaited = 0;
+	j->sent = j->text.binary ? body_put_chunk(l, &j->text)
+		: body_put_lines(l, &j->text);
+	l->flow.awaited = -1;
+	if (!j->sent)
+		exchange_broke_off(l, j);
+}
+
+void
+exchange_follow_data(struct link *l, struct job *j)
+{
+	bool go_on = l->code == START_DATA, no = l->code >= 400;
+	j->in_step = j->in_step || go_on;
+	if ((!go_on && !no) || (go_on && link_said_more(l, "DATA"))) {
+		exchange_disagree(l, j); /* or it would be taken for the reply to the end */
+	} else if (go_on && j->accepted > 0) {
+		put_body(l, j);
+	} else if (go_on && link_is_final(l)) { /* LMTP, and no reply would follow */
+		link_say(l, "DATA", "taken though nobody is to get it");
+		job_lose_all(l);
+	} else if (go_on) { /* without a recipient: an empty text (RFC 2920 section 3.1) */
+		link_puts(l, ".\r\n", l->terms.conf->timeout_data_block);
+	} else {
+		job_settle_accepted(l, j, link_outcome(l->code) == HARD ? HARD : SOFT);
+		give_up(l, j);
+	}
+}
+
+void
+exchange_follow_envelope(struct link *l, struct job *j)
+{
+	if (j->accepted == 0)
+		give_up(l, j);
+	else if (link_said_more(l, "RCPT"))
+		exchange_disagree(l, j);
+	else if (j->text.binary) /* BDAT has no reply before the text */
+		put_body(l, j);
+	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
+		job_lose_all(l);
+	else
+		exchange_follow_data(l, j);
+}
+
+/* ---- the word about it -------------------------------------------------------------------- */
+
+/* Did the text go by BDAT? */
+static bool
+by_chunk(const struct job *j)
+{
+	return j->windowed || j->text.binary;
+}
+
+/*
+ * What a reply says about the text. 500 to 504 are about BDAT itself, which the host has not after
+ * all: nothing for good, and the next attempt does without it (L10).
+ */
+static enum outcome
+outcome_of_text(struct link *l, const struct job *j)
+{
+	bool unknown = l->code >= NO_COMMAND && l->code <= NO_PARAMETER;
+	if (!by_chunk(j) || !unknown || j->accepted == 0)
+		return link_outcome(l->code);
+	l->lessons |= LESSON_NO_CHUNKS;
+	l->host.can &= ~(unsigned)(CAN_CHUNKING | CAN_BINARYMIME);
+	return SOFT;
+}
+
+/*
+ * Something follows the last word of a transaction. One word about the text was in its place; but
+ * of several it is not known whose each of them was, and a refusal is not sure.
+ */
+static void
+hear_more(struct link *l, struct job *j)
+{
+	if (l->fd < 0 || !link_said_more(l, "end of data"))
+		return;
+	j->in_step = false;
+	job_soften(l, j);
+	if (link_is_final(l) && j->accepted > 1)
+		job_take_back(l, j);
+	job_lose_all(l);
+}
+
+/*
+ * LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2).
+ * False: the connection is lost.
+ */
+static bool
+read_each_end(struct link *l, struct job *j)
+{
+	for (int i = 0; i < j->n; i++) {
+		if (j->to[i]->outcome != DONE)
+			continue;
+		if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0)
+			return false;
+		job_settle(l, j->to[i], outcome_of_text(l, j));
+		j->replied = i + 1;
+	}
+	return true;
+}
+
+static bool
+read_end(struct link *l, struct job *j)
+{
+	if (link_is_final(l) && j->accepted > 0)
+		return read_each_end(l, j);
+	if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0)
+		return false;
+	job_settle_accepted(l, j, outcome_of_text(l, j));
+	return true;
+}
+
+void
+exchange_end(struct link *l, struct job *j, bool last)
+{
+	if (!read_end(l, j)) {
+		job_lose_all(l);
+		return;
+	}
+	if (by_chunk(j) && !j->windowed && !job_any_done(j))
+		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
+	else
+		end_job(l, j);
+	if (last)
+		hear_more(l, j);
+}

@@ -1,0 +1,176 @@
+#include "sending/job.h"
+
+#include "sending/refusal.h"
+
+/* A refusal that may be about anything but the mail is not for good. */
+static enum outcome
+weigh(struct link *l, enum outcome o)
+{
+	unsigned about = o == HARD ? refusal_about(l) : REFUSAL_MAIL;
+	l->flow.about |= about;
+	return about == REFUSAL_MAIL ? o : SOFT;
+}
+
+void
+job_settle(struct link *l, struct rcpt *r, enum outcome o)
+{
+	r->outcome = weigh(l, o);
+	r->taker.dsn = link_can(l, CAN_DSN);
+	r->taker.deliverby = link_can(l, CAN_DELIVERBY);
+	r->taker.final = link_is_final(l);
+	buf_reset(&r->text);
+	buf_printf(&r->text, "%s: ", l->terms.name);
+	buf_add(&r->text, buf_span(&l->text));
+}
+
+void
+job_settle_accepted(struct link *l, struct job *j, enum outcome o)
+{
+	for (int i = j->replied; i < j->n; i++)
+		if (j->to[i]->outcome == DONE)
+			job_settle(l, j->to[i], o);
+}
+
+void
+job_forget(struct job *j)
+{
+	j->end = JOB_UNTRIED;
+	for (int i = 0; i < j->n; i++) {
+		j->to[i]->outcome = SOFT;
+		buf_reset(&j->to[i]->text);
+	}
+}
+
+void
+job_soften(struct link *l, struct job *j)
+{
+	for (int i = 0; i < j->n && !j->in_step; i++) {
+		if (j->to[i]->outcome != HARD)
+			continue;
+		j->to[i]->outcome = SOFT;
+		l->lessons |= j->windowed ? LESSON_SINGLE : LESSON_LOCKSTEP;
+	}
+}
+
+void
+job_reopen(struct job *j)
+{
+	j->end = JOB_OPEN;
+	j->in_step = false;
+	j->accepted = j->replied = 0;
+	for (int i = 0; i < j->n; i++)
+		j->to[i]->outcome = DONE; /* until there is a word about it */
+}
+
+void
+job_take_back(struct link *l, struct job *j)
+{
+	l->flow.answered -= j->end == JOB_ANSWERED;
+	job_reopen(j);
+}
+
+bool
+job_any_done(const struct job *j)
+{
+	for (int i = 0; i < j->n; i++)
+		if (j->to[i]->outcome == DONE)
+			return true;
+	return false;
+}
+
+/* The connection broke in this job, perhaps because of it. */
+static void
+blame(struct link *l, struct job *j)
+{
+	j->end = JOB_LOST;
+	if (j->sent)
+		buf_puts(&l->text, " (it may have been delivered: possible duplicate)");
+	job_soften(l, j);
+	job_settle_accepted(l, j, SOFT);
+}
+
+/* Its recipients wait, and it is not to blame. */
+static void
+put_off(struct link *l, struct job *j)
+{
+	j->end = JOB_ANSWERED;
+	job_soften(l, j);
+	job_settle_accepted(l, j, SOFT);
+}
+
+/* The host was of use, and said nothing about this job: it may take so many by a connection. */
+static bool
+is_next(const struct link *l, const struct job *j)
+{
+	return link_was_of_use(l) && !j->heard;
+}
+
+/* What went out in one go with the replies to come, and is not known to have been understood. */
+static bool
+is_group(const struct link *l, const struct job *j)
+{
+	return link_can(l, CAN_PIPELINING) && !j->in_step;
+}
+
+/*
+ * May the connection have been lost because of this job, the first open one? Many hosts close after
+ * some messages, or after a pause, and say nothing: so on a connection that was of use, only if the
+ * host had begun to answer it. On any other there is only the host beside it that may be to blame.
+ * And what went out as a group may have been too much at once: a host that cannot take that is met
+ * again a command at a time, and only then a job is blamed (L21).
+ */
+static bool
+may_be_guilty(const struct link *l, const struct job *j)
+{
+	bool alone = j->heard ? !j->turned_away : !link_was_of_use(l);
+	return j->unreadable || j->replied > 0 || (alone && (j->sent || !is_group(l, j)));
+}
+
+/*
+ * The host said goodbye in this job. On a connection that was of use another one will do, at once;
+ * else the recipients wait. LMTP's last word to some of them stands in any case.
+ */
+static bool
+is_put_off(const struct link *l, const struct job *j)
+{
+	return j->replied > 0 || (j->heard && !j->turned_away && !link_was_of_use(l));
+}
+
+/* What is to be done otherwise with this host, after a loss with this job open. */
+static unsigned
+lesson_of(const struct link *l, const struct job *j)
+{
+	if (j->unreadable)
+		return 0;
+	if (j->windowed)
+		return LESSON_SINGLE;
+	if (is_next(l, j) && l->hung_up)
+		return 0;
+	return is_group(l, j) || j->next != NULL ? LESSON_LOCKSTEP : 0;
+}
+
+/*
+ * The first open job is the one in which the connection was lost; of the others no reply came.
+ * After 421 the host has taken no message that it did not answer (RFC 5321 section 3.8); after any
+ * other loss it may have.
+ */
+void
+job_lose_all(struct link *l)
+{
+	bool first = true;
+	link_close(l);
+	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
+		if (j->end != JOB_OPEN)
+			continue;
+		if (first && !l->bye && !l->idle)
+			l->lessons |= lesson_of(l, j);
+		j->sent = j->sent && !l->bye;
+		if (first && l->bye && is_put_off(l, j))
+			put_off(l, j);
+		else if (first && !l->bye && may_be_guilty(l, j))
+			blame(l, j);
+		else
+			job_forget(j);
+		first = false;
+	}
+}

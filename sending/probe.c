@@ -1,0 +1,139 @@
+#include "sending/probe.h"
+
+enum {
+	NO_COMMAND = 500,
+	NO_SUCH_COMMAND = 502,
+	MORE_REPLIES = 1000, /* than are owed, which are read */
+};
+
+/* ---- the mark ------------------------------------------------------------------------------ */
+
+static void
+say_hello(struct link *l, int64_t seconds)
+{
+	link_puts(l, link_is_final(l) ? "LHLO " : "EHLO ", seconds);
+	link_puts(l, l->terms.hostname, seconds);
+	link_puts(l, "\r\n", seconds);
+}
+
+void
+probe_put_mark(struct link *l)
+{
+	say_hello(l, l->terms.conf->timeout_helo);
+}
+
+/* The list that the host gave before had one of these, so this one has. */
+static void
+find_keyword(struct link_host *h, struct span line)
+{
+	h->can |= extension_named(span_word(&line, " ")) & (CAN_PIPELINING | CAN_CHUNKING);
+}
+
+/* The next reply, which ought to be to this command. True: it is the list. */
+static bool
+read_list(struct link *l, const char *command, int *result)
+{
+	struct link_host known = l->host;
+	l->host = (struct link_host){ 0 };
+	*result = link_listen(l, command, l->terms.conf->timeout_helo, find_keyword);
+	bool list = *result == 0 && l->host.can != 0;
+	l->host = known;
+	return list;
+}
+
+enum mark
+probe_read_mark(struct link *l)
+{
+	for (int i = 0; i < MORE_REPLIES; i++) {
+		int r;
+		bool seen = read_list(l, "EHLO", &r);
+		if (r < 0 || l->bye)
+			return MARK_LOST;
+		if (seen)
+			return link_said_more(l, "EHLO") ? MARK_MISPLACED
+				: i > 0 ? MARK_LATE : MARK_SEEN;
+		if (link_outcome(l->code) == DONE)
+			continue;
+		bool refusal = i == 0 && l->code >= 400 && !link_said_more(l, "EHLO");
+		return refusal ? MARK_REFUSED : MARK_MISPLACED;
+	}
+	return MARK_MISPLACED;
+}
+
+/* The reply to RSET, which is never refused, and is not the list. */
+static enum mark
+read_reset(struct link *l)
+{
+	int r;
+	bool list = read_list(l, "RSET", &r);
+	if (r < 0 || l->bye)
+		return MARK_LOST;
+	if (list || l->code / 100 == 3)
+		return MARK_MISPLACED;
+	return link_outcome(l->code) == DONE ? MARK_SEEN : MARK_REFUSED;
+}
+
+enum mark
+probe_reset(struct link *l)
+{
+	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	enum mark reset = read_reset(l);
+	bool alone = reset != MARK_SEEN && reset != MARK_REFUSED;
+	return !alone && link_said_more(l, "RSET") ? MARK_MISPLACED : reset;
+}
+
+enum mark
+probe_reset_and_mark(struct link *l)
+{
+	link_puts(l, "RSET\r\n", l->terms.conf->timeout_mail);
+	probe_put_mark(l);
+	enum mark reset = read_reset(l);
+	if (reset == MARK_LOST || reset == MARK_MISPLACED)
+		return reset;
+	enum mark mark = probe_read_mark(l);
+	return mark == MARK_REFUSED ? reset : mark;
+}
+
+/* ---- the octets of a BDAT ------------------------------------------------------------------ */
+
+/*
+ * There is no transaction, so the host refuses, and not because it has no such command. With 2yz it
+ * has taken a message without a recipient, and nobody knows what it does next.
+ */
+static bool
+refuses_chunk(struct link *l)
+{
+	bool unknown = l->code == NO_COMMAND || l->code == NO_SUCH_COMMAND;
+	return link_outcome(l->code) == HARD && !unknown && !link_said_more(l, "BDAT");
+}
+
+static bool
+ask_chunk(struct link *l)
+{
+	link_puts(l, "BDAT 6 LAST\r\nNOOP\r\n", l->terms.conf->timeout_mail);
+	return link_reply(l, "BDAT", l->terms.conf->timeout_mail) == 0 && refuses_chunk(l);
+}
+
+static bool
+ask_mark(struct link *l)
+{
+	probe_put_mark(l);
+	return probe_read_mark(l) == MARK_SEEN;
+}
+
+bool
+probe_discards(struct link *l)
+{
+	if (l->terms.discards)
+		return true;
+	/* RSET, because one will stand behind each message of a window. */
+	if (ask_chunk(l) && probe_reset(l) == MARK_SEEN && ask_mark(l)) {
+		l->terms.discards = true;
+		l->lessons |= LESSON_DISCARDS;
+		return true;
+	}
+	l->lessons |= LESSON_NO_CHUNKS;
+	l->host.can &= ~(unsigned)(CAN_CHUNKING | CAN_BINARYMIME);
+	link_quit(l);
+	return false;
+}
