@@ -41,10 +41,10 @@ def test_each_once(postern, world, queue, kind, shortage):
     """Some are served and the others put off, again and again."""
     with smalldisk.spool_on(postern, kind, *DISKS[kind]) as disk:
         queue()
-        if shortage != "inodes":
-            disk.fill()
         if shortage != "octets":
             disk.crowd()
+        if shortage != "inodes":
+            disk.fill()
         for _ in range(RUNS.get((kind, shortage), 5)):
             disk.top_up()
             postern.due()

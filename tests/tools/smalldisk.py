@@ -20,17 +20,17 @@ class Disk:
 
     def __init__(self, point):
         self.point, self.octets, self.inodes, self.crowders = point, False, False, 0
+        (point / "filler").touch() # both while there is room for them
+        (point / "crowders").mkdir()
 
     def fill(self):
         """No block is left."""
         self.octets = True
-        (self.point / "filler").touch()
         self.top_up()
 
     def crowd(self):
         """No inode is left."""
         self.inodes = True
-        (self.point / "crowders").mkdir()
         self.top_up()
 
     def top_up(self):
@@ -57,8 +57,8 @@ class Disk:
     def empty(self):
         """There is room again."""
         self.octets = self.inodes = False
-        (self.point / "filler").unlink(missing_ok=True)
-        shutil.rmtree(self.point / "crowders", ignore_errors=True)
+        (self.point / "filler").unlink()
+        shutil.rmtree(self.point / "crowders")
 
 
 def mount(kind, point, room, inodes):
