@@ -123,14 +123,16 @@ static void
 give_up_by(struct link *l, struct job *j, enum mark mark)
 {
 	bool odd = mark == MARK_MISPLACED || mark == MARK_LATE;
-	if (odd || (mark != MARK_SEEN && !j->in_step)) {
+	if (mark == MARK_LOST && !j->in_step) {
+		job_lose_all(l); /* what was said stays in the log, and is for now */
+	} else if (odd || (mark == MARK_REFUSED && !j->in_step)) {
 		exchange_disagree(l, j);
-		return;
+	} else {
+		j->in_step = true;
+		end_job(l, j);
+		if (mark != MARK_SEEN)
+			job_lose_all(l);
 	}
-	j->in_step = true;
-	end_job(l, j);
-	if (mark != MARK_SEEN)
-		job_lose_all(l);
 }
 
 /* Ends a transaction that comes to nothing. */

@@ -116,14 +116,15 @@ is_group(const struct link *l, const struct job *j)
  * May the connection have been lost because of this job, the first open one? Many hosts close after
  * some messages, or after a pause, and say nothing: so on a connection that was of use, only if the
  * host had begun to answer it. On any other there is only the host beside it that may be to blame.
- * And what went out as a group may have been too much at once: a host that cannot take that is met
- * again a command at a time, and only then a job is blamed (L21).
+ * And a host that fell silent in a group may not have heard all of it: it is met again a command at
+ * a time, and only then a job is blamed (L21).
  */
 static bool
 may_be_guilty(const struct link *l, const struct job *j)
 {
 	bool alone = j->heard ? !j->turned_away : !link_was_of_use(l);
-	return j->unreadable || j->replied > 0 || (alone && (j->sent || !is_group(l, j)));
+	bool unheard = is_group(l, j) && !j->sent && !l->hung_up;
+	return j->unreadable || j->replied > 0 || (alone && !unheard);
 }
 
 /*

@@ -165,11 +165,13 @@ static const struct row rows[] = {
 	/* L10: BDAT is not there after all */
 	{ "END2=500 what?", .can = BOTH, .known = true, .lessons = LESSON_NO_CHUNKS,
 		.want = "AD AS AD ", .said = PIECE PIECE PIECE "EHLO QUIT " },
-	/* L21: a loss in a group blames nobody yet; one in lock step does */
-	{ "RCPT1=close", .can = CAN_PIPELINING, .lessons = LESSON_LOCKSTEP, .want = "US US US ",
+	/* L21: after a loss in a group, a command at a time; silence blames nobody yet */
+	{ "RCPT1=odd", .can = CAN_PIPELINING, .lessons = LESSON_LOCKSTEP, .want = "US US US ",
+		.said = GROUP },
+	{ "RCPT1=close", .can = CAN_PIPELINING, .lessons = LESSON_LOCKSTEP, .want = "LS US US ",
 		.said = "MAIL RCPT " },
 	{ "RCPT1=close", .can = 0, .want = "LS US US ", .said = "MAIL RCPT " },
-	{ "RCPT2=close", .can = CAN_PIPELINING, .lessons = LESSON_LOCKSTEP, .want = "AD US US ",
+	{ "RCPT2=close", .can = CAN_PIPELINING, .lessons = LESSON_LOCKSTEP, .want = "AD LS US ",
 		.said = GROUP "MAIL RCPT " },
 	/* ... unless the host had given an answer and no more: it takes so many */
 	{ "MAIL2=close", .can = CAN_PIPELINING, .want = "AD US US ", .said = GROUP "MAIL " },
