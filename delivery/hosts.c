@@ -142,7 +142,8 @@ time_of(struct host_record *h, enum host_event e)
 {
 	int64_t *const when[] = { [HOST_FAILED] = &h->failed, [HOST_LOCKSTEP] = &h->lockstep,
 		[HOST_SINGLE] = &h->single, [HOST_DISCARDS] = &h->discards,
-		[HOST_UNCHUNKED] = &h->unchunked, [HOST_CLEAR] = &h->clear, [HOST_HELO] = &h->helo };
+		[HOST_UNCHUNKED] = &h->unchunked, [HOST_CLEAR] = &h->clear,
+		[HOST_HELO] = &h->helo };
 	return when[e];
 }
 

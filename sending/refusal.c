@@ -101,8 +101,8 @@ is_about_words(int code, struct enhanced e)
 /* ---- what follows from it -------------------------------------------------------------------- */
 
 /*
- * Is this connection poorer than the host offered, or the policy wants, by a choice of ours? That it
- * goes without BDAT is a reason of ours alone not to send, and none of the host's to refuse.
+ * Is this connection poorer than the host offered, or the policy wants, by a choice of ours? That
+ * it goes without BDAT is a reason of ours alone not to send, and none of the host's to refuse.
  */
 static bool
 is_fallback(const struct link *l)

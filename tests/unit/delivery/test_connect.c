@@ -399,6 +399,46 @@ test_terms(void **state)
 	}
 }
 
+/*
+ * How much at once a host gets, by what was learned of it (L10, L20, L21); by this relay, too, and
+ * without what the site does without.
+ */
+static void
+test_pace(void **state)
+{
+	(void)state;
+	enum { CHUNKS = CAN_CHUNKING | CAN_BINARYMIME };
+	static const struct {
+		enum host_event known;
+		unsigned lessons, without;
+		bool single, discards;
+	} rows[] = {
+		{ HOST_SINGLE, 0, 0, true, false },
+		{ HOST_LOCKSTEP, 0, CAN_PIPELINING, false, false },
+		{ HOST_DISCARDS, 0, 0, false, true },
+		{ HOST_UNCHUNKED, 0, CHUNKS, false, false },
+		{ HOST_UNCHUNKED, LESSON_DISCARDS, CHUNKS, false, false },
+		{ HOST_DISCARDS, LESSON_LOCKSTEP, CAN_PIPELINING, false, true },
+		{ HOST_DISCARDS, LESSON_SINGLE | LESSON_NO_CHUNKS, CHUNKS, true, false },
+	};
+	static char size[] = "size";
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_lane();
+		open_place(0, "", false);
+		r.work.lessons = rows[i].lessons;
+		r.work.delivery.without = size;
+		hosts_mark(&r.hosts, &r.work.exchangers.v[0], rows[i].known);
+		assert_int_equal(connect_lane(&r), DONE);
+		const struct link_terms *t = &r.link.terms;
+		assert_int_equal(t->without, rows[i].without | CAN_SIZE);
+		assert_int_equal(t->avoided, rows[i].without);
+		assert_int_equal(t->window == 1, rows[i].single);
+		assert_int_equal(t->discards, rows[i].discards);
+		end_lane();
+		close_place(0);
+	}
+}
+
 /* S1: only a host that the operator named may hear the login; then EHLO is said again, too. */
 static void
 test_login(void **state)
@@ -480,6 +520,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_unable, start, stop),
 		cmocka_unit_test_setup_teardown(test_up_again, start, stop),
 		cmocka_unit_test_setup_teardown(test_terms, start, stop),
+		cmocka_unit_test_setup_teardown(test_pace, start, stop),
 		cmocka_unit_test_setup_teardown(test_login, start, stop),
 		cmocka_unit_test_setup_teardown(test_logins, start, stop),
 	};
