@@ -105,7 +105,8 @@ static const struct row {
 	{ "auth_users = /u\n", HELO, "AUTH SCRAM-SHA-1 x y", R_AUTH_SYNTAX },
 	{ "", 0, "STARTTLS", R_NOT_IMPLEMENTED }, /* L59b */
 	{ "tls = off\ntls_certificate = /c.pem\n", 0, "STARTTLS", R_NOT_IMPLEMENTED },
-	{ "tls_certificate = /c.pem\n", 0, "STARTTLS", R_START_TLS },
+	/* no program gets ready for it here (L44) */
+	{ "tls_certificate = /c.pem\n", 0, "STARTTLS", R_TLS_UNAVAILABLE },
 	{ "tls_certificate = /c.pem\n", SECURE, "STARTTLS", R_TLS_ACTIVE },
 	/* without TLS where it is required: only what leads to it (RFC 3207 section 4) */
 	{ NEEDS_TLS, HELO, "MAIL FROM:<a@b.example>", R_NEED_TLS },
@@ -118,7 +119,7 @@ static const struct row {
 	{ NEEDS_TLS, HELO, "EXPN a", R_NEED_TLS },
 	{ NEEDS_TLS, 0, "EHLO c.example", R_EHLO },
 	{ NEEDS_TLS, 0, "HELO c.example", R_HELO },
-	{ NEEDS_TLS, 0, "STARTTLS", R_START_TLS },
+	{ NEEDS_TLS, 0, "STARTTLS", R_TLS_UNAVAILABLE },
 	{ NEEDS_TLS, 0, "NOOP", R_FINE },
 	{ NEEDS_TLS, 0, "RSET", R_FINE },
 	{ NEEDS_TLS, 0, "HELP", R_HELP },
