@@ -101,9 +101,10 @@ static void
 warn_of_missing(int missing, const struct log_fields *f)
 {
 	auto_buf names = buf_new(LIMIT_LOG_TEXT);
-	for (int i = 0; i < SANDBOX_STEPS; i++)
-		if ((missing & 1 << i) != 0)
-			buf_printf(&names, "%s%s", names.n > 0 ? ", " : "", sandbox_step_name(i));
+	for (enum sandbox_step step = 0; step < SANDBOX_STEPS; step++)
+		if ((missing & 1 << step) != 0)
+			buf_printf(&names, "%s%s", names.n > 0 ? ", " : "",
+				sandbox_step_name(step));
 	log_event(LOG_WARNING, f, "this kernel or container does not let me have: %.*s; going on "
 		"without", (int)names.n, names.p);
 }

@@ -281,7 +281,7 @@ read_told(struct span s)
 static void
 parse_log_line(struct message *m, struct span line)
 {
-	struct span word[3];
+	struct span word[3] = { 0 };
 	for (int i = 0; i < 3; i++) {
 		const char *blank = memchr(line.p, ' ', line.n);
 		word[i] = blank != NULL ? span_from(line.p, blank) : line;
