@@ -289,7 +289,7 @@ ask_for_less(struct relay *r)
 }
 
 /*
- * Begins to talk to the host that won; by a second connection if link_begin says that this is
+ * Begins to talk to the host that won; by a second connection if begin_link says that this is
  * worth it.
  */
 static enum outcome

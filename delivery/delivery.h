@@ -28,8 +28,10 @@
 #include "sending/tlsclient.h"
 
 enum {
-	BUSY_RETRY = 60,      /* s until a message that is still being written is looked at again */
-	CROWD_RETRY = 3600,   /* s until a message that cannot be moved aside is looked at again */
+	BUSY_RETRY = 60,      /* s until what the spool would not do now is tried again: to open a
+	                       * message (it may still be written), to write down an outcome */
+	IDLE_RETRY = 3600,    /* s until a message is looked at again that nothing can be done for:
+	                       * its lane is down, or it cannot be moved aside */
 	SPARE_ROOM = 1 << 20, /* octets: with less beside the reserve, the disk counts as full */
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };
