@@ -196,7 +196,7 @@ set_pace(const struct relay *r, unsigned lessons, struct link_terms *t)
 	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
 	t->avoided = (lessons & LESSON_LOCKSTEP) != 0 ? CAN_PIPELINING : 0;
 	if (!chunks)
-		t->avoided |= CAN_CHUNKING | CAN_BINARYMIME;
+		t->avoided |= CAN_BDAT;
 	if (r->work.delivery.without != NULL)
 		(void)extension_list(span_of(r->work.delivery.without), &t->without);
 	t->without |= t->avoided;

@@ -6,12 +6,11 @@
 
 enum {
 	START_DATA = 354,
-	SERVICE_CLOSES = 421,
 	BUSY = 450,
 	TROUBLE = 451,   /* this and BUSY to RCPT: a greylist, perhaps */
 	NO_ROOM = 452,   /* to RCPT: one too many for this transaction (RFC 5321 4.5.3.1.10) */
 	TOO_MANY = 552,  /* ... said by old hosts */
-	NO_COMMAND = 500, NO_PARAMETER = 504, /* what is between is about the command itself */
+	NO_PARAMETER = 504, /* from CODE_UNKNOWN up to this it is about the command itself */
 };
 
 void
@@ -33,7 +32,7 @@ end_job(struct link *l, struct job *j)
 		job_forget(j);
 	else
 		j->end = JOB_ANSWERED;
-	bool closes = l->code == SERVICE_CLOSES;
+	bool closes = l->code == CODE_GOODBYE;
 	l->flow.answered += j->end == JOB_ANSWERED && (!closes || job_any_done(j));
 	if (closes)
 		job_lose_all(l);
@@ -80,7 +79,7 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 		j->to[i]->again = again;
 	}
 	j->sent = j->sent && link_outcome(l->code) == DONE; /* or no text is taken */
-	return lock_step || l->code != SERVICE_CLOSES;
+	return lock_step || l->code != CODE_GOODBYE;
 }
 
 /* The reply to a RCPT; `mail` is what became of MAIL. */
@@ -139,7 +138,7 @@ give_up_by(struct link *l, struct job *j, enum mark mark)
 static void
 give_up(struct link *l, struct job *j)
 {
-	if (l->code == SERVICE_CLOSES) {
+	if (l->code == CODE_GOODBYE) {
 		job_soften(l, j);
 		end_job(l, j);
 	} else if (link_said_more(l, "RCPT")) {
@@ -226,11 +225,10 @@ by_chunk(const struct job *j)
 static enum outcome
 outcome_of_text(struct link *l, const struct job *j)
 {
-	bool unknown = l->code >= NO_COMMAND && l->code <= NO_PARAMETER;
+	bool unknown = l->code >= CODE_UNKNOWN && l->code <= NO_PARAMETER;
 	if (!by_chunk(j) || !unknown || j->accepted == 0)
 		return link_outcome(l->code);
-	l->lessons |= LESSON_NO_CHUNKS;
-	l->host.can &= ~(unsigned)(CAN_CHUNKING | CAN_BINARYMIME);
+	probe_drops_bdat(l);
 	return SOFT;
 }
 

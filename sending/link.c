@@ -10,7 +10,7 @@
 #include "lib/clock.h"
 #include "sending/tlsclient.h"
 
-enum { CODE_DIGITS = 3, SERVICE_CLOSES = 421, WHY_SIZE = 512 };
+enum { CODE_DIGITS = 3, WHY_SIZE = 512 };
 
 void
 link_say(struct link *l, const char *what, const char *why)
@@ -149,7 +149,7 @@ link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *l
 		l->idle = false;
 		more = line.n > CODE_DIGITS && line.p[CODE_DIGITS] == '-';
 	}
-	l->bye = l->code == SERVICE_CLOSES;
+	l->bye = l->code == CODE_GOODBYE;
 	return 0;
 }
 

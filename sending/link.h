@@ -84,6 +84,13 @@ enum {
 	REFUSAL_US = 2,       /* us: the operator has to mend it */
 };
 
+/* Codes of replies that are met in several places (RFC 5321 section 4.2.3). */
+enum {
+	CODE_GOODBYE = 421,
+	CODE_UNKNOWN = 500,         /* no such command, */
+	CODE_NOT_IMPLEMENTED = 502, /* or not here */
+};
+
 /* What is on its way; of sending.c and those below it, but for what refusals were about. */
 struct link_flow {
 	unsigned about;   /* REFUSAL_*: what refusals were about, */
