@@ -463,15 +463,6 @@ judge_loss(struct relay *r, const struct message *m)
 	return false;
 }
 
-static bool
-is_put_off(const struct message *m)
-{
-	for (int i = 0; i < m->n; i++)
-		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT)
-			return true;
-	return false;
-}
-
 /*
  * Somebody is put off. A better host that was overtaken may take what this one did not: it is
  * waited for, once. So may a host that is as good, and slower, or it would never be asked: but no
@@ -505,7 +496,7 @@ connect_judge(struct relay *r, const struct message *m, enum job_end end)
 		if (is_suspect(r, m))
 			race_convict(&w->race);
 	}
-	return is_put_off(m) && judge_delay(r);
+	return settle_any(m, SOFT) && judge_delay(r);
 }
 
 void
