@@ -5,6 +5,7 @@
  *	scan          one lane: its messages in order of age, as many at once as the host takes
  *	flight        a message on its way: from the claim to the outcome
  *	connect       to a host of the lane; what follows when there is none
+ *	approach      how that host is met: TLS, login, how much at once
  *	settle        what an attempt brought: the message goes or waits, the sender is told
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
@@ -18,8 +19,8 @@
 #define POSTERN_DELIVERY_H
 
 #include "delivery/hosts.h"
-#include "delivery/race.h"
 #include "delivery/outage.h"
+#include "delivery/race.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
