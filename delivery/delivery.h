@@ -63,7 +63,8 @@ struct found {
 	bool shared;  /* another relay has a message of the lane in hand */
 	bool last;    /* something could not be written down: to go over it again would try the same
 	               * messages again at once */
-	bool stop;    /* ... who was settled: nothing more is sent */
+	bool stop;    /* that was, or would be, which recipients are settled: nothing more is
+	               * sent */
 };
 
 /* The lane at work. All of it begins by one assignment (work.c:begin_lane). */
@@ -73,7 +74,7 @@ struct work {
 	struct lane_state state;
 	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
 	struct exchangers exchangers; /* its hosts, once they are known */
-	bool routed;                  /* they are */
+	bool routed;                  /* they are known */
 	struct race race;             /* between them; goes on while another one may do better */
 	enum outage outage;           /* is it this host that failed in the last attempt? */
 	struct exchanger to;          /* the one connected to */
@@ -83,7 +84,8 @@ struct work {
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
-	unsigned lessons;             /* LESSON_*, of its hosts: what hosts.h cannot keep too */
+	unsigned lessons;             /* LESSON_*, that this relay learned of its hosts: they count
+	                               * although hosts.h could not keep them */
 	bool extra;                   /* this relay was started by another one of the lane */
 	struct pace {
 		int messages;         /* looked at, */
