@@ -309,7 +309,7 @@ go_on_with_race(struct relay *r)
 static enum outcome
 connect_to_any(struct relay *r)
 {
-	bool next = r->work.race.n > 0 && (r->work.overtook || !sending_was_of_use(&r->link));
+	bool next = r->work.race.n > 0 && (r->work.overtook || !link_was_of_use(&r->link));
 	r->work.overtook = false;
 	buf_reset(&r->why);
 	enum outcome o = find_hosts(r);
@@ -399,11 +399,11 @@ connect_judge(struct relay *r, const struct message *m, enum job_end end)
 {
 	struct work *w = &r->work;
 	if (end == JOB_UNTRIED) {
-		if (r->link.fd < 0 && !sending_was_of_use(&r->link))
+		if (r->link.fd < 0 && !link_was_of_use(&r->link))
 			race_note_loss(&w->race);
 		return false;
 	}
-	if (!sending_was_of_use(&r->link))
+	if (!link_was_of_use(&r->link))
 		return r->link.fd < 0 && judge_loss(r, m);
 	if (end == JOB_ANSWERED) {
 		w->lost = 0;

@@ -99,13 +99,9 @@ learn(struct link_host *h, struct span line)
 static int
 say_ehlo(struct link *l)
 {
-	const struct conf_delivery *conf = l->terms.conf;
-	/* RFC 2033 section 4.1: LHLO, and nothing older. */
-	const char *command = conf->protocol == PROTOCOL_LMTP ? "LHLO " : "EHLO ";
-	link_puts(l, command, conf->timeout_helo);
-	link_puts(l, l->terms.hostname, conf->timeout_helo);
-	link_puts(l, "\r\n", conf->timeout_helo);
-	return link_listen(l, command, conf->timeout_helo, learn);
+	link_put_hello(l);
+	return link_listen(l, link_is_final(l) ? "LHLO" : "EHLO", l->terms.conf->timeout_helo,
+		learn);
 }
 
 bool

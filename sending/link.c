@@ -171,6 +171,15 @@ link_puts(struct link *l, const char *text, int64_t seconds)
 	link_put(l, span_of(text), seconds);
 }
 
+void
+link_put_hello(struct link *l)
+{
+	int64_t seconds = l->terms.conf->timeout_helo;
+	link_puts(l, link_is_final(l) ? "LHLO " : "EHLO ", seconds); /* RFC 2033 section 4.1 */
+	link_puts(l, l->terms.hostname, seconds);
+	link_puts(l, "\r\n", seconds);
+}
+
 int
 link_ask(struct link *l, const char *command, const char *argument, int64_t seconds)
 {

@@ -149,6 +149,9 @@ int link_listen(struct link *l, const char *to_what, int64_t seconds, link_learn
 void link_put(struct link *l, struct span bytes, int64_t seconds);
 void link_puts(struct link *l, const char *text, int64_t seconds);
 
+/* EHLO, or of LMTP LHLO, with our name; among what is sent before the next wait. */
+void link_put_hello(struct link *l);
+
 /* In place of a reply: "what: why" in l->text, and 0 in l->code. */
 void link_say(struct link *l, const char *what, const char *why);
 
@@ -161,7 +164,10 @@ link_can(const struct link *l, unsigned what)
 	return (l->host.can & what) == what;
 }
 
-/* Has the host brought at least one transaction of this connection to an end? */
+/*
+ * Has the host brought at least one transaction of this connection to an end? Known also when the
+ * connection is gone.
+ */
 static inline bool
 link_was_of_use(const struct link *l)
 {

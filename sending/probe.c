@@ -4,18 +4,10 @@ enum { MORE_REPLIES = 1000 }; /* than are owed, which are read */
 
 /* ---- the mark ------------------------------------------------------------------------------ */
 
-static void
-say_hello(struct link *l, int64_t seconds)
-{
-	link_puts(l, link_is_final(l) ? "LHLO " : "EHLO ", seconds);
-	link_puts(l, l->terms.hostname, seconds);
-	link_puts(l, "\r\n", seconds);
-}
-
 void
 probe_put_mark(struct link *l)
 {
-	say_hello(l, l->terms.conf->timeout_helo);
+	link_put_hello(l);
 }
 
 /* The list that the host gave before had one of these, so this one has. */

@@ -21,12 +21,6 @@
 /* Can another message go by this connection? */
 bool sending_is_open(const struct link *l);
 
-/*
- * Has the host brought at least one transaction of this connection to an end? Known also when the
- * connection is gone.
- */
-bool sending_was_of_use(const struct link *l);
-
 /* Adds one more recipient. False: a transaction with this host may not have one more (RFC 9422). */
 bool sending_add(const struct link *l, struct job *j, struct rcpt *to);
 
