@@ -146,7 +146,6 @@ link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *l
 		if (learns != NULL && l->code != 0 && code < 300 && line.n > CODE_DIGITS)
 			learns(&l->host, span_skip(line, CODE_DIGITS + 1));
 		l->code = code;
-		l->idle = false;
 		more = line.n > CODE_DIGITS && line.p[CODE_DIGITS] == '-';
 	}
 	l->bye = l->code == CODE_GOODBYE;

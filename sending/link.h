@@ -125,7 +125,6 @@ struct link {
 	struct buf text;       /* of the last reply: its lines, escaped; outlives the connection */
 	bool bye;              /* the last reply that came was 421 */
 	bool hung_up;          /* the host closed it where a reply was due */
-	bool idle;             /* was kept open with nothing to say; the host is silent since */
 	struct link_host host;
 	struct link_proof proof;
 	struct link_flow flow;
