@@ -107,8 +107,9 @@ find_hosts(struct relay *r)
 	return o;
 }
 
-void
-connect_mark_host(const struct relay *r, enum host_event e)
+/* Remembers that this happened with the host connected to. */
+static void
+mark_host(const struct relay *r, enum host_event e)
 {
 	hosts_mark(&r->hosts, &r->work.to, e);
 }
@@ -145,7 +146,7 @@ connect_learn(struct relay *r)
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if ((r->link.lessons & rows[i].lesson) != 0)
-			connect_mark_host(r, rows[i].event);
+			mark_host(r, rows[i].event);
 	r->work.lessons |= r->link.lessons;
 	r->link.lessons = 0;
 }
@@ -182,7 +183,7 @@ do_without(struct relay *r)
 {
 	struct log_fields f = { .event = "clear", .lane = r->work.lane.name,
 		.relay = r->link.terms.name };
-	connect_mark_host(r, HOST_CLEAR);
+	mark_host(r, HOST_CLEAR);
 	r->link.terms.policy = DELIVERY_TLS_NONE;
 	r->link.terms.clear = true;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->work.lane.name,
@@ -224,7 +225,7 @@ begin(struct relay *r, int fd)
 	if (o != DONE)
 		note_failure(r);
 	else if (r->link.host.helo && !helo)
-		connect_mark_host(r, HOST_HELO);
+		mark_host(r, HOST_HELO);
 	return o;
 }
 
@@ -256,7 +257,7 @@ static void
 mark_failed(const struct relay *r)
 {
 	if (!r->work.extra)
-		connect_mark_host(r, HOST_FAILED);
+		mark_host(r, HOST_FAILED);
 }
 
 /* Connects to the next host that greets. SOFT: there is none left. */

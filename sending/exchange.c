@@ -13,8 +13,12 @@ enum {
 	NO_PARAMETER = 504, /* from CODE_UNKNOWN up to this it is about the command itself */
 };
 
-void
-exchange_disagree(struct link *l, struct job *j)
+/*
+ * Replies and commands disagree: nobody of the transaction keeps an outcome, and the last word
+ * about the one before may have been another one (L11).
+ */
+static void
+disagree(struct link *l, struct job *j)
 {
 	for (struct job *before = l->flow.first; before != j; before = before->next) {
 		before->in_step = false;
@@ -125,7 +129,7 @@ give_up_by(struct link *l, struct job *j, enum mark mark)
 	if (mark == MARK_LOST && !j->in_step) {
 		job_lose_all(l); /* what was said stays in the log, and is for now */
 	} else if (odd || (mark == MARK_REFUSED && !j->in_step)) {
-		exchange_disagree(l, j);
+		disagree(l, j);
 	} else {
 		j->in_step = true;
 		end_job(l, j);
@@ -142,7 +146,7 @@ give_up(struct link *l, struct job *j)
 		job_soften(l, j);
 		end_job(l, j);
 	} else if (link_said_more(l, "RCPT")) {
-		exchange_disagree(l, j);
+		disagree(l, j);
 	} else {
 		bool group = link_can(l, CAN_PIPELINING);
 		give_up_by(l, j, group ? probe_reset_and_mark(l) : probe_reset(l));
@@ -180,7 +184,7 @@ exchange_follow_data(struct link *l, struct job *j)
 	bool go_on = l->code == START_DATA, no = l->code >= 400;
 	j->in_step = j->in_step || go_on;
 	if ((!go_on && !no) || (go_on && link_said_more(l, "DATA"))) {
-		exchange_disagree(l, j); /* or it would be taken for the reply to the end */
+		disagree(l, j); /* or it would be taken for the reply to the end */
 	} else if (go_on && j->accepted > 0) {
 		put_body(l, j);
 	} else if (go_on && link_is_final(l)) { /* LMTP, and no reply would follow */
@@ -200,7 +204,7 @@ exchange_follow_envelope(struct link *l, struct job *j)
 	if (j->accepted == 0)
 		give_up(l, j);
 	else if (link_said_more(l, "RCPT"))
-		exchange_disagree(l, j);
+		disagree(l, j);
 	else if (j->text.binary) /* BDAT has no reply before the text */
 		put_body(l, j);
 	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
