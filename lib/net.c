@@ -192,8 +192,7 @@ netblock_parse(struct span s, struct netblock *out)
 	struct netblock b;
 	struct span length = s, host = span_cut(&length, '/');
 	bool whole = host.n == s.n;
-	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-		host = (struct span){ host.p + 1, host.n - 2 };
+	host = span_unbracket(host);
 	if (netaddr_parse(host, &b.addr) < 0)
 		return -EINVAL;
 	int base = memchr(host.p, ':', host.n) == NULL ? V4_BITS : 0;
