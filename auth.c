@@ -32,10 +32,9 @@
 #include "process/log.h"
 #include "process/program.h"
 #include "secrets/checkpass.h"
+#include "secrets/enrol.h"
 #include "secrets/secret.h"
 #include "secrets/users.h"
-
-enum { PASSWORD_MAX = 1024 };
 
 static struct auth {
 	struct conf conf;
@@ -155,7 +154,8 @@ open_other(const struct conf *conf)
 static int
 ask_dovecot(struct auth *a, const char *name, const char *password, int64_t deadline)
 {
-	char plain[1 + LIMIT_ADDRESS + 1 + PASSWORD_MAX], user[LIMIT_ADDRESS + 1], *response = NULL;
+	char plain[1 + LIMIT_ADDRESS + 1 + SECRET_PASSWORD], user[LIMIT_ADDRESS + 1];
+	char *response = NULL;
 	size_t n;
 	int k = snprintf(plain, sizeof(plain), "%c%s%c%s", '\0', name, '\0', password);
 	int r = gsasl_base64_to(plain, (size_t)k, &response, &n) != GSASL_OK
@@ -173,7 +173,7 @@ ask_other(struct auth *a, const char *name, const char *password)
 {
 	int64_t deadline = clock_deadline(a->conf.receive.timeout_check);
 	int r = other.err;
-	if (strlen(name) > LIMIT_ADDRESS || strlen(password) >= PASSWORD_MAX)
+	if (strlen(name) > LIMIT_ADDRESS || strlen(password) >= SECRET_PASSWORD)
 		return false;
 	if (r == 0) {
 		r = a->conf.auth.dovecot != NULL
@@ -347,30 +347,42 @@ challenge_text(const struct auth *a, const char *out, size_t n)
 	return out != NULL ? out : "";
 }
 
+/*
+ * Hears the first response that the library is to have; *asked is how many challenges of LOGIN are
+ * answered by it. False: it is over before it began.
+ */
+static bool
+begin_exchange(const struct auth *a, Gsasl_session *s, struct auth_text *in, size_t *asked)
+{
+	bool client_first = strcmp(a->hello.mechanism, "LOGIN") != 0;
+	if (!hear(in))
+		return false;
+	/* An empty challenge asks for the initial response. */
+	if (!in->given && client_first && (!say(AUTH_CHALLENGE, "", "") || !hear(in)))
+		return false;
+	if (in->given && in->text[0] == '\0' && strcmp(a->hello.mechanism, "EXTERNAL") != 0) {
+		/* libgsasl would take it for no response at all */
+		(void)say(AUTH_BAD_TEXT, "", "");
+		return false;
+	}
+	*asked = 0;
+	if (in->given && !client_first) { /* the name, which libgsasl asks for nevertheless */
+		char *out = NULL;
+		(void)gsasl_step64(s, "", &out);
+		gsasl_free(out);
+		*asked = 1;
+	}
+	return true;
+}
+
 /* Steps until it is decided; closes by ending. */
 static void
 exchange(struct auth *a, Gsasl_session *s)
 {
 	static struct auth_text in;
-	bool client_first = strcmp(a->hello.mechanism, "LOGIN") != 0;
-	size_t asked = 0;
-	if (!hear(&in))
+	size_t asked;
+	if (!begin_exchange(a, s, &in, &asked))
 		return;
-	if (!in.given && client_first) { /* an empty challenge asks for the initial response */
-		if (!say(AUTH_CHALLENGE, "", "") || !hear(&in))
-			return;
-	}
-	if (in.given && in.text[0] == '\0' && strcmp(a->hello.mechanism, "EXTERNAL") != 0) {
-		/* libgsasl would take it for no response at all */
-		(void)say(AUTH_BAD_TEXT, "", "");
-		return;
-	}
-	if (in.given && !client_first) { /* the name, which libgsasl asks for nevertheless */
-		char *out = NULL;
-		(void)gsasl_step64(s, "", &out);
-		gsasl_free(out);
-		asked++;
-	}
 	for (;; asked++) {
 		char *out = NULL;
 		int r = gsasl_step64(s, in.text, &out);
@@ -487,35 +499,7 @@ check_other_program(struct findings *f, const struct conf *conf)
 
 static const struct check checks[] = { { check_users }, { check_other_program } };
 
-/* ---- a line for the file ------------------------------------------------------------------ */
-
-static int
-hash(const char *name)
-{
-	char password[PASSWORD_MAX], *prepared = NULL;
-	if (name[0] == '\0' || name[0] == '#' || strpbrk(name, ":\n\r") != NULL) {
-		fputs("auth: not a name for the file\n", stderr);
-		return EX_USAGE;
-	}
-	if (fgets(password, sizeof(password), stdin) == NULL)
-		return EX_NOINPUT;
-	size_t n = strcspn(password, "\r\n");
-	password[n] = '\0';
-	if (n == 0 || n == sizeof(password) - 1 ||
-		gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK) {
-		fputs("auth: the password is empty, too long, or holds what no password may\n",
-			stderr);
-		return EX_DATAERR;
-	}
-	char sha256[USERS_SECRET], sha1[USERS_SECRET];
-	bool ok = secret_make(GSASL_HASH_SHA256, prepared, sha256) &&
-		secret_make(GSASL_HASH_SHA1, prepared, sha1);
-	if (ok)
-		printf("%s:{SCRAM-SHA-256}%s {SCRAM-SHA-1}%s\n", name, sha256, sha1);
-	explicit_bzero(password, sizeof(password));
-	free(prepared);
-	return ok ? EXIT_SUCCESS : EX_SOFTWARE;
-}
+/* ---- start ------------------------------------------------------------------------------ */
 
 int
 main(int argc, char **argv)
@@ -526,7 +510,7 @@ main(int argc, char **argv)
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
 	if (o.hash != NULL)
-		return hash(o.hash);
+		return enrol_user(o.hash);
 	const char *unfit = o.serve || o.check ? NULL : "auth is started by smtpd";
 	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", log_journal_send, &why);
 	if (o.check)

@@ -52,16 +52,6 @@ enum { WHY_SIZE = 1024 };
 
 static struct relay relay;
 
-/* Is there mail that goes only to hosts whose certificate is good? */
-static bool
-needs_authorities(const struct conf *c)
-{
-	bool needs = c->delivery.tls == DELIVERY_TLS_VERIFY || c->receive.requiretls == CONF_YES;
-	for (const struct route *r = c->routes; r != NULL; r = r->next)
-		needs = needs || r->delivery.tls == DELIVERY_TLS_VERIFY || r->delivery.user != NULL;
-	return needs;
-}
-
 /*
  * Opens and reads what is needed of the file system beside the spool, before that is out of reach:
  * the authorities, and of all logins the one of the first lane's route. If it cannot be read, the
@@ -72,7 +62,7 @@ prepare(struct relay *r)
 {
 	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
 	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
-	if (r->tls.authorities < 0 && needs_authorities(&r->common))
+	if (r->tls.authorities < 0 && readiness_needs_authorities(&r->common))
 		log_event(LOG_ERR, &f, "delivery_ca %s: %s: no host's certificate can be verified",
 			r->common.relay.ca, strerror(errno));
 	if (login_load(&r->work.delivery, r->common.receive.timeout_check, &r->login,

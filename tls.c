@@ -33,6 +33,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/tlsinfo.h"
+#include "lib/wait.h"
 #include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
@@ -176,20 +177,13 @@ static bool
 wait_for_peer(SSL *ssl, int r, int64_t deadline)
 {
 	int want = SSL_get_error(ssl, r);
-	struct pollfd p = { .fd = LAUNCH_FIRST_FD };
-	if (want == SSL_ERROR_WANT_READ)
-		p.events = POLLIN;
-	else if (want == SSL_ERROR_WANT_WRITE)
-		p.events = POLLOUT;
-	else
+	if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE)
 		return false;
-	int n;
-	do
-		n = poll(&p, 1, clock_left(deadline));
-	while (n < 0 && errno == EINTR);
-	if (n == 0)
-		errno = ETIMEDOUT;
-	return n > 0;
+	short events = want == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
+	int err = wait_for(LAUNCH_FIRST_FD, events, deadline, NULL);
+	if (err < 0)
+		errno = -err;
+	return err == 0;
 }
 
 static bool

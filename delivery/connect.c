@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "conf/routes.h"
+#include "delivery/approach.h"
 #include "delivery/destinations.h"
 #include "delivery/race.h"
 #include "delivery/settle.h"
@@ -12,7 +13,6 @@
 #include "mail/lane_name.h"
 #include "process/log.h"
 #include "sending/begin.h"
-#include "sending/dial.h"
 
 enum { LOST_IN_A_ROW = 3 }; /* messages that come to nothing before the lane counts as down */
 
@@ -107,8 +107,9 @@ find_hosts(struct relay *r)
 	return o;
 }
 
-void
-connect_mark_host(const struct relay *r, enum host_event e)
+/* Remembers that this happened with the host connected to. */
+static void
+mark_host(const struct relay *r, enum host_event e)
 {
 	hosts_mark(&r->hosts, &r->work.to, e);
 }
@@ -145,98 +146,12 @@ connect_learn(struct relay *r)
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if ((r->link.lessons & rows[i].lesson) != 0)
-			connect_mark_host(r, rows[i].event);
+			mark_host(r, rows[i].event);
 	r->work.lessons |= r->link.lessons;
 	r->link.lessons = 0;
 }
 
 /* ---- one host ------------------------------------------------------------------------------ */
-
-/*
- * The name that a certificate must be for where one is relied on (verify, REQUIRETLS, passwords):
- * the domain of the mail, or the host that the route names. Never a name that only the DNS told:
- * "" then, which no certificate is for; for verify the domain that the route names will do (S15).
- */
-static void
-name_target(const struct relay *r, struct link_terms *t)
-{
-	bool route = lane_name_route(span_of(r->work.lane.name)).n > 0;
-	if (r->work.to.host[0] == '[')
-		netaddr_text(&r->work.to.addr, t->target);
-	else
-		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? r->work.lane.name : r->work.to.named ? r->work.to.host : "");
-	t->domain = r->work.to.domain;
-}
-
-/*
- * A login is for hosts that the operator named; a host that the DNS names gets none, though it
- * asks (S1).
- */
-static bool
-may_log_in(const struct relay *r)
-{
-	return r->login.user != NULL && r->work.to.named;
-}
-
-/* What was learned of the host lately, or by this relay of the hosts of its lane. */
-static unsigned
-lessons_of(const struct relay *r, const struct host_record *h)
-{
-	return r->work.lessons | (h->single != 0 ? LESSON_SINGLE : 0U) |
-		(h->lockstep != 0 ? LESSON_LOCKSTEP : 0U) |
-		(h->discards != 0 ? LESSON_DISCARDS : 0U) |
-		(h->unchunked != 0 ? LESSON_NO_CHUNKS : 0U);
-}
-
-/* How much at once it gets: what went wrong with it is not tried again for a while. */
-static void
-set_pace(const struct relay *r, unsigned lessons, struct link_terms *t)
-{
-	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
-	t->avoided = (lessons & LESSON_LOCKSTEP) != 0 ? CAN_PIPELINING : 0;
-	if (!chunks)
-		t->avoided |= CAN_CHUNKING | CAN_BINARYMIME;
-	if (r->work.delivery.without != NULL)
-		(void)extension_list(span_of(r->work.delivery.without), &t->without);
-	t->without |= t->avoided;
-	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
-	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)r->common.relay.window_messages;
-	t->window_size = (uint64_t)r->common.relay.window_size;
-}
-
-/*
- * What the connection to the host that won is to be like: what failed with that host lately is
- * not tried again.
- */
-static void
-set_terms(struct relay *r)
-{
-	struct link_terms *t = &r->link.terms;
-	struct host_record h;
-	hosts_recall(&r->hosts, &r->work.to, &h);
-	bool clear = r->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
-	*t = (struct link_terms){
-		.conf = &r->work.delivery,
-		.hostname = r->common.who.hostname,
-		.timeout_tls = r->common.tls.timeout,
-		.min_data_rate = r->common.receive.min_data_rate,
-		.policy = clear ? DELIVERY_TLS_NONE : r->work.delivery.tls,
-		.implicit = r->work.to.tls_first,
-		.clear = clear,
-		.own = lane_name_route(span_of(r->work.lane.name)).n > 0,
-		.tls_setup = &r->tls,
-		.peer = { .dir = r->hosts.dir, .addr = r->work.to.addr, .port = r->work.to.port,
-			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
-			.age = r->hosts.age },
-		.login = may_log_in(r) ? &r->login : NULL,
-	};
-	t->helo = h.helo != 0 && begin_helo_will_do(t);
-	t->remembered = t->clear || t->helo;
-	set_pace(r, lessons_of(r, &h), t);
-	dial_name(&r->work.to, t->name);
-	name_target(r, t);
-}
 
 static void
 note_failure(struct relay *r)
@@ -268,7 +183,7 @@ do_without(struct relay *r)
 {
 	struct log_fields f = { .event = "clear", .lane = r->work.lane.name,
 		.relay = r->link.terms.name };
-	connect_mark_host(r, HOST_CLEAR);
+	mark_host(r, HOST_CLEAR);
 	r->link.terms.policy = DELIVERY_TLS_NONE;
 	r->link.terms.clear = true;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->work.lane.name,
@@ -289,13 +204,13 @@ ask_for_less(struct relay *r)
 }
 
 /*
- * Begins to talk to the host that won; by a second connection if link_begin says that this is
+ * Begins to talk to the host that won; by a second connection if begin_link says that this is
  * worth it.
  */
 static enum outcome
 begin(struct relay *r, int fd)
 {
-	set_terms(r);
+	approach_set(r);
 	bool helo = r->link.terms.helo;
 	enum outcome o = begin_link(&r->link, fd);
 	while (o != DONE && r->link.proof.again != AGAIN_NOT) {
@@ -310,7 +225,7 @@ begin(struct relay *r, int fd)
 	if (o != DONE)
 		note_failure(r);
 	else if (r->link.host.helo && !helo)
-		connect_mark_host(r, HOST_HELO);
+		mark_host(r, HOST_HELO);
 	return o;
 }
 
@@ -342,7 +257,7 @@ static void
 mark_failed(const struct relay *r)
 {
 	if (!r->work.extra)
-		connect_mark_host(r, HOST_FAILED);
+		mark_host(r, HOST_FAILED);
 }
 
 /* Connects to the next host that greets. SOFT: there is none left. */
@@ -395,7 +310,7 @@ go_on_with_race(struct relay *r)
 static enum outcome
 connect_to_any(struct relay *r)
 {
-	bool next = r->work.race.n > 0 && (r->work.overtook || !sending_was_of_use(&r->link));
+	bool next = r->work.race.n > 0 && (r->work.overtook || !link_was_of_use(&r->link));
 	r->work.overtook = false;
 	buf_reset(&r->why);
 	enum outcome o = find_hosts(r);
@@ -463,19 +378,10 @@ judge_loss(struct relay *r, const struct message *m)
 	return false;
 }
 
-static bool
-is_put_off(const struct message *m)
-{
-	for (int i = 0; i < m->n; i++)
-		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT)
-			return true;
-	return false;
-}
-
 /*
- * Somebody is put off. A better host that was overtaken may take what this one did not: it is
- * waited for, once. So may a host that is as good, and slower, or it would never be asked: but no
- * more than one of them, for most of what is put off is put off by all.
+ * The host put a recipient off. A better host that was overtaken may take what this one did not:
+ * it is waited for, once. So may a host that is as good, and slower, or it would never be asked:
+ * but no more than one of them, for most of what is put off is put off by all.
  */
 static bool
 judge_delay(struct relay *r)
@@ -494,18 +400,18 @@ connect_judge(struct relay *r, const struct message *m, enum job_end end)
 {
 	struct work *w = &r->work;
 	if (end == JOB_UNTRIED) {
-		if (r->link.fd < 0 && !sending_was_of_use(&r->link))
+		if (r->link.fd < 0 && !link_was_of_use(&r->link))
 			race_note_loss(&w->race);
 		return false;
 	}
-	if (!sending_was_of_use(&r->link))
+	if (!link_was_of_use(&r->link))
 		return r->link.fd < 0 && judge_loss(r, m);
 	if (end == JOB_ANSWERED) {
 		w->lost = 0;
 		if (is_suspect(r, m))
 			race_convict(&w->race);
 	}
-	return is_put_off(m) && judge_delay(r);
+	return settle_any(m, SOFT) && judge_delay(r);
 }
 
 void

@@ -15,10 +15,7 @@ bool connect_login_fits(const struct relay *r, const char *lane);
 /* Do some routes need another login than the lane at work? */
 bool connect_logins_vary(const struct relay *r);
 
-/* Remembers that this happened with the host connected to. */
-void connect_mark_host(const struct relay *r, enum host_event e);
-
-/* Remembers what was learned of it by the link. */
+/* Remembers what the link has learned of the host connected to. */
 void connect_learn(struct relay *r);
 
 /*

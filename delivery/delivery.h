@@ -5,6 +5,7 @@
  *	scan          one lane: its messages in order of age, as many at once as the host takes
  *	flight        a message on its way: from the claim to the outcome
  *	connect       to a host of the lane; what follows when there is none
+ *	approach      how that host is met: TLS, login, how much at once
  *	settle        what an attempt brought: the message goes or waits, the sender is told
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
@@ -18,8 +19,8 @@
 #define POSTERN_DELIVERY_H
 
 #include "delivery/hosts.h"
-#include "delivery/race.h"
 #include "delivery/outage.h"
+#include "delivery/race.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
@@ -28,8 +29,10 @@
 #include "sending/tlsclient.h"
 
 enum {
-	BUSY_RETRY = 60,      /* s until a message that is still being written is looked at again */
-	CROWD_RETRY = 3600,   /* s until a message that cannot be moved aside is looked at again */
+	BUSY_RETRY = 60,      /* s until what the spool would not do now is tried again: to open a
+	                       * message (it may still be written), to write down an outcome */
+	IDLE_RETRY = 3600,    /* s until a message is looked at again that nothing can be done for:
+	                       * its lane is down, or it cannot be moved aside */
 	SPARE_ROOM = 1 << 20, /* octets: with less beside the reserve, the disk counts as full */
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };
@@ -60,7 +63,8 @@ struct found {
 	bool shared;  /* another relay has a message of the lane in hand */
 	bool last;    /* something could not be written down: to go over it again would try the same
 	               * messages again at once */
-	bool stop;    /* ... who was settled: nothing more is sent */
+	bool stop;    /* that was, or would be, which recipients are settled: nothing more is
+	               * sent */
 };
 
 /* The lane at work. All of it begins by one assignment (work.c:begin_lane). */
@@ -70,7 +74,7 @@ struct work {
 	struct lane_state state;
 	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
 	struct exchangers exchangers; /* its hosts, once they are known */
-	bool routed;                  /* they are */
+	bool routed;                  /* they are known */
 	struct race race;             /* between them; goes on while another one may do better */
 	enum outage outage;           /* is it this host that failed in the last attempt? */
 	struct exchanger to;          /* the one connected to */
@@ -80,7 +84,8 @@ struct work {
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
-	unsigned lessons;             /* LESSON_*, of its hosts: what hosts.h cannot keep too */
+	unsigned lessons;             /* LESSON_*, that this relay learned of its hosts: they count
+	                               * although hosts.h could not keep them */
 	bool extra;                   /* this relay was started by another one of the lane */
 	struct pace {
 		int messages;         /* looked at, */

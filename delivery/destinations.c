@@ -10,6 +10,8 @@
 #include "lib/clock.h"
 #include "mail/lane_name.h"
 
+enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
+
 static bool
 is_own_address(const struct netaddr *a)
 {
@@ -25,8 +27,6 @@ is_own_address(const struct netaddr *a)
 	freeifaddrs(list);
 	return own;
 }
-
-enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
 
 enum verdict {
 	USABLE,

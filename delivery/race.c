@@ -1,5 +1,5 @@
 /*
- * A greeting is only looked at (MSG_PEEK), so that link_begin reads it as if there had been no
+ * A greeting is only looked at (MSG_PEEK), so that begin_link reads it as if there had been no
  * race; a refusal is a greeting too. A host that has not greeted when the race ends gets no QUIT.
  */
 #include "delivery/race.h"

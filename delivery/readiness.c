@@ -27,11 +27,10 @@ check_nameservers(struct findings *f, const struct conf *c)
 		check_warning(f, "nameserver: left out: %.*s", (int)odd.n, odd.p);
 }
 
-/* Is there a host whose certificate must be good? */
-static bool
-needs_authorities(const struct conf *c)
+bool
+readiness_needs_authorities(const struct conf *c)
 {
-	bool needed = c->delivery.tls == DELIVERY_TLS_VERIFY;
+	bool needed = c->delivery.tls == DELIVERY_TLS_VERIFY || c->receive.requiretls == CONF_YES;
 	struct conf_delivery d;
 	for (const struct route *r = c->routes; r != NULL && !needed; r = r->next) {
 		conf_delivery_of(&d, c, r);
@@ -45,7 +44,7 @@ static void
 check_authorities(struct findings *f, const struct conf *c)
 {
 	if (access(c->relay.ca, R_OK) < 0)
-		(needs_authorities(c) ? check_fault : check_warning)(f,
+		(readiness_needs_authorities(c) ? check_fault : check_warning)(f,
 			"delivery_ca %s: %s; no certificate of a host can be verified",
 			c->relay.ca, strerror(errno));
 }

@@ -7,4 +7,7 @@
 /* Name servers, authorities, our own addresses, hosts and logins of routes. Exit status. */
 int readiness_check(const struct options *o, struct conf *c, struct conf_origins *from);
 
+/* Is there mail that goes only to hosts whose certificate is good? */
+bool readiness_needs_authorities(const struct conf *c);
+
 #endif

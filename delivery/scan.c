@@ -84,7 +84,7 @@ set_aside(const struct relay *r, const char *id, struct found *found)
 	log_event(LOG_ERR, &f, "%s: not a whole message, never acknowledged: moved to aside/%s%s",
 		id, err < 0 ? ": " : "", err < 0 ? strerror(-err) : "");
 	if (err < 0)
-		settle_note_next(found, clock_wall() + CROWD_RETRY);
+		settle_note_next(found, clock_wall() + IDLE_RETRY);
 }
 
 /*
@@ -165,7 +165,7 @@ visit_message(struct relay *r, const char *id, struct found *found)
 	}
 	/* With the lane down a message is opened only if its sender is to be told something. */
 	if (r->work.verdict == SOFT && settle_is_quiet(r, id)) {
-		settle_note_next(found, now + CROWD_RETRY);
+		settle_note_next(found, now + IDLE_RETRY);
 		return;
 	}
 	/* After a connection was lost, all that were on their way land before another takes off. */

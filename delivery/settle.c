@@ -130,8 +130,8 @@ settle_is_quiet(const struct relay *r, const char *id)
 
 /* ---- settling a message ----------------------------------------------------------------- */
 
-static bool
-has_outcome(const struct message *m, enum outcome o)
+bool
+settle_any(const struct message *m, enum outcome o)
 {
 	for (int i = 0; i < m->n; i++)
 		if (!m->rcpt[i].settled && m->rcpt[i].outcome == o)
@@ -142,7 +142,7 @@ has_outcome(const struct message *m, enum outcome o)
 bool
 settle_any_end(const struct message *m)
 {
-	return has_outcome(m, DONE) || has_outcome(m, HARD);
+	return settle_any(m, DONE) || settle_any(m, HARD);
 }
 
 /*
@@ -154,7 +154,7 @@ static int
 report(const struct relay *r, const struct message *m, bool waits)
 {
 	char id[ID_SIZE];
-	unsigned due = waits && has_outcome(m, SOFT) ? news(r, m) : 0;
+	unsigned due = waits && settle_any(m, SOFT) ? news(r, m) : 0;
 	int told = dsn_queue(m, &r->spool, &r->common, due != 0, id);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->work.lane.name };
 	if (told < 0) {
@@ -167,7 +167,7 @@ report(const struct relay *r, const struct message *m, bool waits)
 		spool_crowd(&r->spool);
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
 			told == DSN_SENDER ? "sender" : "double_bounce", id);
-	} else if (has_outcome(m, HARD)) {
+	} else if (settle_any(m, HARD)) {
 		log_event(LOG_NOTICE, &f, "%s: dropped: %s", m->id,
 			told == DSN_NOBODY ? "no sender to tell" : "nobody wants to be told");
 	}
@@ -242,7 +242,7 @@ void
 settle_message(const struct relay *r, struct message *m, bool unfinished, struct found *found)
 {
 	bool waits = false;
-	if (m->attempts > 0 && has_outcome(m, DONE))
+	if (m->attempts > 0 && settle_any(m, DONE))
 		hosts_waited(&r->hosts, &r->work.to, clock_wall() - message_since(m));
 	settle_failures(r, m, unfinished && settle_any_end(m));
 	bool soon = unfinished && settle_any_end(m); /* a failure that cannot be reported is none */

@@ -24,7 +24,10 @@ bool settle_is_quiet(const struct relay *r, const char *id);
 /* A message that remains is due at this time (wall clock, s). */
 void settle_note_next(struct found *found, int64_t next);
 
-/* Has this attempt settled at least one recipient, though it is not written down yet? */
+/* Has a recipient that was not settled before this outcome of the attempt? */
+bool settle_any(const struct message *m, enum outcome o);
+
+/* Has the attempt settled at least one, though it is not written down yet? */
 bool settle_any_end(const struct message *m);
 
 /*

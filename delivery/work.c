@@ -180,7 +180,7 @@ static bool
 may_linger(const struct relay *r, const struct found *found)
 {
 	return r->common.relay.linger != 0 && sending_is_open(&r->link) &&
-	       sending_was_of_use(&r->link) &&
+	       link_was_of_use(&r->link) &&
 	       r->work.verdict == DONE && !found->shared && !r->work.extra;
 }
 

@@ -14,6 +14,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/wait.h"
 
 enum {
 	UDP_SIZE = 1232,  /* fits into any path MTU (DNS flag day 2020) */
@@ -27,17 +28,6 @@ length_of(const struct sockaddr_storage *server)
 {
 	return server->ss_family == AF_INET ? sizeof(struct sockaddr_in)
 					    : sizeof(struct sockaddr_in6);
-}
-
-static bool
-wait_fd(int fd, short events, int64_t deadline)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	int r;
-	do
-		r = poll(&p, 1, clock_left(deadline));
-	while (r < 0 && errno == EINTR);
-	return r > 0;
 }
 
 /* ---- UDP -------------------------------------------------------------------------------- */
@@ -122,7 +112,7 @@ converse(struct dns_ctx *ctx, int64_t deadline)
 	if (dns_active(ctx) == 0)
 		return err;
 	while (dns_active(ctx) > 0 && clock_left(deadline) > 0) {
-		if (!wait_fd(dns_sock(ctx), POLLIN, deadline))
+		if (wait_for(dns_sock(ctx), POLLIN, deadline, NULL) < 0)
 			break;
 		err = network_error(dns_sock(ctx));
 		if (err < 0)
@@ -167,7 +157,7 @@ static bool
 transfer(int fd, dnsc_t *p, size_t n, bool out, int64_t deadline)
 {
 	while (n > 0) {
-		if (!wait_fd(fd, out ? POLLOUT : POLLIN, deadline))
+		if (wait_for(fd, out ? POLLOUT : POLLIN, deadline, NULL) < 0)
 			return false;
 		ssize_t k = out ? send(fd, p, n, MSG_NOSIGNAL) : recv(fd, p, n, 0);
 		if (k < 0 && (errno == EINTR || errno == EAGAIN))

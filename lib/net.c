@@ -186,22 +186,13 @@ netaddr_is_loopback(const struct netaddr *a)
 	return class_as_it_stands(a) == NET_LOOPBACK;
 }
 
-const char *
-netclass_name(enum netclass c)
-{
-	static const char *const name[] = { "public", "private", "loopback", "link-local",
-		"unspecified", "multicast" };
-	return name[c];
-}
-
 int
 netblock_parse(struct span s, struct netblock *out)
 {
 	struct netblock b;
 	struct span length = s, host = span_cut(&length, '/');
 	bool whole = host.n == s.n;
-	if (host.n >= 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-		host = (struct span){ host.p + 1, host.n - 2 };
+	host = span_unbracket(host);
 	if (netaddr_parse(host, &b.addr) < 0)
 		return -EINVAL;
 	int base = memchr(host.p, ':', host.n) == NULL ? V4_BITS : 0;
@@ -236,37 +227,30 @@ netblock_v4_bits(const struct netblock *b)
 	return -1;
 }
 
-bool
-netblock_contains(const struct netblock *b, const struct netaddr *a)
+static int
+append(struct netlist *l, const struct netblock *b)
 {
-	return same_prefix(b->addr.ip, a->ip, b->bits);
+	struct netblock *v = reallocarray(l->v, l->n + 1, sizeof(*v));
+	if (v == NULL)
+		return -ENOMEM;
+	l->v = v;
+	l->v[l->n++] = *b;
+	return 0;
 }
 
 int
 netlist_parse(struct span s, struct netlist *out)
 {
 	struct netlist l = { 0 };
-	while (s.n > 0) {
-		size_t n = 0;
-		while (n < s.n && s.p[n] != ' ' && s.p[n] != '\t' && s.p[n] != ',')
-			n++;
-		struct span word = { s.p, n };
-		s = span_skip(s, n < s.n ? n + 1 : n);
-		if (word.n == 0)
-			continue;
-		struct netblock b;
-		struct netblock *v = NULL;
+	struct netblock b;
+	for (struct span word; (word = span_word(&s, " \t,")).n > 0;) {
 		int err = netblock_parse(word, &b);
-		if (err == 0) {
-			v = reallocarray(l.v, l.n + 1, sizeof(*v));
-			err = v == NULL ? -ENOMEM : 0;
-		}
+		if (err == 0)
+			err = append(&l, &b);
 		if (err < 0) {
 			netlist_free(&l);
 			return err;
 		}
-		l.v = v;
-		l.v[l.n++] = b;
 	}
 	*out = l;
 	return 0;
@@ -276,7 +260,7 @@ bool
 netlist_contains(const struct netlist *l, const struct netaddr *a)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (netblock_contains(&l->v[i], a))
+		if (same_prefix(l->v[i].addr.ip, a->ip, l->v[i].bits))
 			return true;
 	return false;
 }

@@ -78,9 +78,6 @@ enum netclass netaddr_class(const struct netaddr *a);
  */
 bool netaddr_is_loopback(const struct netaddr *a);
 
-/* "loopback", "private", ... */
-const char *netclass_name(enum netclass c);
-
 /*
  * "10.0.0.0/8", "::1", "2001:db8::/32", and as Postfix has it "[::1]/128"; what is written as IPv6
  * has a length of up to 128 though it is IPv4 ("::ffff:10.0.0.0/104"). Bits beyond the length must
@@ -96,7 +93,6 @@ bool netblock_is_private(const struct netblock *b);
  * -1: it has others.
  */
 int netblock_v4_bits(const struct netblock *b);
-bool netblock_contains(const struct netblock *b, const struct netaddr *a);
 
 /* Blocks separated by blanks, tabs or commas. 0, -EINVAL or -ENOMEM; *out untouched on failure. */
 int netlist_parse(struct span s, struct netlist *out);

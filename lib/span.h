@@ -121,6 +121,14 @@ span_word(struct span *s, const char *between)
 	return word;
 }
 
+/* Without the brackets around it; as it is if there are none. */
+static inline struct span
+span_unbracket(struct span s)
+{
+	bool both = s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
+	return both ? (struct span){ s.p + 1, s.n - 2 } : s;
+}
+
 /* How many words there are, with blanks, tabs and commas between them. */
 static inline size_t
 span_words(struct span s)

@@ -16,6 +16,7 @@ enum {
 	CAN_PRIORITY = 256,
 	CAN_STARTTLS = 512,
 	CAN_REQUIRETLS = 1024,
+	CAN_BDAT = CAN_CHUNKING | CAN_BINARYMIME, /* what stands on that command */
 };
 
 /* CAN_*, for a keyword in any letter case; 0: none that we know. */

@@ -1,8 +1,8 @@
 /*
  * runtime: the directory of what may be lost at a boot: counts of clients, keys of tickets.
  *
- * Without it mail goes on, but no limit of a client's network is in force, so that somebody has to
- * hear of it. Where tmpfiles.d is not (xinetd, containers) it is made as soon as somebody may.
+ * Without it mail goes on, but no limit of a client's network is in force, so the operator has to
+ * hear of it. Where tmpfiles.d is not (xinetd, containers) the first process that may makes it.
  */
 #ifndef POSTERN_RUNTIME_H
 #define POSTERN_RUNTIME_H

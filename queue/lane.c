@@ -300,7 +300,7 @@ lane_remove(struct lane *l, const struct spool *s)
 	/* First our own slot goes: of two relays that end together, one must get the whole. */
 	lock_release(l->lock, 0, LOCK_WHOLE);
 	if (lock_exclusive(l->lock, 0, LOCK_WHOLE) < 0) {
-		lane_close(l); /* somebody is at work here, and will look after it */
+		lane_close(l); /* a relay is at work here, and will look after it */
 		return 0;
 	}
 	unlinkat(l->dir, LANE_RETRY, 0);

@@ -70,7 +70,7 @@ bool spool_has_room(const struct spool *s, int64_t octets, int64_t reserve);
 /* Removes files in tmp/ that no process holds and that are older than SPOOL_TMP_AGE. */
 void spool_sweep(const struct spool *s);
 
-enum { SPOOL_SPARE_FILES = 8 };
+enum { SPOOL_SPARE_FILES = 8 }; /* inodes that must be free for that */
 
 enum { SPOOL_TMP_AGE = 3600 }; /* s; long enough that no slow machine is between open and lock */
 

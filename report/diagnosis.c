@@ -2,21 +2,6 @@
 
 enum { CODE_DIGITS = 3, STATUS_MAX = sizeof("5.999.999") - 1 };
 
-static bool
-is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static size_t
-digits(struct span s)
-{
-	size_t n = 0;
-	while (n < s.n && is_digit(s.p[n]))
-		n++;
-	return n;
-}
-
 /* "host[address]:port: " in front. */
 static void
 split_host(struct span text, struct diagnosis *out)
@@ -28,7 +13,7 @@ split_host(struct span text, struct diagnosis *out)
 	struct span before = span_from(text.p, close);
 	struct span after = span_from(close + 2, text.p + text.n);
 	const char *open = memrchr(before.p, '[', before.n);
-	size_t port = digits(after);
+	size_t port = span_digits(after).n;
 	if (open == NULL || open == text.p || memchr(before.p, ' ', before.n) != NULL ||
 		port == 0 || after.n < port + 2 || memcmp(after.p + port, ": ", 2) != 0)
 		return;
@@ -46,7 +31,7 @@ status_at(struct span s, char class)
 	for (int i = 0; i < 2; i++) {
 		if (n == s.n || s.p[n] != '.')
 			return (struct span){ 0 };
-		size_t more = digits(span_skip(s, n + 1));
+		size_t more = span_digits(span_skip(s, n + 1)).n;
 		if (more == 0)
 			return (struct span){ 0 };
 		n += 1 + more;
@@ -61,7 +46,7 @@ diagnosis_parse(struct span text, char class, struct diagnosis *out)
 	*out = (struct diagnosis){ 0 };
 	split_host(text, out);
 	struct span w = out->words;
-	out->reply = out->host.n > 0 && digits(w) == CODE_DIGITS;
+	out->reply = out->host.n > 0 && span_digits(w).n == CODE_DIGITS;
 	for (size_t i = 1; i < w.n && out->status.n == 0; i++)
 		if (w.p[i - 1] == ' ' || w.p[i - 1] == '-')
 			out->status = status_at(span_skip(w, i), class);

@@ -12,6 +12,8 @@
 
 #include "secrets/users.h"
 
+enum { SECRET_PASSWORD = 1024 }; /* a password, with its NUL */
+
 /* "iterations,salt,StoredKey,ServerKey" in parts, all but the first one in base64. */
 struct scram {
 	char *iterations, *salt, *stored, *server;

@@ -99,13 +99,9 @@ learn(struct link_host *h, struct span line)
 static int
 say_ehlo(struct link *l)
 {
-	const struct conf_delivery *conf = l->terms.conf;
-	/* RFC 2033 section 4.1: LHLO, and nothing older. */
-	const char *command = conf->protocol == PROTOCOL_LMTP ? "LHLO " : "EHLO ";
-	link_puts(l, command, conf->timeout_helo);
-	link_puts(l, l->terms.hostname, conf->timeout_helo);
-	link_puts(l, "\r\n", conf->timeout_helo);
-	return link_listen(l, command, conf->timeout_helo, learn);
+	link_put_hello(l);
+	return link_listen(l, link_is_final(l) ? "LHLO" : "EHLO", l->terms.conf->timeout_helo,
+		learn);
 }
 
 bool
@@ -285,7 +281,7 @@ begin_link(struct link *l, int fd)
 	int one = 1; /* groups are gathered here; the kernel need not wait for more */
 	l->fd = fd;
 	l->text.max = LIMIT_REPLY_TEXT;
-	l->idle = l->bye = l->hung_up = false;
+	l->bye = l->hung_up = false;
 	l->host = (struct link_host){ 0 };
 	l->proof = (struct link_proof){ 0 };
 	l->flow = (struct link_flow){ 0 };

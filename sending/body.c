@@ -26,7 +26,7 @@ read_message(const void *m, uint64_t offset, char *p, size_t n)
 static bool
 goes_as_binary(const struct link *l, const struct message *m)
 {
-	return m->env.body == BODY_BINARYMIME && link_can(l, CAN_CHUNKING | CAN_BINARYMIME);
+	return m->env.body == BODY_BINARYMIME && link_can(l, CAN_BDAT);
 }
 
 /* Can the host have the octets as they are? What the client called them does not matter. */

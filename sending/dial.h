@@ -10,7 +10,7 @@ enum { DIAL_NAME = LIMIT_DOMAIN + NETADDR_TEXT + 16 };
 void dial_name(const struct exchanger *to, char out[static DIAL_NAME]);
 
 /*
- * Begins to connect, from an address of `source` (routes.h) if it has one of that family. A
+ * Begins to connect, from an address of `source` (conf/target.h) if it has one of that family. A
  * non-blocking fd, or -errno.
  */
 int dial_begin(const struct exchanger *to, const char *source);

@@ -6,16 +6,19 @@
 
 enum {
 	START_DATA = 354,
-	SERVICE_CLOSES = 421,
 	BUSY = 450,
 	TROUBLE = 451,   /* this and BUSY to RCPT: a greylist, perhaps */
 	NO_ROOM = 452,   /* to RCPT: one too many for this transaction (RFC 5321 4.5.3.1.10) */
 	TOO_MANY = 552,  /* ... said by old hosts */
-	NO_COMMAND = 500, NO_PARAMETER = 504, /* what is between is about the command itself */
+	NO_PARAMETER = 504, /* from CODE_UNKNOWN up to this it is about the command itself */
 };
 
-void
-exchange_disagree(struct link *l, struct job *j)
+/*
+ * Replies and commands disagree: nobody of the transaction keeps an outcome, and the last word
+ * about the one before may have been another one (L11).
+ */
+static void
+disagree(struct link *l, struct job *j)
 {
 	for (struct job *before = l->flow.first; before != j; before = before->next) {
 		before->in_step = false;
@@ -33,7 +36,7 @@ end_job(struct link *l, struct job *j)
 		job_forget(j);
 	else
 		j->end = JOB_ANSWERED;
-	bool closes = l->code == SERVICE_CLOSES;
+	bool closes = l->code == CODE_GOODBYE;
 	l->flow.answered += j->end == JOB_ANSWERED && (!closes || job_any_done(j));
 	if (closes)
 		job_lose_all(l);
@@ -80,7 +83,7 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 		j->to[i]->again = again;
 	}
 	j->sent = j->sent && link_outcome(l->code) == DONE; /* or no text is taken */
-	return lock_step || l->code != SERVICE_CLOSES;
+	return lock_step || l->code != CODE_GOODBYE;
 }
 
 /* The reply to a RCPT; `mail` is what became of MAIL. */
@@ -126,7 +129,7 @@ give_up_by(struct link *l, struct job *j, enum mark mark)
 	if (mark == MARK_LOST && !j->in_step) {
 		job_lose_all(l); /* what was said stays in the log, and is for now */
 	} else if (odd || (mark == MARK_REFUSED && !j->in_step)) {
-		exchange_disagree(l, j);
+		disagree(l, j);
 	} else {
 		j->in_step = true;
 		end_job(l, j);
@@ -139,11 +142,11 @@ give_up_by(struct link *l, struct job *j, enum mark mark)
 static void
 give_up(struct link *l, struct job *j)
 {
-	if (l->code == SERVICE_CLOSES) {
+	if (l->code == CODE_GOODBYE) {
 		job_soften(l, j);
 		end_job(l, j);
 	} else if (link_said_more(l, "RCPT")) {
-		exchange_disagree(l, j);
+		disagree(l, j);
 	} else {
 		bool group = link_can(l, CAN_PIPELINING);
 		give_up_by(l, j, group ? probe_reset_and_mark(l) : probe_reset(l));
@@ -181,7 +184,7 @@ exchange_follow_data(struct link *l, struct job *j)
 	bool go_on = l->code == START_DATA, no = l->code >= 400;
 	j->in_step = j->in_step || go_on;
 	if ((!go_on && !no) || (go_on && link_said_more(l, "DATA"))) {
-		exchange_disagree(l, j); /* or it would be taken for the reply to the end */
+		disagree(l, j); /* or it would be taken for the reply to the end */
 	} else if (go_on && j->accepted > 0) {
 		put_body(l, j);
 	} else if (go_on && link_is_final(l)) { /* LMTP, and no reply would follow */
@@ -201,7 +204,7 @@ exchange_follow_envelope(struct link *l, struct job *j)
 	if (j->accepted == 0)
 		give_up(l, j);
 	else if (link_said_more(l, "RCPT"))
-		exchange_disagree(l, j);
+		disagree(l, j);
 	else if (j->text.binary) /* BDAT has no reply before the text */
 		put_body(l, j);
 	else if (link_ask(l, "DATA", "", l->terms.conf->timeout_data_start) < 0)
@@ -226,11 +229,10 @@ by_chunk(const struct job *j)
 static enum outcome
 outcome_of_text(struct link *l, const struct job *j)
 {
-	bool unknown = l->code >= NO_COMMAND && l->code <= NO_PARAMETER;
+	bool unknown = l->code >= CODE_UNKNOWN && l->code <= NO_PARAMETER;
 	if (!by_chunk(j) || !unknown || j->accepted == 0)
 		return link_outcome(l->code);
-	l->lessons |= LESSON_NO_CHUNKS;
-	l->host.can &= ~(unsigned)(CAN_CHUNKING | CAN_BINARYMIME);
+	probe_drops_bdat(l);
 	return SOFT;
 }
 

@@ -36,10 +36,4 @@ void exchange_end(struct link *l, struct job *j, bool last);
  */
 void exchange_broke_off(struct link *l, struct job *j);
 
-/*
- * Replies and commands disagree: nobody of the transaction keeps an outcome, and the last word
- * about the one before may have been another one (L11).
- */
-void exchange_disagree(struct link *l, struct job *j);
-
 #endif

@@ -163,7 +163,7 @@ job_lose_all(struct link *l)
 	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
-		if (first && !l->bye && !l->idle)
+		if (first && !l->bye)
 			l->lessons |= lesson_of(l, j);
 		j->sent = j->sent && !l->bye;
 		if (first && l->bye && is_put_off(l, j))

@@ -10,7 +10,7 @@
 #include "lib/clock.h"
 #include "sending/tlsclient.h"
 
-enum { CODE_DIGITS = 3, SERVICE_CLOSES = 421, WHY_SIZE = 512 };
+enum { CODE_DIGITS = 3, WHY_SIZE = 512 };
 
 void
 link_say(struct link *l, const char *what, const char *why)
@@ -146,10 +146,9 @@ link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *l
 		if (learns != NULL && l->code != 0 && code < 300 && line.n > CODE_DIGITS)
 			learns(&l->host, span_skip(line, CODE_DIGITS + 1));
 		l->code = code;
-		l->idle = false;
 		more = line.n > CODE_DIGITS && line.p[CODE_DIGITS] == '-';
 	}
-	l->bye = l->code == SERVICE_CLOSES;
+	l->bye = l->code == CODE_GOODBYE;
 	return 0;
 }
 
@@ -169,6 +168,15 @@ void
 link_puts(struct link *l, const char *text, int64_t seconds)
 {
 	link_put(l, span_of(text), seconds);
+}
+
+void
+link_put_hello(struct link *l)
+{
+	int64_t seconds = l->terms.conf->timeout_helo;
+	link_puts(l, link_is_final(l) ? "LHLO " : "EHLO ", seconds); /* RFC 2033 section 4.1 */
+	link_puts(l, l->terms.hostname, seconds);
+	link_puts(l, "\r\n", seconds);
 }
 
 int

@@ -84,6 +84,13 @@ enum {
 	REFUSAL_US = 2,       /* us: the operator has to mend it */
 };
 
+/* Codes of replies that are met in several places (RFC 5321 section 4.2.3). */
+enum {
+	CODE_GOODBYE = 421,
+	CODE_UNKNOWN = 500,         /* no such command, */
+	CODE_NOT_IMPLEMENTED = 502, /* or not here */
+};
+
 /* What is on its way; of sending.c and those below it, but for what refusals were about. */
 struct link_flow {
 	unsigned about;   /* REFUSAL_*: what refusals were about, */
@@ -118,7 +125,6 @@ struct link {
 	struct buf text;       /* of the last reply: its lines, escaped; outlives the connection */
 	bool bye;              /* the last reply that came was 421 */
 	bool hung_up;          /* the host closed it where a reply was due */
-	bool idle;             /* was kept open with nothing to say; the host is silent since */
 	struct link_host host;
 	struct link_proof proof;
 	struct link_flow flow;
@@ -142,6 +148,9 @@ int link_listen(struct link *l, const char *to_what, int64_t seconds, link_learn
 void link_put(struct link *l, struct span bytes, int64_t seconds);
 void link_puts(struct link *l, const char *text, int64_t seconds);
 
+/* EHLO, or of LMTP LHLO, with our name; among what is sent before the next wait. */
+void link_put_hello(struct link *l);
+
 /* In place of a reply: "what: why" in l->text, and 0 in l->code. */
 void link_say(struct link *l, const char *what, const char *why);
 
@@ -154,7 +163,10 @@ link_can(const struct link *l, unsigned what)
 	return (l->host.can & what) == what;
 }
 
-/* Has the host brought at least one transaction of this connection to an end? */
+/*
+ * Has the host brought at least one transaction of this connection to an end? Known also when the
+ * connection is gone.
+ */
 static inline bool
 link_was_of_use(const struct link *l)
 {

@@ -12,7 +12,10 @@
 void mail_rcpt_put_mail(struct link *l, const struct text *t);
 void mail_rcpt_put_rcpt(struct link *l, const struct rcpt *r);
 
-/* Of which extensions MAIL, or RCPT, has a parameter for a host that can so much: CAN_*. */
+/*
+ * The extensions (CAN_*) of which MAIL, or RCPT, has a parameter, to a host that can do all of
+ * `can`.
+ */
 unsigned mail_rcpt_mail_words(unsigned can, const struct text *t);
 unsigned mail_rcpt_rcpt_words(unsigned can, const struct rcpt *r);
 

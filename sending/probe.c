@@ -1,25 +1,13 @@
 #include "sending/probe.h"
 
-enum {
-	NO_COMMAND = 500,
-	NO_SUCH_COMMAND = 502,
-	MORE_REPLIES = 1000, /* than are owed, which are read */
-};
+enum { MORE_REPLIES = 1000 }; /* than are owed, which are read */
 
 /* ---- the mark ------------------------------------------------------------------------------ */
-
-static void
-say_hello(struct link *l, int64_t seconds)
-{
-	link_puts(l, link_is_final(l) ? "LHLO " : "EHLO ", seconds);
-	link_puts(l, l->terms.hostname, seconds);
-	link_puts(l, "\r\n", seconds);
-}
 
 void
 probe_put_mark(struct link *l)
 {
-	say_hello(l, l->terms.conf->timeout_helo);
+	link_put_hello(l);
 }
 
 /* The list that the host gave before had one of these, so this one has. */
@@ -103,7 +91,7 @@ probe_reset_and_mark(struct link *l)
 static bool
 refuses_chunk(struct link *l)
 {
-	bool unknown = l->code == NO_COMMAND || l->code == NO_SUCH_COMMAND;
+	bool unknown = l->code == CODE_UNKNOWN || l->code == CODE_NOT_IMPLEMENTED;
 	return link_outcome(l->code) == HARD && !unknown && !link_said_more(l, "BDAT");
 }
 
@@ -121,6 +109,13 @@ ask_mark(struct link *l)
 	return probe_read_mark(l) == MARK_SEEN;
 }
 
+void
+probe_drops_bdat(struct link *l)
+{
+	l->lessons |= LESSON_NO_CHUNKS;
+	l->host.can &= ~(unsigned)CAN_BDAT;
+}
+
 bool
 probe_discards(struct link *l)
 {
@@ -132,8 +127,7 @@ probe_discards(struct link *l)
 		l->lessons |= LESSON_DISCARDS;
 		return true;
 	}
-	l->lessons |= LESSON_NO_CHUNKS;
-	l->host.can &= ~(unsigned)(CAN_CHUNKING | CAN_BINARYMIME);
+	probe_drops_bdat(l);
 	link_quit(l);
 	return false;
 }

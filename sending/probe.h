@@ -43,4 +43,7 @@ enum mark probe_reset_and_mark(struct link *l);
  */
 bool probe_discards(struct link *l);
 
+/* The host does no right by BDAT: nothing goes by it from now on, nor by the next connection. */
+void probe_drops_bdat(struct link *l);
+
 #endif

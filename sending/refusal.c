@@ -107,7 +107,7 @@ is_about_words(int code, struct enhanced e)
 static bool
 is_fallback(const struct link *l)
 {
-	bool ours = l->code == 0 && (l->terms.avoided & (CAN_CHUNKING | CAN_BINARYMIME)) != 0;
+	bool ours = l->code == 0 && (l->terms.avoided & CAN_BDAT) != 0;
 	return ours || l->terms.clear || l->terms.nameless || l->host.helo ||
 		l->flow.dropped != 0;
 }

@@ -141,12 +141,6 @@ sending_is_open(const struct link *l)
 }
 
 bool
-sending_was_of_use(const struct link *l)
-{
-	return link_was_of_use(l);
-}
-
-bool
 sending_add(const struct link *l, struct job *j, struct rcpt *to)
 {
 	if (j->n == JOB_RCPTS || (l->host.limit.rcpts != 0 && j->n >= l->host.limit.rcpts))

@@ -12,6 +12,21 @@
  * the end of the job; sending_land brings back the jobs in the order in which they were started,
  * with outcome and reply of each recipient. If the connection is lost, it is unknown of no more
  * messages than the window holds whether the host took them.
+ *
+ * The room, each file above those that it calls:
+ *
+ *	begin      what is said before the first job: greeting, EHLO, STARTTLS (tlsclient, trust,
+ *	           resume), AUTH (authclient, sasl, login)
+ *	sending    which way a job goes
+ *	window     jobs that follow each other whole
+ *	exchange   the replies to one transaction
+ *	job        what became of it; who is to blame when the connection is lost
+ *	refusal    is it the mail that a host refuses, or the way we came?
+ *	mail_rcpt  MAIL and RCPT, with parameters
+ *	body       the text, in a form that the host takes
+ *	probe      what the host does in fact
+ *	link       the connection, and one reply
+ *	dial       how it is made
  */
 #ifndef POSTERN_SENDING_H
 #define POSTERN_SENDING_H
@@ -20,12 +35,6 @@
 
 /* Can another message go by this connection? */
 bool sending_is_open(const struct link *l);
-
-/*
- * Has the host brought at least one transaction of this connection to an end? Known also when the
- * connection is gone.
- */
-bool sending_was_of_use(const struct link *l);
 
 /* Adds one more recipient. False: a transaction with this host may not have one more (RFC 9422). */
 bool sending_add(const struct link *l, struct job *j, struct rcpt *to);

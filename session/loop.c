@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/wait.h"
 #include "process/program.h"
 #include "session/commands.h"
 #include "session/proxy.h"
@@ -22,9 +23,10 @@
 static bool
 spoke_early(const struct session *s)
 {
-	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
-	return !s->said.rights.any_domain && (stream_pending(&s->stream) ||
-		(ppoll(&p, 1, &(struct timespec){ 0 }, NULL) > 0 && (p.revents & POLLHUP) == 0));
+	if (s->said.rights.any_domain)
+		return false;
+	int ready = wait_which(STDIN_FILENO, POLLIN, 0, NULL);
+	return stream_pending(&s->stream) || (ready > 0 && (ready & POLLHUP) == 0);
 }
 
 /* What a proxy said instead of a header is for the operator to see. */

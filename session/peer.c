@@ -51,8 +51,7 @@ variable_of(struct span name)
 static bool
 parse_address(struct span s, struct netaddr *out)
 {
-	if (s.n >= 2 && s.p[0] == '[' && s.p[s.n - 1] == ']')
-		s = (struct span){ s.p + 1, s.n - 2 };
+	s = span_unbracket(s);
 	return netaddr_parse(span_cut(&s, '%'), out) == 0;
 }
 

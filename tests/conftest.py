@@ -26,6 +26,7 @@ import patience  # noqa: E402
 import pki as certificates  # noqa: E402
 import ports  # noqa: E402
 import proc  # noqa: E402
+import tlsplace  # noqa: E402
 
 NOBODY = 65534
 DROP = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
@@ -308,6 +309,18 @@ def pki():
     path.chmod(0o755)
     yield certificates.Pki(path)
     shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def cards(pki):
+    """... of hosts, good and bad."""
+    return tlsplace.issue_cards(pki)
+
+
+@pytest.fixture
+def place(postern, world, cards):
+    """Where mail goes by TLS."""
+    return tlsplace.Place(postern, world, cards)
 
 
 @pytest.fixture

@@ -131,6 +131,8 @@ FAULTS = [
     ({"auth_dovecot": "/nonexistent"}, 0, "auth_dovecot /nonexistent: No such file or directory; does it run"),
     ({"delivery_tls": "verify", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
+    ({"requiretls": "yes", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
+     "delivery_ca /nonexistent: No such file or directory"),
     ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),
     ({"source": "192.0.2.1"}, 78, "source 192.0.2.1: Cannot assign requested address"),
 ]

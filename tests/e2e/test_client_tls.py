@@ -14,22 +14,11 @@ import patience
 import spoolfile
 from conftest import TOP
 from pki import openssl
-from tlsplace import Place, issue_cards
 from tlssink import TlsSink, server_context
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 IDENT = "20000000000000000abc"
-
-
-@pytest.fixture(scope="module")
-def cards(pki):
-    return issue_cards(pki)
-
-
-@pytest.fixture
-def place(postern, world, cards):
-    return Place(postern, world, cards)
 
 
 @pytest.fixture

@@ -4,19 +4,8 @@ import pytest
 
 import spoolfile
 from internet import Last
-from tlsplace import Place, issue_cards
 
 FIRST = "530 5.7.0 Must issue a STARTTLS command first"
-
-
-@pytest.fixture(scope="module")
-def cards(pki):
-    return issue_cards(pki)
-
-
-@pytest.fixture
-def place(postern, world, cards):
-    return Place(postern, world, cards)
 
 
 def demands_tls(sink, reply, verb="MAIL"):

@@ -1,11 +1,8 @@
 """What a session that was taken over can do, in a pipe: nothing but its work, and no end of helpers.
 test_systemd.py and test_xinetd.py show the same of sessions there."""
-import ctypes
 import os
-import pathlib
 import select
 import socket
-import stat
 import struct
 import subprocess
 
@@ -19,7 +16,6 @@ from conftest import BUILD
 RELAY, TLS, AUTH, SENDER, RECIPIENT = range(5) # request.h
 LANE = 256
 AT_ONCE = 16 # LIMIT_HELPERS
-PIDFD_GETFD = 438
 
 
 class Talk:
@@ -68,14 +64,8 @@ class Rogue:
     """Sends what it likes to the monitor, through the session's own socket."""
 
     def __init__(self, monitor):
-        self.monitor, session = monitor, locked.session_of(monitor)
-        held = pathlib.Path(f"/proc/{session}/fd")
-        fd = next(int(p.name) for p in held.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
-        pidfd = os.pidfd_open(session)
-        copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, fd, 0)
-        os.close(pidfd)
-        assert copy >= 0, os.strerror(ctypes.get_errno())
-        self.requests = socket.socket(fileno=copy)
+        self.monitor = monitor
+        self.requests = locked.socket_of(locked.session_of(monitor))
 
     def ask(self, kind, fds):
         """The descriptors are those of a new pair; ours is returned."""

@@ -5,7 +5,7 @@ import pytest
 
 import spoolfile
 from conftest import own
-from tlsplace import Place, issue_cards
+from tlsplace import Place
 
 IDENT = "20000000000000000abd"
 
@@ -87,11 +87,6 @@ def test_each_host_hears_its_own(postern, world, wait, logins):
 
 
 # ---- REQUIRETLS by a route
-
-@pytest.fixture(scope="module")
-def cards(pki):
-    return issue_cards(pki)
-
 
 @pytest.mark.parametrize("hosts, card, proved", [
     ("mx.dest.example:{port}", "host", True),

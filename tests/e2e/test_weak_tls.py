@@ -6,7 +6,7 @@ import pytest
 
 from oldtls import OldTls, library
 from pki import openssl, sequence
-from tlsplace import Place, issue_cards
+from tlsplace import issue_cards
 
 # The group of 1024 bits in RFC 2409 section 6.2.
 PRIME = int("FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A0879"
@@ -38,11 +38,6 @@ def cards(pki):
                               base64.encodebytes(sequence(0x30, numbers)).decode() +
                               "-----END DH PARAMETERS-----\n")
     return issue_cards(pki)
-
-
-@pytest.fixture
-def place(postern, world, cards):
-    return Place(postern, world, cards)
 
 
 def host(place, weakness):

@@ -33,7 +33,7 @@ PROGRAMS = {
     "smtpd": [*COMMON, "session"],
     "relay": [*COMMON, "dns", "delivery", "sending", "report"],
     "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
-    "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass"],
+    "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass", "secrets/enrol"],
 }
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 

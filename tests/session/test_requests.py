@@ -1,10 +1,6 @@
 """What a session that was taken over gets by asking its monitor for relays: those of lanes, nothing else."""
-import ctypes
 import os
-import pathlib
 import shutil
-import socket
-import stat
 import struct
 import subprocess
 
@@ -17,7 +13,6 @@ from conftest import BUILD, own
 from patience import until
 
 RELAY, LANE = 0, 256 # request.h
-PIDFD_GETFD = 438
 
 # None of them is a name that a session makes; most of them are directories that are there.
 NO_LANES = [
@@ -34,13 +29,7 @@ NO_LANES = [
 
 def ask(session, *lanes, size=LANE):
     """Through the session's own socket to its monitor."""
-    held = pathlib.Path(f"/proc/{session}/fd")
-    fd = next(int(p.name) for p in held.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
-    pidfd = os.pidfd_open(session)
-    copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, fd, 0)
-    os.close(pidfd)
-    assert copy >= 0, os.strerror(ctypes.get_errno())
-    with socket.socket(fileno=copy) as requests:
+    with locked.socket_of(session) as requests:
         for lane in lanes:
             requests.sendall(struct.pack("I", RELAY) + lane[:size].ljust(size, b"\0"))
 

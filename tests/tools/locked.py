@@ -3,12 +3,14 @@
 tests/tools/inject.c makes the running session do them, so what is judged is the process that talks
 to a client, where and as it was started.
 """
+import ctypes
 import errno
 import fcntl
 import os
 import pathlib
 import shutil
 import socket
+import stat
 import struct
 import subprocess
 
@@ -23,6 +25,7 @@ LOOPBACK = "#" + struct.pack("!H4s8x", 25, socket.inet_aton("127.0.0.1")).hex()
 INET = f"#{struct.pack('=H', socket.AF_INET).hex()}{LOOPBACK[1:]}"
 NEW_USER, NEW_NS, NEW_NET, CHILD = 0x10000000, 0x20000, 0x40000000, 17
 FIOSETOWN = 0x8901
+PIDFD_GETFD = 438
 ATTACH = 16
 
 # What a process that is not locked in may do, as an ordinary user.
@@ -117,6 +120,17 @@ def build_inject(where):
 def session_of(monitor):
     """Its first child."""
     return proc.children(monitor)[0]
+
+
+def socket_of(session):
+    """A copy of the one by which it asks its monitor: the only socket that it has, in a pipe."""
+    held = pathlib.Path(f"/proc/{session}/fd")
+    fd = next(int(p.name) for p in held.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
+    pidfd = os.pidfd_open(session)
+    copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, fd, 0)
+    os.close(pidfd)
+    assert copy >= 0, os.strerror(ctypes.get_errno())
+    return socket.socket(fileno=copy)
 
 
 def inside(pid):

@@ -407,7 +407,6 @@ static void
 test_pace(void **state)
 {
 	(void)state;
-	enum { CHUNKS = CAN_CHUNKING | CAN_BINARYMIME };
 	static const struct {
 		enum host_event known;
 		unsigned lessons, without;
@@ -416,10 +415,10 @@ test_pace(void **state)
 		{ HOST_SINGLE, 0, 0, true, false },
 		{ HOST_LOCKSTEP, 0, CAN_PIPELINING, false, false },
 		{ HOST_DISCARDS, 0, 0, false, true },
-		{ HOST_UNCHUNKED, 0, CHUNKS, false, false },
-		{ HOST_UNCHUNKED, LESSON_DISCARDS, CHUNKS, false, false },
+		{ HOST_UNCHUNKED, 0, CAN_BDAT, false, false },
+		{ HOST_UNCHUNKED, LESSON_DISCARDS, CAN_BDAT, false, false },
 		{ HOST_DISCARDS, LESSON_LOCKSTEP, CAN_PIPELINING, false, true },
-		{ HOST_DISCARDS, LESSON_SINGLE | LESSON_NO_CHUNKS, CHUNKS, true, false },
+		{ HOST_DISCARDS, LESSON_SINGLE | LESSON_NO_CHUNKS, CAN_BDAT, true, false },
 	};
 	static char size[] = "size";
 	for (size_t i = 0; i < ROWS(rows); i++) {

@@ -63,7 +63,7 @@ connect_to(const struct host_script *script, bool window)
 	r.link.fd = host_start(&host, script);
 	r.link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };
 	r.link.flow = (struct link_flow){ 0 };
-	r.link.idle = r.link.bye = r.link.hung_up = false;
+	r.link.bye = r.link.hung_up = false;
 	stream_init(&r.link.stream, r.link.fd, r.link.fd, true, NULL);
 	link_attend(&r.link);
 	r.work.lost = 0;

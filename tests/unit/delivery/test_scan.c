@@ -102,7 +102,7 @@ test_down(void **state)
 	queue(&plain);
 	int64_t before = clock_wall();
 	struct found found = scan();
-	assert_in_range(found.next, before + CROWD_RETRY, clock_wall() + CROWD_RETRY);
+	assert_in_range(found.next, before + IDLE_RETRY, clock_wall() + IDLE_RETRY);
 	assert_false(found.shared || found.again);
 	assert_true(is_there(d.id));
 	assert_true(
@@ -144,8 +144,8 @@ test_clock_set_back(void **state)
 	(void)state;
 	const struct {
 		int64_t next, want; /* s from now */
-	} rows[] = { { 90, 90 }, { RETRY2 - 10, RETRY2 - 10 }, { HOUR * 24, CROWD_RETRY },
-		{ -5, CROWD_RETRY } };
+	} rows[] = { { 90, 90 }, { RETRY2 - 10, RETRY2 - 10 }, { HOUR * 24, IDLE_RETRY },
+		{ -5, IDLE_RETRY } };
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct message m = MESSAGE_CLOSED;
 		queue(&plain);

@@ -23,7 +23,7 @@ connect_to(const struct host_script *script, unsigned can)
 	l.terms.window = JOBS;
 	l.fd = host_start(&host, script);
 	l.text = buf_new(LIMIT_REPLY_TEXT);
-	l.idle = l.bye = l.hung_up = false;
+	l.bye = l.hung_up = false;
 	l.lessons = 0;
 	l.host = (struct link_host){ .can = can };
 	l.flow = (struct link_flow){ 0 };
