@@ -411,6 +411,18 @@ connect_to_any(struct relay *r)
 	return o;
 }
 
+/*
+ * There is a host again. The attempts before count on until it does something: others greet and
+ * close, again and again, and the lane is to wait longer each time.
+ */
+static void
+set_up(struct relay *r)
+{
+	lane_set_up(&r->work.lane);
+	(void)lane_settle(&r->work.lane);
+	r->work.state = (struct lane_state){ .attempts = r->work.state.attempts };
+}
+
 enum outcome
 connect_lane(struct relay *r)
 {
@@ -428,11 +440,8 @@ connect_lane(struct relay *r)
 		give_lane_up(r, o);
 		return o;
 	}
-	if (r->work.state.down) {
-		lane_set_up(&r->work.lane);
-		(void)lane_settle(&r->work.lane);
-		r->work.state = (struct lane_state){ 0 };
-	}
+	if (r->work.state.down)
+		set_up(r);
 	return DONE;
 }
 
@@ -500,6 +509,7 @@ connect_judge(struct relay *r, const struct message *m, enum job_end end)
 	}
 	if (!sending_was_of_use(&r->link))
 		return r->link.fd < 0 && judge_loss(r, m);
+	w->state.attempts = 0;
 	if (end == JOB_ANSWERED) {
 		w->lost = 0;
 		if (is_suspect(r, m))

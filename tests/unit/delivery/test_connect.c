@@ -263,6 +263,42 @@ test_turns(void **state)
 		check(&rows[i]);
 }
 
+/*
+ * All hosts greet, and close when mail comes. The oldest message is always the first that goes to
+ * the next host without a word against it; and yet it is returned in the end, though there is ever
+ * new mail that has its turn in between, and the lane waits longer each time.
+ */
+static void
+test_none_does_anything(void **state)
+{
+	(void)state;
+	enum { VISITS = 3, NEW = 4 };
+	char oldest[ID_SIZE] = "";
+	struct lane_state now;
+	r.common.relay.expire = -1; /* all mail is old enough */
+	for (int visit = 1; visit <= VISITS; visit++) {
+		struct found found;
+		struct message m;
+		begin_lane();
+		open_place(0, "MAIL1=close", false);
+		open_place(1, "MAIL1=close", false);
+		queue(NEW);
+		if (visit == 1)
+			memcpy(oldest, ids[0], sizeof(oldest));
+		lane_state(&r.work.lane, &r.work.state);
+		assert_true(scan_lane(&r, no_help, &found));
+		end_lane();
+		close_place(0);
+		close_place(1);
+		lane_state(&r.work.lane, &now);
+		assert_true(now.down);
+		assert_int_equal(now.attempts, visit);
+		int err = message_open(&m, &r.work.lane, oldest);
+		assert_int_equal(err, visit < VISITS ? 0 : -ENOENT);
+		message_close(&m);
+	}
+}
+
 /* ---- a lane without a host ------------------------------------------------------------------ */
 
 /*
@@ -319,12 +355,13 @@ test_unable(void **state)
 	assert_int_equal(place[0].connections, 0);
 }
 
-/* A lane that was down and has a host again is up. */
+/* A lane that was down and has a host again is up; its attempts count until that does something. */
 static void
 test_up_again(void **state)
 {
 	(void)state;
 	struct lane_state now;
+	struct found found;
 	begin_lane();
 	open_place(0, "", false);
 	queue(1);
@@ -332,7 +369,10 @@ test_up_again(void **state)
 	lane_state(&r.work.lane, &r.work.state);
 	assert_int_equal(connect_lane(&r), DONE);
 	lane_state(&r.work.lane, &now);
-	assert_true(!now.down && !r.work.state.down && r.work.state.attempts == 0);
+	assert_true(!now.down && now.attempts == 0);
+	assert_true(!r.work.state.down && r.work.state.attempts == 4);
+	assert_true(scan_lane(&r, no_help, &found));
+	assert_int_equal(r.work.state.attempts, 0);
 	end_lane();
 	close_place(0);
 }
@@ -516,6 +556,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_turns, start, stop),
+		cmocka_unit_test_setup_teardown(test_none_does_anything, start, stop),
 		cmocka_unit_test_setup_teardown(test_giving_up, start, stop),
 		cmocka_unit_test_setup_teardown(test_unable, start, stop),
 		cmocka_unit_test_setup_teardown(test_up_again, start, stop),
