@@ -356,7 +356,7 @@ follow_race(struct relay *r)
 		}
 		if (r->link.proof.refused)
 			log_refusal(r);
-		else
+		else if (!race_kept_waiting(&r->work.race))
 			mark_failed(r);
 	}
 	return SOFT;

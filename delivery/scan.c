@@ -318,7 +318,7 @@ scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 		 */
 		found->again = found->again || (found->shared && found->tried);
 		/*
-		 * Also when the lane was given up meanwhile, for then what was to be sent again may be
+		 * Also when the lane was given up meanwhile, for what was to be sent again may be
 		 * too old. Nothing is tried any more, so nothing is due at once after that.
 		 */
 	} while (found->again && !found->last);
