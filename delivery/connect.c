@@ -254,6 +254,7 @@ connect_again(struct relay *r)
 	struct race race;
 	if (race_begin(&race, &r->work.delivery, &r->hosts, &one) < 0)
 		return -1;
+	race.extra = r->work.extra;
 	int fd = race_next(&race, &r->work.to, &r->why);
 	race_end(&race);
 	return fd;

@@ -376,6 +376,38 @@ test_giving_up(void **state)
 	}
 }
 
+/* Takes one connection, which it closes at EHLO, and no second one. */
+static void *
+serve_once(void *context)
+{
+	struct place *p = context;
+	const struct host_script script = { .greeting = "220 here", .ehlo = "250 hello",
+		.exceptions = "HELLO1=close" };
+	int fd = accept(p->listener, NULL, NULL);
+	shutdown(p->listener, SHUT_RDWR);
+	host_talk(&p->host, &script, fd);
+	return NULL;
+}
+
+/* Nor is anything remembered if it is the second connection of an extra relay that fails. */
+static void
+test_giving_up_again(void **state)
+{
+	(void)state;
+	for (int extra = 0; extra < 2; extra++) {
+		begin_lane();
+		r.work.extra = extra;
+		listen_at(0);
+		assert_int_equal(pthread_create(&place[0].thread, NULL, serve_once, &place[0]), 0);
+		queue(1);
+		assert_int_equal(connect_lane(&r), SOFT);
+		assert_int_equal(known(0).failed != 0, !extra);
+		lane_set_up(&r.work.lane);
+		end_lane();
+		close_place(0);
+	}
+}
+
 /* The login could not be read: nobody is asked, and the reason stands in the lane. */
 static void
 test_unable(void **state)
@@ -596,6 +628,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_tired_of_waiting, start, stop),
 		cmocka_unit_test_setup_teardown(test_none_does_anything, start, stop),
 		cmocka_unit_test_setup_teardown(test_giving_up, start, stop),
+		cmocka_unit_test_setup_teardown(test_giving_up_again, start, stop),
 		cmocka_unit_test_setup_teardown(test_unable, start, stop),
 		cmocka_unit_test_setup_teardown(test_up_again, start, stop),
 		cmocka_unit_test_setup_teardown(test_terms, start, stop),
