@@ -335,9 +335,12 @@ race_goes_on(const struct race *r)
 bool
 race_is_open(const struct race *r)
 {
-	for (size_t i = 0; r->winner != NULL && i < r->started; i++)
-		if (r->v[i].fd >= 0 && r->v[i].to.preference < r->winner->to.preference)
+	for (size_t i = 0; r->winner != NULL && i < r->n; i++) {
+		const struct runner *u = &r->v[i];
+		bool turn = i < r->started ? u->fd >= 0 : i < RUNNERS;
+		if (turn && u->to.preference < r->winner->to.preference)
 			return true;
+	}
 	return false;
 }
 

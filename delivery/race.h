@@ -51,7 +51,10 @@ int race_next(struct race *r, struct exchanger *winner, struct buf *why);
 /* Is there a host that has not had its turn? */
 bool race_goes_on(const struct race *r);
 
-/* Does a host of better preference than the last winner still run, which the winner overtook? */
+/*
+ * Is there a host of better preference than the last winner that has not had its turn? The winner
+ * overtook it, or it failed lately, and may be well again.
+ */
 bool race_is_open(const struct race *r);
 
 /*

@@ -187,6 +187,7 @@ struct row {
 	bool failed[HOSTS];         /* remembered */
 	bool down;                  /* the lane waits */
 	bool equal;                 /* there are three, all of one preference */
+	bool doubtful;              /* the better one failed lately */
 };
 
 static void
@@ -205,6 +206,8 @@ check(const struct row *t)
 	}
 	if (silent) /* and known for it: the other one is tried soon */
 		hosts_silent(&r.hosts, &r.work.exchangers.v[0], SLOW);
+	if (t->doubtful)
+		hosts_mark(&r.hosts, &r.work.exchangers.v[0], HOST_FAILED);
 	queue(t->messages);
 	assert_true(scan_lane(&r, no_help, &found));
 	assert_int_equal(r.work.verdict == SOFT, t->down);
@@ -260,6 +263,12 @@ test_turns(void **state)
 		{ "silent", "RCPT1=450 no|RCPT2=450 no", 2, "11", .connections = { 1, 2 },
 			.failed = { true } },
 		{ "silent", "RCPT1=550 no|RCPT2=550 no", 2, "--", .connections = { 1, 1 } },
+		/* ... and so is one that failed lately, and may be well again */
+		{ "", "RCPT1=450 no|RCPT2=450 no", 2, "--", .connections = { 1, 1 },
+			.doubtful = true },
+		{ "GREETING1=close", "RCPT1=450 no|RCPT2=450 no", 2, "11", .connections = { 1, 2 },
+			.failed = { true }, .doubtful = true },
+		{ "", "", 2, "--", .connections = { 0, 1 }, .failed = { true }, .doubtful = true },
 		/* ... and one that is as good is asked, too, but no more than one */
 		{ "RCPT1=450 no|RCPT2=450 no", "", 2, "--", .connections = { 1, 1, 0 },
 			.equal = true },

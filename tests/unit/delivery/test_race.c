@@ -382,6 +382,27 @@ test_has_equal(void **state)
 	close_places();
 }
 
+/* A better one that failed lately has its turn to come (L14). */
+static void
+test_well_again(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	struct race r;
+	conf.mx_order = MX_RANDOM;
+	open_place(0, SILENT, 10);
+	open_place(1, SILENT, 20);
+	hosts_mark(&hosts, &exchanger[0], HOST_FAILED);
+	begin_race_of_clients(&r);
+	assert_false(race_is_open(&r)); /* nobody has won */
+	assert_int_equal(next(&r, &why), 'b');
+	assert_true(race_is_open(&r));
+	assert_int_equal(next(&r, &why), 'a');
+	assert_false(race_is_open(&r));
+	race_end(&r);
+	close_places();
+}
+
 /* ---- connections that came to nothing (L15) ------------------------------------------------- */
 
 /* Only what was noted is convicted, and only once. */
@@ -424,6 +445,7 @@ main(void)
 		cmocka_unit_test(test_too_late),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_has_equal),
+		cmocka_unit_test(test_well_again),
 		cmocka_unit_test(test_convict),
 	};
 	return cmocka_run_group_tests_name("race", tests, start, stop);
