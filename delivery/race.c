@@ -337,7 +337,7 @@ race_is_open(const struct race *r)
 {
 	for (size_t i = 0; r->winner != NULL && i < r->n; i++) {
 		const struct runner *u = &r->v[i];
-		bool turn = i < r->started ? u->fd >= 0 : i < RUNNERS;
+		bool turn = i < r->started ? u->fd >= 0 : i == r->started && i < RUNNERS;
 		if (turn && u->to.preference < r->winner->to.preference)
 			return true;
 	}

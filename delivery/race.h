@@ -53,7 +53,7 @@ bool race_goes_on(const struct race *r);
 
 /*
  * Is there a host of better preference than the last winner that has not had its turn? The winner
- * overtook it, or it failed lately, and may be well again.
+ * overtook it; or it failed lately, may be well again, and is the next one.
  */
 bool race_is_open(const struct race *r);
 
