@@ -484,8 +484,8 @@ is_put_off(const struct message *m)
 
 /*
  * Somebody is put off. A better host that was overtaken, or failed lately, may take what this one
- * did not: it is waited for, once. So may a host that is as good, and slower, or it would never be asked: but no
- * more than one of them, for most of what is put off is put off by all.
+ * did not: it is waited for, once. So may a host that is as good, and slower, or it would never be
+ * asked: but no more than one of them, for most of what is put off is put off by all.
  */
 static bool
 judge_delay(struct relay *r)
