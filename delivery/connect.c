@@ -169,6 +169,7 @@ connect_again(struct relay *r)
 	struct race race;
 	if (race_begin(&race, &r->work.delivery, &r->hosts, &one) < 0)
 		return -1;
+	race.extra = r->work.extra;
 	int fd = race_next(&race, &r->work.to, &r->why);
 	race_end(&race);
 	return fd;
@@ -271,7 +272,7 @@ follow_race(struct relay *r)
 		}
 		if (r->link.proof.refused)
 			log_refusal(r);
-		else
+		else if (!race_kept_waiting(&r->work.race))
 			mark_failed(r);
 	}
 	return SOFT;
@@ -326,6 +327,18 @@ connect_to_any(struct relay *r)
 	return o;
 }
 
+/*
+ * There is a host again. The attempts before count on until it does something: others greet and
+ * close, again and again, and the lane is to wait longer each time.
+ */
+static void
+set_up(struct relay *r)
+{
+	lane_set_up(&r->work.lane);
+	(void)lane_settle(&r->work.lane);
+	r->work.state = (struct lane_state){ .attempts = r->work.state.attempts };
+}
+
 enum outcome
 connect_lane(struct relay *r)
 {
@@ -343,11 +356,8 @@ connect_lane(struct relay *r)
 		give_lane_up(r, o);
 		return o;
 	}
-	if (r->work.state.down) {
-		lane_set_up(&r->work.lane);
-		(void)lane_settle(&r->work.lane);
-		r->work.state = (struct lane_state){ 0 };
-	}
+	if (r->work.state.down)
+		set_up(r);
 	return DONE;
 }
 
@@ -379,9 +389,9 @@ judge_loss(struct relay *r, const struct message *m)
 }
 
 /*
- * The host put a recipient off. A better host that was overtaken may take what this one did not:
- * it is waited for, once. So may a host that is as good, and slower, or it would never be asked:
- * but no more than one of them, for most of what is put off is put off by all.
+ * Somebody is put off. A better host that was overtaken, or failed lately, may take what this one
+ * did not: it is waited for, once. So may a host that is as good, and slower, or it would never be
+ * asked: but no more than one of them, for most of what is put off is put off by all.
  */
 static bool
 judge_delay(struct relay *r)
@@ -406,6 +416,7 @@ connect_judge(struct relay *r, const struct message *m, enum job_end end)
 	}
 	if (!link_was_of_use(&r->link))
 		return r->link.fd < 0 && judge_loss(r, m);
+	w->state.attempts = 0;
 	if (end == JOB_ANSWERED) {
 		w->lost = 0;
 		if (is_suspect(r, m))

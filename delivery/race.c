@@ -253,16 +253,42 @@ wait_for_one(struct race *r, int64_t deadline, struct buf *why)
 	return NULL;
 }
 
-/* What the race told of the hosts that were overtaken: each takes at least so long to greet. */
+/* Did it run already when another one won, and was talked to for who knows how long? */
+static bool
+was_left(const struct race *r, const struct runner *u)
+{
+	return u->since < r->left;
+}
+
+/*
+ * What the race told of the hosts that were overtaken: each takes at least so long to greet; unless
+ * it may have been connected while nobody looked, and its greeting be there.
+ */
 static void
 remember_overtaken(const struct race *r)
 {
 	int64_t now = clock_ms();
 	for (size_t i = 0; i < r->started; i++) {
 		const struct runner *u = &r->v[i];
-		if (u->fd >= 0 && u != r->winner && !has_greeted(u))
+		bool unseen = was_left(r, u) && !u->connected;
+		if (u->fd >= 0 && u != r->winner && !unseen && !has_greeted(u))
 			hosts_silent(r->hosts, &u->to, now - u->since);
 	}
+}
+
+/*
+ * How long it took to greet, ms. If it was kept waiting, nobody looked for minutes perhaps: that it
+ * took no longer than this tells something, and no more.
+ */
+static int64_t
+latency_of(const struct race *r, const struct runner *u)
+{
+	struct host_record h;
+	int64_t took = clock_ms() - u->since;
+	if (!r->kept_waiting)
+		return took;
+	hosts_recall(r->hosts, &u->to, &h);
+	return clock_earlier(took, h.latency > 0 ? h.latency : r->left - u->since);
 }
 
 /* This one greets. Its fd, which is the caller's from now on. */
@@ -272,8 +298,10 @@ let_win(struct race *r, struct runner *u)
 	const int any = 1;
 	int fd = u->fd;
 	r->winner = u;
+	r->kept_waiting = was_left(r, u);
 	remember_overtaken(r);
-	hosts_greeted(r->hosts, &u->to, clock_ms() - u->since);
+	hosts_greeted(r->hosts, &u->to, latency_of(r, u));
+	r->left = clock_ms();
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &any, sizeof(any));
 	u->fd = -1;
 	return fd;
@@ -307,10 +335,19 @@ race_goes_on(const struct race *r)
 bool
 race_is_open(const struct race *r)
 {
-	for (size_t i = 0; r->winner != NULL && i < r->started; i++)
-		if (r->v[i].fd >= 0 && r->v[i].to.preference < r->winner->to.preference)
+	for (size_t i = 0; r->winner != NULL && i < r->n; i++) {
+		const struct runner *u = &r->v[i];
+		bool turn = i < r->started ? u->fd >= 0 : i == r->started && i < RUNNERS;
+		if (turn && u->to.preference < r->winner->to.preference)
 			return true;
+	}
 	return false;
+}
+
+bool
+race_kept_waiting(const struct race *r)
+{
+	return r->kept_waiting;
 }
 
 bool

@@ -28,6 +28,8 @@ struct race {
 	size_t started;
 	size_t no_route;     /* of these, the ones to which there is no way from here */
 	struct runner *winner; /* the last one; NULL: nobody has won yet */
+	int64_t left;        /* clock_ms, when it won and the caller left; 0: never */
+	bool kept_waiting;   /* it ran already when the winner before it won */
 	bool extra;          /* of a host that fails it may be one connection too many: that is not
 	                      * remembered */
 };
@@ -49,8 +51,17 @@ int race_next(struct race *r, struct exchanger *winner, struct buf *why);
 /* Is there a host that has not had its turn? */
 bool race_goes_on(const struct race *r);
 
-/* Does a host of better preference than the last winner still run, which the winner overtook? */
+/*
+ * Is there a host of better preference than the last winner that has not had its turn? The winner
+ * overtook it; or it failed lately, may be well again, and is the next one.
+ */
 bool race_is_open(const struct race *r);
+
+/*
+ * Had the last winner to wait while another one was talked to? It may have tired of that, and so
+ * what it does wrong at first is not its fault.
+ */
+bool race_kept_waiting(const struct race *r);
 
 /* Could this host send nothing to any of those that were started? */
 bool race_had_no_route(const struct race *r);

@@ -317,6 +317,10 @@ scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 		 * which may take long: so this one looks for them.
 		 */
 		found->again = found->again || (found->shared && found->tried);
-	} while (found->again && !found->last && r->work.verdict == DONE);
+		/*
+		 * Also when the lane was given up meanwhile, for what was to be sent again may be
+		 * too old. Nothing is tried any more, so nothing is due at once after that.
+		 */
+	} while (found->again && !found->last);
 	return !found->last;
 }

@@ -73,7 +73,7 @@ bool lane_held(const struct lane *l, char id[static ID_SIZE]);
 /* Why nothing is tried: read from @retry. */
 struct lane_state {
 	bool down;        /* the host could not be reached; new mail waits too */
-	int attempts;     /* in a row that failed because of it; 0 unless down */
+	int attempts;     /* in a row that failed because of it; on disk 0 unless down */
 	int64_t next;     /* wall clock, s; 0: at once */
 };
 

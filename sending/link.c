@@ -282,7 +282,11 @@ link_quit(struct link *l)
 {
 	if (l->fd < 0)
 		return;
+	struct buf said = l->text;
+	l->text = buf_new(LIMIT_REPLY_TEXT);
 	(void)link_ask(l, "QUIT", "", l->terms.conf->timeout_quit);
+	buf_free(&l->text);
+	l->text = said;
 	if (l->proof.tls != NULL)
 		tlsclient_end(l->proof.tls);
 	link_close(l);

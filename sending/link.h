@@ -209,7 +209,10 @@ void link_attend(struct link *l);
 /* After a pause with nothing to say: closes it if it is spoiled. */
 void link_wake(struct link *l);
 
-/* Says QUIT, waits for the reply, closes. Does nothing if there is no connection. */
+/*
+ * Says QUIT, waits for the reply, closes. Does nothing if there is no connection. What was said
+ * before stays in l->text, for it may be the reason.
+ */
 void link_quit(struct link *l);
 
 /* Closes without a word: what the host got of an unfinished message must stay unfinished. */

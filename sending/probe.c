@@ -1,5 +1,7 @@
 #include "sending/probe.h"
 
+#include "lib/clock.h"
+
 enum { MORE_REPLIES = 1000 }; /* than are owed, which are read */
 
 /* ---- the mark ------------------------------------------------------------------------------ */
@@ -19,22 +21,31 @@ find_keyword(struct link_host *h, struct span line)
 
 /* The next reply, which ought to be to this command. True: it is the list. */
 static bool
-read_list(struct link *l, const char *command, int *result)
+read_list(struct link *l, const char *command, int64_t seconds, int *result)
 {
 	struct link_host known = l->host;
 	l->host = (struct link_host){ 0 };
-	*result = link_listen(l, command, l->terms.conf->timeout_helo, find_keyword);
+	*result = link_listen(l, command, seconds, find_keyword);
 	bool list = *result == 0 && l->host.can != 0;
 	l->host = known;
 	return list;
 }
 
+/* Whole seconds, of which the last has begun. */
+static int64_t
+seconds_left(int64_t deadline)
+{
+	return (clock_left(deadline) + 999) / 1000;
+}
+
+/* All replies together have the time of one, or a host could say 250 now and then for days. */
 enum mark
 probe_read_mark(struct link *l)
 {
+	int64_t deadline = clock_deadline(l->terms.conf->timeout_helo);
 	for (int i = 0; i < MORE_REPLIES; i++) {
 		int r;
-		bool seen = read_list(l, "EHLO", &r);
+		bool seen = read_list(l, "EHLO", seconds_left(deadline), &r);
 		if (r < 0 || l->bye)
 			return MARK_LOST;
 		if (seen)
@@ -53,7 +64,7 @@ static enum mark
 read_reset(struct link *l)
 {
 	int r;
-	bool list = read_list(l, "RSET", &r);
+	bool list = read_list(l, "RSET", l->terms.conf->timeout_mail, &r);
 	if (r < 0 || l->bye)
 		return MARK_LOST;
 	if (list || l->code / 100 == 3)

@@ -39,28 +39,36 @@ serve(void *context)
 	return NULL;
 }
 
-/* Opens it as a host of the lane; `silent`: it never greets. */
+/* Opens it as a host of the lane. */
 static void
-open_place(size_t i, const char *exceptions, bool silent)
+listen_at(size_t i)
 {
 	struct place *p = &place[i];
 	struct exchanger *e = &r.work.exchangers.v[i];
 	struct sockaddr_in in = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(in);
-	p->script = (struct host_script){ .greeting = silent ? NULL : "220 here",
-		.ehlo = "250 hello", .exceptions = exceptions };
-	p->connections = 0;
 	p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(p->listener, (struct sockaddr *)&in, len), 0);
 	assert_int_equal(getsockname(p->listener, (struct sockaddr *)&in, &len), 0);
 	assert_int_equal(listen(p->listener, MESSAGES), 0);
-	assert_int_equal(pthread_create(&p->thread, NULL, serve, p), 0);
 	*e = (struct exchanger){ .preference = (uint16_t)(10 * (i + 1)),
 		.port = ntohs(in.sin_port) };
 	snprintf(e->host, sizeof(e->host), "mx%zu.example", i);
 	assert_int_equal(netaddr_parse(span_of("127.0.0.1"), &e->addr), 0);
 	r.work.exchangers.n = i + 1;
+}
+
+/* ... `silent`: it never greets. */
+static void
+open_place(size_t i, const char *exceptions, bool silent)
+{
+	struct place *p = &place[i];
+	listen_at(i);
+	p->script = (struct host_script){ .greeting = silent ? NULL : "220 here",
+		.ehlo = "250 hello", .exceptions = exceptions };
+	p->connections = 0;
+	assert_int_equal(pthread_create(&p->thread, NULL, serve, p), 0);
 }
 
 static void
@@ -179,6 +187,7 @@ struct row {
 	bool failed[HOSTS];         /* remembered */
 	bool down;                  /* the lane waits */
 	bool equal;                 /* there are three, all of one preference */
+	bool doubtful;              /* the better one failed lately */
 };
 
 static void
@@ -197,6 +206,8 @@ check(const struct row *t)
 	}
 	if (silent) /* and known for it: the other one is tried soon */
 		hosts_silent(&r.hosts, &r.work.exchangers.v[0], SLOW);
+	if (t->doubtful)
+		hosts_mark(&r.hosts, &r.work.exchangers.v[0], HOST_FAILED);
 	queue(t->messages);
 	assert_true(scan_lane(&r, no_help, &found));
 	assert_int_equal(r.work.verdict == SOFT, t->down);
@@ -252,6 +263,12 @@ test_turns(void **state)
 		{ "silent", "RCPT1=450 no|RCPT2=450 no", 2, "11", .connections = { 1, 2 },
 			.failed = { true } },
 		{ "silent", "RCPT1=550 no|RCPT2=550 no", 2, "--", .connections = { 1, 1 } },
+		/* ... and so is one that failed lately, and may be well again */
+		{ "", "RCPT1=450 no|RCPT2=450 no", 2, "--", .connections = { 1, 1 },
+			.doubtful = true },
+		{ "GREETING1=close", "RCPT1=450 no|RCPT2=450 no", 2, "11", .connections = { 1, 2 },
+			.failed = { true }, .doubtful = true },
+		{ "", "", 2, "--", .connections = { 0, 1 }, .failed = { true }, .doubtful = true },
 		/* ... and one that is as good is asked, too, but no more than one */
 		{ "RCPT1=450 no|RCPT2=450 no", "", 2, "--", .connections = { 1, 1, 0 },
 			.equal = true },
@@ -261,6 +278,71 @@ test_turns(void **state)
 	};
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check(&rows[i]);
+}
+
+/*
+ * A better host that was overtaken, and ended the connection before anybody came back to it, has
+ * not failed: how long that takes is decided by the other one, which may be somebody else's.
+ */
+static void
+test_tired_of_waiting(void **state)
+{
+	(void)state;
+	static const char words[] = "220 here\r\n421 too long\r\n";
+	begin_lane();
+	listen_at(0);
+	open_place(1, "", false);
+	hosts_silent(&r.hosts, &r.work.exchangers.v[0], SLOW);
+	queue(1);
+	assert_int_equal(connect_lane(&r), DONE);
+	assert_int_equal(r.work.to.port, r.work.exchangers.v[1].port);
+	int fd = accept(place[0].listener, NULL, NULL);
+	assert_int_equal(send(fd, words, strlen(words), MSG_NOSIGNAL), strlen(words));
+	close(fd);
+	r.work.overtook = true;
+	connect_make_way(&r);
+	assert_int_equal(connect_lane(&r), DONE);
+	assert_int_equal(r.work.to.port, r.work.exchangers.v[1].port);
+	assert_int_equal(known(0).failed, 0);
+	end_lane();
+	close(place[0].listener);
+	close_place(1);
+}
+
+/*
+ * All hosts greet, and close when mail comes. The oldest message is always the first that goes to
+ * the next host without a word against it; and yet it is returned in the end, though there is ever
+ * new mail that has its turn in between, and the lane waits longer each time.
+ */
+static void
+test_none_does_anything(void **state)
+{
+	(void)state;
+	enum { VISITS = 3, NEW = 4 };
+	char oldest[ID_SIZE] = "";
+	struct lane_state now;
+	r.common.relay.expire = -1; /* all mail is old enough */
+	for (int visit = 1; visit <= VISITS; visit++) {
+		struct found found;
+		struct message m;
+		begin_lane();
+		open_place(0, "MAIL1=close", false);
+		open_place(1, "MAIL1=close", false);
+		queue(NEW);
+		if (visit == 1)
+			memcpy(oldest, ids[0], sizeof(oldest));
+		lane_state(&r.work.lane, &r.work.state);
+		assert_true(scan_lane(&r, no_help, &found));
+		end_lane();
+		close_place(0);
+		close_place(1);
+		lane_state(&r.work.lane, &now);
+		assert_true(now.down);
+		assert_int_equal(now.attempts, visit);
+		int err = message_open(&m, &r.work.lane, oldest);
+		assert_int_equal(err, visit < VISITS ? 0 : -ENOENT);
+		message_close(&m);
+	}
 }
 
 /* ---- a lane without a host ------------------------------------------------------------------ */
@@ -303,6 +385,38 @@ test_giving_up(void **state)
 	}
 }
 
+/* Takes one connection, which it closes at EHLO, and no second one. */
+static void *
+serve_once(void *context)
+{
+	struct place *p = context;
+	const struct host_script script = { .greeting = "220 here", .ehlo = "250 hello",
+		.exceptions = "HELLO1=close" };
+	int fd = accept(p->listener, NULL, NULL);
+	shutdown(p->listener, SHUT_RDWR);
+	host_talk(&p->host, &script, fd);
+	return NULL;
+}
+
+/* Nor is anything remembered if it is the second connection of an extra relay that fails. */
+static void
+test_giving_up_again(void **state)
+{
+	(void)state;
+	for (int extra = 0; extra < 2; extra++) {
+		begin_lane();
+		r.work.extra = extra;
+		listen_at(0);
+		assert_int_equal(pthread_create(&place[0].thread, NULL, serve_once, &place[0]), 0);
+		queue(1);
+		assert_int_equal(connect_lane(&r), SOFT);
+		assert_int_equal(known(0).failed != 0, !extra);
+		lane_set_up(&r.work.lane);
+		end_lane();
+		close_place(0);
+	}
+}
+
 /* The login could not be read: nobody is asked, and the reason stands in the lane. */
 static void
 test_unable(void **state)
@@ -319,12 +433,13 @@ test_unable(void **state)
 	assert_int_equal(place[0].connections, 0);
 }
 
-/* A lane that was down and has a host again is up. */
+/* A lane that was down and has a host again is up; its attempts count until that does something. */
 static void
 test_up_again(void **state)
 {
 	(void)state;
 	struct lane_state now;
+	struct found found;
 	begin_lane();
 	open_place(0, "", false);
 	queue(1);
@@ -332,7 +447,10 @@ test_up_again(void **state)
 	lane_state(&r.work.lane, &r.work.state);
 	assert_int_equal(connect_lane(&r), DONE);
 	lane_state(&r.work.lane, &now);
-	assert_true(!now.down && !r.work.state.down && r.work.state.attempts == 0);
+	assert_true(!now.down && now.attempts == 0);
+	assert_true(!r.work.state.down && r.work.state.attempts == 4);
+	assert_true(scan_lane(&r, no_help, &found));
+	assert_int_equal(r.work.state.attempts, 0);
 	end_lane();
 	close_place(0);
 }
@@ -515,7 +633,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_turns, start, stop),
+		cmocka_unit_test_setup_teardown(test_tired_of_waiting, start, stop),
+		cmocka_unit_test_setup_teardown(test_none_does_anything, start, stop),
 		cmocka_unit_test_setup_teardown(test_giving_up, start, stop),
+		cmocka_unit_test_setup_teardown(test_giving_up_again, start, stop),
 		cmocka_unit_test_setup_teardown(test_unable, start, stop),
 		cmocka_unit_test_setup_teardown(test_up_again, start, stop),
 		cmocka_unit_test_setup_teardown(test_terms, start, stop),

@@ -302,6 +302,29 @@ test_overtaken(void **state)
 	close_places();
 }
 
+/*
+ * Whoever won may have been talked to for long, by a will of its own: the other one is not the
+ * slower for it.
+ */
+static void
+test_kept_waiting(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	struct race r;
+	overtake(&r, 10, 20, &why);
+	assert_false(race_kept_waiting(&r));
+	auto_fd fd = accept(places[0].listener, NULL, NULL);
+	assert_int_equal(send(fd, "220 long ago\r\n", 14, MSG_NOSIGNAL), 14);
+	forget_all();
+	hosts_greeted(&hosts, &exchanger[0], 1);
+	assert_int_equal(next(&r, &why), 'a');
+	assert_true(race_kept_waiting(&r));
+	assert_int_equal(known(0).latency, 1);
+	race_end(&r);
+	close_places();
+}
+
 /* When its own time is over it has failed. */
 static void
 test_too_late(void **state)
@@ -359,6 +382,32 @@ test_has_equal(void **state)
 	close_places();
 }
 
+/*
+ * A better one that failed lately has its turn to come (L14); but behind all others, and they are
+ * not all asked because of it.
+ */
+static void
+test_well_again(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	struct race r;
+	conf.mx_order = MX_RANDOM;
+	for (size_t i = 0; i < 3; i++)
+		open_place(i, SILENT, (uint16_t)(10 + i));
+	hosts_mark(&hosts, &exchanger[0], HOST_FAILED);
+	begin_race_of_clients(&r);
+	assert_false(race_is_open(&r)); /* nobody has won */
+	assert_int_equal(next(&r, &why), 'b');
+	assert_false(race_is_open(&r));
+	assert_int_equal(next(&r, &why), 'c');
+	assert_true(race_is_open(&r));
+	assert_int_equal(next(&r, &why), 'a');
+	assert_false(race_is_open(&r));
+	race_end(&r);
+	close_places();
+}
+
 /* ---- connections that came to nothing (L15) ------------------------------------------------- */
 
 /* Only what was noted is convicted, and only once. */
@@ -397,9 +446,11 @@ main(void)
 		cmocka_unit_test(test_quickest),
 		cmocka_unit_test(test_failing),
 		cmocka_unit_test(test_overtaken),
+		cmocka_unit_test(test_kept_waiting),
 		cmocka_unit_test(test_too_late),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_has_equal),
+		cmocka_unit_test(test_well_again),
 		cmocka_unit_test(test_convict),
 	};
 	return cmocka_run_group_tests_name("race", tests, start, stop);

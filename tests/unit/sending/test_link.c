@@ -156,6 +156,19 @@ test_endless(void **state)
 	part();
 }
 
+/* What a host says to QUIT is never the reason for anything (L17). */
+static void
+test_quit(void **state)
+{
+	(void)state;
+	connect_to(span_of("450 busy\r\n221 bye\r\n"));
+	assert_int_equal(link_reply(&l, "MAIL", 60), 0);
+	link_quit(&l);
+	assert_int_equal(l.fd, -1);
+	assert_true(span_eq(buf_span(&l.text), span_of("450 busy")));
+	part();
+}
+
 int
 main(void)
 {
@@ -163,6 +176,7 @@ main(void)
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_endless),
+		cmocka_unit_test(test_quit),
 	};
 	signal(SIGPIPE, SIG_IGN);  /* as in the relay */
 	signal(SIGCHLD, SIG_IGN);  /* nobody waits for the hosts */

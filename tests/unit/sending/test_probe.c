@@ -4,7 +4,9 @@
  */
 #include "tests/unit/sending/sent.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include "sending/probe.h"
 
@@ -94,6 +96,43 @@ test_known(void **state)
 	assert_int_equal(l.lessons, 0);
 	part();
 	assert_string_equal(host.log, "QUIT\n");
+}
+
+/* Says yes now and then to whatever it was asked, until the other side has had enough. */
+static void *
+drip(void *context)
+{
+	enum { NOW_AND_THEN = 100 }; /* ms */
+	static const char yes[] = "250 ok\r\n";
+	struct pollfd p = { .fd = *(int *)context, .events = POLLRDHUP };
+	do
+		(void)send(p.fd, yes, strlen(yes), MSG_NOSIGNAL);
+	while (poll(&p, 1, NOW_AND_THEN) <= 0);
+	return NULL;
+}
+
+/* The mark has its time, and not each reply that comes before it. */
+static void
+test_drip(void **state)
+{
+	(void)state;
+	pthread_t thread;
+	int fd[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), 0);
+	buf_free(&l.text);
+	l.text = buf_new(LIMIT_REPLY_TEXT);
+	l.terms = patient_terms();
+	l.fd = fd[0];
+	stream_init(&l.stream, fd[0], fd[0], true, NULL);
+	link_attend(&l);
+	patient.timeout_helo = 1;
+	assert_int_equal(pthread_create(&thread, NULL, drip, &fd[1]), 0);
+	probe_put_mark(&l);
+	assert_int_equal(probe_read_mark(&l), MARK_LOST);
+	link_close(&l);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(fd[1]);
+	patient.timeout_helo = patient.timeout_mail;
 }
 
 /* ---- with messages ------------------------------------------------------------------------- */
@@ -231,6 +270,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_discards),
 		cmocka_unit_test(test_known),
+		cmocka_unit_test(test_drip),
 		cmocka_unit_test(test_lessons),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the relay */
