@@ -29,7 +29,8 @@
 
 enum {
 	BUSY_RETRY = 60,      /* s until a message that is still being written is looked at again */
-	CROWD_RETRY = 3600,   /* s until a message that cannot be moved aside is looked at again */
+	/* s until a message that cannot be moved aside is looked at again */
+	CROWD_RETRY = LIMIT_REST,
 	SPARE_ROOM = 1 << 20, /* octets: with less beside the reserve, the disk counts as full */
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };

@@ -32,8 +32,8 @@ note_trouble(const struct relay *r, const char *what, int err, struct found *fou
 /* ---- a message ---------------------------------------------------------------------------- */
 
 /*
- * The time before which a message is not sent (RFC 4865). Not later than the longest wait of the
- * schedule from now, or it would be taken for a jump of the clock, nor than a client may ask for
+ * The time before which a message is not sent (RFC 4865). Not later than the longest wait that
+ * there is from now, or it would be taken for a jump of the clock, nor than a client may ask for
  * (J12).
  */
 static int64_t

@@ -17,12 +17,13 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/limits.h"
 #include "lib/lock.h"
 
 enum {
 	CLAIM_BASE_BITS = 32,
 	CLAIM_BITS = 62,
-	LANE_KEPT = 3600, /* s until a lane that could not be removed is looked at again */
+	LANE_KEPT = LIMIT_REST, /* s until a lane that could not be removed is looked at again */
 };
 
 /* Where others write to the same file system, what is gone may be "stale" instead. */

@@ -34,6 +34,24 @@ def test_stray(postern, world, name):
     assert not stray.parent.exists()
 
 
+@pytest.mark.parametrize("trouble", ["a stray file", "mail that cannot be opened"])
+def test_schedule_of_minutes(postern, world, trouble):
+    """L18: what rests for longer than the schedule ever waits is not taken for a clock that was set
+    back, or the relay would turn in a circle."""
+    world.domain("one.example")
+    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    name = postern.messages()[0]
+    if trouble == "a stray file":
+        (name.parent / "README").write_text("mine")
+    else:
+        name.chmod(0)
+    postern.due(retry="20s")
+    postern.rested()
+    assert postern.logged().count("connected to") <= 1
+    postern.due(retry="20s") # nothing is due
+    assert postern.rested().count("cannot open") <= 1
+
+
 @pytest.fixture
 def bound(postern):
     """The spool as bindfs shows it, by FUSE."""
