@@ -190,7 +190,7 @@ work(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, -1, &f))
+	if (!program_lock_in(SANDBOX_RELAY, &r->spool, -1, &f))
 		return EX_TEMPFAIL;
 	work_on_lanes(r);
 	resolver_close(r->resolver);

@@ -41,10 +41,12 @@ lane_lock_file(int dir, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Made without being opened: a session may do no more in a lane. */
 int
 lane_prove(int dir)
 {
-	return lane_lock_file(dir, O_CREAT);
+	int r = mknodat(dir, LANE_LOCK, S_IFREG | S_IRUSR | S_IWUSR, 0);
+	return r == 0 || errno == EEXIST ? 0 : -errno;
 }
 
 int
@@ -89,7 +91,7 @@ lane_open(struct lane *l, const struct spool *s, const char *name)
 		return dir;
 	int lock = lane_lock_file(dir, 0);
 	if (lock == -ENOENT) /* its writer is about to, or died before it could */
-		lock = fsync(s->lanes) < 0 ? -errno : lane_prove(dir);
+		lock = fsync(s->lanes) < 0 ? -errno : lane_lock_file(dir, O_CREAT);
 	if (lock < 0) {
 		close(dir);
 		return lock;
@@ -278,10 +280,9 @@ is_stray(const char *name)
 static int
 lane_keep(const struct lane *l)
 {
-	auto_fd lock = lane_prove(l->dir);
 	auto_fd retry = openat(l->dir, LANE_RETRY, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);
-	(void)lock; /* the lane's name is on disk, so that the next writer need not sync it */
+	(void)lane_prove(l->dir); /* its name is on disk: the next writer need not sync it */
 	if (retry >= 0)
 		(void)lane_set_time(retry, clock_wall() + LANE_KEPT);
 	if (!any_name(l, is_mail))
