@@ -115,11 +115,11 @@ start_due(struct relay *r, const struct options *o)
 	bool started = true;
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
-	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
+	for (const char *name; (name = work_next_name(lanes)) != NULL;) {
 		if (o->now)
-			make_due(r, e->d_name);
-		if (work_looks_due(r, e->d_name))
-			started = launch_logged(&l, e->d_name, started);
+			make_due(r, name);
+		if (work_looks_due(r, name))
+			started = launch_logged(&l, name, started);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;

@@ -17,6 +17,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/dir.h"
 #include "lib/limits.h"
 #include "lib/lock.h"
 
@@ -222,10 +223,10 @@ lane_make_due(const struct lane *l)
 	static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
 	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
-	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
-		size_t n = strlen(e->d_name);
-		if (n > 4 && strcmp(e->d_name + n - 4, ".log") == 0)
-			utimensat(l->dir, e->d_name, long_ago, AT_SYMLINK_NOFOLLOW);
+	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
+		size_t n = strlen(name);
+		if (n > 4 && strcmp(name + n - 4, ".log") == 0)
+			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW);
 	}
 	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
 	lane_announce(l->dir); /* last: a relay that is at work here looks again */
@@ -245,16 +246,16 @@ lane_settle(const struct lane *l)
 	return fd < 0 ? -errno : 0;
 }
 
-/* Is there a name in the lane for which this is true? */
+/* Is there a name in the lane for which this is true? It may be, where that cannot be read. */
 static bool
 any_name(const struct lane *l, bool (*is)(const char *name))
 {
 	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
-	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
-		if (is(e->d_name))
+	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;)
+		if (is(name))
 			return true;
-	return false;
+	return dir == NULL || errno != 0;
 }
 
 static bool

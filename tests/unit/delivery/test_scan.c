@@ -18,6 +18,24 @@ enum { RETRY = 100, RETRY2 = 200, TEXT = 64 * 1024, HOUR = 3600 };
 static struct relay r;
 static int grown;
 
+/* As many names are read of directories before that fails. */
+enum { ALL = -1 };
+static int readable = ALL;
+
+struct dirent *__real_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+
+struct dirent *
+__wrap_readdir(DIR *dir)
+{
+	if (readable == 0) {
+		errno = EIO;
+		return NULL;
+	}
+	readable -= readable > 0;
+	return __real_readdir(dir);
+}
+
 static void
 grow(struct relay *relay)
 {
@@ -436,6 +454,27 @@ test_damaged(void **state)
 	assert_int_equal(fstatat(sp.aside, d.id, &st, 0), 0);
 }
 
+/* S13: a directory that cannot be read on is not one that has ended: what was read is seen to, and
+ * the lane is neither removed nor left for an hour. */
+static void
+test_unreadable(void **state)
+{
+	(void)state;
+	struct found found;
+	r.work.verdict = HARD; /* what is seen is settled */
+	queue(&plain);
+	queue(&plain);
+	readable = 4; /* with "." and "..", a file of the lane itself, and one more */
+	int64_t before = clock_wall();
+	assert_false(scan_lane(&r, grow, &found));
+	assert_true(found.last && !found.stop);
+	assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
+	readable = 0;
+	assert_int_equal(lane_leave(&r.work.lane, &sp, 0), 0);
+	readable = ALL;
+	assert_true(exists(sp.lanes, "d.example"));
+}
+
 /* ---- help --------------------------------------------------------------------------------- */
 
 /* Another relay is worth its start if the rest would take 2 s at this pace, and there is a
@@ -482,6 +521,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_no_poison, start, stop),
 		cmocka_unit_test_setup_teardown(test_other_files, start, stop),
 		cmocka_unit_test_setup_teardown(test_damaged, start, stop),
+		cmocka_unit_test_setup_teardown(test_unreadable, start, stop),
 		cmocka_unit_test_setup_teardown(test_help, start, stop),
 	};
 	return cmocka_run_group_tests_name("scan", tests, NULL, NULL);
