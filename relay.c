@@ -172,7 +172,11 @@ open_resolver(struct relay *r)
 static void
 note_presence(const struct relay *r)
 {
-	tended_note(&r->spool, clock_wall(), conf_longest_retry(&r->common));
+	struct log_fields f = { .event = "spool" };
+	int err = tended_note(&r->spool, clock_wall(), conf_longest_retry(&r->common));
+	if (err < 0)
+		log_event(LOG_ERR, &f, "tended: cannot write down that a relay is here: %s; mail "
+			"that waits does not grow old", strerror(-err));
 }
 
 static int

@@ -52,6 +52,18 @@ def test_schedule_of_minutes(postern, world, trouble):
     assert postern.rested().count("cannot open") <= 1
 
 
+def test_in_place_of_tended(postern, world):
+    """S13: mail would not grow old, so that is said; it is delivered all the same."""
+    world.domain("one.example")
+    postern.pipe("QUIT\n", max_relays=0)
+    (postern.spool / "tended").unlink()
+    (postern.spool / "tended").mkdir()
+    assert "queued as" in postern.send("u@one.example")
+    postern.settled()
+    assert "tended: cannot write down that a relay is here: Is a directory" in postern.logged()
+    assert len(world.sink.messages) == 1
+
+
 @pytest.fixture
 def bound(postern):
     """The spool as bindfs shows it, by FUSE."""
