@@ -178,7 +178,7 @@ void
 lane_state(const struct lane *l, struct lane_state *out)
 {
 	*out = (struct lane_state){ 0 };
-	auto_fd fd = openat(l->dir, LANE_RETRY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd fd = openat(l->dir, LANE_RETRY, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
@@ -205,13 +205,27 @@ lane_set_time(int fd, int64_t next)
 	return futimens(fd, t) < 0 ? -errno : 0;
 }
 
+/*
+ * @retry, to be written to. What cannot be written though it stands in this place, such as a file
+ * that root has touched, goes: nothing in it is worth that the lane stands still. fd or -errno.
+ */
+static int
+retry_file(const struct lane *l, int flags)
+{
+	enum { HOW = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC };
+	int fd = openat(l->dir, LANE_RETRY, HOW | flags, S_IRUSR | S_IWUSR);
+	if (fd < 0 && (errno == EACCES || errno == ELOOP || errno == EISDIR || errno == ENXIO) &&
+		unlinkat(l->dir, LANE_RETRY, errno == EISDIR ? AT_REMOVEDIR : 0) == 0)
+		fd = openat(l->dir, LANE_RETRY, HOW | flags, S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
 int
 lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reason)
 {
-	auto_fd fd = openat(l->dir, LANE_RETRY,
-		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	auto_fd fd = retry_file(l, O_TRUNC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int err = dprintf(fd, "%d failed attempts: %s\n", attempts, reason) < 0 ? -errno : 0;
 	int r = lane_set_time(fd, next); /* for which there is room where there is none for words */
 	return err < 0 ? err : r;
@@ -241,9 +255,8 @@ lane_set_up(const struct lane *l)
 int
 lane_settle(const struct lane *l)
 {
-	auto_fd fd = openat(l->dir, LANE_RETRY, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
-	return fd < 0 ? -errno : 0;
+	auto_fd fd = retry_file(l, 0);
+	return fd < 0 ? fd : 0;
 }
 
 /* Is there a name in the lane for which this is true? It may be, where that cannot be read. */
@@ -281,8 +294,7 @@ is_stray(const char *name)
 static int
 lane_keep(const struct lane *l)
 {
-	auto_fd retry = openat(l->dir, LANE_RETRY, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
+	auto_fd retry = retry_file(l, 0);
 	(void)lane_prove(l->dir); /* its name is on disk: the next writer need not sync it */
 	if (retry >= 0)
 		(void)lane_set_time(retry, clock_wall() + LANE_KEPT);

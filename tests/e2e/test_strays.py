@@ -52,6 +52,19 @@ def test_schedule_of_minutes(postern, world, trouble):
     assert postern.rested().count("cannot open") <= 1
 
 
+def test_retry_of_another_user(postern, world):
+    """S13: who wants a lane to be due and touches @retry as root does not make it stand still."""
+    world.domain("one.example")
+    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    mark = postern.messages()[0].parent / "@retry"
+    mark.touch()
+    mark.chmod(0)
+    postern.make_due()
+    postern.due()
+    postern.settled()
+    assert len(world.sink.messages) == 1
+
+
 def test_in_place_of_tended(postern, world):
     """S13: mail would not grow old, so that is said; it is delivered all the same."""
     world.domain("one.example")
