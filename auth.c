@@ -446,7 +446,7 @@ serve(struct auth *a)
 		log_other(other.err);
 	if (gsasl_init(&ctx) != GSASL_OK || gsasl_nonce(warm, sizeof(warm)) != GSASL_OK)
 		return EX_SOFTWARE;
-	if (!program_lock_in(SANDBOX_HELPER, -1, -1, &f))
+	if (!program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
 		return EX_TEMPFAIL;
 	if (recv(LAUNCH_FIRST_FD, &a->hello, sizeof(a->hello), 0) != (ssize_t)sizeof(a->hello))
 		return EXIT_SUCCESS;

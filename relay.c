@@ -105,11 +105,11 @@ start_due(struct relay *r, const struct options *o)
 	bool started = true;
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
-	for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
+	for (const char *name; (name = work_next_name(lanes)) != NULL;) {
 		if (o->now)
-			make_due(r, e->d_name);
-		if (work_looks_due(r, e->d_name))
-			started = launch_logged(&l, e->d_name, started);
+			make_due(r, name);
+		if (work_looks_due(r, name))
+			started = launch_logged(&l, name, started);
 	}
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
@@ -162,7 +162,11 @@ open_resolver(struct relay *r)
 static void
 note_presence(const struct relay *r)
 {
-	tended_note(&r->spool, clock_wall(), conf_longest_retry(&r->common));
+	struct log_fields f = { .event = "spool" };
+	int err = tended_note(&r->spool, clock_wall(), conf_longest_retry(&r->common));
+	if (err < 0)
+		log_event(LOG_ERR, &f, "tended: cannot write down that a relay is here: %s; mail "
+			"that waits does not grow old", strerror(-err));
 }
 
 static int
@@ -180,7 +184,7 @@ work(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	if (!program_lock_in(SANDBOX_RELAY, r->spool.root, -1, &f))
+	if (!program_lock_in(SANDBOX_RELAY, &r->spool, -1, &f))
 		return EX_TEMPFAIL;
 	work_on_lanes(r);
 	resolver_close(r->resolver);

@@ -461,7 +461,7 @@ serve(const struct conf *conf)
 		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
 		return EX_TEMPFAIL;
 	}
-	if (!program_lock_in(SANDBOX_HELPER, -1, -1, &f))
+	if (!program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
 		return EX_TEMPFAIL;
 	SSL *ssl = SSL_new(ctx);
 	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1)

@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "lib/buf.h"
+#include "lib/limits.h"
 #include "lib/net.h"
 
 enum {
@@ -237,11 +238,14 @@ void conf_delivery_of(struct conf_delivery *out, const struct conf *c, const str
 
 void conf_free(struct conf *c);
 
-/* The longest wait of the schedule. */
+/*
+ * The longest time for which anything in the queue is told to wait: by the schedule, or since it
+ * cannot be worked on. A time that is farther away is that of a clock that was set back (J12).
+ */
 static inline int64_t
 conf_longest_retry(const struct conf *c)
 {
-	int64_t longest = 0;
+	int64_t longest = LIMIT_REST;
 	for (int i = 0; i < c->relay.retry.n; i++)
 		longest = c->relay.retry.v[i] > longest ? c->relay.retry.v[i] : longest;
 	return longest;

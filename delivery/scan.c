@@ -12,6 +12,7 @@
 #include "delivery/settle.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/dir.h"
 #include "process/log.h"
 
 enum {
@@ -32,8 +33,8 @@ note_trouble(const struct relay *r, const char *what, int err, struct found *fou
 /* ---- a message ---------------------------------------------------------------------------- */
 
 /*
- * The time before which a message is not sent (RFC 4865). Not later than the longest wait of the
- * schedule from now, or it would be taken for a jump of the clock, nor than a client may ask for
+ * The time before which a message is not sent (RFC 4865). Not later than the longest wait that
+ * there is from now, or it would be taken for a jump of the clock, nor than a client may ask for
  * (J12).
  */
 static int64_t
@@ -256,6 +257,22 @@ look_for_poison(struct relay *r)
 	lane_unclaim(&r->work.lane, id);
 }
 
+/* The next messages of the lane: *n of them. 1: there may be more; 0, or -errno. */
+static int
+read_batch(const struct relay *r, DIR *dir, char ids[static BATCH][ID_SIZE], size_t *n)
+{
+	for (*n = 0; *n < BATCH;) {
+		const char *name = dir_next(dir);
+		if (name == NULL)
+			return -errno;
+		if (id_valid(span_of(name)))
+			memcpy(ids[(*n)++], name, ID_SIZE);
+		else
+			visit_other(r, name);
+	}
+	return 1;
+}
+
 /* Goes over the lane once, oldest message first within a batch. 0 or -errno. */
 static int
 scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
@@ -265,18 +282,10 @@ scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
 	if (dir == NULL)
 		return -errno;
-	for (bool more = true; more && !found->stop;) {
-		size_t n = 0;
-		while (n < BATCH) {
-			struct dirent *e = readdir(dir);
-			more = e != NULL;
-			if (!more)
-				break;
-			if (id_valid(span_of(e->d_name)))
-				memcpy(ids[n++], e->d_name, ID_SIZE);
-			else
-				visit_other(r, e->d_name);
-		}
+	int more = 1;
+	while (more > 0 && !found->stop) {
+		size_t n;
+		more = read_batch(r, dir, ids, &n);
 		qsort(ids, n, sizeof(ids[0]), compare_ids);
 		for (size_t i = 0; i < n && !found->stop; i++) {
 			visit_message(r, ids[i], found);
@@ -284,7 +293,7 @@ scan_once(struct relay *r, void (*grow)(struct relay *r), struct found *found)
 		}
 	}
 	flight_land_all(r, found);
-	return 0;
+	return more < 0 ? more : 0;
 }
 
 /*

@@ -15,6 +15,7 @@
 #include "delivery/scan.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/dir.h"
 #include "lib/lock.h"
 #include "mail/lane_name.h"
 #include "process/log.h"
@@ -38,15 +39,30 @@ work_looks_due(const struct relay *r, const char *name)
 	return lane_is_due(&state, clock_wall(), conf_longest_retry(&r->common));
 }
 
+static void
+log_unreadable(int err)
+{
+	struct log_fields f = { .event = "spool" };
+	log_event(LOG_ERR, &f, "lane/: cannot read: %s", strerror(err));
+}
+
 DIR *
 work_open_lanes(const struct relay *r)
 {
-	struct log_fields f = { .event = "spool" };
 	int fd = openat(r->spool.lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *lanes = fd >= 0 ? fdopendir(fd) : NULL;
 	if (lanes == NULL)
-		log_event(LOG_ERR, &f, "lane/: cannot read: %s", strerror(errno));
+		log_unreadable(errno);
 	return lanes;
+}
+
+const char *
+work_next_name(DIR *lanes)
+{
+	const char *name = dir_next(lanes);
+	if (name == NULL && errno != 0)
+		log_unreadable(errno);
+	return name;
 }
 
 /*
@@ -96,8 +112,8 @@ take_next_lane(struct relay *r, DIR *lanes)
 {
 	struct lane *lane = &r->work.lane;
 	for (int round = 0; round < 2; round++) {
-		for (struct dirent *e; (e = readdir(lanes)) != NULL;) {
-			if (!offer(r, e->d_name) || !open_lane(r, e->d_name))
+		for (const char *name; (name = work_next_name(lanes)) != NULL;) {
+			if (!offer(r, name) || !open_lane(r, name))
 				continue;
 			if (lock_taken(lane->lock, 0, LOCK_WHOLE) == 0 &&
 				lane_slot(lane, (int)r->work.delivery.max_relays_per_lane) == 0)
@@ -119,10 +135,10 @@ static bool
 work_elsewhere(struct relay *r)
 {
 	auto_dir lanes = spool_crowd_take(&r->spool) ? work_open_lanes(r) : NULL;
-	for (struct dirent *e; lanes != NULL && (e = readdir(lanes)) != NULL;) {
+	for (const char *name; lanes != NULL && (name = work_next_name(lanes)) != NULL;) {
 		struct lane other = LANE_CLOSED;
-		if (strcmp(e->d_name, r->work.lane.name) == 0 || !offer(r, e->d_name) ||
-			lane_open(&other, &r->spool, e->d_name) < 0)
+		if (strcmp(name, r->work.lane.name) == 0 || !offer(r, name) ||
+			lane_open(&other, &r->spool, name) < 0)
 			continue;
 		bool free = lock_taken(other.lock, 0, LOCK_WHOLE) == 0;
 		lane_close(&other);

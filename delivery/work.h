@@ -25,4 +25,7 @@ bool work_looks_due(const struct relay *r, const char *lane);
 /* The directory of all lanes, to be closed; NULL: it cannot be read, which was said. */
 DIR *work_open_lanes(const struct relay *r);
 
+/* The next name in it; NULL at the end, and where it cannot be read on, which was said. */
+const char *work_next_name(DIR *lanes);
+
 #endif

@@ -86,6 +86,12 @@ enum {
 	/* A MIME field without its line ends: many parameters, or a long file name in pieces. */
 	LIMIT_MIME_FIELD = 8192,
 
+	/*
+	 * Seconds for which mail or a lane that cannot be worked on rests, whatever the schedule of
+	 * the site is: somebody has to mend it first.
+	 */
+	LIMIT_REST = 3600,
+
 	/* Parts within parts: messages forwarded again and again have about ten. */
 	LIMIT_MIME_NESTED = 32,
 

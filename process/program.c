@@ -110,7 +110,8 @@ warn_of_missing(int missing, const struct log_fields *f)
 }
 
 bool
-program_lock_in(enum sandbox_role role, int spool, int monitor, const struct log_fields *f)
+program_lock_in(enum sandbox_role role, const struct spool *spool, int monitor,
+	const struct log_fields *f)
 {
 	int r = sandbox_enter(role, spool, monitor);
 	if (r > 0 && role == SANDBOX_SESSION)

@@ -43,6 +43,7 @@ int program_refuse(const struct buf *why);
  * Locks the process in (sandbox.h). What the kernel does not have is logged by sessions, one of
  * which each connection has. False: it must not go on, which is logged with the fields *f.
  */
-bool program_lock_in(enum sandbox_role role, int spool, int monitor, const struct log_fields *f);
+bool program_lock_in(enum sandbox_role role, const struct spool *spool, int monitor,
+	const struct log_fields *f);
 
 #endif

@@ -22,10 +22,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "queue/spool.h"
 
 #ifdef POSTERN_INSTRUMENTED
 /*
@@ -109,13 +111,20 @@ enum {
 	SCOPE_SIGNAL = 2,
 };
 
-/* What is done in the spool. No links but hard ones, no devices, no sockets, nothing to execute. */
-#define SPOOL_RIGHTS \
-	((uint64_t)(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | \
-		 LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
-		 LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | \
-		 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE))
+/* Names that come and go. No links but hard ones, no devices, no sockets, nothing to execute. */
+#define NAMES \
+	((uint64_t)(LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
+		 LANDLOCK_ACCESS_FS_REFER))
 #define FS_TRUNCATE (1U << 14) /* ABI 3 */
+#define ALL_OF_SPOOL \
+	(NAMES | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_READ_FILE | \
+		LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
+		LANDLOCK_ACCESS_FS_MAKE_DIR | FS_TRUNCATE)
+/* What a session does: it writes a file in tmp/, which then gets names in lanes. It reads none. */
+#define ALL_OF_TMP (NAMES | LANDLOCK_ACCESS_FS_WRITE_FILE)
+#define ALL_OF_LANES \
+	(NAMES | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
+		LANDLOCK_ACCESS_FS_MAKE_DIR)
 
 /* All that a kernel of this ABI level can deny to the role. */
 static struct ruleset
@@ -154,23 +163,44 @@ static const struct port_rule {
 
 enum { RULE_NET_PORT = 2 };
 
+/* What lies beneath a directory may be had with these rights, as far as the rules know them. */
 static int
-landlock_enter(enum sandbox_role role, int spool)
+allow_beneath(int rules, const struct ruleset *attr, int dir, uint64_t rights)
+{
+	struct landlock_path_beneath_attr beneath = {
+		.allowed_access = attr->fs & rights,
+		.parent_fd = dir,
+	};
+	long r = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0);
+	return r < 0 ? -errno : 0;
+}
+
+/* The part of the spool that a role works in. 0 or -errno. */
+static int
+allow_spool(int rules, const struct ruleset *attr, enum sandbox_role role,
+	const struct spool *spool)
+{
+	if (spool == NULL)
+		return 0;
+	if (role != SANDBOX_SESSION)
+		return allow_beneath(rules, attr, spool->root, ALL_OF_SPOOL);
+	int r = allow_beneath(rules, attr, spool->tmp, ALL_OF_TMP);
+	return r < 0 ? r : allow_beneath(rules, attr, spool->lanes, ALL_OF_LANES);
+}
+
+static int
+landlock_enter(enum sandbox_role role, const struct spool *spool)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 2) /* ABI 1 cannot allow a rename from one directory to another */
 		return -ENOSYS;
 	struct ruleset attr = ruleset_of(role, abi);
-	struct landlock_path_beneath_attr beneath = {
-		.allowed_access = attr.fs & SPOOL_RIGHTS,
-		.parent_fd = spool,
-	};
 	auto_fd rules = (int)syscall(SYS_landlock_create_ruleset, &attr, ruleset_size(abi), 0);
 	if (rules < 0)
 		return -errno;
-	if (spool >= 0 &&
-		syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) < 0)
-		return -errno;
+	int r = allow_spool(rules, &attr, role, spool);
+	if (r < 0)
+		return r;
 	if (role == SANDBOX_RELAY && attr.net != 0 &&
 		syscall(SYS_landlock_add_rule, rules, RULE_NET_PORT, &any_port, 0) < 0)
 		return -errno;
@@ -207,9 +237,18 @@ landlock_enter(enum sandbox_role role, int spool)
 #define NONE_OF(bits) MASK(bits), LAST(0)
 #define AT_MOST(value) BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (value), 1, 0)
 
+#define ALLOW_IF_ZERO(call, i) CALL(call, 6), WORD(i, 0), \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), WORD(i, 1), LAST(0), ALLOWED, REFUSE
+
 /* sendto without an address: to the peer of a socket that is connected, and to nobody else. */
-#define ALLOW_SEND CALL(sendto, 6), WORD(4, 0), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3), \
-	WORD(4, 1), LAST(0), ALLOWED, REFUSE
+#define ALLOW_SEND ALLOW_IF_ZERO(sendto, 4)
+/*
+ * Where a file stands, which dprintf(3) asks. Who could go elsewhere would make a file without end
+ * that takes no room, and that a relay would read to its end.
+ */
+#define ALLOW_TELL ALLOW_IF_ZERO(lseek, 1)
+/* Files only: nothing that lets wait who opens it. */
+#define ALLOW_MAKE_FILE CALL(mknodat, 5), ARGUMENT(2), MASK(S_IFMT), LAST(S_IFREG), ALLOWED, REFUSE
 
 /*
  * What a message of sendmsg holds, an address or descriptors, no filter can see. So it is allowed
@@ -270,7 +309,8 @@ static const struct sock_filter session_filter[] = {
 	ALLOW(fstat),
 	ALLOW(fstatfs),
 	ALLOW(shutdown),
-	ALLOW(lseek),
+	ALLOW_TELL,
+	ALLOW_MAKE_FILE,
 	ALLOW_REQUESTS,
 	ALLOW_PAIRS, /* what tls decrypts comes through one; it leads nowhere else */
 	ALLOW_DUP2,
@@ -319,6 +359,7 @@ static const struct sock_filter relay_filter[] = {
 	ALLOW_ACCESS,
 	ALLOW(getdents64),
 	ALLOW(mkdirat),
+	ALLOW_MAKE_FILE,
 	ALLOW(unlinkat),
 	ALLOW(linkat),
 	ALLOW(renameat),
@@ -377,7 +418,7 @@ static const struct sock_filter helper_filter[] = {
 	ALLOW_SEND,
 	ALLOW(poll_call),
 	ALLOW(ppoll),
-	ALLOW(lseek), /* log to standard error: dprintf(3) asks where it stands */
+	ALLOW_TELL,    /* log to standard error */
 	ALLOW(close),
 	ALLOW(shutdown),
 	ALLOW_FCNTL,
@@ -429,7 +470,8 @@ is_missing(int err)
 
 /* 0 or -errno. */
 static int
-take_step(enum sandbox_step step, enum sandbox_role role, int spool, int monitor)
+take_step(enum sandbox_step step, enum sandbox_role role, const struct spool *spool,
+	int monitor)
 {
 #ifdef POSTERN_INSTRUMENTED
 	const unsigned long dumpable = 1;
@@ -451,7 +493,8 @@ take_step(enum sandbox_step step, enum sandbox_role role, int spool, int monitor
 }
 
 int
-sandbox_enter(enum sandbox_role role, int spool, int monitor)
+sandbox_enter(enum sandbox_role role, const struct spool *spool,
+	int monitor)
 {
 	static const struct rlimit no_core = { 0, 0 };
 	int missing = 0;

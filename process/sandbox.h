@@ -19,6 +19,8 @@ int sandbox_find_user(const char *user, uid_t *uid, gid_t *gid);
  */
 int sandbox_drop_root(const char *user);
 
+struct spool;
+
 enum sandbox_role {
 	SANDBOX_SESSION, /* reads a client: no new sockets, no exec, no other process */
 	SANDBOX_RELAY,   /* talks to servers: sockets, but no exec */
@@ -39,11 +41,12 @@ enum sandbox_step {
 const char *sandbox_step_name(enum sandbox_step step);
 
 /*
- * Locks the calling process in: its file system is the directory `spool` (-1: none), and
- * descriptors of its own it can send over the socket `monitor` alone (-1: over none). What this
- * kernel does not have: 0, or the bits 1 << step; all other steps hold. Or -errno, and then it must
- * not go on.
+ * Locks the calling process in: its file system is the spool (NULL: none), and of that a session
+ * has only to make files in tmp/ and to give them names in lanes: it can neither read nor change
+ * what others have queued. Descriptors of its own it can send over the socket `monitor` alone (-1:
+ * over none). What this kernel does not have: 0, or the bits 1 << step; all other steps hold. Or
+ * -errno, and then it must not go on.
  */
-int sandbox_enter(enum sandbox_role role, int spool, int monitor);
+int sandbox_enter(enum sandbox_role role, const struct spool *spool, int monitor);
 
 #endif

@@ -109,7 +109,7 @@ write_all(int fd, const char *p, size_t n)
 static int
 draft_open(struct draft *d)
 {
-	d->fd = openat(d->spool->tmp, d->id, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	d->fd = openat(d->spool->tmp, d->id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);
 	return d->fd < 0 ? -errno : lock_exclusive(d->fd, 0, LOCK_WHOLE);
 }
@@ -246,8 +246,8 @@ static void
 draft_publish(struct draft *d, const struct target *t)
 {
 	for (int i = 0; i < d->lanes; i++) {
-		auto_fd lock = t[i].proven ? -1 : lane_prove(t[i].dir);
-		(void)lock; /* without it the next one who comes syncs again */
+		if (!t[i].proven)
+			(void)lane_prove(t[i].dir); /* else the next one who comes syncs again */
 		lane_announce(t[i].dir);
 	}
 }

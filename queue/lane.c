@@ -17,12 +17,14 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/dir.h"
+#include "lib/limits.h"
 #include "lib/lock.h"
 
 enum {
 	CLAIM_BASE_BITS = 32,
 	CLAIM_BITS = 62,
-	LANE_KEPT = 3600, /* s until a lane that could not be removed is looked at again */
+	LANE_KEPT = LIMIT_REST, /* s until a lane that could not be removed is looked at again */
 };
 
 /* Where others write to the same file system, what is gone may be "stale" instead. */
@@ -40,10 +42,12 @@ lane_lock_file(int dir, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Made without being opened: a session may do no more in a lane. */
 int
 lane_prove(int dir)
 {
-	return lane_lock_file(dir, O_CREAT);
+	int r = mknodat(dir, LANE_LOCK, S_IFREG | S_IRUSR | S_IWUSR, 0);
+	return r == 0 || errno == EEXIST ? 0 : -errno;
 }
 
 int
@@ -88,7 +92,7 @@ lane_open(struct lane *l, const struct spool *s, const char *name)
 		return dir;
 	int lock = lane_lock_file(dir, 0);
 	if (lock == -ENOENT) /* its writer is about to, or died before it could */
-		lock = fsync(s->lanes) < 0 ? -errno : lane_prove(dir);
+		lock = fsync(s->lanes) < 0 ? -errno : lane_lock_file(dir, O_CREAT);
 	if (lock < 0) {
 		close(dir);
 		return lock;
@@ -174,7 +178,7 @@ void
 lane_state(const struct lane *l, struct lane_state *out)
 {
 	*out = (struct lane_state){ 0 };
-	auto_fd fd = openat(l->dir, LANE_RETRY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd fd = openat(l->dir, LANE_RETRY, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return;
@@ -201,13 +205,27 @@ lane_set_time(int fd, int64_t next)
 	return futimens(fd, t) < 0 ? -errno : 0;
 }
 
+/*
+ * @retry, to be written to. What cannot be written though it stands in this place, such as a file
+ * that root has touched, goes: nothing in it is worth that the lane stands still. fd or -errno.
+ */
+static int
+retry_file(const struct lane *l, int flags)
+{
+	enum { HOW = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC };
+	int fd = openat(l->dir, LANE_RETRY, HOW | flags, S_IRUSR | S_IWUSR);
+	if (fd < 0 && (errno == EACCES || errno == ELOOP || errno == EISDIR || errno == ENXIO) &&
+		unlinkat(l->dir, LANE_RETRY, errno == EISDIR ? AT_REMOVEDIR : 0) == 0)
+		fd = openat(l->dir, LANE_RETRY, HOW | flags, S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
 int
 lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reason)
 {
-	auto_fd fd = openat(l->dir, LANE_RETRY,
-		O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	auto_fd fd = retry_file(l, O_TRUNC);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int err = dprintf(fd, "%d failed attempts: %s\n", attempts, reason) < 0 ? -errno : 0;
 	int r = lane_set_time(fd, next); /* for which there is room where there is none for words */
 	return err < 0 ? err : r;
@@ -219,10 +237,10 @@ lane_make_due(const struct lane *l)
 	static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
 	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
-	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
-		size_t n = strlen(e->d_name);
-		if (n > 4 && strcmp(e->d_name + n - 4, ".log") == 0)
-			utimensat(l->dir, e->d_name, long_ago, AT_SYMLINK_NOFOLLOW);
+	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
+		size_t n = strlen(name);
+		if (n > 4 && strcmp(name + n - 4, ".log") == 0)
+			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW);
 	}
 	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
 	lane_announce(l->dir); /* last: a relay that is at work here looks again */
@@ -237,21 +255,20 @@ lane_set_up(const struct lane *l)
 int
 lane_settle(const struct lane *l)
 {
-	auto_fd fd = openat(l->dir, LANE_RETRY, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
-	return fd < 0 ? -errno : 0;
+	auto_fd fd = retry_file(l, 0);
+	return fd < 0 ? fd : 0;
 }
 
-/* Is there a name in the lane for which this is true? */
+/* Is there a name in the lane for which this is true? It may be, where that cannot be read. */
 static bool
 any_name(const struct lane *l, bool (*is)(const char *name))
 {
 	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
-	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
-		if (is(e->d_name))
+	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;)
+		if (is(name))
 			return true;
-	return false;
+	return dir == NULL || errno != 0;
 }
 
 static bool
@@ -277,10 +294,8 @@ is_stray(const char *name)
 static int
 lane_keep(const struct lane *l)
 {
-	auto_fd lock = lane_prove(l->dir);
-	auto_fd retry = openat(l->dir, LANE_RETRY, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
-	(void)lock; /* the lane's name is on disk, so that the next writer need not sync it */
+	auto_fd retry = retry_file(l, 0);
+	(void)lane_prove(l->dir); /* its name is on disk: the next writer need not sync it */
 	if (retry >= 0)
 		(void)lane_set_time(retry, clock_wall() + LANE_KEPT);
 	if (!any_name(l, is_mail))

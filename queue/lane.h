@@ -38,7 +38,7 @@ struct lane {
  */
 int lane_for_writing(const struct spool *s, const char *name, bool *proven);
 
-/* Makes @lock, now that the lane's name was synced. Its fd or -errno. */
+/* Makes @lock, now that the lane's name was synced. 0 or -errno. */
 int lane_prove(int dir);
 
 /* After the link: what waits in this lane is due, unless its host is known to be down. */

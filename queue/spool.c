@@ -16,6 +16,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/dir.h"
 #include "lib/id.h"
 #include "lib/lock.h"
 
@@ -150,10 +151,10 @@ is_empty(int parent)
 		cleanup_fd(&fd);
 		return false;
 	}
-	for (struct dirent *e; (e = readdir(dir)) != NULL;)
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+	for (const char *name; (name = dir_next(dir)) != NULL;)
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
 			return false;
-	return true;
+	return errno == 0;
 }
 
 bool
@@ -238,7 +239,7 @@ spool_sweep(const struct spool *s)
 		close(fd);
 		return;
 	}
-	for (struct dirent *e; (e = readdir(dir)) != NULL;)
-		if (e->d_name[0] != '.')
-			spool_sweep_one(s, e->d_name);
+	for (const char *name; (name = dir_next(dir)) != NULL;)
+		if (name[0] != '.')
+			spool_sweep_one(s, name);
 }

@@ -69,8 +69,8 @@ read_file(struct tended *t, int fd, int64_t now)
 	}
 }
 
-/* In one write, over what is there: that needs no room on the disk. */
-static void
+/* In one write, over what is there: that needs no room on the disk. 0 or -errno. */
+static int
 write_file(const struct tended *t, int fd)
 {
 	auto_buf text = buf_new(FILE_MAX);
@@ -80,9 +80,12 @@ write_file(const struct tended *t, int fd)
 	for (int i = 0; i < t->n; i++)
 		buf_printf(&text, "gap %lld %lld\n", (long long)t->gap[i].from,
 			(long long)t->gap[i].to);
-	if (text.err < 0 || pwrite(fd, text.p, text.n, 0) != (ssize_t)text.n ||
-		ftruncate(fd, (off_t)text.n) < 0)
-		return; /* then mail stays young for longer */
+	if (text.err < 0)
+		return text.err;
+	ssize_t n = pwrite(fd, text.p, text.n, 0);
+	if (n != (ssize_t)text.n)
+		return n < 0 ? -errno : -ENOSPC;
+	return ftruncate(fd, (off_t)text.n) < 0 ? -errno : 0;
 }
 
 /* A relay is there now. */
@@ -114,31 +117,32 @@ tended_begin(const struct spool *s, int64_t now)
 	const struct tended t = { .last = now };
 	auto_fd fd = open_file(s, O_EXCL);
 	if (fd >= 0)
-		write_file(&t, fd);
+		(void)write_file(&t, fd); /* a relay will, and says so if it cannot */
 }
 
 /*
  * Reads the file, and writes down that a relay is there, if no other one is just doing so. What
- * cannot be read is as if nobody had ever been there.
+ * cannot be read is as if nobody had ever been there. 0 or -errno.
  */
-static void
+static int
 look(const struct spool *s, int64_t now, int64_t longest, struct tended *t)
 {
 	*t = (struct tended){ .begun = true };
 	auto_fd fd = open_file(s, 0);
-	bool ours = fd >= 0 && lock_exclusive(fd, 0, LOCK_WHOLE) == 0;
+	int err = fd < 0 ? -errno : lock_exclusive(fd, 0, LOCK_WHOLE);
 	if (fd >= 0)
 		read_file(t, fd, now);
 	note(t, now, longest);
-	if (ours)
-		write_file(t, fd);
+	if (err == -EAGAIN)
+		return 0; /* the other one does */
+	return err < 0 ? err : write_file(t, fd);
 }
 
-void
+int
 tended_note(const struct spool *s, int64_t now, int64_t longest)
 {
 	struct tended t;
-	look(s, now, most(longest, SHORTEST), &t);
+	return look(s, now, most(longest, SHORTEST), &t);
 }
 
 int64_t
@@ -147,7 +151,7 @@ tended_since(const struct spool *s, int64_t since, int64_t now, int64_t longest)
 	struct tended t;
 	int64_t age = now - since;
 	longest = most(longest, SHORTEST);
-	look(s, now, longest, &t);
+	(void)look(s, now, longest, &t);
 	for (int i = 0; i < t.n; i++) {
 		int64_t from = most(t.gap[i].from, since), to = t.gap[i].to;
 		if (to <= now && to - from > longest)

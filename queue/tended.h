@@ -17,8 +17,11 @@
  */
 void tended_begin(const struct spool *s, int64_t now);
 
-/* A relay is there, now. `longest` is the longest wait of its schedule, s. */
-void tended_note(const struct spool *s, int64_t now, int64_t longest);
+/*
+ * A relay is there, now. `longest` is the longest wait of its schedule, s. 0, or -errno: that could
+ * not be written down, and mail does not grow old.
+ */
+int tended_note(const struct spool *s, int64_t now, int64_t longest);
 
 /* The same. So many seconds have passed since `since` that count. */
 int64_t tended_since(const struct spool *s, int64_t since, int64_t now, int64_t longest);

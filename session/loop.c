@@ -133,7 +133,7 @@ loop_main(struct session *s)
 	session_progress(s);
 	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, session_is_lenient(s), s->stop);
 	struct log_fields f = { .event = "sandbox" };
-	if (!program_lock_in(SANDBOX_SESSION, s->spool.root, s->monitor, &f)) {
+	if (!program_lock_in(SANDBOX_SESSION, &s->spool, s->monitor, &f)) {
 		say_reply(s, R_NO_SESSION);
 		int64_t until = session_deadline(s, s->conf.receive.timeout_command);
 		(void)stream_flush(&s->stream, until);

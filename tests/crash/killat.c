@@ -36,7 +36,7 @@
 enum { DEADLINE = 60, PROCESSES_MAX = 256, NAME_MAX_SIZE = 24, FAILURE = 70 };
 
 #define CALLS(X) X(openat) X(read) X(write) X(close) X(fcntl) X(fsync) X(fdatasync) X(ftruncate) \
-	X(renameat) X(renameat2) X(linkat) X(unlinkat) X(mkdirat) X(utimensat) X(faccessat) \
+	X(renameat) X(renameat2) X(linkat) X(unlinkat) X(mkdirat) X(mknodat) X(utimensat) X(faccessat) \
 	X(newfstatat) X(fstat) X(pread64) X(pwrite64) X(writev) X(getdents64) X(ppoll) X(pipe2) \
 	X(dup3) X(socket) X(bind) X(connect) X(sendto) X(sendmsg) X(recvfrom) X(recvmsg) X(getsockopt) \
 	X(setsockopt) X(clone) X(execve) X(wait4) X(exit_group) X(setsid) X(prctl) X(seccomp) \

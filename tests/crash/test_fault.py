@@ -24,7 +24,7 @@ def spool_calls(calls):
     name = next(c for c in mine if c.name in ("renameat", "renameat2", "linkat"))
     draft = next(c for c in commit if mine.index(c) > mine.index(name) and any(
         w.name == "write" and w.argument == c.argument for w in mine[:mine.index(name)]))
-    wanted = ("openat", "fcntl", "fsync", "linkat", "renameat", "mkdirat")
+    wanted = ("openat", "fcntl", "fsync", "linkat", "renameat", "mkdirat", "mknodat")
     return [c for c in mine if c.name in wanted or
             (c.name == "write" and c.argument == draft.argument)]
 
@@ -81,6 +81,7 @@ FAULTS = [
     ("J5", "write", "EFBIG", "452"),
     ("J4", "mkdirat", "ENOSPC", "452"),
     ("J4", "openat", "ENOSPC", None),
+    ("J4", "mknodat", "ENOSPC", "250"), # it has been synced before
     ("J5", "openat", "EMFILE", None),
     ("J5", "linkat", "ENOSPC", "452"),
     ("J5", "linkat", "EMLINK", "451"),

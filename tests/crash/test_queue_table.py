@@ -79,7 +79,7 @@ class Commit:
         return self.after("close", self.file_synced(), self.draft)[0]
 
     def announced(self):
-        return [c for c in self.after("openat", self.closed()) if c.n][-1]
+        return self.after("mknodat", self.closed())[-1]
 
     def said(self):
         mine = self.calls[self.calls.index(self.closed()):]

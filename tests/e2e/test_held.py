@@ -6,17 +6,17 @@ import pytest
 
 from test_extensions import USER
 
-SCHEDULE = 10 # s, its longest wait
+SCHEDULE = 4000 # s, its longest wait: more than the hour for which anything may rest
 
 
 @pytest.fixture
 def held(postern, world, wait):
-    """A message that is to be held for an hour; no relay is left."""
+    """A message that is to be held for hours; no relay is left."""
     world.domain("dest.example")
     (postern.where / "users").write_text(USER)
     postern.settings["retry"] = f"1s {SCHEDULE}s"
     before = time.time()
-    said = postern.pipe("EHLO client.example\nAUTH PLAIN AGpvZQBzZWNyZXQ=\nMAIL FROM:<a@sender.example> HOLDFOR=3600\n"
+    said = postern.pipe("EHLO client.example\nAUTH PLAIN AGpvZQBzZWNyZXQ=\nMAIL FROM:<a@sender.example> HOLDFOR=9000\n"
                         "RCPT TO:<u@dest.example>\nDATA\nSubject: x\n\nhello\n.\nQUIT\n",
                         auth_users=postern.where / "users")
     assert "250 2.0.0 Ok: queued" in said, said

@@ -34,6 +34,49 @@ def test_stray(postern, world, name):
     assert not stray.parent.exists()
 
 
+@pytest.mark.parametrize("trouble", ["a stray file", "mail that cannot be opened"])
+def test_schedule_of_minutes(postern, world, trouble):
+    """L18: what rests for longer than the schedule ever waits is not taken for a clock that was set
+    back, or the relay would turn in a circle."""
+    world.domain("one.example")
+    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    name = postern.messages()[0]
+    if trouble == "a stray file":
+        (name.parent / "README").write_text("mine")
+    else:
+        name.chmod(0)
+    postern.due(retry="20s")
+    postern.rested()
+    assert postern.logged().count("connected to") <= 1
+    postern.due(retry="20s") # nothing is due
+    assert postern.rested().count("cannot open") <= 1
+
+
+def test_retry_of_another_user(postern, world):
+    """S13: who wants a lane to be due and touches @retry as root does not make it stand still."""
+    world.domain("one.example")
+    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    mark = postern.messages()[0].parent / "@retry"
+    mark.touch()
+    mark.chmod(0)
+    postern.make_due()
+    postern.due()
+    postern.settled()
+    assert len(world.sink.messages) == 1
+
+
+def test_in_place_of_tended(postern, world):
+    """S13: mail would not grow old, so that is said; it is delivered all the same."""
+    world.domain("one.example")
+    postern.pipe("QUIT\n", max_relays=0)
+    (postern.spool / "tended").unlink()
+    (postern.spool / "tended").mkdir()
+    assert "queued as" in postern.send("u@one.example")
+    postern.settled()
+    assert "tended: cannot write down that a relay is here: Is a directory" in postern.logged()
+    assert len(world.sink.messages) == 1
+
+
 @pytest.fixture
 def bound(postern):
     """The spool as bindfs shows it, by FUSE."""

@@ -21,6 +21,7 @@ import proc
 
 HERE = pathlib.Path(__file__).resolve().parent
 BENEATH, CREATE, READ = -100, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, os.O_RDONLY | os.O_CLOEXEC
+WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
 LOOPBACK = "#" + struct.pack("!H4s8x", 25, socket.inet_aton("127.0.0.1")).hex()
 INET = f"#{struct.pack('=H', socket.AF_INET).hex()}{LOOPBACK[1:]}"
 NEW_USER, NEW_NS, NEW_NET, CHILD = 0x10000000, 0x20000, 0x40000000, 17
@@ -38,6 +39,9 @@ FORBIDDEN = {
     "reading /proc": f'openat {BENEATH} "/proc/self/environ {READ} 0',
     "listing outside": f'openat {BENEATH} "/ {READ | os.O_DIRECTORY} 0',
     "writing outside": f'openat {BENEATH} "/dev/null {os.O_WRONLY | os.O_CLOEXEC} 0',
+    "the slots of relays": f'openat {BENEATH} "{{spool}}/slots {CREATE} 384',
+    "when relays were there": f'openat {BENEATH} "{{spool}}/tended {CREATE} 384',
+    "what is set aside": f'openat {BENEATH} "{{spool}}/aside {READ | os.O_DIRECTORY} 0',
     "a signal to the monitor": "kill {monitor} 0",
     "a signal to another": "kill {other} 0",
     "a handle on another": "pidfd_open {other} 0",
@@ -175,7 +179,7 @@ class Taken:
 
     def check_calls(self):
         """All that is forbidden fails, and what the session needs does not."""
-        fine = self.call({"the spool": f'openat {BENEATH} "{{spool}}/tmp/injected {CREATE} 384',
+        fine = self.call({"the spool": f'openat {BENEATH} "{{spool}}/tmp/injected {WRITE} 384',
                           "itself": "getpid"})
         assert fine["the spool"] > 2 and fine["itself"] == inside(self.session), fine
         more = {"close": f"close {fine['the spool']}",

@@ -18,6 +18,24 @@ enum { RETRY = 100, RETRY2 = 200, TEXT = 64 * 1024, HOUR = 3600 };
 static struct relay r;
 static int grown;
 
+/* As many names are read of directories before that fails. */
+enum { ALL = -1 };
+static int readable = ALL;
+
+struct dirent *__real_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+
+struct dirent *
+__wrap_readdir(DIR *dir)
+{
+	if (readable == 0) {
+		errno = EIO;
+		return NULL;
+	}
+	readable -= readable > 0;
+	return __real_readdir(dir);
+}
+
 static void
 grow(struct relay *relay)
 {
@@ -109,16 +127,17 @@ test_down(void **state)
 		message_next(&r.work.lane, d.id) <= before); /* it was no attempt of the message */
 }
 
-/* M4, R88: as the sender says; but not farther away than the schedule ever waits, or the time would
- * be taken for that of a clock that was set back, nor than a client may ask for. */
+/* M4, R88: as the sender says; but not farther away than anything ever waits, or the time would be
+ * taken for that of a clock that was set back, nor than a client may ask for. */
 static void
 test_held(void **state)
 {
 	(void)state;
 	const struct {
 		int64_t hold, max_hold, want; /* s from now */
-	} rows[] = { { 50, HOUR, 50 }, { RETRY2, HOUR, RETRY2 }, { HOUR, HOUR, RETRY2 },
-		{ HOUR, 70, 70 }, { INT64_MAX / 2, INT64_MAX / 4, RETRY2 } };
+	} rows[] = { { 50, HOUR, 50 }, { HOUR, 2 * HOUR, HOUR },
+		{ 2 * HOUR, 2 * HOUR, HOUR }, { HOUR, 70, 70 },
+		{ INT64_MAX / 2, INT64_MAX / 4, HOUR } };
 	r.work.verdict = DONE; /* a host would be looked for */
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct envelope e = plain;
@@ -137,14 +156,15 @@ test_held(void **state)
 	}
 }
 
-/* J12: a time farther away than the schedule ever waits is none: the message is looked at. */
+/* J12: a time farther away than anything ever waits is none: the message is looked at. What rests
+ * for an hour does so under a schedule of minutes, too. */
 static void
 test_clock_set_back(void **state)
 {
 	(void)state;
 	const struct {
 		int64_t next, want; /* s from now */
-	} rows[] = { { 90, 90 }, { RETRY2 - 10, RETRY2 - 10 }, { HOUR * 24, IDLE_RETRY },
+	} rows[] = { { 90, 90 }, { HOUR - 10, HOUR - 10 }, { HOUR * 24, IDLE_RETRY },
 		{ -5, IDLE_RETRY } };
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct message m = MESSAGE_CLOSED;
@@ -434,6 +454,27 @@ test_damaged(void **state)
 	assert_int_equal(fstatat(sp.aside, d.id, &st, 0), 0);
 }
 
+/* S13: a directory that cannot be read on is not one that has ended: what was read is seen to, and
+ * the lane is neither removed nor left for an hour. */
+static void
+test_unreadable(void **state)
+{
+	(void)state;
+	struct found found;
+	r.work.verdict = HARD; /* what is seen is settled */
+	queue(&plain);
+	queue(&plain);
+	readable = 4; /* with "." and "..", a file of the lane itself, and one more */
+	int64_t before = clock_wall();
+	assert_false(scan_lane(&r, grow, &found));
+	assert_true(found.last && !found.stop);
+	assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
+	readable = 0;
+	assert_int_equal(lane_leave(&r.work.lane, &sp, 0), 0);
+	readable = ALL;
+	assert_true(exists(sp.lanes, "d.example"));
+}
+
 /* ---- help --------------------------------------------------------------------------------- */
 
 /* Another relay is worth its start if the rest would take 2 s at this pace, and there is a
@@ -480,6 +521,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_no_poison, start, stop),
 		cmocka_unit_test_setup_teardown(test_other_files, start, stop),
 		cmocka_unit_test_setup_teardown(test_damaged, start, stop),
+		cmocka_unit_test_setup_teardown(test_unreadable, start, stop),
 		cmocka_unit_test_setup_teardown(test_help, start, stop),
 	};
 	return cmocka_run_group_tests_name("scan", tests, NULL, NULL);

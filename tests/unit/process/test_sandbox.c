@@ -24,8 +24,12 @@
 #include <unistd.h>
 
 #include "process/sandbox.h"
+#include "queue/lane.h"
 
 static char spool[] = "/tmp/postern-sandbox-XXXXXX";
+static struct spool sp; /* with a lane that has somebody's mail, MAIL */
+#define LANE "d.example"
+#define MAIL LANE "/mail"
 static int datagram; /* a socket of that kind, not connected */
 static int listener; /* a TCP socket on loopback that takes connections */
 static int nameless; /* an abstract UNIX socket that takes connections */
@@ -463,14 +467,72 @@ try_x32(void)
 #endif
 }
 
+/* What a draft does: a file in tmp/, a lane, names in it. */
 static long
-try_spool(void)
+try_queue(void)
 {
-	char path[64];
-	snprintf(path, sizeof(path), "%s/file", spool);
-	int fd = open(path, O_RDWR | O_CREAT, 0600);
-	return fd < 0 || write(fd, "x", 1) != 1 || fsync(fd) < 0 ? -1
-		: unlinkat(AT_FDCWD, path, 0);
+	int fd = openat(sp.tmp, "file", O_WRONLY | O_CREAT, 0600);
+	if (fd < 0 || write(fd, "x", 1) != 1 || fsync(fd) < 0 || mkdirat(sp.lanes, "new", 0700) < 0)
+		return -1;
+	int lane = openat(sp.lanes, "new", O_RDONLY | O_DIRECTORY);
+	return linkat(sp.tmp, "file", sp.lanes, LANE "/file", 0) < 0 ||
+			renameat(sp.tmp, "file", lane, "file") < 0 || fsync(lane) < 0 ||
+			lane_prove(lane) < 0 || unlinkat(lane, LANE_LOCK, 0) < 0 ||
+			unlinkat(sp.lanes, LANE "/file", 0) < 0 || unlinkat(lane, "file", 0) < 0
+		? -1 : unlinkat(sp.lanes, "new", AT_REMOVEDIR);
+}
+
+static long
+try_read_mail(void)
+{
+	return openat(sp.lanes, MAIL, O_RDONLY);
+}
+
+static long
+try_write_mail(void)
+{
+	return openat(sp.lanes, MAIL, O_WRONLY);
+}
+
+/* To where files may be written. */
+static long
+try_link_mail(void)
+{
+	long r = linkat(sp.lanes, MAIL, sp.tmp, "mail", 0);
+	if (r < 0 && errno == EXDEV)
+		errno = EACCES; /* so Landlock says that it would give more rights */
+	return r < 0 ? r : unlinkat(sp.tmp, "mail", 0);
+}
+
+/* Who holds locks on it keeps all relays away. */
+static long
+try_slots(void)
+{
+	return openat(sp.root, "slots", O_RDWR | O_CREAT, 0600);
+}
+
+static long
+try_tell(void)
+{
+	return lseek(datagram, 0, SEEK_CUR);
+}
+
+static long
+try_seek(void)
+{
+	return lseek(datagram, 1, SEEK_CUR);
+}
+
+static long
+try_seek_far(void)
+{
+	return lseek(datagram, INT64_C(1) << 32, SEEK_CUR);
+}
+
+static long
+try_device(void)
+{
+	return mknodat(sp.tmp, "device", S_IFCHR | 0600, 0);
 }
 
 enum { SESSION = 1 << SANDBOX_SESSION, RELAY = 1 << SANDBOX_RELAY, HELPER = 1 << SANDBOX_HELPER };
@@ -480,7 +542,15 @@ static const struct row {
 	long (*try)(void);
 	unsigned refused_to; /* the others may */
 } rows[] = {
-	{ "the spool", try_spool, HELPER },
+	{ "queueing mail", try_queue, HELPER },
+	{ "reading others' mail", try_read_mail, SESSION | HELPER },
+	{ "changing others' mail", try_write_mail, SESSION | HELPER },
+	{ "another name for others' mail", try_link_mail, SESSION | HELPER },
+	{ "the slots of relays", try_slots, SESSION | HELPER },
+	{ "where a file stands", try_tell, 0 },
+	{ "to stand elsewhere", try_seek, SESSION | HELPER },
+	{ "to stand far away", try_seek_far, SESSION | HELPER },
+	{ "a device", try_device, SESSION | RELAY | HELPER },
 	{ "a TCP socket", try_socket, SESSION | HELPER },
 	{ "a Unix socket", try_unix_socket, SESSION | HELPER },
 	{ "a port of our choice", try_bind, SESSION | RELAY | HELPER },
@@ -551,8 +621,7 @@ attempt(enum sandbox_role role, const struct row *row)
 {
 	pid_t pid = fork();
 	if (pid == 0) {
-		int dir = open(spool, O_RDONLY | O_DIRECTORY);
-		int r = sandbox_enter(role, role == SANDBOX_HELPER ? -1 : dir,
+		int r = sandbox_enter(role, role == SANDBOX_HELPER ? NULL : &sp,
 			role == SANDBOX_SESSION ? requests[1] : -1);
 		if (r == 1 << SANDBOX_LANDLOCK)
 			_exit(NO_LANDLOCK);
@@ -690,10 +759,9 @@ test_troubles(void **state)
 	for (size_t i = 0; i < ROWS(troubles); i++) {
 		pid_t pid = fork();
 		if (pid == 0) {
-			int dir = open(spool, O_RDONLY | O_DIRECTORY);
 			if (forbid(troubles[i].call, troubles[i].error) < 0)
 				_exit(NOT_ENTERED);
-			int r = sandbox_enter(SANDBOX_RELAY, dir, -1);
+			int r = sandbox_enter(SANDBOX_RELAY, &sp, -1);
 			_exit(r == troubles[i].want && (r < 0 || rest_holds(r)) ? PASSED : FAILED);
 		}
 		int status;
@@ -733,8 +801,7 @@ test_given_up(void **state)
 		assert_int_equal(pipe(ready), 0);
 		pid_t pid = fork();
 		if (pid == 0) {
-			int dir = open(spool, O_RDONLY | O_DIRECTORY);
-			if (sandbox_enter((enum sandbox_role)role, dir, -1) < 0)
+			if (sandbox_enter((enum sandbox_role)role, &sp, -1) < 0)
 				_exit(NOT_ENTERED);
 			(void)!write(ready[1], "x", 1);
 			for (;;)
@@ -762,8 +829,7 @@ test_no_core(void **state)
 #endif
 	pid_t pid = fork();
 	if (pid == 0) {
-		int dir = open(spool, O_RDONLY | O_DIRECTORY);
-		if (forbid(SYS_seccomp, ENOSYS) < 0 || sandbox_enter(SANDBOX_RELAY, dir, -1) < 0)
+		if (forbid(SYS_seccomp, ENOSYS) < 0 || sandbox_enter(SANDBOX_RELAY, &sp, -1) < 0)
 			_exit(NOT_ENTERED);
 		_exit(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 ? PASSED : FAILED);
 	}
@@ -786,7 +852,9 @@ set_up(void **state)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, requests) < 0)
 		return -1;
-	if (mkdtemp(spool) == NULL || bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	if (mkdtemp(spool) == NULL || spool_open(&sp, spool) < 0 ||
+		mkdirat(sp.lanes, LANE, 0700) < 0 || mknodat(sp.lanes, MAIL, S_IFREG | 0600, 0) < 0 ||
+		bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 		listen(listener, 8) < 0)
 		return -1;
 	victim = fork();
@@ -803,6 +871,13 @@ tear_down(void **state)
 	(void)state;
 	kill(victim, SIGKILL);
 	waitpid(victim, NULL, 0);
+	unlinkat(sp.lanes, MAIL, 0);
+	unlinkat(sp.lanes, LANE, AT_REMOVEDIR);
+	unlinkat(sp.root, "slots", 0);
+	unlinkat(sp.root, "lane", AT_REMOVEDIR);
+	unlinkat(sp.root, "tmp", AT_REMOVEDIR);
+	unlinkat(sp.root, "aside", AT_REMOVEDIR);
+	spool_close(&sp);
 	return rmdir(spool);
 }
 

@@ -1,10 +1,24 @@
 /* spool: which directory is taken for one, and what is left over in it (J14, J15, K3, K4). */
 #include "tests/unit/spooled.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <time.h>
 
 #include "lib/cleanup.h"
 #include "lib/lock.h"
+
+static bool unreadable; /* no directory can be read */
+
+struct dirent *__real_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+
+struct dirent *
+__wrap_readdir(DIR *dir)
+{
+	errno = unreadable ? EIO : errno;
+	return unreadable ? NULL : __real_readdir(dir);
+}
 
 static void
 refused(const char *path, int want)
@@ -175,6 +189,22 @@ test_places(void **state)
 	assert_false(spool_crowd_take(&sp)); /* once */
 }
 
+/* S12: what cannot be told is not empty, or nobody would look after it. */
+static void
+test_empty(void **state)
+{
+	(void)state;
+	assert_true(spool_is_empty(&sp));
+	unreadable = true;
+	assert_false(spool_is_empty(&sp));
+	unreadable = false;
+	spill(sp.tmp, "left", span_of(""));
+	assert_false(spool_is_empty(&sp));
+	assert_int_equal(unlinkat(sp.tmp, "left", 0), 0);
+	assert_int_equal(mkdirat(sp.lanes, "d.example", 0700), 0);
+	assert_false(spool_is_empty(&sp));
+}
+
 int
 main(void)
 {
@@ -185,6 +215,7 @@ main(void)
 		TEST(test_sweep),
 		TEST(test_room),
 		TEST(test_places),
+		TEST(test_empty),
 	};
 	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);

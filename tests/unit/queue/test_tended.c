@@ -92,8 +92,11 @@ test_odd(void **state)
 		assert_int_equal(age(148), (LONGEST + 1) * HOUR); /* it is mended */
 	}
 	unlinkat(sp.root, "tended", 0);
+	assert_int_equal(tended_note(&sp, arrived, HOUR), 0);
+	unlinkat(sp.root, "tended", 0);
 	assert_int_equal(mkdirat(sp.root, "tended", 0700), 0);
 	assert_int_equal(age(147), LONGEST * HOUR);
+	assert_int_equal(tended_note(&sp, arrived, HOUR), -EISDIR); /* S13: who comes can say so */
 }
 
 /* Of many gaps the latest are known, and the file stays small. */
