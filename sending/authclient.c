@@ -16,6 +16,16 @@ enum {
 _Static_assert((int)SASL_BINDING == (int)TLS_EXPORTER, "what binds is what TLS exports");
 
 /*
+ * May a host that is not known for sure, or anybody on the way, see our password? The route says
+ * so, not the login: two routes may have one login, and a relay that goes on from one to the other.
+ */
+static bool
+anybody_may_see(const struct link *l)
+{
+	return l->terms.conf->auth_clear == CONF_YES;
+}
+
+/*
  * Is mechanism i one that the host announced and that fits our login and this connection? The
  * certificate is judged last, and only for a mechanism that shows the password, since that takes
  * time.
@@ -26,7 +36,7 @@ check_mechanism(struct link *l, unsigned i, bool exporter)
 	const struct sasl_mechanism *m = &sasl_mechanisms[i];
 	return (l->host.mechanisms & 1U << i) != 0 && m->token == (l->terms.login->token != NULL) &&
 		(!m->binds || exporter) &&
-		(!m->bare || l->terms.login->clear || link_judge(l));
+		(!m->bare || anybody_may_see(l) || link_judge(l));
 }
 
 static void
@@ -185,7 +195,7 @@ authclient_prove(struct link *l)
 {
 	uint8_t binding[TLS_EXPORTER];
 	bool exporter = l->proof.tls != NULL && tlsclient_exporter(l->proof.tls, binding);
-	if (l->proof.tls == NULL && !l->terms.login->clear) {
+	if (l->proof.tls == NULL && !anybody_may_see(l)) {
 		link_say(l, "AUTH", "not without TLS");
 		return SOFT;
 	}

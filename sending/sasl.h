@@ -19,7 +19,6 @@ struct login {
 	char *user;
 	char *password; /* NULL: a token */
 	char *token;    /* NULL: a password */
-	bool clear;     /* a host that is not known for sure, or anybody on the way, may see it */
 	struct sasl_library *library; /* for a password */
 };
 
