@@ -74,7 +74,7 @@ put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 
 /*
  * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
- * was lost. -EPROTO or -EACCES: no answer was given (sasl_step), or the host asks without an end.
+ * was lost. Others: no answer was given (sasl_step), or the host asks without an end.
  */
 static int
 exchange(struct link *l, struct sasl *s)
@@ -137,6 +137,8 @@ prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 	if (r == -EACCES)
 		link_say(l, "AUTH",
 			"the host wants an answer from which our password could be guessed");
+	if (r == -ERANGE)
+		link_say(l, "AUTH", "the host wants our password hashed too many times");
 	sasl_end(&s);
 	return r < 0 ? GIVE_UP : judge(l->code);
 }
