@@ -168,6 +168,19 @@ ask_dovecot(struct auth *a, const char *name, const char *password, int64_t dead
 	return r;
 }
 
+/*
+ * As checkpass_saslauthd; it may look at no realm, and does not say whom it took the name for. So a
+ * name that the file does not have may be one that it has, and what that one may send counts.
+ */
+static int
+ask_saslauthd(struct auth *a, const char *name, const char *password, int64_t deadline)
+{
+	int r = checkpass_saslauthd(&other.stream, name, password, deadline);
+	if (r > 0 && !a->known)
+		(void)users_namesake(users_text(a), span_of(name), &a->user);
+	return r;
+}
+
 static bool
 ask_other(struct auth *a, const char *name, const char *password)
 {
@@ -178,7 +191,7 @@ ask_other(struct auth *a, const char *name, const char *password)
 	if (r == 0) {
 		r = a->conf.auth.dovecot != NULL
 			? ask_dovecot(a, name, password, deadline)
-			: checkpass_saslauthd(&other.stream, name, password, deadline);
+			: ask_saslauthd(a, name, password, deadline);
 		if (r < 0)
 			log_other(r);
 	}

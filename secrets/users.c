@@ -36,6 +36,20 @@ users_find(struct span text, struct span name, bool exact, struct user *out)
 	return found != NONE;
 }
 
+bool
+users_namesake(struct span text, struct span name, struct user *out)
+{
+	struct span wanted = span_cut(&name, '@');
+	for (struct user u = { 0 }; next_user(&text, &u);) {
+		struct span rest = u.name;
+		if (span_trim(u.senders).n > 0 && span_ieq(span_cut(&rest, '@'), wanted)) {
+			*out = u;
+			return true;
+		}
+	}
+	return false;
+}
+
 unsigned
 users_stray_cr(struct span text)
 {
