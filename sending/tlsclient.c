@@ -182,6 +182,7 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, struc
 		return NULL;
 	t->setup = setup;
 	t->peer = *peer;
+	t->peer.weak = how.lenient;
 	t->ssl = SSL_new(setup->ctx);
 	bool named = !how.nameless && !is_address(peer->host);
 	if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1 &&

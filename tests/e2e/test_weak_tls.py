@@ -80,6 +80,18 @@ def test_weak(place, wait, weakness, careful, judged, policy):
         assert sink.lines == ["STARTTLS"] and len(place.postern.messages()) == 1
 
 
+@pytest.mark.parametrize("policy", ["encrypt", "verify"])
+def test_weak_session(place, policy):
+    """What was agreed on with weak keys, where these are better than none, is not gone on with where they are not."""
+    sink = host(place, "dhe-1024")
+    place.send(delivery_tls="may", linger="0s")
+    sink.wait_messages(1)
+    place.postern.settled()
+    place.send(delivery_tls=policy)
+    assert ": TLS: dh key too small; next try" in place.postern.settled(1)
+    assert len(sink.messages) == 1
+
+
 @pytest.mark.skipif(library() is None, reason="needs libgnutls")
 @pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
 def test_before_rfc_5746(place, policy):
