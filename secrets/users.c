@@ -87,3 +87,13 @@ users_secret(const struct user *u, const char *kind, char out[static USERS_SECRE
 	}
 	return false;
 }
+
+bool
+users_first_secret(struct span text, const char *kind, char out[static USERS_SECRET])
+{
+	out[0] = '\0';
+	for (struct user u = { 0 }; next_user(&text, &u);)
+		if (users_secret(&u, kind, out))
+			return true;
+	return false;
+}

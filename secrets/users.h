@@ -48,4 +48,7 @@ struct span users_first_secrets(struct span text);
  */
 bool users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET]);
 
+/* Of the first user who has one of this kind; or false, and "". */
+bool users_first_secret(struct span text, const char *kind, char out[static USERS_SECRET]);
+
 #endif
