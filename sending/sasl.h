@@ -58,8 +58,8 @@ bool sasl_speaks_first(const struct sasl *s);
 
 /*
  * The answer to a challenge ("": to none), both in base64. 0. -EPROTO: the challenge is nonsense,
- * or of an impostor. -EACCES: the password could be guessed from an answer. -ERANGE: an answer takes
- * too long.
+ * or of an impostor. -EACCES: the password could be guessed from an answer. -ERANGE: an answer
+ * would take too long.
  */
 int sasl_step(struct sasl *s, struct span challenge, struct buf *answer);
 
