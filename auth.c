@@ -71,15 +71,39 @@ find_user(struct auth *a, const char *name)
 	snprintf(a->name, sizeof(a->name), "%.*s", (int)found.n, found.p);
 }
 
+static const char *
+kind_of(Gsasl_hash hash)
+{
+	return hash == GSASL_HASH_SHA1 ? "{SCRAM-SHA-1}" : "{SCRAM-SHA-256}";
+}
+
 /* Names that differ in case alone would be one user, so they have one secret that is none. */
 static void
 pretend(const struct auth *a, Gsasl_hash hash, char out[static USERS_SECRET])
 {
-	char name[sizeof(a->name)];
+	char name[sizeof(a->name)], like[USERS_SECRET];
 	snprintf(name, sizeof(name), "%s", a->name);
 	for (char *c = name; *c != '\0' && !exact(a); c++)
 		*c = ascii_lower(*c);
-	secret_pretend(users_first_secrets(users_text(a)), hash, name, out);
+	(void)users_first_secret(users_text(a), kind_of(hash), like);
+	secret_pretend(users_first_secrets(users_text(a)), like, hash, name, out);
+	explicit_bzero(like, sizeof(like));
+}
+
+/* As long as for a name that is there. */
+static void
+check_nothing(const struct auth *a, const char *password)
+{
+	struct span text = users_text(a);
+	char secret[USERS_SECRET];
+	if (!users_first_secret(text, kind_of(GSASL_HASH_SHA256), secret) &&
+		users_first_secret(text, "$", secret)) {
+		(void)secret_check_crypt(secret, password);
+	} else {
+		pretend(a, GSASL_HASH_SHA256, secret);
+		(void)secret_check_scram(secret, password);
+	}
+	explicit_bzero(secret, sizeof(secret));
 }
 
 /* Takes what a check of a secret found; a spoilt line of the file is no fault of the client. */
@@ -99,8 +123,8 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 {
 	bool sha1 = strcmp(a->hello.mechanism, "SCRAM-SHA-1") == 0 ||
 		strcmp(a->hello.mechanism, "SCRAM-SHA-1-PLUS") == 0;
-	const char *kind = sha1 ? "{SCRAM-SHA-1}" : "{SCRAM-SHA-256}";
 	Gsasl_hash hash = sha1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256;
+	const char *kind = kind_of(hash);
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	char secret[USERS_SECRET];
 	struct scram parts = { 0 };
@@ -168,6 +192,19 @@ ask_dovecot(struct auth *a, const char *name, const char *password, int64_t dead
 	return r;
 }
 
+/*
+ * As checkpass_saslauthd; it may look at no realm, and does not say whom it took the name for. So a
+ * name that the file does not have may be one that it has, and what that one may send counts.
+ */
+static int
+ask_saslauthd(struct auth *a, const char *name, const char *password, int64_t deadline)
+{
+	int r = checkpass_saslauthd(&other.stream, name, password, deadline);
+	if (r > 0 && !a->known)
+		(void)users_namesake(users_text(a), span_of(name), &a->user);
+	return r;
+}
+
 static bool
 ask_other(struct auth *a, const char *name, const char *password)
 {
@@ -178,7 +215,7 @@ ask_other(struct auth *a, const char *name, const char *password)
 	if (r == 0) {
 		r = a->conf.auth.dovecot != NULL
 			? ask_dovecot(a, name, password, deadline)
-			: checkpass_saslauthd(&other.stream, name, password, deadline);
+			: ask_saslauthd(a, name, password, deadline);
 		if (r < 0)
 			log_other(r);
 	}
@@ -204,9 +241,8 @@ check_password(struct auth *a, Gsasl_session *s)
 		judge_secret(a, "crypt", secret_check_crypt(secret, password));
 	} else if (other.path != NULL) {
 		a->known = ask_other(a, name, password);
-	} else { /* as long as the others */
-		pretend(a, GSASL_HASH_SHA256, secret);
-		(void)secret_check_scram(secret, password);
+	} else {
+		check_nothing(a, password);
 		a->known = false;
 	}
 	explicit_bzero(secret, sizeof(secret));

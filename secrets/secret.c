@@ -113,9 +113,33 @@ secret_make(Gsasl_hash hash, const char *password, char out[static USERS_SECRET]
 	return ok;
 }
 
-void
-secret_pretend(struct span seed, Gsasl_hash hash, const char *name, char out[static USERS_SECRET])
+/* What anybody is shown of a secret: how many rounds, and octets of salt. */
+struct form {
+	unsigned rounds;
+	size_t salt;
+};
+
+static struct form
+form_of(const char *like, Gsasl_hash hash)
 {
+	struct form f = { ITERATIONS, SALT };
+	struct scram parts;
+	char copy[USERS_SECRET], *salt = NULL;
+	snprintf(copy, sizeof(copy), "%s", like);
+	if (secret_split(copy, hash, &parts) &&
+		gsasl_base64_from(parts.salt, strlen(parts.salt), &salt, &f.salt) == GSASL_OK)
+		f.rounds = (unsigned)strtoul(parts.iterations, NULL, 10);
+	free(salt);
+	if (f.salt > gsasl_hash_length(hash)) /* all that there is to make it of */
+		f.salt = gsasl_hash_length(hash);
+	return f;
+}
+
+void
+secret_pretend(struct span seed, const char *like, Gsasl_hash hash, const char *name,
+	char out[static USERS_SECRET])
+{
+	struct form form = form_of(like, hash);
 	char stored[HASH_MAX], *seed64 = NULL, *salt64 = NULL, *key64 = NULL;
 	struct keys k;
 	size_t n;
@@ -123,9 +147,9 @@ secret_pretend(struct span seed, Gsasl_hash hash, const char *name, char out[sta
 	(void)gsasl_nonce(stored, sizeof(stored));
 	if (gsasl_base64_to(seed.n > 0 ? seed.p : "", seed.n, &seed64, &n) == GSASL_OK &&
 		derive(hash, seed64, 1, name, strlen(name), &k) &&
-		gsasl_base64_to(k.stored, SALT, &salt64, &n) == GSASL_OK &&
+		gsasl_base64_to(k.stored, form.salt, &salt64, &n) == GSASL_OK &&
 		gsasl_base64_to(stored, gsasl_hash_length(hash), &key64, &n) == GSASL_OK)
-		snprintf(out, USERS_SECRET, "%d,%s,%s,%s", ITERATIONS, salt64, key64, key64);
+		snprintf(out, USERS_SECRET, "%u,%s,%s,%s", form.rounds, salt64, key64, key64);
 	else
 		out[0] = '\0';
 	free(seed64);

@@ -33,9 +33,10 @@ bool secret_make(Gsasl_hash hash, const char *password, char out[static USERS_SE
 
 /*
  * What the secret of a name that is not there would look like if it were: the same each time for
- * one name and `seed`, which nobody else knows. Nobody has its password.
+ * one name and `seed`, which nobody else knows; with as many rounds and as much salt as `like`, a
+ * secret by this hash ("": none, then as secret_make). Nobody has its password.
  */
-void secret_pretend(struct span seed, Gsasl_hash hash, const char *name,
+void secret_pretend(struct span seed, const char *like, Gsasl_hash hash, const char *name,
 	char out[static USERS_SECRET]);
 
 #endif

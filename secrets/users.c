@@ -36,6 +36,20 @@ users_find(struct span text, struct span name, bool exact, struct user *out)
 	return found != NONE;
 }
 
+bool
+users_namesake(struct span text, struct span name, struct user *out)
+{
+	struct span wanted = span_cut(&name, '@');
+	for (struct user u = { 0 }; next_user(&text, &u);) {
+		struct span rest = u.name;
+		if (span_trim(u.senders).n > 0 && span_ieq(span_cut(&rest, '@'), wanted)) {
+			*out = u;
+			return true;
+		}
+	}
+	return false;
+}
+
 unsigned
 users_stray_cr(struct span text)
 {
@@ -71,5 +85,15 @@ users_secret(const struct user *u, const char *kind, char out[static USERS_SECRE
 		snprintf(out, USERS_SECRET, "%.*s", (int)word.n, word.p);
 		return true;
 	}
+	return false;
+}
+
+bool
+users_first_secret(struct span text, const char *kind, char out[static USERS_SECRET])
+{
+	out[0] = '\0';
+	for (struct user u = { 0 }; next_user(&text, &u);)
+		if (users_secret(&u, kind, out))
+			return true;
 	return false;
 }

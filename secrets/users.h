@@ -27,6 +27,12 @@ struct user {
 bool users_find(struct span text, struct span name, bool exact, struct user *out);
 
 /*
+ * Of a name that the file does not have: the first user with `senders` whose name differs in its
+ * realm alone, that is behind "@", or in letter case. True if there is one.
+ */
+bool users_namesake(struct span text, struct span name, struct user *out);
+
+/*
  * A file whose lines end with CR alone would be one long line, of which only the start is seen. The
  * line of the first CR that ends none, from 1; 0: there is none.
  */
@@ -41,5 +47,8 @@ struct span users_first_secrets(struct span text);
  * The user's secret of this kind ("{SCRAM-SHA-256}", or "$" for crypt) without the kind; or false.
  */
 bool users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET]);
+
+/* Of the first user who has one of this kind; or false, and "". */
+bool users_first_secret(struct span text, const char *kind, char out[static USERS_SECRET]);
 
 #endif

@@ -16,6 +16,16 @@ enum {
 _Static_assert((int)SASL_BINDING == (int)TLS_EXPORTER, "what binds is what TLS exports");
 
 /*
+ * May a host that is not known for sure, or anybody on the way, see our password? The route says
+ * so, not the login: two routes may have one login, and a relay that goes on from one to the other.
+ */
+static bool
+anybody_may_see(const struct link *l)
+{
+	return l->terms.conf->auth_clear == CONF_YES;
+}
+
+/*
  * Is mechanism i one that the host announced and that fits our login and this connection? The
  * certificate is judged last, and only for a mechanism that shows the password, since that takes
  * time.
@@ -26,7 +36,7 @@ check_mechanism(struct link *l, unsigned i, bool exporter)
 	const struct sasl_mechanism *m = &sasl_mechanisms[i];
 	return (l->host.mechanisms & 1U << i) != 0 && m->token == (l->terms.login->token != NULL) &&
 		(!m->binds || exporter) &&
-		(!m->bare || l->terms.login->clear || link_judge(l));
+		(!m->bare || anybody_may_see(l) || link_judge(l));
 }
 
 static void
@@ -64,7 +74,7 @@ put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 
 /*
  * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
- * was lost. -EPROTO or -EACCES: no answer was given (sasl_step), or the host asks without an end.
+ * was lost. Others: no answer was given (sasl_step), or the host asks without an end.
  */
 static int
 exchange(struct link *l, struct sasl *s)
@@ -127,6 +137,8 @@ prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 	if (r == -EACCES)
 		link_say(l, "AUTH",
 			"the host wants an answer from which our password could be guessed");
+	if (r == -ERANGE)
+		link_say(l, "AUTH", "the host wants our password hashed too many times");
 	sasl_end(&s);
 	return r < 0 ? GIVE_UP : judge(l->code);
 }
@@ -185,7 +197,7 @@ authclient_prove(struct link *l)
 {
 	uint8_t binding[TLS_EXPORTER];
 	bool exporter = l->proof.tls != NULL && tlsclient_exporter(l->proof.tls, binding);
-	if (l->proof.tls == NULL && !l->terms.login->clear) {
+	if (l->proof.tls == NULL && !anybody_may_see(l)) {
 		link_say(l, "AUTH", "not without TLS");
 		return SOFT;
 	}

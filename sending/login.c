@@ -176,7 +176,6 @@ load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct b
 		r = -ENOENT;
 	}
 	out->user = c->user;
-	out->clear = c->auth_clear == CONF_YES;
 	if (r < 0)
 		buf_printf(why, "%s: %s", c->token_command != NULL
 			? "delivery_token_command" : "delivery_password_file", reason(r));

@@ -24,7 +24,8 @@ file_name(const struct resume *r, char out[static NAME_SIZE])
 static size_t
 head(const struct resume *r, char out[static HEAD_SIZE])
 {
-	return (size_t)snprintf(out, HEAD_SIZE, "tls %.*s\n", LIMIT_DOMAIN, r->host);
+	return (size_t)snprintf(out, HEAD_SIZE, "%s %.*s\n", r->weak ? "weak" : "tls", LIMIT_DOMAIN,
+		r->host);
 }
 
 void

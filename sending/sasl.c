@@ -11,6 +11,7 @@
 enum {
 	CHALLENGE_MAX = 12288,
 	SCRAM_ROUNDS = 4096, /* at least: RFC 5802 section 5.1, RFC 7677 section 4 */
+	SCRAM_ROUNDS_MAX = 1 << 22, /* some seconds of work, which nothing interrupts */
 };
 
 const struct sasl_mechanism sasl_mechanisms[SASL_MECHANISMS] = {
@@ -38,8 +39,7 @@ sasl_known(struct span names)
 /* ---- libgsasl -------------------------------------------------------------------------------- */
 
 #define FUNCTIONS(F) F(gsasl_init) F(gsasl_nonce) F(gsasl_client_start) F(gsasl_property_set) \
-	F(gsasl_property_fast) \
-	F(gsasl_base64_to) F(gsasl_step64) F(gsasl_finish) F(gsasl_free)
+	F(gsasl_base64_to) F(gsasl_base64_from) F(gsasl_step64) F(gsasl_finish) F(gsasl_free)
 
 struct sasl_library {
 	Gsasl *ctx;
@@ -165,17 +165,41 @@ step_with_token(struct sasl *s, struct span challenge, struct buf *answer)
 	return text.err != 0 || answer->err != 0 ? -EPROTO : 0;
 }
 
+/* A challenge of SCRAM, decoded: does it ask for a number of rounds that we are ready for? */
+static int
+judge_rounds(struct span text)
+{
+	while (text.n > 0) {
+		struct span word = span_cut(&text, ',');
+		if (!span_istarts(word, span_of("i=")))
+			continue;
+		int64_t rounds = span_number(span_skip(word, 2));
+		if (rounds < 0 || rounds > SCRAM_ROUNDS_MAX)
+			return -ERANGE;
+		if (rounds < SCRAM_ROUNDS)
+			return -EACCES;
+	}
+	return 0;
+}
+
 /*
  * A host chooses how often a password is hashed. One that asks for a few rounds wants to guess it
- * from our answer, so it gets none.
+ * from our answer, so it gets none; one that asks for billions would have us do nothing else. The
+ * library knows no limit, and cuts a number of more than 32 bits: so it must not see these.
  */
-static bool
-is_cheap(const struct sasl *s)
+static int
+check_rounds(const struct sasl *s, const char *challenge)
 {
-	const char *rounds = s->who->library->gsasl_property_fast(s->session, GSASL_SCRAM_ITER);
-	bool scram = span_istarts(span_of(s->mechanism->name), span_of("SCRAM-"));
-	/* A library that does not tell how many were asked for is no reason to answer. */
-	return scram && (rounds == NULL || span_number(span_of(rounds)) < SCRAM_ROUNDS);
+	const struct sasl_library *l = s->who->library;
+	char *text = NULL;
+	size_t n = 0;
+	if (!span_istarts(span_of(s->mechanism->name), span_of("SCRAM-")))
+		return 0;
+	if (l->gsasl_base64_from(challenge, strlen(challenge), &text, &n) != GSASL_OK)
+		return -EPROTO;
+	int r = judge_rounds((struct span){ text, n });
+	l->gsasl_free(text);
+	return r;
 }
 
 int
@@ -191,13 +215,13 @@ sasl_step(struct sasl *s, struct span challenge, struct buf *answer)
 	if (challenge.n >= sizeof(in))
 		return -EPROTO;
 	snprintf(in, sizeof(in), "%.*s", (int)challenge.n, challenge.n > 0 ? challenge.p : "");
+	int err = check_rounds(s, in);
+	if (err < 0)
+		return err;
 	int r = l->gsasl_step64(s->session, in, &out);
-	bool cheap = challenge.n > 0 && r == GSASL_NEEDS_MORE && is_cheap(s);
-	if (out != NULL && !cheap)
+	if (out != NULL)
 		buf_puts(answer, out);
 	l->gsasl_free(out);
-	if (cheap)
-		return -EACCES;
 	s->proved = r == GSASL_OK;
 	return (r == GSASL_OK || r == GSASL_NEEDS_MORE) && answer->err == 0 ? 0 : -EPROTO;
 }

@@ -19,7 +19,6 @@ struct login {
 	char *user;
 	char *password; /* NULL: a token */
 	char *token;    /* NULL: a password */
-	bool clear;     /* a host that is not known for sure, or anybody on the way, may see it */
 	struct sasl_library *library; /* for a password */
 };
 
@@ -59,7 +58,8 @@ bool sasl_speaks_first(const struct sasl *s);
 
 /*
  * The answer to a challenge ("": to none), both in base64. 0. -EPROTO: the challenge is nonsense,
- * or of an impostor. -EACCES: the password could be guessed from an answer.
+ * or of an impostor. -EACCES: the password could be guessed from an answer. -ERANGE: an answer
+ * would take too long.
  */
 int sasl_step(struct sasl *s, struct span challenge, struct buf *answer);
 

@@ -182,6 +182,7 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, struc
 		return NULL;
 	t->setup = setup;
 	t->peer = *peer;
+	t->peer.weak = how.lenient;
 	t->ssl = SSL_new(setup->ctx);
 	bool named = !how.nameless && !is_address(peer->host);
 	if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1 &&
@@ -201,6 +202,25 @@ wait_for_host(int fd, short wants, int64_t deadline)
 {
 	int r = clock_left(deadline) != 0 ? wait_for(fd, wants, deadline, NULL) : -ETIMEDOUT;
 	return r == 0 ? STREAM_OK : r == -ETIMEDOUT ? STREAM_TIMEOUT : STREAM_BROKEN;
+}
+
+/*
+ * Did the host end the handshake by an alert that may be about the name that it was told? Not all
+ * of those who know none of that name say unrecognized_name.
+ */
+static bool
+minds_name(const struct tls *t)
+{
+	static const int alerts[] = { SSL_R_TLSV1_UNRECOGNIZED_NAME,
+		SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, SSL_R_TLSV1_ALERT_INTERNAL_ERROR,
+		SSL_R_TLSV1_ALERT_ACCESS_DENIED };
+	int reason = ERR_GET_REASON(ERR_peek_error());
+	if (t == NULL || SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++)
+		if (reason == alerts[i])
+			return true;
+	return false;
 }
 
 int
@@ -223,8 +243,7 @@ tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, stru
 			res = wait_for_host(fd, wants, deadline);
 	}
 	explain(why, res);
-	bool nameless = t == NULL || SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) == NULL;
-	bool minds = !nameless && ERR_GET_REASON(ERR_peek_error()) == SSL_R_TLSV1_UNRECOGNIZED_NAME;
+	bool minds = minds_name(t);
 	tlsclient_free(t);
 	if (offered)
 		resume_forget(peer);

@@ -33,7 +33,7 @@ struct tls_how {
 /*
  * Shakes hands on a non-blocking fd with the host in *peer, whose name lives as long as the
  * connection. 0 and *out. -EAGAIN: it failed with an old session, which is forgotten; -ENOENT: the
- * host does not go by the name that it was told; -EPROTO: it failed. Then the reason is in *why.
+ * host may not go by the name that it was told; -EPROTO: it failed. Then the reason is in *why.
  */
 int tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
 	int64_t deadline, struct tls **out, struct buf *why);

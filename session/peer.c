@@ -30,6 +30,15 @@ static const struct variable {
 
 enum told { TOLD_NOTHING, TOLD_NONSENSE, TOLD_ADDRESS };
 
+/* Is it a variable of that wrapper? HTTP_* are not its word but that of a web server's client. */
+static bool
+has_end(struct span name, struct span end)
+{
+	static const struct span header = { "HTTP_", 5 };
+	return name.n > end.n && span_eq(span_skip(name, name.n - end.n), end) &&
+		!span_starts(name, header);
+}
+
 /* Which of the variables a text "NAME=value" of the environment sets. NULL: none of them. */
 static const struct variable *
 variable_of(struct span name)
@@ -37,8 +46,7 @@ variable_of(struct span name)
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
 		struct span want = span_of(variables[i].name);
 		if (want.p[0] == '*') {
-			want = span_skip(want, 1);
-			if (name.n > want.n && span_eq(span_skip(name, name.n - want.n), want))
+			if (has_end(name, span_skip(want, 1)))
 				return &variables[i];
 		} else if (span_eq(name, want)) {
 			return &variables[i];

@@ -464,7 +464,7 @@ def test_resumed_with_intermediate(place, cards, arrives, tmp_path):
 def test_resumption_proves_nothing(place, arrives):
     """A session of a host whose certificate nobody looked at is no way around a policy."""
     sink = place.host("foreign")
-    place.send(linger="0s")
+    place.send(delivery_tls="encrypt", linger="0s")
     arrives()
     place.send(delivery_tls="verify")
     place.postern.wait_logged("certificate: not good")
@@ -478,8 +478,8 @@ def spoil_middle(data):
 
 @pytest.mark.parametrize("spoil", [
     lambda d: b"", lambda d: d[:len(d) // 2], spoil_middle, lambda d: d + b"x", lambda d: b"\0" * 100000,
-    lambda d: d.replace(b"tls mx.dest.example\n", b"tls mx.evil.example\n"),
-    lambda d: b"tls mx.dest.example\n" + os.urandom(500),
+    lambda d: d.replace(b"weak mx.dest.example\n", b"weak mx.evil.example\n"),
+    lambda d: b"weak mx.dest.example\n" + os.urandom(500),
 ], ids=["empty", "half", "bit", "longer", "huge", "other-host", "random"])
 def test_spoiled_session(place, arrives, spoil):
     """K13: is none."""

@@ -86,6 +86,24 @@ def test_each_host_hears_its_own(postern, world, wait, logins):
         assert [m.recipients for m in host.sink.messages] == [[f"u@{name}.example"]]
 
 
+def test_what_one_route_may_say_in_clear(postern, world, wait):
+    """Two routes with one login, of which one trusts its network. The other's host, which whoever sits on the way made
+    forget its TLS, hears nothing, though the same relay comes from the first."""
+    path = password(postern, "both", "secret")
+    hosts, lines = {}, []
+    for n, (name, clear) in enumerate((("near", "yes"), ("far", "no"))):
+        hosts[name] = Host(world, f"127.0.0.8{n}")
+        lines += [f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{world.port}",
+                  f"delivery_auth_clear = {clear}", "delivery_user = us", f"delivery_password_file = {path}"]
+    postern.configure(*lines)
+    postern.send([f"u@{name}.example" for name in hosts], max_relays=0)
+    postern.due(max_relays=1)
+    assert wait(lambda: not postern.relays() and hosts["near"].sink.messages and
+                "AUTH: not without TLS" in postern.logged()), postern.logged()
+    assert hosts["near"].said == [plain("us", "secret")]
+    assert not hosts["far"].said and not hosts["far"].sink.messages
+
+
 # ---- REQUIRETLS by a route
 
 @pytest.mark.parametrize("hosts, card, proved", [

@@ -86,6 +86,29 @@ def test_saslauthd_knows_the_others(users, ears):  # noqa: F811
     assert [a[0] for a in daemon.asked] == [b"eve"]
 
 
+@pytest.mark.parametrize("line, name", [
+    ("max::max@realm.example", "max@other.example"),
+    ("max::max@realm.example", "MAX@"),
+    ("max@realm.example::max@realm.example", "max"),
+    ("max@realm.example::max@realm.example", "max@other.example"),
+])
+def test_saslauthd_and_senders(secure, ears, line, name):  # noqa: F811
+    """A saslauthd may look at no realm, so a user may write his name in many ways: what he may send stays the same."""
+    socket_path = secure.where / "mux"
+    daemon = Saslauthd(socket_path, b"\0\2OK")
+    file = secure.where / "users"
+    file.write_text(line + "\n")
+    own(file)
+    c = secure.meet(auth_saslauthd=socket_path, auth_users=file)
+    c.starttls()
+    c.hello()
+    assert ears.plain(c, name, "password, other") == OK
+    assert c.ask("MAIL FROM:<boss@realm.example>").startswith("553 5.7.1")
+    assert c.ask("MAIL FROM:<max@realm.example>").startswith("250")
+    assert c.finish() == 0
+    daemon.close()
+
+
 @pytest.mark.parametrize("path", ["nothing", "x" * 120])
 def test_no_saslauthd(users, ears, path):  # noqa: F811
     """R70: it may be back soon; who stands in the file gets in."""

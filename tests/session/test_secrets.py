@@ -176,3 +176,35 @@ def test_unknown_name_costs_as_much(secure, costs, mechanism):
     assert cost("right", PASSWORD, OK) == cost("right", "wrong one") == HASHED
     assert {name: rounds for name in NAMES
             if not HASHED <= (rounds := cost(name, "wrong one")) <= HASHED * 1.01} == {}
+
+
+def test_unknown_name_costs_as_much_by_crypt(secure, costs):
+    """M11, R70: where all passwords are hashed by crypt(5), which takes longer."""
+    users = secure.where / "users"
+    first, second = ("".join(CRYPT[kind]) for kind in ("sha512", "bcrypt"))
+    users.write_text(f"sha1:{scram_line('SCRAM-SHA-1')}\nright:{first}\nother:{second}\n")
+    secure.settings["auth_users"] = users
+    log_in = LogIn(secure, "PLAIN")
+    for name in ("nobody", "RIGHT1", "sha1"):
+        c = log_in.start()
+        assert costs(lambda who=name, client=c: log_in(client, who, PASSWORD)) == 0
+        assert c.finish() == 0
+    assert secure.logged().count(f"cost: crypt {first}\n") == 3
+    assert REFUSED not in [log_in(log_in.start(), "right", PASSWORD)]
+
+
+@pytest.mark.parametrize("mechanism", SCRAM)
+def test_unknown_name_looks_alike(secure, mechanism):
+    """R70: rounds and salt, which anybody is shown who says a name, are like those of the lines in the file."""
+    users = secure.where / "users"
+    users.write_text(f"bare:\nright:{scram_line(mechanism)}\n")
+    secure.settings["auth_users"] = users
+    shown = []
+    for name in ("right", "nobody", "bare"):
+        c = LogIn(secure, mechanism).start()
+        said = base64.b64decode(c.ask(f"AUTH {mechanism} {Scram(SCRAM[mechanism], name, '').first()}")[4:]).decode()
+        _, salt, rounds = said.split(",")
+        shown.append((len(base64.b64decode(salt[2:])), rounds))
+        c.ask("*")
+        assert c.finish() == 0
+    assert shown == [(len("salt of many"), "i=4096")] * 3

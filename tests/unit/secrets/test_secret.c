@@ -153,10 +153,10 @@ test_pretended(void **state)
 	(void)state;
 	char a[USERS_SECRET], again[USERS_SECRET], b[USERS_SECRET], other[USERS_SECRET];
 	struct span seed = span_of("of this site");
-	secret_pretend(seed, GSASL_HASH_SHA256, "a", a);
-	secret_pretend(seed, GSASL_HASH_SHA256, "a", again);
-	secret_pretend(seed, GSASL_HASH_SHA256, "b", b);
-	secret_pretend(span_of("of another"), GSASL_HASH_SHA256, "a", other);
+	secret_pretend(seed, "", GSASL_HASH_SHA256, "a", a);
+	secret_pretend(seed, "", GSASL_HASH_SHA256, "a", again);
+	secret_pretend(seed, "", GSASL_HASH_SHA256, "b", b);
+	secret_pretend(span_of("of another"), "", GSASL_HASH_SHA256, "a", other);
 	size_t salt = (size_t)(part(a, 2) - a);
 	assert_memory_equal(a, again, salt);
 	assert_memory_not_equal(a, b, salt);
@@ -169,6 +169,38 @@ test_pretended(void **state)
 	assert_int_equal(strtoul(a, NULL, 10), strtoul(real, NULL, 10));
 }
 
+/* 32 octets, in base64. */
+#define KEY "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+/* As somebody else's program writes them, where the file has such: what it shows tells nothing. */
+static void
+test_pretended_like(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *like, *rounds;
+		size_t salt;
+	} rows[] = {
+		{ "", "10000", 16 },
+		{ "not a secret", "10000", 16 },
+		{ "4096,c2FsdCBvZiBtYW55," KEY "," KEY, "4096", 12 },
+		{ "600000,c2FsdHNhbHRzYWx0c2FsdHNhbHRzYWx0," KEY "," KEY, "600000", 24 },
+		{ "1,eA==," KEY "," KEY, "1", 1 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char secret[USERS_SECRET], *salt = NULL;
+		struct scram parts;
+		size_t n = 0;
+		secret_pretend(span_of("seed"), rows[i].like, GSASL_HASH_SHA256, "a", secret);
+		assert_true(secret_split(secret, GSASL_HASH_SHA256, &parts));
+		assert_string_equal(parts.iterations, rows[i].rounds);
+		assert_int_equal(gsasl_base64_from(parts.salt, strlen(parts.salt), &salt, &n),
+			GSASL_OK);
+		assert_int_equal(n, rows[i].salt);
+		free(salt);
+	}
+}
+
 int
 main(void)
 {
@@ -178,6 +210,7 @@ main(void)
 		cmocka_unit_test(test_crypt),
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_pretended),
+		cmocka_unit_test(test_pretended_like),
 	};
 	return cmocka_run_group_tests_name("secret", tests, NULL, NULL);
 }

@@ -86,6 +86,26 @@ test_case(void **state)
 		}
 }
 
+/* Whom another program may mean by a name that is not there. */
+static void
+test_namesake(void **state)
+{
+	(void)state;
+	static const char text[] = "joe@a.example:x\nJoe@b.example::@b.example\njoe@c.example::@c\n"
+				   "max::@max \neve:: \n";
+	static const struct {
+		const char *name;
+		unsigned line; /* 0: none */
+	} rows[] = { { "joe", 2 }, { "JOE@", 2 }, { "joe@d.example@x", 2 }, { "max@", 4 },
+		{ "max@max", 4 }, { "eve@x", 0 }, { "jo", 0 }, { "joey", 0 }, { "", 0 }, { "@", 0 } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct user u = { 0 };
+		bool found = users_namesake(guarded(span_of(text)), span_of(rows[i].name), &u);
+		if (found != (rows[i].line != 0) || u.line != rows[i].line)
+			fail_msg("%s: line %u", rows[i].name, u.line);
+	}
+}
+
 /* L63: a file whose lines end with CR would be one comment. */
 static void
 test_stray_cr(void **state)
@@ -177,6 +197,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_case),
+		cmocka_unit_test(test_namesake),
 		cmocka_unit_test(test_stray_cr),
 		cmocka_unit_test(test_first_secrets),
 		cmocka_unit_test(test_cut),

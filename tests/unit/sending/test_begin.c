@@ -21,7 +21,8 @@ begin(const struct link_terms *terms, const struct host_script *script)
 	buf_free(&l.text);
 	l.text = (struct buf){ 0 };
 	l.terms = *terms;
-	l.terms.conf = &patient;
+	if (l.terms.conf == NULL)
+		l.terms.conf = &patient;
 	l.terms.hostname = "us.example";
 	l.terms.timeout_tls = 60;
 	l.terms.tls_setup = &setup;
@@ -259,11 +260,13 @@ test_auth(void **state)
 			"AUTH XOAUTH2 " },
 	};
 	for (size_t i = 0; i < ROWS(cases); i++) {
-		const struct login login = { .user = user, .token = token,
-			.clear = cases[i].clear };
+		const struct login login = { .user = user, .token = token };
+		struct conf_delivery conf = patient;
+		conf.auth_clear = cases[i].clear ? CONF_YES : CONF_NO;
 		const struct host_script script = { .greeting = "220 mx", .ehlo = cases[i].ehlo,
 			.exceptions = cases[i].exceptions };
-		enum outcome o = begin(&(struct link_terms){ .login = &login }, &script);
+		enum outcome o =
+			begin(&(struct link_terms){ .conf = &conf, .login = &login }, &script);
 		if (o != cases[i].outcome || l.proof.refused != (o != DONE) ||
 			(l.proof.mechanism != NULL) != (o == DONE))
 			fail_msg("%s, %s", cases[i].ehlo, cases[i].exceptions);
@@ -323,15 +326,18 @@ test_next_mechanism(void **state)
 		{ "CRAM-MD5 NTLM", "", "", SOFT,
 			"AUTH: the host offers nothing that is safe with it: CRAM-MD5 NTLM" },
 	};
-	const struct login login = { .user = user, .password = password, .clear = true,
+	const struct login login = { .user = user, .password = password,
 		.library = sasl_library_open() };
+	struct conf_delivery conf = patient;
+	conf.auth_clear = CONF_YES;
 	assert_non_null(login.library);
 	for (size_t i = 0; i < ROWS(cases); i++) {
 		char ehlo[128], tried[128] = "";
 		snprintf(ehlo, sizeof(ehlo), "250-mx/250 AUTH %s", cases[i].offered);
 		const struct host_script script = { .greeting = "220 mx", .ehlo = ehlo,
 			.exceptions = cases[i].exceptions };
-		enum outcome o = begin(&(struct link_terms){ .login = &login }, &script);
+		enum outcome o =
+			begin(&(struct link_terms){ .conf = &conf, .login = &login }, &script);
 		if (o != cases[i].outcome || (o != DONE && !span_eq(buf_span(&l.text),
 			span_of(cases[i].text))))
 			fail_msg("%s, %s: %d, %.*s", cases[i].offered, cases[i].exceptions, (int)o,

@@ -85,6 +85,20 @@ test_for_one_host(void **state)
 	assert_true(loads(&other, nothing));
 }
 
+/* M9: where keys must not be weak, nor may those be that a session was agreed on with. */
+static void
+test_weak(void **state)
+{
+	(void)state;
+	struct resume weak = peer;
+	weak.weak = true;
+	resume_save(&weak, session);
+	assert_true(loads(&weak, session));
+	assert_true(loads(&peer, nothing));
+	resume_save(&peer, session);
+	assert_true(loads(&peer, session));
+}
+
 static void
 test_size(void **state)
 {
@@ -153,6 +167,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_comes_back, enter, leave),
 		cmocka_unit_test_setup_teardown(test_for_one_host, enter, leave),
+		cmocka_unit_test_setup_teardown(test_weak, enter, leave),
 		cmocka_unit_test_setup_teardown(test_size, enter, leave),
 		cmocka_unit_test_setup_teardown(test_age, enter, leave),
 		cmocka_unit_test_setup_teardown(test_spoiled, enter, leave),

@@ -168,6 +168,9 @@ static const struct row {
 	/* what only looks like one says nothing */
 	{ a_pipe, "REMOTE_ADDRESS=192.0.2.1 _PEERADDR=192.0.2.1 XTCPREMOTEIP=192.0.2.1", "", "local",
 		true, true },
+	/* what a web client may put into its request, and a CGI program then has in its environment */
+	{ a_pipe, "HTTP_X_PEERADDR=192.0.2.1", "", "local", true, true },
+	{ a_pipe, "HTTP_PEERADDR=127.0.0.1 REMOTE_ADDR=192.0.2.1", "", "[192.0.2.1]", false, false },
 	/* L51: nobody on this host has rights */
 	{ tcp, "", "relay_local = no\n", "[127.0.0.1]", false, false },
 	{ a_pair, "", "relay_local = no\n", "local", false, false },
@@ -181,7 +184,8 @@ clear_wrappers(void)
 {
 	static const char *const names[] = { "TCPREMOTEIP", "TCP6REMOTEIP", "SSLREMOTEIP",
 		"NCAT_REMOTE_ADDR", "SOCAT_PEERADDR", "MINE_PEERADDR", "REMOTE_ADDR", "REMOTE_HOST",
-		"REMOTE_ADDRESS", "_PEERADDR", "XTCPREMOTEIP" };
+		"REMOTE_ADDRESS", "_PEERADDR", "XTCPREMOTEIP", "HTTP_X_PEERADDR",
+		"HTTP_PEERADDR" };
 	for (size_t i = 0; i < ROWS(names); i++)
 		unsetenv(names[i]);
 }
