@@ -96,16 +96,16 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 
 /* ---- sending ----------------------------------------------------------------------------- */
 
-/* Says why sending stopped in the middle: n is what the reading of the text returned. */
+/* Says why sending stopped in the middle: the connection, or -errno of reading the text. */
 static bool
-cut_short(struct link *l, ssize_t n)
+cut_short(struct link *l, int err)
 {
-	if (n < 0 && !l->stream.broken)
-		link_say(l, "spool", strerror((int)-n));
-	else if (!l->stream.broken)
+	if (l->stream.broken)
+		link_say(l, "sending the message", "connection lost or stalled");
+	else if (err == -ENODATA)
 		link_say(l, "spool", "file is shorter than it was");
 	else
-		link_say(l, "sending the message", "connection lost or stalled");
+		link_say(l, "spool", strerror(-err));
 	return false;
 }
 

@@ -63,6 +63,13 @@ def test_wrapper_names_the_client(postern, monkeypatch, variable):
     assert postern.logged().count("smtpd: connection from [203.0.113.9]") == 3
 
 
+def test_wrapper_of_another_host(postern, monkeypatch):
+    """L50: a client that the kernel sees elsewhere is there, whatever is left in the environment."""
+    monkeypatch.setenv("TCPREMOTEIP", "127.0.0.1")
+    assert recipient(Client(postern, "192.0.2.1")) == DENIED
+    assert "connection from [192.0.2.1]" in postern.logged()
+
+
 def test_wrapper_that_makes_no_sense(postern, monkeypatch):
     """L50: it gives no rights, not even those of this host; and the stranger is counted."""
     monkeypatch.setenv("SOCAT_PEERADDR", "localhost")

@@ -434,6 +434,11 @@ test_convict(void **state)
 	forget_all();
 	race_convict(&r);
 	assert_int_equal(known(1).failed, 0);
+	/* of an extra relay, a connection may only be one too many */
+	r.extra = true;
+	race_note_loss(&r);
+	race_convict(&r);
+	assert_int_equal(known(2).failed, 0);
 	race_end(&r);
 	close_places();
 }

@@ -174,6 +174,8 @@ check_report(const struct row *t, const char *where)
 	static char text[TEXT];
 	char found[16];
 	take_report(where, text);
+	/* no relay is started for it: who could wait is told that there is work */
+	assert_int_equal(spool_crowd_take(&sp), text[0] != '\0');
 	const char *const want[][2] = { { "failed", t->failed }, { "delayed", t->delayed },
 		{ "relayed", t->relayed } };
 	for (size_t i = 0; i < ROWS(want); i++) {

@@ -26,7 +26,7 @@ struct packet {
 	size_t n;              /* without them */
 	int records, authority, additional;
 	/* what directives said */
-	int rcode, count, options;
+	int rcode, count, options, class;
 	bool tc, silent, tiny, nosoa, bare, forge, forged;
 	const char *edns, *plain; /* what happens to questions with and without EDNS; NULL: nothing */
 	const char *tcp;
@@ -124,7 +124,7 @@ put_record(struct packet *k, const char *owner, int type, const char *data)
 	unsigned length = 0;
 	put_name(k, owner);
 	put(k, (unsigned)type, 2);
-	put(k, 1, 2);
+	put(k, k->class != 0 ? (unsigned)k->class : 1, 2);
 	put(k, 300, 4);
 	size_t at = k->n;
 	put(k, 0, 2);
@@ -237,6 +237,8 @@ directive(struct packet *k, const struct question *q, const char *word, const ch
 		put_next(k, q, n);
 	else if (strcmp(word, "opt") == 0)
 		k->options = n;
+	else if (strcmp(word, "class") == 0)
+		k->class = n;
 	else if (strcmp(word, "tcp") == 0)
 		k->tcp = arg;
 	else if (strcmp(word, "edns") == 0)

@@ -9,6 +9,7 @@
  *	                         H: one into the header, L: a label of 63 octets
  *	@ MX #7 000a             the same with a data length that is not true
  *	!rcode N   !count N      code and number of records in the header
+ *	!class N                 of the records that follow
  *	!tc                      over UDP: no records and TC
  *	!silent   !short         no answer; five octets
  *	!edns X   !plain X       what a question with EDNS gets, or one without: silent, or an rcode

@@ -163,6 +163,8 @@ static const struct zone zone[] = {
 	{ "count", "MX", "!count 5\n@ MX 10 b.example" },
 	{ "countless", "MX", "!count 0\n@ MX 10 b.example" },
 	{ "badcname", "MX", "@ CNAME # 40" },
+	{ "longcname", "MX", "@ CNAME # 0374776f00 00" }, /* "two", and an octet */
+	{ "chaos", "MX", "!class 3\n@ MX 1 a.example\n!class 1\n@ MX 10 b.example" },
 	{ "badowner", "MX", "^ MX 10 b.example" },
 
 	{ "nul", "MX", "@ MX # 000a03610062076578616d706c6500" },
@@ -311,6 +313,8 @@ static const struct row {
 	{ "more", ANSWER_TEMPORARY, NULL, "garbage", 0, 1 },
 	{ "count", ANSWER_TEMPORARY, NULL, "garbage", 0, 2 },
 	{ "countless", ANSWER_TEMPORARY, NULL, "without SOA", 0, 0 }, /* L5 */
+	{ "longcname", ANSWER_TEMPORARY, NULL, "garbage", 0, 0 },
+	{ "chaos", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },
 	{ "badcname", ANSWER_TEMPORARY, NULL, "garbage", 0, 2 },
 	{ "badowner", ANSWER_TEMPORARY, NULL, "garbage", 0, 2 },
 

@@ -1,6 +1,8 @@
 /* alabel: which addresses have a form in ASCII, and which one (D13, L1). */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
+
 #include "mail/alabel.h"
 
 static const struct {
@@ -12,6 +14,7 @@ static const struct {
 	{ "a@[192.0.2.1]", "a@[192.0.2.1]" },
 	{ "a@b\xc3\xbc" "cher.example", "a@xn--bcher-kva.example" },
 	{ "\"a@b\"@B\xc3\x9c" "CHER.example", "\"a@b\"@xn--bcher-kva.example" },
+	{ "a@fu\xc3\x9f.example", "a@xn--fu-hia.example" }, /* and not fuss.example */
 	/* no other form: a local part beyond ASCII, and what is no name */
 	{ "\xc3\xa4@b.example", "\xc3\xa4@b.example" },
 	{ "\xc3\xa4@b\xc3\xbc" "cher.example", "\xc3\xa4@b\xc3\xbc" "cher.example" },
@@ -32,6 +35,19 @@ test_address(void **state)
 			fail_msg("%s: %.*s", rows[i].given, (int)got.n, got.p);
 		assert_int_equal(alabel_needs_utf8(given), !span_is_ascii(span_of(rows[i].want)));
 	}
+}
+
+/* Of a crafted file: what stands before a NUL is another domain. */
+static void
+test_nul(void **state)
+{
+	(void)state;
+	static const char given[] = "a@\xc3\xbc.example\0.other.example";
+	char room[ALABEL_ADDRESS], domain[ALABEL_DOMAIN] = "as it was";
+	struct span s = guarded((struct span){ given, sizeof(given) - 1 });
+	assert_ptr_equal(alabel_address(s, room).p, s.p);
+	assert_int_equal(alabel_domain(span_skip(s, 2), domain), -EINVAL);
+	assert_string_equal(domain, "as it was");
 }
 
 /* Of a crafted file: longer than any address that is accepted. */
@@ -57,6 +73,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_address),
+		cmocka_unit_test(test_nul),
 		cmocka_unit_test(test_long),
 	};
 	return cmocka_run_group_tests_name("alabel", tests, NULL, NULL);

@@ -308,6 +308,12 @@ test_log(void **state)
 	assert_int_equal(unlinkat(l.dir, log, 0), 0);
 	assert_int_equal(symlinkat("/etc/passwd", l.dir, log), 0); /* K4 */
 	assert_int_equal(message_open(&m, &l, d.id), -ELOOP);
+	assert_int_equal(unlinkat(l.dir, log, 0), 0);
+	assert_int_equal(symlinkat("elsewhere", l.dir, log), 0);
+	m = MESSAGE_CLOSED;
+	memcpy(m.id, d.id, sizeof(m.id));
+	assert_int_equal(message_wait(&m, &l, 0), -ELOOP);
+	assert_false(exists(l.dir, "elsewhere"));
 	lane_close(&l);
 }
 

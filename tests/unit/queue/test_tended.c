@@ -86,11 +86,18 @@ test_odd(void **state)
 	(void)state;
 	static const char *const rows[] = { "x", "at\n", "at -5\n", "at 99999999999999999999\n",
 		"gap 5\n", "gap 9 5\nat 12", "\n\n\n" };
+	char old[200];
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		spill(sp.root, "tended", span_of(rows[i]));
 		assert_in_range(age(147), 0, LONGEST * HOUR);
 		assert_int_equal(age(148), (LONGEST + 1) * HOUR); /* it is mended */
 	}
+	/* of a longer file nothing is left behind the end */
+	memset(old, 'x', sizeof(old));
+	spill(sp.root, "tended", (struct span){ old, sizeof(old) });
+	tended_note(&sp, hours(149), LONGEST * HOUR);
+	struct span now = slurp(sp.root, "tended");
+	assert_null(memchr(now.p, 'x', now.n));
 	unlinkat(sp.root, "tended", 0);
 	assert_int_equal(tended_note(&sp, arrived, HOUR), 0);
 	unlinkat(sp.root, "tended", 0);

@@ -95,6 +95,15 @@ a_named_socket(void)
 	return accepted((struct sockaddr *)&at, sizeof(at), NULL);
 }
 
+static int
+an_abstract_socket(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int n = snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1, "%s", directory);
+	return accepted((struct sockaddr *)&at,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n), NULL);
+}
+
 /* A client of a UNIX socket that is neither root nor we. */
 static int
 another_user(void)
@@ -162,6 +171,8 @@ static const struct row {
 	{ a_pipe, "NCAT_REMOTE_ADDR=127.0.0.1:25", "", "unknown", false, false },
 	{ a_pipe, "NCAT_REMOTE_ADDR=%eth0", "", "unknown", false, false },
 	{ a_pipe, "NCAT_REMOTE_ADDR=[]", "", "unknown", false, false },
+	/* whatever another one says beside it */
+	{ a_pipe, "TCPREMOTEIP=c.example REMOTE_ADDR=203.0.113.9", NETS, "unknown", false, false },
 	/* nor do two that contradict each other */
 	{ a_pipe, "TCPREMOTEIP=127.0.0.1 SOCAT_PEERADDR=192.0.2.1", "", "unknown", false, false },
 	{ a_pipe, "SOCAT_PEERADDR=192.0.2.1 TCPREMOTEIP=127.0.0.1", "", "unknown", false, false },
@@ -298,6 +309,10 @@ test_proxies(void **state)
 	(void)state;
 	char ours[100];
 	snprintf(ours, sizeof(ours), "192.0.2.1 unix:%s/proxy", directory);
+	assert_string_equal(met(a_pair(), "", "").listener, "*");
+	assert_string_equal(met(a_pipe(), "", "").listener, "");
+	struct peer p = met(an_abstract_socket(), "", "");
+	assert_true(p.listener[0] == '@' && strcmp(p.listener + 1, directory) == 0);
 	assert_true(is_proxy(tcp, "127.0.0.1"));
 	assert_true(is_proxy(tcp_mapped, "127.0.0.1"));
 	assert_false(is_proxy(tcp, "unix:*"));
