@@ -185,10 +185,10 @@ converse(struct span replies, int window)
 {
 	static struct conf_delivery conf = { .timeout_greeting = 1, .timeout_helo = 1, .timeout_mail = 1, .timeout_rcpt = 1,
 		.timeout_data_start = 1, .timeout_data_block = 1, .timeout_data_end = 1,
-		.timeout_quit = 1 };
+		.timeout_quit = 1, .auth_clear = CONF_YES };
 	static int body = -1;
 	static char user[] = "us", token[] = "secret";
-	static const struct login who = { .user = user, .token = token, .clear = true };
+	static const struct login who = { .user = user, .token = token };
 	struct set set;
 	int fd[2];
 	conf.protocol = lmtp ? PROTOCOL_LMTP : PROTOCOL_SMTP;

@@ -488,7 +488,7 @@ test_no_relay(void **state)
 	assert_int_equal(launch_relay(&l, LANE), -EAGAIN);
 	assert_false(spool_crowd_take(&sp));
 	/* and a time farther away than any wait is due (J12) */
-	set_age(sp.lanes, LANE "/" LANE_RETRY, -3600);
+	set_age(sp.lanes, LANE "/" LANE_RETRY, -2 * LIMIT_REST);
 	pid_t pid = launch_relay(&l, LANE);
 	assert_true(pid > 0);
 	wait_for_end(pid);

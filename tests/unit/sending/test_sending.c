@@ -527,7 +527,7 @@ test_of_use(void **state)
 	struct message m = make_message(strlen(BODY));
 	for (size_t i = 0; i < ROWS(cases); i++) {
 		try_host(cases[i].way, cases[i].host, &m);
-		if (sending_was_of_use(&l) != cases[i].want)
+		if (link_was_of_use(&l) != cases[i].want)
 			fail_msg("%s", cases[i].host);
 		part();
 	}
@@ -605,22 +605,6 @@ test_refusals(void **state)
 		l.terms.avoided = cases[i].avoided;
 		check_first(cases[i].host, &m, cases[i].want);
 		assert_int_equal(l.flow.about, cases[i].about);
-		part();
-	}
-	close(m.fd);
-}
-
-/* After a pause the host may have gone, whatever is said to it: that teaches nothing. */
-static void
-test_pause(void **state)
-{
-	(void)state;
-	struct message m = make_message(strlen(BODY));
-	for (int idle = 0; idle <= 1; idle++) {
-		connect_to(GROUPS, "MAIL1=close", 1);
-		l.idle = idle == 1;
-		check_first("MAIL1=close", &m, "LSS");
-		assert_int_equal(l.lessons, idle == 1 ? 0 : LESSON_LOCKSTEP);
 		part();
 	}
 	close(m.fd);
@@ -997,7 +981,6 @@ main(void)
 		cmocka_unit_test(test_of_use),
 		cmocka_unit_test(test_lessons),
 		cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_limits),
