@@ -31,8 +31,8 @@
 enum {
 	BUSY_RETRY = 60,      /* s until what the spool would not do now is tried again: to open a
 	                       * message (it may still be written), to write down an outcome */
-	/* s until a message is looked at again that nothing can be done for: its lane is down, or it
-	 * cannot be moved aside */
+	/* s until a message is looked at again that nothing can be done for: its lane is down, or
+	 * it cannot be moved aside */
 	IDLE_RETRY = LIMIT_REST,
 	SPARE_ROOM = 1 << 20, /* octets: with less beside the reserve, the disk counts as full */
 	EVENT_SIZE = 1024,    /* octets of one event's text */

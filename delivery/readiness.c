@@ -126,7 +126,7 @@ check_login(struct findings *f, const struct conf *c, const struct route *route)
 		check_fault(f, "[route %s] %.*s (%s)", route->name, (int)why.n, why.p,
 			d.password_file != NULL ? d.password_file : "it is not set");
 	}
-	explicit_bzero(&login, sizeof(login));
+	login_free(&login);
 }
 
 /* A server that makes its socket may be started later than this is asked. */

@@ -184,6 +184,22 @@ load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct b
 	return why->n > 0 ? -EINVAL : 0;
 }
 
+static void
+wipe(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+void
+login_free(struct login *login)
+{
+	wipe(login->password);
+	wipe(login->token);
+	*login = (struct login){ 0 };
+}
+
 int
 login_load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct buf *why)
 {

@@ -15,4 +15,7 @@
  */
 int login_load(const struct conf_delivery *c, int64_t timeout, struct login *out, struct buf *why);
 
+/* Wipes password and token out of memory and frees them; the name is the configuration's. */
+void login_free(struct login *login);
+
 #endif
