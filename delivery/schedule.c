@@ -1,0 +1,378 @@
+#include "delivery/schedule.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FIRST_SIZE = 64 }; /* places of the heap */
+
+/* ---- what is due later: a heap ----------------------------------------------------------- */
+
+static void
+put_at(struct schedule *s, struct schedule_lane *l, size_t at)
+{
+	s->later.v[at] = l;
+	l->at = at;
+}
+
+/* Moves the lane at `at` to where it belongs, either way. */
+static void
+sift(struct schedule *s, size_t at)
+{
+	struct schedule_lane **v = s->later.v, *l = v[at];
+	while (at > 0 && l->due < v[(at - 1) / 2]->due) {
+		put_at(s, v[(at - 1) / 2], at);
+		at = (at - 1) / 2;
+	}
+	for (size_t child; (child = 2 * at + 1) < s->later.n; at = child) {
+		if (child + 1 < s->later.n && v[child + 1]->due < v[child]->due)
+			child++;
+		if (l->due <= v[child]->due)
+			break;
+		put_at(s, v[child], at);
+	}
+	put_at(s, l, at);
+}
+
+/* There is a place for each lane (reserve). */
+static void
+push_later(struct schedule *s, struct schedule_lane *l)
+{
+	put_at(s, l, s->later.n++);
+	l->place = SCHEDULE_LATER;
+	sift(s, l->at);
+}
+
+static void
+drop_later(struct schedule *s, struct schedule_lane *l)
+{
+	struct schedule_lane *last = s->later.v[--s->later.n];
+	if (last == l)
+		return;
+	put_at(s, last, l->at);
+	sift(s, last->at);
+}
+
+/* A place in the heap for one lane more. */
+static int
+reserve(struct schedule *s)
+{
+	if (s->n < s->later.size)
+		return 0;
+	size_t size = s->later.size > 0 ? 2 * s->later.size : FIRST_SIZE;
+	struct schedule_lane **v = reallocarray(s->later.v, size, sizeof(struct schedule_lane *));
+	if (v == NULL)
+		return -ENOMEM;
+	s->later.v = v;
+	s->later.size = size;
+	return 0;
+}
+
+/* ---- lanes ------------------------------------------------------------------------------- */
+
+static int
+compare_lanes(const void *a, const void *b)
+{
+	const struct schedule_lane *const l = a, *const m = b;
+	return strcmp(l->name, m->name);
+}
+
+/* The lane of this name, a new one if need be; NULL: no memory. */
+static struct schedule_lane *
+find_lane(struct schedule *s, const char *name, bool *new)
+{
+	struct schedule_lane key = { .name = (char *)name }, **found;
+	found = tfind(&key, &s->lanes, compare_lanes);
+	*new = found == NULL;
+	if (found != NULL)
+		return *found;
+	struct schedule_lane *l = calloc(1, sizeof(*l));
+	if (l == NULL || reserve(s) < 0 || (l->name = strdup(name)) == NULL ||
+		tsearch(l, &s->lanes, compare_lanes) == NULL) {
+		if (l != NULL)
+			free(l->name);
+		free(l);
+		return NULL;
+	}
+	s->n++;
+	return l;
+}
+
+static void
+free_lane(void *lane)
+{
+	struct schedule_lane *l = lane;
+	free(l->name);
+	free(l);
+}
+
+static void
+forget_lane(struct schedule *s, struct schedule_lane *l)
+{
+	tdelete(l, &s->lanes, compare_lanes);
+	s->n--;
+	free_lane(l);
+}
+
+static void
+make_ready(struct schedule *s, struct schedule_lane *l)
+{
+	l->place = SCHEDULE_READY;
+	l->wanted = 1;
+	l->due = 0;
+	l->news = false;
+	TAILQ_INSERT_TAIL(&s->ready, l, list);
+}
+
+int
+schedule_lane(struct schedule *s, const char *name, int64_t due)
+{
+	bool new;
+	struct schedule_lane *l = find_lane(s, name, &new);
+	if (l == NULL)
+		return -ENOMEM;
+	if (!new && l->place == SCHEDULE_AT_WORK) {
+		l->news = l->news || due == 0;
+		return 0;
+	}
+	if (!new && (l->place != SCHEDULE_LATER || l->due <= due))
+		return 0;
+	if (!new)
+		drop_later(s, l);
+	l->due = due;
+	if (due == 0)
+		make_ready(s, l);
+	else
+		push_later(s, l);
+	return 0;
+}
+
+/* ---- hosts ------------------------------------------------------------------------------- */
+
+static int
+compare_hosts(const void *a, const void *b)
+{
+	const struct schedule_host *const h = a, *const i = b;
+	int r = memcmp(&h->addr, &i->addr, sizeof(h->addr));
+	return r != 0 ? r : (h->port > i->port) - (h->port < i->port);
+}
+
+static void
+forget_idle_host(struct schedule *s, struct schedule_host *h)
+{
+	if (h->connections > 0 || !TAILQ_EMPTY(&h->waiting))
+		return;
+	tdelete(h, &s->hosts, compare_hosts);
+	free(h);
+}
+
+static struct schedule_host *
+find_host(struct schedule *s, const struct netaddr *addr, uint16_t port)
+{
+	struct schedule_host key = { .addr = *addr, .port = port }, **found;
+	found = tfind(&key, &s->hosts, compare_hosts);
+	if (found != NULL)
+		return *found;
+	struct schedule_host *h = malloc(sizeof(*h));
+	if (h == NULL)
+		return NULL;
+	*h = key;
+	TAILQ_INIT(&h->waiting);
+	if (tsearch(h, &s->hosts, compare_hosts) != NULL)
+		return h;
+	free(h);
+	return NULL;
+}
+
+static bool
+has_room(const struct schedule *s, const struct schedule_host *h)
+{
+	return h->connections < s->limits.per_host;
+}
+
+struct schedule_host *
+schedule_connect(struct schedule *s, const struct netaddr *addr, uint16_t port)
+{
+	struct schedule_host *h = find_host(s, addr, port);
+	if (h == NULL || !has_room(s, h))
+		return NULL;
+	h->connections++;
+	return h;
+}
+
+void
+schedule_disconnect(struct schedule *s, struct schedule_host *h)
+{
+	struct schedule_lane *l = TAILQ_FIRST(&h->waiting);
+	h->connections--;
+	if (l != NULL) {
+		TAILQ_REMOVE(&h->waiting, l, list);
+		l->host = NULL;
+		make_ready(s, l);
+	}
+	forget_idle_host(s, h);
+}
+
+/* ---- turns ------------------------------------------------------------------------------- */
+
+static void
+ripen(struct schedule *s, int64_t now)
+{
+	while (s->later.n > 0 && s->later.v[0]->due <= now) {
+		struct schedule_lane *l = s->later.v[0];
+		drop_later(s, l);
+		make_ready(s, l);
+	}
+}
+
+int64_t
+schedule_next(const struct schedule *s, int64_t now)
+{
+	if (!TAILQ_EMPTY(&s->ready) || !TAILQ_EMPTY(&s->more))
+		return 0;
+	if (s->later.n == 0)
+		return -1;
+	return s->later.v[0]->due <= now ? 0 : s->later.v[0]->due;
+}
+
+static void
+leave_list(struct schedule *s, struct schedule_lane *l)
+{
+	if (l->listed)
+		TAILQ_REMOVE(&s->more, l, list);
+	l->listed = false;
+}
+
+/* Puts it among the lanes that are worth one courier more, or takes it out. */
+static void
+review(struct schedule *s, struct schedule_lane *l)
+{
+	bool worth = l->place == SCHEDULE_AT_WORK && l->couriers < l->wanted;
+	if (!worth)
+		leave_list(s, l);
+	else if (!l->listed)
+		TAILQ_INSERT_TAIL(&s->more, l, list);
+	l->listed = worth;
+}
+
+static struct schedule_lane *
+begin(struct schedule *s, struct schedule_lane *l)
+{
+	l->place = SCHEDULE_AT_WORK;
+	l->couriers++;
+	review(s, l);
+	return l;
+}
+
+struct schedule_lane *
+schedule_take(struct schedule *s, int64_t now)
+{
+	ripen(s, now);
+	struct schedule_lane *l = TAILQ_FIRST(&s->ready);
+	if (l != NULL)
+		TAILQ_REMOVE(&s->ready, l, list);
+	else
+		l = TAILQ_FIRST(&s->more);
+	return l != NULL ? begin(s, l) : NULL;
+}
+
+struct schedule_lane *
+schedule_take_at(struct schedule *s, struct schedule_host *host)
+{
+	struct schedule_lane *l = TAILQ_FIRST(&host->waiting);
+	if (l == NULL)
+		return NULL;
+	TAILQ_REMOVE(&host->waiting, l, list);
+	l->host = NULL;
+	l->wanted = 1;
+	return begin(s, l);
+}
+
+void
+schedule_grow(struct schedule *s, struct schedule_lane *l)
+{
+	if (l->wanted == l->couriers && l->wanted < s->limits.per_lane)
+		l->wanted++;
+	review(s, l);
+}
+
+void
+schedule_shrink(struct schedule *s, struct schedule_lane *l)
+{
+	l->wanted = l->couriers;
+	review(s, l);
+}
+
+/* One courier less; true: it was the last. */
+static bool
+end(struct schedule *s, struct schedule_lane *l)
+{
+	l->couriers--;
+	l->wanted = l->couriers > 0 ? l->couriers : 1; /* it found that there is not that much */
+	review(s, l);
+	if (l->couriers == 0)
+		leave_list(s, l);
+	return l->couriers == 0;
+}
+
+void
+schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next)
+{
+	if (next != 0 && (l->due == 0 || next < l->due))
+		l->due = next;
+	if (!end(s, l))
+		return;
+	if (l->news)
+		make_ready(s, l);
+	else if (l->due != 0)
+		push_later(s, l);
+	else
+		forget_lane(s, l);
+}
+
+void
+schedule_yield(struct schedule *s, struct schedule_lane *l)
+{
+	l->news = true;
+	schedule_done(s, l, 0);
+}
+
+void
+schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct netaddr *addr,
+	uint16_t port)
+{
+	struct schedule_host *h = find_host(s, addr, port);
+	if (!end(s, l))
+		return; /* the others go on */
+	if (h == NULL || has_room(s, h)) { /* a connection ended meanwhile */
+		make_ready(s, l);
+		if (h != NULL)
+			forget_idle_host(s, h);
+		return;
+	}
+	l->place = SCHEDULE_AT_HOST;
+	l->news = false;
+	l->due = 0;
+	l->host = h;
+	TAILQ_INSERT_TAIL(&h->waiting, l, list);
+}
+
+/* ---- all of it --------------------------------------------------------------------------- */
+
+void
+schedule_init(struct schedule *s, const struct schedule_limits *limits)
+{
+	*s = (struct schedule){ .limits = *limits };
+	TAILQ_INIT(&s->ready);
+	TAILQ_INIT(&s->more);
+}
+
+void
+schedule_free(struct schedule *s)
+{
+	tdestroy(s->lanes, free_lane);
+	tdestroy(s->hosts, free);
+	free(s->later.v);
+	*s = (struct schedule){ 0 };
+}

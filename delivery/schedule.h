@@ -1,0 +1,122 @@
+/*
+ * schedule: which lane has its turn, and how many connections a lane and a host have.
+ *
+ * It is told of lanes and of the times at which they are due, and is asked for work. It knows no
+ * network, no file and no clock. Who uses it from several threads lets one in at a time.
+ *
+ *	later       not due yet; by time
+ *	ready       due; the oldest first. Behind all of these: lanes with couriers that are worth
+ *	            one more
+ *	at a host   due, but its host has all the connections that it may have: the next courier that
+ *	            is done with another lane of this host takes it, by the connection it has
+ *	at work     couriers have it
+ */
+#ifndef POSTERN_SCHEDULE_H
+#define POSTERN_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "lib/net.h"
+
+/* Connections. */
+struct schedule_limits {
+	int per_lane;
+	int per_host; /* an address and a port, however many domains lead there */
+};
+
+/* A host to which there are connections, or for which lanes wait. */
+struct schedule_host {
+	struct netaddr addr;
+	uint16_t port;
+	int connections;
+	TAILQ_HEAD(schedule_waiting, schedule_lane) waiting;
+};
+
+/* A lane. Its fields are for reading. */
+struct schedule_lane {
+	char *name;
+	enum { SCHEDULE_LATER, SCHEDULE_READY, SCHEDULE_AT_HOST, SCHEDULE_AT_WORK } place;
+	int64_t due;                /* wall clock, s: when it is to be looked at; 0: at once */
+	int couriers;               /* at work on it */
+	int wanted;                 /* couriers that it is worth */
+	bool news;                  /* mail came while couriers were at work */
+	bool listed;                /* in `more` */
+	struct schedule_host *host; /* while it waits there */
+	size_t at;                  /* its place in `later` */
+	TAILQ_ENTRY(schedule_lane) list;
+};
+
+struct schedule {
+	struct schedule_limits limits;
+	void *lanes, *hosts; /* trees (tsearch): by name; by address and port */
+	size_t n;            /* lanes */
+	struct {
+		struct schedule_lane **v; /* a heap; the first is due first */
+		size_t n, size;
+	} later;
+	TAILQ_HEAD(, schedule_lane) ready, more;
+};
+
+void schedule_init(struct schedule *s, const struct schedule_limits *limits);
+void schedule_free(struct schedule *s);
+
+/*
+ * The lane is to be looked at, at `due` or (0) at once: new mail, or what a look at all lanes found.
+ * An earlier time replaces a later one. 0 or -ENOMEM.
+ */
+int schedule_lane(struct schedule *s, const char *name, int64_t due);
+
+/* When the next lane is due; 0: one is ready; -1: none ever. */
+int64_t schedule_next(const struct schedule *s, int64_t now);
+
+/*
+ * The lane whose turn it is, with one courier more; NULL: there is none. The second: one that waits
+ * for this host.
+ */
+struct schedule_lane *schedule_take(struct schedule *s, int64_t now);
+struct schedule_lane *schedule_take_at(struct schedule *s, struct schedule_host *host);
+
+/*
+ * Does a lane wait for this host? Then a courier that has a connection to it stops in the middle of a
+ * long lane, which comes back behind those that wait.
+ */
+static inline bool
+schedule_is_waited_for(const struct schedule_host *host)
+{
+	return !TAILQ_EMPTY(&host->waiting);
+}
+
+/* A courier went well and much of the lane is left: it is worth one more. */
+void schedule_grow(struct schedule *s, struct schedule_lane *l);
+
+/* ... or the host had enough of us: no more than are at work now. */
+void schedule_shrink(struct schedule *s, struct schedule_lane *l);
+
+/*
+ * A courier is done with a lane, which is to be looked at again at `next` (wall clock, s); 0: nothing
+ * is left in it. When its last courier is done, the earliest of these times counts; if mail came
+ * meanwhile, it is ready, and if nothing is left, forgotten.
+ */
+void schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next);
+
+/* A courier stops in the middle: the lane is ready again, behind the others. */
+void schedule_yield(struct schedule *s, struct schedule_lane *l);
+
+/*
+ * Before a courier connects. The host, with one connection more; NULL: it has all that it may have
+ * (or there is no memory).
+ */
+struct schedule_host *schedule_connect(struct schedule *s, const struct netaddr *addr,
+	uint16_t port);
+
+/* A courier could not connect for that reason: the lane waits for a connection to this host. */
+void schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct netaddr *addr,
+	uint16_t port);
+
+/* It is closed. A lane that waits for the host is ready. */
+void schedule_disconnect(struct schedule *s, struct schedule_host *host);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * bell: how the relay that is at work hears of new mail, and how whoever queues mail hears that no
+ * relay is at work (docs/QUEUE.md).
+ *
+ * A host has one relay for each login, and a directory of the spool for each of them, with a lock
+ * that the relay holds while it lives and a bell, which is a FIFO. Whoever queued a message rings
+ * with the name of its lane. If nobody listens, it tries for the lock and starts a relay with that
+ * in its hands.
+ *
+ * A bell holds some hundred names. One that finds no room is lost, and the relay is told to look at
+ * all lanes: it can tell from the number of octets it read without a pause that the bell may have
+ * been full.
+ */
+#ifndef POSTERN_BELL_H
+#define POSTERN_BELL_H
+
+#include <stdbool.h>
+
+#include "mail/lane_name.h"
+#include "queue/spool.h"
+
+enum { BELL_BUFFER = 4096 };
+
+struct bell {
+	int fd;        /* readable: something was rung */
+	int own;       /* a writer, so that the bell does not end when others do */
+	size_t most;   /* octets that a bell with room for one more name may hold */
+	size_t heard;  /* octets since it was last empty */
+	size_t n, at;  /* octets in the buffer, and those that were given out */
+	char buffer[BELL_BUFFER];
+};
+
+enum bell_heard {
+	BELL_SILENT, /* nothing, now */
+	BELL_LANE,   /* a lane has new mail */
+	BELL_ALL,    /* any lane may have */
+};
+
+/* Opens the directory of a login on this host, and makes it if need be. An fd or -errno. */
+int bell_open_dir(const struct spool *s, const char *host, const char *login);
+
+/* Says that `lane` has new mail. 0; -ENXIO: nobody listens; or -errno. Never waits. */
+int bell_ring(int dir, const char *lane);
+
+/*
+ * The lock: an fd, that holds it until it is closed in each process that has it; -EAGAIN: another
+ * relay has it; or -errno.
+ */
+int bell_lock(int dir);
+
+/* Begins to listen. For the holder of the lock only. 0 or -errno. */
+int bell_listen(struct bell *b, int dir);
+
+/*
+ * The next thing that was rung; never waits. For BELL_LANE the lane's name is in `lane`. BELL_ALL
+ * comes behind the names if some may have been lost.
+ */
+enum bell_heard bell_hear(struct bell *b, char lane[static LANE_NAME_SIZE]);
+
+/* Whoever rings now is told that nobody listens. What was not heard yet is lost. */
+void bell_close(struct bell *b);
+
+#endif

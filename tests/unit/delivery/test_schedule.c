@@ -1,0 +1,323 @@
+/* schedule: whose turn it is, and who has had enough connections. */
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "delivery/schedule.h"
+
+enum { NOW = 1000 };
+
+static struct schedule s;
+static const struct netaddr host_a = { { 1 } }, host_b = { { 2 } };
+
+static int
+enter(void **state)
+{
+	(void)state;
+	schedule_init(&s, &(struct schedule_limits){ .per_lane = 3, .per_host = 2 });
+	return 0;
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	schedule_free(&s);
+	return 0;
+}
+
+static void
+add(const char *name, int64_t due)
+{
+	assert_int_equal(schedule_lane(&s, name, due), 0);
+}
+
+/* The next turn is that of this lane; NULL: nobody's. */
+static struct schedule_lane *
+takes(int64_t now, const char *name)
+{
+	struct schedule_lane *l = schedule_take(&s, now);
+	if (name == NULL)
+		assert_null(l);
+	else
+		assert_string_equal(l != NULL ? l->name : "nobody", name);
+	return l;
+}
+
+static void
+test_in_order_of_time(void **state)
+{
+	(void)state;
+	add("c", NOW + 30);
+	add("a", NOW + 10);
+	add("d", NOW + 40);
+	add("b", NOW + 20);
+	add("now", 0);
+	assert_int_equal(schedule_next(&s, NOW), 0);
+	takes(NOW, "now");
+	takes(NOW, NULL);
+	assert_int_equal(schedule_next(&s, NOW), NOW + 10);
+	takes(NOW + 30, "a");
+	takes(NOW + 30, "b");
+	takes(NOW + 30, "c");
+	takes(NOW + 30, NULL);
+	assert_int_equal(schedule_next(&s, NOW + 30), NOW + 40);
+	takes(NOW + 40, "d");
+	assert_int_equal(schedule_next(&s, NOW + 40), -1);
+}
+
+/* An earlier time counts, a later one does not. */
+static void
+test_told_again(void **state)
+{
+	(void)state;
+	add("a", NOW + 10);
+	add("b", NOW + 20);
+	add("a", NOW + 30);
+	add("b", NOW + 5);
+	takes(NOW + 10, "b");
+	takes(NOW + 10, "a");
+	add("c", NOW + 10);
+	add("c", 0);
+	add("c", 0);
+	add("c", NOW + 1);
+	takes(NOW, "c");
+	takes(NOW, NULL);
+	assert_int_equal(s.n, 3);
+}
+
+static void
+test_done(void **state)
+{
+	(void)state;
+	add("empty", 0);
+	add("waits", 0);
+	add("news", 0);
+	struct schedule_lane *empty = takes(NOW, "empty"), *waits = takes(NOW, "waits"),
+		*news = takes(NOW, "news");
+	schedule_done(&s, empty, 0);
+	schedule_done(&s, waits, NOW + 60);
+	add("news", 0); /* while a courier is there */
+	schedule_done(&s, news, 0);
+	assert_int_equal(s.n, 2);
+	takes(NOW, "news");
+	takes(NOW, NULL);
+	takes(NOW + 60, "waits");
+	takes(NOW + 60, NULL);
+}
+
+/* Of several couriers the last one ends the turn; the earliest of their times counts. */
+static void
+test_several_couriers(void **state)
+{
+	(void)state;
+	add("a", 0);
+	struct schedule_lane *a = takes(NOW, "a");
+	takes(NOW, NULL);
+	schedule_grow(&s, a);
+	schedule_grow(&s, a); /* not before the one that was asked for is there */
+	takes(NOW, "a");
+	takes(NOW, NULL);
+	schedule_grow(&s, a);
+	takes(NOW, "a");
+	schedule_grow(&s, a); /* over per_lane */
+	takes(NOW, NULL);
+	assert_int_equal(a->couriers, 3);
+	schedule_done(&s, a, NOW + 50);
+	takes(NOW, NULL); /* whoever leaves found nothing more: nobody takes its place */
+	schedule_done(&s, a, NOW + 20);
+	schedule_done(&s, a, 0);
+	takes(NOW + 19, NULL);
+	a = takes(NOW + 20, "a");
+	assert_int_equal(a->couriers, 1);
+	schedule_done(&s, a, 0);
+	assert_int_equal(s.n, 0);
+}
+
+/* Lanes without a courier come before lanes that are worth another one. */
+static void
+test_first_things_first(void **state)
+{
+	(void)state;
+	add("large", 0);
+	struct schedule_lane *large = takes(NOW, "large");
+	schedule_grow(&s, large);
+	add("small", 0);
+	assert_int_equal(schedule_next(&s, NOW), 0);
+	takes(NOW, "small");
+	assert_int_equal(schedule_next(&s, NOW), 0);
+	schedule_shrink(&s, large); /* the host said 421 */
+	assert_int_equal(schedule_next(&s, NOW), -1);
+	takes(NOW, NULL);
+	schedule_grow(&s, large);
+	takes(NOW, "large");
+	takes(NOW, NULL);
+}
+
+static void
+test_yield(void **state)
+{
+	(void)state;
+	add("large", 0);
+	struct schedule_lane *large = takes(NOW, "large");
+	add("small", 0);
+	schedule_yield(&s, large);
+	takes(NOW, "small");
+	takes(NOW, "large");
+	takes(NOW, NULL);
+}
+
+static void
+test_host_is_full(void **state)
+{
+	(void)state;
+	struct schedule_host *first = schedule_connect(&s, &host_a, 25),
+		*second = schedule_connect(&s, &host_a, 25);
+	assert_ptr_equal(first, second);
+	assert_null(schedule_connect(&s, &host_a, 25));
+	assert_non_null(schedule_connect(&s, &host_a, 26));
+	assert_non_null(schedule_connect(&s, &host_b, 25));
+	add("a", 0);
+	add("b", 0);
+	add("c", 0);
+	for (int i = 0; i < 3; i++)
+		schedule_wait_for(&s, schedule_take(&s, NOW), &host_a, 25);
+	assert_true(schedule_is_waited_for(first));
+	takes(NOW, NULL);
+	add("a", 0); /* it waits already */
+	takes(NOW, NULL);
+	/* by the connection that there is, */
+	struct schedule_lane *a = schedule_take_at(&s, first);
+	assert_string_equal(a->name, "a");
+	schedule_done(&s, a, 0);
+	/* or by one in its place */
+	schedule_disconnect(&s, first);
+	struct schedule_lane *b = takes(NOW, "b");
+	takes(NOW, NULL);
+	assert_ptr_equal(schedule_connect(&s, &host_a, 25), first);
+	schedule_done(&s, b, 0);
+	assert_string_equal(schedule_take_at(&s, first)->name, "c");
+	assert_null(schedule_take_at(&s, first));
+	assert_false(schedule_is_waited_for(first));
+}
+
+/* A connection that ended before the lane was put there: it does not wait for nobody. */
+static void
+test_host_has_room_again(void **state)
+{
+	(void)state;
+	struct schedule_host *h = schedule_connect(&s, &host_a, 25);
+	assert_ptr_equal(schedule_connect(&s, &host_a, 25), h);
+	add("a", 0);
+	struct schedule_lane *a = takes(NOW, "a");
+	assert_null(schedule_connect(&s, &host_a, 25));
+	schedule_disconnect(&s, h);
+	schedule_disconnect(&s, h);
+	schedule_wait_for(&s, a, &host_a, 25);
+	takes(NOW, "a");
+	assert_null(s.hosts);
+}
+
+/* One of several couriers finds no connection: its lane has others. */
+static void
+test_one_courier_too_many(void **state)
+{
+	(void)state;
+	struct schedule_host *h = schedule_connect(&s, &host_a, 25);
+	assert_ptr_equal(schedule_connect(&s, &host_a, 25), h);
+	add("a", 0);
+	struct schedule_lane *a = takes(NOW, "a");
+	schedule_grow(&s, a);
+	takes(NOW, "a");
+	schedule_wait_for(&s, a, &host_a, 25);
+	assert_int_equal(a->couriers, 1);
+	assert_false(schedule_is_waited_for(h));
+	schedule_done(&s, a, 0);
+	assert_int_equal(s.n, 0);
+}
+
+/* Many lanes and hosts in any order: no lane is lost, none has two places, no limit is passed. */
+static void
+test_at_random(void **state)
+{
+	(void)state;
+	enum { LANES = 300, STEPS = 200000, BUSY = 50 };
+	static struct { struct schedule_lane *lane; struct schedule_host *host; } busy[BUSY];
+	size_t n = 0;
+	unsigned seed = 1;
+	for (int64_t step = 0, now = NOW; step < STEPS; step++) {
+		int what = rand_r(&seed) % 8;
+		char name[16];
+		size_t i = n > 0 ? (size_t)rand_r(&seed) % n : 0;
+		now += what == 0;
+		if (what < 3) {
+			snprintf(name, sizeof(name), "%d", rand_r(&seed) % LANES);
+			add(name, what == 0 ? now + rand_r(&seed) % 100 : 0);
+		} else if (what < 6 && n < BUSY) {
+			struct schedule_lane *l = schedule_take(&s, now);
+			if (l == NULL)
+				continue;
+			assert_in_range(l->couriers, 1, s.limits.per_lane);
+			struct netaddr to = { { (uint8_t)(l->name[0] % 7) } };
+			struct schedule_host *h = schedule_connect(&s, &to, 25);
+			if (h == NULL) {
+				schedule_wait_for(&s, l, &to, 25);
+				continue;
+			}
+			assert_in_range(h->connections, 1, s.limits.per_host);
+			busy[n].lane = l;
+			busy[n++].host = h;
+			if (what == 3)
+				schedule_grow(&s, l);
+		} else if (n > 0) {
+			int64_t next = rand_r(&seed) % 2 ? now + rand_r(&seed) % 50 : 0;
+			if (rand_r(&seed) % 4 == 0)
+				schedule_yield(&s, busy[i].lane);
+			else
+				schedule_done(&s, busy[i].lane, next);
+			busy[i].lane = schedule_take_at(&s, busy[i].host);
+			if (busy[i].lane != NULL)
+				continue;
+			schedule_disconnect(&s, busy[i].host);
+			busy[i] = busy[--n];
+		}
+	}
+	/* all that is left gets its turn */
+	for (int64_t end = NOW + STEPS; n > 0 || schedule_next(&s, end) == 0;) {
+		struct schedule_lane *l = schedule_take(&s, end);
+		if (l != NULL) {
+			schedule_done(&s, l, 0);
+			continue;
+		}
+		n--;
+		schedule_done(&s, busy[n].lane, 0);
+		while ((l = schedule_take_at(&s, busy[n].host)) != NULL)
+			schedule_done(&s, l, 0);
+		schedule_disconnect(&s, busy[n].host);
+	}
+	assert_int_equal(s.n, 0);
+	assert_int_equal(s.later.n, 0);
+	assert_null(s.lanes);
+	assert_null(s.hosts);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_in_order_of_time),
+		TEST(test_told_again),
+		TEST(test_done),
+		TEST(test_several_couriers),
+		TEST(test_first_things_first),
+		TEST(test_yield),
+		TEST(test_host_is_full),
+		TEST(test_host_has_room_again),
+		TEST(test_one_courier_too_many),
+		TEST(test_at_random),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
