@@ -1,6 +1,7 @@
 /*
  * delivery: what the parts of relay have in common.
  *
+ *	schedule      whose turn it is among lanes and hosts, for a relay with many connections
  *	work          which lane next; waiting for more mail with the connection open
  *	scan          one lane: its messages in order of age, as many at once as the host takes
  *	flight        a message on its way: from the claim to the outcome

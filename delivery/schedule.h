@@ -7,8 +7,8 @@
  *	later       not due yet; by time
  *	ready       due; the oldest first. Behind all of these: lanes with couriers that are worth
  *	            one more
- *	at a host   due, but its host has all the connections that it may have: the next courier that
- *	            is done with another lane of this host takes it, by the connection it has
+ *	at a host   due, but its host has all the connections that it may have: the next courier
+ *	            that is done with another lane of this host takes it, by the connection it has
  *	at work     couriers have it
  */
 #ifndef POSTERN_SCHEDULE_H
@@ -64,8 +64,8 @@ void schedule_init(struct schedule *s, const struct schedule_limits *limits);
 void schedule_free(struct schedule *s);
 
 /*
- * The lane is to be looked at, at `due` or (0) at once: new mail, or what a look at all lanes found.
- * An earlier time replaces a later one. 0 or -ENOMEM.
+ * The lane is to be looked at, at `due` or (0) at once: new mail, or what a look at all lanes
+ * found. An earlier time replaces a later one. 0 or -ENOMEM.
  */
 int schedule_lane(struct schedule *s, const char *name, int64_t due);
 
@@ -80,8 +80,8 @@ struct schedule_lane *schedule_take(struct schedule *s, int64_t now);
 struct schedule_lane *schedule_take_at(struct schedule *s, struct schedule_host *host);
 
 /*
- * Does a lane wait for this host? Then a courier that has a connection to it stops in the middle of a
- * long lane, which comes back behind those that wait.
+ * Does a lane wait for this host? Then a courier that has a connection to it stops in the middle
+ * of a long lane, which comes back behind those that wait.
  */
 static inline bool
 schedule_is_waited_for(const struct schedule_host *host)
@@ -96,9 +96,9 @@ void schedule_grow(struct schedule *s, struct schedule_lane *l);
 void schedule_shrink(struct schedule *s, struct schedule_lane *l);
 
 /*
- * A courier is done with a lane, which is to be looked at again at `next` (wall clock, s); 0: nothing
- * is left in it. When its last courier is done, the earliest of these times counts; if mail came
- * meanwhile, it is ready, and if nothing is left, forgotten.
+ * A courier is done with a lane, which is to be looked at again at `next` (wall clock, s); 0:
+ * nothing is left in it. When its last courier is done, the earliest of these times counts; if mail
+ * came meanwhile, it is ready, and if nothing is left, forgotten.
  */
 void schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next);
 

@@ -1,11 +1,11 @@
 /*
- * The argument of docs/QUEUE.md that no mail waits for the timer, run over every interleaving of
- * three writers and the relays that they start: a model of bell, lock, marks of lanes and last look.
+ * The argument that no mail waits for the timer, run over every interleaving of three writers and
+ * the relays that they start: a model of bell, lock, marks of lanes and last look (queue/bell.h).
  *
  * A state is what the file system holds and how far each process has come. From the first one all
- * that can be reached are visited, one step of one process at a time. Where nobody has anything left
- * to do, no message may wait. So that the model proves something, it is also run with one thing done
- * in the wrong order, and must find the message that is left.
+ * that can be reached are visited, one step of one process at a time. Where nobody has anything
+ * left to do, no message may wait. So that the model proves something, it is also run with one
+ * thing done in the wrong order, and must find the message that is left.
  */
 #include "tests/unit/unit.h"
 
@@ -25,7 +25,7 @@ enum wrong {
 	MARK_LAST,       /* ... or before it removes the lane's mark */
 	LOCK_ALONE,      /* a writer that finds the lock taken does not ring: somebody is at work */
 	RING_ONCE,       /* a bell that nobody hears is enough */
-	LISTEN_LATE,     /* a relay looks at the lanes, and opens its bell when it has nothing to do */
+	LISTEN_LATE,     /* a relay looks at the lanes, and opens its bell when that is done */
 	NO_LAST_LOOK,    /* a relay ends when it has closed its bell and let the lock go */
 	LOOK_LOCKED,     /* it looks at the lanes once more before it lets the lock go */
 	LOOK_EARLY,      /* ... or before it closes its bell */
@@ -39,7 +39,7 @@ enum writer { W_LINK, W_MARK, W_RING, W_WRITE, W_LOCK, W_DONE };
 enum relay {
 	R_NOT_THERE,
 	R_OPEN,      /* has the lock */
-	R_LOOK,      /* at the lane `at`, if it is in `want` and, but for a name from the bell, due */
+	R_LOOK,      /* at the lane `at`, if it is in `want` and not marked */
 	R_TAKE,      /* its messages */
 	R_LEAVE,
 	R_LISTEN,
