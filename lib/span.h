@@ -33,7 +33,8 @@ span_from(const char *p, const char *end)
 static inline struct span
 span_skip(struct span s, size_t n)
 {
-	return (struct span){ s.p + n, s.n - n };
+	/* What has no octets may be nowhere, and an address of nowhere is none even with 0 added. */
+	return n > 0 ? (struct span){ s.p + n, s.n - n } : s;
 }
 
 /* The part of *s up to `end`, or all of it; *s moves behind it. */
