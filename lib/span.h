@@ -33,7 +33,7 @@ span_from(const char *p, const char *end)
 static inline struct span
 span_skip(struct span s, size_t n)
 {
-	/* What has no octets may be nowhere, and an address of nowhere is none even with 0 added. */
+	/* What has no octets may be nowhere, and to that not even 0 can be added. */
 	return n > 0 ? (struct span){ s.p + n, s.n - n } : s;
 }
 

@@ -48,6 +48,26 @@ turn_away(struct host *h)
 	h->closed = true;
 }
 
+static void
+flush(struct host *h)
+{
+	if (h->held_n > 0)
+		(void)send(h->fd, h->held, h->held_n, MSG_NOSIGNAL);
+	h->held_n = 0;
+}
+
+/* At once, but for words about one text, which go together. */
+static void
+say(struct host *h, const char *p, size_t n)
+{
+	if (h->held_n + n > sizeof(h->held))
+		flush(h);
+	memcpy(h->held + h->held_n, p, n);
+	h->held_n += n;
+	if (!h->holds)
+		flush(h);
+}
+
 /* Does what the script says, or says what is usual. The first digit of the reply. */
 static char
 reply(struct host *h, const char *verb, const char *usual)
@@ -70,7 +90,9 @@ reply(struct host *h, const char *verb, const char *usual)
 	if (at > 0)
 		at += (size_t)snprintf(out + at, sizeof(out) - at, "\r\n");
 	if (at > 0)
-		(void)send(h->fd, out, at, MSG_NOSIGNAL);
+		say(h, out, at);
+	if (silent || last || deaf)
+		flush(h);
 	if (deaf)
 		turn_away(h);
 	if (silent || last)
@@ -82,8 +104,12 @@ reply(struct host *h, const char *verb, const char *usual)
 static void
 reply_to_text(struct host *h)
 {
+	h->holds = true;
 	for (int i = 0; i < (h->script.lmtp ? h->accepted : 1) && !h->closed; i++)
 		(void)reply(h, "END", "250 taken");
+	h->holds = false;
+	if (!h->closed)
+		flush(h);
 	h->open = false;
 	h->accepted = 0;
 }

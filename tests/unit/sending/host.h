@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { HOST_LOG = 64 * 1024, HOST_TEXT = 1024 };
+enum { HOST_LOG = 64 * 1024, HOST_TEXT = 1024, HOST_HELD = 16 * 1024 };
 enum { HOST_TEXTS = 7, HOST_RSET = 9, HOST_VERBS = 12 }; /* places in host.times */
 
 struct host_script {
@@ -35,6 +35,9 @@ struct host {
 	bool open;             /* MAIL was accepted */
 	int accepted;          /* recipients since */
 	bool closed;
+	bool holds;            /* what is said goes out together, later */
+	size_t held_n;
+	char held[HOST_HELD];
 	size_t n;
 	char log[HOST_LOG];    /* the lines that came, but for texts, each with LF */
 	char text[HOST_TEXT];  /* the beginning of the last text, dots unstuffed */
