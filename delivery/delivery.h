@@ -1,7 +1,6 @@
 /*
  * delivery: what the parts of relay have in common.
  *
- *	schedule      whose turn it is among lanes and hosts, for a relay with many connections
  *	work          which lane next; waiting for more mail with the connection open
  *	scan          one lane: its messages in order of age, as many at once as the host takes
  *	flight        a message on its way: from the claim to the outcome
@@ -12,6 +11,8 @@
  *	race          which of them is connected to
  *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
+ *
+ * (schedule.h is for a relay with many connections, and not in use yet.)
  *
  * Each calls only those below it. What is said to a host is the business of sending/, what is
  * said to a sender that of report/.

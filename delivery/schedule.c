@@ -206,10 +206,12 @@ schedule_disconnect(struct schedule *s, struct schedule_host *h)
 {
 	struct schedule_lane *l = TAILQ_FIRST(&h->waiting);
 	h->connections--;
-	if (l != NULL) {
+	/* One in its place; all if there is no other, for that one may go elsewhere. */
+	for (bool more = true; l != NULL && more; l = TAILQ_FIRST(&h->waiting)) {
 		TAILQ_REMOVE(&h->waiting, l, list);
 		l->host = NULL;
 		make_ready(s, l);
+		more = h->connections == 0;
 	}
 	forget_idle_host(s, h);
 }

@@ -1,5 +1,6 @@
 /*
- * schedule: which lane has its turn, and how many connections a lane and a host have.
+ * schedule: which lane has its turn, and how many connections a lane and a host have. Not in use
+ * yet: a relay has one connection so far.
  *
  * It is told of lanes and of the times at which they are due, and is asked for work. It knows no
  * network, no file and no clock. Who uses it from several threads lets one in at a time.
@@ -116,7 +117,7 @@ struct schedule_host *schedule_connect(struct schedule *s, const struct netaddr 
 void schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct netaddr *addr,
 	uint16_t port);
 
-/* It is closed. A lane that waits for the host is ready. */
+/* It is closed. A lane that waits for the host is ready; all of them if it was the last one. */
 void schedule_disconnect(struct schedule *s, struct schedule_host *host);
 
 #endif

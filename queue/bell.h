@@ -1,6 +1,6 @@
 /*
  * bell: how the relay that is at work hears of new mail, and how whoever queues mail hears that no
- * relay is at work.
+ * relay is at work. Not in use yet: so far locks of lanes and the mark @retry do that.
  *
  * A host has one relay for each login, and a directory of the spool for each of them, with a lock
  * that the relay holds while it lives and a bell, which is a FIFO. Whoever queued a message rings

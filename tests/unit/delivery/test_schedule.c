@@ -202,6 +202,27 @@ test_host_is_full(void **state)
 	assert_false(schedule_is_waited_for(first));
 }
 
+/* The last connection has ended: whoever goes next may not come here at all, so nobody waits for it. */
+static void
+test_last_connection_ends(void **state)
+{
+	(void)state;
+	struct schedule_host *h = schedule_connect(&s, &host_a, 25);
+	assert_ptr_equal(schedule_connect(&s, &host_a, 25), h);
+	add("a", 0);
+	add("b", 0);
+	add("c", 0);
+	for (int i = 0; i < 3; i++)
+		schedule_wait_for(&s, schedule_take(&s, NOW), &host_a, 25);
+	schedule_disconnect(&s, h);
+	takes(NOW, "a");
+	takes(NOW, NULL);
+	schedule_disconnect(&s, h);
+	takes(NOW, "b");
+	takes(NOW, "c");
+	assert_null(s.hosts);
+}
+
 /* A connection that ended before the lane was put there: it does not wait for nobody. */
 static void
 test_host_has_room_again(void **state)
@@ -315,6 +336,7 @@ main(void)
 		TEST(test_first_things_first),
 		TEST(test_yield),
 		TEST(test_host_is_full),
+		TEST(test_last_connection_ends),
 		TEST(test_host_has_room_again),
 		TEST(test_one_courier_too_many),
 		TEST(test_at_random),
