@@ -1,7 +1,9 @@
 """relay in few round trips: groups, windows, connections that are kept, help for a long backlog."""
+import os
 import select
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -294,6 +296,15 @@ def test_kept_connection_that_ends_with_the_next_message(postern, world):
     assert world.sink.connections == 2 and ": deferred" not in postern.logged()
 
 
+def is_waiting(postern, relay):
+    """It watches its lane, and has given its slot back: of the two descriptors the place among those who wait is left."""
+    try:
+        files = [os.readlink(f) for f in Path(f"/proc/{relay}/fd").iterdir()]
+    except OSError: # one was closed meanwhile
+        return False
+    return "anon_inode:inotify" in files and files.count(str(postern.spool / "slots")) == 1
+
+
 def test_who_waits_keeps_nobody_off(postern, world, wait):
     """With one relay allowed at work, another lane is served while the first one's connection is kept."""
     world.domain("d.example")
@@ -301,6 +312,7 @@ def test_who_waits_keeps_nobody_off(postern, world, wait):
     postern.settings.update(linger="1h", max_relays=1)
     postern.send("u@d.example")
     world.sink.wait_messages(1)
+    wait(lambda: is_waiting(postern, postern.relays()[0]))
     postern.send("u@e.example")
     world.sink.wait_messages(2)
     assert wait(lambda: len(postern.relays()) == 2), "the first one still waits"
