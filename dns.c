@@ -42,10 +42,22 @@ resolver_use_hosts(struct resolver *r, const char *path)
 	r->hosts = fopen(path, "re");
 }
 
+struct resolver *
+resolver_copy(const struct resolver *r)
+{
+	struct resolver *copy = malloc(sizeof(*copy));
+	if (copy == NULL)
+		return NULL;
+	*copy = *r;
+	copy->is_copy = true;
+	return copy;
+}
+
 void
 resolver_close(struct resolver *r)
 {
-	cleanup_file(&r->hosts);
+	if (!r->is_copy)
+		cleanup_file(&r->hosts);
 	free(r);
 }
 
@@ -188,7 +200,7 @@ note_unknown(struct exchangers *out, const struct host *h, const char *why)
 static void
 add_host(struct exchangers *out, const struct host *h, const struct question q[static 2])
 {
-	static struct addresses v[2];
+	struct addresses v[2]; /* 13 KiB */
 	bool good[2] = { read_addresses(&q[0], &v[0]), read_addresses(&q[1], &v[1]) };
 	bool none = v[0].n == 0 && v[1].n == 0;
 	for (int i = 0; i < 2; i++)
@@ -326,16 +338,19 @@ static enum answer
 find_by_mx(struct resolver *r, const char *domain, const struct question *q, enum family family,
 	int64_t deadline, struct exchangers *out)
 {
-	static struct hosts h;
-	h.n = h.nulls = 0;
-	enum answer a = read_mx(q, domain, &h, out);
-	if (a != ANSWER_FOUND)
+	auto_memory struct hosts *h = calloc(1, sizeof(*h));
+	enum answer a = ANSWER_TEMPORARY;
+	if (h == NULL)
+		explain(out, domain, "MX", "out of memory");
+	else
+		a = read_mx(q, domain, h, out);
+	if (h == NULL || a != ANSWER_FOUND)
 		return a;
-	out->own = preference_of(&h, r->own);
-	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
-	if (n < h.n)
-		note_unknown(out, &h.v[n], "not looked up, there are too many hosts");
-	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
+	out->own = preference_of(h, r->own);
+	int n = h->n < EXCHANGER_HOSTS_MAX ? h->n : EXCHANGER_HOSTS_MAX;
+	if (n < h->n)
+		note_unknown(out, &h->v[n], "not looked up, there are too many hosts");
+	return find_addresses(r, domain, h->v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
 static enum answer

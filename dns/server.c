@@ -215,7 +215,7 @@ exchange(const struct sockaddr_storage *server, const struct question *q, dnsc_t
 int
 server_tcp(const struct sockaddr_storage *server, struct question *q, int64_t deadline)
 {
-	auto_free dnsc_t *packet = malloc(TCP_SIZE);
+	auto_memory dnsc_t *packet = malloc(TCP_SIZE);
 	errno = packet == NULL ? ENOMEM : 0;
 	int n = packet == NULL ? -1 : exchange(server, q, packet, deadline);
 	if (n < 0) {

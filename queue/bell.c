@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,8 @@
 #include "lib/lock.h"
 
 enum { NAME = LANE_NAME_SIZE }; /* octets of the longest name, with its line end */
+
+#define RELAYS "relay"
 
 static const char bell_name[] = "bell", lock_name[] = "lock";
 
@@ -27,7 +30,12 @@ open_or_make(int parent, const char *name)
 int
 bell_open_dir(const struct spool *s, const char *host, const char *login)
 {
-	auto_fd relays = open_or_make(s->root, "relay");
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), RELAYS "/%s/%s", host, login);
+	int fd = openat(s->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 || errno != ENOENT)
+		return fd >= 0 ? fd : -errno;
+	auto_fd relays = open_or_make(s->root, RELAYS);
 	if (relays < 0)
 		return relays;
 	auto_fd ours = open_or_make(relays, host);
@@ -77,10 +85,14 @@ least_when_full(int fd)
 }
 
 int
+bell_make(int dir)
+{
+	return mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int
 bell_listen(struct bell *b, int dir)
 {
-	if (mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST)
-		return -errno;
 	int fd = openat(dir, bell_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;

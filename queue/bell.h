@@ -1,6 +1,6 @@
 /*
  * bell: how the relay that is at work hears of new mail, and how whoever queues mail hears that no
- * relay is at work. Not in use yet: so far locks of lanes and the mark @retry do that.
+ * relay is at work.
  *
  * A host has one relay for each login, and a directory of the spool for each of them, with a lock
  * that the relay holds while it lives and a bell, which is a FIFO. Whoever queued a message rings
@@ -42,11 +42,17 @@ int bell_open_dir(const struct spool *s, const char *host, const char *login);
 /* Says that `lane` has new mail. 0; -ENXIO: nobody listens; or -errno. Never waits. */
 int bell_ring(int dir, const char *lane);
 
+/* ... in place of a lane: any may be due. */
+#define BELL_ANY "*"
+
 /*
  * The lock: an fd, that holds it until it is closed in each process that has it; -EAGAIN: another
  * relay has it; or -errno.
  */
 int bell_lock(int dir);
+
+/* Makes the bell, if it is not there. 0 or -errno. */
+int bell_make(int dir);
 
 /* Begins to listen. For the holder of the lock only. 0 or -errno. */
 int bell_listen(struct bell *b, int dir);

@@ -496,6 +496,14 @@ message_note_crash(const struct lane *l, const char *id, int *times)
 	return r;
 }
 
+bool
+message_has_crashed(const struct lane *l, const char *id)
+{
+	struct message m = MESSAGE_CLOSED;
+	snprintf(m.id, sizeof(m.id), "%s", id);
+	return read_log(&m, l) == 0 && m.crashes > 0;
+}
+
 int
 message_remove(const struct lane *l, const char *id)
 {

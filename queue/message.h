@@ -162,6 +162,9 @@ int message_wait(const struct message *m, const struct lane *l, int64_t next);
  */
 int message_note_crash(const struct lane *l, const char *id, int *times);
 
+/* Did that ever happen? Read from its log alone. */
+bool message_has_crashed(const struct lane *l, const char *id);
+
 /* Takes the message and its log out of the lane. 0 or -errno. */
 int message_remove(const struct lane *l, const char *id);
 

@@ -201,6 +201,16 @@ link_judge(struct link *l)
 }
 
 void
+link_turn_to(struct link *l, const char *target, const char *domain)
+{
+	snprintf(l->terms.target, sizeof(l->terms.target), "%s", target);
+	l->terms.domain = domain;
+	l->proof.trust = TRUST_UNKNOWN;
+	l->flow.answered = 0;
+	l->flow.about = l->flow.heeded = 0;
+}
+
+void
 link_describe(const struct link *l, struct buf *out)
 {
 	bool verified = l->terms.policy == DELIVERY_TLS_VERIFY || l->proof.trust == TRUSTED;

@@ -187,6 +187,12 @@ link_is_final(const struct link *l)
 bool link_judge(struct link *l);
 
 /*
+ * What comes is for another target: what was proved of the last one, and what was done for it, does
+ * not count.
+ */
+void link_turn_to(struct link *l, const char *target, const char *domain);
+
+/*
  * For a log: "in clear", or the version and cipher of TLS; and the mechanism by which we logged in.
  */
 void link_describe(const struct link *l, struct buf *out);

@@ -125,7 +125,7 @@ class Postern:
         """A client on TCP of a new smtpd; nothing was read yet."""
         ours, theirs = client.pair()
         with theirs:
-            return client.Client(ours, self.start(theirs, theirs, **{"max_relays": 0, **settings}))
+            return client.Client(ours, self.start(theirs, theirs, **{"max_connections": 0, **settings}))
 
     def meet(self, **settings):
         """The same, behind greeting and EHLO."""

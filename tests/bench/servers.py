@@ -26,7 +26,7 @@ user = postern
 log = syslog
 nameserver = 127.0.0.1
 allow_destinations = 127.0.0.0/8
-max_relays = {relays}
+max_connections = {relays}
 """
 
 # Besides names and places: no brake on input, nothing local, one address family, no chroot (below).

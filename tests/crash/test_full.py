@@ -26,7 +26,7 @@ def queue(postern, world):
     world.sink.say["RCPT"] = lambda line: "450 4.2.1 later" if "later@" in line else "250 2.1.5 ok"
 
     def queue_it():
-        said = postern.send([*PUT_OFF, *SERVED], max_relays=0)
+        said = postern.send([*PUT_OFF, *SERVED], max_connections=0)
         assert "queued as" in said, said
     return queue_it
 

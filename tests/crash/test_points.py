@@ -126,7 +126,7 @@ def test_killed(lab, role, first, keep):
 def test_killed_by_the_timer(lab, point):
     """I16: the locks of a killed `relay --due`, and of what it started, are free again."""
     s = lab.fresh()
-    answers = s.session(None, [(r, body_of(n)) for n, r in MESSAGES], max_relays=0)
+    answers = s.session(None, [(r, body_of(n)) for n, r in MESSAGES], max_connections=0)
     assert all(a.startswith("250") for a in answers)
     assert len(s.postern.messages()) == 3
     s.run(point, s.postern.command("relay", "--due"))

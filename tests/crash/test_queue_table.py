@@ -147,7 +147,7 @@ def check_fate(row, lab, s):
 @pytest.fixture
 def commit(lab):
     s = lab.fresh()
-    said, = s.session(None, [(RECIPIENTS, body_of("one"))], max_relays=0)
+    said, = s.session(None, [(RECIPIENTS, body_of("one"))], max_connections=0)
     assert said.startswith("250")
     return Commit(s.calls)
 
@@ -164,7 +164,7 @@ def test_rows_are_in_order(commit):
 def test_row(lab, commit, row):
     call = call_of(row, commit)
     s = lab.fresh()
-    with s.held(f"session:{call.name}#{call.n}", RECIPIENTS, body_of("one"), max_relays=0) as said:
+    with s.held(f"session:{call.name}#{call.n}", RECIPIENTS, body_of("one"), max_connections=0) as said:
         check_place(row, s, True)
     check_place(row, s, False)
     assert any("queued as" in text for text in said) == row.step.endswith(" 250")
@@ -181,7 +181,7 @@ def half_served(lab, point):
     """A relay that is killed at this point, behind a session that was not."""
     s = lab.fresh()
     lab.world.sink.say["RCPT"] = lambda line: "450 4.2.1 later" if WAITS in line else "250 2.1.5 ok"
-    said, = s.session(None, [([SERVED, WAITS], body_of("one"))], max_relays=0)
+    said, = s.session(None, [([SERVED, WAITS], body_of("one"))], max_connections=0)
     assert said.startswith("250")
     s.run(point, s.postern.command("relay", "--due"))
     lab.world.sink.say.clear()

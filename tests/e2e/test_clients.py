@@ -41,7 +41,7 @@ class Service:
             except OSError:
                 return
             with connection:
-                postern.start(connection, connection, max_relays=0, **settings)
+                postern.start(connection, connection, max_connections=0, **settings)
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)

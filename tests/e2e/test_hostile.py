@@ -136,7 +136,7 @@ def test_every_fault_at_every_stage(postern, world):
         world.others.append(sinks[i])
     recipients = [f"u@d{i}.example" for i in sinks]
     for k in range(0, len(recipients), 50):
-        assert "queued as" in postern.send(recipients[k:k + 50], max_relays=0)
+        assert "queued as" in postern.send(recipients[k:k + 50], max_connections=0)
     postern.due()
     postern.rested(300)
     told = {i for m in world.sink.messages for i in map(int, re.findall(rb"rfc822; u@d(\d+)\.", m.data))}
@@ -170,7 +170,7 @@ def test_poison(postern, world):
         return kill_relay(postern) if "<poison@" in line else "250 ok"
     world.sink.say["RCPT"] = rcpt
     for user in ("poison", "a", "b"):
-        postern.send(f"{user}@d.example", max_relays=0)
+        postern.send(f"{user}@d.example", max_connections=0)
     for _ in range(4):
         postern.due()
         postern.rested()
@@ -226,7 +226,7 @@ def test_long_queue(postern, world, wait):
         (last if len(world.sink.messages) > 2500 else first).wait(patience.PATIENCE)
         return "250 taken"
     world.sink.say["END"] = end
-    postern.due(max_relays_per_lane=1, timeout_data_end="1h")
+    postern.due(max_connections_per_lane=1, timeout_data_end="1h")
     world.sink.wait_lines()
     [pid] = postern.wait_relays()
     peak = high_water(pid)

@@ -410,7 +410,7 @@ def test_without_resolv_conf(postern, world, text, mode):
             s.bind(("127.0.0.1", 53)) # lint: resolv.conf knows no other port
     except OSError:
         pytest.skip("a nameserver of this host is at 127.0.0.1")
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     due_with(postern, text, mode, timeout_dns="1s")
     postern.wait_logged("next try")
     assert "DNS: d.example MX: no answer" in postern.settled(1)
@@ -423,7 +423,7 @@ UNUSABLE = ("nameserver dns.example\nnameserver fe80::53%gone0\n", "nameserver\n
 def test_no_usable_line_in_resolv_conf(postern, world, text):
     """L30: lines that cannot be used are an error, said once; 127.0.0.1 is not asked."""
     del world
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     due_with(postern, text)
     postern.wait_logged("next try")
     log = postern.settled(1)
@@ -453,7 +453,7 @@ def test_search_list(postern, world):
         dns = internet.Dns(zone, "127.0.0.153", 53) # lint: resolv.conf knows no other port
     except OSError as why:
         pytest.skip(f"needs port 53 of 127.0.0.153: {why}")
-    postern.send("u@host", sender="", max_relays=0)
+    postern.send("u@host", sender="", max_connections=0)
     try:
         due_with(postern, "# nameserver 192.0.2.53\nsearch evil.test\ndomain evil.test\noptions ndots:5\n"
                  "nameserver \t 127.0.0.153\n")

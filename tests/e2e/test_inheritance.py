@@ -26,7 +26,7 @@ def test_relay_inherits_nothing(postern, world, wait, monkeypatch):
         if not name.startswith("LD_") and name != "PATH": # those are for what starts smtpd here
             monkeypatch.setenv(name, value)
     world.domain("d.example")
-    c = postern.connect(max_relays=20)
+    c = postern.connect(max_connections=20)
     with world.sink.held("RCPT", "250 ok"):
         assert c.reply()[:3] == "220"
         c.hello()
@@ -57,7 +57,7 @@ def test_passwords_are_relays_alone(postern, world, wait):
     users.write_text(USER)
     own(users)
     postern.secrets["HOST"] = "pass-word"
-    c = postern.connect(max_relays=20, auth_users=users, auth_clear="yes")
+    c = postern.connect(max_connections=20, auth_users=users, auth_clear="yes")
     with world.sink.held("RCPT", "250 ok"):
         assert c.reply()[:3] == "220"
         c.hello()

@@ -25,7 +25,7 @@ class Talk:
         with open(postern.log, "ab") as log:
             self.process = subprocess.Popen(
                 ["sh", "-c", 'exec 7</etc/passwd; exec "$@"', "sh",
-                 *postern.command("smtpd", max_relays=0, **settings)],
+                 *postern.command("smtpd", max_connections=0, **settings)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                 env={**postern.environment(), "PASSWORD": "secret"})
         postern.started.append(self.process)

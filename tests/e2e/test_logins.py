@@ -78,8 +78,8 @@ def test_each_host_hears_its_own(postern, world, wait, logins):
         lines += [f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{world.port}",
                   "delivery_auth_clear = yes", f"delivery_user = {user}", f"{key} = {value}"]
     postern.configure(*lines)
-    postern.send([f"u@{name}.example" for name in hosts], max_relays=0)
-    postern.due(max_relays=1)
+    postern.send([f"u@{name}.example" for name in hosts], max_connections=0)
+    postern.due(max_connections=1)
     assert wait(lambda: not postern.messages() and not postern.relays()), postern.logged()
     for name, host in hosts.items():
         assert host.said == [expected[name]]
@@ -96,8 +96,8 @@ def test_what_one_route_may_say_in_clear(postern, world, wait):
         lines += [f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{world.port}",
                   f"delivery_auth_clear = {clear}", "delivery_user = us", f"delivery_password_file = {path}"]
     postern.configure(*lines)
-    postern.send([f"u@{name}.example" for name in hosts], max_relays=0)
-    postern.due(max_relays=1)
+    postern.send([f"u@{name}.example" for name in hosts], max_connections=0)
+    postern.due(max_connections=1)
     assert wait(lambda: not postern.relays() and hosts["near"].sink.messages and
                 "AUTH: not without TLS" in postern.logged()), postern.logged()
     assert hosts["near"].said == [plain("us", "secret")]

@@ -10,7 +10,7 @@ class Poison:
         self.postern, self.sink, self.wait = postern, world.sink, wait
         world.domain("d.example")
         postern.settings["retry"] = "1h 10h"
-        postern.send("u@d.example", max_relays=0)
+        postern.send("u@d.example", max_connections=0)
         self.sink.say["RCPT"] = self.kill
 
     def kill(self, line):

@@ -38,12 +38,12 @@ def test_helper_keeps_nothing_of_whom_it_helped(postern, world, wait):
     world.sink.ehlo = ()
     world.sink.delay = 0.1
     queue(postern, "d.example", 60)
-    postern.settings.update(max_relays=3, max_relays_per_lane=2, timeout_data_end="1h")
+    postern.settings.update(max_connections=3, max_connections_per_lane=2, timeout_data_end="1h")
     with slow[0].held("END", "250 ok"), slow[1].held("END", "250 ok"):
         with stopped(world.sink, 40):
             postern.due()
             assert wait(lambda: world.sink.open == 2), "it has a helper"
-            postern.send(["u@e.example", "u@f.example"], max_relays=0)
+            postern.send(["u@e.example", "u@f.example"], max_connections=0)
         assert wait(lambda: all(sink.open for sink in slow))
         postern.send("u@d.example")
         world.sink.wait_messages(61)
@@ -55,7 +55,7 @@ def test_who_wakes_without_a_slot_is_not_forgotten(postern, world, wait):
     world.domain("d.example")
     world.domain("e.example", "127.0.0.3")
     other = world.another("127.0.0.3")
-    postern.settings.update(linger="1h", max_relays=1, timeout_data_end="1h")
+    postern.settings.update(linger="1h", max_connections=1, timeout_data_end="1h")
     postern.send("u@d.example")
     assert wait(lambda: world.sink.messages and not postern.messages())
     with other.held("END", "250 ok"):
@@ -101,16 +101,16 @@ def test_helper_that_is_alone_and_turned_away(left, postern, world, wait):
         return "421 4.3.0 enough"
 
     world.sink.say.update(GREETING=greeting, MAIL=mail)
-    postern.settings.update(max_relays_per_lane=2, retry="1h 10h", timeout_mail="1h", timeout_data_end="1h")
+    postern.settings.update(max_connections_per_lane=2, retry="1h 10h", timeout_mail="1h", timeout_data_end="1h")
     began = int(time.time())
     with stopped(world.sink, 10):
         postern.due()
         world.sink.wait_messages(10)
-        postern.send("u@d.example", max_relays=0) # @retry is not there when the helper begins
+        postern.send("u@d.example", max_connections=0) # @retry is not there when the helper begins
     postern.wait_messages(1)
     assert wait(lambda: len(postern.relays()) == 1)
     for _ in range(1, left):
-        postern.send("u@d.example", max_relays=0)
+        postern.send("u@d.example", max_connections=0)
     go.set()
     log, after = postern.settled(left), time.time()
     (retry,) = (p for p in postern.lane_files() if p.name == "@retry")
@@ -127,7 +127,7 @@ def test_no_second_relay(postern, world, domains, most):
         world.domain(name)
     with world.sink.held("RCPT", "250 ok"):
         for name in domains:
-            postern.send(f"u@{name}", max_relays=most)
+            postern.send(f"u@{name}", max_connections=most)
             postern.wait_relays()
         patience.until(lambda: any(x.startswith("RCPT") for x in world.sink.lines))
         assert len(postern.relays()) == 1

@@ -92,7 +92,7 @@ def patient(postern, world):
         world.domain("p.example", "127.0.0.7")
         made.append(Patient(world.port, **{"last": n, **more}))
         for i in range(n):
-            postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_relays=0)
+            postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_connections=0)
         postern.due()
         return made[0]
 
@@ -128,7 +128,7 @@ def test_messages_follow_each_other(patient, postern):
     assert subjects(server.taken) == list(range(5)) and server.connections == 1
     assert server.windows == [4]
     for i in range(5):
-        postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_relays=0)
+        postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_connections=0)
     postern.due()
     postern.settled()
     assert server.windows == [4, 5], "what was learned of a host is remembered"
@@ -179,7 +179,7 @@ def test_window_that_ends_politely(verb, postern, world):
 
     world.sink.say.update(RSET=say, MAIL=say, RCPT=say)
     for i in range(5):
-        postern.send("u@d.example", f"Subject: {i}\n\nx\n", max_relays=0)
+        postern.send("u@d.example", f"Subject: {i}\n\nx\n", max_connections=0)
     postern.due()
     log = postern.settled()
     assert subjects(m.data for m in world.sink.messages) == list(range(5))
@@ -195,7 +195,7 @@ def test_refused_in_the_middle(postern, world):
     world.sink.say["MAIL"] = lambda line: "451 4.3.0 no" if "<soft@" in line else "250 ok"
     for i, (user, sender) in enumerate([("u", "a"), ("bad", ""), ("u", "soft"), ("u", "a")]):
         sender = f"{sender}@sender.example" if sender else ""
-        postern.send(f"{user}@d.example", f"Subject: {i}\n\nx\n", sender=sender, max_relays=0)
+        postern.send(f"{user}@d.example", f"Subject: {i}\n\nx\n", sender=sender, max_connections=0)
     postern.due()
     postern.settled(1)
     assert subjects(m.data for m in world.sink.messages) == [0, 3]
@@ -224,7 +224,7 @@ def test_unfit_between_others(postern, world):
     world.domain("d.example")
     world.sink.ehlo = ("PIPELINING", "SIZE 2000")
     for i, lines in enumerate([1, 100, 1, 1]):
-        postern.send("u@d.example", f"Subject: {i}\n\n" + lines * (50 * "x" + "\n"), max_relays=0)
+        postern.send("u@d.example", f"Subject: {i}\n\n" + lines * (50 * "x" + "\n"), max_connections=0)
     postern.due()
     assert "deferred" not in postern.settled()
     assert subjects(m.data for m in world.sink.messages if m.sender) == [0, 2, 3]
@@ -309,7 +309,7 @@ def test_who_waits_keeps_nobody_off(postern, world, wait):
     """With one relay allowed at work, another lane is served while the first one's connection is kept."""
     world.domain("d.example")
     world.domain("e.example")
-    postern.settings.update(linger="1h", max_relays=1)
+    postern.settings.update(linger="1h", max_connections=1)
     postern.send("u@d.example")
     world.sink.wait_messages(1)
     wait(lambda: is_waiting(postern, postern.relays()[0]))
@@ -325,7 +325,7 @@ def test_long_backlog_gets_help(postern, world):
     world.sink.ehlo = ()
     world.sink.delay = 0.05
     backlog(postern, 120)
-    postern.due(max_relays_per_lane=3)
+    postern.due(max_connections_per_lane=3)
     postern.settled(0, 300)
     assert subjects(m.data for m in world.sink.messages) == list(range(120))
     assert 1 < world.sink.most_open <= 3

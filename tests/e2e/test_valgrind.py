@@ -101,7 +101,7 @@ def test_socket(checked, world, wait):
 def test_due(checked, world, wait):
     """relay --due, and what it starts, for a host that is down, a domain that is not, one without MX."""
     world.domain("down.example", "127.0.0.9")
-    checked.send(["u@down.example", "u@absent.example", "u@dest.example"], max_relays=0)
+    checked.send(["u@down.example", "u@absent.example", "u@dest.example"], max_connections=0)
     checked.due()
     wait(lambda: len(world.sink.messages) == 2, SECONDS)
     check(checked, smtpd=2, relay=4)

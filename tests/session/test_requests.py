@@ -50,8 +50,8 @@ def busy(postern):
     relay = postern.where / "relay"
     relay.write_text(f'#!/bin/sh\necho "$@" >>{told}\nread x <{postern.where}/gate\n')
     relay.chmod(0o755)
-    assert "queued as" in postern.send("u@d.example", max_relays=0)
-    p = postern.start(subprocess.PIPE, subprocess.PIPE, relay_path=relay, max_relays=20)
+    assert "queued as" in postern.send("u@d.example", max_connections=0)
+    p = postern.start(subprocess.PIPE, subprocess.PIPE, relay_path=relay, max_connections=20)
     assert p.stdout.readline()[:3] == b"220"
     p.told = told
     yield p

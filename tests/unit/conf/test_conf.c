@@ -118,12 +118,12 @@ static const struct row {
 	{ "max_errors", "1", "1", NULL },
 	{ "max_errors", "0", NULL, "too small" },
 	{ "max_errors", "1000001", NULL, "too large" },
-	{ "max_relays", "0", "0", NULL },
-	{ "max_relays", "1000", "1000", NULL },
-	{ "max_relays", "1001", NULL, "too large" },
-	{ "max_relays_per_lane", "0", NULL, "too small" },
-	{ "max_relays_per_lane", "100", "100", NULL },
-	{ "max_relays_per_lane", "101", NULL, "too large" },
+	{ "max_connections", "0", "0", NULL },
+	{ "max_connections", "1000", "1000", NULL },
+	{ "max_connections", "1001", NULL, "too large" },
+	{ "max_connections_per_lane", "0", NULL, "too small" },
+	{ "max_connections_per_lane", "100", "100", NULL },
+	{ "max_connections_per_lane", "101", NULL, "too large" },
 	{ "smtp_port", "0", NULL, "too small" },
 	{ "smtp_port", "65535", "65535", NULL },
 	{ "smtp_port", "65536", NULL, "too large" },
@@ -421,7 +421,7 @@ test_precedence(void **state)
 	(void)state;
 	struct buf why = buf_new(1000);
 	struct conf c;
-	struct span file = span_of("max_size = 1M\nmax_errors = 5\nmax_relays = 7\n");
+	struct span file = span_of("max_size = 1M\nmax_errors = 5\nmax_connections = 7\n");
 	char want[200];
 	setenv("POSTERN_MAX_SIZE", "2M", 1);
 	setenv("POSTERN_MAX_ERRORS", "6", 1);
@@ -429,7 +429,7 @@ test_precedence(void **state)
 	assert_string_equal(printed(&c, "max_size"), "3145728  # command line");
 	assert_string_equal(printed(&c, "max_errors"), "6  # environment");
 	snprintf(want, sizeof(want), "7  # %s:3", path);
-	assert_string_equal(printed(&c, "max_relays"), want);
+	assert_string_equal(printed(&c, "max_connections"), want);
 	assert_string_equal(printed(&c, "expire"), "432000s  # default");
 	assert_int_equal(c.receive.max_size, 3 * 1024 * 1024);
 	conf_free(&c);

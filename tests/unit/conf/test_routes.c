@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "conf/routes.h"
+#include "conf/way.h"
 
 static char path[] = "/tmp/postern-routes-XXXXXX";
 static struct conf_origins from; /* of what was loaded last */
@@ -85,9 +86,9 @@ test_which(void **state)
 		assert_string_equal(lane, matches[i].lane);
 		assert_true(lane_name_valid(span_of(lane)));
 		struct span name = lane_name_route(span_of(lane));
-		assert_int_equal(name.n > 0, routes_find(&c, name) != NULL);
+		assert_int_equal(name.n > 0, way_route(&c, name) != NULL);
 	}
-	assert_null(routes_find(&c, span_of("gone")));
+	assert_null(way_route(&c, span_of("gone")));
 	conf_free(&c);
 	buf_free(&why);
 }
@@ -182,22 +183,22 @@ test_in_force(void **state)
 	assert_int_equal(load(&c,
 		"timeout_connect = 7s\nfamily = ipv6\n"
 		"[route a]\ndomains = *\nhosts = h.example\nfamily = ipv4\nsource = 192.0.2.7\n"
-		"timeout_connect = 3s\nmax_relays_per_lane = 1\ndelivery_without = chunking\n"
+		"timeout_connect = 3s\nmax_connections_per_lane = 1\ndelivery_without = chunking\n"
 		"[route b]\ndomains = *\nhosts = i.example\n", "timeout_helo=9s", &why), 0);
-	conf_delivery_of(&here, &c, routes_find(&c, span_of("a")));
+	conf_delivery_of(&here, &c, way_route(&c, span_of("a")));
 	assert_string_equal(here.hosts, "h.example");
 	assert_string_equal(here.source, "192.0.2.7");
 	assert_int_equal(here.family, FAMILY_IPV4);
 	assert_int_equal(here.timeout_connect, 3);
-	assert_int_equal(here.max_relays_per_lane, 1);
+	assert_int_equal(here.max_connections_per_lane, 1);
 	assert_string_equal(here.without, "chunking");
 	assert_int_equal(here.timeout_helo, 9);
-	conf_delivery_of(&here, &c, routes_find(&c, span_of("b")));
+	conf_delivery_of(&here, &c, way_route(&c, span_of("b")));
 	assert_string_equal(here.hosts, "i.example");
 	assert_string_equal(here.source, "");
 	assert_int_equal(here.family, FAMILY_IPV6);
 	assert_int_equal(here.timeout_connect, 7);
-	assert_int_equal(here.max_relays_per_lane, 5);
+	assert_int_equal(here.max_connections_per_lane, 5);
 	assert_string_equal(here.without, "");
 	conf_delivery_of(&here, &c, NULL);
 	assert_string_equal(here.hosts, "");

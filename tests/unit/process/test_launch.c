@@ -114,7 +114,7 @@ prepare(void **state)
 	optind = 1;
 	options_parse(&o, (int)ROWS(argv) - 1, argv);
 	assert_null(o.wrong);
-	c = (struct conf){ .relay = { .max_relays = 2, .retry = { { 60 }, 1 } } };
+	c = (struct conf){ .relay = { .max_connections = 2, .retry = { { 60 }, 1 } } };
 	return setup(state);
 }
 
@@ -384,7 +384,7 @@ test_cannot_be_executed(void **state)
 
 /* ---- a relay ------------------------------------------------------------------------------- */
 
-/* Is a slot of the lane free? And one of all relays, of which there are c.relay.max_relays? */
+/* Is a slot of the lane free? And one of all relays, of which there are c.relay.max_connections? */
 static bool
 lane_is_free(void)
 {
@@ -475,9 +475,9 @@ test_no_relay(void **state)
 	assert_int_equal(launch_relay(&l, "e.example"), -ESTALE);
 	spill(sp.lanes, "f.example", span_of("no directory"));
 	assert_int_equal(launch_relay(&l, "f.example"), -ESTALE);
-	c.relay.max_relays = 0;
+	c.relay.max_connections = 0;
 	assert_int_equal(launch_relay(&l, LANE), -EAGAIN);
-	c.relay.max_relays = 2;
+	c.relay.max_connections = 2;
 	/* one is there */
 	open_lane(&lane, LANE);
 	assert_int_equal(lane_slot(&lane, 1), 0);

@@ -1,0 +1,77 @@
+#include "delivery/serve.h"
+
+#include <poll.h>
+#include <sysexits.h>
+
+#include "delivery/lanes.h"
+#include "delivery/notes.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "process/log.h"
+#include "queue/bell.h"
+
+/* All lanes of this login get the time at which they are due. */
+static void
+look_at_all(struct relay *r)
+{
+	char login[LOGIN_NAME_SIZE];
+	int64_t next, now = clock_wall();
+	auto_dir lanes = lanes_open(&r->spool);
+	for (const char *name; lanes != NULL && (name = lanes_next(lanes)) != NULL;) {
+		way_login(&r->common, name, login);
+		if (strcmp(login, r->login_name) != 0)
+			continue;
+		bool due = lane_looks_due(&r->spool, name, now, conf_longest_retry(&r->common),
+			&next);
+		turns_lane(r, name, due ? 0 : next);
+	}
+}
+
+static void
+hear(struct relay *r, struct bell *bell)
+{
+	char lane[LANE_NAME_SIZE];
+	for (enum bell_heard heard; (heard = bell_hear(bell, lane)) != BELL_SILENT;) {
+		if (heard == BELL_LANE)
+			turns_lane(r, lane, 0);
+		else
+			look_at_all(r);
+	}
+}
+
+/* Goes on as long as something is due, or a message that is tried alone is not settled. */
+static void
+go_on(struct relay *r, struct bell *bell)
+{
+	bool watched = r->keeper >= 0;
+	for (int ms; turns_turn(r, &ms) || (watched && suspects_any(&r->suspects));) {
+		struct pollfd p[] = { { .fd = bell->fd, .events = POLLIN },
+			{ .fd = r->turns.wake, .events = POLLIN },
+			{ .fd = watched ? r->keeper : -1, .events = POLLIN } };
+		if (poll(p, 3, ms) < 0)
+			continue;
+		if (p[0].revents != 0)
+			hear(r, bell);
+		if (p[2].revents != 0)
+			watched = notes_hear(r);
+	}
+}
+
+int
+serve(struct relay *r, int dir)
+{
+	struct log_fields f = { .event = "failed" };
+	struct bell bell;
+	int err = turns_init(r);
+	if (err == 0)
+		err = bell_listen(&bell, dir);
+	if (err < 0) {
+		log_event(LOG_ERR, &f, "cannot listen for mail: %s", strerror(-err));
+		return EX_TEMPFAIL;
+	}
+	look_at_all(r);
+	go_on(r, &bell);
+	bell_close(&bell);
+	turns_free(r);
+	return r->unsettled ? EX_TEMPFAIL : EXIT_SUCCESS;
+}

@@ -1,0 +1,115 @@
+/*
+ * turns: what couriers and the first thread share. Which lane is next, who may connect to a host,
+ * who is to be woken or given up. All of it under one lock, that is never held while anything else
+ * is waited for; how it is decided stands in schedule.h, which knows no threads.
+ */
+#ifndef POSTERN_TURNS_H
+#define POSTERN_TURNS_H
+
+#include <pthread.h>
+
+#include "delivery/schedule.h"
+#include "queue/lane.h"
+
+struct courier;
+struct found;
+struct relay;
+
+enum {
+	TURNS_SLOW = 5000, /* ms: a courier that moved less than SLOW_OCTETS in them is slow */
+	SLOW_OCTETS = 500,
+};
+
+/* What turns.c knows of a courier. */
+struct turn {
+	int number;                    /* its place among all */
+	struct schedule_lane *lane;    /* the one that it is at; NULL: none */
+	struct exchanger *offer;       /* the host for which the lane has waited; owned; NULL */
+	struct schedule_host *at;      /* the host it is connected to; NULL: none */
+	bool idle;                     /* it waits for more mail */
+	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
+	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
+	int told;                      /* eventfd: readable when it was told something */
+	uint64_t moved;                /* octets of its connection, */
+	int64_t seen;                  /* ... as was seen then (clock_ms) */
+	int64_t slow;                  /* slow since then; 0: it is not */
+	bool given_up;                 /* ... and it was told to end that */
+	TAILQ_ENTRY(courier) list;     /* of those that are idle, or have ended */
+};
+
+struct turns {
+	pthread_mutex_t lock;          /* of all that follows */
+	struct schedule schedule;
+	struct courier **courier;      /* `most` places; NULL: nobody */
+	int most, n;
+	TAILQ_HEAD(turns_list, courier) idle; /* the one that waits longest first */
+	struct turns_list ended;       /* threads that are to be joined */
+	size_t coming;                 /* idle ones that were told to take a lane, and have not */
+	int wake;                      /* eventfd of the first thread */
+	bool ran_out;                  /* connections did once, which was said */
+	bool failed;                   /* a thread could not be started */
+};
+
+/* 0 or -errno. turns_free: when all couriers have left. */
+int turns_init(struct relay *r);
+void turns_free(struct relay *r);
+
+/* ---- the first thread */
+
+/* The lane is to be looked at, at `due` (wall clock, s) or (0) at once: starts or wakes a courier. */
+void turns_lane(struct relay *r, const char *name, int64_t due);
+
+/*
+ * Starts couriers for what is due now, gives up slow ones if others wait for them. When to call it
+ * again at the latest: ms from now; -1: when it is woken. False: nothing is left to do.
+ */
+bool turns_turn(struct relay *r, int *ms);
+
+/* ---- couriers */
+
+/* Gets a lane: one that waits for the host that it is connected to, or else any. False: none. */
+bool turns_next(struct courier *c);
+
+/* The thread ends; c belongs to the first one now. */
+void turns_end(struct courier *c);
+
+/* Are others at the same lane? */
+bool turns_has_others(const struct courier *c);
+
+/* Does somebody wait for what this courier has, for so long that it is to stop in the middle? */
+bool turns_is_waited_for(const struct courier *c);
+
+/* Its lane is worth one courier more. Or: no more than are at it now. */
+void turns_grow(struct courier *c);
+void turns_shrink(struct courier *c);
+
+/* Did mail come for its lane since this was last asked? */
+bool turns_take_news(struct courier *c);
+
+/*
+ * Adds what it found to what all did, and leaves the lane to the others that are at it. False:
+ * there is none, and there will be none.
+ */
+bool turns_leave_to_others(struct courier *c, const struct found *found);
+
+/*
+ * Leaves the lane, the last one at it, to be looked at again at `next`; 0: nothing is left in it.
+ * turns_yield: at once, behind others. turns_park: when a connection to this host may be made.
+ */
+void turns_done(struct courier *c, int64_t next);
+void turns_yield(struct courier *c);
+void turns_park(struct courier *c, const struct exchanger *to);
+
+/*
+ * Waits for more mail for its lane with the connection open. True: it came. Otherwise the time is
+ * up, the host said something, or others need this courier.
+ */
+bool turns_linger(struct courier *c, int64_t deadline);
+
+/* May a connection be made to this host? Its place among them; NULL: there are enough. */
+struct schedule_host *turns_connect(struct courier *c, const struct exchanger *to);
+
+/* It is closed. `refused`: the host took no further one. */
+void turns_disconnect(struct courier *c, struct schedule_host *place, bool refused);
+
+#endif
