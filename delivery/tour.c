@@ -178,6 +178,15 @@ tour_left(struct tour *t)
 	return left;
 }
 
+bool
+tour_has_more(struct tour *t)
+{
+	pthread_mutex_lock(&t->lock);
+	bool more = t->at < t->n || t->dir != NULL;
+	pthread_mutex_unlock(&t->lock);
+	return more;
+}
+
 void
 tour_add(struct tour *t, const struct found *found)
 {

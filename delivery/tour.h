@@ -32,8 +32,9 @@ void tour_begin(struct courier *c);
 /* The next message that nobody has had. False: there is none. */
 bool tour_next(struct courier *c, char id[static ID_SIZE]);
 
-/* How many names of the batch are left. */
+/* How many names of the batch are left. And: are there any, or may there be? */
 size_t tour_left(struct tour *t);
+bool tour_has_more(struct tour *t);
 
 /* Adds what one courier found to what all did. */
 void tour_add(struct tour *t, const struct found *found);

@@ -149,7 +149,7 @@ start_one(struct relay *r)
 	if (!t->failed)
 		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
 			strerror(errno), t->n);
-	t->failed = true;
+	t->failed = r->unsettled = true;
 	schedule_yield(&t->schedule, l);
 	return false;
 }
