@@ -46,8 +46,13 @@ hands_sign(struct hands *h, int number)
 {
 #ifndef POSTERN_INSTRUMENTED /* whose checkers have handlers of their own */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	sigset_t unblocked; /* a fault that is blocked ends the process without the handler */
+	sigemptyset(&unblocked);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
 		signal(faults[i], note_fault);
+		sigaddset(&unblocked, faults[i]);
+	}
+	pthread_sigmask(SIG_UNBLOCK, &unblocked, NULL);
 #else
 	(void)note_fault;
 #endif

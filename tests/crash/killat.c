@@ -7,6 +7,7 @@
  *
  *	:enter :exit  SIGKILL, before it is made or after
  *	:hold         after it the process stands still until killat is killed, and dies with it
+ *	:fault        after it the thread goes on where there is nothing: SIGSEGV
  *	:parent       SIGKILL for the keeper that forked it, before it is made; it is made then
  *	:family       SIGKILL for a keeper and all that it forked, before it is made
  *	=ERRNO        it is not made and fails; "#N+=" means it and all that follow
@@ -84,13 +85,13 @@ enum role { OTHER, MONITOR, SESSION, LAUNCH, KEEPER, WORKER, COURIER, ALONE, DUE
 static const char *const role_name[] = { "other", "monitor", "session", "launch", "keeper",
 	"worker", "courier", "alone", "due" };
 
-enum strike { WATCH, KILL_ENTER, KILL_EXIT, KILL_PARENT, KILL_FAMILY, HOLD, FAIL };
+enum strike { WATCH, KILL_ENTER, KILL_EXIT, KILL_PARENT, KILL_FAMILY, FAULT, HOLD, FAIL };
 
 static const struct {
 	const char *name;
 	enum strike strike;
 } strikes[] = { { ":enter", KILL_ENTER }, { ":exit", KILL_EXIT }, { ":parent", KILL_PARENT },
-	{ ":family", KILL_FAMILY }, { ":hold", HOLD } };
+	{ ":family", KILL_FAMILY }, { ":fault", FAULT }, { ":hold", HOLD } };
 
 struct point {
 	char role[NAME_MAX_SIZE], call[NAME_MAX_SIZE];
@@ -170,6 +171,12 @@ set_result(pid_t pid, long result)
 {
 	ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user_regs_struct, rax), (void *)result);
 }
+
+static void
+go_nowhere(pid_t pid)
+{
+	ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user_regs_struct, rip), NULL);
+}
 #elif defined(__aarch64__)
 static void
 set_call(pid_t pid, long nr)
@@ -188,8 +195,18 @@ set_result(pid_t pid, long result)
 	regs.regs[0] = (unsigned long long)result;
 	ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &v);
 }
+
+static void
+go_nowhere(pid_t pid)
+{
+	struct user_regs_struct regs;
+	struct iovec v = { &regs, sizeof(regs) };
+	ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &v);
+	regs.pc = 0;
+	ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &v);
+}
 #else
-#error "write set_call and set_result for this architecture"
+#error "write set_call, set_result and go_nowhere for this architecture"
 #endif
 
 /* ---- striking --------------------------------------------------------------------------- */
@@ -209,7 +226,8 @@ static struct point *
 find_point(const struct process *p, bool entry)
 {
 	for (int i = 0; i < points_n; i++) {
-		bool before = points[i].strike != KILL_EXIT && points[i].strike != HOLD;
+		enum strike s = points[i].strike;
+		bool before = s != KILL_EXIT && s != HOLD && s != FAULT;
 		if (before == entry && is_at(&points[i], p))
 			return &points[i];
 	}
@@ -260,6 +278,9 @@ strike_at(struct process *p, struct point *at)
 		p->fail = true;
 		p->error = at->error;
 		set_call(p->pid, -1);
+	} else if (at->strike == FAULT) {
+		print_call(p, "killed");
+		go_nowhere(p->pid);
 	} else if (at->strike == HOLD) {
 		p->held = true;
 		print_call(p, "held");
