@@ -150,7 +150,7 @@ lane_looks_due(const struct spool *s, const char *name, int64_t now, int64_t lon
 	snprintf(path, sizeof(path), "%s/" LANE_RETRY, name);
 	*next = 0;
 	if (fstatat(s->lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return true;
+		return errno != ENOENT || faccessat(s->lanes, name, F_OK, 0) == 0;
 	struct lane_state state = { .next = st.st_mtime };
 	*next = state.next;
 	return lane_is_due(&state, now, longest);
