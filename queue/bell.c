@@ -58,13 +58,20 @@ bell_ring(int dir, const char *lane)
 	return errno == EPIPE ? -ENXIO : -errno;
 }
 
-int
-bell_lock(int dir)
+static int
+open_lock(int dir)
 {
 	int fd = openat(dir, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
+int
+bell_lock(int dir)
+{
+	int fd = open_lock(dir);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int r = lock_exclusive(fd, 0, LOCK_WHOLE);
 	if (r < 0)
 		close(fd);
@@ -88,6 +95,18 @@ int
 bell_make(int dir)
 {
 	return mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int
+bell_prepare(const struct spool *s, const char *host, const char *login)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), RELAYS "/%s/%s/%s", host, login, bell_name);
+	if (faccessat(s->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* it is the last */
+		return 0;
+	auto_fd dir = bell_open_dir(s, host, login);
+	auto_fd lock = dir < 0 ? dir : open_lock(dir);
+	return lock < 0 ? lock : bell_make(dir);
 }
 
 int
