@@ -183,6 +183,12 @@ class Postern:
         coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
         return coming + self.running("relay")
 
+    def at_work(self):
+        """Relays that another one started and watches: at most one for each login, and those that try a message
+        alone."""
+        everybody = self.running("relay")
+        return [pid for pid in everybody if proc.birth(pid)[0] in everybody]
+
     def logged(self):
         return self.log.read_text()
 
@@ -215,6 +221,9 @@ class Postern:
     def wait_relays(self, n=1):
         """Until at least so many run. Their process ids."""
         return self.wait_running("relay", n)
+
+    def wait_at_work(self, n=1):
+        return patience.until(lambda: len(found := self.at_work()) >= n and found)
 
     def wait_running(self, program, n=1):
         return patience.until(lambda: len(found := self.running(program)) >= n and found)
