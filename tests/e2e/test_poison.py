@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 
 import pytest
 
@@ -153,29 +152,27 @@ def test_killed_once_is_chance(poison, postern):
         return poison.kill("<poison") if len(died) == 1 else "250 ok"
     poison.sink.say["RCPT"] = once
     log = poison.due()
-    assert len(died) == 2 and log.count(SUSPECT) == 1 and "in hand; next try" not in log
+    assert len(died) == 2 and log.count(DIED) == 1 and "in hand" not in log
 
 
 def test_killed_by_somebody(poison, postern, world):
-    """I14: where it is not known which courier is at fault, what any of them has in hand is tried alone, and only the
-    one with which that dies, too, is put off."""
+    """I14: where it is not known which courier is at fault, what any of them has in hand twice is tried alone, and only
+    the one with which that dies, too, is put off."""
     world.domain("e.example", "127.0.0.3")
     other = world.another("127.0.0.3")
-    go = threading.Event()
 
     def rcpt(line):
-        go.wait(patience.PATIENCE)
+        if "<poison" in line and len(poison.seen) < 2: # both have theirs in hand
+            patience.until(lambda: sum(x.startswith("RCPT") for x in other.lines) > len(poison.seen))
         return poison.kill(line)
     poison.sink.say["RCPT"] = rcpt
     bad, good = poison.queue("poison", "c@e.example")
     with other.held("RCPT", "250 ok"):
         postern.due()
-        other.wait_lines(1)
-        go.set()
-        postern.wait_logged(SUSPECT, 2)
+        log = postern.wait_logged(SUSPECT, 2)
+        assert log.count(DIED) == 2 and f"{bad}: {SUSPECT}" in log and f"{good}: {SUSPECT}" in log
     log = postern.settled(1)
-    assert f"{bad}: {SUSPECT}" in log and f"{good}: {SUSPECT}" in log
-    assert log.count(DIED) == 1 and len(poison.waits(bad)) == 1 and not poison.waits(good)
+    assert log.count(DIED) == 2 and len(poison.waits(bad)) == 1 and not poison.waits(good)
     assert len(other.messages) == 1
 
 
