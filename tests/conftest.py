@@ -5,6 +5,7 @@ be root.
 """
 import atexit
 import concurrent.futures
+import fcntl
 import os
 import pathlib
 import random
@@ -55,7 +56,9 @@ def made(target, *needs):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}, which is not installed")
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
+    with open(TOP / "build" / f".{target}.lock", "w", encoding="ascii") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
     return TOP / "build" / target
 
 
