@@ -473,6 +473,7 @@ resolver_named(struct resolver *r, const char *host, enum family family, struct 
 	if (r->hosts == NULL || dns_ptodn(host, 0, h.name, sizeof(h.name), NULL) <= 0)
 		return ANSWER_NO_NAME;
 	out->v = calloc(EXCHANGER_ADDRESSES_MAX, sizeof(*out->v));
+	flockfile(r->hosts); /* one reads it at a time, for it is at one place */
 	rewind(r->hosts);
 	for (ssize_t n; out->v != NULL && (n = getline(&line, &size, r->hosts)) >= 0;) {
 		struct span s = { line, (size_t)n };
@@ -481,6 +482,7 @@ resolver_named(struct resolver *r, const char *host, enum family family, struct 
 		if (take_hosts_line(s, host, family, &a))
 			add_exchanger(out, &h, &a);
 	}
+	funlockfile(r->hosts);
 	free(line);
 	return out->n > 0 ? ANSWER_FOUND : ANSWER_NO_NAME;
 }
