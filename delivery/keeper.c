@@ -18,7 +18,7 @@
 #include "queue/bell.h"
 #include "queue/message.h"
 
-enum { CRASHES = 20 }; /* of a relay at work that are of nobody known; then the timer is waited for */
+enum { CRASHES = 20 }; /* of a relay at work; then the timer is waited for */
 
 struct keeper {
 	struct relay *r;
@@ -26,7 +26,7 @@ struct keeper {
 	const struct keeper_work *work;
 	int dir, lock;
 	int socket;             /* to it */
-	int alone;              /* ... to the process that tries a message alone; -1: there is none */
+	int alone;              /* ... to the process that tries a message alone; -1: none */
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
 	int crashes;
@@ -39,7 +39,8 @@ suspect(struct keeper *k, const struct hand *h)
 {
 	struct log_fields f = { .event = "crash", .queue_id = h->id, .lane = h->lane };
 	if (suspects_add(&k->r->suspects, h->lane, h->id))
-		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone", h->id);
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone",
+			h->id);
 }
 
 /*
