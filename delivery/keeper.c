@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -30,6 +31,7 @@ struct keeper {
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
 	int crashes;
+	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
 };
 
 /* ---- who died at what ---------------------------------------------------------------------- */
@@ -44,20 +46,30 @@ suspect(struct keeper *k, const struct hand *h)
 }
 
 /*
- * The relay at work has died. What the courier at fault had in hand is suspect; or if that is not
- * known, what all had.
+ * The relay at work has died. What the courier at fault had in hand is suspect. If that is not
+ * known, as when somebody killed it, many had something in hand: what is there the next time, too.
  */
 static void
 look_at_hands(struct keeper *k, int status)
 {
 	struct log_fields f = { .event = "crash" };
+	struct hands *all = k->r->hands;
+	struct suspects now;
 	struct hand h;
+	suspects_init(&now);
 	log_event(LOG_ERR, &f, "the relay at work died by signal %d; another one goes on",
 		WTERMSIG(status));
-	for (int i = 0; i < k->r->hands->n; i++)
-		if (hands_is_suspect(k->r->hands, i, &h))
+	for (int i = 0; i < all->n; i++) {
+		if (!hands_is_suspect(all, i, &h))
+			continue;
+		if (all->died_by == i || suspects_has(&k->before, h.lane, h.id))
 			suspect(k, &h);
-	hands_clear(k->r->hands);
+		else
+			(void)suspects_add(&now, h.lane, h.id);
+	}
+	hands_clear(all);
+	suspects_free(&k->before);
+	k->before = now;
 }
 
 /* One that was tried alone has killed its process, too: it is put off, further each time. */
@@ -234,12 +246,24 @@ look_once_more(struct keeper *k)
 	return k->lock >= 0;
 }
 
+/* By an operator: that is no crash. */
+static bool
+is_asked_to_end(int status)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == signals[i])
+			return true;
+	return false;
+}
+
 int
 keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *work, int dir,
 	int lock)
 {
 	struct keeper k = { .r = r, .launcher = l, .work = work, .dir = dir, .lock = lock,
 		.socket = -1, .alone = -1 };
+	suspects_init(&k.before);
 	r->hands = hands_new((int)r->common.relay.max_connections);
 	if (r->hands == NULL)
 		return EX_TEMPFAIL;
@@ -247,6 +271,8 @@ keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *
 		int status = serve_once(&k);
 		if (status < 0)
 			return EX_TEMPFAIL;
+		if (is_asked_to_end(status))
+			return EXIT_SUCCESS;
 		if (WIFSIGNALED(status)) {
 			look_at_hands(&k, status);
 			if (++k.crashes >= CRASHES)

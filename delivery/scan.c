@@ -194,10 +194,15 @@ consider_help(struct courier *c)
 	p->messages = 0;
 }
 
+/*
+ * Others wait, and there is more here than they should wait for. A lane that was given up is left
+ * in order: its mail waits for its time, and not for a turn.
+ */
 static bool
 is_turn_over(const struct courier *c)
 {
-	return clock_ms() - c->work.since > TURN && turns_is_waited_for(c);
+	return c->work.verdict == DONE && clock_ms() - c->work.since > TURN &&
+		tour_has_more(c->tour) && turns_is_waited_for(c);
 }
 
 bool

@@ -148,7 +148,7 @@ start_one(struct relay *r)
 	if (!t->failed)
 		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
 			strerror(errno), t->n);
-	t->failed = true;
+	t->failed = r->unsettled = true;
 	schedule_yield(&t->schedule, l);
 	return false;
 }
@@ -451,8 +451,11 @@ turns_linger(struct courier *c, int64_t deadline)
 struct schedule_host *
 turns_connect(struct courier *c, const struct exchanger *to)
 {
+	/* A lane that has waited for a host's connections, and cannot go by them, waits no more. */
+	bool may_wait = c->turn.lane != NULL && c->turn.offer == NULL;
 	struct turns *t = lock(c);
-	struct schedule_host *h = schedule_connect(&t->schedule, c->turn.lane, to);
+	struct schedule_host *h = schedule_connect(&t->schedule,
+		may_wait ? c->turn.lane : NULL, to);
 	unlock(t);
 	return h;
 }
