@@ -12,6 +12,7 @@
 
 #include "dns/question.h"
 #include "lib/cleanup.h"
+#include "lib/wait.h"
 #include "mail/address.h"
 
 /* ---- resolver --------------------------------------------------------------------------- */
@@ -414,13 +415,14 @@ begin(struct resolver *r, const char *name, struct exchangers *out)
 	return false;
 }
 
-/* After it: whose fault is it that there is no answer? */
+/* After it: whose fault is it that there is no answer? Nobody's, if it was cut short. */
 static enum answer
 blame(struct resolver *r, enum answer a, struct exchangers *out)
 {
-	if (a == ANSWER_TEMPORARY && !r->reached)
+	bool silence = a == ANSWER_TEMPORARY && !wait_is_told();
+	if (silence && !r->reached)
 		question_probe(r);
-	r->lost = a == ANSWER_TEMPORARY && !r->reached;
+	r->lost = silence && !r->reached && !wait_is_told();
 	out->unreached = r->lost;
 	return a;
 }
