@@ -6,7 +6,6 @@ import signal
 
 import pytest
 
-import nsd
 import patience
 import silent
 import spoolfile
@@ -18,23 +17,6 @@ TOGETHER = 50 # domains that one message is for
 
 TEXT = b"Subject: x\r\n\r\nx\r\n"
 LONG = b"Subject: x\r\n\r\n" + b"0123456789abcde\r\n" * 16_000 # more than kernels keep for one connection
-
-
-@pytest.fixture
-def names(postern, world):
-    """Lets a real name server answer for a zone: one of the tests' own would be what takes longest."""
-    servers = []
-
-    def serve(zone):
-        if nsd.program() is None:
-            world.zone.update(zone)
-            return
-        servers.append(nsd.Nsd(postern.where / f"nsd{len(servers)}", zone | world.zone))
-        postern.settings["nameserver"] = f"127.0.0.1:{servers[-1].port}"
-
-    yield serve
-    for server in servers:
-        server.close()
 
 
 def queue(postern, domains, body):
@@ -137,3 +119,20 @@ def test_who_greets_late_is_served(postern, world):
         world.sink.delay = 0
         world.sink.wait_messages(len(busy))
     assert postern.settled(1).count("connections are in use") == 1
+
+
+def test_silent_nameservers(postern, world):
+    """S2, S8: domains about which the DNS says nothing are slow ones, too: the look-up of the one that waits longest is
+    given up when connections are short. That is not taken for a loss of our own name servers."""
+    unknown = [f"unknown{i}.example" for i in range(8)]
+    world.zone.update({(d, "fault"): "SILENT" for d in unknown})
+    world.domain("live.example")
+    queue(postern, unknown, TEXT)
+    postern.settings.update(max_connections=4, timeout_dns="1h", retry="1h 10h")
+    postern.due()
+    patience.until(lambda: len({name for _, name, _ in list(world.dns.asked)}) >= 4)
+    postern.send("u@live.example")
+    world.sink.wait_messages()
+    log = postern.wait_logged("no answer in time")
+    end_relays(postern)
+    assert "cut off" not in log and "no nameserver answers" not in log
