@@ -156,7 +156,7 @@ end(struct relay *r)
 	tlsclient_forget(&r->tls);
 	hands_free(r->hands);
 	buf_free(&r->unable);
-	free(r->suspects.v);
+	suspects_free(&r->suspects);
 	conf_free(&r->common);
 }
 

@@ -148,8 +148,8 @@ struct relay {
 	struct suspects suspects;       /* has a lock */
 	int keeper;                     /* socket to the first process (keeper.h); -1: there is none */
 	bool alone;                     /* this process tries one message alone */
-	_Atomic bool unsettled;         /* a lane may look due on disk and is not, for what came of
-	                                 * it could not be written down */
+	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about it
+	                                 * now: to look again at once would be to do so for ever */
 };
 
 #endif

@@ -172,9 +172,7 @@ scan_message(struct courier *c, const char *id, struct found *found)
 	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&c->link) || (sending_jobs(&c->link) > 0 && !sending_is_open(&c->link)))
 		flight_land(c, found);
-	hands_take(c->relay->hands, c->turn.number, c->tour->lane.name, id);
-	work_on_message(c, flight_take(c), id, found);
-	hands_put_down(c->relay->hands, c->turn.number);
+	work_on_message(c, flight_take(c, id), id, found);
 }
 
 /* One courier more is worth it if what is left would keep this one busy for long. */
@@ -192,10 +190,15 @@ consider_help(struct courier *c)
 	p->messages = 0;
 }
 
+/*
+ * Others wait, and there is more here than they should wait for. A lane that was given up is left
+ * in order: its mail waits for its time, and not for a turn.
+ */
 static bool
 is_turn_over(const struct courier *c)
 {
-	return clock_ms() - c->work.since > TURN && turns_is_waited_for(c);
+	return c->work.verdict == DONE && clock_ms() - c->work.since > TURN &&
+		tour_has_more(c->tour) && turns_is_waited_for(c);
 }
 
 bool

@@ -110,9 +110,9 @@ void schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next);
 void schedule_yield(struct schedule *s, struct schedule_lane *l);
 
 /*
- * Before a courier connects for this lane (NULL: for none). The host, with one connection more;
- * NULL: it has all that it may have, or one that waits for mail and will do (or there is no
- * memory).
+ * Before a courier connects for this lane. The host, with one connection more; NULL: it has all
+ * that it may have, or one that waits for mail and will do (not if `l` is NULL), or there is no
+ * memory.
  */
 struct schedule_host *schedule_connect(struct schedule *s, const struct schedule_lane *l,
 	const struct exchanger *to);

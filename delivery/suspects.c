@@ -11,6 +11,14 @@ suspects_init(struct suspects *s)
 	pthread_mutex_init(&s->lock, NULL);
 }
 
+void
+suspects_free(struct suspects *s)
+{
+	free(s->v);
+	pthread_mutex_destroy(&s->lock);
+	*s = (struct suspects){ .n = 0 };
+}
+
 /* Its number, or s->n. */
 static size_t
 find(const struct suspects *s, const char *lane, const char *id)

@@ -26,6 +26,7 @@ struct suspects {
 };
 
 void suspects_init(struct suspects *s);
+void suspects_free(struct suspects *s);
 
 /* False: it is one already, or there is no room. */
 bool suspects_add(struct suspects *s, const char *lane, const char *id);

@@ -95,6 +95,7 @@ tour_begin(struct courier *c)
 	struct tour *t = c->tour;
 	t->found = (struct found){ 0 };
 	t->n = t->at = 0;
+	t->part = TOUR_ALL;
 	cleanup_dir(&t->dir);
 	t->dir = NULL;
 	int err = lane_settle(&t->lane);
@@ -131,26 +132,53 @@ visit_other(const struct tour *t, const char *name)
 static int
 compare_ids(const void *a, const void *b)
 {
-	return memcmp(a, b, ID_LEN);
+	return id_compare(a, b);
 }
 
-/* Reads the next names of the lane. Behind the last one t->dir is closed. */
-static void
-read_batch(struct tour *t)
+static bool
+is_of_part(const struct tour *t, const char *id)
+{
+	return t->part == TOUR_ALL || (t->part == TOUR_URGENT) == (id_priority(id) > 0);
+}
+
+/* Reads names of the part until there is a batch. False: that was the last of them. */
+static bool
+fill_batch(struct tour *t)
 {
 	for (t->n = t->at = 0; t->n < TOUR_BATCH;) {
 		const char *name = dir_next(t->dir);
 		if (name == NULL) {
 			if (errno != 0)
 				note_trouble(t, "read it", -errno, &t->found);
-			cleanup_dir(&t->dir);
-			t->dir = NULL;
-			break;
+			return false;
 		}
-		if (id_valid(span_of(name)))
-			memcpy(t->ids[t->n++], name, ID_SIZE);
-		else
+		if (!id_valid(span_of(name)))
 			visit_other(t, name);
+		else if (is_of_part(t, name))
+			memcpy(t->ids[t->n++], name, ID_SIZE);
+	}
+	return true;
+}
+
+/*
+ * Reads the next names of the lane; behind the last one t->dir is closed. Where one batch does not
+ * hold them all, what is urgent has the first ones.
+ */
+static void
+read_batch(struct tour *t)
+{
+	bool more = fill_batch(t);
+	if (more && t->part == TOUR_ALL) {
+		rewinddir(t->dir);
+		t->part = TOUR_URGENT;
+		more = fill_batch(t);
+	}
+	if (!more && t->part == TOUR_URGENT) {
+		rewinddir(t->dir);
+		t->part = TOUR_REST;
+	} else if (!more) {
+		cleanup_dir(&t->dir);
+		t->dir = NULL;
 	}
 	qsort(t->ids, t->n, sizeof(t->ids[0]), compare_ids);
 }
@@ -176,6 +204,15 @@ tour_left(struct tour *t)
 	size_t left = t->n - t->at;
 	pthread_mutex_unlock(&t->lock);
 	return left;
+}
+
+bool
+tour_has_more(struct tour *t)
+{
+	pthread_mutex_lock(&t->lock);
+	bool more = t->at < t->n || t->dir != NULL;
+	pthread_mutex_unlock(&t->lock);
+	return more;
 }
 
 void

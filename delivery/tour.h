@@ -15,6 +15,7 @@ struct tour {
 	struct lane_state state; /* as it was when it was opened */
 	pthread_mutex_t lock;    /* of what follows */
 	DIR *dir;                /* where it is gone over; NULL: it was read to its end */
+	enum { TOUR_ALL, TOUR_URGENT, TOUR_REST } part; /* of the names: TOUR_ALL fit into a batch */
 	size_t n, at;            /* names of the batch, and those that were given out */
 	char ids[TOUR_BATCH][ID_SIZE];
 	struct found found;      /* by those that have gone over it, this time */
@@ -32,8 +33,9 @@ void tour_begin(struct courier *c);
 /* The next message that nobody has had. False: there is none. */
 bool tour_next(struct courier *c, char id[static ID_SIZE]);
 
-/* How many names of the batch are left. */
+/* How many names of the batch are left. And: are there any, or may there be? */
 size_t tour_left(struct tour *t);
+bool tour_has_more(struct tour *t);
 
 /* Adds what one courier found to what all did. */
 void tour_add(struct tour *t, const struct found *found);

@@ -226,6 +226,17 @@ stream_put(struct stream *s, struct span bytes, int64_t deadline)
 	}
 }
 
+/* Is it the file that could not be read, and not the socket that could not be written? */
+static bool
+is_of_file(int err)
+{
+	static const int errors[] = { EIO, ESTALE, EUCLEAN, EBADMSG, ENODATA, EREMOTEIO };
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i] == err)
+			return true;
+	return false;
+}
+
 ssize_t
 stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 {
@@ -241,7 +252,9 @@ stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 		if (err == EINTR ||
 			(err == EAGAIN && wait_to_write(s, POLLOUT, deadline) == STREAM_OK))
 			continue;
-		s->broken = err != EIO && err != EINVAL; /* those are the file's */
+		if (is_of_file(err))
+			return -EIO;
+		s->broken = err != EINVAL;
 		return -err;
 	}
 }
