@@ -192,10 +192,11 @@ consider_help(struct courier *c)
 	p->messages = 0;
 }
 
+/* A lane that was given up is left in order: its mail waits for its time, and not for a turn. */
 static bool
 is_turn_over(const struct courier *c)
 {
-	return clock_ms() - c->work.since > TURN && turns_is_waited_for(c);
+	return c->work.verdict == DONE && clock_ms() - c->work.since > TURN && turns_is_waited_for(c);
 }
 
 bool

@@ -43,7 +43,7 @@ def crowd(say):
     n = int(os.environ.get("CROWD_MESSAGES", "10000"))
     deliverable = n * (DOMAINS - 2 * DEAD) // DOMAINS
     sink, silent = internet.Sink(LIVE, PORT), delay.Delay(SILENT, PORT, (LIVE, PORT), 0, silent=True)
-    relay = relaying.Relay(smtp_port=PORT, allow_destinations="127.0.0.0/8", max_connections=20,
+    relay = relaying.Relay(smtp_port=PORT, allow_destinations="127.0.0.0/8",
                            timeout_connect="2s", timeout_greeting="2s")
     dns = nsd.Nsd(relay.where / "nsd", ZONE)
     relay.settings["nameserver"] = f"{dns.address}:{dns.port}"
@@ -71,7 +71,7 @@ def crowd(say):
 
 
 def idle(say):
-    relay = relaying.Relay("/dev/shm", max_connections=20) # only processor time counts
+    relay = relaying.Relay("/dev/shm") # only processor time counts
     try:
         relay.fill([f"u@d{i % DOMAINS}.example" for i in range(IDLE_MESSAGES)], IDLE_SIZE)
         relaying.spoolfile.put_off(relay.spool, 3600)
