@@ -146,8 +146,8 @@ end_flight(struct courier *c, struct flight *f, bool rest, struct found *found)
 	flight_lay_down(c, f);
 }
 
-void
-flight_land(struct courier *c, struct found *found)
+static void
+land(struct courier *c, struct found *found)
 {
 	struct job *j = sending_land(&c->link);
 	struct flight *f = flight_of(j);
@@ -161,6 +161,16 @@ flight_land(struct courier *c, struct found *found)
 	if (j->end == JOB_UNTRIED && j->sent)
 		log_doubt(c, &f->m);
 	end_flight(c, f, rest, found);
+}
+
+/* Whatever goes wrong now goes wrong with this message, and not with the one that is looked at. */
+void
+flight_land(struct courier *c, struct found *found)
+{
+	const struct flight *f = flight_of(sending_oldest(&c->link));
+	hands_take(c->relay->hands, c->turn.number, c->tour->lane.name, f->m.id);
+	land(c, found);
+	hands_put_down(c->relay->hands, c->turn.number);
 }
 
 void

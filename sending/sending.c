@@ -239,6 +239,12 @@ sending_jobs(const struct link *l)
 	return l->flow.jobs;
 }
 
+struct job *
+sending_oldest(const struct link *l)
+{
+	return l->flow.first;
+}
+
 bool
 sending_full(const struct link *l)
 {

@@ -44,6 +44,9 @@ bool sending_add(const struct link *l, struct job *j, struct rcpt *to);
  */
 void sending_start(struct link *l, struct job *j);
 
+/* The oldest job that has not been taken back; NULL if there is none. */
+struct job *sending_oldest(const struct link *l);
+
 /* Waits for the end of the oldest job and takes it back; NULL if there is none. */
 struct job *sending_land(struct link *l);
 

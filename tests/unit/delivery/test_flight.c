@@ -1,5 +1,5 @@
-/* flight: what becomes of messages that are on their way together (R57, F10, F12, L8,
- * L9). */
+/* flight: what becomes of messages that are on their way together (R57, F10, F12, I14,
+ * L8, L9). */
 #include "tests/unit/delivery/at_work.h"
 
 #include <errno.h>
@@ -138,6 +138,53 @@ describe(char out[static 64])
 	lane_close(&other);
 }
 
+/* ---- what is in hand ----------------------------------------------------------------------- */
+
+/* The linker puts the function below in the place of log_event. */
+static int settled;
+void __wrap_log_event(int priority, const struct log_fields *f, const char *fmt, ...);
+
+/* I14: whoever settles a message has that one in hand, and no other. */
+void
+__wrap_log_event(int priority, const struct log_fields *f, const char *fmt, ...)
+{
+	(void)priority;
+	(void)fmt;
+	if (strcmp(f->event, "delivered") != 0)
+		return;
+	assert_string_equal(r.hands->v[0].id, f->queue_id);
+	assert_string_equal(r.hands->v[0].lane, "d.example");
+	settled++;
+}
+
+static void
+test_in_hand(void **state)
+{
+	(void)state;
+	static const unsigned ways[] = { 0, CAN_PIPELINING, CAN_PIPELINING | CAN_CHUNKING };
+	const struct host_script script = { .ehlo = "250-mx/250 CHUNKING" };
+	for (size_t i = 0; i < ROWS(ways); i++) {
+		struct found found = { 0 };
+		queue(1);
+		connect_to(&script, ways[i] == (CAN_PIPELINING | CAN_CHUNKING));
+		c->link.host.can = ways[i];
+		settled = 0;
+		for (int k = 0; k < MESSAGES; k++) { /* as scan.c does */
+			while (sending_full(&c->link))
+				flight_land(c, &found);
+			hands_take(r.hands, 0, "d.example", ids[k]);
+			take_off(ids[k], &found);
+			hands_put_down(r.hands, 0);
+		}
+		flight_land_all(c, &found);
+		assert_int_equal(settled, MESSAGES);
+		assert_string_equal(r.hands->v[0].id, "");
+		part();
+	}
+}
+
+/* ---- what becomes of them ------------------------------------------------------------------ */
+
 struct row {
 	const char *host; /* what it does beside what is usual (host.h) */
 	bool window;
@@ -223,6 +270,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_in_hand, start, stop),
 		cmocka_unit_test_setup_teardown(test_landing, start, stop),
 	};
 	return cmocka_run_group_tests_name("flight", tests, NULL, NULL);
