@@ -7,6 +7,7 @@
 #include "delivery/notes.h"
 #include "delivery/settle.h"
 #include "delivery/tour.h"
+#include "delivery/turns.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
@@ -87,7 +88,8 @@ set_aside(const struct courier *c, const char *id, struct found *found)
 static bool
 is_markable(const struct courier *c, const struct message *m, struct found *found)
 {
-	bool full = !spool_has_room(&c->relay->spool, SPARE_ROOM, c->relay->common.receive.min_free);
+	bool full = !spool_has_room(&c->relay->spool, SPARE_ROOM,
+		c->relay->common.receive.min_free);
 	int err = message_try_mark(m, full);
 	if (err == 0)
 		return true;
@@ -172,9 +174,7 @@ scan_message(struct courier *c, const char *id, struct found *found)
 	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&c->link) || (sending_jobs(&c->link) > 0 && !sending_is_open(&c->link)))
 		flight_land(c, found);
-	hands_take(c->relay->hands, c->turn.number, c->tour->lane.name, id);
-	work_on_message(c, flight_take(c), id, found);
-	hands_put_down(c->relay->hands, c->turn.number);
+	work_on_message(c, flight_take(c, id), id, found);
 }
 
 /* One courier more is worth it if what is left would keep this one busy for long. */
