@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -31,7 +32,7 @@ struct keeper {
 	const struct keeper_work *work;
 	int dir, lock;
 	int socket;             /* to it */
-	int alone;              /* ... to the process that tries a message alone; -1: there is none */
+	int alone;              /* ... to the process that tries a message alone; -1: none */
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
 	int crashes;            /* of the relay at work, in a row, that no message explains */
@@ -116,6 +117,14 @@ close_own(struct keeper *k)
 	k->socket = k->alone = -1;
 }
 
+/* Without the keeper nobody would know that it has a message: another could send it, too. */
+static void
+end_with(pid_t keeper)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
+		_exit(EX_TEMPFAIL);
+}
+
 /* Begins with the next suspect, if none is being tried. */
 static void
 try_next(struct keeper *k)
@@ -125,9 +134,11 @@ try_next(struct keeper *k)
 	if (k->alone >= 0 || all->n == 0 ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return;
+	pid_t keeper = getpid();
 	k->trying = all->v[0];
 	k->alone_pid = fork();
 	if (k->alone_pid == 0) {
+		end_with(keeper);
 		close_own(k);
 		cleanup_fd(&k->lock);
 		close(ends[0]);

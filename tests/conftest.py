@@ -23,6 +23,7 @@ sys.path.insert(0, str(TOP / "tests" / "tools"))
 
 import client  # noqa: E402
 import internet  # noqa: E402
+import nsd  # noqa: E402
 import patience  # noqa: E402
 import pki as certificates  # noqa: E402
 import ports  # noqa: E402
@@ -312,6 +313,23 @@ def world(postern):
         w.close()
 
 
+@pytest.fixture
+def names(postern, world):
+    """Lets a real name server answer for a zone: one of the tests' own would be what takes longest."""
+    servers = []
+
+    def serve(zone):
+        if nsd.program() is None:
+            world.zone.update(zone)
+            return
+        servers.append(nsd.Nsd(postern.where / f"nsd{len(servers)}", zone | world.zone))
+        postern.settings["nameserver"] = f"127.0.0.1:{servers[-1].port}"
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
 @pytest.fixture(scope="session")
 def pki():
     """Certificates, readable for the programs."""
@@ -350,7 +368,7 @@ def wait():
 
 
 # These take longest, so they begin first: else one worker is busy with them when the others have nothing left.
-LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_mta_clients.py", "test_systemd.py",
+LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers.py", "test_mta_clients.py", "test_systemd.py",
         "test_clients.py", "test_hostile_dns.py", "test_dialogues.py", "test_full.py")
 
 
