@@ -1,4 +1,4 @@
-"""No mail waits while a connection is free: couriers that help, that wait, and who takes what."""
+"""No mail waits while a connection is free: couriers that help, that wait for more, and whose turn it is."""
 import contextlib
 import threading
 import time
