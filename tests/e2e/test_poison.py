@@ -189,13 +189,29 @@ def test_many(poison, postern):
 
 
 def test_death_with_nothing_in_hand(poison, postern):
-    """I14: nobody is suspect, the next relay goes on; but not for ever, when that always happens: the timer does."""
+    """I14: nobody is suspect, and another relay goes on."""
     poison.sink.say["QUIT"] = "221 2.0.0 die of a fault"
     poison.queue("a", "b")
     postern.due()
     log = postern.settled()
     assert poison.arrived() == ["a", "b"] and SUSPECT not in log
     assert log.count(DIED) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ended_by_an_operator(number, poison, postern, world):
+    """Who is asked to end has not died of anything: nobody is suspect, no other relay is started, and the mail is due."""
+    poison.cure()
+    with world.sink.held("RCPT", "250 ok"):
+        postern.send("a@d.example")
+        world.sink.wait_lines(2)
+        [relay] = postern.wait_at_work()
+        os.kill(relay, number)
+        log = postern.settled(1)
+    assert DIED not in log and SUSPECT not in log
+    postern.due()
+    postern.settled()
+    assert poison.arrived() == ["a"]
 
 
 def test_first_process_dies(poison, postern, world):
