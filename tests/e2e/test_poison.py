@@ -30,7 +30,7 @@ class Poison:
 
     def __init__(self, postern, world):
         self.postern, self.sink = postern, world.sink
-        self.seen = []
+        self.seen, self.end = [], "a fault"
         world.domain("d.example")
         postern.settings.update(retry="1h 10h", timeout_data_end="1h", timeout_rcpt="1h")
         self.sink.say["RCPT"] = self.rcpt
@@ -39,7 +39,7 @@ class Poison:
         if "<poison" not in line:
             return "250 2.1.5 ok"
         self.seen.append(self.postern.at_work())
-        return "250 2.1.5 die of a fault"
+        return f"250 2.1.5 die of {self.end}"
 
     def kill(self, line):
         """What it says, when somebody kills who hears of poison@; the one that tries alone is the younger one."""
@@ -127,11 +127,12 @@ def test_it_stops_nobody(poison, postern, world, mode):
 
 
 def test_it_is_not_due_while_it_waits(poison, postern):
-    """M12: it is not tried before its time, and the lane with it."""
+    """M12: it is not tried before its time, and the lane with it; here it is an assertion that ends the relay."""
+    poison.end = "an assertion"
     poison.queue("poison")
     postern.due()
     postern.settled(1)
-    assert len(poison.seen) == 2
+    assert len(poison.seen) == 2 and postern.logged().count(DIED) == 1
     postern.due()
     postern.settled(1)
     poison.queue("a")
