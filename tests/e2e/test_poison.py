@@ -46,8 +46,12 @@ class Poison:
         said = self.rcpt(line)
         if "die" not in said:
             return said
-        os.kill(max(self.seen[-1], key=lambda pid: proc.birth(pid)[1:]), signal.SIGKILL)
+        os.kill(self.youngest(), signal.SIGKILL)
         return None
+
+    def youngest(self):
+        """Of those that were at work when the last poison@ was heard of."""
+        return max(self.seen[-1], key=lambda pid: proc.birth(pid)[1:])
 
     def queue(self, *users):
         """One message to each; their ids."""
@@ -213,6 +217,23 @@ def test_ended_by_an_operator(number, poison, postern, world):
     postern.due()
     postern.settled()
     assert poison.arrived() == ["a"]
+
+
+def test_trial_ended_by_an_operator(poison, postern):
+    """The same of one that tries a message alone: that is not put off, and is tried again."""
+    def rcpt(line):
+        said = poison.rcpt(line)
+        if len(poison.seen) == 1:
+            return said
+        if len(poison.seen) == 2:
+            os.kill(poison.youngest(), signal.SIGTERM)
+            return None
+        return "250 ok"
+    poison.sink.say["RCPT"] = rcpt
+    poison.queue("poison")
+    postern.due()
+    log = postern.settled()
+    assert poison.arrived() == ["poison"] and log.count(SUSPECT) == 1 and "in hand; next try" not in log
 
 
 def test_first_process_dies(poison, postern, world):
