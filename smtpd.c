@@ -30,6 +30,7 @@
 #include "process/monitor.h"
 #include "process/program.h"
 #include "process/request.h"
+#include "process/ring.h"
 #include "process/runtime.h"
 #include "process/stdfds.h"
 #include "process/surroundings.h"
@@ -131,6 +132,7 @@ serve(struct session *s, const struct options *o)
 	}
 	close(pair[1]);
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
+	ring_prepare(&l);
 	return monitor_run(&l, pair[0], pid);
 }
 
