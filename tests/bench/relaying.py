@@ -1,8 +1,10 @@
 """relay with a queue that was written by us, and not by smtpd: what the benches of delivery begin with."""
+import contextlib
 import os
 import pathlib
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,9 +54,18 @@ class Relay:
     def queued(self):
         return [p for p in self.spool.glob("lane/*/*") if len(p.name) == 20]
 
+    def processes(self):
+        return proc.running("relay", f"spool={self.spool}")
+
     def running(self):
-        """Does a relay hold a slot of this spool?"""
-        return bool(proc.running("relay", f"spool={self.spool}"))
+        """Is a relay at work on this spool?"""
+        return bool(self.processes())
+
+    def stop(self):
+        """Whatever they are at. The first process goes first, or it would start another."""
+        for pid in sorted(self.processes()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def logged(self):
         return self.log.read_text(errors="replace")

@@ -1,12 +1,11 @@
 """Hosts that keep a connection and do nothing for it: nobody else's mail waits for them (S2, S8, G6)."""
 import os
-import pathlib
-import re
 import signal
 
 import pytest
 
 import patience
+import proc
 import silent
 import spoolfile
 
@@ -56,10 +55,9 @@ def end_relays(postern):
             pass
 
 
-def memory(postern, what="Pss"):
+def memory(postern):
     """KiB, of all relays."""
-    text = [pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in postern.running("relay")]
-    return sum(int(re.search(rf"^{what}: +(\d+) kB$", t, re.M)[1]) for t in text)
+    return sum(proc.pss(pid) for pid in postern.running("relay"))
 
 
 @pytest.mark.parametrize("how", ["greeting", "handshake", "ehlo", "body", "dot"])
