@@ -167,7 +167,7 @@ bench profile: need-bench
 	$(MAKE) all
 	tests/bench/run $@
 
-distance crowd lanes: need-bench
+distance crowd lanes standstill: need-bench
 	$(MAKE) all
 	tests/tools/netns $(PYTHON) -B tests/bench/$@.py
 
@@ -229,4 +229,4 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan mutants analyze demo bench profile distance crowd lanes run install uninstall clean
+	instrumented asan mutants analyze demo bench profile distance crowd lanes standstill run install uninstall clean
