@@ -491,6 +491,7 @@ resolver_named(struct resolver *r, const char *host, enum family family, struct 
 	*out = nobody;
 	if (r->hosts == NULL || dns_ptodn(host, 0, h.name, sizeof(h.name), NULL) <= 0)
 		return ANSWER_NO_NAME;
+	flockfile(r->hosts); /* one reads it at a time, for it is at one place */
 	rewind(r->hosts);
 	for (ssize_t n; (n = getline(&line, &size, r->hosts)) >= 0;) {
 		struct span s = { line, (size_t)n };
@@ -499,6 +500,7 @@ resolver_named(struct resolver *r, const char *host, enum family family, struct 
 		if (take_hosts_line(s, host, family, &a) && make_room(out, 1))
 			add_exchanger(out, &h, &a);
 	}
+	funlockfile(r->hosts);
 	free(line);
 	return out->n > 0 ? ANSWER_FOUND : ANSWER_NO_NAME;
 }

@@ -1,9 +1,9 @@
 /*
  * relay: delivers what is queued.
  *
- *	relay --login NAME  started by launch.c with the login's lock in its hands: sends what is due
- *	                    of all lanes that need this login, hears of new mail, and ends when
- *	                    nothing is due any more.
+ *	relay --login NAME  started by launch.c with the login's lock in its hands: sends what is
+ *	                    due of all lanes that need this login, hears of new mail, and ends
+ *	                    when nothing is due any more.
  *	relay --due         started by a timer: looks at the lanes (not at messages), starts a relay
  *	                    for each login that has one that is due, or rings for the one that is at
  *	                    work, cleans tmp/, and ends.
@@ -36,6 +36,8 @@
 #include "delivery/readiness.h"
 #include "delivery/resolvers.h"
 #include "delivery/serve.h"
+#include "delivery/turns.h"
+#include "delivery/visit.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/check.h"
@@ -165,7 +167,7 @@ serve_all(struct relay *r, int dir)
 {
 	int status = begin(r);
 	if (status == EXIT_SUCCESS)
-		status = serve(r, dir);
+		status = serve_run(r, dir);
 	end(r);
 	return status;
 }
@@ -177,7 +179,7 @@ try_one(struct relay *r, const char *lane, const char *id)
 	struct courier *c = status == EXIT_SUCCESS && turns_init(r) == 0 ? courier_new(r, 0) : NULL;
 	if (c == NULL)
 		return EX_TEMPFAIL;
-	courier_try_alone(c, lane, id);
+	visit_alone(c, lane, id);
 	courier_free(c);
 	turns_free(r);
 	end(r);

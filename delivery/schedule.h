@@ -93,7 +93,7 @@ schedule_is_waited_for(const struct schedule_host *host)
 	return !TAILQ_EMPTY(&host->waiting);
 }
 
-/* A courier went well and much of the lane is left: it is worth one more, but no more than `most`. */
+/* A courier went well and much of the lane is left: it is worth one more, of `most` at most. */
 void schedule_grow(struct schedule *s, struct schedule_lane *l, int most);
 
 /* ... or the host had enough of us: no more than are at work now. */
@@ -130,7 +130,10 @@ void schedule_disconnect(struct schedule *s, struct schedule_host *host);
 /* The host took no further connection: it gets none as long as it has as many as now, less one. */
 void schedule_refused(struct schedule_host *host);
 
-/* Mail went well by one of its connections: it may have one more again. */
-void schedule_went_well(const struct schedule *s, struct schedule_host *host);
+/*
+ * Mail went well by one of its connections: it may have one more again. True: for a lane that
+ * waited for it and is ready now.
+ */
+bool schedule_went_well(struct schedule *s, struct schedule_host *host);
 
 #endif
