@@ -174,7 +174,7 @@ bells: need-check all
 	POSTERN_BUILD=$(abspath $(B)) BELLS_MESSAGES=$(or $(BELLS_MESSAGES),100000) \
 		$(PYTHON) -m pytest -q -s tests/e2e/test_bells.py
 
-distance crowd: need-bench
+distance crowd lanes standstill: need-bench
 	$(MAKE) all
 	tests/tools/netns $(PYTHON) -B tests/bench/$@.py
 
@@ -236,4 +236,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan mutants analyze demo bench profile distance crowd bells run install uninstall clean
+	instrumented asan mutants analyze demo bench profile distance crowd lanes standstill bells run \
+	install uninstall clean

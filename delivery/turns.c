@@ -190,7 +190,7 @@ turns_lane(struct relay *r, const char *name, int64_t due)
 
 /* ---- who is slow --------------------------------------------------------------------------- */
 
-/* Did its connection move next to nothing of late? */
+/* Did it send next to nothing of late? What its host says does not count (S2). */
 static bool
 is_slow(struct courier *c, int64_t now)
 {

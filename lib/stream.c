@@ -63,7 +63,10 @@ wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 	return result_of_wait(r);
 }
 
-/* This thread alone adds. */
+/*
+ * This thread alone adds. What is read does not count: a host may say something for hours and bring
+ * nothing to an end.
+ */
 static void
 note_moved(struct stream *s, size_t n)
 {
@@ -90,7 +93,6 @@ count_read(struct stream *s, ssize_t r)
 {
 	if (r > 0) {
 		s->tail += (size_t)r;
-		note_moved(s, (size_t)r);
 		return STREAM_OK;
 	}
 	if (r < 0 && (errno == EINTR || errno == EAGAIN))
@@ -112,7 +114,6 @@ read_some(struct stream *s, short *wants)
 		return count_read(s, read(s->in, p, n));
 	enum stream_result res = s->below->read(s->context, p, n, &got, wants);
 	s->tail += got;
-	note_moved(s, got);
 	return res;
 }
 
