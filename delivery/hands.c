@@ -1,5 +1,6 @@
 #include "delivery/hands.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -46,8 +47,13 @@ hands_sign(struct hands *h, int number)
 {
 #ifndef POSTERN_INSTRUMENTED /* whose checkers have handlers of their own */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	sigset_t open;
+	sigemptyset(&open);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
 		signal(faults[i], note_fault);
+		sigaddset(&open, faults[i]);
+	}
+	pthread_sigmask(SIG_UNBLOCK, &open, NULL); /* a fault that is blocked has no handler */
 #else
 	(void)note_fault;
 #endif
