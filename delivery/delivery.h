@@ -171,7 +171,7 @@ struct relay {
 	struct hosts hosts;
 	struct resolvers *resolvers;
 	struct tls_setup tls;
-	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
+	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (way.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
 

@@ -3,7 +3,7 @@
  *
  * A session that was taken over can ask for anything, without end. Each kind of request has a
  * number that no honest session reaches (limits.h), and only so many helpers run at once. Relays
- * have slots that all connections share (launch.h), so only their number counts here.
+ * are one for each login, whoever asks (ring.h), so only the number of requests counts here.
  */
 #ifndef POSTERN_BUDGET_H
 #define POSTERN_BUDGET_H
