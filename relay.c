@@ -50,6 +50,8 @@
 enum {
 	WHY_SIZE = 1024,
 	ARENAS = 2,        /* of malloc(3): one for each thread would cost more than it saves */
+	LARGE = 128 * 1024, /* octets that it asks the kernel for, and gives back: what a look-up
+	                    * takes for a moment would stay, a thousand times */
 	FILES_EACH = 8,    /* open files of a courier: a lane, its lock, a socket, a log, ... */
 	FILES_COMMON = 64, /* ... and of the process */
 };
@@ -136,6 +138,7 @@ begin(struct relay *r)
 {
 	struct log_fields f = { .event = "failed" };
 	(void)mallopt(M_ARENA_MAX, ARENAS);
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	prepare(r);

@@ -12,16 +12,23 @@
 #include "process/log.h"
 #include "queue/bell.h"
 
+/* Does the lane need this login? A bell may have any name in it. */
+static bool
+is_ours(const struct relay *r, const char *lane)
+{
+	char login[LOGIN_NAME_SIZE];
+	way_login(&r->common, lane, login);
+	return strcmp(login, r->login_name) == 0;
+}
+
 /* All lanes of this login get the time at which they are due. */
 static void
 look_at_all(struct relay *r)
 {
-	char login[LOGIN_NAME_SIZE];
 	int64_t next, now = clock_wall();
 	auto_dir lanes = lanes_open(&r->spool);
 	for (const char *name; lanes != NULL && (name = lanes_next(lanes)) != NULL;) {
-		way_login(&r->common, name, login);
-		if (strcmp(login, r->login_name) != 0)
+		if (!is_ours(r, name))
 			continue;
 		bool due = lane_looks_due(&r->spool, name, now, conf_longest_retry(&r->common),
 			&next);
@@ -29,16 +36,19 @@ look_at_all(struct relay *r)
 	}
 }
 
+/* However often it is rung for any lane, all are looked at once, behind the names. */
 static void
 hear(struct relay *r, struct bell *bell)
 {
 	char lane[LANE_NAME_SIZE];
+	bool all = false;
 	for (enum bell_heard heard; (heard = bell_hear(bell, lane)) != BELL_SILENT;) {
-		if (heard == BELL_LANE)
+		all = all || heard == BELL_ALL;
+		if (heard == BELL_LANE && is_ours(r, lane))
 			turns_lane(r, lane, 0);
-		else
-			look_at_all(r);
 	}
+	if (all)
+		look_at_all(r);
 }
 
 /* Goes on as long as something is due, or a message that is tried alone is not settled. */

@@ -127,30 +127,29 @@ assign(struct courier *c, struct schedule_lane *l)
 	drain_fd(turn->told);
 }
 
-/* One courier more, for the lane whose turn it is. False: it cannot be. */
-static bool
-start_one(struct relay *r)
+/* One courier more, for this lane; if there can be one. */
+static void
+start_one(struct relay *r, struct schedule_lane *l)
 {
 	struct log_fields f = { .event = "courier" };
 	struct turns *t = &r->turns;
-	struct schedule_lane *l = schedule_take(&t->schedule, clock_wall());
 	int number = find_place(t);
 	struct courier *c = courier_new(r, number);
-	if (c != NULL) {
+	if (c != NULL)
 		assign(c, l);
-		if (courier_start(c) == 0) {
-			t->courier[number] = c;
-			t->n++;
-			return true;
-		}
-		courier_free(c);
+	int err = c == NULL ? -errno : courier_start(c);
+	if (err == 0) {
+		t->courier[number] = c;
+		t->n++;
+		return;
 	}
+	if (c != NULL)
+		courier_free(c);
 	if (!t->failed)
 		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
-			strerror(errno), t->n);
-	t->failed = r->unsettled = true;
+			strerror(-err), t->n);
+	t->failed = true;
 	schedule_yield(&t->schedule, l);
-	return false;
 }
 
 /*
@@ -161,12 +160,11 @@ static bool
 dispatch(struct relay *r)
 {
 	struct turns *t = &r->turns;
-	int most = t->failed ? t->n : t->most;
-	size_t waiting = schedule_ripen(&t->schedule, clock_wall());
-	while (schedule_next(&t->schedule, clock_wall()) == 0 && t->n < most)
-		if (!start_one(r))
-			most = t->n;
-	waiting = t->schedule.waiting;
+	int64_t now = clock_wall();
+	(void)schedule_ripen(&t->schedule, now);
+	while (!t->failed && t->n < t->most && schedule_next(&t->schedule, now) == 0)
+		start_one(r, schedule_take(&t->schedule, now));
+	size_t waiting = t->schedule.waiting;
 	for (size_t i = t->coming; i < waiting && !TAILQ_EMPTY(&t->idle); i++) {
 		struct courier *c = TAILQ_FIRST(&t->idle);
 		tell(t, c, TURN_GIVE_WAY);
@@ -214,11 +212,19 @@ find_slowest(const struct turns *t)
 	struct courier *slowest = NULL;
 	for (int i = 0; i < t->most; i++) {
 		struct courier *c = t->courier[i];
-		if (c != NULL && c->turn.slow != 0 && !c->turn.given_up &&
+		if (c != NULL && c->turn.lane != NULL && c->turn.slow != 0 && !c->turn.given_up &&
 			(slowest == NULL || c->turn.slow < slowest->turn.slow))
 			slowest = c;
 	}
 	return slowest;
+}
+
+/* Whatever it waits for is over. */
+static void
+give_up(struct courier *c)
+{
+	c->turn.given_up = true;
+	signal_fd(c->turn.told);
 }
 
 /*
@@ -238,18 +244,17 @@ give_slow_ones_up(struct turns *t)
 	t->ran_out = true;
 	for (int i = 0; i < t->most; i++) {
 		struct courier *c = t->courier[i];
-		if (c == NULL || c->turn.lane == NULL)
+		if (c == NULL)
 			continue;
+		if (c->turn.lane == NULL && coming < t->schedule.waiting) /* it takes its leave */
+			give_up(c);
 		if (c->turn.given_up)
 			coming++;
-		else
+		else if (c->turn.lane != NULL)
 			slow += is_slow(c, now);
 	}
-	for (; slow > t->most / 2 && coming < t->schedule.waiting; slow--, coming++) {
-		struct courier *c = find_slowest(t);
-		c->turn.given_up = true;
-		signal_fd(c->turn.told);
-	}
+	for (; slow > t->most / 2 && coming < t->schedule.waiting; slow--, coming++)
+		give_up(find_slowest(t));
 }
 
 /* ---- the first thread ---------------------------------------------------------------------- */
@@ -275,6 +280,8 @@ turns_turn(struct relay *r, int *ms)
 		give_slow_ones_up(t);
 	int64_t now = clock_wall(), next = schedule_next(&t->schedule, now);
 	bool rests = t->n == 0 && (next != 0 || t->failed);
+	if (rests && t->failed) /* and to begin anew at once would help nobody */
+		r->unsettled = true;
 	*ms = !served ? TICK : next > now ? clock_left(clock_deadline(next - now)) : -1;
 	pthread_mutex_unlock(&t->lock);
 	return !rests;
@@ -296,6 +303,9 @@ turns_next(struct courier *c)
 		l = schedule_take(&t->schedule, clock_wall());
 	if (l != NULL && l != c->turn.lane)
 		assign(c, l);
+	/* It may have taken another one than the one that was to be taken. */
+	if (t->schedule.waiting > t->coming)
+		(void)dispatch(c->relay);
 	unlock(t);
 	return l != NULL;
 }
@@ -360,6 +370,15 @@ turns_take_news(struct courier *c)
 	return news;
 }
 
+void
+turns_look_again(struct courier *c)
+{
+	struct turns *t = lock(c);
+	if (c->turn.lane != NULL)
+		c->turn.lane->news = true;
+	unlock(t);
+}
+
 static void
 leave(struct courier *c)
 {
@@ -388,11 +407,10 @@ turns_done(struct courier *c, int64_t next)
 {
 	struct turns *t = lock(c);
 	c->turn.lane->tour = NULL;
-	if (c->turn.at != NULL)
-		schedule_went_well(&t->schedule, c->turn.at);
+	bool ready = c->turn.at != NULL && schedule_went_well(&t->schedule, c->turn.at);
 	schedule_done(&t->schedule, c->turn.lane, next);
 	leave(c);
-	if (next != 0)
+	if (next != 0 || ready)
 		signal_fd(t->wake);
 	unlock(t);
 }
@@ -433,17 +451,20 @@ turns_linger(struct courier *c, int64_t deadline)
 		turn->at->idle++;
 		TAILQ_INSERT_TAIL(&t->idle, c, turn.list);
 	}
-	bool news = turn->lane->news;
+	bool stays = !needed && !turn->lane->news;
 	unlock(t);
 	struct pollfd p[] = { { .fd = c->link.fd, .events = POLLIN },
 		{ .fd = turn->told, .events = POLLIN } };
-	if (!needed && !news)
+	if (stays)
 		while (poll(p, 2, clock_left(deadline)) < 0 && errno == EINTR)
 			;
 	(void)lock(c);
 	end_idle(t, c);
 	drain_fd(turn->told);
-	news = turn->word == TURN_NEWS || turn->lane->news;
+	/* Who was told to give way does, whatever came meanwhile: another lane counts on that. */
+	bool news = turn->lane->news && turn->word != TURN_GIVE_WAY && !turn->given_up;
+	if (news)
+		turn->lane->news = false;
 	unlock(t);
 	return news;
 }

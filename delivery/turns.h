@@ -49,6 +49,9 @@ void turns_shrink(struct courier *c);
 /* Did mail come for its lane since this was last asked? */
 bool turns_take_news(struct courier *c);
 
+/* As if it had. */
+void turns_look_again(struct courier *c);
+
 /*
  * Adds what it found to what all did, and leaves the lane to the others that are at it. False:
  * there is none, and there will be none.
@@ -64,8 +67,8 @@ void turns_yield(struct courier *c);
 void turns_park(struct courier *c, const struct exchanger *to);
 
 /*
- * Waits for more mail for its lane with the connection open. True: it came. Otherwise the time is
- * up, the host said something, or others need this courier.
+ * Waits for more mail for its lane with the connection open. True: it came (turns_take_news).
+ * Otherwise the time is up, the host said something, or others need this courier.
  */
 bool turns_linger(struct courier *c, int64_t deadline);
 

@@ -64,12 +64,14 @@ leave_lane(struct courier *c, bool over)
 	int64_t now = clock_wall(), next = t->found.next;
 	if (w->state.down && next != 0) /* all messages wait for the host */
 		next = w->state.next;
-	bool back = (over || w->parked) && !t->found.stop;
+	bool back = (over || w->parked) && !t->found.stop, last = t->found.last;
 	connect_end(c);
 	int left = tour_close(c->relay, t, back ? now : next);
+	if (left == -EAGAIN && last && next < now + BUSY_RETRY) /* nobody can mark it */
+		next = now + BUSY_RETRY;
 	if (back && w->parked)
 		turns_park(c, &w->to);
-	else if (back || left == -EAGAIN)
+	else if (back || (left == -EAGAIN && !last))
 		turns_yield(c);
 	else
 		turns_done(c, next);

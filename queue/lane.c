@@ -141,6 +141,15 @@ lane_is_due(const struct lane_state *st, int64_t now, int64_t longest)
 	return st->next <= now || st->next > now + longest;
 }
 
+/* What only has the name of one, such as a file or a link, is none, and nothing in it is ever due. */
+static bool
+is_lane(const struct spool *s, const char *name)
+{
+	struct stat st;
+	int r = fstatat(s->lanes, name, &st, AT_SYMLINK_NOFOLLOW);
+	return r == 0 ? S_ISDIR(st.st_mode) : errno != ENOENT;
+}
+
 bool
 lane_looks_due(const struct spool *s, const char *name, int64_t now, int64_t longest,
 	int64_t *next)
@@ -150,10 +159,10 @@ lane_looks_due(const struct spool *s, const char *name, int64_t now, int64_t lon
 	snprintf(path, sizeof(path), "%s/" LANE_RETRY, name);
 	*next = 0;
 	if (fstatat(s->lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return true;
+		return is_lane(s, name);
 	struct lane_state state = { .next = st.st_mtime };
 	*next = state.next;
-	return lane_is_due(&state, now, longest);
+	return lane_is_due(&state, now, longest) && is_lane(s, name);
 }
 
 int

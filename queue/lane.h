@@ -66,8 +66,8 @@ void lane_state(const struct lane *l, struct lane_state *out);
 bool lane_is_due(const struct lane_state *st, int64_t now, int64_t longest);
 
 /*
- * The same, by one stat of @retry and without opening the lane; true if it cannot be told. *next is
- * that time, 0 if there is none.
+ * The same, by a stat of @retry and without opening the lane; true if it cannot be told, false if
+ * there is no lane of this name. *next is that time, 0 if there is none.
  */
 bool lane_looks_due(const struct spool *s, const char *name, int64_t now, int64_t longest,
 	int64_t *next);

@@ -5,6 +5,7 @@ be root.
 """
 import atexit
 import concurrent.futures
+import fcntl
 import os
 import pathlib
 import random
@@ -22,6 +23,7 @@ sys.path.insert(0, str(TOP / "tests" / "tools"))
 
 import client  # noqa: E402
 import internet  # noqa: E402
+import nsd  # noqa: E402
 import patience  # noqa: E402
 import pki as certificates  # noqa: E402
 import ports  # noqa: E402
@@ -55,7 +57,9 @@ def made(target, *needs):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}, which is not installed")
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
+    with open(TOP / "build" / f".{target}.lock", "w", encoding="ascii") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
     return TOP / "build" / target
 
 
@@ -183,6 +187,12 @@ class Postern:
         coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
         return coming + self.running("relay")
 
+    def at_work(self):
+        """Relays that another one started and watches: at most one for each login, and those that try a message
+        alone."""
+        everybody = self.running("relay")
+        return [pid for pid in everybody if proc.birth(pid)[0] in everybody]
+
     def logged(self):
         return self.log.read_text()
 
@@ -215,6 +225,9 @@ class Postern:
     def wait_relays(self, n=1):
         """Until at least so many run. Their process ids."""
         return self.wait_running("relay", n)
+
+    def wait_at_work(self, n=1):
+        return patience.until(lambda: len(found := self.at_work()) >= n and found)
 
     def wait_running(self, program, n=1):
         return patience.until(lambda: len(found := self.running(program)) >= n and found)
@@ -300,6 +313,23 @@ def world(postern):
         w.close()
 
 
+@pytest.fixture
+def names(postern, world):
+    """Lets a real name server answer for a zone: one of the tests' own would be what takes longest."""
+    servers = []
+
+    def serve(zone):
+        if nsd.program() is None:
+            world.zone.update(zone)
+            return
+        servers.append(nsd.Nsd(postern.where / f"nsd{len(servers)}", zone | world.zone))
+        postern.settings["nameserver"] = f"127.0.0.1:{servers[-1].port}"
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
 @pytest.fixture(scope="session")
 def pki():
     """Certificates, readable for the programs."""
@@ -338,7 +368,7 @@ def wait():
 
 
 # These take longest, so they begin first: else one worker is busy with them when the others have nothing left.
-LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_mta_clients.py", "test_systemd.py",
+LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers.py", "test_mta_clients.py", "test_systemd.py",
         "test_clients.py", "test_hostile_dns.py", "test_dialogues.py", "test_full.py")
 
 

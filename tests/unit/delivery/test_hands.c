@@ -79,7 +79,7 @@ test_faults(void **state)
 	skip(); /* the checkers have handlers of their own */
 #endif
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-	hands = hands_new(COURIERS);
+	hands = hands_new(COURIERS, 1);
 	assert_non_null(hands);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		assert_int_equal(blamed_for(faults[i]), AT_FAULT);
