@@ -79,9 +79,9 @@ def test_nobody_waits_for_a_thousand_silent_hosts(how, crowd, postern, world):
 
 
 def test_connections_run_out(crowd, postern, world):
-    """S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half, the
-    others go; so other mail has its turn long before the hour of a greeting is over. The log says once that they ran
-    out, and of each lane that was given up what any would say of it."""
+    """R28, S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half,
+    the others go; so other mail has its turn long before the hour of a greeting is over. The log says once that they
+    ran out, and of each lane that was given up what any would say of it."""
     hosts = crowd(N)
     postern.settings["max_connections"] = N // 2
     postern.due()
