@@ -54,7 +54,8 @@ suspect(struct keeper *k, const struct hands_suspect *s)
 	struct log_fields f = { .event = "crash", .queue_id = s->id, .lane = s->lane };
 	bool new = suspects_add(&k->r->suspects, s->lane, s->id);
 	if (new)
-		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone", s->id);
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone",
+			s->id);
 	return new;
 }
 
