@@ -171,7 +171,7 @@ struct relay {
 	struct hosts hosts;
 	struct resolvers *resolvers;
 	struct tls_setup tls;
-	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (way.h) */
+	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
 
@@ -182,7 +182,8 @@ struct relay {
 	bool alone;                     /* this process tries one message alone */
 	void (*visit)(struct courier *c); /* what a courier does, from its start to its end */
 	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about
-	                                 * it now: to look again at once would have no end */
+	                                 * it now: to look again at once would be to do so for
+	                                 * ever */
 };
 
 #endif
