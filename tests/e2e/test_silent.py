@@ -78,7 +78,7 @@ def test_nobody_waits_for_a_thousand_silent_hosts(how, crowd, postern, world):
 
 @pytest.mark.parametrize("how", ["greeting", "chatter"])
 def test_connections_run_out(how, crowd, postern, world):
-    """S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half, the
+    """R28, S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half, the
     others go; so other mail has its turn long before the hour of a greeting is over. The log says once that they ran
     out, and of each lane that was given up what any would say of it. What a host says, and nobody asked for, does not
     help it."""
