@@ -342,13 +342,16 @@ connect_to_any(struct courier *c)
 
 /*
  * There is a host again. The attempts before count on until it does something: others greet and
- * close, again and again, and the lane is to wait longer each time.
+ * close, again and again, and the lane is to wait longer each time. Mail that came until now left
+ * no mark (lane_announce), or one that is gone, and the names may have been read before; so the
+ * lane is gone over once more.
  */
 static void
 set_up(struct courier *c)
 {
 	lane_set_up(&c->tour->lane);
 	(void)lane_settle(&c->tour->lane);
+	turns_look_again(c);
 	c->work.state = (struct lane_state){ .attempts = c->work.state.attempts };
 }
 
