@@ -245,7 +245,7 @@ def postern(where):
             if process.poll() is None:
                 process.kill()
             process.wait()
-    for trouble in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion"):
+    for trouble in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "Assertion"):
         assert trouble not in p.logged(), p.logged()
 
 
