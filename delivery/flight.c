@@ -12,20 +12,29 @@ flight_of(struct job *j)
 	return (struct flight *)(void *)((char *)j - offsetof(struct flight, job));
 }
 
+static int
+place_of(const struct courier *c, const struct flight *f)
+{
+	return (int)(f - c->flights.v);
+}
+
 struct flight *
-flight_take(struct courier *c)
+flight_take(struct courier *c, const char *id)
 {
 	struct flights *all = &c->flights;
 	struct flight *f = all->free;
 	if (f == NULL)
-		return &all->v[all->used++];
-	all->free = f->free;
+		f = &all->v[all->used++];
+	else
+		all->free = f->free;
+	hands_take(c->relay->hands, c->turn.number, place_of(c, f), c->tour->lane.name, id);
 	return f;
 }
 
 void
 flight_put_back(struct courier *c, struct flight *f)
 {
+	hands_put_down(c->relay->hands, c->turn.number, place_of(c, f));
 	f->free = c->flights.free;
 	c->flights.free = f;
 }

@@ -3,25 +3,46 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Of one courier. */
+struct hand {
+	char lane[LANE_NAME_SIZE];
+	int used;           /* of its places, so many were ever used */
+	char id[][ID_SIZE]; /* "": nothing */
+};
+
 /* Of this thread, for the handler of its faults. */
 static _Thread_local struct hands *signed_hands;
 static _Thread_local int signed_number;
 
 static size_t
-size_for(int n)
+size_of_hand(int places)
 {
-	return sizeof(struct hands) + (size_t)n * sizeof(struct hand);
+	size_t size = sizeof(struct hand) + (size_t)places * ID_SIZE, align = _Alignof(struct hand);
+	return (size + align - 1) / align * align;
+}
+
+static size_t
+size_for(int couriers, int places)
+{
+	return sizeof(struct hands) + (size_t)couriers * size_of_hand(places);
+}
+
+static struct hand *
+hand(const struct hands *h, int number)
+{
+	return (struct hand *)(void *)((char *)h->v + (size_t)number * size_of_hand(h->places));
 }
 
 struct hands *
-hands_new(int n)
+hands_new(int couriers, int places)
 {
-	struct hands *h = mmap(NULL, size_for(n), PROT_READ | PROT_WRITE,
+	struct hands *h = mmap(NULL, size_for(couriers, places), PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (h == MAP_FAILED)
 		return NULL;
 	h->died_by = -1;
-	h->n = n;
+	h->couriers = couriers;
+	h->places = places;
 	return h;
 }
 
@@ -29,7 +50,7 @@ void
 hands_free(struct hands *h)
 {
 	if (h != NULL)
-		munmap(h, size_for(h->n));
+		munmap(h, size_for(h->couriers, h->places));
 }
 
 /* The fault happens again when this returns, and then it ends the process. */
@@ -46,8 +67,13 @@ hands_sign(struct hands *h, int number)
 {
 #ifndef POSTERN_INSTRUMENTED /* whose checkers have handlers of their own */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	sigset_t heard; /* one that is blocked would end the process at once */
+	sigemptyset(&heard);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
 		signal(faults[i], note_fault);
+		sigaddset(&heard, faults[i]);
+	}
+	pthread_sigmask(SIG_UNBLOCK, &heard, NULL);
 #else
 	(void)note_fault;
 #endif
@@ -56,32 +82,53 @@ hands_sign(struct hands *h, int number)
 }
 
 void
-hands_take(struct hands *h, int number, const char *lane, const char *id)
+hands_take(struct hands *h, int number, int place, const char *lane, const char *id)
 {
-	struct hand *mine = &h->v[number];
+	struct hand *mine = hand(h, number);
 	memcpy(mine->lane, lane, strnlen(lane, sizeof(mine->lane) - 1) + 1);
-	memcpy(mine->id, id, ID_SIZE);
+	memcpy(mine->id[place], id, ID_SIZE);
+	if (mine->used <= place)
+		mine->used = place + 1;
 }
 
 void
-hands_put_down(struct hands *h, int number)
+hands_put_down(struct hands *h, int number, int place)
 {
-	h->v[number].id[0] = '\0';
+	hand(h, number)->id[place][0] = '\0';
+}
+
+/* What is in that place. False: nothing that is a message. */
+static bool
+look_at(const struct hand *one, int place, struct hands_suspect *s)
+{
+	memcpy(s->lane, one->lane, sizeof(s->lane) - 1);
+	memcpy(s->id, one->id[place], sizeof(s->id) - 1);
+	s->lane[sizeof(s->lane) - 1] = s->id[sizeof(s->id) - 1] = '\0';
+	return id_valid(span_of(s->id)) && lane_name_valid(span_of(s->lane));
 }
 
 bool
-hands_is_suspect(const struct hands *h, int number, struct hand *out)
+hands_next(const struct hands *h, struct hands_suspect *s)
 {
-	*out = h->v[number];
-	out->id[sizeof(out->id) - 1] = out->lane[sizeof(out->lane) - 1] = '\0';
-	return (h->died_by < 0 || h->died_by == number) && id_valid(span_of(out->id)) &&
-		lane_name_valid(span_of(out->lane));
+	for (; s->number < h->couriers; s->number++, s->place = 0) {
+		const struct hand *one = hand(h, s->number);
+		if (h->died_by >= 0 && h->died_by != s->number)
+			continue;
+		while (s->place < one->used && s->place < h->places)
+			if (look_at(one, s->place++, s))
+				return true;
+	}
+	return false;
 }
 
 void
 hands_clear(struct hands *h)
 {
 	h->died_by = -1;
-	for (int i = 0; i < h->n; i++)
-		hands_put_down(h, i);
+	for (int i = 0; i < h->couriers; i++) {
+		struct hand *one = hand(h, i);
+		for (int k = 0; k < one->used && k < h->places; k++)
+			hands_put_down(h, i, k);
+		one->used = 0;
+	}
 }

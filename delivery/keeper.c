@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -19,7 +20,11 @@
 #include "queue/bell.h"
 #include "queue/message.h"
 
-enum { CRASHES = 20 }; /* of a relay at work that are of nobody known; then the timer is waited for */
+/*
+ * So often may a relay at work die in a row without a message in hand that is new among the
+ * suspects; then the timer is waited for.
+ */
+enum { CRASHES = 20 };
 
 struct keeper {
 	struct relay *r;
@@ -30,18 +35,27 @@ struct keeper {
 	int alone;              /* ... to the process that tries a message alone; -1: there is none */
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
-	int crashes;
+	int crashes;            /* of the relay at work, in a row, that no message explains */
 	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
 };
 
 /* ---- who died at what ---------------------------------------------------------------------- */
 
-static void
-suspect(struct keeper *k, const struct hand *h)
+static struct hands *
+new_hands(const struct relay *r, int couriers)
 {
-	struct log_fields f = { .event = "crash", .queue_id = h->id, .lane = h->lane };
-	if (suspects_add(&k->r->suspects, h->lane, h->id))
-		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone", h->id);
+	return hands_new(couriers, (int)r->common.relay.window_messages + 1);
+}
+
+/* False: it is one already. */
+static bool
+suspect(struct keeper *k, const struct hands_suspect *s)
+{
+	struct log_fields f = { .event = "crash", .queue_id = s->id, .lane = s->lane };
+	bool new = suspects_add(&k->r->suspects, s->lane, s->id);
+	if (new)
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone", s->id);
+	return new;
 }
 
 /*
@@ -52,23 +66,21 @@ static void
 look_at_hands(struct keeper *k, int status)
 {
 	struct log_fields f = { .event = "crash" };
-	struct hands *all = k->r->hands;
+	const struct hands *all = k->r->hands;
 	struct suspects now;
-	struct hand h;
+	bool any = false;
 	suspects_init(&now);
 	log_event(LOG_ERR, &f, "the relay at work died by signal %d; another one goes on",
 		WTERMSIG(status));
-	for (int i = 0; i < all->n; i++) {
-		if (!hands_is_suspect(all, i, &h))
-			continue;
-		if (all->died_by == i || suspects_has(&k->before, h.lane, h.id))
-			suspect(k, &h);
+	for (struct hands_suspect s = { .number = 0 }; hands_next(all, &s);)
+		if (all->died_by >= 0 || suspects_has(&k->before, s.lane, s.id))
+			any = suspect(k, &s) || any;
 		else
-			(void)suspects_add(&now, h.lane, h.id);
-	}
-	hands_clear(all);
+			(void)suspects_add(&now, s.lane, s.id);
+	hands_clear(k->r->hands);
 	suspects_free(&k->before);
 	k->before = now;
+	k->crashes = any ? 0 : k->crashes + 1;
 }
 
 /* One that was tried alone has killed its process, too: it is put off, further each time. */
@@ -104,6 +116,14 @@ close_own(struct keeper *k)
 	k->socket = k->alone = -1;
 }
 
+/* Without the keeper nobody would know that it has a message: another could send it, too. */
+static void
+end_with(pid_t keeper)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
+		_exit(EX_TEMPFAIL);
+}
+
 /* Begins with the next suspect, if none is being tried. */
 static void
 try_next(struct keeper *k)
@@ -113,15 +133,20 @@ try_next(struct keeper *k)
 	if (k->alone >= 0 || all->n == 0 ||
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return;
+	pid_t keeper = getpid();
 	k->trying = all->v[0];
 	k->alone_pid = fork();
 	if (k->alone_pid == 0) {
+		end_with(keeper);
 		close_own(k);
 		cleanup_fd(&k->lock);
 		close(ends[0]);
 		k->r->keeper = ends[1];
 		k->r->alone = true;
-		_exit(k->work->try_alone(k->r, k->trying.lane, k->trying.id));
+		hands_free(k->r->hands); /* those of the relay at work */
+		k->r->hands = new_hands(k->r, 1);
+		_exit(k->r->hands == NULL ? EX_TEMPFAIL
+			: k->work->try_alone(k->r, k->trying.lane, k->trying.id));
 	}
 	close(ends[1]);
 	k->alone = ends[0];
@@ -263,7 +288,7 @@ keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *
 	struct keeper k = { .r = r, .launcher = l, .work = work, .dir = dir, .lock = lock,
 		.socket = -1, .alone = -1 };
 	suspects_init(&k.before);
-	r->hands = hands_new((int)r->common.relay.max_connections);
+	r->hands = new_hands(r, (int)r->common.relay.max_connections);
 	if (r->hands == NULL)
 		return EX_TEMPFAIL;
 	for (;;) {
@@ -274,7 +299,7 @@ keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *
 			return EXIT_SUCCESS;
 		if (WIFSIGNALED(status)) {
 			look_at_hands(&k, status);
-			if (++k.crashes >= CRASHES)
+			if (k.crashes >= CRASHES)
 				return EX_SOFTWARE;
 			continue;
 		}

@@ -172,9 +172,7 @@ scan_message(struct courier *c, const char *id, struct found *found)
 	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&c->link) || (sending_jobs(&c->link) > 0 && !sending_is_open(&c->link)))
 		flight_land(c, found);
-	hands_take(c->relay->hands, c->turn.number, c->tour->lane.name, id);
-	work_on_message(c, flight_take(c), id, found);
-	hands_put_down(c->relay->hands, c->turn.number);
+	work_on_message(c, flight_take(c, id), id, found);
 }
 
 /* One courier more is worth it if what is left would keep this one busy for long. */

@@ -80,7 +80,7 @@ history_next(const struct lane *l, const char *id)
 {
 	struct stat st;
 	int r = fstatat(l->dir, name_of(id).text, &st, AT_SYMLINK_NOFOLLOW);
-	return r == 0 ? (int64_t)st.st_mtime : 0;
+	return r < 0 ? 0 : st.st_mtime > 0 ? (int64_t)st.st_mtime : 1;
 }
 
 int

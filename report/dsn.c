@@ -73,6 +73,7 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 		return DSN_NOBODY;
 	report.to = alabel_address(report.to, room);
 	int r = queue(&report, s, lane, draft);
+	buf_free(&draft->head);
 	if (r < 0)
 		return r;
 	memcpy(id, draft->id, ID_SIZE);

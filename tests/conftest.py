@@ -5,6 +5,7 @@ be root.
 """
 import atexit
 import concurrent.futures
+import fcntl
 import os
 import pathlib
 import random
@@ -55,7 +56,9 @@ def made(target, *needs):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}, which is not installed")
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
+    with open(TOP / "build" / f".{target}.lock", "w", encoding="ascii") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
     return TOP / "build" / target
 
 
@@ -183,6 +186,12 @@ class Postern:
         coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
         return coming + self.running("relay")
 
+    def at_work(self):
+        """Relays that another one started and watches: at most one for each login, and those that try a message
+        alone."""
+        everybody = self.running("relay")
+        return [pid for pid in everybody if proc.birth(pid)[0] in everybody]
+
     def logged(self):
         return self.log.read_text()
 
@@ -215,6 +224,9 @@ class Postern:
     def wait_relays(self, n=1):
         """Until at least so many run. Their process ids."""
         return self.wait_running("relay", n)
+
+    def wait_at_work(self, n=1):
+        return patience.until(lambda: len(found := self.at_work()) >= n and found)
 
     def wait_running(self, program, n=1):
         return patience.until(lambda: len(found := self.running(program)) >= n and found)
@@ -338,7 +350,7 @@ def wait():
 
 
 # These take longest, so they begin first: else one worker is busy with them when the others have nothing left.
-LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_mta_clients.py", "test_systemd.py",
+LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers.py", "test_mta_clients.py", "test_systemd.py",
         "test_clients.py", "test_hostile_dns.py", "test_dialogues.py", "test_full.py")
 
 

@@ -106,9 +106,9 @@ def test_inherited(postern, world, bare, calls):
     c.hello()
     with world.sink.held("RCPT", "250 ok"):
         assert "queued as" in c.message(recipient="u@d.example")
-        [relay] = postern.wait_relays()
+        postern.wait_at_work()
         until(lambda: any(line.startswith("RCPT") for line in world.sink.lines)) # it is locked in by then
-        for pid in (p.pid, *proc.children(p.pid), relay):
+        for pid in (p.pid, *proc.children(p.pid), *postern.relays()):
             held = [os.readlink(x) for x in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
             assert str(secret) not in held
     assert c.finish() == 0

@@ -64,10 +64,10 @@ def taken(postern, world, wait, where):
     world.domain("dest.example")
     world.sink.say["DATA"] = lambda line: "354 go" if go.wait(120) else "451 late"
     assert "250 2.0.0" in postern.send("u@dest.example")
-    assert wait(lambda: world.sink.lines and postern.relays(), 60)
+    assert wait(lambda: world.sink.lines and postern.at_work(), 60)
     assert wait(lambda: any(line.startswith("RCPT") for line in world.sink.lines), 60)
     other = postern.connect()
-    relay = postern.relays()[0]
+    [relay] = postern.at_work()
     yield TakenRelay(locked.build_inject(where), relay, other.process.pid, postern.spool)
     go.set()
     assert wait(lambda: len(world.sink.messages) == 1, 60), "it went on as if nothing had been"

@@ -107,7 +107,7 @@ def test_endless(postern, world, what, stage):
     with world.sink.held("GREETING", "220 sink"): # the same process is asked how much it took
         postern.due(max_connections_per_lane=1, timeout_greeting="1h")
         world.sink.wait_connections()
-        [pid] = postern.wait_relays()
+        [pid] = postern.wait_at_work()
         peak = memory(pid)
     if b"__asan_init" not in (postern.build / "relay").read_bytes(): # a sanitizer's memory is its own
         assert peak < 16 * 1024

@@ -1,9 +1,7 @@
 """relay in few round trips: groups, windows, connections that are kept, help for a long backlog."""
-import os
 import select
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
@@ -242,7 +240,7 @@ def test_more_recipients_than_one_transaction_takes(postern, world):
     assert world.sink.connections == 1
 
 
-def test_connection_is_kept_for_more(postern, world, wait):
+def test_connection_is_kept_for_more(postern, world):
     """What comes a little later goes by the connection that is there."""
     world.domain("d.example")
     postern.settings["linger"] = "1h"
@@ -251,7 +249,6 @@ def test_connection_is_kept_for_more(postern, world, wait):
         world.sink.wait_messages(n)
         postern.wait_messages(0)
     assert world.sink.connections == 1
-    assert wait(lambda: len(postern.relays()) == 1)
 
 
 def test_kept_connection_is_given_up(postern, world):
@@ -296,27 +293,33 @@ def test_kept_connection_that_ends_with_the_next_message(postern, world):
     assert world.sink.connections == 2 and ": deferred" not in postern.logged()
 
 
-def is_waiting(postern, relay):
-    """It watches its lane, and has given its slot back: of the two descriptors the place among those who wait is left."""
-    try:
-        files = [os.readlink(f) for f in Path(f"/proc/{relay}/fd").iterdir()]
-    except OSError: # one was closed meanwhile
-        return False
-    return "anon_inode:inotify" in files and files.count(str(postern.spool / "slots")) == 1
-
-
-def test_who_waits_keeps_nobody_off(postern, world, wait):
-    """With one relay allowed at work, another lane is served while the first one's connection is kept."""
+@pytest.mark.parametrize("most, kept", [(2, 1), (1, 0)])
+def test_who_waits_keeps_nobody_off(postern, world, wait, most, kept):
+    """Another lane is served while the first one's connection is kept; that is given up only if there may be no more."""
     world.domain("d.example")
-    world.domain("e.example")
-    postern.settings.update(linger="1h", max_connections=1)
+    world.domain("e.example", "127.0.0.3")
+    other = world.another("127.0.0.3")
+    postern.settings.update(linger="1h", max_connections=most)
     postern.send("u@d.example")
     world.sink.wait_messages(1)
-    wait(lambda: is_waiting(postern, postern.relays()[0]))
+    postern.wait_messages(0)
     postern.send("u@e.example")
-    world.sink.wait_messages(2)
-    assert wait(lambda: len(postern.relays()) == 2), "the first one still waits"
-    assert world.sink.open == 2
+    other.wait_messages(1)
+    postern.wait_messages(0)
+    assert wait(lambda: (world.sink.open, other.open) == (kept, 1))
+    assert len(postern.at_work()) == 1
+
+
+def test_kept_connection_serves_another_domain(postern, world):
+    """One of the same host is not worth a connection more; and after that the first one, by the same."""
+    world.domain("d.example")
+    world.domain("e.example")
+    postern.settings["linger"] = "1h"
+    for n, domain in enumerate("dede", 1):
+        postern.send(f"u@{domain}.example")
+        world.sink.wait_messages(n)
+        postern.wait_messages(0)
+    assert world.sink.connections == 1
 
 
 def test_long_backlog_gets_help(postern, world):
