@@ -1,9 +1,9 @@
 /*
  * relay: delivers what is queued.
  *
- *	relay --login NAME  started by launch.c with the login's lock in its hands: sends what is due
- *	                    of all lanes that need this login, hears of new mail, and ends when
- *	                    nothing is due any more.
+ *	relay --login NAME  started by launch.c with the login's lock in its hands: sends what is
+ *	                    due of all lanes that need this login, hears of new mail, and ends
+ *	                    when nothing is due any more.
  *	relay --due         started by a timer: looks at the lanes (not at messages), starts a relay
  *	                    for each login that has one that is due, or rings for the one that is at
  *	                    work, cleans tmp/, and ends.
@@ -36,6 +36,8 @@
 #include "delivery/readiness.h"
 #include "delivery/resolvers.h"
 #include "delivery/serve.h"
+#include "delivery/turns.h"
+#include "delivery/visit.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/check.h"
@@ -48,6 +50,8 @@
 enum {
 	WHY_SIZE = 1024,
 	ARENAS = 2,        /* of malloc(3): one for each thread would cost more than it saves */
+	LARGE = 128 * 1024, /* octets that it asks the kernel for, and gives back: what a look-up
+	                    * takes for a moment would stay, a thousand times */
 	FILES_EACH = 8,    /* open files of a courier: a lane, its lock, a socket, a log, ... */
 	FILES_COMMON = 64, /* ... and of the process */
 };
@@ -134,6 +138,7 @@ begin(struct relay *r)
 {
 	struct log_fields f = { .event = "failed" };
 	(void)mallopt(M_ARENA_MAX, ARENAS);
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	prepare(r);
@@ -162,7 +167,7 @@ serve_all(struct relay *r, int dir)
 {
 	int status = begin(r);
 	if (status == EXIT_SUCCESS)
-		status = serve(r, dir);
+		status = serve_run(r, dir);
 	end(r);
 	return status;
 }
@@ -174,7 +179,7 @@ try_one(struct relay *r, const char *lane, const char *id)
 	struct courier *c = status == EXIT_SUCCESS && turns_init(r) == 0 ? courier_new(r, 0) : NULL;
 	if (c == NULL)
 		return EX_TEMPFAIL;
-	courier_try_alone(c, lane, id);
+	visit_alone(c, lane, id);
 	courier_free(c);
 	turns_free(r);
 	end(r);

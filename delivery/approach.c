@@ -48,6 +48,7 @@ lessons_of(const struct courier *c, const struct host_record *h)
 static void
 set_pace(const struct courier *c, unsigned lessons, struct link_terms *t)
 {
+	const struct conf_relay *conf = &c->relay->common.relay;
 	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
 	t->avoided = (lessons & LESSON_LOCKSTEP) != 0 ? CAN_PIPELINING : 0;
 	if (!chunks)
@@ -56,8 +57,8 @@ set_pace(const struct courier *c, unsigned lessons, struct link_terms *t)
 		(void)extension_list(span_of(c->work.delivery.without), &t->without);
 	t->without |= t->avoided;
 	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
-	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)c->relay->common.relay.window_messages;
-	t->window_size = (uint64_t)c->relay->common.relay.window_size;
+	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)conf->window_messages;
+	t->window_size = (uint64_t)conf->window_size;
 }
 
 void
@@ -77,7 +78,8 @@ approach_set(struct courier *c)
 		.clear = clear,
 		.own = lane_name_route(span_of(c->tour->lane.name)).n > 0,
 		.tls_setup = &c->relay->tls,
-		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr, .port = c->work.to.port,
+		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr,
+			.port = c->work.to.port,
 			.host = c->to.host[0] == '[' ? t->target : c->to.host,
 			.age = c->relay->hosts.age },
 		.login = may_log_in(c) ? &c->relay->login : NULL,

@@ -9,6 +9,7 @@
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
 #include "delivery/tour.h"
+#include "delivery/turns.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/lane_name.h"
@@ -237,8 +238,9 @@ will_do(struct courier *c)
 		c->work.to = c->to;
 		return true;
 	}
-	if (offer == NULL || offer->socket || c->for_lane[0] == '[' || has_route(lane) || has_route(c->for_lane) ||
-		offer->port != c->to.port || offer->tls_first != c->to.tls_first ||
+	if (offer == NULL || offer->socket || c->for_lane[0] == '[' || has_route(lane) ||
+		has_route(c->for_lane) || offer->port != c->to.port ||
+		offer->tls_first != c->to.tls_first ||
 		memcmp(&offer->addr, &c->to.addr, sizeof(offer->addr)) != 0)
 		return false;
 	c->work.to = *offer;
@@ -290,6 +292,18 @@ follow_race(struct courier *c)
 	return SOFT;
 }
 
+static void *
+enter(void *context, const struct exchanger *to)
+{
+	return turns_connect(context, to);
+}
+
+static void
+leave(void *context, void *place, bool refused)
+{
+	turns_disconnect(context, place, refused);
+}
+
 /* All hosts of the lane have their turn, from the best one on. */
 static enum outcome
 begin_race(struct courier *c)
@@ -297,6 +311,7 @@ begin_race(struct courier *c)
 	struct work *w = &c->work;
 	race_end(&w->race);
 	w->extra = turns_has_others(c);
+	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
 	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
 		return SOFT;
 	w->race.extra = w->extra;

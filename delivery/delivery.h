@@ -3,25 +3,26 @@
  *
  *	keeper        the first process, which starts the one at work anew when that dies
  *	serve         the first thread: hears the bell, knows the times
- *	courier       a thread with a connection: visits one lane after the other
- *	tour          a lane that couriers are at: its lock, and which message is next
+ *	visit         what a courier does, at one lane after the other
  *	scan          one message of it, when it has its turn
  *	flight        a message on its way: from the turn to the outcome
  *	connect       to a host of the lane; what follows when there is none
  *	approach      how that host is met: TLS, login, how much at once
  *	settle        what an attempt brought: the message goes or waits, the sender is told
+ *	notes         what the first process and the one at work tell each other
  *	turns         who is next, and who may connect: what couriers and the first thread share
- *	schedule      ... how that is decided
+ *	courier       a thread with a connection
+ *	tour          a lane that couriers are at: its lock, and which message is next
+ *	schedule      ... how it is decided whose turn it is
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
  *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
  *	hands         what each courier has in hand, for the process that sees it die
- *	notes         what the first process and the one at work tell each other
  *	suspects      messages at which a relay died
  *
- * Each calls only those below it; and courier is started by turns. What is said to a host is the
- * business of sending/, what is said to a sender that of report/.
+ * Each calls only those below it; serve tells couriers to do what stands in visit. What is said to
+ * a host is the business of sending/, what is said to a sender that of report/.
  */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
@@ -31,8 +32,8 @@
 #include "delivery/hosts.h"
 #include "delivery/outage.h"
 #include "delivery/race.h"
+#include "delivery/schedule.h"
 #include "delivery/suspects.h"
-#include "delivery/turns.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
@@ -86,7 +87,7 @@ found_note_next(struct found *found, int64_t next)
 		found->next = next;
 }
 
-/* What a courier knows of the lane that it is at. All of it begins by one assignment (courier.c). */
+/* What a courier knows of the lane it is at. All of it begins by one assignment (visit.c). */
 struct work {
 	struct conf_delivery delivery; /* what its route says, else what is common */
 	struct lane_state state;
@@ -115,6 +116,23 @@ struct work {
 	} pace;                       /* decides whether help is worth its start (scan.c) */
 };
 
+/* What turns.c knows of a courier. */
+struct turn {
+	int number;                    /* its place among all */
+	struct schedule_lane *lane;    /* the one that it is at; NULL: none */
+	struct exchanger *offer;       /* the host for which the lane has waited; owned; NULL */
+	struct schedule_host *at;      /* the host it is connected to; NULL: none */
+	bool idle;                     /* it waits for more mail */
+	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
+	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
+	int told;                      /* eventfd: readable when it was told something */
+	uint64_t moved;                /* octets of its connection, */
+	int64_t seen;                  /* ... as was seen then (clock_ms) */
+	int64_t slow;                  /* slow since then; 0: it is not */
+	bool given_up;                 /* ... and it was told to end that */
+	TAILQ_ENTRY(courier) list;     /* of those that are idle, or have ended */
+};
+
 /* A thread, and its connection. */
 struct courier {
 	struct relay *relay;
@@ -132,6 +150,20 @@ struct courier {
 	struct flights flights;
 };
 
+/* What couriers and the first thread share (turns.h). */
+struct turns {
+	pthread_mutex_t lock;          /* of all that follows */
+	struct schedule schedule;
+	struct courier **courier;      /* `most` places; NULL: nobody */
+	int most, n;
+	TAILQ_HEAD(turns_list, courier) idle; /* the one that waits longest first */
+	struct turns_list ended;       /* threads that are to be joined */
+	size_t coming;                 /* idle ones that were told to take a lane, and have not */
+	int wake;                      /* eventfd of the first thread */
+	bool ran_out;                  /* connections did once, which was said */
+	bool failed;                   /* a thread could not be started */
+};
+
 /* A process. But for what says otherwise, nothing changes once the first courier is started. */
 struct relay {
 	struct conf common;
@@ -144,10 +176,11 @@ struct relay {
 	struct buf unable;              /* why it could not be read; empty: it was */
 
 	struct turns turns;             /* has a lock */
-	struct hands *hands;            /* shared with the first process; each courier has its own */
+	struct hands *hands;            /* shared with the first process; one for each courier */
 	struct suspects suspects;       /* has a lock */
-	int keeper;                     /* socket to the first process (keeper.h); -1: there is none */
+	int keeper;                     /* socket to the first process (keeper.h); -1: none */
 	bool alone;                     /* this process tries one message alone */
+	void (*visit)(struct courier *c); /* what a courier does, from its start to its end */
 	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about it
 	                                 * now: to look again at once would be to do so for ever */
 };

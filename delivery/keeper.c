@@ -32,7 +32,7 @@ struct keeper {
 	const struct keeper_work *work;
 	int dir, lock;
 	int socket;             /* to it */
-	int alone;              /* ... to the process that tries a message alone; -1: there is none */
+	int alone;              /* ... to the process that tries a message alone; -1: none */
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
 	int crashes;            /* of the relay at work, in a row, that no message explains */

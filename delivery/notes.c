@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "delivery/turns.h"
+
 void
 notes_send(int fd, enum note_kind kind, const char *lane, const char *id)
 {

@@ -59,7 +59,7 @@ int race_begin(struct race *r, const struct conf_delivery *conf, const struct ho
  */
 int race_next(struct race *r, struct exchanger *winner, struct buf *why);
 
-/* The place of the winner, which is the caller's to give back; NULL: it has none, or it was taken. */
+/* The place of the winner, which is the caller's to give back; NULL: none, or it was taken. */
 void *race_take_place(struct race *r);
 
 /*

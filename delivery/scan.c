@@ -7,6 +7,7 @@
 #include "delivery/notes.h"
 #include "delivery/settle.h"
 #include "delivery/tour.h"
+#include "delivery/turns.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
@@ -87,7 +88,8 @@ set_aside(const struct courier *c, const char *id, struct found *found)
 static bool
 is_markable(const struct courier *c, const struct message *m, struct found *found)
 {
-	bool full = !spool_has_room(&c->relay->spool, SPARE_ROOM, c->relay->common.receive.min_free);
+	bool full = !spool_has_room(&c->relay->spool, SPARE_ROOM,
+		c->relay->common.receive.min_free);
 	int err = message_try_mark(m, full);
 	if (err == 0)
 		return true;

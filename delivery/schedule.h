@@ -93,7 +93,7 @@ schedule_is_waited_for(const struct schedule_host *host)
 	return !TAILQ_EMPTY(&host->waiting);
 }
 
-/* A courier went well and much of the lane is left: it is worth one more, but no more than `most`. */
+/* A courier went well and much of the lane is left: it is worth one more, of `most` at most. */
 void schedule_grow(struct schedule *s, struct schedule_lane *l, int most);
 
 /* ... or the host had enough of us: no more than are at work now. */

@@ -5,6 +5,8 @@
 
 #include "delivery/lanes.h"
 #include "delivery/notes.h"
+#include "delivery/turns.h"
+#include "delivery/visit.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/log.h"
@@ -68,10 +70,11 @@ go_on(struct relay *r, struct bell *bell)
 }
 
 int
-serve(struct relay *r, int dir)
+serve_run(struct relay *r, int dir)
 {
 	struct log_fields f = { .event = "failed" };
 	struct bell bell;
+	r->visit = visit_all;
 	int err = turns_init(r);
 	if (err == 0)
 		err = bell_listen(&bell, dir);

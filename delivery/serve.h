@@ -11,6 +11,6 @@
  * Serves all lanes of the login until nothing in them is due. `dir` is that of its bell (bell.h).
  * Exit status: 0, or 75 if a lane would look due again at once.
  */
-int serve(struct relay *r, int dir);
+int serve_run(struct relay *r, int dir);
 
 #endif

@@ -86,9 +86,10 @@ next_attempt(const struct courier *c, const struct message *m)
 bool
 settle_is_expired(const struct courier *c, const struct message *m, int attempts)
 {
-	int64_t now = clock_wall(), since = message_since(m), expire = c->relay->common.relay.expire;
+	const struct relay *r = c->relay;
+	int64_t now = clock_wall(), since = message_since(m), expire = r->common.relay.expire;
 	return attempts >= EXPIRE_ATTEMPTS && now - since > expire &&
-	       tended_since(&c->relay->spool, since, now, conf_longest_retry(&c->relay->common)) > expire;
+	       tended_since(&r->spool, since, now, conf_longest_retry(&r->common)) > expire;
 }
 
 bool

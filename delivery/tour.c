@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "delivery/settle.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"

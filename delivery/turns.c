@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "delivery/courier.h"
-#include "delivery/delivery.h"
 #include "delivery/tour.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"

@@ -6,48 +6,11 @@
 #ifndef POSTERN_TURNS_H
 #define POSTERN_TURNS_H
 
-#include <pthread.h>
-
-#include "delivery/schedule.h"
-#include "queue/lane.h"
-
-struct courier;
-struct found;
-struct relay;
+#include "delivery/delivery.h"
 
 enum {
 	TURNS_SLOW = 5000, /* ms: a courier that moved less than SLOW_OCTETS in them is slow */
 	SLOW_OCTETS = 500,
-};
-
-/* What turns.c knows of a courier. */
-struct turn {
-	int number;                    /* its place among all */
-	struct schedule_lane *lane;    /* the one that it is at; NULL: none */
-	struct exchanger *offer;       /* the host for which the lane has waited; owned; NULL */
-	struct schedule_host *at;      /* the host it is connected to; NULL: none */
-	bool idle;                     /* it waits for more mail */
-	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
-	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
-	int told;                      /* eventfd: readable when it was told something */
-	uint64_t moved;                /* octets of its connection, */
-	int64_t seen;                  /* ... as was seen then (clock_ms) */
-	int64_t slow;                  /* slow since then; 0: it is not */
-	bool given_up;                 /* ... and it was told to end that */
-	TAILQ_ENTRY(courier) list;     /* of those that are idle, or have ended */
-};
-
-struct turns {
-	pthread_mutex_t lock;          /* of all that follows */
-	struct schedule schedule;
-	struct courier **courier;      /* `most` places; NULL: nobody */
-	int most, n;
-	TAILQ_HEAD(turns_list, courier) idle; /* the one that waits longest first */
-	struct turns_list ended;       /* threads that are to be joined */
-	size_t coming;                 /* idle ones that were told to take a lane, and have not */
-	int wake;                      /* eventfd of the first thread */
-	bool ran_out;                  /* connections did once, which was said */
-	bool failed;                   /* a thread could not be started */
 };
 
 /* 0 or -errno. turns_free: when all couriers have left. */
@@ -56,7 +19,7 @@ void turns_free(struct relay *r);
 
 /* ---- the first thread */
 
-/* The lane is to be looked at, at `due` (wall clock, s) or (0) at once: starts or wakes a courier. */
+/* The lane is to be looked at, at `due` (wall clock, s) or (0) at once. */
 void turns_lane(struct relay *r, const char *name, int64_t due);
 
 /*

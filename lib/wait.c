@@ -22,6 +22,13 @@ wait_told_by(void)
 	return told;
 }
 
+bool
+wait_is_told(void)
+{
+	struct pollfd p = { .fd = told, .events = POLLIN };
+	return told >= 0 && poll(&p, 1, 0) > 0;
+}
+
 int
 wait_which(int fd, short events, int64_t deadline, const volatile int *stop)
 {

@@ -28,6 +28,9 @@ bool wait_is_ready(int fd, short events);
  */
 void wait_until_told(int fd);
 
+/* Is it readable now? Then that a wait ended says nothing of what was waited for. */
+bool wait_is_told(void);
+
 /* That descriptor, for those who poll several at once. */
 int wait_told_by(void);
 

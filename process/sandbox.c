@@ -320,7 +320,7 @@ static const struct sock_filter session_filter[] = {
 };
 
 /*
- * A thread, and no process: what clone(2) is asked for must have this bit, and none of a namespace.
+ * A thread, and no process: clone(2) is asked for just what the C library asks for to make one.
  * clone3(2), whose flags a filter cannot see, is said to be missing; then clone(2) is used.
  */
 #define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | \
@@ -335,7 +335,7 @@ static const struct sock_filter session_filter[] = {
 #define ALLOW_ACCESS ALLOW(readlinkat)
 #endif
 
-/* What it takes to read and settle the queue, to talk to hosts and to have help. */
+/* What it takes to read and settle the queue, and to talk to many hosts at once. */
 static const struct sock_filter relay_filter[] = {
 	CHECK_ARCH,
 	LOAD(nr),

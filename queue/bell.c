@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,33 +12,35 @@
 
 enum { NAME = LANE_NAME_SIZE }; /* octets of the longest name, with its line end */
 
-#define RELAYS "relay"
-
 static const char bell_name[] = "bell", lock_name[] = "lock";
 
 /* A directory, made if need be. An fd or -errno. */
 static int
 open_or_make(int parent, const char *name)
 {
-	if (mkdirat(parent, name, S_IRWXU) < 0 && errno != EEXIST)
-		return -errno;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+	int fd = openat(parent, name, HOW);
+	if (fd < 0 && errno == ENOENT &&
+		(mkdirat(parent, name, S_IRWXU) == 0 || errno == EEXIST))
+		fd = openat(parent, name, HOW);
 	return fd < 0 ? -errno : fd;
 }
 
 int
 bell_open_dir(const struct spool *s, const char *host, const char *login)
 {
-	char path[PATH_MAX];
-	snprintf(path, sizeof(path), RELAYS "/%s/%s", host, login);
-	int fd = openat(s->root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 || errno != ENOENT)
-		return fd >= 0 ? fd : -errno;
-	auto_fd relays = open_or_make(s->root, RELAYS);
+	auto_fd relays = open_or_make(s->root, "relay");
 	if (relays < 0)
 		return relays;
 	auto_fd ours = open_or_make(relays, host);
 	return ours < 0 ? ours : open_or_make(ours, login);
+}
+
+static bool
+is_fifo(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
 int
@@ -51,7 +52,9 @@ bell_ring(int dir, const char *lane)
 		return -EINVAL;
 	auto_fd fd = openat(dir, bell_name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -ENXIO : -errno;
+		return errno == ENOENT || errno == ELOOP || errno == EISDIR ? -ENXIO : -errno;
+	if (!is_fifo(fd))
+		return -ENXIO;
 	/* Whole or not at all: it is shorter than PIPE_BUF. */
 	if (write(fd, name, (size_t)n) == n || errno == EAGAIN)
 		return 0;
@@ -87,6 +90,12 @@ least_when_full(int fd)
 int
 bell_make(int dir)
 {
+	struct stat st;
+	if (fstatat(dir, bell_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (S_ISFIFO(st.st_mode))
+			return 0;
+		(void)unlinkat(dir, bell_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+	}
 	return mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST ? -errno : 0;
 }
 

@@ -9,7 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/id.h"
 
-enum { CHUNK = 64 * 1024, NAME_SIZE = ID_SIZE + 4 };
+enum { CHUNK = 4096, NAME_SIZE = ID_SIZE + 4 };
 
 struct name {
 	char text[NAME_SIZE];

@@ -23,6 +23,7 @@ sys.path.insert(0, str(TOP / "tests" / "tools"))
 
 import client  # noqa: E402
 import internet  # noqa: E402
+import nsd  # noqa: E402
 import patience  # noqa: E402
 import pki as certificates  # noqa: E402
 import ports  # noqa: E402
@@ -315,6 +316,23 @@ def world(postern):
         postern.rested() # while questions are answered
     finally:
         w.close()
+
+
+@pytest.fixture
+def names(postern, world):
+    """Lets a real name server answer for a zone: one of the tests' own would be what takes longest."""
+    servers = []
+
+    def serve(zone):
+        if nsd.program() is None:
+            world.zone.update(zone)
+            return
+        servers.append(nsd.Nsd(postern.where / f"nsd{len(servers)}", zone | world.zone))
+        postern.settings["nameserver"] = f"127.0.0.1:{servers[-1].port}"
+
+    yield serve
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture(scope="session")

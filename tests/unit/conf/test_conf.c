@@ -119,11 +119,14 @@ static const struct row {
 	{ "max_errors", "0", NULL, "too small" },
 	{ "max_errors", "1000001", NULL, "too large" },
 	{ "max_connections", "0", "0", NULL },
-	{ "max_connections", "1000", "1000", NULL },
-	{ "max_connections", "1001", NULL, "too large" },
+	{ "max_connections", "10000", "10000", NULL },
+	{ "max_connections", "10001", NULL, "too large" },
 	{ "max_connections_per_lane", "0", NULL, "too small" },
-	{ "max_connections_per_lane", "100", "100", NULL },
-	{ "max_connections_per_lane", "101", NULL, "too large" },
+	{ "max_connections_per_lane", "1000", "1000", NULL },
+	{ "max_connections_per_lane", "1001", NULL, "too large" },
+	{ "max_connections_per_host", "0", NULL, "too small" },
+	{ "max_connections_per_host", "1000", "1000", NULL },
+	{ "max_connections_per_host", "1001", NULL, "too large" },
 	{ "smtp_port", "0", NULL, "too small" },
 	{ "smtp_port", "65535", "65535", NULL },
 	{ "smtp_port", "65536", NULL, "too large" },
@@ -307,6 +310,10 @@ static const struct {
 	FILE_ROW("name in capitals", "MAX_SIZE = 1M\n", NULL)
 	FILE_ROW("a second =", "spool = /a=b\n", NULL)
 	FILE_ROW("unknown key", "\nmax_sise = 1M\n", "2: max_sise: unknown key")
+	/* of an older version: what is meant is said, and nothing guessed */
+	FILE_ROW("old key", "max_relays = 20\n", "1: max_relays: unknown key; see max_connections")
+	FILE_ROW("old key of a lane", "max_relays_per_lane = 5\n",
+		"1: max_relays_per_lane: unknown key; it is max_connections_per_lane now")
 	FILE_ROW("no key", "= 1M\n", "1: : unknown key")
 	FILE_ROW("no =", "max_size 1M\n", "1: max_size 1M: not \"key = value\"")
 	FILE_ROW("twice", "max_size = 1M\n\nMax_Size = 2M\n", "3: max_size: set before at ")

@@ -171,7 +171,7 @@ test_doubts(void **state)
 		{ { { "--due", NULL }, NULL, NULL }, true },
 		{ { { "--check", NULL }, NULL, NULL }, false },
 		{ { { "--serve", NULL }, NULL, NULL }, false },
-		{ { { "--lane", "d.example", NULL }, NULL, NULL }, false },
+		{ { { "--login", "none", NULL }, NULL, NULL }, false },
 	};
 	setenv("POSTERN_SERVICE_FLAVOUR", "no key", 1);
 	for (size_t i = 0; i < ROWS(cases); i++) {

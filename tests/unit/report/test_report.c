@@ -233,6 +233,7 @@ test_trouble(void **state)
 {
 	(void)state;
 	struct message m;
+	char lane[LANE_NAME_SIZE];
 	struct rlimit old, small = { 100, 0 };
 	char id[ID_SIZE];
 	queued(&m, TEXT, (struct envelope){ .by = 0 });
