@@ -9,7 +9,7 @@
 #include "delivery/delivery.h"
 
 enum {
-	TURNS_SLOW = 5000, /* ms: a courier that moved less than SLOW_OCTETS in them is slow */
+	TURNS_SLOW = 5000, /* ms: a courier that sent less than SLOW_OCTETS in them is slow */
 	SLOW_OCTETS = 500,
 };
 
