@@ -59,12 +59,13 @@ $(B)/%.o: %.c
 
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
-$(addprefix $(B)/unit/delivery/test_,scan flight connect turns): $(B)/dns.o
+$(filter $(B)/unit/delivery/%,$(UNIT)): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
-$(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=lane_claim -Wl,--wrap=readdir
+$(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
+$(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += -Wl,--wrap=poll -Wl,--wrap=pthread_create -Wl,--wrap=pthread_join
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=SSL_CTX_new

@@ -1,7 +1,7 @@
 /*
  * flight: messages on their way.
  *
- * A flight is a message that this relay has claimed. It takes off when its first transaction
+ * A flight is a message that a courier has in hand. It takes off when its first transaction
  * begins, and lands when the host answered the last one or the connection is lost; then the
  * message is settled, and laid down.
  *

@@ -203,16 +203,23 @@ schedule_connect(struct schedule *s, const struct schedule_lane *l, const struct
 	return h;
 }
 
+/* The first lane that waits for this host is ready. */
+static void
+release(struct schedule *s, struct schedule_host *h)
+{
+	struct schedule_lane *l = TAILQ_FIRST(&h->waiting);
+	TAILQ_REMOVE(&h->waiting, l, list);
+	l->host = NULL;
+	make_ready(s, l);
+}
+
 void
 schedule_disconnect(struct schedule *s, struct schedule_host *h)
 {
-	struct schedule_lane *l = TAILQ_FIRST(&h->waiting);
 	h->connections--;
 	/* One in its place; all if there is no other, for that one may go elsewhere. */
-	for (bool more = true; l != NULL && more; l = TAILQ_FIRST(&h->waiting)) {
-		TAILQ_REMOVE(&h->waiting, l, list);
-		l->host = NULL;
-		make_ready(s, l);
+	for (bool more = true; more && !TAILQ_EMPTY(&h->waiting);) {
+		release(s, h);
 		more = h->connections == 0;
 	}
 	forget_idle_host(s, h);
@@ -224,11 +231,16 @@ schedule_refused(struct schedule_host *h)
 	h->limit = h->connections > 1 ? h->connections - 1 : 1;
 }
 
-void
-schedule_went_well(const struct schedule *s, struct schedule_host *h)
+bool
+schedule_went_well(struct schedule *s, struct schedule_host *h)
 {
-	if (h->limit < s->per_host)
-		h->limit++;
+	if (h->limit == s->per_host)
+		return false;
+	h->limit++;
+	if (!has_room(h) || TAILQ_EMPTY(&h->waiting))
+		return false;
+	release(s, h);
+	return true;
 }
 
 /* ---- turns ------------------------------------------------------------------------------- */

@@ -130,7 +130,10 @@ void schedule_disconnect(struct schedule *s, struct schedule_host *host);
 /* The host took no further connection: it gets none as long as it has as many as now, less one. */
 void schedule_refused(struct schedule_host *host);
 
-/* Mail went well by one of its connections: it may have one more again. */
-void schedule_went_well(const struct schedule *s, struct schedule_host *host);
+/*
+ * Mail went well by one of its connections: it may have one more again. True: for a lane that
+ * waited for it and is ready now.
+ */
+bool schedule_went_well(struct schedule *s, struct schedule_host *host);
 
 #endif

@@ -410,11 +410,10 @@ turns_done(struct courier *c, int64_t next)
 {
 	struct turns *t = lock(c);
 	c->turn.lane->tour = NULL;
-	if (c->turn.at != NULL)
-		schedule_went_well(&t->schedule, c->turn.at);
+	bool ready = c->turn.at != NULL && schedule_went_well(&t->schedule, c->turn.at);
 	schedule_done(&t->schedule, c->turn.lane, next);
 	leave(c);
-	if (next != 0)
+	if (next != 0 || ready)
 		signal_fd(t->wake);
 	unlock(t);
 }

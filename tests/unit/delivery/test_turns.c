@@ -9,6 +9,7 @@
 
 #include "delivery/courier.h"
 #include "delivery/delivery.h"
+#include "delivery/turns.h"
 #include "lib/clock.h"
 #include "process/log.h"
 
