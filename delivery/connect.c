@@ -16,7 +16,10 @@
 #include "process/log.h"
 #include "sending/begin.h"
 
-enum { LOST_IN_A_ROW = 3 }; /* messages that come to nothing before the lane counts as down */
+enum {
+	LOST_IN_A_ROW = 3, /* messages that come to nothing before the lane counts as down */
+	IN_HASTE = 1,      /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+};
 
 /*
  * Nothing more of the lane is tried. The rest of its mail waits if o is SOFT, and fails if it is
@@ -490,7 +493,9 @@ void
 connect_close(struct courier *c)
 {
 	bool refused = c->link.bye && !link_was_of_use(&c->link);
-	link_quit(&c->link);
+	/* Mail of another lane has nothing to do with this host. */
+	bool waits = c->turn.lane != NULL && !c->work.met;
+	link_quit(&c->link, waits ? IN_HASTE : INT64_MAX);
 	turns_disconnect(c, c->turn.at, refused);
 	c->turn.at = NULL;
 }
