@@ -74,7 +74,7 @@ look_at_hands(struct keeper *k, int status)
 	log_event(LOG_ERR, &f, "the relay at work died by signal %d; another one goes on",
 		WTERMSIG(status));
 	for (struct hands_suspect s = { .number = 0 }; hands_next(all, &s);)
-		if (all->died_by >= 0 || suspects_has(&k->before, s.lane, s.id))
+		if (all->shared->died_by >= 0 || suspects_has(&k->before, s.lane, s.id))
 			any = suspect(k, &s) || any;
 		else
 			(void)suspects_add(&now, s.lane, s.id);
