@@ -5,7 +5,7 @@
  *
  *	monitor   the process that was started. It lets go of the connection before the first byte
  *	          is read, and waits for requests (request.h): "lane L has new mail", for which it
- *	          starts a relay if a slot is free; "speak TLS". It never sees a byte of the client.
+ *	          rings for a relay or starts one; "speak TLS". It never sees a byte of the client.
  *	session   its child. Locked in (sandbox.h), it talks to the client and writes the spool.
  *
  * "250 queued" is sent only after draft_commit said that the message is on disk. Everything else

@@ -59,8 +59,8 @@ int bell_ring(int dir, const char *lane);
 int bell_lock(int dir);
 
 /*
- * Makes the bell, if it is not there. What stands in its place, after a copy by something that knows
- * no FIFO perhaps, goes: whoever wrote there would think that he was heard. 0 or -errno.
+ * Makes the bell, if it is not there. What stands in its place, after a copy by something that
+ * knows no FIFO perhaps, goes: whoever wrote there would think that he was heard. 0 or -errno.
  */
 int bell_make(int dir);
 
