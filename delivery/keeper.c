@@ -109,6 +109,9 @@ try_next(struct keeper *k)
 		close(ends[0]);
 		k->r->keeper = ends[1];
 		k->r->alone = true;
+		k->r->hands = hands_new(1); /* not those of the relay at work */
+		if (k->r->hands == NULL)
+			_exit(EX_TEMPFAIL);
 		_exit(k->work->try_alone(k->r, k->trying.lane, k->trying.id));
 	}
 	close(ends[1]);
