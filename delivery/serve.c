@@ -55,17 +55,17 @@ hear(struct relay *r, struct bell *bell)
 static void
 go_on(struct relay *r, struct bell *bell)
 {
-	bool watched = r->keeper >= 0;
-	for (int ms; turns_turn(r, &ms) || (watched && suspects_any(&r->suspects));) {
+	r->orphaned = r->keeper < 0;
+	for (int ms; turns_turn(r, &ms) || (!r->orphaned && suspects_any(&r->suspects));) {
 		struct pollfd p[] = { { .fd = bell->fd, .events = POLLIN },
 			{ .fd = r->turns.wake, .events = POLLIN },
-			{ .fd = watched ? r->keeper : -1, .events = POLLIN } };
+			{ .fd = r->orphaned ? -1 : r->keeper, .events = POLLIN } };
 		if (poll(p, 3, ms) < 0)
 			continue;
 		if (p[0].revents != 0)
 			hear(r, bell);
 		if (p[2].revents != 0)
-			watched = notes_hear(r);
+			r->orphaned = !notes_hear(r);
 	}
 }
 
@@ -82,6 +82,7 @@ serve_run(struct relay *r, int dir)
 		log_event(LOG_ERR, &f, "cannot listen for mail: %s", strerror(-err));
 		return EX_TEMPFAIL;
 	}
+	(void)bell_take_mark(dir);
 	look_at_all(r);
 	go_on(r, &bell);
 	bell_close(&bell);

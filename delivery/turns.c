@@ -208,7 +208,15 @@ is_slow(struct courier *c, int64_t now)
 	return turn->slow != 0;
 }
 
-/* The one that is slow for longest, of those that were not given up; NULL: there is none. */
+/* Which of two slow ones is given up first? One that costs no message twice, or else longer slow. */
+static bool
+goes_before(const struct courier *a, const struct courier *b)
+{
+	bool a_flies = a->turn.in_flight, b_flies = b->turn.in_flight;
+	return a_flies != b_flies ? b_flies : a->turn.slow < b->turn.slow;
+}
+
+/* The one to be given up first, of those that were not yet; NULL: there is none. */
 static struct courier *
 find_slowest(const struct turns *t)
 {
@@ -216,7 +224,7 @@ find_slowest(const struct turns *t)
 	for (int i = 0; i < t->most; i++) {
 		struct courier *c = t->courier[i];
 		if (c != NULL && c->turn.lane != NULL && c->turn.slow != 0 && !c->turn.given_up &&
-			(slowest == NULL || c->turn.slow < slowest->turn.slow))
+			(slowest == NULL || goes_before(c, slowest)))
 			slowest = c;
 	}
 	return slowest;
