@@ -126,7 +126,7 @@ struct turn {
 	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
 	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
 	int told;                      /* eventfd: readable when it was told something */
-	uint64_t moved;                /* octets of its connection, */
+	uint64_t sent;                 /* octets by its connection, */
 	int64_t seen;                  /* ... as was seen then (clock_ms) */
 	int64_t slow;                  /* slow since then; 0: it is not */
 	bool given_up;                 /* ... and it was told to end that */

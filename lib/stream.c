@@ -63,12 +63,15 @@ wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 	return result_of_wait(r);
 }
 
-/* This thread alone adds. */
+/*
+ * This thread alone adds. What is read does not count: a host may say something for hours and bring
+ * nothing to an end.
+ */
 static void
-note_moved(struct stream *s, size_t n)
+note_sent(struct stream *s, size_t n)
 {
-	uint64_t before = atomic_load_explicit(&s->moved, memory_order_relaxed);
-	atomic_store_explicit(&s->moved, before + n, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&s->sent, memory_order_relaxed);
+	atomic_store_explicit(&s->sent, before + n, memory_order_relaxed);
 }
 
 /* ---- what comes, without a wait ------------------------------------------------------------- */
@@ -90,7 +93,6 @@ count_read(struct stream *s, ssize_t r)
 {
 	if (r > 0) {
 		s->tail += (size_t)r;
-		note_moved(s, (size_t)r);
 		return STREAM_OK;
 	}
 	if (r < 0 && (errno == EINTR || errno == EAGAIN))
@@ -112,7 +114,6 @@ read_some(struct stream *s, short *wants)
 		return count_read(s, read(s->in, p, n));
 	enum stream_result res = s->below->read(s->context, p, n, &got, wants);
 	s->tail += got;
-	note_moved(s, got);
 	return res;
 }
 
@@ -192,7 +193,7 @@ send_all(struct stream *s, struct span bytes, int64_t deadline)
 		res = write_some(s, bytes, &done, &wants);
 		if (res == STREAM_LATER)
 			res = wait_to_write(s, wants, deadline);
-		note_moved(s, done);
+		note_sent(s, done);
 		bytes = span_skip(bytes, done);
 	}
 	if (res != STREAM_OK)
@@ -246,7 +247,7 @@ stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 		ssize_t w = sendfile(s->out, fd, &at, n);
 		int err = w < 0 ? errno : 0;
 		if (err == 0) {
-			note_moved(s, (size_t)w);
+			note_sent(s, (size_t)w);
 			return w;
 		}
 		if (err == EINTR ||

@@ -39,6 +39,13 @@ enum bell_heard {
 /* Opens the directory of a login on this host, and makes it if need be. An fd or -errno. */
 int bell_open_dir(const struct spool *s, const char *host, const char *login);
 
+/*
+ * Makes all that a login's relay needs there, unless it is there: the directory, the lock and the
+ * bell. On a disk without room it could not be made, and mail would stay where it could go.
+ * 0 or -errno.
+ */
+int bell_prepare(const struct spool *s, const char *host, const char *login);
+
 /* Says that `lane` has new mail. 0; -ENXIO: nobody listens; or -errno. Never waits. */
 int bell_ring(int dir, const char *lane);
 
