@@ -283,8 +283,8 @@ turns_turn(struct relay *r, int *ms)
 		give_slow_ones_up(t);
 	int64_t now = clock_wall(), next = schedule_next(&t->schedule, now);
 	bool rests = t->n == 0 && (next != 0 || t->failed);
-	if (rests && t->failed) /* and to begin anew at once would help nobody */
-		r->unsettled = true;
+	if (rests && next == 0)
+		r->unsettled = true; /* or another one would be started at once, to end like this */
 	*ms = !served ? TICK : next > now ? clock_left(clock_deadline(next - now)) : -1;
 	pthread_mutex_unlock(&t->lock);
 	return !rests;
