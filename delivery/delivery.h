@@ -126,7 +126,7 @@ struct turn {
 	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
 	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
 	int told;                      /* eventfd: readable when it was told something */
-	uint64_t moved;                /* octets of its connection, */
+	uint64_t moved;                /* octets that it sent, */
 	int64_t seen;                  /* ... as was seen then (clock_ms) */
 	int64_t slow;                  /* slow since then; 0: it is not */
 	bool given_up;                 /* ... and it was told to end that */
@@ -161,6 +161,9 @@ struct turns {
 	size_t coming;                 /* idle ones that were told to take a lane, and have not */
 	int wake;                      /* eventfd of the first thread */
 	bool ran_out;                  /* connections did once, which was said */
+	size_t taken;                  /* lanes, by couriers that were done with another one, */
+	int64_t since;                 /* ... since then (clock_ms) */
+	size_t pace;                   /* so many in TURNS_SLOW, before that */
 	bool failed;                   /* a thread could not be started */
 };
 
