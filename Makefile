@@ -153,6 +153,14 @@ asan: need-check
 		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
 	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
 
+# ... of those that deliver, with couriers that are watched.
+TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations held \
+	hostile logins marks misfits outage poison race replies reports routes slots strays throughput)
+
+tsan: need-check
+	$(MAKE) B=build/tsan $(INSTRUMENTED) SANITIZE='-fsanitize=thread -fno-omit-frame-pointer' all unit
+	POSTERN_BUILD=$(abspath build/tsan) $(PYTEST) $(wildcard $(TSAN:%=%.py))
+
 # One statement changed at a time: which tests notice? ROOM=session,queue ONLY=text
 mutants: need-check
 	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
@@ -168,6 +176,11 @@ demo: need-demo
 bench profile: need-bench
 	$(MAKE) all
 	tests/bench/run $@
+
+# Lost wake-ups: mail from many writers while relays are killed (test_bells.py). It takes long.
+bells: need-check all
+	POSTERN_BUILD=$(abspath $(B)) BELLS_MESSAGES=$(or $(BELLS_MESSAGES),100000) \
+		$(PYTHON) -m pytest -q -s tests/e2e/test_bells.py
 
 distance crowd lanes standstill: need-bench
 	$(MAKE) all
@@ -231,4 +244,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan mutants analyze demo bench profile distance crowd lanes standstill run install uninstall clean
+	instrumented asan tsan mutants analyze demo bench profile distance crowd lanes standstill bells run \
+	install uninstall clean

@@ -126,7 +126,7 @@ struct turn {
 	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
 	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
 	int told;                      /* eventfd: readable when it was told something */
-	uint64_t moved;                /* octets that it sent, */
+	uint64_t sent;                 /* octets by its connection, */
 	int64_t seen;                  /* ... as was seen then (clock_ms) */
 	int64_t slow;                  /* slow since then; 0: it is not */
 	bool given_up;                 /* ... and it was told to end that */
@@ -184,8 +184,9 @@ struct relay {
 	int keeper;                     /* socket to the first process (keeper.h); -1: none */
 	bool alone;                     /* this process tries one message alone */
 	void (*visit)(struct courier *c); /* what a courier does, from its start to its end */
-	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about it
-	                                 * now: to look again at once would be to do so for ever */
+	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about
+	                                 * it now: to look again at once would be to do so for
+	                                 * ever */
 };
 
 #endif

@@ -1,7 +1,9 @@
 #include "delivery/hands.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Of one courier. */
 struct hand {
@@ -24,25 +26,29 @@ size_of_hand(int places)
 static size_t
 size_for(int couriers, int places)
 {
-	return sizeof(struct hands) + (size_t)couriers * size_of_hand(places);
+	return sizeof(struct hands_shared) + (size_t)couriers * size_of_hand(places);
 }
 
 static struct hand *
 hand(const struct hands *h, int number)
 {
-	return (struct hand *)(void *)((char *)h->v + (size_t)number * size_of_hand(h->places));
+	return (struct hand *)(void *)(h->shared->v + (size_t)number * size_of_hand(h->places));
 }
 
 struct hands *
 hands_new(int couriers, int places)
 {
-	struct hands *h = mmap(NULL, size_for(couriers, places), PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (h == MAP_FAILED)
+	struct hands *h = malloc(sizeof(*h));
+	if (h == NULL)
 		return NULL;
-	h->died_by = -1;
-	h->couriers = couriers;
-	h->places = places;
+	*h = (struct hands){ .couriers = couriers, .places = places };
+	h->shared = mmap(NULL, size_for(couriers, places), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (h->shared == MAP_FAILED) {
+		free(h);
+		return NULL;
+	}
+	h->shared->died_by = -1;
 	return h;
 }
 
@@ -50,16 +56,25 @@ void
 hands_free(struct hands *h)
 {
 	if (h != NULL)
-		munmap(h, size_for(h->couriers, h->places));
+		munmap(h->shared, size_for(h->couriers, h->places));
+	free(h);
 }
 
-/* The fault happens again when this returns, and then it ends the process. */
+/*
+ * The fault happens again when this returns, and then it ends the process. One that somebody sent
+ * does not, and cannot be sent again from in here; nobody is at fault then.
+ */
 static void
-note_fault(int number)
+note_fault(int number, siginfo_t *info, void *context)
 {
-	if (signed_hands != NULL)
-		signed_hands->died_by = signed_number;
+	(void)context;
 	signal(number, SIG_DFL);
+	if (info->si_code <= 0 && info->si_pid != getpid()) {
+		signal(SIGILL, SIG_DFL);
+		__builtin_trap();
+	}
+	if (signed_hands != NULL)
+		signed_hands->shared->died_by = signed_number;
 }
 
 void
@@ -67,10 +82,11 @@ hands_sign(struct hands *h, int number)
 {
 #ifndef POSTERN_INSTRUMENTED /* whose checkers have handlers of their own */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	struct sigaction note = { .sa_sigaction = note_fault, .sa_flags = SA_SIGINFO };
 	sigset_t heard; /* one that is blocked would end the process at once */
 	sigemptyset(&heard);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		signal(faults[i], note_fault);
+		(void)sigaction(faults[i], &note, NULL);
 		sigaddset(&heard, faults[i]);
 	}
 	pthread_sigmask(SIG_UNBLOCK, &heard, NULL);
@@ -112,7 +128,7 @@ hands_next(const struct hands *h, struct hands_suspect *s)
 {
 	for (; s->number < h->couriers; s->number++, s->place = 0) {
 		const struct hand *one = hand(h, s->number);
-		if (h->died_by >= 0 && h->died_by != s->number)
+		if (h->shared->died_by >= 0 && h->shared->died_by != s->number)
 			continue;
 		while (s->place < one->used && s->place < h->places)
 			if (look_at(one, s->place++, s))
@@ -124,7 +140,7 @@ hands_next(const struct hands *h, struct hands_suspect *s)
 void
 hands_clear(struct hands *h)
 {
-	h->died_by = -1;
+	h->shared->died_by = -1;
 	for (int i = 0; i < h->couriers; i++) {
 		struct hand *one = hand(h, i);
 		for (int k = 0; k < one->used && k < h->places; k++)

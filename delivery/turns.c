@@ -119,7 +119,7 @@ assign(struct courier *c, struct schedule_lane *l)
 	turn->lane = l;
 	turn->offer = l->offer;
 	l->offer = NULL;
-	turn->moved = atomic_load_explicit(&c->link.stream.moved, memory_order_relaxed);
+	turn->sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
 	turn->seen = clock_ms();
 	turn->slow = 0;
 	turn->given_up = false;
@@ -190,16 +190,19 @@ turns_lane(struct relay *r, const char *name, int64_t due)
 
 /* ---- who is slow --------------------------------------------------------------------------- */
 
-/* Did it send next to nothing of late? What its host says does not count (S2). */
+/*
+ * Did next to nothing go out by its connection of late? What comes in does not count: a host may
+ * talk all the time and never come to an end.
+ */
 static bool
 is_slow(struct courier *c, int64_t now)
 {
 	struct turn *turn = &c->turn;
 	if (now - turn->seen >= TURNS_SLOW) {
-		uint64_t moved = atomic_load_explicit(&c->link.stream.moved, memory_order_relaxed);
-		bool slow = moved - turn->moved < SLOW_OCTETS;
+		uint64_t sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
+		bool slow = sent - turn->sent < SLOW_OCTETS;
 		turn->slow = !slow ? 0 : turn->slow != 0 ? turn->slow : turn->seen;
-		turn->moved = moved;
+		turn->sent = sent;
 		turn->seen = now;
 	}
 	return turn->slow != 0;
@@ -219,7 +222,7 @@ find_slowest(const struct turns *t)
 	return slowest;
 }
 
-/* How many lanes get a courier in the time that makes one slow, without anybody's being given up. */
+/* How many lanes get a courier in the time that makes one slow, though nobody is given up. */
 static size_t
 pace(struct turns *t, int64_t now)
 {

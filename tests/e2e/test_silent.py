@@ -78,7 +78,7 @@ def test_nobody_waits_for_a_thousand_silent_hosts(how, crowd, postern, world):
 
 @pytest.mark.parametrize("how", ["greeting", "chatter"])
 def test_connections_run_out(how, crowd, postern, world):
-    """S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half, the
+    """R28, S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half, the
     others go; so other mail has its turn long before the hour of a greeting is over. The log says once that they ran
     out, and of each lane that was given up what any would say of it. What a host says, and nobody asked for, does not
     help it."""
@@ -92,6 +92,30 @@ def test_connections_run_out(how, crowd, postern, world):
     assert log.count("connections are in use") == 1
     assert hosts.most_open <= N // 2
     assert hosts.open >= N // 4, "half of them may be slow"
+
+
+def test_talkers(crowd, postern, world):
+    """S2: hosts that talk all the time and come to no end are as slow as those that say nothing."""
+    hosts = crowd(8, "talk")
+    postern.settings["max_connections"] = 4
+    postern.due()
+    hosts.wait_caught(4)
+    postern.send("u@live.example")
+    world.sink.wait_messages()
+    assert hosts.open >= 2, "half of them may be slow"
+
+
+def test_no_answer_to_quit(postern, world):
+    """S2: who has a lane to see to does not wait for the host of the lane before to say goodbye."""
+    for domain, address in (("first.example", "127.0.0.3"), ("live.example", "127.0.0.2")):
+        world.domain(domain, address)
+    first = world.another("127.0.0.3")
+    first.say["DATA"] = lambda _: "354 go" if postern.send("u@live.example") else None
+    postern.settings.update(max_connections=1, timeout_quit="1h")
+    with first.held("QUIT", "221 bye"):
+        postern.send("u@first.example")
+        world.sink.wait_messages()
+    postern.settled()
 
 
 def test_who_greets_late_is_served(postern, world):
