@@ -163,6 +163,9 @@ struct turns {
 	size_t coming;                 /* idle ones that were told to take a lane, and have not */
 	int wake;                      /* eventfd of the first thread */
 	bool ran_out;                  /* connections did once, which was said */
+	size_t taken;                  /* lanes, by couriers that were done with another one, */
+	int64_t since;                 /* ... since then (clock_ms) */
+	size_t pace;                   /* so many in TURNS_SLOW, before that */
 	bool failed;                   /* a thread could not be started */
 };
 

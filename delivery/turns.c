@@ -230,6 +230,18 @@ find_slowest(const struct turns *t)
 	return slowest;
 }
 
+/* How many lanes get a courier in the time that makes one slow, though nobody is given up. */
+static size_t
+pace(struct turns *t, int64_t now)
+{
+	if (now - t->since >= TURNS_SLOW) {
+		t->pace = (size_t)((int64_t)t->taken * TURNS_SLOW / (now - t->since));
+		t->taken = 0;
+		t->since = now;
+	}
+	return t->pace;
+}
+
 /* Whatever it waits for is over. */
 static void
 give_up(struct courier *c)
@@ -240,7 +252,9 @@ give_up(struct courier *c)
 
 /*
  * Others wait, and there are no more connections. Slow ones may have half of them; what is beyond
- * that is given up, one for each lane that waits, as if its time were over (S2).
+ * that is given up, one for each lane that would have to wait for long, as if its time were over
+ * (S2). A queue that moves is no reason: where all is slow, such as this machine or its name
+ * server, nobody would be served the sooner for it.
  */
 static void
 give_slow_ones_up(struct turns *t)
@@ -248,7 +262,7 @@ give_slow_ones_up(struct turns *t)
 	struct log_fields f = { .event = "crowded" };
 	int64_t now = clock_ms();
 	int slow = 0;
-	size_t coming = t->coming;
+	size_t coming = t->coming + pace(t, now);
 	if (!t->ran_out)
 		log_event(LOG_WARNING, &f, "all %d connections are in use, and mail waits for one; "
 			"slow hosts may keep half of them (max_connections)", t->most);
@@ -310,8 +324,10 @@ turns_next(struct courier *c)
 	c->turn.summoned = false;
 	if (l == NULL && c->turn.at != NULL && sending_is_open(&c->link))
 		l = schedule_take_at(&t->schedule, c->turn.at);
-	if (l == NULL)
+	if (l == NULL) {
 		l = schedule_take(&t->schedule, clock_wall());
+		t->taken += l != NULL && !c->turn.given_up;
+	}
 	if (l != NULL && l != c->turn.lane)
 		assign(c, l);
 	/* It may have taken another one than the one that was to be taken. */
