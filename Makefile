@@ -177,7 +177,12 @@ bench profile: need-bench
 	$(MAKE) all
 	tests/bench/run $@
 
-distance crowd: need-bench
+# Lost wake-ups: mail from many writers while relays are killed (test_bells.py). It takes long.
+bells: need-check all
+	POSTERN_BUILD=$(abspath $(B)) BELLS_MESSAGES=$(or $(BELLS_MESSAGES),100000) \
+		$(PYTHON) -m pytest -q -s tests/e2e/test_bells.py
+
+distance crowd lanes standstill: need-bench
 	$(MAKE) all
 	tests/tools/netns $(PYTHON) -B tests/bench/$@.py
 
@@ -239,4 +244,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan tsan mutants analyze demo bench profile distance crowd run install uninstall clean
+	instrumented asan tsan mutants analyze demo bench profile distance crowd lanes standstill bells run \
+	install uninstall clean

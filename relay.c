@@ -262,6 +262,7 @@ start_due(struct relay *r, const struct options *o)
 	auto_dir lanes = lanes_open(&r->spool);
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
+	ring_prepare(&l);
 	for (const char *name; (name = lanes_next(lanes)) != NULL;) {
 		if (o->now)
 			make_due(r, name);

@@ -156,7 +156,7 @@ struct conf_relay {
 	int64_t remember_hosts;            /* s, how long what was learned of a host counts */
 	int64_t window_messages; /* sent before the reply to the first is read; 1: off */
 	int64_t window_size;     /* ... and octets of them */
-	int64_t linger;          /* s, a relay waits for more mail for a host; 0: not at all */
+	int64_t linger;          /* s, a connection waits for more mail; 0: not at all */
 	struct conf_schedule retry; /* from one attempt to the next; the last one repeats */
 	int64_t expire;        /* s, age at which undelivered mail is returned */
 	int64_t delay_warning; /* s, age at which the sender hears that mail waits; 0: never */

@@ -34,7 +34,7 @@ may_log_in(const struct courier *c)
 	return c->relay->login.user != NULL && c->work.to.named;
 }
 
-/* What was learned of the host lately, or by this relay of the hosts of its lane. */
+/* What was learned of the host lately, or by this courier of the hosts of the lane. */
 static unsigned
 lessons_of(const struct courier *c, const struct host_record *h)
 {

@@ -181,8 +181,9 @@ struct relay {
 	int keeper;                     /* socket to the first process (keeper.h); -1: none */
 	bool alone;                     /* this process tries one message alone */
 	void (*visit)(struct courier *c); /* what a courier does, from its start to its end */
-	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about it
-	                                 * now: to look again at once would be to do so for ever */
+	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about
+	                                 * it now: to look again at once would be to do so for
+	                                 * ever */
 };
 
 #endif

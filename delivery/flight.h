@@ -15,8 +15,8 @@
 #include "delivery/delivery.h"
 
 /*
- * One that is unused, for this message, which is in hand from now on (hands.h). There is one as long
- * as sending_full says that the connection takes another message.
+ * One that is unused, for this message, which is in hand from now on (hands.h). There is one as
+ * long as sending_full says that the connection takes another message.
  */
 struct flight *flight_take(struct courier *c, const char *id);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* Of one courier. */
 struct hand {
@@ -59,13 +60,21 @@ hands_free(struct hands *h)
 	free(h);
 }
 
-/* The fault happens again when this returns, and then it ends the process. */
+/*
+ * The fault happens again when this returns, and then it ends the process. One that somebody sent
+ * does not, and cannot be sent again from in here; nobody is at fault then.
+ */
 static void
-note_fault(int number)
+note_fault(int number, siginfo_t *info, void *context)
 {
+	(void)context;
+	signal(number, SIG_DFL);
+	if (info->si_code <= 0 && info->si_pid != getpid()) {
+		signal(SIGILL, SIG_DFL);
+		__builtin_trap();
+	}
 	if (signed_hands != NULL)
 		signed_hands->shared->died_by = signed_number;
-	signal(number, SIG_DFL);
 }
 
 void
@@ -73,10 +82,11 @@ hands_sign(struct hands *h, int number)
 {
 #ifndef POSTERN_INSTRUMENTED /* whose checkers have handlers of their own */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
+	struct sigaction note = { .sa_sigaction = note_fault, .sa_flags = SA_SIGINFO };
 	sigset_t heard; /* one that is blocked would end the process at once */
 	sigemptyset(&heard);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-		signal(faults[i], note_fault);
+		(void)sigaction(faults[i], &note, NULL);
 		sigaddset(&heard, faults[i]);
 	}
 	pthread_sigmask(SIG_UNBLOCK, &heard, NULL);

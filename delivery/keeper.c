@@ -54,7 +54,8 @@ suspect(struct keeper *k, const struct hands_suspect *s)
 	struct log_fields f = { .event = "crash", .queue_id = s->id, .lane = s->lane };
 	bool new = suspects_add(&k->r->suspects, s->lane, s->id);
 	if (new)
-		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone", s->id);
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone",
+			s->id);
 	return new;
 }
 
@@ -81,6 +82,17 @@ look_at_hands(struct keeper *k, int status)
 	suspects_free(&k->before);
 	k->before = now;
 	k->crashes = any ? 0 : k->crashes + 1;
+}
+
+/* By an operator: that is no crash. */
+static bool
+is_asked_to_end(int status)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == signals[i])
+			return true;
+	return false;
 }
 
 /* One that was tried alone has killed its process, too: it is put off, further each time. */
@@ -161,7 +173,7 @@ end_alone(struct keeper *k)
 	k->alone = -1;
 	while (k->alone_pid > 0 && waitpid(k->alone_pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && !is_asked_to_end(status))
 		put_off(k);
 	suspects_remove(&k->r->suspects, k->trying.lane, k->trying.id);
 	notes_send(k->socket, NOTE_TRIED, k->trying.lane, k->trying.id);
@@ -268,17 +280,6 @@ look_once_more(struct keeper *k)
 	cleanup_fd(&k->lock);
 	k->lock = is_any_due(k->r) ? bell_lock(k->dir) : -1;
 	return k->lock >= 0;
-}
-
-/* By an operator: that is no crash. */
-static bool
-is_asked_to_end(int status)
-{
-	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (WIFSIGNALED(status) && WTERMSIG(status) == signals[i])
-			return true;
-	return false;
 }
 
 int

@@ -19,8 +19,9 @@ struct keeper_work {
 };
 
 /*
- * Keeps a relay at work until nothing is due. `dir` is the directory of the login's bell (bell.h),
- * `lock` its lock, which is closed. Exit status.
+ * Keeps a relay at work until nothing is due, or somebody asks that one to end (SIGTERM and the
+ * like). `dir` is the directory of the login's bell (bell.h), `lock` its lock, which is from now on
+ * the keeper's. Exit status.
  */
 int keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *work, int dir,
 	int lock);

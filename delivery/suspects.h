@@ -1,6 +1,6 @@
 /*
  * suspects: messages at which a relay died. They are tried alone, each by a process of its own
- * (relay.c), while all others go their way.
+ * (keeper.h), while all others go their way.
  */
 #ifndef POSTERN_SUSPECTS_H
 #define POSTERN_SUSPECTS_H

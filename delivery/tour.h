@@ -15,7 +15,7 @@ struct tour {
 	struct lane_state state; /* as it was when it was opened */
 	pthread_mutex_t lock;    /* of what follows */
 	DIR *dir;                /* where it is gone over; NULL: it was read to its end */
-	enum { TOUR_ALL, TOUR_URGENT, TOUR_REST } part; /* of the names: TOUR_ALL fit into a batch */
+	enum { TOUR_ALL, TOUR_URGENT, TOUR_REST } part; /* of the names; all: they are a batch */
 	size_t n, at;            /* names of the batch, and those that were given out */
 	char ids[TOUR_BATCH][ID_SIZE];
 	struct found found;      /* by those that have gone over it, this time */

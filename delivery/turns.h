@@ -1,7 +1,8 @@
 /*
  * turns: what couriers and the first thread share. Which lane is next, who may connect to a host,
- * who is to be woken or given up. All of it under one lock, that is never held while anything else
- * is waited for; how it is decided stands in schedule.h, which knows no threads.
+ * who is to be woken or given up. All of it under one lock, that is never held while a host, a
+ * nameserver or the disk is waited for; how it is decided stands in schedule.h, which knows no
+ * threads.
  */
 #ifndef POSTERN_TURNS_H
 #define POSTERN_TURNS_H
@@ -39,7 +40,7 @@ void turns_end(struct courier *c);
 /* Are others at the same lane? */
 bool turns_has_others(const struct courier *c);
 
-/* Does somebody wait for what this courier has, for so long that it is to stop in the middle? */
+/* Does somebody wait for what this courier has? Then it does not stay at its lane for long. */
 bool turns_is_waited_for(const struct courier *c);
 
 /* Its lane is worth one courier more. Or: no more than are at it now. */

@@ -24,7 +24,7 @@ begin_work(struct courier *c)
 		c->link.terms.name[0] = '\0';
 }
 
-/* The lane is gone over once more, after one of several courier got no connection to it. */
+/* The lane is gone over once more, after one of several couriers got no connection. */
 static void
 try_again(struct courier *c)
 {

@@ -2,8 +2,9 @@
  * id: names of queued messages.
  *
  * Twelve characters of time (microseconds) and eight of randomness, in base 32 with digits before
- * letters, so that `ls` sorts by age. Unique across processes, hosts and clock steps because of the
- * random part (40 bits within one microsecond); made from no pid, inode or port.
+ * letters, so that `ls` sorts by age (those of one priority). Unique across processes, hosts and
+ * clock steps because of the random part (40 bits within one microsecond); made from no pid, inode
+ * or port.
  *
  * The first character, which time leaves at 0 for a thousand years, is the priority of the message
  * (RFC 6710): 0, or 1 to 9 for those, and a letter for -1 to -9.

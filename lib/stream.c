@@ -63,7 +63,10 @@ wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 	return result_of_wait(r);
 }
 
-/* This thread alone adds. */
+/*
+ * This thread alone adds. What is read does not count: a host may say something for hours and bring
+ * nothing to an end.
+ */
 static void
 note_sent(struct stream *s, size_t n)
 {

@@ -111,7 +111,7 @@ report_hear(struct report *r, pid_t pid)
 		return pid;
 	if (pid > 0)
 		(void)waitpid(pid, NULL, 0);
-	return pid < 0 || err == EAGAIN ? -ENOMEM : -err; /* EAGAIN is a relay that runs */
+	return pid < 0 || err == EAGAIN ? -ENOMEM : -err; /* -EAGAIN says "one runs" (ring.h) */
 }
 
 /* Signals as a program expects to find them. */

@@ -1,5 +1,7 @@
 #include "process/ring.h"
 
+#include <stdio.h>
+
 #include "conf/way.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -44,4 +46,18 @@ pid_t
 ring_login(const struct launcher *l, const char *login)
 {
 	return l->conf->relay.max_connections == 0 ? -EAGAIN : ring_or_start(l, login, BELL_ANY);
+}
+
+void
+ring_prepare(const struct launcher *l)
+{
+	char lane[LOGIN_NAME_SIZE], login[LOGIN_NAME_SIZE];
+	if (l->conf->relay.max_connections == 0)
+		return;
+	(void)bell_prepare(l->spool, l->conf->who.hostname, LOGIN_NONE);
+	for (const struct route *r = l->conf->routes; r != NULL; r = r->next) {
+		snprintf(lane, sizeof(lane), LANE_ROUTE "%s", r->name);
+		way_login(l->conf, lane, login);
+		(void)bell_prepare(l->spool, l->conf->who.hostname, login);
+	}
 }

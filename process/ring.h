@@ -19,6 +19,12 @@ pid_t ring_lane(const struct launcher *l, const char *lane);
 /* The same for any lanes of a login. */
 pid_t ring_login(const struct launcher *l, const char *login);
 
+/*
+ * Makes what the relay of each login needs in the spool, while there is room for it. What cannot be
+ * made is said when it is needed.
+ */
+void ring_prepare(const struct launcher *l);
+
 /* Was it trouble that nothing was started, and not just that nothing is to be? */
 static inline bool
 ring_is_trouble(pid_t r)

@@ -274,9 +274,8 @@ landlock_enter(enum sandbox_role role, const struct spool *spool)
 #endif
 
 /* Neither copies of descriptors, nor F_SETOWN, by which a process has signals sent to others. */
-#define ALLOW_FCNTL CALL(fcntl, 10), ARGUMENT(1), OR(F_OFD_SETLK, 6), OR(F_OFD_GETLK, 5), \
-	OR(F_GETFD, 4), OR(F_SETFD, 3), OR(F_GETFL, 2), OR(F_GETPIPE_SZ, 1), LAST(F_SETFL), \
-	ALLOWED, REFUSE
+#define ALLOW_FCNTL CALL(fcntl, 9), ARGUMENT(1), OR(F_OFD_SETLK, 5), OR(F_GETFD, 4), \
+	OR(F_SETFD, 3), OR(F_GETFL, 2), OR(F_GETPIPE_SZ, 1), LAST(F_SETFL), ALLOWED, REFUSE
 
 /* Memory that can be executed is code of somebody else. */
 #define ALLOW_MAP(call) CALL(call, 5), ARGUMENT(2), NONE_OF(PROT_EXEC), ALLOWED, REFUSE

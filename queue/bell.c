@@ -61,13 +61,20 @@ bell_ring(int dir, const char *lane)
 	return errno == EPIPE ? -ENXIO : -errno;
 }
 
-int
-bell_lock(int dir)
+static int
+open_lock(int dir)
 {
 	int fd = openat(dir, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
+int
+bell_lock(int dir)
+{
+	int fd = open_lock(dir);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int r = lock_exclusive(fd, 0, LOCK_WHOLE);
 	if (r < 0)
 		close(fd);
@@ -97,6 +104,16 @@ bell_make(int dir)
 		(void)unlinkat(dir, bell_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
 	}
 	return mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int
+bell_prepare(const struct spool *s, const char *host, const char *login)
+{
+	auto_fd dir = bell_open_dir(s, host, login);
+	if (dir < 0 || faccessat(dir, bell_name, F_OK, 0) == 0) /* it is made last */
+		return dir < 0 ? dir : 0;
+	auto_fd lock = open_lock(dir);
+	return lock < 0 ? lock : bell_make(dir);
 }
 
 int

@@ -39,6 +39,13 @@ enum bell_heard {
 /* Opens the directory of a login on this host, and makes it if need be. An fd or -errno. */
 int bell_open_dir(const struct spool *s, const char *host, const char *login);
 
+/*
+ * Makes all that a login's relay needs there, unless it is there: the directory, the lock and the
+ * bell. On a disk without room it could not be made, and mail would stay where it could go.
+ * 0 or -errno.
+ */
+int bell_prepare(const struct spool *s, const char *host, const char *login);
+
 /* Says that `lane` has new mail. 0; -ENXIO: nobody listens; or -errno. Never waits. */
 int bell_ring(int dir, const char *lane);
 
@@ -52,8 +59,8 @@ int bell_ring(int dir, const char *lane);
 int bell_lock(int dir);
 
 /*
- * Makes the bell, if it is not there. What stands in its place, after a copy by something that knows
- * no FIFO perhaps, goes: whoever wrote there would think that he was heard. 0 or -errno.
+ * Makes the bell, if it is not there. What stands in its place, after a copy by something that
+ * knows no FIFO perhaps, goes: whoever wrote there would think that he was heard. 0 or -errno.
  */
 int bell_make(int dir);
 

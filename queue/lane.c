@@ -141,7 +141,7 @@ lane_is_due(const struct lane_state *st, int64_t now, int64_t longest)
 	return st->next <= now || st->next > now + longest;
 }
 
-/* What only has the name of one, such as a file or a link, is none, and nothing in it is ever due. */
+/* What only has the name of one, such as a file or a link, is none, and is never due. */
 static bool
 is_lane(const struct spool *s, const char *name)
 {

@@ -88,8 +88,8 @@ void lane_make_due(const struct lane *l);
 void lane_set_up(const struct lane *l);
 
 /*
- * The end of a relay's work, in three steps:
- *	lane_settle   before its last scan
+ * The end of a relay's work, in two steps:
+ *	lane_settle   before it goes over the lane for the last time: makes @retry
  *	lane_leave    after it; `next` is the time of the earliest message, 0 if the lane is empty.
  *	              Gives back the lock and closes. 0: done. -EAGAIN: new mail came, open again.
  */

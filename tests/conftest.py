@@ -5,6 +5,7 @@ be root.
 """
 import atexit
 import concurrent.futures
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -51,14 +52,22 @@ def within_reach(build):
     return copy
 
 
+@contextlib.contextmanager
+def one_at_a_time(name):
+    """Of all workers of this tree, one makes it and the others find it there."""
+    (TOP / "build").mkdir(exist_ok=True)
+    with open(TOP / "build" / f".{name}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def made(target, *needs):
     """Another build of the programs, by make; skips where a command of `needs` is missing."""
     for program in needs:
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}, which is not installed")
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    with open(TOP / "build" / f".{target}.lock", "w", encoding="ascii") as one_at_a_time:
-        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+    with one_at_a_time(target):
         subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
     return TOP / "build" / target
 
@@ -373,7 +382,7 @@ def wait():
 
 
 # These take longest, so they begin first: else one worker is busy with them when the others have nothing left.
-LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers.py", "test_mta_clients.py", "test_systemd.py",
+LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers_killed.py", "test_mta_clients.py", "test_systemd.py",
         "test_clients.py", "test_hostile_dns.py", "test_dialogues.py", "test_full.py")
 
 

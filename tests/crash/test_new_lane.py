@@ -47,9 +47,9 @@ def syncs(striker, role):
 
 
 def test_fetched(striker, postern, world):
-    """relay --due, which starts a relay: it syncs, then makes @lock, and the message is delivered."""
+    """By a courier: it syncs, then makes @lock, and the message is delivered."""
     striker.run(None, postern.command("relay", "--due"))
-    mine = [c for c in striker.calls if c.role == "due" and c.name in ("openat", "fsync")]
+    mine = [c for c in striker.calls if c.role == "courier" and c.name in ("openat", "fsync")]
     at = [i for i, c in enumerate(mine) if c.name == "fsync"]
     assert len(at) == 1 and mine[at[0]].result == "0"
     before, behind = mine[at[0] - 1], mine[at[0] + 1]
@@ -61,8 +61,8 @@ def test_fetched(striker, postern, world):
 
 def test_sync_fails(striker, postern, world):
     """Without the sync there is no @lock, and nobody works there; the next one who comes can."""
-    striker.run("due:fsync#1=EIO", postern.command("relay", "--due"))
-    assert syncs(striker, "due") == [str(-errno.EIO)]
+    striker.run("courier:fsync#1=EIO", postern.command("relay", "--due"))
+    assert syncs(striker, "courier") == [str(-errno.EIO)]
     assert not (lane(postern) / "@lock").exists()
     assert not world.sink.messages and len(postern.messages()) == 1
     striker.run(None, postern.command("relay", "--due"))

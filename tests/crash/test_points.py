@@ -1,8 +1,9 @@
 """J6, I16, I20: SIGKILL of session, monitor or relay before and after each system call.
 
 Of a relay: of the process that stays (keeper), of the one at work (worker), of this in one of its
-couriers. More of these in test_couriers.py. After each kill `relay --due` must deliver, whole and at least once, what had been answered 250; what
-had not may arrive or not, but only whole; nothing that is not a message may remain in the lanes.
+couriers. More of these in test_couriers_killed.py. After each kill `relay --due` must deliver, whole and
+at least once, what had been answered 250; what had not may arrive or not, but only whole; nothing that is
+not a message may remain in the lanes.
 A kill is also what the kernel does when memory runs out (I20).
 """
 import hashlib

@@ -190,7 +190,7 @@ def half_served(lab, point):
 
 def settling(calls):
     """The calls of relay from the mark on, and the mark."""
-    calls = [c for c in calls if c.role == "relay"]
+    calls = [c for c in calls if c.role == "courier"]
     synced = next(i for i, c in enumerate(calls) if c.name == "fdatasync")
     marks = [i for i, c in enumerate(calls[:synced]) if c.name == "pwrite64" and c.argument == calls[synced].argument]
     return calls[marks[-1]:]
@@ -201,7 +201,7 @@ def test_outcome(lab, row):
     step, state, log, fate, _ = row
     behind = settling(half_served(lab, None).calls)
     call = next(c for c in behind if c.name == LAST_CALL[step[0]])
-    s = half_served(lab, f"relay:{call.name}#{call.n}:enter")
+    s = half_served(lab, f"courier:{call.name}#{call.n}:enter")
     assert any(c.result == "killed" for c in s.calls)
     message, = s.postern.messages()
     assert f"\nStates: {state}w\n".encode() in message.read_bytes()

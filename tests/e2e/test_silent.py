@@ -1,12 +1,11 @@
 """Hosts that keep a connection and do nothing for it: nobody else's mail waits for them (S2, S8, G6)."""
 import os
-import pathlib
-import re
 import signal
 
 import pytest
 
 import patience
+import proc
 import silent
 import spoolfile
 
@@ -56,10 +55,9 @@ def end_relays(postern):
             pass
 
 
-def memory(postern, what="Pss"):
+def memory(postern):
     """KiB, of all relays."""
-    text = [pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in postern.running("relay")]
-    return sum(int(re.search(rf"^{what}: +(\d+) kB$", t, re.M)[1]) for t in text)
+    return sum(proc.pss(pid) for pid in postern.running("relay"))
 
 
 @pytest.mark.parametrize("how", ["greeting", "handshake", "ehlo", "body", "dot"])
@@ -78,11 +76,13 @@ def test_nobody_waits_for_a_thousand_silent_hosts(how, crowd, postern, world):
     assert "in use" not in postern.logged()
 
 
-def test_connections_run_out(crowd, postern, world):
-    """S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half, the
+@pytest.mark.parametrize("how", ["greeting", "chatter"])
+def test_connections_run_out(how, crowd, postern, world):
+    """R28, S2, S8: twice as many silent hosts as there are connections have their turn first. Slow ones may have half, the
     others go; so other mail has its turn long before the hour of a greeting is over. The log says once that they ran
-    out, and of each lane that was given up what any would say of it."""
-    hosts = crowd(N)
+    out, and of each lane that was given up what any would say of it. What a host says, and nobody asked for, does not
+    help it."""
+    hosts = crowd(N, how)
     postern.settings["max_connections"] = N // 2
     postern.due()
     hosts.wait_caught(N // 2)

@@ -3,10 +3,10 @@
 One thread serves them all. A host does as it should up to one point, and from there on nothing:
 
 	greeting   accepts, and never greets
+	chatter    has a greeting that does not end: another line of it each second
 	ehlo       greets, and never answers EHLO
 	body       takes a message at one octet a second
 	dot        never answers the final dot
-	talk       greets with a line a second, and never comes to the last one
 	handshake  never accepts: its queue is full, so that the kernel lets nobody in
 
 Port and addresses are the caller's: addresses(n) gives those that no other server of the tests has.
@@ -23,7 +23,7 @@ import patience
 PLACES = 250 # addresses in a net of 127.x.y.0/24
 BUFFER = 4096 # octets that a host which reads slowly has room for
 SEGMENT = 536 # ... and the largest segment, so that whoever sends keeps no megabytes for it
-LINE = b"220-" + 200 * b"x" + b"\r\n"
+CHATTER = b"220-" + b"x" * 300 + b"\r\n"
 REPLIES = {b"EHLO": b"250 silent\r\n", b"MAIL": b"250 ok\r\n", b"RCPT": b"250 ok\r\n", b"DATA": b"354 go\r\n"}
 
 
@@ -66,7 +66,7 @@ class Hosts:
     def __init__(self, port, n, how="greeting"):
         self.how, self.port, self.addresses = how, port, addresses(n)
         self.silent = self.open = self.connections = self.most_open = 0
-        self.guests, self.listeners, self.slow, self.talking = {}, {}, set(), set()
+        self.guests, self.listeners, self.slow = {}, {}, set()
         self.poll, self.over = select.epoll(), False
         for address in self.addresses:
             self.listen(address)
@@ -100,8 +100,7 @@ class Hosts:
                 else:
                     self.hear(self.guests[fd])
             if time.monotonic() >= tick:
-                self.take_an_octet_each()
-                self.say_a_line_each()
+                self.do_a_little()
                 tick += 1
 
     def accept(self, listener):
@@ -115,7 +114,7 @@ class Hosts:
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         self.poll.register(s, select.EPOLLIN)
-        if self.how in ("greeting", "talk"):
+        if self.how in ("greeting", "chatter"):
             self.fall_silent(guest)
         else:
             s.send(b"220 silent\r\n")
@@ -124,15 +123,12 @@ class Hosts:
         if not guest.silent:
             guest.silent = True
             self.silent += 1
-        if self.how == "talk":
-            self.talking.add(guest)
-        if self.how == "body":
+        if self.how in ("body", "chatter"):
             self.slow.add(guest)
             self.poll.modify(guest.sock, select.EPOLLRDHUP)
 
     def leave(self, guest):
         self.slow.discard(guest)
-        self.talking.discard(guest)
         self.poll.unregister(guest.sock)
         del self.guests[guest.sock.fileno()]
         guest.sock.close()
@@ -176,15 +172,13 @@ class Hosts:
                 self.take_text(guest, rest)
                 return
 
-    def take_an_octet_each(self):
+    def do_a_little(self):
         for guest in list(self.slow):
             with contextlib.suppress(OSError):
-                guest.sock.recv(1)
-
-    def say_a_line_each(self):
-        for guest in list(self.talking):
-            with contextlib.suppress(OSError):
-                guest.sock.send(LINE)
+                if self.how == "body":
+                    guest.sock.recv(1)
+                else:
+                    guest.sock.send(CHATTER)
 
     # ---- what a test does
 

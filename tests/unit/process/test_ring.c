@@ -225,6 +225,7 @@ test_login(void **state)
 		{ "route:z", LOGIN_NONE }, { "route:gone", LOGIN_NONE } };
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		char want[64];
+		(void)mkdirat(sp.lanes, rows[i].lane, 0700);
 		int lock = be_relay(i % 2 == 0 ? "route:elsewhere" : "route:y", true);
 		snprintf(want, sizeof(want), "--login %s\n", rows[i].login);
 		pid_t pid = ring_lane(&l, rows[i].lane);
@@ -262,6 +263,17 @@ test_not_due(void **state)
 	close(lock);
 	set_age(sp.lanes, LANE "/" LANE_RETRY, -30); /* and nobody is started, either */
 	assert_int_equal(ring_lane(&l, LANE), -EAGAIN);
+	assert_nothing_started();
+}
+
+/* Whoever asks for a lane that is none disturbs nobody. */
+static void
+test_no_lane(void **state)
+{
+	(void)state;
+	assert_int_equal(ring_lane(&l, "gone.example"), -EAGAIN);
+	spill(sp.lanes, "file.example", span_of(""));
+	assert_int_equal(ring_lane(&l, "file.example"), -EAGAIN);
 	assert_nothing_started();
 }
 
@@ -348,6 +360,7 @@ main(void)
 		RINGS(test_lock_alone),
 		RINGS(test_login),
 		RINGS(test_not_due),
+		RINGS(test_no_lane),
 		RINGS(test_queue_only),
 		RINGS(test_full_bell),
 		RINGS(test_trouble),

@@ -294,7 +294,15 @@ test_looks_due(void **state)
 			fail_msg("row %zu: %d, %lld", i, due, (long long)(next - now));
 	}
 	lane_close(&l);
-	assert_true(lane_looks_due(&sp, "gone.example", clock_wall(), 1000, &next));
+	next = 7;
+	assert_false(lane_looks_due(&sp, "gone.example", clock_wall(), 1000, &next));
+	assert_int_equal(next, 0);
+	spill(sp.lanes, "file.example", span_of(""));
+	assert_false(lane_looks_due(&sp, "file.example", clock_wall(), 1000, &next));
+	assert_int_equal(symlinkat("d.example", sp.lanes, "link.example"), 0); /* K4 */
+	assert_false(lane_looks_due(&sp, "link.example", clock_wall(), 1000, &next));
+	struct spool unreadable = SPOOL_CLOSED;
+	assert_true(lane_looks_due(&unreadable, "d.example", clock_wall(), 1000, &next));
 	assert_int_equal(next, 0);
 }
 

@@ -309,17 +309,25 @@ test_crashes(void **state)
 	struct message m;
 	int times = 0;
 	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_false(message_has_crashed(&lane, d.id));
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
+	message_close(&m);
+	assert_false(message_has_crashed(&lane, d.id)); /* an attempt is no crash */
 	for (int i = 1; i <= 3; i++) {
 		assert_int_equal(message_note_crash(&lane, d.id, &times), 0);
 		assert_int_equal(times, i);
+		assert_true(message_has_crashed(&lane, d.id));
 	}
+	assert_false(message_has_crashed(&lane, ID));
 	assert_int_equal(message_open(&m, &lane, d.id), 0);
 	assert_int_equal(m.crashes, 3);
-	assert_int_equal(m.attempts, 3);
+	assert_int_equal(m.attempts, 1 + 3);
 	assert_int_equal(message_note(&m, &lane, 5, true), 0); /* one that ended otherwise */
 	message_close(&m);
 	assert_int_equal(message_note_crash(&lane, d.id, &times), 0);
 	assert_int_equal(times, 4);
+	assert_true(message_has_crashed(&lane, d.id));
 	put_away();
 }
 

@@ -1,4 +1,4 @@
-"""No mail waits while a connection is free: couriers that help, that wait, and who takes what."""
+"""No mail waits while a connection is free: couriers that help, that wait for more, and whose turn it is."""
 import contextlib
 import threading
 import time
@@ -136,7 +136,27 @@ def test_no_second_relay(postern, world, domains, limits):
         postern.pipe("".join(said[:2]))
         world.sink.wait_lines(3)
         postern.pipe("".join([said[0], *said[2:]])) # all the rest at once, so that the first one does not wait long
-        assert len(postern.relays()) == 2 and len(postern.at_work()) == 1
+        assert len(postern.relays()) == 2 # lint: smtpd has ended, and had started what it starts
+        assert len(postern.at_work()) == 1
     patience.until(lambda: len(world.sink.messages) == len(domains))
     postern.settled()
     assert world.sink.most_open == 1
+
+
+def test_another_host_at_the_same_spool(postern, world):
+    """A lane has the relay of one host; mail that another host queues there meanwhile goes when that one is done, and
+    what is for other lanes at once. Nothing goes twice."""
+    world.domain("d.example")
+    world.domain("e.example", "127.0.0.3")
+    other = world.another("127.0.0.3")
+    with world.sink.held("END", "250 ok"):
+        postern.send("u@d.example")
+        world.sink.wait_lines(3)
+        ours = postern.relays()
+        postern.send(["v@d.example", "v@e.example"], hostname="elsewhere.test.example")
+        other.wait_messages(1)
+        patience.until(lambda: sorted(postern.relays()) == sorted(ours)) # the other one has nothing to do, and ends
+        assert world.sink.open == 1
+    postern.settled()
+    assert sorted(m.recipients for m in world.sink.messages) == [["u@d.example"], ["v@d.example"]]
+    assert len(other.messages) == 1
