@@ -5,9 +5,9 @@
  * network, no file and no clock. Who uses it from several threads lets one in at a time.
  *
  *	later       not due yet; by time
- *	ready       due; the oldest first. New mail has a queue of its own, and every second turn, so
- *	            that it does not wait for all that has waited before. Behind all of these: lanes
- *	            with couriers that are worth one more
+ *	ready       due; the oldest first. New mail has a queue of its own, and every second turn,
+ *	            so that it does not wait for all that has waited before. Behind all of these:
+ *	            lanes with couriers that are worth one more
  *	at a host   due, but its host has all the connections that it may have: the next courier
  *	            that is done with another lane of this host takes it, by the connection it has
  *	at work     couriers have it
