@@ -239,7 +239,7 @@ will_do(struct courier *c)
 	const struct exchanger *offer = c->turn.offer;
 	if (strcmp(lane, c->for_lane) == 0) {
 		c->work.to = c->to;
-		return true;
+		return approach_again(c); /* another one may have had it meanwhile */
 	}
 	if (offer == NULL || offer->socket || c->for_lane[0] == '[' || has_route(lane) ||
 		has_route(c->for_lane) || offer->port != c->to.port ||
