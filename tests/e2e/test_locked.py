@@ -46,6 +46,7 @@ class Talk:
 def test_taken_over(postern, where):
     """K1, K2: calls fail, and there is nothing to use; then a message is taken as ever."""
     locked.need(BUILD)
+    postern.pipe("QUIT\n") # makes what relays need
     talk, other = Talk(postern), Talk(postern)
     taken = locked.Taken(locked.build_inject(where), talk.monitor, other.monitor, postern.spool)
     taken.check_holdings(0)

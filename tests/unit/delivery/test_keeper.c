@@ -339,6 +339,25 @@ test_unsettled(void **state)
 	assert_int_equal(seen->serves, 1);
 }
 
+/* Somebody rang in vain, and could not have the lock. */
+static int
+leave_something_and_miss_a_ring(void)
+{
+	assert_int_equal(bell_leave_mark(dir), 0);
+	return leave_something();
+}
+
+/* ... but mail that came meanwhile is not for the timer. */
+static void
+test_unsettled_and_missed(void **state)
+{
+	(void)state;
+	served[0] = leave_something_and_miss_a_ring;
+	served[1] = leave_something;
+	assert_int_equal(keep(), EX_TEMPFAIL);
+	assert_int_equal(seen->serves, 2);
+}
+
 /* It may start relays for other logins, or ring for them, which the one at work may not. */
 static void
 test_mail_for_another_login(void **state)
@@ -491,6 +510,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_lock_is_taken, start, stop),
 		cmocka_unit_test_setup_teardown(test_other_login, start, stop),
 		cmocka_unit_test_setup_teardown(test_unsettled, start, stop),
+		cmocka_unit_test_setup_teardown(test_unsettled_and_missed, start, stop),
 		cmocka_unit_test_setup_teardown(test_mail_for_another_login, start, stop),
 		cmocka_unit_test_setup_teardown(test_one_is_at_fault, start, stop),
 		cmocka_unit_test_setup_teardown(test_nobody_knows, start, stop),

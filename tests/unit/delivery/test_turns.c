@@ -622,6 +622,24 @@ test_slow(void **state)
 	assert_false(c[1]->turn.given_up || is_told(c[1])); /* it begins anew */
 }
 
+/* Who has a message on its way, which may arrive twice, is given up after all others. */
+static void
+test_slow_in_flight(void **state)
+{
+	(void)state;
+	int ms;
+	struct courier *c[MOST];
+	begin_three(c);
+	waits("d");
+	for (int i = 0; i < MOST; i++)
+		moved(c[i], 0);
+	c[1]->turn.seen -= 1000;
+	c[0]->turn.in_flight = c[1]->turn.in_flight = true;
+	assert_true(turns(&ms));
+	assert_int_equal(given_up(), 1);
+	assert_true(c[2]->turn.given_up);
+}
+
 /* Whoever moves octets is not slow, however long it takes; and is forgiven. */
 static void
 test_not_slow(void **state)
@@ -684,6 +702,7 @@ main(void)
 		TEST(test_lost_connection),
 		TEST(test_refused),
 		TEST(test_slow),
+		TEST(test_slow_in_flight),
 		TEST(test_not_slow),
 		TEST(test_ran_out),
 	};

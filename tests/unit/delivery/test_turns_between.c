@@ -207,6 +207,51 @@ test_who_takes_leave_is_not_waited_for(void **state)
 	r.turns.most = 2;
 }
 
+/* ---- slow ones ----------------------------------------------------------------------------- */
+
+/* They were slow for so long, and so many lanes got one of the others meanwhile. */
+static void
+let_time_pass(struct courier *const c[2], size_t taken)
+{
+	for (int i = 0; i < 2; i++)
+		c[i]->turn.seen = clock_ms() - TURNS_SLOW;
+	r.turns.since = clock_ms() - TURNS_SLOW;
+	r.turns.taken = taken;
+}
+
+static int
+given_up(struct courier *const c[2])
+{
+	int ms;
+	assert_true(turns_turn(&r, &ms));
+	return c[0]->turn.given_up + c[1]->turn.given_up;
+}
+
+/* As long as a queue moves, nobody goes for those who wait in it; then half of the slow ones (S2). */
+static void
+test_queue_that_moves(void **state)
+{
+	(void)state;
+	struct courier *const c[2] = { begin("a.example"), begin("b.example") };
+	turns_lane(&r, "c.example", 0);
+	turns_lane(&r, "d.example", 0);
+	assert_int_equal(given_up(c), 0); /* they have just begun */
+	let_time_pass(c, 2);
+	assert_int_equal(given_up(c), 0);
+	let_time_pass(c, 1);
+	assert_int_equal(given_up(c), 1);
+	assert_int_equal(given_up(c), 1);
+	let_time_pass(c, 0);
+	assert_int_equal(given_up(c), 1);
+	assert_true(c[0]->turn.given_up);
+	for (size_t i = 0; i < 2; i++) { /* what the first one takes tells nothing of the pace */
+		turns_done(c[i], 0);
+		assert_true(turns_next(c[i]));
+		assert_false(c[i]->turn.given_up);
+		assert_int_equal(r.turns.taken, i);
+	}
+}
+
 /* To begin anew would not help: it is for the timer. */
 static void
 test_no_courier_can_be_started(void **state)
@@ -247,6 +292,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_who_gives_way_does, enter, leave),
 		cmocka_unit_test_setup_teardown(test_no_lane_is_left_behind, enter, leave),
 		cmocka_unit_test_setup_teardown(test_who_takes_leave_is_not_waited_for, enter, leave),
+		cmocka_unit_test_setup_teardown(test_queue_that_moves, enter, leave),
 		cmocka_unit_test_setup_teardown(test_no_courier_can_be_started, enter, leave),
 		cmocka_unit_test_setup_teardown(test_one_courier_cannot_be_started, enter, leave),
 	};
