@@ -98,7 +98,7 @@ approach_again(struct courier *c)
 	struct link_terms t;
 	name_target(c, &t);
 	if (strcmp(t.target, c->link.terms.target) == 0)
-		return true; /* it was good for this lane when it began, or when it came back to it */
+		return true; /* for this lane it was made, or was judged last */
 	link_turn_to(&c->link, t.target, t.domain);
 	return c->work.delivery.tls != DELIVERY_TLS_VERIFY || link_judge(&c->link);
 }

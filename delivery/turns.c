@@ -208,7 +208,10 @@ is_slow(struct courier *c, int64_t now)
 	return turn->slow != 0;
 }
 
-/* Which of two slow ones is given up first? One that costs no message twice, or else longer slow. */
+/*
+ * Which of two slow ones is given up first? One that costs no message twice, or else the one that
+ * is slow for longer.
+ */
 static bool
 goes_before(const struct courier *a, const struct courier *b)
 {

@@ -9,8 +9,8 @@
 #include "queue/lane.h"
 
 /*
- * Starts the relay of a login, with its lock. The pid or -errno. Whoever holds the lock and does not
- * listen is about to, or was until now: in either case it looks at all lanes after this, for it
+ * Starts the relay of a login, with its lock. The pid or -errno. Whoever holds the lock and does
+ * not listen is about to, or was until now: in either case it looks at all lanes after this, for it
  * sees the mark, unless it let the lock go before that.
  */
 static pid_t

@@ -55,7 +55,7 @@ def test_taken_over(postern, where):
     assert talk.ask("NOOP") == talk.ask("EHLO x") == talk.ask("MAIL FROM:<a@sender.example>") == b"250"
     assert talk.ask("RCPT TO:<u@dest.example>") == b"250"
     assert talk.ask("DATA") == b"354" and talk.ask("Subject: x\n\nhello\n.") == b"250"
-    postern.wait_messages(1)
+    assert len(postern.messages()) == 1 # lint: the reply to its text is there, and nothing delivers it
     assert talk.ask("QUIT") == b"221"
 
 

@@ -1,11 +1,16 @@
 /* hands: who had what in hand, told by memory in which anything may stand (M12). */
 #include "tests/unit/unit.h"
 
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "delivery/hands.h"
 
-enum { COURIERS = 3, PLACES = 2 };
+enum { COURIERS = 3, PLACES = 2, SECONDS = 30 };
 
 #define LANE  "d.example"
 #define FIRST "0123456789abcdefghjk"
@@ -76,12 +81,98 @@ test_nonsense(void **state)
 	}
 }
 
+/* ---- a process that dies ------------------------------------------------------------------- */
+
+static void
+touch_nothing(void)
+{
+	volatile char *volatile nowhere = NULL;
+	*nowhere = 'x';
+}
+
+static void
+be_killed(void)
+{
+	raise(SIGKILL);
+}
+
+struct death {
+	void (*die)(void);
+	int signal;
+	int suspected; /* so many messages */
+};
+
+/* A courier: it has a message in hand, and waits; but the one in the middle dies. */
+struct one {
+	int number;
+	void (*die)(void);
+	pthread_barrier_t *ready;
+};
+
+static void *
+work(void *context)
+{
+	const struct one *one = context;
+	hands_sign(h, one->number);
+	hands_take(h, one->number, 0, LANE, FIRST);
+	pthread_barrier_wait(one->ready);
+	if (one->number == 1)
+		one->die();
+	pause();
+	return NULL;
+}
+
+static void
+run_and_die(void (*die)(void))
+{
+	static struct one all[COURIERS];
+	static pthread_barrier_t ready;
+	pthread_t thread[COURIERS];
+	alarm(SECONDS); /* whoever does not die ends all the same */
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
+	pthread_barrier_init(&ready, NULL, COURIERS);
+	for (int i = 0; i < COURIERS; i++) {
+		all[i] = (struct one){ i, die, &ready };
+		if (pthread_create(&thread[i], NULL, work, &all[i]) != 0)
+			_exit(1);
+	}
+	pause();
+	_exit(1);
+}
+
+/* Whose fault it was is known, unless nobody could tell: then all are suspected. */
+static void
+test_death(void **state)
+{
+	(void)state;
+	static const struct death rows[] = {
+		{ touch_nothing, SIGSEGV, 1 },
+		{ abort, SIGABRT, 1 },
+		{ be_killed, SIGKILL, COURIERS },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		int status;
+		hands_clear(h);
+		pid_t pid = fork();
+		if (pid == 0)
+			run_and_die(rows[i].die);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), rows[i].signal);
+		assert_int_equal(h->shared->died_by, rows[i].suspected == 1 ? 1 : -1);
+		assert_int_equal(count(), rows[i].suspected);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_what_is_in_hand, enter, leave),
 		cmocka_unit_test_setup_teardown(test_nonsense, enter, leave),
+#ifndef POSTERN_INSTRUMENTED /* where faults belong to the checker */
+		cmocka_unit_test_setup_teardown(test_death, enter, leave),
+#endif
 	};
 	return cmocka_run_group_tests_name("hands", tests, NULL, NULL);
 }

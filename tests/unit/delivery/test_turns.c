@@ -15,7 +15,7 @@
 #include "lib/clock.h"
 #include "process/log.h"
 
-enum { MOST = 3, PER_HOST = 2, AGES = 3600, SOON = 60000 /* ms */ };
+enum { MOST = 3, PER_HOST = 2, AGES = 3600, SECONDS = 20 };
 
 static struct relay r;
 
@@ -328,13 +328,15 @@ struct waiter {
 	struct courier *c;
 	pthread_t thread;
 	bool news;
+	_Atomic bool ended;
 };
 
 static void *
 linger(void *waiter)
 {
 	struct waiter *w = waiter;
-	w->news = turns_linger(w->c, clock_deadline(SOON / 1000));
+	w->news = turns_linger(w->c, clock_deadline(SECONDS));
+	w->ended = true;
 	return NULL;
 }
 
@@ -344,8 +346,10 @@ begin_to_linger(struct waiter *w, struct courier *c)
 {
 	bool idle = false;
 	w->c = c;
+	w->ended = false;
 	assert_int_equal(pthread_create(&w->thread, NULL, linger, w), 0);
 	while (!idle) {
+		assert_false(w->ended);
 		pthread_mutex_lock(&r.turns.lock);
 		idle = c->turn.idle;
 		pthread_mutex_unlock(&r.turns.lock);
@@ -534,7 +538,8 @@ static void
 test_refused(void **state)
 {
 	(void)state;
-	int far;
+	int far, ms;
+	struct pollfd wake = { .fd = r.turns.wake, .events = POLLIN };
 	struct courier *a = begins("a"), *b = begins("b"), *c = begins("c");
 	connects(a, &host_a, &far);
 	struct schedule_host *h = turns_connect(b, &host_a);
@@ -544,9 +549,11 @@ test_refused(void **state)
 	turns_park(b, &host_a);
 	turns_park(c, &host_a);
 	turns_end(c);
+	assert_true(turns(&ms));
 	assert_int_equal(n_started, 3);
+	assert_int_equal(poll(&wake, 1, 0), 0);
 	turns_done(a, 0);
-	int ms;
+	assert_int_equal(poll(&wake, 1, 0), 1);
 	assert_true(turns(&ms));
 	assert_int_equal(n_started, 4);
 	assert_string_equal(lane_of(started[3]), "b");
