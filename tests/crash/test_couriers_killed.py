@@ -120,7 +120,7 @@ def watched(lab, queue):
 @pytest.mark.parametrize("role, first, whens", [
     ("courier", None, (":enter", ":exit")), ("worker", "landlock_restrict_self", (":enter", ":exit")),
     ("courier", None, (":parent",)), ("courier", None, (":family",)),
-    ("keeper", "mknodat", (":enter", ":exit"))], ids=["courier", "worker", "its-keeper", "both", "keeper"])
+    ("keeper", "socketpair", (":enter", ":exit"))], ids=["courier", "worker", "its-keeper", "both", "keeper"])
 def test_killed(lab, queue, watched, role, first, whens):
     """The relay at work dies in a courier, or in its first thread; the keeper dies and it lives; both do."""
     points = strike.sample(strike.points(watched, role, first, whens), NEVER_LEFT_OUT)

@@ -99,7 +99,7 @@ def kill_at(lab, point):
 ROLES = [
     ("session", "landlock_restrict_self", r"(fsync|linkat|renameat|mkdirat)#"),
     ("monitor", "clone", r"(clone|recvmsg|fcntl)#"),
-    ("keeper", "mknodat", r"(mknodat|clone|poll|wait4|getdents64)#"),
+    ("keeper", "socketpair", r"(clone|poll|wait4|getdents64|unlinkat)#"),
     ("worker", "landlock_restrict_self", r"(openat|clone|poll|close)#"),
     ("courier", None, r"(unlinkat|connect|pwrite64)#"),
 ]

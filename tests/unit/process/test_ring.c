@@ -355,6 +355,46 @@ test_other_host(void **state)
 	close(lock);
 }
 
+/* What of a login's directory is there: "d" itself, "l" its lock, "b" its bell, in this order. */
+static const char *
+made(const char *login)
+{
+	static const char *const names[] = { "", "/lock", "/bell" };
+	static char found[4];
+	char path[128];
+	size_t n = 0;
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(path, sizeof(path), "relay/" HOST "/%s%s", login, names[i]);
+		if (faccessat(sp.root, path, F_OK, 0) == 0)
+			found[n++] = "dlb"[i];
+	}
+	found[n] = '\0';
+	return found;
+}
+
+/* S13: for each login, while there is room; and what was begun is made whole. */
+static void
+test_prepare(void **state)
+{
+	(void)state;
+	c.relay.max_connections = 0;
+	ring_prepare(&l);
+	assert_string_equal(made(LOGIN_NONE), "");
+	c.relay.max_connections = 2;
+	ring_prepare(&l);
+	assert_string_equal(made(LOGIN_NONE), "dlb");
+	assert_string_equal(made("route:x"), "dlb");
+	assert_string_equal(made("route:y"), ""); /* it has that of x */
+	assert_string_equal(made("route:z"), ""); /* it needs none */
+	int dir = dir_of("route:x");
+	assert_int_equal(unlinkat(dir, "lock", 0), 0);
+	assert_int_equal(unlinkat(dir, "bell", 0), 0);
+	close(dir);
+	ring_prepare(&l);
+	assert_string_equal(made("route:x"), "dlb");
+	assert_false(is_locked("route:x"));
+}
+
 int
 main(void)
 {
@@ -369,6 +409,7 @@ main(void)
 		RINGS(test_full_bell),
 		RINGS(test_trouble),
 		RINGS(test_other_host),
+		RINGS(test_prepare),
 	};
 	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
 }
