@@ -84,11 +84,13 @@ begins_again(struct courier *c)
 	struct tour *t = c->tour;
 	if (t->found.last)
 		return false;
-	bool news = !t->found.again && (turns_take_news(c) || (!t->rested && lingers(c)));
-	if (!t->found.again)
+	bool news = false;
+	if (!t->found.again) {
+		news = turns_take_news(c) || (!t->rested && lingers(c));
 		t->rested = !news;
-	if (!news && !t->found.again && t->marked)
-		return false;
+		if (!news && t->marked)
+			return false;
+	}
 	try_again(c);
 	if (news)
 		tour_look_again(c);
