@@ -257,7 +257,7 @@ tour_close(struct relay *r, struct tour *t, int64_t next)
 {
 	cleanup_dir(&t->dir);
 	if (!t->marked && t->found.last)
-		(void)lane_settle(&t->lane); /* to have the time; what came meanwhile was rung for */
+		(void)lane_settle(&t->lane); /* for the time; what came meanwhile was rung for */
 	int left = lane_leave(&t->lane, &r->spool, next);
 	if (t->found.stop || (left < 0 && t->found.last))
 		r->unsettled = true; /* it looks due, or is, and cannot be told that it is not */
