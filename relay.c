@@ -126,7 +126,7 @@ make_room_for_files(struct relay *r)
 		? ((int64_t)limit.rlim_cur - FILES_COMMON) / each : 1;
 	if (limit.rlim_cur == RLIM_INFINITY || fit >= *most)
 		return;
-	log_event(LOG_WARNING, &f, "%lld open files are too few for %lld connections: there will "
+	log_event(LOG_NOTICE, &f, "%lld open files are too few for %lld connections: there will "
 		"be %lld (LimitNOFILE, max_connections)", (long long)limit.rlim_cur,
 		(long long)*most, (long long)(fit > 0 ? fit : 1));
 	*most = fit > 0 ? fit : 1;

@@ -1,6 +1,7 @@
 #include "delivery/approach.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "delivery/tour.h"
 #include "mail/lane_name.h"
@@ -96,6 +97,8 @@ approach_again(struct courier *c)
 {
 	struct link_terms t;
 	name_target(c, &t);
+	if (strcmp(t.target, c->link.terms.target) == 0)
+		return true; /* for this lane it was made, or was judged last */
 	link_turn_to(&c->link, t.target, t.domain);
 	return c->work.delivery.tls != DELIVERY_TLS_VERIFY || link_judge(&c->link);
 }

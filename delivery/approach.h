@@ -13,10 +13,10 @@
  */
 void approach_set(struct courier *c);
 
-
 /*
- * The connection that there is goes on, for a lane whose host is the same (c->work.to). False: it
- * cannot, because the certificate must be good for this lane, and is not.
+ * The connection that there is goes on, for a lane whose host is the same (c->work.to). What was
+ * proved for another lane does not count for it. False: it cannot, because the certificate must be
+ * good for this lane, and is not.
  */
 bool approach_again(struct courier *c);
 

@@ -16,7 +16,10 @@
 #include "process/log.h"
 #include "sending/begin.h"
 
-enum { LOST_IN_A_ROW = 3 }; /* messages that come to nothing before the lane counts as down */
+enum {
+	LOST_IN_A_ROW = 3, /* messages that come to nothing before the lane counts as down */
+	IN_HASTE = 1,      /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+};
 
 /*
  * Nothing more of the lane is tried. The rest of its mail waits if o is SOFT, and fails if it is
@@ -236,7 +239,7 @@ will_do(struct courier *c)
 	const struct exchanger *offer = c->turn.offer;
 	if (strcmp(lane, c->for_lane) == 0) {
 		c->work.to = c->to;
-		return true;
+		return approach_again(c); /* another one may have had it meanwhile */
 	}
 	if (offer == NULL || offer->socket || c->for_lane[0] == '[' || has_route(lane) ||
 		has_route(c->for_lane) || offer->port != c->to.port ||
@@ -357,13 +360,16 @@ connect_to_any(struct courier *c)
 
 /*
  * There is a host again. The attempts before count on until it does something: others greet and
- * close, again and again, and the lane is to wait longer each time.
+ * close, again and again, and the lane is to wait longer each time. Mail that came until now left
+ * no mark (lane_announce), or one that is gone, and the names may have been read before; so the
+ * lane is gone over once more.
  */
 static void
 set_up(struct courier *c)
 {
 	lane_set_up(&c->tour->lane);
 	(void)lane_settle(&c->tour->lane);
+	turns_look_again(c);
 	c->work.state = (struct lane_state){ .attempts = c->work.state.attempts };
 }
 
@@ -487,7 +493,9 @@ void
 connect_close(struct courier *c)
 {
 	bool refused = c->link.bye && !link_was_of_use(&c->link);
-	link_quit(&c->link);
+	/* Mail of another lane has nothing to do with this host. */
+	bool waits = c->turn.lane != NULL && !c->work.met;
+	link_quit(&c->link, waits ? IN_HASTE : INT64_MAX);
 	turns_disconnect(c, c->turn.at, refused);
 	c->turn.at = NULL;
 }

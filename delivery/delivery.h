@@ -126,10 +126,12 @@ struct turn {
 	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
 	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
 	int told;                      /* eventfd: readable when it was told something */
-	uint64_t moved;                /* octets of its connection, */
+	uint64_t sent;                 /* octets by its connection, */
 	int64_t seen;                  /* ... as was seen then (clock_ms) */
 	int64_t slow;                  /* slow since then; 0: it is not */
 	bool given_up;                 /* ... and it was told to end that */
+	_Atomic bool in_flight;        /* messages are on their way: to give it up may send them
+	                                * twice */
 	TAILQ_ENTRY(courier) list;     /* of those that are idle, or have ended */
 };
 
@@ -161,6 +163,9 @@ struct turns {
 	size_t coming;                 /* idle ones that were told to take a lane, and have not */
 	int wake;                      /* eventfd of the first thread */
 	bool ran_out;                  /* connections did once, which was said */
+	size_t taken;                  /* lanes, by couriers that were done with another one, */
+	int64_t since;                 /* ... since then (clock_ms) */
+	size_t pace;                   /* so many in TURNS_SLOW, before that */
 	bool failed;                   /* a thread could not be started */
 };
 
@@ -179,6 +184,7 @@ struct relay {
 	struct hands *hands;            /* shared with the first process; one for each courier */
 	struct suspects suspects;       /* has a lock */
 	int keeper;                     /* socket to the first process (keeper.h); -1: none */
+	_Atomic bool orphaned;          /* that has ended before this one */
 	bool alone;                     /* this process tries one message alone */
 	void (*visit)(struct courier *c); /* what a courier does, from its start to its end */
 	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about

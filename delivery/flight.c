@@ -177,6 +177,7 @@ flight_land_all(struct courier *c, struct found *found)
 {
 	while (sending_jobs(&c->link) > 0)
 		flight_land(c, found);
+	c->turn.in_flight = false;
 }
 
 void
@@ -185,8 +186,10 @@ flight_take_off(struct courier *c, struct flight *f, struct found *found)
 	f->next = f->parts = f->job.n = 0;
 	f->job.m = &f->m;
 	(void)next_job(c, f);
+	c->turn.in_flight = true;
 	sending_start(&c->link, &f->job);
 	connect_learn(c);
 	while (sending_landed(&c->link))
 		flight_land(c, found);
+	c->turn.in_flight = sending_jobs(&c->link) > 0;
 }

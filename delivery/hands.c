@@ -1,5 +1,6 @@
 #include "delivery/hands.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -25,25 +26,29 @@ size_of_hand(int places)
 static size_t
 size_for(int couriers, int places)
 {
-	return sizeof(struct hands) + (size_t)couriers * size_of_hand(places);
+	return sizeof(struct hands_shared) + (size_t)couriers * size_of_hand(places);
 }
 
 static struct hand *
 hand(const struct hands *h, int number)
 {
-	return (struct hand *)(void *)((char *)h->v + (size_t)number * size_of_hand(h->places));
+	return (struct hand *)(void *)(h->shared->v + (size_t)number * size_of_hand(h->places));
 }
 
 struct hands *
 hands_new(int couriers, int places)
 {
-	struct hands *h = mmap(NULL, size_for(couriers, places), PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (h == MAP_FAILED)
+	struct hands *h = malloc(sizeof(*h));
+	if (h == NULL)
 		return NULL;
-	h->died_by = -1;
-	h->couriers = couriers;
-	h->places = places;
+	*h = (struct hands){ .couriers = couriers, .places = places };
+	h->shared = mmap(NULL, size_for(couriers, places), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (h->shared == MAP_FAILED) {
+		free(h);
+		return NULL;
+	}
+	h->shared->died_by = -1;
 	return h;
 }
 
@@ -51,7 +56,8 @@ void
 hands_free(struct hands *h)
 {
 	if (h != NULL)
-		munmap(h, size_for(h->couriers, h->places));
+		munmap(h->shared, size_for(h->couriers, h->places));
+	free(h);
 }
 
 /*
@@ -68,7 +74,7 @@ note_fault(int number, siginfo_t *info, void *context)
 		__builtin_trap();
 	}
 	if (signed_hands != NULL)
-		signed_hands->died_by = signed_number;
+		signed_hands->shared->died_by = signed_number;
 }
 
 void
@@ -122,7 +128,7 @@ hands_next(const struct hands *h, struct hands_suspect *s)
 {
 	for (; s->number < h->couriers; s->number++, s->place = 0) {
 		const struct hand *one = hand(h, s->number);
-		if (h->died_by >= 0 && h->died_by != s->number)
+		if (h->shared->died_by >= 0 && h->shared->died_by != s->number)
 			continue;
 		while (s->place < one->used && s->place < h->places)
 			if (look_at(one, s->place++, s))
@@ -134,7 +140,7 @@ hands_next(const struct hands *h, struct hands_suspect *s)
 void
 hands_clear(struct hands *h)
 {
-	h->died_by = -1;
+	h->shared->died_by = -1;
 	for (int i = 0; i < h->couriers; i++) {
 		struct hand *one = hand(h, i);
 		for (int k = 0; k < one->used && k < h->places; k++)

@@ -13,10 +13,13 @@
 #include "lib/id.h"
 #include "mail/lane_name.h"
 
+/* How many there are each process knows by itself: what is shared may be anything. */
 struct hands {
-	volatile sig_atomic_t died_by; /* a number; -1: nobody, or it is not known */
-	int couriers, places;          /* of each */
-	_Alignas(int) char v[];        /* struct hand, one for each */
+	int couriers, places; /* of each */
+	struct hands_shared {
+		volatile sig_atomic_t died_by; /* a number; -1: nobody, or it is not known */
+		_Alignas(int) char v[];        /* struct hand, one for each */
+	} *shared;
 };
 
 /*

@@ -31,6 +31,7 @@ struct keeper {
 	const struct launcher *launcher;
 	const struct keeper_work *work;
 	int dir, lock;
+	pid_t pid;              /* of the relay at work */
 	int socket;             /* to it */
 	int alone;              /* ... to the process that tries a message alone; -1: none */
 	pid_t alone_pid;
@@ -74,7 +75,7 @@ look_at_hands(struct keeper *k, int status)
 	log_event(LOG_ERR, &f, "the relay at work died by signal %d; another one goes on",
 		WTERMSIG(status));
 	for (struct hands_suspect s = { .number = 0 }; hands_next(all, &s);)
-		if (all->died_by >= 0 || suspects_has(&k->before, s.lane, s.id))
+		if (all->shared->died_by >= 0 || suspects_has(&k->before, s.lane, s.id))
 			any = suspect(k, &s) || any;
 		else
 			(void)suspects_add(&now, s.lane, s.id);
@@ -194,6 +195,18 @@ heed(struct keeper *k, const struct note *n)
 		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", n->lane, strerror(-pid));
 }
 
+/* Relays of other logins that were started from here have ended. */
+static void
+reap_others(const struct keeper *k)
+{
+	siginfo_t i = { .si_pid = 0 };
+	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
+		i.si_pid != k->pid && i.si_pid != k->alone_pid) {
+		(void)waitpid(i.si_pid, NULL, 0);
+		i.si_pid = 0;
+	}
+}
+
 /* Heeds what came from one of the two. False: it has ended. */
 static bool
 listen_to(struct keeper *k, int fd)
@@ -211,6 +224,7 @@ attend(struct keeper *k)
 {
 	for (;;) {
 		try_next(k);
+		reap_others(k);
 		struct pollfd p[] = { { .fd = k->socket, .events = POLLIN },
 			{ .fd = k->alone, .events = POLLIN } };
 		if (poll(p, 2, -1) < 0)
@@ -229,7 +243,7 @@ serve_once(struct keeper *k)
 	int ends[2], status;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
-	pid_t pid = fork();
+	pid_t pid = k->pid = fork();
 	if (pid < 0) {
 		int err = -errno;
 		close(ends[0]);
@@ -272,13 +286,15 @@ is_any_due(const struct relay *r)
 
 /*
  * Whoever rings while the bell is closed and the lock is not free relies on this look, which is
- * made when it is. True: there is more to do, and the lock is ours again.
+ * made when it is. Where something looks due that nothing can be done about, only the mark of such
+ * a one counts. True: there is more to do, and the lock is ours again.
  */
 static bool
-look_once_more(struct keeper *k)
+look_once_more(struct keeper *k, bool settled)
 {
 	cleanup_fd(&k->lock);
-	k->lock = is_any_due(k->r) ? bell_lock(k->dir) : -1;
+	bool missed = bell_take_mark(k->dir);
+	k->lock = missed || (settled && is_any_due(k->r)) ? bell_lock(k->dir) : -1;
 	return k->lock >= 0;
 }
 
@@ -304,9 +320,7 @@ keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *
 				return EX_SOFTWARE;
 			continue;
 		}
-		if (WEXITSTATUS(status) != EXIT_SUCCESS)
+		if (!look_once_more(&k, WEXITSTATUS(status) == EXIT_SUCCESS))
 			return WEXITSTATUS(status);
-		if (!look_once_more(&k))
-			return EXIT_SUCCESS;
 	}
 }

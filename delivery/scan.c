@@ -144,7 +144,7 @@ is_suspect(struct courier *c, const char *id, bool tried, struct found *found)
 {
 	struct relay *r = c->relay;
 	const char *lane = c->tour->lane.name;
-	if (r->keeper < 0 || r->alone)
+	if (r->keeper < 0 || r->orphaned || r->alone)
 		return false;
 	bool known = suspects_has(&r->suspects, lane, id);
 	if (!known && !(tried && message_has_crashed(&c->tour->lane, id)))

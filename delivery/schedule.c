@@ -116,14 +116,21 @@ forget_lane(struct schedule *s, struct schedule_lane *l)
 	free_lane(l);
 }
 
+static struct schedule_queue *
+queue_of(struct schedule *s, bool fresh)
+{
+	return fresh ? &s->fresh : &s->ready;
+}
+
 static void
-make_ready(struct schedule *s, struct schedule_lane *l)
+make_ready(struct schedule *s, struct schedule_lane *l, bool fresh)
 {
 	l->place = SCHEDULE_READY;
+	l->fresh = fresh;
 	l->wanted = 1;
 	l->due = 0;
 	l->news = false;
-	TAILQ_INSERT_TAIL(&s->ready, l, list);
+	TAILQ_INSERT_TAIL(queue_of(s, fresh), l, list);
 	s->waiting++;
 }
 
@@ -142,7 +149,7 @@ schedule_lane(struct schedule *s, const char *name, int64_t due)
 		drop_later(s, l);
 	l->due = due;
 	if (due == 0)
-		make_ready(s, l);
+		make_ready(s, l, true);
 	else
 		push_later(s, l);
 	return l;
@@ -210,7 +217,7 @@ release(struct schedule *s, struct schedule_host *h)
 	struct schedule_lane *l = TAILQ_FIRST(&h->waiting);
 	TAILQ_REMOVE(&h->waiting, l, list);
 	l->host = NULL;
-	make_ready(s, l);
+	make_ready(s, l, false);
 }
 
 void
@@ -251,7 +258,7 @@ schedule_ripen(struct schedule *s, int64_t now)
 	while (s->later.n > 0 && s->later.v[0]->due <= now) {
 		struct schedule_lane *l = s->later.v[0];
 		drop_later(s, l);
-		make_ready(s, l);
+		make_ready(s, l, false);
 	}
 	return s->waiting;
 }
@@ -259,7 +266,7 @@ schedule_ripen(struct schedule *s, int64_t now)
 int64_t
 schedule_next(const struct schedule *s, int64_t now)
 {
-	if (!TAILQ_EMPTY(&s->ready) || !TAILQ_EMPTY(&s->more))
+	if (s->waiting > 0 || !TAILQ_EMPTY(&s->more))
 		return 0;
 	if (s->later.n == 0)
 		return -1;
@@ -299,12 +306,14 @@ struct schedule_lane *
 schedule_take(struct schedule *s, int64_t now)
 {
 	(void)schedule_ripen(s, now);
-	struct schedule_lane *l = TAILQ_FIRST(&s->ready);
+	bool fresh = s->turn_of_fresh ? !TAILQ_EMPTY(&s->fresh) : TAILQ_EMPTY(&s->ready);
+	struct schedule_lane *l = TAILQ_FIRST(queue_of(s, fresh));
 	if (l == NULL) {
 		l = TAILQ_FIRST(&s->more);
 		return l != NULL ? begin(s, l) : NULL;
 	}
-	TAILQ_REMOVE(&s->ready, l, list);
+	s->turn_of_fresh = !fresh;
+	TAILQ_REMOVE(queue_of(s, fresh), l, list);
 	s->waiting--;
 	return begin(s, l);
 }
@@ -356,7 +365,7 @@ schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next)
 	if (!end(s, l))
 		return;
 	if (l->news)
-		make_ready(s, l);
+		make_ready(s, l, true);
 	else if (l->due != 0)
 		push_later(s, l);
 	else
@@ -366,8 +375,10 @@ schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next)
 void
 schedule_yield(struct schedule *s, struct schedule_lane *l)
 {
-	l->news = true;
-	schedule_done(s, l, 0);
+	if (end(s, l))
+		make_ready(s, l, l->fresh);
+	else
+		l->news = true;
 }
 
 struct schedule_host *
@@ -378,7 +389,7 @@ schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct exch
 		return NULL; /* the others go on */
 	struct exchanger *offer = h != NULL ? malloc(sizeof(*offer)) : NULL;
 	if (offer == NULL || (has_room(h) && h->idle == 0)) { /* a connection ended meanwhile */
-		make_ready(s, l);
+		make_ready(s, l, false);
 		if (h != NULL)
 			forget_idle_host(s, h);
 		free(offer);
@@ -402,6 +413,7 @@ schedule_init(struct schedule *s, int per_host)
 {
 	*s = (struct schedule){ .per_host = per_host };
 	TAILQ_INIT(&s->ready);
+	TAILQ_INIT(&s->fresh);
 	TAILQ_INIT(&s->more);
 }
 

@@ -5,8 +5,9 @@
  * network, no file and no clock. Who uses it from several threads lets one in at a time.
  *
  *	later       not due yet; by time
- *	ready       due; the oldest first. Behind all of these: lanes with couriers that are worth
- *	            one more
+ *	ready       due; the oldest first. New mail has a queue of its own, and every second turn,
+ *	            so that it does not wait for all that has waited before. Behind all of these:
+ *	            lanes with couriers that are worth one more
  *	at a host   due, but its host has all the connections that it may have: the next courier
  *	            that is done with another lane of this host takes it, by the connection it has
  *	at work     couriers have it
@@ -41,6 +42,7 @@ struct schedule_lane {
 	int couriers;               /* at work on it */
 	int wanted;                 /* couriers that it is worth */
 	bool news;                  /* mail came while couriers were at work */
+	bool fresh;                 /* it is ready for new mail, in the queue of that */
 	bool listed;                /* in `more` */
 	struct schedule_host *host; /* while it waits there */
 	struct exchanger *offer;    /* ... as it was found for this lane; goes with it; owned */
@@ -57,8 +59,9 @@ struct schedule {
 		struct schedule_lane **v; /* a heap; the first is due first */
 		size_t n, size;
 	} later;
-	size_t waiting; /* lanes in `ready` */
-	TAILQ_HEAD(, schedule_lane) ready, more;
+	size_t waiting; /* lanes that are ready */
+	TAILQ_HEAD(schedule_queue, schedule_lane) ready, fresh, more;
+	bool turn_of_fresh; /* the next one */
 };
 
 void schedule_init(struct schedule *s, int per_host);

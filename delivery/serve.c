@@ -21,9 +21,15 @@ is_ours(const struct relay *r, const char *lane)
 	return strcmp(login, r->login_name) == 0;
 }
 
-/* All lanes of this login get the time at which they are due. */
+enum { LONG_AGO = 1 }; /* wall clock, s */
+
+/*
+ * All lanes of this login get the time at which they are due. `first`: what is due has waited until
+ * now, the longer the better, but first of all what was never tried; later it is new mail of which
+ * nothing was heard.
+ */
 static void
-look_at_all(struct relay *r)
+look_at_all(struct relay *r, bool first)
 {
 	int64_t next, now = clock_wall();
 	auto_dir lanes = lanes_open(&r->spool);
@@ -32,7 +38,8 @@ look_at_all(struct relay *r)
 			continue;
 		bool due = lane_looks_due(&r->spool, name, now, conf_longest_retry(&r->common),
 			&next);
-		turns_lane(r, name, due ? 0 : next);
+		int64_t since = next > 0 && next <= now ? next : LONG_AGO;
+		turns_lane(r, name, !due ? next : first ? since : 0);
 	}
 }
 
@@ -48,24 +55,24 @@ hear(struct relay *r, struct bell *bell)
 			turns_lane(r, lane, 0);
 	}
 	if (all)
-		look_at_all(r);
+		look_at_all(r, false);
 }
 
 /* Goes on as long as something is due, or a message that is tried alone is not settled. */
 static void
 go_on(struct relay *r, struct bell *bell)
 {
-	bool watched = r->keeper >= 0;
-	for (int ms; turns_turn(r, &ms) || (watched && suspects_any(&r->suspects));) {
+	r->orphaned = r->keeper < 0;
+	for (int ms; turns_turn(r, &ms) || (!r->orphaned && suspects_any(&r->suspects));) {
 		struct pollfd p[] = { { .fd = bell->fd, .events = POLLIN },
 			{ .fd = r->turns.wake, .events = POLLIN },
-			{ .fd = watched ? r->keeper : -1, .events = POLLIN } };
+			{ .fd = r->orphaned ? -1 : r->keeper, .events = POLLIN } };
 		if (poll(p, 3, ms) < 0)
 			continue;
 		if (p[0].revents != 0)
 			hear(r, bell);
 		if (p[2].revents != 0)
-			watched = notes_hear(r);
+			r->orphaned = !notes_hear(r);
 	}
 }
 
@@ -82,7 +89,8 @@ serve_run(struct relay *r, int dir)
 		log_event(LOG_ERR, &f, "cannot listen for mail: %s", strerror(-err));
 		return EX_TEMPFAIL;
 	}
-	look_at_all(r);
+	(void)bell_take_mark(dir);
+	look_at_all(r, true);
 	go_on(r, &bell);
 	bell_close(&bell);
 	turns_free(r);

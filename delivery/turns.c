@@ -119,7 +119,7 @@ assign(struct courier *c, struct schedule_lane *l)
 	turn->lane = l;
 	turn->offer = l->offer;
 	l->offer = NULL;
-	turn->moved = atomic_load_explicit(&c->link.stream.moved, memory_order_relaxed);
+	turn->sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
 	turn->seen = clock_ms();
 	turn->slow = 0;
 	turn->given_up = false;
@@ -190,22 +190,36 @@ turns_lane(struct relay *r, const char *name, int64_t due)
 
 /* ---- who is slow --------------------------------------------------------------------------- */
 
-/* Did it send next to nothing of late? What its host says does not count (S2). */
+/*
+ * Did next to nothing go out by its connection of late? What comes in does not count: a host may
+ * talk all the time and never come to an end.
+ */
 static bool
 is_slow(struct courier *c, int64_t now)
 {
 	struct turn *turn = &c->turn;
 	if (now - turn->seen >= TURNS_SLOW) {
-		uint64_t moved = atomic_load_explicit(&c->link.stream.moved, memory_order_relaxed);
-		bool slow = moved - turn->moved < SLOW_OCTETS;
+		uint64_t sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
+		bool slow = sent - turn->sent < SLOW_OCTETS;
 		turn->slow = !slow ? 0 : turn->slow != 0 ? turn->slow : turn->seen;
-		turn->moved = moved;
+		turn->sent = sent;
 		turn->seen = now;
 	}
 	return turn->slow != 0;
 }
 
-/* The one that is slow for longest, of those that were not given up; NULL: there is none. */
+/*
+ * Which of two slow ones is given up first? One that costs no message twice, or else the one that
+ * is slow for longer.
+ */
+static bool
+goes_before(const struct courier *a, const struct courier *b)
+{
+	bool a_flies = a->turn.in_flight, b_flies = b->turn.in_flight;
+	return a_flies != b_flies ? b_flies : a->turn.slow < b->turn.slow;
+}
+
+/* The one to be given up first, of those that were not yet; NULL: there is none. */
 static struct courier *
 find_slowest(const struct turns *t)
 {
@@ -213,10 +227,22 @@ find_slowest(const struct turns *t)
 	for (int i = 0; i < t->most; i++) {
 		struct courier *c = t->courier[i];
 		if (c != NULL && c->turn.lane != NULL && c->turn.slow != 0 && !c->turn.given_up &&
-			(slowest == NULL || c->turn.slow < slowest->turn.slow))
+			(slowest == NULL || goes_before(c, slowest)))
 			slowest = c;
 	}
 	return slowest;
+}
+
+/* How many lanes get a courier in the time that makes one slow, though nobody is given up. */
+static size_t
+pace(struct turns *t, int64_t now)
+{
+	if (now - t->since >= TURNS_SLOW) {
+		t->pace = (size_t)((int64_t)t->taken * TURNS_SLOW / (now - t->since));
+		t->taken = 0;
+		t->since = now;
+	}
+	return t->pace;
 }
 
 /* Whatever it waits for is over. */
@@ -229,7 +255,9 @@ give_up(struct courier *c)
 
 /*
  * Others wait, and there are no more connections. Slow ones may have half of them; what is beyond
- * that is given up, one for each lane that waits, as if its time were over (S2).
+ * that is given up, one for each lane that would have to wait for long, as if its time were over
+ * (S2). A queue that moves is no reason: where all is slow, such as this machine or its name
+ * server, nobody would be served the sooner for it.
  */
 static void
 give_slow_ones_up(struct turns *t)
@@ -237,7 +265,7 @@ give_slow_ones_up(struct turns *t)
 	struct log_fields f = { .event = "crowded" };
 	int64_t now = clock_ms();
 	int slow = 0;
-	size_t coming = t->coming;
+	size_t coming = t->coming + pace(t, now);
 	if (!t->ran_out)
 		log_event(LOG_WARNING, &f, "all %d connections are in use, and mail waits for one; "
 			"slow hosts may keep half of them (max_connections)", t->most);
@@ -280,8 +308,8 @@ turns_turn(struct relay *r, int *ms)
 		give_slow_ones_up(t);
 	int64_t now = clock_wall(), next = schedule_next(&t->schedule, now);
 	bool rests = t->n == 0 && (next != 0 || t->failed);
-	if (rests && t->failed) /* and to begin anew at once would help nobody */
-		r->unsettled = true;
+	if (rests && next == 0)
+		r->unsettled = true; /* or another one would be started at once, to end like this */
 	*ms = !served ? TICK : next > now ? clock_left(clock_deadline(next - now)) : -1;
 	pthread_mutex_unlock(&t->lock);
 	return !rests;
@@ -299,8 +327,10 @@ turns_next(struct courier *c)
 	c->turn.summoned = false;
 	if (l == NULL && c->turn.at != NULL && sending_is_open(&c->link))
 		l = schedule_take_at(&t->schedule, c->turn.at);
-	if (l == NULL)
+	if (l == NULL) {
 		l = schedule_take(&t->schedule, clock_wall());
+		t->taken += l != NULL && !c->turn.given_up;
+	}
 	if (l != NULL && l != c->turn.lane)
 		assign(c, l);
 	/* It may have taken another one than the one that was to be taken. */

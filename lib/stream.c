@@ -68,10 +68,10 @@ wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
  * nothing to an end.
  */
 static void
-note_moved(struct stream *s, size_t n)
+note_sent(struct stream *s, size_t n)
 {
-	uint64_t before = atomic_load_explicit(&s->moved, memory_order_relaxed);
-	atomic_store_explicit(&s->moved, before + n, memory_order_relaxed);
+	uint64_t before = atomic_load_explicit(&s->sent, memory_order_relaxed);
+	atomic_store_explicit(&s->sent, before + n, memory_order_relaxed);
 }
 
 /* ---- what comes, without a wait ------------------------------------------------------------- */
@@ -193,7 +193,7 @@ send_all(struct stream *s, struct span bytes, int64_t deadline)
 		res = write_some(s, bytes, &done, &wants);
 		if (res == STREAM_LATER)
 			res = wait_to_write(s, wants, deadline);
-		note_moved(s, done);
+		note_sent(s, done);
 		bytes = span_skip(bytes, done);
 	}
 	if (res != STREAM_OK)
@@ -247,7 +247,7 @@ stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 		ssize_t w = sendfile(s->out, fd, &at, n);
 		int err = w < 0 ? errno : 0;
 		if (err == 0) {
-			note_moved(s, (size_t)w);
+			note_sent(s, (size_t)w);
 			return w;
 		}
 		if (err == EINTR ||

@@ -8,18 +8,20 @@
 #include "queue/bell.h"
 #include "queue/lane.h"
 
-/* Starts the relay of a login, with its lock, which is free. The pid or -errno. */
+/*
+ * Starts the relay of a login, with its lock. The pid or -errno. Whoever holds the lock and does
+ * not listen is about to, or was until now: in either case it looks at all lanes after this, for it
+ * sees the mark, unless it let the lock go before that.
+ */
 static pid_t
 start_relay(const struct launcher *l, int dir, const char *login)
 {
 	auto_fd lock = bell_lock(dir);
+	if (lock == -EAGAIN && bell_leave_mark(dir) == 0)
+		lock = bell_lock(dir);
 	return lock < 0 ? lock : launch_login(l, login, lock);
 }
 
-/*
- * Whoever holds the lock and does not listen is about to, or was until now: in either case it looks
- * at all lanes after this.
- */
 static pid_t
 ring_or_start(const struct launcher *l, const char *login, const char *lane)
 {

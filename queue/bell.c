@@ -12,7 +12,7 @@
 
 enum { NAME = LANE_NAME_SIZE }; /* octets of the longest name, with its line end */
 
-static const char bell_name[] = "bell", lock_name[] = "lock";
+static const char bell_name[] = "bell", lock_name[] = "lock", mark_name[] = "missed";
 
 /* A directory, made if need be. An fd or -errno. */
 static int
@@ -114,6 +114,20 @@ bell_prepare(const struct spool *s, const char *host, const char *login)
 		return dir < 0 ? dir : 0;
 	auto_fd lock = open_lock(dir);
 	return lock < 0 ? lock : bell_make(dir);
+}
+
+int
+bell_leave_mark(int dir)
+{
+	auto_fd fd = openat(dir, mark_name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : 0;
+}
+
+bool
+bell_take_mark(int dir)
+{
+	return unlinkat(dir, mark_name, 0) == 0;
 }
 
 int

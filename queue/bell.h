@@ -64,6 +64,14 @@ int bell_lock(int dir);
  */
 int bell_make(int dir);
 
+/*
+ * Whoever rang in vain and cannot have the lock leaves a mark: its holder takes it away when it has
+ * begun to listen, and when the lock is free again, and if it was there looks at all lanes. 0 or
+ * -errno; true: it was there.
+ */
+int bell_leave_mark(int dir);
+bool bell_take_mark(int dir);
+
 /* Begins to listen. For the holder of the lock only. 0 or -errno. */
 int bell_listen(struct bell *b, int dir);
 

@@ -288,13 +288,15 @@ link_close(struct link *l)
 }
 
 void
-link_quit(struct link *l)
+link_quit(struct link *l, int64_t seconds)
 {
 	if (l->fd < 0)
 		return;
+	if (seconds > l->terms.conf->timeout_quit)
+		seconds = l->terms.conf->timeout_quit;
 	struct buf said = l->text;
 	l->text = buf_new(LIMIT_REPLY_TEXT);
-	(void)link_ask(l, "QUIT", "", l->terms.conf->timeout_quit);
+	(void)link_ask(l, "QUIT", "", seconds);
 	buf_free(&l->text);
 	l->text = said;
 	if (l->proof.tls != NULL)

@@ -216,10 +216,11 @@ void link_attend(struct link *l);
 void link_wake(struct link *l);
 
 /*
- * Says QUIT, waits for the reply, closes. Does nothing if there is no connection. What was said
- * before stays in l->text, for it may be the reason.
+ * Says QUIT, waits for the reply as long as its time lasts, but not longer than this, and closes.
+ * Does nothing if there is no connection. What was said before stays in l->text, for it may be the
+ * reason.
  */
-void link_quit(struct link *l);
+void link_quit(struct link *l, int64_t seconds);
 
 /* Closes without a word: what the host got of an unfinished message must stay unfinished. */
 void link_close(struct link *l);

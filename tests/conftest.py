@@ -109,6 +109,11 @@ class Postern:
         for directory in (self.spool, self.runtime):
             own(directory)
 
+    def watched(self, program="relay"):
+        """Is it the build of a checker, which has memory and handlers of its own?"""
+        octets = (self.build / program).read_bytes()
+        return b"__asan_init" in octets or b"__tsan_init" in octets
+
     def command(self, program, *arguments, **settings):
         pairs = {**self.settings, **settings}
         options = [x for k, v in pairs.items() for x in ("-o", f"{k}={v}")]
@@ -267,7 +272,7 @@ def postern(where):
             if process.poll() is None:
                 process.kill()
             process.wait()
-    for trouble in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion"):
+    for trouble in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "Assertion"):
         assert trouble not in p.logged(), p.logged()
 
 

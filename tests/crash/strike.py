@@ -127,7 +127,7 @@ class Striker:
         talker = threading.Thread(target=talk)
         talker.start()
         try:
-            patience.until(lambda: self.report.exists() and " held\n" in self.report.read_text())
+            patience.until(lambda: self.report.exists() and " held " in self.report.read_text())
             yield client.said
         finally:
             p.kill()

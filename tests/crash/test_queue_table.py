@@ -201,7 +201,7 @@ def test_outcome(lab, row):
     step, state, log, fate, _ = row
     behind = settling(half_served(lab, None).calls)
     call = next(c for c in behind if c.name == LAST_CALL[step[0]])
-    s = half_served(lab, f"courier:{call.name}#{call.n}:enter")
+    s = half_served(lab, f"courier:{call.name}#{call.n}:family")
     assert any(c.result == "killed" for c in s.calls)
     message, = s.postern.messages()
     assert f"\nStates: {state}w\n".encode() in message.read_bytes()

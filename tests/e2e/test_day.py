@@ -84,7 +84,7 @@ def clock(postern, world, wait):
     del world
     if LIBRARY is None or shutil.which("bash") is None:
         pytest.skip("needs libfaketime")
-    if b"__asan_init" in (postern.build / "relay").read_bytes():
+    if postern.watched():
         pytest.skip("the library and a sanitizer do not go together")
     return Clock(postern, wait)
 

@@ -94,6 +94,30 @@ def test_connections_run_out(how, crowd, postern, world):
     assert hosts.open >= N // 4, "half of them may be slow"
 
 
+def test_talkers(crowd, postern, world):
+    """S2: hosts that talk all the time and come to no end are as slow as those that say nothing."""
+    hosts = crowd(8, "talk")
+    postern.settings["max_connections"] = 4
+    postern.due()
+    hosts.wait_caught(4)
+    postern.send("u@live.example")
+    world.sink.wait_messages()
+    assert hosts.open >= 2, "half of them may be slow"
+
+
+def test_no_answer_to_quit(postern, world):
+    """S2: who has a lane to see to does not wait for the host of the lane before to say goodbye."""
+    for domain, address in (("first.example", "127.0.0.3"), ("live.example", "127.0.0.2")):
+        world.domain(domain, address)
+    first = world.another("127.0.0.3")
+    first.say["DATA"] = lambda _: "354 go" if postern.send("u@live.example") else None
+    postern.settings.update(max_connections=1, timeout_quit="1h")
+    with first.held("QUIT", "221 bye"):
+        postern.send("u@first.example")
+        world.sink.wait_messages()
+    postern.settled()
+
+
 def test_who_greets_late_is_served(postern, world):
     """L14, S2: connections are short, and slow hosts have no more than half of them: none of these is given up, not even
     the one that greets after 20 s, though others have to wait for a connection all the while."""

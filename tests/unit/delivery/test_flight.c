@@ -69,7 +69,7 @@ connect_to(const struct host_script *script, bool window)
 static void
 part(void)
 {
-	link_quit(&c->link);
+	link_quit(&c->link, INT64_MAX);
 	host_join(&host);
 }
 

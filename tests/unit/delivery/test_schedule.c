@@ -169,6 +169,27 @@ test_yield(void **state)
 	takes(NOW, NULL);
 }
 
+/* Lanes of old, however many, and new mail take turns; each in its order (S2, G6). */
+static void
+test_new_mail_has_every_second_turn(void **state)
+{
+	(void)state;
+	add("old 1", NOW - 30);
+	add("old 2", NOW - 20);
+	add("old 3", NOW - 10);
+	takes(NOW, "old 1");
+	add("new 1", 0);
+	add("new 2", 0);
+	takes(NOW, "new 1");
+	takes(NOW, "old 2");
+	struct schedule_lane *l = takes(NOW, "new 2");
+	schedule_lane(&s, "new 2", 0); /* more comes meanwhile */
+	schedule_done(&s, l, 0);
+	takes(NOW, "old 3");
+	takes(NOW, "new 2");
+	takes(NOW, NULL);
+}
+
 static void
 test_host_is_full(void **state)
 {
@@ -477,6 +498,7 @@ main(void)
 		TEST(test_several_couriers),
 		TEST(test_first_things_first),
 		TEST(test_yield),
+		TEST(test_new_mail_has_every_second_turn),
 		TEST(test_host_is_full),
 		TEST(test_last_connection_ends),
 		TEST(test_host_has_room_again),

@@ -633,24 +633,24 @@ test_file_trouble(void **state)
 }
 
 /* Begins with a connection; what is counted goes on, so that it never becomes less. */
-static uint64_t moved_before;
+static uint64_t sent_before;
 
 static void
 begin_count(int fd)
 {
-	moved_before = atomic_load_explicit(&s.moved, memory_order_relaxed);
+	sent_before = atomic_load_explicit(&s.sent, memory_order_relaxed);
 	stream_init(&s, fd, fd, false, NULL);
 }
 
 static uint64_t
-moved(void)
+sent(void)
 {
-	return atomic_load_explicit(&s.moved, memory_order_relaxed) - moved_before;
+	return atomic_load_explicit(&s.sent, memory_order_relaxed) - sent_before;
 }
 
-/* What was sent, by whatever way, and nothing else; above all not what the peer says (S2). */
+/* What went out, by whatever way, and nothing else: not what came in (S2). */
 static void
-test_moved(void **state)
+test_sent(void **state)
 {
 	(void)state;
 	enum { SIZE = 5000 };
@@ -658,27 +658,27 @@ test_moved(void **state)
 	int fd[2], file = make_file(SIZE);
 	pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
 	begin_count(fd[MINE]);
-	assert_int_equal(moved(), 0);
+	assert_int_equal(sent(), 0);
 	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_TIMEOUT);
 	stream_put(&s, span_of("NOOP\r\n"), soon());
-	assert_int_equal(moved(), 0); /* it is not sent yet */
+	assert_int_equal(sent(), 0); /* it is not sent yet */
 	assert_int_equal(stream_flush(&s, soon()), STREAM_OK);
-	assert_int_equal(moved(), 6);
+	assert_int_equal(sent(), 6);
 	give(fd[PEER], "250\r\n25", 7);
 	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_OK);
-	assert_int_equal(moved(), 6);
+	assert_int_equal(sent(), 6);
 	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_TIMEOUT);
 	assert_int_equal(stream_file(&s, file, 0, SIZE, soon()), SIZE);
-	assert_int_equal(moved(), 6 + SIZE);
+	assert_int_equal(sent(), 6 + SIZE);
 	assert_int_equal(stream_file(&s, file, SIZE, 1, soon()), 0);
-	assert_int_equal(moved(), 6 + SIZE);
+	assert_int_equal(sent(), 6 + SIZE);
 	close(file);
 	close_pair(fd);
 }
 
 /* What a peer that takes no more has taken counts, and what it has not does not. */
 static void
-test_moved_in_part(void **state)
+test_sent_in_part(void **state)
 {
 	(void)state;
 	static char text[1 << 20];
@@ -692,13 +692,13 @@ test_moved_in_part(void **state)
 	while ((waiting = (int)read(fd[PEER], text, sizeof(text))) > 0)
 		taken += (uint64_t)waiting;
 	assert_true(taken > 0 && taken < sizeof(text));
-	assert_int_equal(moved(), taken);
+	assert_int_equal(sent(), taken);
 	close_pair(fd);
 }
 
 /* Of what is below (TLS) the text counts. */
 static void
-test_moved_below(void **state)
+test_sent_below(void **state)
 {
 	(void)state;
 	static const struct transport turned = { read_turned, write_turned };
@@ -709,9 +709,9 @@ test_moved_below(void **state)
 	s.context = &t;
 	stream_put(&s, span_of("noop\r\n"), soon());
 	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
-	assert_int_equal(moved(), 6);
+	assert_int_equal(sent(), 6);
 	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_EOF);
-	assert_int_equal(moved(), 6);
+	assert_int_equal(sent(), 6);
 	buf_free(&t.written);
 }
 
@@ -733,9 +733,9 @@ main(void)
 		cmocka_unit_test(test_hears_a_no),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_trouble),
-		cmocka_unit_test(test_moved),
-		cmocka_unit_test(test_moved_in_part),
-		cmocka_unit_test(test_moved_below),
+		cmocka_unit_test(test_sent),
+		cmocka_unit_test(test_sent_in_part),
+		cmocka_unit_test(test_sent_below),
 	};
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }

@@ -210,8 +210,12 @@ test_lock_alone(void **state)
 	assert_int_equal(r, -EAGAIN);
 	assert_false(ring_is_trouble(r));
 	assert_nothing_started();
+	auto_fd dir = dir_of(LOGIN_NONE);
+	assert_true(bell_take_mark(dir)); /* for it to see when it lets the lock go */
+	assert_false(bell_take_mark(dir));
 	close(lock);
 	(void)let_end(ring_lane(&l, LANE));
+	assert_false(bell_take_mark(dir));
 }
 
 /* Mail that needs a login is for the relay that has it, and that one alone. */
