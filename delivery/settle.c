@@ -241,7 +241,7 @@ settle_message(const struct courier *c, struct message *m, bool unfinished, stru
 		hosts_waited(&c->relay->hosts, &c->work.to, clock_wall() - message_since(m));
 	settle_failures(c, m, unfinished && settle_any_end(m));
 	bool soon = unfinished && settle_any_end(m); /* a failure that cannot be reported is none */
-	int64_t next = soon ? clock_wall() : next_attempt(c, m);
+	int64_t next = soon || !settle_any(m, SOFT) ? clock_wall() : next_attempt(c, m);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;

@@ -55,6 +55,18 @@ explain(struct relay *r, const char *name, int err)
 	return clock_wall() + BUSY_RETRY;
 }
 
+/* It begins anew, with nothing found and no name read. */
+static void
+reset(struct tour *t, bool marked)
+{
+	t->found = (struct found){ 0 };
+	t->n = t->at = 0;
+	t->part = TOUR_ALL;
+	t->marked = marked;
+	cleanup_dir(&t->dir);
+	t->dir = NULL;
+}
+
 struct tour *
 tour_open(struct relay *r, const char *name, int64_t *next)
 {
@@ -77,12 +89,23 @@ tour_open(struct relay *r, const char *name, int64_t *next)
 	}
 	pthread_mutex_init(&t->lock, NULL);
 	t->dir = NULL;
-	t->n = t->at = 0;
-	t->found = (struct found){ 0 };
+	t->rested = false;
+	reset(t, false);
 	return t;
 }
 
 /* ---- names --------------------------------------------------------------------------------- */
+
+static void
+open_names(struct tour *t)
+{
+	int fd = openat(t->lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	t->dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (t->dir == NULL) {
+		note_trouble(t, "read it", -errno, &t->found);
+		cleanup_fd(&fd);
+	}
+}
 
 /*
  * Before it is gone over @retry is made, so that new mail shows. Without room for it the lane is
@@ -92,22 +115,23 @@ void
 tour_begin(struct courier *c)
 {
 	struct tour *t = c->tour;
-	t->found = (struct found){ 0 };
-	t->n = t->at = 0;
-	t->part = TOUR_ALL;
-	cleanup_dir(&t->dir);
-	t->dir = NULL;
+	reset(t, true);
 	int err = lane_settle(&t->lane);
 	if (err < 0)
 		note_trouble(t, "make " LANE_RETRY, err, &t->found);
-	if (err < 0 && err != -ENOSPC && err != -EDQUOT)
-		return;
-	int fd = openat(t->lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	t->dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (t->dir == NULL) {
-		note_trouble(t, "read it", -errno, &t->found);
-		cleanup_fd(&fd);
-	}
+	if (err == 0 || err == -ENOSPC || err == -EDQUOT)
+		open_names(t);
+}
+
+/*
+ * Without @retry, which only the last time needs. To make it, and to remove it with the next
+ * message, is much of what a file system has to do for each.
+ */
+void
+tour_look_again(struct courier *c)
+{
+	reset(c->tour, false);
+	open_names(c->tour);
 }
 
 /*
@@ -232,6 +256,8 @@ int
 tour_close(struct relay *r, struct tour *t, int64_t next)
 {
 	cleanup_dir(&t->dir);
+	if (!t->marked && t->found.last)
+		(void)lane_settle(&t->lane); /* for the time; what came meanwhile was rung for */
 	int left = lane_leave(&t->lane, &r->spool, next);
 	if (t->found.stop || (left < 0 && t->found.last))
 		r->unsettled = true; /* it looks due, or is, and cannot be told that it is not */

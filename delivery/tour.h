@@ -18,6 +18,8 @@ struct tour {
 	enum { TOUR_ALL, TOUR_URGENT, TOUR_REST } part; /* of the names; all: they are a batch */
 	size_t n, at;            /* names of the batch, and those that were given out */
 	char ids[TOUR_BATCH][ID_SIZE];
+	bool marked;             /* @retry was made before it was gone over this time */
+	bool rested;             /* a courier has waited here for more mail, and none came */
 	struct found found;      /* by those that have gone over it, this time */
 };
 
@@ -27,8 +29,12 @@ struct tour {
  */
 struct tour *tour_open(struct relay *r, const char *name, int64_t *next);
 
-/* Begins to go over it, from its first name on. Only for a courier that is alone at it. */
+/*
+ * Begins to go over it, from its first name on. Only for a courier that is alone at it. The second:
+ * because mail came; it has to be gone over once more before it is left.
+ */
 void tour_begin(struct courier *c);
+void tour_look_again(struct courier *c);
 
 /* The next message that nobody has had. False: there is none. */
 bool tour_next(struct courier *c, char id[static ID_SIZE]);

@@ -77,28 +77,44 @@ leave_lane(struct courier *c, bool over)
 		turns_done(c, next);
 }
 
+/* Is the lane gone over once more? Then that has begun. */
+static bool
+begins_again(struct courier *c)
+{
+	struct tour *t = c->tour;
+	if (t->found.last)
+		return false;
+	bool news = false;
+	if (!t->found.again) {
+		news = turns_take_news(c) || (!t->rested && lingers(c));
+		t->rested = !news;
+		if (!news && t->marked)
+			return false;
+	}
+	try_again(c);
+	if (news)
+		tour_look_again(c);
+	else
+		tour_begin(c);
+	return true;
+}
+
 /* Goes over the lane until nothing in it is due, nor comes while it waits. */
 static void
 visit_lane(struct courier *c)
 {
 	struct found found;
-	bool over, again = false;
+	bool over;
 	begin_work(c);
 	if (!turns_has_others(c))
 		tour_begin(c);
 	do {
-		if (again) {
-			try_again(c);
-			tour_begin(c);
-		}
 		over = scan_lane(c, &found);
 		if (turns_leave_to_others(c, &found)) {
 			connect_end(c);
 			return;
 		}
-		again = !over && !c->work.parked && !c->tour->found.last &&
-			(c->tour->found.again || turns_take_news(c) || lingers(c));
-	} while (again);
+	} while (!over && !c->work.parked && begins_again(c));
 	leave_lane(c, over);
 }
 

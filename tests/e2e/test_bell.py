@@ -50,3 +50,21 @@ def test_noise(postern, world):
     patience.until(lambda: len(world.sink.messages) == 3)
     world.sink.cut()
     postern.settled()
+
+
+def test_mark_of_a_lane(postern, world):
+    """A relay that waits at a lane makes no @retry for each message that comes; before it leaves, it looks for
+    what nobody rang for."""
+    world.domain("one.example")
+    postern.settings["linger"] = "1h"
+    for n in (1, 2):
+        postern.send("u@one.example")
+        patience.until(lambda n=n: len(world.sink.messages) == n)
+    [lane] = postern.spool.glob("lane/*")
+    assert not (lane / "@retry").exists()
+    postern.send("u@one.example", max_connections=0)
+    assert len(world.sink.messages) == 2
+    world.sink.cut() # and so it does not wait any longer
+    patience.until(lambda: len(world.sink.messages) == 3)
+    world.sink.cut()
+    postern.settled()
