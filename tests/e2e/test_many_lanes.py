@@ -26,8 +26,8 @@ def test_nothing_is_due(postern, world):
     world.domain("live.example")
     spoolfile.fill_lanes(postern.spool, domains(LANES), EACH, TEXT)
     spoolfile.put_off(postern.spool, 3600)
-    postern.due()
-    assert not (postern.spool / "relay").exists(), "nobody was rung for"
+    postern.due(relay_path="/nonexistent/relay")
+    assert "cannot start relay" not in postern.rested()
     postern.settings["linger"] = "1h"
     postern.send("u@live.example")
     world.sink.wait_messages()
