@@ -265,6 +265,16 @@ strike_family(const struct process *p)
 			kill(processes[i].group, SIGKILL);
 }
 
+/* It has died before anything else happens. */
+static void
+kill_and_see(pid_t pid)
+{
+	siginfo_t end;
+	kill(pid, SIGKILL);
+	while (waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | __WALL) < 0 && errno == EINTR)
+		;
+}
+
 static void
 strike_at(struct process *p, struct point *at)
 {
@@ -273,7 +283,7 @@ strike_at(struct process *p, struct point *at)
 		strike_family(p);
 	} else if (at->strike == KILL_PARENT) {
 		print_call(p, "killed");
-		kill(p->parent, SIGKILL);
+		kill_and_see(p->parent);
 	} else if (at->strike == FAIL) {
 		p->fail = true;
 		p->error = at->error;
