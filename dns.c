@@ -12,6 +12,7 @@
 
 #include "dns/question.h"
 #include "lib/cleanup.h"
+#include "lib/wait.h"
 #include "mail/address.h"
 
 /* ---- resolver --------------------------------------------------------------------------- */
@@ -42,10 +43,22 @@ resolver_use_hosts(struct resolver *r, const char *path)
 	r->hosts = fopen(path, "re");
 }
 
+struct resolver *
+resolver_copy(const struct resolver *r)
+{
+	struct resolver *copy = malloc(sizeof(*copy));
+	if (copy == NULL)
+		return NULL;
+	*copy = *r;
+	copy->is_copy = true;
+	return copy;
+}
+
 void
 resolver_close(struct resolver *r)
 {
-	cleanup_file(&r->hosts);
+	if (!r->is_copy)
+		cleanup_file(&r->hosts);
 	free(r);
 }
 
@@ -155,8 +168,7 @@ add_exchanger(struct exchangers *out, const struct host *h, const struct netaddr
 	if (out->n == EXCHANGER_ADDRESSES_MAX)
 		return;
 	struct exchanger *x = &out->v[out->n++];
-	x->preference = h->preference;
-	x->addr = *a;
+	*x = (struct exchanger){ .preference = h->preference, .addr = *a };
 	dns_dntop(h->name, x->host, sizeof(x->host));
 	for (char *c = x->host; *c != '\0'; c++)
 		*c = ascii_lower(*c);
@@ -181,6 +193,21 @@ note_unknown(struct exchangers *out, const struct host *h, const char *why)
 }
 
 /*
+ * Places for n more. Most domains have one address or two, and very many may be waited for: none
+ * takes the room of the most that there can be.
+ */
+static bool
+make_room(struct exchangers *out, size_t n)
+{
+	size_t all = out->n + n < EXCHANGER_ADDRESSES_MAX ? out->n + n : EXCHANGER_ADDRESSES_MAX;
+	struct exchanger *v = reallocarray(out->v, all, sizeof(*v));
+	if (v == NULL)
+		return false;
+	out->v = v;
+	return true;
+}
+
+/*
  * IPv6 and IPv4 in turn, so that a broken one of them costs one attempt (H8). Caches that drop the
  * SOA of "no data" are common: of a host that has addresses of one family, they are believed that
  * it has none of the other.
@@ -188,12 +215,17 @@ note_unknown(struct exchangers *out, const struct host *h, const char *why)
 static void
 add_host(struct exchangers *out, const struct host *h, const struct question q[static 2])
 {
-	static struct addresses v[2];
+	struct addresses v[2]; /* 13 KiB */
 	bool good[2] = { read_addresses(&q[0], &v[0]), read_addresses(&q[1], &v[1]) };
 	bool none = v[0].n == 0 && v[1].n == 0;
 	for (int i = 0; i < 2; i++)
 		if (q[i].said == SAID_TROUBLE || (q[i].said == SAID_EMPTY && none) || !good[i])
 			note_unknown(out, h, good[i] ? q[i].trouble : "garbage in the answer");
+	if (none || !make_room(out, v[0].n + v[1].n)) {
+		if (!none)
+			note_unknown(out, h, "out of memory");
+		return;
+	}
 	for (size_t i = 0; i < v[0].n || i < v[1].n; i++)
 		for (int family = 0; family < 2; family++)
 			if (i < v[family].n)
@@ -214,9 +246,7 @@ find_addresses(struct resolver *r, const char *domain, const struct host *h, int
 	enum answer none, enum family family, int64_t deadline, struct exchangers *out)
 {
 	struct question *q = calloc((size_t)n * 2, sizeof(*q));
-	out->v = calloc(EXCHANGER_ADDRESSES_MAX, sizeof(*out->v));
-	if (q == NULL || out->v == NULL) {
-		free(q);
+	if (q == NULL) {
 		explain(out, domain, "addresses", "out of memory");
 		return ANSWER_TEMPORARY;
 	}
@@ -326,16 +356,19 @@ static enum answer
 find_by_mx(struct resolver *r, const char *domain, const struct question *q, enum family family,
 	int64_t deadline, struct exchangers *out)
 {
-	static struct hosts h;
-	h.n = h.nulls = 0;
-	enum answer a = read_mx(q, domain, &h, out);
-	if (a != ANSWER_FOUND)
+	auto_memory struct hosts *h = calloc(1, sizeof(*h));
+	enum answer a = ANSWER_TEMPORARY;
+	if (h == NULL)
+		explain(out, domain, "MX", "out of memory");
+	else
+		a = read_mx(q, domain, h, out);
+	if (h == NULL || a != ANSWER_FOUND)
 		return a;
-	out->own = preference_of(&h, r->own);
-	int n = h.n < EXCHANGER_HOSTS_MAX ? h.n : EXCHANGER_HOSTS_MAX;
-	if (n < h.n)
-		note_unknown(out, &h.v[n], "not looked up, there are too many hosts");
-	return find_addresses(r, domain, h.v, n, ANSWER_NO_HOST, family, deadline, out);
+	out->own = preference_of(h, r->own);
+	int n = h->n < EXCHANGER_HOSTS_MAX ? h->n : EXCHANGER_HOSTS_MAX;
+	if (n < h->n)
+		note_unknown(out, &h->v[n], "not looked up, there are too many hosts");
+	return find_addresses(r, domain, h->v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
 static enum answer
@@ -382,13 +415,14 @@ begin(struct resolver *r, const char *name, struct exchangers *out)
 	return false;
 }
 
-/* After it: whose fault is it that there is no answer? */
+/* After it: whose fault is it that there is no answer? Nobody's, if it was cut short. */
 static enum answer
 blame(struct resolver *r, enum answer a, struct exchangers *out)
 {
-	if (a == ANSWER_TEMPORARY && !r->reached)
+	bool silence = a == ANSWER_TEMPORARY && !wait_is_told();
+	if (silence && !r->reached)
 		question_probe(r);
-	r->lost = a == ANSWER_TEMPORARY && !r->reached;
+	r->lost = silence && !r->reached && !wait_is_told();
 	out->unreached = r->lost;
 	return a;
 }
@@ -457,15 +491,16 @@ resolver_named(struct resolver *r, const char *host, enum family family, struct 
 	*out = nobody;
 	if (r->hosts == NULL || dns_ptodn(host, 0, h.name, sizeof(h.name), NULL) <= 0)
 		return ANSWER_NO_NAME;
-	out->v = calloc(EXCHANGER_ADDRESSES_MAX, sizeof(*out->v));
+	flockfile(r->hosts); /* one reads it at a time, for it is at one place */
 	rewind(r->hosts);
-	for (ssize_t n; out->v != NULL && (n = getline(&line, &size, r->hosts)) >= 0;) {
+	for (ssize_t n; (n = getline(&line, &size, r->hosts)) >= 0;) {
 		struct span s = { line, (size_t)n };
 		if (s.n > 0 && s.p[s.n - 1] == '\n')
 			s.n--;
-		if (take_hosts_line(s, host, family, &a))
+		if (take_hosts_line(s, host, family, &a) && make_room(out, 1))
 			add_exchanger(out, &h, &a);
 	}
+	funlockfile(r->hosts);
 	free(line);
 	return out->n > 0 ? ANSWER_FOUND : ANSWER_NO_NAME;
 }

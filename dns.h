@@ -68,6 +68,9 @@ struct resolver;
 struct resolver *resolver_open(const struct sockaddr_storage *servers, int n, const char *hostname);
 void resolver_close(struct resolver *r);
 
+/* Another one like it, for another thread, which is closed before it. NULL: there is no memory. */
+struct resolver *resolver_copy(const struct resolver *r);
+
 /* The servers are asked over TCP only. */
 void resolver_use_tcp(struct resolver *r);
 

@@ -1,11 +1,12 @@
 /*
  * relay: delivers what is queued.
  *
- *	relay --lane NAME   started by launch.c with a slot of the lane and a global slot in its
- *	                    hands: sends all of the lane's due mail over one connection, then takes
- *	                    the next lane in which something is due, until there is none.
+ *	relay --login NAME  started by launch.c with the login's lock in its hands: sends what is
+ *	                    due of all lanes that need this login, hears of new mail, and ends
+ *	                    when nothing is due any more.
  *	relay --due         started by a timer: looks at the lanes (not at messages), starts a relay
- *	                    for each that is due while slots are free, cleans tmp/, and ends.
+ *	                    for each login that has one that is due, or rings for the one that is at
+ *	                    work, cleans tmp/, and ends.
  *	relay --waiting     for the unit of the timer: is there anything that --due would look at?
  *	relay --check       looks at what it needs to deliver: name servers, authorities, logins.
  *
@@ -20,119 +21,64 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <malloc.h>
 #include <stdlib.h>
-#include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
-#include "delivery/connect.h"
-#include "delivery/flight.h"
-#include "delivery/hosts.h"
+#include "delivery/courier.h"
+#include "delivery/keeper.h"
+#include "delivery/lanes.h"
 #include "delivery/readiness.h"
-#include "delivery/work.h"
-#include "dns.h"
+#include "delivery/resolvers.h"
+#include "delivery/serve.h"
+#include "delivery/turns.h"
+#include "delivery/visit.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "mail/lane_name.h"
 #include "process/check.h"
-#include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
-#include "queue/lane.h"
-#include "queue/spool.h"
+#include "process/ring.h"
+#include "queue/bell.h"
 #include "queue/tended.h"
 
-enum { WHY_SIZE = 1024 };
+enum {
+	WHY_SIZE = 1024,
+	ARENAS = 2,        /* of malloc(3): one for each thread would cost more than it saves */
+	LARGE = 128 * 1024, /* octets that it asks the kernel for, and gives back: what a look-up
+	                    * takes for a moment would stay, a thousand times */
+	FILES_EACH = 8,    /* open files of a courier: a lane, its lock, a socket, a log, ... */
+	FILES_COMMON = 64, /* ... and of the process */
+};
 
 #define HOSTS_FILE "/etc/hosts"
 
 static struct relay relay;
 
+/* ---- at work ------------------------------------------------------------------------------- */
+
 /*
  * Opens and reads what is needed of the file system beside the spool, before that is out of reach:
- * the authorities, and of all logins the one of the first lane's route. If it cannot be read, the
- * lane's mail waits by the schedule, as if its host were down.
+ * the authorities, and of all logins its own. If that cannot be read, the mail waits by the
+ * schedule, as if its hosts were down.
  */
 static void
 prepare(struct relay *r)
 {
-	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
+	struct log_fields f = { .event = "failed" };
+	struct conf_delivery d;
 	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
 	if (r->tls.authorities < 0 && readiness_needs_authorities(&r->common))
 		log_event(LOG_ERR, &f, "delivery_ca %s: %s: no host's certificate can be verified",
 			r->common.relay.ca, strerror(errno));
-	if (login_load(&r->work.delivery, r->common.receive.timeout_check, &r->login,
-		    &r->unable) < 0)
+	way_of(&r->common, r->login_name, &d);
+	if (login_load(&d, r->common.receive.timeout_check, &r->login, &r->unable) < 0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
-}
-
-/*
- * Makes due what waits in a lane, but for messages that their sender asked to be held (RFC 4865).
- */
-static void
-make_due(struct relay *r, const char *name)
-{
-	if (!lane_name_valid(span_of(name)) || lane_open(&r->work.lane, &r->spool, name) < 0)
-		return;
-	lane_make_due(&r->work.lane);
-	lane_close(&r->work.lane);
-}
-
-/* False: there was trouble (S13), which is logged if it is the first (`before` is true). */
-static bool
-launch_logged(const struct launcher *l, const char *lane, bool before)
-{
-	struct log_fields f = { .event = "launch", .lane = lane };
-	pid_t pid = launch_relay(l, lane);
-	if (!launch_is_trouble(pid))
-		return before;
-	if (before)
-		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s", lane,
-			l->conf->who.relay_path, strerror(-pid));
-	return false;
-}
-
-/* Starts a relay for each lane in which something is due, while there are slots. Exit status. */
-static int
-start_due(struct relay *r, const struct options *o)
-{
-	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
-	auto_dir lanes = work_open_lanes(r);
-	bool started = true;
-	if (lanes == NULL)
-		return EX_TEMPFAIL;
-	for (const char *name; (name = work_next_name(lanes)) != NULL;) {
-		if (o->now)
-			make_due(r, name);
-		if (work_looks_due(r, name))
-			started = launch_logged(&l, name, started);
-	}
-	while (waitpid(-1, NULL, WNOHANG) > 0)
-		;
-	return EXIT_SUCCESS;
-}
-
-/*
- * Starts relays for due lanes that the relay at work has to leave, because they need another login.
- * That one, and those that it started to help it, have the other end of `leavings` and write an
- * octet for each such lane; when all are gone, so is this process. Exit status.
- */
-static int
-keep(struct relay *r, const struct options *o, int leavings)
-{
-	char drain[64];
-	lane_close(&r->work.lane);
-	cleanup_fd(&r->slot);
-	for (ssize_t n; (n = read(leavings, drain, sizeof(drain))) != 0;)
-		if (n > 0)
-			(void)start_due(r, o);
-		else if (errno != EINTR)
-			return EX_TEMPFAIL;
-	return EXIT_SUCCESS;
 }
 
 /*
@@ -140,22 +86,17 @@ keep(struct relay *r, const struct options *o, int leavings)
  * there is one. 0 or -1 and errno.
  */
 static int
-open_resolver(struct relay *r)
+open_resolvers(struct relay *r)
 {
 	struct log_fields f = { .event = "resolver" };
-	struct conf_servers *servers = &r->common.relay.nameserver;
 	auto_buf odd = buf_new(WHY_SIZE);
 	int err = conf_find_nameservers(&r->common, NULL, &odd);
 	if (odd.n > 0)
 		log_event(err < 0 ? LOG_ERR : LOG_WARNING, &f, "%s: %.*s",
 			err < 0 ? "no nameserver can be used" : "left out", (int)odd.n, odd.p);
-	r->resolver = resolver_open(servers->v, servers->n, r->common.who.hostname);
-	if (r->resolver == NULL)
-		return -1;
-	if (servers->tcp)
-		resolver_use_tcp(r->resolver);
-	resolver_use_hosts(r->resolver, HOSTS_FILE);
-	return 0;
+	r->resolvers = resolvers_open(&r->common.relay.nameserver, HOSTS_FILE,
+		r->common.who.hostname);
+	return r->resolvers != NULL ? 0 : -1;
 }
 
 /* Mail that waits grows older while relays come and look. */
@@ -169,57 +110,171 @@ note_presence(const struct relay *r)
 			"that waits does not grow old", strerror(-err));
 }
 
-static int
-work(struct relay *r)
+/* As many open files as the connections may need, or as we may have; then fewer connections. */
+static void
+make_room_for_files(struct relay *r)
 {
-	struct log_fields f = { .event = "failed", .lane = r->work.lane.name };
+	struct log_fields f = { .event = "files" };
+	struct rlimit limit;
+	int64_t *most = &r->common.relay.max_connections;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	int64_t each = FILES_EACH + r->common.relay.window_messages / FILES_EACH;
+	int64_t fit = limit.rlim_cur > FILES_COMMON
+		? ((int64_t)limit.rlim_cur - FILES_COMMON) / each : 1;
+	if (limit.rlim_cur == RLIM_INFINITY || fit >= *most)
+		return;
+	log_event(LOG_NOTICE, &f, "%lld open files are too few for %lld connections: there will "
+		"be %lld (LimitNOFILE, max_connections)", (long long)limit.rlim_cur,
+		(long long)*most, (long long)(fit > 0 ? fit : 1));
+	*most = fit > 0 ? fit : 1;
+}
+
+/* What a process that talks to hosts begins with. Exit status: 0, or why it cannot. */
+static int
+begin(struct relay *r)
+{
+	struct log_fields f = { .event = "failed" };
+	(void)mallopt(M_ARENA_MAX, ARENAS);
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
-	if (flight_prepare(r) < 0)
-		return EX_TEMPFAIL;
 	prepare(r);
 	credential_forget(); /* passwords of other routes, too */
-	signal(SIGCHLD, SIG_IGN); /* helpers are on their own */
-	if (open_resolver(r) < 0) {
+	if (open_resolvers(r) < 0) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
-	if (!program_lock_in(SANDBOX_RELAY, &r->spool, -1, &f))
+	return program_lock_in(SANDBOX_RELAY, &r->spool, -1, &f) ? EXIT_SUCCESS : EX_TEMPFAIL;
+}
+
+static void
+end(struct relay *r)
+{
+	resolvers_close(r->resolvers);
+	login_free(&r->login);
+	tlsclient_forget(&r->tls);
+	hands_free(r->hands);
+	buf_free(&r->unable);
+	suspects_free(&r->suspects);
+	conf_free(&r->common);
+}
+
+static int
+serve_all(struct relay *r, int dir)
+{
+	int status = begin(r);
+	if (status == EXIT_SUCCESS)
+		status = serve_run(r, dir);
+	end(r);
+	return status;
+}
+
+static int
+try_one(struct relay *r, const char *lane, const char *id)
+{
+	int status = begin(r);
+	struct courier *c = status == EXIT_SUCCESS && turns_init(r) == 0 ? courier_new(r, 0) : NULL;
+	if (c == NULL)
 		return EX_TEMPFAIL;
-	work_on_lanes(r);
-	resolver_close(r->resolver);
+	visit_alone(c, lane, id);
+	courier_free(c);
+	turns_free(r);
+	end(r);
 	return EXIT_SUCCESS;
 }
 
-/*
- * Works on the lane that was named, and on others. Where routes have different logins, this relay
- * reads only the one of the lane's route; then it forks, and the parent, which has no connection to
- * any host, starts relays for the lanes that need another. Exit status.
- */
+/* Exit status. */
 static int
-run_lane(struct relay *r, const struct options *o)
+run_login(struct relay *r, const struct options *o)
 {
-	struct log_fields f = { .event = "failed", .lane = o->lane };
-	int leavings[2];
-	if (!lane_name_valid(span_of(o->lane)) ||
-		lane_adopt(&r->work.lane, &r->spool, o->lane, LAUNCH_FIRST_FD) < 0) {
-		log_event(LOG_ERR, &f, "lane %s: not there", o->lane);
+	static const struct keeper_work work = { serve_all, try_one };
+	struct log_fields f = { .event = "failed" };
+	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
+	close(LAUNCH_SECOND_FD);
+	snprintf(r->login_name, sizeof(r->login_name), "%s", o->login);
+	int dir = bell_open_dir(&r->spool, r->common.who.hostname, r->login_name);
+	int err = dir < 0 ? dir : bell_make(dir);
+	if (err < 0) {
+		log_event(LOG_ERR, &f, "login %s: %s", r->login_name, strerror(-err));
 		return EX_TEMPFAIL;
 	}
-	r->slot = LAUNCH_SECOND_FD;
-	connect_use_route(r);
-	r->login_is = (struct login_settings){ .user = r->work.delivery.user,
-		.password_file = r->work.delivery.password_file,
-		.token_command = r->work.delivery.token_command };
-	if (!connect_logins_vary(r) ||
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, leavings) < 0)
-		return work(r);
-	pid_t pid = fork();
-	close(leavings[pid > 0]);
-	if (pid > 0)
-		return keep(r, o, leavings[0]);
-	r->keeper = leavings[1];
-	return work(r);
+	make_room_for_files(r);
+	suspects_init(&r->suspects);
+	return keeper_run(r, &l, &work, dir, LAUNCH_FIRST_FD);
+}
+
+/* ---- by the timer -------------------------------------------------------------------------- */
+
+/*
+ * Makes due what waits in a lane, but for messages that their sender asked to be held (RFC 4865).
+ */
+static void
+make_due(struct relay *r, const char *name)
+{
+	struct lane lane = LANE_CLOSED;
+	if (lane_open(&lane, &r->spool, name) < 0)
+		return;
+	lane_make_due(&lane);
+	lane_close(&lane);
+}
+
+/* Logins for which a relay was started or rung for. */
+struct served {
+	char (*v)[LOGIN_NAME_SIZE]; /* owned */
+	size_t n;
+};
+
+static bool
+add_login(struct served *all, const char *login)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (strcmp(all->v[i], login) == 0)
+			return false;
+	void *v = reallocarray(all->v, all->n + 1, sizeof(*all->v));
+	if (v == NULL)
+		return false;
+	all->v = v;
+	snprintf(all->v[all->n++], sizeof(*all->v), "%s", login);
+	return true;
+}
+
+static void
+serve_login(const struct launcher *l, const char *login)
+{
+	struct log_fields f = { .event = "launch" };
+	pid_t pid = ring_login(l, login);
+	if (ring_is_trouble(pid))
+		log_event(LOG_ERR, &f, "login %s: cannot start relay: %s: %s", login,
+			l->conf->who.relay_path, strerror(-pid));
+}
+
+/* Sees to it that each login with a lane that is due has a relay. Exit status. */
+static int
+start_due(struct relay *r, const struct options *o)
+{
+	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
+	struct served served = { .n = 0 };
+	char login[LOGIN_NAME_SIZE];
+	int64_t next;
+	auto_dir lanes = lanes_open(&r->spool);
+	if (lanes == NULL)
+		return EX_TEMPFAIL;
+	ring_prepare(&l);
+	for (const char *name; (name = lanes_next(lanes)) != NULL;) {
+		if (o->now)
+			make_due(r, name);
+		way_login(&r->common, name, login);
+		if (lane_looks_due(&r->spool, name, clock_wall(), conf_longest_retry(&r->common),
+			    &next))
+			(void)add_login(&served, login);
+	}
+	for (size_t i = 0; i < served.n; i++)
+		serve_login(&l, served.v[i]);
+	free(served.v);
+	return EXIT_SUCCESS;
 }
 
 static int
@@ -242,11 +297,9 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	r->work.lane = LANE_CLOSED;
-	r->slot = r->keeper = r->link.fd = -1;
-	r->why = buf_new(WHY_SIZE);
+	r->keeper = -1;
 	r->unable = buf_new(WHY_SIZE);
-	bool fit = (o.due || o.lane != NULL || o.check || o.waiting) && (!o.now || o.due);
+	bool fit = (o.due || o.login != NULL || o.check || o.waiting) && (!o.now || o.due);
 	int err = program_configure(&r->common, &from, &o,
 		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
 	if (err < 0)
@@ -263,5 +316,5 @@ main(int argc, char **argv)
 	}
 	if (o.waiting)
 		return spool_is_empty(&r->spool) ? EXIT_FAILURE : EXIT_SUCCESS;
-	return o.due ? run_due(r, &o) : run_lane(r, &o);
+	return o.due ? run_due(r, &o) : run_login(r, &o);
 }

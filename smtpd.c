@@ -5,7 +5,7 @@
  *
  *	monitor   the process that was started. It lets go of the connection before the first byte
  *	          is read, and waits for requests (request.h): "lane L has new mail", for which it
- *	          starts a relay if a slot is free; "speak TLS". It never sees a byte of the client.
+ *	          rings for a relay or starts one; "speak TLS". It never sees a byte of the client.
  *	session   its child. Locked in (sandbox.h), it talks to the client and writes the spool.
  *
  * "250 queued" is sent only after draft_commit said that the message is on disk. Everything else
@@ -30,6 +30,7 @@
 #include "process/monitor.h"
 #include "process/program.h"
 #include "process/request.h"
+#include "process/ring.h"
 #include "process/runtime.h"
 #include "process/stdfds.h"
 #include "process/surroundings.h"
@@ -131,6 +132,7 @@ serve(struct session *s, const struct options *o)
 	}
 	close(pair[1]);
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
+	ring_prepare(&l);
 	return monitor_run(&l, pair[0], pid);
 }
 

@@ -104,7 +104,7 @@ struct conf_auth {
 struct conf_delivery {
 	enum family family;
 	char *source; /* local addresses to connect from (target.h) */
-	int64_t max_relays_per_lane;
+	int64_t max_connections_per_lane;
 	enum conf_delivery_tls {
 		DELIVERY_TLS_NONE,    /* not even if it is offered */
 		DELIVERY_TLS_MAY,     /* if it can be had; else in clear */
@@ -150,12 +150,13 @@ struct conf_relay {
 	struct conf_servers nameserver; /* none: those of resolv.conf */
 	int64_t smtp_port;
 	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
-	int64_t max_relays;                /* at once; 0: queue only */
+	int64_t max_connections;           /* of a relay, at once; 0: queue only */
+	int64_t max_connections_per_host;  /* ... to one address and port */
 	char *ca;                          /* PEM file: who signs certificates of hosts */
 	int64_t remember_hosts;            /* s, how long what was learned of a host counts */
 	int64_t window_messages; /* sent before the reply to the first is read; 1: off */
 	int64_t window_size;     /* ... and octets of them */
-	int64_t linger;          /* s, a relay waits for more mail for a host; 0: not at all */
+	int64_t linger;          /* s, a connection waits for more mail; 0: not at all */
 	struct conf_schedule retry; /* from one attempt to the next; the last one repeats */
 	int64_t expire;        /* s, age at which undelivered mail is returned */
 	int64_t delay_warning; /* s, age at which the sender hears that mail waits; 0: never */

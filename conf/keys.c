@@ -69,8 +69,9 @@ static const struct key keys[] = {
 	DELIVERY(BOTH, source, source, SOURCES, "", 0, 0)
 	KEY(smtp_port, relay.smtp_port, NUMBER, "25", 1, 65535)
 	KEY(allow_destinations, relay.allow_destinations, NETS, "", 0, 0)
-	KEY(max_relays, relay.max_relays, NUMBER, "20", 0, 1000)
-	DELIVERY(BOTH, max_relays_per_lane, max_relays_per_lane, NUMBER, "5", 1, 100)
+	KEY(max_connections, relay.max_connections, NUMBER, "500", 0, 10000)
+	DELIVERY(BOTH, max_connections_per_lane, max_connections_per_lane, NUMBER, "5", 1, 1000)
+	KEY(max_connections_per_host, relay.max_connections_per_host, NUMBER, "20", 1, 1000)
 	DELIVERY(BOTH, delivery_tls, tls, DELIVERY_TLS, "may", 0, 0)
 	DELIVERY(BOTH, delivery_tls_implicit, tls_implicit, YESNO, "no", 0, 0)
 	DELIVERY(BOTH, delivery_without, without, EXTENSIONS, "", 0, 0)
@@ -181,13 +182,29 @@ home_of(const struct key *k, struct conf *c, struct route *r)
 	}
 }
 
+/* What a key of an older version is called now; NULL: it is none. */
+static const char *
+find_successor(struct span name)
+{
+	static const char *const renamed[][2] = {
+		{ "max_relays", "unknown key; see max_connections" },
+		{ "max_relays_per_lane", "unknown key; it is max_connections_per_lane now" },
+	};
+	for (size_t i = 0; i < sizeof(renamed) / sizeof(renamed[0]); i++)
+		if (span_eq(name, span_of(renamed[i][0])))
+			return renamed[i][1];
+	return NULL;
+}
+
 static int
 set_key(struct setting *s, struct route *r, struct span name, struct span v, struct conf_origin at)
 {
 	static const struct span none = { NULL, 0 };
 	int i = conf_find(name);
-	if (i < 0)
-		return conf_complain(s->why, at, name, "unknown key", none);
+	if (i < 0) {
+		const char *now = find_successor(name);
+		return conf_complain(s->why, at, name, now != NULL ? now : "unknown key", none);
+	}
 	const char *wrong = misplaced(keys[i].place, r != NULL);
 	if (wrong != NULL)
 		return conf_complain(s->why, at, name, wrong, none);

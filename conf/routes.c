@@ -35,12 +35,3 @@ routes_reach_postmaster(const struct conf *conf, struct span sender)
 	routes_lane(conf, sender, lane);
 	return lane_name_route(span_of(lane)).n > 0;
 }
-
-const struct route *
-routes_find(const struct conf *conf, struct span name)
-{
-	const struct route *r = conf->routes;
-	while (r != NULL && !span_eq(name, span_of(r->name)))
-		r = r->next;
-	return r;
-}

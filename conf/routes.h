@@ -24,7 +24,4 @@ void routes_lane(const struct conf *conf, struct span sender, char lane[static L
  */
 bool routes_reach_postmaster(const struct conf *conf, struct span sender);
 
-/* The route of this name, or NULL. */
-const struct route *routes_find(const struct conf *conf, struct span name);
-
 #endif

@@ -1,7 +1,9 @@
 #include "delivery/approach.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "delivery/tour.h"
 #include "mail/lane_name.h"
 #include "sending/begin.h"
 #include "sending/dial.h"
@@ -12,15 +14,15 @@
  * "" then, which no certificate is for; for verify the domain that the route names will do (S15).
  */
 static void
-name_target(const struct relay *r, struct link_terms *t)
+name_target(const struct courier *c, struct link_terms *t)
 {
-	bool route = lane_name_route(span_of(r->work.lane.name)).n > 0;
-	if (r->work.to.host[0] == '[')
-		netaddr_text(&r->work.to.addr, t->target);
+	bool route = lane_name_route(span_of(c->tour->lane.name)).n > 0;
+	if (c->work.to.host[0] == '[')
+		netaddr_text(&c->work.to.addr, t->target);
 	else
 		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? r->work.lane.name : r->work.to.named ? r->work.to.host : "");
-	t->domain = r->work.to.domain;
+			!route ? c->tour->lane.name : c->work.to.named ? c->work.to.host : "");
+	t->domain = c->work.to.domain;
 }
 
 /*
@@ -28,16 +30,16 @@ name_target(const struct relay *r, struct link_terms *t)
  * asks (S1).
  */
 static bool
-may_log_in(const struct relay *r)
+may_log_in(const struct courier *c)
 {
-	return r->login.user != NULL && r->work.to.named;
+	return c->relay->login.user != NULL && c->work.to.named;
 }
 
-/* What was learned of the host lately, or by this relay of the hosts of its lane. */
+/* What was learned of the host lately, or by this courier of the hosts of the lane. */
 static unsigned
-lessons_of(const struct relay *r, const struct host_record *h)
+lessons_of(const struct courier *c, const struct host_record *h)
 {
-	return r->work.lessons | (h->single != 0 ? LESSON_SINGLE : 0U) |
+	return c->work.lessons | (h->single != 0 ? LESSON_SINGLE : 0U) |
 		(h->lockstep != 0 ? LESSON_LOCKSTEP : 0U) |
 		(h->discards != 0 ? LESSON_DISCARDS : 0U) |
 		(h->unchunked != 0 ? LESSON_NO_CHUNKS : 0U);
@@ -45,45 +47,58 @@ lessons_of(const struct relay *r, const struct host_record *h)
 
 /* How much at once it gets: what went wrong with it is not tried again for a while. */
 static void
-set_pace(const struct relay *r, unsigned lessons, struct link_terms *t)
+set_pace(const struct courier *c, unsigned lessons, struct link_terms *t)
 {
+	const struct conf_relay *conf = &c->relay->common.relay;
 	bool chunks = (lessons & LESSON_NO_CHUNKS) == 0;
 	t->avoided = (lessons & LESSON_LOCKSTEP) != 0 ? CAN_PIPELINING : 0;
 	if (!chunks)
 		t->avoided |= CAN_BDAT;
-	if (r->work.delivery.without != NULL)
-		(void)extension_list(span_of(r->work.delivery.without), &t->without);
+	if (c->work.delivery.without != NULL)
+		(void)extension_list(span_of(c->work.delivery.without), &t->without);
 	t->without |= t->avoided;
 	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
-	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)r->common.relay.window_messages;
-	t->window_size = (uint64_t)r->common.relay.window_size;
+	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)conf->window_messages;
+	t->window_size = (uint64_t)conf->window_size;
 }
 
 void
-approach_set(struct relay *r)
+approach_set(struct courier *c)
 {
-	struct link_terms *t = &r->link.terms;
+	struct link_terms *t = &c->link.terms;
 	struct host_record h;
-	hosts_recall(&r->hosts, &r->work.to, &h);
-	bool clear = r->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
+	hosts_recall(&c->relay->hosts, &c->work.to, &h);
+	bool clear = c->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
 	*t = (struct link_terms){
-		.conf = &r->work.delivery,
-		.hostname = r->common.who.hostname,
-		.timeout_tls = r->common.tls.timeout,
-		.min_data_rate = r->common.receive.min_data_rate,
-		.policy = clear ? DELIVERY_TLS_NONE : r->work.delivery.tls,
-		.implicit = r->work.to.tls_first,
+		.conf = &c->work.delivery,
+		.hostname = c->relay->common.who.hostname,
+		.timeout_tls = c->relay->common.tls.timeout,
+		.min_data_rate = c->relay->common.receive.min_data_rate,
+		.policy = clear ? DELIVERY_TLS_NONE : c->work.delivery.tls,
+		.implicit = c->work.to.tls_first,
 		.clear = clear,
-		.own = lane_name_route(span_of(r->work.lane.name)).n > 0,
-		.tls_setup = &r->tls,
-		.peer = { .dir = r->hosts.dir, .addr = r->work.to.addr, .port = r->work.to.port,
-			.host = r->work.to.host[0] == '[' ? t->target : r->work.to.host,
-			.age = r->hosts.age },
-		.login = may_log_in(r) ? &r->login : NULL,
+		.own = lane_name_route(span_of(c->tour->lane.name)).n > 0,
+		.tls_setup = &c->relay->tls,
+		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr,
+			.port = c->work.to.port,
+			.host = c->to.host[0] == '[' ? t->target : c->to.host,
+			.age = c->relay->hosts.age },
+		.login = may_log_in(c) ? &c->relay->login : NULL,
 	};
 	t->helo = h.helo != 0 && begin_helo_will_do(t);
 	t->remembered = t->clear || t->helo;
-	set_pace(r, lessons_of(r, &h), t);
-	dial_name(&r->work.to, t->name);
-	name_target(r, t);
+	set_pace(c, lessons_of(c, &h), t);
+	dial_name(&c->work.to, t->name);
+	name_target(c, t);
+}
+
+bool
+approach_again(struct courier *c)
+{
+	struct link_terms t;
+	name_target(c, &t);
+	if (strcmp(t.target, c->link.terms.target) == 0)
+		return true; /* for this lane it was made, or was judged last */
+	link_turn_to(&c->link, t.target, t.domain);
+	return c->work.delivery.tls != DELIVERY_TLS_VERIFY || link_judge(&c->link);
 }

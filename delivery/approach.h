@@ -8,9 +8,16 @@
 #include "delivery/delivery.h"
 
 /*
- * The terms of a connection to r->work.to, by the settings of the lane and by what is remembered
+ * The terms of a connection to c->work.to, by the settings of the lane and by what is remembered
  * of the host: what failed with it lately is not tried again.
  */
-void approach_set(struct relay *r);
+void approach_set(struct courier *c);
+
+/*
+ * The connection that there is goes on, for a lane whose host is the same (c->work.to). What was
+ * proved for another lane does not count for it. False: it cannot, because the certificate must be
+ * good for this lane, and is not.
+ */
+bool approach_again(struct courier *c);
 
 #endif

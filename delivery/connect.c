@@ -3,102 +3,70 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "conf/routes.h"
 #include "delivery/approach.h"
 #include "delivery/destinations.h"
 #include "delivery/race.h"
+#include "delivery/resolvers.h"
 #include "delivery/settle.h"
+#include "delivery/tour.h"
+#include "delivery/turns.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/lane_name.h"
 #include "process/log.h"
 #include "sending/begin.h"
 
-enum { LOST_IN_A_ROW = 3 }; /* messages that come to nothing before the lane counts as down */
+enum {
+	LOST_IN_A_ROW = 3, /* messages that come to nothing before the lane counts as down */
+	IN_HASTE = 1,      /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+};
 
 /*
  * Nothing more of the lane is tried. The rest of its mail waits if o is SOFT, and fails if it is
  * HARD.
  */
 static void
-give_lane_up(struct relay *r, enum outcome o)
+give_lane_up(struct courier *c, enum outcome o)
 {
-	r->work.verdict = o;
+	c->work.verdict = o;
 	/*
-	 * An extra relay that gets no connection may be one too many for the host: the lane is
+	 * One of several that gets no connection may be one too many for the host: the lane is
 	 * not down.
 	 */
-	if (o != SOFT || r->work.extra)
+	if (o != SOFT || c->work.extra)
 		return;
+	turns_shrink(c);
 	static const char *const remark[] = { [OUTAGE_NONE] = "",
 		[OUTAGE_LIKELY] = " (this host has no route to the world)",
 		[OUTAGE_SURE] = " (this host is cut off: not counted)" };
 	char why[EVENT_SIZE];
-	buf_escape_text(why, sizeof(why), buf_span(&r->why));
-	int64_t next = settle_retry_after(r, r->work.state.attempts);
-	if (r->work.outage != OUTAGE_NONE)
+	buf_escape_text(why, sizeof(why), buf_span(&c->why));
+	int64_t next = settle_retry_after(&c->relay->common, c->work.state.attempts);
+	if (c->work.outage != OUTAGE_NONE)
 		next = clock_earlier(next, clock_wall() + OUTAGE_RETRY);
-	if (r->work.outage != OUTAGE_SURE)
-		r->work.state.attempts++;
-	r->work.state.down = true;
-	r->work.state.next = next;
-	int err = lane_set_down(&r->work.lane, r->work.state.attempts, next, why);
-	struct log_fields f = { .event = "deferred", .lane = r->work.lane.name };
-	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", r->work.lane.name, why,
-		remark[r->work.outage],
+	if (c->work.outage != OUTAGE_SURE)
+		c->work.state.attempts++;
+	c->work.state.down = true;
+	c->work.state.next = next;
+	int err = lane_set_down(&c->tour->lane, c->work.state.attempts, next, why);
+	struct log_fields f = { .event = "deferred", .lane = c->tour->lane.name };
+	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", c->tour->lane.name, why,
+		remark[c->work.outage],
 		(long long)(next - clock_wall()), err < 0 ? "; cannot write that down: " : "",
 		err < 0 ? strerror(-err) : "");
 }
 
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
-
-/* Does this route (NULL: none) need the login that was read? */
-static bool
-fits_route(const struct relay *r, const struct route *route)
-{
-	struct conf_delivery d;
-	conf_delivery_of(&d, &r->common, route);
-	return same_text(d.user, r->login_is.user) &&
-		same_text(d.password_file, r->login_is.password_file) &&
-		same_text(d.token_command, r->login_is.token_command);
-}
-
-bool
-connect_login_fits(const struct relay *r, const char *lane)
-{
-	return r->common.routes == NULL ||
-		fits_route(r, routes_find(&r->common, lane_name_route(span_of(lane))));
-}
-
-bool
-connect_logins_vary(const struct relay *r)
-{
-	bool vary = !fits_route(r, NULL);
-	for (const struct route *route = r->common.routes; route != NULL; route = route->next)
-		vary = vary || !fits_route(r, route);
-	return vary;
-}
-
-void
-connect_use_route(struct relay *r)
-{
-	conf_delivery_of(&r->work.delivery, &r->common,
-		routes_find(&r->common, lane_name_route(span_of(r->work.lane.name))));
-}
-
 /* Finds the hosts of the lane; once for each lane. */
 static enum outcome
-find_hosts(struct relay *r)
+find_hosts(struct courier *c)
 {
-	if (r->work.routed)
+	if (c->work.routed)
 		return DONE;
-	struct work *w = &r->work;
-	enum outcome o = destinations_find(r->resolver, &r->common, &w->delivery,
-		w->lane.name, &w->exchangers, &r->why);
+	struct work *w = &c->work;
+	struct resolver *resolver = resolvers_take(c->relay->resolvers);
+	enum outcome o = destinations_find(resolver, &c->relay->common, &w->delivery,
+		c->tour->lane.name, &w->exchangers, &c->why);
+	resolvers_give_back(c->relay->resolvers, resolver);
 	w->routed = o == DONE;
 	if (o == SOFT)
 		w->outage = w->exchangers.unreached ? OUTAGE_SURE
@@ -109,31 +77,31 @@ find_hosts(struct relay *r)
 
 /* Remembers that this happened with the host connected to. */
 static void
-mark_host(const struct relay *r, enum host_event e)
+mark_host(const struct courier *c, enum host_event e)
 {
-	hosts_mark(&r->hosts, &r->work.to, e);
+	hosts_mark(&c->relay->hosts, &c->work.to, e);
 }
 
 void
-connect_heed_refusals(struct relay *r, struct span why)
+connect_heed_refusals(struct courier *c, struct span why)
 {
-	struct link_flow *flow = &r->link.flow;
-	struct log_fields f = { .event = "refused", .lane = r->work.lane.name,
-		.relay = r->link.terms.name };
+	struct link_flow *flow = &c->link.flow;
+	struct log_fields f = { .event = "refused", .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
 	unsigned news = flow->about & ~flow->heeded;
 	flow->heeded |= flow->about;
 	if ((news & REFUSAL_FALLBACK) != 0) {
-		hosts_unmark(&r->hosts, &r->work.to, HOST_CLEAR);
-		hosts_unmark(&r->hosts, &r->work.to, HOST_HELO);
+		hosts_unmark(&c->relay->hosts, &c->work.to, HOST_CLEAR);
+		hosts_unmark(&c->relay->hosts, &c->work.to, HOST_HELO);
 	}
 	if ((news & REFUSAL_US) != 0)
 		log_event(LOG_ERR, &f,
 			"lane %s: it is not the mail that is refused, so it waits: %.*s",
-			r->work.lane.name, (int)why.n, why.n > 0 ? why.p : "");
+			c->tour->lane.name, (int)why.n, why.n > 0 ? why.p : "");
 }
 
 void
-connect_learn(struct relay *r)
+connect_learn(struct courier *c)
 {
 	static const struct {
 		unsigned lesson;
@@ -145,32 +113,32 @@ connect_learn(struct relay *r)
 		{ LESSON_NO_CHUNKS, HOST_UNCHUNKED },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if ((r->link.lessons & rows[i].lesson) != 0)
-			mark_host(r, rows[i].event);
-	r->work.lessons |= r->link.lessons;
-	r->link.lessons = 0;
+		if ((c->link.lessons & rows[i].lesson) != 0)
+			mark_host(c, rows[i].event);
+	c->work.lessons |= c->link.lessons;
+	c->link.lessons = 0;
 }
 
 /* ---- one host ------------------------------------------------------------------------------ */
 
 static void
-note_failure(struct relay *r)
+note_failure(struct courier *c)
 {
-	buf_reset(&r->why);
-	buf_printf(&r->why, "%s: %.*s", r->link.terms.name, (int)r->link.text.n, r->link.text.p);
+	buf_reset(&c->why);
+	buf_printf(&c->why, "%s: %.*s", c->link.terms.name, (int)c->link.text.n, c->link.text.p);
 }
 
-/* A second connection to the host that won. An fd, or -1. */
+/* A second connection to the host that won, in the place of the first. An fd, or -1. */
 static int
-connect_again(struct relay *r)
+connect_again(struct courier *c)
 {
-	struct exchanger to = r->work.to;
+	struct exchanger to = c->work.to;
 	struct exchangers one = { .v = &to, .n = 1 };
 	struct race race;
-	if (race_begin(&race, &r->work.delivery, &r->hosts, &one) < 0)
+	if (race_begin(&race, &c->work.delivery, &c->relay->hosts, NULL, &one) < 0)
 		return -1;
-	race.extra = r->work.extra;
-	int fd = race_next(&race, &r->work.to, &r->why);
+	race.extra = c->work.extra;
+	int fd = race_next(&race, &c->work.to, &c->why);
 	race_end(&race);
 	return fd;
 }
@@ -180,28 +148,28 @@ connect_again(struct relay *r)
  * tried.
  */
 static void
-do_without(struct relay *r)
+do_without(struct courier *c)
 {
-	struct log_fields f = { .event = "clear", .lane = r->work.lane.name,
-		.relay = r->link.terms.name };
-	mark_host(r, HOST_CLEAR);
-	r->link.terms.policy = DELIVERY_TLS_NONE;
-	r->link.terms.clear = true;
-	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", r->work.lane.name,
-		(int)r->why.n, r->why.p);
+	struct log_fields f = { .event = "clear", .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
+	mark_host(c, HOST_CLEAR);
+	c->link.terms.policy = DELIVERY_TLS_NONE;
+	c->link.terms.clear = true;
+	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", c->tour->lane.name,
+		(int)c->why.n, c->why.p);
 }
 
 /* What the next connection to the same host does without, after this one has failed. */
 static void
-ask_for_less(struct relay *r)
+ask_for_less(struct courier *c)
 {
-	struct link_terms *t = &r->link.terms;
-	enum again again = r->link.proof.again;
+	struct link_terms *t = &c->link.terms;
+	enum again again = c->link.proof.again;
 	t->fresh = true;
 	t->nameless = t->nameless || again == AGAIN_NAMELESS;
 	t->helo = t->helo || again == AGAIN_HELO;
 	if (again == AGAIN_CLEAR)
-		do_without(r);
+		do_without(c);
 }
 
 /*
@@ -209,85 +177,148 @@ ask_for_less(struct relay *r)
  * worth it.
  */
 static enum outcome
-begin(struct relay *r, int fd)
+begin(struct courier *c, int fd)
 {
-	approach_set(r);
-	bool helo = r->link.terms.helo;
-	enum outcome o = begin_link(&r->link, fd);
-	while (o != DONE && r->link.proof.again != AGAIN_NOT) {
-		note_failure(r);
-		ask_for_less(r);
-		fd = connect_again(r);
+	approach_set(c);
+	bool helo = c->link.terms.helo;
+	enum outcome o = begin_link(&c->link, fd);
+	while (o != DONE && c->link.proof.again != AGAIN_NOT) {
+		note_failure(c);
+		ask_for_less(c);
+		fd = connect_again(c);
 		if (fd < 0)
 			return o;
-		o = begin_link(&r->link, fd);
+		o = begin_link(&c->link, fd);
 	}
 	/* What was read from hosts/ is not written again, or EHLO would never be tried again. */
 	if (o != DONE)
-		note_failure(r);
-	else if (r->link.host.helo && !helo)
-		mark_host(r, HOST_HELO);
+		note_failure(c);
+	else if (c->link.host.helo && !helo)
+		mark_host(c, HOST_HELO);
 	return o;
 }
 
 static void
-log_connection(const struct relay *r)
+log_connection(const struct courier *c)
 {
 	auto_buf how = buf_new(EVENT_SIZE);
-	struct log_fields f = { .event = "connected", .lane = r->work.lane.name,
-		.relay = r->link.terms.name };
-	link_describe(&r->link, &how);
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", r->work.lane.name,
-		r->link.terms.name, (int)how.n, how.p);
+	struct log_fields f = { .event = "connected", .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
+	link_describe(&c->link, &how);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
+		c->link.terms.name, (int)how.n, how.p);
 }
 
 /* A login that the host refuses: for the operator to mend. */
 static void
-log_refusal(const struct relay *r)
+log_refusal(const struct courier *c)
 {
-	struct log_fields f = { .event = "refused", .lane = r->work.lane.name,
-		.relay = r->link.terms.name };
-	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", r->work.lane.name,
-		r->login.user, (int)r->why.n, r->why.p);
+	struct log_fields f = { .event = "refused", .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
+	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", c->tour->lane.name,
+		c->relay->login.user, (int)c->why.n, c->why.p);
+}
+
+/* ---- the connection of another lane ------------------------------------------------------- */
+
+static bool
+has_route(const char *lane)
+{
+	return lane_name_route(span_of(lane)).n > 0;
+}
+
+/*
+ * Will the connection do that there is? It was made for this lane; or for another one that is
+ * delivered by the same settings, to the host that was found for this lane, too, and where a
+ * certificate must be good, it is for this lane as well.
+ */
+static bool
+will_do(struct courier *c)
+{
+	const char *lane = c->tour->lane.name;
+	const struct exchanger *offer = c->turn.offer;
+	if (strcmp(lane, c->for_lane) == 0) {
+		c->work.to = c->to;
+		return approach_again(c); /* another one may have had it meanwhile */
+	}
+	if (offer == NULL || offer->socket || c->for_lane[0] == '[' || has_route(lane) ||
+		has_route(c->for_lane) || offer->port != c->to.port ||
+		offer->tls_first != c->to.tls_first ||
+		memcmp(&offer->addr, &c->to.addr, sizeof(offer->addr)) != 0)
+		return false;
+	c->work.to = *offer;
+	return approach_again(c);
+}
+
+/* Goes on with the connection that the courier has from the lane before. */
+static bool
+adopt(struct courier *c)
+{
+	struct log_fields f = { .event = "connected", .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
+	if (!will_do(c))
+		return false;
+	if (strcmp(c->tour->lane.name, c->for_lane) != 0)
+		log_event(LOG_INFO, &f, "lane %s: by the connection to %s", c->tour->lane.name,
+			c->link.terms.name);
+	c->work.met = true;
+	return true;
 }
 
 /* ---- any host ------------------------------------------------------------------------------ */
 
-/* It has failed, unless the connection of an extra relay was only one too many for it. */
+/* It has failed, unless the connection of one of several was only one too many for it. */
 static void
-mark_failed(const struct relay *r)
+mark_failed(const struct courier *c)
 {
-	if (!r->work.extra)
-		mark_host(r, HOST_FAILED);
+	if (!c->work.extra)
+		mark_host(c, HOST_FAILED);
 }
 
 /* Connects to the next host that greets. SOFT: there is none left. */
 static enum outcome
-follow_race(struct relay *r)
+follow_race(struct courier *c)
 {
-	for (int fd; (fd = race_next(&r->work.race, &r->work.to, &r->why)) >= 0;) {
-		if (begin(r, fd) == DONE) {
-			log_connection(r);
+	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
+		c->turn.at = race_take_place(&c->work.race);
+		c->to = c->work.to;
+		if (begin(c, fd) == DONE) {
+			log_connection(c);
 			return DONE;
 		}
-		if (r->link.proof.refused)
-			log_refusal(r);
-		else if (!race_kept_waiting(&r->work.race))
-			mark_failed(r);
+		connect_close(c);
+		if (c->link.proof.refused)
+			log_refusal(c);
+		else if (!race_kept_waiting(&c->work.race))
+			mark_failed(c);
 	}
 	return SOFT;
 }
 
+static void *
+enter(void *context, const struct exchanger *to)
+{
+	return turns_connect(context, to);
+}
+
+static void
+leave(void *context, void *place, bool refused)
+{
+	turns_disconnect(context, place, refused);
+}
+
 /* All hosts of the lane have their turn, from the best one on. */
 static enum outcome
-begin_race(struct relay *r)
+begin_race(struct courier *c)
 {
-	struct work *w = &r->work;
+	struct work *w = &c->work;
 	race_end(&w->race);
-	if (race_begin(&w->race, &w->delivery, &r->hosts, &w->exchangers) < 0)
+	w->extra = turns_has_others(c);
+	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
+	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
 		return SOFT;
 	w->race.extra = w->extra;
-	return follow_race(r);
+	return follow_race(c);
 }
 
 /*
@@ -295,13 +326,13 @@ begin_race(struct relay *r)
  * the connection may be to blame, and not they.
  */
 static enum outcome
-go_on_with_race(struct relay *r)
+go_on_with_race(struct courier *c)
 {
-	if (follow_race(r) == DONE)
+	if (follow_race(c) == DONE)
 		return DONE;
-	r->work.waited = true;
-	r->work.lost++;
-	return begin_race(r);
+	c->work.waited = true;
+	c->work.lost++;
+	return begin_race(c);
 }
 
 /*
@@ -309,64 +340,90 @@ go_on_with_race(struct relay *r)
  * messages that it put off wait for another one; then to the next one whose turn it is.
  */
 static enum outcome
-connect_to_any(struct relay *r)
+connect_to_any(struct courier *c)
 {
-	bool next = r->work.race.n > 0 && (r->work.overtook || !link_was_of_use(&r->link));
-	r->work.overtook = false;
-	buf_reset(&r->why);
-	enum outcome o = find_hosts(r);
+	bool next = c->work.race.n > 0 && (c->work.overtook || !link_was_of_use(&c->link));
+	c->work.overtook = false;
+	buf_reset(&c->why);
+	enum outcome o = find_hosts(c);
 	if (o != DONE)
 		return o;
-	if (r->unable.n > 0) {
-		buf_add(&r->why, buf_span(&r->unable));
+	if (c->relay->unable.n > 0) {
+		buf_add(&c->why, buf_span(&c->relay->unable));
 		return SOFT;
 	}
-	o = next ? go_on_with_race(r) : begin_race(r);
-	r->work.outage = o != DONE && race_had_no_route(&r->work.race) && outage_is_now()
+	o = next ? go_on_with_race(c) : begin_race(c);
+	c->work.outage = o != DONE && race_had_no_route(&c->work.race) && outage_is_now()
 		? OUTAGE_SURE : OUTAGE_NONE;
 	return o;
 }
 
 /*
  * There is a host again. The attempts before count on until it does something: others greet and
- * close, again and again, and the lane is to wait longer each time.
+ * close, again and again, and the lane is to wait longer each time. Mail that came until now left
+ * no mark (lane_announce), or one that is gone, and the names may have been read before; so the
+ * lane is gone over once more.
  */
 static void
-set_up(struct relay *r)
+set_up(struct courier *c)
 {
-	lane_set_up(&r->work.lane);
-	(void)lane_settle(&r->work.lane);
-	r->work.state = (struct lane_state){ .attempts = r->work.state.attempts };
+	lane_set_up(&c->tour->lane);
+	(void)lane_settle(&c->tour->lane);
+	turns_look_again(c);
+	c->work.state = (struct lane_state){ .attempts = c->work.state.attempts };
+}
+
+/* Has a host all the connections that it may have? Then the lane has to wait for one of them. */
+static bool
+is_full(struct courier *c)
+{
+	const struct exchanger *full = race_full(&c->work.race);
+	if (full == NULL)
+		return false;
+	c->work.parked = true;
+	c->work.to = *full;
+	return true;
+}
+
+/* For the lane at which it may be used next. */
+static void
+remember_connection(struct courier *c)
+{
+	c->work.met = true;
+	snprintf(c->for_lane, sizeof(c->for_lane), "%s", c->tour->lane.name);
 }
 
 enum outcome
-connect_lane(struct relay *r)
+connect_lane(struct courier *c)
 {
-	if (sending_is_open(&r->link))
+	if (sending_is_open(&c->link) && (c->work.met || adopt(c)))
 		return DONE;
-	link_quit(&r->link);
-	if (r->work.lost >= LOST_IN_A_ROW) {
-		mark_failed(r);
-		note_failure(r);
-		give_lane_up(r, SOFT);
+	connect_close(c);
+	if (c->work.lost >= LOST_IN_A_ROW) {
+		mark_failed(c);
+		note_failure(c);
+		give_lane_up(c, SOFT);
 		return SOFT;
 	}
-	enum outcome o = connect_to_any(r);
+	enum outcome o = connect_to_any(c);
+	if (o != DONE && is_full(c))
+		return SOFT;
 	if (o != DONE) {
-		give_lane_up(r, o);
+		give_lane_up(c, o);
 		return o;
 	}
-	if (r->work.state.down)
-		set_up(r);
+	remember_connection(c);
+	if (c->work.state.down)
+		set_up(c);
 	return DONE;
 }
 
 /* ---- whose fault? -------------------------------------------------------------------------- */
 
 static bool
-is_suspect(const struct relay *r, const struct message *m)
+is_suspect(const struct courier *c, const struct message *m)
 {
-	return strcmp(r->work.suspect, m->id) == 0;
+	return strcmp(c->work.suspect, m->id) == 0;
 }
 
 /*
@@ -375,9 +432,9 @@ is_suspect(const struct relay *r, const struct message *m)
  * with it, those before it are to blame; if none does, the message.
  */
 static bool
-judge_loss(struct relay *r, const struct message *m)
+judge_loss(struct courier *c, const struct message *m)
 {
-	struct work *w = &r->work;
+	struct work *w = &c->work;
 	race_note_loss(&w->race);
 	if (w->lost == 0 && race_goes_on(&w->race)) {
 		snprintf(w->suspect, sizeof(w->suspect), "%s", m->id);
@@ -394,9 +451,9 @@ judge_loss(struct relay *r, const struct message *m)
  * asked: but no more than one of them, for most of what is put off is put off by all.
  */
 static bool
-judge_delay(struct relay *r)
+judge_delay(struct courier *c)
 {
-	struct work *w = &r->work;
+	struct work *w = &c->work;
 	if (!w->overtook) {
 		w->overtook = (!w->waited && race_is_open(&w->race)) ||
 			(!w->asked && race_has_equal(&w->race));
@@ -406,35 +463,46 @@ judge_delay(struct relay *r)
 }
 
 bool
-connect_judge(struct relay *r, const struct message *m, enum job_end end)
+connect_judge(struct courier *c, const struct message *m, enum job_end end)
 {
-	struct work *w = &r->work;
+	struct work *w = &c->work;
 	if (end == JOB_UNTRIED) {
-		if (r->link.fd < 0 && !link_was_of_use(&r->link))
+		if (c->link.fd < 0 && !link_was_of_use(&c->link))
 			race_note_loss(&w->race);
 		return false;
 	}
-	if (!link_was_of_use(&r->link))
-		return r->link.fd < 0 && judge_loss(r, m);
+	if (!link_was_of_use(&c->link))
+		return c->link.fd < 0 && judge_loss(c, m);
 	w->state.attempts = 0;
 	if (end == JOB_ANSWERED) {
 		w->lost = 0;
-		if (is_suspect(r, m))
+		if (is_suspect(c, m))
 			race_convict(&w->race);
 	}
-	return settle_any(m, SOFT) && judge_delay(r);
+	return settle_any(m, SOFT) && judge_delay(c);
 }
 
 void
-connect_make_way(struct relay *r)
+connect_make_way(struct courier *c)
 {
-	if (r->work.overtook)
-		link_quit(&r->link);
+	if (c->work.overtook)
+		connect_close(c);
 }
 
 void
-connect_end(struct relay *r)
+connect_close(struct courier *c)
 {
-	race_end(&r->work.race);
-	exchangers_free(&r->work.exchangers);
+	bool refused = c->link.bye && !link_was_of_use(&c->link);
+	/* Mail of another lane has nothing to do with this host. */
+	bool waits = c->turn.lane != NULL && !c->work.met;
+	link_quit(&c->link, waits ? IN_HASTE : INT64_MAX);
+	turns_disconnect(c, c->turn.at, refused);
+	c->turn.at = NULL;
+}
+
+void
+connect_end(struct courier *c)
+{
+	race_end(&c->work.race);
+	exchangers_free(&c->work.exchangers);
 }

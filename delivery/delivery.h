@@ -1,28 +1,39 @@
 /*
  * delivery: what the parts of relay have in common.
  *
- *	work          which lane next; waiting for more mail with the connection open
- *	scan          one lane: its messages in order of age, as many at once as the host takes
- *	flight        a message on its way: from the claim to the outcome
+ *	keeper        the first process, which starts the one at work anew when that dies
+ *	serve         the first thread: hears the bell, knows the times
+ *	visit         what a courier does, at one lane after the other
+ *	scan          one message of it, when it has its turn
+ *	flight        a message on its way: from the turn to the outcome
  *	connect       to a host of the lane; what follows when there is none
  *	approach      how that host is met: TLS, login, how much at once
  *	settle        what an attempt brought: the message goes or waits, the sender is told
+ *	notes         what the first process and the one at work tell each other
+ *	turns         who is next, and who may connect: what couriers and the first thread share
+ *	courier       a thread with a connection
+ *	tour          a lane that couriers are at: its lock, and which message is next
+ *	schedule      ... how it is decided whose turn it is
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
  *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
+ *	hands         what each courier has in hand, for the process that sees it die
+ *	suspects      messages at which a relay died
  *
- * (schedule.h is for a relay with many connections, and not in use yet.)
- *
- * Each calls only those below it. What is said to a host is the business of sending/, what is
- * said to a sender that of report/.
+ * Each calls only those below it; serve tells couriers to do what stands in visit. What is said to
+ * a host is the business of sending/, what is said to a sender that of report/.
  */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
 
+#include "conf/way.h"
+#include "delivery/hands.h"
 #include "delivery/hosts.h"
 #include "delivery/outage.h"
 #include "delivery/race.h"
+#include "delivery/schedule.h"
+#include "delivery/suspects.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
@@ -40,7 +51,7 @@ enum {
 	EVENT_SIZE = 1024,    /* octets of one event's text */
 };
 
-/* A message that this relay has claimed. */
+/* A message that a courier has in hand. */
 struct flight {
 	struct message m;
 	struct job job;
@@ -49,33 +60,40 @@ struct flight {
 	struct flight *free; /* the next one that is unused */
 };
 
-/*
- * All of a process: as many as the window takes, and one for the message that is being looked at.
- */
+/* All of a courier: as many as the window takes, and one for the message that is looked at. */
 struct flights {
 	struct flight *v;
 	int64_t n;
-	struct flight *free; /* the first one that is unused */
+	int64_t used;        /* of these, so many were ever used */
+	struct flight *free; /* the first of them that is unused again */
 };
 
 /* What one go over a lane finds (scan.h). */
 struct found {
 	int64_t next; /* wall clock, s: when the first that remains is due; 0: none remains */
 	bool again;   /* a message is due at once, by another connection */
-	bool tried;   /* this relay sent, or began to send, a message */
-	bool shared;  /* another relay has a message of the lane in hand */
+	bool parked;  /* this courier gets no connection: others are to go on */
 	bool last;    /* something could not be written down: to go over it again would try the same
 	               * messages again at once */
 	bool stop;    /* that was, or would be, which recipients are settled: nothing more is
 	               * sent */
 };
 
-/* The lane at work. All of it begins by one assignment (work.c:begin_lane). */
+/* A message that remains is due at this time (wall clock, s). */
+static inline void
+found_note_next(struct found *found, int64_t next)
+{
+	if (found->next == 0 || next < found->next)
+		found->next = next;
+}
+
+/* What a courier knows of the lane it is at. All of it begins by one assignment (visit.c). */
 struct work {
-	struct lane lane;             /* with a slot of it */
 	struct conf_delivery delivery; /* what its route says, else what is common */
 	struct lane_state state;
-	enum outcome verdict;         /* DONE: it is worth trying; else r->why says why it is not */
+	enum outcome verdict;         /* DONE: it is worth trying; else c->why says why it is not */
+	bool met;                     /* the connection is for this lane */
+	bool parked;                  /* the lane has to wait for a connection to `to` */
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are known */
 	struct race race;             /* between them; goes on while another one may do better */
@@ -87,37 +105,91 @@ struct work {
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
-	unsigned lessons;             /* LESSON_*, that this relay learned of its hosts: they count
+	unsigned lessons;             /* LESSON_*, that were learned here of its hosts: they count
 	                               * although hosts.h could not keep them */
-	bool extra;                   /* this relay was started by another one of the lane */
+	bool extra;                   /* others were at it when this one connected: that it cannot
+	                               * says nothing about the lane */
+	int64_t since;                /* clock_ms, when this turn began */
 	struct pace {
 		int messages;         /* looked at, */
 		int64_t since;        /* since then (clock_ms) */
 	} pace;                       /* decides whether help is worth its start (scan.c) */
 };
 
-/* The settings by which a login was read; NULL: not set. */
-struct login_settings {
-	const char *user, *password_file, *token_command;
+/* What turns.c knows of a courier. */
+struct turn {
+	int number;                    /* its place among all */
+	struct schedule_lane *lane;    /* the one that it is at; NULL: none */
+	struct exchanger *offer;       /* the host for which the lane has waited; owned; NULL */
+	struct schedule_host *at;      /* the host it is connected to; NULL: none */
+	bool idle;                     /* it waits for more mail */
+	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
+	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
+	int told;                      /* eventfd: readable when it was told something */
+	uint64_t sent;                 /* octets by its connection, */
+	int64_t seen;                  /* ... as was seen then (clock_ms) */
+	int64_t slow;                  /* slow since then; 0: it is not */
+	bool given_up;                 /* ... and it was told to end that */
+	_Atomic bool in_flight;        /* messages are on their way: to give it up may send them
+	                                * twice */
+	TAILQ_ENTRY(courier) list;     /* of those that are idle, or have ended */
 };
 
+/* A thread, and its connection. */
+struct courier {
+	struct relay *relay;
+	pthread_t thread;
+	bool started;
+	struct turn turn;             /* of turns.c */
+	struct tour *tour;            /* the lane that it is at; NULL: none */
+	struct work work;
+
+	struct link link;
+	struct exchanger to;          /* whom it is to; outlives it */
+	char for_lane[LANE_NAME_SIZE]; /* ... and the lane for which it was made */
+	struct race_gate gate;        /* which asks turns.c */
+	struct buf why;               /* the reason of the last failure to connect */
+	struct flights flights;
+};
+
+/* What couriers and the first thread share (turns.h). */
+struct turns {
+	pthread_mutex_t lock;          /* of all that follows */
+	struct schedule schedule;
+	struct courier **courier;      /* `most` places; NULL: nobody */
+	int most, n;
+	TAILQ_HEAD(turns_list, courier) idle; /* the one that waits longest first */
+	struct turns_list ended;       /* threads that are to be joined */
+	size_t coming;                 /* idle ones that were told to take a lane, and have not */
+	int wake;                      /* eventfd of the first thread */
+	bool ran_out;                  /* connections did once, which was said */
+	size_t taken;                  /* lanes, by couriers that were done with another one, */
+	int64_t since;                 /* ... since then (clock_ms) */
+	size_t pace;                   /* so many in TURNS_SLOW, before that */
+	bool failed;                   /* a thread could not be started */
+};
+
+/* A process. But for what says otherwise, nothing changes once the first courier is started. */
 struct relay {
 	struct conf common;
 	struct spool spool;
 	struct hosts hosts;
-	struct resolver *resolver;
-	int slot;                       /* the global one; -1: none */
-	int keeper;                     /* socket to the process that starts relays for lanes with
-	                                 * another login (relay.c:keep); -1: there is none */
+	struct resolvers *resolvers;
 	struct tls_setup tls;
+	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
-	struct login_settings login_is;
 	struct buf unable;              /* why it could not be read; empty: it was */
 
-	struct flights flights;
-	struct link link;
-	struct buf why;                 /* the reason of the last failure to connect */
-	struct work work;
+	struct turns turns;             /* has a lock */
+	struct hands *hands;            /* shared with the first process; one for each courier */
+	struct suspects suspects;       /* has a lock */
+	int keeper;                     /* socket to the first process (keeper.h); -1: none */
+	_Atomic bool orphaned;          /* that has ended before this one */
+	bool alone;                     /* this process tries one message alone */
+	void (*visit)(struct courier *c); /* what a courier does, from its start to its end */
+	_Atomic bool unsettled;         /* a lane looks due on disk, and nothing can be done about
+	                                 * it now: to look again at once would be to do so for
+	                                 * ever */
 };
 
 #endif

@@ -1,10 +1,8 @@
 #include "delivery/flight.h"
 
-#include <errno.h>
-#include <stdlib.h>
-
 #include "delivery/connect.h"
 #include "delivery/settle.h"
+#include "delivery/tour.h"
 #include "lib/clock.h"
 #include "process/log.h"
 
@@ -14,58 +12,38 @@ flight_of(struct job *j)
 	return (struct flight *)(void *)((char *)j - offsetof(struct flight, job));
 }
 
-struct flight *
-flight_take(struct relay *r)
+static int
+place_of(const struct courier *c, const struct flight *f)
 {
-	struct flight *f = r->flights.free;
-	r->flights.free = f->free;
+	return (int)(f - c->flights.v);
+}
+
+struct flight *
+flight_take(struct courier *c, const char *id)
+{
+	struct flights *all = &c->flights;
+	struct flight *f = all->free;
+	if (f == NULL)
+		f = &all->v[all->used++];
+	else
+		all->free = f->free;
+	hands_take(c->relay->hands, c->turn.number, place_of(c, f), c->tour->lane.name, id);
 	return f;
 }
 
 void
-flight_put_back(struct relay *r, struct flight *f)
+flight_put_back(struct courier *c, struct flight *f)
 {
-	f->free = r->flights.free;
-	r->flights.free = f;
+	hands_put_down(c->relay->hands, c->turn.number, place_of(c, f));
+	f->free = c->flights.free;
+	c->flights.free = f;
 }
 
 void
-flight_lay_down(struct relay *r, struct flight *f)
+flight_lay_down(struct courier *c, struct flight *f)
 {
-	lane_unclaim(&r->work.lane, f->m.id);
 	message_close(&f->m);
-	flight_put_back(r, f);
-}
-
-/* All are unused. */
-static void
-reset(struct flights *all)
-{
-	all->free = NULL;
-	for (int64_t i = 0; i < all->n; i++) {
-		all->v[i].free = all->free;
-		all->free = &all->v[i];
-	}
-}
-
-int
-flight_prepare(struct relay *r)
-{
-	int64_t n = r->common.relay.window_messages + 1;
-	struct flight *v = calloc((size_t)n, sizeof(*v));
-	if (v == NULL)
-		return -ENOMEM;
-	r->flights = (struct flights){ .v = v, .n = n };
-	reset(&r->flights);
-	return 0;
-}
-
-void
-flight_drop_all(struct relay *r)
-{
-	for (struct job *j; (j = sending_drop(&r->link)) != NULL;)
-		message_close(&flight_of(j)->m);
-	reset(&r->flights);
+	flight_put_back(c, f);
 }
 
 /*
@@ -74,7 +52,7 @@ flight_drop_all(struct relay *r)
  * So each transaction settles at least one recipient, or has fewer words, and there is an end.
  */
 static void
-put_first(const struct relay *r, struct job *j)
+put_first(const struct courier *c, struct job *j)
 {
 	bool went_well = job_any_done(j);
 	int n = j->n;
@@ -82,7 +60,7 @@ put_first(const struct relay *r, struct job *j)
 	for (int i = 0; i < n; i++) {
 		struct rcpt *to = j->to[i];
 		if (to->again || (to->crowded && went_well))
-			(void)sending_add(&r->link, j, to);
+			(void)sending_add(&c->link, j, to);
 		to->crowded = to->again = false;
 	}
 }
@@ -92,26 +70,26 @@ put_first(const struct relay *r, struct job *j)
  * at a time.
  */
 static bool
-next_job(const struct relay *r, struct flight *f)
+next_job(const struct courier *c, struct flight *f)
 {
 	struct job *j = &f->job;
-	put_first(r, j);
+	put_first(c, j);
 	f->parts++;
 	for (; f->next < f->m.n; f->next++)
-		if (!f->m.rcpt[f->next].settled && !sending_add(&r->link, j, &f->m.rcpt[f->next]))
+		if (!f->m.rcpt[f->next].settled && !sending_add(&c->link, j, &f->m.rcpt[f->next]))
 			break;
 	return j->n > 0;
 }
 
 /* The message was sent whole and will be sent again: the host may have taken it (RFC 1047). */
 static void
-log_doubt(const struct relay *r, const struct message *m)
+log_doubt(const struct courier *c, const struct message *m)
 {
-	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = r->work.lane.name,
-		.relay = r->link.terms.name };
+	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
 	log_event(LOG_NOTICE, &f,
 		"%s: sent to %s, and the connection was lost before the answer: possible duplicate",
-		m->id, r->link.terms.name);
+		m->id, c->link.terms.name);
 }
 
 /* What the host said of the first recipient of a job that it did not take. */
@@ -126,9 +104,9 @@ first_words(const struct job *j)
 
 /* Recipients of whom nothing was heard get a reason of ours. */
 static void
-say_why(const struct relay *r, struct message *m, bool untried)
+say_why(const struct courier *c, struct message *m, bool untried)
 {
-	struct span why = untried ? span_of("no turn by this connection") : buf_span(&r->link.text);
+	struct span why = untried ? span_of("no turn by this connection") : buf_span(&c->link.text);
 	for (int i = 0; i < m->n; i++)
 		if (m->rcpt[i].outcome == SOFT && m->rcpt[i].text.n == 0)
 			buf_add(&m->rcpt[i].text, why);
@@ -136,10 +114,10 @@ say_why(const struct relay *r, struct message *m, bool untried)
 
 /* It goes to another host, at once; the log has what this one said. */
 static void
-log_next_host(const struct relay *r, const struct message *m)
+log_next_host(const struct courier *c, const struct message *m)
 {
-	struct log_fields f = { .event = "moved", .queue_id = m->id, .lane = r->work.lane.name,
-		.relay = r->link.terms.name };
+	struct log_fields f = { .event = "moved", .queue_id = m->id, .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
 	for (int i = 0; i < m->n; i++)
 		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT) {
 			log_event(LOG_NOTICE, &f, "%s: %.*s; the next host is to have it", m->id,
@@ -150,11 +128,11 @@ log_next_host(const struct relay *r, const struct message *m)
 
 /* The message is as it was, and due at once. */
 static void
-turn_back(struct relay *r, struct flight *f, struct found *found)
+turn_back(struct courier *c, struct flight *f, struct found *found)
 {
 	found->again = true;
-	settle_note_next(found, clock_wall());
-	flight_lay_down(r, f);
+	found_note_next(found, clock_wall());
+	flight_lay_down(c, f);
 }
 
 /*
@@ -162,54 +140,56 @@ turn_back(struct relay *r, struct flight *f, struct found *found)
  * recipients have had their turn if it is untried, or there is a `rest`.
  */
 static void
-end_flight(struct relay *r, struct flight *f, bool rest, struct found *found)
+end_flight(struct courier *c, struct flight *f, bool rest, struct found *found)
 {
 	enum job_end end = f->job.end;
-	bool untried = end == JOB_UNTRIED, next_host = connect_judge(r, &f->m, end);
-	say_why(r, &f->m, untried || rest);
+	bool untried = end == JOB_UNTRIED, next_host = connect_judge(c, &f->m, end);
+	say_why(c, &f->m, untried || rest);
 	if (next_host)
-		log_next_host(r, &f->m);
+		log_next_host(c, &f->m);
 	if ((next_host && !settle_any_end(&f->m)) || (untried && f->parts == 1)) {
-		turn_back(r, f, found);
+		turn_back(c, f, found);
 		return;
 	}
-	settle_message(r, &f->m, untried || rest || next_host, found);
-	flight_lay_down(r, f);
+	settle_message(c, &f->m, untried || rest || next_host, found);
+	flight_lay_down(c, f);
 }
 
 void
-flight_land(struct relay *r, struct found *found)
+flight_land(struct courier *c, struct found *found)
 {
-	struct job *j = sending_land(&r->link);
+	struct job *j = sending_land(&c->link);
 	struct flight *f = flight_of(j);
-	connect_learn(r);
-	connect_heed_refusals(r, first_words(j));
-	bool rest = j->end == JOB_ANSWERED && next_job(r, f);
-	if (rest && r->link.fd >= 0) {
-		sending_start(&r->link, j);
+	connect_learn(c);
+	connect_heed_refusals(c, first_words(j));
+	bool rest = j->end == JOB_ANSWERED && next_job(c, f);
+	if (rest && c->link.fd >= 0) {
+		sending_start(&c->link, j);
 		return;
 	}
 	if (j->end == JOB_UNTRIED && j->sent)
-		log_doubt(r, &f->m);
-	end_flight(r, f, rest, found);
+		log_doubt(c, &f->m);
+	end_flight(c, f, rest, found);
 }
 
 void
-flight_land_all(struct relay *r, struct found *found)
+flight_land_all(struct courier *c, struct found *found)
 {
-	while (sending_jobs(&r->link) > 0)
-		flight_land(r, found);
+	while (sending_jobs(&c->link) > 0)
+		flight_land(c, found);
+	c->turn.in_flight = false;
 }
 
 void
-flight_take_off(struct relay *r, struct flight *f, struct found *found)
+flight_take_off(struct courier *c, struct flight *f, struct found *found)
 {
 	f->next = f->parts = f->job.n = 0;
 	f->job.m = &f->m;
-	found->tried = true;
-	(void)next_job(r, f);
-	sending_start(&r->link, &f->job);
-	connect_learn(r);
-	while (sending_landed(&r->link))
-		flight_land(r, found);
+	(void)next_job(c, f);
+	c->turn.in_flight = true;
+	sending_start(&c->link, &f->job);
+	connect_learn(c);
+	while (sending_landed(&c->link))
+		flight_land(c, found);
+	c->turn.in_flight = sending_jobs(&c->link) > 0;
 }

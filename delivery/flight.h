@@ -1,7 +1,7 @@
 /*
  * flight: messages on their way.
  *
- * A flight is a message that this relay has claimed. It takes off when its first transaction
+ * A flight is a message that a courier has in hand. It takes off when its first transaction
  * begins, and lands when the host answered the last one or the connection is lost; then the
  * message is settled, and laid down.
  *
@@ -14,38 +14,29 @@
 
 #include "delivery/delivery.h"
 
-/* Memory for all of them, as the window of the configuration says. 0 or -ENOMEM. */
-int flight_prepare(struct relay *r);
-
 /*
- * After a fork: what is on its way is the other process's. Closes it; the claims stay as they
- * are.
+ * One that is unused, for this message, which is in hand from now on (hands.h). There is one as
+ * long as sending_full says that the connection takes another message.
  */
-void flight_drop_all(struct relay *r);
-
-/*
- * One that is unused. There is one as long as sending_full says that the connection takes another
- * message.
- */
-struct flight *flight_take(struct relay *r);
+struct flight *flight_take(struct courier *c, const char *id);
 
 /* It is unused again: its message was never opened. */
-void flight_put_back(struct relay *r, struct flight *f);
+void flight_put_back(struct courier *c, struct flight *f);
 
-/* Gives the claim back and closes the message. */
-void flight_lay_down(struct relay *r, struct flight *f);
+/* Closes the message. */
+void flight_lay_down(struct courier *c, struct flight *f);
 
 /*
  * Sends the message of f, which is open; by and by, for others may be on their way. Lands what
  * has been answered.
  */
-void flight_take_off(struct relay *r, struct flight *f, struct found *found);
+void flight_take_off(struct courier *c, struct flight *f, struct found *found);
 
 /*
  * Waits for the answer to the oldest one; settles its message, unless more of its recipients
  * follow.
  */
-void flight_land(struct relay *r, struct found *found);
-void flight_land_all(struct relay *r, struct found *found);
+void flight_land(struct courier *c, struct found *found);
+void flight_land_all(struct courier *c, struct found *found);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * hosts: what was learned of the addresses mail was sent to, in small files shared by all relays.
+ * hosts: what was learned of the addresses mail was sent to, in small files shared by all relays
+ * and their couriers.
  *
  *	hosts/<address>-<port>      "latency <ms> failed <time> grey <s> ...", a name and a number
  *	                             for each field of struct host_record

@@ -13,6 +13,7 @@
 #include "delivery/outage.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/wait.h"
 #include "sending/dial.h"
 
 enum {
@@ -30,6 +31,7 @@ struct runner {
 	bool slow;       /* it kept silent for so long that others were tried */
 	bool lost;       /* its connection ended with nothing done */
 	int fd;          /* -1: not running */
+	void *place;     /* of the gate; NULL: none */
 	bool connected;
 	int64_t since;   /* ms, when it started */
 	int64_t until;   /* ms, when it fails */
@@ -64,9 +66,9 @@ explore(struct race *r)
 
 int
 race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
-	const struct exchangers *x)
+	const struct race_gate *gate, const struct exchangers *x)
 {
-	*r = (struct race){ .conf = conf, .hosts = hosts };
+	*r = (struct race){ .conf = conf, .hosts = hosts, .gate = gate };
 	r->v = calloc(x->n > 0 ? x->n : 1, sizeof(*r->v));
 	if (r->v == NULL)
 		return -ENOMEM;
@@ -86,11 +88,14 @@ race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts 
 }
 
 static void
-stop(struct runner *u)
+stop(const struct race *r, struct runner *u, bool refused)
 {
 	if (u->fd >= 0)
 		close(u->fd);
 	u->fd = -1;
+	if (u->place != NULL)
+		r->gate->leave(r->gate->context, u->place, refused);
+	u->place = NULL;
 }
 
 /* Is this error about our own network or process, and so about no host? */
@@ -106,20 +111,20 @@ is_ours(int err)
 }
 
 static void
-give_up(struct runner *u, const char *reason, struct buf *why)
+give_up(const struct race *r, struct runner *u, const char *reason, bool refused, struct buf *why)
 {
 	char name[DIAL_NAME];
 	dial_name(&u->to, name);
 	buf_reset(why);
 	buf_printf(why, "%s: %s: %s", name, u->connected ? "greeting" : "connect", reason);
-	stop(u);
+	stop(r, u, refused);
 }
 
 /* It is the host that has failed. */
 static void
-fail(const struct race *r, struct runner *u, const char *reason, struct buf *why)
+fail(const struct race *r, struct runner *u, const char *reason, bool refused, struct buf *why)
 {
-	give_up(u, reason, why);
+	give_up(r, u, reason, refused, why);
 	if (!r->extra)
 		hosts_mark(r->hosts, &u->to, HOST_FAILED);
 }
@@ -128,9 +133,9 @@ static void
 fail_by(const struct race *r, struct runner *u, int err, struct buf *why)
 {
 	if (is_ours(err))
-		give_up(u, strerror(err), why);
+		give_up(r, u, strerror(err), false, why);
 	else
-		fail(r, u, strerror(err), why);
+		fail(r, u, strerror(err), err == ECONNREFUSED, why);
 }
 
 static void
@@ -139,6 +144,11 @@ start(struct race *r, struct buf *why)
 	struct runner *u = &r->v[r->started++];
 	u->since = clock_ms();
 	u->until = clock_deadline(r->conf->timeout_connect);
+	if (r->gate != NULL && !u->to.socket &&
+		(u->place = r->gate->enter(r->gate->context, &u->to)) == NULL) {
+		r->full = u;
+		return;
+	}
 	u->fd = dial_begin(&u->to, r->conf->source);
 	if (u->fd < 0) {
 		r->no_route += outage_is_error(u->fd);
@@ -156,16 +166,25 @@ last_running(const struct race *r)
 	return NULL;
 }
 
+/* Is this one worse than that one, if there is one? */
+static bool
+is_worse(const struct runner *u, const struct runner *than)
+{
+	return than != NULL && (u->to.preference > than->to.preference || u->doubtful);
+}
+
 /* When the next one starts, ms. */
 static int64_t
 next_start(const struct race *r)
 {
 	const struct runner *last = last_running(r);
-	if (r->started == r->n || r->started >= RUNNERS)
+	if (r->started == r->n || r->started >= RUNNERS || r->hurried)
+		return CLOCK_NEVER;
+	const struct runner *next = &r->v[r->started];
+	if (is_worse(next, r->full))
 		return CLOCK_NEVER;
 	if (last == NULL)
 		return 0;
-	const struct runner *next = &r->v[r->started];
 	bool equal = last->to.preference == next->to.preference && last->doubtful == next->doubtful;
 	return last->since + (equal || last->slow ? STAGGER : PATIENCE);
 }
@@ -203,7 +222,7 @@ look(struct race *r, struct runner *u, struct buf *why)
 		return false;
 	if (n == GREETING)
 		return true;
-	fail(r, u, n < 0 ? strerror(errno) : "connection closed by the host", why);
+	fail(r, u, n < 0 ? strerror(errno) : "connection closed by the host", true, why);
 	return false;
 }
 
@@ -225,7 +244,16 @@ expire(struct race *r, struct buf *why)
 	int64_t now = clock_ms();
 	for (size_t i = 0; i < r->started; i++)
 		if (r->v[i].fd >= 0 && r->v[i].until <= now)
-			fail(r, &r->v[i], "timed out", why);
+			fail(r, &r->v[i], "timed out", false, why);
+}
+
+/* Nobody has any time left. */
+static void
+hurry(struct race *r)
+{
+	for (size_t i = 0; i < r->started; i++)
+		r->v[i].until = 0;
+	r->hurried = true;
 }
 
 /*
@@ -235,9 +263,9 @@ expire(struct race *r, struct buf *why)
 static struct runner *
 wait_for_one(struct race *r, int64_t deadline, struct buf *why)
 {
-	struct pollfd p[RUNNERS];
-	struct runner *who[RUNNERS];
-	nfds_t n = 0;
+	struct pollfd p[RUNNERS + 1] = { { .fd = wait_told_by(), .events = POLLIN } };
+	struct runner *who[RUNNERS + 1];
+	nfds_t n = 1;
 	for (size_t i = 0; i < r->started; i++) {
 		if (r->v[i].fd < 0)
 			continue;
@@ -247,7 +275,11 @@ wait_for_one(struct race *r, int64_t deadline, struct buf *why)
 	}
 	if (poll(p, n, clock_left(deadline)) <= 0)
 		return NULL;
-	for (nfds_t i = 0; i < n; i++)
+	if (p[0].revents != 0) {
+		hurry(r);
+		return NULL;
+	}
+	for (nfds_t i = 1; i < n; i++)
 		if (p[i].revents != 0 && look(r, who[i], why))
 			return who[i];
 	return NULL;
@@ -326,6 +358,20 @@ race_next(struct race *r, struct exchanger *winner, struct buf *why)
 	return -1;
 }
 
+void *
+race_take_place(struct race *r)
+{
+	void *place = r->winner->place;
+	r->winner->place = NULL;
+	return place;
+}
+
+const struct exchanger *
+race_full(const struct race *r)
+{
+	return r->full != NULL ? &r->full->to : NULL;
+}
+
 bool
 race_goes_on(const struct race *r)
 {
@@ -389,7 +435,7 @@ void
 race_end(struct race *r)
 {
 	for (size_t i = 0; i < r->started; i++)
-		stop(&r->v[i]);
+		stop(r, &r->v[i], false);
 	free(r->v);
 	*r = RACE_NONE;
 }

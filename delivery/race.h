@@ -20,9 +20,19 @@
 
 struct runner;
 
+/* Who says whether a host may have one more connection. */
+struct race_gate {
+	void *context;
+	void *(*enter)(void *context, const struct exchanger *to); /* its place; NULL: it may not */
+	/* The place is free again. `refused`: the host took no connection. */
+	void (*leave)(void *context, void *place, bool refused);
+};
+
 struct race {
 	const struct conf_delivery *conf;
 	const struct hosts *hosts;
+	const struct race_gate *gate; /* NULL: there is none */
+	struct runner *full; /* one that may not have a connection now; NULL: there was none */
 	struct runner *v;    /* owned; in the order of starting */
 	size_t n;
 	size_t started;
@@ -30,6 +40,7 @@ struct race {
 	struct runner *winner; /* the last one; NULL: nobody has won yet */
 	int64_t left;        /* clock_ms, when it won and the caller left; 0: never */
 	bool kept_waiting;   /* it ran already when the winner before it won */
+	bool hurried;        /* its time is over: nobody else starts */
 	bool extra;          /* of a host that fails it may be one connection too many: that is not
 	                      * remembered */
 };
@@ -39,7 +50,7 @@ struct race {
 
 /* The runners of a race; the order of starting is fixed here. 0 or -ENOMEM. */
 int race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
-	const struct exchangers *x);
+	const struct race_gate *gate, const struct exchangers *x);
 
 /*
  * Waits for the next host to greet, with its greeting still unread; connects to more as needed. A
@@ -47,6 +58,15 @@ int race_begin(struct race *r, const struct conf_delivery *conf, const struct ho
  * is about the last that failed. May be called again if the winner turns out to be of no use.
  */
 int race_next(struct race *r, struct exchanger *winner, struct buf *why);
+
+/* The place of the winner, which is the caller's to give back; NULL: none, or it was taken. */
+void *race_take_place(struct race *r);
+
+/*
+ * The host that could not be connected to because it has enough connections; those of worse
+ * preference did not run then. NULL: there was none.
+ */
+const struct exchanger *race_full(const struct race *r);
 
 /* Is there a host that has not had its turn? */
 bool race_goes_on(const struct race *r);

@@ -1,5 +1,5 @@
 /*
- * scan: the messages of the lane at work, one by one.
+ * scan: the messages of a lane, one by one.
  */
 #ifndef POSTERN_SCAN_H
 #define POSTERN_SCAN_H
@@ -7,11 +7,12 @@
 #include "delivery/delivery.h"
 
 /*
- * Goes over the lane at work, oldest message first, until nothing in it is due. `grow` is called
- * when what is left would keep this relay busy for long. *found is about the last time that it
- * went over the lane. False: the spool is in trouble, which was logged, and this relay must not go
- * over the lane again.
+ * Sees to the messages of the lane that the courier is at, until nobody has not had its turn, or
+ * this courier cannot go on. True: it stops in the middle, because it is waited for elsewhere.
  */
-bool scan_lane(struct relay *r, void (*grow)(struct relay *r), struct found *found);
+bool scan_lane(struct courier *c, struct found *found);
+
+/* Sees to one message. */
+void scan_message(struct courier *c, const char *id, struct found *found);
 
 #endif

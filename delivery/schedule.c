@@ -104,6 +104,7 @@ free_lane(void *lane)
 {
 	struct schedule_lane *l = lane;
 	free(l->name);
+	free(l->offer);
 	free(l);
 }
 
@@ -115,37 +116,43 @@ forget_lane(struct schedule *s, struct schedule_lane *l)
 	free_lane(l);
 }
 
+static struct schedule_queue *
+queue_of(struct schedule *s, bool fresh)
+{
+	return fresh ? &s->fresh : &s->ready;
+}
+
 static void
-make_ready(struct schedule *s, struct schedule_lane *l)
+make_ready(struct schedule *s, struct schedule_lane *l, bool fresh)
 {
 	l->place = SCHEDULE_READY;
+	l->fresh = fresh;
 	l->wanted = 1;
 	l->due = 0;
 	l->news = false;
-	TAILQ_INSERT_TAIL(&s->ready, l, list);
+	TAILQ_INSERT_TAIL(queue_of(s, fresh), l, list);
+	s->waiting++;
 }
 
-int
+struct schedule_lane *
 schedule_lane(struct schedule *s, const char *name, int64_t due)
 {
 	bool new;
 	struct schedule_lane *l = find_lane(s, name, &new);
 	if (l == NULL)
-		return -ENOMEM;
-	if (!new && l->place == SCHEDULE_AT_WORK) {
+		return NULL;
+	if (!new && l->place == SCHEDULE_AT_WORK)
 		l->news = l->news || due == 0;
-		return 0;
-	}
 	if (!new && (l->place != SCHEDULE_LATER || l->due <= due))
-		return 0;
+		return l;
 	if (!new)
 		drop_later(s, l);
 	l->due = due;
 	if (due == 0)
-		make_ready(s, l);
+		make_ready(s, l, true);
 	else
 		push_later(s, l);
-	return 0;
+	return l;
 }
 
 /* ---- hosts ------------------------------------------------------------------------------- */
@@ -168,9 +175,10 @@ forget_idle_host(struct schedule *s, struct schedule_host *h)
 }
 
 static struct schedule_host *
-find_host(struct schedule *s, const struct netaddr *addr, uint16_t port)
+find_host(struct schedule *s, const struct exchanger *to)
 {
-	struct schedule_host key = { .addr = *addr, .port = port }, **found;
+	struct schedule_host key = { .addr = to->addr, .port = to->port, .limit = s->per_host };
+	struct schedule_host **found;
 	found = tfind(&key, &s->hosts, compare_hosts);
 	if (found != NULL)
 		return *found;
@@ -186,52 +194,79 @@ find_host(struct schedule *s, const struct netaddr *addr, uint16_t port)
 }
 
 static bool
-has_room(const struct schedule *s, const struct schedule_host *h)
+has_room(const struct schedule_host *h)
 {
-	return h->connections < s->limits.per_host;
+	return h->connections < h->limit;
 }
 
 struct schedule_host *
-schedule_connect(struct schedule *s, const struct netaddr *addr, uint16_t port)
+schedule_connect(struct schedule *s, const struct schedule_lane *l, const struct exchanger *to)
 {
-	struct schedule_host *h = find_host(s, addr, port);
-	if (h == NULL || !has_room(s, h))
+	struct schedule_host *h = find_host(s, to);
+	bool idle = h != NULL && h->idle > 0 && l != NULL && l->couriers == 1;
+	if (h == NULL || !has_room(h) || idle)
 		return NULL;
 	h->connections++;
 	return h;
 }
 
+/* The first lane that waits for this host is ready. */
+static void
+release(struct schedule *s, struct schedule_host *h)
+{
+	struct schedule_lane *l = TAILQ_FIRST(&h->waiting);
+	TAILQ_REMOVE(&h->waiting, l, list);
+	l->host = NULL;
+	make_ready(s, l, false);
+}
+
 void
 schedule_disconnect(struct schedule *s, struct schedule_host *h)
 {
-	struct schedule_lane *l = TAILQ_FIRST(&h->waiting);
 	h->connections--;
 	/* One in its place; all if there is no other, for that one may go elsewhere. */
-	for (bool more = true; l != NULL && more; l = TAILQ_FIRST(&h->waiting)) {
-		TAILQ_REMOVE(&h->waiting, l, list);
-		l->host = NULL;
-		make_ready(s, l);
+	for (bool more = true; more && !TAILQ_EMPTY(&h->waiting);) {
+		release(s, h);
 		more = h->connections == 0;
 	}
 	forget_idle_host(s, h);
 }
 
+void
+schedule_refused(struct schedule_host *h)
+{
+	h->limit = h->connections > 1 ? h->connections - 1 : 1;
+}
+
+bool
+schedule_went_well(struct schedule *s, struct schedule_host *h)
+{
+	if (h->limit == s->per_host)
+		return false;
+	h->limit++;
+	if (!has_room(h) || TAILQ_EMPTY(&h->waiting))
+		return false;
+	release(s, h);
+	return true;
+}
+
 /* ---- turns ------------------------------------------------------------------------------- */
 
-static void
-ripen(struct schedule *s, int64_t now)
+size_t
+schedule_ripen(struct schedule *s, int64_t now)
 {
 	while (s->later.n > 0 && s->later.v[0]->due <= now) {
 		struct schedule_lane *l = s->later.v[0];
 		drop_later(s, l);
-		make_ready(s, l);
+		make_ready(s, l, false);
 	}
+	return s->waiting;
 }
 
 int64_t
 schedule_next(const struct schedule *s, int64_t now)
 {
-	if (!TAILQ_EMPTY(&s->ready) || !TAILQ_EMPTY(&s->more))
+	if (s->waiting > 0 || !TAILQ_EMPTY(&s->more))
 		return 0;
 	if (s->later.n == 0)
 		return -1;
@@ -270,13 +305,17 @@ begin(struct schedule *s, struct schedule_lane *l)
 struct schedule_lane *
 schedule_take(struct schedule *s, int64_t now)
 {
-	ripen(s, now);
-	struct schedule_lane *l = TAILQ_FIRST(&s->ready);
-	if (l != NULL)
-		TAILQ_REMOVE(&s->ready, l, list);
-	else
+	(void)schedule_ripen(s, now);
+	bool fresh = s->turn_of_fresh ? !TAILQ_EMPTY(&s->fresh) : TAILQ_EMPTY(&s->ready);
+	struct schedule_lane *l = TAILQ_FIRST(queue_of(s, fresh));
+	if (l == NULL) {
 		l = TAILQ_FIRST(&s->more);
-	return l != NULL ? begin(s, l) : NULL;
+		return l != NULL ? begin(s, l) : NULL;
+	}
+	s->turn_of_fresh = !fresh;
+	TAILQ_REMOVE(queue_of(s, fresh), l, list);
+	s->waiting--;
+	return begin(s, l);
 }
 
 struct schedule_lane *
@@ -292,9 +331,9 @@ schedule_take_at(struct schedule *s, struct schedule_host *host)
 }
 
 void
-schedule_grow(struct schedule *s, struct schedule_lane *l)
+schedule_grow(struct schedule *s, struct schedule_lane *l, int most)
 {
-	if (l->wanted == l->couriers && l->wanted < s->limits.per_lane)
+	if (l->wanted == l->couriers && l->wanted < most)
 		l->wanted++;
 	review(s, l);
 }
@@ -326,7 +365,7 @@ schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next)
 	if (!end(s, l))
 		return;
 	if (l->news)
-		make_ready(s, l);
+		make_ready(s, l, true);
 	else if (l->due != 0)
 		push_later(s, l);
 	else
@@ -336,37 +375,45 @@ schedule_done(struct schedule *s, struct schedule_lane *l, int64_t next)
 void
 schedule_yield(struct schedule *s, struct schedule_lane *l)
 {
-	l->news = true;
-	schedule_done(s, l, 0);
+	if (end(s, l))
+		make_ready(s, l, l->fresh);
+	else
+		l->news = true;
 }
 
-void
-schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct netaddr *addr,
-	uint16_t port)
+struct schedule_host *
+schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct exchanger *to)
 {
-	struct schedule_host *h = find_host(s, addr, port);
+	struct schedule_host *h = find_host(s, to);
 	if (!end(s, l))
-		return; /* the others go on */
-	if (h == NULL || has_room(s, h)) { /* a connection ended meanwhile */
-		make_ready(s, l);
+		return NULL; /* the others go on */
+	struct exchanger *offer = h != NULL ? malloc(sizeof(*offer)) : NULL;
+	if (offer == NULL || (has_room(h) && h->idle == 0)) { /* a connection ended meanwhile */
+		make_ready(s, l, false);
 		if (h != NULL)
 			forget_idle_host(s, h);
-		return;
+		free(offer);
+		return NULL;
 	}
+	*offer = *to;
+	free(l->offer);
+	l->offer = offer;
 	l->place = SCHEDULE_AT_HOST;
 	l->news = false;
 	l->due = 0;
 	l->host = h;
 	TAILQ_INSERT_TAIL(&h->waiting, l, list);
+	return h->idle > 0 ? h : NULL;
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */
 
 void
-schedule_init(struct schedule *s, const struct schedule_limits *limits)
+schedule_init(struct schedule *s, int per_host)
 {
-	*s = (struct schedule){ .limits = *limits };
+	*s = (struct schedule){ .per_host = per_host };
 	TAILQ_INIT(&s->ready);
+	TAILQ_INIT(&s->fresh);
 	TAILQ_INIT(&s->more);
 }
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "delivery/notes.h"
+#include "delivery/tour.h"
 #include "lib/clock.h"
 #include "process/log.h"
 #include "queue/tended.h"
@@ -16,7 +18,7 @@ enum {
 /* ---- what happened ---------------------------------------------------------------------- */
 
 static void
-log_recipient(const struct relay *r, const struct message *m, const struct rcpt *to, int64_t next)
+log_recipient(const struct courier *c, const struct message *m, const struct rcpt *to, int64_t next)
 {
 	static const char *const event[] = { [DONE] = "delivered", [SOFT] = "deferred",
 		[HARD] = "bounced" };
@@ -27,19 +29,12 @@ log_recipient(const struct relay *r, const struct message *m, const struct rcpt 
 		snprintf(when, sizeof(when), "; next try in %lld s",
 			(long long)(next - clock_wall()));
 	struct log_fields f = { .event = event[to->outcome], .queue_id = m->id, .sender = sender,
-		.recipient = rcpt, .lane = r->work.lane.name,
-		.relay = r->link.terms.name[0] != '\0' ? r->link.terms.name : NULL };
+		.recipient = rcpt, .lane = c->tour->lane.name,
+		.relay = c->link.terms.name[0] != '\0' ? c->link.terms.name : NULL };
 	log_event(to->outcome == DONE ? LOG_INFO : LOG_NOTICE, &f,
 		"%s: %s <%s>, delay %lld s, %.*s%s", m->id, event[to->outcome], rcpt,
 		(long long)(clock_wall() - m->arrived), (int)to->text.n,
 		to->text.n > 0 ? to->text.p : "", when);
-}
-
-void
-settle_note_next(struct found *found, int64_t next)
-{
-	if (found->next == 0 || next < found->next)
-		found->next = next;
 }
 
 /*
@@ -47,10 +42,10 @@ settle_note_next(struct found *found, int64_t next)
  * together.
  */
 int64_t
-settle_retry_after(const struct relay *r, int attempts)
+settle_retry_after(const struct conf *c, int attempts)
 {
-	int last = r->common.relay.retry.n - 1;
-	int64_t wait = r->common.relay.retry.v[attempts < last ? attempts : last];
+	int last = c->relay.retry.n - 1;
+	int64_t wait = c->relay.retry.v[attempts < last ? attempts : last];
 	return clock_wall() + wait - arc4random_uniform((uint32_t)(wait / JITTER) + 1);
 }
 
@@ -69,28 +64,29 @@ any_grey(const struct message *m)
  * known.
  */
 static int64_t
-after_greylist(const struct relay *r, const struct message *m)
+after_greylist(const struct courier *c, const struct message *m)
 {
 	struct host_record h;
 	if (m->attempts > 0 || !any_grey(m))
 		return 0;
-	hosts_recall(&r->hosts, &r->work.to, &h);
+	hosts_recall(&c->relay->hosts, &c->work.to, &h);
 	return h.grey > 0 ? clock_wall() + h.grey : 0;
 }
 
 /* The time of the next attempt; not later than the time that the sender set (RFC 2852). */
 static int64_t
-next_attempt(const struct relay *r, const struct message *m)
+next_attempt(const struct courier *c, const struct message *m)
 {
-	int64_t next = settle_retry_after(r, m->attempts);
-	int64_t grey = after_greylist(r, m), by = m->env.by;
+	int64_t next = settle_retry_after(&c->relay->common, m->attempts);
+	int64_t grey = after_greylist(c, m), by = m->env.by;
 	next = grey > next ? grey : next;
 	return by > clock_wall() && by < next ? by : next;
 }
 
 bool
-settle_is_expired(const struct relay *r, const struct message *m, int attempts)
+settle_is_expired(const struct courier *c, const struct message *m, int attempts)
 {
+	const struct relay *r = c->relay;
 	int64_t now = clock_wall(), since = message_since(m), expire = r->common.relay.expire;
 	return attempts >= EXPIRE_ATTEMPTS && now - since > expire &&
 	       tended_since(&r->spool, since, now, conf_longest_retry(&r->common)) > expire;
@@ -104,12 +100,12 @@ settle_is_too_late(const struct message *m)
 
 /* What the sender of a message that waits has not been told, and should be now: TOLD_*. */
 static unsigned
-news(const struct relay *r, const struct message *m)
+news(const struct courier *c, const struct message *m)
 {
 	int64_t now = clock_wall();
 	unsigned due = 0;
-	if (r->common.relay.delay_warning != 0 &&
-		now - message_since(m) >= r->common.relay.delay_warning)
+	if (c->relay->common.relay.delay_warning != 0 &&
+		now - message_since(m) >= c->relay->common.relay.delay_warning)
 		due |= TOLD_DELAYED;
 	if (m->env.by != 0 && m->env.by_mode == 'N' && now >= m->env.by)
 		due |= TOLD_OVERDUE | TOLD_DELAYED; /* one report for both */
@@ -117,13 +113,13 @@ news(const struct relay *r, const struct message *m)
 }
 
 bool
-settle_is_quiet(const struct relay *r, const char *id)
+settle_is_quiet(const struct courier *c, const char *id)
 {
 	struct message m;
-	if (clock_wall() - id_time(id) > r->common.relay.expire ||
-		message_glance(&m, &r->work.lane, id) < 0)
+	if (clock_wall() - id_time(id) > c->relay->common.relay.expire ||
+		message_glance(&m, &c->tour->lane, id) < 0)
 		return false;
-	bool quiet = !settle_is_too_late(&m) && news(r, &m) == 0;
+	bool quiet = !settle_is_too_late(&m) && news(c, &m) == 0;
 	message_close(&m);
 	return quiet;
 }
@@ -151,20 +147,19 @@ settle_any_end(const struct message *m)
  * -errno.
  */
 static int
-report(const struct relay *r, const struct message *m, bool waits)
+report(const struct courier *c, const struct message *m, bool waits)
 {
-	char id[ID_SIZE];
-	unsigned due = waits && settle_any(m, SOFT) ? news(r, m) : 0;
-	int told = dsn_queue(m, &r->spool, &r->common, due != 0, id);
-	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = r->work.lane.name };
+	char id[ID_SIZE], lane[LANE_NAME_SIZE];
+	unsigned due = waits && settle_any(m, SOFT) ? news(c, m) : 0;
+	int told = dsn_queue(m, &c->relay->spool, &c->relay->common, due != 0, id, lane);
+	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = c->tour->lane.name };
 	if (told < 0) {
 		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
 			m->id, strerror(-told));
 		return told;
 	}
 	if (told == DSN_SENDER || told == DSN_DOUBLE_BOUNCE) {
-		/* No relay is started for the report's lane: one that is idle takes it. */
-		spool_crowd(&r->spool);
+		notes_tell_of(c->relay, lane);
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
 			told == DSN_SENDER ? "sender" : "double_bounce", id);
 	} else if (settle_any(m, HARD)) {
@@ -173,7 +168,7 @@ report(const struct relay *r, const struct message *m, bool waits)
 	}
 	/* If that fails, the sender is told twice, which is better than never. */
 	if (due != 0)
-		(void)message_tell(m, &r->work.lane, due);
+		(void)message_tell(m, &c->tour->lane, due);
 	return 0;
 }
 
@@ -183,9 +178,9 @@ report(const struct relay *r, const struct message *m, bool waits)
  * nothing is too old yet.
  */
 static void
-settle_failures(const struct relay *r, struct message *m, bool soon)
+settle_failures(const struct courier *c, struct message *m, bool soon)
 {
-	bool old = !soon && settle_is_expired(r, m, m->attempts + r->work.state.attempts + 1);
+	bool old = !soon && settle_is_expired(c, m, m->attempts + c->work.state.attempts + 1);
 	for (int i = 0; i < m->n; i++) {
 		struct rcpt *to = &m->rcpt[i];
 		if (to->settled)
@@ -195,7 +190,7 @@ settle_failures(const struct relay *r, struct message *m, bool soon)
 			buf_puts(&to->text, " (given up: 5.4.7 too old)");
 		}
 	}
-	if (report(r, m, !soon) == 0)
+	if (report(c, m, !soon) == 0)
 		return;
 	for (int i = 0; i < m->n; i++)
 		if (!m->rcpt[i].settled && m->rcpt[i].outcome == HARD)
@@ -215,10 +210,10 @@ log_trouble(const struct message *m, const char *what, int err, const char *then
  * disk prevents; then words, which may be lost. 0 or -errno.
  */
 static int
-write_down(const struct relay *r, const struct message *m, bool waits, int64_t next, bool attempt,
+write_down(const struct courier *c, const struct message *m, bool waits, int64_t next, bool attempt,
 	struct found *found)
 {
-	const struct lane *l = &r->work.lane;
+	const struct lane *l = &c->tour->lane;
 	int err = waits ? 0 : message_remove(l, m->id);
 	if (err < 0)
 		log_trouble(m, "remove it", err, "its recipients are marked as settled");
@@ -239,23 +234,23 @@ write_down(const struct relay *r, const struct message *m, bool waits, int64_t n
 }
 
 void
-settle_message(const struct relay *r, struct message *m, bool unfinished, struct found *found)
+settle_message(const struct courier *c, struct message *m, bool unfinished, struct found *found)
 {
 	bool waits = false;
 	if (m->attempts > 0 && settle_any(m, DONE))
-		hosts_waited(&r->hosts, &r->work.to, clock_wall() - message_since(m));
-	settle_failures(r, m, unfinished && settle_any_end(m));
+		hosts_waited(&c->relay->hosts, &c->work.to, clock_wall() - message_since(m));
+	settle_failures(c, m, unfinished && settle_any_end(m));
 	bool soon = unfinished && settle_any_end(m); /* a failure that cannot be reported is none */
-	int64_t next = soon ? clock_wall() : next_attempt(r, m);
+	int64_t next = soon || !settle_any(m, SOFT) ? clock_wall() : next_attempt(c, m);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;
 		waits = waits || m->rcpt[i].outcome == SOFT;
-		log_recipient(r, m, &m->rcpt[i], next);
+		log_recipient(c, m, &m->rcpt[i], next);
 	}
-	int err = write_down(r, m, waits, next, !soon, found);
+	int err = write_down(c, m, waits, next, !soon, found);
 	if (waits || err < 0)
-		settle_note_next(found, err < 0 ? clock_wall() + BUSY_RETRY : next);
+		found_note_next(found, err < 0 ? clock_wall() + BUSY_RETRY : next);
 	if (soon && waits && err == 0)
 		found->again = true;
 }
@@ -274,17 +269,17 @@ say_of_all(struct message *m, enum outcome o, struct span why)
 }
 
 void
-settle_all(const struct relay *r, struct message *m, enum outcome o, struct span why,
+settle_all(const struct courier *c, struct message *m, enum outcome o, struct span why,
 	struct found *found)
 {
 	say_of_all(m, o, why);
-	settle_message(r, m, false, found);
+	settle_message(c, m, false, found);
 }
 
 void
-settle_waiting(const struct relay *r, struct message *m, struct found *found)
+settle_waiting(const struct courier *c, struct message *m, struct found *found)
 {
-	say_of_all(m, SOFT, buf_span(&r->why));
-	(void)report(r, m, true); /* if it cannot be queued, the next attempt will try again */
-	settle_note_next(found, r->work.state.next);
+	say_of_all(m, SOFT, buf_span(&c->why));
+	(void)report(c, m, true); /* if it cannot be queued, the next attempt will try again */
+	found_note_next(found, c->work.state.next);
 }

@@ -7,22 +7,19 @@
 #include "delivery/delivery.h"
 
 /* Wall clock, s: when to try again after so many attempts that failed (conf: retry). */
-int64_t settle_retry_after(const struct relay *r, int attempts);
+int64_t settle_retry_after(const struct conf *c, int attempts);
 
 /*
  * Is a message that was tried so often too old to be tried again (conf: expire)? Time in which
  * nobody tried does not count (tended.h).
  */
-bool settle_is_expired(const struct relay *r, const struct message *m, int attempts);
+bool settle_is_expired(const struct courier *c, const struct message *m, int attempts);
 
 /* Is the time over by which it was to be delivered or returned (RFC 2852)? */
 bool settle_is_too_late(const struct message *m);
 
 /* While the lane is down: is there nothing to tell the sender of this message? It is not opened. */
-bool settle_is_quiet(const struct relay *r, const char *id);
-
-/* A message that remains is due at this time (wall clock, s). */
-void settle_note_next(struct found *found, int64_t next);
+bool settle_is_quiet(const struct courier *c, const char *id);
 
 /* Has a recipient that was not settled before this outcome of the attempt? */
 bool settle_any(const struct message *m, enum outcome o);
@@ -35,17 +32,17 @@ bool settle_any_end(const struct message *m);
  * recipients had their turn, or another host is to have it; if some were settled, the rest is tried
  * at once.
  */
-void settle_message(const struct relay *r, struct message *m, bool unfinished,
+void settle_message(const struct courier *c, struct message *m, bool unfinished,
 	struct found *found);
 
 /* The same, where all recipients have one outcome for one reason. */
-void settle_all(const struct relay *r, struct message *m, enum outcome o, struct span why,
+void settle_all(const struct courier *c, struct message *m, enum outcome o, struct span why,
 	struct found *found);
 
 /*
  * The message was not tried, for its lane is down: its sender is told that it waits, if that is
  * due.
  */
-void settle_waiting(const struct relay *r, struct message *m, struct found *found);
+void settle_waiting(const struct courier *c, struct message *m, struct found *found);
 
 #endif

@@ -26,6 +26,7 @@ struct resolver {
 	bool lost;             /* in the last look-up none did */
 	dnsc_t own[DNS_MAXDN]; /* our name; the root if it cannot be one of the DNS */
 	FILE *hosts;           /* a file of hosts (dns.h), or NULL */
+	bool is_copy;          /* the file is that of the resolver which this is a copy of */
 };
 
 void question_set(struct question *q, dnscc_t *name, enum dns_type type);

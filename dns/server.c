@@ -215,9 +215,9 @@ exchange(const struct sockaddr_storage *server, const struct question *q, dnsc_t
 int
 server_tcp(const struct sockaddr_storage *server, struct question *q, int64_t deadline)
 {
-	static dnsc_t packet[TCP_SIZE];
-	errno = 0;
-	int n = exchange(server, q, packet, deadline);
+	auto_memory dnsc_t *packet = malloc(TCP_SIZE);
+	errno = packet == NULL ? ENOMEM : 0;
+	int n = packet == NULL ? -1 : exchange(server, q, packet, deadline);
 	if (n < 0) {
 		answer_trouble(q, "no answer over TCP");
 		return errno != 0 ? -errno : -ETIMEDOUT;

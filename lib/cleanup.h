@@ -30,6 +30,13 @@ cleanup_file(FILE **f)
 		fclose(*f);
 }
 
+static inline void
+cleanup_memory(void *p)
+{
+	free(*(void **)p);
+}
+
+#define auto_memory __attribute__((cleanup(cleanup_memory)))
 #define auto_fd   __attribute__((cleanup(cleanup_fd))) int
 #define auto_dir  __attribute__((cleanup(cleanup_dir))) DIR *
 #define auto_file __attribute__((cleanup(cleanup_file))) FILE *

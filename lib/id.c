@@ -43,11 +43,33 @@ id_valid(struct span s)
 	return true;
 }
 
+void
+id_set_priority(char *id, int priority)
+{
+	id[0] = alphabet[priority >= 0 ? priority : ID_PRIORITY_MOST - priority];
+}
+
+int
+id_priority(const char *id)
+{
+	int digit = (int)(strchr(alphabet, id[0]) - alphabet);
+	if (digit <= ID_PRIORITY_MOST)
+		return digit;
+	return digit <= 2 * ID_PRIORITY_MOST ? ID_PRIORITY_MOST - digit : 0;
+}
+
+int
+id_compare(const char *a, const char *b)
+{
+	int difference = id_priority(b) - id_priority(a);
+	return difference != 0 ? difference : memcmp(a + 1, b + 1, ID_LEN - 1);
+}
+
 int64_t
 id_time(const char *id)
 {
 	int64_t us = 0;
-	for (int i = 0; i < TIME_CHARS; i++)
+	for (int i = 1; i < TIME_CHARS; i++) /* behind the priority */
 		us = us << BITS | (strchr(alphabet, id[i]) - alphabet);
 	return us / US_PER_S;
 }

@@ -18,15 +18,4 @@ int lock_exclusive(int fd, int64_t pos, int64_t len);
 /* The same for many readers. */
 int lock_shared(int fd, int64_t pos, int64_t len);
 
-void lock_release(int fd, int64_t pos, int64_t len);
-
-/*
- * Tries n positions from pos on, in turn. The number of the one it got, -EAGAIN if all are taken,
- * or -errno.
- */
-int lock_any(int fd, int64_t pos, int n);
-
-/* Does anybody else hold a part of [pos, pos+len)? 1, 0, or -errno. */
-int lock_taken(int fd, int64_t pos, int64_t len);
-
 #endif

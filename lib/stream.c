@@ -63,6 +63,17 @@ wait_ready(const struct stream *s, int fd, short what, int64_t deadline)
 	return result_of_wait(r);
 }
 
+/*
+ * This thread alone adds. What is read does not count: a host may say something for hours and bring
+ * nothing to an end.
+ */
+static void
+note_sent(struct stream *s, size_t n)
+{
+	uint64_t before = atomic_load_explicit(&s->sent, memory_order_relaxed);
+	atomic_store_explicit(&s->sent, before + n, memory_order_relaxed);
+}
+
 /* ---- what comes, without a wait ------------------------------------------------------------- */
 
 /* Moves what is unread to the front. */
@@ -182,6 +193,7 @@ send_all(struct stream *s, struct span bytes, int64_t deadline)
 		res = write_some(s, bytes, &done, &wants);
 		if (res == STREAM_LATER)
 			res = wait_to_write(s, wants, deadline);
+		note_sent(s, done);
 		bytes = span_skip(bytes, done);
 	}
 	if (res != STREAM_OK)
@@ -215,6 +227,17 @@ stream_put(struct stream *s, struct span bytes, int64_t deadline)
 	}
 }
 
+/* Is it the file that could not be read, and not the socket that could not be written? */
+static bool
+is_of_file(int err)
+{
+	static const int errors[] = { EIO, ESTALE, EUCLEAN, EBADMSG, ENODATA, EREMOTEIO };
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (errors[i] == err)
+			return true;
+	return false;
+}
+
 ssize_t
 stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 {
@@ -223,12 +246,16 @@ stream_file(struct stream *s, int fd, off_t at, size_t n, int64_t deadline)
 	for (;;) {
 		ssize_t w = sendfile(s->out, fd, &at, n);
 		int err = w < 0 ? errno : 0;
-		if (err == 0)
+		if (err == 0) {
+			note_sent(s, (size_t)w);
 			return w;
+		}
 		if (err == EINTR ||
 			(err == EAGAIN && wait_to_write(s, POLLOUT, deadline) == STREAM_OK))
 			continue;
-		s->broken = err != EIO && err != EINVAL; /* those are the file's */
+		if (is_of_file(err))
+			return -EIO;
+		s->broken = err != EINVAL;
 		return -err;
 	}
 }

@@ -7,6 +7,7 @@
 #ifndef POSTERN_STREAM_H
 #define POSTERN_STREAM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,6 +58,7 @@ struct stream {
 	stream_listener *listens; /* NULL: what comes while it writes is read later; a socket */
 	void *listener;
 	const volatile int *stop;
+	_Atomic uint64_t sent; /* octets, of all its connections; another thread may look at it */
 	size_t head, tail; /* unread bytes in ibuf */
 	size_t fill;       /* unsent bytes in obuf */
 	char ibuf[STREAM_IN];

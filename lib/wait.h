@@ -22,4 +22,16 @@ int wait_which(int fd, short events, int64_t deadline, const volatile int *stop)
 /* Is it ready now, or is there trouble with it? Does not wait. */
 bool wait_is_ready(int fd, short events);
 
+/*
+ * From now on each wait of this thread ends as if its deadline had passed while `fd` is readable;
+ * -1: none does.
+ */
+void wait_until_told(int fd);
+
+/* Is it readable now? Then that a wait ended says nothing of what was waited for. */
+bool wait_is_told(void);
+
+/* That descriptor, for those who poll several at once. */
+int wait_told_by(void);
+
 #endif

@@ -2,8 +2,8 @@
  * budget: what one session may have its monitor start.
  *
  * A session that was taken over can ask for anything, without end. Each kind of request has a
- * number that no honest session reaches (limits.h), and only so many helpers run at once. Relays
- * have slots that all connections share (launch.h), so only their number counts here.
+ * number that no honest session reaches (limits.h), and only so many helpers run at once. There is
+ * one relay, whoever asks for it (ring.h), so only how often counts here.
  */
 #ifndef POSTERN_BUDGET_H
 #define POSTERN_BUDGET_H

@@ -9,16 +9,9 @@
 
 #include "conf/credential.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "process/stdfds.h"
-#include "queue/lane.h"
 
 extern char **environ;
-
-enum {
-	STALE_TRIES = 3,
-	SLOT_TRIES = 5,
-};
 
 /* Passwords for other hosts are relay's alone. */
 static bool
@@ -118,7 +111,7 @@ report_hear(struct report *r, pid_t pid)
 		return pid;
 	if (pid > 0)
 		(void)waitpid(pid, NULL, 0);
-	return pid < 0 || err == EAGAIN ? -ENOMEM : -err; /* EAGAIN is a lane that is taken */
+	return pid < 0 || err == EAGAIN ? -ENOMEM : -err; /* -EAGAIN says "one runs" (ring.h) */
 }
 
 /* Signals as a program expects to find them. */
@@ -174,66 +167,12 @@ start(const char *path, const char *const *arg, bool relay, int first_fd, int se
 	return report_hear(&report, pid);
 }
 
-static int
-take_lane(struct lane *lane, const struct launcher *l, const char *name)
-{
-	int r = -ESTALE;
-	for (int i = 0; i < STALE_TRIES && r == -ESTALE; i++) {
-		r = lane_open(lane, l->spool, name);
-		if (r < 0)
-			return r;
-		r = lane_slot(lane, 1); /* if one is there, it knows itself whether it needs help */
-		if (r < 0)
-			lane_close(lane);
-	}
-	return r;
-}
-
-static pid_t
-launch_once(const struct launcher *l, const char *name)
-{
-	struct lane lane = LANE_CLOSED;
-	int r = take_lane(&lane, l, name);
-	if (r < 0)
-		/* What is no lane; of these, the errors of exec are about the relay. */
-		return r == -ENOENT || r == -ENOTDIR ? -ESTALE : r;
-	struct lane_state state;
-	lane_state(&lane, &state);
-	auto_fd slot = -1;
-	if (!lane_is_due(&state, clock_wall(), conf_longest_retry(l->conf)))
-		r = -EAGAIN;
-	else
-		r = slot = spool_slot(l->spool, (int)l->conf->relay.max_relays);
-	if (r == -EAGAIN && slot == -EAGAIN) {
-		spool_crowd(l->spool);
-		r = -EBUSY;
-	}
-	if (r >= 0) {
-		const char *arg[LAUNCH_ARGUMENTS];
-		launch_arguments(l->args, "relay", "--lane", name, arg);
-		r = start(l->conf->who.relay_path, arg, true, lane.lock, slot);
-	}
-	lane_close(&lane);
-	return r;
-}
-
-/*
- * While we held the lane and found no global slot, a relay may have given its slot back and passed
- * this lane by, because we held it. So look once more now that we do not.
- */
 pid_t
-launch_relay(const struct launcher *l, const char *name)
+launch_login(const struct launcher *l, const char *login, int lock)
 {
-	int r = -EAGAIN;
-	for (int i = 0; i < SLOT_TRIES && l->conf->relay.max_relays > 0; i++) {
-		r = launch_once(l, name);
-		if (r != -EBUSY)
-			return r;
-		auto_fd slot = spool_slot(l->spool, (int)l->conf->relay.max_relays);
-		if (slot < 0)
-			return -EAGAIN; /* whoever has it looks at all lanes before it ends */
-	}
-	return r;
+	const char *arg[LAUNCH_ARGUMENTS];
+	launch_arguments(l->args, "relay", "--login", login, arg);
+	return start(l->conf->who.relay_path, arg, true, lock, lock);
 }
 
 pid_t

@@ -1,10 +1,8 @@
 /*
  * launch: starts the other programs.
  *
- * A program gets two open files at fixed fds, an own session, no fd of a client that it does not
- * need, no environment but our settings and no argument that a client wrote but a lane name. A
- * relay is started if a slot of its lane and a global slot are free; it inherits both, locked, so
- * there is no moment between "does one run?" and "start one".
+ * A program gets one or two open files at fixed fds, an own session, no fd of a client that it does
+ * not need, no environment but our settings and no argument that a client wrote.
  */
 #ifndef POSTERN_LAUNCH_H
 #define POSTERN_LAUNCH_H
@@ -17,8 +15,8 @@
 #include "queue/spool.h"
 
 enum {
-	LAUNCH_FIRST_FD = 3,  /* relay: the lane's slot; tls: the connection; auth: the session */
-	LAUNCH_SECOND_FD = 4, /* relay: the global slot; tls: the session's end, in clear */
+	LAUNCH_FIRST_FD = 3,  /* relay: the login's lock; tls: the connection; auth: the session */
+	LAUNCH_SECOND_FD = 4, /* tls: the session's end, in clear; else the same as the first */
 	LAUNCH_ARGUMENTS = 2 * OPTIONS_MAX + 10,
 };
 
@@ -31,17 +29,10 @@ struct launcher {
 /*
  * A program counts as started when it runs: what cannot be executed is an error here (S18).
  *
- * The relay's pid. -EAGAIN: nothing to start now (slots are taken, or nothing in the lane is due);
- * -ESTALE: no such lane; or -errno. Does not wait for the relay: the caller reaps.
+ * The relay of a login (conf/way.h), with its lock. Its pid or -errno. Does not wait for it: the
+ * caller reaps.
  */
-pid_t launch_relay(const struct launcher *l, const char *lane);
-
-/* Was it trouble that nothing was started, and not just that nothing is to be? */
-static inline bool
-launch_is_trouble(pid_t r)
-{
-	return r < 0 && r != -EAGAIN && r != -ESTALE && r != -EBUSY;
-}
+pid_t launch_login(const struct launcher *l, const char *login, int lock);
 
 /* The command line of a program of ours: `what`, its argument (NULL: none), and our settings. */
 void launch_arguments(const struct conf_args *settings, const char *program, const char *what,

@@ -5,6 +5,7 @@
 #include "process/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -127,15 +128,26 @@ log_reconnect_by(int (*reconnect)(int), int argument)
 	logger.argument = argument;
 }
 
-/* What listened has ended, and may listen again by now. Asked once a second at most. */
+/* Is it time to connect anew? Once a second at most, in whatever thread. */
+static bool
+is_patience_over(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	enum { PAUSE = 1 };
+	pthread_mutex_lock(&lock);
+	bool over = logger.patience == 0 || clock_left(logger.patience) <= 0;
+	if (over)
+		logger.patience = clock_deadline(PAUSE);
+	pthread_mutex_unlock(&lock);
+	return over;
+}
+
+/* What listened has ended, and may listen again by now. */
 static bool
 regain(void)
 {
-	enum { PAUSE = 1 };
-	if (logger.patience != 0 && clock_left(logger.patience) > 0)
-		return false;
-	logger.patience = clock_deadline(PAUSE);
-	return (logger.reconnect != NULL ? logger.reconnect : log_reconnect)(logger.argument) == 0;
+	return is_patience_over() &&
+		(logger.reconnect != NULL ? logger.reconnect : log_reconnect)(logger.argument) == 0;
 }
 
 /*

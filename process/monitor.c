@@ -12,6 +12,7 @@
 #include "process/budget.h"
 #include "process/log.h"
 #include "process/request.h"
+#include "process/ring.h"
 
 struct monitor {
 	const struct launcher *launcher;
@@ -27,8 +28,8 @@ start_relay(const struct launcher *l, const char *lane)
 	struct log_fields f = { .event = "launch", .lane = lane };
 	if (!lane_name_valid(span_of(lane)))
 		return -EINVAL; /* an honest session names none like that */
-	pid_t r = launch_relay(l, lane);
-	if (launch_is_trouble(r))
+	pid_t r = ring_lane(l, lane);
+	if (ring_is_trouble(r))
 		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s; the timer will", lane,
 			l->conf->who.relay_path, strerror(-r));
 	return r < 0 ? r : 0;

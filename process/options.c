@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LANE, OPT_SERVE, OPT_HASH, OPT_VERSION,
+	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH, OPT_VERSION,
 	OPT_HELP,
 };
 
@@ -14,7 +14,7 @@ static const struct option longs[] = {
 	{ "due", no_argument, NULL, OPT_DUE },
 	{ "now", no_argument, NULL, OPT_NOW },
 	{ "waiting", no_argument, NULL, OPT_WAITING },
-	{ "lane", required_argument, NULL, OPT_LANE },
+	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "hash", required_argument, NULL, OPT_HASH },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -62,8 +62,8 @@ options_parse(struct options *o, int argc, char **argv)
 		case OPT_WAITING:
 			o->waiting = true;
 			break;
-		case OPT_LANE:
-			o->lane = optarg;
+		case OPT_LOGIN:
+			o->login = optarg;
 			break;
 		case OPT_HASH:
 			o->hash = optarg;

@@ -12,15 +12,17 @@
 
 enum { NAME = LANE_NAME_SIZE }; /* octets of the longest name, with its line end */
 
-static const char bell_name[] = "bell", lock_name[] = "lock";
+static const char bell_name[] = "bell", lock_name[] = "lock", mark_name[] = "missed";
 
 /* A directory, made if need be. An fd or -errno. */
 static int
 open_or_make(int parent, const char *name)
 {
-	if (mkdirat(parent, name, S_IRWXU) < 0 && errno != EEXIST)
-		return -errno;
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+	int fd = openat(parent, name, HOW);
+	if (fd < 0 && errno == ENOENT &&
+		(mkdirat(parent, name, S_IRWXU) == 0 || errno == EEXIST))
+		fd = openat(parent, name, HOW);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -34,6 +36,13 @@ bell_open_dir(const struct spool *s, const char *host, const char *login)
 	return ours < 0 ? ours : open_or_make(ours, login);
 }
 
+static bool
+is_fifo(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
 int
 bell_ring(int dir, const char *lane)
 {
@@ -43,20 +52,29 @@ bell_ring(int dir, const char *lane)
 		return -EINVAL;
 	auto_fd fd = openat(dir, bell_name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -ENXIO : -errno;
+		return errno == ENOENT || errno == ELOOP || errno == EISDIR ? -ENXIO : -errno;
+	if (!is_fifo(fd))
+		return -ENXIO;
 	/* Whole or not at all: it is shorter than PIPE_BUF. */
 	if (write(fd, name, (size_t)n) == n || errno == EAGAIN)
 		return 0;
 	return errno == EPIPE ? -ENXIO : -errno;
 }
 
-int
-bell_lock(int dir)
+static int
+open_lock(int dir)
 {
 	int fd = openat(dir, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : fd;
+}
+
+int
+bell_lock(int dir)
+{
+	int fd = open_lock(dir);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int r = lock_exclusive(fd, 0, LOCK_WHOLE);
 	if (r < 0)
 		close(fd);
@@ -77,10 +95,44 @@ least_when_full(int fd)
 }
 
 int
+bell_make(int dir)
+{
+	struct stat st;
+	if (fstatat(dir, bell_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (S_ISFIFO(st.st_mode))
+			return 0;
+		(void)unlinkat(dir, bell_name, S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0);
+	}
+	return mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+int
+bell_prepare(const struct spool *s, const char *host, const char *login)
+{
+	auto_fd dir = bell_open_dir(s, host, login);
+	if (dir < 0 || faccessat(dir, bell_name, F_OK, 0) == 0) /* it is made last */
+		return dir < 0 ? dir : 0;
+	auto_fd lock = open_lock(dir);
+	return lock < 0 ? lock : bell_make(dir);
+}
+
+int
+bell_leave_mark(int dir)
+{
+	auto_fd fd = openat(dir, mark_name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	return fd < 0 ? -errno : 0;
+}
+
+bool
+bell_take_mark(int dir)
+{
+	return unlinkat(dir, mark_name, 0) == 0;
+}
+
+int
 bell_listen(struct bell *b, int dir)
 {
-	if (mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST)
-		return -errno;
 	int fd = openat(dir, bell_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;

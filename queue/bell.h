@@ -1,6 +1,6 @@
 /*
  * bell: how the relay that is at work hears of new mail, and how whoever queues mail hears that no
- * relay is at work. Not in use yet: so far locks of lanes and the mark @retry do that.
+ * relay is at work.
  *
  * A host has one relay for each login, and a directory of the spool for each of them, with a lock
  * that the relay holds while it lives and a bell, which is a FIFO. Whoever queued a message rings
@@ -39,14 +39,38 @@ enum bell_heard {
 /* Opens the directory of a login on this host, and makes it if need be. An fd or -errno. */
 int bell_open_dir(const struct spool *s, const char *host, const char *login);
 
+/*
+ * Makes all that a login's relay needs there, unless it is there: the directory, the lock and the
+ * bell. On a disk without room it could not be made, and mail would stay where it could go.
+ * 0 or -errno.
+ */
+int bell_prepare(const struct spool *s, const char *host, const char *login);
+
 /* Says that `lane` has new mail. 0; -ENXIO: nobody listens; or -errno. Never waits. */
 int bell_ring(int dir, const char *lane);
+
+/* ... in place of a lane: any may be due. */
+#define BELL_ANY "*"
 
 /*
  * The lock: an fd, that holds it until it is closed in each process that has it; -EAGAIN: another
  * relay has it; or -errno.
  */
 int bell_lock(int dir);
+
+/*
+ * Makes the bell, if it is not there. What stands in its place, after a copy by something that
+ * knows no FIFO perhaps, goes: whoever wrote there would think that he was heard. 0 or -errno.
+ */
+int bell_make(int dir);
+
+/*
+ * Whoever rang in vain and cannot have the lock leaves a mark: its holder takes it away when it has
+ * begun to listen, and when the lock is free again, and if it was there looks at all lanes. 0 or
+ * -errno; true: it was there.
+ */
+int bell_leave_mark(int dir);
+bool bell_take_mark(int dir);
 
 /* Begins to listen. For the holder of the lock only. 0 or -errno. */
 int bell_listen(struct bell *b, int dir);

@@ -35,6 +35,8 @@ draft_begin(struct draft *d, const struct spool *s, const struct envelope *e)
 	d->crc = 0;
 	d->fill = 0;
 	int err = id_new(d->id);
+	if (err == 0)
+		id_set_priority(d->id, e->priority);
 	if (err < 0)
 		return err;
 	d->head.max = MESSAGE_HEAD;

@@ -9,7 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/id.h"
 
-enum { CHUNK = 64 * 1024, NAME_SIZE = ID_SIZE + 4 };
+enum { CHUNK = 4096, NAME_SIZE = ID_SIZE + 4 };
 
 struct name {
 	char text[NAME_SIZE];
@@ -80,7 +80,7 @@ history_next(const struct lane *l, const char *id)
 {
 	struct stat st;
 	int r = fstatat(l->dir, name_of(id).text, &st, AT_SYMLINK_NOFOLLOW);
-	return r == 0 ? (int64_t)st.st_mtime : 0;
+	return r < 0 ? 0 : st.st_mtime > 0 ? (int64_t)st.st_mtime : 1;
 }
 
 int

@@ -24,6 +24,8 @@ int history_append(const struct lane *l, const char *id, const struct buf *lines
 
 /* The time alone: 0: at once. Makes the log if there is none. 0 or -errno. */
 int history_set_next(const struct lane *l, const char *id, int64_t next);
+
+/* 0: there is no log. */
 int64_t history_next(const struct lane *l, const char *id);
 
 /* 0, also if there was none; or -errno. */

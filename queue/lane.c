@@ -1,11 +1,11 @@
 /*
- * Lanes: directories of the spool, their slots, claims and times.
+ * Lanes: directories of the spool, their locks and times.
  *
  * A lane exists while there is mail in it. Making and removing race with each other by design and
  * are settled without a lock above them: whoever links into a directory that is being removed gets
- * ENOENT and makes it again; whoever removes a lane holds all its slots, and if mail came in, looks
- * again as if it had just started. A lane with anything else in it stays (L18). A slot counts only
- * on an @lock that still has its name.
+ * ENOENT and makes it again; the relay that removes a lane holds its lock, and if mail came in,
+ * looks again as if it had just started. A lane with anything else in it stays (L18). A lock counts
+ * only on an @lock that still has its name.
  */
 #include "queue/lane.h"
 
@@ -22,8 +22,6 @@
 #include "lib/lock.h"
 
 enum {
-	CLAIM_BASE_BITS = 32,
-	CLAIM_BITS = 62,
 	LANE_KEPT = LIMIT_REST, /* s until a lane that could not be removed is looked at again */
 };
 
@@ -73,18 +71,6 @@ lane_announce(int dir)
 }
 
 int
-lane_adopt(struct lane *l, const struct spool *s, const char *name, int lock)
-{
-	int dir = lane_dir(s, name);
-	if (dir < 0)
-		return dir;
-	snprintf(l->name, sizeof(l->name), "%s", name);
-	l->dir = dir;
-	l->lock = lock;
-	return 0;
-}
-
-int
 lane_open(struct lane *l, const struct spool *s, const char *name)
 {
 	int dir = lane_dir(s, name);
@@ -125,53 +111,10 @@ has_name(const struct lane *l)
 }
 
 int
-lane_slot(struct lane *l, int n)
+lane_take(struct lane *l)
 {
-	int r = lock_any(l->lock, 0, n);
+	int r = lock_exclusive(l->lock, 0, LOCK_WHOLE);
 	return r < 0 ? r : has_name(l) ? 0 : -ESTALE;
-}
-
-/* A position for this id, far above the slots. That two ids share one (FNV-1a, 62 bits) only makes
- * one of them wait for the other. */
-static int64_t
-claim_position(const char *id)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-	for (; *id != '\0'; id++)
-		h = (h ^ (unsigned char)*id) * UINT64_C(0x100000001b3);
-	h &= (UINT64_C(1) << CLAIM_BITS) - 1;
-	return (int64_t)(h | (UINT64_C(1) << CLAIM_BASE_BITS));
-}
-
-int
-lane_claim(const struct lane *l, const char *id)
-{
-	return lock_exclusive(l->lock, claim_position(id), 1);
-}
-
-void
-lane_hold(const struct lane *l, const char *id)
-{
-	char text[ID_SIZE] = "";
-	snprintf(text, sizeof(text), "%s", id);
-	if (pwrite(l->lock, text, ID_LEN, 0) < 0)
-		return; /* then there is no trace */
-}
-
-bool
-lane_held(const struct lane *l, char id[static ID_SIZE])
-{
-	id[ID_LEN] = '\0';
-	return pread(l->lock, id, ID_LEN, 0) == ID_LEN && id_valid(span_of(id));
-}
-
-void
-lane_unclaim(const struct lane *l, const char *id)
-{
-	char held[ID_SIZE];
-	if (lane_held(l, held) && strcmp(held, id) == 0)
-		lane_hold(l, ""); /* first: whoever claims it next must not take us for dead */
-	lock_release(l->lock, claim_position(id), 1);
 }
 
 void
@@ -196,6 +139,30 @@ bool
 lane_is_due(const struct lane_state *st, int64_t now, int64_t longest)
 {
 	return st->next <= now || st->next > now + longest;
+}
+
+/* What only has the name of one, such as a file or a link, is none, and is never due. */
+static bool
+is_lane(const struct spool *s, const char *name)
+{
+	struct stat st;
+	int r = fstatat(s->lanes, name, &st, AT_SYMLINK_NOFOLLOW);
+	return r == 0 ? S_ISDIR(st.st_mode) : errno != ENOENT;
+}
+
+bool
+lane_looks_due(const struct spool *s, const char *name, int64_t now, int64_t longest,
+	int64_t *next)
+{
+	char path[LANE_NAME_SIZE + sizeof(LANE_RETRY) + 1];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/" LANE_RETRY, name);
+	*next = 0;
+	if (fstatat(s->lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return is_lane(s, name);
+	struct lane_state state = { .next = st.st_mtime };
+	*next = state.next;
+	return lane_is_due(&state, now, longest) && is_lane(s, name);
 }
 
 int
@@ -307,17 +274,11 @@ lane_keep(const struct lane *l)
 /*
  * Takes the empty lane away. 0, or -EAGAIN when mail came in. Where a removed file is seen as long
  * as it is open, as by FUSE and NFS, the directory is empty only when @lock is closed; nobody works
- * in it then, for a slot counts only on an @lock that has its name.
+ * in it then, for a lock counts only on an @lock that has its name.
  */
 static int
 lane_remove(struct lane *l, const struct spool *s)
 {
-	/* First our own slot goes: of two relays that end together, one must get the whole. */
-	lock_release(l->lock, 0, LOCK_WHOLE);
-	if (lock_exclusive(l->lock, 0, LOCK_WHOLE) < 0) {
-		lane_close(l); /* a relay is at work here, and will look after it */
-		return 0;
-	}
 	unlinkat(l->dir, LANE_RETRY, 0);
 	unlinkat(l->dir, LANE_LOCK, 0);
 	int r = unlinkat(s->lanes, l->name, AT_REMOVEDIR);

@@ -1,13 +1,12 @@
 /*
- * lane: the mail for one next hop, and who works on it.
+ * lane: the mail for one next hop.
  *
- * A relay works on a lane while it holds one of the lane's slots, byte positions 0..n-1 of @lock. A
- * message is claimed by a lock on a position of the same file that is derived from its id, so that
- * relays of one lane do not send it twice; relays of other lanes are not concerned.
+ * A relay works on a lane while it holds the lock on @lock. Which of its connections sends which
+ * message is its own business.
  *
- * No wake-up is lost (docs/QUEUE.md, "Handshake"): a writer links the message, then removes an
- * empty @retry, then somebody tries for a slot; a relay makes @retry, then scans, then lets go of
- * its slot, then looks whether @retry is still there.
+ * A message that a relay's scan missed is not forgotten when the relay dies (docs/QUEUE.md,
+ * "Handshake"): a writer links the message, then removes an empty @retry; a relay makes @retry,
+ * then scans, then looks whether @retry is still there.
  */
 #ifndef POSTERN_LANE_H
 #define POSTERN_LANE_H
@@ -26,7 +25,7 @@
 struct lane {
 	char name[LANE_NAME_SIZE];
 	int dir;  /* directory; -1 when closed */
-	int lock; /* @lock, with our slot and claims; -1 when closed */
+	int lock; /* @lock; -1 when closed */
 };
 
 #define LANE_CLOSED ((struct lane){ .dir = -1, .lock = -1 })
@@ -47,28 +46,11 @@ void lane_announce(int dir);
 /* Opens an existing lane. 0, -ENOENT, or -errno. */
 int lane_open(struct lane *l, const struct spool *s, const char *name);
 
-/* The same around an @lock whose slot was inherited; owns `lock` from now on. */
-int lane_adopt(struct lane *l, const struct spool *s, const char *name, int lock);
-
-/* Closes it, which gives back slot and claims. */
+/* Closes it, which gives back the lock. */
 void lane_close(struct lane *l);
 
-/* Takes one of n slots. 0, -EAGAIN if all are taken, -ESTALE if the lane was removed meanwhile. */
-int lane_slot(struct lane *l, int n);
-
-/*
- * Claims a message inside the lane. 0 or -EAGAIN. What was known of it before may have changed: a
- * check that decides is made under the claim. It is in hand no longer when it is given back.
- */
-int lane_claim(const struct lane *l, const char *id);
-void lane_unclaim(const struct lane *l, const char *id);
-
-/*
- * The message in hand, so that a relay that dies with it leaves a trace (I14); "" when there is
- * none. It stands in @lock and is a hint: never synced, and what is odd counts as none.
- */
-void lane_hold(const struct lane *l, const char *id);
-bool lane_held(const struct lane *l, char id[static ID_SIZE]);
+/* Takes the lock. 0, -EAGAIN if another relay has it, -ESTALE if the lane was removed meanwhile. */
+int lane_take(struct lane *l);
 
 /* Why nothing is tried: read from @retry. */
 struct lane_state {
@@ -82,6 +64,13 @@ void lane_state(const struct lane *l, struct lane_state *out);
 /* Is anything due, in a lane of this state? A time farther away than `longest` s is a clock that
  * was set back, and counts as due (J12). */
 bool lane_is_due(const struct lane_state *st, int64_t now, int64_t longest);
+
+/*
+ * The same, by a stat of @retry and without opening the lane; true if it cannot be told, false if
+ * there is no lane of this name. *next is that time, 0 if there is none.
+ */
+bool lane_looks_due(const struct spool *s, const char *name, int64_t now, int64_t longest,
+	int64_t *next);
 
 /* The time before which what a file stands for is not tried is the file's own. 0 or -errno. */
 int lane_set_time(int fd, int64_t next);
@@ -99,10 +88,10 @@ void lane_make_due(const struct lane *l);
 void lane_set_up(const struct lane *l);
 
 /*
- * The end of a relay's work, in three steps:
- *	lane_settle   before its last scan
+ * The end of a relay's work, in two steps:
+ *	lane_settle   before it goes over the lane for the last time: makes @retry
  *	lane_leave    after it; `next` is the time of the earliest message, 0 if the lane is empty.
- *	              Gives back the slot and closes. 0: done. -EAGAIN: new mail came, open again.
+ *	              Gives back the lock and closes. 0: done. -EAGAIN: new mail came, open again.
  */
 int lane_settle(const struct lane *l);
 int lane_leave(struct lane *l, const struct spool *s, int64_t next);

@@ -24,7 +24,10 @@
 #include "queue/history.h"
 
 enum {
-	READ_CHUNK = 64 * 1024,
+	/* Octets read at a time, into the stack of a thread: there may be very many of these. */
+	HEAD_CHUNK = 4096,
+	BODY_CHUNK = 16 * 1024,
+	NOTES = 64 * 1024, /* octets of what is written down at a time */
 	GLANCE = 4096, /* octets in which all stands that MAIL can ask for */
 	/* octets of a reply in the log: those of as many recipients as there can be fit */
 	NOTE_TEXT = 300,
@@ -51,7 +54,7 @@ read_at(int fd, int64_t offset, char *p, size_t n)
 static int
 read_head(int fd, struct buf *head, int64_t *at)
 {
-	char chunk[READ_CHUNK];
+	char chunk[HEAD_CHUNK];
 	for (;;) {
 		ssize_t r = read_at(fd, (int64_t)head->n, chunk, sizeof(chunk));
 		if (r <= 0)
@@ -213,7 +216,7 @@ head_sum(const struct message *m)
 static int
 read_body(struct message *m, uint32_t *crc)
 {
-	char text[READ_CHUNK];
+	char text[BODY_CHUNK];
 	struct header header = { 0 };
 	struct chunk octets = { 0 };
 	for (uint64_t at = 0; at < m->length;) {
@@ -314,7 +317,7 @@ int
 message_open(struct message *m, const struct lane *l, const char *id)
 {
 	*m = MESSAGE_CLOSED;
-	m->head = buf_new(MESSAGE_HEAD + MESSAGE_STATES + READ_CHUNK);
+	m->head = buf_new(MESSAGE_HEAD + MESSAGE_STATES + HEAD_CHUNK);
 	snprintf(m->id, sizeof(m->id), "%s", id);
 	m->fd = openat(l->dir, id, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (m->fd < 0)
@@ -474,7 +477,7 @@ message_note(const struct message *m, const struct lane *l, int64_t next, bool a
 int
 message_tell(const struct message *m, const struct lane *l, unsigned told)
 {
-	auto_buf text = buf_new(READ_CHUNK);
+	auto_buf text = buf_new(NOTES);
 	int64_t now = clock_wall();
 	buf_printf(&text, "%lld told %u\n", (long long)now, told);
 	return history_append(l, m->id, &text, now, false);
@@ -484,7 +487,7 @@ int
 message_note_crash(const struct lane *l, const char *id, int *times)
 {
 	struct message m = MESSAGE_CLOSED;
-	auto_buf line = buf_new(READ_CHUNK);
+	auto_buf line = buf_new(NOTES);
 	int64_t now = clock_wall();
 	buf_printf(&line, "%lld soft 0\n", (long long)now);
 	snprintf(m.id, sizeof(m.id), "%s", id);
@@ -494,6 +497,14 @@ message_note_crash(const struct lane *l, const char *id, int *times)
 	if (r == 0)
 		*times = m.crashes + 1;
 	return r;
+}
+
+bool
+message_has_crashed(const struct lane *l, const char *id)
+{
+	struct message m = MESSAGE_CLOSED;
+	snprintf(m.id, sizeof(m.id), "%s", id);
+	return read_log(&m, l) == 0 && m.crashes > 0;
 }
 
 int

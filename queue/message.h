@@ -127,7 +127,10 @@ int message_glance(struct message *m, const struct lane *l, const char *id);
 /* Reads up to n octets of the body from `offset`. Octets, or -errno; 0 only at the end. */
 ssize_t message_read(const struct message *m, uint64_t offset, char *p, size_t n);
 
-/* Wall-clock time before which this message is not tried; 0: at once. Does not open it. */
+/*
+ * Wall-clock time before which this message is not tried; 0: at once, and nothing was written of it
+ * yet. Does not open it.
+ */
 int64_t message_next(const struct lane *l, const char *id);
 
 /*
@@ -161,6 +164,9 @@ int message_wait(const struct message *m, const struct lane *l, int64_t next);
  * *times: how often that was.
  */
 int message_note_crash(const struct lane *l, const char *id, int *times);
+
+/* Did that ever happen? Read from its log alone. */
+bool message_has_crashed(const struct lane *l, const char *id);
 
 /* Takes the message and its log out of the lane. 0 or -errno. */
 int message_remove(const struct lane *l, const char *id);

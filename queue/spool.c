@@ -34,15 +34,6 @@ open_made(int parent, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The file of slots. fd or -errno. */
-static int
-open_slots(int root)
-{
-	int fd = openat(root, "slots", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
-	return fd < 0 ? -errno : fd;
-}
-
 /* The root of the spool. As open_made; its parent is looked at only if it is missing. */
 static int
 open_root(const char *path)
@@ -75,10 +66,6 @@ spool_open(struct spool *s, const char *path)
 		err = open_spool.tmp = open_made(open_spool.root, "tmp");
 	if (err >= 0)
 		err = open_spool.aside = open_made(open_spool.root, "aside");
-	if (err >= 0 && faccessat(open_spool.root, "slots", F_OK, 0) < 0) {
-		auto_fd slots = open_slots(open_spool.root);
-		(void)slots; /* made while there is room, for relays that find none */
-	}
 	if (err < 0) {
 		spool_close(&open_spool);
 		return err;
@@ -161,48 +148,6 @@ bool
 spool_is_empty(const struct spool *s)
 {
 	return is_empty(s->lanes) && is_empty(s->tmp);
-}
-
-enum { LINGER_BASE = 1 << 20 }; /* above all slots of relays at work */
-
-/* One of n locks of `slots`, from a position on. */
-static int
-take_slot(const struct spool *s, int64_t pos, int n)
-{
-	int fd = open_slots(s->root);
-	if (fd < 0)
-		return fd;
-	int r = lock_any(fd, pos, n);
-	if (r < 0) {
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-int
-spool_slot(const struct spool *s, int n)
-{
-	return take_slot(s, 0, n);
-}
-
-int
-spool_linger(const struct spool *s, int n)
-{
-	return take_slot(s, LINGER_BASE, n);
-}
-
-void
-spool_crowd(const struct spool *s)
-{
-	cleanup_fd(&(int){ openat(s->root, "crowd", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR) });
-}
-
-bool
-spool_crowd_take(const struct spool *s)
-{
-	return unlinkat(s->root, "crowd", 0) == 0;
 }
 
 bool

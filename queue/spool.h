@@ -3,12 +3,11 @@
  *
  *	lane/<next hop>/<id>       a message; one file, hard-linked into every lane it goes to
  *	lane/<next hop>/<id>.log   what happened to it in this lane; mtime = not tried before
- *	lane/<next hop>/@lock      lane slots and claims are locks on byte positions of this file
+ *	lane/<next hop>/@lock      the relay that works on the lane holds a lock on it
  *	lane/<next hop>/@retry     mtime = nothing in this lane is due before; text = host is down
  *	tmp/<id>                   being received; locked by its writer
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
- *	slots                      one locked byte for each relay that runs, others for waiting ones
- *	crowd                      there may be a lane that is due and has no relay
+ *	relay/<host>/<login>/      lock and bell of the relay of a host and a login (bell.h)
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
  *	tended                     when somebody looked after the queue (tended.h)
  */
@@ -46,20 +45,6 @@ void spool_close(struct spool *s);
  * False if it cannot be told.
  */
 bool spool_is_empty(const struct spool *s);
-
-/* Takes one of n global relay slots. The fd that holds it (close it to give it back), -EAGAIN if
- * none is free, or -errno. */
-int spool_slot(const struct spool *s, int n);
-
-/* The same for relays that wait. */
-int spool_linger(const struct spool *s, int n);
-
-/*
- * A lane that is due found no slot, or nobody starts a relay for it: whoever could wait looks for
- * work first. Taking the mark away is promising to look; true: it was there.
- */
-void spool_crowd(const struct spool *s);
-bool spool_crowd_take(const struct spool *s);
 
 /*
  * Is there room for `octets` more and a reserve, and for a message in some lanes with all that a

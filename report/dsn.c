@@ -52,12 +52,14 @@ queue(const struct report *report, const struct spool *s, const char *lane, stru
 
 int
 dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf, bool waiting,
-	char id[static ID_SIZE])
+	char id[static ID_SIZE], char lane[static LANE_NAME_SIZE])
 {
-	static struct draft draft; /* large, and there is one report at a time */
+	auto_memory struct draft *draft = calloc(1, sizeof(*draft)); /* 90 KiB */
 	const char *other = conf->relay.double_bounce;
-	char lane[LANE_NAME_SIZE], room[ALABEL_ADDRESS];
-	struct report report = { .m = m, .conf = conf, .id = draft.id, .to = m->env.sender,
+	char room[ALABEL_ADDRESS];
+	if (draft == NULL)
+		return -ENOMEM;
+	struct report report = { .m = m, .conf = conf, .id = draft->id, .to = m->env.sender,
 		.waiting = waiting };
 	bool reachable = find_lane(report.to, conf, lane);
 	if (!reachable) {
@@ -70,9 +72,10 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	if (!reachable)
 		return DSN_NOBODY;
 	report.to = alabel_address(report.to, room);
-	int r = queue(&report, s, lane, &draft);
+	int r = queue(&report, s, lane, draft);
+	buf_free(&draft->head);
 	if (r < 0)
 		return r;
-	memcpy(id, draft.id, ID_SIZE);
+	memcpy(id, draft->id, ID_SIZE);
 	return report.double_bounce ? DSN_DOUBLE_BOUNCE : DSN_SENDER;
 }

@@ -21,10 +21,11 @@ enum dsn { DSN_SENDER, DSN_DOUBLE_BOUNCE, DSN_NOTHING, DSN_NOBODY };
 /*
  * Queues one report about all recipients that were not settled before: those whose outcome is
  * HARD, those that were delivered or passed on if the sender asked to be told, and, if `waiting`,
- * those that still wait. DSN_SENDER, DSN_DOUBLE_BOUNCE: it is durable; `id` is its queue id.
+ * those that still wait. DSN_SENDER, DSN_DOUBLE_BOUNCE: it is durable, by the queue id `id`
+ * in `lane`, which its relay is to hear of.
  * Another of enum dsn: none is due; or -errno.
  */
 int dsn_queue(const struct message *m, const struct spool *s, const struct conf *conf, bool waiting,
-	char id[static ID_SIZE]);
+	char id[static ID_SIZE], char lane[static LANE_NAME_SIZE]);
 
 #endif

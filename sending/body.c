@@ -10,7 +10,7 @@
 #define NO_UTF8 "550 5.6.7 the host does not take SMTPUTF8"
 
 enum {
-	SEND_CHUNK = 32 * 1024,
+	SEND_CHUNK = 16 * 1024,
 	BY_KERNEL = 64 * 1024, /* octets from which a copy costs more than a call and a packet */
 };
 

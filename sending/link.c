@@ -201,6 +201,16 @@ link_judge(struct link *l)
 }
 
 void
+link_turn_to(struct link *l, const char *target, const char *domain)
+{
+	snprintf(l->terms.target, sizeof(l->terms.target), "%s", target);
+	l->terms.domain = domain;
+	l->proof.trust = TRUST_UNKNOWN;
+	l->flow.answered = 0;
+	l->flow.about = l->flow.heeded = 0;
+}
+
+void
 link_describe(const struct link *l, struct buf *out)
 {
 	bool verified = l->terms.policy == DELIVERY_TLS_VERIFY || l->proof.trust == TRUSTED;
@@ -278,13 +288,15 @@ link_close(struct link *l)
 }
 
 void
-link_quit(struct link *l)
+link_quit(struct link *l, int64_t seconds)
 {
 	if (l->fd < 0)
 		return;
+	if (seconds > l->terms.conf->timeout_quit)
+		seconds = l->terms.conf->timeout_quit;
 	struct buf said = l->text;
 	l->text = buf_new(LIMIT_REPLY_TEXT);
-	(void)link_ask(l, "QUIT", "", l->terms.conf->timeout_quit);
+	(void)link_ask(l, "QUIT", "", seconds);
 	buf_free(&l->text);
 	l->text = said;
 	if (l->proof.tls != NULL)

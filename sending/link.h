@@ -187,6 +187,12 @@ link_is_final(const struct link *l)
 bool link_judge(struct link *l);
 
 /*
+ * What comes is for another target: what was proved of the last one, and what was done for it, does
+ * not count.
+ */
+void link_turn_to(struct link *l, const char *target, const char *domain);
+
+/*
  * For a log: "in clear", or the version and cipher of TLS; and the mechanism by which we logged in.
  */
 void link_describe(const struct link *l, struct buf *out);
@@ -210,10 +216,11 @@ void link_attend(struct link *l);
 void link_wake(struct link *l);
 
 /*
- * Says QUIT, waits for the reply, closes. Does nothing if there is no connection. What was said
- * before stays in l->text, for it may be the reason.
+ * Says QUIT, waits for the reply as long as its time lasts, but not longer than this, and closes.
+ * Does nothing if there is no connection. What was said before stays in l->text, for it may be the
+ * reason.
  */
-void link_quit(struct link *l);
+void link_quit(struct link *l, int64_t seconds);
 
 /* Closes without a word: what the host got of an unfinished message must stay unfinished. */
 void link_close(struct link *l);

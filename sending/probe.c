@@ -139,6 +139,6 @@ probe_discards(struct link *l)
 		return true;
 	}
 	probe_drops_bdat(l);
-	link_quit(l);
+	link_quit(l, INT64_MAX);
 	return false;
 }

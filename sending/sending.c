@@ -183,7 +183,7 @@ static void
 leave_if_out_of_step(struct link *l, const struct job *j)
 {
 	if (l->fd >= 0 && owed_before(l, j) == NULL && link_said_more(l, "end of data"))
-		link_quit(l);
+		link_quit(l, INT64_MAX);
 }
 
 /* Recipients whose address this host cannot have are settled; the others go without them. */

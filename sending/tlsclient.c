@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
@@ -137,23 +138,33 @@ save_session(const struct tls *t)
 
 /* ---- the beginning -------------------------------------------------------------------------- */
 
-static bool
-set_up(struct tls_setup *s)
+static SSL_CTX *
+make_context(void)
 {
-	if (s->ctx != NULL)
-		return true;
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1) {
 		SSL_CTX_free(ctx);
-		return false;
+		return NULL;
 	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); /* tlsclient_verify does it */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	s->ctx = ctx;
-	return true;
+	return ctx;
+}
+
+/* Made when it is first needed, in whatever thread. */
+static bool
+set_up(struct tls_setup *s)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_lock(&lock);
+	if (s->ctx == NULL)
+		s->ctx = make_context();
+	bool ok = s->ctx != NULL;
+	pthread_mutex_unlock(&lock);
+	return ok;
 }
 
 static void
@@ -339,4 +350,13 @@ tlsclient_free(struct tls *t)
 	SSL_free(t->ssl);
 	sk_X509_pop_free(t->others, X509_free);
 	free(t);
+}
+
+void
+tlsclient_forget(struct tls_setup *setup)
+{
+	SSL_CTX_free(setup->ctx);
+	setup->ctx = NULL;
+	cleanup_fd(&setup->authorities);
+	setup->authorities = -1;
 }

@@ -59,4 +59,7 @@ void tlsclient_end(struct tls *t);
 /* Frees it, without a word. NULL is none. */
 void tlsclient_free(struct tls *t);
 
+/* Frees what all connections have in common, when there is none any more. */
+void tlsclient_forget(struct tls_setup *setup);
+
 #endif

@@ -5,6 +5,8 @@ be root.
 """
 import atexit
 import concurrent.futures
+import contextlib
+import fcntl
 import os
 import pathlib
 import random
@@ -22,6 +24,7 @@ sys.path.insert(0, str(TOP / "tests" / "tools"))
 
 import client  # noqa: E402
 import internet  # noqa: E402
+import nsd  # noqa: E402
 import patience  # noqa: E402
 import pki as certificates  # noqa: E402
 import ports  # noqa: E402
@@ -49,13 +52,23 @@ def within_reach(build):
     return copy
 
 
+@contextlib.contextmanager
+def one_at_a_time(name):
+    """Of all workers of this tree, one makes it and the others find it there."""
+    (TOP / "build").mkdir(exist_ok=True)
+    with open(TOP / "build" / f".{name}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def made(target, *needs):
     """Another build of the programs, by make; skips where a command of `needs` is missing."""
     for program in needs:
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}, which is not installed")
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
-    subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
+    with one_at_a_time(target):
+        subprocess.run(["make", "-s", "-C", str(TOP), target], env=clean, check=True)
     return TOP / "build" / target
 
 
@@ -96,6 +109,11 @@ class Postern:
         for directory in (self.spool, self.runtime):
             own(directory)
 
+    def watched(self, program="relay"):
+        """Is it the build of a checker, which has memory and handlers of its own?"""
+        octets = (self.build / program).read_bytes()
+        return b"__asan_init" in octets or b"__tsan_init" in octets
+
     def command(self, program, *arguments, **settings):
         pairs = {**self.settings, **settings}
         options = [x for k, v in pairs.items() for x in ("-o", f"{k}={v}")]
@@ -125,7 +143,7 @@ class Postern:
         """A client on TCP of a new smtpd; nothing was read yet."""
         ours, theirs = client.pair()
         with theirs:
-            return client.Client(ours, self.start(theirs, theirs, **{"max_relays": 0, **settings}))
+            return client.Client(ours, self.start(theirs, theirs, **{"max_connections": 0, **settings}))
 
     def meet(self, **settings):
         """The same, behind greeting and EHLO."""
@@ -183,6 +201,12 @@ class Postern:
         coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
         return coming + self.running("relay")
 
+    def at_work(self):
+        """Relays that another one started and watches: at most one for each login, and those that try a message
+        alone."""
+        everybody = self.running("relay")
+        return [pid for pid in everybody if proc.birth(pid)[0] in everybody]
+
     def logged(self):
         return self.log.read_text()
 
@@ -216,6 +240,9 @@ class Postern:
         """Until at least so many run. Their process ids."""
         return self.wait_running("relay", n)
 
+    def wait_at_work(self, n=1):
+        return patience.until(lambda: len(found := self.at_work()) >= n and found)
+
     def wait_running(self, program, n=1):
         return patience.until(lambda: len(found := self.running(program)) >= n and found)
 
@@ -245,7 +272,7 @@ def postern(where):
             if process.poll() is None:
                 process.kill()
             process.wait()
-    for trouble in ("AddressSanitizer", "LeakSanitizer", "runtime error:", "Assertion"):
+    for trouble in ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "Assertion"):
         assert trouble not in p.logged(), p.logged()
 
 
@@ -300,6 +327,23 @@ def world(postern):
         w.close()
 
 
+@pytest.fixture
+def names(postern, world):
+    """Lets a real name server answer for a zone: one of the tests' own would be what takes longest."""
+    servers = []
+
+    def serve(zone):
+        if nsd.program() is None:
+            world.zone.update(zone)
+            return
+        servers.append(nsd.Nsd(postern.where / f"nsd{len(servers)}", zone | world.zone))
+        postern.settings["nameserver"] = f"127.0.0.1:{servers[-1].port}"
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
 @pytest.fixture(scope="session")
 def pki():
     """Certificates, readable for the programs."""
@@ -338,8 +382,8 @@ def wait():
 
 
 # These take longest, so they begin first: else one worker is busy with them when the others have nothing left.
-LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_mta_clients.py", "test_systemd.py",
-        "test_clients.py", "test_hostile_dns.py", "test_dialogues.py", "test_full.py")
+LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers_killed.py", "test_mta_clients.py", "test_systemd.py",
+        "test_clients.py", "test_hostile_dns.py", "test_silent.py", "test_dialogues.py", "test_full.py")
 
 
 def pytest_collection_modifyitems(items):

@@ -11,9 +11,16 @@ failed.
 	accept, many     20 connections
 	deliver, 1       from the first connection until smtp-sink has the last message; one domain
 	deliver, 100     the same messages to 100 domains, each with an exchanger of its own
+	kept, 100        the same, from clients that each keep a connection for a domain
+	queue, 1         messages that wait, from their release until smtp-sink has them; one domain
+	queue, 100       the same to 100 domains
+	latency, ms      one message after the other over one connection: from the reply to its end until
+	                 its end is at the destination. Milliseconds, the median of a turn: less is better
 """
 import os
 import pathlib
+import queue
+import smtplib
 import statistics
 import subprocess
 import sys
@@ -45,19 +52,15 @@ def send_many(port, n):
     subprocess.run(source(port, "-d", "-m", str(n)), check=True, timeout=PATIENCE)
 
 
-def send_spread(port, n):
+def send_spread(port, n, *options):
     """To all domains, CLIENTS at a time, as one smtp-source knows only one recipient."""
-    each = source(port, "-m", str(n // servers.DOMAINS), to="user@d{}.example", clients=1)
+    each = source(port, *options, "-m", str(n // servers.DOMAINS), to="user@d{}.example", clients=1)
     subprocess.run(["xargs", "-P", str(CLIENTS), "-I{}", *each], check=True, timeout=PATIENCE,
                    input="".join(f"{i}\n" for i in range(1, servers.DOMAINS + 1)).encode())
 
 
-CASES = [ # name, hold, load, messages in a turn
-    ("accept, one", True, send_one, 1000),
-    ("accept, many", True, send_many, 2000),
-    ("deliver, 1", False, send_one, 1000),
-    ("deliver, 100", False, send_spread, 1000),
-]
+def send_kept(port, n):
+    send_spread(port, n, "-d")
 
 
 def flushes():
@@ -88,7 +91,7 @@ def until(condition, what):
 def calm_down(server):
     """Waits for the end of what is still under way: no processor time used for two seconds."""
     last = -1
-    while (now := servers.cpu(server.pid)) > last:
+    while (now := server.cpu()) > last:
         last = now
         time.sleep(2)
 
@@ -97,63 +100,145 @@ class Turn:
     """One server, one load, one time. Raises AssertionError or SubprocessError if mail is refused
     or does not arrive."""
 
-    def __init__(self, server, sink, hold, load, n):
-        port = server.prepare(hold)
+    sink = servers.Sink
+    hold = False # only accepted, not sent
+
+    def __init__(self, server, sink, load, n):
+        self.server, self.arrived, self.load, self.n = server, sink, load, n
+        until(server.is_idle, "what was before does not end")
+        self.port = server.prepare(self.hold)
         clear(server)
-        before = servers.cpu(server.pid), flushes(), sink.messages()
-        begin = time.monotonic()
-        load(port, n)
-        if not hold:
-            until(lambda: sink.messages() >= before[2] + n, "not all mail arrives")
-        self.rate = n / (time.monotonic() - begin)
-        if hold:
-            assert len(server.queued()) == n, f"{len(server.queued())} of {n} are queued"
-        else:
-            until(lambda: not server.queued(), "not all mail leaves the queue")
-            time.sleep(0.3) # the last processes end
-        self.cpu = (servers.cpu(server.pid) - before[0]) / n * 1000
+        self.begin()
+        self.run()
+        self.end()
+
+    def begin(self):
+        self.before = self.server.cpu(), flushes(), self.arrived.messages()
+        self.start = time.monotonic()
+
+    def wait(self):
+        until(lambda: self.arrived.messages() >= self.before[2] + self.n, "not all mail arrives")
+
+    def end(self):
+        self.figure = self.measured()
+        self.check()
+        self.cpu = (self.server.cpu() - self.before[0]) / self.n * 1000
         now = flushes()
-        self.flushes = (now - before[1]) / n if now is not None else float("nan")
+        self.flushes = (now - self.before[1]) / self.n if now is not None else float("nan")
+
+    def measured(self):
+        return self.n / (time.monotonic() - self.start)
+
+    def check(self):
+        until(lambda: not self.server.queued(), "not all mail leaves the queue")
+        time.sleep(0.3) # the last processes end
 
 
-def try_turn(server, *more):
+class Accept(Turn):
+    hold = True
+
+    def run(self):
+        self.load(self.port, self.n)
+
+    def check(self):
+        queued = len(self.server.queued())
+        assert queued == self.n, f"{queued} of {self.n} are queued"
+
+
+class Deliver(Turn):
+    def run(self):
+        self.load(self.port, self.n)
+        self.wait()
+
+
+class Queue(Turn):
+    hold = True
+
+    def run(self):
+        self.load(self.port, self.n)
+        Accept.check(self)
+        self.server.unhold()
+        os.sync() # what the files of the queue cost is not part of this
+        self.begin()
+        self.server.release()
+        self.wait()
+
+
+class Latency(Turn):
+    sink = servers.Watch
+
+    def run(self):
+        text = b"Subject: bench\r\n\r\n" + (b"0123456789abcdef" * 4 + b"\r\n") * (SIZE // 66)
+        self.took = []
+        with smtplib.SMTP("127.0.0.1", self.port, timeout=PATIENCE) as client:
+            for _ in range(self.n):
+                client.sendmail("sender@client.example", [f"user@{DOMAIN}"], text)
+                begin = time.monotonic()
+                self.took.append(self.arrived.times.get(timeout=PATIENCE) - begin)
+
+    def measured(self):
+        return statistics.median(self.took) * 1000
+
+
+CASES = [ # name, what is measured, load, messages in a turn
+    ("accept, one", Accept, send_one, 1000),
+    ("accept, many", Accept, send_many, 2000),
+    ("deliver, 1", Deliver, send_one, 1000),
+    ("deliver, 100", Deliver, send_spread, 1000),
+    ("kept, 100", Deliver, send_kept, 2000),
+    ("queue, 1", Queue, send_many, 2000),
+    ("queue, 100", Queue, send_kept, 2000),
+    ("latency, ms", Latency, None, 200),
+]
+
+
+def try_turn(turn, server, *more):
     """A turn, or None and a word to the operator."""
     try:
-        return Turn(server, *more)
-    except (AssertionError, subprocess.SubprocessError) as e:
+        return turn(server, *more)
+    except (AssertionError, subprocess.SubprocessError, queue.Empty) as e:
         why = f"smtp-source: {e.returncode}" if isinstance(e, subprocess.CalledProcessError) else e
-        print(f"bench: a turn of {server.name} failed: {why}", file=sys.stderr)
+        print(f"bench: a turn of {server.name} failed: {why!r}", file=sys.stderr)
         calm_down(server)
         return None
 
 
-def run_case(all_servers, sink, hold, load, n, rounds):
+def run_case(all_servers, turn, load, n, rounds):
     """{server: [turn or None, ...]}"""
     turns = {s: [] for s in all_servers}
-    for i in range(rounds + 1):
-        k = i % len(all_servers)
-        for s in all_servers[k:] + all_servers[:k]:
-            turn = try_turn(s, sink, hold, load, n)
-            if i > 0:
-                turns[s].append(turn)
+    sink = turn.sink()
+    try:
+        for i in range(rounds + 1):
+            k = i % len(all_servers)
+            for s in all_servers[k:] + all_servers[:k]:
+                done = try_turn(turn, s, sink, load, n)
+                if i > 0:
+                    turns[s].append(done)
+    finally:
+        sink.close()
     for s in all_servers:
         clear(s)
     return turns
+
+
+def ratio(pairs, what):
+    ratios = [getattr(a, what) / getattr(b, what) for a, b in pairs if getattr(b, what) > 0]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})" if ratios else ""
 
 
 def lines(name, turns, reference):
     """The table's rows for one case."""
     for s, own in turns.items():
         good = [t for t in own if t is not None]
-        pairs = [a.rate / b.rate for a, b in zip(own, turns[reference]) if a and b]
+        pairs = [(a, b) for a, b in zip(own, turns[reference]) if a and b and s is not reference]
         row = f"{name:<14}{s.name:<26}"
         if good:
-            rate, cpu, flush = (statistics.median(getattr(t, what) for t in good)
-                                for what in ("rate", "cpu", "flushes"))
-            spread = f"{min(t.rate for t in good):.0f}-{max(t.rate for t in good):.0f}"
-            ratio = f"{statistics.median(pairs):.2f} ({min(pairs):.2f}-{max(pairs):.2f})" \
-                if pairs and s is not reference else ""
-            row += f"{rate:>8.0f} {spread:>12} {ratio:>18}{cpu:>9.2f}{flush:>9.2f}"
+            figure, cpu, flush = (statistics.median(getattr(t, what) for t in good)
+                                  for what in ("figure", "cpu", "flushes"))
+            decimals = 0 if figure >= 100 else 2
+            spread = "-".join(f"{x(t.figure for t in good):.{decimals}f}" for x in (min, max))
+            row += f"{figure:>8.{decimals}f} {spread:>12} {ratio(pairs, 'figure'):>18}" \
+                f"{cpu:>9.2f} {ratio(pairs, 'cpu'):>18}{flush:>9.2f}"
         if len(good) < len(own):
             row += f"   {len(own) - len(good)} of {len(own)} turns failed"
         yield row
@@ -164,14 +249,13 @@ def compare(say):
     postfix = servers.Postfix(2600)
     xinetd = servers.Postern("xinetd", 2525)
     activate = servers.Postern("socket-activate", 2526)
-    sink = servers.Sink()
     say(f"20 clients, {SIZE} octets a message, {rounds} rounds; {os.cpu_count()} processors, "
         f"Linux {os.uname().release}")
     say(f"{'case':<14}{'server':<26}{'msgs/s':>8} {'min-max':>12} {'x Postfix':>18}"
-        f"{'CPU ms':>9}{'flushes':>9}")
-    for name, hold, load, n in (c for c in CASES if os.environ.get("BENCH_ONLY", "") in c[0]):
-        who = [xinetd, activate, postfix] if hold else [activate, postfix]
-        for line in lines(name, run_case(who, sink, hold, load, n, rounds), postfix):
+        f"{'CPU ms':>9} {'x Postfix':>18}{'flushes':>9}")
+    for name, turn, load, n in (c for c in CASES if os.environ.get("BENCH_ONLY", "") in c[0]):
+        who = [xinetd, activate, postfix] if turn is Accept else [activate, postfix]
+        for line in lines(name, run_case(who, turn, load, n, rounds), postfix):
             say(line)
     say("CPU and flushes: for each message, by the server and its device; all programs share the "
         "processors.")

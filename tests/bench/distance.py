@@ -57,7 +57,7 @@ def elapsed(begin, arrived, n):
 def by_relay(dns, target, arrived, chunking, n):
     link = delay.Delay(LINK, PORT, target, ONE_WAY, source=None if chunking else PLAIN)
     relay = relaying.Relay(nameserver=f"127.0.0.1:{dns.port}", smtp_port=PORT,
-                           allow_destinations="127.0.0.0/8", max_relays=1, max_relays_per_lane=1)
+                           allow_destinations="127.0.0.0/8", max_connections=1, max_connections_per_lane=1)
     try:
         relay.fill([f"u@{DOMAIN}"] * n, SIZE)
         took = elapsed(relay.due, arrived, n)

@@ -5,12 +5,15 @@ Everything here runs on the machine that tests/bench/run made, where every path 
 import ctypes
 import os
 import pathlib
+import queue
 import re
 import socket
 import subprocess
 import time
 
+import internet
 import mtas
+import proc
 
 BENCH = pathlib.Path("/here")
 SOURCES = pathlib.Path("/sources")
@@ -26,8 +29,7 @@ user = postern
 log = syslog
 nameserver = 127.0.0.1
 allow_destinations = 127.0.0.0/8
-max_relays = {relays}
-"""
+{more}"""
 
 # Besides names and places: no brake on input, nothing local, one address family, no chroot (below).
 MAIN_CF = """compatibility_level = 3.6
@@ -98,9 +100,12 @@ class Postern:
     def __init__(self, acceptor, port):
         self.name = f"Postern, {acceptor}"
         self.port = port
+        self.due = None # what `release` started; its times count until the next one
         self.spool = BENCH / "spool"
-        os.chown(self.spool, POSTERN_UID, POSTERN_UID)
-        self.spool.chmod(0o700)
+        for directory in (self.spool, pathlib.Path("/run/postern")):
+            directory.mkdir(exist_ok=True)
+            os.chown(directory, POSTERN_UID, POSTERN_UID)
+            directory.chmod(0o700)
         self.prepare(hold=True)
         self.pid = spawn(*(self.xinetd() if acceptor == "xinetd" else self.socket_activate()))
         wait_for_port(port)
@@ -112,14 +117,34 @@ class Postern:
         (BENCH / "xinetd.conf").write_text(text)
         return ["xinetd", "-dontfork", "-syslog", "daemon", "-f", BENCH / "xinetd.conf"]
 
+    @staticmethod
+    def postern_user():
+        return ["setpriv", f"--reuid={POSTERN_UID}", f"--regid={POSTERN_UID}", "--clear-groups"]
+
     def socket_activate(self):
-        return ["setpriv", f"--reuid={POSTERN_UID}", f"--regid={POSTERN_UID}", "--clear-groups",
-                "systemd-socket-activate", "--accept", "--inetd", "-l", f"127.0.0.1:{self.port}",
-                BENCH / "smtpd", "-c", BENCH / "postern.conf"]
+        return [*self.postern_user(), "systemd-socket-activate", "--accept", "--inetd", "-l",
+                f"127.0.0.1:{self.port}", BENCH / "smtpd", "-c", BENCH / "postern.conf"]
 
     def prepare(self, hold):
-        (BENCH / "postern.conf").write_text(POSTERN_CONF.format(relays=0 if hold else 20))
+        (BENCH / "postern.conf").write_text(
+            POSTERN_CONF.format(more="max_connections = 0\n" if hold else ""))
         return self.port
+
+    def unhold(self):
+        self.prepare(hold=False)
+        if self.due is not None:
+            os.waitpid(self.due, 0)
+            self.due = None
+
+    def release(self):
+        """What waits is sent, by processes that `cpu` counts."""
+        self.due = spawn(*self.postern_user(), BENCH / "relay", "-c", BENCH / "postern.conf", "--due")
+
+    def cpu(self):
+        return cpu(self.pid) + (cpu(self.due) if self.due is not None else 0)
+
+    def is_idle(self):
+        return not proc.running("relay", str(BENCH / "postern.conf"))
 
     def queued(self):
         return [p for p in self.spool.glob("lane/*/*") if len(p.name) == 20]
@@ -137,6 +162,18 @@ class Postfix:
 
     def prepare(self, hold):
         return self.ports[hold]
+
+    def unhold(self):
+        subprocess.run(["postsuper", "-H", "ALL"], check=True, stderr=subprocess.DEVNULL)
+
+    def release(self):
+        subprocess.run(["postqueue", "-f"], check=True)
+
+    def cpu(self):
+        return cpu(self.pid)
+
+    def is_idle(self):
+        return True
 
     def queued(self):
         return [p for d in ("maildrop", "incoming", "active", "deferred", "hold")
@@ -159,6 +196,30 @@ class Sink:
         self.count = int(found[-1]) if found else self.count
         self.rest = text[-40:]
         return self.count
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Watch:
+    """A sink of our own in its place, which notes when each message's final dot came."""
+
+    def __init__(self):
+        self.times = queue.SimpleQueue()
+        self.sink = internet.Sink("0.0.0.0", 25, say={"END": self.note})
+        # For the connections it takes: a reply does not wait until the one before was acknowledged.
+        self.sink.server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def note(self, _):
+        self.times.put(time.monotonic())
+        return "250 2.0.0 taken"
+
+    def messages(self):
+        return len(self.sink.messages)
+
+    def close(self):
+        self.sink.close()
 
 
 def read_log():

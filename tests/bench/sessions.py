@@ -57,7 +57,7 @@ class Lab:
     def start(self, *before, **settings):
         """A client of a new smtpd, of which nothing was read yet."""
         settings = {"spool": self.where / "spool", "runtime": self.where / "run", "log": "none",
-                    "hostname": "mx.test.example", "max_relays": 0, **settings}
+                    "hostname": "mx.test.example", "max_connections": 0, **settings}
         options = [x for key, value in settings.items() for x in ("-o", f"{key}={value}")]
         ours, theirs = client.pair()
         with theirs:

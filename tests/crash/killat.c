@@ -1,19 +1,29 @@
 /*
- * killat: runs a command, follows what it forks, and strikes at one named system call.
+ * killat: runs a command, follows what it forks and its threads, and strikes at named system calls.
  *
- *	killat -o REPORT [-p POINT] -- COMMAND [ARGUMENT...]
+ *	killat -o REPORT [-p POINT]... -- COMMAND [ARGUMENT...]
  *
- * POINT is ROLE:CALL#N:enter or ROLE:CALL#N:exit (SIGKILL before or after the N-th CALL of a
- * process of that role), ROLE:CALL#N:hold (after it the process stands still until killat is
- * killed, and dies with it), or ROLE:CALL#N=ERRNO (that call is not made and fails; "#N+=" means it
- * and all that follow). The first process that reaches the point is struck, a kill strikes once.
+ * POINT is ROLE:CALL#N and what is done at the N-th CALL of a process of that role:
+ *
+ *	:enter :exit  SIGKILL, before it is made or after
+ *	:hold         after it the process stands still until killat is killed, and dies with it
+ *	:fault        after it the thread goes on where there is nothing: SIGSEGV
+ *	:parent       SIGKILL for the keeper that forked it, before it is made; it is made then
+ *	:family       SIGKILL for a keeper and all that it forked, before it is made
+ *	=ERRNO        it is not made and fails; "#N+=" means it and all that follow
+ *
+ * The first process that reaches the point is struck, a kill strikes once. Of several points each
+ * strikes, in whatever order they are reached.
+ *
  * Roles: monitor (the first to exec smtpd), session (its first fork), launch (any other fork, until
- * it execs), relay (what launch becomes), due (relay started as the command). Without POINT it only
- * watches.
+ * it execs), keeper (what launch becomes: relay), worker (the first thread of what a keeper forks),
+ * courier (all other threads of that; their calls are counted together), alone (what a keeper forks
+ * while it has a worker), due (relay started as the command). Without POINT it only watches.
  *
- * REPORT gets a line for each call: role pid call n first-argument result; "killed" or "held" in
- * place of the result where it struck. Killat ends when the last process ends, relays included, so
- * its end means that all is quiet. Nobody outlives it, and it does not live longer than DEADLINE.
+ * REPORT gets a line for each call: role pid call n first-argument result thread path; "killed" or
+ * "held" in place of the result where it struck, "-" for a call that has no path. Killat ends when
+ * the last process ends, relays included, so its end means that all is quiet. Nobody outlives it,
+ * and it does not live longer than DEADLINE.
  */
 #ifdef __aarch64__
 #include <elf.h>
@@ -33,13 +43,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { DEADLINE = 60, PROCESSES_MAX = 256, NAME_MAX_SIZE = 24, FAILURE = 70 };
+enum {
+	DEADLINE = 120,
+	PROCESSES_MAX = 256, /* threads are some, too */
+	POINTS_MAX = 4,
+	NAME_MAX_SIZE = 24,
+	PATH_SIZE = 256, /* of a path that is reported */
+	FAILURE = 70,
+};
 
 #define CALLS(X) X(openat) X(read) X(write) X(close) X(fcntl) X(fsync) X(fdatasync) X(ftruncate) \
 	X(renameat) X(renameat2) X(linkat) X(unlinkat) X(mkdirat) X(mknodat) X(utimensat) X(faccessat) \
 	X(newfstatat) X(fstat) X(pread64) X(pwrite64) X(writev) X(getdents64) X(ppoll) X(pipe2) \
 	X(dup3) X(socket) X(bind) X(connect) X(sendto) X(sendmsg) X(recvfrom) X(recvmsg) X(getsockopt) \
-	X(setsockopt) X(clone) X(execve) X(wait4) X(exit_group) X(setsid) X(prctl) X(seccomp) \
+	X(setsockopt) X(sendfile) X(socketpair) X(shutdown) X(eventfd2) X(clone) X(clone3) X(execve) X(wait4) X(exit_group) X(setsid) X(prctl) X(seccomp) \
 	X(landlock_create_ruleset) X(landlock_restrict_self)
 #define OLD_CALLS(X) X(open) X(poll) X(dup2) X(rename) X(link) X(unlink) X(mkdir) X(fork) X(vfork)
 
@@ -64,34 +81,51 @@ static const struct {
 	{ EINTR, "EINTR" }, { EFBIG, "EFBIG" }, { ENOLCK, "ENOLCK" }, { EAGAIN, "EAGAIN" },
 	{ ENOENT, "ENOENT" }, { EXDEV, "EXDEV" }, { EMLINK, "EMLINK" } };
 
-enum role { OTHER, MONITOR, SESSION, LAUNCH, RELAY, DUE };
-static const char *const role_name[] = { "other", "monitor", "session", "launch", "relay", "due" };
+enum role { OTHER, MONITOR, SESSION, LAUNCH, KEEPER, WORKER, COURIER, ALONE, DUE };
+static const char *const role_name[] = { "other", "monitor", "session", "launch", "keeper",
+	"worker", "courier", "alone", "due" };
 
-enum strike { WATCH, KILL_ENTER, KILL_EXIT, HOLD, FAIL };
+enum strike { WATCH, KILL_ENTER, KILL_EXIT, KILL_PARENT, KILL_FAMILY, FAULT, HOLD, FAIL };
 
-static struct {
+static const struct {
+	const char *name;
+	enum strike strike;
+} strikes[] = { { ":enter", KILL_ENTER }, { ":exit", KILL_EXIT }, { ":parent", KILL_PARENT },
+	{ ":family", KILL_FAMILY }, { ":fault", FAULT }, { ":hold", HOLD } };
+
+struct point {
 	char role[NAME_MAX_SIZE], call[NAME_MAX_SIZE];
 	int n, error;
 	bool on; /* all that follow too */
 	enum strike strike;
 	bool done;
-} point;
+};
 
+/* A thread. The first one of a process has its number. */
 struct process {
-	pid_t pid; /* 0: free */
+	pid_t pid;    /* 0: free */
+	pid_t group;  /* the process that it belongs to */
+	pid_t parent; /* ... and that forked this one */
 	enum role role;
 	bool known;   /* its parent's fork has been seen */
 	bool stopped; /* at its beginning, waiting to become known */
 	int forks;
 	bool inside;  /* between entry and exit of `call` */
 	int call;     /* in calls, or -1 */
+	int n;        /* it is the n-th of its role */
 	int count[CALLS_N];
 	uint64_t argument;
+	char path[PATH_SIZE];
 	bool fail; /* what it is inside of was cancelled */
+	int error;
 	bool held;
 };
 
 static struct process processes[PROCESSES_MAX];
+/* Of the couriers of a process, together. There is one such process at a time. */
+static int courier_count[CALLS_N];
+static struct point points[POINTS_MAX];
+static int points_n;
 static FILE *report;
 
 static void
@@ -119,7 +153,7 @@ find_or_add(pid_t pid)
 	p = find(0);
 	if (p == NULL)
 		die("killat: too many processes");
-	*p = (struct process){ .pid = pid, .call = -1 };
+	*p = (struct process){ .pid = pid, .group = pid, .call = -1 };
 	return p;
 }
 
@@ -136,6 +170,12 @@ static void
 set_result(pid_t pid, long result)
 {
 	ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user_regs_struct, rax), (void *)result);
+}
+
+static void
+go_nowhere(pid_t pid)
+{
+	ptrace(PTRACE_POKEUSER, pid, (void *)offsetof(struct user_regs_struct, rip), NULL);
 }
 #elif defined(__aarch64__)
 static void
@@ -155,29 +195,51 @@ set_result(pid_t pid, long result)
 	regs.regs[0] = (unsigned long long)result;
 	ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &v);
 }
+
+static void
+go_nowhere(pid_t pid)
+{
+	struct user_regs_struct regs;
+	struct iovec v = { &regs, sizeof(regs) };
+	ptrace(PTRACE_GETREGSET, pid, (void *)NT_PRSTATUS, &v);
+	regs.pc = 0;
+	ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &v);
+}
 #else
-#error "write set_call and set_result for this architecture"
+#error "write set_call, set_result and go_nowhere for this architecture"
 #endif
 
 /* ---- striking --------------------------------------------------------------------------- */
 
 static bool
-here(const struct process *p)
+is_at(const struct point *at, const struct process *p)
 {
-	if (point.strike == WATCH || p->call < 0 || strcmp(role_name[p->role], point.role) != 0 ||
-		strcmp(calls[p->call].name, point.call) != 0)
+	if (strcmp(role_name[p->role], at->role) != 0 || strcmp(calls[p->call].name, at->call) != 0)
 		return false;
-	if (point.strike == FAIL)
-		return p->count[p->call] == point.n ||
-			(point.on && p->count[p->call] > point.n);
-	return !point.done && p->count[p->call] == point.n;
+	if (at->strike == FAIL)
+		return p->n == at->n || (at->on && p->n > at->n);
+	return !at->done && p->n == at->n;
+}
+
+/* The point at which this call is, that does one of two things; NULL: there is none. */
+static struct point *
+find_point(const struct process *p, bool entry)
+{
+	for (int i = 0; i < points_n; i++) {
+		enum strike s = points[i].strike;
+		bool before = s != KILL_EXIT && s != HOLD && s != FAULT;
+		if (before == entry && is_at(&points[i], p))
+			return &points[i];
+	}
+	return NULL;
 }
 
 static void
 print_call(const struct process *p, const char *result)
 {
-	fprintf(report, "%s %d %s %d %lld %s\n", role_name[p->role], (int)p->pid,
-		calls[p->call].name, p->count[p->call], (long long)p->argument, result);
+	fprintf(report, "%s %d %s %d %lld %s %d %s\n", role_name[p->role], (int)p->group,
+		calls[p->call].name, p->n, (long long)p->argument, result, (int)p->pid,
+		p->path[0] != '\0' ? p->path : "-");
 	fflush(report);
 }
 
@@ -185,11 +247,78 @@ print_call(const struct process *p, const char *result)
 static void
 strike_kill(const struct process *p)
 {
-	point.done = true;
 	print_call(p, "killed");
 	if (p->inside)
 		set_call(p->pid, -1);
-	kill(p->pid, SIGKILL);
+	kill(p->group, SIGKILL);
+}
+
+/* All that came of the keeper that forked this one. */
+static void
+strike_family(const struct process *p)
+{
+	pid_t keeper = p->parent;
+	strike_kill(p);
+	kill(keeper, SIGKILL);
+	for (int i = 0; i < PROCESSES_MAX; i++)
+		if (processes[i].pid != 0 && processes[i].parent == keeper)
+			kill(processes[i].group, SIGKILL);
+}
+
+/* It has died before anything else happens. */
+static void
+kill_and_see(pid_t pid)
+{
+	siginfo_t end;
+	kill(pid, SIGKILL);
+	while (waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT | __WALL) < 0 && errno == EINTR)
+		;
+}
+
+static void
+strike_at(struct process *p, struct point *at)
+{
+	at->done = true;
+	if (at->strike == KILL_FAMILY) {
+		strike_family(p);
+	} else if (at->strike == KILL_PARENT) {
+		print_call(p, "killed");
+		kill_and_see(p->parent);
+	} else if (at->strike == FAIL) {
+		p->fail = true;
+		p->error = at->error;
+		set_call(p->pid, -1);
+	} else if (at->strike == FAULT) {
+		print_call(p, "killed");
+		go_nowhere(p->pid);
+	} else if (at->strike == HOLD) {
+		p->held = true;
+		print_call(p, "held");
+	} else {
+		strike_kill(p);
+	}
+}
+
+/* The path that is the second argument of a call. */
+static void
+read_path(struct process *p, uint64_t address)
+{
+	static const char *const with_path[] = { "openat", "unlinkat", "mkdirat", "mknodat",
+		"faccessat", "utimensat", "renameat", "linkat" };
+	p->path[0] = '\0';
+	for (size_t i = 0; i < sizeof(with_path) / sizeof(with_path[0]); i++) {
+		if (strcmp(calls[p->call].name, with_path[i]) != 0)
+			continue;
+		/* It may end before a page that is not there. */
+		size_t n = PATH_SIZE - 1, page = (size_t)sysconf(_SC_PAGESIZE);
+		size_t left = page - address % page;
+		struct iovec here = { p->path, n }, there = { (void *)address, n < left ? n : left };
+		ssize_t got = process_vm_readv(p->pid, &here, 1, &there, 1, 0);
+		p->path[got > 0 ? got : 0] = '\0';
+	}
+	for (char *c = p->path; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~')
+			*c = '?';
 }
 
 static void
@@ -204,15 +333,11 @@ on_entry(struct process *p, const struct __ptrace_syscall_info *info)
 			p->call = i;
 	if (p->call < 0)
 		return;
-	p->count[p->call]++;
-	if (!here(p))
-		return;
-	if (point.strike == KILL_ENTER) {
-		strike_kill(p);
-	} else if (point.strike == FAIL) {
-		p->fail = point.done = true;
-		set_call(p->pid, -1);
-	}
+	p->n = ++(p->role == COURIER ? courier_count : p->count)[p->call];
+	read_path(p, info->entry.args[1]);
+	struct point *at = find_point(p, true);
+	if (at != NULL)
+		strike_at(p, at);
 }
 
 static void
@@ -223,18 +348,14 @@ on_exit_of(struct process *p, const struct __ptrace_syscall_info *info)
 	if (p->call < 0)
 		return;
 	if (p->fail)
-		set_result(p->pid, -point.error);
-	if (point.strike == KILL_EXIT && here(p)) {
-		strike_kill(p);
-		return;
-	}
-	if (point.strike == HOLD && here(p)) {
-		p->held = point.done = true;
-		print_call(p, "held");
+		set_result(p->pid, -p->error);
+	struct point *at = find_point(p, false);
+	if (at != NULL) {
+		strike_at(p, at);
 		return;
 	}
 	snprintf(text, sizeof(text), "%lld",
-		p->fail ? -(long long)point.error : (long long)info->exit.rval);
+		p->fail ? -(long long)p->error : (long long)info->exit.rval);
 	print_call(p, text);
 }
 
@@ -252,12 +373,23 @@ on_syscall(struct process *p)
 
 /* ---- following -------------------------------------------------------------------------- */
 
+static bool
+has_worker(pid_t keeper)
+{
+	for (int i = 0; i < PROCESSES_MAX; i++)
+		if (processes[i].parent == keeper && processes[i].role == WORKER)
+			return true;
+	return false;
+}
+
 static enum role
 role_of_fork(struct process *parent)
 {
 	parent->forks++;
 	if (parent->role == MONITOR)
 		return parent->forks == 1 ? SESSION : LAUNCH;
+	if (parent->role == KEEPER)
+		return has_worker(parent->pid) ? ALONE : WORKER;
 	return parent->role == DUE || parent->role == LAUNCH ? LAUNCH : OTHER;
 }
 
@@ -273,19 +405,23 @@ on_exec(struct process *p)
 	if (strcmp(base, "smtpd") == 0)
 		p->role = MONITOR;
 	else if (strcmp(base, "relay") == 0)
-		p->role = p->role == LAUNCH ? RELAY : DUE;
+		p->role = p->role == OTHER ? DUE : KEEPER;
 	memset(p->count, 0, sizeof(p->count));
 	p->inside = false;
 }
 
 static void
-on_fork(struct process *p)
+on_fork(struct process *p, bool thread)
 {
 	unsigned long pid = 0;
 	if (ptrace(PTRACE_GETEVENTMSG, p->pid, NULL, &pid) < 0)
 		return;
 	struct process *child = find_or_add((pid_t)pid);
-	child->role = role_of_fork(p);
+	child->role = !thread ? role_of_fork(p) : p->role == WORKER ? COURIER : p->role;
+	child->group = thread ? p->group : child->pid;
+	child->parent = thread ? p->parent : p->group;
+	if (child->role == WORKER)
+		memset(courier_count, 0, sizeof(courier_count));
 	child->known = true;
 	if (child->stopped)
 		ptrace(PTRACE_SYSCALL, child->pid, NULL, NULL);
@@ -301,7 +437,7 @@ on_stop(struct process *p, int status)
 		on_exec(p);
 	} else if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_VFORK ||
 		event == PTRACE_EVENT_CLONE) {
-		on_fork(p);
+		on_fork(p, event == PTRACE_EVENT_CLONE);
 	} else if (sig == SIGSTOP && !p->stopped) {
 		p->stopped = true; /* its first stop, made by ptrace */
 		if (!p->known)
@@ -339,28 +475,27 @@ static void
 parse_point(const char *text)
 {
 	char what[NAME_MAX_SIZE] = "";
-	if (sscanf(text, "%23[^:]:%23[^#]#%d%23s", point.role, point.call, &point.n, what) != 4) {
+	struct point *at = &points[points_n++];
+	if (points_n > POINTS_MAX ||
+		sscanf(text, "%23[^:]:%23[^#]#%d%23s", at->role, at->call, &at->n, what) != 4) {
 		fprintf(stderr, "killat: not a point: %s\n", text);
 		exit(FAILURE);
 	}
 	const char *name = what;
 	if (*name == '+') {
-		point.on = true;
+		at->on = true;
 		name++;
 	}
-	if (strcmp(name, ":enter") == 0)
-		point.strike = KILL_ENTER;
-	else if (strcmp(name, ":exit") == 0)
-		point.strike = KILL_EXIT;
-	else if (strcmp(name, ":hold") == 0)
-		point.strike = HOLD;
+	for (size_t i = 0; i < sizeof(strikes) / sizeof(strikes[0]); i++)
+		if (strcmp(name, strikes[i].name) == 0)
+			at->strike = strikes[i].strike;
 	for (size_t i = 0; *name == '=' && i < sizeof(errors) / sizeof(errors[0]); i++) {
 		if (strcmp(name + 1, errors[i].name) == 0) {
-			point.strike = FAIL;
-			point.error = errors[i].value;
+			at->strike = FAIL;
+			at->error = errors[i].value;
 		}
 	}
-	if (point.strike == WATCH) {
+	if (at->strike == WATCH) {
 		fprintf(stderr, "killat: cannot do this: %s\n", text);
 		exit(FAILURE);
 	}
@@ -386,7 +521,7 @@ start(char **command)
 		PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
 	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)options) < 0)
 		die("killat: cannot trace");
-	*find_or_add(pid) = (struct process){ .pid = pid, .call = -1, .known = true, .stopped = true };
+	*find_or_add(pid) = (struct process){ .pid = pid, .group = pid, .call = -1, .known = true, .stopped = true };
 	return pid;
 }
 
@@ -402,7 +537,7 @@ main(int argc, char **argv)
 			return FAILURE;
 	}
 	if (report == NULL || optind >= argc) {
-		fprintf(stderr, "usage: killat -o REPORT [-p POINT] -- COMMAND [ARGUMENT...]\n");
+		fprintf(stderr, "usage: killat -o REPORT [-p POINT]... -- COMMAND [ARGUMENT...]\n");
 		return FAILURE;
 	}
 	alarm(DEADLINE);

@@ -16,7 +16,7 @@ import patience
 
 HERE = pathlib.Path(__file__).resolve().parent
 PER_ROLE = 26  # points of each role; CRASH_ALL=1 takes all
-Call = collections.namedtuple("Call", "role pid name n argument result")
+Call = collections.namedtuple("Call", "role pid name n argument result thread path")
 
 
 def build_killat(where):
@@ -77,10 +77,11 @@ class Striker:
         self.calls = []
 
     def start(self, point, command, sock=None):
-        """killat, started; it writes down the calls."""
+        """killat, started; it writes down the calls. Several points are divided by blanks."""
         self.report = self.postern.where / "calls"
         self.report.unlink(missing_ok=True)
-        words = [str(self.killat), "-o", str(self.report), *(["-p", point] if point else []), "--"]
+        options = [x for p in (point or "").split() for x in ("-p", p)]
+        words = [str(self.killat), "-o", str(self.report), *options, "--"]
         with open(self.postern.log, "ab") as log:
             p = subprocess.Popen(words + command, stdin=sock or subprocess.DEVNULL,
                                  stdout=sock or subprocess.DEVNULL, stderr=log,
@@ -92,9 +93,13 @@ class Striker:
     def read_calls(self):
         # The last line may be torn where killat itself was stopped.
         rows = [line.split() for line in self.report.read_text().splitlines()]
-        self.calls = [Call(r[0], int(r[1]), r[2], int(r[3]), int(r[4]), r[5])
-                      for r in rows if len(r) == 6]
+        self.calls = [Call(r[0], int(r[1]), r[2], int(r[3]), int(r[4]), r[5], int(r[6]), r[7])
+                      for r in rows if len(r) == 8]
         return self.calls
+
+    def strikes(self):
+        """How many processes were killed at a point."""
+        return sum(c.result == "killed" for c in self.calls)
 
     def run(self, point, command, sock=None):
         """Returns the calls that were made; killat ends when all processes have ended."""
@@ -122,7 +127,7 @@ class Striker:
         talker = threading.Thread(target=talk)
         talker.start()
         try:
-            patience.until(lambda: self.report.exists() and " held\n" in self.report.read_text())
+            patience.until(lambda: self.report.exists() and " held " in self.report.read_text())
             yield client.said
         finally:
             p.kill()
@@ -180,11 +185,12 @@ class Striker:
 
 
 def points(calls, role, first, whens=(":enter", ":exit"), skip=("newfstatat", "fstat", "prctl")):
-    """All points of a role from its first call named `first` on; of several processes, one."""
+    """All points of a role from its first call named `first` on (None: from the beginning); of several
+    processes, one."""
     mine = [c for c in calls if c.role == role]
     pid = mine[0].pid
     mine = [c for c in mine if c.pid == pid]
-    start = next(i for i, c in enumerate(mine) if c.name == first)
+    start = next(i for i, c in enumerate(mine) if first in (None, c.name))
     names = [f"{role}:{c.name}#{c.n}" for c in mine[start:] if c.name not in skip]
     return [name + when for name in dict.fromkeys(names) for when in whens]
 

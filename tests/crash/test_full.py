@@ -4,6 +4,7 @@ What was delivered is delivered once, however often the rest is tried; what can 
 when there is room again.
 """
 import collections
+import shutil
 
 import pytest
 
@@ -26,7 +27,8 @@ def queue(postern, world):
     world.sink.say["RCPT"] = lambda line: "450 4.2.1 later" if "later@" in line else "250 2.1.5 ok"
 
     def queue_it():
-        said = postern.send([*PUT_OFF, *SERVED], max_relays=0)
+        postern.pipe("QUIT\n") # a service that has greeted somebody while there was room
+        said = postern.send([*PUT_OFF, *SERVED], max_connections=0)
         assert "queued as" in said, said
     return queue_it
 
@@ -71,6 +73,43 @@ def test_copy_on_write(postern, world, queue):
             assert text.count("could not be written down: No space left on device") >= n, text
         disk.empty()
         postern.make_due()
+        postern.due()
+        postern.settled(waiting=2)
+        assert copies(world) == dict.fromkeys(SERVED, 1)
+
+
+@pytest.mark.parametrize("shortage", ["octets", "inodes"])
+@pytest.mark.parametrize("route", ["", "one.example"])
+def test_what_a_relay_needs(postern, world, queue, route, shortage):
+    """Lock and bell of each login are made while there is room: mail flows where there is none."""
+    if route:
+        postern.secrets["P"] = "secret"
+        postern.configure("[route r]", f"domains = {route}", f"hosts = [127.0.0.2]:{world.port}", "delivery_user = u",
+                          "delivery_password_file = environment:P")
+    with smalldisk.spool_on(postern, "tmpfs", *DISKS["tmpfs"]) as disk:
+        queue()
+        there = {str(p.relative_to(postern.spool)) for p in (postern.spool / "relay").rglob("*")}
+        assert there >= {f"relay/mx.test.example/{login}/{name}" for login in ["none", "route:r"][:1 + bool(route)]
+                         for name in ("lock", "bell")}
+        disk.crowd() if shortage == "inodes" else disk.fill()
+        postern.due()
+        postern.rested()
+        served = {r: 1 for r in SERVED if not route or route not in r}
+        assert copies(world) == served, postern.logged() # and the host of the route knows no AUTH
+        assert "cannot start" not in postern.logged()
+        disk.empty()
+
+
+def test_nothing_that_a_relay_needs(postern, world, queue):
+    """Where nobody made it, and cannot: that is said; with room all goes out."""
+    with smalldisk.spool_on(postern, "tmpfs", *DISKS["tmpfs"]) as disk:
+        queue()
+        shutil.rmtree(postern.spool / "relay")
+        disk.crowd()
+        postern.due()
+        assert "login none: cannot start relay" in postern.rested()
+        assert copies(world) == {} and len(postern.messages()) == 3
+        disk.empty()
         postern.due()
         postern.settled(waiting=2)
         assert copies(world) == dict.fromkeys(SERVED, 1)

@@ -1,7 +1,9 @@
 """J6, I16, I20: SIGKILL of session, monitor or relay before and after each system call.
 
-After each kill `relay --due` must deliver, whole and at least once, what had been answered 250; what
-had not may arrive or not, but only whole; nothing that is not a message may remain in the lanes.
+Of a relay: of the process that stays (keeper), of the one at work (worker), of this in one of its
+couriers. More of these in test_couriers_killed.py. After each kill `relay --due` must deliver, whole and
+at least once, what had been answered 250; what had not may arrive or not, but only whole; nothing that is
+not a message may remain in the lanes.
 A kill is also what the kernel does when memory runs out (I20).
 """
 import hashlib
@@ -80,7 +82,7 @@ def trouble(lab, s, point, answers):
         got = [times.get((name, r), 0) for r in recipients]
         if said is not None and said.startswith("250") and 0 in got:
             return f"{point}: lost: {name} was answered {said!r}, arrived {got} times"
-        if max(got) > 1 and not point.startswith("relay"):
+        if max(got) > 1 and not point.startswith(("worker", "courier")):
             return f"{point}: {name} arrived {got} times though no relay was killed"
     return None
 
@@ -97,7 +99,9 @@ def kill_at(lab, point):
 ROLES = [
     ("session", "landlock_restrict_self", r"(fsync|linkat|renameat|mkdirat)#"),
     ("monitor", "clone", r"(clone|recvmsg|fcntl)#"),
-    ("relay", "landlock_restrict_self", r"(unlinkat|connect|utimensat)#"),
+    ("keeper", "socketpair", r"(clone|poll|wait4|getdents64|unlinkat)#"),
+    ("worker", "landlock_restrict_self", r"(openat|clone|poll|close)#"),
+    ("courier", None, r"(unlinkat|connect|pwrite64)#"),
 ]
 
 
@@ -122,11 +126,12 @@ def test_killed(lab, role, first, keep):
 
 
 @pytest.mark.parametrize("point", ["due:fcntl#2:enter", "launch:execve#1:enter",
-                                   "launch:setsid#1:exit", "relay:sendto#3:enter"])
+                                   "launch:setsid#1:exit", "keeper:clone#1:enter", "keeper:poll#1:enter",
+                                   "courier:sendto#3:family"])
 def test_killed_by_the_timer(lab, point):
     """I16: the locks of a killed `relay --due`, and of what it started, are free again."""
     s = lab.fresh()
-    answers = s.session(None, [(r, body_of(n)) for n, r in MESSAGES], max_relays=0)
+    answers = s.session(None, [(r, body_of(n)) for n, r in MESSAGES], max_connections=0)
     assert all(a.startswith("250") for a in answers)
     assert len(s.postern.messages()) == 3
     s.run(point, s.postern.command("relay", "--due"))
@@ -167,7 +172,7 @@ def test_killed_while_reporting(lab):
     watched, said = bounce_run(lab, None)
     assert check_report(lab, watched, None, said) is None
     watched, _ = bounce_run(lab, None)
-    every = strike.points(watched.calls, "relay", "connect")
+    every = strike.points(watched.calls, "courier", "connect")
     wrong, hits = [], 0
     for point in strike.sample(every, r"(fsync|linkat|renameat|unlinkat)#"):
         s, said = bounce_run(lab, point)

@@ -147,7 +147,7 @@ def check_fate(row, lab, s):
 @pytest.fixture
 def commit(lab):
     s = lab.fresh()
-    said, = s.session(None, [(RECIPIENTS, body_of("one"))], max_relays=0)
+    said, = s.session(None, [(RECIPIENTS, body_of("one"))], max_connections=0)
     assert said.startswith("250")
     return Commit(s.calls)
 
@@ -164,7 +164,7 @@ def test_rows_are_in_order(commit):
 def test_row(lab, commit, row):
     call = call_of(row, commit)
     s = lab.fresh()
-    with s.held(f"session:{call.name}#{call.n}", RECIPIENTS, body_of("one"), max_relays=0) as said:
+    with s.held(f"session:{call.name}#{call.n}", RECIPIENTS, body_of("one"), max_connections=0) as said:
         check_place(row, s, True)
     check_place(row, s, False)
     assert any("queued as" in text for text in said) == row.step.endswith(" 250")
@@ -181,7 +181,7 @@ def half_served(lab, point):
     """A relay that is killed at this point, behind a session that was not."""
     s = lab.fresh()
     lab.world.sink.say["RCPT"] = lambda line: "450 4.2.1 later" if WAITS in line else "250 2.1.5 ok"
-    said, = s.session(None, [([SERVED, WAITS], body_of("one"))], max_relays=0)
+    said, = s.session(None, [([SERVED, WAITS], body_of("one"))], max_connections=0)
     assert said.startswith("250")
     s.run(point, s.postern.command("relay", "--due"))
     lab.world.sink.say.clear()
@@ -190,7 +190,7 @@ def half_served(lab, point):
 
 def settling(calls):
     """The calls of relay from the mark on, and the mark."""
-    calls = [c for c in calls if c.role == "relay"]
+    calls = [c for c in calls if c.role == "courier"]
     synced = next(i for i, c in enumerate(calls) if c.name == "fdatasync")
     marks = [i for i, c in enumerate(calls[:synced]) if c.name == "pwrite64" and c.argument == calls[synced].argument]
     return calls[marks[-1]:]
@@ -201,7 +201,7 @@ def test_outcome(lab, row):
     step, state, log, fate, _ = row
     behind = settling(half_served(lab, None).calls)
     call = next(c for c in behind if c.name == LAST_CALL[step[0]])
-    s = half_served(lab, f"relay:{call.name}#{call.n}:enter")
+    s = half_served(lab, f"courier:{call.name}#{call.n}:family")
     assert any(c.result == "killed" for c in s.calls)
     message, = s.postern.messages()
     assert f"\nStates: {state}w\n".encode() in message.read_bytes()

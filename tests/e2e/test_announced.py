@@ -16,7 +16,7 @@ def host(request, postern, world):
     def deliver(limits, *mails, count, waiting=0):
         world.sink.ehlo = (*request.param, limits)
         for recipients in mails:
-            postern.send(recipients, max_relays=0)
+            postern.send(recipients, max_connections=0)
         postern.due()
         postern.settled(waiting)
         assert sum(len(m.recipients) for m in world.sink.messages) == count
@@ -49,7 +49,7 @@ def test_without_a_turn_is_no_attempt(postern, world):
     world.domain("dest.example")
     world.sink.ehlo = ("PIPELINING", "LIMITS RCPTMAX=1 MAILMAX=1")
     world.sink.say["RCPT"] = lambda line: "450 4.2.0 later" if "<u4@" in line else "250 ok"
-    postern.send(PEOPLE[:5], max_relays=0)
+    postern.send(PEOPLE[:5], max_connections=0)
     spoolfile.elapse(postern.spool, 86400)
     postern.due(expire="1h", delay_warning="0s")
     assert "given up" not in postern.settled(1)

@@ -83,7 +83,7 @@ def test_tls(secure, forbid):
 def test_reply_when_it_cannot_begin(postern, bare):
     """L66: not what is wrong with the queue, for nothing is."""
     bare.without(seccomp=errno.ENOMEM)
-    said = postern.pipe("QUIT\n", max_relays=0)
+    said = postern.pipe("QUIT\n", max_connections=0)
     assert said == "421 4.3.0 mx.test.example Error: no process for this connection\r\n"
     assert "cannot lock myself in: Cannot allocate memory" in postern.logged()
 
@@ -106,9 +106,9 @@ def test_inherited(postern, world, bare, calls):
     c.hello()
     with world.sink.held("RCPT", "250 ok"):
         assert "queued as" in c.message(recipient="u@d.example")
-        [relay] = postern.wait_relays()
+        postern.wait_at_work()
         until(lambda: any(line.startswith("RCPT") for line in world.sink.lines)) # it is locked in by then
-        for pid in (p.pid, *proc.children(p.pid), relay):
+        for pid in (p.pid, *proc.children(p.pid), *postern.relays()):
             held = [os.readlink(x) for x in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
             assert str(secret) not in held
     assert c.finish() == 0
@@ -150,7 +150,7 @@ def chroot(secure, world):
 
 def test_without_proc(chroot, world):
     """L67: the programs find each other: smtpd its tls, its relay; and the relay of the timer its own."""
-    c = chroot.connect(max_relays=20)
+    c = chroot.connect(max_connections=20)
     assert c.reply()[:3] == "220"
     c.hello()
     c.starttls()
@@ -159,7 +159,7 @@ def test_without_proc(chroot, world):
     world.sink.wait_messages()
     assert c.finish() == 0
     chroot.settled()
-    assert "queued as" in chroot.send("u@d.example", max_relays=0)
+    assert "queued as" in chroot.send("u@d.example", max_connections=0)
     chroot.due()
     world.sink.wait_messages(2)
     chroot.settled()

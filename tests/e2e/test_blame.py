@@ -17,7 +17,7 @@ def host(request, postern, world):
     world.domain("d.example")
     world.sink.ehlo = MODES[request.param]
     for i in range(MESSAGES):
-        postern.send(f"u{i}@d.example", max_relays=0)
+        postern.send(f"u{i}@d.example", max_connections=0)
     return world.sink
 
 
@@ -56,7 +56,7 @@ def test_enough_for_this_connection(postern, host, reply):
 def test_refused_by_the_next_connection_too(postern, host):
     """R56, L8: then it is about the message."""
     host.say["MAIL"] = lambda line: "550 5.7.1 not from you" if "<bad@" in line else "250 2.1.0 ok"
-    postern.send("v@d.example", sender="bad@sender.example", max_relays=0)
+    postern.send("v@d.example", sender="bad@sender.example", max_connections=0)
     postern.due()
     log = postern.settled()
     assert log.count(": bounced") == 1 and "<v@d.example>" in log[log.index(": bounced"):]
@@ -102,7 +102,7 @@ def test_host_that_breaks_off(postern, world, two, mode, verb, reply):
         pytest.skip("it is BDAT")
     two.ehlo, two.say[verb] = MODES[mode], reply
     for i in range(3):
-        postern.send(f"u{i}@d.example", max_relays=0)
+        postern.send(f"u{i}@d.example", max_connections=0)
     postern.due()
     log = postern.settled()
     assert sorted(m.recipients for m in world.sink.messages) == [[f"u{i}@d.example"] for i in range(3)]
@@ -127,7 +127,7 @@ def test_poison(postern, world, two):
     for sink in (two, world.sink):
         sink.say["MAIL"] = lambda line: None if "<poison@" in line else "250 2.1.0 ok"
     for sender in ("poison", "a", "a", "a"):
-        postern.send("u@d.example", sender=f"{sender}@sender.example", max_relays=0)
+        postern.send("u@d.example", sender=f"{sender}@sender.example", max_connections=0)
     postern.due()
     log = postern.settled(1)
     assert len(two.messages) + len(world.sink.messages) == 3
@@ -155,7 +155,7 @@ def test_worse_one_only_defers(postern, world, late, verb):
     world.sink.say[verb] = "451 4.7.1 try the other one"
     with late.held("GREETING", "220 at last"):
         for i in range(3):
-            postern.send(f"u{i}@d.example", max_relays=0)
+            postern.send(f"u{i}@d.example", max_connections=0)
         postern.due(timeout_greeting="1h")
         patience.until(lambda: any(line.startswith("MAIL") for line in world.sink.lines))
         assert not late.messages
@@ -168,9 +168,9 @@ def test_worse_one_takes_some(postern, world, late):
     """L14: what it takes is delivered without a wait; the rest goes to the better one."""
     world.sink.say["RCPT"] = lambda line: "250 ok" if "<u@" in line else "450 4.2.1 not here"
     with late.held("GREETING", "220 at last"):
-        postern.send(["u@d.example", "v@d.example"], max_relays=0)
-        postern.send("w@d.example", max_relays=0)
-        postern.send("u@d.example", max_relays=0)
+        postern.send(["u@d.example", "v@d.example"], max_connections=0)
+        postern.send("w@d.example", max_connections=0)
+        postern.send("u@d.example", max_connections=0)
         postern.due(timeout_greeting="1h")
         world.sink.wait_messages(2)
     postern.settled()

@@ -70,8 +70,8 @@ def refuse_first(verb):
 def test_refused_sender_is_not_the_host(postern, dest):
     """R56: 5yz to MAIL is a matter of that message; the next one goes by the same connection."""
     dest.say["MAIL"] = lambda line: "550 5.7.1 not from you" if "<bad@" in line else "250 ok"
-    postern.send("u@dest.example", sender="bad@sender.example", max_relays=0)
-    postern.send("v@dest.example", max_relays=0)
+    postern.send("u@dest.example", sender="bad@sender.example", max_connections=0)
+    postern.send("v@dest.example", max_connections=0)
     postern.due()
     postern.settled()
     assert [m for m in dest.messages if m.recipients == ["v@dest.example"]]
@@ -89,8 +89,8 @@ def test_data_without_recipients(postern, dest):
         texts.append((recipients, data))
         take(put, sender, recipients, data, helo)
     dest.take = note
-    postern.send("no@dest.example", max_relays=0)
-    postern.send("yes@dest.example", max_relays=0)
+    postern.send("no@dest.example", max_connections=0)
+    postern.send("yes@dest.example", max_connections=0)
     postern.due()
     postern.settled()
     assert sorted(m.recipients[0] for m in dest.messages) == ["a@sender.example",
@@ -192,7 +192,7 @@ def test_closing_at_each_mail(postern, world):
     world.domain("d.example")
     world.sink.say["MAIL"] = "421 4.3.2 closing"
     for _ in range(8):
-        postern.send("u@d.example", max_relays=0)
+        postern.send("u@d.example", max_connections=0)
     postern.due()
     assert "next try in" in postern.settled(8)
     assert 1 <= world.sink.connections <= 4

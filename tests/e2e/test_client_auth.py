@@ -146,7 +146,7 @@ def test_our_own_server(postern, secure, world, cards, wait):
     password = postern.where / "password"
     password.write_text(PASSWORD)
     own(password)
-    words = host.command("smtpd", max_relays=0, auth_users=users, tls="required",
+    words = host.command("smtpd", max_connections=0, auth_users=users, tls="required",
                          tls_certificate=postern.settings["tls_certificate"])
     with open(host.log, "ab") as log:
         inetd = subprocess.Popen([sys.executable, TOP / "tests" / "tools" / "inetd.py",
@@ -203,10 +203,10 @@ def test_login_is_for_named_hosts_alone(place, mechanism):
     place.world.domain("stranger.example", "127.0.0.5")
     place.configure()
     sink.say["RCPT"] = lambda line: "550 5.1.1 no such user" if "nobody" in line else "250 ok"
-    place.postern.settings.update(max_relays=0)
+    place.postern.settings.update(max_connections=0)
     place.postern.send(["u@stranger.example", "u@dest.example"])
     place.postern.send("nobody@dest.example", sender="s@stranger.example")
-    place.postern.settings.update(max_relays=1)
+    place.postern.settings.update(max_connections=1)
     place.postern.due()
     place.wait(lambda: len(stranger.messages) == 2 and not place.postern.messages())
     place.postern.rested()
@@ -390,7 +390,7 @@ def test_password_that_never_comes(place):
     place.host(("PLAIN",))
     place.world.domain("sender.example")
     place.configure(delivery_password_file=place.postern.where / "none")
-    place.postern.send("u@dest.example", max_relays=0)
+    place.postern.send("u@dest.example", max_connections=0)
 
     def after(seconds):
         spoolfile.elapse(place.postern.spool, seconds)

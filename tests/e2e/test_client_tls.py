@@ -74,7 +74,7 @@ def test_many(place, arrives):
     sink = place.host(inside=("PIPELINING", "CHUNKING", "8BITMIME"))
     for n in range(30):
         place.postern.send("u@dest.example", body=f"Subject: {n}\n\n" + "x" * 900 + "\n" + "y\n" * n * 50,
-                           max_relays=0)
+                           max_connections=0)
     place.postern.due()
     arrives(30)
     assert len(sink.shaken) == sink.connections == 1
@@ -142,7 +142,7 @@ def test_our_own_server(postern, secure, world, cards, wait):
     host = type(postern)(there)
     world.zone[("dest.example", "MX")] = ["10 mx.test.example."]
     world.zone[("mx.test.example", "A")] = ["127.0.0.4"]
-    words = host.command("smtpd", max_relays=0, relay_domains="dest.example",
+    words = host.command("smtpd", max_connections=0, relay_domains="dest.example",
                          tls_certificate=postern.settings["tls_certificate"])
     with open(host.log, "ab") as log:
         inetd = subprocess.Popen([sys.executable, TOP / "tests" / "tools" / "inetd.py",

@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from conftest import TOP
+from conftest import TOP, one_at_a_time
 from spoolfile import SpoolFile
 
 USER, PASSWORD = "joe", "secret of joe"
@@ -41,7 +41,7 @@ class Service:
             except OSError:
                 return
             with connection:
-                postern.start(connection, connection, max_relays=0, **settings)
+                postern.start(connection, connection, max_connections=0, **settings)
 
     def close(self):
         self.listener.shutdown(socket.SHUT_RDWR)
@@ -109,16 +109,17 @@ def nodemailer(port, tls, mechanism, ca):
 @pytest.fixture(scope="session")
 def node_modules():
     """nodemailer, below build/; fetched once."""
-    if not (NODE / "node_modules" / "nodemailer").is_dir():
-        NODE.mkdir(parents=True, exist_ok=True)
-        try:
-            done = shutil.which("npm") and subprocess.run(
-                ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-save", "nodemailer"],
-                cwd=NODE, capture_output=True, timeout=SECONDS, check=False).returncode == 0
-        except subprocess.TimeoutExpired:
-            done = False
-        if not done:
-            pytest.skip("needs npm, and nodemailer from it, which is not installed in build/node")
+    with one_at_a_time("node"):
+        if not (NODE / "node_modules" / "nodemailer").is_dir():
+            NODE.mkdir(parents=True, exist_ok=True)
+            try:
+                done = shutil.which("npm") and subprocess.run(
+                    ["npm", "install", "--silent", "--no-audit", "--no-fund", "--no-save", "nodemailer"],
+                    cwd=NODE, capture_output=True, timeout=SECONDS, check=False).returncode == 0
+            except subprocess.TimeoutExpired:
+                done = False
+            if not done:
+                pytest.skip("needs npm, and nodemailer from it, which is not installed in build/node")
     return NODE / "node_modules"
 
 

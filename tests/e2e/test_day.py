@@ -84,7 +84,7 @@ def clock(postern, world, wait):
     del world
     if LIBRARY is None or shutil.which("bash") is None:
         pytest.skip("needs libfaketime")
-    if b"__asan_init" in (postern.build / "relay").read_bytes():
+    if postern.watched():
         pytest.skip("the library and a sanitizer do not go together")
     return Clock(postern, wait)
 
@@ -107,16 +107,16 @@ def check_schedule(got):
 
 def test_life_of_mail(postern, world, clock):
     """R55, R75, E7: attempts, one warning, giving up, report, and the report of a report."""
-    postern.settings.update(double_bounce="admin@sender.example", max_relays_per_lane=1)
+    postern.settings.update(double_bounce="admin@sender.example", max_connections_per_lane=1)
     world.domain("down.example", "127.0.0.9")
     world.domain("slow.example")
     world.domain("deaf.example")
     world.sink.say["RCPT"] = lambda line: "550 5.7.1 no reports here" if "@deaf" in line else (
         "450 4.3.2 not now" if "@slow" in line else "250 2.1.5 ok")
     before = int(time.time())
-    postern.send("u@down.example", max_relays=0)
-    postern.send("v@down.example", sender="b@deaf.example", max_relays=0)
-    postern.send("w@slow.example", max_relays=0)
+    postern.send("u@down.example", max_connections=0)
+    postern.send("v@down.example", sender="b@deaf.example", max_connections=0)
+    postern.send("w@slow.example", max_connections=0)
     began = time.time()
 
     def heard():
@@ -171,7 +171,7 @@ def test_greylist(postern, world, clock):
     attempts = []
     for user in "uv":
         before = len(world.sink.lines)
-        postern.send(f"{user}@grey.example", max_relays=0)
+        postern.send(f"{user}@grey.example", max_connections=0)
         clock.until(clock.now() + HOUR)
         attempts.append(sum(line.startswith("RCPT") for line in world.sink.lines[before:]))
     assert attempts == [3, 2] and len(world.sink.messages) == 2
@@ -181,7 +181,7 @@ def test_greylist(postern, world, clock):
 def test_clock_steps(postern, world, clock, step):
     """J12: a jump expires nothing and parks nothing; when the clock is right again, mail is due."""
     world.domain("down.example", "127.0.0.9")
-    postern.send("u@down.example", max_relays=0)
+    postern.send("u@down.example", max_connections=0)
     clock.due()
     clock.set(step)
     clock.due()
@@ -200,7 +200,7 @@ def test_gap(postern, world, clock, why, tried):
     world.domain("d.example", "127.0.0.9" if why == "down" else "127.0.0.2")
     world.sink.say["RCPT"] = lambda line: "250 ok" if "@sender" in line else "450 4.2.1 not now"
     postern.settings["delay_warning"] = "0s"
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     began = time.time()
     for _ in range(tried):
         postern.make_due()

@@ -277,7 +277,7 @@ def test_too_old_bounces(postern, world):
     """R55: given up after `expire`, but not before some attempts (J12)."""
     world.domain("d.example", "127.0.0.9")
     postern.settings.update(expire="1d", retry="1h", delay_warning="0s")
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     spoolfile.elapse(postern.spool, 86401)
     for n in range(3):
         assert postern.rested().count("next try in") == n and not world.sink.messages
@@ -291,7 +291,7 @@ def test_not_too_old(postern, world):
     """R55: however often it was tried."""
     world.domain("d.example", "127.0.0.9")
     postern.settings.update(expire="1d", retry="1h", delay_warning="0s")
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     spoolfile.elapse(postern.spool, 80000)
     for n in range(1, 6):
         postern.make_due()
@@ -324,18 +324,18 @@ def test_without_pipelining(postern, world, wait):
 
 
 def test_queue_only(postern, world):
-    """max_relays = 0 holds, of smtpd and of relay --due; with a limit both deliver. Each has had its say before
+    """max_connections = 0 holds, of smtpd and of relay --due; with a limit both deliver. Each has had its say before
     anybody looks: a relay that is started talks to the host or asks the DNS."""
     world.domain("d.example")
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     postern.settled(1)
-    postern.due(max_relays=0)
+    postern.due(max_connections=0)
     postern.settled(1)
     assert not world.sink.connections and not world.dns.asked
-    postern.due(max_relays=1)
+    postern.due(max_connections=1)
     postern.settled()
     assert len(world.sink.messages) == 1
-    postern.send("u@d.example", max_relays=1)
+    postern.send("u@d.example", max_connections=1)
     postern.settled()
     assert len(world.sink.messages) == 2
 
@@ -343,7 +343,7 @@ def test_queue_only(postern, world):
 def test_torn_message_is_set_aside(postern, world):
     """J9, J19: what does not prove itself whole is never sent."""
     world.domain("d.example")
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     path = postern.messages()[0]
     data = path.read_bytes()
     path.write_bytes(data[:-60] + b"\0" * 10 + data[-50:])
@@ -364,7 +364,7 @@ def test_many_clients_many_domains(postern, world, wait):
             text = "EHLO c.example\n" + "".join(
                 f"MAIL FROM:<a@sender.example>\nRCPT TO:<u@d{(number + k) % 50}.example>\nDATA\n"
                 f"Subject: {number}.{k}\n\nx\n.\n" for k in range(10)) + "QUIT\n"
-            assert postern.pipe(text, max_relays=8).count("queued as") == 10
+            assert postern.pipe(text, max_connections=8).count("queued as") == 10
 
     threads = [threading.Thread(target=client, args=(n,)) for n in range(200)]
     for t in threads:

@@ -161,7 +161,7 @@ def test_varied(postern, mta, wait):
     "postfix", "aiosmtpd", "dovecot", "exim", "opensmtpd"], indirect=True)
 def test_many(postern, mta, wait):
     """R34: all go at the first attempt, also when the server takes no more on a connection."""
-    postern.settings["max_relays"] = 1 # several could share them so that nobody has too many
+    postern.settings["max_connections"] = 1 # several could share them so that nobody has too many
     check(postern, mta, variety.tiny(TINY[mta.name]), wait)
     assert "next try in" not in postern.logged()
 

@@ -135,7 +135,7 @@ def test_size_passed_on(way):
 def test_time_that_is_left(way):
     """R87: BY counts from where the message is now."""
     way.sink.ehlo = FULL
-    way.submit("BY=36000;RT", max_relays=0)
+    way.submit("BY=36000;RT", max_connections=0)
     way.age(1000)
     check_time_left(way, "RT", 35000)
 
@@ -143,7 +143,7 @@ def test_time_that_is_left(way):
 def test_time_that_is_over(way):
     """R87: with N the message goes, late as it is; the number says how late."""
     way.sink.ehlo = FULL
-    way.submit("BY=-10;N", max_relays=0)
+    way.submit("BY=-10;N", max_connections=0)
     check_time_left(way, "N", -10)
 
 
@@ -161,7 +161,7 @@ def check_time_left(way, mode, most):
 def test_by_or_return(way, late):
     """R87: a host that does not promise a time does not get it, and nobody when it is over."""
     way.sink.ehlo = FULL if late else ("PIPELINING", "8BITMIME")
-    way.submit("BY=36000;R", max_relays=0)
+    way.submit("BY=36000;R", max_connections=0)
     if late:
         way.age(36000)
     way.postern.due()
@@ -408,7 +408,7 @@ def test_size_of_the_host(way, world, keyword, fits):
     """F12: a message over the limit is not even tried; a limit that is none, or means nothing, is no limit."""
     host = world.another("127.0.0.3", ehlo=())
     world.domain("dest.example", "127.0.0.3")
-    way.submit(body="Subject: x\n\n" + "y" * 200 + "\n", max_relays=0)
+    way.submit(body="Subject: x\n\n" + "y" * 200 + "\n", max_connections=0)
     [queued] = way.postern.messages()
     length = len(spoolfile.SpoolFile(queued).body)
     host.ehlo = (keyword.format(less=length - 1, exact=length),)

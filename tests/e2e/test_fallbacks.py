@@ -107,7 +107,7 @@ def test_mail_without_words(postern, world, ehlo, word, reply):
     world.sink.say["MAIL"] = lambda line: reply if word in line else "250 ok"
     for n in range(3):
         postern.send("u@dest.example", body=f"Subject: {n}\n\nx\n" if word == "SIZE=" else "Subject: x\n\n\u00e4\n",
-                     max_relays=0)
+                     max_connections=0)
     postern.due()
     world.sink.wait_messages(3)
     assert "deferred" not in postern.settled()
@@ -152,7 +152,7 @@ def test_our_own_host(postern, world, verb, reply):
     postern.configure("[route smart]", "domains = *", f"hosts = [127.0.0.2]:{world.sink.port}")
     world.sink.say[verb] = reply
     for _ in range(2):
-        postern.send("u@dest.example", max_relays=0)
+        postern.send("u@dest.example", max_connections=0)
     postern.due()
     postern.wait_logged("; next try", 2)
     log = postern.settled(2)

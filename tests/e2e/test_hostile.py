@@ -1,15 +1,12 @@
 """Hosts and messages that do their worst: nothing is lost, nothing is executed, the others go on."""
-import os
 import pathlib
 import re
-import signal
 import threading
 
 import pytest
 
 import internet
 import patience
-import proc
 import spoolfile
 
 
@@ -136,7 +133,7 @@ def test_every_fault_at_every_stage(postern, world):
         world.others.append(sinks[i])
     recipients = [f"u@d{i}.example" for i in sinks]
     for k in range(0, len(recipients), 50):
-        assert "queued as" in postern.send(recipients[k:k + 50], max_relays=0)
+        assert "queued as" in postern.send(recipients[k:k + 50], max_connections=0)
     postern.due()
     postern.rested(300)
     told = {i for m in world.sink.messages for i in map(int, re.findall(rb"rfc822; u@d(\d+)\.", m.data))}
@@ -152,59 +149,6 @@ def test_every_fault_at_every_stage(postern, world):
         postern.rested(300)
     postern.settled()
     assert {i: len(s.messages) for i, s in sinks.items() if len(s.messages) != 1} == dict.fromkeys(told, 0)
-
-
-def kill_relay(postern):
-    """What a crash looks like from outside."""
-    for pid in postern.relays():
-        if "--lane" in proc.words(pid): # not the one of the timer, which may still be there
-            os.kill(pid, signal.SIGKILL)
-
-
-def test_poison(postern, world):
-    """I14, I19: a message with which relay dies does not keep the others back; each time it waits longer."""
-    world.domain("d.example")
-    postern.settings["retry"] = "1h 2h"
-
-    def rcpt(line):
-        return kill_relay(postern) if "<poison@" in line else "250 ok"
-    world.sink.say["RCPT"] = rcpt
-    for user in ("poison", "a", "b"):
-        postern.send(f"{user}@d.example", max_relays=0)
-    for _ in range(4):
-        postern.due()
-        postern.rested()
-    assert sorted(r for m in world.sink.messages for r in m.recipients) == ["a@d.example", "b@d.example"]
-    left, = postern.messages()
-    assert re.search("a relay died with it in hand; next try in 3[23456]..", postern.logged()) # about an hour
-    first = left.with_name(left.name + ".log").stat().st_mtime
-    postern.make_due()
-    for _ in range(2):
-        postern.due()
-        postern.rested()
-    assert left.with_name(left.name + ".log").stat().st_mtime > first + 2800 # both up to a tenth early
-    world.sink.say.clear()
-    postern.make_due()
-    postern.due()
-    postern.settled()
-
-
-def test_killed_once_is_chance(postern, world):
-    """I14, I20: however much was written down of a message, one death with it in hand does not put it off."""
-    world.domain("d.example")
-    postern.settings["retry"] = "1h 2h"
-    everybody = [f"u{i}@d.example" for i in range(30)]
-    world.sink.say["RCPT"] = lambda line: "450 4.2.1 not now" if "<u0@" in line else "250 ok"
-    postern.send(everybody)
-    assert postern.settled(1).count("delivered") == 29
-    world.sink.say["RCPT"] = lambda line: kill_relay(postern)
-    postern.make_due()
-    postern.due()
-    postern.settled(1)
-    world.sink.say.clear()
-    postern.make_due()
-    postern.due()
-    assert "a relay died with it in hand; next try in 0 s" in postern.settled()
 
 
 def high_water(pid):
@@ -226,13 +170,13 @@ def test_long_queue(postern, world, wait):
         (last if len(world.sink.messages) > 2500 else first).wait(patience.PATIENCE)
         return "250 taken"
     world.sink.say["END"] = end
-    postern.due(max_relays_per_lane=1, timeout_data_end="1h")
+    postern.due(max_connections_per_lane=1, timeout_data_end="1h")
     world.sink.wait_lines()
-    [pid] = postern.wait_relays()
+    [pid] = postern.wait_at_work()
     peak = high_water(pid)
     first.set()
     wait(lambda: len(world.sink.messages) > 2500, 300)
-    if b"__asan_init" not in (postern.build / "relay").read_bytes(): # a sanitizer's memory is its own
+    if not postern.watched(): # a sanitizer's memory is its own
         assert high_water(pid) < peak + 1024
     last.set()
     postern.settled()

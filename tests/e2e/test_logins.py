@@ -1,8 +1,10 @@
 """Which login a host hears, and which certificate proves that it is the right host."""
 import base64
+import os
 
 import pytest
 
+import proc
 import spoolfile
 from conftest import own
 from tlsplace import Place
@@ -78,8 +80,8 @@ def test_each_host_hears_its_own(postern, world, wait, logins):
         lines += [f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{world.port}",
                   "delivery_auth_clear = yes", f"delivery_user = {user}", f"{key} = {value}"]
     postern.configure(*lines)
-    postern.send([f"u@{name}.example" for name in hosts], max_relays=0)
-    postern.due(max_relays=1)
+    postern.send([f"u@{name}.example" for name in hosts], max_connections=0)
+    postern.due(max_connections=1)
     assert wait(lambda: not postern.messages() and not postern.relays()), postern.logged()
     for name, host in hosts.items():
         assert host.said == [expected[name]]
@@ -96,8 +98,8 @@ def test_what_one_route_may_say_in_clear(postern, world, wait):
         lines += [f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{world.port}",
                   f"delivery_auth_clear = {clear}", "delivery_user = us", f"delivery_password_file = {path}"]
     postern.configure(*lines)
-    postern.send([f"u@{name}.example" for name in hosts], max_relays=0)
-    postern.due(max_relays=1)
+    postern.send([f"u@{name}.example" for name in hosts], max_connections=0)
+    postern.due(max_connections=1)
     assert wait(lambda: not postern.relays() and hosts["near"].sink.messages and
                 "AUTH: not without TLS" in postern.logged()), postern.logged()
     assert hosts["near"].said == [plain("us", "secret")]
@@ -130,3 +132,106 @@ def test_requiretls_by_a_route(postern, world, cards, wait, monkeypatch, hosts, 
         assert not reports.messages
     else:
         assert not sink.messages and b"Status: 5.7.30\r\n" in reports.messages[0].data
+
+
+# ---- one relay for each login
+
+SECRETS = {"x": "horse-of-x-7Qm2", "y": "staple-of-y-9Zk4"}
+
+
+def in_memory(pid, text):
+    """Is it anywhere that the process can read?"""
+    text = text.encode()
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            where, rights = line.split()[:2]
+            if rights[0] != "r" or "[vvar" in line or "[vsyscall]" in line:
+                continue
+            begin, end = (int(x, 16) for x in where.split("-"))
+            memory.seek(begin)
+            try:
+                if text in memory.read(end - begin):
+                    return True
+            except OSError: # a guard, or what a device has
+                pass
+    return False
+
+
+class Logins:
+    """x and y, each with a route and a login; d.example, without. Their relays stay."""
+
+    def __init__(self, postern, world, kept):
+        self.postern, self.world = postern, world
+        self.hosts, lines = {}, []
+        for n, (name, text) in enumerate(SECRETS.items()):
+            self.hosts[name] = Host(world, f"127.0.0.8{n}")
+            if kept == "environment":
+                postern.secrets[name.upper()] = text
+            value = f"environment:{name.upper()}" if kept == "environment" else password(postern, name, text)
+            lines += [f"[route {name}]", f"domains = {name}.example", f"hosts = [127.0.0.8{n}]:{world.port}",
+                      "delivery_auth_clear = yes", f"delivery_user = us-{name}", f"delivery_password_file = {value}"]
+        postern.configure(*lines)
+        world.domain("d.example")
+        postern.settings["linger"] = "1h"
+        self.sinks = {"": world.sink} | {name: host.sink for name, host in self.hosts.items()}
+
+    def login(self, pid):
+        """The one whose relay this is, "" or the name of a route."""
+        line = proc.words(pid)
+        return line[line.index("--login") + 1].removeprefix("none").removeprefix("route:")
+
+    def at_work(self):
+        return {self.login(pid): pid for pid in self.postern.at_work()}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to read the memory of others")
+@pytest.mark.parametrize("kept", ["file", "environment"])
+def test_relay_knows_one_password(kept, postern, world, wait):
+    """S1, K2: three relays, and what each could say to its hosts, or lose to one of them, is its own password and no
+    other. So far as passwords are in files, who watches them knows none at all."""
+    logins = Logins(postern, world, kept)
+    postern.send(["u@x.example", "u@y.example", "u@d.example"])
+    for sink in logins.sinks.values():
+        sink.wait_messages()
+    wait(lambda: set(logins.at_work()) == set(logins.sinks))
+    working = logins.at_work()
+    knows = {name: {other for other, text in SECRETS.items() if in_memory(pid, text)}
+             for name, pid in working.items()}
+    assert knows == {"": set(), "x": {"x"}, "y": {"y"}}
+    watching = set(postern.relays()) - set(working.values())
+    assert len(watching) == 3
+    if kept == "file":
+        assert not [pid for pid in watching for text in SECRETS.values() if in_memory(pid, text)]
+    for name, host in logins.hosts.items():
+        assert host.said == [plain(f"us-{name}", SECRETS[name])]
+
+
+def test_mail_of_all_logins_flows(postern, world, wait):
+    """S1: nothing waits for the timer, though each message goes by another relay than the one before; and each relay
+    stays the same."""
+    logins = Logins(postern, world, "file")
+    for n in range(1, 4):
+        for name, sink in logins.sinks.items():
+            postern.send(f"u@{name or 'd'}.example")
+            sink.wait_messages(n)
+        if n == 1:
+            wait(lambda: set(logins.at_work()) == set(logins.sinks))
+            first = logins.at_work()
+    assert logins.at_work() == first
+    postern.wait_messages(0)
+
+
+@pytest.mark.parametrize("sender", ["x", "y", ""])
+@pytest.mark.parametrize("running", [False, True], ids=["starts-it", "rings-for-it"])
+def test_report_to_another_login(running, sender, postern, world):
+    """S1: a report is sent at once, though that is the business of another login's relay, which may not run."""
+    logins = Logins(postern, world, "file")
+    refusing = "y" if sender == "x" else "x"
+    logins.sinks[refusing].say["RCPT"] = "550 5.1.1 no"
+    if running:
+        postern.send(f"u@{sender or 'd'}.example")
+        logins.sinks[sender].wait_messages()
+    postern.send(f"u@{refusing}.example", sender=f"a@{sender or 'd'}.example")
+    report = logins.sinks[sender].wait_messages(1 + running)[-1]
+    assert report.sender == "" and b"Status: 5.1.1" in report.data
+    postern.wait_messages(0)

@@ -25,7 +25,7 @@ def host(postern, world):
 
 def send(postern, recipients, text="Subject: x\n\nx\n"):
     for r in recipients:
-        postern.send(f"{r}@d.example", text, sender="", max_relays=0)
+        postern.send(f"{r}@d.example", text, sender="", max_connections=0)
     postern.due()
 
 

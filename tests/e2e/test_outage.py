@@ -38,7 +38,7 @@ def wait_of(postern, lane):
 def test_no_network(postern, world, domain):
     """Seven attempts on seven days. The eighth, with a network, comes soon, and new mail waits no longer."""
     postern.settings.update(retry=SCHEDULE, family="ipv4")
-    postern.send(f"u@{domain}", sender="", max_relays=0)
+    postern.send(f"u@{domain}", sender="", max_connections=0)
     for _ in range(ATTEMPTS):
         run_cut_off(postern)
         wait, attempts = wait_of(postern, domain)
@@ -46,7 +46,7 @@ def test_no_network(postern, world, domain):
         spoolfile.elapse(postern.spool, 86400)
     log = postern.settled(1)
     assert log.count("(this host is cut off: not counted); next try in") == ATTEMPTS
-    postern.send(f"v@{domain}", sender="", max_relays=0)
+    postern.send(f"v@{domain}", sender="", max_connections=0)
     world.domain(domain)
     run_cut_off(postern)
     spoolfile.elapse(postern.spool, SOON)
@@ -71,7 +71,7 @@ while True:
 def test_nameserver_of_a_host_without_network(postern):
     """It is on this host and answers, but there is no route to the world: so it is hardly the domain's fault."""
     postern.settings.update(retry=SCHEDULE)
-    postern.send("u@d.example", sender="", max_relays=0)
+    postern.send("u@d.example", sender="", max_connections=0)
     with subprocess.Popen([NETNS, sys.executable, "-c", SERVFAIL], stdout=subprocess.PIPE, text=True) as there:
         port = there.stdout.readline().strip()
         try:
@@ -87,7 +87,7 @@ def test_nameserver_of_a_host_without_network(postern):
 def test_host_that_is_down(postern):
     """Where it could be reached the host is to blame, though there is no route to the world."""
     postern.settings.update(retry=SCHEDULE, allow_destinations="127.0.0.0/8")
-    postern.send("u@[127.0.0.9]", sender="", max_relays=0)
+    postern.send("u@[127.0.0.9]", sender="", max_connections=0)
     for attempt in range(1, 4):
         log = run_cut_off(postern, NETNS)
         wait, attempts = wait_of(postern, "[127.0.0.9]")
@@ -140,7 +140,7 @@ def test_a_nameserver_that_is_away(postern, world):
     world.domain("d.example")
     world.zone[("d.example", "fault")] = "SILENT"
     postern.settings.update(retry=SCHEDULE, timeout_dns="1s")
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     postern.due()
     postern.wait_logged("next try")
     assert wait_of(postern, "d.example")[1] == 1

@@ -120,7 +120,7 @@ def test_silent_ones_of_better_preference_cost_once(postern, world):
         assert first <= len(BETTER)
         send(postern, 2)
         for _ in range(100):
-            postern.send(f"u@{DOMAIN}", max_relays=0)
+            postern.send(f"u@{DOMAIN}", max_connections=0)
         postern.due()
         postern.settled()
         assert len(world.sink.messages) == 103

@@ -103,13 +103,13 @@ def test_endless(postern, world, what, stage):
     world.domain("rude.example", "127.0.0.7")
     world.domain("good.example")
     for user in "uv":
-        postern.send(f"{user}@d.example", max_relays=0)
+        postern.send(f"{user}@d.example", max_connections=0)
     with world.sink.held("GREETING", "220 sink"): # the same process is asked how much it took
-        postern.due(max_relays_per_lane=1, timeout_greeting="1h")
+        postern.due(max_connections_per_lane=1, timeout_greeting="1h")
         world.sink.wait_connections()
-        [pid] = postern.wait_relays()
+        [pid] = postern.wait_at_work()
         peak = memory(pid)
-    if b"__asan_init" not in (postern.build / "relay").read_bytes(): # a sanitizer's memory is its own
+    if not postern.watched(): # a sanitizer's memory is its own
         assert peak < 16 * 1024
     server.close()
     assert server.sent < Endless.LIMIT
@@ -158,7 +158,7 @@ def test_octet_by_octet(postern, dripping, mode):
     dripping.ehlo = MODES[mode]
     dripping.say["DATA"] = "354-go\r\n354-on\r\n354 now"
     for _ in range(3):
-        postern.send("u@d.example", max_relays=0)
+        postern.send("u@d.example", max_connections=0)
     postern.due()
     postern.settled()
     assert len(dripping.messages) == 3 and dripping.connections == 1
@@ -194,7 +194,7 @@ def test_gone_behind_its_yes(postern, world, mode):
     world.others.append(sink)
     sink.say["END"] = in_turn(Last("250 2.0.0 taken\r\n"), "250 2.0.0 taken")
     for _ in range(3):
-        postern.send("u@d.example", max_relays=0)
+        postern.send("u@d.example", max_connections=0)
     postern.due()
     log = postern.rested()
     assert sink.messages and len(sink.messages) + len(postern.messages()) == 3, log
@@ -222,7 +222,7 @@ class Account:
             usual = "\r\n".join(["250-sink", *(f"250-{k}" for k in MODES[mode]), "250 HELP"])
         self.sink.say[stage] = lambda line: said if next(asked) == turn else usual
         for i in range(3):
-            postern.send(f"u{i}@{self.domain}", f"Subject: {i}\n\nx\n", max_relays=0)
+            postern.send(f"u{i}@{self.domain}", f"Subject: {i}\n\nx\n", max_connections=0)
 
     def taken(self):
         """Those to which the host said yes at the end."""
@@ -268,7 +268,7 @@ def test_accounts(postern, world, mode):
              for turn in ((0,) if stage in ("GREETING", "EHLO") else (0, 1))
              if not (stage == "DATA" and mode == "window")] # it is BDAT
     accounts = [Account(postern, world, n, mode, case) for n, case in enumerate(cases)]
-    postern.due(max_relays=16)
+    postern.due(max_connections=16)
     postern.rested(300)
     for a in accounts:
         lost = 3 - len({*a.taken(), *a.told()}) - a.waiting()
@@ -277,7 +277,7 @@ def test_accounts(postern, world, mode):
         a.sink.say.clear()
     for _ in range(3):
         postern.make_due()
-        postern.due(max_relays=16)
+        postern.due(max_connections=16)
         postern.rested(300)
     postern.settled()
     for a in accounts:
@@ -292,7 +292,7 @@ def known(postern, world):
     world.domain("d.example")
     world.sink.ehlo = MODES["window"]
     for _ in range(2):
-        postern.send("u@d.example", max_relays=0)
+        postern.send("u@d.example", max_connections=0)
     postern.due()
     postern.settled()
     assert len(world.sink.messages) == 2 and "BDAT 6 LAST" in world.sink.lines # the question
@@ -379,7 +379,7 @@ def test_no_to_reset(known, world):
     """F16: RSET is never refused: what looks like it was meant for something else, and so is all that follows."""
     world.sink.say["END"] = in_turn("250 2.0.0 taken\r\n452 one too many", "452 4.3.1 no room")
     for _ in range(3):
-        known.send("u@d.example", max_relays=0)
+        known.send("u@d.example", max_connections=0)
     known.due()
     log = known.settled(3)
     assert ": deferred" in log and len(world.sink.messages) == 1
@@ -392,7 +392,7 @@ def test_out_of_step_in_a_group(postern, world):
     world.domain("d.example")
     world.sink.say["RCPT"] = in_turn("250 ok\r\n250 one too many", "250 ok")
     for _ in range(2):
-        postern.send("u@d.example", max_relays=0)
+        postern.send("u@d.example", max_connections=0)
     postern.due()
     postern.settled()
     assert world.sink.connections == 2 and len(world.sink.messages) == 2

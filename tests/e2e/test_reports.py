@@ -112,7 +112,7 @@ def test_several_outcomes_in_one_report(way):
     way.sink.say["RCPT"] = lambda line: next((v for k, v in answers.items() if k in line), "250 ok")
     way.postern.settings["delay_warning"] = "1h"
     way.submit("", [(f"{k}@dest.example", "NOTIFY=SUCCESS" if k == "good" else "") for k in answers],
-               max_relays=0)
+               max_connections=0)
     spoolfile.elapse(way.postern.spool, HOUR)
     way.postern.due()
     way.postern.settled(1)

@@ -44,8 +44,8 @@ def test_smarthost(postern, lan, route):
     """All mail is one lane, and goes over one connection; nobody is asked for MX records."""
     route("domains = *", f"hosts = [127.0.0.2]:{lan.port}")
     for i in range(5):
-        postern.send(f"u@d{i}.example", max_relays=0)
-    postern.send(["u@e.example", "u@[192.0.2.1]"], max_relays=0)
+        postern.send(f"u@d{i}.example", max_connections=0)
+    postern.send(["u@e.example", "u@[192.0.2.1]"], max_connections=0)
     assert {p.parent.name for p in postern.messages()} == {"route:smarthost"}
     postern.due()
     postern.settled()
@@ -64,7 +64,7 @@ def test_host_of_the_operators_file(postern, lan, route, hosts):
     file.write_text("127.0.0.1 localhost\n127.0.0.2\tmx mail.lan # the relay\n")
     route("domains = routed.example", "hosts = " + hosts.format(port=lan.port))
     lan.zone[("d.example", "MX")] = ["10 mail.lan."]
-    postern.send(["u@routed.example", "u@d.example"], sender="", max_relays=0)
+    postern.send(["u@routed.example", "u@d.example"], sender="", max_connections=0)
     with open(postern.log, "ab") as log:
         subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {file} /etc/hosts && exec "$@"', "sh",
                         *postern.command("relay", "--due")], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -86,7 +86,7 @@ def test_by_domain_and_sender(postern, lan):
              "a@them.example": {"route:one", "b.example", "c.example"},
              "": {"route:one", "b.example", "c.example"}}
     for sender, want in lanes.items():
-        postern.send(to, sender=sender, max_relays=0)
+        postern.send(to, sender=sender, max_connections=0)
         assert {p.parent.name for p in postern.messages()} == want, sender
         for path in postern.messages():
             path.unlink()
@@ -106,7 +106,7 @@ def test_route_that_is_gone(postern, lan, route):
     """Its mail waits, with the reason, and is neither lost nor sent elsewhere."""
     lan.domain("d.example")
     route("domains = *", f"hosts = [127.0.0.2]:{lan.port}")
-    postern.send("u@d.example", max_relays=0)
+    postern.send("u@d.example", max_connections=0)
     route("domains = *", f"hosts = [127.0.0.2]:{lan.port}", name="other")
     assert "lane route:smarthost: there is no such route in the configuration any more" in again(postern)
     assert len(postern.messages()) == 1 and not lan.sink.messages and not mx_asked(lan)
@@ -207,8 +207,8 @@ def test_one_relay_for_many_lanes(postern, lan):
                         (f"[route r{i}]", f"domains = {name}", f"source = 127.0.0.7{i}", here)))
     for name in names:
         lan.domain(name)
-    postern.send([f"u@{name}" for name in names], max_relays=0)
-    postern.due(max_relays=1)
+    postern.send([f"u@{name}" for name in names], max_connections=0)
+    postern.due(max_connections=1)
     postern.settled()
     assert sorted(lan.sink.clients) == [("127.0.0.1",)] * 3 + [(f"127.0.0.7{i}",) for i in range(3)]
 
@@ -230,8 +230,8 @@ def test_credentials_are_of_one_route(postern, lan, wait):
                          "delivery_auth_clear = yes")))
     lan.domain("z.example")
     for _ in range(3):
-        postern.send([f"u@{name}.example" for name in "xyz"], max_relays=0)
-        postern.due(max_relays=1) # who ends sees to it that the others begin
+        postern.send([f"u@{name}.example" for name in "xyz"], max_connections=0)
+        postern.due(max_connections=1) # who ends sees to it that the others begin
         wait(lambda: not postern.messages())
         postern.settled()
     assert all(line.startswith("AUTH PLAIN ") for heard in said.values() for line in heard)
@@ -324,7 +324,7 @@ def test_lmtp_replies_of_each(postern, lmtp, lan, ehlo):
     lan.domain("sender.example")
     for i in range(3):
         postern.send([f"u{i}@d.example", "hard@d.example", "nobody@d.example", f"v{i}@d.example",
-                      "soft@d.example", f"w{i}@d.example"], sender="", max_relays=0)
+                      "soft@d.example", f"w{i}@d.example"], sender="", max_connections=0)
     log = again(postern)
     assert [m.recipients for m in lmtp.messages] == [[f"{x}{i}@d.example" for x in "uvw"] for i in range(3)]
     assert lmtp.connections == 1
@@ -341,7 +341,7 @@ def test_lmtp_lost_between_replies(postern, lmtp, ehlo):
     """F7: who was answered is not sent to again, who was not is."""
     lmtp.ehlo = ehlo
     lmtp.say["END"] = lambda to: None if to == "b@d.example" else "250 2.0.0 stored"
-    postern.send(["a@d.example", "b@d.example", "c@d.example"], max_relays=0)
+    postern.send(["a@d.example", "b@d.example", "c@d.example"], max_connections=0)
     log = again(postern)
     assert "delivered <a@d.example>" in log
     assert "deferred <b@d.example>" in log and "deferred <c@d.example>" in log
@@ -357,8 +357,8 @@ def test_lmtp_nobody_accepted(postern, lmtp, ehlo):
     """DATA fails then (RFC 2033 section 4.2), and the connection is as good as before."""
     lmtp.ehlo = ehlo
     lmtp.say["RCPT"] = lambda line: "550 5.1.1 who" if "<nobody@" in line else "250 ok"
-    postern.send("nobody@d.example", sender="", max_relays=0)
-    postern.send("a@d.example", max_relays=0)
+    postern.send("nobody@d.example", sender="", max_connections=0)
+    postern.send("a@d.example", max_connections=0)
     log = again(postern)
     assert "bounced <nobody@d.example>" in log
     assert [m.recipients for m in lmtp.messages] == [["a@d.example"]] and lmtp.connections == 1

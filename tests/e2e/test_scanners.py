@@ -19,7 +19,7 @@ def scan(postern, *scanner, worst=0, **settings):
     if shutil.which(scanner[0]) is None:
         pytest.skip(f"{scanner[0]} is not installed")
     serve = [sys.executable, str(TOP / "tests/tools/inetd.py"), f"{ADDRESS}:25",
-             *postern.command("smtpd", max_relays=0, **settings)]
+             *postern.command("smtpd", max_connections=0, **settings)]
     script = (f'"$@" 2>>{postern.log} & served=$!\n'
               'trap \'kill "$served"\' EXIT\n'
               f"until {sys.executable} -c '{GREETED}'; do kill -0 \"$served\" || exit 1; done\n" + " ".join(scanner))

@@ -14,7 +14,7 @@ STRAYS = [".DS_Store", ".nfs0001", "README", "@eaDir"]
 def test_stray(postern, world, name):
     """It stays, the relay ends, and the next message goes out at once."""
     world.domain("one.example")
-    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    assert "queued as" in postern.send("u@one.example", max_connections=0)
     stray = postern.spool / "lane" / "one.example" / name
     stray.write_text("mine")
     postern.due()
@@ -39,7 +39,7 @@ def test_schedule_of_minutes(postern, world, trouble):
     """L18: what rests for longer than the schedule ever waits is not taken for a clock that was set
     back, or the relay would turn in a circle."""
     world.domain("one.example")
-    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    assert "queued as" in postern.send("u@one.example", max_connections=0)
     name = postern.messages()[0]
     if trouble == "a stray file":
         (name.parent / "README").write_text("mine")
@@ -55,7 +55,7 @@ def test_schedule_of_minutes(postern, world, trouble):
 def test_retry_of_another_user(postern, world):
     """S13: who wants a lane to be due and touches @retry as root does not make it stand still."""
     world.domain("one.example")
-    assert "queued as" in postern.send("u@one.example", max_relays=0)
+    assert "queued as" in postern.send("u@one.example", max_connections=0)
     mark = postern.messages()[0].parent / "@retry"
     mark.touch()
     mark.chmod(0)
@@ -68,7 +68,7 @@ def test_retry_of_another_user(postern, world):
 def test_in_place_of_tended(postern, world):
     """S13: mail would not grow old, so that is said; it is delivered all the same."""
     world.domain("one.example")
-    postern.pipe("QUIT\n", max_relays=0)
+    postern.pipe("QUIT\n", max_connections=0)
     (postern.spool / "tended").unlink()
     (postern.spool / "tended").mkdir()
     assert "queued as" in postern.send("u@one.example")

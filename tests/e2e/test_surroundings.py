@@ -158,7 +158,7 @@ def as_root(postern, user):
     """smtpd started by root, to become `user`."""
     if os.geteuid() != 0:
         pytest.skip("needs root")
-    command = postern.command("smtpd", user=user, max_relays=0)
+    command = postern.command("smtpd", user=user, max_connections=0)
     with open(postern.log, "ab") as log:
         p = subprocess.run(command[len(DROP):], input=b"QUIT\r\n", stdout=subprocess.PIPE, stderr=log,
                            env=postern.environment(), timeout=client.TIMEOUT, check=False)

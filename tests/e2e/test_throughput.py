@@ -1,9 +1,7 @@
 """relay in few round trips: groups, windows, connections that are kept, help for a long backlog."""
-import os
 import select
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
@@ -92,7 +90,7 @@ def patient(postern, world):
         world.domain("p.example", "127.0.0.7")
         made.append(Patient(world.port, **{"last": n, **more}))
         for i in range(n):
-            postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_relays=0)
+            postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_connections=0)
         postern.due()
         return made[0]
 
@@ -128,7 +126,7 @@ def test_messages_follow_each_other(patient, postern):
     assert subjects(server.taken) == list(range(5)) and server.connections == 1
     assert server.windows == [4]
     for i in range(5):
-        postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_relays=0)
+        postern.send("u@p.example", f"Subject: {i}\n\n.{i}\n", max_connections=0)
     postern.due()
     postern.settled()
     assert server.windows == [4, 5], "what was learned of a host is remembered"
@@ -179,7 +177,7 @@ def test_window_that_ends_politely(verb, postern, world):
 
     world.sink.say.update(RSET=say, MAIL=say, RCPT=say)
     for i in range(5):
-        postern.send("u@d.example", f"Subject: {i}\n\nx\n", max_relays=0)
+        postern.send("u@d.example", f"Subject: {i}\n\nx\n", max_connections=0)
     postern.due()
     log = postern.settled()
     assert subjects(m.data for m in world.sink.messages) == list(range(5))
@@ -195,7 +193,7 @@ def test_refused_in_the_middle(postern, world):
     world.sink.say["MAIL"] = lambda line: "451 4.3.0 no" if "<soft@" in line else "250 ok"
     for i, (user, sender) in enumerate([("u", "a"), ("bad", ""), ("u", "soft"), ("u", "a")]):
         sender = f"{sender}@sender.example" if sender else ""
-        postern.send(f"{user}@d.example", f"Subject: {i}\n\nx\n", sender=sender, max_relays=0)
+        postern.send(f"{user}@d.example", f"Subject: {i}\n\nx\n", sender=sender, max_connections=0)
     postern.due()
     postern.settled(1)
     assert subjects(m.data for m in world.sink.messages) == [0, 3]
@@ -224,7 +222,7 @@ def test_unfit_between_others(postern, world):
     world.domain("d.example")
     world.sink.ehlo = ("PIPELINING", "SIZE 2000")
     for i, lines in enumerate([1, 100, 1, 1]):
-        postern.send("u@d.example", f"Subject: {i}\n\n" + lines * (50 * "x" + "\n"), max_relays=0)
+        postern.send("u@d.example", f"Subject: {i}\n\n" + lines * (50 * "x" + "\n"), max_connections=0)
     postern.due()
     assert "deferred" not in postern.settled()
     assert subjects(m.data for m in world.sink.messages if m.sender) == [0, 2, 3]
@@ -242,7 +240,7 @@ def test_more_recipients_than_one_transaction_takes(postern, world):
     assert world.sink.connections == 1
 
 
-def test_connection_is_kept_for_more(postern, world, wait):
+def test_connection_is_kept_for_more(postern, world):
     """What comes a little later goes by the connection that is there."""
     world.domain("d.example")
     postern.settings["linger"] = "1h"
@@ -251,7 +249,6 @@ def test_connection_is_kept_for_more(postern, world, wait):
         world.sink.wait_messages(n)
         postern.wait_messages(0)
     assert world.sink.connections == 1
-    assert wait(lambda: len(postern.relays()) == 1)
 
 
 def test_kept_connection_is_given_up(postern, world):
@@ -296,27 +293,33 @@ def test_kept_connection_that_ends_with_the_next_message(postern, world):
     assert world.sink.connections == 2 and ": deferred" not in postern.logged()
 
 
-def is_waiting(postern, relay):
-    """It watches its lane, and has given its slot back: of the two descriptors the place among those who wait is left."""
-    try:
-        files = [os.readlink(f) for f in Path(f"/proc/{relay}/fd").iterdir()]
-    except OSError: # one was closed meanwhile
-        return False
-    return "anon_inode:inotify" in files and files.count(str(postern.spool / "slots")) == 1
-
-
-def test_who_waits_keeps_nobody_off(postern, world, wait):
-    """With one relay allowed at work, another lane is served while the first one's connection is kept."""
+@pytest.mark.parametrize("most, kept", [(2, 1), (1, 0)])
+def test_who_waits_keeps_nobody_off(postern, world, wait, most, kept):
+    """Another lane is served while the first one's connection is kept; that is given up only if there may be no more."""
     world.domain("d.example")
-    world.domain("e.example")
-    postern.settings.update(linger="1h", max_relays=1)
+    world.domain("e.example", "127.0.0.3")
+    other = world.another("127.0.0.3")
+    postern.settings.update(linger="1h", max_connections=most)
     postern.send("u@d.example")
     world.sink.wait_messages(1)
-    wait(lambda: is_waiting(postern, postern.relays()[0]))
+    postern.wait_messages(0)
     postern.send("u@e.example")
-    world.sink.wait_messages(2)
-    assert wait(lambda: len(postern.relays()) == 2), "the first one still waits"
-    assert world.sink.open == 2
+    other.wait_messages(1)
+    postern.wait_messages(0)
+    assert wait(lambda: (world.sink.open, other.open) == (kept, 1))
+    assert len(postern.at_work()) == 1
+
+
+def test_kept_connection_serves_another_domain(postern, world):
+    """One of the same host is not worth a connection more; and after that the first one, by the same."""
+    world.domain("d.example")
+    world.domain("e.example")
+    postern.settings["linger"] = "1h"
+    for n, domain in enumerate("dede", 1):
+        postern.send(f"u@{domain}.example")
+        world.sink.wait_messages(n)
+        postern.wait_messages(0)
+    assert world.sink.connections == 1
 
 
 def test_long_backlog_gets_help(postern, world):
@@ -325,7 +328,7 @@ def test_long_backlog_gets_help(postern, world):
     world.sink.ehlo = ()
     world.sink.delay = 0.05
     backlog(postern, 120)
-    postern.due(max_relays_per_lane=3)
+    postern.due(max_connections_per_lane=3)
     postern.settled(0, 300)
     assert subjects(m.data for m in world.sink.messages) == list(range(120))
     assert 1 < world.sink.most_open <= 3

@@ -22,7 +22,7 @@ from patience import PATIENCE, until
 from peers import PEERS
 
 KNOWN, STRANGER = "127.0.0.9", "127.0.0.10"
-RULES = {"max_relays": 0, "relay_local": "no", "relay_nets": f"{KNOWN}/32"}
+RULES = {"max_connections": 0, "relay_local": "no", "relay_nets": f"{KNOWN}/32"}
 DENIED = "550 5.7.1 Error: relaying denied"
 TAKEN = "250 2.1.5 Ok"
 UNPACKED = PEERS / "between"

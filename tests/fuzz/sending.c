@@ -206,7 +206,7 @@ converse(struct span replies, int window)
 	set_terms(&conf, memmem(replies.p, replies.n, "AUTH ", 5) != NULL ? &who : NULL, window);
 	if (begin_link(&l, fd[0]) == DONE) {
 		send_all(set.jobs);
-		link_quit(&l);
+		link_quit(&l, INT64_MAX);
 	}
 	check_text(&l.text);
 	check_sent(fd[1]);

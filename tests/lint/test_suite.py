@@ -188,7 +188,7 @@ def receiver(call):
 
 
 def is_zero(call):
-    return any(k.arg == "max_relays" and isinstance(k.value, ast.Constant) and k.value.value == 0
+    return any(k.arg == "max_connections" and isinstance(k.value, ast.Constant) and k.value.value == 0
                for k in call.keywords)
 
 
@@ -331,7 +331,7 @@ SHOWN = [
             assert "delivered" in postern.logged()"""),
     (glances, 4, """
         def test_it(postern):
-            postern.send("u@d.example", max_relays=0)
+            postern.send("u@d.example", max_connections=0)
             postern.due()
             assert postern.messages() == []"""),
     (glances, 4, """
@@ -355,7 +355,7 @@ SHOWN = [
             postern.rested()
         def test_it(postern, world, wait):
             assert postern.messages() == []
-            postern.send("u@d.example", max_relays=0)
+            postern.send("u@d.example", max_connections=0)
             assert len(postern.messages()) == 1
             again(postern)
             assert "delivered" in postern.logged() and world.sink.messages and not postern.messages()

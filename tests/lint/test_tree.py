@@ -115,8 +115,8 @@ def shipped():
 
 def table():
     """The table of README.md: [(key, default)], the default without its backticks."""
-    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*?) ?\| [^|]+ \|$", text_of(TOP / "README.md"), re.M)
-    rows = [r for r in rows if "." not in r[0]] # the other one is of files
+    keys = re.search(r"^\| key \| default \|.*\n((?:\|.*\n)+)", text_of(TOP / "README.md"), re.M)[1]
+    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*?) ?\| [^|]+ \|$", keys, re.M)
     for names, defaults in rows:
         keys = re.findall(r"`(\w+)`", names)
         values = defaults.replace("`", "").split(", ") if len(keys) > 1 else [defaults.strip("` ")]

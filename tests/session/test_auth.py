@@ -224,7 +224,7 @@ def exported(postern, version):
             stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
         server, _ = listener.accept()
     with server: # without tickets, which s_client would talk about
-        process = postern.start(server, server, tls="implicit", max_relays=0, runtime="/nonexistent")
+        process = postern.start(server, server, tls="implicit", max_connections=0, runtime="/nonexistent")
     postern.started.append(tunnel)
     c = Client(ours, process)
     binding = None
@@ -553,7 +553,7 @@ def test_stranger(users, ears):
         except strangers.NoNamespace as why:
             pytest.skip(f"needs root or user namespaces: {why}")
         with theirs:
-            c = Client(ours, users.start(theirs, theirs, max_relays=0))
+            c = Client(ours, users.start(theirs, theirs, max_connections=0))
         c.reply()
         c.hello()
         return c

@@ -35,23 +35,23 @@ def test_relay(postern, kind):
     postern.settled(waiting=1)
     due = postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", relay_path=path)
     assert due.wait(60) == 0
-    postern.wait_logged(f"lane d.example: cannot start relay: {path}: {why}\n")
+    postern.wait_logged(f"login none: cannot start relay: {path}: {why}\n")
 
 
 def test_relay_of_many_lanes(postern):
     """One line for all of them."""
     for n in range(5):
-        assert "queued as" in postern.send(f"u@d{n}.example", max_relays=0)
+        assert "queued as" in postern.send(f"u@d{n}.example", max_connections=0)
     due = postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", relay_path="/nonexistent")
     assert due.wait(60) == 0
     assert postern.rested().count("cannot start relay: /nonexistent: No such file") == 1
 
 
-def test_slot_is_given_back(postern, world):
-    """Neither the lane nor a slot is held by what did not start."""
+def test_lock_is_given_back(postern, world):
+    """Neither the lane nor the login is held by what did not start."""
     world.domain("d.example")
-    assert "queued as" in postern.send("u@d.example", relay_path="/nonexistent", max_relays=1)
-    postern.due(max_relays=1)
+    assert "queued as" in postern.send("u@d.example", relay_path="/nonexistent", max_connections=1)
+    postern.due(max_connections=1)
     world.sink.wait_messages()
     postern.settled()
 

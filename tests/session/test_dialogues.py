@@ -215,7 +215,7 @@ def test_dialogue(postern, monkeypatch, path, how):
     settings = {k: v.replace("{where}", str(postern.where)) for k, v in script.settings.items()}
     for n in range(TWICE + 1):
         times = {k: f"{int(v.removesuffix('s')) << n}s" for k, v in script.times.items()}
-        talk = Talk(postern, how, {"max_relays": 0, **settings, **times})
+        talk = Talk(postern, how, {"max_connections": 0, **settings, **times})
         try:
             play(postern, talk, script.steps)
             break

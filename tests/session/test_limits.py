@@ -13,7 +13,7 @@ ENVELOPE = "MAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\n"
 
 
 def talk(postern, text, **settings):
-    return postern.pipe(HELLO + text + "QUIT\n", max_relays=0, **settings)
+    return postern.pipe(HELLO + text + "QUIT\n", max_connections=0, **settings)
 
 
 def test_recipients(postern):
@@ -78,7 +78,7 @@ def test_long_lines_and_edges(postern):
 
 def test_eof_in_data(postern):
     """A13, R10: a message without its dot is not queued."""
-    postern.pipe(f"{HELLO}{ENVELOPE}DATA\nhalf\n", max_relays=0)
+    postern.pipe(f"{HELLO}{ENVELOPE}DATA\nhalf\n", max_connections=0)
     assert postern.messages() == [] and not list((postern.spool / "tmp").iterdir())
 
 
@@ -116,14 +116,14 @@ def test_monitor_death_ends_session(postern):
 
 def test_configuration_errors(postern):
     """Bad input gets a clear error and exit 78; the client is told to come back."""
-    said = postern.pipe("QUIT\n", max_relays=0, max_size="12x")
+    said = postern.pipe("QUIT\n", max_connections=0, max_size="12x")
     assert said.startswith("421 4.3.5") and postern.status == 78
     assert 'command line: max_size: not a size like 50M: "12x"' in postern.logged()
 
 
 def test_spool_missing(postern):
     """J15"""
-    said = postern.pipe("QUIT\n", max_relays=0, spool="/nonexistent")
+    said = postern.pipe("QUIT\n", max_connections=0, spool="/nonexistent")
     assert said.startswith("421 4.3.0") and postern.status == 75
     assert "spool /nonexistent: No such file" in postern.logged()
 
@@ -131,21 +131,21 @@ def test_spool_missing(postern):
 def test_spool_of_somebody_else(postern):
     """J15, K4: a spool others can write to is refused."""
     postern.spool.chmod(0o777)
-    assert postern.pipe("QUIT\n", max_relays=0).startswith("421 4.3.0")
+    assert postern.pipe("QUIT\n", max_connections=0).startswith("421 4.3.0")
 
 
 def test_check(postern):
-    p = subprocess.run(postern.command("smtpd", "--check", max_relays=3), stdout=subprocess.PIPE,
+    p = subprocess.run(postern.command("smtpd", "--check", max_connections=3), stdout=subprocess.PIPE,
                        env={**postern.environment(), "POSTERN_EXPIRE": "7d"}, check=True)
     text = p.stdout.decode()
-    assert "max_relays = 3  # command line\n" in text
+    assert "max_connections = 3  # command line\n" in text
     assert "expire = 604800s  # environment\n" in text
     assert "smtp_port = 25  # default\n" in text
 
 
 def test_log_is_escaped(postern):
     """E5: one escaped line."""
-    postern.pipe(b"HELO c.example\nMAIL FROM:<a\x1b[2J%n%s@x.example>\nQUIT\n", max_relays=0)
+    postern.pipe(b"HELO c.example\nMAIL FROM:<a\x1b[2J%n%s@x.example>\nQUIT\n", max_connections=0)
     assert re.search(r'refused local: "MAIL FROM:<a\\x1b\[2J%n%s@x\.example>": 501',
                      postern.logged())
 
@@ -157,7 +157,7 @@ def test_log_is_escaped(postern):
 ], ids=["like-line-ends", "nul", "cr", "backslash", "format"])
 def test_log_is_one_line(postern, command, shown):
     """E5, E1: whatever a viewer might take for the end of a line, or for a code, stands encoded."""
-    postern.pipe(b"HELO c.example\n" + command + b"\nQUIT\n", max_relays=0)
+    postern.pipe(b"HELO c.example\n" + command + b"\nQUIT\n", max_connections=0)
     [line] = [x for x in postern.log.read_bytes().split(b"\n") if b"refused" in x]
     assert shown.encode() in line
     assert re.fullmatch(rb"[ -~]*", line)
@@ -174,7 +174,7 @@ def test_spool_that_is_none(postern, trouble):
         spool.symlink_to(postern.spool)
     else:
         spool.touch()
-    said = postern.pipe("QUIT\n", max_relays=0, spool=spool)
+    said = postern.pipe("QUIT\n", max_connections=0, spool=spool)
     assert said == "421 4.3.0 mx.test.example Error: queue not available\r\n"
     assert postern.status == 75 and f"spool {spool}: " in postern.logged()
 
@@ -182,5 +182,5 @@ def test_spool_that_is_none(postern, trouble):
 def test_password_in_a_line_that_is_none(postern):
     """R70: what a client meant for AUTH stands in no log, even if it was not understood."""
     postern.pipe("HELO c.example\n AUTH PLAIN c2VjcmV0\n\tauth login c2VjcmV0\nAUTHPLAIN c2VjcmV0\nQUIT\n",
-                 max_relays=0)
+                 max_connections=0)
     assert "c2VjcmV0" not in postern.logged() and postern.logged().count('"AUTH"') == 3

@@ -84,7 +84,7 @@ def test_unread_on_this_host(postern):
     ours, theirs = socket.socketpair()
     ours.settimeout(TIMEOUT)
     with theirs:
-        p = postern.start(theirs, theirs, max_relays=0)
+        p = postern.start(theirs, theirs, max_connections=0)
     ours.sendall(b"x\r\n" * (MEBI // 3))
     said = b""
     while piece := ours.recv(65536):

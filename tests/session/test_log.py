@@ -80,14 +80,14 @@ def test_nobody_listens(apart, log):
     """L68: both left their sockets: standard error."""
     Log(apart.where / "journal").stop()
     Log(apart.where / "syslog").stop()
-    assert "221" in apart.pipe("QUIT\n", log=log, max_relays=0)
+    assert "221" in apart.pipe("QUIT\n", log=log, max_connections=0)
     assert "smtpd: connection from local\n" in apart.logged()
 
 
 def test_journal(apart):
     """The one that listens is asked first; fields and text."""
     journal, syslog = Log(apart.where / "journal"), Log(apart.where / "syslog")
-    assert "221" in apart.pipe("QUIT\n", max_relays=0)
+    assert "221" in apart.pipe("QUIT\n", max_connections=0)
     fields = journal.wait(b"connection from local").split(b"\n")
     assert {b"MESSAGE=connection from local", b"PRIORITY=6", b"SYSLOG_IDENTIFIER=smtpd",
             b"POSTERN_EVENT=connected"} <= set(fields)

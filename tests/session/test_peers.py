@@ -49,7 +49,7 @@ class Unix(Client):
 def pipe(postern, **settings):
     """What smtpd says to a stranger's commands on a pipe."""
     script = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nQUIT\r\n"
-    return postern.pipe(script, max_relays=0, **settings).splitlines()
+    return postern.pipe(script, max_connections=0, **settings).splitlines()
 
 
 @pytest.mark.parametrize("variable", ["TCPREMOTEIP", "SOCAT_PEERADDR", "NCAT_REMOTE_ADDR", "REMOTE_HOST",
@@ -178,7 +178,7 @@ def test_log_is_not_for_the_client(postern):
     """L50: standard error that is a connection is somebody's, though standard input is a pipe."""
     ours, theirs = client.pair()
     with ours, theirs:
-        p = subprocess.Popen(postern.command("smtpd", max_relays=0), stdin=subprocess.DEVNULL,
+        p = subprocess.Popen(postern.command("smtpd", max_connections=0), stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=theirs, env=postern.environment())
         theirs.close()
         assert p.wait(client.TIMEOUT) == 0 and ours.recv(100) == b""

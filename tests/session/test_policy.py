@@ -33,7 +33,7 @@ WINDOW = f"{window()}s"
 class Client(client.Client):
     """A conversation from some address, in lock-step. Nothing runs out by itself."""
 
-    SETTINGS = {"max_relays": 0, "limit_window": WINDOW, "timeout_check": "1h", "timeout_tls": "1h"}
+    SETTINGS = {"max_connections": 0, "limit_window": WINDOW, "timeout_check": "1h", "timeout_tls": "1h"}
 
     def __init__(self, postern, address="127.0.0.1", before=b"", greeted=True, keep=False, **settings):
         """With `keep` the server's end of the connection stays here too, to be looked at."""
@@ -562,7 +562,7 @@ def test_what_smtpd_inherits_goes_no_further(postern, seen):
     """K1: a descriptor that whoever started smtpd forgot to close."""
     check = program(postern, f"ls -l /proc/$$/fd >>{seen}; echo OK")
     with open("/dev/zero", "rb") as extra:
-        p = subprocess.Popen(postern.command("smtpd", recipient_check=check, max_relays=0),
+        p = subprocess.Popen(postern.command("smtpd", recipient_check=check, max_connections=0),
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[extra.fileno()],
                              stderr=subprocess.DEVNULL, env=postern.environment())
         said, _ = p.communicate(b"EHLO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\n", TIMEOUT)

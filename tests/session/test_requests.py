@@ -1,4 +1,5 @@
-"""What a session that was taken over gets by asking its monitor for relays: those of lanes, nothing else."""
+"""What a session that was taken over gets by asking its monitor for relays: those of lanes with mail, and
+nothing else."""
 import os
 import shutil
 import struct
@@ -38,10 +39,15 @@ def everything(where):
     return {str(p.relative_to(where)): p.stat().st_ino for p in where.rglob("*")}
 
 
+LAST = b"route:last" # a lane whose mail needs a login, and so a relay of its own
+
+
 @pytest.fixture
 def busy(postern):
     """A smtpd in a pipe, with mail in lane d.example. Its relays write down what they are told and stay;
     what they wrote is busy.told."""
+    postern.configure("[route last]", "domains = last.example", "hosts = mail.last.example:587",
+                      "delivery_user = u", "delivery_password_file = environment:P")
     locked.need(BUILD)
     told = postern.where / "told"
     told.touch()
@@ -50,8 +56,8 @@ def busy(postern):
     relay = postern.where / "relay"
     relay.write_text(f'#!/bin/sh\necho "$@" >>{told}\nread x <{postern.where}/gate\n')
     relay.chmod(0o755)
-    assert "queued as" in postern.send("u@d.example", max_relays=0)
-    p = postern.start(subprocess.PIPE, subprocess.PIPE, relay_path=relay, max_relays=20)
+    assert "queued as" in postern.send("u@d.example", max_connections=0)
+    p = postern.start(subprocess.PIPE, subprocess.PIPE, relay_path=relay, max_connections=20)
     assert p.stdout.readline()[:3] == b"220"
     p.told = told
     yield p
@@ -77,44 +83,56 @@ def make(postern, name):
         own(each)
 
 
+def check_only_last(postern, busy):
+    """Of all that was asked for, this had a relay: another would be there already."""
+    make(postern, LAST)
+    ask(locked.session_of(busy.pid), LAST)
+    until(busy.told.read_text)
+    assert busy.told.read_text().startswith("--login route:last ")
+    assert len(busy.told.read_text().splitlines()) == 1
+    assert len(proc.children(busy.pid)) == 2, "the session and a relay"
+
+
 def test_no_lanes(postern, busy):
     """M7, K1: what is asked for in names that are none starts nothing, though there be a directory with
     mail; nor does anything appear anywhere. Behind them all, a lane is served."""
     outside = os.fsencode(postern.where / "outside")
     names = [name.replace(b"{outside}", outside) for name in NO_LANES]
-    for name in names:
+    for name in [*names, LAST]:
         make(postern, name)
     before = everything(postern.where)
     assert len([p for p in before if p.startswith("spool/lane/")]) > 60
-    ask(locked.session_of(busy.pid), *names, b"d.example")
-    until(busy.told.read_text)
-    assert busy.told.read_text().startswith("--lane d.example -o ")
-    assert len(busy.told.read_text().splitlines()) == 1
-    assert len(proc.children(busy.pid)) == 2, "the session and a relay"
+    ask(locked.session_of(busy.pid), *names)
+    check_only_last(postern, busy)
     after = everything(postern.where)
-    assert set(after) - set(before) <= {"spool/slots"}
+    assert all(p == "spool/relay" or p.startswith("spool/relay/mx.test.example") for p in set(after) - set(before))
     assert {p: inode for p, inode in after.items() if p in before} == before
 
 
 @pytest.mark.parametrize("lane", [b"d.example", b"xn--bcher-kva.example", b"[192.0.2.1]",
                                   b"[ipv6:2001:db8::1]", b"route:d.example"])
 def test_lanes(postern, busy, lane):
-    """M7: the other half: such names are what a session asks for."""
+    """M7: the other half: such names are what a session asks for. One relay is for all of them."""
     make(postern, lane)
-    ask(locked.session_of(busy.pid), lane)
+    ask(locked.session_of(busy.pid), lane, b"d.example", LAST)
     until(busy.told.read_text)
-    assert busy.told.read_text().startswith(f"--lane {lane.decode()} -o ")
+    assert busy.told.read_text().startswith("--login none ")
+    assert len(busy.told.read_text().splitlines()) == 1, "d.example has the same, and the last one no mail"
+    assert len(proc.children(busy.pid)) == 2
+
+
+def test_lanes_without_mail(postern, busy):
+    """A name is not enough: there is nobody to be served."""
+    ask(locked.session_of(busy.pid), b"e.example", b"[192.0.2.1]", b"route:d.example")
+    check_only_last(postern, busy)
 
 
 def test_requests_that_are_none(postern, busy):
     """M7: of another length than a request has, or with a name that does not end."""
     session = locked.session_of(busy.pid)
     make(postern, b"d" * (LANE - 1))
+    make(postern, b"e.example")
     ask(session, b"d" * LANE)
     for size in (0, 1, 9, LANE - 1, LANE + 1, LANE + 64):
         ask(session, b"e.example", size=size)
-    make(postern, b"e.example")
-    ask(session, b"d.example")
-    until(busy.told.read_text)
-    assert busy.told.read_text().startswith("--lane d.example -o ")
-    assert len(busy.told.read_text().splitlines()) == 1 and len(proc.children(busy.pid)) == 2
+    check_only_last(postern, busy)

@@ -140,7 +140,7 @@ def costs(secure):
     """A function: the rounds that auth was made to go when this was done."""
     if shutil.which("cc") is None:
         pytest.skip("needs cc, which is not installed")
-    if b"__asan_init" in (secure.build / "auth").read_bytes():
+    if secure.watched("auth"):
         pytest.skip("a sanitizer's build takes nothing in front of it")
     library, wrapper = secure.where / "rounds.so", secure.where / "auth"
     subprocess.run([os.environ.get("CC", "cc"), "-std=c17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra",

@@ -26,7 +26,7 @@ strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace
 
 def run(postern, *before, script=SCRIPT, **settings):
     """What smtpd says when it is started by the words before it."""
-    command = [*before, *postern.command("smtpd", **{"max_relays": 0, **settings})]
+    command = [*before, *postern.command("smtpd", **{"max_connections": 0, **settings})]
     with open(postern.log, "ab") as log:
         p = subprocess.run(command, input=script.encode(), stdout=subprocess.PIPE, stderr=log,
                            env=postern.environment(), timeout=PATIENCE, check=False)
@@ -35,7 +35,7 @@ def run(postern, *before, script=SCRIPT, **settings):
 
 
 def needs_ordinary_build(postern):
-    if b"__asan_init" in (postern.build / "smtpd").read_bytes():
+    if postern.watched("smtpd"):
         pytest.skip("a sanitizer needs more, and is not locked in")
 
 
@@ -56,7 +56,7 @@ def test_no_process_for_a_relay(postern, world):
     trace.touch(mode=0o666)
     trace.chmod(0o666)
     said = run(postern, "strace", "-f", "-o", str(trace), "-e", "trace=clone",
-               "-e", "inject=clone:error=EAGAIN:when=2+", max_relays=20)
+               "-e", "inject=clone:error=EAGAIN:when=2+", max_connections=20)
     assert "EAGAIN" in trace.read_text()
     assert "queued as" in said and postern.status == 0
     check_queue(postern, said)
@@ -85,7 +85,7 @@ LITTLE = [f"--{what}={n}" for what, some in (
 def test_limited(postern, limit):
     """I9, K8: it works, or it says that it cannot; and never is anything in between."""
     needs_ordinary_build(postern)
-    postern.pipe("QUIT\n", max_relays=0) # makes the spool's directories
+    postern.pipe("QUIT\n", max_connections=0) # makes the spool's directories
     said = run(postern, "prlimit", limit)
     if postern.status < 0: # the loader itself had too little
         assert said == "" and limit.startswith("--as")
@@ -110,7 +110,7 @@ def test_aborted_messages_leave_no_room_taken(postern):
 
 def test_refused_commands_do_not_fill_the_log(postern):
     """I18: 10^5 of them on one connection are a few lines, however long they were."""
-    said = postern.pipe("x" * 2000 + "\n" + "FOO\n" * 10 ** 5, max_relays=0)
+    said = postern.pipe("x" * 2000 + "\n" + "FOO\n" * 10 ** 5, max_connections=0)
     assert said.endswith("421 4.7.0 mx.test.example Error: too many errors\r\n")
     lines = postern.logged().splitlines()
     assert said.count("500 5.5.2 Error: command not recognized") <= len(lines) < 50
@@ -120,7 +120,7 @@ def test_refused_commands_do_not_fill_the_log(postern):
 def test_refused_recipients_do_not_fill_the_log(postern):
     """I18, D17: nor what is no error, when all of them were sent in one group."""
     rcpt = "RCPT TO:<u@d.example>\n" * 10 ** 5
-    said = postern.pipe(f"HELO c.example\nMAIL FROM:<a@b.example>\n{rcpt}", max_relays=0)
+    said = postern.pipe(f"HELO c.example\nMAIL FROM:<a@b.example>\n{rcpt}", max_connections=0)
     assert "421 4.7.0 mx.test.example Error: too many commands without mail" in said
     assert len(postern.logged().splitlines()) < 50
 
@@ -128,7 +128,7 @@ def test_refused_recipients_do_not_fill_the_log(postern):
 @pytest.mark.parametrize("log", ["full", "closed", "gone"])
 def test_log_that_cannot_be_written(postern, log):
     """J18: mail is not concerned."""
-    command = postern.command("smtpd", max_relays=0)
+    command = postern.command("smtpd", max_connections=0)
     if log == "full":
         command = ["sh", "-c", 'exec "$@" 2>/dev/full', "sh", *command]
     elif log == "closed":
@@ -148,7 +148,7 @@ def test_log_that_cannot_be_written(postern, log):
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&-", "<&- >&- 2>&-"])
 def test_started_without_descriptors(postern, closed):
     """K6: what it says and logs never gets into a queue file that took the number of one of them."""
-    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_relays=0)]
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_connections=0)]
     p = subprocess.run(command, input=SCRIPT.encode(), stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, env=postern.environment(), timeout=PATIENCE, check=False)
     assert p.returncode >= 0
@@ -163,7 +163,7 @@ def test_started_without_descriptors(postern, closed):
 @pytest.mark.parametrize("closed, held", [(">&-", [1]), ("2>&-", [2]), (">&- 2>&-", [1, 2])])
 def test_place_of_a_closed_descriptor(postern, closed, held):
     """K6: nothing that is opened later takes it, in neither process."""
-    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_relays=0)]
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_connections=0)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, env=postern.environment()) as p:
         p.stdin.write(MESSAGE.encode())
@@ -192,7 +192,7 @@ def test_root_is_refused(postern, user, why):
 def test_root_becomes_somebody(postern):
     """K5, K12: for good, with no group of root's, and whatever kills it leaves no core."""
     needs_ordinary_build(postern)
-    command = postern.command("smtpd", user="nobody", max_relays=0)[len(DROP):]
+    command = postern.command("smtpd", user="nobody", max_connections=0)[len(DROP):]
     with open(postern.log, "ab") as log, \
             subprocess.Popen(["setpriv", "--groups=4,24", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
                              env=postern.environment()) as p:
@@ -238,7 +238,7 @@ def test_storm_of_signals(postern, sig):
     said = ""
     for n in range(20):
         with open(postern.log, "ab") as log:
-            p = subprocess.Popen(postern.command("smtpd", max_relays=0), stdin=subprocess.PIPE,
+            p = subprocess.Popen(postern.command("smtpd", max_connections=0), stdin=subprocess.PIPE,
                                  stdout=subprocess.PIPE, stderr=log, env=postern.environment())
         assert p.stdout.readline().startswith(b"220")
         [session] = children(p.pid)
@@ -266,7 +266,7 @@ def sleeps(pid):
 def test_stop_while_nobody_reads(postern):
     """R10, I2: nor does a client that takes no reply hold a service that stops."""
     ours, theirs = pair()
-    c = Client(ours, postern.start(theirs, theirs, max_relays=0))
+    c = Client(ours, postern.start(theirs, theirs, max_connections=0))
     c.reply()
     c.hello()
     [session] = children(c.process.pid)

@@ -16,7 +16,7 @@ SCRIPT = ("HELO c.example\nMAIL FROM:<a@b.example>\nRCPT TO:<u@d.example>\nRCPT 
 
 def said_by(postern, *before):
     """Replies from the end of the data on, with smtpd started by the words before it."""
-    command = [*before, *postern.command("smtpd", max_relays=0)]
+    command = [*before, *postern.command("smtpd", max_connections=0)]
     with open(postern.log, "ab") as log:
         p = subprocess.run(command, input=SCRIPT.encode(), stdout=subprocess.PIPE, stderr=log,
                            env=postern.environment(), timeout=PATIENCE, check=False)
@@ -42,7 +42,7 @@ def test_too_large_for_the_file_system(postern):
 @pytest.mark.parametrize("place", ["tmp", "lane"])
 def test_not_writable(postern, place):
     """No name can be given: at the start of the file, or in the end, in its lanes."""
-    postern.pipe("QUIT\n", max_relays=0)
+    postern.pipe("QUIT\n", max_connections=0)
     (postern.spool / place).chmod(0o500)
     try:
         check_refused(postern, said_by(postern), "451 4.3.0 Error: queue file write error")
@@ -52,7 +52,7 @@ def test_not_writable(postern, place):
 
 def test_second_lane_fails(postern):
     """The name that the first lane has already is taken back."""
-    postern.pipe("QUIT\n", max_relays=0)
+    postern.pipe("QUIT\n", max_connections=0)
     (postern.spool / "lane" / "e.example").write_text("not a directory")
     said = said_by(postern)
     (postern.spool / "lane" / "e.example").unlink()
@@ -68,7 +68,7 @@ def test_second_lane_fails(postern):
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_sync_fails(postern, n, error, reply):
     """J1, J2, R37: the file, the first lane, the second one; what did not sync was not queued."""
-    postern.pipe("QUIT\n", max_relays=0)
+    postern.pipe("QUIT\n", max_connections=0)
     for lane in ("d.example", "e.example"): # there already, so that only the message is synced
         (postern.spool / "lane" / lane).mkdir(mode=0o700)
         if os.geteuid() == 0:
@@ -142,8 +142,8 @@ def test_relay_may_use_the_reserve(postern, world):
     """S4: a report is queued where a session is turned away."""
     world.domain("d.example")
     world.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "u@d" in line else "250 2.1.5 ok"
-    assert "queued as" in postern.send("u@d.example", max_relays=0)
-    assert "452 4.3.1" in postern.send("u@d.example", max_relays=0, min_free="1000G")
+    assert "queued as" in postern.send("u@d.example", max_connections=0)
+    assert "452 4.3.1" in postern.send("u@d.example", max_connections=0, min_free="1000G")
     postern.due(min_free="1000G")
     patience.until(lambda: [m for m in world.sink.messages if m.sender == ""])
     postern.settled()

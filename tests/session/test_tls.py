@@ -125,7 +125,7 @@ def test_not_offered(postern, settings):
 
 def test_not_offered_on_a_pipe(secure):
     """R66: there is no connection to encrypt, and whoever writes to it is on this host."""
-    said = secure.pipe("EHLO c.example\nSTARTTLS\nMAIL FROM:<a@b.example>\nQUIT\n", max_relays=0,
+    said = secure.pipe("EHLO c.example\nSTARTTLS\nMAIL FROM:<a@b.example>\nQUIT\n", max_connections=0,
                        tls="required")
     assert "250-STARTTLS" not in said
     assert said.endswith("454 4.7.0 Error: TLS not available\r\n250 2.1.0 Ok\r\n221 2.0.0 Bye\r\n")
@@ -184,7 +184,7 @@ def test_renegotiation(secure):
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         server, _ = listener.accept()
     with server:
-        smtpd = secure.start(server, server, tls="implicit", max_relays=0)
+        smtpd = secure.start(server, server, tls="implicit", max_connections=0)
     for line in p.stdout:
         if line.startswith(b"220 "):
             break

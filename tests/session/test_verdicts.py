@@ -89,7 +89,7 @@ def said(postern, mail, command, addresses):
     """The code of the reply to each address, all in one session."""
     lines = [command % (a if isinstance(a, bytes) else a.encode()) for a in addresses]
     script = b"EHLO c.example\n" + mail + b"".join(lines) + b"NOOP\nQUIT\n"
-    replies = postern.pipe(script, max_relays=0, max_errors=100000).splitlines()
+    replies = postern.pipe(script, max_connections=0, max_errors=100000).splitlines()
     replies = [r for r in replies if r[3] != "-"]
     assert postern.status == 0 and replies[-2:] == ["250 2.0.0 Ok", "221 2.0.0 Bye"]
     return replies[-2 - len(addresses) * command.count(b"\n"):-2][::command.count(b"\n")]

@@ -33,7 +33,7 @@ def test_spool_is_made(postern, volume, world):
 
 def test_volume_itself(postern, volume):
     """Others of the group could write there: it is said whose it is, and what to do."""
-    said = postern.pipe("QUIT\n", max_relays=0, spool=volume)
+    said = postern.pipe("QUIT\n", max_connections=0, spool=volume)
     assert said == "421 4.3.0 mx.test.example Error: queue not available\r\n"
     assert (f"spool {volume}: it belongs to user 0 and not to {USER}, who runs this; \"chown {USER} {volume}\", or set "
             "spool to a directory in it") in postern.logged()
@@ -41,12 +41,12 @@ def test_volume_itself(postern, volume):
 
 def test_mode_of_it(postern, volume):
     os.chown(volume, USER, 0)
-    assert postern.pipe("QUIT\n", max_relays=0, spool=volume)[:3] == "421"
+    assert postern.pipe("QUIT\n", max_connections=0, spool=volume)[:3] == "421"
     assert (f"spool {volume}: others than its owner may write to it (mode 2775); \"chmod 700 {volume}\"") in \
         postern.logged()
 
 
 def test_cannot_be_made(postern, volume):
     volume.chmod(0o755)
-    assert postern.pipe("QUIT\n", max_relays=0, spool=volume / "postern")[:3] == "421"
+    assert postern.pipe("QUIT\n", max_connections=0, spool=volume / "postern")[:3] == "421"
     assert f"spool {volume}/postern: No such file or directory, and it cannot be made: Permission denied; " in postern.logged()

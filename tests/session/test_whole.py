@@ -18,7 +18,7 @@ def queued(postern, who, ret):
     except strangers.NoNamespace as why:
         pytest.skip(str(why))
     with theirs:
-        c = client.Client(ours, postern.start(theirs, theirs, max_relays=0, relay_domains="d.example",
+        c = client.Client(ours, postern.start(theirs, theirs, max_connections=0, relay_domains="d.example",
                                               **settings))
     c.reply()
     c.hello()

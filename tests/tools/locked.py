@@ -39,7 +39,7 @@ FORBIDDEN = {
     "reading /proc": f'openat {BENEATH} "/proc/self/environ {READ} 0',
     "listing outside": f'openat {BENEATH} "/ {READ | os.O_DIRECTORY} 0',
     "writing outside": f'openat {BENEATH} "/dev/null {os.O_WRONLY | os.O_CLOEXEC} 0',
-    "the slots of relays": f'openat {BENEATH} "{{spool}}/slots {CREATE} 384',
+    "locks and bells of relays": f'openat {BENEATH} "{{spool}}/relay {READ | os.O_DIRECTORY} 0',
     "when relays were there": f'openat {BENEATH} "{{spool}}/tended {CREATE} 384',
     "what is set aside": f'openat {BENEATH} "{{spool}}/aside {READ | os.O_DIRECTORY} 0',
     "a signal to the monitor": "kill {monitor} 0",

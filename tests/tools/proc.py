@@ -1,6 +1,7 @@
 """What /proc tells about processes."""
 import os
 import pathlib
+import re
 
 import patience
 
@@ -63,3 +64,9 @@ def forked(program, word, ours):
 
 def children(pid):
     return [int(x) for x in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
+
+
+def pss(pid):
+    """Memory of a process, KiB: its own, and its share of what it shares."""
+    text = (PROC / f"{pid}/smaps_rollup").read_text(encoding="ascii")
+    return int(re.search(r"^Pss: +(\d+) kB$", text, re.M)[1])

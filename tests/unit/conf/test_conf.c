@@ -118,12 +118,15 @@ static const struct row {
 	{ "max_errors", "1", "1", NULL },
 	{ "max_errors", "0", NULL, "too small" },
 	{ "max_errors", "1000001", NULL, "too large" },
-	{ "max_relays", "0", "0", NULL },
-	{ "max_relays", "1000", "1000", NULL },
-	{ "max_relays", "1001", NULL, "too large" },
-	{ "max_relays_per_lane", "0", NULL, "too small" },
-	{ "max_relays_per_lane", "100", "100", NULL },
-	{ "max_relays_per_lane", "101", NULL, "too large" },
+	{ "max_connections", "0", "0", NULL },
+	{ "max_connections", "10000", "10000", NULL },
+	{ "max_connections", "10001", NULL, "too large" },
+	{ "max_connections_per_lane", "0", NULL, "too small" },
+	{ "max_connections_per_lane", "1000", "1000", NULL },
+	{ "max_connections_per_lane", "1001", NULL, "too large" },
+	{ "max_connections_per_host", "0", NULL, "too small" },
+	{ "max_connections_per_host", "1000", "1000", NULL },
+	{ "max_connections_per_host", "1001", NULL, "too large" },
 	{ "smtp_port", "0", NULL, "too small" },
 	{ "smtp_port", "65535", "65535", NULL },
 	{ "smtp_port", "65536", NULL, "too large" },
@@ -307,6 +310,10 @@ static const struct {
 	FILE_ROW("name in capitals", "MAX_SIZE = 1M\n", NULL)
 	FILE_ROW("a second =", "spool = /a=b\n", NULL)
 	FILE_ROW("unknown key", "\nmax_sise = 1M\n", "2: max_sise: unknown key")
+	/* of an older version: what is meant is said, and nothing guessed */
+	FILE_ROW("old key", "max_relays = 20\n", "1: max_relays: unknown key; see max_connections")
+	FILE_ROW("old key of a lane", "max_relays_per_lane = 5\n",
+		"1: max_relays_per_lane: unknown key; it is max_connections_per_lane now")
 	FILE_ROW("no key", "= 1M\n", "1: : unknown key")
 	FILE_ROW("no =", "max_size 1M\n", "1: max_size 1M: not \"key = value\"")
 	FILE_ROW("twice", "max_size = 1M\n\nMax_Size = 2M\n", "3: max_size: set before at ")
@@ -421,7 +428,7 @@ test_precedence(void **state)
 	(void)state;
 	struct buf why = buf_new(1000);
 	struct conf c;
-	struct span file = span_of("max_size = 1M\nmax_errors = 5\nmax_relays = 7\n");
+	struct span file = span_of("max_size = 1M\nmax_errors = 5\nmax_connections = 7\n");
 	char want[200];
 	setenv("POSTERN_MAX_SIZE", "2M", 1);
 	setenv("POSTERN_MAX_ERRORS", "6", 1);
@@ -429,7 +436,7 @@ test_precedence(void **state)
 	assert_string_equal(printed(&c, "max_size"), "3145728  # command line");
 	assert_string_equal(printed(&c, "max_errors"), "6  # environment");
 	snprintf(want, sizeof(want), "7  # %s:3", path);
-	assert_string_equal(printed(&c, "max_relays"), want);
+	assert_string_equal(printed(&c, "max_connections"), want);
 	assert_string_equal(printed(&c, "expire"), "432000s  # default");
 	assert_int_equal(c.receive.max_size, 3 * 1024 * 1024);
 	conf_free(&c);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "conf/routes.h"
+#include "conf/way.h"
 
 static char path[] = "/tmp/postern-routes-XXXXXX";
 static struct conf_origins from; /* of what was loaded last */
@@ -85,9 +86,9 @@ test_which(void **state)
 		assert_string_equal(lane, matches[i].lane);
 		assert_true(lane_name_valid(span_of(lane)));
 		struct span name = lane_name_route(span_of(lane));
-		assert_int_equal(name.n > 0, routes_find(&c, name) != NULL);
+		assert_int_equal(name.n > 0, way_route(&c, name) != NULL);
 	}
-	assert_null(routes_find(&c, span_of("gone")));
+	assert_null(way_route(&c, span_of("gone")));
 	conf_free(&c);
 	buf_free(&why);
 }
@@ -112,6 +113,11 @@ static const struct {
 	{ "[route a]\nhosts = h\ndomains = *\n[route A]\n", "PATH:4: A: there is a route of this name" },
 	{ "[route a]\nhosts = h\ndomains = *\nhosts = i\n", "PATH:4: hosts: set before at PATH:2" },
 	{ "[route a]\nhost = h\n", "PATH:2: host: unknown key" },
+	{ "[route a]\nmax_relays_per_lane = 1\n",
+		"PATH:2: max_relays_per_lane: unknown key; it is max_connections_per_lane now" },
+	{ "[route a]\nmax_connections = 1\n", "PATH:2: max_connections: is the same for all routes" },
+	{ "[route a]\nmax_connections_per_host = 1\n",
+		"PATH:2: max_connections_per_host: is the same for all routes" },
 	{ "[route a]\nhosts\n", "PATH:2: hosts: not \"key = value\"" },
 	{ "[route a]\nhostname = h.example\n", "PATH:2: hostname: is the same for all routes" },
 	{ "[route a]\nretry = 1m\n", "PATH:2: retry: is the same for all routes" },
@@ -182,22 +188,22 @@ test_in_force(void **state)
 	assert_int_equal(load(&c,
 		"timeout_connect = 7s\nfamily = ipv6\n"
 		"[route a]\ndomains = *\nhosts = h.example\nfamily = ipv4\nsource = 192.0.2.7\n"
-		"timeout_connect = 3s\nmax_relays_per_lane = 1\ndelivery_without = chunking\n"
+		"timeout_connect = 3s\nmax_connections_per_lane = 1\ndelivery_without = chunking\n"
 		"[route b]\ndomains = *\nhosts = i.example\n", "timeout_helo=9s", &why), 0);
-	conf_delivery_of(&here, &c, routes_find(&c, span_of("a")));
+	conf_delivery_of(&here, &c, way_route(&c, span_of("a")));
 	assert_string_equal(here.hosts, "h.example");
 	assert_string_equal(here.source, "192.0.2.7");
 	assert_int_equal(here.family, FAMILY_IPV4);
 	assert_int_equal(here.timeout_connect, 3);
-	assert_int_equal(here.max_relays_per_lane, 1);
+	assert_int_equal(here.max_connections_per_lane, 1);
 	assert_string_equal(here.without, "chunking");
 	assert_int_equal(here.timeout_helo, 9);
-	conf_delivery_of(&here, &c, routes_find(&c, span_of("b")));
+	conf_delivery_of(&here, &c, way_route(&c, span_of("b")));
 	assert_string_equal(here.hosts, "i.example");
 	assert_string_equal(here.source, "");
 	assert_int_equal(here.family, FAMILY_IPV6);
 	assert_int_equal(here.timeout_connect, 7);
-	assert_int_equal(here.max_relays_per_lane, 5);
+	assert_int_equal(here.max_connections_per_lane, 5);
 	assert_string_equal(here.without, "");
 	conf_delivery_of(&here, &c, NULL);
 	assert_string_equal(here.hosts, "");

@@ -1,21 +1,17 @@
 /* connect: who gets the mail of a lane, what is said to whom, and whose fault it is if nothing comes
  * of it (L8, L9, L14, L15, M2, S1). */
-#include "tests/unit/spooled.h"
+#include "tests/unit/delivery/at_work.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <sys/socket.h>
 
-#include "delivery/connect.h"
-#include "delivery/flight.h"
 #include "delivery/scan.h"
 #include "lib/cleanup.h"
-#include "process/log.h"
 #include "tests/unit/sending/host.h"
 
 enum { TEXT = 4096, MESSAGES = 5, HOSTS = 3, SLOW = 20000 };
 
-static struct relay r;
 
 /* ---- hosts ---------------------------------------------------------------------------------- */
 
@@ -44,7 +40,7 @@ static void
 listen_at(size_t i)
 {
 	struct place *p = &place[i];
-	struct exchanger *e = &r.work.exchangers.v[i];
+	struct exchanger *e = &c->work.exchangers.v[i];
 	struct sockaddr_in in = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(in);
@@ -56,7 +52,7 @@ listen_at(size_t i)
 		.port = ntohs(in.sin_port) };
 	snprintf(e->host, sizeof(e->host), "mx%zu.example", i);
 	assert_int_equal(netaddr_parse(span_of("127.0.0.1"), &e->addr), 0);
-	r.work.exchangers.n = i + 1;
+	c->work.exchangers.n = i + 1;
 }
 
 /* ... `silent`: it never greets. */
@@ -83,7 +79,7 @@ static struct host_record
 known(size_t i)
 {
 	struct host_record h;
-	hosts_recall(&r.hosts, &r.work.exchangers.v[i], &h);
+	hosts_recall(&r.hosts, &c->work.exchangers.v[i], &h);
 	return h;
 }
 
@@ -93,30 +89,23 @@ static int
 start(void **state)
 {
 	static const char *const options[] = { "hostname=us.example", "retry=1h", "expire=5d",
-		"delay_warning=0s", "mx_order=random", "timeout_greeting=1s" };
+		"delay_warning=0s", "mx_order=random", "timeout_greeting=1s", "max_connections=1" };
 	const struct conf_args args = { .file = "/dev/null", .options = (const char **)options,
 		.n = ROWS(options) };
 	auto_buf why = buf_new(TEXT);
 	if (setup(state) < 0)
 		return -1;
 	log_open(LOG_TO_NONE, "test", NULL);
-	r = (struct relay){ .spool = sp, .work = { .lane = LANE_CLOSED }, .keeper = -1 };
-	r.link.fd = -1;
-	r.why = buf_new(TEXT);
-	r.unable = buf_new(TEXT);
+	r = (struct relay){ .unable = buf_new(TEXT) };
 	hosts_open(&r.hosts, sp.root, 1000);
-	return conf_load(&r.common, &args, NULL, &why) < 0 ? -1 : flight_prepare(&r);
+	return conf_load(&r.common, &args, NULL, &why) < 0 ? -1 : hire();
 }
 
 static int
 stop(void **state)
 {
-	lane_close(&r.work.lane);
 	close(r.hosts.dir);
-	free(r.flights.v);
-	buf_free(&r.why);
-	buf_free(&r.unable);
-	buf_free(&r.link.text);
+	dismiss();
 	conf_free(&r.common);
 	return teardown(state);
 }
@@ -125,18 +114,19 @@ stop(void **state)
 static void
 begin_lane(void)
 {
-	lane_close(&r.work.lane);
-	r.work = (struct work){ .lane = LANE_CLOSED, .verdict = DONE,
-		.delivery = r.common.delivery, .routed = true };
-	r.work.exchangers.v = calloc(HOSTS, sizeof(*r.work.exchangers.v));
-	assert_non_null(r.work.exchangers.v);
+	lane_close(&tour.lane);
+	tour.found = (struct found){ 0 };
+	c->turn.lane->couriers = 1;
+	c->work = (struct work){ .verdict = DONE, .delivery = r.common.delivery, .routed = true };
+	c->work.exchangers.v = calloc(HOSTS, sizeof(*c->work.exchangers.v));
+	assert_non_null(c->work.exchangers.v);
 }
 
 static void
 end_lane(void)
 {
-	link_quit(&r.link);
-	connect_end(&r);
+	connect_close(c);
+	connect_end(c);
 	hosts_sweep(&(struct hosts){ .dir = r.hosts.dir, .age = -1 });
 }
 
@@ -152,7 +142,7 @@ queue(int n)
 		assert_int_equal(draft_commit(&d), 0);
 		memcpy(ids[i], d.id, ID_SIZE);
 	}
-	open_lane(&r.work.lane, "d.example");
+	open_lane(&tour.lane, "d.example");
 }
 
 /* For each message "-" if it is gone, or how many attempts it has behind it; takes it away. */
@@ -162,19 +152,24 @@ describe(int n, char out[static MESSAGES + 1])
 	for (int i = 0; i < n; i++) {
 		struct message m;
 		out[i] = '-';
-		if (message_open(&m, &r.work.lane, ids[i]) < 0)
+		if (message_open(&m, &tour.lane, ids[i]) < 0)
 			continue;
 		out[i] = (char)('0' + m.attempts);
 		message_close(&m);
-		assert_int_equal(message_remove(&r.work.lane, ids[i]), 0);
+		assert_int_equal(message_remove(&tour.lane, ids[i]), 0);
 	}
 	out[n] = '\0';
 }
 
+/* Goes over the lane as a courier that is alone at it does, until nothing is due at once. */
 static void
-no_help(struct relay *relay)
+scan(void)
 {
-	fail_msg("%s needs help", relay->work.lane.name);
+	struct found found;
+	do {
+		tour_begin(c);
+		assert_false(scan_lane(c, &found)); /* nobody waits for it */
+	} while (found.again && !found.parked);
 }
 
 /* ---- whose fault? --------------------------------------------------------------------------- */
@@ -193,7 +188,6 @@ struct row {
 static void
 check(const struct row *t)
 {
-	struct found found;
 	char got[MESSAGES + 1];
 	bool silent = strcmp(t->better, "silent") == 0;
 	begin_lane();
@@ -202,19 +196,19 @@ check(const struct row *t)
 	for (size_t i = 1; i < n; i++) {
 		open_place(i, t->worse, false);
 		if (t->equal)
-			r.work.exchangers.v[i].preference = r.work.exchangers.v[0].preference;
+			c->work.exchangers.v[i].preference = c->work.exchangers.v[0].preference;
 	}
 	if (silent) /* and known for it: the other one is tried soon */
-		hosts_silent(&r.hosts, &r.work.exchangers.v[0], SLOW);
+		hosts_silent(&r.hosts, &c->work.exchangers.v[0], SLOW);
 	if (t->doubtful)
-		hosts_mark(&r.hosts, &r.work.exchangers.v[0], HOST_FAILED);
+		hosts_mark(&r.hosts, &c->work.exchangers.v[0], HOST_FAILED);
 	queue(t->messages);
-	assert_true(scan_lane(&r, no_help, &found));
-	assert_int_equal(r.work.verdict == SOFT, t->down);
+	scan();
+	assert_int_equal(c->work.verdict == SOFT, t->down);
 	bool failed[HOSTS] = { 0 };
 	for (size_t i = 0; i < n; i++)
 		failed[i] = known(i).failed != 0;
-	lane_set_up(&r.work.lane);
+	lane_set_up(&tour.lane);
 	end_lane();
 	describe(t->messages, got);
 	for (size_t i = 0; i < n; i++) {
@@ -292,17 +286,17 @@ test_tired_of_waiting(void **state)
 	begin_lane();
 	listen_at(0);
 	open_place(1, "", false);
-	hosts_silent(&r.hosts, &r.work.exchangers.v[0], SLOW);
+	hosts_silent(&r.hosts, &c->work.exchangers.v[0], SLOW);
 	queue(1);
-	assert_int_equal(connect_lane(&r), DONE);
-	assert_int_equal(r.work.to.port, r.work.exchangers.v[1].port);
+	assert_int_equal(connect_lane(c), DONE);
+	assert_int_equal(c->work.to.port, c->work.exchangers.v[1].port);
 	int fd = accept(place[0].listener, NULL, NULL);
 	assert_int_equal(send(fd, words, strlen(words), MSG_NOSIGNAL), strlen(words));
 	close(fd);
-	r.work.overtook = true;
-	connect_make_way(&r);
-	assert_int_equal(connect_lane(&r), DONE);
-	assert_int_equal(r.work.to.port, r.work.exchangers.v[1].port);
+	c->work.overtook = true;
+	connect_make_way(c);
+	assert_int_equal(connect_lane(c), DONE);
+	assert_int_equal(c->work.to.port, c->work.exchangers.v[1].port);
 	assert_int_equal(known(0).failed, 0);
 	end_lane();
 	close(place[0].listener);
@@ -323,7 +317,6 @@ test_none_does_anything(void **state)
 	struct lane_state now;
 	r.common.relay.expire = -1; /* all mail is old enough */
 	for (int visit = 1; visit <= VISITS; visit++) {
-		struct found found;
 		struct message m;
 		begin_lane();
 		open_place(0, "MAIL1=close", false);
@@ -331,15 +324,15 @@ test_none_does_anything(void **state)
 		queue(NEW);
 		if (visit == 1)
 			memcpy(oldest, ids[0], sizeof(oldest));
-		lane_state(&r.work.lane, &r.work.state);
-		assert_true(scan_lane(&r, no_help, &found));
+		lane_state(&tour.lane, &c->work.state);
+		scan();
 		end_lane();
 		close_place(0);
 		close_place(1);
-		lane_state(&r.work.lane, &now);
+		lane_state(&tour.lane, &now);
 		assert_true(now.down);
 		assert_int_equal(now.attempts, visit);
-		int err = message_open(&m, &r.work.lane, oldest);
+		int err = message_open(&m, &tour.lane, oldest);
 		assert_int_equal(err, visit < VISITS ? 0 : -ENOENT);
 		message_close(&m);
 	}
@@ -368,18 +361,18 @@ test_giving_up(void **state)
 		struct lane_state now;
 		bool extra = rows[i].extra;
 		begin_lane();
-		r.work.extra = extra;
+		c->turn.lane->couriers = extra ? 2 : 1;
 		open_place(0, rows[i].host, false);
 		queue(1);
-		r.work.state.attempts = 2;
-		assert_int_equal(connect_lane(&r), SOFT);
-		assert_int_equal(r.work.verdict, SOFT);
-		assert_non_null(memmem(r.why.p, r.why.n, rows[i].why, strlen(rows[i].why)));
+		c->work.state.attempts = 2;
+		assert_int_equal(connect_lane(c), SOFT);
+		assert_int_equal(c->work.verdict, SOFT);
+		assert_non_null(memmem(c->why.p, c->why.n, rows[i].why, strlen(rows[i].why)));
 		assert_int_equal(known(0).failed != 0, !extra);
-		lane_state(&r.work.lane, &now);
+		lane_state(&tour.lane, &now);
 		assert_int_equal(now.down, !extra);
 		assert_int_equal(now.attempts, extra ? 0 : 3);
-		lane_set_up(&r.work.lane);
+		lane_set_up(&tour.lane);
 		end_lane();
 		close_place(0);
 	}
@@ -405,13 +398,13 @@ test_giving_up_again(void **state)
 	(void)state;
 	for (int extra = 0; extra < 2; extra++) {
 		begin_lane();
-		r.work.extra = extra;
+		c->turn.lane->couriers = extra ? 2 : 1;
 		listen_at(0);
 		assert_int_equal(pthread_create(&place[0].thread, NULL, serve_once, &place[0]), 0);
 		queue(1);
-		assert_int_equal(connect_lane(&r), SOFT);
+		assert_int_equal(connect_lane(c), SOFT);
 		assert_int_equal(known(0).failed != 0, !extra);
-		lane_set_up(&r.work.lane);
+		lane_set_up(&tour.lane);
 		end_lane();
 		close_place(0);
 	}
@@ -426,8 +419,8 @@ test_unable(void **state)
 	open_place(0, "", false);
 	queue(1);
 	buf_puts(&r.unable, "password: not there");
-	assert_int_equal(connect_lane(&r), SOFT);
-	assert_memory_equal(r.why.p, "password: not there", 19);
+	assert_int_equal(connect_lane(c), SOFT);
+	assert_memory_equal(c->why.p, "password: not there", 19);
 	end_lane();
 	close_place(0);
 	assert_int_equal(place[0].connections, 0);
@@ -439,18 +432,17 @@ test_up_again(void **state)
 {
 	(void)state;
 	struct lane_state now;
-	struct found found;
 	begin_lane();
 	open_place(0, "", false);
 	queue(1);
-	assert_int_equal(lane_set_down(&r.work.lane, 4, 0, "gone"), 0);
-	lane_state(&r.work.lane, &r.work.state);
-	assert_int_equal(connect_lane(&r), DONE);
-	lane_state(&r.work.lane, &now);
+	assert_int_equal(lane_set_down(&tour.lane, 4, 0, "gone"), 0);
+	lane_state(&tour.lane, &c->work.state);
+	assert_int_equal(connect_lane(c), DONE);
+	lane_state(&tour.lane, &now);
 	assert_true(!now.down && now.attempts == 0);
-	assert_true(!r.work.state.down && r.work.state.attempts == 4);
-	assert_true(scan_lane(&r, no_help, &found));
-	assert_int_equal(r.work.state.attempts, 0);
+	assert_true(!c->work.state.down && c->work.state.attempts == 4);
+	scan();
+	assert_int_equal(c->work.state.attempts, 0);
 	end_lane();
 	close_place(0);
 }
@@ -497,16 +489,16 @@ test_terms(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		begin_lane();
 		open_place(0, "", false);
-		struct exchanger *e = &r.work.exchangers.v[0];
-		snprintf(r.work.lane.name, sizeof(r.work.lane.name), "%s", rows[i].lane);
+		struct exchanger *e = &c->work.exchangers.v[0];
+		snprintf(tour.lane.name, sizeof(tour.lane.name), "%s", rows[i].lane);
 		snprintf(e->host, sizeof(e->host), "%s", rows[i].host);
 		e->named = rows[i].named;
-		r.work.delivery.tls = rows[i].tls;
+		c->work.delivery.tls = rows[i].tls;
 		r.login = rows[i].knows_login ? login : (struct login){ 0 };
 		if (rows[i].known != NOTHING)
 			hosts_mark(&r.hosts, e, (enum host_event)rows[i].known);
-		assert_int_equal(connect_lane(&r), DONE);
-		const struct link_terms *t = &r.link.terms;
+		assert_int_equal(connect_lane(c), DONE);
+		const struct link_terms *t = &c->link.terms;
 		assert_string_equal(t->target, rows[i].target);
 		assert_int_equal(t->policy, rows[i].policy);
 		assert_int_equal(t->login != NULL, rows[i].login);
@@ -542,11 +534,11 @@ test_pace(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		begin_lane();
 		open_place(0, "", false);
-		r.work.lessons = rows[i].lessons;
-		r.work.delivery.without = size;
-		hosts_mark(&r.hosts, &r.work.exchangers.v[0], rows[i].known);
-		assert_int_equal(connect_lane(&r), DONE);
-		const struct link_terms *t = &r.link.terms;
+		c->work.lessons = rows[i].lessons;
+		c->work.delivery.without = size;
+		hosts_mark(&r.hosts, &c->work.exchangers.v[0], rows[i].known);
+		assert_int_equal(connect_lane(c), DONE);
+		const struct link_terms *t = &c->link.terms;
 		assert_int_equal(t->without, rows[i].without | CAN_SIZE);
 		assert_int_equal(t->avoided, rows[i].without);
 		assert_int_equal(t->window == 1, rows[i].single);
@@ -564,13 +556,13 @@ test_login(void **state)
 	for (int named = 0; named < 2; named++) {
 		begin_lane();
 		open_place(0, "", false);
-		r.work.exchangers.v[0].named = named;
+		c->work.exchangers.v[0].named = named;
 		r.login.user = (char *)"us";
-		hosts_mark(&r.hosts, &r.work.exchangers.v[0], HOST_HELO);
+		hosts_mark(&r.hosts, &c->work.exchangers.v[0], HOST_HELO);
 		queue(1); /* the host offers no AUTH, so whom a login is for gets no mail */
-		assert_int_equal(connect_lane(&r), named ? SOFT : DONE);
-		assert_int_equal(r.link.terms.login != NULL, named);
-		assert_int_equal(r.link.terms.helo, !named); /* which knows no AUTH */
+		assert_int_equal(connect_lane(c), named ? SOFT : DONE);
+		assert_int_equal(c->link.terms.login != NULL, named);
+		assert_int_equal(c->link.terms.helo, !named); /* which knows no AUTH */
 		/* that it does not take the login says nothing about the host */
 		assert_int_equal(known(0).failed, 0);
 		end_lane();
@@ -579,52 +571,278 @@ test_login(void **state)
 	r.login.user = NULL;
 }
 
-/* ---- logins of routes (M2) ------------------------------------------------------------------ */
+/* ---- one connection, several lanes ---------------------------------------------------------- */
 
+/*
+ * A certificate that is good for one name. The linker puts the functions below in the place of those
+ * of tlsclient.c; other connections here have no TLS.
+ */
+static const char *certificate;
+
+bool __wrap_tlsclient_verify(struct tls *t, const char *name, struct buf *why);
+void __wrap_tlsclient_free(struct tls *t);
+void __wrap_tlsclient_end(struct tls *t);
+
+bool
+__wrap_tlsclient_verify(struct tls *t, const char *name, struct buf *why)
+{
+	(void)why;
+	assert_ptr_equal(t, &certificate);
+	return strcmp(name, certificate) == 0;
+}
+
+void
+__wrap_tlsclient_free(struct tls *t)
+{
+	(void)t;
+}
+
+void
+__wrap_tlsclient_end(struct tls *t)
+{
+	(void)t;
+}
+
+/* It is at a lane whose only host is this one, with no connection yet. */
 static void
-test_logins(void **state)
+begin_first(const char *lane)
+{
+	begin_lane();
+	open_place(0, "", false);
+	snprintf(tour.lane.name, sizeof(tour.lane.name), "%s", lane);
+	assert_int_equal(connect_lane(c), DONE);
+	assert_string_equal(c->for_lane, lane);
+}
+
+/* It goes on with another lane, for which this host was found; NULL: the lane has not waited. */
+static void
+begin_next(const char *lane, const struct exchanger *offer)
+{
+	struct exchanger here = c->to;
+	connect_end(c);
+	begin_lane();
+	snprintf(tour.lane.name, sizeof(tour.lane.name), "%s", lane);
+	c->work.exchangers.v[c->work.exchangers.n++] = here;
+	free(c->turn.offer);
+	c->turn.offer = offer != NULL ? malloc(sizeof(*offer)) : NULL;
+	if (offer != NULL)
+		*c->turn.offer = *offer;
+}
+
+enum offer { NONE, HERE, OTHER_ADDRESS, OTHER_PORT, OTHER_TLS, SOCKET };
+
+/* The host of the connection, as the other lane finds it under another name; or another one. */
+static const struct exchanger *
+offered(enum offer o, const char *lane)
+{
+	static struct exchanger e;
+	e = c->to;
+	snprintf(e.host, sizeof(e.host), "%s", lane[0] == '[' ? lane : "mx.b.example");
+	if (o == OTHER_ADDRESS)
+		assert_int_equal(netaddr_parse(span_of("127.0.0.2"), &e.addr), 0);
+	e.port = (uint16_t)(e.port + (o == OTHER_PORT));
+	e.tls_first = o == OTHER_TLS;
+	e.socket = o == SOCKET;
+	return o != NONE ? &e : NULL;
+}
+
+/* Whose mail may go by a connection that was made for somebody else's? */
+static void
+test_shared_connection(void **state)
 {
 	(void)state;
-	static const char *const routes =
-		"[route one]\ndomains = one.example\nhosts = [192.0.2.1]:587\n"
-		"delivery_user = us\ndelivery_password_file = /one\n"
-		"[route other]\ndomains = other.example\nhosts = [192.0.2.1]:587\n"
-		"delivery_user = us\ndelivery_password_file = /other\n"
-		"[route token]\ndomains = token.example\nhosts = [192.0.2.1]:587\n"
-		"delivery_user = us\ndelivery_token_command = /token\n"
-		"[route user]\ndomains = user.example\nhosts = [192.0.2.1]:587\n"
-		"delivery_user = you\ndelivery_password_file = /one\n"
-		"[route plain]\ndomains = *\nhosts = [192.0.2.1]:25\n";
 	static const struct {
-		const char *lane;
-		struct login_settings is;
-		bool fits;
+		const char *first, *next;
+		enum offer offer;
+		enum conf_delivery_tls tls;
+		const char *certificate; /* NULL: it goes in clear */
+		bool shared;
+		const char *target; /* of the certificate, then */
 	} rows[] = {
-		{ "route:one", { "us", "/one", NULL }, true },
-		{ "route:other", { "us", "/one", NULL }, false },
-		{ "route:token", { "us", "/one", NULL }, false },
-		{ "route:user", { "us", "/one", NULL }, false },
-		{ "route:plain", { "us", "/one", NULL }, false },
-		{ "d.example", { "us", "/one", NULL }, false },
-		{ "route:plain", { NULL, NULL, NULL }, true },
-		{ "d.example", { NULL, NULL, NULL }, true },
-		{ "route:one", { NULL, NULL, NULL }, false },
-		{ "route:token", { "us", NULL, "/token" }, true },
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_MAY, NULL, true, "b.example" },
+		{ "a.example", "[127.0.0.1]", HERE, DELIVERY_TLS_MAY, NULL, true, "127.0.0.1" },
+		{ "a.example", "a.example", NONE, DELIVERY_TLS_MAY, NULL, true, "a.example" },
+		/* it must be the same host */
+		{ "a.example", "b.example", NONE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", OTHER_ADDRESS, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", OTHER_PORT, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", OTHER_TLS, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", SOCKET, DELIVERY_TLS_MAY, NULL, .shared = false },
+		/* what a route says is for its own mail; a literal's connection was made for no name */
+		{ "route:r", "b.example", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "route:r", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "route:r", "route:r", NONE, DELIVERY_TLS_MAY, NULL, true, "" },
+		{ "route:r", "route:s", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "[127.0.0.1]", "b.example", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		/* S15: where a certificate must be good, it is for this lane */
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_VERIFY, "b.example", true,
+			"b.example" },
+		{ "a.example", "[127.0.0.1]", HERE, DELIVERY_TLS_VERIFY, "127.0.0.1", true,
+			"127.0.0.1" },
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_VERIFY, "a.example", .shared = false },
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_VERIFY, NULL, .shared = false },
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_MAY, "a.example", true, "b.example" },
+		/* ... which was shown to its own lane when it began */
+		{ "a.example", "a.example", NONE, DELIVERY_TLS_VERIFY, "c.example", true,
+			"a.example" },
 	};
-	char path[sizeof(top) + 10];
-	auto_buf why = buf_new(TEXT);
-	assert_false(connect_logins_vary(&r)); /* there are no routes */
-	assert_true(connect_login_fits(&r, "d.example"));
-	conf_free(&r.common);
-	snprintf(path, sizeof(path), "%s/conf", top);
-	spill(sp.root, "conf", span_of(routes));
-	r.common = (struct conf){ 0 };
-	if (conf_load(&r.common, &(struct conf_args){ .file = path }, NULL, &why) < 0)
-		fail_msg("%.*s", (int)why.n, why.p);
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		r.login_is = rows[i].is;
-		assert_int_equal(connect_login_fits(&r, rows[i].lane), rows[i].fits);
-		assert_true(connect_logins_vary(&r));
+		begin_first(rows[i].first);
+		certificate = rows[i].certificate;
+		c->link.proof.tls = certificate != NULL ? (struct tls *)(void *)&certificate : NULL;
+		int fd = c->link.fd;
+		begin_next(rows[i].next, offered(rows[i].offer, rows[i].next));
+		c->work.delivery.tls = rows[i].tls;
+		(void)connect_lane(c);
+		bool shared = sending_is_open(&c->link) && strcmp(c->for_lane, rows[i].first) == 0 &&
+			c->work.race.v == NULL;
+		if (shared != rows[i].shared)
+			fail_msg("row %zu: %s, %s", i, rows[i].first, rows[i].next);
+		if (shared) {
+			assert_int_equal(c->link.fd, fd);
+			assert_string_equal(c->link.terms.target, rows[i].target);
+			assert_int_equal(c->work.to.port, c->to.port);
+		}
+		end_lane();
+		close_place(0);
+		if (shared)
+			assert_int_equal(place[0].connections, 1);
+	}
+}
+
+/*
+ * REQUIRETLS asks for a certificate that is good for the domain of the mail. That it was for the
+ * domain before says nothing, nor that it was for the one between: also for the domain for which the
+ * connection was made, when it gets it back.
+ */
+static void
+test_judged_anew(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *certificate;
+		bool first, second;
+	} rows[] = { { "a.example", true, false }, { "b.example", false, true },
+		{ "c.example", false, false } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_first("a.example");
+		certificate = rows[i].certificate;
+		c->link.proof.tls = (struct tls *)(void *)&certificate;
+		assert_int_equal(link_judge(&c->link), rows[i].first);
+		for (int again = 0; again < 2; again++) {
+			begin_next("b.example", offered(HERE, "b.example"));
+			assert_int_equal(connect_lane(c), DONE);
+			assert_int_equal(link_judge(&c->link), rows[i].second);
+			assert_string_equal(c->work.to.host, "mx.b.example");
+			begin_next("a.example", NULL);
+			assert_int_equal(connect_lane(c), DONE);
+			assert_int_equal(link_judge(&c->link), rows[i].first);
+			assert_string_equal(c->work.to.host, c->to.host);
+		}
+		end_lane();
+		close_place(0);
+		assert_int_equal(place[0].connections, 1);
+	}
+}
+
+/* What a connection did for one lane says nothing about the next one's mail (L9, L15). */
+static void
+test_of_no_use_yet(void **state)
+{
+	(void)state;
+	begin_first("a.example");
+	c->link.flow.answered = 3;
+	begin_next("a.example", NULL);
+	assert_int_equal(connect_lane(c), DONE);
+	assert_true(link_was_of_use(&c->link));
+	begin_next("b.example", offered(HERE, "b.example"));
+	assert_int_equal(connect_lane(c), DONE);
+	assert_false(link_was_of_use(&c->link));
+	end_lane();
+	close_place(0);
+}
+
+/* ---- no connection now ---------------------------------------------------------------------- */
+
+/* The host has all connections that it may have: the lane is to wait for one, and nothing counts
+ * against anybody. */
+static void
+test_host_is_full(void **state)
+{
+	(void)state;
+	char got[MESSAGES + 1];
+	struct found found;
+	begin_lane();
+	open_place(0, "", false);
+	r.turns.schedule.per_host = 1;
+	struct schedule_host *h = turns_connect(c, &c->work.exchangers.v[0]);
+	assert_non_null(h);
+	queue(2);
+	tour_begin(c);
+	assert_false(scan_lane(c, &found));
+	assert_true(c->work.parked && found.again && found.parked && !found.stop);
+	assert_int_equal(c->work.to.port, c->work.exchangers.v[0].port);
+	assert_int_equal(c->work.verdict, DONE);
+	assert_int_equal(known(0).failed, 0);
+	assert_int_equal(tour_left(&tour), 1); /* it did not go on */
+	turns_disconnect(c, h, false);
+	end_lane();
+	describe(2, got);
+	assert_string_equal(got, "00");
+	close_place(0);
+	assert_int_equal(place[0].connections, 0);
+}
+
+/* One of several couriers that gets no connection goes, and the messages wait for the others. */
+static void
+test_one_too_many(void **state)
+{
+	(void)state;
+	char got[MESSAGES + 1];
+	struct found found;
+	begin_lane();
+	open_place(0, "GREETING1=421 too many!", false);
+	queue(2);
+	c->turn.lane->couriers = 2;
+	tour_begin(c);
+	assert_false(scan_lane(c, &found));
+	assert_true(found.again && found.parked && !c->work.parked);
+	assert_int_equal(tour_left(&tour), 1);
+	c->turn.lane->couriers = 1;
+	end_lane();
+	describe(2, got);
+	assert_string_equal(got, "00");
+	close_place(0);
+}
+
+/* A host that takes no further connection gets fewer: by what a greeting says, or its first word
+ * after that; but not when the connection was of use. */
+static void
+test_refused_connection(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		bool refused;
+	} rows[] = { { "GREETING1=421 too many!", true }, { "MAIL1=421 too many!", true },
+		{ "MAIL2=421 enough!", false }, { "", false } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct exchanger to;
+		begin_lane();
+		open_place(0, rows[i].host, false);
+		to = c->work.exchangers.v[0];
+		r.turns.schedule.per_host = 3;
+		struct schedule_host *h = turns_connect(c, &to); /* it remembers while it has one */
+		queue(2);
+		scan();
+		lane_set_up(&tour.lane);
+		end_lane();
+		assert_int_equal(h->connections, 1);
+		assert_int_equal(h->limit, rows[i].refused ? 1 : 3);
+		turns_disconnect(c, h, false);
+		char got[MESSAGES + 1];
+		describe(2, got);
+		close_place(0);
 	}
 }
 
@@ -642,7 +860,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_terms, start, stop),
 		cmocka_unit_test_setup_teardown(test_pace, start, stop),
 		cmocka_unit_test_setup_teardown(test_login, start, stop),
-		cmocka_unit_test_setup_teardown(test_logins, start, stop),
+		cmocka_unit_test_setup_teardown(test_shared_connection, start, stop),
+		cmocka_unit_test_setup_teardown(test_judged_anew, start, stop),
+		cmocka_unit_test_setup_teardown(test_of_no_use_yet, start, stop),
+		cmocka_unit_test_setup_teardown(test_host_is_full, start, stop),
+		cmocka_unit_test_setup_teardown(test_one_too_many, start, stop),
+		cmocka_unit_test_setup_teardown(test_refused_connection, start, stop),
 	};
 	return cmocka_run_group_tests_name("connect", tests, NULL, NULL);
 }

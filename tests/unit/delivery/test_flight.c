@@ -1,19 +1,16 @@
-/* flight: what becomes of messages that are on their way together (R57, F10, F12, L8,
- * L9). */
-#include "tests/unit/spooled.h"
+/* flight: what becomes of messages that are on their way together (R57, F10, F12, I14,
+ * L8, L9). */
+#include "tests/unit/delivery/at_work.h"
 
 #include <errno.h>
 #include <fcntl.h>
 
-#include "delivery/flight.h"
 #include "lib/clock.h"
-#include "process/log.h"
 #include "queue/draft.h"
 #include "tests/unit/sending/host.h"
 
 enum { MESSAGES = 3, RETRY = 100, HOUR = 3600 };
 
-static struct relay r;
 static struct host host;
 static char ids[MESSAGES][ID_SIZE];
 
@@ -24,30 +21,30 @@ start(void **state)
 	if (setup(state) < 0)
 		return -1;
 	log_open(LOG_TO_NONE, "test", NULL);
-	r = (struct relay){ .spool = sp, .work = { .lane = LANE_CLOSED } };
-	r.common = (struct conf){ .who.hostname = hostname,
-		.relay = { .retry = { { RETRY }, 1 }, .expire = 10000, .window_messages = MESSAGES } };
+	r = (struct relay){ .common = { .who.hostname = hostname,
+		.relay = { .retry = { { RETRY }, 1 }, .expire = 10000, .max_connections = 1,
+			.window_messages = MESSAGES } } };
+	if (hire() < 0)
+		return -1;
 	/* Long times: replies come, and none is late. */
-	r.work.delivery = (struct conf_delivery){ .timeout_helo = HOUR,
+	c->work.delivery = (struct conf_delivery){ .timeout_helo = HOUR,
 		.timeout_mail = HOUR,
 		.timeout_rcpt = HOUR,
 		.timeout_data_start = HOUR,
 		.timeout_data_block = HOUR,
 		.timeout_data_end = HOUR,
 		.timeout_quit = HOUR };
-	r.work.to.port = 25;
-	r.link.text = buf_new(LIMIT_REPLY_TEXT);
+	c->work.to.port = 25;
+	c->link.text = buf_new(LIMIT_REPLY_TEXT);
 	hosts_open(&r.hosts, sp.root, 1000);
-	return flight_prepare(&r);
+	return 0;
 }
 
 static int
 stop(void **state)
 {
-	lane_close(&r.work.lane);
 	close(r.hosts.dir);
-	free(r.flights.v);
-	buf_free(&r.link.text);
+	dismiss();
 	return teardown(state);
 }
 
@@ -55,24 +52,24 @@ stop(void **state)
 static void
 connect_to(const struct host_script *script, bool window)
 {
-	r.link.terms = (struct link_terms){
-		.name = "mx", .conf = &r.work.delivery, .hostname = r.common.who.hostname,
+	c->link.terms = (struct link_terms){
+		.name = "mx", .conf = &c->work.delivery, .hostname = r.common.who.hostname,
 		.min_data_rate = 1, .window = window ? MESSAGES : 1, .window_size = 1 << 20,
 		.discards = true,
 	};
-	r.link.fd = host_start(&host, script);
-	r.link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };
-	r.link.flow = (struct link_flow){ 0 };
-	r.link.bye = r.link.hung_up = false;
-	stream_init(&r.link.stream, r.link.fd, r.link.fd, true, NULL);
-	link_attend(&r.link);
-	r.work.lost = 0;
+	c->link.fd = host_start(&host, script);
+	c->link.host = (struct link_host){ .can = window ? CAN_PIPELINING | CAN_CHUNKING : 0 };
+	c->link.flow = (struct link_flow){ 0 };
+	c->link.bye = c->link.hung_up = false;
+	stream_init(&c->link.stream, c->link.fd, c->link.fd, true, NULL);
+	link_attend(&c->link);
+	c->work.lost = 0;
 }
 
 static void
 part(void)
 {
-	link_quit(&r.link);
+	link_quit(&c->link, INT64_MAX);
 	host_join(&host);
 }
 
@@ -93,26 +90,25 @@ queue(int rcpts)
 		assert_int_equal(draft_commit(&d), 0);
 		memcpy(ids[i], d.id, ID_SIZE);
 	}
-	lane_close(&r.work.lane);
-	assert_int_equal(lane_open(&r.work.lane, &sp, "d.example"), 0);
+	lane_close(&tour.lane);
+	assert_int_equal(lane_open(&tour.lane, &sp, "d.example"), 0);
 }
 
-/* Claims and opens a message, and sends it as far as there is no need to wait. */
+/* Opens a message, and sends it as far as there is no need to wait. */
 static void
 take_off(const char *id, struct found *found)
 {
-	struct flight *f = flight_take(&r);
+	struct flight *f = flight_take(c, id);
 	assert_non_null(f);
-	assert_int_equal(lane_claim(&r.work.lane, id), 0);
-	assert_int_equal(message_open(&f->m, &r.work.lane, id), 0);
-	flight_take_off(&r, f, found);
+	assert_int_equal(message_open(&f->m, &tour.lane, id), 0);
+	flight_take_off(c, f, found);
 }
 
-static size_t
+static int64_t
 unused(void)
 {
-	size_t n = 0;
-	for (struct flight *f = r.flights.free; f != NULL; f = f->free)
+	int64_t n = 0;
+	for (struct flight *f = c->flights.free; f != NULL; f = f->free)
 		n++;
 	return n;
 }
@@ -128,7 +124,6 @@ describe(char out[static 64])
 	for (int i = 0; i < MESSAGES; i++) {
 		struct message m;
 		int left = 0;
-		assert_int_equal(lane_claim(&other, ids[i]), 0); /* none is claimed any more */
 		int err = message_open(&m, &other, ids[i]);
 		for (int k = 0; err == 0 && k < m.n; k++)
 			left += !m.rcpt[k].settled;
@@ -142,6 +137,61 @@ describe(char out[static 64])
 	}
 	lane_close(&other);
 }
+
+/* ---- what is in hand ----------------------------------------------------------------------- */
+
+/* The linker puts the function below in the place of log_event. */
+static int settled;
+void __wrap_log_event(int priority, const struct log_fields *f, const char *fmt, ...);
+
+/* Is this message in hand? With "": is none? */
+static bool
+is_in_hand(const char *id)
+{
+	struct hands_suspect s = { .number = 0 };
+	while (hands_next(r.hands, &s))
+		if (id[0] == '\0' || strcmp(s.id, id) == 0)
+			return id[0] != '\0';
+	return id[0] == '\0';
+}
+
+/* I14: whoever settles a message has that one in hand. */
+void
+__wrap_log_event(int priority, const struct log_fields *f, const char *fmt, ...)
+{
+	(void)priority;
+	(void)fmt;
+	if (strcmp(f->event, "delivered") != 0)
+		return;
+	assert_true(is_in_hand(f->queue_id));
+	settled++;
+}
+
+static void
+test_in_hand(void **state)
+{
+	(void)state;
+	static const unsigned ways[] = { 0, CAN_PIPELINING, CAN_PIPELINING | CAN_CHUNKING };
+	const struct host_script script = { .ehlo = "250-mx/250 CHUNKING" };
+	for (size_t i = 0; i < ROWS(ways); i++) {
+		struct found found = { 0 };
+		queue(1);
+		connect_to(&script, ways[i] == (CAN_PIPELINING | CAN_CHUNKING));
+		c->link.host.can = ways[i];
+		settled = 0;
+		for (int k = 0; k < MESSAGES; k++) { /* as scan.c does */
+			while (sending_full(&c->link))
+				flight_land(c, &found);
+			take_off(ids[k], &found);
+		}
+		flight_land_all(c, &found);
+		assert_int_equal(settled, MESSAGES);
+		assert_true(is_in_hand(""));
+		part();
+	}
+}
+
+/* ---- what becomes of them ------------------------------------------------------------------ */
 
 struct row {
 	const char *host; /* what it does beside what is usual (host.h) */
@@ -204,24 +254,23 @@ test_landing(void **state)
 		queue(rows[i].rcpts);
 		connect_to(&script, rows[i].window);
 		for (int k = 0; k < MESSAGES; k++) {
-			while (sending_full(&r.link))
-				flight_land(&r, &found);
-			if (sending_is_open(&r.link)) /* or there would be another */
+			while (sending_full(&c->link))
+				flight_land(c, &found);
+			if (sending_is_open(&c->link)) /* or there would be another */
 				take_off(ids[k], &found);
 		}
-		flight_land_all(&r, &found);
-		assert_int_equal(sending_jobs(&r.link), 0);
-		assert_int_equal(unused(), r.flights.n);
+		flight_land_all(c, &found);
+		assert_int_equal(sending_jobs(&c->link), 0);
+		assert_int_equal(unused(), c->flights.used);
 		part();
 		describe(text);
 		if (strcmp(text, rows[i].want) != 0)
 			fail_msg("%s: %s, not %s", rows[i].host, text, rows[i].want);
-		hosts_recall(&r.hosts, &r.work.to, &known);
+		hosts_recall(&r.hosts, &c->work.to, &known);
 		assert_int_equal(known.single != 0, rows[i].single);
 		hosts_sweep(&(struct hosts){ .dir = r.hosts.dir, .age = -1 });
-		assert_true(found.tried);
 		assert_int_equal(found.again, rows[i].again);
-		assert_int_equal(r.work.lost, rows[i].lost ? 1 : 0);
+		assert_int_equal(c->work.lost, rows[i].lost ? 1 : 0);
 	}
 }
 
@@ -229,6 +278,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_in_hand, start, stop),
 		cmocka_unit_test_setup_teardown(test_landing, start, stop),
 	};
 	return cmocka_run_group_tests_name("flight", tests, NULL, NULL);

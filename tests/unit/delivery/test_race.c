@@ -8,12 +8,14 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "delivery/race.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/wait.h"
 
 enum { HOSTS = 4, AGE = 600, TEXT = 1000, SLOW = 20000, DRAWS = 600 };
 
@@ -131,11 +133,13 @@ static char any_source[] = "", no_source[] = "192.0.2.1"; /* an address that is 
 static struct conf_delivery conf = { .timeout_connect = 3600, .timeout_greeting = 3600,
 	.source = any_source };
 
+static const struct race_gate *gate;
+
 static void
 begin_race(struct race *r)
 {
 	const struct exchangers all = { .v = exchanger, .n = n_places };
-	assert_int_equal(race_begin(r, &conf, &hosts, &all), 0);
+	assert_int_equal(race_begin(r, &conf, &hosts, gate, &all), 0);
 }
 
 /* The same where the client speaks first (implicit TLS): to connect is to win. */
@@ -434,11 +438,195 @@ test_convict(void **state)
 	forget_all();
 	race_convict(&r);
 	assert_int_equal(known(1).failed, 0);
-	/* of an extra relay, a connection may only be one too many */
+	/* of one courier of several, a connection may only be one too many */
 	r.extra = true;
 	race_note_loss(&r);
 	race_convict(&r);
 	assert_int_equal(known(2).failed, 0);
+	race_end(&r);
+	close_places();
+}
+
+/* ---- who may connect ------------------------------------------------------------------------ */
+
+/* The porter keeps away whom `full` names, and counts the others. */
+static struct {
+	const char *full;
+	int inside[HOSTS], refused[HOSTS];
+} porter;
+
+static void *
+enter(void *context, const struct exchanger *to)
+{
+	assert_ptr_equal(context, &porter);
+	char name = letter(to);
+	if (strchr(porter.full, name) != NULL)
+		return NULL;
+	porter.inside[name - 'a']++;
+	return &porter.inside[name - 'a'];
+}
+
+static void
+leave(void *context, void *place, bool refused)
+{
+	assert_ptr_equal(context, &porter);
+	int *inside = place;
+	--*inside;
+	porter.refused[inside - porter.inside] += refused;
+}
+
+static const struct race_gate guarded_gate = { .context = &porter, .enter = enter, .leave = leave };
+
+static int
+guard(void **state)
+{
+	(void)state;
+	memset(&porter, 0, sizeof(porter));
+	porter.full = "";
+	gate = &guarded_gate;
+	conf.mx_order = MX_RANDOM;
+	return 0;
+}
+
+static int
+unguard(void **state)
+{
+	(void)state;
+	gate = NULL;
+	return 0;
+}
+
+/* Those that stand in for one that has enough connections are as good; nobody goes to worse ones. */
+static void
+test_full(void **state)
+{
+	(void)state;
+	static const struct {
+		uint16_t preference[3];
+		const char *full, *want;
+		char known; /* as the one that is full; 0: none */
+	} rows[] = {
+		{ { 10, 10, 20 }, "", "abc-", 0 },
+		{ { 10, 10, 20 }, "a", "b-", 'a' },
+		{ { 10, 10, 20 }, "b", "a-", 'b' },
+		{ { 10, 10, 20 }, "ab", "-", 'b' },
+		{ { 10, 10, 20 }, "c", "ab-", 'c' },
+		{ { 10, 20, 30 }, "a", "-", 'a' },
+		{ { 10, 20, 30 }, "b", "a-", 'b' },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		auto_buf why = buf_new(TEXT);
+		struct race r;
+		char got[HOSTS + 2] = "";
+		for (size_t k = 0; k < 3; k++)
+			open_place(k, SILENT, rows[i].preference[k]);
+		porter.full = rows[i].full;
+		begin_race_of_clients(&r);
+		size_t n = 0;
+		do
+			got[n] = next(&r, &why);
+		while (got[n++] != '-');
+		const struct exchanger *full = race_full(&r);
+		assert_string_equal(got, rows[i].want);
+		assert_int_equal(full != NULL ? letter(full) : 0, rows[i].known);
+		race_end(&r);
+		for (size_t k = 0; k < 3; k++) { /* whatever came of it, the places are free */
+			assert_int_equal(porter.inside[k], 0);
+			assert_int_equal(known(k).failed, 0);
+		}
+		close_places();
+	}
+}
+
+/* The place of the winner is the caller's, once he took it. */
+static void
+test_place(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	for (int taken = 0; taken < 2; taken++) {
+		struct race r;
+		open_place(0, SILENT, 10);
+		begin_race_of_clients(&r);
+		assert_int_equal(next(&r, &why), 'a');
+		assert_int_equal(porter.inside[0], 1);
+		if (taken) {
+			assert_ptr_equal(race_take_place(&r), &porter.inside[0]);
+			assert_null(race_take_place(&r));
+		}
+		race_end(&r);
+		assert_int_equal(porter.inside[0], taken);
+		close_places();
+	}
+}
+
+/* Which failures say that the host took no further connection? */
+static void
+test_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		int manner;
+		char *source;
+		bool refused;
+	} rows[] = { { REFUSES, any_source, true }, { CLOSES, any_source, true },
+		{ SILENT, any_source, false }, { GREETS, no_source, false } };
+	conf.timeout_greeting = 1;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		auto_buf why = buf_new(TEXT);
+		struct race r;
+		memset(porter.refused, 0, sizeof(porter.refused));
+		open_place(0, rows[i].manner, 10);
+		conf.source = rows[i].source;
+		begin_race(&r);
+		assert_int_equal(next(&r, &why), '-');
+		assert_int_equal(porter.refused[0], rows[i].refused);
+		assert_int_equal(porter.inside[0], 0);
+		assert_null(race_full(&r));
+		race_end(&r);
+		close_places();
+	}
+	conf.source = any_source;
+	conf.timeout_greeting = 3600;
+}
+
+/* A socket of this host is no host that could have too many connections. */
+static void
+test_socket_needs_no_place(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	struct race r;
+	open_place(0, SILENT, 10);
+	exchanger[0].socket = true;
+	snprintf(exchanger[0].host, sizeof(exchanger[0].host), "%s/none", spool);
+	porter.full = "a";
+	begin_race(&r);
+	assert_int_equal(next(&r, &why), '-');
+	assert_null(race_full(&r));
+	race_end(&r);
+	close_places();
+}
+
+/* Whoever is told to end that gives all of them up at once, and asks nobody else. */
+static void
+test_told_to_end(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	struct race r;
+	const uint64_t one = 1;
+	auto_fd told = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(write(told, &one, sizeof(one)), sizeof(one));
+	open_place(0, SILENT, 10);
+	open_place(1, GREETS, 20);
+	wait_until_told(told);
+	begin_race(&r);
+	assert_int_equal(next(&r, &why), '-');
+	wait_until_told(-1);
+	assert_true(known(0).failed != 0 && known(1).failed == 0);
+	assert_int_equal(porter.inside[0] + porter.inside[1], 0);
+	assert_non_null(memmem(why.p, why.n, "timed out", 9));
 	race_end(&r);
 	close_places();
 }
@@ -457,6 +645,11 @@ main(void)
 		cmocka_unit_test(test_has_equal),
 		cmocka_unit_test(test_well_again),
 		cmocka_unit_test(test_convict),
+		cmocka_unit_test_setup_teardown(test_full, guard, unguard),
+		cmocka_unit_test_setup_teardown(test_place, guard, unguard),
+		cmocka_unit_test_setup_teardown(test_refused, guard, unguard),
+		cmocka_unit_test_setup_teardown(test_socket_needs_no_place, guard, unguard),
+		cmocka_unit_test_setup_teardown(test_told_to_end, guard, unguard),
 	};
 	return cmocka_run_group_tests_name("race", tests, start, stop);
 }

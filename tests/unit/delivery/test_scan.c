@@ -1,22 +1,21 @@
-/* scan: what is done with each file of a lane without a host (I14, J12, R87, R88, M4, M12, S7). */
-#include "tests/unit/spooled.h"
+/* scan: what is done with each file of a lane without a host (I14, J12, R87, R88, M4, M12, S3). */
+#include "tests/unit/delivery/at_work.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
-#include "delivery/flight.h"
+#include "delivery/notes.h"
 #include "delivery/scan.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/crc.h"
-#include "process/log.h"
 #include "queue/draft.h"
 
-enum { RETRY = 100, RETRY2 = 200, TEXT = 64 * 1024, HOUR = 3600 };
+enum { RETRY = 100, TEXT = 64 * 1024, HOUR = 3600 };
 
-static struct relay r;
-static int grown;
+static bool over; /* the last scan stopped in the middle */
 
 /* As many names are read of directories before that fails. */
 enum { ALL = -1 };
@@ -36,19 +35,12 @@ __wrap_readdir(DIR *dir)
 	return __real_readdir(dir);
 }
 
-static void
-grow(struct relay *relay)
-{
-	assert_ptr_equal(relay, &r);
-	grown++;
-}
-
 /* A relay at work on the lane of d.example, whose host is down. */
 static int
 start(void **state)
 {
 	const char *options[] = { "hostname=us.example", "retry=100s 200s", "expire=10000s",
-		"delay_warning=0s", "max_hold=1d" };
+		"delay_warning=0s", "max_hold=1d", "max_connections=1" };
 	auto_buf why = buf_new(TEXT);
 	const struct conf_args args = {
 		.file = "/dev/null", .options = options, .n = ROWS(options)
@@ -56,22 +48,19 @@ start(void **state)
 	if (setup(state) < 0)
 		return -1;
 	log_open(LOG_TO_NONE, "test", NULL);
-	r = (struct relay){ .spool = sp,
-		.hosts = { .dir = -1 },
-		.work = { .lane = LANE_CLOSED, .verdict = SOFT, .state = { .next = INT64_MAX } } };
-	r.link.fd = -1;
-	r.why = buf_new(TEXT);
-	buf_puts(&r.why, "550 5.1.2 why not");
-	grown = 0;
-	return conf_load(&r.common, &args, NULL, &why) < 0 ? -1 : flight_prepare(&r);
+	r = (struct relay){ .hosts = { .dir = -1 } };
+	if (conf_load(&r.common, &args, NULL, &why) < 0 || hire() < 0)
+		return -1;
+	c->work = (struct work){ .verdict = SOFT, .state = { .next = INT64_MAX },
+		.delivery = { .max_connections_per_lane = 5 } };
+	buf_puts(&c->why, "550 5.1.2 why not");
+	return 0;
 }
 
 static int
 stop(void **state)
 {
-	lane_close(&r.work.lane);
-	buf_free(&r.why);
-	free(r.flights.v);
+	dismiss();
 	conf_free(&r.common);
 	return teardown(state);
 }
@@ -85,8 +74,8 @@ queue(const struct envelope *e)
 		draft_recipient(&d, "d.example", span_of("u@d.example"), &(struct terms){ 0 }), 0);
 	draft_body(&d, span_of("Subject: x\r\n\r\nx\r\n"));
 	assert_int_equal(draft_commit(&d), 0);
-	lane_close(&r.work.lane);
-	assert_int_equal(lane_open(&r.work.lane, &sp, "d.example"), 0);
+	lane_close(&tour.lane);
+	assert_int_equal(lane_open(&tour.lane, &sp, "d.example"), 0);
 }
 
 static const struct envelope plain = { .sender = { "s@sender.example", 16 } };
@@ -95,20 +84,23 @@ static bool
 is_there(const char *name)
 {
 	struct stat st;
-	return fstatat(r.work.lane.dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return fstatat(tour.lane.dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* Goes over the lane once. What was found. */
 static struct found
 scan(void)
 {
-	struct found found = { .next = 1, .shared = true, .tried = true };
-	assert_true(scan_lane(&r, grow, &found));
-	assert_false(found.tried);
-	for (struct flight *f = r.flights.free; f != NULL; f = f->free) /* none is lost */
-		grown += 1000;
-	assert_int_equal(grown / 1000, r.flights.n);
-	grown %= 1000;
-	return found;
+	struct found found = { .next = 1, .again = true, .parked = true, .stop = true };
+	int64_t unused = 0;
+	tour_begin(c);
+	over = scan_lane(c, &found);
+	tour_add(&tour, &found);
+	for (struct flight *f = c->flights.free; f != NULL; f = f->free)
+		unused++;
+	assert_int_equal(unused, c->flights.used); /* none is lost */
+	assert_false(hands_next(r.hands, &(struct hands_suspect){ 0 })); /* nor kept in hand */
+	return tour.found;
 }
 
 /* ---- messages ----------------------------------------------------------------------------- */
@@ -121,10 +113,10 @@ test_down(void **state)
 	int64_t before = clock_wall();
 	struct found found = scan();
 	assert_in_range(found.next, before + IDLE_RETRY, clock_wall() + IDLE_RETRY);
-	assert_false(found.shared || found.again);
+	assert_false(found.again || over);
 	assert_true(is_there(d.id));
 	assert_true(
-		message_next(&r.work.lane, d.id) <= before); /* it was no attempt of the message */
+		message_next(&tour.lane, d.id) <= before); /* it was no attempt of the message */
 }
 
 /* M4, R88: as the sender says; but not farther away than anything ever waits, or the time would be
@@ -138,7 +130,7 @@ test_held(void **state)
 	} rows[] = { { 50, HOUR, 50 }, { HOUR, 2 * HOUR, HOUR },
 		{ 2 * HOUR, 2 * HOUR, HOUR }, { HOUR, 70, 70 },
 		{ INT64_MAX / 2, INT64_MAX / 4, HOUR } };
-	r.work.verdict = DONE; /* a host would be looked for */
+	c->work.verdict = DONE; /* a host would be looked for */
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct envelope e = plain;
 		int64_t before = clock_wall();
@@ -150,9 +142,9 @@ test_held(void **state)
 			struct found found = scan();
 			assert_in_range(
 				found.next, before + rows[i].want, clock_wall() + rows[i].want);
-			assert_int_equal(message_next(&r.work.lane, d.id), found.next);
+			assert_int_equal(message_next(&tour.lane, d.id), found.next);
 		}
-		assert_int_equal(message_remove(&r.work.lane, d.id), 0);
+		assert_int_equal(message_remove(&tour.lane, d.id), 0);
 	}
 }
 
@@ -171,10 +163,10 @@ test_clock_set_back(void **state)
 		queue(&plain);
 		memcpy(m.id, d.id, sizeof(m.id));
 		int64_t before = clock_wall();
-		assert_int_equal(message_wait(&m, &r.work.lane, before + rows[i].next), 0);
+		assert_int_equal(message_wait(&m, &tour.lane, before + rows[i].next), 0);
 		struct found found = scan();
 		assert_in_range(found.next, before + rows[i].want, clock_wall() + rows[i].want);
-		assert_int_equal(message_remove(&r.work.lane, d.id), 0);
+		assert_int_equal(message_remove(&tour.lane, d.id), 0);
 	}
 }
 
@@ -185,11 +177,11 @@ test_settled_before(void **state)
 	(void)state;
 	struct message m;
 	queue(&plain);
-	assert_int_equal(message_open(&m, &r.work.lane, d.id), 0);
+	assert_int_equal(message_open(&m, &tour.lane, d.id), 0);
 	m.rcpt[0].outcome = DONE;
-	assert_int_equal(message_mark(&m, &r.work.lane), 0);
+	assert_int_equal(message_mark(&m, &tour.lane), 0);
 	message_close(&m);
-	r.work.verdict = DONE; /* a host would be looked for */
+	c->work.verdict = DONE; /* a host would be looked for */
 	assert_int_equal(scan().next, 0);
 	assert_false(is_there(d.id));
 }
@@ -208,15 +200,15 @@ test_not_markable(void **state)
 	message_end(end, 0, crc32c(0, head, sizeof(head) - 1), d.id);
 	buf_puts(&file, head);
 	buf_puts(&file, end);
-	spill(r.work.lane.dir, d.id, buf_span(&file));
+	spill(tour.lane.dir, d.id, buf_span(&file));
 	char first[ID_SIZE];
 	memcpy(first, d.id, sizeof(first));
 	queue(&plain);
 	r.common.receive.min_free = INT64_MAX / 4;
-	r.work.verdict = HARD; /* the second one would be settled */
+	c->work.verdict = HARD; /* the second one would be settled */
 	int64_t before = clock_wall();
-	assert_false(scan_lane(&r, grow, &found));
-	assert_true(found.stop && found.last && !found.tried);
+	found = scan();
+	assert_true(found.stop && found.last && !over);
 	assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
 	assert_true(is_there(first) && is_there(d.id));
 }
@@ -254,8 +246,8 @@ test_given_up(void **state)
 		struct envelope e = plain;
 		e.by = rows[i].late ? clock_wall() - 1 : 0;
 		e.by_mode = rows[i].late ? 'R' : '\0';
-		r.work.verdict = rows[i].verdict;
-		r.work.state.attempts = rows[i].lane_attempts;
+		c->work.verdict = rows[i].verdict;
+		c->work.state.attempts = rows[i].lane_attempts;
 		r.common.relay.expire = rows[i].expire;
 		queue(&e);
 		char id[ID_SIZE];
@@ -265,140 +257,168 @@ test_given_up(void **state)
 		assert_int_equal(found.next == 0, rows[i].gone);
 		assert_int_equal(take_reports(), rows[i].gone);
 		if (!rows[i].gone)
-			assert_int_equal(message_remove(&r.work.lane, id), 0);
+			assert_int_equal(message_remove(&tour.lane, id), 0);
 	}
 }
 
-/* ---- what other relays do ----------------------------------------------------------------- */
+/* ---- messages at which a relay died -------------------------------------------------------- */
+
+static const struct envelope nobodys = { .sender = { "", 0 } }; /* nobody is told of it */
+static int keeper; /* what the first process is told is read there */
 
 static void
-test_shared(void **state)
+begin_to_watch(void)
+{
+	int ends[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	r.keeper = ends[0];
+	keeper = ends[1];
+}
+
+static void
+end_to_watch(void)
+{
+	close(r.keeper);
+	close(keeper);
+}
+
+/* It is asked to see to it that this message is tried alone, once; or is not. */
+static void
+asks(const char *id)
+{
+	struct note n;
+	if (id != NULL) {
+		assert_int_equal(notes_receive(keeper, &n), 1);
+		assert_int_equal(n.kind, NOTE_ALONE);
+		assert_string_equal(n.id, id);
+		assert_string_equal(n.lane, "d.example");
+	}
+	assert_int_equal(notes_receive(keeper, &n), -1);
+}
+
+/* I14: while a message is under suspicion nobody here touches it. Others go their way. */
+static void
+test_suspect(void **state)
 {
 	(void)state;
-	struct lane other;
-	queue(&plain);
-	assert_int_equal(lane_open(&other, &sp, "d.example"), 0);
-	assert_int_equal(lane_claim(&other, d.id), 0);
-	r.work.verdict = HARD; /* it would be settled */
+	char suspect[ID_SIZE];
+	begin_to_watch();
+	queue(&nobodys);
+	memcpy(suspect, d.id, sizeof(suspect));
+	queue(&nobodys);
+	c->work.verdict = HARD; /* what is tried is settled */
+	assert_true(suspects_add(&r.suspects, "d.example", suspect));
+	assert_true(suspects_add(&r.suspects, "e.example", d.id)); /* another message */
+	int64_t before = clock_wall();
 	struct found found = scan();
-	assert_true(found.shared && !found.again);
-	assert_true(is_there(d.id));
-	lane_unclaim(&other, d.id);
-	found = scan();
-	assert_false(found.shared);
-	assert_false(is_there(d.id));
-	lane_close(&other);
+	assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
+	assert_true(is_there(suspect) && !is_there(d.id));
+	asks(NULL); /* it knows */
+	suspects_remove(&r.suspects, "d.example", suspect);
+	assert_int_equal(scan().next, 0);
+	assert_false(is_there(suspect));
+	end_to_watch();
 }
+
+/* M12, I14: one that ever killed a relay is tried alone whenever it is due, though nobody of now
+ * saw that. */
+static void
+test_has_crashed(void **state)
+{
+	(void)state;
+	struct message m = MESSAGE_CLOSED;
+	int times;
+	begin_to_watch();
+	queue(&nobodys);
+	memcpy(m.id, d.id, sizeof(m.id));
+	assert_int_equal(message_note_crash(&tour.lane, d.id, &times), 0);
+	assert_int_equal(message_wait(&m, &tour.lane, clock_wall() + RETRY), 0);
+	c->work.verdict = HARD;
+	(void)scan(); /* not yet */
+	asks(NULL);
+	assert_int_equal(message_wait(&m, &tour.lane, clock_wall() - 1), 0);
+	(void)scan();
+	asks(d.id);
+	(void)scan();
+	asks(NULL); /* once is enough */
+	assert_true(is_there(d.id) && suspects_has(&r.suspects, "d.example", d.id));
+	end_to_watch();
+}
+
+/* An attempt that failed is no crash. */
+static void
+test_no_crash(void **state)
+{
+	(void)state;
+	struct message m;
+	begin_to_watch();
+	queue(&nobodys);
+	assert_int_equal(message_open(&m, &tour.lane, d.id), 0);
+	assert_int_equal(message_note(&m, &tour.lane, clock_wall() - 1, true), 0);
+	message_close(&m);
+	c->work.verdict = HARD;
+	assert_int_equal(scan().next, 0);
+	assert_false(is_there(d.id));
+	asks(NULL);
+	end_to_watch();
+}
+
+/* Whoever tries it alone does try it, and so does a relay that nobody watches. */
+static void
+test_alone(void **state)
+{
+	(void)state;
+	struct found found;
+	for (int watched = 0; watched < 2; watched++) {
+		found = (struct found){ 0 };
+		begin_to_watch();
+		queue(&nobodys);
+		c->work.verdict = HARD;
+		assert_true(suspects_add(&r.suspects, "d.example", d.id));
+		r.alone = watched;
+		if (!watched) {
+			end_to_watch();
+			r.keeper = -1;
+		}
+		scan_message(c, d.id, &found);
+		assert_false(is_there(d.id));
+		if (watched)
+			end_to_watch();
+	}
+	r.alone = false;
+}
+
+/* ---- whose turn it is ---------------------------------------------------------------------- */
 
 /*
- * What another relay does at the last moment before this one claims a message. The linker puts the
- * function below in the place of lane_claim.
+ * A courier whose time is over stops in the middle of a lane, if others wait for it; but not of one
+ * that was given up, whose mail waits for its time and not for a turn.
  */
-static void (*meanwhile)(const char *id);
-
-int __real_lane_claim(const struct lane *l, const char *id);
-int __wrap_lane_claim(const struct lane *l, const char *id);
-
-int
-__wrap_lane_claim(const struct lane *l, const char *id)
-{
-	if (meanwhile != NULL)
-		meanwhile(id);
-	return __real_lane_claim(l, id);
-}
-
-/* It has tried the message, and put it off. */
 static void
-try_it(const char *id)
-{
-	struct message m;
-	assert_int_equal(message_open(&m, &r.work.lane, id), 0);
-	assert_int_equal(message_note(&m, &r.work.lane, clock_wall() + RETRY, true), 0);
-	message_close(&m);
-}
-
-/* It has done with the message that it had in hand. */
-static void
-lay_it_down(const char *id)
-{
-	lane_unclaim(&r.work.lane, id);
-}
-
-/* S7: what was due before the claim need not be due under it. */
-static void
-test_tried_meanwhile(void **state)
+test_turn_is_over(void **state)
 {
 	(void)state;
-	queue(&plain);
-	r.work.verdict = HARD; /* it would be settled */
-	int64_t before = clock_wall();
-	meanwhile = try_it;
-	struct found found = scan();
-	meanwhile = NULL;
-	assert_true(is_there(d.id));
-	assert_in_range(found.next, before + RETRY, clock_wall() + RETRY);
-	assert_int_equal(__real_lane_claim(&r.work.lane, d.id), 0); /* it is free again */
-}
-
-/* S7: nor is a message poison whose relay was alive a moment ago. */
-static void
-test_laid_down_meanwhile(void **state)
-{
-	(void)state;
-	char log[ID_SIZE + 4];
-	queue(&plain);
-	snprintf(log, sizeof(log), "%s.log", d.id);
-	lane_hold(&r.work.lane, d.id);
-	meanwhile = lay_it_down;
-	(void)scan();
-	meanwhile = NULL;
-	assert_false(is_there(log));
-}
-
-/* M12, I14: a relay died with the message in hand once, twice, three times. */
-static void
-test_poison(void **state)
-{
-	(void)state;
-	const int64_t waits[] = { 0, RETRY, RETRY2, RETRY2 };
-	char id[ID_SIZE];
-	queue(&plain);
-	for (size_t i = 0; i < ROWS(waits); i++) {
-		lane_hold(&r.work.lane, d.id);
-		int64_t before = clock_wall();
+	enum { WAITING = 3, TURN = 500 };
+	static const struct {
+		bool late, waited;
+		enum outcome verdict;
+		size_t left;
+	} rows[] = { { true, false, DONE, 0 }, { false, true, DONE, 0 },
+		{ true, true, DONE, WAITING - 1 }, { true, true, SOFT, 0 } };
+	struct envelope held = plain;
+	held.hold = clock_wall() + HOUR; /* no host is asked */
+	for (int i = 0; i < WAITING; i++)
+		queue(&held);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		int64_t ms = clock_ms();
+		if (rows[i].waited)
+			turns_lane(&r, "other.example", 0); /* there is no courier for it */
+		c->work.verdict = rows[i].verdict;
+		c->work.since = rows[i].late ? ms - TURN - 1 : INT64_MAX / 2;
 		(void)scan();
-		int64_t next = message_next(&r.work.lane, d.id);
-		assert_in_range(next, before + waits[i] * 9 / 10, clock_wall() + waits[i]);
-		assert_false(lane_held(&r.work.lane, id)); /* counted once */
-		(void)scan();
-		assert_int_equal(message_next(&r.work.lane, d.id), next);
+		assert_int_equal(over, rows[i].left > 0);
+		assert_int_equal(tour_left(&tour), rows[i].left);
 	}
-	struct message m;
-	assert_int_equal(message_open(&m, &r.work.lane, d.id), 0);
-	assert_int_equal(m.attempts, ROWS(waits));
-	message_close(&m);
-}
-
-/* What is claimed is in the hands of a relay that is alive; what is gone is no poison. */
-static void
-test_no_poison(void **state)
-{
-	(void)state;
-	struct lane other;
-	char log[ID_SIZE + 4];
-	queue(&plain);
-	snprintf(log, sizeof(log), "%s.log", d.id);
-	assert_int_equal(lane_open(&other, &sp, "d.example"), 0);
-	assert_int_equal(lane_claim(&other, d.id), 0);
-	lane_hold(&other, d.id);
-	r.work.verdict = HARD; /* it would be settled */
-	assert_true(scan().shared);
-	assert_false(is_there(log));
-	lane_close(&other);
-	assert_int_equal(message_remove(&r.work.lane, d.id), 0);
-	lane_hold(&r.work.lane, d.id);
-	assert_int_equal(scan().next, 0);
-	assert_false(is_there(log));
 }
 
 /* ---- other files -------------------------------------------------------------------------- */
@@ -406,7 +426,7 @@ test_no_poison(void **state)
 static void
 put_file(const char *name)
 {
-	int fd = openat(r.work.lane.dir, name, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
+	int fd = openat(tour.lane.dir, name, O_WRONLY | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);
 	assert_int_equal(write(fd, "x", 1), 1);
 	close(fd);
 }
@@ -422,12 +442,12 @@ test_other_files(void **state)
 		{ "20000000000000000abc.logs", false }, { "README", false },
 		{ "20000000000000000abC.log", false } };
 	queue(&plain);
-	assert_int_equal(message_remove(&r.work.lane, d.id), 0);
+	assert_int_equal(message_remove(&tour.lane, d.id), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		put_file(rows[i].name);
 		assert_int_equal(scan().next, 0);
 		assert_int_equal(is_there(rows[i].name), !rows[i].goes);
-		unlinkat(r.work.lane.dir, rows[i].name, 0);
+		unlinkat(tour.lane.dir, rows[i].name, 0);
 	}
 	/* the log of a message that is there stays */
 	queue(&plain);
@@ -444,9 +464,9 @@ test_damaged(void **state)
 {
 	(void)state;
 	struct stat st;
-	r.work.verdict = HARD;
+	c->work.verdict = HARD;
 	queue(&plain);
-	int fd = openat(r.work.lane.dir, d.id, O_WRONLY | O_TRUNC);
+	int fd = openat(tour.lane.dir, d.id, O_WRONLY | O_TRUNC);
 	assert_int_equal(write(fd, "x", 1), 1);
 	close(fd);
 	assert_int_equal(scan().next, 0);
@@ -461,23 +481,23 @@ test_unreadable(void **state)
 {
 	(void)state;
 	struct found found;
-	r.work.verdict = HARD; /* what is seen is settled */
+	c->work.verdict = HARD; /* what is seen is settled */
 	queue(&plain);
 	queue(&plain);
 	readable = 4; /* with "." and "..", a file of the lane itself, and one more */
 	int64_t before = clock_wall();
-	assert_false(scan_lane(&r, grow, &found));
+	found = scan();
 	assert_true(found.last && !found.stop);
 	assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
 	readable = 0;
-	assert_int_equal(lane_leave(&r.work.lane, &sp, 0), 0);
+	assert_int_equal(lane_leave(&tour.lane, &sp, 0), 0);
 	readable = ALL;
 	assert_true(exists(sp.lanes, "d.example"));
 }
 
 /* ---- help --------------------------------------------------------------------------------- */
 
-/* Another relay is worth its start if the rest would take 2 s at this pace, and there is a
+/* Another courier is worth it if the rest would take half a second at this pace, and there is a
  * connection. */
 static void
 test_help(void **state)
@@ -489,19 +509,19 @@ test_help(void **state)
 		int64_t ms; /* that they took */
 		bool connected;
 		int want;
-	} rows[] = { { 20, 21 * 10000, true, 1 }, { 20, 21 * 10000, false, 0 },
-		{ 20, -HOUR * 1000, true, 0 }, { 10, 11 * 10000, true, 0 } };
+	} rows[] = { { 20, 21 * 126, true, 2 }, { 20, 21 * 10000, false, 1 },
+		{ 20, -HOUR * 1000, true, 1 }, { 10, 11 * 10000, true, 1 } };
 	for (int i = 0; i < WAITING; i++)
 		queue(&plain);
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		grown = 0;
-		r.work.pace = (struct pace){ rows[i].messages, clock_ms() - rows[i].ms };
-		r.link.fd = rows[i].connected ? r.work.lane.dir : -1; /* any */
-		r.link.terms.window = WAITING;
+		turns_shrink(c);
+		c->work.pace = (struct pace){ rows[i].messages, clock_ms() - rows[i].ms };
+		c->link.fd = rows[i].connected ? tour.lane.dir : -1; /* any */
+		c->link.terms.window = WAITING;
 		(void)scan();
-		assert_int_equal(grown, rows[i].want);
+		assert_int_equal(c->turn.lane->wanted, rows[i].want);
 	}
-	r.link.fd = -1;
+	c->link.fd = -1;
 }
 
 int
@@ -514,11 +534,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_given_up, start, stop),
 		cmocka_unit_test_setup_teardown(test_settled_before, start, stop),
 		cmocka_unit_test_setup_teardown(test_not_markable, start, stop),
-		cmocka_unit_test_setup_teardown(test_shared, start, stop),
-		cmocka_unit_test_setup_teardown(test_tried_meanwhile, start, stop),
-		cmocka_unit_test_setup_teardown(test_laid_down_meanwhile, start, stop),
-		cmocka_unit_test_setup_teardown(test_poison, start, stop),
-		cmocka_unit_test_setup_teardown(test_no_poison, start, stop),
+		cmocka_unit_test_setup_teardown(test_suspect, start, stop),
+		cmocka_unit_test_setup_teardown(test_has_crashed, start, stop),
+		cmocka_unit_test_setup_teardown(test_no_crash, start, stop),
+		cmocka_unit_test_setup_teardown(test_alone, start, stop),
+		cmocka_unit_test_setup_teardown(test_turn_is_over, start, stop),
 		cmocka_unit_test_setup_teardown(test_other_files, start, stop),
 		cmocka_unit_test_setup_teardown(test_damaged, start, stop),
 		cmocka_unit_test_setup_teardown(test_unreadable, start, stop),

@@ -6,16 +6,17 @@
 
 #include "delivery/schedule.h"
 
-enum { NOW = 1000 };
+enum { NOW = 1000, PER_LANE = 3, PER_HOST = 2 };
 
 static struct schedule s;
-static const struct netaddr host_a = { { 1 } }, host_b = { { 2 } };
+static const struct exchanger host_a = { .addr = { { 1 } }, .port = 25, .host = "mx.a.example" },
+	other_port = { .addr = { { 1 } }, .port = 26 }, host_b = { .addr = { { 2 } }, .port = 25 };
 
 static int
 enter(void **state)
 {
 	(void)state;
-	schedule_init(&s, &(struct schedule_limits){ .per_lane = 3, .per_host = 2 });
+	schedule_init(&s, PER_HOST);
 	return 0;
 }
 
@@ -30,7 +31,7 @@ leave(void **state)
 static void
 add(const char *name, int64_t due)
 {
-	assert_int_equal(schedule_lane(&s, name, due), 0);
+	assert_non_null(schedule_lane(&s, name, due));
 }
 
 /* The next turn is that of this lane; NULL: nobody's. */
@@ -115,13 +116,13 @@ test_several_couriers(void **state)
 	add("a", 0);
 	struct schedule_lane *a = takes(NOW, "a");
 	takes(NOW, NULL);
-	schedule_grow(&s, a);
-	schedule_grow(&s, a); /* not before the one that was asked for is there */
+	schedule_grow(&s, a, PER_LANE);
+	schedule_grow(&s, a, PER_LANE); /* not before the one that was asked for is there */
 	takes(NOW, "a");
 	takes(NOW, NULL);
-	schedule_grow(&s, a);
+	schedule_grow(&s, a, PER_LANE);
 	takes(NOW, "a");
-	schedule_grow(&s, a); /* over per_lane */
+	schedule_grow(&s, a, PER_LANE); /* more than it may have */
 	takes(NOW, NULL);
 	assert_int_equal(a->couriers, 3);
 	schedule_done(&s, a, NOW + 50);
@@ -142,7 +143,7 @@ test_first_things_first(void **state)
 	(void)state;
 	add("large", 0);
 	struct schedule_lane *large = takes(NOW, "large");
-	schedule_grow(&s, large);
+	schedule_grow(&s, large, PER_LANE);
 	add("small", 0);
 	assert_int_equal(schedule_next(&s, NOW), 0);
 	takes(NOW, "small");
@@ -150,7 +151,7 @@ test_first_things_first(void **state)
 	schedule_shrink(&s, large); /* the host said 421 */
 	assert_int_equal(schedule_next(&s, NOW), -1);
 	takes(NOW, NULL);
-	schedule_grow(&s, large);
+	schedule_grow(&s, large, PER_LANE);
 	takes(NOW, "large");
 	takes(NOW, NULL);
 }
@@ -168,21 +169,42 @@ test_yield(void **state)
 	takes(NOW, NULL);
 }
 
+/* Lanes of old, however many, and new mail take turns; each in its order (S2, G6). */
+static void
+test_new_mail_has_every_second_turn(void **state)
+{
+	(void)state;
+	add("old 1", NOW - 30);
+	add("old 2", NOW - 20);
+	add("old 3", NOW - 10);
+	takes(NOW, "old 1");
+	add("new 1", 0);
+	add("new 2", 0);
+	takes(NOW, "new 1");
+	takes(NOW, "old 2");
+	struct schedule_lane *l = takes(NOW, "new 2");
+	schedule_lane(&s, "new 2", 0); /* more comes meanwhile */
+	schedule_done(&s, l, 0);
+	takes(NOW, "old 3");
+	takes(NOW, "new 2");
+	takes(NOW, NULL);
+}
+
 static void
 test_host_is_full(void **state)
 {
 	(void)state;
-	struct schedule_host *first = schedule_connect(&s, &host_a, 25),
-		*second = schedule_connect(&s, &host_a, 25);
+	struct schedule_host *first = schedule_connect(&s, NULL, &host_a),
+		*second = schedule_connect(&s, NULL, &host_a);
 	assert_ptr_equal(first, second);
-	assert_null(schedule_connect(&s, &host_a, 25));
-	assert_non_null(schedule_connect(&s, &host_a, 26));
-	assert_non_null(schedule_connect(&s, &host_b, 25));
+	assert_null(schedule_connect(&s, NULL, &host_a));
+	assert_non_null(schedule_connect(&s, NULL, &other_port));
+	assert_non_null(schedule_connect(&s, NULL, &host_b));
 	add("a", 0);
 	add("b", 0);
 	add("c", 0);
 	for (int i = 0; i < 3; i++)
-		schedule_wait_for(&s, schedule_take(&s, NOW), &host_a, 25);
+		schedule_wait_for(&s, schedule_take(&s, NOW), &host_a);
 	assert_true(schedule_is_waited_for(first));
 	takes(NOW, NULL);
 	add("a", 0); /* it waits already */
@@ -195,7 +217,7 @@ test_host_is_full(void **state)
 	schedule_disconnect(&s, first);
 	struct schedule_lane *b = takes(NOW, "b");
 	takes(NOW, NULL);
-	assert_ptr_equal(schedule_connect(&s, &host_a, 25), first);
+	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), first);
 	schedule_done(&s, b, 0);
 	assert_string_equal(schedule_take_at(&s, first)->name, "c");
 	assert_null(schedule_take_at(&s, first));
@@ -207,13 +229,13 @@ static void
 test_last_connection_ends(void **state)
 {
 	(void)state;
-	struct schedule_host *h = schedule_connect(&s, &host_a, 25);
-	assert_ptr_equal(schedule_connect(&s, &host_a, 25), h);
+	struct schedule_host *h = schedule_connect(&s, NULL, &host_a);
+	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), h);
 	add("a", 0);
 	add("b", 0);
 	add("c", 0);
 	for (int i = 0; i < 3; i++)
-		schedule_wait_for(&s, schedule_take(&s, NOW), &host_a, 25);
+		schedule_wait_for(&s, schedule_take(&s, NOW), &host_a);
 	schedule_disconnect(&s, h);
 	takes(NOW, "a");
 	takes(NOW, NULL);
@@ -228,14 +250,14 @@ static void
 test_host_has_room_again(void **state)
 {
 	(void)state;
-	struct schedule_host *h = schedule_connect(&s, &host_a, 25);
-	assert_ptr_equal(schedule_connect(&s, &host_a, 25), h);
+	struct schedule_host *h = schedule_connect(&s, NULL, &host_a);
+	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), h);
 	add("a", 0);
 	struct schedule_lane *a = takes(NOW, "a");
-	assert_null(schedule_connect(&s, &host_a, 25));
+	assert_null(schedule_connect(&s, NULL, &host_a));
 	schedule_disconnect(&s, h);
 	schedule_disconnect(&s, h);
-	schedule_wait_for(&s, a, &host_a, 25);
+	schedule_wait_for(&s, a, &host_a);
 	takes(NOW, "a");
 	assert_null(s.hosts);
 }
@@ -245,17 +267,154 @@ static void
 test_one_courier_too_many(void **state)
 {
 	(void)state;
-	struct schedule_host *h = schedule_connect(&s, &host_a, 25);
-	assert_ptr_equal(schedule_connect(&s, &host_a, 25), h);
+	struct schedule_host *h = schedule_connect(&s, NULL, &host_a);
+	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), h);
 	add("a", 0);
 	struct schedule_lane *a = takes(NOW, "a");
-	schedule_grow(&s, a);
+	schedule_grow(&s, a, PER_LANE);
 	takes(NOW, "a");
-	schedule_wait_for(&s, a, &host_a, 25);
+	schedule_wait_for(&s, a, &host_a);
 	assert_int_equal(a->couriers, 1);
 	assert_false(schedule_is_waited_for(h));
 	schedule_done(&s, a, 0);
 	assert_int_equal(s.n, 0);
+}
+
+/* So many connections to the host, and a lane of this name that wants one more and waits. */
+static struct schedule_host *
+fill(int connections, const char *name)
+{
+	struct schedule_host *h = NULL;
+	for (int i = 0; i < connections; i++)
+		assert_non_null(h = schedule_connect(&s, NULL, &host_a));
+	add(name, 0);
+	struct schedule_lane *l = takes(NOW, name);
+	assert_null(schedule_connect(&s, l, &host_a));
+	assert_null(schedule_wait_for(&s, l, &host_a));
+	return h;
+}
+
+/* A host that took no further connection gets fewer; for each lane that went well one more again,
+ * until it has what any may have. */
+static void
+test_learned_limit(void **state)
+{
+	(void)state;
+	struct schedule_host *h = NULL;
+	s.per_host = 4;
+	for (int i = 0; i < 4; i++)
+		assert_non_null(h = schedule_connect(&s, NULL, &host_a));
+	schedule_refused(h); /* the fourth was, */
+	schedule_disconnect(&s, h);
+	assert_null(schedule_connect(&s, NULL, &host_a));
+	schedule_refused(h); /* and so was the third */
+	schedule_disconnect(&s, h);
+	assert_int_equal(h->limit, 2);
+	assert_null(schedule_connect(&s, NULL, &host_a));
+	for (int limit = 3; limit <= 5; limit++) {
+		assert_false(schedule_went_well(&s, h)); /* nobody waits */
+		assert_int_equal(h->limit, limit < 4 ? limit : 4);
+	}
+	assert_non_null(schedule_connect(&s, NULL, &host_a));
+	assert_non_null(schedule_connect(&s, NULL, &host_a));
+	assert_null(schedule_connect(&s, NULL, &host_a));
+	for (int i = 0; i < 4; i++)
+		schedule_disconnect(&s, h);
+	assert_null(s.hosts);
+}
+
+/* However often a host refuses, it gets one. */
+static void
+test_one_connection_is_left(void **state)
+{
+	(void)state;
+	struct schedule_host *h = schedule_connect(&s, NULL, &host_a);
+	schedule_refused(h);
+	schedule_refused(h);
+	assert_int_equal(h->limit, 1);
+	assert_null(schedule_connect(&s, NULL, &host_a));
+	schedule_disconnect(&s, h); /* with the last one goes what is known */
+	assert_non_null(h = schedule_connect(&s, NULL, &host_a));
+	assert_non_null(schedule_connect(&s, NULL, &host_a));
+}
+
+/* A host that may have one more connection again gets it for a lane that waits for one. */
+static void
+test_room_for_one_that_waits(void **state)
+{
+	(void)state;
+	struct schedule_host *h = fill(2, "a");
+	schedule_refused(h);
+	schedule_disconnect(&s, h);
+	takes(NOW, "a"); /* in the place of the one that was refused */
+	assert_null(schedule_connect(&s, NULL, &host_a));
+	add("b", 0);
+	add("c", 0);
+	for (int i = 0; i < 2; i++)
+		assert_null(schedule_wait_for(&s, schedule_take(&s, NOW), &host_a));
+	takes(NOW, NULL);
+	assert_true(schedule_went_well(&s, h));
+	takes(NOW, "b");
+	takes(NOW, NULL);
+	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), h);
+	assert_false(schedule_went_well(&s, h)); /* it has what any may have */
+	takes(NOW, NULL);
+	assert_string_equal(schedule_take_at(&s, h)->name, "c");
+}
+
+/* While a connection waits for mail, a lane need not have one of its own; one that has couriers does,
+ * for one of them waits there perhaps. */
+static void
+test_idle_connection(void **state)
+{
+	(void)state;
+	struct schedule_host *h = schedule_connect(&s, NULL, &host_a);
+	add("a", 0);
+	struct schedule_lane *a = takes(NOW, "a");
+	h->idle = 1;
+	assert_null(schedule_connect(&s, a, &host_a));
+	assert_non_null(schedule_connect(&s, a, &other_port));
+	schedule_grow(&s, a, PER_LANE);
+	takes(NOW, "a");
+	assert_ptr_equal(schedule_connect(&s, a, &host_a), h);
+	schedule_disconnect(&s, h);
+	schedule_done(&s, a, 0);
+	/* it is told that a lane waits */
+	assert_ptr_equal(schedule_wait_for(&s, a, &host_a), h);
+	takes(NOW, NULL);
+	assert_ptr_equal(schedule_take_at(&s, h), a);
+	/* unless it took another one meanwhile: then there is room for one of its own */
+	h->idle = 0;
+	assert_null(schedule_wait_for(&s, a, &host_a));
+	assert_ptr_equal(takes(NOW, "a"), a);
+	assert_ptr_equal(schedule_connect(&s, a, &host_a), h);
+}
+
+static bool
+is_offered(const struct schedule_lane *l, const struct exchanger *to)
+{
+	return l->offer != NULL && memcmp(l->offer, to, sizeof(*to)) == 0;
+}
+
+/* Whoever takes a lane that has waited for a host finds which one, as it was found for this lane. */
+static void
+test_offer(void **state)
+{
+	(void)state;
+	struct exchanger for_b = host_a;
+	struct schedule_host *h = fill(2, "a");
+	snprintf(for_b.host, sizeof(for_b.host), "mx.b.example");
+	add("b", 0);
+	assert_null(schedule_wait_for(&s, takes(NOW, "b"), &for_b));
+	struct schedule_lane *a = schedule_take_at(&s, h);
+	assert_true(is_offered(a, &host_a));
+	assert_null(schedule_wait_for(&s, a, &for_b)); /* the last one counts */
+	struct schedule_lane *b = schedule_take_at(&s, h);
+	assert_string_equal(b->name, "b");
+	assert_true(is_offered(b, &for_b));
+	schedule_disconnect(&s, h);
+	a = takes(NOW, "a");
+	assert_true(is_offered(a, &for_b));
 }
 
 /* Many lanes and hosts in any order: no lane is lost, none has two places, no limit is passed. */
@@ -279,24 +438,28 @@ test_at_random(void **state)
 			struct schedule_lane *l = schedule_take(&s, now);
 			if (l == NULL)
 				continue;
-			assert_in_range(l->couriers, 1, s.limits.per_lane);
-			struct netaddr to = { { (uint8_t)(l->name[0] % 7) } };
-			struct schedule_host *h = schedule_connect(&s, &to, 25);
+			assert_in_range(l->couriers, 1, PER_LANE);
+			struct exchanger to = { .addr = { { (uint8_t)(l->name[0] % 7) } } };
+			struct schedule_host *h = schedule_connect(&s, l, &to);
 			if (h == NULL) {
-				schedule_wait_for(&s, l, &to, 25);
+				schedule_wait_for(&s, l, &to);
 				continue;
 			}
-			assert_in_range(h->connections, 1, s.limits.per_host);
+			assert_in_range(h->connections, 1, PER_HOST);
 			busy[n].lane = l;
 			busy[n++].host = h;
 			if (what == 3)
-				schedule_grow(&s, l);
+				schedule_grow(&s, l, PER_LANE);
 		} else if (n > 0) {
 			int64_t next = rand_r(&seed) % 2 ? now + rand_r(&seed) % 50 : 0;
 			if (rand_r(&seed) % 4 == 0)
 				schedule_yield(&s, busy[i].lane);
 			else
 				schedule_done(&s, busy[i].lane, next);
+			if (rand_r(&seed) % 4 == 0)
+				schedule_refused(busy[i].host);
+			else
+				(void)schedule_went_well(&s, busy[i].host);
 			busy[i].lane = schedule_take_at(&s, busy[i].host);
 			if (busy[i].lane != NULL)
 				continue;
@@ -335,10 +498,16 @@ main(void)
 		TEST(test_several_couriers),
 		TEST(test_first_things_first),
 		TEST(test_yield),
+		TEST(test_new_mail_has_every_second_turn),
 		TEST(test_host_is_full),
 		TEST(test_last_connection_ends),
 		TEST(test_host_has_room_again),
 		TEST(test_one_courier_too_many),
+		TEST(test_learned_limit),
+		TEST(test_one_connection_is_left),
+		TEST(test_room_for_one_that_waits),
+		TEST(test_idle_connection),
+		TEST(test_offer),
 		TEST(test_at_random),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,15 +1,16 @@
 /* settle: what becomes of a message after an attempt, and what its sender is told (R37, R39, R75,
  * E16, J12, L7). */
-#include "tests/unit/spooled.h"
+#include "tests/unit/delivery/at_work.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "delivery/notes.h"
 #include "delivery/settle.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "process/log.h"
 #include "queue/tended.h"
 
 enum {
@@ -21,16 +22,17 @@ enum {
 	SLOW = 30
 }; /* s that the machine may take */
 
-static struct relay r;
 
 /* ---- what there is to settle, and what came of it ----------------------------------------- */
 
-/* A relay at work on the lane of d.example. */
+static int keeper; /* what it is told is read there */
+
+/* A relay at work on the lane of d.example, for a login that no other lane needs. */
 static int
 start(void **state)
 {
 	const char *options[] = { "hostname=us.example", "retry=100s 200s", "expire=10000s",
-		"delay_warning=1000s" };
+		"delay_warning=1000s", "max_connections=1" };
 	auto_buf why = buf_new(TEXT);
 	const struct conf_args args = {
 		.file = "/dev/null", .options = options, .n = ROWS(options)
@@ -38,17 +40,22 @@ start(void **state)
 	if (setup(state) < 0)
 		return -1;
 	log_open(LOG_TO_NONE, "test", NULL);
-	r = (struct relay){ .spool = sp, .hosts = { .dir = -1 }, .work = { .lane = LANE_CLOSED } };
-	r.link.fd = -1;
-	r.why = buf_new(TEXT);
-	return conf_load(&r.common, &args, NULL, &why);
+	r = (struct relay){ .hosts = { .dir = -1 } };
+	if (conf_load(&r.common, &args, NULL, &why) < 0 || hire() < 0)
+		return -1;
+	int ends[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	r.keeper = ends[0];
+	keeper = ends[1];
+	return 0;
 }
 
 static int
 stop(void **state)
 {
-	lane_close(&r.work.lane);
-	buf_free(&r.why);
+	dismiss();
+	close(r.keeper);
+	close(keeper);
 	conf_free(&r.common);
 	return teardown(state);
 }
@@ -67,9 +74,9 @@ queue(struct message *m, size_t recipients, const struct envelope *e, unsigned n
 	}
 	draft_body(&d, span_of("Subject: x\r\n\r\nx\r\n"));
 	assert_int_equal(draft_commit(&d), 0);
-	lane_close(&r.work.lane);
-	assert_int_equal(lane_open(&r.work.lane, &sp, "d.example"), 0);
-	assert_int_equal(message_open(m, &r.work.lane, d.id), 0);
+	lane_close(&tour.lane);
+	assert_int_equal(lane_open(&tour.lane, &sp, "d.example"), 0);
+	assert_int_equal(message_open(m, &tour.lane, d.id), 0);
 	assert_int_equal(m->n, recipients);
 }
 
@@ -131,13 +138,13 @@ find_rest(const char *id, char out[static 16], int *attempts)
 	struct message m;
 	size_t n = 0;
 	*attempts = 0;
-	int err = message_open(&m, &r.work.lane, id);
+	int err = message_open(&m, &tour.lane, id);
 	if (err == 0) {
 		for (int i = 0; i < m.n; i++)
 			if (!m.rcpt[i].settled)
 				out[n++] = (char)('0' + i);
 		*attempts = m.attempts;
-		assert_int_equal(message_remove(&r.work.lane, id), 0);
+		assert_int_equal(message_remove(&tour.lane, id), 0);
 		message_close(&m);
 	} else {
 		assert_int_equal(err, -ENOENT);
@@ -168,14 +175,26 @@ struct row {
 	const char *failed, *delayed, *relayed; /* recipients in the report */
 };
 
+/* Is the process that starts relays told of new mail in this lane, which needs another login? */
+static void
+hears_of(const char *lane, bool told)
+{
+	struct note n;
+	assert_int_equal(notes_receive(keeper, &n), told ? 1 : -1);
+	if (!told)
+		return;
+	assert_int_equal(n.kind, NOTE_LANE);
+	assert_string_equal(n.lane, lane);
+	assert_int_equal(notes_receive(keeper, &n), -1);
+}
+
 static void
 check_report(const struct row *t, const char *where)
 {
 	static char text[TEXT];
 	char found[16];
 	take_report(where, text);
-	/* no relay is started for it: who could wait is told that there is work */
-	assert_int_equal(spool_crowd_take(&sp), text[0] != '\0');
+	hears_of(where, text[0] != '\0');
 	const char *const want[][2] = { { "failed", t->failed }, { "delayed", t->delayed },
 		{ "relayed", t->relayed } };
 	for (size_t i = 0; i < ROWS(want); i++) {
@@ -201,13 +220,13 @@ check(const struct row *t)
 	m.arrived = before - t->age;
 	m.env.by = t->by_mode != '\0' ? before + t->by : 0;
 	m.env.by_mode = t->by_mode;
-	r.work.state.attempts = t->lane_attempts;
+	c->work.state.attempts = t->lane_attempts;
 	r.common.relay.double_bounce = t->double_bounce != NULL ? double_bounce : NULL;
 	r.spool.tmp = t->no_report ? -1 : sp.tmp;
 
-	settle_message(&r, &m, t->unfinished, &found);
+	settle_message(c, &m, t->unfinished, &found);
 
-	int64_t after = clock_wall(), next = message_next(&r.work.lane, id);
+	int64_t after = clock_wall(), next = message_next(&tour.lane, id);
 	message_close(&m);
 	r.common.relay.double_bounce = NULL;
 	find_rest(id, rest, &attempts);
@@ -327,17 +346,17 @@ test_settled_before(void **state)
 	queue(&m, 3, &(struct envelope){ .sender = span_of("s@sender.example") }, 0);
 	memcpy(id, m.id, sizeof(id));
 	set_outcomes(&m, "HSS");
-	settle_message(&r, &m, false, &found);
+	settle_message(c, &m, false, &found);
 	message_close(&m);
 	take_report("sender.example", text);
 	find_action(text, "failed", who);
 	assert_string_equal(who, "0");
 
-	assert_int_equal(message_open(&m, &r.work.lane, id), 0);
+	assert_int_equal(message_open(&m, &tour.lane, id), 0);
 	assert_int_equal(m.attempts, 1);
 	assert_true(m.rcpt[0].settled && !m.rcpt[1].settled);
 	set_outcomes(&m, "DDD"); /* which the last word takes back */
-	settle_all(&r, &m, HARD, span_of("550 5.7.1 none of you"), &found);
+	settle_all(c, &m, HARD, span_of("550 5.7.1 none of you"), &found);
 	message_close(&m);
 	take_report("sender.example", text);
 	find_action(text, "failed", who);
@@ -360,15 +379,15 @@ test_told_once(void **state)
 	m.env.by = clock_wall() - 1;
 	m.env.by_mode = 'N';
 	set_outcomes(&m, "S");
-	settle_message(&r, &m, false, &found);
+	settle_message(c, &m, false, &found);
 	message_close(&m);
 	take_report("sender.example", text);
 	assert_non_null(strstr(text, "Action: delayed"));
-	assert_int_equal(message_open(&m, &r.work.lane, d.id), 0);
+	assert_int_equal(message_open(&m, &tour.lane, d.id), 0);
 	assert_int_equal(m.told, TOLD_OVERDUE | TOLD_DELAYED);
 	m.arrived = clock_wall() - WARNING;
 	set_outcomes(&m, "S");
-	settle_message(&r, &m, false, &found);
+	settle_message(c, &m, false, &found);
 	message_close(&m);
 	take_report("sender.example", text);
 	assert_string_equal(text, "");
@@ -387,10 +406,10 @@ test_lane_trouble(void **state)
 			&(struct envelope){ .sender = span_of("s@sender.example") }, 0);
 		set_outcomes(&m, rows[i]);
 		int64_t before = clock_wall();
-		int dir = r.work.lane.dir;
-		r.work.lane.dir = -1;
-		settle_message(&r, &m, true, &found);
-		r.work.lane.dir = dir;
+		int dir = tour.lane.dir;
+		tour.lane.dir = -1;
+		settle_message(c, &m, true, &found);
+		tour.lane.dir = dir;
 		assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
 		assert_false(found.again);
 		assert_true(found.last && !found.stop);
@@ -412,7 +431,7 @@ test_report_not_there(void **state)
 	assert_int_equal(mkdirat(sp.root, "gone", 0700), 0);
 	r.spool.lanes = openat(sp.root, "gone", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(unlinkat(sp.root, "gone", AT_REMOVEDIR), 0);
-	settle_message(&r, &m, false, &found);
+	settle_message(c, &m, false, &found);
 	close(r.spool.lanes);
 	r.spool.lanes = sp.lanes;
 	message_close(&m);
@@ -441,13 +460,13 @@ test_marks(void **state)
 			&(struct envelope){ .sender = span_of("s@sender.example") }, 0);
 		memcpy(id, m.id, sizeof(id));
 		set_outcomes(&m, rows[i].outcomes);
-		int good = m.fd, dir = r.work.lane.dir;
+		int good = m.fd, dir = tour.lane.dir;
 		if (rows[i].readable)
 			m.fd = openat(dir, id, O_RDONLY | O_CLOEXEC);
 		if (rows[i].rest[0] == '\0')
-			r.work.lane.dir = -1; /* it cannot be removed */
-		settle_message(&r, &m, false, &found);
-		r.work.lane.dir = dir;
+			tour.lane.dir = -1; /* it cannot be removed */
+		settle_message(c, &m, false, &found);
+		tour.lane.dir = dir;
 		if (rows[i].readable)
 			close(good);
 		assert_int_equal(found.stop, rows[i].stop);
@@ -466,7 +485,7 @@ test_note_next(void **state)
 	struct found found = { 0 };
 	const int64_t times[][2] = { { 50, 50 }, { 70, 50 }, { 30, 30 }, { 30, 30 } };
 	for (size_t i = 0; i < ROWS(times); i++) {
-		settle_note_next(&found, times[i][0]);
+		found_note_next(&found, times[i][0]);
 		assert_int_equal(found.next, times[i][1]);
 	}
 }
@@ -495,15 +514,15 @@ test_waiting(void **state)
 		queue(&m, 2, &(struct envelope){ .sender = span_of("s@sender.example") }, 0);
 		memcpy(id, m.id, sizeof(id));
 		m.arrived = clock_wall() - rows[i].age;
-		r.work.state.next = 4711;
+		c->work.state.next = 4711;
 		r.spool.tmp = rows[i].no_report ? -1 : sp.tmp;
-		settle_waiting(&r, &m, &found);
+		settle_waiting(c, &m, &found);
 		message_close(&m);
 		assert_int_equal(found.next, 4711);
 		take_report("sender.example", text);
 		find_action(text, "delayed", rest);
 		assert_string_equal(rest, rows[i].delayed);
-		assert_int_equal(message_glance(&m, &r.work.lane, id), 0);
+		assert_int_equal(message_glance(&m, &tour.lane, id), 0);
 		assert_int_equal(m.told, rows[i].told);
 		message_close(&m);
 		find_rest(id, rest, &attempts);
@@ -531,20 +550,20 @@ test_quiet(void **state)
 				.by = rows[i].by,
 				.by_mode = rows[i].mode },
 			0);
-		assert_int_equal(settle_is_quiet(&r, m.id), rows[i].want);
+		assert_int_equal(settle_is_quiet(c, m.id), rows[i].want);
 		if (rows[i].mode == 'N' && !rows[i].want) { /* told once */
 			assert_int_equal(
-				message_tell(&m, &r.work.lane, TOLD_OVERDUE | TOLD_DELAYED), 0);
-			assert_true(settle_is_quiet(&r, m.id));
+				message_tell(&m, &tour.lane, TOLD_OVERDUE | TOLD_DELAYED), 0);
+			assert_true(settle_is_quiet(c, m.id));
 		}
-		assert_int_equal(message_remove(&r.work.lane, m.id), 0);
-		assert_false(settle_is_quiet(&r, m.id)); /* let it be found out by opening it */
+		assert_int_equal(message_remove(&tour.lane, m.id), 0);
+		assert_false(settle_is_quiet(c, m.id)); /* let it be found out by opening it */
 		message_close(&m);
 	}
 	r.common.relay.expire = -1; /* each message is old, to judge by its id */
 	struct message m;
 	queue(&m, 1, &(struct envelope){ .sender = span_of("s@sender.example") }, 0);
-	assert_false(settle_is_quiet(&r, m.id));
+	assert_false(settle_is_quiet(c, m.id));
 	r.common.relay.expire = EXPIRE;
 	message_close(&m);
 }
@@ -563,7 +582,7 @@ test_retry_after(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		int64_t least = INT64_MAX, most = 0;
 		for (int k = 0; k < DRAWS; k++) {
-			int64_t before = clock_wall(), t = settle_retry_after(&r, rows[i].attempts);
+			int64_t before = clock_wall(), t = settle_retry_after(&r.common, rows[i].attempts);
 			assert_in_range(
 				t, before + rows[i].wait * 9 / 10, clock_wall() + rows[i].wait);
 			least = t - before < least ? t - before : least;
@@ -587,13 +606,13 @@ test_is_expired(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct message m = { .arrived = clock_wall() - rows[i].age };
 		m.env.hold = rows[i].held != 0 ? m.arrived + rows[i].held : 0;
-		assert_int_equal(settle_is_expired(&r, &m, rows[i].attempts), rows[i].want);
+		assert_int_equal(settle_is_expired(c, &m, rows[i].attempts), rows[i].want);
 	}
 	/* L7: time in which nobody tried does not count */
 	struct message m = { .arrived = clock_wall() - EXPIRE - 9 };
 	unlinkat(sp.root, "tended", 0);
 	tended_note(&sp, m.arrived, RETRY2);
-	assert_false(settle_is_expired(&r, &m, 99));
+	assert_false(settle_is_expired(c, &m, 99));
 }
 
 static void
@@ -639,8 +658,8 @@ test_greylist(void **state)
 		{ "G", 0, 0, RETRY * 9 / 10, RETRY, 50 }, /* shorter than the schedule's wait */
 	};
 	hosts_open(&r.hosts, sp.root, 1000);
-	r.work.to.port = 25;
-	assert_int_equal(netaddr_parse(span_of("192.0.2.1"), &r.work.to.addr), 0);
+	c->work.to.port = 25;
+	assert_int_equal(netaddr_parse(span_of("192.0.2.1"), &c->work.to.addr), 0);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct message m;
 		struct host_record h;
@@ -651,15 +670,15 @@ test_greylist(void **state)
 		m.arrived = before - rows[i].age;
 		m.attempts = rows[i].attempts;
 		set_outcomes(&m, rows[i].outcomes);
-		settle_message(&r, &m, false, &found);
+		settle_message(c, &m, false, &found);
 		if (rows[i].high == 0)
 			assert_int_equal(found.next, 0);
 		else
 			assert_in_range(
 				found.next, before + rows[i].low, clock_wall() + rows[i].high);
-		hosts_recall(&r.hosts, &r.work.to, &h);
+		hosts_recall(&r.hosts, &c->work.to, &h);
 		assert_in_range(h.grey, rows[i].grey, rows[i].grey + (rows[i].grey > 0 ? SLOW : 0));
-		(void)message_remove(&r.work.lane, m.id);
+		(void)message_remove(&tour.lane, m.id);
 		message_close(&m);
 	}
 	take_report("sender.example", text);

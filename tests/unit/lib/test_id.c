@@ -50,6 +50,28 @@ test_time(void **state)
 	assert_int_equal(id_time("00000000ygjzzzzzzzzz"), 1);
 }
 
+/* RFC 6710: the priority stands in the name, and comes before age. */
+static void
+test_priority(void **state)
+{
+	(void)state;
+	char old[ID_SIZE], urgent[ID_SIZE], later[ID_SIZE];
+	assert_int_equal(id_new(old), 0);
+	assert_int_equal(id_new(urgent), 0);
+	assert_int_equal(id_priority(old), 0);
+	assert_true(id_compare(old, urgent) < 0 && id_compare(urgent, old) > 0);
+	assert_int_equal(id_compare(old, old), 0);
+	for (int p = -9; p <= 9; p++) {
+		memcpy(later, urgent, sizeof(later));
+		id_set_priority(later, p);
+		assert_true(id_valid(span_of(later)));
+		assert_int_equal(id_priority(later), p);
+		assert_int_equal(id_time(later), id_time(urgent));
+		assert_int_equal(id_compare(old, later) < 0, p <= 0);
+	}
+	assert_int_equal(id_priority("z0000000000000000000"), 0); /* none of ours */
+}
+
 static void
 test_valid(void **state)
 {
@@ -142,7 +164,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_unique),
-		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_time), cmocka_unit_test(test_priority),
 		cmocka_unit_test(test_valid),
 		cmocka_unit_test(test_dates),
 		cmocka_unit_test(test_deadlines),

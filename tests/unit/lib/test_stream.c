@@ -632,6 +632,89 @@ test_file_trouble(void **state)
 	close(fd[MINE]);
 }
 
+/* Begins with a connection; what is counted goes on, so that it never becomes less. */
+static uint64_t sent_before;
+
+static void
+begin_count(int fd)
+{
+	sent_before = atomic_load_explicit(&s.sent, memory_order_relaxed);
+	stream_init(&s, fd, fd, false, NULL);
+}
+
+static uint64_t
+sent(void)
+{
+	return atomic_load_explicit(&s.sent, memory_order_relaxed) - sent_before;
+}
+
+/* What went out, by whatever way, and nothing else: not what came in (S2). */
+static void
+test_sent(void **state)
+{
+	(void)state;
+	enum { SIZE = 5000 };
+	struct span line;
+	int fd[2], file = make_file(SIZE);
+	pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
+	begin_count(fd[MINE]);
+	assert_int_equal(sent(), 0);
+	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_TIMEOUT);
+	stream_put(&s, span_of("NOOP\r\n"), soon());
+	assert_int_equal(sent(), 0); /* it is not sent yet */
+	assert_int_equal(stream_flush(&s, soon()), STREAM_OK);
+	assert_int_equal(sent(), 6);
+	give(fd[PEER], "250\r\n25", 7);
+	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_OK);
+	assert_int_equal(sent(), 6);
+	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_TIMEOUT);
+	assert_int_equal(stream_file(&s, file, 0, SIZE, soon()), SIZE);
+	assert_int_equal(sent(), 6 + SIZE);
+	assert_int_equal(stream_file(&s, file, SIZE, 1, soon()), 0);
+	assert_int_equal(sent(), 6 + SIZE);
+	close(file);
+	close_pair(fd);
+}
+
+/* What a peer that takes no more has taken counts, and what it has not does not. */
+static void
+test_sent_in_part(void **state)
+{
+	(void)state;
+	static char text[1 << 20];
+	int fd[2], waiting;
+	pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
+	narrow(fd);
+	begin_count(fd[MINE]);
+	stream_put(&s, (struct span){ text, sizeof(text) }, soon());
+	assert_true(s.broken);
+	uint64_t taken = 0;
+	while ((waiting = (int)read(fd[PEER], text, sizeof(text))) > 0)
+		taken += (uint64_t)waiting;
+	assert_true(taken > 0 && taken < sizeof(text));
+	assert_int_equal(sent(), taken);
+	close_pair(fd);
+}
+
+/* Of what is below (TLS) the text counts. */
+static void
+test_sent_below(void **state)
+{
+	(void)state;
+	static const struct transport turned = { read_turned, write_turned };
+	struct span line;
+	struct turned t = { .text = "250 bx\r\n", .written = buf_new(100), .end = STREAM_EOF };
+	begin_count(-1);
+	s.below = &turned;
+	s.context = &t;
+	stream_put(&s, span_of("noop\r\n"), soon());
+	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
+	assert_int_equal(sent(), 6);
+	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_EOF);
+	assert_int_equal(sent(), 6);
+	buf_free(&t.written);
+}
+
 int
 main(void)
 {
@@ -650,6 +733,9 @@ main(void)
 		cmocka_unit_test(test_hears_a_no),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_file_trouble),
+		cmocka_unit_test(test_sent),
+		cmocka_unit_test(test_sent_in_part),
+		cmocka_unit_test(test_sent_below),
 	};
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }

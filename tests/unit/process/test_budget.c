@@ -54,7 +54,7 @@ test_at_once(void **state)
 	}
 	assert_false(budget_allows(&b, REQUEST_CHECK_RECIPIENT));
 	assert_false(budget_allows(&b, REQUEST_TLS));
-	assert_true(budget_allows(&b, REQUEST_RELAY)); /* has slots of its own */
+	assert_true(budget_allows(&b, REQUEST_RELAY)); /* is in nobody's way */
 	budget_ended(&b, LIMIT_HELPERS + 1);           /* a relay */
 	assert_false(budget_allows(&b, REQUEST_TLS));
 	budget_ended(&b, 3);

@@ -1,6 +1,6 @@
 /*
- * launch: what a program that was started finds (K1, K2), when a relay is started, and what is said
- * of a program that cannot be executed (S18).
+ * launch: what a program that was started finds (K1, K2), and what is said of a program that cannot
+ * be executed (S18).
  *
  * The programs are this one, under other names: as such it writes what it finds.
  */
@@ -12,8 +12,7 @@
 
 #include "conf/credential.h"
 #include "process/launch.h"
-
-#define LANE "d.example"
+#include "queue/bell.h"
 
 extern char **environ;
 
@@ -62,7 +61,7 @@ tell(int argc, char **argv, int out)
 	return EXIT_SUCCESS;
 }
 
-/* A relay writes to a file that its settings name: its descriptors are locks. */
+/* A relay writes to a file that its settings name: its descriptor is a lock. */
 static int
 tell_file(int argc, char **argv)
 {
@@ -76,6 +75,7 @@ static char here[64]; /* where the programs are */
 static char file[128]; /* that a relay writes */
 static struct conf c;
 static struct options o;
+static int login; /* the directory of its bell */
 static struct launcher l = { .spool = &sp, .conf = &c, .args = &o.conf };
 
 /* A path of that name, at which this program is. */
@@ -114,7 +114,7 @@ prepare(void **state)
 	optind = 1;
 	options_parse(&o, (int)ROWS(argv) - 1, argv);
 	assert_null(o.wrong);
-	c = (struct conf){ .relay = { .max_relays = 2, .retry = { { 60 }, 1 } } };
+	c = (struct conf){ 0 };
 	return setup(state);
 }
 
@@ -384,146 +384,91 @@ test_cannot_be_executed(void **state)
 
 /* ---- a relay ------------------------------------------------------------------------------- */
 
-/* Is a slot of the lane free? And one of all relays, of which there are c.relay.max_relays? */
-static bool
-lane_is_free(void)
+/* A login's lock, at a descriptor that is like any other; its directory is `login`. */
+static int
+take_lock(void)
 {
-	struct lane lane;
-	open_lane(&lane, LANE);
-	int r = lane_slot(&lane, 1);
-	lane_close(&lane);
-	return r == 0;
+	login = bell_open_dir(&sp, "h.example", "route:x");
+	assert_true(login >= 0);
+	int lock = bell_lock(login);
+	assert_true(lock >= 0);
+	return lock;
 }
 
 static bool
-slots_are_free(void)
+lock_is_free(void)
 {
-	int a = spool_slot(&sp, 2), b = spool_slot(&sp, 2);
-	bool both = a >= 0 && b >= 0;
-	close(a);
-	close(b);
-	return both;
-}
-
-static void
-queue_one(void)
-{
-	begin("s@s.example");
-	add(LANE, "u@d.example");
-	draft_body(&d, span_of(BODY));
-	assert_int_equal(draft_commit(&d), 0);
+	int lock = bell_lock(login);
+	close(lock);
+	return lock >= 0;
 }
 
 static void
 test_relay(void **state)
 {
 	(void)state;
-	queue_one();
+	int fd = take_lock();
 	c.who.relay_path = (char *)program("relay");
 	struct burden b = take_burden();
-	pid_t pid = launch_relay(&l, LANE);
+	pid_t pid = launch_login(&l, "route:x", fd);
 	drop_burden(&b);
+	close(fd);
 	assert_true(pid > 0);
 	wait_for_end(pid);
 	const char *found = slurp(AT_FDCWD, file).p;
-	char lock[192], slots[128];
-	snprintf(lock, sizeof(lock), "fd 3 %s/lane/" LANE "/" LANE_LOCK, top);
-	snprintf(slots, sizeof(slots), "fd 4 %s/slots", top);
-	assert_true(has_line(found, "argument relay") && has_line(found, "argument --lane"));
-	assert_true(has_line(found, "argument " LANE));
+	char lock[2][192];
+	for (int i = 0; i < 2; i++)
+		snprintf(lock[i], sizeof(lock[i]), "fd %d %s/relay/h.example/route:x/lock",
+			i == 0 ? LAUNCH_FIRST_FD : LAUNCH_SECOND_FD, top);
+	assert_true(has_line(found, "argument relay") && has_line(found, "argument --login"));
+	assert_true(has_line(found, "argument route:x"));
 	assert_true(has_line(found, "environment POSTERN_" CREDENTIAL_VARIABLE "HOST=a password"));
 	assert_int_equal(lines(found, "environment "), 4);
-	assert_true(has_line(found, lock) && has_line(found, slots));
+	assert_true(has_line(found, lock[0]) && has_line(found, lock[1]));
 	assert_int_equal(lines(found, "fd "), 5 + 1); /* the file */
 	assert_int_equal(lines(found, "ignores") + lines(found, "blocks"), 0);
-	assert_true(lane_is_free() && slots_are_free());
+	assert_true(has_line(found, "leads"));
+	assert_true(lock_is_free());
+	close(login);
 }
 
-/* It has both slots from the first moment on, and nobody else has them. */
+/* It has the lock from the first moment on, though whoever started it closes it, until it ends. */
 static void
-test_relay_has_its_slots(void **state)
+test_relay_has_the_lock(void **state)
 {
 	(void)state;
 	char path[128], text[256], gate[128];
-	queue_one();
 	snprintf(path, sizeof(path), "%s/relay", here);
 	snprintf(gate, sizeof(gate), "%s/gate", here);
 	snprintf(text, sizeof(text), "#!/bin/sh\nread x <%s\n", gate);
 	spill(AT_FDCWD, path, span_of(text));
 	assert_int_equal(chmod(path, 0700), 0);
 	assert_int_equal(mkfifo(gate, 0600), 0);
-	int fd = open(gate, O_RDWR | O_CLOEXEC);
+	int fd = open(gate, O_RDWR | O_CLOEXEC), lock = take_lock();
 	c.who.relay_path = path;
-	pid_t pid = launch_relay(&l, LANE);
+	pid_t pid = launch_login(&l, "route:x", lock);
+	close(lock);
 	assert_true(pid > 0);
-	assert_false(lane_is_free());
-	assert_false(slots_are_free());
-	assert_int_equal(launch_relay(&l, LANE), -EAGAIN);
+	assert_false(lock_is_free());
 	assert_int_equal(write(fd, "x\n", 2), 2);
 	wait_for_end(pid);
 	close(fd);
-	assert_true(lane_is_free() && slots_are_free());
+	assert_true(lock_is_free());
+	close(login);
 }
 
-static void
-test_no_relay(void **state)
-{
-	(void)state;
-	struct lane lane;
-	queue_one();
-	c.who.relay_path = (char *)program("relay");
-	assert_int_equal(launch_relay(&l, "e.example"), -ESTALE);
-	spill(sp.lanes, "f.example", span_of("no directory"));
-	assert_int_equal(launch_relay(&l, "f.example"), -ESTALE);
-	c.relay.max_relays = 0;
-	assert_int_equal(launch_relay(&l, LANE), -EAGAIN);
-	c.relay.max_relays = 2;
-	/* one is there */
-	open_lane(&lane, LANE);
-	assert_int_equal(lane_slot(&lane, 1), 0);
-	assert_int_equal(launch_relay(&l, LANE), -EAGAIN);
-	/* its host is down */
-	assert_int_equal(lane_set_down(&lane, 1, clock_wall() + 30, "down"), 0);
-	lane_close(&lane);
-	assert_int_equal(launch_relay(&l, LANE), -EAGAIN);
-	assert_false(spool_crowd_take(&sp));
-	/* and a time farther away than any wait is due (J12) */
-	set_age(sp.lanes, LANE "/" LANE_RETRY, -2 * LIMIT_REST);
-	pid_t pid = launch_relay(&l, LANE);
-	assert_true(pid > 0);
-	wait_for_end(pid);
-}
-
-/* All slots are taken: whoever has one is told that there is work. */
-static void
-test_full_house(void **state)
-{
-	(void)state;
-	queue_one();
-	c.who.relay_path = (char *)program("relay");
-	int a = spool_slot(&sp, 2), b = spool_slot(&sp, 2);
-	assert_true(a >= 0 && b >= 0);
-	assert_int_equal(launch_relay(&l, LANE), -EAGAIN);
-	assert_true(spool_crowd_take(&sp));
-	assert_true(lane_is_free());
-	assert_false(exists(AT_FDCWD, file));
-	close(a);
-	close(b);
-}
-
-/* The slots of a relay that cannot be executed are free again, and it is no lane that is gone. */
+/* Why a relay cannot be executed is told, and its lock is free again (S18). */
 static void
 test_relay_that_cannot_be_executed(void **state)
 {
 	(void)state;
-	queue_one();
 	char path[] = "/nowhere/relay";
 	c.who.relay_path = path;
-	pid_t r = launch_relay(&l, LANE);
-	assert_int_equal(r, -ENOENT);
-	assert_true(launch_is_trouble(r));
-	assert_true(lane_is_free() && slots_are_free());
-	assert_false(launch_is_trouble(-EAGAIN) || launch_is_trouble(-ESTALE) || launch_is_trouble(1));
+	int lock = take_lock();
+	assert_int_equal(launch_login(&l, "route:x", lock), -ENOENT);
+	close(lock);
+	assert_true(lock_is_free());
+	close(login);
 }
 
 int
@@ -531,7 +476,7 @@ main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "--serve") == 0)
 		return tell(argc, argv, LAUNCH_FIRST_FD);
-	if (argc > 1 && strcmp(argv[1], "--lane") == 0)
+	if (argc > 1 && strcmp(argv[1], "--login") == 0)
 		return tell_file(argc, argv);
 	if (argc == 1 && strstr(argv[0], "/check") != NULL)
 		return tell(argc, argv, STDOUT_FILENO);
@@ -542,9 +487,7 @@ main(int argc, char **argv)
 		LAUNCHED(test_check),
 		LAUNCHED(test_cannot_be_executed),
 		LAUNCHED(test_relay),
-		LAUNCHED(test_relay_has_its_slots),
-		LAUNCHED(test_no_relay),
-		LAUNCHED(test_full_house),
+		LAUNCHED(test_relay_has_the_lock),
 		LAUNCHED(test_relay_that_cannot_be_executed),
 	};
 	return cmocka_run_group_tests_name("launch", tests, NULL, NULL);

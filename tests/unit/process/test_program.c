@@ -120,12 +120,12 @@ static const struct configured {
 	const char *why; /* NULL: it can be used */
 } rows[] = {
 	{ { NULL }, NULL, NULL },
-	{ { "-o", "max_relays=3", NULL }, NULL, NULL },
+	{ { "-o", "max_connections=3", NULL }, NULL, NULL },
 	{ { "--odd", NULL }, NULL, "unknown option; see --help" },
 	{ { NULL }, "not for this program", "not for this program" },
 	{ { "--odd", NULL }, "not for this program", "unknown option; see --help" },
 	{ { "-c", "/nowhere/postern.conf", NULL }, NULL, "/nowhere/postern.conf" },
-	{ { "-o", "max_relays=many", NULL }, NULL, "max_relays" },
+	{ { "-o", "max_connections=many", NULL }, NULL, "max_connections" },
 	{ { "-p", "nobody_wrote_it", NULL }, NULL, "no such profile" },
 };
 
@@ -171,7 +171,7 @@ test_doubts(void **state)
 		{ { { "--due", NULL }, NULL, NULL }, true },
 		{ { { "--check", NULL }, NULL, NULL }, false },
 		{ { { "--serve", NULL }, NULL, NULL }, false },
-		{ { { "--lane", "d.example", NULL }, NULL, NULL }, false },
+		{ { { "--login", "none", NULL }, NULL, NULL }, false },
 	};
 	setenv("POSTERN_SERVICE_FLAVOUR", "no key", 1);
 	for (size_t i = 0; i < ROWS(cases); i++) {
@@ -208,7 +208,7 @@ test_refuse(void **state)
 static void
 write_conf(const char *path, mode_t mode)
 {
-	static const char text[] = "max_relays = 7\n";
+	static const char text[] = "max_connections = 7\n";
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
@@ -258,7 +258,7 @@ drop(const void *context)
 			return 4;
 	if (getgroups(0, NULL) != 0 || setuid(0) == 0)
 		return 5;
-	return c.relay.max_relays == 7 && strcmp(c.who.user, d->user) == 0 ? 0 : 6;
+	return c.relay.max_connections == 7 && strcmp(c.who.user, d->user) == 0 ? 0 : 6;
 }
 
 /* Nothing is done for whoever is not root, and nothing read again. */

@@ -9,9 +9,12 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
-#include <signal.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -24,12 +27,15 @@
 #include <unistd.h>
 
 #include "process/sandbox.h"
+#include "queue/bell.h"
 #include "queue/lane.h"
 
 static char spool[] = "/tmp/postern-sandbox-XXXXXX";
 static struct spool sp; /* with a lane that has somebody's mail, MAIL */
 #define LANE "d.example"
 #define MAIL LANE "/mail"
+#define LOGIN "relay/h.example/none"
+static int bell_pipe[2];
 static int datagram; /* a socket of that kind, not connected */
 static int listener; /* a TCP socket on loopback that takes connections */
 static int nameless; /* an abstract UNIX socket that takes connections */
@@ -209,10 +215,10 @@ try_clone_namespaces(void)
 	return syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD, 0L, 0L, 0L, 0L);
 }
 
+/* Half a thread: without CLONE_VM, which it needs. Nobody can make one so. */
 static long
 try_clone_thread(void)
 {
-	/* without CLONE_VM, which it needs: nobody can make one so */
 	return syscall(SYS_clone, CLONE_THREAD | CLONE_SIGHAND, 0L, 0L, 0L, 0L);
 }
 
@@ -245,13 +251,77 @@ try_exec(void)
 static long
 try_fork(void)
 {
-	return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	return pid;
+}
+
+static int
+end_child(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/* A process that shares what `flags` say. */
+static long
+make_child(int flags)
+{
+	static char stack[64 * 1024] __attribute__((aligned(16)));
+	return clone(end_child, stack + sizeof(stack), flags, NULL, NULL, NULL, NULL);
 }
 
 static long
+try_clone_memory(void)
+{
+	return make_child(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | SIGCHLD);
+}
+
+static long
+try_clone_vfork(void)
+{
+	return make_child(CLONE_VM | CLONE_VFORK | SIGCHLD);
+}
+
+/* Said to be missing, it is refused as well. */
+static long
 try_clone3(void)
 {
-	return syscall(SYS_clone3, NULL, 0);
+	struct clone_args args = { .exit_signal = SIGCHLD };
+	long r = syscall(SYS_clone3, &args, sizeof(args));
+	if (r == 0)
+		_exit(0);
+	if (r < 0 && errno == ENOSYS)
+		errno = EPERM;
+	return r;
+}
+
+static void *
+do_nothing(void *ran)
+{
+	*(volatile bool *)ran = true;
+	return NULL;
+}
+
+/* As the C library makes one, which is content with clone(2) where there is no clone3(2). */
+static long
+try_thread(void)
+{
+	pthread_t thread;
+	volatile bool ran = false;
+	int err = pthread_create(&thread, NULL, do_nothing, (void *)(uintptr_t)&ran);
+	if (err == 0)
+		err = pthread_join(thread, NULL);
+	errno = err;
+	return err == 0 && ran ? 0 : -1;
+}
+
+/* How threads tell each other something. */
+static long
+try_event(void)
+{
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
 static long
@@ -504,11 +574,25 @@ try_link_mail(void)
 	return r < 0 ? r : unlinkat(sp.tmp, "mail", 0);
 }
 
-/* Who holds locks on it keeps all relays away. */
+/* Who holds it keeps all relays away. */
 static long
-try_slots(void)
+try_login_lock(void)
 {
-	return openat(sp.root, "slots", O_RDWR | O_CREAT, 0600);
+	return openat(sp.root, LOGIN "/lock", O_RDWR);
+}
+
+/* Who listens there is believed to be a relay. */
+static long
+try_bell(void)
+{
+	return openat(sp.root, LOGIN "/bell", O_RDONLY | O_NONBLOCK);
+}
+
+/* By which a relay knows whether its bell was full. */
+static long
+try_pipe_size(void)
+{
+	return fcntl(bell_pipe[0], F_GETPIPE_SZ);
 }
 
 static long
@@ -546,7 +630,10 @@ static const struct row {
 	{ "reading others' mail", try_read_mail, SESSION | HELPER },
 	{ "changing others' mail", try_write_mail, SESSION | HELPER },
 	{ "another name for others' mail", try_link_mail, SESSION | HELPER },
-	{ "the slots of relays", try_slots, SESSION | HELPER },
+	{ "the lock of a relay", try_login_lock, SESSION | HELPER },
+	{ "the bell of a relay", try_bell, SESSION | HELPER },
+	{ "the size of a pipe", try_pipe_size, 0 },
+	{ "an event", try_event, SESSION | HELPER },
 	{ "where a file stands", try_tell, 0 },
 	{ "to stand elsewhere", try_seek, SESSION | HELPER },
 	{ "to stand far away", try_seek_far, SESSION | HELPER },
@@ -574,7 +661,10 @@ static const struct row {
 	{ "code of its own", try_code, SESSION | RELAY | HELPER },
 	{ "memory", try_memory, 0 },
 	{ "exec", try_exec, SESSION | RELAY | HELPER },
-	{ "fork", try_fork, SESSION | HELPER },
+	{ "a thread", try_thread, SESSION | HELPER },
+	{ "fork", try_fork, SESSION | RELAY | HELPER },
+	{ "a child with all that threads have", try_clone_memory, SESSION | RELAY | HELPER },
+	{ "a child that is waited for", try_clone_vfork, SESSION | RELAY | HELPER },
 	{ "clone3", try_clone3, SESSION | RELAY | HELPER },
 	{ "reading outside", try_read_outside, SESSION | RELAY | HELPER },
 	{ "listing outside", try_list_outside, SESSION | RELAY | HELPER },
@@ -604,7 +694,7 @@ static const struct row calls[] = {
 	{ "keyctl", try_keyctl_of_no_kind, SESSION | RELAY | HELPER },
 	{ "add_key", try_add_key, SESSION | RELAY | HELPER },
 	{ "request_key", try_request_key, SESSION | RELAY | HELPER },
-	{ "a thread", try_clone_thread, SESSION | RELAY | HELPER },
+	{ "half a thread", try_clone_thread, SESSION | RELAY | HELPER },
 	{ "perf_event_open", try_perf_event_open, SESSION | RELAY | HELPER },
 	{ "userfaultfd", try_userfaultfd, SESSION | RELAY | HELPER },
 	{ "io_uring", try_io_uring, SESSION | RELAY | HELPER },
@@ -838,6 +928,20 @@ test_no_core(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == PASSED);
 }
 
+/* A relay's lock and bell. */
+static int
+make_login(void)
+{
+	int dir = bell_open_dir(&sp, "h.example", "none");
+	int lock = dir < 0 ? dir : bell_lock(dir);
+	if (lock < 0)
+		return lock;
+	close(lock);
+	int r = bell_make(dir);
+	close(dir);
+	return r;
+}
+
 static int
 set_up(void **state)
 {
@@ -852,7 +956,8 @@ set_up(void **state)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, requests) < 0)
 		return -1;
-	if (mkdtemp(spool) == NULL || spool_open(&sp, spool) < 0 ||
+	if (mkdtemp(spool) == NULL || spool_open(&sp, spool) < 0 || make_login() < 0 ||
+		pipe(bell_pipe) < 0 ||
 		mkdirat(sp.lanes, LANE, 0700) < 0 || mknodat(sp.lanes, MAIL, S_IFREG | 0600, 0) < 0 ||
 		bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 		listen(listener, 8) < 0)
@@ -873,7 +978,11 @@ tear_down(void **state)
 	waitpid(victim, NULL, 0);
 	unlinkat(sp.lanes, MAIL, 0);
 	unlinkat(sp.lanes, LANE, AT_REMOVEDIR);
-	unlinkat(sp.root, "slots", 0);
+	unlinkat(sp.root, LOGIN "/lock", 0);
+	unlinkat(sp.root, LOGIN "/bell", 0);
+	unlinkat(sp.root, LOGIN, AT_REMOVEDIR);
+	unlinkat(sp.root, "relay/h.example", AT_REMOVEDIR);
+	unlinkat(sp.root, "relay", AT_REMOVEDIR);
 	unlinkat(sp.root, "lane", AT_REMOVEDIR);
 	unlinkat(sp.root, "tmp", AT_REMOVEDIR);
 	unlinkat(sp.root, "aside", AT_REMOVEDIR);

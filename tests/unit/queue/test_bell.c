@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "queue/bell.h"
@@ -25,7 +26,8 @@ enter(void **state)
 	if (mkdtemp(top) == NULL || spool_open(&spool, top) < 0)
 		return -1;
 	dir = bell_open_dir(&spool, "host.example", "none");
-	return dir < 0;
+	return dir < 0 || bell_ring(dir, "a.example") != -ENXIO || /* there is no bell, */
+		bell_listen(&bell, dir) != -ENOENT || bell_make(dir) != 0;
 }
 
 static int
@@ -54,7 +56,7 @@ static void
 test_names(void **state)
 {
 	(void)state;
-	assert_int_equal(bell_ring(dir, "a.example"), -ENXIO); /* there is no bell */
+	assert_int_equal(bell_ring(dir, "a.example"), -ENXIO); /* nobody listens yet */
 	assert_int_equal(bell_listen(&bell, dir), 0);
 	hears(BELL_SILENT, NULL);
 	assert_int_equal(bell_ring(dir, "a.example"), 0);
@@ -64,8 +66,71 @@ test_names(void **state)
 	hears(BELL_LANE, "route:x");
 	hears(BELL_LANE, "[192.0.2.1]");
 	hears(BELL_SILENT, NULL);
+	assert_int_equal(bell_ring(dir, BELL_ANY), 0);
+	hears(BELL_ALL, NULL);
+	hears(BELL_SILENT, NULL);
 	bell_close(&bell);
 	assert_int_equal(bell_ring(dir, "a.example"), -ENXIO); /* nobody listens */
+}
+
+/* S12: what is no bell is heard by nobody, until whoever has the lock makes one of it. */
+static void
+test_made(void **state)
+{
+	(void)state;
+	struct stat before, st;
+	assert_int_equal(fstatat(dir, "bell", &before, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(before.st_mode, S_IFIFO | 0600); /* K3 */
+	assert_int_equal(bell_listen(&bell, dir), 0);
+	assert_int_equal(bell_make(dir), 0); /* one that is there stays, with who listens */
+	assert_int_equal(fstatat(dir, "bell", &st, AT_SYMLINK_NOFOLLOW), 0);
+	assert_int_equal(st.st_ino, before.st_ino);
+	assert_int_equal(bell_ring(dir, "a.example"), 0);
+	hears(BELL_LANE, "a.example");
+	bell_close(&bell);
+	for (int kind = 0; kind < 4; kind++) {
+		assert_int_equal(unlinkat(dir, "bell", 0), 0);
+		int r = kind == 0 ? mknodat(dir, "bell", S_IFREG | 0600, 0)
+			: kind == 1 ? mkdirat(dir, "bell", 0700)
+			: kind == 2 ? symlinkat("/dev/null", dir, "bell") /* K4 */
+				    : symlinkat("bell", dir, "bell");
+		assert_int_equal(r, 0);
+		assert_int_equal(bell_ring(dir, "a.example"), -ENXIO);
+		assert_int_equal(bell_make(dir), 0);
+		assert_int_equal(fstatat(dir, "bell", &st, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(st.st_mode, S_IFIFO | 0600);
+		assert_int_equal(bell_listen(&bell, dir), 0);
+		assert_int_equal(bell_ring(dir, "a.example"), 0);
+		hears(BELL_LANE, "a.example");
+		bell_close(&bell);
+	}
+}
+
+/* K4: no part of the way to a bell is a link. */
+static void
+test_links(void **state)
+{
+	(void)state;
+	static const char *const links[] = { "relay", "relay/host.example", "relay/host.example/none" };
+	struct stat want, st;
+	assert_int_equal(fstat(dir, &want), 0);
+	for (size_t i = 0; i < ROWS(links); i++) {
+		char target[64];
+		snprintf(target, sizeof(target), "%s.moved", links[i]);
+		assert_int_equal(renameat(spool.root, links[i], spool.root, target), 0);
+		assert_int_equal(symlinkat(strrchr(target, '/') != NULL ? strrchr(target, '/') + 1
+								      : target,
+					 spool.root, links[i]), 0);
+		assert_true(faccessat(spool.root, "relay/host.example/none", F_OK, 0) == 0);
+		assert_true(bell_open_dir(&spool, "host.example", "none") < 0);
+		assert_int_equal(unlinkat(spool.root, links[i], 0), 0);
+		assert_int_equal(renameat(spool.root, target, spool.root, links[i]), 0);
+		int again = bell_open_dir(&spool, "host.example", "none");
+		assert_true(again >= 0);
+		assert_int_equal(fstat(again, &st), 0);
+		assert_int_equal(st.st_ino, want.st_ino);
+		close(again);
+	}
 }
 
 /* Two listeners of one bell never are: the lock says who may. Closing takes it from all of them. */
@@ -221,6 +286,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_made),
+		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_lock),
 		cmocka_unit_test(test_closed_is_forgotten),
 		cmocka_unit_test(test_full),
@@ -228,5 +295,6 @@ main(void)
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_many_writers),
 	};
+	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests(tests, enter, leave);
 }

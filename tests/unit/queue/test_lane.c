@@ -1,54 +1,66 @@
 /*
- * lane: slots and claims, new mail that is never missed, hosts that are down, lanes that go (I15,
- * I16, J12, K4).
+ * lane: who is at it, new mail that is never missed, hosts that are down, lanes that go (I15, I16,
+ * J12, K4).
  */
 #include "tests/unit/spooled.h"
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "lib/lock.h"
 #include "queue/lane.h"
 
+/* I15, I16: one relay at a time, until it is killed or closes the lane. */
 static void
-test_slots(void **state)
+test_one_relay(void **state)
 {
 	(void)state;
-	enum { SLOTS = 3 };
-	struct lane l[SLOTS + 1];
+	struct lane a, b, other;
 	queue_two();
-	for (int i = 0; i <= SLOTS; i++)
-		open_lane(&l[i], "d.example");
-	for (int i = 0; i < SLOTS; i++)
-		assert_int_equal(lane_slot(&l[i], SLOTS), 0);
-	assert_int_equal(lane_slot(&l[SLOTS], SLOTS), -EAGAIN);
-	assert_int_equal(lane_claim(&l[0], d.id), 0);
-	assert_int_equal(lane_claim(&l[1], d.id), -EAGAIN); /* I15 */
-	assert_int_equal(lane_claim(&l[1], ID), 0);
-	lane_unclaim(&l[0], d.id);
-	assert_int_equal(lane_claim(&l[2], d.id), 0);
-	lane_close(&l[2]); /* gives back slot and claim, as a kill would (I16) */
-	assert_int_equal(lane_claim(&l[0], d.id), 0);
-	assert_int_equal(lane_slot(&l[SLOTS], SLOTS), 0);
-	lane_close(&l[SLOTS]);
+	open_lane(&a, "d.example");
+	open_lane(&b, "d.example");
+	open_lane(&other, "e.example");
+	assert_int_equal(lane_take(&a), 0);
+	assert_int_equal(lane_take(&b), -EAGAIN);
+	assert_int_equal(lane_take(&other), 0); /* of another lane */
+	lane_close(&a);
+	assert_int_equal(a.dir, -1);
+	assert_int_equal(lane_take(&b), 0);
+	lane_close(&b);
 
-	/* An @lock that was inherited keeps its slot under a new struct. */
-	struct lane adopted = LANE_CLOSED;
-	int lock = fcntl(l[0].lock, F_DUPFD_CLOEXEC, 0);
-	lane_close(&l[0]);
-	assert_int_equal(lane_adopt(&adopted, &sp, "d.example", lock), 0);
-	assert_int_equal(lane_claim(&l[1], d.id), -EAGAIN);
-	lane_close(&adopted);
-	lane_close(&l[1]);
+	pid_t pid = fork();
+	if (pid == 0) {
+		open_lane(&a, "d.example");
+		int r = lane_take(&a);
+		raise(r == 0 ? SIGKILL : SIGTERM);
+	}
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	open_lane(&a, "d.example");
+	assert_int_equal(lane_take(&a), 0);
+	lane_close(&a);
+	lane_close(&other);
+}
 
-	int a = spool_slot(&sp, 2), b = spool_slot(&sp, 2);
-	assert_true(a >= 0 && b >= 0);
-	assert_int_equal(spool_slot(&sp, 2), -EAGAIN);
-	close(a);
-	a = spool_slot(&sp, 2);
-	assert_true(a >= 0);
-	close(a);
-	close(b);
+/* What a former version wrote to @lock, the message that a relay had in hand, matters to nobody. */
+static void
+test_lock_of_old(void **state)
+{
+	(void)state;
+	struct lane a, b;
+	queue_two();
+	spill(sp.lanes, "d.example/" LANE_LOCK, span_of(ID));
+	open_lane(&a, "d.example");
+	open_lane(&b, "d.example");
+	assert_int_equal(lane_take(&a), 0);
+	assert_int_equal(lane_take(&b), -EAGAIN);
+	lane_close(&b);
+	assert_int_equal(message_remove(&a, d.id), 0);
+	assert_int_equal(lane_settle(&a), 0);
+	assert_int_equal(lane_leave(&a, &sp, 0), 0);
+	assert_int_equal(names("lane/d.example"), -1);
 }
 
 /* No mail waits for the timer: the three orders in which a writer and a relay can meet. */
@@ -56,12 +68,12 @@ static void
 test_handshake(void **state)
 {
 	(void)state;
-	struct lane l, free_slot;
+	struct lane l, other;
 	struct lane_state st;
 	int64_t next = clock_wall() + 1000;
 	queue_two();
 	open_lane(&l, "d.example");
-	assert_int_equal(lane_slot(&l, 1), 0);
+	assert_int_equal(lane_take(&l), 0);
 	assert_int_equal(lane_settle(&l), 0);
 	assert_int_equal(lane_leave(&l, &sp, next), 0); /* nothing came */
 	open_lane(&l, "d.example");
@@ -74,13 +86,13 @@ test_handshake(void **state)
 	lane_state(&l, &st);
 	assert_int_equal(st.next, 0);
 
-	assert_int_equal(lane_slot(&l, 1), 0); /* mail comes after the scan: it is seen */
+	assert_int_equal(lane_take(&l), 0); /* mail comes after the scan: it is seen */
 	assert_int_equal(lane_settle(&l), 0);
 	queue_two();
 	assert_int_equal(lane_leave(&l, &sp, next), -EAGAIN);
-	open_lane(&free_slot, "d.example"); /* and the slot is free for whoever brought it */
-	assert_int_equal(lane_slot(&free_slot, 1), 0);
-	lane_close(&free_slot);
+	open_lane(&other, "d.example"); /* and the lane is free for whoever looks at it next */
+	assert_int_equal(lane_take(&other), 0);
+	lane_close(&other);
 
 	open_lane(&l, "d.example"); /* the mark was never made: that is mail, too */
 	assert_int_equal(lane_leave(&l, &sp, next), -EAGAIN);
@@ -166,18 +178,14 @@ test_removal(void **state)
 
 	open_lane(&a, "d.example");
 	assert_int_equal(message_remove(&a, d.id), 0);
-	open_lane(&b, "d.example");
-	assert_int_equal(lane_slot(&a, 2), 0);
-	assert_int_equal(lane_slot(&b, 2), 0);
-	assert_int_equal(lane_leave(&a, &sp, 0), 0); /* b is at work and will look after it */
-	assert_int_equal(names("lane/d.example"), 0);
-
-	open_lane(&a, "d.example"); /* opened before it goes */
-	assert_int_equal(lane_settle(&b), 0);
-	assert_int_equal(lane_leave(&b, &sp, 0), 0);
+	open_lane(&b, "d.example"); /* opened before it goes */
+	assert_int_equal(lane_take(&a), 0);
+	assert_int_equal(lane_settle(&a), 0);
+	assert_int_equal(lane_leave(&a, &sp, 0), 0);
+	assert_int_equal(a.dir, -1);
 	assert_int_equal(names("lane/d.example"), -1);
-	assert_int_equal(lane_slot(&a, 2), -ESTALE);
-	lane_close(&a);
+	assert_int_equal(lane_take(&b), -ESTALE);
+	lane_close(&b);
 	assert_int_equal(lane_open(&a, &sp, "d.example"), -ENOENT);
 	queue_two(); /* made again */
 	assert_int_equal(names("lane/d.example"), 1);
@@ -200,7 +208,7 @@ test_stray(void **state)
 		assert_int_equal(message_remove(&l, d.id), 0);
 		spill(l.dir, names[i], span_of("x"));
 		assert_int_equal(fstat(l.lock, &before), 0);
-		assert_int_equal(lane_slot(&l, 1), 0);
+		assert_int_equal(lane_take(&l), 0);
 		assert_int_equal(lane_settle(&l), 0);
 		assert_int_equal(lane_leave(&l, &sp, 0), 0);
 
@@ -229,9 +237,9 @@ test_second_name(void **state)
 	queue_two();
 	open_lane(&l, "d.example");
 	assert_int_equal(renameat(l.dir, LANE_LOCK, l.dir, ".fuse_hidden0001"), 0);
-	assert_int_equal(lane_slot(&l, 1), -ESTALE);
+	assert_int_equal(lane_take(&l), -ESTALE);
 	assert_int_equal(lane_prove(l.dir) < 0, false);
-	assert_int_equal(lane_slot(&l, 1), -ESTALE);
+	assert_int_equal(lane_take(&l), -ESTALE);
 	lane_close(&l);
 }
 
@@ -258,62 +266,52 @@ test_down_without_words(void **state)
 	lane_close(&l);
 }
 
-/*
- * However many messages are claimed, all slots are free; and no two ids of a lane wait for each
- * other.
- */
+/* The same as lane_is_due, told by the name; what cannot be told is looked at (J12). */
 static void
-test_claims_beside_slots(void **state)
+test_looks_due(void **state)
 {
 	(void)state;
-	enum { CLAIMS = 200, SLOTS = 100 };
-	struct lane l, other;
+	static const struct {
+		const char *text; /* of @retry; NULL: there is none */
+		int64_t in;       /* s, from now */
+		bool due;
+	} rows[] = { { NULL, 0, true }, { "", -5, true }, { "", 60, false }, { "1 failed", 60, false },
+		{ "1 failed", -5, true }, { "", 100000, true } };
+	struct lane l;
+	int64_t next;
 	queue_two();
 	open_lane(&l, "d.example");
-	open_lane(&other, "d.example");
-	char id[ID_SIZE];
-	for (int i = 0; i < CLAIMS; i++) {
-		assert_int_equal(id_new(id), 0);
-		assert_int_equal(lane_claim(i % 2 == 0 ? &l : &other, id), 0);
-	}
-	assert_int_equal(lane_slot(&l, 1), 0);
-	for (int i = 1; i < SLOTS; i++) {
-		assert_int_equal(lane_slot(&other, i + 1), 0);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		int64_t now = clock_wall(), want = rows[i].text != NULL ? now + rows[i].in : 0;
+		unlinkat(l.dir, LANE_RETRY, 0);
+		if (rows[i].text != NULL) {
+			spill(l.dir, LANE_RETRY, span_of(rows[i].text));
+			set_age(l.dir, LANE_RETRY, -rows[i].in);
+		}
+		next = 7;
+		bool due = lane_looks_due(&sp, "d.example", now, 1000, &next);
+		if (due != rows[i].due || next < want || next > want + 1)
+			fail_msg("row %zu: %d, %lld", i, due, (long long)(next - now));
 	}
 	lane_close(&l);
-	lane_close(&other);
-}
-
-/* M12: who died with what in hand stands in @lock, for whoever comes next. */
-static void
-test_held(void **state)
-{
-	(void)state;
-	struct lane l, next;
-	char id[ID_SIZE];
-	queue_two();
-	open_lane(&l, "d.example");
-	open_lane(&next, "d.example");
-	assert_false(lane_held(&next, id));
-	lane_hold(&l, d.id);
-	assert_true(lane_held(&next, id));
-	assert_string_equal(id, d.id);
-	lane_hold(&l, ID);
-	assert_true(lane_held(&next, id));
-	assert_string_equal(id, ID);
-	lane_hold(&l, "");
-	assert_false(lane_held(&next, id));
-	assert_int_equal(pwrite(l.lock, "../../../etc/passwd.", ID_LEN, 0), ID_LEN); /* K14 */
-	assert_false(lane_held(&next, id));
-	lane_close(&l);
-	lane_close(&next);
+	next = 7;
+	assert_false(lane_looks_due(&sp, "gone.example", clock_wall(), 1000, &next));
+	assert_int_equal(next, 0);
+	spill(sp.lanes, "file.example", span_of(""));
+	assert_false(lane_looks_due(&sp, "file.example", clock_wall(), 1000, &next));
+	assert_int_equal(symlinkat("d.example", sp.lanes, "link.example"), 0); /* K4 */
+	assert_false(lane_looks_due(&sp, "link.example", clock_wall(), 1000, &next));
+	struct spool unreadable = SPOOL_CLOSED;
+	assert_true(lane_looks_due(&unreadable, "d.example", clock_wall(), 1000, &next));
+	assert_int_equal(next, 0);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_slots),
+		TEST(test_one_relay),
+		TEST(test_lock_of_old),
 		TEST(test_handshake),
 		TEST(test_in_place_of_retry),
 		TEST(test_down),
@@ -321,8 +319,7 @@ main(void)
 		TEST(test_stray),
 		TEST(test_second_name),
 		TEST(test_down_without_words),
-		TEST(test_claims_beside_slots),
-		TEST(test_held),
+		TEST(test_looks_due),
 	};
 	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests_name("lane", tests, NULL, NULL);

@@ -289,7 +289,7 @@ test_make_due(void **state)
 	assert_int_equal(message_note(&m, &lane, clock_wall() + 1000, true), 0);
 	assert_int_equal(lane_set_down(&lane, 3, clock_wall() + 1000, "no"), 0);
 	lane_make_due(&lane);
-	assert_int_equal(message_next(&lane, d.id), 0);
+	assert_int_equal(message_next(&lane, d.id), 1); /* 0 is that there is no log */
 	lane_state(&lane, &st);
 	assert_int_equal(st.next, 0);
 	assert_int_equal(st.attempts, 3);
@@ -309,17 +309,25 @@ test_crashes(void **state)
 	struct message m;
 	int times = 0;
 	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_false(message_has_crashed(&lane, d.id));
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0);
+	message_close(&m);
+	assert_false(message_has_crashed(&lane, d.id)); /* an attempt is no crash */
 	for (int i = 1; i <= 3; i++) {
 		assert_int_equal(message_note_crash(&lane, d.id, &times), 0);
 		assert_int_equal(times, i);
+		assert_true(message_has_crashed(&lane, d.id));
 	}
+	assert_false(message_has_crashed(&lane, ID));
 	assert_int_equal(message_open(&m, &lane, d.id), 0);
 	assert_int_equal(m.crashes, 3);
-	assert_int_equal(m.attempts, 3);
+	assert_int_equal(m.attempts, 1 + 3);
 	assert_int_equal(message_note(&m, &lane, 5, true), 0); /* one that ended otherwise */
 	message_close(&m);
 	assert_int_equal(message_note_crash(&lane, d.id, &times), 0);
 	assert_int_equal(times, 4);
+	assert_true(message_has_crashed(&lane, d.id));
 	put_away();
 }
 

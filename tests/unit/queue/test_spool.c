@@ -164,29 +164,6 @@ test_room(void **state)
 	assert_false(spool_has_room(&sp, INT64_MAX / 4, 0));
 	assert_false(spool_has_room(&sp, 0, INT64_MAX / 4));
 	assert_true(spool_has_room(&none, INT64_MAX / 4, 0)); /* what cannot be asked is tried */
-	assert_true(exists(sp.root, "slots")); /* S13: made while there is room */
-}
-
-/* Relays that wait for mail keep no place of those that have some; there is an end of both. */
-static void
-test_places(void **state)
-{
-	(void)state;
-	int work = spool_slot(&sp, 1), wait = spool_linger(&sp, 1);
-	assert_true(work >= 0 && wait >= 0);
-	assert_int_equal(spool_slot(&sp, 1), -EAGAIN);
-	assert_int_equal(spool_linger(&sp, 1), -EAGAIN);
-	close(work);
-	assert_int_equal(spool_linger(&sp, 1), -EAGAIN);
-	work = spool_slot(&sp, 1);
-	assert_true(work >= 0);
-	close(work);
-	close(wait);
-
-	assert_false(spool_crowd_take(&sp));
-	spool_crowd(&sp);
-	assert_true(spool_crowd_take(&sp));
-	assert_false(spool_crowd_take(&sp)); /* once */
 }
 
 /* S12: what cannot be told is not empty, or nobody would look after it. */
@@ -214,7 +191,6 @@ main(void)
 		TEST(test_explain),
 		TEST(test_sweep),
 		TEST(test_room),
-		TEST(test_places),
 		TEST(test_empty),
 	};
 	umask(0); /* K3: modes must not depend on it */

@@ -14,6 +14,7 @@
 
 static struct conf conf = { .who.hostname = (char *)(uintptr_t)"relay.example",
 	.relay = { .bounce_size = 64 * 1024, .expire = 86400 } };
+static char lane[LANE_NAME_SIZE]; /* of the last report */
 
 /* A queued message with this body and three recipients in one lane. */
 static void
@@ -49,8 +50,9 @@ report(const struct message *m, char id[static ID_SIZE])
 	static char text[1024 * 1024];
 	struct lane l;
 	struct message r;
-	assert_int_equal(dsn_queue(m, &sp, &conf, false, id), 0);
-	assert_int_equal(lane_open(&l, &sp, "s.example"), 0);
+	assert_int_equal(dsn_queue(m, &sp, &conf, false, id, lane), 0);
+	assert_string_equal(lane, "s.example");
+	assert_int_equal(lane_open(&l, &sp, lane), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_int_equal(r.env.sender.n, 0); /* E7, E12 */
 	assert_int_equal(r.env.utf8, !span_is_ascii(m->env.sender));
@@ -257,7 +259,7 @@ test_many(void **state)
 	}
 	m.rcpt = many;
 	m.n = MANY;
-	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), 0);
+	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id, lane), 0);
 	for (int i = 0; i < MANY; i++)
 		buf_free(&many[i].text);
 	free(many);
@@ -305,8 +307,9 @@ test_alabel(void **state)
 	struct message m, r;
 	original(&m, "s@\xc3\xa4.example", span_of(HEADER "\r\n"));
 	failed(&m, 0, "550 no");
-	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), DSN_SENDER);
-	assert_int_equal(lane_open(&l, &sp, "xn--4ca.example"), 0);
+	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id, lane), DSN_SENDER);
+	assert_string_equal(lane, "xn--4ca.example");
+	assert_int_equal(lane_open(&l, &sp, lane), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_false(r.env.utf8 || r.eightbit);
 	assert_true(span_eq(r.rcpt[0].address, span_of("s@xn--4ca.example")));
@@ -335,11 +338,12 @@ test_nobody(void **state)
 		failed(&m, 0, "550 no");
 		conf.relay.double_bounce = rows[i % ROWS(rows)].double_bounce;
 		int want = rows[i % ROWS(rows)].want;
-		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), want);
+		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id, lane), want);
 		assert_int_equal(strcmp(id, "x") == 0, want == DSN_NOBODY);
 		if (want == DSN_DOUBLE_BOUNCE) {
 			struct lane l;
-			open_lane(&l, "s.example");
+			assert_string_equal(lane, "s.example");
+			open_lane(&l, lane);
 			struct span text = slurp(l.dir, id);
 			bool mute = memmem(text.p, text.n, "nor its sender be told", 22) != NULL;
 			assert_int_equal(mute, m.env.sender.n > 0);
@@ -363,7 +367,7 @@ test_never(void **state)
 		failed(&m, 0, "550 no");
 		m.rcpt[0].terms.notify = NOTIFY_NEVER;
 		conf.relay.double_bounce = bounces;
-		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), i == 0 ? DSN_NOTHING : DSN_NOBODY);
+		assert_int_equal(dsn_queue(&m, &sp, &conf, false, id, lane), i == 0 ? DSN_NOTHING : DSN_NOBODY);
 		message_close(&m);
 	}
 	conf.relay.double_bounce = NULL;

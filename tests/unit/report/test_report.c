@@ -233,24 +233,25 @@ test_trouble(void **state)
 {
 	(void)state;
 	struct message m;
+	char lane[LANE_NAME_SIZE];
 	struct rlimit old, small = { 100, 0 };
 	char id[ID_SIZE];
 	queued(&m, TEXT, (struct envelope){ .by = 0 });
 	m.rcpt[0].outcome = HARD;
 	int fd = m.fd;
 	m.fd = -1; /* as if it could not be read */
-	assert_true(dsn_queue(&m, &sp, &conf, false, id) < 0);
+	assert_true(dsn_queue(&m, &sp, &conf, false, id, lane) < 0);
 	m.fd = fd;
 	assert_int_equal(names("lane/s.example"), -1);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	small.rlim_max = old.rlim_max;
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	int r = dsn_queue(&m, &sp, &conf, false, id);
+	int r = dsn_queue(&m, &sp, &conf, false, id, lane);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_int_equal(r, -EFBIG);
 	assert_int_equal(names("lane/s.example"), -1);
-	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id), 0);
+	assert_int_equal(dsn_queue(&m, &sp, &conf, false, id, lane), 0);
 	assert_int_equal(names("lane/s.example"), 1);
 	message_close(&m);
 }

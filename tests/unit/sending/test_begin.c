@@ -35,7 +35,7 @@ begin(const struct link_terms *terms, const struct host_script *script)
 static void
 part(void)
 {
-	link_quit(&l);
+	link_quit(&l, INT64_MAX);
 	host_join(&host);
 }
 

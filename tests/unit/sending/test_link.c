@@ -163,7 +163,7 @@ test_quit(void **state)
 	(void)state;
 	connect_to(span_of("450 busy\r\n221 bye\r\n"));
 	assert_int_equal(link_reply(&l, "MAIL", 60), 0);
-	link_quit(&l);
+	link_quit(&l, INT64_MAX);
 	assert_int_equal(l.fd, -1);
 	assert_true(span_eq(buf_span(&l.text), span_of("450 busy")));
 	part();

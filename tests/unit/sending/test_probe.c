@@ -36,7 +36,7 @@ connect_to(const struct host_script *script, unsigned can)
 static void
 part(void)
 {
-	link_quit(&l);
+	link_quit(&l, INT64_MAX);
 	host_join(&host);
 	host.log[host.n] = '\0';
 }

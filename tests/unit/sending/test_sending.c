@@ -62,7 +62,7 @@ connect_to(enum way way, const char *exceptions, int window)
 static void
 part(void)
 {
-	link_quit(&l);
+	link_quit(&l, INT64_MAX);
 	host_join(&host);
 }
 

@@ -1,0 +1,326 @@
+#include "delivery/keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "delivery/lanes.h"
+#include "delivery/notes.h"
+#include "delivery/settle.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "process/log.h"
+#include "process/ring.h"
+#include "queue/bell.h"
+#include "queue/message.h"
+
+/*
+ * So often may a relay at work die in a row without a message in hand that is new among the
+ * suspects; then the timer is waited for.
+ */
+enum { CRASHES = 20 };
+
+struct keeper {
+	struct relay *r;
+	const struct launcher *launcher;
+	const struct keeper_work *work;
+	int dir, lock;
+	pid_t pid;              /* of the relay at work */
+	int socket;             /* to it */
+	int alone;              /* ... to the process that tries a message alone; -1: none */
+	pid_t alone_pid;
+	struct suspect trying;  /* ... and what that tries */
+	int crashes;            /* of the relay at work, in a row, that no message explains */
+	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
+};
+
+/* ---- who died at what ---------------------------------------------------------------------- */
+
+static struct hands *
+new_hands(const struct relay *r, int couriers)
+{
+	return hands_new(couriers, (int)r->common.relay.window_messages + 1);
+}
+
+/* False: it is one already. */
+static bool
+suspect(struct keeper *k, const struct hands_suspect *s)
+{
+	struct log_fields f = { .event = "crash", .queue_id = s->id, .lane = s->lane };
+	bool new = suspects_add(&k->r->suspects, s->lane, s->id);
+	if (new)
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; it is tried alone",
+			s->id);
+	return new;
+}
+
+/*
+ * The relay at work has died. What the courier at fault had in hand is suspect. If that is not
+ * known, as when somebody killed it, many had something in hand: what is there the next time, too.
+ */
+static void
+look_at_hands(struct keeper *k, int status)
+{
+	struct log_fields f = { .event = "crash" };
+	const struct hands *all = k->r->hands;
+	struct suspects now;
+	bool any = false;
+	suspects_init(&now);
+	log_event(LOG_ERR, &f, "the relay at work died by signal %d; another one goes on",
+		WTERMSIG(status));
+	for (struct hands_suspect s = { .number = 0 }; hands_next(all, &s);)
+		if (all->shared->died_by >= 0 || suspects_has(&k->before, s.lane, s.id))
+			any = suspect(k, &s) || any;
+		else
+			(void)suspects_add(&now, s.lane, s.id);
+	hands_clear(k->r->hands);
+	suspects_free(&k->before);
+	k->before = now;
+	k->crashes = any ? 0 : k->crashes + 1;
+}
+
+/* By an operator: that is no crash. */
+static bool
+is_asked_to_end(int status)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == signals[i])
+			return true;
+	return false;
+}
+
+/* One that was tried alone has killed its process, too: it is put off, further each time. */
+static void
+put_off(struct keeper *k)
+{
+	const struct suspect *s = &k->trying;
+	struct lane lane = LANE_CLOSED;
+	struct message m = MESSAGE_CLOSED;
+	struct log_fields f = { .event = "crash", .queue_id = s->id, .lane = s->lane };
+	int times;
+	if (lane_open(&lane, &k->r->spool, s->lane) < 0)
+		return;
+	if (faccessat(lane.dir, s->id, F_OK, 0) == 0 &&
+		message_note_crash(&lane, s->id, &times) == 0) {
+		int64_t next = settle_retry_after(&k->r->common, times - 1);
+		snprintf(m.id, sizeof(m.id), "%s", s->id);
+		(void)message_wait(&m, &lane, next);
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; next try in %lld s",
+			s->id, (long long)(next - clock_wall()));
+	}
+	lane_close(&lane);
+}
+
+/* ---- alone --------------------------------------------------------------------------------- */
+
+/* What a child of the keeper's has no use for. */
+static void
+close_own(struct keeper *k)
+{
+	cleanup_fd(&k->socket);
+	cleanup_fd(&k->alone);
+	k->socket = k->alone = -1;
+}
+
+/* Without the keeper nobody would know that it has a message: another could send it, too. */
+static void
+end_with(pid_t keeper)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper)
+		_exit(EX_TEMPFAIL);
+}
+
+/* Begins with the next suspect, if none is being tried. */
+static void
+try_next(struct keeper *k)
+{
+	int ends[2];
+	struct suspects *all = &k->r->suspects;
+	if (k->alone >= 0 || all->n == 0 ||
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return;
+	pid_t keeper = getpid();
+	k->trying = all->v[0];
+	k->alone_pid = fork();
+	if (k->alone_pid == 0) {
+		end_with(keeper);
+		close_own(k);
+		cleanup_fd(&k->lock);
+		close(ends[0]);
+		k->r->keeper = ends[1];
+		k->r->alone = true;
+		hands_free(k->r->hands); /* those of the relay at work */
+		k->r->hands = new_hands(k->r, 1);
+		_exit(k->r->hands == NULL ? EX_TEMPFAIL
+			: k->work->try_alone(k->r, k->trying.lane, k->trying.id));
+	}
+	close(ends[1]);
+	k->alone = ends[0];
+}
+
+/* It has ended, or could not be started. */
+static void
+end_alone(struct keeper *k)
+{
+	int status = 0;
+	cleanup_fd(&k->alone);
+	k->alone = -1;
+	while (k->alone_pid > 0 && waitpid(k->alone_pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status) && !is_asked_to_end(status))
+		put_off(k);
+	suspects_remove(&k->r->suspects, k->trying.lane, k->trying.id);
+	notes_send(k->socket, NOTE_TRIED, k->trying.lane, k->trying.id);
+}
+
+/* ---- the first process --------------------------------------------------------------------- */
+
+static void
+heed(struct keeper *k, const struct note *n)
+{
+	struct log_fields f = { .event = "launch", .lane = n->lane };
+	if (n->kind == NOTE_ALONE)
+		(void)suspects_add(&k->r->suspects, n->lane, n->id);
+	if (n->kind != NOTE_LANE)
+		return;
+	pid_t pid = ring_lane(k->launcher, n->lane);
+	if (ring_is_trouble(pid))
+		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", n->lane, strerror(-pid));
+}
+
+/* Relays of other logins that were started from here have ended. */
+static void
+reap_others(const struct keeper *k)
+{
+	siginfo_t i = { .si_pid = 0 };
+	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
+		i.si_pid != k->pid && i.si_pid != k->alone_pid) {
+		(void)waitpid(i.si_pid, NULL, 0);
+		i.si_pid = 0;
+	}
+}
+
+/* Heeds what came from one of the two. False: it has ended. */
+static bool
+listen_to(struct keeper *k, int fd)
+{
+	struct note n;
+	int got = notes_receive(fd, &n);
+	if (got > 0)
+		heed(k, &n);
+	return got != 0;
+}
+
+/* Until the relay at work has ended. */
+static void
+attend(struct keeper *k)
+{
+	for (;;) {
+		try_next(k);
+		reap_others(k);
+		struct pollfd p[] = { { .fd = k->socket, .events = POLLIN },
+			{ .fd = k->alone, .events = POLLIN } };
+		if (poll(p, 2, -1) < 0)
+			continue;
+		if (p[1].revents != 0 && !listen_to(k, k->alone))
+			end_alone(k);
+		if (p[0].revents != 0 && !listen_to(k, k->socket))
+			return;
+	}
+}
+
+/* Starts the relay at work, and waits for its end. Its status as of wait(2), or -errno. */
+static int
+serve_once(struct keeper *k)
+{
+	int ends[2], status;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	pid_t pid = k->pid = fork();
+	if (pid < 0) {
+		int err = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return err;
+	}
+	if (pid == 0) {
+		close_own(k);
+		close(ends[0]);
+		k->r->keeper = ends[1];
+		_exit(k->work->serve(k->r, k->dir));
+	}
+	close(ends[1]);
+	k->socket = ends[0];
+	attend(k);
+	cleanup_fd(&k->socket);
+	k->socket = -1;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return status;
+}
+
+/* Is anything due of what this login is for? */
+static bool
+is_any_due(const struct relay *r)
+{
+	int64_t next;
+	char login[LOGIN_NAME_SIZE];
+	auto_dir lanes = lanes_open(&r->spool);
+	for (const char *name; lanes != NULL && (name = lanes_next(lanes)) != NULL;) {
+		way_login(&r->common, name, login);
+		if (strcmp(login, r->login_name) == 0 &&
+			lane_looks_due(&r->spool, name, clock_wall(),
+				conf_longest_retry(&r->common), &next))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whoever rings while the bell is closed and the lock is not free relies on this look, which is
+ * made when it is. Where something looks due that nothing can be done about, only the mark of such
+ * a one counts. True: there is more to do, and the lock is ours again.
+ */
+static bool
+look_once_more(struct keeper *k, bool settled)
+{
+	cleanup_fd(&k->lock);
+	bool missed = bell_take_mark(k->dir);
+	k->lock = missed || (settled && is_any_due(k->r)) ? bell_lock(k->dir) : -1;
+	return k->lock >= 0;
+}
+
+int
+keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *work, int dir,
+	int lock)
+{
+	struct keeper k = { .r = r, .launcher = l, .work = work, .dir = dir, .lock = lock,
+		.socket = -1, .alone = -1 };
+	suspects_init(&k.before);
+	r->hands = new_hands(r, (int)r->common.relay.max_connections);
+	if (r->hands == NULL)
+		return EX_TEMPFAIL;
+	for (;;) {
+		int status = serve_once(&k);
+		if (status < 0)
+			return EX_TEMPFAIL;
+		if (is_asked_to_end(status))
+			return EXIT_SUCCESS;
+		if (WIFSIGNALED(status)) {
+			look_at_hands(&k, status);
+			if (k.crashes >= CRASHES)
+				return EX_SOFTWARE;
+			continue;
+		}
+		if (!look_once_more(&k, WEXITSTATUS(status) == EXIT_SUCCESS))
+			return WEXITSTATUS(status);
+	}
+}

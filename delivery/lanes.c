@@ -1,0 +1,38 @@
+#include "delivery/lanes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "lib/clock.h"
+#include "lib/dir.h"
+#include "mail/lane_name.h"
+#include "process/log.h"
+
+static void
+log_unreadable(int err)
+{
+	struct log_fields f = { .event = "spool" };
+	log_event(LOG_ERR, &f, "lane/: cannot read: %s", strerror(err));
+}
+
+DIR *
+lanes_open(const struct spool *s)
+{
+	int fd = openat(s->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *lanes = fd >= 0 ? fdopendir(fd) : NULL;
+	if (lanes == NULL)
+		log_unreadable(errno);
+	return lanes;
+}
+
+const char *
+lanes_next(DIR *lanes)
+{
+	const char *name;
+	while ((name = dir_next(lanes)) != NULL && !lane_name_valid(span_of(name)))
+		;
+	if (name == NULL && errno != 0)
+		log_unreadable(errno);
+	return name;
+}

@@ -1,0 +1,35 @@
+/*
+ * notes: what a relay at work and the first process (keeper.h) have to say to each other.
+ */
+#ifndef POSTERN_NOTES_H
+#define POSTERN_NOTES_H
+
+#include "delivery/delivery.h"
+
+struct note {
+	enum note_kind {
+		NOTE_LANE,  /* there is new mail in this lane, which may need another login */
+		NOTE_ALONE, /* this message is to be tried alone */
+		NOTE_TRIED, /* ... and was */
+	} kind;
+	char lane[LANE_NAME_SIZE];
+	char id[ID_SIZE]; /* "" of NOTE_LANE */
+};
+
+/* One note, over a SOCK_SEQPACKET socket. What cannot be sent is a matter of time, not of mail. */
+void notes_send(int fd, enum note_kind kind, const char *lane, const char *id);
+
+/* Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. */
+int notes_receive(int fd, struct note *n);
+
+/* ---- of the relay at work */
+
+void notes_ask_alone(const struct relay *r, const char *lane, const char *id);
+
+/* There is new mail in this lane: for this relay, or for another one. */
+void notes_tell_of(struct relay *r, const char *lane);
+
+/* Hears which messages were tried. False: the first process is gone. */
+bool notes_hear(struct relay *r);
+
+#endif

@@ -1,0 +1,76 @@
+#include "delivery/resolvers.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct resolvers {
+	struct resolver *first; /* which the others are made after */
+	pthread_mutex_t lock;   /* of what follows */
+	struct resolver **idle;
+	size_t n, size;         /* of them, and places */
+};
+
+struct resolvers *
+resolvers_open(const struct conf_servers *servers, const char *hosts, const char *hostname)
+{
+	struct resolvers *r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->first = resolver_open(servers->v, servers->n, hostname);
+	if (r->first == NULL) {
+		free(r);
+		return NULL;
+	}
+	if (servers->tcp)
+		resolver_use_tcp(r->first);
+	resolver_use_hosts(r->first, hosts);
+	pthread_mutex_init(&r->lock, NULL);
+	return r;
+}
+
+struct resolver *
+resolvers_take(struct resolvers *r)
+{
+	pthread_mutex_lock(&r->lock);
+	struct resolver *one = r->n > 0 ? r->idle[--r->n] : NULL;
+	pthread_mutex_unlock(&r->lock);
+	return one != NULL ? one : resolver_copy(r->first);
+}
+
+static bool
+keep(struct resolvers *r, struct resolver *one)
+{
+	if (r->n == r->size) {
+		size_t size = 2 * r->size + 1;
+		struct resolver **idle = reallocarray(r->idle, size, sizeof(*idle));
+		if (idle == NULL)
+			return false;
+		r->idle = idle;
+		r->size = size;
+	}
+	r->idle[r->n++] = one;
+	return true;
+}
+
+void
+resolvers_give_back(struct resolvers *r, struct resolver *one)
+{
+	pthread_mutex_lock(&r->lock);
+	bool kept = one == NULL || keep(r, one);
+	pthread_mutex_unlock(&r->lock);
+	if (!kept)
+		resolver_close(one);
+}
+
+void
+resolvers_close(struct resolvers *r)
+{
+	if (r == NULL)
+		return;
+	while (r->n > 0)
+		resolver_close(r->idle[--r->n]);
+	free(r->idle);
+	resolver_close(r->first);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}

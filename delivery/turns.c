@@ -1,0 +1,525 @@
+#include "delivery/turns.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "delivery/courier.h"
+#include "delivery/tour.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "process/log.h"
+
+enum { TICK = 1000 }; /* ms from one look at slow couriers to the next */
+
+int
+turns_init(struct relay *r)
+{
+	struct turns *t = &r->turns;
+	*t = (struct turns){ .most = (int)r->common.relay.max_connections };
+	t->courier = calloc((size_t)t->most, sizeof(struct courier *));
+	t->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->courier == NULL || t->wake < 0)
+		return t->courier == NULL ? -ENOMEM : -errno;
+	pthread_mutex_init(&t->lock, NULL);
+	TAILQ_INIT(&t->idle);
+	TAILQ_INIT(&t->ended);
+	schedule_init(&t->schedule, (int)r->common.relay.max_connections_per_host);
+	return 0;
+}
+
+void
+turns_free(struct relay *r)
+{
+	struct turns *t = &r->turns;
+	schedule_free(&t->schedule);
+	free(t->courier);
+	cleanup_fd(&t->wake);
+	pthread_mutex_destroy(&t->lock);
+}
+
+static struct turns *
+lock(const struct courier *c)
+{
+	struct turns *t = &c->relay->turns;
+	pthread_mutex_lock(&t->lock);
+	return t;
+}
+
+static void
+unlock(struct turns *t)
+{
+	pthread_mutex_unlock(&t->lock);
+}
+
+static void
+signal_fd(int fd)
+{
+	const uint64_t one = 1;
+	(void)!write(fd, &one, sizeof(one));
+}
+
+static void
+drain_fd(int fd)
+{
+	uint64_t count;
+	(void)!read(fd, &count, sizeof(count));
+}
+
+/* ---- who waits for mail -------------------------------------------------------------------- */
+
+static void
+end_idle(struct turns *t, struct courier *c)
+{
+	if (!c->turn.idle)
+		return;
+	TAILQ_REMOVE(&t->idle, c, turn.list);
+	c->turn.idle = false;
+	c->turn.at->idle--;
+}
+
+static void
+tell(struct turns *t, struct courier *c, enum turn_word word)
+{
+	end_idle(t, c);
+	c->turn.word = word;
+	signal_fd(c->turn.told);
+}
+
+/* One that waits at this lane, or (NULL) at this host. NULL: there is none. */
+static struct courier *
+find_idle(const struct turns *t, const struct schedule_lane *l, const struct schedule_host *h)
+{
+	struct courier *c;
+	TAILQ_FOREACH(c, &t->idle, turn.list)
+		if (l != NULL ? c->turn.lane == l : c->turn.at == h)
+			return c;
+	return NULL;
+}
+
+/* ---- who begins ---------------------------------------------------------------------------- */
+
+static int
+find_place(const struct turns *t)
+{
+	int i = 0;
+	while (t->courier[i] != NULL)
+		i++;
+	return i;
+}
+
+/* What a courier begins with when it gets a lane. */
+static void
+assign(struct courier *c, struct schedule_lane *l)
+{
+	struct turn *turn = &c->turn;
+	free(turn->offer);
+	turn->lane = l;
+	turn->offer = l->offer;
+	l->offer = NULL;
+	turn->sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
+	turn->seen = clock_ms();
+	turn->slow = 0;
+	turn->given_up = false;
+	turn->word = TURN_SILENCE;
+	drain_fd(turn->told);
+}
+
+/* One courier more, for this lane; if there can be one. */
+static void
+start_one(struct relay *r, struct schedule_lane *l)
+{
+	struct log_fields f = { .event = "courier" };
+	struct turns *t = &r->turns;
+	int number = find_place(t);
+	struct courier *c = courier_new(r, number);
+	if (c != NULL)
+		assign(c, l);
+	int err = c == NULL ? -errno : courier_start(c);
+	if (err == 0) {
+		t->courier[number] = c;
+		t->n++;
+		return;
+	}
+	if (c != NULL)
+		courier_free(c);
+	if (!t->failed)
+		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
+			strerror(-err), t->n);
+	t->failed = true;
+	schedule_yield(&t->schedule, l);
+}
+
+/*
+ * Each lane that is due gets a courier: a new one, or one that waits for mail elsewhere. False:
+ * there is none.
+ */
+static bool
+dispatch(struct relay *r)
+{
+	struct turns *t = &r->turns;
+	int64_t now = clock_wall();
+	(void)schedule_ripen(&t->schedule, now);
+	while (!t->failed && t->n < t->most && schedule_next(&t->schedule, now) == 0)
+		start_one(r, schedule_take(&t->schedule, now));
+	size_t waiting = t->schedule.waiting;
+	for (size_t i = t->coming; i < waiting && !TAILQ_EMPTY(&t->idle); i++) {
+		struct courier *c = TAILQ_FIRST(&t->idle);
+		tell(t, c, TURN_GIVE_WAY);
+		c->turn.summoned = true;
+		t->coming++;
+	}
+	return waiting <= t->coming;
+}
+
+void
+turns_lane(struct relay *r, const char *name, int64_t due)
+{
+	struct turns *t = &r->turns;
+	pthread_mutex_lock(&t->lock);
+	struct schedule_lane *l = schedule_lane(&t->schedule, name, due);
+	struct courier *c = l != NULL && due == 0 ? find_idle(t, l, NULL) : NULL;
+	if (c != NULL)
+		tell(t, c, TURN_NEWS);
+	else
+		(void)dispatch(r);
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- who is slow --------------------------------------------------------------------------- */
+
+/*
+ * Did next to nothing go out by its connection of late? What comes in does not count: a host may
+ * talk all the time and never come to an end.
+ */
+static bool
+is_slow(struct courier *c, int64_t now)
+{
+	struct turn *turn = &c->turn;
+	if (now - turn->seen >= TURNS_SLOW) {
+		uint64_t sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
+		bool slow = sent - turn->sent < SLOW_OCTETS;
+		turn->slow = !slow ? 0 : turn->slow != 0 ? turn->slow : turn->seen;
+		turn->sent = sent;
+		turn->seen = now;
+	}
+	return turn->slow != 0;
+}
+
+/*
+ * Which of two slow ones is given up first? One that costs no message twice, or else the one that
+ * is slow for longer.
+ */
+static bool
+goes_before(const struct courier *a, const struct courier *b)
+{
+	bool a_flies = a->turn.in_flight, b_flies = b->turn.in_flight;
+	return a_flies != b_flies ? b_flies : a->turn.slow < b->turn.slow;
+}
+
+/* The one to be given up first, of those that were not yet; NULL: there is none. */
+static struct courier *
+find_slowest(const struct turns *t)
+{
+	struct courier *slowest = NULL;
+	for (int i = 0; i < t->most; i++) {
+		struct courier *c = t->courier[i];
+		if (c != NULL && c->turn.lane != NULL && c->turn.slow != 0 && !c->turn.given_up &&
+			(slowest == NULL || goes_before(c, slowest)))
+			slowest = c;
+	}
+	return slowest;
+}
+
+/* How many lanes get a courier in the time that makes one slow, though nobody is given up. */
+static size_t
+pace(struct turns *t, int64_t now)
+{
+	if (now - t->since >= TURNS_SLOW) {
+		t->pace = (size_t)((int64_t)t->taken * TURNS_SLOW / (now - t->since));
+		t->taken = 0;
+		t->since = now;
+	}
+	return t->pace;
+}
+
+/* Whatever it waits for is over. */
+static void
+give_up(struct courier *c)
+{
+	c->turn.given_up = true;
+	signal_fd(c->turn.told);
+}
+
+/*
+ * Others wait, and there are no more connections. Slow ones may have half of them; what is beyond
+ * that is given up, one for each lane that would have to wait for long, as if its time were over
+ * (S2). A queue that moves is no reason: where all is slow, such as this machine or its name
+ * server, nobody would be served the sooner for it.
+ */
+static void
+give_slow_ones_up(struct turns *t)
+{
+	struct log_fields f = { .event = "crowded" };
+	int64_t now = clock_ms();
+	int slow = 0;
+	size_t coming = t->coming + pace(t, now);
+	if (!t->ran_out)
+		log_event(LOG_WARNING, &f, "all %d connections are in use, and mail waits for one; "
+			"slow hosts may keep half of them (max_connections)", t->most);
+	t->ran_out = true;
+	for (int i = 0; i < t->most; i++) {
+		struct courier *c = t->courier[i];
+		if (c == NULL)
+			continue;
+		if (c->turn.lane == NULL && coming < t->schedule.waiting) /* it takes its leave */
+			give_up(c);
+		if (c->turn.given_up)
+			coming++;
+		else if (c->turn.lane != NULL)
+			slow += is_slow(c, now);
+	}
+	for (; slow > t->most / 2 && coming < t->schedule.waiting; slow--, coming++)
+		give_up(find_slowest(t));
+}
+
+/* ---- the first thread ---------------------------------------------------------------------- */
+
+static void
+bury(struct turns *t)
+{
+	for (struct courier *c; (c = TAILQ_FIRST(&t->ended)) != NULL;) {
+		TAILQ_REMOVE(&t->ended, c, turn.list);
+		courier_free(c);
+	}
+}
+
+bool
+turns_turn(struct relay *r, int *ms)
+{
+	struct turns *t = &r->turns;
+	pthread_mutex_lock(&t->lock);
+	drain_fd(t->wake);
+	bury(t);
+	bool served = dispatch(r);
+	if (!served && t->n == t->most)
+		give_slow_ones_up(t);
+	int64_t now = clock_wall(), next = schedule_next(&t->schedule, now);
+	bool rests = t->n == 0 && (next != 0 || t->failed);
+	if (rests && next == 0)
+		r->unsettled = true; /* or another one would be started at once, to end like this */
+	*ms = !served ? TICK : next > now ? clock_left(clock_deadline(next - now)) : -1;
+	pthread_mutex_unlock(&t->lock);
+	return !rests;
+}
+
+/* ---- couriers ------------------------------------------------------------------------------ */
+
+bool
+turns_next(struct courier *c)
+{
+	struct turns *t = lock(c);
+	struct schedule_lane *l = c->turn.lane; /* the one that it was started for */
+	if (c->turn.summoned)
+		t->coming--;
+	c->turn.summoned = false;
+	if (l == NULL && c->turn.at != NULL && sending_is_open(&c->link))
+		l = schedule_take_at(&t->schedule, c->turn.at);
+	if (l == NULL) {
+		l = schedule_take(&t->schedule, clock_wall());
+		t->taken += l != NULL && !c->turn.given_up;
+	}
+	if (l != NULL && l != c->turn.lane)
+		assign(c, l);
+	/* It may have taken another one than the one that was to be taken. */
+	if (t->schedule.waiting > t->coming)
+		(void)dispatch(c->relay);
+	unlock(t);
+	return l != NULL;
+}
+
+void
+turns_end(struct courier *c)
+{
+	struct turns *t = lock(c);
+	t->courier[c->turn.number] = NULL;
+	t->n--;
+	t->failed = false;
+	TAILQ_INSERT_TAIL(&t->ended, c, turn.list);
+	(void)dispatch(c->relay);
+	signal_fd(t->wake);
+	unlock(t);
+}
+
+bool
+turns_has_others(const struct courier *c)
+{
+	struct turns *t = lock(c);
+	bool others = c->turn.lane != NULL && c->turn.lane->couriers > 1;
+	unlock(t);
+	return others;
+}
+
+bool
+turns_is_waited_for(const struct courier *c)
+{
+	struct turns *t = lock(c);
+	bool waited = (c->turn.at != NULL && schedule_is_waited_for(c->turn.at)) ||
+		(t->schedule.waiting > t->coming && t->n == t->most);
+	unlock(t);
+	return waited;
+}
+
+void
+turns_grow(struct courier *c)
+{
+	struct turns *t = lock(c);
+	schedule_grow(&t->schedule, c->turn.lane, (int)c->work.delivery.max_connections_per_lane);
+	(void)dispatch(c->relay);
+	unlock(t);
+}
+
+void
+turns_shrink(struct courier *c)
+{
+	struct turns *t = lock(c);
+	if (c->turn.lane != NULL)
+		schedule_shrink(&t->schedule, c->turn.lane);
+	unlock(t);
+}
+
+bool
+turns_take_news(struct courier *c)
+{
+	struct turns *t = lock(c);
+	bool news = c->turn.lane->news;
+	c->turn.lane->news = false;
+	unlock(t);
+	return news;
+}
+
+void
+turns_look_again(struct courier *c)
+{
+	struct turns *t = lock(c);
+	if (c->turn.lane != NULL)
+		c->turn.lane->news = true;
+	unlock(t);
+}
+
+static void
+leave(struct courier *c)
+{
+	c->turn.lane = NULL;
+	c->tour = NULL;
+}
+
+bool
+turns_leave_to_others(struct courier *c, const struct found *found)
+{
+	struct turns *t = lock(c);
+	bool others = c->turn.lane->couriers > 1;
+	tour_add(c->tour, found);
+	if (others) {
+		schedule_done(&t->schedule, c->turn.lane, 0);
+		leave(c);
+	} else {
+		schedule_shrink(&t->schedule, c->turn.lane);
+	}
+	unlock(t);
+	return others;
+}
+
+void
+turns_done(struct courier *c, int64_t next)
+{
+	struct turns *t = lock(c);
+	c->turn.lane->tour = NULL;
+	bool ready = c->turn.at != NULL && schedule_went_well(&t->schedule, c->turn.at);
+	schedule_done(&t->schedule, c->turn.lane, next);
+	leave(c);
+	if (next != 0 || ready)
+		signal_fd(t->wake);
+	unlock(t);
+}
+
+void
+turns_yield(struct courier *c)
+{
+	struct turns *t = lock(c);
+	c->turn.lane->tour = NULL;
+	schedule_yield(&t->schedule, c->turn.lane);
+	leave(c);
+	unlock(t);
+}
+
+void
+turns_park(struct courier *c, const struct exchanger *to)
+{
+	struct turns *t = lock(c);
+	c->turn.lane->tour = NULL;
+	struct schedule_host *h = schedule_wait_for(&t->schedule, c->turn.lane, to);
+	struct courier *other = h != NULL ? find_idle(t, NULL, h) : NULL;
+	if (other != NULL)
+		tell(t, other, TURN_GIVE_WAY);
+	leave(c);
+	unlock(t);
+}
+
+bool
+turns_linger(struct courier *c, int64_t deadline)
+{
+	struct turns *t = lock(c);
+	struct turn *turn = &c->turn;
+	bool needed = turn->at == NULL || schedule_is_waited_for(turn->at) ||
+		(t->schedule.waiting > t->coming && t->n == t->most);
+	if (!needed) {
+		turn->idle = true;
+		turn->word = TURN_SILENCE;
+		turn->at->idle++;
+		TAILQ_INSERT_TAIL(&t->idle, c, turn.list);
+	}
+	bool stays = !needed && !turn->lane->news;
+	unlock(t);
+	struct pollfd p[] = { { .fd = c->link.fd, .events = POLLIN },
+		{ .fd = turn->told, .events = POLLIN } };
+	if (stays)
+		while (poll(p, 2, clock_left(deadline)) < 0 && errno == EINTR)
+			;
+	(void)lock(c);
+	end_idle(t, c);
+	drain_fd(turn->told);
+	/* Who was told to give way does, whatever came meanwhile: another lane counts on that. */
+	bool news = turn->lane->news && turn->word != TURN_GIVE_WAY && !turn->given_up;
+	if (news)
+		turn->lane->news = false;
+	unlock(t);
+	return news;
+}
+
+struct schedule_host *
+turns_connect(struct courier *c, const struct exchanger *to)
+{
+	/* A lane that has waited for a host's connections, and cannot go by them, waits no more. */
+	bool may_wait = c->turn.lane != NULL && c->turn.offer == NULL;
+	struct turns *t = lock(c);
+	struct schedule_host *h = schedule_connect(&t->schedule,
+		may_wait ? c->turn.lane : NULL, to);
+	unlock(t);
+	return h;
+}
+
+void
+turns_disconnect(struct courier *c, struct schedule_host *place, bool refused)
+{
+	if (place == NULL)
+		return;
+	struct turns *t = lock(c);
+	if (refused)
+		schedule_refused(place);
+	schedule_disconnect(&t->schedule, place);
+	(void)dispatch(c->relay);
+	unlock(t);
+}

@@ -1,0 +1,85 @@
+"""A queue of very many lanes and messages: what is due has its turn, and the rest costs nothing (make lanes: the same
+with a million)."""
+import threading
+
+import patience
+import proc
+import spoolfile
+
+LANES, EACH = 400, 20
+LIMIT = 64 * 1024 # KiB
+TEXT = b"Subject: x\r\n\r\nx\r\n"
+
+
+def domains(n):
+    return [f"d{i}.example" for i in range(n)]
+
+
+def memory(postern):
+    """KiB, of all relays."""
+    return sum(proc.pss(pid) for pid in postern.running("relay"))
+
+
+def test_nothing_is_due(postern, world):
+    """G6: lanes whose time has not come start no relay; and one that runs, for another lane that gets its mail at once,
+    leaves them alone and knows no more than their names and times."""
+    world.domain("live.example")
+    spoolfile.fill_lanes(postern.spool, domains(LANES), EACH, TEXT)
+    spoolfile.put_off(postern.spool, 3600)
+    postern.due(relay_path="/nonexistent/relay")
+    assert "cannot start relay" not in postern.rested()
+    postern.settings["linger"] = "1h"
+    postern.send("u@live.example")
+    world.sink.wait_messages()
+    postern.wait_messages(LANES * EACH)
+    assert memory(postern) <= LIMIT
+    asked = {name for _, name, _ in world.dns.asked}
+    assert asked and not [name for name in asked if not name.endswith("live.example")]
+    assert "deferred" not in postern.logged()
+
+
+def test_all_wait_for_one_host(postern, world, names):
+    """S2, S7: all lanes are due, and the host of all of them has as many connections as it may have, and never greets. A
+    new lane is served; none of the others has gone."""
+    world.domain("live.example", "127.0.0.3")
+    live = world.another("127.0.0.3")
+    zone = {(d, "MX"): ["10 mx.provider.example."] for d in domains(LANES)}
+    names(zone | {("mx.provider.example", "A"): ["127.0.0.2"]})
+    spoolfile.fill_lanes(postern.spool, domains(LANES), EACH, TEXT)
+    postern.settings.update(timeout_greeting="1h", retry="1h 10h", max_connections=LANES)
+    with world.sink.held("GREETING", "421 4.3.2 not today"):
+        postern.due()
+        world.sink.wait_connections(20)
+        postern.send("u@live.example")
+        live.wait_messages()
+        assert world.sink.connections == 20 and "next try in" not in postern.logged()
+        assert memory(postern) <= LIMIT
+    world.sink.cut()
+    postern.rested()
+
+
+def test_long_lane_stops_for_others(postern, world):
+    """A lane with a long queue gives its only connection to one that waits, long before it is done, and goes on then."""
+    n = 1000
+    world.domain("long.example")
+    world.domain("short.example", "127.0.0.3")
+    short = world.another("127.0.0.3")
+    go, began = threading.Event(), threading.Event()
+
+    def take(_):
+        began.set()
+        go.wait(patience.PATIENCE)
+        return "250 ok"
+    world.sink.say["END"] = take
+    world.sink.delay = 0.002 # so it is not done before its turn is over
+    spoolfile.fill(postern.spool, ["u@long.example"] * n, TEXT)
+    postern.settings.update(max_connections=1, timeout_data_end="1h")
+    postern.due()
+    assert began.wait(patience.PATIENCE)
+    postern.send("u@short.example")
+    go.set()
+    short.wait_messages()
+    taken = len(world.sink.messages)
+    world.sink.wait_messages(n)
+    postern.settled()
+    assert 0 < taken < n, "one and then the other"
