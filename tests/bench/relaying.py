@@ -72,7 +72,11 @@ class Relay:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def queued(self):
-        return [p for p in self.spool.glob("lane/*/*") if len(p.name) == 20]
+        found = []
+        for lane in (self.spool / "lane").iterdir():
+            with contextlib.suppress(FileNotFoundError): # it was emptied meanwhile
+                found += [p for p in lane.iterdir() if len(p.name) == 20]
+        return found
 
     def processes(self):
         return proc.running("relay", f"spool={self.spool}")

@@ -2,6 +2,7 @@
 
 Everything here runs on the machine that tests/bench/run made, where every path and port is ours.
 """
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -147,7 +148,11 @@ class Postern:
         return not proc.running("relay", str(BENCH / "postern.conf"))
 
     def queued(self):
-        return [p for p in self.spool.glob("lane/*/*") if len(p.name) == 20]
+        found = []
+        for lane in (self.spool / "lane").iterdir():
+            with contextlib.suppress(FileNotFoundError): # it was emptied meanwhile
+                found += [p for p in lane.iterdir() if len(p.name) == 20]
+        return found
 
 
 class Postfix:
