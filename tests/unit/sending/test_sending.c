@@ -829,8 +829,8 @@ test_binary(void **state)
 		make_jobs(jobs, rcpt, &m);
 		send_all(jobs, 1, got);
 		assert_string_equal(got, cases[i].want);
-		assert_null(strstr(host.log, "DATA\n"));
 		part();
+		assert_null(strstr(host.log, "DATA\n"));
 		assert_int_equal(strstr(host.log, "RSET\n") != NULL, cases[i].reset);
 		free_jobs(rcpt);
 	}
