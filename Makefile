@@ -160,7 +160,8 @@ asan: need-check
 
 # ... of those that deliver, with couriers that are watched.
 TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations held \
-	hostile logins marks misfits outage poison race replies reports routes slots strays throughput)
+	hostile logins marks misfits outage poison race replies reports routes sharing strays throughput \
+	turns)
 
 tsan: need-check
 	$(MAKE) B=build/tsan $(INSTRUMENTED) SANITIZE='-fsanitize=thread -fno-omit-frame-pointer' all unit
