@@ -139,6 +139,9 @@ def test_requiretls_by_a_route(postern, world, cards, wait, monkeypatch, hosts, 
 SECRETS = {"x": "horse-of-x-7Qm2", "y": "staple-of-y-9Zk4"}
 
 
+SHADOW = 1 << 30 # what is larger is a checker's own, and no memory of ours
+
+
 def in_memory(pid, text):
     """Is it anywhere that the process can read?"""
     text = text.encode()
