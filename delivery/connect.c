@@ -60,14 +60,17 @@ give_lane_up(struct courier *c, enum outcome o)
 static enum outcome
 find_hosts(struct courier *c)
 {
-	if (c->work.routed)
-		return DONE;
 	struct work *w = &c->work;
+	if (w->routed || w->unfound != DONE)
+		return w->unfound;
+	buf_reset(&c->why);
+	exchangers_free(&w->exchangers);
 	struct resolver *resolver = resolvers_take(c->relay->resolvers);
 	enum outcome o = destinations_find(resolver, &c->relay->common, &w->delivery,
 		c->tour->lane.name, &w->exchangers, &c->why);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->routed = o == DONE;
+	w->unfound = o;
 	if (o == SOFT)
 		w->outage = w->exchangers.unreached ? OUTAGE_SURE
 			: outage_is_now()           ? OUTAGE_LIKELY
@@ -227,26 +230,47 @@ has_route(const char *lane)
 	return lane_name_route(span_of(lane)).n > 0;
 }
 
+static bool
+is_same_host(const struct exchanger *a, const struct exchanger *b)
+{
+	return !a->socket && !b->socket && a->port == b->port && a->tls_first == b->tls_first &&
+		memcmp(&a->addr, &b->addr, sizeof(a->addr)) == 0;
+}
+
+/* The host that is connected to, as it was found for this lane; NULL: it is none of the best. */
+static const struct exchanger *
+find_same_host(struct courier *c)
+{
+	const struct exchangers *x = &c->work.exchangers;
+	if (c->turn.offer != NULL)
+		return is_same_host(c->turn.offer, &c->to) ? c->turn.offer : NULL;
+	if (find_hosts(c) != DONE)
+		return NULL;
+	for (size_t i = 0; i < x->n && x->v[i].preference == x->v[0].preference; i++)
+		if (is_same_host(&x->v[i], &c->to))
+			return &x->v[i];
+	return NULL;
+}
+
 /*
  * Will the connection do that there is? It was made for this lane; or for another one that is
- * delivered by the same settings, to the host that was found for this lane, too, and where a
+ * delivered by the same settings, to a host that was found for this lane, too, and where a
  * certificate must be good, it is for this lane as well.
  */
 static bool
 will_do(struct courier *c)
 {
 	const char *lane = c->tour->lane.name;
-	const struct exchanger *offer = c->turn.offer;
 	if (strcmp(lane, c->for_lane) == 0) {
 		c->work.to = c->to;
 		return approach_again(c); /* another one may have had it meanwhile */
 	}
-	if (offer == NULL || offer->socket || c->for_lane[0] == '[' || has_route(lane) ||
-		has_route(c->for_lane) || offer->port != c->to.port ||
-		offer->tls_first != c->to.tls_first ||
-		memcmp(&offer->addr, &c->to.addr, sizeof(offer->addr)) != 0)
+	if (c->for_lane[0] == '[' || has_route(lane) || has_route(c->for_lane))
 		return false;
-	c->work.to = *offer;
+	const struct exchanger *same = find_same_host(c);
+	if (same == NULL)
+		return false;
+	c->work.to = *same;
 	return approach_again(c);
 }
 
@@ -344,10 +368,10 @@ connect_to_any(struct courier *c)
 {
 	bool next = c->work.race.n > 0 && (c->work.overtook || !link_was_of_use(&c->link));
 	c->work.overtook = false;
-	buf_reset(&c->why);
 	enum outcome o = find_hosts(c);
 	if (o != DONE)
 		return o;
+	buf_reset(&c->why);
 	if (c->relay->unable.n > 0) {
 		buf_add(&c->why, buf_span(&c->relay->unable));
 		return SOFT;
@@ -396,8 +420,13 @@ remember_connection(struct courier *c)
 enum outcome
 connect_lane(struct courier *c)
 {
-	if (sending_is_open(&c->link) && (c->work.met || adopt(c)))
+	if (sending_is_open(&c->link) && c->work.met)
 		return DONE;
+	if (sending_is_open(&c->link) && adopt(c)) {
+		if (c->work.state.down)
+			set_up(c);
+		return DONE;
+	}
 	connect_close(c);
 	if (c->work.lost >= LOST_IN_A_ROW) {
 		mark_failed(c);

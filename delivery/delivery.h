@@ -96,6 +96,7 @@ struct work {
 	bool parked;                  /* the lane has to wait for a connection to `to` */
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are known */
+	enum outcome unfound;         /* ... or were looked for in vain; DONE: they were not */
 	struct race race;             /* between them; goes on while another one may do better */
 	enum outage outage;           /* is it this host that failed in the last attempt? */
 	struct exchanger to;          /* the one connected to */

@@ -31,6 +31,7 @@ try_again(struct courier *c)
 	struct work *w = &c->work;
 	if (w->extra && w->verdict == SOFT)
 		w->verdict = DONE;
+	w->unfound = DONE;
 	w->extra = false;
 }
 

@@ -663,7 +663,7 @@ test_shared_connection(void **state)
 		{ "a.example", "[127.0.0.1]", HERE, DELIVERY_TLS_MAY, NULL, true, "127.0.0.1" },
 		{ "a.example", "a.example", NONE, DELIVERY_TLS_MAY, NULL, true, "a.example" },
 		/* it must be the same host */
-		{ "a.example", "b.example", NONE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", NONE, DELIVERY_TLS_MAY, NULL, true, "b.example" },
 		{ "a.example", "b.example", OTHER_ADDRESS, DELIVERY_TLS_MAY, NULL, .shared = false },
 		{ "a.example", "b.example", OTHER_PORT, DELIVERY_TLS_MAY, NULL, .shared = false },
 		{ "a.example", "b.example", OTHER_TLS, DELIVERY_TLS_MAY, NULL, .shared = false },
