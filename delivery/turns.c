@@ -362,12 +362,19 @@ turns_has_others(const struct courier *c)
 	return others;
 }
 
+/* Does a lane wait for its host's connections, or any lane for a courier? */
+static bool
+is_needed(const struct turns *t, const struct turn *turn)
+{
+	return (turn->at != NULL && schedule_is_waited_for(turn->at)) ||
+		(t->schedule.waiting > t->coming && t->n == t->most);
+}
+
 bool
 turns_is_waited_for(const struct courier *c)
 {
 	struct turns *t = lock(c);
-	bool waited = (c->turn.at != NULL && schedule_is_waited_for(c->turn.at)) ||
-		(t->schedule.waiting > t->coming && t->n == t->most);
+	bool waited = is_needed(t, &c->turn);
 	unlock(t);
 	return waited;
 }
@@ -468,28 +475,31 @@ turns_park(struct courier *c, const struct exchanger *to)
 	unlock(t);
 }
 
+/* Until it is told something, its host says something, or the time is up. Unlocks meanwhile. */
+static void
+wait_idle(struct turns *t, struct courier *c, int64_t deadline)
+{
+	struct turn *turn = &c->turn;
+	struct pollfd p[] = { { .fd = c->link.fd, .events = POLLIN },
+		{ .fd = turn->told, .events = POLLIN } };
+	turn->idle = true;
+	turn->at->idle++;
+	TAILQ_INSERT_TAIL(&t->idle, c, turn.list);
+	unlock(t);
+	while (poll(p, 2, clock_left(deadline)) < 0 && errno == EINTR)
+		;
+	(void)lock(c);
+	end_idle(t, c);
+}
+
 bool
 turns_linger(struct courier *c, int64_t deadline)
 {
 	struct turns *t = lock(c);
 	struct turn *turn = &c->turn;
-	bool needed = turn->at == NULL || schedule_is_waited_for(turn->at) ||
-		(t->schedule.waiting > t->coming && t->n == t->most);
-	if (!needed) {
-		turn->idle = true;
-		turn->word = TURN_SILENCE;
-		turn->at->idle++;
-		TAILQ_INSERT_TAIL(&t->idle, c, turn.list);
-	}
-	bool stays = !needed && !turn->lane->news;
-	unlock(t);
-	struct pollfd p[] = { { .fd = c->link.fd, .events = POLLIN },
-		{ .fd = turn->told, .events = POLLIN } };
-	if (stays)
-		while (poll(p, 2, clock_left(deadline)) < 0 && errno == EINTR)
-			;
-	(void)lock(c);
-	end_idle(t, c);
+	turn->word = TURN_SILENCE;
+	if (turn->at != NULL && !turn->lane->news && !is_needed(t, turn))
+		wait_idle(t, c, deadline);
 	drain_fd(turn->told);
 	/* Who was told to give way does, whatever came meanwhile: another lane counts on that. */
 	bool news = turn->lane->news && turn->word != TURN_GIVE_WAY && !turn->given_up;
@@ -497,6 +507,21 @@ turns_linger(struct courier *c, int64_t deadline)
 		turn->lane->news = false;
 	unlock(t);
 	return news;
+}
+
+bool
+turns_rest(struct courier *c, int64_t deadline)
+{
+	struct turns *t = lock(c);
+	struct turn *turn = &c->turn;
+	turn->word = TURN_SILENCE;
+	bool needed = is_needed(t, turn);
+	if (turn->at != NULL && !needed)
+		wait_idle(t, c, deadline);
+	drain_fd(turn->told);
+	bool lane = (needed || turn->word == TURN_GIVE_WAY) && !turn->given_up;
+	unlock(t);
+	return lane;
 }
 
 struct schedule_host *

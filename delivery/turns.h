@@ -73,6 +73,12 @@ void turns_park(struct courier *c, const struct exchanger *to);
  */
 bool turns_linger(struct courier *c, int64_t deadline);
 
+/*
+ * The same without a lane: waits for one that goes to its host, or that needs any courier. True:
+ * there was one; another courier may have it by now.
+ */
+bool turns_rest(struct courier *c, int64_t deadline);
+
 /* May a connection be made to this host? Its place among them; NULL: there are enough. */
 struct schedule_host *turns_connect(struct courier *c, const struct exchanger *to);
 

@@ -35,7 +35,7 @@ try_again(struct courier *c)
 	w->extra = false;
 }
 
-/* May it wait for more mail with the connection open? */
+/* May it wait with the connection open? */
 static bool
 may_linger(const struct courier *c)
 {
@@ -43,14 +43,15 @@ may_linger(const struct courier *c)
 		link_was_of_use(&c->link) && c->work.verdict == DONE;
 }
 
+/* Waits, by one of these two. */
 static bool
-lingers(struct courier *c)
+waits(struct courier *c, bool (*wait)(struct courier *c, int64_t deadline))
 {
 	if (!may_linger(c))
 		return false;
-	bool news = turns_linger(c, clock_deadline(c->relay->common.relay.linger));
+	bool more = wait(c, clock_deadline(c->relay->common.relay.linger));
 	link_wake(&c->link);
-	return news;
+	return more;
 }
 
 /*
@@ -87,7 +88,7 @@ begins_again(struct courier *c)
 		return false;
 	bool news = false;
 	if (!t->found.again) {
-		news = turns_take_news(c) || (!t->rested && lingers(c));
+		news = turns_take_news(c) || (!t->rested && waits(c, turns_linger));
 		t->rested = !news;
 		if (!news && t->marked)
 			return false;
@@ -137,8 +138,10 @@ visit(struct courier *c)
 void
 visit_all(struct courier *c)
 {
-	while (turns_next(c))
-		visit(c);
+	do {
+		while (turns_next(c))
+			visit(c);
+	} while (waits(c, turns_rest));
 	connect_close(c);
 	turns_end(c);
 }

@@ -41,15 +41,21 @@ def shared(log):
     return re.findall(r"lane (\S+): by the connection to", log)
 
 
-def test_one_exchanger_for_a_thousand_domains(crowd, postern, world):
+def deliver_by_few(postern, sink, n, wait):
+    """All of it arrives, and almost all by the connection of another lane. Connections stay open, for on a slow machine
+    it takes who knows how long until it is known where the next lane goes."""
+    postern.settings["linger"] = "1h"
+    postern.due()
+    sink.wait_messages(n)
+    assert served(sink) == sorted(domains(n))
+    assert sink.most_open <= PER_HOST and sink.connections < FEW
+    wait(lambda: len(shared(postern.logged())) > n - FEW)
+
+
+def test_one_exchanger_for_a_thousand_domains(crowd, postern, world, wait):
     """S7: never more connections to a host than it may have, and each is used for many lanes."""
     crowd(N)
-    postern.due()
-    log = postern.settled()
-    assert served(world.sink) == sorted(domains(N))
-    assert world.sink.most_open <= PER_HOST
-    assert world.sink.connections < FEW
-    assert len(shared(log)) > N - FEW
+    deliver_by_few(postern, world.sink, N, wait)
 
 
 @pytest.fixture
@@ -64,15 +70,10 @@ def certified(postern, world, pki):
     return show
 
 
-def test_certificate_for_all(crowd, certified, postern):
+def test_certificate_for_all(crowd, certified, postern, wait):
     """S15: a certificate that fits all of them: as in clear, and each lane's is verified."""
     crowd(N)
-    sink = certified(domains(N))
-    postern.due()
-    log = postern.settled()
-    assert served(sink) == sorted(domains(N))
-    assert sink.most_open <= PER_HOST and sink.connections < FEW
-    assert len(shared(log)) > N - FEW
+    deliver_by_few(postern, certified(domains(N)), N, wait)
 
 
 def test_certificate_for_some(crowd, certified, postern):
@@ -111,13 +112,10 @@ def test_certificate_for_each(crowd, certified, postern, pki):
     assert sink.most_open <= PER_HOST
 
 
-def test_policy_that_asks_for_none(crowd, certified, postern):
+def test_policy_that_asks_for_none(crowd, certified, postern, wait):
     """Where TLS is enough, as under `encrypt`, the certificate does not matter to any lane."""
     n = 200
     crowd(n)
     sink = certified(["provider.example"])
     postern.settings["delivery_tls"] = "encrypt"
-    postern.due()
-    log = postern.settled()
-    assert served(sink) == sorted(domains(n))
-    assert sink.connections < FEW and len(shared(log)) > n - FEW
+    deliver_by_few(postern, sink, n, wait)

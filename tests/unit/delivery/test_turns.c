@@ -326,6 +326,7 @@ test_yield(void **state)
 
 struct waiter {
 	struct courier *c;
+	bool (*wait)(struct courier *c, int64_t deadline);
 	pthread_t thread;
 	bool news;
 	_Atomic bool ended;
@@ -335,17 +336,18 @@ static void *
 linger(void *waiter)
 {
 	struct waiter *w = waiter;
-	w->news = turns_linger(w->c, clock_deadline(SECONDS));
+	w->news = w->wait(w->c, clock_deadline(SECONDS));
 	w->ended = true;
 	return NULL;
 }
 
 /* In a thread of its own, until it is told something. */
 static void
-begin_to_linger(struct waiter *w, struct courier *c)
+begin_to_wait(struct waiter *w, struct courier *c, bool (*wait)(struct courier *c, int64_t deadline))
 {
 	bool idle = false;
 	w->c = c;
+	w->wait = wait;
 	w->ended = false;
 	assert_int_equal(pthread_create(&w->thread, NULL, linger, w), 0);
 	while (!idle) {
@@ -354,6 +356,12 @@ begin_to_linger(struct waiter *w, struct courier *c)
 		idle = c->turn.idle;
 		pthread_mutex_unlock(&r.turns.lock);
 	}
+}
+
+static void
+begin_to_linger(struct waiter *w, struct courier *c)
+{
+	begin_to_wait(w, c, turns_linger);
 }
 
 static bool
@@ -506,6 +514,36 @@ test_park_at_an_idle_connection(void **state)
 	assert_true(turns_next(a));
 	assert_string_equal(lane_of(a), "b");
 	disconnects(a, far);
+}
+
+/*
+ * Whoever gave way for a lane that another one took has none, and keeps its connection: the next lane
+ * that goes there gets it.
+ */
+static void
+test_rest(void **state)
+{
+	(void)state;
+	struct waiter w;
+	int far;
+	struct courier *a = begins("a"), *b = begins("b");
+	connects(a, &host_a, &far);
+	turns_done(a, 0);
+	assert_false(turns_next(a));
+	assert_false(turns_rest(a, clock_ms())); /* the time is up */
+	begin_to_wait(&w, a, turns_rest);
+	assert_null(turns_connect(b, &host_a));
+	turns_park(b, &host_a);
+	assert_true(ends_to_linger(&w));
+	assert_true(turns_rest(a, clock_deadline(AGES))); /* it is still there */
+	assert_true(turns_next(a));
+	assert_string_equal(lane_of(a), "b");
+	turns_done(a, 0);
+	assert_false(turns_next(a));
+	a->turn.given_up = true;
+	assert_false(turns_rest(a, clock_ms()));
+	disconnects(a, far);
+	assert_false(turns_rest(a, clock_deadline(AGES))); /* there is nothing to keep */
 }
 
 /* A connection that was lost meanwhile is none to go on with: the lane gets its turn like any other. */
@@ -699,6 +737,7 @@ main(void)
 		TEST(test_give_way_in_order),
 		TEST(test_host_is_full),
 		TEST(test_park_at_an_idle_connection),
+		TEST(test_rest),
 		TEST(test_lost_connection),
 		TEST(test_refused),
 		TEST(test_slow),
