@@ -183,10 +183,11 @@ class Hosts:
     # ---- what a test does
 
     def connecting(self):
-        """Connections that the kernel has not let in: as /proc/net/tcp has them. For "handshake"."""
-        port, waiting = f":{self.port:04X}", "02" # SYN_SENT
+        """Connections to them that the kernel has not let in: as /proc/net/tcp has them. For "handshake"."""
+        ours = {f"{socket.inet_aton(a)[::-1].hex().upper()}:{self.port:04X}" for a in self.addresses}
+        waiting = "02" # SYN_SENT
         with open("/proc/net/tcp", encoding="ascii") as f:
-            return sum(line.split()[2].endswith(port) and line.split()[3] == waiting for line in f)
+            return sum(line.split()[2] in ours and line.split()[3] == waiting for line in f)
 
     def caught(self):
         """Connections that are at the point where nothing comes any more."""
