@@ -1,6 +1,7 @@
 #include "process/ring.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "conf/way.h"
 #include "lib/cleanup.h"
@@ -60,6 +61,7 @@ ring_prepare(const struct launcher *l)
 	for (const struct route *r = l->conf->routes; r != NULL; r = r->next) {
 		snprintf(lane, sizeof(lane), LANE_ROUTE "%s", r->name);
 		way_login(l->conf, lane, login);
-		(void)bell_prepare(l->spool, l->conf->who.hostname, login);
+		if (strcmp(login, LOGIN_NONE) != 0)
+			(void)bell_prepare(l->spool, l->conf->who.hostname, login);
 	}
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,8 @@
 #include "lib/lock.h"
 
 enum { NAME = LANE_NAME_SIZE }; /* octets of the longest name, with its line end */
+
+#define RELAYS "relay"
 
 static const char bell_name[] = "bell", lock_name[] = "lock", mark_name[] = "missed";
 
@@ -29,7 +32,7 @@ open_or_make(int parent, const char *name)
 int
 bell_open_dir(const struct spool *s, const char *host, const char *login)
 {
-	auto_fd relays = open_or_make(s->root, "relay");
+	auto_fd relays = open_or_make(s->root, RELAYS);
 	if (relays < 0)
 		return relays;
 	auto_fd ours = open_or_make(relays, host);
@@ -109,9 +112,13 @@ bell_make(int dir)
 int
 bell_prepare(const struct spool *s, const char *host, const char *login)
 {
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), RELAYS "/%s/%s/%s", host, login, bell_name);
+	if (faccessat(s->root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) /* it is made last */
+		return 0;
 	auto_fd dir = bell_open_dir(s, host, login);
-	if (dir < 0 || faccessat(dir, bell_name, F_OK, 0) == 0) /* it is made last */
-		return dir < 0 ? dir : 0;
+	if (dir < 0)
+		return dir;
 	auto_fd lock = open_lock(dir);
 	return lock < 0 ? lock : bell_make(dir);
 }
