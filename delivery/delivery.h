@@ -124,6 +124,7 @@ struct turn {
 	struct exchanger *offer;       /* the host for which the lane has waited; owned; NULL */
 	struct schedule_host *at;      /* the host it is connected to; NULL: none */
 	bool idle;                     /* it waits for more mail */
+	int64_t patience;              /* clock_ms: until when it does, however often; 0: not yet */
 	enum turn_word { TURN_SILENCE, TURN_NEWS, TURN_GIVE_WAY } word; /* what it was told then */
 	bool summoned;                 /* ... for a lane that is ready: counted in `coming` */
 	int told;                      /* eventfd: readable when it was told something */

@@ -123,6 +123,7 @@ assign(struct courier *c, struct schedule_lane *l)
 	turn->seen = clock_ms();
 	turn->slow = 0;
 	turn->given_up = false;
+	turn->patience = 0;
 	turn->word = TURN_SILENCE;
 	drain_fd(turn->told);
 }
@@ -480,13 +481,15 @@ static void
 wait_idle(struct turns *t, struct courier *c, int64_t deadline)
 {
 	struct turn *turn = &c->turn;
+	if (turn->patience == 0)
+		turn->patience = deadline;
 	struct pollfd p[] = { { .fd = c->link.fd, .events = POLLIN },
 		{ .fd = turn->told, .events = POLLIN } };
 	turn->idle = true;
 	turn->at->idle++;
 	TAILQ_INSERT_TAIL(&t->idle, c, turn.list);
 	unlock(t);
-	while (poll(p, 2, clock_left(deadline)) < 0 && errno == EINTR)
+	while (poll(p, 2, clock_left(turn->patience)) < 0 && errno == EINTR)
 		;
 	(void)lock(c);
 	end_idle(t, c);
@@ -503,8 +506,10 @@ turns_linger(struct courier *c, int64_t deadline)
 	drain_fd(turn->told);
 	/* Who was told to give way does, whatever came meanwhile: another lane counts on that. */
 	bool news = turn->lane->news && turn->word != TURN_GIVE_WAY && !turn->given_up;
-	if (news)
+	if (news) {
 		turn->lane->news = false;
+		turn->patience = 0;
+	}
 	unlock(t);
 	return news;
 }

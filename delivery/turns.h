@@ -74,8 +74,9 @@ void turns_park(struct courier *c, const struct exchanger *to);
 bool turns_linger(struct courier *c, int64_t deadline);
 
 /*
- * The same without a lane: waits for one that goes to its host, or that needs any courier. True:
- * there was one; another courier may have it by now.
+ * The same without a lane, until the same deadline if it waited at its last one: waits for one that
+ * goes to its host, or that needs any courier. True: there was one; another courier may have it by
+ * now.
  */
 bool turns_rest(struct courier *c, int64_t deadline);
 

@@ -530,7 +530,6 @@ test_rest(void **state)
 	connects(a, &host_a, &far);
 	turns_done(a, 0);
 	assert_false(turns_next(a));
-	assert_false(turns_rest(a, clock_ms())); /* the time is up */
 	begin_to_wait(&w, a, turns_rest);
 	assert_null(turns_connect(b, &host_a));
 	turns_park(b, &host_a);
@@ -540,10 +539,36 @@ test_rest(void **state)
 	assert_string_equal(lane_of(a), "b");
 	turns_done(a, 0);
 	assert_false(turns_next(a));
+	assert_false(turns_rest(a, clock_ms())); /* the time is up */
 	a->turn.given_up = true;
 	assert_false(turns_rest(a, clock_ms()));
 	disconnects(a, far);
 	assert_false(turns_rest(a, clock_deadline(AGES))); /* there is nothing to keep */
+}
+
+/* Its time is that since it had work, whether it waits at its lane or without one. */
+static void
+test_rest_is_no_second_time(void **state)
+{
+	(void)state;
+	int far;
+	struct courier *a = begins("a");
+	(void)begins("b");
+	(void)begins("c");
+	connects(a, &host_a, &far);
+	assert_false(turns_linger(a, clock_ms()));
+	turns_done(a, 0);
+	assert_false(turns_next(a));
+	assert_false(turns_rest(a, clock_deadline(AGES)));
+	waits("d");
+	assert_true(turns_next(a));
+	assert_int_equal(a->turn.patience, 0); /* here is work */
+	assert_false(turns_linger(a, clock_ms()));
+	waits("d");
+	assert_true(turns_linger(a, clock_ms()));
+	assert_int_equal(a->turn.patience, 0); /* and here */
+	turns_done(a, 0);
+	disconnects(a, far);
 }
 
 /* A connection that was lost meanwhile is none to go on with: the lane gets its turn like any other. */
@@ -738,6 +763,7 @@ main(void)
 		TEST(test_host_is_full),
 		TEST(test_park_at_an_idle_connection),
 		TEST(test_rest),
+		TEST(test_rest_is_no_second_time),
 		TEST(test_lost_connection),
 		TEST(test_refused),
 		TEST(test_slow),
