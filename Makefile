@@ -69,7 +69,7 @@ $(B)/unit/delivery/test_connect: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlscli
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += -Wl,--wrap=courier_start
-$(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock
+$(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += -Wl,--wrap=poll -Wl,--wrap=pthread_create -Wl,--wrap=pthread_join

@@ -104,16 +104,20 @@ put_off(struct keeper *k)
 	struct lane lane = LANE_CLOSED;
 	struct message m = MESSAGE_CLOSED;
 	struct log_fields f = { .event = "crash", .queue_id = s->id, .lane = s->lane };
-	int times;
+	int times = 1;
 	if (lane_open(&lane, &k->r->spool, s->lane) < 0)
 		return;
-	if (faccessat(lane.dir, s->id, F_OK, 0) == 0 &&
-		message_note_crash(&lane, s->id, &times) == 0) {
+	if (faccessat(lane.dir, s->id, F_OK, 0) == 0) {
+		/* Without room for the note, the time at least: that needs none. */
+		int noted = message_note_crash(&lane, s->id, &times);
 		int64_t next = settle_retry_after(&k->r->common, times - 1);
 		snprintf(m.id, sizeof(m.id), "%s", s->id);
-		(void)message_wait(&m, &lane, next);
-		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; next try in %lld s",
-			s->id, (long long)(next - clock_wall()));
+		int put = message_wait(&m, &lane, next);
+		int err = put < 0 ? put : noted;
+		log_event(LOG_ERR, &f, "%s: a relay died with it in hand; next try in %lld s%s%s",
+			s->id, (long long)(next - clock_wall()),
+			err < 0 ? "; cannot write that down: " : "",
+			err < 0 ? strerror(-err) : "");
 	}
 	lane_close(&lane);
 }

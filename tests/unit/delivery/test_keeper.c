@@ -205,6 +205,17 @@ __wrap_bell_lock(int bell)
 	return taken ? -EAGAIN : __real_bell_lock(bell);
 }
 
+/* There is no room for the note of a crash: the same for message_note_crash. */
+static bool full;
+int __real_message_note_crash(const struct lane *l, const char *id, int *times);
+int __wrap_message_note_crash(const struct lane *l, const char *id, int *times);
+
+int
+__wrap_message_note_crash(const struct lane *l, const char *id, int *times)
+{
+	return full ? -ENOSPC : __real_message_note_crash(l, id, times);
+}
+
 static int
 start(void **state)
 {
@@ -439,6 +450,21 @@ test_put_off(void **state)
 	}
 }
 
+/* S3: without room for that it is put off all the same, or it would kill the next one at once. */
+static void
+test_put_off_without_a_note(void **state)
+{
+	(void)state;
+	served[0] = ask_alone_and_hear;
+	tried = die;
+	taken = full = true;
+	int64_t before = clock_wall();
+	assert_int_equal(keep(), EXIT_SUCCESS);
+	assert_in_range(next_of(ids[1]), before + RETRY * 9 / 10, clock_wall() + RETRY);
+	assert_false(has_crashed(ids[1]));
+	full = false;
+}
+
 /* Whatever it was that ended well, or is gone, is no poison. */
 static void
 test_no_poison(void **state)
@@ -515,6 +541,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_one_is_at_fault, start, stop),
 		cmocka_unit_test_setup_teardown(test_nobody_knows, start, stop),
 		cmocka_unit_test_setup_teardown(test_put_off, start, stop),
+		cmocka_unit_test_setup_teardown(test_put_off_without_a_note, start, stop),
 		cmocka_unit_test_setup_teardown(test_no_poison, start, stop),
 		cmocka_unit_test_setup_teardown(test_own_hands, start, stop),
 		cmocka_unit_test_setup_teardown(test_no_end, start, stop),
