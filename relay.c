@@ -119,8 +119,10 @@ make_room_for_files(struct relay *r)
 	int64_t *most = &r->common.relay.max_connections;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return;
+	rlim_t before = limit.rlim_cur;
 	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		limit.rlim_cur = before;
 	int64_t each = FILES_EACH + r->common.relay.window_messages / FILES_EACH;
 	int64_t fit = limit.rlim_cur > FILES_COMMON
 		? ((int64_t)limit.rlim_cur - FILES_COMMON) / each : 1;

@@ -66,8 +66,12 @@ find_hosts(struct courier *c)
 	buf_reset(&c->why);
 	exchangers_free(&w->exchangers);
 	struct resolver *resolver = resolvers_take(c->relay->resolvers);
-	enum outcome o = destinations_find(resolver, &c->relay->common, &w->delivery,
-		c->tour->lane.name, &w->exchangers, &c->why);
+	enum outcome o = SOFT;
+	if (resolver == NULL)
+		buf_puts(&c->why, "DNS: out of memory");
+	else
+		o = destinations_find(resolver, &c->relay->common, &w->delivery,
+			c->tour->lane.name, &w->exchangers, &c->why);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->routed = o == DONE;
 	w->unfound = o;

@@ -8,9 +8,7 @@
 #include "delivery/settle.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
-#include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "lib/dir.h"
 #include "process/log.h"
 
 enum {
