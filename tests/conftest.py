@@ -29,6 +29,7 @@ import patience  # noqa: E402
 import pki as certificates  # noqa: E402
 import ports  # noqa: E402
 import proc  # noqa: E402
+import spoolfile  # noqa: E402
 import tlsplace  # noqa: E402
 
 NOBODY = 65534
@@ -172,15 +173,10 @@ class Postern:
 
     def messages(self):
         """Queued messages: paths lane/<lane>/<id>."""
-        return sorted(p for p in self.lane_files() if len(p.name) == 20)
+        return spoolfile.messages(self.spool)
 
     def lane_files(self):
-        """What is in the lanes; a lane may be removed while we look."""
-        for lane in list((self.spool / "lane").glob("*")):
-            try:
-                yield from list(lane.iterdir())
-            except (FileNotFoundError, NotADirectoryError):
-                pass
+        return spoolfile.lane_files(self.spool)
 
     def make_due(self):
         """As if every waiting time had passed."""

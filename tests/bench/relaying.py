@@ -2,7 +2,6 @@
 
 BENCH_CPU: percent of one processor that relay may have, by the cpu controller of cgroup v1.
 """
-import contextlib
 import os
 import pathlib
 import resource
@@ -72,11 +71,7 @@ class Relay:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     def queued(self):
-        found = []
-        for lane in (self.spool / "lane").iterdir():
-            with contextlib.suppress(FileNotFoundError): # it was emptied meanwhile
-                found += [p for p in lane.iterdir() if len(p.name) == 20]
-        return found
+        return spoolfile.messages(self.spool)
 
     def processes(self):
         return proc.running("relay", f"spool={self.spool}")

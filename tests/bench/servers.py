@@ -2,7 +2,6 @@
 
 Everything here runs on the machine that tests/bench/run made, where every path and port is ours.
 """
-import contextlib
 import ctypes
 import os
 import pathlib
@@ -15,6 +14,7 @@ import time
 import internet
 import mtas
 import proc
+import spoolfile
 
 BENCH = pathlib.Path("/here")
 SOURCES = pathlib.Path("/sources")
@@ -148,11 +148,7 @@ class Postern:
         return not proc.running("relay", str(BENCH / "postern.conf"))
 
     def queued(self):
-        found = []
-        for lane in (self.spool / "lane").iterdir():
-            with contextlib.suppress(FileNotFoundError): # it was emptied meanwhile
-                found += [p for p in lane.iterdir() if len(p.name) == 20]
-        return found
+        return spoolfile.messages(self.spool)
 
 
 class Postfix:

@@ -18,6 +18,7 @@ import pytest
 
 import internet
 import patience
+import spoolfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build")).resolve()
@@ -160,8 +161,7 @@ class Host:
         return said.decode()
 
     def queued(self):
-        lane = self.root / "var/spool/postern/lane"
-        return sorted(p for p in lane.glob("*/*") if len(p.name) == 20 and p.name[0] != "@")
+        return spoolfile.messages(self.root / "var/spool/postern")
 
     def at_rest(self):
         return patience.until(lambda: not self.ours() and not self.queued())

@@ -200,6 +200,20 @@ def rename_to_past(paths, seconds):
         path.rename(path.with_name(new))
 
 
+def lane_files(spool):
+    """What is in the lanes; a lane may be removed while we look."""
+    for lane in list((spool / "lane").glob("*")):
+        try:
+            yield from list(lane.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+
+
+def messages(spool):
+    """Queued messages: paths lane/<lane>/<id>."""
+    return sorted(p for p in lane_files(spool) if len(p.name) == 20)
+
+
 def elapse(spool, seconds):
     """
     As if so much time had passed for all that is queued, and for what was learned of hosts: arrivals, times

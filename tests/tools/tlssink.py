@@ -141,8 +141,9 @@ class TlsSink(internet.Sink):
             rfile = wfile = self.secure.wrap()
         try:
             self.session(rfile, wfile, leave)
-            with contextlib.suppress(OSError, ValueError):
-                self.secure.sock.unwrap()
+            if isinstance(self.secure.sock, ssl.SSLSocket): # it may have stayed in clear
+                with contextlib.suppress(OSError, ValueError):
+                    self.secure.sock.unwrap()
         except OSError: # without close_notify
             with contextlib.suppress(OSError):
                 self.secure.sock.shutdown(socket.SHUT_RDWR)
