@@ -183,6 +183,10 @@ bench profile: need-bench
 	$(MAKE) all
 	tests/bench/run $@
 
+cost: need-bench
+	$(MAKE) all
+	$(PYTHON) -B tests/bench/cost.py
+
 # Lost wake-ups: mail from many writers while relays are killed (test_bells.py). It takes long.
 bells: need-check all
 	POSTERN_BUILD=$(abspath $(B)) BELLS_MESSAGES=$(or $(BELLS_MESSAGES),100000) \
@@ -250,5 +254,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
-	instrumented asan tsan mutants analyze demo bench profile distance crowd lanes standstill bells run \
+	instrumented asan tsan mutants analyze demo bench profile cost distance crowd lanes standstill bells run \
 	install uninstall clean
