@@ -32,6 +32,7 @@
 #include "process/request.h"
 #include "process/ring.h"
 #include "process/runtime.h"
+#include "process/seal.h"
 #include "process/stdfds.h"
 #include "process/surroundings.h"
 #include "queue/tended.h"
@@ -60,13 +61,20 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 	return status;
 }
 
-/* The session needs no environment. It is overwritten, because it may hold secrets. */
+/*
+ * The session needs no environment but its time zone, which some C libraries look up each time. The
+ * rest is overwritten, because it may hold secrets.
+ */
 static void
 forget_environment(void)
 {
+	static char *kept[2];
 	for (char **e = environ; *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	clearenv();
+		if (strncmp(*e, "TZ=", 3) == 0)
+			kept[0] = *e;
+		else
+			explicit_bzero(*e, strlen(*e));
+	environ = kept;
 }
 
 static void
@@ -154,7 +162,7 @@ main(int argc, char **argv)
 	struct conf_origins from;
 	auto_buf why = buf_new(LIMIT_COMMAND);
 
-	if (!program_begin(&o, argc, argv))
+	if (seal_relocated() < 0 || !program_begin(&o, argc, argv))
 		return EX_USAGE;
 	bool operator = o.check || o.hash != NULL;
 	stdfds_close_from(STDERR_FILENO + 1);

@@ -29,6 +29,10 @@
 #include "lib/cleanup.h"
 #include "queue/spool.h"
 
+/* Names of system calls here, of which musl makes those without 64. */
+#undef pread64
+#undef pwrite64
+
 #ifdef POSTERN_INSTRUMENTED
 /*
  * For builds that are run under a checker (make asan, make instrumented) and are not locked in: a

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -42,7 +43,7 @@ stdfds_close_from(int first)
 {
 	enum { MOST = 1 << 20 }; /* more than that no process may have open, says Linux by itself */
 	struct rlimit limit;
-	if (close_range((unsigned)first, ~0U, 0) == 0 || close_listed(first))
+	if (syscall(SYS_close_range, first, ~0U, 0) == 0 || close_listed(first))
 		return;
 	bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < MOST;
 	for (int fd = first, end = known ? (int)limit.rlim_max : MOST; fd < end; fd++)
