@@ -61,8 +61,8 @@ struct stream {
 	_Atomic uint64_t sent; /* octets, of all its connections; another thread may look at it */
 	size_t head, tail; /* unread bytes in ibuf */
 	size_t fill;       /* unsent bytes in obuf */
+	char obuf[STREAM_OUT]; /* beside the rest: so the first page of both is one */
 	char ibuf[STREAM_IN];
-	char obuf[STREAM_OUT];
 };
 
 void stream_init(struct stream *s, int in, int out, bool lenient, const volatile int *stop);

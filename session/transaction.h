@@ -35,7 +35,6 @@ struct trace {
 
 struct transaction {
 	bool open;                        /* MAIL was accepted */
-	struct draft draft;
 	char reverse[LIMIT_ADDRESS + 1];  /* the sender as given; an address holds no NUL */
 	char sender[TRANSACTION_TEXT];    /* escaped, for the log */
 	char recipient[TRANSACTION_TEXT]; /* the first one as it was given, for FOR */
@@ -53,6 +52,7 @@ struct transaction {
 	struct buf held;                  /* the header so far, while it may need SMTPUTF8 or not */
 	bool folded;                      /* the first line would continue our Received: field */
 	int64_t size;                     /* octets of data so far */
+	struct draft draft;               /* large, and touched where it begins */
 };
 
 /* What the client may do. */
