@@ -318,3 +318,11 @@ transaction_drop(struct transaction *t)
 	buf_free(&t->held);
 	t->open = false;
 }
+
+void
+transaction_wipe(struct transaction *t)
+{
+	transaction_drop(t);
+	draft_wipe(&t->draft);
+	explicit_bzero(t, offsetof(struct transaction, draft));
+}

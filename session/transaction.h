@@ -99,4 +99,7 @@ enum reply transaction_finish(struct transaction *t, int *err);
 /* Forgets the transaction. What was queued stays queued. */
 void transaction_drop(struct transaction *t);
 
+/* The same, and no octet of it or of those before is left in *t, which is zeroed. */
+void transaction_wipe(struct transaction *t);
+
 #endif
