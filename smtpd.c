@@ -39,9 +39,10 @@
 #include "session/loop.h"
 #include "session/say.h"
 
-static volatile int stop_requested;
+/* Not among the large ones, where it would have a page to itself. */
+static volatile int stop_requested __attribute__((section(".data")));
 
-static struct session session = { .stop = &stop_requested, .client.end = CLOCK_NEVER };
+static struct session session; /* large: what is not written takes no memory */
 
 static void
 on_stop(int sig)
@@ -56,6 +57,7 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 {
 	struct log_fields f = { .event = "failed" };
 	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+	stream_init(&s->client.stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	say_reply(s, r);
 	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
 	return status;
@@ -125,7 +127,6 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
 	count_clients(s, p);
-	tended_begin(&s->spool, clock_wall());
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
@@ -134,6 +135,7 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot fork"));
 	if (pid == 0) {
 		close(pair[0]);
+		tended_begin(&s->spool, clock_wall()); /* the monitor needs no clock */
 		forget_environment();
 		return loop_main(s, p);
 	}
@@ -167,7 +169,8 @@ main(int argc, char **argv)
 	bool operator = o.check || o.hash != NULL;
 	stdfds_close_from(STDERR_FILENO + 1);
 	catch_signals();
-	stream_init(&s->client.stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
+	s->stop = &stop_requested;
+	s->client.end = CLOCK_NEVER;
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
 	if (!operator)
 		stdfds_hide_client();
@@ -187,5 +190,5 @@ main(int argc, char **argv)
 			"wait = no)"));
 	if (r < 0)
 		return EXIT_SUCCESS; /* the client has gone */
-	return serve(s, &o, &peer);
+	program_end(serve(s, &o, &peer));
 }

@@ -46,4 +46,10 @@ int program_refuse(const struct buf *why);
 bool program_lock_in(enum sandbox_role role, const struct spool *spool, int monitor,
 	const struct log_fields *f);
 
+/*
+ * Ends, without what a C library does at the end: nothing is buffered, and the process may have
+ * written to none of the pages that it would write to.
+ */
+_Noreturn void program_end(int status);
+
 #endif

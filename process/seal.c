@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <link.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #ifdef __GLIBC__
 int
@@ -19,7 +19,7 @@ extern const ElfW(Ehdr) __ehdr_start __attribute__((visibility("hidden")));
 int
 seal_relocated(void)
 {
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), self = (uintptr_t)&__ehdr_start;
+	uintptr_t page = getauxval(AT_PAGESZ), self = (uintptr_t)&__ehdr_start;
 	const ElfW(Phdr) *h = (const void *)(self + __ehdr_start.e_phoff);
 	for (int i = 0; i < __ehdr_start.e_phnum; i++) {
 		uintptr_t begin = self + h[i].p_vaddr, end = begin + h[i].p_memsz;

@@ -312,6 +312,12 @@ transaction_finish(struct transaction *t, int *err)
 }
 
 void
+transaction_init(struct transaction *t)
+{
+	t->draft.fd = -1; /* not read before it was written, which would cost that page twice */
+}
+
+void
 transaction_drop(struct transaction *t)
 {
 	draft_drop(&t->draft);

@@ -65,6 +65,9 @@ struct rights {
 /* The last question about an address that is fine otherwise: R_FINE, or a refusal. */
 typedef enum reply approve_fn(void *ctx, struct span address);
 
+/* Nothing has begun; *t was zeroed. */
+void transaction_init(struct transaction *t);
+
 /* The argument of MAIL. R_SENDER_OK, or the reply that refuses. */
 enum reply transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
 	const struct rights *may, struct span arg, approve_fn *approve, void *ctx);
