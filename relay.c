@@ -26,7 +26,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
@@ -303,7 +302,7 @@ main(int argc, char **argv)
 	r->unable = buf_new(WHY_SIZE);
 	bool fit = (o.due || o.login != NULL || o.check || o.waiting) && (!o.now || o.due);
 	int err = program_configure(&r->common, &from, &o,
-		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
+		fit ? NULL : "nothing to do; see --help", "relay", &why);
 	if (err < 0)
 		return o.check ? check_refuse("relay", &why) : program_refuse(&why);
 	if (o.check)

@@ -39,7 +39,7 @@ tell_doubts(const struct conf *c)
 
 int
 program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
-	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why)
+	const char *unfit, const char *name, struct buf *why)
 {
 	int r = -EINVAL;
 	if (o->wrong != NULL)
@@ -48,7 +48,7 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 		buf_puts(why, unfit);
 	else
 		r = conf_load(c, &o->conf, from, why);
-	log_open(r == 0 ? c->log : LOG_TO_AUTO, name, journal);
+	log_open(r == 0 ? c->log : LOG_TO_AUTO, name);
 	if (r == 0 && !o->check && !o->serve && o->login == NULL) /* others were started by these */
 		tell_doubts(c);
 	return r;

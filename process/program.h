@@ -27,7 +27,7 @@ bool program_begin(struct options *o, int argc, char **argv);
  * *why.
  */
 int program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
-	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why);
+	const char *unfit, const char *name, struct buf *why);
 
 /*
  * Started as root: makes the runtime directory, becomes the user of the configuration, and reads
