@@ -80,17 +80,23 @@ forget_environment(void)
 }
 
 static void
-catch_signals(void)
+hold_signals(void)
 {
-	struct sigaction stop = { .sa_handler = on_stop };
 	sigset_t blocked; /* let in only while waiting, by stream.c */
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
 	sigaddset(&blocked, SIGINT);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* In a session, which has something to say before it ends; the others just end. */
+static void
+catch_signals(void)
+{
+	struct sigaction stop = { .sa_handler = on_stop };
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
-	signal(SIGCHLD, SIG_DFL);
 }
 
 /* Clients on this host are not; but a proxy on it may speak for clients elsewhere. */
@@ -130,11 +136,12 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
-	pid_t pid = fork();
+	pid_t pid = _Fork(); /* fork, without locks that only threads need */
 	if (pid < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot fork"));
 	if (pid == 0) {
 		close(pair[0]);
+		catch_signals();
 		tended_begin(&s->spool, clock_wall()); /* the monitor needs no clock */
 		forget_environment();
 		return loop_main(s, p);
@@ -168,13 +175,13 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	bool operator = o.check || o.hash != NULL;
 	stdfds_close_from(STDERR_FILENO + 1);
-	catch_signals();
+	hold_signals();
 	s->stop = &stop_requested;
 	s->client.end = CLOCK_NEVER;
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
 	if (!operator)
 		stdfds_hide_client();
-	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", log_journal_send, &why);
+	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", &why);
 	if (r < 0 && operator)
 		return check_refuse("smtpd", &why);
 	if (r == 0 && operator)
