@@ -46,7 +46,7 @@ static int
 enter(void **state)
 {
 	(void)state;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	r = (struct relay){ .keeper = -1, .common = { .relay = { .max_connections = MOST,
 		.max_connections_per_host = PER_HOST, .window_messages = 1 } } };
 	n_started = cannot_start = 0;

@@ -57,7 +57,7 @@ static int
 enter(void **state)
 {
 	(void)state;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	cannot_start = 0;
 	meanwhile = NULL;
 	r = (struct relay){ .keeper = -1 };

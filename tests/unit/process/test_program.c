@@ -187,7 +187,7 @@ static int
 refuse(const void *context)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
-	log_open(LOG_TO_STDERR, "relay", NULL);
+	log_open(LOG_TO_STDERR, "relay");
 	if (context != NULL)
 		buf_puts(&why, context);
 	return program_refuse(&why);
