@@ -163,7 +163,7 @@ def test_started_without_descriptors(postern, closed):
 @root_only
 @pytest.mark.parametrize("closed, held", [(">&-", [1]), ("2>&-", [2]), (">&- 2>&-", [1, 2])])
 def test_place_of_a_closed_descriptor(postern, closed, held):
-    """K6: nothing that is opened later takes it, in neither process."""
+    """K6: nothing that is opened later takes it, in neither process; the monitor has standard error there."""
     command = ["sh", "-c", f'exec "$@" {closed}', "sh", *postern.command("smtpd", max_connections=0)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, env=postern.environment()) as p:
@@ -171,8 +171,9 @@ def test_place_of_a_closed_descriptor(postern, closed, held):
         p.stdin.flush()
         postern.wait_messages(1)
         [session] = children(p.pid)
-        for pid in (p.pid, session):
-            assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in held} == {"/dev/null"}
+        assert {os.readlink(f"/proc/{session}/fd/{fd}") for fd in held} == {"/dev/null"}
+        places = {os.readlink(f"/proc/{p.pid}/fd/{fd}") for fd in (0, *held)}
+        assert places == {os.readlink(f"/proc/{p.pid}/fd/2")}
         p.stdin.close()
         assert p.wait(TIMEOUT) == 0
 
