@@ -2,8 +2,8 @@
  * Events go to one place, chosen once. The journal gets fields and text, the others the text alone.
  * Nothing is buffered; a line that nobody takes goes to standard error, where perhaps somebody is.
  *
- * The journal is spoken to without libsystemd, which brings six more libraries: to load them takes
- * longer than to deliver a message. An entry is one datagram of lines, journald's documented format.
+ * The journal is spoken to without libsystemd, which brings six more libraries, and takes longer to
+ * load than a message to deliver. An entry is one datagram of lines, as journald documents it.
  */
 #include "process/log.h"
 

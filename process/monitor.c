@@ -124,8 +124,8 @@ reap(pid_t which, int *status, int flags)
 }
 
 /*
- * Signals may end a monitor, which its session notices; and the connection is closed to it: where it
- * was is what standard error is, which is not the client (stdfds.h).
+ * Signals may end a monitor, which its session notices; and the connection is closed to it: in its
+ * place is what standard error is, which is not the client (stdfds.h).
  */
 static void
 let_go(void)

@@ -16,9 +16,10 @@
 void
 stdfds_fill(void)
 {
-	struct pollfd p[] = { { .fd = STDIN_FILENO }, { .fd = STDOUT_FILENO }, { .fd = STDERR_FILENO } };
+	struct pollfd p[] = { { STDIN_FILENO, 0, 0 }, { STDOUT_FILENO, 0, 0 },
+		{ STDERR_FILENO, 0, 0 } };
 	int fd;
-	/* One question for all three; nobody waits. */
+	/* One question for all three, without waiting. */
 	if (poll(p, 3, 0) >= 0 && ((p[0].revents | p[1].revents | p[2].revents) & POLLNVAL) == 0)
 		return;
 	do
