@@ -39,6 +39,7 @@ import internet # noqa: E402
 import patience # noqa: E402
 import ports # noqa: E402
 import proc # noqa: E402
+import spent # noqa: E402
 import sysd_machine # noqa: E402
 
 NOBODY = 65534
@@ -89,29 +90,7 @@ class Place:
         lock = self.where / "spool/lock" # in the hands of a relay, as launch.h says
         hands = [(os.POSIX_SPAWN_OPEN, 3, lock, os.O_RDWR | os.O_CREAT, 0o600),
                  (os.POSIX_SPAWN_DUP2, 3, 4)] if "--login" in command else []
-        reads, writes = os.pipe()
-        os.write(writes, text)
-        os.close(writes)
-        says, hears = os.pipe()
-        pid = os.fork()
-        if pid == 0: # somebody who starts it without a copy of his own memory, and counts
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            null = os.open("/dev/null", os.O_RDWR)
-            child = os.posix_spawn(command[0], command, {"PATH": "/usr/bin:/bin"}, file_actions=[
-                (os.POSIX_SPAWN_DUP2, reads, 0), (os.POSIX_SPAWN_DUP2, null, 1),
-                (os.POSIX_SPAWN_DUP2, null, 2), *hands])
-            _, status, used = os.wait4(child, 0)
-            os.write(hears, f"{used.ru_minflt} {used.ru_utime + used.ru_stime}".encode())
-            os._exit(os.waitstatus_to_exitcode(status) & 0xff)
-        os.close(reads)
-        os.close(hears)
-        with os.fdopen(says) as answer:
-            faults, cpu = answer.read().split()
-        _, status = os.waitpid(pid, 0)
-        assert status == 0, f"{command}: status {os.waitstatus_to_exitcode(status)}"
-        return int(faults), float(cpu)
+        return spent.run(command, text, NOBODY, hands)
 
 
 def calls(place, command, text):
