@@ -45,6 +45,7 @@
 #include "process/ring.h"
 #include "queue/bell.h"
 #include "queue/tended.h"
+#include "sending/tlsclient.h"
 
 enum {
 	WHY_SIZE = 1024,
@@ -143,6 +144,11 @@ begin(struct relay *r)
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	prepare(r);
+	const char *missing = tlsclient_load();
+	if (missing != NULL) {
+		log_event(LOG_ERR, &f, "cannot load OpenSSL: %s", missing);
+		return EX_TEMPFAIL;
+	}
 	credential_forget(); /* passwords of other routes, too */
 	if (open_resolvers(r) < 0) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
