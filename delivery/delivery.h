@@ -12,6 +12,8 @@
  *	notes         what the first process and the one at work tell each other
  *	turns         who is next, and who may connect: what couriers and the first thread share
  *	courier       a thread with a connection
+ *	idle          couriers that wait for mail, and what they are told
+ *	slow          couriers whose hosts do next to nothing, and when they are given up
  *	tour          a lane that couriers are at: its lock, and which message is next
  *	schedule      ... how it is decided whose turn it is
  *	destinations  the hosts that a lane's mail may go to
@@ -167,7 +169,7 @@ struct turns {
 	bool ran_out;                  /* connections did once, which was said */
 	size_t taken;                  /* lanes, by couriers that were done with another one, */
 	int64_t since;                 /* ... since then (clock_ms) */
-	size_t pace;                   /* so many in TURNS_SLOW, before that */
+	size_t pace;                   /* so many in SLOW_TIME, before that */
 	bool failed;                   /* a thread could not be started */
 };
 

@@ -10,6 +10,7 @@
 
 #include "delivery/courier.h"
 #include "delivery/delivery.h"
+#include "delivery/slow.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/clock.h"
@@ -627,118 +628,34 @@ test_refused(void **state)
 
 /* ---- who is slow (S2) ------------------------------------------------------------------------ */
 
-/* Nobody has looked at it for long enough to judge, and it has moved so much since. */
+/* No courier has sent anything for long enough to be slow. */
 static void
-moved(struct courier *c, uint64_t octets)
+let_all_be_slow(struct courier *const c[static MOST])
 {
-	c->turn.seen = clock_ms() - TURNS_SLOW;
-	c->link.stream.sent = c->turn.sent + octets;
-}
-
-static int
-given_up(void)
-{
-	int n = 0;
-	for (int i = 0; i < n_started; i++) {
-		assert_int_equal(is_told(started[i]), started[i]->turn.given_up);
-		n += started[i]->turn.given_up;
-	}
-	return n;
-}
-
-static void
-begin_three(struct courier *c[static MOST])
-{
-	static const char *const names[MOST] = { "a", "b", "c" };
 	for (int i = 0; i < MOST; i++)
-		c[i] = begins(names[i]);
+		c[i]->turn.seen = clock_ms() - SLOW_TIME;
 }
 
-/* Slow ones may have half of the connections: beyond that the slowest is given up, for others. */
+/* When all connections are in use and mail waits, the first thread has slow ones given up. */
 static void
 test_slow(void **state)
 {
 	(void)state;
 	int ms;
-	struct courier *c[MOST];
-	begin_three(c);
-	for (int i = 0; i < MOST; i++)
-		moved(c[i], 0);
+	struct courier *const c[MOST] = { begins("a"), begins("b"), begins("c") };
+	let_all_be_slow(c);
 	assert_true(turns(&ms));
-	assert_int_equal(given_up(), 0); /* nobody waits */
+	assert_false(r.turns.ran_out); /* nobody waits */
 	waits("d");
-	for (int i = 0; i < MOST; i++)
-		moved(c[i], 0);
 	c[1]->turn.seen -= 1000; /* for longest */
 	assert_true(turns(&ms));
-	assert_int_equal(given_up(), 1);
-	assert_true(c[1]->turn.given_up);
-	assert_true(turns(&ms));
-	assert_int_equal(given_up(), 1); /* one for one lane */
-	waits("e");
-	waits("f");
-	assert_true(turns(&ms));
-	assert_int_equal(given_up(), 2); /* the other may be slow: it is half */
+	assert_true(r.turns.ran_out);
+	assert_true(c[1]->turn.given_up && is_told(c[1]));
+	assert_false(c[0]->turn.given_up || c[2]->turn.given_up);
 	turns_done(c[1], clock_wall() + AGES);
 	assert_true(turns_next(c[1]));
 	assert_string_equal(lane_of(c[1]), "d");
 	assert_false(c[1]->turn.given_up || is_told(c[1])); /* it begins anew */
-}
-
-/* Who has a message on its way, which may arrive twice, is given up after all others. */
-static void
-test_slow_in_flight(void **state)
-{
-	(void)state;
-	int ms;
-	struct courier *c[MOST];
-	begin_three(c);
-	waits("d");
-	for (int i = 0; i < MOST; i++)
-		moved(c[i], 0);
-	c[1]->turn.seen -= 1000;
-	c[0]->turn.in_flight = c[1]->turn.in_flight = true;
-	assert_true(turns(&ms));
-	assert_int_equal(given_up(), 1);
-	assert_true(c[2]->turn.given_up);
-}
-
-/* Whoever moves octets is not slow, however long it takes; and is forgiven. */
-static void
-test_not_slow(void **state)
-{
-	(void)state;
-	int ms;
-	struct courier *c[MOST];
-	begin_three(c);
-	waits("d");
-	for (int i = 0; i < MOST; i++)
-		moved(c[i], SLOW_OCTETS);
-	assert_true(turns(&ms));
-	assert_int_equal(given_up(), 0);
-	moved(c[0], SLOW_OCTETS - 1);
-	assert_true(turns(&ms));
-	assert_true(c[0]->turn.slow != 0);
-	moved(c[0], SLOW_OCTETS);
-	moved(c[1], 0);
-	assert_true(turns(&ms));
-	assert_true(c[0]->turn.slow == 0 && c[1]->turn.slow != 0);
-	assert_int_equal(given_up(), 0);
-}
-
-/* That connections ran out is said once. */
-static void
-test_ran_out(void **state)
-{
-	(void)state;
-	int ms;
-	struct courier *c[MOST];
-	begin_three(c);
-	assert_true(turns(&ms));
-	assert_false(r.turns.ran_out);
-	waits("d");
-	assert_true(turns(&ms));
-	assert_true(r.turns.ran_out);
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
@@ -767,9 +684,6 @@ main(void)
 		TEST(test_lost_connection),
 		TEST(test_refused),
 		TEST(test_slow),
-		TEST(test_slow_in_flight),
-		TEST(test_not_slow),
-		TEST(test_ran_out),
 	};
 	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }

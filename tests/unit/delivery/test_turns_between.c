@@ -9,6 +9,7 @@
 
 #include "delivery/courier.h"
 #include "delivery/delivery.h"
+#include "delivery/slow.h"
 #include "delivery/turns.h"
 #include "lib/clock.h"
 #include "process/log.h"
@@ -214,8 +215,8 @@ static void
 let_time_pass(struct courier *const c[2], size_t taken)
 {
 	for (int i = 0; i < 2; i++)
-		c[i]->turn.seen = clock_ms() - TURNS_SLOW;
-	r.turns.since = clock_ms() - TURNS_SLOW;
+		c[i]->turn.seen = clock_ms() - SLOW_TIME;
+	r.turns.since = clock_ms() - SLOW_TIME;
 	r.turns.taken = taken;
 }
 
@@ -227,7 +228,7 @@ given_up(struct courier *const c[2])
 	return c[0]->turn.given_up + c[1]->turn.given_up;
 }
 
-/* As long as a queue moves, nobody goes for those who wait in it; then half of the slow ones (S2). */
+/* As long as a queue moves, nobody goes for those who wait in it (S2). */
 static void
 test_queue_that_moves(void **state)
 {
