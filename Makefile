@@ -63,9 +63,9 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 $(filter $(B)/unit/delivery/%,$(UNIT)): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
-$(B)/unit/delivery/test_connect: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
+$(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += -Wl,--wrap=courier_start

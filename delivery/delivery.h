@@ -7,6 +7,8 @@
  *	scan          one message of it, when it has its turn
  *	flight        a message on its way: from the turn to the outcome
  *	connect       to a host of the lane; what follows when there is none
+ *	share         whose mail may go by the connection that there is
+ *	meet          how a connection comes about, and ends
  *	approach      how that host is met: TLS, login, how much at once
  *	settle        what an attempt brought: the message goes or waits, the sender is told
  *	notes         what the first process and the one at work tell each other
