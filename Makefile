@@ -68,7 +68,7 @@ $(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(add
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns: LDFLAGS += -Wl,--wrap=courier_start
+$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event)
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir

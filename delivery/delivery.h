@@ -173,6 +173,7 @@ struct turns {
 	int64_t since;                 /* ... since then (clock_ms) */
 	size_t pace;                   /* so many in SLOW_TIME, before that */
 	bool failed;                   /* a thread could not be started */
+	int unsaid;                    /* -errno of that, if it is to be logged; 0 */
 };
 
 /* A process. But for what says otherwise, nothing changes once the first courier is started. */

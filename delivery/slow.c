@@ -2,7 +2,6 @@
 
 #include "lib/clock.h"
 #include "lib/wait.h"
-#include "process/log.h"
 
 static uint64_t
 sent_by(struct courier *c)
@@ -86,14 +85,9 @@ give_up(struct courier *c)
 void
 slow_give_up(struct turns *t)
 {
-	struct log_fields f = { .event = "crowded" };
 	int64_t now = clock_ms();
 	int slow = 0;
 	size_t coming = t->coming + pace(t, now);
-	if (!t->ran_out)
-		log_event(LOG_WARNING, &f, "all %d connections are in use, and mail waits for one; "
-			"slow hosts may keep half of them (max_connections)", t->most);
-	t->ran_out = true;
 	for (int i = 0; i < t->most; i++) {
 		struct courier *c = t->courier[i];
 		if (c == NULL)

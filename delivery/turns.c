@@ -49,10 +49,20 @@ lock(const struct courier *c)
 	return t;
 }
 
+/*
+ * What was decided under the lock is said behind it: whoever takes log lines may be slow, or not
+ * there, and one that waits for him must not have all others wait.
+ */
 static void
 unlock(struct turns *t)
 {
+	struct log_fields f = { .event = "courier" };
+	int err = t->unsaid, n = t->n;
+	t->unsaid = 0;
 	pthread_mutex_unlock(&t->lock);
+	if (err < 0)
+		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
+			strerror(-err), n);
 }
 
 /* ---- who begins ---------------------------------------------------------------------------- */
@@ -81,11 +91,14 @@ assign(struct courier *c, struct schedule_lane *l)
 	wait_forget(turn->told);
 }
 
-/* One courier more, for this lane; if there can be one. */
+/*
+ * One courier more, for this lane; if there can be one. The lock is held meanwhile: that takes a
+ * moment, and waits for nobody, and the new thread, whose first act is to take the lock, is in its
+ * place by then and may end at once.
+ */
 static void
 start_one(struct relay *r, struct schedule_lane *l)
 {
-	struct log_fields f = { .event = "courier" };
 	struct turns *t = &r->turns;
 	int number = find_place(t);
 	struct courier *c = courier_new(r, number);
@@ -100,8 +113,7 @@ start_one(struct relay *r, struct schedule_lane *l)
 	if (c != NULL)
 		courier_free(c);
 	if (!t->failed)
-		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
-			strerror(-err), t->n);
+		t->unsaid = err;
 	t->failed = true;
 	schedule_yield(&t->schedule, l);
 }
@@ -139,36 +151,51 @@ turns_lane(struct relay *r, const char *name, int64_t due)
 		idle_tell(t, c, TURN_NEWS);
 	else
 		(void)dispatch(r);
-	pthread_mutex_unlock(&t->lock);
+	unlock(t);
 }
 
 /* ---- the first thread ---------------------------------------------------------------------- */
 
+/* Without the lock: a thread may have something to say before it ends. */
 static void
-bury(struct turns *t)
+bury(struct turns_list *ended)
 {
-	for (struct courier *c; (c = TAILQ_FIRST(&t->ended)) != NULL;) {
-		TAILQ_REMOVE(&t->ended, c, turn.list);
+	for (struct courier *c; (c = TAILQ_FIRST(ended)) != NULL;) {
+		TAILQ_REMOVE(ended, c, turn.list);
 		courier_free(c);
 	}
+}
+
+static void
+say_that_they_ran_out(const struct turns *t)
+{
+	struct log_fields f = { .event = "crowded" };
+	log_event(LOG_WARNING, &f, "all %d connections are in use, and mail waits for one; "
+		"slow hosts may keep half of them (max_connections)", t->most);
 }
 
 bool
 turns_turn(struct relay *r, int *ms)
 {
 	struct turns *t = &r->turns;
+	struct turns_list ended = TAILQ_HEAD_INITIALIZER(ended);
 	pthread_mutex_lock(&t->lock);
 	wait_forget(t->wake);
-	bury(t);
-	bool served = dispatch(r);
-	if (!served && t->n == t->most)
+	TAILQ_CONCAT(&ended, &t->ended, turn.list);
+	bool served = dispatch(r), crowded = !served && t->n == t->most;
+	bool first = crowded && !t->ran_out;
+	t->ran_out = t->ran_out || crowded;
+	if (crowded)
 		slow_give_up(t);
 	int64_t now = clock_wall(), next = schedule_next(&t->schedule, now);
 	bool rests = t->n == 0 && (next != 0 || t->failed);
 	if (rests && next == 0)
 		r->unsettled = true; /* or another one would be started at once, to end like this */
 	*ms = !served ? TICK : next > now ? clock_left(clock_deadline(next - now)) : -1;
-	pthread_mutex_unlock(&t->lock);
+	unlock(t);
+	if (first)
+		say_that_they_ran_out(t);
+	bury(&ended);
 	return !rests;
 }
 
@@ -283,9 +310,10 @@ leave(struct courier *c)
 bool
 turns_leave_to_others(struct courier *c, const struct found *found)
 {
+	/* It has a lock of its own, under which the disk is read. */
+	tour_add(c->tour, found);
 	struct turns *t = lock(c);
 	bool others = c->turn.lane->couriers > 1;
-	tour_add(c->tour, found);
 	if (others) {
 		schedule_done(&t->schedule, c->turn.lane, 0);
 		leave(c);

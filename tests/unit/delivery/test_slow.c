@@ -8,7 +8,6 @@
 #include "delivery/slow.h"
 #include "lib/clock.h"
 #include "lib/wait.h"
-#include "process/log.h"
 
 enum { MOST = 3, TIE = 1000 };
 
@@ -21,7 +20,6 @@ static int
 enter(void **state)
 {
 	(void)state;
-	log_open(LOG_TO_NONE, "test", NULL);
 	t = (struct turns){ .courier = place, .most = MOST, .n = MOST };
 	schedule_init(&t.schedule, MOST);
 	for (int i = 0; i < MOST; i++) {
@@ -178,17 +176,6 @@ test_leave(void **state)
 	assert_true(c[0].turn.given_up);
 }
 
-/* That connections ran out is known, so that it is said once. */
-static void
-test_ran_out(void **state)
-{
-	(void)state;
-	assert_false(t.ran_out);
-	wait_lanes(1);
-	assert_int_equal(given_up(), 0);
-	assert_true(t.ran_out);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
 
 int
@@ -201,7 +188,6 @@ main(void)
 		TEST(test_not_yet),
 		TEST(test_queue_that_moves),
 		TEST(test_leave),
-		TEST(test_ran_out),
 	};
 	return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
 }
