@@ -123,10 +123,9 @@ start_one(struct relay *r, struct schedule_lane *l)
  * there is none.
  */
 static bool
-dispatch(struct relay *r)
+dispatch(struct relay *r, int64_t now)
 {
 	struct turns *t = &r->turns;
-	int64_t now = clock_wall();
 	(void)schedule_ripen(&t->schedule, now);
 	while (!t->failed && t->n < t->most && schedule_next(&t->schedule, now) == 0)
 		start_one(r, schedule_take(&t->schedule, now));
@@ -150,7 +149,7 @@ turns_lane(struct relay *r, const char *name, int64_t due)
 	if (c != NULL)
 		idle_tell(t, c, TURN_NEWS);
 	else
-		(void)dispatch(r);
+		(void)dispatch(r, clock_wall());
 	unlock(t);
 }
 
@@ -182,12 +181,14 @@ turns_turn(struct relay *r, int *ms)
 	pthread_mutex_lock(&t->lock);
 	wait_forget(t->wake);
 	TAILQ_CONCAT(&ended, &t->ended, turn.list);
-	bool served = dispatch(r), crowded = !served && t->n == t->most;
+	/* One look at the clock, or a lane could come to be due between two, and be waited for. */
+	int64_t now = clock_wall();
+	bool served = dispatch(r, now), crowded = !served && t->n == t->most;
 	bool first = crowded && !t->ran_out;
 	t->ran_out = t->ran_out || crowded;
 	if (crowded)
 		slow_give_up(t);
-	int64_t now = clock_wall(), next = schedule_next(&t->schedule, now);
+	int64_t next = schedule_next(&t->schedule, now);
 	bool rests = t->n == 0 && (next != 0 || t->failed);
 	if (rests && next == 0)
 		r->unsettled = true; /* or another one would be started at once, to end like this */
@@ -219,7 +220,7 @@ turns_next(struct courier *c)
 		assign(c, l);
 	/* It may have taken another one than the one that was to be taken. */
 	if (t->schedule.waiting > t->coming)
-		(void)dispatch(c->relay);
+		(void)dispatch(c->relay, clock_wall());
 	unlock(t);
 	return l != NULL;
 }
@@ -232,7 +233,7 @@ turns_end(struct courier *c)
 	t->n--;
 	t->failed = false;
 	TAILQ_INSERT_TAIL(&t->ended, c, turn.list);
-	(void)dispatch(c->relay);
+	(void)dispatch(c->relay, clock_wall());
 	wait_tell(t->wake);
 	unlock(t);
 }
@@ -268,7 +269,7 @@ turns_grow(struct courier *c)
 {
 	struct turns *t = lock(c);
 	schedule_grow(&t->schedule, c->turn.lane, (int)c->work.delivery.max_connections_per_lane);
-	(void)dispatch(c->relay);
+	(void)dispatch(c->relay, clock_wall());
 	unlock(t);
 }
 
@@ -428,6 +429,6 @@ turns_disconnect(struct courier *c, struct schedule_host *place, bool refused)
 	if (refused)
 		schedule_refused(place);
 	schedule_disconnect(&t->schedule, place);
-	(void)dispatch(c->relay);
+	(void)dispatch(c->relay, clock_wall());
 	unlock(t);
 }

@@ -14,6 +14,8 @@
 #include "lib/clock.h"
 #include "process/log.h"
 
+enum { NOW = 1000000000 };
+
 static struct relay r;
 static int cannot_start;        /* what pthread_create says */
 static bool joined_under_lock;
@@ -58,6 +60,17 @@ __wrap_poll(struct pollfd *p, nfds_t n, int ms)
 	return 0;
 }
 
+static int64_t wall; /* the time, and how fast it passes: s for each look at it */
+static int pace;
+
+int64_t __wrap_clock_wall(void);
+int64_t
+__wrap_clock_wall(void)
+{
+	wall += pace;
+	return wall;
+}
+
 static const struct exchanger host = { .host = "mx.example", .addr = { { 1 } }, .port = 25 };
 
 static int
@@ -67,6 +80,8 @@ enter(void **state)
 	log_open(LOG_TO_NONE, "test", NULL);
 	cannot_start = 0;
 	joined_under_lock = false;
+	wall = NOW;
+	pace = 0;
 	meanwhile = NULL;
 	r = (struct relay){ .keeper = -1 };
 	r.common.relay.max_connections = 2;
@@ -292,6 +307,25 @@ test_one_courier_cannot_be_started(void **state)
 	assert_false(r.unsettled);
 }
 
+/* ---- time ---------------------------------------------------------------------------------- */
+
+/* Whatever the clock says meanwhile, a lane that is to be due soon is not waited for for ever. */
+static void
+test_due_between_two_looks(void **state)
+{
+	(void)state;
+	int ms;
+	(void)begin("a.example");
+	turns_lane(&r, "b.example", NOW + 2);
+	assert_null(courier_of("b.example"));
+	pace = 1;
+	for (int i = 0; courier_of("b.example") == NULL; i++) {
+		assert_true(i < 3 && turns_turn(&r, &ms));
+		if (courier_of("b.example") == NULL)
+			assert_in_range(ms, 0, 2000);
+	}
+}
+
 int
 main(void)
 {
@@ -303,6 +337,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_queue_that_moves, enter, leave),
 		cmocka_unit_test_setup_teardown(test_no_courier_can_be_started, enter, leave),
 		cmocka_unit_test_setup_teardown(test_one_courier_cannot_be_started, enter, leave),
+		cmocka_unit_test_setup_teardown(test_due_between_two_looks, enter, leave),
 	};
 	return cmocka_run_group_tests_name("turns", tests, NULL, NULL);
 }
