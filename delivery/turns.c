@@ -189,7 +189,8 @@ turns_turn(struct relay *r, int *ms)
 	if (crowded)
 		slow_give_up(t);
 	int64_t next = schedule_next(&t->schedule, now);
-	bool rests = t->n == 0 && (next != 0 || t->failed);
+	bool left = schedule_is_any_left(&t->schedule);
+	bool rests = t->n == 0 && ((next != 0 && !left) || t->failed);
 	if (rests && next == 0)
 		r->unsettled = true; /* or another one would be started at once, to end like this */
 	*ms = !served ? TICK : next > now ? clock_left(clock_deadline(next - now)) : -1;
@@ -334,7 +335,7 @@ turns_done(struct courier *c, int64_t next)
 	schedule_done(&t->schedule, c->turn.lane, next);
 	leave(c);
 	if (next != 0 || ready)
-		wait_tell(t->wake);
+		wait_tell(t->wake); /* for its time */
 	unlock(t);
 }
 
@@ -428,7 +429,9 @@ turns_disconnect(struct courier *c, struct schedule_host *place, bool refused)
 	struct turns *t = lock(c);
 	if (refused)
 		schedule_refused(place);
-	schedule_disconnect(&t->schedule, place);
-	(void)dispatch(c->relay, clock_wall());
+	int64_t now = clock_wall();
+	if (schedule_disconnect(&t->schedule, place, now))
+		wait_tell(t->wake); /* for its time */
+	(void)dispatch(c->relay, now);
 	unlock(t);
 }

@@ -632,6 +632,52 @@ test_lost_connection(void **state)
 	disconnects(b, far[1]);
 }
 
+/*
+ * The last connection to a host is closed: some of its lanes get their turn, the others a moment
+ * later. The first thread hears of that, and does not end before, though nobody is at work.
+ */
+static void
+test_last_connection_ends(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "d", "e", "f" };
+	int far[2], ms;
+	struct pollfd wake = { .fd = r.turns.wake, .events = POLLIN };
+	struct courier *a = begins("a"), *b = begins("b"), *c = begins("c");
+	connects(a, &host_a, &far[0]);
+	connects(b, &host_a, &far[1]);
+	turns_park(c, &host_a);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		waits(names[i]);
+		assert_true(turns_next(c));
+		turns_park(c, &host_a);
+	}
+	disconnects(a, far[0]);
+	assert_true(turns_next(c)); /* in its place */
+	assert_string_equal(lane_of(c), "c");
+	turns_done(c, 0);
+	assert_true(turns(&ms));
+	assert_int_equal(poll(&wake, 1, 0), 0);
+	disconnects(b, far[1]);
+	assert_int_equal(poll(&wake, 1, 0), 1);
+	cannot_start = INT_MAX; /* but for those that there are */
+	for (int i = 0; i < PER_HOST; i++) {
+		assert_true(turns_next(c));
+		assert_string_equal(lane_of(c), names[i]);
+		turns_done(c, 0);
+	}
+	assert_false(turns_next(c));
+	turns_done(a, 0);
+	turns_done(b, 0);
+	turns_end(a);
+	turns_end(b);
+	turns_end(c);
+	r.turns.failed = false;
+	assert_true(turns(&ms));
+	assert_int_equal(r.turns.n, 0);
+	assert_in_range(ms, 1, 1000);
+}
+
 /* A host that refused has fewer; mail that goes well brings one back, for a lane that waits. */
 static void
 test_refused(void **state)
@@ -719,6 +765,7 @@ main(void)
 		TEST(test_rest),
 		TEST(test_rest_is_no_second_time),
 		TEST(test_lost_connection),
+		TEST(test_last_connection_ends),
 		TEST(test_refused),
 		TEST(test_slow),
 	};
