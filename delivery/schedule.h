@@ -78,14 +78,14 @@ void schedule_free(struct schedule *s);
 struct schedule_lane *schedule_lane(struct schedule *s, const char *name, int64_t due);
 
 /*
- * Lanes whose time has come are ready, and some more of those that wait for a host to which there is
- * no connection. How many are.
+ * Lanes whose time has come are ready, and some more of those that wait for a host to which there
+ * is no connection. How many are.
  */
 size_t schedule_ripen(struct schedule *s, int64_t now);
 
 /*
- * When the next lane is due, or (schedule_ripen) may be ready; 0: one is; -1: none ever. The second:
- * does one wait for a host to which there may be no connection?
+ * When the next lane is due, or (schedule_ripen) may be ready; 0: one is; -1: none ever. The
+ * second: does one wait for a host to which there may be no connection?
  */
 int64_t schedule_next(const struct schedule *s, int64_t now);
 bool schedule_is_any_left(const struct schedule *s);

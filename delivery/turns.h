@@ -1,8 +1,8 @@
 /*
  * turns: what couriers and the first thread share. Which lane is next, who may connect to a host,
  * who is to be woken or given up. All of it under one lock, that is never held while a host, a
- * nameserver, the disk or whoever takes log lines is waited for; how it is decided stands in schedule.h, which knows no
- * threads, and in slow.h.
+ * nameserver, the disk or whoever takes log lines is waited for; how it is decided stands in
+ * schedule.h, which knows no threads, and in slow.h.
  */
 #ifndef POSTERN_TURNS_H
 #define POSTERN_TURNS_H
