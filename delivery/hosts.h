@@ -33,6 +33,8 @@ struct host_record {
 	int64_t unchunked; /* wall clock, s: when it was seen not to */
 	int64_t clear;    /* wall clock, s: when it last offered TLS that did not work; 0 */
 	int64_t helo;     /* wall clock, s: when it last refused EHLO and took HELO; 0 */
+	int64_t fewer;    /* wall clock, s: when it last broke off at words that it had offered; 0 */
+	int64_t words;    /* ... and all of those (CAN_*); 0: `fewer` is */
 	int64_t grey;     /* s until it took what it had put off, the shortest; 0: unknown */
 };
 
@@ -60,11 +62,15 @@ enum host_event {
 	HOST_UNCHUNKED,
 	HOST_CLEAR,
 	HOST_HELO,
+	HOST_FEWER,
 };
 void hosts_mark(const struct hosts *h, const struct exchanger *to, enum host_event e);
 
 /* ... or counts no more. */
 void hosts_unmark(const struct hosts *h, const struct exchanger *to, enum host_event e);
+
+/* It broke off at these words (CAN_*), which it had offered, and refused: HOST_FEWER. */
+void hosts_mark_words(const struct hosts *h, const struct exchanger *to, unsigned words);
 
 /* It took a message that it had put off before, so many s after the message could first be sent. */
 void hosts_waited(const struct hosts *h, const struct exchanger *to, int64_t waited);

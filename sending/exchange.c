@@ -32,11 +32,11 @@ disagree(struct link *l, struct job *j)
 static void
 end_job(struct link *l, struct job *j)
 {
+	bool closes = l->code == CODE_GOODBYE;
 	if (j->turned_away)
 		job_forget(j);
-	else
+	else if (!closes || !job_minds_words(l, j))
 		j->end = JOB_ANSWERED;
-	bool closes = l->code == CODE_GOODBYE;
 	l->flow.answered += j->end == JOB_ANSWERED && (!closes || job_any_done(j));
 	if (closes)
 		job_lose_all(l);
@@ -126,7 +126,7 @@ static void
 give_up_by(struct link *l, struct job *j, enum mark mark)
 {
 	bool odd = mark == MARK_MISPLACED || mark == MARK_LATE;
-	if (mark == MARK_LOST && !j->in_step) {
+	if (mark == MARK_LOST && (!j->in_step || job_minds_words(l, j))) {
 		job_lose_all(l); /* what was said stays in the log, and is for now */
 	} else if (odd || (mark == MARK_REFUSED && !j->in_step)) {
 		disagree(l, j);

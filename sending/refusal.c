@@ -109,7 +109,7 @@ is_fallback(const struct link *l)
 {
 	bool ours = l->code == 0 && (l->terms.avoided & CAN_BDAT) != 0;
 	return ours || l->terms.clear || l->terms.nameless || l->host.helo ||
-		l->flow.dropped != 0;
+		(l->flow.dropped | l->terms.fewer) != 0;
 }
 
 unsigned
@@ -149,7 +149,7 @@ refusal_drops_words(struct link *l, const struct text *t, unsigned words)
 		drop = words & (CAN_8BITMIME | CAN_BINARYMIME);
 	if (drop == 0) { /* refused without them too: it was not about the words */
 		l->host.can |= l->flow.dropped;
-		l->flow.dropped = 0;
+		l->flow.dropped = l->terms.fewer = 0;
 		return false;
 	}
 	l->host.can &= ~drop;

@@ -163,6 +163,11 @@ test_words_are_cleared(void **state)
 	assert_false(refusal_drops_words(&l, &t, 0));
 	assert_int_equal(l.host.can, CAN_SIZE | CAN_PIPELINING);
 	assert_int_equal(refusal_about(&l), REFUSAL_MAIL);
+	/* nor were those that another connection did without from the first */
+	l.terms.fewer = CAN_DSN;
+	assert_int_equal(refusal_about(&l), REFUSAL_FALLBACK);
+	assert_false(refusal_drops_words(&l, &t, 0));
+	assert_int_equal(refusal_about(&l), REFUSAL_MAIL);
 }
 
 int
