@@ -216,11 +216,11 @@ wait_for_host(int fd, short wants, int64_t deadline)
 }
 
 /*
- * Did the host end the handshake by an alert that may be about the name that it was told? Not all
- * of those who know none of that name say unrecognized_name.
+ * Did the host end the handshake in a way that may be about the name that it was told? Not all of
+ * those who know none of that name say unrecognized_name; some close without a word.
  */
 static bool
-minds_name(const struct tls *t)
+minds_name(const struct tls *t, enum stream_result res)
 {
 	static const int alerts[] = { SSL_R_TLSV1_UNRECOGNIZED_NAME,
 		SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, SSL_R_TLSV1_ALERT_INTERNAL_ERROR,
@@ -228,6 +228,8 @@ minds_name(const struct tls *t)
 	int reason = ERR_GET_REASON(ERR_peek_error());
 	if (t == NULL || SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) == NULL)
 		return false;
+	if (res == STREAM_EOF)
+		return true;
 	for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++)
 		if (reason == alerts[i])
 			return true;
@@ -254,7 +256,7 @@ tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, stru
 			res = wait_for_host(fd, wants, deadline);
 	}
 	explain(why, res);
-	bool minds = minds_name(t);
+	bool minds = minds_name(t, res);
 	tlsclient_free(t);
 	if (offered)
 		resume_forget(peer);

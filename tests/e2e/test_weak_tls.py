@@ -1,5 +1,6 @@
 """Hosts whose TLS is weak: better than none under `may`, and not good enough for the other policies (M9)."""
 import base64
+import socket
 import ssl
 
 import pytest
@@ -125,3 +126,25 @@ def test_a_name_that_the_host_minds(place, policy, versions, alert, text):
         sink.wait_messages(1)
         place.postern.settled()
         assert len(sink.shaken) == 1 and sink.connections == 2
+
+
+@pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
+def test_closed_for_the_name(place, policy):
+    """L23: the same without an alert. That a handshake was cut is no proof that TLS does not work: `may` goes in clear
+    when it was cut without the name as well, so who can close connections gets what he could get before."""
+    sink = place.host(card="host")
+
+    def choose(sock, name, context):
+        del context
+        if name is not None:
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    sink.context.sni_callback = choose
+    place.send(delivery_tls=policy)
+    if policy == "verify":
+        place.postern.wait_logged("; next try")
+        assert not sink.messages and "connection closed by the host" in place.postern.settled(1)
+    else:
+        sink.wait_messages(1)
+        log = place.postern.settled()
+        assert len(sink.shaken) == 1 and sink.connections == 2 and "in clear" not in log
