@@ -317,6 +317,13 @@ static const struct row rows[] = {
 		{ "A+DD A+SS USS", "A+DD A+SS USS", "L+ss U+SS U+SS", "L+ss USS USS" } },
 	{ "END2=250 ok/421 bye!",
 		{ "A+DD A+DD USS", "A+DD A+DD USS", "A+DD A+DD USS", "A+DD USS USS" } },
+	/* ... nor, in a window, whose the last yes is, if it is as that to a recipient */
+	{ "MAIL1=250 ok/250 ok|END1=close",
+		{ "LSS USS USS", "USS USS USS", "L+ss U+SS U+SS", "USS USS USS" } },
+	{ "RCPT4=250 ok/250 ok|END2=close",
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD L+ss U+SS", "L+Ds USS USS" } },
+	{ "MAIL3=250 ok/250 more|RCPT5=250 2.1.5 a|RCPT6=250 2.1.5 b|END3=close",
+		{ "A+DD A+DD LSS", "A+DD A+DD USS", "A+DD A+DD L+ss", "A+DD L+ss USS" } },
 	{ "RSET3=250 ok/250 too many",
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "HELLO1=503 twice|RCPT1=550 no",
