@@ -39,6 +39,7 @@ static const struct field {
 	{ "single", offsetof(struct host_record, single), 0 },
 	{ "discards", offsetof(struct host_record, discards), 0 },
 	{ "unchunked", offsetof(struct host_record, unchunked), 0 },
+	{ "greyed", offsetof(struct host_record, greyed), 0 },
 	{ "fewer", offsetof(struct host_record, fewer), 0 },
 	{ "words", offsetof(struct host_record, words), WORDS_MAX },
 };
@@ -148,7 +149,8 @@ time_of(struct host_record *h, enum host_event e)
 	int64_t *const when[] = { [HOST_FAILED] = &h->failed, [HOST_LOCKSTEP] = &h->lockstep,
 		[HOST_SINGLE] = &h->single, [HOST_DISCARDS] = &h->discards,
 		[HOST_UNCHUNKED] = &h->unchunked, [HOST_CLEAR] = &h->clear,
-		[HOST_HELO] = &h->helo, [HOST_FEWER] = &h->fewer };
+		[HOST_HELO] = &h->helo, [HOST_FEWER] = &h->fewer,
+		[HOST_GREYED] = &h->greyed };
 	return when[e];
 }
 
@@ -199,6 +201,8 @@ hosts_waited(const struct hosts *hosts, const struct exchanger *to, int64_t wait
 	struct host_record h;
 	hosts_recall(hosts, to, &h);
 	if (waited <= 0 || waited > GREY_MAX || (h.grey != 0 && h.grey <= waited))
+		return;
+	if (h.greyed == 0 || h.greyed < clock_wall() - waited)
 		return;
 	h.grey = waited;
 	note(hosts, to, &h);

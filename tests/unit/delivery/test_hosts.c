@@ -96,6 +96,10 @@ test_greylist(void **state)
 	(void)state;
 	struct host_record h;
 	const int64_t waited[][2] = { { -1, 0 }, { 0, 0 }, { 901, 0 }, { 900, 900 }, { 300, 300 }, { 360, 300 } };
+	hosts_waited(&hosts, &host, 300);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.grey, 0); /* it was another one that put it off */
+	hosts_mark(&hosts, &host, HOST_GREYED);
 	for (size_t i = 0; i < ROWS(waited); i++) {
 		hosts_waited(&hosts, &host, waited[i][0]);
 		hosts_recall(&hosts, &host, &h);
@@ -120,6 +124,7 @@ test_events(void **state)
 		{ HOST_CLEAR, offsetof(struct host_record, clear) },
 		{ HOST_HELO, offsetof(struct host_record, helo) },
 		{ HOST_FEWER, offsetof(struct host_record, fewer) },
+		{ HOST_GREYED, offsetof(struct host_record, greyed) },
 	};
 	struct host_record h;
 	for (size_t i = 0; i < ROWS(rows); i++) {
