@@ -313,6 +313,13 @@ read_log(struct message *m, const struct lane *l)
 	return r;
 }
 
+bool
+message_is_file(const struct lane *l, const char *id)
+{
+	struct stat st;
+	return fstatat(l->dir, id, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode);
+}
+
 int
 message_open(struct message *m, const struct lane *l, const char *id)
 {

@@ -115,6 +115,9 @@ bool message_waits(const struct message *m);
  * -errno: could not be read, or not be written to, now. On failure *m is closed.
  */
 int message_open(struct message *m, const struct lane *l, const char *id);
+
+/* False: it is a directory, a link, a pipe or a socket, which nobody ever queued. */
+bool message_is_file(const struct lane *l, const char *id);
 void message_close(struct message *m);
 
 /*
