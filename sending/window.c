@@ -69,8 +69,8 @@ is_of_rcpt(const struct link *l, struct span of_rcpt)
 
 /*
  * RSET is never refused (RFC 5321 section 4.1.1.5): a reply that is not 2yz belongs to another
- * command. Where none follows at all, a `doubtful` word about the text is none: a message that comes
- * twice is better than one that never came.
+ * command. Where none follows at all, a `doubtful` word about the text is none: a message that
+ * comes twice is better than one that never came.
  */
 static void
 read_reset(struct link *l, struct job *j, bool doubtful)

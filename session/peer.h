@@ -17,8 +17,8 @@
  * those, so they are believed; but two that contradict each other, or one that holds no address,
  * make the client unknown. Root and our own user may write the spool without us, so that trusting
  * them gives nothing away. The word of a proxy (proxy.h) stands above all of this, on sockets that
- * the configuration names as a proxy's. A client that it says is on loopback is not on this host: the
- * proxy may be on another one, or have one before it that hides the client.
+ * the configuration names as a proxy's. A client that it says is on loopback is not on this host:
+ * the proxy may be on another one, or have one before it that hides the client.
  *
  *	the client is           it may send anywhere if
  *	here, or on loopback    relay_local = yes, or relay_nets has the address
