@@ -71,6 +71,16 @@ def test_an_address_is_an_address(place):
     assert not sink.messages
 
 
+@pytest.mark.parametrize("cut", ["454", "helo"])
+def test_an_address_in_words(place, cut):
+    """L2, R59: a host of before EHLO has no enhanced codes, and what RFC 5321 itself has it say is about the address. Its
+    mail is not tried for five days."""
+    sink = place.host(say={**CUTS[cut], "RCPT": "550 No such user here"})
+    place.send()
+    place.postern.wait_logged("bounced <u@dest.example>")
+    assert not sink.messages
+
+
 def test_tls_that_breaks_when_it_is_used(place):
     """L2: the handshake succeeds, and the connection is closed at EHLO inside."""
     sink = place.host()
