@@ -5,6 +5,7 @@ import ssl
 
 import pytest
 
+from conftest import own
 from oldtls import OldTls, library
 from pki import openssl, sequence
 from tlsplace import issue_cards
@@ -41,7 +42,7 @@ def cards(pki):
     return issue_cards(pki)
 
 
-def host(place, weakness):
+def host(place, weakness, **more):
     """With this weakness, and with no other."""
     card = weakness if weakness in ("rsa-1024", "sha-1") else "rsa-2048"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -51,7 +52,7 @@ def host(place, weakness):
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.load_dh_params(place.cards.path(weakness))
     context.load_cert_chain(place.cards.path(card))
-    return place.host(context=context)
+    return place.host(context=context, **more)
 
 
 @pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
@@ -86,6 +87,32 @@ def test_weak_session(place, policy):
     place.send(delivery_tls=policy)
     assert ": TLS: dh key too small; next try" in place.postern.settled(1)
     assert len(sink.messages) == 1
+
+
+@pytest.mark.parametrize("weakness", ["dhe-2048", "dhe-1024"])
+def test_password_and_weak_keys(place, weakness):
+    """M9: under `may` weak keys are better than none for mail, but whoever can break them sees what is said, however
+    good the certificate is: no password goes there in clear, nor by a session that was agreed on so."""
+    sink = host(place, weakness, inside=("AUTH PLAIN",))
+    sink.password = "s3cret"
+    secret = place.postern.where / "password"
+    secret.write_text("s3cret\n")
+    secret.chmod(0o600)
+    own(secret)
+    place.postern.configure("[route named]", "domains = dest.example", f"hosts = mx.dest.example:{place.world.port}",
+                            "delivery_user = us", f"delivery_password_file = {secret}")
+    for n in (1, 2):
+        place.postern.send("u@dest.example", delivery_tls="may", linger="0s")
+        if weakness == "dhe-1024":
+            place.postern.wait_logged("cannot authenticate as us: ", n)
+            place.postern.rested()
+            assert not sink.proofs and not sink.messages
+            place.postern.make_due()
+        else:
+            sink.wait_messages(n)
+            log = place.postern.settled()
+    if weakness == "dhe-2048":
+        assert log.count(", verified, authenticated by PLAIN") == 2 and log.count(", resumed") == 1
 
 
 @pytest.mark.skipif(library() is None, reason="needs libgnutls")
