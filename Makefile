@@ -91,16 +91,16 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 $(filter $(B)/unit/delivery/%,$(UNIT)): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
-$(B)/unit/delivery/test_connect: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
+$(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns: LDFLAGS += -Wl,--wrap=courier_start
+$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event)
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns_between: LDFLAGS += -Wl,--wrap=poll -Wl,--wrap=pthread_create -Wl,--wrap=pthread_join
+$(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
@@ -248,10 +248,11 @@ install: all
 		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
 	for u in postern.socket postern@.service postern-due.service postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
-	sed -e 's|/relay --due$$|& --now|; s|retry mail that is due|deliver all that waits|' \
-		-e '/^ExecStart=/iType=oneshot' \
-		$(DESTDIR)$(UNITDIR)/postern-due@.service >$(DESTDIR)$(UNITDIR)/postern-now.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/postern-now.service
+	for u in .service @.service; do sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|' \
+		-e 's|retry mail that is due|deliver all that waits|' \
+		-e 's|look for mail that is due|there is a network again|' \
+		-e 's|postern-due|postern-now|g' $(DESTDIR)$(UNITDIR)/postern-due$$u \
+		>$(DESTDIR)$(UNITDIR)/postern-now$$u && chmod 644 $(DESTDIR)$(UNITDIR)/postern-now$$u || exit; done
 	for h in $(HOOKS); do \
 		install -d $(DESTDIR)$(PREFIX)/lib/$$h && \
 		$(EDIT) units/postern-network >$(DESTDIR)$(PREFIX)/lib/$$h/50-postern && \
@@ -274,6 +275,7 @@ uninstall:
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
+		$(DESTDIR)$(UNITDIR)/postern-now@.service \
 		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf

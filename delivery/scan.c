@@ -1,6 +1,7 @@
 #include "delivery/scan.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "delivery/connect.h"
 #include "delivery/flight.h"
@@ -99,11 +100,30 @@ is_markable(const struct courier *c, const struct message *m, struct found *foun
 	return false;
 }
 
-/* Opens a message, and sees to it. */
+/*
+ * It has the name of a message, and is no file, so nobody ever queued it: like all that is not ours
+ * it stays, and is looked at again when the lane has rested.
+ */
 static void
-work_on_message(struct courier *c, struct flight *f, const char *id, struct found *found)
+pass_by(const struct courier *c, const char *id, struct found *found)
 {
-	int err = message_open(&f->m, &c->tour->lane, id);
+	struct message m = MESSAGE_CLOSED;
+	int64_t next = clock_wall() + IDLE_RETRY;
+	snprintf(m.id, sizeof(m.id), "%s", id);
+	/* Each hour, however often new mail comes. */
+	(void)message_wait(&m, &c->tour->lane, next);
+	found_note_next(found, next);
+	struct log_fields f = { .event = "spool", .queue_id = id, .lane = c->tour->lane.name };
+	log_event(LOG_ERR, &f, "%s: not a file, so no message: left in lane %s as it is", id,
+		c->tour->lane.name);
+}
+
+/* Opens a message, and sees to it. `tried`: something was written of it before. */
+static void
+work_on_message(struct courier *c, struct flight *f, const char *id, bool tried,
+	struct found *found)
+{
+	int err = (tried ? message_open : message_open_first)(&f->m, &c->tour->lane, id);
 	if (err == 0 && !is_markable(c, &f->m, found)) {
 		flight_lay_down(c, f);
 		return;
@@ -115,6 +135,8 @@ work_on_message(struct courier *c, struct flight *f, const char *id, struct foun
 	}
 	if (err == -EBADMSG) {
 		set_aside(c, id, found);
+	} else if (err != -EAGAIN && !message_is_file(&c->tour->lane, id)) {
+		pass_by(c, id, found);
 	} else if (err != -ENOENT) {
 		found_note_next(found, clock_wall() + BUSY_RETRY);
 		if (err != -EAGAIN) {
@@ -172,7 +194,7 @@ scan_message(struct courier *c, const char *id, struct found *found)
 	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&c->link) || (sending_jobs(&c->link) > 0 && !sending_is_open(&c->link)))
 		flight_land(c, found);
-	work_on_message(c, flight_take(c, id), id, found);
+	work_on_message(c, flight_take(c, id), id, said != 0, found);
 }
 
 /* One courier more is worth it if what is left would keep this one busy for long. */
