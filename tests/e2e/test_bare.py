@@ -1,8 +1,8 @@
 """L66, L67: kernels, containers and chroots that do not have what is usual. Mail goes; one line says what is missing."""
 import errno
 import os
-import re
 import pathlib
+import re
 import shutil
 import subprocess
 
