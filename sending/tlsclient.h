@@ -31,8 +31,8 @@ struct tls_how {
 };
 
 /*
- * Loads what it takes (openssl.h), before the process is locked in. NULL, or a text that stays: what
- * went wrong.
+ * Loads what it takes (openssl.h), before the process is locked in. NULL, or what went wrong: a
+ * text that stays.
  */
 const char *tlsclient_load(void);
 
