@@ -19,6 +19,7 @@ start_tls(struct session *s)
 	int fd = helper_tls(s->monitor, session_deadline(s, s->conf.tls.timeout), s->stop);
 	if (fd < 0) {
 		s->tls_failed = true;
+		counters_one(COUNTER_TLS_FAILED);
 		log_event(LOG_NOTICE, &f, "no TLS with %s: tls did not get ready", s->peer.text);
 		return fd;
 	}
@@ -46,6 +47,14 @@ secure_starttls(struct session *s, struct span arg)
 	return R_START_TLS;
 }
 
+static void
+count_version(const char *version)
+{
+	counters_one(strcmp(version, "TLSv1.3") == 0 ? COUNTER_SESSIONS_TLS_1_3
+			: strcmp(version, "TLSv1.2") == 0 ? COUNTER_SESSIONS_TLS_1_2
+							  : COUNTER_SESSIONS_TLS_OLD);
+}
+
 bool
 secure_handshake(struct session *s)
 {
@@ -59,10 +68,12 @@ secure_handshake(struct session *s)
 	close(s->tls_ready);
 	s->tls_ready = -1;
 	if (!shaken) {
+		counters_one(COUNTER_TLS_FAILED);
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
 		return false;
 	}
 	s->secure = true;
+	count_version(s->tls.version);
 	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->tls.version, s->peer.text, s->tls.cipher,
 		s->tls.client[0] != '\0' ? ", certificate of " : "", s->tls.client);
 	return true;
@@ -133,11 +144,13 @@ authenticate(struct session *s, const char *mechanism, const struct span *first)
 			return r;
 	}
 	if (answer.result == AUTH_DONE) {
+		counters_one(COUNTER_AUTH_OK);
 		remember_user(s, &answer);
 		return R_AUTH_OK;
 	}
 	if (answer.result != AUTH_REFUSED)
 		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
+	counters_one(COUNTER_AUTH_FAILED);
 	session_keep(s, QUOTA_AUTH_FAILURES);
 	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
