@@ -48,6 +48,7 @@ give_lane_up(struct courier *c, enum outcome o)
 		c->work.state.attempts++;
 	c->work.state.down = true;
 	c->work.state.next = next;
+	counters_one(counters_of_lane(c->work.cause));
 	int err = lane_set_down(&c->tour->lane, c->work.state.attempts, next, why);
 	struct log_fields f = { .event = "deferred", .lane = c->tour->lane.name };
 	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", c->tour->lane.name, why,
@@ -75,6 +76,7 @@ find_hosts(struct courier *c)
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->routed = o == DONE;
 	w->unfound = o;
+	w->cause = CLASS_DNS;
 	if (o == SOFT)
 		w->outage = w->exchangers.unreached ? OUTAGE_SURE
 			: outage_is_now()           ? OUTAGE_LIKELY
@@ -211,6 +213,9 @@ log_connection(const struct courier *c)
 	auto_buf how = buf_new(EVENT_SIZE);
 	struct log_fields f = { .event = "connected", .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
+	counters_one(COUNTER_HOSTS_CONNECTED);
+	if (c->link.proof.tls != NULL)
+		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
 	link_describe(&c->link, &how);
 	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
 		c->link.terms.name, (int)how.n, how.p);
@@ -303,6 +308,15 @@ mark_failed(const struct courier *c)
 		mark_host(c, HOST_FAILED);
 }
 
+/* What to count it for that a conversation came to nothing before the first message. */
+static enum counters_class
+cause_of(const struct courier *c)
+{
+	const struct link_proof *proof = &c->link.proof;
+	return proof->refused ? CLASS_AUTH
+		: proof->unprotected ? CLASS_TLS : settle_class(buf_span(&c->why), CLASS_LOST);
+}
+
 /* Connects to the next host that greets. SOFT: there is none left. */
 static enum outcome
 follow_race(struct courier *c)
@@ -314,6 +328,7 @@ follow_race(struct courier *c)
 			log_connection(c);
 			return DONE;
 		}
+		c->work.cause = cause_of(c);
 		connect_close(c);
 		if (c->link.proof.refused)
 			log_refusal(c);
@@ -341,6 +356,7 @@ begin_race(struct courier *c)
 {
 	struct work *w = &c->work;
 	race_end(&w->race);
+	w->cause = CLASS_CONNECT;
 	w->extra = turns_has_others(c);
 	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
 	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
@@ -378,6 +394,7 @@ connect_to_any(struct courier *c)
 	buf_reset(&c->why);
 	if (c->relay->unable.n > 0) {
 		buf_add(&c->why, buf_span(&c->relay->unable));
+		c->work.cause = CLASS_AUTH;
 		return SOFT;
 	}
 	o = next ? go_on_with_race(c) : begin_race(c);
@@ -435,6 +452,7 @@ connect_lane(struct courier *c)
 	if (c->work.lost >= LOST_IN_A_ROW) {
 		mark_failed(c);
 		note_failure(c);
+		c->work.cause = CLASS_LOST;
 		give_lane_up(c, SOFT);
 		return SOFT;
 	}
