@@ -48,7 +48,8 @@ give_lane_up(struct courier *c, enum outcome o)
 		c->work.state.attempts++;
 	c->work.state.down = true;
 	c->work.state.next = next;
-	counters_one(counters_of_lane(c->work.cause));
+	bool ours = c->work.outage == OUTAGE_SURE;
+	counters_one(counters_of_lane(ours ? CLASS_OURS : c->work.cause));
 	int err = lane_set_down(&c->tour->lane, c->work.state.attempts, next, why);
 	struct log_fields f = { .event = "deferred", .lane = c->tour->lane.name };
 	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", c->tour->lane.name, why,
@@ -76,7 +77,7 @@ find_hosts(struct courier *c)
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->routed = o == DONE;
 	w->unfound = o;
-	w->cause = CLASS_DNS;
+	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	if (o == SOFT)
 		w->outage = w->exchangers.unreached ? OUTAGE_SURE
 			: outage_is_now()           ? OUTAGE_LIKELY
@@ -356,11 +357,12 @@ begin_race(struct courier *c)
 {
 	struct work *w = &c->work;
 	race_end(&w->race);
-	w->cause = CLASS_CONNECT;
+	w->cause = CLASS_OURS;
 	w->extra = turns_has_others(c);
 	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
 	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
 		return SOFT;
+	w->cause = CLASS_CONNECT;
 	w->race.extra = w->extra;
 	return follow_race(c);
 }

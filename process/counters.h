@@ -13,7 +13,7 @@
  * docs/COUNTERS.md is for readers.
  *
  * Whoever changes the table raises COUNTERS_VERSION, which names the file: a process of another
- * version, that may still run, has a file of its own. tests/lint/test_counters.py sees to that.
+ * version, that may still run, has a file of its own. tests/lint/test_counter_table.py sees to that.
  */
 #ifndef POSTERN_COUNTERS_H
 #define POSTERN_COUNTERS_H
@@ -207,7 +207,7 @@ enum counters_class {
 	C(LANES_DEFERRED_HOST_5YZ, "lanes_deferred_host_5yz", "attempts", \
 		"the host refused us with 5yz") \
 	C(LANES_DEFERRED_OURS, "lanes_deferred_ours", "attempts", \
-		"something of this host was missing") \
+		"this host is cut off, or out of memory") \
 	C(DELIVERED, "delivered", "recipients", "that a host took") \
 	C(DEFERRED_DNS, "deferred_dns", "recipients", \
 		"that wait after an attempt: the hosts are not known") \

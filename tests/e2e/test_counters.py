@@ -10,6 +10,7 @@ import pytest
 import client
 import spoolfile
 from conftest import DROP, NOBODY, own
+from test_outage import run_cut_off
 
 FILE = "counts-1"
 HEAD = 4096  # octets of the counters in it
@@ -275,6 +276,13 @@ def test_tls(place):
     place.postern.settled(1)
     found, _ = counted(place.postern)
     assert (found["hosts_connected"], found["lanes_deferred_tls"], found["delivered"]) == (1, 1, 1)
+
+
+def test_cut_off(postern):
+    """R55: it is this host that has no network, and no other to blame."""
+    postern.send("u@[203.0.113.1]", sender="", max_connections=0)
+    run_cut_off(postern)
+    assert counted(postern)[0] == sent() | {"relays": 1, "lanes_deferred_ours": 1}
 
 
 def test_expired(postern, world):
