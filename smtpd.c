@@ -46,7 +46,7 @@
 
 static volatile int stop_requested;
 
-static struct session session = { .stop = &stop_requested, .end = CLOCK_NEVER, .tls_ready = -1 };
+static struct session session = { .stop = &stop_requested, .client.end = CLOCK_NEVER };
 
 static void
 on_stop(int sig)
@@ -63,7 +63,7 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 	(void)counters_fit();
 	say_reply(s, r);
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
+	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
 	return status;
 }
 
@@ -92,10 +92,9 @@ catch_signals(void)
 
 /* Clients on this host are not; but a proxy on it may speak for clients elsewhere. */
 static bool
-is_counted(const struct session *s)
+is_counted(const struct session *s, const struct peer *p)
 {
-	return !peer_is_local(&s->peer, &s->conf.receive) ||
-		peer_is_proxy(&s->peer, &s->conf.receive);
+	return !peer_is_local(p, &s->conf.receive) || peer_is_proxy(p, &s->conf.receive);
 }
 
 /*
@@ -103,13 +102,13 @@ is_counted(const struct session *s)
  * numbers and limits.
  */
 static void
-count(struct session *s)
+count(struct session *s, const struct peer *p)
 {
 	struct log_fields f = { .event = "limits" };
-	struct quota *quota = is_counted(s) ? &s->quota : NULL;
-	int r = counts_map(s->conf.who.runtime, quota);
+	struct quota *table = is_counted(s, p) ? &s->counts : NULL;
+	int r = counts_map(s->conf.who.runtime, table);
 	if (r == -ENOENT && runtime_make(s->conf.who.runtime, geteuid(), getegid()) == 0)
-		r = counts_map(s->conf.who.runtime, quota);
+		r = counts_map(s->conf.who.runtime, table);
 	if (r < 0)
 		log_event(LOG_WARNING, &f, "runtime %s: %s: " RUNTIME_MISSED,
 			s->conf.who.runtime, strerror(-r));
@@ -117,11 +116,11 @@ count(struct session *s)
 
 /* Becomes two processes: each returns its exit status. */
 static int
-serve(struct session *s, const struct options *o)
+serve(struct session *s, const struct options *o, const struct peer *p)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
-	count(s);
+	count(s, p);
 	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0) {
 		spool_explain(s->conf.who.spool, r, &why);
@@ -137,7 +136,7 @@ serve(struct session *s, const struct options *o)
 	if (pid == 0) {
 		close(pair[0]);
 		forget_environment();
-		return loop_main(s);
+		return loop_main(s, p);
 	}
 	close(pair[1]);
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
@@ -163,6 +162,7 @@ main(int argc, char **argv)
 	struct session *s = &session;
 	struct options o;
 	struct conf_origins from;
+	struct peer peer;
 	auto_buf why = buf_new(LIMIT_COMMAND);
 
 	if (!program_begin(&o, argc, argv))
@@ -170,7 +170,7 @@ main(int argc, char **argv)
 	bool operator = o.check || o.counters || o.hash != NULL;
 	stdfds_close_from(STDERR_FILENO + 1);
 	catch_signals();
-	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
+	stream_init(&s->client.stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
 	if (!operator)
 		stdfds_hide_client();
@@ -183,12 +183,12 @@ main(int argc, char **argv)
 		r = program_drop_root(&s->conf, &from, &o, &why);
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
-	r = peer_of(STDIN_FILENO, STDOUT_FILENO, &s->peer);
+	r = peer_of(STDIN_FILENO, STDOUT_FILENO, &peer);
 	if (r == -EOPNOTSUPP)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, span_of("standard input is a socket "
 			"that listens; there is an smtpd for each connection (Accept=yes, "
 			"wait = no)"));
 	if (r < 0)
 		return EXIT_SUCCESS; /* the client has gone */
-	return serve(s, &o);
+	return serve(s, &o, &peer);
 }

@@ -30,7 +30,7 @@ buf_reserve(struct buf *b, size_t more)
 		cap *= 2;
 	if (cap > b->max)
 		cap = b->max;
-	char *p = realloc(b->p, cap);
+	char *p = realloc(b->p, cap + 1); /* vsnprintf ends with NUL */
 	if (p == NULL) {
 		b->err = -ENOMEM;
 		return false;
@@ -58,14 +58,19 @@ buf_puts(struct buf *b, const char *s)
 void
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
-	char *text = NULL;
-	int n = vasprintf(&text, fmt, ap);
+	char text[BUF_FIRST];
+	va_list again;
+	va_copy(again, ap);
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
 	if (n < 0) {
 		b->err = -ENOMEM;
-		return;
+	} else if ((size_t)n < sizeof(text)) {
+		buf_add(b, (struct span){ text, (size_t)n });
+	} else if (buf_reserve(b, (size_t)n)) {
+		(void)vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+		b->n += (size_t)n;
 	}
-	buf_add(b, (struct span){ text, (size_t)n });
-	free(text);
+	va_end(again);
 }
 
 void

@@ -33,6 +33,14 @@ stream_init(struct stream *s, int in, int out, bool lenient, const volatile int 
 	s->head = s->tail = s->fill = 0;
 }
 
+void
+stream_wipe(struct stream *s)
+{
+	explicit_bzero(s->ibuf, s->in_deep);
+	explicit_bzero(s->obuf, s->out_deep);
+	explicit_bzero(s, offsetof(struct stream, ibuf));
+}
+
 static enum stream_result
 result_of_wait(int r)
 {
@@ -87,12 +95,21 @@ make_room(struct stream *s)
 	s->head = 0;
 }
 
+/* So many octets more are in ibuf. */
+static void
+note_read(struct stream *s, size_t n)
+{
+	s->tail += n;
+	if (s->in_deep < s->tail)
+		s->in_deep = s->tail;
+}
+
 /* What reading from the descriptor has brought: r octets, or an error. */
 static enum stream_result
 count_read(struct stream *s, ssize_t r)
 {
 	if (r > 0) {
-		s->tail += (size_t)r;
+		note_read(s, (size_t)r);
 		return STREAM_OK;
 	}
 	if (r < 0 && (errno == EINTR || errno == EAGAIN))
@@ -113,7 +130,7 @@ read_some(struct stream *s, short *wants)
 	if (s->below == NULL)
 		return count_read(s, read(s->in, p, n));
 	enum stream_result res = s->below->read(s->context, p, n, &got, wants);
-	s->tail += got;
+	note_read(s, got);
 	return res;
 }
 
@@ -221,6 +238,8 @@ stream_put(struct stream *s, struct span bytes, int64_t deadline)
 		}
 		memcpy(s->obuf + s->fill, bytes.p, n);
 		s->fill += n;
+		if (s->out_deep < s->fill)
+			s->out_deep = s->fill;
 		bytes = span_skip(bytes, n);
 		if (s->fill == sizeof(s->obuf))
 			(void)stream_flush(s, deadline);

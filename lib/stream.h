@@ -61,11 +61,16 @@ struct stream {
 	_Atomic uint64_t sent; /* octets, of all its connections; another thread may look at it */
 	size_t head, tail; /* unread bytes in ibuf */
 	size_t fill;       /* unsent bytes in obuf */
+	size_t in_deep, out_deep; /* bytes of each that were ever filled */
 	char ibuf[STREAM_IN];
 	char obuf[STREAM_OUT];
 };
 
+/* What was in its buffers stays there, for stream_wipe; *s was zeroed once. */
 void stream_init(struct stream *s, int in, int out, bool lenient, const volatile int *stop);
+
+/* Leaves no octet of the peer in *s, which is zeroed, whatever was unread or unsent. */
+void stream_wipe(struct stream *s);
 
 /*
  * The next line without its end, valid until the next call. Lines longer than `limit` octets with

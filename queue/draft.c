@@ -65,6 +65,8 @@ draft_lane(struct draft *d, const char *lane)
 	if (d->lanes == DRAFT_LANES)
 		return -E2BIG;
 	snprintf(d->lane[d->lanes], sizeof(d->lane[0]), "%s", lane);
+	if (d->broad == d->lanes)
+		d->broad++;
 	return d->lanes++;
 }
 
@@ -155,6 +157,8 @@ draft_gather(struct draft *d, struct span s)
 		size_t n = s.n < room ? s.n : room;
 		memcpy(d->buffer + d->fill, s.p, n);
 		d->fill += n;
+		if (d->deep < d->fill)
+			d->deep = d->fill;
 		s = span_skip(s, n);
 	}
 }
@@ -307,4 +311,13 @@ draft_drop(struct draft *d)
 		draft_remove(d);
 	d->spool = NULL;
 	buf_reset(&d->head);
+}
+
+void
+draft_wipe(struct draft *d)
+{
+	buf_free(&d->head);
+	explicit_bzero(d->buffer, d->deep);
+	explicit_bzero(d->lane, (size_t)d->broad * sizeof(d->lane[0]));
+	explicit_bzero(d, offsetof(struct draft, lane));
 }

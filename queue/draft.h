@@ -33,10 +33,12 @@ struct draft {
 	struct buf head;                     /* envelope text */
 	int recipients;
 	int lanes;
-	char lane[DRAFT_LANES][LANE_NAME_SIZE];
 	uint64_t length;                     /* octets of body */
 	uint32_t crc;
 	size_t fill;
+	size_t deep;                         /* octets of the buffer that were ever filled */
+	int broad;                           /* lanes that ever had a name */
+	char lane[DRAFT_LANES][LANE_NAME_SIZE];
 	char buffer[DRAFT_BUFFER];
 };
 
@@ -66,5 +68,8 @@ int draft_commit(struct draft *d);
 
 /* Forgets a message that was begun and not committed. Safe on a zeroed draft. */
 void draft_drop(struct draft *d);
+
+/* Behind draft_drop: no octet of what was ever written is left in *d, which is zeroed. */
+void draft_wipe(struct draft *d);
 
 #endif

@@ -17,8 +17,8 @@ do_hello(struct session *s, struct span arg, bool extended)
 	if (!arguments_hello(arg, offers_parameters(s)))
 		return extended ? R_EHLO_SYNTAX : R_HELO_SYNTAX;
 	session_drop(s);
-	snprintf(s->said.helo, sizeof(s->said.helo), "%.*s", (int)arg.n, arg.p);
-	s->said.extended = extended;
+	snprintf(s->client.said.helo, sizeof(s->client.said.helo), "%.*s", (int)arg.n, arg.p);
+	s->client.said.extended = extended;
 	return extended ? R_EHLO : R_HELO;
 }
 
@@ -50,11 +50,12 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 {
 	auto_buf question = buf_new(LIMIT_COMMAND);
 	buf_printf(&question, "%s %.*s\nclient %s\n", what, (int)address.n,
-		address.n > 0 ? address.p : "", s->peer.text);
+		address.n > 0 ? address.p : "", s->client.peer.text);
 	if (kind == REQUEST_CHECK_RECIPIENT)
-		buf_printf(&question, "sender %s\n", s->transaction.sender);
+		buf_printf(&question, "sender %s\n", s->client.transaction.sender);
 	switch (helper_check(s->monitor, kind, buf_span(&question),
-		session_deadline(s, s->conf.receive.timeout_check), s->stop, s->check_text)) {
+		session_deadline(s, s->conf.receive.timeout_check), s->stop,
+		s->client.check_text)) {
 	case CHECK_OK:
 		return R_FINE;
 	case CHECK_REJECT:
@@ -62,7 +63,7 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	case CHECK_STOPPED:
 		return R_STOPPING;
 	default:
-		if (s->check_text[0] == '\0')
+		if (s->client.check_text[0] == '\0')
 			tell_unanswered(s, what);
 		return R_CHECK_DEFER;
 	}
@@ -87,9 +88,9 @@ approve_recipient(void *ctx, struct span address)
 static enum reply
 do_mail(struct session *s, struct span arg)
 {
-	s->said.rights.offered = offers_parameters(s);
-	enum reply r = transaction_mail(&s->transaction, &s->spool, &s->conf, &s->said.rights, arg,
-		approve_sender, s);
+	s->client.said.rights.offered = offers_parameters(s);
+	enum reply r = transaction_mail(&s->client.transaction, &s->spool, &s->conf,
+		&s->client.said.rights, arg, approve_sender, s);
 	return r == R_SENDER_OK && !session_take(s, QUOTA_MESSAGES) ? R_QUOTA : r;
 }
 
@@ -100,18 +101,18 @@ do_mail(struct session *s, struct span arg)
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
-	enum reply r = transaction_rcpt(&s->transaction, &s->conf, &s->said.rights, arg,
-		approve_recipient, s);
+	enum reply r = transaction_rcpt(&s->client.transaction, &s->conf, &s->client.said.rights,
+		arg, approve_recipient, s);
 	if (r == R_RCPT_OK && !session_take(s, QUOTA_RECIPIENTS))
 		return R_QUOTA;
-	return r == R_TOO_MANY_RCPT && ++s->idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
+	return r == R_TOO_MANY_RCPT && ++s->client.idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
 }
 
 static enum reply
 do_data(struct session *s, struct span arg)
 {
 	(void)arg;
-	return transaction_ready(&s->transaction, false);
+	return transaction_ready(&s->client.transaction, false);
 }
 
 static enum reply
@@ -228,7 +229,7 @@ static bool
 needs_tls(const struct session *s)
 {
 	return (s->conf.tls.mode == TLS_REQUIRED || s->conf.tls.mode == TLS_IMPLICIT) &&
-		!peer_is_direct(&s->peer, &s->conf.receive);
+	       !peer_is_direct(&s->client.peer, &s->conf.receive);
 }
 
 static enum reply
@@ -243,9 +244,9 @@ run_command(struct session *s, struct span line)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;
-	if ((c->rules & CLEAR) == 0 && !s->secure && needs_tls(s))
+	if ((c->rules & CLEAR) == 0 && !s->client.secure && needs_tls(s))
 		return R_NEED_TLS;
-	if ((c->rules & NEEDS_HELO) != 0 && s->said.helo[0] == '\0')
+	if ((c->rules & NEEDS_HELO) != 0 && s->client.said.helo[0] == '\0')
 		return R_NEED_HELO;
 	return c->run(s, arg);
 }
@@ -268,13 +269,13 @@ commands_answer(struct session *s, enum stream_result res, struct span line)
 void
 commands_hush(struct session *s, struct span line)
 {
-	s->hush = span_istarts(span_trim(line), span_of("AUTH")) ||
-		(s->hush && find_command(verb_of(line)) == NULL);
+	s->client.hush = span_istarts(span_trim(line), span_of("AUTH")) ||
+			 (s->client.hush && find_command(verb_of(line)) == NULL);
 }
 
 struct span
 commands_loggable(const struct session *s, struct span line)
 {
 	struct span bdat = span_of("BDAT");
-	return s->hush ? span_of("AUTH") : span_istarts(line, bdat) ? bdat : line;
+	return s->client.hush ? span_of("AUTH") : span_istarts(line, bdat) ? bdat : line;
 }

@@ -52,7 +52,10 @@ helper_tls_begin(int fd, struct stream *s, int64_t deadline, struct tlsinfo *inf
 	int r = send(fd, &go, 1, MSG_NOSIGNAL) != 1 || dup2(fd, STDIN_FILENO) < 0 ||
 			dup2(fd, STDOUT_FILENO) < 0
 		? -EPROTO : 0;
-	stream_init(s, STDIN_FILENO, STDOUT_FILENO, s->lenient, s->stop);
+	bool lenient = s->lenient;
+	const volatile int *stop = s->stop;
+	stream_wipe(s);
+	stream_init(s, STDIN_FILENO, STDOUT_FILENO, lenient, stop);
 	struct tlsinfo got;
 	for (size_t have = 0; r == 0 && have < sizeof(got);) {
 		struct span bytes;

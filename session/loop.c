@@ -24,10 +24,10 @@
 static bool
 spoke_early(const struct session *s)
 {
-	if (s->said.rights.any_domain)
+	if (s->client.said.rights.any_domain)
 		return false;
 	int ready = wait_which(STDIN_FILENO, POLLIN, 0, NULL);
-	return stream_pending(&s->stream) || (ready > 0 && (ready & POLLHUP) == 0);
+	return stream_pending(&s->client.stream) || (ready > 0 && (ready & POLLHUP) == 0);
 }
 
 /* What a proxy said instead of a header is for the operator to see. */
@@ -38,8 +38,8 @@ refuse_proxy(const struct session *s, struct span header)
 	struct log_fields f = { .event = "refused" };
 	buf_escape_text(text, sizeof(text), header);
 	counters_one(COUNTER_PROXY_REFUSED);
-	log_event(LOG_NOTICE, &f, "refused %s, a proxy: not a PROXY header: \"%s\"", s->peer.text,
-		text);
+	log_event(LOG_NOTICE, &f, "refused %s, a proxy: not a PROXY header: \"%s\"",
+		s->client.peer.text, text);
 }
 
 /* Reads what the proxy says of its client (proxy.h). False: nothing that can be believed. */
@@ -52,15 +52,15 @@ learn_from_proxy(struct session *s)
 	int64_t until = session_deadline(s, s->conf.tls.timeout);
 	size_t n = 0;
 	for (size_t used; r == PROXY_MORE && n < sizeof(header);) {
-		if (stream_octet(&s->stream, until, &header[n]) != STREAM_OK)
+		if (stream_octet(&s->client.stream, until, &header[n]) != STREAM_OK)
 			break;
 		n++;
 		r = proxy_parse((struct span){ header, n }, &used, &client);
 	}
 	if (r == PROXY_CLIENT)
-		peer_become(&s->peer, &client);
+		peer_become(&s->client.peer, &client);
 	else if (r == PROXY_ITSELF)
-		peer_stay_proxy(&s->peer);
+		peer_stay_proxy(&s->client.peer);
 	else if (n > 0)
 		refuse_proxy(s, (struct span){ header, n });
 	else
@@ -72,22 +72,22 @@ learn_from_proxy(struct session *s)
 static bool
 meet_client(struct session *s)
 {
-	if (peer_is_proxy(&s->peer, &s->conf.receive) && !learn_from_proxy(s))
+	if (peer_is_proxy(&s->client.peer, &s->conf.receive) && !learn_from_proxy(s))
 		return false;
 	session_forget(s);
-	if (!peer_is_local(&s->peer, &s->conf.receive))
-		quota_client(&s->quota, &s->peer.addr, s->conf.receive.limit_window);
+	if (!peer_is_local(&s->client.peer, &s->conf.receive))
+		quota_client(&s->client.quota, &s->client.peer.addr, s->conf.receive.limit_window);
 	struct log_fields f = { .event = "connected" };
-	log_event(LOG_INFO, &f, "connection from %s", s->peer.text);
+	log_event(LOG_INFO, &f, "connection from %s", s->client.peer.text);
 	session_count(s, QUOTA_CONNECTIONS, 1);
-	if (s->conf.tls.mode != TLS_IMPLICIT || !s->peer.socket)
+	if (s->conf.tls.mode != TLS_IMPLICIT || !s->client.peer.socket)
 		return true;
 	if (session_may(s, QUOTA_CONNECTIONS))
 		return secure_handshake(s);
 	f.event = "refused"; /* without a reply: it would cost the handshake that is to be saved */
 	counters_one(COUNTER_UNGREETED);
 	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network",
-		s->peer.text);
+		s->client.peer.text);
 	return false;
 }
 
@@ -103,7 +103,7 @@ greeting(struct session *s)
 static void
 count_end(const struct session *s, int64_t began)
 {
-	if (!s->secure)
+	if (!s->client.secure)
 		counters_one(COUNTER_SESSIONS_CLEAR);
 	counters_time(COUNTER_SESSION_TIME, clock_ms() - began);
 }
@@ -116,10 +116,10 @@ converse(struct session *s)
 	bool more = meet_client(s) && say_and_count(s, greeting(s), span_of("greeting"));
 	while (more) {
 		struct span line = { 0 };
-		enum stream_result res = stream_line(&s->stream, LIMIT_COMMAND, LIMIT_COMMAND_JUNK,
-			session_patience(s), &line);
+		enum stream_result res = stream_line(&s->client.stream, LIMIT_COMMAND,
+			LIMIT_COMMAND_JUNK, session_patience(s), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
-			if (s->transaction.open || s->stream.broken)
+			if (s->client.transaction.open || s->client.stream.broken)
 				session_lost(s, "in a transaction; it was dropped");
 			break;
 		}
@@ -133,9 +133,9 @@ converse(struct session *s)
 			more = secure_handshake(s);
 	}
 	session_drop(s);
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
-	if (s->linger)
-		stream_linger(&s->stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
+	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
+	if (s->client.linger)
+		stream_linger(&s->client.stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
 	count_end(s, began);
 }
 
@@ -150,21 +150,20 @@ begin_to_count(const struct session *s)
 }
 
 int
-loop_main(struct session *s)
+loop_main(struct session *s, const struct peer *peer)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
-	s->end = clock_deadline(s->conf.receive.timeout_session);
 	log_reconnect_by(helper_log, s->monitor);
-	session_progress(s);
-	stream_init(&s->stream, STDIN_FILENO, STDOUT_FILENO, session_is_lenient(s), s->stop);
 	begin_to_count(s);
+	session_begin(s, peer);
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, &s->spool, s->monitor, &f)) {
 		say_reply(s, R_NO_SESSION);
 		int64_t until = session_deadline(s, s->conf.receive.timeout_command);
-		(void)stream_flush(&s->stream, until);
+		(void)stream_flush(&s->client.stream, until);
 		return EX_TEMPFAIL;
 	}
 	converse(s);
+	session_end(s);
 	return EXIT_SUCCESS;
 }

@@ -7,9 +7,9 @@
 #include "session/session.h"
 
 /*
- * Locks the process in and talks until the end. The caller has filled conf, spool, peer, quota,
- * monitor and stop. The exit status of the process.
+ * Locks the process in and talks until the end. The caller has filled conf, spool, counts, monitor
+ * and stop. The exit status of the process.
  */
-int loop_main(struct session *s);
+int loop_main(struct session *s, const struct peer *peer);
 
 #endif

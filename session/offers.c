@@ -5,8 +5,8 @@
 bool
 offers_tls(const struct session *s)
 {
-	return !s->secure && !s->tls_failed && s->peer.socket && s->conf.tls.mode != TLS_OFF &&
-		s->conf.tls.certificate != NULL;
+	return !s->client.secure && !s->client.tls_failed && s->client.peer.socket &&
+	       s->conf.tls.mode != TLS_OFF && s->conf.tls.certificate != NULL;
 }
 
 /* SCRAM and EXTERNAL need the file of users: a program that only judges passwords is no help. */
@@ -19,21 +19,21 @@ usable_scram(const struct session *s)
 static bool
 usable_bound(const struct session *s)
 {
-	return s->secure && s->tls.binding.safe && usable_scram(s);
+	return s->client.secure && s->client.tls.binding.safe && usable_scram(s);
 }
 
 /* RFC 4954 section 4: no password in clear. */
 static bool
 usable_password(const struct session *s)
 {
-	return s->secure || s->conf.auth.clear == CONF_YES ||
-		peer_is_direct(&s->peer, &s->conf.receive);
+	return s->client.secure || s->conf.auth.clear == CONF_YES ||
+	       peer_is_direct(&s->client.peer, &s->conf.receive);
 }
 
 static bool
 usable_certificate(const struct session *s)
 {
-	return s->tls.client[0] != '\0' && usable_scram(s);
+	return s->client.tls.client[0] != '\0' && usable_scram(s);
 }
 
 /* What AUTH can do, the best first. */
@@ -103,30 +103,30 @@ always(const struct session *s)
 static bool
 is_known(const struct session *s)
 {
-	return s->said.user[0] != '\0';
+	return s->client.said.user[0] != '\0';
 }
 
 static bool
 offers_requiretls(const struct session *s)
 {
-	return s->secure && s->conf.receive.requiretls == CONF_YES;
+	return s->client.secure && s->conf.receive.requiretls == CONF_YES;
 }
 
 /* Before it proves who it is, perhaps behind STARTTLS, a user's device looks like a stranger. */
 static bool
 may_belong_here(const struct session *s)
 {
-	return s->said.rights.any_domain || can_authenticate(s);
+	return s->client.said.rights.any_domain || can_authenticate(s);
 }
 
 unsigned
 offers_parameters(const struct session *s)
 {
 	return (offers_auth(s) ? OFFER_AUTH : 0U) |
-		(s->said.rights.any_domain ? OFFER_BARE : 0U) |
-		(may_belong_here(s) ? OFFER_ANY_NAME : 0U) |
-		(is_known(s) ? OFFER_HOLD | OFFER_PRIORITY : 0U) |
-		(offers_requiretls(s) ? OFFER_REQUIRETLS : 0U);
+	       (s->client.said.rights.any_domain ? OFFER_BARE : 0U) |
+	       (may_belong_here(s) ? OFFER_ANY_NAME : 0U) |
+	       (is_known(s) ? OFFER_HOLD | OFFER_PRIORITY : 0U) |
+	       (offers_requiretls(s) ? OFFER_REQUIRETLS : 0U);
 }
 
 /* Service extensions, as EHLO lists them. */

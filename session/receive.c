@@ -15,7 +15,7 @@ enum { CHUNK_EXCESS = 4 };
 static void
 announce(struct session *s)
 {
-	const struct draft *d = &s->transaction.draft;
+	const struct draft *d = &s->client.transaction.draft;
 	for (int i = 0; i < d->lanes; i++) {
 		struct request r = { .kind = REQUEST_RELAY };
 		snprintf(r.lane, sizeof(r.lane), "%s", d->lane[i]);
@@ -31,7 +31,7 @@ log_failure(struct session *s, int err)
 	struct log_fields f = session_event(s, "refused");
 	counters_one(COUNTER_SPOOL_FAILURES);
 	log_event(LOG_ERR, &f, "%s: not queued: spool: %s; the client was told to try again",
-		s->transaction.draft.id, strerror(-err));
+		s->client.transaction.draft.id, strerror(-err));
 }
 
 static void
@@ -46,19 +46,19 @@ count_message(const struct transaction *t)
 static enum reply
 finish_data(struct session *s)
 {
-	struct transaction *t = &s->transaction;
+	struct transaction *t = &s->client.transaction;
 	int err;
 	enum reply r = transaction_finish(t, &err);
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
-		count_message(&s->transaction);
+		count_message(&s->client.transaction);
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
 		session_keep(s, QUOTA_RECIPIENTS);
 		session_progress(s);
 		log_event(LOG_INFO, &f,
 			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
-			t->draft.id, s->peer.text, t->sender, t->draft.recipients,
+			t->draft.id, s->client.peer.text, t->sender, t->draft.recipients,
 			t->draft.recipients == 1 ? "" : "s", (long long)t->size);
 	} else if (err < 0) {
 		log_failure(s, err);
@@ -74,22 +74,23 @@ with_keyword(const struct session *s, bool utf8)
 		{ { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } },
 		{ { "UTF8SMTP", "UTF8SMTPA" }, { "UTF8SMTPS", "UTF8SMTPSA" } },
 	};
-	bool known = s->said.user[0] != '\0';
-	bool extended = s->said.extended || s->transaction.utf8 || s->secure || known;
-	return extended ? words[utf8][s->secure][known] : "SMTP";
+	bool known = s->client.said.user[0] != '\0';
+	bool extended =
+		s->client.said.extended || s->client.transaction.utf8 || s->client.secure || known;
+	return extended ? words[utf8][s->client.secure][known] : "SMTP";
 }
 
 static void
 start_data(struct session *s, bool chunked)
 {
-	struct trace trace = { .helo = s->said.helo,
-		.peer = s->peer.place == PEER_AT ? s->peer.text : NULL,
-		.hostname = s->conf.who.hostname, .with = with_keyword(s, false),
+	struct trace trace = { .helo = s->client.said.helo,
+		.peer = s->client.peer.place == PEER_AT ? s->client.peer.text : NULL,
+		.hostname = s->conf.who.hostname,
+		.with = with_keyword(s, false),
 		.with_utf8 = with_keyword(s, true),
-		.cipher = s->secure ? s->tls.cipher : NULL };
-	transaction_start_data(&s->transaction, &trace, chunked,
-		session_is_lenient(s));
-	s->data_start = clock_ms();
+		.cipher = s->client.secure ? s->client.tls.cipher : NULL };
+	transaction_start_data(&s->client.transaction, &trace, chunked, session_is_lenient(s));
+	s->client.data_start = clock_ms();
 }
 
 /* A client has timeout_data for the next octet, and must keep up a rate on the whole (I4). */
@@ -97,9 +98,9 @@ static int64_t
 data_deadline(const struct session *s)
 {
 	int64_t allowed = s->conf.receive.timeout_data * 1000 +
-		s->transaction.size / s->conf.receive.min_data_rate * 1000;
+			  s->client.transaction.size / s->conf.receive.min_data_rate * 1000;
 	int64_t idle = session_deadline(s, s->conf.receive.timeout_data);
-	return clock_earlier(idle, s->data_start + allowed);
+	return clock_earlier(idle, s->client.data_start + allowed);
 }
 
 /* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */
@@ -110,15 +111,15 @@ receive_data(struct session *s, enum reply *reply)
 	for (enum dot_result end = DOT_MORE; end == DOT_MORE;) {
 		struct span bytes;
 		size_t used;
-		enum stream_result res = stream_bytes(&s->stream, data_deadline(s), &bytes);
+		enum stream_result res = stream_bytes(&s->client.stream, data_deadline(s), &bytes);
 		if (res != STREAM_OK)
 			return res;
-		end = transaction_data(&s->transaction, bytes, &used);
-		stream_used(&s->stream, used);
+		end = transaction_data(&s->client.transaction, bytes, &used);
+		stream_used(&s->client.stream, used);
 	}
 #ifdef BREAK_EARLY_250 /* set only by the test that proves the power-cut test can fail */
 	say_reply(s, R_QUEUED);
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
+	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
 #endif
 	*reply = finish_data(s);
 	return STREAM_OK;
@@ -128,9 +129,9 @@ receive_data(struct session *s, enum reply *reply)
 static enum reply
 take_chunk(struct session *s, struct span bytes)
 {
-	enum reply r = transaction_chunk(&s->transaction, bytes);
+	enum reply r = transaction_chunk(&s->client.transaction, bytes);
 	if (r == R_QUEUE_FULL || r == R_QUEUE_ERROR)
-		log_failure(s, s->transaction.draft.err);
+		log_failure(s, s->client.transaction.draft.err);
 	return r;
 }
 
@@ -143,7 +144,7 @@ receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
 {
 	while (left > 0) {
 		struct span bytes;
-		enum stream_result res = stream_bytes(&s->stream, data_deadline(s), &bytes);
+		enum stream_result res = stream_bytes(&s->client.stream, data_deadline(s), &bytes);
 		if (res != STREAM_OK)
 			return res;
 		if ((int64_t)bytes.n > left)
@@ -151,8 +152,9 @@ receive_chunk(struct session *s, int64_t left, bool last, enum reply *reply)
 		if (*reply == R_CHUNK_OK)
 			*reply = take_chunk(s, bytes);
 		else
-			s->transaction.size += (int64_t)bytes.n; /* data_deadline counts it */
-		stream_used(&s->stream, bytes.n);
+			s->client.transaction.size +=
+				(int64_t)bytes.n; /* data_deadline counts it */
+		stream_used(&s->client.stream, bytes.n);
 		left -= (int64_t)bytes.n;
 	}
 	if (last && *reply == R_CHUNK_OK)
@@ -171,19 +173,19 @@ receive_bdat(struct session *s, struct span arg)
 		return R_CHUNK_TOO_LARGE;
 	if (octets == 0 && !last && !session_count_idle(s))
 		return R_IDLE_COMMANDS;
-	enum reply r = transaction_ready(&s->transaction, true);
+	enum reply r = transaction_ready(&s->client.transaction, true);
 	if (r == R_START_DATA)
 		r = R_CHUNK_OK;
-	if (r == R_CHUNK_OK && !s->transaction.chunked)
+	if (r == R_CHUNK_OK && !s->client.transaction.chunked)
 		start_data(s, true);
 	if (r != R_CHUNK_OK) { /* its octets are read and dropped, at the same rate */
-		s->data_start = clock_ms();
-		s->transaction.size = 0;
+		s->client.data_start = clock_ms();
+		s->client.transaction.size = 0;
 	}
 	enum stream_result res = receive_chunk(s, octets, last, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
 		session_lost(s, "in a message; nothing was queued");
-		s->stream.broken = true;
+		s->client.stream.broken = true;
 	} else if (res != STREAM_OK) {
 		r = say_to_silence(res);
 	}

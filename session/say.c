@@ -16,7 +16,7 @@ add_value(const struct session *s, char letter, struct buf *b)
 		buf_puts(b, s->conf.who.hostname);
 		break;
 	case 'i':
-		buf_puts(b, s->transaction.draft.id);
+		buf_puts(b, s->client.transaction.draft.id);
 		break;
 	case 'm':
 		offers_add_mechanisms(s, b);
@@ -32,7 +32,8 @@ add_value(const struct session *s, char letter, struct buf *b)
 		buf_printf(b, "%lld", (long long)s->conf.receive.max_recipients);
 		break;
 	case 'c':
-		buf_puts(b, s->check_text[0] != '\0' ? s->check_text : "cannot be checked now");
+		buf_puts(b, s->client.check_text[0] != '\0' ? s->client.check_text
+							    : "cannot be checked now");
 		break;
 	case 'd':
 		buf_printf(b, "%d", (int)DRAFT_LANES);
@@ -57,7 +58,7 @@ add_text(const struct session *s, const char *text, struct buf *b)
 static void
 say_bytes(struct session *s, struct span bytes)
 {
-	stream_put(&s->stream, bytes, session_deadline(s, s->conf.receive.timeout_command));
+	stream_put(&s->client.stream, bytes, session_deadline(s, s->conf.receive.timeout_command));
 }
 
 void
@@ -120,8 +121,8 @@ log_refused(struct session *s, enum reply r, struct span what)
 	buf_escape_text(text, sizeof(text), what);
 	add_text(s, row->text, &said);
 	f.status = row->code;
-	log_event(LOG_NOTICE, &f, "refused %s: \"%s\": %s %.*s", s->peer.text, text, row->code,
-		(int)said.n, said.n > 0 ? said.p : "");
+	log_event(LOG_NOTICE, &f, "refused %s: \"%s\": %s %.*s", s->client.peer.text, text,
+		row->code, (int)said.n, said.n > 0 ? said.p : "");
 }
 
 bool
@@ -132,7 +133,7 @@ say_and_count(struct session *s, enum reply r, struct span what)
 		log_refused(s, r, what);
 		session_count(s, QUOTA_ERRORS, 1);
 		counters_one(COUNTER_ERRORS);
-		if (kind == REPLY_ERROR && (++s->errors >= s->conf.receive.max_errors ||
+		if (kind == REPLY_ERROR && (++s->client.errors >= s->conf.receive.max_errors ||
 						   !session_may(s, QUOTA_ERRORS))) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;
@@ -141,8 +142,8 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	}
 	say_reply(s, r);
 	/* A client over its quota gets no time. */
-	s->linger = kind == REPLY_CLOSE && r != R_QUOTA;
-	return kind != REPLY_CLOSE && kind != REPLY_LEAVE && !s->stream.broken;
+	s->client.linger = kind == REPLY_CLOSE && r != R_QUOTA;
+	return kind != REPLY_CLOSE && kind != REPLY_LEAVE && !s->client.stream.broken;
 }
 
 enum reply

@@ -18,12 +18,13 @@ start_tls(struct session *s)
 	struct log_fields f = session_event(s, "tls");
 	int fd = helper_tls(s->monitor, session_deadline(s, s->conf.tls.timeout), s->stop);
 	if (fd < 0) {
-		s->tls_failed = true;
+		s->client.tls_failed = true;
 		counters_one(COUNTER_TLS_FAILED);
-		log_event(LOG_NOTICE, &f, "no TLS with %s: tls did not get ready", s->peer.text);
+		log_event(LOG_NOTICE, &f, "no TLS with %s: tls did not get ready",
+			s->client.peer.text);
 		return fd;
 	}
-	s->tls_ready = fd;
+	s->client.tls_ready = fd;
 	return 0;
 }
 
@@ -32,15 +33,15 @@ enum reply
 secure_starttls(struct session *s, struct span arg)
 {
 	(void)arg;
-	if (s->secure)
+	if (s->client.secure)
 		return R_TLS_ACTIVE;
 	if (s->conf.tls.mode == TLS_OFF || s->conf.tls.certificate == NULL)
 		return R_NOT_IMPLEMENTED; /* and a later attempt would not help */
 	if (!offers_tls(s))
 		return R_TLS_UNAVAILABLE;
-	if (stream_pending(&s->stream))
+	if (stream_pending(&s->client.stream))
 		return R_TLS_EARLY;
-	(void)stream_flush(&s->stream, session_deadline(s, s->conf.receive.timeout_command));
+	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
 	int r = start_tls(s);
 	if (r < 0)
 		return r == -ECANCELED ? R_STOPPING : R_TLS_UNAVAILABLE;
@@ -61,21 +62,23 @@ secure_handshake(struct session *s)
 	struct log_fields f = session_event(s, "tls");
 	int64_t until = session_deadline(s, s->conf.tls.timeout);
 	session_forget(s);
-	if (s->tls_ready < 0 && start_tls(s) < 0)
+	if (s->client.tls_ready < 0 && start_tls(s) < 0)
 		return false;
-	bool shaken = stream_flush(&s->stream, until) == STREAM_OK &&
-		helper_tls_begin(s->tls_ready, &s->stream, until, &s->tls) == 0;
-	close(s->tls_ready);
-	s->tls_ready = -1;
+	struct client *c = &s->client;
+	bool shaken = stream_flush(&c->stream, until) == STREAM_OK &&
+		helper_tls_begin(c->tls_ready, &c->stream, until, &c->tls) == 0;
+	close(c->tls_ready);
+	c->tls_ready = -1;
 	if (!shaken) {
 		counters_one(COUNTER_TLS_FAILED);
-		log_event(LOG_NOTICE, &f, "no TLS with %s", s->peer.text);
+		log_event(LOG_NOTICE, &f, "no TLS with %s", s->client.peer.text);
 		return false;
 	}
-	s->secure = true;
-	count_version(s->tls.version);
-	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->tls.version, s->peer.text, s->tls.cipher,
-		s->tls.client[0] != '\0' ? ", certificate of " : "", s->tls.client);
+	s->client.secure = true;
+	count_version(s->client.tls.version);
+	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->client.tls.version, s->client.peer.text,
+		s->client.tls.cipher, s->client.tls.client[0] != '\0' ? ", certificate of " : "",
+		s->client.tls.client);
 	return true;
 }
 
@@ -88,8 +91,8 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 	say_text(s, "334 ");
 	say_text(s, challenge);
 	say_text(s, "\r\n");
-	enum stream_result res = stream_line(&s->stream, LIMIT_AUTH_LINE, LIMIT_COMMAND_JUNK,
-		session_patience(s), line);
+	enum stream_result res = stream_line(&s->client.stream, LIMIT_AUTH_LINE,
+		LIMIT_COMMAND_JUNK, session_patience(s), line);
 	switch (res) {
 	case STREAM_OK:
 		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
@@ -99,7 +102,7 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 		return R_AUTH_BAD_TEXT;
 	case STREAM_EOF:
 	case STREAM_BROKEN:
-		s->stream.broken = true;
+		s->client.stream.broken = true;
 		return R_BYE;
 	default:
 		return say_to_silence(res);
@@ -110,49 +113,50 @@ static void
 remember_user(struct session *s, const struct auth_text *a)
 {
 	struct log_fields f = session_event(s, "authenticated");
-	struct said *said = &s->said;
+	struct said *said = &s->client.said;
 	snprintf(said->user, sizeof(said->user), "%.*s", (int)sizeof(said->user) - 1, a->text);
-	snprintf(s->senders, sizeof(s->senders), "%.*s", (int)sizeof(s->senders) - 1,
-		a->text + strlen(a->text) + 1);
-	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->senders) };
+	s->client.senders_used = true;
+	snprintf(s->client.senders, sizeof(s->client.senders), "%.*s",
+		(int)sizeof(s->client.senders) - 1, a->text + strlen(a->text) + 1);
+	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->client.senders) };
 	char name[LIMIT_LOG_TEXT];
-	buf_escape_text(name, sizeof(name), span_of(s->said.user));
-	log_event(LOG_INFO, &f, "%s is \"%s\"", s->peer.text, name);
+	buf_escape_text(name, sizeof(name), span_of(s->client.said.user));
+	log_event(LOG_INFO, &f, "%s is \"%s\"", s->client.peer.text, name);
 }
 
 /* The exchange of one AUTH; `first` is NULL without an initial response. */
 static enum reply
-authenticate(struct session *s, const char *mechanism, const struct span *first)
+authenticate(struct session *s, const char *mechanism, const struct span *first,
+	struct auth_text *answer)
 {
-	static struct auth_text answer;
-	struct auth_hello hello = { .secure = s->secure, .binding = s->tls.binding };
+	struct auth_hello hello = { .secure = s->client.secure, .binding = s->client.tls.binding };
 	struct span line;
 	snprintf(hello.mechanism, sizeof(hello.mechanism), "%s", mechanism);
-	snprintf(hello.client, sizeof(hello.client), "%s", s->tls.client);
+	snprintf(hello.client, sizeof(hello.client), "%s", s->client.tls.client);
 	auto_fd fd = helper_auth(s->monitor, &hello);
 	if (fd < 0)
 		return R_AUTH_TROUBLE;
 	for (const struct span *said = first;; said = &line) {
 		int err = helper_auth_step(fd, said,
-			session_deadline(s, s->conf.receive.timeout_command), s->stop, &answer);
+			session_deadline(s, s->conf.receive.timeout_command), s->stop, answer);
 		if (err < 0)
 			return err == -ECANCELED ? R_STOPPING : R_AUTH_TROUBLE;
-		if (answer.result != AUTH_CHALLENGE)
+		if (answer->result != AUTH_CHALLENGE)
 			break;
-		enum reply r = ask_client(s, answer.text, &line);
+		enum reply r = ask_client(s, answer->text, &line);
 		if (r != R_FINE)
 			return r;
 	}
-	if (answer.result == AUTH_DONE) {
+	if (answer->result == AUTH_DONE) {
 		counters_one(COUNTER_AUTH_OK);
-		remember_user(s, &answer);
+		remember_user(s, answer);
 		return R_AUTH_OK;
 	}
-	if (answer.result != AUTH_REFUSED)
-		return answer.result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
+	if (answer->result != AUTH_REFUSED)
+		return answer->result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
 	counters_one(COUNTER_AUTH_FAILED);
 	session_keep(s, QUOTA_AUTH_FAILURES);
-	return ++s->auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
+	return ++s->client.auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }
 
 enum reply
@@ -160,9 +164,9 @@ secure_auth(struct session *s, struct span arg)
 {
 	if (!offers_auth(s))
 		return R_NOT_IMPLEMENTED;
-	if (s->said.user[0] != '\0')
+	if (s->client.said.user[0] != '\0')
 		return R_AUTH_AGAIN;
-	if (s->transaction.open)
+	if (s->client.transaction.open)
 		return R_AUTH_LATE;
 	const char *blank = memchr(arg.p, ' ', arg.n);
 	struct span name = blank != NULL ? span_from(arg.p, blank) : arg;
@@ -181,7 +185,9 @@ secure_auth(struct session *s, struct span arg)
 	bool empty = span_eq(first, span_of("=")); /* a response, and there is nothing in it */
 	if (empty)
 		first.n = 0;
-	enum reply r = authenticate(s, mechanism, empty || first.n > 0 ? &first : NULL);
+	static struct auth_text answer;
+	enum reply r = authenticate(s, mechanism, empty || first.n > 0 ? &first : NULL, &answer);
+	explicit_bzero(&answer, sizeof(answer));
 	session_give_back(s, QUOTA_AUTH_FAILURES); /* unless it was one */
 	return r;
 }

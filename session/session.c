@@ -1,17 +1,45 @@
 #include "session/session.h"
 
+#include <unistd.h>
+
 #include "lib/clock.h"
+
+void
+session_begin(struct session *s, const struct peer *peer)
+{
+	struct client *c = &s->client;
+	c->peer = *peer;
+	c->quota = s->counts;
+	c->tls_ready = -1;
+	c->end = clock_deadline(s->conf.receive.timeout_session);
+	stream_init(&c->stream, STDIN_FILENO, STDOUT_FILENO, session_is_lenient(s), s->stop);
+	session_progress(s);
+}
+
+void
+session_end(struct session *s)
+{
+	struct client *c = &s->client;
+	session_drop(s);
+	if (c->tls_ready >= 0)
+		close(c->tls_ready);
+	transaction_wipe(&c->transaction);
+	stream_wipe(&c->stream);
+	if (c->senders_used)
+		explicit_bzero(c->senders, sizeof(c->senders));
+	explicit_bzero(c, offsetof(struct client, transaction));
+}
 
 bool
 session_is_lenient(const struct session *s)
 {
-	return !s->peer.socket && peer_is_direct(&s->peer, &s->conf.receive);
+	return !s->client.peer.socket && peer_is_direct(&s->client.peer, &s->conf.receive);
 }
 
 int64_t
 session_deadline(const struct session *s, int64_t seconds)
 {
-	return clock_earlier(clock_deadline(seconds), s->end);
+	return clock_earlier(clock_deadline(seconds), s->client.end);
 }
 
 /* Chunks have a rate to keep, whatever the time between them. */
@@ -19,28 +47,31 @@ int64_t
 session_patience(const struct session *s)
 {
 	int64_t until = session_deadline(s, s->conf.receive.timeout_command);
-	bool in_chunks = s->transaction.open && s->transaction.chunked;
-	return s->said.rights.any_domain || in_chunks ? until : clock_earlier(until, s->idle_end);
+	bool in_chunks = s->client.transaction.open && s->client.transaction.chunked;
+	return s->client.said.rights.any_domain || in_chunks
+		       ? until
+		       : clock_earlier(until, s->client.idle_end);
 }
 
 void
 session_progress(struct session *s)
 {
-	s->idle = 0;
-	s->idle_end = clock_deadline(LIMIT_STRANGER_TIME);
+	s->client.idle = 0;
+	s->client.idle_end = clock_deadline(LIMIT_STRANGER_TIME);
 }
 
 bool
 session_count_idle(struct session *s)
 {
-	long most = s->said.rights.any_domain ? LIMIT_IDLE_COMMANDS : LIMIT_STRANGER_COMMANDS;
-	return ++s->idle <= most;
+	long most =
+		s->client.said.rights.any_domain ? LIMIT_IDLE_COMMANDS : LIMIT_STRANGER_COMMANDS;
+	return ++s->client.idle <= most;
 }
 
 struct log_fields
 session_event(const struct session *s, const char *name)
 {
-	const struct transaction *t = &s->transaction;
+	const struct transaction *t = &s->client.transaction;
 	return (struct log_fields){ .event = name, .queue_id = t->open ? t->draft.id : NULL,
 		.sender = t->open ? t->sender : NULL };
 }
@@ -49,7 +80,8 @@ void
 session_forget(struct session *s)
 {
 	session_drop(s);
-	s->said = (struct said){ .rights.any_domain = peer_may_relay(&s->peer, &s->conf.receive) };
+	s->client.said = (struct said){ .rights.any_domain =
+						peer_may_relay(&s->client.peer, &s->conf.receive) };
 }
 
 void
@@ -57,7 +89,7 @@ session_lost(struct session *s, const char *where)
 {
 	struct log_fields f = session_event(s, "lost");
 	counters_one(COUNTER_SESSIONS_LOST);
-	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->peer.text, where);
+	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->client.peer.text, where);
 }
 
 /* What a client's network may do; 0: anything. */
@@ -81,38 +113,39 @@ limit_of(const struct conf *c, enum quota_kind kind)
 void
 session_count(struct session *s, enum quota_kind kind, int64_t n)
 {
-	(void)quota_add(&s->quota, kind, n);
+	(void)quota_add(&s->client.quota, kind, n);
 }
 
 bool
 session_may(const struct session *s, enum quota_kind kind)
 {
 	int64_t limit = limit_of(&s->conf, kind);
-	return limit == 0 || s->quota.window == 0 || quota_count(&s->quota, kind) <= limit;
+	return limit == 0 || s->client.quota.window == 0 ||
+	       quota_count(&s->client.quota, kind) <= limit;
 }
 
 bool
 session_take(struct session *s, enum quota_kind kind)
 {
-	return quota_take(&s->quota, kind, limit_of(&s->conf, kind), &s->held[kind]);
+	return quota_take(&s->client.quota, kind, limit_of(&s->conf, kind), &s->client.held[kind]);
 }
 
 void
 session_give_back(struct session *s, enum quota_kind kind)
 {
-	quota_give_back(&s->quota, kind, &s->held[kind]);
+	quota_give_back(&s->client.quota, kind, &s->client.held[kind]);
 }
 
 void
 session_keep(struct session *s, enum quota_kind kind)
 {
-	s->held[kind] = (struct quota_held){ 0 };
+	s->client.held[kind] = (struct quota_held){ 0 };
 }
 
 void
 session_drop(struct session *s)
 {
-	transaction_drop(&s->transaction);
+	transaction_drop(&s->client.transaction);
 	session_give_back(s, QUOTA_MESSAGES);
 	session_give_back(s, QUOTA_RECIPIENTS);
 }

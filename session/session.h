@@ -37,25 +37,23 @@ struct said {
 	struct rights rights;
 };
 
-struct session {
-	/* what the process begins with */
-	struct conf conf;
-	struct spool spool;
+/*
+ * All that belongs to one client, and nothing else does. It is zeroed between two of them, begins
+ * with session_begin and is wiped by session_end. What is large comes last and is touched only as
+ * far as it is filled.
+ */
+struct client {
 	struct peer peer;
-	struct quota quota;
+	struct quota quota;                  /* the counts of its network */
 	struct quota_held held[QUOTA_KINDS]; /* of it, for what may yet come to nothing */
-	int monitor;              /* requests go there (request.h) */
-	const volatile int *stop; /* set by a signal */
-	int64_t end;              /* when the time for the whole session is over (clock.h) */
-
-	/* the connection */
-	struct stream stream;
+	int64_t end;            /* when the time for the whole session is over (clock.h) */
 	int tls_ready;          /* the end of a tls that waits for the handshake, or -1 */
 	bool tls_failed;        /* tls could not get ready: it is not offered again */
 	bool secure;            /* TLS is spoken; then: */
 	struct tlsinfo tls;
 	bool linger;            /* a client that still sends is to read the reply that ends it */
 	bool hush;              /* the next line may belong to an AUTH that was refused */
+	bool senders_used;      /* something was written into `senders` */
 	char check_text[CHECK_TEXT]; /* what recipient_check or sender_check said last */
 
 	/* what counts against a limit */
@@ -65,10 +63,31 @@ struct session {
 	int auth_failures;
 
 	struct said said;
-	char senders[AUTH_SENDERS]; /* large: said.rights.senders, where a user has some */
-	struct transaction transaction;
 	int64_t data_start; /* when the data of a message began (clock.h) */
+
+	struct transaction transaction;
+	struct stream stream;
+	char senders[AUTH_SENDERS]; /* said.rights.senders, where a user has some */
 };
+
+/* What the process has, whoever its client is. */
+struct session {
+	struct conf conf;
+	struct spool spool;
+	struct quota counts;      /* the table that is counted in, if there is one; of no client */
+	int monitor;              /* requests go there (request.h) */
+	const volatile int *stop; /* set by a signal */
+	struct client client;
+};
+
+/* Meets the client on standard input and output. The one before was wiped. */
+void session_begin(struct session *s, const struct peer *peer);
+
+/*
+ * The end of the client: closes what it had, but for standard input and output, gives back what it
+ * had taken, and leaves no octet of it in *s.
+ */
+void session_end(struct session *s);
 
 /* Does LF alone end a line? Of a script on this host; from elsewhere it would smuggle (R11). */
 bool session_is_lenient(const struct session *s);

@@ -318,3 +318,12 @@ transaction_drop(struct transaction *t)
 	buf_free(&t->held);
 	t->open = false;
 }
+
+void
+transaction_wipe(struct transaction *t)
+{
+	const size_t rest = offsetof(struct transaction, open);
+	transaction_drop(t);
+	draft_wipe(&t->draft);
+	explicit_bzero((char *)t + rest, sizeof(*t) - rest);
+}

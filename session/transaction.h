@@ -34,8 +34,8 @@ struct trace {
 };
 
 struct transaction {
-	bool open;                        /* MAIL was accepted */
 	struct draft draft;
+	bool open;                        /* MAIL was accepted */
 	char reverse[LIMIT_ADDRESS + 1];  /* the sender as given; an address holds no NUL */
 	char sender[TRANSACTION_TEXT];    /* escaped, for the log */
 	char recipient[TRANSACTION_TEXT]; /* the first one as it was given, for FOR */
@@ -98,5 +98,8 @@ enum reply transaction_finish(struct transaction *t, int *err);
 
 /* Forgets the transaction. What was queued stays queued. */
 void transaction_drop(struct transaction *t);
+
+/* The same, and no octet of it or of those before is left in *t, which is zeroed. */
+void transaction_wipe(struct transaction *t);
 
 #endif

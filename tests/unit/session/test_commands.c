@@ -20,19 +20,20 @@ enter(const char *conf, unsigned said)
 {
 	configure(&s.conf, conf);
 	s.spool = SPOOL_CLOSED; /* nothing is written before the data */
-	s.end = CLOCK_NEVER;
+	s.client.end = CLOCK_NEVER;
 	s.monitor = -1;
-	s.peer = (struct peer){ .socket = true, .place = (said & LOCAL) != 0 ? PEER_HERE : PEER_AT };
-	s.secure = (said & SECURE) != 0;
-	s.idle = 0;
-	s.hush = false;
-	transaction_drop(&s.transaction);
-	s.said = (struct said){ .helo = "", .rights.any_domain = true };
+	s.client.peer =
+		(struct peer){ .socket = true, .place = (said & LOCAL) != 0 ? PEER_HERE : PEER_AT };
+	s.client.secure = (said & SECURE) != 0;
+	s.client.idle = 0;
+	s.client.hush = false;
+	transaction_drop(&s.client.transaction);
+	s.client.said = (struct said){ .helo = "", .rights.any_domain = true };
 	if ((said & HELO) != 0)
-		snprintf(s.said.helo, sizeof(s.said.helo), "c.example");
-	s.said.extended = (said & HELO) != 0;
+		snprintf(s.client.said.helo, sizeof(s.client.said.helo), "c.example");
+	s.client.said.extended = (said & HELO) != 0;
 	if ((said & MAIL) != 0) {
-		s.said.helo[0] = s.said.helo[0] != '\0' ? s.said.helo[0] : 'x';
+		s.client.said.helo[0] = s.client.said.helo[0] != '\0' ? s.client.said.helo[0] : 'x';
 		enum conf_tls_mode tls = s.conf.tls.mode;
 		s.conf.tls.mode = TLS_OFF;
 		assert_int_equal(answer("MAIL FROM:<a@b.example>"), R_SENDER_OK);
@@ -173,14 +174,14 @@ test_hello(void **state)
 	(void)state;
 	enter("", HELO | MAIL);
 	assert_int_equal(answer("EHLO - c"), R_EHLO_SYNTAX);
-	assert_true(s.transaction.open && s.said.extended);
-	assert_string_equal(s.said.helo, "c.example");
+	assert_true(s.client.transaction.open && s.client.said.extended);
+	assert_string_equal(s.client.said.helo, "c.example");
 	assert_int_equal(answer("HELO d.example"), R_HELO);
-	assert_true(!s.transaction.open && !s.said.extended);
-	assert_string_equal(s.said.helo, "d.example");
+	assert_true(!s.client.transaction.open && !s.client.said.extended);
+	assert_string_equal(s.client.said.helo, "d.example");
 	assert_int_equal(answer("EHLO [192.0.2.1]"), R_EHLO);
-	assert_true(s.said.extended);
-	assert_string_equal(s.said.helo, "[192.0.2.1]");
+	assert_true(s.client.said.extended);
+	assert_string_equal(s.client.said.helo, "[192.0.2.1]");
 }
 
 /* Commands that bring no message nearer, also refused ones, come to an end; others are free. */
@@ -206,7 +207,7 @@ test_idle_stranger(void **state)
 {
 	(void)state;
 	enter("", HELO);
-	s.said.rights.any_domain = false;
+	s.client.said.rights.any_domain = false;
 	for (int n = 0; n < LIMIT_STRANGER_COMMANDS; n++)
 		assert_int_equal(answer("NOOP"), R_FINE);
 	assert_int_equal(answer("NOOP"), R_IDLE_COMMANDS);
@@ -225,13 +226,14 @@ test_patience(void **state)
 	enter("timeout_command = 1d\n", HELO);
 	session_progress(&s);
 	assert_true(session_patience(&s) > now + wait); /* not so a client of this site */
-	s.said.rights.any_domain = false;
+	s.client.said.rights.any_domain = false;
 	assert_int_equal(answer("NOOP"), R_FINE);
 	int64_t until = session_patience(&s);
-	assert_true(until >= now + wait && until == s.idle_end);
-	s.transaction.open = s.transaction.chunked = true; /* what has a rate to keep */
+	assert_true(until >= now + wait && until == s.client.idle_end);
+	s.client.transaction.open = s.client.transaction.chunked =
+		true; /* what has a rate to keep */
 	assert_true(session_patience(&s) > until);
-	s.transaction.open = false;
+	s.client.transaction.open = false;
 	s.conf.receive.timeout_command = 1;
 	assert_true(session_patience(&s) < until);
 }
@@ -244,7 +246,7 @@ test_idle_recipients(void **state)
 	enter("max_recipients = 100\n", HELO | MAIL);
 	for (int n = 0; n < 100; n++)
 		assert_int_equal(answer("RCPT TO:<c@d.example>"), R_RCPT_OK);
-	assert_int_equal(s.idle, 0);
+	assert_int_equal(s.client.idle, 0);
 	for (int n = 0; n < LIMIT_IDLE_COMMANDS; n++)
 		assert_int_equal(answer("RCPT TO:<c@d.example>"), R_TOO_MANY_RCPT);
 	assert_int_equal(answer("RCPT TO:<c@d.example>"), R_IDLE_COMMANDS);

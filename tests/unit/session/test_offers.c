@@ -70,12 +70,12 @@ static void
 enter(const struct state *st)
 {
 	configure(&s.conf, st->conf);
-	s.peer = (struct peer){ .socket = st->where != PIPE,
+	s.client.peer = (struct peer){ .socket = st->where != PIPE,
 		.place = st->where != NET ? PEER_HERE : PEER_AT };
-	s.secure = st->secure;
-	s.tls = (struct tlsinfo){ .binding.safe = true };
-	snprintf(s.tls.client, sizeof(s.tls.client), "%s", st->client);
-	snprintf(s.said.user, sizeof(s.said.user), "%s", st->user);
+	s.client.secure = st->secure;
+	s.client.tls = (struct tlsinfo){ .binding.safe = true };
+	snprintf(s.client.tls.client, sizeof(s.client.tls.client), "%s", st->client);
+	snprintf(s.client.said.user, sizeof(s.client.said.user), "%s", st->user);
 }
 
 /* What EHLO lists, in its order, but for what every client is offered. */
@@ -142,7 +142,7 @@ test_unbound(void **state)
 	enum reply refusal;
 	auto_buf b = buf_new(1024);
 	enter(&(struct state){ .conf = CERTIFICATE USERS, .secure = true, .client = "", .user = "" });
-	s.tls.binding.safe = false;
+	s.client.tls.binding.safe = false;
 	offers_add_mechanisms(&s, &b);
 	assert_true(span_eq(buf_span(&b), span_of(SCRAM PASSWORD)));
 	assert_non_null(offers_mechanism(&s, span_of("SCRAM-SHA-256-PLUS"), &refusal));
@@ -155,9 +155,9 @@ test_of_this_site(void **state)
 {
 	(void)state;
 	enter(&states[0]);
-	s.said.rights.any_domain = true;
+	s.client.said.rights.any_domain = true;
 	assert_int_equal(offers_parameters(&s), OFFER_BARE | OFFER_ANY_NAME);
-	s.said.rights.any_domain = false;
+	s.client.said.rights.any_domain = false;
 	assert_int_equal(offers_parameters(&s), 0);
 }
 

@@ -34,8 +34,8 @@ begin(void)
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_true(fd >= 0);
 	configure(&s.conf, "");
-	s.end = CLOCK_NEVER;
-	stream_init(&s.stream, fd, fd, true, NULL);
+	s.client.end = CLOCK_NEVER;
+	stream_init(&s.client.stream, fd, fd, true, NULL);
 }
 
 /* The place of a reply's counter in the table; -1: it has none. */
@@ -103,7 +103,7 @@ test_errors(void **state)
 	assert_int_equal(count_of(COUNTER_REFUSED_UNKNOWN_COMMAND), 2);
 	assert_int_equal(count_of(COUNTER_REFUSED_TOO_MANY_ERRORS), 1);
 	assert_false(say_and_count(&s, R_BYE, span_of("QUIT")));
-	assert_false(s.linger); /* who says goodbye reads on to the end */
+	assert_false(s.client.linger); /* who says goodbye reads on to the end */
 	assert_int_equal(count_of(COUNTER_ERRORS), 2);
 }
 
