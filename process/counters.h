@@ -13,7 +13,7 @@
  * docs/COUNTERS.md is for readers.
  *
  * Whoever changes the table raises COUNTERS_VERSION, which names the file: a process of another
- * version, that may still run, has a file of its own. tests/lint/test_counter_table.py sees to that.
+ * version, that may still run, has a file of its own (tests/lint/test_counter_table.py).
  */
 #ifndef POSTERN_COUNTERS_H
 #define POSTERN_COUNTERS_H
