@@ -409,8 +409,12 @@ test_lane_trouble(void **state)
 		int64_t before = clock_wall();
 		int dir = tour.lane.dir;
 		tour.lane.dir = -1;
+		count_anew();
 		settle_message(c, &m, true, &found);
 		tour.lane.dir = dir;
+		assert_int_equal(count_of(COUNTER_MESSAGES_DONE), 0);
+		assert_true(count_of(COUNTER_SPOOL_FAILURES) > 0);
+		counters_begin(NULL);
 		assert_in_range(found.next, before + BUSY_RETRY, clock_wall() + BUSY_RETRY);
 		assert_false(found.again);
 		assert_true(found.last && !found.stop);
