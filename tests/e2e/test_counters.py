@@ -302,7 +302,7 @@ def test_expired(postern, world):
     """Too old at its third attempt, whatever the host says; the time in the queue is that since MAIL."""
     world.domain("d.example")
     world.sink.say["RCPT"] = "450 4.2.1 later"
-    postern.settings.update(expire="3d", retry="1d")
+    postern.settings.update(expire="60h", retry="1d")
     postern.send("u@d.example", sender="")
     for _ in range(3):
         postern.settled(1)
