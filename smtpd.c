@@ -12,7 +12,11 @@
  * may fail at any moment: a message is in the spool whole, or not at all. The protocol is one table
  * (session/commands.c), its texts another (session/reply.h).
  *
- * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
+ * `smtpd --check`, `--hash` and `--counters` are for the operator, on a command line: there is no
+ * client.
+ *
+ * Exit status: 0; 66 there are no counters to print; 75 the spool cannot be used; 78 the
+ * configuration is wrong.
  */
 #include <errno.h>
 #include <signal.h>
@@ -25,9 +29,11 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/check.h"
+#include "process/counts.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/monitor.h"
+#include "process/numbers.h"
 #include "process/program.h"
 #include "process/request.h"
 #include "process/ring.h"
@@ -57,6 +63,7 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 {
 	struct log_fields f = { .event = "failed" };
 	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+	(void)counters_fit();
 	stream_init(&s->client.stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	say_reply(s, r);
 	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
@@ -106,16 +113,18 @@ is_counted(const struct session *s, const struct peer *p)
 	return !peer_is_local(p, &s->conf.receive) || peer_is_proxy(p, &s->conf.receive);
 }
 
-/* What a client's network does is counted, if it can be: mail is more than limits. */
+/*
+ * What is done is counted, and what a client's network does, if it can be: mail is more than
+ * numbers and limits.
+ */
 static void
-count_clients(struct session *s, const struct peer *p)
+count(struct session *s, const struct peer *p)
 {
 	struct log_fields f = { .event = "limits" };
-	int r = runtime_check(s->conf.who.runtime);
+	struct quota *table = is_counted(s, p) ? &s->counts : NULL;
+	int r = counts_map(s->conf.who.runtime, table);
 	if (r == -ENOENT && runtime_make(s->conf.who.runtime, geteuid(), getegid()) == 0)
-		r = 0;
-	if (r == 0 && is_counted(s, p))
-		r = quota_open(&s->counts, s->conf.who.runtime);
+		r = counts_map(s->conf.who.runtime, table);
 	if (r < 0)
 		log_event(LOG_WARNING, &f, "runtime %s: %s: " RUNTIME_MISSED,
 			s->conf.who.runtime, strerror(-r));
@@ -127,12 +136,12 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
+	count(s, p);
 	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0) {
 		spool_explain(s->conf.who.spool, r, &why);
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
-	count_clients(s, p);
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
@@ -158,6 +167,8 @@ answer_operator(struct conf *c, struct conf_origins *from, const struct options 
 {
 	if (o->check)
 		return surroundings_check(o, c, from);
+	if (o->counters)
+		return numbers_print(c->who.runtime, stdout);
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
 	return EX_UNAVAILABLE;
 }
@@ -173,7 +184,7 @@ main(int argc, char **argv)
 
 	if (seal_relocated() < 0 || !program_begin(&o, argc, argv))
 		return EX_USAGE;
-	bool operator = o.check || o.hash != NULL;
+	bool operator = o.check || o.counters || o.hash != NULL;
 	stdfds_close_from(STDERR_FILENO + 1);
 	hold_signals();
 	s->stop = &stop_requested;

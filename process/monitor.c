@@ -157,7 +157,8 @@ monitor_run(const struct launcher *l, int requests, pid_t session)
 		else if (got != -EBADMSG)
 			break;
 	}
-	close(requests); /* a session that still asks must not wait for an answer */
+	if (got < 0)
+		close(requests); /* a session that still asks must not wait for an answer */
 	if (status < 0)
 		reap(session, &status, 0);
 	if (WIFSIGNALED(status)) {

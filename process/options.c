@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 enum {
-	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH, OPT_VERSION,
-	OPT_HELP,
+	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH,
+	OPT_COUNTERS, OPT_VERSION, OPT_HELP,
 };
 
 static const struct option longs[] = {
@@ -17,6 +17,7 @@ static const struct option longs[] = {
 	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "hash", required_argument, NULL, OPT_HASH },
+	{ "counters", no_argument, NULL, OPT_COUNTERS },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -27,6 +28,7 @@ static const char usage[] =
 	"                                                 speak SMTP on standard input and output;\n"
 	"                                                 --check: what is in force, what is wrong\n"
 	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
+	"       smtpd [-c FILE] --counters                what was done since the last boot\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
 	"             --due --now                         deliver what waits, due or not\n"
 	"             --waiting                           status 1 if there is nothing for --due\n";
@@ -67,6 +69,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_HASH:
 			o->hash = optarg;
+			break;
+		case OPT_COUNTERS:
+			o->counters = true;
 			break;
 		case OPT_SERVE:
 			o->serve = true;
