@@ -548,7 +548,7 @@ main(int argc, char **argv)
 	if (o.hash != NULL)
 		return enrol_user(o.hash);
 	const char *unfit = o.serve || o.check ? NULL : "auth is started by smtpd";
-	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", log_journal_send, &why);
+	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", &why);
 	if (o.check)
 		return err < 0 ? check_refuse("auth", &why)
 			       : check_all("auth", &o, &auth.conf, NULL, checks, CHECKS(checks));

@@ -26,7 +26,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
-#include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
@@ -47,6 +46,7 @@
 #include "process/ring.h"
 #include "queue/bell.h"
 #include "queue/tended.h"
+#include "sending/tlsclient.h"
 
 enum {
 	WHY_SIZE = 1024,
@@ -159,6 +159,11 @@ begin(struct relay *r)
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	prepare(r);
+	const char *missing = tlsclient_load();
+	if (missing != NULL) {
+		log_event(LOG_ERR, &f, "cannot load OpenSSL: %s", missing);
+		return EX_TEMPFAIL;
+	}
 	credential_forget(); /* passwords of other routes, too */
 	if (open_resolvers(r) < 0) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
@@ -318,7 +323,7 @@ main(int argc, char **argv)
 	r->unable = buf_new(WHY_SIZE);
 	bool fit = (o.due || o.login != NULL || o.check || o.waiting) && (!o.now || o.due);
 	int err = program_configure(&r->common, &from, &o,
-		fit ? NULL : "nothing to do; see --help", "relay", sd_journal_sendv, &why);
+		fit ? NULL : "nothing to do; see --help", "relay", &why);
 	if (err < 0)
 		return o.check ? check_refuse("relay", &why) : program_refuse(&why);
 	if (o.check)

@@ -38,15 +38,17 @@
 #include "process/request.h"
 #include "process/ring.h"
 #include "process/runtime.h"
+#include "process/seal.h"
 #include "process/stdfds.h"
 #include "process/surroundings.h"
 #include "queue/tended.h"
 #include "session/loop.h"
 #include "session/say.h"
 
-static volatile int stop_requested;
+/* Not among the large ones, where it would have a page to itself. */
+static volatile int stop_requested __attribute__((section(".data")));
 
-static struct session session = { .stop = &stop_requested, .client.end = CLOCK_NEVER };
+static struct session session; /* large: what is not written takes no memory */
 
 static void
 on_stop(int sig)
@@ -62,32 +64,46 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 	struct log_fields f = { .event = "failed" };
 	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 	(void)counters_fit();
+	stream_init(&s->client.stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	say_reply(s, r);
 	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
 	return status;
 }
 
-/* The session needs no environment. It is overwritten, because it may hold secrets. */
+/*
+ * The session needs no environment but its time zone, which some C libraries look up each time. The
+ * rest is overwritten, because it may hold secrets.
+ */
 static void
 forget_environment(void)
 {
+	static char *kept[2];
 	for (char **e = environ; *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	clearenv();
+		if (strncmp(*e, "TZ=", 3) == 0)
+			kept[0] = *e;
+		else
+			explicit_bzero(*e, strlen(*e));
+	environ = kept;
 }
 
 static void
-catch_signals(void)
+hold_signals(void)
 {
-	struct sigaction stop = { .sa_handler = on_stop };
 	sigset_t blocked; /* let in only while waiting, by stream.c */
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
 	sigaddset(&blocked, SIGINT);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* In a session, which has something to say before it ends; the others just end. */
+static void
+catch_signals(void)
+{
+	struct sigaction stop = { .sa_handler = on_stop };
 	sigaction(SIGTERM, &stop, NULL);
 	sigaction(SIGINT, &stop, NULL);
-	signal(SIGCHLD, SIG_DFL);
 }
 
 /* Clients on this host are not; but a proxy on it may speak for clients elsewhere. */
@@ -126,15 +142,16 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 		spool_explain(s->conf.who.spool, r, &why);
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	}
-	tended_begin(&s->spool, clock_wall());
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
-	pid_t pid = fork();
+	pid_t pid = _Fork(); /* fork, without locks that only threads need */
 	if (pid < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot fork"));
 	if (pid == 0) {
 		close(pair[0]);
+		catch_signals();
+		tended_begin(&s->spool, clock_wall()); /* the monitor needs no clock */
 		forget_environment();
 		return loop_main(s, p);
 	}
@@ -165,16 +182,17 @@ main(int argc, char **argv)
 	struct peer peer;
 	auto_buf why = buf_new(LIMIT_COMMAND);
 
-	if (!program_begin(&o, argc, argv))
+	if (seal_relocated() < 0 || !program_begin(&o, argc, argv))
 		return EX_USAGE;
 	bool operator = o.check || o.counters || o.hash != NULL;
 	stdfds_close_from(STDERR_FILENO + 1);
-	catch_signals();
-	stream_init(&s->client.stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
+	hold_signals();
+	s->stop = &stop_requested;
+	s->client.end = CLOCK_NEVER;
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
 	if (!operator)
 		stdfds_hide_client();
-	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", log_journal_send, &why);
+	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", &why);
 	if (r < 0 && operator)
 		return check_refuse("smtpd", &why);
 	if (r == 0 && operator)
@@ -190,5 +208,5 @@ main(int argc, char **argv)
 			"wait = no)"));
 	if (r < 0)
 		return EXIT_SUCCESS; /* the client has gone */
-	return serve(s, &o, &peer);
+	program_end(serve(s, &o, &peer));
 }

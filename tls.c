@@ -490,7 +490,7 @@ main(int argc, char **argv)
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
 	const char *unfit = o.serve || o.check ? NULL : "tls is started by smtpd";
-	int err = program_configure(&conf, NULL, &o, unfit, "tls", log_journal_send, &why);
+	int err = program_configure(&conf, NULL, &o, unfit, "tls", &why);
 	if (err == 0 && conf.tls.certificate == NULL) {
 		buf_puts(&why, "tls_certificate is not set");
 		err = -EINVAL;

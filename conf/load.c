@@ -219,7 +219,7 @@ static int
 load_file(struct reading *r, const char *path, bool needed)
 {
 	static char text[FILE_MAX + 1]; /* the stack may be as small as this (K8) */
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC); /* musl's open asks twice */
 	if (fd < 0 && errno == ENOENT && !needed)
 		return 0;
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));

@@ -1,5 +1,9 @@
 #include "lib/crc.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#include <stdbool.h>
 #include <string.h>
 
 enum { NIBBLE = 4, NIBBLE_MASK = 15, BYTE = 8 };
@@ -38,11 +42,31 @@ crc_sse42(uint32_t c, const unsigned char *p, size_t n)
 }
 #endif
 
+#if defined(__x86_64__)
+/*
+ * Has the processor an instruction for it? To ask is dear on a virtual machine, where the host
+ * answers, and what gcc has for it asks a dozen questions at each start. So it is asked once, and
+ * not before there was as much as the answer is worth.
+ */
+static bool
+has_sse42(size_t n)
+{
+	enum { WORTH = 4096, UNKNOWN = 1, NO, YES }; /* no zeros: they lie with what is in use */
+	static _Atomic size_t octets = 1;
+	static _Atomic int known = UNKNOWN;
+	if (known == UNKNOWN && (octets += n) >= WORTH) {
+		unsigned a, b, c = 0, d;
+		known = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_SSE4_2) != 0 ? YES : NO;
+	}
+	return known == YES;
+}
+#endif
+
 uint32_t
 crc32c(uint32_t sum, const void *p, size_t n)
 {
 #if defined(__x86_64__)
-	if (__builtin_cpu_supports("sse4.2"))
+	if (has_sse42(n))
 		return ~crc_sse42(~sum, p, n);
 #endif
 	return ~crc_portable(~sum, p, n);

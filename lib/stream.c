@@ -38,7 +38,7 @@ stream_wipe(struct stream *s)
 {
 	explicit_bzero(s->ibuf, s->in_deep);
 	explicit_bzero(s->obuf, s->out_deep);
-	explicit_bzero(s, offsetof(struct stream, ibuf));
+	explicit_bzero(s, offsetof(struct stream, obuf));
 }
 
 static enum stream_result

@@ -62,8 +62,8 @@ struct stream {
 	size_t head, tail; /* unread bytes in ibuf */
 	size_t fill;       /* unsent bytes in obuf */
 	size_t in_deep, out_deep; /* bytes of each that were ever filled */
+	char obuf[STREAM_OUT]; /* beside the rest: so the first page of both is one */
 	char ibuf[STREAM_IN];
-	char obuf[STREAM_OUT];
 };
 
 /* What was in its buffers stays there, for stream_wipe; *s was zeroed once. */

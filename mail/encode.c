@@ -104,3 +104,14 @@ encode_base64_end(struct encoder *e, bool end_line)
 	if (end_line && e->later)
 		e->sink(e->ctx, crlf);
 }
+
+void
+encode_base64_text(struct buf *out, struct span text)
+{
+	char four[4];
+	for (size_t i = 0; i < text.n; i += 3) {
+		put_group(four, text.p + i, text.n - i < 3 ? text.n - i : 3);
+		buf_add(out, (struct span){ four, sizeof(four) });
+	}
+	explicit_bzero(four, sizeof(four)); /* it may have been a secret */
+}

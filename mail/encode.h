@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+#include "lib/buf.h"
 #include "lib/span.h"
 
 enum { ENCODE_LINE = 76 };
@@ -38,5 +39,8 @@ void encode_quoted_end(struct encoder *e, bool end_line);
 /* The same in base64, for any octets. */
 void encode_base64(struct encoder *e, struct span piece);
 void encode_base64_end(struct encoder *e, bool end_line);
+
+/* Adds all of a text, in one line. */
+void encode_base64_text(struct buf *out, struct span text);
 
 #endif

@@ -33,8 +33,8 @@ counts_map(const char *directory, struct quota *quota)
 	size_t size = quota != NULL ? COUNTS_SIZE : COUNTERS_SIZE;
 	if (snprintf(path, sizeof(path), "%s/" COUNTS_FILE, directory) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
-	auto_fd fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
+	auto_fd fd = openat(AT_FDCWD, path,
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;
 	int r = make_fit(fd);

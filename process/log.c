@@ -1,6 +1,9 @@
 /*
  * Events go to one place, chosen once. The journal gets fields and text, the others the text alone.
  * Nothing is buffered; a line that nobody takes goes to standard error, where perhaps somebody is.
+ *
+ * The journal is spoken to without libsystemd, which brings six more libraries, and takes longer to
+ * load than a message to deliver. An entry is one datagram of lines, as journald documents it.
  */
 #include "process/log.h"
 
@@ -9,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +21,7 @@
 #include "lib/clock.h"
 #include "lib/limits.h"
 
-enum { LOG_LINE = 4096, LOG_FIELDS = 10, PROGRAM_MAX = 16 };
+enum { LOG_LINE = 4096, LOG_FIELDS = 10, LOG_PREFIX = 80, PROGRAM_MAX = 16 };
 
 /*
  * Where each kind of log listens. A socket that is there may be left by a program that is gone, so
@@ -31,7 +35,6 @@ static const char *const sockets[] = {
 static struct {
 	enum conf_log where;
 	const char *program;
-	log_journal_fn *journal;
 	int socket;       /* connected; -1: none is needed */
 	bool stream;      /* some syslogds have one of that kind: NUL ends a line */
 	int64_t patience; /* when to connect anew at the earliest (clock.h) */
@@ -88,7 +91,7 @@ log_socket(enum conf_log where)
 }
 
 void
-log_open(enum conf_log where, const char *program, log_journal_fn *journal)
+log_open(enum conf_log where, const char *program)
 {
 	bool any = where == LOG_TO_AUTO;
 	enum conf_log kind = any ? LOG_TO_JOURNAL : where;
@@ -105,12 +108,7 @@ log_open(enum conf_log where, const char *program, log_journal_fn *journal)
 		kind = LOG_TO_STDERR;
 	logger.where = kind;
 	logger.program = program;
-	logger.journal = journal;
 	logger.socket = fd;
-	if (kind == LOG_TO_JOURNAL && journal != log_journal_send) { /* which has its own */
-		close(fd);
-		logger.socket = -1;
-	}
 }
 
 int
@@ -151,72 +149,67 @@ regain(void)
 }
 
 /*
- * By the descriptor alone, with neither a name nor descriptors in it: a locked-in process may not
- * send any other way.
+ * What is sent goes by the descriptor alone, with neither a name nor descriptors in it: a locked-in
+ * process may not send any other way.
  */
-int
-log_journal_send(const struct iovec *iov, int n)
+static bool
+transmit(const char *p, size_t n)
 {
-	static char newline[] = "\n";
-	struct iovec lines[2 * LOG_FIELDS];
-	int k = 0;
-	for (int i = 0; i < n && k + 2 <= 2 * LOG_FIELDS; i++) {
-		lines[k++] = iov[i];
-		lines[k++] = (struct iovec){ newline, 1 };
-	}
-	return writev(logger.socket, lines, k) < 0 ? -errno : 0;
+	return send(logger.socket, p, n, MSG_NOSIGNAL) >= 0 ||
+		(regain() && send(logger.socket, p, n, MSG_NOSIGNAL) >= 0);
 }
 
-static int
-add_field(struct iovec *iov, int n, char *room, const char *name, const char *value)
+/* ---- the journal: lines of NAME=value ------------------------------------------------------ */
+
+#define TEXT_FIELD "MESSAGE="
+
+/* Adds a field to the n octets of the entry; a value holds no end of a line. How many there are. */
+static size_t
+add_field(char *entry, size_t n, const char *name, const char *value)
 {
 	if (value == NULL)
 		return n;
-	int len = snprintf(room, LIMIT_LOG_TEXT, "%s=%s", name, value);
-	if (len >= LIMIT_LOG_TEXT)
-		len = LIMIT_LOG_TEXT - 1;
-	iov[n] = (struct iovec){ room, (size_t)len };
-	return n + 1;
+	int len = snprintf(entry + n, LIMIT_LOG_TEXT, "%s=%s", name, value);
+	char *end = entry + n + (len < LIMIT_LOG_TEXT ? len : LIMIT_LOG_TEXT - 1);
+	for (char *p = entry + n; (p = memchr(p, '\n', (size_t)(end - p))) != NULL;)
+		*p = ' ';
+	*end++ = '\n';
+	return (size_t)(end - entry);
 }
 
+/* The text is there already, with its name. */
 static bool
-log_journal(int priority, const struct log_fields *f, const char *text)
+log_journal(int priority, const struct log_fields *f, char *entry, size_t n)
 {
-	char room[LOG_FIELDS][LIMIT_LOG_TEXT];
-	char message[LOG_LINE + sizeof("MESSAGE=")];
 	char level[2] = { (char)('0' + priority), '\0' };
-	struct iovec iov[LOG_FIELDS];
-	int len = snprintf(message, sizeof(message), "MESSAGE=%s", text);
-	int n = 0;
-	iov[n++] = (struct iovec){ message, (size_t)len };
-	n = add_field(iov, n, room[n], "PRIORITY", level);
-	n = add_field(iov, n, room[n], "SYSLOG_IDENTIFIER", logger.program);
-	n = add_field(iov, n, room[n], "POSTERN_EVENT", f->event);
-	n = add_field(iov, n, room[n], "POSTERN_QUEUE_ID", f->queue_id);
-	n = add_field(iov, n, room[n], "POSTERN_SENDER", f->sender);
-	n = add_field(iov, n, room[n], "POSTERN_RECIPIENT", f->recipient);
-	n = add_field(iov, n, room[n], "POSTERN_LANE", f->lane);
-	n = add_field(iov, n, room[n], "POSTERN_RELAY", f->relay);
-	n = add_field(iov, n, room[n], "POSTERN_STATUS", f->status);
-	return logger.journal(iov, n) >= 0 || (regain() && logger.journal(iov, n) >= 0);
+	for (char *p = entry; (p = memchr(p, '\n', (size_t)(entry + n - p))) != NULL;)
+		*p = ' ';
+	entry[n++] = '\n';
+	n = add_field(entry, n, "PRIORITY", level);
+	n = add_field(entry, n, "SYSLOG_IDENTIFIER", logger.program);
+	n = add_field(entry, n, "POSTERN_EVENT", f->event);
+	n = add_field(entry, n, "POSTERN_QUEUE_ID", f->queue_id);
+	n = add_field(entry, n, "POSTERN_SENDER", f->sender);
+	n = add_field(entry, n, "POSTERN_RECIPIENT", f->recipient);
+	n = add_field(entry, n, "POSTERN_LANE", f->lane);
+	n = add_field(entry, n, "POSTERN_RELAY", f->relay);
+	n = add_field(entry, n, "POSTERN_STATUS", f->status);
+	return transmit(entry, n);
 }
+
+/* ---- syslog and standard error ------------------------------------------------------------- */
 
 /* The format of syslog(3), which would look the time zone up each time, and get no reply. */
-static bool
-log_syslog(int priority, const char *text)
+static int
+begin_syslog(int priority, char *line, size_t room)
 {
-	char line[LOG_LINE + PROGRAM_MAX + 64], date[32] = "";
+	char date[32] = "";
 	struct tm now;
 	time_t wall = (time_t)clock_wall();
 	if (localtime_r(&wall, &now) != NULL)
 		(void)!strftime(date, sizeof(date), "%b %e %H:%M:%S ", &now);
-	int n = snprintf(line, sizeof(line), "<%d>%s%s[%ld]: %s", LOG_MAIL | priority, date,
-		logger.program, (long)getpid(), text);
-	if (n < 0 || (size_t)n >= sizeof(line))
-		return false;
-	size_t size = (size_t)n + logger.stream;
-	return send(logger.socket, line, size, MSG_NOSIGNAL) >= 0 ||
-		(regain() && send(logger.socket, line, size, MSG_NOSIGNAL) >= 0);
+	return snprintf(line, room, "<%d>%s%s[%ld]: ", LOG_MAIL | priority, date, logger.program,
+		(long)getpid());
 }
 
 /* One write, and no stdio: it asks the kernel things that a program which is locked in may not. */
@@ -229,21 +222,35 @@ log_stderr(const char *text)
 		(void)!write(STDERR_FILENO, line, (size_t)n);
 }
 
+/* What stands before the text, for whoever gets the line. */
+static size_t
+begin_line(int priority, char line[static LOG_PREFIX])
+{
+	int n = logger.where == LOG_TO_JOURNAL ? snprintf(line, LOG_PREFIX, TEXT_FIELD)
+		: logger.where == LOG_TO_SYSLOG ? begin_syslog(priority, line, LOG_PREFIX) : 0;
+	return n < 0 || n >= LOG_PREFIX ? 0 : (size_t)n;
+}
+
 void
 log_event(int priority, const struct log_fields *f, const char *fmt, ...)
 {
+	/* One for all, so that few pages of the stack are touched: prefix, text, fields. */
+	char line[LOG_PREFIX + LOG_LINE + LOG_FIELDS * LIMIT_LOG_TEXT];
 	if (logger.where == LOG_TO_NONE)
 		return;
-	char text[LOG_LINE];
+	size_t prefix = begin_line(priority, line);
+	char *text = line + prefix;
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vsnprintf(text, sizeof(text) - 1, fmt, ap);
+	int n = vsnprintf(text, LOG_LINE - 1, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		return;
-	bool said = logger.where == LOG_TO_JOURNAL  ? log_journal(priority, f, text)
-		  : logger.where == LOG_TO_SYSLOG ? log_syslog(priority, text)
-						  : false;
+	size_t size = prefix + (n < LOG_LINE - 1 ? (size_t)n : LOG_LINE - 2);
+	char end = line[size];
+	bool said = logger.where == LOG_TO_JOURNAL ? log_journal(priority, f, line, size)
+		: logger.where == LOG_TO_SYSLOG && transmit(line, size + logger.stream);
+	line[size] = end;
 	if (!said)
 		log_stderr(text);
 }

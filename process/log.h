@@ -7,7 +7,6 @@
 #ifndef POSTERN_LOG_H
 #define POSTERN_LOG_H
 
-#include <sys/uio.h>
 #include <syslog.h>
 
 #include "conf/conf.h"
@@ -23,15 +22,12 @@ struct log_fields {
 	const char *status;
 };
 
-/* Sends "NAME=value" fields as one journal entry; sd_journal_sendv, or log_journal_send. */
-typedef int log_journal_fn(const struct iovec *iov, int n);
-
 /*
  * Chooses where events go and connects to it, so that it works after the process locked itself in.
  * LOG_TO_AUTO: the journal if it can be connected to, else syslog. Where nothing can be, standard
  * error, which smtpd has made sure is not the client.
  */
-void log_open(enum conf_log where, const char *program, log_journal_fn *journal);
+void log_open(enum conf_log where, const char *program);
 
 /*
  * Connects the socket anew; it is one for this process and those that were forked from it. For when
@@ -49,12 +45,5 @@ const char *log_socket(enum conf_log where);
 /* `priority` as in syslog(3). */
 void log_event(int priority, const struct log_fields *f, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/*
- * A journal entry without libsystemd, for smtpd, which is static: loading the library would cost
- * each connection more than its own exec. The format is journald's documented native protocol;
- * our values never hold a newline, so each field is one line.
- */
-int log_journal_send(const struct iovec *iov, int n);
 
 #endif

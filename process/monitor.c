@@ -1,7 +1,6 @@
 #include "process/monitor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -124,21 +123,19 @@ reap(pid_t which, int *status, int flags)
 	return pid;
 }
 
-/* Signals may end a monitor, which its session notices; and the connection is closed to it. */
+/*
+ * Signals may end a monitor, which its session notices; and the connection is closed to it: in its
+ * place is what standard error is, which is not the client (stdfds.h).
+ */
 static void
 let_go(void)
 {
 	sigset_t none;
 	sigemptyset(&none);
-	signal(SIGTERM, SIG_DFL);
-	signal(SIGINT, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		close(null);
-	}
+	for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++)
+		if (dup2(STDERR_FILENO, fd) < 0)
+			close(fd);
 }
 
 int
@@ -160,7 +157,8 @@ monitor_run(const struct launcher *l, int requests, pid_t session)
 		else if (got != -EBADMSG)
 			break;
 	}
-	close(requests); /* a session that still asks must not wait for an answer */
+	if (got < 0)
+		close(requests); /* a session that still asks must not wait for an answer */
 	if (status < 0)
 		reap(session, &status, 0);
 	if (WIFSIGNALED(status)) {

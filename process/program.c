@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,7 +39,7 @@ tell_doubts(const struct conf *c)
 
 int
 program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
-	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why)
+	const char *unfit, const char *name, struct buf *why)
 {
 	int r = -EINVAL;
 	if (o->wrong != NULL)
@@ -47,7 +48,7 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 		buf_puts(why, unfit);
 	else
 		r = conf_load(c, &o->conf, from, why);
-	log_open(r == 0 ? c->log : LOG_TO_AUTO, name, journal);
+	log_open(r == 0 ? c->log : LOG_TO_AUTO, name);
 	bool ours = !o->serve && o->login == NULL; /* others were started by these */
 	if (r == 0 && ours && !o->check && !o->counters)
 		tell_doubts(c);
@@ -120,4 +121,14 @@ program_lock_in(enum sandbox_role role, const struct spool *spool, int monitor,
 	if (r < 0)
 		log_event(LOG_ERR, f, "cannot lock myself in: %s", strerror(-r));
 	return r >= 0;
+}
+
+_Noreturn void
+program_end(int status)
+{
+#ifdef POSTERN_INSTRUMENTED
+	exit(status); /* who watches has something to say */
+#else
+	_exit(status);
+#endif
 }

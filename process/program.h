@@ -27,7 +27,7 @@ bool program_begin(struct options *o, int argc, char **argv);
  * *why.
  */
 int program_configure(struct conf *c, struct conf_origins *from, const struct options *o,
-	const char *unfit, const char *name, log_journal_fn *journal, struct buf *why);
+	const char *unfit, const char *name, struct buf *why);
 
 /*
  * Started as root: makes the runtime directory, becomes the user of the configuration, and reads
@@ -45,5 +45,11 @@ int program_refuse(const struct buf *why);
  */
 bool program_lock_in(enum sandbox_role role, const struct spool *spool, int monitor,
 	const struct log_fields *f);
+
+/*
+ * Ends, without what a C library does at the end: nothing is buffered, and the process may have
+ * written to none of the pages that it would write to.
+ */
+_Noreturn void program_end(int status);
 
 #endif

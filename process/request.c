@@ -23,11 +23,11 @@ request_send(int fd, const struct request *r, const int *fds, int n)
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	if (n > 0) {
 		msg.msg_control = control.room;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n);
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(sizeof(int) * (size_t)n);
 		struct cmsghdr *c = &control.head; /* the first one */
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n);
+		c->cmsg_len = (socklen_t)CMSG_LEN(sizeof(int) * (size_t)n);
 		memcpy(CMSG_DATA(c), fds, sizeof(int) * (size_t)n);
 	}
 	ssize_t w;
@@ -52,9 +52,8 @@ request_receive(int fd, struct request *r, int fds[static REQUEST_FDS], int *n)
 	while (got < 0 && errno == EINTR);
 	if (got <= 0)
 		return got < 0 ? -errno : 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
+	const struct cmsghdr *c = CMSG_FIRSTHDR(&msg); /* all descriptors come in one */
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
 		*n = (int)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(fds, CMSG_DATA(c), sizeof(int) * (size_t)*n);
 	}

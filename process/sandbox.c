@@ -29,6 +29,10 @@
 #include "lib/cleanup.h"
 #include "queue/spool.h"
 
+/* Names of system calls here, of which musl makes those without 64. */
+#undef pread64
+#undef pwrite64
+
 #ifdef POSTERN_INSTRUMENTED
 /*
  * For builds that are run under a checker (make asan, make instrumented) and are not locked in: a
@@ -86,12 +90,10 @@ sandbox_drop_root(const char *user)
 }
 
 static int
-drop_capabilities(void)
+drop_capabilities(void) /* the ambient ones go with them */
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct none[2] = { 0 };
-	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
-		return -errno;
 	return syscall(SYS_capset, &head, none) < 0 ? -errno : 0;
 }
 

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -14,7 +16,12 @@
 void
 stdfds_fill(void)
 {
+	struct pollfd p[] = { { STDIN_FILENO, 0, 0 }, { STDOUT_FILENO, 0, 0 },
+		{ STDERR_FILENO, 0, 0 } };
 	int fd;
+	/* One question for all three, without waiting. */
+	if (poll(p, 3, 0) >= 0 && ((p[0].revents | p[1].revents | p[2].revents) & POLLNVAL) == 0)
+		return;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
@@ -42,7 +49,7 @@ stdfds_close_from(int first)
 {
 	enum { MOST = 1 << 20 }; /* more than that no process may have open, says Linux by itself */
 	struct rlimit limit;
-	if (close_range((unsigned)first, ~0U, 0) == 0 || close_listed(first))
+	if (syscall(SYS_close_range, first, ~0U, 0) == 0 || close_listed(first))
 		return;
 	bool known = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max < MOST;
 	for (int fd = first, end = known ? (int)limit.rlim_max : MOST; fd < end; fd++)

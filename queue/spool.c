@@ -40,7 +40,7 @@ open_root(const char *path)
 {
 	char above[PATH_MAX];
 	const char *slash = strrchr(path, '/');
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 || errno != ENOENT || slash == NULL || slash[1] == '\0')
 		return fd < 0 ? -errno : fd;
 	snprintf(above, sizeof(above), "%.*s/", (int)(slash - path), path);

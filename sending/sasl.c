@@ -3,10 +3,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <gsasl.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
+#include "mail/encode.h"
 
 enum {
 	CHALLENGE_MAX = 12288,
@@ -114,20 +114,6 @@ sasl_speaks_first(const struct sasl *s)
 	return strcmp(s->mechanism->name, "LOGIN") != 0;
 }
 
-static void
-add_base64(struct buf *out, struct span text)
-{
-	unsigned char *coded = malloc(4 * (text.n / 3 + 1) + 1);
-	if (coded == NULL) {
-		out->err = -ENOMEM;
-		return;
-	}
-	int n = EVP_EncodeBlock(coded, (const unsigned char *)text.p, (int)text.n);
-	buf_add(out, (struct span){ (char *)coded, (size_t)n });
-	explicit_bzero(coded, (size_t)n);
-	free(coded);
-}
-
 /* The head of RFC 5801 with our name. */
 static void
 add_head(struct buf *text, const char *name)
@@ -160,7 +146,7 @@ step_with_token(struct sasl *s, struct span challenge, struct buf *answer)
 	else
 		buf_printf(&text, "user=%s", s->who->user);
 	buf_printf(&text, "\1auth=Bearer %s\1\1", s->who->token);
-	add_base64(answer, buf_span(&text));
+	encode_base64_text(answer, buf_span(&text));
 	s->proved = true;
 	return text.err != 0 || answer->err != 0 ? -EPROTO : 0;
 }

@@ -1,9 +1,6 @@
 #include "sending/tlsclient.h"
 
 #include <errno.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,6 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/wait.h"
+#include "sending/openssl.h"
 #include "sending/trust.h"
 
 enum {
@@ -272,10 +270,22 @@ minds_name(const struct tls *t, enum stream_result res)
 	return false;
 }
 
+const char *
+tlsclient_load(void)
+{
+	return openssl_load();
+}
+
 int
 tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, struct tls_how how,
 	int64_t deadline, struct tls **out, struct buf *why)
 {
+	const char *missing = tlsclient_load();
+	if (missing != NULL) {
+		buf_reset(why);
+		buf_puts(why, missing);
+		return -EPROTO;
+	}
 	struct tls *t = new_connection(setup, fd, peer, how);
 	enum stream_result res = STREAM_OK;
 	bool offered = t != NULL && how.resume && offer_session(t);
@@ -394,7 +404,8 @@ tlsclient_free(struct tls *t)
 void
 tlsclient_forget(struct tls_setup *setup)
 {
-	SSL_CTX_free(setup->ctx);
+	if (setup->ctx != NULL)
+		SSL_CTX_free(setup->ctx);
 	setup->ctx = NULL;
 	cleanup_fd(&setup->authorities);
 	setup->authorities = -1;

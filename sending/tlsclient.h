@@ -31,6 +31,12 @@ struct tls_how {
 };
 
 /*
+ * Loads what it takes (openssl.h), before the process is locked in. NULL, or what went wrong: a
+ * text that stays.
+ */
+const char *tlsclient_load(void);
+
+/*
  * Shakes hands on a non-blocking fd with the host in *peer, whose name lives as long as the
  * connection. 0 and *out. -EAGAIN: it failed with an old session, which is forgotten; -ENOENT: the
  * host may not go by the name that it was told; -EPROTO: it failed. Then the reason is in *why.

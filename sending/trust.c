@@ -1,7 +1,5 @@
 #include "sending/trust.h"
 
-#include <openssl/asn1.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>

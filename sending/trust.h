@@ -9,7 +9,7 @@
 #ifndef POSTERN_TRUST_H
 #define POSTERN_TRUST_H
 
-#include <openssl/x509.h>
+#include "sending/openssl.h"
 
 /*
  * A store of the authorities in `file` (an fd; its offset does not matter) that are named as

@@ -10,6 +10,7 @@ session_begin(struct session *s, const struct peer *peer)
 	struct client *c = &s->client;
 	c->peer = *peer;
 	c->quota = s->counts;
+	transaction_init(&c->transaction);
 	c->tls_ready = -1;
 	c->end = clock_deadline(s->conf.receive.timeout_session);
 	stream_init(&c->stream, STDIN_FILENO, STDOUT_FILENO, session_is_lenient(s), s->stop);

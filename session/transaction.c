@@ -312,6 +312,12 @@ transaction_finish(struct transaction *t, int *err)
 }
 
 void
+transaction_init(struct transaction *t)
+{
+	t->draft.fd = -1; /* not read before it was written, which would cost that page twice */
+}
+
+void
 transaction_drop(struct transaction *t)
 {
 	draft_drop(&t->draft);
@@ -322,8 +328,7 @@ transaction_drop(struct transaction *t)
 void
 transaction_wipe(struct transaction *t)
 {
-	const size_t rest = offsetof(struct transaction, open);
 	transaction_drop(t);
 	draft_wipe(&t->draft);
-	explicit_bzero((char *)t + rest, sizeof(*t) - rest);
+	explicit_bzero(t, offsetof(struct transaction, draft));
 }

@@ -34,7 +34,6 @@ struct trace {
 };
 
 struct transaction {
-	struct draft draft;
 	bool open;                        /* MAIL was accepted */
 	char reverse[LIMIT_ADDRESS + 1];  /* the sender as given; an address holds no NUL */
 	char sender[TRANSACTION_TEXT];    /* escaped, for the log */
@@ -53,6 +52,7 @@ struct transaction {
 	struct buf held;                  /* the header so far, while it may need SMTPUTF8 or not */
 	bool folded;                      /* the first line would continue our Received: field */
 	int64_t size;                     /* octets of data so far */
+	struct draft draft;               /* large, and touched where it begins */
 };
 
 /* What the client may do. */
@@ -64,6 +64,9 @@ struct rights {
 
 /* The last question about an address that is fine otherwise: R_FINE, or a refusal. */
 typedef enum reply approve_fn(void *ctx, struct span address);
+
+/* Nothing has begun; *t was zeroed. */
+void transaction_init(struct transaction *t);
 
 /* The argument of MAIL. R_SENDER_OK, or the reply that refuses. */
 enum reply transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,

@@ -118,7 +118,7 @@ def families(events):
     for pid, at, event, arguments in events:
         if event == "sys_exit_accept4":
             accepted = at
-        elif event == "sys_exit_clone" and int(arguments, 16) > 0:
+        elif event in ("sys_exit_clone", "sys_exit_fork") and int(arguments, 16) > 0:
             if pid in by_pid:
                 by_pid[int(arguments, 16)] = (by_pid[pid][0], "session")
             elif accepted is not None:
@@ -150,7 +150,8 @@ def record(source, data):
     plain = (time.monotonic() - begin) / SESSIONS * 1e6
     events = [f"syscalls:sys_enter_{c}" for c in CALLS] + [
         "syscalls:sys_exit_accept4", "syscalls:sys_exit_seccomp", "syscalls:sys_exit_fsync",
-        "syscalls:sys_exit_sendto", "syscalls:sys_exit_clone", "sched:sched_process_exit"]
+        "syscalls:sys_exit_sendto", "syscalls:sys_exit_clone",
+        "syscalls:sys_exit_fork", "sched:sched_process_exit"]
     # What is traced is inherited, so forks and exits get dearer with each event in the list.
     perf = subprocess.Popen(["perf", "record", "-q", "-m", "8M", "-o", data, "-p", str(root),
                              *(x for e in events for x in ("-e", e))])

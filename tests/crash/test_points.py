@@ -98,7 +98,7 @@ def kill_at(lab, point):
 # role, its first call that counts (the others are the loader's), what is never left out
 ROLES = [
     ("session", "landlock_restrict_self", r"(fsync|linkat|renameat|mkdirat)#"),
-    ("monitor", "clone", r"(clone|recvmsg|fcntl)#"),
+    ("monitor", "socketpair", r"(clone|fork|recvmsg|fcntl)#"),
     ("keeper", "socketpair", r"(clone|poll|wait4|getdents64|unlinkat)#"),
     ("worker", "landlock_restrict_self", r"(openat|clone|poll|close)#"),
     ("courier", None, r"(unlinkat|connect|pwrite64)#"),

@@ -100,7 +100,7 @@ start(void **state)
 	auto_buf why = buf_new(TEXT);
 	if (setup(state) < 0)
 		return -1;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	r = (struct relay){ .unable = buf_new(TEXT) };
 	hosts_open(&r.hosts, sp.root, 1000);
 	return conf_load(&r.common, &args, NULL, &why) < 0 ? -1 : hire();

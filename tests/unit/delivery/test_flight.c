@@ -20,7 +20,7 @@ start(void **state)
 	static char hostname[] = "us.example";
 	if (setup(state) < 0)
 		return -1;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	r = (struct relay){ .common = { .who.hostname = hostname,
 		.relay = { .retry = { { RETRY }, 1 }, .expire = 10000, .max_connections = 1,
 			.window_messages = MESSAGES } } };

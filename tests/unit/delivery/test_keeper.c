@@ -226,7 +226,7 @@ start(void **state)
 	auto_buf why = buf_new(4096);
 	if (setup(state) < 0)
 		return -1;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0 });
 	r = (struct relay){ .spool = sp, .keeper = -1 };
 	snprintf(r.login_name, sizeof(r.login_name), LOGIN_NONE);

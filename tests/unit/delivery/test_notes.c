@@ -22,7 +22,7 @@ start(void **state)
 	int ends[2];
 	if (setup(state) < 0)
 		return -1;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	snprintf(path, sizeof(path), "%s/conf", top);
 	spill(sp.root, "conf", span_of(routes));
 	r = (struct relay){ .hosts = { .dir = -1 } };

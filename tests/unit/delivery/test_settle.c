@@ -40,7 +40,7 @@ start(void **state)
 	};
 	if (setup(state) < 0)
 		return -1;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	r = (struct relay){ .hosts = { .dir = -1 } };
 	if (conf_load(&r.common, &args, NULL, &why) < 0 || hire() < 0)
 		return -1;

@@ -55,7 +55,7 @@ start(void **state)
 {
 	if (setup(state) < 0)
 		return -1;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	readable = ALL;
 	stale = settling = 0;
 	r = (struct relay){ .common = { .relay = { .retry = { { 60 }, 1 }, .max_connections = 1,

@@ -77,7 +77,7 @@ static int
 enter(void **state)
 {
 	(void)state;
-	log_open(LOG_TO_NONE, "test", NULL);
+	log_open(LOG_TO_NONE, "test");
 	cannot_start = 0;
 	joined_under_lock = false;
 	wall = NOW;

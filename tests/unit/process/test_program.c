@@ -137,7 +137,7 @@ configure(const void *context)
 	struct conf c = { 0 };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	parse(&o, row->words);
-	int r = program_configure(&c, NULL, &o, row->unfit, "relay", NULL, &why);
+	int r = program_configure(&c, NULL, &o, row->unfit, "relay", &why);
 	if (row->why == NULL)
 		return r == 0 && why.n == 0 && c.log == LOG_TO_STDERR ? 0 : 1;
 	return r == -EINVAL && strstr(text_of(&why), row->why) != NULL ? 0 : 2;
@@ -187,7 +187,7 @@ static int
 refuse(const void *context)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
-	log_open(LOG_TO_STDERR, "relay", NULL);
+	log_open(LOG_TO_STDERR, "relay");
 	if (context != NULL)
 		buf_puts(&why, context);
 	return program_refuse(&why);
@@ -231,7 +231,7 @@ load(struct options *o, struct conf *c, const char *user, struct buf *why)
 	snprintf(key, sizeof(key), "user=%s", user);
 	parse(o, (const char *[]){ "-c", strdup(path), "-o", strdup(runtime), "-o", strdup(key),
 		NULL });
-	return program_configure(c, NULL, o, NULL, "relay", NULL, why);
+	return program_configure(c, NULL, o, NULL, "relay", why);
 }
 
 static int

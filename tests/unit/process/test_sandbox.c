@@ -818,7 +818,7 @@ static const struct {
 	{ SYS_seccomp, EACCES, 1 << SANDBOX_SECCOMP },
 	{ SYS_seccomp, ENOMEM, -ENOMEM },
 	{ SYS_capset, EPERM, 1 << SANDBOX_CAPABILITIES },
-	{ SYS_prctl, ENOSYS, 1 << SANDBOX_DUMPABLE | 1 << SANDBOX_PRIVILEGES | 1 << SANDBOX_CAPABILITIES },
+	{ SYS_prctl, ENOSYS, 1 << SANDBOX_DUMPABLE | 1 << SANDBOX_PRIVILEGES },
 	{ SYS_landlock_restrict_self, EPERM, 1 << SANDBOX_LANDLOCK },
 	{ SYS_landlock_restrict_self, ENOMEM, -ENOMEM },
 	{ SYS_landlock_add_rule, EBADF, -EBADF },

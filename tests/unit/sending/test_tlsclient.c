@@ -11,12 +11,16 @@
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "lib/clock.h"
 #include "sending/link.h"
 #include "sending/tlsclient.h"
+
+#define OPENSSL_BY_ITSELF
+#include "sending/openssl.h"
 
 #define NAMES "DNS:a.example, DNS:b.example, DNS:*.wild.example, IP:192.0.2.1"
 
@@ -236,8 +240,8 @@ test_turn(void **state)
 
 enum { THREADS = 8, TIMES = 5, LATER = 200 };
 
-SSL_CTX *__real_SSL_CTX_new(const SSL_METHOD *method);
-SSL_CTX *__wrap_SSL_CTX_new(const SSL_METHOD *method);
+const char *__real_openssl_load(void);
+const char *__wrap_openssl_load(void);
 
 /* Contexts that were made, and whether who makes one waits for another who does, LATER ms at most. */
 static struct {
@@ -247,8 +251,8 @@ static struct {
 	bool waits;
 } making = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
 
-SSL_CTX *
-__wrap_SSL_CTX_new(const SSL_METHOD *method)
+static SSL_CTX *
+make_context(const SSL_METHOD *method)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
@@ -262,7 +266,16 @@ __wrap_SSL_CTX_new(const SSL_METHOD *method)
 		pthread_cond_timedwait(&making.more, &making.lock, &until) == 0)
 		;
 	pthread_mutex_unlock(&making.lock);
-	return __real_SSL_CTX_new(method);
+	return SSL_CTX_new(method);
+}
+
+const char *
+__wrap_openssl_load(void)
+{
+	const char *missing = __real_openssl_load();
+	assert_int_equal(mprotect(&openssl, sizeof(openssl), PROT_READ | PROT_WRITE), 0);
+	openssl.SSL_CTX_new = make_context;
+	return missing;
 }
 
 /* What a thread found. */
