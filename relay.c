@@ -30,6 +30,7 @@
 
 #include "conf/credential.h"
 #include "delivery/courier.h"
+#include "delivery/journal.h"
 #include "delivery/keeper.h"
 #include "delivery/lanes.h"
 #include "delivery/readiness.h"
@@ -159,6 +160,7 @@ begin(struct relay *r)
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	prepare(r);
+	journal_load();
 	const char *missing = tlsclient_load();
 	if (missing != NULL) {
 		log_event(LOG_ERR, &f, "cannot load OpenSSL: %s", missing);

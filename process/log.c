@@ -2,8 +2,8 @@
  * Events go to one place, chosen once. The journal gets fields and text, the others the text alone.
  * Nothing is buffered; a line that nobody takes goes to standard error, where perhaps somebody is.
  *
- * The journal is spoken to without libsystemd, which brings six more libraries, and takes longer to
- * load than a message to deliver. An entry is one datagram of lines, as journald documents it.
+ * The journal is spoken to without libsystemd, but by a process that has loaded it: to load it
+ * takes longer than a session. An entry is one datagram of lines, as journald documents it.
  */
 #include "process/log.h"
 
@@ -36,6 +36,7 @@ static struct {
 	enum conf_log where;
 	const char *program;
 	int socket;       /* connected; -1: none is needed */
+	int (*send)(const struct iovec *, int); /* by the library, or NULL */
 	bool stream;      /* some syslogds have one of that kind: NUL ends a line */
 	int64_t patience; /* when to connect anew at the earliest (clock.h) */
 	int (*reconnect)(int);
@@ -111,6 +112,18 @@ log_open(enum conf_log where, const char *program)
 	logger.socket = fd;
 }
 
+bool
+log_goes_to_journal(void)
+{
+	return logger.where == LOG_TO_JOURNAL;
+}
+
+void
+log_journal_by(int (*send)(const struct iovec *field, int n))
+{
+	logger.send = send;
+}
+
 int
 log_reconnect(int unused)
 {
@@ -177,6 +190,19 @@ add_field(char *entry, size_t n, const char *name, const char *value)
 	return (size_t)(end - entry);
 }
 
+/* The lines of an entry are the fields of it, for a library. */
+static bool
+send_fields(char *entry, size_t n)
+{
+	struct iovec field[LOG_FIELDS];
+	int k = 0;
+	for (char *p = entry, *end; k < LOG_FIELDS && p < entry + n; p = end + 1) {
+		end = memchr(p, '\n', (size_t)(entry + n - p));
+		field[k++] = (struct iovec){ p, (size_t)(end - p) };
+	}
+	return logger.send(field, k) >= 0;
+}
+
 /* The text is there already, with its name. */
 static bool
 log_journal(int priority, const struct log_fields *f, char *entry, size_t n)
@@ -194,7 +220,7 @@ log_journal(int priority, const struct log_fields *f, char *entry, size_t n)
 	n = add_field(entry, n, "POSTERN_LANE", f->lane);
 	n = add_field(entry, n, "POSTERN_RELAY", f->relay);
 	n = add_field(entry, n, "POSTERN_STATUS", f->status);
-	return transmit(entry, n);
+	return (logger.send != NULL && send_fields(entry, n)) || transmit(entry, n);
 }
 
 /* ---- syslog and standard error ------------------------------------------------------------- */

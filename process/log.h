@@ -7,6 +7,8 @@
 #ifndef POSTERN_LOG_H
 #define POSTERN_LOG_H
 
+#include <stdbool.h>
+#include <sys/uio.h>
 #include <syslog.h>
 
 #include "conf/conf.h"
@@ -28,6 +30,10 @@ struct log_fields {
  * error, which smtpd has made sure is not the client.
  */
 void log_open(enum conf_log where, const char *program);
+
+/* Do events go to the journal? And who takes them there, with its socket: n fields. 0 or -errno. */
+bool log_goes_to_journal(void);
+void log_journal_by(int (*send)(const struct iovec *field, int n));
 
 /*
  * Connects the socket anew; it is one for this process and those that were forked from it. For when

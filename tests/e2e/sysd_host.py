@@ -88,6 +88,9 @@ class Process:
     def program(self):
         return os.path.basename(self.words[0])
 
+    def maps(self):
+        return (pathlib.Path("/proc") / str(self.pid) / "maps").read_text()
+
 
 def processes():
     for name in os.listdir("/proc"):

@@ -99,6 +99,8 @@ def test_relay_outlives_smtpd(machine, sink):
         wait(lambda: at_work(machine))
         relays = machine.ours("relay") # at work, and the one that watches it
         assert len(relays) == 2 and not sink.messages # lint: the sink is held
+        loaded = [relay.pid for relay in relays if "/libsystemd.so" in relay.maps()]
+        assert loaded == [relay.pid for relay in at_work(machine)] # who watches writes little
         # They are still in the cgroup of the connection's unit, so limits of the unit hold.
         assert all("postern@" in relay.cgroup for relay in relays)
     assert wait(lambda: sink.messages)
