@@ -32,7 +32,8 @@ ROOMS = $(COMMON) session dns delivery sending report secrets
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
 $(B)/smtpd: $(B)/smtpd.o $(call room,session) $(B)/common.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^ -lidn2 -lunistring
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -Wl,--wrap=free,--wrap=realloc -o $@ $^ \
+		-lidn2 -lunistring
 
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd -lidn2 -lssl -lcrypto

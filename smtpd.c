@@ -26,17 +26,21 @@
 #include "lib/clock.h"
 #include "process/check.h"
 #include "process/launch.h"
+#include "process/listen.h"
 #include "process/log.h"
 #include "process/monitor.h"
+#include "process/pool.h"
 #include "process/program.h"
 #include "process/request.h"
 #include "process/ring.h"
 #include "process/runtime.h"
+#include "process/stamp.h"
 #include "process/stdfds.h"
 #include "process/surroundings.h"
 #include "queue/tended.h"
 #include "session/loop.h"
 #include "session/say.h"
+#include "session/worker.h"
 
 static volatile int stop_requested;
 
@@ -60,15 +64,6 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 	return status;
 }
 
-/* The session needs no environment. It is overwritten, because it may hold secrets. */
-static void
-forget_environment(void)
-{
-	for (char **e = environ; *e != NULL; e++)
-		explicit_bzero(*e, strlen(*e));
-	clearenv();
-}
-
 static void
 catch_signals(void)
 {
@@ -90,19 +85,33 @@ is_counted(const struct session *s, const struct peer *p)
 	return !peer_is_local(p, &s->conf.receive) || peer_is_proxy(p, &s->conf.receive);
 }
 
-/* What a client's network does is counted, if it can be: mail is more than limits. */
+/* What clients' networks do is counted, if it can be: mail is more than limits. */
 static void
-count_clients(struct session *s, const struct peer *p)
+count_clients(struct session *s, bool counted)
 {
 	struct log_fields f = { .event = "limits" };
 	int r = runtime_check(s->conf.who.runtime);
 	if (r == -ENOENT && runtime_make(s->conf.who.runtime, geteuid(), getegid()) == 0)
 		r = 0;
-	if (r == 0 && is_counted(s, p))
+	if (r == 0 && counted)
 		r = quota_open(&s->counts, s->conf.who.runtime);
 	if (r < 0)
 		log_event(LOG_WARNING, &f, "runtime %s: %s: " RUNTIME_MISSED,
 			s->conf.who.runtime, strerror(-r));
+}
+
+/* What sessions need that is opened before. 0, or -errno and a line in *why. */
+static int
+prepare(struct session *s, bool counted, struct buf *why)
+{
+	int r = spool_open(&s->spool, s->conf.who.spool);
+	if (r < 0) {
+		spool_explain(s->conf.who.spool, r, why);
+		return r;
+	}
+	count_clients(s, counted);
+	tended_begin(&s->spool, clock_wall());
+	return 0;
 }
 
 /* Becomes two processes: each returns its exit status. */
@@ -111,13 +120,8 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
-	int r = spool_open(&s->spool, s->conf.who.spool);
-	if (r < 0) {
-		spool_explain(s->conf.who.spool, r, &why);
+	if (prepare(s, is_counted(s, p), &why) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
-	}
-	count_clients(s, p);
-	tended_begin(&s->spool, clock_wall());
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
@@ -126,13 +130,69 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot fork"));
 	if (pid == 0) {
 		close(pair[0]);
-		forget_environment();
+		loop_forget_environment();
 		return loop_main(s, p);
 	}
 	close(pair[1]);
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
 	ring_prepare(&l);
 	return monitor_run(&l, pair[0], pid);
+}
+
+/* ---- many clients -------------------------------------------------------------------------- */
+
+/* Tells the operator that it does not begin: there is no client yet. */
+static int
+give_up_all(const struct buf *why, int status)
+{
+	(void)program_refuse(why);
+	return status;
+}
+
+/* In a worker's process. */
+static int
+work(void *ctx, int monitor, enum pool_role role)
+{
+	struct worker_terms *t = ctx;
+	t->session->monitor = monitor;
+	return worker_main(t, role);
+}
+
+/* Serves all clients that come to the sockets, `n` of them. The exit status. */
+static int
+serve_many(struct session *s, const struct options *o, int n, char **argv)
+{
+	static struct stamps stamps;
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	stamp_add_program(&stamps);
+	stamp_add(&stamps, o->conf.file != NULL ? o->conf.file : CONF_FILE, STAMP_FILE);
+	stamp_add(&stamps, s->conf.who.spool, STAMP_DIRECTORY);
+	if (prepare(s, true, &why) < 0)
+		return give_up_all(&why, EX_TEMPFAIL);
+	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
+	struct worker_terms workers = { .session = s, .stamps = &stamps, .listeners = n,
+		.parent = getpid() };
+	struct pool_terms pool = { .launcher = &l, .stamps = &stamps, .stop = s->stop,
+		.listeners = n, .stays = o->listeners > 0, .argv = argv, .work = work,
+		.ctx = &workers };
+	ring_prepare(&l);
+	return pool_run(&pool);
+}
+
+/* How many sockets there are to listen at, or -errno and a line in *why. What else is open goes. */
+static int
+find_listeners(const struct options *o, struct buf *why)
+{
+	int n = listen_inherited();
+	if (n < 0)
+		buf_puts(why, "not all sockets that were handed over (LISTEN_FDS) listen");
+	if (n <= 0 || !pool_takes_over())
+		stdfds_close_from(LISTEN_FIRST + (n > 0 ? n : 0));
+	if (n == 0 && o->listeners > 0)
+		n = listen_bind(o, why);
+	if (n > 0)
+		listen_ready(n);
+	return n;
 }
 
 /* For the operator, who asked on a command line: no client, no session. */
@@ -157,19 +217,28 @@ main(int argc, char **argv)
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
 	bool operator = o.check || o.hash != NULL;
-	stdfds_close_from(STDERR_FILENO + 1);
+	auto_buf unbound = buf_new(LIMIT_COMMAND);
+	int listeners = operator ? 0 : find_listeners(&o, &unbound);
+	if (operator)
+		stdfds_close_from(STDERR_FILENO + 1);
 	catch_signals();
 	stream_init(&s->client.stream, STDIN_FILENO, STDOUT_FILENO, true, s->stop);
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
-	if (!operator)
+	if (!operator && listeners == 0)
 		stdfds_hide_client();
 	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", log_journal_send, &why);
 	if (r < 0 && operator)
 		return check_refuse("smtpd", &why);
 	if (r == 0 && operator)
 		return answer_operator(&s->conf, &from, &o);
+	if (r == 0 && listeners < 0)
+		return give_up_all(&unbound, EX_UNAVAILABLE);
 	if (r == 0)
 		r = program_drop_root(&s->conf, &from, &o, &why);
+	if (r < 0 && listeners != 0)
+		return program_refuse(&why);
+	if (r == 0 && listeners > 0)
+		return serve_many(s, &o, listeners, argv);
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	r = peer_of(STDIN_FILENO, STDOUT_FILENO, &peer);

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 enum {
-	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH, OPT_VERSION,
-	OPT_HELP,
+	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH, OPT_LISTEN,
+	OPT_VERSION, OPT_HELP,
 };
 
 static const struct option longs[] = {
@@ -17,6 +17,7 @@ static const struct option longs[] = {
 	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "hash", required_argument, NULL, OPT_HASH },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -26,6 +27,7 @@ static const char usage[] =
 	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
 	"                                                 speak SMTP on standard input and output;\n"
 	"                                                 --check: what is in force, what is wrong\n"
+	"             --listen ADDRESS:PORT...           the same for all who connect there\n"
 	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
 	"             --due --now                         deliver what waits, due or not\n"
@@ -67,6 +69,12 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_HASH:
 			o->hash = optarg;
+			break;
+		case OPT_LISTEN:
+			if (o->listeners == OPTIONS_LISTEN)
+				o->wrong = "too many --listen";
+			else
+				o->listen[o->listeners++] = optarg;
 			break;
 		case OPT_SERVE:
 			o->serve = true;

@@ -16,6 +16,16 @@
 #include "session/say.h"
 #include "session/secure.h"
 
+extern char **environ;
+
+void
+loop_forget_environment(void)
+{
+	for (char **e = environ; *e != NULL; e++)
+		explicit_bzero(*e, strlen(*e));
+	clearenv();
+}
+
 /*
  * A client that sends before it was greeted does not listen to replies either (A15). One that may
  * send anywhere is a script in a pipe or of this network, and may.
@@ -66,25 +76,45 @@ learn_from_proxy(struct session *s)
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;
 }
 
-/* Finds out who the client is and what it may do. False: the connection ends. */
-static bool
-meet_client(struct session *s)
+/* What it may do follows from where it is; that it came is logged and counted. */
+static void
+receive_client(struct session *s)
 {
-	if (peer_is_proxy(&s->client.peer, &s->conf.receive) && !learn_from_proxy(s))
-		return false;
 	session_forget(s);
 	if (!peer_is_local(&s->client.peer, &s->conf.receive))
 		quota_client(&s->client.quota, &s->client.peer.addr, s->conf.receive.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->client.peer.text);
 	session_count(s, QUOTA_CONNECTIONS, 1);
-	if (s->conf.tls.mode != TLS_IMPLICIT || !s->client.peer.socket)
+}
+
+/* Does this connection begin with a handshake? A reply before it would be of no use. */
+static bool
+begins_secure(const struct session *s)
+{
+	return s->conf.tls.mode == TLS_IMPLICIT && s->client.peer.socket;
+}
+
+static void
+refuse_without_word(const struct session *s, const char *why)
+{
+	struct log_fields f = { .event = "refused" };
+	log_event(LOG_NOTICE, &f, "refused %s: %s", s->client.peer.text, why);
+}
+
+/* Finds out who the client is and what it may do. False: the connection ends. */
+static bool
+meet_client(struct session *s)
+{
+	if (peer_is_proxy(&s->client.peer, &s->conf.receive) && !learn_from_proxy(s))
+		return false;
+	receive_client(s);
+	if (!begins_secure(s))
 		return true;
 	if (session_may(s, QUOTA_CONNECTIONS))
 		return secure_handshake(s);
-	f.event = "refused"; /* without a reply: it would cost the handshake that is to be saved */
-	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network",
-		s->client.peer.text);
+	/* A reply would cost the handshake that is to be saved. */
+	refuse_without_word(s, "too many connections from its network");
 	return false;
 }
 
@@ -96,8 +126,8 @@ greeting(struct session *s)
 	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
 }
 
-static void
-converse(struct session *s)
+void
+loop_converse(struct session *s)
 {
 	bool more = meet_client(s) && say_and_count(s, greeting(s), span_of("greeting"));
 	while (more) {
@@ -124,6 +154,19 @@ converse(struct session *s)
 		stream_linger(&s->client.stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
 }
 
+/* Whoever comes then takes no time: neither the word of a proxy nor a handshake is waited for. */
+void
+loop_turn_away(struct session *s)
+{
+	receive_client(s);
+	bool may = session_may(s, QUOTA_CONNECTIONS);
+	if (begins_secure(s))
+		refuse_without_word(s, "too many connections");
+	else
+		(void)say_and_count(s, may ? R_CROWDED : R_QUOTA, span_of("greeting"));
+	(void)stream_flush(&s->client.stream, clock_deadline(LIMIT_LINGER_TIME));
+}
+
 int
 loop_main(struct session *s, const struct peer *peer)
 {
@@ -137,7 +180,7 @@ loop_main(struct session *s, const struct peer *peer)
 		(void)stream_flush(&s->client.stream, until);
 		return EX_TEMPFAIL;
 	}
-	converse(s);
+	loop_converse(s);
 	session_end(s);
 	return EXIT_SUCCESS;
 }
