@@ -151,6 +151,8 @@ def in_memory(pid, text):
             if rights[0] != "r" or "[vvar" in line or "[vsyscall]" in line:
                 continue
             begin, end = (int(x, 16) for x in where.split("-"))
+            if end - begin >= SHADOW:
+                continue
             memory.seek(begin)
             try:
                 if text in memory.read(end - begin):
