@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +64,7 @@ struct pool {
 	int epoll;
 	int slot;            /* the number that a worker's own end has in it */
 	struct plan_pace pace;
+	bool left;           /* one ended without a client: it may have been woken for one */
 	int failures;        /* workers in a row that ended before their first client */
 	int64_t pause;       /* nobody is started before (clock.h) */
 	int64_t last;        /* when the last client was there */
@@ -127,7 +129,10 @@ note_failure(struct pool *p)
 	p->pause = clock_ms() + plan_pause(p->failures);
 }
 
-/* In the child. What the pool has open is closed to it. */
+/*
+ * In the child. What the pool has open is closed to it: with our end of another's socket it could
+ * take what that one asks for.
+ */
 static _Noreturn void
 be_worker(struct pool *p, int requests, enum pool_role role)
 {
@@ -136,6 +141,25 @@ be_worker(struct pool *p, int requests, enum pool_role role)
 	dup3(requests, p->slot, O_CLOEXEC);
 	stdfds_close_from(p->slot + 1);
 	_exit(p->terms->work(p->terms->ctx, p->slot, role));
+}
+
+/* Two ends, above what a worker keeps. 0 or -errno. */
+static int
+make_pair(const struct pool *p, int pair[2])
+{
+	int low[2];
+	int r = request_pair(low);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 2; i++) {
+		pair[i] = fcntl(low[i], F_DUPFD_CLOEXEC, p->slot + 1);
+		r = pair[i] < 0 ? -errno : r;
+		close(low[i]);
+	}
+	for (int i = 0; i < 2 && r < 0; i++)
+		if (pair[i] >= 0)
+			close(pair[i]);
+	return r;
 }
 
 static int
@@ -162,7 +186,7 @@ start(struct pool *p, enum pool_role role)
 	struct log_fields f = { .event = "launch" };
 	struct worker *w = find_free(p);
 	int pair[2];
-	int r = w == NULL ? -ENOSPC : request_pair(pair);
+	int r = w == NULL ? -ENOSPC : make_pair(p, pair);
 	if (r == 0) {
 		pid_t pid = fork();
 		if (pid == 0)
@@ -235,6 +259,8 @@ bury(struct pool *p, struct worker *w, int status)
 		note_failure(p);
 	if (w->state == BUSY)
 		p->last = clock_ms();
+	else
+		p->left = true;
 	hang_up(p, w);
 	become(p, w, NOBODY);
 }
@@ -349,6 +375,7 @@ look_for_changes(struct pool *p)
 	if (can_load(p))
 		hand_over(p, changed);
 	stamp_renew(p->terms->stamps);
+	retire_all(p); /* which know it as it was */
 }
 
 bool
@@ -430,6 +457,32 @@ serve(struct pool *p, struct worker *w)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
+/* Does a connection wait to be accepted? */
+static bool
+somebody_waits(const struct pool *p)
+{
+	struct pollfd at[OPTIONS_LISTEN];
+	for (int i = 0; i < p->terms->listeners; i++)
+		at[i] = (struct pollfd){ .fd = LISTEN_FIRST + i, .events = POLLIN };
+	return poll(at, (nfds_t)p->terms->listeners, 0) > 0;
+}
+
+/*
+ * Of all that wait one alone is woken for a connection. If it ended instead of accepting, the
+ * others sleep on; but one that begins to wait finds what is there.
+ */
+static void
+wake_another(struct pool *p, int started)
+{
+	if (p->left && started == 0 && somebody_waits(p)) {
+		if (p->count[REFUSING] > 0)
+			retire_some(p, 1, REFUSING); /* and there will be another one */
+		else
+			(void)start(p, POOL_WORKER);
+	}
+	p->left = false;
+}
+
 /* As many workers as there should be. When to look again (clock.h). */
 static int64_t
 adjust(struct pool *p, int64_t now)
@@ -444,6 +497,7 @@ adjust(struct pool *p, int64_t now)
 	for (int i = 0; i < plan.start; i++)
 		if (!start(p, POOL_WORKER))
 			return p->pause;
+	wake_another(p, plan.start);
 	retire_some(p, plan.retire, WAITING);
 	if (plan.refuser && p->count[REFUSING] == 0 && !start(p, POOL_REFUSER))
 		return p->pause;

@@ -1,4 +1,5 @@
 """An smtpd that serves many clients. Its listening sockets are handed over as systemd does it."""
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -96,6 +97,19 @@ class Pool:
         assert (said := c.reply())[:3] == "220", said
         c.hello()
         return c
+
+    def at_rest(self, worker):
+        """Until it has no client."""
+        patience.until(lambda: os.readlink(f"/proc/{worker}/fd/0") == "/dev/null")
+
+    def greeted(self, header=""):
+        """A client that found a place, however often it had to ask for one."""
+        def ask():
+            c = self.connect()
+            with contextlib.suppress(OSError):
+                c.send(header)
+            return c if c.reply()[:3] == "220" else None
+        return patience.until(ask)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
