@@ -72,6 +72,8 @@ $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += -Wl,--wrap=courier_start
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
+# As smtpd is linked.
+$(B)/unit/lib/test_forget: LDFLAGS += -Wl,--wrap=free -Wl,--wrap=realloc
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += -Wl,--wrap=poll -Wl,--wrap=pthread_create -Wl,--wrap=pthread_join
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=SSL_CTX_new
@@ -123,6 +125,10 @@ session e2e crash lint: all
 
 # As many jobs as there are processors, unless make was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# The same with one smtpd for many clients wherever a test can be run like that.
+check-busy: need-check all
+	POSTERN_WAY=busy POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/session tests/e2e
 
 check: need-check
 	$(MAKE) $(JOBS) all unit
@@ -215,7 +221,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	for p in $(PROGRAMS); do install -m 755 $(B)/$$p $(DESTDIR)$(LIBEXEC)/.$$p.new && \
 		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
-	for u in postern.socket postern@.service postern-due.service postern-due@.service postern-due.timer; do \
+	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
+		postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
 	sed -e 's|/relay --due$$|& --now|; s|retry mail that is due|deliver all that waits|' \
 		-e '/^ExecStart=/iType=oneshot' \
@@ -241,6 +248,7 @@ uninstall:
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
+		$(DESTDIR)$(UNITDIR)/postern-busy.socket $(DESTDIR)$(UNITDIR)/postern-busy.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
 		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
@@ -250,6 +258,6 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
 	instrumented asan tsan mutants analyze demo bench profile distance crowd lanes standstill bells run \
 	install uninstall clean

@@ -15,9 +15,11 @@
  * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -149,6 +151,34 @@ give_up_all(const struct buf *why, int status)
 	return status;
 }
 
+/*
+ * There can be no sessions: those who come hear that for a while. Without the pause systemd would
+ * start the next one at once, over and over. The status.
+ */
+static int
+turn_all_away(struct session *s, int listeners, enum reply r, int status)
+{
+	enum { PAUSE = 10 };
+	struct pollfd at[OPTIONS_LISTEN];
+	const int64_t end = clock_deadline(PAUSE);
+	for (int i = 0; i < listeners; i++)
+		at[i] = (struct pollfd){ .fd = LISTEN_FIRST + i, .events = POLLIN };
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	while (!*s->stop && clock_left(end) > 0)
+		for (int i = 0, n = poll(at, (nfds_t)listeners, clock_left(end));
+			n > 0 && i < listeners; i++) {
+			auto_fd fd = accept4(LISTEN_FIRST + i, NULL, NULL, SOCK_CLOEXEC);
+			if (fd < 0)
+				continue;
+			stream_init(&s->client.stream, fd, fd, true, NULL);
+			say_reply(s, r);
+			(void)stream_flush(&s->client.stream, clock_deadline(1));
+		}
+	return status;
+}
+
 /* In a worker's process. */
 static int
 work(void *ctx, int monitor, enum pool_role role)
@@ -168,7 +198,7 @@ serve_many(struct session *s, const struct options *o, int n, char **argv)
 	stamp_add(&stamps, o->conf.file != NULL ? o->conf.file : CONF_FILE, STAMP_FILE);
 	stamp_add(&stamps, s->conf.who.spool, STAMP_DIRECTORY);
 	if (prepare(s, true, &why) < 0)
-		return give_up_all(&why, EX_TEMPFAIL);
+		return turn_all_away(s, n, R_NO_QUEUE, give_up_all(&why, EX_TEMPFAIL));
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
 	struct worker_terms workers = { .session = s, .stamps = &stamps, .listeners = n,
 		.parent = getpid() };
@@ -231,12 +261,12 @@ main(int argc, char **argv)
 		return check_refuse("smtpd", &why);
 	if (r == 0 && operator)
 		return answer_operator(&s->conf, &from, &o);
-	if (r == 0 && listeners < 0)
+	if (listeners < 0)
 		return give_up_all(&unbound, EX_UNAVAILABLE);
 	if (r == 0)
 		r = program_drop_root(&s->conf, &from, &o, &why);
-	if (r < 0 && listeners != 0)
-		return program_refuse(&why);
+	if (r < 0 && listeners > 0)
+		return turn_all_away(s, listeners, R_NO_CONFIG, program_refuse(&why));
 	if (r == 0 && listeners > 0)
 		return serve_many(s, &o, listeners, argv);
 	if (r < 0)

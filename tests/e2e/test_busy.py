@@ -592,3 +592,19 @@ def test_systemd_is_told(postern, monkeypatch):
         pool.process.terminate()
         patience.until(lambda: s.recv(1000).startswith(b"STOPPING=1\n"))
         assert pool.process.wait(client.TIMEOUT) == 0
+
+
+@pytest.mark.parametrize("trouble, reply, status", [
+    ("configuration", "421 4.3.5 Error: server configuration problem", os.EX_CONFIG),
+    ("spool", f"421 4.3.0 {HOST} Error: queue not available", os.EX_TEMPFAIL)])
+def test_cannot_begin(postern, trouble, reply, status):
+    """Clients hear it, as from a session of their own; the operator too; and it is not over at once, or it would be
+    started again without end."""
+    settings = {"spool": "/nonexistent/spool"} if trouble == "spool" else {"nonsense": "yes"}
+    pool = busy.Pool(postern, **settings)
+    for _ in range(3):
+        c = pool.connect()
+        assert c.reply() == reply and c.rest() == b""
+    assert pool.process.poll() is None
+    assert len(postern.logged().splitlines()) == 1
+    assert pool.process.wait(client.TIMEOUT) == status
