@@ -64,18 +64,18 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 $(filter $(B)/unit/delivery/%,$(UNIT)): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
-$(B)/unit/delivery/test_connect: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
+$(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns: LDFLAGS += -Wl,--wrap=courier_start
+$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event)
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += -Wl,--wrap=free -Wl,--wrap=realloc
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns_between: LDFLAGS += -Wl,--wrap=poll -Wl,--wrap=pthread_create -Wl,--wrap=pthread_join
+$(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=SSL_CTX_new
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)

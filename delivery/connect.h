@@ -1,5 +1,6 @@
 /*
- * connect: the lane at work gets a connection to one of its hosts, or a verdict.
+ * connect: the lane at work gets a connection to one of its hosts, or a verdict; and what the end
+ * of a connection tells of the host.
  */
 #ifndef POSTERN_CONNECT_H
 #define POSTERN_CONNECT_H
@@ -31,10 +32,7 @@ enum outcome connect_lane(struct courier *c);
  */
 bool connect_judge(struct courier *c, const struct message *m, enum job_end end);
 
-/* Leaves the host that is connected to. */
-void connect_close(struct courier *c);
-
-/* ... if messages that it put off wait for another one. */
+/* Leaves the host that is connected to if messages that it put off wait for another one. */
 void connect_make_way(struct courier *c);
 
 /* The lane is left: ends what connect_lane began, but for the connection. */

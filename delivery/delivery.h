@@ -7,11 +7,15 @@
  *	scan          one message of it, when it has its turn
  *	flight        a message on its way: from the turn to the outcome
  *	connect       to a host of the lane; what follows when there is none
+ *	share         whose mail may go by the connection that there is
+ *	meet          how a connection comes about, and ends
  *	approach      how that host is met: TLS, login, how much at once
  *	settle        what an attempt brought: the message goes or waits, the sender is told
  *	notes         what the first process and the one at work tell each other
  *	turns         who is next, and who may connect: what couriers and the first thread share
  *	courier       a thread with a connection
+ *	idle          couriers that wait for mail, and what they are told
+ *	slow          couriers whose hosts do next to nothing, and when they are given up
  *	tour          a lane that couriers are at: its lock, and which message is next
  *	schedule      ... how it is decided whose turn it is
  *	destinations  the hosts that a lane's mail may go to
@@ -167,8 +171,9 @@ struct turns {
 	bool ran_out;                  /* connections did once, which was said */
 	size_t taken;                  /* lanes, by couriers that were done with another one, */
 	int64_t since;                 /* ... since then (clock_ms) */
-	size_t pace;                   /* so many in TURNS_SLOW, before that */
+	size_t pace;                   /* so many in SLOW_TIME, before that */
 	bool failed;                   /* a thread could not be started */
+	int unsaid;                    /* -errno of that, if it is to be logged; 0 */
 };
 
 /* A process. But for what says otherwise, nothing changes once the first courier is started. */

@@ -99,11 +99,12 @@ is_markable(const struct courier *c, const struct message *m, struct found *foun
 	return false;
 }
 
-/* Opens a message, and sees to it. */
+/* Opens a message, and sees to it. `tried`: something was written of it before. */
 static void
-work_on_message(struct courier *c, struct flight *f, const char *id, struct found *found)
+work_on_message(struct courier *c, struct flight *f, const char *id, bool tried,
+	struct found *found)
 {
-	int err = message_open(&f->m, &c->tour->lane, id);
+	int err = (tried ? message_open : message_open_first)(&f->m, &c->tour->lane, id);
 	if (err == 0 && !is_markable(c, &f->m, found)) {
 		flight_lay_down(c, f);
 		return;
@@ -172,7 +173,7 @@ scan_message(struct courier *c, const char *id, struct found *found)
 	/* After a connection was lost, all that were on their way land before another takes off. */
 	while (sending_full(&c->link) || (sending_jobs(&c->link) > 0 && !sending_is_open(&c->link)))
 		flight_land(c, found);
-	work_on_message(c, flight_take(c, id), id, found);
+	work_on_message(c, flight_take(c, id), id, said != 0, found);
 }
 
 /* One courier more is worth it if what is left would keep this one busy for long. */

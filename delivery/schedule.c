@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SIZE = 64 }; /* places of the heap */
+enum {
+	FIRST_SIZE = 64, /* places of the heap */
+	LEFT_PAUSE = 1,  /* s from some of the lanes that a host has left to the next ones */
+};
 
 /* ---- what is due later: a heap ----------------------------------------------------------- */
 
@@ -166,10 +169,19 @@ compare_hosts(const void *a, const void *b)
 }
 
 static void
+unlist(struct schedule *s, struct schedule_host *h)
+{
+	if (h->left)
+		TAILQ_REMOVE(&s->left, h, list);
+	h->left = false;
+}
+
+static void
 forget_idle_host(struct schedule *s, struct schedule_host *h)
 {
 	if (h->connections > 0 || !TAILQ_EMPTY(&h->waiting))
 		return;
+	unlist(s, h);
 	tdelete(h, &s->hosts, compare_hosts);
 	free(h);
 }
@@ -220,16 +232,49 @@ release(struct schedule *s, struct schedule_host *h)
 	make_ready(s, l, false);
 }
 
-void
-schedule_disconnect(struct schedule *s, struct schedule_host *h)
+/* There is no connection: as many lanes as it has room for are ready, and more in a while. */
+static void
+release_some(struct schedule *s, struct schedule_host *h, int64_t now)
 {
-	h->connections--;
-	/* One in its place; all if there is no other, for that one may go elsewhere. */
-	for (bool more = true; more && !TAILQ_EMPTY(&h->waiting);) {
+	for (int i = 0; i < h->limit && !TAILQ_EMPTY(&h->waiting); i++)
 		release(s, h);
-		more = h->connections == 0;
-	}
+	if (TAILQ_EMPTY(&h->waiting))
+		return;
+	h->left = true;
+	h->until = now + LEFT_PAUSE;
+	TAILQ_INSERT_TAIL(&s->left, h, list);
+}
+
+bool
+schedule_disconnect(struct schedule *s, struct schedule_host *h, int64_t now)
+{
+	bool begins = --h->connections == 0 && !h->left;
+	if (begins)
+		release_some(s, h, now);
+	else if (!TAILQ_EMPTY(&h->waiting))
+		release(s, h);
+	begins = begins && h->left;
 	forget_idle_host(s, h);
+	return begins;
+}
+
+/* Is it time for more of its lanes? Also if the clock was set back. */
+static bool
+is_over(const struct schedule_host *h, int64_t now)
+{
+	return h->until <= now || h->until > now + LEFT_PAUSE;
+}
+
+/* A host to which there is a connection again needs no time: that one's end wakes the next lane. */
+static void
+ripen_left(struct schedule *s, int64_t now)
+{
+	for (struct schedule_host *h; (h = TAILQ_FIRST(&s->left)) != NULL && is_over(h, now);) {
+		unlist(s, h);
+		if (h->connections == 0)
+			release_some(s, h, now);
+		forget_idle_host(s, h);
+	}
 }
 
 void
@@ -260,6 +305,7 @@ schedule_ripen(struct schedule *s, int64_t now)
 		drop_later(s, l);
 		make_ready(s, l, false);
 	}
+	ripen_left(s, now);
 	return s->waiting;
 }
 
@@ -268,9 +314,16 @@ schedule_next(const struct schedule *s, int64_t now)
 {
 	if (s->waiting > 0 || !TAILQ_EMPTY(&s->more))
 		return 0;
-	if (s->later.n == 0)
-		return -1;
-	return s->later.v[0]->due <= now ? 0 : s->later.v[0]->due;
+	int64_t next = s->later.n > 0 ? s->later.v[0]->due : -1;
+	if (schedule_is_any_left(s) && (next < 0 || TAILQ_FIRST(&s->left)->until < next))
+		next = TAILQ_FIRST(&s->left)->until;
+	return next >= 0 && next <= now ? 0 : next;
+}
+
+bool
+schedule_is_any_left(const struct schedule *s)
+{
+	return !TAILQ_EMPTY(&s->left);
 }
 
 static void
@@ -415,6 +468,7 @@ schedule_init(struct schedule *s, int per_host)
 	TAILQ_INIT(&s->ready);
 	TAILQ_INIT(&s->fresh);
 	TAILQ_INIT(&s->more);
+	TAILQ_INIT(&s->left);
 }
 
 void

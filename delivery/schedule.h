@@ -32,6 +32,9 @@ struct schedule_host {
 	int limit; /* of them: fewer than usual where the host took no more */
 	int idle;  /* of them, those that wait for mail */
 	TAILQ_HEAD(schedule_waiting, schedule_lane) waiting;
+	bool left;     /* its last connection was closed while lanes waited: it is in that list, */
+	int64_t until; /* ... and so many more of them are ready then (wall clock, s) */
+	TAILQ_ENTRY(schedule_host) list;
 };
 
 /* A lane. Its fields are for reading. */
@@ -59,6 +62,7 @@ struct schedule {
 		struct schedule_lane **v; /* a heap; the first is due first */
 		size_t n, size;
 	} later;
+	TAILQ_HEAD(schedule_left, schedule_host) left; /* the first one's time comes first */
 	size_t waiting; /* lanes that are ready */
 	TAILQ_HEAD(schedule_queue, schedule_lane) ready, fresh, more;
 	bool turn_of_fresh; /* the next one */
@@ -73,11 +77,18 @@ void schedule_free(struct schedule *s);
  */
 struct schedule_lane *schedule_lane(struct schedule *s, const char *name, int64_t due);
 
-/* Lanes whose time has come are ready. How many are. */
+/*
+ * Lanes whose time has come are ready, and some more of those that wait for a host to which there
+ * is no connection. How many are.
+ */
 size_t schedule_ripen(struct schedule *s, int64_t now);
 
-/* When the next lane is due; 0: one is ready; -1: none ever. */
+/*
+ * When the next lane is due, or (schedule_ripen) may be ready; 0: one is; -1: none ever. The
+ * second: does one wait for a host to which there may be no connection?
+ */
 int64_t schedule_next(const struct schedule *s, int64_t now);
+bool schedule_is_any_left(const struct schedule *s);
 
 /*
  * The lane whose turn it is, with one courier more; NULL: there is none. The second: one that waits
@@ -127,8 +138,13 @@ struct schedule_host *schedule_connect(struct schedule *s, const struct schedule
 struct schedule_host *schedule_wait_for(struct schedule *s, struct schedule_lane *l,
 	const struct exchanger *to);
 
-/* It is closed. A lane that waits for the host is ready; all of them if it was the last one. */
-void schedule_disconnect(struct schedule *s, struct schedule_host *host);
+/*
+ * It is closed. A lane that waits for the host is ready in its place. If it was the last one, that
+ * lane may go elsewhere, and nobody who waits would be woken any more: so as many are ready as the
+ * host may have connections, and as many again each second, until there is a connection. True: that
+ * has begun (schedule_next).
+ */
+bool schedule_disconnect(struct schedule *s, struct schedule_host *host, int64_t now);
 
 /* The host took no further connection: it gets none as long as it has as many as now, less one. */
 void schedule_refused(struct schedule_host *host);

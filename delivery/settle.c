@@ -214,7 +214,7 @@ write_down(const struct courier *c, const struct message *m, bool waits, int64_t
 	struct found *found)
 {
 	const struct lane *l = &c->tour->lane;
-	int err = waits ? 0 : message_remove(l, m->id);
+	int err = waits ? 0 : message_finish(m, l);
 	if (err < 0)
 		log_trouble(m, "remove it", err, "its recipients are marked as settled");
 	else if (!waits)

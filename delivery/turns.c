@@ -1,15 +1,16 @@
 #include "delivery/turns.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "delivery/courier.h"
+#include "delivery/idle.h"
+#include "delivery/slow.h"
 #include "delivery/tour.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/wait.h"
 #include "process/log.h"
 
 enum { TICK = 1000 }; /* ms from one look at slow couriers to the next */
@@ -48,55 +49,20 @@ lock(const struct courier *c)
 	return t;
 }
 
+/*
+ * What was decided under the lock is said behind it: whoever takes log lines may be slow, or not
+ * there, and one that waits for him must not have all others wait.
+ */
 static void
 unlock(struct turns *t)
 {
+	struct log_fields f = { .event = "courier" };
+	int err = t->unsaid, n = t->n;
+	t->unsaid = 0;
 	pthread_mutex_unlock(&t->lock);
-}
-
-static void
-signal_fd(int fd)
-{
-	const uint64_t one = 1;
-	(void)!write(fd, &one, sizeof(one));
-}
-
-static void
-drain_fd(int fd)
-{
-	uint64_t count;
-	(void)!read(fd, &count, sizeof(count));
-}
-
-/* ---- who waits for mail -------------------------------------------------------------------- */
-
-static void
-end_idle(struct turns *t, struct courier *c)
-{
-	if (!c->turn.idle)
-		return;
-	TAILQ_REMOVE(&t->idle, c, turn.list);
-	c->turn.idle = false;
-	c->turn.at->idle--;
-}
-
-static void
-tell(struct turns *t, struct courier *c, enum turn_word word)
-{
-	end_idle(t, c);
-	c->turn.word = word;
-	signal_fd(c->turn.told);
-}
-
-/* One that waits at this lane, or (NULL) at this host. NULL: there is none. */
-static struct courier *
-find_idle(const struct turns *t, const struct schedule_lane *l, const struct schedule_host *h)
-{
-	struct courier *c;
-	TAILQ_FOREACH(c, &t->idle, turn.list)
-		if (l != NULL ? c->turn.lane == l : c->turn.at == h)
-			return c;
-	return NULL;
+	if (err < 0)
+		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
+			strerror(-err), n);
 }
 
 /* ---- who begins ---------------------------------------------------------------------------- */
@@ -119,20 +85,20 @@ assign(struct courier *c, struct schedule_lane *l)
 	turn->lane = l;
 	turn->offer = l->offer;
 	l->offer = NULL;
-	turn->sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
-	turn->seen = clock_ms();
-	turn->slow = 0;
-	turn->given_up = false;
+	slow_begin(c);
 	turn->patience = 0;
 	turn->word = TURN_SILENCE;
-	drain_fd(turn->told);
+	wait_forget(turn->told);
 }
 
-/* One courier more, for this lane; if there can be one. */
+/*
+ * One courier more, for this lane; if there can be one. The lock is held meanwhile: that takes a
+ * moment, and waits for nobody, and the new thread, whose first act is to take the lock, is in its
+ * place by then and may end at once.
+ */
 static void
 start_one(struct relay *r, struct schedule_lane *l)
 {
-	struct log_fields f = { .event = "courier" };
 	struct turns *t = &r->turns;
 	int number = find_place(t);
 	struct courier *c = courier_new(r, number);
@@ -147,8 +113,7 @@ start_one(struct relay *r, struct schedule_lane *l)
 	if (c != NULL)
 		courier_free(c);
 	if (!t->failed)
-		log_event(LOG_ERR, &f, "cannot start one more courier: %s; there are %d",
-			strerror(-err), t->n);
+		t->unsaid = err;
 	t->failed = true;
 	schedule_yield(&t->schedule, l);
 }
@@ -158,17 +123,16 @@ start_one(struct relay *r, struct schedule_lane *l)
  * there is none.
  */
 static bool
-dispatch(struct relay *r)
+dispatch(struct relay *r, int64_t now)
 {
 	struct turns *t = &r->turns;
-	int64_t now = clock_wall();
 	(void)schedule_ripen(&t->schedule, now);
 	while (!t->failed && t->n < t->most && schedule_next(&t->schedule, now) == 0)
 		start_one(r, schedule_take(&t->schedule, now));
 	size_t waiting = t->schedule.waiting;
 	for (size_t i = t->coming; i < waiting && !TAILQ_EMPTY(&t->idle); i++) {
 		struct courier *c = TAILQ_FIRST(&t->idle);
-		tell(t, c, TURN_GIVE_WAY);
+		idle_tell(t, c, TURN_GIVE_WAY);
 		c->turn.summoned = true;
 		t->coming++;
 	}
@@ -181,138 +145,59 @@ turns_lane(struct relay *r, const char *name, int64_t due)
 	struct turns *t = &r->turns;
 	pthread_mutex_lock(&t->lock);
 	struct schedule_lane *l = schedule_lane(&t->schedule, name, due);
-	struct courier *c = l != NULL && due == 0 ? find_idle(t, l, NULL) : NULL;
+	struct courier *c = l != NULL && due == 0 ? idle_find(t, l, NULL) : NULL;
 	if (c != NULL)
-		tell(t, c, TURN_NEWS);
+		idle_tell(t, c, TURN_NEWS);
 	else
-		(void)dispatch(r);
-	pthread_mutex_unlock(&t->lock);
-}
-
-/* ---- who is slow --------------------------------------------------------------------------- */
-
-/*
- * Did next to nothing go out by its connection of late? What comes in does not count: a host may
- * talk all the time and never come to an end.
- */
-static bool
-is_slow(struct courier *c, int64_t now)
-{
-	struct turn *turn = &c->turn;
-	if (now - turn->seen >= TURNS_SLOW) {
-		uint64_t sent = atomic_load_explicit(&c->link.stream.sent, memory_order_relaxed);
-		bool slow = sent - turn->sent < SLOW_OCTETS;
-		turn->slow = !slow ? 0 : turn->slow != 0 ? turn->slow : turn->seen;
-		turn->sent = sent;
-		turn->seen = now;
-	}
-	return turn->slow != 0;
-}
-
-/*
- * Which of two slow ones is given up first? One that costs no message twice, or else the one that
- * is slow for longer.
- */
-static bool
-goes_before(const struct courier *a, const struct courier *b)
-{
-	bool a_flies = a->turn.in_flight, b_flies = b->turn.in_flight;
-	return a_flies != b_flies ? b_flies : a->turn.slow < b->turn.slow;
-}
-
-/* The one to be given up first, of those that were not yet; NULL: there is none. */
-static struct courier *
-find_slowest(const struct turns *t)
-{
-	struct courier *slowest = NULL;
-	for (int i = 0; i < t->most; i++) {
-		struct courier *c = t->courier[i];
-		if (c != NULL && c->turn.lane != NULL && c->turn.slow != 0 && !c->turn.given_up &&
-			(slowest == NULL || goes_before(c, slowest)))
-			slowest = c;
-	}
-	return slowest;
-}
-
-/* How many lanes get a courier in the time that makes one slow, though nobody is given up. */
-static size_t
-pace(struct turns *t, int64_t now)
-{
-	if (now - t->since >= TURNS_SLOW) {
-		t->pace = (size_t)((int64_t)t->taken * TURNS_SLOW / (now - t->since));
-		t->taken = 0;
-		t->since = now;
-	}
-	return t->pace;
-}
-
-/* Whatever it waits for is over. */
-static void
-give_up(struct courier *c)
-{
-	c->turn.given_up = true;
-	signal_fd(c->turn.told);
-}
-
-/*
- * Others wait, and there are no more connections. Slow ones may have half of them; what is beyond
- * that is given up, one for each lane that would have to wait for long, as if its time were over
- * (S2). A queue that moves is no reason: where all is slow, such as this machine or its name
- * server, nobody would be served the sooner for it.
- */
-static void
-give_slow_ones_up(struct turns *t)
-{
-	struct log_fields f = { .event = "crowded" };
-	int64_t now = clock_ms();
-	int slow = 0;
-	size_t coming = t->coming + pace(t, now);
-	if (!t->ran_out)
-		log_event(LOG_WARNING, &f, "all %d connections are in use, and mail waits for one; "
-			"slow hosts may keep half of them (max_connections)", t->most);
-	t->ran_out = true;
-	for (int i = 0; i < t->most; i++) {
-		struct courier *c = t->courier[i];
-		if (c == NULL)
-			continue;
-		if (c->turn.lane == NULL && coming < t->schedule.waiting) /* it takes its leave */
-			give_up(c);
-		if (c->turn.given_up)
-			coming++;
-		else if (c->turn.lane != NULL)
-			slow += is_slow(c, now);
-	}
-	for (; slow > t->most / 2 && coming < t->schedule.waiting; slow--, coming++)
-		give_up(find_slowest(t));
+		(void)dispatch(r, clock_wall());
+	unlock(t);
 }
 
 /* ---- the first thread ---------------------------------------------------------------------- */
 
+/* Without the lock: a thread may have something to say before it ends. */
 static void
-bury(struct turns *t)
+bury(struct turns_list *ended)
 {
-	for (struct courier *c; (c = TAILQ_FIRST(&t->ended)) != NULL;) {
-		TAILQ_REMOVE(&t->ended, c, turn.list);
+	for (struct courier *c; (c = TAILQ_FIRST(ended)) != NULL;) {
+		TAILQ_REMOVE(ended, c, turn.list);
 		courier_free(c);
 	}
+}
+
+static void
+say_that_they_ran_out(const struct turns *t)
+{
+	struct log_fields f = { .event = "crowded" };
+	log_event(LOG_WARNING, &f, "all %d connections are in use, and mail waits for one; "
+		"slow hosts may keep half of them (max_connections)", t->most);
 }
 
 bool
 turns_turn(struct relay *r, int *ms)
 {
 	struct turns *t = &r->turns;
+	struct turns_list ended = TAILQ_HEAD_INITIALIZER(ended);
 	pthread_mutex_lock(&t->lock);
-	drain_fd(t->wake);
-	bury(t);
-	bool served = dispatch(r);
-	if (!served && t->n == t->most)
-		give_slow_ones_up(t);
-	int64_t now = clock_wall(), next = schedule_next(&t->schedule, now);
-	bool rests = t->n == 0 && (next != 0 || t->failed);
+	wait_forget(t->wake);
+	TAILQ_CONCAT(&ended, &t->ended, turn.list);
+	/* One look at the clock, or a lane could come to be due between two, and be waited for. */
+	int64_t now = clock_wall();
+	bool served = dispatch(r, now), crowded = !served && t->n == t->most;
+	bool first = crowded && !t->ran_out;
+	t->ran_out = t->ran_out || crowded;
+	if (crowded)
+		slow_give_up(t);
+	int64_t next = schedule_next(&t->schedule, now);
+	bool left = schedule_is_any_left(&t->schedule);
+	bool rests = t->n == 0 && ((next != 0 && !left) || t->failed);
 	if (rests && next == 0)
 		r->unsettled = true; /* or another one would be started at once, to end like this */
 	*ms = !served ? TICK : next > now ? clock_left(clock_deadline(next - now)) : -1;
-	pthread_mutex_unlock(&t->lock);
+	unlock(t);
+	if (first)
+		say_that_they_ran_out(t);
+	bury(&ended);
 	return !rests;
 }
 
@@ -336,7 +221,7 @@ turns_next(struct courier *c)
 		assign(c, l);
 	/* It may have taken another one than the one that was to be taken. */
 	if (t->schedule.waiting > t->coming)
-		(void)dispatch(c->relay);
+		(void)dispatch(c->relay, clock_wall());
 	unlock(t);
 	return l != NULL;
 }
@@ -349,8 +234,8 @@ turns_end(struct courier *c)
 	t->n--;
 	t->failed = false;
 	TAILQ_INSERT_TAIL(&t->ended, c, turn.list);
-	(void)dispatch(c->relay);
-	signal_fd(t->wake);
+	(void)dispatch(c->relay, clock_wall());
+	wait_tell(t->wake);
 	unlock(t);
 }
 
@@ -385,7 +270,7 @@ turns_grow(struct courier *c)
 {
 	struct turns *t = lock(c);
 	schedule_grow(&t->schedule, c->turn.lane, (int)c->work.delivery.max_connections_per_lane);
-	(void)dispatch(c->relay);
+	(void)dispatch(c->relay, clock_wall());
 	unlock(t);
 }
 
@@ -427,9 +312,10 @@ leave(struct courier *c)
 bool
 turns_leave_to_others(struct courier *c, const struct found *found)
 {
+	/* It has a lock of its own, under which the disk is read. */
+	tour_add(c->tour, found);
 	struct turns *t = lock(c);
 	bool others = c->turn.lane->couriers > 1;
-	tour_add(c->tour, found);
 	if (others) {
 		schedule_done(&t->schedule, c->turn.lane, 0);
 		leave(c);
@@ -449,7 +335,7 @@ turns_done(struct courier *c, int64_t next)
 	schedule_done(&t->schedule, c->turn.lane, next);
 	leave(c);
 	if (next != 0 || ready)
-		signal_fd(t->wake);
+		wait_tell(t->wake); /* for its time */
 	unlock(t);
 }
 
@@ -469,9 +355,9 @@ turns_park(struct courier *c, const struct exchanger *to)
 	struct turns *t = lock(c);
 	c->turn.lane->tour = NULL;
 	struct schedule_host *h = schedule_wait_for(&t->schedule, c->turn.lane, to);
-	struct courier *other = h != NULL ? find_idle(t, NULL, h) : NULL;
+	struct courier *other = h != NULL ? idle_find(t, NULL, h) : NULL;
 	if (other != NULL)
-		tell(t, other, TURN_GIVE_WAY);
+		idle_tell(t, other, TURN_GIVE_WAY);
 	leave(c);
 	unlock(t);
 }
@@ -480,19 +366,13 @@ turns_park(struct courier *c, const struct exchanger *to)
 static void
 wait_idle(struct turns *t, struct courier *c, int64_t deadline)
 {
-	struct turn *turn = &c->turn;
-	if (turn->patience == 0)
-		turn->patience = deadline;
-	struct pollfd p[] = { { .fd = c->link.fd, .events = POLLIN },
-		{ .fd = turn->told, .events = POLLIN } };
-	turn->idle = true;
-	turn->at->idle++;
-	TAILQ_INSERT_TAIL(&t->idle, c, turn.list);
+	if (c->turn.patience == 0)
+		c->turn.patience = deadline;
+	idle_begin(t, c);
 	unlock(t);
-	while (poll(p, 2, clock_left(turn->patience)) < 0 && errno == EINTR)
-		;
+	idle_wait(c);
 	(void)lock(c);
-	end_idle(t, c);
+	idle_end(t, c);
 }
 
 bool
@@ -503,7 +383,7 @@ turns_linger(struct courier *c, int64_t deadline)
 	turn->word = TURN_SILENCE;
 	if (turn->at != NULL && !turn->lane->news && !is_needed(t, turn))
 		wait_idle(t, c, deadline);
-	drain_fd(turn->told);
+	wait_forget(turn->told);
 	/* Who was told to give way does, whatever came meanwhile: another lane counts on that. */
 	bool news = turn->lane->news && turn->word != TURN_GIVE_WAY && !turn->given_up;
 	if (news) {
@@ -523,7 +403,7 @@ turns_rest(struct courier *c, int64_t deadline)
 	bool needed = is_needed(t, turn);
 	if (turn->at != NULL && !needed)
 		wait_idle(t, c, deadline);
-	drain_fd(turn->told);
+	wait_forget(turn->told);
 	bool lane = (needed || turn->word == TURN_GIVE_WAY) && !turn->given_up;
 	unlock(t);
 	return lane;
@@ -549,7 +429,9 @@ turns_disconnect(struct courier *c, struct schedule_host *place, bool refused)
 	struct turns *t = lock(c);
 	if (refused)
 		schedule_refused(place);
-	schedule_disconnect(&t->schedule, place);
-	(void)dispatch(c->relay);
+	int64_t now = clock_wall();
+	if (schedule_disconnect(&t->schedule, place, now))
+		wait_tell(t->wake); /* for its time */
+	(void)dispatch(c->relay, now);
 	unlock(t);
 }

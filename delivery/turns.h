@@ -1,18 +1,13 @@
 /*
  * turns: what couriers and the first thread share. Which lane is next, who may connect to a host,
  * who is to be woken or given up. All of it under one lock, that is never held while a host, a
- * nameserver or the disk is waited for; how it is decided stands in schedule.h, which knows no
- * threads.
+ * nameserver, the disk or whoever takes log lines is waited for; how it is decided stands in
+ * schedule.h, which knows no threads, and in slow.h.
  */
 #ifndef POSTERN_TURNS_H
 #define POSTERN_TURNS_H
 
 #include "delivery/delivery.h"
-
-enum {
-	TURNS_SLOW = 5000, /* ms: a courier that sent less than SLOW_OCTETS in them is slow */
-	SLOW_OCTETS = 500,
-};
 
 /* 0 or -errno. turns_free: when all couriers have left. */
 int turns_init(struct relay *r);

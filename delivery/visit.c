@@ -4,6 +4,7 @@
 
 #include "delivery/connect.h"
 #include "delivery/flight.h"
+#include "delivery/meet.h"
 #include "delivery/scan.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
@@ -142,7 +143,7 @@ visit_all(struct courier *c)
 		while (turns_next(c))
 			visit(c);
 	} while (waits(c, turns_rest));
-	connect_close(c);
+	meet_leave(c);
 	turns_end(c);
 }
 
@@ -163,7 +164,7 @@ visit_alone(struct courier *c, const char *lane, const char *id)
 		scan_message(c, id, &found);
 		flight_land_all(c, &found);
 	}
-	connect_close(c);
+	meet_leave(c);
 	connect_end(c);
 	lane_close(&t.lane);
 }

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 
@@ -27,6 +28,20 @@ wait_is_told(void)
 {
 	struct pollfd p = { .fd = told, .events = POLLIN };
 	return told >= 0 && poll(&p, 1, 0) > 0;
+}
+
+void
+wait_tell(int fd)
+{
+	const uint64_t one = 1;
+	(void)!write(fd, &one, sizeof(one));
+}
+
+void
+wait_forget(int fd)
+{
+	uint64_t count;
+	(void)!read(fd, &count, sizeof(count));
 }
 
 int

@@ -31,6 +31,10 @@ void wait_until_told(int fd);
 /* Is it readable now? Then that a wait ended says nothing of what was waited for. */
 bool wait_is_told(void);
 
+/* An eventfd: now it is readable, and now no more. */
+void wait_tell(int fd);
+void wait_forget(int fd);
+
 /* That descriptor, for those who poll several at once. */
 int wait_told_by(void);
 

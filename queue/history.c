@@ -38,7 +38,7 @@ history_read(const struct lane *l, const char *id, struct buf *text)
 	char chunk[CHUNK];
 	auto_fd fd = openat(l->dir, name_of(id).text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return -errno;
 	for (ssize_t r; (r = read(fd, chunk, sizeof(chunk))) != 0;) {
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -79,8 +79,9 @@ int64_t
 history_next(const struct lane *l, const char *id)
 {
 	struct stat st;
-	int r = fstatat(l->dir, name_of(id).text, &st, AT_SYMLINK_NOFOLLOW);
-	return r < 0 ? 0 : st.st_mtime > 0 ? (int64_t)st.st_mtime : 1;
+	if (fstatat(l->dir, name_of(id).text, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : 1;
+	return st.st_mtime > 0 ? (int64_t)st.st_mtime : 1;
 }
 
 int

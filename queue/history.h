@@ -12,7 +12,7 @@
 
 enum { HISTORY_MAX = 4 * 1024 * 1024 }; /* octets of it that are looked at */
 
-/* Reads it into `text`, whose maximum is HISTORY_MAX; nothing if there is none. 0 or -errno. */
+/* Reads it into `text`, whose maximum is HISTORY_MAX. 0; -ENOENT: there is none; or -errno. */
 int history_read(const struct lane *l, const char *id, struct buf *text);
 
 /*
@@ -25,7 +25,7 @@ int history_append(const struct lane *l, const char *id, const struct buf *lines
 /* The time alone: 0: at once. Makes the log if there is none. 0 or -errno. */
 int history_set_next(const struct lane *l, const char *id, int64_t next);
 
-/* 0: there is no log. */
+/* 0: there is no log; where that cannot be seen there may be one. */
 int64_t history_next(const struct lane *l, const char *id);
 
 /* 0, also if there was none; or -errno. */

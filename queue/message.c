@@ -308,13 +308,15 @@ read_log(struct message *m, const struct lane *l)
 	auto_buf text = buf_new(HISTORY_MAX);
 	int r = history_read(l, m->id, &text);
 	struct span rest = buf_span(&text), line;
+	m->untold = r == -ENOENT;
 	while (r == 0 && next_line(&rest, &line))
 		parse_log_line(m, line);
-	return r;
+	return m->untold ? 0 : r;
 }
 
-int
-message_open(struct message *m, const struct lane *l, const char *id)
+/* `untold`: it has no log. */
+static int
+open_message(struct message *m, const struct lane *l, const char *id, bool untold)
 {
 	*m = MESSAGE_CLOSED;
 	m->head = buf_new(MESSAGE_HEAD + MESSAGE_STATES + HEAD_CHUNK);
@@ -329,11 +331,24 @@ message_open(struct message *m, const struct lane *l, const char *id)
 		r = parse_head(m, l);
 	if (r == 0)
 		r = check_end(m);
-	if (r == 0)
+	m->untold = untold;
+	if (r == 0 && !untold)
 		r = read_log(m, l);
 	if (r < 0)
 		message_close(m);
 	return r;
+}
+
+int
+message_open(struct message *m, const struct lane *l, const char *id)
+{
+	return open_message(m, l, id, false);
+}
+
+int
+message_open_first(struct message *m, const struct lane *l, const char *id)
+{
+	return open_message(m, l, id, true);
 }
 
 /* Fields up to the first recipient. */
@@ -513,6 +528,14 @@ message_remove(const struct lane *l, const char *id)
 	/* The log goes last: there were versions in which only it says who was settled. A log that
 	 * lost its message is taken away by the next scan. */
 	return unlinkat(l->dir, id, 0) < 0 ? -errno : history_remove(l, id);
+}
+
+int
+message_finish(const struct message *m, const struct lane *l)
+{
+	if (!m->untold)
+		return message_remove(l, m->id);
+	return unlinkat(l->dir, m->id, 0) < 0 ? -errno : 0;
 }
 
 int

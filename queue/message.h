@@ -78,6 +78,7 @@ struct message {
 	bool eightbit;     /* the body holds octets beyond ASCII */
 	bool header_eightbit; /* ... in a field of its header */
 	bool binary;       /* it is BINARYMIME, and holds what is not lines (RFC 3030 section 3) */
+	bool untold;       /* there is no log of it in this lane */
 	int attempts;      /* that were about this message and ended soft */
 	int crashes;       /* ... of those, attempts with which the relay died */
 	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
@@ -115,6 +116,9 @@ bool message_waits(const struct message *m);
  * -errno: could not be read, or not be written to, now. On failure *m is closed.
  */
 int message_open(struct message *m, const struct lane *l, const char *id);
+
+/* The same of one of which message_next said that nothing was written yet: it is not looked for. */
+int message_open_first(struct message *m, const struct lane *l, const char *id);
 void message_close(struct message *m);
 
 /*
@@ -170,6 +174,12 @@ bool message_has_crashed(const struct lane *l, const char *id);
 
 /* Takes the message and its log out of the lane. 0 or -errno. */
 int message_remove(const struct lane *l, const char *id);
+
+/*
+ * The same of one that is open. If it had no log then, none is looked for: one that was begun
+ * meanwhile is taken away by the next scan.
+ */
+int message_finish(const struct message *m, const struct lane *l);
 
 /* Moves an incomplete message out of the way. 0 or -errno. */
 int message_set_aside(const struct spool *s, const struct lane *l, const char *id);

@@ -239,9 +239,11 @@ test_given_up(void **state)
 		int lane_attempts;
 		int64_t expire;
 		bool gone;
-	} rows[] = { { SOFT, false, 9, 10000, false }, { SOFT, true, 0, 10000, true },
-		{ DONE, true, 0, 10000, true }, { HARD, false, 0, 10000, true },
-		{ SOFT, false, 3, -1, true }, { SOFT, false, 2, -1, false } };
+		bool tried; /* its own attempts count as well */
+	} rows[] = { { SOFT, false, 9, 10000, false, false }, { SOFT, true, 0, 10000, true, false },
+		{ DONE, true, 0, 10000, true, false }, { HARD, false, 0, 10000, true, false },
+		{ SOFT, false, 3, -1, true, false }, { SOFT, false, 2, -1, false, false },
+		{ SOFT, false, 2, -1, true, true } };
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct envelope e = plain;
 		e.by = rows[i].late ? clock_wall() - 1 : 0;
@@ -250,10 +252,18 @@ test_given_up(void **state)
 		c->work.state.attempts = rows[i].lane_attempts;
 		r.common.relay.expire = rows[i].expire;
 		queue(&e);
-		char id[ID_SIZE];
+		char id[ID_SIZE], log[ID_SIZE + 4];
 		memcpy(id, d.id, sizeof(id));
+		snprintf(log, sizeof(log), "%s.log", id);
+		if (rows[i].tried) {
+			struct message m;
+			assert_int_equal(message_open(&m, &tour.lane, id), 0);
+			assert_int_equal(message_note(&m, &tour.lane, 1, true), 0);
+			message_close(&m);
+		}
 		struct found found = scan();
 		assert_int_equal(is_there(id), !rows[i].gone);
+		assert_false(is_there(log));
 		assert_int_equal(found.next == 0, rows[i].gone);
 		assert_int_equal(take_reports(), rows[i].gone);
 		if (!rows[i].gone)

@@ -1,6 +1,7 @@
 /* schedule: whose turn it is, and who has had enough connections. */
 #include "tests/unit/unit.h"
 
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -214,7 +215,7 @@ test_host_is_full(void **state)
 	assert_string_equal(a->name, "a");
 	schedule_done(&s, a, 0);
 	/* or by one in its place */
-	schedule_disconnect(&s, first);
+	schedule_disconnect(&s, first, NOW);
 	struct schedule_lane *b = takes(NOW, "b");
 	takes(NOW, NULL);
 	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), first);
@@ -224,25 +225,100 @@ test_host_is_full(void **state)
 	assert_false(schedule_is_waited_for(first));
 }
 
-/* The last connection has ended: whoever goes next may not come here at all, so nobody waits for it. */
+/* A host has all its connections, and these lanes wait for it. */
+static struct schedule_host *
+park(const char *const *names, size_t n)
+{
+	struct schedule_host *h = NULL;
+	for (int i = 0; i < s.per_host; i++)
+		assert_non_null(h = schedule_connect(&s, NULL, &host_a));
+	for (size_t i = 0; i < n; i++) {
+		add(names[i], 0);
+		assert_null(schedule_wait_for(&s, takes(NOW, names[i]), &host_a));
+	}
+	takes(NOW, NULL);
+	return h;
+}
+
+/*
+ * The last connection has ended: whoever goes next may not come here at all, so nobody waits for it
+ * alone. As many go as it has room for; as many again a second later, if it has no connection yet.
+ */
 static void
 test_last_connection_ends(void **state)
 {
 	(void)state;
-	struct schedule_host *h = schedule_connect(&s, NULL, &host_a);
-	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), h);
-	add("a", 0);
-	add("b", 0);
-	add("c", 0);
-	for (int i = 0; i < 3; i++)
-		schedule_wait_for(&s, schedule_take(&s, NOW), &host_a);
-	schedule_disconnect(&s, h);
+	static const char *const names[] = { "a", "b", "c", "d", "e", "f", "g" };
+	struct schedule_host *h = park(names, ROWS(names));
+	assert_false(schedule_disconnect(&s, h, NOW));
 	takes(NOW, "a");
 	takes(NOW, NULL);
-	schedule_disconnect(&s, h);
+	assert_false(schedule_is_any_left(&s));
+	assert_true(schedule_disconnect(&s, h, NOW));
+	assert_true(schedule_is_any_left(&s));
 	takes(NOW, "b");
 	takes(NOW, "c");
+	takes(NOW, NULL);
+	assert_int_equal(schedule_next(&s, NOW), NOW + 1);
+	/* for one that came and could not stay goes one more */
+	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), h);
+	assert_false(schedule_disconnect(&s, h, NOW));
+	takes(NOW, "d");
+	takes(NOW, NULL);
+	assert_int_equal(schedule_next(&s, NOW + 1), 0);
+	takes(NOW + 1, "e");
+	takes(NOW + 1, "f");
+	takes(NOW + 1, NULL);
+	assert_int_equal(schedule_next(&s, NOW + 1), NOW + 2);
+	takes(NOW + 2, "g");
+	assert_int_equal(schedule_next(&s, NOW + 2), -1);
+	assert_false(schedule_is_any_left(&s));
 	assert_null(s.hosts);
+}
+
+/* It is there again: by its connections the others go. When they are closed, it begins anew. */
+static void
+test_host_is_there_again(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "a", "b", "c", "d", "e", "f", "g" };
+	struct schedule_host *h = park(names, ROWS(names));
+	for (int i = 0; i < PER_HOST; i++)
+		(void)schedule_disconnect(&s, h, NOW);
+	takes(NOW, "a");
+	takes(NOW, "b");
+	takes(NOW, "c");
+	assert_ptr_equal(schedule_connect(&s, NULL, &host_a), h);
+	takes(NOW + 1, NULL);
+	assert_false(schedule_is_any_left(&s));
+	assert_int_equal(schedule_next(&s, NOW + 1), -1);
+	assert_string_equal(schedule_take_at(&s, h)->name, "d");
+	assert_true(schedule_disconnect(&s, h, NOW + 5));
+	takes(NOW + 5, "e");
+	takes(NOW + 5, "f");
+	takes(NOW + 5, NULL);
+	takes(NOW - 3600, "g"); /* the clock was set back */
+	assert_null(s.hosts);
+}
+
+/* Whoever is due before that is not forgotten, nor is that for one who is due later. */
+static void
+test_left_and_later(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "a", "b", "c", "d" };
+	struct schedule_host *h = park(names, ROWS(names));
+	add("later", NOW + 60);
+	for (int i = 0; i < PER_HOST; i++)
+		(void)schedule_disconnect(&s, h, NOW);
+	for (size_t i = 0; i < ROWS(names) - 1; i++)
+		takes(NOW, names[i]);
+	add("soon", NOW);
+	assert_int_equal(schedule_next(&s, NOW - 1), NOW);
+	takes(NOW, "soon");
+	assert_int_equal(schedule_next(&s, NOW), NOW + 1);
+	takes(NOW + 1, "d");
+	assert_int_equal(schedule_next(&s, NOW + 1), NOW + 60);
 }
 
 /* A connection that ended before the lane was put there: it does not wait for nobody. */
@@ -255,8 +331,8 @@ test_host_has_room_again(void **state)
 	add("a", 0);
 	struct schedule_lane *a = takes(NOW, "a");
 	assert_null(schedule_connect(&s, NULL, &host_a));
-	schedule_disconnect(&s, h);
-	schedule_disconnect(&s, h);
+	schedule_disconnect(&s, h, NOW);
+	schedule_disconnect(&s, h, NOW);
 	schedule_wait_for(&s, a, &host_a);
 	takes(NOW, "a");
 	assert_null(s.hosts);
@@ -305,10 +381,10 @@ test_learned_limit(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_non_null(h = schedule_connect(&s, NULL, &host_a));
 	schedule_refused(h); /* the fourth was, */
-	schedule_disconnect(&s, h);
+	schedule_disconnect(&s, h, NOW);
 	assert_null(schedule_connect(&s, NULL, &host_a));
 	schedule_refused(h); /* and so was the third */
-	schedule_disconnect(&s, h);
+	schedule_disconnect(&s, h, NOW);
 	assert_int_equal(h->limit, 2);
 	assert_null(schedule_connect(&s, NULL, &host_a));
 	for (int limit = 3; limit <= 5; limit++) {
@@ -319,7 +395,7 @@ test_learned_limit(void **state)
 	assert_non_null(schedule_connect(&s, NULL, &host_a));
 	assert_null(schedule_connect(&s, NULL, &host_a));
 	for (int i = 0; i < 4; i++)
-		schedule_disconnect(&s, h);
+		schedule_disconnect(&s, h, NOW);
 	assert_null(s.hosts);
 }
 
@@ -333,7 +409,7 @@ test_one_connection_is_left(void **state)
 	schedule_refused(h);
 	assert_int_equal(h->limit, 1);
 	assert_null(schedule_connect(&s, NULL, &host_a));
-	schedule_disconnect(&s, h); /* with the last one goes what is known */
+	schedule_disconnect(&s, h, NOW); /* with the last one goes what is known */
 	assert_non_null(h = schedule_connect(&s, NULL, &host_a));
 	assert_non_null(schedule_connect(&s, NULL, &host_a));
 }
@@ -345,7 +421,7 @@ test_room_for_one_that_waits(void **state)
 	(void)state;
 	struct schedule_host *h = fill(2, "a");
 	schedule_refused(h);
-	schedule_disconnect(&s, h);
+	schedule_disconnect(&s, h, NOW);
 	takes(NOW, "a"); /* in the place of the one that was refused */
 	assert_null(schedule_connect(&s, NULL, &host_a));
 	add("b", 0);
@@ -377,7 +453,7 @@ test_idle_connection(void **state)
 	schedule_grow(&s, a, PER_LANE);
 	takes(NOW, "a");
 	assert_ptr_equal(schedule_connect(&s, a, &host_a), h);
-	schedule_disconnect(&s, h);
+	schedule_disconnect(&s, h, NOW);
 	schedule_done(&s, a, 0);
 	/* it is told that a lane waits */
 	assert_ptr_equal(schedule_wait_for(&s, a, &host_a), h);
@@ -412,9 +488,80 @@ test_offer(void **state)
 	struct schedule_lane *b = schedule_take_at(&s, h);
 	assert_string_equal(b->name, "b");
 	assert_true(is_offered(b, &for_b));
-	schedule_disconnect(&s, h);
+	schedule_disconnect(&s, h, NOW);
 	a = takes(NOW, "a");
 	assert_true(is_offered(a, &for_b));
+}
+
+/* No lane waits for a host that nobody will leave, and to which no second will come. */
+static void
+is_awake(const void *node, VISIT order, int depth)
+{
+	const struct schedule_lane *l = *(const struct schedule_lane *const *)node;
+	(void)depth;
+	if ((order == postorder || order == leaf) && l->place == SCHEDULE_AT_HOST)
+		assert_true(l->host->connections > 0 || l->host->left);
+}
+
+/*
+ * Many lanes of one host, whose connections end at once, again and again. Those that are woken find
+ * that it refuses, go elsewhere, wait for it once more, or send their mail; at random. All of them get
+ * there, and never are more on their way than it has room for, and as many for each second.
+ */
+static void
+test_left_at_random(void **state)
+{
+	(void)state;
+	enum { LANES = 500, ROUNDS = 40, LIMIT = 5 };
+	unsigned seed = 7;
+	schedule_init(&s, LIMIT);
+	for (int64_t round = 0; round < ROUNDS; round++) {
+		int64_t now = NOW;
+		unsigned reaches = round % 4 ? (unsigned)rand_r(&seed) % 10 : 0; /* of ten */
+		struct schedule_host *h = NULL;
+		for (int i = 0; i < LIMIT; i++)
+			assert_non_null(h = schedule_connect(&s, NULL, &host_a));
+		for (int i = 0; i < LANES; i++) {
+			char name[16];
+			snprintf(name, sizeof(name), "%d", i);
+			add(name, 0);
+			schedule_wait_for(&s, schedule_take(&s, now), &host_a);
+		}
+		assert_int_equal(s.waiting, 0);
+		for (int i = 0; i < LIMIT; i++) {
+			(void)schedule_disconnect(&s, h, now);
+			assert_true(s.waiting <= (size_t)(i < LIMIT - 1 ? i + 1 : 2 * LIMIT));
+		}
+		for (size_t back = 0; s.n > 0;) { /* ready again, beside those that were woken */
+			struct schedule_lane *l = schedule_take(&s, now);
+			if (l == NULL) { /* then there is a time, and at that time there is one */
+				int64_t next = schedule_next(&s, now);
+				assert_in_range(next, now + 1, now + 2);
+				now = next;
+				back = 0;
+				continue;
+			}
+			bool comes = (unsigned)rand_r(&seed) % 10 < reaches;
+			h = comes ? schedule_connect(&s, NULL, &host_a) : NULL;
+			if (h != NULL && rand_r(&seed) % 2) /* its mail, and that of some others */
+				for (struct schedule_lane *m; rand_r(&seed) % 8 &&
+					(m = schedule_take_at(&s, h)) != NULL;)
+					schedule_done(&s, m, 0);
+			if (h != NULL)
+				(void)schedule_disconnect(&s, h, now);
+			bool stays = rand_r(&seed) % 8 == 0;
+			back += stays;
+			if (!stays)
+				schedule_done(&s, l, 0);
+			else if (rand_r(&seed) % 2)
+				schedule_yield(&s, l);
+			else
+				(void)schedule_wait_for(&s, l, &host_a);
+			assert_true(s.waiting <= 2 * LIMIT + back);
+			twalk(s.lanes, is_awake);
+		}
+		assert_null(s.hosts);
+	}
 }
 
 /* Many lanes and hosts in any order: no lane is lost, none has two places, no limit is passed. */
@@ -422,7 +569,7 @@ static void
 test_at_random(void **state)
 {
 	(void)state;
-	enum { LANES = 300, STEPS = 200000, BUSY = 50 };
+	enum { LANES = 300, STEPS = 200000, BUSY = 50, OFTEN = 32 };
 	static struct { struct schedule_lane *lane; struct schedule_host *host; } busy[BUSY];
 	size_t n = 0;
 	unsigned seed = 1;
@@ -431,6 +578,8 @@ test_at_random(void **state)
 		char name[16];
 		size_t i = n > 0 ? (size_t)rand_r(&seed) % n : 0;
 		now += what == 0;
+		if (step % OFTEN == 0)
+			twalk(s.lanes, is_awake);
 		if (what < 3) {
 			snprintf(name, sizeof(name), "%d", rand_r(&seed) % LANES);
 			add(name, what == 0 ? now + rand_r(&seed) % 100 : 0);
@@ -463,22 +612,24 @@ test_at_random(void **state)
 			busy[i].lane = schedule_take_at(&s, busy[i].host);
 			if (busy[i].lane != NULL)
 				continue;
-			schedule_disconnect(&s, busy[i].host);
+			schedule_disconnect(&s, busy[i].host, NOW);
 			busy[i] = busy[--n];
 		}
 	}
 	/* all that is left gets its turn */
-	for (int64_t end = NOW + STEPS; n > 0 || schedule_next(&s, end) == 0;) {
+	for (int64_t end = NOW + STEPS; n > 0 || schedule_next(&s, end) >= 0; end++) {
 		struct schedule_lane *l = schedule_take(&s, end);
 		if (l != NULL) {
 			schedule_done(&s, l, 0);
 			continue;
 		}
+		if (n == 0)
+			continue;
 		n--;
 		schedule_done(&s, busy[n].lane, 0);
 		while ((l = schedule_take_at(&s, busy[n].host)) != NULL)
 			schedule_done(&s, l, 0);
-		schedule_disconnect(&s, busy[n].host);
+		schedule_disconnect(&s, busy[n].host, NOW);
 	}
 	assert_int_equal(s.n, 0);
 	assert_int_equal(s.later.n, 0);
@@ -501,6 +652,9 @@ main(void)
 		TEST(test_new_mail_has_every_second_turn),
 		TEST(test_host_is_full),
 		TEST(test_last_connection_ends),
+		TEST(test_host_is_there_again),
+		TEST(test_left_and_later),
+		TEST(test_left_at_random),
 		TEST(test_host_has_room_again),
 		TEST(test_one_courier_too_many),
 		TEST(test_learned_limit),

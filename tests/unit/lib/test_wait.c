@@ -37,20 +37,6 @@ leave(void **state)
 
 #define WAITS(f) cmocka_unit_test_setup_teardown(f, enter, leave)
 
-static void
-tell(void)
-{
-	const uint64_t one = 1;
-	assert_int_equal(write(told, &one, sizeof(one)), sizeof(one));
-}
-
-static void
-forget(void)
-{
-	uint64_t count;
-	assert_int_equal(read(told, &count, sizeof(count)), sizeof(count));
-}
-
 /* The same with nobody to tell anything, and with somebody who is silent. */
 static void
 test_ready(void **state)
@@ -83,7 +69,7 @@ test_told(void **state)
 	volatile int stop = 1;
 	int64_t deadline = clock_ms() + LONG;
 	wait_until_told(told);
-	tell();
+	wait_tell(told);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(wait_for(empty[0], POLLIN, deadline, NULL), -ETIMEDOUT);
 		assert_int_equal(wait_which(full[0], POLLIN, deadline, NULL), -ETIMEDOUT);
@@ -95,7 +81,7 @@ test_told(void **state)
 	assert_int_equal(wait_which(full[0], POLLIN, deadline, NULL), POLLIN);
 	wait_until_told(told);
 	assert_int_equal(wait_which(full[0], POLLIN, deadline, NULL), -ETIMEDOUT);
-	forget();
+	wait_forget(told);
 	assert_int_equal(wait_which(full[0], POLLIN, deadline, NULL), POLLIN);
 }
 
@@ -125,18 +111,18 @@ test_threads(void **state)
 	pthread_t thread;
 	struct other o = { .until_told = false };
 	wait_until_told(told);
-	tell();
+	wait_tell(told);
 	assert_int_equal(pthread_create(&thread, NULL, wait_elsewhere, &o), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(o.told_by, -1);
 	assert_int_equal(o.before, POLLIN);
 
 	/* One that waits for ever is woken, whether it waits yet or not. */
-	forget();
+	wait_forget(told);
 	wait_until_told(-1);
 	o.until_told = true;
 	assert_int_equal(pthread_create(&thread, NULL, wait_elsewhere, &o), 0);
-	tell();
+	wait_tell(told);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(o.waited, -ETIMEDOUT);
 	assert_int_equal(wait_told_by(), -1);

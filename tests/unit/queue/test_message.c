@@ -408,6 +408,40 @@ test_log_goes_last(void **state)
 	lane_close(&lane);
 }
 
+/* Of a message that was never tried no log is looked for, nor when it goes; of any other it is. */
+static void
+test_first_time(void **state)
+{
+	(void)state;
+	struct message m;
+	char log[ID_SIZE + 4];
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	snprintf(log, sizeof(log), "%s.log", d.id);
+	assert_int_equal(message_next(&lane, d.id), 0);
+	assert_true(message_next(&(struct lane){ .dir = -1 }, d.id) != 0); /* who knows? */
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_true(m.untold);
+	assert_int_equal(message_note(&m, &lane, 5, true), 0); /* behind the back of the next one */
+	message_close(&m);
+	assert_int_equal(message_open_first(&m, &lane, d.id), 0);
+	assert_true(m.untold && m.attempts == 0);
+	message_close(&m);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_true(!m.untold && m.attempts == 1);
+	assert_int_equal(message_finish(&m, &lane), 0);
+	message_close(&m);
+	assert_false(exists(lane.dir, d.id) || exists(lane.dir, log));
+	lane_close(&lane);
+
+	queue(&(struct envelope){ .sender = span_of("a@b.example") });
+	assert_int_equal(message_open_first(&m, &lane, d.id), 0);
+	assert_int_equal(message_finish(&m, &lane), 0);
+	assert_int_equal(message_finish(&m, &lane), -ENOENT);
+	message_close(&m);
+	assert_false(exists(lane.dir, d.id));
+	lane_close(&lane);
+}
+
 /*
  * What a host has to know to be able to take it, whatever its client said of it: SMTPUTF8 is needed
  * by a header, BINARYMIME by what is not lines (L1).
@@ -464,6 +498,7 @@ main(void)
 		cmocka_unit_test(test_terms),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_log_goes_last),
+		cmocka_unit_test(test_first_time),
 		cmocka_unit_test(test_needs),
 	};
 	return cmocka_run_group_tests_name("message", tests, setup, teardown);

@@ -15,8 +15,10 @@ static char user[] = "us", password[] = "secret";
 static int
 ask_rounds(const struct sasl_mechanism *m, const char *rounds)
 {
-	const struct login login = { .user = user, .password = password,
-		.library = sasl_library_open() };
+	static struct sasl_library *library; /* one for a process */
+	if (library == NULL)
+		library = sasl_library_open();
+	const struct login login = { .user = user, .password = password, .library = library };
 	struct sasl s;
 	struct buf first = buf_new(LIMIT_AUTH_LINE), answer = buf_new(LIMIT_AUTH_LINE);
 	char *text, *coded, challenge[512];

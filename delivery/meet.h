@@ -1,0 +1,33 @@
+/*
+ * meet: how a connection to a host of the lane comes about: its hosts are found and race, and one
+ * that greets is talked to, with less if need be; and how it ends.
+ */
+#ifndef POSTERN_MEET_H
+#define POSTERN_MEET_H
+
+#include "delivery/delivery.h"
+
+/*
+ * Finds the hosts of the lane, once for each lane: c->work.exchangers. Unless DONE, c->why says
+ * why there are none, and c->work.outage whether it is this host that is cut off.
+ */
+enum outcome meet_find_hosts(struct courier *c);
+
+/*
+ * Connects to a host of the lane: to the best one, unless the last connection was of no use, or
+ * messages that it put off wait for another one; then to the next one whose turn it is. DONE: the
+ * host is c->work.to, and has our greeting behind it. Otherwise c->why and c->work.outage are as
+ * above; SOFT, too, where race_full says of c->work.race that a host has enough connections.
+ */
+enum outcome meet_any(struct courier *c);
+
+/*
+ * The host connected to counts as failed, unless the connection of one of several was only one
+ * too many for it; c->why is what went wrong with it.
+ */
+void meet_failed(struct courier *c);
+
+/* Leaves the host that is connected to. */
+void meet_leave(struct courier *c);
+
+#endif

@@ -1,0 +1,202 @@
+/* share: whose mail goes by a connection that was made for somebody else's (S1, S15, L9, L15). */
+#include "tests/unit/delivery/places.h"
+
+/*
+ * A certificate that is good for one name. The linker puts the functions below in the place of those
+ * of tlsclient.c; other connections here have no TLS.
+ */
+static const char *certificate;
+
+bool __wrap_tlsclient_verify(struct tls *t, const char *name, struct buf *why);
+void __wrap_tlsclient_free(struct tls *t);
+void __wrap_tlsclient_end(struct tls *t);
+
+bool
+__wrap_tlsclient_verify(struct tls *t, const char *name, struct buf *why)
+{
+	(void)why;
+	assert_ptr_equal(t, &certificate);
+	return strcmp(name, certificate) == 0;
+}
+
+void
+__wrap_tlsclient_free(struct tls *t)
+{
+	(void)t;
+}
+
+void
+__wrap_tlsclient_end(struct tls *t)
+{
+	(void)t;
+}
+
+/* It is at a lane whose only host is this one, with no connection yet. */
+static void
+begin_first(const char *lane)
+{
+	begin_lane();
+	open_place(0, "", false);
+	snprintf(tour.lane.name, sizeof(tour.lane.name), "%s", lane);
+	assert_int_equal(connect_lane(c), DONE);
+	assert_string_equal(c->for_lane, lane);
+}
+
+/* It goes on with another lane, for which this host was found; NULL: the lane has not waited. */
+static void
+begin_next(const char *lane, const struct exchanger *offer)
+{
+	struct exchanger here = c->to;
+	connect_end(c);
+	begin_lane();
+	snprintf(tour.lane.name, sizeof(tour.lane.name), "%s", lane);
+	c->work.exchangers.v[c->work.exchangers.n++] = here;
+	free(c->turn.offer);
+	c->turn.offer = offer != NULL ? malloc(sizeof(*offer)) : NULL;
+	if (offer != NULL)
+		*c->turn.offer = *offer;
+}
+
+enum offer { NONE, HERE, OTHER_ADDRESS, OTHER_PORT, OTHER_TLS, SOCKET };
+
+/* The host of the connection, as the other lane finds it under another name; or another one. */
+static const struct exchanger *
+offered(enum offer o, const char *lane)
+{
+	static struct exchanger e;
+	e = c->to;
+	snprintf(e.host, sizeof(e.host), "%s", lane[0] == '[' ? lane : "mx.b.example");
+	if (o == OTHER_ADDRESS)
+		assert_int_equal(netaddr_parse(span_of("127.0.0.2"), &e.addr), 0);
+	e.port = (uint16_t)(e.port + (o == OTHER_PORT));
+	e.tls_first = o == OTHER_TLS;
+	e.socket = o == SOCKET;
+	return o != NONE ? &e : NULL;
+}
+
+/* Whose mail may go by a connection that was made for somebody else's? */
+static void
+test_shared_connection(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *first, *next;
+		enum offer offer;
+		enum conf_delivery_tls tls;
+		const char *certificate; /* NULL: it goes in clear */
+		bool shared;
+		const char *target; /* of the certificate, then */
+	} rows[] = {
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_MAY, NULL, true, "b.example" },
+		{ "a.example", "[127.0.0.1]", HERE, DELIVERY_TLS_MAY, NULL, true, "127.0.0.1" },
+		{ "a.example", "a.example", NONE, DELIVERY_TLS_MAY, NULL, true, "a.example" },
+		/* it must be the same host */
+		{ "a.example", "b.example", NONE, DELIVERY_TLS_MAY, NULL, true, "b.example" },
+		{ "a.example", "b.example", OTHER_ADDRESS, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", OTHER_PORT, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", OTHER_TLS, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "b.example", SOCKET, DELIVERY_TLS_MAY, NULL, .shared = false },
+		/* what a route says is for its own mail; a literal's connection was made for no name */
+		{ "route:r", "b.example", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "a.example", "route:r", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "route:r", "route:r", NONE, DELIVERY_TLS_MAY, NULL, true, "" },
+		{ "route:r", "route:s", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		{ "[127.0.0.1]", "b.example", HERE, DELIVERY_TLS_MAY, NULL, .shared = false },
+		/* S15: where a certificate must be good, it is for this lane */
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_VERIFY, "b.example", true,
+			"b.example" },
+		{ "a.example", "[127.0.0.1]", HERE, DELIVERY_TLS_VERIFY, "127.0.0.1", true,
+			"127.0.0.1" },
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_VERIFY, "a.example", .shared = false },
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_VERIFY, NULL, .shared = false },
+		{ "a.example", "b.example", HERE, DELIVERY_TLS_MAY, "a.example", true, "b.example" },
+		/* ... which was shown to its own lane when it began */
+		{ "a.example", "a.example", NONE, DELIVERY_TLS_VERIFY, "c.example", true,
+			"a.example" },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_first(rows[i].first);
+		certificate = rows[i].certificate;
+		c->link.proof.tls = certificate != NULL ? (struct tls *)(void *)&certificate : NULL;
+		int fd = c->link.fd;
+		begin_next(rows[i].next, offered(rows[i].offer, rows[i].next));
+		c->work.delivery.tls = rows[i].tls;
+		(void)connect_lane(c);
+		bool shared = sending_is_open(&c->link) && strcmp(c->for_lane, rows[i].first) == 0 &&
+			c->work.race.v == NULL;
+		if (shared != rows[i].shared)
+			fail_msg("row %zu: %s, %s", i, rows[i].first, rows[i].next);
+		if (shared) {
+			assert_int_equal(c->link.fd, fd);
+			assert_string_equal(c->link.terms.target, rows[i].target);
+			assert_int_equal(c->work.to.port, c->to.port);
+		}
+		end_lane();
+		close_place(0);
+		if (shared)
+			assert_int_equal(place[0].connections, 1);
+	}
+}
+
+/*
+ * REQUIRETLS asks for a certificate that is good for the domain of the mail. That it was for the
+ * domain before says nothing, nor that it was for the one between: also for the domain for which the
+ * connection was made, when it gets it back.
+ */
+static void
+test_judged_anew(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *certificate;
+		bool first, second;
+	} rows[] = { { "a.example", true, false }, { "b.example", false, true },
+		{ "c.example", false, false } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_first("a.example");
+		certificate = rows[i].certificate;
+		c->link.proof.tls = (struct tls *)(void *)&certificate;
+		assert_int_equal(link_judge(&c->link), rows[i].first);
+		for (int again = 0; again < 2; again++) {
+			begin_next("b.example", offered(HERE, "b.example"));
+			assert_int_equal(connect_lane(c), DONE);
+			assert_int_equal(link_judge(&c->link), rows[i].second);
+			assert_string_equal(c->work.to.host, "mx.b.example");
+			begin_next("a.example", NULL);
+			assert_int_equal(connect_lane(c), DONE);
+			assert_int_equal(link_judge(&c->link), rows[i].first);
+			assert_string_equal(c->work.to.host, c->to.host);
+		}
+		end_lane();
+		close_place(0);
+		assert_int_equal(place[0].connections, 1);
+	}
+}
+
+/* What a connection did for one lane says nothing about the next one's mail (L9, L15). */
+static void
+test_of_no_use_yet(void **state)
+{
+	(void)state;
+	begin_first("a.example");
+	c->link.flow.answered = 3;
+	begin_next("a.example", NULL);
+	assert_int_equal(connect_lane(c), DONE);
+	assert_true(link_was_of_use(&c->link));
+	begin_next("b.example", offered(HERE, "b.example"));
+	assert_int_equal(connect_lane(c), DONE);
+	assert_false(link_was_of_use(&c->link));
+	end_lane();
+	close_place(0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_shared_connection, start, stop),
+		cmocka_unit_test_setup_teardown(test_judged_anew, start, stop),
+		cmocka_unit_test_setup_teardown(test_of_no_use_yet, start, stop),
+	};
+	return cmocka_run_group_tests_name("share", tests, NULL, NULL);
+}
