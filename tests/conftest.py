@@ -76,6 +76,8 @@ def made(target, *needs):
     return TOP / "build" / target
 
 
+exec_way = pytest.mark.skipif(WAY != "exec", reason="it is about the two processes of a connection")
+
 BUILD = within_reach(BUILD)
 HOST = "mx.test.example"
 

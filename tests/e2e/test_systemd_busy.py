@@ -29,6 +29,13 @@ def host(machine):
     return machine
 
 
+@pytest.fixture(autouse=True)
+def stopped(machine, sink):
+    """Behind each test, which else would wait for busy_idle."""
+    yield
+    machine.systemctl("stop", UNIT)
+
+
 @pytest.fixture
 def configured(machine):
     """Sets keys in postern.conf, for one test."""

@@ -43,13 +43,14 @@ def start(command, listeners, **popen):
 
 
 class Ended:
-    """The process of a pool that has one client: it ends, when that is awaited, as if it were of that
-    client alone."""
+    """The process of a pool that has one client: when its end is awaited, it ends behind that client, as if
+    it were of that client alone."""
 
     def __init__(self, process):
         self.process = process
 
     def wait(self, timeout=None):
+        patience.until(lambda: not any(has_client(pid) for pid in workers(self.process.pid)))
         self.process.terminate()
         return self.process.wait(timeout)
 
@@ -116,6 +117,14 @@ class Pool:
         return self.process.wait(client.TIMEOUT)
 
 
+def has_client(worker):
+    """One that is not ours to look at has none."""
+    try:
+        return os.readlink(f"/proc/{worker}/fd/0") != "/dev/null"
+    except OSError:
+        return False
+
+
 def filters(pid):
     """How many seccomp filters hold for it."""
     return int(re.search(r"^Seccomp_filters:\s+(\d+)$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
@@ -124,7 +133,11 @@ def filters(pid):
 def workers(monitor):
     """Children that lock themselves in have one more than their monitor."""
     found = []
-    for pid in proc.children(monitor):
+    try:
+        born = proc.children(monitor)
+    except OSError: # it has ended
+        return []
+    for pid in born:
         try:
             if filters(pid) > filters(monitor) and proc.words(pid)[:1] == proc.words(monitor)[:1]:
                 found.append(pid)
