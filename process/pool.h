@@ -18,13 +18,9 @@
 #ifndef POSTERN_POOL_H
 #define POSTERN_POOL_H
 
+#include "process/crew.h"
 #include "process/launch.h"
 #include "process/stamp.h"
-
-enum pool_role { POOL_WORKER, POOL_REFUSER };
-
-/* In a new process: serves until it is to end. Its requests go to `monitor`. The exit status. */
-typedef int pool_work(void *ctx, int monitor, enum pool_role role);
 
 struct pool_terms {
 	const struct launcher *launcher;

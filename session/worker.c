@@ -27,7 +27,7 @@ enum {
 	BREATH = 100, /* ms, when the kernel has no room for a connection */
 };
 
-struct worker {
+struct self {
 	const struct worker_terms *terms;
 	struct session *s;
 	int epoll;
@@ -36,7 +36,7 @@ struct worker {
 };
 
 static int
-watch(const struct worker *w, int fd, uint32_t events, uint32_t what)
+watch(const struct self *w, int fd, uint32_t events, uint32_t what)
 {
 	struct epoll_event e = { .events = events, .data.u32 = what };
 	return epoll_ctl(w->epoll, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
@@ -44,7 +44,7 @@ watch(const struct worker *w, int fd, uint32_t events, uint32_t what)
 
 /* A connection wakes one of all that wait. 0 or -errno. */
 static int
-prepare(struct worker *w)
+prepare(struct self *w)
 {
 	static const struct rlimit descriptors = { DESCRIPTORS, DESCRIPTORS };
 	int r = 0;
@@ -63,7 +63,7 @@ prepare(struct worker *w)
 }
 
 static void
-tell(const struct worker *w, enum request_kind kind)
+tell(const struct self *w, enum request_kind kind)
 {
 	struct request r = { .kind = kind };
 	(void)request_send(w->s->monitor, &r, NULL, 0);
@@ -83,7 +83,7 @@ is_of_connection(int err)
 
 /* Waits until somebody is there; where. w->ended: until this one is to end. */
 static uint32_t
-await_client(const struct worker *w)
+await_client(const struct self *w)
 {
 	struct epoll_event e;
 	sigset_t none;
@@ -100,7 +100,7 @@ await_client(const struct worker *w)
 
 /* The next client's connection; -1: there will be none. */
 static int
-take_client(const struct worker *w)
+take_client(const struct self *w)
 {
 	for (;;) {
 		uint32_t at = await_client(w);
@@ -127,7 +127,7 @@ put(int fd)
 }
 
 static void
-serve(const struct worker *w, enum pool_role role)
+serve(const struct self *w, enum pool_role role)
 {
 	struct peer peer;
 	if (peer_of(STDIN_FILENO, STDOUT_FILENO, &peer) < 0)
@@ -141,7 +141,7 @@ serve(const struct worker *w, enum pool_role role)
 }
 
 static void
-serve_all(const struct worker *w, enum pool_role role)
+serve_all(const struct self *w, enum pool_role role)
 {
 	int64_t left = role == POOL_REFUSER ? INT64_MAX : w->s->conf.busy.reuse;
 	for (int fd; left > 0 && (fd = take_client(w)) >= 0; left--) {
@@ -160,7 +160,7 @@ serve_all(const struct worker *w, enum pool_role role)
 int
 worker_main(const struct worker_terms *t, enum pool_role role)
 {
-	struct worker w = { .terms = t, .s = t->session };
+	struct self w = { .terms = t, .s = t->session };
 	struct log_fields f = { .event = "sandbox" };
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	if (getppid() != t->parent)
