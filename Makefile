@@ -224,10 +224,11 @@ install: all
 	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
 		postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
-	sed -e 's|/relay --due$$|& --now|; s|retry mail that is due|deliver all that waits|' \
-		-e '/^ExecStart=/iType=oneshot' \
-		$(DESTDIR)$(UNITDIR)/postern-due@.service >$(DESTDIR)$(UNITDIR)/postern-now.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/postern-now.service
+	for u in .service @.service; do sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|' \
+		-e 's|retry mail that is due|deliver all that waits|' \
+		-e 's|look for mail that is due|there is a network again|' \
+		-e 's|postern-due|postern-now|g' $(DESTDIR)$(UNITDIR)/postern-due$$u \
+		>$(DESTDIR)$(UNITDIR)/postern-now$$u && chmod 644 $(DESTDIR)$(UNITDIR)/postern-now$$u || exit; done
 	for h in $(HOOKS); do \
 		install -d $(DESTDIR)$(PREFIX)/lib/$$h && \
 		$(EDIT) units/postern-network >$(DESTDIR)$(PREFIX)/lib/$$h/50-postern && \
@@ -251,6 +252,7 @@ uninstall:
 		$(DESTDIR)$(UNITDIR)/postern-busy.socket $(DESTDIR)$(UNITDIR)/postern-busy.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
+		$(DESTDIR)$(UNITDIR)/postern-now@.service \
 		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf

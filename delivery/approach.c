@@ -56,6 +56,7 @@ set_pace(const struct courier *c, unsigned lessons, struct link_terms *t)
 		t->avoided |= CAN_BDAT;
 	if (c->work.delivery.without != NULL)
 		(void)extension_list(span_of(c->work.delivery.without), &t->without);
+	t->avoided |= t->fewer;
 	t->without |= t->avoided;
 	t->discards = chunks && (lessons & LESSON_DISCARDS) != 0;
 	t->window = (lessons & LESSON_SINGLE) != 0 ? 1 : (int)conf->window_messages;
@@ -87,6 +88,7 @@ approach_set(struct courier *c)
 	};
 	t->helo = h.helo != 0 && begin_helo_will_do(t);
 	t->remembered = t->clear || t->helo;
+	t->fewer = c->work.fewer | (unsigned)h.words;
 	set_pace(c, lessons_of(c, &h), t);
 	dial_name(&c->work.to, t->name);
 	name_target(c, t);

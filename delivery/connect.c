@@ -60,6 +60,8 @@ connect_heed_refusals(struct courier *c, struct span why)
 	if ((news & REFUSAL_FALLBACK) != 0) {
 		hosts_unmark(&c->relay->hosts, &c->work.to, HOST_CLEAR);
 		hosts_unmark(&c->relay->hosts, &c->work.to, HOST_HELO);
+		if (flow->dropped == 0) /* or it is about what was refused now */
+			hosts_unmark(&c->relay->hosts, &c->work.to, HOST_FEWER);
 	}
 	if ((news & REFUSAL_US) != 0)
 		log_event(LOG_ERR, &f,
@@ -82,6 +84,10 @@ connect_learn(struct courier *c)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if ((c->link.lessons & rows[i].lesson) != 0)
 			hosts_mark(&c->relay->hosts, &c->work.to, rows[i].event);
+	if ((c->link.lessons & LESSON_FEWER) != 0) {
+		hosts_mark_words(&c->relay->hosts, &c->work.to, c->link.flow.dropped);
+		c->work.fewer |= c->link.flow.dropped;
+	}
 	c->work.lessons |= c->link.lessons;
 	c->link.lessons = 0;
 }

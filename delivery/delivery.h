@@ -112,6 +112,7 @@ struct work {
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
 	unsigned lessons;             /* LESSON_*, that were learned here of its hosts: they count
 	                               * although hosts.h could not keep them */
+	unsigned fewer;               /* CAN_*: words at which one of them broke off: the same */
 	bool extra;                   /* others were at it when this one connected: that it cannot
 	                               * says nothing about the lane */
 	int64_t since;                /* clock_ms, when this turn began */

@@ -17,6 +17,7 @@ enum {
 	NAME_SIZE = NETADDR_TEXT + 8,
 	LATENCY_MAX = 3600000,  /* ms; what is slower is a broken clock */
 	GREY_MAX = 15 * 60,     /* s; a longer wait has other reasons than a greylist */
+	WORDS_MAX = 0xffff,     /* CAN_* */
 	SMOOTHING = 4,          /* one measurement counts for a quarter */
 };
 
@@ -38,6 +39,9 @@ static const struct field {
 	{ "single", offsetof(struct host_record, single), 0 },
 	{ "discards", offsetof(struct host_record, discards), 0 },
 	{ "unchunked", offsetof(struct host_record, unchunked), 0 },
+	{ "greyed", offsetof(struct host_record, greyed), 0 },
+	{ "fewer", offsetof(struct host_record, fewer), 0 },
+	{ "words", offsetof(struct host_record, words), WORDS_MAX },
 };
 
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
@@ -103,6 +107,8 @@ hosts_recall(const struct hosts *hosts, const struct exchanger *to, struct host_
 	struct span rest = { text, (size_t)n };
 	for (struct span name; (name = span_word(&rest, " \n")).n > 0;)
 		learn(out, name, span_number(span_word(&rest, " \n")), now, hosts->age);
+	if (out->fewer == 0)
+		out->words = 0;
 }
 
 static void
@@ -143,7 +149,8 @@ time_of(struct host_record *h, enum host_event e)
 	int64_t *const when[] = { [HOST_FAILED] = &h->failed, [HOST_LOCKSTEP] = &h->lockstep,
 		[HOST_SINGLE] = &h->single, [HOST_DISCARDS] = &h->discards,
 		[HOST_UNCHUNKED] = &h->unchunked, [HOST_CLEAR] = &h->clear,
-		[HOST_HELO] = &h->helo };
+		[HOST_HELO] = &h->helo, [HOST_FEWER] = &h->fewer,
+		[HOST_GREYED] = &h->greyed };
 	return when[e];
 }
 
@@ -179,11 +186,23 @@ hosts_unmark(const struct hosts *hosts, const struct exchanger *to, enum host_ev
 }
 
 void
+hosts_mark_words(const struct hosts *hosts, const struct exchanger *to, unsigned words)
+{
+	struct host_record h;
+	hosts_recall(hosts, to, &h);
+	h.fewer = clock_wall();
+	h.words |= words;
+	note(hosts, to, &h);
+}
+
+void
 hosts_waited(const struct hosts *hosts, const struct exchanger *to, int64_t waited)
 {
 	struct host_record h;
 	hosts_recall(hosts, to, &h);
 	if (waited <= 0 || waited > GREY_MAX || (h.grey != 0 && h.grey <= waited))
+		return;
+	if (h.greyed == 0 || h.greyed < clock_wall() - waited)
 		return;
 	h.grey = waited;
 	note(hosts, to, &h);

@@ -33,6 +33,9 @@ struct host_record {
 	int64_t unchunked; /* wall clock, s: when it was seen not to */
 	int64_t clear;    /* wall clock, s: when it last offered TLS that did not work; 0 */
 	int64_t helo;     /* wall clock, s: when it last refused EHLO and took HELO; 0 */
+	int64_t fewer;    /* wall clock, s: when it last broke off at words that it offered; 0 */
+	int64_t words;    /* ... and all of those (CAN_*); 0: `fewer` is */
+	int64_t greyed;   /* wall clock, s: when it last put a recipient off as greylists do */
 	int64_t grey;     /* s until it took what it had put off, the shortest; 0: unknown */
 };
 
@@ -60,13 +63,21 @@ enum host_event {
 	HOST_UNCHUNKED,
 	HOST_CLEAR,
 	HOST_HELO,
+	HOST_FEWER,
+	HOST_GREYED,
 };
 void hosts_mark(const struct hosts *h, const struct exchanger *to, enum host_event e);
 
 /* ... or counts no more. */
 void hosts_unmark(const struct hosts *h, const struct exchanger *to, enum host_event e);
 
-/* It took a message that it had put off before, so many s after the message could first be sent. */
+/* It broke off at these words (CAN_*), which it had offered, and refused: HOST_FEWER. */
+void hosts_mark_words(const struct hosts *h, const struct exchanger *to, unsigned words);
+
+/*
+ * It took a message so many s after that could first be sent. If it was this host that put
+ * something off meanwhile (HOST_GREYED), that long may be the wait of its greylist.
+ */
 void hosts_waited(const struct hosts *h, const struct exchanger *to, int64_t waited);
 
 /* Removes the files of hosts of which nothing was written for that age. */

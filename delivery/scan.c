@@ -1,6 +1,7 @@
 #include "delivery/scan.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #include "delivery/connect.h"
 #include "delivery/flight.h"
@@ -99,6 +100,24 @@ is_markable(const struct courier *c, const struct message *m, struct found *foun
 	return false;
 }
 
+/*
+ * It has the name of a message, and is no file, so nobody ever queued it: like all that is not ours
+ * it stays, and is looked at again when the lane has rested.
+ */
+static void
+pass_by(const struct courier *c, const char *id, struct found *found)
+{
+	struct message m = MESSAGE_CLOSED;
+	int64_t next = clock_wall() + IDLE_RETRY;
+	snprintf(m.id, sizeof(m.id), "%s", id);
+	/* Each hour, however often new mail comes. */
+	(void)message_wait(&m, &c->tour->lane, next);
+	found_note_next(found, next);
+	struct log_fields f = { .event = "spool", .queue_id = id, .lane = c->tour->lane.name };
+	log_event(LOG_ERR, &f, "%s: not a file, so no message: left in lane %s as it is", id,
+		c->tour->lane.name);
+}
+
 /* Opens a message, and sees to it. `tried`: something was written of it before. */
 static void
 work_on_message(struct courier *c, struct flight *f, const char *id, bool tried,
@@ -116,6 +135,8 @@ work_on_message(struct courier *c, struct flight *f, const char *id, bool tried,
 	}
 	if (err == -EBADMSG) {
 		set_aside(c, id, found);
+	} else if (err != -EAGAIN && !message_is_file(&c->tour->lane, id)) {
+		pass_by(c, id, found);
 	} else if (err != -ENOENT) {
 		found_note_next(found, clock_wall() + BUSY_RETRY);
 		if (err != -EAGAIN) {

@@ -239,6 +239,8 @@ settle_message(const struct courier *c, struct message *m, bool unfinished, stru
 	bool waits = false;
 	if (m->attempts > 0 && settle_any(m, DONE))
 		hosts_waited(&c->relay->hosts, &c->work.to, clock_wall() - message_since(m));
+	if (any_grey(m))
+		hosts_mark(&c->relay->hosts, &c->work.to, HOST_GREYED);
 	settle_failures(c, m, unfinished && settle_any_end(m));
 	bool soon = unfinished && settle_any_end(m); /* a failure that cannot be reported is none */
 	int64_t next = soon || !settle_any(m, SOFT) ? clock_wall() : next_attempt(c, m);

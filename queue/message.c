@@ -314,6 +314,13 @@ read_log(struct message *m, const struct lane *l)
 	return m->untold ? 0 : r;
 }
 
+bool
+message_is_file(const struct lane *l, const char *id)
+{
+	struct stat st;
+	return fstatat(l->dir, id, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode);
+}
+
 /* `untold`: it has no log. */
 static int
 open_message(struct message *m, const struct lane *l, const char *id, bool untold)

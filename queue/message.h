@@ -119,6 +119,10 @@ int message_open(struct message *m, const struct lane *l, const char *id);
 
 /* The same of one of which message_next said that nothing was written yet: it is not looked for. */
 int message_open_first(struct message *m, const struct lane *l, const char *id);
+
+/* False: it is a directory, a link, a pipe or a socket, which nobody ever queued. */
+bool message_is_file(const struct lane *l, const char *id);
+
 void message_close(struct message *m);
 
 /*

@@ -32,11 +32,11 @@ disagree(struct link *l, struct job *j)
 static void
 end_job(struct link *l, struct job *j)
 {
+	bool closes = l->code == CODE_GOODBYE;
 	if (j->turned_away)
 		job_forget(j);
-	else
+	else if (!closes || !job_minds_words(l, j))
 		j->end = JOB_ANSWERED;
-	bool closes = l->code == CODE_GOODBYE;
 	l->flow.answered += j->end == JOB_ANSWERED && (!closes || job_any_done(j));
 	if (closes)
 		job_lose_all(l);
@@ -126,7 +126,7 @@ static void
 give_up_by(struct link *l, struct job *j, enum mark mark)
 {
 	bool odd = mark == MARK_MISPLACED || mark == MARK_LATE;
-	if (mark == MARK_LOST && !j->in_step) {
+	if (mark == MARK_LOST && (!j->in_step || job_minds_words(l, j))) {
 		job_lose_all(l); /* what was said stays in the log, and is for now */
 	} else if (odd || (mark == MARK_REFUSED && !j->in_step)) {
 		disagree(l, j);
@@ -253,6 +253,35 @@ hear_more(struct link *l, struct job *j)
 }
 
 /*
+ * Are there several words to one text, and can it be told whose each is? The list of LHLO is known
+ * by its keywords.
+ */
+static bool
+can_prove_words(const struct link *l, const struct job *j)
+{
+	return link_is_final(l) && j->accepted > 1 && !by_chunk(j) && link_can(l, CAN_PIPELINING);
+}
+
+/*
+ * Behind the last of several words stands LHLO once more: when one came too many, one is left, and
+ * stands before the list, however late. Where a refusal stands there, it may be that one, or
+ * LHLO's: RSET, which is never refused, tells.
+ */
+static void
+prove_each_word(struct link *l, struct job *j)
+{
+	enum mark mark = probe_read_mark(l);
+	if (mark == MARK_REFUSED)
+		mark = probe_reset(l);
+	if (mark != MARK_SEEN && mark != MARK_LOST) {
+		j->in_step = false;
+		job_take_back(l, j);
+	}
+	if (mark != MARK_SEEN)
+		job_lose_all(l);
+}
+
+/*
  * LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2).
  * False: the connection is lost.
  */
@@ -284,6 +313,9 @@ read_end(struct link *l, struct job *j)
 void
 exchange_end(struct link *l, struct job *j, bool last)
 {
+	bool several = can_prove_words(l, j);
+	if (several)
+		probe_put_mark(l);
 	if (!read_end(l, j)) {
 		job_lose_all(l);
 		return;
@@ -292,6 +324,8 @@ exchange_end(struct link *l, struct job *j, bool last)
 		give_up(l, j); /* what fails in BDAT is not over (RFC 3030 section 2) */
 	else
 		end_job(l, j);
-	if (last)
+	if (several && l->fd >= 0)
+		prove_each_word(l, j);
+	else if (last)
 		hear_more(l, j);
 }

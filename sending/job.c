@@ -137,12 +137,23 @@ is_put_off(const struct link *l, const struct job *j)
 	return j->replied > 0 || (j->heard && !j->turned_away && !link_was_of_use(l));
 }
 
+bool
+job_minds_words(const struct link *l, const struct job *j)
+{
+	bool again = false;
+	for (int i = 0; i < j->n && j->replied == 0; i++)
+		again = again || j->to[i]->again;
+	return again && l->flow.dropped != 0 && !j->unreadable;
+}
+
 /* What is to be done otherwise with this host, after a loss with this job open. */
 static unsigned
 lesson_of(const struct link *l, const struct job *j)
 {
 	if (j->unreadable)
 		return 0;
+	if (job_minds_words(l, j))
+		return LESSON_FEWER;
 	if (j->windowed)
 		return LESSON_SINGLE;
 	if (is_next(l, j) && l->hung_up)
@@ -163,10 +174,13 @@ job_lose_all(struct link *l)
 	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)
 			continue;
-		if (first && !l->bye)
+		bool minds = first && job_minds_words(l, j);
+		if (first && (!l->bye || minds))
 			l->lessons |= lesson_of(l, j);
 		j->sent = j->sent && !l->bye;
-		if (first && l->bye && is_put_off(l, j))
+		if (minds)
+			job_forget(j);
+		else if (first && l->bye && is_put_off(l, j))
 			put_off(l, j);
 		else if (first && !l->bye && may_be_guilty(l, j))
 			blame(l, j);

@@ -63,6 +63,12 @@ void job_take_back(struct link *l, struct job *j);
 bool job_any_done(const struct job *j);
 
 /*
+ * Was somebody refused for words that can be left out? What was dropped is dropped by the next
+ * connection too, if this one ends before he had his other try.
+ */
+bool job_minds_words(const struct link *l, const struct job *j);
+
+/*
  * The connection is of no more use, for the reason in l->text: it is closed, and no job is open any
  * more. What there is to learn from that is in l->lessons.
  */

@@ -41,6 +41,7 @@ struct link_terms {
 	const struct login *login; /* NULL: no AUTH */
 	unsigned without;          /* CAN_*: what is not used though the host has it */
 	unsigned avoided;          /* of them, because of what went wrong with it lately */
+	unsigned fewer;            /* of those, words that it refused, and closed */
 	bool discards;             /* LESSON_DISCARDS was learned */
 	int window;                /* jobs that may be on their way at once */
 	uint64_t window_size;      /* ... and octets of them */
@@ -115,6 +116,7 @@ enum {
 	LESSON_LOCKSTEP = 2,  /* one command at a time: it broke off with several */
 	LESSON_DISCARDS = 4,  /* it throws the octets of a BDAT away that it refuses (probe.h) */
 	LESSON_NO_CHUNKS = 8, /* it does not, or has no BDAT, whatever it says */
+	LESSON_FEWER = 16,    /* it broke off at words that it had offered: flow.dropped */
 };
 
 /* Zeroed, with fd -1, before it is first used. */

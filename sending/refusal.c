@@ -76,6 +76,34 @@ asks_who_we_are(int code, struct enhanced e)
 	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
 }
 
+static bool
+has_word(const struct link *l, const char *word)
+{
+	struct span s = buf_span(&l->text);
+	for (; s.n > 0; s = span_skip(s, 1))
+		if (span_istarts(s, span_of(word)))
+			return true;
+	return false;
+}
+
+/*
+ * Is it about an address or a mailbox? Hosts of before EHLO have no enhanced codes, and say so by
+ * words: "No such user here" is that of RFC 5321 (appendix D), the others are those of old MTAs.
+ */
+static bool
+names_mailbox(const struct link *l, struct enhanced e)
+{
+	static const int codes[] = { 550, 551, 553 };
+	static const char *const words[] = { "no such ", "no mailbox", "user unknown",
+		"unknown user", "recipient unknown", "unknown recipient", "not exist" };
+	bool said = e.subject == ADDRESS || e.subject == MAILBOX;
+	if (e.subject >= 0 || !IS_ONE_OF(l->code, codes))
+		return said;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		said = said || has_word(l, words[i]);
+	return said;
+}
+
 /*
  * "Relay access denied", "relay not permitted", "Relaying denied", "Unable to relay": our own
  * smarthost takes us for a stranger. No code says so, but these words are everybody's.
@@ -83,11 +111,7 @@ asks_who_we_are(int code, struct enhanced e)
 static bool
 denies_relaying(const struct link *l)
 {
-	struct span s = buf_span(&l->text);
-	for (; l->code != 0 && s.n > 0; s = span_skip(s, 1))
-		if (span_istarts(s, span_of("relay")))
-			return true;
-	return false;
+	return l->code != 0 && has_word(l, "relay");
 }
 
 /* Does it leave open that a parameter was what the host did not take? */
@@ -109,14 +133,14 @@ is_fallback(const struct link *l)
 {
 	bool ours = l->code == 0 && (l->terms.avoided & CAN_BDAT) != 0;
 	return ours || l->terms.clear || l->terms.nameless || l->host.helo ||
-		l->flow.dropped != 0;
+		(l->flow.dropped | l->terms.fewer) != 0;
 }
 
 unsigned
 refusal_about(const struct link *l)
 {
 	struct enhanced e = enhanced_of(l);
-	bool address = e.subject == ADDRESS || e.subject == MAILBOX;
+	bool address = names_mailbox(l, e);
 	bool could_be_tls = l->proof.tls == NULL && l->terms.policy == DELIVERY_TLS_MAY;
 	unsigned about = REFUSAL_MAIL;
 	if ((is_fallback(l) && !address) || (could_be_tls && asks_for_tls(l->code, e)))
@@ -149,7 +173,7 @@ refusal_drops_words(struct link *l, const struct text *t, unsigned words)
 		drop = words & (CAN_8BITMIME | CAN_BINARYMIME);
 	if (drop == 0) { /* refused without them too: it was not about the words */
 		l->host.can |= l->flow.dropped;
-		l->flow.dropped = 0;
+		l->flow.dropped = l->terms.fewer = 0;
 		return false;
 	}
 	l->host.can &= ~drop;

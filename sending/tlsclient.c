@@ -16,6 +16,7 @@
 enum {
 	LENIENT = 0,   /* OpenSSL's security levels */
 	CAREFUL = 2,   /* 112 bits: RSA of 2048, no SHA-1 */
+	STRENGTH = 112,
 };
 
 struct tls {
@@ -68,6 +69,41 @@ write_octets(void *context, const char *p, size_t n, size_t *done, short *wants)
 }
 
 const struct transport tlsclient_transport = { read_octets, write_octets };
+
+/* ---- strength ------------------------------------------------------------------------------- */
+
+/* Is the group in which keys were agreed on as strong as CAREFUL asks? */
+static bool
+has_strong_group(const struct tls *t)
+{
+	EVP_PKEY *key = NULL;
+	if (SSL_get_peer_tmp_key(t->ssl, &key) != 1)
+		return true; /* there is none: it was agreed on by the certificate's key */
+	bool strong = EVP_PKEY_get_security_bits(key) >= STRENGTH;
+	EVP_PKEY_free(key);
+	return strong;
+}
+
+static bool
+has_strong_signature(const struct tls *t)
+{
+	int digest = NID_undef;
+	(void)SSL_get_peer_signature_nid(t->ssl, &digest);
+	return digest != NID_sha1 && digest != NID_md5 && digest != NID_md5_sha1;
+}
+
+/*
+ * Is the connection one that CAREFUL would have made, however it was made? If not, somebody in
+ * between may see what is said, and no certificate is good for it. A session that was not is never
+ * saved.
+ */
+static bool
+is_strong(const struct tls *t)
+{
+	return SSL_session_reused(t->ssl) ||
+		(SSL_CIPHER_get_bits(SSL_get_current_cipher(t->ssl), NULL) >= STRENGTH &&
+			has_strong_group(t) && has_strong_signature(t));
+}
 
 /* ---- sessions ------------------------------------------------------------------------------ */
 
@@ -124,7 +160,7 @@ save_session(const struct tls *t)
 	unsigned char *der = NULL;
 	const STACK_OF(X509) *others = others_of(t);
 	SSL_SESSION *session = SSL_get0_session(t->ssl);
-	int n = session != NULL && SSL_SESSION_is_resumable(session)
+	int n = session != NULL && SSL_SESSION_is_resumable(session) && is_strong(t)
 		? i2d_SSL_SESSION(session, &der) : 0;
 	if (n <= 0)
 		return;
@@ -216,11 +252,11 @@ wait_for_host(int fd, short wants, int64_t deadline)
 }
 
 /*
- * Did the host end the handshake by an alert that may be about the name that it was told? Not all
- * of those who know none of that name say unrecognized_name.
+ * Did the host end the handshake in a way that may be about the name that it was told? Not all of
+ * those who know none of that name say unrecognized_name; some close without a word.
  */
 static bool
-minds_name(const struct tls *t)
+minds_name(const struct tls *t, enum stream_result res)
 {
 	static const int alerts[] = { SSL_R_TLSV1_UNRECOGNIZED_NAME,
 		SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, SSL_R_TLSV1_ALERT_INTERNAL_ERROR,
@@ -228,6 +264,8 @@ minds_name(const struct tls *t)
 	int reason = ERR_GET_REASON(ERR_peek_error());
 	if (t == NULL || SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name) == NULL)
 		return false;
+	if (res == STREAM_EOF)
+		return true;
 	for (size_t i = 0; i < sizeof(alerts) / sizeof(alerts[0]); i++)
 		if (reason == alerts[i])
 			return true;
@@ -254,7 +292,7 @@ tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, stru
 			res = wait_for_host(fd, wants, deadline);
 	}
 	explain(why, res);
-	bool minds = minds_name(t);
+	bool minds = minds_name(t, res);
 	tlsclient_free(t);
 	if (offered)
 		resume_forget(peer);
@@ -295,12 +333,13 @@ tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 	STACK_OF(X509) *others = (STACK_OF(X509) *)(uintptr_t)others_of(t); /* is only looked at */
 	X509_STORE *store = leaf != NULL ? trust_store(t->setup->authorities, leaf, others) : NULL;
 	X509_STORE_CTX *ctx = store != NULL ? X509_STORE_CTX_new() : NULL;
-	bool ok = ctx != NULL && name[0] != '\0' && is_whole(t) &&
+	bool ok = ctx != NULL && name[0] != '\0' && is_whole(t) && is_strong(t) &&
 		X509_STORE_CTX_init(ctx, store, leaf, others) == 1 &&
 		ask_for(ctx, name);
 	const char *reason = leaf == NULL ? "there is none"
 		: name[0] == '\0' ? "no name" /* or OpenSSL would ask for none */
 		: !is_whole(t) ? "its TLS is older than RFC 5746"
+		: !is_strong(t) ? "its keys are weak"
 		: store == NULL ? "delivery_ca cannot be read" : "out of memory";
 	if (ok) {
 		ok = X509_verify_cert(ctx) == 1;

@@ -43,7 +43,7 @@ extern const struct transport tlsclient_transport; /* with struct tls as its con
 /*
  * Is the certificate good, and for this host name or address? If not, the reason is in *why. With
  * TLS of before RFC 5746 no certificate is: somebody else may have begun the connection, and get
- * what we say.
+ * what we say; nor is it with weak keys, by which somebody may hear it.
  */
 bool tlsclient_verify(struct tls *t, const char *name, struct buf *why);
 

@@ -1,7 +1,10 @@
 #include "sending/window.h"
 
+#include "lib/cleanup.h"
 #include "sending/exchange.h"
 #include "sending/probe.h"
+
+enum { CODE_TEXT = 4 }; /* where the text of a reply begins */
 
 /* Replies to what was sent of the jobs, up to the text of the last one. */
 static int
@@ -52,13 +55,31 @@ disagree(struct link *l)
 }
 
 /*
+ * After one reply too many, the one that is read as the word about the text is about the last
+ * recipient. Does it look like that: as what was read for a recipient, or by its enhanced code?
+ */
+static bool
+is_of_rcpt(const struct link *l, struct span of_rcpt)
+{
+	static const struct span address = { "2.1.", 4 };
+	struct span word = buf_span(&l->text);
+	return span_eq(word, of_rcpt) ||
+		(word.n > CODE_TEXT && span_istarts(span_skip(word, CODE_TEXT), address));
+}
+
+/*
  * RSET is never refused (RFC 5321 section 4.1.1.5): a reply that is not 2yz belongs to another
- * command.
+ * command. Where none follows at all, a `doubtful` word about the text is none: a message that
+ * comes twice is better than one that never came.
  */
 static void
-read_reset(struct link *l)
+read_reset(struct link *l, struct job *j, bool doubtful)
 {
-	if (link_reply(l, "RSET", l->terms.conf->timeout_mail) < 0 || l->bye) {
+	if (link_reply(l, "RSET", l->terms.conf->timeout_mail) < 0) {
+		if (doubtful && j->end == JOB_ANSWERED)
+			job_take_back(l, j);
+		job_lose_all(l);
+	} else if (l->bye) {
 		job_lose_all(l);
 	} else if (link_outcome(l->code) != DONE) {
 		buf_puts(&l->text, " in reply to RSET");
@@ -74,9 +95,12 @@ read_job(struct link *l, struct job *j)
 	} else if (!exchange_envelope(l, j, false)) {
 		job_lose_all(l);
 	} else {
+		auto_buf of_rcpt = buf_new(LIMIT_REPLY_TEXT);
+		buf_add(&of_rcpt, buf_span(&l->text));
 		exchange_end(l, j, false);
+		bool doubtful = job_any_done(j) && is_of_rcpt(l, buf_span(&of_rcpt));
 		if (l->fd >= 0)
-			read_reset(l);
+			read_reset(l, j, doubtful);
 	}
 }
 

@@ -225,7 +225,7 @@ peer_is_proxy(const struct peer *p, const struct conf_receive *c)
 void
 peer_become(struct peer *p, const struct netaddr *client)
 {
-	p->relayed = p->place == PEER_AT && !netaddr_is_loopback(&p->addr);
+	p->relayed = true;
 	settle(p, PEER_AT, client);
 }
 

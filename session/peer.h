@@ -17,10 +17,12 @@
  * those, so they are believed; but two that contradict each other, or one that holds no address,
  * make the client unknown. Root and our own user may write the spool without us, so that trusting
  * them gives nothing away. The word of a proxy (proxy.h) stands above all of this, on sockets that
- * the configuration names as a proxy's.
+ * the configuration names as a proxy's. A client that it says is on loopback is not on this host:
+ * the proxy may be on another one, or have one before it that hides the client.
  *
  *	the client is           it may send anywhere if
  *	here, or on loopback    relay_local = yes, or relay_nets has the address
+ *	there by a proxy's word relay_nets has it
  *	at another address      relay_nets has it
  *	unknown                 never, unless it proves to be a user
  */
@@ -46,7 +48,7 @@ struct peer {
 	/* The UNIX socket that it came in at: its path, "@name" of an abstract one, or "*" of one
 	 * without a name. Empty: it is no UNIX socket. */
 	char listener[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
-	bool relayed;               /* its address is the word of a proxy on another host */
+	bool relayed;               /* its address is the word of a proxy */
 	bool proxy;                 /* a proxy's own connection: that gives no rights */
 };
 

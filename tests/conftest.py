@@ -227,8 +227,8 @@ class Postern:
     def at_work(self):
         """Relays that another one started and watches: at most one for each login, and those that try a message
         alone."""
-        everybody = self.running("relay")
-        return [pid for pid in everybody if proc.birth(pid)[0] in everybody]
+        serving = [pid for pid in self.running("relay") if "--login" in proc.words(pid)]
+        return [pid for pid in serving if proc.birth(pid)[0] in serving]
 
     def logged(self):
         return self.log.read_text()

@@ -71,6 +71,16 @@ def test_an_address_is_an_address(place):
     assert not sink.messages
 
 
+@pytest.mark.parametrize("cut", ["454", "helo"])
+def test_an_address_in_words(place, cut):
+    """L2, R59: a host of before EHLO has no enhanced codes, and what RFC 5321 itself has it say is about the address. Its
+    mail is not tried for five days."""
+    sink = place.host(say={**CUTS[cut], "RCPT": "550 No such user here"})
+    place.send()
+    place.postern.wait_logged("bounced <u@dest.example>")
+    assert not sink.messages
+
+
 def test_tls_that_breaks_when_it_is_used(place):
     """L2: the handshake succeeds, and the connection is closed at EHLO inside."""
     sink = place.host()
@@ -129,6 +139,42 @@ def test_rcpt_without_words(postern, world, ehlo, word):
     world.sink.wait_messages(2)
     assert "deferred" not in postern.settled()
     assert [m.recipients for m in world.sink.messages] == [["v@dest.example"], ["u@dest.example"]]
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
+@pytest.mark.parametrize("verb, word", [("MAIL", "SIZE="), ("MAIL", "BODY="), ("RCPT", "NOTIFY=")])
+@pytest.mark.parametrize("last", ["", "421 4.7.0 bye\r\n"], ids=["close", "421"])
+def test_closes_at_words(postern, world, ehlo, verb, word, last):
+    """L16: offered, refused, and the connection closed: by the next one without it, at once. It is remembered of the
+    host, so that mail of a later relay is not refused first."""
+    world.domain("dest.example")
+    world.sink.ehlo = ehlo
+    world.sink.say[verb] = lambda line: Last("555 5.5.4 what?\r\n" + last) if word in line else "250 ok"
+    for n in (1, 2):
+        said = postern.pipe("EHLO c.example\nMAIL FROM:<a@sender.example> BODY=8BITMIME\n"
+                            "RCPT TO:<u@dest.example> NOTIFY=FAILURE\nDATA\nSubject: x\n\n\u00e4\n.\nQUIT\n".encode())
+        assert "queued" in said
+        world.sink.wait_messages(n)
+        assert "deferred" not in postern.settled()
+    assert [m.recipients for m in world.sink.messages] == [["u@dest.example"]] * 2, "no report"
+    refused = 2 if word == "BODY=" else 1 # what could be left out without converting the text goes first
+    assert sum(word in line for line in world.sink.lines) == refused and world.sink.connections == refused + 2
+
+
+def test_closes_at_words_and_without_them(postern, world):
+    """L16: the address is what the host minds, however it is asked: that counts, when it can be believed."""
+    world.domain("dest.example")
+    world.sink.ehlo = EHLO
+    world.sink.say["RCPT"] = lambda line: Last("501 no such address\r\n") if "dest" in line else "250 ok"
+    said = postern.pipe("EHLO c.example\nMAIL FROM:<a@sender.example>\nRCPT TO:<u@dest.example> NOTIFY=FAILURE\n"
+                        "DATA\nSubject: x\n\nx\n.\nQUIT\n")
+    assert "queued" in said
+    for _ in range(3):
+        postern.rested()
+        postern.make_due()
+        postern.due()
+    world.sink.wait_messages(1)
+    assert world.sink.messages[0].sender == "" and "bounced <u@dest.example>" in postern.settled()
 
 
 def test_refused_without_words_too(postern, world):

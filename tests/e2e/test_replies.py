@@ -364,6 +364,21 @@ def test_reset_that_is_not_taken(known, world, reply):
     assert len(world.sink.messages) == (2 if reply and reply[0] == "5" else 1)
 
 
+@pytest.mark.parametrize("enhanced", [True, False])
+def test_one_yes_too_many_before_the_end(known, world, enhanced):
+    """L11: the host says one yes too many, and closes before its word about the text: what was read as that word is
+    one about a recipient, by its code or because it is the same. The message comes again, perhaps a second time."""
+    ok = "250 2.1.5 ok" if enhanced else "250 ok"
+    world.sink.say.update({"MAIL": f"{'250 2.1.0 ok' if enhanced else ok}\r\n{ok}", "RCPT": ok, "END": None})
+    known.send("u@d.example")
+    assert "possible duplicate" in known.settled(1) and not world.sink.messages
+    world.sink.say.clear()
+    known.make_due()
+    known.due()
+    known.settled()
+    assert len(world.sink.messages) == 1
+
+
 @pytest.mark.parametrize("mode", ["lock-step", "groups"])
 def test_yes_before_the_end(postern, world, mode):
     """F16: what a host says before it has the message is no answer to its end."""

@@ -358,6 +358,49 @@ def test_lmtp_lost_between_replies(postern, lmtp, ehlo):
     assert not postern.messages()
 
 
+def line_of(f):
+    return f.readline().decode().split(" ")[0].strip()
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["list", "no list"])
+@pytest.mark.parametrize("early", [False, True])
+def test_lmtp_one_word_too_many(postern, route, early, refused):
+    """L11: one word to a text was one too many, and the last one comes late: whose the others were nobody knows, and
+    nobody keeps an outcome. LHLO behind the text shows it; a server that refuses that is believed if RSET does not."""
+    heard = []
+
+    def talk(_, f):
+        said = ["250 2.0.0 early"] * early + ["250 2.0.0 a", "550 5.2.1 b"]
+        f.write(b"220 boxes\r\n")
+        while (verb := line_of(f)) not in ("QUIT", ""):
+            if verb == "DATA":
+                f.write(b"354 go\r\n")
+                while f.readline() != b".\r\n":
+                    pass
+                f.write("".join(word + "\r\n" for word in said[:2]).encode())
+                heard.append(line_of(f)) # only now the last one
+                f.write("".join(word + "\r\n" for word in said[2:]).encode())
+            if verb == "LHLO" or (verb == "DATA" and heard[-1] == "LHLO" and not refused):
+                f.write(b"250-boxes\r\n250 PIPELINING\r\n")
+            elif verb == "DATA" and heard[-1] == "LHLO":
+                f.write(b"503 5.5.1 twice\r\n")
+            elif verb != "DATA":
+                f.write(b"250 ok\r\n")
+
+    boxes = internet.Listener(0, talk)
+    try:
+        route("domains = d.example", "protocol = lmtp", f"hosts = [127.0.0.7]:{boxes.port}")
+        postern.send(["a@d.example", "b@d.example"], sender="", linger="0s")
+        log = postern.rested()
+    finally:
+        boxes.close()
+    assert heard == ["LHLO"]
+    if early:
+        assert "delivered <" not in log and "bounced" not in log and log.count("possible duplicate") == 2, log
+    else:
+        assert "delivered <a@d.example>" in log and "bounced <b@d.example>" in log, log
+
+
 @pytest.mark.parametrize("ehlo", EXTENSIONS, ids=["lock-step", "groups", "window"])
 def test_lmtp_nobody_accepted(postern, lmtp, ehlo):
     """DATA fails then (RFC 2033 section 4.2), and the connection is as good as before."""

@@ -1,6 +1,7 @@
 """L18: lanes with something in them that is not ours, and file systems that show a removed open file."""
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -50,6 +51,41 @@ def test_schedule_of_minutes(postern, world, trouble):
     assert postern.logged().count("connected to") <= 1
     postern.due(retry="20s") # nothing is due
     assert postern.rested().count("cannot open") <= 1
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "pipe", "socket"])
+def test_no_file(postern, world, kind, monkeypatch):
+    """L18: what has the name of a message and is no file stays as it is, with one line in the log each hour, and not
+    one each minute, or for each new mail."""
+    world.domain("one.example")
+    for _ in range(2):
+        assert "queued as" in postern.send("u@one.example", max_connections=0)
+    name = postern.messages()[0]
+    name.unlink()
+    if kind == "directory":
+        name.mkdir()
+        (name / "README").write_text("mine")
+    elif kind == "link":
+        name.symlink_to("/etc/passwd")
+    elif kind == "pipe":
+        os.mkfifo(name)
+    else:
+        with socket.socket(socket.AF_UNIX) as s:
+            monkeypatch.chdir(name.parent) # a path may be too long for it
+            s.bind(name.name)
+    postern.due()
+    postern.rested()
+    assert "queued as" in postern.send("u@one.example")
+    log = postern.rested()
+    assert len(world.sink.messages) == 2
+    line = f"{name.name}: not a file, so no message: left in lane one.example as it is\n"
+    assert log.count(line) == 1 and "cannot open" not in log
+    for path in (name.parent / "@retry", name.with_suffix(".log")):
+        assert path.stat().st_mtime - name.lstat().st_mtime > 1800
+    assert kind != "directory" or (name / "README").read_text() == "mine"
+    postern.make_due()
+    postern.due()
+    assert postern.rested().count(line) == 2 and os.path.lexists(name)
 
 
 def test_retry_of_another_user(postern, world):

@@ -24,6 +24,7 @@ sysd_host.need_root("systemd-nspawn", "unshare", "nsenter")
 wait = patience.until
 LISTENERS = {"submission": 587, "submissions": 465, "lan": 2525}
 UNITS = ["postern.socket", "postern@1.service", "postern-due.timer", "postern-due.service", "postern-due@1.service",
+         "postern-now.service", "postern-now@1.service",
          *(f"postern-{name}{unit}" for name in LISTENERS for unit in (".socket", "@1.service"))]
 
 
@@ -49,7 +50,8 @@ def test_units_are_in_order(machine):
     for unit in ("postern.socket", "postern-due.timer"):
         assert machine.show(unit, "ActiveState") == "active"
         assert machine.systemctl("is-enabled", unit).strip() == "enabled"
-    for unit in ("postern@1.service", "postern-due.service", "postern-due@1.service", "postern-now.service"):
+    for unit in ("postern@1.service", "postern-due.service", "postern-due@1.service", "postern-now.service",
+                 "postern-now@1.service"):
         assert machine.show(unit, "KillMode") == "process" # I6
         assert machine.show(unit, "User") == "postern"
         assert machine.show(unit, "LimitCORE") == "0"
@@ -217,9 +219,25 @@ def test_network_is_back(machine, sink, hook):
     words = ["eth0", "up"] if hook.startswith("NetworkManager") else []
     machine.run("/usr/lib/" + hook, *words)
     assert wait(lambda: sink.messages)
-    assert "--now" in machine.show("postern-now.service", "ExecStart")
+    assert "--now" in machine.show("postern-now@1.service", "ExecStart")
     assert wait(lambda: "Finished" in machine.journal("-u", "postern-now.service"))
     assert machine.at_rest()
+
+
+def test_network_is_back_twice(machine, sink):
+    """S23: a hook that is called again while what it started is at work finds nothing left over, either."""
+    deferred(machine, sink, "slow")
+    with sink.held("RCPT", "250 2.1.5 ok"):
+        machine.run("/usr/lib/" + HOOKS[1])
+        [relay] = wait(lambda: at_work(machine))
+        assert "postern-now@" in relay.cgroup
+        for _ in range(3):
+            machine.systemctl("start", "postern-now.service")
+        assert [p.pid for p in at_work(machine)] == [relay.pid]
+    assert wait(lambda: sink.messages)
+    assert machine.at_rest()
+    assert "left-over process" not in machine.journal("-u", "postern-now*")
+    assert wait(lambda: not machine.systemctl("list-units", "--all", "--plain", "--no-legend", "postern-now@*"))
 
 
 def test_due_sweeps(machine, sink):

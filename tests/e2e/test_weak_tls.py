@@ -1,9 +1,11 @@
 """Hosts whose TLS is weak: better than none under `may`, and not good enough for the other policies (M9)."""
 import base64
+import socket
 import ssl
 
 import pytest
 
+from conftest import own
 from oldtls import OldTls, library
 from pki import openssl, sequence
 from tlsplace import issue_cards
@@ -40,7 +42,7 @@ def cards(pki):
     return issue_cards(pki)
 
 
-def host(place, weakness):
+def host(place, weakness, **more):
     """With this weakness, and with no other."""
     card = weakness if weakness in ("rsa-1024", "sha-1") else "rsa-2048"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -50,7 +52,7 @@ def host(place, weakness):
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         context.load_dh_params(place.cards.path(weakness))
     context.load_cert_chain(place.cards.path(card))
-    return place.host(context=context)
+    return place.host(context=context, **more)
 
 
 @pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
@@ -85,6 +87,32 @@ def test_weak_session(place, policy):
     place.send(delivery_tls=policy)
     assert ": TLS: dh key too small; next try" in place.postern.settled(1)
     assert len(sink.messages) == 1
+
+
+@pytest.mark.parametrize("weakness", ["dhe-2048", "dhe-1024"])
+def test_password_and_weak_keys(place, weakness):
+    """M9: under `may` weak keys are better than none for mail, but whoever can break them sees what is said, however
+    good the certificate is: no password goes there in clear, nor by a session that was agreed on so."""
+    sink = host(place, weakness, inside=("AUTH PLAIN",))
+    sink.password = "s3cret"
+    secret = place.postern.where / "password"
+    secret.write_text("s3cret\n")
+    secret.chmod(0o600)
+    own(secret)
+    place.postern.configure("[route named]", "domains = dest.example", f"hosts = mx.dest.example:{place.world.port}",
+                            "delivery_user = us", f"delivery_password_file = {secret}")
+    for n in (1, 2):
+        place.postern.send("u@dest.example", delivery_tls="may", linger="0s")
+        if weakness == "dhe-1024":
+            place.postern.wait_logged("cannot authenticate as us: ", n)
+            place.postern.rested()
+            assert not sink.proofs and not sink.messages
+            place.postern.make_due()
+        else:
+            sink.wait_messages(n)
+            log = place.postern.settled()
+    if weakness == "dhe-2048":
+        assert log.count(", verified, authenticated by PLAIN") == 2 and log.count(", resumed") == 1
 
 
 @pytest.mark.skipif(library() is None, reason="needs libgnutls")
@@ -125,3 +153,25 @@ def test_a_name_that_the_host_minds(place, policy, versions, alert, text):
         sink.wait_messages(1)
         place.postern.settled()
         assert len(sink.shaken) == 1 and sink.connections == 2
+
+
+@pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
+def test_closed_for_the_name(place, policy):
+    """L23: the same without an alert. That a handshake was cut is no proof that TLS does not work: `may` goes in clear
+    when it was cut without the name as well, so who can close connections gets what he could get before."""
+    sink = place.host(card="host")
+
+    def choose(sock, name, context):
+        del context
+        if name is not None:
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    sink.context.sni_callback = choose
+    place.send(delivery_tls=policy)
+    if policy == "verify":
+        place.postern.wait_logged("; next try")
+        assert not sink.messages and "connection closed by the host" in place.postern.settled(1)
+    else:
+        sink.wait_messages(1)
+        log = place.postern.settled()
+        assert len(sink.shaken) == 1 and sink.connections == 2 and "in clear" not in log

@@ -158,6 +158,18 @@ def test_loopback_of_another_host(postern):
     assert recipient(c) == DENIED
 
 
+@pytest.mark.parametrize("header", [b"PROXY TCP4 127.0.0.1 127.0.0.1 40000 25\r\n", b"PROXY TCP6 ::1 ::1 40000 25\r\n",
+                                    b"PROXY TCP6 ::ffff:127.0.0.9 ::1 40000 25\r\n"])
+def test_loopback_behind_a_proxy(postern, header):
+    """L50, L51: before a proxy on this host there may be another one, which hides the client: who a proxy says is on
+    loopback is a stranger, and is counted, unless relay_nets has it."""
+    settings = {"proxy_nets": "127.0.0.0/8", "limit_connections": 2}
+    assert [recipient(Client(postern, before=header, **settings)) for _ in range(2)] == [DENIED, DENIED]
+    assert Client(postern, before=header, **settings).greeting == QUOTA
+    assert recipient(Unix(postern, header, proxy_nets="unix:*")) == DENIED
+    assert recipient(Client(postern, before=header, proxy_nets="127.0.0.0/8", relay_nets="127.0.0.0/8 ::1")) == TAKEN
+
+
 def test_nobody_local_is_trusted(postern):
     """L51: with relay_local = no loopback has no rights and is counted."""
     settings = {"relay_local": "no", "limit_connections": 2}

@@ -96,6 +96,10 @@ test_greylist(void **state)
 	(void)state;
 	struct host_record h;
 	const int64_t waited[][2] = { { -1, 0 }, { 0, 0 }, { 901, 0 }, { 900, 900 }, { 300, 300 }, { 360, 300 } };
+	hosts_waited(&hosts, &host, 300);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.grey, 0); /* it was another one that put it off */
+	hosts_mark(&hosts, &host, HOST_GREYED);
 	for (size_t i = 0; i < ROWS(waited); i++) {
 		hosts_waited(&hosts, &host, waited[i][0]);
 		hosts_recall(&hosts, &host, &h);
@@ -119,6 +123,8 @@ test_events(void **state)
 		{ HOST_UNCHUNKED, offsetof(struct host_record, unchunked) },
 		{ HOST_CLEAR, offsetof(struct host_record, clear) },
 		{ HOST_HELO, offsetof(struct host_record, helo) },
+		{ HOST_FEWER, offsetof(struct host_record, fewer) },
+		{ HOST_GREYED, offsetof(struct host_record, greyed) },
 	};
 	struct host_record h;
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -130,6 +136,28 @@ test_events(void **state)
 			assert_true(when <= clock_wall());
 		}
 	}
+}
+
+/* L16: the words add up, and count as long as they are known to be refused. */
+static void
+test_refused_words(void **state)
+{
+	(void)state;
+	struct host_record h;
+	hosts_mark_words(&hosts, &host, 4);
+	hosts_mark_words(&hosts, &host, 64);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.words, 4 | 64);
+	assert_in_range(h.fewer, clock_wall() - 10, clock_wall());
+	hosts_unmark(&hosts, &host, HOST_FEWER);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.words, 0);
+	put_file("fewer 1 words 4\n", 16); /* long ago */
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.words, 0);
+	hosts_mark_words(&hosts, &host, 64);
+	hosts_recall(&hosts, &host, &h);
+	assert_int_equal(h.words, 64);
 }
 
 static void
@@ -226,6 +254,7 @@ main(void)
 		cmocka_unit_test_teardown(test_learning, empty),
 		cmocka_unit_test_teardown(test_greylist, empty),
 		cmocka_unit_test_teardown(test_events, empty),
+		cmocka_unit_test_teardown(test_refused_words, empty),
 		cmocka_unit_test_teardown(test_odd_files, empty),
 		cmocka_unit_test_teardown(test_nothing_is_needed, empty),
 		cmocka_unit_test_teardown(test_ages, empty),

@@ -102,6 +102,35 @@ test_pace(void **state)
 	}
 }
 
+/* L16: words that the host broke off at, lately or by this relay, are left out: a fallback. */
+static void
+test_refused_words(void **state)
+{
+	(void)state;
+	begin_lane();
+	open_place(0, "", false);
+	hosts_mark_words(&r.hosts, &c->work.exchangers.v[0], CAN_SIZE);
+	c->work.fewer = CAN_DSN;
+	assert_int_equal(connect_lane(c), DONE);
+	const struct link_terms *t = &c->link.terms;
+	assert_int_equal(t->fewer, CAN_SIZE | CAN_DSN);
+	assert_int_equal(t->without & t->avoided, CAN_SIZE | CAN_DSN);
+	/* what is refused only now is remembered beside it */
+	c->link.flow.dropped = CAN_8BITMIME;
+	c->link.lessons = LESSON_FEWER;
+	c->link.flow.about = REFUSAL_FALLBACK;
+	connect_learn(c);
+	connect_heed_refusals(c, span_of("no"));
+	assert_int_equal(known(0).words, CAN_SIZE | CAN_8BITMIME);
+	assert_int_equal(c->work.fewer, CAN_DSN | CAN_8BITMIME);
+	/* a refusal that may be about what was left out before makes that be tried again */
+	c->link.flow.dropped = c->link.flow.heeded = 0;
+	connect_heed_refusals(c, span_of("no"));
+	assert_int_equal(known(0).words, 0);
+	end_lane();
+	close_place(0);
+}
+
 /* S1: only a host that the operator named may hear the login; then EHLO is said again, too. */
 static void
 test_login(void **state)
@@ -244,6 +273,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_terms, start, stop),
 		cmocka_unit_test_setup_teardown(test_pace, start, stop),
+		cmocka_unit_test_setup_teardown(test_refused_words, start, stop),
 		cmocka_unit_test_setup_teardown(test_login, start, stop),
 		cmocka_unit_test_setup_teardown(test_tired_of_waiting, start, stop),
 		cmocka_unit_test_setup_teardown(test_host_is_full, start, stop),

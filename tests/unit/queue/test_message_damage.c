@@ -172,11 +172,15 @@ test_crafted(void **state)
 	assert_int_equal(message_open(&m, &l, ID), -EBADMSG);
 
 	/* Things that are not files, or are elsewhere (K4). */
+	assert_true(message_is_file(&l, ID));
 	assert_int_equal(unlinkat(l.dir, ID, 0), 0);
+	assert_true(message_is_file(&l, ID)); /* it is gone, and that is all */
 	assert_int_equal(symlinkat(d.id, l.dir, ID), 0);
 	assert_int_equal(message_open(&m, &l, ID), -ELOOP);
+	assert_false(message_is_file(&l, ID));
 	assert_int_equal(unlinkat(l.dir, ID, 0), 0);
 	assert_int_equal(mkdirat(l.dir, ID, 0700), 0);
+	assert_false(message_is_file(&l, ID));
 	assert_int_equal(message_open(&m, &l, ID), -EISDIR);
 	assert_int_equal(unlinkat(l.dir, ID, AT_REMOVEDIR), 0);
 	assert_int_equal(mkfifoat(l.dir, ID, 0600), 0);

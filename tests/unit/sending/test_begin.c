@@ -205,24 +205,30 @@ test_starttls(void **state)
 		enum conf_delivery_tls policy;
 		enum outcome outcome;
 		enum again again;
+		bool nameless;
 	} cases[] = {
-		{ "250 mx", "", DELIVERY_TLS_MAY, DONE, AGAIN_NOT },
-		{ "250 mx", "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT },
-		{ "250 mx", "", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT },
-		{ OFFERED, "", DELIVERY_TLS_NONE, DONE, AGAIN_NOT },
-		{ OFFERED, "", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
-		{ OFFERED, "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT },
-		{ OFFERED, "STARTTLS1=250 go", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
-		{ OFFERED, "STARTTLS1=close", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
-		{ OFFERED, "STARTTLS1=220 go/250 more", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT },
-		{ OFFERED "/250 more", "", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT },
-		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR },
-		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT },
+		{ "250 mx", "", DELIVERY_TLS_MAY, DONE, AGAIN_NOT, false },
+		{ "250 mx", "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, false },
+		{ "250 mx", "", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT, false },
+		{ OFFERED, "", DELIVERY_TLS_NONE, DONE, AGAIN_NOT, false },
+		{ OFFERED, "", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false },
+		{ OFFERED, "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, false },
+		{ OFFERED, "STARTTLS1=250 go", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false },
+		{ OFFERED, "STARTTLS1=close", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false },
+		{ OFFERED, "STARTTLS1=220 go/250 more", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT, false },
+		{ OFFERED "/250 more", "", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT, false },
+		/* closed, perhaps for the name that it was told (L23) */
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_NAMELESS, false },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NAMELESS, false },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT, false },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, true },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, true },
 	};
 	for (size_t i = 0; i < ROWS(cases); i++) {
 		const struct host_script script = { .greeting = "220 mx", .ehlo = cases[i].ehlo,
 			.exceptions = cases[i].exceptions };
-		enum outcome o = begin(&(struct link_terms){ .policy = cases[i].policy }, &script);
+		enum outcome o = begin(&(struct link_terms){ .policy = cases[i].policy,
+			.nameless = cases[i].nameless }, &script);
 		if (o != cases[i].outcome || l.proof.again != cases[i].again)
 			fail_msg("%s, %s, %d: %d %d", cases[i].ehlo, cases[i].exceptions,
 				(int)cases[i].policy, (int)o, (int)l.proof.again);

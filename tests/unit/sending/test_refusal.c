@@ -60,6 +60,17 @@ static const struct {
 	{ "552 5.2.2 full", { M, M, M, M, M, M, M, M } },
 	{ "554 5.7.1 <a@b.example>: Relay access denied", { M, F, F, F, M, M, U, B } },
 	{ "550 relay not permitted", { M, F, F, F, M, M, U, B } },
+	/* where no enhanced code says so, words do (RFC 5321 appendix D, sendmail, qmail, Exim) */
+	{ "550 No such user here", { M, M, M, M, M, M, M, M } },
+	{ "550-<u@b.example>... User unknown", { M, M, M, M, M, M, M, M } },
+	{ "553 sorry, no mailbox here by that name", { M, M, M, M, M, M, M, M } },
+	{ "550 Unknown user", { M, M, M, M, M, M, M, M } },
+	{ "551 recipient does not exist", { M, M, M, M, M, M, M, M } },
+	{ "554 no such user", { M, F, F, F, M, M, M, F } },
+	{ "550 5.7.1 no such user", { M, F, F, F, M, M, M, F } },
+	{ "550 unknown client", { M, F, F, F, M, M, M, F } },
+	{ "550 no suc", { M, F, F, F, M, M, M, F } },
+	{ "not sent: no such user", { M, F, F, F, M, M, M, F } },
 	{ "550 5.1.1 <relay@b.example>: unknown", { M, M, M, M, M, M, M, M } },
 	{ "550 rela", { M, F, F, F, M, M, M, F } },
 	/* what only looks like a code is none */
@@ -162,6 +173,11 @@ test_words_are_cleared(void **state)
 	assert_int_equal(refusal_about(&l), REFUSAL_FALLBACK);
 	assert_false(refusal_drops_words(&l, &t, 0));
 	assert_int_equal(l.host.can, CAN_SIZE | CAN_PIPELINING);
+	assert_int_equal(refusal_about(&l), REFUSAL_MAIL);
+	/* nor were those that another connection did without from the first */
+	l.terms.fewer = CAN_DSN;
+	assert_int_equal(refusal_about(&l), REFUSAL_FALLBACK);
+	assert_false(refusal_drops_words(&l, &t, 0));
 	assert_int_equal(refusal_about(&l), REFUSAL_MAIL);
 }
 

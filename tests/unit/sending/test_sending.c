@@ -317,14 +317,21 @@ static const struct row rows[] = {
 		{ "A+DD A+SS USS", "A+DD A+SS USS", "L+ss U+SS U+SS", "L+ss USS USS" } },
 	{ "END2=250 ok/421 bye!",
 		{ "A+DD A+DD USS", "A+DD A+DD USS", "A+DD A+DD USS", "A+DD USS USS" } },
+	/* ... nor, in a window, whose the last yes is, if it is as that to a recipient */
+	{ "MAIL1=250 ok/250 ok|END1=close",
+		{ "LSS USS USS", "USS USS USS", "L+ss U+SS U+SS", "USS USS USS" } },
+	{ "RCPT4=250 ok/250 ok|END2=close",
+		{ "A+DD LSS USS", "A+DD USS USS", "A+DD L+ss U+SS", "L+Ds USS USS" } },
+	{ "MAIL3=250 ok/250 more|RCPT5=250 2.1.5 a|RCPT6=250 2.1.5 b|END3=close",
+		{ "A+DD A+DD LSS", "A+DD A+DD USS", "A+DD A+DD L+ss", "A+DD L+ss USS" } },
 	{ "RSET3=250 ok/250 too many",
 		{ "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD", "A+DD A+DD A+DD" } },
 	{ "HELLO1=503 twice|RCPT1=550 no",
 		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD A+DD" } },
 	{ "HELLO1=421 bye!|RCPT1=550 no",
-		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD A+DD" } },
+		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD USS" } },
 	{ "HELLO1=close|RCPT1=550 no",
-		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD A+DD" } },
+		{ "A+HD A+DD A+DD", "A+HD A+DD A+DD", "A+SD A+DD A+DD", "A+HD A+DD USS" } },
 	{ "RCPT1=550 no|RCPT2=550 no|DATA1=503 no!",
 		{ "AHH AHH USS", "LSS USS USS", "AHH A+DD A+DD", "LSS USS USS" } },
 	{ "MAIL1=550 no!",
@@ -630,6 +637,50 @@ test_words(void **state)
 	assert_false(link_can(&l, CAN_DSN));
 	free_jobs(rcpt);
 	part();
+	close(m.fd);
+}
+
+/* ... and the host closes, or says 421, behind it: by the next connection, and nobody is to blame. */
+static void
+test_closes_at_words(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		unsigned can;
+		const char *want;
+		unsigned lessons;
+		enum way way;
+	} cases[] = {
+		{ "RCPT1=555 NOTIFY?!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?/421 bye!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?", 0, "A+HD", 0, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?!", 0, "LHS", 0, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?|RCPT2=550 no!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?|END1=250 ok!", CAN_DSN, "A+SD", 0, LOCK_STEP },
+		{ "MAIL1=501 SIZE?!", CAN_SIZE, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "MAIL1=501 SIZE?/421 bye!", CAN_SIZE, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?|END1=421 bye!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		/* LMTP's last word to one recipient stands */
+		{ "RCPT1=555 NOTIFY?|END1=421 bye!", CAN_DSN, "A+SS", 0, LMTP },
+		{ "MAIL1=501 SIZE?!", CAN_DSN, "AHH", 0, LOCK_STEP },
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct rcpt rcpt[JOBS][RCPTS];
+		struct job jobs[JOBS];
+		char got[128];
+		connect_to(cases[i].way, cases[i].host, 1);
+		l.host.can = cases[i].can;
+		make_jobs(jobs, rcpt, &m);
+		rcpt[0][0].terms.notify = NOTIFY_FAILURE;
+		send_all(jobs, 1, got);
+		if (strcmp(got, cases[i].want) != 0 || l.lessons != cases[i].lessons)
+			fail_msg("%s: %s, %x", cases[i].host, got, l.lessons);
+		l.lessons = 0;
+		free_jobs(rcpt);
+		part();
+	}
 	close(m.fd);
 }
 
@@ -982,6 +1033,7 @@ main(void)
 		cmocka_unit_test(test_lessons),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_closes_at_words),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_mails),

@@ -344,15 +344,18 @@ test_word_of_a_proxy(void **state)
 	assert_true(peer_may_relay(&p, &conf.receive) && !peer_is_local(&p, &conf.receive));
 	assert_false(peer_is_direct(&p, &conf.receive));
 
-	/* A proxy on this host has clients on it. */
-	p = met(tcp(), "", "");
+	/* One on another host means that one; before one on this host there may be another one. */
+	for (int way = 0; way < 3; way++) {
+		p = way == 0 ? met(a_pipe(), "TCPREMOTEIP=192.0.2.80", "")
+			: way == 1 ? met(tcp(), "", "") : met(a_named_socket(), "", "");
+		peer_become(&p, &here);
+		assert_false(peer_may_relay(&p, &conf.receive));
+		assert_false(peer_is_local(&p, &conf.receive) || peer_is_direct(&p, &conf.receive));
+	}
+	/* The operator may say otherwise. */
+	p = met(tcp(), "", "relay_nets = 127.0.0.1\n");
 	peer_become(&p, &here);
-	assert_true(peer_may_relay(&p, &conf.receive) && peer_is_local(&p, &conf.receive));
-
-	/* One on another host means that one. */
-	p = met(a_pipe(), "TCPREMOTEIP=192.0.2.80", "");
-	peer_become(&p, &here);
-	assert_false(peer_may_relay(&p, &conf.receive) || peer_is_local(&p, &conf.receive));
+	assert_true(peer_may_relay(&p, &conf.receive) && !peer_is_local(&p, &conf.receive));
 
 	/* Its own connection has no rights, though it comes from here. */
 	p = met(tcp(), "", "");
