@@ -25,6 +25,9 @@ enum {
 	LIFE = 3600 * 1000,
 	/* ms; beyond the time of a session, for its end. */
 	GRACE = 60 * 1000,
+	/* ms; for one that was told to end and has no client. One that was taken over may stay, and
+	 * then nobody would take clients when all are to end. */
+	FAREWELL = 5 * 1000,
 	/* ms; how often those that are too long at it are looked for. */
 	ROUNDS = 60 * 1000,
 };
@@ -161,6 +164,7 @@ crew_retire(struct crew *c, struct worker *w)
 	(void)send(w->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (w->state != BUSY)
 		crew_become(c, w, LEAVING);
+	c->rounds = clock_earlier(c->rounds, clock_ms() + FAREWELL);
 }
 
 void
@@ -226,6 +230,14 @@ crew_kill(struct worker *w, const char *why)
 	kill(w->pid, SIGKILL);
 }
 
+void
+crew_kill_all(struct crew *c)
+{
+	for (int i = 0; i < c->places; i++)
+		if (c->workers[i].state != NOBODY)
+			crew_kill(&c->workers[i], "it was told to stop and did not");
+}
+
 /* Those that are at it for longer than there can be a reason for. */
 void
 crew_make_rounds(struct crew *c, int64_t now)
@@ -236,8 +248,10 @@ crew_make_rounds(struct crew *c, int64_t now)
 	c->rounds = now + ROUNDS;
 	for (int i = 0; i < c->places; i++) {
 		struct worker *w = &c->workers[i];
-		if ((w->state == BUSY || w->state == LEAVING) && now - w->since > session)
+		if (w->state == BUSY && now - w->since > session)
 			crew_kill(w, "it has one client for longer than a session may last");
+		else if (w->state == LEAVING && now - w->since >= FAREWELL)
+			crew_kill(w, "it was told to end and did not");
 		else if (w->state == WAITING && now - w->born > LIFE)
 			crew_retire(c, w);
 	}

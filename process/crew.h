@@ -27,6 +27,7 @@ struct worker {
 	int64_t since;  /* in this state (clock.h) */
 	int64_t born;
 	int64_t begun;  /* clients */
+	int odd;        /* requests that no honest one makes */
 	bool inherited; /* from the smtpd before, and it ends with its client */
 	struct attended attended;
 };
@@ -78,6 +79,9 @@ bool crew_bury(struct crew *c, pid_t pid, int status);
 
 /* It does what no honest one does; the log says why. */
 void crew_kill(struct worker *w, const char *why);
+
+/* The same, of all that are left when none should be. */
+void crew_kill_all(struct crew *c);
 
 /* Ends those that are at it for longer than there can be a reason for. */
 void crew_make_rounds(struct crew *c, int64_t now);

@@ -87,11 +87,12 @@ warn_once(struct attended *a)
 	a->warned = true;
 }
 
-void
+bool
 monitor_answer(const struct launcher *l, struct attended *a, const struct request *r,
 	const int *fds, int n)
 {
-	if (budget_allows(&a->budget, r->kind)) {
+	bool may = budget_allows(&a->budget, r->kind);
+	if (may) {
 		pid_t pid = start_requested(l, r, fds, n);
 		if (pid >= 0)
 			budget_spend(&a->budget, r->kind, pid);
@@ -100,6 +101,7 @@ monitor_answer(const struct launcher *l, struct attended *a, const struct reques
 	}
 	for (int i = 0; i < n; i++)
 		close(fds[i]);
+	return may;
 }
 
 /* Waits for a process that ended. Its pid, or one below 1. */

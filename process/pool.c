@@ -21,7 +21,11 @@
 
 #define HEIRLOOM "SMTPD_WORKERS" /* "pid:fd ..." of those that an smtpd hands over to the next */
 
-enum { EVENTS = 64 }; /* requests that are looked at before the clock is */
+enum {
+	ODD = 100,   /* requests that no honest worker makes, before it is killed for them */
+	EVENTS = 64, /* requests that are looked at before the clock is */
+	STOP = 15,   /* s; sessions finish their commands in it, or else they are killed */
+};
 
 struct pool {
 	const struct pool_terms *terms;
@@ -31,6 +35,7 @@ struct pool {
 	int64_t watchdog; /* ms between signs of life; 0: none */
 	int64_t sign;     /* when the next one is due */
 	enum { GOING_ON, IDLE, STOPPING } end;
+	int64_t stopped;  /* when that is over */
 };
 
 static volatile int child_ended;
@@ -169,8 +174,32 @@ static void
 end_client(struct pool *p, struct worker *w)
 {
 	p->crew.last = clock_ms();
-	if (w->state == BUSY)
-		crew_become(&p->crew, w, w->inherited ? LEAVING : WAITING);
+	crew_become(&p->crew, w, w->inherited ? LEAVING : WAITING);
+}
+
+/* One that was taken over may not keep the monitor from others by nonsense. */
+static void
+bear(struct worker *w)
+{
+	if (++w->odd == ODD)
+		crew_kill(w, "it asks for what it may not");
+}
+
+/* What a worker says of itself. False: that is odd. */
+static bool
+hear(struct pool *p, struct worker *w, enum request_kind kind)
+{
+	if (kind == REQUEST_CHANGED) {
+		look_for_changes(p);
+		return false; /* it ends, and says it once */
+	}
+	if ((kind == REQUEST_FREE) != (w->state == BUSY))
+		return w->inherited;
+	if (kind == REQUEST_CLIENT)
+		begin_client(p, w);
+	else
+		end_client(p, w);
+	return true;
 }
 
 /* Takes one request of a worker. */
@@ -179,26 +208,19 @@ serve(struct pool *p, struct worker *w)
 {
 	struct request r;
 	int fds[REQUEST_FDS], n;
-	int got = w->fd >= 0 ? request_receive(w->fd, &r, fds, &n) : -EBADMSG;
-	if (got == -EBADMSG)
+	if (w->fd < 0)
 		return;
-	if (got <= 0) {
+	int got = request_receive(w->fd, &r, fds, &n);
+	if (got <= 0 && got != -EBADMSG) {
 		crew_hang_up(&p->crew, w);
 		return;
 	}
-	bool ours = r.kind == REQUEST_CLIENT || r.kind == REQUEST_FREE || r.kind == REQUEST_CHANGED;
-	if (!ours) {
-		monitor_answer(p->terms->launcher, &w->attended, &r, fds, n);
-		return;
-	}
-	for (int i = 0; i < n; i++)
-		close(fds[i]);
-	if (r.kind == REQUEST_CLIENT)
-		begin_client(p, w);
-	else if (r.kind == REQUEST_FREE)
-		end_client(p, w);
-	else
-		look_for_changes(p);
+	bool own = got > 0 && n == 0 && (r.kind == REQUEST_CLIENT || r.kind == REQUEST_FREE ||
+		r.kind == REQUEST_CHANGED);
+	bool fine = got > 0 && (own ? hear(p, w, r.kind)
+				    : monitor_answer(p->terms->launcher, &w->attended, &r, fds, n));
+	if (!fine)
+		bear(w);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -220,13 +242,17 @@ somebody_waits(const struct pool *p)
 static void
 wake_another(struct pool *p, int started)
 {
-	if (p->crew.left && started == 0 && somebody_waits(p)) {
-		if (p->crew.count[REFUSING] > 0)
-			crew_retire_some(&p->crew, 1, REFUSING); /* and there will be another one */
-		else
-			(void)crew_start(&p->crew, POOL_WORKER);
-	}
-	p->crew.left = false;
+	struct crew *c = &p->crew;
+	bool woken = c->left && started == 0 && somebody_waits(p);
+	c->left = false;
+	if (!woken)
+		return;
+	if (c->count[REFUSING] > 0)
+		crew_retire_some(c, 1, REFUSING); /* and there will be another one */
+	else if (c->count[BUSY] + c->count[WAITING] < p->conf->busy.sessions)
+		(void)crew_start(c, POOL_WORKER);
+	else
+		crew_retire_some(c, 1, WAITING); /* the same */
 }
 
 /* As many workers as there should be. When to look again (clock.h). */
@@ -266,17 +292,28 @@ rest(struct pool *p, int64_t now)
 	return CLOCK_NEVER;
 }
 
-/* Sessions say 421 to their clients; those that wait end at once. */
-static void
-stop(struct pool *p)
+/*
+ * Sessions say 421 to their clients; those that wait end at once. When to look again, for those
+ * that do neither (clock.h).
+ */
+static int64_t
+stop(struct pool *p, int64_t now)
 {
-	if (!*p->terms->stop || p->end == STOPPING)
-		return;
+	if (!*p->terms->stop)
+		return CLOCK_NEVER;
+	if (p->end == STOPPING) {
+		if (now < p->stopped)
+			return p->stopped;
+		crew_kill_all(&p->crew);
+		return clock_deadline(STOP);
+	}
 	p->end = STOPPING;
+	p->stopped = clock_deadline(STOP);
 	notify_say("STOPPING=1\nSTATUS=%d sessions finish their commands", p->crew.count[BUSY]);
 	for (int i = 0; i < p->crew.places; i++)
 		if (p->crew.workers[i].state != NOBODY)
 			kill(p->crew.workers[i].pid, SIGTERM);
+	return p->stopped;
 }
 
 /* Tells systemd that it lives. When it is due again (clock.h). */
@@ -336,8 +373,8 @@ pool_run(const struct pool_terms *t)
 	notify_say("READY=1\nSTATUS=%d sessions wait for clients", p->crew.count[WAITING]);
 	while (p->end == GOING_ON || crew_alive(&p->crew) > 0) {
 		int64_t now = clock_ms();
-		stop(p);
-		int64_t until = adjust(p, now);
+		int64_t until = stop(p, now);
+		until = clock_earlier(until, adjust(p, now));
 		until = clock_earlier(until, rest(p, now));
 		until = clock_earlier(until, give_sign(p, now));
 		until = clock_earlier(until, p->crew.rounds);
