@@ -6,7 +6,7 @@
 
 enum {
 	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH, OPT_LISTEN,
-	OPT_VERSION, OPT_HELP,
+	OPT_COUNTERS, OPT_VERSION, OPT_HELP,
 };
 
 static const struct option longs[] = {
@@ -18,6 +18,7 @@ static const struct option longs[] = {
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "hash", required_argument, NULL, OPT_HASH },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
+	{ "counters", no_argument, NULL, OPT_COUNTERS },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -29,6 +30,7 @@ static const char usage[] =
 	"                                                 --check: what is in force, what is wrong\n"
 	"             --listen ADDRESS:PORT...           the same for all who connect there\n"
 	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
+	"       smtpd [-c FILE] --counters                what was done since the last boot\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
 	"             --due --now                         deliver what waits, due or not\n"
 	"             --waiting                           status 1 if there is nothing for --due\n";
@@ -75,6 +77,9 @@ options_parse(struct options *o, int argc, char **argv)
 				o->wrong = "too many --listen";
 			else
 				o->listen[o->listeners++] = optarg;
+			break;
+		case OPT_COUNTERS:
+			o->counters = true;
 			break;
 		case OPT_SERVE:
 			o->serve = true;
