@@ -35,11 +35,13 @@ ROOMS = $(COMMON) session dns delivery sending report secrets
 
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
+# What is freed is overwritten where one client follows another (lib/forget.h).
+WIPING = -Wl,--wrap=free,--wrap=realloc
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
 ifeq ($(MUSL),)
 $(B)/smtpd: $(SMTPD)
-	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -o $@ $^ -lidn2 -lunistring
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(WIPING) $(STATIC) -o $@ $^ -lidn2 -lunistring
 else
 # Headers of the kernel and of libidn2 are where the compiler's own are. libunistring was made for glibc,
 # and in a conversion that nobody calls has the one function of it that musl lacks.
@@ -51,7 +53,8 @@ MUSLFLAGS = -nostdinc -isystem $(subst /lib/,/include/,$(MUSL)) \
 COMPACT = -Wl,--gc-sections -Wl,-T,process/layout.ld
 
 $(B)/smtpd: $(SMTPD:$(B)/%=$(B)/musl/%)
-	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(COMPACT) -Wl,--defsym=__memmove_chk=memmove \
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(COMPACT) $(WIPING) \
+		-Wl,--defsym=__memmove_chk=memmove \
 		$(STATIC) -nostdlib -o $@ $(MUSL)/rcrt1.o $(MUSL)/crti.o $^ $(MUSL)/libc.a \
 		-lidn2 -lunistring $(MUSL)/libc.a -lgcc $(MUSL)/crtn.o
 
@@ -100,6 +103,8 @@ $(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
+# As smtpd is linked.
+$(B)/unit/lib/test_forget: LDFLAGS += $(WIPING)
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
@@ -151,6 +156,10 @@ session e2e crash lint: all
 
 # As many jobs as there are processors, unless make was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
+
+# The same with one smtpd for many clients wherever a test can be run like that.
+check-busy: need-check all
+	POSTERN_WAY=busy POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/session tests/e2e
 
 check: need-check
 	$(MAKE) $(JOBS) all unit
@@ -247,7 +256,8 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	for p in $(PROGRAMS); do install -m 755 $(B)/$$p $(DESTDIR)$(LIBEXEC)/.$$p.new && \
 		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
-	for u in postern.socket postern@.service postern-due.service postern-due@.service postern-due.timer; do \
+	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
+		postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
 	for u in .service @.service; do sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|' \
 		-e 's|retry mail that is due|deliver all that waits|' \
@@ -274,6 +284,7 @@ uninstall:
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
+		$(DESTDIR)$(UNITDIR)/postern-busy.socket $(DESTDIR)$(UNITDIR)/postern-busy.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
 		$(DESTDIR)$(UNITDIR)/postern-now@.service \
@@ -284,6 +295,6 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check broken powercut \
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
 	instrumented asan tsan mutants analyze demo bench profile cost distance crowd lanes standstill bells run \
 	install uninstall clean

@@ -19,9 +19,11 @@
  * configuration is wrong.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -31,19 +33,23 @@
 #include "process/check.h"
 #include "process/counts.h"
 #include "process/launch.h"
+#include "process/listen.h"
 #include "process/log.h"
 #include "process/monitor.h"
+#include "process/pool.h"
 #include "process/numbers.h"
 #include "process/program.h"
 #include "process/request.h"
 #include "process/ring.h"
 #include "process/runtime.h"
 #include "process/seal.h"
+#include "process/stamp.h"
 #include "process/stdfds.h"
 #include "process/surroundings.h"
 #include "queue/tended.h"
 #include "session/loop.h"
 #include "session/say.h"
+#include "session/worker.h"
 
 /* Not among the large ones, where it would have a page to itself. */
 static volatile int stop_requested __attribute__((section(".data")));
@@ -70,22 +76,6 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 	return status;
 }
 
-/*
- * The session needs no environment but its time zone, which some C libraries look up each time. The
- * rest is overwritten, because it may hold secrets.
- */
-static void
-forget_environment(void)
-{
-	static char *kept[2];
-	for (char **e = environ; *e != NULL; e++)
-		if (strncmp(*e, "TZ=", 3) == 0)
-			kept[0] = *e;
-		else
-			explicit_bzero(*e, strlen(*e));
-	environ = kept;
-}
-
 static void
 hold_signals(void)
 {
@@ -97,7 +87,7 @@ hold_signals(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
-/* In a session, which has something to say before it ends; the others just end. */
+/* Of who has something to say before it ends; the others just end. */
 static void
 catch_signals(void)
 {
@@ -114,14 +104,14 @@ is_counted(const struct session *s, const struct peer *p)
 }
 
 /*
- * What is done is counted, and what a client's network does, if it can be: mail is more than
- * numbers and limits.
+ * What is done is counted, and what clients' networks do, if it can be: mail is more than numbers
+ * and limits.
  */
 static void
-count(struct session *s, const struct peer *p)
+count(struct session *s, bool counted)
 {
 	struct log_fields f = { .event = "limits" };
-	struct quota *table = is_counted(s, p) ? &s->counts : NULL;
+	struct quota *table = counted ? &s->counts : NULL;
 	int r = counts_map(s->conf.who.runtime, table);
 	if (r == -ENOENT && runtime_make(s->conf.who.runtime, geteuid(), getegid()) == 0)
 		r = counts_map(s->conf.who.runtime, table);
@@ -130,18 +120,25 @@ count(struct session *s, const struct peer *p)
 			s->conf.who.runtime, strerror(-r));
 }
 
+/* What sessions need that is opened before. 0, or -errno and a line in *why. */
+static int
+prepare(struct session *s, bool counted, struct buf *why)
+{
+	count(s, counted);
+	int r = spool_open(&s->spool, s->conf.who.spool);
+	if (r < 0)
+		spool_explain(s->conf.who.spool, r, why);
+	return r;
+}
+
 /* Becomes two processes: each returns its exit status. */
 static int
 serve(struct session *s, const struct options *o, const struct peer *p)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
-	count(s, p);
-	int r = spool_open(&s->spool, s->conf.who.spool);
-	if (r < 0) {
-		spool_explain(s->conf.who.spool, r, &why);
+	if (prepare(s, is_counted(s, p), &why) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
-	}
 	if (request_pair(pair) < 0)
 		return give_up(s, R_NO_SESSION, EX_TEMPFAIL, span_of("cannot make a socket pair"));
 	s->monitor = pair[1];
@@ -152,13 +149,98 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 		close(pair[0]);
 		catch_signals();
 		tended_begin(&s->spool, clock_wall()); /* the monitor needs no clock */
-		forget_environment();
+		loop_forget_environment();
 		return loop_main(s, p);
 	}
 	close(pair[1]);
 	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
 	ring_prepare(&l);
 	return monitor_run(&l, pair[0], pid);
+}
+
+/* ---- many clients -------------------------------------------------------------------------- */
+
+/* Tells the operator that it does not begin: there is no client yet. */
+static int
+give_up_all(const struct buf *why, int status)
+{
+	(void)program_refuse(why);
+	return status;
+}
+
+/*
+ * There can be no sessions: those who come hear that for a while. Without the pause systemd would
+ * start the next one at once, over and over. The status.
+ */
+static int
+turn_all_away(struct session *s, int listeners, enum reply r, int status)
+{
+	enum { PAUSE = 10 };
+	struct pollfd at[OPTIONS_LISTEN];
+	const int64_t end = clock_deadline(PAUSE);
+	for (int i = 0; i < listeners; i++)
+		at[i] = (struct pollfd){ .fd = LISTEN_FIRST + i, .events = POLLIN };
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	while (!*s->stop && clock_left(end) > 0)
+		for (int i = 0, n = poll(at, (nfds_t)listeners, clock_left(end));
+			n > 0 && i < listeners; i++) {
+			auto_fd fd = accept4(LISTEN_FIRST + i, NULL, NULL, SOCK_CLOEXEC);
+			if (fd < 0)
+				continue;
+			stream_init(&s->client.stream, fd, fd, true, NULL);
+			say_reply(s, r);
+			(void)stream_flush(&s->client.stream, clock_deadline(1));
+		}
+	return status;
+}
+
+/* In a worker's process. */
+static int
+work(void *ctx, int monitor, enum pool_role role)
+{
+	struct worker_terms *t = ctx;
+	t->session->monitor = monitor;
+	return worker_main(t, role);
+}
+
+/* Serves all clients that come to the sockets, `n` of them. The exit status. */
+static int
+serve_many(struct session *s, const struct options *o, int n, char **argv)
+{
+	static struct stamps stamps;
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	stamp_add_program(&stamps);
+	stamp_add(&stamps, o->conf.file != NULL ? o->conf.file : CONF_FILE, STAMP_FILE);
+	stamp_add(&stamps, s->conf.who.spool, STAMP_DIRECTORY);
+	if (prepare(s, true, &why) < 0)
+		return turn_all_away(s, n, R_NO_QUEUE, give_up_all(&why, EX_TEMPFAIL));
+	tended_begin(&s->spool, clock_wall());
+	struct launcher l = { .spool = &s->spool, .conf = &s->conf, .args = &o->conf };
+	struct worker_terms workers = { .session = s, .stamps = &stamps, .listeners = n,
+		.parent = getpid() };
+	struct pool_terms pool = { .launcher = &l, .stamps = &stamps, .stop = s->stop,
+		.listeners = n, .stays = o->listeners > 0, .argv = argv, .work = work,
+		.ctx = &workers };
+	ring_prepare(&l);
+	return pool_run(&pool);
+}
+
+/* How many sockets there are to listen at, or -errno and a line in *why. What else is open goes. */
+static int
+find_listeners(const struct options *o, struct buf *why)
+{
+	int n = listen_inherited();
+	if (n < 0)
+		buf_puts(why, "not all sockets that were handed over (LISTEN_FDS) listen");
+	if (n <= 0 || !pool_takes_over())
+		stdfds_close_from(LISTEN_FIRST + (n > 0 ? n : 0));
+	if (n == 0 && o->listeners > 0)
+		n = listen_bind(o, why);
+	if (n > 0)
+		listen_ready(n);
+	return n;
 }
 
 /* For the operator, who asked on a command line: no client, no session. */
@@ -184,21 +266,32 @@ main(int argc, char **argv)
 
 	if (seal_relocated() < 0 || !program_begin(&o, argc, argv))
 		return EX_USAGE;
+	auto_buf unbound = buf_new(LIMIT_COMMAND);
 	bool operator = o.check || o.counters || o.hash != NULL;
-	stdfds_close_from(STDERR_FILENO + 1);
+	int listeners = operator ? 0 : find_listeners(&o, &unbound);
+	if (operator)
+		stdfds_close_from(STDERR_FILENO + 1);
 	hold_signals();
+	if (listeners > 0)
+		catch_signals();
 	s->stop = &stop_requested;
 	s->client.end = CLOCK_NEVER;
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */
-	if (!operator)
+	if (!operator && listeners == 0)
 		stdfds_hide_client();
 	int r = program_configure(&s->conf, &from, &o, NULL, "smtpd", &why);
 	if (r < 0 && operator)
 		return check_refuse("smtpd", &why);
 	if (r == 0 && operator)
 		return answer_operator(&s->conf, &from, &o);
+	if (listeners < 0)
+		return give_up_all(&unbound, EX_UNAVAILABLE);
 	if (r == 0)
 		r = program_drop_root(&s->conf, &from, &o, &why);
+	if (r < 0 && listeners > 0)
+		return turn_all_away(s, listeners, R_NO_CONFIG, program_refuse(&why));
+	if (r == 0 && listeners > 0)
+		return serve_many(s, &o, listeners, argv);
 	if (r < 0)
 		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	r = peer_of(STDIN_FILENO, STDOUT_FILENO, &peer);

@@ -77,6 +77,14 @@ struct conf_receive {
 	enum conf_bool requiretls; /* offer REQUIRETLS */
 };
 
+/* An smtpd that serves many clients (process/pool.h). */
+struct conf_busy {
+	int64_t sessions; /* clients at once */
+	int64_t spare;    /* sessions that wait for one */
+	int64_t reuse;    /* clients of one session, one after the other */
+	int64_t idle;     /* s; without a client for so long, it ends */
+};
+
 /*
  * TLS for clients; without a certificate there is none. Certificate and key may be credentials
  * (credential.h).
@@ -167,6 +175,7 @@ struct conf_relay {
 struct conf {
 	struct conf_who who;
 	struct conf_receive receive;
+	struct conf_busy busy;
 	struct conf_tls tls;
 	struct conf_auth auth;
 	struct conf_delivery delivery;

@@ -30,7 +30,7 @@ buf_reserve(struct buf *b, size_t more)
 		cap *= 2;
 	if (cap > b->max)
 		cap = b->max;
-	char *p = realloc(b->p, cap + 1); /* vsnprintf ends with NUL */
+	char *p = realloc(b->p, cap);
 	if (p == NULL) {
 		b->err = -ENOMEM;
 		return false;
@@ -55,6 +55,21 @@ buf_puts(struct buf *b, const char *s)
 	buf_add(b, span_of(s));
 }
 
+/* Room for the NUL that vsnprintf adds to n bytes, and that is no part of the text. */
+static bool
+has_end(struct buf *b, size_t n)
+{
+	if (b->cap - b->n > n)
+		return true;
+	char *p = realloc(b->p, b->cap + 1);
+	if (p == NULL) {
+		b->err = -ENOMEM;
+		return false;
+	}
+	b->p = p;
+	return true;
+}
+
 void
 buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 {
@@ -66,7 +81,7 @@ buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 		b->err = -ENOMEM;
 	} else if ((size_t)n < sizeof(text)) {
 		buf_add(b, (struct span){ text, (size_t)n });
-	} else if (buf_reserve(b, (size_t)n)) {
+	} else if (buf_reserve(b, (size_t)n) && has_end(b, (size_t)n)) {
 		(void)vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
 		b->n += (size_t)n;
 	}

@@ -14,6 +14,14 @@ budget_init(struct budget *b, const struct conf *c)
 	} };
 }
 
+void
+budget_renew(struct budget *b, const struct conf *c)
+{
+	struct budget anew;
+	budget_init(&anew, c);
+	memcpy(b->left, anew.left, sizeof(b->left));
+}
+
 /* Where it stands, 0: a free place; or -1. */
 static int
 place_of(const struct budget *b, pid_t pid)

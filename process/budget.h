@@ -21,6 +21,9 @@ struct budget {
 
 void budget_init(struct budget *b, const struct conf *c);
 
+/* It has another client: all anew, but for what still runs. */
+void budget_renew(struct budget *b, const struct conf *c);
+
 /* May one more of this kind be started? False for what is no kind. */
 bool budget_allows(const struct budget *b, enum request_kind kind);
 

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COUNTERS_VERSION 1
+#define COUNTERS_VERSION 2
 
 enum {
 	HISTOGRAM_BUCKETS = 31, /* the last but one: up to 2^29 ms, six days */
@@ -55,7 +55,7 @@ enum counters_class {
 		"the client was gone in a message or before a reply could be sent") \
 	C(PROXY_REFUSED, "proxy_refused", "connections", "of a proxy, without a PROXY header") \
 	C(UNGREETED, "ungreeted", "connections", \
-		"TLS from the start, closed without a word: too many of this network") \
+		"TLS from the start, closed without a word: too many of this network, or in all") \
 	C(ERRORS, "errors", "replies", "that count against max_errors") \
 	C(CHECKS_UNANSWERED, "checks_unanswered", "questions", \
 		"that recipient_check or sender_check did not answer in order") \
@@ -182,6 +182,8 @@ enum counters_class {
 		"421 4.4.2 %h Error: timeout exceeded") \
 	C(REFUSED_STOPPING, "refused_stopping", "replies", \
 		"421 4.3.2 %h Error: service shutting down") \
+	C(REFUSED_CROWDED, "refused_crowded", "replies", \
+		"421 4.3.2 %h Error: too many connections, try again later") \
 	C(REFUSED_NO_QUEUE, "refused_no_queue", "replies", \
 		"421 4.3.0 %h Error: queue not available") \
 	C(REFUSED_NO_SESSION, "refused_no_session", "replies", \

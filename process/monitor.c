@@ -8,16 +8,8 @@
 #include <unistd.h>
 
 #include "mail/lane_name.h"
-#include "process/budget.h"
 #include "process/log.h"
-#include "process/request.h"
 #include "process/ring.h"
-
-struct monitor {
-	const struct launcher *launcher;
-	struct budget budget;
-	bool warned; /* that the budget is spent */
-};
 
 /* What starts something returns the pid of a helper, 0 for a relay, or -errno. */
 
@@ -86,30 +78,29 @@ start_requested(const struct launcher *l, const struct request *r, const int *fd
 }
 
 static void
-warn_once(struct monitor *m)
+warn_once(struct attended *a)
 {
 	struct log_fields f = { .event = "launch" };
-	if (!m->warned)
+	if (!a->warned)
 		log_event(LOG_WARNING, &f, "the session asks for more programs than one may have");
-	m->warned = true;
+	a->warned = true;
 }
 
-/*
- * Does what the session asks for, if it may. If not, or if it fails, the session finds the other
- * end of its pair closed.
- */
-static void
-serve_request(struct monitor *m, const struct request *r, const int *fds, int n)
+bool
+monitor_answer(const struct launcher *l, struct attended *a, const struct request *r,
+	const int *fds, int n)
 {
-	if (budget_allows(&m->budget, r->kind)) {
-		pid_t pid = start_requested(m->launcher, r, fds, n);
+	bool may = budget_allows(&a->budget, r->kind);
+	if (may) {
+		pid_t pid = start_requested(l, r, fds, n);
 		if (pid >= 0)
-			budget_spend(&m->budget, r->kind, pid);
+			budget_spend(&a->budget, r->kind, pid);
 	} else {
-		warn_once(m);
+		warn_once(a);
 	}
 	for (int i = 0; i < n; i++)
 		close(fds[i]);
+	return may;
 }
 
 /* Waits for a process that ended. Its pid, or one below 1. */
@@ -141,19 +132,19 @@ let_go(void)
 int
 monitor_run(const struct launcher *l, int requests, pid_t session)
 {
-	struct monitor m = { .launcher = l };
+	struct attended a = { 0 };
 	int status = -1, ended, n, got, fds[REQUEST_FDS];
 	struct request r;
 	let_go();
-	budget_init(&m.budget, l->conf);
+	budget_init(&a.budget, l->conf);
 	while ((got = request_receive(requests, &r, fds, &n)) != 0) {
 		for (pid_t pid; (pid = reap(-1, &ended, WNOHANG)) > 0;) {
 			if (pid == session)
 				status = ended;
-			budget_ended(&m.budget, pid);
+			budget_ended(&a.budget, pid);
 		}
 		if (got > 0)
-			serve_request(&m, &r, fds, n);
+			monitor_answer(l, &a, &r, fds, n);
 		else if (got != -EBADMSG)
 			break;
 	}

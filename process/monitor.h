@@ -6,7 +6,22 @@
 
 #include <sys/types.h>
 
+#include "process/budget.h"
 #include "process/launch.h"
+#include "process/request.h"
+
+/* What is known of a session that is served. */
+struct attended {
+	struct budget budget;
+	bool warned; /* that it is spent */
+};
+
+/*
+ * Does what a session asks for, if it may, and closes the fds that came along. If not, or if it
+ * fails, the session finds the other end of its pair closed. False: it may not.
+ */
+bool monitor_answer(const struct launcher *l, struct attended *a, const struct request *r,
+	const int *fds, int n);
 
 /*
  * Makes this process the monitor of `session`, its child, whose requests (request.h) come from the

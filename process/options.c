@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 enum {
-	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH,
+	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH, OPT_LISTEN,
 	OPT_COUNTERS, OPT_VERSION, OPT_HELP,
 };
 
@@ -17,6 +17,7 @@ static const struct option longs[] = {
 	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "hash", required_argument, NULL, OPT_HASH },
+	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "counters", no_argument, NULL, OPT_COUNTERS },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -27,6 +28,7 @@ static const char usage[] =
 	"usage: smtpd [-c FILE] [-p PROFILE] [-o KEY=VALUE]... [--check]\n"
 	"                                                 speak SMTP on standard input and output;\n"
 	"                                                 --check: what is in force, what is wrong\n"
+	"             --listen ADDRESS:PORT...           the same for all who connect there\n"
 	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
 	"       smtpd [-c FILE] --counters                what was done since the last boot\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
@@ -69,6 +71,12 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_HASH:
 			o->hash = optarg;
+			break;
+		case OPT_LISTEN:
+			if (o->listeners == OPTIONS_LISTEN)
+				o->wrong = "too many --listen";
+			else
+				o->listen[o->listeners++] = optarg;
 			break;
 		case OPT_COUNTERS:
 			o->counters = true;

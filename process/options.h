@@ -6,11 +6,16 @@
 
 #include "conf/conf.h"
 
-enum { OPTIONS_MAX = CONF_KEYS_MAX }; /* -o settings on one command line: one for each key */
+enum {
+	OPTIONS_MAX = CONF_KEYS_MAX, /* -o settings on one command line: one for each key */
+	OPTIONS_LISTEN = 32,         /* --listen, and sockets that are handed over */
+};
 
 struct options {
 	struct conf_args conf;
 	const char *setting[OPTIONS_MAX];
+	const char *listen[OPTIONS_LISTEN]; /* smtpd --listen ADDRESS:PORT (listen.h) */
+	int listeners;    /* so many */
 	bool check;       /* --check: look at what the configuration names (check.h), and end */
 	bool due;         /* relay --due */
 	bool now;         /* ... --now */

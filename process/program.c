@@ -116,7 +116,7 @@ program_lock_in(enum sandbox_role role, const struct spool *spool, int monitor,
 	const struct log_fields *f)
 {
 	int r = sandbox_enter(role, spool, monitor);
-	if (r > 0 && role == SANDBOX_SESSION)
+	if (r > 0 && (role == SANDBOX_SESSION || role == SANDBOX_WORKER))
 		warn_of_missing(r, f);
 	if (r < 0)
 		log_event(LOG_ERR, f, "cannot lock myself in: %s", strerror(-r));

@@ -18,6 +18,10 @@ enum request_kind {
 	REQUEST_CHECK_SENDER,    /* fd: standard input and output of sender_check */
 	REQUEST_CHECK_RECIPIENT, /* ... of recipient_check */
 	REQUEST_LOG, /* what listened to our log has ended; fd: closed when that was tried again */
+	/* of a worker in a pool (pool.h), which says what it does; no fds */
+	REQUEST_CLIENT,  /* it has a client */
+	REQUEST_FREE,    /* it has none any more */
+	REQUEST_CHANGED, /* a file that it was made from has changed; it ends */
 	REQUEST_KINDS,
 };
 

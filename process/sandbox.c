@@ -184,7 +184,7 @@ allow_spool(int rules, const struct ruleset *attr, enum sandbox_role role,
 {
 	if (spool == NULL)
 		return 0;
-	if (role != SANDBOX_SESSION)
+	if (role != SANDBOX_SESSION && role != SANDBOX_WORKER)
 		return allow_beneath(rules, attr, spool->root, ALL_OF_SPOOL);
 	int r = allow_beneath(rules, attr, spool->tmp, ALL_OF_TMP);
 	return r < 0 ? r : allow_beneath(rules, attr, spool->lanes, ALL_OF_LANES);
@@ -235,6 +235,7 @@ landlock_enter(enum sandbox_role role, const struct spool *spool)
 #define ARGUMENT(i) WORD(i, 0)
 #define OR(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (n), 0)
 #define LAST(value) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, 1)
+#define LAST_OR(value, n) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), 0, (n))
 #define MASK(bits) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (bits))
 #define NONE_OF(bits) MASK(bits), LAST(0)
 #define AT_MOST(value) BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, (value), 1, 0)
@@ -319,6 +320,29 @@ static const struct sock_filter session_filter[] = {
 	ALLOW_COMMON,
 	REFUSE,
 };
+
+/*
+ * What a worker of a pool does besides. It accepts, and so it could be handed a connection that has
+ * the number of the socket to its monitor, and send descriptors to somebody outside: that number is
+ * never free. Nothing can be made to listen, so it accepts from what it inherited alone. Of a
+ * client's socket it learns who made it, and gets no descriptor for that process (SO_PEERPIDFD).
+ */
+#define ALLOW_CLOSE CALL(close, 4), ARGUMENT(0), OR(TO_MONITOR, 1), ALLOWED, REFUSE
+#define ALLOW_PEER CALL(getsockopt, 7), ARGUMENT(1), LAST_OR(SOL_SOCKET, 4), ARGUMENT(2), \
+	OR(SO_PEERCRED, 1), LAST(SO_ACCEPTCONN), ALLOWED, REFUSE
+
+static const struct sock_filter worker_filter[] = {
+	CHECK_ARCH,
+	LOAD(nr),
+	ALLOW_CLOSE,
+	ALLOW(accept4),
+	ALLOW(epoll_pwait),
+	ALLOW(getpeername),
+	ALLOW(getsockname),
+	ALLOW_PEER, /* and all that a session does */
+};
+
+static const struct sock_filter filter_head[] = { CHECK_ARCH, LOAD(nr) };
 
 /*
  * A thread, and no process: clone(2) is asked for just what the C library asks for to make one.
@@ -434,21 +458,37 @@ static const struct sock_filter helper_filter[] = {
 
 enum { FILTER_MAX = 256 }; /* instructions of the longest */
 _Static_assert(sizeof(relay_filter) <= FILTER_MAX * sizeof(relay_filter[0]), "it has no room");
+_Static_assert(sizeof(worker_filter) + sizeof(session_filter) <=
+		FILTER_MAX * sizeof(relay_filter[0]), "it has no room");
+
+enum { HEAD = sizeof(filter_head) / sizeof(filter_head[0]) };
 
 #define FILTER(f) { sizeof(f) / sizeof((f)[0]), (struct sock_filter *)(f) }
+
+/* Adds instructions behind those that are there, the number of the monitor's socket put in. */
+static void
+append(struct sock_fprog *to, const struct sock_filter *from, size_t n, int monitor)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct sock_filter *at = &to->filter[to->len++];
+		*at = from[i];
+		if (BPF_CLASS(at->code) == BPF_JMP && at->k == TO_MONITOR)
+			at->k = (uint32_t)monitor;
+	}
+}
 
 static int
 seccomp_enter(enum sandbox_role role, int monitor)
 {
 	static const struct sock_fprog filters[] = { [SANDBOX_SESSION] = FILTER(session_filter),
-		[SANDBOX_RELAY] = FILTER(relay_filter), [SANDBOX_HELPER] = FILTER(helper_filter) };
+		[SANDBOX_WORKER] = FILTER(worker_filter), [SANDBOX_RELAY] = FILTER(relay_filter),
+		[SANDBOX_HELPER] = FILTER(helper_filter) };
 	struct sock_filter code[FILTER_MAX];
-	struct sock_fprog program = { filters[role].len, code };
-	for (int i = 0; i < program.len; i++) {
-		code[i] = filters[role].filter[i];
-		if (BPF_CLASS(code[i].code) == BPF_JMP && code[i].k == TO_MONITOR)
-			code[i].k = (uint32_t)monitor;
-	}
+	struct sock_fprog program = { 0, code };
+	append(&program, filters[role].filter, filters[role].len, monitor);
+	if (role == SANDBOX_WORKER)
+		append(&program, session_filter + HEAD, filters[SANDBOX_SESSION].len - HEAD,
+			monitor);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
 }
 #else

@@ -23,6 +23,7 @@ struct spool;
 
 enum sandbox_role {
 	SANDBOX_SESSION, /* reads a client: no new sockets, no exec, no other process */
+	SANDBOX_WORKER,  /* the same, and takes clients from the listening sockets that it has */
 	SANDBOX_RELAY,   /* talks to servers: sockets, but no exec */
 	SANDBOX_HELPER,  /* tls, auth: the descriptors it has, and nothing else */
 };

@@ -17,6 +17,20 @@
 #include "session/say.h"
 #include "session/secure.h"
 
+extern char **environ;
+
+void
+loop_forget_environment(void)
+{
+	static char *kept[2];
+	for (char **e = environ; *e != NULL; e++)
+		if (strncmp(*e, "TZ=", 3) == 0)
+			kept[0] = *e;
+		else
+			explicit_bzero(*e, strlen(*e));
+	environ = kept;
+}
+
 /*
  * A client that sends before it was greeted does not listen to replies either (A15). One that may
  * send anywhere is a script in a pipe or of this network, and may.
@@ -68,26 +82,46 @@ learn_from_proxy(struct session *s)
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;
 }
 
-/* Finds out who the client is and what it may do. False: the connection ends. */
-static bool
-meet_client(struct session *s)
+/* What it may do follows from where it is; that it came is logged and counted. */
+static void
+receive_client(struct session *s)
 {
-	if (peer_is_proxy(&s->client.peer, &s->conf.receive) && !learn_from_proxy(s))
-		return false;
 	session_forget(s);
 	if (!peer_is_local(&s->client.peer, &s->conf.receive))
 		quota_client(&s->client.quota, &s->client.peer.addr, s->conf.receive.limit_window);
 	struct log_fields f = { .event = "connected" };
 	log_event(LOG_INFO, &f, "connection from %s", s->client.peer.text);
 	session_count(s, QUOTA_CONNECTIONS, 1);
-	if (s->conf.tls.mode != TLS_IMPLICIT || !s->client.peer.socket)
+}
+
+/* Does this connection begin with a handshake? A reply before it would be of no use. */
+static bool
+begins_secure(const struct session *s)
+{
+	return s->conf.tls.mode == TLS_IMPLICIT && s->client.peer.socket;
+}
+
+static void
+refuse_without_word(const struct session *s, const char *why)
+{
+	counters_one(COUNTER_UNGREETED);
+	struct log_fields f = { .event = "refused" };
+	log_event(LOG_NOTICE, &f, "refused %s: %s", s->client.peer.text, why);
+}
+
+/* Finds out who the client is and what it may do. False: the connection ends. */
+static bool
+meet_client(struct session *s)
+{
+	if (peer_is_proxy(&s->client.peer, &s->conf.receive) && !learn_from_proxy(s))
+		return false;
+	receive_client(s);
+	if (!begins_secure(s))
 		return true;
 	if (session_may(s, QUOTA_CONNECTIONS))
 		return secure_handshake(s);
-	f.event = "refused"; /* without a reply: it would cost the handshake that is to be saved */
-	counters_one(COUNTER_UNGREETED);
-	log_event(LOG_NOTICE, &f, "refused %s: too many connections from its network",
-		s->client.peer.text);
+	/* A reply would cost the handshake that is to be saved. */
+	refuse_without_word(s, "too many connections from its network");
 	return false;
 }
 
@@ -108,8 +142,8 @@ count_end(const struct session *s, int64_t began)
 	counters_time(COUNTER_SESSION_TIME, clock_ms() - began);
 }
 
-static void
-converse(struct session *s)
+void
+loop_converse(struct session *s)
 {
 	int64_t began = clock_ms();
 	counters_one(COUNTER_CONNECTIONS);
@@ -140,8 +174,8 @@ converse(struct session *s)
 }
 
 /* In this process, for the page is one that each has to ask the kernel for. */
-static void
-begin_to_count(const struct session *s)
+void
+loop_begin_to_count(const struct session *s)
 {
 	struct log_fields f = { .event = "limits" };
 	if (!counters_fit())
@@ -149,12 +183,26 @@ begin_to_count(const struct session *s)
 			s->conf.who.runtime);
 }
 
+/* Whoever comes then takes no time: neither the word of a proxy nor a handshake is waited for. */
+void
+loop_turn_away(struct session *s)
+{
+	counters_one(COUNTER_CONNECTIONS);
+	receive_client(s);
+	bool may = session_may(s, QUOTA_CONNECTIONS);
+	if (begins_secure(s))
+		refuse_without_word(s, "too many connections");
+	else
+		(void)say_and_count(s, may ? R_CROWDED : R_QUOTA, span_of("greeting"));
+	(void)stream_flush(&s->client.stream, clock_deadline(LIMIT_LINGER_TIME));
+}
+
 int
 loop_main(struct session *s, const struct peer *peer)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	log_reconnect_by(helper_log, s->monitor);
-	begin_to_count(s);
+	loop_begin_to_count(s);
 	session_begin(s, peer);
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, &s->spool, s->monitor, &f)) {
@@ -163,7 +211,7 @@ loop_main(struct session *s, const struct peer *peer)
 		(void)stream_flush(&s->client.stream, until);
 		return EX_TEMPFAIL;
 	}
-	converse(s);
+	loop_converse(s);
 	session_end(s);
 	return EXIT_SUCCESS;
 }

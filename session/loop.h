@@ -12,4 +12,21 @@
  */
 int loop_main(struct session *s, const struct peer *peer);
 
+/* The parts of that for a process that has more clients, each begun by session_begin. */
+
+/*
+ * A session needs no environment but its time zone, which some C libraries look up each time. The
+ * rest is overwritten, because it may hold secrets.
+ */
+void loop_forget_environment(void);
+
+/* Is what it counts in ours? Before it counts (counters.h). */
+void loop_begin_to_count(const struct session *s);
+
+/* Talks to the client until the end. */
+void loop_converse(struct session *s);
+
+/* Says to the client that there is no place for it. */
+void loop_turn_away(struct session *s);
+
 #endif

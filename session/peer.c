@@ -68,7 +68,7 @@ static enum told
 ask_wrappers(struct netaddr *out)
 {
 	bool told = false, named = false;
-	for (char **e = environ; *e != NULL; e++) {
+	for (char **e = environ; e != NULL && *e != NULL; e++) {
 		struct netaddr a;
 		struct span value = span_of(*e), name = span_cut(&value, '=');
 		const struct variable *v = variable_of(name);

@@ -11,6 +11,7 @@ import os
 import pathlib
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
 sys.path.insert(0, str(TOP / "tests" / "tools"))
 
+import busy  # noqa: E402
 import client  # noqa: E402
 import internet  # noqa: E402
 import nsd  # noqa: E402
@@ -32,6 +34,7 @@ import proc  # noqa: E402
 import spoolfile  # noqa: E402
 import tlsplace  # noqa: E402
 
+WAY = os.environ.get("POSTERN_WAY", "exec") # how smtpd comes to its clients: exec, or busy (make check-busy)
 NOBODY = 65534
 DROP = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
@@ -73,6 +76,8 @@ def made(target, *needs):
     return TOP / "build" / target
 
 
+exec_way = pytest.mark.skipif(WAY != "exec", reason="it is about the two processes of a connection")
+
 BUILD = within_reach(BUILD)
 HOST = "mx.test.example"
 
@@ -103,6 +108,7 @@ class Postern:
         self.runtime = where / "run"
         self.runtime.mkdir(mode=0o700)
         self.started = []
+        self.pools = [] # of these, those that serve many clients
         self.file = None
         self.secrets = {} # variables of the environment
         self.settings = {"spool": self.spool, "runtime": self.runtime, "hostname": HOST,
@@ -140,11 +146,31 @@ class Postern:
         self.started.append(p)
         return p
 
+    def listen(self, listeners, *arguments, **settings):
+        """An smtpd that serves all who come there."""
+        with open(self.log, "ab") as log:
+            p = busy.start(self.command("smtpd", *arguments, **{"max_connections": 0, **settings}), listeners,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log,
+                           env={"ASAN_OPTIONS": "detect_leaks=1", **self.environment()})
+        self.started.append(p)
+        self.pools.append(p)
+        return p
+
+    def serve_one(self, listener, **settings):
+        """The same for one client, as which it ends."""
+        with listener:
+            return busy.Ended(self.listen([listener], **{"busy_spare": 1, **settings}))
+
     def connect(self, **settings):
         """A client on TCP of a new smtpd; nothing was read yet."""
+        settings = {"max_connections": 0, **settings}
+        if WAY == "busy":
+            listener = busy.listener()
+            ours = socket.create_connection(listener.getsockname(), client.TIMEOUT)
+            return client.Client(ours, self.serve_one(listener, **settings))
         ours, theirs = client.pair()
         with theirs:
-            return client.Client(ours, self.start(theirs, theirs, **{"max_connections": 0, **settings}))
+            return client.Client(ours, self.start(theirs, theirs, **settings))
 
     def meet(self, **settings):
         """The same, behind greeting and EHLO."""
@@ -195,7 +221,8 @@ class Postern:
         """Those too that were forked and are not relay yet: behind send(), none means none."""
         ours = {p.pid for p in self.started}
         coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
-        return coming + self.running("relay")
+        pools = [w for p in self.pools if p.poll() is None for w in busy.workers(p.pid)]
+        return [pid for pid in coming if pid not in pools] + self.running("relay")
 
     def at_work(self):
         """Relays that another one started and watches: at most one for each login, and those that try a message
@@ -260,6 +287,8 @@ def postern(where):
     p = Postern(where)
     patience.witnesses.append(p.witness)
     yield p
+    for pool in p.pools:
+        pool.terminate()
     try:
         p.rested()
     finally:

@@ -249,12 +249,13 @@ def compare(say):
     postfix = servers.Postfix(2600)
     xinetd = servers.Postern("xinetd", 2525)
     activate = servers.Postern("socket-activate", 2526)
+    busy = servers.Postern("busy", 2527)
     say(f"20 clients, {SIZE} octets a message, {rounds} rounds; {os.cpu_count()} processors, "
         f"Linux {os.uname().release}")
     say(f"{'case':<14}{'server':<26}{'msgs/s':>8} {'min-max':>12} {'x Postfix':>18}"
         f"{'CPU ms':>9} {'x Postfix':>18}{'flushes':>9}")
     for name, turn, load, n in (c for c in CASES if os.environ.get("BENCH_ONLY", "") in c[0]):
-        who = [xinetd, activate, postfix] if turn is Accept else [activate, postfix]
+        who = [xinetd, activate, busy, postfix] if turn is Accept else [activate, postfix]
         for line in lines(name, run_case(who, turn, load, n, rounds), postfix):
             say(line)
     say("CPU and flushes: for each message, by the server and its device; all programs share the "

@@ -108,7 +108,8 @@ class Postern:
             os.chown(directory, POSTERN_UID, POSTERN_UID)
             directory.chmod(0o700)
         self.prepare(hold=True)
-        self.pid = spawn(*(self.xinetd() if acceptor == "xinetd" else self.socket_activate()))
+        commands = {"xinetd": self.xinetd, "socket-activate": self.socket_activate, "busy": self.busy}
+        self.pid = spawn(*commands[acceptor]())
         wait_for_port(port)
 
     def xinetd(self):
@@ -125,6 +126,10 @@ class Postern:
     def socket_activate(self):
         return [*self.postern_user(), "systemd-socket-activate", "--accept", "--inetd", "-l",
                 f"127.0.0.1:{self.port}", BENCH / "smtpd", "-c", BENCH / "postern.conf"]
+
+    def busy(self):
+        return [*self.postern_user(), BENCH / "smtpd", "-c", BENCH / "postern.conf", "--listen",
+                f"127.0.0.1:{self.port}"]
 
     def prepare(self, hold):
         (BENCH / "postern.conf").write_text(

@@ -156,4 +156,5 @@ def test_names(room):
     for source in sorted((TOP / room).glob("*.c")):
         begin = NAMES.get(f"{room}/{source.stem}", f"{source.stem}_")
         names = defined(BUILT / room / f"{source.stem}.o")
-        assert not [n for n in names if not n.startswith(begin)], source
+        # The linker's names for what smtpd has in place of free and realloc.
+        assert not [n for n in names if not n.startswith(begin) and not n.startswith("__wrap_")], source

@@ -22,6 +22,9 @@
 	    unix      an AF_UNIX socket: somebody on this host, but CRLF as on every socket
 	    192.0.2.1, 2001:db8::1, ::ffff:127.0.0.1   TCP from there (tests/tools/strangers.py)
 
+"busy" behind a transport: the client is one of an smtpd that serves many (tests/tools/busy.py). All that are
+no pipe are played like that too, each once, or with POSTERN_WAY=busy in each of its transports.
+
 Whatever a dialogue says, what it leaves in the spool must be the messages that were acknowledged,
 each of them whole, and smtpd must end with status 0.
 """
@@ -32,9 +35,11 @@ import subprocess
 
 import pytest
 
+import busy
 import spoolfile
 import strangers
 from client import TIMEOUT, pair
+from conftest import WAY
 
 HERE = pathlib.Path(__file__).parent
 TOP = HERE.parent.parent
@@ -87,6 +92,7 @@ class Talk:
     """One conversation."""
 
     def __init__(self, postern, how, settings):
+        how, _, busy_way = how.partition(" ")
         self.newline = b"\n" if how == "pipe" else b"\r\n"
         self.piece = 1 if how == "bytes" else 1 << 30
         self.queued = []
@@ -94,17 +100,35 @@ class Talk:
             self.process = postern.start(subprocess.PIPE, subprocess.PIPE, **settings)
             self.write, self.rfile = self.process.stdin, self.process.stdout
             return
-        client, server = self.connection(how)
+        client, server = (self.listener if busy_way else self.connection)(how, postern)
         client.settimeout(TIMEOUT)
         if client.family != socket.AF_UNIX:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.process = postern.start(server, server, **settings)
+        self.process = postern.serve_one(server, **settings) if busy_way else \
+            postern.start(server, server, **settings)
         server.close()
         self.write, self.rfile = client.makefile("wb", 0), client.makefile("rb")
         client.close()
 
     @staticmethod
-    def connection(how):
+    def listener(how, postern):
+        """A socket that listens instead of the server's end."""
+        if how in ("socket", "bytes"):
+            server = busy.listener()
+            return socket.create_connection(server.getsockname(), TIMEOUT), server
+        if how == "unix":
+            server = busy.unix_listener(postern.where / "socket")
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(server.getsockname())
+            return client, server
+        try:
+            return strangers.connection(how, listening=True)
+        except strangers.NoNamespace as why:
+            pytest.skip(f"needs root or user namespaces: {why}")
+
+    @staticmethod
+    def connection(how, postern):
+        del postern
         if how == "unix":
             return socket.socketpair()
         if how not in ("socket", "bytes"):
@@ -201,8 +225,14 @@ def play(postern, talk, steps):
 
 def cases():
     for path in sorted(HERE.glob("*.dialogue")):
-        for how in Script(path).where:
+        script = Script(path)
+        sockets = [how for how in script.where if how != "pipe"]
+        if script.status != 0: # it does not begin, and says so to nobody
+            sockets = []
+        for how in script.where:
             yield pytest.param(path, how, id=f"{path.stem}-{how}")
+        for how in sockets if WAY == "busy" else sockets[:1]:
+            yield pytest.param(path, f"{how} busy", id=f"{path.stem}-{how}-busy")
 
 
 @pytest.mark.parametrize("path, how", cases())

@@ -14,7 +14,7 @@ import pytest
 
 import pki as certificates
 from client import TIMEOUT, ByHand, context
-from conftest import NOBODY, own
+from conftest import NOBODY, exec_way, own
 from patience import until
 from proc import children
 from spoolfile import SpoolFile
@@ -263,6 +263,7 @@ def test_last_words_to_a_flood(secure):
     assert c.end() == 0
 
 
+@exec_way
 def test_last_words_that_cross(secure):
     """What the session said before it ended is heard, though more was sent to it meanwhile."""
     c = secure.meet()
@@ -414,7 +415,7 @@ def test_impossible_names(secure, end):
     with pytest.raises((ssl.SSLError, ConnectionError)):
         by_hand.until(by_hand.tls.do_handshake)
     assert c.end() == 0
-    assert "TLS handshake: " in secure.logged()
+    secure.wait_logged("TLS handshake: ")
 
 
 # ---- tickets
@@ -716,6 +717,7 @@ def test_no_process_in_clear(secure):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to look into processes that are locked in")
+@exec_way
 def test_who_has_the_key(secure):
     """The session has neither the library nor the key; tls has no file, and ends with it."""
     c = secure.meet()

@@ -17,11 +17,13 @@ class NoNamespace(Exception):
     """Why there is none."""
 
 
-def connection(client):
-    """(client's end, server's end). `::ffff:a.b.c.d`: an IPv4 client of an IPv6 listener."""
+def connection(client, listening=False):
+    """(client's end, server's end). `::ffff:a.b.c.d`: an IPv4 client of an IPv6 listener. `listening`: the
+    server's end is the socket where it waits to be accepted."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        p = subprocess.run([str(NETNS), sys.executable, __file__, client, str(theirs.fileno())],
+        p = subprocess.run([str(NETNS), sys.executable, __file__, client, str(theirs.fileno()),
+                            *(["listening"] if listening else [])],
                            pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, check=False,
                            timeout=30)
         theirs.close()
@@ -33,14 +35,14 @@ def connection(client):
 
 
 def main():
-    address, out = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
+    address, out, listening = sys.argv[1], socket.socket(fileno=int(sys.argv[2])), len(sys.argv) > 3
     mapped = address.startswith("::ffff:")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     where = address.removeprefix("::ffff:") if mapped else address
     with socket.create_server(("::" if mapped else address, 0), family=family,
                               dualstack_ipv6=mapped) as listener:
         client = socket.create_connection((where, listener.getsockname()[1]), 10, (where, 0))
-        server, _ = listener.accept()
+        server = listener if listening else listener.accept()[0]
         client.settimeout(None)
         socket.send_fds(out, [b"x"], [client.fileno(), server.fileno()])
 

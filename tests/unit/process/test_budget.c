@@ -30,6 +30,9 @@ test_in_total(void **state)
 		{ REQUEST_AUTH, 21 },
 		{ REQUEST_CHECK_SENDER, 10100 },
 		{ REQUEST_CHECK_RECIPIENT, 10100 },
+		{ REQUEST_CLIENT, 0 }, /* of a pool's worker, which the pool answers itself */
+		{ REQUEST_FREE, 0 },
+		{ REQUEST_CHANGED, 0 },
 		{ REQUEST_KINDS, 0 },
 		{ (enum request_kind)-1, 0 },
 	};
@@ -63,12 +66,30 @@ test_at_once(void **state)
 	assert_false(budget_allows(&b, REQUEST_AUTH));
 }
 
+/* Another client has all of it, but what still runs counts. */
+static void
+test_renewed(void **state)
+{
+	struct budget b;
+	(void)state;
+	budget_init(&b, &conf);
+	(void)started(&b, REQUEST_TLS);
+	assert_false(budget_allows(&b, REQUEST_TLS));
+	for (pid_t pid = 1; pid <= LIMIT_HELPERS; pid++)
+		budget_spend(&b, REQUEST_CHECK_RECIPIENT, pid);
+	budget_renew(&b, &conf);
+	assert_false(budget_allows(&b, REQUEST_TLS));
+	budget_ended(&b, 1);
+	assert_int_equal(started(&b, REQUEST_TLS), 1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_total),
 		cmocka_unit_test(test_at_once),
+		cmocka_unit_test(test_renewed),
 	};
 	return cmocka_run_group_tests_name("budget", tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -619,7 +620,86 @@ try_device(void)
 	return mknodat(sp.tmp, "device", S_IFCHR | 0600, 0);
 }
 
-enum { SESSION = 1 << SANDBOX_SESSION, RELAY = 1 << SANDBOX_RELAY, HELPER = 1 << SANDBOX_HELPER };
+/* M8: what a worker of a pool may besides, and what it must not get by that. */
+
+static long
+try_accept(void)
+{
+	(void)fcntl(listener, F_SETFL, O_NONBLOCK);
+	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static long
+try_option(int level, int option)
+{
+	int value;
+	socklen_t n = sizeof(value);
+	long r = getsockopt(requests[0], level, option, &value, &n);
+	return r < 0 && errno == ERANGE ? 0 : r;
+}
+
+static long
+try_peer_user(void)
+{
+	struct ucred c;
+	socklen_t n = sizeof(c);
+	return getsockopt(requests[0], SOL_SOCKET, SO_PEERCRED, &c, &n);
+}
+
+static long
+try_listens(void)
+{
+	return try_option(SOL_SOCKET, SO_ACCEPTCONN);
+}
+
+static long
+try_peer_handle(void)
+{
+	enum { PEER_PIDFD = 77 }; /* SO_PEERPIDFD, which headers may not have */
+	return try_option(SOL_SOCKET, PEER_PIDFD);
+}
+
+static long
+try_other_level(void)
+{
+	return try_option(IPPROTO_TCP, SO_PEERCRED);
+}
+
+static long
+try_peer_name(void)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	return getpeername(requests[0], (struct sockaddr *)&ss, &n);
+}
+
+static long
+try_wait_for_many(void)
+{
+	struct epoll_event e;
+	return epoll_pwait(-1, &e, 1, 0, NULL);
+}
+
+/* So that a client's connection could get its number. */
+static long
+try_close_requests(void)
+{
+	return close(requests[1]);
+}
+
+static long
+try_close(void)
+{
+	return close(requests[0]);
+}
+
+enum {
+	ALONE = 1 << SANDBOX_SESSION, /* that has one client */
+	WORKER = 1 << SANDBOX_WORKER,
+	SESSION = ALONE | WORKER,
+	RELAY = 1 << SANDBOX_RELAY,
+	HELPER = 1 << SANDBOX_HELPER,
+};
 
 static const struct row {
 	const char *name;
@@ -627,6 +707,15 @@ static const struct row {
 	unsigned refused_to; /* the others may */
 } rows[] = {
 	{ "queueing mail", try_queue, HELPER },
+	{ "taking a client", try_accept, ALONE | RELAY | HELPER },
+	{ "who made a socket", try_peer_user, ALONE | HELPER },
+	{ "whether it listens", try_listens, ALONE | HELPER },
+	{ "a handle on who made it", try_peer_handle, SESSION | HELPER },
+	{ "an option of another level", try_other_level, SESSION | HELPER },
+	{ "where a client is", try_peer_name, ALONE | HELPER },
+	{ "waiting for many", try_wait_for_many, ALONE | RELAY | HELPER },
+	{ "making room for the monitor's number", try_close_requests, WORKER },
+	{ "closing", try_close, 0 },
 	{ "reading others' mail", try_read_mail, SESSION | HELPER },
 	{ "changing others' mail", try_write_mail, SESSION | HELPER },
 	{ "another name for others' mail", try_link_mail, SESSION | HELPER },
@@ -712,7 +801,7 @@ attempt(enum sandbox_role role, const struct row *row)
 	pid_t pid = fork();
 	if (pid == 0) {
 		int r = sandbox_enter(role, role == SANDBOX_HELPER ? NULL : &sp,
-			role == SANDBOX_SESSION ? requests[1] : -1);
+			role == SANDBOX_SESSION || role == SANDBOX_WORKER ? requests[1] : -1);
 		if (r == 1 << SANDBOX_LANDLOCK)
 			_exit(NO_LANDLOCK);
 		if (r != 0)

@@ -1,0 +1,89 @@
+/*
+ * crew: the workers of a pool (pool.h), each with what is known of it: their beginning and end.
+ */
+#ifndef POSTERN_CREW_H
+#define POSTERN_CREW_H
+
+#include "process/monitor.h"
+
+enum pool_role { POOL_WORKER, POOL_REFUSER };
+
+/* In a new process: serves until it is to end. Its requests go to `monitor`. The exit status. */
+typedef int pool_work(void *ctx, int monitor, enum pool_role role);
+
+enum worker_state {
+	NOBODY,   /* a free place */
+	WAITING,  /* for a client */
+	BUSY,     /* has one */
+	LEAVING,  /* was told to end */
+	REFUSING, /* turns clients away */
+	WORKER_STATES,
+};
+
+struct worker {
+	enum worker_state state;
+	pid_t pid;
+	int fd;         /* its requests; -1: it has closed them and will end */
+	int64_t since;  /* in this state (clock.h) */
+	int64_t born;
+	int64_t begun;  /* clients */
+	int odd;        /* requests that no honest one makes */
+	bool inherited; /* from the smtpd before, and it ends with its client */
+	struct attended attended;
+};
+
+struct crew {
+	const struct conf *conf;
+	pool_work *work;
+	void *ctx;
+	struct worker *workers;
+	int places;         /* in that table */
+	int count[WORKER_STATES];
+	int epoll;          /* their sockets, by the number of their place */
+	int slot;           /* the number that a worker's own end has in it */
+	bool left;          /* one ended without a client: it may have been woken for one */
+	int failures;       /* those in a row that ended before their first client */
+	int64_t pause;      /* nobody is started before (clock.h) */
+	int64_t last;       /* when the last client was there */
+	int64_t rounds;     /* when those are looked for that are too long at it */
+};
+
+/* Makes an empty table; conf, work and ctx are set. 0 or -errno. */
+int crew_open(struct crew *c);
+
+/* How many there are. */
+static inline int
+crew_alive(const struct crew *c)
+{
+	return c->places - c->count[NOBODY];
+}
+
+void crew_become(struct crew *c, struct worker *w, enum worker_state state);
+
+/* Forks one. False: it cannot be done now, which is logged once, and there is a pause. */
+bool crew_start(struct crew *c, enum pool_role role);
+
+/* One of the smtpd before, whose requests come from `fd`: it ends behind its client. */
+void crew_adopt(struct crew *c, pid_t pid, int fd);
+
+/* It is to end when it has no client. */
+void crew_retire(struct crew *c, struct worker *w);
+void crew_retire_all(struct crew *c);
+void crew_retire_some(struct crew *c, int n, enum worker_state state);
+
+/* Nothing more is heard of it. */
+void crew_hang_up(struct crew *c, struct worker *w);
+
+/* A child ended. Was it one of them? */
+bool crew_bury(struct crew *c, pid_t pid, int status);
+
+/* It does what no honest one does; the log says why. */
+void crew_kill(struct worker *w, const char *why);
+
+/* The same, of all that are left when none should be. */
+void crew_kill_all(struct crew *c);
+
+/* Ends those that are at it for longer than there can be a reason for. */
+void crew_make_rounds(struct crew *c, int64_t now);
+
+#endif

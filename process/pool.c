@@ -1,0 +1,385 @@
+#include "process/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "process/listen.h"
+#include "process/log.h"
+#include "process/monitor.h"
+#include "process/notify.h"
+#include "process/plan.h"
+
+#define HEIRLOOM "SMTPD_WORKERS" /* "pid:fd ..." of those that an smtpd hands over to the next */
+
+enum {
+	ODD = 100,   /* requests that no honest worker makes, before it is killed for them */
+	EVENTS = 64, /* requests that are looked at before the clock is */
+	STOP = 15,   /* s; sessions finish their commands in it, or else they are killed */
+};
+
+struct pool {
+	const struct pool_terms *terms;
+	const struct conf *conf;
+	struct crew crew;
+	struct plan_pace pace;
+	int64_t watchdog; /* ms between signs of life; 0: none */
+	int64_t sign;     /* when the next one is due */
+	enum { GOING_ON, IDLE, STOPPING } end;
+	int64_t stopped;  /* when that is over */
+};
+
+static volatile int child_ended;
+
+static void
+on_child(int sig)
+{
+	(void)sig;
+	child_ended = 1;
+}
+
+/* Children that ended: workers, and what was started for them. */
+static void
+reap(struct pool *p)
+{
+	int status;
+	child_ended = 0;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		if (crew_bury(&p->crew, pid, status))
+			continue;
+		for (int i = 0; i < p->crew.places; i++)
+			if (p->crew.workers[i].state != NOBODY)
+				budget_ended(&p->crew.workers[i].attended.budget, pid);
+	}
+}
+
+/* ---- the next smtpd in this process --------------------------------------------------------- */
+
+/* Is what is on disk now a configuration? If not, the operator hears of it. */
+static bool
+can_load(const struct pool *p)
+{
+	struct log_fields f = { .event = "configuration" };
+	struct conf c = { 0 };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	int r = conf_load(&c, p->terms->launcher->args, NULL, &why);
+	conf_free(&c);
+	if (r < 0)
+		log_event(LOG_ERR, &f, "%.*s; what was in force stays so", (int)why.n,
+			why.n > 0 ? why.p : "");
+	return r == 0;
+}
+
+/* Who can be handed over, in words for the environment. */
+static void
+list_workers(struct pool *p, struct buf *b)
+{
+	for (int i = 0; i < p->crew.places; i++) {
+		struct worker *w = &p->crew.workers[i];
+		if (w->state == NOBODY || w->fd < 0)
+			continue;
+		(void)fcntl(w->fd, F_SETFD, 0);
+		buf_printf(b, "%ld:%d ", (long)w->pid, w->fd);
+	}
+	buf_add(b, (struct span){ "", 1 });
+}
+
+/* Comes back only if that is impossible; then all goes on. */
+static void
+hand_over(struct pool *p, const char *changed)
+{
+	enum { WORD = 32 };
+	struct log_fields f = { .event = "renewed" };
+	const char *program = stamp_program(p->terms->stamps);
+	auto_buf list = buf_new((size_t)p->crew.places * WORD + 1);
+	if (program == NULL)
+		return;
+	log_event(LOG_INFO, &f, "%s has changed: a new smtpd takes over", changed);
+	crew_retire_all(&p->crew);
+	list_workers(p, &list);
+	sigset_t none;
+	sigemptyset(&none);
+	if (list.err == 0 && setenv(HEIRLOOM, list.p, 1) == 0 &&
+		listen_hand_over(p->terms->listeners) == 0) {
+		signal(SIGPIPE, SIG_DFL);
+		signal(SIGXFSZ, SIG_DFL);
+		execve(program, p->terms->argv, environ);
+	}
+	log_event(LOG_ERR, &f, "%s: %s; what was in force stays so", program, strerror(errno));
+	unsetenv(HEIRLOOM);
+	listen_ready(p->terms->listeners);
+}
+
+/* A worker says that something changed. It may be known by now. */
+static void
+look_for_changes(struct pool *p)
+{
+	const char *changed = p->end == GOING_ON ? stamp_changed(p->terms->stamps) : NULL;
+	if (changed == NULL)
+		return;
+	if (can_load(p))
+		hand_over(p, changed);
+	stamp_renew(p->terms->stamps);
+	crew_retire_all(&p->crew); /* which know it as it was */
+}
+
+bool
+pool_takes_over(void)
+{
+	return getenv(HEIRLOOM) != NULL;
+}
+
+/* Those of the smtpd before: each ends behind its client. */
+static void
+inherit(struct pool *p)
+{
+	struct span list = span_of(getenv(HEIRLOOM) != NULL ? getenv(HEIRLOOM) : "");
+	for (struct span word; (word = span_word(&list, " ")).n > 0;) {
+		struct span pid = span_cut(&word, ':');
+		int64_t number = span_number(pid), fd = span_number(word);
+		if (number > 0 && fd >= 0)
+			crew_adopt(&p->crew, (pid_t)number, (int)fd);
+	}
+	unsetenv(HEIRLOOM);
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+static void
+begin_client(struct pool *p, struct worker *w)
+{
+	if (++w->begun > p->conf->busy.reuse && !w->inherited) {
+		crew_kill(w, "it takes more connections than one may");
+		return;
+	}
+	budget_renew(&w->attended.budget, p->conf);
+	w->attended.warned = false;
+	p->crew.failures = 0;
+	if (w->state == WAITING || w->state == LEAVING)
+		crew_become(&p->crew, w, BUSY);
+	if (p->end == IDLE)
+		p->end = GOING_ON;
+}
+
+static void
+end_client(struct pool *p, struct worker *w)
+{
+	p->crew.last = clock_ms();
+	crew_become(&p->crew, w, w->inherited ? LEAVING : WAITING);
+}
+
+/* One that was taken over may not keep the monitor from others by nonsense. */
+static void
+bear(struct worker *w)
+{
+	if (++w->odd == ODD)
+		crew_kill(w, "it asks for what it may not");
+}
+
+/* What a worker says of itself. False: that is odd. */
+static bool
+hear(struct pool *p, struct worker *w, enum request_kind kind)
+{
+	if (kind == REQUEST_CHANGED) {
+		look_for_changes(p);
+		return false; /* it ends, and says it once */
+	}
+	if ((kind == REQUEST_FREE) != (w->state == BUSY))
+		return w->inherited;
+	if (kind == REQUEST_CLIENT)
+		begin_client(p, w);
+	else
+		end_client(p, w);
+	return true;
+}
+
+/* Takes one request of a worker. */
+static void
+serve(struct pool *p, struct worker *w)
+{
+	struct request r;
+	int fds[REQUEST_FDS], n;
+	if (w->fd < 0)
+		return;
+	int got = request_receive(w->fd, &r, fds, &n);
+	if (got <= 0 && got != -EBADMSG) {
+		crew_hang_up(&p->crew, w);
+		return;
+	}
+	bool own = got > 0 && n == 0 && (r.kind == REQUEST_CLIENT || r.kind == REQUEST_FREE ||
+		r.kind == REQUEST_CHANGED);
+	bool fine = got > 0 && (own ? hear(p, w, r.kind)
+				    : monitor_answer(p->terms->launcher, &w->attended, &r, fds, n));
+	if (!fine)
+		bear(w);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+/* Does a connection wait to be accepted? */
+static bool
+somebody_waits(const struct pool *p)
+{
+	struct pollfd at[OPTIONS_LISTEN];
+	for (int i = 0; i < p->terms->listeners; i++)
+		at[i] = (struct pollfd){ .fd = LISTEN_FIRST + i, .events = POLLIN };
+	return poll(at, (nfds_t)p->terms->listeners, 0) > 0;
+}
+
+/*
+ * Of all that wait one alone is woken for a connection. If it ended instead of accepting, the
+ * others sleep on; but one that begins to wait finds what is there.
+ */
+static void
+wake_another(struct pool *p, int started)
+{
+	struct crew *c = &p->crew;
+	bool woken = c->left && started == 0 && somebody_waits(p);
+	c->left = false;
+	if (!woken)
+		return;
+	if (c->count[REFUSING] > 0)
+		crew_retire_some(c, 1, REFUSING); /* and there will be another one */
+	else if (c->count[BUSY] + c->count[WAITING] < p->conf->busy.sessions)
+		(void)crew_start(c, POOL_WORKER);
+	else
+		crew_retire_some(c, 1, WAITING); /* the same */
+}
+
+/* As many workers as there should be. When to look again (clock.h). */
+static int64_t
+adjust(struct pool *p, int64_t now)
+{
+	struct plan_counts counts = { p->crew.count[WAITING], p->crew.count[BUSY] };
+	if (p->end != GOING_ON)
+		return CLOCK_NEVER;
+	struct plan plan = plan_make(&p->pace, (int)p->conf->busy.sessions,
+		(int)p->conf->busy.spare, counts, now);
+	if (now < p->crew.pause)
+		return clock_earlier(plan.next, p->crew.pause);
+	for (int i = 0; i < plan.start; i++)
+		if (!crew_start(&p->crew, POOL_WORKER))
+			return p->crew.pause;
+	wake_another(p, plan.start);
+	crew_retire_some(&p->crew, plan.retire, WAITING);
+	if (plan.refuser && p->crew.count[REFUSING] == 0 && !crew_start(&p->crew, POOL_REFUSER))
+		return p->crew.pause;
+	if (!plan.refuser)
+		crew_retire_some(&p->crew, p->crew.count[REFUSING], REFUSING);
+	return plan.next;
+}
+
+/* Nobody came for a while: then there is no reason to be here. When to look again (clock.h). */
+static int64_t
+rest(struct pool *p, int64_t now)
+{
+	int64_t over = p->crew.last + p->conf->busy.idle * 1000;
+	if (p->terms->stays || p->end != GOING_ON || p->crew.count[BUSY] > 0)
+		return CLOCK_NEVER;
+	if (now < over)
+		return over;
+	p->end = IDLE;
+	crew_retire_all(&p->crew);
+	return CLOCK_NEVER;
+}
+
+/*
+ * Sessions say 421 to their clients; those that wait end at once. When to look again, for those
+ * that do neither (clock.h).
+ */
+static int64_t
+stop(struct pool *p, int64_t now)
+{
+	if (!*p->terms->stop)
+		return CLOCK_NEVER;
+	if (p->end == STOPPING) {
+		if (now < p->stopped)
+			return p->stopped;
+		crew_kill_all(&p->crew);
+		return clock_deadline(STOP);
+	}
+	p->end = STOPPING;
+	p->stopped = clock_deadline(STOP);
+	notify_say("STOPPING=1\nSTATUS=%d sessions finish their commands", p->crew.count[BUSY]);
+	for (int i = 0; i < p->crew.places; i++)
+		if (p->crew.workers[i].state != NOBODY)
+			kill(p->crew.workers[i].pid, SIGTERM);
+	return p->stopped;
+}
+
+/* Tells systemd that it lives. When it is due again (clock.h). */
+static int64_t
+give_sign(struct pool *p, int64_t now)
+{
+	if (p->watchdog == 0)
+		return CLOCK_NEVER;
+	if (now >= p->sign) {
+		p->sign = now + p->watchdog;
+		notify_say("WATCHDOG=1\nSTATUS=%d sessions, %d wait for clients",
+			p->crew.count[BUSY], p->crew.count[WAITING]);
+	}
+	return p->sign;
+}
+
+static void
+wait_for_requests(struct pool *p, int64_t until)
+{
+	struct epoll_event events[EVENTS];
+	sigset_t none;
+	sigemptyset(&none);
+	int n = epoll_pwait(p->crew.epoll, events, EVENTS, clock_left(until), &none);
+	for (int i = 0; i < n; i++)
+		serve(p, &p->crew.workers[events[i].data.u32]);
+	if (child_ended)
+		reap(p);
+}
+
+static void
+catch_children(void)
+{
+	struct sigaction child = { .sa_handler = on_child };
+	sigset_t blocked; /* let in only while waiting */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	sigaction(SIGCHLD, &child, NULL);
+	child_ended = 1; /* it may be that one of the smtpd before has ended meanwhile */
+}
+
+int
+pool_run(const struct pool_terms *t)
+{
+	struct pool pool = { .terms = t, .conf = t->launcher->conf,
+		.crew = { .conf = t->launcher->conf, .work = t->work, .ctx = t->ctx } };
+	struct pool *p = &pool;
+	struct log_fields f = { .event = "failed" };
+	if (crew_open(&p->crew) < 0) {
+		log_event(LOG_ERR, &f, "no memory for %d sessions", p->crew.places);
+		return EX_TEMPFAIL;
+	}
+	catch_children();
+	inherit(p);
+	p->watchdog = notify_watchdog();
+	(void)adjust(p, clock_ms());
+	notify_say("READY=1\nSTATUS=%d sessions wait for clients", p->crew.count[WAITING]);
+	while (p->end == GOING_ON || crew_alive(&p->crew) > 0) {
+		int64_t now = clock_ms();
+		int64_t until = stop(p, now);
+		until = clock_earlier(until, adjust(p, now));
+		until = clock_earlier(until, rest(p, now));
+		until = clock_earlier(until, give_sign(p, now));
+		until = clock_earlier(until, p->crew.rounds);
+		wait_for_requests(p, until);
+		crew_make_rounds(&p->crew, clock_ms());
+	}
+	return EXIT_SUCCESS;
+}
