@@ -29,17 +29,20 @@ room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
 COMMON = lib mail conf queue process
 ROOMS = $(COMMON) session dns delivery sending report secrets
 
+# What they free while they serve one client after the other is overwritten (lib/forget.c).
+FORGET = -Wl,--wrap=free,--wrap=realloc
+
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
 $(B)/smtpd: $(B)/smtpd.o $(call room,session) $(B)/common.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) -Wl,--wrap=free,--wrap=realloc -o $@ $^ \
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(STATIC) $(FORGET) -o $@ $^ \
 		-lidn2 -lunistring
 
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lsystemd -lidn2 -lssl -lcrypto
 
 $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) $(FORGET) -o $@ $^ -lssl -lcrypto
 
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt

@@ -48,7 +48,8 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 	else
 		r = conf_load(c, &o->conf, from, why);
 	log_open(r == 0 ? c->log : LOG_TO_AUTO, name, journal);
-	if (r == 0 && !o->check && !o->serve && o->login == NULL) /* others were started by these */
+	/* others were started by these */
+	if (r == 0 && !o->check && !o->serve && !o->wait && o->login == NULL)
 		tell_doubts(c);
 	return r;
 }
