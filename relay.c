@@ -41,6 +41,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/check.h"
+#include "process/counts.h"
 #include "process/log.h"
 #include "process/program.h"
 #include "process/ring.h"
@@ -134,6 +135,19 @@ make_room_for_files(struct relay *r)
 	*most = fit > 0 ? fit : 1;
 }
 
+/* Of the file of counts a relay maps the counters alone. Without them mail goes all the same. */
+static void
+begin_to_count(const struct relay *r)
+{
+	struct log_fields f = { .event = "counters" };
+	int err = counts_map(r->common.who.runtime, NULL);
+	const char *why = err < 0 ? strerror(-err) : !counters_fit() ? COUNTS_FOREIGN : NULL;
+	if (why != NULL)
+		log_event(LOG_WARNING, &f, "runtime %s: %s: this relay does not count",
+			r->common.who.runtime, why);
+	counters_one(COUNTER_RELAYS);
+}
+
 /* What a process that talks to hosts begins with. Exit status: 0, or why it cannot. */
 static int
 begin(struct relay *r)
@@ -141,6 +155,7 @@ begin(struct relay *r)
 	struct log_fields f = { .event = "failed" };
 	(void)mallopt(M_ARENA_MAX, ARENAS);
 	(void)mallopt(M_MMAP_THRESHOLD, LARGE);
+	begin_to_count(r);
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	prepare(r);

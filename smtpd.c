@@ -12,7 +12,11 @@
  * may fail at any moment: a message is in the spool whole, or not at all. The protocol is one table
  * (session/commands.c), its texts another (session/reply.h).
  *
- * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong.
+ * `smtpd --check`, `--hash` and `--counters` are for the operator, on a command line: there is no
+ * client.
+ *
+ * Exit status: 0; 66 there are no counters to print; 75 the spool cannot be used; 78 the
+ * configuration is wrong.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,11 +31,13 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/check.h"
+#include "process/counts.h"
 #include "process/launch.h"
 #include "process/listen.h"
 #include "process/log.h"
 #include "process/monitor.h"
 #include "process/pool.h"
+#include "process/numbers.h"
 #include "process/program.h"
 #include "process/request.h"
 #include "process/ring.h"
@@ -62,6 +68,7 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 {
 	struct log_fields f = { .event = "failed" };
 	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+	(void)counters_fit();
 	say_reply(s, r);
 	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
 	return status;
@@ -88,16 +95,18 @@ is_counted(const struct session *s, const struct peer *p)
 	return !peer_is_local(p, &s->conf.receive) || peer_is_proxy(p, &s->conf.receive);
 }
 
-/* What clients' networks do is counted, if it can be: mail is more than limits. */
+/*
+ * What is done is counted, and what clients' networks do, if it can be: mail is more than numbers
+ * and limits.
+ */
 static void
-count_clients(struct session *s, bool counted)
+count(struct session *s, bool counted)
 {
 	struct log_fields f = { .event = "limits" };
-	int r = runtime_check(s->conf.who.runtime);
+	struct quota *table = counted ? &s->counts : NULL;
+	int r = counts_map(s->conf.who.runtime, table);
 	if (r == -ENOENT && runtime_make(s->conf.who.runtime, geteuid(), getegid()) == 0)
-		r = 0;
-	if (r == 0 && counted)
-		r = quota_open(&s->counts, s->conf.who.runtime);
+		r = counts_map(s->conf.who.runtime, table);
 	if (r < 0)
 		log_event(LOG_WARNING, &f, "runtime %s: %s: " RUNTIME_MISSED,
 			s->conf.who.runtime, strerror(-r));
@@ -107,12 +116,12 @@ count_clients(struct session *s, bool counted)
 static int
 prepare(struct session *s, bool counted, struct buf *why)
 {
+	count(s, counted);
 	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0) {
 		spool_explain(s->conf.who.spool, r, why);
 		return r;
 	}
-	count_clients(s, counted);
 	tended_begin(&s->spool, clock_wall());
 	return 0;
 }
@@ -237,6 +246,8 @@ answer_operator(struct conf *c, struct conf_origins *from, const struct options 
 {
 	if (o->check)
 		return surroundings_check(o, c, from);
+	if (o->counters)
+		return numbers_print(c->who.runtime, stdout);
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
 	return EX_UNAVAILABLE;
 }
@@ -252,8 +263,8 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	bool operator = o.check || o.hash != NULL;
 	auto_buf unbound = buf_new(LIMIT_COMMAND);
+	bool operator = o.check || o.counters || o.hash != NULL;
 	int listeners = operator ? 0 : find_listeners(&o, &unbound);
 	if (operator)
 		stdfds_close_from(STDERR_FILENO + 1);

@@ -41,6 +41,8 @@ give_lane_up(struct courier *c, enum outcome o)
 		c->work.state.attempts++;
 	c->work.state.down = true;
 	c->work.state.next = next;
+	bool ours = c->work.outage == OUTAGE_SURE;
+	counters_one(counters_of_lane(ours ? CLASS_OURS : c->work.cause));
 	int err = lane_set_down(&c->tour->lane, c->work.state.attempts, next, why);
 	struct log_fields f = { .event = "deferred", .lane = c->tour->lane.name };
 	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", c->tour->lane.name, why,
@@ -132,6 +134,7 @@ connect_lane(struct courier *c)
 	meet_leave(c);
 	if (c->work.lost >= LOST_IN_A_ROW) {
 		meet_failed(c);
+		c->work.cause = CLASS_LOST;
 		give_lane_up(c, SOFT);
 		return SOFT;
 	}

@@ -38,6 +38,7 @@
 #include "delivery/race.h"
 #include "delivery/schedule.h"
 #include "delivery/suspects.h"
+#include "process/counters.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
 #include "sending/link.h"
@@ -61,6 +62,7 @@ struct flight {
 	struct job job;
 	int next;            /* the first recipient that was in no job yet */
 	int parts;           /* jobs so far */
+	int64_t begun;       /* clock_ms, when the first of them was */
 	struct flight *free; /* the next one that is unused */
 };
 
@@ -95,7 +97,8 @@ found_note_next(struct found *found, int64_t next)
 struct work {
 	struct conf_delivery delivery; /* what its route says, else what is common */
 	struct lane_state state;
-	enum outcome verdict;         /* DONE: it is worth trying; else c->why says why it is not */
+	enum outcome verdict;         /* DONE: it is worth trying; else c->why says why not, */
+	enum counters_class cause;    /* ... and this is what to count it for */
 	bool met;                     /* the connection is for this lane */
 	bool parked;                  /* the lane has to wait for a connection to `to` */
 	struct exchangers exchangers; /* its hosts, once they are known */

@@ -87,6 +87,7 @@ log_doubt(const struct courier *c, const struct message *m)
 {
 	struct log_fields f = { .event = "doubt", .queue_id = m->id, .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
+	counters_one(COUNTER_DUPLICATES);
 	log_event(LOG_NOTICE, &f,
 		"%s: sent to %s, and the connection was lost before the answer: possible duplicate",
 		m->id, c->link.terms.name);
@@ -145,6 +146,8 @@ end_flight(struct courier *c, struct flight *f, bool rest, struct found *found)
 	enum job_end end = f->job.end;
 	bool untried = end == JOB_UNTRIED, next_host = connect_judge(c, &f->m, end);
 	say_why(c, &f->m, untried || rest);
+	if (end == JOB_ANSWERED)
+		counters_time(COUNTER_DELIVERY_TIME, clock_ms() - f->begun);
 	if (next_host)
 		log_next_host(c, &f->m);
 	if ((next_host && !settle_any_end(&f->m)) || (untried && f->parts == 1)) {
@@ -184,6 +187,7 @@ void
 flight_take_off(struct courier *c, struct flight *f, struct found *found)
 {
 	f->next = f->parts = f->job.n = 0;
+	f->begun = clock_ms();
 	f->job.m = &f->m;
 	(void)next_job(c, f);
 	c->turn.in_flight = true;

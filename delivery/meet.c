@@ -4,6 +4,7 @@
 #include "delivery/destinations.h"
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
+#include "delivery/settle.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
@@ -30,6 +31,7 @@ meet_find_hosts(struct courier *c)
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->routed = o == DONE;
 	w->unfound = o;
+	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	if (o == SOFT)
 		w->outage = w->exchangers.unreached ? OUTAGE_SURE
 			: outage_is_now()           ? OUTAGE_LIKELY
@@ -129,6 +131,9 @@ log_connection(const struct courier *c)
 	auto_buf how = buf_new(EVENT_SIZE);
 	struct log_fields f = { .event = "connected", .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
+	counters_one(COUNTER_HOSTS_CONNECTED);
+	if (c->link.proof.tls != NULL)
+		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
 	link_describe(&c->link, &how);
 	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
 		c->link.terms.name, (int)how.n, how.p);
@@ -172,6 +177,15 @@ meet_failed(struct courier *c)
 	note_failure(c);
 }
 
+/* What to count it for that a conversation came to nothing before the first message. */
+static enum counters_class
+cause_of(const struct courier *c)
+{
+	const struct link_proof *proof = &c->link.proof;
+	return proof->refused ? CLASS_AUTH
+		: proof->unprotected ? CLASS_TLS : settle_class(buf_span(&c->why), CLASS_LOST);
+}
+
 /* Connects to the next host that greets. SOFT: there is none left. */
 static enum outcome
 follow_race(struct courier *c)
@@ -183,6 +197,7 @@ follow_race(struct courier *c)
 			log_connection(c);
 			return DONE;
 		}
+		c->work.cause = cause_of(c);
 		meet_leave(c);
 		if (c->link.proof.refused)
 			log_refusal(c);
@@ -210,10 +225,12 @@ begin_race(struct courier *c)
 {
 	struct work *w = &c->work;
 	race_end(&w->race);
+	w->cause = CLASS_OURS;
 	w->extra = turns_has_others(c);
 	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
 	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
 		return SOFT;
+	w->cause = CLASS_CONNECT;
 	w->race.extra = w->extra;
 	return follow_race(c);
 }
@@ -243,6 +260,7 @@ meet_any(struct courier *c)
 	buf_reset(&c->why);
 	if (c->relay->unable.n > 0) {
 		buf_add(&c->why, buf_span(&c->relay->unable));
+		c->work.cause = CLASS_AUTH;
 		return SOFT;
 	}
 	o = next ? go_on_with_race(c) : begin_race(c);

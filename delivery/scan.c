@@ -49,8 +49,7 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 	} else if (!message_waits(m)) {
 		settle_message(c, m, false, found); /* it could not be removed the last time */
 	} else if (settle_is_too_late(m)) {
-		settle_all(c, m, HARD,
-			span_of("554 5.4.7 not delivered by the time the sender asked for"), found);
+		settle_too_late(c, m, found);
 	} else if (c->work.verdict == DONE && connect_lane(c) == DONE) {
 		flight_take_off(c, f, found);
 		return true;
@@ -74,6 +73,7 @@ set_aside(const struct courier *c, const char *id, struct found *found)
 {
 	struct log_fields f = { .event = "aside", .queue_id = id, .lane = c->tour->lane.name };
 	int err = message_set_aside(&c->relay->spool, &c->tour->lane, id);
+	counters_one(COUNTER_SET_ASIDE);
 	log_event(LOG_ERR, &f, "%s: not a whole message, never acknowledged: moved to aside/%s%s",
 		id, err < 0 ? ": " : "", err < 0 ? strerror(-err) : "");
 	if (err < 0)
@@ -93,6 +93,7 @@ is_markable(const struct courier *c, const struct message *m, struct found *foun
 	if (err == 0)
 		return true;
 	struct log_fields f = { .event = "spool", .queue_id = m->id, .lane = c->tour->lane.name };
+	counters_one(COUNTER_SPOOL_FAILURES);
 	log_event(LOG_ERR, &f, "%s: not sent, for what becomes of it could not be written down: %s",
 		m->id, strerror(-err));
 	found->last = found->stop = true;
@@ -141,6 +142,7 @@ work_on_message(struct courier *c, struct flight *f, const char *id, bool tried,
 		found_note_next(found, clock_wall() + BUSY_RETRY);
 		if (err != -EAGAIN) {
 			struct log_fields l = { .event = "spool", .queue_id = id };
+			counters_one(COUNTER_SPOOL_FAILURES);
 			log_event(LOG_ERR, &l, "%s: cannot open: %s", id, strerror(-err));
 		}
 	}

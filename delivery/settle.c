@@ -8,14 +8,44 @@
 #include "lib/clock.h"
 #include "process/log.h"
 #include "queue/tended.h"
+#include "report/diagnosis.h"
 #include "report/dsn.h"
+#include "sending/body.h"
 
 enum {
+	US_PER_MS = 1000,
 	EXPIRE_ATTEMPTS = 3, /* at least, before age alone ends a message: clocks jump (J12) */
 	JITTER = 10,         /* a wait is shorter than scheduled by a random part, up to 1/JITTER */
 };
 
 /* ---- what happened ---------------------------------------------------------------------- */
+
+enum counters_class
+settle_class(struct span text, enum counters_class otherwise)
+{
+	struct diagnosis d;
+	diagnosis_parse(text, '5', &d);
+	if (d.reply)
+		return d.words.p[0] == '5' ? CLASS_HOST_5YZ : CLASS_HOST_4YZ;
+	bool ours = span_istarts(d.words, span_of(BODY_NOT_SENT)) ||
+		span_istarts(d.words, span_of(BODY_SPOOL));
+	return ours ? CLASS_OURS : otherwise;
+}
+
+/* `soon`: who waits is tried again at once, which is no end of an attempt. */
+static void
+count_recipient(const struct courier *c, const struct message *m, const struct rcpt *to, bool soon)
+{
+	enum counters_class why = settle_class(buf_span(&to->text),
+		c->work.verdict == DONE ? CLASS_LOST : c->work.cause);
+	if (to->outcome == SOFT && !soon)
+		counters_one(counters_of_deferred(why));
+	if (to->outcome == SOFT)
+		return;
+	counters_one(to->outcome == DONE ? COUNTER_DELIVERED
+			: to->expired    ? COUNTER_BOUNCED_EXPIRED : counters_of_bounced(why));
+	counters_time(COUNTER_QUEUE_TIME, (clock_wall_us() - id_time_us(m->id)) / US_PER_MS);
+}
 
 static void
 log_recipient(const struct courier *c, const struct message *m, const struct rcpt *to, int64_t next)
@@ -154,15 +184,18 @@ report(const struct courier *c, const struct message *m, bool waits)
 	int told = dsn_queue(m, &c->relay->spool, &c->relay->common, due != 0, id, lane);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = c->tour->lane.name };
 	if (told < 0) {
+		counters_one(COUNTER_SPOOL_FAILURES);
 		log_event(LOG_ERR, &f, "%s: cannot queue the report: %s; keeping what failed",
 			m->id, strerror(-told));
 		return told;
 	}
 	if (told == DSN_SENDER || told == DSN_DOUBLE_BOUNCE) {
+		counters_one(COUNTER_REPORTS);
 		notes_tell_of(c->relay, lane);
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
 			told == DSN_SENDER ? "sender" : "double_bounce", id);
 	} else if (settle_any(m, HARD)) {
+		counters_one(COUNTER_REPORTS_DROPPED);
 		log_event(LOG_NOTICE, &f, "%s: dropped: %s", m->id,
 			told == DSN_NOBODY ? "no sender to tell" : "nobody wants to be told");
 	}
@@ -187,14 +220,17 @@ settle_failures(const struct courier *c, struct message *m, bool soon)
 			continue;
 		if (to->outcome == SOFT && old) {
 			to->outcome = HARD;
+			to->expired = true;
 			buf_puts(&to->text, " (given up: 5.4.7 too old)");
 		}
 	}
 	if (report(c, m, !soon) == 0)
 		return;
 	for (int i = 0; i < m->n; i++)
-		if (!m->rcpt[i].settled && m->rcpt[i].outcome == HARD)
+		if (!m->rcpt[i].settled && m->rcpt[i].outcome == HARD) {
 			m->rcpt[i].outcome = SOFT;
+			m->rcpt[i].expired = false;
+		}
 }
 
 /* Something about this message could not be written down. */
@@ -202,6 +238,7 @@ static void
 log_trouble(const struct message *m, const char *what, int err, const char *then)
 {
 	struct log_fields f = { .event = "spool", .queue_id = m->id };
+	counters_one(COUNTER_SPOOL_FAILURES);
 	log_event(LOG_ERR, &f, "%s: cannot %s: %s; %s", m->id, what, strerror(-err), then);
 }
 
@@ -249,8 +286,13 @@ settle_message(const struct courier *c, struct message *m, bool unfinished, stru
 			continue;
 		waits = waits || m->rcpt[i].outcome == SOFT;
 		log_recipient(c, m, &m->rcpt[i], next);
+		count_recipient(c, m, &m->rcpt[i], soon);
 	}
 	int err = write_down(c, m, waits, next, !soon, found);
+	if (!waits && err == 0)
+		counters_one(COUNTER_MESSAGES_DONE);
+	else if (waits && !soon)
+		counters_one(COUNTER_MESSAGES_DEFERRED);
 	if (waits || err < 0)
 		found_note_next(found, err < 0 ? clock_wall() + BUSY_RETRY : next);
 	if (soon && waits && err == 0)
@@ -276,6 +318,15 @@ settle_all(const struct courier *c, struct message *m, enum outcome o, struct sp
 {
 	say_of_all(m, o, why);
 	settle_message(c, m, false, found);
+}
+
+void
+settle_too_late(const struct courier *c, struct message *m, struct found *found)
+{
+	for (int i = 0; i < m->n; i++)
+		m->rcpt[i].expired = true;
+	settle_all(c, m, HARD, span_of("554 5.4.7 not delivered by the time the sender asked for"),
+		found);
 }
 
 void

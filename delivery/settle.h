@@ -21,6 +21,12 @@ bool settle_is_too_late(const struct message *m);
 /* While the lane is down: is there nothing to tell the sender of this message? It is not opened. */
 bool settle_is_quiet(const struct courier *c, const char *id);
 
+/*
+ * What to count a failure, or an attempt that led to nothing, for: the reply of a host, if `text`
+ * is one (report/diagnosis.h); or something of ours; or else this.
+ */
+enum counters_class settle_class(struct span text, enum counters_class otherwise);
+
 /* Has a recipient that was not settled before this outcome of the attempt? */
 bool settle_any(const struct message *m, enum outcome o);
 
@@ -38,6 +44,9 @@ void settle_message(const struct courier *c, struct message *m, bool unfinished,
 /* The same, where all recipients have one outcome for one reason. */
 void settle_all(const struct courier *c, struct message *m, enum outcome o, struct span why,
 	struct found *found);
+
+/* It fails, because its time is over (settle_is_too_late). */
+void settle_too_late(const struct courier *c, struct message *m, struct found *found);
 
 /*
  * The message was not tried, for its lane is down: its sender is told that it waits, if that is

@@ -66,10 +66,16 @@ id_compare(const char *a, const char *b)
 }
 
 int64_t
-id_time(const char *id)
+id_time_us(const char *id)
 {
 	int64_t us = 0;
 	for (int i = 1; i < TIME_CHARS; i++) /* behind the priority */
 		us = us << BITS | (strchr(alphabet, id[i]) - alphabet);
-	return us / US_PER_S;
+	return us;
+}
+
+int64_t
+id_time(const char *id)
+{
+	return id_time_us(id) / US_PER_S;
 }

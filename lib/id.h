@@ -33,7 +33,8 @@ int id_priority(const char *id);
 /* Which goes first: higher priority, then age. As memcmp(3); of valid ids. */
 int id_compare(const char *a, const char *b);
 
-/* The wall-clock second in which a valid id was made. */
+/* The wall-clock second, and microsecond, in which a valid id was made. */
 int64_t id_time(const char *id);
+int64_t id_time_us(const char *id);
 
 #endif

@@ -21,6 +21,7 @@ struct options {
 	bool now;         /* ... --now */
 	bool waiting;     /* relay --waiting */
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
+	bool counters;    /* smtpd --counters */
 	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
 	bool wait;        /* ... --wait: clients come one after the other (await.h) */
 	const char *login; /* relay --login NAME: its lock is inherited at the fd of launch.h */

@@ -1,23 +1,14 @@
 #include "process/quota.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "lib/cleanup.h"
 #include "lib/clock.h"
 
 enum {
-	/* networks; 64 octets each make 256 KiB, of which a session touches a page */
-	SLOTS = 4096,
+	SLOTS = QUOTA_NETWORKS,
 	WAYS = 8,         /* places a network can take */
 	V6_PREFIX = 8,    /* octets: a /64 is one customer */
 };
-
-#define QUOTA_FILE "quota"
 
 /* `key` is written last when a place changes hands, so a half-made one belongs to nobody. */
 struct quota_slot {
@@ -26,7 +17,7 @@ struct quota_slot {
 	uint32_t unused[9];
 };
 
-_Static_assert(sizeof(struct quota_slot) == 64, "a slot is a cache line");
+_Static_assert(sizeof(struct quota_slot) == QUOTA_SIZE / SLOTS, "a slot is a cache line");
 
 /* FNV-1a of the network and the window; never 0. */
 static uint64_t
@@ -81,32 +72,10 @@ find_slot(struct quota_slot *table, const struct netaddr *a, int64_t window)
 	return least;
 }
 
-int
-quota_open(struct quota *q, const char *directory)
+void
+quota_begin(struct quota *q, void *table)
 {
-	struct stat st;
-	size_t size = sizeof(struct quota_slot) * SLOTS;
-	*q = (struct quota){ 0 };
-	auto_fd dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return -errno;
-	auto_fd fd = openat(dir, QUOTA_FILE, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
-		return -EPERM;
-	if (st.st_size > (off_t)size && ftruncate(fd, (off_t)size) < 0)
-		return -errno;
-	/* With its room: a page that has none behind it cannot be written, and the process ends. */
-	int r = st.st_size < (off_t)size ? posix_fallocate(fd, 0, (off_t)size) : 0;
-	if (r != 0)
-		return -r;
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return -errno;
-	q->table = map;
-	return 0;
+	*q = (struct quota){ .table = table };
 }
 
 void

@@ -1,7 +1,7 @@
 /*
  * quota: how much a client's network has done of late, counted across the short-lived processes.
  *
- * A small file in the runtime directory, mapped by all: a table of networks (IPv4 /32, IPv6 /64),
+ * A part of the file of counts (counts.h), mapped by all: a table of networks (IPv4 /32, IPv6 /64),
  * each with its counts in this window of time. Sessions count by atomic additions and wait for
  * nobody. The table has a fixed size: a network that finds no place takes that of the one that did
  * least, so many networks at once make the counts coarse, never large. Nothing in the file is
@@ -30,8 +30,14 @@ struct quota {
 	int64_t window;           /* s; 0: no client */
 };
 
-/* Maps the table in `directory`; before the process locks itself in. 0 or -errno. */
-int quota_open(struct quota *q, const char *directory);
+enum {
+	/* networks; 64 octets each make 256 KiB, of which a session touches a page */
+	QUOTA_NETWORKS = 4096,
+	QUOTA_SIZE = QUOTA_NETWORKS * 64, /* octets of the table */
+};
+
+/* Counts in this table, which may hold anything. */
+void quota_begin(struct quota *q, void *table);
 
 /* Counts for this client from now on, in windows of `window` s. */
 void quota_client(struct quota *q, const struct netaddr *client, int64_t window);

@@ -58,6 +58,7 @@ struct rcpt {
 	struct buf text; /* the reply, escaped, for log and report */
 	bool grey;       /* put off at RCPT, as greylists do */
 	bool crowded;    /* there was room for others in the transaction, and none for it */
+	bool expired;    /* HARD, and it is time alone that made it so */
 	bool again;      /* refused for the words that went with it: once more without them */
 	struct {
 		bool dsn, deliverby;

@@ -244,13 +244,16 @@ static enum outcome
 introduce(struct link *l)
 {
 	enum outcome o = l->terms.implicit ? shake_hands(l) : DONE;
+	l->proof.unprotected = o != DONE;
 	if (o != DONE || link_reply(l, "greeting", l->terms.conf->timeout_greeting) < 0)
 		return SOFT;
 	if (link_outcome(l->code) != DONE || link_said_more(l, "greeting"))
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
 	o = say_hello(l);
-	if (o == DONE)
+	if (o == DONE) {
 		o = protect(l);
+		l->proof.unprotected = o != DONE;
+	}
 	if (o == DONE && link_said_more(l, "EHLO"))
 		o = SOFT;
 	if (o == DONE && l->terms.login != NULL) {

@@ -42,7 +42,7 @@ body_address_fits(struct link *l, struct span address)
 {
 	if (link_can(l, CAN_SMTPUTF8) || !alabel_needs_utf8(address))
 		return true;
-	link_say(l, "not sent", NO_UTF8);
+	link_say(l, BODY_NOT_SENT, NO_UTF8);
 	return false;
 }
 
@@ -75,7 +75,7 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 		.binary = goes_as_binary(l, m), .converted = !takes_as_it_is(l, m) };
 	int r = why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, &why) : 0;
 	if (r < 0 && r != -EILSEQ) {
-		link_say(l, "spool", strerror(-r));
+		link_say(l, BODY_SPOOL, strerror(-r));
 		return SOFT;
 	}
 	if (r == -EILSEQ) {
@@ -87,7 +87,7 @@ body_fit(struct link *l, const struct message *m, struct text *t)
 		why = "552 5.3.4 over the limit the host announced";
 	if (why == NULL)
 		return DONE;
-	link_say(l, "not sent", why);
+	link_say(l, BODY_NOT_SENT, why);
 	/* It might be sent as it is if we did not do without BDAT for a while (L10). */
 	bool for_now = r == -EILSEQ && m->env.body == BODY_BINARYMIME &&
 		(l->terms.avoided & CAN_BINARYMIME) != 0;
@@ -103,9 +103,9 @@ cut_short(struct link *l, int err)
 	if (l->stream.broken)
 		link_say(l, "sending the message", "connection lost or stalled");
 	else if (err == -ENODATA)
-		link_say(l, "spool", "file is shorter than it was");
+		link_say(l, BODY_SPOOL, "file is shorter than it was");
 	else
-		link_say(l, "spool", strerror(-err));
+		link_say(l, BODY_SPOOL, strerror(-err));
 	return false;
 }
 

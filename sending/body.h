@@ -12,6 +12,10 @@
 #include "queue/message.h"
 #include "sending/link.h"
 
+/* How l->text begins if this side could not send: for what the host lacks, or for the disk. */
+#define BODY_NOT_SENT "not sent"
+#define BODY_SPOOL "spool"
+
 struct text {
 	const struct message *m;
 	bool converted;  /* to 7-bit */

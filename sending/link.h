@@ -75,6 +75,7 @@ struct link_proof {
 		AGAIN_CLEAR,    /* the host's TLS does not work, and the policy is `may` */
 	} again;               /* after SOFT: is a new connection to the same host worth a try? */
 	bool refused;          /* AUTH failed, which is for the operator to mend */
+	bool unprotected;      /* TLS did not come about as the policy asks for it */
 	const char *mechanism; /* of AUTH, by which we logged in; NULL: we did not */
 };
 

@@ -39,6 +39,7 @@ static void
 tell_unanswered(const struct session *s, const char *what)
 {
 	struct log_fields f = session_event(s, "check");
+	counters_one(COUNTER_CHECKS_UNANSWERED);
 	log_event(LOG_WARNING, &f, "%s_check: it cannot be run, took too long, or said something "
 		"else than OK, REJECT or DEFER", what);
 }

@@ -9,6 +9,7 @@
 
 #include "lib/clock.h"
 #include "lib/wait.h"
+#include "process/counts.h"
 #include "process/program.h"
 #include "session/commands.h"
 #include "session/proxy.h"
@@ -46,6 +47,7 @@ refuse_proxy(const struct session *s, struct span header)
 	char text[LIMIT_LOG_TEXT];
 	struct log_fields f = { .event = "refused" };
 	buf_escape_text(text, sizeof(text), header);
+	counters_one(COUNTER_PROXY_REFUSED);
 	log_event(LOG_NOTICE, &f, "refused %s, a proxy: not a PROXY header: \"%s\"",
 		s->client.peer.text, text);
 }
@@ -98,6 +100,7 @@ begins_secure(const struct session *s)
 static void
 refuse_without_word(const struct session *s, const char *why)
 {
+	counters_one(COUNTER_UNGREETED);
 	struct log_fields f = { .event = "refused" };
 	log_event(LOG_NOTICE, &f, "refused %s: %s", s->client.peer.text, why);
 }
@@ -126,9 +129,20 @@ greeting(struct session *s)
 	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
 }
 
+/* What there is to know of a session only when it is over. */
+static void
+count_end(const struct session *s, int64_t began)
+{
+	if (!s->client.secure)
+		counters_one(COUNTER_SESSIONS_CLEAR);
+	counters_time(COUNTER_SESSION_TIME, clock_ms() - began);
+}
+
 void
 loop_converse(struct session *s)
 {
+	int64_t began = clock_ms();
+	counters_one(COUNTER_CONNECTIONS);
 	bool more = meet_client(s) && say_and_count(s, greeting(s), span_of("greeting"));
 	while (more) {
 		struct span line = { 0 };
@@ -152,12 +166,24 @@ loop_converse(struct session *s)
 	(void)stream_flush(&s->client.stream, session_deadline(s, s->conf.receive.timeout_command));
 	if (s->client.linger)
 		stream_linger(&s->client.stream, LIMIT_LINGER, clock_deadline(LIMIT_LINGER_TIME));
+	count_end(s, began);
+}
+
+/* In this process, for the page is one that each has to ask the kernel for. */
+void
+loop_begin_to_count(const struct session *s)
+{
+	struct log_fields f = { .event = "limits" };
+	if (!counters_fit())
+		log_event(LOG_WARNING, &f, "runtime %s: " COUNTS_FOREIGN ": no counters are kept",
+			s->conf.who.runtime);
 }
 
 /* Whoever comes then takes no time: neither the word of a proxy nor a handshake is waited for. */
 void
 loop_turn_away(struct session *s)
 {
+	counters_one(COUNTER_CONNECTIONS);
 	receive_client(s);
 	bool may = session_may(s, QUOTA_CONNECTIONS);
 	if (begins_secure(s))
@@ -172,6 +198,7 @@ loop_main(struct session *s, const struct peer *peer)
 {
 	prctl(PR_SET_PDEATHSIG, SIGTERM); /* there is no session without its monitor */
 	log_reconnect_by(helper_log, s->monitor);
+	loop_begin_to_count(s);
 	session_begin(s, peer);
 	struct log_fields f = { .event = "sandbox" };
 	if (!program_lock_in(SANDBOX_SESSION, &s->spool, s->monitor, &f)) {

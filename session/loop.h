@@ -17,6 +17,9 @@ int loop_main(struct session *s, const struct peer *peer);
 /* A session needs no environment. It is overwritten, because it may hold secrets. */
 void loop_forget_environment(void);
 
+/* Is what it counts in ours? Before it counts (counters.h). */
+void loop_begin_to_count(const struct session *s);
+
 /* Talks to the client until the end. */
 void loop_converse(struct session *s);
 

@@ -29,8 +29,17 @@ static void
 log_failure(struct session *s, int err)
 {
 	struct log_fields f = session_event(s, "refused");
+	counters_one(COUNTER_SPOOL_FAILURES);
 	log_event(LOG_ERR, &f, "%s: not queued: spool: %s; the client was told to try again",
 		s->client.transaction.draft.id, strerror(-err));
+}
+
+static void
+count_message(const struct transaction *t)
+{
+	counters_one(COUNTER_MESSAGES_ACCEPTED);
+	counters_add(COUNTER_RECIPIENTS_ACCEPTED, (uint64_t)t->draft.recipients);
+	counters_add(COUNTER_OCTETS_ACCEPTED, (uint64_t)t->size);
 }
 
 /* The end of the data was read: queues the message, or refuses it. */
@@ -42,6 +51,7 @@ finish_data(struct session *s)
 	enum reply r = transaction_finish(t, &err);
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
+		count_message(&s->client.transaction);
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
 		session_keep(s, QUOTA_RECIPIENTS);

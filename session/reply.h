@@ -14,7 +14,8 @@ enum reply_kind {
 	REPLY_OK,    /* went well */
 	REPLY_ERROR, /* counts against max_errors */
 	REPLY_SPARE, /* refused, but no error: a client that pipelines could not know */
-	REPLY_CLOSE, /* the connection ends after it */
+	REPLY_CLOSE, /* refused, and the connection ends after it */
+	REPLY_LEAVE, /* the client wants to go */
 };
 
 #define REPLY_TABLE(X) \
@@ -30,7 +31,7 @@ enum reply_kind {
 	X(HELP, "214", \
 		"2.0.0 Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH HELP " \
 		"QUIT", OK) \
-	X(BYE, "221", "2.0.0 Bye", CLOSE) \
+	X(BYE, "221", "2.0.0 Bye", LEAVE) \
 	X(START_TLS, "220", "2.0.0 Ready to start TLS", OK) \
 	X(HELO_SYNTAX, "501", "Syntax: HELO hostname", ERROR) \
 	X(EHLO_SYNTAX, "501", "Syntax: EHLO hostname", ERROR) \

@@ -78,10 +78,32 @@ say_line(struct session *s, const char *code, bool last, const char *text)
 	say_bytes(s, buf_span(&b));
 }
 
+/* The counter of each reply that refuses. */
+static const uint16_t counter_of[] = {
+#define COUNTED_OK(id) COUNTERS
+#define COUNTED_LEAVE(id) COUNTERS
+#define COUNTED_ERROR(id) COUNTER_REFUSED_##id
+#define COUNTED_SPARE(id) COUNTER_REFUSED_##id
+#define COUNTED_CLOSE(id) COUNTER_REFUSED_##id
+#define COUNTED(id, code, text, kind) [R_##id] = COUNTED_##kind(id),
+	REPLY_TABLE(COUNTED)
+#undef COUNTED
+};
+
+static void
+count_refusal(enum reply r, const char *code)
+{
+	if (counter_of[r] == COUNTERS)
+		return;
+	counters_one(code[0] == '4' ? COUNTER_REFUSED_4YZ : COUNTER_REFUSED_5YZ);
+	counters_one(counter_of[r]);
+}
+
 void
 say_reply(struct session *s, enum reply r)
 {
 	const struct reply_row *row = reply_row(r);
+	count_refusal(r, row->code);
 	const char *text = row->text; /* of the line to come */
 	size_t next = 0;
 	for (const char *e; r == R_EHLO && (e = offers_extension(s, &next)) != NULL; text = e)
@@ -107,9 +129,10 @@ bool
 say_and_count(struct session *s, enum reply r, struct span what)
 {
 	enum reply_kind kind = reply_row(r)->kind;
-	if (kind == REPLY_ERROR || (kind == REPLY_CLOSE && r != R_BYE)) {
+	if (kind == REPLY_ERROR || kind == REPLY_CLOSE) {
 		log_refused(s, r, what);
 		session_count(s, QUOTA_ERRORS, r != R_CROWDED);
+		counters_one(COUNTER_ERRORS);
 		if (kind == REPLY_ERROR && (++s->client.errors >= s->conf.receive.max_errors ||
 						   !session_may(s, QUOTA_ERRORS))) {
 			say_reply(s, r);
@@ -119,8 +142,8 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	}
 	say_reply(s, r);
 	/* A client over its quota gets no time; nor do those who find no place. */
-	s->client.linger = kind == REPLY_CLOSE && r != R_BYE && r != R_QUOTA && r != R_CROWDED;
-	return kind != REPLY_CLOSE && !s->client.stream.broken;
+	s->client.linger = kind == REPLY_CLOSE && r != R_QUOTA && r != R_CROWDED;
+	return kind != REPLY_CLOSE && kind != REPLY_LEAVE && !s->client.stream.broken;
 }
 
 enum reply

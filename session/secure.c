@@ -19,6 +19,7 @@ start_tls(struct session *s)
 	int fd = helper_tls(s->monitor, session_deadline(s, s->conf.tls.timeout), s->stop);
 	if (fd < 0) {
 		s->client.tls_failed = true;
+		counters_one(COUNTER_TLS_FAILED);
 		log_event(LOG_NOTICE, &f, "no TLS with %s: tls did not get ready",
 			s->client.peer.text);
 		return fd;
@@ -47,6 +48,14 @@ secure_starttls(struct session *s, struct span arg)
 	return R_START_TLS;
 }
 
+static void
+count_version(const char *version)
+{
+	counters_one(strcmp(version, "TLSv1.3") == 0 ? COUNTER_SESSIONS_TLS_1_3
+			: strcmp(version, "TLSv1.2") == 0 ? COUNTER_SESSIONS_TLS_1_2
+							  : COUNTER_SESSIONS_TLS_OLD);
+}
+
 bool
 secure_handshake(struct session *s)
 {
@@ -61,10 +70,12 @@ secure_handshake(struct session *s)
 	close(c->tls_ready);
 	c->tls_ready = -1;
 	if (!shaken) {
+		counters_one(COUNTER_TLS_FAILED);
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->client.peer.text);
 		return false;
 	}
 	s->client.secure = true;
+	count_version(s->client.tls.version);
 	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->client.tls.version, s->client.peer.text,
 		s->client.tls.cipher, s->client.tls.client[0] != '\0' ? ", certificate of " : "",
 		s->client.tls.client);
@@ -137,11 +148,13 @@ authenticate(struct session *s, const char *mechanism, const struct span *first,
 			return r;
 	}
 	if (answer->result == AUTH_DONE) {
+		counters_one(COUNTER_AUTH_OK);
 		remember_user(s, answer);
 		return R_AUTH_OK;
 	}
 	if (answer->result != AUTH_REFUSED)
 		return answer->result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
+	counters_one(COUNTER_AUTH_FAILED);
 	session_keep(s, QUOTA_AUTH_FAILURES);
 	return ++s->client.auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
 }

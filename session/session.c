@@ -88,6 +88,7 @@ void
 session_lost(struct session *s, const char *where)
 {
 	struct log_fields f = session_event(s, "lost");
+	counters_one(COUNTER_SESSIONS_LOST);
 	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->client.peer.text, where);
 }
 

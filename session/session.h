@@ -18,6 +18,7 @@
 #include "lib/stream.h"
 #include "lib/tlsinfo.h"
 #include "process/authwire.h"
+#include "process/counters.h"
 #include "process/log.h"
 #include "process/quota.h"
 #include "queue/spool.h"

@@ -176,6 +176,7 @@ worker_main(const struct worker_terms *t, enum pool_role role)
 	log_reconnect_by(helper_log, w.s->monitor);
 	if (!program_lock_in(SANDBOX_WORKER, &w.s->spool, w.s->monitor, &f))
 		return EX_TEMPFAIL;
+	loop_begin_to_count(w.s);
 	serve_all(&w, role);
 	return EXIT_SUCCESS;
 }

@@ -116,7 +116,7 @@ FAULTS = [
     ({"spool": "/etc/hostname"}, 78, "spool /etc/hostname: it is not a directory"),
     ({"spool": "/usr"}, 78, "spool /usr: it belongs to user 0 and not to "),
     ({"min_free": "1000G"}, 78, "less than min_free "),
-    ({"runtime": "/nonexistent/run"}, 0, "runtime /nonexistent/run: No such file or directory: clients are not counted"),
+    ({"runtime": "/nonexistent/run"}, 0, "runtime /nonexistent/run: No such file or directory: nothing is counted"),
     ({"runtime": "/usr"}, 0, "runtime /usr: Permission denied"),
     ({"hostname": "192.0.2.1"}, 78, "hostname 192.0.2.1: no host can have this name"),
     ({"postmaster": ""}, 0, "postmaster is not set, and nothing takes mail for mx.test.example"),

@@ -146,7 +146,7 @@ def test_runtime_directory_is_missing(postern):
     missing = postern.where / "no" / "such"
     for _ in range(2):
         assert postern.pipe("QUIT\r\n", runtime=missing).startswith("220 ")
-    postern.wait_logged(f"runtime {missing}: No such file or directory: clients are not counted", 2)
+    postern.wait_logged(f"runtime {missing}: No such file or directory: nothing is counted", 2)
     p = subprocess.run(postern.command("smtpd", "--check", runtime=missing), stderr=subprocess.PIPE, text=True,
                        stdout=subprocess.DEVNULL, env=postern.environment(), check=True)
     assert "limit_ keys not in force" in p.stderr
@@ -171,7 +171,7 @@ def test_root_makes_the_runtime_directory(postern):
     assert as_root(postern, "nobody").startswith("220 ")
     st = postern.runtime.stat()
     assert (st.st_uid, st.st_mode & 0o777) == (NOBODY, 0o700)
-    assert "clients are not counted" not in postern.settled()
+    assert "nothing is counted" not in postern.settled()
 
 
 def test_configuration_for_root_alone(postern):

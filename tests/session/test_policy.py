@@ -64,6 +64,7 @@ def runtime(postern):
     return postern.runtime
 
 
+COUNTS, COUNTS_SIZE = "counts-2", 4096 + 262144 # counters, and behind them the table of networks
 QUOTA = "421 4.7.0 mx.test.example Error: too much from your network, try again later"
 
 
@@ -75,7 +76,7 @@ def test_connections_of_a_network(postern, runtime):
     assert Client(postern, "2001:db8::1", limit_connections=2).greeting.startswith("220")
     for _ in range(3):
         assert Client(postern, limit_connections=2).greeting.startswith("220")
-    assert (runtime / "quota").stat().st_mode & 0o777 == 0o600
+    assert (runtime / COUNTS).stat().st_mode & 0o777 == 0o600
 
 
 def test_handshakes_of_a_network(secure, runtime):
@@ -188,16 +189,16 @@ def test_errors_of_a_network(postern, runtime):
     assert c.reply().startswith("421") and c.reply() == ""
 
 
-@pytest.mark.parametrize("content", [b"", b"x", b"\xff" * 262144, b"y" * 1000000],
+@pytest.mark.parametrize("content", [b"", b"x", b"\xff" * COUNTS_SIZE, b"y" * 1000000],
                          ids=["empty", "short", "nonsense", "long"])
 def test_counts_are_only_numbers(postern, runtime, content):
     """K13: whatever stands in the file, sessions go on, and it has its size again."""
-    path = runtime / "quota"
+    path = runtime / COUNTS
     path.write_bytes(content)
     if os.geteuid() == 0:
         os.chown(path, NOBODY, NOBODY)
     assert Client(postern, "192.0.2.1", limit_connections=0).greeting.startswith("220")
-    assert path.stat().st_size == 262144
+    assert path.stat().st_size == COUNTS_SIZE
 
 
 @pytest.mark.parametrize("trouble", ["absent", "link", "directory"])
@@ -206,9 +207,9 @@ def test_no_counts_no_trouble(postern, runtime, trouble):
     if trouble == "absent":
         runtime.rmdir()
     elif trouble == "link":
-        (runtime / "quota").symlink_to("/dev/null")
+        (runtime / COUNTS).symlink_to("/dev/null")
     else:
-        (runtime / "quota").mkdir()
+        (runtime / COUNTS).mkdir()
     assert Client(postern, "192.0.2.1", limit_connections=1).greeting.startswith("220")
     if trouble != "absent" or os.geteuid() == 0: # else it was made
         assert "limit_ keys not in force" in postern.logged() # L55

@@ -187,7 +187,8 @@ class Hosts:
         ours = {f"{socket.inet_aton(a)[::-1].hex().upper()}:{self.port:04X}" for a in self.addresses}
         waiting = "02" # SYN_SENT
         with open("/proc/net/tcp", encoding="ascii") as f:
-            return sum(line.split()[2] in ours and line.split()[3] == waiting for line in f)
+            found = [line.split()[1:4] for line in f] # one may be listed twice while others come and go
+        return len({(here, there) for here, there, state in found if there in ours and state == waiting})
 
     def caught(self):
         """Connections that are at the point where nothing comes any more."""

@@ -3,8 +3,8 @@
 
 #include <sys/stat.h>
 
+#include "process/counts.h"
 #include "session/proxy.h"
-#include "process/quota.h"
 
 #define X20 "xxxxxxxxxxxxxxxxxxxx"
 #define X216 X20 X20 X20 X20 X20 X20 X20 X20 X20 X20 "1234567890123456"
@@ -102,7 +102,7 @@ hit(const char *directory, const char *client)
 {
 	struct quota q;
 	struct netaddr a = address(client);
-	assert_int_equal(quota_open(&q, directory), 0);
+	assert_int_equal(counts_map(directory, &q), 0);
 	quota_client(&q, &a, 1000000000); /* a window that does not end in this test */
 	return quota_add(&q, QUOTA_CONNECTIONS, 1);
 }
@@ -123,7 +123,7 @@ test_counts(void **state)
 	struct quota none = { 0 };
 	assert_int_equal(quota_add(&none, QUOTA_ERRORS, 5), 0);
 	assert_int_equal(quota_count(&none, QUOTA_ERRORS), 0);
-	snprintf(file, sizeof(file), "%s/quota", where);
+	snprintf(file, sizeof(file), "%s/" COUNTS_FILE, where);
 	unlink(file);
 	rmdir(where);
 }

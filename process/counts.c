@@ -1,0 +1,50 @@
+#include "process/counts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+enum { PATH_SIZE = 1024 }; /* of the longest path */
+
+/* Sees to it that it is ours, and as long as it is. 0 or -errno. */
+static int
+make_fit(int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid())
+		return -EPERM;
+	if (st.st_size > (off_t)COUNTS_SIZE && ftruncate(fd, (off_t)COUNTS_SIZE) < 0)
+		return -errno;
+	/* With its room: a page that has none behind it cannot be written, and the process ends. */
+	return st.st_size < (off_t)COUNTS_SIZE ? -posix_fallocate(fd, 0, (off_t)COUNTS_SIZE) : 0;
+}
+
+int
+counts_map(const char *directory, struct quota *quota)
+{
+	char path[PATH_SIZE];
+	size_t size = quota != NULL ? COUNTS_SIZE : COUNTERS_SIZE;
+	if (snprintf(path, sizeof(path), "%s/" COUNTS_FILE, directory) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	auto_fd fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		return -errno;
+	int r = make_fit(fd);
+	if (r < 0)
+		return r;
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	counters_begin(map);
+	if (quota != NULL)
+		quota_begin(quota, (char *)map + COUNTERS_SIZE);
+	return 0;
+}
