@@ -83,19 +83,26 @@ struct standby {
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-/* Each path of a list, which may be a credential. */
+/* A path, which may be a credential. */
+static bool
+stamp_path(struct stamps *s, struct span value)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	char *path = strndup(value.p, value.n);
+	bool fine = path != NULL && credential_path(&path, &why) == 0 &&
+		stamp_add(s, path, STAMP_FILE);
+	free(path);
+	return fine;
+}
+
+/* Each of a list. */
 static bool
 stamp_list(struct stamps *s, const char *list)
 {
 	bool all = true;
 	struct span words = span_of(list != NULL ? list : "");
-	for (struct span word; all && (word = span_word(&words, " \t,")).n > 0;) {
-		auto_buf why = buf_new(LIMIT_COMMAND);
-		char *path = strndup(word.p, word.n);
-		all = path != NULL && credential_path(&path, &why) == 0 &&
-			stamp_add(s, path, STAMP_FILE);
-		free(path);
-	}
+	for (struct span word; all && (word = span_word(&words, " \t,")).n > 0;)
+		all = stamp_path(s, word);
 	return all;
 }
 
@@ -113,7 +120,8 @@ static bool
 stamp_auth(struct stamps *s, const struct conf *c)
 {
 	return c->auth.saslauthd == NULL && c->auth.dovecot == NULL &&
-		stamp_add(s, c->who.auth_path, STAMP_FILE) && stamp_list(s, c->auth.users);
+		stamp_add(s, c->who.auth_path, STAMP_FILE) &&
+		(c->auth.users == NULL || stamp_path(s, span_of(c->auth.users)));
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */

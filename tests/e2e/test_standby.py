@@ -32,7 +32,7 @@ def hashed(postern, name, password):
 
 def write_users(postern, *users):
     """In place of the file that there is, in one step."""
-    path, new = postern.where / "users", postern.where / "users.new"
+    path, new = postern.where / getattr(postern, "users", "users"), postern.where / "users.new"
     new.write_text("".join(hashed(postern, *u) for u in users))
     own(new)
     new.chmod(0o600)
@@ -321,8 +321,11 @@ def test_certificate_is_swapped_under_load(start, secure, pki):
         load.end()
 
 
-def test_users_change(start, secure):
+@pytest.mark.parametrize("name", ["users", "our users"])
+def test_users_change(start, secure, name):
     """L59: a password that is new works at once, and one that was works no more."""
+    secure.users = name
+    secure.settings["auth_users"] = write_users(secure, (NAME, PASSWORD))
     pool = start()
     settled(pool, "auth")
     for password in ("another one", PASSWORD, "a third one"):
