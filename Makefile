@@ -33,15 +33,16 @@ room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
 COMMON = lib mail conf queue process
 ROOMS = $(COMMON) session dns delivery sending report secrets
 
+# What they free while they serve one client after the other is overwritten (lib/forget.c).
+FORGET = -Wl,--wrap=free,--wrap=realloc
+
 all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
 
-# What is freed is overwritten where one client follows another (lib/forget.h).
-WIPING = -Wl,--wrap=free,--wrap=realloc
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
 ifeq ($(MUSL),)
 $(B)/smtpd: $(SMTPD)
-	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(WIPING) $(STATIC) -o $@ $^ -lidn2 -lunistring
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(FORGET) $(STATIC) -o $@ $^ -lidn2 -lunistring
 else
 # Headers of the kernel and of libidn2 are where the compiler's own are. libunistring was made for glibc,
 # and in a conversion that nobody calls has the one function of it that musl lacks.
@@ -53,7 +54,7 @@ MUSLFLAGS = -nostdinc -isystem $(subst /lib/,/include/,$(MUSL)) \
 COMPACT = -Wl,--gc-sections -Wl,-T,process/layout.ld
 
 $(B)/smtpd: $(SMTPD:$(B)/%=$(B)/musl/%)
-	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(COMPACT) $(WIPING) \
+	$(CC) $(ALLFLAGS) $(LDFLAGS) $(LDHARDEN) $(COMPACT) $(FORGET) \
 		-Wl,--defsym=__memmove_chk=memmove \
 		$(STATIC) -nostdlib -o $@ $(MUSL)/rcrt1.o $(MUSL)/crti.o $^ $(MUSL)/libc.a \
 		-lidn2 -lunistring $(MUSL)/libc.a -lgcc $(MUSL)/crtn.o
@@ -69,7 +70,7 @@ $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2
 
 $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
-	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lssl -lcrypto
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) $(FORGET) -o $@ $^ -lssl -lcrypto
 
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
@@ -104,7 +105,7 @@ $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=messa
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 # As smtpd is linked.
-$(B)/unit/lib/test_forget: LDFLAGS += $(WIPING)
+$(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load

@@ -5,6 +5,7 @@
  * other end is the session (authwire.h). So neither the secrets nor the library are ever in the
  * process that parses SMTP. It reads its file, locks itself in, and answers one exchange.
  *
+ *	auth --wait         started beforehand, it forks for one client after the other (await.h)
  *	auth --hash NAME    reads a password from standard input and prints a line for the file
  *	auth --check        looks at the file, and whether the other program can be asked
  *
@@ -19,6 +20,7 @@
 #include <gsasl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/authwire.h"
+#include "process/await.h"
 #include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
@@ -46,6 +49,8 @@ static struct auth {
 	bool trouble;     /* it could not be checked */
 	char name[LIMIT_ADDRESS + 1];
 } auth;
+
+static Gsasl *library;
 
 /* ---- secrets ---------------------------------------------------------------------------- */
 
@@ -298,6 +303,8 @@ callback(Gsasl *ctx, Gsasl_session *s, Gsasl_property wanted)
 
 /* ---- the exchange ------------------------------------------------------------------------ */
 
+static int session = LAUNCH_FIRST_FD; /* our end of the pair */
+
 static bool
 say(enum auth_result result, const char *text, const char *more)
 {
@@ -308,13 +315,13 @@ say(enum auth_result result, const char *text, const char *more)
 		return false;
 	memcpy(out.text, text, n);
 	memcpy(out.text + n, more, k);
-	return send(LAUNCH_FIRST_FD, &out, auth_text_size(n + k), MSG_NOSIGNAL) >= 0;
+	return send(session, &out, auth_text_size(n + k), MSG_NOSIGNAL) >= 0;
 }
 
 static bool
 hear(struct auth_text *in)
 {
-	ssize_t n = recv(LAUNCH_FIRST_FD, in, sizeof(*in), 0);
+	ssize_t n = recv(session, in, sizeof(*in), 0);
 	if (n <= (ssize_t)auth_text_size(0))
 		return false;
 	in->text[(size_t)n - auth_text_size(0) - 1] = '\0';
@@ -460,13 +467,12 @@ read_users(struct auth *a)
 	return n >= 0;
 }
 
+/* Reads the file, and has the library ready. EXIT_SUCCESS, or how to end. */
 static int
-serve(struct auth *a)
+prepare(struct auth *a)
 {
 	struct log_fields f = { .event = "auth" };
 	char warm[16];
-	Gsasl *ctx;
-	Gsasl_session *s;
 	if (!read_users(a)) {
 		log_event(LOG_ERR, &f, "auth_users %s: %s", a->conf.auth.users, strerror(errno));
 		return EX_TEMPFAIL;
@@ -480,22 +486,79 @@ serve(struct auth *a)
 	open_other(&a->conf);
 	if (other.err < 0)
 		log_other(other.err);
-	if (gsasl_init(&ctx) != GSASL_OK || gsasl_nonce(warm, sizeof(warm)) != GSASL_OK)
-		return EX_SOFTWARE;
+	return gsasl_init(&library) == GSASL_OK && gsasl_nonce(warm, sizeof(warm)) == GSASL_OK
+		? EXIT_SUCCESS : EX_SOFTWARE;
+}
+
+/* One exchange, locked in before the first octet is read. How to end. */
+static int
+answer(struct auth *a)
+{
+	struct log_fields f = { .event = "auth" };
+	Gsasl_session *s;
 	if (!program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
 		return EX_TEMPFAIL;
-	if (recv(LAUNCH_FIRST_FD, &a->hello, sizeof(a->hello), 0) != (ssize_t)sizeof(a->hello))
+	if (recv(session, &a->hello, sizeof(a->hello), 0) != (ssize_t)sizeof(a->hello))
 		return EXIT_SUCCESS;
 	a->hello.mechanism[AUTH_MECHANISM - 1] = '\0';
 	a->hello.client[LIMIT_ADDRESS] = '\0';
-	gsasl_callback_set(ctx, callback);
-	gsasl_callback_hook_set(ctx, a);
-	if (gsasl_server_start(ctx, a->hello.mechanism, &s) != GSASL_OK)
+	gsasl_callback_set(library, callback);
+	gsasl_callback_hook_set(library, a);
+	if (gsasl_server_start(library, a->hello.mechanism, &s) != GSASL_OK)
 		return EX_SOFTWARE; /* the session offers only what there is */
 	exchange(a, s);
 	gsasl_finish(s);
-	gsasl_done(ctx);
+	gsasl_done(library);
 	return EXIT_SUCCESS;
+}
+
+/* ---- one client after the other ---------------------------------------------------------- */
+
+/* Waits for the child that has the client. */
+static void
+wait_for_end(pid_t pid)
+{
+	struct log_fields f = { .event = "auth" };
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		log_event(LOG_ERR, &f, "auth %ld ended by signal %d", (long)pid, WTERMSIG(status));
+}
+
+/*
+ * Serves those that the monitor hands over (await.h), each in a child, which alone hears the
+ * client, with the memory that this process has: it costs a quarter of a start. So what a client
+ * says is in no process that another one talks to; nor is it here.
+ */
+static int
+serve_all(struct auth *a)
+{
+	struct log_fields f = { .event = "auth" };
+	int fds[REQUEST_FDS];
+	await_begin();
+	int r = prepare(a);
+	while (r == EXIT_SUCCESS && await_client(fds, 1)) {
+		session = fds[0];
+		pid_t pid = fork();
+		if (pid == 0) {
+			close(LAUNCH_FIRST_FD);
+			_exit(answer(a));
+		}
+		close(session);
+		if (pid > 0)
+			wait_for_end(pid);
+		else
+			log_event(LOG_ERR, &f, "cannot fork: %s", strerror(errno));
+	}
+	return r;
+}
+
+static int
+serve(struct auth *a)
+{
+	int r = prepare(a);
+	return r == EXIT_SUCCESS ? answer(a) : r;
 }
 
 /* ---- what the operator asks -------------------------------------------------------------- */
@@ -547,7 +610,7 @@ main(int argc, char **argv)
 		return EX_USAGE;
 	if (o.hash != NULL)
 		return enrol_user(o.hash);
-	const char *unfit = o.serve || o.check ? NULL : "auth is started by smtpd";
+	const char *unfit = o.serve || o.wait || o.check ? NULL : "auth is started by smtpd";
 	int err = program_configure(&auth.conf, NULL, &o, unfit, "auth", &why);
 	if (o.check)
 		return err < 0 ? check_refuse("auth", &why)
@@ -556,5 +619,5 @@ main(int argc, char **argv)
 		err = credential_path(&auth.conf.auth.users, &why);
 	if (err < 0)
 		return program_refuse(&why);
-	return serve(&auth);
+	return o.wait ? serve_all(&auth) : serve(&auth);
 }

@@ -44,6 +44,7 @@
 #include "process/runtime.h"
 #include "process/seal.h"
 #include "process/stamp.h"
+#include "process/standby.h"
 #include "process/stdfds.h"
 #include "process/surroundings.h"
 #include "queue/tended.h"
@@ -224,6 +225,11 @@ serve_many(struct session *s, const struct options *o, int n, char **argv)
 		.listeners = n, .stays = o->listeners > 0, .argv = argv, .work = work,
 		.ctx = &workers };
 	ring_prepare(&l);
+	l.standby = standby_open(&l);
+	if (l.standby == NULL) {
+		buf_puts(&why, "no memory for tls and auth that wait");
+		return give_up_all(&why, EX_TEMPFAIL);
+	}
 	return pool_run(&pool);
 }
 

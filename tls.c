@@ -13,6 +13,8 @@
  * and closes. An end of the connection without close_notify looks to the session like any lost
  * connection, so a message that was cut there is not queued (B13).
  *
+ *	tls --wait     started beforehand, it serves one client after the other (await.h), and
+ *	               forgets each: standby.h has what that means for those who come later
  *	tls --check    looks at certificates and keys
  *
  * Exit status: 0; 75 the files cannot be used; 76 the handshake failed; 78 the configuration is
@@ -32,8 +34,10 @@
 #include "conf/credential.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/forget.h"
 #include "lib/tlsinfo.h"
 #include "lib/wait.h"
+#include "process/await.h"
 #include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
@@ -172,6 +176,11 @@ make_context(const struct conf *conf, struct buf *why)
 
 /* ---- the connection --------------------------------------------------------------------- */
 
+/* The connection, and the end of the pair. */
+static struct {
+	int client, session;
+} at = { LAUNCH_FIRST_FD, LAUNCH_SECOND_FD };
+
 /* Waits until the connection is ready for what OpenSSL wants. */
 static bool
 wait_for_peer(SSL *ssl, int r, int64_t deadline)
@@ -180,7 +189,7 @@ wait_for_peer(SSL *ssl, int r, int64_t deadline)
 	if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE)
 		return false;
 	short events = want == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
-	int err = wait_for(LAUNCH_FIRST_FD, events, deadline, NULL);
+	int err = wait_for(at.client, events, deadline, NULL);
 	if (err < 0)
 		errno = -err;
 	return err == 0;
@@ -206,8 +215,8 @@ agree_with_session(void)
 {
 	static const char ready = TLS_READY;
 	char said = '\0';
-	return send(LAUNCH_SECOND_FD, &ready, 1, MSG_NOSIGNAL) == 1 &&
-		recv(LAUNCH_SECOND_FD, &said, 1, 0) == 1 && said == TLS_GO;
+	return send(at.session, &ready, 1, MSG_NOSIGNAL) == 1 &&
+		recv(at.session, &said, 1, 0) == 1 && said == TLS_GO;
 }
 
 /*
@@ -239,7 +248,7 @@ tell_session(SSL *ssl)
 		SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
 	certificate_client(ssl, info.client, sizeof(info.client));
 	bind_to(ssl, &info.binding);
-	return send(LAUNCH_SECOND_FD, &info, sizeof(info), MSG_NOSIGNAL) == (ssize_t)sizeof(info);
+	return send(at.session, &info, sizeof(info), MSG_NOSIGNAL) == (ssize_t)sizeof(info);
 }
 
 /* Octets on their way in one direction. */
@@ -261,6 +270,8 @@ flow_fill(struct flow *f, ssize_t n)
 	f->head = 0;
 	f->tail = (size_t)n;
 }
+
+static struct flow in, out;
 
 /* What must be waited for before more can be moved. */
 struct wants {
@@ -291,12 +302,12 @@ pump_in(SSL *ssl, struct flow *f, struct wants *w)
 		else if (!want_peer(ssl, r, w)) {
 			/* close_notify, or lost: both are the end for the session */
 			f->over = true;
-			shutdown(LAUNCH_SECOND_FD, SHUT_WR);
+			shutdown(at.session, SHUT_WR);
 		}
 	}
 	if (flow_empty(f))
 		return;
-	ssize_t n = send(LAUNCH_SECOND_FD, f->octets + f->head, f->tail - f->head,
+	ssize_t n = send(at.session, f->octets + f->head, f->tail - f->head,
 		MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && errno == EAGAIN) {
 		w->session |= POLLOUT;
@@ -313,7 +324,7 @@ static bool
 pump_out(SSL *ssl, struct flow *f, struct wants *w)
 {
 	if (flow_empty(f) && !f->over) {
-		ssize_t n = recv(LAUNCH_SECOND_FD, f->octets, sizeof(f->octets), MSG_DONTWAIT);
+		ssize_t n = recv(at.session, f->octets, sizeof(f->octets), MSG_DONTWAIT);
 		if (n > 0)
 			flow_fill(f, n);
 		else if (n < 0 && errno == EAGAIN)
@@ -337,8 +348,8 @@ static bool
 wait_for_more(const struct wants *w, bool parting, int64_t deadline)
 {
 	struct pollfd p[] = {
-		{ .fd = w->peer != 0 ? LAUNCH_FIRST_FD : -1, .events = w->peer },
-		{ .fd = w->session != 0 || parting ? LAUNCH_SECOND_FD : -1, .events = w->session },
+		{ .fd = w->peer != 0 ? at.client : -1, .events = w->peer },
+		{ .fd = w->session != 0 || parting ? at.session : -1, .events = w->session },
 	};
 	int n = poll(p, 2, clock_left(deadline));
 	return n != 0 && !(parting && (p[1].revents & POLLHUP) != 0);
@@ -352,9 +363,9 @@ wait_for_more(const struct wants *w, bool parting, int64_t deadline)
 static void
 pump(SSL *ssl, int64_t patience)
 {
-	static struct flow in, out;
 	int64_t deadline = CLOCK_NEVER;
 	bool parting = false;
+	in = out = (struct flow){ 0 };
 	do {
 		struct wants w = { 0 };
 		pump_in(ssl, &in, &w);
@@ -365,7 +376,7 @@ pump(SSL *ssl, int64_t patience)
 		if (out.over && flow_empty(&out) && !parting) {
 			ERR_clear_error();
 			(void)SSL_shutdown(ssl);
-			(void)shutdown(LAUNCH_FIRST_FD, SHUT_WR);
+			(void)shutdown(at.client, SHUT_WR);
 			parting = true;
 		}
 		if (!w.more && !wait_for_more(&w, parting, deadline))
@@ -451,32 +462,118 @@ fail(const char *what, int status)
 	return status;
 }
 
+/* One client, until it has gone. What the process ends with if there is no other. */
 static int
-serve(const struct conf *conf)
+converse(SSL *ssl, const struct conf *conf)
 {
-	struct log_fields f = { .event = "tls" };
-	auto_buf why = buf_new(LIMIT_COMMAND);
-	SSL_CTX *ctx = make_context(conf, &why);
-	if (ctx == NULL) {
-		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
-		return EX_TEMPFAIL;
-	}
-	if (!program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
-		return EX_TEMPFAIL;
-	SSL *ssl = SSL_new(ctx);
-	if (ssl == NULL || SSL_set_fd(ssl, LAUNCH_FIRST_FD) != 1)
+	if (ssl == NULL || SSL_set_fd(ssl, at.client) != 1)
 		return fail("TLS", EX_TEMPFAIL);
 	if (!agree_with_session())
 		return EXIT_SUCCESS; /* the client has gone */
 	/* Not before: until now the connection, with its flags, is the session's. */
-	if (fcntl(LAUNCH_FIRST_FD, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+	if (fcntl(at.client, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return fail("TLS", EX_TEMPFAIL);
 	if (!shake_hands(ssl, clock_deadline(conf->tls.timeout)))
 		return fail("TLS handshake", EX_PROTOCOL);
 	if (tell_session(ssl))
 		pump(ssl, conf->receive.timeout_command);
+	return EXIT_SUCCESS;
+}
+
+static int
+serve_client(SSL_CTX *ctx, const struct conf *conf)
+{
+	SSL *ssl = SSL_new(ctx);
+	int status = converse(ssl, conf);
 	SSL_free(ssl);
+	return status;
+}
+
+/* Reads all files. NULL: it is in the log. */
+static SSL_CTX *
+prepare(const struct conf *conf)
+{
+	struct log_fields f = { .event = "tls" };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	SSL_CTX *ctx = make_context(conf, &why);
+	if (ctx == NULL)
+		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
+	return ctx;
+}
+
+static int
+serve(const struct conf *conf)
+{
+	struct log_fields f = { .event = "tls" };
+	SSL_CTX *ctx = prepare(conf);
+	if (ctx == NULL || !program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
+		return EX_TEMPFAIL;
+	int status = serve_client(ctx, conf);
 	SSL_CTX_free(ctx);
+	return status;
+}
+
+/* ---- one client after the other ---------------------------------------------------------- */
+
+/* OpenSSL's memory, so that what it frees is overwritten as what we free is (forget.h). */
+static void *
+take(size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return malloc(n);
+}
+
+static void *
+take_more(void *p, size_t n, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	return realloc(p, n);
+}
+
+static void
+give_back(void *p, const char *file, int line)
+{
+	(void)file;
+	(void)line;
+	free(p);
+}
+
+/* What was of the client is gone when the next one comes, and so are its descriptors. */
+static void
+forget_client(void)
+{
+	close(at.client);
+	close(at.session);
+	explicit_bzero(&in, sizeof(in));
+	explicit_bzero(&out, sizeof(out));
+	ERR_clear_error();
+	forget_stack();
+}
+
+/*
+ * Serves those that the monitor hands over (await.h). Sessions of TLS are in tickets alone, which
+ * clients keep (ticket.h): nothing of them is here when their client has gone.
+ */
+static int
+serve_all(const struct conf *conf)
+{
+	struct log_fields f = { .event = "tls" };
+	int fds[REQUEST_FDS];
+	await_begin();
+	forget_what_is_freed();
+	if (CRYPTO_set_mem_functions(take, take_more, give_back) != 1)
+		return fail("TLS", EX_TEMPFAIL);
+	SSL_CTX *ctx = prepare(conf);
+	if (ctx == NULL || !program_lock_in(SANDBOX_WAITING, NULL, LAUNCH_FIRST_FD, &f))
+		return EX_TEMPFAIL;
+	while (await_client(fds, REQUEST_FDS)) {
+		at.client = fds[0];
+		at.session = fds[1];
+		(void)serve_client(ctx, conf);
+		forget_client();
+	}
 	return EXIT_SUCCESS;
 }
 
@@ -489,7 +586,7 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	const char *unfit = o.serve || o.check ? NULL : "tls is started by smtpd";
+	const char *unfit = o.serve || o.wait || o.check ? NULL : "tls is started by smtpd";
 	int err = program_configure(&conf, NULL, &o, unfit, "tls", &why);
 	if (err == 0 && conf.tls.certificate == NULL) {
 		buf_puts(&why, "tls_certificate is not set");
@@ -500,5 +597,5 @@ main(int argc, char **argv)
 			       : check_all("tls", &o, &conf, NULL, checks, CHECKS(checks));
 	if (err < 0)
 		return program_refuse(&why);
-	return serve(&conf);
+	return o.wait ? serve_all(&conf) : serve(&conf);
 }

@@ -24,6 +24,9 @@ enum {
 	TLS_GO = 'G',
 };
 
+/* In the runtime directory: the key of tickets (secrets/ticket.h). */
+#define TLS_TICKET_FILE "ticket-key"
+
 /* What a client may bind its AUTH to, so that nobody between us can pass it on as his own. */
 struct tlsbinding {
 	bool safe;                      /* it is bound to this connection alone; then: */

@@ -17,9 +17,7 @@ budget_init(struct budget *b, const struct conf *c)
 void
 budget_renew(struct budget *b, const struct conf *c)
 {
-	struct budget anew;
-	budget_init(&anew, c);
-	memcpy(b->left, anew.left, sizeof(b->left));
+	budget_init(b, c);
 }
 
 /* Where it stands, 0: a free place; or -1. */

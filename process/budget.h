@@ -21,7 +21,10 @@ struct budget {
 
 void budget_init(struct budget *b, const struct conf *c);
 
-/* It has another client: all anew, but for what still runs. */
+/*
+ * It has another client: all anew, as in a session of its own. What still runs for clients before,
+ * such as a tls whose client does not hang up, is not in the way of this one.
+ */
 void budget_renew(struct budget *b, const struct conf *c);
 
 /* May one more of this kind be started? False for what is no kind. */

@@ -183,6 +183,14 @@ launch_helper(const struct launcher *l, const char *name, const char *path, cons
 	return start(path, arg, false, fds[0], n > 1 ? fds[1] : fds[0]);
 }
 
+pid_t
+launch_waiting(const struct launcher *l, const char *name, const char *path, int fd)
+{
+	const char *arg[LAUNCH_ARGUMENTS];
+	launch_arguments(l->args, name, "--wait", NULL, arg);
+	return start(path, arg, false, fd, fd);
+}
+
 /* Never returns. As become, for a program that is not ours. */
 static _Noreturn void
 become_check(const char *path, int fd, int64_t seconds, int report_fd)

@@ -20,10 +20,13 @@ enum {
 	LAUNCH_ARGUMENTS = 2 * OPTIONS_MAX + 10,
 };
 
+struct standby;
+
 struct launcher {
 	const struct spool *spool;
 	const struct conf *conf;
 	const struct conf_args *args; /* handed on to relay */
+	struct standby *standby;      /* tls and auth that wait (standby.h); NULL: none do */
 };
 
 /*
@@ -47,5 +50,8 @@ pid_t launch_check(const char *path, int fd, int64_t seconds);
 /* Starts tls or auth with one or two fds of the session's. Its pid or -errno. */
 pid_t launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds,
 	int n);
+
+/* The same for one that waits for clients, which come over the socket `fd` (await.h). */
+pid_t launch_waiting(const struct launcher *l, const char *name, const char *path, int fd);
 
 #endif

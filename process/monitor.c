@@ -10,6 +10,9 @@
 #include "mail/lane_name.h"
 #include "process/log.h"
 #include "process/ring.h"
+#include "process/standby.h"
+
+#define HELPER_MISSED "the client hears 454, or nothing where TLS comes first"
 
 /* What starts something returns the pid of a helper, 0 for a relay, or -errno. */
 
@@ -50,9 +53,19 @@ static pid_t
 start_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n,
 	int needed)
 {
-	return n == needed ? heard(launch_helper(l, name, path, fds, n), path,
-				     "the client hears 454, or nothing where TLS comes first")
+	return n == needed ? heard(launch_helper(l, name, path, fds, n), path, HELPER_MISSED)
 			   : -EINVAL;
+}
+
+/* Has one take it that waits. 0: there are none like that for this request. */
+static pid_t
+hand_over(const struct launcher *l, const struct request *r, const int *fds, int n,
+	struct budget *b)
+{
+	if (l->standby == NULL)
+		return 0;
+	const char *path = r->kind == REQUEST_TLS ? l->conf->who.tls_path : l->conf->who.auth_path;
+	return heard(standby_hand(l->standby, r->kind, fds, n, b), path, HELPER_MISSED);
 }
 
 /* Starts the program that a request is for, with the fds that came along. */
@@ -92,7 +105,9 @@ monitor_answer(const struct launcher *l, struct attended *a, const struct reques
 {
 	bool may = budget_allows(&a->budget, r->kind);
 	if (may) {
-		pid_t pid = start_requested(l, r, fds, n);
+		pid_t pid = hand_over(l, r, fds, n, &a->budget);
+		if (pid == 0)
+			pid = start_requested(l, r, fds, n);
 		if (pid >= 0)
 			budget_spend(&a->budget, r->kind, pid);
 	} else {

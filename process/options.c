@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 enum {
-	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_HASH, OPT_LISTEN,
-	OPT_COUNTERS, OPT_VERSION, OPT_HELP,
+	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_WAIT,
+	OPT_HASH, OPT_LISTEN, OPT_COUNTERS, OPT_VERSION, OPT_HELP,
 };
 
 static const struct option longs[] = {
@@ -16,6 +16,7 @@ static const struct option longs[] = {
 	{ "waiting", no_argument, NULL, OPT_WAITING },
 	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "serve", no_argument, NULL, OPT_SERVE },
+	{ "wait", no_argument, NULL, OPT_WAIT },
 	{ "hash", required_argument, NULL, OPT_HASH },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "counters", no_argument, NULL, OPT_COUNTERS },
@@ -83,6 +84,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_SERVE:
 			o->serve = true;
+			break;
+		case OPT_WAIT:
+			o->wait = true;
 			break;
 		case OPT_VERSION:
 			puts("Postern " POSTERN_VERSION);

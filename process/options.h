@@ -23,6 +23,7 @@ struct options {
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
 	bool counters;    /* smtpd --counters */
 	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
+	bool wait;        /* ... --wait: clients come one after the other (await.h) */
 	const char *login; /* relay --login NAME: its lock is inherited at the fd of launch.h */
 	const char *wrong; /* NULL, or what is wrong with the command line */
 };

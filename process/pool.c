@@ -18,6 +18,7 @@
 #include "process/monitor.h"
 #include "process/notify.h"
 #include "process/plan.h"
+#include "process/standby.h"
 
 #define HEIRLOOM "SMTPD_WORKERS" /* "pid:fd ..." of those that an smtpd hands over to the next */
 
@@ -25,6 +26,7 @@ enum {
 	ODD = 100,   /* requests that no honest worker makes, before it is killed for them */
 	EVENTS = 64, /* requests that are looked at before the clock is */
 	STOP = 15,   /* s; sessions finish their commands in it, or else they are killed */
+	STANDBY = INT_MAX, /* stands for tls and auth that wait, among the workers */
 };
 
 struct pool {
@@ -56,6 +58,7 @@ reap(struct pool *p)
 	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
 		if (crew_bury(&p->crew, pid, status))
 			continue;
+		standby_ended(p->terms->launcher->standby, pid, status);
 		for (int i = 0; i < p->crew.places; i++)
 			if (p->crew.workers[i].state != NOBODY)
 				budget_ended(&p->crew.workers[i].attended.budget, pid);
@@ -338,7 +341,10 @@ wait_for_requests(struct pool *p, int64_t until)
 	sigemptyset(&none);
 	int n = epoll_pwait(p->crew.epoll, events, EVENTS, clock_left(until), &none);
 	for (int i = 0; i < n; i++)
-		serve(p, &p->crew.workers[events[i].data.u32]);
+		if (events[i].data.u32 == STANDBY)
+			standby_attend(p->terms->launcher->standby);
+		else
+			serve(p, &p->crew.workers[events[i].data.u32]);
 	if (child_ended)
 		reap(p);
 }
@@ -355,6 +361,19 @@ catch_children(void)
 	child_ended = 1; /* it may be that one of the smtpd before has ended meanwhile */
 }
 
+/* 0 or -errno. */
+static int
+prepare(struct pool *p)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u32 = STANDBY };
+	const struct standby *s = p->terms->launcher->standby;
+	int r = crew_open(&p->crew);
+	if (r == 0 && epoll_ctl(p->crew.epoll, EPOLL_CTL_ADD, standby_fd(s), &e) < 0)
+		r = -errno;
+	standby_reserve(s);
+	return r;
+}
+
 int
 pool_run(const struct pool_terms *t)
 {
@@ -362,7 +381,7 @@ pool_run(const struct pool_terms *t)
 		.crew = { .conf = t->launcher->conf, .work = t->work, .ctx = t->ctx } };
 	struct pool *p = &pool;
 	struct log_fields f = { .event = "failed" };
-	if (crew_open(&p->crew) < 0) {
+	if (prepare(p) < 0) {
 		log_event(LOG_ERR, &f, "no memory for %d sessions", p->crew.places);
 		return EX_TEMPFAIL;
 	}
@@ -375,6 +394,8 @@ pool_run(const struct pool_terms *t)
 		int64_t now = clock_ms();
 		int64_t until = stop(p, now);
 		until = clock_earlier(until, adjust(p, now));
+		if (p->end == GOING_ON)
+			until = clock_earlier(until, standby_adjust(t->launcher->standby, now));
 		until = clock_earlier(until, rest(p, now));
 		until = clock_earlier(until, give_sign(p, now));
 		until = clock_earlier(until, p->crew.rounds);

@@ -456,6 +456,17 @@ static const struct sock_filter helper_filter[] = {
 	REFUSE,
 };
 
+/*
+ * What one does besides that waits for clients (await.h). Descriptors come by recvmsg, from its
+ * monitor alone; and none that came can get the number of that socket, unless it was closed, and
+ * then no more come.
+ */
+static const struct sock_filter waiting_filter[] = {
+	CHECK_ARCH,
+	LOAD(nr),
+	CALL(recvmsg, 4), ARGUMENT(0), LAST(TO_MONITOR), ALLOWED, REFUSE, /* and all of a helper */
+};
+
 enum { FILTER_MAX = 256 }; /* instructions of the longest */
 _Static_assert(sizeof(relay_filter) <= FILTER_MAX * sizeof(relay_filter[0]), "it has no room");
 _Static_assert(sizeof(worker_filter) + sizeof(session_filter) <=
@@ -482,13 +493,16 @@ seccomp_enter(enum sandbox_role role, int monitor)
 {
 	static const struct sock_fprog filters[] = { [SANDBOX_SESSION] = FILTER(session_filter),
 		[SANDBOX_WORKER] = FILTER(worker_filter), [SANDBOX_RELAY] = FILTER(relay_filter),
-		[SANDBOX_HELPER] = FILTER(helper_filter) };
+		[SANDBOX_HELPER] = FILTER(helper_filter),
+		[SANDBOX_WAITING] = FILTER(waiting_filter) };
 	struct sock_filter code[FILTER_MAX];
 	struct sock_fprog program = { 0, code };
 	append(&program, filters[role].filter, filters[role].len, monitor);
 	if (role == SANDBOX_WORKER)
 		append(&program, session_filter + HEAD, filters[SANDBOX_SESSION].len - HEAD,
 			monitor);
+	if (role == SANDBOX_WAITING)
+		append(&program, helper_filter + HEAD, filters[SANDBOX_HELPER].len - HEAD, monitor);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
 }
 #else

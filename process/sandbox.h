@@ -26,6 +26,7 @@ enum sandbox_role {
 	SANDBOX_WORKER,  /* the same, and takes clients from the listening sockets that it has */
 	SANDBOX_RELAY,   /* talks to servers: sockets, but no exec */
 	SANDBOX_HELPER,  /* tls, auth: the descriptors it has, and nothing else */
+	SANDBOX_WAITING, /* the same, and gets those of its next client over the socket `monitor` */
 };
 
 /* What is done, in this order. */

@@ -29,15 +29,18 @@ is_same(const struct stamp *a, const struct stamp *b)
 		a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
-void
+bool
 stamp_add(struct stamps *s, const char *path, enum stamp_kind kind)
 {
-	if (path == NULL || s->n == STAMPS || strlen(path) >= sizeof(s->of[0].path))
-		return;
+	if (path == NULL)
+		return true;
+	if (s->n == STAMPS || strlen(path) >= sizeof(s->of[0].path))
+		return false;
 	snprintf(s->of[s->n].path, sizeof(s->of[0].path), "%s", path);
 	s->of[s->n].kind = kind;
 	s->of[s->n].was = look(path, kind);
 	s->n++;
+	return true;
 }
 
 void

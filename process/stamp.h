@@ -25,7 +25,7 @@ enum stamp_kind {
 	STAMP_DIRECTORY, /* another one; what is in it comes and goes */
 };
 
-enum { STAMPS = 4 };
+enum { STAMPS = 16 };
 
 struct stamps {
 	int n;
@@ -36,8 +36,10 @@ struct stamps {
 	} of[STAMPS];
 };
 
-/* Remembers how it is now. NULL, and what is too much, is left out. */
-void stamp_add(struct stamps *s, const char *path, enum stamp_kind kind);
+/*
+ * Remembers how it is now. NULL is left out, and what is too much: then the answer is false.
+ */
+bool stamp_add(struct stamps *s, const char *path, enum stamp_kind kind);
 
 /* The program that runs here. */
 void stamp_add_program(struct stamps *s);

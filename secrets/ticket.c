@@ -12,8 +12,9 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/id.h"
+#include "lib/tlsinfo.h"
 
-#define CURRENT  "ticket-key"
+#define CURRENT  TLS_TICKET_FILE
 #define PREVIOUS "ticket-key.old"
 
 /* A file of any other size or owner is not ours (K13). */
@@ -29,6 +30,17 @@ load(int dir, const char *name, struct ticket_key *key, int64_t *age)
 	return read(fd, key, sizeof(*key)) == (ssize_t)sizeof(*key);
 }
 
+/* Gives a key that was made its name, unless another one was quicker: then that is the key. */
+static bool
+publish(int dir, const char *name, struct ticket_key *key)
+{
+	int64_t age;
+	if (linkat(dir, name, dir, CURRENT, 0) < 0 && !load(dir, CURRENT, key, &age))
+		return renameat(dir, name, dir, CURRENT) == 0; /* what is there is no key */
+	unlinkat(dir, name, 0);
+	return true;
+}
+
 /* Makes a key under a name of its own and then gives it the right one. */
 static bool
 make(int dir, struct ticket_key *key)
@@ -39,8 +51,7 @@ make(int dir, struct ticket_key *key)
 	auto_fd fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return false;
-	if (write(fd, key, sizeof(*key)) == (ssize_t)sizeof(*key) &&
-		renameat(dir, name, dir, CURRENT) == 0)
+	if (write(fd, key, sizeof(*key)) == (ssize_t)sizeof(*key) && publish(dir, name, key))
 		return true;
 	unlinkat(dir, name, 0);
 	return false;

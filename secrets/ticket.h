@@ -2,7 +2,8 @@
  * ticket: the keys of TLS session tickets, shared by processes that each serve one connection.
  *
  * Two files in the runtime directory: the key in use, and the one before, which still opens old
- * tickets. Whoever finds the key too old makes a new one. Two that do so at once lose some old
+ * tickets. Whoever finds none makes one; of two that do so at once both have that of the first.
+ * Whoever finds the key too old makes a new one, and two that do that at once lose some old
  * tickets, which costs those clients a full handshake.
  */
 #ifndef POSTERN_TICKET_H

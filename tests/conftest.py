@@ -217,6 +217,12 @@ class Postern:
         """Process ids of those that smtpd or relay started by this name."""
         return proc.running(program, f"spool={self.spool}")
 
+    def serving(self, program):
+        """The tls or auth that has a client. Others may wait for one, and auth forks for its own."""
+        pids = self.running(program)
+        return [pid for pid in pids if "--wait" not in proc.words(pid) or proc.birth(pid)[0] in pids or
+                (program == "tls" and len(proc.sockets(pid)) > 1)]
+
     def relays(self):
         """Those too that were forked and are not relay yet: behind send(), none means none."""
         ours = {p.pid for p in self.started}

@@ -688,7 +688,7 @@ def test_killed(meet, ears, users):
     """R70: 454, and the session goes on."""
     c = meet()
     assert c.ask("AUTH LOGIN")[:4] == "334 "
-    [pid] = users.running("auth")
+    [pid] = users.serving("auth")
     os.kill(pid, signal.SIGKILL)
     assert c.ask(b64("joe")) == TROUBLE
     assert ears.plain(c, "joe") == OK
@@ -707,10 +707,10 @@ def test_who_has_the_secrets(meet, ears, users):
     """auth has nothing open but its talk with the session, which knows the library not even by name."""
     c = meet()
     assert c.ask("AUTH LOGIN")[:4] == "334 "
-    [pid] = users.running("auth")
+    [pid] = users.serving("auth")
     files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
     assert {f.partition(":")[0] for f in files} <= {"/dev/null", "socket", str(users.log)}
-    for other in (c.process.pid, *(p for p in children(c.process.pid) if p != pid)):
+    for other in (c.process.pid, *(p for p in children(c.process.pid) if p not in users.running("auth"))):
         with open(f"/proc/{other}/maps", encoding="utf-8") as f:
             assert "gsasl" not in f.read()
     assert c.ask("*")[:3] == "501"

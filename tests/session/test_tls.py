@@ -287,7 +287,7 @@ def test_killed(secure):
     c.starttls()
     c.hello()
     c.envelope()
-    [pid] = secure.running("tls")
+    [pid] = secure.serving("tls")
     os.kill(pid, signal.SIGKILL)
     assert c.process.wait(TIMEOUT) == 0
     c.end()

@@ -66,6 +66,12 @@ def children(pid):
     return [int(x) for x in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
 
 
+def sockets(pid):
+    """Those that it has open, by their names in /proc."""
+    links = [os.readlink(PROC / f"{pid}/fd/{fd}") for fd in os.listdir(PROC / f"{pid}/fd")]
+    return {link for link in links if link.startswith("socket:")}
+
+
 def pss(pid):
     """Memory of a process, KiB: its own, and its share of what it shares."""
     text = (PROC / f"{pid}/smaps_rollup").read_text(encoding="ascii")

@@ -620,6 +620,29 @@ try_device(void)
 	return mknodat(sp.tmp, "device", S_IFCHR | 0600, 0);
 }
 
+static long
+receive_at(int fd)
+{
+	char octet;
+	struct iovec iov = { &octet, 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	long r = recvmsg(fd, &msg, MSG_DONTWAIT);
+	return r < 0 && errno == EAGAIN ? 0 : r;
+}
+
+/* S20: a client's, for who waits for one. */
+static long
+try_receive(void)
+{
+	return receive_at(requests[1]);
+}
+
+static long
+try_receive_elsewhere(void)
+{
+	return receive_at(requests[0]);
+}
+
 /* M8: what a worker of a pool may besides, and what it must not get by that. */
 
 static long
@@ -698,7 +721,9 @@ enum {
 	WORKER = 1 << SANDBOX_WORKER,
 	SESSION = ALONE | WORKER,
 	RELAY = 1 << SANDBOX_RELAY,
-	HELPER = 1 << SANDBOX_HELPER,
+	PLAIN = 1 << SANDBOX_HELPER,    /* started for one client */
+	WAITING = 1 << SANDBOX_WAITING, /* ... or for one after the other */
+	HELPER = PLAIN | WAITING,
 };
 
 static const struct row {
@@ -707,6 +732,8 @@ static const struct row {
 	unsigned refused_to; /* the others may */
 } rows[] = {
 	{ "queueing mail", try_queue, HELPER },
+	{ "descriptors from the monitor", try_receive, SESSION | PLAIN },
+	{ "... from others", try_receive_elsewhere, SESSION | HELPER },
 	{ "taking a client", try_accept, ALONE | RELAY | HELPER },
 	{ "who made a socket", try_peer_user, ALONE | HELPER },
 	{ "whether it listens", try_listens, ALONE | HELPER },
@@ -800,8 +827,9 @@ attempt(enum sandbox_role role, const struct row *row)
 {
 	pid_t pid = fork();
 	if (pid == 0) {
-		int r = sandbox_enter(role, role == SANDBOX_HELPER ? NULL : &sp,
-			role == SANDBOX_SESSION || role == SANDBOX_WORKER ? requests[1] : -1);
+		bool helps = role == SANDBOX_HELPER || role == SANDBOX_WAITING;
+		int r = sandbox_enter(role, helps ? NULL : &sp,
+			role == SANDBOX_RELAY || role == SANDBOX_HELPER ? -1 : requests[1]);
 		if (r == 1 << SANDBOX_LANDLOCK)
 			_exit(NO_LANDLOCK);
 		if (r != 0)
@@ -850,7 +878,7 @@ test_rows(void **state)
 #ifdef POSTERN_INSTRUMENTED
 	skip(); /* such a build is not locked in, so that checkers can work (sandbox.c) */
 #endif
-	for (int role = SANDBOX_SESSION; role <= SANDBOX_HELPER; role++)
+	for (int role = SANDBOX_SESSION; role <= SANDBOX_WAITING; role++)
 		check((enum sandbox_role)role, rows, ROWS(rows));
 }
 
@@ -862,7 +890,7 @@ test_calls(void **state)
 #ifdef POSTERN_INSTRUMENTED
 	skip();
 #endif
-	for (int role = SANDBOX_SESSION; role <= SANDBOX_HELPER; role++)
+	for (int role = SANDBOX_SESSION; role <= SANDBOX_WAITING; role++)
 		check((enum sandbox_role)role, calls, ROWS(calls));
 }
 
@@ -974,7 +1002,7 @@ static void
 test_given_up(void **state)
 {
 	(void)state;
-	for (int role = SANDBOX_SESSION; role <= SANDBOX_HELPER; role++) {
+	for (int role = SANDBOX_SESSION; role <= SANDBOX_WAITING; role++) {
 		int ready[2];
 		char octet, text[256];
 		assert_int_equal(pipe(ready), 0);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "secrets/ticket.h"
@@ -76,6 +77,40 @@ test_made_once(void **state)
 	assert_true(equal(&a[0], &b[0]));
 	assert_int_equal(fstatat(place.fd, "ticket-key", &st, 0), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
+/* Several that find none: all of them have the same. */
+static void
+test_made_at_once(void **state)
+{
+	enum { PROCESSES = 8, TIMES = 20 };
+	struct ticket_key have[TICKET_KEYS], k[TICKET_KEYS];
+	int start[2], told[2];
+	(void)state;
+	for (int t = 0; t < TIMES; t++) {
+		assert_true(pipe(start) == 0 && pipe(told) == 0);
+		for (int i = 0; i < PROCESSES; i++) {
+			if (fork() != 0)
+				continue;
+			char octet;
+			close(start[1]);
+			(void)!read(start[0], &octet, 1); /* until it closes */
+			int n = ticket_keys(place.path, k);
+			_exit(n != 1 || write(told[1], k, sizeof(k[0])) != (ssize_t)sizeof(k[0]));
+		}
+		close(start[0]);
+		close(start[1]);
+		for (int i = 0; i < PROCESSES; i++) {
+			int64_t n = read(told[0], &have[i > 0], sizeof(have[0]));
+			assert_int_equal(n, sizeof(have[0]));
+			assert_true(i == 0 || equal(&have[0], &have[1]));
+		}
+		for (int i = 0, status; i < PROCESSES; i++)
+			assert_true(wait(&status) > 0 && status == 0);
+		close(told[0]);
+		close(told[1]);
+		assert_int_equal(unlinkat(place.fd, "ticket-key", 0), 0);
+	}
 }
 
 /* The one before stays for as long again. */
@@ -165,6 +200,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLACED(test_made_once),
+		PLACED(test_made_at_once),
 		PLACED(test_replaced),
 		PLACED(test_from_the_future),
 		PLACED(test_wrong_size),
