@@ -168,6 +168,7 @@ int
 readiness_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_nameservers }, { check_openssl },
-		{ check_authorities }, { check_own_addresses }, { check_common_sources }, { check_routes } };
+		{ check_authorities }, { check_own_addresses }, { check_common_sources },
+		{ check_routes } };
 	return check_all("relay", o, c, from, checks, CHECKS(checks));
 }
