@@ -9,8 +9,8 @@
 enum { PROGRAM }; /* it is the first one */
 
 /*
- * The flag changes nothing, but with it musl makes the call that a worker may make: of stat(2) it
- * has another one, which newer machines do not have.
+ * With the flag, which changes nothing, both C libraries make the system call that a worker may make
+ * (newfstatat); without it musl makes stat, which it may not.
  */
 static struct stamp
 look(const char *path, enum stamp_kind kind)
