@@ -9,7 +9,7 @@
 enum { PROGRAM }; /* it is the first one */
 
 /*
- * With the flag, which changes nothing, both C libraries make the system call that a worker may make
+ * With the flag, which changes nothing, both C libraries make the call that a worker may make
  * (newfstatat); without it musl makes stat, which it may not.
  */
 static struct stamp
