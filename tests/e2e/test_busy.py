@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
