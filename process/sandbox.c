@@ -331,6 +331,12 @@ static const struct sock_filter session_filter[] = {
 #define ALLOW_PEER CALL(getsockopt, 7), ARGUMENT(1), LAST_OR(SOL_SOCKET, 4), ARGUMENT(2), \
 	OR(SO_PEERCRED, 1), LAST(SO_ACCEPTCONN), ALLOWED, REFUSE
 
+#ifdef SYS_stat /* by which some C libraries look at a path */
+#define ALLOW_STAT ALLOW(stat)
+#else
+#define ALLOW_STAT ALLOW(newfstatat)
+#endif
+
 static const struct sock_filter worker_filter[] = {
 	CHECK_ARCH,
 	LOAD(nr),
@@ -339,6 +345,7 @@ static const struct sock_filter worker_filter[] = {
 	ALLOW(epoll_pwait),
 	ALLOW(getpeername),
 	ALLOW(getsockname),
+	ALLOW_STAT,
 	ALLOW_PEER, /* and all that a session does */
 };
 
