@@ -108,6 +108,7 @@ $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
+$(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)

@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 #include "process/check.h"
 #include "sending/login.h"
+#include "sending/tlsclient.h"
 
 enum { WHY_SIZE = 1024 };
 
@@ -47,6 +48,16 @@ check_authorities(struct findings *f, const struct conf *c)
 		(readiness_needs_authorities(c) ? check_fault : check_warning)(f,
 			"delivery_ca %s: %s; no certificate of a host can be verified",
 			c->relay.ca, strerror(errno));
+}
+
+/* It is loaded, and not linked, so a relay begins without it, and then delivers nothing. */
+static void
+check_openssl(struct findings *f, const struct conf *c)
+{
+	(void)c;
+	const char *missing = tlsclient_load();
+	if (missing != NULL)
+		check_fault(f, "cannot load OpenSSL: %s; nothing is delivered", missing);
 }
 
 static void
@@ -156,7 +167,8 @@ check_routes(struct findings *f, const struct conf *c)
 int
 readiness_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
-	static const struct check checks[] = { { check_nameservers }, { check_authorities },
-		{ check_own_addresses }, { check_common_sources }, { check_routes } };
+	static const struct check checks[] = { { check_nameservers }, { check_openssl },
+		{ check_authorities }, { check_own_addresses }, { check_common_sources },
+		{ check_routes } };
 	return check_all("relay", o, c, from, checks, CHECKS(checks));
 }

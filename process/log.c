@@ -2,8 +2,9 @@
  * Events go to one place, chosen once. The journal gets fields and text, the others the text alone.
  * Nothing is buffered; a line that nobody takes goes to standard error, where perhaps somebody is.
  *
- * The journal is spoken to without libsystemd, but by a process that has loaded it: to load it
- * takes longer than a session. An entry is one datagram of lines, as journald documents it.
+ * The journal is spoken to without libsystemd, for to load it takes longer than a session: an entry
+ * is one datagram of lines, as journald documents it. A process that has loaded the library all the
+ * same has that take the entry (log_journal_by); if it cannot, the datagram goes.
  */
 #include "process/log.h"
 

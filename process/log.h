@@ -31,7 +31,10 @@ struct log_fields {
  */
 void log_open(enum conf_log where, const char *program);
 
-/* Do events go to the journal? And who takes them there, with its socket: n fields. 0 or -errno. */
+/*
+ * Do events go to the journal? And who takes the n fields of one there, by a socket of its own: 0
+ * or -errno.
+ */
 bool log_goes_to_journal(void);
 void log_journal_by(int (*send)(const struct iovec *field, int n));
 

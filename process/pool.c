@@ -109,14 +109,9 @@ hand_over(struct pool *p, const char *changed)
 	log_event(LOG_INFO, &f, "%s has changed: a new smtpd takes over", changed);
 	crew_retire_all(&p->crew);
 	list_workers(p, &list);
-	sigset_t none;
-	sigemptyset(&none);
 	if (list.err == 0 && setenv(HEIRLOOM, list.p, 1) == 0 &&
-		listen_hand_over(p->terms->listeners) == 0) {
-		signal(SIGPIPE, SIG_DFL);
-		signal(SIGXFSZ, SIG_DFL);
-		execve(program, p->terms->argv, environ);
-	}
+		listen_hand_over(p->terms->listeners) == 0)
+		execve(program, p->terms->argv, environ); /* which ignores the signals we do */
 	log_event(LOG_ERR, &f, "%s: %s; what was in force stays so", program, strerror(errno));
 	unsetenv(HEIRLOOM);
 	listen_ready(p->terms->listeners);

@@ -3,11 +3,23 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
+enum { TEXT = 256 };
+
 struct openssl openssl;
-static const char *trouble;
+static char trouble[TEXT]; /* what went wrong first; empty: nothing */
+
+/* A copy: the next call of this kind frees what dlerror said. */
+static void
+note_trouble(void)
+{
+	const char *why = dlerror();
+	if (trouble[0] == '\0')
+		snprintf(trouble, sizeof(trouble), "%s", why != NULL ? why : "unknown error");
+}
 
 /* ISO C knows no way from the one kind of pointer to the other. */
 static void
@@ -15,7 +27,7 @@ find(void *so, const char *name, void *place)
 {
 	void *function = dlsym(so, name);
 	if (function == NULL)
-		trouble = dlerror();
+		note_trouble();
 	memcpy(place, &function, sizeof(function));
 }
 
@@ -25,7 +37,7 @@ load(void)
 	/* Functions of libcrypto are found there too. */
 	void *so = dlopen("libssl.so.3", RTLD_NOW | RTLD_LOCAL);
 	if (so == NULL) {
-		trouble = dlerror();
+		note_trouble();
 		return;
 	}
 #define FIND(name) find(so, #name, &openssl.name);
@@ -39,5 +51,5 @@ openssl_load(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	pthread_once(&once, load);
-	return trouble;
+	return trouble[0] != '\0' ? trouble : NULL;
 }

@@ -455,21 +455,59 @@ def test_wrong_configuration(postern):
     assert pool.stop() == 0
 
 
-def test_program(postern):
-    """A new binary in the place of the old one."""
+def own_programs(postern):
+    """A directory of copies, in which they may be replaced."""
     place = postern.where / "programs"
     shutil.copytree(BUILD, place, ignore=lambda d, names: [n for n in names if n not in
                                                            ("smtpd", "relay", "tls", "auth")])
     place.chmod(0o755)
     postern.build = place
-    pool = busy.Pool(postern)
-    before = pool.meet()
+    return place
+
+
+def replace(place):
+    """A new binary in the place of the old one."""
     shutil.copy(BUILD / "smtpd", place / ".new")
     (place / ".new").rename(place / "smtpd")
+
+
+def test_program(postern):
+    """A new binary in the place of the old one."""
+    place = own_programs(postern)
+    pool = busy.Pool(postern)
+    before = pool.meet()
+    replace(place)
     assert pool.meet().message()[:3] == "250"
     assert before.message()[:3] == "250"
     assert os.readlink(f"/proc/{pool.pid}/exe") == str(place / "smtpd")
     assert postern.logged().count("a new smtpd takes over") == 1
+    assert pool.stop() == 0
+
+
+def ignored(pid):
+    """The signals that a process ignores."""
+    mask = int(re.search(r"SigIgn:\s*(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1], 16)
+    return {s for s in signal.Signals if mask >> (s - 1) & 1}
+
+
+def test_program_that_cannot_run(postern):
+    """All goes on with the old one, which ignores what it ignored; and the next one takes over."""
+    place = own_programs(postern)
+    pool = busy.Pool(postern, busy_spare=2)
+    pool.exactly(2)
+    usual = ignored(pool.pid)
+    assert signal.SIGPIPE in usual
+    (place / ".new").write_text("half of a program")
+    (place / ".new").chmod(0o755)
+    (place / ".new").rename(place / "smtpd")
+    assert pool.meet().message()[:3] == "250"
+    postern.wait_logged("what was in force stays so")
+    assert ignored(pool.pid) == usual
+    assert patience.until(lambda: (w := pool.workers()) and all(ignored(pid) == usual for pid in w))
+    assert pool.meet().message()[:3] == "250"
+    replace(place)
+    assert pool.meet().message()[:3] == "250"
+    assert os.readlink(f"/proc/{pool.pid}/exe") == str(place / "smtpd")
     assert pool.stop() == 0
 
 

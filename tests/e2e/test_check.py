@@ -162,6 +162,20 @@ def test_route(checked, lines, status, line):
     assert got == status and line in found and len(found.splitlines()) == 1, found
 
 
+def test_library_that_cannot_be_loaded(secure):
+    """What relay loads when it delivers is looked for beforehand."""
+    libraries = secure.where / "libraries"
+    libraries.mkdir(mode=0o755)
+    (libraries / "libssl.so.3").write_bytes(b"")
+    (libraries / "libssl.so.3").chmod(0o644)
+    libraries.chmod(0o755)
+    p = subprocess.run(secure.command("relay", "--check"), capture_output=True, text=True, check=False,
+                       env={**secure.environment(), "LD_LIBRARY_PATH": str(libraries)})
+    assert p.returncode == 78
+    assert "cannot load OpenSSL: " in p.stderr and "libssl.so.3: file too short" in p.stderr
+
+
+
 def test_symbolic_link(checked, secure):
     """S12: the spool itself must not be one."""
     (secure.where / "link").symlink_to(secure.spool)
