@@ -49,7 +49,8 @@ stamp_add_program(struct stamps *s)
 	char path[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	char *gone = strstr(path, " (deleted)"); /* replaced since it was started: that is a change */
+	/* It was replaced since it was started: that is a change. */
+	char *gone = strstr(path, " (deleted)");
 	if (gone != NULL)
 		*gone = '\0';
 	if (stamp_add(s, path, STAMP_FILE) && gone != NULL)
