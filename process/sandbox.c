@@ -330,14 +330,14 @@ static const struct sock_filter session_filter[] = {
 #define ALLOW_CLOSE CALL(close, 4), ARGUMENT(0), OR(TO_MONITOR, 1), ALLOWED, REFUSE
 #define ALLOW_PEER CALL(getsockopt, 7), ARGUMENT(1), LAST_OR(SOL_SOCKET, 4), ARGUMENT(2), \
 	OR(SO_PEERCRED, 1), LAST(SO_ACCEPTCONN), ALLOWED, REFUSE
-/* Has a file changed (stamp.h)? musl asks for a whole path by the older call. */
-#ifdef SYS_stat
-#define ALLOW_LOOK ALLOW(stat)
-#else
-#define ALLOW_LOOK ALLOW(newfstatat)
-#endif
 /* Of a socket that listens they are those of all workers, which would block at it. */
 #define REFUSE_FLAGS CALL(fcntl, 4), ARGUMENT(1), LAST(F_SETFL), REFUSE, LOAD(nr)
+
+#ifdef SYS_stat /* by which some C libraries look at a path */
+#define ALLOW_STAT ALLOW(stat)
+#else
+#define ALLOW_STAT ALLOW(newfstatat)
+#endif
 
 static const struct sock_filter worker_filter[] = {
 	CHECK_ARCH,
@@ -348,7 +348,7 @@ static const struct sock_filter worker_filter[] = {
 	ALLOW(epoll_pwait),
 	ALLOW(getpeername),
 	ALLOW(getsockname),
-	ALLOW_LOOK,
+	ALLOW_STAT,
 	ALLOW_PEER, /* and all that a session does */
 };
 
