@@ -56,6 +56,7 @@
 static volatile int stop_requested __attribute__((section(".data")));
 
 static struct session session; /* large: what is not written takes no memory */
+static struct stamps stamps;   /* the same */
 
 static void
 on_stop(int sig)
@@ -206,14 +207,19 @@ work(void *ctx, int monitor, enum pool_role role)
 	return worker_main(t, role);
 }
 
+/* Before any of it is read: a change meanwhile is one that is seen. */
+static void
+stamp_sources(const struct options *o)
+{
+	stamp_add_program(&stamps);
+	stamp_add(&stamps, o->conf.file != NULL ? o->conf.file : CONF_FILE, STAMP_FILE);
+}
+
 /* Serves all clients that come to the sockets, `n` of them. The exit status. */
 static int
 serve_many(struct session *s, const struct options *o, int n, char **argv)
 {
-	static struct stamps stamps;
 	auto_buf why = buf_new(LIMIT_COMMAND);
-	stamp_add_program(&stamps);
-	stamp_add(&stamps, o->conf.file != NULL ? o->conf.file : CONF_FILE, STAMP_FILE);
 	stamp_add(&stamps, s->conf.who.spool, STAMP_DIRECTORY);
 	if (prepare(s, true, &why) < 0)
 		return turn_all_away(s, n, R_NO_QUEUE, give_up_all(&why, EX_TEMPFAIL));
@@ -278,8 +284,10 @@ main(int argc, char **argv)
 	if (operator)
 		stdfds_close_from(STDERR_FILENO + 1);
 	hold_signals();
-	if (listeners > 0)
+	if (listeners > 0) {
 		catch_signals();
+		stamp_sources(&o);
+	}
 	s->stop = &stop_requested;
 	s->client.end = CLOCK_NEVER;
 	s->conf.receive.timeout_command = 1; /* for give_up, until the configuration is read */

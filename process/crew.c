@@ -196,6 +196,8 @@ crew_hang_up(struct crew *c, struct worker *w)
 		close(w->fd);
 	}
 	w->fd = -1;
+	w->silent = clock_ms();
+	c->rounds = clock_earlier(c->rounds, w->silent + FAREWELL);
 }
 
 bool
@@ -207,11 +209,11 @@ crew_bury(struct crew *c, pid_t pid, int status)
 	struct worker *w = find_pid(c, pid);
 	if (w == NULL)
 		return false;
-	bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 	if (WIFSIGNALED(status))
 		log_event(LOG_ERR, &f, "session %ld ended by signal %d; it %s", (long)w->pid,
 			WTERMSIG(status), doing[w->state]);
-	if (!well && w->begun == 0 && w->state == WAITING)
+	/* Nobody told it to. */
+	if (w->begun == 0 && (w->state == WAITING || w->state == REFUSING))
 		note_failure(c);
 	if (w->state == BUSY)
 		c->last = clock_ms();
@@ -248,7 +250,11 @@ crew_make_rounds(struct crew *c, int64_t now)
 	c->rounds = now + ROUNDS;
 	for (int i = 0; i < c->places; i++) {
 		struct worker *w = &c->workers[i];
-		if (w->state == BUSY && now - w->since > session)
+		if (w->state == NOBODY)
+			continue;
+		if (w->fd < 0 && now - w->silent >= FAREWELL)
+			crew_kill(w, "it let go of its monitor and did not end");
+		else if (w->state == BUSY && now - w->since > session)
 			crew_kill(w, "it has one client for longer than a session may last");
 		else if (w->state == LEAVING && now - w->since >= FAREWELL)
 			crew_kill(w, "it was told to end and did not");
@@ -270,10 +276,10 @@ raise_limit(int places)
 }
 
 int
-crew_open(struct crew *c)
+crew_open(struct crew *c, int heirs)
 {
 	/* Besides those at once: they may be on their way out, and those before us too. */
-	c->places = 2 * (int)c->conf->busy.sessions + PLAN_BATCH;
+	c->places = 2 * (int)c->conf->busy.sessions + PLAN_BATCH + heirs;
 	c->workers = calloc((size_t)c->places, sizeof(c->workers[0]));
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	c->slot = fcntl(c->epoll, F_DUPFD_CLOEXEC, SLOT);

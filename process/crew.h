@@ -24,6 +24,7 @@ struct worker {
 	enum worker_state state;
 	pid_t pid;
 	int fd;         /* its requests; -1: it has closed them and will end */
+	int64_t silent; /* when it closed them (clock.h) */
 	int64_t since;  /* in this state (clock.h) */
 	int64_t born;
 	int64_t begun;  /* clients */
@@ -48,8 +49,11 @@ struct crew {
 	int64_t rounds;     /* when those are looked for that are too long at it */
 };
 
-/* Makes an empty table; conf, work and ctx are set. 0 or -errno. */
-int crew_open(struct crew *c);
+/*
+ * Makes an empty table; conf, work and ctx are set. `heirs`: so many will be adopted, and there may
+ * have been more at once than now. 0 or -errno.
+ */
+int crew_open(struct crew *c, int heirs);
 
 /* How many there are. */
 static inline int
@@ -71,7 +75,7 @@ void crew_retire(struct crew *c, struct worker *w);
 void crew_retire_all(struct crew *c);
 void crew_retire_some(struct crew *c, int n, enum worker_state state);
 
-/* Nothing more is heard of it. */
+/* Nothing more is heard of it: it ends, or else it is killed soon. */
 void crew_hang_up(struct crew *c, struct worker *w);
 
 /* A child ended. Was it one of them? */

@@ -88,8 +88,12 @@ list_workers(struct pool *p, struct buf *b)
 {
 	for (int i = 0; i < p->crew.places; i++) {
 		struct worker *w = &p->crew.workers[i];
-		if (w->state == NOBODY || w->fd < 0)
+		if (w->state == NOBODY)
 			continue;
+		if (w->fd < 0) { /* nobody would know it; one that is ending does not notice */
+			kill(w->pid, SIGKILL);
+			continue;
+		}
 		(void)fcntl(w->fd, F_SETFD, 0);
 		buf_printf(b, "%ld:%d ", (long)w->pid, w->fd);
 	}
@@ -136,11 +140,17 @@ pool_takes_over(void)
 	return getenv(HEIRLOOM) != NULL;
 }
 
+static struct span
+heirlooms(void)
+{
+	return span_of(getenv(HEIRLOOM) != NULL ? getenv(HEIRLOOM) : "");
+}
+
 /* Those of the smtpd before: each ends behind its client. */
 static void
 inherit(struct pool *p)
 {
-	struct span list = span_of(getenv(HEIRLOOM) != NULL ? getenv(HEIRLOOM) : "");
+	struct span list = heirlooms();
 	for (struct span word; (word = span_word(&list, " ")).n > 0;) {
 		struct span pid = span_cut(&word, ':');
 		int64_t number = span_number(pid), fd = span_number(word);
@@ -155,7 +165,8 @@ inherit(struct pool *p)
 static void
 begin_client(struct pool *p, struct worker *w)
 {
-	if (++w->begun > p->conf->busy.reuse && !w->inherited) {
+	/* What one of the smtpd before said in the meantime was not heard yet. */
+	if (++w->begun > p->conf->busy.reuse + (w->inherited ? ODD : 0)) {
 		crew_kill(w, "it takes more connections than one may");
 		return;
 	}
@@ -362,7 +373,7 @@ prepare(struct pool *p)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.u32 = STANDBY };
 	const struct standby *s = p->terms->launcher->standby;
-	int r = crew_open(&p->crew);
+	int r = crew_open(&p->crew, (int)span_words(heirlooms()));
 	if (r == 0 && epoll_ctl(p->crew.epoll, EPOLL_CTL_ADD, standby_fd(s), &e) < 0)
 		r = -errno;
 	standby_reserve(s);

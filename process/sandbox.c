@@ -330,6 +330,8 @@ static const struct sock_filter session_filter[] = {
 #define ALLOW_CLOSE CALL(close, 4), ARGUMENT(0), OR(TO_MONITOR, 1), ALLOWED, REFUSE
 #define ALLOW_PEER CALL(getsockopt, 7), ARGUMENT(1), LAST_OR(SOL_SOCKET, 4), ARGUMENT(2), \
 	OR(SO_PEERCRED, 1), LAST(SO_ACCEPTCONN), ALLOWED, REFUSE
+/* Of a socket that listens they are those of all workers, which would block at it. */
+#define REFUSE_FLAGS CALL(fcntl, 4), ARGUMENT(1), LAST(F_SETFL), REFUSE, LOAD(nr)
 
 #ifdef SYS_stat /* by which some C libraries look at a path */
 #define ALLOW_STAT ALLOW(stat)
@@ -341,6 +343,7 @@ static const struct sock_filter worker_filter[] = {
 	CHECK_ARCH,
 	LOAD(nr),
 	ALLOW_CLOSE,
+	REFUSE_FLAGS,
 	ALLOW(accept4),
 	ALLOW(epoll_pwait),
 	ALLOW(getpeername),
@@ -474,10 +477,13 @@ static const struct sock_filter waiting_filter[] = {
 	CALL(recvmsg, 4), ARGUMENT(0), LAST(TO_MONITOR), ALLOWED, REFUSE, /* and all of a helper */
 };
 
-enum { FILTER_MAX = 256 }; /* instructions of the longest */
+/* What a worker has open when it locks itself in, beside standard input and output: not more. */
+enum { SHARED = 64 };
+enum { FILTER_MAX = 320 }; /* instructions of the longest */
 _Static_assert(sizeof(relay_filter) <= FILTER_MAX * sizeof(relay_filter[0]), "it has no room");
+enum { SHARED_FILTER = SHARED + 4 };
 _Static_assert(sizeof(worker_filter) + sizeof(session_filter) <=
-		FILTER_MAX * sizeof(relay_filter[0]), "it has no room");
+		(FILTER_MAX - SHARED_FILTER) * sizeof(relay_filter[0]), "it has no room");
 
 enum { HEAD = sizeof(filter_head) / sizeof(filter_head[0]) };
 
@@ -495,6 +501,47 @@ append(struct sock_fprog *to, const struct sock_filter *from, size_t n, int moni
 	}
 }
 
+/* What is open now above standard output. How many; more than SHARED are not all told. */
+static int
+find_open(int fds[static SHARED])
+{
+	enum { HIGHEST = 256 }; /* the monitor's socket is the last one (crew.c) */
+	int n = 0;
+	for (int fd = STDERR_FILENO; fd < HIGHEST && n <= SHARED; fd++)
+		if (fcntl(fd, F_GETFD) >= 0) {
+			if (n < SHARED)
+				fds[n] = fd;
+			n++;
+		}
+	return n;
+}
+
+/*
+ * Sockets that listen, and the one to the log, are those of all workers, of the monitor and of
+ * systemd: who shuts one down has shut it down for everybody, and for good. So no worker may that
+ * with what was open before it had a client. 0 or -errno.
+ */
+static int
+append_shutdown(struct sock_fprog *to)
+{
+	int fds[SHARED];
+	int n = find_open(fds);
+	if (n > SHARED)
+		return -EMFILE;
+	const struct sock_filter head[] = {
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_shutdown, 0, (uint8_t)(n + 3)), ARGUMENT(0)
+	};
+	const struct sock_filter tail[] = { ALLOWED, REFUSE };
+	append(to, head, 2, -1);
+	for (int i = 0; i < n; i++) {
+		struct sock_filter is = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)fds[i],
+			(uint8_t)(n - i), 0);
+		append(to, &is, 1, -1);
+	}
+	append(to, tail, 2, -1);
+	return 0;
+}
+
 static int
 seccomp_enter(enum sandbox_role role, int monitor)
 {
@@ -505,6 +552,9 @@ seccomp_enter(enum sandbox_role role, int monitor)
 	struct sock_filter code[FILTER_MAX];
 	struct sock_fprog program = { 0, code };
 	append(&program, filters[role].filter, filters[role].len, monitor);
+	int r = role == SANDBOX_WORKER ? append_shutdown(&program) : 0;
+	if (r < 0)
+		return r;
 	if (role == SANDBOX_WORKER)
 		append(&program, session_filter + HEAD, filters[SANDBOX_SESSION].len - HEAD,
 			monitor);

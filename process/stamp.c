@@ -49,13 +49,18 @@ stamp_add_program(struct stamps *s)
 	char path[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	path[n > 0 ? n : 0] = '\0';
-	stamp_add(s, path, STAMP_FILE);
+	/* It was replaced since it was started: that is a change. */
+	char *gone = strstr(path, " (deleted)");
+	if (gone != NULL)
+		*gone = '\0';
+	if (stamp_add(s, path, STAMP_FILE) && gone != NULL)
+		s->of[s->n - 1].was = (struct stamp){ .there = false };
 }
 
 const char *
 stamp_program(const struct stamps *s)
 {
-	return s->n > 0 && s->of[PROGRAM].was.there ? s->of[PROGRAM].path : NULL;
+	return s->n > 0 && s->of[PROGRAM].path[0] != '\0' ? s->of[PROGRAM].path : NULL;
 }
 
 const char *

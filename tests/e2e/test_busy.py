@@ -4,6 +4,7 @@ import collections
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import pathlib
 import re
@@ -351,7 +352,9 @@ def test_taken_over(postern, where):
     kinds = sorted(what.partition(":")[0] for fd, what in held.items() if fd > 2)
     assert kinds == sorted(["/dev/null", "anon_inode", "socket", "socket", *[held[fd] for fd in held
                             if fd > 2 and held[fd].startswith(str(postern.spool))]]), held
-    calls = {**locked.FORBIDDEN, **locked.FORBIDDEN_TOO, "freeing the monitor's number": "close {socket}"}
+    calls = {**locked.FORBIDDEN, **locked.FORBIDDEN_TOO, "freeing the monitor's number": "close {socket}",
+             "closing the listener for all": "shutdown 3 2", "hanging up for good": "shutdown {socket} 2",
+             "blocking all at the listener": f"fcntl 3 {fcntl.F_SETFL} 0"}
     del calls["accepting"]
     for name, got in taken.call(calls).items():
         assert got in (-errno.EPERM, -errno.EACCES), f"{name}: {got}"
@@ -410,6 +413,18 @@ def test_nonsense_is_passed_by(postern):
             rogue.say(FREE)
     postern.wait_logged(f"session {workers[0]} is killed: it asks for what it may not")
     assert pool.meet().message()[:3] == "250"
+    assert pool.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it takes a socket of a session")
+def test_one_that_hangs_up(postern):
+    """M8: who is not to be heard any more, though it lives, has no place for long, and clients are served."""
+    pool = busy.Pool(postern, busy_spare=1, busy_sessions=1)
+    worker, = pool.exactly(1)
+    os.kill(worker, signal.SIGSTOP) # it would end by itself
+    Rogue(worker).socket.shutdown(socket.SHUT_RDWR)
+    postern.wait_logged(f"session {worker} is killed: it let go of its monitor and did not end")
+    assert patience.until(lambda: pool.connect().reply()[:3] == "220")
     assert pool.stop() == 0
 
 
@@ -508,6 +523,56 @@ def test_program_that_cannot_run(postern):
     replace(place)
     assert pool.meet().message()[:3] == "250"
     assert os.readlink(f"/proc/{pool.pid}/exe") == str(place / "smtpd")
+    assert pool.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it takes a socket of a session")
+def test_heir_that_lies(postern):
+    """M8: what a worker may begin is counted in the smtpd that takes over, too."""
+    new_name(postern)
+    configured(postern, "old.example")
+    pool = busy.Pool(postern, busy_spare=1, busy_reuse=3)
+    before = pool.meet()
+    rogue = Rogue(server_of(pool))
+    configured(postern, "new.example")
+    assert "new.example" in pool.connect().reply()
+    with contextlib.suppress(OSError): # it ends meanwhile
+        for _ in range(200):
+            rogue.say(FREE)
+            rogue.say(CLIENT)
+    postern.wait_logged("takes more connections than one may")
+    gone(before)
+    assert pool.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it takes a socket of a session")
+def test_no_heir_without_a_word(postern):
+    """M8: a worker that let go of its monitor is not left behind, unknown, when another smtpd takes over."""
+    new_name(postern)
+    configured(postern, "old.example")
+    pool = busy.Pool(postern, busy_spare=1)
+    before = pool.meet()
+    worker = server_of(pool)
+    os.kill(worker, signal.SIGSTOP)
+    Rogue(worker).socket.shutdown(socket.SHUT_RDWR)
+    configured(postern, "new.example")
+    assert "new.example" in pool.connect().reply()
+    patience.until(lambda: worker not in pool.workers())
+    gone(before)
+    assert pool.stop() == 0
+
+
+def test_fewer_sessions(postern, pki):
+    """Those who were there before are heard, however few places there are from now on."""
+    new_name(postern)
+    configured(postern, "old.example", busy_sessions=100)
+    pool = busy.Pool(postern, tls_certificate=pki.path("server"))
+    before = [pool.meet() for _ in range(70)]
+    configured(postern, "new.example", busy_sessions=1)
+    patience.until(lambda: "new.example" in pool.connect().reply())
+    for c in before:
+        assert c.ask("STARTTLS")[:3] == "220"
+        gone(c)
     assert pool.stop() == 0
 
 

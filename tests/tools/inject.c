@@ -36,7 +36,7 @@ static const struct call {
 	long nr;
 } calls[] = {
 #define CALL(name) { #name, SYS_##name },
-	CALL(socket) CALL(connect) CALL(bind) CALL(listen) CALL(accept4) CALL(sendto) CALL(execve)
+	CALL(socket) CALL(connect) CALL(bind) CALL(listen) CALL(accept4) CALL(shutdown) CALL(sendto) CALL(execve)
 	CALL(execveat) CALL(clone) CALL(clone3) CALL(openat) CALL(openat2) CALL(open_by_handle_at) CALL(close)
 	CALL(unlinkat) CALL(symlinkat) CALL(mknodat) CALL(fchmodat) CALL(fchownat) CALL(chdir) CALL(chroot) CALL(ptrace) CALL(process_vm_readv)
 	CALL(process_vm_writev) CALL(kill) CALL(pidfd_open) CALL(mount) CALL(umount2) CALL(unshare)

@@ -648,7 +648,6 @@ try_receive_elsewhere(void)
 static long
 try_accept(void)
 {
-	(void)fcntl(listener, F_SETFL, O_NONBLOCK);
 	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 }
 
@@ -710,6 +709,35 @@ try_close_requests(void)
 	return close(requests[1]);
 }
 
+enum { NO_WAY = 9 }; /* no direction: who may, breaks nothing for those that come after */
+
+/* Nobody could connect any more. */
+static long
+try_shut_listener(void)
+{
+	return shutdown(listener, NO_WAY);
+}
+
+static long
+try_shut_requests(void)
+{
+	return shutdown(requests[1], NO_WAY);
+}
+
+/* As session/helper.c does behind what it asks. */
+static long
+try_shut_pair(void)
+{
+	int pair[2];
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0 ? 0 : shutdown(pair[0], SHUT_WR);
+}
+
+static long
+try_flags(void)
+{
+	return fcntl(listener, F_SETFL, O_NONBLOCK);
+}
+
 static long
 try_close(void)
 {
@@ -743,6 +771,10 @@ static const struct row {
 	{ "waiting for many", try_wait_for_many, ALONE | RELAY | HELPER },
 	{ "making room for the monitor's number", try_close_requests, WORKER },
 	{ "closing", try_close, 0 },
+	{ "closing a listener for all", try_shut_listener, WORKER },
+	{ "the same with requests", try_shut_requests, WORKER },
+	{ "the end of a question", try_shut_pair, 0 },
+	{ "blocking all who accept", try_flags, WORKER },
 	{ "reading others' mail", try_read_mail, SESSION | HELPER },
 	{ "changing others' mail", try_write_mail, SESSION | HELPER },
 	{ "another name for others' mail", try_link_mail, SESSION | HELPER },
@@ -1065,7 +1097,7 @@ set_up(void **state)
 	(void)state;
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	datagram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	nameless = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* the kernel takes a name that is free */
 	const struct sockaddr_un any = { .sun_family = AF_UNIX };

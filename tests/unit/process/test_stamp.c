@@ -4,7 +4,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "process/stamp.h"
 
@@ -143,10 +146,52 @@ test_room(void **state)
 	assert_null(stamp_changed(&s));
 }
 
-int
-main(void)
+/* In a program of its own, that has another one in its place. What it ends with. */
+static int
+be_replaced(const char *path)
 {
+	struct stamps s = { 0 };
+	int fd = unlink(path) == 0 ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700) : -1;
+	if (fd < 0)
+		return 2;
+	stamp_add_program(&s);
+	const char *program = stamp_program(&s), *changed = stamp_changed(&s);
+	return program != NULL && strcmp(program, path) == 0 && changed != NULL &&
+		strcmp(changed, path) == 0 ? 0 : 1;
+}
+
+/* Who was replaced before it looked for the first time notices. */
+static void
+test_replaced_program(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/postern-stamp-XXXXXX", path[64];
+	int status;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/program", dir);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+		int to = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+		while (sendfile(to, from, NULL, 1 << 20) > 0)
+			;
+		close(to);
+		execl(path, path, path, (char *)NULL);
+		_exit(3);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	unlink(path);
+	rmdir(dir);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc > 1)
+		return be_replaced(argv[1]);
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_replaced_program),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_comes),
 		cmocka_unit_test(test_directory),
