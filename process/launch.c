@@ -119,6 +119,8 @@ static void
 reset_signals(void)
 {
 	sigset_t none;
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL); /* which a shell has its background ignore */
 	sigemptyset(&none);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);

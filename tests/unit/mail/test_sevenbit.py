@@ -15,7 +15,8 @@ import pytest
 from conftest import TOP
 from patience import PATIENCE
 
-SOURCES = ["tests/unit/mail/sevenbit.c", "mail/sevenbit.c", "mail/mime.c", "mail/encode.c", "mail/pieces.c"]
+SOURCES = ["tests/unit/mail/sevenbit.c", "mail/sevenbit.c", "mail/mime.c", "mail/encode.c", "mail/pieces.c",
+           "lib/buf.c"]
 SEEDS = range(400)
 DEEPEST = 4
 WORDS = {

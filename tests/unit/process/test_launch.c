@@ -41,7 +41,8 @@ static int
 tell(int argc, char **argv, int out)
 {
 	static const struct { const char *name; int signal; } signals[] = {
-		{ "SIGPIPE", SIGPIPE }, { "SIGXFSZ", SIGXFSZ }, { "SIGALRM", SIGALRM } };
+		{ "SIGPIPE", SIGPIPE }, { "SIGXFSZ", SIGXFSZ }, { "SIGALRM", SIGALRM },
+		{ "SIGINT", SIGINT } };
 	struct sigaction action;
 	sigset_t blocked;
 	put_descriptors(out);
@@ -182,7 +183,7 @@ assert_lines(const char *text, const char *const *want, int n, const char *start
 /* What a server leaves its children: descriptors that are nobody's, and signals of its own. */
 struct burden {
 	int fd[3];
-	void (*pipe)(int), (*files)(int);
+	void (*pipe)(int), (*files)(int), (*interrupt)(int);
 	sigset_t signals;
 };
 
@@ -198,6 +199,7 @@ take_burden(void)
 	sigprocmask(SIG_BLOCK, &one, &b.signals);
 	b.pipe = signal(SIGPIPE, SIG_IGN);
 	b.files = signal(SIGXFSZ, SIG_IGN);
+	b.interrupt = signal(SIGINT, SIG_IGN);
 	return b;
 }
 
@@ -209,6 +211,7 @@ drop_burden(const struct burden *b)
 	sigprocmask(SIG_SETMASK, &b->signals, NULL);
 	signal(SIGPIPE, b->pipe);
 	signal(SIGXFSZ, b->files);
+	signal(SIGINT, b->interrupt);
 }
 
 /* ---- tls and auth -------------------------------------------------------------------------- */
