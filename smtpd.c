@@ -234,7 +234,7 @@ serve_many(struct session *s, const struct options *o, int n, char **argv)
 	l.standby = standby_open(&l);
 	if (l.standby == NULL) {
 		buf_puts(&why, "no memory for tls and auth that wait");
-		return give_up_all(&why, EX_TEMPFAIL);
+		return turn_all_away(s, n, R_NO_SESSION, give_up_all(&why, EX_TEMPFAIL));
 	}
 	return pool_run(&pool);
 }

@@ -151,15 +151,17 @@ void
 crew_adopt(struct crew *c, pid_t pid, int fd)
 {
 	struct worker *w = find_free(c);
-	if (w == NULL || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+	if (w == NULL || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
+		close(fd); /* which it takes for the end of its monitor */
 		return;
+	}
 	enter(c, w, pid, fd, BUSY);
 	w->inherited = true;
 }
 
 /* That something comes is all that it looks for. */
-void
-crew_retire(struct crew *c, struct worker *w)
+static void
+retire(struct crew *c, struct worker *w)
 {
 	(void)send(w->fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (w->state != BUSY)
@@ -173,7 +175,7 @@ crew_retire_all(struct crew *c)
 	for (int i = 0; i < c->places; i++) {
 		struct worker *w = &c->workers[i];
 		if (w->fd >= 0 && w->state != NOBODY && w->state != LEAVING)
-			crew_retire(c, w);
+			retire(c, w);
 	}
 }
 
@@ -182,7 +184,7 @@ crew_retire_some(struct crew *c, int n, enum worker_state state)
 {
 	for (int i = c->places - 1; i >= 0 && n > 0; i--)
 		if (c->workers[i].state == state && c->workers[i].fd >= 0) {
-			crew_retire(c, &c->workers[i]);
+			retire(c, &c->workers[i]);
 			n--;
 		}
 }
@@ -259,7 +261,7 @@ crew_make_rounds(struct crew *c, int64_t now)
 		else if (w->state == LEAVING && now - w->since >= FAREWELL)
 			crew_kill(w, "it was told to end and did not");
 		else if (w->state == WAITING && now - w->born > LIFE)
-			crew_retire(c, w);
+			retire(c, w);
 	}
 }
 

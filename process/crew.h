@@ -70,8 +70,7 @@ bool crew_start(struct crew *c, enum pool_role role);
 /* One of the smtpd before, whose requests come from `fd`: it ends behind its client. */
 void crew_adopt(struct crew *c, pid_t pid, int fd);
 
-/* It is to end when it has no client. */
-void crew_retire(struct crew *c, struct worker *w);
+/* They are to end when they have no client. */
 void crew_retire_all(struct crew *c);
 void crew_retire_some(struct crew *c, int n, enum worker_state state);
 

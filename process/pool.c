@@ -108,8 +108,11 @@ hand_over(struct pool *p, const char *changed)
 	struct log_fields f = { .event = "renewed" };
 	const char *program = stamp_program(p->terms->stamps);
 	auto_buf list = buf_new((size_t)p->crew.places * WORD + 1);
-	if (program == NULL)
+	if (program == NULL) {
+		log_event(LOG_ERR, &f, "%s has changed, and without /proc no smtpd can take over; "
+			"what was in force stays so until a restart", changed);
 		return;
+	}
 	log_event(LOG_INFO, &f, "%s has changed: a new smtpd takes over", changed);
 	crew_retire_all(&p->crew);
 	list_workers(p, &list);

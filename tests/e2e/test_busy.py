@@ -526,6 +526,22 @@ def test_program_that_cannot_run(postern):
     assert pool.stop() == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it hides /proc")
+def test_without_proc(postern, monkeypatch):
+    """Nobody can take over where it is not known what to start: the operator hears of it, and all goes on."""
+    hidden = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh"]
+    command = postern.command
+    monkeypatch.setattr(postern, "command", lambda *words, **settings: hidden + command(*words, **settings))
+    new_name(postern)
+    configured(postern, "old.example")
+    pool = busy.Pool(postern)
+    assert pool.meet().message()[:3] == "250"
+    configured(postern, "new.example")
+    assert "old.example" in pool.connect().reply()
+    postern.wait_logged("what was in force stays so until a restart")
+    assert pool.stop() == 0
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it takes a socket of a session")
 def test_heir_that_lies(postern):
     """M8: what a worker may begin is counted in the smtpd that takes over, too."""
