@@ -6,6 +6,7 @@
 static const struct command *const all[] = {
 	&command_list,
 	&command_explain,
+	&command_doctor,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

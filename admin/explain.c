@@ -287,7 +287,7 @@ say_probe(struct out *o, const json_t *all)
 		out_colour(o, ready ? OUT_GOOD : OUT_BAD);
 		out_say(o, ready ? " is ready for mail" : " failed");
 		out_colour(o, OUT_PLAIN);
-		word(o, ": ", text_of(p, "said"), "");
+		word(o, ": ", ready ? NULL : text_of(p, "said"), "");
 		word(o, "; ", text_of(p, "then"), "");
 		out_say(o, "\n");
 		if (json_is_null(json_object_get(p, "offers")) || !ready)

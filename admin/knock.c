@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "mail/extension.h"
 #include "sending/begin.h"
+#include "sending/dial.h"
 
 enum { WHY_SIZE = 1024, HOSTS_MAX = 20 /* as a race has */ };
 
@@ -102,6 +103,16 @@ knock_one(const struct exchanger *e, int fd, int64_t since)
 	return seen;
 }
 
+/* What a race says begins with the host's name, which stands beside it. */
+static struct span
+without_name(const struct exchanger *e, struct span why)
+{
+	char name[DIAL_NAME + 2];
+	dial_name(e, name);
+	struct span begin = span_of(name);
+	return span_starts(why, begin) && why.n > begin.n + 2 ? span_skip(why, begin.n + 2) : why;
+}
+
 static json_t *
 knock_at(const struct facts *f, const struct exchanger *e)
 {
@@ -117,8 +128,8 @@ knock_at(const struct facts *f, const struct exchanger *e)
 		fd = race_next(&race, &to, &why);
 	race_end(&race);
 	json_t *seen = fd >= 0 ? knock_one(&to, fd, since)
-		: json_pack("{s:b, s:o, s:n}", "ready", false, "said", out_string(buf_span(&why)),
-			"then");
+		: json_pack("{s:b, s:o, s:n}", "ready", false, "said",
+			out_string(without_name(e, buf_span(&why))), "then");
 	netaddr_text(&e->addr, address);
 	(void)json_object_set_new(seen, "host", out_string(span_of(e->host)));
 	(void)json_object_set_new(seen, "address",
