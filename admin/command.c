@@ -7,6 +7,7 @@ static const struct command *const all[] = {
 	&command_list,
 	&command_explain,
 	&command_doctor,
+	&command_trace,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };
