@@ -8,6 +8,7 @@ static const struct command *const all[] = {
 	&command_explain,
 	&command_doctor,
 	&command_trace,
+	&command_check,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

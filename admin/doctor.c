@@ -12,79 +12,42 @@
 #include <string.h>
 #include <time.h>
 
-#include "admin/errand.h"
+#include "admin/checked.h"
 #include "admin/finding.h"
 #include "admin/machine.h"
 #include "admin/naming.h"
 #include "lib/cleanup.h"
-#include "process/launch.h"
 #include "process/program.h"
 
 enum {
 	WHY_SIZE = 1024,
-	SAID_MAX = 1024 * 1024, /* octets of what the programs find */
-	PATIENCE = 60,          /* s for each of them */
+	WHO_MAX = 64 * 1024, /* octets of a list of networks */
 	SMTP_PORT = 25,
 };
 
 /* ---- what the programs find ---------------------------------------------------------------- */
 
-/* A line like "tls: warning: tls_certificate FILE: it expires in 5 days; renew it". */
-static void
-tell_line(struct teller *t, struct span line)
-{
-	static const struct {
-		const char *word;
-		enum finding_state state;
-	} kinds[] = { { " error: ", FINDING_FAIL }, { " warning: ", FINDING_WARN },
-		{ " ok: ", FINDING_OK } };
-	struct span rest = line, program = span_cut(&rest, ':');
-	char name[16];
-	snprintf(name, sizeof(name), "%.*s", (int)(program.n < 12 ? program.n : 12), program.p);
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (!span_starts(rest, span_of(kinds[i].word)))
-			continue;
-		rest = span_skip(rest, strlen(kinds[i].word));
-		finding_tell(t, name, kinds[i].state, NULL, "%.*s", (int)rest.n, rest.p);
-		return;
-	}
-	if (line.n > 0)
-		finding_tell(t, "programs", FINDING_WARN, NULL, "%.*s", (int)line.n, line.p);
-}
-
 static void
 tell_lines(struct teller *t, const struct buf *said)
 {
+	static const enum finding_state states[] = { [CHECKED_FINE] = FINDING_OK,
+		[CHECKED_WARNING] = FINDING_WARN, [CHECKED_ERROR] = FINDING_FAIL,
+		[CHECKED_ODD] = FINDING_WARN };
 	struct span rest = buf_span(said);
-	while (rest.n > 0)
-		tell_line(t, span_line(&rest));
-}
-
-/* Beside relay lies smtpd. */
-static void
-path_beside(const struct conf *c, const char *program, struct buf *out)
-{
-	const char *slash = strrchr(c->who.relay_path, '/');
-	buf_printf(out, "%.*s/%s", slash != NULL ? (int)(slash - c->who.relay_path) : 0,
-		c->who.relay_path, program);
-	buf_add(out, (struct span){ "", 1 });
-}
-
-/* Has a program look at what it needs. Its status. */
-static int
-have_checked(const struct admin *a, const char *path, enum errand_ear ear, struct buf *said)
-{
-	const char *arg[LAUNCH_ARGUMENTS];
-	launch_arguments(&a->options.conf, path, "--check", NULL, arg);
-	return errand_run(arg, ear, PATIENCE, said);
+	for (struct checked_line l; checked_next(&rest, &l);) {
+		char name[16] = "programs";
+		if (l.kind != CHECKED_ODD)
+			snprintf(name, sizeof(name), "%.*s", (int)l.program.n, l.program.p);
+		finding_tell(t, name, states[l.kind], NULL, "%.*s", (int)l.text.n, l.text.p);
+	}
 }
 
 static void
 check_programs(struct teller *t, const struct admin *a)
 {
-	auto_buf path = buf_new(WHY_SIZE), said = buf_new(SAID_MAX);
-	path_beside(&a->conf, "smtpd", &path);
-	int r = have_checked(a, path.p, ERRAND_ERRORS, &said);
+	auto_buf path = buf_new(WHY_SIZE), said = buf_new(CHECKED_MAX);
+	checked_smtpd(&a->conf, &path);
+	int r = checked_run(a, path.p, ERRAND_ERRORS, &said);
 	if (r < 0) {
 		finding_tell(t, "programs", FINDING_FAIL, "is all of Postern installed?", "%s: %s",
 			path.p, strerror(-r));
@@ -93,26 +56,25 @@ check_programs(struct teller *t, const struct admin *a)
 	tell_lines(t, &said);
 	if (r == 0)
 		finding_tell(t, "programs", FINDING_OK, NULL,
-			"smtpd, relay, tls and auth have what "
-			"they need to take and send mail");
+			"smtpd, relay, tls and auth have what they need to take and send mail");
 	else if (said.n == 0)
-		finding_tell(
-			t, "programs", FINDING_FAIL, NULL, "%s --check ends with %d", path.p, r);
+		finding_tell(t, "programs", FINDING_FAIL, NULL, "%s --check ends with %d", path.p,
+			r);
 }
 
-/* What is well with certificates and users they say on standard output. */
+/* What is well with certificates and users. */
 static void
 check_helpers(struct teller *t, const struct admin *a)
 {
-	auto_buf said = buf_new(SAID_MAX);
+	auto_buf said = buf_new(CHECKED_MAX);
 	const struct conf *c = &a->conf;
 	if (c->tls.certificate != NULL && c->tls.mode != TLS_OFF)
-		(void)have_checked(a, c->who.tls_path, ERRAND_OUTPUT, &said);
+		(void)checked_run(a, c->who.tls_path, ERRAND_OUTPUT, &said);
 	else
-		finding_tell(
-			t, "tls", FINDING_OK, NULL, "no certificate is set, so clients get no TLS");
+		finding_tell(t, "tls", FINDING_OK, NULL,
+			"no certificate is set, so clients get no TLS");
 	if (c->auth.users != NULL)
-		(void)have_checked(a, c->who.auth_path, ERRAND_OUTPUT, &said);
+		(void)checked_run(a, c->who.auth_path, ERRAND_OUTPUT, &said);
 	else if (c->auth.saslauthd == NULL && c->auth.dovecot == NULL)
 		finding_tell(t, "auth", FINDING_OK, NULL, "no users are set, so nobody logs in");
 	tell_lines(t, &said);
@@ -135,7 +97,7 @@ list_nets(const struct netlist *l, struct buf *out)
 static void
 check_rights(struct teller *t, const struct conf *c)
 {
-	auto_buf who = buf_new(SAID_MAX);
+	auto_buf who = buf_new(WHO_MAX);
 	const struct conf_receive *r = &c->receive;
 	bool users = c->auth.users != NULL || c->auth.saslauthd != NULL || c->auth.dovecot != NULL;
 	if (r->relay_local == CONF_YES)
