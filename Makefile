@@ -230,6 +230,10 @@ cost: need-bench
 	$(MAKE) all
 	$(PYTHON) -B tests/bench/cost.py
 
+# What postern costs with very much mail: LANES=1000 EACH=100.
+admin-scale: need-bench all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/bench/queue.py
+
 # Lost wake-ups: mail from many writers while relays are killed (test_bells.py). It takes long.
 bells: need-check all
 	POSTERN_BUILD=$(abspath $(B)) BELLS_MESSAGES=$(or $(BELLS_MESSAGES),100000) \
@@ -305,5 +309,6 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
-	instrumented asan tsan mutants analyze demo bench profile cost distance crowd lanes standstill bells run \
+	instrumented asan tsan mutants analyze demo bench profile cost distance crowd lanes standstill bells \
+	admin-scale run \
 	install uninstall clean

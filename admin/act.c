@@ -17,7 +17,7 @@
 #include "queue/held.h"
 
 enum {
-	PATIENCE = 3000, /* ms in all; a relay has a message for as long as its host takes */
+	PATIENCE = 1500, /* ms in all; a relay has a message for as long as its host takes */
 	PAUSE = 50,      /* ms from one try to the next */
 	WHY = 4096,
 	NAME = 256,      /* of a sender in the log */

@@ -190,10 +190,12 @@ grow(void **v, size_t n, size_t size)
 int64_t
 pick_lanes(int dir, char ***names)
 {
-	auto_dir d = read_dir(dir);
+	auto_dir d = dir >= 0 ? read_dir(dir) : NULL;
 	int64_t n = 0;
-	int err = d == NULL ? -errno : 0;
+	int err = d == NULL && dir >= 0 ? -errno : 0;
 	*names = NULL;
+	if (dir < 0) /* no mail ever came */
+		return 0;
 	for (const char *name; err == 0 && (name = dir_next(d)) != NULL;) {
 		if (!lane_name_valid(span_of(name)))
 			continue;

@@ -1,7 +1,9 @@
 #include "admin/wake.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/credential.h"
 #include "conf/way.h"
@@ -30,6 +32,30 @@ ring_only(const struct admin *a, const char *lane)
 		"its relay; \"systemctl start postern-due.service\" does at once", lane);
 }
 
+/*
+ * A relay outlives us, and would keep the terminal, or the other end of an ssh, in its hands; where
+ * standard error is not its log it gets none. An fd to put back, or -1.
+ */
+static int
+hide_terminal(const struct admin *a)
+{
+	bool logs = a->conf.log == LOG_TO_STDERR;
+	int kept = logs ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	auto_fd null = kept >= 0 ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
+	if (null >= 0)
+		(void)dup2(null, STDERR_FILENO);
+	return kept;
+}
+
+static void
+show_terminal(int kept)
+{
+	if (kept < 0)
+		return;
+	(void)dup2(kept, STDERR_FILENO);
+	close(kept);
+}
+
 void
 wake_lane(const struct admin *a, const char *lane)
 {
@@ -40,7 +66,9 @@ wake_lane(const struct admin *a, const char *lane)
 		ring_only(a, lane);
 		return;
 	}
+	int kept = hide_terminal(a);
 	pid_t pid = ring_lane(&l, lane);
+	show_terminal(kept);
 	if (ring_is_trouble(pid))
 		admin_trouble(a, "%s: cannot start a relay for it: %s: %s; the timer will", lane,
 			a->conf.who.relay_path, strerror(-pid));

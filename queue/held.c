@@ -16,18 +16,6 @@ enum {
 	RACES = 10, /* with relays that remove a lane when it is empty */
 };
 
-static int
-open_made(int parent, const char *name)
-{
-	int fd = openat(parent, name, HOW);
-	if (fd >= 0 || errno != ENOENT)
-		return fd < 0 ? -errno : fd;
-	if (mkdirat(parent, name, S_IRWXU) == 0 ? fsync(parent) < 0 : errno != EEXIST)
-		return -errno;
-	fd = openat(parent, name, HOW);
-	return fd < 0 ? -errno : fd;
-}
-
 int
 held_open_all(const struct spool *s)
 {
@@ -57,8 +45,8 @@ held_open(struct lane *held, const struct spool *s, const char *name)
 int
 held_open_for_writing(struct lane *held, const struct spool *s, const char *name)
 {
-	auto_fd all = open_made(s->root, HELD);
-	return open_in(held, all, all < 0 ? all : open_made(all, name), name);
+	auto_fd all = spool_open_made(s->root, HELD);
+	return open_in(held, all, all < 0 ? all : spool_open_made(all, name), name);
 }
 
 /* The log has both names while the message moves: it is with the message whenever we die. */
