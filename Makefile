@@ -109,6 +109,7 @@ $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir 
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
+$(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
 $(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
@@ -249,6 +250,7 @@ run: all
 # ---- install
 
 BIN = $(PREFIX)/bin
+COMPLETIONS = $(PREFIX)/share/bash-completion/completions
 LIBEXEC = $(PREFIX)/libexec/postern
 UNITDIR = $(PREFIX)/lib/systemd/system
 DOC = $(PREFIX)/share/doc/postern
@@ -268,6 +270,8 @@ install: all
 		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
 	install -m 755 $(B)/postern $(DESTDIR)$(BIN)/.postern.new
 	mv -f $(DESTDIR)$(BIN)/.postern.new $(DESTDIR)$(BIN)/postern
+	install -d $(DESTDIR)$(COMPLETIONS)
+	install -m 644 units/postern.bash $(DESTDIR)$(COMPLETIONS)/postern
 	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
 		postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
@@ -293,7 +297,7 @@ install: all
 
 uninstall:
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
-	rm -f $(DESTDIR)$(BIN)/postern
+	rm -f $(DESTDIR)$(BIN)/postern $(DESTDIR)$(COMPLETIONS)/postern
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \

@@ -89,16 +89,51 @@ open_raw(struct message *m, const struct lane *l, const char *id)
 	return m->fd < 0 ? -errno : 0;
 }
 
+static void
+add_other(struct act *act, struct span name)
+{
+	for (size_t i = 0; i < act->n_others; i++)
+		if (span_eq(name, span_of(act->others[i])))
+			return;
+	char **v = reallocarray(act->others, act->n_others + 1, sizeof(*v));
+	if (v == NULL)
+		return;
+	act->others = v;
+	char *copy = strndup(name.p, name.n);
+	if (copy != NULL)
+		v[act->n_others++] = copy;
+}
+
+/* The lanes of its other recipients: "To: <lane> <address>". */
+static void
+note_others(struct act *act, const struct lane *l, const struct message *m)
+{
+	struct span rest = buf_span(&m->head);
+	while (rest.n > 0) {
+		struct span line = span_cut(&rest, '\n');
+		if (!span_starts(line, span_of("To: ")))
+			continue;
+		line = span_skip(line, strlen("To: "));
+		struct span name = span_cut(&line, ' ');
+		if (lane_name_valid(name) && !span_eq(name, span_of(l->name)))
+			add_other(act, name);
+	}
+}
+
 static int
 try_one(struct act *act, const struct lane *l, const char *id)
 {
 	struct message m;
-	int r = act->deed->whole ? message_open(&m, l, id) : open_raw(&m, l, id);
+	int r = message_open(&m, l, id);
+	if (r == -EBADMSG && !act->deed->whole)
+		r = open_raw(&m, l, id);
 	if (r < 0)
 		return r;
 	r = message_seize(&m, l);
-	if (r == 0)
+	if (r == 0) {
+		note_others(act, l, &m);
 		r = act->deed->one(act, l, &m);
+	}
 	message_close(&m);
 	return r;
 }
@@ -158,6 +193,21 @@ end_lane(void *ctx, const struct lane *l, bool held)
 	}
 	lane_close(&act->other);
 	leave(act, l, held);
+}
+
+static void
+look_again(struct act *act)
+{
+	for (size_t i = 0; i < act->n_others; i++) {
+		struct lane l;
+		if (pick_open_lane(act->admin, act->others[i], false, &l) == 0) {
+			lane_announce(l.dir);
+			lane_close(&l);
+			wake_lane(act->admin, act->others[i]);
+		}
+		free(act->others[i]);
+	}
+	free(act->others);
 }
 
 /* ---- all ----------------------------------------------------------------------------------- */
@@ -240,6 +290,7 @@ act_run(struct admin *a, int argc, char **argv, const struct act_deed *deed)
 	progress_watch();
 	struct pick_visitor v = { do_one, end_lane, &act };
 	(void)pick_each(&p, a, &v);
+	look_again(&act);
 	buf_free(&act.why);
 	return end(&act);
 }

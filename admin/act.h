@@ -4,7 +4,8 @@
  * The messages that are meant are counted, and if there are more than one, whoever called is asked.
  * Then each is opened and seized (message_seize), so that no relay has it meanwhile; one that a
  * relay has in hand is tried again for a moment, and else left alone and told of. What was done to
- * a lane is on disk when the next lane begins.
+ * a lane is on disk when the next lane begins. A file that is seized is so in all its lanes, and a
+ * relay that came by there passed it by: so at the end those are to be looked at again.
  */
 #ifndef POSTERN_ACT_H
 #define POSTERN_ACT_H
@@ -18,9 +19,9 @@ struct act;
 struct act_deed {
 	const char *verb, *done; /* "remove", "removed" */
 	bool waiting, held;      /* where from */
-	bool whole;              /* messages are opened, and those that are not whole left alone */
+	bool whole;              /* those that are not are left alone */
 	/*
-	 * Does it to one that is seized; of one that is not `whole`, its fd and id alone are known.
+	 * Does it to one that is seized; of one that is not whole, its fd and id alone are known.
 	 * 0 or -errno, and perhaps a reason in act->why. It may log.
 	 */
 	int (*one)(struct act *act, const struct lane *l, struct message *m);
@@ -34,6 +35,8 @@ struct act {
 	struct lane other;  /* where messages of this lane move to; closed behind each lane */
 	struct buf why;     /* what there is to say about one message */
 	char who[64];       /* who does it, for the log */
+	char **others;      /* other lanes of messages that were seized; owned */
+	size_t n_others;
 	/* how it went */
 	int64_t patience;   /* ms that may still be waited for relays */
 	int64_t n, done, busy, failed;

@@ -56,7 +56,10 @@ move(const struct lane *from, const struct lane *to, const char *id)
 	int r = history_share(from, to, id);
 	if (r == 0 && renameat(from->dir, id, to->dir, id) < 0)
 		r = errno == ESTALE ? -ENOENT : -errno;
-	(void)history_remove(r == 0 ? from : to, id);
+	if (r == 0)
+		(void)history_remove(from, id);
+	else if (faccessat(to->dir, id, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		(void)history_remove(to, id);
 	return r;
 }
 

@@ -87,9 +87,9 @@ int
 history_share(const struct lane *from, const struct lane *to, const char *id)
 {
 	struct name n = name_of(id);
-	if (unlinkat(to->dir, n.text, 0) < 0 && errno != ENOENT)
-		return -errno;
 	int r = linkat(from->dir, n.text, to->dir, n.text, 0);
+	if (r < 0 && errno == EEXIST && unlinkat(to->dir, n.text, 0) == 0)
+		r = linkat(from->dir, n.text, to->dir, n.text, 0);
 	return r < 0 && errno != ENOENT ? -errno : 0;
 }
 

@@ -28,7 +28,10 @@ int history_set_next(const struct lane *l, const char *id, int64_t next);
 /* What has a log waits for no time any more; a log is not made for that. 0 or -errno. */
 int history_make_due(const struct lane *l, const char *id);
 
-/* Gives the log a second name in another directory, in place of what stands there. 0 or -errno. */
+/*
+ * Gives the log, if there is one, a second name in another directory, in place of what stands
+ * there. 0 or -errno.
+ */
 int history_share(const struct lane *from, const struct lane *to, const char *id);
 
 /* 0: there is no log; where that cannot be seen there may be one. */

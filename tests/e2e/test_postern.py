@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -32,10 +33,13 @@ class Tool:
         return [*command, *arguments]
 
     def __call__(self, *arguments, status=DONE, **settings):
-        p = subprocess.run(self.words(*arguments, **settings), stdin=subprocess.DEVNULL, capture_output=True,
-                           text=True, env=self.postern.environment() | {"LC_ALL": "C.UTF-8"}, check=False)
-        self.err = p.stderr
-        assert p.returncode == status, (p.returncode, p.stdout, p.stderr)
+        with tempfile.TemporaryFile("w+") as err: # no pipe: a relay that is started logs to it as well
+            p = subprocess.run(self.words(*arguments, **settings), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=err, text=True, env=self.postern.environment() | {"LC_ALL": "C.UTF-8"},
+                               check=False)
+            err.seek(0)
+            self.err = err.read()
+        assert p.returncode == status, (p.returncode, p.stdout, self.err)
         return p.stdout
 
     def json(self, *arguments, **more):
@@ -244,6 +248,39 @@ def test_not_whole(tool, postern, queued):
     assert tool.json("hold", path.name, "--lane", path.parent.name, status=LATER)[0]["result"] == "failed"
     tool("remove", path.name, "--lane", path.parent.name)
     assert not path.exists()
+
+
+def keys_of(value):
+    """All names of fields, however deep."""
+    found = set()
+    for item in value if isinstance(value, list) else [value]:
+        for k, v in item.items() if isinstance(item, dict) else ():
+            found |= {k} | keys_of(v)
+    return found
+
+
+def documented(command):
+    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*) \| ([^|]*) \|$", (TOP / "docs" / "JSON.md").read_text(), re.M)
+    return {name for commands, fields, words in rows if f"`{command}`" in commands
+            for name in re.findall(r"`(\w+)`", fields + words)}
+
+
+def test_fields(tool, postern, world, queued):
+    """docs/JSON.md names each field that is printed, and no other."""
+    world.domain("two.example")
+    world.sink.say["RCPT"] = "450 4.2.1 later"
+    postern.due()
+    postern.rested()
+    said = {"list": tool.json("list"), "show": tool.json("show", queued[2]), "retry": tool.json("retry", "--all"),
+            "hold": tool.json("hold", queued[0], "--lane", "two.example"), "release": tool.json("release", queued[0]),
+            "bounce": tool.json("bounce", queued[3]), "remove": tool.json("remove", queued[0])}
+    with world.sink.held("RCPT", "450 4.2.1 later"):
+        tool("retry", "--all", max_connections=10)
+        said["status"] = [patience.until(lambda: (s := tool.json("status")[0])["hosts"] and s)]
+    postern.rested()
+    for command, printed in said.items():
+        more = {"why"} if command in ("hold", "release", "remove") else set()
+        assert keys_of(printed) | more == documented(command), command
 
 
 # ---- hostile text
