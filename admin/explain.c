@@ -376,7 +376,7 @@ open_all(struct admin *a, struct facts *f, struct hosts *hosts, json_t *all)
 		return ADMIN_CONFIG;
 	}
 	int err = spool_look(&a->spool, a->conf.who.spool);
-	f->empty = err == -ENOENT;
+	f->empty = err == -ENOENT || (err == 0 && a->spool.lanes < 0);
 	if (err < 0 && !f->empty)
 		lack(all, "spool %s: %s, so neither what waits nor what is remembered of hosts",
 			a->conf.who.spool, strerror(-err));
@@ -405,7 +405,7 @@ static int
 lock_in(const struct admin *a)
 {
 	tzset();
-	int r = sandbox_enter(SANDBOX_RELAY, a->spool.lanes >= 0 ? &a->spool : NULL, -1);
+	int r = sandbox_enter(SANDBOX_RELAY, a->spool.root >= 0 ? &a->spool : NULL, -1);
 	if (r >= 0)
 		return ADMIN_DONE;
 	admin_trouble(a, "cannot lock myself in: %s", strerror(-r));

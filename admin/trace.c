@@ -110,7 +110,7 @@ say_story(struct admin *a, struct story *s)
 {
 	size_t i;
 	json_t *e, *places = places_of(a, s);
-	bool known = a->spool.lanes >= 0;
+	bool known = a->spool.root >= 0;
 	if (a->out.json) {
 		out_json(&a->out, json_pack("{s:s, s:O, s:o}", "id", s->id, "events", s->events,
 			"queue", known ? places : (json_decref(places), json_null())));

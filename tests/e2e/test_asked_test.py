@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import patience
-from asked import ask
+from asked import ask, documented, fields_of
 from conftest import NOBODY
 
 
@@ -22,7 +22,9 @@ def tried(postern, world):
                                                **settings),
                                stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, check=False,
                                env=postern.environment(), timeout=patience.PATIENCE)
-        return p.returncode, json.loads(p.stdout) if p.stdout else None
+        found = json.loads(p.stdout) if p.stdout else None
+        assert fields_of(found) <= documented("test")
+        return p.returncode, found
     return run
 
 

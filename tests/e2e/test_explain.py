@@ -5,7 +5,7 @@ import subprocess
 
 import internet
 import patience
-from asked import ask, ask_json
+from asked import ask, ask_json, documented, fields_of
 from conftest import NOBODY, own
 from tlssink import TlsSink, server_context
 
@@ -133,6 +133,8 @@ def test_probe(postern, world, cards):
     assert seen["ready"] and seen["tls"].startswith("TLSv1.") and "PIPELINING" in seen["offers"]
     assert "d.example" in seen["certificate"], "it is for mx.dest.example"
     assert world.sink.lines == ["STARTTLS"], "neither MAIL nor RCPT"
+    assert fields_of(found) | {"name", "file", "line", "domains", "senders", "attempts", "next", "reason", "user",
+                               "login", "password_file", "token_command", "in_clear"} == documented("explain")
     text = ask(postern, "explain", "u@d.example", "--probe", delivery_ca=cards.path("ca"))[1]
     assert "127.0.0.2" in text and "is ready for mail" in text
     world.sink.close()

@@ -1,8 +1,12 @@
 """What `postern` says, as the user of the programs."""
 import json
+import pathlib
+import re
 import subprocess
 
 import patience
+
+TABLE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "JSON.md"
 
 
 def ask(postern, *words, **settings):
@@ -15,8 +19,24 @@ def ask(postern, *words, **settings):
     return p.returncode, text, p.stderr.decode()
 
 
+def documented(command):
+    """The fields that docs/JSON.md has of it."""
+    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*) \| ([^|]*) \|$", TABLE.read_text(), re.M)
+    return {name for commands, fields, words in rows if f"`{command}`" in commands
+            for name in re.findall(r"`(\w+)`", fields + words)}
+
+
+def fields_of(value):
+    """All names of fields, however deep."""
+    if isinstance(value, list):
+        return {name for item in value for name in fields_of(item)}
+    return set(value) | {n for v in value.values() for n in fields_of(v)} if isinstance(value, dict) else set()
+
+
 def ask_json(postern, *words, **settings):
     """The same with --json: (status, the objects)."""
     status, text, trouble = ask(postern, *words, "--json", **settings)
     assert trouble == "", trouble
-    return status, [json.loads(line) for line in text.splitlines()]
+    found = [json.loads(line) for line in text.splitlines()]
+    assert fields_of(found) <= documented(words[0]), "each field is in docs/JSON.md"
+    return status, found
