@@ -17,6 +17,7 @@ static const struct command *const all[] = {
 	&command_trace,
 	&command_check,
 	&command_test,
+	&command_top,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };
