@@ -15,6 +15,7 @@
 
 #include "admin/facts.h"
 #include "admin/knock.h"
+#include "admin/submitted.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/address.h"
@@ -87,6 +88,26 @@ say_address(struct out *o, const json_t *all)
 	line(o, "taken from");
 	out_say(o, is_so(all, "from_anybody") ? "anybody (relay_domains)\n"
 		: "clients that may relay (\"postern doctor\" has them)\n");
+}
+
+/* What rewriting and guard make of it. */
+static void
+say_submitted(struct out *o, const json_t *all)
+{
+	const json_t *s = json_object_get(all, "submitted"), *list;
+	size_t i;
+	json_t *one;
+	if (!json_is_object(s))
+		return;
+	line(o, "from our own");
+	word(o, "it goes ", text_of(s, "goes"), "");
+	list = json_object_get(s, "recipients");
+	json_array_foreach(list, i, one)
+		word(o, i == 0 ? ": to " : ", ", json_string_value(one), "");
+	word(o, "; the sender becomes ", text_of(s, "sender"), "");
+	word(o, "; where they are missing it gets ", text_of(s, "adds"), "");
+	word(o, "; ", text_of(s, "trouble"), "");
+	out_say(o, "\n");
 }
 
 static void
@@ -310,6 +331,7 @@ static void
 say_all(struct out *o, const json_t *all)
 {
 	say_address(o, all);
+	say_submitted(o, all);
 	say_route(o, all);
 	say_queue(o, all);
 	say_dns(o, all);
@@ -445,7 +467,10 @@ explain(struct admin *a, const char *to, json_t *all)
 	if (status == ADMIN_DONE && facts_begin(&f, sender.whole, rcpt.domain) < 0)
 		status = admin_misused(a, "%s: not a domain that mail can go to", to);
 	if (status == ADMIN_DONE) {
-		facts_policy(&f, all); /* files are asked for, which are out of reach then */
+		/* Files are asked for, which are out of reach then. */
+		facts_policy(&f, all);
+		(void)json_object_set_new(all, "submitted",
+			submitted_fate(&a->conf, sender.whole, &rcpt));
 		status = lock_in(a);
 	}
 	if (status == ADMIN_DONE)

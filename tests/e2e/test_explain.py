@@ -3,10 +3,12 @@ What it says is compared with what relay does."""
 import pathlib
 import subprocess
 
+import pytest
+
 import internet
 import patience
 from asked import ask, ask_json, documented, fields_of
-from conftest import NOBODY, own
+from conftest import NOBODY, TOP, own
 from tlssink import TlsSink, server_context
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\r\x9b31m\u202e"
@@ -121,6 +123,22 @@ def test_postmaster_and_strangers(postern, world):
         assert ask(postern, "explain", wrong)[0] == 64
 
 
+@pytest.mark.skipif(not (TOP / "conf" / "submission.h").exists(), reason="nothing is rewritten in this version")
+def test_submitted(postern, world):
+    """What becomes of mail of our own: by recipient_map, guard, masquerade."""
+    world.domain("d.example")
+    path = postern.where / "map"
+    path.write_text("u@d.example: other@d.example\n")
+    found = explained(postern, "u@d.example", "--from", "a@host.s.example", recipient_map=path,
+                      masquerade=".s.example=s.example")[1]["submitted"]
+    assert found["goes"] == "elsewhere" and found["recipients"] == ["other@d.example"]
+    assert found["sender"] == "a@s.example" and "Date" in found["adds"] and found["trouble"] is None
+    found = explained(postern, "u@d.example", guard="allow e.example")[1]["submitted"]
+    assert found["goes"] == "nowhere"
+    text = ask(postern, "explain", "u@d.example", guard="redirect me@e.example")[1]
+    assert "it goes elsewhere: to me@e.example" in text
+
+
 def test_probe(postern, world, cards):
     """As far as EHLO, STARTTLS and QUIT: no mail, and what it saw."""
     world.domain("d.example", "127.0.0.9", "127.0.0.2")
@@ -134,7 +152,8 @@ def test_probe(postern, world, cards):
     assert "d.example" in seen["certificate"], "it is for mx.dest.example"
     assert world.sink.lines == ["STARTTLS"], "neither MAIL nor RCPT"
     assert fields_of(found) | {"name", "file", "line", "domains", "senders", "attempts", "next", "reason", "user",
-                               "login", "password_file", "token_command", "in_clear"} == documented("explain")
+                               "login", "password_file", "token_command", "in_clear", "goes", "recipients",
+                               "adds"} == documented("explain")
     text = ask(postern, "explain", "u@d.example", "--probe", delivery_ca=cards.path("ca"))[1]
     assert "127.0.0.2" in text and "is ready for mail" in text
     world.sink.close()
