@@ -139,12 +139,12 @@ def test_submitted(postern, world):
     assert "it goes elsewhere: to me@e.example" in text
 
 
-def test_probe(postern, world, cards):
+def test_probe(postern, world, pki):
     """As far as EHLO, STARTTLS and QUIT: no mail, and what it saw."""
     world.domain("d.example", "127.0.0.9", "127.0.0.2")
     world.sink.close()
-    world.sink = TlsSink(server_context(cards.path("host")), "127.0.0.2", world.port)
-    status, found = explained(postern, "u@d.example", "--probe", delivery_ca=cards.path("ca"), timeout_dns="5s")
+    world.sink = TlsSink(server_context(pki.path("server")), "127.0.0.2", world.port)
+    status, found = explained(postern, "u@d.example", "--probe", delivery_ca=pki.path("ca"), timeout_dns="5s")
     assert status == 0
     *before, seen = found["probe"]
     assert all(not p["ready"] and "Connection refused" in p["said"] for p in before)
@@ -154,7 +154,7 @@ def test_probe(postern, world, cards):
     assert fields_of(found) | {"name", "file", "line", "domains", "senders", "attempts", "next", "reason", "user",
                                "login", "password_file", "token_command", "in_clear", "goes", "recipients",
                                "adds"} == documented("explain")
-    text = ask(postern, "explain", "u@d.example", "--probe", delivery_ca=cards.path("ca"))[1]
+    text = ask(postern, "explain", "u@d.example", "--probe", delivery_ca=pki.path("ca"))[1]
     assert "127.0.0.2" in text and "is ready for mail" in text
     world.sink.close()
     status, found = explained(postern, "u@d.example", "--probe")
