@@ -115,7 +115,7 @@ diary_find(struct diary *d, const char *field, struct span value, struct stories
 	if (journal.seek_tail(d->j) < 0)
 		return;
 	while (!out->more && journal.previous(d->j) > 0)
-		(void)stories_of(out, value_of(d, "POSTERN_QUEUE_ID"));
+		(void)story_of(out, value_of(d, "POSTERN_QUEUE_ID"));
 }
 
 static json_t *
@@ -148,7 +148,7 @@ diary_tell(struct diary *d, struct stories *s)
 	if (s->n == 0 || journal.seek_head(d->j) < 0)
 		return;
 	while (journal.next(d->j) > 0) {
-		struct story *one = stories_find(s, value_of(d, "POSTERN_QUEUE_ID"));
+		struct story *one = story_find(s, value_of(d, "POSTERN_QUEUE_ID"));
 		if (one == NULL)
 			continue;
 		story_note_lane(one, value_of(d, "POSTERN_LANE"));

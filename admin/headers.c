@@ -38,7 +38,7 @@ look(int lane, const char *name, struct span id, struct stories *out)
 	auto_fd fd = openat(lane, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 	if (n > 0 && headers_have((struct span){ text, (size_t)n }, id))
-		(void)stories_of(out, span_of(name));
+		(void)story_of(out, span_of(name));
 }
 
 static void

@@ -11,14 +11,14 @@
 enum { TIME_TEXT = 40, US_PER_S = 1000000, US_PER_MS = 1000 };
 
 int
-stories_begin(struct stories *s)
+story_begin_all(struct stories *s)
 {
 	*s = (struct stories){ .v = calloc(STORY_MESSAGES, sizeof(*s->v)) };
 	return s->v != NULL ? 0 : -ENOMEM;
 }
 
 void
-stories_end(struct stories *s)
+story_end_all(struct stories *s)
 {
 	for (int i = 0; i < s->n; i++)
 		json_decref(s->v[i].events);
@@ -39,7 +39,7 @@ read_id(struct span text, char out[static ID_SIZE])
 }
 
 struct story *
-stories_find(struct stories *s, struct span text)
+story_find(struct stories *s, struct span text)
 {
 	char id[ID_SIZE];
 	if (!read_id(text, id))
@@ -51,10 +51,10 @@ stories_find(struct stories *s, struct span text)
 }
 
 struct story *
-stories_of(struct stories *s, struct span text)
+story_of(struct stories *s, struct span text)
 {
 	char id[ID_SIZE];
-	struct story *known = stories_find(s, text);
+	struct story *known = story_find(s, text);
 	if (known != NULL || !read_id(text, id))
 		return known;
 	if (s->n == STORY_MESSAGES) {

@@ -34,13 +34,13 @@ struct stories {
 };
 
 /* 0 or -ENOMEM. */
-int stories_begin(struct stories *s);
-void stories_end(struct stories *s);
+int story_begin_all(struct stories *s);
+void story_end_all(struct stories *s);
 
 /* The story of this message, begun if there is room for it; NULL: there is none, or it is no id. */
-struct story *stories_of(struct stories *s, struct span id);
+struct story *story_of(struct stories *s, struct span id);
 /* ... if there is one. */
-struct story *stories_find(struct stories *s, struct span id);
+struct story *story_find(struct stories *s, struct span id);
 
 /* This message is, or was, in that lane. */
 void story_note_lane(struct story *s, struct span lane);

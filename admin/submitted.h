@@ -10,8 +10,8 @@
 /*
  * "goes" (as given, elsewhere, nowhere, into files, or that the address becomes too long),
  * "recipients" instead, "sender" instead, "adds": fields where they are missing from a message of a
- * client on this host; "trouble": recipient_map cannot be read. Null where nothing is changed. Reads
- * the file that recipient_map names, so it is to be called before that is out of reach.
+ * client on this host; "trouble": recipient_map cannot be read. Null where nothing is changed. The
+ * file that recipient_map names is read, before it is out of reach.
  */
 json_t *submitted_fate(struct conf *c, struct span sender, const struct address *to);
 

@@ -215,15 +215,15 @@ read_log(struct trial *t, struct source *src, bool ended)
 	json_t *events = json_array();
 	do {
 		struct stories s;
-		if (stories_begin(&s) < 0)
+		if (story_begin_all(&s) < 0)
 			break;
-		struct story *one = stories_of(&s, span_of(t->id));
+		struct story *one = story_of(&s, span_of(t->id));
 		one->waits = !ended;
 		story_note_lane(one, span_of(t->lane));
 		source_tell(src, &s);
 		json_decref(events);
 		events = json_incref(one->events);
-		stories_end(&s);
+		story_end_all(&s);
 	} while (ended && end_among(events) == NULL && clock_left(end) > 0 &&
 		poll(NULL, 0, LOOK) == 0);
 	return events;

@@ -83,9 +83,9 @@ textlog_find(FILE *log, struct span text, struct stories *out)
 	while (next_line(log, &line, &size, &s)) {
 		if (!holds(s, text) || (id = textlog_id(&s)).n == 0)
 			continue;
-		if (stories_find(out, id) == NULL)
+		if (story_find(out, id) == NULL)
 			forget_first(out);
-		(void)stories_of(out, id);
+		(void)story_of(out, id);
 	}
 }
 
@@ -144,7 +144,7 @@ tell_of_messages(struct stories *all, struct span line, bool lanes_only)
 	struct story *last = NULL;
 	struct span rest = line;
 	for (struct span id; (id = textlog_id(&rest)).n > 0;) {
-		struct story *one = stories_find(all, id);
+		struct story *one = story_find(all, id);
 		if (one == NULL || one == last)
 			continue;
 		if (lanes_only)

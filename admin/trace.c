@@ -135,7 +135,7 @@ find_messages(struct admin *a, struct source *src, const char *asked, struct sto
 	char id[ID_SIZE];
 	enum clue clue = story_clue(asked, id, &what);
 	if (id[0] != '\0')
-		(void)stories_of(all, span_of(id));
+		(void)story_of(all, span_of(id));
 	if (clue == CLUE_MESSAGE_ID)
 		headers_find(&a->spool, what, all);
 	for (size_t i = 0; src->diary != NULL && clue == CLUE_ADDRESS && i < 2; i++)
@@ -182,13 +182,13 @@ trace(struct admin *a, const char *asked, struct source *src)
 		return ADMIN_CONFIG;
 	}
 	(void)spool_look(&a->spool, a->conf.who.spool);
-	if (stories_begin(&all) < 0) {
+	if (story_begin_all(&all) < 0) {
 		admin_trouble(a, "out of memory");
 		return ADMIN_LATER;
 	}
 	find_messages(a, src, asked, &all);
 	int n = say_all(a, &all);
-	stories_end(&all);
+	story_end_all(&all);
 	if (n == 0)
 		admin_trouble(a, "%s: nothing in %s, nor in the queue", asked, src->name);
 	return n > 0 ? ADMIN_DONE : ADMIN_NOTHING;

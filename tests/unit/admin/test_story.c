@@ -47,19 +47,19 @@ test_many(void **state)
 	struct stories s;
 	char id[] = "06ab4c2d8f00xyzabc00";
 	(void)state;
-	assert_int_equal(stories_begin(&s), 0);
-	assert_null(stories_of(&s, span_of("06ab")));
+	assert_int_equal(story_begin_all(&s), 0);
+	assert_null(story_of(&s, span_of("06ab")));
 	for (int i = 0; i < STORY_MESSAGES; i++) {
 		id[18] = (char)('0' + i / 10);
 		id[19] = (char)('0' + i % 10);
-		assert_non_null(stories_of(&s, span_of(id)));
-		assert_ptr_equal(stories_of(&s, span_of(id)), stories_find(&s, span_of(id)));
+		assert_non_null(story_of(&s, span_of(id)));
+		assert_ptr_equal(story_of(&s, span_of(id)), story_find(&s, span_of(id)));
 	}
 	assert_int_equal(s.n, STORY_MESSAGES);
 	assert_false(s.more);
-	assert_null(stories_of(&s, span_of("zzab4c2d8f00xyzabc01")));
+	assert_null(story_of(&s, span_of("zzab4c2d8f00xyzabc01")));
 	assert_true(s.more);
-	stories_end(&s);
+	story_end_all(&s);
 }
 
 static void

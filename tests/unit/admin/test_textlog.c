@@ -31,14 +31,14 @@ test_of_address(void **state)
 	struct stories s;
 	FILE *f = opened();
 	(void)state;
-	assert_int_equal(stories_begin(&s), 0);
+	assert_int_equal(story_begin_all(&s), 0);
 	textlog_find(f, span_of("a@sender.example"), &s);
 	assert_int_equal(s.n, 1);
 	assert_string_equal(s.v[0].id, ONE);
 	textlog_find(f, span_of("v@e.example"), &s);
 	assert_int_equal(s.n, 2);
 	assert_string_equal(s.v[1].id, TWO);
-	stories_end(&s);
+	story_end_all(&s);
 	fclose(f);
 }
 
@@ -48,8 +48,8 @@ test_lines(void **state)
 	struct stories s;
 	FILE *f = opened();
 	(void)state;
-	assert_int_equal(stories_begin(&s), 0);
-	struct story *one = stories_of(&s, span_of(ONE)), *two = stories_of(&s, span_of(TWO));
+	assert_int_equal(story_begin_all(&s), 0);
+	struct story *one = story_of(&s, span_of(ONE)), *two = story_of(&s, span_of(TWO));
 	textlog_tell(f, &s);
 	assert_int_equal(json_array_size(one->events), 3);
 	const char *lane = json_string_value(
@@ -58,7 +58,7 @@ test_lines(void **state)
 	assert_int_equal(json_array_size(two->events), 2);
 	assert_true(story_has_lane(two, span_of("e.example")));
 	assert_false(story_has_lane(one, span_of("sender.example")));
-	stories_end(&s);
+	story_end_all(&s);
 	fclose(f);
 }
 
@@ -69,12 +69,12 @@ test_waits(void **state)
 	struct stories s;
 	FILE *f = opened();
 	(void)state;
-	assert_int_equal(stories_begin(&s), 0);
-	struct story *one = stories_of(&s, span_of(ONE));
+	assert_int_equal(story_begin_all(&s), 0);
+	struct story *one = story_of(&s, span_of(ONE));
 	one->waits = true;
 	textlog_tell(f, &s);
 	assert_int_equal(json_array_size(one->events), 4);
-	stories_end(&s);
+	story_end_all(&s);
 	fclose(f);
 }
 
