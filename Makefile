@@ -96,7 +96,7 @@ comma = ,
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
@@ -109,6 +109,7 @@ $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir 
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
+$(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
 $(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
@@ -234,6 +235,10 @@ cost: need-bench
 	$(MAKE) all
 	$(PYTHON) -B tests/bench/cost.py
 
+# What postern costs with very much mail: LANES=1000 EACH=100.
+admin-scale: need-bench all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/bench/queue.py
+
 # Lost wake-ups: mail from many writers while relays are killed (test_bells.py). It takes long.
 bells: need-check all
 	POSTERN_BUILD=$(abspath $(B)) BELLS_MESSAGES=$(or $(BELLS_MESSAGES),100000) \
@@ -249,6 +254,7 @@ run: all
 # ---- install
 
 BIN = $(PREFIX)/bin
+COMPLETIONS = $(PREFIX)/share/bash-completion/completions
 LIBEXEC = $(PREFIX)/libexec/postern
 UNITDIR = $(PREFIX)/lib/systemd/system
 DOC = $(PREFIX)/share/doc/postern
@@ -268,6 +274,8 @@ install: all
 		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
 	install -m 755 $(B)/postern $(DESTDIR)$(BIN)/.postern.new
 	mv -f $(DESTDIR)$(BIN)/.postern.new $(DESTDIR)$(BIN)/postern
+	install -d $(DESTDIR)$(COMPLETIONS)
+	install -m 644 units/postern.bash $(DESTDIR)$(COMPLETIONS)/postern
 	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
 		postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
@@ -293,7 +301,7 @@ install: all
 
 uninstall:
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
-	rm -f $(DESTDIR)$(BIN)/postern
+	rm -f $(DESTDIR)$(BIN)/postern $(DESTDIR)$(COMPLETIONS)/postern
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
@@ -309,5 +317,6 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
-	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
+	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells \
+	admin-scale run \
 	install uninstall clean

@@ -4,7 +4,20 @@
 
 /* In the order in which --help shows them. */
 static const struct command *const all[] = {
+	&command_status,
 	&command_list,
+	&command_show,
+	&command_retry,
+	&command_hold,
+	&command_release,
+	&command_remove,
+	&command_bounce,
+	&command_explain,
+	&command_doctor,
+	&command_trace,
+	&command_check,
+	&command_test,
+	&command_top,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

@@ -198,10 +198,18 @@ lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reas
 	return err < 0 ? err : r;
 }
 
+static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+
+void
+lane_wait_no_more(const struct lane *l)
+{
+	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
+	lane_announce(l->dir); /* last: a relay that is at work here looks again */
+}
+
 void
 lane_make_due(const struct lane *l)
 {
-	static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
 	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
 	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
@@ -209,8 +217,7 @@ lane_make_due(const struct lane *l)
 		if (n > 4 && strcmp(name + n - 4, ".log") == 0)
 			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW);
 	}
-	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
-	lane_announce(l->dir); /* last: a relay that is at work here looks again */
+	lane_wait_no_more(l);
 }
 
 void

@@ -84,6 +84,12 @@ int lane_set_down(const struct lane *l, int attempts, int64_t next, const char *
  */
 void lane_make_due(const struct lane *l);
 
+/*
+ * The same of the lane alone, whose messages keep their times. If a relay is at work here it looks
+ * again.
+ */
+void lane_wait_no_more(const struct lane *l);
+
 /* The host answered. */
 void lane_set_up(const struct lane *l);
 

@@ -34,9 +34,12 @@ int spool_open(struct spool *s, const char *path);
 
 /*
  * The same for somebody who only looks, whoever that is: nothing is made, and nothing need be ours.
- * What is not there stays -1, but for the lanes. 0 or -errno.
+ * What is not there yet stays -1. 0 or -errno.
  */
 int spool_look(struct spool *s, const char *path);
+
+/* Opens a directory, which is made if it is missing, and synced by its name. An fd or -errno. */
+int spool_open_made(int parent, const char *name);
 
 /* Says in words why spool_open failed, and what to do: "spool /var/spool/postern: ...". */
 void spool_explain(const char *path, int err, struct buf *why);

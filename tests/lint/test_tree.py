@@ -168,6 +168,16 @@ def test_option(option):
     assert f'"{option[2:]}"' in text_of(TOP / "process" / "options.c")
 
 
+@pytest.mark.parametrize("words", named(r"\bpostern ([a-z]+(?: \S+)*)"))
+def test_command(words):
+    """A command of postern's, and the options behind it."""
+    command, *rest = words.split()
+    p = subprocess.run([str(BUILD / "postern"), command, "--help"], env={}, capture_output=True, text=True, check=False)
+    assert p.returncode == 0, command
+    for option in re.findall(r"(?<!\S)--[a-z][\w-]*", " ".join(rest)):
+        assert re.search(rf"^  {option}\b", p.stdout, re.M), option
+
+
 # ---- the whole tree
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(TOP)))
