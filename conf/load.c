@@ -320,7 +320,7 @@ complete_paths(struct conf *c)
 		char **path;
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
-		{ &c->who.auth_path, "auth" } };
+		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" } };
 	char self[PATH_MAX];
 	char *slash = find_self(self) == 0 ? strrchr(self, '/') : NULL;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
