@@ -46,6 +46,8 @@ def expected(fields, body):
                 key, value = octets.split(b":", 1)
                 [(key, value)] = canonical.Relaxed.canonicalize_headers([(key.strip(), value)])
                 text += key + b":" + value
+    if body and not body.endswith(b"\r\n"):
+        body += b"\r\n" # as it goes out
     return text + b"x:", canonical.Relaxed.canonicalize_body(body)
 
 
@@ -63,7 +65,5 @@ def test_as_dkimpy(tmp_path):
     for i, want in enumerate(wanted):
         size, said = said.split(b"\n", 1)
         got, said = said[:int(size)], said[int(size):]
-        if want == b"\r\n":
-            want = b"" # dkimpy keeps one line of a body of blanks, which section 3.4.4 has none of
         assert got == want, (i // 2, message(i // 2))
     assert said == b""
