@@ -152,8 +152,8 @@ begin_to_count(const struct relay *r)
 }
 
 /*
- * Starts sign, which has the keys of DKIM. Without it mail that is to be signed waits, or goes as it
- * is (dkim_missing).
+ * Starts sign, which has the keys of DKIM. Without it mail that is to be signed waits, or goes as
+ * it is (dkim_missing).
  */
 static void
 begin_to_sign(struct relay *r)

@@ -2,10 +2,10 @@
  * sign: has the private keys of DKIM, and signs digests with them (RFC 6376).
  *
  * A relay that has a table of keys (dkim_keys) starts it before it locks itself in, with one end of
- * a pair of packet sockets (lib/signwire.h). So no key is ever in the process that talks to hosts: one that
- * was taken over can have things signed as long as it lives, and carries no key away. sign reads
- * its files, locks itself in (no file, no socket, no exec), tells which keys it has, and answers
- * until the relay is gone. What cannot be used is logged, and mail that needs it waits.
+ * a pair of packet sockets (lib/signwire.h). So no key is ever in the process that talks to hosts:
+ * one that was taken over can have things signed as long as it lives, and carries no key away. sign
+ * reads its files, locks itself in (no file, no socket, no exec), tells which keys it has, and
+ * answers until the relay is gone. What cannot be used is logged, and mail that needs it waits.
  *
  *	sign --check        looks at the table and the keys
  *
@@ -70,7 +70,8 @@ tell_keys(void)
 	hello.sum = table.sum;
 	hello.keys = (uint32_t)table.n;
 	for (size_t i = 0; i < table.n; i++)
-		hello.algorithm[i] = (uint8_t)(keys[i] != NULL ? signkey_algorithm(keys[i]) : DKIM_NONE);
+		if (keys[i] != NULL)
+			hello.algorithm[i] = (uint8_t)signkey_algorithm(keys[i]);
 	return send(LAUNCH_FIRST_FD, &hello, sizeof(hello), MSG_NOSIGNAL) ==
 		(ssize_t)sizeof(hello);
 }

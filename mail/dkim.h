@@ -58,7 +58,7 @@ struct dkim {
 	dkim_sink *sink;
 	void *target;
 	struct buf line;          /* the field that is being read */
-	bool line_ended;          /* ... and its line has: the next octet tells whether it goes on */
+	bool line_ended;          /* ... whose line has ended: does it go on? */
 	bool too_long;            /* it is none of ours, or there is no room */
 	bool in_body;
 	struct dkim_body {

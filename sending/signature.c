@@ -149,7 +149,8 @@ begin_with(struct link *l, struct text *t, struct span fields)
 	t->length += fields.n;
 	if (l->host.limit.size == 0 || t->length <= (uint64_t)l->host.limit.size)
 		return DONE;
-	link_say(l, BODY_NOT_SENT, "552 5.3.4 over the limit the host announced, once it is signed");
+	link_say(l, BODY_NOT_SENT,
+		"552 5.3.4 over the limit the host announced, once it is signed");
 	return HARD;
 }
 

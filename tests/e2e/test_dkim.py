@@ -1,11 +1,13 @@
 """Signatures of what goes out (RFC 6376, 8463): made by sign, verified by two programs that are not ours."""
 import os
+import pathlib
 import re
 import signal
 import subprocess
 
 import pytest
 
+import memory
 import variety
 
 dkimpy = pytest.importorskip("dkim")
@@ -264,3 +266,49 @@ def test_signer_killed(signing, wait):
     signing.postern.due()
     wait(lambda: len(signing.world.sink.messages) == 2)
     assert all(signing.good(m.data) == [True, True] for m in signing.world.sink.messages)
+
+
+# ---- who has the key
+
+def secrets(key):
+    """What nobody may have: the seed, or a prime as the library keeps it."""
+    if key.kind == "ed25519":
+        der = subprocess.run(["openssl", "pkey", "-in", key.path, "-outform", "DER"], check=True, capture_output=True)
+        return der.stdout[-32:]
+    said = subprocess.run(["openssl", "rsa", "-in", key.path, "-text", "-noout"], check=True, capture_output=True,
+                          text=True).stdout
+    prime = bytes.fromhex(re.search(r"prime1:\s+([0-9a-f:\s]+?)\n\w", said)[1].replace(":", "").replace("\n", "")
+                          .replace(" ", ""))
+    return prime.lstrip(b"\0")[::-1][:32]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the memory of relay")
+def test_key_is_in_sign_alone(signing, wait):
+    """Neither the relay at work nor its keeper has it in memory; sign has."""
+    signing.postern.settings["linger"] = "1m"
+    signing.postern.send("u@dest.example", body=BODY)
+    wait(lambda: signing.world.sink.messages)
+    markers = [secrets(signing.rsa), secrets(signing.ed)]
+    [sign] = signing.postern.wait_running("sign")
+    assert len(memory.find(sign, markers)) >= 2
+    for pid in signing.postern.relays():
+        assert memory.find(pid, markers) == []
+    for pid in signing.postern.at_work():
+        os.kill(pid, signal.SIGTERM)
+    signing.postern.wait_gone("sign")
+
+
+def test_signer_is_locked_in(signing, wait):
+    """No new privileges, a filter for its system calls, nothing open but what it has to have."""
+    signing.postern.settings["linger"] = "1m"
+    signing.postern.send("u@dest.example", body=BODY)
+    wait(lambda: signing.world.sink.messages)
+    [sign] = signing.postern.wait_running("sign")
+    status = pathlib.Path(f"/proc/{sign}/status").read_text()
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^Seccomp:\t2$", status, re.M)
+    if os.geteuid() == 0:
+        opened = [os.readlink(fd) for fd in pathlib.Path(f"/proc/{sign}/fd").iterdir()]
+        assert not [name for name in opened if name.endswith(".pem")]
+    for pid in signing.postern.at_work():
+        os.kill(pid, signal.SIGTERM)
+    signing.postern.wait_gone("sign")
