@@ -583,6 +583,8 @@ check_users(struct findings *f, const struct conf *conf)
 			"auth_users %s: there is no user in it; \"smtpd --hash NAME\" makes "
 			"a line",
 			file);
+	else
+		check_fine(f, "auth_users %s: it can be read, and there are users in it", file);
 }
 
 /* It may be started later than this is asked. */

@@ -398,6 +398,9 @@ check_life(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct spa
 		if (until < CERTIFICATE_SOON)
 			check_warning(f, "tls_certificate %.*s: it expires in %lld days; renew it",
 				(int)file.n, file.p, (long long)(until / DAY));
+		else
+			check_fine(f, "tls_certificate %.*s: it is good for %lld days",
+				(int)file.n, file.p, (long long)(until / DAY));
 		return;
 	}
 	(needed ? check_fault : check_warning)(f, "tls_certificate %.*s: it %s; renew it, or set "

@@ -5,6 +5,10 @@
 /* In the order in which --help shows them. */
 static const struct command *const all[] = {
 	&command_list,
+	&command_explain,
+	&command_doctor,
+	&command_trace,
+	&command_check,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

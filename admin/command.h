@@ -12,6 +12,10 @@
 #include "admin/admin.h"
 
 extern const struct command command_list;
+extern const struct command command_explain;
+extern const struct command command_doctor;
+extern const struct command command_trace;
+extern const struct command command_check;
 
 /* Those that all commands have. The last one has no name. */
 extern const struct command_option command_common[];

@@ -307,6 +307,26 @@ def test_journal_tells_the_story(machine, sink):
     assert accepted["_SYSTEMD_UNIT"].startswith("postern@")
 
 
+def test_postern_tells_the_story(machine, sink):
+    """The same by `postern trace`, as root and as who may read no journal; `postern doctor` finds the units well."""
+    ident = queue_id(machine.send("u@dest.example", "traced", "s@sender.example"))
+    assert wait(lambda: sink.messages)
+    assert machine.at_rest()
+
+    def told(*words):
+        return json.loads(machine.run("postern", "trace", "--json", *words))
+    assert wait(lambda: [e["event"] for e in told(ident)["events"]][-1:] == ["delivered"])
+    assert told(ident)["events"][0]["event"] == "accepted" and told(ident)["queue"] == []
+    assert ident in machine.run("postern", "trace", "s@sender.example")
+    said = machine.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "postern", "trace", ident,
+                       check=False)
+    assert "this user" in said
+    found = [json.loads(line) for line in machine.run("postern", "doctor", "--json", check=False).splitlines()]
+    states = {(line["check"], line["state"]) for line in found}
+    assert ("units", "ok") in states and ("limits", "ok") in states and ("listener", "ok") in states, found
+    assert not {("units", "fail"), ("units", "warn"), ("programs", "fail")} & states, found
+
+
 def test_own_address_is_recognised(machine, sink):
     """G: the unit must leave the relay AF_NETLINK, or it delivers to this host itself."""
     machine.run("ip", "address", "add", "9.9.9.9/32", "dev", "lo") # this network has no other
