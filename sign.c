@@ -7,9 +7,13 @@
  * reads its files, locks itself in (no file, no socket, no exec), tells which keys it has, and
  * answers until the relay is gone. What cannot be used is logged, and mail that needs it waits.
  *
- *	sign --check        looks at the table and the keys
+ *	sign --check             looks at the table and the keys
+ *	sign --public            prints what is to be published of each key of the table: domain,
+ *	                         selector, k= and p=
+ *	sign --make rsa:FILE     makes a key, or ed25519:FILE
  *
- * Exit status: 0; 75 it cannot lock itself in; 78 the configuration is wrong.
+ * Exit status: 0; 1 a key is not there, or cannot be made; 75 it cannot lock itself in; 78 the
+ * configuration is wrong.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -136,6 +140,50 @@ check_keys(struct findings *f, const struct conf *conf)
 
 static const struct check checks[] = { { check_keys } };
 
+static int
+print_public(const struct conf *conf)
+{
+	int status = EXIT_SUCCESS;
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	if (dkimkeys_read(&table, conf->dkim.keys, &why) < 0)
+		return check_refuse("sign", &why);
+	for (size_t i = 0; i < table.n; i++) {
+		auto_buf p = buf_new(2 * SIGN_SIGNATURE);
+		buf_reset(&why);
+		EVP_PKEY *key = read_key(&table.v[i], &why);
+		if (key != NULL && signkey_public(key, &p)) {
+			printf("%s %s %s %.*s\n", table.v[i].domain, table.v[i].selector,
+				signkey_word(signkey_algorithm(key)), (int)p.n, p.p);
+		} else {
+			fprintf(stderr, "sign: %s:%u: %.*s\n", conf->dkim.keys, table.v[i].line,
+				(int)why.n, why.n > 0 ? why.p : "");
+			status = EXIT_FAILURE;
+		}
+		EVP_PKEY_free(key);
+	}
+	return status;
+}
+
+/* "rsa:FILE". Started as root, the key is that of the user of the service. */
+static int
+make(const struct conf *conf, const char *what)
+{
+	struct span path = span_of(what), word = span_cut(&path, ':');
+	enum dkim_algorithm algorithm = span_eq(word, span_of("rsa")) ? DKIM_RSA
+		: span_eq(word, span_of("ed25519")) ? DKIM_ED25519 : DKIM_NONE;
+	uid_t owner = (uid_t)-1;
+	gid_t group;
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	if (algorithm == DKIM_NONE || path.n == 0)
+		buf_puts(&why, "neither rsa:FILE nor ed25519:FILE");
+	else if (geteuid() == 0 && sandbox_find_user(conf->who.user, &owner, &group) < 0)
+		buf_printf(&why, "user %s: there is none", conf->who.user);
+	else if (signkey_make(algorithm, path.p, owner, &why) == 0)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "sign: %.*s\n", (int)why.n, why.n > 0 ? why.p : "");
+	return EXIT_FAILURE;
+}
+
 /* ---- start ------------------------------------------------------------------------------- */
 
 int
@@ -147,14 +195,17 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	const char *unfit = o.serve || o.check ? NULL : "sign is started by relay";
+	bool asked = o.check || o.public || o.make != NULL;
+	const char *unfit = o.serve || asked ? NULL : "sign is started by relay";
 	int err = program_configure(&conf, NULL, &o, unfit, "sign", &why);
-	if (err == 0 && conf.dkim.keys == NULL && !o.check) {
+	if (err == 0 && conf.dkim.keys == NULL && !o.check && o.make == NULL) {
 		buf_puts(&why, "dkim_keys is not set");
 		err = -EINVAL;
 	}
 	if (o.check)
 		return err < 0 ? check_refuse("sign", &why)
 			       : check_all("sign", &o, &conf, NULL, checks, CHECKS(checks));
-	return err < 0 ? program_refuse(&why) : serve(&conf);
+	if (err < 0)
+		return asked ? check_refuse("sign", &why) : program_refuse(&why);
+	return o.make != NULL ? make(&conf, o.make) : o.public ? print_public(&conf) : serve(&conf);
 }

@@ -9,6 +9,7 @@ static const struct command *const all[] = {
 	&command_doctor,
 	&command_trace,
 	&command_check,
+	&command_dkim,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

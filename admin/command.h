@@ -16,6 +16,7 @@ extern const struct command command_explain;
 extern const struct command command_doctor;
 extern const struct command command_trace;
 extern const struct command command_check;
+extern const struct command command_dkim;
 
 /* Those that all commands have. The last one has no name. */
 extern const struct command_option command_common[];

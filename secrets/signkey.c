@@ -4,8 +4,12 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
+#include <sys/stat.h>
+#include <fcntl.h>
 
 #include "lib/cleanup.h"
+#include "mail/encode.h"
 
 /* Whoever reaches this asks for a passphrase, which nobody is there to say. */
 static int
@@ -62,6 +66,60 @@ signkey_read(const char *path, struct buf *why)
 	buf_printf(why, "%s: %s", path, fault);
 	EVP_PKEY_free(key);
 	return NULL;
+}
+
+const char *
+signkey_word(enum dkim_algorithm algorithm)
+{
+	return algorithm == DKIM_ED25519 ? "ed25519" : "rsa";
+}
+
+bool
+signkey_public(const EVP_PKEY *key, struct buf *out)
+{
+	unsigned char raw[SIGN_HASH], *der = NULL;
+	size_t n = sizeof(raw);
+	if (signkey_algorithm(key) == DKIM_ED25519) { /* RFC 8463 section 4.2 */
+		bool known = EVP_PKEY_get_raw_public_key(key, raw, &n) == 1;
+		encode_base64_text(out, (struct span){ (char *)raw, n });
+		return known && out->err == 0;
+	}
+	int size = i2d_PUBKEY(key, &der);
+	if (size > 0)
+		encode_base64_text(out, (struct span){ (char *)der, (size_t)size });
+	OPENSSL_free(der);
+	return size > 0 && out->err == 0;
+}
+
+/* 0 or -errno. */
+static int
+write_key(EVP_PKEY *key, int fd, uid_t owner)
+{
+	BIO *bio = BIO_new_fd(fd, BIO_NOCLOSE);
+	bool done = bio != NULL &&
+		PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1;
+	BIO_free(bio);
+	if (!done)
+		return -EIO;
+	if (owner != (uid_t)-1 && fchown(fd, owner, (gid_t)-1) < 0)
+		return -errno;
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+int
+signkey_make(enum dkim_algorithm algorithm, const char *path, uid_t owner, struct buf *why)
+{
+	EVP_PKEY *key = algorithm == DKIM_RSA ? EVP_RSA_gen(SIGNKEY_BITS)
+					      : EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	auto_fd fd = key != NULL ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+	int err = key == NULL ? -ENOMEM : fd < 0 ? -errno : write_key(key, fd, owner);
+	if (fd >= 0 && err < 0)
+		(void)unlink(path);
+	EVP_PKEY_free(key);
+	if (err == 0)
+		return 0;
+	buf_printf(why, "%s: %s", path, strerror(-err));
+	return -EINVAL;
 }
 
 /* Ed25519 signs the digest as if it were the text (RFC 8463 section 3). */

@@ -9,6 +9,8 @@ import pytest
 
 import memory
 import variety
+from asked import ask, ask_json
+from conftest import own
 
 dkimpy = pytest.importorskip("dkim")
 pytest.importorskip("nacl")
@@ -312,3 +314,55 @@ def test_signer_is_locked_in(signing, wait):
     for pid in signing.postern.at_work():
         os.kill(pid, signal.SIGTERM)
     signing.postern.wait_gone("sign")
+
+
+# ---- the command
+
+def test_command(signing):
+    """A key is made, published and found; with it mail is signed."""
+    p = signing.postern
+    directory = signing.where / "keys"
+    directory.mkdir()
+    own(directory)
+    lines = []
+    for extra in (["--selector", "s1"], ["--selector", "s2", "--ed25519"]):
+        status, [made] = ask_json(p, "dkim", "new", "Sender.example", "--dir", directory, *extra)
+        assert status == 0 and pathlib.Path(made["file"]).stat().st_mode & 0o777 == 0o600
+        lines.append(made["line"])
+    assert lines[0] == f"sender.example s1 {directory}/s1.sender.example.pem"
+    status, _, trouble = ask(p, "dkim", "new", "sender.example", "--dir", directory, "--selector", "s1")
+    assert status == 75 and "File exists" in trouble, "a key is never written over"
+    signing.say(*lines)
+    status, records = ask_json(p, "dkim", "record")
+    assert status == 0 and [r["name"] for r in records] == [f"s{i}._domainkey.sender.example" for i in (1, 2)]
+    assert ask_json(p, "dkim", "check", **signing.world.settings())[0] == 1, "nothing is published"
+    text = ask(p, "dkim", "record")[1]
+    for zone in re.finditer(r'(\S+)\. IN TXT \(\n(.*?) \)', text, re.S):
+        strings = re.findall(r'"([^"]*)"', zone[2])
+        assert all(len(s) <= 255 for s in strings)
+        signing.zone[(zone[1], "TXT")] = [" ".join(f'"{s}"' for s in strings)]
+    status, found = ask_json(p, "dkim", "check", **signing.world.settings())
+    assert status == 0 and [f["ok"] for f in found] == [True, True]
+    assert signing.good(signing.send()) == [True, True]
+
+
+@pytest.mark.parametrize("record, why", [
+    (None, "there is no such name"), ('"v=DKIM1; k=rsa; p=abcd"', "it has another key"), ('"v=spf1 -all"', "it is no key"),
+    ('"v=DKIM1; p="', "it is no key"), ('"\\027[2J; p=\\027"', "it has another key")])
+def test_command_finds_it_otherwise(signing, record, why):
+    name = ("r2026._domainkey.sender.example", "TXT")
+    del signing.zone[name]
+    if record:
+        signing.zone[name] = [record]
+    signing.say(f"sender.example r2026 {signing.rsa.path}", "")
+    status, [found] = ask_json(signing.postern, "dkim", "check", **signing.world.settings())
+    assert status == 1 and not found["ok"] and why in found["why"]
+
+
+@pytest.mark.parametrize("words, status, line", [
+    (["new", "a/b"], 64, "a/b is no domain"), (["new"], 64, "new DOMAIN"), (["x"], 64, "x is none of new, record, check"),
+    (["new", "a.example", "--selector", "../x"], 64, "not a selector"), (["check", "b.example"], 1, "there is no key for b"),
+    (["new", "a.example", "--dir", "/nonexistent/keys"], 75, "No such file or directory")])
+def test_command_refuses(signing, words, status, line):
+    found = ask(signing.postern, "dkim", *words, **signing.world.settings())
+    assert found[0] == status and line in found[2]
