@@ -10,6 +10,7 @@ static const struct command *const all[] = {
 	&command_trace,
 	&command_check,
 	&command_dkim,
+	&command_test,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

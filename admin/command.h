@@ -17,6 +17,7 @@ extern const struct command command_doctor;
 extern const struct command command_trace;
 extern const struct command command_check;
 extern const struct command command_dkim;
+extern const struct command command_test;
 
 /* Those that all commands have. The last one has no name. */
 extern const struct command_option command_common[];

@@ -22,7 +22,7 @@ enum {
 	SAID_MAX = 512 * 1024,
 	STRING = 255,         /* octets of one string of a record (RFC 1035 section 3.3.14) */
 	RECORD_MAX = 4096,
-	SELECTOR = 32,
+	SELECTOR = 65, /* more than a selector has, so that one that is cut is none */
 };
 
 #define KEY_DIRECTORY "/etc/postern/dkim" /* where new ones are made, unless --dir says otherwise */

@@ -16,4 +16,11 @@ enum errand_ear { ERRAND_OUTPUT, ERRAND_ERRORS };
  */
 int errand_run(const char *const argv[], enum errand_ear ear, int64_t seconds, struct buf *said);
 
+/*
+ * The same with this on standard input, which has room in a pipe (ERRAND_INPUT); and standard error
+ * is ours if standard output is listened to.
+ */
+enum { ERRAND_INPUT = 64 * 1024 };
+int errand_talk(const char *const argv[], struct span input, int64_t seconds, struct buf *said);
+
 #endif

@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "mail/address.h"
+
+enum { TIME_TEXT = 40, US_PER_S = 1000000, US_PER_MS = 1000 };
 
 int
 stories_begin(struct stories *s)
@@ -110,4 +113,34 @@ story_clue(const char *asked, char id[static ID_SIZE], struct span *what)
 	if (ours || brackets)
 		return CLUE_MESSAGE_ID;
 	return address_mailbox(s, &a) == 0 ? CLUE_ADDRESS : CLUE_MESSAGE_ID;
+}
+
+/* ---- as text ------------------------------------------------------------------------------- */
+
+static void
+say_time(struct out *o, json_int_t us)
+{
+	char text[TIME_TEXT] = "";
+	struct tm tm;
+	time_t s = (time_t)(us / US_PER_S);
+	if (localtime_r(&s, &tm) != NULL)
+		(void)!strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
+	out_say(o, "%s.%03d  ", text, (int)(us % US_PER_S / US_PER_MS));
+}
+
+void
+story_say(struct out *o, const json_t *e)
+{
+	const json_t *time = json_object_get(e, "time");
+	const char *program = json_string_value(json_object_get(e, "program"));
+	const char *text = json_string_value(json_object_get(e, "text"));
+	if (json_is_integer(time))
+		say_time(o, json_integer_value(time));
+	if (program != NULL) {
+		out_text(o, span_of(program));
+		out_say(o, ": ");
+	}
+	if (text != NULL)
+		out_text(o, span_of(text));
+	out_say(o, "\n");
 }

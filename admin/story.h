@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "admin/out.h"
 #include "lib/id.h"
 #include "lib/span.h"
 #include "mail/lane_name.h"
@@ -47,6 +48,9 @@ bool story_has_lane(const struct story *s, struct span lane);
 
 /* Takes an event over. */
 void story_add(struct story *s, json_t *event);
+
+/* Prints one, in a line. tzset was called. */
+void story_say(struct out *o, const json_t *event);
 
 /*
  * What somebody who asks may have meant: an id; "local@domain", which is an address, or a

@@ -14,10 +14,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "admin/diary.h"
 #include "admin/headers.h"
-#include "admin/story.h"
-#include "admin/textlog.h"
+#include "admin/source.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
@@ -25,69 +23,7 @@
 #include "queue/lane.h"
 #include "queue/message.h"
 
-enum { WHY_SIZE = 1024, TIME_TEXT = 40, US_PER_S = 1000000, US_PER_MS = 1000 };
-
-/* Where it is read. */
-struct source {
-	struct diary *diary; /* NULL: there is none */
-	FILE *text;          /* the same */
-	const char *name;
-};
-
-static const char *const usual[] = { "/var/log/mail.log", "/var/log/maillog",
-	"/var/log/postern.log" };
-enum { USUAL = sizeof(usual) / sizeof(usual[0]) };
-
-/* ---- what is open -------------------------------------------------------------------------- */
-
-static FILE *
-open_text(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
-	if (fd >= 0 && f == NULL)
-		close(fd);
-	return f;
-}
-
-/* The log that was named, or the journal, or the first text that is there. 0, or the status. */
-static int
-open_source(struct admin *a, struct source *s)
-{
-	const char *log = admin_option(a, "log"), *path = admin_option(a, "journal"), *why = "";
-	*s = (struct source){ .name = log != NULL ? log : path != NULL ? path : "the journal" };
-	if (log == NULL)
-		s->diary = diary_open(path, &why);
-	if (s->diary != NULL && (path != NULL || diary_has_any(s->diary)))
-		return ADMIN_DONE;
-	diary_close(s->diary);
-	s->diary = NULL;
-	if (path != NULL) {
-		admin_trouble(a, "--journal %s: %s", path, why);
-		return ADMIN_LATER;
-	}
-	if (log != NULL)
-		s->text = open_text(log);
-	for (size_t i = 0; log == NULL && s->text == NULL && i < USUAL; i++)
-		s->text = open_text(s->name = usual[i]);
-	if (s->text != NULL)
-		return ADMIN_DONE;
-	if (log != NULL)
-		admin_trouble(a, "--log %s: %s", log, strerror(errno));
-	else
-		admin_trouble(a, "neither the journal%s%s nor %s can be read by this user; root "
-			"may, and the groups systemd-journal and adm; or name a log with --log",
-			why[0] != '\0' ? ": " : "", why, usual[0]);
-	return ADMIN_LATER;
-}
-
-static void
-close_source(struct source *s)
-{
-	diary_close(s->diary);
-	if (s->text != NULL)
-		fclose(s->text);
-}
+enum { WHY_SIZE = 1024, TIME_TEXT = 40 };
 
 /* ---- where it is now ----------------------------------------------------------------------- */
 
@@ -144,34 +80,6 @@ places_of(const struct admin *a, const struct story *s)
 /* ---- what is said -------------------------------------------------------------------------- */
 
 static void
-say_time(struct out *o, json_int_t us)
-{
-	char text[TIME_TEXT] = "";
-	struct tm tm;
-	time_t s = (time_t)(us / US_PER_S);
-	if (localtime_r(&s, &tm) != NULL)
-		(void)!strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm);
-	out_say(o, "%s.%03d  ", text, (int)(us % US_PER_S / US_PER_MS));
-}
-
-static void
-say_event(struct out *o, const json_t *e)
-{
-	const json_t *time = json_object_get(e, "time");
-	const char *program = json_string_value(json_object_get(e, "program"));
-	const char *text = json_string_value(json_object_get(e, "text"));
-	if (json_is_integer(time))
-		say_time(o, json_integer_value(time));
-	if (program != NULL) {
-		out_text(o, span_of(program));
-		out_say(o, ": ");
-	}
-	if (text != NULL)
-		out_text(o, span_of(text));
-	out_say(o, "\n");
-}
-
-static void
 say_now(struct admin *a, const json_t *places, bool known)
 {
 	size_t i;
@@ -212,7 +120,7 @@ say_story(struct admin *a, struct story *s)
 	out_say(&a->out, "%s\n", s->id);
 	out_colour(&a->out, OUT_PLAIN);
 	json_array_foreach(s->events, i, e)
-		say_event(&a->out, e);
+		story_say(&a->out, e);
 	say_now(a, places, known);
 	json_decref(places);
 }
@@ -237,12 +145,7 @@ find_messages(struct admin *a, struct source *src, const char *asked, struct sto
 	if (src->text != NULL && clue != CLUE_ID && clue != CLUE_NONE)
 		textlog_find(src->text, what, all);
 	find_queued(&a->spool, all);
-	if (src->diary != NULL)
-		diary_tell(src->diary, all);
-	for (int i = 0; src->diary != NULL && i < all->n; i++)
-		diary_tell_lanes(src->diary, &all->v[i]);
-	if (src->text != NULL)
-		textlog_tell(src->text, all);
+	source_tell(src, all);
 }
 
 static int
@@ -302,10 +205,10 @@ run(struct admin *a, int argc, char **argv)
 		return admin_misused(a, "%s: neither an id, nor an address, nor a Message-ID",
 			argv[0]);
 	tzset();
-	int status = open_source(a, &src);
+	int status = source_open(a, &src);
 	if (status == ADMIN_DONE)
 		status = trace(a, argv[0], &src);
-	close_source(&src);
+	source_close(&src);
 	return status;
 }
 

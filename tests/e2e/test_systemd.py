@@ -318,6 +318,9 @@ def test_postern_tells_the_story(machine, sink):
     assert wait(lambda: [e["event"] for e in told(ident)["events"]][-1:] == ["delivered"])
     assert told(ident)["events"][0]["event"] == "accepted" and told(ident)["queue"] == []
     assert ident in machine.run("postern", "trace", "s@sender.example")
+    sent = json.loads(machine.run("postern", "test", "--json", "--from", "s@sender.example", "u@dest.example"))
+    assert sent["state"] == "delivered" and sent["events"][-1]["event"] == "delivered"
+    assert machine.at_rest()
     said = machine.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "postern", "trace", ident,
                        check=False)
     assert "this user" in said
