@@ -6,6 +6,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/alabel.h"
 #include "mail/dkim.h"
 #include "mail/encode.h"
 #include "sending/openssl.h"
@@ -102,24 +103,24 @@ add_one(struct signer *s, const struct reading *r, const struct dkim_key *key, s
 	return out->err;
 }
 
-/* What the domain of the mail is signed as: that of the row, or where it is "*" its own. */
+/* What a domain is signed as: as that of the row, or where it is "*" as itself. */
 static struct dkim_key
-key_of(const struct signer *s, size_t row, const char *from)
+key_of(const struct signer *s, size_t row, const char *domain)
 {
 	const struct dkimkeys_row *k = &s->keys.v[row];
 	int64_t now = clock_wall();
-	return (struct dkim_key){ .domain = strcmp(k->domain, "*") == 0 ? from : k->domain,
+	return (struct dkim_key){ .domain = strcmp(k->domain, "*") == 0 ? domain : k->domain,
 		.selector = k->selector, .algorithm = s->hello.algorithm[row], .at = now,
 		.until = s->lifetime > 0 ? now + s->lifetime : 0 };
 }
 
-/* All keys of a choice. 0 or -errno. */
+/* All keys of a choice for a domain. 0 or -errno. */
 static int
 add_all(struct signer *s, const struct reading *r, const struct dkimkeys_choice *c,
-	struct buf *out)
+	const char *domain, struct buf *out)
 {
 	for (int i = 0; i < c->n; i++) {
-		struct dkim_key key = key_of(s, c->key[i], r->dkim.from);
+		struct dkim_key key = key_of(s, c->key[i], domain);
 		if (dkim_has(&r->dkim, span_of(key.domain)))
 			continue;
 		int err = add_one(s, r, &key, c->key[i], out);
@@ -154,22 +155,45 @@ begin_with(struct link *l, struct text *t, struct span fields)
 	return HARD;
 }
 
-/* The text was read: signs it. */
+static struct dkimkeys_choice
+choose(const struct signer *s, const char *domain)
+{
+	if (domain[0] == '\0')
+		return (struct dkimkeys_choice){ .n = 0 };
+	return dkimkeys_choose(&s->keys, s->hello.algorithm, domain, clock_wall());
+}
+
+/* "": it has none, or none of the DNS. */
+static void
+sender_domain(struct span sender, char out[static ALABEL_DOMAIN])
+{
+	const char *at = sender.n > 0 ? memrchr(sender.p, '@', sender.n) : NULL;
+	if (at != NULL)
+		(void)alabel_domain(span_from(at + 1, sender.p + sender.n), out);
+}
+
+/*
+ * The text was read: signs it, for the domain of From, or else for that of the envelope, which is
+ * some help where it is passed on.
+ */
 static enum outcome
 sign(struct link *l, struct text *t, const struct reading *r, struct buf *room)
 {
 	struct signer *s = l->terms.signer;
-	char why[LIMIT_LOG_TEXT];
-	if (r->dkim.from[0] == '\0')
-		return DONE; /* nobody's, whose key could it be? */
-	struct dkimkeys_choice c = dkimkeys_choose(&s->keys, s->hello.algorithm, r->dkim.from,
-		clock_wall());
-	if (c.broken != NULL && !dkim_has(&r->dkim, span_of(r->dkim.from))) {
+	char why[LIMIT_LOG_TEXT], envelope[ALABEL_DOMAIN] = "";
+	const char *domain = r->dkim.from;
+	struct dkimkeys_choice c = choose(s, domain);
+	if (c.n == 0 && c.broken == NULL) {
+		sender_domain(t->m->env.sender, envelope);
+		domain = envelope;
+		c = choose(s, domain);
+	}
+	if (c.broken != NULL && !dkim_has(&r->dkim, span_of(domain))) {
 		snprintf(why, sizeof(why), "the key %s of %s cannot be used (dkim_keys, line %u)",
 			c.broken->selector, c.broken->domain, c.broken->line);
 		return do_without(l, s, room, why);
 	}
-	int err = add_all(s, r, &c, room);
+	int err = add_all(s, r, &c, domain, room);
 	return err < 0 ? do_without(l, s, room, strerror(-err))
 		       : begin_with(l, t, buf_span(room));
 }

@@ -40,9 +40,9 @@ class Signing:
         self.table.write_text("# domain selector file\n" + "\n".join(lines) + "\n")
         self.table.chmod(0o644)
 
-    def send(self, body=BODY, **settings):
+    def send(self, body=BODY, sender="a@sender.example", **settings):
         """One message, as the host got it."""
-        self.postern.send("u@dest.example", body=body, **settings)
+        self.postern.send("u@dest.example", body=body, sender=sender, **settings)
         self.postern.settled()
         return self.world.sink.messages[-1].data
 
@@ -139,11 +139,20 @@ def test_file_in_the_spool_stays(signing):
     ("<a@other.example>", None), ("<a@notsender.example>", None), ("nobody", None)])
 def test_domain_of_from(signing, sender, domain):
     """The key is that of the first address of From, or of a domain above it."""
-    data = signing.send(f"From: {sender}\nSubject: x\n\nhello\n")
-    assert dkimkeys.signatures(b"\r\n" + data) == (2 if domain else 0)
+    data = signing.send(f"From: {sender}\nSubject: x\n\nhello\n", sender="a@elsewhere.example")
+    assert dkimkeys.signatures(data) == (2 if domain else 0)
     if domain:
         assert tags(data)["d"] == domain
         assert signing.good(data) == [True, True]
+
+
+@pytest.mark.parametrize("sender, count", [("a@sender.example", 2), ("a@x.sender.example", 2), ("a@z.example", 0), ("", 0)])
+@pytest.mark.parametrize("body", ["From: a@other.example\n\nhello\n", "Subject: x\n\nhello\n"])
+def test_domain_of_the_envelope(signing, sender, count, body):
+    """Where there is no key for From, or no From."""
+    data = signing.send(body, sender=sender)
+    assert dkimkeys.signatures(data) == count
+    assert signing.good(data) == [True] * count
 
 
 def test_nearest_domain_and_every_other(signing):
@@ -246,7 +255,7 @@ def test_without_its_key_it_is_sent(signing):
 
 def test_others_go_meanwhile(signing):
     signing.say("sender.example r2026 /nonexistent")
-    data = signing.send(BODY.replace("sender", "other"))
+    data = signing.send(BODY.replace("sender", "other"), sender="a@other.example")
     assert b"hello" in data and b"DKIM-Signature" not in data
 
 

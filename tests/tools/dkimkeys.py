@@ -39,6 +39,7 @@ def records(zone):
 
 def signatures(data):
     """How many there are before the first field that is none."""
+    data = b"\r\n" + data
     return data[:data.index(b"\r\nReceived:")].count(b"DKIM-Signature:")
 
 
