@@ -36,7 +36,7 @@ ROOMS = $(COMMON) session dns delivery sending report secrets admin
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/postern
+all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/sign $(B)/postern
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -74,6 +74,9 @@ $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/comm
 
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
+
+$(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lcrypto -lidn2
 
 $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
@@ -261,7 +264,7 @@ DOC = $(PREFIX)/share/doc/postern
 EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 # Each takes the place of the one before in one step, for mail comes and goes meanwhile; smtpd, which
 # starts the others, is the last.
-PROGRAMS = tls auth relay smtpd
+PROGRAMS = tls auth sign relay smtpd
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
 # Who calls when there is a network again.

@@ -16,6 +16,7 @@ static const struct command *const all[] = {
 	&command_doctor,
 	&command_trace,
 	&command_check,
+	&command_dkim,
 	&command_test,
 	&command_top,
 };

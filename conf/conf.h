@@ -43,6 +43,7 @@ struct conf_who {
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
 	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
+	char *sign_path;  /* the one that has the keys of DKIM; default: "sign" beside smtpd */
 	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
 };
 
@@ -121,6 +122,7 @@ struct conf_delivery {
 	} tls;
 	enum conf_bool tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
 	char *without; /* extensions of hosts that are not used (mail/extension.h) */
+	enum conf_bool dkim; /* mail is signed if there is a key for it (struct conf_dkim) */
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
 	int64_t timeout_dns;      /* one MX look-up with all its addresses */
 	int64_t timeout_connect;  /* one address */
@@ -153,6 +155,16 @@ struct conf_schedule {
 	int n;
 };
 
+/* DKIM signatures of what goes out. */
+struct conf_dkim {
+	char *keys;       /* file: which key signs for which domain (dkimkeys.h); NULL: none does */
+	enum conf_dkim_missing {
+		DKIM_MISSING_WAIT, /* mail whose key cannot be used waits until it can */
+		DKIM_MISSING_SEND, /* it goes unsigned */
+	} missing;
+	int64_t lifetime; /* s, after which a signature is to be worth nothing (x=); 0: no end */
+};
+
 /* What relay does with all mail alike. */
 struct conf_relay {
 	struct conf_servers nameserver; /* none: those of resolv.conf */
@@ -180,6 +192,7 @@ struct conf {
 	struct conf_auth auth;
 	struct conf_delivery delivery;
 	struct conf_relay relay;
+	struct conf_dkim dkim;
 	/* where events go */
 	enum conf_log {
 		LOG_TO_AUTO,

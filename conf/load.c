@@ -344,7 +344,7 @@ complete_paths(struct conf *c)
 		char **path;
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
-		{ &c->who.auth_path, "auth" } };
+		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" } };
 	char self[PATH_MAX];
 	int n = 0;
 	const char *where = find_self(self) == 0 ? where_others_are(self, &n) : NULL;

@@ -71,6 +71,15 @@ connect_heed_refusals(struct courier *c, struct span why)
 			c->tour->lane.name, (int)why.n, why.n > 0 ? why.p : "");
 }
 
+/* Once for each turn at a lane. */
+static void
+log_unsigned(const struct courier *c)
+{
+	struct log_fields f = { .event = "dkim", .lane = c->tour->lane.name };
+	log_event(LOG_ERR, &f, "lane %s: mail goes unsigned, for its key cannot be used "
+		"(dkim_missing = send)", c->tour->lane.name);
+}
+
 void
 connect_learn(struct courier *c)
 {
@@ -90,6 +99,8 @@ connect_learn(struct courier *c)
 		hosts_mark_words(&c->relay->hosts, &c->work.to, c->link.flow.dropped);
 		c->work.fewer |= c->link.flow.dropped;
 	}
+	if ((c->link.lessons & ~c->work.lessons & LESSON_UNSIGNED) != 0)
+		log_unsigned(c);
 	c->work.lessons |= c->link.lessons;
 	c->link.lessons = 0;
 }

@@ -44,6 +44,7 @@
 #include "sending/link.h"
 #include "sending/login.h"
 #include "sending/sending.h"
+#include "sending/signer.h"
 #include "sending/tlsclient.h"
 
 enum {
@@ -190,6 +191,7 @@ struct relay {
 	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
+	struct signer signer;           /* has a lock */
 
 	struct turns turns;             /* has a lock */
 	struct hands *hands;            /* shared with the first process; one for each courier */

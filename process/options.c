@@ -6,7 +6,7 @@
 
 enum {
 	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_WAIT,
-	OPT_HASH, OPT_LISTEN, OPT_COUNTERS, OPT_VERSION, OPT_HELP,
+	OPT_PUBLIC, OPT_MAKE, OPT_HASH, OPT_LISTEN, OPT_COUNTERS, OPT_VERSION, OPT_HELP,
 };
 
 static const struct option longs[] = {
@@ -17,6 +17,8 @@ static const struct option longs[] = {
 	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "wait", no_argument, NULL, OPT_WAIT },
+	{ "public", no_argument, NULL, OPT_PUBLIC },
+	{ "make", required_argument, NULL, OPT_MAKE },
 	{ "hash", required_argument, NULL, OPT_HASH },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "counters", no_argument, NULL, OPT_COUNTERS },
@@ -72,6 +74,12 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_HASH:
 			o->hash = optarg;
+			break;
+		case OPT_PUBLIC:
+			o->public = true;
+			break;
+		case OPT_MAKE:
+			o->make = optarg;
 			break;
 		case OPT_LISTEN:
 			if (o->listeners == OPTIONS_LISTEN)

@@ -132,6 +132,13 @@ check_auth(struct findings *f, const struct conf *c)
 }
 
 static void
+check_sign(struct findings *f, const struct conf *c)
+{
+	if (c->dkim.keys != NULL)
+		check_other(f, "sign_path", c->who.sign_path);
+}
+
+static void
 check_relay(struct findings *f, const struct conf *c)
 {
 	check_other(f, "relay_path", c->who.relay_path);
@@ -143,6 +150,6 @@ surroundings_check(const struct options *o, struct conf *c, struct conf_origins 
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
 		{ check_postmaster }, { check_spool },
 		{ check_runtime }, { check_judges }, { check_log }, { check_tls }, { check_auth },
-		{ check_relay } };
+		{ check_sign }, { check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }

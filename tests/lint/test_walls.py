@@ -35,6 +35,7 @@ PROGRAMS = {
     "relay": [*COMMON, "dns", "delivery", "sending", "report"],
     "postern": [*COMMON, "dns", "delivery", "sending", "report", "admin"],
     "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
+    "sign": [*COMMON, "secrets/signkey"],
     "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass", "secrets/enrol"],
 }
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
