@@ -383,6 +383,8 @@ check_together(struct setting *s)
 	bool needed = c->tls.mode == TLS_REQUIRED || c->tls.mode == TLS_IMPLICIT;
 	if (c->tls.certificate == NULL && needed)
 		return complain_of(s, "tls", "needs tls_certificate");
+	if (c->submission.force_from != NULL && !span_is_ascii(span_of(c->submission.force_from)))
+		return complain_of(s, "force_from", "is beyond ASCII, which few hosts take");
 	if (c->auth.dovecot != NULL && c->auth.saslauthd != NULL)
 		return complain_of(s, "auth_dovecot", "is for hosts without auth_saslauthd");
 	return 0;

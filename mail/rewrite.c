@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/limits.h"
+#include "mail/header.h"
 #include "mail/mailboxes.h"
 
 #define ORIGINAL "X-Original-"
@@ -317,31 +318,18 @@ end_header(struct rewrite *r, bool text)
 	r->n = 0;
 }
 
-/* RFC 5322 section 3.6.8: what the name of a field is made of. */
-static bool
-is_name(char c)
-{
-	return c > ' ' && c <= '~' && c != ':';
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
 /* A line begins with this octet. */
 static void
 begin_line(struct rewrite *r, char c)
 {
-	if (r->begun && is_blank(c)) {
+	if (r->begun && header_is_blank(c)) {
 		r->place = REWRITE_VALUE;
 		return;
 	}
 	end_field(r, false);
 	if (c == '\r')
 		r->place = REWRITE_CR;
-	else if (is_name(c))
+	else if (header_is_name(c))
 		r->place = REWRITE_IN_NAME;
 	else
 		end_header(r, true);
@@ -351,7 +339,8 @@ begin_line(struct rewrite *r, char c)
 static bool
 in_name(struct rewrite *r, char c)
 {
-	bool text = c != ':' && !is_blank(c) && (!is_name(c) || r->place == REWRITE_BLANK);
+	bool space = header_is_blank(c);
+	bool text = c != ':' && !space && (!header_is_name(c) || r->place == REWRITE_BLANK);
 	if (text || r->n == sizeof(r->line)) {
 		end_header(r, true);
 		return false;
@@ -359,7 +348,7 @@ in_name(struct rewrite *r, char c)
 	r->line[r->n++] = c;
 	if (c == ':')
 		begin_field(r);
-	else if (is_blank(c))
+	else if (space)
 		r->place = REWRITE_BLANK;
 	return true;
 }

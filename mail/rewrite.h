@@ -8,11 +8,12 @@
  * addresses that is none, a field of more than LIMIT_MIME_FIELD octets. No field has a longer name
  * than REWRITE_NAME: that is text. No line becomes longer than LIMIT_TEXT_LINE that was not before.
  *
- *	add         fields that are not there come behind the others. Text without a header gets one.
- *	masquerade  domains in From:, Sender: and Reply-To:. Not behind a DKIM-Signature: field: whoever
- *	            signed wrote a domain that the world may see, and the signature would be broken.
- *	force       the address in From:, signed or not. Who forces it has one that alone is allowed,
- *	            and a broken signature counts as none (RFC 6376 section 6.1). What stood there is
+ *	add         fields that are missing come behind the others; text without a header gets one.
+ *	masquerade  domains in From:, Sender: and Reply-To:. Not behind a DKIM-Signature: field:
+ *	            whoever signed wrote a domain that the world may see, and the signature would
+ *	            be broken.
+ *	force       the address in From:, signed or not: there is only one that is allowed, and a
+ *	            broken signature counts as none (RFC 6376 section 6.1). What stood there is
  *	            kept, as X-Original-From: and X-Original-Sender:.
  */
 #ifndef POSTERN_REWRITE_H

@@ -123,6 +123,8 @@ FAULTS = [
     ({"recipient_check": "/nonexistent"}, 78, "recipient_check /nonexistent: No such file or directory"),
     ({"sender_check": "/etc/passwd"}, 78, "sender_check /etc/passwd: Permission denied"),
     ({"sender_check": "/usr"}, 78, "sender_check /usr: it is not a program"),
+    ({"recipient_map": "/nonexistent"}, 78, "recipient_map /nonexistent: No such file or directory; no mail is taken"),
+    ({"recipient_map": "/etc/passwd"}, 78, "recipient_map /etc/passwd:1: not an address: "),
     ({"relay_path": "/nonexistent/relay"}, 78, "relay_path /nonexistent/relay: No such file or directory"),
     ({"tls_path": "/nonexistent/tls"}, 78, "tls_path /nonexistent/tls: No such file or directory"),
     ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: "),
