@@ -5,6 +5,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/limits.h"
+#include "mail/alabel.h"
 #include "mail/header.h"
 #include "mail/mailboxes.h"
 
@@ -284,7 +285,7 @@ add_missing(struct rewrite *r, bool text)
 	const struct rewrite_plan *p = &r->plan;
 	bool force = p->force.n > 0 && !r->forced;
 	unsigned missing = p->add & ~r->seen;
-	char date[CLOCK_DATE_SIZE];
+	char date[CLOCK_DATE_SIZE], room[ALABEL_ADDRESS];
 	auto_buf b = buf_new(ADDED_MAX);
 	if (force || p->from.n == 0)
 		missing &= ~(unsigned)REWRITE_FROM;
@@ -297,7 +298,7 @@ add_missing(struct rewrite *r, bool text)
 	if ((missing & REWRITE_MESSAGE_ID) != 0)
 		buf_printf(&b, "Message-ID: <%s@%s>\r\n", p->id, p->hostname);
 	if (force || (missing & REWRITE_FROM) != 0) {
-		struct span from = force ? p->force : p->from;
+		struct span from = force ? p->force : alabel_address(p->from, room);
 		buf_printf(&b, "From: %.*s\r\n", (int)from.n, from.p);
 	}
 	if (r->place == REWRITE_VALUE) /* the last field has no end */

@@ -44,7 +44,7 @@ struct rewrite_plan {
 	unsigned add;                 /* REWRITE_DATE, _MESSAGE_ID, _FROM, if they are missing */
 	int64_t now;                  /* wall clock, for Date: */
 	const char *id, *hostname;    /* <id@hostname> becomes the Message-ID: */
-	struct span from;             /* From:, if that is missing; empty: it is not added */
+	struct span from;             /* From:, with A-labels; empty: it is not added */
 	struct span force;            /* the only address in From:; empty: as it came */
 	struct masquerade masquerade; /* (masquerade.h) */
 };

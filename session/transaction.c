@@ -172,7 +172,8 @@ name_original(struct span given, struct terms *terms, struct buf *orcpt)
 static void
 show_original(struct transaction *t, struct span given)
 {
-	char line[sizeof("X-Original-To: \r\n") + LIMIT_ADDRESS];
+	char line[sizeof("X-Original-To: \r\n") + ALABEL_ADDRESS], room[ALABEL_ADDRESS];
+	given = alabel_address(given, room);
 	snprintf(line, sizeof(line), "X-Original-To: %.*s\r\n", (int)given.n, given.p);
 	buf_puts(&t->originals, line);
 }

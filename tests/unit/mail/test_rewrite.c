@@ -20,6 +20,10 @@ enum { ADD_ALL = REWRITE_DATE | REWRITE_MESSAGE_ID | REWRITE_FROM };
 static const struct rewrite_plan add = { .add = ADD_ALL, .id = "1", .hostname = "mx.example",
 	.from = { "s@h.example", 11 } };
 static const struct rewrite_plan anonymous = { .add = ADD_ALL, .id = "1", .hostname = "mx.example" };
+static const struct rewrite_plan beyond = { .add = REWRITE_FROM,
+	.from = { A "@" A ".example", 13 } };
+static const struct rewrite_plan foreign = { .add = REWRITE_FROM,
+	.from = { "a@" A ".example", 12 } };
 static const struct rewrite_plan masked = { .masquerade = { "h.example=example.org", "root" } };
 static const struct rewrite_plan forced = { .force = { "me@example.org", 14 } };
 static const struct rewrite_plan all = { .add = ADD_ALL, .id = "1", .hostname = "mx.example",
@@ -48,6 +52,9 @@ static const struct {
 	{ &anonymous, "X: y\r\n\r\n", "X: y\r\n" DATE ID "\r\n", NULL },
 	{ &add, "X: " A "\xff\r\n\r\n" A "\xff", "X: " A "\xff\r\n" DATE ID FROM "\r\n" A "\xff",
 		NULL },
+	/* a domain beyond ASCII needs no SMTPUTF8 */
+	{ &beyond, "X: y\r\n", "X: y\r\nFrom: " A "@" A ".example\r\n", NULL },
+	{ &foreign, "X: y\r\n", "X: y\r\nFrom: a@xn--4ca.example\r\n", NULL },
 	/* text without a header gets one; what parts them is an empty line */
 	{ &add, "hello\r\n", DATE ID FROM "\r\nhello\r\n", NULL },
 	{ &add, "hello", DATE ID FROM "\r\nhello", NULL },
