@@ -190,7 +190,7 @@ masquerade_field(struct rewrite *r, struct span value)
 {
 	struct mailboxes m;
 	auto_buf now = buf_new(2 * LIMIT_MIME_FIELD);
-	if ((r->seen & REWRITE_SIGNATURE) != 0 || mailboxes_find(value, &m) < 0)
+	if (mailboxes_find(value, &m) < 0)
 		return false;
 	buf_add(&now, (struct span){ r->held.p, r->name });
 	if (exchange_domains(r, &m, value, &now) == 0 || !pass_with(r, &now))

@@ -104,6 +104,8 @@ static const struct {
 	{ "allow b.example", "@b.example: @c.example", "a@b.example", SUBMISSION_GUARDED, NULL },
 	{ "allow c.example", "@b.example: @c.example x@y.example", "a@b.example",
 		SUBMISSION_GUARDED, NULL },
+	{ "allow c.example", "@b.example: x@y.example @c.example", "a@b.example",
+		SUBMISSION_GUARDED, NULL },
 	{ "redirect me@c.example", "", "a@b.example", SUBMISSION_ELSEWHERE, "me@c.example\n" },
 	{ "redirect me@c.example", "", "Me@c.example", SUBMISSION_AS_GIVEN, "" },
 	{ "redirect me@c.example", "@b.example: x@y.example", "a@b.example", SUBMISSION_ELSEWHERE,

@@ -111,6 +111,8 @@ static const struct {
 		"From: it became me@example.org" },
 	{ &forced, "From: a@h.example,\r\n\tb@h.example\r\n\r\n", FORCED
 		KEPT "From: a@h.example,\r\n\tb@h.example\r\n\r\n", "From: it became me@example.org" },
+	{ &forced, "From: me@example.org, b@h.example\r\n\r\n", FORCED
+		KEPT "From: me@example.org, b@h.example\r\n\r\n", "From: it became me@example.org" },
 	{ &forced, "From: \"broken <a@b>\r\n\r\n", FORCED KEPT "From: \"broken <a@b>\r\n\r\n",
 		"From: it became me@example.org" },
 	{ &forced, "From: g: a@b.example;\r\n\r\n", FORCED KEPT "From: g: a@b.example;\r\n\r\n",
