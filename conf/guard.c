@@ -39,6 +39,8 @@ guard_parse(const char *value, struct guard *out)
 		*out = (struct guard){ GUARD_ALLOW, rest.p };
 	else if (span_ieq(kind, span_of("redirect")) && is_target(rest))
 		*out = (struct guard){ GUARD_REDIRECT, rest.p };
+	else if (span_ieq(kind, span_of("sink")) && rest.n > 1 && rest.p[0] == '/')
+		*out = (struct guard){ GUARD_SINK, rest.p };
 	else
 		return false;
 	return true;
@@ -52,6 +54,8 @@ guard_allows(const struct guard *g, struct span address)
 		return match_sender(g->what, address);
 	case GUARD_REDIRECT:
 		return span_ieq(address, span_of(g->what));
+	case GUARD_SINK:
+		return false;
 	default:
 		return true;
 	}

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/credential.h"
+#include "conf/guard.h"
 #include "conf/hostname.h"
 #include "conf/keys.h"
 #include "conf/nameserver.h"
@@ -133,6 +134,9 @@ static int
 begin_route(struct reading *r, struct span name, struct conf_origin at)
 {
 	struct route **end = &r->set.c->routes;
+	if (span_ieq(name, span_of(GUARD_ROUTE)))
+		return conf_complain(r->set.why, at, name, "is where guard = sink has its mail",
+			(struct span){ 0 });
 	if (name.n > ROUTE_NAME || !address_is_domain(name))
 		return conf_complain(r->set.why, at, name, "not a name for a route",
 			(struct span){ 0 });

@@ -96,6 +96,8 @@ submission_recipients(const struct conf *c, const struct address *to, struct buf
 	struct guard g = { GUARD_NONE, NULL };
 	auto_buf mapped = buf_new(SUBMISSION_RECIPIENTS);
 	(void)guard_parse(c->submission.guard, &g);
+	if (g.kind == GUARD_SINK)
+		return SUBMISSION_SUNK;
 	if (g.kind == GUARD_REDIRECT && !guard_allows(&g, to->whole)) {
 		buf_puts(out, g.what);
 		buf_puts(out, "\n");

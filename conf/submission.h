@@ -39,6 +39,7 @@ enum submission_verdict {
 	SUBMISSION_AS_GIVEN,
 	SUBMISSION_ELSEWHERE, /* to the addresses that were appended */
 	SUBMISSION_GUARDED,   /* `guard` lets no mail go there */
+	SUBMISSION_SUNK,      /* as it was given, in the lane of GUARD_ROUTE (guard.h) */
 	SUBMISSION_TOO_LONG,  /* recipient_map makes an address of it that no path can hold */
 };
 

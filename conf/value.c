@@ -225,7 +225,7 @@ set_text(const struct key *k, struct span v, char **place)
 	if (k->type == GUARD && !guard_parse(copy, &g)) {
 		free(copy);
 		return "neither no, nor allow and a list of addresses and domains, nor redirect "
-			"and an address";
+			"and an address, nor sink and a directory";
 	}
 	free(*place);
 	*place = copy;

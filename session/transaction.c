@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "conf/guard.h"
 #include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -218,6 +219,9 @@ settle_recipient(struct transaction *t, const struct conf *conf, const struct ri
 	if (may->submitter != 0 && !submission_may_report(conf, span_of(t->reverse)))
 		terms->notify = NOTIFY_NEVER; /* a report is mail, too */
 	switch (v) {
+	case SUBMISSION_SUNK:
+		lane = LANE_ROUTE GUARD_ROUTE;
+		break;
 	case SUBMISSION_GUARDED:
 		return R_GUARDED;
 	case SUBMISSION_TOO_LONG:
@@ -225,9 +229,9 @@ settle_recipient(struct transaction *t, const struct conf *conf, const struct ri
 	case SUBMISSION_ELSEWHERE:
 		return add_others(t, conf, to->whole, buf_span(&others), terms);
 	default:
-		return draft_recipient(&t->draft, lane, to->whole, terms) < 0 ? R_TOO_MANY_RCPT
-									      : R_RCPT_OK;
+		break;
 	}
+	return draft_recipient(&t->draft, lane, to->whole, terms) < 0 ? R_TOO_MANY_RCPT : R_RCPT_OK;
 }
 
 enum reply

@@ -125,6 +125,8 @@ FAULTS = [
     ({"sender_check": "/usr"}, 78, "sender_check /usr: it is not a program"),
     ({"recipient_map": "/nonexistent"}, 78, "recipient_map /nonexistent: No such file or directory; no mail is taken"),
     ({"recipient_map": "/etc/passwd"}, 78, "recipient_map /etc/passwd:1: not an address: "),
+    ({"guard": "sink /nonexistent"}, 78, "guard = sink /nonexistent: No such file or directory; mail waits for it"),
+    ({"guard": "sink /usr"}, 78, "guard = sink /usr: "),
     ({"relay_path": "/nonexistent/relay"}, 78, "relay_path /nonexistent/relay: No such file or directory"),
     ({"tls_path": "/nonexistent/tls"}, 78, "tls_path /nonexistent/tls: No such file or directory"),
     ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: "),

@@ -5,6 +5,7 @@ import re
 
 import busy
 import variety
+from conftest import own
 from spoolfile import SpoolFile
 
 DSN = ("PIPELINING", "8BITMIME", "SIZE 100000000", "DSN")
@@ -140,3 +141,64 @@ def test_map_changes(postern):
     mapped(postern, "root: three@dest.example")
     assert goes_to() == "dest.example three@dest.example"
     assert pool.stop() == 0
+
+
+def sunk(postern):
+    """Settings of a directory that is the service's, and the texts of the files in it."""
+    place = postern.where / "sunk"
+    place.mkdir(mode=0o700)
+    own(place)
+    return {"guard": f"sink {place}"}, lambda: [p.read_bytes() for p in sorted(place.glob("*"))]
+
+
+def test_files(postern, world):
+    """R93: guard = sink: whoever it is for, a message is one file, whole, and no host hears of it; nor does its sender."""
+    world.domain("dest.example")
+    guard, files = sunk(postern)
+    ids = re.findall("queued as (.*)\r", postern.send(
+        ["u@dest.example", "v@other.example"], "Subject: x\n\n..\nhello\n", **guard) + postern.pipe(
+        "EHLO c.example\nMAIL FROM:<a@sender.example> RET=FULL\nRCPT TO:<u@dest.example> NOTIFY=SUCCESS,FAILURE\n"
+        "DATA\nSubject: y\n\n.\nQUIT\n", **guard))
+    log = postern.settled()
+    first, second = files()
+    assert first.startswith(b"Return-Path: <a@sender.example>\r\nX-Original-To: u@dest.example\r\n"
+                            b"X-Original-To: v@other.example\r\nReceived: ")
+    assert first.endswith(b"+0000\r\nSubject: x\r\n\r\n.\r\nhello\r\n") and second.endswith(b"Subject: y\r\n\r\n")
+    place = postern.where / "sunk"
+    assert sorted(p.name for p in place.iterdir()) == sorted(f"{i}.eml" for i in ids)
+    assert all(p.stat().st_mode & 0o777 == 0o600 for p in place.iterdir())
+    assert f"{ids[0]}: delivered <v@other.example>, delay " in log and f"guard: it is {place}/{ids[0]}.eml" in log
+    assert not world.sink.connections
+
+
+def test_no_directory(postern, world):
+    """R93: where the directory is missing or full, mail waits for it, and goes nowhere else, with the guard or without."""
+    world.domain("dest.example")
+    guard, files = sunk(postern)
+    place = postern.where / "sunk"
+    place.rename(postern.where / "away")
+    postern.send("u@dest.example", **guard)
+    log = postern.settled(1)
+    assert f"guard = sink {place}: No such file or directory; next try in " in log
+    postern.make_due()
+    postern.due()
+    assert "lane route:guard: there is no such route in the configuration any more" in postern.settled(1)
+    (postern.where / "away").rename(place)
+    postern.make_due()
+    postern.due(**guard)
+    postern.settled()
+    assert len(files()) == 1 and not world.sink.connections
+
+
+def test_interrupted(postern, world):
+    """R93: what is left of an attempt that broke off is no message, and does not keep the next one from being made."""
+    guard, files = sunk(postern)
+    ident = re.search("queued as (.*)\r", postern.send("u@dest.example", max_connections=0, **guard))[1]
+    left = postern.where / "sunk" / f".{ident}.new"
+    left.write_bytes(b"x" * 100_000)
+    own(left)
+    postern.due(**guard)
+    postern.settled()
+    text, = files()
+    assert text.endswith(b"hello\r\n") and b"xxx" not in text and not left.exists()
+    assert not world.sink.connections

@@ -105,6 +105,8 @@ static const struct row {
 	{ "guard", "allow b.example .c.example a@d.example", "allow b.example .c.example a@d.example",
 		NULL },
 	{ "guard", "redirect a@b.example", "redirect a@b.example", NULL },
+	{ "guard", "sink /var/lib/sunk mail", "sink /var/lib/sunk mail", NULL },
+	{ "guard", "sink mail", NULL, "neither no, nor allow and a list" },
 	{ "guard", "allow", NULL, "neither no, nor allow and a list of addresses and domains" },
 	{ "guard", "redirect b.example", NULL, "neither no, nor allow and a list" },
 	/* L50: UNIX sockets that are a proxy's */
@@ -411,6 +413,9 @@ static const struct {
 	{ "auth_dovecot = /d\nauth_saslauthd = /s\n", "auth_dovecot: is for hosts without" },
 	{ "force_from = \xc3\xa4@b.example\n", "force_from: is beyond ASCII" },
 	{ "force_from = a@b.example\n", NULL },
+	{ "[route guard]\ndomains = a.example\nhosts = b.example\n",
+		"guard: is where guard = sink has its mail" },
+	{ "[route guards]\ndomains = a.example\nhosts = b.example\n", NULL },
 	{ "auth_dovecot = /d\n", NULL },
 	{ "relay_nets = 0.0.0.0/0\n", "relay_nets: makes an open relay" }, /* H6 */
 	{ "relay_nets = 10.0.0.0/7\n", "relay_nets: makes an open relay" },

@@ -26,6 +26,8 @@ static const struct {
 	{ "redirect a@b.example", GUARD_REDIRECT, "A@b.example", true },
 	{ "redirect a@b.example", GUARD_REDIRECT, "c@b.example", false },
 	{ "redirect\ta@b.example", GUARD_REDIRECT, "", false },
+	{ "sink /a b", GUARD_SINK, "a@b.example", false },
+	{ "Sink  /a", GUARD_SINK, "", false },
 };
 
 static void
@@ -46,7 +48,7 @@ test_wrong(void **state)
 {
 	static const char *const values[] = { "", "yes", "no no", "allow", "allow *", "allow a b@",
 		"allow @b.example", "redirect", "redirect b.example", "redirect a@b.example c@d.example",
-		"redirect \xc3\xa4@b.example", "noallow b.example", "allowb.example" };
+		"redirect \xc3\xa4@b.example", "sink", "sink a", "sink /", "sinks /a", "noallow b.example", "allowb.example" };
 	(void)state;
 	for (size_t i = 0; i < ROWS(values); i++) {
 		struct guard g = { GUARD_REDIRECT, "x" };

@@ -106,6 +106,7 @@ static const struct {
 		SUBMISSION_GUARDED, NULL },
 	{ "allow c.example", "@b.example: x@y.example @c.example", "a@b.example",
 		SUBMISSION_GUARDED, NULL },
+	{ "sink /a", "@b.example: x@y.example", "a@b.example", SUBMISSION_SUNK, "" },
 	{ "redirect me@c.example", "", "a@b.example", SUBMISSION_ELSEWHERE, "me@c.example\n" },
 	{ "redirect me@c.example", "", "Me@c.example", SUBMISSION_AS_GIVEN, "" },
 	{ "redirect me@c.example", "@b.example: x@y.example", "a@b.example", SUBMISSION_ELSEWHERE,
@@ -153,6 +154,9 @@ test_reports(void **state)
 	assert_true(submission_redirects(&conf));
 	assert_false(submission_may_report(&conf, span_of("a@c.example")));
 	assert_true(submission_may_report(&conf, span_of("me@c.example")));
+	configure(&conf, "guard = sink /a\n");
+	assert_false(submission_redirects(&conf));
+	assert_false(submission_may_report(&conf, span_of("me@c.example")));
 }
 
 int
