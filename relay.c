@@ -37,6 +37,7 @@
 #include "delivery/readiness.h"
 #include "delivery/resolvers.h"
 #include "delivery/serve.h"
+#include "delivery/sink.h"
 #include "delivery/turns.h"
 #include "delivery/visit.h"
 #include "lib/cleanup.h"
@@ -200,6 +201,7 @@ begin(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
+	sink_open(r);
 	return program_lock_in(SANDBOX_RELAY, &r->spool, -1, &f) ? EXIT_SUCCESS : EX_TEMPFAIL;
 }
 

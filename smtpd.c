@@ -27,6 +27,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/recipient_map.h"
 #include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -122,6 +123,17 @@ count(struct session *s, bool counted)
 			s->conf.who.runtime, strerror(-r));
 }
 
+/*
+ * What is a part of the configuration in a file of its own: without it mail would go where it must
+ * not. 0, or -errno and a line in *why.
+ */
+static int
+read_map(struct session *s, struct buf *why)
+{
+	struct conf_submission *c = &s->conf.submission;
+	return c->recipient_map != NULL ? recipient_map_load(c->recipient_map, &c->map, why) : 0;
+}
+
 /* What sessions need that is opened before. 0, or -errno and a line in *why. */
 static int
 prepare(struct session *s, bool counted, struct buf *why)
@@ -139,6 +151,8 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
+	if (read_map(s, &why) < 0)
+		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	if (prepare(s, is_counted(s, p), &why) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	if (request_pair(pair) < 0)
@@ -220,7 +234,10 @@ static int
 serve_many(struct session *s, const struct options *o, int n, char **argv)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
+	stamp_add(&stamps, s->conf.submission.recipient_map, STAMP_FILE);
 	stamp_add(&stamps, s->conf.who.spool, STAMP_DIRECTORY);
+	if (read_map(s, &why) < 0)
+		return turn_all_away(s, n, R_NO_CONFIG, program_refuse(&why));
 	if (prepare(s, true, &why) < 0)
 		return turn_all_away(s, n, R_NO_QUEUE, give_up_all(&why, EX_TEMPFAIL));
 	tended_begin(&s->spool, clock_wall());

@@ -78,6 +78,20 @@ struct conf_receive {
 	enum conf_bool requiretls; /* offer REQUIRETLS */
 };
 
+/*
+ * What becomes of mail that our own clients submit (submission.h): this host's, those in
+ * relay_nets, and users. NULL: nothing.
+ */
+struct conf_submission {
+	char *add_missing; /* for whom Date:, Message-ID: and From: are added */
+	char *masquerade;  /* domains for others in sender and header (mail/masquerade.h) */
+	char *masquerade_except;
+	char *force_from;  /* the only sender there is, in the envelope and in From: */
+	char *recipient_map; /* file: who gets other recipients' mail (recipient_map.h) */
+	char *guard;       /* where mail may go at all (guard.h) */
+	struct buf map;    /* no key: the text of recipient_map, in a process that has read it */
+};
+
 /* An smtpd that serves many clients (process/pool.h). */
 struct conf_busy {
 	int64_t sessions; /* clients at once */
@@ -187,6 +201,7 @@ struct conf_relay {
 struct conf {
 	struct conf_who who;
 	struct conf_receive receive;
+	struct conf_submission submission;
 	struct conf_busy busy;
 	struct conf_tls tls;
 	struct conf_auth auth;

@@ -54,6 +54,12 @@ static const struct key keys[] = {
 	KEY(min_data_rate, receive.min_data_rate, NUMBER, "100", 1, HUGE_SIZE)
 	KEY(max_hold, receive.max_hold, SECONDS, "7d", 0, 365 * DAY)
 	KEY(requiretls, receive.requiretls, YESNO, "no", 0, 0)
+	KEY(add_missing, submission.add_missing, SUBMITTERS, "local auth", 0, 0)
+	KEY(masquerade, submission.masquerade, MASQUERADE, NULL, 0, 0)
+	KEY(masquerade_except, submission.masquerade_except, EXCEPTIONS, NULL, 0, 0)
+	KEY(force_from, submission.force_from, MAILBOX, NULL, 0, 0)
+	KEY(recipient_map, submission.recipient_map, PATHNAME, NULL, 0, 0)
+	KEY(guard, submission.guard, GUARD, NULL, 0, 0)
 	KEY(busy_sessions, busy.sessions, NUMBER, "1000", 1, 10000)
 	KEY(busy_spare, busy.spare, NUMBER, "8", 1, 1000)
 	KEY(busy_reuse, busy.reuse, NUMBER, "100", 1, 1000000)
@@ -324,6 +330,7 @@ conf_free(struct conf *c)
 	for (int i = 0; i < KEYS; i++)
 		if (keys[i].place != MATCH)
 			value_free(home_of(&keys[i], c, NULL), &keys[i]);
+	buf_free(&c->submission.map);
 	buf_free(&c->doubts);
 	*c = (struct conf){ 0 };
 }

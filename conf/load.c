@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/credential.h"
+#include "conf/guard.h"
 #include "conf/hostname.h"
 #include "conf/keys.h"
 #include "conf/nameserver.h"
@@ -133,6 +134,9 @@ static int
 begin_route(struct reading *r, struct span name, struct conf_origin at)
 {
 	struct route **end = &r->set.c->routes;
+	if (span_ieq(name, span_of(GUARD_ROUTE)))
+		return conf_complain(r->set.why, at, name, "is where guard = sink has its mail",
+			(struct span){ 0 });
 	if (name.n > ROUTE_NAME || !address_is_domain(name))
 		return conf_complain(r->set.why, at, name, "not a name for a route",
 			(struct span){ 0 });
@@ -407,6 +411,8 @@ check_together(struct setting *s)
 	bool needed = c->tls.mode == TLS_REQUIRED || c->tls.mode == TLS_IMPLICIT;
 	if (c->tls.certificate == NULL && needed)
 		return complain_of(s, "tls", "needs tls_certificate");
+	if (c->submission.force_from != NULL && !span_is_ascii(span_of(c->submission.force_from)))
+		return complain_of(s, "force_from", "is beyond ASCII, which few hosts take");
 	if (c->auth.dovecot != NULL && c->auth.saslauthd != NULL)
 		return complain_of(s, "auth_dovecot", "is for hosts without auth_saslauthd");
 	return 0;

@@ -6,11 +6,14 @@
 #include <stdlib.h>
 
 #include "conf/credential.h"
+#include "conf/guard.h"
 #include "conf/nameserver.h"
+#include "conf/submission.h"
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
 #include "mail/extension.h"
+#include "mail/masquerade.h"
 
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
@@ -120,6 +123,14 @@ is_host(struct span word)
 	return target_parse(word, &t) == 0;
 }
 
+/* An address, or the local part of one. */
+static bool
+is_user(struct span word)
+{
+	struct address a;
+	return memchr(word.p, '@', word.n) == NULL || address_mailbox(word, &a) == 0;
+}
+
 static bool
 is_secret(struct span word)
 {
@@ -133,6 +144,25 @@ are(struct span v, bool (*is)(struct span word))
 		if (!is(word))
 			return false;
 	return true;
+}
+
+/* ... of one that says what becomes of mail that is submitted. */
+static const char *
+check_submission(enum key_type t, struct span v)
+{
+	unsigned submitters;
+	switch (t) {
+	case SUBMITTERS:
+		return submission_submitters(v, &submitters) ? NULL
+			: "neither no, nor some of local auth nets";
+	case MASQUERADE:
+		return masquerade_valid(v) ? NULL
+			: "not a list like host.example.org=example.org .example.net=example.org";
+	case EXCEPTIONS:
+		return are(v, is_user) ? NULL : "not a list of users like root a@example.org";
+	default:
+		return NULL;
+	}
 }
 
 /* What is wrong with the words of a list. */
@@ -163,7 +193,7 @@ check_words(enum key_type t, struct span v)
 		return target_sources(v, &s) == 0 ? NULL
 			: "not an IPv4 address, an IPv6 address, or one of each";
 	default:
-		return NULL;
+		return check_submission(t, v);
 	}
 }
 
@@ -171,6 +201,7 @@ static const char *
 set_text(const struct key *k, struct span v, char **place)
 {
 	struct address a;
+	struct guard g;
 	if (k->type == HOSTNAME && !address_is_hostname(v))
 		return "not a host name";
 	if (k->type != HOSTNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
@@ -193,6 +224,11 @@ set_text(const struct key *k, struct span v, char **place)
 	char *copy = strndup(v.p, v.n);
 	if (copy == NULL)
 		return "out of memory";
+	if (k->type == GUARD && !guard_parse(copy, &g)) {
+		free(copy);
+		return "neither no, nor allow and a list of addresses and domains, nor redirect "
+			"and an address, nor sink and a directory";
+	}
 	free(*place);
 	*place = copy;
 	return NULL;

@@ -189,6 +189,7 @@ struct relay {
 	struct resolvers *resolvers;
 	struct tls_setup tls;
 	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
+	int sink;                       /* directory of guard = sink; or -errno (sink.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
 	struct signer signer;           /* has a lock */

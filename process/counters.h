@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COUNTERS_VERSION 2
+#define COUNTERS_VERSION 3
 
 enum {
 	HISTOGRAM_BUCKETS = 31, /* the last but one: up to 2^29 ms, six days */
@@ -146,6 +146,8 @@ enum counters_class {
 		"503 5.5.1 Error: need RCPT command") \
 	C(REFUSED_NO_RELAY, "refused_no_relay", "replies", \
 		"550 5.7.1 Error: relaying denied") \
+	C(REFUSED_GUARDED, "refused_guarded", "replies", \
+		"550 5.7.1 Error: no mail for this recipient leaves this host") \
 	C(REFUSED_NO_POSTMASTER, "refused_no_postmaster", "replies", \
 		"550 5.1.1 Error: nobody takes mail for the postmaster here") \
 	C(REFUSED_TOO_MANY_RCPT, "refused_too_many_rcpt", "replies", \

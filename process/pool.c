@@ -11,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/recipient_map.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/listen.h"
@@ -75,6 +76,8 @@ can_load(const struct pool *p)
 	struct conf c = { 0 };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int r = conf_load(&c, p->terms->launcher->args, NULL, &why);
+	if (r == 0 && c.submission.recipient_map != NULL)
+		r = recipient_map_load(c.submission.recipient_map, &c.submission.map, &why);
 	conf_free(&c);
 	if (r < 0)
 		log_event(LOG_ERR, &f, "%.*s; what was in force stays so", (int)why.n,

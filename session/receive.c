@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/request.h"
 #include "session/arguments.h"
@@ -42,6 +43,19 @@ count_message(const struct transaction *t)
 	counters_add(COUNTER_OCTETS_ACCEPTED, (uint64_t)t->size);
 }
 
+/* One line about a message in which an address is not as the client wrote it. */
+static void
+log_changes(struct session *s)
+{
+	enum { CHANGES = TRANSACTION_CHANGES + REWRITE_LOG + 2 };
+	struct log_fields f = session_event(s, "rewritten");
+	auto_buf b = buf_new(CHANGES);
+	transaction_changes(&s->client.transaction, &b);
+	if (b.n > 0)
+		log_event(LOG_INFO, &f, "%s: rewritten: %.*s", s->client.transaction.draft.id,
+			(int)b.n, b.p);
+}
+
 /* The end of the data was read: queues the message, or refuses it. */
 static enum reply
 finish_data(struct session *s)
@@ -51,15 +65,19 @@ finish_data(struct session *s)
 	enum reply r = transaction_finish(t, &err);
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
+		char added[REWRITE_NAMES];
+		rewrite_names(transaction_added(t), added);
 		count_message(&s->client.transaction);
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
 		session_keep(s, QUOTA_RECIPIENTS);
 		session_progress(s);
 		log_event(LOG_INFO, &f,
-			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
+			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets%s%s",
 			t->draft.id, s->client.peer.text, t->sender, t->draft.recipients,
-			t->draft.recipients == 1 ? "" : "s", (long long)t->size);
+			t->draft.recipients == 1 ? "" : "s", (long long)t->size,
+			added[0] != '\0' ? ", added " : "", added);
+		log_changes(s);
 	} else if (err < 0) {
 		log_failure(s, err);
 	}

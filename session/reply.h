@@ -77,6 +77,7 @@ enum reply_kind {
 	X(NEED_MAIL, "503", "5.5.1 Error: need MAIL command", ERROR) \
 	X(NEED_RCPT, "503", "5.5.1 Error: need RCPT command", ERROR) \
 	X(NO_RELAY, "550", "5.7.1 Error: relaying denied", ERROR) \
+	X(GUARDED, "550", "5.7.1 Error: no mail for this recipient leaves this host", ERROR) \
 	X(NO_POSTMASTER, "550", "5.1.1 Error: nobody takes mail for the postmaster here", ERROR) \
 	X(TOO_MANY_RCPT, "452", "4.5.3 Error: too many recipients", SPARE) \
 	X(TOO_LARGE, "552", "5.3.4 Error: message too large", ERROR) \

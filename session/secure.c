@@ -118,7 +118,8 @@ remember_user(struct session *s, const struct auth_text *a)
 	s->client.senders_used = true;
 	snprintf(s->client.senders, sizeof(s->client.senders), "%.*s",
 		(int)sizeof(s->client.senders) - 1, a->text + strlen(a->text) + 1);
-	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->client.senders) };
+	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->client.senders),
+		.submitter = said->rights.submitter | SUBMITTER_AUTH };
 	char name[LIMIT_LOG_TEXT];
 	buf_escape_text(name, sizeof(name), span_of(s->client.said.user));
 	log_event(LOG_INFO, &f, "%s is \"%s\"", s->client.peer.text, name);

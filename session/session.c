@@ -80,9 +80,14 @@ session_event(const struct session *s, const char *name)
 void
 session_forget(struct session *s)
 {
+	const struct conf_receive *c = &s->conf.receive;
+	bool local = peer_is_local(&s->client.peer, c);
 	session_drop(s);
-	s->client.said = (struct said){ .rights.any_domain =
-						peer_may_relay(&s->client.peer, &s->conf.receive) };
+	s->client.said = (struct said){ 0 };
+	if (!peer_may_relay(&s->client.peer, c))
+		return;
+	s->client.said.rights.any_domain = true;
+	s->client.said.rights.submitter = local ? SUBMITTER_LOCAL : SUBMITTER_NETS;
 }
 
 void

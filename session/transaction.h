@@ -13,15 +13,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "conf/conf.h"
+#include "conf/submission.h"
 #include "mail/chunk.h"
 #include "mail/dot.h"
 #include "mail/header.h"
 #include "mail/hops.h"
+#include "mail/rewrite.h"
 #include "queue/draft.h"
 #include "session/reply.h"
 
-enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
+enum {
+	TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8, /* an escaped address, and NUL */
+	TRANSACTION_CHANGES = 2000, /* octets of what the log says about changed addresses */
+	TRANSACTION_ORIGINALS = 64 * 1024, /* of recipients whose mail is redirected: 1000 or so */
+};
 
 /* Where a message came from and how, for its Received: field (section 4.4). */
 struct trace {
@@ -51,6 +56,10 @@ struct transaction {
 	bool traced;                      /* it was written */
 	struct buf held;                  /* the header so far, while it may need SMTPUTF8 or not */
 	bool folded;                      /* the first line would continue our Received: field */
+	bool rewrites;                    /* the header is rewritten, by */
+	struct rewrite rewrite;
+	struct buf changes;               /* of addresses in the envelope, for the log */
+	struct buf originals;             /* X-Original-To: fields, to come behind Received: */
 	int64_t size;                     /* octets of data so far */
 	struct draft draft;               /* large, and touched where it begins */
 };
@@ -58,6 +67,7 @@ struct transaction {
 /* What the client may do. */
 struct rights {
 	bool any_domain;     /* may send to any domain */
+	unsigned submitter;  /* ... as whom (SUBMITTER_*); 0: its mail passes as it is */
 	unsigned offered;    /* what it may use (OFFER_* of arguments.h) */
 	struct span senders; /* may send from these only (match.h); empty: from any */
 };
@@ -98,6 +108,13 @@ enum reply transaction_chunk(struct transaction *t, struct span in);
  * caller drops it.
  */
 enum reply transaction_finish(struct transaction *t, int *err);
+
+/*
+ * What was rewritten, for the log, behind transaction_finish and before transaction_drop: addresses
+ * and what they became, and the fields that were added (REWRITE_*).
+ */
+void transaction_changes(const struct transaction *t, struct buf *out);
+unsigned transaction_added(const struct transaction *t);
 
 /* Forgets the transaction. What was queued stays queued. */
 void transaction_drop(struct transaction *t);

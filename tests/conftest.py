@@ -112,7 +112,7 @@ class Postern:
         self.file = None
         self.secrets = {} # variables of the environment
         self.settings = {"spool": self.spool, "runtime": self.runtime, "hostname": HOST,
-                         "log": "stderr"}
+                         "log": "stderr", "add_missing": "no"} # what arrives is what was sent
         for directory in (self.spool, self.runtime):
             own(directory)
 

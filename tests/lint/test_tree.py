@@ -18,7 +18,7 @@ SUFFIXES = ("c", "h", "md", "py", "conf", "socket", "service", "timer", "xinetd"
             "tmpfiles", "dialogue")
 
 # Highest number of each letter.
-IDS = {"R": 92, "A": 22, "B": 16, "C": 17, "D": 26, "E": 16, "F": 18, "G": 18, "H": 8, "I": 20,
+IDS = {"R": 93, "A": 22, "B": 16, "C": 17, "D": 26, "E": 16, "F": 18, "G": 18, "H": 8, "I": 20,
        "J": 19, "K": 14}
 ID = re.compile(r"(?<![\w\\%&#.-])([A-KR])(\d{1,3})(?![\w-])")
 # A machine's, with something below it. Behind a letter, "$1" or a closing bracket it is another's part.
