@@ -219,7 +219,8 @@ def test_age(tool, postern, queued):
 def test_list(tool, queued):
     o = tool.json("list", queued[0])[0]
     assert o["sender"] == "joe@sender.example" and o["lane"] == "one.example" and o["size"] > 100
-    assert o["recipients"] == [{"address": "u@one.example", "state": "waiting"}] and abs(o["arrived"] - time.time()) < 3600
+    assert o["recipients"] == [{"address": "u@one.example", "state": "waiting"}]
+    assert o["arrived"] > time.time() - 86400
     text = tool("list")
     assert re.search(rf"^{queued[0]} .* joe@sender\.example +u@one\.example$", text, re.M) and "<>" in text
     tool("hold", queued[1])
