@@ -1,11 +1,11 @@
 #include "dns/ptr.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dns/question.h"
+#include "dns/verdict.h"
 
 static int
 take_name(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr)
@@ -49,14 +49,7 @@ ptr_find(struct resolver *r, const struct netaddr *addr, int64_t deadline, struc
 	question_ask(r, &q, 1, deadline);
 	int n = q.said == SAID_RECORDS ? answer_each(&q, take_name, out) : 0;
 	free(q.packet);
-	if (n > 0)
-		return ANSWER_FOUND;
-	out->n = 0;
-	if (q.said == SAID_NO_NAME || q.said == SAID_NOTHING) {
-		snprintf(out->why, sizeof(out->why), "it has no name");
-		return q.said == SAID_NO_NAME ? ANSWER_NO_NAME : ANSWER_NO_DATA;
-	}
-	snprintf(out->why, sizeof(out->why), "%.60s",
-		n < 0 ? "garbage in the answer" : q.trouble != NULL ? q.trouble : "no answer");
-	return ANSWER_TEMPORARY;
+	if (n <= 0)
+		out->n = 0;
+	return verdict_of(&q, n, "it has no name", out->why, sizeof(out->why));
 }

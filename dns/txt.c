@@ -1,9 +1,11 @@
 #include "dns/txt.h"
 
 #include <stdio.h>
+
 #include <stdlib.h>
 
 #include "dns/question.h"
+#include "dns/verdict.h"
 
 static int
 take_text(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr)
@@ -40,17 +42,9 @@ txt_find(struct resolver *r, const char *name, int64_t deadline, struct txt *out
 	question_ask(r, &q, 1, deadline);
 	int n = q.said == SAID_RECORDS ? answer_each(&q, take_text, out) : 0;
 	free(q.packet);
-	if (n > 0)
-		return ANSWER_FOUND;
-	buf_reset(&out->texts);
-	if (q.said == SAID_NO_NAME || q.said == SAID_NOTHING) {
-		snprintf(out->why, sizeof(out->why), "%s", q.said == SAID_NO_NAME
-			? "there is no such name" : "the name has no TXT record");
-		return q.said == SAID_NO_NAME ? ANSWER_NO_NAME : ANSWER_NO_DATA;
-	}
-	snprintf(out->why, sizeof(out->why), "%.60s",
-		n < 0 ? "garbage in the answer" : q.trouble != NULL ? q.trouble : "no answer");
-	return ANSWER_TEMPORARY;
+	if (n <= 0)
+		buf_reset(&out->texts);
+	return verdict_of(&q, n, "there is no TXT record", out->why, sizeof(out->why));
 }
 
 struct span

@@ -356,7 +356,7 @@ def test_command(signing):
 
 
 @pytest.mark.parametrize("record, why", [
-    (None, "there is no such name"), ('"v=DKIM1; k=rsa; p=abcd"', "it has another key"), ('"v=spf1 -all"', "it is no key"),
+    (None, "there is no TXT record"), ('"v=DKIM1; k=rsa; p=abcd"', "it has another key"), ('"v=spf1 -all"', "it is no key"),
     ('"v=DKIM1; p="', "it is no key"), ('"\\027[2J; p=\\027"', "it has another key")])
 def test_command_finds_it_otherwise(signing, record, why):
     name = ("r2026._domainkey.sender.example", "TXT")
