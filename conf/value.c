@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 #include "mail/address.h"
 #include "mail/extension.h"
+#include "mail/match.h"
 
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
@@ -160,6 +161,9 @@ check_words(enum key_type t, struct span v)
 	case SOURCES:
 		return target_sources(v, &s) == 0 ? NULL
 			: "not an IPv4 address, an IPv6 address, or one of each";
+	case LOCAL_SENDERS:
+		return are(v, match_is_local_rule) ? NULL
+			: "not a list like *=self www-data=@example.org 0-999=*";
 	default:
 		return NULL;
 	}

@@ -83,6 +83,12 @@ static const struct row {
 	{ "relay_nets", "localhost", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "allow_destinations", "::1", "::1/128", NULL },
 	{ "relay_local", "no", "no", NULL },
+	{ "local_users", "yes", "yes", NULL },
+	{ "local_users", "", NULL, "neither yes nor no" },
+	{ "local_senders", "", "", NULL },
+	{ "local_senders", "0-999=* *=self", "0-999=* *=self", NULL },
+	{ "local_senders", "joe", NULL, "not a list like *=self" },
+	{ "local_senders", "joe=*, *=nobody", NULL, "not a list like *=self" },
 	/* L50: UNIX sockets that are a proxy's */
 	{ "proxy_nets", "", "", NULL },
 	{ "proxy_nets", "192.0.2.1", "192.0.2.1/32", NULL },
