@@ -173,6 +173,11 @@ check: need-check
 	$(MAKE) $(JOBS) all unit
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests
 
+# Tests with programs of the field that are not small.
+check-field: need-check need-field
+	$(MAKE) all
+	POSTERN_FIELD=1 POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/e2e/test_mailers.py
+
 # J7: power cuts in the instant after the 250, and builds that must lose mail then. Needs root.
 BREAK = NO_FILE_FSYNC NO_LANE_FSYNC EARLY_250
 
@@ -327,6 +332,6 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy check-field broken powercut \
 	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
 	install install-mta uninstall uninstall-mta clean

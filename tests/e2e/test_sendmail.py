@@ -230,7 +230,7 @@ def test_large(postern, local):
     ({"DATA": "554 5.5.1 no"}, DATA), ({"DATA": "250 ok"}, TEMPORARY), ({"END": "554 5.6.0 no"}, DATA),
     ({"END": "452 4.3.1 full"}, TEMPORARY), ({"END": ""}, TEMPORARY), ({"DATA": ""}, TEMPORARY), ({"EHLO": "500 no"}, TEMPORARY),
     ({"GREETING": "554 5.7.1 go away"}, TEMPORARY), ({"END": "hello"}, TEMPORARY), ({"END": "354 go on"}, TEMPORARY),
-    ({"RCPT": "\x1b[31m"}, TEMPORARY)], ids=lambda v: str(v)[:30])
+    ({"RCPT": "\x1b[31m"}, TEMPORARY), ({"MAIL": "550 5.7.1 \x1b[31mno"}, NOPERM)], ids=lambda v: str(v)[:30])
 def test_replies(where, reply, status):
     """What smtpd says, and what sendmail makes of it. Empty: the connection ends."""
     with Scripted(where, reply) as local:
@@ -238,10 +238,12 @@ def test_replies(where, reply, status):
     assert "not queued" in said and "\x1b" not in said
 
 
-def test_some_recipients_are_refused(where):
+@pytest.mark.parametrize("n", [1, 2])
+def test_some_recipients_are_refused(where, n):
     """Then nothing is sent: the caller would not know which."""
-    with Scripted(where, {"RCPT 2": "550 5.1.1 no"}) as local:
-        assert "recipient <v@d.example>: 550 5.1.1 no" in local.sendmail("u@d.example", "v@d.example", status=NOUSER)
+    with Scripted(where, {f"RCPT {n}": "550 5.1.1 no"}) as local:
+        said = local.sendmail("u1@d.example", "u2@d.example", status=NOUSER)
+        assert f"recipient <u{n}@d.example>: 550 5.1.1 no" in said
     assert "DATA" not in local.heard
 
 
