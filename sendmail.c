@@ -302,9 +302,12 @@ speak_smtp(void)
 static int
 verify(void)
 {
+	char shown[2 * LIMIT_PATH];
 	int status = find_recipients();
-	for (size_t i = 0; i < self.to.n && status == EX_OK; i++)
-		printf("%s%s\n", self.to.v[i].address, self.to.v[i].bare ? " (at this host)" : "");
+	for (size_t i = 0; i < self.to.n && status == EX_OK; i++) {
+		buf_escape_text(shown, sizeof(shown), span_of(self.to.v[i].address));
+		printf("%s%s\n", shown, self.to.v[i].bare ? " (at this host)" : "");
+	}
 	return status;
 }
 
