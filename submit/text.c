@@ -97,46 +97,66 @@ keep_dot(struct text *t)
 	t->dot = false;
 }
 
+/* A line was ended: one with a dot alone is the last. */
+static void
+take_end(struct text *t)
+{
+	if (t->dot)
+		t->over = true;
+	else
+		end_line(t);
+}
+
+/* CRs that no LF came behind: each ends a line. */
+static void
+take_crs(struct text *t)
+{
+	for (; t->crs > 0 && !t->over; t->crs--)
+		take_end(t);
+}
+
 /* CR, LF, NUL, a dot at the beginning of a line. */
 static void
 take_special(struct text *t, char c)
 {
-	if (c == '\n' && t->cr) { /* the end that was seen */
-		t->cr = false;
-		return;
-	}
-	t->cr = c == '\r';
-	if (c == '\0')
-		return;
-	if (c == '.') {
+	if (c == '\r') {
+		t->crs++;
+	} else if (c == '\n') {
+		t->crs = 0;
+		take_end(t);
+	} else if (c == '.') {
 		t->dot = true;
 		t->bol = false;
-		return;
 	}
-	if (t->dot) {
-		t->over = true;
-		return;
-	}
-	end_line(t);
+}
+
+static bool
+is_end(char c)
+{
+	return c == '\n' || c == '\r' || c == '\0';
 }
 
 static bool
 is_special(const struct text *t, char c)
 {
-	return c == '\n' || c == '\r' || c == '\0' || (c == '.' && t->bol && !t->dots);
+	return is_end(c) || (c == '.' && t->bol && !t->dots);
 }
 
 void
 text_feed(struct text *t, struct span piece)
 {
 	for (size_t i = 0; i < piece.n && !t->over;) {
+		if (t->crs > 0 && !is_end(piece.p[i])) {
+			take_crs(t);
+			continue;
+		}
 		if (is_special(t, piece.p[i])) {
 			take_special(t, piece.p[i++]);
 			continue;
 		}
 		size_t n = i;
 		keep_dot(t);
-		t->bol = t->cr = false;
+		t->bol = false;
 		while (n < piece.n && !is_special(t, piece.p[n])) {
 			t->eightbit = t->eightbit || (unsigned char)piece.p[n] >= 0x80;
 			n++;
@@ -149,6 +169,7 @@ text_feed(struct text *t, struct span piece)
 void
 text_end(struct text *t)
 {
+	take_crs(t);
 	if (t->over)
 		return;
 	if (t->dot) { /* and nothing behind it: that is an end, too */

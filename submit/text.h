@@ -2,7 +2,7 @@
  * text: a message as a program writes it, made into one that can be sent.
  *
  *	what comes                                what is kept
- *	LF, CRLF, CR alone, mixed                 CRLF
+ *	LF, CRLF, CR alone, mixed                 CRLF; CRs before LF are one with it
  *	NUL                                       nothing
  *	a last line without an end                the line with one
  *	"." alone in a line                       the end, unless dots are only text (-i)
@@ -32,7 +32,7 @@ struct text {
 	struct buf line;    /* of the header, so far */
 	bool began;         /* the first line was read */
 	bool in_body;
-	bool cr;            /* the last octet was one */
+	long crs;           /* so many came last, and it is not known yet what they end */
 	bool bol;           /* at the beginning of a line */
 	bool dot;           /* behind a dot that began one, which was not kept yet */
 };

@@ -134,6 +134,27 @@ def test_nothing_is_injected(postern, local, words):
     nothing(postern)
 
 
+@pytest.mark.parametrize("words", [["-oQ{}/q", "-X{}/log"], ["-C{}/conf"], ["-OQueueDirectory={}", "-X{}/log.php"], ["-D{}/x"]])
+def test_words_of_somebody_else(postern, local, words):
+    """D3: what a web application takes for a recipient names no file here."""
+    local.sendmail(*(word.format(postern.where / "planted") for word in words), "u@d.example")
+    assert not (postern.where / "planted").exists() and not list(postern.where.glob("planted*"))
+    assert to(queued(postern)) == ["u@d.example"]
+
+
+@needs_root
+def test_no_room_for_what_is_kept(postern, local):
+    """A full disk where a large message is kept: nothing was said to smtpd."""
+    small = postern.where / "small"
+    small.mkdir()
+    script = 'mount -t tmpfs -o size=256k tmpfs "$0" && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(small), *local.command("u@d.example")], capture_output=True,
+                          input=b"\n" + b"x" * 2**21, env=local.environment(TMPDIR=str(small)), check=False)
+    assert done.returncode == TEMPORARY and b"cannot be kept: No space left on device; nothing was queued" in done.stderr
+    nothing(postern)
+    assert "connection" not in postern.logged()
+
+
 # ---- aliases
 
 ALIASES = """postmaster: root
