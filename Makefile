@@ -75,12 +75,13 @@ $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/comm
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
-$(B)/sendmail: $(B)/sendmail.o $(call room,submit lib mail conf)
-	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -Wl,--gc-sections -o $@ $^ -lidn2
+$(B)/sendmail: $(B)/sendmail.o $(call room,submit) $(B)/plain.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
 
 $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
 
+$(B)/plain.a: $(call room,lib mail conf)
 $(B)/common.a: $(call room,$(COMMON))
 $(B)/postern.a: $(call room,$(ROOMS))
 $(B)/%.a:
