@@ -31,12 +31,12 @@ ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EX
 # Rooms. What a program does not name here it cannot call: the linker keeps the walls.
 room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) session dns delivery sending report secrets admin
+ROOMS = $(COMMON) submit session dns delivery sending report secrets admin
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/sign $(B)/postern
+all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/sign $(B)/postern $(B)/sendmail
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -78,9 +78,13 @@ $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o en
 $(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lcrypto -lidn2
 
+$(B)/sendmail: $(B)/sendmail.o $(call room,submit) $(B)/plain.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
+
 $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
 
+$(B)/plain.a: $(call room,lib mail conf)
 $(B)/common.a: $(call room,$(COMMON))
 $(B)/postern.a: $(call room,$(ROOMS))
 $(B)/%.a:
@@ -174,6 +178,11 @@ check: need-check
 	$(MAKE) $(JOBS) all unit
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests
 
+# Tests with programs of the field that are not small.
+check-field: need-check need-field
+	$(MAKE) all
+	POSTERN_FIELD=1 POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/e2e/test_mailers.py
+
 # J7: power cuts in the instant after the 250, and builds that must lose mail then. Needs root.
 BREAK = NO_FILE_FSYNC NO_LANE_FSYNC EARLY_250
 
@@ -259,12 +268,13 @@ run: all
 BIN = $(PREFIX)/bin
 COMPLETIONS = $(PREFIX)/share/bash-completion/completions
 LIBEXEC = $(PREFIX)/libexec/postern
+MTA_PREFIX ?= /usr
 UNITDIR = $(PREFIX)/lib/systemd/system
 DOC = $(PREFIX)/share/doc/postern
 EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 # Each takes the place of the one before in one step, for mail comes and goes meanwhile; smtpd, which
-# starts the others, is the last.
-PROGRAMS = tls auth sign relay smtpd
+# starts the others, is behind them, and sendmail, which speaks with it, the last.
+PROGRAMS = tls auth sign relay smtpd sendmail
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
 # Who calls when there is a network again.
@@ -279,7 +289,8 @@ install: all
 	mv -f $(DESTDIR)$(BIN)/.postern.new $(DESTDIR)$(BIN)/postern
 	install -d $(DESTDIR)$(COMPLETIONS)
 	install -m 644 units/postern.bash $(DESTDIR)$(COMPLETIONS)/postern
-	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
+	for u in postern.socket postern@.service postern-local.socket postern-busy.socket \
+		postern-busy.service postern-due.service \
 		postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
 	for u in .service @.service; do sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|' \
@@ -296,11 +307,25 @@ install: all
 		sed -e "s|:25$$|:$$port|; s|port 25|port $$port|" units/postern.socket \
 			>$(DESTDIR)$(UNITDIR)/$$name.socket && \
 		chmod 644 $(DESTDIR)$(UNITDIR)/$$name@.service $(DESTDIR)$(UNITDIR)/$$name.socket || exit; done
+	$(EDIT) units/postern@.service >$(DESTDIR)$(UNITDIR)/postern-local@.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/postern-local@.service
 	for u in postern.xinetd postern.cron; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(DOC)/$$u && chmod 644 $(DESTDIR)$(DOC)/$$u || exit; done
 	install -m 644 units/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 	install -m 644 units/postern.conf units/hardened.conf README.md docs/*.md $(DESTDIR)$(DOC)
+
+# The names by which programs find it; not where they are another mail server's.
+MTA_LINKS = sbin/sendmail lib/sendmail bin/mailq bin/newaliases
+
+install-mta:
+	for l in $(MTA_LINKS); do install -d $(DESTDIR)$(MTA_PREFIX)/$${l%/*} && \
+		ln -sfn $(LIBEXEC)/sendmail $(DESTDIR)$(MTA_PREFIX)/$$l || exit; done
+
+uninstall-mta:
+	for l in $(MTA_LINKS); do \
+		[ "$$(readlink $(DESTDIR)$(MTA_PREFIX)/$$l)" != $(LIBEXEC)/sendmail ] || \
+			rm -f $(DESTDIR)$(MTA_PREFIX)/$$l || exit; done
 
 uninstall:
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
@@ -308,6 +333,7 @@ uninstall:
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
+		$(DESTDIR)$(UNITDIR)/postern-local.socket $(DESTDIR)$(UNITDIR)/postern-local@.service \
 		$(DESTDIR)$(UNITDIR)/postern-busy.socket $(DESTDIR)$(UNITDIR)/postern-busy.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
@@ -319,7 +345,6 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy check-field broken powercut \
 	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells \
-	admin-scale run \
-	install uninstall clean
+	admin-scale run install install-mta uninstall uninstall-mta clean

@@ -31,6 +31,7 @@
 #include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/match.h"
 #include "process/check.h"
 #include "process/counts.h"
 #include "process/launch.h"
@@ -58,6 +59,7 @@ static volatile int stop_requested __attribute__((section(".data")));
 
 static struct session session; /* large: what is not written takes no memory */
 static struct stamps stamps;   /* the same */
+static struct people people;   /* the same */
 
 static void
 on_stop(int sig)
@@ -134,11 +136,25 @@ read_map(struct session *s, struct buf *why)
 	return c->recipient_map != NULL ? recipient_map_load(c->recipient_map, &c->map, why) : 0;
 }
 
+/* Names of users, for who comes in as one: behind the lock nobody could look. */
+static void
+know_people(struct session *s)
+{
+	if (s->conf.receive.local_users != CONF_YES ||
+		!match_local_names(s->conf.receive.local_senders))
+		return;
+	stamp_add(&stamps, PEOPLE_PASSWD, STAMP_FILE);
+	stamp_add(&stamps, PEOPLE_MAILNAME, STAMP_FILE);
+	people_read(&people, PEOPLE_PASSWD, PEOPLE_MAILNAME);
+	s->people = &people;
+}
+
 /* What sessions need that is opened before. 0, or -errno and a line in *why. */
 static int
 prepare(struct session *s, bool counted, struct buf *why)
 {
 	count(s, counted);
+	know_people(s);
 	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0)
 		spool_explain(s->conf.who.spool, r, why);

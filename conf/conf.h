@@ -50,6 +50,8 @@ struct conf_who {
 /* What smtpd takes. */
 struct conf_receive {
 	enum conf_bool relay_local; /* this host's own clients may send anywhere */
+	enum conf_bool local_users; /* ... and its users, who come in at a UNIX socket */
+	char *local_senders;        /* from which addresses these may (match_local_sender) */
 	struct netlist relay_nets;  /* clients that may, besides those */
 	enum conf_bool open_relay; /* relay_nets may be as wide as the world */
 	char *relay_domains;       /* what anybody may send to (mail/match.h: match_domain) */

@@ -30,6 +30,8 @@ static const struct key keys[] = {
 	KEY(sign_path, who.sign_path, PATHNAME, NULL, 0, 0)
 	KEY(runtime, who.runtime, PATHNAME, "/run/postern", 0, 0)
 	KEY(relay_local, receive.relay_local, YESNO, "yes", 0, 0)
+	KEY(local_users, receive.local_users, YESNO, "no", 0, 0)
+	KEY(local_senders, receive.local_senders, LOCAL_SENDERS, "*=*", 0, 0)
 	KEY(relay_nets, receive.relay_nets, NETS, "", 0, 0)
 	KEY(open_relay, receive.open_relay, YESNO, "no", 0, 0)
 	KEY(relay_domains, receive.relay_domains, DOMAINS, "", 0, 0)

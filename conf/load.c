@@ -84,6 +84,8 @@ static const struct preset {
 	{ "submission", "tls=required" },  /* RFC 6409, RFC 8314 */
 	{ "submissions", "tls=implicit" },
 	{ "lan", "tls_legacy=yes" },       /* printers and cameras */
+	{ "local", "local_users=yes" },    /* a UNIX socket, for sendmail */
+	{ "local", "relay_local=yes" },    /* who else is on loopback does not matter there */
 };
 
 /* The common part is over. */

@@ -10,14 +10,6 @@
 
 enum { QUOTED = 100 };
 
-/* A blank line, or a comment. */
-static bool
-says_nothing(struct span line)
-{
-	line = span_trim(line);
-	return line.n == 0 || line.p[0] == '#';
-}
-
 /* What stands behind the colon; what is before it becomes *key. */
 static struct span
 cut_line(struct span line, struct span *key)
@@ -73,7 +65,7 @@ static const char *
 check_line(struct span line)
 {
 	struct span key, targets = cut_line(line, &key);
-	if (says_nothing(line))
+	if (span_says_nothing(line))
 		return NULL;
 	if (memchr(line.p, ':', line.n) == NULL)
 		return "no colon behind the recipient";
@@ -126,7 +118,7 @@ find_key(struct span map, struct span wanted)
 {
 	while (map.n > 0) {
 		struct span line = span_line(&map), key, targets = cut_line(line, &key);
-		if (!says_nothing(line) && span_ieq(key, wanted))
+		if (!span_says_nothing(line) && span_ieq(key, wanted))
 			return targets;
 	}
 	return (struct span){ 0 };

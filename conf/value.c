@@ -14,6 +14,7 @@
 #include "mail/address.h"
 #include "mail/extension.h"
 #include "mail/masquerade.h"
+#include "mail/match.h"
 
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
@@ -192,6 +193,9 @@ check_words(enum key_type t, struct span v)
 	case SOURCES:
 		return target_sources(v, &s) == 0 ? NULL
 			: "not an IPv4 address, an IPv6 address, or one of each";
+	case LOCAL_SENDERS:
+		return are(v, match_is_local_rule) ? NULL
+			: "not a list like *=self www-data=@example.org 0-999=*";
 	default:
 		return check_submission(t, v);
 	}

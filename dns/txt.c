@@ -1,7 +1,6 @@
 #include "dns/txt.h"
 
 #include <stdio.h>
-
 #include <stdlib.h>
 
 #include "dns/question.h"

@@ -101,12 +101,15 @@ with_keyword(const struct session *s, bool utf8)
 static void
 start_data(struct session *s, bool chunked)
 {
+	const struct peer *p = &s->client.peer;
 	struct trace trace = { .helo = s->client.said.helo,
-		.peer = s->client.peer.place == PEER_AT ? s->client.peer.text : NULL,
+		.peer = p->place == PEER_AT ? p->text : NULL,
 		.hostname = s->conf.who.hostname,
 		.with = with_keyword(s, false),
 		.with_utf8 = with_keyword(s, true),
 		.cipher = s->client.secure ? s->client.tls.cipher : NULL };
+	if (peer_is_user(p, &s->conf.receive))
+		snprintf(trace.user, sizeof(trace.user), "uid=%u", p->uid);
 	transaction_start_data(&s->client.transaction, &trace, chunked, session_is_lenient(s));
 	s->client.data_start = clock_ms();
 }

@@ -15,6 +15,7 @@
 #define POSTERN_SESSION_H
 
 #include "conf/conf.h"
+#include "conf/people.h"
 #include "lib/stream.h"
 #include "lib/tlsinfo.h"
 #include "process/authwire.h"
@@ -76,6 +77,7 @@ struct session {
 	struct spool spool;
 	struct quota counts;      /* the table that is counted in, if there is one; of no client */
 	int monitor;              /* requests go there (request.h) */
+	const struct people *people; /* names of users; NULL: nothing depends on them */
 	const volatile int *stop; /* set by a signal */
 	struct client client;
 };

@@ -310,13 +310,16 @@ static void
 put_client(struct buf *b, const struct trace *trace)
 {
 	struct span name = span_of(trace->helo);
+	const char *known = trace->user[0] != '\0' ? trace->user : trace->peer;
 	if (address_is_helo(name)) {
 		buf_printf(b, "from %s", trace->helo);
-		if (trace->peer != NULL)
-			buf_printf(b, " (%s)", trace->peer);
+		if (known != NULL)
+			buf_printf(b, " (%s)", known);
 		return;
 	}
 	buf_printf(b, "from %s ", trace->peer != NULL ? trace->peer : "localhost");
+	if (trace->user[0] != '\0')
+		buf_printf(b, "(%s) ", trace->user);
 	put_comment(b, name);
 }
 

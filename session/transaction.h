@@ -32,6 +32,7 @@ enum {
 struct trace {
 	const char *helo;     /* what the client called itself, whatever that is */
 	const char *peer;     /* address literal of the client, or NULL if it has none */
+	char user[16];        /* ... or "uid=33", of a user of this host; else empty */
 	const char *hostname; /* of this host */
 	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
 	const char *with_utf8; /* ... where SMTPUTF8 was needed (RFC 6531 section 4.3) */

@@ -8,6 +8,23 @@ from conftest import TOP
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build")).resolve()
 
 
+def make(where, *words):
+    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    subprocess.run(["make", "-s", "-C", str(TOP), *words, f"DESTDIR={where}", "PREFIX=/usr", f"B={BUILD}"], env=clean, check=True)
+
+
+def test_links_of_sendmail(where):
+    """Made when they are asked for, and taken away where they are ours."""
+    links = [where / "usr" / name for name in ("sbin/sendmail", "lib/sendmail", "bin/mailq", "bin/newaliases")]
+    make(where, "install-mta")
+    make(where, "install-mta")
+    assert {os.readlink(link) for link in links} == {"/usr/libexec/postern/sendmail"}
+    links[0].unlink()
+    links[0].symlink_to("another")
+    make(where, "uninstall-mta")
+    assert [link.is_symlink() for link in links] == [True, False, False, False]
+
+
 def test_programs_are_replaced(where):
     command = ["make", "-s", "-C", str(TOP), "install", f"DESTDIR={where}", "PREFIX=/usr", f"B={BUILD}"]
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
@@ -16,7 +33,7 @@ def test_programs_are_replaced(where):
     before = {p.name: p.stat().st_ino for p in programs.iterdir()}
     kept = {name: open(programs / name, "rb") for name in before}
     subprocess.run(command, env=clean, check=True)
-    assert set(before) == {"smtpd", "relay", "tls", "auth"} == {p.name for p in programs.iterdir()}
+    assert set(before) == {"smtpd", "relay", "tls", "auth", "sendmail"} == {p.name for p in programs.iterdir()}
     for name, inode in before.items():
         assert (programs / name).stat().st_ino != inode, "not written to"
         with kept[name] as f:

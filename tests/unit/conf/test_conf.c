@@ -109,6 +109,12 @@ static const struct row {
 	{ "guard", "sink mail", NULL, "neither no, nor allow and a list" },
 	{ "guard", "allow", NULL, "neither no, nor allow and a list of addresses and domains" },
 	{ "guard", "redirect b.example", NULL, "neither no, nor allow and a list" },
+	{ "local_users", "yes", "yes", NULL },
+	{ "local_users", "", NULL, "neither yes nor no" },
+	{ "local_senders", "", "", NULL },
+	{ "local_senders", "0-999=* *=self", "0-999=* *=self", NULL },
+	{ "local_senders", "joe", NULL, "not a list like *=self" },
+	{ "local_senders", "joe=*, *=nobody", NULL, "not a list like *=self" },
 	/* L50: UNIX sockets that are a proxy's */
 	{ "proxy_nets", "", "", NULL },
 	{ "proxy_nets", "192.0.2.1", "192.0.2.1/32", NULL },
