@@ -279,6 +279,10 @@ install: all
 		$(EDIT) units/$$u >$(DESTDIR)$(DOC)/$$u && chmod 644 $(DESTDIR)$(DOC)/$$u || exit; done
 	install -m 644 units/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+	install -m 644 units/postern.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/postern.catalog
+	for d in filter.d jail.d; do install -d $(DESTDIR)$(DOC)/fail2ban/$$d && \
+		install -m 644 units/fail2ban/$$d/postern.conf $(DESTDIR)$(DOC)/fail2ban/$$d || exit; done
 	install -m 644 units/postern.conf units/hardened.conf README.md docs/*.md $(DESTDIR)$(DOC)
 
 uninstall:
@@ -292,7 +296,8 @@ uninstall:
 		$(DESTDIR)$(UNITDIR)/postern-now@.service \
 		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
-		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf \
+		$(DESTDIR)$(PREFIX)/lib/systemd/catalog/postern.catalog
 
 clean:
 	rm -rf $(B)

@@ -456,7 +456,7 @@ static int
 fail(const char *what, int status)
 {
 	char why[WHY_SIZE];
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "tls_failed" };
 	openssl_why(why);
 	log_event(status == EX_PROTOCOL ? LOG_INFO : LOG_ERR, &f, "%s: %s", what, why);
 	return status;
@@ -493,7 +493,7 @@ serve_client(SSL_CTX *ctx, const struct conf *conf)
 static SSL_CTX *
 prepare(const struct conf *conf)
 {
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "certificate" };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	SSL_CTX *ctx = make_context(conf, &why);
 	if (ctx == NULL)
@@ -504,7 +504,7 @@ prepare(const struct conf *conf)
 static int
 serve(const struct conf *conf)
 {
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "sandbox" };
 	SSL_CTX *ctx = prepare(conf);
 	if (ctx == NULL || !program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
 		return EX_TEMPFAIL;
@@ -559,7 +559,7 @@ forget_client(void)
 static int
 serve_all(const struct conf *conf)
 {
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "sandbox" };
 	int fds[REQUEST_FDS];
 	await_begin();
 	forget_what_is_freed();

@@ -50,7 +50,17 @@ finish_data(struct session *s)
 	int err;
 	enum reply r = transaction_finish(t, &err);
 	if (r == R_QUEUED) {
+		char size[24], recipients[16], user[LIMIT_LOG_TEXT];
 		struct log_fields f = session_event(s, "accepted");
+		snprintf(size, sizeof(size), "%lld", (long long)t->size);
+		snprintf(recipients, sizeof(recipients), "%d", t->draft.recipients);
+		f.size = size;
+		f.recipients = recipients;
+		if (s->client.said.user[0] != '\0') {
+			buf_escape_text(user, sizeof(user), span_of(s->client.said.user));
+			f.user = user;
+			f.mechanism = s->client.mechanism;
+		}
 		count_message(&s->client.transaction);
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
@@ -184,7 +194,7 @@ receive_bdat(struct session *s, struct span arg)
 	}
 	enum stream_result res = receive_chunk(s, octets, last, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
-		session_lost(s, "in a message; nothing was queued");
+		session_lost(s, "DATA", "in a message; nothing was queued");
 		s->client.stream.broken = true;
 	} else if (res != STREAM_OK) {
 		r = say_to_silence(res);
@@ -200,7 +210,7 @@ receive_message(struct session *s)
 	enum reply r;
 	enum stream_result res = receive_data(s, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
-		session_lost(s, "in a message; nothing was queued");
+		session_lost(s, "DATA", "in a message; nothing was queued");
 		return false;
 	}
 	if (res != STREAM_OK)
