@@ -31,12 +31,12 @@ ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EX
 # Rooms. What a program does not name here it cannot call: the linker keeps the walls.
 room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) session dns delivery sending report secrets admin
+ROOMS = $(COMMON) session dns delivery sending report secrets admin status
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/postern
+all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/postern $(B)/postern-status
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -77,6 +77,10 @@ $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o en
 
 $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
+
+# Its room has the name of its source, and a directory for its objects.
+$(B)/postern-status: $(B)/status.o $(call room,status) $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
 
 $(B)/common.a: $(call room,$(COMMON))
 $(B)/postern.a: $(call room,$(ROOMS))
@@ -255,7 +259,7 @@ DOC = $(PREFIX)/share/doc/postern
 EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 # Each takes the place of the one before in one step, for mail comes and goes meanwhile; smtpd, which
 # starts the others, is the last.
-PROGRAMS = tls auth relay smtpd
+PROGRAMS = postern-status tls auth relay smtpd
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
 # Who calls when there is a network again.
@@ -269,7 +273,8 @@ install: all
 	install -m 755 $(B)/postern $(DESTDIR)$(BIN)/.postern.new
 	mv -f $(DESTDIR)$(BIN)/.postern.new $(DESTDIR)$(BIN)/postern
 	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
-		postern-due@.service postern-due.timer; do \
+		postern-due@.service postern-due.timer postern-status.socket postern-status@.service \
+		postern-status.service postern-status.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
 	for u in .service @.service; do sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|' \
 		-e 's|retry mail that is due|deliver all that waits|' \
@@ -291,6 +296,10 @@ install: all
 	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
 	install -m 644 units/postern.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/postern.catalog
+	install -d $(DESTDIR)$(DOC)/monitoring
+	for f in prometheus.yml postern.rules.yml grafana.json textfile.conf; do \
+		$(EDIT) units/monitoring/$$f >$(DESTDIR)$(DOC)/monitoring/$$f && \
+		chmod 644 $(DESTDIR)$(DOC)/monitoring/$$f || exit; done
 	for d in filter.d jail.d; do install -d $(DESTDIR)$(DOC)/fail2ban/$$d && \
 		install -m 644 units/fail2ban/$$d/postern.conf $(DESTDIR)$(DOC)/fail2ban/$$d || exit; done
 	install -m 644 units/postern.conf units/hardened.conf README.md docs/*.md $(DESTDIR)$(DOC)
@@ -305,6 +314,7 @@ uninstall:
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
 		$(DESTDIR)$(UNITDIR)/postern-now@.service \
+		$(addprefix $(DESTDIR)$(UNITDIR)/postern-status,.socket @.service .service .timer) \
 		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf \
