@@ -163,6 +163,15 @@ PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
 session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/$@
 
+# With other people's programs that are too large for make check: promtool.
+FIELD = tests/e2e/test_log_formats.py tests/e2e/test_status.py
+check-field: need-check need-field all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) $(FIELD)
+
+# The page in a browser, light, dark and narrow, into docs/pictures.
+pictures: need-check need-pictures all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/tools/pictures.py docs/pictures
+
 # As many jobs as there are processors, unless make was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -296,7 +305,8 @@ install: all
 	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
 	install -m 644 units/postern.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/postern.catalog
-	install -d $(DESTDIR)$(DOC)/monitoring
+	install -d $(DESTDIR)$(DOC)/monitoring $(DESTDIR)$(DOC)/pictures
+	install -m 644 docs/pictures/*.png $(DESTDIR)$(DOC)/pictures
 	for f in prometheus.yml postern.rules.yml grafana.json textfile.conf; do \
 		$(EDIT) units/monitoring/$$f >$(DESTDIR)$(DOC)/monitoring/$$f && \
 		chmod 644 $(DESTDIR)$(DOC)/monitoring/$$f || exit; done
@@ -323,6 +333,6 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy check-field pictures broken powercut \
 	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
 	install uninstall clean

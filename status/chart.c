@@ -1,6 +1,8 @@
 #include "status/chart.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 enum {
 	WIDTH = 360,
@@ -13,6 +15,7 @@ enum {
 	BOTTOM = 18,
 	TOP = 8,
 	K = 1000,
+	LABEL_TEXT = 19, /* characters */
 };
 
 void
@@ -79,6 +82,17 @@ scaled(uint64_t value, uint64_t most, int size)
 	return n == 0 && value > 0 ? 1 : n;
 }
 
+/* What has no room beside its bar is cut; the title of the bar has all of it. */
+static void
+put_label(struct buf *out, const char *label)
+{
+	char cut[LABEL_TEXT + 1];
+	bool whole = strlen(label) <= LABEL_TEXT;
+	snprintf(cut, sizeof(cut), "%.*s%s", whole ? LABEL_TEXT : LABEL_TEXT - 3, label,
+		whole ? "" : "...");
+	chart_text(out, cut);
+}
+
 static void
 begin_svg(struct buf *out, const char *title, int height)
 {
@@ -98,7 +112,7 @@ chart_bars(struct buf *out, const char *title, const struct chart_bar *bars, int
 		chart_text(out, bars[i].label);
 		buf_printf(out, ": %" PRIu64 "</title><text x=\"%d\" y=\"%d\" class=\"end\">",
 			bars[i].value, LABEL - 6, y + 14);
-		chart_text(out, bars[i].label);
+		put_label(out, bars[i].label);
 		buf_printf(out,
 			"</text><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"2\" "
 			"class=\"track\"/>",
@@ -166,9 +180,9 @@ chart_lines(struct buf *out, const char *title, const struct chart_series *s, in
 	most += most % 2; /* its half is a number, too */
 	buf_puts(out, "<p class=\"legend\">");
 	for (int k = 0; k < n; k++) {
-		buf_printf(out, "<span class=\"key %s\"></span>", s[k].class);
+		buf_printf(out, "<span><span class=\"key %s\"></span>", s[k].class);
 		chart_text(out, s[k].name);
-		buf_puts(out, " ");
+		buf_puts(out, "</span> ");
 	}
 	buf_puts(out, "</p>\n");
 	begin_svg(out, title, PLOT + BOTTOM);

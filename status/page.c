@@ -6,7 +6,13 @@
 #include "lib/clock.h"
 #include "status/chart.h"
 
-enum { LABEL_SIZE = 32, LANES_SHOWN = 20, REASONS_SHOWN = 8, POINT = SAMPLES_STEP * 15 };
+enum {
+	LABEL_SIZE = 32,
+	LANES_SHOWN = 20,
+	LANES_CHARTED = 8,
+	REASONS_SHOWN = 8,
+	POINT = SAMPLES_STEP * 15
+};
 
 static const char style[] =
 	":root{color-scheme:light dark;--back:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5b6675;"
@@ -24,7 +30,7 @@ static const char style[] =
 	"p{margin:.2rem 0}.soft,footer{color:var(--soft);font-size:.875rem}\n"
 	".tiles,.cards{display:grid;gap:.75rem}.tiles{grid-template-columns:repeat(auto-fit,"
 	"minmax(8.5rem,1fr));margin-bottom:.75rem}\n"
-	".cards{grid-template-columns:repeat(auto-fit,minmax(min(21rem,100%),1fr))}\n"
+	".cards{grid-template-columns:repeat(auto-fit,minmax(min(22rem,100%),1fr))}\n"
 	"section,.tile{background:var(--card);border:1px solid var(--edge);border-radius:.6rem;"
 	"padding:.8rem 1rem;min-width:0}\n"
 	".tile "
@@ -40,7 +46,8 @@ static const char style[] =
 	"rect.bad{fill:var(--bad)}\n"
 	".line.plain{stroke:var(--plain)}.line.good{stroke:var(--good)}.line.bad{stroke:var(--bad)}"
 	".line.wait{stroke:var(--wait)}\n"
-	".legend{font-size:.875rem}.key{display:inline-block;width:.8em;height:.8em;border-radius:"
+	".legend{font-size:.875rem}.legend "
+	"span{white-space:nowrap}.key{display:inline-block;width:.8em;height:.8em;border-radius:"
 	"2px;"
 	"margin:0 .35em 0 .6em;vertical-align:-.05em}\n"
 	".key.plain{background:var(--plain)}.key.good{background:var(--good)}.key.wait{"
@@ -50,7 +57,7 @@ static const char style[] =
 	"th,td{text-align:right;padding:.25rem .4rem;border-bottom:1px solid var(--edge);"
 	"white-space:nowrap}th{color:var(--soft);font-weight:500}\n"
 	"th:first-child,td:first-child{text-align:left;white-space:normal;overflow-wrap:anywhere;"
-	"min-width:7rem}.wide{grid-column:1/-1}\n";
+	"min-width:9rem}.wide{grid-column:1/-1}\n";
 
 /* ---- what everything is made of ----------------------------------------------------------- */
 
@@ -121,7 +128,7 @@ put_day(struct buf *out, const struct figures *f)
 	series[0] = (struct chart_series){ .name = "accepted", .class = "plain" };
 	series[1] = (struct chart_series){ .name = "delivered", .class = "good" };
 	series[2] = (struct chart_series){ .name = "deferred or failed", .class = "bad" };
-	begin_card(out, "Throughput, each quarter of an hour", "wide");
+	begin_card(out, "Throughput, each quarter of an hour", NULL);
 	for (int i = 1; i < f->samples; i++) {
 		const struct sample *a = &f->sample[i - 1], *b = &f->sample[i];
 		int64_t point = CHART_POINTS - 1 - (f->now - b->time) / POINT;
@@ -215,11 +222,11 @@ put_outcomes(struct buf *out, const struct figures *f)
 		{ "waits: TLS", "wait", COUNTER_DEFERRED_TLS },
 		{ "waits: our login", "wait", COUNTER_DEFERRED_AUTH },
 		{ "waits: lost", "wait", COUNTER_DEFERRED_LOST },
-		{ "waits: host said 4yz", "wait", COUNTER_DEFERRED_HOST_4YZ },
-		{ "waits: host said 5yz", "wait", COUNTER_DEFERRED_HOST_5YZ },
+		{ "waits: host 4yz", "wait", COUNTER_DEFERRED_HOST_4YZ },
+		{ "waits: host 5yz", "wait", COUNTER_DEFERRED_HOST_5YZ },
 		{ "waits: ours", "wait", COUNTER_DEFERRED_OURS },
 		{ "failed: DNS", "bad", COUNTER_BOUNCED_DNS },
-		{ "failed: host said 5yz", "bad", COUNTER_BOUNCED_HOST_5YZ },
+		{ "failed: host 5yz", "bad", COUNTER_BOUNCED_HOST_5YZ },
 		{ "failed: ours", "bad", COUNTER_BOUNCED_OURS },
 		{ "failed: too old", "bad", COUNTER_BOUNCED_EXPIRED },
 	};
@@ -295,26 +302,34 @@ put_lane(struct buf *out, const struct survey_lane *l)
 }
 
 static void
+put_fullest(struct buf *out, const struct survey *q)
+{
+	struct chart_bar bars[LANES_CHARTED];
+	int n = q->n < LANES_CHARTED ? q->n : LANES_CHARTED;
+	for (int i = 0; i < n; i++)
+		bars[i] = (struct chart_bar){ q->top[i].name, q->top[i].messages,
+			q->top[i].down ? "bad" : "plain" };
+	begin_card(out, "Queue by lane", NULL);
+	if (n == 0)
+		buf_puts(out, "<p class=\"soft\">Nothing waits.</p>\n");
+	else
+		chart_bars(out, "Messages that wait, by lane", bars, n);
+	end_card(out);
+}
+
+static void
 put_lanes(struct buf *out, const struct survey *q)
 {
 	int n = q->n < LANES_SHOWN ? q->n : LANES_SHOWN;
-	begin_card(out, "Queue by lane", "wide");
-	if (n == 0) {
-		buf_puts(out, "<p class=\"soft\">Nothing waits.</p>\n");
-	} else {
-		struct chart_bar bars[LANES_SHOWN];
-		for (int i = 0; i < n && i < REASONS_SHOWN; i++)
-			bars[i] = (struct chart_bar){ q->top[i].name, q->top[i].messages,
-				q->top[i].down ? "bad" : "plain" };
-		chart_bars(out, "Messages that wait, by lane", bars,
-			n < REASONS_SHOWN ? n : REASONS_SHOWN);
-		buf_puts(out, "<div class=\"scroll\"><table><tr><th>lane</th><th>messages</th>"
-			      "<th>oldest</th><th>next try</th><th></th></tr>\n");
-		for (int i = 0; i < n; i++)
-			put_lane(out, &q->top[i]);
-		buf_puts(out, "</table></div>\n");
-	}
-	if (q->lanes > (uint64_t)n && n > 0)
+	if (n == 0)
+		return;
+	begin_card(out, "Lanes", "wide");
+	buf_puts(out, "<div class=\"scroll\"><table><tr><th>lane</th><th>messages</th>"
+		      "<th>oldest</th><th>next try</th><th></th></tr>\n");
+	for (int i = 0; i < n; i++)
+		put_lane(out, &q->top[i]);
+	buf_puts(out, "</table></div>\n");
+	if (q->lanes > (uint64_t)n)
 		buf_printf(out, "<p class=\"soft\">The fullest of %llu lanes.</p>\n",
 			(unsigned long long)q->lanes);
 	end_card(out);
@@ -353,8 +368,10 @@ page_write(struct buf *out, const struct figures *f)
 		put_ages(out, &f->queue);
 	if (f->counted)
 		put_refusals(out, f);
-	if (f->surveyed)
+	if (f->surveyed) {
+		put_fullest(out, &f->queue);
 		put_lanes(out, &f->queue);
+	}
 	buf_puts(out, "</div></main>\n<footer>Postern " POSTERN_VERSION
 		      " &middot; <a href=\"/metrics\">metrics</a></footer></body></html>\n");
 }

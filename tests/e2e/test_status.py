@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -148,6 +149,31 @@ def test_examples_name_what_there_is(busy_day, page):
     assert len(dashboard["panels"]) > 8
 
 
+@pytest.fixture
+def promtool():
+    path = PEERS / "prometheus" / "usr" / "bin" / "promtool"
+    if not path.exists():
+        pytest.skip("needs promtool; make check-field unpacks it")
+
+    def run(*arguments, text=""):
+        p = subprocess.run([path, *arguments], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=4 * PATIENCE, check=False)
+        assert p.returncode == 0, p.stdout
+        return p.stdout
+
+    return run
+
+
+def test_promtool(busy_day, page, promtool, where):
+    """It has nothing to say against what is scraped and what is written; rules and the job are as it wants them."""
+    assert promtool("check", "metrics", text=page("", "/metrics").body) == ""
+    rules = TOP / "units" / "monitoring" / "postern.rules.yml"
+    assert f"{rules.read_text().count('- alert:')} rules found" in promtool("check", "rules", str(rules))
+    shutil.copy(rules, where)
+    shutil.copy(TOP / "units" / "monitoring" / "prometheus.yml", where)
+    assert "SUCCESS" in promtool("check", "config", str(where / "prometheus.yml"))
+
+
 def test_textfile(busy_day, page, where):
     """For node_exporter: whole, readable by others, and nothing else is left there."""
     directory = where / "textfile"
@@ -217,7 +243,7 @@ def test_page(busy_day, page):
     text = " ".join(" ".join(seen.text).split())
     assert "Postern on mx.test.example" in text and "2 waiting" in text and "1 failed" in text
     assert re.search(r"away\.example 2 \d+ s .* down, \d+ tries", text), text
-    assert "failed: host said 5yz" in text and "systemctl enable --now postern-status.timer" in text
+    assert "failed: host 5yz" in text and "systemctl enable --now postern-status.timer" in text
     assert "prefers-color-scheme:dark" in reply.body
 
 

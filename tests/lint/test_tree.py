@@ -10,7 +10,7 @@ import pytest
 
 from conftest import BUILD, TOP
 
-SKIPPED = {"build", ".git", "__pycache__", ".pytest_cache", "corpus"}
+SKIPPED = {"build", ".git", "__pycache__", ".pytest_cache", "corpus", "pictures"}
 FILES = sorted(p for p in TOP.rglob("*")
                if p.is_file() and not p.is_symlink() and not SKIPPED & set(p.relative_to(TOP).parts))
 DOCS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]

@@ -45,7 +45,7 @@ test_hostile(void **state)
 	snprintf(f.queue.top[0].name, sizeof(f.queue.top[0].name), "%s", bad);
 	const char *text = written();
 	assert_null(strstr(text, "<script"));
-	assert_int_equal(count(text, shown), 6); /* title, h1, why, label and its title, table */
+	assert_int_equal(count(text, shown), 5); /* title, h1, why, title of the bar, table */
 	for (const char *p = text; *p != '\0'; p++)
 		assert_true((*p >= 0x20 && *p < 0x7f) || *p == '\n');
 	f = (struct figures){ .unsurveyed = bad, .counted = true };
