@@ -226,6 +226,7 @@ main(int argc, char **argv)
 	parse(&w, argc, argv);
 	if (!program_begin(&o, w.n, w.rest))
 		return EX_USAGE;
+	o.counters = true; /* doubts about the configuration are not to be heard each minute */
 	int err = program_configure(&conf, NULL, &o, w.wrong, "postern-status", &why);
 	if (err == 0)
 		err = program_drop_root(&conf, NULL, &o, &why);

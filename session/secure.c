@@ -66,7 +66,7 @@ secure_handshake(struct session *s)
 		return false;
 	struct client *c = &s->client;
 	bool shaken = stream_flush(&c->stream, until) == STREAM_OK &&
-		helper_tls_begin(c->tls_ready, &c->stream, until, &c->tls) == 0;
+		helper_tls_begin(c->tls_ready, c->peer.text, &c->stream, until, &c->tls) == 0;
 	close(c->tls_ready);
 	c->tls_ready = -1;
 	if (!shaken) {
