@@ -51,8 +51,8 @@ helper_tls_begin(
 {
 	struct tlsgo go = { .word = TLS_GO };
 	snprintf(go.name, sizeof(go.name), "%s", name);
-	int r = send(fd, &go, sizeof(go), MSG_NOSIGNAL) != (ssize_t)sizeof(go) || dup2(fd, STDIN_FILENO) < 0 ||
-			dup2(fd, STDOUT_FILENO) < 0
+	int r = send(fd, &go, sizeof(go), MSG_NOSIGNAL) != (ssize_t)sizeof(go) ||
+			dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0
 		? -EPROTO : 0;
 	bool lenient = s->lenient;
 	const volatile int *stop = s->stop;
