@@ -31,12 +31,12 @@ ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EX
 # Rooms. What a program does not name here it cannot call: the linker keeps the walls.
 room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) submit session dns delivery sending report secrets admin
+ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/sign $(B)/postern $(B)/sendmail
+all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/sign $(B)/postern $(B)/sendmail $(B)/postern-status
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -83,6 +83,10 @@ $(B)/sendmail: $(B)/sendmail.o $(call room,submit) $(B)/plain.a
 
 $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
+
+# Its room has the name of its source, and a directory for its objects.
+$(B)/postern-status: $(B)/status.o $(call room,status) $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
 
 $(B)/plain.a: $(call room,lib mail conf)
 $(B)/common.a: $(call room,$(COMMON))
@@ -167,6 +171,15 @@ PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
 session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/$@
 
+# With other people's programs that are too large for make check: promtool.
+FIELD = tests/e2e/test_log_formats.py tests/e2e/test_status.py tests/e2e/test_mailers.py
+check-field: need-check need-field all
+	POSTERN_FIELD=1 POSTERN_BUILD=$(abspath $(B)) $(PYTEST) $(FIELD)
+
+# The page in a browser, light, dark and narrow, into docs/pictures.
+pictures: need-check need-pictures all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/tools/pictures.py docs/pictures
+
 # As many jobs as there are processors, unless make was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -177,11 +190,6 @@ check-busy: need-check all
 check: need-check
 	$(MAKE) $(JOBS) all unit
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests
-
-# Tests with programs of the field that are not small.
-check-field: need-check need-field
-	$(MAKE) all
-	POSTERN_FIELD=1 POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/e2e/test_mailers.py
 
 # J7: power cuts in the instant after the 250, and builds that must lose mail then. Needs root.
 BREAK = NO_FILE_FSYNC NO_LANE_FSYNC EARLY_250
@@ -274,7 +282,7 @@ DOC = $(PREFIX)/share/doc/postern
 EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
 # Each takes the place of the one before in one step, for mail comes and goes meanwhile; smtpd, which
 # starts the others, is behind them, and sendmail, which speaks with it, the last.
-PROGRAMS = tls auth sign relay smtpd sendmail
+PROGRAMS = postern-status tls auth sign relay smtpd sendmail
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
 # Who calls when there is a network again.
@@ -291,7 +299,8 @@ install: all
 	install -m 644 units/postern.bash $(DESTDIR)$(COMPLETIONS)/postern
 	for u in postern.socket postern@.service postern-local.socket postern-busy.socket \
 		postern-busy.service postern-due.service \
-		postern-due@.service postern-due.timer; do \
+		postern-due@.service postern-due.timer postern-status.socket postern-status@.service \
+		postern-status.service postern-status.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
 	for u in .service @.service; do sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|' \
 		-e 's|retry mail that is due|deliver all that waits|' \
@@ -313,6 +322,15 @@ install: all
 		$(EDIT) units/$$u >$(DESTDIR)$(DOC)/$$u && chmod 644 $(DESTDIR)$(DOC)/$$u || exit; done
 	install -m 644 units/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
 	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/catalog
+	install -m 644 units/postern.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/postern.catalog
+	install -d $(DESTDIR)$(DOC)/monitoring $(DESTDIR)$(DOC)/pictures
+	install -m 644 docs/pictures/*.png $(DESTDIR)$(DOC)/pictures
+	for f in prometheus.yml postern.rules.yml grafana.json textfile.conf; do \
+		$(EDIT) units/monitoring/$$f >$(DESTDIR)$(DOC)/monitoring/$$f && \
+		chmod 644 $(DESTDIR)$(DOC)/monitoring/$$f || exit; done
+	for d in filter.d jail.d; do install -d $(DESTDIR)$(DOC)/fail2ban/$$d && \
+		install -m 644 units/fail2ban/$$d/postern.conf $(DESTDIR)$(DOC)/fail2ban/$$d || exit; done
 	install -m 644 units/postern.conf units/hardened.conf README.md docs/*.md $(DESTDIR)$(DOC)
 
 # The names by which programs find it; not where they are another mail server's.
@@ -338,13 +356,16 @@ uninstall:
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
 		$(DESTDIR)$(UNITDIR)/postern-now@.service \
+		$(addprefix $(DESTDIR)$(UNITDIR)/postern-status,.socket @.service .service .timer) \
 		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
-		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf \
+		$(DESTDIR)$(PREFIX)/lib/systemd/catalog/postern.catalog
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy check-field broken powercut \
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy check-field pictures \
+	broken powercut \
 	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells \
 	admin-scale run install install-mta uninstall uninstall-mta clean

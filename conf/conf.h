@@ -218,6 +218,12 @@ struct conf {
 		LOG_TO_STDERR,
 		LOG_TO_NONE,
 	} log;
+	/* what a line is (process/log.h) */
+	enum conf_log_format {
+		LOG_FORMAT_POSTERN,
+		LOG_FORMAT_POSTFIX,
+		LOG_FORMAT_JSON,
+	} log_format;
 	struct route *routes; /* in the order of the file; owned */
 	struct buf doubts;    /* lines: what works, though somebody ought to look at it */
 };

@@ -114,6 +114,7 @@ static const struct key keys[] = {
 	KEY(bounce_size, relay.bounce_size, SIZE, "64K", 0, 16 * KIB * KIB) /* held in memory */
 	KEY(double_bounce, relay.double_bounce, MAILBOX, NULL, 0, 0)
 	KEY(log, log, LOG, "auto", 0, 0)
+	KEY(log_format, log_format, LOG_FORMAT, "postern", 0, 0)
 	ROW(MATCH, domains, route, domains, DESTINATIONS, "", 0, 0)
 	ROW(MATCH, senders, route, senders, SENDERS, "", 0, 0)
 	DELIVERY(ROUTE, hosts, hosts, HOSTS, "", 0, 0)

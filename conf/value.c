@@ -19,6 +19,8 @@
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
 	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none", NULL };
+static const char *const format_words[] = { [LOG_FORMAT_POSTERN] = "postern",
+	[LOG_FORMAT_POSTFIX] = "postfix", [LOG_FORMAT_JSON] = "json", NULL };
 static const char *const tls_words[] = { [TLS_OFF] = "off", [TLS_STARTTLS] = "starttls",
 	[TLS_REQUIRED] = "required", [TLS_IMPLICIT] = "implicit", NULL };
 static const char *const delivery_tls_words[] = { [DELIVERY_TLS_NONE] = "none",
@@ -37,7 +39,8 @@ static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes",
 static const char *const *
 words_of(enum key_type t)
 {
-	static const char *const *const words[] = { [LOG] = log_words, [TLS] = tls_words,
+	static const char *const *const words[] = { [LOG] = log_words,
+		[LOG_FORMAT] = format_words, [TLS] = tls_words,
 		[DELIVERY_TLS] = delivery_tls_words,
 		[YESNO] = yesno_words, [MX_ORDER] = mx_order_words, [FAMILY] = family_words,
 		[PROTOCOL] = protocol_words, [DKIM_MISSING] = dkim_missing_words };
@@ -324,6 +327,7 @@ set_choice(enum key_type t, struct span v, int *place)
 	}
 	static const char *const wrong[] = {
 		[LOG] = "not one of auto, journal, syslog, stderr, none",
+		[LOG_FORMAT] = "not one of postern, postfix, json",
 		[TLS] = "not one of off, starttls, required, implicit",
 		[DELIVERY_TLS] = "not one of none, may, encrypt, verify",
 		[YESNO] = "neither yes nor no",

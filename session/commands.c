@@ -42,7 +42,7 @@ tell_unanswered(const struct session *s, const char *what)
 	struct log_fields f = session_event(s, "check");
 	counters_one(COUNTER_CHECKS_UNANSWERED);
 	log_event(LOG_WARNING, &f, "%s_check: it cannot be run, took too long, or said something "
-		"else than OK, REJECT or DEFER", what);
+		"else than OK, REJECT or DEFER; client %s", what, s->client.peer.text);
 }
 
 /* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */

@@ -49,7 +49,7 @@ static void
 refuse_proxy(const struct session *s, struct span header)
 {
 	char text[LIMIT_LOG_TEXT];
-	struct log_fields f = { .event = "refused" };
+	struct log_fields f = session_event(s, "refused");
 	buf_escape_text(text, sizeof(text), header);
 	counters_one(COUNTER_PROXY_REFUSED);
 	log_event(LOG_NOTICE, &f, "refused %s, a proxy: not a PROXY header: \"%s\"",
@@ -78,7 +78,7 @@ learn_from_proxy(struct session *s)
 	else if (n > 0)
 		refuse_proxy(s, (struct span){ header, n });
 	else
-		session_lost(s, "that is a proxy and did not say for whom it speaks");
+		session_lost(s, "CONNECT", "that is a proxy and did not say for whom it speaks");
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;
 }
 
@@ -89,7 +89,7 @@ receive_client(struct session *s)
 	session_forget(s);
 	if (!peer_is_local(&s->client.peer, &s->conf.receive))
 		quota_client(&s->client.quota, &s->client.peer.addr, s->conf.receive.limit_window);
-	struct log_fields f = { .event = "connected" };
+	struct log_fields f = session_event(s, "connected");
 	log_event(LOG_INFO, &f, "connection from %s", s->client.peer.text);
 	session_count(s, QUOTA_CONNECTIONS, 1);
 }
@@ -105,7 +105,7 @@ static void
 refuse_without_word(const struct session *s, const char *why)
 {
 	counters_one(COUNTER_UNGREETED);
-	struct log_fields f = { .event = "refused" };
+	struct log_fields f = session_event(s, "refused");
 	log_event(LOG_NOTICE, &f, "refused %s: %s", s->client.peer.text, why);
 }
 
@@ -137,9 +137,13 @@ greeting(struct session *s)
 static void
 count_end(const struct session *s, int64_t began)
 {
+	struct log_fields f = session_event(s, "disconnected");
 	if (!s->client.secure)
 		counters_one(COUNTER_SESSIONS_CLEAR);
 	counters_time(COUNTER_SESSION_TIME, clock_ms() - began);
+	/* One line less for those who do not pair the ends of a connection. */
+	if (log_is_shaped())
+		log_event(LOG_INFO, &f, "%s has gone", s->client.peer.text);
 }
 
 void
@@ -154,7 +158,8 @@ loop_converse(struct session *s)
 			LIMIT_COMMAND_JUNK, session_patience(s), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
 			if (s->client.transaction.open || s->client.stream.broken)
-				session_lost(s, "in a transaction; it was dropped");
+				session_lost(s, s->client.transaction.open ? "MAIL" : "EHLO",
+					"in a transaction; it was dropped");
 			break;
 		}
 		commands_hush(s, line);

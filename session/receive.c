@@ -56,6 +56,29 @@ log_changes(struct session *s)
 			(int)b.n, b.p);
 }
 
+/* With who sent it, how long it is and what was added to it. */
+static void
+log_accepted(struct session *s, const struct transaction *t)
+{
+	char size[24], recipients[16], user[LIMIT_LOG_TEXT], added[REWRITE_NAMES];
+	struct log_fields f = session_event(s, "accepted");
+	rewrite_names(transaction_added(t), added);
+	snprintf(size, sizeof(size), "%lld", (long long)t->size);
+	snprintf(recipients, sizeof(recipients), "%d", t->draft.recipients);
+	f.size = size;
+	f.recipients = recipients;
+	if (s->client.said.user[0] != '\0') {
+		buf_escape_text(user, sizeof(user), span_of(s->client.said.user));
+		f.user = user;
+		f.mechanism = s->client.mechanism;
+	}
+	log_event(LOG_INFO, &f,
+		"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets%s%s", t->draft.id,
+		s->client.peer.text, t->sender, t->draft.recipients,
+		t->draft.recipients == 1 ? "" : "s", (long long)t->size,
+		added[0] != '\0' ? ", added " : "", added);
+}
+
 /* The end of the data was read: queues the message, or refuses it. */
 static enum reply
 finish_data(struct session *s)
@@ -64,19 +87,12 @@ finish_data(struct session *s)
 	int err;
 	enum reply r = transaction_finish(t, &err);
 	if (r == R_QUEUED) {
-		struct log_fields f = session_event(s, "accepted");
-		char added[REWRITE_NAMES];
-		rewrite_names(transaction_added(t), added);
 		count_message(&s->client.transaction);
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
 		session_keep(s, QUOTA_RECIPIENTS);
 		session_progress(s);
-		log_event(LOG_INFO, &f,
-			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets%s%s",
-			t->draft.id, s->client.peer.text, t->sender, t->draft.recipients,
-			t->draft.recipients == 1 ? "" : "s", (long long)t->size,
-			added[0] != '\0' ? ", added " : "", added);
+		log_accepted(s, t);
 		log_changes(s);
 	} else if (err < 0) {
 		log_failure(s, err);
@@ -205,7 +221,7 @@ receive_bdat(struct session *s, struct span arg)
 	}
 	enum stream_result res = receive_chunk(s, octets, last, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
-		session_lost(s, "in a message; nothing was queued");
+		session_lost(s, "DATA", "in a message; nothing was queued");
 		s->client.stream.broken = true;
 	} else if (res != STREAM_OK) {
 		r = say_to_silence(res);
@@ -221,7 +237,7 @@ receive_message(struct session *s)
 	enum reply r;
 	enum stream_result res = receive_data(s, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
-		session_lost(s, "in a message; nothing was queued");
+		session_lost(s, "DATA", "in a message; nothing was queued");
 		return false;
 	}
 	if (res != STREAM_OK)

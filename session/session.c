@@ -73,8 +73,10 @@ struct log_fields
 session_event(const struct session *s, const char *name)
 {
 	const struct transaction *t = &s->client.transaction;
+	const struct said *said = &s->client.said;
 	return (struct log_fields){ .event = name, .queue_id = t->open ? t->draft.id : NULL,
-		.sender = t->open ? t->sender : NULL };
+		.sender = t->open ? t->sender : NULL, .client = s->client.peer.text,
+		.protocol = said->helo[0] == '\0' ? NULL : said->extended ? "ESMTP" : "SMTP" };
 }
 
 void
@@ -91,9 +93,10 @@ session_forget(struct session *s)
 }
 
 void
-session_lost(struct session *s, const char *where)
+session_lost(struct session *s, const char *after, const char *where)
 {
 	struct log_fields f = session_event(s, "lost");
+	f.command = after;
 	counters_one(COUNTER_SESSIONS_LOST);
 	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->client.peer.text, where);
 }

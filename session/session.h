@@ -62,6 +62,7 @@ struct client {
 	long idle;         /* commands since the last message that bring no message nearer */
 	int64_t idle_end;  /* when a stranger must have brought a message (clock.h) */
 	int auth_failures;
+	const char *mechanism; /* of the last AUTH, as we offer it; NULL: there was none */
 
 	struct said said;
 	int64_t data_start; /* when the data of a message began (clock.h) */
@@ -106,7 +107,7 @@ void session_progress(struct session *s);
 /* Counts a command that brings no message nearer. False: it was one too many. */
 bool session_count_idle(struct session *s);
 
-/* Fields of an event about the transaction, if there is one. */
+/* Fields of an event of this client, and of its transaction, if there is one. */
 struct log_fields session_event(const struct session *s, const char *name);
 
 /* Counts what the client's network does. */
@@ -131,7 +132,7 @@ void session_drop(struct session *s);
 /* Drops the transaction and forgets what the client said; its address tells what it may do. */
 void session_forget(struct session *s);
 
-/* Logs that the connection ended, and where in the conversation. */
-void session_lost(struct session *s, const char *where);
+/* Logs that the connection ended, behind which command, and where in the conversation. */
+void session_lost(struct session *s, const char *after, const char *where);
 
 #endif

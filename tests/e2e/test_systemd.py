@@ -24,7 +24,8 @@ sysd_host.need_root("systemd-nspawn", "unshare", "nsenter")
 wait = patience.until
 LISTENERS = {"submission": 587, "submissions": 465, "lan": 2525}
 UNITS = ["postern.socket", "postern@1.service", "postern-due.timer", "postern-due.service", "postern-due@1.service",
-         "postern-now.service", "postern-now@1.service",
+         "postern-now.service", "postern-now@1.service", "postern-status.socket", "postern-status@1.service",
+         "postern-status.timer", "postern-status.service",
          *(f"postern-{name}{unit}" for name in LISTENERS for unit in (".socket", "@1.service"))]
 
 
@@ -328,6 +329,37 @@ def test_postern_tells_the_story(machine, sink):
     states = {(line["check"], line["state"]) for line in found}
     assert ("units", "ok") in states and ("limits", "ok") in states and ("listener", "ok") in states, found
     assert not {("units", "fail"), ("units", "warn"), ("programs", "fail")} & states, found
+
+
+def test_journal_explains(machine, sink):
+    """`journalctl -x` has a text for what happened, with the values of this event in it."""
+    ident = queue_id(machine.send("u@dest.example", "explained", "s@sender.example"))
+    assert wait(lambda: sink.messages)
+    assert machine.at_rest()
+    machine.run("journalctl", "--update-catalog")
+    said = wait(lambda: "What to do" in (text := machine.journal("-x", f"POSTERN_QUEUE_ID={ident}")) and
+                "was delivered" in text and text)
+    assert "Subject: A message was accepted" in said and "Subject: Mail was delivered" in said
+    assert f"took the message {ident} for <u@dest.example>" in " ".join(said.replace("\u2591\u2591", "").replace("--", "").split())
+    listed = machine.run("journalctl", "--no-pager", "--list-catalog")
+    assert listed.count("Postern:") > 30
+
+
+def test_status_page(machine, sink):
+    """A request on loopback is answered by a process of its own, as the user of the service; the timer has samples taken."""
+    machine.send("u@dest.example", "counted")
+    assert wait(lambda: sink.messages)
+    machine.systemctl("start", "postern-status.socket", "postern-status.service")
+    ask = ("import socket; c = socket.create_connection(('127.0.0.1', int('9' '025')));"
+           "c.sendall(b'GET /metrics HTTP/1.0\\r\\n\\r\\n');"
+           "print(b''.join(iter(lambda: c.recv(65536), b'')).decode())")
+    said = machine.run("python3", "-c", ask)
+    assert said.startswith("HTTP/1.1 200 OK\r\n") or said.startswith("HTTP/1.1 200 OK\n")
+    assert "postern_counters_readable 1\n" in said and "postern_queue_readable 1\n" in said
+    assert float(re.search(r"^postern_messages_accepted_total (\d+)$", said, re.M)[1]) >= 1
+    assert machine.run("stat", "-c", "%U %a", "/run/postern/status-1") == "postern 600\n"
+    assert machine.show("postern-status.service", "Result") == "success"
+    assert wait(lambda: machine.show("postern-status.socket", "NConnections") == "0")
 
 
 def test_own_address_is_recognised(machine, sink):

@@ -241,6 +241,10 @@ static const struct row {
 	{ "delivery_without", "pipe", NULL, "not a list of extensions" },
 	{ "mx_order", "may", NULL, "neither latency nor random" },
 	{ "delivery_ca", "", NULL, "not an absolute path" },
+	{ "log_format", "postern", "postern", NULL },
+	{ "log_format", "postfix", "postfix", NULL },
+	{ "log_format", "json", "json", NULL },
+	{ "log_format", "JSON", NULL, "not one of postern, postfix, json" },
 	{ "log", "Journal", NULL, "not one of auto, journal, syslog, stderr, none" },
 	{ "log", "", NULL, "not one of auto, journal, syslog, stderr, none" },
 	{ "spool", "/a\x1b[2J", NULL, "holds a control character" }, /* E5 */
