@@ -28,10 +28,28 @@ enum {
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
 
-#define CONF_FILE "/etc/postern/postern.conf" /* absent: all defaults */
+/* Where a host has what is its own; the Makefile may say otherwise. */
+#ifndef POSTERN_SYSCONF
+#define POSTERN_SYSCONF "/etc"
+#endif
+#ifndef POSTERN_LOCALSTATE
+#define POSTERN_LOCALSTATE "/var"
+#endif
+#ifndef POSTERN_RUNSTATE
+#define POSTERN_RUNSTATE "/run"
+#endif
+
+#define CONF_FILE POSTERN_SYSCONF "/postern/postern.conf" /* absent: all defaults */
 #define CONF_RESOLVER "/etc/resolv.conf"
 
 enum conf_bool { CONF_NO, CONF_YES };
+
+/* A build may have no TLS, with clients or with hosts: what asks for it is refused. */
+#ifdef POSTERN_NO_TLS
+enum { CONF_HAS_TLS = 0 };
+#else
+enum { CONF_HAS_TLS = 1 };
+#endif
 
 /* Who we are. */
 struct conf_who {

@@ -15,6 +15,7 @@
 #include "conf/keys.h"
 #include "conf/nameserver.h"
 #include "conf/target.h"
+#include "conf/value.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
 
@@ -377,6 +378,10 @@ check_together(struct setting *s)
 	if (is_world(&c->receive.relay_nets) && c->receive.open_relay == CONF_NO)
 		return complain_of(s, "relay_nets",
 			"makes an open relay; open_relay = yes if that is meant");
+	if (!CONF_HAS_TLS && c->tls.certificate != NULL)
+		return complain_of(s, "tls_certificate", VALUE_NO_TLS);
+	if (!CONF_HAS_TLS && c->delivery.tls_implicit == CONF_YES)
+		return complain_of(s, "delivery_tls_implicit", VALUE_NO_TLS);
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&
 		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
 		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");
