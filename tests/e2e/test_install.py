@@ -13,6 +13,8 @@ BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build")).resolve()
 
 
 def make(*words, **more):
+    """The programs are those of BUILD as they are, whatever they would be made from."""
+    words = ["-o", "all", *words]
     clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
     return subprocess.run(["make", "-s", "-C", str(TOP), f"B={BUILD}", *words], env=clean, check=True, text=True,
                           stdout=subprocess.PIPE, **more).stdout
