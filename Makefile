@@ -1,4 +1,4 @@
-# make          smtpd and relay, in build/
+# make          the programs, in build/
 # make check    install what is missing, run every test
 # make demo     a message through a small internet of our own, and what happened to it
 # The other targets are explained in docs/CONTRIBUTING.md.
@@ -46,12 +46,12 @@ room = $(patsubst %.c,$(B)/%.o,$(filter-out $(OPENSSL_ONLY),$(foreach r,$(1),$(s
 OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/openssl.c sending/tlsclient.c sending/trust.c secrets/certificate.c \
 	secrets/ticket.c)
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) session dns delivery sending report secrets
+ROOMS = $(COMMON) session dns delivery sending report secrets admin
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls) $(B)/auth
+all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls) $(B)/auth $(B)/postern
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -90,6 +90,9 @@ $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/comm
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
+$(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
+
 $(B)/common.a: $(call room,$(COMMON))
 $(B)/postern.a: $(call room,$(ROOMS))
 $(B)/%.a:
@@ -118,7 +121,7 @@ OPENSSL_TESTS = $(foreach f,$(OPENSSL_ONLY),tests/unit/$(dir $f)test_$(notdir $f
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$(OPENSSL_TESTS)), \
 	$(wildcard tests/unit/*/test_*.c)))
 
-$(filter $(B)/unit/delivery/%,$(UNIT)): $(B)/dns.o
+$(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
@@ -139,7 +142,7 @@ $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2 $(TLS_LIBS) -lgsasl -lcrypt
+		-lcmocka -ludns -lidn2 $(TLS_LIBS) -lgsasl -lcrypt -ljansson
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -150,7 +153,7 @@ INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
-		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
+		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson
 
 -include $(wildcard $(B)/unit/*/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d $(B)/tests/unit/*/*.d)
 
@@ -246,6 +249,10 @@ mutants: need-check
 	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
 		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)")
 
+# The other compiler says other things.
+clang: need-fuzz
+	$(MAKE) B=build/clang CC=clang CPPFLAGS=-Werror all
+
 analyze:
 	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all
 
@@ -299,7 +306,7 @@ INSTALL_DATA = $(INSTALL) -m 644
 # Programs replace each other while mail comes and goes; smtpd, which starts the others, is the last.
 PROGRAMS = $(if $(filter 0,$(TLS)),,tls) auth relay smtpd
 # For people, in bindir.
-COMMANDS =
+COMMANDS = postern
 UNITS = postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
 	postern-due@.service postern-due.timer
 # Listeners besides port 25: the same units under other names, for other ports.
@@ -373,5 +380,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
-	instrumented lean asan tsan mutants analyze demo bench profile cost distance crowd lanes standstill bells run \
+	instrumented lean asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
 	install install-strip uninstall install-mta uninstall-mta dist clean
