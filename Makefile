@@ -313,7 +313,8 @@ UNITS = postern.socket postern@.service postern-busy.socket postern-busy.service
 LISTENERS = submission:587 submissions:465 lan:2525
 # Who calls when there is a network again.
 HOOKS = NetworkManager/dispatcher.d networkd-dispatcher/routable.d
-EXAMPLES = units/postern.conf units/hardened.conf units/postern.xinetd units/postern.cron
+EXAMPLES = units/postern.conf units/hardened.conf units/postern.xinetd units/postern.cron \
+	$(addprefix packaging/postern.,openrc runit s6)
 DOCUMENTS = README.md $(sort $(wildcard docs/*.md))
 MANUALS = $(sort $(wildcard docs/man/*.[1-8]))
 # The links by which other programs know a mail system (install-mta).
@@ -376,9 +377,17 @@ dist:
 	@mkdir -p $(B)
 	git archive --format=tar --prefix=postern-$(VERSION)/ HEAD | gzip -9n >$(B)/postern-$(VERSION).tar.gz
 
+# Packages: made in a bare Debian, and what the tools of distributions say of them. Root, and half an hour.
+deb: need-packages
+	tests/packages/check deb
+
+check-packages: need-packages
+	tests/packages/check
+
 clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
 	instrumented lean asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
-	install install-strip uninstall install-mta uninstall-mta dist clean
+	install install-strip uninstall install-mta uninstall-mta dist \
+	deb check-packages clean
