@@ -12,10 +12,10 @@
  * may fail at any moment: a message is in the spool whole, or not at all. The protocol is one table
  * (session/commands.c), its texts another (session/reply.h).
  *
- * `smtpd --check`, `--hash` and `--counters` are for the operator, on a command line: there is no
- * client.
+ * `smtpd --check`, `--hash`, `--counters` and `--health` are for the operator, on a command line:
+ * there is no client.
  *
- * Exit status: 0; 66 there are no counters to print; 75 the spool cannot be used; 78 the
+ * Exit status: 0; 69 who was asked by --health is not well; 66 there are no counters to print; 75 the spool cannot be used; 78 the
  * configuration is wrong.
  */
 #include <errno.h>
@@ -34,6 +34,7 @@
 #include "mail/match.h"
 #include "process/check.h"
 #include "process/counts.h"
+#include "process/health.h"
 #include "process/launch.h"
 #include "process/listen.h"
 #include "process/log.h"
@@ -311,6 +312,8 @@ main(int argc, char **argv)
 
 	if (seal_relocated() < 0 || !program_begin(&o, argc, argv))
 		return EX_USAGE;
+	if (o.health != NULL && o.wrong == NULL)
+		return health_ask(o.health);
 	auto_buf unbound = buf_new(LIMIT_COMMAND);
 	bool operator = o.check || o.counters || o.hash != NULL;
 	int listeners = operator ? 0 : find_listeners(&o, &unbound);

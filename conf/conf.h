@@ -1,7 +1,8 @@
 /*
  * conf: the configuration, one file of "key = value" lines.
  *
- * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value).
+ * Later wins: built-in default, file, environment (POSTERN_KEY, or POSTERN_KEY_FILE, which names a
+ * file that holds the value), command line (-o key=value).
  * Behind "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the
  * profiles smtp, submission, submissions and lan have presets, which stand between the file's
  * common part and their section. Behind "[route NAME]" it holds where some mail goes (routes.h). An
@@ -28,10 +29,28 @@ enum {
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
 
-#define CONF_FILE "/etc/postern/postern.conf" /* absent: all defaults */
+/* Where a host has what is its own; the Makefile may say otherwise. */
+#ifndef POSTERN_SYSCONF
+#define POSTERN_SYSCONF "/etc"
+#endif
+#ifndef POSTERN_LOCALSTATE
+#define POSTERN_LOCALSTATE "/var"
+#endif
+#ifndef POSTERN_RUNSTATE
+#define POSTERN_RUNSTATE "/run"
+#endif
+
+#define CONF_FILE POSTERN_SYSCONF "/postern/postern.conf" /* absent: all defaults */
 #define CONF_RESOLVER "/etc/resolv.conf"
 
 enum conf_bool { CONF_NO, CONF_YES };
+
+/* A build may have no TLS, with clients or with hosts: what asks for it is refused. */
+#ifdef POSTERN_NO_TLS
+enum { CONF_HAS_TLS = 0 };
+#else
+enum { CONF_HAS_TLS = 1 };
+#endif
 
 /* Who we are. */
 struct conf_who {

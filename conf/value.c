@@ -314,6 +314,14 @@ set_schedule(const struct key *k, struct span v, struct conf_schedule *place)
 	return n > 0 ? NULL : "empty";
 }
 
+/* A promise of TLS, in a build that has none. */
+static bool
+is_empty_promise(enum key_type t, int choice)
+{
+	return !CONF_HAS_TLS && ((t == DELIVERY_TLS && choice != DELIVERY_TLS_NONE) ||
+		(t == TLS && (choice == TLS_REQUIRED || choice == TLS_IMPLICIT)));
+}
+
 /* Enumerations are ints: the compilers and ABIs in question make them so. */
 static const char *
 set_choice(enum key_type t, struct span v, int *place)
@@ -321,6 +329,8 @@ set_choice(enum key_type t, struct span v, int *place)
 	const char *const *words = words_of(t);
 	for (int i = 0; words[i] != NULL; i++) {
 		if (span_eq(v, span_of(words[i]))) {
+			if (is_empty_promise(t, i))
+				return VALUE_NO_TLS;
 			*place = i;
 			return NULL;
 		}

@@ -42,6 +42,8 @@ struct key {
 	int64_t min, max;
 };
 
+#define VALUE_NO_TLS "this program was built without TLS (make TLS=0)"
+
 /* `home` is the struct that the key's offset is in. */
 
 /* Puts a value into its place. NULL, or what is wrong with it. */

@@ -22,6 +22,7 @@ struct options {
 	bool waiting;     /* relay --waiting */
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
 	bool counters;    /* smtpd --counters */
+	const char *health; /* smtpd --health ADDRESS:PORT (health.h) */
 	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
 	bool wait;        /* ... --wait: clients come one after the other (await.h) */
 	bool public;      /* sign --public: what is to be published */

@@ -484,7 +484,7 @@ def test_hardened(machine, sink, tmp_path):
     """hardened.conf: everything systemd can take away, and a message still goes through."""
     locked.need(sysd_host.BUILD)
     usual = exposure(machine, "postern@1.service")
-    with drop_in(machine, (machine.root / "usr/share/doc/postern/hardened.conf").read_text()):
+    with drop_in(machine, (machine.root / "usr/share/doc/postern/examples/hardened.conf").read_text()):
         machine.send("u@dest.example", "hardened")
         assert wait(lambda: sink.messages)
         assert machine.at_rest()
