@@ -5,6 +5,7 @@
 /* In the order in which --help shows them. */
 static const struct command *const all[] = {
 	&command_list,
+	&command_import,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

@@ -11,7 +11,7 @@
 
 #include "admin/admin.h"
 
-extern const struct command command_list;
+extern const struct command command_import, command_list;
 
 /* Those that all commands have. The last one has no name. */
 extern const struct command_option command_common[];
