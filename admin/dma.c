@@ -1,6 +1,6 @@
 /*
- * dma: dma.conf, "NAME value" lines, and the file of logins that AUTHPATH names, "user|host:password"
- * lines.
+ * dma: dma.conf, "NAME value" lines, and the file of logins that AUTHPATH names,
+ * "user|host:password" lines.
  */
 #include "admin/formats.h"
 
@@ -34,7 +34,8 @@ masquerade(struct translation *t, struct sheet *s, const struct told *setting, c
 	(void)s;
 	(void)key;
 	if (setting->value.n > 0)
-		translate_warn(t, "senders are not renamed by this; see masquerade, and /etc/mailname "
+		translate_warn(t,
+			"senders are not renamed by this; see masquerade, and /etc/mailname "
 			"for bare names");
 }
 
@@ -44,16 +45,23 @@ static const struct rule rules[] = {
 	{ "MAILNAME", RULE_BY, "hostname", name_host },
 	{ "MASQUERADE", RULE_BY, NULL, masquerade },
 	{ "ALIASES", RULE_NEEDLESS, "aliases are read from /etc/aliases", NULL },
-	{ "SPOOLDIR", RULE_NEEDLESS, "the queue is another one; let dma empty its own first: dma -q",
-		NULL },
+	{ "SPOOLDIR", RULE_NEEDLESS,
+		"the queue is another one; let dma empty its own first: dma -q", NULL },
 	{ "CERTFILE", RULE_CANNOT, "no certificate of ours is shown to hosts", NULL },
 	{ "FULLBOUNCE", RULE_NEEDLESS,
 		"a message comes back whole where that was asked for, up to bounce_size", NULL },
 	{ "SECURE", RULE_NEEDLESS, "a password goes only where TLS is good", NULL },
 	{ "NULLCLIENT", RULE_NEEDLESS, "there is no local delivery", NULL },
-	IN_ROUTE("SMARTHOST"), IN_ROUTE("PORT"), IN_ROUTE("AUTHPATH"), IN_ROUTE("SECURETRANSFER"),
-	IN_ROUTE("SECURETRANS"), IN_ROUTE("STARTTLS"), IN_ROUTE("OPPORTUNISTIC_TLS"),
-	IN_ROUTE("FINGERPRINT"), IN_ROUTE("INSECURE"), IN_ROUTE("DEFER"),
+	IN_ROUTE("SMARTHOST"),
+	IN_ROUTE("PORT"),
+	IN_ROUTE("AUTHPATH"),
+	IN_ROUTE("SECURETRANSFER"),
+	IN_ROUTE("SECURETRANS"),
+	IN_ROUTE("STARTTLS"),
+	IN_ROUTE("OPPORTUNISTIC_TLS"),
+	IN_ROUTE("FINGERPRINT"),
+	IN_ROUTE("INSECURE"),
+	IN_ROUTE("DEFER"),
 };
 
 static void
@@ -86,16 +94,17 @@ put_tls(struct translation *t, struct sheet *s)
 	if (secure != NULL && start == NULL)
 		translate_set(t, "delivery_tls_implicit", span_of("yes"));
 	if (secure == NULL)
-		translate_warn(t, "mail went in clear; delivery_tls = verify is better, if the host "
+		translate_warn(t,
+			"mail went in clear; delivery_tls = verify is better, if the host "
 			"has TLS");
 	else if (may == NULL)
 		translate_say(t, "dma looks at no certificate of a host, but by its fingerprint; "
-			"delivery_tls = verify is better");
+				 "delivery_tls = verify is better");
 	if (print == NULL)
 		return;
 	translate_from(t, s, print);
 	translate_warn(t, "certificates are not known by their fingerprint; let delivery_ca be a "
-		"file with this one, and delivery_tls = verify");
+			  "file with this one, and delivery_tls = verify");
 }
 
 /* The line of this host. */
@@ -131,8 +140,10 @@ put_login(struct translation *t, struct sheet *s, struct span host)
 	translate_from(t, s, file);
 	int r = path.err == 0 ? translate_read(&logins, path.p) : path.err;
 	if (r < 0)
-		translate_warn(t, "that file cannot be read: %s; a login, if there is one, is "
-			"delivery_user and delivery_password_file", strerror(-r));
+		translate_warn(t,
+			"that file cannot be read: %s; a login, if there is one, is "
+			"delivery_user and delivery_password_file",
+			strerror(-r));
 	else if (find_login(&logins, host, &user, &password))
 		translate_login(t, user, password);
 	else
@@ -169,7 +180,8 @@ put_route(struct translation *t, struct sheet *s)
 	t->to = &t->common;
 	translate_from(t, s, defer);
 	translate_set(t, "max_connections", span_of("0"));
-	translate_say(t, "nothing is delivered but by \"relay -o max_connections=500 --due --now\"");
+	translate_say(
+		t, "nothing is delivered but by \"relay -o max_connections=500 --due --now\"");
 }
 
 int

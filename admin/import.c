@@ -31,7 +31,7 @@ static void
 print_json(struct admin *a, const struct translation *t, struct span text)
 {
 	out_json(&a->out, json_pack("{s:o, s:i}", "configuration", out_string(text), "warnings",
-		t->warnings));
+				  t->warnings));
 }
 
 /* Line by line, for what others have written is made safe, and an end of line is not. */
@@ -48,7 +48,8 @@ static void
 print(struct admin *a, struct translation *t, const struct format *f, const char *path)
 {
 	struct buf all = buf_new(t->common.n + t->routes.n + t->needless.n + TRANSLATE_LINE);
-	buf_printf(&all, "# Made by \"postern import %s\" of %s.\n"
+	buf_printf(&all,
+		"# Made by \"postern import %s\" of %s.\n"
 		"# Look through it, above all at what begins with WARNING; then it is "
 		"/etc/postern/postern.conf,\n# and \"smtpd --check\" says whether it works here.\n",
 		f->name, path);
@@ -70,7 +71,8 @@ run(struct admin *a, int argc, char **argv)
 	static struct translation t; /* large */
 	const struct format *f = find_format(argv[0]);
 	if (f == NULL)
-		return admin_misused(a, "%s: not one of postfix, msmtp, ssmtp, nullmailer, dma", argv[0]);
+		return admin_misused(
+			a, "%s: not one of postfix, msmtp, ssmtp, nullmailer, dma", argv[0]);
 	const char *path = argc > 1 ? argv[1] : f->file;
 	translate_begin(&t, admin_option(a, "with-passwords") != NULL);
 	int r = f->translate(&t, path);

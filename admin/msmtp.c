@@ -1,6 +1,7 @@
 /*
- * msmtp: msmtprc, "command argument" lines. "account" begins the settings of a host, which has those
- * of "defaults" and of accounts that it names; one called "default" has all mail that no other has.
+ * msmtp: msmtprc, "command argument" lines. "account" begins the settings of a host, which has
+ * those of "defaults" and of accounts that it names; one called "default" has all mail that no
+ * other has.
  */
 #include "admin/formats.h"
 
@@ -29,9 +30,19 @@ static struct accounts all; /* large */
 
 /* What is no matter of one account here. */
 static const struct rule rules[] = {
-	IN_ROUTE("host"), IN_ROUTE("port"), IN_ROUTE("protocol"), IN_ROUTE("socket"), IN_ROUTE("auth"),
-	IN_ROUTE("user"), IN_ROUTE("password"), IN_ROUTE("passwordeval"), IN_ROUTE("tls"),
-	IN_ROUTE("tls_starttls"), IN_ROUTE("tls_certcheck"), IN_ROUTE("source_ip"), IN_ROUTE("from"),
+	IN_ROUTE("host"),
+	IN_ROUTE("port"),
+	IN_ROUTE("protocol"),
+	IN_ROUTE("socket"),
+	IN_ROUTE("auth"),
+	IN_ROUTE("user"),
+	IN_ROUTE("password"),
+	IN_ROUTE("passwordeval"),
+	IN_ROUTE("tls"),
+	IN_ROUTE("tls_starttls"),
+	IN_ROUTE("tls_certcheck"),
+	IN_ROUTE("source_ip"),
+	IN_ROUTE("from"),
 	{ "tls_trust_file", RULE_ROUTE, NULL, NULL },
 	NEEDLESS("syslog", "the journal or syslog has it: log"),
 	NEEDLESS("logfile", "the journal or syslog has it: log"),
@@ -47,7 +58,8 @@ static const struct rule rules[] = {
 	NEEDLESS("add_missing_date_header", "what is missing is added to mail of this host"),
 	NEEDLESS("tls_priorities", "the programs choose it themselves"),
 	NEEDLESS("tls_min_dh_prime_bits", "the programs choose it themselves"),
-	CANNOT("allow_from_override", "users of this host may be held to their own names: local_senders"),
+	CANNOT("allow_from_override",
+		"users of this host may be held to their own names: local_senders"),
 	CANNOT("aliases", "aliases are read from /etc/aliases"),
 	CANNOT("domain", "the name in EHLO is hostname, one for all"),
 	CANNOT("proxy_host", "there is no SOCKS here"),
@@ -56,7 +68,8 @@ static const struct rule rules[] = {
 	CANNOT("tls_cert_file", "no certificate of ours is shown to hosts"),
 	CANNOT("tls_key_file", "no certificate of ours is shown to hosts"),
 	CANNOT("tls_crl_file", "lists of revoked certificates are not read"),
-	CANNOT("tls_fingerprint", "certificates are not known by their fingerprint; let delivery_ca be "
+	CANNOT("tls_fingerprint",
+		"certificates are not known by their fingerprint; let delivery_ca be "
 		"a file with this one"),
 	CANNOT("tls_host_override", "the certificate must be for a name in hosts"),
 	CANNOT("dsn_notify", "clients ask for reports themselves: sendmail -N"),
@@ -140,7 +153,8 @@ read_lines(struct translation *t)
 			now->v[now->n - 1].secret = is_secret(name, value);
 	}
 	if (now == NULL)
-		translate_warn(t, "there are more than %d accounts; the rest was not read", ACCOUNTS);
+		translate_warn(
+			t, "there are more than %d accounts; the rest was not read", ACCOUNTS);
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */
@@ -192,7 +206,8 @@ put_command(struct translation *t, struct sheet *s, struct span user)
 		translate_set(t, "delivery_user", user);
 		translate_from(t, s, eval);
 		if (eval == NULL || needs_shell(eval->value))
-			translate_warn(t, "delivery_token_command is a program by its whole path, without "
+			translate_warn(t,
+				"delivery_token_command is a program by its whole path, without "
 				"a shell: make a script of this, for the user of Postern");
 		else
 			translate_set(t, "delivery_token_command", eval->value);
@@ -202,7 +217,8 @@ put_command(struct translation *t, struct sheet *s, struct span user)
 	if (eval == NULL)
 		return;
 	translate_from(t, s, eval);
-	translate_warn(t, "a password is not asked of a program; write what it prints into that file");
+	translate_warn(
+		t, "a password is not asked of a program; write what it prints into that file");
 }
 
 static void
@@ -216,14 +232,17 @@ put_login(struct translation *t, struct sheet *s)
 	translate_from(t, s, user);
 	put_command(t, s, user->value);
 	if (!tls)
-		translate_warn(t, "a password is shown only to a host whose certificate is good, unless "
+		translate_warn(t,
+			"a password is shown only to a host whose certificate is good, unless "
 			"delivery_auth_clear = yes");
 	struct span how = method != NULL ? method->value : (struct span){ "", 0 };
-	static const char *const none[] = { "external", "gssapi", "ntlm", "cram-md5", "digest-md5" };
+	static const char *const none[] = { "external", "gssapi", "ntlm", "cram-md5",
+		"digest-md5" };
 	translate_from(t, s, method);
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		if (span_ieq(how, span_of(none[i])))
-			translate_warn(t, "there is no such method here; SCRAM, PLAIN, LOGIN and tokens are");
+			translate_warn(t,
+				"there is no such method here; SCRAM, PLAIN, LOGIN and tokens are");
 }
 
 static void
@@ -278,7 +297,7 @@ sender_of(struct account *a)
 {
 	struct span from = translate_value(&a->has, "from");
 	bool fixed = from.n > 0 && memchr(from.p, '%', from.n) == NULL &&
-		memchr(from.p, '*', from.n) == NULL && memchr(from.p, '?', from.n) == NULL;
+		     memchr(from.p, '*', from.n) == NULL && memchr(from.p, '?', from.n) == NULL;
 	return fixed && memchr(from.p, '@', from.n) != NULL ? from : (struct span){ "", 0 };
 }
 
@@ -332,7 +351,8 @@ put_common(struct translation *t)
 	const struct told *from = translate_find(&every, "from");
 	translate_from(t, &every, from);
 	if (from != NULL)
-		translate_warn(t, "a sender that a program does not name is its user at the domain of "
+		translate_warn(t,
+			"a sender that a program does not name is its user at the domain of "
 			"/etc/mailname; senders are changed by masquerade and force_from");
 	t->source.setting = NULL;
 }

@@ -58,10 +58,14 @@ take_option(struct remote *r, struct span word)
 		struct span *value;
 		bool *flag;
 	} known[] = {
-		{ "port", &r->port, NULL }, { "user", &r->user, NULL },
-		{ "pass", &r->password, NULL }, { "x509cafile", &r->ca, NULL },
-		{ "tls", NULL, &r->tls }, { "ssl", NULL, &r->tls },
-		{ "starttls", NULL, &r->starttls }, { "insecure", NULL, &r->insecure },
+		{ "port", &r->port, NULL },
+		{ "user", &r->user, NULL },
+		{ "pass", &r->password, NULL },
+		{ "x509cafile", &r->ca, NULL },
+		{ "tls", NULL, &r->tls },
+		{ "ssl", NULL, &r->tls },
+		{ "starttls", NULL, &r->starttls },
+		{ "insecure", NULL, &r->insecure },
 		{ "auth-login", NULL, NULL },
 	};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -80,7 +84,7 @@ static bool
 is_alike(const struct remote *a, const struct remote *b)
 {
 	return a->tls == b->tls && a->starttls == b->starttls && a->insecure == b->insecure &&
-		span_eq(a->user, b->user) && span_eq(a->password, b->password);
+	       span_eq(a->user, b->user) && span_eq(a->password, b->password);
 }
 
 /* Reads a line; what cannot be said of it is in a warning. False: it is left out. */
@@ -100,8 +104,8 @@ read_remote(struct translation *t, struct span line, struct remote *r)
 		}
 		struct span value = word, name = span_cut(&value, '=');
 		if (!take_option(r, word))
-			translate_warn(t, "%.*s: there is nothing like that here", (int)name.n,
-				name.p);
+			translate_warn(
+				t, "%.*s: there is nothing like that here", (int)name.n, name.p);
 	}
 	if (r->port.n == 0)
 		r->port = span_of(r->tls && !r->starttls ? "465" : "25");
@@ -112,17 +116,23 @@ static void
 put_terms(struct translation *t, const struct remote *r)
 {
 	bool uses = r->tls || r->starttls;
-	translate_set(t, "delivery_tls", span_of(!uses ? "none" : r->insecure ? "encrypt" : "verify"));
+	translate_set(t, "delivery_tls",
+		span_of(!uses	      ? "none"
+			: r->insecure ? "encrypt"
+				      : "verify"));
 	if (r->tls && !r->starttls)
 		translate_set(t, "delivery_tls_implicit", span_of("yes"));
 	if (r->user.n > 0)
 		translate_login(t, r->user, r->password);
 	if (r->user.n > 0 && (!uses || r->insecure))
-		translate_warn(t, "a password is shown only to a host whose certificate is good, unless "
+		translate_warn(t,
+			"a password is shown only to a host whose certificate is good, unless "
 			"delivery_auth_clear = yes");
 	if (r->ca.n > 0)
-		translate_warn(t, "delivery_ca, which is one for all hosts, goes to the top: "
-			"delivery_ca = %.*s", (int)r->ca.n, r->ca.p);
+		translate_warn(t,
+			"delivery_ca, which is one for all hosts, goes to the top: "
+			"delivery_ca = %.*s",
+			(int)r->ca.n, r->ca.p);
 }
 
 static void
@@ -137,13 +147,15 @@ put_remotes(struct translation *t, struct sheet *s)
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
 		struct span words = line, name = span_word(&words, " \t");
-		struct told setting = { .name = name, .line = number,
-			.secret = span_trim(words).n > 0 };
+		struct told setting = {
+			.name = name, .line = number, .secret = span_trim(words).n > 0
+		};
 		translate_from(t, s, &setting);
 		if (!read_remote(t, line, &r))
 			continue;
 		if (first.host.n > 0 && !is_alike(&first, &r)) {
-			translate_warn(t, "%.*s is left out, for it has another login or other TLS "
+			translate_warn(t,
+				"%.*s is left out, for it has another login or other TLS "
 				"than the first; a route has the same for all its hosts",
 				(int)r.host.n, r.host.p);
 			continue;
@@ -186,12 +198,13 @@ static const struct rule rules[] = {
 	{ "defaultdomain", RULE_CANNOT, "bare names get the domain of /etc/mailname", NULL },
 	{ "defaulthost", RULE_CANNOT, "bare names get the domain of /etc/mailname", NULL },
 	{ "adminaddr", RULE_BY, NULL, admin_address },
-	{ "allmailfrom", RULE_CANNOT, "see masquerade and force_from, if all mail is to have one sender",
-		NULL },
+	{ "allmailfrom", RULE_CANNOT,
+		"see masquerade and force_from, if all mail is to have one sender", NULL },
 	{ "idhost", RULE_CANNOT, "a Message-ID that is added has hostname", NULL },
 	{ "queuelifetime", RULE_BY, "expire", put_seconds },
 	{ "doublebounceto", RULE_SAME, "double_bounce", NULL },
-	{ "sendtimeout", RULE_NEEDLESS, "each step has a time of its own: the timeout_ keys", NULL },
+	{ "sendtimeout", RULE_NEEDLESS, "each step has a time of its own: the timeout_ keys",
+		NULL },
 	{ "pausetime", RULE_NEEDLESS, "retry has the times between attempts", NULL },
 	{ "maxpause", RULE_NEEDLESS, "retry has the times between attempts", NULL },
 	{ "bouncefrom", RULE_CANNOT, "reports have no sender, as RFC 3464 says", NULL },
@@ -228,7 +241,8 @@ nullmailer_translate(struct translation *t, const char *path)
 	const char *slash = strrchr(path, '/');
 	bool whole = S_ISDIR(st.st_mode);
 	if (whole || slash != NULL)
-		buf_printf(&directory, "%.*s", whole ? (int)strlen(path) : (int)(slash - path), path);
+		buf_printf(
+			&directory, "%.*s", whole ? (int)strlen(path) : (int)(slash - path), path);
 	else
 		buf_puts(&directory, ".");
 	buf_printf(&remotes, whole ? "%s/remotes" : "%s", path);

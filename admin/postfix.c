@@ -46,7 +46,8 @@ cut_name(struct span *rest)
 		*rest = span_skip(*rest, 1);
 		return span_cut(rest, end);
 	}
-	while (n < rest->n && (ascii_digit(rest->p[n]) || rest->p[n] == '_' ||
+	while (n < rest->n &&
+		(ascii_digit(rest->p[n]) || rest->p[n] == '_' ||
 			(ascii_lower(rest->p[n]) >= 'a' && ascii_lower(rest->p[n]) <= 'z')))
 		n++;
 	struct span name = { rest->p, n };
@@ -67,7 +68,8 @@ expand(struct buf *out, struct span value, int depth)
 		auto_buf text = buf_new(TRANSLATE_LINE);
 		buf_add(&text, name);
 		buf_add(&text, (struct span){ "", 1 });
-		const struct told *setting = text.err == 0 ? translate_find(&main_cf, text.p) : NULL;
+		const struct told *setting =
+			text.err == 0 ? translate_find(&main_cf, text.p) : NULL;
 		if (depth < DEPTH)
 			expand(out, setting != NULL ? setting->value : preset_of(name), depth + 1);
 	}
@@ -81,8 +83,8 @@ put_time(struct translation *t, const char *key, struct span value, const char *
 	if (digits.n > 0 && digits.n + 1 == value.n && value.p[digits.n] == 'w')
 		translate_setf(t, key, "%lldd", (long long)span_number(digits) * 7);
 	else
-		translate_setf(t, key, "%.*s%s", (int)value.n, value.p,
-			digits.n == value.n ? unit : "");
+		translate_setf(
+			t, key, "%.*s%s", (int)value.n, value.p, digits.n == value.n ? unit : "");
 }
 
 /* ---- settings that stand alone --------------------------------------------------------------- */
@@ -124,7 +126,8 @@ nets(struct translation *t, struct sheet *s, const struct told *setting, const c
 			span_starts(word, span_of("[::ffff:127.")))
 			continue;
 		if (netlist_parse(word, &one) < 0)
-			translate_warn(t, "%.*s: %s are addresses and networks", (int)word.n, word.p, key);
+			translate_warn(
+				t, "%.*s: %s are addresses and networks", (int)word.n, word.p, key);
 		else
 			buf_printf(&list, "%s%.*s", list.n > 0 ? " " : "", (int)word.n, word.p);
 		netlist_free(&one);
@@ -172,7 +175,8 @@ interfaces(struct translation *t, struct sheet *s, const struct told *setting, c
 	if (is_empty_or(setting->value, local, sizeof(local) / sizeof(local[0])))
 		translate_say(t, "postern.socket listens there");
 	else
-		translate_warn(t, "postern.socket listens on loopback: systemctl edit postern.socket, and "
+		translate_warn(t,
+			"postern.socket listens on loopback: systemctl edit postern.socket, and "
 			"there ListenStream=ADDRESS:25 in [Socket]");
 }
 
@@ -182,22 +186,25 @@ destination(struct translation *t, struct sheet *s, const struct told *setting, 
 	(void)s;
 	(void)key;
 	if (setting->value.n > 0)
-		translate_warn(t, "mail for these went to mailboxes of this host, of which Postern has "
-			"none: mail for users goes by /etc/aliases, or by a route with protocol = lmtp");
+		translate_warn(t,
+			"mail for these went to mailboxes of this host, of which Postern has "
+			"none: mail for users goes by /etc/aliases, or by a route with protocol = "
+			"lmtp");
 }
 
 static void
 restrictions(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
 {
-	static const char *const ours[] = { "permit_mynetworks", "permit_sasl_authenticated", "permit",
-		"defer_unauth_destination", "reject_unauth_destination", "reject",
+	static const char *const ours[] = { "permit_mynetworks", "permit_sasl_authenticated",
+		"permit", "defer_unauth_destination", "reject_unauth_destination", "reject",
 		"reject_unauth_pipelining", "reject_non_fqdn_recipient", "reject_non_fqdn_sender" };
 	(void)s;
 	(void)key;
 	if (is_empty_or(setting->value, ours, sizeof(ours) / sizeof(ours[0])))
 		translate_say(t, "relay_nets, users and relay_domains say who may send where");
 	else
-		translate_warn(t, "of restrictions there are relay_nets, auth_users, relay_domains, and the "
+		translate_warn(t,
+			"of restrictions there are relay_nets, auth_users, relay_domains, and the "
 			"programs of recipient_check and sender_check");
 }
 
@@ -209,7 +216,8 @@ aliases(struct translation *t, struct sheet *s, const struct told *setting, cons
 	(void)s;
 	(void)key;
 	if (is_empty_or(setting->value, usual, sizeof(usual) / sizeof(usual[0])))
-		translate_say(t, "sendmail reads /etc/aliases itself; it takes addresses and names");
+		translate_say(
+			t, "sendmail reads /etc/aliases itself; it takes addresses and names");
 	else
 		translate_warn(t, "aliases are read from /etc/aliases");
 }
@@ -245,11 +253,13 @@ server_sasl(struct translation *t, struct sheet *s, const struct told *setting, 
 	if (!translate_yes(setting->value))
 		return;
 	if (!span_eq(translate_value(s, "smtpd_sasl_type"), span_of("dovecot")))
-		translate_warn(t, "a saslauthd is named by auth_saslauthd, a file of users by auth_users");
+		translate_warn(
+			t, "a saslauthd is named by auth_saslauthd, a file of users by auth_users");
 	else if (path.n > 0 && path.p[0] == '/')
 		translate_set(t, key, path);
 	else
-		translate_setf(t, key, "/var/spool/postfix/%.*s", (int)path.n, path.n > 0 ? path.p : "");
+		translate_setf(
+			t, key, "/var/spool/postfix/%.*s", (int)path.n, path.n > 0 ? path.p : "");
 }
 
 static void
@@ -257,10 +267,12 @@ certificate(struct translation *t, struct sheet *s, const struct told *setting, 
 {
 	(void)s;
 	if (memmem(setting->value.p, setting->value.n, "snakeoil", 8) != NULL) {
-		translate_say(t, "left out: nobody trusts this certificate, which its package made");
+		translate_say(
+			t, "left out: nobody trusts this certificate, which its package made");
 	} else if (setting->value.n > 0 && !span_eq(setting->value, span_of("none"))) {
 		translate_set(t, key, setting->value);
-		translate_say(t, "the user of Postern must be able to read it, or it is a credential");
+		translate_say(
+			t, "the user of Postern must be able to read it, or it is a credential");
 	}
 }
 
@@ -276,8 +288,9 @@ directory(struct translation *t, struct sheet *s, const struct told *setting, co
 
 #define IN_ROUTE(name) { name, RULE_ROUTE, NULL, NULL }
 #define NEEDLESS(name) { name, RULE_NEEDLESS, NULL, NULL }
-#define TABLE(name) { name, RULE_CANNOT, "a table of a mail server; routes, masquerade, recipient_map " \
-	"and /etc/aliases are what there is", NULL }
+#define NO_TABLE \
+	"a table of a mail server; there are routes, masquerade, recipient_map and /etc/aliases"
+#define TABLE(name) { name, RULE_CANNOT, NO_TABLE, NULL }
 
 static const struct rule rules[] = {
 	{ "myhostname", RULE_SAME, "hostname", NULL },
@@ -306,17 +319,19 @@ static const struct rule rules[] = {
 	{ "smtpd_use_tls", RULE_NEEDLESS, "TLS is offered where there is a certificate", NULL },
 	{ "smtpd_tls_auth_only", RULE_NEEDLESS, "passwords are taken in TLS only", NULL },
 	{ "smtpd_sasl_auth_enable", RULE_BY, "auth_dovecot", server_sasl },
-	IN_ROUTE("smtpd_sasl_type"), IN_ROUTE("smtpd_sasl_path"),
+	IN_ROUTE("smtpd_sasl_type"),
+	IN_ROUTE("smtpd_sasl_path"),
 	{ "smtpd_relay_restrictions", RULE_BY, NULL, restrictions },
 	{ "smtpd_recipient_restrictions", RULE_BY, NULL, restrictions },
 	{ "smtpd_client_restrictions", RULE_BY, NULL, restrictions },
 	{ "smtpd_sender_restrictions", RULE_BY, NULL, restrictions },
 	{ "smtpd_helo_restrictions", RULE_BY, NULL, restrictions },
-	{ "alias_maps", RULE_BY, NULL, aliases }, { "alias_database", RULE_BY, NULL, aliases },
+	{ "alias_maps", RULE_BY, NULL, aliases },
+	{ "alias_database", RULE_BY, NULL, aliases },
 	{ "smtp_helo_name", RULE_CANNOT, "the name in EHLO is hostname", NULL },
 	{ "local_transport", RULE_CANNOT, "there is no local delivery", NULL },
-	{ "mailbox_transport", RULE_CANNOT, "there is no local delivery; see routes with protocol = lmtp",
-		NULL },
+	{ "mailbox_transport", RULE_CANNOT,
+		"there is no local delivery; see routes with protocol = lmtp", NULL },
 	{ "mailbox_command", RULE_CANNOT, "there is no local delivery", NULL },
 	{ "home_mailbox", RULE_CANNOT, "there is no local delivery", NULL },
 	{ "content_filter", RULE_CANNOT, "there are no filters", NULL },
@@ -324,31 +339,73 @@ static const struct rule rules[] = {
 	{ "non_smtpd_milters", RULE_CANNOT, "there are no milters", NULL },
 	{ "always_bcc", RULE_CANNOT, "no copies are made", NULL },
 	{ "default_transport", RULE_CANNOT, "see routes", NULL },
-	TABLE("transport_maps"), TABLE("smtp_generic_maps"), TABLE("canonical_maps"),
-	TABLE("sender_canonical_maps"), TABLE("recipient_canonical_maps"), TABLE("masquerade_domains"),
-	TABLE("virtual_alias_maps"), TABLE("virtual_alias_domains"), TABLE("virtual_mailbox_maps"),
-	TABLE("virtual_mailbox_domains"), TABLE("local_recipient_maps"), TABLE("relay_recipient_maps"),
-	TABLE("sender_bcc_maps"), TABLE("recipient_bcc_maps"), TABLE("header_checks"),
-	TABLE("body_checks"), TABLE("smtp_header_checks"), TABLE("smtp_tls_policy_maps"),
-	TABLE("sender_dependent_relayhost_maps"), TABLE("sender_dependent_default_transport_maps"),
-	IN_ROUTE("relayhost"), IN_ROUTE("smtp_fallback_relay"), IN_ROUTE("inet_protocols"),
-	IN_ROUTE("smtp_address_preference"), IN_ROUTE("smtp_bind_address"),
-	IN_ROUTE("smtp_bind_address6"), IN_ROUTE("smtp_tls_security_level"), IN_ROUTE("smtp_use_tls"),
-	IN_ROUTE("smtp_enforce_tls"), IN_ROUTE("smtp_tls_wrappermode"),
-	IN_ROUTE("smtp_sasl_auth_enable"), IN_ROUTE("smtp_sasl_password_maps"),
-	NEEDLESS("smtp_sasl_security_options"), NEEDLESS("smtp_sasl_tls_security_options"),
-	NEEDLESS("smtp_sasl_mechanism_filter"), NEEDLESS("mydomain"), NEEDLESS("compatibility_level"),
-	NEEDLESS("biff"), NEEDLESS("append_dot_mydomain"), NEEDLESS("readme_directory"),
-	NEEDLESS("html_directory"), NEEDLESS("manpage_directory"), NEEDLESS("sample_directory"),
-	NEEDLESS("queue_directory"), NEEDLESS("command_directory"), NEEDLESS("daemon_directory"),
-	NEEDLESS("data_directory"), NEEDLESS("meta_directory"), NEEDLESS("shlib_directory"),
-	NEEDLESS("mail_owner"), NEEDLESS("setgid_group"), NEEDLESS("sendmail_path"),
-	NEEDLESS("newaliases_path"), NEEDLESS("mailq_path"), NEEDLESS("debug_peer_level"),
-	NEEDLESS("debugger_command"), NEEDLESS("smtpd_banner"), NEEDLESS("recipient_delimiter"),
-	NEEDLESS("mailbox_size_limit"), NEEDLESS("unknown_local_recipient_reject_code"),
-	NEEDLESS("smtp_tls_session_cache_database"), NEEDLESS("smtpd_tls_session_cache_database"),
-	NEEDLESS("smtp_tls_loglevel"), NEEDLESS("smtpd_tls_loglevel"),
-	NEEDLESS("smtp_tls_note_starttls_offer"), NEEDLESS("smtputf8_enable"), NEEDLESS("maillog_file"),
+	TABLE("transport_maps"),
+	TABLE("smtp_generic_maps"),
+	TABLE("canonical_maps"),
+	TABLE("sender_canonical_maps"),
+	TABLE("recipient_canonical_maps"),
+	TABLE("masquerade_domains"),
+	TABLE("virtual_alias_maps"),
+	TABLE("virtual_alias_domains"),
+	TABLE("virtual_mailbox_maps"),
+	TABLE("virtual_mailbox_domains"),
+	TABLE("local_recipient_maps"),
+	TABLE("relay_recipient_maps"),
+	TABLE("sender_bcc_maps"),
+	TABLE("recipient_bcc_maps"),
+	TABLE("header_checks"),
+	TABLE("body_checks"),
+	TABLE("smtp_header_checks"),
+	TABLE("smtp_tls_policy_maps"),
+	TABLE("sender_dependent_relayhost_maps"),
+	TABLE("sender_dependent_default_transport_maps"),
+	IN_ROUTE("relayhost"),
+	IN_ROUTE("smtp_fallback_relay"),
+	IN_ROUTE("inet_protocols"),
+	IN_ROUTE("smtp_address_preference"),
+	IN_ROUTE("smtp_bind_address"),
+	IN_ROUTE("smtp_bind_address6"),
+	IN_ROUTE("smtp_tls_security_level"),
+	IN_ROUTE("smtp_use_tls"),
+	IN_ROUTE("smtp_enforce_tls"),
+	IN_ROUTE("smtp_tls_wrappermode"),
+	IN_ROUTE("smtp_sasl_auth_enable"),
+	IN_ROUTE("smtp_sasl_password_maps"),
+	NEEDLESS("smtp_sasl_security_options"),
+	NEEDLESS("smtp_sasl_tls_security_options"),
+	NEEDLESS("smtp_sasl_mechanism_filter"),
+	NEEDLESS("mydomain"),
+	NEEDLESS("compatibility_level"),
+	NEEDLESS("biff"),
+	NEEDLESS("append_dot_mydomain"),
+	NEEDLESS("readme_directory"),
+	NEEDLESS("html_directory"),
+	NEEDLESS("manpage_directory"),
+	NEEDLESS("sample_directory"),
+	NEEDLESS("queue_directory"),
+	NEEDLESS("command_directory"),
+	NEEDLESS("daemon_directory"),
+	NEEDLESS("data_directory"),
+	NEEDLESS("meta_directory"),
+	NEEDLESS("shlib_directory"),
+	NEEDLESS("mail_owner"),
+	NEEDLESS("setgid_group"),
+	NEEDLESS("sendmail_path"),
+	NEEDLESS("newaliases_path"),
+	NEEDLESS("mailq_path"),
+	NEEDLESS("debug_peer_level"),
+	NEEDLESS("debugger_command"),
+	NEEDLESS("smtpd_banner"),
+	NEEDLESS("recipient_delimiter"),
+	NEEDLESS("mailbox_size_limit"),
+	NEEDLESS("unknown_local_recipient_reject_code"),
+	NEEDLESS("smtp_tls_session_cache_database"),
+	NEEDLESS("smtpd_tls_session_cache_database"),
+	NEEDLESS("smtp_tls_loglevel"),
+	NEEDLESS("smtpd_tls_loglevel"),
+	NEEDLESS("smtp_tls_note_starttls_offer"),
+	NEEDLESS("smtputf8_enable"),
+	NEEDLESS("maillog_file"),
 };
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -366,8 +423,8 @@ read_lines(struct sheet *s)
 			continue;
 		if (goes_on && s->n > 0) {
 			struct told *before = &s->v[s->n - 1];
-			before->value = span_from(before->value.n > 0 ? before->value.p : value.p,
-				value.p + value.n);
+			before->value = span_from(
+				before->value.n > 0 ? before->value.p : value.p, value.p + value.n);
 			continue;
 		}
 		struct span name = span_trim(span_cut(&value, '='));
@@ -439,11 +496,14 @@ put_hop(struct translation *t, struct buf *hosts, struct span hop, bool login)
 		host = span_cut(&port, ':');
 	}
 	if (port.n > 0 && !named)
-		translate_warn(t, "of %.*s the MX records were asked; a host with a port is that host",
+		translate_warn(t,
+			"of %.*s the MX records were asked; a host with a port is that host",
 			(int)host.n, host.p);
 	else if (!named && login)
-		translate_warn(t, "of %.*s the MX records were asked; a host that hears a password is "
-			"named", (int)host.n, host.p);
+		translate_warn(t,
+			"of %.*s the MX records were asked; a host that hears a password is "
+			"named",
+			(int)host.n, host.p);
 	if (port.n > 0 || named || login)
 		translate_host(hosts, host, port.n > 0 ? port_of(port) : span_of("25"));
 	else
@@ -456,22 +516,29 @@ put_tls(struct translation *t, struct sheet *s)
 	static const struct {
 		const char *level, *ours, *but;
 	} levels[] = {
-		{ "none", "none", NULL }, { "may", "may", NULL }, { "encrypt", "encrypt", NULL },
-		{ "verify", "verify", NULL }, { "secure", "verify", NULL },
+		{ "none", "none", NULL },
+		{ "may", "may", NULL },
+		{ "encrypt", "encrypt", NULL },
+		{ "verify", "verify", NULL },
+		{ "secure", "verify", NULL },
 		{ "dane", "may", "there is no DANE here" },
-		{ "dane-only", "verify", "there is no DANE here: such mail goes only to hosts of routes" },
-		{ "fingerprint", "verify", "certificates are not known by their fingerprint; let "
+		{ "dane-only", "verify",
+			"there is no DANE here: such mail goes only to hosts of routes" },
+		{ "fingerprint", "verify",
+			"certificates are not known by their fingerprint; let "
 			"delivery_ca be a file with this one" },
 	};
 	const struct told *level = translate_find(s, "smtp_tls_security_level");
 	const struct told *may = translate_find(s, "smtp_use_tls");
 	const struct told *must = translate_find(s, "smtp_enforce_tls");
-	const struct told *from = level != NULL && level->value.n > 0 ? level : must != NULL ? must : may;
+	const struct told *from = level != NULL && level->value.n > 0 ? level
+				  : must != NULL		      ? must
+								      : may;
 	bool said = level != NULL && level->value.n > 0;
 	struct span value = said ? level->value
-		: span_of(must != NULL && translate_yes(must->value) ? "encrypt"
-				: may != NULL && translate_yes(may->value)   ? "may"
-									     : "none");
+				 : span_of(must != NULL && translate_yes(must->value) ? "encrypt"
+					   : may != NULL && translate_yes(may->value) ? "may"
+										      : "none");
 	translate_from(t, s, from);
 	/* Where nobody said anything mail went in clear; our default is better. */
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]) && from != NULL; i++) {
@@ -503,7 +570,7 @@ put_addresses(struct translation *t, struct sheet *s)
 			a.n > 0 && b.n > 0 ? " " : "", (int)b.n, b.n > 0 ? b.p : "");
 	translate_from(t, s, family);
 	if (family != NULL && (span_eq(family->value, span_of("ipv4")) ||
-			span_eq(family->value, span_of("ipv6"))))
+				      span_eq(family->value, span_of("ipv6"))))
 		translate_set(t, "family", family->value);
 	else if (first != NULL && span_eq(first->value, span_of("ipv4"))) {
 		translate_from(t, s, first);
@@ -554,8 +621,10 @@ put_login(struct translation *t, struct sheet *s, struct span hop)
 	}
 	int r = name.err == 0 ? translate_read(&map, name.p) : name.err;
 	if (r < 0)
-		translate_warn(t, "that file cannot be read: %s; a login is delivery_user and "
-			"delivery_password_file", strerror(-r));
+		translate_warn(t,
+			"that file cannot be read: %s; a login is delivery_user and "
+			"delivery_password_file",
+			strerror(-r));
 	else if (find_login(&map, hop, &user, &password))
 		translate_login(t, user, password);
 	else

@@ -22,7 +22,8 @@ name_of_root(struct translation *t, struct sheet *s, const struct told *setting,
 	(void)s;
 	(void)key;
 	if (setting->value.n > 0)
-		translate_warn(t, "who gets mail for root and other users of this host stands in "
+		translate_warn(t,
+			"who gets mail for root and other users of this host stands in "
 			"/etc/aliases: \"root: %.*s\"",
 			(int)setting->value.n, setting->value.p);
 }
@@ -92,10 +93,10 @@ put_tls(struct translation *t, struct sheet *s)
 		translate_set(t, "delivery_tls_implicit", span_of("yes"));
 	if (uses)
 		translate_say(t, "ssmtp looks at no certificate; delivery_tls = verify is better. "
-			"A password is shown only to a host whose certificate is good");
+				 "A password is shown only to a host whose certificate is good");
 	else if (translate_value(s, "AuthUser").n > 0)
 		translate_warn(t, "the password went in clear; here it does not, unless "
-			"delivery_auth_clear = yes. Try delivery_tls = verify");
+				  "delivery_auth_clear = yes. Try delivery_tls = verify");
 }
 
 static void
@@ -136,7 +137,7 @@ put_aliases(struct translation *t, const char *conf)
 			if (translate_add(&s, name, value, number)) {
 				translate_from(t, &s, &s.v[s.n - 1]);
 				translate_warn(t, "senders are not renamed by user here; see "
-					"masquerade and senders of routes");
+						  "masquerade and senders of routes");
 			}
 		}
 		t->source.setting = NULL;

@@ -16,8 +16,10 @@ enum { WRITTEN = 1024 * 1024, SHOWN = 300 };
 void
 translate_begin(struct translation *t, bool with_passwords)
 {
-	*t = (struct translation){ .common = buf_new(WRITTEN), .routes = buf_new(WRITTEN),
-		.needless = buf_new(WRITTEN), .with_passwords = with_passwords };
+	*t = (struct translation){ .common = buf_new(WRITTEN),
+		.routes = buf_new(WRITTEN),
+		.needless = buf_new(WRITTEN),
+		.with_passwords = with_passwords };
 	t->to = &t->common;
 }
 
@@ -76,7 +78,7 @@ bool
 translate_yes(struct span value)
 {
 	return span_ieq(value, span_of("yes")) || span_ieq(value, span_of("on")) ||
-		span_ieq(value, span_of("true"));
+	       span_ieq(value, span_of("true"));
 }
 
 /* ---- ours --------------------------------------------------------------------------------- */
@@ -170,7 +172,7 @@ is_taken(struct translation *t, struct span line, struct buf *why)
 		return false;
 	}
 	return (t->to == &t->common ? conf_set_pair(&s, line, at)
-		: conf_set_route(&s, t->tried.routes, line, at)) == 0;
+				    : conf_set_route(&s, t->tried.routes, line, at)) == 0;
 }
 
 void
@@ -220,8 +222,8 @@ translate_host(struct buf *hosts, struct span host, struct span port)
 {
 	struct span bare = span_unbracket(host);
 	bool six = bare.n > 0 && memchr(bare.p, ':', bare.n) != NULL;
-	buf_printf(hosts, "%s%s%.*s%s:%.*s", hosts->n > 0 ? " " : "", six ? "[" : "",
-		(int)bare.n, bare.n > 0 ? bare.p : "", six ? "]" : "", (int)port.n, port.p);
+	buf_printf(hosts, "%s%s%.*s%s:%.*s", hosts->n > 0 ? " " : "", six ? "[" : "", (int)bare.n,
+		bare.n > 0 ? bare.p : "", six ? "]" : "", (int)port.n, port.p);
 }
 
 void
@@ -234,8 +236,10 @@ translate_login(struct translation *t, struct span user, struct span password)
 		buf_printf(&file, "-%d", t->passwords);
 	translate_set(t, "delivery_user", user);
 	translate_set(t, "delivery_password_file", buf_span(&file));
-	translate_say(t, "the password goes into that file, for the user of Postern alone: "
-		"install -m 400 -o postern -g postern /dev/stdin %.*s", (int)file.n, file.p);
+	translate_say(t,
+		"the password goes into that file, for the user of Postern alone: "
+		"install -m 400 -o postern -g postern /dev/stdin %.*s",
+		(int)file.n, file.p);
 	if (password.n == 0)
 		translate_warn(t, "the password was not found");
 	else if (t->with_passwords)

@@ -273,6 +273,13 @@ def test_passwords(where, kind, path, text):
     assert f"# the password: {SECRET}\n" in said and said.count("s3cret") == 1
 
 
+@pytest.mark.parametrize("line", ["eval echo password s3cret", "passwordeval echo s3cret"])
+def test_commands_that_hold_passwords(where, line):
+    text = f"account default\nhost a.example\nuser u\nauth on\ntls on\ntls_certcheck off\n{line}\n"
+    made, said, _ = imported(where, "msmtp", write(where, "msmtprc", text))
+    assert "s3cret" not in said and "(not shown)" in said and made["default"]["delivery_tls"] == "encrypt"
+
+
 @pytest.mark.parametrize("kind", ["postfix", "msmtp", "ssmtp", "nullmailer", "dma"])
 def test_odd_files(where, kind):
     """What is no such file at all, or holds what could move a cursor, ends well, and is safe to print."""
