@@ -215,6 +215,10 @@ mutants: need-check
 	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
 		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)")
 
+# The other compiler says other things.
+clang: need-fuzz
+	$(MAKE) B=build/clang CC=clang CPPFLAGS=-Werror all
+
 analyze:
 	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all
 
@@ -305,5 +309,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
-	instrumented asan tsan mutants analyze demo bench profile cost distance crowd lanes standstill bells run \
+	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
 	install uninstall clean
