@@ -19,6 +19,7 @@ static const struct command *const all[] = {
 	&command_dkim,
 	&command_test,
 	&command_top,
+	&command_import,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

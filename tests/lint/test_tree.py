@@ -13,7 +13,7 @@ from conftest import BUILD, TOP
 SKIPPED = {"build", ".git", "__pycache__", ".pytest_cache", "corpus", "pictures"}
 FILES = sorted(p for p in TOP.rglob("*")
                if p.is_file() and not p.is_symlink() and not SKIPPED & set(p.relative_to(TOP).parts))
-DOCS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+DOCS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), *sorted((TOP / "docs" / "guide").glob("*.md"))]
 SUFFIXES = ("c", "h", "md", "py", "conf", "socket", "service", "timer", "xinetd", "cron", "sysusers",
             "tmpfiles", "dialogue")
 
@@ -48,14 +48,18 @@ def named(pattern):
 TOPS = "|".join(sorted(re.escape(p.name) for p in TOP.iterdir() if p.name not in SKIPPED))
 
 
+def listeners():
+    """Names of units that `make install` makes of those of port 25 and of the timer."""
+    words = re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text_of(TOP / "Makefile"))[1])
+    return [f"postern-{name}{kind}" for name in words for kind in (".socket", "@.service")]
+
+
 @pytest.mark.parametrize("path", named(
     rf"(?<![\w/<>.-])(?:(?:{TOPS})/[\w.*/-]*|[\w@-]+\.(?:{'|'.join(SUFFIXES)}))(?![\w/])"))
 def test_path(path):
     """A path from the top, or the name of a file that lies somewhere below it or that is installed."""
-    installed = [f"postern-{name}.socket" for name in
-                 re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text_of(TOP / "Makefile"))[1])]
     assert list(TOP.glob(path.rstrip("/"))) if "/" in path else \
-        path in ["resolv.conf", *installed] or any(p.name == path for p in FILES), path
+        path in ["resolv.conf", *listeners()] or any(p.name == path for p in FILES), path
 
 
 def targets():
