@@ -76,13 +76,14 @@ note_failure(struct crew *c)
  * take what that one asks for.
  */
 static _Noreturn void
-be_worker(struct crew *c, int requests, enum pool_role role)
+be_worker(struct crew *c, int place, int requests, enum pool_role role)
 {
+	const struct source own = { .all = c->sources, .place = place };
 	signal(SIGCHLD, SIG_DFL);
 	close(c->epoll);
 	dup3(requests, c->slot, O_CLOEXEC);
 	stdfds_close_from(c->slot + 1);
-	_exit(c->work(c->ctx, c->slot, role));
+	_exit(c->work(c->ctx, c->slot, role, &own));
 }
 
 /* Two ends, above what a worker keeps. 0 or -errno. */
@@ -130,9 +131,11 @@ crew_start(struct crew *c, enum pool_role role)
 	int pair[2];
 	int r = w == NULL ? -ENOSPC : make_pair(c, pair);
 	if (r == 0) {
+		int place = (int)(w - c->workers);
+		sources_set(&c->sources, place, SOURCES_NOBODY);
 		pid_t pid = fork();
 		if (pid == 0)
-			be_worker(c, pair[1], role);
+			be_worker(c, place, pair[1], role);
 		close(pair[1]);
 		if (pid > 0) {
 			enter(c, w, pid, pair[0], role == POOL_REFUSER ? REFUSING : WAITING);
@@ -148,15 +151,22 @@ crew_start(struct crew *c, enum pool_role role)
 }
 
 void
-crew_adopt(struct crew *c, pid_t pid, int fd)
+crew_adopt(struct crew *c, pid_t pid, int fd, uint64_t network)
 {
 	struct worker *w = find_free(c);
 	if (w == NULL || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
 		close(fd); /* which it takes for the end of its monitor */
 		return;
 	}
+	sources_set(&c->sources, (int)(w - c->workers), network);
 	enter(c, w, pid, fd, BUSY);
 	w->inherited = true;
+}
+
+uint64_t
+crew_network(const struct crew *c, const struct worker *w)
+{
+	return sources_get(&c->sources, (int)(w - c->workers));
 }
 
 /* That something comes is all that it looks for. */
@@ -222,6 +232,7 @@ crew_bury(struct crew *c, pid_t pid, int status)
 	else
 		c->left = true;
 	crew_hang_up(c, w);
+	sources_set(&c->sources, (int)(w - c->workers), SOURCES_NOBODY);
 	crew_become(c, w, NOBODY);
 	return true;
 }
@@ -285,7 +296,8 @@ crew_open(struct crew *c, int heirs)
 	c->workers = calloc((size_t)c->places, sizeof(c->workers[0]));
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	c->slot = fcntl(c->epoll, F_DUPFD_CLOEXEC, SLOT);
-	if (c->workers == NULL || c->epoll < 0 || c->slot < 0)
+	if (c->workers == NULL || c->epoll < 0 || c->slot < 0 ||
+		sources_open(&c->sources, c->places) < 0)
 		return -ENOMEM;
 	c->count[NOBODY] = c->places;
 	c->last = clock_ms();

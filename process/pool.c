@@ -20,7 +20,8 @@
 #include "process/plan.h"
 #include "process/standby.h"
 
-#define HEIRLOOM "SMTPD_WORKERS" /* "pid:fd ..." of those that an smtpd hands over to the next */
+/* Those that an smtpd hands over to the next: "pid:fd:high:low ...", halves of their networks. */
+#define HEIRLOOM "SMTPD_WORKERS"
 
 enum {
 	ODD = 100,   /* requests that no honest worker makes, before it is killed for them */
@@ -94,8 +95,10 @@ list_workers(struct pool *p, struct buf *b)
 			kill(w->pid, SIGKILL);
 			continue;
 		}
+		uint64_t network = crew_network(&p->crew, w);
 		(void)fcntl(w->fd, F_SETFD, 0);
-		buf_printf(b, "%ld:%d ", (long)w->pid, w->fd);
+		buf_printf(b, "%ld:%d:%u:%u ", (long)w->pid, w->fd, (unsigned)(network >> 32),
+			(unsigned)network);
 	}
 	buf_add(b, (struct span){ "", 1 });
 }
@@ -104,7 +107,7 @@ list_workers(struct pool *p, struct buf *b)
 static void
 hand_over(struct pool *p, const char *changed)
 {
-	enum { WORD = 32 };
+	enum { WORD = 48 };
 	struct log_fields f = { .event = "renewed" };
 	const char *program = stamp_program(p->terms->stamps);
 	auto_buf list = buf_new((size_t)p->crew.places * WORD + 1);
@@ -155,10 +158,12 @@ inherit(struct pool *p)
 {
 	struct span list = heirlooms();
 	for (struct span word; (word = span_word(&list, " ")).n > 0;) {
-		struct span pid = span_cut(&word, ':');
-		int64_t number = span_number(pid), fd = span_number(word);
-		if (number > 0 && fd >= 0)
-			crew_adopt(&p->crew, (pid_t)number, (int)fd);
+		int64_t pid = span_number(span_cut(&word, ':'));
+		int64_t fd = span_number(span_cut(&word, ':'));
+		int64_t high = span_number(span_cut(&word, ':')), low = span_number(word);
+		if (pid > 0 && fd >= 0 && high >= 0 && low >= 0)
+			crew_adopt(&p->crew, (pid_t)pid, (int)fd,
+				(uint64_t)high << 32 | (uint64_t)low);
 	}
 	unsetenv(HEIRLOOM);
 }

@@ -22,6 +22,7 @@ import pytest
 import busy
 import client
 import locked
+import network
 import patience
 import ports
 import proc
@@ -227,18 +228,20 @@ def test_a_thousand_clients(postern):
 
 
 def test_slow_clients_cost_nobody(postern):
-    """Those that say nothing have a worker each, and another one is served as ever."""
-    with many_files(400):
-        pool = busy.Pool(postern)
-        slow = [pool.connect() for _ in range(200)]
+    """900 from 50 addresses, as shipped, each of which says an octet and no more for long, have a worker each; others
+    are served as ever."""
+    with many_files(1100), network.own():
+        pool = busy.Pool(postern, relay_local="no", relay_nets="192.0.2.1")
+        slow = [pool.connect(source=f"198.51.100.{1 + i % 50}") for i in range(900)]
         for c in slow:
             assert c.reply()[:3] == "220"
             c.send("N")
         for _ in range(20):
-            c = pool.meet()
+            c = pool.meet(source="192.0.2.1")
             assert c.message()[:3] == "250" and c.ask("QUIT")[:3] == "221"
-        for c in slow:
-            c.send("OOP\r\n")
+        for octet in "OOP\r\n":
+            for c in slow:
+                c.send(octet)
         assert {c.reply()[:3] for c in slow} == {"250"}
         assert pool.stop() == 0
 

@@ -12,9 +12,10 @@ static struct conf conf;
 
 /* Ends as it is told: by a status, or (negative) by a signal. */
 static int
-work(void *ctx, int monitor, enum pool_role role)
+work(void *ctx, int monitor, enum pool_role role, const struct source *own)
 {
 	const int *end = ctx;
+	(void)own;
 	(void)monitor;
 	(void)role;
 	if (*end < 0)
