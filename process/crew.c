@@ -212,6 +212,17 @@ crew_hang_up(struct crew *c, struct worker *w)
 	c->rounds = clock_earlier(c->rounds, w->silent + FAREWELL);
 }
 
+/* Was it the process that did wrong? Others kill too, when memory is short. */
+static bool
+is_fault(int sig)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (faults[i] == sig)
+			return true;
+	return false;
+}
+
 bool
 crew_bury(struct crew *c, pid_t pid, int status)
 {
@@ -224,6 +235,8 @@ crew_bury(struct crew *c, pid_t pid, int status)
 	if (WIFSIGNALED(status))
 		log_event(LOG_ERR, &f, "session %ld ended by signal %d; it %s", (long)w->pid,
 			WTERMSIG(status), doing[w->state]);
+	if (WIFSIGNALED(status) && is_fault(WTERMSIG(status)))
+		c->crashes++;
 	/* Nobody told it to. */
 	if (w->begun == 0 && (w->state == WAITING || w->state == REFUSING))
 		note_failure(c);

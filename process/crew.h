@@ -48,6 +48,7 @@ struct crew {
 	int epoll;          /* their sockets, by the number of their place */
 	int slot;           /* the number that a worker's own end has in it */
 	bool left;          /* one ended without a client: it may have been woken for one */
+	int crashes;        /* those that a fault of their own has ended */
 	int failures;       /* those in a row that ended before their first client */
 	int64_t pause;      /* nobody is started before (clock.h) */
 	int64_t last;       /* when the last client was there */

@@ -27,6 +27,8 @@ enum {
 	ODD = 100,   /* requests that no honest worker makes, before it is killed for them */
 	EVENTS = 64, /* requests that are looked at before the clock is */
 	STOP = 15,   /* s; sessions finish their commands in it, or else they are killed */
+	CRASHES = 8, /* until there is another layout of memory (renew_layout) */
+	LAYOUT = 2000, /* ms; one is kept for as long */
 	STANDBY = INT_MAX, /* stands for tls and auth that wait, among the workers */
 };
 
@@ -35,6 +37,7 @@ struct pool {
 	const struct conf *conf;
 	struct crew crew;
 	struct plan_pace pace;
+	int64_t laid_out; /* when this process, or the last try of another one, began (clock.h) */
 	int64_t watchdog; /* ms between signs of life; 0: none */
 	int64_t sign;     /* when the next one is due */
 	enum { GOING_ON, IDLE, STOPPING } end;
@@ -105,18 +108,18 @@ list_workers(struct pool *p, struct buf *b)
 
 /* Comes back only if that is impossible; then all goes on. */
 static void
-hand_over(struct pool *p, const char *changed)
+hand_over(struct pool *p, const char *why)
 {
 	enum { WORD = 48 };
 	struct log_fields f = { .event = "renewed" };
 	const char *program = stamp_program(p->terms->stamps);
 	auto_buf list = buf_new((size_t)p->crew.places * WORD + 1);
 	if (program == NULL) {
-		log_event(LOG_ERR, &f, "%s has changed, and without /proc no smtpd can take over; "
-			"what was in force stays so until a restart", changed);
+		log_event(LOG_ERR, &f, "%s, and without /proc no smtpd can take over; "
+			"what was in force stays so until a restart", why);
 		return;
 	}
-	log_event(LOG_INFO, &f, "%s has changed: a new smtpd takes over", changed);
+	log_event(LOG_INFO, &f, "%s: a new smtpd takes over", why);
 	crew_retire_all(&p->crew);
 	list_workers(p, &list);
 	if (list.err == 0 && setenv(HEIRLOOM, list.p, 1) == 0 &&
@@ -134,10 +137,40 @@ look_for_changes(struct pool *p)
 	const char *changed = p->end == GOING_ON ? stamp_changed(p->terms->stamps) : NULL;
 	if (changed == NULL)
 		return;
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	buf_printf(&why, "%s has changed", changed);
+	buf_add(&why, (struct span){ "", 1 });
 	if (can_load(p))
-		hand_over(p, changed);
+		hand_over(p, why.err == 0 ? why.p : "something has changed");
 	stamp_renew(p->terms->stamps);
 	crew_retire_all(&p->crew); /* which know it as it was */
+}
+
+/*
+ * Workers are forks of this process and have its canary and its layout of memory, so that a client
+ * who makes one crash may guess on at the next. After a crash an smtpd takes over whose are others.
+ * Crashes come as often as a client likes, so that happens once in a while only; before it, there
+ * are no workers from this layout any more when too many of them have crashed. When to look again
+ * (clock.h).
+ */
+static int64_t
+renew_layout(struct pool *p, int64_t now)
+{
+	int64_t soonest = p->laid_out + LAYOUT;
+	if (p->crew.crashes == 0 || p->end != GOING_ON)
+		return CLOCK_NEVER;
+	if (now < soonest) {
+		if (p->crew.crashes >= CRASHES && p->crew.pause < soonest) {
+			p->crew.pause = soonest;
+			crew_retire_all(&p->crew);
+		}
+		return soonest;
+	}
+	p->crew.crashes = 0;
+	p->laid_out = now;
+	if (can_load(p))
+		hand_over(p, "a session has crashed");
+	return CLOCK_NEVER;
 }
 
 bool
@@ -399,6 +432,7 @@ pool_run(const struct pool_terms *t)
 		log_event(LOG_ERR, &f, "no memory for %d sessions", p->crew.places);
 		return EX_TEMPFAIL;
 	}
+	p->laid_out = clock_ms();
 	catch_children();
 	inherit(p);
 	p->watchdog = notify_watchdog();
@@ -407,6 +441,7 @@ pool_run(const struct pool_terms *t)
 	while (p->end == GOING_ON || crew_alive(&p->crew) > 0) {
 		int64_t now = clock_ms();
 		int64_t until = stop(p, now);
+		until = clock_earlier(until, renew_layout(p, now));
 		until = clock_earlier(until, adjust(p, now));
 		if (p->end == GOING_ON)
 			until = clock_earlier(until, standby_adjust(t->launcher->standby, now));

@@ -16,6 +16,7 @@ import stat
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -605,6 +606,61 @@ def test_spool_that_is_another(postern):
     own(postern.spool)
     assert pool.meet().message()[:3] == "250"
     assert len(postern.wait_messages(1)) == 1
+    assert pool.stop() == 0
+
+
+# ---- crashes
+
+def layout(pid):
+    """Where the program lies in the memory of a process."""
+    return pathlib.Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
+
+
+def crash(pool):
+    """A worker with a client. Its pid."""
+    c = pool.greeted()
+    victim = patience.until(lambda: [w for w in pool.workers() if busy.has_client(w)])[0]
+    os.kill(victim, signal.SIGSEGV)
+    assert c.rest() == b""
+    return victim
+
+
+def test_crash(postern):
+    """M8: after it an smtpd takes over whose memory lies elsewhere, so that nobody can guess on; clients notice
+    nothing, and it does not happen for one that was killed."""
+    pool = busy.Pool(postern, busy_spare=2)
+    before = pool.meet()
+    other = server_of(pool)
+    was = layout(other)
+    assert layout(pool.pid) == was, "workers are its forks"
+    for w in pool.workers():
+        if w != other:
+            os.kill(w, signal.SIGKILL)
+            postern.wait_logged(f"session {w} ended by signal 9")
+    c = pool.meet()
+    [victim] = [w for w in pool.workers() if busy.has_client(w) and w != other]
+    os.kill(victim, signal.SIGSEGV)
+    assert c.rest() == b""
+    postern.wait_logged(f"session {victim} ended by signal 11")
+    postern.wait_logged("a session has crashed: a new smtpd takes over")
+    patience.until(lambda: layout(pool.pid) != was)
+    assert pool.meet().message()[:3] == "250" and before.message()[:3] == "250"
+    assert postern.logged().count("takes over") == 1
+    assert pool.stop() == 0
+
+
+def test_crashes_without_end(postern):
+    """M8: no more than eight from one layout, and another one each two seconds at most, whatever clients do."""
+    pool = busy.Pool(postern, busy_spare=2)
+    begin = time.monotonic()
+    while postern.logged().count("takes over") < 2:
+        crash(pool)
+    took = time.monotonic() - begin
+    said = [line for line in postern.logged().splitlines() if "takes over" in line or "ended by signal 11" in line]
+    crashes = [len(x.split()) for x in "".join("|" if "takes over" in line else "x " for line in said).split("|")]
+    assert max(crashes) <= 8 + 2, "those that had begun by then"
+    assert took >= 2, "none without a pause"
+    assert pool.meet().message()[:3] == "250"
     assert pool.stop() == 0
 
 

@@ -64,6 +64,20 @@ def test_as_shipped(postern):
     assert pool.stop() == 0
 
 
+def test_gone(postern):
+    """Who left does not count, even while the worker that had it has somebody of this host, who is not written down."""
+    pool = busy.Pool(postern, busy_per_source=1, busy_spare=2)
+    c = pool.meet(source=ONE)
+    [worker] = patience.until(lambda: len(found := serving(pool)) == 1 and found)
+    assert c.ask("QUIT")[:3] == "221"
+    pool.at_rest(worker)
+    talks = []
+    while not busy.has_client(worker):
+        talks.append(pool.meet())
+    assert pool.meet(source=ONE).ask("QUIT")[:3] == "221"
+    assert pool.stop() == 0
+
+
 def test_networks(postern):
     """One /64 is one, and so is an IPv4 address, whatever socket it comes by."""
     six = busy.listener("::1")

@@ -363,6 +363,22 @@ def test_killed_while_waiting(start, program):
     USE[program](pool)
 
 
+def test_auth_that_crashes(start):
+    """M8: who made it crash does not find one with the same memory again."""
+    pool = start()
+    settled(pool, "auth")
+    c = pool.meet()
+    assert c.ask("AUTH PLAIN")[:3] == "334"
+    [child] = patience.until(lambda: [x for pid in waiting(pool, "auth") for x in proc.children(pid)])
+    mother = proc.birth(child)[0]
+    os.kill(child, signal.SIGSEGV)
+    assert c.ask(b64(f"\0{NAME}\0{PASSWORD}"))[:3] == "454"
+    patience.until(lambda: mother not in pool.postern.running("auth"))
+    pool.postern.wait_logged(f"auth {child} ended by signal 11")
+    log_in(pool)
+    assert pool.stop() == 0
+
+
 def test_killed_with_a_client(start):
     """B13: whose connection ends with it, and nobody else's."""
     pool = start()
