@@ -1,4 +1,4 @@
-# make          smtpd and relay, in build/
+# make          the programs, in build/
 # make check    install what is missing, run every test
 # make demo     a message through a small internet of our own, and what happened to it
 # The other targets are explained in docs/CONTRIBUTING.md.
@@ -31,12 +31,12 @@ ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EX
 # Rooms. What a program does not name here it cannot call: the linker keeps the walls.
 room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) session dns delivery sending report secrets
+ROOMS = $(COMMON) session dns delivery sending report secrets admin
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth
+all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/postern
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -75,6 +75,9 @@ $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/comm
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
+$(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
+
 $(B)/common.a: $(call room,$(COMMON))
 $(B)/postern.a: $(call room,$(ROOMS))
 $(B)/%.a:
@@ -92,7 +95,7 @@ $(B)/%.o: %.c
 comma = ,
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
 
-$(filter $(B)/unit/delivery/%,$(UNIT)): $(B)/dns.o
+$(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
@@ -113,7 +116,7 @@ $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
+		-lcmocka -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -124,7 +127,7 @@ INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
-		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt
+		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson
 
 -include $(wildcard $(B)/unit/*/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d $(B)/tests/unit/*/*.d)
 
@@ -212,6 +215,10 @@ mutants: need-check
 	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
 		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)")
 
+# The other compiler says other things.
+clang: need-fuzz
+	$(MAKE) B=build/clang CC=clang CPPFLAGS=-Werror all
+
 analyze:
 	$(MAKE) B=build/analyze CC=gcc CFLAGS='-O1 -fanalyzer' all
 
@@ -241,6 +248,7 @@ run: all
 
 # ---- install
 
+BIN = $(PREFIX)/bin
 LIBEXEC = $(PREFIX)/libexec/postern
 UNITDIR = $(PREFIX)/lib/systemd/system
 DOC = $(PREFIX)/share/doc/postern
@@ -254,10 +262,12 @@ LISTENERS = submission:587 submissions:465 lan:2525
 HOOKS = NetworkManager/dispatcher.d networkd-dispatcher/routable.d
 
 install: all
-	install -d $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
+	install -d $(DESTDIR)$(BIN) $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	for p in $(PROGRAMS); do install -m 755 $(B)/$$p $(DESTDIR)$(LIBEXEC)/.$$p.new && \
 		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
+	install -m 755 $(B)/postern $(DESTDIR)$(BIN)/.postern.new
+	mv -f $(DESTDIR)$(BIN)/.postern.new $(DESTDIR)$(BIN)/postern
 	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
 		postern-due@.service postern-due.timer; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
@@ -283,6 +293,7 @@ install: all
 
 uninstall:
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
+	rm -f $(DESTDIR)$(BIN)/postern
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
 		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
@@ -298,5 +309,5 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
-	instrumented asan tsan mutants analyze demo bench profile cost distance crowd lanes standstill bells run \
+	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
 	install uninstall clean

@@ -3,6 +3,7 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -54,7 +55,7 @@ has_sse42(size_t n)
 	enum { WORTH = 4096, UNKNOWN = 1, NO, YES }; /* no zeros: they lie with what is in use */
 	static _Atomic size_t octets = 1;
 	static _Atomic int known = UNKNOWN;
-	if (known == UNKNOWN && (octets += n) >= WORTH) {
+	if (known == UNKNOWN && atomic_fetch_add(&octets, n) + n >= WORTH) {
 		unsigned a, b, c = 0, d;
 		known = __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_SSE4_2) != 0 ? YES : NO;
 	}

@@ -352,8 +352,6 @@ static const struct sock_filter worker_filter[] = {
 	ALLOW_PEER, /* and all that a session does */
 };
 
-static const struct sock_filter filter_head[] = { CHECK_ARCH, LOAD(nr) };
-
 /*
  * A thread, and no process: clone(2) is asked for just what the C library asks for to make one.
  * clone3(2), whose flags a filter cannot see, is said to be missing; then clone(2) is used.
@@ -485,7 +483,8 @@ enum { SHARED_FILTER = SHARED + 4 };
 _Static_assert(sizeof(worker_filter) + sizeof(session_filter) <=
 		(FILTER_MAX - SHARED_FILTER) * sizeof(relay_filter[0]), "it has no room");
 
-enum { HEAD = sizeof(filter_head) / sizeof(filter_head[0]) };
+/* Instructions before the first row of each filter. */
+enum { HEAD = sizeof((struct sock_filter[]){ CHECK_ARCH, LOAD(nr) }) / sizeof(struct sock_filter) };
 
 #define FILTER(f) { sizeof(f) / sizeof((f)[0]), (struct sock_filter *)(f) }
 

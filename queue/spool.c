@@ -74,6 +74,24 @@ spool_open(struct spool *s, const char *path)
 	return 0;
 }
 
+int
+spool_look(struct spool *s, const char *path)
+{
+	enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+	*s = SPOOL_CLOSED;
+	s->root = openat(AT_FDCWD, path, HOW);
+	if (s->root >= 0)
+		s->lanes = openat(s->root, "lane", HOW);
+	if (s->lanes < 0) {
+		int err = -errno;
+		spool_close(s);
+		return err;
+	}
+	s->tmp = openat(s->root, "tmp", HOW);
+	s->aside = openat(s->root, "aside", HOW);
+	return 0;
+}
+
 void
 spool_close(struct spool *s)
 {

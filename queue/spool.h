@@ -32,6 +32,12 @@ struct spool {
  */
 int spool_open(struct spool *s, const char *path);
 
+/*
+ * The same for somebody who only looks, whoever that is: nothing is made, and nothing need be ours.
+ * What is not there stays -1, but for the lanes. 0 or -errno.
+ */
+int spool_look(struct spool *s, const char *path);
+
 /* Says in words why spool_open failed, and what to do: "spool /var/spool/postern: ...". */
 void spool_explain(const char *path, int err, struct buf *why);
 
