@@ -285,6 +285,12 @@ install: all
 		sed -e "s|:25$$|:$$port|; s|port 25|port $$port|" units/postern.socket \
 			>$(DESTDIR)$(UNITDIR)/$$name.socket && \
 		chmod 644 $(DESTDIR)$(UNITDIR)/$$name@.service $(DESTDIR)$(UNITDIR)/$$name.socket || exit; done
+	for l in $(LISTENERS); do profile=$${l%:*}; port=$${l#*:}; for u in socket service; do \
+		$(EDIT) units/postern-busy.$$u | sed -e "s|postern-busy|&-$$profile|g" \
+			-e "s|postern\.socket|postern-$$profile.socket|g; s|-p postern$$|-p $$profile|" \
+			-e "s|:25$$|:$$port|; s|port 25|port $$port|" \
+			>$(DESTDIR)$(UNITDIR)/postern-busy-$$profile.$$u && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/postern-busy-$$profile.$$u || exit; done; done
 	for u in postern.xinetd postern.cron; do \
 		$(EDIT) units/$$u >$(DESTDIR)$(DOC)/$$u && chmod 644 $(DESTDIR)$(DOC)/$$u || exit; done
 	install -m 644 units/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
@@ -295,7 +301,9 @@ uninstall:
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
 	rm -f $(DESTDIR)$(BIN)/postern
 	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
-		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
+		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service \
+		$(DESTDIR)$(UNITDIR)/postern-busy-$${l%:*}.socket \
+		$(DESTDIR)$(UNITDIR)/postern-busy-$${l%:*}.service; done
 	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
 		$(DESTDIR)$(UNITDIR)/postern-busy.socket $(DESTDIR)$(UNITDIR)/postern-busy.service \
 		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \

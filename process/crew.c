@@ -5,20 +5,17 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "process/files.h"
 #include "process/log.h"
 #include "process/plan.h"
 #include "process/stdfds.h"
 
 enum {
-	/* Descriptors of this process beside one for each worker: sockets, spool, log, and those
-	 * that programs are started with. */
-	OTHERS = 128,
 	/* Above all that a worker has of ours: sockets, spool, log. Those of others lie above. */
 	SLOT = 100,
 	/* ms; one that waits is replaced after so long: what was taken over does not stay. */
@@ -169,6 +166,14 @@ crew_network(const struct crew *c, const struct worker *w)
 	return sources_get(&c->sources, (int)(w - c->workers));
 }
 
+void
+crew_share(struct crew *c, bool next)
+{
+	for (int i = 0; i < c->places; i++)
+		if (c->workers[i].state != NOBODY && c->workers[i].fd >= 0)
+			(void)fcntl(c->workers[i].fd, F_SETFD, next ? 0 : FD_CLOEXEC);
+}
+
 /* That something comes is all that it looks for. */
 static void
 retire(struct crew *c, struct worker *w)
@@ -289,18 +294,6 @@ crew_make_rounds(struct crew *c, int64_t now)
 	}
 }
 
-/* As many descriptors as it takes. */
-static void
-raise_limit(int places)
-{
-	struct rlimit l;
-	rlim_t need = (rlim_t)places + OTHERS;
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= need)
-		return;
-	l.rlim_cur = l.rlim_max < need ? l.rlim_max : need;
-	(void)setrlimit(RLIMIT_NOFILE, &l);
-}
-
 int
 crew_open(struct crew *c, int heirs)
 {
@@ -315,6 +308,6 @@ crew_open(struct crew *c, int heirs)
 	c->count[NOBODY] = c->places;
 	c->last = clock_ms();
 	c->rounds = c->last + ROUNDS;
-	raise_limit(c->places);
+	files_reserve(c->places);
 	return 0;
 }

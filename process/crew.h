@@ -82,6 +82,9 @@ void crew_adopt(struct crew *c, pid_t pid, int fd, uint64_t network);
 /* The network that one says its client is of. */
 uint64_t crew_network(const struct crew *c, const struct worker *w);
 
+/* Are their sockets for the next program in this process, too, or for none but this one? */
+void crew_share(struct crew *c, bool next);
+
 /* They are to end when they have no client. */
 void crew_retire_all(struct crew *c);
 void crew_retire_some(struct crew *c, int n, enum worker_state state);

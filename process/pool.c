@@ -13,6 +13,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "process/files.h"
 #include "process/listen.h"
 #include "process/log.h"
 #include "process/monitor.h"
@@ -99,11 +100,21 @@ list_workers(struct pool *p, struct buf *b)
 			continue;
 		}
 		uint64_t network = crew_network(&p->crew, w);
-		(void)fcntl(w->fd, F_SETFD, 0);
 		buf_printf(b, "%ld:%d:%u:%u ", (long)w->pid, w->fd, (unsigned)(network >> 32),
 			(unsigned)network);
 	}
 	buf_add(b, (struct span){ "", 1 });
+}
+
+/* The signals that we ignore are ignored by it, too. */
+static void
+become_next(struct pool *p, const char *program)
+{
+	files_restore();
+	execve(program, p->terms->argv, environ);
+	int err = errno;
+	files_again();
+	errno = err;
 }
 
 /* Comes back only if that is impossible; then all goes on. */
@@ -122,12 +133,14 @@ hand_over(struct pool *p, const char *why)
 	log_event(LOG_INFO, &f, "%s: a new smtpd takes over", why);
 	crew_retire_all(&p->crew);
 	list_workers(p, &list);
+	crew_share(&p->crew, true);
 	if (list.err == 0 && setenv(HEIRLOOM, list.p, 1) == 0 &&
 		listen_hand_over(p->terms->listeners) == 0)
-		execve(program, p->terms->argv, environ); /* which ignores the signals we do */
+		become_next(p, program);
 	log_event(LOG_ERR, &f, "%s: %s; what was in force stays so", program, strerror(errno));
 	unsetenv(HEIRLOOM);
 	listen_ready(p->terms->listeners);
+	crew_share(&p->crew, false);
 }
 
 /* A worker says that something changed. It may be known by now. */
@@ -413,11 +426,10 @@ static int
 prepare(struct pool *p)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.u32 = STANDBY };
-	const struct standby *s = p->terms->launcher->standby;
+	int standby = standby_fd(p->terms->launcher->standby);
 	int r = crew_open(&p->crew, (int)span_words(heirlooms()));
-	if (r == 0 && epoll_ctl(p->crew.epoll, EPOLL_CTL_ADD, standby_fd(s), &e) < 0)
+	if (r == 0 && epoll_ctl(p->crew.epoll, EPOLL_CTL_ADD, standby, &e) < 0)
 		r = -errno;
-	standby_reserve(s);
 	return r;
 }
 

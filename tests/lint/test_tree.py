@@ -52,7 +52,7 @@ TOPS = "|".join(sorted(re.escape(p.name) for p in TOP.iterdir() if p.name not in
     rf"(?<![\w/<>.-])(?:(?:{TOPS})/[\w.*/-]*|[\w@-]+\.(?:{'|'.join(SUFFIXES)}))(?![\w/])"))
 def test_path(path):
     """A path from the top, or the name of a file that lies somewhere below it or that is installed."""
-    installed = [f"postern-{name}.socket" for name in
+    installed = [f"postern-{way}{name}.socket" for way in ("", "busy-") for name in
                  re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text_of(TOP / "Makefile"))[1])]
     assert list(TOP.glob(path.rstrip("/"))) if "/" in path else \
         path in ["resolv.conf", *installed] or any(p.name == path for p in FILES), path
