@@ -373,6 +373,7 @@ stop(struct pool *p, int64_t now)
 	p->end = STOPPING;
 	p->stopped = clock_deadline(STOP);
 	notify_say("STOPPING=1\nSTATUS=%d sessions finish their commands", p->crew.count[BUSY]);
+	crew_retire_all(&p->crew); /* they look for that before each client, and for signals later */
 	for (int i = 0; i < p->crew.places; i++)
 		if (p->crew.workers[i].state != NOBODY)
 			kill(p->crew.workers[i].pid, SIGTERM);
@@ -393,6 +394,19 @@ give_sign(struct pool *p, int64_t now)
 	return p->sign;
 }
 
+/*
+ * A wait that finds something to do at once lets no signal in, and while workers are busy there
+ * always is something.
+ */
+static void
+let_signals_in(void)
+{
+	sigset_t none, before;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static void
 wait_for_requests(struct pool *p, int64_t until)
 {
@@ -405,6 +419,8 @@ wait_for_requests(struct pool *p, int64_t until)
 			standby_attend(p->terms->launcher->standby);
 		else
 			serve(p, &p->crew.workers[events[i].data.u32]);
+	if (n > 0)
+		let_signals_in();
 	if (child_ended)
 		reap(p);
 }

@@ -287,14 +287,19 @@ def test_stopped(postern):
 
 @pytest.mark.parametrize("how", ["stop", "end"])
 def test_one_that_does_not_end(postern, how):
-    """Neither is awaited for ever: a worker that was taken over may stay."""
+    """Neither is awaited for ever: a worker that was taken over may stay, with a client or without."""
     pool = busy.Pool(postern, busy_spare=2, busy_idle="1s" if how == "end" else "1m")
     stubborn = pool.exactly(2)[0]
+    if how == "stop":
+        talk = pool.meet()
+        stubborn = server_of(pool)
     os.kill(stubborn, signal.SIGSTOP)
     if how == "stop":
         pool.process.send_signal(signal.SIGTERM)
     assert pool.process.wait(client.TIMEOUT) == 0
     postern.wait_logged(f"session {stubborn} is killed: it was told to {how} and did not")
+    if how == "stop":
+        assert talk.rest() == b"", "cut, at last"
     assert not proc.running("smtpd", f"spool={postern.spool}")
 
 
