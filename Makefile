@@ -369,8 +369,11 @@ PLACED_DATA = $(if $(filter 0,$(SYSTEMD)),,$(SYSTEMD_DATA)) \
 PLACED_PICTURES = $(foreach p,$(PICTURES),$p=$(docdir)/pictures/$(notdir $p))
 PLACED_NOW = $(if $(filter 0,$(SYSTEMD)),,$(foreach u,.service @.service,units/postern-due$u=$(unitdir)/postern-now$u))
 PLACED_LISTENERS = $(if $(filter 0,$(SYSTEMD)),,$(foreach l,$(LISTENERS),$(call listener,$l)))
-listener = $(foreach u,.socket @.service,units/postern$u=$(unitdir)/postern-$(firstword $(subst :, ,$1))$u)
-PLACED = $(PLACED_PROGRAMS) $(PLACED_SCRIPTS) $(PLACED_DATA) $(PLACED_PICTURES) $(PLACED_NOW) $(PLACED_LISTENERS)
+PLACED_BUSY = $(if $(filter 0,$(SYSTEMD)),,$(foreach l,$(LISTENERS),$(call busy,$l)))
+profile = $(firstword $(subst :, ,$1))
+busy = $(foreach u,.socket .service,units/postern-busy$u=$(unitdir)/postern-busy-$(profile)$u)
+listener = $(foreach u,.socket @.service,units/postern$u=$(unitdir)/postern-$(profile)$u)
+PLACED = $(PLACED_PROGRAMS) $(PLACED_SCRIPTS) $(PLACED_DATA) $(PLACED_PICTURES) $(PLACED_NOW) $(PLACED_LISTENERS) $(PLACED_BUSY)
 places = $(foreach p,$(1),"$(DESTDIR)$(lastword $(subst =, ,$p))")
 
 # $(call put,LIST,COMMAND): the command makes $$new of $$from; then it takes the place of $$to, in one step.
@@ -382,6 +385,8 @@ AS_NOW = sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|; s|postern
 	-e 's|retry mail that is due|deliver all that waits|' \
 	-e 's|look for mail that is due|there is a network again|'
 at_port = sed -e 's|:25$$|:$(lastword $(subst :, ,$1))|; s|port 25|port $(lastword $(subst :, ,$1))|'
+busy_at_port = sed -e 's|postern-busy|&-$(profile)|g; s|postern\.socket|postern-$(profile).socket|g' \
+	-e 's|-p postern$$|-p $(profile)|' | $(at_port)
 DATA = $(INSTALL_DATA) /dev/stdin "$$new"
 
 install: all
@@ -389,7 +394,8 @@ install: all
 	@$(call put,$(PLACED_PICTURES),$(INSTALL_DATA) $$from "$$new")
 	@$(call put,$(PLACED_NOW),$(EDIT) $$from | $(AS_NOW) | $(DATA))
 	@$(foreach l,$(if $(PLACED_LISTENERS),$(LISTENERS)),\
-		$(call put,$(call listener,$l),$(EDIT) $$from | $(call at_port,$l) | $(DATA));)
+		$(call put,$(call listener,$l),$(EDIT) $$from | $(call at_port,$l) | $(DATA)); \
+		$(call put,$(call busy,$l),$(EDIT) $$from | $(call busy_at_port,$l) | $(DATA));)
 	@$(call put,$(PLACED_SCRIPTS),$(EDIT) $$from | $(INSTALL_SCRIPT) -m 755 /dev/stdin "$$new")
 	@$(call put,$(PLACED_PROGRAMS),$(INSTALL_PROGRAM) $$from "$$new")
 

@@ -231,9 +231,10 @@ turn_all_away(struct session *s, int listeners, enum reply r, int status)
 
 /* In a worker's process. */
 static int
-work(void *ctx, int monitor, enum pool_role role)
+work(void *ctx, int monitor, enum pool_role role, const struct source *own)
 {
 	struct worker_terms *t = ctx;
+	t->session->source = *own;
 	t->session->monitor = monitor;
 	return worker_main(t, role);
 }

@@ -115,10 +115,11 @@ struct conf_submission {
 
 /* An smtpd that serves many clients (process/pool.h). */
 struct conf_busy {
-	int64_t sessions; /* clients at once */
-	int64_t spare;    /* sessions that wait for one */
-	int64_t reuse;    /* clients of one session, one after the other */
-	int64_t idle;     /* s; without a client for so long, it ends */
+	int64_t sessions;   /* clients at once */
+	int64_t per_source; /* ... of one network (process/sources.h); 0: any number */
+	int64_t spare;      /* sessions that wait for one */
+	int64_t reuse;      /* clients of one session, one after the other */
+	int64_t idle;       /* s; without a client for so long, it ends */
 };
 
 /*

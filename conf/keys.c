@@ -63,6 +63,7 @@ static const struct key keys[] = {
 	KEY(recipient_map, submission.recipient_map, PATHNAME, NULL, 0, 0)
 	KEY(guard, submission.guard, GUARD, NULL, 0, 0)
 	KEY(busy_sessions, busy.sessions, NUMBER, "1000", 1, 10000)
+	KEY(busy_per_source, busy.per_source, NUMBER, "50", 0, 10000)
 	KEY(busy_spare, busy.spare, NUMBER, "8", 1, 1000)
 	KEY(busy_reuse, busy.reuse, NUMBER, "100", 1, 1000000)
 	KEY(busy_idle, busy.idle, SECONDS, "1m", 1, 30 * DAY)

@@ -186,6 +186,8 @@ enum counters_class {
 		"421 4.3.2 %h Error: service shutting down") \
 	C(REFUSED_CROWDED, "refused_crowded", "replies", \
 		"421 4.3.2 %h Error: too many connections, try again later") \
+	C(REFUSED_SOURCE, "refused_source", "replies", \
+		"421 4.7.0 %h Error: too many connections from your network at once") \
 	C(REFUSED_NO_QUEUE, "refused_no_queue", "replies", \
 		"421 4.3.0 %h Error: queue not available") \
 	C(REFUSED_NO_SESSION, "refused_no_session", "replies", \

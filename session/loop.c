@@ -82,12 +82,15 @@ learn_from_proxy(struct session *s)
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;
 }
 
-/* What it may do follows from where it is; that it came is logged and counted. */
+/*
+ * What it may do follows from where it is; that it came is logged and counted. Whose it is must be
+ * known for that: what comes by a proxy is not the proxy's.
+ */
 static void
-receive_client(struct session *s)
+receive_client(struct session *s, bool known)
 {
 	session_forget(s);
-	if (!peer_is_local(&s->client.peer, &s->conf.receive))
+	if (known && !peer_is_local(&s->client.peer, &s->conf.receive))
 		quota_client(&s->client.quota, &s->client.peer.addr, s->conf.receive.limit_window);
 	struct log_fields f = session_event(s, "connected");
 	log_event(LOG_INFO, &f, "connection from %s", s->client.peer.text);
@@ -109,28 +112,50 @@ refuse_without_word(const struct session *s, const char *why)
 	log_event(LOG_NOTICE, &f, "refused %s: %s", s->client.peer.text, why);
 }
 
+/*
+ * Is there room for it beside all others of its network? A client with the rights of this host has
+ * it; a proxy's is asked for when it is known, by its own address.
+ */
+static bool
+has_room(const struct session *s)
+{
+	return peer_is_local(&s->client.peer, &s->conf.receive) ||
+		sources_take(&s->source, sources_network(&s->client.peer.addr),
+			s->conf.busy.per_source);
+}
+
+/* What there is against this connection; R_GREETING: nothing. */
+static enum reply
+admit(const struct session *s)
+{
+	if (!session_may(s, QUOTA_CONNECTIONS))
+		return R_QUOTA;
+	return has_room(s) ? R_GREETING : R_SOURCE;
+}
+
 /* Finds out who the client is and what it may do. False: the connection ends. */
 static bool
 meet_client(struct session *s)
 {
 	if (peer_is_proxy(&s->client.peer, &s->conf.receive) && !learn_from_proxy(s))
 		return false;
-	receive_client(s);
+	receive_client(s, true);
 	if (!begins_secure(s))
 		return true;
-	if (session_may(s, QUOTA_CONNECTIONS))
+	enum reply r = admit(s);
+	if (r == R_GREETING)
 		return secure_handshake(s);
 	/* A reply would cost the handshake that is to be saved. */
-	refuse_without_word(s, "too many connections from its network");
+	refuse_without_word(s, r == R_QUOTA ? "too many connections from its network"
+					    : "too many connections from its network at once");
 	return false;
 }
 
 static enum reply
 greeting(struct session *s)
 {
-	if (!session_may(s, QUOTA_CONNECTIONS))
-		return R_QUOTA;
-	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
+	enum reply r = admit(s);
+	return r == R_GREETING && spoke_early(s) ? R_TOO_EARLY : r;
 }
 
 /* What there is to know of a session only when it is over. */
@@ -193,7 +218,7 @@ void
 loop_turn_away(struct session *s)
 {
 	counters_one(COUNTER_CONNECTIONS);
-	receive_client(s);
+	receive_client(s, !peer_is_proxy(&s->client.peer, &s->conf.receive));
 	bool may = session_may(s, QUOTA_CONNECTIONS);
 	if (begins_secure(s))
 		refuse_without_word(s, "too many connections");

@@ -97,6 +97,7 @@ enum reply_kind {
 	X(TIMEOUT, "421", "4.4.2 %h Error: timeout exceeded", CLOSE) \
 	X(STOPPING, "421", "4.3.2 %h Error: service shutting down", CLOSE) \
 	X(CROWDED, "421", "4.3.2 %h Error: too many connections, try again later", CLOSE) \
+	X(SOURCE, "421", "4.7.0 %h Error: too many connections from your network at once", CLOSE) \
 	X(NO_QUEUE, "421", "4.3.0 %h Error: queue not available", CLOSE) \
 	X(NO_SESSION, "421", "4.3.0 %h Error: no process for this connection", CLOSE) \
 	X(NO_CONFIG, "421", "4.3.5 Error: server configuration problem", CLOSE)

@@ -149,7 +149,7 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	enum reply_kind kind = reply_row(r)->kind;
 	if (kind == REPLY_ERROR || kind == REPLY_CLOSE) {
 		log_refused(s, r, what);
-		session_count(s, QUOTA_ERRORS, r != R_CROWDED);
+		session_count(s, QUOTA_ERRORS, r != R_CROWDED && r != R_SOURCE);
 		counters_one(COUNTER_ERRORS);
 		if (kind == REPLY_ERROR && (++s->client.errors >= s->conf.receive.max_errors ||
 						   !session_may(s, QUOTA_ERRORS))) {
@@ -161,7 +161,8 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	}
 	say_reply(s, r);
 	/* A client over its quota gets no time; nor do those who find no place. */
-	s->client.linger = kind == REPLY_CLOSE && r != R_QUOTA && r != R_CROWDED;
+	s->client.linger =
+		kind == REPLY_CLOSE && r != R_QUOTA && r != R_CROWDED && r != R_SOURCE;
 	return kind != REPLY_CLOSE && kind != REPLY_LEAVE && !s->client.stream.broken;
 }
 

@@ -22,6 +22,7 @@ session_end(struct session *s)
 {
 	struct client *c = &s->client;
 	session_drop(s);
+	sources_leave(&s->source);
 	if (c->tls_ready >= 0)
 		close(c->tls_ready);
 	transaction_wipe(&c->transaction);

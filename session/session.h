@@ -22,6 +22,7 @@
 #include "process/counters.h"
 #include "process/log.h"
 #include "process/quota.h"
+#include "process/sources.h"
 #include "queue/spool.h"
 #include "session/helper.h"
 #include "session/peer.h"
@@ -77,6 +78,7 @@ struct session {
 	struct conf conf;
 	struct spool spool;
 	struct quota counts;      /* the table that is counted in, if there is one; of no client */
+	struct source source;     /* of a pool's: where its client's network is written down */
 	int monitor;              /* requests go there (request.h) */
 	const struct people *people; /* names of users; NULL: nothing depends on them */
 	const volatile int *stop; /* set by a signal */

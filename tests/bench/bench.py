@@ -4,8 +4,8 @@ Every case runs in rounds, in each of which every server has its turn, in an ord
 with the same load: 20 clients of smtp-source, messages of 10 KB. A first round is not counted.
 Figures are medians; a ratio is the median of the ratios of single rounds, so that what slows the
 machine down for a while slows both. BENCH_ROUNDS (default 5) says how many, BENCH_ONLY limits the
-run to the cases whose name contains it. A turn in which mail is refused or stays away is counted as
-failed.
+run to the cases whose name contains it, BENCH_OTHER adds a busy Postern of another build. A turn in
+which mail is refused or stays away is counted as failed.
 
 	accept, one      a connection for each message; delivery is held
 	accept, many     20 connections
@@ -250,12 +250,16 @@ def compare(say):
     xinetd = servers.Postern("xinetd", 2525)
     activate = servers.Postern("socket-activate", 2526)
     busy = servers.Postern("busy", 2527)
+    accepting = [xinetd, activate, busy]
+    other = servers.BENCH / "other"
+    if other.exists():
+        accepting = [busy, servers.Postern("busy", 2528, other)]
     say(f"20 clients, {SIZE} octets a message, {rounds} rounds; {os.cpu_count()} processors, "
-        f"Linux {os.uname().release}")
+        f"Linux {os.uname().release}; on {os.environ.get('BENCH_FS') or 'what BENCH_DIR has'}")
     say(f"{'case':<14}{'server':<26}{'msgs/s':>8} {'min-max':>12} {'x Postfix':>18}"
         f"{'CPU ms':>9} {'x Postfix':>18}{'flushes':>9}")
     for name, turn, load, n in (c for c in CASES if os.environ.get("BENCH_ONLY", "") in c[0]):
-        who = [xinetd, activate, busy, postfix] if turn is Accept else [activate, postfix]
+        who = [*accepting, postfix] if turn is Accept else [activate, postfix]
         for line in lines(name, run_case(who, turn, load, n, rounds), postfix):
             say(line)
     say("CPU and flushes: for each message, by the server and its device; all programs share the "

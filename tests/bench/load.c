@@ -1,7 +1,10 @@
 /*
- * load COUNT CLIENTS PORT [message]: COUNT connections to 127.0.0.1, CLIENTS at a time. Each reads
- * until the server closes it; with "message" it sends one first, as soon as it is greeted, and hears
- * that it was taken. Prints connections per second. It is small, for it runs beside what is measured.
+ * load COUNT CLIENTS PORT [message | quit [RATE]]: COUNT connections to 127.0.0.1, CLIENTS at a time.
+ * Each reads until the server closes it; with "message" it sends one first, as soon as it is greeted,
+ * and hears that it was taken; with "quit" it says that, prints a line "begun greeted greeting", in
+ * ms of the monotonic clock, and no more than RATE begin in a second. At the end a line of connections
+ * per second. The first that fails ends its client, and this with 1 at the end. It is small, for it
+ * runs beside what is measured.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -24,11 +27,12 @@ say(int fd, const char *what)
 		exit(2);
 }
 
+static char heard[4096];
+
 /* Reads until this was said. */
 static void
 hear(int fd, const char *what)
 {
-	char heard[4096];
 	size_t n = 0;
 	for (ssize_t k; n < sizeof(heard) - 1; n += (size_t)k) {
 		heard[n] = '\0';
@@ -41,14 +45,40 @@ hear(int fd, const char *what)
 	exit(3);
 }
 
+static double
+seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Says QUIT, and tells when this began and what it was greeted with. */
 static void
-connection(const struct sockaddr_in *to, int message)
+leave(int fd, double begun)
+{
+	char line[512];
+	int n = snprintf(line, sizeof(line), "%.1f %.1f %.*s\n", begun * 1e3, seconds() * 1e3,
+		(int)strcspn(heard, "\r\n"), heard);
+	say(fd, "QUIT\r\n");
+	hear(fd, "221 ");
+	if (write(STDOUT_FILENO, line, (size_t)n) != n)
+		exit(5);
+}
+
+static void
+connection(const struct sockaddr_in *to, int message, int quit)
 {
 	char rest[4096];
+	double begun = seconds();
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
 		exit(4);
-	hear(fd, "220 ");
+	hear(fd, quit ? "\r\n" : "220 ");
+	if (strncmp(heard, "220 ", 4) != 0)
+		exit(3);
+	if (quit)
+		leave(fd, begun);
 	if (message) {
 		say(fd, dialogue);
 		hear(fd, "\r\n354 ");
@@ -63,22 +93,25 @@ connection(const struct sockaddr_in *to, int message)
 int
 main(int argc, char **argv)
 {
-	struct timespec a, b;
+	double begin = seconds();
 	if (argc < 4)
 		return 64;
+	int quit = argc > 4 && strcmp(argv[4], "quit") == 0, message = argc > 4 && !quit;
+	double rate = argc > 5 ? atof(argv[5]) : 0;
 	int count = atoi(argv[1]), clients = atoi(argv[2]), wrong = 0, status;
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[3])),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	clock_gettime(CLOCK_MONOTONIC, &a);
 	for (int i = 0; i < clients; i++)
 		if (fork() == 0) {
-			for (int k = i; k < count; k += clients)
-				connection(&to, argc > 4);
+			for (int k = i; k < count; k += clients) {
+				for (double left; rate > 0 && (left = begin + k / rate - seconds()) > 0;)
+					usleep((useconds_t)(left * 1e6));
+				connection(&to, message, quit);
+			}
 			exit(0);
 		}
 	while (wait(&status) > 0)
 		wrong |= status;
-	clock_gettime(CLOCK_MONOTONIC, &b);
-	printf("%.1f\n", count / ((double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9));
+	printf("%.1f\n", count / (seconds() - begin));
 	return wrong != 0;
 }

@@ -98,9 +98,10 @@ def wait_for_port(port):
 class Postern:
     """Under one acceptor; `port` both accepts and delivers, as `prepare` says."""
 
-    def __init__(self, acceptor, port):
-        self.name = f"Postern, {acceptor}"
+    def __init__(self, acceptor, port, programs=BENCH):
+        self.name = f"Postern, {acceptor}" + (", other" if programs != BENCH else "")
         self.port = port
+        self.smtpd = programs / "smtpd"
         self.due = None # what `release` started; its times count until the next one
         self.spool = BENCH / "spool"
         for directory in (self.spool, pathlib.Path("/run/postern")):
@@ -125,10 +126,10 @@ class Postern:
 
     def socket_activate(self):
         return [*self.postern_user(), "systemd-socket-activate", "--accept", "--inetd", "-l",
-                f"127.0.0.1:{self.port}", BENCH / "smtpd", "-c", BENCH / "postern.conf"]
+                f"127.0.0.1:{self.port}", self.smtpd, "-c", BENCH / "postern.conf"]
 
     def busy(self):
-        return [*self.postern_user(), BENCH / "smtpd", "-c", BENCH / "postern.conf", "--listen",
+        return [*self.postern_user(), self.smtpd, "-c", BENCH / "postern.conf", "--listen",
                 f"127.0.0.1:{self.port}"]
 
     def prepare(self, hold):

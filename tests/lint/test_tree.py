@@ -51,7 +51,8 @@ TOPS = "|".join(sorted(re.escape(p.name) for p in TOP.iterdir() if p.name not in
 def listeners():
     """Names of units that `make install` makes of those of port 25 and of the timer."""
     words = re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text_of(TOP / "Makefile"))[1])
-    return [f"postern-{name}{kind}" for name in words for kind in (".socket", "@.service")]
+    return [f"postern-{name}{kind}" for name in words for kind in (".socket", "@.service")] + \
+        [f"postern-busy-{name}{kind}" for name in words for kind in (".socket", ".service")]
 
 
 @pytest.mark.parametrize("path", named(
