@@ -24,7 +24,7 @@
 enum {
 	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
-	CONF_KEYS_MAX = 100,     /* rows of the table in keys.c */
+	CONF_KEYS_MAX = 150,     /* rows of the table in keys.c */
 	ROUTE_NAME = 63,         /* octets */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
