@@ -87,6 +87,7 @@ static const struct preset {
 	{ "lan", "tls_legacy=yes" },       /* printers and cameras */
 	{ "local", "local_users=yes" },    /* a UNIX socket, for sendmail */
 	{ "local", "relay_local=yes" },    /* who else is on loopback does not matter there */
+	{ "local", "tls=off" },            /* no network lies between */
 };
 
 /* The common part is over. */

@@ -17,6 +17,7 @@ enum {
 	TIME_COMMAND = 300,
 	TIME_BLOCK = 180,
 	TIME_END = 600,
+	TIME_LAST_WORD = 5, /* of one to whom nothing can be said any more */
 };
 
 int64_t
@@ -100,6 +101,13 @@ hear(struct talk *t, int64_t deadline, int usual)
 	return lost(t, STREAM_FLOOD);
 }
 
+/* Until when there may be an answer; where nothing could be said there is a last word, or none. */
+static int64_t
+answer_by(const struct talk *t, int64_t deadline)
+{
+	return t->stream.broken ? talk_patience(TIME_LAST_WORD) : deadline;
+}
+
 /* Says a command and hears the reply. */
 static int
 ask(struct talk *t, const struct buf *command, int usual)
@@ -108,8 +116,8 @@ ask(struct talk *t, const struct buf *command, int usual)
 	if (command->err != 0)
 		return EX_DATAERR;
 	stream_put(&t->stream, buf_span(command), deadline);
-	(void)stream_flush(&t->stream, deadline); /* if it failed there may be a word why */
-	return hear(t, deadline, usual);
+	(void)stream_flush(&t->stream, deadline);
+	return hear(t, answer_by(t, deadline), usual);
 }
 
 /* "220 NAME ESMTP ..." */
@@ -214,7 +222,7 @@ talk_end(struct talk *t)
 	if (!t->stream.broken)
 		stream_put(&t->stream, span_of(".\r\n"), deadline);
 	(void)stream_flush(&t->stream, deadline);
-	int status = hear(t, deadline, EX_DATAERR);
+	int status = hear(t, answer_by(t, deadline), EX_DATAERR);
 	return status == EX_OK && t->code / 100 != 2 ? lost(t, STREAM_BAD) : status;
 }
 

@@ -24,6 +24,8 @@ def host(tmp_path_factory):
     with sysd_machine.booted(tmp_path_factory.mktemp("machine")) as m:
         clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
         subprocess.run(["make", "-s", "-C", str(TOP), "install-mta", f"DESTDIR={m.root}", "PREFIX=/usr"], env=clean, check=True)
+        with open(m.root / "etc/postern/postern.conf", "a", encoding="ascii") as f:
+            f.write("linger = 0s\n") # a second for each test
         (m.root / "etc/mailname").write_text("site.example\n")
         (m.root / "etc/aliases").write_text(f"root: {RECIPIENT}\n")
         m.systemctl("enable", "--now", "postern-local.socket")

@@ -45,6 +45,11 @@ class Local:
         self.thread.join(SECONDS)
         self.listener.close()
 
+    def rest(self):
+        """Until every smtpd that was started has ended."""
+        for p in list(self.postern.started):
+            p.wait(SECONDS)
+
     def environment(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
         return kept | {"POSTERN_SOCKET": str(self.path), "POSTERN_ALIASES": str(self.aliases),

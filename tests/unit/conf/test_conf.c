@@ -761,6 +761,38 @@ test_profiles(void **state)
 	}
 }
 
+/* The socket of this host's users: what is said of its network is not meant, until a section says so. */
+static void
+test_profile_local(void **state)
+{
+	(void)state;
+#define STRICT "relay_local = no\ntls = implicit\ntls_certificate = /c\n"
+	static const struct {
+		const char *file, *profile;
+		enum conf_bool users, local;
+		enum conf_tls_mode tls;
+	} rows_of[] = {
+		{ STRICT, NULL, CONF_NO, CONF_NO, TLS_IMPLICIT },
+		{ STRICT, "postern", CONF_NO, CONF_NO, TLS_IMPLICIT },
+		{ STRICT, "local", CONF_YES, CONF_YES, TLS_OFF },
+		{ "", "local", CONF_YES, CONF_YES, TLS_OFF },
+		{ "[local]\nlocal_users = no\nrelay_local = no\n", "local", CONF_NO, CONF_NO, TLS_OFF },
+		{ "local_users = yes\n", "smtp", CONF_YES, CONF_YES, TLS_STARTTLS },
+	};
+	for (size_t i = 0; i < ROWS(rows_of); i++) {
+		struct conf c;
+		struct buf why = buf_new(1000);
+		assert_int_equal(load_for(&c, span_of(rows_of[i].file), "max_size=64K",
+			rows_of[i].profile, &why), 0);
+		assert_int_equal(c.receive.local_users, rows_of[i].users);
+		assert_int_equal(c.receive.relay_local, rows_of[i].local);
+		assert_int_equal(c.tls.mode, rows_of[i].tls);
+		assert_string_equal(c.receive.local_senders, "*=*");
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
 static void
 test_missing(void **state)
 {
@@ -858,6 +890,7 @@ main(void)
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_crowded_environment),
 		cmocka_unit_test(test_profiles),
+		cmocka_unit_test(test_profile_local),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_example),
