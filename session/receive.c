@@ -47,10 +47,10 @@ count_message(const struct transaction *t)
 static void
 log_changes(struct session *s)
 {
-	enum { CHANGES = TRANSACTION_CHANGES + REWRITE_LOG + 2 };
+	enum { CHANGES = SUBMIT_CHANGES + REWRITE_LOG + 2 };
 	struct log_fields f = session_event(s, "rewritten");
 	auto_buf b = buf_new(CHANGES);
-	transaction_changes(&s->client.transaction, &b);
+	submit_changes(&s->client.transaction.submit, &b);
 	if (b.n > 0)
 		log_event(LOG_INFO, &f, "%s: rewritten: %.*s", s->client.transaction.draft.id,
 			(int)b.n, b.p);
@@ -66,7 +66,7 @@ finish_data(struct session *s)
 	if (r == R_QUEUED) {
 		struct log_fields f = session_event(s, "accepted");
 		char added[REWRITE_NAMES];
-		rewrite_names(transaction_added(t), added);
+		rewrite_names(submit_added(&t->submit), added);
 		count_message(&s->client.transaction);
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
