@@ -47,10 +47,10 @@ count_message(const struct transaction *t)
 static void
 log_changes(struct session *s)
 {
-	enum { CHANGES = TRANSACTION_CHANGES + REWRITE_LOG + 2 };
+	enum { CHANGES = SUBMIT_CHANGES + REWRITE_LOG + 2 };
 	struct log_fields f = session_event(s, "rewritten");
 	auto_buf b = buf_new(CHANGES);
-	transaction_changes(&s->client.transaction, &b);
+	submit_changes(&s->client.transaction.submit, &b);
 	if (b.n > 0)
 		log_event(LOG_INFO, &f, "%s: rewritten: %.*s", s->client.transaction.draft.id,
 			(int)b.n, b.p);
@@ -62,7 +62,7 @@ log_accepted(struct session *s, const struct transaction *t)
 {
 	char size[24], recipients[16], user[LIMIT_LOG_TEXT], added[REWRITE_NAMES];
 	struct log_fields f = session_event(s, "accepted");
-	rewrite_names(transaction_added(t), added);
+	rewrite_names(submit_added(&t->submit), added);
 	snprintf(size, sizeof(size), "%lld", (long long)t->size);
 	snprintf(recipients, sizeof(recipients), "%d", t->draft.recipients);
 	f.size = size;

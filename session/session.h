@@ -7,6 +7,7 @@
  *	receive   the data of a message: DATA and BDAT
  *	say       writes replies
  *	offers    what EHLO offers to this client
+ *	submit    what becomes of mail of our own
  *
  * Here is what these share. What a transaction accepts is decided in session/transaction.c; the
  * texts stand in session/reply.h.

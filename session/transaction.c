@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include "conf/guard.h"
 #include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -10,60 +9,13 @@
 #include "mail/alabel.h"
 #include "mail/lane_name.h"
 #include "mail/match.h"
-#include "mail/xtext.h"
 #include "session/arguments.h"
 
 enum {
 	RECEIVED_MAX = 4096,
 	HELO_SHOWN = 200, /* octets of a name that has to be escaped: it stands in one line */
 	HELD_MAX = 64 * 1024, /* octets of a header; what a longer one needs is not waited for */
-	ORCPT_MOST = 500,     /* RFC 3461 section 4.2 */
 };
-
-/* Begins what the log says of an address. */
-static void
-note(struct transaction *t, const char *what, struct span was)
-{
-	buf_printf(&t->changes, "%s%s <", t->changes.n > 0 ? "; " : "", what);
-	buf_escape(&t->changes, was, LIMIT_ADDRESS);
-	buf_puts(&t->changes, "> became");
-}
-
-static void
-note_new(struct transaction *t, struct span address)
-{
-	buf_puts(&t->changes, " <");
-	buf_escape(&t->changes, address, LIMIT_ADDRESS);
-	buf_puts(&t->changes, ">");
-}
-
-/* The sender in the envelope, which is not the one that was given if that is rewritten. */
-static struct span
-settle_sender(struct transaction *t, const struct conf *conf, const struct rights *may,
-	struct span given, char room[static SUBMISSION_SENDER])
-{
-	if (may->submitter == 0)
-		return given;
-	struct span sender = submission_sender(conf, given, room);
-	if (!span_eq(sender, given)) {
-		note(t, "sender", given);
-		note_new(t, sender);
-	}
-	return sender;
-}
-
-/* What is to be done to the header of this client's mail. */
-static void
-plan_header(struct transaction *t, const struct conf *conf, const struct rights *may)
-{
-	t->rewrites = false;
-	if (may->submitter == 0)
-		return;
-	t->rewrite.plan = submission_plan(conf, may->submitter);
-	t->rewrite.plan.id = t->draft.id;
-	t->rewrite.plan.from = span_of(t->reverse);
-	t->rewrites = rewrite_needed(&t->rewrite.plan);
-}
 
 enum reply
 transaction_mail(struct transaction *t, const struct spool *s, const struct conf *conf,
@@ -88,17 +40,16 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	if (r != R_FINE)
 		return r;
 	a.env.whole = a.env.ret == RET_FULL && may->any_domain; /* else it could carry spam (E10) */
-	t->changes = buf_new(TRANSACTION_CHANGES);
-	t->originals = buf_new(TRANSACTION_ORIGINALS);
-	a.env.sender = settle_sender(t, conf, may, a.sender.whole, room);
+	submit_begin(&t->submit, conf, may->submitter, &t->draft);
+	a.env.sender = submit_sender(&t->submit, a.sender.whole, room);
 	if (draft_begin(&t->draft, s, &a.env) < 0) {
-		buf_free(&t->changes);
+		submit_end(&t->submit);
 		return R_QUEUE_ERROR;
 	}
 	draft_leave_free(&t->draft, conf->receive.min_free);
 	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.env.sender.n, a.env.sender.p);
 	buf_escape_text(t->sender, sizeof(t->sender), a.env.sender);
-	plan_header(t, conf, may);
+	submit_plan(&t->submit, span_of(t->reverse));
 	t->max_size = conf->receive.max_size;
 	t->body = a.env.body;
 	t->utf8 = a.env.utf8;
@@ -141,99 +92,6 @@ may_send_to(const struct conf *conf, const struct rights *may, const struct addr
 		(is_plain(to) && match_domain(conf->receive.relay_domains, span_of(lane)));
 }
 
-/* One of the addresses that mail for a recipient goes to. */
-static int
-add_recipient(struct transaction *t, const struct conf *conf, struct span address,
-	const struct terms *terms)
-{
-	char lane[LANE_NAME_SIZE];
-	struct address a;
-	if (address_mailbox(address, &a) < 0 || lane_name_of(a.domain, lane) < 0)
-		return -EINVAL;
-	routes_lane(conf, span_of(t->reverse), lane);
-	if (draft_has(&t->draft, lane, address))
-		return 0; /* two that are now one */
-	t->utf8_address = t->utf8_address || alabel_needs_utf8(address);
-	return draft_recipient(&t->draft, lane, address, terms);
-}
-
-/* For whom is told what became of it: the recipient as it was given, where the client says none. */
-static void
-name_original(struct span given, struct terms *terms, struct buf *orcpt)
-{
-	if (terms->orcpt.n > 0 || !span_is_ascii(given))
-		return;
-	buf_puts(orcpt, "rfc822;");
-	xtext_encode(orcpt, given);
-	if (orcpt->err == 0)
-		terms->orcpt = buf_span(orcpt);
-}
-
-/* ... and for who looks at a message that guard sent elsewhere. */
-static void
-show_original(struct transaction *t, struct span given)
-{
-	char line[sizeof("X-Original-To: \r\n") + ALABEL_ADDRESS], room[ALABEL_ADDRESS];
-	given = alabel_address(given, room);
-	snprintf(line, sizeof(line), "X-Original-To: %.*s\r\n", (int)given.n, given.p);
-	buf_puts(&t->originals, line);
-}
-
-/* The addresses, each with LF, that get the mail of one recipient: all of them, or none. */
-static enum reply
-add_others(struct transaction *t, const struct conf *conf, struct span given, struct span others,
-	struct terms *terms)
-{
-	struct draft_mark before = draft_mark(&t->draft);
-	size_t told = t->changes.n;
-	auto_buf orcpt = buf_new(ORCPT_MOST);
-	int r = 0;
-	name_original(given, terms, &orcpt);
-	note(t, "recipient", given);
-	while (others.n > 0 && r == 0) {
-		struct span to = span_cut(&others, '\n');
-		r = add_recipient(t, conf, to, terms);
-		if (r == 0 && t->draft.recipients > conf->receive.max_recipients)
-			r = -E2BIG;
-		note_new(t, to);
-	}
-	if (r < 0) {
-		draft_return(&t->draft, &before);
-		t->changes.n = told;
-		return r == -EINVAL ? R_RCPT_SYNTAX : R_TOO_MANY_RCPT;
-	}
-	if (submission_redirects(conf))
-		show_original(t, given);
-	return R_RCPT_OK;
-}
-
-/* Where the mail goes: that of one of our own clients may go elsewhere, or nowhere. */
-static enum reply
-settle_recipient(struct transaction *t, const struct conf *conf, const struct rights *may,
-	const struct address *to, const char *lane, struct terms *terms)
-{
-	auto_buf others = buf_new(SUBMISSION_RECIPIENTS);
-	enum submission_verdict v = SUBMISSION_AS_GIVEN;
-	if (may->submitter != 0)
-		v = submission_recipients(conf, to, &others);
-	if (may->submitter != 0 && !submission_may_report(conf, span_of(t->reverse)))
-		terms->notify = NOTIFY_NEVER; /* a report is mail, too */
-	switch (v) {
-	case SUBMISSION_SUNK:
-		lane = LANE_ROUTE GUARD_ROUTE;
-		break;
-	case SUBMISSION_GUARDED:
-		return R_GUARDED;
-	case SUBMISSION_TOO_LONG:
-		return R_RCPT_SYNTAX;
-	case SUBMISSION_ELSEWHERE:
-		return add_others(t, conf, to->whole, buf_span(&others), terms);
-	default:
-		break;
-	}
-	return draft_recipient(&t->draft, lane, to->whole, terms) < 0 ? R_TOO_MANY_RCPT : R_RCPT_OK;
-}
-
 enum reply
 transaction_rcpt(struct transaction *t, const struct conf *conf, const struct rights *may,
 	struct span arg, approve_fn *approve, void *ctx)
@@ -265,10 +123,10 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 		return r;
 	routes_lane(conf, span_of(t->reverse), lane);
 	bool first = t->draft.recipients == 0;
-	r = settle_recipient(t, conf, may, &a.to, lane, &a.terms);
+	r = submit_recipient(&t->submit, &a.to, lane, &a.terms);
 	if (r != R_RCPT_OK)
 		return r;
-	t->utf8_address = t->utf8_address || alabel_needs_utf8(given);
+	t->utf8_address = t->utf8_address || t->submit.utf8_address || alabel_needs_utf8(given);
 	if (first) {
 		char room[ALABEL_ADDRESS];
 		given = alabel_address(given, room);
@@ -342,7 +200,7 @@ add_received(struct transaction *t)
 		buf_printf(&b, "\r\n\ttls %s", trace->cipher);
 	buf_printf(&b, ";\r\n\t%s\r\n", date);
 	draft_body(&t->draft, buf_span(&b));
-	draft_body(&t->draft, buf_span(&t->originals));
+	draft_body(&t->draft, buf_span(&t->submit.originals));
 }
 
 /* Our field, and behind it what was held. */
@@ -395,10 +253,10 @@ transaction_start_data(struct transaction *t, const struct trace *trace, bool ch
 	t->trace = *trace;
 	t->traced = false;
 	t->size = 0;
-	if (t->rewrites) {
-		struct rewrite_plan plan = t->rewrite.plan;
+	if (t->submit.rewrites) {
+		struct rewrite_plan plan = t->submit.rewrite.plan;
 		plan.now = clock_wall();
-		rewrite_begin(&t->rewrite, &plan, keep, t);
+		rewrite_begin(&t->submit.rewrite, &plan, keep, t);
 	}
 }
 
@@ -431,8 +289,8 @@ take_piece(void *ctx, struct span piece)
 	header_feed(&t->header, piece);
 	if (judge(t) != R_QUEUED)
 		return;
-	if (t->rewrites)
-		rewrite_feed(&t->rewrite, piece);
+	if (t->submit.rewrites)
+		rewrite_feed(&t->submit.rewrite, piece);
 	else
 		keep(t, piece);
 }
@@ -469,26 +327,11 @@ transaction_finish(struct transaction *t, int *err)
 	enum reply r = judge(t);
 	if (r != R_QUEUED)
 		return r;
-	if (t->rewrites)
-		rewrite_end(&t->rewrite);
+	if (t->submit.rewrites)
+		rewrite_end(&t->submit.rewrite);
 	release(t);
 	*err = draft_commit(&t->draft);
 	return *err == 0 ? R_QUEUED : spool_failed(*err);
-}
-
-void
-transaction_changes(const struct transaction *t, struct buf *out)
-{
-	struct span header = t->rewrites ? rewrite_changes(&t->rewrite) : (struct span){ 0 };
-	buf_add(out, buf_span(&t->changes));
-	buf_puts(out, t->changes.n > 0 && header.n > 0 ? "; " : "");
-	buf_add(out, header);
-}
-
-unsigned
-transaction_added(const struct transaction *t)
-{
-	return t->rewrites ? t->rewrite.added : 0;
 }
 
 void
@@ -502,9 +345,7 @@ transaction_drop(struct transaction *t)
 {
 	draft_drop(&t->draft);
 	buf_free(&t->held);
-	buf_free(&t->changes);
-	buf_free(&t->originals);
-	rewrite_free(&t->rewrite);
+	submit_end(&t->submit);
 	t->open = false;
 }
 

@@ -13,20 +13,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "conf/submission.h"
+#include "conf/conf.h"
 #include "mail/chunk.h"
 #include "mail/dot.h"
 #include "mail/header.h"
 #include "mail/hops.h"
-#include "mail/rewrite.h"
 #include "queue/draft.h"
 #include "session/reply.h"
+#include "session/submit.h"
 
-enum {
-	TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8, /* an escaped address, and NUL */
-	TRANSACTION_CHANGES = 2000, /* octets of what the log says about changed addresses */
-	TRANSACTION_ORIGINALS = 64 * 1024, /* of recipients whose mail is redirected: 1000 or so */
-};
+enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
 
 /* Where a message came from and how, for its Received: field (section 4.4). */
 struct trace {
@@ -57,10 +53,7 @@ struct transaction {
 	bool traced;                      /* it was written */
 	struct buf held;                  /* the header so far, while it may need SMTPUTF8 or not */
 	bool folded;                      /* the first line would continue our Received: field */
-	bool rewrites;                    /* the header is rewritten, by */
-	struct rewrite rewrite;
-	struct buf changes;               /* of addresses in the envelope, for the log */
-	struct buf originals;             /* X-Original-To: fields, to come behind Received: */
+	struct submit submit;             /* what becomes of mail of our own */
 	int64_t size;                     /* octets of data so far */
 	struct draft draft;               /* large, and touched where it begins */
 };
@@ -109,13 +102,6 @@ enum reply transaction_chunk(struct transaction *t, struct span in);
  * caller drops it.
  */
 enum reply transaction_finish(struct transaction *t, int *err);
-
-/*
- * What was rewritten, for the log, behind transaction_finish and before transaction_drop: addresses
- * and what they became, and the fields that were added (REWRITE_*).
- */
-void transaction_changes(const struct transaction *t, struct buf *out);
-unsigned transaction_added(const struct transaction *t);
 
 /* Forgets the transaction. What was queued stays queued. */
 void transaction_drop(struct transaction *t);
