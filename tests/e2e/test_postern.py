@@ -141,7 +141,7 @@ def test_status(tool, postern, queued):
     assert {n: lane["messages"] for n, lane in lanes.items()} == {"one.example": 2, "two.example": 2}
     assert all(lane["next"] == 0 and not lane["down"] for lane in lanes.values())
     text = tool("status")
-    assert "4 messages in 2 lanes" in text and re.search(r"^ +2 +0 .* now  one\.example", text, re.M)
+    assert "4 messages in 2 lanes" in text and re.search(r"^ +2 +0 .* now +0  one\.example", text, re.M)
     tool("hold", queued[0])
     o, = tool.json("status")
     assert (o["messages"], o["held"]) == (2, 2)
@@ -184,7 +184,8 @@ def test_connections(tool, postern, world):
         world.sink.wait_connections()
         o = patience.until(lambda: (s := tool.json("status")[0])["lanes"] and s["lanes"][0]["at_work"] and s)
         assert {"host": f"127.0.0.2:{world.port}", "connections": 1} in o["hosts"]
-        assert "at work" in tool("status") and f"1 to 127.0.0.2:{world.port}" in tool("status")
+        assert o["lanes"][0]["connections"] == 1
+        assert re.search(r"at work +1  one\.example", tool("status")) and f"1 to 127.0.0.2:{world.port}" in tool("status")
         ident, = tool.ids()
         for command in ("remove", "bounce"): # it is not pulled away
             said, = tool.json(command, ident, status=LATER)
