@@ -317,6 +317,6 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
-	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells \
-	admin-scale run \
+	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
+	admin-scale \
 	install uninstall clean

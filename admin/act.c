@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin/progress.h"
 #include "admin/wake.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -69,6 +68,7 @@ tell(struct act *act, const struct lane *l, const char *id, int err)
 		buf_puts(&act->why, "it is not a whole message");
 	else if (err < 0 && act->why.n == 0)
 		buf_puts(&act->why, strerror(-err));
+	progress_clear(&act->bar);
 	if (act->admin->out.json)
 		tell_program(act, l, id,
 			err == 0 ? d->done : err == -EAGAIN ? "in_hand" : "failed");
@@ -151,6 +151,7 @@ do_one(void *ctx, const struct picked *found)
 	}
 	if (r != -ENOENT) { /* else it went by itself meanwhile */
 		act->n++;
+		progress_show(&act->bar, act->n);
 		tell(act, found->lane, found->id, r);
 	}
 	return true;
@@ -289,7 +290,9 @@ act_run(struct admin *a, int argc, char **argv, const struct act_deed *deed)
 	name_caller(&act);
 	progress_watch();
 	struct pick_visitor v = { do_one, end_lane, &act };
+	progress_begin(&act.bar, "messages", n);
 	(void)pick_each(&p, a, &v);
+	progress_end(&act.bar);
 	look_again(&act);
 	buf_free(&act.why);
 	return end(&act);

@@ -12,6 +12,7 @@
 
 #include "admin/admin.h"
 #include "admin/pick.h"
+#include "admin/progress.h"
 
 struct act;
 
@@ -37,6 +38,7 @@ struct act {
 	char who[64];       /* who does it, for the log */
 	char **others;      /* other lanes of messages that were seized; owned */
 	size_t n_others;
+	struct progress bar;
 	/* how it went */
 	int64_t patience;   /* ms that may still be waited for relays */
 	int64_t n, done, busy, failed;

@@ -30,7 +30,7 @@ struct gather {
 	bool listened[PORTS]; /* by anybody: who is connected there is a client */
 };
 
-/* "4: 0100007F:0019 0200007F:C350 01 ... <uid> ..." False: it is not a row. */
+/* "4: <here>:<port> <there>:<port> <state> ... <uid> ...", hexadecimal. False: it is not a row. */
 static bool
 read_row(const char *line, int words, struct row *r)
 {

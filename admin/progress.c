@@ -69,10 +69,16 @@ progress_show(struct progress *p, int64_t n)
 }
 
 void
-progress_end(struct progress *p)
+progress_clear(const struct progress *p)
 {
 	if (p->what != NULL && p->shown != 0)
 		fputs("\r\033[K", stderr);
+}
+
+void
+progress_end(struct progress *p)
+{
+	progress_clear(p);
 	p->what = NULL;
 }
 

@@ -24,6 +24,9 @@ void progress_begin(struct progress *p, const char *what, int64_t all);
 /* So many are done by now. */
 void progress_show(struct progress *p, int64_t n);
 
+/* Makes room for a line of text; the bar comes again behind it. */
+void progress_clear(const struct progress *p);
+
 /* Takes the bar away. */
 void progress_end(struct progress *p);
 

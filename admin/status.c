@@ -18,7 +18,6 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
-#include "lib/lock.h"
 #include "queue/held.h"
 
 enum { NUMBER = 32, ANSWER = 1200 };
@@ -30,7 +29,8 @@ struct status_lane {
 	int64_t oldest;   /* wall clock, s; 0: there is none */
 	int64_t next;     /* 0: now; INT64_MAX: all are held */
 	int attempts;     /* with the host down */
-	bool down, busy;  /* the host could not be reached; a relay is at it */
+	bool down;        /* the host could not be reached */
+	int couriers;     /* connections, made or being made; -1: no relay is at it */
 	struct buf last;  /* what was said last */
 };
 
@@ -68,15 +68,6 @@ count(int dir, char oldest[static ID_SIZE])
 			memcpy(oldest, id, ID_SIZE);
 	}
 	return n;
-}
-
-/* Whether a relay has the lock. Whoever may not ask is told that none has. */
-static bool
-is_busy(const struct lane *l)
-{
-	struct flock f = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
-	auto_fd fd = openat(l->dir, LANE_LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &f) == 0 && f.l_type != F_UNLCK;
 }
 
 /* What a host said last; of mail that was put off one by one, to the oldest. */
@@ -117,7 +108,7 @@ look_at_lane(const struct admin *a, struct status_lane *s)
 		s->down = st.down;
 		s->attempts = st.attempts;
 		s->next = next_of(&l);
-		s->busy = is_busy(&l);
+		s->couriers = lane_shown(&l);
 		find_last(s, &l, oldest);
 	}
 	lane_close(&l);
@@ -158,7 +149,7 @@ add_lane(struct status *s, const char *name)
 	char *copy = strdup(name);
 	if (copy == NULL)
 		return NULL;
-	s->v[s->n] = (struct status_lane){ .name = copy, .last = buf_new(ANSWER) };
+	s->v[s->n] = (struct status_lane){ .name = copy, .couriers = -1, .last = buf_new(ANSWER) };
 	return &s->v[s->n++];
 }
 
@@ -290,7 +281,8 @@ print_lane(struct out *o, const struct status_lane *l)
 	out_cellf(o, "%" PRId64, l->messages);
 	out_cellf(o, "%" PRId64, l->held);
 	out_cell(o, span_of(age));
-	out_cell(o, span_of(l->busy ? "at work" : when));
+	out_cell(o, span_of(l->couriers >= 0 ? "at work" : when));
+	out_cellf(o, "%d", l->couriers > 0 ? l->couriers : 0);
 	out_cell(o, span_of(l->name));
 	out_cell(o, buf_span(&l->last));
 }
@@ -303,6 +295,7 @@ print(struct out *o, const struct status *s)
 		{ "held", 6, true },
 		{ "oldest", 10, true },
 		{ "next try", 10, true },
+		{ "conn.", 5, true },
 		{ "lane", 28, false },
 		{ "last answer", 20, false },
 	};
@@ -334,10 +327,11 @@ print(struct out *o, const struct status *s)
 static json_t *
 lane_of(const struct status_lane *l)
 {
-	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:b, s:b, s:i, s:o}",
+	return json_pack("{s:o, s:I, s:I, s:o, s:o, s:b, s:i, s:b, s:i, s:o}",
 		"lane", out_string(span_of(l->name)), "messages", (json_int_t)l->messages,
 		"held", (json_int_t)l->held, "oldest", out_time(l->oldest),
-		"next", past_json_next(l->next), "at_work", l->busy, "down", l->down,
+		"next", past_json_next(l->next), "at_work", l->couriers >= 0,
+		"connections", l->couriers > 0 ? l->couriers : 0, "down", l->down,
 		"attempts", l->attempts, "last", l->last.n > 0 ? out_string(buf_span(&l->last))
 		: json_null());
 }

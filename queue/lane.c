@@ -22,6 +22,7 @@
 #include "lib/lock.h"
 
 enum {
+	LANE_SHOWN = 1000, /* octets of @lock that show how many are at the lane; it has none */
 	LANE_KEPT = LIMIT_REST, /* s until a lane that could not be removed is looked at again */
 };
 
@@ -115,6 +116,26 @@ lane_take(struct lane *l)
 {
 	int r = lock_exclusive(l->lock, 0, LOCK_WHOLE);
 	return r < 0 ? r : has_name(l) ? 0 : -ESTALE;
+}
+
+void
+lane_show(const struct lane *l, int before, int n)
+{
+	for (; before < n; before++)
+		(void)lock_shared(l->lock, LANE_SHOWN + before, 1);
+	for (; before > n; before--)
+		(void)lock_exclusive(l->lock, LANE_SHOWN + before - 1, 1);
+}
+
+int
+lane_shown(const struct lane *l)
+{
+	struct flock f = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LANE_SHOWN,
+		.l_len = 1 };
+	auto_fd fd = openat(l->dir, LANE_LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &f) < 0 || f.l_type == F_UNLCK)
+		return -1;
+	return f.l_type == F_RDLCK ? (int)f.l_len : 0;
 }
 
 void

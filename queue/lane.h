@@ -52,6 +52,16 @@ void lane_close(struct lane *l);
 /* Takes the lock. 0, -EAGAIN if another relay has it, -ESTALE if the lane was removed meanwhile. */
 int lane_take(struct lane *l);
 
+/*
+ * For people who look: the holder of the lock says that n are at the lane now, where `before` were,
+ * by the kind of its lock on octets of @lock behind all that there are. Nothing is written, and it
+ * is gone with the lock.
+ */
+void lane_show(const struct lane *l, int before, int n);
+
+/* How many; -1: nobody has the lock, or that cannot be seen. The lane's @lock need not be open. */
+int lane_shown(const struct lane *l);
+
 /* Why nothing is tried: read from @retry. */
 struct lane_state {
 	bool down;        /* the host could not be reached; new mail waits too */

@@ -7,6 +7,7 @@
  *	lane/<next hop>/@retry     mtime = nothing in this lane is due before; text = host is down
  *	tmp/<id>                   being received; locked by its writer
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
+ *	held/<next hop>/<id>       kept back by hand (held.h)
  *	relay/<host>/<login>/      lock and bell of the relay of a host and a login (bell.h)
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
  *	tended                     when somebody looked after the queue (tended.h)

@@ -22,3 +22,20 @@ def test_programs_are_replaced(where):
         with kept[name] as f:
             assert f.read() == (programs / name).read_bytes()
         assert (programs / name).stat().st_mode & 0o777 == 0o755
+
+
+def test_postern_finds_the_others(postern, world):
+    """It lies where users look for programs, and starts the relay that lies beside smtpd."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKEOVERRIDES")}
+    subprocess.run(["make", "-s", "-C", str(TOP), "install", f"DESTDIR={postern.where}", "PREFIX=/usr", f"B={BUILD}"],
+                   env=clean, check=True)
+    world.domain("dest.example")
+    postern.send("u@dest.example", max_connections=0)
+    words = postern.command("postern", "retry", "--all")
+    words[words.index(str(postern.build / "postern"))] = str(postern.where / "usr/bin/postern")
+    with open(postern.log, "ab") as log:
+        assert subprocess.run(words, stderr=log, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    world.sink.wait_messages(1)
+    postern.settled()
+    completion = (postern.where / "usr/share/bash-completion/completions/postern").read_text()
+    assert "complete -F _postern postern" in completion

@@ -5,10 +5,8 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import tempfile
-import time
 
 import pytest
 
@@ -39,7 +37,7 @@ class Tool:
                                check=False)
             err.seek(0)
             self.err = err.read()
-        assert p.returncode == status, (p.returncode, p.stdout, self.err)
+        assert status in (None, p.returncode), (p.returncode, p.stdout, self.err)
         return p.stdout
 
     def json(self, *arguments, **more):
@@ -143,7 +141,7 @@ def test_status(tool, postern, queued):
     assert {n: lane["messages"] for n, lane in lanes.items()} == {"one.example": 2, "two.example": 2}
     assert all(lane["next"] == 0 and not lane["down"] for lane in lanes.values())
     text = tool("status")
-    assert "4 messages in 2 lanes" in text and re.search(r"^ +2 +0 .* now  one\.example", text, re.M)
+    assert "4 messages in 2 lanes" in text and re.search(r"^ +2 +0 .* now +0  one\.example", text, re.M)
     tool("hold", queued[0])
     o, = tool.json("status")
     assert (o["messages"], o["held"]) == (2, 2)
@@ -163,9 +161,9 @@ def test_answers(tool, postern, world):
     postern.send("u@one.example")
     postern.settled(1)
     lane, = tool.json("status")[0]["lanes"]
-    assert "450 4.2.1 come back" in lane["last"] and not lane["down"] and lane["next"] > time.time()
+    assert "450 4.2.1 come back" in lane["last"] and not lane["down"] and lane["next"] > 0
     o, = tool.json("list")
-    assert o["attempts"] == 1 and o["last"] == lane["last"] and o["next"] > time.time()
+    assert o["attempts"] == 1 and o["last"] == lane["last"] and o["next"] > 0
     shown, = tool.json("show", o["id"])
     event, = shown["lanes"][0]["events"]
     assert event["event"] == "deferred" and event["text"] == lane["last"]
@@ -186,7 +184,8 @@ def test_connections(tool, postern, world):
         world.sink.wait_connections()
         o = patience.until(lambda: (s := tool.json("status")[0])["lanes"] and s["lanes"][0]["at_work"] and s)
         assert {"host": f"127.0.0.2:{world.port}", "connections": 1} in o["hosts"]
-        assert "at work" in tool("status") and f"1 to 127.0.0.2:{world.port}" in tool("status")
+        assert o["lanes"][0]["connections"] == 1
+        assert re.search(r"at work +1  one\.example", tool("status")) and f"1 to 127.0.0.2:{world.port}" in tool("status")
         ident, = tool.ids()
         for command in ("remove", "bounce"): # it is not pulled away
             said, = tool.json(command, ident, status=LATER)
@@ -219,7 +218,8 @@ def test_age(tool, postern, queued):
 def test_list(tool, queued):
     o = tool.json("list", queued[0])[0]
     assert o["sender"] == "joe@sender.example" and o["lane"] == "one.example" and o["size"] > 100
-    assert o["recipients"] == [{"address": "u@one.example", "state": "waiting"}] and abs(o["arrived"] - time.time()) < 3600
+    assert o["recipients"] == [{"address": "u@one.example", "state": "waiting"}]
+    assert o["arrived"] > 1_700_000_000
     text = tool("list")
     assert re.search(rf"^{queued[0]} .* joe@sender\.example +u@one\.example$", text, re.M) and "<>" in text
     tool("hold", queued[1])
@@ -424,6 +424,27 @@ def test_hold_some(tool, postern, queued):
     assert len(held(postern)) == 1
 
 
+def test_while_mail_flows(tool, postern, world):
+    """Relays deliver what is held and released all the time, each once; what is in hand stays where it is."""
+    domains = [f"d{i}.example" for i in range(4)]
+    for d in domains:
+        world.domain(d)
+    pairs = [(f"u{i}@{domains[i % 4]}", f"v{i}@{domains[(i + 1) % 4]}") for i in range(40)]
+    script = "EHLO c\n" + "".join(f"MAIL FROM:<a@sender.example>\nRCPT TO:<{a}>\nRCPT TO:<{b}>\nDATA\nSubject: x\n\nx\n.\n"
+                                  for a, b in pairs) + "QUIT\n"
+    assert postern.pipe(script).count("250 2.0.0 Ok: queued") == len(pairs)
+    for command in ("hold", "release") * 4:
+        with open(postern.log, "ab") as log: # some may be in hand, or gone
+            subprocess.run(tool.words(command, "--all", "--yes", max_connections=10), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.DEVNULL, stderr=log, check=False)
+        tool("list", status=None)
+    tool("release", "--all", "--yes", status=None, max_connections=10)
+    patience.until(lambda: (postern.make_due(), postern.due(), postern.rested(), not postern.messages())[-1])
+    assert held(postern) == []
+    arrived = sorted(r for m in world.sink.messages for r in m.recipients)
+    assert arrived == sorted(r for pair in pairs for r in pair)
+
+
 # ---- remove and bounce
 
 def test_remove(tool, postern, world, queued):
@@ -493,7 +514,7 @@ def test_retry(tool, postern, world):
     """One message, a lane, all: they are due, their relay hears of it, and what is held stays."""
     ids = put_off(tool, postern, world, "u@one.example", "v@one.example", "w@three.example", "x@two.example")
     tool("hold", ids[3])
-    assert tool.json("list", ids[0])[0]["next"] > time.time()
+    assert tool.json("list", ids[0])[0]["next"] > 0
     assert "1 of 1 messages in 1 lanes are due" in tool("retry", ids[0], max_connections=10)
     world.sink.wait_messages(1)
     postern.settled(2)
