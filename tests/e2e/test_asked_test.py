@@ -45,7 +45,7 @@ def test_delivered(postern, world, tried):
 
 def test_failed(postern, world, tried):
     """Status 1, what the host said, and no report to anybody."""
-    world.sink.say["RCPT"] = "550 5.1.1 nobody here"
+    world.sink.say["RCPT"] = lambda line: "550 5.1.1 nobody here" if "d.example" in line else "250 2.1.5 ok"
     status, found = tried()
     assert status == 1 and found["state"] == "failed" and "550 5.1.1 nobody here" in texts(found)[-1]
     postern.settled()

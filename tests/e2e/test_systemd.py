@@ -325,7 +325,16 @@ def test_postern_tells_the_story(machine, sink):
     said = machine.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "postern", "trace", ident,
                        check=False)
     assert "this user" in said
-    found = [json.loads(line) for line in machine.run("postern", "doctor", "--json", check=False).splitlines()]
+
+    def examined():
+        return [json.loads(line) for line in machine.run("postern", "doctor", "--json", check=False).splitlines()]
+    machine.systemctl("stop", "postern-due.timer")
+    try:
+        ill = [line for line in examined() if (line["check"], line["state"]) == ("units", "fail")]
+    finally:
+        machine.systemctl("start", "postern-due.timer")
+    assert len(ill) == 1 and ill[0]["advice"] == '"systemctl enable --now postern-due.timer"', ill
+    found = examined()
     states = {(line["check"], line["state"]) for line in found}
     assert ("units", "ok") in states and ("limits", "ok") in states and ("listener", "ok") in states, found
     assert not {("units", "fail"), ("units", "warn"), ("programs", "fail")} & states, found
