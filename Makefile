@@ -311,6 +311,8 @@ UNITS = postern.socket postern@.service postern-busy.socket postern-busy.service
 	postern-due@.service postern-due.timer
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
+# Sockets with a unit of their own among UNITS, postern-NAME.socket, whose service is that of all listeners.
+SIBLINGS =
 # Who calls when there is a network again.
 HOOKS = NetworkManager/dispatcher.d networkd-dispatcher/routable.d
 EXAMPLES = units/postern.conf units/hardened.conf units/postern.xinetd units/postern.cron \
@@ -323,6 +325,7 @@ MTA_LINKS = $(sbindir)/sendmail $(libdir)/sendmail $(bindir)/mailq $(bindir)/new
 # SOURCE=PLACE, for each. Without systemd there are no units, and nobody calls.
 own = $(libexecdir)/postern
 SYSTEMD_DATA = $(foreach u,$(UNITS),units/$u=$(unitdir)/$u) \
+	$(foreach s,$(SIBLINGS),units/postern@.service=$(unitdir)/postern-$s@.service) \
 	units/postern.sysusers=$(prefix)/lib/sysusers.d/postern.conf \
 	units/postern.tmpfiles=$(prefix)/lib/tmpfiles.d/postern.conf
 PLACED_PROGRAMS = $(foreach p,$(PROGRAMS),$(B)/$p=$(own)/$p) $(foreach p,$(COMMANDS),$(B)/$p=$(bindir)/$p)
