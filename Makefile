@@ -339,6 +339,8 @@ UNITS = postern.socket postern@.service postern-local.socket postern-busy.socket
 	postern-status.socket postern-status@.service postern-status.service postern-status.timer
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
+# Sockets with a unit of their own among UNITS, postern-NAME.socket, whose service is that of all listeners.
+SIBLINGS = local
 # Who calls when there is a network again.
 HOOKS = NetworkManager/dispatcher.d networkd-dispatcher/routable.d
 EXAMPLES = units/postern.conf units/hardened.conf units/postern.xinetd units/postern.cron \
@@ -354,7 +356,7 @@ MTA_LINKS = $(sbindir)/sendmail $(libdir)/sendmail $(bindir)/mailq $(bindir)/new
 # SOURCE=PLACE, for each. Without systemd there are no units, and nobody calls.
 own = $(libexecdir)/postern
 SYSTEMD_DATA = $(foreach u,$(UNITS),units/$u=$(unitdir)/$u) \
-	units/postern@.service=$(unitdir)/postern-local@.service \
+	$(foreach s,$(SIBLINGS),units/postern@.service=$(unitdir)/postern-$s@.service) \
 	units/postern.catalog=$(prefix)/lib/systemd/catalog/postern.catalog \
 	units/postern.sysusers=$(prefix)/lib/sysusers.d/postern.conf \
 	units/postern.tmpfiles=$(prefix)/lib/tmpfiles.d/postern.conf
