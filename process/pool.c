@@ -376,7 +376,7 @@ stop(struct pool *p, int64_t now)
 	p->end = STOPPING;
 	p->stopped = clock_deadline(STOP);
 	notify_say("STOPPING=1\nSTATUS=%d sessions finish their commands", p->crew.count[BUSY]);
-	crew_retire_all(&p->crew); /* they look for that before each client, and for signals later */
+	crew_retire_all(&p->crew); /* which they look for before each client; signals may wait */
 	for (int i = 0; i < p->crew.places; i++)
 		if (p->crew.workers[i].state != NOBODY)
 			kill(p->crew.workers[i].pid, SIGTERM);

@@ -127,7 +127,8 @@ def run(lab, rate, duration):
     place, port = Place(lab), ports.take()
     for kind in KINDS:
         place.swap(kind, 0)
-    subprocess.run(["cc", "-O2", "-o", lab.where / "load", TOP / "tests/bench/load.c"], check=True)
+    subprocess.run(["cc", "-O2", "-o", lab.where / "load", TOP / "tests/bench/load.c", "-lssl",
+                    "-lcrypto"], check=True)
     server = subprocess.Popen([lab.where / "smtpd", "-c", lab.where / "postern.conf", "--listen", f"127.0.0.1:{port}"],
                               stdin=subprocess.DEVNULL, user=NOBODY, group=NOBODY, extra_groups=[])
     try:
