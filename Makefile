@@ -349,7 +349,7 @@ EXAMPLES = units/postern.conf units/hardened.conf units/postern.xinetd units/pos
 FIELD_EXAMPLES = $(sort $(wildcard units/monitoring/* units/fail2ban/*/*.conf))
 PICTURES = $(sort $(wildcard docs/pictures/*))
 DOCUMENTS = README.md $(sort $(wildcard docs/*.md))
-MANUALS = $(sort $(wildcard docs/man/*.[1-8]))
+MANUALS = $(filter-out $(if $(filter 0,$(SYSTEMD)),%/postern-systemd.7),$(sort $(wildcard docs/man/*.[1-8])))
 # The links by which other programs know a mail system (install-mta).
 MTA_LINKS = $(sbindir)/sendmail $(libdir)/sendmail $(bindir)/mailq $(bindir)/newaliases
 
@@ -367,6 +367,7 @@ PLACED_DATA = $(if $(filter 0,$(SYSTEMD)),,$(SYSTEMD_DATA)) \
 	$(foreach e,$(FIELD_EXAMPLES),$e=$(docdir)/$(e:units/%=%)) \
 	units/postern.bash=$(datarootdir)/bash-completion/completions/postern \
 	$(foreach d,$(DOCUMENTS),$d=$(docdir)/$(notdir $d)) \
+	$(foreach g,$(sort $(wildcard docs/guide/*.md)),$g=$(docdir)/guide/$(notdir $g)) \
 	$(foreach m,$(MANUALS),$m=$(mandir)/man$(patsubst .%,%,$(suffix $m))/$(notdir $m))
 PLACED_PICTURES = $(foreach p,$(PICTURES),$p=$(docdir)/pictures/$(notdir $p))
 PLACED_NOW = $(if $(filter 0,$(SYSTEMD)),,$(foreach u,.service @.service,units/postern-due$u=$(unitdir)/postern-now$u))
@@ -406,7 +407,7 @@ install-strip:
 
 uninstall: uninstall-mta
 	rm -f $(call places,$(PLACED))
-	@for d in "$(own)" $(foreach d,examples pictures monitoring fail2ban/filter.d fail2ban/jail.d fail2ban,"$(docdir)/$d") \
+	@for d in "$(own)" $(foreach d,examples guide pictures monitoring fail2ban/filter.d fail2ban/jail.d fail2ban,"$(docdir)/$d") \
 		"$(docdir)"; do \
 		[ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; done
 

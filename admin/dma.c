@@ -5,6 +5,7 @@
 #include "admin/formats.h"
 
 #include "lib/cleanup.h"
+#include "mail/address.h"
 
 /* A name, or a file whose first line it is. */
 static void
@@ -31,9 +32,13 @@ name_host(struct translation *t, struct sheet *s, const struct told *setting, co
 static void
 masquerade(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
 {
+	struct address a;
 	(void)s;
-	(void)key;
-	if (setting->value.n > 0)
+	if (address_mailbox(setting->value, &a) == 0) {
+		translate_set(t, key, setting->value);
+		translate_say(
+			t, "dma changed the sender of the envelope alone, this changes From too");
+	} else if (setting->value.n > 0)
 		translate_warn(t,
 			"senders are not renamed by this; see masquerade, and /etc/mailname "
 			"for bare names");
@@ -43,7 +48,7 @@ masquerade(struct translation *t, struct sheet *s, const struct told *setting, c
 
 static const struct rule rules[] = {
 	{ "MAILNAME", RULE_BY, "hostname", name_host },
-	{ "MASQUERADE", RULE_BY, NULL, masquerade },
+	{ "MASQUERADE", RULE_BY, "force_from", masquerade },
 	{ "ALIASES", RULE_NEEDLESS, "aliases are read from /etc/aliases", NULL },
 	{ "SPOOLDIR", RULE_NEEDLESS,
 		"the queue is another one; let dma empty its own first: dma -q", NULL },

@@ -286,6 +286,25 @@ directory(struct translation *t, struct sheet *s, const struct told *setting, co
 		translate_warn(t, "%s is one file", key);
 }
 
+/* What is below one of these is called by it. */
+static void
+masquerade(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
+{
+	auto_buf list = buf_new(TRANSLATE_LINE);
+	struct span rest = setting->value;
+	(void)s;
+	for (struct span word; (word = span_word(&rest, " \t,\n")).n > 0;) {
+		if (word.p[0] == '!')
+			translate_warn(t, "%.*s: there are no exceptions for domains",
+				(int)word.n, word.p);
+		else
+			buf_printf(&list, "%s.%.*s=%.*s", list.n > 0 ? " " : "", (int)word.n,
+				word.p, (int)word.n, word.p);
+	}
+	if (list.n > 0)
+		translate_set(t, key, buf_span(&list));
+}
+
 #define IN_ROUTE(name) { name, RULE_ROUTE, NULL, NULL }
 #define NEEDLESS(name) { name, RULE_NEEDLESS, NULL, NULL }
 #define NO_TABLE \
@@ -344,7 +363,8 @@ static const struct rule rules[] = {
 	TABLE("canonical_maps"),
 	TABLE("sender_canonical_maps"),
 	TABLE("recipient_canonical_maps"),
-	TABLE("masquerade_domains"),
+	{ "masquerade_domains", RULE_BY, "masquerade", masquerade },
+	{ "masquerade_exceptions", RULE_SAME, "masquerade_except", NULL },
 	TABLE("virtual_alias_maps"),
 	TABLE("virtual_alias_domains"),
 	TABLE("virtual_mailbox_maps"),

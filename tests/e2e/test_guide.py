@@ -29,6 +29,7 @@ LOOKS = re.compile(r"(journalctl|ls|cat|grep|postern) [^>&]*")
 ALLOWED = "POSTERN_ALLOW_DESTINATIONS=127.0.0.0/8"
 ZONE = {("mail.example.net", "A"): ["127.0.0.2"], ("mail2.example.net", "A"): ["127.0.0.2"],
         ("smtp.example.com", "A"): ["127.0.0.2"],
+        ("example.net", "MX"): ["10 mail.example.net."],
         ("example.com", "MX"): ["10 mx.example.com."], ("mx.example.com", "A"): ["127.0.0.3"],
         ("closed.example.com", "MX"): ["10 mx.closed.example.com."], ("mx.closed.example.com", "A"): ["127.0.0.9"],
         ("example.org", "MX"): ["10 mx1.example.org.", "20 mx2.example.org."],
@@ -128,6 +129,8 @@ def machine(tmp_path_factory, pki):
         m.run("ip", "address", "add", "192.0.2.1/24", "dev", "lo")
         m.run("ip", "address", "add", "192.0.2.50/24", "dev", "lo")
         m.systemctl("set-environment", ALLOWED)
+        m.run("ln", "-sf", "/usr/libexec/postern/sendmail", "/usr/sbin/sendmail") # make install-mta
+        m.run("sh", "-c", "echo web1.example.org >/etc/mailname; rm -f /etc/aliases")
         (m.root / "etc/resolv.conf").unlink(missing_ok=True)
         (m.root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
         with open(m.root / "etc/ssl/certs/ca-certificates.crt", "a", encoding="ascii") as f:
@@ -138,7 +141,7 @@ def machine(tmp_path_factory, pki):
         dns.close()
 
 
-UNITS = ("postern.socket", "postern-lan.socket", "postern-due.timer")
+UNITS = ("postern.socket", "postern-local.socket", "postern-lan.socket", "postern-due.timer")
 
 
 @pytest.fixture
@@ -168,7 +171,7 @@ def test_provider(place):
 def test_direct(place):
     sink, away = place.host("mx.example.com", 25), None
     for step in place.steps("direct.md"):
-        if "--due" in step:
+        if "retry --all" in step:
             away = place.host("mx.closed.example.com", 25)
     assert away.wait_messages()[0].recipients == ["user@closed.example.com"]
     assert [m.recipients for m in sink.messages] == [["direct@example.com"]]
@@ -227,7 +230,7 @@ def test_xinetd(place):
 def test_backup_mx(place):
     first = None
     for step in place.steps("backup-mx.md"):
-        if "--due" in step:
+        if "retry --all" in step:
             assert place.send("backup@example.org") == (250, 250)
             assert place.send("unknown@example.org") == (550, None)
             assert place.send("user@example.com") == (550, None)
@@ -242,9 +245,40 @@ def test_migrate(place):
     assert [m.recipients for m in host.messages] == [["migrated@example.com"]]
 
 
+def test_staging(place):
+    sink = place.host("mx.example.com", 25)
+    place.follow("staging.md")
+    sink.wait_messages(2)
+    assert [m.recipients for m in sink.messages] == [["testers@example.com"], ["tester@example.com"]]
+    assert b"X-Original-To: customer@example.net" in sink.messages[0].data
+
+
+def test_masquerade(place):
+    sink = place.host("mx.example.com", 25)
+    place.follow("masquerade.md")
+    sink.wait_messages(2)
+    assert sorted((m.sender, *m.recipients) for m in sink.messages) == [
+        ("nagios@web1.internal.example", "joe@example.com"), ("root@example.org", "user@example.com")]
+    assert b"\nFrom: root@example.org\r" in b"".join(m.data for m in sink.messages if m.sender == "root@example.org")
+
+
 def test_pipe(place):
     place.follow("pipe.md")
     assert not (place.machine.root / "tmp/try").exists()
+
+
+def test_first_ten_minutes(place):
+    """What README.md says to type behind the installation, where all goes by a provider."""
+    host = place.host("mail.example.net", 587)
+    readme = (TOP / "README.md").read_text()
+    conf = re.search(r"^```\n(\[route provider\]\n.*?)^```", readme, re.M | re.S)[1]
+    place.write("/etc/postern/postern.conf", "hostname = web1.example.org\n" + conf)
+    place.run("echo secret | install -m 400 -o postern -g postern /dev/stdin /etc/postern/password")
+    lines = re.findall(r"^(systemctl .*|postern .*?) *(?:#.*)?$", readme, re.M)
+    assert [line.split()[1] for line in lines] == ["enable", "doctor", "test", "status", "explain", "trace", "retry"]
+    said = [place.run(line, check=line.startswith("systemctl") or " test " in line) for line in lines]
+    assert all(said[1:]) and host.wait_messages()[0].recipients == ["you@example.org"]
+    assert "delivered" in said[2] and "mail.example.net" in said[4]
 
 
 # ---- of the guide itself

@@ -85,6 +85,20 @@ def test_postfix(where):
     assert "There is nothing to do for smtpd_banner, biff, compatibility_level." in text
 
 
+def test_postfix_masquerades(where):
+    made, _, p = postfix(where, "masquerade_domains = example.org example.net\nmasquerade_exceptions = root\n")
+    assert made == {"": {"masquerade": ".example.org=example.org .example.net=example.net", "masquerade_except": "root"}}
+    assert p.returncode == 0
+
+
+def test_one_sender(where):
+    made, _, p = imported(where, "dma", write(where, "dma.conf", "MASQUERADE herb@example.org\n"))
+    assert made[""]["force_from"] == "herb@example.org"
+    write(where, "nm/allmailfrom", "herb@example.org\n")
+    made, _, p = imported(where, "nullmailer", write(where, "nm/remotes", "a.example\n"))
+    assert made[""] == {"force_from": "herb@example.org"} and p.returncode == 0
+
+
 def test_postfix_delivers_itself(where):
     made, _, p = postfix(where, "myhostname = mx.example.org\nsmtp_tls_security_level = dane\nsmtp_bind_address = 192.0.2.1\n"
                                 "smtp_bind_address6 = 2001:db8::1\nsmtp_address_preference = ipv4\n")

@@ -187,7 +187,7 @@ def test_relays_of_the_timer_are_in_nobodys_way(machine, sink):
 
 
 def test_spool_elsewhere(machine, sink):
-    """S12: moved as README.md says, with a message in it; the timer finds it there."""
+    """S12: moved as docs/RUNNING.md says, with a message in it; the timer finds it there."""
     path = machine.root / "etc/postern/postern.conf"
     before = path.read_text()
     deferred(machine, sink, "moved")

@@ -16,7 +16,7 @@ sysd_host.need_root("unshare", "nsenter", *([] if UNPACKED else ["xinetd"]))
 
 wait = patience.until
 
-# What README tells an administrator without systemd to do; then xinetd is init of a pid namespace.
+# What docs/RUNNING.md tells an administrator without systemd to do; then xinetd is init of a pid namespace.
 # $5 is a directory with xinetd and its libraries, or empty.
 START = r"""
 if [ -n "$5" ]; then

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from conftest import TOP
-from test_tree import DERIVED, FILES, listeners, text_of
+from conftest import BUILD, TOP
+from test_tree import DERIVED, DOCS, code, listeners, text_of
 
 PAGES = sorted((TOP / "docs" / "man").glob("*.[1-8]"))
 NAMES = {p.name for p in PAGES}
@@ -54,6 +54,7 @@ def test_references(path):
 
 # ---- keys
 
+DIRECTORIES = {"LOCALSTATE": "/var", "RUNSTATE": "/run", "SYSCONF": "/etc"}
 SEC, DAY, KIB = 1, 86400, 1024
 HUGE_SIZE, UINT32_MAX = KIB ** 4, 2 ** 32 - 1
 TIMES = [("d", DAY), ("h", 3600), ("m", 60), ("s", 1)]
@@ -63,7 +64,9 @@ KINDS = {"TEXT": "Text", "HOSTNAME": "Host name", "MAILBOX": "Address", "PATHNAM
          "PASSWORD": "Path, credential or variable", "DOMAINS": "Domains", "DESTINATIONS": "Domains",
          "SENDERS": "Addresses and domains", "HOSTS": "Hosts", "EXTENSIONS": "Extensions",
          "SOURCES": "Addresses", "NUMBER": "Number", "SIZE": "Size", "SECONDS": "Time", "NETS": "Networks",
-         "PROXIES": "Networks and sockets", "SERVERS": "Name servers", "SCHEDULE": "Times"}
+         "PROXIES": "Networks and sockets", "LOCAL_SENDERS": "Users and senders",
+         "SUBMITTERS": "Clients", "MASQUERADE": "Domains and others in their place", "EXCEPTIONS": "Users and addresses",
+         "GUARD": "Guard", "SERVERS": "Name servers", "SCHEDULE": "Times"}
 PLACES = {"COMMON": "", "BOTH": "; also in a route", "ROUTE": "; only in a route", "LOGIN": "; only in a route",
           "MATCH": "; only in a route"}
 
@@ -79,7 +82,9 @@ def rows():
         if name == "key": # the macros themselves
             continue
         kind, preset, least, most = words[-4:]
-        yield (place, name, kind, None if preset == "NULL" else preset.strip('"'),
+        preset = preset.replace("CONF_HAS_TLS ? ", "").partition(" : ")[0] # as it is built without a word
+        preset = re.sub(r"POSTERN_(\w+) ", lambda m: '"%s' % DIRECTORIES[m[1]], preset).replace('"', "")
+        yield (place, name, kind, None if preset == "NULL" else preset,
                *(int(eval(n)) for n in (least, most))) # numbers and names from above, of our own source
 
 
@@ -157,6 +162,51 @@ def test_synopsis(name):
     assert flags(name) == set(re.findall(r"Fl -?([\w-]+)", synopsis(name)))
 
 
+def helped(program, *words):
+    return subprocess.run([str(BUILD / program), *words, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def commands():
+    """{command of `postern`: its own options}, as --help has them."""
+    names = re.findall(r"^  (\w+)  +\w", helped("postern"), re.M)
+    return {name: set(re.findall(r"^  --([\w-]+)", helped("postern", name).partition("\nin front")[0], re.M))
+            for name in names}
+
+
+def test_commands_of_postern():
+    """Each command and option has its place in postern(1), which has no other."""
+    known = commands()
+    assert len(known) > 8
+    assert set(re.findall(r"^\.It Ic (\w+)", page("postern.1"), re.M)) == set(known)
+    common = {"json", "help", "version", "c", "o"}
+    assert flags("postern.1") == set().union(common, *known.values())
+
+
+def test_options_of_postern_status():
+    assert flags("postern-status.8") == set(re.findall(r"--?([\w-]+)", re.sub(r"postern-status", "", helped(
+        "postern-status").replace("node_exporter", "")))) | {"help", "version"}
+
+
+def test_options_of_sendmail():
+    """Letters, and those that are taken and ignored."""
+    letters = set(re.search(r'letters\[\] = "([^"]*)"', text_of(TOP / "submit" / "calls.c"))[1]) - {":"}
+    described = {f for line in re.findall(r"^\.It (Fl .*)$", page("sendmail.1"), re.M)
+                 for f in re.findall(r"(?:Fl |, )-?([\w-]+)", line)}
+    assert described - {"full", "hdrs"} == letters | {"help", "version"}
+
+
+def test_commands_in_documents():
+    """`postern COMMAND --option` in a document or a page is one."""
+    known = commands()
+    lines = [span for d in DOCS for span in code(d)] + [line for p in PAGES for line in plain(text_of(p)).splitlines()]
+    said = [m for line in lines for m in re.findall(r"^(?:[#$] |\.Dl [#$] )?(?:sudo )?postern ([a-z]+)((?: [^|>&]*)?)", line)]
+    assert len(said) > 5
+    for command, rest in said:
+        assert command in known, command
+        for option in re.findall(r"--([\w-]+)", rest):
+            assert option in known[command] | {"json", "help"}, f"postern {command} --{option}"
+
+
 # ---- files and units
 
 UNIT = re.compile(r"\bpostern[\w-]*@?\.(?:socket|service|timer)")
@@ -184,8 +234,9 @@ def test_every_unit():
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
 def test_documentation_directory(path):
     """What is said to lie there does."""
-    for name in re.findall(r"/usr/share/doc/postern/([\w.-]+\w)", text_of(path)):
-        assert any(p.name == name for p in FILES), name
+    for name in re.findall(r"/usr/share/doc/postern/([\w./-]+\w)", text_of(path)):
+        known = [TOP / "units"] if name.startswith("examples/") else [TOP, TOP / "docs"]
+        assert any((d / name.removeprefix("examples/")).exists() for d in known), name
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: p.name)
