@@ -130,7 +130,7 @@ def test_submitted(postern, world):
     path = postern.where / "map"
     path.write_text("u@d.example: other@d.example\n")
     found = explained(postern, "u@d.example", "--from", "a@host.s.example", recipient_map=path,
-                      masquerade=".s.example=s.example")[1]["submitted"]
+                      masquerade=".s.example=s.example", add_missing="local")[1]["submitted"]
     assert found["goes"] == "elsewhere" and found["recipients"] == ["other@d.example"]
     assert found["sender"] == "a@s.example" and "Date" in found["adds"] and found["trouble"] is None
     found = explained(postern, "u@d.example", guard="allow e.example")[1]["submitted"]
