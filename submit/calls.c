@@ -39,7 +39,10 @@ const char calls_usage[] =
 	"  --             what follows is an address\n"
 	"Status: 0 queued; 64 the command line is wrong; 65 the message or an address;\n"
 	"67 a recipient; 74 standard input fails; 75 not queued, try again; 77 not allowed;\n"
-	"78 an alias. Nothing is queued but with 0.\n";
+	"78 an alias. Nothing is queued but with 0.\n"
+	"Environment: POSTERN_SOCKET (instead of /run/postern/local, and of all other ways),\n"
+	"POSTERN_PATIENCE (seconds, of each wait), POSTERN_ALIASES, POSTERN_MAILNAME (other files),\n"
+	"TMPDIR (where a message of more than 1 MiB is kept meanwhile).\n";
 
 static void
 complain(struct calls *c, const char *what, const char *value)
