@@ -15,8 +15,8 @@
  * `smtpd --check`, `--hash`, `--counters` and `--health` are for the operator, on a command line:
  * there is no client.
  *
- * Exit status: 0; 69 who was asked by --health is not well; 66 there are no counters to print; 75 the spool cannot be used; 78 the
- * configuration is wrong.
+ * Exit status: 0; 66 there are no counters to print; 69 the one that --health asked takes no mail;
+ * 75 the spool cannot be used; 78 the configuration is wrong.
  */
 #include <errno.h>
 #include <poll.h>
