@@ -129,6 +129,14 @@ static const struct {
 	{ { .event = "refused", .client = "[192.0.2.1]" }, LOG_NOTICE, "smtpd", "smtpd",
 		"warning: TEXT" },
 
+	{ { .event = "refused",
+		  .client = "[192.0.2.1]",
+		  .command = "RCPT\\x09TO:<u@d.example>",
+		  .reply = "500 5.5.2 Error: command not recognized" },
+		LOG_NOTICE, "smtpd", "smtpd",
+		"warning: unknown[192.0.2.1]: \"RCPT\\x09TO:<u@d.example>\": 500 5.5.2 Error: command "
+		"not recognized" },
+
 	/* hosts */
 	{ { .event = "delivered",
 		  .queue_id = ID,
