@@ -1,16 +1,10 @@
 #include "admin/submitted.h"
 
-/* Of a version that rewrites and guards mail of our own; another one has no such files. */
-#define SUBMISSION "conf/submission.h"
-#define RECIPIENT_MAP "conf/recipient_map.h"
-
-#if __has_include(SUBMISSION)
-
 #include <string.h>
 
 #include "admin/out.h"
-#include RECIPIENT_MAP
-#include SUBMISSION
+#include "conf/recipient_map.h"
+#include "conf/submission.h"
 #include "lib/cleanup.h"
 
 enum { WHY_SIZE = 1024 };
@@ -59,16 +53,3 @@ submitted_fate(struct conf *c, struct span sender, const struct address *to)
 		: out_string(from), "adds", fields_of(add), "trouble",
 		why.n > 0 ? out_string(buf_span(&why)) : json_null());
 }
-
-#else /* nothing is rewritten in this version */
-
-json_t *
-submitted_fate(struct conf *c, struct span sender, const struct address *to)
-{
-	(void)c;
-	(void)sender;
-	(void)to;
-	return json_null();
-}
-
-#endif

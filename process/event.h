@@ -20,6 +20,8 @@ enum { EVENT_ID = 32 }; /* octets of a MESSAGE_ID */
 		"smtpd: a client has gone; only with log_format postfix or json") \
 	E(accepted, "711afc48fd2a4394a4663dee67fcd8e0", \
 		"smtpd: a message was queued, and 250 was said") \
+	E(rewritten, "c1eb436a41b149c683181b36508f6b95", \
+		"smtpd: addresses of a message that was submitted are not as they were written") \
 	E(refused, "b59e9dde4ecd4a3dbe7cb9f21f565445", \
 		"smtpd: a command, a message or a connection of a client was refused") \
 	E(relay_denied, "f2459e0a15004d1db1f4ad91746df064", \
@@ -76,6 +78,8 @@ enum { EVENT_ID = 32 }; /* octets of a MESSAGE_ID */
 		"the spool cannot be read or written") \
 	E(resolver, "e6e2d7b973a3497fafb998c45cc266b0", \
 		"relay: a nameserver cannot be used") \
+	E(dkim, "b3aa9492767f40f495ad4f28fd9a859b", \
+		"relay, sign: mail cannot be signed") \
 	E(files, "177a115b233a43c1baf8bf47fbd98664", \
 		"relay: too few open files for max_connections") \
 	E(counters, "ac189b9ecec44e9db923ed767e9cdcff", \
