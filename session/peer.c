@@ -182,6 +182,7 @@ ask_kernel(int fd, struct peer *p)
 	int listens = 0;
 	socklen_t size = sizeof(listens);
 	if (getpeername(fd, (struct sockaddr *)&ss, &n) == 0) {
+		p->named = ss.ss_family == AF_UNIX && n > offsetof(struct sockaddr_un, sun_path);
 		judge_socket(fd, (struct sockaddr *)&ss, p);
 		return 1;
 	}
@@ -207,6 +208,8 @@ peer_of(int in, int out, struct peer *peer)
 		return r;
 	bool elsewhere = p.place == PEER_AT && !netaddr_is_loopback(&p.addr);
 	enum told word = elsewhere ? TOLD_NOTHING : ask_wrappers(&told);
+	if (p.named && getenv("REMOTE_ADDR") != NULL)
+		word = TOLD_NONSENSE; /* the name of its socket, for all we know */
 	if (word != TOLD_NOTHING)
 		settle(&p, word == TOLD_ADDRESS ? PEER_AT : PEER_UNKNOWN,
 			word == TOLD_ADDRESS ? &told : NULL);
