@@ -202,7 +202,7 @@ enum outcome
 signature_add(struct link *l, struct text *t, struct buf *room)
 {
 	struct signer *s = l->terms.signer;
-	if (s == NULL || l->terms.conf->dkim == CONF_NO || link_is_final(l))
+	if (s == NULL || l->terms.conf->dkim == CONF_NO || link_is_final(l) || !t->m->env.ours)
 		return DONE;
 	if (s->blind)
 		return do_without(l, s, room, "the table of keys cannot be read (dkim_keys)");

@@ -208,6 +208,19 @@ def test_own_reports(signing):
     assert tags(report)["d"] == "test.example" and signing.good(report) == [True]
 
 
+@pytest.mark.parametrize("nets, count", [("198.51.100.0/24", 0), ("203.0.113.0/24", 2)], ids=["stranger", "neighbour"])
+def test_what_is_passed_on(signing, monkeypatch, nets, count):
+    """Anybody may write our domain into mail for relay_domains: our signature would make it true. Whoever may send
+    anywhere has it signed."""
+    monkeypatch.setenv("TCPREMOTEIP", "203.0.113.9")
+    text = BODY.replace("\n", "\r\n").encode()
+    said = signing.postern.pipe(b"EHLO c.example\r\nMAIL FROM:<a@sender.example>\r\nRCPT TO:<u@dest.example>\r\n"
+                                b"DATA\r\n" + text + b".\r\nQUIT\r\n", relay_domains="dest.example", relay_nets=nets)
+    assert "Ok: queued" in said
+    signing.postern.settled()
+    assert dkimkeys.signatures(signing.world.sink.messages[-1].data) == count
+
+
 # ---- what can go wrong
 
 def broken(signing, how):
