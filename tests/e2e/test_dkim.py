@@ -272,6 +272,15 @@ def test_others_go_meanwhile(signing):
     assert b"hello" in data and b"DKIM-Signature" not in data
 
 
+@pytest.mark.parametrize("domain, waiting", [("other.example", 0), ("sender.example", 1)])
+def test_header_too_long(signing, domain, waiting):
+    """It cannot be signed, and is kept back for that only if there is a key for it."""
+    long = "References:" + " <0123456789@host.example>\n" * 3000
+    signing.postern.send("u@dest.example", body=long + f"From: <a@{domain}>\n\nhello\n", sender=f"a@{domain}")
+    signing.postern.settled(waiting)
+    assert len(signing.world.sink.messages) == 1 - waiting
+
+
 def test_signer_killed(signing, wait):
     """Killed between two messages: the second waits, and the next relay signs it."""
     signing.postern.settings["linger"] = "1m"
