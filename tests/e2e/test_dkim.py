@@ -3,11 +3,13 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
 
 import memory
+import patience
 import variety
 from asked import ask, ask_json
 from conftest import own
@@ -388,6 +390,20 @@ def test_command_finds_it_otherwise(signing, record, why):
     signing.say(f"sender.example r2026 {signing.rsa.path}", "")
     status, [found] = ask_json(signing.postern, "dkim", "check", **signing.world.settings())
     assert status == 1 and not found["ok"] and why in found["why"]
+
+
+def test_check_is_locked_in(signing):
+    """What a nameserver answers is read with next to no system calls, whoever started the command."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(patience.PATIENCE)
+        settings = signing.world.settings() | {"nameserver": f"127.0.0.1:{server.getsockname()[1]}"}
+        p = signing.postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "postern", "dkim", "check", **settings)
+        server.recv(1000)
+        status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+        p.terminate()
+        p.wait(patience.PATIENCE)
+    assert signing.postern.watched("postern") or "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
 
 
 @pytest.mark.parametrize("words, status, line", [
