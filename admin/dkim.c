@@ -254,6 +254,15 @@ choose_selector(const struct admin *a, const char *kind, char out[static SELECTO
 		snprintf(out, SELECTOR, "%c%s", kind[0], date);
 }
 
+/* One that is there already is as its owner wants it; a new one has to be open for the service. */
+static void
+make_directory(const char *path)
+{
+	mode_t before = umask(S_IWGRP | S_IWOTH);
+	(void)mkdir(path, 0755);
+	(void)umask(before);
+}
+
 /* Makes a key; says which line the table is to have, and what is to be published. */
 static int
 make_key(struct admin *a, const char *domain)
@@ -272,7 +281,7 @@ make_key(struct admin *a, const char *domain)
 	if (dkimkeys_parse(&table, "the new line", buf_span(&line), &why) < 0)
 		return admin_misused(a, "%.*s", (int)why.n, why.p);
 	dkimkeys_free(&table);
-	(void)mkdir(dir, 0755);
+	make_directory(dir);
 	int status = ask_sign(a, "--make", what, &said);
 	struct span why_not = span_chomp(buf_span(&said));
 	if (status > 0)

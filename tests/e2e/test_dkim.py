@@ -12,7 +12,7 @@ import memory
 import patience
 import variety
 from asked import ask, ask_json
-from conftest import own
+from conftest import DROP, own
 
 dkimpy = pytest.importorskip("dkim")
 pytest.importorskip("nacl")
@@ -377,6 +377,16 @@ def test_command(signing):
     status, found = ask_json(p, "dkim", "check", **signing.world.settings())
     assert status == 0 and [f["ok"] for f in found] == [True, True]
     assert signing.good(signing.send()) == [True, True]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes a key for another user")
+def test_key_that_root_made(signing):
+    """The user of the service can get at it, in a directory that was not there either."""
+    words = ["--dir", signing.where / "new", "--selector", "s1"]
+    command = signing.postern.command("postern", "dkim", "new", "sender.example", *words, user="nobody")[len(DROP):]
+    subprocess.run(command, check=True, capture_output=True, env=signing.postern.environment())
+    signing.say(f"sender.example s1 {signing.where}/new/s1.sender.example.pem")
+    assert tags(signing.send())["s"] == "s1"
 
 
 @pytest.mark.parametrize("record, why", [
