@@ -25,18 +25,37 @@ MUSL ?= $(wildcard /usr/lib/$(shell uname -m)-linux-musl)
 endif
 SANITIZE =
 
-ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(CPPFLAGS_EXTRA) -I. \
-	-include lib/banned.h $(WARN) $(HARDEN) $(FORTIFY) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
+# "make TLS=0 SYSTEMD=0" needs neither OpenSSL nor libsystemd: there is no TLS then, with nobody, and no unit.
+TLS = 1
+SYSTEMD = 1
+without = $(if $(filter 0,$($1)),-DPOSTERN_NO_$1)
+# Where the configuration, the spool and /run are is said by those who install (see below), if it is elsewhere.
+elsewhere = $(if $(filter-out $3,$2),-DPOSTERN_$1='"$2"')
+OPTIONS = $(call without,TLS) $(call without,SYSTEMD) $(call elsewhere,SYSCONF,$(sysconfdir),/etc) \
+	$(call elsewhere,LOCALSTATE,$(localstatedir),/var) $(call elsewhere,RUNSTATE,$(runstatedir),/run)
+# Two builds of one source are the same octets, wherever they were made.
+REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=.
+
+ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(OPTIONS) $(CPPFLAGS_EXTRA) -I. \
+	-include lib/banned.h $(WARN) $(HARDEN) $(FORTIFY) $(REPRODUCIBLE) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 
 # Rooms. What a program does not name here it cannot call: the linker keeps the walls.
-room = $(patsubst %.c,$(B)/%.o,$(foreach r,$(1),$(wildcard $(r)/*.c)))
+room = $(patsubst %.c,$(B)/%.o,$(filter-out $(LEFT_OUT),$(foreach r,$(1),$(sort $(wildcard $(r)/*.c)))) \
+	$(filter $(1:%=%/without/%),$(INSTEAD)))
+# What a build without TLS, or without systemd, has not; instead it has what lies in a directory "without".
+LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
+INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
+SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
+OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/openssl.c sending/signature.c sending/tlsclient.c sending/trust.c \
+	secrets/certificate.c secrets/signkey.c secrets/ticket.c)
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) session dns delivery sending report secrets admin
+ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(B)/tls $(B)/auth $(B)/postern
+all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls $(B)/sign) $(B)/auth $(B)/postern $(B)/sendmail \
+	$(B)/postern-status
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -59,7 +78,7 @@ $(B)/smtpd: $(SMTPD:$(B)/%=$(B)/musl/%)
 		$(STATIC) -nostdlib -o $@ $(MUSL)/rcrt1.o $(MUSL)/crti.o $^ $(MUSL)/libc.a \
 		-lidn2 -lunistring $(MUSL)/libc.a -lgcc $(MUSL)/crtn.o
 
-$(B)/musl/%.o: %.c
+$(B)/musl/%.o: %.c $(B)/options
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(MUSLFLAGS) -MMD -MP -c -o $@ $<
 
@@ -75,28 +94,50 @@ $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/comm
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
+$(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lcrypto -lidn2
+
+$(B)/sendmail: $(B)/sendmail.o $(call room,submit) $(B)/plain.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
+
 $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson
 
+# Its room has the name of its source, and a directory for its objects.
+$(B)/postern-status: $(B)/status.o $(call room,status) $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
+
+$(B)/plain.a: $(call room,lib mail conf)
 $(B)/common.a: $(call room,$(COMMON))
 $(B)/postern.a: $(call room,$(ROOMS))
 $(B)/%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(AR) rcsD $@ $^
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(B)/options
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -c -o $@ $<
+
+# Objects of another TLS= or prefix are made again.
+$(B)/options: FORCE
+	@mkdir -p $(@D)
+	@echo "$(subst ",,$(subst ',,$(OPTIONS)))" | cmp -s - $@ || echo "$(subst ",,$(subst ',,$(OPTIONS)))" >$@
+
+FORCE:
 
 -include $(wildcard $(B)/*.d $(ROOMS:%=$(B)/%/*.d))
 
 # ---- tests
 
 comma = ,
-UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*/test_*.c))
+# With OpenSSL only where there is TLS; and what it alone makes possible is not tested.
+TLS_LIBS = $(if $(OPENSSL_ONLY),,-lssl -lcrypto)
+OPENSSL_TESTS = $(foreach f,$(OPENSSL_ONLY),tests/unit/$(dir $f)test_$(notdir $f)) tests/unit/sending/test_resume.c
+UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$(OPENSSL_TESTS)), \
+	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/delivery/test_destinations: \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
@@ -109,6 +150,7 @@ $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir 
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
+$(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
 $(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
@@ -116,7 +158,7 @@ $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson
+		-lcmocka -ludns -lidn2 $(TLS_LIBS) -lgsasl -lcrypt -ljansson
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -159,6 +201,15 @@ PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
 session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/$@
 
+# With other people's programs that are too large for make check: promtool.
+FIELD = tests/e2e/test_log_formats.py tests/e2e/test_status.py tests/e2e/test_mailers.py
+check-field: need-check need-field all
+	POSTERN_FIELD=1 POSTERN_BUILD=$(abspath $(B)) $(PYTEST) $(FIELD)
+
+# The page in a browser, light, dark and narrow, into docs/pictures.
+pictures: need-check need-pictures all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/tools/pictures.py docs/pictures
+
 # As many jobs as there are processors, unless make was told how many.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -178,7 +229,7 @@ broken: $(BREAK:%=broken-%)
 broken-%: all
 	@rm -rf build/broken/$*
 	@mkdir -p build/broken/$*
-	cp -a build/*.o $(wildcard build/musl) $(ROOMS:%=build/%) build/broken/$*
+	cp -a build/*.o build/options $(wildcard build/musl) $(wildcard $(ROOMS:%=build/%)) build/broken/$*
 	rm -f $(foreach o,queue/draft.o session/receive.o,build/broken/$*/$o build/broken/$*/musl/$o)
 	$(MAKE) B=build/broken/$* CPPFLAGS_EXTRA=-DBREAK_$* all
 
@@ -194,6 +245,14 @@ need-%:
 
 instrumented:
 	$(MAKE) B=build/instrumented $(INSTRUMENTED) all
+
+# Without TLS and libsystemd, as where neither is installed: each of their headers is an error there. And
+# unit tests of what is different then.
+lean:
+	@for h in $$(grep -rhoE '<(openssl|systemd)/[a-z0-9_-]+' --include=*.[ch] . | tr -d '<' | sort -u); do \
+		mkdir -p build/lean/absent/$${h%/*} && echo '#error it is not installed' >build/lean/absent/$$h.h || exit; done
+	$(MAKE) B=build/lean TLS=0 SYSTEMD=0 MUSL= STATIC=-pie FORTIFY= CFLAGS=-O0 CPPFLAGS=-Ibuild/lean/absent all \
+		$(addprefix build/lean/unit/,conf/test_routes sending/test_sending)
 
 # The whole suite with sanitizers.
 asan: need-check
@@ -234,6 +293,10 @@ cost: need-bench
 	$(MAKE) all
 	$(PYTHON) -B tests/bench/cost.py
 
+# What postern costs with very much mail: LANES=1000 EACH=100.
+admin-scale: need-bench all
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/bench/queue.py
+
 # Lost wake-ups: mail from many writers while relays are killed (test_bells.py). It takes long.
 bells: need-check all
 	POSTERN_BUILD=$(abspath $(B)) BELLS_MESSAGES=$(or $(BELLS_MESSAGES),100000) \
@@ -248,66 +311,133 @@ run: all
 
 # ---- install
 
-BIN = $(PREFIX)/bin
-LIBEXEC = $(PREFIX)/libexec/postern
-UNITDIR = $(PREFIX)/lib/systemd/system
-DOC = $(PREFIX)/share/doc/postern
-EDIT = sed -e 's|@LIBEXECDIR@|$(LIBEXEC)|g'
-# Each takes the place of the one before in one step, for mail comes and goes meanwhile; smtpd, which
-# starts the others, is the last.
-PROGRAMS = tls auth relay smtpd
+# The directories of the GNU conventions; PREFIX is another name for prefix. What is a host's own stands where
+# everybody looks for it, whatever the prefix is.
+prefix = $(PREFIX)
+exec_prefix = $(prefix)
+bindir = $(exec_prefix)/bin
+sbindir = $(exec_prefix)/sbin
+libdir = $(exec_prefix)/lib
+libexecdir = $(exec_prefix)/libexec
+datarootdir = $(prefix)/share
+docdir = $(datarootdir)/doc/postern
+mandir = $(datarootdir)/man
+unitdir = $(prefix)/lib/systemd/system
+sysconfdir = /etc
+localstatedir = /var
+runstatedir = /run
+INSTALL = install
+INSTALL_PROGRAM = $(INSTALL)
+INSTALL_SCRIPT = $(INSTALL)
+INSTALL_DATA = $(INSTALL) -m 644
+
+# What is installed. install and uninstall go by these lists alone: another file is another word, or row.
+# Programs replace each other while mail comes and goes; smtpd, which
+# starts the others, is behind them, and sendmail, which speaks with it, the last.
+PROGRAMS = postern-status $(if $(filter 0,$(TLS)),,tls sign) auth relay smtpd sendmail
+# For people, in bindir.
+COMMANDS = postern
+UNITS = postern.socket postern@.service postern-local.socket postern-busy.socket postern-busy.service \
+	postern-due.service postern-due@.service postern-due.timer \
+	postern-status.socket postern-status@.service postern-status.service postern-status.timer
 # Listeners besides port 25: the same units under other names, for other ports.
 LISTENERS = submission:587 submissions:465 lan:2525
+# Sockets with a unit of their own among UNITS, postern-NAME.socket, whose service is that of all listeners.
+SIBLINGS = local
 # Who calls when there is a network again.
 HOOKS = NetworkManager/dispatcher.d networkd-dispatcher/routable.d
+EXAMPLES = units/postern.conf units/hardened.conf units/postern.xinetd units/postern.cron \
+	$(addprefix packaging/postern.,openrc runit s6)
+# As they are, below docdir: other people's programs read them.
+FIELD_EXAMPLES = $(sort $(wildcard units/monitoring/* units/fail2ban/*/*.conf))
+PICTURES = $(sort $(wildcard docs/pictures/*))
+DOCUMENTS = README.md $(sort $(wildcard docs/*.md))
+MANUALS = $(filter-out $(if $(filter 0,$(SYSTEMD)),%/postern-systemd.7),$(sort $(wildcard docs/man/*.[1-8])))
+# The links by which other programs know a mail system (install-mta).
+MTA_LINKS = $(sbindir)/sendmail $(libdir)/sendmail $(bindir)/mailq $(bindir)/newaliases
+
+# SOURCE=PLACE, for each. Without systemd there are no units, and nobody calls.
+own = $(libexecdir)/postern
+SYSTEMD_DATA = $(foreach u,$(UNITS),units/$u=$(unitdir)/$u) \
+	$(foreach s,$(SIBLINGS),units/postern@.service=$(unitdir)/postern-$s@.service) \
+	units/postern.catalog=$(prefix)/lib/systemd/catalog/postern.catalog \
+	units/postern.sysusers=$(prefix)/lib/sysusers.d/postern.conf \
+	units/postern.tmpfiles=$(prefix)/lib/tmpfiles.d/postern.conf
+PLACED_PROGRAMS = $(foreach p,$(PROGRAMS),$(B)/$p=$(own)/$p) $(foreach p,$(COMMANDS),$(B)/$p=$(bindir)/$p)
+PLACED_SCRIPTS = $(foreach h,$(HOOKS),units/postern-network=$(prefix)/lib/$h/50-postern)
+PLACED_DATA = $(if $(filter 0,$(SYSTEMD)),,$(SYSTEMD_DATA)) \
+	$(foreach e,$(EXAMPLES),$e=$(docdir)/examples/$(notdir $e)) \
+	$(foreach e,$(FIELD_EXAMPLES),$e=$(docdir)/$(e:units/%=%)) \
+	units/postern.bash=$(datarootdir)/bash-completion/completions/postern \
+	$(foreach d,$(DOCUMENTS),$d=$(docdir)/$(notdir $d)) \
+	$(foreach g,$(sort $(wildcard docs/guide/*.md)),$g=$(docdir)/guide/$(notdir $g)) \
+	$(foreach m,$(MANUALS),$m=$(mandir)/man$(patsubst .%,%,$(suffix $m))/$(notdir $m))
+PLACED_PICTURES = $(foreach p,$(PICTURES),$p=$(docdir)/pictures/$(notdir $p))
+PLACED_NOW = $(if $(filter 0,$(SYSTEMD)),,$(foreach u,.service @.service,units/postern-due$u=$(unitdir)/postern-now$u))
+PLACED_LISTENERS = $(if $(filter 0,$(SYSTEMD)),,$(foreach l,$(LISTENERS),$(call listener,$l)))
+PLACED_BUSY = $(if $(filter 0,$(SYSTEMD)),,$(foreach l,$(LISTENERS),$(call busy,$l)))
+profile = $(firstword $(subst :, ,$1))
+busy = $(foreach u,.socket .service,units/postern-busy$u=$(unitdir)/postern-busy-$(profile)$u)
+listener = $(foreach u,.socket @.service,units/postern$u=$(unitdir)/postern-$(profile)$u)
+PLACED = $(PLACED_PROGRAMS) $(PLACED_SCRIPTS) $(PLACED_DATA) $(PLACED_PICTURES) $(PLACED_NOW) $(PLACED_LISTENERS) $(PLACED_BUSY)
+places = $(foreach p,$(1),"$(DESTDIR)$(lastword $(subst =, ,$p))")
+
+# $(call put,LIST,COMMAND): the command makes $$new of $$from; then it takes the place of $$to, in one step.
+put = set -e; for f in $(1); do from=$${f%%=*}; to="$(DESTDIR)$${f\#*=}"; new=$${to%/*}/.$${to\#\#*/}.new; \
+	[ -r $$from ]; $(INSTALL) -d "$${to%/*}"; $(2); mv -f "$$new" "$$to"; done
+EDIT = sed -e 's|@LIBEXECDIR@|$(own)|g; s|/etc/postern|$(sysconfdir)/postern|g' \
+	-e 's|/var/spool/postern|$(localstatedir)/spool/postern|g; s|/run/postern|$(runstatedir)/postern|g'
+AS_NOW = sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|; s|postern-due|postern-now|g' \
+	-e 's|retry mail that is due|deliver all that waits|' \
+	-e 's|look for mail that is due|there is a network again|'
+at_port = sed -e 's|:25$$|:$(lastword $(subst :, ,$1))|; s|port 25|port $(lastword $(subst :, ,$1))|'
+busy_at_port = sed -e 's|postern-busy|&-$(profile)|g; s|postern\.socket|postern-$(profile).socket|g' \
+	-e 's|-p postern$$|-p $(profile)|' | $(at_port)
+DATA = $(INSTALL_DATA) /dev/stdin "$$new"
 
 install: all
-	install -d $(DESTDIR)$(BIN) $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOC) \
-		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-	for p in $(PROGRAMS); do install -m 755 $(B)/$$p $(DESTDIR)$(LIBEXEC)/.$$p.new && \
-		mv -f $(DESTDIR)$(LIBEXEC)/.$$p.new $(DESTDIR)$(LIBEXEC)/$$p || exit; done
-	install -m 755 $(B)/postern $(DESTDIR)$(BIN)/.postern.new
-	mv -f $(DESTDIR)$(BIN)/.postern.new $(DESTDIR)$(BIN)/postern
-	for u in postern.socket postern@.service postern-busy.socket postern-busy.service postern-due.service \
-		postern-due@.service postern-due.timer; do \
-		$(EDIT) units/$$u >$(DESTDIR)$(UNITDIR)/$$u && chmod 644 $(DESTDIR)$(UNITDIR)/$$u || exit; done
-	for u in .service @.service; do sed -e 's|/relay --due$$|& --now|; s|by the timer|by a hook|' \
-		-e 's|retry mail that is due|deliver all that waits|' \
-		-e 's|look for mail that is due|there is a network again|' \
-		-e 's|postern-due|postern-now|g' $(DESTDIR)$(UNITDIR)/postern-due$$u \
-		>$(DESTDIR)$(UNITDIR)/postern-now$$u && chmod 644 $(DESTDIR)$(UNITDIR)/postern-now$$u || exit; done
-	for h in $(HOOKS); do \
-		install -d $(DESTDIR)$(PREFIX)/lib/$$h && \
-		$(EDIT) units/postern-network >$(DESTDIR)$(PREFIX)/lib/$$h/50-postern && \
-		chmod 755 $(DESTDIR)$(PREFIX)/lib/$$h/50-postern || exit; done
-	for l in $(LISTENERS); do name=postern-$${l%:*}; port=$${l#*:}; \
-		$(EDIT) units/postern@.service >$(DESTDIR)$(UNITDIR)/$$name@.service && \
-		sed -e "s|:25$$|:$$port|; s|port 25|port $$port|" units/postern.socket \
-			>$(DESTDIR)$(UNITDIR)/$$name.socket && \
-		chmod 644 $(DESTDIR)$(UNITDIR)/$$name@.service $(DESTDIR)$(UNITDIR)/$$name.socket || exit; done
-	for u in postern.xinetd postern.cron; do \
-		$(EDIT) units/$$u >$(DESTDIR)$(DOC)/$$u && chmod 644 $(DESTDIR)$(DOC)/$$u || exit; done
-	install -m 644 units/postern.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf
-	install -m 644 units/postern.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
-	install -m 644 units/postern.conf units/hardened.conf README.md docs/*.md $(DESTDIR)$(DOC)
+	@$(call put,$(PLACED_DATA),$(EDIT) $$from | $(DATA))
+	@$(call put,$(PLACED_PICTURES),$(INSTALL_DATA) $$from "$$new")
+	@$(call put,$(PLACED_NOW),$(EDIT) $$from | $(AS_NOW) | $(DATA))
+	@$(foreach l,$(if $(PLACED_LISTENERS),$(LISTENERS)),\
+		$(call put,$(call listener,$l),$(EDIT) $$from | $(call at_port,$l) | $(DATA)); \
+		$(call put,$(call busy,$l),$(EDIT) $$from | $(call busy_at_port,$l) | $(DATA));)
+	@$(call put,$(PLACED_SCRIPTS),$(EDIT) $$from | $(INSTALL_SCRIPT) -m 755 /dev/stdin "$$new")
+	@$(call put,$(PLACED_PROGRAMS),$(INSTALL_PROGRAM) $$from "$$new")
 
-uninstall:
-	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(DOC)
-	rm -f $(DESTDIR)$(BIN)/postern
-	for l in $(LISTENERS); do rm -f $(DESTDIR)$(UNITDIR)/postern-$${l%:*}.socket \
-		$(DESTDIR)$(UNITDIR)/postern-$${l%:*}@.service; done
-	rm -f $(DESTDIR)$(UNITDIR)/postern.socket $(DESTDIR)$(UNITDIR)/postern@.service \
-		$(DESTDIR)$(UNITDIR)/postern-busy.socket $(DESTDIR)$(UNITDIR)/postern-busy.service \
-		$(DESTDIR)$(UNITDIR)/postern-due.service $(DESTDIR)$(UNITDIR)/postern-due@.service \
-		$(DESTDIR)$(UNITDIR)/postern-due.timer $(DESTDIR)$(UNITDIR)/postern-now.service \
-		$(DESTDIR)$(UNITDIR)/postern-now@.service \
-		$(HOOKS:%=$(DESTDIR)$(PREFIX)/lib/%/50-postern) \
-		$(DESTDIR)$(PREFIX)/lib/sysusers.d/postern.conf \
-		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/postern.conf
+install-strip:
+	$(MAKE) INSTALL_PROGRAM='$(INSTALL_PROGRAM) -s' install
+
+uninstall: uninstall-mta
+	rm -f $(call places,$(PLACED))
+	@for d in "$(own)" $(foreach d,examples guide pictures monitoring fail2ban/filter.d fail2ban/jail.d fail2ban,"$(docdir)/$d") \
+		"$(docdir)"; do \
+		[ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; done
+
+# A host has one of these: packages of other mail systems bring them, too.
+install-mta: install
+	@for l in $(MTA_LINKS); do $(INSTALL) -d "$(DESTDIR)$${l%/*}" && \
+		ln -srf "$(DESTDIR)$(own)/sendmail" "$(DESTDIR)$$l" || exit; done
+
+uninstall-mta:
+	@for l in $(MTA_LINKS); do case $$(readlink "$(DESTDIR)$$l") in */postern/sendmail) rm -f "$(DESTDIR)$$l" ;; esac; done
+
+# What is committed, the same octets each time.
+dist:
+	@mkdir -p $(B)
+	git archive --format=tar --prefix=postern-$(VERSION)/ HEAD | gzip -9n >$(B)/postern-$(VERSION).tar.gz
+
+# Packages: made in a bare Debian, and what the tools of distributions say of them. Root, and half an hour.
+deb: need-packages
+	tests/packages/check deb
+
+check-packages: need-packages
+	tests/packages/check
 
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy broken powercut \
-	instrumented asan tsan mutants clang analyze demo bench profile cost distance crowd lanes standstill bells run \
-	install uninstall clean
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy check-field pictures \
+	broken powercut instrumented lean asan tsan mutants clang analyze demo bench profile cost distance crowd \
+	lanes standstill bells admin-scale run install install-strip uninstall install-mta uninstall-mta dist \
+	deb check-packages clean

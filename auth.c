@@ -514,8 +514,8 @@ answer(struct auth *a)
 
 /* ---- one client after the other ---------------------------------------------------------- */
 
-/* Waits for the child that has the client. */
-static void
+/* Waits for the child that has the client. False: it was ended by a signal. */
+static bool
 wait_for_end(pid_t pid)
 {
 	struct log_fields f = { .event = "auth" };
@@ -524,6 +524,7 @@ wait_for_end(pid_t pid)
 		;
 	if (WIFSIGNALED(status))
 		log_event(LOG_ERR, &f, "auth %ld ended by signal %d", (long)pid, WTERMSIG(status));
+	return !WIFSIGNALED(status);
 }
 
 /*
@@ -546,9 +547,9 @@ serve_all(struct auth *a)
 			_exit(answer(a));
 		}
 		close(session);
-		if (pid > 0)
-			wait_for_end(pid);
-		else
+		if (pid > 0 && !wait_for_end(pid))
+			break; /* the next child would be like this one: let another auth come */
+		if (pid < 0)
 			log_event(LOG_ERR, &f, "cannot fork: %s", strerror(errno));
 	}
 	return r;
@@ -583,6 +584,8 @@ check_users(struct findings *f, const struct conf *conf)
 			"auth_users %s: there is no user in it; \"smtpd --hash NAME\" makes "
 			"a line",
 			file);
+	else
+		check_fine(f, "auth_users %s: it can be read, and there are users in it", file);
 }
 
 /* It may be started later than this is asked. */

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "admin/admin.h"
 #include "admin/command.h"
@@ -139,6 +140,7 @@ main(int argc, char **argv)
 	a->spool = SPOOL_CLOSED;
 	a->options.conf.options = a->options.setting;
 	a->started = argv[0];
+	a->caller = getuid();
 	out_begin(&a->out, stdout, false);
 	int status = read_front(a, argc, argv);
 	int front = optind;

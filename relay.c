@@ -24,6 +24,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -36,6 +37,7 @@
 #include "delivery/readiness.h"
 #include "delivery/resolvers.h"
 #include "delivery/serve.h"
+#include "delivery/sink.h"
 #include "delivery/turns.h"
 #include "delivery/visit.h"
 #include "lib/cleanup.h"
@@ -61,6 +63,7 @@ enum {
 #define HOSTS_FILE "/etc/hosts"
 
 static struct relay relay;
+static struct launcher launcher; /* of other relays, and of sign */
 
 /* ---- at work ------------------------------------------------------------------------------- */
 
@@ -149,6 +152,32 @@ begin_to_count(const struct relay *r)
 	counters_one(COUNTER_RELAYS);
 }
 
+/*
+ * Starts sign, which has the keys of DKIM. Without it mail that is to be signed waits, or goes as
+ * it is (dkim_missing).
+ */
+static void
+begin_to_sign(struct relay *r)
+{
+	struct log_fields f = { .event = "dkim" };
+	auto_buf why = buf_new(WHY_SIZE);
+	int ends[2] = { -1, -1 };
+	if (r->common.dkim.keys == NULL)
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0) {
+		pid_t pid = launch_helper(&launcher, "sign", r->common.who.sign_path, &ends[1], 1);
+		close(ends[1]);
+		if (pid < 0) {
+			buf_printf(&why, "cannot start %s: %s", r->common.who.sign_path,
+				strerror((int)-pid));
+			close(ends[0]);
+			ends[0] = -1;
+		}
+	}
+	if (signer_begin(&r->signer, &r->common.dkim, ends[0], &why) < 0 || why.n > 0)
+		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
+}
+
 /* What a process that talks to hosts begins with. Exit status: 0, or why it cannot. */
 static int
 begin(struct relay *r)
@@ -166,11 +195,13 @@ begin(struct relay *r)
 		log_event(LOG_ERR, &f, "cannot load OpenSSL: %s", missing);
 		return EX_TEMPFAIL;
 	}
+	begin_to_sign(r);
 	credential_forget(); /* passwords of other routes, too */
 	if (open_resolvers(r) < 0) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
 		return EX_TEMPFAIL;
 	}
+	sink_open(r);
 	return program_lock_in(SANDBOX_RELAY, &r->spool, -1, &f) ? EXIT_SUCCESS : EX_TEMPFAIL;
 }
 
@@ -179,6 +210,7 @@ end(struct relay *r)
 {
 	resolvers_close(r->resolvers);
 	login_free(&r->login);
+	signer_end(&r->signer);
 	tlsclient_forget(&r->tls);
 	hands_free(r->hands);
 	buf_free(&r->unable);
@@ -216,7 +248,7 @@ run_login(struct relay *r, const struct options *o)
 {
 	static const struct keeper_work work = { serve_all, try_one };
 	struct log_fields f = { .event = "failed" };
-	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
+	launcher = (struct launcher){ .spool = &r->spool, .conf = &r->common, .args = &o->conf };
 	close(LAUNCH_SECOND_FD);
 	snprintf(r->login_name, sizeof(r->login_name), "%s", o->login);
 	int dir = bell_open_dir(&r->spool, r->common.who.hostname, r->login_name);
@@ -227,7 +259,7 @@ run_login(struct relay *r, const struct options *o)
 	}
 	make_room_for_files(r);
 	suspects_init(&r->suspects);
-	return keeper_run(r, &l, &work, dir, LAUNCH_FIRST_FD);
+	return keeper_run(r, &launcher, &work, dir, LAUNCH_FIRST_FD);
 }
 
 /* ---- by the timer -------------------------------------------------------------------------- */
@@ -321,7 +353,7 @@ main(int argc, char **argv)
 
 	if (!program_begin(&o, argc, argv))
 		return EX_USAGE;
-	r->keeper = -1;
+	r->keeper = r->signer.fd = -1;
 	r->unable = buf_new(WHY_SIZE);
 	bool fit = (o.due || o.login != NULL || o.check || o.waiting) && (!o.now || o.due);
 	int err = program_configure(&r->common, &from, &o,

@@ -12,11 +12,11 @@
  * may fail at any moment: a message is in the spool whole, or not at all. The protocol is one table
  * (session/commands.c), its texts another (session/reply.h).
  *
- * `smtpd --check`, `--hash` and `--counters` are for the operator, on a command line: there is no
- * client.
+ * `smtpd --check`, `--hash`, `--counters` and `--health` are for the operator, on a command line:
+ * there is no client.
  *
- * Exit status: 0; 66 there are no counters to print; 75 the spool cannot be used; 78 the
- * configuration is wrong.
+ * Exit status: 0; 66 there are no counters to print; 69 the one that --health asked takes no mail;
+ * 75 the spool cannot be used; 78 the configuration is wrong.
  */
 #include <errno.h>
 #include <poll.h>
@@ -27,11 +27,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/recipient_map.h"
 #include "conf/routes.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/match.h"
 #include "process/check.h"
 #include "process/counts.h"
+#include "process/health.h"
 #include "process/launch.h"
 #include "process/listen.h"
 #include "process/log.h"
@@ -57,6 +60,7 @@ static volatile int stop_requested __attribute__((section(".data")));
 
 static struct session session; /* large: what is not written takes no memory */
 static struct stamps stamps;   /* the same */
+static struct people people;   /* the same */
 
 static void
 on_stop(int sig)
@@ -122,11 +126,36 @@ count(struct session *s, bool counted)
 			s->conf.who.runtime, strerror(-r));
 }
 
+/*
+ * What is a part of the configuration in a file of its own: without it mail would go where it must
+ * not. 0, or -errno and a line in *why.
+ */
+static int
+read_map(struct session *s, struct buf *why)
+{
+	struct conf_submission *c = &s->conf.submission;
+	return c->recipient_map != NULL ? recipient_map_load(c->recipient_map, &c->map, why) : 0;
+}
+
+/* Names of users, for who comes in as one: behind the lock nobody could look. */
+static void
+know_people(struct session *s)
+{
+	if (s->conf.receive.local_users != CONF_YES ||
+		!match_local_names(s->conf.receive.local_senders))
+		return;
+	stamp_add(&stamps, PEOPLE_PASSWD, STAMP_FILE);
+	stamp_add(&stamps, PEOPLE_MAILNAME, STAMP_FILE);
+	people_read(&people, PEOPLE_PASSWD, PEOPLE_MAILNAME);
+	s->people = &people;
+}
+
 /* What sessions need that is opened before. 0, or -errno and a line in *why. */
 static int
 prepare(struct session *s, bool counted, struct buf *why)
 {
 	count(s, counted);
+	know_people(s);
 	int r = spool_open(&s->spool, s->conf.who.spool);
 	if (r < 0)
 		spool_explain(s->conf.who.spool, r, why);
@@ -139,6 +168,8 @@ serve(struct session *s, const struct options *o, const struct peer *p)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int pair[2];
+	if (read_map(s, &why) < 0)
+		return give_up(s, R_NO_CONFIG, EXIT_CONFIG, buf_span(&why));
 	if (prepare(s, is_counted(s, p), &why) < 0)
 		return give_up(s, R_NO_QUEUE, EX_TEMPFAIL, buf_span(&why));
 	if (request_pair(pair) < 0)
@@ -200,9 +231,10 @@ turn_all_away(struct session *s, int listeners, enum reply r, int status)
 
 /* In a worker's process. */
 static int
-work(void *ctx, int monitor, enum pool_role role)
+work(void *ctx, int monitor, enum pool_role role, const struct source *own)
 {
 	struct worker_terms *t = ctx;
+	t->session->source = *own;
 	t->session->monitor = monitor;
 	return worker_main(t, role);
 }
@@ -220,7 +252,10 @@ static int
 serve_many(struct session *s, const struct options *o, int n, char **argv)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
+	stamp_add(&stamps, s->conf.submission.recipient_map, STAMP_FILE);
 	stamp_add(&stamps, s->conf.who.spool, STAMP_DIRECTORY);
+	if (read_map(s, &why) < 0)
+		return turn_all_away(s, n, R_NO_CONFIG, program_refuse(&why));
 	if (prepare(s, true, &why) < 0)
 		return turn_all_away(s, n, R_NO_QUEUE, give_up_all(&why, EX_TEMPFAIL));
 	tended_begin(&s->spool, clock_wall());
@@ -278,6 +313,8 @@ main(int argc, char **argv)
 
 	if (seal_relocated() < 0 || !program_begin(&o, argc, argv))
 		return EX_USAGE;
+	if (o.health != NULL && o.wrong == NULL)
+		return health_ask(o.health);
 	auto_buf unbound = buf_new(LIMIT_COMMAND);
 	bool operator = o.check || o.counters || o.hash != NULL;
 	int listeners = operator ? 0 : find_listeners(&o, &unbound);

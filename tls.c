@@ -209,14 +209,22 @@ shake_hands(SSL *ssl, int64_t deadline)
 	}
 }
 
+/* The client, for lines of the log: the session says so. Empty: not yet. */
+static char client_name[4 * TLS_NAME + 8];
+
 /* The session tells the client to begin only when it knows that we can (tlsinfo.h). */
 static bool
 agree_with_session(void)
 {
 	static const char ready = TLS_READY;
-	char said = '\0';
-	return send(at.session, &ready, 1, MSG_NOSIGNAL) == 1 &&
-		recv(at.session, &said, 1, 0) == 1 && said == TLS_GO;
+	struct tlsgo said;
+	bool go = send(at.session, &ready, 1, MSG_NOSIGNAL) == 1 &&
+		recv(at.session, &said, sizeof(said), MSG_WAITALL) == (ssize_t)sizeof(said) &&
+		said.word == TLS_GO;
+	if (go)
+		buf_escape_text(client_name, sizeof(client_name),
+			(struct span){ said.name, strnlen(said.name, sizeof(said.name)) });
+	return go;
 }
 
 /*
@@ -398,6 +406,9 @@ check_life(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct spa
 		if (until < CERTIFICATE_SOON)
 			check_warning(f, "tls_certificate %.*s: it expires in %lld days; renew it",
 				(int)file.n, file.p, (long long)(until / DAY));
+		else
+			check_fine(f, "tls_certificate %.*s: it is good for %lld days",
+				(int)file.n, file.p, (long long)(until / DAY));
 		return;
 	}
 	(needed ? check_fault : check_warning)(f, "tls_certificate %.*s: it %s; renew it, or set "
@@ -456,9 +467,12 @@ static int
 fail(const char *what, int status)
 {
 	char why[WHY_SIZE];
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "tls_failed" };
+	bool known = client_name[0] != '\0';
 	openssl_why(why);
-	log_event(status == EX_PROTOCOL ? LOG_INFO : LOG_ERR, &f, "%s: %s", what, why);
+	f.client = known ? client_name : NULL;
+	log_event(status == EX_PROTOCOL ? LOG_INFO : LOG_ERR, &f, "%s: %s%s%s", what, why,
+		known ? "; client " : "", client_name);
 	return status;
 }
 
@@ -493,7 +507,7 @@ serve_client(SSL_CTX *ctx, const struct conf *conf)
 static SSL_CTX *
 prepare(const struct conf *conf)
 {
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "certificate" };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	SSL_CTX *ctx = make_context(conf, &why);
 	if (ctx == NULL)
@@ -504,7 +518,7 @@ prepare(const struct conf *conf)
 static int
 serve(const struct conf *conf)
 {
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "sandbox" };
 	SSL_CTX *ctx = prepare(conf);
 	if (ctx == NULL || !program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
 		return EX_TEMPFAIL;
@@ -546,6 +560,7 @@ forget_client(void)
 {
 	close(at.client);
 	close(at.session);
+	explicit_bzero(client_name, sizeof(client_name));
 	explicit_bzero(&in, sizeof(in));
 	explicit_bzero(&out, sizeof(out));
 	ERR_clear_error();
@@ -559,7 +574,7 @@ forget_client(void)
 static int
 serve_all(const struct conf *conf)
 {
-	struct log_fields f = { .event = "tls" };
+	struct log_fields f = { .event = "sandbox" };
 	int fds[REQUEST_FDS];
 	await_begin();
 	forget_what_is_freed();

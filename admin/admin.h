@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "admin/out.h"
 #include "conf/conf.h"
@@ -65,6 +66,7 @@ struct admin {
 	struct spool spool;
 	struct out out;
 	const char *started; /* argv[0] */
+	uid_t caller;        /* before root became somebody else */
 };
 
 /* The value of --name; "" of one that has none; NULL: it was not said. */

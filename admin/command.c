@@ -4,7 +4,22 @@
 
 /* In the order in which --help shows them. */
 static const struct command *const all[] = {
+	&command_status,
 	&command_list,
+	&command_show,
+	&command_retry,
+	&command_hold,
+	&command_release,
+	&command_remove,
+	&command_bounce,
+	&command_explain,
+	&command_doctor,
+	&command_trace,
+	&command_check,
+	&command_dkim,
+	&command_test,
+	&command_top,
+	&command_import,
 };
 
 enum { ALL = sizeof(all) / sizeof(all[0]) };

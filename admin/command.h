@@ -11,7 +11,10 @@
 
 #include "admin/admin.h"
 
-extern const struct command command_list;
+extern const struct command command_status, command_list, command_show, command_retry, command_hold,
+	command_release, command_remove, command_bounce;
+extern const struct command command_explain, command_doctor, command_trace, command_check,
+	command_test, command_top, command_dkim, command_import;
 
 /* Those that all commands have. The last one has no name. */
 extern const struct command_option command_common[];

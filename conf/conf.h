@@ -1,7 +1,8 @@
 /*
  * conf: the configuration, one file of "key = value" lines.
  *
- * Later wins: built-in default, file, environment (POSTERN_KEY), command line (-o key=value).
+ * Later wins: built-in default, file, environment (POSTERN_KEY, or POSTERN_KEY_FILE, which names a
+ * file that holds the value), command line (-o key=value).
  * Behind "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the
  * profiles smtp, submission, submissions and lan have presets, which stand between the file's
  * common part and their section. Behind "[route NAME]" it holds where some mail goes (routes.h). An
@@ -23,15 +24,33 @@
 enum {
 	CONF_RETRY_MAX = 32,     /* steps of the retry schedule */
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
-	CONF_KEYS_MAX = 100,     /* rows of the table in keys.c */
+	CONF_KEYS_MAX = 150,     /* rows of the table in keys.c */
 	ROUTE_NAME = 63,         /* octets */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
 
-#define CONF_FILE "/etc/postern/postern.conf" /* absent: all defaults */
+/* Where a host has what is its own; the Makefile may say otherwise. */
+#ifndef POSTERN_SYSCONF
+#define POSTERN_SYSCONF "/etc"
+#endif
+#ifndef POSTERN_LOCALSTATE
+#define POSTERN_LOCALSTATE "/var"
+#endif
+#ifndef POSTERN_RUNSTATE
+#define POSTERN_RUNSTATE "/run"
+#endif
+
+#define CONF_FILE POSTERN_SYSCONF "/postern/postern.conf" /* absent: all defaults */
 #define CONF_RESOLVER "/etc/resolv.conf"
 
 enum conf_bool { CONF_NO, CONF_YES };
+
+/* A build may have no TLS, with clients or with hosts: what asks for it is refused. */
+#ifdef POSTERN_NO_TLS
+enum { CONF_HAS_TLS = 0 };
+#else
+enum { CONF_HAS_TLS = 1 };
+#endif
 
 /* Who we are. */
 struct conf_who {
@@ -43,12 +62,15 @@ struct conf_who {
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
 	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
+	char *sign_path;  /* the one that has the keys of DKIM; default: "sign" beside smtpd */
 	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
 };
 
 /* What smtpd takes. */
 struct conf_receive {
 	enum conf_bool relay_local; /* this host's own clients may send anywhere */
+	enum conf_bool local_users; /* ... and its users, who come in at a UNIX socket */
+	char *local_senders;        /* from which addresses these may (match_local_sender) */
 	struct netlist relay_nets;  /* clients that may, besides those */
 	enum conf_bool open_relay; /* relay_nets may be as wide as the world */
 	char *relay_domains;       /* what anybody may send to (mail/match.h: match_domain) */
@@ -77,12 +99,27 @@ struct conf_receive {
 	enum conf_bool requiretls; /* offer REQUIRETLS */
 };
 
+/*
+ * What becomes of mail that our own clients submit (submission.h): this host's, those in
+ * relay_nets, and users. NULL: nothing.
+ */
+struct conf_submission {
+	char *add_missing; /* for whom Date:, Message-ID: and From: are added */
+	char *masquerade;  /* domains for others in sender and header (mail/masquerade.h) */
+	char *masquerade_except;
+	char *force_from;  /* the only sender there is, in the envelope and in From: */
+	char *recipient_map; /* file: who gets other recipients' mail (recipient_map.h) */
+	char *guard;       /* where mail may go at all (guard.h) */
+	struct buf map;    /* no key: the text of recipient_map, in a process that has read it */
+};
+
 /* An smtpd that serves many clients (process/pool.h). */
 struct conf_busy {
-	int64_t sessions; /* clients at once */
-	int64_t spare;    /* sessions that wait for one */
-	int64_t reuse;    /* clients of one session, one after the other */
-	int64_t idle;     /* s; without a client for so long, it ends */
+	int64_t sessions;   /* clients at once */
+	int64_t per_source; /* ... of one network (process/sources.h); 0: any number */
+	int64_t spare;      /* sessions that wait for one */
+	int64_t reuse;      /* clients of one session, one after the other */
+	int64_t idle;       /* s; without a client for so long, it ends */
 };
 
 /*
@@ -121,6 +158,7 @@ struct conf_delivery {
 	} tls;
 	enum conf_bool tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
 	char *without; /* extensions of hosts that are not used (mail/extension.h) */
+	enum conf_bool dkim; /* mail is signed if there is a key for it (struct conf_dkim) */
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
 	int64_t timeout_dns;      /* one MX look-up with all its addresses */
 	int64_t timeout_connect;  /* one address */
@@ -153,6 +191,16 @@ struct conf_schedule {
 	int n;
 };
 
+/* DKIM signatures of what goes out. */
+struct conf_dkim {
+	char *keys;       /* file: which key signs for which domain (dkimkeys.h); NULL: none does */
+	enum conf_dkim_missing {
+		DKIM_MISSING_WAIT, /* mail whose key cannot be used waits until it can */
+		DKIM_MISSING_SEND, /* it goes unsigned */
+	} missing;
+	int64_t lifetime; /* s, after which a signature is to be worth nothing (x=); 0: no end */
+};
+
 /* What relay does with all mail alike. */
 struct conf_relay {
 	struct conf_servers nameserver; /* none: those of resolv.conf */
@@ -175,11 +223,13 @@ struct conf_relay {
 struct conf {
 	struct conf_who who;
 	struct conf_receive receive;
+	struct conf_submission submission;
 	struct conf_busy busy;
 	struct conf_tls tls;
 	struct conf_auth auth;
 	struct conf_delivery delivery;
 	struct conf_relay relay;
+	struct conf_dkim dkim;
 	/* where events go */
 	enum conf_log {
 		LOG_TO_AUTO,
@@ -188,6 +238,12 @@ struct conf {
 		LOG_TO_STDERR,
 		LOG_TO_NONE,
 	} log;
+	/* what a line is (process/log.h) */
+	enum conf_log_format {
+		LOG_FORMAT_POSTERN,
+		LOG_FORMAT_POSTFIX,
+		LOG_FORMAT_JSON,
+	} log_format;
 	struct route *routes; /* in the order of the file; owned */
 	struct buf doubts;    /* lines: what works, though somebody ought to look at it */
 };

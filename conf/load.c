@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "conf/credential.h"
+#include "conf/guard.h"
 #include "conf/hostname.h"
 #include "conf/keys.h"
 #include "conf/nameserver.h"
 #include "conf/target.h"
+#include "conf/value.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
 
@@ -83,6 +85,9 @@ static const struct preset {
 	{ "submission", "tls=required" },  /* RFC 6409, RFC 8314 */
 	{ "submissions", "tls=implicit" },
 	{ "lan", "tls_legacy=yes" },       /* printers and cameras */
+	{ "local", "local_users=yes" },    /* a UNIX socket, for sendmail */
+	{ "local", "relay_local=yes" },    /* who else is on loopback does not matter there */
+	{ "local", "tls=off" },            /* no network lies between */
 };
 
 /* The common part is over. */
@@ -133,6 +138,9 @@ static int
 begin_route(struct reading *r, struct span name, struct conf_origin at)
 {
 	struct route **end = &r->set.c->routes;
+	if (span_ieq(name, span_of(GUARD_ROUTE)))
+		return conf_complain(r->set.why, at, name, "is where guard = sink has its mail",
+			(struct span){ 0 });
 	if (name.n > ROUTE_NAME || !address_is_domain(name))
 		return conf_complain(r->set.why, at, name, "not a name for a route",
 			(struct span){ 0 });
@@ -240,6 +248,8 @@ load_file(struct reading *r, const char *path, bool needed)
 
 /* ---- the environment ------------------------------------------------------------------------ */
 
+static const char environment[] = "environment";
+
 /*
  * A value as it was meant: secrets and lists of variables come with ends of lines, from Windows
  * with CRs and a mark. Nothing is left of a template that had nothing to fill in.
@@ -262,29 +272,67 @@ is_link(struct span value)
 }
 
 /*
+ * What the file holds that a variable names: for secrets that are mounted, which then stand in no
+ * environment. Several lines are no value.
+ */
+static int
+load_named_file(struct setting *s, int key, struct span named)
+{
+	static const struct conf_origin at = { "file named in the environment", 0 };
+	struct span name = span_of(conf_name(key));
+	char text[LINE_LIMIT + 1], path[PATH_MAX];
+	snprintf(path, sizeof(path), "%.*s", (int)named.n, named.p);
+	auto_fd fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n < 0)
+		return conf_complain(s->why, at, name, strerror(errno), named);
+	if (n > LINE_LIMIT)
+		return conf_complain(s->why, at, name, "line too long", named);
+	if (s->from->of[key].where == environment)
+		return conf_complain(s->why, at, name, "the variable is set, too", named);
+	struct span value = plain((struct span){ text, (size_t)n });
+	return value.n > 0 ? conf_set(s, name, value, at) : 0;
+}
+
+/* The key of a name that ends with "_FILE" and is none itself; -1: there is none. */
+static int
+find_key_of_file(struct span name)
+{
+	static const struct span end = { "_FILE", 5 };
+	if (conf_find(name) >= 0 || name.n <= end.n ||
+		!span_eq(span_skip(name, name.n - end.n), end))
+		return -1;
+	return conf_find((struct span){ name.p, name.n - end.n });
+}
+
+/*
  * Others have variables of these names too: Kubernetes sets POSTERN_PORT and more for a service
  * that is called postern. So what is no key is told, and no error as it is in the file.
  */
 static int
-load_variable(struct setting *s, struct span variable, struct buf *unknown)
+load_variable(struct setting *s, struct span variable, bool from_files, struct buf *unknown)
 {
 	struct span value = variable, name = span_cut(&value, '=');
 	value = plain(value);
 	if (value.n == 0)
 		return 0;
+	int file = find_key_of_file(name);
+	if (file >= 0) /* behind all others, so that it does not matter which came first */
+		return from_files ? load_named_file(s, file, value) : 0;
+	if (from_files)
+		return 0;
 	if (conf_find(name) >= 0 && !is_link(value))
-		return conf_set(s, name, value, (struct conf_origin){ "environment", 0 });
+		return conf_set(s, name, value, (struct conf_origin){ environment, 0 });
 	buf_puts(unknown, unknown->n > 0 ? ", POSTERN_" : "POSTERN_");
 	buf_escape(unknown, name, NAME_SHOWN);
 	return 0;
 }
 
 static int
-load_environment(struct setting *s)
+load_variables(struct setting *s, bool from_files, struct buf *unknown)
 {
 	static const struct span prefix = { "POSTERN_", 8 }, secret = { CREDENTIAL_VARIABLE,
 		sizeof(CREDENTIAL_VARIABLE) - 1 };
-	auto_buf unknown = buf_new(DOUBTS_MAX - DOUBT_WORDS);
 	int r = 0;
 	for (char **e = environ; *e != NULL && r == 0; e++) {
 		struct span var = span_of(*e);
@@ -292,8 +340,18 @@ load_environment(struct setting *s)
 			continue;
 		var = span_skip(var, prefix.n);
 		if (!span_starts(var, secret))
-			r = load_variable(s, var, &unknown);
+			r = load_variable(s, var, from_files, unknown);
 	}
+	return r;
+}
+
+static int
+load_environment(struct setting *s)
+{
+	auto_buf unknown = buf_new(DOUBTS_MAX - DOUBT_WORDS);
+	int r = load_variables(s, false, &unknown);
+	if (r == 0)
+		r = load_variables(s, true, &unknown);
 	if (unknown.n > 0)
 		doubt(s, "the environment has what is no key and is not looked at: %.*s%s",
 			(int)unknown.n, unknown.p, unknown.err != 0 ? ", and more" : "");
@@ -312,7 +370,31 @@ find_self(char self[static PATH_MAX])
 	return n > 0 || (started != NULL && realpath(started, self) != NULL) ? 0 : -ENOENT;
 }
 
-/* The programs beside this one, where nothing else was said. */
+/*
+ * The other programs lie beside this one; but those that people call are in a directory "bin" or
+ * "sbin", and then the others may be in libexec/postern beside that. *n is what of `self` the path
+ * begins with.
+ */
+static const char *
+where_others_are(const char *self, int *n)
+{
+	const char *slash = strrchr(self, '/'), *before = slash;
+	if (slash == NULL)
+		return NULL;
+	while (before > self && before[-1] != '/')
+		before--;
+	struct span directory = span_from(before, slash);
+	bool called = span_eq(directory, span_of("bin")) || span_eq(directory, span_of("sbin"));
+	if (called) { /* a session's smtpd is in no such directory, and so need not look */
+		char beside[PATH_MAX];
+		snprintf(beside, sizeof(beside), "%.*s/relay", (int)(slash - self), self);
+		called = access(beside, X_OK) < 0;
+	}
+	*n = (int)((called ? before : slash + 1) - self);
+	return called ? "libexec/postern/" : "";
+}
+
+/* Those, where nothing else was said. */
 static int
 complete_paths(struct conf *c)
 {
@@ -320,16 +402,16 @@ complete_paths(struct conf *c)
 		char **path;
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
-		{ &c->who.auth_path, "auth" } };
+		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" } };
 	char self[PATH_MAX];
-	char *slash = find_self(self) == 0 ? strrchr(self, '/') : NULL;
+	int n = 0;
+	const char *where = find_self(self) == 0 ? where_others_are(self, &n) : NULL;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		if (*paths[i].path != NULL)
 			continue;
-		if (slash == NULL)
+		if (where == NULL)
 			return -ENOENT;
-		if (asprintf(paths[i].path, "%.*s/%s", (int)(slash - self), self,
-			    paths[i].program) < 0)
+		if (asprintf(paths[i].path, "%.*s%s%s", n, self, where, paths[i].program) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -377,12 +459,18 @@ check_together(struct setting *s)
 	if (is_world(&c->receive.relay_nets) && c->receive.open_relay == CONF_NO)
 		return complain_of(s, "relay_nets",
 			"makes an open relay; open_relay = yes if that is meant");
+	if (!CONF_HAS_TLS && c->tls.certificate != NULL)
+		return complain_of(s, "tls_certificate", VALUE_NO_TLS);
+	if (!CONF_HAS_TLS && c->delivery.tls_implicit == CONF_YES)
+		return complain_of(s, "delivery_tls_implicit", VALUE_NO_TLS);
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&
 		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
 		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");
 	bool needed = c->tls.mode == TLS_REQUIRED || c->tls.mode == TLS_IMPLICIT;
 	if (c->tls.certificate == NULL && needed)
 		return complain_of(s, "tls", "needs tls_certificate");
+	if (c->submission.force_from != NULL && !span_is_ascii(span_of(c->submission.force_from)))
+		return complain_of(s, "force_from", "is beyond ASCII, which few hosts take");
 	if (c->auth.dovecot != NULL && c->auth.saslauthd != NULL)
 		return complain_of(s, "auth_dovecot", "is for hosts without auth_saslauthd");
 	return 0;

@@ -6,15 +6,21 @@
 #include <stdlib.h>
 
 #include "conf/credential.h"
+#include "conf/guard.h"
 #include "conf/nameserver.h"
+#include "conf/submission.h"
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
 #include "mail/extension.h"
+#include "mail/masquerade.h"
+#include "mail/match.h"
 
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
 	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none", NULL };
+static const char *const format_words[] = { [LOG_FORMAT_POSTERN] = "postern",
+	[LOG_FORMAT_POSTFIX] = "postfix", [LOG_FORMAT_JSON] = "json", NULL };
 static const char *const tls_words[] = { [TLS_OFF] = "off", [TLS_STARTTLS] = "starttls",
 	[TLS_REQUIRED] = "required", [TLS_IMPLICIT] = "implicit", NULL };
 static const char *const delivery_tls_words[] = { [DELIVERY_TLS_NONE] = "none",
@@ -26,15 +32,18 @@ static const char *const family_words[] = { [FAMILY_ANY] = "any", [FAMILY_IPV4] 
 	[FAMILY_IPV6] = "ipv6", [FAMILY_PREFER_IPV4] = "prefer-ipv4", NULL };
 static const char *const protocol_words[] = { [PROTOCOL_SMTP] = "smtp", [PROTOCOL_LMTP] = "lmtp",
 	NULL };
+static const char *const dkim_missing_words[] = { [DKIM_MISSING_WAIT] = "wait",
+	[DKIM_MISSING_SEND] = "send", NULL };
 static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
 
 static const char *const *
 words_of(enum key_type t)
 {
-	static const char *const *const words[] = { [LOG] = log_words, [TLS] = tls_words,
+	static const char *const *const words[] = { [LOG] = log_words,
+		[LOG_FORMAT] = format_words, [TLS] = tls_words,
 		[DELIVERY_TLS] = delivery_tls_words,
 		[YESNO] = yesno_words, [MX_ORDER] = mx_order_words, [FAMILY] = family_words,
-		[PROTOCOL] = protocol_words };
+		[PROTOCOL] = protocol_words, [DKIM_MISSING] = dkim_missing_words };
 	return words[t];
 }
 
@@ -118,6 +127,14 @@ is_host(struct span word)
 	return target_parse(word, &t) == 0;
 }
 
+/* An address, or the local part of one. */
+static bool
+is_user(struct span word)
+{
+	struct address a;
+	return memchr(word.p, '@', word.n) == NULL || address_mailbox(word, &a) == 0;
+}
+
 static bool
 is_secret(struct span word)
 {
@@ -131,6 +148,25 @@ are(struct span v, bool (*is)(struct span word))
 		if (!is(word))
 			return false;
 	return true;
+}
+
+/* ... of one that says what becomes of mail that is submitted. */
+static const char *
+check_submission(enum key_type t, struct span v)
+{
+	unsigned submitters;
+	switch (t) {
+	case SUBMITTERS:
+		return submission_submitters(v, &submitters) ? NULL
+			: "neither no, nor some of local auth nets";
+	case MASQUERADE:
+		return masquerade_valid(v) ? NULL
+			: "not a list like host.example.org=example.org .example.net=example.org";
+	case EXCEPTIONS:
+		return are(v, is_user) ? NULL : "not a list of users like root a@example.org";
+	default:
+		return NULL;
+	}
 }
 
 /* What is wrong with the words of a list. */
@@ -160,8 +196,11 @@ check_words(enum key_type t, struct span v)
 	case SOURCES:
 		return target_sources(v, &s) == 0 ? NULL
 			: "not an IPv4 address, an IPv6 address, or one of each";
+	case LOCAL_SENDERS:
+		return are(v, match_is_local_rule) ? NULL
+			: "not a list like *=self www-data=@example.org 0-999=*";
 	default:
-		return NULL;
+		return check_submission(t, v);
 	}
 }
 
@@ -169,6 +208,7 @@ static const char *
 set_text(const struct key *k, struct span v, char **place)
 {
 	struct address a;
+	struct guard g;
 	if (k->type == HOSTNAME && !address_is_hostname(v))
 		return "not a host name";
 	if (k->type != HOSTNAME && v.n == 0 && k->preset == NULL) { /* as if nobody had set it */
@@ -191,6 +231,11 @@ set_text(const struct key *k, struct span v, char **place)
 	char *copy = strndup(v.p, v.n);
 	if (copy == NULL)
 		return "out of memory";
+	if (k->type == GUARD && !guard_parse(copy, &g)) {
+		free(copy);
+		return "neither no, nor allow and a list of addresses and domains, nor redirect "
+			"and an address, nor sink and a directory";
+	}
 	free(*place);
 	*place = copy;
 	return NULL;
@@ -269,6 +314,14 @@ set_schedule(const struct key *k, struct span v, struct conf_schedule *place)
 	return n > 0 ? NULL : "empty";
 }
 
+/* A promise of TLS, in a build that has none. */
+static bool
+is_empty_promise(enum key_type t, int choice)
+{
+	return !CONF_HAS_TLS && ((t == DELIVERY_TLS && choice != DELIVERY_TLS_NONE) ||
+		(t == TLS && (choice == TLS_REQUIRED || choice == TLS_IMPLICIT)));
+}
+
 /* Enumerations are ints: the compilers and ABIs in question make them so. */
 static const char *
 set_choice(enum key_type t, struct span v, int *place)
@@ -276,18 +329,22 @@ set_choice(enum key_type t, struct span v, int *place)
 	const char *const *words = words_of(t);
 	for (int i = 0; words[i] != NULL; i++) {
 		if (span_eq(v, span_of(words[i]))) {
+			if (is_empty_promise(t, i))
+				return VALUE_NO_TLS;
 			*place = i;
 			return NULL;
 		}
 	}
 	static const char *const wrong[] = {
 		[LOG] = "not one of auto, journal, syslog, stderr, none",
+		[LOG_FORMAT] = "not one of postern, postfix, json",
 		[TLS] = "not one of off, starttls, required, implicit",
 		[DELIVERY_TLS] = "not one of none, may, encrypt, verify",
 		[YESNO] = "neither yes nor no",
 		[MX_ORDER] = "neither latency nor random",
 		[FAMILY] = "not one of any, ipv4, ipv6, prefer-ipv4",
 		[PROTOCOL] = "neither smtp nor lmtp",
+		[DKIM_MISSING] = "neither wait nor send",
 	};
 	return wrong[t];
 }

@@ -19,10 +19,12 @@ enum key_type {
 	SECRET,   /* a path or a credential */
 	SECRETS,  /* several */
 	PASSWORD, /* ... or a variable of the environment */
-	DOMAINS, DESTINATIONS, SENDERS, HOSTS, EXTENSIONS, SOURCES, /* texts */
-	FIRST_LIST = DOMAINS, LAST_TEXT = SOURCES,
+	DOMAINS, DESTINATIONS, SENDERS, HOSTS, EXTENSIONS, SOURCES, LOCAL_SENDERS, /* texts */
+	SUBMITTERS, MASQUERADE, EXCEPTIONS, GUARD,
+	FIRST_LIST = DOMAINS, LAST_TEXT = GUARD,
 	NUMBER, SIZE, SECONDS, NETS, PROXIES, SERVERS, SCHEDULE,
-	LOG, TLS, DELIVERY_TLS, YESNO, MX_ORDER, FAMILY, PROTOCOL, /* choices */
+	LOG, LOG_FORMAT, TLS, DELIVERY_TLS, YESNO, MX_ORDER, FAMILY, PROTOCOL,
+	DKIM_MISSING, /* choices */
 };
 
 struct key {
@@ -39,6 +41,8 @@ struct key {
 	const char *preset;                           /* NULL: none, or worked out */
 	int64_t min, max;
 };
+
+#define VALUE_NO_TLS "this program was built without TLS (make TLS=0)"
 
 /* `home` is the struct that the key's offset is in. */
 

@@ -85,6 +85,7 @@ approach_set(struct courier *c)
 			.host = c->to.host[0] == '[' ? t->target : c->to.host,
 			.age = c->relay->hosts.age },
 		.login = may_log_in(c) ? &c->relay->login : NULL,
+		.signer = c->relay->common.dkim.keys != NULL ? &c->relay->signer : NULL,
 	};
 	t->helo = h.helo != 0 && begin_helo_will_do(t);
 	t->remembered = t->clear || t->helo;

@@ -44,7 +44,10 @@ give_lane_up(struct courier *c, enum outcome o)
 	bool ours = c->work.outage == OUTAGE_SURE;
 	counters_one(counters_of_lane(ours ? CLASS_OURS : c->work.cause));
 	int err = lane_set_down(&c->tour->lane, c->work.state.attempts, next, why);
-	struct log_fields f = { .event = "deferred", .lane = c->tour->lane.name };
+	char wait[24];
+	struct log_fields f = { .event = "lane_deferred", .lane = c->tour->lane.name,
+		.reply = why, .next_try = wait };
+	snprintf(wait, sizeof(wait), "%lld", (long long)(next - clock_wall()));
 	log_event(LOG_NOTICE, &f, "lane %s: %s%s; next try in %lld s%s%s", c->tour->lane.name, why,
 		remark[c->work.outage],
 		(long long)(next - clock_wall()), err < 0 ? "; cannot write that down: " : "",
@@ -55,7 +58,7 @@ void
 connect_heed_refusals(struct courier *c, struct span why)
 {
 	struct link_flow *flow = &c->link.flow;
-	struct log_fields f = { .event = "refused", .lane = c->tour->lane.name,
+	struct log_fields f = { .event = "host_refuses", .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
 	unsigned news = flow->about & ~flow->heeded;
 	flow->heeded |= flow->about;
@@ -69,6 +72,15 @@ connect_heed_refusals(struct courier *c, struct span why)
 		log_event(LOG_ERR, &f,
 			"lane %s: it is not the mail that is refused, so it waits: %.*s",
 			c->tour->lane.name, (int)why.n, why.n > 0 ? why.p : "");
+}
+
+/* Once for each turn at a lane. */
+static void
+log_unsigned(const struct courier *c)
+{
+	struct log_fields f = { .event = "dkim", .lane = c->tour->lane.name };
+	log_event(LOG_ERR, &f, "lane %s: mail goes unsigned, for its key cannot be used "
+		"(dkim_missing = send)", c->tour->lane.name);
 }
 
 void
@@ -90,6 +102,8 @@ connect_learn(struct courier *c)
 		hosts_mark_words(&c->relay->hosts, &c->work.to, c->link.flow.dropped);
 		c->work.fewer |= c->link.flow.dropped;
 	}
+	if ((c->link.lessons & ~c->work.lessons & LESSON_UNSIGNED) != 0)
+		log_unsigned(c);
 	c->work.lessons |= c->link.lessons;
 	c->link.lessons = 0;
 }

@@ -44,6 +44,7 @@
 #include "sending/link.h"
 #include "sending/login.h"
 #include "sending/sending.h"
+#include "sending/signer.h"
 #include "sending/tlsclient.h"
 
 enum {
@@ -188,8 +189,10 @@ struct relay {
 	struct resolvers *resolvers;
 	struct tls_setup tls;
 	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
+	int sink;                       /* directory of guard = sink; or -errno (sink.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
+	struct signer signer;           /* has a lock */
 
 	struct turns turns;             /* has a lock */
 	struct hands *hands;            /* shared with the first process; one for each courier */

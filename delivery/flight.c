@@ -43,6 +43,7 @@ void
 flight_lay_down(struct courier *c, struct flight *f)
 {
 	message_close(&f->m);
+	job_free(&f->job);
 	flight_put_back(c, f);
 }
 

@@ -70,6 +70,17 @@ hosts_open(struct hosts *h, int spool, int64_t age)
 		h->dir = -errno;
 }
 
+void
+hosts_look(struct hosts *h, int spool, int64_t age)
+{
+	*h = (struct hosts){ .dir = -EBADF, .age = age };
+	if (spool < 0)
+		return;
+	h->dir = openat(spool, "hosts", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (h->dir < 0)
+		h->dir = -errno;
+}
+
 /* A time that is not too long ago, and not to come. */
 static bool
 is_recent(int64_t t, int64_t now, int64_t age)

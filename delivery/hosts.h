@@ -45,6 +45,9 @@ struct host_record {
  */
 void hosts_open(struct hosts *h, int spool, int64_t age);
 
+/* The same for somebody who only looks: nothing is made. */
+void hosts_look(struct hosts *h, int spool, int64_t age);
+
 /* What is known of the host with this address and port; all 0 if nothing is. */
 void hosts_recall(const struct hosts *h, const struct exchanger *to, struct host_record *out);
 

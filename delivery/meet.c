@@ -129,12 +129,15 @@ static void
 log_connection(const struct courier *c)
 {
 	auto_buf how = buf_new(EVENT_SIZE);
-	struct log_fields f = { .event = "connected", .lane = c->tour->lane.name,
+	struct log_fields f = { .event = "host_connected", .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
 	counters_one(COUNTER_HOSTS_CONNECTED);
 	if (c->link.proof.tls != NULL)
 		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
 	link_describe(&c->link, &how);
+	char tls[LIMIT_LOG_TEXT];
+	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
+	f.tls = c->link.proof.tls != NULL ? tls : NULL;
 	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
 		c->link.terms.name, (int)how.n, how.p);
 }
@@ -143,7 +146,7 @@ log_connection(const struct courier *c)
 static void
 log_refusal(const struct courier *c)
 {
-	struct log_fields f = { .event = "refused", .lane = c->tour->lane.name,
+	struct log_fields f = { .event = "login_refused", .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
 	log_event(LOG_ERR, &f, "lane %s: cannot authenticate as %s: %.*s", c->tour->lane.name,
 		c->relay->login.user, (int)c->why.n, c->why.p);

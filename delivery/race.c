@@ -64,26 +64,47 @@ explore(struct race *r)
 	r->v[1] = first;
 }
 
-int
-race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
-	const struct race_gate *gate, const struct exchangers *x)
+/* The runners, in the order of starting but for those that are tried now and then. 0 or -ENOMEM. */
+static int
+line_up(struct race *r, const struct exchangers *x)
 {
-	*r = (struct race){ .conf = conf, .hosts = hosts, .gate = gate };
 	r->v = calloc(x->n > 0 ? x->n : 1, sizeof(*r->v));
 	if (r->v == NULL)
 		return -ENOMEM;
-	bool by_latency = conf->mx_order == MX_LATENCY;
+	bool by_latency = r->conf->mx_order == MX_LATENCY;
 	for (size_t i = 0; i < x->n; i++) {
 		struct host_record h;
-		hosts_recall(hosts, &x->v[i], &h);
+		hosts_recall(r->hosts, &x->v[i], &h);
 		r->v[i] = (struct runner){ .to = x->v[i], .fd = -1,
 			.order = by_latency ? h.latency : (int64_t)i, /* unknown, 0, is quick */
 			.doubtful = h.failed != 0, .slow = h.latency >= PATIENCE };
 	}
 	r->n = x->n;
 	qsort(r->v, r->n, sizeof(r->v[0]), compare);
-	if (by_latency)
+	return 0;
+}
+
+int
+race_begin(struct race *r, const struct conf_delivery *conf, const struct hosts *hosts,
+	const struct race_gate *gate, const struct exchangers *x)
+{
+	*r = (struct race){ .conf = conf, .hosts = hosts, .gate = gate };
+	if (line_up(r, x) < 0)
+		return -ENOMEM;
+	if (conf->mx_order == MX_LATENCY)
 		explore(r);
+	return 0;
+}
+
+int
+race_order(const struct conf_delivery *conf, const struct hosts *hosts, struct exchangers *x)
+{
+	struct race r = { .conf = conf, .hosts = hosts };
+	if (line_up(&r, x) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < x->n; i++)
+		x->v[i] = r.v[i].to;
+	free(r.v);
 	return 0;
 }
 

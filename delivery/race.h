@@ -53,6 +53,12 @@ int race_begin(struct race *r, const struct conf_delivery *conf, const struct ho
 	const struct race_gate *gate, const struct exchangers *x);
 
 /*
+ * Puts *x into the order in which a race starts them, but for the one in some tens that begins with
+ * the second. For those who only want to know. 0 or -ENOMEM.
+ */
+int race_order(const struct conf_delivery *conf, const struct hosts *hosts, struct exchangers *x);
+
+/*
  * Waits for the next host to greet, with its greeting still unread; connects to more as needed. A
  * non-blocking fd that is the caller's, and the host in *winner; -1: there is none left, and *why
  * is about the last that failed. May be called again if the winner turns out to be of no use.

@@ -1,12 +1,14 @@
 #include "delivery/readiness.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
+#include "conf/guard.h"
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "process/check.h"
@@ -164,11 +166,23 @@ check_routes(struct findings *f, const struct conf *c)
 	}
 }
 
+/* Mail for tests waits where its directory cannot be written. */
+static void
+check_guard(struct findings *f, const struct conf *c)
+{
+	struct guard g;
+	if (!guard_parse(c->submission.guard, &g) || g.kind != GUARD_SINK)
+		return;
+	auto_fd fd = open(g.what, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || access(g.what, W_OK | X_OK) < 0)
+		check_fault(f, "guard = sink %s: %s; mail waits for it", g.what, strerror(errno));
+}
+
 int
 readiness_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_nameservers }, { check_openssl },
 		{ check_authorities }, { check_own_addresses }, { check_common_sources },
-		{ check_routes } };
+		{ check_routes }, { check_guard } };
 	return check_all("relay", o, c, from, checks, CHECKS(checks));
 }

@@ -7,6 +7,7 @@
 #include "delivery/flight.h"
 #include "delivery/notes.h"
 #include "delivery/settle.h"
+#include "delivery/sink.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/clock.h"
@@ -50,6 +51,8 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 		settle_message(c, m, false, found); /* it could not be removed the last time */
 	} else if (settle_is_too_late(m)) {
 		settle_too_late(c, m, found);
+	} else if (sink_has(c)) {
+		sink_take(c, m, found);
 	} else if (c->work.verdict == DONE && connect_lane(c) == DONE) {
 		flight_take_off(c, f, found);
 		return true;

@@ -14,6 +14,8 @@
 
 enum {
 	US_PER_MS = 1000,
+	MS_PER_S = 1000,
+	STATUS_SIZE = 16, /* an enhanced status code, and NUL */
 	EXPIRE_ATTEMPTS = 3, /* at least, before age alone ends a message: clocks jump (J12) */
 	JITTER = 10,         /* a wait is shorter than scheduled by a random part, up to 1/JITTER */
 };
@@ -47,20 +49,43 @@ count_recipient(const struct courier *c, const struct message *m, const struct r
 	counters_time(COUNTER_QUEUE_TIME, (clock_wall_us() - id_time_us(m->id)) / US_PER_MS);
 }
 
+/* The words of an outcome and its enhanced status code, for fields of the log. */
+static void
+describe(const struct buf *text, char class, char reply[static LIMIT_LOG_TEXT],
+	char status[static STATUS_SIZE])
+{
+	struct diagnosis d;
+	diagnosis_parse(buf_span(text), class, &d);
+	snprintf(reply, LIMIT_LOG_TEXT, "%.*s", (int)d.words.n, d.words.n > 0 ? d.words.p : "");
+	if (d.status.n > 0)
+		snprintf(status, STATUS_SIZE, "%.*s", (int)d.status.n, d.status.p);
+	else
+		snprintf(status, STATUS_SIZE, "%c.0.0", class);
+}
+
 static void
 log_recipient(const struct courier *c, const struct message *m, const struct rcpt *to, int64_t next)
 {
 	static const char *const event[] = { [DONE] = "delivered", [SOFT] = "deferred",
 		[HARD] = "bounced" };
-	char rcpt[EVENT_SIZE], sender[EVENT_SIZE], when[64] = "";
+	static const char class[] = { [DONE] = '2', [SOFT] = '4', [HARD] = '5' };
+	char rcpt[EVENT_SIZE], sender[EVENT_SIZE], when[64] = "", delay[32], wait[24];
+	char reply[LIMIT_LOG_TEXT], status[STATUS_SIZE];
+	int64_t ms = (clock_wall_us() - id_time_us(m->id)) / US_PER_MS, s = next - clock_wall();
 	buf_escape_text(rcpt, sizeof(rcpt), to->address);
 	buf_escape_text(sender, sizeof(sender), m->env.sender);
 	if (to->outcome == SOFT)
-		snprintf(when, sizeof(when), "; next try in %lld s",
-			(long long)(next - clock_wall()));
+		snprintf(when, sizeof(when), "; next try in %lld s", (long long)s);
+	snprintf(wait, sizeof(wait), "%lld", (long long)(s > 0 ? s : 0));
+	ms = ms > 0 ? ms : 0;
+	snprintf(delay, sizeof(delay), "%lld.%03d", (long long)(ms / MS_PER_S),
+		(int)(ms % MS_PER_S));
+	describe(&to->text, class[to->outcome], reply, status);
 	struct log_fields f = { .event = event[to->outcome], .queue_id = m->id, .sender = sender,
 		.recipient = rcpt, .lane = c->tour->lane.name,
-		.relay = c->link.terms.name[0] != '\0' ? c->link.terms.name : NULL };
+		.relay = c->link.terms.name[0] != '\0' ? c->link.terms.name : NULL,
+		.status = status, .reply = reply, .delay = delay,
+		.next_try = to->outcome == SOFT ? wait : NULL };
 	log_event(to->outcome == DONE ? LOG_INFO : LOG_NOTICE, &f,
 		"%s: %s <%s>, delay %lld s, %.*s%s", m->id, event[to->outcome], rcpt,
 		(long long)(clock_wall() - m->arrived), (int)to->text.n,
@@ -192,6 +217,7 @@ report(const struct courier *c, const struct message *m, bool waits)
 	if (told == DSN_SENDER || told == DSN_DOUBLE_BOUNCE) {
 		counters_one(COUNTER_REPORTS);
 		notes_tell_of(c->relay, lane);
+		f.report = id;
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
 			told == DSN_SENDER ? "sender" : "double_bounce", id);
 	} else if (settle_any(m, HARD)) {

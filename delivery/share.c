@@ -61,7 +61,7 @@ will_do(struct courier *c)
 bool
 share_take(struct courier *c)
 {
-	struct log_fields f = { .event = "connected", .lane = c->tour->lane.name,
+	struct log_fields f = { .event = "host_connected", .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
 	if (!will_do(c))
 		return false;

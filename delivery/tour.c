@@ -90,8 +90,30 @@ tour_open(struct relay *r, const char *name, int64_t *next)
 	pthread_mutex_init(&t->lock, NULL);
 	t->dir = NULL;
 	t->rested = false;
+	t->couriers = 0;
 	reset(t, false);
 	return t;
+}
+
+static void
+show(struct tour *t, int more)
+{
+	pthread_mutex_lock(&t->lock);
+	lane_show(&t->lane, t->couriers, t->couriers + more);
+	t->couriers += more;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void
+tour_join(struct tour *t)
+{
+	show(t, 1);
+}
+
+void
+tour_part(struct tour *t)
+{
+	show(t, -1);
 }
 
 /* ---- names --------------------------------------------------------------------------------- */

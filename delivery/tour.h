@@ -19,6 +19,7 @@ struct tour {
 	size_t n, at;            /* names of the batch, and those that were given out */
 	char ids[TOUR_BATCH][ID_SIZE];
 	bool marked;             /* @retry was made before it was gone over this time */
+	int couriers;            /* that are at it, for people (lane_show) */
 	bool rested;             /* a courier has waited here for more mail, and none came */
 	struct found found;      /* by those that have gone over it, this time */
 };
@@ -35,6 +36,10 @@ struct tour *tour_open(struct relay *r, const char *name, int64_t *next);
  */
 void tour_begin(struct courier *c);
 void tour_look_again(struct courier *c);
+
+/* One more courier is at it, or one less; who leaves it last need not say so. */
+void tour_join(struct tour *t);
+void tour_part(struct tour *t);
 
 /* The next message that nobody has had. False: there is none. */
 bool tour_next(struct courier *c, char id[static ID_SIZE]);

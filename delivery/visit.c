@@ -109,14 +109,20 @@ visit_lane(struct courier *c)
 	struct found found;
 	bool over;
 	begin_work(c);
+	tour_join(c->tour);
 	if (!turns_has_others(c))
 		tour_begin(c);
 	do {
 		over = scan_lane(c, &found);
+		bool others = turns_has_others(c);
+		if (others)
+			tour_part(c->tour); /* which it may be the last to see */
 		if (turns_leave_to_others(c, &found)) {
 			connect_end(c);
 			return;
 		}
+		if (others)
+			tour_join(c->tour);
 	} while (!over && !c->work.parked && begins_again(c));
 	leave_lane(c, over);
 }

@@ -202,4 +202,12 @@ span_trim(struct span s)
 	return s;
 }
 
+/* Does a line of a file say nothing: blanks, or a comment? */
+static inline bool
+span_says_nothing(struct span line)
+{
+	line = span_trim(line);
+	return line.n == 0 || line.p[0] == '#';
+}
+
 #endif

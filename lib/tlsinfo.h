@@ -3,10 +3,10 @@
  *
  *	tls                                     session
  *	TLS_READY: it has certificate and key
- *	and is locked in; or it just ends       TLS_GO: the client was told to begin
+ *	and is locked in; or it just ends       struct tlsgo: the client was told to begin
  *	struct tlsinfo: it shook hands
  *
- * So no client is told to begin (220) before it is known that the key can be used. Until TLS_GO,
+ * So no client is told to begin (220) before it is known that the key can be used. Until then,
  * tls reads nothing of the connection, and the session may go on in clear.
  */
 #ifndef POSTERN_TLSINFO_H
@@ -20,8 +20,14 @@
 enum {
 	TLS_EXPORTER = 32, /* octets of tls-exporter (RFC 9266) */
 	TLS_UNIQUE = 12,   /* ... and of tls-unique (RFC 5929 section 3) */
-	TLS_READY = 'R',   /* one octet each */
+	TLS_READY = 'R',   /* one octet each, the second with a name behind it */
 	TLS_GO = 'G',
+	TLS_NAME = 64,     /* of a client's address as the log has it, with NUL */
+};
+
+struct tlsgo {
+	char word;           /* TLS_GO */
+	char name[TLS_NAME]; /* who the client is, for a line of the log and for nothing else */
 };
 
 /* In the runtime directory: the key of tickets (secrets/ticket.h). */

@@ -1,14 +1,13 @@
 #include "mail/header.h"
 
-/* RFC 5322 section 3.6.8: what the name of a field is made of. */
-static bool
-is_name(char c)
+bool
+header_is_name(char c)
 {
 	return c > ' ' && c <= '~' && c != ':';
 }
 
-static bool
-is_blank(char c)
+bool
+header_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
@@ -22,15 +21,15 @@ step(struct header *h, char c)
 		h->eightbit = h->eightbit || (unsigned char)c >= 0x80;
 		return c == '\n' ? HEADER_LINE : HEADER_VALUE;
 	}
-	if (line && h->begun && is_blank(c))
+	if (line && h->begun && header_is_blank(c))
 		return HEADER_VALUE;
 	if (!line && c == ':') {
 		h->begun = true;
 		return HEADER_VALUE;
 	}
-	if (!line && is_blank(c)) /* before the colon (section 4.5.2) */
+	if (!line && header_is_blank(c)) /* before the colon (section 4.5.2) */
 		return HEADER_BLANK;
-	h->over = blank || !is_name(c);
+	h->over = blank || !header_is_name(c);
 	return HEADER_NAME;
 }
 

@@ -21,6 +21,10 @@ struct header {
 	bool begun; /* there was a field, which the next line may continue */
 };
 
+/* May a field's name hold it (RFC 5322 section 3.6.8)? And may it stand before the colon? */
+bool header_is_name(char c);
+bool header_is_blank(char c);
+
 void header_feed(struct header *h, struct span piece);
 
 #endif

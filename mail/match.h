@@ -7,6 +7,7 @@
 #define POSTERN_MATCH_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "lib/span.h"
 
@@ -28,5 +29,27 @@ bool match_sender(const char *list, struct span sender);
  * (empty) is everybody's.
  */
 bool match_user_sender(struct span senders, struct span address);
+
+/* A user of this host, as the kernel knows him. */
+struct match_user {
+	uint32_t uid;
+	bool nobody;       /* the number is not his alone, and says nothing */
+	struct span name;  /* of the system; empty: it has none for this number */
+	struct span domains[2]; /* those in which that name is his address; may be empty */
+};
+
+/*
+ * May this user send from `address`, by a list like local_senders? Its words are USER=SENDER. USER
+ * is a name, a number, a range of numbers, or "*" for all whom no other word names; SENDER is an
+ * address, "@domain", "self" for his name in his domains, or "*" for every address. The null sender
+ * (empty) is everybody's.
+ */
+bool match_local_sender(const char *list, const struct match_user *user, struct span address);
+
+/* Is it a word of such a list? */
+bool match_is_local_rule(struct span word);
+
+/* Does the list ask for the names of users? With "*=*" alone nobody need look for them. */
+bool match_local_names(const char *list);
 
 #endif

@@ -23,6 +23,16 @@ xtext_valid(struct span s, size_t max)
 	return s.n > 0 && s.n <= max;
 }
 
+void
+xtext_encode(struct buf *b, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] > ' ' && s.p[i] != '+' && s.p[i] != '=' && s.p[i] <= '~')
+			buf_add(b, (struct span){ &s.p[i], 1 });
+		else
+			buf_printf(b, "+%02X", (unsigned)(unsigned char)s.p[i]);
+}
+
 /* Blank, what could not stand for itself, or what is no ASCII and no surrogate. */
 static bool
 is_embeddable(uint32_t c)

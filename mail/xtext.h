@@ -14,6 +14,9 @@
 /* Printable ASCII in which "+" and two capital hex digits stand for an octet; 1 to `max` octets. */
 bool xtext_valid(struct span s, size_t max);
 
+/* Appends ASCII as xtext. */
+void xtext_encode(struct buf *b, struct span s);
+
 /*
  * Printable ASCII but "+" and "=", and UTF-8, in which "\x{code point}" stands for what else there
  * is. The caller knows that it is UTF-8 (address.h).

@@ -16,15 +16,15 @@
 enum { CANNOT_EXEC = 127 }; /* as shells say it */
 
 static void
-print_finding(const struct findings *f, const char *kind, const char *fmt, va_list ap)
-	__attribute__((format(printf, 3, 0)));
+print_finding(FILE *to, const struct findings *f, const char *kind, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
 
 static void
-print_finding(const struct findings *f, const char *kind, const char *fmt, va_list ap)
+print_finding(FILE *to, const struct findings *f, const char *kind, const char *fmt, va_list ap)
 {
-	fprintf(stderr, "%s: %s: ", f->program, kind);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	fprintf(to, "%s: %s: ", f->program, kind);
+	vfprintf(to, fmt, ap);
+	fputc('\n', to);
 }
 
 void
@@ -32,7 +32,7 @@ check_fault(struct findings *f, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	print_finding(f, "error", fmt, ap);
+	print_finding(stderr, f, "error", fmt, ap);
 	va_end(ap);
 	f->stops_mail = true;
 }
@@ -42,7 +42,16 @@ check_warning(struct findings *f, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	print_finding(f, "warning", fmt, ap);
+	print_finding(stderr, f, "warning", fmt, ap);
+	va_end(ap);
+}
+
+void
+check_fine(struct findings *f, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	print_finding(stdout, f, "ok", fmt, ap);
 	va_end(ap);
 }
 

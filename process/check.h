@@ -21,6 +21,9 @@ struct findings {
 void check_fault(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void check_warning(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* On standard output, which other programs' checks have not: what is well, for those who ask. */
+void check_fine(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Has another program run its checks; its lines are its own, its verdict counts. */
 void check_other(struct findings *f, const char *key, const char *path);
 

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COUNTERS_VERSION 2
+#define COUNTERS_VERSION 3
 
 enum {
 	HISTOGRAM_BUCKETS = 31, /* the last but one: up to 2^29 ms, six days */
@@ -146,6 +146,8 @@ enum counters_class {
 		"503 5.5.1 Error: need RCPT command") \
 	C(REFUSED_NO_RELAY, "refused_no_relay", "replies", \
 		"550 5.7.1 Error: relaying denied") \
+	C(REFUSED_GUARDED, "refused_guarded", "replies", \
+		"550 5.7.1 Error: no mail for this recipient leaves this host") \
 	C(REFUSED_NO_POSTMASTER, "refused_no_postmaster", "replies", \
 		"550 5.1.1 Error: nobody takes mail for the postmaster here") \
 	C(REFUSED_TOO_MANY_RCPT, "refused_too_many_rcpt", "replies", \
@@ -184,6 +186,8 @@ enum counters_class {
 		"421 4.3.2 %h Error: service shutting down") \
 	C(REFUSED_CROWDED, "refused_crowded", "replies", \
 		"421 4.3.2 %h Error: too many connections, try again later") \
+	C(REFUSED_SOURCE, "refused_source", "replies", \
+		"421 4.7.0 %h Error: too many connections from your network at once") \
 	C(REFUSED_NO_QUEUE, "refused_no_queue", "replies", \
 		"421 4.3.0 %h Error: queue not available") \
 	C(REFUSED_NO_SESSION, "refused_no_session", "replies", \

@@ -5,20 +5,17 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "process/files.h"
 #include "process/log.h"
 #include "process/plan.h"
 #include "process/stdfds.h"
 
 enum {
-	/* Descriptors of this process beside one for each worker: sockets, spool, log, and those
-	 * that programs are started with. */
-	OTHERS = 128,
 	/* Above all that a worker has of ours: sockets, spool, log. Those of others lie above. */
 	SLOT = 100,
 	/* ms; one that waits is replaced after so long: what was taken over does not stay. */
@@ -76,13 +73,14 @@ note_failure(struct crew *c)
  * take what that one asks for.
  */
 static _Noreturn void
-be_worker(struct crew *c, int requests, enum pool_role role)
+be_worker(struct crew *c, int place, int requests, enum pool_role role)
 {
+	const struct source own = { .all = c->sources, .place = place };
 	signal(SIGCHLD, SIG_DFL);
 	close(c->epoll);
 	dup3(requests, c->slot, O_CLOEXEC);
 	stdfds_close_from(c->slot + 1);
-	_exit(c->work(c->ctx, c->slot, role));
+	_exit(c->work(c->ctx, c->slot, role, &own));
 }
 
 /* Two ends, above what a worker keeps. 0 or -errno. */
@@ -130,9 +128,11 @@ crew_start(struct crew *c, enum pool_role role)
 	int pair[2];
 	int r = w == NULL ? -ENOSPC : make_pair(c, pair);
 	if (r == 0) {
+		int place = (int)(w - c->workers);
+		sources_set(&c->sources, place, SOURCES_NOBODY);
 		pid_t pid = fork();
 		if (pid == 0)
-			be_worker(c, pair[1], role);
+			be_worker(c, place, pair[1], role);
 		close(pair[1]);
 		if (pid > 0) {
 			enter(c, w, pid, pair[0], role == POOL_REFUSER ? REFUSING : WAITING);
@@ -148,15 +148,30 @@ crew_start(struct crew *c, enum pool_role role)
 }
 
 void
-crew_adopt(struct crew *c, pid_t pid, int fd)
+crew_adopt(struct crew *c, pid_t pid, int fd, uint64_t network)
 {
 	struct worker *w = find_free(c);
 	if (w == NULL || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) {
 		close(fd); /* which it takes for the end of its monitor */
 		return;
 	}
+	sources_set(&c->sources, (int)(w - c->workers), network);
 	enter(c, w, pid, fd, BUSY);
 	w->inherited = true;
+}
+
+uint64_t
+crew_network(const struct crew *c, const struct worker *w)
+{
+	return sources_get(&c->sources, (int)(w - c->workers));
+}
+
+void
+crew_share(struct crew *c, bool next)
+{
+	for (int i = 0; i < c->places; i++)
+		if (c->workers[i].state != NOBODY && c->workers[i].fd >= 0)
+			(void)fcntl(c->workers[i].fd, F_SETFD, next ? 0 : FD_CLOEXEC);
 }
 
 /* That something comes is all that it looks for. */
@@ -202,6 +217,17 @@ crew_hang_up(struct crew *c, struct worker *w)
 	c->rounds = clock_earlier(c->rounds, w->silent + FAREWELL);
 }
 
+/* Was it the process that did wrong? Others kill too, when memory is short. */
+static bool
+is_fault(int sig)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS };
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		if (faults[i] == sig)
+			return true;
+	return false;
+}
+
 bool
 crew_bury(struct crew *c, pid_t pid, int status)
 {
@@ -214,6 +240,8 @@ crew_bury(struct crew *c, pid_t pid, int status)
 	if (WIFSIGNALED(status))
 		log_event(LOG_ERR, &f, "session %ld ended by signal %d; it %s", (long)w->pid,
 			WTERMSIG(status), doing[w->state]);
+	if (WIFSIGNALED(status) && is_fault(WTERMSIG(status)))
+		c->crashes++;
 	/* Nobody told it to. */
 	if (w->begun == 0 && (w->state == WAITING || w->state == REFUSING))
 		note_failure(c);
@@ -222,6 +250,7 @@ crew_bury(struct crew *c, pid_t pid, int status)
 	else
 		c->left = true;
 	crew_hang_up(c, w);
+	sources_set(&c->sources, (int)(w - c->workers), SOURCES_NOBODY);
 	crew_become(c, w, NOBODY);
 	return true;
 }
@@ -265,18 +294,6 @@ crew_make_rounds(struct crew *c, int64_t now)
 	}
 }
 
-/* As many descriptors as it takes. */
-static void
-raise_limit(int places)
-{
-	struct rlimit l;
-	rlim_t need = (rlim_t)places + OTHERS;
-	if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= need)
-		return;
-	l.rlim_cur = l.rlim_max < need ? l.rlim_max : need;
-	(void)setrlimit(RLIMIT_NOFILE, &l);
-}
-
 int
 crew_open(struct crew *c, int heirs)
 {
@@ -285,11 +302,12 @@ crew_open(struct crew *c, int heirs)
 	c->workers = calloc((size_t)c->places, sizeof(c->workers[0]));
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	c->slot = fcntl(c->epoll, F_DUPFD_CLOEXEC, SLOT);
-	if (c->workers == NULL || c->epoll < 0 || c->slot < 0)
+	if (c->workers == NULL || c->epoll < 0 || c->slot < 0 ||
+		sources_open(&c->sources, c->places) < 0)
 		return -ENOMEM;
 	c->count[NOBODY] = c->places;
 	c->last = clock_ms();
 	c->rounds = c->last + ROUNDS;
-	raise_limit(c->places);
+	files_reserve(c->places);
 	return 0;
 }

@@ -5,11 +5,15 @@
 #define POSTERN_CREW_H
 
 #include "process/monitor.h"
+#include "process/sources.h"
 
 enum pool_role { POOL_WORKER, POOL_REFUSER };
 
-/* In a new process: serves until it is to end. Its requests go to `monitor`. The exit status. */
-typedef int pool_work(void *ctx, int monitor, enum pool_role role);
+/*
+ * In a new process: serves until it is to end. Its requests go to `monitor`, its clients' networks
+ * stand at `own`. The exit status.
+ */
+typedef int pool_work(void *ctx, int monitor, enum pool_role role, const struct source *own);
 
 enum worker_state {
 	NOBODY,   /* a free place */
@@ -39,10 +43,12 @@ struct crew {
 	void *ctx;
 	struct worker *workers;
 	int places;         /* in that table */
+	struct sources sources; /* networks of their clients, by the number of their place */
 	int count[WORKER_STATES];
 	int epoll;          /* their sockets, by the number of their place */
 	int slot;           /* the number that a worker's own end has in it */
 	bool left;          /* one ended without a client: it may have been woken for one */
+	int crashes;        /* those that a fault of their own has ended */
 	int failures;       /* those in a row that ended before their first client */
 	int64_t pause;      /* nobody is started before (clock.h) */
 	int64_t last;       /* when the last client was there */
@@ -67,8 +73,17 @@ void crew_become(struct crew *c, struct worker *w, enum worker_state state);
 /* Forks one. False: it cannot be done now, which is logged once, and there is a pause. */
 bool crew_start(struct crew *c, enum pool_role role);
 
-/* One of the smtpd before, whose requests come from `fd`: it ends behind its client. */
-void crew_adopt(struct crew *c, pid_t pid, int fd);
+/*
+ * One of the smtpd before, whose requests come from `fd` and whose client is of that network
+ * (sources.h): it ends behind its client.
+ */
+void crew_adopt(struct crew *c, pid_t pid, int fd, uint64_t network);
+
+/* The network that one says its client is of. */
+uint64_t crew_network(const struct crew *c, const struct worker *w);
+
+/* Are their sockets for the next program in this process, too, or for none but this one? */
+void crew_share(struct crew *c, bool next);
 
 /* They are to end when they have no client. */
 void crew_retire_all(struct crew *c);

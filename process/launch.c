@@ -9,6 +9,7 @@
 
 #include "conf/credential.h"
 #include "lib/cleanup.h"
+#include "process/files.h"
 #include "process/stdfds.h"
 
 extern char **environ;
@@ -146,6 +147,7 @@ become(const char *path, const char *const *arg, char *const *env, int first_fd,
 		dup2(null, STDOUT_FILENO) < 0 || dup2(first, LAUNCH_FIRST_FD) < 0 ||
 		dup2(second, LAUNCH_SECOND_FD) < 0 || dup3(report, REPORT_FD, O_CLOEXEC) < 0)
 		report_failure(report >= 0 ? report : report_fd);
+	files_restore();
 	stdfds_close_from(OTHERS);
 	reset_signals();
 	/* execve takes char *const[] for historical reasons and changes nothing. */
@@ -201,6 +203,7 @@ become_check(const char *path, int fd, int64_t seconds, int report_fd)
 	static const char *const env[] = { "PATH=/usr/bin:/bin", NULL };
 	const char *const arg[] = { path, NULL };
 	reset_signals();
+	files_restore();
 	signal(SIGALRM, SIG_DFL);
 	alarm((unsigned)seconds);
 	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, OTHERS);

@@ -89,26 +89,42 @@ bind_anywhere(uint16_t port)
 	return bind_to(&ss, sizeof(four), true);
 }
 
+/* Cuts a text in front of its port. The port, or -1. */
+static int
+cut_port(struct span text, struct span *host)
+{
+	const char *colon = text.n > 0 ? memrchr(text.p, ':', text.n) : NULL;
+	if (colon == NULL)
+		return -1;
+	*host = span_from(text.p, colon);
+	return net_port(span_skip(text, host->n + 1));
+}
+
+socklen_t
+listen_parse(struct span text, struct sockaddr_storage *ss)
+{
+	struct netaddr addr;
+	struct span host;
+	int port = cut_port(text, &host);
+	if (port < 0)
+		return 0;
+	bool bracketed = span_unbracket(host).n < host.n;
+	if (netaddr_parse(span_unbracket(host), &addr) < 0 || netaddr_is_v4(&addr) == bracketed)
+		return 0;
+	return netaddr_to(&addr, (uint16_t)port, ss);
+}
+
 /* "192.0.2.1:25", "[2001:db8::1]:25", "*:25". A socket, or -errno. */
 static int
 bind_text(struct span text)
 {
-	struct netaddr addr;
 	struct sockaddr_storage ss;
-	const char *colon = text.n > 0 ? memrchr(text.p, ':', text.n) : NULL;
-	if (colon == NULL)
-		return -EINVAL;
-	struct span host = span_from(text.p, colon);
-	int port = net_port(span_skip(text, host.n + 1));
-	if (port < 0)
-		return -EINVAL;
-	if (span_eq(host, span_of("*")))
+	struct span host;
+	int port = cut_port(text, &host);
+	if (port >= 0 && span_eq(host, span_of("*")))
 		return bind_anywhere((uint16_t)port);
-	bool bracketed = span_unbracket(host).n < host.n;
-	if (netaddr_parse(span_unbracket(host), &addr) < 0 || netaddr_is_v4(&addr) == bracketed)
-		return -EINVAL;
-	socklen_t n = netaddr_to(&addr, (uint16_t)port, &ss);
-	return bind_to(&ss, n, false);
+	socklen_t n = listen_parse(text, &ss);
+	return n > 0 ? bind_to(&ss, n, false) : -EINVAL;
 }
 
 int

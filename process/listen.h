@@ -7,6 +7,8 @@
 #ifndef POSTERN_LISTEN_H
 #define POSTERN_LISTEN_H
 
+#include <sys/socket.h>
+
 #include "lib/buf.h"
 #include "process/options.h"
 
@@ -23,6 +25,9 @@ int listen_inherited(void);
  * -errno and a line in *why.
  */
 int listen_bind(const struct options *o, struct buf *why);
+
+/* The address of a text "192.0.2.1:25" or "[2001:db8::1]:25". Its length; 0: it is none. */
+socklen_t listen_parse(struct span text, struct sockaddr_storage *ss);
 
 /* Waiting for a connection never blocks, and no program but ours has them. */
 void listen_ready(int n);

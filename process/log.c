@@ -21,8 +21,16 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/limits.h"
+#include "process/json.h"
+#include "process/postfix.h"
 
-enum { LOG_LINE = 4096, LOG_FIELDS = 10, LOG_PREFIX = 80, PROGRAM_MAX = 16 };
+enum {
+	LOG_LINE = 4096,
+	LOG_FIELDS = 26, /* of the table, and those that every entry has */
+	LOG_PREFIX = 160, /* a date, a host, a program */
+	LOG_HOST = 64,
+	LOG_VALUES = 10 * LIMIT_LOG_TEXT, /* octets of all fields; what has no room is left out */
+};
 
 /*
  * Where each kind of log listens. A socket that is there may be left by a program that is gone, so
@@ -35,6 +43,7 @@ static const char *const sockets[] = {
 
 static struct {
 	enum conf_log where;
+	enum conf_log_format format;
 	const char *program;
 	int socket;       /* connected; -1: none is needed */
 	int (*send)(const struct iovec *, int); /* by the library, or NULL */
@@ -113,6 +122,25 @@ log_open(enum conf_log where, const char *program)
 	logger.socket = fd;
 }
 
+/* Of this host, for lines that say whose they are. */
+static char own_name[LOG_HOST];
+
+void
+log_shape(enum conf_log_format format, const char *host)
+{
+	logger.format = format;
+	if (format != LOG_FORMAT_POSTFIX)
+		return;
+	snprintf(own_name, sizeof(own_name), "%s", host);
+	tzset(); /* as above */
+}
+
+bool
+log_is_shaped(void)
+{
+	return logger.format != LOG_FORMAT_POSTERN;
+}
+
 bool
 log_goes_to_journal(void)
 {
@@ -179,12 +207,15 @@ transmit(const char *p, size_t n)
 
 /* Adds a field to the n octets of the entry; a value holds no end of a line. How many there are. */
 static size_t
-add_field(char *entry, size_t n, const char *name, const char *value)
+add_field(char *entry, size_t n, size_t room, const char *name, const char *value)
 {
+	size_t most = room - n < LIMIT_LOG_TEXT ? room - n : LIMIT_LOG_TEXT;
 	if (value == NULL)
 		return n;
-	int len = snprintf(entry + n, LIMIT_LOG_TEXT, "%s=%s", name, value);
-	char *end = entry + n + (len < LIMIT_LOG_TEXT ? len : LIMIT_LOG_TEXT - 1);
+	int len = snprintf(entry + n, most, "%s=%s", name, value);
+	if (len < 0 || ((size_t)len >= most && most < LIMIT_LOG_TEXT))
+		return n;
+	char *end = entry + n + ((size_t)len < most ? (size_t)len : most - 1);
 	for (char *p = entry + n; (p = memchr(p, '\n', (size_t)(end - p))) != NULL;)
 		*p = ' ';
 	*end++ = '\n';
@@ -204,80 +235,153 @@ send_fields(char *entry, size_t n)
 	return logger.send(field, k) >= 0;
 }
 
+/* What is logged, and how: `text` stands in line[], behind a prefix, with room for fields. */
+struct entry {
+	int priority;
+	const struct log_fields *f;
+	const char *program;
+	char *line, *text;
+	size_t n;    /* octets of the line, with the prefix */
+	size_t room; /* ... that it may have, with fields */
+};
+
 /* The text is there already, with its name. */
 static bool
-log_journal(int priority, const struct log_fields *f, char *entry, size_t n)
+log_journal(const struct entry *e)
 {
-	char level[2] = { (char)('0' + priority), '\0' };
-	for (char *p = entry; (p = memchr(p, '\n', (size_t)(entry + n - p))) != NULL;)
+	char level[2] = { (char)('0' + e->priority), '\0' };
+	size_t n = e->n;
+	for (char *p = e->line; (p = memchr(p, '\n', (size_t)(e->line + n - p))) != NULL;)
 		*p = ' ';
-	entry[n++] = '\n';
-	n = add_field(entry, n, "PRIORITY", level);
-	n = add_field(entry, n, "SYSLOG_IDENTIFIER", logger.program);
-	n = add_field(entry, n, "POSTERN_EVENT", f->event);
-	n = add_field(entry, n, "POSTERN_QUEUE_ID", f->queue_id);
-	n = add_field(entry, n, "POSTERN_SENDER", f->sender);
-	n = add_field(entry, n, "POSTERN_RECIPIENT", f->recipient);
-	n = add_field(entry, n, "POSTERN_LANE", f->lane);
-	n = add_field(entry, n, "POSTERN_RELAY", f->relay);
-	n = add_field(entry, n, "POSTERN_STATUS", f->status);
-	return (logger.send != NULL && send_fields(entry, n)) || transmit(entry, n);
+	e->line[n++] = '\n';
+	n = add_field(e->line, n, e->room, "PRIORITY", level);
+	n = add_field(e->line, n, e->room, "SYSLOG_IDENTIFIER", e->program);
+	n = add_field(e->line, n, e->room, "SYSLOG_FACILITY", "2"); /* mail */
+	n = add_field(e->line, n, e->room, "MESSAGE_ID",
+		e->f->event != NULL ? event_id(e->f->event) : NULL);
+#define ADD(name, NAME, number, meaning) \
+	n = add_field(e->line, n, e->room, "POSTERN_" #NAME, e->f->name);
+	LOG_FIELD_TABLE(ADD)
+#undef ADD
+	return (logger.send != NULL && send_fields(e->line, n)) || transmit(e->line, n);
 }
 
 /* ---- syslog and standard error ------------------------------------------------------------- */
 
 /* The format of syslog(3), which would look the time zone up each time, and get no reply. */
 static int
-begin_syslog(int priority, char *line, size_t room)
+begin_dated(const char *level, const char *host, const char *program, char *line, size_t room)
 {
 	char date[32] = "";
 	struct tm now;
 	time_t wall = (time_t)clock_wall();
 	if (localtime_r(&wall, &now) != NULL)
 		(void)!strftime(date, sizeof(date), "%b %e %H:%M:%S ", &now);
-	return snprintf(line, room, "<%d>%s%s[%ld]: ", LOG_MAIL | priority, date, logger.program,
-		(long)getpid());
+	return snprintf(line, room, "%s%s%s%s[%ld]: ", level, date, host, program, (long)getpid());
+}
+
+static int
+begin_syslog(int priority, const char *program, char *line, size_t room)
+{
+	char level[16];
+	snprintf(level, sizeof(level), "<%d>", LOG_MAIL | priority);
+	return begin_dated(level, "", program, line, room);
+}
+
+/* What stands before a line on standard error. */
+static int
+begin_stderr(const char *program, char *line, size_t room)
+{
+	char host[LOG_HOST + 1];
+	if (logger.format == LOG_FORMAT_POSTERN)
+		return snprintf(line, room, "%s: ", program);
+	if (logger.format == LOG_FORMAT_JSON)
+		return 0;
+	snprintf(host, sizeof(host), "%s ", own_name);
+	return begin_dated("", host, program, line, room);
 }
 
 /* One write, and no stdio: it asks the kernel things that a program which is locked in may not. */
 static void
-log_stderr(const char *text)
+log_stderr(const char *program, const char *text)
 {
-	char line[LOG_LINE + PROGRAM_MAX];
-	int n = snprintf(line, sizeof(line), "%s: %s\n", logger.program, text);
-	if (n > 0 && (size_t)n < sizeof(line))
-		(void)!write(STDERR_FILENO, line, (size_t)n);
+	char line[LOG_LINE + LOG_PREFIX];
+	int prefix = begin_stderr(program, line, LOG_PREFIX);
+	if (prefix < 0 || prefix >= LOG_PREFIX)
+		return;
+	int n = snprintf(line + prefix, sizeof(line) - (size_t)prefix, "%s\n", text);
+	if (n > 0 && (size_t)n < sizeof(line) - (size_t)prefix)
+		(void)!write(STDERR_FILENO, line, (size_t)(prefix + n));
 }
 
 /* What stands before the text, for whoever gets the line. */
 static size_t
-begin_line(int priority, char line[static LOG_PREFIX])
+begin_line(int priority, const char *program, char line[static LOG_PREFIX])
 {
 	int n = logger.where == LOG_TO_JOURNAL ? snprintf(line, LOG_PREFIX, TEXT_FIELD)
-		: logger.where == LOG_TO_SYSLOG ? begin_syslog(priority, line, LOG_PREFIX) : 0;
+		: logger.where == LOG_TO_SYSLOG
+		? begin_syslog(priority, program, line, LOG_PREFIX) : 0;
 	return n < 0 || n >= LOG_PREFIX ? 0 : (size_t)n;
+}
+
+static void
+publish(const struct entry *e)
+{
+	char end = e->line[e->n];
+	bool said = logger.where == LOG_TO_JOURNAL ? log_journal(e)
+		: logger.where == LOG_TO_SYSLOG && transmit(e->line, e->n + logger.stream);
+	e->line[e->n] = end;
+	if (!said)
+		log_stderr(e->program, e->text);
+}
+
+/* ---- other shapes: a page of the stack more, for those who want them ------------------------- */
+
+static void
+publish_as(int priority, const struct log_fields *f, const char *program, const char *text)
+{
+	char line[LOG_PREFIX + LOG_LINE + LOG_VALUES];
+	size_t prefix = begin_line(priority, program, line);
+	struct entry e = { priority, f, program, line, line + prefix, prefix, sizeof(line) };
+	e.n += (size_t)snprintf(e.text, LOG_LINE - 1, "%s", text);
+	publish(&e);
+}
+
+static __attribute__((noinline)) void
+log_shaped(int priority, const struct log_fields *f, const char *text)
+{
+	char line[LOG_LINE - 1], program[32];
+	const char *name;
+	if (logger.format == LOG_FORMAT_JSON) {
+		(void)json_line(priority, f, logger.program, text, line, sizeof(line));
+		publish_as(priority, f, logger.program, line);
+		return;
+	}
+	for (int part = 0; (name = postfix_line(priority, f, logger.program, text, part, line,
+				    sizeof(line))) != NULL; part++) {
+		snprintf(program, sizeof(program), "postfix/%s", name);
+		publish_as(priority, f, program, line);
+	}
 }
 
 void
 log_event(int priority, const struct log_fields *f, const char *fmt, ...)
 {
 	/* One for all, so that few pages of the stack are touched: prefix, text, fields. */
-	char line[LOG_PREFIX + LOG_LINE + LOG_FIELDS * LIMIT_LOG_TEXT];
+	char line[LOG_PREFIX + LOG_LINE + LOG_VALUES];
 	if (logger.where == LOG_TO_NONE)
 		return;
-	size_t prefix = begin_line(priority, line);
-	char *text = line + prefix;
+	size_t prefix = log_is_shaped() ? 0 : begin_line(priority, logger.program, line);
+	struct entry e = { priority, f, logger.program, line, line + prefix, prefix, sizeof(line) };
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vsnprintf(text, LOG_LINE - 1, fmt, ap);
+	int n = vsnprintf(e.text, LOG_LINE - 1, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		return;
-	size_t size = prefix + (n < LOG_LINE - 1 ? (size_t)n : LOG_LINE - 2);
-	char end = line[size];
-	bool said = logger.where == LOG_TO_JOURNAL ? log_journal(priority, f, line, size)
-		: logger.where == LOG_TO_SYSLOG && transmit(line, size + logger.stream);
-	line[size] = end;
-	if (!said)
-		log_stderr(text);
+	e.n += n < LOG_LINE - 1 ? (size_t)n : LOG_LINE - 2;
+	if (log_is_shaped())
+		log_shaped(priority, f, e.text);
+	else
+		publish(&e);
 }

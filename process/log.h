@@ -1,8 +1,9 @@
 /*
  * log: one line per event, to the journal with fields, to syslog, or to standard error.
  *
- * Values come from peers: whoever calls escapes them (buf_escape). A log that cannot be written
- * never stops mail (J18).
+ * The line is a text of ours, or what a reader of Postfix's log understands (postfix.h), or JSON
+ * (json.h). Values come from peers: whoever calls escapes them (buf_escape). A log that cannot be
+ * written never stops mail (J18).
  */
 #ifndef POSTERN_LOG_H
 #define POSTERN_LOG_H
@@ -12,17 +13,7 @@
 #include <syslog.h>
 
 #include "conf/conf.h"
-
-/* Fields of an event; NULL ones are left out. In the journal they are POSTERN_<NAME>. */
-struct log_fields {
-	const char *event; /* connected, accepted, refused, delivered, deferred, bounced, ... */
-	const char *queue_id;
-	const char *sender;
-	const char *recipient;
-	const char *lane;
-	const char *relay; /* host[address]:port of the other side */
-	const char *status;
-};
+#include "process/event.h"
 
 /*
  * Chooses where events go and connects to it, so that it works after the process locked itself in.
@@ -30,6 +21,12 @@ struct log_fields {
  * error, which smtpd has made sure is not the client.
  */
 void log_open(enum conf_log where, const char *program);
+
+/* What lines are, from now on; `host` is our name, for those that say whose they are. Copied. */
+void log_shape(enum conf_log_format format, const char *host);
+
+/* Do lines have another shape than ours? Then the end of a connection is an event, too. */
+bool log_is_shaped(void);
 
 /*
  * Do events go to the journal? And who takes the n fields of one there, by a socket of its own: 0

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -82,27 +81,34 @@ refuse(const char *path, const char *why)
 	return EX_NOINPUT;
 }
 
+const struct counters *
+numbers_map(const char *runtime, char path[static NUMBERS_PATH], const char **why)
+{
+	struct stat st;
+	snprintf(path, NUMBERS_PATH, "%s/" COUNTS_FILE, runtime);
+	auto_fd fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	*why = fd >= 0 ? "it is no file of counters"
+		: errno == ENOENT ? has_other_version(runtime) ? OTHERS : NOTHING
+		: errno == EACCES ? DENIED : strerror(errno);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < COUNTERS_SIZE)
+		return NULL;
+	const struct counters *c = mmap(NULL, COUNTERS_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	*why = strerror(errno);
+	if (c == MAP_FAILED)
+		return NULL;
+	uint64_t mark = atomic_load(&c->mark);
+	*why = mark == 0 ? NOTHING : FOREIGN;
+	return mark == COUNTERS_MARK ? c : NULL;
+}
+
 int
 numbers_print(const char *runtime, FILE *out)
 {
-	char path[PATH_MAX];
-	struct stat st;
-	snprintf(path, sizeof(path), "%s/" COUNTS_FILE, runtime);
-	auto_fd fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return refuse(path, has_other_version(runtime) ? OTHERS : NOTHING);
-	if (fd < 0 && errno == EACCES)
-		return refuse(path, DENIED);
-	if (fd < 0)
-		return refuse(path, strerror(errno));
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < COUNTERS_SIZE)
-		return refuse(path, "it is no file of counters");
-	const struct counters *c = mmap(NULL, COUNTERS_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-	if (c == MAP_FAILED)
-		return refuse(path, strerror(errno));
-	uint64_t mark = atomic_load(&c->mark);
-	if (mark != COUNTERS_MARK)
-		return refuse(path, mark == 0 ? NOTHING : FOREIGN);
+	char path[NUMBERS_PATH];
+	const char *why;
+	const struct counters *c = numbers_map(runtime, path, &why);
+	if (c == NULL)
+		return refuse(path, why);
 	print_all(c, out);
 	return fflush(out) == 0 ? 0 : EX_IOERR;
 }

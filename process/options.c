@@ -6,7 +6,7 @@
 
 enum {
 	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_WAIT,
-	OPT_HASH, OPT_LISTEN, OPT_COUNTERS, OPT_VERSION, OPT_HELP,
+	OPT_PUBLIC, OPT_MAKE, OPT_HASH, OPT_LISTEN, OPT_COUNTERS, OPT_HEALTH, OPT_VERSION, OPT_HELP,
 };
 
 static const struct option longs[] = {
@@ -17,9 +17,12 @@ static const struct option longs[] = {
 	{ "login", required_argument, NULL, OPT_LOGIN },
 	{ "serve", no_argument, NULL, OPT_SERVE },
 	{ "wait", no_argument, NULL, OPT_WAIT },
+	{ "public", no_argument, NULL, OPT_PUBLIC },
+	{ "make", required_argument, NULL, OPT_MAKE },
 	{ "hash", required_argument, NULL, OPT_HASH },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
 	{ "counters", no_argument, NULL, OPT_COUNTERS },
+	{ "health", required_argument, NULL, OPT_HEALTH },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ 0 },
@@ -32,6 +35,7 @@ static const char usage[] =
 	"             --listen ADDRESS:PORT...           the same for all who connect there\n"
 	"       smtpd --hash NAME                         a line for auth_users; reads a password\n"
 	"       smtpd [-c FILE] --counters                what was done since the last boot\n"
+	"       smtpd --health ADDRESS:PORT               does the smtpd that listens there take mail?\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
 	"             --due --now                         deliver what waits, due or not\n"
 	"             --waiting                           status 1 if there is nothing for --due\n";
@@ -73,6 +77,12 @@ options_parse(struct options *o, int argc, char **argv)
 		case OPT_HASH:
 			o->hash = optarg;
 			break;
+		case OPT_PUBLIC:
+			o->public = true;
+			break;
+		case OPT_MAKE:
+			o->make = optarg;
+			break;
 		case OPT_LISTEN:
 			if (o->listeners == OPTIONS_LISTEN)
 				o->wrong = "too many --listen";
@@ -81,6 +91,9 @@ options_parse(struct options *o, int argc, char **argv)
 			break;
 		case OPT_COUNTERS:
 			o->counters = true;
+			break;
+		case OPT_HEALTH:
+			o->health = optarg;
 			break;
 		case OPT_SERVE:
 			o->serve = true;

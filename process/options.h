@@ -22,8 +22,11 @@ struct options {
 	bool waiting;     /* relay --waiting */
 	const char *hash; /* auth --hash NAME, smtpd --hash NAME */
 	bool counters;    /* smtpd --counters */
+	const char *health; /* smtpd --health ADDRESS:PORT (health.h) */
 	bool serve;       /* tls, auth --serve: descriptors are inherited at the fds of launch.h */
 	bool wait;        /* ... --wait: clients come one after the other (await.h) */
+	bool public;      /* sign --public: what is to be published */
+	const char *make; /* sign --make rsa:FILE, ed25519:FILE: a new key */
 	const char *login; /* relay --login NAME: its lock is inherited at the fd of launch.h */
 	const char *wrong; /* NULL, or what is wrong with the command line */
 };

@@ -11,8 +11,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/recipient_map.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "process/files.h"
 #include "process/listen.h"
 #include "process/log.h"
 #include "process/monitor.h"
@@ -20,12 +22,15 @@
 #include "process/plan.h"
 #include "process/standby.h"
 
-#define HEIRLOOM "SMTPD_WORKERS" /* "pid:fd ..." of those that an smtpd hands over to the next */
+/* Those that an smtpd hands over to the next: "pid:fd:high:low ...", halves of their networks. */
+#define HEIRLOOM "SMTPD_WORKERS"
 
 enum {
 	ODD = 100,   /* requests that no honest worker makes, before it is killed for them */
 	EVENTS = 64, /* requests that are looked at before the clock is */
 	STOP = 15,   /* s; sessions finish their commands in it, or else they are killed */
+	CRASHES = 8, /* until there is another layout of memory (renew_layout) */
+	LAYOUT = 2000, /* ms; one is kept for as long */
 	STANDBY = INT_MAX, /* stands for tls and auth that wait, among the workers */
 };
 
@@ -34,6 +39,7 @@ struct pool {
 	const struct conf *conf;
 	struct crew crew;
 	struct plan_pace pace;
+	int64_t laid_out; /* when this process, or the last try of another one, began (clock.h) */
 	int64_t watchdog; /* ms between signs of life; 0: none */
 	int64_t sign;     /* when the next one is due */
 	enum { GOING_ON, IDLE, STOPPING } end;
@@ -75,6 +81,8 @@ can_load(const struct pool *p)
 	struct conf c = { 0 };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int r = conf_load(&c, p->terms->launcher->args, NULL, &why);
+	if (r == 0 && c.submission.recipient_map != NULL)
+		r = recipient_map_load(c.submission.recipient_map, &c.submission.map, &why);
 	conf_free(&c);
 	if (r < 0)
 		log_event(LOG_ERR, &f, "%.*s; what was in force stays so", (int)why.n,
@@ -94,34 +102,48 @@ list_workers(struct pool *p, struct buf *b)
 			kill(w->pid, SIGKILL);
 			continue;
 		}
-		(void)fcntl(w->fd, F_SETFD, 0);
-		buf_printf(b, "%ld:%d ", (long)w->pid, w->fd);
+		uint64_t network = crew_network(&p->crew, w);
+		buf_printf(b, "%ld:%d:%u:%u ", (long)w->pid, w->fd, (unsigned)(network >> 32),
+			(unsigned)network);
 	}
 	buf_add(b, (struct span){ "", 1 });
 }
 
+/* The signals that we ignore are ignored by it, too. */
+static void
+become_next(struct pool *p, const char *program)
+{
+	files_restore();
+	execve(program, p->terms->argv, environ);
+	int err = errno;
+	files_again();
+	errno = err;
+}
+
 /* Comes back only if that is impossible; then all goes on. */
 static void
-hand_over(struct pool *p, const char *changed)
+hand_over(struct pool *p, const char *why)
 {
-	enum { WORD = 32 };
+	enum { WORD = 48 };
 	struct log_fields f = { .event = "renewed" };
 	const char *program = stamp_program(p->terms->stamps);
 	auto_buf list = buf_new((size_t)p->crew.places * WORD + 1);
 	if (program == NULL) {
-		log_event(LOG_ERR, &f, "%s has changed, and without /proc no smtpd can take over; "
-			"what was in force stays so until a restart", changed);
+		log_event(LOG_ERR, &f, "%s, and without /proc no smtpd can take over; "
+			"what was in force stays so until a restart", why);
 		return;
 	}
-	log_event(LOG_INFO, &f, "%s has changed: a new smtpd takes over", changed);
+	log_event(LOG_INFO, &f, "%s: a new smtpd takes over", why);
 	crew_retire_all(&p->crew);
 	list_workers(p, &list);
+	crew_share(&p->crew, true);
 	if (list.err == 0 && setenv(HEIRLOOM, list.p, 1) == 0 &&
 		listen_hand_over(p->terms->listeners) == 0)
-		execve(program, p->terms->argv, environ); /* which ignores the signals we do */
+		become_next(p, program);
 	log_event(LOG_ERR, &f, "%s: %s; what was in force stays so", program, strerror(errno));
 	unsetenv(HEIRLOOM);
 	listen_ready(p->terms->listeners);
+	crew_share(&p->crew, false);
 }
 
 /* A worker says that something changed. It may be known by now. */
@@ -131,10 +153,40 @@ look_for_changes(struct pool *p)
 	const char *changed = p->end == GOING_ON ? stamp_changed(p->terms->stamps) : NULL;
 	if (changed == NULL)
 		return;
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	buf_printf(&why, "%s has changed", changed);
+	buf_add(&why, (struct span){ "", 1 });
 	if (can_load(p))
-		hand_over(p, changed);
+		hand_over(p, why.err == 0 ? why.p : "something has changed");
 	stamp_renew(p->terms->stamps);
 	crew_retire_all(&p->crew); /* which know it as it was */
+}
+
+/*
+ * Workers are forks of this process and have its canary and its layout of memory, so that a client
+ * who makes one crash may guess on at the next. After a crash an smtpd takes over whose are others.
+ * Crashes come as often as a client likes, so that happens once in a while only; before it, there
+ * are no workers from this layout any more when too many of them have crashed. When to look again
+ * (clock.h).
+ */
+static int64_t
+renew_layout(struct pool *p, int64_t now)
+{
+	int64_t soonest = p->laid_out + LAYOUT;
+	if (p->crew.crashes == 0 || p->end != GOING_ON)
+		return CLOCK_NEVER;
+	if (now < soonest) {
+		if (p->crew.crashes >= CRASHES && p->crew.pause < soonest) {
+			p->crew.pause = soonest;
+			crew_retire_all(&p->crew);
+		}
+		return soonest;
+	}
+	p->crew.crashes = 0;
+	p->laid_out = now;
+	if (can_load(p))
+		hand_over(p, "a session has crashed");
+	return CLOCK_NEVER;
 }
 
 bool
@@ -155,10 +207,12 @@ inherit(struct pool *p)
 {
 	struct span list = heirlooms();
 	for (struct span word; (word = span_word(&list, " ")).n > 0;) {
-		struct span pid = span_cut(&word, ':');
-		int64_t number = span_number(pid), fd = span_number(word);
-		if (number > 0 && fd >= 0)
-			crew_adopt(&p->crew, (pid_t)number, (int)fd);
+		int64_t pid = span_number(span_cut(&word, ':'));
+		int64_t fd = span_number(span_cut(&word, ':'));
+		int64_t high = span_number(span_cut(&word, ':')), low = span_number(word);
+		if (pid > 0 && fd >= 0 && high >= 0 && low >= 0)
+			crew_adopt(&p->crew, (pid_t)pid, (int)fd,
+				(uint64_t)high << 32 | (uint64_t)low);
 	}
 	unsetenv(HEIRLOOM);
 }
@@ -322,6 +376,7 @@ stop(struct pool *p, int64_t now)
 	p->end = STOPPING;
 	p->stopped = clock_deadline(STOP);
 	notify_say("STOPPING=1\nSTATUS=%d sessions finish their commands", p->crew.count[BUSY]);
+	crew_retire_all(&p->crew); /* which they look for before each client; signals may wait */
 	for (int i = 0; i < p->crew.places; i++)
 		if (p->crew.workers[i].state != NOBODY)
 			kill(p->crew.workers[i].pid, SIGTERM);
@@ -342,6 +397,19 @@ give_sign(struct pool *p, int64_t now)
 	return p->sign;
 }
 
+/*
+ * A wait that finds something to do at once lets no signal in, and while workers are busy there
+ * always is something.
+ */
+static void
+let_signals_in(void)
+{
+	sigset_t none, before;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, &before);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 static void
 wait_for_requests(struct pool *p, int64_t until)
 {
@@ -354,6 +422,8 @@ wait_for_requests(struct pool *p, int64_t until)
 			standby_attend(p->terms->launcher->standby);
 		else
 			serve(p, &p->crew.workers[events[i].data.u32]);
+	if (n > 0)
+		let_signals_in();
 	if (child_ended)
 		reap(p);
 }
@@ -375,11 +445,10 @@ static int
 prepare(struct pool *p)
 {
 	struct epoll_event e = { .events = EPOLLIN, .data.u32 = STANDBY };
-	const struct standby *s = p->terms->launcher->standby;
+	int standby = standby_fd(p->terms->launcher->standby);
 	int r = crew_open(&p->crew, (int)span_words(heirlooms()));
-	if (r == 0 && epoll_ctl(p->crew.epoll, EPOLL_CTL_ADD, standby_fd(s), &e) < 0)
+	if (r == 0 && epoll_ctl(p->crew.epoll, EPOLL_CTL_ADD, standby, &e) < 0)
 		r = -errno;
-	standby_reserve(s);
 	return r;
 }
 
@@ -394,6 +463,7 @@ pool_run(const struct pool_terms *t)
 		log_event(LOG_ERR, &f, "no memory for %d sessions", p->crew.places);
 		return EX_TEMPFAIL;
 	}
+	p->laid_out = clock_ms();
 	catch_children();
 	inherit(p);
 	p->watchdog = notify_watchdog();
@@ -402,6 +472,7 @@ pool_run(const struct pool_terms *t)
 	while (p->end == GOING_ON || crew_alive(&p->crew) > 0) {
 		int64_t now = clock_ms();
 		int64_t until = stop(p, now);
+		until = clock_earlier(until, renew_layout(p, now));
 		until = clock_earlier(until, adjust(p, now));
 		if (p->end == GOING_ON)
 			until = clock_earlier(until, standby_adjust(t->launcher->standby, now));

@@ -13,7 +13,8 @@
  * A worker that finds a file changed that it was made from (stamp.h) says so instead of accepting.
  * Then an smtpd is started in this process that takes over the sockets and the workers; those that
  * have a client finish with it. A configuration that is wrong is told to the operator, and what was
- * in force stays so.
+ * in force stays so. The same is done after a worker crashed, so that nobody can try again at one
+ * that is like it.
  */
 #ifndef POSTERN_POOL_H
 #define POSTERN_POOL_H

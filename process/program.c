@@ -49,6 +49,8 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 	else
 		r = conf_load(c, &o->conf, from, why);
 	log_open(r == 0 ? c->log : LOG_TO_AUTO, name);
+	if (r == 0)
+		log_shape(c->log_format, c->who.hostname);
 	/* others were started by these */
 	bool ours = !o->serve && !o->wait && o->login == NULL;
 	if (r == 0 && ours && !o->check && !o->counters)

@@ -124,6 +124,7 @@ enum {
 		LANDLOCK_ACCESS_FS_MAKE_DIR | FS_TRUNCATE)
 /* What a session does: it writes a file in tmp/, which then gets names in lanes. It reads none. */
 #define ALL_OF_TMP (NAMES | LANDLOCK_ACCESS_FS_WRITE_FILE)
+#define ALL_OF_FILES (NAMES | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
 #define ALL_OF_LANES \
 	(NAMES | LANDLOCK_ACCESS_FS_READ_DIR | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
 		LANDLOCK_ACCESS_FS_MAKE_DIR)
@@ -177,6 +178,14 @@ allow_beneath(int rules, const struct ruleset *attr, int dir, uint64_t rights)
 	return r < 0 ? -errno : 0;
 }
 
+static int files = -1; /* a directory of sandbox_allow_files */
+
+void
+sandbox_allow_files(int dir)
+{
+	files = dir;
+}
+
 /* The part of the spool that a role works in. 0 or -errno. */
 static int
 allow_spool(int rules, const struct ruleset *attr, enum sandbox_role role,
@@ -201,6 +210,8 @@ landlock_enter(enum sandbox_role role, const struct spool *spool)
 	if (rules < 0)
 		return -errno;
 	int r = allow_spool(rules, &attr, role, spool);
+	if (r == 0 && role == SANDBOX_RELAY && files >= 0)
+		r = allow_beneath(rules, &attr, files, ALL_OF_FILES);
 	if (r < 0)
 		return r;
 	if (role == SANDBOX_RELAY && attr.net != 0 &&

@@ -39,6 +39,12 @@ enum sandbox_step {
 	SANDBOX_STEPS,
 };
 
+/*
+ * Before sandbox_enter: what else a relay may do, to make files in this directory and to give them
+ * other names. It stays open.
+ */
+void sandbox_allow_files(int dir);
+
 /* How an operator calls it. */
 const char *sandbox_step_name(enum sandbox_step step);
 

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/tlsinfo.h"
+#include "process/files.h"
 #include "process/log.h"
 #include "process/plan.h"
 #include "process/stamp.h"
@@ -494,6 +494,7 @@ standby_open(const struct launcher *l)
 	s->launcher = l;
 	s->places = KINDS * (int)c->busy.sessions + PLAN_BATCH;
 	s->helpers = calloc((size_t)s->places, sizeof(s->helpers[0]));
+	files_reserve(s->places);
 	s->epoll = fcntl(low, F_DUPFD_CLOEXEC, ABOVE);
 	close(low);
 	s->side[TLS].path = c->who.tls_path;
@@ -501,17 +502,6 @@ standby_open(const struct launcher *l)
 	s->side[TLS].usable = stamp_tls(&s->side[TLS].stamps, c);
 	s->side[AUTH].usable = stamp_auth(&s->side[AUTH].stamps, c);
 	return s->helpers != NULL && s->epoll >= 0 ? s : NULL;
-}
-
-void
-standby_reserve(const struct standby *s)
-{
-	struct rlimit r;
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
-		return;
-	rlim_t need = r.rlim_cur + (rlim_t)s->places;
-	r.rlim_cur = r.rlim_max < need ? r.rlim_max : need;
-	(void)setrlimit(RLIMIT_NOFILE, &r);
 }
 
 int

@@ -33,11 +33,11 @@
 
 struct standby;
 
-/* None waits yet. `l` is the caller's, and stays. NULL: no memory, or no descriptor. */
+/*
+ * None waits yet, but there may be descriptors for them. `l` is the caller's, and stays. NULL: no
+ * memory, or no descriptor.
+ */
 struct standby *standby_open(const struct launcher *l);
-
-/* Makes room for the descriptors that it takes, beside those that there is room for now. */
-void standby_reserve(const struct standby *s);
 
 /* When this one can be read, standby_attend has something to do. */
 int standby_fd(const struct standby *s);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/recipient_map.h"
 #include "conf/routes.h"
 #include "conf/target.h"
 #include "lib/cleanup.h"
@@ -89,6 +90,16 @@ check_postmaster(struct findings *f, const struct conf *c)
 			"mail for <postmaster> is refused", c->who.hostname);
 }
 
+/* Without it no client is served, for mail would go where it must not. */
+static void
+check_map(struct findings *f, const struct conf *c)
+{
+	const char *path = c->submission.recipient_map;
+	auto_buf text = buf_new(RECIPIENT_MAP_FILE), why = buf_new(LIMIT_COMMAND);
+	if (path != NULL && recipient_map_load(path, &text, &why) < 0)
+		check_fault(f, "%.*s; no mail is taken without it", (int)why.n, why.p);
+}
+
 static void
 check_executable(struct findings *f, const char *key, const char *path)
 {
@@ -132,6 +143,13 @@ check_auth(struct findings *f, const struct conf *c)
 }
 
 static void
+check_sign(struct findings *f, const struct conf *c)
+{
+	if (c->dkim.keys != NULL)
+		check_other(f, "sign_path", c->who.sign_path);
+}
+
+static void
 check_relay(struct findings *f, const struct conf *c)
 {
 	check_other(f, "relay_path", c->who.relay_path);
@@ -141,8 +159,8 @@ int
 surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
-		{ check_postmaster }, { check_spool },
-		{ check_runtime }, { check_judges }, { check_log }, { check_tls }, { check_auth },
+		{ check_postmaster }, { check_spool }, { check_runtime }, { check_judges },
+		{ check_map }, { check_log }, { check_tls }, { check_auth }, { check_sign },
 		{ check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }

@@ -94,6 +94,30 @@ draft_recipient(struct draft *d, const char *lane, struct span address,
 	return 0;
 }
 
+bool
+draft_has(const struct draft *d, const char *lane, struct span address)
+{
+	auto_buf line = buf_new(LANE_NAME_SIZE + LIMIT_ADDRESS + sizeof("\nTo:  \n"));
+	buf_printf(&line, "\nTo: %s ", lane);
+	buf_add(&line, address);
+	buf_puts(&line, "\n");
+	return line.err == 0 && memmem(d->head.p, d->head.n, line.p, line.n) != NULL;
+}
+
+struct draft_mark
+draft_mark(const struct draft *d)
+{
+	return (struct draft_mark){ d->head.n, d->recipients, d->lanes };
+}
+
+void
+draft_return(struct draft *d, const struct draft_mark *m)
+{
+	d->head.n = m->head;
+	d->recipients = m->recipients;
+	d->lanes = m->lanes;
+}
+
 static int
 write_all(int fd, const char *p, size_t n)
 {

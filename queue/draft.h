@@ -56,6 +56,17 @@ void draft_leave_free(struct draft *d, int64_t octets);
 int draft_recipient(struct draft *d, const char *lane, struct span address,
 	const struct terms *terms);
 
+/* Does it go to this address of this lane already? */
+bool draft_has(const struct draft *d, const char *lane, struct span address);
+
+/* The recipients so far; and: there are none but those any more. */
+struct draft_mark {
+	size_t head;
+	int recipients, lanes;
+};
+struct draft_mark draft_mark(const struct draft *d);
+void draft_return(struct draft *d, const struct draft_mark *m);
+
 /* Adds to the body: wire form, CRLF, not dot-stuffed. */
 void draft_body(struct draft *d, struct span bytes);
 

@@ -75,6 +75,24 @@ history_set_next(const struct lane *l, const char *id, int64_t next)
 	return fd < 0 ? fd : lane_set_time(fd, next);
 }
 
+int
+history_make_due(const struct lane *l, const char *id)
+{
+	static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+	int r = utimensat(l->dir, name_of(id).text, long_ago, AT_SYMLINK_NOFOLLOW);
+	return r < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int
+history_share(const struct lane *from, const struct lane *to, const char *id)
+{
+	struct name n = name_of(id);
+	int r = linkat(from->dir, n.text, to->dir, n.text, 0);
+	if (r < 0 && errno == EEXIST && unlinkat(to->dir, n.text, 0) == 0)
+		r = linkat(from->dir, n.text, to->dir, n.text, 0);
+	return r < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int64_t
 history_next(const struct lane *l, const char *id)
 {

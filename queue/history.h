@@ -25,6 +25,15 @@ int history_append(const struct lane *l, const char *id, const struct buf *lines
 /* The time alone: 0: at once. Makes the log if there is none. 0 or -errno. */
 int history_set_next(const struct lane *l, const char *id, int64_t next);
 
+/* What has a log waits for no time any more; a log is not made for that. 0 or -errno. */
+int history_make_due(const struct lane *l, const char *id);
+
+/*
+ * Gives the log, if there is one, a second name in another directory, in place of what stands
+ * there. 0 or -errno.
+ */
+int history_share(const struct lane *from, const struct lane *to, const char *id);
+
 /* 0: there is no log; where that cannot be seen there may be one. */
 int64_t history_next(const struct lane *l, const char *id);
 

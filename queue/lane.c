@@ -22,6 +22,7 @@
 #include "lib/lock.h"
 
 enum {
+	LANE_SHOWN = 1000, /* octets of @lock that show how many are at the lane; it has none */
 	LANE_KEPT = LIMIT_REST, /* s until a lane that could not be removed is looked at again */
 };
 
@@ -118,6 +119,26 @@ lane_take(struct lane *l)
 }
 
 void
+lane_show(const struct lane *l, int before, int n)
+{
+	for (; before < n; before++)
+		(void)lock_shared(l->lock, LANE_SHOWN + before, 1);
+	for (; before > n; before--)
+		(void)lock_exclusive(l->lock, LANE_SHOWN + before - 1, 1);
+}
+
+int
+lane_shown(const struct lane *l)
+{
+	struct flock f = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LANE_SHOWN,
+		.l_len = 1 };
+	auto_fd fd = openat(l->dir, LANE_LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &f) < 0 || f.l_type == F_UNLCK)
+		return -1;
+	return f.l_type == F_RDLCK ? (int)f.l_len : 0;
+}
+
+void
 lane_state(const struct lane *l, struct lane_state *out)
 {
 	*out = (struct lane_state){ 0 };
@@ -198,10 +219,18 @@ lane_set_down(const struct lane *l, int attempts, int64_t next, const char *reas
 	return err < 0 ? err : r;
 }
 
+static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+
+void
+lane_wait_no_more(const struct lane *l)
+{
+	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
+	lane_announce(l->dir); /* last: a relay that is at work here looks again */
+}
+
 void
 lane_make_due(const struct lane *l)
 {
-	static const struct timespec long_ago[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
 	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
 	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
@@ -209,8 +238,7 @@ lane_make_due(const struct lane *l)
 		if (n > 4 && strcmp(name + n - 4, ".log") == 0)
 			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW);
 	}
-	utimensat(l->dir, LANE_RETRY, long_ago, AT_SYMLINK_NOFOLLOW);
-	lane_announce(l->dir); /* last: a relay that is at work here looks again */
+	lane_wait_no_more(l);
 }
 
 void

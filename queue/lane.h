@@ -52,6 +52,16 @@ void lane_close(struct lane *l);
 /* Takes the lock. 0, -EAGAIN if another relay has it, -ESTALE if the lane was removed meanwhile. */
 int lane_take(struct lane *l);
 
+/*
+ * For people who look: the holder of the lock says that n are at the lane now, where `before` were,
+ * by the kind of its lock on octets of @lock behind all that there are. Nothing is written, and it
+ * is gone with the lock.
+ */
+void lane_show(const struct lane *l, int before, int n);
+
+/* How many; -1: nobody has the lock, or that cannot be seen. The lane's @lock need not be open. */
+int lane_shown(const struct lane *l);
+
 /* Why nothing is tried: read from @retry. */
 struct lane_state {
 	bool down;        /* the host could not be reached; new mail waits too */
@@ -83,6 +93,12 @@ int lane_set_down(const struct lane *l, int attempts, int64_t next, const char *
  * counted.
  */
 void lane_make_due(const struct lane *l);
+
+/*
+ * The same of the lane alone, whose messages keep their times. If a relay is at work here it looks
+ * again.
+ */
+void lane_wait_no_more(const struct lane *l);
 
 /* The host answered. */
 void lane_set_up(const struct lane *l);

@@ -237,24 +237,26 @@ read_body(struct message *m, uint32_t *crc)
 	return 0;
 }
 
+static int
+measure(struct message *m, const struct stat *st)
+{
+	if (st->st_size < m->body + MESSAGE_END_SIZE)
+		return -EBADMSG;
+	m->length = (uint64_t)(st->st_size - m->body - MESSAGE_END_SIZE);
+	return 0;
+}
+
 /* Compares the last line with what stands before it. */
 static int
 check_end(struct message *m)
 {
-	struct stat st;
-	if (fstat(m->fd, &st) < 0)
-		return -errno;
-	if (st.st_size < m->body + MESSAGE_END_SIZE)
-		return -EBADMSG;
-	m->length = (uint64_t)(st.st_size - m->body - MESSAGE_END_SIZE);
-
 	uint32_t crc = head_sum(m);
 	int err = read_body(m, &crc);
 	if (err < 0)
 		return err;
 	char want[MESSAGE_END_SIZE + 1], have[MESSAGE_END_SIZE];
 	message_end(want, m->length, crc, m->id);
-	ssize_t r = read_at(m->fd, st.st_size - MESSAGE_END_SIZE, have, sizeof(have));
+	ssize_t r = read_at(m->fd, m->body + (int64_t)m->length, have, sizeof(have));
 	if (r < 0)
 		return (int)r;
 	return r == sizeof(have) && memcmp(want, have, sizeof(have)) == 0 ? 0 : -EBADMSG;
@@ -271,33 +273,45 @@ rcpt_at(struct message *m, int64_t index)
 
 /* Nothing, if it is odd. */
 static unsigned
-read_told(struct span s)
+read_told(int64_t n)
 {
-	int64_t n = number(s);
 	return n > 0 && n <= (TOLD_DELAYED | TOLD_OVERDUE) ? (unsigned)n : 0;
 }
 
 /*
- * A line is "<time> soft <next>" (0: a relay died with it), "<time> done|hard <index> <text>" or
- * "<time> told <TOLD_*>".
+ * A line is "<time> soft <next> <text>" (0: a relay died with it; a version had no text),
+ * "<time> done|hard <index> <text>" or "<time> told <TOLD_*>".
  */
+void
+message_read_line(struct span line, struct message_line *out)
+{
+	static const struct { const char *word; enum message_event event; } events[] = {
+		{ "soft", MESSAGE_PUT_OFF },
+		{ "done", MESSAGE_DELIVERED },
+		{ "hard", MESSAGE_FAILED },
+		{ "told", MESSAGE_TOLD },
+	};
+	struct span when = span_cut(&line, ' '), word = span_cut(&line, ' ');
+	*out = (struct message_line){ .when = number(when), .number = number(span_cut(&line, ' ')),
+		.text = line };
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (span_eq(word, span_of(events[i].word)))
+			out->event = events[i].event;
+}
+
 static void
 parse_log_line(struct message *m, struct span line)
 {
-	struct span word[3] = { 0 };
-	for (int i = 0; i < 3; i++) {
-		const char *blank = memchr(line.p, ' ', line.n);
-		word[i] = blank != NULL ? span_from(line.p, blank) : line;
-		line = span_skip(line, blank != NULL ? word[i].n + 1 : word[i].n);
-	}
-	if (span_eq(word[1], span_of("soft"))) {
+	struct message_line said;
+	message_read_line(line, &said);
+	if (said.event == MESSAGE_PUT_OFF) {
 		m->attempts++;
-		m->crashes += span_eq(word[2], span_of("0"));
+		m->crashes += said.number == 0;
 	}
-	if (span_eq(word[1], span_of("told")))
-		m->told |= read_told(word[2]);
-	bool done = span_eq(word[1], span_of("done")), hard = span_eq(word[1], span_of("hard"));
-	struct rcpt *r = done || hard ? rcpt_at(m, number(word[2])) : NULL;
+	if (said.event == MESSAGE_TOLD)
+		m->told |= read_told(said.number);
+	bool done = said.event == MESSAGE_DELIVERED, hard = said.event == MESSAGE_FAILED;
+	struct rcpt *r = done || hard ? rcpt_at(m, said.number) : NULL;
 	if (r != NULL)
 		set_settled(r, done ? DONE : HARD);
 }
@@ -321,21 +335,45 @@ message_is_file(const struct lane *l, const char *id)
 	return fstatat(l->dir, id, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode);
 }
 
-/* `untold`: it has no log. */
+/*
+ * Is the open file still the one of this name? Somebody may have taken it out of the lane between
+ * open and lock (message_seize). 0, -ENOENT or -errno.
+ */
 static int
-open_message(struct message *m, const struct lane *l, const char *id, bool untold)
+find_name(const struct message *m, const struct lane *l, struct stat *st)
 {
+	struct stat named;
+	if (fstat(m->fd, st) < 0 || fstatat(l->dir, m->id, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ESTALE ? -ENOENT : -errno;
+	return st->st_ino == named.st_ino && st->st_dev == named.st_dev ? 0 : -ENOENT;
+}
+
+/* Opens, locks and reads the head. */
+static int
+begin_message(struct message *m, const struct lane *l, const char *id, int access)
+{
+	struct stat st;
 	*m = MESSAGE_CLOSED;
 	m->head = buf_new(MESSAGE_HEAD + MESSAGE_STATES + HEAD_CHUNK);
 	snprintf(m->id, sizeof(m->id), "%s", id);
-	m->fd = openat(l->dir, id, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	m->fd = openat(l->dir, id, access | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (m->fd < 0)
 		return errno == ESTALE ? -ENOENT : -errno;
 	int r = lock_shared(m->fd, 0, LOCK_WHOLE);
 	if (r == 0)
+		r = find_name(m, l, &st);
+	if (r == 0)
 		r = read_head(m->fd, &m->head, &m->body);
 	if (r == 0)
 		r = parse_head(m, l);
+	return r == 0 ? measure(m, &st) : r;
+}
+
+/* `untold`: it has no log. */
+static int
+open_message(struct message *m, const struct lane *l, const char *id, bool untold)
+{
+	int r = begin_message(m, l, id, O_RDWR);
 	if (r == 0)
 		r = check_end(m);
 	m->untold = untold;
@@ -344,6 +382,27 @@ open_message(struct message *m, const struct lane *l, const char *id, bool untol
 	if (r < 0)
 		message_close(m);
 	return r;
+}
+
+int
+message_look(struct message *m, const struct lane *l, const char *id)
+{
+	int r = begin_message(m, l, id, O_RDONLY);
+	if (r == 0)
+		r = read_log(m, l);
+	cleanup_fd(&m->fd); /* and with it the lock */
+	m->fd = -1;
+	if (r < 0)
+		message_close(m);
+	return r;
+}
+
+int
+message_seize(const struct message *m, const struct lane *l)
+{
+	struct stat st;
+	int r = lock_exclusive(m->fd, 0, LOCK_WHOLE);
+	return r < 0 ? r : find_name(m, l, &st);
 }
 
 int
@@ -426,17 +485,41 @@ message_wait(const struct message *m, const struct lane *l, int64_t next)
 	return history_set_next(l, m->id, next);
 }
 
+/* What was said of it, cut. */
+static void
+put_text(struct buf *text, const struct rcpt *r)
+{
+	size_t n = r->text.n < NOTE_TEXT ? r->text.n : NOTE_TEXT;
+	buf_add(text, (struct span){ r->text.p, n });
+}
+
+/* The end of an attempt. Of those who wait the first one's reply stands for all. */
+static void
+put_attempt(struct buf *text, const struct message *m, int64_t next)
+{
+	int i = 0;
+	while (i < m->n && (m->rcpt[i].settled || m->rcpt[i].outcome != SOFT))
+		i++;
+	buf_printf(text, "%lld soft %lld", (long long)clock_wall(), (long long)next);
+	if (i < m->n && m->rcpt[i].text.n > 0) {
+		buf_puts(text, " ");
+		put_text(text, &m->rcpt[i]);
+	}
+	buf_puts(text, "\n");
+}
+
 /* A line for each recipient that was settled now. */
 static void
 put_outcomes(struct buf *text, const struct message *m)
 {
 	for (int i = 0; i < m->n; i++) {
 		const struct rcpt *r = &m->rcpt[i];
-		if (!r->settled && r->outcome != SOFT)
-			buf_printf(text, "%lld %s %d %.*s\n", (long long)clock_wall(),
-				r->outcome == DONE ? "done" : "hard", r->index,
-				r->text.n < NOTE_TEXT ? (int)r->text.n : NOTE_TEXT,
-				r->text.n > 0 ? r->text.p : "");
+		if (!r->settled && r->outcome != SOFT) {
+			buf_printf(text, "%lld %s %d ", (long long)clock_wall(),
+				r->outcome == DONE ? "done" : "hard", r->index);
+			put_text(text, r);
+			buf_puts(text, "\n");
+		}
 	}
 }
 
@@ -492,7 +575,7 @@ message_note(const struct message *m, const struct lane *l, int64_t next, bool a
 	if (m->states.p != NULL) /* else message_mark wrote them */
 		put_outcomes(&text, m);
 	if (attempt)
-		buf_printf(&text, "%lld soft %lld\n", (long long)clock_wall(), (long long)next);
+		put_attempt(&text, m, next);
 	return history_append(l, m->id, &text, next, false);
 }
 

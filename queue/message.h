@@ -121,6 +121,20 @@ int message_open(struct message *m, const struct lane *l, const char *id);
 /* The same of one of which message_next said that nothing was written yet: it is not looked for. */
 int message_open_first(struct message *m, const struct lane *l, const char *id);
 
+/*
+ * For somebody who only looks: the envelope, who is settled and how often it was tried, without
+ * reading the body, of which `body` and `length` are known. The file is closed again, so nobody is
+ * kept from it; it may be in the hands of a relay. 0 or -errno, as message_open.
+ */
+int message_look(struct message *m, const struct lane *l, const char *id);
+
+/*
+ * Keeps relays away from a message that is open: from then on it has no other reader, and its name
+ * is still in the lane; whoever opens it later finds it as it is then. 0; -EAGAIN: a relay has it
+ * in hand; -ENOENT: it is gone; or -errno. Until message_close.
+ */
+int message_seize(const struct message *m, const struct lane *l);
+
 /* False: it is a directory, a link, a pipe or a socket, which nobody ever queued. */
 bool message_is_file(const struct lane *l, const char *id);
 
@@ -173,6 +187,22 @@ int message_wait(const struct message *m, const struct lane *l, int64_t next);
  * *times: how often that was.
  */
 int message_note_crash(const struct lane *l, const char *id, int *times);
+
+/* A line of a message's log. */
+struct message_line {
+	enum message_event {
+		MESSAGE_ODD,       /* none that is known */
+		MESSAGE_PUT_OFF,   /* an attempt that left somebody waiting */
+		MESSAGE_DELIVERED, /* a recipient is settled */
+		MESSAGE_FAILED,
+		MESSAGE_TOLD,      /* the sender was told, TOLD_* */
+	} event;
+	int64_t when;     /* wall clock, s; -1: that is odd */
+	int64_t number;   /* time of the next attempt (0: a relay died), recipient, TOLD_* */
+	struct span text; /* what was said, escaped; may be empty */
+};
+
+void message_read_line(struct span line, struct message_line *out);
 
 /* Did that ever happen? Read from its log alone. */
 bool message_has_crashed(const struct lane *l, const char *id);

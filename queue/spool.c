@@ -20,9 +20,8 @@
 #include "lib/id.h"
 #include "lib/lock.h"
 
-/* Opens a directory, which is made if it is missing, and synced by its name. An fd or -errno. */
-static int
-open_made(int parent, const char *name)
+int
+spool_open_made(int parent, const char *name)
 {
 	enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 	int fd = openat(parent, name, HOW);
@@ -34,7 +33,7 @@ open_made(int parent, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The root of the spool. As open_made; its parent is looked at only if it is missing. */
+/* The root of the spool. As spool_open_made; its parent is looked at only if it is missing. */
 static int
 open_root(const char *path)
 {
@@ -45,7 +44,7 @@ open_root(const char *path)
 		return fd < 0 ? -errno : fd;
 	snprintf(above, sizeof(above), "%.*s/", (int)(slash - path), path);
 	auto_fd parent = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return parent < 0 ? -errno : open_made(parent, slash + 1);
+	return parent < 0 ? -errno : spool_open_made(parent, slash + 1);
 }
 
 int
@@ -61,11 +60,11 @@ spool_open(struct spool *s, const char *path)
 	if (err == 0 && (st.st_uid != geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0))
 		err = -EPERM;
 	if (err == 0)
-		err = open_spool.lanes = open_made(open_spool.root, "lane");
+		err = open_spool.lanes = spool_open_made(open_spool.root, "lane");
 	if (err >= 0)
-		err = open_spool.tmp = open_made(open_spool.root, "tmp");
+		err = open_spool.tmp = spool_open_made(open_spool.root, "tmp");
 	if (err >= 0)
-		err = open_spool.aside = open_made(open_spool.root, "aside");
+		err = open_spool.aside = spool_open_made(open_spool.root, "aside");
 	if (err < 0) {
 		spool_close(&open_spool);
 		return err;
@@ -82,7 +81,7 @@ spool_look(struct spool *s, const char *path)
 	s->root = openat(AT_FDCWD, path, HOW);
 	if (s->root >= 0)
 		s->lanes = openat(s->root, "lane", HOW);
-	if (s->lanes < 0) {
+	if (s->root < 0 || (s->lanes < 0 && errno != ENOENT)) {
 		int err = -errno;
 		spool_close(s);
 		return err;

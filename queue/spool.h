@@ -7,6 +7,7 @@
  *	lane/<next hop>/@retry     mtime = nothing in this lane is due before; text = host is down
  *	tmp/<id>                   being received; locked by its writer
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
+ *	held/<next hop>/<id>       kept back by hand (held.h)
  *	relay/<host>/<login>/      lock and bell of the relay of a host and a login (bell.h)
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
  *	tended                     when somebody looked after the queue (tended.h)
@@ -34,9 +35,12 @@ int spool_open(struct spool *s, const char *path);
 
 /*
  * The same for somebody who only looks, whoever that is: nothing is made, and nothing need be ours.
- * What is not there stays -1, but for the lanes. 0 or -errno.
+ * What is not there yet stays -1. 0 or -errno.
  */
 int spool_look(struct spool *s, const char *path);
+
+/* Opens a directory, which is made if it is missing, and synced by its name. An fd or -errno. */
+int spool_open_made(int parent, const char *name);
 
 /* Says in words why spool_open failed, and what to do: "spool /var/spool/postern: ...". */
 void spool_explain(const char *path, int err, struct buf *why);

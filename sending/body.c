@@ -5,7 +5,6 @@
 
 #include "lib/clock.h"
 #include "mail/alabel.h"
-#include "mail/sevenbit.h"
 
 #define NO_UTF8 "550 5.6.7 the host does not take SMTPUTF8"
 
@@ -183,8 +182,8 @@ put_all(const struct message *m, sevenbit_sink *sink, void *target)
 	return 0;
 }
 
-static int
-put_text(const struct text *t, sevenbit_sink *sink, void *target)
+int
+body_read(const struct text *t, sevenbit_sink *sink, void *target)
 {
 	const char *why;
 	return t->converted ? sevenbit_convert(read_message, t->m, sink, target, &why)
@@ -195,7 +194,9 @@ bool
 body_put_lines(struct link *l, const struct text *t)
 {
 	struct sending s = begin(l, t);
-	int r = put_text(t, put_lines, &s);
+	int r = put_lines(&s, t->signature);
+	if (r == 0)
+		r = body_read(t, put_lines, &s);
 	if (r < 0)
 		return cut_short(l, r);
 	/*
@@ -229,10 +230,11 @@ body_put_chunk(struct link *l, const struct text *t)
 	char command[64];
 	snprintf(command, sizeof(command), "BDAT %llu LAST\r\n", (unsigned long long)t->length);
 	(void)put_octets(&s, span_of(command));
-	int r = -EINVAL;
-	if (t->length >= BY_KERNEL && !t->converted && stream_takes_files(&l->stream))
-		r = put_file(&s, t->m);
+	int r = put_octets(&s, t->signature);
+	bool by_kernel = t->length >= BY_KERNEL && !t->converted && stream_takes_files(&l->stream);
+	if (r == 0)
+		r = by_kernel ? put_file(&s, t->m) : -EINVAL;
 	if (r == -EINVAL)
-		r = put_text(t, put_octets, &s);
+		r = body_read(t, put_octets, &s);
 	return r == 0 || cut_short(l, r);
 }

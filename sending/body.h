@@ -9,6 +9,7 @@
 #ifndef POSTERN_BODY_H
 #define POSTERN_BODY_H
 
+#include "mail/sevenbit.h"
 #include "queue/message.h"
 #include "sending/link.h"
 
@@ -22,6 +23,7 @@ struct text {
 	bool binary;     /* it goes as BINARYMIME, by BDAT alone */
 	bool utf8;       /* SMTPUTF8 is said: the text or an address of its transaction needs it */
 	uint64_t length; /* octets that the host will count */
+	struct span signature; /* fields that go before it (signature.h); empty: none */
 };
 
 /*
@@ -33,6 +35,9 @@ enum outcome body_fit(struct link *l, const struct message *m, struct text *t);
 
 /* Can this host have the address? If not, l->text says why, as above. */
 bool body_address_fits(struct link *l, struct span address);
+
+/* Gives the sink the text in that form, without the signature. 0 or -errno. */
+int body_read(const struct text *t, sevenbit_sink *sink, void *target);
 
 /*
  * Sends the text whole. False: it broke off, and the host must not be told its end; l->text says

@@ -32,6 +32,12 @@ job_settle_accepted(struct link *l, struct job *j, enum outcome o)
 }
 
 void
+job_free(struct job *j)
+{
+	buf_free(&j->signature);
+}
+
+void
 job_forget(struct job *j)
 {
 	j->end = JOB_UNTRIED;

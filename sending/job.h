@@ -27,6 +27,7 @@ struct job {
 
 	/* of sending/ */
 	struct text text;
+	struct buf signature; /* ... which begins with this */
 	struct job *next;
 	bool windowed;
 	bool heard;       /* a reply to its MAIL came */
@@ -43,6 +44,9 @@ void job_settle(struct link *l, struct rcpt *r, enum outcome o);
 
 /* The same for all recipients that were accepted and have not had the last word yet. */
 void job_settle_accepted(struct link *l, struct job *j, enum outcome o);
+
+/* What it owns is freed. */
+void job_free(struct job *j);
 
 /* The job is as if it had never been started. */
 void job_forget(struct job *j);

@@ -18,6 +18,7 @@ struct login;
 struct job;
 struct tls;
 struct tls_setup;
+struct signer;
 
 /* What the caller decides before the connection begins (begin.h). */
 struct link_terms {
@@ -39,6 +40,7 @@ struct link_terms {
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const char *domain;        /* ... as an exchanger of this one, which the operator named */
 	const struct login *login; /* NULL: no AUTH */
+	struct signer *signer;     /* NULL: nothing is signed */
 	unsigned without;          /* CAN_*: what is not used though the host has it */
 	unsigned avoided;          /* of them, because of what went wrong with it lately */
 	unsigned fewer;            /* of those, words that it refused, and closed */
@@ -118,6 +120,8 @@ enum {
 	LESSON_DISCARDS = 4,  /* it throws the octets of a BDAT away that it refuses (probe.h) */
 	LESSON_NO_CHUNKS = 8, /* it does not, or has no BDAT, whatever it says */
 	LESSON_FEWER = 16,    /* it broke off at words that it had offered: flow.dropped */
+	/* not of the host: a text went unsigned for want of its key (dkim_missing) */
+	LESSON_UNSIGNED = 32,
 };
 
 /* Zeroed, with fd -1, before it is first used. */

@@ -19,25 +19,26 @@
 #define OPENSSL_FUNCTIONS(F) \
 	F(ASN1_get_object) F(CRYPTO_clear_free) F(CRYPTO_free) F(ERR_clear_error) \
 	F(ERR_peek_error) F(ERR_reason_error_string) F(EVP_DecodeFinal) F(EVP_DecodeInit) \
-	F(EVP_DecodeUpdate) F(EVP_ENCODE_CTX_free) F(EVP_ENCODE_CTX_new) F(EVP_PKEY_free) \
-	F(EVP_PKEY_get_security_bits) F(OPENSSL_init_crypto) F(OPENSSL_sk_new_null) \
-	F(OPENSSL_sk_num) F(OPENSSL_sk_pop_free) F(OPENSSL_sk_push) F(OPENSSL_sk_value) \
-	F(SSL_CIPHER_get_bits) F(SSL_CIPHER_standard_name) F(SSL_CTX_ctrl) F(SSL_CTX_free) \
-	F(SSL_CTX_new) F(SSL_CTX_set_options) F(SSL_CTX_set_verify) F(SSL_SESSION_free) \
-	F(SSL_SESSION_is_resumable) F(SSL_connect) F(SSL_ctrl) F(SSL_export_keying_material) \
-	F(SSL_free) F(SSL_get0_peer_certificate) F(SSL_get_current_cipher) F(SSL_get_error) \
-	F(SSL_get_peer_cert_chain) F(SSL_get_servername) F(SSL_get_session) F(SSL_get_version) \
-	F(SSL_new) F(SSL_read_ex) F(SSL_session_reused) F(SSL_set_fd) F(SSL_set_options) \
-	F(SSL_set_security_level) F(SSL_set_session) F(SSL_shutdown) F(SSL_version) \
-	F(SSL_write_ex) F(TLS_client_method) F(X509_NAME_cmp) F(X509_NAME_free) \
-	F(X509_STORE_CTX_free) F(X509_STORE_CTX_get0_param) F(X509_STORE_CTX_get_error) \
-	F(X509_STORE_CTX_init) F(X509_STORE_CTX_new) F(X509_STORE_CTX_set_default) \
-	F(X509_STORE_add_cert) F(X509_STORE_free) F(X509_STORE_new) \
-	F(X509_VERIFY_PARAM_set1_host) F(X509_VERIFY_PARAM_set1_ip_asc) \
-	F(X509_VERIFY_PARAM_set_auth_level) F(X509_VERIFY_PARAM_set_flags) \
-	F(X509_VERIFY_PARAM_set_hostflags) F(X509_free) F(X509_get_issuer_name) \
-	F(X509_verify_cert) F(X509_verify_cert_error_string) F(d2i_SSL_SESSION) F(d2i_X509) \
-	F(d2i_X509_NAME) F(i2d_SSL_SESSION) F(i2d_X509)
+	F(EVP_DecodeUpdate) F(EVP_DigestFinal_ex) F(EVP_DigestInit_ex) F(EVP_DigestUpdate) \
+	F(EVP_ENCODE_CTX_free) F(EVP_ENCODE_CTX_new) F(EVP_MD_CTX_free) F(EVP_MD_CTX_new) \
+	F(EVP_PKEY_free) F(EVP_PKEY_get_security_bits) F(EVP_sha256) F(OPENSSL_init_crypto) \
+	F(OPENSSL_sk_new_null) F(OPENSSL_sk_num) F(OPENSSL_sk_pop_free) F(OPENSSL_sk_push) \
+	F(OPENSSL_sk_value) F(SSL_CIPHER_get_bits) F(SSL_CIPHER_standard_name) \
+	F(SSL_CTX_ctrl) F(SSL_CTX_free) F(SSL_CTX_new) F(SSL_CTX_set_options) \
+	F(SSL_CTX_set_verify) F(SSL_SESSION_free) F(SSL_SESSION_is_resumable) F(SSL_connect) \
+	F(SSL_ctrl) F(SSL_export_keying_material) F(SSL_free) F(SSL_get0_peer_certificate) \
+	F(SSL_get_current_cipher) F(SSL_get_error) F(SSL_get_peer_cert_chain) \
+	F(SSL_get_servername) F(SSL_get_session) F(SSL_get_version) F(SSL_new) F(SSL_read_ex) \
+	F(SSL_session_reused) F(SSL_set_fd) F(SSL_set_options) F(SSL_set_security_level) \
+	F(SSL_set_session) F(SSL_shutdown) F(SSL_version) F(SSL_write_ex) \
+	F(TLS_client_method) F(X509_NAME_cmp) F(X509_NAME_free) F(X509_STORE_CTX_free) \
+	F(X509_STORE_CTX_get0_param) F(X509_STORE_CTX_get_error) F(X509_STORE_CTX_init) \
+	F(X509_STORE_CTX_new) F(X509_STORE_CTX_set_default) F(X509_STORE_add_cert) \
+	F(X509_STORE_free) F(X509_STORE_new) F(X509_VERIFY_PARAM_set1_host) \
+	F(X509_VERIFY_PARAM_set1_ip_asc) F(X509_VERIFY_PARAM_set_auth_level) \
+	F(X509_VERIFY_PARAM_set_flags) F(X509_VERIFY_PARAM_set_hostflags) F(X509_free) \
+	F(X509_get_issuer_name) F(X509_verify_cert) F(X509_verify_cert_error_string) \
+	F(d2i_SSL_SESSION) F(d2i_X509) F(d2i_X509_NAME) F(i2d_SSL_SESSION) F(i2d_X509)
 
 struct openssl {
 #define DECLARE(name) __typeof__(name) *name;
@@ -64,10 +65,16 @@ const char *openssl_load(void);
 #define EVP_DecodeFinal openssl.EVP_DecodeFinal
 #define EVP_DecodeInit openssl.EVP_DecodeInit
 #define EVP_DecodeUpdate openssl.EVP_DecodeUpdate
+#define EVP_DigestFinal_ex openssl.EVP_DigestFinal_ex
+#define EVP_DigestInit_ex openssl.EVP_DigestInit_ex
+#define EVP_DigestUpdate openssl.EVP_DigestUpdate
 #define EVP_ENCODE_CTX_free openssl.EVP_ENCODE_CTX_free
 #define EVP_ENCODE_CTX_new openssl.EVP_ENCODE_CTX_new
+#define EVP_MD_CTX_free openssl.EVP_MD_CTX_free
+#define EVP_MD_CTX_new openssl.EVP_MD_CTX_new
 #define EVP_PKEY_free openssl.EVP_PKEY_free
 #define EVP_PKEY_get_security_bits openssl.EVP_PKEY_get_security_bits
+#define EVP_sha256 openssl.EVP_sha256
 #define OPENSSL_init_crypto openssl.OPENSSL_init_crypto
 #define OPENSSL_sk_new_null openssl.OPENSSL_sk_new_null
 #define OPENSSL_sk_num openssl.OPENSSL_sk_num

@@ -4,6 +4,7 @@
 #include "sending/exchange.h"
 #include "sending/mail_rcpt.h"
 #include "sending/probe.h"
+#include "sending/signature.h"
 #include "sending/window.h"
 
 enum {
@@ -200,11 +201,14 @@ leave_out(struct link *l, struct job *j)
 	j->n = n;
 }
 
-/* Chooses the form of the text, and whether SMTPUTF8 is said. Outcomes as of body_fit. */
+/* Chooses the form of the text, signs it, and whether SMTPUTF8 is said. Outcomes as of body_fit. */
 static enum outcome
 fit(struct link *l, struct job *j)
 {
 	enum outcome o = body_fit(l, j->m, &j->text);
+	buf_free(&j->signature);
+	if (o == DONE)
+		o = signature_add(l, &j->text, &j->signature);
 	for (int i = 0; i < j->n; i++)
 		j->text.utf8 = j->text.utf8 || alabel_needs_utf8(j->to[i]->address);
 	return o;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "lib/cleanup.h"
+#include "mail/match.h"
 #include "session/arguments.h"
 #include "session/offers.h"
 #include "session/receive.h"
@@ -41,7 +42,7 @@ tell_unanswered(const struct session *s, const char *what)
 	struct log_fields f = session_event(s, "check");
 	counters_one(COUNTER_CHECKS_UNANSWERED);
 	log_event(LOG_WARNING, &f, "%s_check: it cannot be run, took too long, or said something "
-		"else than OK, REJECT or DEFER", what);
+		"else than OK, REJECT or DEFER; client %s", what, s->client.peer.text);
 }
 
 /* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */
@@ -69,10 +70,27 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	}
 }
 
+/* Of a user of this host: by his number, and by his name where there is a list with names. */
+static bool
+may_send_as(const struct session *s, struct span address)
+{
+	struct match_user user = { .uid = s->client.peer.uid, .nobody = s->client.peer.nobody };
+	if (!peer_is_bound(&s->client.peer, &s->conf.receive))
+		return true;
+	user.domains[0] = span_of(s->conf.who.hostname);
+	if (s->people != NULL) {
+		user.name = people_name(s->people, user.uid);
+		user.domains[1] = span_of(s->people->mailname);
+	}
+	return match_local_sender(s->conf.receive.local_senders, &user, address);
+}
+
 static enum reply
 approve_sender(void *ctx, struct span address)
 {
 	struct session *s = ctx;
+	if (!may_send_as(s, address))
+		return R_SENDER_DENIED;
 	return s->conf.receive.sender_check != NULL
 		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
 }

@@ -46,11 +46,13 @@ helper_tls(int monitor, int64_t deadline, const volatile int *stop)
 }
 
 int
-helper_tls_begin(int fd, struct stream *s, int64_t deadline, struct tlsinfo *info)
+helper_tls_begin(
+	int fd, const char *name, struct stream *s, int64_t deadline, struct tlsinfo *info)
 {
-	static const char go = TLS_GO;
-	int r = send(fd, &go, 1, MSG_NOSIGNAL) != 1 || dup2(fd, STDIN_FILENO) < 0 ||
-			dup2(fd, STDOUT_FILENO) < 0
+	struct tlsgo go = { .word = TLS_GO };
+	snprintf(go.name, sizeof(go.name), "%s", name);
+	int r = send(fd, &go, sizeof(go), MSG_NOSIGNAL) != (ssize_t)sizeof(go) ||
+			dup2(fd, STDIN_FILENO) < 0 || dup2(fd, STDOUT_FILENO) < 0
 		? -EPROTO : 0;
 	bool lenient = s->lenient;
 	const volatile int *stop = s->stop;

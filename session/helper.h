@@ -18,10 +18,12 @@ int helper_tls(int monitor, int64_t deadline, const volatile int *stop);
 
 /*
  * Has tls, which is ready, put between the connection (standard input and output) and the session,
- * and waits until it shook hands. Nothing may be left unsent or unread in *s, which starts anew. 0;
- * -ETIMEDOUT; -EPROTO if there is no TLS, and then no connection either.
+ * and waits until it shook hands. `name` is the client, for its log. Nothing may be left unsent or
+ * unread in *s, which starts anew. 0; -ETIMEDOUT; -EPROTO if there is no TLS, and then no
+ * connection either.
  */
-int helper_tls_begin(int fd, struct stream *s, int64_t deadline, struct tlsinfo *info);
+int helper_tls_begin(int fd, const char *name, struct stream *s, int64_t deadline,
+	struct tlsinfo *info);
 
 /* Starts auth. An fd for helper_auth_step, to be closed by the caller, or -errno. */
 int helper_auth(int monitor, const struct auth_hello *hello);

@@ -49,7 +49,7 @@ static void
 refuse_proxy(const struct session *s, struct span header)
 {
 	char text[LIMIT_LOG_TEXT];
-	struct log_fields f = { .event = "refused" };
+	struct log_fields f = session_event(s, "refused");
 	buf_escape_text(text, sizeof(text), header);
 	counters_one(COUNTER_PROXY_REFUSED);
 	log_event(LOG_NOTICE, &f, "refused %s, a proxy: not a PROXY header: \"%s\"",
@@ -78,18 +78,21 @@ learn_from_proxy(struct session *s)
 	else if (n > 0)
 		refuse_proxy(s, (struct span){ header, n });
 	else
-		session_lost(s, "that is a proxy and did not say for whom it speaks");
+		session_lost(s, "CONNECT", "that is a proxy and did not say for whom it speaks");
 	return r == PROXY_CLIENT || r == PROXY_ITSELF;
 }
 
-/* What it may do follows from where it is; that it came is logged and counted. */
+/*
+ * What it may do follows from where it is; that it came is logged and counted. Whose it is must be
+ * known for that: what comes by a proxy is not the proxy's.
+ */
 static void
-receive_client(struct session *s)
+receive_client(struct session *s, bool known)
 {
 	session_forget(s);
-	if (!peer_is_local(&s->client.peer, &s->conf.receive))
+	if (known && !peer_is_local(&s->client.peer, &s->conf.receive))
 		quota_client(&s->client.quota, &s->client.peer.addr, s->conf.receive.limit_window);
-	struct log_fields f = { .event = "connected" };
+	struct log_fields f = session_event(s, "connected");
 	log_event(LOG_INFO, &f, "connection from %s", s->client.peer.text);
 	session_count(s, QUOTA_CONNECTIONS, 1);
 }
@@ -105,8 +108,29 @@ static void
 refuse_without_word(const struct session *s, const char *why)
 {
 	counters_one(COUNTER_UNGREETED);
-	struct log_fields f = { .event = "refused" };
+	struct log_fields f = session_event(s, "refused");
 	log_event(LOG_NOTICE, &f, "refused %s: %s", s->client.peer.text, why);
+}
+
+/*
+ * Is there room for it beside all others of its network? A client with the rights of this host has
+ * it; a proxy's is asked for when it is known, by its own address.
+ */
+static bool
+has_room(const struct session *s)
+{
+	return peer_is_local(&s->client.peer, &s->conf.receive) ||
+		sources_take(&s->source, sources_network(&s->client.peer.addr),
+			s->conf.busy.per_source);
+}
+
+/* What there is against this connection; R_GREETING: nothing. */
+static enum reply
+admit(const struct session *s)
+{
+	if (!session_may(s, QUOTA_CONNECTIONS))
+		return R_QUOTA;
+	return has_room(s) ? R_GREETING : R_SOURCE;
 }
 
 /* Finds out who the client is and what it may do. False: the connection ends. */
@@ -115,31 +139,36 @@ meet_client(struct session *s)
 {
 	if (peer_is_proxy(&s->client.peer, &s->conf.receive) && !learn_from_proxy(s))
 		return false;
-	receive_client(s);
+	receive_client(s, true);
 	if (!begins_secure(s))
 		return true;
-	if (session_may(s, QUOTA_CONNECTIONS))
+	enum reply r = admit(s);
+	if (r == R_GREETING)
 		return secure_handshake(s);
 	/* A reply would cost the handshake that is to be saved. */
-	refuse_without_word(s, "too many connections from its network");
+	refuse_without_word(s, r == R_QUOTA ? "too many connections from its network"
+					    : "too many connections from its network at once");
 	return false;
 }
 
 static enum reply
 greeting(struct session *s)
 {
-	if (!session_may(s, QUOTA_CONNECTIONS))
-		return R_QUOTA;
-	return spoke_early(s) ? R_TOO_EARLY : R_GREETING;
+	enum reply r = admit(s);
+	return r == R_GREETING && spoke_early(s) ? R_TOO_EARLY : r;
 }
 
 /* What there is to know of a session only when it is over. */
 static void
 count_end(const struct session *s, int64_t began)
 {
+	struct log_fields f = session_event(s, "disconnected");
 	if (!s->client.secure)
 		counters_one(COUNTER_SESSIONS_CLEAR);
 	counters_time(COUNTER_SESSION_TIME, clock_ms() - began);
+	/* One line less for those who do not pair the ends of a connection. */
+	if (log_is_shaped())
+		log_event(LOG_INFO, &f, "%s has gone", s->client.peer.text);
 }
 
 void
@@ -154,7 +183,8 @@ loop_converse(struct session *s)
 			LIMIT_COMMAND_JUNK, session_patience(s), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
 			if (s->client.transaction.open || s->client.stream.broken)
-				session_lost(s, "in a transaction; it was dropped");
+				session_lost(s, s->client.transaction.open ? "MAIL" : "EHLO",
+					"in a transaction; it was dropped");
 			break;
 		}
 		commands_hush(s, line);
@@ -188,7 +218,7 @@ void
 loop_turn_away(struct session *s)
 {
 	counters_one(COUNTER_CONNECTIONS);
-	receive_client(s);
+	receive_client(s, !peer_is_proxy(&s->client.peer, &s->conf.receive));
 	bool may = session_may(s, QUOTA_CONNECTIONS);
 	if (begins_secure(s))
 		refuse_without_word(s, "too many connections");

@@ -94,6 +94,7 @@ static void
 settle(struct peer *p, enum peer_place place, const struct netaddr *addr)
 {
 	p->place = place;
+	p->user = false;
 	p->addr = addr != NULL ? *addr : (struct netaddr){ 0 };
 	if (addr != NULL)
 		netaddr_literal(addr, p->text);
@@ -132,7 +133,12 @@ judge_user(int fd, struct peer *p)
 	socklen_t n = sizeof(c);
 	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &c, &n) == 0 && n == sizeof(c);
 	settle(p, known && is_trusted_user(c.uid) ? PEER_HERE : PEER_UNKNOWN, NULL);
-	if (known && p->place == PEER_UNKNOWN)
+	if (!known)
+		return;
+	p->user = true;
+	p->uid = c.uid;
+	p->nobody = c.uid == OVERFLOW_UID && !tells_users_apart();
+	if (p->place == PEER_UNKNOWN)
 		snprintf(p->text, sizeof(p->text), "uid=%u", c.uid);
 }
 
@@ -233,14 +239,34 @@ void
 peer_stay_proxy(struct peer *p)
 {
 	p->proxy = true;
+	p->user = false;
 }
 
 /* ---- what follows --------------------------------------------------------------------------- */
 
 bool
+peer_is_user(const struct peer *p, const struct conf_receive *c)
+{
+	return p->user && c->local_users == CONF_YES && !peer_is_proxy(p, c);
+}
+
+bool
+peer_is_bound(const struct peer *p, const struct conf_receive *c)
+{
+	return peer_is_user(p, c) && p->place != PEER_HERE;
+}
+
+/* A program or a user of this host, and not by its network. */
+static bool
+is_here(const struct peer *p, const struct conf_receive *c)
+{
+	return p->place == PEER_HERE || peer_is_user(p, c);
+}
+
+bool
 peer_is_local(const struct peer *p, const struct conf_receive *c)
 {
-	bool here = p->place == PEER_HERE ||
+	bool here = is_here(p, c) ||
 		(p->place == PEER_AT && netaddr_is_loopback(&p->addr) && !p->relayed);
 	return here && c->relay_local == CONF_YES;
 }
@@ -248,7 +274,7 @@ peer_is_local(const struct peer *p, const struct conf_receive *c)
 bool
 peer_is_direct(const struct peer *p, const struct conf_receive *c)
 {
-	return p->place == PEER_HERE && !p->proxy && peer_is_local(p, c);
+	return is_here(p, c) && !p->proxy && peer_is_local(p, c);
 }
 
 bool

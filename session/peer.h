@@ -10,6 +10,7 @@
  *	TCP from loopback             a wrapper, else the kernel          at that address
  *	UNIX, of root or our user     a wrapper, else the kernel's uid    here
  *	UNIX, of another user         a wrapper, else nobody              unknown
+ *	... if local_users = yes      a wrapper, else the kernel's uid    here, as this user
  *	a socket of another family    a wrapper, else nobody              unknown
  *	a pipe, a terminal, a file    a wrapper, else who started us      here
  *
@@ -20,8 +21,15 @@
  * the configuration names as a proxy's. A client that it says is on loopback is not on this host:
  * the proxy may be on another one, or have one before it that hides the client.
  *
+ * Who listens for users of this host (postern-local.socket) says so by local_users. Whose process
+ * it was that connected is the kernel's word, which nobody can change afterwards: who is handed a
+ * connection speaks for whoever made it, and root in a namespace of users is the user who he is
+ * outside of it. A program of another user that can be made to connect to any path and to send what
+ * somebody else wrote, speaks for its own user, too: that is what verbs of HTTP end (commands.c).
+ *
  *	the client is           it may send anywhere if
  *	here, or on loopback    relay_local = yes, or relay_nets has the address
+ *	here, as a user         the same; from addresses that local_senders has for him
  *	there by a proxy's word relay_nets has it
  *	at another address      relay_nets has it
  *	unknown                 never, unless it proves to be a user
@@ -48,6 +56,9 @@ struct peer {
 	/* The UNIX socket that it came in at: its path, "@name" of an abstract one, or "*" of one
 	 * without a name. Empty: it is no UNIX socket. */
 	char listener[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	bool user;                  /* the kernel says who: */
+	uint32_t uid;               /* ... the user who connected to the UNIX socket */
+	bool nobody;                /* that number is one of all whom our namespace does not know */
 	bool relayed;               /* its address is the word of a proxy */
 	bool proxy;                 /* a proxy's own connection: that gives no rights */
 };
@@ -71,6 +82,12 @@ bool peer_is_local(const struct peer *p, const struct conf_receive *c);
 
 /* The same, and no network lies between: passwords may go in clear, on a pipe LF ends a line. */
 bool peer_is_direct(const struct peer *p, const struct conf_receive *c);
+
+/* Is it a user of this host who came in where these do? */
+bool peer_is_user(const struct peer *p, const struct conf_receive *c);
+
+/* ... and one who could not write into the spool himself, so that local_senders is for him? */
+bool peer_is_bound(const struct peer *p, const struct conf_receive *c);
 
 /* May it send to any domain without a word about who it is? */
 bool peer_may_relay(const struct peer *p, const struct conf_receive *c);

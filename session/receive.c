@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/request.h"
 #include "session/arguments.h"
@@ -42,6 +43,42 @@ count_message(const struct transaction *t)
 	counters_add(COUNTER_OCTETS_ACCEPTED, (uint64_t)t->size);
 }
 
+/* One line about a message in which an address is not as the client wrote it. */
+static void
+log_changes(struct session *s)
+{
+	enum { CHANGES = SUBMIT_CHANGES + REWRITE_LOG + 2 };
+	struct log_fields f = session_event(s, "rewritten");
+	auto_buf b = buf_new(CHANGES);
+	submit_changes(&s->client.transaction.submit, &b);
+	if (b.n > 0)
+		log_event(LOG_INFO, &f, "%s: rewritten: %.*s", s->client.transaction.draft.id,
+			(int)b.n, b.p);
+}
+
+/* With who sent it, how long it is and what was added to it. */
+static void
+log_accepted(struct session *s, const struct transaction *t)
+{
+	char size[24], recipients[16], user[LIMIT_LOG_TEXT], added[REWRITE_NAMES];
+	struct log_fields f = session_event(s, "accepted");
+	rewrite_names(submit_added(&t->submit), added);
+	snprintf(size, sizeof(size), "%lld", (long long)t->size);
+	snprintf(recipients, sizeof(recipients), "%d", t->draft.recipients);
+	f.size = size;
+	f.recipients = recipients;
+	if (s->client.said.user[0] != '\0') {
+		buf_escape_text(user, sizeof(user), span_of(s->client.said.user));
+		f.user = user;
+		f.mechanism = s->client.mechanism;
+	}
+	log_event(LOG_INFO, &f,
+		"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets%s%s", t->draft.id,
+		s->client.peer.text, t->sender, t->draft.recipients,
+		t->draft.recipients == 1 ? "" : "s", (long long)t->size,
+		added[0] != '\0' ? ", added " : "", added);
+}
+
 /* The end of the data was read: queues the message, or refuses it. */
 static enum reply
 finish_data(struct session *s)
@@ -50,16 +87,13 @@ finish_data(struct session *s)
 	int err;
 	enum reply r = transaction_finish(t, &err);
 	if (r == R_QUEUED) {
-		struct log_fields f = session_event(s, "accepted");
 		count_message(&s->client.transaction);
 		announce(s);
 		session_keep(s, QUOTA_MESSAGES);
 		session_keep(s, QUOTA_RECIPIENTS);
 		session_progress(s);
-		log_event(LOG_INFO, &f,
-			"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets",
-			t->draft.id, s->client.peer.text, t->sender, t->draft.recipients,
-			t->draft.recipients == 1 ? "" : "s", (long long)t->size);
+		log_accepted(s, t);
+		log_changes(s);
 	} else if (err < 0) {
 		log_failure(s, err);
 	}
@@ -83,12 +117,15 @@ with_keyword(const struct session *s, bool utf8)
 static void
 start_data(struct session *s, bool chunked)
 {
+	const struct peer *p = &s->client.peer;
 	struct trace trace = { .helo = s->client.said.helo,
-		.peer = s->client.peer.place == PEER_AT ? s->client.peer.text : NULL,
+		.peer = p->place == PEER_AT ? p->text : NULL,
 		.hostname = s->conf.who.hostname,
 		.with = with_keyword(s, false),
 		.with_utf8 = with_keyword(s, true),
 		.cipher = s->client.secure ? s->client.tls.cipher : NULL };
+	if (peer_is_user(p, &s->conf.receive))
+		snprintf(trace.user, sizeof(trace.user), "uid=%u", p->uid);
 	transaction_start_data(&s->client.transaction, &trace, chunked, session_is_lenient(s));
 	s->client.data_start = clock_ms();
 }
@@ -184,7 +221,7 @@ receive_bdat(struct session *s, struct span arg)
 	}
 	enum stream_result res = receive_chunk(s, octets, last, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
-		session_lost(s, "in a message; nothing was queued");
+		session_lost(s, "DATA", "in a message; nothing was queued");
 		s->client.stream.broken = true;
 	} else if (res != STREAM_OK) {
 		r = say_to_silence(res);
@@ -200,7 +237,7 @@ receive_message(struct session *s)
 	enum reply r;
 	enum stream_result res = receive_data(s, &r);
 	if (res == STREAM_EOF || res == STREAM_BROKEN) {
-		session_lost(s, "in a message; nothing was queued");
+		session_lost(s, "DATA", "in a message; nothing was queued");
 		return false;
 	}
 	if (res != STREAM_OK)

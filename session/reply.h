@@ -77,6 +77,7 @@ enum reply_kind {
 	X(NEED_MAIL, "503", "5.5.1 Error: need MAIL command", ERROR) \
 	X(NEED_RCPT, "503", "5.5.1 Error: need RCPT command", ERROR) \
 	X(NO_RELAY, "550", "5.7.1 Error: relaying denied", ERROR) \
+	X(GUARDED, "550", "5.7.1 Error: no mail for this recipient leaves this host", ERROR) \
 	X(NO_POSTMASTER, "550", "5.1.1 Error: nobody takes mail for the postmaster here", ERROR) \
 	X(TOO_MANY_RCPT, "452", "4.5.3 Error: too many recipients", SPARE) \
 	X(TOO_LARGE, "552", "5.3.4 Error: message too large", ERROR) \
@@ -96,6 +97,7 @@ enum reply_kind {
 	X(TIMEOUT, "421", "4.4.2 %h Error: timeout exceeded", CLOSE) \
 	X(STOPPING, "421", "4.3.2 %h Error: service shutting down", CLOSE) \
 	X(CROWDED, "421", "4.3.2 %h Error: too many connections, try again later", CLOSE) \
+	X(SOURCE, "421", "4.7.0 %h Error: too many connections from your network at once", CLOSE) \
 	X(NO_QUEUE, "421", "4.3.0 %h Error: queue not available", CLOSE) \
 	X(NO_SESSION, "421", "4.3.0 %h Error: no process for this connection", CLOSE) \
 	X(NO_CONFIG, "421", "4.3.5 Error: server configuration problem", CLOSE)

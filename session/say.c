@@ -111,18 +111,36 @@ say_reply(struct session *s, enum reply r)
 	say_line(s, row->code, true, text);
 }
 
+/* Refusals that an operator wants to tell apart have a name of their own. */
+static const char *
+event_of(enum reply r)
+{
+	return r == R_NO_RELAY ? "relay_denied"
+		: r == R_AUTH_REFUSED ? "auth_failed"
+		: r == R_TOO_MANY_ERRORS ? "too_many_errors" : "refused";
+}
+
+/* The queue id stands in front when a message is on its way, as in all lines of one. */
 static void
 log_refused(struct session *s, enum reply r, struct span what)
 {
-	char text[LIMIT_LOG_TEXT];
+	char text[LIMIT_LOG_TEXT], helo[LIMIT_LOG_TEXT];
 	const struct reply_row *row = reply_row(r);
-	struct log_fields f = session_event(s, "refused");
+	struct log_fields f = session_event(s, event_of(r));
 	auto_buf said = buf_new(LINE_MAX);
 	buf_escape_text(text, sizeof(text), what);
+	buf_escape_text(helo, sizeof(helo), span_of(s->client.said.helo));
+	buf_printf(&said, "%s ", row->code);
 	add_text(s, row->text, &said);
+	buf_add(&said, (struct span){ "", 1 });
 	f.status = row->code;
-	log_event(LOG_NOTICE, &f, "refused %s: \"%s\": %s %.*s", s->client.peer.text, text,
-		row->code, (int)said.n, said.n > 0 ? said.p : "");
+	f.command = text;
+	f.reply = said.err == 0 ? said.p : row->code;
+	f.helo = helo[0] != '\0' ? helo : NULL;
+	f.mechanism = r == R_AUTH_REFUSED ? s->client.mechanism : NULL;
+	bool coming = f.queue_id != NULL;
+	log_event(LOG_NOTICE, &f, "%s%srefused %s: \"%s\": %s", coming ? f.queue_id : "",
+		coming ? ": " : "", s->client.peer.text, text, f.reply);
 }
 
 bool
@@ -131,18 +149,20 @@ say_and_count(struct session *s, enum reply r, struct span what)
 	enum reply_kind kind = reply_row(r)->kind;
 	if (kind == REPLY_ERROR || kind == REPLY_CLOSE) {
 		log_refused(s, r, what);
-		session_count(s, QUOTA_ERRORS, r != R_CROWDED);
+		session_count(s, QUOTA_ERRORS, r != R_CROWDED && r != R_SOURCE);
 		counters_one(COUNTER_ERRORS);
 		if (kind == REPLY_ERROR && (++s->client.errors >= s->conf.receive.max_errors ||
 						   !session_may(s, QUOTA_ERRORS))) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;
+			log_refused(s, r, what);
 			kind = REPLY_CLOSE;
 		}
 	}
 	say_reply(s, r);
 	/* A client over its quota gets no time; nor do those who find no place. */
-	s->client.linger = kind == REPLY_CLOSE && r != R_QUOTA && r != R_CROWDED;
+	s->client.linger =
+		kind == REPLY_CLOSE && r != R_QUOTA && r != R_CROWDED && r != R_SOURCE;
 	return kind != REPLY_CLOSE && kind != REPLY_LEAVE && !s->client.stream.broken;
 }
 

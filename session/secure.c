@@ -15,7 +15,7 @@
 static int
 start_tls(struct session *s)
 {
-	struct log_fields f = session_event(s, "tls");
+	struct log_fields f = session_event(s, "tls_failed");
 	int fd = helper_tls(s->monitor, session_deadline(s, s->conf.tls.timeout), s->stop);
 	if (fd < 0) {
 		s->client.tls_failed = true;
@@ -59,23 +59,28 @@ count_version(const char *version)
 bool
 secure_handshake(struct session *s)
 {
-	struct log_fields f = session_event(s, "tls");
+	char how[sizeof(s->client.tls.version) + sizeof(s->client.tls.cipher) + 16];
 	int64_t until = session_deadline(s, s->conf.tls.timeout);
 	session_forget(s);
 	if (s->client.tls_ready < 0 && start_tls(s) < 0)
 		return false;
 	struct client *c = &s->client;
 	bool shaken = stream_flush(&c->stream, until) == STREAM_OK &&
-		helper_tls_begin(c->tls_ready, &c->stream, until, &c->tls) == 0;
+		helper_tls_begin(c->tls_ready, c->peer.text, &c->stream, until, &c->tls) == 0;
 	close(c->tls_ready);
 	c->tls_ready = -1;
 	if (!shaken) {
+		struct log_fields f = session_event(s, "tls_failed");
 		counters_one(COUNTER_TLS_FAILED);
 		log_event(LOG_NOTICE, &f, "no TLS with %s", s->client.peer.text);
 		return false;
 	}
 	s->client.secure = true;
 	count_version(s->client.tls.version);
+	struct log_fields f = session_event(s, "tls");
+	snprintf(how, sizeof(how), "%s with cipher %s", s->client.tls.version,
+		s->client.tls.cipher);
+	f.tls = how;
 	log_event(LOG_INFO, &f, "%s with %s, %s%s%s", s->client.tls.version, s->client.peer.text,
 		s->client.tls.cipher, s->client.tls.client[0] != '\0' ? ", certificate of " : "",
 		s->client.tls.client);
@@ -118,9 +123,12 @@ remember_user(struct session *s, const struct auth_text *a)
 	s->client.senders_used = true;
 	snprintf(s->client.senders, sizeof(s->client.senders), "%.*s",
 		(int)sizeof(s->client.senders) - 1, a->text + strlen(a->text) + 1);
-	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->client.senders) };
+	said->rights = (struct rights){ .any_domain = true, .senders = span_of(s->client.senders),
+		.submitter = said->rights.submitter | SUBMITTER_AUTH };
 	char name[LIMIT_LOG_TEXT];
 	buf_escape_text(name, sizeof(name), span_of(s->client.said.user));
+	f.user = name;
+	f.mechanism = s->client.mechanism;
 	log_event(LOG_INFO, &f, "%s is \"%s\"", s->client.peer.text, name);
 }
 
@@ -177,6 +185,7 @@ secure_auth(struct session *s, struct span arg)
 		return R_AUTH_UNKNOWN;
 	if (refusal != R_FINE)
 		return refusal;
+	s->client.mechanism = mechanism;
 	if (memchr(first.p, ' ', first.n) != NULL)
 		return R_AUTH_SYNTAX;
 	/* A client that guesses may not go on in a new connection, nor in many at once. */

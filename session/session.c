@@ -22,6 +22,7 @@ session_end(struct session *s)
 {
 	struct client *c = &s->client;
 	session_drop(s);
+	sources_leave(&s->source);
 	if (c->tls_ready >= 0)
 		close(c->tls_ready);
 	transaction_wipe(&c->transaction);
@@ -73,22 +74,30 @@ struct log_fields
 session_event(const struct session *s, const char *name)
 {
 	const struct transaction *t = &s->client.transaction;
+	const struct said *said = &s->client.said;
 	return (struct log_fields){ .event = name, .queue_id = t->open ? t->draft.id : NULL,
-		.sender = t->open ? t->sender : NULL };
+		.sender = t->open ? t->sender : NULL, .client = s->client.peer.text,
+		.protocol = said->helo[0] == '\0' ? NULL : said->extended ? "ESMTP" : "SMTP" };
 }
 
 void
 session_forget(struct session *s)
 {
+	const struct conf_receive *c = &s->conf.receive;
+	bool local = peer_is_local(&s->client.peer, c);
 	session_drop(s);
-	s->client.said = (struct said){ .rights.any_domain =
-						peer_may_relay(&s->client.peer, &s->conf.receive) };
+	s->client.said = (struct said){ 0 };
+	if (!peer_may_relay(&s->client.peer, c))
+		return;
+	s->client.said.rights.any_domain = true;
+	s->client.said.rights.submitter = local ? SUBMITTER_LOCAL : SUBMITTER_NETS;
 }
 
 void
-session_lost(struct session *s, const char *where)
+session_lost(struct session *s, const char *after, const char *where)
 {
 	struct log_fields f = session_event(s, "lost");
+	f.command = after;
 	counters_one(COUNTER_SESSIONS_LOST);
 	log_event(LOG_NOTICE, &f, "lost connection from %s %s", s->client.peer.text, where);
 }

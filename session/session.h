@@ -7,6 +7,7 @@
  *	receive   the data of a message: DATA and BDAT
  *	say       writes replies
  *	offers    what EHLO offers to this client
+ *	submit    what becomes of mail of our own
  *
  * Here is what these share. What a transaction accepts is decided in session/transaction.c; the
  * texts stand in session/reply.h.
@@ -15,12 +16,14 @@
 #define POSTERN_SESSION_H
 
 #include "conf/conf.h"
+#include "conf/people.h"
 #include "lib/stream.h"
 #include "lib/tlsinfo.h"
 #include "process/authwire.h"
 #include "process/counters.h"
 #include "process/log.h"
 #include "process/quota.h"
+#include "process/sources.h"
 #include "queue/spool.h"
 #include "session/helper.h"
 #include "session/peer.h"
@@ -61,6 +64,7 @@ struct client {
 	long idle;         /* commands since the last message that bring no message nearer */
 	int64_t idle_end;  /* when a stranger must have brought a message (clock.h) */
 	int auth_failures;
+	const char *mechanism; /* of the last AUTH, as we offer it; NULL: there was none */
 
 	struct said said;
 	int64_t data_start; /* when the data of a message began (clock.h) */
@@ -75,7 +79,9 @@ struct session {
 	struct conf conf;
 	struct spool spool;
 	struct quota counts;      /* the table that is counted in, if there is one; of no client */
+	struct source source;     /* of a pool's: where its client's network is written down */
 	int monitor;              /* requests go there (request.h) */
+	const struct people *people; /* names of users; NULL: nothing depends on them */
 	const volatile int *stop; /* set by a signal */
 	struct client client;
 };
@@ -104,7 +110,7 @@ void session_progress(struct session *s);
 /* Counts a command that brings no message nearer. False: it was one too many. */
 bool session_count_idle(struct session *s);
 
-/* Fields of an event about the transaction, if there is one. */
+/* Fields of an event of this client, and of its transaction, if there is one. */
 struct log_fields session_event(const struct session *s, const char *name);
 
 /* Counts what the client's network does. */
@@ -129,7 +135,7 @@ void session_drop(struct session *s);
 /* Drops the transaction and forgets what the client said; its address tells what it may do. */
 void session_forget(struct session *s);
 
-/* Logs that the connection ended, and where in the conversation. */
-void session_lost(struct session *s, const char *where);
+/* Logs that the connection ended, behind which command, and where in the conversation. */
+void session_lost(struct session *s, const char *after, const char *where);
 
 #endif

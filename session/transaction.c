@@ -22,7 +22,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	const struct rights *may, struct span arg, approve_fn *approve, void *ctx)
 {
 	struct mail_args a;
-	char lane[LANE_NAME_SIZE];
+	char lane[LANE_NAME_SIZE], room[SUBMISSION_SENDER];
 	if (t->open)
 		return R_NESTED_MAIL;
 	enum reply r = arguments_mail(arg, may->offered, clock_wall(), conf->receive.max_hold, &a);
@@ -40,15 +40,20 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 	if (r != R_FINE)
 		return r;
 	a.env.whole = a.env.ret == RET_FULL && may->any_domain; /* else it could carry spam (E10) */
-	if (draft_begin(&t->draft, s, &a.env) < 0)
+	submit_begin(&t->submit, conf, may->submitter, &t->draft);
+	a.env.sender = submit_sender(&t->submit, a.sender.whole, room);
+	if (draft_begin(&t->draft, s, &a.env) < 0) {
+		submit_end(&t->submit);
 		return R_QUEUE_ERROR;
+	}
 	draft_leave_free(&t->draft, conf->receive.min_free);
-	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
-	buf_escape_text(t->sender, sizeof(t->sender), a.sender.whole);
+	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.env.sender.n, a.env.sender.p);
+	buf_escape_text(t->sender, sizeof(t->sender), a.env.sender);
+	submit_plan(&t->submit, span_of(t->reverse));
 	t->max_size = conf->receive.max_size;
 	t->body = a.env.body;
 	t->utf8 = a.env.utf8;
-	t->utf8_address = alabel_needs_utf8(a.sender.whole);
+	t->utf8_address = alabel_needs_utf8(a.env.sender);
 	t->chunked = false;
 	t->open = true;
 	return R_SENDER_OK;
@@ -117,10 +122,12 @@ transaction_rcpt(struct transaction *t, const struct conf *conf, const struct ri
 	if (r != R_FINE)
 		return r;
 	routes_lane(conf, span_of(t->reverse), lane);
-	if (draft_recipient(&t->draft, lane, a.to.whole, &a.terms) < 0)
-		return R_TOO_MANY_RCPT;
-	t->utf8_address = t->utf8_address || alabel_needs_utf8(given);
-	if (t->draft.recipients == 1) {
+	bool first = t->draft.recipients == 0;
+	r = submit_recipient(&t->submit, &a.to, lane, &a.terms);
+	if (r != R_RCPT_OK)
+		return r;
+	t->utf8_address = t->utf8_address || t->submit.utf8_address || alabel_needs_utf8(given);
+	if (first) {
 		char room[ALABEL_ADDRESS];
 		given = alabel_address(given, room);
 		snprintf(t->recipient, sizeof(t->recipient), "%.*s", (int)given.n, given.p);
@@ -161,13 +168,16 @@ static void
 put_client(struct buf *b, const struct trace *trace)
 {
 	struct span name = span_of(trace->helo);
+	const char *known = trace->user[0] != '\0' ? trace->user : trace->peer;
 	if (address_is_helo(name)) {
 		buf_printf(b, "from %s", trace->helo);
-		if (trace->peer != NULL)
-			buf_printf(b, " (%s)", trace->peer);
+		if (known != NULL)
+			buf_printf(b, " (%s)", known);
 		return;
 	}
 	buf_printf(b, "from %s ", trace->peer != NULL ? trace->peer : "localhost");
+	if (trace->user[0] != '\0')
+		buf_printf(b, "(%s) ", trace->user);
 	put_comment(b, name);
 }
 
@@ -190,6 +200,7 @@ add_received(struct transaction *t)
 		buf_printf(&b, "\r\n\ttls %s", trace->cipher);
 	buf_printf(&b, ";\r\n\t%s\r\n", date);
 	draft_body(&t->draft, buf_span(&b));
+	draft_body(&t->draft, buf_span(&t->submit.originals));
 }
 
 /* Our field, and behind it what was held. */
@@ -212,12 +223,13 @@ need_is_known(const struct transaction *t)
 }
 
 /*
- * Keeps octets of the message. Our field comes before the first of them and tells whether SMTPUTF8
- * was needed, so a header is held back while that is not known.
+ * Keeps octets of a message whose header is as it is to be. Our field comes before the first of
+ * them and tells whether SMTPUTF8 was needed, so a header is held back while that is not known.
  */
 static void
-keep(struct transaction *t, struct span piece)
+keep(void *ctx, struct span piece)
 {
+	struct transaction *t = ctx;
 	if (!t->traced && !need_is_known(t)) {
 		buf_add(&t->held, piece);
 		if (t->held.err == 0)
@@ -241,6 +253,11 @@ transaction_start_data(struct transaction *t, const struct trace *trace, bool ch
 	t->trace = *trace;
 	t->traced = false;
 	t->size = 0;
+	if (t->submit.rewrites) {
+		struct rewrite_plan plan = t->submit.rewrite.plan;
+		plan.now = clock_wall();
+		rewrite_begin(&t->submit.rewrite, &plan, keep, t);
+	}
 }
 
 /* R_QUEUED while nothing speaks against the data. */
@@ -270,7 +287,11 @@ take_piece(void *ctx, struct span piece)
 	if (!t->hops.body)
 		hops_feed(&t->hops, piece);
 	header_feed(&t->header, piece);
-	if (judge(t) == R_QUEUED)
+	if (judge(t) != R_QUEUED)
+		return;
+	if (t->submit.rewrites)
+		rewrite_feed(&t->submit.rewrite, piece);
+	else
 		keep(t, piece);
 }
 
@@ -306,6 +327,8 @@ transaction_finish(struct transaction *t, int *err)
 	enum reply r = judge(t);
 	if (r != R_QUEUED)
 		return r;
+	if (t->submit.rewrites)
+		rewrite_end(&t->submit.rewrite);
 	release(t);
 	*err = draft_commit(&t->draft);
 	return *err == 0 ? R_QUEUED : spool_failed(*err);
@@ -322,6 +345,7 @@ transaction_drop(struct transaction *t)
 {
 	draft_drop(&t->draft);
 	buf_free(&t->held);
+	submit_end(&t->submit);
 	t->open = false;
 }
 

@@ -20,6 +20,7 @@
 #include "mail/hops.h"
 #include "queue/draft.h"
 #include "session/reply.h"
+#include "session/submit.h"
 
 enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NUL */
 
@@ -27,6 +28,7 @@ enum { TRANSACTION_TEXT = 4 * LIMIT_ADDRESS + 8 }; /* an escaped address, and NU
 struct trace {
 	const char *helo;     /* what the client called itself, whatever that is */
 	const char *peer;     /* address literal of the client, or NULL if it has none */
+	char user[16];        /* ... or "uid=33", of a user of this host; else empty */
 	const char *hostname; /* of this host */
 	const char *with;     /* SMTP, ESMTP, ... (RFC 3848) */
 	const char *with_utf8; /* ... where SMTPUTF8 was needed (RFC 6531 section 4.3) */
@@ -51,6 +53,7 @@ struct transaction {
 	bool traced;                      /* it was written */
 	struct buf held;                  /* the header so far, while it may need SMTPUTF8 or not */
 	bool folded;                      /* the first line would continue our Received: field */
+	struct submit submit;             /* what becomes of mail of our own */
 	int64_t size;                     /* octets of data so far */
 	struct draft draft;               /* large, and touched where it begins */
 };
@@ -58,6 +61,7 @@ struct transaction {
 /* What the client may do. */
 struct rights {
 	bool any_domain;     /* may send to any domain */
+	unsigned submitter;  /* ... as whom (SUBMITTER_*); 0: its mail passes as it is */
 	unsigned offered;    /* what it may use (OFFER_* of arguments.h) */
 	struct span senders; /* may send from these only (match.h); empty: from any */
 };

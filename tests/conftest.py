@@ -112,7 +112,7 @@ class Postern:
         self.file = None
         self.secrets = {} # variables of the environment
         self.settings = {"spool": self.spool, "runtime": self.runtime, "hostname": HOST,
-                         "log": "stderr"}
+                         "log": "stderr", "add_missing": "no"} # what arrives is what was sent
         for directory in (self.spool, self.runtime):
             own(directory)
 
@@ -413,7 +413,8 @@ def wait():
 
 
 # These take longest, so they begin first: else one worker is busy with them when the others have nothing left.
-LONG = ("test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers_killed.py", "test_mta_clients.py", "test_systemd.py",
+LONG = ("test_guide.py", "test_scanners.py", "test_destinations.py", "test_points.py", "test_couriers_killed.py",
+        "test_mta_clients.py", "test_systemd.py", "test_sendmail_systemd.py",
         "test_clients.py", "test_hostile_dns.py", "test_silent.py", "test_dialogues.py", "test_full.py")
 
 

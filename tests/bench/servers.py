@@ -7,6 +7,8 @@ import os
 import pathlib
 import queue
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -31,6 +33,7 @@ log = syslog
 nameserver = 127.0.0.1
 allow_destinations = 127.0.0.0/8
 {more}"""
+POSTERN_TLS = "tls_certificate = /here/certificate.992\ntls_key = /here/key.992\n"
 
 # Besides names and places: no brake on input, nothing local, one address family, no chroot (below).
 MAIN_CF = """compatibility_level = 3.6
@@ -45,6 +48,16 @@ in_flow_delay = 0
 """
 HOLDING = "127.0.0.1:{port} inet n - n - - smtpd\n" \
     "  -o smtpd_client_restrictions=check_client_access,static:HOLD\n"
+WITH_TLS = "  -o smtpd_tls_security_level=may -o smtpd_tls_cert_file=/here/certificate.0 -o smtpd_tls_key_file=/here/key.0\n"
+
+# It writes nothing to disk for good (no sync), holds mail by a word to it, and relays to the same hosts.
+SMTPD_CONF = """pki bench cert "/here/certificate.0"
+pki bench key "/here/key.0"
+listen on 127.0.0.1 port {port} hostname opensmtpd.example
+listen on 127.0.0.1 port {tls} hostname opensmtpd.example tls pki bench
+action out relay
+match from any for any action out
+"""
 
 
 def spawn(*command):
@@ -98,9 +111,12 @@ def wait_for_port(port):
 class Postern:
     """Under one acceptor; `port` both accepts and delivers, as `prepare` says."""
 
-    def __init__(self, acceptor, port):
-        self.name = f"Postern, {acceptor}"
+    def __init__(self, acceptor, port, programs=BENCH, options=()):
+        self.name = f"Postern, {acceptor}" + (", other" if programs != BENCH else "") + \
+            "".join(f", {o.partition('=')[2]} client each" for o in options)
+        self.options = [x for o in options for x in ("-o", o)]
         self.port = port
+        self.smtpd = programs / "smtpd"
         self.due = None # what `release` started; its times count until the next one
         self.spool = BENCH / "spool"
         for directory in (self.spool, pathlib.Path("/run/postern")):
@@ -125,15 +141,15 @@ class Postern:
 
     def socket_activate(self):
         return [*self.postern_user(), "systemd-socket-activate", "--accept", "--inetd", "-l",
-                f"127.0.0.1:{self.port}", BENCH / "smtpd", "-c", BENCH / "postern.conf"]
+                f"127.0.0.1:{self.port}", self.smtpd, "-c", BENCH / "postern.conf"]
 
     def busy(self):
-        return [*self.postern_user(), BENCH / "smtpd", "-c", BENCH / "postern.conf", "--listen",
-                f"127.0.0.1:{self.port}"]
+        return [*self.postern_user(), self.smtpd, "-c", BENCH / "postern.conf", *self.options,
+                "--listen", f"127.0.0.1:{self.port}"]
 
-    def prepare(self, hold):
-        (BENCH / "postern.conf").write_text(
-            POSTERN_CONF.format(more="max_connections = 0\n" if hold else ""))
+    def prepare(self, hold, tls=False):
+        more = ("max_connections = 0\n" if hold else "") + (POSTERN_TLS if tls else "")
+        (BENCH / "postern.conf").write_text(POSTERN_CONF.format(more=more))
         return self.port
 
     def unhold(self):
@@ -159,15 +175,16 @@ class Postern:
 class Postfix:
     def __init__(self, port):
         self.name = "Postfix"
-        self.ports = {False: port, True: port + 1}
+        self.ports = {False: port, True: port + 1, "tls": port + 2}
         self.queue = BENCH / "postfix"
-        mtas.install_postfix(MAIN_CF, f"127.0.0.1:{port}", HOLDING.format(port=port + 1))
+        mtas.install_postfix(MAIN_CF, f"127.0.0.1:{port}", HOLDING.format(port=port + 1) +
+                             HOLDING.format(port=port + 2) + WITH_TLS)
         self.pid = spawn("postfix", "start-fg")
         for p in self.ports.values():
             wait_for_port(p)
 
-    def prepare(self, hold):
-        return self.ports[hold]
+    def prepare(self, hold, tls=False):
+        return self.ports["tls" if tls else hold]
 
     def unhold(self):
         subprocess.run(["postsuper", "-H", "ALL"], check=True, stderr=subprocess.DEVNULL)
@@ -184,6 +201,54 @@ class Postfix:
     def queued(self):
         return [p for d in ("maildrop", "incoming", "active", "deferred", "hold")
                 for p in (self.queue / d).rglob("*") if p.is_file()]
+
+
+class OpenSmtpd:
+    """Of which mail is accepted only: it is told to send none."""
+
+    FROM = SOURCES / "build/peers/opensmtpd"
+
+    def __init__(self, port):
+        self.name = "OpenSMTPD"
+        self.port = port
+        self.queue = BENCH / "opensmtpd"
+        # Beside Postfix, whose sendmail stays.
+        subprocess.run(["cp", "-an", f"{self.FROM}/usr/.", "/usr/"], check=True)
+        shutil.chown("/usr/sbin/smtpctl", group="opensmtpq") # dpkg -x knows no group of ours
+        os.chmod("/usr/sbin/smtpctl", 0o2555)
+        for directory in (self.queue, "/var/spool/smtpd", "/var/lib/opensmtpd/empty"):
+            os.makedirs(directory, exist_ok=True)
+        os.chmod(self.queue, 0o711)
+        subprocess.run(["mount", "--bind", self.queue, "/var/spool/smtpd"], check=True)
+        mtas.write("/etc/smtpd.conf", SMTPD_CONF.format(port=port, tls=port + 1))
+        self.pid = None
+        self.prepare(True)
+
+    def stop(self):
+        for pid in proc.children(self.pid):
+            os.kill(pid, signal.SIGTERM)
+        os.waitpid(self.pid, 0)
+        for path in self.queue.iterdir():
+            shutil.rmtree(path)
+
+    def prepare(self, hold, tls=False):
+        """Another one each time: it takes no more mail when it has held some thousands."""
+        if self.pid is not None:
+            self.stop()
+        self.pid = spawn("/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf")
+        for p in (self.port, self.port + 1):
+            wait_for_port(p)
+        subprocess.run(["smtpctl", "pause", "mta"], check=True, stdout=subprocess.DEVNULL)
+        return self.port + 1 if tls else self.port
+
+    def cpu(self):
+        return cpu(self.pid)
+
+    def is_idle(self):
+        return True
+
+    def queued(self):
+        return [p for p in (self.queue / "queue").rglob("message")]
 
 
 class Sink:

@@ -168,4 +168,5 @@ def main():
             count_instructions(lab)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -45,7 +45,7 @@ def units(machine):
     """{name: text of the service}"""
     shipped = (machine.root / "usr/lib/systemd/system/postern@.service").read_text()
     default = re.sub(r"^(ExecStart=\S+).*", r"\1", shipped, flags=re.M)
-    hardened = (machine.root / "usr/share/doc/postern/hardened.conf").read_text()
+    hardened = (machine.root / "usr/share/doc/postern/examples/hardened.conf").read_text()
     found = {"bare": BARE, "default": default,
              "credentials": default + "LoadCredential=key:/etc/postern/postern.conf\n",
              "hardened": default + hardened}

@@ -16,12 +16,14 @@ import stat
 import struct
 import subprocess
 import threading
+import time
 
 import pytest
 
 import busy
 import client
 import locked
+import network
 import patience
 import ports
 import proc
@@ -227,18 +229,20 @@ def test_a_thousand_clients(postern):
 
 
 def test_slow_clients_cost_nobody(postern):
-    """Those that say nothing have a worker each, and another one is served as ever."""
-    with many_files(400):
-        pool = busy.Pool(postern)
-        slow = [pool.connect() for _ in range(200)]
+    """900 from 50 addresses, as shipped, each of which says an octet and no more for long, have a worker each; others
+    are served as ever."""
+    with many_files(1100), network.own():
+        pool = busy.Pool(postern, relay_local="no", relay_nets="192.0.2.1")
+        slow = [pool.connect(source=f"198.51.100.{1 + i % 50}") for i in range(900)]
         for c in slow:
             assert c.reply()[:3] == "220"
             c.send("N")
         for _ in range(20):
-            c = pool.meet()
+            c = pool.meet(source="192.0.2.1")
             assert c.message()[:3] == "250" and c.ask("QUIT")[:3] == "221"
-        for c in slow:
-            c.send("OOP\r\n")
+        for octet in "OOP\r\n":
+            for c in slow:
+                c.send(octet)
         assert {c.reply()[:3] for c in slow} == {"250"}
         assert pool.stop() == 0
 
@@ -283,14 +287,19 @@ def test_stopped(postern):
 
 @pytest.mark.parametrize("how", ["stop", "end"])
 def test_one_that_does_not_end(postern, how):
-    """Neither is awaited for ever: a worker that was taken over may stay."""
+    """Neither is awaited for ever: a worker that was taken over may stay, with a client or without."""
     pool = busy.Pool(postern, busy_spare=2, busy_idle="1s" if how == "end" else "1m")
     stubborn = pool.exactly(2)[0]
+    if how == "stop":
+        talk = pool.meet()
+        stubborn = server_of(pool)
     os.kill(stubborn, signal.SIGSTOP)
     if how == "stop":
         pool.process.send_signal(signal.SIGTERM)
     assert pool.process.wait(client.TIMEOUT) == 0
     postern.wait_logged(f"session {stubborn} is killed: it was told to {how} and did not")
+    if how == "stop":
+        assert talk.rest() == b"", "cut, at last"
     assert not proc.running("smtpd", f"spool={postern.spool}")
 
 
@@ -602,6 +611,61 @@ def test_spool_that_is_another(postern):
     own(postern.spool)
     assert pool.meet().message()[:3] == "250"
     assert len(postern.wait_messages(1)) == 1
+    assert pool.stop() == 0
+
+
+# ---- crashes
+
+def layout(pid):
+    """Where the program lies in the memory of a process."""
+    return pathlib.Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
+
+
+def crash(pool):
+    """A worker with a client. Its pid."""
+    c = pool.greeted()
+    victim = patience.until(lambda: [w for w in pool.workers() if busy.has_client(w)])[0]
+    os.kill(victim, signal.SIGSEGV)
+    assert c.rest() == b""
+    return victim
+
+
+def test_crash(postern):
+    """M8: after it an smtpd takes over whose memory lies elsewhere, so that nobody can guess on; clients notice
+    nothing, and it does not happen for one that was killed."""
+    pool = busy.Pool(postern, busy_spare=2)
+    before = pool.meet()
+    other = server_of(pool)
+    was = layout(other)
+    assert layout(pool.pid) == was, "workers are its forks"
+    for w in pool.workers():
+        if w != other:
+            os.kill(w, signal.SIGKILL)
+            postern.wait_logged(f"session {w} ended by signal 9")
+    c = pool.meet()
+    [victim] = [w for w in pool.workers() if busy.has_client(w) and w != other]
+    os.kill(victim, signal.SIGSEGV)
+    assert c.rest() == b""
+    postern.wait_logged(f"session {victim} ended by signal 11")
+    postern.wait_logged("a session has crashed: a new smtpd takes over")
+    patience.until(lambda: layout(pool.pid) != was)
+    assert pool.meet().message()[:3] == "250" and before.message()[:3] == "250"
+    assert postern.logged().count("takes over") == 1
+    assert pool.stop() == 0
+
+
+def test_crashes_without_end(postern):
+    """M8: no more than eight from one layout, and another one each two seconds at most, whatever clients do."""
+    pool = busy.Pool(postern, busy_spare=2)
+    begin = time.monotonic()
+    while postern.logged().count("takes over") < 2:
+        crash(pool)
+    took = time.monotonic() - begin
+    said = [line for line in postern.logged().splitlines() if "takes over" in line or "ended by signal 11" in line]
+    crashes = [len(x.split()) for x in "".join("|" if "takes over" in line else "x " for line in said).split("|")]
+    assert max(crashes) <= 8 + 2, "those that had begun by then"
+    assert took >= 2, "none without a pause"
+    assert pool.meet().message()[:3] == "250"
     assert pool.stop() == 0
 
 

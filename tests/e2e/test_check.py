@@ -101,6 +101,17 @@ def test_two_of_a_kind(checked, secure):
     assert status == 78 and f"tls_certificate {path}: there is one before it with the same kind of key" in found
 
 
+@pytest.mark.parametrize("key, status, line", [
+    ("/nonexistent", 78, ":2: /nonexistent: No such file or directory: mail of a.example waits for it"),
+    ("/etc/hostname", 78, ":2: /etc/hostname: there is no private key in it"),
+    ("credential:key", 0, ":2: credential:key: a credential can be looked at only where the unit runs")])
+def test_dkim_keys(secure, checked, key, status, line):
+    """Each key that the table names."""
+    table = file(secure, "dkim", f"#\na.example s {key}\n")
+    found = checked(dkim_keys=table)
+    assert found[0] == status and f"dkim_keys {table}{line}" in found[1]
+
+
 def test_credential(checked):
     """What only the unit hands out can be looked at only there, and is no fault."""
     status, found = checked(tls_key="credential:key")
@@ -123,6 +134,10 @@ FAULTS = [
     ({"recipient_check": "/nonexistent"}, 78, "recipient_check /nonexistent: No such file or directory"),
     ({"sender_check": "/etc/passwd"}, 78, "sender_check /etc/passwd: Permission denied"),
     ({"sender_check": "/usr"}, 78, "sender_check /usr: it is not a program"),
+    ({"recipient_map": "/nonexistent"}, 78, "recipient_map /nonexistent: No such file or directory; no mail is taken"),
+    ({"recipient_map": "/etc/passwd"}, 78, "recipient_map /etc/passwd:1: not an address: "),
+    ({"guard": "sink /nonexistent"}, 78, "guard = sink /nonexistent: No such file or directory; mail waits for it"),
+    ({"guard": "sink /usr"}, 78, "guard = sink /usr: "),
     ({"relay_path": "/nonexistent/relay"}, 78, "relay_path /nonexistent/relay: No such file or directory"),
     ({"tls_path": "/nonexistent/tls"}, 78, "tls_path /nonexistent/tls: No such file or directory"),
     ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: "),
@@ -134,6 +149,8 @@ FAULTS = [
     ({"requiretls": "yes", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
     ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),
+    ({"dkim_keys": "/nonexistent"}, 78, "dkim_keys /nonexistent: No such file or directory; user "),
+    ({"dkim_keys": "/dev/null", "sign_path": "/nonexistent/sign"}, 78, "sign_path /nonexistent/sign: No such file"),
     ({"source": "192.0.2.1"}, 78, "source 192.0.2.1: Cannot assign requested address"),
 ]
 

@@ -13,7 +13,7 @@ import spoolfile
 from conftest import DROP, NOBODY, own
 from test_outage import run_cut_off
 
-FILE = "counts-2"
+FILE = "counts-3"
 HEAD = 4096  # octets of the counters in it
 HISTOGRAMS = ("session_time", "queue_time", "delivery_time")
 HOUR, DAY = 3600, 86400
@@ -102,6 +102,8 @@ REFUSALS = [ # (commands, settings, what is counted of refusals)
      {"refused_4yz": 2, "refused_too_many_rcpt": 2}),
     ([*MAIL, "RCPT TO:<u@d.example>"], {"recipient_check": "/bin/false"},
      {"errors": 1, "refused_4yz": 1, "refused_check_defer": 1, "checks_unanswered": 1}),
+    ([*MAIL, "RCPT TO:<u@d.example>"], {"guard": "allow e.example"},
+     {"errors": 1, "refused_5yz": 1, "refused_guarded": 1}),
     # the last one, and what ends the connection
     (["FOO", "FOO"], {"max_errors": 2},
      {"errors": 2, "refused_5yz": 2, "refused_unknown_command": 2, "refused_4yz": 1, "refused_too_many_errors": 1}),

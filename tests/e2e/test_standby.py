@@ -1,5 +1,7 @@
 """tls and auth that wait for the clients of an smtpd that serves many."""
+import contextlib
 import os
+import pathlib
 import shutil
 import signal
 import ssl
@@ -13,7 +15,7 @@ import client
 import memory
 import patience
 import proc
-from conftest import own
+from conftest import TOP, own
 from scram import Scram, b64
 
 NAME, PASSWORD = "joe", "secretOfJoe9Wkq"
@@ -361,6 +363,45 @@ def test_killed_while_waiting(start, program):
     patience.until(lambda: not set(waiting(pool, program)) & set(pids))
     pool.postern.wait_logged(f"{program} {pids[0]} ended by signal 9")
     USE[program](pool)
+
+
+def test_auth_that_crashes(start):
+    """M8: who made it crash does not find one with the same memory again."""
+    pool = start()
+    settled(pool, "auth")
+    c = pool.meet()
+    assert c.ask("AUTH PLAIN")[:3] == "334"
+    [child] = patience.until(lambda: [x for pid in waiting(pool, "auth") for x in proc.children(pid)])
+    mother = proc.birth(child)[0]
+    os.kill(child, signal.SIGSEGV)
+    assert c.ask(b64(f"\0{NAME}\0{PASSWORD}"))[:3] == "454"
+    patience.until(lambda: mother not in pool.postern.running("auth"))
+    pool.postern.wait_logged(f"auth {child} ended by signal 11")
+    log_in(pool)
+    assert pool.stop() == 0
+
+
+def ended(pool):
+    """Children that nobody waited for yet."""
+    return sum(" Z " in (pathlib.Path(p) / "stat").read_text().rpartition(")")[2][:4]
+               for p in map("/proc/{}".format, proc.children(pool.pid)) if os.path.exists(p))
+
+
+def test_ended_are_buried_under_load(start, where):
+    """S20: while there is always something to do, the pool hears of those that ended; they keep their places else, and
+    are taken for some that do not end."""
+    load = where / "load"
+    subprocess.run(["cc", "-o", load, TOP / "tests/bench/load.c", "-lssl", "-lcrypto"], check=True)
+    pool = start(busy_reuse=1)
+    settled(pool, "tls")
+    most = 0
+    with subprocess.Popen([load, "200", "20", str(pool.address[1]), "tls"], stdout=subprocess.DEVNULL) as p:
+        while p.poll() is None:
+            with contextlib.suppress(OSError): # it was buried just then
+                most = max(most, ended(pool))
+    assert p.returncode == 0
+    assert most < 120, "of 200 and as many tls"
+    assert pool.stop() == 0
 
 
 def test_killed_with_a_client(start):

@@ -24,7 +24,8 @@ sysd_host.need_root("systemd-nspawn", "unshare", "nsenter")
 wait = patience.until
 LISTENERS = {"submission": 587, "submissions": 465, "lan": 2525}
 UNITS = ["postern.socket", "postern@1.service", "postern-due.timer", "postern-due.service", "postern-due@1.service",
-         "postern-now.service", "postern-now@1.service",
+         "postern-now.service", "postern-now@1.service", "postern-status.socket", "postern-status@1.service",
+         "postern-status.timer", "postern-status.service",
          *(f"postern-{name}{unit}" for name in LISTENERS for unit in (".socket", "@1.service"))]
 
 
@@ -186,7 +187,7 @@ def test_relays_of_the_timer_are_in_nobodys_way(machine, sink):
 
 
 def test_spool_elsewhere(machine, sink):
-    """S12: moved as README.md says, with a message in it; the timer finds it there."""
+    """S12: moved as docs/RUNNING.md says, with a message in it; the timer finds it there."""
     path = machine.root / "etc/postern/postern.conf"
     before = path.read_text()
     deferred(machine, sink, "moved")
@@ -305,6 +306,69 @@ def test_journal_tells_the_story(machine, sink):
     # journald says itself which unit it was, for the relay too: `journalctl -u 'postern@*'`.
     assert accepted["_SYSTEMD_UNIT"] == delivered["_SYSTEMD_UNIT"]
     assert accepted["_SYSTEMD_UNIT"].startswith("postern@")
+
+
+def test_postern_tells_the_story(machine, sink):
+    """The same by `postern trace`, as root and as who may read no journal; `postern doctor` finds the units well."""
+    ident = queue_id(machine.send("u@dest.example", "traced", "s@sender.example"))
+    assert wait(lambda: sink.messages)
+    assert machine.at_rest()
+
+    def told(*words):
+        return json.loads(machine.run("postern", "trace", "--json", *words))
+    assert wait(lambda: [e["event"] for e in told(ident)["events"]][-1:] == ["delivered"])
+    assert told(ident)["events"][0]["event"] == "accepted" and told(ident)["queue"] == []
+    assert ident in machine.run("postern", "trace", "s@sender.example")
+    sent = json.loads(machine.run("postern", "test", "--json", "--from", "s@sender.example", "u@dest.example"))
+    assert sent["state"] == "delivered" and sent["events"][-1]["event"] == "delivered"
+    assert machine.at_rest()
+    said = machine.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "postern", "trace", ident,
+                       check=False)
+    assert "this user" in said
+
+    def examined():
+        return [json.loads(line) for line in machine.run("postern", "doctor", "--json", check=False).splitlines()]
+    machine.systemctl("stop", "postern-due.timer")
+    try:
+        ill = [line for line in examined() if (line["check"], line["state"]) == ("units", "fail")]
+    finally:
+        machine.systemctl("start", "postern-due.timer")
+    assert len(ill) == 1 and ill[0]["advice"] == '"systemctl enable --now postern-due.timer"', ill
+    found = examined()
+    states = {(line["check"], line["state"]) for line in found}
+    assert ("units", "ok") in states and ("limits", "ok") in states and ("listener", "ok") in states, found
+    assert not {("units", "fail"), ("units", "warn"), ("programs", "fail")} & states, found
+
+
+def test_journal_explains(machine, sink):
+    """`journalctl -x` has a text for what happened, with the values of this event in it."""
+    ident = queue_id(machine.send("u@dest.example", "explained", "s@sender.example"))
+    assert wait(lambda: sink.messages)
+    assert machine.at_rest()
+    machine.run("journalctl", "--update-catalog")
+    said = wait(lambda: "What to do" in (text := machine.journal("-x", f"POSTERN_QUEUE_ID={ident}")) and
+                "was delivered" in text and text)
+    assert "Subject: A message was accepted" in said and "Subject: Mail was delivered" in said
+    assert f"took the message {ident} for <u@dest.example>" in " ".join(said.replace("\u2591\u2591", "").replace("--", "").split())
+    listed = machine.run("journalctl", "--no-pager", "--list-catalog")
+    assert listed.count("Postern:") > 30
+
+
+def test_status_page(machine, sink):
+    """A request on loopback is answered by a process of its own, as the user of the service; the timer has samples taken."""
+    machine.send("u@dest.example", "counted")
+    assert wait(lambda: sink.messages)
+    machine.systemctl("start", "postern-status.socket", "postern-status.service")
+    ask = ("import socket; c = socket.create_connection(('127.0.0.1', int('9' '025')));"
+           "c.sendall(b'GET /metrics HTTP/1.0\\r\\n\\r\\n');"
+           "print(b''.join(iter(lambda: c.recv(65536), b'')).decode())")
+    said = machine.run("python3", "-c", ask)
+    assert said.startswith("HTTP/1.1 200 OK\r\n") or said.startswith("HTTP/1.1 200 OK\n")
+    assert "postern_counters_readable 1\n" in said and "postern_queue_readable 1\n" in said
+    assert float(re.search(r"^postern_messages_accepted_total (\d+)$", said, re.M)[1]) >= 1
+    assert machine.run("stat", "-c", "%U %a", "/run/postern/status-1") == "postern 600\n"
+    assert machine.show("postern-status.service", "Result") == "success"
+    assert wait(lambda: machine.show("postern-status.socket", "NConnections") == "0")
 
 
 def test_own_address_is_recognised(machine, sink):
@@ -429,7 +493,7 @@ def test_hardened(machine, sink, tmp_path):
     """hardened.conf: everything systemd can take away, and a message still goes through."""
     locked.need(sysd_host.BUILD)
     usual = exposure(machine, "postern@1.service")
-    with drop_in(machine, (machine.root / "usr/share/doc/postern/hardened.conf").read_text()):
+    with drop_in(machine, (machine.root / "usr/share/doc/postern/examples/hardened.conf").read_text()):
         machine.send("u@dest.example", "hardened")
         assert wait(lambda: sink.messages)
         assert machine.at_rest()

@@ -1,4 +1,5 @@
 """The busy way as systemd runs it: postern-busy.socket, as shipped, under a real PID 1."""
+import socket
 import threading
 
 import pytest
@@ -69,6 +70,25 @@ def test_units_are_in_order(machine):
     assert greeting(machine)[:3] == "220" # what follows is said of a unit that runs
     assert machine.show(UNIT, "WatchdogUSec") == "30s"
     assert machine.show("postern-busy.socket", "TriggerLimitIntervalUSec") == "0"
+
+
+@pytest.mark.parametrize("name,port", [("submission", 587), ("lan", 2525)])
+def test_listeners_have_profiles(machine, configured, name, port):
+    """The same units under other names, each with its profile."""
+    machine.run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", "/etc/postern/pem", "-out", "/etc/postern/crt", "-days", "2", "-subj", "/CN=mx.test.example")
+    machine.run("chown", "postern", "/etc/postern/pem")
+    configured(tls_certificate="/etc/postern/crt", tls_key="/etc/postern/pem")
+    units = [f"postern-busy-{name}.{kind}" for kind in ("socket", "service")]
+    assert machine.run("systemd-analyze", "verify", *units) == ""
+    machine.systemctl("start", units[0])
+    with machine.network():
+        s = socket.create_connection(("127.0.0.1", port), 20)
+    with s:
+        assert s.recv(200).startswith(b"220 ")
+        found = wait(lambda: [p for p in machine.ours("smtpd") if f"{units[1]}" in p.cgroup])
+        assert found[0].words[1:3] == ["-p", name]
+    machine.systemctl("stop", *units)
 
 
 def test_one_for_all(machine, sink):

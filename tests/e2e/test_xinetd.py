@@ -16,7 +16,7 @@ sysd_host.need_root("unshare", "nsenter", *([] if UNPACKED else ["xinetd"]))
 
 wait = patience.until
 
-# What README tells an administrator without systemd to do; then xinetd is init of a pid namespace.
+# What docs/RUNNING.md tells an administrator without systemd to do; then xinetd is init of a pid namespace.
 # $5 is a directory with xinetd and its libraries, or empty.
 START = r"""
 if [ -n "$5" ]; then
@@ -26,7 +26,7 @@ if [ -n "$5" ]; then
 fi
 rm -rf "$root/etc/xinetd.d" "$root/etc/xinetd.conf"
 mkdir "$root/etc/xinetd.d"
-doc=$root/usr/share/doc/postern
+doc=$root/usr/share/doc/postern/examples
 cp "$doc/postern.xinetd" "$root/etc/xinetd.d/postern"
 echo 'includedir /etc/xinetd.d' >"$root/etc/xinetd.conf"
 export LD_BIND_NOT=1 # a harmless one of its kind
@@ -140,7 +140,7 @@ def test_flood_does_not_close_the_port(host, sink):
 
 def test_cron_makes_the_runtime_directory(host):
     """L55: /run is empty after a boot, and nobody else makes it."""
-    text = (host.root / "usr/share/doc/postern/postern.cron").read_text()
+    text = (host.root / "usr/share/doc/postern/examples/postern.cron").read_text()
     (command,) = re.findall(r"^(?:\* ){5}root (.*)", text, re.MULTILINE)
     runtime = host.root / "run/postern"
     shutil.rmtree(runtime, ignore_errors=True)
@@ -152,7 +152,7 @@ def test_cron_makes_the_runtime_directory(host):
 
 def test_cron_line(host, sink):
     """The line of postern.cron: nothing while the spool is empty, the relay when it is not."""
-    text = (host.root / "usr/share/doc/postern/postern.cron").read_text()
+    text = (host.root / "usr/share/doc/postern/examples/postern.cron").read_text()
     line = [x for x in text.splitlines() if x.startswith("*") and "relay" in x]
     assert len(line) == 1
     user, command = re.fullmatch(r"(?:\* ){5}(\w+) (.*)", line[0]).groups()

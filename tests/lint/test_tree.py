@@ -10,15 +10,15 @@ import pytest
 
 from conftest import BUILD, TOP
 
-SKIPPED = {"build", ".git", "__pycache__", ".pytest_cache", "corpus"}
+SKIPPED = {"build", ".git", "__pycache__", ".pytest_cache", "corpus", "pictures"}
 FILES = sorted(p for p in TOP.rglob("*")
                if p.is_file() and not p.is_symlink() and not SKIPPED & set(p.relative_to(TOP).parts))
-DOCS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+DOCS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), *sorted((TOP / "docs" / "guide").glob("*.md"))]
 SUFFIXES = ("c", "h", "md", "py", "conf", "socket", "service", "timer", "xinetd", "cron", "sysusers",
             "tmpfiles", "dialogue")
 
 # Highest number of each letter.
-IDS = {"R": 92, "A": 22, "B": 16, "C": 17, "D": 26, "E": 16, "F": 18, "G": 18, "H": 8, "I": 20,
+IDS = {"R": 93, "A": 22, "B": 16, "C": 17, "D": 26, "E": 16, "F": 18, "G": 18, "H": 8, "I": 20,
        "J": 19, "K": 14}
 ID = re.compile(r"(?<![\w\\%&#.-])([A-KR])(\d{1,3})(?![\w-])")
 # A machine's, with something below it. Behind a letter, "$1" or a closing bracket it is another's part.
@@ -48,14 +48,19 @@ def named(pattern):
 TOPS = "|".join(sorted(re.escape(p.name) for p in TOP.iterdir() if p.name not in SKIPPED))
 
 
+def listeners():
+    """Names of units that `make install` makes of those of port 25 and of the timer."""
+    words = re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text_of(TOP / "Makefile"))[1])
+    return [f"postern-{name}{kind}" for name in words for kind in (".socket", "@.service")] + \
+        [f"postern-busy-{name}{kind}" for name in words for kind in (".socket", ".service")]
+
+
 @pytest.mark.parametrize("path", named(
     rf"(?<![\w/<>.-])(?:(?:{TOPS})/[\w.*/-]*|[\w@-]+\.(?:{'|'.join(SUFFIXES)}))(?![\w/])"))
 def test_path(path):
     """A path from the top, or the name of a file that lies somewhere below it or that is installed."""
-    installed = [f"postern-{name}.socket" for name in
-                 re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text_of(TOP / "Makefile"))[1])]
     assert list(TOP.glob(path.rstrip("/"))) if "/" in path else \
-        path in ["resolv.conf", *installed] or any(p.name == path for p in FILES), path
+        path in ["resolv.conf", *listeners()] or any(p.name == path for p in FILES), path
 
 
 def targets():
@@ -77,15 +82,16 @@ def test_every_target_is_phony():
 
 @pytest.mark.parametrize("name", named(r"(?<![\w/.-])_*[A-Za-z]+_\w+"))
 def test_identifier(name):
-    """A function, a macro, a setting or a variable (FIELD_* and FIELD_... too)."""
+    """A function, a macro, a setting, a variable (FIELD_* and FIELD_... too), or a field of the journal."""
     sources = [p for p in FILES if p.suffix != ".md"]
     settings = {f"POSTERN_{key.upper()}" for key in checked()}
-    assert name in settings or any(name in text_of(p) for p in sources), name
+    fields = {f"POSTERN_{up}" for up in re.findall(r"\bF\(\w+, (\w+),", text_of(TOP / "process" / "event.h"))}
+    assert name in settings | fields or any(name in text_of(p) for p in sources), name
 
 
 # ---- settings
 
-DERIVED = {"hostname", "postmaster", "relay_path", "tls_path", "auth_path", "nameserver"} # from the machine
+DERIVED = {"hostname", "postmaster", "relay_path", "tls_path", "auth_path", "sign_path", "nameserver"} # from the machine
 
 
 def checked(*lines, where=None):
@@ -113,17 +119,6 @@ def shipped():
     return re.findall(r"^#(\w+) = (.*)$", shipped_parts()[0], re.M)
 
 
-def table():
-    """The table of README.md: [(key, default)], the default without its backticks."""
-    keys = re.search(r"^\| key \| default \|.*\n((?:\|.*\n)+)", text_of(TOP / "README.md"), re.M)[1]
-    rows = re.findall(r"^\| (`[^|]*) \| ([^|]*?) ?\| [^|]+ \|$", keys, re.M)
-    for names, defaults in rows:
-        keys = re.findall(r"`(\w+)`", names)
-        values = defaults.replace("`", "").split(", ") if len(keys) > 1 else [defaults.strip("` ")]
-        assert len(keys) == len(values), names
-        yield from zip(keys, values)
-
-
 def test_shipped_configuration():
     """Every key, in the order in which smtpd knows them, once."""
     assert [k for k, _ in shipped()] == list(checked())
@@ -141,9 +136,9 @@ def test_shipped_routes(tmp_path):
     assert rows and set(rows) <= {line.split(" = ")[0] for line in lines}
 
 
-@pytest.mark.parametrize("pairs", [shipped(), list(table())], ids=["postern.conf", "README.md"])
-def test_defaults(pairs, tmp_path):
+def test_defaults(tmp_path):
     """What is called a default is one; where there is none the example is accepted."""
+    pairs = shipped()
     assert len(pairs) > 8
     default = checked()
     for key, value in pairs:
@@ -166,6 +161,16 @@ def test_settings_on_command_lines():
 @pytest.mark.parametrize("option", named(r"\b(?:smtpd|relay) (--[\w-]+)"))
 def test_option(option):
     assert f'"{option[2:]}"' in text_of(TOP / "process" / "options.c")
+
+
+@pytest.mark.parametrize("words", named(r"\bpostern ([a-z]+(?: \S+)*)"))
+def test_command(words):
+    """A command of postern's, and the options behind it."""
+    command, *rest = words.split()
+    p = subprocess.run([str(BUILD / "postern"), command, "--help"], env={}, capture_output=True, text=True, check=False)
+    assert p.returncode == 0, command
+    for option in re.findall(r"(?<!\S)--[a-z][\w-]*", " ".join(rest)):
+        assert re.search(rf"^  {option}\b", p.stdout, re.M), option
 
 
 # ---- the whole tree

@@ -29,11 +29,21 @@ def test_crowded_where_tls_comes_first(postern, pki):
 
 
 def test_crowded_behind_a_proxy(postern):
-    """Nobody waits for what a proxy says."""
-    pool = busy.Pool(postern, busy_sessions=1, proxy_nets="127.0.0.1")
+    """Nobody waits for what a proxy says, and what comes by it is not counted as the proxy's own."""
+    pool = busy.Pool(postern, busy_sessions=1, proxy_nets="127.0.0.1", relay_local="no", limit_connections=1)
     first = pool.connect()
     first.send("PROXY TCP4 192.0.2.7 192.0.2.1 1000 25\r\n")
     assert first.reply()[:3] == "220"
-    assert pool.connect().reply() == CROWDED
+    assert [pool.connect().reply() for _ in range(3)] == [CROWDED] * 3
     assert first.ask("QUIT")[:3] == "221"
+    assert pool.stop() == 0
+
+
+def test_too_many_of_one_network(postern):
+    """A word and the end, for those beyond busy_per_source; who has the rights of this host is not counted."""
+    pool = busy.Pool(postern, busy_per_source=1, relay_local="no")
+    first = pool.meet()
+    c = pool.connect()
+    assert c.reply() == "421 4.7.0 mx.test.example Error: too many connections from your network at once"
+    assert c.rest() == b"" and first.ask("QUIT")[:3] == "221"
     assert pool.stop() == 0

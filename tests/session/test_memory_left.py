@@ -51,6 +51,13 @@ def queue_all(c):
     c.send(f"BDAT {len(WHOLE)}\r\n{WHOLE}")
     assert c.reply()[:3] == "250"
     assert c.ask("BDAT 0 LAST")[:3] == "250"
+    for last in ("BDAT 0 LAST", "RSET"): # what is rewritten; and left in the middle of a field
+        assert c.ask(f"MAIL FROM:<{MARKER}@x.example>")[:3] == "250"
+        assert c.ask(f"RCPT TO:<{MARKER}@mapped.example>")[:3] == "250"
+        field = f"From: {MARKER} <{MARKER}@x.example>,\r\n {MARKER} <{MARKER}@x.example>"
+        c.send(f"BDAT {len(field)}\r\n{field}")
+        assert c.reply()[:3] == "250"
+        assert c.ask(last)[:3] == "250"
     assert c.ask(f"MAIL FROM:<{MARKER}@x.example>")[:3] == "250" # and is left open
 
 
@@ -69,7 +76,9 @@ def test_marker(postern, pki, secure, end):
     check = postern.where / "check"
     check.write_text(f"#!/bin/sh\nread what address\ncase $address in *7@*) echo REJECT {MARKER};; *) echo OK;; esac\n")
     check.chmod(0o755)
-    pool = busy.Pool(postern, busy_spare=1, auth_users=users, auth_clear="yes", recipient_check=check,
+    (postern.where / "map").write_text("@mapped.example: @x.example y@x.example\n")
+    pool = busy.Pool(postern, add_missing="local", masquerade="x.example=y.example",
+                     recipient_map=postern.where / "map", busy_spare=1, auth_users=users, auth_clear="yes", recipient_check=check,
                      tls_certificate=pki.path("server"), max_errors=1000)
     first = pool.ready()
     c = pool.connect()

@@ -9,6 +9,7 @@ import pytest
 
 import client
 from conftest import DROP, NOBODY
+from spoolfile import SpoolFile
 from test_policy import QUOTA, V2, Client
 
 DENIED = "550 5.7.1 Error: relaying denied"
@@ -194,3 +195,91 @@ def test_log_is_not_for_the_client(postern):
                              stdout=subprocess.DEVNULL, stderr=theirs, env=postern.environment())
         theirs.close()
         assert p.wait(client.TIMEOUT) == 0 and ours.recv(100) == b""
+
+
+# ---- users of this host
+
+DAEMON = 1 # a user that every system has
+LOCAL = {"local_users": "yes", "max_connections": 0}
+NOT_HIS = "553 5.7.1 Error: not a sender of this user"
+
+
+def sender(c, address):
+    """The reply to a sender."""
+    assert c.ask("EHLO localhost").startswith("250")
+    return c.ask(f"MAIL FROM:<{address}>")
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other users")
+
+
+@needs_root
+def test_user_comes_in_as_himself(postern):
+    """The kernel says who, and that stands in Received: whatever the client calls itself."""
+    c = Unix(postern, user=DAEMON, **LOCAL)
+    assert recipient(c) == TAKEN
+    assert c.ask("RSET").startswith("250")
+    for word in ("EHLO root(uid=0)", "MAIL FROM:<root@b.example>", "RCPT TO:<u@d.example>", "DATA"):
+        assert c.ask(word)[0] in "23"
+    assert c.ask("Received: from localhost (uid=0)\r\n\r\nx\r\n.").startswith("250")
+    c.ask("QUIT")
+    [path] = postern.messages()
+    message = SpoolFile(path)
+    assert message.received.startswith("Received: from localhost (uid=1) (helo=root\\(uid=0\\))\r\n\tby ")
+    assert "accepted from uid=1, sender <root@b.example>" in postern.logged()
+
+
+@needs_root
+def test_user_where_none_comes_in(postern):
+    """Without the key a UNIX socket is what it was; nor does it say anything about another one's."""
+    assert recipient(Unix(postern, user=DAEMON, max_connections=0)) == DENIED
+    assert recipient(Client(postern, "192.0.2.1", **LOCAL)) == DENIED
+
+
+@needs_root
+def test_required_tls_is_not_for_users(postern):
+    """A socket of this host is no network."""
+    postern.settings |= {"tls": "required", "tls_certificate": "/nonexistent.pem"}
+    assert recipient(Unix(postern, user=DAEMON, **LOCAL)) == TAKEN
+
+
+@needs_root
+@pytest.mark.parametrize("senders, address, said", [
+    ("*=*", "any@where.example", "250 2.1.0 Ok"), ("*=self", "any@where.example", NOT_HIS),
+    ("*=self", "daemon@mx.test.example", "250 2.1.0 Ok"), ("*=self", "", "250 2.1.0 Ok"),
+    ("*=self", "root@mx.test.example", NOT_HIS), ("daemon=@where.example", "any@where.example", "250 2.1.0 Ok"),
+    ("bin=@where.example", "any@where.example", NOT_HIS), ("0-1=* *=self", "any@where.example", "250 2.1.0 Ok"),
+    ("", "daemon@mx.test.example", NOT_HIS)])
+def test_senders_of_a_user(postern, senders, address, said):
+    assert sender(Unix(postern, user=DAEMON, local_senders=senders, **LOCAL), address) == said
+
+
+@needs_root
+@pytest.mark.parametrize("user", [0, NOBODY], ids=["root", "the service's"])
+def test_senders_of_who_may_write_the_spool(postern, user):
+    """They could write any sender there without us."""
+    assert sender(Unix(postern, user=user, local_senders="", **LOCAL), "any@where.example").startswith("250")
+
+
+@needs_root
+def test_user_of_a_worker(postern):
+    """Behind the lock nobody reads a file of users: its names were read before."""
+    path = str(postern.where / "busy")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    os.chmod(path, 0o666)
+    listener.listen()
+    postern.listen([listener], "-p", "local", local_senders="*=self")
+    for user, address, said in ((DAEMON, "daemon@mx.test.example", "250 2.1.0 Ok"), (DAEMON, "root@mx.test.example", NOT_HIS),
+                                (2, "bin@mx.test.example", "250 2.1.0 Ok")):
+        ours = socket.socket(socket.AF_UNIX)
+        os.seteuid(user)
+        try:
+            ours.connect(path)
+        finally:
+            os.seteuid(0)
+        c = client.Client(ours)
+        assert c.reply().startswith("220")
+        assert sender(c, address) == said
+        c.ask("QUIT")
+    listener.close()

@@ -64,7 +64,7 @@ def runtime(postern):
     return postern.runtime
 
 
-COUNTS, COUNTS_SIZE = "counts-2", 4096 + 262144 # counters, and behind them the table of networks
+COUNTS, COUNTS_SIZE = "counts-3", 4096 + 262144 # counters, and behind them the table of networks
 QUOTA = "421 4.7.0 mx.test.example Error: too much from your network, try again later"
 
 

@@ -150,7 +150,7 @@ def test_injected_beginning(secure):
         c.wrap()
     assert c.end() == 0
     assert "no TLS with [127.0.0.1]" in secure.logged()
-    assert "TLS handshake: " in secure.logged()
+    assert re.search(r"tls: TLS handshake: .*; client \[127\.0\.0\.1\]$", secure.logged(), re.M)
 
 
 @pytest.mark.parametrize("implicit", [False, True])

@@ -83,6 +83,38 @@ static const struct row {
 	{ "relay_nets", "localhost", NULL, "not a list of networks like 192.0.2.0/24" },
 	{ "allow_destinations", "::1", "::1/128", NULL },
 	{ "relay_local", "no", "no", NULL },
+	/* what becomes of mail that is submitted */
+	{ "add_missing", "local, AUTH nets", "local, AUTH nets", NULL },
+	{ "add_missing", "no", "no", NULL },
+	{ "add_missing", "", "", NULL },
+	{ "add_missing", "yes", NULL, "neither no, nor some of local auth nets" },
+	{ "add_missing", "no local", NULL, "neither no, nor some of local auth nets" },
+	{ "masquerade", "a.example=b.example, .c=d", "a.example=b.example, .c=d", NULL },
+	{ "masquerade", "", "", NULL },
+	{ "masquerade", "a.example", NULL, "not a list like host.example.org=example.org" },
+	{ "masquerade", "a.example = b.example", NULL, "not a list like host.example.org" },
+	{ "masquerade_except", "root a@b.example", "root a@b.example", NULL },
+	{ "masquerade_except", "root@", NULL, "not a list of users like root a@example.org" },
+	{ "force_from", "a@b.example", "a@b.example", NULL },
+	{ "force_from", "", "", NULL },
+	{ "force_from", "root", NULL, "not an address" },
+	{ "recipient_map", "/a", "/a", NULL },
+	{ "recipient_map", "a", NULL, "not an absolute path" },
+	{ "guard", "no", "no", NULL },
+	{ "guard", "", "", NULL },
+	{ "guard", "allow b.example .c.example a@d.example", "allow b.example .c.example a@d.example",
+		NULL },
+	{ "guard", "redirect a@b.example", "redirect a@b.example", NULL },
+	{ "guard", "sink /var/lib/sunk mail", "sink /var/lib/sunk mail", NULL },
+	{ "guard", "sink mail", NULL, "neither no, nor allow and a list" },
+	{ "guard", "allow", NULL, "neither no, nor allow and a list of addresses and domains" },
+	{ "guard", "redirect b.example", NULL, "neither no, nor allow and a list" },
+	{ "local_users", "yes", "yes", NULL },
+	{ "local_users", "", NULL, "neither yes nor no" },
+	{ "local_senders", "", "", NULL },
+	{ "local_senders", "0-999=* *=self", "0-999=* *=self", NULL },
+	{ "local_senders", "joe", NULL, "not a list like *=self" },
+	{ "local_senders", "joe=*, *=nobody", NULL, "not a list like *=self" },
 	/* L50: UNIX sockets that are a proxy's */
 	{ "proxy_nets", "", "", NULL },
 	{ "proxy_nets", "192.0.2.1", "192.0.2.1/32", NULL },
@@ -121,6 +153,9 @@ static const struct row {
 	{ "max_connections", "0", "0", NULL },
 	{ "max_connections", "10000", "10000", NULL },
 	{ "max_connections", "10001", NULL, "too large" },
+	{ "busy_per_source", "0", "0", NULL },
+	{ "busy_per_source", "10000", "10000", NULL },
+	{ "busy_per_source", "10001", NULL, "too large" },
 	{ "max_connections_per_lane", "0", NULL, "too small" },
 	{ "max_connections_per_lane", "1000", "1000", NULL },
 	{ "max_connections_per_lane", "1001", NULL, "too large" },
@@ -209,6 +244,10 @@ static const struct row {
 	{ "delivery_without", "pipe", NULL, "not a list of extensions" },
 	{ "mx_order", "may", NULL, "neither latency nor random" },
 	{ "delivery_ca", "", NULL, "not an absolute path" },
+	{ "log_format", "postern", "postern", NULL },
+	{ "log_format", "postfix", "postfix", NULL },
+	{ "log_format", "json", "json", NULL },
+	{ "log_format", "JSON", NULL, "not one of postern, postfix, json" },
 	{ "log", "Journal", NULL, "not one of auto, journal, syslog, stderr, none" },
 	{ "log", "", NULL, "not one of auto, journal, syslog, stderr, none" },
 	{ "spool", "/a\x1b[2J", NULL, "holds a control character" }, /* E5 */
@@ -385,6 +424,11 @@ static const struct {
 	{ "tls_certificate = /a /b\n", NULL },
 	{ "tls_key = /a\n", NULL },
 	{ "auth_dovecot = /d\nauth_saslauthd = /s\n", "auth_dovecot: is for hosts without" },
+	{ "force_from = \xc3\xa4@b.example\n", "force_from: is beyond ASCII" },
+	{ "force_from = a@b.example\n", NULL },
+	{ "[route guard]\ndomains = a.example\nhosts = b.example\n",
+		"guard: is where guard = sink has its mail" },
+	{ "[route guards]\ndomains = a.example\nhosts = b.example\n", NULL },
 	{ "auth_dovecot = /d\n", NULL },
 	{ "relay_nets = 0.0.0.0/0\n", "relay_nets: makes an open relay" }, /* H6 */
 	{ "relay_nets = 10.0.0.0/7\n", "relay_nets: makes an open relay" },
@@ -526,6 +570,78 @@ test_environment(void **state)
 	}
 }
 
+/* L60: a variable that names a file which holds the value: secrets that are mounted. */
+static void
+test_named_files(void **state)
+{
+	(void)state;
+	static const char origin[] = "  # file named in the environment";
+	static const struct {
+		const char *variable, *text;
+		const char *size; /* max_size, as printed; NULL: an error */
+		const char *why;
+	} named_files[] = {
+		{ "POSTERN_MAX_SIZE_FILE", "2M\n", "2097152", "" },
+		{ "POSTERN_max_size_FILE", "\xef\xbb\xbf" "2M\r\n\r\n", "2097152", "" },
+		{ "POSTERN_MAX_SIZE_FILE", "", "52428800  # default", "" },
+		{ "POSTERN_MAX_SIZE_FILE", "2M\n3M\n", NULL, ": max_size: holds a control character: " },
+		{ "POSTERN_MAX_SIZE_FILE", "x\n", NULL, ": max_size: not a size like 50M: \"x\"" },
+		{ "POSTERN_MAX_SIZE_FILE", NULL, NULL, ": max_size: No such file or directory: \"" },
+		{ "POSTERN_HOSTS_FILE", "h.example", NULL, ": hosts: stands behind" },
+		{ "POSTERN_DELIVERY_PASSWORD_FILE", "x", NULL, "environment: DELIVERY_PASSWORD_FILE: " },
+		{ "POSTERN__FILE", "x", "52428800  # default", "" }, /* no key: told, and not looked at */
+	};
+	for (size_t i = 0; i < ROWS(named_files); i++) {
+		struct buf why = buf_new(1000);
+		struct conf c;
+		char named[] = "/tmp/postern-named-XXXXXX", want[200];
+		int fd = mkstemp(named);
+		const char *text = named_files[i].text;
+		assert_true(fd >= 0 && (text == NULL || write(fd, text, strlen(text)) >= 0));
+		close(fd);
+		if (text == NULL)
+			unlink(named);
+		setenv(named_files[i].variable, named, 1);
+		int r = load(&c, span_of(""), NULL, &why);
+		assert_int_equal(r, named_files[i].size != NULL ? 0 : -EINVAL);
+		snprintf(want, sizeof(want), "%s%s", named_files[i].size != NULL ? named_files[i].size : "",
+			named_files[i].size != NULL && strchr(named_files[i].size, '#') == NULL ? origin : "");
+		if (r == 0)
+			assert_string_equal(printed(&c, "max_size"), want);
+		if (r < 0 && memmem(why.p, why.n, named_files[i].why, strlen(named_files[i].why)) == NULL)
+			fail_msg("row %zu: %.*s", i, (int)why.n, why.p);
+		conf_free(&c);
+
+		/* Beside the variable itself: which of the two is meant? Whatever comes first. */
+		setenv("POSTERN_MAX_SIZE", "3M", 1);
+		bool both = i == 0;
+		r = load(&c, span_of(""), NULL, &why);
+		if (both)
+			assert_int_equal(r, -EINVAL);
+		conf_free(&c);
+		unsetenv("POSTERN_MAX_SIZE");
+		unsetenv(named_files[i].variable);
+		unlink(named);
+		buf_free(&why);
+	}
+	/* Longer than a line may be. */
+	char named[] = "/tmp/postern-named-XXXXXX";
+	static char lots[5000];
+	struct buf why = buf_new(1000);
+	struct conf c;
+	int fd = mkstemp(named);
+	memset(lots, '1', sizeof(lots));
+	assert_int_equal(write(fd, lots, sizeof(lots)), sizeof(lots));
+	close(fd);
+	setenv("POSTERN_MAX_SIZE_FILE", named, 1);
+	assert_int_equal(load(&c, span_of(""), NULL, &why), -EINVAL);
+	assert_non_null(memmem(why.p, why.n, "line too long", 13));
+	unsetenv("POSTERN_MAX_SIZE_FILE");
+	conf_free(&c);
+	unlink(named);
+	buf_free(&why);
+}
+
 /* What works, but is not what anybody would want. */
 static void
 test_doubts(void **state)
@@ -648,6 +764,38 @@ test_profiles(void **state)
 	}
 }
 
+/* The socket of this host's users: what is said of its network is not meant, until a section says so. */
+static void
+test_profile_local(void **state)
+{
+	(void)state;
+#define STRICT "relay_local = no\ntls = implicit\ntls_certificate = /c\n"
+	static const struct {
+		const char *file, *profile;
+		enum conf_bool users, local;
+		enum conf_tls_mode tls;
+	} rows_of[] = {
+		{ STRICT, NULL, CONF_NO, CONF_NO, TLS_IMPLICIT },
+		{ STRICT, "postern", CONF_NO, CONF_NO, TLS_IMPLICIT },
+		{ STRICT, "local", CONF_YES, CONF_YES, TLS_OFF },
+		{ "", "local", CONF_YES, CONF_YES, TLS_OFF },
+		{ "[local]\nlocal_users = no\nrelay_local = no\n", "local", CONF_NO, CONF_NO, TLS_OFF },
+		{ "local_users = yes\n", "smtp", CONF_YES, CONF_YES, TLS_STARTTLS },
+	};
+	for (size_t i = 0; i < ROWS(rows_of); i++) {
+		struct conf c;
+		struct buf why = buf_new(1000);
+		assert_int_equal(load_for(&c, span_of(rows_of[i].file), "max_size=64K",
+			rows_of[i].profile, &why), 0);
+		assert_int_equal(c.receive.local_users, rows_of[i].users);
+		assert_int_equal(c.receive.relay_local, rows_of[i].local);
+		assert_int_equal(c.tls.mode, rows_of[i].tls);
+		assert_string_equal(c.receive.local_senders, "*=*");
+		conf_free(&c);
+		buf_free(&why);
+	}
+}
+
 static void
 test_missing(void **state)
 {
@@ -741,9 +889,11 @@ main(void)
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_precedence),
 		cmocka_unit_test(test_environment),
+		cmocka_unit_test(test_named_files),
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_crowded_environment),
 		cmocka_unit_test(test_profiles),
+		cmocka_unit_test(test_profile_local),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_print),
 		cmocka_unit_test(test_example),

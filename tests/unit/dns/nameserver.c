@@ -19,7 +19,7 @@ enum { HEADER = 12, PACKET = 65535, NAME = 256, QUERY = 600, OPT = 41, RCODE_FOR
 static const struct {
 	const char *name;
 	int number;
-} types[] = { { "A", 1 }, { "NS", 2 }, { "CNAME", 5 }, { "SOA", 6 }, { "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 } };
+} types[] = { { "A", 1 }, { "NS", 2 }, { "CNAME", 5 }, { "SOA", 6 }, { "PTR", 12 }, { "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 } };
 
 struct packet {
 	uint8_t p[2 + PACKET]; /* two octets of length for TCP */
@@ -110,7 +110,7 @@ put_data(struct packet *k, int type, const char *data)
 	int preference = 0, skip = 0;
 	if (type == 15 && sscanf(data, "%d %n", &preference, &skip) == 1)
 		put(k, (unsigned)preference, 2);
-	if (type == 15 || type == 5 || type == 2)
+	if (type == 15 || type == 5 || type == 12 || type == 2)
 		put_name(k, data + skip);
 	else if (type == 1 || type == 28)
 		for (int i = 0; i < (inet_pton(type == 1 ? AF_INET : AF_INET6, data, ip) == 1 ?

@@ -103,6 +103,108 @@ test_user_sender(void **state)
 			fail_msg("\"%s\": %s", senders[i].senders, senders[i].address);
 }
 
+/* ---- users of this host --------------------------------------------------------------------- */
+
+#define WWW  "www-data", 33
+#define JOE  "joe", 1000
+#define NONE "", 61184
+
+static const struct {
+	const char *list, *name;
+	uint32_t uid;
+	const char *address;
+	bool may;
+} locals[] = {
+	{ "*=*", WWW, "any@where.example", true },
+	{ "*=*", NONE, "any@where.example", true },
+	{ "", WWW, "any@where.example", false },
+	{ "", WWW, "www-data@mx.test.example", false },
+	{ "", WWW, "", true }, /* the null sender is everybody's */
+	{ "*=self", WWW, "www-data@mx.test.example", true },
+	{ "*=self", WWW, "WWW-Data@Site.Example", true },
+	{ "*=self", WWW, "www-data@other.example", false },
+	{ "*=self", WWW, "www-data@xsite.example", false },
+	{ "*=self", WWW, "joe@site.example", false },
+	{ "*=self", WWW, "xwww-data@site.example", false },
+	{ "*=self", WWW, "ww-data@site.example", false },
+	{ "*=self", NONE, "@site.example", false }, /* a user without a name */
+	{ "*=self", NONE, "61184@site.example", false },
+	{ "www-data=@example.org", WWW, "any@example.org", true },
+	{ "www-data=@example.org", WWW, "any@sub.example.org", false },
+	{ "www-data=@example.org", JOE, "any@example.org", false },
+	{ "www-data=@example.org", NONE, "any@example.org", false },
+	{ "www-data=a@example.org", WWW, "a@example.org", true },
+	{ "www-data=a@example.org", WWW, "b@example.org", false },
+	{ "www-data=a@example.org,www-data=b@example.org", WWW, "b@example.org", true },
+	{ "33=@example.org", WWW, "a@example.org", true },
+	{ "34=@example.org", WWW, "a@example.org", false },
+	{ "0-33=@example.org", WWW, "a@example.org", true },
+	{ "33-33=@example.org", WWW, "a@example.org", true },
+	{ "34-50=@example.org", WWW, "a@example.org", false },
+	{ "0-32=@example.org", WWW, "a@example.org", false },
+	{ "61184-65519=*", NONE, "a@example.org", true },
+	/* whom a word names, "*" says nothing about */
+	{ "*=* www-data=self", WWW, "a@example.org", false },
+	{ "www-data=self *=*", WWW, "a@example.org", false },
+	{ "www-data=self *=*", WWW, "www-data@site.example", true },
+	{ "www-data=self *=*", JOE, "a@example.org", true },
+	{ "0-999=* *=self", WWW, "a@example.org", true },
+	{ "0-999=* *=self", JOE, "a@example.org", false },
+	{ "0-999=* *=self joe=joe@example.org", JOE, "joe@example.org", true },
+	{ "0-999=* *=self joe=joe@example.org", JOE, "joe@site.example", false },
+	{ "0-999=* *=self joe=joe@example.org joe=self", JOE, "joe@site.example", true },
+	{ "ww=* *=self", WWW, "a@example.org", false },
+};
+
+static void
+test_local_sender(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ROWS(locals); i++) {
+		struct match_user u = { .uid = locals[i].uid, .name = span_of(locals[i].name),
+			.domains = { { "mx.test.example", 15 }, { "site.example", 12 } } };
+		if (match_local_sender(locals[i].list, &u, guarded(span_of(locals[i].address))) !=
+			locals[i].may)
+			fail_msg("\"%s\": %s: %s", locals[i].list, locals[i].name,
+				locals[i].address);
+	}
+}
+
+/* Of one of many who have one number together no word says anything, whatever their name. */
+static void
+test_nobody(void **state)
+{
+	(void)state;
+	struct match_user u = { .uid = 65534, .nobody = true, .name = { "nobody", 6 },
+		.domains = { { "site.example", 12 }, { NULL, 0 } } };
+	struct span a = span_of("nobody@site.example");
+	assert_true(match_local_sender("*=*", &u, a));
+	assert_true(match_local_sender("nobody=x@y.example *=*", &u, a));
+	assert_false(match_local_sender("nobody=* 65534=*", &u, a));
+	assert_false(match_local_sender("*=self", &u, a));
+	u.nobody = false;
+	assert_true(match_local_sender("nobody=*", &u, a) && match_local_sender("*=self", &u, a));
+}
+
+static void
+test_local_rule(void **state)
+{
+	(void)state;
+	static const char *const good[] = { "*=*", "*=self", "joe=self", "www-data=@example.org",
+		"0=*", "0-999=*", "_apt=a@b.example", "4294967295=*", "j.o_e-1$=*", "joe@ad=*" };
+	static const char *const bad[] = { "", "*", "=*", "*=", "joe", "joe=", "joe=joe", "joe=@",
+		"9-1=*", "-1=*", "1-=*", "4294967296=*", "1a=*", "j!=*", "joe=@-a", "*=**",
+		"joe=a@b.example=", "-x=*" };
+	for (size_t i = 0; i < ROWS(good); i++)
+		if (!match_is_local_rule(guarded(span_of(good[i]))))
+			fail_msg("%s", good[i]);
+	for (size_t i = 0; i < ROWS(bad); i++)
+		if (match_is_local_rule(guarded(span_of(bad[i]))))
+			fail_msg("%s", bad[i]);
+	assert_false(match_local_names("*=*") || match_local_names(""));
+	assert_true(match_local_names("*=* joe=self"));
+}
+
 int
 main(void)
 {
@@ -110,6 +212,9 @@ main(void)
 		cmocka_unit_test(test_domain),
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_user_sender),
+		cmocka_unit_test(test_local_sender),
+		cmocka_unit_test(test_nobody),
+		cmocka_unit_test(test_local_rule),
 	};
 	return cmocka_run_group_tests_name("match", tests, NULL, NULL);
 }

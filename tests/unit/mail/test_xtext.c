@@ -91,6 +91,23 @@ test_unitext(void **state)
 	}
 }
 
+/* What is written is xtext, and stands for what it was. */
+static void
+test_encode(void **state)
+{
+	static const char *const texts[][2] = { { "", "" }, { "a@b.example", "a@b.example" },
+		{ "a+b=c@d", "a+2Bb+3Dc@d" }, { "\"a b\"@d", "\"a+20b\"@d" },
+		{ "~!\x7f\x01", "~!+7F+01" }, { "\xc3", "+C3" } };
+	(void)state;
+	for (size_t i = 0; i < ROWS(texts); i++) {
+		struct buf b = buf_new(100);
+		xtext_encode(&b, guarded(span_of(texts[i][0])));
+		if (!span_eq(buf_span(&b), span_of(texts[i][1])))
+			fail_msg("%s: %.*s", texts[i][0], (int)b.n, b.p);
+		buf_free(&b);
+	}
+}
+
 /* Cut anywhere, it is not read beyond its end. */
 static void
 test_cut(void **state)
@@ -114,6 +131,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_xtext),
 		cmocka_unit_test(test_unitext),
+		cmocka_unit_test(test_encode),
 		cmocka_unit_test(test_cut),
 	};
 	return cmocka_run_group_tests_name("xtext", tests, NULL, NULL);

@@ -7,10 +7,12 @@
 #include "tests/unit/spooled.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "conf/credential.h"
+#include "process/files.h"
 #include "process/launch.h"
 #include "queue/bell.h"
 
@@ -36,6 +38,13 @@ put_descriptors(int out)
 	closedir(dir);
 }
 
+static long
+files_now(void)
+{
+	struct rlimit l;
+	return getrlimit(RLIMIT_NOFILE, &l) == 0 ? (long)l.rlim_cur : -1;
+}
+
 /* Says what it finds, in lines, and waits until nobody listens any more. */
 static int
 tell(int argc, char **argv, int out)
@@ -58,6 +67,7 @@ tell(int argc, char **argv, int out)
 		dprintf(out, "blocks SIGUSR1\n");
 	if (getsid(0) == getpid())
 		dprintf(out, "leads\n");
+	dprintf(out, "files %ld\n", files_now());
 	dprintf(out, "alarm %d\nend\n", alarm(0) > 0);
 	return EXIT_SUCCESS;
 }
@@ -184,8 +194,19 @@ assert_lines(const char *text, const char *const *want, int n, const char *start
 struct burden {
 	int fd[3];
 	void (*pipe)(int), (*files)(int), (*interrupt)(int);
+	long most; /* descriptors, of which it has more now */
 	sigset_t signals;
 };
+
+/* Not as many as there may be: then there could not be more. */
+static void
+fewer_files(void)
+{
+	struct rlimit most;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &most), 0);
+	most.rlim_cur = 200;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &most), 0);
+}
 
 static struct burden
 take_burden(void)
@@ -200,6 +221,16 @@ take_burden(void)
 	b.pipe = signal(SIGPIPE, SIG_IGN);
 	b.files = signal(SIGXFSZ, SIG_IGN);
 	b.interrupt = signal(SIGINT, SIG_IGN);
+	fewer_files();
+	b.most = files_now();
+	files_reserve(10);
+	files_reserve(1);
+	files_reserve(0);
+	assert_int_equal(files_now(), b.most + 11);
+	files_restore();
+	assert_int_equal(files_now(), b.most);
+	files_again();
+	assert_int_equal(files_now(), b.most + 11);
 	return b;
 }
 
@@ -212,6 +243,16 @@ drop_burden(const struct burden *b)
 	signal(SIGPIPE, b->pipe);
 	signal(SIGXFSZ, b->files);
 	signal(SIGINT, b->interrupt);
+	files_restore();
+}
+
+/* As many descriptors as there were at first. */
+static void
+assert_files(const char *found)
+{
+	char line[32];
+	snprintf(line, sizeof(line), "files %ld", files_now());
+	assert_true(has_line(found, line));
 }
 
 /* ---- tls and auth -------------------------------------------------------------------------- */
@@ -258,6 +299,7 @@ test_helper(void **state)
 	assert_true(has_line(found, "fd 4 /etc/hostname"));
 	assert_int_equal(lines(found, "fd "), 5);
 	assert_int_equal(lines(found, "ignores") + lines(found, "blocks"), 0);
+	assert_files(found);
 	assert_true(has_line(found, "leads") && has_line(found, "alarm 0"));
 	close(other);
 }
@@ -343,6 +385,7 @@ test_check(void **state)
 	assert_int_equal(lines(found, "fd 1 socket:"), 1);
 	assert_int_equal(lines(found, "fd "), 3);
 	assert_int_equal(lines(found, "ignores") + lines(found, "blocks"), 0);
+	assert_files(found);
 	assert_true(has_line(found, "alarm 1"));
 	wait_for_end(pid);
 	close(ends[0]);
@@ -430,6 +473,7 @@ test_relay(void **state)
 	assert_true(has_line(found, lock[0]) && has_line(found, lock[1]));
 	assert_int_equal(lines(found, "fd "), 5 + 1); /* the file */
 	assert_int_equal(lines(found, "ignores") + lines(found, "blocks"), 0);
+	assert_files(found);
 	assert_true(has_line(found, "leads"));
 	assert_true(lock_is_free());
 	close(login);

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/limits.h"
 #include "process/log.h"
 
 static char said[4096];
@@ -41,25 +42,29 @@ __wrap_connect(int fd, const struct sockaddr *to, socklen_t n)
 }
 
 static const struct log_fields all = { .event = "delivered", .queue_id = "id", .sender = "s",
-	.recipient = "r", .lane = "l", .relay = "h", .status = "2.0.0" };
+	.recipient = "r", .lane = "l", .relay = "h", .status = "2.0.0", .delay = "0.5" };
 
 /* Each line of the entry is a field, and a value is one line whatever it holds. */
 static void
 test_fields(void **state)
 {
 	(void)state;
+	char want[1024];
 	const struct log_fields some = { .event = "a", .sender = "b\nPRIORITY=0" };
 	log_open(LOG_TO_JOURNAL, "unit");
 	assert_true(log_goes_to_journal());
 	log_journal_by(record);
 	log_event(LOG_INFO, &all, "text %d", 1);
-	assert_int_equal(fields, 10);
-	assert_string_equal(said, "<MESSAGE=text 1><PRIORITY=6><SYSLOG_IDENTIFIER=unit>"
+	assert_int_equal(fields, 13);
+	snprintf(want, sizeof(want), "<MESSAGE=text 1><PRIORITY=6><SYSLOG_IDENTIFIER=unit>"
+		"<SYSLOG_FACILITY=2><MESSAGE_ID=%s>"
 		"<POSTERN_EVENT=delivered><POSTERN_QUEUE_ID=id><POSTERN_SENDER=s>"
-		"<POSTERN_RECIPIENT=r><POSTERN_LANE=l><POSTERN_RELAY=h><POSTERN_STATUS=2.0.0>");
+		"<POSTERN_RECIPIENT=r><POSTERN_LANE=l><POSTERN_RELAY=h><POSTERN_STATUS=2.0.0>"
+		"<POSTERN_DELAY=0.5>", event_id("delivered"));
+	assert_string_equal(said, want);
 	log_event(LOG_ERR, &some, "two\nlines");
 	assert_string_equal(said, "<MESSAGE=two lines><PRIORITY=3><SYSLOG_IDENTIFIER=unit>"
-		"<POSTERN_EVENT=a><POSTERN_SENDER=b PRIORITY=0>");
+		"<SYSLOG_FACILITY=2><POSTERN_EVENT=a><POSTERN_SENDER=b PRIORITY=0>");
 }
 
 /* What the library cannot send goes the way of those that have none. */
@@ -78,7 +83,59 @@ test_library_fails(void **state)
 	ssize_t n = read(heard, entry, sizeof(entry));
 	assert_true(n > 0);
 	entry[n] = '\0';
-	assert_string_equal(entry, "MESSAGE=x\nPRIORITY=6\nSYSLOG_IDENTIFIER=unit\nPOSTERN_EVENT=a\n");
+	assert_string_equal(entry, "MESSAGE=x\nPRIORITY=6\nSYSLOG_IDENTIFIER=unit\nSYSLOG_FACILITY=2\n"
+		"POSTERN_EVENT=a\n");
+}
+
+/* All fields at their longest: each is whole or left out, but for the end of a long value. */
+static void
+test_no_room(void **state)
+{
+	(void)state;
+	static char longest[2 * LIMIT_LOG_TEXT], text[8192], entry[65536];
+	memset(longest, 'x', sizeof(longest) - 1);
+	memset(text, 'y', sizeof(text) - 1);
+	struct log_fields f = { .event = "a" };
+#define FILL(name, NAME, number, meaning) f.name = longest;
+	LOG_FIELD_TABLE(FILL)
+#undef FILL
+	log_open(LOG_TO_JOURNAL, "unit");
+	log_journal_by(NULL);
+	log_event(LOG_INFO, &f, "%s", text);
+	ssize_t n = read(heard, entry, sizeof(entry));
+	assert_true(n > 4096 + 5 * LIMIT_LOG_TEXT && n < 4096 + 11 * LIMIT_LOG_TEXT);
+	for (char *p = entry, *end; p < entry + n; p = end + 1) {
+		end = memchr(p, '\n', (size_t)(entry + n - p));
+		assert_non_null(end);
+		assert_non_null(memchr(p, '=', (size_t)(end - p)));
+		assert_true(end - p == LIMIT_LOG_TEXT - 1 || end - p > 4000 || end - p < 40);
+	}
+}
+
+/* The text takes another shape, and the fields stay. */
+static void
+test_shapes(void **state)
+{
+	(void)state;
+	char want[1024];
+	const struct log_fields f = { .event = "connected", .client = "[192.0.2.1]" };
+	log_open(LOG_TO_JOURNAL, "smtpd");
+	log_journal_by(record);
+	result = 0;
+	assert_false(log_is_shaped());
+	log_shape(LOG_FORMAT_POSTFIX, "h.example");
+	assert_true(log_is_shaped());
+	log_event(LOG_INFO, &f, "x");
+	snprintf(want, sizeof(want), "<MESSAGE=connect from unknown[192.0.2.1]><PRIORITY=6>"
+		"<SYSLOG_IDENTIFIER=postfix/smtpd><SYSLOG_FACILITY=2><MESSAGE_ID=%s>"
+		"<POSTERN_EVENT=connected><POSTERN_CLIENT=[192.0.2.1]>", event_id("connected"));
+	assert_string_equal(said, want);
+	log_shape(LOG_FORMAT_JSON, "h.example");
+	log_event(LOG_INFO, &f, "x");
+	assert_memory_equal(said, "<MESSAGE={\"time\":", 17);
+	assert_non_null(strstr(said, ",\"client\":\"[192.0.2.1]\",\"message\":\"x\"}><PRIORITY=6>"
+		"<SYSLOG_IDENTIFIER=smtpd>"));
+	log_shape(LOG_FORMAT_POSTERN, "h.example");
 }
 
 int
@@ -87,6 +144,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_library_fails),
+		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_shapes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,8 @@ static struct spool sp; /* with a lane that has somebody's mail, MAIL */
 #define LANE "d.example"
 #define MAIL LANE "/mail"
 #define LOGIN "relay/h.example/none"
+static char beside[] = "/tmp/postern-files-XXXXXX";
+static int files; /* that directory, in which a relay may make files */
 static int bell_pipe[2];
 static int datagram; /* a socket of that kind, not connected */
 static int listener; /* a TCP socket on loopback that takes connections */
@@ -341,6 +343,27 @@ static long
 try_write_outside(void)
 {
 	return open("/tmp/postern-sandbox-outside", O_WRONLY | O_CREAT, 0600);
+}
+
+/* Each under a name of its own, for the rows are tried one after the other. */
+static long
+try_files(void)
+{
+	static const char draft[] = ".draft", name[] = "name";
+	int fd = openat(files, draft, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	return fd < 0 ? fd : renameat(files, draft, files, name);
+}
+
+static long
+try_read_files(void)
+{
+	return openat(files, "kept", O_RDONLY);
+}
+
+static long
+try_directory_of_files(void)
+{
+	return mkdirat(files, "beneath", 0700);
 }
 
 static long
@@ -817,6 +840,9 @@ static const struct row {
 	{ "reading outside", try_read_outside, SESSION | RELAY | HELPER },
 	{ "listing outside", try_list_outside, SESSION | RELAY | HELPER },
 	{ "writing outside", try_write_outside, SESSION | RELAY | HELPER },
+	{ "files in a directory that is allowed", try_files, SESSION | HELPER },
+	{ "reading what is there", try_read_files, SESSION | RELAY | HELPER },
+	{ "a directory beneath it", try_directory_of_files, SESSION | RELAY | HELPER },
 	{ "tracing", try_ptrace, SESSION | RELAY | HELPER },
 	{ "a signal to another process", try_kill, SESSION | RELAY | HELPER },
 	{ "a signal to the monitor", try_kill_parent, SESSION | RELAY | HELPER },
@@ -1111,6 +1137,10 @@ set_up(void **state)
 		bind(listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
 		listen(listener, 8) < 0)
 		return -1;
+	if (mkdtemp(beside) == NULL || (files = open(beside, O_RDONLY | O_DIRECTORY)) < 0 ||
+		mknodat(files, "kept", S_IFREG | 0600, 0) < 0)
+		return -1;
+	sandbox_allow_files(files);
 	victim = fork();
 	if (victim == 0) {
 		pause();
@@ -1125,6 +1155,10 @@ tear_down(void **state)
 	(void)state;
 	kill(victim, SIGKILL);
 	waitpid(victim, NULL, 0);
+	unlinkat(files, "kept", 0);
+	unlinkat(files, "name", 0);
+	unlinkat(files, "beneath", AT_REMOVEDIR); /* the witness that is not locked in made it */
+	rmdir(beside);
 	unlinkat(sp.lanes, MAIL, 0);
 	unlinkat(sp.lanes, LANE, AT_REMOVEDIR);
 	unlinkat(sp.root, LOGIN "/lock", 0);

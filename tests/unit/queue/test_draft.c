@@ -260,6 +260,33 @@ test_reserve(void **state)
 	assert_int_equal(names("lane/d.example"), 2);
 }
 
+/* Recipients, and lanes, are taken back to a mark, and only those behind it. */
+static void
+test_mark(void **state)
+{
+	(void)state;
+	begin("s@s.example");
+	add("d.example", "u@d.example");
+	struct draft_mark m = draft_mark(&d);
+	assert_true(draft_has(&d, "d.example", span_of("u@d.example")));
+	assert_false(draft_has(&d, "d.example", span_of("u@d.exampl")));
+	assert_false(draft_has(&d, "d.example", span_of("@d.example")));
+	assert_false(draft_has(&d, "e.example", span_of("u@d.example")));
+	add("d.example", "v@d.example");
+	add("e.example", "w@e.example");
+	assert_true(draft_has(&d, "e.example", span_of("w@e.example")));
+	draft_return(&d, &m);
+	assert_int_equal(d.recipients, 1);
+	assert_int_equal(d.lanes, 1);
+	assert_false(draft_has(&d, "e.example", span_of("w@e.example")));
+	assert_false(draft_has(&d, "d.example", span_of("v@d.example")));
+	add("f.example", "x@f.example");
+	draft_body(&d, span_of(BODY));
+	assert_int_equal(draft_commit(&d), 0);
+	assert_int_equal(names("lane"), 2);
+	assert_int_equal(names("lane/f.example"), 1);
+}
+
 int
 main(void)
 {
@@ -270,6 +297,7 @@ main(void)
 		TEST(test_pieces),
 		TEST(test_failure),
 		TEST(test_limits),
+		TEST(test_mark),
 	};
 	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests_name("draft", tests, NULL, NULL);

@@ -44,6 +44,35 @@ test_one_relay(void **state)
 	lane_close(&other);
 }
 
+/* For people: how many are at the lane, which is gone with the lock. It keeps others away as before. */
+static void
+test_shown(void **state)
+{
+	(void)state;
+	struct lane a, b;
+	queue_two();
+	open_lane(&a, "d.example");
+	open_lane(&b, "d.example");
+	assert_int_equal(lane_shown(&b), -1);
+	assert_int_equal(lane_take(&a), 0);
+	assert_int_equal(lane_shown(&b), 0);
+	lane_show(&a, 0, 1);
+	assert_int_equal(lane_shown(&b), 1);
+	lane_show(&a, 1, 3);
+	assert_int_equal(lane_shown(&b), 3);
+	assert_int_equal(lane_take(&b), -EAGAIN);
+	lane_show(&a, 3, 2);
+	assert_int_equal(lane_shown(&b), 2);
+	lane_show(&a, 2, 0);
+	assert_int_equal(lane_shown(&b), 0);
+	assert_int_equal(lane_take(&b), -EAGAIN);
+	lane_show(&a, 0, 1);
+	lane_close(&a);
+	assert_int_equal(lane_shown(&b), -1);
+	assert_int_equal(lane_take(&b), 0);
+	lane_close(&b);
+}
+
 /* What a former version wrote to @lock, the message that a relay had in hand, matters to nobody. */
 static void
 test_lock_of_old(void **state)
@@ -311,6 +340,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_relay),
+		TEST(test_shown),
 		TEST(test_lock_of_old),
 		TEST(test_handshake),
 		TEST(test_in_place_of_retry),

@@ -262,6 +262,50 @@ test_another_user(void **state)
 	assert_true(peer_may_relay(&p, &conf.receive));
 }
 
+/* Where users of this host come in, they have its rights; and only there. */
+static void
+test_local_users(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	struct peer p = met(another_user(), "", "local_users = yes\n");
+	assert_string_equal(p.text, "uid=12345");
+	assert_int_equal(p.uid, 12345);
+	assert_true(peer_is_user(&p, &conf.receive) && peer_is_bound(&p, &conf.receive));
+	assert_true(peer_may_relay(&p, &conf.receive) && peer_is_local(&p, &conf.receive));
+	assert_true(peer_is_direct(&p, &conf.receive));
+	assert_false(p.nobody);
+
+	/* root and ourselves: the spool is ours anyway */
+	p = met(a_pair(), "", "local_users = yes\n");
+	assert_true(peer_is_user(&p, &conf.receive) && !peer_is_bound(&p, &conf.receive));
+
+	/* without the key, and for who is no user */
+	p = met(another_user(), "", "");
+	assert_false(peer_is_user(&p, &conf.receive) || peer_is_bound(&p, &conf.receive));
+	p = met(tcp(), "", "local_users = yes\n");
+	assert_false(peer_is_user(&p, &conf.receive));
+	p = met(another_user(), "", "local_users = yes\nrelay_local = no\n");
+	assert_false(peer_may_relay(&p, &conf.receive));
+
+	/* who speaks for somebody else is that one */
+	p = met(another_user(), "REMOTE_ADDR=192.0.2.1", "local_users = yes\n");
+	assert_string_equal(p.text, "[192.0.2.1]");
+	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+	p = met(another_user(), "REMOTE_ADDR=/run/x", "local_users = yes\n");
+	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+	p = met(another_user(), "", "local_users = yes\nproxy_nets = unix:*\n");
+	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+	p = met(another_user(), "", "local_users = yes\n");
+	struct netaddr there = { .ip = { 192, 0, 2, 1 } };
+	peer_become(&p, &there);
+	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+	p = met(another_user(), "", "local_users = yes\n");
+	peer_stay_proxy(&p);
+	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+}
+
 /* L50: a script that passes on what comes from a connection is no client. */
 static void
 test_output_alone(void **state)
@@ -389,6 +433,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_another_user),
+		cmocka_unit_test(test_local_users),
 		cmocka_unit_test(test_output_alone),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_proxies),

@@ -604,15 +604,19 @@ test_received_name(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *helo, *peer, *from;
+		const char *helo, *peer, *from, *user;
 	} rows[] = {
-		{ "my_printer", "[192.0.2.1]", "from my_printer ([192.0.2.1])" },
-		{ "host.example.", "[192.0.2.1]", "from [192.0.2.1] (helo=host.example.)" },
-		{ "host:8443", NULL, "from localhost (helo=host:8443)" },
+		{ "localhost", NULL, "from localhost (uid=33)", "uid=33" },
+		{ "mail.bank.example", NULL, "from mail.bank.example (uid=33)", "uid=33" },
+		{ "x(uid=0)", NULL, "from localhost (uid=33) (helo=x\\(uid=0\\))", "uid=33" },
+		{ "uid=0", NULL, "from localhost (uid=33) (helo=uid=0)", "uid=33" },
+		{ "my_printer", "[192.0.2.1]", "from my_printer ([192.0.2.1])", "" },
+		{ "host.example.", "[192.0.2.1]", "from [192.0.2.1] (helo=host.example.)", "" },
+		{ "host:8443", NULL, "from localhost (helo=host:8443)", "" },
 		{ "[2001:db8::1]", "[IPv6:2001:db8::1]",
-			"from [IPv6:2001:db8::1] (helo=[2001:db8::1])" },
-		{ "x)(by", "[192.0.2.1]", "from [192.0.2.1] (helo=x\\)\\(by)" },
-		{ "a\\)\xc3\xbc", NULL, "from localhost (helo=a\\x5c\\)\\xc3\\xbc)" },
+			"from [IPv6:2001:db8::1] (helo=[2001:db8::1])", "" },
+		{ "x)(by", "[192.0.2.1]", "from [192.0.2.1] (helo=x\\)\\(by)", "" },
+		{ "a\\)\xc3\xbc", NULL, "from localhost (helo=a\\x5c\\)\\xc3\\xbc)", "" },
 	};
 	struct trace trace = { .hostname = "mx.test.example", .with = "ESMTP" };
 	begin_with(RELAYS);
@@ -620,6 +624,7 @@ test_received_name(void **state)
 		char want[128];
 		trace.helo = rows[i].helo;
 		trace.peer = rows[i].peer;
+		snprintf(trace.user, sizeof(trace.user), "%s", rows[i].user);
 		expect(mail_from(&known, "FROM:<a@b.example>"), R_SENDER_OK, "MAIL");
 		expect(rcpt_to(&known, "TO:<a@example.org>"), R_RCPT_OK, "RCPT");
 		transaction_start_data(&t, &trace, false, false);

@@ -1,0 +1,230 @@
+/*
+ * trace: the whole life of a message, from the journal, or from a log of text.
+ *
+ * The journal is opened as whoever calls, for root may read it; then it becomes the user of the
+ * service, who has no rights there, and reads on by what is open. What was logged of lanes while
+ * the message waited in them is part of its life: that is where the reason stands why it waits.
+ */
+#include "admin/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "admin/headers.h"
+#include "admin/source.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/dir.h"
+#include "process/program.h"
+#include "queue/lane.h"
+#include "queue/message.h"
+
+enum { WHY_SIZE = 1024, TIME_TEXT = 40 };
+
+/* ---- where it is now ----------------------------------------------------------------------- */
+
+/* Of each message that is in this lane. */
+static void
+note_queued(const struct spool *spool, const char *name, struct stories *all)
+{
+	for (int i = 0; i < all->n; i++) {
+		char path[LANE_NAME_SIZE + ID_SIZE + 1];
+		struct stat st;
+		snprintf(path, sizeof(path), "%s/%s", name, all->v[i].id);
+		if (fstatat(spool->lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		all->v[i].waits = true;
+		story_note_lane(&all->v[i], span_of(name));
+	}
+}
+
+static void
+find_queued(const struct spool *spool, struct stories *all)
+{
+	int fd = spool->lanes < 0 ? -1
+		: openat(spool->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
+		if (lane_name_valid(span_of(name)))
+			note_queued(spool, name, all);
+}
+
+/* The lanes that it waits in: "lane", "next" (null: at once), "down". */
+static json_t *
+places_of(const struct admin *a, const struct story *s)
+{
+	json_t *list = json_array();
+	for (int i = 0; s->waits && i < s->lanes; i++) {
+		struct lane l = LANE_CLOSED;
+		struct lane_state st;
+		if (lane_open(&l, &a->spool, s->lane[i]) < 0)
+			continue;
+		lane_state(&l, &st);
+		struct stat file;
+		if (fstatat(l.dir, s->id, &file, AT_SYMLINK_NOFOLLOW) == 0) {
+			int64_t own = message_next(&l, s->id);
+			int64_t next = st.down && st.next > own ? st.next : own;
+			(void)json_array_append_new(list, json_pack("{s:o, s:o, s:b}", "lane",
+				out_string(span_of(s->lane[i])), "next", out_time(next), "down",
+				st.down));
+		}
+		lane_close(&l);
+	}
+	return list;
+}
+
+/* ---- what is said -------------------------------------------------------------------------- */
+
+static void
+say_now(struct admin *a, const json_t *places, bool known)
+{
+	size_t i;
+	json_t *p;
+	struct out *o = &a->out;
+	if (!known)
+		out_say(o, "now: unknown, for this user may not look into the queue\n");
+	else if (json_array_size(places) == 0)
+		out_say(o, "now: it is not in the queue any more\n");
+	json_array_foreach(places, i, p) {
+		char text[TIME_TEXT];
+		int64_t next = json_integer_value(json_object_get(p, "next"));
+		int64_t left = next - clock_wall();
+		out_duration(text, sizeof(text), left);
+		out_say(o, "now: it waits in lane ");
+		out_text(o, span_of(json_string_value(json_object_get(p, "lane"))));
+		out_say(o, json_is_true(json_object_get(p, "down"))
+			? ", whose hosts cannot be reached" : "");
+		if (left > 0)
+			out_say(o, "; next try in %s\n", text);
+		else
+			out_say(o, "; due now\n");
+	}
+}
+
+static void
+say_story(struct admin *a, struct story *s)
+{
+	size_t i;
+	json_t *e, *places = places_of(a, s);
+	bool known = a->spool.root >= 0;
+	if (a->out.json) {
+		out_json(&a->out, json_pack("{s:s, s:O, s:o}", "id", s->id, "events", s->events,
+			"queue", known ? places : (json_decref(places), json_null())));
+		return;
+	}
+	out_colour(&a->out, OUT_BOLD);
+	out_say(&a->out, "%s\n", s->id);
+	out_colour(&a->out, OUT_PLAIN);
+	json_array_foreach(s->events, i, e)
+		story_say(&a->out, e);
+	say_now(a, places, known);
+	json_decref(places);
+}
+
+/* ---- the search ---------------------------------------------------------------------------- */
+
+static void
+find_messages(struct admin *a, struct source *src, const char *asked, struct stories *all)
+{
+	static const char *const fields[] = { "POSTERN_SENDER", "POSTERN_RECIPIENT" };
+	struct span what;
+	char id[ID_SIZE];
+	enum clue clue = story_clue(asked, id, &what);
+	if (id[0] != '\0')
+		(void)story_of(all, span_of(id));
+	if (clue == CLUE_MESSAGE_ID)
+		headers_find(&a->spool, what, all);
+	for (size_t i = 0; src->diary != NULL && clue == CLUE_ADDRESS && i < 2; i++)
+		diary_find(src->diary, fields[i], what, all);
+	if (src->diary != NULL && clue == CLUE_MESSAGE_ID)
+		diary_find(src->diary, "POSTERN_MESSAGE_ID", what, all);
+	if (src->text != NULL && clue != CLUE_ID && clue != CLUE_NONE)
+		textlog_find(src->text, what, all);
+	find_queued(&a->spool, all);
+	source_tell(src, all);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	return id_compare(((const struct story *)a)->id, ((const struct story *)b)->id);
+}
+
+/* The oldest first. How many there were. */
+static int
+say_all(struct admin *a, struct stories *all)
+{
+	int n = 0;
+	qsort(all->v, (size_t)all->n, sizeof(all->v[0]), compare);
+	for (int i = 0; i < all->n; i++) {
+		if (json_array_size(all->v[i].events) == 0 && !all->v[i].waits)
+			continue;
+		if (n++ > 0 && !a->out.json)
+			out_say(&a->out, "\n");
+		say_story(a, &all->v[i]);
+	}
+	if (all->more)
+		admin_trouble(a, "there are more; these are the newest %d", STORY_MESSAGES);
+	return n;
+}
+
+static int
+trace(struct admin *a, const char *asked, struct source *src)
+{
+	auto_buf why = buf_new(WHY_SIZE);
+	struct stories all;
+	if (program_drop_root(&a->conf, &a->from, &a->options, &why) < 0) {
+		admin_trouble(a, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+		return ADMIN_CONFIG;
+	}
+	(void)spool_look(&a->spool, a->conf.who.spool);
+	if (story_begin_all(&all) < 0) {
+		admin_trouble(a, "out of memory");
+		return ADMIN_LATER;
+	}
+	find_messages(a, src, asked, &all);
+	int n = say_all(a, &all);
+	story_end_all(&all);
+	if (n == 0)
+		admin_trouble(a, "%s: nothing in %s, nor in the queue", asked, src->name);
+	return n > 0 ? ADMIN_DONE : ADMIN_NOTHING;
+}
+
+static int
+run(struct admin *a, int argc, char **argv)
+{
+	struct source src;
+	struct span what;
+	char id[ID_SIZE];
+	(void)argc;
+	if (story_clue(argv[0], id, &what) == CLUE_NONE)
+		return admin_misused(a, "%s: neither an id, nor an address, nor a Message-ID",
+			argv[0]);
+	tzset();
+	int status = source_open(a, &src);
+	if (status == ADMIN_DONE)
+		status = trace(a, argv[0], &src);
+	source_close(&src);
+	return status;
+}
+
+static const struct command_option options[] = {
+	{ "log", "FILE", "read this log of text, not the journal" },
+	{ "journal", "PATH", "read the journal in this file or directory" },
+	{ NULL, NULL, NULL },
+};
+
+const struct command command_trace = {
+	.name = "trace",
+	.operands = "ID|ADDRESS|MESSAGE-ID",
+	.what = "the whole life of a message, as the log tells it",
+	.needs = NEEDS_CONF,
+	.least = 1,
+	.most = 1,
+	.options = options,
+	.run = run,
+};

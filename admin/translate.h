@@ -1,0 +1,117 @@
+/*
+ * translate: what `postern import` makes of the configuration of another program.
+ *
+ * A format (formats.h) reads files into sheets, goes over their settings and writes ours. In front
+ * of what comes of a setting stands a comment with the setting and its place; what cannot be
+ * translated is a comment that begins with "WARNING: ", and is counted. A value that ours does not
+ * take is such a warning too, so that what is written can be read. Passwords are never written, not
+ * in a comment either, unless that was asked for.
+ */
+#ifndef POSTERN_TRANSLATE_H
+#define POSTERN_TRANSLATE_H
+
+#include <stdbool.h>
+
+#include "conf/keys.h"
+#include "lib/buf.h"
+#include "lib/span.h"
+
+enum {
+	TRANSLATE_FILE = 256 * 1024, /* octets of a file that is read; ours has 64 KiB */
+	TRANSLATE_LINE = 4096,       /* octets of a line of ours (conf/load.c) */
+	TRANSLATE_SETTINGS = 400,    /* of one file */
+};
+
+/* A setting of the other program; the spans are those of its sheet. */
+struct told {
+	struct span name, value;
+	int line;
+	bool secret; /* a password: only its name is shown */
+};
+
+/* A file, or a section of one. */
+struct sheet {
+	const char *path;
+	const char *between; /* name and value, where they are shown; NULL: a blank */
+	struct buf text;     /* owned */
+	struct told v[TRANSLATE_SETTINGS];
+	int n;
+};
+
+struct translation {
+	struct buf common; /* lines before the first section */
+	struct buf routes; /* sections */
+	struct buf *to;    /* one of them: what is written now */
+	struct buf needless; /* names of settings that nothing comes of */
+	bool with_passwords;
+	int warnings;
+	int passwords;     /* files of them that were named */
+	struct {           /* what led to what is written now */
+		const struct sheet *sheet;
+		const struct told *setting; /* NULL: nothing did */
+		bool shown;
+	} source;
+	struct conf tried; /* takes each value, so that we know that it can be taken */
+	struct conf_origins origins;
+};
+
+void translate_begin(struct translation *t, bool with_passwords);
+void translate_end(struct translation *t);
+
+/* Reads a file. 0 or -errno. */
+int translate_read(struct sheet *s, const char *path);
+
+/* Adds a setting; false: there are too many. */
+bool translate_add(struct sheet *s, struct span name, struct span value, int line);
+
+/* The last setting of this name, in any letter case, for it is that which counts; or NULL. */
+struct told *translate_find(struct sheet *s, const char *name);
+
+/* ... its value; "" if there is none. */
+struct span translate_value(struct sheet *s, const char *name);
+
+/* Is this a word for yes, as these programs have them? */
+bool translate_yes(struct span value);
+
+/* What follows comes of this setting. */
+void translate_from(struct translation *t, const struct sheet *s, const struct told *setting);
+
+/* "key = value". */
+void translate_set(struct translation *t, const char *key, struct span value);
+void translate_setf(struct translation *t, const char *key, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A comment; and one that somebody has to look at. */
+void translate_say(struct translation *t, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void translate_warn(struct translation *t, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A section; what is written now stands in it. */
+void translate_route(struct translation *t, const char *name, const char *key, struct span value);
+
+/* host:port, where the host may be an address: for the key `hosts`, behind `before`. */
+void translate_host(struct buf *hosts, struct span host, struct span port);
+
+/* How we log in at the hosts of this section. */
+void translate_login(struct translation *t, struct span user, struct span password);
+
+/* What becomes of a setting whose meaning does not depend on others. */
+struct rule {
+	const char *name;
+	enum rule_kind {
+		RULE_SAME,   /* `what` is our key, which takes the value as it is */
+		RULE_BY,     /* `by` translates it, to our key `what` if that is one */
+		RULE_NEEDLESS, /* there is nothing to do; `what` says why, or is NULL */
+		RULE_CANNOT, /* `what` says what we cannot, and what to do */
+		RULE_ROUTE,  /* it was dealt with, or will be, where it stands beside others */
+	} kind;
+	const char *what;
+	void (*by)(struct translation *t, struct sheet *s, const struct told *setting,
+		const char *key);
+};
+
+/* All settings of a sheet, each by the last of its name. Those that no rule has are warnings. */
+void translate_by_rules(struct translation *t, struct sheet *s, const struct rule *rules, int n);
+
+#endif

@@ -1,0 +1,21 @@
+/* txt: the TXT records of a name (RFC 1035 section 3.3.14): keys of DKIM, policies. */
+#ifndef POSTERN_TXT_H
+#define POSTERN_TXT_H
+
+#include "dns.h"
+#include "lib/buf.h"
+
+enum { TXT_MAX = 64 * 1024 }; /* octets of all records together */
+
+struct txt {
+	struct buf texts; /* of each record its strings, joined, and a NUL; owned */
+	char why[80];     /* unless FOUND */
+};
+
+/* FOUND: at least one. NO_NAME or NO_DATA: there is none. TEMPORARY: it cannot be told now. */
+enum answer txt_find(struct resolver *r, const char *name, int64_t deadline, struct txt *out);
+
+/* The next text of *rest, which begins as all of them (buf_span). Empty p: there is none. */
+struct span txt_next(struct span *rest);
+
+#endif

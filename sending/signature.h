@@ -1,0 +1,21 @@
+/*
+ * signature: the DKIM signatures of a text that goes out (RFC 6376), made of the form in which the
+ * host gets it. The file in the spool stays as it is.
+ *
+ * Each key that the table has for the domain of From signs, or else for that of the envelope's
+ * sender. Without such a key the text goes as it is, and so does one that has a signature of that
+ * domain already, or that goes by LMTP, to where it is read. The text is read once more for it.
+ */
+#ifndef POSTERN_SIGNATURE_H
+#define POSTERN_SIGNATURE_H
+
+#include "sending/body.h"
+
+/*
+ * Writes the fields of the signatures to *room, and lets *t begin with them. DONE: it is as it is
+ * to go out. SOFT: it is to be signed and cannot be now, as l->text says. HARD: with them it is
+ * over the limit of the host.
+ */
+enum outcome signature_add(struct link *l, struct text *t, struct buf *room);
+
+#endif

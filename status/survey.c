@@ -1,0 +1,91 @@
+#include "status/survey.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "lib/cleanup.h"
+#include "lib/dir.h"
+#include "lib/id.h"
+#include "queue/lane.h"
+
+static const int64_t ends[SURVEY_AGES - 1] = { 60, 600, 3600, 6 * 3600, 86400 };
+
+int64_t
+survey_age_end(int i)
+{
+	return i < SURVEY_AGES - 1 ? ends[i] : INT64_MAX;
+}
+
+static void
+count_message(struct survey *v, struct survey_lane *l, int64_t age)
+{
+	int i = 0;
+	age = age > 0 ? age : 0; /* of a clock that was set back */
+	while (age >= survey_age_end(i))
+		i++;
+	v->by_age[i]++;
+	l->messages++;
+	l->age = age > l->age ? age : l->age;
+}
+
+/* A lane that has more than one of the fullest takes its place. */
+static void
+keep_if_full(struct survey *v, const struct survey_lane *l)
+{
+	int at = v->n;
+	while (at > 0 && l->messages > v->top[at - 1].messages)
+		at--;
+	if (at == SURVEY_LANES)
+		return;
+	int behind = (v->n < SURVEY_LANES ? v->n++ : v->n - 1) - at;
+	memmove(&v->top[at + 1], &v->top[at], (size_t)behind * sizeof(v->top[0]));
+	v->top[at] = *l;
+}
+
+static void
+count_lane(struct survey *v, const struct spool *s, const char *name, int64_t now)
+{
+	struct lane lane = LANE_CLOSED;
+	struct lane_state state;
+	struct survey_lane l = { .messages = 0 };
+	if (lane_open(&lane, s, name) < 0)
+		return;
+	int fd = openat(lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	for (const char *e; d != NULL && (e = dir_next(d)) != NULL;)
+		if (id_valid(span_of(e)))
+			count_message(v, &l, now - id_time(e));
+	lane_state(&lane, &state);
+	lane_close(&lane);
+	if (l.messages == 0)
+		return;
+	memcpy(l.name, lane.name, sizeof(l.name));
+	l.down = state.down;
+	l.failures = state.attempts;
+	l.next = state.next > now ? state.next - now : 0;
+	v->lanes++;
+	v->down += state.down;
+	v->messages += l.messages;
+	v->age = l.age > v->age ? l.age : v->age;
+	keep_if_full(v, &l);
+}
+
+int
+survey_take(struct survey *v, const struct spool *s, int64_t now)
+{
+	struct statvfs room;
+	int fd = openat(s->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (d == NULL)
+		return -errno;
+	*v = (struct survey){ .messages = 0 };
+	if (fstatvfs(s->lanes, &room) == 0)
+		v->free_octets = (uint64_t)room.f_bavail * room.f_frsize;
+	for (const char *name; (name = dir_next(d)) != NULL;)
+		if (lane_name_valid(span_of(name)))
+			count_lane(v, s, name, now);
+	return 0;
+}

@@ -1,0 +1,377 @@
+"""Signatures of what goes out (RFC 6376, 8463): made by sign, verified by two programs that are not ours."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+import memory
+import variety
+from asked import ask, ask_json
+from conftest import own
+
+dkimpy = pytest.importorskip("dkim")
+pytest.importorskip("nacl")
+import dkimkeys # noqa: E402
+
+perl = subprocess.run(["perl", "-MMail::DKIM::Verifier", "-e", "1"], check=False, capture_output=True).returncode == 0
+needs_perl = pytest.mark.skipif(not perl, reason="needs libmail-dkim-perl")
+BODY = "From: <a@sender.example>\nSubject: x\n\nhello\n"
+
+
+class Signing:
+    """A world in which mail of sender.example is signed."""
+
+    def __init__(self, postern, world, where):
+        self.postern, self.world, self.zone = postern, world, world.zone
+        self.where = where
+        self.table = where / "dkim"
+        self.rsa = dkimkeys.Key(where, "r2026", "rsa")
+        self.ed = dkimkeys.Key(where, "e2026", "ed25519")
+        world.domain("dest.example")
+        for key in (self.rsa, self.ed):
+            key.publish(self.zone, "sender.example")
+        self.say(f"sender.example r2026 {self.rsa.path}", f"sender.example e2026 {self.ed.path}")
+        postern.settings["dkim_keys"] = self.table
+
+    def say(self, *lines):
+        self.table.write_text("# domain selector file\n" + "\n".join(lines) + "\n")
+        self.table.chmod(0o644)
+
+    def send(self, body=BODY, sender="a@sender.example", **settings):
+        """One message, as the host got it."""
+        self.postern.send("u@dest.example", body=body, sender=sender, **settings)
+        self.postern.settled()
+        return self.world.sink.messages[-1].data
+
+    def good(self, data):
+        return dkimkeys.good(data, self.zone)
+
+
+@pytest.fixture
+def signing(postern, world, where):
+    return Signing(postern, world, where)
+
+
+def tags(data, number=0):
+    """Those of a signature."""
+    field = data.decode("latin-1").split("DKIM-Signature:")[number + 1]
+    text = re.sub(r"\s", "", re.split(r"\r\n(?![ \t])", field)[0])
+    return dict(tag.split("=", 1) for tag in text.split(";") if tag)
+
+
+def queue_all(postern, texts, recipient="u@dest.example"):
+    """As they are, by one connection; nothing is delivered before the last."""
+    script = b"EHLO client.example\r\n"
+    for text in texts:
+        script += b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n%b" % (
+            recipient.encode(), len(text.data), text.data)
+    said = postern.pipe(script + b"QUIT\r\n", max_connections=0)
+    assert said.count("Ok: queued") == len(texts)
+
+
+# ---- what is signed
+
+def test_both_algorithms(signing):
+    """RFC 6376, 8463: rsa-sha256 and ed25519-sha256, relaxed, with the fields that must not be added to."""
+    data = signing.send()
+    assert signing.good(data) == [True, True]
+    assert {tags(data, i)["a"] for i in (0, 1)} == {"rsa-sha256", "ed25519-sha256"}
+    for i in (0, 1):
+        found = tags(data, i)
+        assert found["c"] == "relaxed/relaxed" and found["d"] == "sender.example"
+        assert "l" not in found and "z" not in found and "x" not in found
+        names = found["h"].split(":")
+        assert names.count("from") == 2 and names.count("subject") == 2 and names.count("to") == 1
+        assert "received" not in names
+    assert all(len(line) <= 78 for line in data.split(b"\r\n"))
+
+
+@pytest.mark.parametrize("convert", [False, True], ids=["as-it-is", "to-7-bit"])
+def test_every_shape(signing, convert):
+    """A hundred messages of every shape; also what was made 7-bit text on the way out."""
+    texts = [t for t in variety.varied() if not t.chunked]
+    if convert:
+        signing.world.sink.ehlo = [k for k in signing.world.sink.ehlo if k != "8BITMIME"]
+    queue_all(signing.postern, texts)
+    signing.postern.due(dkim_keys=signing.table)
+    signing.postern.rested()
+    got = [m.data for m in signing.world.sink.messages if m.sender]
+    assert len(got) >= len(texts) - (10 if convert else 0) # some have no 7-bit form
+    for data in got:
+        assert signing.good(data) == [True, True], data[:2000]
+    if perl:
+        results = dkimkeys.also_good(got, signing.world.dns.port, signing.where)
+        assert [r[0] for r in results] == ["pass"] * len(got) # its Debian version knows RSA alone
+
+
+def test_added_field_breaks_it(signing):
+    """RFC 6376 section 8.15: a second From, or a Subject where there was none, is noticed."""
+    data = signing.send("From: <a@sender.example>\n\nhello\n")
+    assert signing.good(data) == [True, True]
+    at = data.index(b"Received:")
+    for added in (b"From: <b@evil.example>\r\n", b"Subject: buy\r\n", b"Reply-To: <b@evil.example>\r\n"):
+        assert signing.good(data[:at] + added + data[at:]) == [False, False], added
+    assert signing.good(data[:at] + b"X-Seen: yes\r\nList-Id: <a.b>\r\n" + data[at:]) == [True, True]
+    assert signing.good(data.replace(b"hello", b"hullo")) == [False, False]
+    assert signing.good(data.replace(b"hello", b"hello  ") + b"\r\n\r\n") == [True, True]
+
+
+def test_file_in_the_spool_stays(signing):
+    signing.postern.send("u@dest.example", body=BODY, max_connections=0)
+    before = signing.postern.messages()[0].read_bytes()
+    assert b"DKIM-Signature" not in before
+    signing.world.sink.say["RCPT"] = "450 4.2.1 later"
+    signing.postern.due()
+    signing.postern.settled(1)
+    assert signing.postern.messages()[0].read_bytes() == before
+
+
+# ---- which key
+
+@pytest.mark.parametrize("sender, domain", [("a@sender.example", "sender.example"),
+    ("A Name <a@Sender.Example>", "sender.example"), ("<a@host.sender.example>", "sender.example"),
+    ('"x@evil.example, <b@evil.example>" <a@sender.example>', "sender.example"),
+    ("(c@evil.example) a@sender.example (d@evil.example)", "sender.example"),
+    ("a@sender.example, b@evil.example", "sender.example"),
+    ("<a@other.example>", None), ("<a@notsender.example>", None), ("nobody", None)])
+def test_domain_of_from(signing, sender, domain):
+    """The key is that of the first address of From, or of a domain above it."""
+    data = signing.send(f"From: {sender}\nSubject: x\n\nhello\n", sender="a@elsewhere.example")
+    assert dkimkeys.signatures(data) == (2 if domain else 0)
+    if domain:
+        assert tags(data)["d"] == domain
+        assert signing.good(data) == [True, True]
+
+
+@pytest.mark.parametrize("sender, count", [("a@sender.example", 2), ("a@x.sender.example", 2), ("a@z.example", 0), ("", 0)])
+@pytest.mark.parametrize("body", ["From: a@other.example\n\nhello\n", "Subject: x\n\nhello\n"])
+def test_domain_of_the_envelope(signing, sender, count, body):
+    """Where there is no key for From, or no From."""
+    data = signing.send(body, sender=sender)
+    assert dkimkeys.signatures(data) == count
+    assert signing.good(data) == [True] * count
+
+
+def test_nearest_domain_and_every_other(signing):
+    signing.say(f"sender.example r2026 {signing.rsa.path}", f"host.sender.example e2026 {signing.ed.path}",
+                f"* r2026 {signing.rsa.path}")
+    signing.rsa.publish(signing.zone, "elsewhere.example")
+    assert tags(signing.send(BODY.replace("sender", "a.host.sender")))["d"] == "host.sender.example"
+    data = signing.send(BODY.replace("sender", "elsewhere"))
+    assert tags(data)["d"] == "elsewhere.example" and signing.good(data) == [True]
+
+
+def test_day_from_which_on_it_signs(signing):
+    """A new key, published and in the table before its day."""
+    later = dkimkeys.Key(signing.where, "r2100", "rsa")
+    signing.say(f"sender.example r2026 {signing.rsa.path} 2026-01-01",
+                f"sender.example r2100 {later.path} 2100-01-01")
+    assert tags(signing.send())["s"] == "r2026"
+    signing.say(f"sender.example r2026 {signing.rsa.path} 2026-01-01",
+                f"sender.example r2100 {later.path} 2026-01-02")
+    data = signing.send()
+    assert tags(data)["s"] == "r2100" and dkimkeys.signatures(data) == 1
+
+
+def test_signed_already(signing):
+    """Not again for that domain; for another one it is."""
+    data = signing.send()
+    first = data.decode()
+    again = signing.send(first.replace("\r\n", "\n"))
+    assert again.count(b"DKIM-Signature") == 2 and signing.good(first.encode()) == [True, True]
+    other = signing.send("DKIM-Signature: v=1; a=rsa-sha256; d=other.example; s=a;\n b=abc; bh=x; h=from\n" + BODY)
+    assert other.count(b"DKIM-Signature") == 3
+
+
+def test_route_whose_host_signs(signing):
+    signing.postern.configure("[route smarthost]", "domains = *", f"hosts = [127.0.0.2]:{signing.world.port}",
+                              "dkim = no")
+    assert b"DKIM-Signature" not in signing.send()
+
+
+def test_lifetime(signing):
+    found = tags(signing.send(dkim_lifetime="7d"))
+    assert int(found["x"]) - int(found["t"]) == 7 * 86400
+
+
+def test_own_reports(signing):
+    """What we say ourselves is signed, too."""
+    signing.say(f"test.example r2026 {signing.rsa.path}")
+    signing.rsa.publish(signing.zone, "test.example")
+    signing.world.sink.say["RCPT"] = lambda line: "550 5.1.1 no" if "dest" in line else "250 ok"
+    signing.postern.send("u@dest.example", body=BODY)
+    signing.postern.settled()
+    report = signing.world.sink.messages[-1].data
+    assert tags(report)["d"] == "test.example" and signing.good(report) == [True]
+
+
+# ---- what can go wrong
+
+def broken(signing, how):
+    path = signing.rsa.path
+    if how == "gone":
+        path.unlink()
+    elif how == "garbage":
+        path.write_text("no key\n")
+    elif how == "unreadable":
+        if os.geteuid() != 0:
+            pytest.skip("needs root")
+        path.chmod(0o600)
+    elif how == "short":
+        os.rename(dkimkeys.Key(signing.where, "short", "rsa", 1024).path, path)
+    elif how == "table":
+        signing.say("sender.example")
+    elif how == "no-table":
+        signing.table.unlink()
+    else:
+        signing.postern.settings["sign_path"] = "/nonexistent/sign"
+
+
+FAULTS = ["gone", "garbage", "unreadable", "short", "table", "no-table", "program"]
+
+
+@pytest.mark.parametrize("how", FAULTS)
+def test_without_its_key_it_waits(signing, how):
+    """Nothing goes out unsigned that is to be signed, and the log says why."""
+    signing.say(f"sender.example r2026 {signing.rsa.path}")
+    broken(signing, how)
+    signing.postern.send("u@dest.example", body=BODY)
+    signing.postern.settled(1)
+    assert signing.world.sink.messages == []
+    log = signing.postern.logged()
+    assert "DKIM" in log and re.search("dkim_keys .*(r2026.pem|dkim|nonexistent)", log)
+
+
+def test_without_its_key_it_is_sent(signing):
+    signing.say(f"sender.example r2026 {signing.rsa.path}")
+    broken(signing, "gone")
+    data = signing.send(dkim_missing="send")
+    assert b"DKIM-Signature" not in data
+    assert signing.postern.logged().count("mail goes unsigned") == 1
+
+
+def test_others_go_meanwhile(signing):
+    signing.say("sender.example r2026 /nonexistent")
+    data = signing.send(BODY.replace("sender", "other"), sender="a@other.example")
+    assert b"hello" in data and b"DKIM-Signature" not in data
+
+
+def test_signer_killed(signing, wait):
+    """Killed between two messages: the second waits, and the next relay signs it."""
+    signing.postern.settings["linger"] = "1m"
+    signing.postern.send("u@dest.example", body=BODY)
+    wait(lambda: signing.world.sink.messages)
+    signers = signing.postern.wait_running("sign")
+    for pid in signers:
+        os.kill(pid, signal.SIGKILL)
+    signing.postern.send("u@dest.example", body=BODY.replace("hello", "second"))
+    signing.postern.wait_logged("DKIM")
+    assert len(signing.world.sink.messages) == 1
+    for pid in signing.postern.at_work():
+        os.kill(pid, signal.SIGTERM)
+    signing.postern.rested()
+    signing.postern.make_due()
+    signing.postern.due()
+    wait(lambda: len(signing.world.sink.messages) == 2)
+    assert all(signing.good(m.data) == [True, True] for m in signing.world.sink.messages)
+
+
+# ---- who has the key
+
+def secrets(key):
+    """What nobody may have: the seed, or a prime as the library keeps it."""
+    if key.kind == "ed25519":
+        der = subprocess.run(["openssl", "pkey", "-in", key.path, "-outform", "DER"], check=True, capture_output=True)
+        return der.stdout[-32:]
+    said = subprocess.run(["openssl", "rsa", "-in", key.path, "-text", "-noout"], check=True, capture_output=True,
+                          text=True).stdout
+    prime = bytes.fromhex(re.search(r"prime1:\s+([0-9a-f:\s]+?)\n\w", said)[1].replace(":", "").replace("\n", "")
+                          .replace(" ", ""))
+    return prime.lstrip(b"\0")[::-1][:32]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the memory of relay")
+def test_key_is_in_sign_alone(signing, wait):
+    """Neither the relay at work nor its keeper has it in memory; sign has."""
+    signing.postern.settings["linger"] = "1m"
+    signing.postern.send("u@dest.example", body=BODY)
+    wait(lambda: signing.world.sink.messages)
+    markers = [secrets(signing.rsa), secrets(signing.ed)]
+    [sign] = signing.postern.wait_running("sign")
+    assert len(memory.find(sign, markers)) >= 2
+    for pid in signing.postern.relays():
+        assert memory.find(pid, markers) == []
+    for pid in signing.postern.at_work():
+        os.kill(pid, signal.SIGTERM)
+    signing.postern.wait_gone("sign")
+
+
+def test_signer_is_locked_in(signing, wait):
+    """No new privileges, a filter for its system calls, nothing open but what it has to have."""
+    signing.postern.settings["linger"] = "1m"
+    signing.postern.send("u@dest.example", body=BODY)
+    wait(lambda: signing.world.sink.messages)
+    [sign] = signing.postern.wait_running("sign")
+    status = pathlib.Path(f"/proc/{sign}/status").read_text()
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.M) and re.search(r"^Seccomp:\t2$", status, re.M)
+    if os.geteuid() == 0:
+        opened = [os.readlink(fd) for fd in pathlib.Path(f"/proc/{sign}/fd").iterdir()]
+        assert not [name for name in opened if name.endswith(".pem")]
+    for pid in signing.postern.at_work():
+        os.kill(pid, signal.SIGTERM)
+    signing.postern.wait_gone("sign")
+
+
+# ---- the command
+
+def test_command(signing):
+    """A key is made, published and found; with it mail is signed."""
+    p = signing.postern
+    directory = signing.where / "keys"
+    directory.mkdir()
+    own(directory)
+    lines = []
+    for extra in (["--selector", "s1"], ["--selector", "s2", "--ed25519"]):
+        status, [made] = ask_json(p, "dkim", "new", "Sender.example", "--dir", directory, *extra)
+        assert status == 0 and pathlib.Path(made["file"]).stat().st_mode & 0o777 == 0o600
+        lines.append(made["line"])
+    assert lines[0] == f"sender.example s1 {directory}/s1.sender.example.pem"
+    status, _, trouble = ask(p, "dkim", "new", "sender.example", "--dir", directory, "--selector", "s1")
+    assert status == 75 and "File exists" in trouble, "a key is never written over"
+    signing.say(*lines)
+    status, records = ask_json(p, "dkim", "record")
+    assert status == 0 and [r["name"] for r in records] == [f"s{i}._domainkey.sender.example" for i in (1, 2)]
+    assert ask_json(p, "dkim", "check", **signing.world.settings())[0] == 1, "nothing is published"
+    text = ask(p, "dkim", "record")[1]
+    for zone in re.finditer(r'(\S+)\. IN TXT \(\n(.*?) \)', text, re.S):
+        strings = re.findall(r'"([^"]*)"', zone[2])
+        assert all(len(s) <= 255 for s in strings)
+        signing.zone[(zone[1], "TXT")] = [" ".join(f'"{s}"' for s in strings)]
+    status, found = ask_json(p, "dkim", "check", **signing.world.settings())
+    assert status == 0 and [f["ok"] for f in found] == [True, True]
+    assert signing.good(signing.send()) == [True, True]
+
+
+@pytest.mark.parametrize("record, why", [
+    (None, "there is no TXT record"), ('"v=DKIM1; k=rsa; p=abcd"', "it has another key"), ('"v=spf1 -all"', "it is no key"),
+    ('"v=DKIM1; p="', "it is no key"), ('"\\027[2J; p=\\027"', "it has another key")])
+def test_command_finds_it_otherwise(signing, record, why):
+    name = ("r2026._domainkey.sender.example", "TXT")
+    del signing.zone[name]
+    if record:
+        signing.zone[name] = [record]
+    signing.say(f"sender.example r2026 {signing.rsa.path}", "")
+    status, [found] = ask_json(signing.postern, "dkim", "check", **signing.world.settings())
+    assert status == 1 and not found["ok"] and why in found["why"]
+
+
+@pytest.mark.parametrize("words, status, line", [
+    (["new", "a/b"], 64, "a/b is no domain"), (["new"], 64, "new DOMAIN"), (["x"], 64, "x is none of new, record, check"),
+    (["new", "a.example", "--selector", "../x"], 64, "not a selector"), (["check", "b.example"], 1, "there is no key for b"),
+    (["new", "a.example", "--dir", "/nonexistent/keys"], 75, "No such file or directory")])
+def test_command_refuses(signing, words, status, line):
+    found = ask(signing.postern, "dkim", *words, **signing.world.settings())
+    assert found[0] == status and line in found[2]

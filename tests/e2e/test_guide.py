@@ -1,0 +1,302 @@
+"""docs/guide: each recipe is followed to the letter, by root of a machine with a real systemd and Postern installed.
+
+A block of a recipe whose first line names a file is that file. One of `sh` is run, and what `text` says behind it has to be
+shown by it, line by line in that order: "..." is anything, ID an id. What only looks is run until it shows that. What else is
+to come of it, at the hosts that mail goes to, is said here. docs/guide/README.md has the table of what is put in place of what.
+"""
+import os
+import re
+import signal
+import smtplib
+import subprocess
+
+import pytest
+
+import internet
+import patience
+import sysd_host
+import sysd_machine
+from conftest import TOP
+from peers import PEERS
+from tlssink import TlsSink, server_context
+
+sysd_host.need_root("systemd-nspawn", "unshare", "nsenter", "openssl")
+
+GUIDE = TOP / "docs" / "guide"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+FILE = re.compile(r"# (/\S+)\n")
+LOOKS = re.compile(r"(journalctl|ls|cat|grep|postern) [^>&]*")
+ALLOWED = "POSTERN_ALLOW_DESTINATIONS=127.0.0.0/8"
+ZONE = {("mail.example.net", "A"): ["127.0.0.2"], ("mail2.example.net", "A"): ["127.0.0.2"],
+        ("smtp.example.com", "A"): ["127.0.0.2"],
+        ("example.net", "MX"): ["10 mail.example.net."],
+        ("example.com", "MX"): ["10 mx.example.com."], ("mx.example.com", "A"): ["127.0.0.3"],
+        ("closed.example.com", "MX"): ["10 mx.closed.example.com."], ("mx.closed.example.com", "A"): ["127.0.0.9"],
+        ("example.org", "MX"): ["10 mx1.example.org.", "20 mx2.example.org."],
+        ("mx1.example.org", "A"): ["127.0.0.4"], ("mx2.example.org", "A"): ["192.0.2.1"]}
+
+
+def blocks(name):
+    """[(kind, text)] of a recipe: "file PATH", "sh", or "shows"."""
+    for kind, text in BLOCK.findall((GUIDE / name).read_text()):
+        file = FILE.match(text)
+        if file is not None:
+            yield f"file {file[1]}", text
+        else:
+            yield ("shows" if kind == "text" else kind), text
+
+
+def shown(output, text):
+    """Does the output have these lines, in this order?"""
+    wanted = [re.escape(line).replace(r"\.\.\.", ".*").replace("ID", "[0-9a-z]{20}") for line in text.splitlines() if line]
+    lines = iter(output.splitlines())
+    return all(any(re.fullmatch(w, line.strip()) for line in lines) for w in wanted)
+
+
+class Place:
+    """The machine, and the hosts of a recipe."""
+
+    def __init__(self, machine, pki):
+        self.machine, self.pki, self.sinks = machine, pki, []
+
+    def host(self, name, port, **more):
+        """A mail server; with a certificate for its name where clients log in."""
+        address = ZONE[(name, "A")][0]
+        with self.machine.network():
+            if port == 25:
+                sink = internet.Sink(address, port)
+            else:
+                if not self.pki.path(name).exists():
+                    self.pki.issue(name, f"/CN={name}", f"DNS:{name}", usage="serverAuth")
+                sink = TlsSink(server_context(self.pki.path(name)), address, port,
+                               inside=("PIPELINING", "AUTH PLAIN XOAUTH2"), **more)
+        self.sinks.append(sink)
+        return sink
+
+    def run(self, script, check=True):
+        return self.machine.run("env", ALLOWED, "sh", "-euc" if check else "-uc", script, check=check)
+
+    def write(self, path, text):
+        patience.until(lambda: not self.machine.ours("relay")) # one that is at work goes on as it began
+        file = self.machine.root / path[1:]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def look(self, script, want):
+        said = []
+
+        def shows():
+            said[:] = [self.run(script, check=False)]
+            return shown(said[0], want)
+        assert patience.within(shows, patience.PATIENCE), f"{script}\n-> {said[0]}\n-- wanted:\n{want}"
+
+    def steps(self, name):
+        """The recipe, block by block; what comes behind a step may be asserted before the next one is taken."""
+        parts = [*blocks(name), ("end", "")]
+        for (kind, text), (then, want) in zip(parts, parts[1:]):
+            if kind.startswith("file "):
+                self.write(kind.split(" ")[1], text)
+            elif kind == "sh" and then == "shows" and all(LOOKS.fullmatch(x) for x in text.splitlines()):
+                yield text
+                self.look(text, want)
+            elif kind == "sh":
+                yield text
+                output = self.run(text)
+                assert then != "shows" or shown(output, want), f"{text}\n-> {output}\n-- wanted:\n{want}"
+
+    def follow(self, name):
+        steps = list(self.steps(name))
+        assert steps
+
+    def send(self, recipient, host="192.0.2.1", port=25, source="192.0.2.50"):
+        """By a client in the network. The reply to the recipient, and to the message if it was taken."""
+        with self.machine.network():
+            c = smtplib.SMTP(host, port, "printer.example.org", 20, (source, 0))
+        with c:
+            c.ehlo()
+            c.mail("device@example.org")
+            code, _ = c.rcpt(recipient)
+            return (code, c.data(b"Subject: from a device\r\n\r\nHello.\r\n")[0]) if code == 250 else (code, None)
+
+    def close(self):
+        for sink in self.sinks:
+            sink.close()
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory, pki):
+    with sysd_machine.booted(tmp_path_factory.mktemp("guide")) as m:
+        m.run("ip", "address", "add", "192.0.2.1/24", "dev", "lo")
+        m.run("ip", "address", "add", "192.0.2.50/24", "dev", "lo")
+        m.systemctl("set-environment", ALLOWED)
+        m.run("ln", "-sf", "/usr/libexec/postern/sendmail", "/usr/sbin/sendmail") # make install-mta
+        m.run("sh", "-c", "echo web1.example.org >/etc/mailname; rm -f /etc/aliases")
+        (m.root / "etc/resolv.conf").unlink(missing_ok=True)
+        (m.root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+        with open(m.root / "etc/ssl/certs/ca-certificates.crt", "a", encoding="ascii") as f:
+            f.write(pki.path("ca").read_text())
+        with m.network():
+            dns = internet.Dns(dict(ZONE), "127.0.0.1", 53)
+        yield m
+        dns.close()
+
+
+UNITS = ("postern.socket", "postern-local.socket", "postern-lan.socket", "postern-due.timer")
+
+
+@pytest.fixture
+def place(machine, pki):
+    """As behind an installation."""
+    machine.run("sh", "-c", "rm -rf /etc/postern /etc/systemd/system/postern*.d; mkdir /etc/postern; "
+                            "systemctl daemon-reload")
+    p = Place(machine, pki)
+    yield p
+    p.close()
+    machine.systemctl("disable", "--now", *UNITS)
+    rests = patience.within(lambda: not machine.ours(), patience.PATIENCE)
+    for process in machine.ours(): # the next recipe begins with none
+        os.kill(process.pid, signal.SIGKILL)
+    assert rests
+    machine.run("sh", "-c", "rm -rf /var/spool/postern/lane/*")
+
+
+def test_provider(place):
+    host = place.host("mail.example.net", 587)
+    place.follow("provider.md")
+    assert [m.recipients for m in host.messages] == [["user@example.com"], ["token@example.com"]]
+    assert [p[0] for p in host.proofs] == ["PLAIN", "XOAUTH2"] # logged in, with a certificate that is good
+    assert "\0us@example.org\0secret" in host.proofs[0][1] and "auth=Bearer ya29.token" in host.proofs[1][1]
+
+
+def test_direct(place):
+    sink, away = place.host("mx.example.com", 25), None
+    for step in place.steps("direct.md"):
+        if "retry --all" in step:
+            away = place.host("mx.closed.example.com", 25)
+    assert away.wait_messages()[0].recipients == ["user@closed.example.com"]
+    assert [m.recipients for m in sink.messages] == [["direct@example.com"]]
+    assert sink.messages[0].helo == "web1.example.org"
+
+
+def test_lan(place):
+    host = place.host("mail.example.net", 587)
+    for step in place.steps("lan.md"):
+        if "accepted" in step:
+            assert place.send("lan@example.com") == (250, 250)
+            assert place.send("scan@example.com", port=2525) == (250, 250)
+    host.wait_messages(2)
+    assert sorted(m.recipients[0] for m in host.messages) == ["lan@example.com", "scan@example.com"]
+
+
+def test_container(place):
+    host = place.host("mx.example.com", 25)
+    for step in place.steps("container.md"):
+        if step.startswith("cat /tmp/container.log"):
+            patience.until(lambda: "2500" in place.run("ss -ltn"))
+            assert place.send("container@example.com", port=2500) == (250, 250)
+    assert [m.recipients for m in host.messages] == [["container@example.com"]]
+    patience.until(lambda: "2500" not in place.run("ss -ltn"))
+
+
+@pytest.mark.skipif(not (PEERS / "usr/sbin/xinetd").exists(), reason="xinetd was not unpacked")
+def test_xinetd(place):
+    host = place.host("mail.example.net", 587)
+    root = place.machine.root
+    subprocess.run(["cp", "-a", f"{PEERS}/usr/sbin/xinetd", f"{root}/usr/sbin/"], check=True)
+    for library in (PEERS / "usr/lib").rglob("lib*.so*"):
+        target = root / library.relative_to(PEERS)
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", str(library), str(target)], check=True)
+    place.write("/etc/xinetd.conf", "includedir /etc/xinetd.d\n")
+    for directory in ("xinetd.d", "cron.d"):
+        (root / "etc" / directory).mkdir(exist_ok=True)
+    # Of the package's own there is what matters here.
+    place.write("/etc/init.d/xinetd", "#!/bin/sh\nexec /usr/sbin/xinetd -pidfile /run/xinetd.pid </dev/null >/dev/null 2>&1\n")
+    (root / "etc/init.d/xinetd").chmod(0o755)
+    place.follow("xinetd.md")
+    try:
+        patience.until(lambda: ":25" in place.run("ss -ltn"))
+        assert place.send("xinetd@example.com", "127.0.0.1", source="127.0.0.1") == (250, 250)
+        assert host.wait_messages()[0].recipients == ["xinetd@example.com"]
+        lines = (root / "etc/cron.d/postern").read_text().splitlines()
+        for line in [line for line in lines if line.startswith("* ")]: # as cron would
+            _, _, _, _, _, user, command = line.split(" ", 6)
+            place.run(f"setpriv --reuid={user} --regid={user} --clear-groups sh -c '{command}' || [ $? = 1 ]")
+    finally:
+        place.run("kill $(cat /run/xinetd.pid)")
+
+
+def test_backup_mx(place):
+    first = None
+    for step in place.steps("backup-mx.md"):
+        if "retry --all" in step:
+            assert place.send("backup@example.org") == (250, 250)
+            assert place.send("unknown@example.org") == (550, None)
+            assert place.send("user@example.com") == (550, None)
+            place.look("journalctl -q -o cat POSTERN_LANE=example.org", "lane example.org: mx1...; next try in ...")
+            first = place.host("mx1.example.org", 25)
+    assert [m.recipients for m in first.wait_messages()] == [["backup@example.org"]]
+
+
+def test_migrate(place):
+    host = place.host("mail.example.net", 587)
+    place.follow("migrate.md")
+    assert [m.recipients for m in host.messages] == [["migrated@example.com"]]
+
+
+def test_staging(place):
+    sink = place.host("mx.example.com", 25)
+    place.follow("staging.md")
+    sink.wait_messages(2)
+    assert [m.recipients for m in sink.messages] == [["testers@example.com"], ["tester@example.com"]]
+    assert b"X-Original-To: customer@example.net" in sink.messages[0].data
+
+
+def test_masquerade(place):
+    sink = place.host("mx.example.com", 25)
+    place.follow("masquerade.md")
+    sink.wait_messages(2)
+    assert sorted((m.sender, *m.recipients) for m in sink.messages) == [
+        ("nagios@web1.internal.example", "joe@example.com"), ("root@example.org", "user@example.com")]
+    assert b"\nFrom: root@example.org\r" in b"".join(m.data for m in sink.messages if m.sender == "root@example.org")
+
+
+def test_pipe(place):
+    place.follow("pipe.md")
+    assert not (place.machine.root / "tmp/try").exists()
+
+
+def test_first_ten_minutes(place):
+    """What README.md says to type behind the installation, where all goes by a provider."""
+    host = place.host("mail.example.net", 587)
+    readme = (TOP / "README.md").read_text()
+    conf = re.search(r"^```\n(\[route provider\]\n.*?)^```", readme, re.M | re.S)[1]
+    place.write("/etc/postern/postern.conf", "hostname = web1.example.org\n" + conf)
+    place.run("echo secret | install -m 400 -o postern -g postern /dev/stdin /etc/postern/password")
+    lines = re.findall(r"^(systemctl .*|postern .*?) *(?:#.*)?$", readme, re.M)
+    assert [line.split()[1] for line in lines] == ["enable", "doctor", "test", "status", "explain", "trace", "retry"]
+    said = [place.run(line, check=line.startswith("systemctl") or " test " in line) for line in lines]
+    assert all(said[1:]) and host.wait_messages()[0].recipients == ["you@example.org"]
+    assert "delivered" in said[2] and "mail.example.net" in said[4]
+
+
+# ---- of the guide itself
+
+RECIPES = sorted(p.name for p in GUIDE.glob("*.md") if p.name != "README.md")
+
+
+def test_each_is_followed():
+    text = (TOP / "tests" / "e2e" / "test_guide.py").read_text()
+    assert RECIPES == sorted(set(re.findall(r'"([\w-]+\.md)"', text)) - {"README.md"})
+
+
+def test_each_is_listed():
+    assert RECIPES == sorted(re.findall(r"`docs/guide/([\w-]+\.md)`", (GUIDE / "README.md").read_text()))
+
+
+def test_lines_in_order():
+    """What is shown is told from what is not."""
+    assert shown("x\nq: delivered to a\nend\n", "q: ... to a\nend\n")
+    assert not shown("end\nq: delivered to a\n", "q: ... to a\nend\n")
+    assert shown("0123456789abcdefghij: ok", "ID: ok") and not shown("short: ok", "ID: ok")

@@ -1,0 +1,235 @@
+/*
+ * held: mail that waits until it is let go, and whoever takes a message out of a lane while relays
+ * come and go.
+ */
+#include "tests/unit/spooled.h"
+
+#include "lib/lock.h"
+#include "queue/held.h"
+#include "queue/history.h"
+
+static void (*before_lock)(void);
+
+int __real_lock_shared(int fd, int64_t pos, int64_t len);
+int __wrap_lock_shared(int fd, int64_t pos, int64_t len);
+
+/* Something happens between open and lock. */
+int
+__wrap_lock_shared(int fd, int64_t pos, int64_t len)
+{
+	void (*then)(void) = before_lock;
+	before_lock = NULL;
+	if (then != NULL)
+		then();
+	return __real_lock_shared(fd, pos, len);
+}
+
+static struct lane lane, held;
+
+static void
+open_both(void)
+{
+	queue_two();
+	open_lane(&lane, "d.example");
+	assert_int_equal(held_open_for_writing(&held, &sp, "d.example"), 0);
+	assert_string_equal(held.name, "d.example");
+}
+
+static void
+close_both(void)
+{
+	lane_close(&lane);
+	lane_close(&held);
+}
+
+/* To and fro, with its log, and due at once when it is back. Its other lane is not concerned. */
+static void
+test_moves(void **state)
+{
+	struct message m;
+	struct lane back = LANE_CLOSED, none;
+	(void)state;
+	assert_int_equal(held_open_all(&sp), -ENOENT);
+	assert_int_equal(held_open(&none, &sp, "d.example"), -ENOENT);
+	open_both();
+	assert_int_equal(history_set_next(&lane, d.id, clock_wall() + 1000), 0);
+	spill(held.dir, "0123456789abcdefghjk.log", span_of("of another time"));
+	assert_int_equal(held_take(&lane, &held, d.id), 0);
+	assert_int_equal(held_sync(&held, &lane), 0);
+	assert_int_equal(names("lane/d.example"), 0);
+	assert_int_equal(names("lane/e.example"), 1);
+	assert_int_equal(names("held/d.example"), 3);
+	assert_int_equal(message_open(&m, &lane, d.id), -ENOENT);
+	assert_int_equal(message_open(&m, &held, d.id), 0);
+	assert_int_equal(m.n, 2);
+	message_close(&m);
+	assert_int_equal(held_take(&lane, &held, d.id), -ENOENT);
+	assert_true(exists(held.dir, d.id)); /* and what was there stays */
+
+	assert_int_equal(held_let_go(&held, &back, &sp, d.id), 0);
+	assert_int_equal(message_open(&m, &back, d.id), 0);
+	message_close(&m);
+	assert_int_equal(message_next(&back, d.id), 1);
+	assert_int_equal(names("lane/d.example"), 2);
+	assert_int_equal(held_let_go(&held, &back, &sp, d.id), -ENOENT);
+	assert_int_equal(back.dir, -1);
+	close_both();
+}
+
+/* Its lane is gone meanwhile: it is made again, and proven. */
+static void
+test_lane_is_gone(void **state)
+{
+	struct lane back = LANE_CLOSED;
+	(void)state;
+	open_both();
+	assert_int_equal(held_take(&lane, &held, d.id), 0);
+	assert_int_equal(lane_take(&lane), 0);
+	assert_int_equal(lane_leave(&lane, &sp, 0), 0);
+	assert_false(exists(sp.lanes, "d.example"));
+	assert_int_equal(held_let_go(&held, &back, &sp, d.id), 0);
+	assert_true(exists(sp.lanes, "d.example/" LANE_LOCK));
+	assert_int_equal(names("lane/d.example"), 1);
+	lane_close(&back);
+	close_both();
+	held_tidy(&sp, "d.example");
+	assert_int_equal(names("held"), 0);
+}
+
+/* What has mail in it stays. */
+static void
+test_tidy(void **state)
+{
+	(void)state;
+	open_both();
+	assert_int_equal(held_take(&lane, &held, d.id), 0);
+	held_tidy(&sp, "d.example");
+	assert_int_equal(names("held/d.example"), 1);
+	close_both();
+}
+
+/* A relay has it in hand, in either lane; then nobody has. */
+static void
+test_seize(void **state)
+{
+	struct message m, other;
+	struct lane e;
+	(void)state;
+	open_both();
+	open_lane(&e, "e.example");
+	assert_int_equal(message_open(&other, &e, d.id), 0);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_seize(&m, &lane), -EAGAIN);
+	message_close(&other);
+	assert_int_equal(message_seize(&m, &lane), 0);
+	assert_int_equal(message_open(&other, &lane, d.id), -EAGAIN);
+	assert_int_equal(message_look(&other, &lane, d.id), -EAGAIN);
+	message_close(&m);
+	assert_int_equal(message_look(&other, &lane, d.id), 0);
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_seize(&m, &lane), 0); /* who looked holds nobody up */
+	message_close(&m);
+	message_close(&other);
+
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(message_remove(&lane, d.id), 0);
+	assert_int_equal(message_seize(&m, &lane), -ENOENT);
+	message_close(&m);
+	lane_close(&e);
+	close_both();
+}
+
+static void
+take_away(void)
+{
+	assert_int_equal(held_take(&lane, &held, d.id), 0);
+}
+
+/* A relay that opened it, and was not quick enough to lock it, does not send what is held by now. */
+static void
+test_taken_between(void **state)
+{
+	struct message m;
+	(void)state;
+	open_both();
+	before_lock = take_away;
+	assert_int_equal(message_open(&m, &lane, d.id), -ENOENT);
+	assert_null(before_lock);
+	close_both();
+}
+
+/* For whoever looks: everything but the body. */
+static void
+test_look(void **state)
+{
+	struct message m;
+	(void)state;
+	open_both();
+	assert_int_equal(message_look(&m, &lane, d.id), 0);
+	assert_int_equal(m.fd, -1);
+	assert_int_equal(m.length, strlen(BODY));
+	assert_int_equal(m.n, 2);
+	assert_true(span_eq(m.rcpt[1].address, span_of("u3@D.example")));
+	message_close(&m);
+	assert_int_equal(message_look(&m, &lane, ID), -ENOENT);
+	close_both();
+}
+
+/* An attempt has what the first of those who wait was told, and versions that had none are read. */
+static void
+test_lines(void **state)
+{
+	static const struct { const char *text; enum message_event event; int64_t when, number;
+		const char *said; } rows[] = {
+		{ "12 soft 34 450 4.2.1 later", MESSAGE_PUT_OFF, 12, 34, "450 4.2.1 later" },
+		{ "12 soft 34", MESSAGE_PUT_OFF, 12, 34, "" },
+		{ "12 soft 0", MESSAGE_PUT_OFF, 12, 0, "" },
+		{ "12 done 1 250 ok", MESSAGE_DELIVERED, 12, 1, "250 ok" },
+		{ "12 hard 0 550 no", MESSAGE_FAILED, 12, 0, "550 no" },
+		{ "12 told 3", MESSAGE_TOLD, 12, 3, "" },
+		{ "x soft y z", MESSAGE_PUT_OFF, -1, -1, "z" },
+		{ "12 softer 1", MESSAGE_ODD, 12, 1, "" },
+		{ "", MESSAGE_ODD, -1, -1, "" },
+	};
+	struct message m;
+	struct message_line line;
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		message_read_line(guarded(span_of(rows[i].text)), &line);
+		assert_int_equal(line.event, rows[i].event);
+		assert_int_equal(line.when, rows[i].when);
+		assert_int_equal(line.number, rows[i].number);
+		assert_true(span_eq(line.text, span_of(rows[i].said)));
+	}
+	open_both();
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	m.rcpt[0].outcome = HARD;
+	buf_puts(&m.rcpt[0].text, "550 no");
+	buf_puts(&m.rcpt[1].text, "450 later");
+	assert_int_equal(message_note(&m, &lane, 77, true), 0);
+	message_close(&m);
+	char name[ID_SIZE + 4];
+	snprintf(name, sizeof(name), "%s.log", d.id);
+	struct span text = slurp(lane.dir, name);
+	assert_non_null(memmem(text.p, text.n, " hard 0 550 no\n", 15));
+	assert_non_null(memmem(text.p, text.n, " soft 77 450 later\n", 19));
+	assert_int_equal(message_open(&m, &lane, d.id), 0);
+	assert_int_equal(m.attempts, 1);
+	message_close(&m);
+	close_both();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_moves),
+		TEST(test_lane_is_gone),
+		TEST(test_tidy),
+		TEST(test_seize),
+		TEST(test_taken_between),
+		TEST(test_look),
+		TEST(test_lines),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
