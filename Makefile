@@ -229,7 +229,7 @@ broken: $(BREAK:%=broken-%)
 broken-%: all
 	@rm -rf build/broken/$*
 	@mkdir -p build/broken/$*
-	cp -a build/*.o build/options $(wildcard build/musl) $(ROOMS:%=build/%) build/broken/$*
+	cp -a build/*.o build/options $(wildcard build/musl) $(wildcard $(ROOMS:%=build/%)) build/broken/$*
 	rm -f $(foreach o,queue/draft.o session/receive.o,build/broken/$*/$o build/broken/$*/musl/$o)
 	$(MAKE) B=build/broken/$* CPPFLAGS_EXTRA=-DBREAK_$* all
 

@@ -1,4 +1,4 @@
-/* diary.h in a build without systemd (make SYSTEMD=0): there is no journal, and a log of text is read. */
+/* diary.h in a build without systemd (make SYSTEMD=0): there is no journal to read. */
 #include "admin/diary.h"
 
 struct diary *
