@@ -225,8 +225,10 @@ peer_is_proxy(const struct peer *p, const struct conf_receive *c)
 	struct span list = span_of(c->proxies.sockets != NULL ? c->proxies.sockets : "");
 	if (p->place == PEER_AT && netlist_contains(&c->proxies.nets, &p->addr))
 		return true;
+	/* Where users come in, each of them would be one, who could be at any address he names. */
+	bool any = c->local_users != CONF_YES;
 	for (struct span word; p->listener[0] != '\0' && (word = span_word(&list, " ")).n > 0;)
-		if (span_eq(word, span_of("*")) || span_eq(word, span_of(p->listener)))
+		if (span_eq(word, span_of("*")) ? any : span_eq(word, span_of(p->listener)))
 			return true;
 	return false;
 }

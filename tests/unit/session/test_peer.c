@@ -307,8 +307,18 @@ test_local_users(void **state)
 	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
 	p = met(another_user(), "REMOTE_ADDR=/run/x", "local_users = yes\n");
 	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
-	p = met(another_user(), "", "local_users = yes\nproxy_nets = unix:*\n");
+	char named[100];
+	snprintf(named, sizeof(named), "local_users = yes\nproxy_nets = unix:%s/proxy\n", directory);
+	p = met(another_user(), "", named);
+	assert_true(peer_is_proxy(&p, &conf.receive));
 	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+
+	/* where users come in, not each of them is a proxy whose word counts */
+	p = met(another_user(), "", "local_users = yes\nproxy_nets = unix:*\n");
+	assert_false(peer_is_proxy(&p, &conf.receive));
+	assert_true(peer_is_user(&p, &conf.receive) && peer_is_bound(&p, &conf.receive));
+	p = met(a_pair(), "", "local_users = yes\nproxy_nets = unix:*\n");
+	assert_false(peer_is_proxy(&p, &conf.receive));
 	p = met(another_user(), "", "local_users = yes\n");
 	struct netaddr there = { .ip = { 192, 0, 2, 1 } };
 	peer_become(&p, &there);
