@@ -45,9 +45,7 @@ note_queued(const struct spool *spool, const char *name, struct stories *all)
 static void
 find_queued(const struct spool *spool, struct stories *all)
 {
-	int fd = spool->lanes < 0 ? -1
-		: openat(spool->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(spool->lanes);
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
 		if (lane_name_valid(span_of(name)))
 			note_queued(spool, name, all);
