@@ -3,11 +3,13 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
 
 import memory
+import patience
 import variety
 from asked import ask, ask_json
 from conftest import own
@@ -353,6 +355,21 @@ def test_command(signing):
     status, found = ask_json(p, "dkim", "check", **signing.world.settings())
     assert status == 0 and [f["ok"] for f in found] == [True, True]
     assert signing.good(signing.send()) == [True, True]
+
+
+def test_command_is_locked_in(signing):
+    """A nameserver that answers it is a stranger: there is nothing to take then."""
+    signing.say(f"sender.example r2026 {signing.rsa.path}", "")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(patience.PATIENCE)
+        settings = signing.world.settings() | {"nameserver": f"127.0.0.1:{server.getsockname()[1]}"}
+        p = signing.postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "postern", "dkim", "check", **settings)
+        server.recvfrom(512)
+        status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+        p.kill()
+        p.wait(patience.PATIENCE)
+    assert signing.postern.watched("postern") or "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
 
 
 @pytest.mark.parametrize("record, why", [
