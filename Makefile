@@ -40,9 +40,12 @@ ALLFLAGS = -std=c17 -D_GNU_SOURCE -DPOSTERN_VERSION='"$(VERSION)"' $(OPTIONS) $(
 	-include lib/banned.h $(WARN) $(HARDEN) $(FORTIFY) $(REPRODUCIBLE) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 
 # Rooms. What a program does not name here it cannot call: the linker keeps the walls.
-room = $(patsubst %.c,$(B)/%.o,$(filter-out $(OPENSSL_ONLY),$(foreach r,$(1),$(sort $(wildcard $(r)/*.c)))) \
-	$(if $(OPENSSL_ONLY),$(filter $(1:%=%/without/%),$(wildcard */without/*.c))))
-# What a build without TLS has not; instead it has what lies in a directory "without".
+room = $(patsubst %.c,$(B)/%.o,$(filter-out $(LEFT_OUT),$(foreach r,$(1),$(sort $(wildcard $(r)/*.c)))) \
+	$(filter $(1:%=%/without/%),$(INSTEAD)))
+# What a build without TLS, or without systemd, has not; instead it has what lies in a directory "without".
+LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
+INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
+SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
 OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/openssl.c sending/signature.c sending/tlsclient.c sending/trust.c \
 	secrets/certificate.c secrets/signkey.c secrets/ticket.c)
 COMMON = lib mail conf queue process
@@ -226,7 +229,7 @@ broken: $(BREAK:%=broken-%)
 broken-%: all
 	@rm -rf build/broken/$*
 	@mkdir -p build/broken/$*
-	cp -a build/*.o build/options $(wildcard build/musl) $(ROOMS:%=build/%) build/broken/$*
+	cp -a build/*.o build/options $(wildcard build/musl) $(wildcard $(ROOMS:%=build/%)) build/broken/$*
 	rm -f $(foreach o,queue/draft.o session/receive.o,build/broken/$*/$o build/broken/$*/musl/$o)
 	$(MAKE) B=build/broken/$* CPPFLAGS_EXTRA=-DBREAK_$* all
 

@@ -413,6 +413,11 @@ def test_held_past(tool, postern, world):
     tool("release", ident)
     o, = tool.json("list")
     assert o["attempts"] == 1 and o["next"] == 0 and not o["held"] and held(postern) == []
+    tool("hold", ident)
+    del world.sink.say["RCPT"]
+    tool("release", ident, max_connections=10) # a relay hears of it, though its lane was to wait
+    world.sink.wait_messages(1)
+    postern.settled()
 
 
 def test_hold_some(tool, postern, queued):

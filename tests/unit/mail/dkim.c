@@ -1,5 +1,5 @@
 /*
- * dkim: the canonical form of each message on standard input (test_dkim.py): a line with its length
+ * dkim: the canonical form of each message on standard input (test_canonical.py): a line with its length
  * before each; out come the length of what is signed of the header, that, the length of the body,
  * and that.
  */

@@ -1,0 +1,41 @@
+/* diary.h in a build without systemd (make SYSTEMD=0): there is no journal to read. */
+#include "admin/diary.h"
+
+struct diary *
+diary_open(const char *path, const char **why)
+{
+	(void)path;
+	*why = "this was built without systemd";
+	return NULL;
+}
+
+void
+diary_close(struct diary *d)
+{
+	(void)d;
+}
+
+bool
+diary_has_any(struct diary *d)
+{
+	(void)d;
+	return false;
+}
+
+void
+diary_find(struct diary *d, const char *field, struct span value, struct stories *out)
+{
+	(void)d, (void)field, (void)value, (void)out;
+}
+
+void
+diary_tell(struct diary *d, struct stories *s)
+{
+	(void)d, (void)s;
+}
+
+void
+diary_tell_lanes(struct diary *d, struct story *s)
+{
+	(void)d, (void)s;
+}
