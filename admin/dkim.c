@@ -1,7 +1,8 @@
 /*
  * dkim: makes keys of DKIM, prints the records that publish them, and compares those with the DNS.
  *
- * Private keys are read and made by sign alone, which is run for it.
+ * Private keys are read and made by sign alone, which is run for it. Before it asks the DNS it
+ * becomes the user of the service, and is locked in, for what answers is a stranger's.
  */
 #include "admin/command.h"
 
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "admin/asking.h"
 #include "admin/errand.h"
 #include "conf/dkimkeys.h"
 #include "dns/txt.h"
@@ -177,31 +179,16 @@ check_one(struct admin *a, struct resolver *r, const struct published *k, const 
 	return wrong == NULL;
 }
 
-/*
- * A table of keys is root's to read, but what a nameserver answers is a stranger's: it is read as
- * the user of the service, with nothing but sockets. NULL: it cannot be, as was said.
- */
+/* As the user of the service, and locked in. NULL: it cannot be, which was said. */
 static struct resolver *
 open_resolver(struct admin *a)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
-	if (program_drop_root(&a->conf, &a->from, &a->options, &why) < 0) {
+	struct resolver *r = program_drop_root(&a->conf, &a->from, &a->options, &why) < 0
+		? NULL : asking_begin(a, &why);
+	if (r == NULL)
 		admin_trouble(a, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
-		return NULL;
-	}
-	(void)conf_find_nameservers(&a->conf, &a->from, &why);
-	const struct conf_servers *servers = &a->conf.relay.nameserver;
-	struct resolver *r = resolver_open(servers->v, servers->n, a->conf.who.hostname);
-	if (r != NULL && servers->tcp)
-		resolver_use_tcp(r);
-	tzset();
-	int err = r != NULL ? sandbox_enter(SANDBOX_RELAY, NULL, -1) : -ENOMEM;
-	if (err >= 0)
-		return r;
-	admin_trouble(a, "cannot lock myself in: %s", strerror(-err));
-	if (r != NULL)
-		resolver_close(r);
-	return NULL;
+	return r;
 }
 
 /* All keys of a domain ("": of all). ADMIN_*. */
@@ -216,10 +203,10 @@ look_at_keys(struct admin *a, const char *domain, bool dns)
 	}
 	int status = ask_sign(a, "--public", NULL, &said);
 	struct resolver *r = dns ? open_resolver(a) : NULL;
-	if (dns && r == NULL)
-		return ADMIN_LATER;
 	bool well = status == 0 && said.n > 0;
 	bool any = false;
+	if (dns && r == NULL)
+		return ADMIN_LATER;
 	for (struct span rest = buf_span(&said); next_line(&rest, &k);) {
 		if (!concerns(&k, domain))
 			continue;

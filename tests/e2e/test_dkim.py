@@ -389,6 +389,21 @@ def test_key_that_root_made(signing):
     assert tags(signing.send())["s"] == "s1"
 
 
+def test_command_is_locked_in(signing):
+    """A nameserver that answers it is a stranger: there is nothing to take then."""
+    signing.say(f"sender.example r2026 {signing.rsa.path}", "")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(patience.PATIENCE)
+        settings = signing.world.settings() | {"nameserver": f"127.0.0.1:{server.getsockname()[1]}"}
+        p = signing.postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "postern", "dkim", "check", **settings)
+        server.recvfrom(512)
+        status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+        p.kill()
+        p.wait(patience.PATIENCE)
+    assert signing.postern.watched("postern") or "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+
+
 @pytest.mark.parametrize("record, why", [
     (None, "there is no TXT record"), ('"v=DKIM1; k=rsa; p=abcd"', "it has another key"), ('"v=spf1 -all"', "it is no key"),
     ('"v=DKIM1; p="', "it is no key"), ('"\\027[2J; p=\\027"', "it has another key")])
