@@ -108,8 +108,8 @@ take_end(struct text *t)
 }
 
 /*
- * CRs that no LF came behind. Each ends a line of the text, but not one of the header: a program that
- * took care of LF alone would have anybody's value become fields, and recipients.
+ * CRs that no LF came behind. Each ends a line of the text, but not one of the header: a program
+ * that took care of LF alone would have anybody's value become fields, and recipients.
  */
 static void
 take_crs(struct text *t)
