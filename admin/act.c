@@ -162,8 +162,7 @@ do_one(void *ctx, const struct picked *found)
 static bool
 has_mail(const struct lane *l)
 {
-	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(l->dir);
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
 		if (id_valid(span_of(name)))
 			return true;

@@ -77,6 +77,11 @@ bounce_one(struct act *act, const struct lane *l, struct message *m)
 	char id[ID_SIZE], lane[LANE_NAME_SIZE];
 	if (!message_waits(m)) /* a relay is about to take it away */
 		return message_remove(l, m->id);
+	int r = message_try_mark(m, true);
+	if (r < 0) {
+		buf_printf(&act->why, "it cannot be written down: %s", strerror(-r));
+		return r;
+	}
 	fail_all(act, m);
 	int told = dsn_queue(m, &act->admin->spool, &act->admin->conf, false, id, lane);
 	if (told < 0) {
@@ -84,7 +89,7 @@ bounce_one(struct act *act, const struct lane *l, struct message *m)
 		return told == -EAGAIN ? -EIO : told;
 	}
 	/* So that, whatever comes, nobody gets what its sender takes for lost. */
-	int r = message_mark(m, l);
+	r = message_mark(m, l);
 	if (r == 0)
 		r = message_remove(l, m->id);
 	if (r == 0)

@@ -40,15 +40,6 @@ command_find(const char *name)
 	return NULL;
 }
 
-const struct command *
-command_next(const struct command *c)
-{
-	size_t i = 0;
-	while (c != NULL && i < ALL && all[i++] != c)
-		;
-	return i < ALL ? all[i] : NULL;
-}
-
 static void
 print_options(const struct command_option *o, FILE *to)
 {

@@ -22,9 +22,6 @@ extern const struct command_option command_common[];
 /* By its name, or NULL. */
 const struct command *command_find(const char *name);
 
-/* One after the other, the first for NULL; NULL: that was the last one. */
-const struct command *command_next(const struct command *c);
-
 /* Help: of all, or of one. */
 void command_usage(FILE *to);
 void command_help(const struct command *c, FILE *to);

@@ -1,7 +1,8 @@
 /*
  * dkim: makes keys of DKIM, prints the records that publish them, and compares those with the DNS.
  *
- * Private keys are read and made by sign alone, which is run for it.
+ * Private keys are read and made by sign alone, which is run for it. Before it asks the DNS it
+ * becomes the user of the service, and is locked in, for what answers is a stranger's.
  */
 #include "admin/command.h"
 
@@ -9,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "admin/asking.h"
 #include "admin/errand.h"
 #include "conf/dkimkeys.h"
 #include "dns/txt.h"
@@ -16,6 +18,7 @@
 #include "lib/clock.h"
 #include "mail/alabel.h"
 #include "process/launch.h"
+#include "process/program.h"
 
 enum {
 	PATIENCE = 60,        /* s for sign to make a key, or to read all of them */
@@ -176,15 +179,15 @@ check_one(struct admin *a, struct resolver *r, const struct published *k, const 
 	return wrong == NULL;
 }
 
+/* As the user of the service, and locked in. NULL: it cannot be, which was said. */
 static struct resolver *
 open_resolver(struct admin *a)
 {
 	auto_buf why = buf_new(LIMIT_COMMAND);
-	(void)conf_find_nameservers(&a->conf, &a->from, &why);
-	const struct conf_servers *servers = &a->conf.relay.nameserver;
-	struct resolver *r = resolver_open(servers->v, servers->n, a->conf.who.hostname);
-	if (r != NULL && servers->tcp)
-		resolver_use_tcp(r);
+	struct resolver *r = program_drop_root(&a->conf, &a->from, &a->options, &why) < 0
+		? NULL : asking_begin(a, &why);
+	if (r == NULL)
+		admin_trouble(a, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 	return r;
 }
 
@@ -200,9 +203,11 @@ look_at_keys(struct admin *a, const char *domain, bool dns)
 	}
 	int status = ask_sign(a, "--public", NULL, &said);
 	struct resolver *r = dns ? open_resolver(a) : NULL;
-	bool well = status == 0 && said.n > 0 && (!dns || r != NULL);
+	bool well = status == 0 && said.n > 0;
 	bool any = false;
-	for (struct span rest = buf_span(&said); (!dns || r != NULL) && next_line(&rest, &k);) {
+	if (dns && r == NULL)
+		return ADMIN_LATER;
+	for (struct span rest = buf_span(&said); next_line(&rest, &k);) {
 		if (!concerns(&k, domain))
 			continue;
 		any = true;
@@ -236,6 +241,15 @@ choose_selector(const struct admin *a, const char *kind, char out[static SELECTO
 		snprintf(out, SELECTOR, "%c%s", kind[0], date);
 }
 
+/* One that is there already is as its owner wants it; a new one has to be open for the service. */
+static void
+make_directory(const char *path)
+{
+	mode_t before = umask(S_IWGRP | S_IWOTH);
+	(void)mkdir(path, 0755);
+	(void)umask(before);
+}
+
 /* Makes a key; says which line the table is to have, and what is to be published. */
 static int
 make_key(struct admin *a, const char *domain)
@@ -254,7 +268,7 @@ make_key(struct admin *a, const char *domain)
 	if (dkimkeys_parse(&table, "the new line", buf_span(&line), &why) < 0)
 		return admin_misused(a, "%.*s", (int)why.n, why.p);
 	dkimkeys_free(&table);
-	(void)mkdir(dir, 0755);
+	make_directory(dir);
 	int status = ask_sign(a, "--make", what, &said);
 	struct span why_not = span_chomp(buf_span(&said));
 	if (status > 0)

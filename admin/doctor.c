@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "admin/asking.h"
 #include "admin/checked.h"
 #include "admin/finding.h"
 #include "admin/machine.h"
@@ -56,7 +56,7 @@ check_programs(struct teller *t, const struct admin *a)
 	tell_lines(t, &said);
 	if (r == 0)
 		finding_tell(t, "programs", FINDING_OK, NULL,
-			"smtpd, relay, tls and auth have what they need to take and send mail");
+			"smtpd and the programs that it starts have what they need");
 	else if (said.n == 0)
 		finding_tell(t, "programs", FINDING_FAIL, NULL, "%s --check ends with %d", path.p,
 			r);
@@ -135,19 +135,11 @@ change_over(struct teller *t, struct admin *a)
 			"%.*s", (int)why.n, why.n > 0 ? why.p : "");
 		return NULL;
 	}
-	(void)conf_find_nameservers(&a->conf, &a->from, &why);
-	const struct conf_servers *servers = &a->conf.relay.nameserver;
-	struct resolver *r = resolver_open(servers->v, servers->n, a->conf.who.hostname);
-	if (r != NULL && servers->tcp)
-		resolver_use_tcp(r);
-	tzset();
-	int err = r == NULL ? -ENOMEM : sandbox_enter(SANDBOX_RELAY, NULL, -1);
-	if (err >= 0)
-		return r;
-	finding_tell(t, "user", FINDING_FAIL, NULL, "cannot lock myself in: %s", strerror(-err));
-	if (r != NULL)
-		resolver_close(r);
-	return NULL;
+	struct resolver *r = asking_begin(a, &why);
+	if (r == NULL)
+		finding_tell(t, "user", FINDING_FAIL, NULL, "%.*s", (int)why.n,
+			why.n > 0 ? why.p : "");
+	return r;
 }
 
 /* Where mail comes in; 25, unless --port says otherwise. 0: it is none. */

@@ -96,8 +96,8 @@ reason_of(const struct lane *l)
 static int
 count_waiting(const struct lane *l)
 {
-	int n = 0, fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	int n = 0;
+	auto_dir d = dir_open(l->dir);
 	for (const char *name; d != NULL && n < WAITING_MAX && (name = dir_next(d)) != NULL;)
 		n += id_valid(span_of(name));
 	return n;

@@ -107,7 +107,7 @@ put_lane(struct sheet *s, const struct frame *f, const struct frame_lane *l, int
 	age(old, f->now - l->oldest);
 	if (l->next > f->now)
 		age(next, l->next - f->now);
-	put(s, "%-*.*s %9lld %10s %10s  %s", width, width, l->name, (long long)l->messages, old,
+	put(s, "%-*.*s %9lld %12s %12s  %s", width, width, l->name, (long long)l->messages, old,
 		next, l->down ? "down" : "");
 }
 
@@ -118,7 +118,7 @@ frame_print(const struct frame *f, int rows, int columns, bool utf8, struct buf 
 	int width = columns - OTHERS > NAME_LEAST ? columns - OTHERS : NAME_LEAST;
 	put_head(&s, f);
 	put_rates(&s, f);
-	put(&s, "%-*s %9s %10s %10s", width, "lane", "messages", "oldest", "next try");
+	put(&s, "%-*s %9s %12s %12s", width, "lane", "messages", "oldest", "next try");
 	for (int i = 0; i < f->shown; i++)
 		put_lane(&s, f, &f->lane[i], width);
 }

@@ -54,9 +54,7 @@ look_into(int lanes, const char *lane, struct span id, struct stories *out)
 void
 headers_find(const struct spool *spool, struct span id, struct stories *out)
 {
-	int fd = spool->lanes < 0 ? -1
-		: openat(spool->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(spool->lanes);
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
 		if (lane_name_valid(span_of(name)))
 			look_into(spool->lanes, name, id, out);

@@ -288,8 +288,9 @@ machine_units(struct teller *t, const struct conf *c)
 	static const char *const command[] = { "systemctl", "show", "--property",
 		"Id,LoadState,ActiveState,UnitFileState,Accept,TriggerLimitIntervalUSec,"
 		"MaxConnections,KillMode,LimitNOFILE",
-		"postern.socket", "postern-busy.socket", "postern-submission.socket",
-		"postern-submissions.socket", "postern-lan.socket", "postern-due.timer",
+		"postern.socket", "postern-local.socket", "postern-busy.socket",
+		"postern-submission.socket", "postern-submissions.socket", "postern-lan.socket",
+		"postern-due.timer",
 		"postern@doctor.service", NULL };
 	auto_buf said = buf_new(TEXT_MAX);
 	if (access("/run/systemd/system", F_OK) < 0) {

@@ -81,8 +81,8 @@ tell_server(struct teller *t, const struct conf *c, const struct sockaddr_storag
 			"%s: over UDP %s, over TCP %s", name, udp, tcp);
 	else if (udp != NULL)
 		finding_tell(t, "resolver", FINDING_WARN,
-			"let UDP through, or set nameserver to "
-			"\"tcp\" and it",
+			"let UDP through, or have \"options use-vc\" in resolv.conf, without "
+			"nameserver",
 			"%s: over UDP %s; over TCP it answers", name, udp);
 	else if (tcp != NULL)
 		finding_tell(t, "resolver", tcp_only ? FINDING_FAIL : FINDING_WARN,

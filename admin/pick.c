@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "admin/progress.h"
 #include "lib/cleanup.h"
@@ -158,16 +157,6 @@ pick_open_lane(const struct admin *a, const char *name, bool held, struct lane *
 	return 0;
 }
 
-static DIR *
-read_dir(int dir)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	if (d == NULL)
-		cleanup_fd(&fd);
-	return d;
-}
-
 static int
 compare_names(const void *a, const void *b)
 {
@@ -190,7 +179,7 @@ grow(void **v, size_t n, size_t size)
 int64_t
 pick_lanes(int dir, char ***names)
 {
-	auto_dir d = dir >= 0 ? read_dir(dir) : NULL;
+	auto_dir d = dir_open(dir);
 	int64_t n = 0;
 	int err = d == NULL && dir >= 0 ? -errno : 0;
 	*names = NULL;
@@ -240,7 +229,7 @@ compare_ids(const void *a, const void *b)
 static size_t
 read_ids(const struct pick *p, const struct lane *l, name **ids)
 {
-	auto_dir d = read_dir(l->dir);
+	auto_dir d = dir_open(l->dir);
 	size_t n = 0;
 	*ids = NULL;
 	for (const char *id; d != NULL && (id = dir_next(d)) != NULL;) {

@@ -5,12 +5,10 @@
 #include "admin/command.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "admin/connections.h"
 #include "admin/past.h"
@@ -44,21 +42,11 @@ struct status {
 
 /* ---- a lane -------------------------------------------------------------------------------- */
 
-static DIR *
-read_dir(int dir)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	if (d == NULL)
-		cleanup_fd(&fd);
-	return d;
-}
-
 /* Messages in a directory, and the oldest of them. */
 static int64_t
 count(int dir, char oldest[static ID_SIZE])
 {
-	auto_dir d = read_dir(dir);
+	auto_dir d = dir_open(dir);
 	int64_t n = 0;
 	oldest[0] = '\0';
 	for (const char *id; d != NULL && (id = dir_next(d)) != NULL;) {
@@ -215,7 +203,7 @@ read_held(const struct admin *a, struct status *s)
 static int64_t
 count_files(int dir)
 {
-	auto_dir d = dir >= 0 ? read_dir(dir) : NULL;
+	auto_dir d = dir_open(dir);
 	int64_t n = 0;
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
 		n += name[0] != '.';

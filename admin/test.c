@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "admin/checked.h"
 #include "admin/source.h"
@@ -262,8 +261,7 @@ tell_end(struct admin *a, struct trial *t, struct source *src)
 static int
 find_lane(struct admin *a, struct trial *t)
 {
-	int fd = openat(a->spool.lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(a->spool.lanes);
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;) {
 		if (!lane_name_valid(span_of(name)) || lane_open(&t->l, &a->spool, name) < 0)
 			continue;

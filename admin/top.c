@@ -150,8 +150,7 @@ count_processes(const struct admin *a, struct frame *f)
 static void
 count_messages(int dir, struct frame_lane *out)
 {
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(dir);
 	for (const char *id; d != NULL && (id = dir_next(d)) != NULL;) {
 		if (!id_valid(span_of(id)))
 			continue;
@@ -188,8 +187,7 @@ count_lane(struct frame *f, const struct spool *spool, const char *name)
 static void
 count_queue(struct frame *f, const struct spool *spool)
 {
-	int fd = openat(spool->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(spool->lanes);
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
 		if (lane_name_valid(span_of(name)))
 			count_lane(f, spool, name);

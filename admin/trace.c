@@ -15,27 +15,28 @@
 #include <time.h>
 
 #include "admin/headers.h"
+#include "admin/pick.h"
 #include "admin/source.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
 #include "process/program.h"
-#include "queue/lane.h"
+#include "queue/held.h"
 #include "queue/message.h"
 
 enum { WHY_SIZE = 1024, TIME_TEXT = 40 };
 
 /* ---- where it is now ----------------------------------------------------------------------- */
 
-/* Of each message that is in this lane. */
+/* Of each message that is in this lane; `lanes` has it. */
 static void
-note_queued(const struct spool *spool, const char *name, struct stories *all)
+note_queued(int lanes, const char *name, struct stories *all)
 {
 	for (int i = 0; i < all->n; i++) {
 		char path[LANE_NAME_SIZE + ID_SIZE + 1];
 		struct stat st;
 		snprintf(path, sizeof(path), "%s/%s", name, all->v[i].id);
-		if (fstatat(spool->lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		if (fstatat(lanes, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		all->v[i].waits = true;
 		story_note_lane(&all->v[i], span_of(name));
@@ -43,41 +44,71 @@ note_queued(const struct spool *spool, const char *name, struct stories *all)
 }
 
 static void
-find_queued(const struct spool *spool, struct stories *all)
+note_all_queued(int lanes, struct stories *all)
 {
-	int fd = spool->lanes < 0 ? -1
-		: openat(spool->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(lanes);
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
 		if (lane_name_valid(span_of(name)))
-			note_queued(spool, name, all);
+			note_queued(lanes, name, all);
 }
 
-/* The lanes that it waits in: "lane", "next" (null: at once), "down". */
+static void
+find_queued(const struct spool *spool, struct stories *all)
+{
+	auto_fd held = spool->root >= 0 ? held_open_all(spool) : -1;
+	note_all_queued(spool->lanes, all);
+	note_all_queued(held, all);
+}
+
+/* "lane", "next" (0: at once; null: it is held), "down", "held". */
+static json_t *
+place_in(const struct lane *l, const char *id, bool held)
+{
+	struct lane_state st;
+	lane_state(l, &st);
+	int64_t own = message_next(l, id), next = st.down && st.next > own ? st.next : own;
+	return json_pack("{s:o, s:o, s:b, s:b}", "lane", out_string(span_of(l->name)), "next",
+		held ? json_null() : out_time(next), "down", !held && st.down, "held", held);
+}
+
+/* The lanes that it waits in, and those that it is held from. */
 static json_t *
 places_of(const struct admin *a, const struct story *s)
 {
 	json_t *list = json_array();
-	for (int i = 0; s->waits && i < s->lanes; i++) {
-		struct lane l = LANE_CLOSED;
-		struct lane_state st;
-		if (lane_open(&l, &a->spool, s->lane[i]) < 0)
-			continue;
-		lane_state(&l, &st);
+	for (int i = 0; s->waits && i < 2 * s->lanes; i++) {
+		struct lane l;
 		struct stat file;
-		if (fstatat(l.dir, s->id, &file, AT_SYMLINK_NOFOLLOW) == 0) {
-			int64_t own = message_next(&l, s->id);
-			int64_t next = st.down && st.next > own ? st.next : own;
-			(void)json_array_append_new(list, json_pack("{s:o, s:o, s:b}", "lane",
-				out_string(span_of(s->lane[i])), "next", out_time(next), "down",
-				st.down));
-		}
+		bool held = i % 2 == 1;
+		if (pick_open_lane(a, s->lane[i / 2], held, &l) < 0)
+			continue;
+		if (fstatat(l.dir, s->id, &file, AT_SYMLINK_NOFOLLOW) == 0)
+			(void)json_array_append_new(list, place_in(&l, s->id, held));
 		lane_close(&l);
 	}
 	return list;
 }
 
 /* ---- what is said -------------------------------------------------------------------------- */
+
+static void
+say_place(struct out *o, const json_t *p)
+{
+	char text[TIME_TEXT];
+	bool held = json_is_true(json_object_get(p, "held"));
+	int64_t left = json_integer_value(json_object_get(p, "next")) - clock_wall();
+	out_duration(text, sizeof(text), left);
+	out_say(o, held ? "now: it is held, for lane " : "now: it waits in lane ");
+	out_text(o, span_of(json_string_value(json_object_get(p, "lane"))));
+	out_say(o, json_is_true(json_object_get(p, "down"))
+		? ", whose hosts cannot be reached" : "");
+	if (held)
+		out_say(o, "; \"postern release\" lets it go\n");
+	else if (left > 0)
+		out_say(o, "; next try in %s\n", text);
+	else
+		out_say(o, "; due now\n");
+}
 
 static void
 say_now(struct admin *a, const json_t *places, bool known)
@@ -89,20 +120,8 @@ say_now(struct admin *a, const json_t *places, bool known)
 		out_say(o, "now: unknown, for this user may not look into the queue\n");
 	else if (json_array_size(places) == 0)
 		out_say(o, "now: it is not in the queue any more\n");
-	json_array_foreach(places, i, p) {
-		char text[TIME_TEXT];
-		int64_t next = json_integer_value(json_object_get(p, "next"));
-		int64_t left = next - clock_wall();
-		out_duration(text, sizeof(text), left);
-		out_say(o, "now: it waits in lane ");
-		out_text(o, span_of(json_string_value(json_object_get(p, "lane"))));
-		out_say(o, json_is_true(json_object_get(p, "down"))
-			? ", whose hosts cannot be reached" : "");
-		if (left > 0)
-			out_say(o, "; next try in %s\n", text);
-		else
-			out_say(o, "; due now\n");
-	}
+	json_array_foreach(places, i, p)
+		say_place(o, p);
 }
 
 static void
@@ -127,8 +146,25 @@ say_story(struct admin *a, struct story *s)
 
 /* ---- the search ---------------------------------------------------------------------------- */
 
+static bool
+note_picked(void *ctx, const struct picked *found)
+{
+	(void)story_of(ctx, span_of(found->id));
+	return true;
+}
+
+/* Of a recipient no line need tell before a host was reached: the message itself does. */
 static void
-find_messages(struct admin *a, struct source *src, const char *asked, struct stories *all)
+find_addressed(const struct admin *a, char *asked, struct stories *all)
+{
+	const struct pick p = { .operands = &asked, .n = 1, .waiting = true, .held = true };
+	const struct pick_visitor v = { .message = note_picked, .ctx = all };
+	if (a->spool.root >= 0)
+		(void)pick_each(&p, a, &v);
+}
+
+static void
+find_messages(struct admin *a, struct source *src, char *asked, struct stories *all)
 {
 	static const char *const fields[] = { "POSTERN_SENDER", "POSTERN_RECIPIENT" };
 	struct span what;
@@ -144,6 +180,8 @@ find_messages(struct admin *a, struct source *src, const char *asked, struct sto
 		diary_find(src->diary, "POSTERN_MESSAGE_ID", what, all);
 	if (src->text != NULL && clue != CLUE_ID && clue != CLUE_NONE)
 		textlog_find(src->text, what, all);
+	if (clue == CLUE_ADDRESS)
+		find_addressed(a, asked, all);
 	find_queued(&a->spool, all);
 	source_tell(src, all);
 }
@@ -173,7 +211,7 @@ say_all(struct admin *a, struct stories *all)
 }
 
 static int
-trace(struct admin *a, const char *asked, struct source *src)
+trace(struct admin *a, char *asked, struct source *src)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	struct stories all;

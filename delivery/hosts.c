@@ -1,6 +1,5 @@
 #include "delivery/hosts.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -11,6 +10,7 @@
 #include "lib/buf.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/dir.h"
 
 enum {
 	HOST_FILE = 512,        /* octets of a file; a longer one was not written by us */
@@ -223,13 +223,10 @@ void
 hosts_sweep(const struct hosts *hosts)
 {
 	int dir = hosts->dir;
-	int fd = dir < 0 ? -1 : openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir all = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir all = dir_open(dir);
 	struct stat st;
-	if (all == NULL)
-		return;
-	for (struct dirent *e; (e = readdir(all)) != NULL;)
-		if (e->d_name[0] != '.' && fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	for (const char *name; all != NULL && (name = dir_next(all)) != NULL;)
+		if (name[0] != '.' && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 			!is_recent(st.st_mtime, clock_wall(), hosts->age))
-			unlinkat(dir, e->d_name, 0);
+			unlinkat(dir, name, 0);
 }

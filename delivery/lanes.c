@@ -1,7 +1,6 @@
 #include "delivery/lanes.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #include "lib/clock.h"
@@ -19,8 +18,7 @@ log_unreadable(int err)
 DIR *
 lanes_open(const struct spool *s)
 {
-	int fd = openat(s->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *lanes = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *lanes = dir_open(s->lanes);
 	if (lanes == NULL)
 		log_unreadable(errno);
 	return lanes;

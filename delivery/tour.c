@@ -121,12 +121,9 @@ tour_part(struct tour *t)
 static void
 open_names(struct tour *t)
 {
-	int fd = openat(t->lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	t->dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (t->dir == NULL) {
+	t->dir = dir_open(t->lane.dir);
+	if (t->dir == NULL)
 		note_trouble(t, "read it", -errno, &t->found);
-		cleanup_fd(&fd);
-	}
 }
 
 /*

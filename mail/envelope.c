@@ -114,6 +114,8 @@ envelope_write(struct buf *b, const struct envelope *e)
 	write_text(b, "Ret", span_of(ret_words[e->ret]));
 	if (e->whole)
 		buf_puts(b, "Whole: yes\n");
+	if (e->ours)
+		buf_puts(b, "Ours: yes\n");
 	write_text(b, "Envid", e->envid);
 	write_text(b, "Auth", e->auth);
 	if (e->by != 0)
@@ -199,6 +201,8 @@ envelope_read(struct span line, struct envelope *e)
 		return envelope_parse_ret(v, &e->ret);
 	if (field(line, "Whole", &v))
 		return e->whole = span_eq(v, span_of("yes"));
+	if (field(line, "Ours", &v))
+		return e->ours = span_eq(v, span_of("yes"));
 	if (field(line, "Envid", &e->envid) || field(line, "Auth", &e->auth))
 		return true;
 	if (field(line, "By", &v))

@@ -25,6 +25,8 @@ struct envelope {
 	enum ret ret;
 	/* RET=FULL, of a client whom a report may give the whole message back */
 	bool whole;
+	/* Of a client that may send anywhere, or a report of ours: it may have our signature. */
+	bool ours;
 	struct span envid;  /* xtext, or empty */
 	struct span auth;   /* xtext or "<>", or empty: not given (RFC 4954 section 5) */
 	int64_t by;         /* wall clock, s: to be delivered by then; 0: no such wish (RFC 2852) */

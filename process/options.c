@@ -40,77 +40,94 @@ static const char usage[] =
 	"             --due --now                         deliver what waits, due or not\n"
 	"             --waiting                           status 1 if there is nothing for --due\n";
 
+static void
+add_setting(struct options *o, const char *setting)
+{
+	if (o->conf.n == OPTIONS_MAX)
+		o->wrong = "too many -o settings";
+	else
+		o->setting[o->conf.n++] = setting;
+}
+
+static void
+add_listener(struct options *o, const char *listener)
+{
+	if (o->listeners == OPTIONS_LISTEN)
+		o->wrong = "too many --listen";
+	else
+		o->listen[o->listeners++] = listener;
+}
+
+static void
+set(struct options *o, int c)
+{
+	switch (c) {
+	case 'c':
+		o->conf.file = optarg;
+		break;
+	case 'p':
+		o->conf.profile = optarg;
+		break;
+	case 'o':
+		add_setting(o, optarg);
+		break;
+	case OPT_CHECK:
+		o->check = true;
+		break;
+	case OPT_DUE:
+		o->due = true;
+		break;
+	case OPT_NOW:
+		o->now = true;
+		break;
+	case OPT_WAITING:
+		o->waiting = true;
+		break;
+	case OPT_LOGIN:
+		o->login = optarg;
+		break;
+	case OPT_HASH:
+		o->hash = optarg;
+		break;
+	case OPT_PUBLIC:
+		o->public = true;
+		break;
+	case OPT_MAKE:
+		o->make = optarg;
+		break;
+	case OPT_LISTEN:
+		add_listener(o, optarg);
+		break;
+	case OPT_COUNTERS:
+		o->counters = true;
+		break;
+	case OPT_HEALTH:
+		o->health = optarg;
+		break;
+	case OPT_SERVE:
+		o->serve = true;
+		break;
+	case OPT_WAIT:
+		o->wait = true;
+		break;
+	case OPT_VERSION:
+		puts("Postern " POSTERN_VERSION);
+		exit(EXIT_SUCCESS);
+	case OPT_HELP:
+		fputs(usage, stdout);
+		exit(EXIT_SUCCESS);
+	default:
+		o->wrong = "unknown option; see --help";
+	}
+}
+
 void
 options_parse(struct options *o, int argc, char **argv)
 {
 	*o = (struct options){ .conf.options = o->setting };
 	opterr = 0; /* under inetd standard error is the client */
-	for (int c; (c = getopt_long(argc, argv, "c:o:p:", longs, NULL)) != -1;) {
-		switch (c) {
-		case 'c':
-			o->conf.file = optarg;
-			break;
-		case 'p':
-			o->conf.profile = optarg;
-			break;
-		case 'o':
-			if (o->conf.n == OPTIONS_MAX)
-				o->wrong = "too many -o settings";
-			else
-				o->setting[o->conf.n++] = optarg;
-			break;
-		case OPT_CHECK:
-			o->check = true;
-			break;
-		case OPT_DUE:
-			o->due = true;
-			break;
-		case OPT_NOW:
-			o->now = true;
-			break;
-		case OPT_WAITING:
-			o->waiting = true;
-			break;
-		case OPT_LOGIN:
-			o->login = optarg;
-			break;
-		case OPT_HASH:
-			o->hash = optarg;
-			break;
-		case OPT_PUBLIC:
-			o->public = true;
-			break;
-		case OPT_MAKE:
-			o->make = optarg;
-			break;
-		case OPT_LISTEN:
-			if (o->listeners == OPTIONS_LISTEN)
-				o->wrong = "too many --listen";
-			else
-				o->listen[o->listeners++] = optarg;
-			break;
-		case OPT_COUNTERS:
-			o->counters = true;
-			break;
-		case OPT_HEALTH:
-			o->health = optarg;
-			break;
-		case OPT_SERVE:
-			o->serve = true;
-			break;
-		case OPT_WAIT:
-			o->wait = true;
-			break;
-		case OPT_VERSION:
-			puts("Postern " POSTERN_VERSION);
-			exit(EXIT_SUCCESS);
-		case OPT_HELP:
-			fputs(usage, stdout);
-			exit(EXIT_SUCCESS);
-		default:
-			o->wrong = "unknown option; see --help";
-		}
-	}
+	for (int c; (c = getopt_long(argc, argv, "c:o:p:", longs, NULL)) != -1;)
+		set(o, c);
 	if (optind < argc)
 		o->wrong = "unexpected argument; see --help";
 }

@@ -4,8 +4,8 @@
  *	held/<next hop>/<id>       a message that was taken out of lane/<next hop>
  *	held/<next hop>/<id>.log   ... its log
  *
- * No relay and no session looks there, so it needs nobody to stay; and it grows no older: it is
- * neither tried nor returned. For its lane's other names, of other next hops, nothing changes.
+ * No relay and no session looks there, so it needs nobody to stay, and it is neither tried nor
+ * returned; its age goes on. For its lane's other names, of other next hops, nothing changes.
  *
  * Whoever moves a message has seized it (message_seize). It has one of the two names at any time;
  * which of them, after a loss of power, is sure only behind held_sync.

@@ -231,8 +231,7 @@ lane_wait_no_more(const struct lane *l)
 void
 lane_make_due(const struct lane *l)
 {
-	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir dir = dir_open(l->dir);
 	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
 		size_t n = strlen(name);
 		if (n > 4 && strcmp(name + n - 4, ".log") == 0)
@@ -258,8 +257,7 @@ lane_settle(const struct lane *l)
 static bool
 any_name(const struct lane *l, bool (*is)(const char *name))
 {
-	int fd = openat(l->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir dir = dir_open(l->dir);
 	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;)
 		if (is(name))
 			return true;

@@ -4,7 +4,6 @@
  */
 #include "queue/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -149,12 +148,9 @@ spool_try(const struct spool *s)
 static bool
 is_empty(int parent)
 {
-	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (dir == NULL) {
-		cleanup_fd(&fd);
+	auto_dir dir = dir_open(parent);
+	if (dir == NULL)
 		return false;
-	}
 	for (const char *name; (name = dir_next(dir)) != NULL;)
 		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
 			return false;
@@ -193,15 +189,8 @@ spool_sweep_one(const struct spool *s, const char *name)
 void
 spool_sweep(const struct spool *s)
 {
-	int fd = openat(s->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	auto_dir dir = fdopendir(fd);
-	if (dir == NULL) {
-		close(fd);
-		return;
-	}
-	for (const char *name; (name = dir_next(dir)) != NULL;)
+	auto_dir dir = dir_open(s->tmp);
+	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;)
 		if (name[0] != '.')
 			spool_sweep_one(s, name);
 }

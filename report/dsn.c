@@ -35,7 +35,7 @@ static int
 queue(const struct report *report, const struct spool *s, const char *lane, struct draft *draft)
 {
 	struct envelope env = { .sender = { "", 0 }, .utf8 = !span_is_ascii(report->to),
-		.require_tls = report->m->env.require_tls };
+		.require_tls = report->m->env.require_tls, .ours = true };
 	auto_buf text = buf_new(0);
 	int r = draft_begin(draft, s, &env);
 	if (r == 0)

@@ -173,21 +173,30 @@ sender_domain(struct span sender, char out[static ALABEL_DOMAIN])
 }
 
 /*
- * The text was read: signs it, for the domain of From, or else for that of the envelope, which is
- * some help where it is passed on.
+ * The keys of the domain of From, or else of that of the envelope, which is some help where it is
+ * passed on; that domain, which may stand in `room`, becomes *domain.
  */
+static struct dkimkeys_choice
+choose_for(const struct signer *s, const struct text *t, const struct reading *r,
+	char room[static ALABEL_DOMAIN], const char **domain)
+{
+	struct dkimkeys_choice c = choose(s, r->dkim.from);
+	*domain = r->dkim.from;
+	if (c.n > 0 || c.broken != NULL)
+		return c;
+	sender_domain(t->m->env.sender, room);
+	*domain = room;
+	return choose(s, room);
+}
+
+/* The text was read: signs it. */
 static enum outcome
 sign(struct link *l, struct text *t, const struct reading *r, struct buf *room)
 {
 	struct signer *s = l->terms.signer;
 	char why[LIMIT_LOG_TEXT], envelope[ALABEL_DOMAIN] = "";
-	const char *domain = r->dkim.from;
-	struct dkimkeys_choice c = choose(s, domain);
-	if (c.n == 0 && c.broken == NULL) {
-		sender_domain(t->m->env.sender, envelope);
-		domain = envelope;
-		c = choose(s, domain);
-	}
+	const char *domain;
+	struct dkimkeys_choice c = choose_for(s, t, r, envelope, &domain);
 	if (c.broken != NULL && !dkim_has(&r->dkim, span_of(domain))) {
 		snprintf(why, sizeof(why), "the key %s of %s cannot be used (dkim_keys, line %u)",
 			c.broken->selector, c.broken->domain, c.broken->line);
@@ -198,11 +207,23 @@ sign(struct link *l, struct text *t, const struct reading *r, struct buf *room)
 		       : begin_with(l, t, buf_span(room));
 }
 
+/* It cannot be signed, and need not be if there is no key for it. */
+static enum outcome
+leave_out(struct link *l, struct text *t, const struct reading *r, struct buf *room)
+{
+	char envelope[ALABEL_DOMAIN] = "";
+	const char *domain;
+	struct dkimkeys_choice c = choose_for(l->terms.signer, t, r, envelope, &domain);
+	if (c.n == 0 && c.broken == NULL)
+		return DONE;
+	return do_without(l, l->terms.signer, room, "the header is too long to be signed");
+}
+
 enum outcome
 signature_add(struct link *l, struct text *t, struct buf *room)
 {
 	struct signer *s = l->terms.signer;
-	if (s == NULL || l->terms.conf->dkim == CONF_NO || link_is_final(l))
+	if (s == NULL || l->terms.conf->dkim == CONF_NO || link_is_final(l) || !t->m->env.ours)
 		return DONE;
 	if (s->blind)
 		return do_without(l, s, room, "the table of keys cannot be read (dkim_keys)");
@@ -215,7 +236,7 @@ signature_add(struct link *l, struct text *t, struct buf *room)
 	if (err == 0)
 		o = sign(l, t, r, room);
 	else if (err == -E2BIG)
-		o = do_without(l, s, room, "the header is too long to be signed");
+		o = leave_out(l, t, r, room);
 	else
 		o = do_without(l, s, room, strerror(-err));
 	dkim_free(&r->dkim);

@@ -2,6 +2,10 @@
  * signature: the DKIM signatures of a text that goes out (RFC 6376), made of the form in which the
  * host gets it. The file in the spool stays as it is.
  *
+ * Only mail of our own is signed: of a client that may send anywhere, and reports. Anybody may
+ * write our domain into mail that is passed on to relay_domains, and our signature would make it
+ * true.
+ *
  * Each key that the table has for the domain of From signs, or else for that of the envelope's
  * sender. Without such a key the text goes as it is, and so does one that has a signature of that
  * domain already, or that goes by LMTP, to where it is read. The text is read once more for it.

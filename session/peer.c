@@ -182,6 +182,7 @@ ask_kernel(int fd, struct peer *p)
 	int listens = 0;
 	socklen_t size = sizeof(listens);
 	if (getpeername(fd, (struct sockaddr *)&ss, &n) == 0) {
+		p->named = ss.ss_family == AF_UNIX && n > offsetof(struct sockaddr_un, sun_path);
 		judge_socket(fd, (struct sockaddr *)&ss, p);
 		return 1;
 	}
@@ -207,6 +208,8 @@ peer_of(int in, int out, struct peer *peer)
 		return r;
 	bool elsewhere = p.place == PEER_AT && !netaddr_is_loopback(&p.addr);
 	enum told word = elsewhere ? TOLD_NOTHING : ask_wrappers(&told);
+	if (p.named && getenv("REMOTE_ADDR") != NULL)
+		word = TOLD_NONSENSE; /* the name of its socket, for all we know */
 	if (word != TOLD_NOTHING)
 		settle(&p, word == TOLD_ADDRESS ? PEER_AT : PEER_UNKNOWN,
 			word == TOLD_ADDRESS ? &told : NULL);
@@ -222,8 +225,10 @@ peer_is_proxy(const struct peer *p, const struct conf_receive *c)
 	struct span list = span_of(c->proxies.sockets != NULL ? c->proxies.sockets : "");
 	if (p->place == PEER_AT && netlist_contains(&c->proxies.nets, &p->addr))
 		return true;
+	/* Where users come in, each of them would be one, who could be at any address he names. */
+	bool any = c->local_users != CONF_YES;
 	for (struct span word; p->listener[0] != '\0' && (word = span_word(&list, " ")).n > 0;)
-		if (span_eq(word, span_of("*")) || span_eq(word, span_of(p->listener)))
+		if (span_eq(word, span_of("*")) ? any : span_eq(word, span_of(p->listener)))
 			return true;
 	return false;
 }

@@ -17,9 +17,13 @@
  * A wrapper speaks by variables of the environment. This process is at the mercy of whoever can set
  * those, so they are believed; but two that contradict each other, or one that holds no address,
  * make the client unknown. Root and our own user may write the spool without us, so that trusting
- * them gives nothing away. The word of a proxy (proxy.h) stands above all of this, on sockets that
- * the configuration names as a proxy's. A client that it says is on loopback is not on this host:
- * the proxy may be on another one, or have one before it that hides the client.
+ * them gives nothing away. One variable may be the client's own word: who accepts for us may set
+ * REMOTE_ADDR to the name that a client gave its end of a UNIX socket, which can be a file that is
+ * called "127.0.0.1". So a client with such a name is unknown where that variable is set.
+ *
+ * The word of a proxy (proxy.h) stands above all of this, on sockets that the configuration names
+ * as a proxy's. A client that it says is on loopback is not on this host: the proxy may be on
+ * another one, or have one before it that hides the client.
  *
  * Who listens for users of this host (postern-local.socket) says so by local_users. Whose process
  * it was that connected is the kernel's word, which nobody can change afterwards: who is handed a
@@ -56,6 +60,7 @@ struct peer {
 	/* The UNIX socket that it came in at: its path, "@name" of an abstract one, or "*" of one
 	 * without a name. Empty: it is no UNIX socket. */
 	char listener[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	bool named;                 /* the client gave its end of that socket a name */
 	bool user;                  /* the kernel says who: */
 	uint32_t uid;               /* ... the user who connected to the UNIX socket */
 	bool nobody;                /* that number is one of all whom our namespace does not know */

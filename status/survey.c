@@ -1,8 +1,6 @@
 #include "status/survey.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -53,8 +51,7 @@ count_lane(struct survey *v, const struct spool *s, const char *name, int64_t no
 	struct survey_lane l = { .messages = 0 };
 	if (lane_open(&lane, s, name) < 0)
 		return;
-	int fd = openat(lane.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(lane.dir);
 	for (const char *e; d != NULL && (e = dir_next(d)) != NULL;)
 		if (id_valid(span_of(e)))
 			count_message(v, &l, now - id_time(e));
@@ -77,8 +74,7 @@ int
 survey_take(struct survey *v, const struct spool *s, int64_t now)
 {
 	struct statvfs room;
-	int fd = openat(s->lanes, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	auto_dir d = fd >= 0 ? fdopendir(fd) : NULL;
+	auto_dir d = dir_open(s->lanes);
 	if (d == NULL)
 		return -errno;
 	*v = (struct survey){ .messages = 0 };

@@ -34,7 +34,7 @@ const char calls_usage[] =
 	"  -bv            say where mail for these addresses would go\n"
 	"  -bp, mailq     list the queue (postern list)\n"
 	"  -bi, newaliases  check /etc/aliases\n"
-	"  -q, runq       deliver what waits (relay --due --now)\n"
+	"  -q             deliver what waits (relay --due --now)\n"
 	"  -A -C -D -d -e -G -h -L -M -m -O -o -p -Q -T -U -X -x   taken, and ignored\n"
 	"  --             what follows is an address\n"
 	"Status: 0 queued; 64 the command line is wrong; 65 the message or an address;\n"
@@ -150,6 +150,21 @@ set_body(struct calls *c, const char *word)
 		complain(c, "-B is neither 7BIT nor 8BITMIME", word);
 }
 
+/* What is no letter of a setting; any other is taken, and ignored. */
+static void
+set_other(struct calls *c, int option)
+{
+	if (option == OPT_HELP)
+		c->mode = CALLS_HELP;
+	else if (option == OPT_VERSION)
+		c->mode = CALLS_VERSION;
+	else if (option == ':')
+		complain(c, "a value is missing", (const char[]){ '-', (char)optopt, '\0' });
+	else if (option == '?')
+		complain(c, "no such option", optopt > 0 && optopt < OPT_HELP
+			? (const char[]){ '-', (char)optopt, '\0' } : "--");
+}
+
 static void
 set(struct calls *c, int option)
 {
@@ -200,21 +215,8 @@ set(struct calls *c, int option)
 	case 'v':
 		c->verbose = true;
 		break;
-	case OPT_HELP:
-		c->mode = CALLS_HELP;
-		break;
-	case OPT_VERSION:
-		c->mode = CALLS_VERSION;
-		break;
-	case ':':
-		complain(c, "a value is missing", (const char[]){ '-', (char)optopt, '\0' });
-		break;
-	case '?':
-		complain(c, "no such option", optopt > 0 && optopt < OPT_HELP
-			? (const char[]){ '-', (char)optopt, '\0' } : "--");
-		break;
 	default:
-		break; /* taken, and ignored */
+		set_other(c, option);
 	}
 }
 

@@ -64,8 +64,7 @@ pause_before(int try)
 static bool
 is_crowded(const struct talk *t)
 {
-	static const struct span closed = { "it closed", 9 };
-	return t->code == 421 || (t->code == 0 && span_starts(talk_word(t), closed));
+	return t->code == 421 || (t->code == 0 && t->closed);
 }
 
 /* One conversation by this way; EX_OK, or a status and a reason behind those in *why. */

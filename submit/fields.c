@@ -17,8 +17,9 @@ continues(struct span s)
 	return s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t');
 }
 
-bool
-fields_next(struct span *header, struct span *name, struct span *value, struct span *whole)
+/* The next field with its line ends; *header moves behind it. False: there are no more. */
+static bool
+next_field(struct span *header, struct span *name, struct span *value, struct span *whole)
 {
 	const char *begin = header->p;
 	if (header->n == 0)
@@ -36,7 +37,7 @@ bool
 fields_has(struct span header, const char *wanted)
 {
 	struct span name, value, whole;
-	while (fields_next(&header, &name, &value, &whole))
+	while (next_field(&header, &name, &value, &whole))
 		if (span_ieq(name, span_of(wanted)))
 			return true;
 	return false;
@@ -62,10 +63,10 @@ fields_recipients(struct span header, fields_visit *visit, void *ctx)
 {
 	struct span rest = header, name, value, whole;
 	const char *const *wanted = to;
-	while (fields_next(&rest, &name, &value, &whole))
+	while (next_field(&rest, &name, &value, &whole))
 		if (find_in(resent_to, name) != NULL)
 			wanted = resent_to;
-	while (fields_next(&header, &name, &value, &whole)) {
+	while (next_field(&header, &name, &value, &whole)) {
 		const char *known = find_in(wanted, name);
 		int r = known != NULL ? visit(ctx, known, value) : 0;
 		if (r != 0)
@@ -94,7 +95,7 @@ void
 fields_write(struct span header, const char *domain, struct buf *out)
 {
 	struct span name, value, whole;
-	while (fields_next(&header, &name, &value, &whole)) {
+	while (next_field(&header, &name, &value, &whole)) {
 		if (find_in(hidden, name) != NULL)
 			continue;
 		if (find_in(addresses, name) != NULL)

@@ -11,9 +11,6 @@
 
 #include "lib/buf.h"
 
-/* The next field with its line ends; *header moves behind it. False: there are no more. */
-bool fields_next(struct span *header, struct span *name, struct span *value, struct span *whole);
-
 bool fields_has(struct span header, const char *name);
 
 typedef int fields_visit(void *ctx, const char *name, struct span value);

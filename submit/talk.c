@@ -38,9 +38,10 @@ static int
 lost(struct talk *t, enum stream_result r)
 {
 	t->code = 0;
+	t->closed = r == STREAM_EOF || r == STREAM_BROKEN;
 	buf_reset(&t->word);
 	buf_puts(&t->word, r == STREAM_TIMEOUT ? "it does not answer"
-		: r == STREAM_EOF || r == STREAM_BROKEN ? "it closed the connection"
+		: t->closed ? "it closed the connection"
 		: "it says what is not SMTP");
 	return EX_TEMPFAIL;
 }

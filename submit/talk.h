@@ -19,7 +19,8 @@ struct talk {
 	bool bol;            /* of the text: at the beginning of a line */
 	bool eightbit, dsn, utf8, size; /* what EHLO offered */
 	char name[256];      /* what smtpd calls itself; empty: not known */
-	int code;            /* of the last reply; 0: there was none */
+	int code;            /* of the last reply; 0: there was none, */
+	bool closed;         /* ... for it closed the connection */
 	struct buf word;     /* the last reply, escaped; or what happened instead */
 };
 

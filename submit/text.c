@@ -107,12 +107,22 @@ take_end(struct text *t)
 		end_line(t);
 }
 
-/* CRs that no LF came behind: each ends a line. */
+/*
+ * CRs that no LF came behind. Each ends a line of the text, but not one of the header: a program
+ * that took care of LF alone would have anybody's value become fields, and recipients.
+ */
 static void
 take_crs(struct text *t)
 {
-	for (; t->crs > 0 && !t->over; t->crs--)
-		take_end(t);
+	for (; t->crs > 0 && !t->over; t->crs--) {
+		if (t->in_body) {
+			take_end(t);
+			continue;
+		}
+		keep_dot(t);
+		put(t, span_of(" "));
+		t->bol = false;
+	}
 }
 
 /* CR, LF, NUL, a dot at the beginning of a line. */

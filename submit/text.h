@@ -2,7 +2,8 @@
  * text: a message as a program writes it, made into one that can be sent.
  *
  *	what comes                                what is kept
- *	LF, CRLF, CR alone, mixed                 CRLF; CRs before LF are one with it
+ *	LF, CRLF, mixed                           CRLF; CRs before LF are one with it
+ *	CR alone                                  CRLF in the text, a blank in the header
  *	NUL                                       nothing
  *	a last line without an end                the line with one
  *	"." alone in a line                       the end, unless dots are only text (-i)

@@ -3,14 +3,16 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
 
 import memory
+import patience
 import variety
 from asked import ask, ask_json
-from conftest import own
+from conftest import DROP, own
 
 dkimpy = pytest.importorskip("dkim")
 pytest.importorskip("nacl")
@@ -208,6 +210,19 @@ def test_own_reports(signing):
     assert tags(report)["d"] == "test.example" and signing.good(report) == [True]
 
 
+@pytest.mark.parametrize("nets, count", [("198.51.100.0/24", 0), ("203.0.113.0/24", 2)], ids=["stranger", "neighbour"])
+def test_what_is_passed_on(signing, monkeypatch, nets, count):
+    """Anybody may write our domain into mail for relay_domains: our signature would make it true. Whoever may send
+    anywhere has it signed."""
+    monkeypatch.setenv("TCPREMOTEIP", "203.0.113.9")
+    text = BODY.replace("\n", "\r\n").encode()
+    said = signing.postern.pipe(b"EHLO c.example\r\nMAIL FROM:<a@sender.example>\r\nRCPT TO:<u@dest.example>\r\n"
+                                b"DATA\r\n" + text + b".\r\nQUIT\r\n", relay_domains="dest.example", relay_nets=nets)
+    assert "Ok: queued" in said
+    signing.postern.settled()
+    assert dkimkeys.signatures(signing.world.sink.messages[-1].data) == count
+
+
 # ---- what can go wrong
 
 def broken(signing, how):
@@ -257,6 +272,15 @@ def test_others_go_meanwhile(signing):
     signing.say("sender.example r2026 /nonexistent")
     data = signing.send(BODY.replace("sender", "other"), sender="a@other.example")
     assert b"hello" in data and b"DKIM-Signature" not in data
+
+
+@pytest.mark.parametrize("domain, waiting", [("other.example", 0), ("sender.example", 1)])
+def test_header_too_long(signing, domain, waiting):
+    """It cannot be signed, and is kept back for that only if there is a key for it."""
+    long = "References:" + " <0123456789@host.example>\n" * 3000
+    signing.postern.send("u@dest.example", body=long + f"From: <a@{domain}>\n\nhello\n", sender=f"a@{domain}")
+    signing.postern.settled(waiting)
+    assert len(signing.world.sink.messages) == 1 - waiting
 
 
 def test_signer_killed(signing, wait):
@@ -355,6 +379,31 @@ def test_command(signing):
     assert signing.good(signing.send()) == [True, True]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes a key for another user")
+def test_key_that_root_made(signing):
+    """The user of the service can get at it, in a directory that was not there either."""
+    words = ["--dir", signing.where / "new", "--selector", "s1"]
+    command = signing.postern.command("postern", "dkim", "new", "sender.example", *words, user="nobody")[len(DROP):]
+    subprocess.run(command, check=True, capture_output=True, env=signing.postern.environment())
+    signing.say(f"sender.example s1 {signing.where}/new/s1.sender.example.pem")
+    assert tags(signing.send())["s"] == "s1"
+
+
+def test_command_is_locked_in(signing):
+    """A nameserver that answers it is a stranger: there is nothing to take then."""
+    signing.say(f"sender.example r2026 {signing.rsa.path}", "")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(patience.PATIENCE)
+        settings = signing.world.settings() | {"nameserver": f"127.0.0.1:{server.getsockname()[1]}"}
+        p = signing.postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "postern", "dkim", "check", **settings)
+        server.recvfrom(512)
+        status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+        p.kill()
+        p.wait(patience.PATIENCE)
+    assert signing.postern.watched("postern") or "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+
+
 @pytest.mark.parametrize("record, why", [
     (None, "there is no TXT record"), ('"v=DKIM1; k=rsa; p=abcd"', "it has another key"), ('"v=spf1 -all"', "it is no key"),
     ('"v=DKIM1; p="', "it is no key"), ('"\\027[2J; p=\\027"', "it has another key")])
@@ -366,6 +415,20 @@ def test_command_finds_it_otherwise(signing, record, why):
     signing.say(f"sender.example r2026 {signing.rsa.path}", "")
     status, [found] = ask_json(signing.postern, "dkim", "check", **signing.world.settings())
     assert status == 1 and not found["ok"] and why in found["why"]
+
+
+def test_check_is_locked_in(signing):
+    """What a nameserver answers is read with next to no system calls, whoever started the command."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(patience.PATIENCE)
+        settings = signing.world.settings() | {"nameserver": f"127.0.0.1:{server.getsockname()[1]}"}
+        p = signing.postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "postern", "dkim", "check", **settings)
+        server.recv(1000)
+        status = pathlib.Path(f"/proc/{p.pid}/status").read_text()
+        p.terminate()
+        p.wait(patience.PATIENCE)
+    assert signing.postern.watched("postern") or "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
 
 
 @pytest.mark.parametrize("words, status, line", [

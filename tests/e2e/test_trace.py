@@ -54,6 +54,30 @@ def test_why_it_waits(postern, world):
     assert "now: it waits in lane d.example, whose hosts cannot be reached; next try in " in text
 
 
+def test_address_before_a_host_was_reached(postern, world):
+    """L30: no line has the recipient yet, but the message in the queue has."""
+    world.sink.close()
+    world.domain("d.example")
+    ident = queue_id(postern.send("u@d.example"))
+    postern.send("v@d.example", sender="b@sender.example")
+    postern.settled(2)
+    for asked in ("u@d.example", "a@sender.example"):
+        status, (found,) = ask_json(postern, "trace", asked, "--log", str(postern.log))
+        assert status == 0 and found["id"] == ident and found["queue"][0]["down"]
+
+
+def test_held(postern, world):
+    """What is held is in the queue, and waits for no time."""
+    assert world
+    ident = queue_id(postern.send("u@d.example", max_connections=0))
+    assert ask(postern, "hold", ident)[0] == 0
+    for asked in (ident, "u@d.example"):
+        status, (found,) = ask_json(postern, "trace", asked, "--log", str(postern.log))
+        assert status == 0 and found["id"] == ident
+        assert found["queue"] == [{"lane": "d.example", "next": None, "down": False, "held": True}]
+    assert "now: it is held, for lane d.example" in ask(postern, "trace", ident, "--log", str(postern.log))[1]
+
+
 def test_nothing(postern, world):
     """Status 1 where there is nothing, 64 where nothing was asked, 75 where it cannot be read."""
     assert world

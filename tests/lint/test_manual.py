@@ -195,6 +195,12 @@ def test_options_of_sendmail():
     assert described - {"full", "hdrs"} == letters | {"help", "version"}
 
 
+def test_json_of_commands():
+    """docs/JSON.md has each command, and no other."""
+    rows = re.findall(r"^\| (`[^|]*) \|", text_of(TOP / "docs" / "JSON.md"), re.M)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(commands())
+
+
 def test_commands_in_documents():
     """`postern COMMAND --option` in a document or a page is one."""
     known = commands()

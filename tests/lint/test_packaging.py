@@ -48,6 +48,19 @@ def test_script_can_be_read(path):
     assert "#DEBHELPER#" in text_of(path) or not re.search(r"debian/postern.*\.(post|pre)", path)
 
 
+@pytest.mark.parametrize("path, found", [
+    ("lane/d.example/02mx8sgaawb7w3gqjygp", True), ("held/d.example/02mx8sgaawb7w3gqjygp", True),
+    ("aside/02mx8sgaawb7w3gqjygp", True), ("lane/d.example/02mx8sgaawb7w3gqjygp.log", False),
+    ("lane/d.example/@lock", False), ("tmp/02mx8sgaawb7w3gqjygp", False)])
+def test_purge_sees_mail(tmp_path, path, found):
+    """A purge throws nothing away that was taken; what is in tmp never was."""
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).touch()
+    code = re.search(r"^messages\(\) \{\n.*?^\}$", text_of("debian/postern.postrm"), re.M | re.S)[0]
+    said = subprocess.run(["sh", "-euc", f'spool=$1\n{code}\nmessages', "sh", tmp_path], check=True, capture_output=True)
+    assert bool(said.stdout) == found
+
+
 def test_health_check_is_of_the_port_that_listens():
     for path in ("packaging/Containerfile", "packaging/kubernetes.yaml"):
         asked = re.search(r'--health"?, "127\.0\.0\.1:(\d+)"', text_of(path))[1]

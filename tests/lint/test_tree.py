@@ -50,9 +50,11 @@ TOPS = "|".join(sorted(re.escape(p.name) for p in TOP.iterdir() if p.name not in
 
 def listeners():
     """Names of units that `make install` makes of those of port 25 and of the timer."""
-    words = re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text_of(TOP / "Makefile"))[1])
+    text = text_of(TOP / "Makefile")
+    words = re.findall(r"(\w+):\d+", re.search(r"LISTENERS = (.*)", text)[1])
     return [f"postern-{name}{kind}" for name in words for kind in (".socket", "@.service")] + \
-        [f"postern-busy-{name}{kind}" for name in words for kind in (".socket", ".service")]
+        [f"postern-busy-{name}{kind}" for name in words for kind in (".socket", ".service")] + \
+        [f"postern-{name}@.service" for name in re.search(r"SIBLINGS = (.*)", text)[1].split()]
 
 
 @pytest.mark.parametrize("path", named(

@@ -1,17 +1,25 @@
-"""pictures.py DIRECTORY: the status page as a browser shows it: light, dark, and on a telephone.
+"""pictures.py DIRECTORY: the status page as a browser shows it: light, dark, and on a telephone; and `postern top`.
 
-The page is postern-status's own, of a day that is made up: a file of counters, a ring of samples and a spool
-with lanes. Needs Chromium (tests/tools/need pictures).
+Both are the programs' own, of a day that is made up: a file of counters, a ring of samples and a spool with
+lanes. Needs Chromium, and for what a terminal shows pyte (tests/tools/need pictures).
 """
+import fcntl
+import html
 import math
 import os
 import pathlib
+import pty
 import random
 import re
+import select
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
+
+import pyte
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
@@ -87,6 +95,37 @@ def shoot(browser, page, path, width, height, scheme):
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300)
 
 
+ROWS, COLUMNS, QUIET = 30, 100, 2 # s without a word: the screen is drawn
+SHADES = {"default": "#ddd", "red": "#f66", "green": "#6c6", "brown": "#dc6", "blue": "#8af", "cyan": "#6cc", "white": "#fff"}
+
+
+def screen(command):
+    """What a terminal shows of a program once it has nothing more to say: rows of characters."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    p = subprocess.Popen(command, stdin=theirs, stdout=theirs, start_new_session=True,
+                         env={"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]})
+    os.close(theirs)
+    shown = pyte.Screen(COLUMNS, ROWS)
+    stream = pyte.ByteStream(shown)
+    while select.select([ours], [], [], QUIET)[0]:
+        stream.feed(os.read(ours, 65536))
+    os.write(ours, b"q")
+    p.wait(60)
+    return [[shown.buffer[y][x] for x in range(COLUMNS)] for y in range(ROWS)]
+
+
+def drawn(rows):
+    """The same as a page."""
+    def cell(c):
+        ink, paper = SHADES.get(c.fg, "#ddd"), "#111"
+        if c.reverse:
+            ink, paper = paper, ink
+        return f'<span style="color:{ink};background:{paper}{";font-weight:bold" if c.bold else ""}">{html.escape(c.data)}</span>'
+    lines = "\n".join("".join(map(cell, row)) for row in rows)
+    return f'<body style="margin:12px;background:#111"><pre style="font:14px/1.25 DejaVu Sans Mono">{lines}</pre>'
+
+
 def main():
     out = pathlib.Path(sys.argv[1]).resolve()
     out.mkdir(parents=True, exist_ok=True)
@@ -109,6 +148,9 @@ def main():
              "-o", "hostname=mail.example.org", "-o", "log=stderr", "--page"], stdout=subprocess.PIPE, check=True).stdout)
         for picture, (width, height, scheme) in PICTURES.items():
             shoot("chromium", page, out / f"{picture}.png", width, height, scheme)
+        page.write_text(drawn(screen([*drop, str(BUILD / "postern"), "-o", f"spool={where}/spool", "-o",
+                                      f"runtime={where}/run", "-o", "hostname=mail.example.org", "top", "--delay", "3600"])))
+        shoot("chromium", page, out / "top.png", 880, 570, "dark")
 
 
 if __name__ == "__main__":

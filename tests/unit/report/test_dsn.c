@@ -55,6 +55,7 @@ report(const struct message *m, char id[static ID_SIZE])
 	assert_int_equal(lane_open(&l, &sp, lane), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_int_equal(r.env.sender.n, 0); /* E7, E12 */
+	assert_true(r.env.ours); /* so it is signed */
 	assert_int_equal(r.env.utf8, !span_is_ascii(m->env.sender));
 	assert_int_equal(r.env.require_tls, m->env.require_tls); /* R85 */
 	assert_int_equal(r.n, 1);

@@ -104,10 +104,12 @@ an_abstract_socket(void)
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n), NULL);
 }
 
-/* A client of a UNIX socket that is neither root nor we. */
+/* A client of a UNIX socket that is neither root nor we; its own end may have a name, too. */
 static int
-another_user(void)
+another_user_named(const char *name)
 {
+	struct sockaddr_un own = { .sun_family = AF_UNIX }, left = un_of(name);
+	snprintf(own.sun_path, sizeof(own.sun_path), "%s", name);
 	struct sockaddr_un at = un_of("proxy");
 	unlink(at.sun_path);
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -117,14 +119,24 @@ another_user(void)
 	pid_t pid = fork();
 	if (pid == 0) {
 		int client = socket(AF_UNIX, SOCK_STREAM, 0);
-		_exit(setuid(12345) < 0 ||
+		bool bound = name[0] == '\0' || (chdir(directory) == 0 &&
+			bind(client, (struct sockaddr *)&own, sizeof(own)) == 0);
+		_exit(!bound || setuid(12345) < 0 ||
 			connect(client, (struct sockaddr *)&at, sizeof(at)) < 0);
 	}
 	int fd = accept(listener, NULL, NULL), status;
 	close(listener);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
+	if (name[0] != '\0')
+		unlink(left.sun_path);
 	return fd;
+}
+
+static int
+another_user(void)
+{
+	return another_user_named("");
 }
 
 /* ---- who they are -------------------------------------------------------------------------- */
@@ -295,8 +307,18 @@ test_local_users(void **state)
 	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
 	p = met(another_user(), "REMOTE_ADDR=/run/x", "local_users = yes\n");
 	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
-	p = met(another_user(), "", "local_users = yes\nproxy_nets = unix:*\n");
+	char named[100];
+	snprintf(named, sizeof(named), "local_users = yes\nproxy_nets = unix:%s/proxy\n", directory);
+	p = met(another_user(), "", named);
+	assert_true(peer_is_proxy(&p, &conf.receive));
 	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+
+	/* where users come in, not each of them is a proxy whose word counts */
+	p = met(another_user(), "", "local_users = yes\nproxy_nets = unix:*\n");
+	assert_false(peer_is_proxy(&p, &conf.receive));
+	assert_true(peer_is_user(&p, &conf.receive) && peer_is_bound(&p, &conf.receive));
+	p = met(a_pair(), "", "local_users = yes\nproxy_nets = unix:*\n");
+	assert_false(peer_is_proxy(&p, &conf.receive));
 	p = met(another_user(), "", "local_users = yes\n");
 	struct netaddr there = { .ip = { 192, 0, 2, 1 } };
 	peer_become(&p, &there);
@@ -304,6 +326,33 @@ test_local_users(void **state)
 	p = met(another_user(), "", "local_users = yes\n");
 	peer_stay_proxy(&p);
 	assert_false(peer_is_user(&p, &conf.receive) || peer_may_relay(&p, &conf.receive));
+}
+
+/*
+ * L50: who accepts may tell the name of a client's socket as REMOTE_ADDR, and that is what the client
+ * calls it: no address, not even one of this host, and no way to be nobody's user.
+ */
+static void
+test_named_user(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	static const char *const confs[] = { "", "local_users = yes\n", NETS };
+	static const char *const names[] = { "127.0.0.1", "203.0.113.9", "::1" };
+	for (size_t i = 0; i < ROWS(confs); i++)
+		for (size_t k = 0; k < ROWS(names); k++) {
+			char env[100];
+			snprintf(env, sizeof(env), "REMOTE_ADDR=%s", names[k]);
+			struct peer p = met(another_user_named(names[k]), env, confs[i]);
+			assert_string_equal(p.text, "unknown");
+			assert_false(peer_may_relay(&p, &conf.receive));
+			assert_false(peer_is_local(&p, &conf.receive));
+		}
+	/* A name alone changes nothing. */
+	struct peer p = met(another_user_named("127.0.0.1"), "", "local_users = yes\n");
+	assert_string_equal(p.text, "uid=12345");
+	assert_true(peer_is_bound(&p, &conf.receive) && peer_may_relay(&p, &conf.receive));
 }
 
 /* L50: a script that passes on what comes from a connection is no client. */
@@ -434,6 +483,7 @@ main(void)
 		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_another_user),
 		cmocka_unit_test(test_local_users),
+		cmocka_unit_test(test_named_user),
 		cmocka_unit_test(test_output_alone),
 		cmocka_unit_test(test_gone),
 		cmocka_unit_test(test_proxies),

@@ -96,13 +96,22 @@ say(const struct row *row, unsigned submitter)
 	return true;
 }
 
+/* Without the line that all have, for these clients may send anywhere. */
 static struct span
 head(void)
 {
+	static const char ours[] = "Ours: yes\n";
+	static char text[4096];
 	struct span all = buf_span(&t.draft.head);
 	const char *from = memmem(all.p, all.n, "From: ", 6);
-	assert_non_null(from);
-	return span_from(from, all.p + all.n);
+	const char *line = memmem(all.p, all.n, ours, strlen(ours));
+	assert_true(from != NULL && line != NULL);
+	struct span before = span_from(from, line);
+	struct span behind = span_from(line + strlen(ours), all.p + all.n);
+	assert_true(before.n + behind.n < sizeof(text));
+	memcpy(text, before.p, before.n);
+	memcpy(text + before.n, behind.p, behind.n);
+	return (struct span){ text, before.n + behind.n };
 }
 
 static void

@@ -738,6 +738,19 @@ test_whole(void **state)
 	}
 }
 
+/* What a stranger sends to relay_domains is passed on, and is not signed as if it were ours. */
+static void
+test_ours(void **state)
+{
+	(void)state;
+	begin_with(RELAYS);
+	start_data(&stranger, "FROM:<a@b.example>", false);
+	assert_false(holds(queued(), "\nOurs: "));
+	begin_with(RELAYS);
+	start_data(&known, "FROM:<a@b.example>", false);
+	assert_true(holds(queued(), "\nOurs: yes\n"));
+}
+
 /* J3, J5: a spool that fails is trouble of ours, and why is told apart for the client. */
 static void
 test_spool_fails(void **state)
@@ -810,6 +823,7 @@ main(void)
 		TEST(test_received_long_name),
 		TEST(test_received_utf8),
 		TEST(test_whole),
+		TEST(test_ours),
 		TEST(test_spool_fails),
 	};
 	return cmocka_run_group_tests_name("transaction", tests, NULL, NULL);
