@@ -137,8 +137,9 @@ _Static_assert((int)KEYS <= (int)CONF_KEYS_MAX, "there are too few places for or
 int
 conf_find(struct span name)
 {
+	char first = name.n > 0 ? ascii_lower(name.p[0]) : '\0';
 	for (int i = 0; i < KEYS; i++)
-		if (span_ieq(name, span_of(keys[i].name)))
+		if (keys[i].name[0] == first && span_ieq(name, span_of(keys[i].name)))
 			return i;
 	return -1;
 }

@@ -335,10 +335,9 @@ load_variables(struct setting *s, bool from_files, struct buf *unknown)
 		sizeof(CREDENTIAL_VARIABLE) - 1 };
 	int r = 0;
 	for (char **e = environ; *e != NULL && r == 0; e++) {
-		struct span var = span_of(*e);
-		if (!span_starts(var, prefix))
+		if (strncmp(*e, prefix.p, prefix.n) != 0)
 			continue;
-		var = span_skip(var, prefix.n);
+		struct span var = span_of(*e + prefix.n);
 		if (!span_starts(var, secret))
 			r = load_variable(s, var, from_files, unknown);
 	}

@@ -74,12 +74,12 @@ class Place:
         self.conf("held", HELD)
         (where / "trivial.c").write_text(TRIVIAL)
         self.compile("trivial", where / "trivial.c", "-static")
-        self.compile("load", TOP / "tests/bench/load.c")
+        self.compile("load", TOP / "tests/bench/load.c", "-lssl", "-lcrypto")
         self.trivial = [where / "trivial", "-"] # xinetd wants an argument
         self.session = [where / "smtpd", "-c", where / "held"]
 
     def compile(self, name, source, *flags):
-        subprocess.run(["cc", "-O2", *flags, "-o", self.where / name, source], check=True)
+        subprocess.run(["cc", "-O2", "-o", self.where / name, source, *flags], check=True)
 
     def conf(self, name, more=""):
         (self.where / name).write_text(CONF.format(where=self.where) + more)
