@@ -111,20 +111,42 @@ is_ours(const struct admin *a, int proc, const char *pid)
 	return span_eq(mine.file, its.file) && span_eq(mine.spool, its.spool);
 }
 
-/* What talks to a client or a host is locked in; a monitor and a keeper are not. */
+/* Of /proc/PID/status: the text, in `room`. */
+static struct span
+status_of(int proc, const char *pid, char room[static STATUS_SIZE])
+{
+	char path[NAME_SIZE];
+	snprintf(path, sizeof(path), "%.20s/status", pid);
+	auto_fd fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, room, STATUS_SIZE);
+	return (struct span){ room, n > 0 ? (size_t)n : 0 };
+}
+
+/*
+ * What talks to a client or a host has locked itself in: it has a filter of system calls more than
+ * the process of its name that forked it, a monitor or a keeper. In a container all have some.
+ */
+static bool
+is_locked_in(int proc, struct span status)
+{
+	char room[STATUS_SIZE], parent[NAME_SIZE];
+	struct span pid = line_of(status, "PPid");
+	snprintf(parent, sizeof(parent), "%.*s", (int)pid.n, pid.p);
+	struct span its = status_of(proc, parent, room);
+	return span_eq(line_of(its, "Name"), line_of(status, "Name")) &&
+		span_number(line_of(its, "Seccomp_filters")) <
+			span_number(line_of(status, "Seccomp_filters"));
+}
+
 static void
 count_process(const struct admin *a, struct frame *f, int proc, const char *pid)
 {
-	char path[NAME_SIZE], text[STATUS_SIZE];
-	snprintf(path, sizeof(path), "%.20s/status", pid);
-	auto_fd fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	struct span status = { text, n > 0 ? (size_t)n : 0 };
+	char text[STATUS_SIZE];
+	struct span status = status_of(proc, pid, text);
 	struct span name = line_of(status, "Name"), uid = line_of(status, "Uid");
-	bool locked = span_eq(line_of(status, "Seccomp"), span_of("2"));
 	bool known = span_eq(name, span_of("smtpd")) || span_eq(name, span_of("relay"));
-	if (!locked || !known || span_number(span_digits(uid)) != (int64_t)geteuid() ||
-		!is_ours(a, proc, pid))
+	if (!known || span_number(span_digits(uid)) != (int64_t)geteuid() ||
+		!is_locked_in(proc, status) || !is_ours(a, proc, pid))
 		return;
 	f->sessions += span_eq(name, span_of("smtpd"));
 	f->relays += span_eq(name, span_of("relay"));

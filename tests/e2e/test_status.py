@@ -368,9 +368,8 @@ def test_locked_in(postern, page):
         pytest.skip("a build that is not locked in")
     c = page.connect()
     process = pathlib.Path(f"/proc/{c.process.pid}")
-    until(lambda: "Seccomp:\t2" in (process / "status").read_text())
-    status = (process / "status").read_text()
-    assert "NoNewPrivs:\t1" in status and "CapEff:\t0000000000000000" in status
+    until(lambda: all(line in (process / "status").read_text() for line in (
+        "Name:\tpostern-status", "NoNewPrivs:\t1", "CapEff:\t0000000000000000", "Seccomp:\t2")))
     held = {os.readlink(fd).partition(":")[0] for fd in (process / "fd").iterdir() if int(fd.name) > 2}
     assert held <= {"socket"}
     c.send(HEAD.format("/metrics", ""))
