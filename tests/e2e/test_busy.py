@@ -439,7 +439,14 @@ def test_one_that_hangs_up(postern):
 
 # ---- what changes meanwhile
 
+def asleep(pid):
+    return proc.read(pid, "stat").rpartition(b")")[2].split()[0] == b"S"
+
+
 def configured(postern, greeting, **more):
+    """A file with this name. Sessions that a client woke in vain, who look and then accept, have gone back to sleep."""
+    for pool in postern.pools:
+        patience.until(lambda: all(map(asleep, busy.workers(pool.pid))))
     postern.configure(f"hostname = {greeting}", *(f"{k} = {v}" for k, v in more.items()))
 
 
