@@ -439,15 +439,23 @@ def test_one_that_hangs_up(postern):
 
 # ---- what changes meanwhile
 
-def asleep(pid):
-    return proc.read(pid, "stat").rpartition(b")")[2].split()[0] == b"S"
-
-
 def configured(postern, greeting, **more):
-    """A file with this name. Sessions that a client woke in vain, who look and then accept, have gone back to sleep."""
+    postern.configure(f"hostname = {greeting}", *(f"{k} = {v}" for k, v in more.items()))
+
+
+def asleep(pid):
+    """Or gone."""
+    try:
+        return proc.read(pid, "stat").rpartition(b")")[2].split()[0] == b"S"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def changed(postern, greeting, **more):
+    """Another one, for the next client: sessions that one woke in vain, which look and then accept, sleep again."""
     for pool in postern.pools:
         patience.until(lambda: all(map(asleep, busy.workers(pool.pid))))
-    postern.configure(f"hostname = {greeting}", *(f"{k} = {v}" for k, v in more.items()))
+    configured(postern, greeting, **more)
 
 
 def new_name(postern):
@@ -461,7 +469,7 @@ def test_configuration(postern):
     configured(postern, "old.example")
     pool = busy.Pool(postern)
     before = pool.meet()
-    configured(postern, "new.example")
+    changed(postern, "new.example")
     for _ in range(3):
         assert "new.example" in pool.connect().reply()
     assert before.message()[:3] == "250"
@@ -477,11 +485,11 @@ def test_wrong_configuration(postern):
     configured(postern, "old.example")
     pool = busy.Pool(postern, busy_spare=2)
     assert "old.example" in pool.connect().reply()
-    configured(postern, "new.example", nonsense="yes")
+    changed(postern, "new.example", nonsense="yes")
     for _ in range(4):
         assert "old.example" in pool.connect().reply()
     assert postern.logged().count("what was in force stays so") == 1
-    configured(postern, "new.example")
+    changed(postern, "new.example")
     assert "new.example" in pool.connect().reply()
     assert pool.stop() == 0
 
@@ -552,7 +560,7 @@ def test_without_proc(postern, monkeypatch):
     configured(postern, "old.example")
     pool = busy.Pool(postern)
     assert pool.meet().message()[:3] == "250"
-    configured(postern, "new.example")
+    changed(postern, "new.example")
     assert "old.example" in pool.connect().reply()
     postern.wait_logged("what was in force stays so until a restart")
     assert pool.stop() == 0
@@ -566,7 +574,7 @@ def test_heir_that_lies(postern):
     pool = busy.Pool(postern, busy_spare=1, busy_reuse=3)
     before = pool.meet()
     rogue = Rogue(server_of(pool))
-    configured(postern, "new.example")
+    changed(postern, "new.example")
     assert "new.example" in pool.connect().reply()
     with contextlib.suppress(OSError): # it ends meanwhile
         for _ in range(200):
@@ -587,7 +595,7 @@ def test_no_heir_without_a_word(postern):
     worker = server_of(pool)
     os.kill(worker, signal.SIGSTOP)
     Rogue(worker).socket.shutdown(socket.SHUT_RDWR)
-    configured(postern, "new.example")
+    changed(postern, "new.example")
     assert "new.example" in pool.connect().reply()
     patience.until(lambda: worker not in pool.workers())
     gone(before)
@@ -600,7 +608,7 @@ def test_fewer_sessions(postern, pki):
     configured(postern, "old.example", busy_sessions=100)
     pool = busy.Pool(postern, tls_certificate=pki.path("server"))
     before = [pool.meet() for _ in range(70)]
-    configured(postern, "new.example", busy_sessions=1)
+    changed(postern, "new.example", busy_sessions=1)
     patience.until(lambda: "new.example" in pool.connect().reply())
     for c in before:
         assert c.ask("STARTTLS")[:3] == "220"
@@ -761,7 +769,7 @@ def test_listen_takes_over(postern):
     port = ports.take()
     p = listening(postern, f"127.0.0.1:{port}")
     assert "old.example" in greeted("127.0.0.1", port)
-    configured(postern, "new.example")
+    changed(postern, "new.example")
     assert "new.example" in greeted("127.0.0.1", port)
     p.terminate()
     assert p.wait(client.TIMEOUT) == 0
