@@ -164,7 +164,9 @@ begin_to_sign(struct relay *r)
 	int ends[2] = { -1, -1 };
 	if (r->common.dkim.keys == NULL)
 		return;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+		buf_printf(&why, "cannot start %s: %s", r->common.who.sign_path, strerror(errno));
+	} else {
 		pid_t pid = launch_helper(&launcher, "sign", r->common.who.sign_path, &ends[1], 1);
 		close(ends[1]);
 		if (pid < 0) {

@@ -52,31 +52,103 @@ digest_end(struct digest *d, unsigned char out[static DKIM_HASH])
 
 /* ---- the text ---------------------------------------------------------------------------- */
 
-/* A text that was read: its fields, and the digest of its body. */
+/* A text that is read: who signs it, which its header tells, and the digest of its body. */
 struct reading {
+	const struct signer *s;
+	const struct text *t;
 	struct dkim dkim;
+	bool chosen;                   /* the header is known, and with it: */
+	struct dkimkeys_choice keys;
+	const char *domain;            /* whose keys they are: d= */
+	char room[ALABEL_DOMAIN];      /* where that may stand */
 	unsigned char body[DKIM_HASH];
 };
 
+static struct dkimkeys_choice
+choose_for(const struct signer *s, const char *domain)
+{
+	if (domain[0] == '\0')
+		return (struct dkimkeys_choice){ .n = 0 };
+	return dkimkeys_choose(&s->keys, s->hello.algorithm, domain, clock_wall());
+}
+
+/* "": it has none, or none of the DNS. */
+static void
+sender_domain(struct span sender, char out[static ALABEL_DOMAIN])
+{
+	const char *at = sender.n > 0 ? memrchr(sender.p, '@', sender.n) : NULL;
+	if (at != NULL)
+		(void)alabel_domain(span_from(at + 1, sender.p + sender.n), out);
+}
+
+/*
+ * The keys of the domain of From, or else of that of the envelope, which is some help where it is
+ * passed on.
+ */
+static void
+choose(struct reading *r)
+{
+	r->chosen = true;
+	r->domain = r->dkim.from;
+	r->keys = choose_for(r->s, r->domain);
+	if (r->keys.n == 0 && r->keys.broken == NULL) {
+		sender_domain(r->t->m->env.sender, r->room);
+		r->domain = r->room;
+		r->keys = choose_for(r->s, r->domain);
+	}
+	/* All keys of a choice are of one domain of the table; "*" stands for that of the mail. */
+	const struct dkimkeys_row *row = r->keys.n > 0 ? &r->s->keys.v[r->keys.key[0]]
+						       : r->keys.broken;
+	if (row != NULL && strcmp(row->domain, "*") != 0)
+		r->domain = row->domain;
+}
+
+static bool
+is_to_be_signed(const struct reading *r)
+{
+	return (r->keys.n > 0 || r->keys.broken != NULL) &&
+		!dkim_has(&r->dkim, span_of(r->domain));
+}
+
+/* As far as the header may go: to the first empty line, or all of it. */
+static struct span
+header_run(struct span piece)
+{
+	static const struct span end = { "\r\n\r\n", 4 };
+	const char *p = memmem(piece.p, piece.n, end.p, end.n);
+	return p != NULL ? span_from(piece.p, p + end.n) : piece;
+}
+
+/* A text that nobody signs is left once its header is known. */
 static int
 feed(void *target, struct span piece)
 {
-	dkim_feed(target, piece);
+	struct reading *r = target;
+	if (!r->chosen) {
+		struct span header = header_run(piece);
+		dkim_feed(&r->dkim, header);
+		piece = span_skip(piece, header.n);
+		if (r->dkim.in_body)
+			choose(r);
+	}
+	if (r->chosen && !is_to_be_signed(r))
+		return -ECANCELED;
+	dkim_feed(&r->dkim, piece);
 	return 0;
 }
 
 /* 0 or -errno. */
 static int
-read_text(const struct text *t, struct reading *r)
+read_text(struct reading *r)
 {
 	struct digest d = digest_begin();
 	dkim_begin(&r->dkim, digest_add, &d);
-	int err = body_read(t, feed, &r->dkim);
+	int err = body_read(r->t, feed, r);
 	dkim_end(&r->dkim);
+	if (!r->chosen) /* there is no body */
+		choose(r);
 	bool digested = digest_end(&d, r->body);
-	if (err == 0 && !digested)
-		err = -ENOMEM;
-	return err < 0 ? err : r->dkim.err;
+	return err < 0 ? err : digested ? 0 : -ENOMEM;
 }
 
 /* ---- the fields -------------------------------------------------------------------------- */
@@ -103,31 +175,25 @@ add_one(struct signer *s, const struct reading *r, const struct dkim_key *key, s
 	return out->err;
 }
 
-/* What a domain is signed as: as that of the row, or where it is "*" as itself. */
 static struct dkim_key
-key_of(const struct signer *s, size_t row, const char *domain)
+key_of(const struct reading *r, size_t row)
 {
-	const struct dkimkeys_row *k = &s->keys.v[row];
 	int64_t now = clock_wall();
-	return (struct dkim_key){ .domain = strcmp(k->domain, "*") == 0 ? domain : k->domain,
-		.selector = k->selector, .algorithm = s->hello.algorithm[row], .at = now,
-		.until = s->lifetime > 0 ? now + s->lifetime : 0 };
+	return (struct dkim_key){ .domain = r->domain, .selector = r->s->keys.v[row].selector,
+		.algorithm = r->s->hello.algorithm[row], .at = now,
+		.until = r->s->lifetime > 0 ? now + r->s->lifetime : 0 };
 }
 
-/* All keys of a choice for a domain. 0 or -errno. */
+/* All keys that were chosen. 0 or -errno. */
 static int
-add_all(struct signer *s, const struct reading *r, const struct dkimkeys_choice *c,
-	const char *domain, struct buf *out)
+add_all(struct signer *s, const struct reading *r, struct buf *out)
 {
-	for (int i = 0; i < c->n; i++) {
-		struct dkim_key key = key_of(s, c->key[i], domain);
-		if (dkim_has(&r->dkim, span_of(key.domain)))
-			continue;
-		int err = add_one(s, r, &key, c->key[i], out);
-		if (err < 0)
-			return err;
+	int err = 0;
+	for (int i = 0; i < r->keys.n && err == 0; i++) {
+		struct dkim_key key = key_of(r, r->keys.key[i]);
+		err = add_one(s, r, &key, r->keys.key[i], out);
 	}
-	return 0;
+	return err;
 }
 
 /* It cannot be signed. DONE: it goes without all the same. */
@@ -155,68 +221,27 @@ begin_with(struct link *l, struct text *t, struct span fields)
 	return HARD;
 }
 
-static struct dkimkeys_choice
-choose(const struct signer *s, const char *domain)
-{
-	if (domain[0] == '\0')
-		return (struct dkimkeys_choice){ .n = 0 };
-	return dkimkeys_choose(&s->keys, s->hello.algorithm, domain, clock_wall());
-}
-
-/* "": it has none, or none of the DNS. */
-static void
-sender_domain(struct span sender, char out[static ALABEL_DOMAIN])
-{
-	const char *at = sender.n > 0 ? memrchr(sender.p, '@', sender.n) : NULL;
-	if (at != NULL)
-		(void)alabel_domain(span_from(at + 1, sender.p + sender.n), out);
-}
-
-/*
- * The keys of the domain of From, or else of that of the envelope, which is some help where it is
- * passed on; that domain, which may stand in `room`, becomes *domain.
- */
-static struct dkimkeys_choice
-choose_for(const struct signer *s, const struct text *t, const struct reading *r,
-	char room[static ALABEL_DOMAIN], const char **domain)
-{
-	struct dkimkeys_choice c = choose(s, r->dkim.from);
-	*domain = r->dkim.from;
-	if (c.n > 0 || c.broken != NULL)
-		return c;
-	sender_domain(t->m->env.sender, room);
-	*domain = room;
-	return choose(s, room);
-}
-
-/* The text was read: signs it. */
+/* The text was read, with this result: signs it, if that is to be. */
 static enum outcome
-sign(struct link *l, struct text *t, const struct reading *r, struct buf *room)
+sign(struct link *l, struct text *t, const struct reading *r, int err, struct buf *room)
 {
 	struct signer *s = l->terms.signer;
-	char why[LIMIT_LOG_TEXT], envelope[ALABEL_DOMAIN] = "";
-	const char *domain;
-	struct dkimkeys_choice c = choose_for(s, t, r, envelope, &domain);
-	if (c.broken != NULL && !dkim_has(&r->dkim, span_of(domain))) {
+	const struct dkimkeys_row *broken = r->keys.broken;
+	char why[LIMIT_LOG_TEXT];
+	if (err < 0 && err != -ECANCELED)
+		return do_without(l, s, room, strerror(-err));
+	if (!is_to_be_signed(r))
+		return DONE;
+	if (r->dkim.err == -E2BIG)
+		return do_without(l, s, room, "the header is too long to be signed");
+	if (broken != NULL) {
 		snprintf(why, sizeof(why), "the key %s of %s cannot be used (dkim_keys, line %u)",
-			c.broken->selector, c.broken->domain, c.broken->line);
+			broken->selector, broken->domain, broken->line);
 		return do_without(l, s, room, why);
 	}
-	int err = add_all(s, r, &c, domain, room);
+	err = r->dkim.err < 0 ? r->dkim.err : add_all(s, r, room);
 	return err < 0 ? do_without(l, s, room, strerror(-err))
 		       : begin_with(l, t, buf_span(room));
-}
-
-/* It cannot be signed, and need not be if there is no key for it. */
-static enum outcome
-leave_out(struct link *l, struct text *t, const struct reading *r, struct buf *room)
-{
-	char envelope[ALABEL_DOMAIN] = "";
-	const char *domain;
-	struct dkimkeys_choice c = choose_for(l->terms.signer, t, r, envelope, &domain);
-	if (c.n == 0 && c.broken == NULL)
-		return DONE;
-	return do_without(l, l->terms.signer, room, "the header is too long to be signed");
 }
 
 enum outcome
@@ -230,15 +255,9 @@ signature_add(struct link *l, struct text *t, struct buf *room)
 	struct reading *r = malloc(sizeof(*r));
 	if (r == NULL)
 		return do_without(l, s, room, strerror(ENOMEM));
+	*r = (struct reading){ .s = s, .t = t };
 	*room = buf_new((size_t)DKIMKEYS_EACH * DKIM_FIELD_MAX);
-	int err = read_text(t, r);
-	enum outcome o = DONE;
-	if (err == 0)
-		o = sign(l, t, r, room);
-	else if (err == -E2BIG)
-		o = leave_out(l, t, r, room);
-	else
-		o = do_without(l, s, room, strerror(-err));
+	enum outcome o = sign(l, t, r, read_text(r), room);
 	dkim_free(&r->dkim);
 	free(r);
 	return o;
