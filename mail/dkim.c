@@ -10,8 +10,6 @@
 #include "mail/encode.h"
 
 enum {
-	/* Octets of one field as it stands in the message: References of a long thread. */
-	FIELD_MAX = 64 << 10,
 	LINE = 76, /* columns of the field that is written */
 };
 
@@ -131,7 +129,7 @@ tag(struct span v, char name)
 static void
 note_signature(struct dkim *d, struct span value)
 {
-	auto_buf text = buf_new(FIELD_MAX);
+	auto_buf text = buf_new(DKIM_HEADER_MAX);
 	add_value(&text, value);
 	struct span domain = tag(buf_span(&text), 'd');
 	if (domain.n == 0 || text.err < 0)
@@ -208,7 +206,7 @@ feed_header(struct dkim *d, struct span piece)
 		end_field(d);
 	d->line_ended = false;
 	struct span run = line_run(piece);
-	if (d->line.n + run.n > FIELD_MAX)
+	if (d->line.n + run.n > DKIM_HEADER_MAX)
 		d->too_long = true;
 	else
 		buf_add(&d->line, run);
@@ -320,7 +318,7 @@ void
 dkim_begin(struct dkim *d, dkim_sink *sink, void *target)
 {
 	*d = (struct dkim){ .sink = sink, .target = target, .kept = buf_new(DKIM_HEADER_MAX),
-		.before = buf_new(DKIM_HEADER_MAX), .line = buf_new(FIELD_MAX) };
+		.before = buf_new(DKIM_HEADER_MAX), .line = buf_new(DKIM_HEADER_MAX) };
 }
 
 void

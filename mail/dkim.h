@@ -27,7 +27,9 @@
 
 enum {
 	DKIM_HASH = 32,              /* octets of SHA-256 */
-	DKIM_HEADER_MAX = 256 << 10, /* octets of the fields that are signed, in canonical form */
+	/* Octets of a field, and of those that are signed in canonical form: as much header as
+	 * sendmail takes. Of memory, not of the protocol, so it is far beyond what mail has. */
+	DKIM_HEADER_MAX = 1 << 20,
 	DKIM_FIELDS_MAX = 1000,      /* ... and so many of them */
 	DKIM_OUT = 4096,             /* octets of a piece that the sink gets, at most */
 	DKIM_SELECTOR = 63,          /* octets */

@@ -277,10 +277,16 @@ def test_others_go_meanwhile(signing):
 @pytest.mark.parametrize("domain, waiting", [("other.example", 0), ("sender.example", 1)])
 def test_header_too_long(signing, domain, waiting):
     """It cannot be signed, and is kept back for that only if there is a key for it."""
-    long = "References:" + " <0123456789@host.example>\n" * 3000
+    long = "References:" + " <0123456789@host.example>\n" * 40000
     signing.postern.send("u@dest.example", body=long + f"From: <a@{domain}>\n\nhello\n", sender=f"a@{domain}")
     signing.postern.settled(waiting)
     assert len(signing.world.sink.messages) == 1 - waiting
+
+
+def test_long_header(signing):
+    """A thread of thousands, or a list of recipients: longer than any line of a protocol, and signed."""
+    data = signing.send("References:" + " <0123456789@host.example>\n" * 20000 + BODY)
+    assert signing.good(data) == [True, True]
 
 
 def test_signer_killed(signing, wait):

@@ -275,9 +275,9 @@ static void
 test_too_much(void **state)
 {
 	(void)state;
-	struct buf text = buf_new(1 << 20);
+	struct buf text = buf_new(2 * DKIM_HEADER_MAX);
 	buf_puts(&text, "Subject: ");
-	while (text.n < 70 << 10)
+	while (text.n <= DKIM_HEADER_MAX)
 		buf_puts(&text, "xxxxxxxxx\r\n ");
 	buf_puts(&text, "\r\n\r\nbody\r\n");
 	read_message(buf_span(&text), 17);
