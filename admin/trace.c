@@ -210,6 +210,23 @@ say_all(struct admin *a, struct stories *all)
 	return n;
 }
 
+/* What does not count is not told; that it is there may be why somebody asks. */
+static void
+say_nothing(struct admin *a, struct source *src, const char *asked)
+{
+	static const char *const fields[] = { "POSTERN_QUEUE_ID", "POSTERN_SENDER",
+		"POSTERN_RECIPIENT", "POSTERN_MESSAGE_ID" };
+	char uid[DIARY_UID] = "", id[ID_SIZE];
+	struct span what;
+	(void)story_clue(asked, id, &what);
+	admin_trouble(a, "%s: nothing in %s, nor in the queue", asked, src->name);
+	for (size_t i = 0; src->diary != NULL && i < 4 && uid[0] == '\0'; i++)
+		diary_doubt(src->diary, fields[i], what, uid);
+	if (uid[0] != '\0')
+		admin_trouble(a, "user %s has written entries of it, as whom Postern does not run "
+			"here: anybody can. Of a journal of another host, say --uid %s", uid, uid);
+}
+
 static int
 trace(struct admin *a, char *asked, struct source *src)
 {
@@ -228,7 +245,7 @@ trace(struct admin *a, char *asked, struct source *src)
 	int n = say_all(a, &all);
 	story_end_all(&all);
 	if (n == 0)
-		admin_trouble(a, "%s: nothing in %s, nor in the queue", asked, src->name);
+		say_nothing(a, src, asked);
 	return n > 0 ? ADMIN_DONE : ADMIN_NOTHING;
 }
 
@@ -253,6 +270,7 @@ run(struct admin *a, int argc, char **argv)
 static const struct command_option options[] = {
 	{ "log", "FILE", "read this log of text, not the journal" },
 	{ "journal", "PATH", "read the journal in this file or directory" },
+	{ "uid", "NUMBER", "the user of Postern in a journal of another host" },
 	{ NULL, NULL, NULL },
 };
 
