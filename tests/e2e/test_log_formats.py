@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+import journals
 from conftest import TOP, exec_way
 from patience import PATIENCE
 from peers import PEERS
@@ -239,8 +240,12 @@ def fail2ban(where):
         shutil.copy(TOP / "units" / "fail2ban" / kind / "postern.conf", conf / kind)
 
     def find(lines, filter_):
+        """`lines`, or what fail2ban calls a journal."""
         log = where / "mail.log"
-        log.write_text("\n".join(lines) + "\n")
+        if isinstance(lines, str):
+            log = lines
+        else:
+            log.write_text("\n".join(lines) + "\n")
         said = run(sys.executable, tool, "-c", conf, "--out", "ip", log, filter_,
                    PYTHONPATH=str(FIELD / "usr/lib/python3/dist-packages"))
         return collections.Counter(said.split())
@@ -278,6 +283,35 @@ def as_syslog(lines):
 def test_our_filter(fail2ban, day, mode, found):
     """Ours; what a client says is not taken for what was said to it."""
     assert fail2ban(as_syslog(day.lines), f"postern[mode={mode}]") == found
+
+
+def listening_units():
+    """Where smtpd runs for clients on the network: (field of the journal, value), as the Makefile makes the units."""
+    names = ["", *(f"-{word.partition(':')[0]}" for word in
+                   re.search(r"^LISTENERS = (.*)$", (TOP / "Makefile").read_text(), re.M)[1].split())]
+    return [("_SYSTEMD_SLICE", f"system-postern{name.replace('-', chr(92) + 'x2d')}.slice") for name in names] + \
+        [("_SYSTEMD_UNIT", f"postern-busy{name}.service") for name in names]
+
+
+def test_our_filter_in_a_journal(fail2ban, where):
+    """Who writes to the journal under our name bans nobody: it is the units that count, and these are all of ours."""
+    if why := journals.why_not():
+        pytest.skip(why)
+    program("usr/lib/python3/dist-packages/systemd/journal.py")
+    entries = []
+
+    def refuse(address, **more):
+        fields = {"MESSAGE": f'refused [{address}]: "RCPT TO:<u@d.example>": 550 5.7.1 Error: relaying denied',
+                  "SYSLOG_IDENTIFIER": "smtpd", "POSTERN_EVENT": "relay_denied", **more}
+        entries.append({"time": 1_700_000_000_000_000 + len(entries), **fields})
+    ours = {f"192.0.2.{n}": unit for n, unit in enumerate(listening_units(), 1)}
+    for address, (field, value) in ours.items():
+        refuse(address, **{field: value})
+    refuse("198.51.100.1", _UID="1000", _SYSTEMD_UNIT="user@1000.service", _SYSTEMD_SLICE="user-1000.slice", _COMM="smtpd")
+    refuse("198.51.100.2", UNIT="postern-busy.service", SYSTEMD_SLICE="system-postern.slice")
+    refuse("198.51.100.3", _SYSTEMD_SLICE="system-postern.slice", SYSLOG_IDENTIFIER="other")
+    journals.write(where / "test.journal", entries)
+    assert fail2ban(f"systemd-journal[journalfiles={where}/test.journal]", "postern") == dict.fromkeys(ours, 1)
 
 
 def test_our_jails(fail2ban):
