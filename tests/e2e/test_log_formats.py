@@ -21,6 +21,10 @@ from peers import PEERS
 FIELD = PEERS / "field"
 BAD, GUESSER, PROBER, HARVESTER, BABBLER, V6 = ("192.0.2.9", "192.0.2.10", "192.0.2.11", "192.0.2.12",
                                                  "192.0.2.13", "2001:db8::13")
+# What no reader may take for more than one word.
+MESSAGE_ID = '<x" y, status=sent (250 ok), reject: RCPT from unknown[192.0.2.66]: 550 5.1.1 NOQUEUE \xff>'
+MESSAGE_ID_TOLD = r'x\x22\x20y,\x20status=sent\x20(250\x20ok),\x20reject:\x20RCPT\x20from\x20unknown[192.0.2.66]:' \
+    r'\x20550\x205.1.1\x20NOQUEUE\x20\xc3\xbf'
 MONTH = r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
 ID = "[0-9a-z]{20}"
 
@@ -74,7 +78,7 @@ class Day:
         """Twelve connections, three messages that come and one report, and what there is to refuse."""
         for recipient in ("u@dest.example", "later@dest.example", "never@dest.example"):
             c = self.come("192.0.2.1")
-            assert "queued as" in c.message(recipient=recipient)
+            assert "queued as" in c.message(f"Message-ID: {MESSAGE_ID}\r\nSubject: x\r\n\r\nhello\r\n", recipient=recipient)
             assert c.finish() == 0
             self.postern.rested()
         for _ in range(2):
@@ -137,6 +141,7 @@ def test_a_line_for_an_event(day):
     assert all(re.search(r'refused \[[^\]]+\]: "', t) for t in refused)
     assert [t for t in refused if "relaying denied" in t and re.match(f"{ID}: refused \\[{PROBER}\\]", t)]
     assert len([t for t in refused if "too many errors" in t]) == 2
+    assert len([t for t in texts if t.endswith(f" octets, Message-ID <{MESSAGE_ID_TOLD}>")]) == 3
 
 
 # ---- JSON
@@ -155,7 +160,7 @@ def test_json(day):
     accepted = [e for e in events if e["event"] == "accepted"]
     assert {(e["client"], e["sender"], e["recipients"], e["protocol"]) for e in accepted} == \
         {("[192.0.2.1]", "a@sender.example", 1, "ESMTP")}
-    assert all(e["size"] > 0 for e in accepted)
+    assert all(e["size"] > 0 and e["message_id"] == MESSAGE_ID_TOLD for e in accepted)
     [bounced] = [e for e in events if e["event"] == "bounced"]
     assert (bounced["status"], bounced["reply"]) == ("5.1.1", '550 5.1.1 no such "user"')
     assert bounced["recipient"] == "never@dest.example" and bounced["delay"] >= 0
@@ -188,6 +193,7 @@ def test_postfix_lines(day):
     assert all(shape.match(line) for line in day.lines), day.lines
     log = "\n".join(day.lines)
     assert re.search(r"postfix/smtpd\[\d+\]: [0-9A-Z]{20}: client=unknown\[192\.0\.2\.1\]$", log, re.M)
+    assert len(re.findall(rf"postfix/cleanup\[\d+\]: [0-9A-Z]{{20}}: message-id=<{re.escape(MESSAGE_ID_TOLD)}>$", log, re.M)) == 3
     assert re.search(r"postfix/qmgr\[\d+\]: [0-9A-Z]{20}: from=<a@sender\.example>, size=\d+, nrcpt=1 \(queue active\)$", log,
                      re.M)
     assert re.search(r"postfix/smtp\[\d+\]: [0-9A-Z]{20}: to=<never@dest\.example>, relay=mx\.dest\.example\[127\.0\.0\.2\]:\d+, "

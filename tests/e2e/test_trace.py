@@ -41,6 +41,25 @@ def test_delivered(postern, world):
     assert status == 0 and text.startswith(ident) and text.endswith("now: it is not in the queue any more\n")
 
 
+@pytest.mark.parametrize("form", ["postern", "json", "postfix"])
+def test_a_strangers_message_id(postern, world, form):
+    """L30: it is in the log, whatever is in it, and finds a message that has gone long ago."""
+    world.domain("d.example")
+    long = "x" * 300 + "@client.example"
+    idents = {}
+    for asked, written in (("<1.2@client.example>", "<1.2@client.example>"), ("3@client.example", "\n <3@client.example>"),
+                           ("<a\"b> \\c@d>", "<a\"b> \\c@d>"), (long, f"<{long}>"), ("<no at all>", "no at all")):
+        said = postern.send("u@d.example", f"Message-ID: {written}\nSubject: x\n\nMessage-ID: <not@me>\n", log_format=form)
+        idents[asked] = queue_id(said)
+    postern.settled()
+    for asked, ident in idents.items():
+        if "> " in asked: # what stands behind the bracket belongs to no id
+            asked = asked.partition(">")[0] + ">"
+        status, found = ask_json(postern, "trace", asked, "--log", str(postern.log))
+        assert status == 0 and [f["id"] for f in found] == [ident], (asked, found, postern.logged())
+    assert ask(postern, "trace", "<not@me>", "--log", str(postern.log))[0] == 1
+
+
 def test_why_it_waits(postern, world):
     """L30: what befell its lane is part of its life, and where it is now."""
     world.sink.close()
@@ -73,10 +92,10 @@ def test_address_before_a_host_was_reached(postern, world):
 def test_held(postern, world):
     """What is held is in the queue, and waits for no time."""
     assert world
-    ident = queue_id(postern.send("u@d.example", max_connections=0))
+    ident = queue_id(postern.send("u@d.example", body="Message-ID: <mine@client>\n\nx\n", max_connections=0))
     assert ask(postern, "hold", ident)[0] == 0
-    for asked in (ident, "u@d.example"):
-        status, (found,) = ask_json(postern, "trace", asked, "--log", str(postern.log))
+    for asked, log in ((ident, postern.log), ("u@d.example", postern.log), ("<mine@client>", "/dev/null")):
+        status, (found,) = ask_json(postern, "trace", asked, "--log", str(log))
         assert status == 0 and found["id"] == ident
         assert found["queue"] == [{"lane": "d.example", "next": None, "down": False, "held": True}]
     assert "now: it is held, for lane d.example" in ask(postern, "trace", ident, "--log", str(postern.log))[1]
@@ -119,7 +138,7 @@ def journal():
         forged(1, "delivered", f"{ID}: delivered", recipient="u@d.example"),
         forged(2, "delivered", f"{ID}: delivered", recipient="u@d.example", uid=None),
         forged(2, "accepted", f"{FORGED}: accepted", FORGED, lane=None, sender="a@s.example"),
-        entry(2, "accepted", f"{ID}: accepted", lane=None, sender="a@s.example"), down(3), down(4, "other.example"),
+        entry(2, "accepted", f"{ID}: accepted", lane=None, sender="a@s.example", message_id="a\\x20b@c.example"), down(3), down(4, "other.example"),
         entry(5, "accepted", f"{OTHER}: accepted", OTHER, lane=None, sender="b@s.example"),
         {k: "0" if k == "_UID" else v for k, v in entry(6, "failed", f"{OTHER}: of root", OTHER, lane=None).items()},
         entry(6, "deferred", f"{ID}: deferred {HOSTILE}".replace("\r", " "), recipient="u@d.example"),
@@ -140,6 +159,8 @@ def test_journal(postern, journal):
     """In the order of the times, with what befell its lane meanwhile, and no other one's."""
     assert traced(postern, journal, ID) == {ID: [2, 3, 6, 8]}
     assert traced(postern, journal, "a@s.example") == {ID: [2, 3, 6, 8]}
+    for asked in ("<a b@c.example>", "a b@c.example"):
+        assert traced(postern, journal, asked) == {ID: [2, 3, 6, 8]}
     assert traced(postern, journal, "u@d.example") == {ID: [2, 3, 6, 8], OTHER: [5, 6, 7]}
     assert traced(postern, journal.parent, OTHER) == {OTHER: [5, 6, 7]}, "of a directory"
     status, (found,) = ask_json(postern, "trace", ID, "--journal", str(journal))
