@@ -40,8 +40,8 @@ held_until(const struct courier *c, const struct message *m)
 
 /*
  * Does guard let mail go to all who wait? A session looks before it queues anything, but that may
- * have been before there was a guard, and a report of ours comes from no session. What is kept waits
- * for another configuration. The first who may get none is in *why then.
+ * have been before there was a guard, and a report of ours comes from no session. What is kept
+ * waits for another configuration. The first who may get none is in *why then.
  */
 static bool
 may_leave(const struct courier *c, const struct message *m, struct buf *why)
