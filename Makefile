@@ -144,15 +144,17 @@ $(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(add
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event)
+$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
+$(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
+$(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
+$(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall clock_ms)
 $(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
