@@ -570,37 +570,44 @@ test_environment(void **state)
 	}
 }
 
+static const struct {
+	const char *variable, *text;
+	const char *size; /* max_size, as printed; NULL: an error */
+	const char *why;
+} named_files[] = {
+	{ "POSTERN_MAX_SIZE_FILE", "2M\n", "2097152", "" },
+	{ "POSTERN_max_size_FILE", "\xef\xbb\xbf" "2M\r\n\r\n", "2097152", "" },
+	{ "POSTERN_MAX_SIZE_FILE", "", "52428800  # default", "" },
+	{ "POSTERN_MAX_SIZE_FILE", "2M\n3M\n", NULL, ": max_size: holds a control character: " },
+	{ "POSTERN_MAX_SIZE_FILE", "x\n", NULL, ": max_size: not a size like 50M: \"x\"" },
+	{ "POSTERN_MAX_SIZE_FILE", NULL, NULL, ": max_size: No such file or directory: \"" },
+	{ "POSTERN_HOSTS_FILE", "h.example", NULL, ": hosts: stands behind" },
+	{ "POSTERN_DELIVERY_PASSWORD_FILE", "x", NULL, "environment: DELIVERY_PASSWORD_FILE: " },
+	{ "POSTERN__FILE", "x", "52428800  # default", "" }, /* no key: told, and not looked at */
+};
+
+/* A file with this text, or none, by a name that mkstemp makes of `name`. */
+static void
+make_named(char *name, const char *text)
+{
+	int fd = mkstemp(name);
+	assert_true(fd >= 0 && (text == NULL || write(fd, text, strlen(text)) >= 0));
+	close(fd);
+	if (text == NULL)
+		unlink(name);
+}
+
 /* L60: a variable that names a file which holds the value: secrets that are mounted. */
 static void
 test_named_files(void **state)
 {
 	(void)state;
 	static const char origin[] = "  # file named in the environment";
-	static const struct {
-		const char *variable, *text;
-		const char *size; /* max_size, as printed; NULL: an error */
-		const char *why;
-	} named_files[] = {
-		{ "POSTERN_MAX_SIZE_FILE", "2M\n", "2097152", "" },
-		{ "POSTERN_max_size_FILE", "\xef\xbb\xbf" "2M\r\n\r\n", "2097152", "" },
-		{ "POSTERN_MAX_SIZE_FILE", "", "52428800  # default", "" },
-		{ "POSTERN_MAX_SIZE_FILE", "2M\n3M\n", NULL, ": max_size: holds a control character: " },
-		{ "POSTERN_MAX_SIZE_FILE", "x\n", NULL, ": max_size: not a size like 50M: \"x\"" },
-		{ "POSTERN_MAX_SIZE_FILE", NULL, NULL, ": max_size: No such file or directory: \"" },
-		{ "POSTERN_HOSTS_FILE", "h.example", NULL, ": hosts: stands behind" },
-		{ "POSTERN_DELIVERY_PASSWORD_FILE", "x", NULL, "environment: DELIVERY_PASSWORD_FILE: " },
-		{ "POSTERN__FILE", "x", "52428800  # default", "" }, /* no key: told, and not looked at */
-	};
 	for (size_t i = 0; i < ROWS(named_files); i++) {
 		struct buf why = buf_new(1000);
 		struct conf c;
 		char named[] = "/tmp/postern-named-XXXXXX", want[200];
-		int fd = mkstemp(named);
-		const char *text = named_files[i].text;
-		assert_true(fd >= 0 && (text == NULL || write(fd, text, strlen(text)) >= 0));
-		close(fd);
-		if (text == NULL)
-			unlink(named);
+		make_named(named, named_files[i].text);
 		setenv(named_files[i].variable, named, 1);
 		int r = load(&c, span_of(""), NULL, &why);
 		assert_int_equal(r, named_files[i].size != NULL ? 0 : -EINVAL);
@@ -611,28 +618,42 @@ test_named_files(void **state)
 		if (r < 0 && memmem(why.p, why.n, named_files[i].why, strlen(named_files[i].why)) == NULL)
 			fail_msg("row %zu: %.*s", i, (int)why.n, why.p);
 		conf_free(&c);
-
-		/* Beside the variable itself: which of the two is meant? Whatever comes first. */
-		setenv("POSTERN_MAX_SIZE", "3M", 1);
-		bool both = i == 0;
-		r = load(&c, span_of(""), NULL, &why);
-		if (both)
-			assert_int_equal(r, -EINVAL);
-		conf_free(&c);
-		unsetenv("POSTERN_MAX_SIZE");
 		unsetenv(named_files[i].variable);
 		unlink(named);
 		buf_free(&why);
 	}
-	/* Longer than a line may be. */
+}
+
+/* Beside the variable itself: which of the two is meant? */
+static void
+test_named_file_beside_value(void **state)
+{
+	(void)state;
+	struct buf why = buf_new(1000);
+	struct conf c;
 	char named[] = "/tmp/postern-named-XXXXXX";
+	make_named(named, "2M\n");
+	setenv("POSTERN_MAX_SIZE_FILE", named, 1);
+	setenv("POSTERN_MAX_SIZE", "3M", 1);
+	assert_int_equal(load(&c, span_of(""), NULL, &why), -EINVAL);
+	conf_free(&c);
+	unsetenv("POSTERN_MAX_SIZE");
+	unsetenv("POSTERN_MAX_SIZE_FILE");
+	unlink(named);
+	buf_free(&why);
+}
+
+/* Longer than a line may be. */
+static void
+test_long_named_file(void **state)
+{
+	(void)state;
 	static char lots[5000];
 	struct buf why = buf_new(1000);
 	struct conf c;
-	int fd = mkstemp(named);
-	memset(lots, '1', sizeof(lots));
-	assert_int_equal(write(fd, lots, sizeof(lots)), sizeof(lots));
-	close(fd);
+	char named[] = "/tmp/postern-named-XXXXXX";
+	memset(lots, '1', sizeof(lots) - 1);
+	make_named(named, lots);
 	setenv("POSTERN_MAX_SIZE_FILE", named, 1);
 	assert_int_equal(load(&c, span_of(""), NULL, &why), -EINVAL);
 	assert_non_null(memmem(why.p, why.n, "line too long", 13));
@@ -890,6 +911,8 @@ main(void)
 		cmocka_unit_test(test_precedence),
 		cmocka_unit_test(test_environment),
 		cmocka_unit_test(test_named_files),
+		cmocka_unit_test(test_named_file_beside_value),
+		cmocka_unit_test(test_long_named_file),
 		cmocka_unit_test(test_doubts),
 		cmocka_unit_test(test_crowded_environment),
 		cmocka_unit_test(test_profiles),
