@@ -442,7 +442,7 @@ check-packages: need-packages
 clean:
 	rm -rf $(B)
 
-.PHONY: all unit $(UNIT:%=%.run) corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy \
-	check-field pictures broken powercut instrumented lean asan tsan mutants clang analyze demo bench profile \
-	cost distance crowd lanes standstill bells admin-scale run install install-strip uninstall install-mta \
-	uninstall-mta dist deb check-packages clean
+.PHONY: all unit corpus corpus-run fuzz fuzz-run session e2e crash lint check check-busy check-field pictures \
+	broken powercut instrumented lean asan tsan mutants clang analyze demo bench profile cost distance crowd \
+	lanes standstill bells admin-scale run install install-strip uninstall install-mta uninstall-mta dist \
+	deb check-packages clean
