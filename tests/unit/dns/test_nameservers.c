@@ -165,6 +165,8 @@ test_reached(void **state)
 			i == 0 ? clock_deadline(60) : clock_ms() + SHORT, &x);
 		assert_int_equal(a, i == 0 ? ANSWER_NULL_MX : ANSWER_TEMPORARY);
 		assert_true(asked_since(&ns, before, i == 0 ? 2 : 0, start, AGAIN_PROBE));
+		if (rows[i].n == 0)
+			assert_non_null(strstr(x.why, "not asked for"));
 		exchangers_free(&x);
 		resolver_close(r);
 	}
