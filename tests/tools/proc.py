@@ -30,12 +30,17 @@ def words(pid):
     return line.decode(errors="replace").split("\0")
 
 
+def lines():
+    """The command line of each process that has one, by its id."""
+    found = {int(pid): words(pid) for pid in os.listdir(PROC) if pid.isdigit()}
+    return {pid: line for pid, line in found.items() if line}
+
+
 def running(program, word):
     """Process ids of those that were started by this name, and with this word; with a path in front
     it is one that has forked and not become it yet."""
-    found = {int(pid): words(pid) for pid in os.listdir(PROC) if pid.isdigit()}
-    return [pid for pid, line in found.items()
-            if line and line[0].rpartition("/")[2] == program and word in line]
+    return [pid for pid, line in lines().items()
+            if line[0].rpartition("/")[2] == program and word in line]
 
 
 def birth(pid):
