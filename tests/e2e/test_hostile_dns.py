@@ -417,7 +417,7 @@ NO_RESOLV_CONF = {"missing": (None, 0), "unreadable": ("nameserver 192.0.2.53\n"
 @pytest.mark.parametrize("text, mode", NO_RESOLV_CONF.values(), ids=NO_RESOLV_CONF)
 def test_without_resolv_conf(postern, world, text, mode):
     """G14: 127.0.0.1 is asked, as resolv.conf(5) says; nobody is there; the mail waits."""
-    if somebody_is_at("127.0.0.1", 53): # lint: resolv.conf knows no other port
+    if somebody_is_at("127.0.0.1", 53):
         pytest.skip("a nameserver of this host is at 127.0.0.1")
     postern.send("u@d.example", max_connections=0)
     due_with(postern, text, mode, timeout_dns="1s")
