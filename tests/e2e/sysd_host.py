@@ -18,6 +18,7 @@ import pytest
 
 import internet
 import patience
+import proc
 import spoolfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -76,7 +77,7 @@ class Process:
     def __init__(self, pid):
         self.pid = pid
         where = pathlib.Path("/proc") / str(pid)
-        self.words = (where / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        self.words = proc.words(pid) or [""]
         status = dict(line.split(":\t", 1)
                       for line in (where / "status").read_text().splitlines() if ":\t" in line)
         self.parent = int(status["PPid"])
@@ -128,7 +129,7 @@ class Host:
             os.close(ours)
             os.close(theirs)
 
-    def run(self, *command, check=True, timeout=60):
+    def run(self, *command, check=True, timeout=2 * patience.PATIENCE):
         """A command on this host; its output."""
         p = subprocess.run(["nsenter", "-t", str(self.leader), "-m", "-n", "-p", "-u", "-i", "-C",
                             "-r", "-w", "--", *command],
@@ -154,7 +155,7 @@ class Host:
     def send(self, recipient, text="hello", sender="a@sender.example"):
         """The reply to the message, without waiting for what becomes of it."""
         with self.network():
-            client = smtplib.SMTP("127.0.0.1", 25, "client.example", 20)
+            client = smtplib.SMTP("127.0.0.1", 25, "client.example", patience.PATIENCE)
         with client:
             client.ehlo()
             client.mail(sender)
@@ -167,7 +168,8 @@ class Host:
         return spoolfile.messages(self.root / "var/spool/postern")
 
     def at_rest(self):
-        return patience.until(lambda: not self.ours() and not self.queued())
+        # Twice, for one that starts another and ends may do both behind one look.
+        return patience.until(lambda: not self.ours() and not self.queued() and not self.ours())
 
     def flood(self, number):
         """Connects that say nothing, as fast as they go. How many were made."""
@@ -202,12 +204,12 @@ class Started:
     def find_leader(self, is_leader):
         """The process below ours that `is_leader` accepts, or None. Fails if ours has ended."""
         assert self.process.poll() is None, self.log.read_text(errors="replace")
-        below = {self.process.pid}
-        for p in sorted(processes(), key=lambda p: p.pid):
-            if p.pid in below or p.parent in below:
-                below.add(p.pid)
-                if is_leader(p):
-                    self.leader = p.pid
+        found, below = list(processes()), {self.process.pid}
+        while more := {p.pid for p in found if p.parent in below} - below: # numbers begin anew some time
+            below |= more
+        leaders = {p.pid: p.parent for p in found if p.pid in below and is_leader(p)}
+        # What it forked bears its name for a moment.
+        self.leader = next((pid for pid, parent in leaders.items() if parent not in leaders), None)
         return self.leader
 
     def stop(self):
