@@ -129,9 +129,12 @@ class Postern:
         return [*(DROP if os.geteuid() == 0 else []), str(self.build / program), *options, *arguments]
 
     def configure(self, *lines):
-        """A configuration file: for sections, which cannot stand on a command line."""
+        """A configuration file: for sections, which cannot stand on a command line. Who reads it meanwhile has
+        the whole of it, or of the one before."""
         self.file = self.where / "postern.conf"
-        self.file.write_text("\n".join(lines) + "\n")
+        new = self.where / "postern.conf.new"
+        new.write_text("\n".join(lines) + "\n")
+        new.rename(self.file)
 
     def environment(self):
         ours = {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
