@@ -507,6 +507,36 @@ def test_wrong_configuration(postern):
     assert pool.stop() == 0
 
 
+def writer(path):
+    """A descriptor, once somebody reads there; -1: nobody does."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as why:
+        assert why.errno == errno.ENXIO
+        return -1
+
+
+def test_configuration_changes_while_it_is_read(postern):
+    """What was read is half of a file, and wrong; the whole of it is in force with the next connection."""
+    new_name(postern)
+    configured(postern, "old.example")
+    pool = busy.Pool(postern, busy_spare=2)
+    assert "old.example" in pool.connect().reply()
+    pool.all_asleep()
+    half = postern.where / "half"
+    os.mkfifo(half)
+    half.chmod(0o644)
+    half.rename(postern.file)
+    c = pool.connect()
+    fd = patience.until(lambda: max(writer(postern.file), 0))
+    configured(postern, "new.example")
+    os.write(fd, b"nonsense\n")
+    os.close(fd)
+    assert "new.example" in c.reply()
+    assert postern.logged().count("what was in force stays so") == 1
+    assert pool.stop() == 0
+
+
 def own_programs(postern):
     """A directory of copies, in which they may be replaced."""
     place = postern.where / "programs"
