@@ -6,6 +6,7 @@ be root.
 import atexit
 import concurrent.futures
 import contextlib
+import copy
 import fcntl
 import os
 import pathlib
@@ -129,9 +130,12 @@ class Postern:
         return [*(DROP if os.geteuid() == 0 else []), str(self.build / program), *options, *arguments]
 
     def configure(self, *lines):
-        """A configuration file: for sections, which cannot stand on a command line."""
+        """A configuration file: for sections, which cannot stand on a command line. Who reads it meanwhile has
+        the whole of it, or of the one before."""
         self.file = self.where / "postern.conf"
-        self.file.write_text("\n".join(lines) + "\n")
+        new = self.where / "postern.conf.new"
+        new.write_text("\n".join(lines) + "\n")
+        new.rename(self.file)
 
     def environment(self):
         ours = {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
@@ -386,10 +390,16 @@ def pki():
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cards(pki):
-    """... of hosts, good and bad."""
-    return tlsplace.issue_cards(pki)
+    """... of hosts, good and bad; of the same authority, in a place where no module's own are called like them."""
+    apart = copy.copy(pki)
+    apart.directory = pathlib.Path(tempfile.mkdtemp(prefix="postern-cards-"))
+    apart.directory.chmod(0o755)
+    for name in ("ca.pem", "ca.key", "server.pem", "server.key"):
+        shutil.copy(pki.directory / name, apart.directory)
+    yield tlsplace.issue_cards(apart)
+    shutil.rmtree(apart.directory, ignore_errors=True)
 
 
 @pytest.fixture

@@ -344,6 +344,10 @@ class Sink:
     def wait_connections(self, n=1):
         return until(lambda: self.connections >= n and self.connections)
 
+    def wait_left(self):
+        """Until all who came have gone: then it has read all that they said."""
+        until(lambda: self.open == 0)
+
     def cut(self):
         """Ends the connections that are open."""
         self.open_sockets.cut()

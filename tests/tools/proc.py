@@ -1,4 +1,5 @@
 """What /proc tells about processes."""
+import contextlib
 import os
 import pathlib
 import re
@@ -71,10 +72,19 @@ def children(pid):
     return [int(x) for x in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
 
 
+def descriptors(pid):
+    """{number: what it is} of what it has open; what it closes meanwhile is gone, and so is one that has ended."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for fd in os.listdir(PROC / f"{pid}/fd"):
+            with contextlib.suppress(OSError):
+                found[int(fd)] = os.readlink(PROC / f"{pid}/fd/{fd}")
+    return found
+
+
 def sockets(pid):
     """Those that it has open, by their names in /proc."""
-    links = [os.readlink(PROC / f"{pid}/fd/{fd}") for fd in os.listdir(PROC / f"{pid}/fd")]
-    return {link for link in links if link.startswith("socket:")}
+    return {what for what in descriptors(pid).values() if what.startswith("socket:")}
 
 
 def pss(pid):
