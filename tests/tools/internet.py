@@ -329,7 +329,7 @@ class Sink:
         if self.delay:
             hold(self.delay)
         said = self.reply("END", "", "250 2.0.0 taken")
-        if recipients and said is not None and said[0] == "2":
+        if recipients and said is not None and said[:1] == "2":
             with self.lock:
                 self.messages.append(Message(sender, recipients, data, helo))
         put(said)
@@ -337,7 +337,7 @@ class Sink:
     def take_each(self, put, sender, recipients, data, helo):
         """LMTP."""
         said = [(r, self.reply("END", r, "250 2.0.0 taken")) for r in recipients]
-        taken = [r for r, reply in said if reply is not None and reply[0] == "2"]
+        taken = [r for r, reply in said if reply is not None and reply[:1] == "2"]
         if taken:
             with self.lock:
                 self.messages.append(Message(sender, taken, data, helo))
