@@ -1,4 +1,5 @@
 """What /proc tells about processes."""
+import contextlib
 import os
 import pathlib
 import re
@@ -72,8 +73,11 @@ def children(pid):
 
 
 def sockets(pid):
-    """Those that it has open, by their names in /proc."""
-    links = [os.readlink(PROC / f"{pid}/fd/{fd}") for fd in os.listdir(PROC / f"{pid}/fd")]
+    """Those that it has open, by their names in /proc; not what it closes while we look."""
+    links = set()
+    for fd in os.listdir(PROC / f"{pid}/fd"):
+        with contextlib.suppress(OSError):
+            links.add(os.readlink(PROC / f"{pid}/fd/{fd}"))
     return {link for link in links if link.startswith("socket:")}
 
 
