@@ -128,7 +128,7 @@ class Host:
             os.close(ours)
             os.close(theirs)
 
-    def run(self, *command, check=True, timeout=60):
+    def run(self, *command, check=True, timeout=2 * patience.PATIENCE):
         """A command on this host; its output."""
         p = subprocess.run(["nsenter", "-t", str(self.leader), "-m", "-n", "-p", "-u", "-i", "-C",
                             "-r", "-w", "--", *command],
@@ -146,7 +146,7 @@ class Host:
     def connect(self, source="127.0.0.1"):
         with self.network():
             s = socket.socket()
-            s.settimeout(20)
+            s.settimeout(patience.PATIENCE)
             s.bind((source, 0))
             s.connect(("127.0.0.1", 25))
         return s
@@ -154,7 +154,7 @@ class Host:
     def send(self, recipient, text="hello", sender="a@sender.example"):
         """The reply to the message, without waiting for what becomes of it."""
         with self.network():
-            client = smtplib.SMTP("127.0.0.1", 25, "client.example", 20)
+            client = smtplib.SMTP("127.0.0.1", 25, "client.example", patience.PATIENCE)
         with client:
             client.ehlo()
             client.mail(sender)
