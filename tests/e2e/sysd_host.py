@@ -147,7 +147,7 @@ class Host:
     def connect(self, source="127.0.0.1"):
         with self.network():
             s = socket.socket()
-            s.settimeout(20)
+            s.settimeout(patience.PATIENCE)
             s.bind((source, 0))
             s.connect(("127.0.0.1", 25))
         return s

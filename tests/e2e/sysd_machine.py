@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import patience
 import sysd_host
@@ -80,8 +81,7 @@ class Machine(sysd_host.Host):
 def booted(where):
     root = cgroup_root()
     assert root is not None, "no cgroup2 hierarchy is mounted"
-    cgroup = root / f"postern-test-{os.getpid()}"
-    cgroup.mkdir()
+    cgroup = pathlib.Path(tempfile.mkdtemp(prefix="postern-test-", dir=root)) # nobody's before
     os.environ["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
     started = sysd_host.Started(where, BOOT, str(cgroup))
     try:

@@ -149,6 +149,14 @@ class Last(str):
     """What a sink says as it stands, line ends and all; then it closes."""
 
 
+ESTABLISHED = 1 # of the kernel's tcp_states.h
+
+
+def is_held(sock):
+    """Does the other side have the connection still, whether somebody here has heard of its end or not?"""
+    return sock.family == socket.AF_UNIX or sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
+
+
 class Sink:
     """An SMTP server, LMTP behind LHLO, whose replies can be changed while it runs.
 
@@ -170,7 +178,8 @@ class Sink:
         self.clients = []
         self.connections = 0
         self.open = 0
-        self.most_open = 0
+        self.most_open = 0 # that the other side had, and had not said QUIT by
+        self.here = set()
         self.delay = 0
         self.lock = threading.Lock()
         self.open_sockets = Sockets()
@@ -180,23 +189,26 @@ class Sink:
             left = False
 
             def handle(self):
-                with outer.lock:
-                    outer.clients.append(self.client_address[:1])
-                    outer.connections += 1
-                    outer.open += 1
-                    outer.most_open = max(outer.most_open, outer.open)
-                try:
-                    with outer.open_sockets.noted(self.request):
-                        outer.converse(self.request, self.rfile, self.wfile, self.leave)
-                except (OSError, ValueError):
-                    pass
-                finally:
-                    self.leave()
+                with self.request.dup() as self.same: # TLS takes the socket over
+                    with outer.lock:
+                        outer.clients.append(self.client_address[:1])
+                        outer.connections += 1
+                        outer.open += 1
+                        outer.here.add(self)
+                        outer.most_open = max(outer.most_open, sum(is_held(h.same) for h in outer.here))
+                    try:
+                        with outer.open_sockets.noted(self.request):
+                            outer.converse(self.request, self.rfile, self.wfile, self.leave)
+                    except (OSError, ValueError):
+                        pass
+                    finally:
+                        self.leave()
 
             def leave(self):
                 """Once; with QUIT before the answer, for then the other side may begin anew."""
                 with outer.lock:
                     outer.open -= not self.left
+                    outer.here.discard(self)
                     self.left = True
 
         class Server(socketserver.ThreadingTCPServer):
@@ -317,7 +329,7 @@ class Sink:
         if self.delay:
             hold(self.delay)
         said = self.reply("END", "", "250 2.0.0 taken")
-        if recipients and said is not None and said[0] == "2":
+        if recipients and said is not None and said[:1] == "2":
             with self.lock:
                 self.messages.append(Message(sender, recipients, data, helo))
         put(said)
@@ -325,7 +337,7 @@ class Sink:
     def take_each(self, put, sender, recipients, data, helo):
         """LMTP."""
         said = [(r, self.reply("END", r, "250 2.0.0 taken")) for r in recipients]
-        taken = [r for r, reply in said if reply is not None and reply[0] == "2"]
+        taken = [r for r, reply in said if reply is not None and reply[:1] == "2"]
         if taken:
             with self.lock:
                 self.messages.append(Message(sender, taken, data, helo))

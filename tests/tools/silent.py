@@ -64,6 +64,7 @@ class Hosts:
     other side, `at_once` the most connections that were open at a time."""
 
     def __init__(self, port, n, how="greeting"):
+        assert how in ("greeting", "chatter", "ehlo", "body", "dot", "handshake"), how
         self.how, self.port, self.addresses = how, port, addresses(n)
         self.silent = self.open = self.connections = self.most_open = 0
         self.guests, self.listeners, self.slow = {}, {}, set()

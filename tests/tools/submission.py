@@ -1,9 +1,12 @@
 """A UNIX socket as postern-local.socket is one, and sendmail to speak with it."""
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import threading
+
+from patience import until
 
 SECONDS = 120
 
@@ -49,6 +52,12 @@ class Local:
         """Until every smtpd that was started has ended."""
         for p in list(self.postern.started):
             p.wait(SECONDS)
+
+    def finish(self):
+        """Until who has connected was served, and every smtpd has ended; then nobody is served any more."""
+        until(lambda: not select.select([self.listener], [], [], 0)[0])
+        self.close()
+        self.rest()
 
     def environment(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
