@@ -18,6 +18,7 @@ import pytest
 
 import internet
 import patience
+import proc
 import spoolfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -203,7 +204,7 @@ class Started:
         """The process below ours that `is_leader` accepts, or None. Fails if ours has ended."""
         assert self.process.poll() is None, self.log.read_text(errors="replace")
         below = {self.process.pid}
-        for p in sorted(processes(), key=lambda p: p.pid):
+        for p in sorted(processes(), key=lambda p: proc.birth(p.pid)[1:]): # parents first
             if p.pid in below or p.parent in below:
                 below.add(p.pid)
                 if is_leader(p):

@@ -7,6 +7,7 @@ import asyncio
 import threading
 
 import ports
+from patience import PATIENCE
 
 PIECE = 65536
 
@@ -34,7 +35,7 @@ class Delay:
         self.start()
 
     def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
 
     # ---- what a test does
 
