@@ -24,7 +24,6 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -37,6 +36,7 @@
 #include "delivery/readiness.h"
 #include "delivery/resolvers.h"
 #include "delivery/serve.h"
+#include "delivery/signing.h"
 #include "delivery/sink.h"
 #include "delivery/turns.h"
 #include "delivery/visit.h"
@@ -161,22 +161,10 @@ begin_to_sign(struct relay *r)
 {
 	struct log_fields f = { .event = "dkim" };
 	auto_buf why = buf_new(WHY_SIZE);
-	int ends[2] = { -1, -1 };
 	if (r->common.dkim.keys == NULL)
 		return;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-		buf_printf(&why, "cannot start %s: %s", r->common.who.sign_path, strerror(errno));
-	} else {
-		pid_t pid = launch_helper(&launcher, "sign", r->common.who.sign_path, &ends[1], 1);
-		close(ends[1]);
-		if (pid < 0) {
-			buf_printf(&why, "cannot start %s: %s", r->common.who.sign_path,
-				strerror((int)-pid));
-			close(ends[0]);
-			ends[0] = -1;
-		}
-	}
-	if (signer_begin(&r->signer, &r->common.dkim, ends[0], &why) < 0 || why.n > 0)
+	int fd = signing_start(&launcher, &why);
+	if (signer_begin(&r->signer, &r->common.dkim, fd, &why) < 0 || why.n > 0)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 

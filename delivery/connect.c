@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "delivery/meet.h"
+#include "delivery/notes.h"
 #include "delivery/race.h"
 #include "delivery/settle.h"
 #include "delivery/share.h"
@@ -104,6 +105,8 @@ connect_learn(struct courier *c)
 	}
 	if ((c->link.lessons & ~c->work.lessons & LESSON_UNSIGNED) != 0)
 		log_unsigned(c);
+	if (signer_take_loss(&c->relay->signer))
+		notes_ask_sign(c->relay);
 	c->work.lessons |= c->link.lessons;
 	c->link.lessons = 0;
 }

@@ -24,6 +24,7 @@
  *	hosts         what is remembered of them
  *	hands         what each courier has in hand, for the process that sees it die
  *	suspects      messages at which a relay died
+ *	signing       starts sign, for the keeper and for the relay at work before it is locked in
  *
  * Each calls only those below it; serve tells couriers to do what stands in visit. What is said to
  * a host is the business of sending/, what is said to a sender that of report/.

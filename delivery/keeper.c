@@ -13,6 +13,7 @@
 #include "delivery/lanes.h"
 #include "delivery/notes.h"
 #include "delivery/settle.h"
+#include "delivery/signing.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/log.h"
@@ -36,6 +37,7 @@ struct keeper {
 	int alone;              /* ... to the process that tries a message alone; -1: none */
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
+	int64_t sign_soonest;   /* clock_ms, when sign may be started anew */
 	int crashes;            /* of the relay at work, in a row, that no message explains */
 	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
 };
@@ -186,10 +188,30 @@ end_alone(struct keeper *k)
 
 /* ---- the first process --------------------------------------------------------------------- */
 
+/* The relay at work misses sign, and may not start it. Not more often than mail is tried again. */
+static void
+start_sign(struct keeper *k)
+{
+	struct log_fields f = { .event = "dkim" };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	if (k->r->common.dkim.keys == NULL || clock_ms() < k->sign_soonest)
+		return;
+	k->sign_soonest = clock_deadline(BUSY_RETRY);
+	int fd = signing_start(k->launcher, &why);
+	if (fd >= 0) {
+		notes_hand_on(k->socket, fd);
+		close(fd);
+		return;
+	}
+	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+}
+
 static void
 heed(struct keeper *k, const struct note *n)
 {
 	struct log_fields f = { .event = "launch", .lane = n->lane };
+	if (n->kind == NOTE_SIGN)
+		start_sign(k);
 	if (n->kind == NOTE_ALONE)
 		(void)suspects_add(&k->r->suspects, n->lane, n->id);
 	if (n->kind != NOTE_LANE)
@@ -216,7 +238,7 @@ static bool
 listen_to(struct keeper *k, int fd)
 {
 	struct note n;
-	int got = notes_receive(fd, &n);
+	int got = notes_receive(fd, &n, NULL);
 	if (got > 0)
 		heed(k, &n);
 	return got != 0;

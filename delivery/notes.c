@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "delivery/turns.h"
+#include "process/log.h"
 
 void
 notes_send(int fd, enum note_kind kind, const char *lane, const char *id)
@@ -15,24 +17,68 @@ notes_send(int fd, enum note_kind kind, const char *lane, const char *id)
 	(void)send(fd, &n, sizeof(n), MSG_NOSIGNAL);
 }
 
-int
-notes_receive(int fd, struct note *n)
+/* Room for one descriptor. */
+union control {
+	struct cmsghdr head; /* for its alignment */
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+void
+notes_hand_on(int fd, int passed)
 {
-	ssize_t got = recv(fd, n, sizeof(*n), MSG_DONTWAIT);
+	struct note n = { .kind = NOTE_SIGN };
+	union control control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+		.cmsg_len = CMSG_LEN(sizeof(int)) } };
+	struct iovec iov = { &n, sizeof(n) };
+	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	memcpy(CMSG_DATA(&control.head), &passed, sizeof(passed));
+	(void)sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+static bool
+is_sound(const struct note *n)
+{
+	if (n->kind == NOTE_SIGN)
+		return true;
+	return lane_name_valid(span_of(n->lane)) &&
+		(n->kind == NOTE_LANE || id_valid(span_of(n->id)));
+}
+
+int
+notes_receive(int fd, struct note *n, int *passed)
+{
+	union control control = { .room = "" };
+	struct iovec iov = { n, sizeof(*n) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	if (passed != NULL) {
+		*passed = -1;
+		msg.msg_control = control.room;
+		msg.msg_controllen = sizeof(control.room);
+	}
+	ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (got < 0)
 		return errno == ECONNRESET ? 0 : -1;
+	const struct cmsghdr *c = passed != NULL ? CMSG_FIRSTHDR(&msg) : NULL;
+	if (c != NULL && c->cmsg_type == SCM_RIGHTS)
+		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
 	if (got != (ssize_t)sizeof(*n))
 		return 0;
 	n->lane[sizeof(n->lane) - 1] = n->id[sizeof(n->id) - 1] = '\0';
-	bool sound = lane_name_valid(span_of(n->lane)) &&
-		(n->kind == NOTE_LANE || id_valid(span_of(n->id)));
-	return sound ? 1 : -1;
+	return is_sound(n) ? 1 : -1;
 }
 
 void
 notes_ask_alone(const struct relay *r, const char *lane, const char *id)
 {
 	notes_send(r->keeper, NOTE_ALONE, lane, id);
+}
+
+void
+notes_ask_sign(const struct relay *r)
+{
+	if (r->keeper >= 0 && !r->alone)
+		notes_send(r->keeper, NOTE_SIGN, "", "");
 }
 
 void
@@ -46,12 +92,30 @@ notes_tell_of(struct relay *r, const char *lane)
 		notes_send(r->keeper, NOTE_LANE, lane, "");
 }
 
+/* There is another sign, by this socket. */
+static void
+take_sign(struct relay *r, int fd)
+{
+	struct log_fields f = { .event = "dkim" };
+	if (fd < 0)
+		return;
+	if (signer_renew(&r->signer, fd) < 0)
+		log_event(LOG_ERR, &f, "dkim_keys %s: sign was started anew, and has other keys, "
+			"or none: what needs one waits for the next relay", r->common.dkim.keys);
+	else
+		log_event(LOG_WARNING, &f, "sign was missed, and was started anew");
+}
+
 bool
 notes_hear(struct relay *r)
 {
 	struct note n;
-	int got;
-	while ((got = notes_receive(r->keeper, &n)) > 0) {
+	int got, passed;
+	while ((got = notes_receive(r->keeper, &n, &passed)) > 0) {
+		if (n.kind == NOTE_SIGN) {
+			take_sign(r, passed);
+			continue;
+		}
 		suspects_remove(&r->suspects, n.lane, n.id);
 		turns_lane(r, n.lane, 0);
 	}

@@ -11,25 +11,35 @@ struct note {
 		NOTE_LANE,  /* there is new mail in this lane, which may need another login */
 		NOTE_ALONE, /* this message is to be tried alone */
 		NOTE_TRIED, /* ... and was */
+		NOTE_SIGN,  /* sign has died; and the answer, with a socket to another one */
 	} kind;
 	char lane[LANE_NAME_SIZE];
-	char id[ID_SIZE]; /* "" of NOTE_LANE */
+	char id[ID_SIZE]; /* "" of NOTE_LANE; both are of NOTE_SIGN */
 };
 
 /* One note, over a SOCK_SEQPACKET socket. What cannot be sent is a matter of time, not of mail. */
 void notes_send(int fd, enum note_kind kind, const char *lane, const char *id);
 
-/* Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. */
-int notes_receive(int fd, struct note *n);
+/* NOTE_SIGN, with a descriptor, which stays ours. */
+void notes_hand_on(int fd, int passed);
+
+/*
+ * Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. *passed is
+ * the descriptor that came with it, or -1; NULL: none is taken.
+ */
+int notes_receive(int fd, struct note *n, int *passed);
 
 /* ---- of the relay at work */
 
 void notes_ask_alone(const struct relay *r, const char *lane, const char *id);
 
+/* Sign was missed: the first process is to start another one. */
+void notes_ask_sign(const struct relay *r);
+
 /* There is new mail in this lane: for this relay, or for another one. */
 void notes_tell_of(struct relay *r, const char *lane);
 
-/* Hears which messages were tried. False: the first process is gone. */
+/* Hears which messages were tried, and of another sign. False: the first process is gone. */
 bool notes_hear(struct relay *r);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -77,8 +78,10 @@ signer_ask(struct signer *s, size_t key, const uint8_t hash[static SIGN_HASH],
 	memcpy(q.hash, hash, SIGN_HASH);
 	pthread_mutex_lock(&s->lock);
 	int err = ask(s, &q, &r);
-	if (err < 0)
+	if (err < 0) {
 		let_go(s); /* a late answer would be taken for that to the next question */
+		s->lost = true;
+	}
 	pthread_mutex_unlock(&s->lock);
 	if (err < 0)
 		return err;
@@ -86,6 +89,29 @@ signer_ask(struct signer *s, size_t key, const uint8_t hash[static SIGN_HASH],
 		return -EBADMSG;
 	memcpy(out, r.signature, r.n);
 	return (int)r.n;
+}
+
+bool
+signer_take_loss(struct signer *s)
+{
+	return atomic_exchange(&s->lost, false);
+}
+
+/* Which keys can be used stays as it was: others look at that meanwhile. */
+int
+signer_renew(struct signer *s, int fd)
+{
+	struct sign_hello hello;
+	int r = hear(fd, &hello, sizeof(hello), TIMEOUT_READY);
+	if (r < 0 || hello.sum != s->keys.sum || hello.keys != s->keys.n) {
+		close(fd);
+		return -EINVAL;
+	}
+	pthread_mutex_lock(&s->lock);
+	let_go(s);
+	s->fd = fd;
+	pthread_mutex_unlock(&s->lock);
+	return 0;
 }
 
 void

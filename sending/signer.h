@@ -2,7 +2,8 @@
  * signer: the other end of sign, which has the keys of DKIM (lib/signwire.h).
  *
  * One question at a time: couriers wait for each other here, a millisecond at most for each key of
- * RSA. Once sign does not answer it is not asked any more: what needs it waits for the next relay.
+ * RSA. Once sign does not answer it is not asked any more: what needs it waits until there is
+ * another one (signer_renew).
  */
 #ifndef POSTERN_SIGNER_H
 #define POSTERN_SIGNER_H
@@ -20,6 +21,7 @@ struct signer {
 	int64_t lifetime;     /* s; 0: signatures have no end */
 	pthread_mutex_t lock; /* of what follows */
 	int fd;               /* -1: there is no sign */
+	_Atomic bool lost;    /* ... and it was missed */
 };
 
 /*
@@ -31,6 +33,15 @@ int signer_begin(struct signer *s, const struct conf_dkim *conf, int fd, struct 
 /* Octets of the signature; -errno: there is none, now. */
 int signer_ask(struct signer *s, size_t key, const uint8_t hash[static SIGN_HASH],
 	uint8_t out[static SIGN_SIGNATURE]);
+
+/* Was sign missed since this was last asked? */
+bool signer_take_loss(struct signer *s);
+
+/*
+ * Another sign is there; *s owns `fd` from then on. 0, or -EINVAL: it has not read the table that
+ * we have, or says nothing, and is let go.
+ */
+int signer_renew(struct signer *s, int fd);
 
 void signer_end(struct signer *s);
 

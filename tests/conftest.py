@@ -224,7 +224,7 @@ class Postern:
 
     def relays(self):
         """Those too that were forked and are not relay yet: behind send(), none means none."""
-        ours, found, word = {p.pid for p in self.started}, proc.everybody(), f"spool={self.spool}"
+        ours, found, word = {p.pid for p in self.started}, proc.lines(), f"spool={self.spool}"
         coming = proc.forked("smtpd", word, ours, found)
         pools = [w for p in self.pools if p.poll() is None for w in busy.workers(p.pid)]
         return [pid for pid in coming if pid not in pools] + proc.running("relay", word, found)

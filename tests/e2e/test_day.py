@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import proc
 from reports import Report
 
 LIBRARY = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
@@ -48,15 +49,8 @@ class Clock:
 
     def busy(self):
         """Relays, also those that bash is about to become."""
-        for p in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = p.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if f"spool={self.postern.spool}".encode() in words and (
-                    words[0] == b"relay" or str(self.wrapper).encode() in words):
-                return True
-        return False
+        ours = [line for line in proc.lines().values() if f"spool={self.postern.spool}" in line]
+        return any(line[0] == "relay" or str(self.wrapper) in line for line in ours)
 
     def due(self):
         self.postern.due()

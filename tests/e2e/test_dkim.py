@@ -283,6 +283,26 @@ def test_header_too_long(signing, domain, waiting):
     assert len(signing.world.sink.messages) == 1 - waiting
 
 
+def test_signer_is_started_anew(signing, wait):
+    """For the relay that is at work, however long it stays: what comes then goes, and what came before waits."""
+    signing.world.domain("other.example")
+    signing.postern.settings["linger"] = "1h"
+    signing.postern.send("u@dest.example", body=BODY)
+    wait(lambda: signing.world.sink.messages)
+    before, [killed] = signing.postern.wait_at_work(), signing.postern.wait_running("sign")
+    os.kill(killed, signal.SIGKILL)
+    signing.postern.send("u@dest.example", body=BODY)
+    signing.postern.wait_logged("sign was missed, and was started anew")
+    signing.postern.send("u@other.example", body=BODY)
+    wait(lambda: len(signing.world.sink.messages) == 2)
+    assert [m.recipients for m in signing.world.sink.messages] == [["u@dest.example"], ["u@other.example"]]
+    assert all(signing.good(m.data) == [True, True] for m in signing.world.sink.messages)
+    assert signing.postern.at_work() == before and len(signing.postern.messages()) == 1
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+    signing.postern.wait_gone("sign")
+
+
 def test_long_header(signing):
     """A thread of thousands, or a list of recipients: longer than any line of a protocol, and signed."""
     data = signing.send("References:" + " <0123456789@host.example>\n" * 20000 + BODY)

@@ -43,16 +43,17 @@ def words(pid):
     return line.decode(errors="replace").split("\0")
 
 
-def everybody():
-    """{process id: its command line}"""
-    return {int(pid): words(pid) for pid in os.listdir(PROC) if pid.isdigit()}
+def lines():
+    """The command line of each process that has one, by its id."""
+    found = {int(pid): words(pid) for pid in os.listdir(PROC) if pid.isdigit()}
+    return {pid: line for pid, line in found.items() if line}
 
 
 def running(program, word, found=None):
     """Process ids of those that were started by this name, and with this word; with a path in front
-    it is one that has forked and not become it yet. `found`: of these, everybody() at some time."""
-    return [pid for pid, line in (everybody() if found is None else found).items()
-            if line and line[0].rpartition("/")[2] == program and word in line]
+    it is one that has forked and not become it yet. `found`: of these, lines() at some time."""
+    return [pid for pid, line in (lines() if found is None else found).items()
+            if line[0].rpartition("/")[2] == program and word in line]
 
 
 def birth(pid):

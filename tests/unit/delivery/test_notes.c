@@ -53,12 +53,12 @@ hears(enum note_kind kind, const char *lane, const char *id)
 {
 	struct note n;
 	if (lane != NULL) {
-		assert_int_equal(notes_receive(keeper, &n), 1);
+		assert_int_equal(notes_receive(keeper, &n, NULL), 1);
 		assert_int_equal(n.kind, kind);
 		assert_string_equal(n.lane, lane);
 		assert_string_equal(n.id, id);
 	}
-	assert_int_equal(notes_receive(keeper, &n), -1);
+	assert_int_equal(notes_receive(keeper, &n, NULL), -1);
 }
 
 /* Is this the one lane whose turn it is? NULL: there is none. */
@@ -82,7 +82,7 @@ test_notes(void **state)
 	notes_send(r.keeper, NOTE_LANE, "route:other", "");
 	notes_ask_alone(&r, "a.example", ID);
 	struct note n;
-	assert_int_equal(notes_receive(keeper, &n), 1);
+	assert_int_equal(notes_receive(keeper, &n, NULL), 1);
 	assert_true(n.kind == NOTE_LANE && n.id[0] == '\0');
 	hears(NOTE_ALONE, "a.example", ID);
 }
@@ -102,17 +102,17 @@ test_odd(void **state)
 	struct note n;
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		assert_int_equal(send(r.keeper, &rows[i], sizeof(n), 0), sizeof(n));
-		assert_int_equal(notes_receive(keeper, &n), -1);
+		assert_int_equal(notes_receive(keeper, &n, NULL), -1);
 	}
 	memset(&n, 'a', sizeof(n)); /* without an end */
 	n.kind = NOTE_LANE;
 	assert_int_equal(send(r.keeper, &n, sizeof(n), 0), sizeof(n));
-	(void)notes_receive(keeper, &n);
+	(void)notes_receive(keeper, &n, NULL);
 	assert_true(n.lane[sizeof(n.lane) - 1] == '\0' && n.id[sizeof(n.id) - 1] == '\0');
 	hears(NOTE_LANE, NULL, NULL);
 	close(r.keeper);
 	r.keeper = -1;
-	assert_int_equal(notes_receive(keeper, &n), 0);
+	assert_int_equal(notes_receive(keeper, &n, NULL), 0);
 	notes_send(keeper, NOTE_TRIED, "a.example", ID); /* to nobody: no signal, no wait */
 }
 
@@ -172,6 +172,36 @@ test_hear(void **state)
 	assert_false(suspects_any(&r.suspects));
 }
 
+/* A descriptor comes with one kind of note, and is taken by the one who asks for it alone. */
+static void
+test_handed_on(void **state)
+{
+	(void)state;
+	struct note n;
+	int passed = 0, ends[2];
+	char octet = 0;
+	notes_ask_sign(&r);
+	hears(NOTE_SIGN, "", "");
+	r.alone = true;
+	notes_ask_sign(&r);
+	hears(NOTE_SIGN, NULL, NULL);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	notes_hand_on(keeper, ends[1]);
+	notes_hand_on(keeper, ends[1]);
+	close(ends[1]);
+	assert_int_equal(notes_receive(r.keeper, &n, NULL), 1);
+	assert_int_equal(notes_receive(r.keeper, &n, &passed), 1);
+	assert_int_equal(n.kind, NOTE_SIGN);
+	assert_int_equal(write(passed, "x", 1), 1);
+	assert_int_equal(read(ends[0], &octet, 1), 1);
+	close(passed);
+	assert_int_equal(read(ends[0], &octet, 1), 0); /* the other copy is nowhere */
+	close(ends[0]);
+	notes_send(keeper, NOTE_TRIED, "a.example", "01hf0000000000000001");
+	assert_int_equal(notes_receive(r.keeper, &n, &passed), 1);
+	assert_int_equal(passed, -1);
+}
+
 int
 main(void)
 {
@@ -180,6 +210,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_odd, start, stop),
 		cmocka_unit_test_setup_teardown(test_tell_of, start, stop),
 		cmocka_unit_test_setup_teardown(test_hear, start, stop),
+		cmocka_unit_test_setup_teardown(test_handed_on, start, stop),
 	};
 	return cmocka_run_group_tests_name("notes", tests, NULL, NULL);
 }

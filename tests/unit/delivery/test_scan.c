@@ -298,12 +298,12 @@ asks(const char *id)
 {
 	struct note n;
 	if (id != NULL) {
-		assert_int_equal(notes_receive(keeper, &n), 1);
+		assert_int_equal(notes_receive(keeper, &n, NULL), 1);
 		assert_int_equal(n.kind, NOTE_ALONE);
 		assert_string_equal(n.id, id);
 		assert_string_equal(n.lane, "d.example");
 	}
-	assert_int_equal(notes_receive(keeper, &n), -1);
+	assert_int_equal(notes_receive(keeper, &n, NULL), -1);
 }
 
 /* I14: while a message is under suspicion nobody here touches it. Others go their way. */

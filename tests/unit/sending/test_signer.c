@@ -142,6 +142,41 @@ test_gone(void **state)
 	signer_end(&signer);
 }
 
+/* Another sign takes the place of one that is gone, if it has read the same table. */
+static void
+test_renew(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(512);
+	struct sign_hello hello = hello_of(table), other = hello_of("b.example s /k\n");
+	uint8_t out[SIGN_SIGNATURE];
+	int ends[2];
+	assert_int_equal(begin(&hello, sizeof(hello), &why), 0);
+	assert_false(signer_take_loss(&signer));
+	close(sign);
+	assert_int_equal(signer_ask(&signer, 0, hash, out), -EPIPE);
+	assert_true(signer_take_loss(&signer));
+	assert_false(signer_take_loss(&signer));
+	assert_int_equal(signer_ask(&signer, 0, hash, out), -ENOTCONN);
+	assert_true(signer_take_loss(&signer)); /* who asks again says so again */
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	assert_int_equal(send(ends[1], &other, sizeof(other), 0), sizeof(other));
+	assert_int_equal(signer_renew(&signer, ends[0]), -EINVAL);
+	assert_int_equal(send(ends[1], &other, sizeof(other), MSG_NOSIGNAL), -1); /* it was closed */
+	close(ends[1]);
+	assert_int_equal(signer_ask(&signer, 0, hash, out), -ENOTCONN);
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	sign = ends[1];
+	assert_int_equal(send(sign, &hello, sizeof(hello), 0), sizeof(hello));
+	assert_int_equal(signer_renew(&signer, ends[0]), 0);
+	answer(9, sizeof(struct sign_reply));
+	assert_int_equal(signer_ask(&signer, 0, hash, out), 9);
+	signer_end(&signer);
+	close(sign);
+}
+
 int
 main(void)
 {
@@ -150,6 +185,7 @@ main(void)
 		cmocka_unit_test(test_no_sign),
 		cmocka_unit_test(test_ask),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_renew),
 	};
 	int fd = mkstemp(path);
 	if (fd < 0 || write(fd, table, strlen(table)) < 0)
