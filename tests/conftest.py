@@ -41,12 +41,10 @@ DROP = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 def within_reach(build):
-    """`build`, or as root a copy of its programs that an ordinary user can get at: the sources may
-    lie below /root."""
-    if os.geteuid() != 0 or not (build / "smtpd").exists():
-        return build
-    probe = [*DROP, "sh", "-c", 'test -x "$0/smtpd" && test -x "$0/relay"', str(build)]
-    if subprocess.run(probe, check=False).returncode == 0:
+    """A copy of the programs of `build`, as they are now, that an ordinary user can get at: the sources may lie below
+    /root. And it stays: where programs are built, somebody may build while tests run (`make` in a test does, if a
+    source is newer), and for a moment there is no program, or half of one."""
+    if not (build / "smtpd").exists():
         return build
     copy = pathlib.Path(tempfile.mkdtemp(prefix="postern-build-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
@@ -81,6 +79,7 @@ exec_way = pytest.mark.skipif(WAY != "exec", reason="it is about the two process
 
 BUILD = within_reach(BUILD)
 HOST = "mx.test.example"
+LONGEST_WITNESS = 100_000
 
 
 def own(path):
@@ -186,7 +185,7 @@ class Postern:
     def pipe(self, script, **settings):
         """What smtpd says to a script on standard input."""
         p = self.start(subprocess.PIPE, subprocess.PIPE, **settings)
-        said, _ = p.communicate(script if isinstance(script, bytes) else script.encode(), 60)
+        said, _ = p.communicate(script if isinstance(script, bytes) else script.encode(), patience.PATIENCE)
         self.status = p.returncode
         return said.decode()
 
@@ -199,7 +198,7 @@ class Postern:
 
     def due(self, **settings):
         p = self.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", **settings)
-        assert p.wait(60) == 0, self.logged()
+        assert p.wait(patience.PATIENCE) == 0, self.logged()
 
     def messages(self):
         """Queued messages: paths lane/<lane>/<id>."""
@@ -229,10 +228,10 @@ class Postern:
 
     def relays(self):
         """Those too that were forked and are not relay yet: behind send(), none means none."""
-        ours = {p.pid for p in self.started}
-        coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
+        ours, found, word = {p.pid for p in self.started}, proc.lines(), f"spool={self.spool}"
+        coming = proc.forked("smtpd", word, ours, found)
         pools = [w for p in self.pools if p.poll() is None for w in busy.workers(p.pid)]
-        return [pid for pid in coming if pid not in pools] + self.running("relay")
+        return [pid for pid in coming if pid not in pools] + proc.running("relay", word, found)
 
     def at_work(self):
         """Relays that another one started and watches: at most one for each login, and those that try a message
@@ -245,7 +244,9 @@ class Postern:
 
     def witness(self):
         """What helps to understand why something did not come."""
-        return f"running: {self.relays()}\nqueued: {[str(p.name) for p in self.lane_files()]}\n{self.logged()}"
+        ended = [p.poll() for p in self.started]
+        return (f"ended with: {ended}\nrunning: {self.relays()}\nqueued: {[str(p.name) for p in self.lane_files()]}\n"
+                f"{self.logged()}")
 
     # ---- what a test waits for
 
@@ -343,7 +344,7 @@ class World:
         """What still talks to a host finds it gone."""
         sinks = [self.sink, *self.others]
         with concurrent.futures.ThreadPoolExecutor(len(sinks)) as all_at_once:
-            list(all_at_once.map(lambda sink: (sink.close(), sink.cut()), sinks))
+            list(all_at_once.map(internet.Sink.end, sinks))
 
     def close(self):
         self.dns.close()
@@ -437,6 +438,21 @@ def pytest_collection_modifyitems(items):
     else:
         files.sort(key=lambda p: LONG.index(p.name) if p.name in LONG else len(LONG))
     items.sort(key=lambda item: files.index(item.path))
+
+
+def told_by(witness):
+    try:
+        return witness()[-LONGEST_WITNESS:]
+    except (OSError, ValueError) as e:
+        return repr(e)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    """A test that fails shows what its witnesses say, whatever it failed by."""
+    report = (yield).get_result()
+    if report.failed:
+        report.sections += [("witness", told_by(w)) for w in patience.witnesses]
 
 
 def pytest_configure(config):

@@ -98,6 +98,36 @@ def test_until(monkeypatch):
     assert patience.within(lambda: "", 0) == ""
 
 
+def test_doubled(monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE", 5)
+    times = patience.doubled(1)
+    assert [next(times) for _ in range(3)] == [1, 2, 4]
+    with pytest.raises(AssertionError, match="4 s"):
+        next(times)
+
+
+def test_what_ends_meanwhile():
+    """It has nothing open, no parent and no name."""
+    with subprocess.Popen([sys.executable, "-c", "import os; os.read(0, 1)"], stdin=subprocess.PIPE) as p:
+        born = proc.birth(p.pid)
+        assert proc.lives(born) and born[0] == os.getpid() and proc.descriptors(p.pid)[0].startswith("pipe:")
+        assert not proc.lives((born[0], born[1] - 1, p.pid)), "another of that number"
+        p.stdin.close()
+        patience.until(lambda: not proc.lives(born)) # though nobody waited for it yet
+        assert proc.words(p.pid) == [""] and proc.descriptors(p.pid) == {}
+    assert proc.words(p.pid) == [] and proc.birth(p.pid) == (0, 0, p.pid) and not proc.lives(born)
+
+
+def test_connection_whose_thread_is_late():
+    """What was accepted and comes to its turn behind the end is ended, too."""
+    sockets = internet.Sockets()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sockets.end()
+        with sockets.noted(theirs):
+            assert ours.recv(1) == b""
+
+
 def test_relay_that_is_none_yet():
     """A process that smtpd has forked bears its name until it becomes another; the first one is the session,
     and what has lost its parent is not ours."""

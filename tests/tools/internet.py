@@ -36,12 +36,16 @@ class Sockets:
     def __init__(self):
         self.lock = threading.Lock()
         self.now = set()
+        self.over = False # what was accepted and comes here later ends at once
 
     @contextlib.contextmanager
     def noted(self, sock):
         with sock.dup() as same: # TLS takes the socket over
             with self.lock:
                 self.now.add(same)
+                over = self.over
+            if over:
+                self.cut()
             try:
                 yield
             finally:
@@ -53,6 +57,12 @@ class Sockets:
             for s in self.now:
                 with contextlib.suppress(OSError):
                     s.shutdown(socket.SHUT_RDWR)
+
+    def end(self):
+        """The same for those too whose thread has not begun."""
+        with self.lock:
+            self.over = True
+        self.cut()
 
 
 class Dns:
@@ -106,7 +116,7 @@ class Dns:
         if isinstance(fault, str):
             reply.header.rcode = getattr(dnslib.RCODE, fault)
             return reply.pack()
-        names = {n for n, _ in self.zone}
+        names = {n for n, _ in list(self.zone)} # to which a test may add meanwhile
         cname = self.zone.get((name, "CNAME"))
         if cname:
             reply.add_answer(*dnslib.RR.fromZone(f"{name}. 60 CNAME {cname[0]}"))
@@ -368,6 +378,11 @@ class Sink:
         """No new connections; those that are open go on."""
         end(self.server)
         ports.give_back(self.own)
+
+    def end(self):
+        """Neither."""
+        self.close()
+        self.open_sockets.end()
 
 
 class Listener:

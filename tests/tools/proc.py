@@ -7,7 +7,9 @@ import re
 import patience
 
 PROC = pathlib.Path("/proc")
-BECOMING = 1 # s; then it is taken for one that has none
+GONE = (FileNotFoundError, ProcessLookupError) # between two looks
+BECOMING = 30 # s; then it is taken for one that has none
+nameless = set() # births of those
 
 
 def read(pid, name):
@@ -19,13 +21,23 @@ def read(pid, name):
         os.close(fd)
 
 
+def name_to_come(pid):
+    """The command line of one that is becoming another program. No memory is what has ended, or is the kernel's."""
+    born = birth(pid)
+    if born in nameless:
+        return b""
+    line = patience.within(lambda: read(pid, "cmdline") or read(pid, "statm").startswith(b"0 "), BECOMING)
+    if line is True:
+        return b""
+    if not line:
+        nameless.add(born)
+    return line
+
+
 def words(pid):
     """Its command line; [] when it has ended."""
     try:
-        line = read(pid, "cmdline")
-        if not line: # while it becomes another program; no memory is what has ended, or is the kernel's
-            line = patience.within(lambda: read(pid, "cmdline") or read(pid, "statm").startswith(b"0 "), BECOMING)
-            line = b"" if line is True else line
+        line = read(pid, "cmdline") or name_to_come(pid)
     except OSError:
         return []
     return line.decode(errors="replace").split("\0")
@@ -37,10 +49,10 @@ def lines():
     return {pid: line for pid, line in found.items() if line}
 
 
-def running(program, word):
+def running(program, word, found=None):
     """Process ids of those that were started by this name, and with this word; with a path in front
-    it is one that has forked and not become it yet."""
-    return [pid for pid, line in lines().items()
+    it is one that has forked and not become it yet. `found`: of these, lines() at some time."""
+    return [pid for pid, line in (lines() if found is None else found).items()
             if line[0].rpartition("/")[2] == program and word in line]
 
 
@@ -53,11 +65,25 @@ def birth(pid):
         return 0, 0, pid
 
 
-def forked(program, word, ours):
+def lives(born):
+    """Is the one of this birth() there, and has not ended?"""
+    try:
+        fields = read(born[2], "stat").rpartition(b")")[2].split()
+        return int(fields[19]) == born[1] and fields[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
+
+
+def oldest_first(pids):
+    """Process ids start at small numbers again, so they tell nothing of the order."""
+    return sorted(pids, key=lambda pid: birth(pid)[1:])
+
+
+def forked(program, word, ours, found=None):
     """Process ids of those that bear a program's name and are none of its own: it forked them to
     become something else. Its own are the ones of `ours`, what these started as such, as inetd does,
     and the first child of each, which is the session."""
-    born = sorted(birth(pid) for pid in running(program, word))
+    born = sorted(birth(pid) for pid in running(program, word, found))
     inetds = set(ours) - {pid for _, _, pid in born}
     first = {pid for parent, _, pid in born if pid in ours or parent in inetds}
     others = [(parent, pid) for parent, _, pid in born if pid not in first]
@@ -75,9 +101,9 @@ def children(pid):
 def descriptors(pid):
     """{number: what it is} of what it has open; what it closes meanwhile is gone, and so is one that has ended."""
     found = {}
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*GONE):
         for fd in os.listdir(PROC / f"{pid}/fd"):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*GONE):
                 found[int(fd)] = os.readlink(PROC / f"{pid}/fd/{fd}")
     return found
 

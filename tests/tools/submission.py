@@ -6,9 +6,7 @@ import socket
 import subprocess
 import threading
 
-from patience import until
-
-SECONDS = 120
+from patience import PATIENCE as SECONDS, until
 
 
 class Local:
@@ -25,7 +23,7 @@ class Local:
         self.listener.bind(str(self.path))
         self.path.chmod(0o666)
         self.listener.listen(100)
-        self.served = 0
+        self.accepted = self.served = 0
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -35,6 +33,7 @@ class Local:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             with connection:
                 self.serve(connection)
             self.served += 1
@@ -49,7 +48,8 @@ class Local:
         self.listener.close()
 
     def rest(self):
-        """Until every smtpd that was started has ended."""
+        """Until every smtpd that was started has ended. Whose client has heard from it may be new to us."""
+        until(lambda: self.served == self.accepted)
         for p in list(self.postern.started):
             p.wait(SECONDS)
 
