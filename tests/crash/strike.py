@@ -103,7 +103,8 @@ class Striker:
 
     def run(self, point, command, sock=None):
         """Returns the calls that were made; killat ends when all processes have ended."""
-        self.start(point, command, sock).wait(5 * patience.PATIENCE)
+        status = self.start(point, command, sock).wait(6 * patience.PATIENCE) # it ends itself before that
+        assert status >= 0, f"killat died by signal {-status}"
         return self.read_calls()
 
     @contextlib.contextmanager
