@@ -1,6 +1,5 @@
 #include "admin/diary.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "admin/out.h"
 #include "lib/buf.h"
 #include "lib/cleanup.h"
+#include "lib/library.h"
 
 #define FUNCTIONS(F) \
 	F(open) F(open_directory) F(open_files) F(close) F(add_match) F(add_disjunction) \
@@ -29,22 +29,12 @@ struct diary {
 enum { MATCH_MAX = 2048, LANE_EVENTS = 500, /* in one story */
 	LANE_LOOKED_AT = 20000 /* entries, most of which are of other messages */ };
 
-/* ISO C knows no other way to a function. */
-static bool
-find(void *library, const char *name, void *function, size_t size)
-{
-	void *found = dlsym(library, name);
-	memcpy(function, &found, size);
-	return found != NULL;
-}
-
 static bool
 load(void)
 {
-	void *so = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
+	void *so = library_load("libsystemd.so.0");
 	bool all = so != NULL;
-#define FIND(name) \
-	all = all && find(so, "sd_journal_" #name, &journal.name, sizeof(journal.name));
+#define FIND(name) all = all && library_find(so, "sd_journal_" #name, &journal.name);
 	FUNCTIONS(FIND)
 #undef FIND
 	return all;

@@ -1,9 +1,9 @@
 #include "admin/screen.h"
 
-#include <dlfcn.h>
 #include <ncurses.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "lib/library.h"
 
 #define FUNCTIONS(F) \
 	F(newterm) F(endwin) F(delscreen) F(cbreak) F(noecho) F(curs_set) F(wtimeout) F(wgetch) \
@@ -23,21 +23,12 @@ static struct {
 	SCREEN *screen;
 } curses;
 
-/* ISO C knows no other way to a function. */
-static bool
-find(void *library, const char *name, void *function, size_t size)
-{
-	void *found = dlsym(library, name);
-	memcpy(function, &found, size);
-	return found != NULL;
-}
-
 static bool
 load(void)
 {
-	void *so = dlopen("libncursesw.so.6", RTLD_NOW | RTLD_GLOBAL);
-	bool all = so != NULL && find(so, "stdscr", &curses.window, sizeof(curses.window));
-#define FIND(name) all = all && find(so, #name, &curses.name, sizeof(curses.name));
+	void *so = library_load("libncursesw.so.6");
+	bool all = so != NULL && library_find(so, "stdscr", &curses.window);
+#define FIND(name) all = all && library_find(so, #name, &curses.name);
 	FUNCTIONS(FIND)
 #undef FIND
 	return all;

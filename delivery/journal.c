@@ -9,10 +9,9 @@ journal_load(void)
 }
 
 #else
-#include <dlfcn.h>
-#include <string.h>
 #include <systemd/sd-journal.h>
 
+#include "lib/library.h"
 #include "process/log.h"
 
 void
@@ -20,12 +19,9 @@ journal_load(void)
 {
 	if (!log_goes_to_journal())
 		return;
-	void *so = dlopen("libsystemd.so.0", RTLD_NOW | RTLD_LOCAL);
-	void *found = so != NULL ? dlsym(so, "sd_journal_sendv") : NULL;
+	void *so = library_load("libsystemd.so.0");
 	__typeof__(sd_journal_sendv) *send;
-	if (found == NULL)
-		return;
-	memcpy(&send, &found, sizeof(send)); /* ISO C knows no other way to a function */
-	log_journal_by(send);
+	if (so != NULL && library_find(so, "sd_journal_sendv", &send))
+		log_journal_by(send);
 }
 #endif

@@ -24,8 +24,8 @@ void notes_send(int fd, enum note_kind kind, const char *lane, const char *id);
 void notes_hand_on(int fd, int passed);
 
 /*
- * Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. *passed is the
- * descriptor that came with it, or -1; NULL: none is taken.
+ * Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. *passed is
+ * the descriptor that came with it, or -1; NULL: none is taken.
  */
 int notes_receive(int fd, struct note *n, int *passed);
 

@@ -4,8 +4,9 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
+
+#include "lib/library.h"
 
 enum { TEXT = 256 };
 
@@ -21,26 +22,18 @@ note_trouble(void)
 		snprintf(trouble, sizeof(trouble), "%s", why != NULL ? why : "unknown error");
 }
 
-/* ISO C knows no way from the one kind of pointer to the other. */
-static void
-find(void *so, const char *name, void *place)
-{
-	void *function = dlsym(so, name);
-	if (function == NULL)
-		note_trouble();
-	memcpy(place, &function, sizeof(function));
-}
-
 static void
 load(void)
 {
 	/* Functions of libcrypto are found there too. */
-	void *so = dlopen("libssl.so.3", RTLD_NOW | RTLD_LOCAL);
+	void *so = library_load("libssl.so.3");
 	if (so == NULL) {
 		note_trouble();
 		return;
 	}
-#define FIND(name) find(so, #name, &openssl.name);
+#define FIND(name) \
+	if (!library_find(so, #name, &openssl.name)) \
+		note_trouble();
 	OPENSSL_FUNCTIONS(FIND)
 #undef FIND
 	(void)mprotect(&openssl, sizeof(openssl), PROT_READ); /* not where pages are larger */

@@ -1,11 +1,11 @@
 #include "sending/sasl.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <gsasl.h>
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
+#include "lib/library.h"
 #include "mail/encode.h"
 
 enum {
@@ -48,23 +48,14 @@ struct sasl_library {
 #undef DECLARE
 };
 
-/* ISO C knows no way from the one kind of pointer to the other. */
-static bool
-find(void *so, const char *name, void *place)
-{
-	void *function = dlsym(so, name);
-	memcpy(place, &function, sizeof(function));
-	return function != NULL;
-}
-
 struct sasl_library *
 sasl_library_open(void)
 {
 	static struct sasl_library l;
 	char warm[1]; /* random numbers may need a file, which is open from now on */
-	void *so = dlopen("libgsasl.so.18", RTLD_NOW | RTLD_LOCAL);
+	void *so = library_load("libgsasl.so.18");
 	bool found = so != NULL;
-#define FIND(name) found = found && find(so, #name, &l.name);
+#define FIND(name) found = found && library_find(so, #name, &l.name);
 	FUNCTIONS(FIND)
 #undef FIND
 	return found && l.gsasl_init(&l.ctx) == GSASL_OK &&
