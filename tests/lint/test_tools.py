@@ -96,17 +96,18 @@ def test_until(monkeypatch):
     assert patience.within(lambda: "", 0) == ""
 
 
-def test_relay_that_is_none_yet():
+def test_relay_that_is_none_yet(tmp_path):
     """A process that smtpd has forked bears its name until it becomes another; the first one is the session,
     and what has lost its parent is not ours."""
-    with subprocess.Popen(["/x/smtpd", "-c", "import os; os.fork() and os.fork(); os.read(0, 1)", "spool=/x"],
+    spool = f"spool={tmp_path}" # of nobody else's, who may run this test as well
+    with subprocess.Popen(["/x/smtpd", "-c", "import os; os.fork() and os.fork(); os.read(0, 1)", spool],
                           executable=sys.executable, stdin=subprocess.PIPE) as p:
         session, late = patience.until(lambda: c if len(c := proc.children(p.pid)) == 2 else None)
-        assert proc.forked("smtpd", "spool=/x", {p.pid}) == [late]
-        assert proc.forked("smtpd", "spool=/x", {os.getpid()}) == [late] # it was started by an inetd of ours
-        assert sorted(proc.forked("smtpd", "spool=/x", set())) == sorted([p.pid, session, late])
-        assert proc.forked("smtpd", "spool=/y", set()) == []
+        assert proc.forked("smtpd", spool, {p.pid}) == [late]
+        assert proc.forked("smtpd", spool, {os.getpid()}) == [late] # it was started by an inetd of ours
+        assert sorted(proc.forked("smtpd", spool, set())) == sorted([p.pid, session, late])
+        assert proc.forked("smtpd", "spool=/", set()) == []
         p.kill()
-        assert patience.until(lambda: p.poll() is not None and proc.forked("smtpd", "spool=/x", {p.pid})) == [session, late]
+        assert patience.until(lambda: p.poll() is not None and proc.forked("smtpd", spool, {p.pid})) == [session, late]
         p.stdin.close()
-        patience.until(lambda: not proc.running("smtpd", "spool=/x"))
+        patience.until(lambda: not proc.running("smtpd", spool))
