@@ -29,8 +29,8 @@ CLONE_NEWNET = 0x40000000
 CONFIG = f"""hostname = {HOSTNAME}
 nameserver = 127.0.0.1:5353
 allow_destinations = 127.0.0.0/8
-timeout_dns = 5s
-timeout_connect = 5s
+timeout_dns = 1m
+timeout_connect = 1m
 timeout_quit = 1s
 retry = 2s
 """
@@ -202,14 +202,15 @@ class Started:
         self.leader = None
 
     def find_leader(self, is_leader):
-        """The process below ours that `is_leader` accepts, or None. Fails if ours has ended."""
+        """The topmost process below ours that `is_leader` accepts, or None: what that one has forked bears
+        its name for a moment. Fails if ours has ended."""
         assert self.process.poll() is None, self.log.read_text(errors="replace")
-        found, below = list(processes()), {self.process.pid}
-        while more := {p.pid for p in found if p.parent in below} - below: # numbers begin anew some time
-            below |= more
-        leaders = {p.pid: p.parent for p in found if p.pid in below and is_leader(p)}
-        # What it forked bears its name for a moment.
-        self.leader = next((pid for pid, parent in leaders.items() if parent not in leaders), None)
+        found = list(processes())
+        generation = [p for p in found if p.pid == self.process.pid]
+        while generation and self.leader is None:
+            self.leader = next((p.pid for p in generation if is_leader(p)), None)
+            above = {p.pid for p in generation}
+            generation = [p for p in found if p.parent in above]
         return self.leader
 
     def stop(self):
@@ -217,7 +218,7 @@ class Started:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.leader, signal.SIGKILL)
         try:
-            self.process.wait(10)
+            self.process.wait(patience.PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -74,6 +74,8 @@ class Machine(sysd_host.Host):
             lambda: self.show("postern.socket", "NConnections") == "0")
 
     def journal(self, *words):
+        """What was written to it until now."""
+        self.run("journalctl", "--sync")
         return self.run("journalctl", "--no-pager", "-q", *words)
 
 
@@ -90,8 +92,8 @@ def booted(where):
 
         def is_up():
             p = subprocess.run(["nsenter", "-t", str(started.leader), "-m", "-p", "-r", "--",
-                                "systemctl", "is-active", "basic.target"], capture_output=True)
-            return p.stdout == b"active\n"
+                                "systemctl", "is-active", "basic.target", "timers.target"], capture_output=True)
+            return p.stdout == b"active\n" * 2
 
         assert patience.within(is_up, 2 * patience.PATIENCE), started.log.read_text(errors="replace")
         yield machine
