@@ -10,6 +10,7 @@ PROC = pathlib.Path("/proc")
 GONE = (FileNotFoundError, ProcessLookupError) # between two looks
 BECOMING = 30 # s; then it is taken for one that has none
 nameless = set() # births of those
+without_memory = set() # (process id, inode in /proc): the kernel's own, and what has ended; they stay so
 
 
 def read(pid, name):
@@ -45,8 +46,16 @@ def words(pid):
 
 def lines():
     """The command line of each process that has one, by its id."""
-    found = {int(pid): words(pid) for pid in os.listdir(PROC) if pid.isdigit()}
-    return {pid: line for pid, line in found.items() if line}
+    found = {}
+    with os.scandir(PROC) as entries:
+        there = [(int(e.name), e.inode()) for e in entries if e.name.isdigit()]
+    for process in there:
+        line = words(process[0]) if process not in without_memory else []
+        if line == [""]:
+            without_memory.add(process)
+        elif line:
+            found[process[0]] = line
+    return found
 
 
 def running(program, word, found=None):
