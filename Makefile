@@ -272,7 +272,7 @@ asan: need-check
 	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
 
 # ... of those that deliver, with couriers that are watched.
-TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations held \
+TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations dkim held \
 	hostile logins marks misfits outage poison race replies reports routes sharing strays throughput \
 	turns)
 
@@ -280,10 +280,11 @@ tsan: need-check
 	$(MAKE) B=build/tsan $(INSTRUMENTED) SANITIZE='-fsanitize=thread -fno-omit-frame-pointer' all unit
 	POSTERN_BUILD=$(abspath build/tsan) $(PYTEST) $(wildcard $(TSAN:%=%.py))
 
-# One statement changed at a time: which tests notice? ROOM=session,queue ONLY=text
+# One statement changed at a time: which tests notice? ROOM=session,queue ONLY=text SAMPLE=300 SEED=text
 mutants: need-check
 	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
-		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)")
+		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed "$(SEED)")
 
 # The other compiler says other things.
 clang: need-fuzz
