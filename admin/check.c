@@ -142,7 +142,7 @@ static int
 check(struct admin *a)
 {
 	auto_buf path = buf_new(WHY_SIZE), said = buf_new(CHECKED_MAX);
-	checked_smtpd(&a->conf, &path);
+	checked_path(&a->conf, "smtpd", &path);
 	int r = checked_run(a, path.p, ERRAND_ERRORS, &said);
 	if (r < 0) {
 		admin_trouble(a, "%s: %s; is all of Postern installed?", path.p, strerror(-r));

@@ -7,11 +7,11 @@
 enum { PATIENCE = 60 /* s for each of them */ };
 
 void
-checked_smtpd(const struct conf *c, struct buf *out)
+checked_path(const struct conf *c, const char *program, struct buf *out)
 {
 	const char *slash = strrchr(c->who.relay_path, '/');
-	buf_printf(out, "%.*s/smtpd", slash != NULL ? (int)(slash - c->who.relay_path) : 0,
-		c->who.relay_path);
+	buf_printf(out, "%.*s/%s", slash != NULL ? (int)(slash - c->who.relay_path) : 0,
+		c->who.relay_path, program);
 	buf_add(out, (struct span){ "", 1 });
 }
 

@@ -17,8 +17,8 @@ enum { CHECKED_MAX = 1024 * 1024 };
  */
 int checked_run(const struct admin *a, const char *path, enum errand_ear ear, struct buf *said);
 
-/* The path of smtpd, which lies beside relay, into *out, with NUL. */
-void checked_smtpd(const struct conf *c, struct buf *out);
+/* The path of a program of ours, which all lie beside relay, into *out, with NUL. */
+void checked_path(const struct conf *c, const char *program, struct buf *out);
 
 enum checked_kind { CHECKED_FINE, CHECKED_WARNING, CHECKED_ERROR, CHECKED_ODD };
 

@@ -1,6 +1,7 @@
 #include "admin/diary.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,8 +23,12 @@ static struct {
 #undef DECLARE
 } journal;
 
+enum { BELIEVED = 4 };
+
 struct diary {
 	sd_journal *j;
+	uid_t believed[BELIEVED];
+	int n;
 };
 
 enum { MATCH_MAX = 2048, LANE_EVENTS = 500, /* in one story */
@@ -69,11 +74,14 @@ diary_close(struct diary *d)
 	free(d);
 }
 
-bool
-diary_has_any(struct diary *d)
+void
+diary_believe(struct diary *d, uid_t uid)
 {
-	journal.flush_matches(d->j);
-	return journal.seek_tail(d->j) >= 0 && journal.previous(d->j) > 0;
+	for (int i = 0; i < d->n; i++)
+		if (d->believed[i] == uid)
+			return;
+	if (d->n < BELIEVED)
+		d->believed[d->n++] = uid;
 }
 
 /* The value of a field of the entry that is looked at; nothing: it has none. */
@@ -97,10 +105,41 @@ match(struct diary *d, const char *field, struct span value)
 		(void)journal.add_match(d->j, b.p, b.n);
 }
 
+/* From here on, what is of those who are believed. Of several values of a field one is enough. */
+static void
+match_believed(struct diary *d)
+{
+	char uid[DIARY_UID];
+	journal.flush_matches(d->j);
+	for (int i = 0; i < d->n; i++) {
+		snprintf(uid, sizeof(uid), "%u", (unsigned)d->believed[i]);
+		match(d, "_UID", span_of(uid));
+	}
+}
+
+bool
+diary_has_any(struct diary *d)
+{
+	match_believed(d);
+	return journal.seek_tail(d->j) >= 0 && journal.previous(d->j) > 0;
+}
+
+void
+diary_doubt(struct diary *d, const char *field, struct span value, char uid[static DIARY_UID])
+{
+	uid[0] = '\0';
+	journal.flush_matches(d->j);
+	match(d, field, value);
+	if (journal.seek_tail(d->j) < 0 || journal.previous(d->j) <= 0)
+		return;
+	struct span who = value_of(d, "_UID");
+	snprintf(uid, DIARY_UID, "%.*s", (int)who.n, who.n > 0 ? who.p : "");
+}
+
 void
 diary_find(struct diary *d, const char *field, struct span value, struct stories *out)
 {
-	journal.flush_matches(d->j);
+	match_believed(d);
 	match(d, field, value);
 	if (journal.seek_tail(d->j) < 0)
 		return;
@@ -132,7 +171,7 @@ entry_of(struct diary *d)
 void
 diary_tell(struct diary *d, struct stories *s)
 {
-	journal.flush_matches(d->j);
+	match_believed(d);
 	for (int i = 0; i < s->n; i++)
 		match(d, "POSTERN_QUEUE_ID", span_of(s->v[i].id));
 	if (s->n == 0 || journal.seek_head(d->j) < 0)
@@ -184,7 +223,7 @@ diary_tell_lanes(struct diary *d, struct story *s)
 	json_int_t from = n > 0 ? time_of(json_array_get(s->events, 0)) : id_time_us(s->id);
 	json_int_t until = n > 0 ? time_of(json_array_get(s->events, n - 1)) : from;
 	int told = 0, looked = 0;
-	journal.flush_matches(d->j);
+	match_believed(d);
 	for (int i = 0; i < s->lanes; i++)
 		match(d, "POSTERN_LANE", span_of(s->lane[i]));
 	if (s->lanes == 0 || from < 0 || journal.seek_realtime_usec(d->j, (uint64_t)from) < 0)

@@ -46,7 +46,7 @@ static void
 check_programs(struct teller *t, const struct admin *a)
 {
 	auto_buf path = buf_new(WHY_SIZE), said = buf_new(CHECKED_MAX);
-	checked_smtpd(&a->conf, &path);
+	checked_path(&a->conf, "smtpd", &path);
 	int r = checked_run(a, path.p, ERRAND_ERRORS, &said);
 	if (r < 0) {
 		finding_tell(t, "programs", FINDING_FAIL, "is all of Postern installed?", "%s: %s",

@@ -150,6 +150,9 @@ explain(struct admin *a, const char *to, json_t *all)
 		facts_policy(&f, all);
 		(void)json_object_set_new(all, "submitted",
 			submitted_fate(&a->conf, sender.whole, &rcpt));
+		(void)json_object_set_new(all, "guarded",
+			json_is_true(json_object_get(all, "from_anybody"))
+			? submitted_by_strangers(&a->conf, &rcpt) : json_null());
 		status = lock_in(a);
 	}
 	if (status == ADMIN_DONE)

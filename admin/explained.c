@@ -88,6 +88,22 @@ say_submitted(struct out *o, const json_t *all)
 	out_say(o, "\n");
 }
 
+/* What guard makes of mail that is taken from anybody. */
+static void
+say_guarded(struct out *o, const json_t *all)
+{
+	const json_t *s = json_object_get(all, "guarded"), *list, *one;
+	size_t i;
+	if (!json_is_object(s))
+		return;
+	line(o, "from others");
+	word(o, "by guard it goes ", text_of(s, "goes"), "");
+	list = json_object_get(s, "recipients");
+	json_array_foreach(list, i, one)
+		word(o, i == 0 ? ": to " : ", ", json_string_value(one), "");
+	out_say(o, "\n");
+}
+
 static void
 say_route(struct out *o, const json_t *all)
 {
@@ -310,6 +326,7 @@ explained_say(struct out *o, const json_t *all)
 {
 	say_address(o, all);
 	say_submitted(o, all);
+	say_guarded(o, all);
 	say_route(o, all);
 	say_queue(o, all);
 	say_dns(o, all);

@@ -67,16 +67,18 @@ age(char text[static TIME_TEXT], int64_t seconds)
 static void
 put_head(struct sheet *s, const struct frame *f)
 {
-	char stamp[CLOCK_STAMP_SIZE], old[TIME_TEXT] = "";
+	char stamp[CLOCK_STAMP_SIZE], old[TIME_TEXT] = "", held[TIME_TEXT] = "";
 	clock_stamp(f->now, stamp);
 	put(s, "postern on %s, %s; q quits", f->host, stamp);
 	put(s, "%d sessions, %d relays, %d connections to hosts", f->sessions, f->relays,
 		f->connections);
 	if (f->oldest > 0)
 		age(old, f->now - f->oldest);
-	put(s, "%lld messages in %lld lanes, %lld of them down%s%s", (long long)f->messages,
+	if (f->held > 0)
+		snprintf(held, sizeof(held), "; %lld held", (long long)f->held);
+	put(s, "%lld messages in %lld lanes, %lld of them down%s%s%s", (long long)f->messages,
 		(long long)f->lanes, (long long)f->down, f->oldest > 0 ? "; the oldest for " : "",
-		old);
+		old, held);
 	put(s, "%s", "");
 }
 

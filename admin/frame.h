@@ -34,6 +34,7 @@ struct frame {
 	int64_t now;  /* wall clock, s */
 	int sessions, relays, connections;
 	int64_t messages, lanes, down, oldest; /* of the whole queue; oldest 0: it is empty */
+	int64_t held; /* messages that are kept back by hand, and not among those */
 	const char *uncounted; /* why there are no counters; NULL: there are */
 	struct frame_rate rate[FRAME_RATES];
 	int rates;

@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/dir.h"
+#include "queue/held.h"
 
 enum { BEGINNING = 32 * 1024 /* octets of a file: envelope and most headers */ };
 
@@ -51,11 +52,19 @@ look_into(int lanes, const char *lane, struct span id, struct stories *out)
 			look(dirfd(d), name, id, out);
 }
 
+static void
+look_into_all(int lanes, struct span id, struct stories *out)
+{
+	auto_dir d = dir_open(lanes);
+	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
+		if (lane_name_valid(span_of(name)))
+			look_into(lanes, name, id, out);
+}
+
 void
 headers_find(const struct spool *spool, struct span id, struct stories *out)
 {
-	auto_dir d = dir_open(spool->lanes);
-	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
-		if (lane_name_valid(span_of(name)))
-			look_into(spool->lanes, name, id, out);
+	auto_fd held = spool->root >= 0 ? held_open_all(spool) : -1;
+	look_into_all(spool->lanes, id, out);
+	look_into_all(held, id, out);
 }

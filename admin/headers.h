@@ -7,7 +7,7 @@
 
 /*
  * Begins the stories of the messages that are in the queue with this Message-ID, without its
- * brackets. All of the queue is looked at, the beginning of each message.
+ * brackets. All of the queue is looked at, what is held, too: the beginning of each message.
  */
 void headers_find(const struct spool *spool, struct span id, struct stories *out);
 

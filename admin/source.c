@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "process/sandbox.h"
 
 static const char *const usual[] = { "/var/log/mail.log", "/var/log/maillog",
 	"/var/log/postern.log" };
@@ -19,6 +22,30 @@ open_text(const char *path)
 	return f;
 }
 
+/*
+ * Whose entries are those of our programs: root's, as whom they may be started, those of the user
+ * that the configuration names, and of the owner of the queue: nobody else writes there, whatever
+ * the user is called, and whether he has a name at all. --uid is for a journal of another host.
+ */
+static int
+believe(struct admin *a, struct diary *d)
+{
+	struct stat spool;
+	uid_t uid;
+	gid_t gid;
+	const char *given = admin_option(a, "uid");
+	int64_t other = given != NULL ? span_number(span_of(given)) : 0;
+	if (other < 0 || other > UINT32_MAX)
+		return admin_misused(a, "--uid %s: not the number of a user", given);
+	diary_believe(d, 0);
+	diary_believe(d, (uid_t)other);
+	if (sandbox_find_user(a->conf.who.user, &uid, &gid) == 0)
+		diary_believe(d, uid);
+	if (stat(a->conf.who.spool, &spool) == 0)
+		diary_believe(d, spool.st_uid);
+	return ADMIN_DONE;
+}
+
 int
 source_open(struct admin *a, struct source *s)
 {
@@ -26,6 +53,8 @@ source_open(struct admin *a, struct source *s)
 	*s = (struct source){ .name = log != NULL ? log : path != NULL ? path : "the journal" };
 	if (log == NULL)
 		s->diary = diary_open(path, &why);
+	if (s->diary != NULL && believe(a, s->diary) != ADMIN_DONE)
+		return ADMIN_USAGE;
 	if (s->diary != NULL && (path != NULL || diary_has_any(s->diary)))
 		return ADMIN_DONE;
 	diary_close(s->diary);

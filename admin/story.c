@@ -108,8 +108,8 @@ story_clue(const char *asked, char id[static ID_SIZE], struct span *what)
 	bool ours = read_id(left, id);
 	if (!ours)
 		id[0] = '\0';
-	if (left.n == s.n || left.n == 0)
-		return CLUE_NONE;
+	if (left.n == s.n || left.n == 0) /* no address; but there are such Message-IDs */
+		return brackets && s.n > 0 ? CLUE_MESSAGE_ID : CLUE_NONE;
 	if (ours || brackets)
 		return CLUE_MESSAGE_ID;
 	return address_mailbox(s, &a) == 0 ? CLUE_ADDRESS : CLUE_MESSAGE_ID;

@@ -33,12 +33,23 @@ fields_of(unsigned fields)
 	return fields != 0 ? json_string(names) : json_null();
 }
 
+static const char *const words[] = { [SUBMISSION_AS_GIVEN] = "as given",
+	[SUBMISSION_ELSEWHERE] = "elsewhere", [SUBMISSION_GUARDED] = "nowhere",
+	[SUBMISSION_SUNK] = "into files", [SUBMISSION_TOO_LONG] = "too long" };
+
+json_t *
+submitted_by_strangers(const struct conf *c, const struct address *to)
+{
+	auto_buf instead = buf_new(SUBMISSION_RECIPIENTS);
+	enum submission_verdict v = submission_recipients(c, false, to, &instead);
+	if (v == SUBMISSION_AS_GIVEN)
+		return json_null();
+	return json_pack("{s:s, s:o}", "goes", words[v], "recipients", list_lines(&instead));
+}
+
 json_t *
 submitted_fate(struct conf *c, struct span sender, const struct address *to)
 {
-	static const char *const words[] = { [SUBMISSION_AS_GIVEN] = "as given",
-		[SUBMISSION_ELSEWHERE] = "elsewhere", [SUBMISSION_GUARDED] = "nowhere",
-		[SUBMISSION_SUNK] = "into files", [SUBMISSION_TOO_LONG] = "too long" };
 	char room[SUBMISSION_SENDER];
 	auto_buf why = buf_new(WHY_SIZE), instead = buf_new(SUBMISSION_RECIPIENTS);
 	unsigned add = submission_plan(c, SUBMITTER_LOCAL).add;
@@ -47,7 +58,7 @@ submitted_fate(struct conf *c, struct span sender, const struct address *to)
 	if (c->submission.recipient_map != NULL)
 		(void)recipient_map_load(c->submission.recipient_map, &c->submission.map, &why);
 	struct span from = submission_sender(c, sender, room);
-	enum submission_verdict v = submission_recipients(c, to, &instead);
+	enum submission_verdict v = submission_recipients(c, true, to, &instead);
 	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "goes", words[v], "recipients",
 		list_lines(&instead), "sender", span_eq(from, sender) ? json_null()
 		: out_string(from), "adds", fields_of(add), "trouble",

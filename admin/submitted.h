@@ -15,4 +15,7 @@
  */
 json_t *submitted_fate(struct conf *c, struct span sender, const struct address *to);
 
+/* The same of what strangers send, which guard alone changes: "goes", "recipients"; or null. */
+json_t *submitted_by_strangers(const struct conf *c, const struct address *to);
+
 #endif

@@ -5,6 +5,10 @@
  * for or started here and goes on when this ends. Nobody is told by a report, for this tells. A
  * message that is settled leaves the queue, and a relay need not write into its file what became of
  * it; so that, and what the host answered, is read in the log.
+ *
+ * Who has no right to the queue sends as every user of this host does: sendmail, with no more
+ * rights than its caller, speaks with the socket for local mail, which knows who he is. What
+ * becomes of the message is read in the log alone, as far as he may read one.
  */
 #include "admin/command.h"
 
@@ -13,12 +17,15 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <time.h>
 
 #include "admin/checked.h"
 #include "admin/source.h"
+#include "conf/people.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
@@ -48,24 +55,35 @@ struct trial {
 	int64_t next;     /* when it is tried again, as it was told last; 0: it was put off never */
 	int attempts;
 	int64_t begun;    /* clock_ms */
+	bool unseen;      /* this user may not look into the queue */
 	json_t *all;
 };
 
 /* ---- to smtpd ------------------------------------------------------------------------------ */
 
+/* `from` NULL: sendmail knows whom its caller sends as. */
 static void
-write_script(const struct admin *a, const char *from, const char *to, struct buf *out)
+write_message(const struct admin *a, const char *from, const char *to, struct buf *out)
 {
 	char date[CLOCK_DATE_SIZE];
 	clock_date(clock_wall(), date);
 	const char *name = a->conf.who.hostname;
-	buf_printf(out, "EHLO %s\r\nMAIL FROM:<%s>\r\nRCPT TO:<%s> NOTIFY=NEVER\r\nDATA\r\n", name,
-		from, to);
-	buf_printf(out, "From: <%s>\r\nTo: <%s>\r\nDate: %s\r\n", from, to, date);
+	if (from != NULL)
+		buf_printf(out, "From: <%s>\r\n", from);
+	buf_printf(out, "To: <%s>\r\nDate: %s\r\n", to, date);
 	buf_printf(out, "Message-ID: <%lld.postern-test@%s>\r\nSubject: A test from %s\r\n"
 		"Auto-Submitted: auto-generated\r\n\r\n", (long long)clock_wall_us(), name, name);
 	buf_printf(out, "This message was sent by \"postern test\" on %s,\r\nto see whether mail "
-		"gets to you. Nothing need be done.\r\n.\r\nQUIT\r\n", name);
+		"gets to you. Nothing need be done.\r\n", name);
+}
+
+static void
+write_script(const struct admin *a, const char *from, const char *to, struct buf *out)
+{
+	buf_printf(out, "EHLO %s\r\nMAIL FROM:<%s>\r\nRCPT TO:<%s> NOTIFY=NEVER\r\nDATA\r\n",
+		a->conf.who.hostname, from, to);
+	write_message(a, from, to, out);
+	buf_puts(out, ".\r\nQUIT\r\n");
 }
 
 /* The id stands behind "queued as"; else the last line that refuses is what matters. */
@@ -96,7 +114,7 @@ submit(struct admin *a, const char *from, const char *to, struct trial *t)
 	const char *arg[LAUNCH_ARGUMENTS];
 	auto_buf path = buf_new(WHY_SIZE), script = buf_new(ERRAND_INPUT), said = buf_new(SAID_MAX);
 	struct span refusal;
-	checked_smtpd(&a->conf, &path);
+	checked_path(&a->conf, "smtpd", &path);
 	write_script(a, from, to, &script);
 	launch_arguments(&a->options.conf, path.p, "-o", "max_connections=0", arg);
 	int r = errand_talk(arg, buf_span(&script), SMTPD_PATIENCE, &said);
@@ -110,6 +128,34 @@ submit(struct admin *a, const char *from, const char *to, struct trial *t)
 		refusal.n > 0 ? refusal.p : "");
 	(void)json_object_set_new(t->all, "answer", out_string(refusal));
 	return refusal.n > 0 && refusal.p[0] == '5' ? ADMIN_NOTHING : ADMIN_LATER;
+}
+
+/*
+ * The same by sendmail, whose own word stands on standard error if it was not taken. By the socket
+ * of the service alone: another mail system may listen on port 25.
+ */
+static int
+submit_as_caller(struct admin *a, const char *from, const char *to, struct trial *t)
+{
+	auto_buf path = buf_new(WHY_SIZE), text = buf_new(ERRAND_INPUT), said = buf_new(SAID_MAX);
+	struct span refusal;
+	checked_path(&a->conf, "sendmail", &path);
+	write_message(a, from, to, &text);
+	(void)setenv("POSTERN_SOCKET", PEOPLE_SOCKET, 0);
+	const char *arg[] = { path.p, "-i", "-v", "-N", "never", "--", to, NULL, NULL, NULL };
+	const char *const rest[] = { "-f", from, "--", to };
+	if (from != NULL)
+		memcpy(&arg[5], rest, sizeof(rest));
+	int r = errand_talk(arg, buf_span(&text), SMTPD_PATIENCE, &said);
+	if (r == EX_OK && read_replies(buf_span(&said), t->id, &refusal))
+		return ADMIN_DONE;
+	if (r < 0)
+		admin_trouble(a, "%s: %s", path.p, strerror(-r));
+	if (r == EX_NOPERM || r == EX_NOUSER || r == EX_DATAERR)
+		return ADMIN_NOTHING;
+	admin_trouble(a, "%s and root can send without that socket: try \"sudo postern test\"",
+		a->conf.who.user);
+	return ADMIN_LATER;
 }
 
 /* ---- what becomes of it -------------------------------------------------------------------- */
@@ -206,37 +252,44 @@ end_among(const json_t *events)
 	return word;
 }
 
-/* What the log has of it. `ended`: its end is waited for, which may come there later. Owned. */
+/* What the log has of it. `patience`: s in which its end is waited for; 0: it has none. Owned. */
 static json_t *
-read_log(struct trial *t, struct source *src, bool ended)
+read_log(struct trial *t, struct source *src, int64_t patience)
 {
-	int64_t end = clock_deadline(LOG_PATIENCE);
+	int64_t end = clock_deadline(patience);
 	json_t *events = json_array();
 	do {
 		struct stories s;
 		if (story_begin_all(&s) < 0)
 			break;
 		struct story *one = story_of(&s, span_of(t->id));
-		one->waits = !ended;
-		story_note_lane(one, span_of(t->lane));
+		one->waits = patience == 0;
+		if (t->lane[0] != '\0')
+			story_note_lane(one, span_of(t->lane));
 		source_tell(src, &s);
 		json_decref(events);
 		events = json_incref(one->events);
 		story_end_all(&s);
-	} while (ended && end_among(events) == NULL && clock_left(end) > 0 &&
+	} while (patience > 0 && end_among(events) == NULL && clock_left(end) > 0 &&
 		poll(NULL, 0, LOOK) == 0);
 	return events;
 }
 
-/* How it ended, and the status. */
+/*
+ * How it ended, and the status. Whoever may not look into the queue has the log alone, for so many
+ * seconds.
+ */
 static int
-tell_end(struct admin *a, struct trial *t, struct source *src)
+tell_end(struct admin *a, struct trial *t, struct source *src, int64_t seconds)
 {
 	size_t i;
 	json_t *e;
-	bool waits = is_queued(t);
-	json_t *events = read_log(t, src, !waits);
+	bool waits = !t->unseen && is_queued(t), any = src->diary != NULL || src->text != NULL;
+	int64_t patience = t->unseen ? seconds : LOG_PATIENCE;
+	json_t *events = read_log(t, src, waits || !any ? 0 : patience);
 	const char *word = waits ? "waiting" : end_among(events);
+	if (t->unseen && word == NULL)
+		word = json_array_size(events) > 0 ? "waiting" : "queued";
 	json_array_foreach(events, i, e)
 		if (!a->out.json)
 			story_say(&a->out, e);
@@ -244,8 +297,11 @@ tell_end(struct admin *a, struct trial *t, struct source *src)
 	word = word != NULL ? word : "gone";
 	int64_t took = clock_ms() - t->begun;
 	say(a, "%s after %lld.%lld s%s", word, (long long)(took / 1000),
-		(long long)(took % 1000 / 100), waits
+		(long long)(took % 1000 / 100), strcmp(word, "waiting") == 0
 		? "; \"postern trace\" and \"postern explain\" say why" : "");
+	if (strcmp(word, "queued") == 0)
+		admin_trouble(a, "no log that this user may read says what becomes of it; "
+			"\"sudo postern trace %s\" does", t->id);
 	if (strcmp(word, "gone") == 0)
 		admin_trouble(a, "it has left the queue, and no log that this user may read says "
 			"what became of it");
@@ -302,17 +358,38 @@ send_one(struct admin *a, const char *from, const char *to, int64_t seconds, str
 	say(a, "queued as %s, in lane %s", t->id, t->lane);
 	ring(a, t);
 	follow(a, t, seconds);
-	return tell_end(a, t, src);
+	return tell_end(a, t, src, seconds);
 }
 
-/* As the user of the service, with the queue open. */
 static int
-open_queue(struct admin *a)
+send_as_caller(struct admin *a, const char *from, const char *to, int64_t seconds,
+	struct source *src, struct trial *t)
+{
+	struct address rcpt;
+	if (address_mailbox(span_of(to), &rcpt) < 0)
+		return admin_misused(a, "%s: not an address", to);
+	t->unseen = true;
+	int status = submit_as_caller(a, from, to, t);
+	if (status != ADMIN_DONE)
+		return status;
+	say(a, "queued as %s, as every user of this host sends", t->id);
+	return tell_end(a, t, src, seconds);
+}
+
+/*
+ * As the user of the service, with the queue open. *denied: this user may not, and there is nothing
+ * else wrong; then nothing was said if the service is the one that all users know.
+ */
+static int
+open_queue(struct admin *a, bool *denied)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	int r = program_drop_root(&a->conf, &a->from, &a->options, &why);
 	if (r == 0) {
 		r = spool_open(&a->spool, a->conf.who.spool);
+		*denied = (r == -EPERM || r == -EACCES) && a->options.conf.file == NULL;
+		if (*denied)
+			return ADMIN_LATER;
 		if (r == -EPERM || r == -EACCES)
 			buf_printf(&why, "mail is queued by %s and root alone; try \"sudo postern "
 				"test\": ", a->conf.who.user);
@@ -331,21 +408,26 @@ run(struct admin *a, int argc, char **argv)
 	struct source src = { .diary = NULL };
 	struct trial t = { .l = LANE_CLOSED, .begun = clock_ms() };
 	struct address sender;
-	const char *given = admin_option(a, "wait"), *from = admin_option(a, "from");
+	const char *given = admin_option(a, "wait"), *named = admin_option(a, "from");
+	const char *from = named != NULL ? named : a->conf.who.postmaster;
+	bool denied = false;
 	int64_t seconds = given != NULL ? span_number(span_of(given)) : WAIT;
 	(void)argc;
 	if (seconds < 0 || seconds > WAIT_MAX)
 		return admin_misused(a, "--wait %s: not a number of seconds", given);
-	from = from != NULL ? from : a->conf.who.postmaster;
 	if (address_mailbox(span_of(from), &sender) < 0)
 		return admin_misused(a, "--from %s: not an address", from);
 	signal(SIGPIPE, SIG_IGN); /* of smtpd */
 	tzset();
 	(void)source_open(a, &src);
+	int status = open_queue(a, &denied);
+	if (denied)
+		from = named;
 	t.all = json_pack("{s:o, s:o}", "to", out_string(span_of(argv[0])), "from",
-		out_string(span_of(from)));
-	int status = open_queue(a);
-	if (status == ADMIN_DONE)
+		from != NULL ? out_string(span_of(from)) : json_null());
+	if (denied)
+		status = send_as_caller(a, from, argv[0], seconds, &src, &t);
+	else if (status == ADMIN_DONE)
 		status = send_one(a, from, argv[0], seconds, &src, &t);
 	if (a->out.json && (status <= ADMIN_NOTHING || t.id[0] != '\0')) {
 		(void)json_object_set_new(t.all, "id", json_string(t.id));
@@ -361,7 +443,7 @@ run(struct admin *a, int argc, char **argv)
 }
 
 static const struct command_option options[] = {
-	{ "from", "ADDRESS", "the sender; else postmaster" },
+	{ "from", "ADDRESS", "the sender; else postmaster, or who calls" },
 	{ "wait", "SECONDS", "how long it is followed (30)" },
 	{ "log", "FILE", "read the answer in this log of text, not the journal" },
 	{ "journal", "PATH", "read it in the journal in this file or directory" },

@@ -17,7 +17,7 @@
 #include "lib/clock.h"
 #include "lib/dir.h"
 #include "process/numbers.h"
-#include "queue/lane.h"
+#include "queue/held.h"
 
 enum {
 	DELAY = 2,        /* s between two frames, unless --delay says otherwise */
@@ -207,12 +207,30 @@ count_lane(struct frame *f, const struct spool *spool, const char *name)
 }
 
 static void
+count_held(struct frame *f, const struct spool *spool)
+{
+	auto_fd held = held_open_all(spool);
+	auto_dir d = held >= 0 ? dir_open(held) : NULL;
+	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;) {
+		struct lane l;
+		struct frame_lane one = { .messages = 0 };
+		if (!lane_name_valid(span_of(name)) || held_open(&l, spool, name) < 0)
+			continue;
+		count_messages(l.dir, &one);
+		lane_close(&l);
+		f->held += one.messages;
+	}
+}
+
+static void
 count_queue(struct frame *f, const struct spool *spool)
 {
 	auto_dir d = dir_open(spool->lanes);
 	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
 		if (lane_name_valid(span_of(name)))
 			count_lane(f, spool, name);
+	if (spool->root >= 0)
+		count_held(f, spool);
 }
 
 /* ---- counters ------------------------------------------------------------------------------ */
@@ -274,10 +292,10 @@ print_json(struct admin *a, const struct frame *f)
 		(void)json_array_append_new(counted, json_pack("{s:s, s:I, s:o}", "name",
 			f->rate[i].name, "total", (json_int_t)f->rate[i].total, "each_second",
 			f->rate[i].each >= 0 ? json_real(f->rate[i].each) : json_null()));
-	out_json(&a->out, json_pack("{s:i, s:i, s:i, s:I, s:I, s:o, s:o, s:o}", "sessions",
+	out_json(&a->out, json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:o, s:o, s:o}", "sessions",
 		f->sessions, "relays", f->relays, "connections", f->connections, "messages",
-		(json_int_t)f->messages, "down", (json_int_t)f->down, "oldest", out_time(f->oldest),
-		"counters", counted, "lanes", lanes_of(f)));
+		(json_int_t)f->messages, "down", (json_int_t)f->down, "held", (json_int_t)f->held,
+		"oldest", out_time(f->oldest), "counters", counted, "lanes", lanes_of(f)));
 }
 
 static void

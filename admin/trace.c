@@ -20,6 +20,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
+#include "mail/message_id.h"
 #include "process/program.h"
 #include "queue/held.h"
 #include "queue/message.h"
@@ -163,6 +164,33 @@ find_addressed(const struct admin *a, char *asked, struct stories *all)
 		(void)pick_each(&p, a, &v);
 }
 
+/* What JSON makes of a text in which nothing else need be escaped. */
+static void
+double_backslashes(const char *text, char *out)
+{
+	while (*text != '\0') {
+		if (*text == '\\')
+			*out++ = '\\';
+		*out++ = *text++;
+	}
+	*out = '\0';
+}
+
+/* In the form in which the log has it. */
+static void
+find_by_message_id(struct source *src, struct span id, struct stories *all)
+{
+	char shown[MESSAGE_ID_TEXT], json[2 * MESSAGE_ID_TEXT];
+	message_id_shown(id, shown);
+	double_backslashes(shown, json);
+	if (src->diary != NULL)
+		diary_find(src->diary, "POSTERN_MESSAGE_ID", span_of(shown), all);
+	if (src->text != NULL)
+		textlog_find(src->text, span_of(shown), all);
+	if (src->text != NULL && strcmp(json, shown) != 0)
+		textlog_find(src->text, span_of(json), all);
+}
+
 static void
 find_messages(struct admin *a, struct source *src, char *asked, struct stories *all)
 {
@@ -176,10 +204,10 @@ find_messages(struct admin *a, struct source *src, char *asked, struct stories *
 		headers_find(&a->spool, what, all);
 	for (size_t i = 0; src->diary != NULL && clue == CLUE_ADDRESS && i < 2; i++)
 		diary_find(src->diary, fields[i], what, all);
-	if (src->diary != NULL && clue == CLUE_MESSAGE_ID)
-		diary_find(src->diary, "POSTERN_MESSAGE_ID", what, all);
-	if (src->text != NULL && clue != CLUE_ID && clue != CLUE_NONE)
+	if (src->text != NULL && clue == CLUE_ADDRESS)
 		textlog_find(src->text, what, all);
+	if (clue == CLUE_ADDRESS || clue == CLUE_MESSAGE_ID) /* many look like an address */
+		find_by_message_id(src, what, all);
 	if (clue == CLUE_ADDRESS)
 		find_addressed(a, asked, all);
 	find_queued(&a->spool, all);
@@ -210,6 +238,23 @@ say_all(struct admin *a, struct stories *all)
 	return n;
 }
 
+/* What does not count is not told; that it is there may be why somebody asks. */
+static void
+say_nothing(struct admin *a, struct source *src, const char *asked)
+{
+	static const char *const fields[] = { "POSTERN_QUEUE_ID", "POSTERN_SENDER",
+		"POSTERN_RECIPIENT", "POSTERN_MESSAGE_ID" };
+	char uid[DIARY_UID] = "", id[ID_SIZE];
+	struct span what;
+	(void)story_clue(asked, id, &what);
+	admin_trouble(a, "%s: nothing in %s, nor in the queue", asked, src->name);
+	for (size_t i = 0; src->diary != NULL && i < 4 && uid[0] == '\0'; i++)
+		diary_doubt(src->diary, fields[i], what, uid);
+	if (uid[0] != '\0')
+		admin_trouble(a, "user %s has written entries of it, as whom Postern does not run "
+			"here: anybody can. Of a journal of another host, say --uid %s", uid, uid);
+}
+
 static int
 trace(struct admin *a, char *asked, struct source *src)
 {
@@ -228,7 +273,7 @@ trace(struct admin *a, char *asked, struct source *src)
 	int n = say_all(a, &all);
 	story_end_all(&all);
 	if (n == 0)
-		admin_trouble(a, "%s: nothing in %s, nor in the queue", asked, src->name);
+		say_nothing(a, src, asked);
 	return n > 0 ? ADMIN_DONE : ADMIN_NOTHING;
 }
 
@@ -253,6 +298,7 @@ run(struct admin *a, int argc, char **argv)
 static const struct command_option options[] = {
 	{ "log", "FILE", "read this log of text, not the journal" },
 	{ "journal", "PATH", "read the journal in this file or directory" },
+	{ "uid", "NUMBER", "the user of Postern in a journal of another host" },
 	{ NULL, NULL, NULL },
 };
 

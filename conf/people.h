@@ -13,6 +13,7 @@
 
 #define PEOPLE_PASSWD   "/etc/passwd"
 #define PEOPLE_MAILNAME "/etc/mailname"
+#define PEOPLE_SOCKET   "/run/postern/local" /* where they come in: postern-local.socket */
 
 struct people {
 	struct buf passwd;           /* as it was read */

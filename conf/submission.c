@@ -91,7 +91,7 @@ judge(const struct guard *g, struct span address, struct buf *out)
 }
 
 enum submission_verdict
-submission_recipients(const struct conf *c, const struct address *to, struct buf *out)
+submission_recipients(const struct conf *c, bool own, const struct address *to, struct buf *out)
 {
 	struct guard g = { GUARD_NONE, NULL };
 	auto_buf mapped = buf_new(SUBMISSION_RECIPIENTS);
@@ -103,7 +103,8 @@ submission_recipients(const struct conf *c, const struct address *to, struct buf
 		buf_puts(out, "\n");
 		return SUBMISSION_ELSEWHERE;
 	}
-	bool found = recipient_map_find(buf_span(&c->submission.map), c->who.hostname, to, &mapped);
+	bool found = own && recipient_map_find(buf_span(&c->submission.map), c->who.hostname, to,
+		&mapped);
 	if (!found || g.kind == GUARD_REDIRECT)
 		return guard_allows(&g, to->whole) ? SUBMISSION_AS_GIVEN : SUBMISSION_GUARDED;
 	enum submission_verdict v = SUBMISSION_ELSEWHERE;
@@ -121,8 +122,14 @@ submission_redirects(const struct conf *c)
 }
 
 bool
-submission_may_report(const struct conf *c, struct span sender)
+submission_may_leave(const struct conf *c, struct span address)
 {
 	struct guard g;
-	return sender.n == 0 || !guard_parse(c->submission.guard, &g) || guard_allows(&g, sender);
+	return !guard_parse(c->submission.guard, &g) || guard_allows(&g, address);
+}
+
+bool
+submission_may_report(const struct conf *c, struct span sender)
+{
+	return sender.n == 0 || submission_may_leave(c, sender);
 }

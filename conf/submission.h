@@ -1,6 +1,7 @@
 /*
  * submission: what becomes of the addresses of mail that this site's own clients submit (RFC 6409).
- * Mail of strangers, which passes through, is none of this.
+ * Mail of strangers, which passes through, is none of this, but for one thing: `guard` is about all
+ * that leaves this host, whoever it is of.
  *
  * Values in, values out: a session does what is said here, and a command for the operator can say
  * beforehand what it will do.
@@ -44,17 +45,20 @@ enum submission_verdict {
 };
 
 /*
- * Where mail for a recipient goes, by recipient_map and then by guard: addresses are appended, each
- * with LF. `out` holds at least SUBMISSION_RECIPIENTS octets.
+ * Where mail for a recipient goes, by recipient_map, if it is mail of our `own`, and then by guard:
+ * addresses are appended, each with LF. `out` holds at least SUBMISSION_RECIPIENTS octets.
  */
 enum { SUBMISSION_RECIPIENTS = 100 * (2 * LIMIT_ADDRESS + 1) };
-enum submission_verdict submission_recipients(const struct conf *c, const struct address *to,
-	struct buf *out);
+enum submission_verdict submission_recipients(const struct conf *c, bool own,
+	const struct address *to, struct buf *out);
 
 /* Does guard send all mail to one address? */
 bool submission_redirects(const struct conf *c);
 
-/* May reports about a sender's mail go to that sender? Not if guard lets no mail go there. */
+/* May mail go to this address? Not if guard lets none go there. */
+bool submission_may_leave(const struct conf *c, struct span address);
+
+/* May reports about a sender's mail go to that sender? A null sender gets none anyway. */
 bool submission_may_report(const struct conf *c, struct span sender);
 
 #endif

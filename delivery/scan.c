@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "conf/submission.h"
 #include "delivery/connect.h"
 #include "delivery/flight.h"
 #include "delivery/notes.h"
@@ -10,12 +11,14 @@
 #include "delivery/sink.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/log.h"
 
 enum {
 	GROW_EVERY = 20,  /* messages after which a courier asks itself whether it needs help */
 	GROW_FOR = 500,   /* ms that what is left must last at this pace for that */
+	GUARD_WHY = 4 * LIMIT_ADDRESS + 80, /* octets of the reason why a message is kept */
 	TURN = 500,       /* ms until a courier that is waited for stops in the middle of a lane */
 };
 
@@ -36,6 +39,27 @@ held_until(const struct courier *c, const struct message *m)
 }
 
 /*
+ * Does guard let mail go to all who wait? A session looks before it queues anything, but that may
+ * have been before there was a guard, and a report of ours comes from no session. What is kept
+ * waits for another configuration. The first who may get none is in *why then.
+ */
+static bool
+may_leave(const struct courier *c, const struct message *m, struct buf *why)
+{
+	const struct conf *conf = &c->relay->common;
+	for (int i = 0; i < m->n; i++) {
+		const struct rcpt *to = &m->rcpt[i];
+		if (to->settled || submission_may_leave(conf, to->address))
+			continue;
+		buf_puts(why, "guard: no mail for <");
+		buf_escape(why, to->address, LIMIT_ADDRESS);
+		buf_puts(why, "> leaves this host");
+		return false;
+	}
+	return true;
+}
+
+/*
  * Sends a message, or settles it without that. True: it is on its way, and must not be laid down.
  */
 static bool
@@ -43,6 +67,7 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 {
 	struct message *m = &f->m;
 	int64_t until = held_until(c, m);
+	auto_buf why = buf_new(GUARD_WHY);
 	if (until > clock_wall()) {
 		/* So that it is not opened each time. */
 		(void)message_wait(m, &c->tour->lane, until);
@@ -53,6 +78,8 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 		settle_too_late(c, m, found);
 	} else if (sink_has(c)) {
 		sink_take(c, m, found);
+	} else if (!may_leave(c, m, &why)) {
+		settle_all(c, m, SOFT, buf_span(&why), found);
 	} else if (c->work.verdict == DONE && connect_lane(c) == DONE) {
 		flight_take_off(c, f, found);
 		return true;

@@ -121,6 +121,7 @@ const char *event_id(const char *name);
 	F(sender, SENDER, false, "of the envelope") \
 	F(recipient, RECIPIENT, false, "of the envelope") \
 	F(recipients, RECIPIENTS, true, "how many the message has") \
+	F(message_id, MESSAGE_ID, false, "Message-ID of the header, without <>") \
 	F(size, SIZE, true, "of the message, octets") \
 	F(command, COMMAND, false, "what the client said, or where in the conversation it was") \
 	F(lane, LANE, false, "in which the mail is") \

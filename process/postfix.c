@@ -81,14 +81,17 @@ say_accepted(const struct event *e, int part)
 {
 	const struct log_fields *f = e->f;
 	bool user = f->user != NULL;
+	static const char *const names[POSTFIX_PARTS] = { "smtpd", "cleanup", "qmgr" };
 	if (part == 0)
 		say(e, "%s: client=%s%s%s%s%s", e->id, e->client, user ? ", sasl_method=" : "",
 			user ? or_empty(f->mechanism) : "", user ? ", sasl_username=" : "",
 			user ? f->user : "");
+	else if (part == 1)
+		say(e, "%s: message-id=<%s>", e->id, or_empty(f->message_id));
 	else
 		say(e, "%s: from=<%s>, size=%s, nrcpt=%s (queue active)", e->id,
 			or_empty(f->sender), or_empty(f->size), or_empty(f->recipients));
-	return part == 0 ? "smtpd" : "qmgr";
+	return names[part];
 }
 
 /* What stands in brackets in "RCPT TO:<address>"; the text is escaped. */

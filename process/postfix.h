@@ -2,7 +2,8 @@
  * postfix: events as lines that readers of Postfix's log understand: pflogsumm, logwatch, fail2ban.
  *
  * Each is the text behind "postfix/NAME[pid]: ". Most events are one line; a message that was
- * accepted is two, for there it is smtpd that names the client, and qmgr that names the sender.
+ * accepted is three, for there it is smtpd that names the client, cleanup that names the message,
+ * and qmgr that names the sender.
  * What Postfix has no line for is our own text, behind "warning: " if somebody ought to look at it;
  * two events that it never speaks of are left out: a connection to a host in clear, and AUTH that
  * went well, whose user stands in the line of the message. Queue ids are in capitals here, since
@@ -17,7 +18,7 @@
 
 #include "process/event.h"
 
-enum { POSTFIX_PARTS = 2 };
+enum { POSTFIX_PARTS = 3 };
 
 /*
  * Line `part` (from 0) of an event that we would tell by `text`, as a C string in out[room], cut if

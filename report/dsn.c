@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "conf/routes.h"
+#include "conf/submission.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
 #include "mail/alabel.h"
@@ -69,7 +70,7 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 	}
 	if (!says_anything(&report))
 		return report.double_bounce ? DSN_NOBODY : DSN_NOTHING;
-	if (!reachable)
+	if (!reachable || !submission_may_leave(conf, report.to))
 		return DSN_NOBODY;
 	report.to = alabel_address(report.to, room);
 	int r = queue(&report, s, lane, draft);

@@ -14,7 +14,8 @@
 
 /*
  * Who is told: the sender, or double_bounce; nobody, because the sender wants to know nothing, or
- * because there is no mailbox for it, or no other than the one that failed.
+ * because there is no mailbox for it, or no other than the one that failed, or because guard lets
+ * no mail go there.
  */
 enum dsn { DSN_SENDER, DSN_DOUBLE_BOUNCE, DSN_NOTHING, DSN_NOBODY };
 

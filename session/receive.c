@@ -56,26 +56,30 @@ log_changes(struct session *s)
 			(int)b.n, b.p);
 }
 
-/* With who sent it, how long it is and what was added to it. */
+/* With who sent it, how long it is, what was added to it and which one it is to its sender. */
 static void
 log_accepted(struct session *s, const struct transaction *t)
 {
 	char size[24], recipients[16], user[LIMIT_LOG_TEXT], added[REWRITE_NAMES];
+	char id[MESSAGE_ID_TEXT];
 	struct log_fields f = session_event(s, "accepted");
 	rewrite_names(submit_added(&t->submit), added);
 	snprintf(size, sizeof(size), "%lld", (long long)t->size);
 	snprintf(recipients, sizeof(recipients), "%d", t->draft.recipients);
 	f.size = size;
 	f.recipients = recipients;
+	transaction_message_id(t, id);
+	f.message_id = id[0] != '\0' ? id : NULL;
 	if (s->client.said.user[0] != '\0') {
 		buf_escape_text(user, sizeof(user), span_of(s->client.said.user));
 		f.user = user;
 		f.mechanism = s->client.mechanism;
 	}
 	log_event(LOG_INFO, &f,
-		"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets%s%s", t->draft.id,
-		s->client.peer.text, t->sender, t->draft.recipients,
+		"%s: accepted from %s, sender <%s>, %d recipient%s, %lld octets%s%s%s%s%s",
+		t->draft.id, s->client.peer.text, t->sender, t->draft.recipients,
 		t->draft.recipients == 1 ? "" : "s", (long long)t->size,
+		id[0] != '\0' ? ", Message-ID <" : "", id, id[0] != '\0' ? ">" : "",
 		added[0] != '\0' ? ", added " : "", added);
 }
 

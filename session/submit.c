@@ -139,11 +139,9 @@ enum reply
 submit_recipient(struct submit *s, const struct address *to, const char *lane, struct terms *terms)
 {
 	auto_buf others = buf_new(SUBMISSION_RECIPIENTS);
-	if (s->submitter == 0)
-		return add_given(s, to, lane, terms);
 	if (!submission_may_report(s->conf, s->sender))
 		terms->notify = NOTIFY_NEVER; /* a report is mail, too */
-	switch (submission_recipients(s->conf, to, &others)) {
+	switch (submission_recipients(s->conf, s->submitter != 0, to, &others)) {
 	case SUBMISSION_SUNK:
 		return add_given(s, to, LANE_ROUTE GUARD_ROUTE, terms);
 	case SUBMISSION_GUARDED:

@@ -4,7 +4,8 @@
  *	submit_begin, submit_sender, submit_plan, submit_recipient..., submit_end
  *
  * What becomes of it is decided in conf/submission.h; here it is done, and written down for the
- * log. Of a client that is no submitter everything stays as it was given.
+ * log. Of a client that is no submitter everything stays as it was given, but that guard may send
+ * it elsewhere.
  */
 #ifndef POSTERN_SUBMIT_H
 #define POSTERN_SUBMIT_H

@@ -250,6 +250,7 @@ transaction_start_data(struct transaction *t, const struct trace *trace, bool ch
 	t->hops = (struct hops){ 0 };
 	t->folded = false;
 	t->header = (struct header){ 0 };
+	message_id_begin(&t->message_id);
 	t->held = buf_new(HELD_MAX);
 	t->trace = *trace;
 	t->traced = false;
@@ -288,6 +289,8 @@ take_piece(void *ctx, struct span piece)
 	if (!t->hops.body)
 		hops_feed(&t->hops, piece);
 	header_feed(&t->header, piece);
+	if (!message_id_is_over(&t->message_id))
+		message_id_feed(&t->message_id, piece);
 	if (judge(t) != R_QUEUED)
 		return;
 	if (t->submit.rewrites)
@@ -333,6 +336,15 @@ transaction_finish(struct transaction *t, int *err)
 	release(t);
 	*err = draft_commit(&t->draft);
 	return *err == 0 ? R_QUEUED : spool_failed(*err);
+}
+
+void
+transaction_message_id(const struct transaction *t, char out[static MESSAGE_ID_TEXT])
+{
+	if ((submit_added(&t->submit) & REWRITE_MESSAGE_ID) != 0)
+		snprintf(out, MESSAGE_ID_TEXT, "%s@%s", t->draft.id, t->trace.hostname);
+	else
+		message_id_text(&t->message_id, out);
 }
 
 void

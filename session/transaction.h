@@ -18,6 +18,7 @@
 #include "mail/dot.h"
 #include "mail/header.h"
 #include "mail/hops.h"
+#include "mail/message_id.h"
 #include "queue/draft.h"
 #include "session/reply.h"
 #include "session/submit.h"
@@ -49,6 +50,7 @@ struct transaction {
 	struct chunk chunk;
 	struct hops hops;
 	struct header header;
+	struct message_id message_id;
 	struct trace trace;               /* for the field that is to come before what is held */
 	bool traced;                      /* it was written */
 	struct buf held;                  /* the header so far, while it may need SMTPUTF8 or not */
@@ -102,6 +104,9 @@ enum reply transaction_chunk(struct transaction *t, struct span in);
  * caller drops it.
  */
 enum reply transaction_finish(struct transaction *t, int *err);
+
+/* The Message-ID with which it is queued, as the log has it; "": it has none. */
+void transaction_message_id(const struct transaction *t, char out[static MESSAGE_ID_TEXT]);
 
 /* Forgets the transaction. What was queued stays queued. */
 void transaction_drop(struct transaction *t);

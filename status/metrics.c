@@ -205,6 +205,11 @@ metrics_write(struct buf *out, const struct figures *f, enum metrics_format form
 			format);
 		put_gauge(out, "queue_oldest_seconds", "age of the oldest message",
 			(uint64_t)q->age, format);
+		put_gauge(out, "queue_held_messages",
+			"messages that are held, and wait for nobody but who lets them go",
+			q->held, format);
+		put_gauge(out, "queue_held_oldest_seconds", "age of the oldest of them",
+			(uint64_t)q->held_age, format);
 		put_gauge(out, "spool_free_bytes", "room on the file system of the spool",
 			q->free_octets, format);
 		put_ages(out, q, format);

@@ -103,6 +103,8 @@ put_tiles(struct buf *out, const struct figures *f)
 		chart_seconds(out, f->queue.age);
 		buf_puts(out, "</b>oldest</div>\n");
 		put_tile(out, "lanes down", f->queue.down, f->queue.down > 0);
+		if (f->queue.held > 0) /* a rare thing, and not to be forgotten */
+			put_tile(out, "held", f->queue.held, false);
 	}
 	if (f->counted) {
 		put_tile(out, "accepted", s.accepted, false);

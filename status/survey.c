@@ -7,7 +7,7 @@
 #include "lib/cleanup.h"
 #include "lib/dir.h"
 #include "lib/id.h"
-#include "queue/lane.h"
+#include "queue/held.h"
 
 static const int64_t ends[SURVEY_AGES - 1] = { 60, 600, 3600, 6 * 3600, 86400 };
 
@@ -70,6 +70,33 @@ count_lane(struct survey *v, const struct spool *s, const char *name, int64_t no
 	keep_if_full(v, &l);
 }
 
+/* What is held of one lane. */
+static void
+count_held(struct survey *v, const struct spool *s, const char *name, int64_t now)
+{
+	struct lane lane;
+	if (held_open(&lane, s, name) < 0)
+		return;
+	auto_dir d = dir_open(lane.dir);
+	for (const char *e; d != NULL && (e = dir_next(d)) != NULL;) {
+		if (!id_valid(span_of(e)))
+			continue;
+		v->held++;
+		v->held_age = now - id_time(e) > v->held_age ? now - id_time(e) : v->held_age;
+	}
+	lane_close(&lane);
+}
+
+static void
+count_all_held(struct survey *v, const struct spool *s, int64_t now)
+{
+	auto_fd held = held_open_all(s);
+	auto_dir d = held >= 0 ? dir_open(held) : NULL; /* most often nothing was ever held */
+	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
+		if (lane_name_valid(span_of(name)))
+			count_held(v, s, name, now);
+}
+
 int
 survey_take(struct survey *v, const struct spool *s, int64_t now)
 {
@@ -83,5 +110,6 @@ survey_take(struct survey *v, const struct spool *s, int64_t now)
 	for (const char *name; (name = dir_next(d)) != NULL;)
 		if (lane_name_valid(span_of(name)))
 			count_lane(v, s, name, now);
+	count_all_held(v, s, now);
 	return 0;
 }

@@ -3,7 +3,8 @@
  *
  * No message is opened: its age is in its name, when a lane is tried again is in the lane's @retry.
  * A message for several lanes counts in each. Nothing is locked, so what comes and goes meanwhile
- * may be counted or not.
+ * may be counted or not. What is held (queue/held.h) waits for nothing but a hand, and is counted
+ * apart from what waits.
  */
 #ifndef POSTERN_SURVEY_H
 #define POSTERN_SURVEY_H
@@ -32,6 +33,8 @@ struct survey {
 	uint64_t messages, lanes, down;
 	uint64_t by_age[SURVEY_AGES];
 	int64_t age;          /* of the oldest, s */
+	uint64_t held;        /* messages that somebody keeps back */
+	int64_t held_age;     /* of the oldest of them, s */
 	uint64_t free_octets; /* of the file system */
 	struct survey_lane top[SURVEY_LANES]; /* the fullest first */
 	int n;

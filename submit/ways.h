@@ -17,8 +17,9 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "conf/people.h"
 
-#define WAYS_SOCKET "/run/postern/local"
+#define WAYS_SOCKET PEOPLE_SOCKET
 
 enum way { WAY_LOCAL, WAY_PIPE, WAY_LOOPBACK, WAY_LOOPBACK6, WAYS };
 

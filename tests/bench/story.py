@@ -37,7 +37,7 @@ def entry(number):
     message, event = divmod(number, len(EVENTS))
     fields = {"time": START + number * 1000, "MESSAGE": f"{name(message)}: {EVENTS[event]} <u{message}@d.example>",
               "PRIORITY": "6", "SYSLOG_IDENTIFIER": "relay" if event else "smtpd", "POSTERN_EVENT": EVENTS[event],
-              "POSTERN_LANE": f"d{message % 1000}.example", "_PID": str(1000 + message % 30000), "_HOSTNAME": "mx"}
+              "POSTERN_LANE": f"d{message % 1000}.example", "_PID": str(1000 + message % 30000), "_HOSTNAME": "mx", "_UID": "65534"}
     if EVENTS[event] != "connected":
         fields |= {"POSTERN_QUEUE_ID": name(message), "POSTERN_RECIPIENT": f"u{message}@d.example"}
     return fields

@@ -136,7 +136,12 @@ def test_submitted(postern, world):
     found = explained(postern, "u@d.example", guard="allow e.example")[1]["submitted"]
     assert found["goes"] == "nowhere"
     text = ask(postern, "explain", "u@d.example", guard="redirect me@e.example")[1]
-    assert "it goes elsewhere: to me@e.example" in text
+    assert "it goes elsewhere: to me@e.example" in text and "from others" not in text
+    for guard, goes, recipients in (("allow e.example", "nowhere", []), ("redirect me@e.example", "elsewhere", ["me@e.example"])):
+        settings = {"guard": guard, "relay_domains": "d.example", "recipient_map": path}
+        assert explained(postern, "u@d.example", **settings)[1]["guarded"] == {"goes": goes, "recipients": recipients}
+    assert "from others  by guard it goes elsewhere: to me@e.example\n" in ask(postern, "explain", "u@d.example", **settings)[1]
+    assert explained(postern, "u@d.example", guard="allow d.example", relay_domains="d.example")[1]["guarded"] is None
 
 
 def test_probe(postern, world, pki):

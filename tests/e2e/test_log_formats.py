@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+import journals
 from conftest import TOP, exec_way
 from patience import PATIENCE
 from peers import PEERS
@@ -20,6 +21,10 @@ from peers import PEERS
 FIELD = PEERS / "field"
 BAD, GUESSER, PROBER, HARVESTER, BABBLER, V6 = ("192.0.2.9", "192.0.2.10", "192.0.2.11", "192.0.2.12",
                                                  "192.0.2.13", "2001:db8::13")
+# What no reader may take for more than one word.
+MESSAGE_ID = '<x" y, status=sent (250 ok), reject: RCPT from unknown[192.0.2.66]: 550 5.1.1 NOQUEUE \xff>'
+MESSAGE_ID_TOLD = r'x\x22\x20y,\x20status=sent\x20(250\x20ok),\x20reject:\x20RCPT\x20from\x20unknown[192.0.2.66]:' \
+    r'\x20550\x205.1.1\x20NOQUEUE\x20\xc3\xbf'
 MONTH = r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
 ID = "[0-9a-z]{20}"
 
@@ -78,7 +83,7 @@ class Day:
         """Twelve connections, three messages that come and one report, and what there is to refuse."""
         for recipient in ("u@dest.example", "later@dest.example", "never@dest.example"):
             c = self.come("192.0.2.1")
-            assert "queued as" in c.message(recipient=recipient)
+            assert "queued as" in c.message(f"Message-ID: {MESSAGE_ID}\r\nSubject: x\r\n\r\nhello\r\n", recipient=recipient)
             assert c.finish() == 0
             self.postern.rested()
         for _ in range(2):
@@ -146,6 +151,7 @@ def test_a_line_for_an_event(day):
     assert all(re.search(r'refused \[[^\]]+\]: "', t) for t in refused)
     assert [t for t in refused if "relaying denied" in t and re.match(f"{ID}: refused \\[{PROBER}\\]", t)]
     assert len([t for t in refused if "too many errors" in t]) == 2
+    assert len([t for t in texts if t.endswith(f" octets, Message-ID <{MESSAGE_ID_TOLD}>")]) == 3
 
 
 # ---- JSON
@@ -164,7 +170,7 @@ def test_json(day):
     accepted = [e for e in events if e["event"] == "accepted"]
     assert {(e["client"], e["sender"], e["recipients"], e["protocol"]) for e in accepted} == \
         {("[192.0.2.1]", "a@sender.example", 1, "ESMTP")}
-    assert all(e["size"] > 0 for e in accepted)
+    assert all(e["size"] > 0 and e["message_id"] == MESSAGE_ID_TOLD for e in accepted)
     [bounced] = [e for e in events if e["event"] == "bounced"]
     assert (bounced["status"], bounced["reply"]) == ("5.1.1", '550 5.1.1 no such "user"')
     assert bounced["recipient"] == "never@dest.example" and bounced["delay"] >= 0
@@ -195,6 +201,7 @@ def test_postfix_lines(day):
     assert all(shape.match(line) for line in day.lines), day.lines
     log = "\n".join(day.lines)
     assert re.search(r"postfix/smtpd\[\d+\]: [0-9A-Z]{20}: client=unknown\[192\.0\.2\.1\]$", log, re.M)
+    assert len(re.findall(rf"postfix/cleanup\[\d+\]: [0-9A-Z]{{20}}: message-id=<{re.escape(MESSAGE_ID_TOLD)}>$", log, re.M)) == 3
     assert re.search(r"postfix/qmgr\[\d+\]: [0-9A-Z]{20}: from=<a@sender\.example>, size=\d+, nrcpt=1 \(queue active\)$", log,
                      re.M)
     assert re.search(r"postfix/smtp\[\d+\]: [0-9A-Z]{20}: to=<never@dest\.example>, relay=mx\.dest\.example\[127\.0\.0\.2\]:\d+, "
@@ -247,8 +254,12 @@ def fail2ban(where):
         shutil.copy(TOP / "units" / "fail2ban" / kind / "postern.conf", conf / kind)
 
     def find(lines, filter_):
+        """`lines`, or what fail2ban calls a journal."""
         log = where / "mail.log"
-        log.write_text("\n".join(lines) + "\n")
+        if isinstance(lines, str):
+            log = lines
+        else:
+            log.write_text("\n".join(lines) + "\n")
         said = run(sys.executable, tool, "-c", conf, "--out", "ip", log, filter_,
                    PYTHONPATH=str(FIELD / "usr/lib/python3/dist-packages"))
         return collections.Counter(said.split())
@@ -286,6 +297,35 @@ def as_syslog(lines):
 def test_our_filter(fail2ban, day, mode, found):
     """Ours; what a client says is not taken for what was said to it."""
     assert fail2ban(as_syslog(day.lines), f"postern[mode={mode}]") == found
+
+
+def listening_units():
+    """Where smtpd runs for clients on the network: (field of the journal, value), as the Makefile makes the units."""
+    names = ["", *(f"-{word.partition(':')[0]}" for word in
+                   re.search(r"^LISTENERS = (.*)$", (TOP / "Makefile").read_text(), re.M)[1].split())]
+    return [("_SYSTEMD_SLICE", f"system-postern{name.replace('-', chr(92) + 'x2d')}.slice") for name in names] + \
+        [("_SYSTEMD_UNIT", f"postern-busy{name}.service") for name in names]
+
+
+def test_our_filter_in_a_journal(fail2ban, where):
+    """Who writes to the journal under our name bans nobody: it is the units that count, and these are all of ours."""
+    if why := journals.why_not():
+        pytest.skip(why)
+    program("usr/lib/python3/dist-packages/systemd/journal.py")
+    entries = []
+
+    def refuse(address, **more):
+        fields = {"MESSAGE": f'refused [{address}]: "RCPT TO:<u@d.example>": 550 5.7.1 Error: relaying denied',
+                  "SYSLOG_IDENTIFIER": "smtpd", "POSTERN_EVENT": "relay_denied", **more}
+        entries.append({"time": 1_700_000_000_000_000 + len(entries), **fields})
+    ours = {f"192.0.2.{n}": unit for n, unit in enumerate(listening_units(), 1)}
+    for address, (field, value) in ours.items():
+        refuse(address, **{field: value})
+    refuse("198.51.100.1", _UID="1000", _SYSTEMD_UNIT="user@1000.service", _SYSTEMD_SLICE="user-1000.slice", _COMM="smtpd")
+    refuse("198.51.100.2", UNIT="postern-busy.service", SYSTEMD_SLICE="system-postern.slice")
+    refuse("198.51.100.3", _SYSTEMD_SLICE="system-postern.slice", SYSLOG_IDENTIFIER="other")
+    journals.write(where / "test.journal", entries)
+    assert fail2ban(f"systemd-journal[journalfiles={where}/test.journal]", "postern") == dict.fromkeys(ours, 1)
 
 
 def test_our_jails(fail2ban):

@@ -102,6 +102,68 @@ def test_only_there(postern, world):
     assert own.messages[0].recipients == ["me@own.example"] and not world.sink.messages
 
 
+STRANGER = {"relay_local": "no", "relay_domains": "dest.example own.example", "max_connections": 10}
+
+
+def test_nothing_of_strangers_leaves(postern, world):
+    """R93: what is passed on for others leaves the host as well: guard holds for it."""
+    world.domain("dest.example")
+    world.domain("own.example", "127.0.0.4")
+    own = world.another("127.0.0.4")
+    c = postern.meet(guard="allow own.example", **STRANGER)
+    assert c.ask("MAIL FROM:<joe@elsewhere.example>")[:3] == "250"
+    assert c.ask("RCPT TO:<u@dest.example>") == "550 5.7.1 Error: no mail for this recipient leaves this host"
+    assert c.ask("RCPT TO:<u@other.example>") == "550 5.7.1 Error: relaying denied"
+    assert c.ask("RSET")[:3] == "250"
+    assert c.message(recipient="me@own.example")[:3] == "250" and c.finish() == 0
+    c = postern.meet(guard="redirect you@own.example", **STRANGER)
+    assert c.message(recipient="u@dest.example")[:3] == "250" and c.finish() == 0
+    postern.settled()
+    assert sorted(m.recipients for m in own.messages) == [["me@own.example"], ["you@own.example"]]
+    guard, files = sunk(postern)
+    c = postern.meet(**guard, **STRANGER)
+    assert c.message(recipient="u@dest.example")[:3] == "250" and c.finish() == 0
+    postern.settled()
+    assert len(files()) == 1 and len(own.messages) == 2 and not world.sink.connections
+
+
+def test_queued_before(postern, world):
+    """R93: a host that became one for tests may have the mail of another life in its queue. It waits, and is lost to nobody."""
+    world.domain("dest.example")
+    world.domain("own.example", "127.0.0.4")
+    own = world.another("127.0.0.4")
+    for recipient in ("u@dest.example", "me@own.example"):
+        postern.send(recipient, max_connections=0)
+    postern.due(guard="allow own.example")
+    log = postern.settled(1)
+    assert "deferred <u@dest.example>" in log and "guard: no mail for <u@dest.example> leaves this host; next try in " in log
+    assert [m.recipients for m in own.messages] == [["me@own.example"]] and not world.sink.connections
+    for guard in ("redirect me@own.example", "sink /nonexistent"):
+        postern.make_due()
+        postern.due(guard=guard)
+        assert postern.settled(1).count("leaves this host; next try in ") > 1 and not world.sink.connections
+    postern.make_due()
+    postern.due()
+    postern.settled()
+    assert [m.recipients for m in world.sink.messages] == [["u@dest.example"]]
+
+
+def test_no_report_leaves(postern, world):
+    """R93: nobody elsewhere is told, be it the sender of what was queued before or double_bounce."""
+    world.domain("own.example", "127.0.0.4")
+    world.another("127.0.0.4").say["RCPT"] = lambda line: "550 5.1.1 no" if "nobody" in line else "250 2.1.5 Ok"
+    for sender in ("a@sender.example", ""):
+        postern.send("nobody@own.example", sender=sender, max_connections=0)
+    postern.due(guard="allow own.example", double_bounce="boss@sender.example")
+    log = postern.settled()
+    assert log.count(": bounced <nobody@own.example>") == 2 and log.count("dropped: no sender to tell") == 2
+    assert not world.sink.connections
+    postern.send("nobody@own.example", sender="", guard="allow own.example", double_bounce="boss@own.example")
+    postern.settled()
+    told, = world.others[0].messages
+    assert told.recipients == ["boss@own.example"], "who may have mail is told"
+
+
 def test_what_has_all_is_left_alone(postern):
     """R34, R93: messages of every shape, of which none has what is rewritten, are as they were, octet for octet."""
     c = postern.meet(add_missing="local", masquerade="h.internal=own.example", max_size="60M")

@@ -75,6 +75,17 @@ def test_large_from_a_unit_that_is_locked_in(host, sink):
     assert text.endswith("\r\n249999\r\n250000\r\n") and "\r\n\r\n1\r\n2\r\n" in text
 
 
+def test_what_a_user_tests(host, sink):
+    """`postern test` needs no right: a user sends as himself. Who may read the journal hears the end, others where it stands."""
+    said = host.run(*as_user(65534), "postern", "test", RECIPIENT, check=False)
+    assert "queued as " in said and re.search(r'"sudo postern trace [0-9a-z]{20}" does', said), said
+    [text] = arrived(sink)
+    assert "(uid=65534)" in text and "\r\nAuto-Submitted: auto-generated\r\n" in text
+    said = host.run("setpriv", "--reuid=65534", "--regid=65534", "--groups=adm", "postern", "test", "--wait", "100", RECIPIENT)
+    assert "accepted from uid=65534" in said and "\ndelivered after " in said, said
+    arrived(sink, 2)
+
+
 def test_unit_without_sockets(host):
     """Then there is no way, and the status says so."""
     service(host, "nothing", f"echo hi | sendmail {RECIPIENT}", "DynamicUser=yes", "RestrictAddressFamilies=none", status=75)

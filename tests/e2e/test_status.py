@@ -113,6 +113,20 @@ def test_metrics_are_the_counters(busy_day, page):
     assert found["postern_spool_free_bytes", ""] > 0
 
 
+def test_held(busy_day, page):
+    """What is held is counted, by itself: in the metrics, on the page once there is any, and in a file."""
+    assert "held" not in Checked(page("", "/").body).text
+    ident = busy_day.messages()[0].name
+    p = subprocess.run(busy_day.command("postern", "hold", ident), env=busy_day.environment(), check=False, timeout=PATIENCE)
+    assert p.returncode == 0
+    found = metrics(page("", "/metrics").body)
+    assert found["postern_queue_messages", ""] == 1 and found["postern_queue_held_messages", ""] == 1
+    assert 0 <= found["postern_queue_held_oldest_seconds", ""] < 24 * 3600
+    text = " ".join(" ".join(Checked(page("", "/").body).text).split())
+    assert "1 waiting" in text and "1 held" in text
+    assert "postern_queue_held_messages 1\n" in printed(busy_day, "--metrics")
+
+
 @pytest.mark.parametrize("accept, kind, parser", [
     (OPEN, "application/openmetrics-text; version=1.0.0; charset=utf-8", "prometheus_client.openmetrics.parser"),
     ("", "text/plain; version=0.0.4; charset=utf-8", "prometheus_client.parser"),

@@ -4,7 +4,9 @@ import contextlib
 import errno
 import json
 import os
+import pwd
 import re
+import shlex
 import shutil
 import socket
 import ssl
@@ -351,6 +353,31 @@ def test_postern_tells_the_story(machine, sink):
     states = {(line["check"], line["state"]) for line in found}
     assert ("units", "ok") in states and ("limits", "ok") in states and ("listener", "ok") in states, found
     assert not {("units", "fail"), ("units", "warn"), ("programs", "fail")} & states, found
+
+
+def test_who_wrote_it(machine, sink):
+    """A user of this host writes to the journal under our names. Neither `postern trace` nor the filter of fail2ban takes
+    that for ours; what smtpd says of a client they do."""
+    ident = queue_id(machine.send("u@dest.example", "forged", "s@sender.example"))
+    assert wait(lambda: sink.messages)
+    assert machine.at_rest()
+    refused, bounced = 'refused [192.0.2.99]: "FOO": 421 4.7.0 mx Error: too many errors', f"{ident}: bounced <u@dest.example>"
+    for fields in ({"MESSAGE": refused, "SYSLOG_IDENTIFIER": "smtpd", "POSTERN_CLIENT": "[192.0.2.99]"},
+                   {"MESSAGE": bounced, "SYSLOG_IDENTIFIER": "relay", "POSTERN_EVENT": "bounced", "POSTERN_QUEUE_ID": ident,
+                    "POSTERN_RECIPIENT": "u@dest.example"}):
+        lines = "\n".join(f"{name}={value}" for name, value in fields.items())
+        machine.run("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "sh", "-c",
+                    'printf "%s\\n" "$0" | logger --journald', lines)
+    seen = f"_UID={pwd.getpwnam('nobody').pw_uid}"
+    assert wait(lambda: all(text in machine.journal("-o", "cat", seen) for text in (refused, bounced)))
+    told = wait(lambda: "delivered <u@dest.example>" in (text := machine.run("postern", "trace", ident)) and text)
+    assert "bounced" not in told and "bounced" not in machine.run("postern", "trace", "u@dest.example")
+    filter_ = (sysd_host.TOP / "units/fail2ban/filter.d/postern.conf").read_text()
+    match = shlex.split(re.search(r"^journalmatch = (.*)$", filter_, re.M)[1])
+    with machine.connect() as client_:
+        client_.sendall(b"WHO\r\n") # and it stays, so that journald can see which unit it is
+        assert wait(lambda: 'refused [127.0.0.1]: "WHO"' in machine.journal("-o", "cat", *match))
+    assert "192.0.2.99" not in machine.journal("-o", "cat", *match)
 
 
 def test_journal_explains(machine, sink):

@@ -28,7 +28,11 @@ def test_once(postern, world):
     assert counted["tries without a host"] == 1 and all(c["each_second"] is None for c in found["counters"])
     status, text, _ = ask(postern, "top", "--once")
     assert status == 0 and "1 messages in 1 lanes, 1 of them down" in text and "down.example" in text
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= 80 and found["held"] == 0 and "held" not in text
+    assert ask(postern, "hold", "down.example", "--yes")[0] == 0
+    status, (found,) = ask_json(postern, "top")
+    assert status == 0 and (found["messages"], found["held"], found["lanes"]) == (0, 1, [])
+    assert "0 messages in 0 lanes, 0 of them down; 1 held" in ask(postern, "top", "--once")[1]
 
 
 def test_sessions(postern, world):

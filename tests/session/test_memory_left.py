@@ -17,7 +17,7 @@ PLAIN = base64.b64encode(f"\0{NAME}\0{SECRET}".encode()).decode()
 # What is looked for: the marker, in either case, in the middle, as base64 wherever it begins in a group.
 MARKERS = [MARKER.encode(), LOWER.encode(), MARKER[3:].encode(),
            *(base64.b64encode(b"x" * i + MARKER.encode())[4:-4] for i in range(3))]
-WHOLE = f"Subject: {MARKER}\r\n\r\n{(MARKER + ' text') * 5}\r\n" * 3
+WHOLE = f"Subject: {MARKER}\r\nMessage-ID: <{MARKER}@{MARKER}.example>\r\n\r\n{(MARKER + ' text') * 5}\r\n" * 3
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the memory of a session")
 

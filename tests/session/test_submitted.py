@@ -81,8 +81,9 @@ def test_by_default(postern):
     postern.send("u@d.example", max_connections=0)
     m = queued(postern)
     assert re.fullmatch(expected(m), m.text)
-    assert f"{m.one('Id')}: accepted from local, sender <a@sender.example>, 1 recipient, 21 octets, " \
-        "added Date, Message-ID, From\n" in postern.logged()
+    ident = m.one("Id")
+    assert f"{ident}: accepted from local, sender <a@sender.example>, 1 recipient, 21 octets, " \
+        f"Message-ID <{ident}@{postern.settings['hostname']}>, added Date, Message-ID, From\n" in postern.logged()
     assert "rewritten" not in postern.logged()
 
 
@@ -114,7 +115,7 @@ def test_size_is_what_was_sent(postern):
     c.message(body)
     assert c.finish() == 0
     assert len(queued(postern).text) > 65536 + 100
-    assert ", 65536 octets, added " in postern.logged()
+    assert ", 65536 octets, Message-ID <" in postern.logged()
 
 
 def test_smtputf8(postern):

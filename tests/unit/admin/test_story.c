@@ -23,6 +23,7 @@ static const struct {
 	{ "06ab4c2d8f00xyzabci1", CLUE_NONE, "06ab4c2d8f00xyzabci1", "" }, /* "i" is no digit */
 	{ "", CLUE_NONE, "", "" },
 	{ "<>", CLUE_NONE, "", "" },
+	{ "<no at>", CLUE_MESSAGE_ID, "no at", "" },
 	{ "@d.example", CLUE_NONE, "@d.example", "" },
 	{ "nobody", CLUE_NONE, "nobody", "" },
 };

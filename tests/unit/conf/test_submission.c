@@ -84,7 +84,7 @@ test_plan(void **state)
 	assert_string_equal(p.masquerade.except, "root");
 }
 
-static const struct {
+static const struct row {
 	const char *guard, *map, *to;
 	enum submission_verdict verdict;
 	const char *want;
@@ -113,29 +113,39 @@ static const struct {
 		"me@c.example\n" },
 	{ "redirect me@c.example", "me@c.example: x@y.example", "me@c.example",
 		SUBMISSION_AS_GIVEN, "" },
+}, strangers[] = { /* the map is not for them, but guard is */
+	{ "no", "@b.example: @c.example", "a@b.example", SUBMISSION_AS_GIVEN, "" },
+	{ "allow c.example", "@b.example: @c.example", "a@b.example", SUBMISSION_GUARDED, "" },
+	{ "allow c.example", "", "a@c.example", SUBMISSION_AS_GIVEN, "" },
+	{ "sink /a", "", "a@b.example", SUBMISSION_SUNK, "" },
+	{ "redirect me@c.example", "", "a@b.example", SUBMISSION_ELSEWHERE, "me@c.example\n" },
 };
+
+static void
+test_row(const struct row *r, bool own)
+{
+	char text[256];
+	struct address to;
+	struct buf out = buf_new(SUBMISSION_RECIPIENTS);
+	snprintf(text, sizeof(text), "guard = %s\n", r->guard);
+	configure(&conf, text);
+	conf.submission.map = buf_new(1024);
+	buf_puts(&conf.submission.map, r->map);
+	assert_int_equal(address_mailbox(guarded(span_of(r->to)), &to), 0);
+	enum submission_verdict v = submission_recipients(&conf, own, &to, &out);
+	if (v != r->verdict || (r->want != NULL && !span_eq(buf_span(&out), span_of(r->want))))
+		fail_msg("%s, %s, %s: %d, %.*s", r->guard, r->map, r->to, (int)v, (int)out.n, out.p);
+	buf_free(&out);
+}
 
 static void
 test_recipients(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < ROWS(recipients); i++) {
-		char text[256];
-		struct address to;
-		struct buf out = buf_new(SUBMISSION_RECIPIENTS);
-		snprintf(text, sizeof(text), "guard = %s\n", recipients[i].guard);
-		configure(&conf, text);
-		conf.submission.map = buf_new(1024);
-		buf_puts(&conf.submission.map, recipients[i].map);
-		assert_int_equal(address_mailbox(guarded(span_of(recipients[i].to)), &to), 0);
-		enum submission_verdict v = submission_recipients(&conf, &to, &out);
-		if (v != recipients[i].verdict ||
-			(recipients[i].want != NULL &&
-				!span_eq(buf_span(&out), span_of(recipients[i].want))))
-			fail_msg("%s, %s, %s: %d, %.*s", recipients[i].guard, recipients[i].map,
-				recipients[i].to, (int)v, (int)out.n, out.p);
-		buf_free(&out);
-	}
+	for (size_t i = 0; i < ROWS(recipients); i++)
+		test_row(&recipients[i], true);
+	for (size_t i = 0; i < ROWS(strangers); i++)
+		test_row(&strangers[i], false);
 }
 
 static void
@@ -145,7 +155,11 @@ test_reports(void **state)
 	configure(&conf, "");
 	assert_false(submission_redirects(&conf));
 	assert_true(submission_may_report(&conf, span_of("a@b.example")));
+	assert_true(submission_may_leave(&conf, span_of("a@b.example")));
 	configure(&conf, "guard = allow c.example\n");
+	assert_false(submission_may_leave(&conf, span_of("a@b.example")));
+	assert_false(submission_may_leave(&conf, (struct span){ 0 }));
+	assert_true(submission_may_leave(&conf, span_of("a@c.example")));
 	assert_false(submission_redirects(&conf));
 	assert_false(submission_may_report(&conf, span_of("a@b.example")));
 	assert_true(submission_may_report(&conf, span_of("a@c.example")));

@@ -207,14 +207,16 @@ static void
 test_accepted(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "smtpd", "qmgr" };
+	static const char *const names[] = { "smtpd", "cleanup", "qmgr" };
 	static const char *const want[] = { CAPITALS
 		": client=unknown[192.0.2.1], sasl_method=PLAIN, sasl_username=joe",
+		CAPITALS ": message-id=<1@c.example>",
 		CAPITALS ": from=<a@b.example>, size=12, nrcpt=2 (queue active)" };
 	struct log_fields f = { .event = "accepted",
 		.queue_id = ID,
 		.client = "[192.0.2.1]",
 		.sender = "a@b.example",
+		.message_id = "1@c.example",
 		.size = "12",
 		.recipients = "2",
 		.user = "joe",
@@ -229,6 +231,9 @@ test_accepted(void **state)
 	f.user = NULL;
 	(void)postfix_line(LOG_INFO, &f, "smtpd", "x", 0, out, sizeof(out));
 	assert_string_equal(out, CAPITALS ": client=unknown[192.0.2.1]");
+	f.message_id = NULL;
+	(void)postfix_line(LOG_INFO, &f, "smtpd", "x", 1, out, sizeof(out));
+	assert_string_equal(out, CAPITALS ": message-id=<>");
 }
 
 /* However little room there is, nothing is written behind it, and it is a C string. */

@@ -24,13 +24,17 @@ static void
 test_labels(void **state)
 {
 	(void)state;
-	f = (struct figures){ .surveyed = true, .queue = { .n = 1, .messages = 7, .lanes = 1 } };
+	f = (struct figures){ .surveyed = true, .queue = { .n = 1, .messages = 7, .lanes = 1,
+		.held = 3, .held_age = 9 } };
 	f.queue.top[0] = (struct survey_lane){ .name = "a\"} 1\nx\\", .messages = 7 };
 	for (int format = METRICS_OPEN; format <= METRICS_TEXT; format++) {
 		const char *text = written((enum metrics_format)format);
 		assert_non_null(
 			strstr(text, "\npostern_lane_messages{lane=\"a\\\"} 1\\nx\\\\\"} 7\n"));
 		assert_null(strstr(text, "\nx"));
+		assert_non_null(strstr(text, "\npostern_queue_messages 7\n"));
+		assert_non_null(strstr(text, "\npostern_queue_held_messages 3\n"));
+		assert_non_null(strstr(text, "\npostern_queue_held_oldest_seconds 9\n"));
 	}
 }
 

@@ -1,7 +1,10 @@
 /* survey: lanes by how much waits in them. */
 #include "tests/unit/spooled.h"
 
+#include "lib/cleanup.h"
+#include "lib/dir.h"
 #include "lib/id.h"
+#include "queue/held.h"
 #include "queue/lane.h"
 #include "status/survey.h"
 
@@ -79,6 +82,38 @@ test_down(void **state)
 	assert_int_equal(v.top[1].next, 100);
 }
 
+/* What is held is no longer among what waits; it is counted, and its age goes on. */
+static void
+test_held(void **state)
+{
+	(void)state;
+	struct lane from = LANE_CLOSED, held;
+	int64_t now = clock_wall();
+	assert_int_equal(survey_take(&v, &sp, now), 0);
+	assert_int_equal(v.held, 0);
+	assert_int_equal(v.held_age, 0);
+	fill("h.example", 2);
+	fill("i.example", 1);
+	for (const char *const *name = (const char *const[]){ "h.example", "i.example", NULL };
+		*name != NULL; name++) {
+		assert_int_equal(lane_open(&from, &sp, *name), 0);
+		assert_int_equal(held_open_for_writing(&held, &sp, *name), 0);
+		auto_dir all = dir_open(from.dir);
+		for (const char *id; (id = dir_next(all)) != NULL;)
+			if (id_valid(span_of(id)))
+				assert_int_equal(held_take(&from, &held, id), 0);
+		lane_close(&held);
+		lane_close(&from);
+	}
+	assert_int_equal(survey_take(&v, &sp, now + 100), 0);
+	assert_int_equal(v.messages, 5);
+	assert_int_equal(v.lanes, 2);
+	assert_int_equal(v.held, 3);
+	assert_true(v.held_age >= 95 && v.held_age < 3600);
+	assert_int_equal(survey_take(&v, &sp, now - 86400), 0);
+	assert_int_equal(v.held_age, 0);
+}
+
 /* Of many lanes the fullest are named; all are counted. */
 static void
 test_many(void **state)
@@ -106,6 +141,7 @@ main(void)
 		cmocka_unit_test(test_counts),
 		cmocka_unit_test(test_ages),
 		cmocka_unit_test(test_down),
+		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_many),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
