@@ -139,20 +139,22 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
 $(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event)
+$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
+$(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
+$(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall)
+$(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall clock_ms)
 $(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
@@ -173,8 +175,11 @@ $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 
 -include $(wildcard $(B)/unit/*/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d $(B)/tests/unit/*/*.d)
 
-unit: $(UNIT) corpus
-	@set -e; for t in $(UNIT); do $$t; done
+unit: $(UNIT:%=%.run) corpus
+
+# Many wait more than they compute, so they run as make is told by -j; who fails is heard.
+$(UNIT:%=%.run): %.run: %
+	@$< >$<.log 2>&1 || { cat $<.log; exit 1; }
 
 # What the fuzzers begin with, and what they found, once through each of them.
 corpus:
@@ -244,8 +249,14 @@ powercut: need-check broken
 need-%:
 	tests/tools/need build $*
 
-instrumented:
-	$(MAKE) B=build/instrumented $(INSTRUMENTED) all
+# A few files know of it; the other objects are those of the build that is locked in.
+instrumented: all
+	@rm -rf build/instrumented
+	@mkdir -p build/instrumented
+	cp -a build/*.o build/options $(wildcard $(ROOMS:%=build/%)) build/instrumented
+	rm -f $$(grep -l POSTERN_INSTRUMENTED $(addsuffix /*.c,$(ROOMS)) | sed 's,\(.*\)c$$,build/instrumented/\1o,')
+	$(MAKE) B=build/instrumented STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED \
+		$(addprefix build/instrumented/,smtpd relay)
 
 # Without TLS and libsystemd, as where neither is installed: each of their headers is an error there. And
 # unit tests of what is different then.
@@ -253,7 +264,7 @@ lean:
 	@for h in $$(grep -rhoE '<(openssl|systemd)/[a-z0-9_-]+' --include=*.[ch] . | tr -d '<' | sort -u); do \
 		mkdir -p build/lean/absent/$${h%/*} && echo '#error it is not installed' >build/lean/absent/$$h.h || exit; done
 	$(MAKE) B=build/lean TLS=0 SYSTEMD=0 MUSL= STATIC=-pie FORTIFY= CFLAGS=-O0 CPPFLAGS=-Ibuild/lean/absent all \
-		$(addprefix build/lean/unit/,conf/test_routes sending/test_sending)
+		$(addprefix build/lean/unit/,conf/test_routes sending/test_sending sending/test_sending_learns)
 
 # The whole suite with sanitizers.
 asan: need-check
@@ -262,7 +273,7 @@ asan: need-check
 	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
 
 # ... of those that deliver, with couriers that are watched.
-TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations held \
+TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations dkim held \
 	hostile logins marks misfits outage poison race replies reports routes sharing strays throughput \
 	turns)
 
@@ -270,10 +281,11 @@ tsan: need-check
 	$(MAKE) B=build/tsan $(INSTRUMENTED) SANITIZE='-fsanitize=thread -fno-omit-frame-pointer' all unit
 	POSTERN_BUILD=$(abspath build/tsan) $(PYTEST) $(wildcard $(TSAN:%=%.py))
 
-# One statement changed at a time: which tests notice? ROOM=session,queue ONLY=text
+# One statement changed at a time: which tests notice? ROOM=session,queue ONLY=text SAMPLE=300 SEED=text
 mutants: need-check
 	@$(PYTHON) -B tests/mutants/mutants.py --workers $(MUTANT_WORKERS) \
-		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)")
+		$(if $(ROOM),--room "$(ROOM)") $(if $(ONLY),--only "$(ONLY)") \
+		$(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed "$(SEED)")
 
 # The other compiler says other things.
 clang: need-fuzz

@@ -156,9 +156,9 @@ look_for_changes(struct pool *p)
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	buf_printf(&why, "%s has changed", changed);
 	buf_add(&why, (struct span){ "", 1 });
+	stamp_renew(p->terms->stamps); /* before it is read: what changes meanwhile is seen again */
 	if (can_load(p))
 		hand_over(p, why.err == 0 ? why.p : "something has changed");
-	stamp_renew(p->terms->stamps);
 	crew_retire_all(&p->crew); /* which know it as it was */
 }
 

@@ -6,6 +6,7 @@ be root.
 import atexit
 import concurrent.futures
 import contextlib
+import copy
 import fcntl
 import os
 import pathlib
@@ -40,12 +41,10 @@ DROP = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 def within_reach(build):
-    """`build`, or as root a copy of its programs that an ordinary user can get at: the sources may
-    lie below /root."""
-    if os.geteuid() != 0 or not (build / "smtpd").exists():
-        return build
-    probe = [*DROP, "sh", "-c", 'test -x "$0/smtpd" && test -x "$0/relay"', str(build)]
-    if subprocess.run(probe, check=False).returncode == 0:
+    """A copy of the programs of `build`, as they are now, that an ordinary user can get at: the sources may lie below
+    /root. And it stays: where programs are built, somebody may build while tests run (`make` in a test does, if a
+    source is newer), and for a moment there is no program, or half of one."""
+    if not (build / "smtpd").exists():
         return build
     copy = pathlib.Path(tempfile.mkdtemp(prefix="postern-build-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
@@ -80,6 +79,7 @@ exec_way = pytest.mark.skipif(WAY != "exec", reason="it is about the two process
 
 BUILD = within_reach(BUILD)
 HOST = "mx.test.example"
+LONGEST_WITNESS = 100_000
 
 
 def own(path):
@@ -129,9 +129,12 @@ class Postern:
         return [*(DROP if os.geteuid() == 0 else []), str(self.build / program), *options, *arguments]
 
     def configure(self, *lines):
-        """A configuration file: for sections, which cannot stand on a command line."""
+        """A configuration file: for sections, which cannot stand on a command line. Who reads it meanwhile has
+        the whole of it, or of the one before."""
         self.file = self.where / "postern.conf"
-        self.file.write_text("\n".join(lines) + "\n")
+        new = self.where / "postern.conf.new"
+        new.write_text("\n".join(lines) + "\n")
+        new.rename(self.file)
 
     def environment(self):
         ours = {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}
@@ -182,7 +185,7 @@ class Postern:
     def pipe(self, script, **settings):
         """What smtpd says to a script on standard input."""
         p = self.start(subprocess.PIPE, subprocess.PIPE, **settings)
-        said, _ = p.communicate(script if isinstance(script, bytes) else script.encode(), 60)
+        said, _ = p.communicate(script if isinstance(script, bytes) else script.encode(), patience.PATIENCE)
         self.status = p.returncode
         return said.decode()
 
@@ -195,7 +198,7 @@ class Postern:
 
     def due(self, **settings):
         p = self.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", **settings)
-        assert p.wait(60) == 0, self.logged()
+        assert p.wait(patience.PATIENCE) == 0, self.logged()
 
     def messages(self):
         """Queued messages: paths lane/<lane>/<id>."""
@@ -225,10 +228,10 @@ class Postern:
 
     def relays(self):
         """Those too that were forked and are not relay yet: behind send(), none means none."""
-        ours = {p.pid for p in self.started}
-        coming = proc.forked("smtpd", f"spool={self.spool}", ours) # looked at first: it becomes relay meanwhile
+        ours, found, word = {p.pid for p in self.started}, proc.lines(), f"spool={self.spool}"
+        coming = proc.forked("smtpd", word, ours, found)
         pools = [w for p in self.pools if p.poll() is None for w in busy.workers(p.pid)]
-        return [pid for pid in coming if pid not in pools] + self.running("relay")
+        return [pid for pid in coming if pid not in pools] + proc.running("relay", word, found)
 
     def at_work(self):
         """Relays that another one started and watches: at most one for each login, and those that try a message
@@ -241,7 +244,9 @@ class Postern:
 
     def witness(self):
         """What helps to understand why something did not come."""
-        return f"running: {self.relays()}\nqueued: {[str(p.name) for p in self.lane_files()]}\n{self.logged()}"
+        ended = [p.poll() for p in self.started]
+        return (f"ended with: {ended}\nrunning: {self.relays()}\nqueued: {[str(p.name) for p in self.lane_files()]}\n"
+                f"{self.logged()}")
 
     # ---- what a test waits for
 
@@ -339,7 +344,7 @@ class World:
         """What still talks to a host finds it gone."""
         sinks = [self.sink, *self.others]
         with concurrent.futures.ThreadPoolExecutor(len(sinks)) as all_at_once:
-            list(all_at_once.map(lambda sink: (sink.close(), sink.cut()), sinks))
+            list(all_at_once.map(internet.Sink.end, sinks))
 
     def close(self):
         self.dns.close()
@@ -386,10 +391,16 @@ def pki():
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cards(pki):
-    """... of hosts, good and bad."""
-    return tlsplace.issue_cards(pki)
+    """... of hosts, good and bad; of the same authority, in a place where no module's own are called like them."""
+    apart = copy.copy(pki)
+    apart.directory = pathlib.Path(tempfile.mkdtemp(prefix="postern-cards-"))
+    apart.directory.chmod(0o755)
+    for name in ("ca.pem", "ca.key", "server.pem", "server.key"):
+        shutil.copy(pki.directory / name, apart.directory)
+    yield tlsplace.issue_cards(apart)
+    shutil.rmtree(apart.directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -427,6 +438,21 @@ def pytest_collection_modifyitems(items):
     else:
         files.sort(key=lambda p: LONG.index(p.name) if p.name in LONG else len(LONG))
     items.sort(key=lambda item: files.index(item.path))
+
+
+def told_by(witness):
+    try:
+        return witness()[-LONGEST_WITNESS:]
+    except (OSError, ValueError) as e:
+        return repr(e)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    """A test that fails shows what its witnesses say, whatever it failed by."""
+    report = (yield).get_result()
+    if report.failed:
+        report.sections += [("witness", told_by(w)) for w in patience.witnesses]
 
 
 def pytest_configure(config):

@@ -8,9 +8,10 @@
 
 A session runs over a pipe, as an ordinary user, logs to a journal, and delivery is held; the trivial
 program writes a line. A relay with a message hands it to a host on loopback. The first three are the same on every
-machine. Then, under each acceptor that is there, connections of the trivial program and sessions
-with a message take turns: how many a second with 20 clients, and the processor time of the acceptor
-and all that it started. The ratios are medians of those of single rounds.
+machine. Then, under each acceptor that is there, connections of the trivial program, sessions
+with a message, and the least that any session with a message can be (floor.c) take turns: how many a second with 20
+clients, and the processor time of the acceptor and all that it started. Ratios are to the trivial program, and
+medians of those of single rounds.
 
 BENCH_ROUNDS (default 5) rounds of COST_CONNECTIONS (200) each. COST_ONLY=count or times leaves the
 other out; COST_ONLY=faults says of each page fault of a session whence it comes (perf). Needs root, to be somebody
@@ -75,7 +76,9 @@ class Place:
         (where / "trivial.c").write_text(TRIVIAL)
         self.compile("trivial", where / "trivial.c", "-static")
         self.compile("load", TOP / "tests/bench/load.c", "-lssl", "-lcrypto")
+        self.compile("floor", TOP / "tests/bench/floor.c", "-static", "-D_GNU_SOURCE")
         self.trivial = [where / "trivial", "-"] # xinetd wants an argument
+        self.floor = [where / "floor", where / "out"]
         self.session = [where / "smtpd", "-c", where / "held"]
 
     def compile(self, name, source, *flags):
@@ -265,16 +268,17 @@ def units(place):
     with sysd_machine.booted(where) as machine:
         machine.systemctl("stop", "postern-due.timer")
         programs = machine.root / "usr/libexec/postern"
-        for name in ("trivial", "smtpd"):
+        for name in ("trivial", "floor", "smtpd"):
             shutil.copy(place.where / name, programs)
         add_unit(machine, "trivial", "/usr/libexec/postern/trivial", 2600)
         add_unit(machine, "session", f"/usr/libexec/postern/smtpd {OPTIONS}", 2601)
+        add_unit(machine, "floor", "/usr/libexec/postern/floor /var/spool/postern/tmp", 2602)
 
         def cpu():
             machine.systemctl("daemon-reload") # waits until PID 1 is done with what has ended
             return machine.cpu()
 
-        yield (2600, cpu), (2601, cpu), machine.network
+        yield [(2600, cpu), (2601, cpu), (2602, cpu)], machine.network
 
 
 def listens(port):
@@ -284,9 +288,11 @@ def listens(port):
 
 @contextlib.contextmanager
 def processes(acceptor, place):
-    with acceptor(place, place.trivial) as trivial, acceptor(place, place.session) as session:
-        patience.until(lambda: listens(trivial[0]) and listens(session[0]))
-        yield trivial, session, contextlib.nullcontext
+    with contextlib.ExitStack() as all_of_them:
+        servers = [all_of_them.enter_context(acceptor(place, command))
+                   for command in (place.trivial, place.session, place.floor)]
+        patience.until(lambda: all(listens(port) for port, _ in servers))
+        yield servers, contextlib.nullcontext
 
 
 def turn(place, server, message, network):
@@ -301,22 +307,21 @@ def turn(place, server, message, network):
     return float(rate.stdout), (cpu() - before) / n * 1000
 
 
-def compare(place, name, servers):
+def compare(place, name, acceptor):
     """A line of the second table."""
     rounds = int(os.environ.get("BENCH_ROUNDS", "5"))
-    with servers as (trivial, session, network):
-        turns = []
-        for _ in range(rounds + 1):
-            turns.append((turn(place, trivial, False, network), turn(place, session, True, network)))
-    turns = turns[1:]
-    rates, cpus = [statistics.median(b[k] / a[k] for a, b in turns) for k in (0, 1)]
-    trivial, session = ([statistics.median(t[i][k] for t in turns) for k in (0, 1)] for i in (0, 1))
-    print(f"{name:<14}{trivial[0]:>10.0f}{session[0]:>10.0f}{rates:>8.2f}"
-          f"{trivial[1]:>10.2f}{session[1]:>10.2f}{cpus:>8.2f}", flush=True)
+    with acceptor as (servers, network):
+        turns = [[turn(place, s, s is not servers[0], network) for s in servers] for _ in range(rounds + 1)][1:]
+    row = [f"{name:<12}"]
+    for k, digits in ((0, 0), (1, 2)): # connections a second, milliseconds of each
+        row += [f"{statistics.median(t[i][k] for t in turns):>9.{digits}f}" for i in range(3)]
+        row += [f"{statistics.median(t[i][k] / t[0][k] for t in turns):>7.2f}" for i in (1, 2)]
+    print(*row, sep="", flush=True)
 
 
 def compare_all(place):
-    print(f"{'':<14}{'trivial/s':>10}{'session/s':>10}{'x':>8}{'CPU ms':>10}{'CPU ms':>10}{'x':>8}")
+    print(f"{'':<12}" + "".join(f"{n:>9}" for n in ("trivial/s", "session", "floor")) + f"{'x':>7}{'x':>7}"
+          + "".join(f"{n:>9}" for n in ("CPU ms", "session", "floor")) + f"{'x':>7}{'x':>7}")
     for name, needed, servers in (
             ("tcpserver", shutil.which("tcpserver"), lambda: processes(tcpserver, place)),
             ("xinetd", find_xinetd(), lambda: processes(xinetd, place)),

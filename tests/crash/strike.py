@@ -103,7 +103,8 @@ class Striker:
 
     def run(self, point, command, sock=None):
         """Returns the calls that were made; killat ends when all processes have ended."""
-        self.start(point, command, sock).wait(5 * patience.PATIENCE)
+        status = self.start(point, command, sock).wait(6 * patience.PATIENCE) # it ends itself before that
+        assert status >= 0, f"killat died by signal {-status}"
         return self.read_calls()
 
     @contextlib.contextmanager
@@ -195,12 +196,12 @@ def points(calls, role, first, whens=(":enter", ":exit"), skip=("newfstatat", "f
     return [name + when for name in dict.fromkeys(names) for when in whens]
 
 
-def sample(every, keep):
-    """PER_ROLE of them, evenly, and all that match `keep`; all with CRASH_ALL=1."""
-    if os.environ.get("CRASH_ALL") == "1" or len(every) <= PER_ROLE:
+def sample(every, keep, most=PER_ROLE):
+    """`most` of them, evenly, and all that match `keep`; all with CRASH_ALL=1."""
+    if os.environ.get("CRASH_ALL") == "1" or len(every) <= most:
         return every
     must = [p for p in every if re.search(keep, p)]
     rest = [p for p in every if p not in must]
-    room = max(PER_ROLE - len(must), 6)
+    room = max(most - len(must), 6)
     chosen = set(must) | {rest[i * len(rest) // room] for i in range(min(room, len(rest)))}
     return [p for p in every if p in chosen]

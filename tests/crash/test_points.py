@@ -7,12 +7,13 @@ not a message may remain in the lanes.
 A kill is also what the kernel does when memory runs out (I20).
 """
 import hashlib
-import os
 import re
 import socket
+import threading
 
 import pytest
 
+import patience
 import strike
 from conftest import Postern
 
@@ -41,9 +42,14 @@ class Lab:
         p = Postern(where)
         p.settings.update(self.world.settings())
         p.settings.update(SETTINGS)
+        self.hang_up()
         with self.world.sink.lock:
             self.world.sink.messages.clear()
         return strike.Striker(self.killat, p)
+
+    def hang_up(self):
+        """Until the sink has read the last of what a killed relay sent, and taken it or not."""
+        patience.until(lambda: not self.world.sink.open)
 
 
 @pytest.fixture
@@ -59,6 +65,7 @@ def arrived(lab):
     """{(message, recipient): times}; fails at once if something came that nobody sent."""
     digests = {hashlib.sha256(body_of(n).encode()).hexdigest(): n for n, _ in MESSAGES}
     times = {}
+    lab.hang_up()
     for m in lab.world.sink.messages:
         head, _, body = m.data.partition(b"+0000\r\n")
         digest = hashlib.sha256(body).hexdigest()
@@ -187,21 +194,22 @@ def test_client_gone(lab, end):
     """C15, C16: the client is gone before its 250; queued once if its end had come, else not."""
     s = lab.fresh()
     ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if pid == 0:  # waits for 354, sends the message, and is killed
-        theirs.close()
-        try:
+
+    def talk():
+        """Waits for 354, sends the message, and is gone."""
+        with ours:
             client = strike.Client(ours)
             client.reply()
             for line in ("EHLO c.example", "MAIL FROM:<a@sender.example>",
                          "RCPT TO:<v@one.example>", "DATA"):
                 client.ask(line)
             ours.sendall(body_of("two").encode() + end)
-        finally:
-            os._exit(0)
-    ours.close()
+
+    talker = threading.Thread(target=talk)
+    talker.start()
     s.run(None, s.postern.command("smtpd"), theirs)
-    os.waitpid(pid, 0)
+    talker.join(patience.PATIENCE)
+    assert not talker.is_alive()
     s.drain()
     s.postern.rested()
     assert s.leftovers() == []

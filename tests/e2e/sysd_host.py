@@ -18,6 +18,7 @@ import pytest
 
 import internet
 import patience
+import proc
 import spoolfile
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -28,8 +29,8 @@ CLONE_NEWNET = 0x40000000
 CONFIG = f"""hostname = {HOSTNAME}
 nameserver = 127.0.0.1:5353
 allow_destinations = 127.0.0.0/8
-timeout_dns = 5s
-timeout_connect = 5s
+timeout_dns = 1m
+timeout_connect = 1m
 timeout_quit = 1s
 retry = 2s
 """
@@ -76,7 +77,7 @@ class Process:
     def __init__(self, pid):
         self.pid = pid
         where = pathlib.Path("/proc") / str(pid)
-        self.words = (where / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        self.words = proc.words(pid) or [""]
         status = dict(line.split(":\t", 1)
                       for line in (where / "status").read_text().splitlines() if ":\t" in line)
         self.parent = int(status["PPid"])
@@ -128,7 +129,7 @@ class Host:
             os.close(ours)
             os.close(theirs)
 
-    def run(self, *command, check=True, timeout=60):
+    def run(self, *command, check=True, timeout=2 * patience.PATIENCE):
         """A command on this host; its output."""
         p = subprocess.run(["nsenter", "-t", str(self.leader), "-m", "-n", "-p", "-u", "-i", "-C",
                             "-r", "-w", "--", *command],
@@ -146,7 +147,7 @@ class Host:
     def connect(self, source="127.0.0.1"):
         with self.network():
             s = socket.socket()
-            s.settimeout(20)
+            s.settimeout(patience.PATIENCE)
             s.bind((source, 0))
             s.connect(("127.0.0.1", 25))
         return s
@@ -154,7 +155,7 @@ class Host:
     def send(self, recipient, text="hello", sender="a@sender.example"):
         """The reply to the message, without waiting for what becomes of it."""
         with self.network():
-            client = smtplib.SMTP("127.0.0.1", 25, "client.example", 20)
+            client = smtplib.SMTP("127.0.0.1", 25, "client.example", patience.PATIENCE)
         with client:
             client.ehlo()
             client.mail(sender)
@@ -167,7 +168,8 @@ class Host:
         return spoolfile.messages(self.root / "var/spool/postern")
 
     def at_rest(self):
-        return patience.until(lambda: not self.ours() and not self.queued())
+        # Twice, for one that starts another and ends may do both behind one look.
+        return patience.until(lambda: not self.ours() and not self.queued() and not self.ours())
 
     def flood(self, number):
         """Connects that say nothing, as fast as they go. How many were made."""
@@ -200,14 +202,15 @@ class Started:
         self.leader = None
 
     def find_leader(self, is_leader):
-        """The process below ours that `is_leader` accepts, or None. Fails if ours has ended."""
+        """The topmost process below ours that `is_leader` accepts, or None: what that one has forked bears
+        its name for a moment. Fails if ours has ended."""
         assert self.process.poll() is None, self.log.read_text(errors="replace")
-        below = {self.process.pid}
-        for p in sorted(processes(), key=lambda p: p.pid):
-            if p.pid in below or p.parent in below:
-                below.add(p.pid)
-                if is_leader(p):
-                    self.leader = p.pid
+        found = list(processes())
+        generation = [p for p in found if p.pid == self.process.pid]
+        while generation and self.leader is None:
+            self.leader = next((p.pid for p in generation if is_leader(p)), None)
+            above = {p.pid for p in generation}
+            generation = [p for p in found if p.parent in above]
         return self.leader
 
     def stop(self):
@@ -215,7 +218,7 @@ class Started:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.leader, signal.SIGKILL)
         try:
-            self.process.wait(10)
+            self.process.wait(patience.PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

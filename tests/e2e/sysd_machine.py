@@ -3,6 +3,7 @@ import contextlib
 import os
 import pathlib
 import subprocess
+import tempfile
 
 import patience
 import sysd_host
@@ -73,6 +74,8 @@ class Machine(sysd_host.Host):
             lambda: self.show("postern.socket", "NConnections") == "0")
 
     def journal(self, *words):
+        """What was written to it until now."""
+        self.run("journalctl", "--sync")
         return self.run("journalctl", "--no-pager", "-q", *words)
 
 
@@ -80,8 +83,7 @@ class Machine(sysd_host.Host):
 def booted(where):
     root = cgroup_root()
     assert root is not None, "no cgroup2 hierarchy is mounted"
-    cgroup = root / f"postern-test-{os.getpid()}"
-    cgroup.mkdir()
+    cgroup = pathlib.Path(tempfile.mkdtemp(prefix="postern-test-", dir=root)) # nobody's before
     os.environ["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
     started = sysd_host.Started(where, BOOT, str(cgroup))
     try:
@@ -90,8 +92,8 @@ def booted(where):
 
         def is_up():
             p = subprocess.run(["nsenter", "-t", str(started.leader), "-m", "-p", "-r", "--",
-                                "systemctl", "is-active", "basic.target"], capture_output=True)
-            return p.stdout == b"active\n"
+                                "systemctl", "is-active", "basic.target", "timers.target"], capture_output=True)
+            return p.stdout == b"active\n" * 2
 
         assert patience.within(is_up, 2 * patience.PATIENCE), started.log.read_text(errors="replace")
         yield machine

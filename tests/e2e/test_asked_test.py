@@ -14,14 +14,16 @@ from conftest import NOBODY
 def tried(postern, world):
     """Runs it, with what it and the relay log in a file."""
     world.domain("d.example")
-    postern.settings["postmaster"] = "root@sender.example"
+    postern.settings.update(postmaster="root@sender.example", retry="1h") # behind the time that it is followed
 
     def run(to="u@d.example", *words, **settings):
+        if "--wait" not in words:
+            words += ("--wait", str(patience.PATIENCE))
         with open(postern.log, "ab") as log:
             p = subprocess.run(postern.command("postern", "test", to, "--json", "--log", str(postern.log), *words,
                                                **settings),
                                stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL, check=False,
-                               env=postern.environment(), timeout=patience.PATIENCE)
+                               env=postern.environment(), timeout=2 * patience.PATIENCE)
         found = json.loads(p.stdout) if p.stdout else None
         assert fields_of(found) <= documented("test")
         return p.returncode, found

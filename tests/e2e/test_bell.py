@@ -31,6 +31,7 @@ def test_lane_of_another_login(postern, world):
     ring(postern, f"{queued.parent.name}\n")
     postern.send("u@one.example")
     patience.until(lambda: len(world.sink.messages) == 2)
+    postern.wait_messages(1)
     world.sink.cut() # and so the relay ends
     text = postern.settled(1)
     assert theirs.connections == 0 and "AUTH" not in text, text
@@ -48,6 +49,7 @@ def test_noise(postern, world):
     patience.until(lambda: len(world.sink.messages) == 2)
     postern.send("u@one.example")
     patience.until(lambda: len(world.sink.messages) == 3)
+    postern.wait_messages(0)
     world.sink.cut()
     postern.settled()
 
@@ -57,14 +59,17 @@ def test_mark_of_a_lane(postern, world):
     what nobody rang for."""
     world.domain("one.example")
     postern.settings["linger"] = "1h"
+    mark, marked = postern.spool / "lane" / "one.example" / "@retry", []
+    world.sink.say["END"] = lambda _: marked.append(mark.exists()) or "250 2.0.0 taken"
     for n in (1, 2):
         postern.send("u@one.example")
-        patience.until(lambda n=n: len(world.sink.messages) == n)
-    [lane] = postern.spool.glob("lane/*")
-    assert not (lane / "@retry").exists()
+        world.sink.wait_messages(n)
+        postern.wait_messages(0)
+    assert marked[1:] == [False] and mark.parent.exists() and not mark.exists()
     postern.send("u@one.example", max_connections=0)
     assert len(world.sink.messages) == 2
     world.sink.cut() # and so it does not wait any longer
-    patience.until(lambda: len(world.sink.messages) == 3)
+    world.sink.wait_messages(3)
+    postern.wait_messages(0)
     world.sink.cut()
     postern.settled()

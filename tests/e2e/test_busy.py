@@ -27,6 +27,7 @@ import network
 import patience
 import ports
 import proc
+import sockets
 from conftest import BUILD, HOST, own
 
 CLIENT, FREE, CHANGED = 6, 7, 8 # request.h
@@ -84,11 +85,17 @@ def test_nothing_is_inherited(postern):
     assert pool.stop() == 0
 
 
+def held(worker):
+    """What its descriptors lead to."""
+    return sorted(os.readlink(p) for p in pathlib.Path(f"/proc/{worker}/fd").iterdir())
+
+
 def test_drafts_go(postern):
     """What was begun and not queued is not in the spool, and no descriptor of it is left."""
     pool = one(postern)
     worker, = pool.ready()
-    before = sorted(os.readlink(p) for p in pathlib.Path(f"/proc/{worker}/fd").iterdir())
+    pool.all_asleep()
+    before = held(worker)
     c = pool.meet()
     c.envelope()
     c.send("x" * 100 + "\r\n" + ("y" * 900 + "\r\n") * 200)
@@ -96,7 +103,7 @@ def test_drafts_go(postern):
     gone(c)
     pool.at_rest(worker)
     assert not list((postern.spool / "tmp").iterdir())
-    assert sorted(os.readlink(p) for p in pathlib.Path(f"/proc/{worker}/fd").iterdir()) == before
+    patience.until(lambda: held(worker) == before) # its output is let go of behind its input
     assert pool.stop() == 0
 
 
@@ -249,24 +256,35 @@ def test_slow_clients_cost_nobody(postern):
 
 # ---- ends
 
+def woken(postern, listener, **settings):
+    """A client, greeted, and the pool that has it: started for it, as systemd does, and anew should one have waited too
+    long for its worker."""
+    c = client.Client(socket.create_connection(listener.getsockname(), client.TIMEOUT))
+    while True:
+        pool = busy.Pool(postern, listener, **settings)
+        patience.until(lambda: sockets.unread(c.sock) > 0 or pool.process.poll() is not None)
+        if sockets.unread(c.sock) > 0:
+            assert c.reply()[:3] == "220"
+            return c, pool
+        assert pool.process.wait(client.TIMEOUT) == 0
+
+
 def test_idle(postern):
     """Without a client it ends, all of it; who came meanwhile is served by the next."""
-    pool = busy.Pool(postern, busy_idle="1s")
-    c = pool.meet()
-    assert c.message()[:3] == "250" and c.ask("QUIT")[:3] == "221"
-    assert pool.process.wait(client.TIMEOUT) == 0
-    assert not proc.running("smtpd", f"spool={postern.spool}")
-    late = pool.connect() # the socket is still there
-    second = busy.Pool(postern, *pool.where, busy_idle="1s")
-    assert late.reply()[:3] == "220" and late.ask("QUIT")[:3] == "221"
-    assert second.process.wait(client.TIMEOUT) == 0
+    with busy.listener() as listener:
+        for _ in range(2):
+            c, pool = woken(postern, listener, busy_idle="1s")
+            c.hello()
+            assert c.message()[:3] == "250" and c.ask("QUIT")[:3] == "221"
+            assert pool.process.wait(client.TIMEOUT) == 0
+            assert not proc.running("smtpd", f"spool={postern.spool}")
 
 
 def test_client_outlasts_idle(postern):
     """A client that says nothing is one all the same."""
-    pool = busy.Pool(postern, busy_idle="1s", timeout_command="3s")
-    c = pool.connect()
-    assert c.reply()[:3] == "220" and c.reply()[:9] == "421 4.4.2"
+    with busy.listener() as listener:
+        c, pool = woken(postern, listener, busy_idle="1s", timeout_command="2s")
+    assert c.reply()[:9] == "421 4.4.2"
     assert pool.process.wait(client.TIMEOUT) == 0
 
 
@@ -288,14 +306,15 @@ def test_stopped(postern):
 @pytest.mark.parametrize("how", ["stop", "end"])
 def test_one_that_does_not_end(postern, how):
     """Neither is awaited for ever: a worker that was taken over may stay, with a client or without."""
-    pool = busy.Pool(postern, busy_spare=2, busy_idle="1s" if how == "end" else "1m")
-    stubborn = pool.exactly(2)[0]
-    if how == "stop":
-        talk = pool.meet()
-        stubborn = server_of(pool)
-    os.kill(stubborn, signal.SIGSTOP)
-    if how == "stop":
-        pool.process.send_signal(signal.SIGTERM)
+    with busy.listener() as listener:
+        talk, pool = woken(postern, listener, busy_spare=2, busy_idle="1s")
+        talks_with = server_of(pool)
+        stubborn = talks_with if how == "stop" else next(w for w in pool.ready(3) if w != talks_with)
+        os.kill(stubborn, signal.SIGSTOP)
+        if how == "stop":
+            pool.process.send_signal(signal.SIGTERM)
+        else:
+            gone(talk)
     assert pool.process.wait(client.TIMEOUT) == 0
     postern.wait_logged(f"session {stubborn} is killed: it was told to {how} and did not")
     if how == "stop":
@@ -398,7 +417,8 @@ def test_liar_is_killed(postern):
     for _ in range(3):
         rogue.say(CLIENT)
         rogue.say(FREE)
-    assert pool.exactly(1) == [worker]
+    sockets.wait_taken(rogue.socket)
+    assert pool.exactly(1) == [worker] and "takes more" not in postern.logged() # lint: all of it was heard
     rogue.say(CLIENT)
     postern.wait_logged("takes more connections than one may")
     patience.until(lambda: pool.workers() not in ([], [worker]))
@@ -415,6 +435,7 @@ def test_nonsense_is_passed_by(postern):
     for kind in (FREE, CHANGED, 9, 0xFFFFFFFF):
         rogue.say(kind)
     rogue.socket.send(b"short")
+    sockets.wait_taken(rogue.socket)
     assert pool.meet().message()[:3] == "250"
     assert set(workers) <= set(pool.workers())
     with contextlib.suppress(OSError): # it ends meanwhile
@@ -443,18 +464,10 @@ def configured(postern, greeting, **more):
     postern.configure(f"hostname = {greeting}", *(f"{k} = {v}" for k, v in more.items()))
 
 
-def asleep(pid):
-    """Or gone."""
-    try:
-        return proc.read(pid, "stat").rpartition(b")")[2].split()[0] == b"S"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
 def changed(postern, greeting, **more):
-    """Another one, for the next client: sessions that one woke in vain, which look and then accept, sleep again."""
+    """Another one, for the next client."""
     for pool in postern.pools:
-        patience.until(lambda: all(map(asleep, busy.workers(pool.pid))))
+        patience.until(lambda: all(map(busy.asleep, busy.workers(pool.pid))))
     configured(postern, greeting, **more)
 
 
@@ -494,6 +507,36 @@ def test_wrong_configuration(postern):
     assert pool.stop() == 0
 
 
+def writer(path):
+    """A descriptor, once somebody reads there; -1: nobody does."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as why:
+        assert why.errno == errno.ENXIO
+        return -1
+
+
+def test_configuration_changes_while_it_is_read(postern):
+    """What was read is half of a file, and wrong; the whole of it is in force with the next connection."""
+    new_name(postern)
+    configured(postern, "old.example")
+    pool = busy.Pool(postern, busy_spare=2)
+    assert "old.example" in pool.connect().reply()
+    pool.all_asleep()
+    half = postern.where / "half"
+    os.mkfifo(half)
+    half.chmod(0o644)
+    half.rename(postern.file)
+    c = pool.connect()
+    fd = patience.until(lambda: max(writer(postern.file), 0))
+    configured(postern, "new.example")
+    os.write(fd, b"nonsense\n")
+    os.close(fd)
+    assert "new.example" in c.reply()
+    assert postern.logged().count("what was in force stays so") == 1
+    assert pool.stop() == 0
+
+
 def own_programs(postern):
     """A directory of copies, in which they may be replaced."""
     place = postern.where / "programs"
@@ -515,6 +558,7 @@ def test_program(postern):
     place = own_programs(postern)
     pool = busy.Pool(postern)
     before = pool.meet()
+    pool.all_asleep()
     replace(place)
     assert pool.meet().message()[:3] == "250"
     assert before.message()[:3] == "250"
@@ -524,8 +568,12 @@ def test_program(postern):
 
 
 def ignored(pid):
-    """The signals that a process ignores."""
-    mask = int(re.search(r"SigIgn:\s*(\w+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1], 16)
+    """The signals that a process ignores; none when it has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return set()
+    mask = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
     return {s for s in signal.Signals if mask >> (s - 1) & 1}
 
 
@@ -536,6 +584,7 @@ def test_program_that_cannot_run(postern):
     pool.exactly(2)
     usual = ignored(pool.pid)
     assert signal.SIGPIPE in usual
+    pool.all_asleep()
     (place / ".new").write_text("half of a program")
     (place / ".new").chmod(0o755)
     (place / ".new").rename(place / "smtpd")
@@ -544,6 +593,7 @@ def test_program_that_cannot_run(postern):
     assert ignored(pool.pid) == usual
     assert patience.until(lambda: (w := pool.workers()) and all(ignored(pid) == usual for pid in w))
     assert pool.meet().message()[:3] == "250"
+    pool.all_asleep()
     replace(place)
     assert pool.meet().message()[:3] == "250"
     assert os.readlink(f"/proc/{pool.pid}/exe") == str(place / "smtpd")
@@ -621,6 +671,7 @@ def test_spool_that_is_another(postern):
     pool = busy.Pool(postern)
     assert pool.meet().message()[:3] == "250"
     postern.rested()
+    pool.all_asleep()
     postern.spool.rename(postern.where / "before")
     postern.spool.mkdir(mode=0o700)
     own(postern.spool)
@@ -632,8 +683,11 @@ def test_spool_that_is_another(postern):
 # ---- crashes
 
 def layout(pid):
-    """Where the program lies in the memory of a process."""
-    return pathlib.Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
+    """Where the program lies in the memory of a process; "" when it has ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
+    except OSError:
+        return ""
 
 
 def crash(pool):
@@ -663,7 +717,7 @@ def test_crash(postern):
     assert c.rest() == b""
     postern.wait_logged(f"session {victim} ended by signal 11")
     postern.wait_logged("a session has crashed: a new smtpd takes over")
-    patience.until(lambda: layout(pool.pid) != was)
+    patience.until(lambda: any(layout(w) not in ("", was) for w in pool.workers()))
     assert pool.meet().message()[:3] == "250" and before.message()[:3] == "250"
     assert postern.logged().count("takes over") == 1
     assert pool.stop() == 0
@@ -674,7 +728,7 @@ def test_crashes_without_end(postern):
     pool = busy.Pool(postern, busy_spare=2)
     begin = time.monotonic()
     while postern.logged().count("takes over") < 2:
-        crash(pool)
+        postern.wait_logged(f"session {crash(pool)} ended by signal 11")
     took = time.monotonic() - begin
     said = [line for line in postern.logged().splitlines() if "takes over" in line or "ended by signal 11" in line]
     crashes = [len(x.split()) for x in "".join("|" if "takes over" in line else "x " for line in said).split("|")]
@@ -757,7 +811,9 @@ def test_listen(postern):
     assert greeted("127.0.0.1", port).startswith(GREETING)
     assert greeted("::1", other).startswith(GREETING)
     patience.until(lambda: len(busy.workers(p.pid)) == 2)
+    assert busy.Pool(postern, busy_idle="1s").process.wait(client.TIMEOUT) == 0, "one that does not stay"
     assert p.poll() is None
+    assert greeted("127.0.0.1", port).startswith(GREETING)
     p.terminate()
     assert p.wait(client.TIMEOUT) == 0
 
@@ -818,17 +874,25 @@ def test_systemd_is_told(postern, monkeypatch):
         assert pool.process.wait(client.TIMEOUT) == 0
 
 
-@pytest.mark.parametrize("trouble, reply, status", [
-    ("configuration", "421 4.3.5 Error: server configuration problem", os.EX_CONFIG),
-    ("spool", f"421 4.3.0 {HOST} Error: queue not available", os.EX_TEMPFAIL)])
-def test_cannot_begin(postern, trouble, reply, status):
+def test_cannot_begin(postern):
     """Clients hear it, as from a session of their own; the operator too; and it is not over at once, or it would be
     started again without end."""
-    settings = {"spool": "/nonexistent/spool"} if trouble == "spool" else {"nonsense": "yes"}
-    pool = busy.Pool(postern, **settings)
-    for _ in range(3):
-        c = pool.connect()
-        assert c.reply() == reply and c.rest() == b""
-    assert pool.process.poll() is None
-    assert len(postern.logged().splitlines()) == 1
-    assert pool.process.wait(client.TIMEOUT) == status
+    begin, ends, found = time.monotonic(), {}, []
+    with contextlib.ExitStack() as stack:
+        for settings, reply, status in (
+                ({"nonsense": "yes"}, "421 4.3.5 Error: server configuration problem", os.EX_CONFIG),
+                ({"spool": "/nonexistent/spool"}, f"421 4.3.0 {HOST} Error: queue not available", os.EX_TEMPFAIL)):
+            listener = stack.enter_context(busy.listener())
+            clients = [client.Client(socket.create_connection(listener.getsockname(), client.TIMEOUT)) for _ in range(3)]
+            found.append((busy.Pool(postern, listener, **settings).process, clients, reply, status))
+
+        def all_ended():
+            for process, *_ in found:
+                if process.poll() is not None:
+                    ends.setdefault(process, time.monotonic())
+            return len(ends) == len(found)
+        patience.until(all_ended)
+        for process, clients, reply, status in found:
+            assert process.returncode == status and ends[process] - begin >= 10
+            assert [c.reply() for c in clients] == [reply] * 3 and not any(c.rest() for c in clients)
+    assert len(postern.logged().splitlines()) == len(found)

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+import patience
 import spoolfile
 from conftest import TOP, own
 from scram import ScramServer, b64
@@ -56,6 +57,7 @@ class Place:
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)
         self.route["delivery_token_command"] = f"{program} one  two"
+        self.postern.settings["timeout_check"] = "1m"
 
     def configure(self, **route):
         self.route.update(route)
@@ -72,6 +74,7 @@ class Place:
 
     def deferred(self, text):
         assert text in self.postern.settled(1)
+        self.sink.wait_left()
         assert not self.sink.messages
         self.assert_silent()
 
@@ -210,6 +213,7 @@ def test_login_is_for_named_hosts_alone(place, mechanism):
     place.postern.due()
     place.wait(lambda: len(stranger.messages) == 2 and not place.postern.messages())
     place.postern.rested()
+    stranger.wait_left()
     assert any(b"multipart/report" in m.data for m in stranger.messages)
     assert sink.proofs and len(sink.messages) == 1
     assert not stranger.proofs and not [line for line in stranger.lines if line.startswith("AUTH")]
@@ -347,7 +351,8 @@ def test_token_that_is_none(place, script, why):
     """It has timeout_check to print one; what it leaves running is ended."""
     place.token(script)
     place.host(("XOAUTH2",))
-    place.postern.settings["timeout_check"] = "1s" if why == "timed out" else "1m"
+    if why == "timed out":
+        place.postern.settings["timeout_check"] = "1s"
     place.send()
     place.deferred("delivery_token_command: " + why)
 
@@ -379,7 +384,7 @@ def test_password_in_the_environment(place):
     place.arrives()
     assert sink.proofs == [("PLAIN", f"\0{USER}\0{PASSWORD}")]
     p = place.postern.start(subprocess.DEVNULL, subprocess.PIPE, "relay", "--check")
-    said = p.communicate(timeout=20)[0].decode()
+    said = p.communicate(timeout=patience.PATIENCE)[0].decode()
     assert "environment:HOST" in said and PASSWORD not in said
 
 

@@ -53,7 +53,7 @@ class Service:
 
 def swaks(port, tls, mechanism, ca):
     words = ["swaks", "--server", f"127.0.0.1:{port}", "--ehlo", "client.example", "--from", SENDER,
-             "--to", RECIPIENT, "--data", "-"]
+             "--to", RECIPIENT, "--data", "-", "--timeout", str(SECONDS)]
     words += {"starttls": ["--tls"], "implicit": ["--tls-on-connect"]}.get(tls, [])
     words += ["--tls-verify", "--tls-ca-path", ca] if tls else []
     if mechanism:

@@ -9,13 +9,13 @@ import re
 import pytest
 
 import mtas
+import patience
 import peers
 import ports
 import variety
 
 # More than Exim (as it is set up here) and OpenSMTPD (by default) take over one connection: 100.
-TINY = {"postfix": 1001, "exim": 150, "opensmtpd": 150, "dovecot": 1001, "aiosmtpd": 150}
-SECONDS = 60
+TINY = 150
 OURS = b"Received: from client.example "
 ID = re.compile(rb" id ([0-9a-z]{20})\r\n")
 
@@ -56,7 +56,7 @@ def mta(request, running, postern, world, port):
     server = running[name].wait()
     server.clear()
     world.domain(server.domain, server.address)
-    postern.settings.update(smtp_port=port, timeout_connect="10s", timeout_greeting="20s")
+    postern.settings["smtp_port"] = port
     if name == "dovecot":
         postern.configure("[route dovecot]", f"domains = {server.domain}", "protocol = lmtp",
                           f"hosts = [{server.address}]:{port}")
@@ -122,24 +122,24 @@ def expected(name, body):
     return body + b"\r\n" if name == "exim" and b"\r\n\r\n" not in body else body
 
 
-def deliver(postern, server, n, wait):
+def deliver(postern, server, n):
     """What the server has stored in the end. One that takes no more for now is asked again."""
     for _ in range(3):
         postern.make_due()
         postern.due()
-        assert wait(lambda: not postern.relays(), SECONDS), postern.logged()[-2000:]
+        postern.rested()
         if not postern.messages():
             break
-    assert wait(lambda: len(server.files()) >= n, SECONDS), \
+    assert patience.within(lambda: len(server.files()) >= n, patience.PATIENCE), \
         f"{len(server.files())} of {n}: {postern.logged()[-2000:]} {server.logged()[-2000:]}"
     return [without_trace(server.name, as_sent(s)) for s in server.stored()]
 
 
-def check(postern, server, texts, wait):
+def check(postern, server, texts):
     """All of them arrive once, and as they were."""
     queued = queue(postern, server, texts)
     assert len(queued) == len(texts)
-    stored = deliver(postern, server, len(texts), wait)
+    stored = deliver(postern, server, len(texts))
     wrong = []
     for data in stored:
         name, body = queued.pop(ID.search(data)[1].decode())
@@ -150,27 +150,27 @@ def check(postern, server, texts, wait):
 
 
 @pytest.mark.parametrize("mta", list(TRACE), indirect=True)
-def test_varied(postern, mta, wait):
+def test_varied(postern, mta):
     """R30, R34, A9: messages of every shape, one of them of 50 MB."""
     texts = [*variety.varied(), variety.huge()]
     assert len(texts) > 100
-    check(postern, mta, texts, wait)
+    check(postern, mta, texts)
 
 
 @pytest.mark.parametrize("mta", [
     "postfix", "aiosmtpd", "dovecot", "exim", "opensmtpd"], indirect=True)
-def test_many(postern, mta, wait):
+def test_many(postern, mta):
     """R34: all go at the first attempt, also when the server takes no more on a connection."""
     postern.settings["max_connections"] = 1 # several could share them so that nobody has too many
-    check(postern, mta, variety.tiny(TINY[mta.name]), wait)
+    check(postern, mta, variety.tiny(TINY))
     assert "next try in" not in postern.logged()
 
 
 @pytest.mark.parametrize("mta", ["dovecot"], indirect=True)
-def test_socket(postern, mta, wait):
+def test_socket(postern, mta):
     """LMTP over a UNIX socket, under a name that the programs can reach."""
     (postern.where / "lmtp").hardlink_to(mta.where / "lmtp")
     postern.configure("[route dovecot]", f"domains = {mta.domain}", "protocol = lmtp",
                       f"hosts = unix:{postern.where / 'lmtp'}")
-    check(postern, mta, variety.tiny(20), wait)
+    check(postern, mta, variety.tiny(20))
     assert f"unix:{postern.where / 'lmtp'}: 250 2.0.0 <u@{mta.domain}> " in postern.logged()

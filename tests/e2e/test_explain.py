@@ -108,7 +108,7 @@ def test_nothing_to_send_to(postern, world):
     world.zone[("ill.example", "fault")] = "SERVFAIL"
     for domain, outcome, why in (("null.example", "never", "null MX"), ("gone.example", "never", "does not exist"),
                                  ("ill.example", "later", "SERVFAIL")):
-        status, found = explained(postern, f"u@{domain}", timeout_dns="2s")
+        status, found = explained(postern, f"u@{domain}")
         assert status == 1 and found["outcome"] == outcome and why in found["why"], found
     assert "the mail is returned" in ask(postern, "explain", "u@null.example")[1]
 
@@ -144,7 +144,7 @@ def test_probe(postern, world, pki):
     world.domain("d.example", "127.0.0.9", "127.0.0.2")
     world.sink.close()
     world.sink = TlsSink(server_context(pki.path("server")), "127.0.0.2", world.port)
-    status, found = explained(postern, "u@d.example", "--probe", delivery_ca=pki.path("ca"), timeout_dns="5s")
+    status, found = explained(postern, "u@d.example", "--probe", delivery_ca=pki.path("ca"))
     assert status == 0
     *before, seen = found["probe"]
     assert all(not p["ready"] and "Connection refused" in p["said"] for p in before)

@@ -4,6 +4,7 @@ A block of a recipe whose first line names a file is that file. One of `sh` is r
 shown by it, line by line in that order: "..." is anything, ID an id. What only looks is run until it shows that. What else is
 to come of it, at the hosts that mail goes to, is said here. docs/guide/README.md has the table of what is put in place of what.
 """
+import contextlib
 import os
 import re
 import signal
@@ -27,6 +28,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 FILE = re.compile(r"# (/\S+)\n")
 LOOKS = re.compile(r"(journalctl|ls|cat|grep|postern) [^>&]*")
 ALLOWED = "POSTERN_ALLOW_DESTINATIONS=127.0.0.0/8"
+UNITS = ("postern.socket", "postern-local.socket", "postern-lan.socket", "postern-due.timer")
 ZONE = {("mail.example.net", "A"): ["127.0.0.2"], ("mail2.example.net", "A"): ["127.0.0.2"],
         ("smtp.example.com", "A"): ["127.0.0.2"],
         ("example.net", "MX"): ["10 mail.example.net."],
@@ -111,7 +113,7 @@ class Place:
     def send(self, recipient, host="192.0.2.1", port=25, source="192.0.2.50"):
         """By a client in the network. The reply to the recipient, and to the message if it was taken."""
         with self.machine.network():
-            c = smtplib.SMTP(host, port, "printer.example.org", 20, (source, 0))
+            c = smtplib.SMTP(host, port, "printer.example.org", patience.PATIENCE, (source, 0))
         with c:
             c.ehlo()
             c.mail("device@example.org")
@@ -129,6 +131,7 @@ def machine(tmp_path_factory, pki):
         m.run("ip", "address", "add", "192.0.2.1/24", "dev", "lo")
         m.run("ip", "address", "add", "192.0.2.50/24", "dev", "lo")
         m.systemctl("set-environment", ALLOWED)
+        m.systemctl("disable", "--now", *UNITS) # each recipe says itself what it needs, whichever is the first
         m.run("ln", "-sf", "/usr/libexec/postern/sendmail", "/usr/sbin/sendmail") # make install-mta
         m.run("sh", "-c", "echo web1.example.org >/etc/mailname; rm -f /etc/aliases")
         (m.root / "etc/resolv.conf").unlink(missing_ok=True)
@@ -139,9 +142,6 @@ def machine(tmp_path_factory, pki):
             dns = internet.Dns(dict(ZONE), "127.0.0.1", 53)
         yield m
         dns.close()
-
-
-UNITS = ("postern.socket", "postern-local.socket", "postern-lan.socket", "postern-due.timer")
 
 
 @pytest.fixture
@@ -155,7 +155,8 @@ def place(machine, pki):
     machine.systemctl("disable", "--now", *UNITS)
     rests = patience.within(lambda: not machine.ours(), patience.PATIENCE)
     for process in machine.ours(): # the next recipe begins with none
-        os.kill(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
     assert rests
     machine.run("sh", "-c", "rm -rf /var/spool/postern/lane/*")
 

@@ -62,7 +62,7 @@ def test_passwords_are_relays_alone(postern, world, wait):
     users.write_text(USER)
     own(users)
     postern.secrets["HOST"] = "pass-word"
-    c = postern.connect(max_connections=20, auth_users=users, auth_clear="yes")
+    c = postern.connect(max_connections=20, auth_users=users, auth_clear="yes", timeout_check="1h")
     with world.sink.held("RCPT", "250 ok"):
         assert c.reply()[:3] == "220"
         c.hello()

@@ -30,7 +30,7 @@ def test_programs(build):
             assert library.decode() not in linked and library not in (build / program).read_bytes()
 
 
-@pytest.mark.parametrize("unit", ["conf/test_routes", "sending/test_sending"])
+@pytest.mark.parametrize("unit", ["conf/test_routes", "sending/test_sending", "sending/test_sending_learns"])
 def test_unit(build, unit):
     subprocess.run([conftest.TOP / "build/lean/unit" / unit], check=True, capture_output=True)
 

@@ -93,7 +93,7 @@ def rogue(postern, where, pki):
     check = where / "check"
     check.write_text("#!/bin/sh\nexec 2>&-\nread line\n")
     check.chmod(0o755)
-    talk = Talk(postern, recipient_check=check, tls_certificate=pki.path("server"))
+    talk = Talk(postern, recipient_check=check, timeout_check="1h", tls_certificate=pki.path("server"))
     rogue = Rogue(talk.monitor)
     yield rogue
     rogue.requests.close()

@@ -40,7 +40,7 @@ def run(*command, text=None, **environment):
 
 
 class Day:
-    """What happened, and its log."""
+    """What happens, and its log: `lines`, when it is over."""
 
     def __init__(self, postern, world, form):
         self.postern, self.world = postern, world
@@ -54,12 +54,17 @@ class Day:
         users.chmod(0o644)
         postern.settings.update({
             "log_format": form, "proxy_nets": "127.0.0.0/8", "relay_nets": "192.0.2.1/32", "relay_domains": "dest.example",
-            "recipient_check": check, "auth_users": users, "auth_clear": "yes", "max_errors": 4, "max_connections": 10})
+            "recipient_check": check, "auth_users": users, "auth_clear": "yes", "max_errors": 4, "max_connections": 10,
+            "retry": "1h", "timeout_check": "1m"}) # nothing is tried again, and nobody's patience ends
         world.domain("dest.example")
         world.sink.say["RCPT"] = lambda line: {"later": "450 4.2.1 mailbox busy", "never": "550 5.1.1 no such \"user\""}.get(
             line.partition("<")[2].partition("@")[0], "250 2.1.5 Ok")
+
+    def over(self):
+        """Itself, when all of it has happened."""
         self.happen()
-        self.lines = postern.rested().splitlines()
+        self.lines = self.postern.rested().splitlines()
+        return self
 
     def come(self, address):
         c = self.postern.connect(max_connections=10)
@@ -111,9 +116,14 @@ class Day:
         return [line.split(": ", 1)[1] for line in self.lines]
 
 
+days = {} # by their formats: however many look at one, it is the same
+
+
 @pytest.fixture
-def day(postern, world, request):
-    return Day(postern, world, request.param)
+def day(request):
+    if request.param not in days:
+        days[request.param] = Day(*map(request.getfixturevalue, ("postern", "world")), request.param).over()
+    return days[request.param]
 
 
 def format_of(name):
@@ -166,15 +176,13 @@ def test_json(day):
     assert all({"accepted"} < {e["event"] for e in events if e.get("queue_id") == i} for i in ids)
 
 
-@format_of("json")
-def test_json_of_anything(day):
+def test_json_of_anything(postern, world):
     """Octets that are no text at all are shown as everywhere in the log."""
-    before = len(day.lines)
-    c = day.come(BAD)
+    c = Day(postern, world, "json").come(BAD)
     c.send(b'X\x01\xff\xc3\xa4"\\\x7f\r\n')
     assert c.reply()[:3] == "500"
     assert c.finish() == 0
-    events = [json.loads(line) for line in day.postern.rested().splitlines()[before:]]
+    events = [json.loads(line) for line in postern.rested().splitlines()]
     assert [e["command"] for e in events if e["event"] == "refused"] == ['X\\x01\\xff\\xc3\\xa4"\\x5c\\x7f']
 
 
@@ -212,10 +220,10 @@ def test_pflogsumm(day):
 
 
 @format_of("postfix")
-def test_logwatch(day):
+def test_logwatch(day, where):
     """It knows each line."""
     tool = program("usr/share/logwatch/scripts/services/postfix")
-    settings = day.postern.where / "logwatch.conf"
+    settings = where / "logwatch.conf"
     settings.touch()
     said = run("perl", tool, "--detail", "10", "-f", settings, text="\n".join(day.lines) + "\n")
     counts = {what.strip(): int(n) for n, what in re.findall(r"^ +(\d+)   ([0-9A-Z][A-Za-z0-9 ()]+?)  +[\d.]+%?$", said, re.M)}

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+import memory
 import proc
 import spoolfile
 from conftest import own
@@ -70,7 +71,7 @@ def two_tokens(postern):
 
 
 @pytest.mark.parametrize("logins", [two_passwords, two_users, two_tokens])
-def test_each_host_hears_its_own(postern, world, wait, logins):
+def test_each_host_hears_its_own(postern, world, logins):
     """M2: two routes whose logins differ in one thing alone. With one relay at a time it is the same relay that
     would go on with the other lane."""
     hosts, expected, lines = {}, {}, []
@@ -82,13 +83,13 @@ def test_each_host_hears_its_own(postern, world, wait, logins):
     postern.configure(*lines)
     postern.send([f"u@{name}.example" for name in hosts], max_connections=0)
     postern.due(max_connections=1)
-    assert wait(lambda: not postern.messages() and not postern.relays()), postern.logged()
+    postern.settled()
     for name, host in hosts.items():
         assert host.said == [expected[name]]
         assert [m.recipients for m in host.sink.messages] == [[f"u@{name}.example"]]
 
 
-def test_what_one_route_may_say_in_clear(postern, world, wait):
+def test_what_one_route_may_say_in_clear(postern, world):
     """Two routes with one login, of which one trusts its network. The other's host, which whoever sits on the way made
     forget its TLS, hears nothing, though the same relay comes from the first."""
     path = password(postern, "both", "secret")
@@ -100,8 +101,7 @@ def test_what_one_route_may_say_in_clear(postern, world, wait):
     postern.configure(*lines)
     postern.send([f"u@{name}.example" for name in hosts], max_connections=0)
     postern.due(max_connections=1)
-    assert wait(lambda: not postern.relays() and hosts["near"].sink.messages and
-                "AUTH: not without TLS" in postern.logged()), postern.logged()
+    assert "AUTH: not without TLS" in postern.settled(1) and hosts["near"].sink.messages
     assert hosts["near"].said == [plain("us", "secret")]
     assert not hosts["far"].said and not hosts["far"].sink.messages
 
@@ -116,7 +116,7 @@ def test_what_one_route_may_say_in_clear(postern, world, wait):
     ("dest.example", "host", False),   # its exchanger, whose name only the DNS told
     ("dest.example", "domain", False), # which is not the name of the host
 ])
-def test_requiretls_by_a_route(postern, world, cards, wait, monkeypatch, hosts, card, proved):
+def test_requiretls_by_a_route(postern, world, cards, monkeypatch, hosts, card, proved):
     """M3, R84: the certificate is to be for the host that the route names; a name that the DNS told proves nothing."""
     place = Place(postern, world, cards)
     sink = place.host(card, inside=("PIPELINING", "REQUIRETLS"))
@@ -125,7 +125,7 @@ def test_requiretls_by_a_route(postern, world, cards, wait, monkeypatch, hosts, 
     monkeypatch.setattr(spoolfile, "lane_of", lambda recipient: "route:r")
     spoolfile.write(postern.spool, IDENT, ["u@dest.example"], b"Subject: x\r\n\r\nx\r\n", fields=["Require-Tls: yes"])
     postern.due()
-    assert wait(lambda: not postern.messages() and not postern.relays()), postern.logged()
+    postern.settled()
     assert sink.connections == 1
     if proved:
         assert "MAIL FROM:<a@sender.example> REQUIRETLS" in sink.lines and len(sink.messages) == 1
@@ -139,27 +139,9 @@ def test_requiretls_by_a_route(postern, world, cards, wait, monkeypatch, hosts, 
 SECRETS = {"x": "horse-of-x-7Qm2", "y": "staple-of-y-9Zk4"}
 
 
-SHADOW = 1 << 30 # what is larger is a checker's own, and no memory of ours
-
-
-def in_memory(pid, text):
-    """Is it anywhere that the process can read?"""
-    text = text.encode()
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
-        for line in maps:
-            where, rights = line.split()[:2]
-            if rights[0] != "r" or "[vvar" in line or "[vsyscall]" in line:
-                continue
-            begin, end = (int(x, 16) for x in where.split("-"))
-            if end - begin >= SHADOW:
-                continue
-            memory.seek(begin)
-            try:
-                if text in memory.read(end - begin):
-                    return True
-            except OSError: # a guard, or what a device has
-                pass
-    return False
+def known_to(pid):
+    """Whose passwords are anywhere that the process can read."""
+    return {name for name, text in SECRETS.items() if memory.find(pid, [text.encode()])}
 
 
 class Logins:
@@ -200,13 +182,11 @@ def test_relay_knows_one_password(kept, postern, world, wait):
         sink.wait_messages()
     wait(lambda: set(logins.at_work()) == set(logins.sinks))
     working = logins.at_work()
-    knows = {name: {other for other, text in SECRETS.items() if in_memory(pid, text)}
-             for name, pid in working.items()}
-    assert knows == {"": set(), "x": {"x"}, "y": {"y"}}
+    assert {name: known_to(pid) for name, pid in working.items()} == {"": set(), "x": {"x"}, "y": {"y"}}
     watching = set(postern.relays()) - set(working.values())
     assert len(watching) == 3
     if kept == "file":
-        assert not [pid for pid in watching for text in SECRETS.values() if in_memory(pid, text)]
+        assert not any(known_to(pid) for pid in watching)
     for name, host in logins.hosts.items():
         assert host.said == [plain(f"us-{name}", SECRETS[name])]
 

@@ -1,5 +1,6 @@
 """A queue of very many lanes and messages: what is due has its turn, and the rest costs nothing (make lanes: the same
 with a million)."""
+import contextlib
 import threading
 
 import patience
@@ -16,8 +17,12 @@ def domains(n):
 
 
 def memory(postern):
-    """KiB, of all relays."""
-    return sum(proc.pss(pid) for pid in postern.running("relay"))
+    """KiB, of all relays. One that only rings for another may end while we look."""
+    total = 0
+    for pid in postern.running("relay"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            total += proc.pss(pid)
+    return total
 
 
 def test_nothing_is_due(postern, world):
@@ -32,7 +37,10 @@ def test_nothing_is_due(postern, world):
     postern.send("u@live.example")
     world.sink.wait_messages()
     postern.wait_messages(LANES * EACH)
-    assert memory(postern) <= LIMIT
+    assert 0 < memory(postern) <= LIMIT
+    postern.send("v@live.example") # and once more round, so that whoever would be next has been
+    world.sink.wait_messages(2)
+    postern.wait_messages(LANES * EACH)
     asked = {name for _, name, _ in world.dns.asked}
     assert asked and not [name for name in asked if not name.endswith("live.example")]
     assert "deferred" not in postern.logged()
@@ -53,24 +61,28 @@ def test_all_wait_for_one_host(postern, world, names):
         postern.send("u@live.example")
         live.wait_messages()
         assert world.sink.connections == 20 and "next try in" not in postern.logged()
-        assert memory(postern) <= LIMIT
+        assert 0 < memory(postern) <= LIMIT
     world.sink.cut()
     postern.rested()
 
 
 def test_long_lane_stops_for_others(postern, world):
     """A lane with a long queue gives its only connection to one that waits, long before it is done, and goes on then."""
-    n = 1000
+    n = 500
     world.domain("long.example")
     world.domain("short.example", "127.0.0.3")
     short = world.another("127.0.0.3")
-    go, began = threading.Event(), threading.Event()
+    go, began, taken = threading.Event(), threading.Event(), []
 
     def take(_):
         began.set()
         go.wait(patience.PATIENCE)
         return "250 ok"
+    def count(_):
+        taken.append(len(world.sink.messages))
+        return "250 ok"
     world.sink.say["END"] = take
+    short.say["END"] = count
     world.sink.delay = 0.002 # so it is not done before its turn is over
     spoolfile.fill(postern.spool, ["u@long.example"] * n, TEXT)
     postern.settings.update(max_connections=1, timeout_data_end="1h")
@@ -79,7 +91,6 @@ def test_long_lane_stops_for_others(postern, world):
     postern.send("u@short.example")
     go.set()
     short.wait_messages()
-    taken = len(world.sink.messages)
     world.sink.wait_messages(n)
     postern.settled()
-    assert 0 < taken < n, "one and then the other"
+    assert len(taken) == 1 and 0 < taken[0] < n, "one and then the other"

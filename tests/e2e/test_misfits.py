@@ -114,7 +114,7 @@ def test_one_command_in_a_packet(postern, host, ehlo):
     """L21: after one loss the host gets a command at a time, at once, and for as long as that is remembered."""
     forgets = Forgets(ehlo)
     server = host(forgets.session)
-    postern.settings.update(timeout_rcpt="1s", timeout_mail="1s", timeout_data_end="1s", remember_hosts="1h")
+    postern.settings.update(timeout_rcpt="5s", remember_hosts="1h") # the first reply that is missed
     send(postern, "uvw")
     postern.settled()
     assert forgets.taken == 3 and server.connections == 2

@@ -343,6 +343,7 @@ def test_now(way, world):
     """`relay --due --now`: waits of lanes and messages are over, but not what a sender asked for."""
     world.domain("down.example", "127.0.0.9")
     refuse(way, "450 4.2.1 later")
+    way.postern.settings["retry"] = "1h"
     way.submit("", [("u@dest.example", ""), ("v@down.example", "")])
     way.submit("HOLDFOR=3600")
     way.postern.wait_logged("next try in", 2)

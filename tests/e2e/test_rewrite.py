@@ -125,10 +125,12 @@ def test_map_changes(postern):
     pool = busy.Pool(postern, busy_spare=1)
 
     def goes_to():
+        """Who made his look before a map changed is asleep when it does (ARCHITECTURE.md)."""
         assert pool.meet().message(recipient="root@mx.test.example")[:3] == "250"
         path, = postern.messages()
         to = SpoolFile(path).one("To")
         path.unlink()
+        pool.all_asleep()
         return to
 
     assert goes_to() == "dest.example one@dest.example"

@@ -14,6 +14,7 @@ import threading
 import pytest
 
 from conftest import NOBODY
+from patience import PATIENCE
 from spoolfile import SpoolFile
 from submission import Local
 
@@ -40,8 +41,10 @@ def to(message):
     return [to.partition(" ")[2] for to in message.all("To")]
 
 
-def nothing(postern):
-    assert not postern.messages(), postern.logged()
+def nothing(local):
+    """And nothing comes: nobody is left who could have heard of it."""
+    local.finish()
+    assert not local.postern.messages(), local.postern.logged()
 
 
 # ---- the table of options: (words, text, recipients, (more of the envelope), what stands in the text)
@@ -131,7 +134,7 @@ def test_nothing_is_injected(postern, local, words):
     done = subprocess.run(local.command(*words, "u@d.example"), input=b"x\n", capture_output=True, check=False,
                           env=local.environment())
     assert done.returncode in (USAGE, DATA)
-    nothing(postern)
+    nothing(local)
 
 
 @pytest.mark.parametrize("words", [["-oQ{}/q", "-X{}/log"], ["-C{}/conf"], ["-OQueueDirectory={}", "-X{}/log.php"], ["-D{}/x"]])
@@ -151,7 +154,7 @@ def test_no_room_for_what_is_kept(postern, local):
     done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(small), *local.command("u@d.example")], capture_output=True,
                           input=b"\n" + b"x" * 2**21, env=local.environment(TMPDIR=str(small)), check=False)
     assert done.returncode == TEMPORARY and b"cannot be kept: No space left on device; nothing was queued" in done.stderr
-    nothing(postern)
+    nothing(local)
     assert "connection" not in postern.logged()
 
 
@@ -186,7 +189,7 @@ def test_aliases_that_are_no_addresses(postern, local, name, word):
     """They are refused with everything else: half a message is none."""
     local.aliases.write_text(ALIASES)
     assert word in local.sendmail("u@d.example", name, status=CONFIG)
-    nothing(postern)
+    nothing(local)
 
 
 @needs_root
@@ -194,7 +197,7 @@ def test_aliases_that_cannot_be_read(postern, local):
     local.aliases.write_text(ALIASES)
     local.aliases.chmod(0o600)
     assert "Permission denied; nothing was queued" in local.sendmail("root", user=1, status=TEMPORARY)
-    nothing(postern)
+    nothing(local)
 
 
 def test_newaliases(postern, local):
@@ -209,7 +212,7 @@ def test_verify(postern, local):
     local.aliases.write_text(ALIASES)
     assert local.sendmail("-bv", "root", "u@d.example") == \
         "joe (at this host)\nadmin@example.org\nu@d.example\n"
-    nothing(postern)
+    nothing(local)
 
 
 # ---- what is refused
@@ -225,7 +228,7 @@ def test_verify(postern, local):
 def test_refused(postern, local, words, text, status, word):
     said = local.sendmail(*words, text=text, status=status)
     assert word in said and "\x1b" not in said
-    nothing(postern)
+    nothing(local)
 
 
 def test_too_large(postern, local):
@@ -235,7 +238,7 @@ def test_too_large(postern, local):
                                                                    POSTERN_MAX_SIZE="64K")
     local.settings["max_size"] = "64K"
     assert "552 5.3.4" in local.sendmail("u@d.example", text=text, status=DATA)
-    nothing(postern)
+    nothing(local)
 
 
 def test_large(postern, local):
@@ -315,6 +318,9 @@ class Scripted(Local):
 
 # ---- trouble
 
+ENOUGH = "6" # s, for an answer; and so long it tries, where none will help
+
+
 def test_silent_server(where):
     with Scripted(where, {}) as local:
         local.serve = lambda connection: threading.Thread(target=connection.dup().recv, args=(1,), daemon=True).start()
@@ -339,7 +345,7 @@ def test_places_are_taken(where):
 
 def test_places_stay_taken(where):
     with Scripted(where, {"GREETING": "421 4.3.2 too many connections"}) as local:
-        assert "421 4.3.2" in local.sendmail("u@d.example", status=TEMPORARY, POSTERN_PATIENCE="1")
+        assert "421 4.3.2" in local.sendmail("u@d.example", status=TEMPORARY, POSTERN_PATIENCE=ENOUGH)
 
 
 def test_input_fails(postern, local):
@@ -351,7 +357,7 @@ def test_input_fails(postern, local):
     done = subprocess.run(["sh", "-c", 'exec "$0" u@d.example <&-', *local.command()], capture_output=True, env=local.environment(),
                           check=False)
     assert done.returncode == IO and b"standard input is closed" in done.stderr
-    nothing(postern)
+    nothing(local)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -363,7 +369,7 @@ def test_signal_while_the_message_comes(postern, local, number):
     p.send_signal(number)
     assert p.wait() == -number
     p.stdin.close()
-    nothing(postern)
+    nothing(local)
     assert "connection" not in postern.logged()
 
 
@@ -377,7 +383,7 @@ def test_signal_behind_the_last_dot(where, wait, number):
         class Waiting(dict):
             def get(self, word, usual=None):
                 if word == "END 1":
-                    gate.wait(60)
+                    gate.wait(PATIENCE)
                 return say.get(word, usual)
 
         local.say = Waiting()
@@ -393,12 +399,12 @@ def test_signal_behind_the_last_dot(where, wait, number):
 def test_full_spool(postern, local):
     local.settings["min_free"] = "1024G"
     assert "452 4.3.1" in local.sendmail("u@d.example", status=TEMPORARY)
-    nothing(postern)
+    nothing(local)
 
 
 def test_spool_is_away(postern, local):
     local.settings["spool"] = "/nonexistent"
-    assert "421 4.3.0" in local.sendmail("u@d.example", status=TEMPORARY, POSTERN_PATIENCE="1")
+    assert "421 4.3.0" in local.sendmail("u@d.example", status=TEMPORARY, POSTERN_PATIENCE=ENOUGH)
 
 
 def test_many_recipients(postern, local):
@@ -414,7 +420,7 @@ def test_many_recipients(postern, local):
 def test_many_recipients_and_one_is_refused(postern, local):
     words = [f"u@d{n}.example" for n in range(250)] + ["u@-d.example"]
     local.sendmail(*words, status=DATA)
-    nothing(postern)
+    nothing(local)
 
 
 def test_part_of_many(where):
@@ -523,7 +529,7 @@ def test_pipe_is_not_for_others(postern):
     said = piped(postern, "u@d.example", user=1, status=TEMPORARY)
     where = "127.0.0.1:25" # lint: sendmail knows no other
     assert re.search(f"not queued: /run/postern/local: .*; {where}: Connection refused; ", said), said
-    nothing(postern)
+    assert not postern.messages(), postern.logged()
 
 
 @needs_root
@@ -550,7 +556,7 @@ def test_local_senders(postern, local):
     local.settings["local_senders"] = "0-999=self"
     said = local.sendmail("-f", "root@site.example", "u@d.example", user=1, status=NOPERM)
     assert "sender <root@site.example>: 553 5.7.1 Error: not a sender of this user" in said
-    nothing(postern)
+    nothing(local)
 
 
 def test_domain_without_mailname(postern, local):

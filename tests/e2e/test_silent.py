@@ -48,7 +48,7 @@ def crowd(postern, world, names):
 
 def end_relays(postern):
     """Who waits for the kernel does not hear that the host is gone. The first process ends first."""
-    for pid in sorted(postern.relays()):
+    for pid in proc.oldest_first(postern.relays()):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -70,7 +70,7 @@ def test_nobody_waits_for_a_thousand_silent_hosts(how, crowd, postern, world):
     hosts.wait_caught(N)
     postern.send("u@live.example")
     world.sink.wait_messages()
-    assert hosts.caught() == N, "none was given up for it"
+    patience.until(lambda: hosts.caught() == N) # none was given up for it
     assert len(postern.wait_relays()) <= 4
     assert postern.watched() or memory(postern) <= 64 * MIB, f"{memory(postern)} KiB"
     assert "in use" not in postern.logged()
@@ -96,7 +96,7 @@ def test_connections_run_out(how, crowd, postern, world):
 
 def test_talkers(crowd, postern, world):
     """S2: hosts that talk all the time and come to no end are as slow as those that say nothing."""
-    hosts = crowd(8, "talk")
+    hosts = crowd(8, "chatter")
     postern.settings["max_connections"] = 4
     postern.due()
     hosts.wait_caught(4)
@@ -120,25 +120,26 @@ def test_no_answer_to_quit(postern, world):
 
 def test_who_greets_late_is_served(postern, world):
     """L14, S2: connections are short, and slow hosts have no more than half of them: none of these is given up, not even
-    the one that greets after 20 s, though others have to wait for a connection all the while."""
+    the one that greets after 12 s, though others have to wait for a connection all the while."""
     busy = [f"busy{i}.example" for i in range(200)]
     for domain in ("live.example", *busy):
         world.domain(domain)
     world.domain("late.example", "127.0.0.3")
     world.domain("never.example", "127.0.0.4")
     late, never = world.another("127.0.0.3"), world.another("127.0.0.4")
-    late.say["GREETING"] = lambda _: patience.hold(20) or "220 at last"
+    late.say["GREETING"] = lambda _: patience.hold(12) or "220 at last"
     world.sink.delay = 1
-    postern.settings.update(max_connections=4, timeout_greeting="1h")
+    postern.settings.update(max_connections=8, timeout_greeting="1h")
     with never.held("GREETING", "421 4.3.2 not today"):
-        postern.send(["u@late.example", "u@never.example"], max_connections=4)
+        postern.send(["u@late.example", "u@never.example"], max_connections=8)
         never.wait_connections()
         late.wait_connections()
         queue(postern, busy, TEXT)
         postern.due()
         postern.wait_logged("connections are in use")
         late.wait_messages()
-        assert never.open == late.connections == 1
+        assert never.connections == late.connections == 1
+        assert "next try in" not in postern.logged(), "who is given up waits"
         assert len(world.sink.messages) < len(busy), "they still wait"
         world.sink.delay = 0
         world.sink.wait_messages(len(busy))

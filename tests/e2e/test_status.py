@@ -65,6 +65,7 @@ def counters(postern):
 def busy_day(postern, world):
     """Two messages delivered, one returned, two that wait in a lane whose host is away, one that was not taken."""
     world.domain("dest.example")
+    postern.settings["retry"] = "1h"
     world.zone[("away.example", "MX")] = ["10 mx.away.example."]
     world.zone[("mx.away.example", "A")] = ["127.0.0.77"]
     world.sink.say["RCPT"] = lambda line: "550 5.1.1 <script>alert(1)</script>" if "never" in line else "250 2.1.5 Ok"
@@ -107,7 +108,7 @@ def test_metrics_are_the_counters(busy_day, page):
     assert found["postern_lane_messages", '{lane="away.example"}'] == 2
     assert found["postern_queue_lanes_down", ""] == 1 and found["postern_lane_failures", '{lane="away.example"}'] >= 1
     assert 0 <= found["postern_lane_oldest_seconds", '{lane="away.example"}'] <= PATIENCE
-    assert 0 < found["postern_lane_next_try_seconds", '{lane="away.example"}'] <= 60
+    assert 0 < found["postern_lane_next_try_seconds", '{lane="away.example"}'] <= 3600
     assert sum(v for (name, _), v in found.items() if name == "postern_queue_age_messages") == 2
     assert found["postern_spool_free_bytes", ""] > 0
 
@@ -242,7 +243,7 @@ def test_page(busy_day, page):
     assert [a["href"] for _, a in seen.seen if "href" in a] == ["/metrics"]
     text = " ".join(" ".join(seen.text).split())
     assert "Postern on mx.test.example" in text and "2 waiting" in text and "1 failed" in text
-    assert re.search(r"away\.example 2 \d+ s .* down, \d+ tries", text), text
+    assert re.search(r"away\.example 2 \d+ \w+ .* down, \d+ tries", text), text
     assert "failed: host 5yz" in text and "systemctl enable --now postern-status.timer" in text
     assert "prefers-color-scheme:dark" in reply.body
 
@@ -346,13 +347,13 @@ def test_octets_in_turn(page):
     assert c.end() == 0
 
 
-@pytest.mark.parametrize("said", ["", "GET / HTTP/1.1\r\nHost: loc"])
-def test_silence(page, said):
-    """Who says nothing more is let go: with 408, after ten seconds in all."""
-    c = page.connect()
-    c.send(said)
-    assert Reply(c.rest()).status == 408
-    assert c.end() == 0
+def test_silence(page):
+    """Who says nothing more, or nothing at all, is let go: with 408, after ten seconds in all."""
+    clients = page.connect(), page.connect()
+    clients[1].send("GET / HTTP/1.1\r\nHost: loc")
+    for c in clients:
+        assert Reply(c.rest()).status == 408
+        assert c.end() == 0
 
 
 def test_gone(page):

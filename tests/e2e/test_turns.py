@@ -41,7 +41,7 @@ def test_helper_keeps_nothing_of_whom_it_helped(postern, world, wait):
         world.domain(f"{name}.example", f"127.0.0.{i + 2}")
     slow = [world.another(f"127.0.0.{i}") for i in (3, 4)]
     world.sink.ehlo = ()
-    world.sink.delay = 0.1
+    world.sink.delay = 0.03
     queue(postern, "d.example", 60)
     postern.settings.update(max_connections=3, max_connections_per_lane=2, timeout_data_end="1h")
     with slow[0].held("END", "250 ok"), slow[1].held("END", "250 ok"):
@@ -89,9 +89,9 @@ def test_helper_that_is_alone_and_turned_away(left, postern, world, wait):
     """I13: what a helper could not send is tried again as any mail is: once, and then by the schedule."""
     world.domain("d.example")
     world.sink.ehlo = ()
-    world.sink.delay = 0.1
+    world.sink.delay = 0.05
     queue(postern, "d.example", 50)
-    helper, go = threading.local(), threading.Event()
+    helper, caught, go = threading.local(), threading.Event(), threading.Event()
 
     def greeting(_):
         helper.taken = 0 if world.sink.connections == 2 else None
@@ -103,10 +103,17 @@ def test_helper_that_is_alone_and_turned_away(left, postern, world, wait):
         helper.taken += 1
         if helper.taken < 4:
             return "250 ok"
+        caught.set()
         go.wait(patience.PATIENCE)
         return "421 4.3.0 enough"
 
-    world.sink.say.update(GREETING=greeting, MAIL=mail)
+    def end(_):
+        """The other one leaves it that much."""
+        if helper.taken is None and len(world.sink.messages) >= 30:
+            caught.wait(patience.PATIENCE)
+        return "250 ok"
+
+    world.sink.say.update(GREETING=greeting, MAIL=mail, END=end)
     postern.settings.update(max_connections_per_lane=2, retry="1h 10h", timeout_mail="1h", timeout_data_end="1h")
     began = int(time.time())
     postern.due()

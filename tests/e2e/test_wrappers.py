@@ -161,7 +161,8 @@ class Behind:
             path.chmod(0o777)
         self.proxies = f"unix:{path}" if path else "127.0.0.1"
         self.address = str(path) if path else f"127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
 
     def serve(self):
         with contextlib.suppress(OSError):
@@ -169,6 +170,12 @@ class Behind:
                 connection, _ = self.listener.accept()
                 with connection:
                     self.postern.start(connection, connection, proxy_nets=self.proxies, **RULES)
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR) # closing alone leaves accept() waiting
+        self.thread.join(PATIENCE)
+        self.listener.close()
 
 
 HAPROXY = """
@@ -217,7 +224,7 @@ def test_proxy(postern, port, proxy, kind):
     with running(*command):
         assert recipient(client.Client(connect(port, STRANGER))) == DENIED
         assert recipient(client.Client(connect(port, KNOWN))) == TAKEN
-    behind.listener.close()
+    behind.close()
     assert f"smtpd: connection from [{STRANGER}]" in postern.logged()
 
 
@@ -268,5 +275,5 @@ def test_mail_proxy(postern, port):
             assert recipient(client.Client(connect(port, STRANGER))) == DENIED
             assert recipient(client.Client(connect(port, KNOWN))) == TAKEN
         director.shutdown()
-    behind.listener.close()
+    behind.close()
     assert f"smtpd: connection from [{STRANGER}]" in postern.logged()

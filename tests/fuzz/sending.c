@@ -49,10 +49,13 @@ next_reply(void)
 static void
 say_next(void)
 {
+	static char octets[INPUT_MAX]; /* in one piece: a socket has room for a few hundred, not for more */
 	struct span said = next_reply();
+	size_t n = 0;
 	for (size_t i = 0; i < said.n; i++)
 		if (said.p[i] != '+' || (i > 0 && said.p[i - 1] != '\n'))
-			must(send(server, said.p + i, 1, MSG_DONTWAIT) == 1);
+			octets[n++] = said.p[i];
+	must(send(server, octets, n, MSG_DONTWAIT) == (ssize_t)n);
 	if (script.n == 0)
 		shutdown(server, SHUT_WR);
 }

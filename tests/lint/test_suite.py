@@ -5,6 +5,7 @@ does not fit, the line says `# lint: why`, with the reason; without one that doe
 Below the rules each is shown what it is against, and what it must let pass.
 """
 import ast
+import functools
 import re
 import textwrap
 
@@ -267,9 +268,18 @@ def glances(tree):
 RULES = [naps, thrown_away, fixed_ports, forgotten_ports, upper_bounds, glances]
 
 
+parsed = functools.cache(ast.parse)
+
+
+@functools.cache
+def found_by(rule, text):
+    """What it has to say, whether that is excused or not."""
+    return sorted(set(rule(parsed(text))))
+
+
 def offences(rule, text):
     lines = text.splitlines()
-    return [(n, what) for n, what in sorted(set(rule(ast.parse(text)))) if not EXCUSE.search(lines[n - 1])]
+    return [(n, what) for n, what in found_by(rule, text) if not EXCUSE.search(lines[n - 1])]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -382,9 +392,8 @@ def test_nothing_is_excused_in_vain():
         rule = next(r for r in RULES if r.__name__ == name)
         for file in files:
             path = next(p for p in OURS if p.name == file)
-            assert list(rule(ast.parse(path.read_text(encoding="utf-8")))), (name, file)
+            assert found_by(rule, path.read_text(encoding="utf-8")), (name, file)
     for path in OURS:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        tree = ast.parse("\n".join(lines))
-        needed = {n for rule in RULES for n, _ in rule(tree)}
-        assert not [n for n, line in enumerate(lines, 1) if EXCUSE.search(line) and n not in needed], path
+        text = path.read_text(encoding="utf-8")
+        needed = {n for rule in RULES for n, _ in found_by(rule, text)}
+        assert not [n for n, line in enumerate(text.splitlines(), 1) if EXCUSE.search(line) and n not in needed], path

@@ -50,21 +50,19 @@ def test_port_is_one_processs(port):
         for number in mine:
             ports.give_back(number)
         other.communicate("\n", patience.PATIENCE)
-    again = ports.reserve(max(theirs))
+    again = next(filter(None, map(ports.reserve, theirs)), None) # one may be another worker's by now
     assert again is not None # it ended
     again.close()
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.9", "::", "::1"])
-def test_port_that_is_taken_somewhere(kind, address):
+def test_port_that_is_taken_somewhere(port, kind, address):
     """A resolver's socket at all addresses, a server at one."""
-    number = ports.take()
-    ports.give_back(number)
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as s:
-        s.bind((address, number))
-        assert ports.reserve(number) is None
-    ports.reserve(number).close()
+        s.bind((address, port))
+        assert not ports.is_free(port)
+    assert ports.is_free(port)
 
 
 def test_port_is_for_all_addresses(port):
@@ -89,26 +87,57 @@ def test_server_has_its_own_port_until_it_ends():
 
 
 def test_until(monkeypatch):
-    monkeypatch.setattr(patience, "PATIENCE", 0.3)
     looks = iter([0, None, [], "at last"])
     assert patience.until(lambda: next(looks), 0) == "at last" # however little patience was asked for
+    monkeypatch.setattr(patience, "PATIENCE", 0.3)
     monkeypatch.setattr(patience, "witnesses", [lambda: "the log"])
     with pytest.raises(AssertionError, match="(?s)not within 0.3 s.*looks is None.*at last: False.*the log"):
         patience.until(lambda: looks is None)
     assert patience.within(lambda: "", 0) == ""
 
 
-def test_relay_that_is_none_yet():
+def test_doubled(monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE", 5)
+    times = patience.doubled(1)
+    assert [next(times) for _ in range(3)] == [1, 2, 4]
+    with pytest.raises(AssertionError, match="4 s"):
+        next(times)
+
+
+def test_what_ends_meanwhile():
+    """It has nothing open, no parent and no name."""
+    with subprocess.Popen([sys.executable, "-c", "import os; os.read(0, 1)"], stdin=subprocess.PIPE) as p:
+        born = proc.birth(p.pid)
+        assert proc.lives(born) and born[0] == os.getpid() and proc.descriptors(p.pid)[0].startswith("pipe:")
+        assert not proc.lives((born[0], born[1] - 1, p.pid)), "another of that number"
+        p.stdin.close()
+        patience.until(lambda: not proc.lives(born)) # though nobody waited for it yet
+        assert proc.words(p.pid) == [""] and proc.descriptors(p.pid) == {}
+    assert proc.words(p.pid) == [] and proc.birth(p.pid) == (0, 0, p.pid) and not proc.lives(born)
+
+
+def test_connection_whose_thread_is_late():
+    """What was accepted and comes to its turn behind the end is ended, too."""
+    sockets = internet.Sockets()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        sockets.end()
+        with sockets.noted(theirs):
+            assert ours.recv(1) == b""
+
+
+def test_relay_that_is_none_yet(tmp_path):
     """A process that smtpd has forked bears its name until it becomes another; the first one is the session,
     and what has lost its parent is not ours."""
-    with subprocess.Popen(["/x/smtpd", "-c", "import os; os.fork() and os.fork(); os.read(0, 1)", "spool=/x"],
+    spool = f"spool={tmp_path}" # of nobody else's, who may run this test as well
+    with subprocess.Popen(["/x/smtpd", "-c", "import os; os.fork() and os.fork(); os.read(0, 1)", spool],
                           executable=sys.executable, stdin=subprocess.PIPE) as p:
-        session, late = patience.until(lambda: sorted(c) if len(c := proc.children(p.pid)) == 2 else None)
-        assert proc.forked("smtpd", "spool=/x", {p.pid}) == [late]
-        assert proc.forked("smtpd", "spool=/x", {os.getpid()}) == [late] # it was started by an inetd of ours
-        assert sorted(proc.forked("smtpd", "spool=/x", set())) == sorted([p.pid, session, late])
-        assert proc.forked("smtpd", "spool=/y", set()) == []
+        session, late = patience.until(lambda: c if len(c := proc.children(p.pid)) == 2 else None)
+        assert proc.forked("smtpd", spool, {p.pid}) == [late]
+        assert proc.forked("smtpd", spool, {os.getpid()}) == [late] # it was started by an inetd of ours
+        assert sorted(proc.forked("smtpd", spool, set())) == sorted([p.pid, session, late])
+        assert proc.forked("smtpd", "spool=/", set()) == []
         p.kill()
-        assert patience.until(lambda: p.poll() is not None and proc.forked("smtpd", "spool=/x", {p.pid})) == [session, late]
+        assert patience.until(lambda: p.poll() is not None and proc.forked("smtpd", spool, {p.pid})) == [session, late]
         p.stdin.close()
-        patience.until(lambda: not proc.running("smtpd", "spool=/x"))
+        patience.until(lambda: not proc.running("smtpd", spool))

@@ -2,6 +2,7 @@
 
 A name that was given up stays in a document for years if nobody looks.
 """
+import functools
 import pathlib
 import re
 import subprocess
@@ -25,6 +26,7 @@ ID = re.compile(r"(?<![\w\\%&#.-])([A-KR])(\d{1,3})(?![\w-])")
 MACHINE = re.compile(r"(?<![\w\"'})$.~])/(?:home|root|Users|work|workspaces?|var/tmp|mnt)/\w")
 
 
+@functools.cache
 def text_of(path):
     return path.read_text(encoding="utf-8")
 
@@ -65,6 +67,7 @@ def test_path(path):
         path in ["resolv.conf", *listeners()] or any(p.name == path for p in FILES), path
 
 
+@functools.cache
 def targets():
     rules = re.findall(r"^([a-z][\w %-]*):(?!=)", text_of(TOP / "Makefile"), re.M)
     return {word for rule in rules for word in rule.split()}
@@ -82,13 +85,19 @@ def test_every_target_is_phony():
     assert set(phony) == {t for t in targets() if "%" not in t}
 
 
+@functools.cache
+def names_of_sources():
+    """(what is called so elsewhere, the texts in which everything else stands)."""
+    settings = {f"POSTERN_{key.upper()}" for key in checked()}
+    fields = {f"POSTERN_{up}" for up in re.findall(r"\bF\(\w+, (\w+),", text_of(TOP / "process" / "event.h"))}
+    return settings | fields, "\0".join(text_of(p) for p in FILES if p.suffix != ".md")
+
+
 @pytest.mark.parametrize("name", named(r"(?<![\w/.-])_*[A-Za-z]+_\w+"))
 def test_identifier(name):
     """A function, a macro, a setting, a variable (FIELD_* and FIELD_... too), or a field of the journal."""
-    sources = [p for p in FILES if p.suffix != ".md"]
-    settings = {f"POSTERN_{key.upper()}" for key in checked()}
-    fields = {f"POSTERN_{up}" for up in re.findall(r"\bF\(\w+, (\w+),", text_of(TOP / "process" / "event.h"))}
-    assert name in settings | fields or any(name in text_of(p) for p in sources), name
+    others, sources = names_of_sources()
+    assert name in others or name in sources, name
 
 
 # ---- settings
@@ -165,14 +174,20 @@ def test_option(option):
     assert f'"{option[2:]}"' in text_of(TOP / "process" / "options.c")
 
 
+@functools.cache
+def help_of(command):
+    p = subprocess.run([str(BUILD / "postern"), command, "--help"], env={}, capture_output=True, text=True, check=False)
+    assert p.returncode == 0, command
+    return p.stdout
+
+
 @pytest.mark.parametrize("words", named(r"\bpostern ([a-z]+(?: \S+)*)"))
 def test_command(words):
     """A command of postern's, and the options behind it."""
     command, *rest = words.split()
-    p = subprocess.run([str(BUILD / "postern"), command, "--help"], env={}, capture_output=True, text=True, check=False)
-    assert p.returncode == 0, command
+    known = help_of(command)
     for option in re.findall(r"(?<!\S)--[a-z][\w-]*", " ".join(rest)):
-        assert re.search(rf"^  {option}\b", p.stdout, re.M), option
+        assert re.search(rf"^  {option}\b", known, re.M), option
 
 
 # ---- the whole tree

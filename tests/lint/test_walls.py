@@ -3,6 +3,7 @@
 The linker keeps the walls, for a program that is not linked from a room cannot call it. What it would not
 notice stands here: an include that goes up, a circle, a room in a program where it has no business.
 """
+import functools
 import os
 import pathlib
 import re
@@ -50,9 +51,14 @@ def room_of(path):
     return path.split("/")[0] if "/" in path else "dns" if path.startswith("dns.") else ""
 
 
-def sources():
+@functools.cache
+def read_sources():
     return {str(p.relative_to(TOP)): p.read_text() for room in [".", *ROOMS]
             for p in sorted((TOP / room).glob("*.[ch]"))}
+
+
+def sources():
+    return dict(read_sources())
 
 
 def includes(files):
@@ -132,11 +138,25 @@ def test_circles_are_seen():
 BUILT = pathlib.Path(os.environ.get("POSTERN_BUILD", TOP / "build"))
 
 
-def defined(*objects):
-    """Names that others can call."""
-    listed = subprocess.run(["nm", "--defined-only", "--extern-only", "--format=just-symbols", *objects],
+@functools.cache
+def names_of_all():
+    """{object or program: names that others can call}"""
+    built = [o for room in ROOMS for o in (BUILT / room).glob("*.o")] + [BUILT / program_file(p) for p in PROGRAMS]
+    listed = subprocess.run(["nm", "--print-file-name", "--defined-only", "--extern-only", "--format=posix", *built],
                             stdout=subprocess.PIPE, text=True, check=True).stdout
-    return {name for name in listed.split() if not name.startswith(("__asan", "__odr_asan", "_.asan"))}
+    found = {o: set() for o in built}
+    for path, name in re.findall(r"^(.*?): (\S+) ", listed, re.M):
+        if not name.startswith(("__asan", "__odr_asan", "_.asan")):
+            found[pathlib.Path(path)].add(name)
+    return found
+
+
+def program_file(program):
+    return {"status": "postern-status"}.get(program, program)
+
+
+def defined(*objects):
+    return set().union(*(names_of_all()[o] for o in objects))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -148,7 +168,7 @@ def test_linked_from(program):
     inside, outside = [], []
     for stem, o in objects.items():
         (inside if {stem, room_of(stem + ".c")} & set(PROGRAMS[program]) else outside).append(o)
-    names = defined(BUILT / {"status": "postern-status"}.get(program, program))
+    names = defined(BUILT / program_file(program))
     assert not defined(*outside) & names
     assert len(defined(*inside) & names) > 20
 

@@ -1,6 +1,6 @@
 """Changes one statement at a time, builds, runs the tests that ought to notice, and says who survived.
 
-	mutants.py [--room session,queue] [--only TEXT] [--workers 2] [--units] [--find] [--again FILE]
+	mutants.py [--room session,queue] [--only TEXT] [--sample N [--seed TEXT]] [--workers 2] [--units] [--find] [--again FILE]
 
 The lists lie beside this file, one for each room. A line of a list is
 
@@ -24,7 +24,8 @@ that takes many times as long has noticed something: it is killed and counts, an
 Exit status: 0 if GOAL of the mutants were noticed and each survivor has a reason; 1 if not; 2 if the
 list is wrong: a text that is not there or stands there twice, a mutant that does not compile, a test that
 is not there or fails anyhow. --units asks unit tests alone, which is quick; --find only looks the texts
-up; --again tries those that are not killed in what a former run has printed.
+up; --again tries those that are not killed in what a former run has printed; --sample takes so many of them
+by chance, for all take hours: the same ones for the same seed.
 """
 import argparse
 import collections
@@ -32,6 +33,7 @@ import ctypes
 import multiprocessing
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -410,6 +412,8 @@ def main():
     options.add_argument("--only", default="")
     options.add_argument("--workers", type=int, default=2)
     options.add_argument("--again", default="")
+    options.add_argument("--sample", type=int, default=0)
+    options.add_argument("--seed", default="0")
     options.add_argument("--units", action="store_true")
     options.add_argument("--find", action="store_true")
     o = options.parse_args()
@@ -430,6 +434,8 @@ def main():
     if o.units:
         mutants = [m._replace(tests=tuple(filter(is_unit, m.tests))) for m in mutants]
         mutants = [m for m in mutants if m.tests]
+    if 0 < o.sample < len(mutants):
+        mutants = random.Random(o.seed).sample(mutants, o.sample)
     print(f"{len(mutants)} mutants", flush=True)
     if o.find:
         return

@@ -13,7 +13,7 @@ import pytest
 
 import strangers
 from client import Client, context
-from proc import children
+from proc import children, descriptors
 from scram import Scram, b64
 from spoolfile import SpoolFile
 from test_tls import cards  # noqa: F401
@@ -708,8 +708,7 @@ def test_who_has_the_secrets(meet, ears, users):
     c = meet()
     assert c.ask("AUTH LOGIN")[:4] == "334 "
     [pid] = users.serving("auth")
-    files = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
-    assert {f.partition(":")[0] for f in files} <= {"/dev/null", "socket", str(users.log)}
+    assert {f.partition(":")[0] for f in descriptors(pid).values()} <= {"/dev/null", "socket", str(users.log)}
     for other in (c.process.pid, *(p for p in children(c.process.pid) if p not in users.running("auth"))):
         with open(f"/proc/{other}/maps", encoding="utf-8") as f:
             assert "gsasl" not in f.read()

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from conftest import own
+from patience import PATIENCE
 
 
 def program(postern, kind):
@@ -34,7 +35,7 @@ def test_relay(postern, kind):
     postern.wait_logged(f"lane d.example: cannot start relay: {path}: {why}; the timer will")
     postern.settled(waiting=1)
     due = postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", relay_path=path)
-    assert due.wait(60) == 0
+    assert due.wait(PATIENCE) == 0
     postern.wait_logged(f"login none: cannot start relay: {path}: {why}\n")
 
 
@@ -43,7 +44,7 @@ def test_relay_of_many_lanes(postern):
     for n in range(5):
         assert "queued as" in postern.send(f"u@d{n}.example", max_connections=0)
     due = postern.start(subprocess.DEVNULL, subprocess.DEVNULL, "relay", "--due", relay_path="/nonexistent")
-    assert due.wait(60) == 0
+    assert due.wait(PATIENCE) == 0
     assert postern.rested().count("cannot start relay: /nonexistent: No such file") == 1
 
 

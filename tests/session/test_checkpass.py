@@ -120,6 +120,12 @@ def test_no_saslauthd(users, ears, path):  # noqa: F811
     assert f"auth_saslauthd {users.where / path}: " in users.logged()
 
 
+def listens(path):
+    """Somebody does there; the name alone comes before, and stays behind."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return s.connect_ex(str(path)) == 0
+
+
 # ---- the real one, which asks an IMAP server of ours
 
 SASLAUTHD = peers.PEERS / "usr" / "sbin" / "saslauthd"
@@ -166,7 +172,7 @@ def real_saslauthd(postern):
                          start_new_session=True, # it ends its whole process group
                          env={"LD_LIBRARY_PATH": str(SASLAUTHD.parents[1] / "lib/x86_64-linux-gnu")})
     postern.started.append(p)
-    until(lambda: p.poll() is not None or (place / "mux").exists())
+    until(lambda: p.poll() is not None or listens(place / "mux"))
     if p.poll() is not None:
         pytest.skip("saslauthd does not start here: a library may be missing")
     yield place / "mux"
@@ -215,7 +221,7 @@ def dovecot(postern):
     path = peer.where / "run" / "auth-client"
     postern.settings["auth_dovecot"] = path
     with contextlib.closing(peer):
-        until(path.exists)
+        until(lambda: listens(path))
         yield peer
 
 

@@ -10,7 +10,7 @@ def test_crowded(postern):
     first = pool.meet()
     c = pool.connect()
     assert c.reply() == CROWDED and c.rest() == b""
-    assert f'refused [127.0.0.1]: "greeting": {CROWDED}' in postern.logged()
+    postern.wait_logged(f'refused [127.0.0.1]: "greeting": {CROWDED}')
     assert first.ask("QUIT")[:3] == "221"
     assert pool.stop() == 0
 

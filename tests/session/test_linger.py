@@ -3,21 +3,23 @@ import socket
 
 import pytest
 
-from client import TIMEOUT
+from client import TIMEOUT, make_room
 
+MUCH = 400 * 1024 # more than a session reads before it leaves, whatever is wrong
+ROOM = 4 << 20 # for all of it: the session waits for two seconds, and no client is that quick for certain
 MEBI = 1 << 20
 HELLO = b"EHLO c.example\r\n"
 SMUGGLED = HELLO + b"MAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nDATA\r\nx\n.\r\n.\r\n.\r\n"
 
 TOO_MUCH = [
-    pytest.param(b"x\r\n" * (MEBI // 3), b"421 4.7.0 mx.test.example Error: too many errors",
+    pytest.param(b"x\r\n" * (MUCH // 3), b"421 4.7.0 mx.test.example Error: too many errors",
                  id="errors"),
-    pytest.param(b"x" * MEBI, b"421 4.7.0 mx.test.example Error: line without end", id="flood"),
-    pytest.param(b"NOOP\r\n" * (MEBI // 6),
+    pytest.param(b"x" * MUCH, b"421 4.7.0 mx.test.example Error: line without end", id="flood"),
+    pytest.param(b"NOOP\r\n" * (MUCH // 6),
                  b"421 4.7.0 mx.test.example Error: too many commands without mail", id="idle"),
-    pytest.param(SMUGGLED + b"y" * MEBI, b"521 5.5.2 Error: bare CR or LF in message",
+    pytest.param(SMUGGLED + b"y" * MUCH, b"521 5.5.2 Error: bare CR or LF in message",
                  id="smuggling"),
-    pytest.param(b"POST / HTTP/1.1\r\n" + b"y" * MEBI,
+    pytest.param(b"POST / HTTP/1.1\r\n" + b"y" * MUCH,
                  b"421 4.7.0 mx.test.example Error: this is not HTTP", id="http"),
 ]
 
@@ -35,6 +37,7 @@ def greeted(request, secure):
 @pytest.mark.parametrize("junk, last", TOO_MUCH)
 def test_last_word_is_heard(greeted, junk, last):
     """C12, C13, A1, A12, B14: nothing is reset before the client has sent all and read all."""
+    make_room(greeted.sock, ROOM)
     greeted.sock.sendall(junk) # raises if the connection was reset
     said = b""
     while piece := greeted.sock.recv(65536):
@@ -46,7 +49,8 @@ def test_last_word_is_heard(greeted, junk, last):
 def test_last_word_before_the_greeting(postern):
     """A15: whoever spoke too early, and a lot."""
     c = postern.connect(proxy_nets="127.0.0.0/8") # else 127.0.0.1 may
-    c.send(b"PROXY UNKNOWN\r\n" + b"y" * MEBI)
+    make_room(c.sock, ROOM)
+    c.send(b"PROXY UNKNOWN\r\n" + b"y" * MUCH)
     assert c.line() == "554 5.5.1 Error: client speaks before it is greeted"
     assert c.sock.recv(100) == b"" and c.end() == 0
 
@@ -85,7 +89,8 @@ def test_unread_on_this_host(postern):
     ours.settimeout(TIMEOUT)
     with theirs:
         p = postern.start(theirs, theirs, max_connections=0)
-    ours.sendall(b"x\r\n" * (MEBI // 3))
+    make_room(ours, ROOM)
+    ours.sendall(b"x\r\n" * (MUCH // 3))
     said = b""
     while piece := ours.recv(65536):
         said += piece

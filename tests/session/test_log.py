@@ -155,7 +155,9 @@ def test_stream(apart):
         got.settimeout(PATIENCE)
         text = b""
         while b"connection from" not in text or not text.endswith(b"\0"):
-            text += got.recv(65536)
+            piece = got.recv(65536)
+            assert piece, text
+            text += piece
         assert LINE.fullmatch(text.split(b"\0")[0])
         assert c.finish() == 0
     log.stop()

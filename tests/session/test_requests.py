@@ -1,5 +1,6 @@
 """What a session that was taken over gets by asking its monitor for relays: those of lanes with mail, and
 nothing else."""
+import contextlib
 import os
 import shutil
 import struct
@@ -42,6 +43,12 @@ def everything(where):
 LAST = b"route:last" # a lane whose mail needs a login, and so a relay of its own
 
 
+def kill(pids):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError): # it is just ending
+            os.kill(pid, 9)
+
+
 @pytest.fixture
 def busy(postern):
     """A smtpd in a pipe, with mail in lane d.example. Its relays write down what they are told and stay;
@@ -61,11 +68,9 @@ def busy(postern):
     assert p.stdout.readline()[:3] == b"220"
     p.told = told
     yield p
-    for pid in proc.children(p.pid)[1:]:
-        os.kill(pid, 9)
+    kill(proc.children(p.pid)[1:])
     said, _ = p.communicate(b"QUIT\n", TIMEOUT)
-    for pid in proc.running("sh", str(relay)): # one may have come meanwhile, for nobody took the mail away
-        os.kill(pid, 9)
+    kill(proc.running("sh", str(relay))) # one may have come meanwhile, for nobody took the mail away
     assert said[:3] == b"221" and p.returncode == 0
 
 

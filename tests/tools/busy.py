@@ -103,6 +103,10 @@ class Pool:
         """Until it has no client."""
         patience.until(lambda: os.readlink(f"/proc/{worker}/fd/0") == "/dev/null")
 
+    def all_asleep(self):
+        """Until no session that a client woke is still between its look and its accept."""
+        patience.until(lambda: all(map(asleep, self.workers())))
+
     def greeted(self, header=""):
         """A client that found a place, however often it had to ask for one."""
         def ask():
@@ -123,6 +127,14 @@ def has_client(worker):
         return os.readlink(f"/proc/{worker}/fd/0") != "/dev/null"
     except OSError:
         return False
+
+
+def asleep(pid):
+    """Or stopped, or gone."""
+    try:
+        return proc.read(pid, "stat").rpartition(b")")[2].split()[0] in (b"S", b"T")
+    except OSError:
+        return True
 
 
 def filters(pid):

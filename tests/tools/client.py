@@ -16,6 +16,15 @@ def pair():
     return client, server
 
 
+def make_room(sock, octets):
+    """The kernel keeps so much of what is sent by it and not read yet (as root; others have what the host allows)."""
+    forced = 32 # SO_SNDBUFFORCE
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, forced, octets)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, octets)
+
+
 def context(low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.MAXIMUM_SUPPORTED, certificate=None,
             ciphers=None):
     """Settings of a client that trusts anybody."""

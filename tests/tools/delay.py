@@ -6,6 +6,7 @@ connection was made, which itself costs nothing on loopback. Runs in a thread of
 import asyncio
 import threading
 
+import patience
 import ports
 
 PIECE = 65536
@@ -25,6 +26,7 @@ class Delay:
         self.seconds, self.silent = seconds, silent
         self.source = (source, 0) if source else None
         self.connections = 0
+        self.clients = set() # their addresses
         self.open_now = set()
         self.loop = asyncio.new_event_loop()
         self.gate = asyncio.Event()
@@ -34,7 +36,7 @@ class Delay:
         self.start()
 
     def run(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(patience.PATIENCE)
 
     # ---- what a test does
 
@@ -71,6 +73,7 @@ class Delay:
         task = asyncio.current_task()
         self.open_now.add(task)
         self.connections += 1
+        self.clients.add(writer.get_extra_info("peername"))
         try:
             await self.forward(reader, writer)
         except (OSError, asyncio.CancelledError):

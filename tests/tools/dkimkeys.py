@@ -1,7 +1,9 @@
 """Keys of DKIM for tests, the records that publish them, and two programs that verify."""
 import base64
+import copy
 import json
 import pathlib
+import shutil
 import subprocess
 
 import dkim
@@ -23,6 +25,12 @@ class Key:
                              capture_output=True).stdout
         public = base64.b64encode(der if kind == "rsa" else der[-32:]).decode()
         self.record = f"v=DKIM1; k={'rsa' if kind == 'rsa' else 'ed25519'}; p={public}"
+
+    def copied(self, where):
+        """The same, in a file that a test may spoil."""
+        twin = copy.copy(self)
+        twin.path = pathlib.Path(shutil.copy(self.path, where))
+        return twin
 
     def publish(self, zone, domain):
         halves = self.record[:200], self.record[200:]

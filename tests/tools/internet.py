@@ -36,12 +36,16 @@ class Sockets:
     def __init__(self):
         self.lock = threading.Lock()
         self.now = set()
+        self.over = False # what was accepted and comes here later ends at once
 
     @contextlib.contextmanager
     def noted(self, sock):
         with sock.dup() as same: # TLS takes the socket over
             with self.lock:
                 self.now.add(same)
+                over = self.over
+            if over:
+                self.cut()
             try:
                 yield
             finally:
@@ -53,6 +57,12 @@ class Sockets:
             for s in self.now:
                 with contextlib.suppress(OSError):
                     s.shutdown(socket.SHUT_RDWR)
+
+    def end(self):
+        """The same for those too whose thread has not begun."""
+        with self.lock:
+            self.over = True
+        self.cut()
 
 
 class Dns:
@@ -106,7 +116,7 @@ class Dns:
         if isinstance(fault, str):
             reply.header.rcode = getattr(dnslib.RCODE, fault)
             return reply.pack()
-        names = {n for n, _ in self.zone}
+        names = {n for n, _ in list(self.zone)} # to which a test may add meanwhile
         cname = self.zone.get((name, "CNAME"))
         if cname:
             reply.add_answer(*dnslib.RR.fromZone(f"{name}. 60 CNAME {cname[0]}"))
@@ -149,6 +159,14 @@ class Last(str):
     """What a sink says as it stands, line ends and all; then it closes."""
 
 
+ESTABLISHED = 1 # of the kernel's tcp_states.h
+
+
+def is_held(sock):
+    """Does the other side have the connection still, whether somebody here has heard of its end or not?"""
+    return sock.family == socket.AF_UNIX or sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
+
+
 class Sink:
     """An SMTP server, LMTP behind LHLO, whose replies can be changed while it runs.
 
@@ -170,7 +188,8 @@ class Sink:
         self.clients = []
         self.connections = 0
         self.open = 0
-        self.most_open = 0
+        self.most_open = 0 # that the other side had, and had not said QUIT by
+        self.here = set()
         self.delay = 0
         self.lock = threading.Lock()
         self.open_sockets = Sockets()
@@ -180,23 +199,26 @@ class Sink:
             left = False
 
             def handle(self):
-                with outer.lock:
-                    outer.clients.append(self.client_address[:1])
-                    outer.connections += 1
-                    outer.open += 1
-                    outer.most_open = max(outer.most_open, outer.open)
-                try:
-                    with outer.open_sockets.noted(self.request):
-                        outer.converse(self.request, self.rfile, self.wfile, self.leave)
-                except (OSError, ValueError):
-                    pass
-                finally:
-                    self.leave()
+                with self.request.dup() as self.same: # TLS takes the socket over
+                    with outer.lock:
+                        outer.clients.append(self.client_address[:1])
+                        outer.connections += 1
+                        outer.open += 1
+                        outer.here.add(self)
+                        outer.most_open = max(outer.most_open, sum(is_held(h.same) for h in outer.here))
+                    try:
+                        with outer.open_sockets.noted(self.request):
+                            outer.converse(self.request, self.rfile, self.wfile, self.leave)
+                    except (OSError, ValueError):
+                        pass
+                    finally:
+                        self.leave()
 
             def leave(self):
                 """Once; with QUIT before the answer, for then the other side may begin anew."""
                 with outer.lock:
                     outer.open -= not self.left
+                    outer.here.discard(self)
                     self.left = True
 
         class Server(socketserver.ThreadingTCPServer):
@@ -317,7 +339,7 @@ class Sink:
         if self.delay:
             hold(self.delay)
         said = self.reply("END", "", "250 2.0.0 taken")
-        if recipients and said is not None and said[0] == "2":
+        if recipients and said is not None and said[:1] == "2":
             with self.lock:
                 self.messages.append(Message(sender, recipients, data, helo))
         put(said)
@@ -325,7 +347,7 @@ class Sink:
     def take_each(self, put, sender, recipients, data, helo):
         """LMTP."""
         said = [(r, self.reply("END", r, "250 2.0.0 taken")) for r in recipients]
-        taken = [r for r, reply in said if reply is not None and reply[0] == "2"]
+        taken = [r for r, reply in said if reply is not None and reply[:1] == "2"]
         if taken:
             with self.lock:
                 self.messages.append(Message(sender, taken, data, helo))
@@ -344,6 +366,10 @@ class Sink:
     def wait_connections(self, n=1):
         return until(lambda: self.connections >= n and self.connections)
 
+    def wait_left(self):
+        """Until all who came have gone: then it has read all that they said."""
+        until(lambda: self.open == 0)
+
     def cut(self):
         """Ends the connections that are open."""
         self.open_sockets.cut()
@@ -352,6 +378,11 @@ class Sink:
         """No new connections; those that are open go on."""
         end(self.server)
         ports.give_back(self.own)
+
+    def end(self):
+        """Neither."""
+        self.close()
+        self.open_sockets.end()
 
 
 class Listener:

@@ -18,6 +18,7 @@ import pytest
 
 import client
 import proc
+from patience import PATIENCE
 
 HERE = pathlib.Path(__file__).resolve().parent
 BENEATH, CREATE, READ = -100, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, os.O_RDONLY | os.O_CLOEXEC
@@ -160,8 +161,7 @@ class Taken:
                       "socket": self.sockets()[-1]}
 
     def descriptors(self):
-        where = pathlib.Path(f"/proc/{self.session}/fd")
-        return {int(fd.name): os.readlink(fd) for fd in where.iterdir()}
+        return proc.descriptors(self.session)
 
     def sockets(self):
         """Those that are not the connection: to the monitor, to a log."""
@@ -172,7 +172,7 @@ class Taken:
         """{name: result} of {name: call}."""
         text = "".join(line.format(**self.names) + "\n" for line in lines.values())
         p = subprocess.run([self.inject, str(who or self.session)], input=text, text=True,
-                           capture_output=True, timeout=60, check=False)
+                           capture_output=True, timeout=PATIENCE, check=False)
         said = p.stdout.split()
         assert p.returncode == 0 and len(said) == len(lines), (said, p.stderr)
         return dict(zip(lines, map(int, said)))
@@ -215,7 +215,7 @@ def check_host(host, where, logs, control=True):
         talk, other = client.Client(first), client.Client(second)
         assert talk.reply()[:3] == other.reply()[:3] == "220"
         pids = {p.pid: p.parent for p in host.ours("smtpd")}
-        monitors = sorted(pid for pid, parent in pids.items() if parent not in pids)
+        monitors = proc.oldest_first(pid for pid, parent in pids.items() if parent not in pids)
         taken = Taken(inject, *monitors, "/var/spool/postern")
         taken.check_holdings(logs)
         taken.check_calls()

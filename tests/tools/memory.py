@@ -4,6 +4,7 @@ import pathlib
 import re
 
 LOOKS = 100 # more than a process can spoil that unmaps now and then
+SHADOW = 1 << 30 # what is larger is a sanitizer's own, and no memory of ours
 
 
 def regions(pid):
@@ -12,9 +13,9 @@ def regions(pid):
     with open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for line in lines:
             low, high, flags, name = re.match(r"(\w+)-(\w+) (\S+) \S+ \S+ \S+ *(.*)", line).groups()
-            if flags[0] != "r" or name.startswith("[v"):
-                continue
             at, end = int(low, 16), int(high, 16)
+            if flags[0] != "r" or name.startswith("[v") or end - at >= SHADOW:
+                continue
             memory.seek(at)
             octets = b""
             while len(octets) < end - at and (piece := memory.read(end - at - len(octets))):

@@ -245,7 +245,7 @@ class Mta(peers.Peer):
 
     def greets(self):
         try:
-            with socket.create_connection((self.address, self.port), 5) as s:
+            with socket.create_connection((self.address, self.port), patience.PATIENCE) as s:
                 if s.makefile("rb").readline().startswith(b"220 "):
                     s.sendall(b"QUIT\r\n")
                     return True

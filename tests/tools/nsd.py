@@ -85,14 +85,14 @@ class Nsd:
             self.close()
             raise
 
-    def ask(self, name, kind, tcp=False, seconds=1):
+    def ask(self, name, kind, tcp=False, seconds=patience.PATIENCE):
         query = dnslib.DNSRecord.question(name, kind)
         return dnslib.DNSRecord.parse(
             query.send(self.address, self.port, tcp=tcp, timeout=seconds))
 
     def answers(self):
         try:
-            return self.ask("example", "SOA").rr
+            return self.ask("example", "SOA", seconds=1).rr
         except OSError:
             return None
 

@@ -1,9 +1,13 @@
 """Other people's servers, as tests/tools/need unpacked them, each on a machine of its own
 (tests/tools/machine).
 """
+import contextlib
 import os
 import pathlib
 import subprocess
+
+import patience
+import proc
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PEERS = TOP / "build" / "peers"
@@ -57,5 +61,10 @@ class Peer:
                        (self.where / "output", *sorted(self.where.glob("*log"))))
 
     def close(self):
+        """All of the machine ends with its first process, a moment later."""
+        first = []
+        with contextlib.suppress(OSError): # it has
+            first = [proc.birth(pid) for pid in proc.children(self.process.pid)]
         self.process.kill()
         self.process.wait()
+        patience.until(lambda: not any(map(proc.lives, first)))

@@ -7,9 +7,11 @@ import base64
 import pathlib
 import subprocess
 
+from patience import PATIENCE
+
 
 def openssl(*arguments, stdin=b""):
-    p = subprocess.run(["openssl", *map(str, arguments)], input=stdin, check=False, timeout=60,
+    p = subprocess.run(["openssl", *map(str, arguments)], input=stdin, check=False, timeout=PATIENCE,
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert p.returncode == 0, p.stderr.decode()
     return p.stdout

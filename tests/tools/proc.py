@@ -1,4 +1,5 @@
 """What /proc tells about processes."""
+import contextlib
 import os
 import pathlib
 import re
@@ -6,7 +7,10 @@ import re
 import patience
 
 PROC = pathlib.Path("/proc")
-BECOMING = 1 # s; then it is taken for one that has none
+GONE = (FileNotFoundError, ProcessLookupError) # between two looks
+BECOMING = 30 # s; then it is taken for one that has none
+nameless = set() # births of those
+without_memory = set() # (process id, inode in /proc): the kernel's own, and what has ended; they stay so
 
 
 def read(pid, name):
@@ -18,13 +22,23 @@ def read(pid, name):
         os.close(fd)
 
 
+def name_to_come(pid):
+    """The command line of one that is becoming another program. No memory is what has ended, or is the kernel's."""
+    born = birth(pid)
+    if born in nameless:
+        return b""
+    line = patience.within(lambda: read(pid, "cmdline") or read(pid, "statm").startswith(b"0 "), BECOMING)
+    if line is True:
+        return b""
+    if not line:
+        nameless.add(born)
+    return line
+
+
 def words(pid):
     """Its command line; [] when it has ended."""
     try:
-        line = read(pid, "cmdline")
-        if not line: # while it becomes another program; no memory is what has ended, or is the kernel's
-            line = patience.within(lambda: read(pid, "cmdline") or read(pid, "statm").startswith(b"0 "), BECOMING)
-            line = b"" if line is True else line
+        line = read(pid, "cmdline") or name_to_come(pid)
     except OSError:
         return []
     return line.decode(errors="replace").split("\0")
@@ -32,14 +46,22 @@ def words(pid):
 
 def lines():
     """The command line of each process that has one, by its id."""
-    found = {int(pid): words(pid) for pid in os.listdir(PROC) if pid.isdigit()}
-    return {pid: line for pid, line in found.items() if line}
+    found = {}
+    with os.scandir(PROC) as entries:
+        there = [(int(e.name), e.inode()) for e in entries if e.name.isdigit()]
+    for process in there:
+        line = words(process[0]) if process not in without_memory else []
+        if line == [""]:
+            without_memory.add(process)
+        elif line:
+            found[process[0]] = line
+    return found
 
 
-def running(program, word):
+def running(program, word, found=None):
     """Process ids of those that were started by this name, and with this word; with a path in front
-    it is one that has forked and not become it yet."""
-    return [pid for pid, line in lines().items()
+    it is one that has forked and not become it yet. `found`: of these, lines() at some time."""
+    return [pid for pid, line in (lines() if found is None else found).items()
             if line[0].rpartition("/")[2] == program and word in line]
 
 
@@ -52,11 +74,25 @@ def birth(pid):
         return 0, 0, pid
 
 
-def forked(program, word, ours):
+def lives(born):
+    """Is the one of this birth() there, and has not ended?"""
+    try:
+        fields = read(born[2], "stat").rpartition(b")")[2].split()
+        return int(fields[19]) == born[1] and fields[0] not in (b"Z", b"X")
+    except (OSError, IndexError):
+        return False
+
+
+def oldest_first(pids):
+    """Process ids start at small numbers again, so they tell nothing of the order."""
+    return sorted(pids, key=lambda pid: birth(pid)[1:])
+
+
+def forked(program, word, ours, found=None):
     """Process ids of those that bear a program's name and are none of its own: it forked them to
     become something else. Its own are the ones of `ours`, what these started as such, as inetd does,
     and the first child of each, which is the session."""
-    born = sorted(birth(pid) for pid in running(program, word))
+    born = sorted(birth(pid) for pid in running(program, word, found))
     inetds = set(ours) - {pid for _, _, pid in born}
     first = {pid for parent, _, pid in born if pid in ours or parent in inetds}
     others = [(parent, pid) for parent, _, pid in born if pid not in first]
@@ -71,10 +107,19 @@ def children(pid):
     return [int(x) for x in (PROC / f"{pid}/task/{pid}/children").read_text().split()]
 
 
+def descriptors(pid):
+    """{number: what it is} of what it has open; what it closes meanwhile is gone, and so is one that has ended."""
+    found = {}
+    with contextlib.suppress(*GONE):
+        for fd in os.listdir(PROC / f"{pid}/fd"):
+            with contextlib.suppress(*GONE):
+                found[int(fd)] = os.readlink(PROC / f"{pid}/fd/{fd}")
+    return found
+
+
 def sockets(pid):
     """Those that it has open, by their names in /proc."""
-    links = [os.readlink(PROC / f"{pid}/fd/{fd}") for fd in os.listdir(PROC / f"{pid}/fd")]
-    return {link for link in links if link.startswith("socket:")}
+    return {what for what in descriptors(pid).values() if what.startswith("socket:")}
 
 
 def pss(pid):

@@ -64,6 +64,7 @@ class Hosts:
     other side, `at_once` the most connections that were open at a time."""
 
     def __init__(self, port, n, how="greeting"):
+        assert how in ("greeting", "chatter", "ehlo", "body", "dot", "handshake"), how
         self.how, self.port, self.addresses = how, port, addresses(n)
         self.silent = self.open = self.connections = self.most_open = 0
         self.guests, self.listeners, self.slow = {}, {}, set()
@@ -117,7 +118,13 @@ class Hosts:
         if self.how in ("greeting", "chatter"):
             self.fall_silent(guest)
         else:
-            s.send(b"220 silent\r\n")
+            self.say(guest, b"220 silent\r\n")
+
+    @staticmethod
+    def say(guest, text):
+        """That it is gone is heard when its turn is."""
+        with contextlib.suppress(OSError):
+            guest.sock.send(text)
 
     def fall_silent(self, guest):
         if not guest.silent:
@@ -166,7 +173,7 @@ class Hosts:
             if verb == b"EHLO" and self.how == "ehlo":
                 self.fall_silent(guest)
                 return
-            guest.sock.send(REPLIES.get(verb, b"250 ok\r\n"))
+            self.say(guest, REPLIES.get(verb, b"250 ok\r\n"))
             if verb == b"DATA":
                 rest, guest.line, guest.body = guest.line, b"\r\n", True
                 self.take_text(guest, rest)
@@ -174,11 +181,11 @@ class Hosts:
 
     def do_a_little(self):
         for guest in list(self.slow):
-            with contextlib.suppress(OSError):
-                if self.how == "body":
+            if self.how == "body":
+                with contextlib.suppress(OSError):
                     guest.sock.recv(1)
-                else:
-                    guest.sock.send(CHATTER)
+            else:
+                self.say(guest, CHATTER)
 
     # ---- what a test does
 

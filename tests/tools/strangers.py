@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 
+from patience import PATIENCE
+
 NETNS = pathlib.Path(__file__).resolve().parent / "netns"
 NO_NAMESPACE = 77
 
@@ -25,7 +27,7 @@ def connection(client, listening=False):
         p = subprocess.run([str(NETNS), sys.executable, __file__, client, str(theirs.fileno()),
                             *(["listening"] if listening else [])],
                            pass_fds=[theirs.fileno()], stderr=subprocess.PIPE, check=False,
-                           timeout=30)
+                           timeout=PATIENCE)
         theirs.close()
         if p.returncode == NO_NAMESPACE:
             raise NoNamespace(p.stderr.decode().strip())
@@ -41,7 +43,7 @@ def main():
     where = address.removeprefix("::ffff:") if mapped else address
     with socket.create_server(("::" if mapped else address, 0), family=family,
                               dualstack_ipv6=mapped) as listener:
-        client = socket.create_connection((where, listener.getsockname()[1]), 10, (where, 0))
+        client = socket.create_connection((where, listener.getsockname()[1]), PATIENCE, (where, 0))
         server = listener if listening else listener.accept()[0]
         client.settimeout(None)
         socket.send_fds(out, [b"x"], [client.fileno(), server.fileno()])

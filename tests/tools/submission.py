@@ -1,11 +1,12 @@
 """A UNIX socket as postern-local.socket is one, and sendmail to speak with it."""
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import threading
 
-SECONDS = 120
+from patience import PATIENCE as SECONDS, until
 
 
 class Local:
@@ -22,7 +23,7 @@ class Local:
         self.listener.bind(str(self.path))
         self.path.chmod(0o666)
         self.listener.listen(100)
-        self.served = 0
+        self.accepted = self.served = 0
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -32,6 +33,7 @@ class Local:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
+            self.accepted += 1
             with connection:
                 self.serve(connection)
             self.served += 1
@@ -46,9 +48,16 @@ class Local:
         self.listener.close()
 
     def rest(self):
-        """Until every smtpd that was started has ended."""
+        """Until every smtpd that was started has ended. Whose client has heard from it may be new to us."""
+        until(lambda: self.served == self.accepted)
         for p in list(self.postern.started):
             p.wait(SECONDS)
+
+    def finish(self):
+        """Until who has connected was served, and every smtpd has ended; then nobody is served any more."""
+        until(lambda: not select.select([self.listener], [], [], 0)[0])
+        self.close()
+        self.rest()
 
     def environment(self, **more):
         kept = {k: v for k, v in os.environ.items() if not k.startswith("POSTERN_")}

@@ -69,74 +69,75 @@ test_words(void **state)
 	}
 }
 
+static const struct {
+	const char *text;
+	int want;
+	const char *servers;
+	const char *odd; /* a part of it, or NULL: nothing is */
+	bool tcp;
+} files[] = {
+	{ "nameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.53", 0, "192.0.2.53:53", NULL, false },
+	{ "# a\n; b\n\nsearch example.org\nnameserver 192.0.2.53\nnameserver 192.0.2.54\n", 0,
+		"192.0.2.53:53 192.0.2.54:53", NULL, false },
+	{ "nameserver 192.0.2.53 # eth0:v4\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.53# eth0:v4\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.53;eth0\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.53 eth0\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.53\r\nnameserver 192.0.2.54\r\n", 0,
+		"192.0.2.53:53 192.0.2.54:53", NULL, false },
+	{ "\tnameserver\t192.0.2.53\t\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.53 2001:db8::53\n", 0, "192.0.2.53:53 [2001:db8::53]:53", NULL,
+		false },
+	{ "nameserver fe80::53%lo\n", 0, "[fe80::53%lo]:53", NULL, false },
+	{ "nameserver fe80::53%1\n", 0, "[fe80::53%lo]:53", NULL, false },
+	{ "nameserver [2001:db8::53]:5353\n", 0, "[2001:db8::53]:5353", NULL, false },
+	{ "nameserver 127.1\n", 0, "127.0.0.1:53", NULL, false },
+	{ "NAMESERVER 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\n"
+		"nameserver 192.0.2.5\nnameserver 192.0.2.6\nnameserver 192.0.2.7\n", 0,
+		"192.0.2.1:53 192.0.2.2:53 192.0.2.3:53 192.0.2.4:53 192.0.2.5:53 192.0.2.6:53",
+		NULL, false },
+	{ "options timeout:1 use-vc rotate\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL,
+		true },
+	{ "options ndots:2 # use-vc\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
+	/* as if there were no file */
+	{ "", 0, "127.0.0.1:53", NULL, false },
+	{ "search example.org\n", 0, "127.0.0.1:53", NULL, false },
+	{ "#nameserver 192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
+	{ "nameservers 192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
+	{ "nameserver192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
+	/* what cannot be used is said, and is no reason to ask 127.0.0.1 */
+	{ "nameserver 192.0.2.53\nnameserver dns.example\n", 0, "192.0.2.53:53",
+		":2: not the address of a nameserver: \"dns.example\"", false },
+	{ "nameserver fe80::53%gone0\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53",
+		":1: an address of a link that is not there: \"fe80::53%gone0\"", false },
+	{ "nameserver dns.example\n", -EINVAL, "", ":1: not the address", false },
+	{ "\nnameserver\nnameserver 192.0.2.300\n", -EINVAL, "", "; ", false },
+	{ "nameserver # 192.0.2.53\n", -EINVAL, "", ":1: not the address", false },
+	{ "nameserver fe80::53\n", -EINVAL, "", ":1: an address of a link", false },
+};
+
 static void
 test_file(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *text;
-		int want;
-		const char *servers;
-		const char *odd; /* a part of it, or NULL: nothing is */
-		bool tcp;
-	} rows[] = {
-		{ "nameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
-		{ "nameserver 192.0.2.53", 0, "192.0.2.53:53", NULL, false },
-		{ "# a\n; b\n\nsearch example.org\nnameserver 192.0.2.53\nnameserver 192.0.2.54\n", 0,
-			"192.0.2.53:53 192.0.2.54:53", NULL, false },
-		{ "nameserver 192.0.2.53 # eth0:v4\n", 0, "192.0.2.53:53", NULL, false },
-		{ "nameserver 192.0.2.53# eth0:v4\n", 0, "192.0.2.53:53", NULL, false },
-		{ "nameserver 192.0.2.53;eth0\n", 0, "192.0.2.53:53", NULL, false },
-		{ "nameserver 192.0.2.53 eth0\n", 0, "192.0.2.53:53", NULL, false },
-		{ "nameserver 192.0.2.53\r\nnameserver 192.0.2.54\r\n", 0,
-			"192.0.2.53:53 192.0.2.54:53", NULL, false },
-		{ "\tnameserver\t192.0.2.53\t\n", 0, "192.0.2.53:53", NULL, false },
-		{ "nameserver 192.0.2.53 2001:db8::53\n", 0, "192.0.2.53:53 [2001:db8::53]:53", NULL,
-			false },
-		{ "nameserver fe80::53%lo\n", 0, "[fe80::53%lo]:53", NULL, false },
-		{ "nameserver fe80::53%1\n", 0, "[fe80::53%lo]:53", NULL, false },
-		{ "nameserver [2001:db8::53]:5353\n", 0, "[2001:db8::53]:5353", NULL, false },
-		{ "nameserver 127.1\n", 0, "127.0.0.1:53", NULL, false },
-		{ "NAMESERVER 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
-		{ "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\n"
-			"nameserver 192.0.2.5\nnameserver 192.0.2.6\nnameserver 192.0.2.7\n", 0,
-			"192.0.2.1:53 192.0.2.2:53 192.0.2.3:53 192.0.2.4:53 192.0.2.5:53 192.0.2.6:53",
-			NULL, false },
-		{ "options timeout:1 use-vc rotate\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL,
-			true },
-		{ "options ndots:2 # use-vc\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
-		/* as if there were no file */
-		{ "", 0, "127.0.0.1:53", NULL, false },
-		{ "search example.org\n", 0, "127.0.0.1:53", NULL, false },
-		{ "#nameserver 192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
-		{ "nameservers 192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
-		{ "nameserver192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
-		/* what cannot be used is said, and is no reason to ask 127.0.0.1 */
-		{ "nameserver 192.0.2.53\nnameserver dns.example\n", 0, "192.0.2.53:53",
-			":2: not the address of a nameserver: \"dns.example\"", false },
-		{ "nameserver fe80::53%gone0\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53",
-			":1: an address of a link that is not there: \"fe80::53%gone0\"", false },
-		{ "nameserver dns.example\n", -EINVAL, "", ":1: not the address", false },
-		{ "\nnameserver\nnameserver 192.0.2.300\n", -EINVAL, "", "; ", false },
-		{ "nameserver # 192.0.2.53\n", -EINVAL, "", ":1: not the address", false },
-		{ "nameserver fe80::53\n", -EINVAL, "", ":1: an address of a link", false },
-	};
-	for (size_t i = 0; i < ROWS(rows); i++) {
+	for (size_t i = 0; i < ROWS(files); i++) {
 		char path[] = "/tmp/resolv-XXXXXX", text[TEXT];
 		int fd = mkstemp(path);
-		size_t n = strlen(rows[i].text);
-		assert_int_equal(write(fd, rows[i].text, n), n);
+		size_t n = strlen(files[i].text);
+		assert_int_equal(write(fd, files[i].text, n), n);
 		close(fd);
 		struct conf_servers s = { .n = 1, .tcp = true };
 		auto_buf odd = buf_new(TEXT);
 		int r = nameserver_read(path, &s, &odd);
 		unlink(path);
 		render(&s, text);
-		if (r != rows[i].want || strcmp(text, rows[i].servers) != 0 || s.tcp != rows[i].tcp)
-			fail_msg("%s: %d, %s", rows[i].text, r, text);
-		if (rows[i].odd == NULL ? odd.n > 0 : memmem(odd.p, odd.n, rows[i].odd,
-			strlen(rows[i].odd)) == NULL)
-			fail_msg("%s: %.*s", rows[i].text, (int)odd.n, odd.p);
+		if (r != files[i].want || strcmp(text, files[i].servers) != 0 || s.tcp != files[i].tcp)
+			fail_msg("%s: %d, %s", files[i].text, r, text);
+		if (files[i].odd == NULL ? odd.n > 0 : memmem(odd.p, odd.n, files[i].odd,
+			strlen(files[i].odd)) == NULL)
+			fail_msg("%s: %.*s", files[i].text, (int)odd.n, odd.p);
 	}
 }
 

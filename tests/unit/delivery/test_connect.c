@@ -2,7 +2,26 @@
  * L15). */
 #include "tests/unit/delivery/places.h"
 
+/* ---- time ----------------------------------------------------------------------------------- */
+
+/*
+ * Hosts that are equal start one after the other, a moment apart, unless one has greeted. How many of
+ * them do is not to be decided by how fast a host of the test is: for this, time stands still. The
+ * linker puts the function below in the place of clock_ms; what is waited for ends all the same.
+ */
+static int64_t stands_at; /* 0: it passes */
+int64_t __real_clock_ms(void);
+int64_t __wrap_clock_ms(void);
+
+int64_t
+__wrap_clock_ms(void)
+{
+	return stands_at != 0 ? stands_at : __real_clock_ms();
+}
+
 /* ---- whose fault? --------------------------------------------------------------------------- */
+
+enum { SILENCE = 5 }; /* s */
 
 struct row {
 	const char *better, *worse; /* what they do beside what is usual (host.h) */
@@ -21,6 +40,9 @@ check(const struct row *t)
 	char got[MESSAGES + 1];
 	bool silent = strcmp(t->better, "silent") == 0;
 	begin_lane();
+	if (silent && t->failed[0]) /* its time is to be over; there is enough for the other one */
+		c->work.delivery.timeout_greeting = SILENCE;
+	stands_at = t->equal ? __real_clock_ms() : 0;
 	size_t n = t->equal ? HOSTS : 2;
 	open_place(0, silent ? "" : t->better, silent);
 	for (size_t i = 1; i < n; i++) {
@@ -40,6 +62,7 @@ check(const struct row *t)
 		failed[i] = known(i).failed != 0;
 	lane_set_up(&tour.lane);
 	end_lane();
+	stands_at = 0;
 	describe(t->messages, got);
 	for (size_t i = 0; i < n; i++) {
 		close_place(i);
@@ -207,7 +230,7 @@ test_giving_up_again(void **state)
 		assert_int_equal(known(0).failed != 0, !extra);
 		lane_set_up(&tour.lane);
 		end_lane();
-		close_place(0);
+		end_place(0);
 	}
 }
 

@@ -203,56 +203,57 @@ struct row {
 	bool lost;     /* the connection brought nothing to an end */
 };
 
+static const struct row landings[] = {
+	{ "", .window = false, .rcpts = 1, .want = "gone gone gone" },
+	{ "", .window = true, .rcpts = 1, .want = "gone gone gone" },
+	{ "RCPT2=550 no", .window = true, .rcpts = 1, .want = "gone gone gone" },
+	{ "RCPT2=450 later", .window = true, .rcpts = 1, .want = "gone 1/1 gone" },
+	{ "RCPT2=450 later", .window = false, .rcpts = 2, .want = "1/1 gone gone" },
+	/* recipients for whom there was no room have another transaction at once */
+	{ "RCPT2=452 full", .window = false, .rcpts = 2, .want = "gone gone gone" },
+	{ "RCPT2=452 full", .window = true, .rcpts = 2, .want = "gone gone gone" },
+	{ "RCPT1=452 full|RCPT2=452 full", .window = false, .rcpts = 2,
+		.want = "1/2 gone gone" },
+	/* ... unless none was delivered to in this one */
+	{ "RCPT2=452 full|END1=450 later", .window = false, .rcpts = 2,
+		.want = "1/2 gone gone" },
+	/* lost in a message: that one is to blame; the others are as they were, and due */
+	{ "END1=close", .window = true, .rcpts = 1, .want = "1/1 0/1 0/1", .again = true,
+		.single = true, .lost = true },
+	{ "END2=close", .window = true, .rcpts = 1, .want = "gone 1/1 0/1", .again = true,
+		.single = true },
+	{ "END3=close", .window = true, .rcpts = 1, .want = "gone gone 1/1",
+		.single = true },
+	/* one at a time: it was the only one on its way, and the host may well go on so */
+	{ "END1=close", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1", .lost = true },
+	{ "END2=close", .window = false, .rcpts = 1, .want = "gone 1/1 0/1" },
+	/* L8: a refusal that may be about the connection is none of the message */
+	{ "MAIL2=550 enough", .window = false, .rcpts = 1, .want = "gone 0/1 0/1",
+		.again = true },
+	{ "MAIL2=450 enough", .window = true, .rcpts = 1, .want = "gone 0/1 gone",
+		.again = true },
+	/* L9: nor is the end of a connection that was of use, before it was heard of; but
+	   what was sent already may have been taken */
+	{ "MAIL2=close", .window = false, .rcpts = 1, .want = "gone 0/1 0/1",
+		.again = true },
+	{ "RSET1=close", .window = true, .rcpts = 1, .want = "gone 0/1 0/1", .again = true,
+		.single = true },
+	{ "RCPT1=421 bye!", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1",
+		.lost = true },
+};
+
 static void
 test_landing(void **state)
 {
 	(void)state;
-	static const struct row rows[] = {
-		{ "", .window = false, .rcpts = 1, .want = "gone gone gone" },
-		{ "", .window = true, .rcpts = 1, .want = "gone gone gone" },
-		{ "RCPT2=550 no", .window = true, .rcpts = 1, .want = "gone gone gone" },
-		{ "RCPT2=450 later", .window = true, .rcpts = 1, .want = "gone 1/1 gone" },
-		{ "RCPT2=450 later", .window = false, .rcpts = 2, .want = "1/1 gone gone" },
-		/* recipients for whom there was no room have another transaction at once */
-		{ "RCPT2=452 full", .window = false, .rcpts = 2, .want = "gone gone gone" },
-		{ "RCPT2=452 full", .window = true, .rcpts = 2, .want = "gone gone gone" },
-		{ "RCPT1=452 full|RCPT2=452 full", .window = false, .rcpts = 2,
-			.want = "1/2 gone gone" },
-		/* ... unless none was delivered to in this one */
-		{ "RCPT2=452 full|END1=450 later", .window = false, .rcpts = 2,
-			.want = "1/2 gone gone" },
-		/* lost in a message: that one is to blame; the others are as they were, and due */
-		{ "END1=close", .window = true, .rcpts = 1, .want = "1/1 0/1 0/1", .again = true,
-			.single = true, .lost = true },
-		{ "END2=close", .window = true, .rcpts = 1, .want = "gone 1/1 0/1", .again = true,
-			.single = true },
-		{ "END3=close", .window = true, .rcpts = 1, .want = "gone gone 1/1",
-			.single = true },
-		/* one at a time: it was the only one on its way, and the host may well go on so */
-		{ "END1=close", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1", .lost = true },
-		{ "END2=close", .window = false, .rcpts = 1, .want = "gone 1/1 0/1" },
-		/* L8: a refusal that may be about the connection is none of the message */
-		{ "MAIL2=550 enough", .window = false, .rcpts = 1, .want = "gone 0/1 0/1",
-			.again = true },
-		{ "MAIL2=450 enough", .window = true, .rcpts = 1, .want = "gone 0/1 gone",
-			.again = true },
-		/* L9: nor is the end of a connection that was of use, before it was heard of; but
-		   what was sent already may have been taken */
-		{ "MAIL2=close", .window = false, .rcpts = 1, .want = "gone 0/1 0/1",
-			.again = true },
-		{ "RSET1=close", .window = true, .rcpts = 1, .want = "gone 0/1 0/1", .again = true,
-			.single = true },
-		{ "RCPT1=421 bye!", .window = false, .rcpts = 1, .want = "1/1 0/1 0/1",
-			.lost = true },
-	};
-	for (size_t i = 0; i < ROWS(rows); i++) {
+	for (size_t i = 0; i < ROWS(landings); i++) {
 		struct found found = { 0 };
-		struct host_script script = { .exceptions = rows[i].host,
+		struct host_script script = { .exceptions = landings[i].host,
 			.ehlo = "250-mx/250 CHUNKING" };
 		struct host_record known;
 		char text[64];
-		queue(rows[i].rcpts);
-		connect_to(&script, rows[i].window);
+		queue(landings[i].rcpts);
+		connect_to(&script, landings[i].window);
 		for (int k = 0; k < MESSAGES; k++) {
 			while (sending_full(&c->link))
 				flight_land(c, &found);
@@ -264,13 +265,13 @@ test_landing(void **state)
 		assert_int_equal(unused(), c->flights.used);
 		part();
 		describe(text);
-		if (strcmp(text, rows[i].want) != 0)
-			fail_msg("%s: %s, not %s", rows[i].host, text, rows[i].want);
+		if (strcmp(text, landings[i].want) != 0)
+			fail_msg("%s: %s, not %s", landings[i].host, text, landings[i].want);
 		hosts_recall(&r.hosts, &c->work.to, &known);
-		assert_int_equal(known.single != 0, rows[i].single);
+		assert_int_equal(known.single != 0, landings[i].single);
 		hosts_sweep(&(struct hosts){ .dir = r.hosts.dir, .age = -1 });
-		assert_int_equal(found.again, rows[i].again);
-		assert_int_equal(c->work.lost, rows[i].lost ? 1 : 0);
+		assert_int_equal(found.again, landings[i].again);
+		assert_int_equal(c->work.lost, landings[i].lost ? 1 : 0);
 	}
 }
 

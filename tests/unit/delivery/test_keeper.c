@@ -16,7 +16,7 @@
 #include "process/log.h"
 #include "queue/bell.h"
 
-enum { RETRY = 100, RETRY2 = 200, STEPS = 8, MOST_CRASHES = 20, TRIES = 8, SECONDS = 20 };
+enum { RETRY = 100, RETRY2 = 200, STEPS = 8, MOST_CRASHES = 20, TRIES = 8, SECONDS = 120 };
 
 static struct relay r;
 static struct launcher launcher = { .spool = &sp, .conf = &r.common };

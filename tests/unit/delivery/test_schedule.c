@@ -564,73 +564,103 @@ test_left_at_random(void **state)
 	}
 }
 
-/* Many lanes and hosts in any order: no lane is lost, none has two places, no limit is passed. */
-static void
-test_at_random(void **state)
+/* Couriers that are at work: the lane and the host of each. */
+enum { BUSY = 50 };
+static struct { struct schedule_lane *lane; struct schedule_host *host; } busy[BUSY];
+static size_t n_busy;
+static unsigned seed;
+
+static int
+one_of(int n)
 {
-	(void)state;
-	enum { LANES = 300, STEPS = 200000, BUSY = 50, OFTEN = 32 };
-	static struct { struct schedule_lane *lane; struct schedule_host *host; } busy[BUSY];
-	size_t n = 0;
-	unsigned seed = 1;
-	for (int64_t step = 0, now = NOW; step < STEPS; step++) {
-		int what = rand_r(&seed) % 8;
-		char name[16];
-		size_t i = n > 0 ? (size_t)rand_r(&seed) % n : 0;
-		now += what == 0;
-		if (step % OFTEN == 0)
-			twalk(s.lanes, is_awake);
-		if (what < 3) {
-			snprintf(name, sizeof(name), "%d", rand_r(&seed) % LANES);
-			add(name, what == 0 ? now + rand_r(&seed) % 100 : 0);
-		} else if (what < 6 && n < BUSY) {
-			struct schedule_lane *l = schedule_take(&s, now);
-			if (l == NULL)
-				continue;
-			assert_in_range(l->couriers, 1, PER_LANE);
-			struct exchanger to = { .addr = { { (uint8_t)(l->name[0] % 7) } } };
-			struct schedule_host *h = schedule_connect(&s, l, &to);
-			if (h == NULL) {
-				schedule_wait_for(&s, l, &to);
-				continue;
-			}
-			assert_in_range(h->connections, 1, PER_HOST);
-			busy[n].lane = l;
-			busy[n++].host = h;
-			if (what == 3)
-				schedule_grow(&s, l, PER_LANE);
-		} else if (n > 0) {
-			int64_t next = rand_r(&seed) % 2 ? now + rand_r(&seed) % 50 : 0;
-			if (rand_r(&seed) % 4 == 0)
-				schedule_yield(&s, busy[i].lane);
-			else
-				schedule_done(&s, busy[i].lane, next);
-			if (rand_r(&seed) % 4 == 0)
-				schedule_refused(busy[i].host);
-			else
-				(void)schedule_went_well(&s, busy[i].host);
-			busy[i].lane = schedule_take_at(&s, busy[i].host);
-			if (busy[i].lane != NULL)
-				continue;
-			schedule_disconnect(&s, busy[i].host, NOW);
-			busy[i] = busy[--n];
-		}
+	return rand_r(&seed) % n;
+}
+
+/* A courier begins with the lane whose turn it is, if its host has room. */
+static void
+begin_one(int64_t now, bool grows)
+{
+	struct schedule_lane *l = schedule_take(&s, now);
+	if (l == NULL)
+		return;
+	assert_in_range(l->couriers, 1, PER_LANE);
+	struct exchanger to = { .addr = { { (uint8_t)(l->name[0] % 7) } } };
+	struct schedule_host *h = schedule_connect(&s, l, &to);
+	if (h == NULL) {
+		schedule_wait_for(&s, l, &to);
+		return;
 	}
-	/* all that is left gets its turn */
-	for (int64_t end = NOW + STEPS; n > 0 || schedule_next(&s, end) >= 0; end++) {
+	assert_in_range(h->connections, 1, PER_HOST);
+	busy[n_busy].lane = l;
+	busy[n_busy++].host = h;
+	if (grows)
+		schedule_grow(&s, l, PER_LANE);
+}
+
+/* One is done with its lane, and goes on with one that waits for its host, or ends. */
+static void
+end_one(size_t i, int64_t now)
+{
+	int64_t next = one_of(2) ? now + one_of(50) : 0;
+	if (one_of(4) == 0)
+		schedule_yield(&s, busy[i].lane);
+	else
+		schedule_done(&s, busy[i].lane, next);
+	if (one_of(4) == 0)
+		schedule_refused(busy[i].host);
+	else
+		(void)schedule_went_well(&s, busy[i].host);
+	busy[i].lane = schedule_take_at(&s, busy[i].host);
+	if (busy[i].lane != NULL)
+		return;
+	schedule_disconnect(&s, busy[i].host, NOW);
+	busy[i] = busy[--n_busy];
+}
+
+/* All that is left gets its turn. */
+static void
+end_all(int64_t from)
+{
+	for (int64_t end = from; n_busy > 0 || schedule_next(&s, end) >= 0; end++) {
 		struct schedule_lane *l = schedule_take(&s, end);
 		if (l != NULL) {
 			schedule_done(&s, l, 0);
 			continue;
 		}
-		if (n == 0)
+		if (n_busy == 0)
 			continue;
-		n--;
-		schedule_done(&s, busy[n].lane, 0);
-		while ((l = schedule_take_at(&s, busy[n].host)) != NULL)
+		n_busy--;
+		schedule_done(&s, busy[n_busy].lane, 0);
+		while ((l = schedule_take_at(&s, busy[n_busy].host)) != NULL)
 			schedule_done(&s, l, 0);
-		schedule_disconnect(&s, busy[n].host, NOW);
+		schedule_disconnect(&s, busy[n_busy].host, NOW);
 	}
+}
+
+/* Many lanes and hosts in any order: no lane is lost, none has two places, no limit is passed. */
+static void
+test_at_random(void **state)
+{
+	(void)state;
+	enum { LANES = 300, STEPS = 200000, OFTEN = 32 };
+	n_busy = 0;
+	seed = 1;
+	for (int64_t step = 0, now = NOW; step < STEPS; step++) {
+		int what = one_of(8);
+		char name[16];
+		now += what == 0;
+		if (step % OFTEN == 0)
+			twalk(s.lanes, is_awake);
+		if (what < 3) {
+			snprintf(name, sizeof(name), "%d", one_of(LANES));
+			add(name, what == 0 ? now + one_of(100) : 0);
+		} else if (what < 6 && n_busy < BUSY) {
+			begin_one(now, what == 3);
+		} else if (n_busy > 0) {
+			end_one((size_t)one_of((int)n_busy), now);
+		}
+	}
+	end_all(NOW + STEPS);
 	assert_int_equal(s.n, 0);
 	assert_int_equal(s.later.n, 0);
 	assert_null(s.lanes);

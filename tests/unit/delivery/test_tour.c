@@ -90,18 +90,26 @@ opens(void)
 	return c->tour;
 }
 
-/* A lane that cannot be worked on now is to be looked at again then; 0: never. */
+/* A lane that cannot be worked on now. When it is to be looked at again; 0: never. */
+static int64_t
+fails_to_open(const char *name, bool unsettled)
+{
+	int64_t next = 7;
+	r.unsettled = false;
+	assert_null(tour_open(&r, name, &next));
+	assert_int_equal(r.unsettled, unsettled);
+	return next;
+}
+
+/* ... which is so long from now. */
 static void
 opens_not(const char *name, int64_t in, bool unsettled)
 {
-	int64_t before = clock_wall(), next = 7;
-	r.unsettled = false;
-	assert_null(tour_open(&r, name, &next));
+	int64_t before = clock_wall(), next = fails_to_open(name, unsettled);
 	if (in == 0)
 		assert_int_equal(next, 0);
 	else
 		assert_in_range(next, before + in, clock_wall() + in);
-	assert_int_equal(r.unsettled, unsettled);
 }
 
 /* ---- the beginning -------------------------------------------------------------------------- */
@@ -161,8 +169,9 @@ test_down(void **state)
 	struct lane l;
 	queue();
 	open_lane(&l, "d.example");
-	assert_int_equal(lane_set_down(&l, 3, clock_wall() + 30, "gone"), 0);
-	opens_not("d.example", 30, false);
+	int64_t until = clock_wall() + 30;
+	assert_int_equal(lane_set_down(&l, 3, until, "gone"), 0);
+	assert_int_equal(fails_to_open("d.example", false), until);
 	assert_int_equal(lane_take(&l), 0); /* it has not kept the lock */
 	lane_close(&l);
 	/* L18, J12: its time has come, or is that of a clock that was set back */

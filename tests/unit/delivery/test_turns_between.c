@@ -71,6 +71,16 @@ __wrap_clock_wall(void)
 	return wall;
 }
 
+/* Of the other clock, by which couriers are slow, nothing passes. */
+static const int64_t now_ms = 1000000000;
+int64_t __wrap_clock_ms(void);
+
+int64_t
+__wrap_clock_ms(void)
+{
+	return now_ms;
+}
+
 static const struct exchanger host = { .host = "mx.example", .addr = { { 1 } }, .port = 25 };
 
 static int
@@ -237,8 +247,8 @@ static void
 let_time_pass(struct courier *const c[2], size_t taken)
 {
 	for (int i = 0; i < 2; i++)
-		c[i]->turn.seen = clock_ms() - SLOW_TIME;
-	r.turns.since = clock_ms() - SLOW_TIME;
+		c[i]->turn.seen = now_ms - SLOW_TIME;
+	r.turns.since = now_ms - SLOW_TIME;
 	r.turns.taken = taken;
 }
 

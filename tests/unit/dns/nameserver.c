@@ -436,7 +436,7 @@ static void
 serve_tcp(int listener)
 {
 	static struct packet k;
-	static const struct timeval patience = { 2, 0 };
+	static const struct timeval patience = { 60, 0 };
 	uint8_t query[2 + QUERY];
 	struct question q;
 	int fd = accept(listener, NULL, NULL);

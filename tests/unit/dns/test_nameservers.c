@@ -13,7 +13,21 @@
 #include "lib/clock.h"
 #include "tests/unit/dns/nameserver.h"
 
-enum { SHORT = 300 };
+enum { SHORT = 300 }; /* ms */
+
+/* ms that a question waits for its answer, that of a sign of life, too: as question.c has them. */
+enum { AGAIN = 3000, AGAIN_PROBE = 1000, PROBE = 3000 };
+
+/*
+ * So many questions since, and no more; but one that had no answer for `patience`, because this
+ * machine has much to do, is asked again, and rightly.
+ */
+static bool
+asked_since(const struct nameserver *server, int before, int want, int64_t start, int patience)
+{
+	int asked = server->counts->udp - before;
+	return asked == want || (asked > want && clock_ms() - start >= patience);
+}
 
 static const struct zone zone[] = {
 	{ "null", "MX", "@ MX 0 ." },
@@ -35,7 +49,7 @@ test_servers(void **state)
 	struct exchangers x;
 	struct resolver *r = resolver_open(both, 2, "us.example");
 	assert_non_null(r);
-	assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_deadline(20), &x), ANSWER_NULL_MX);
+	assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_deadline(60), &x), ANSWER_NULL_MX);
 	exchangers_free(&x);
 	resolver_close(r);
 	nameserver_stop(&quiet); /* its port is closed now: ICMP */
@@ -67,7 +81,7 @@ test_mixed_servers(void **state)
 		struct exchangers x;
 		struct resolver *r = resolver_open(orders[i], 2, "us.example");
 		assert_non_null(r);
-		enum answer a = resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(20), &x);
+		enum answer a = resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(60), &x);
 		if (a != ANSWER_FOUND)
 			fail_msg("order %zu: answer %d: %s", i, (int)a, x.why);
 		exchangers_free(&x);
@@ -112,7 +126,7 @@ test_unreachable(void **state)
 			struct exchangers x;
 			struct resolver *r = resolver_open(both, 2 - alone, "us.example");
 			assert_non_null(r);
-			enum answer a = resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(20), &x);
+			enum answer a = resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(60), &x);
 			if (a != (alone ? ANSWER_TEMPORARY : ANSWER_FOUND) || x.unreached != alone)
 				fail_msg("server %zu: answer %d: %s", i, (int)a, x.why);
 			exchangers_free(&x);
@@ -137,16 +151,22 @@ test_reached(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct exchangers x;
 		struct resolver *r = resolver_open(&rows[i].server, rows[i].n, "us.example");
+		int64_t start = clock_ms();
 		enum answer a = resolver_exchangers(r, "null", FAMILY_ANY, clock_ms() + SHORT, &x);
 		assert_int_equal(a, ANSWER_TEMPORARY);
-		assert_int_equal(x.unreached, rows[i].unreached);
+		assert_true(x.unreached == rows[i].unreached ||
+			(x.unreached && clock_ms() - start >= PROBE));
 		exchangers_free(&x);
 		/* Of the next domain only if there is a sign of life. */
 		int before = ns.counts->udp;
 		r->server[0] = i == 0 ? ns.addr : r->server[0];
-		a = resolver_exchangers(r, "null", FAMILY_ANY, clock_ms() + SHORT, &x);
+		start = clock_ms();
+		a = resolver_exchangers(r, "null", FAMILY_ANY,
+			i == 0 ? clock_deadline(60) : clock_ms() + SHORT, &x);
 		assert_int_equal(a, i == 0 ? ANSWER_NULL_MX : ANSWER_TEMPORARY);
-		assert_int_equal(ns.counts->udp - before, i == 0 ? 2 : 0);
+		assert_true(asked_since(&ns, before, i == 0 ? 2 : 0, start, AGAIN_PROBE));
+		if (rows[i].n == 0)
+			assert_non_null(strstr(x.why, "not asked for"));
 		exchangers_free(&x);
 		resolver_close(r);
 	}
@@ -177,9 +197,11 @@ test_next_server(void **state)
 		struct resolver *r = resolver_open(both, 2, "us.example");
 		for (int again = 0; again < 2; again++) {
 			int before = bad.counts->udp;
+			int64_t start = clock_ms();
 			enum answer a = resolver_exchangers(r, lame[i].name, FAMILY_ANY,
-				clock_deadline(20), &x);
-			if (a != ANSWER_NULL_MX || bad.counts->udp - before != 2 * !again)
+				clock_deadline(60), &x);
+			if (a != ANSWER_NULL_MX ||
+				!asked_since(&bad, before, 2 * !again, start, AGAIN))
 				fail_msg("%s: answer %d: %s", lame[i].name, (int)a, x.why);
 			exchangers_free(&x);
 		}
@@ -198,7 +220,7 @@ test_tcp(void **state)
 	int before = ns.counts->udp;
 	struct resolver *r = resolver_open(&ns.addr, 1, "us.example");
 	resolver_use_tcp(r);
-	assert_int_equal(resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(20), &x), ANSWER_FOUND);
+	assert_int_equal(resolver_exchangers(r, "tc", FAMILY_ANY, clock_deadline(60), &x), ANSWER_FOUND);
 	assert_int_equal(ns.counts->udp, before);
 	exchangers_free(&x);
 	resolver_close(r);
@@ -223,10 +245,11 @@ test_entropy(void **state)
 	struct nameserver fresh = { 0 };
 	static struct seen seen[3][DRAWS]; /* ports, ids, both */
 	nameserver_start(&fresh, zone, ROWS(zone));
+	int64_t start = clock_ms();
 	for (int i = 0; i < DRAWS; i++) {
 		struct exchangers x;
 		struct resolver *r = resolver_open(&fresh.addr, 1, "us.example");
-		assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_deadline(10), &x),
+		assert_int_equal(resolver_exchangers(r, "null", FAMILY_ANY, clock_deadline(60), &x),
 			ANSWER_NULL_MX);
 		exchangers_free(&x);
 		resolver_close(r);
@@ -234,7 +257,7 @@ test_entropy(void **state)
 		seen[1][i].id = fresh.counts->seen[i].id;
 		seen[2][i] = fresh.counts->seen[i];
 	}
-	assert_int_equal(fresh.counts->udp, DRAWS);
+	assert_true(asked_since(&fresh, 0, DRAWS, start, AGAIN));
 	nameserver_stop(&fresh);
 	int different[3] = { 1, 1, 1 };
 	for (int k = 0; k < 3; k++) {

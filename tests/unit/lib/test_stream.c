@@ -18,7 +18,8 @@
 #include "lib/clock.h"
 #include "lib/stream.h"
 
-enum { MINE, PEER, SOON = 20, LIMIT = 10, JUNK = 60 };
+enum { MINE, PEER, LIMIT = 10, JUNK = 60 };
+enum { SOON = 20 /* ms, of what is to be too late */, LONG = 60 /* s, of what is not */ };
 
 static struct stream s; /* large */
 
@@ -51,6 +52,13 @@ soon(void)
 	return clock_ms() + SOON;
 }
 
+/* Nothing here waits until that is over. */
+static int64_t
+in_time(void)
+{
+	return clock_deadline(LONG);
+}
+
 /* All lines up to the first result that ends the reading, as "ok(text) bad eof". */
 static void
 read_all(struct buf *out)
@@ -58,7 +66,7 @@ read_all(struct buf *out)
 	enum stream_result r;
 	do {
 		struct span line;
-		r = stream_line(&s, LIMIT, JUNK, clock_deadline(10), &line);
+		r = stream_line(&s, LIMIT, JUNK, in_time(), &line);
 		buf_printf(out, "%s%s", out->n > 0 ? " " : "", result_name[r]);
 		if (r == STREAM_OK) {
 			buf_puts(out, "(");
@@ -147,16 +155,16 @@ test_rest(void **state)
 		give(fd[PEER], in + split, sizeof(in) - 1 - split);
 		stream_init(&s, fd[MINE], fd[MINE], false, NULL);
 		assert_false(stream_pending(&s));
-		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
+		assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_OK);
 		assert_int_equal(stream_pending(&s), split > 6);
 		for (size_t at = 6; at < 15;) { /* body and dot, at most two bytes at once */
-			assert_int_equal(stream_bytes(&s, soon(), &bytes), STREAM_OK);
+			assert_int_equal(stream_bytes(&s, in_time(), &bytes), STREAM_OK);
 			size_t n = bytes.n < 2 || at == 14 ? 1 : 2;
 			assert_memory_equal(bytes.p, in + at, n);
 			stream_used(&s, n);
 			at += n;
 		}
-		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
+		assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_OK);
 		assert_true(span_eq(line, span_of("QUIT")));
 		assert_false(stream_pending(&s));
 		assert_int_equal(stream_bytes(&s, clock_ms(), &bytes), STREAM_TIMEOUT);
@@ -185,7 +193,7 @@ test_edges(void **state)
 	}
 	close(fd[PEER]);
 	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
-	int64_t deadline = clock_deadline(20);
+	int64_t deadline = in_time();
 	struct span line;
 	for (int i = 0; i < LINES; i++) {
 		assert_int_equal(stream_line(&s, LONGEST + 2, STREAM_IN, deadline, &line),
@@ -216,7 +224,7 @@ test_flood(void **state)
 			give(fd[PEER], text, pieces[i]);
 		give(fd[PEER], "\r\n", 2); /* too late */
 		stream_init(&s, fd[MINE], fd[MINE], false, NULL);
-		assert_int_equal(stream_line(&s, 2048, STREAM_IN, soon(), &line), STREAM_FLOOD);
+		assert_int_equal(stream_line(&s, 2048, STREAM_IN, in_time(), &line), STREAM_FLOOD);
 		close_pair(fd);
 	}
 }
@@ -243,7 +251,7 @@ test_ends(void **state)
 	assert_int_equal(stream_line(&s, 100, 100, start + SOON, &line), STREAM_TIMEOUT);
 	assert_true(clock_ms() >= start + SOON);
 	give(fd[PEER], " a line\r\n", 9); /* what came before the timeout is still there */
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_OK);
 	assert_true(span_eq(line, span_of("half a line")));
 
 	/* A signal that came before the wait is not slept over (K7). */
@@ -254,10 +262,10 @@ test_ends(void **state)
 	signal(SIGUSR1, on_signal);
 	raise(SIGUSR1);
 	assert_int_equal(stop, 0);
-	assert_int_equal(stream_line(&s, 100, 100, clock_deadline(10), &line), STREAM_STOPPED);
-	assert_int_equal(stream_line(&s, 100, 100, clock_deadline(10), &line), STREAM_STOPPED);
-	stream_put(&s, span_of("421\r\n"), soon()); /* a last word may be said */
-	assert_int_equal(stream_flush(&s, soon()), STREAM_OK);
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_STOPPED);
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_STOPPED);
+	stream_put(&s, span_of("421\r\n"), in_time()); /* a last word may be said */
+	assert_int_equal(stream_flush(&s, in_time()), STREAM_OK);
 	char got[16];
 	assert_int_equal(read(fd[PEER], got, sizeof(got)), 5);
 	stop = 0;
@@ -266,12 +274,12 @@ test_ends(void **state)
 
 	give(fd[MINE], "unread", 6); /* then the close is a reset */
 	close(fd[PEER]);
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_EOF);
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_EOF);
 	close(fd[MINE]);
 
 	int dir = open("/", O_RDONLY | O_CLOEXEC); /* read fails: EISDIR */
 	stream_init(&s, dir, dir, false, NULL);
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_BROKEN);
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_BROKEN);
 	close(dir);
 }
 
@@ -286,24 +294,24 @@ test_flush(void **state)
 	pair(SOCK_STREAM, fd);
 	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
 	give(fd[PEER], "RSET\r\nNOOP\r\n", 12);
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
-	stream_put(&s, span_of("250 1\r\n"), soon());
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
-	stream_put(&s, span_of("250 2\r\n"), soon());
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_OK);
+	stream_put(&s, span_of("250 1\r\n"), in_time());
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_OK);
+	stream_put(&s, span_of("250 2\r\n"), in_time());
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), -1);
 	assert_int_equal(stream_line(&s, 100, 100, clock_ms(), &line), STREAM_TIMEOUT);
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), 14);
 	assert_memory_equal(got, "250 1\r\n250 2\r\n", 14);
 
 	for (int i = 0; i < STREAM_OUT - 1; i++) /* a full buffer is sent */
-		stream_put(&s, span_of("x"), soon());
+		stream_put(&s, span_of("x"), in_time());
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), -1);
-	stream_put(&s, span_of("yz"), soon());
+	stream_put(&s, span_of("yz"), in_time());
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), STREAM_OUT);
-	assert_int_equal(stream_flush(&s, soon()), STREAM_OK);
+	assert_int_equal(stream_flush(&s, in_time()), STREAM_OK);
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), 1);
 	/* more than a buffer holds does not wait in one */
-	stream_put(&s, (struct span){ got, sizeof(got) }, soon());
+	stream_put(&s, (struct span){ got, sizeof(got) }, in_time());
 	assert_int_equal(recv(fd[PEER], got, sizeof(got), MSG_DONTWAIT), sizeof(got));
 	close_pair(fd);
 }
@@ -319,8 +327,8 @@ stall(int in, int out)
 		stream_put(&s, (struct span){ text, sizeof(text) }, start + 5 * SOON);
 	assert_true(s.broken);
 	assert_true(clock_ms() >= start + 5 * SOON);
-	assert_int_equal(stream_flush(&s, clock_deadline(10)), STREAM_BROKEN);
-	stream_put(&s, (struct span){ text, sizeof(text) }, clock_deadline(10));
+	assert_int_equal(stream_flush(&s, in_time()), STREAM_BROKEN);
+	stream_put(&s, (struct span){ text, sizeof(text) }, in_time());
 	assert_int_equal(s.fill, 0);
 }
 
@@ -361,9 +369,9 @@ test_slow_pipe(void **state)
 	stream_init(&s, -1, p[1], true, NULL);
 	for (size_t n = 0; n < TOTAL; n++) {
 		char c = (char)('a' + n % 23);
-		stream_put(&s, (struct span){ &c, 1 }, clock_deadline(20));
+		stream_put(&s, (struct span){ &c, 1 }, in_time());
 	}
-	assert_int_equal(stream_flush(&s, clock_deadline(20)), STREAM_OK);
+	assert_int_equal(stream_flush(&s, in_time()), STREAM_OK);
 	close(p[1]);
 	int status;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -380,9 +388,9 @@ test_gone(void **state)
 	pair(SOCK_STREAM, fd);
 	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
 	close(fd[PEER]);
-	stream_put(&s, span_of("250 2.0.0 Ok\r\n"), soon());
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_BROKEN);
-	assert_int_equal(stream_flush(&s, soon()), STREAM_BROKEN);
+	stream_put(&s, span_of("250 2.0.0 Ok\r\n"), in_time());
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_BROKEN);
+	assert_int_equal(stream_flush(&s, in_time()), STREAM_BROKEN);
 	close(fd[MINE]);
 }
 
@@ -438,22 +446,22 @@ test_below(void **state)
 		stream_init(&s, -1, -1, false, NULL);
 		s.below = &turned;
 		s.context = &t;
-		stream_put(&s, span_of("noop\r\n"), soon());
-		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
+		stream_put(&s, span_of("noop\r\n"), in_time());
+		assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_OK);
 		assert_true(span_eq(line, span_of("250 ok")));
 		/* ahead of the wait */
 		assert_true(span_eq(buf_span(&t.written), span_of("abbc\r\n")));
-		assert_int_equal(stream_line(&s, 100, 100, soon(), &line), results[i]);
-		assert_int_equal(stream_bytes(&s, soon(), &line), STREAM_OK);
+		assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), results[i]);
+		assert_int_equal(stream_bytes(&s, in_time(), &line), STREAM_OK);
 		assert_true(span_eq(line, span_of("abc")));
 		for (int j = 0; j < STREAM_OUT + 1; j++)
-			stream_put(&s, span_of("a"), soon());
+			stream_put(&s, span_of("a"), in_time());
 		assert_int_equal(t.written.n, 6 + STREAM_OUT);
 		t.full = results[i];
-		assert_int_equal(stream_flush(&s, soon()), results[i]);
+		assert_int_equal(stream_flush(&s, in_time()), results[i]);
 		t.full = STREAM_OK;
-		stream_put(&s, span_of("a"), soon());
-		assert_int_equal(stream_flush(&s, soon()), STREAM_BROKEN); /* sticks */
+		stream_put(&s, span_of("a"), in_time());
+		assert_int_equal(stream_flush(&s, in_time()), STREAM_BROKEN); /* sticks */
 		assert_int_equal(t.written.n, 6 + STREAM_OUT);
 		buf_free(&t.written);
 	}
@@ -520,10 +528,10 @@ test_listens(void **state)
 	pid_t pid = talker(fd, SAYS, TOTAL);
 	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
 	s.listens = never;
-	stream_put(&s, (struct span){ text, TOTAL }, clock_deadline(60));
+	stream_put(&s, (struct span){ text, TOTAL }, in_time());
 	assert_false(s.broken);
 	for (size_t n = 0; n < SAYS; n += heard.n) {
-		assert_int_equal(stream_bytes(&s, clock_deadline(60), &heard), STREAM_OK);
+		assert_int_equal(stream_bytes(&s, in_time(), &heard), STREAM_OK);
 		stream_used(&s, heard.n);
 	}
 	assert_false(stream_has_news(&s));
@@ -583,9 +591,9 @@ test_file(void **state)
 	pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
 	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
 	assert_true(stream_takes_files(&s));
-	stream_put(&s, span_of("head"), soon());
+	stream_put(&s, span_of("head"), in_time());
 	for (off_t at = FROM; at < SIZE; calls++) {
-		ssize_t w = stream_file(&s, file, at, (size_t)(SIZE - at), clock_deadline(10));
+		ssize_t w = stream_file(&s, file, at, (size_t)(SIZE - at), in_time());
 		assert_true(w > 0);
 		at += w;
 		for (ssize_t r; (r = read(fd[PEER], got + n, sizeof(got) - n)) > 0;)
@@ -596,7 +604,7 @@ test_file(void **state)
 	assert_memory_equal(got, "head", 4);
 	for (size_t i = FROM; i < SIZE; i++)
 		assert_int_equal((unsigned char)got[4 + i - FROM], i % 251);
-	assert_int_equal(stream_file(&s, file, SIZE, 1, soon()), 0);
+	assert_int_equal(stream_file(&s, file, SIZE, 1, in_time()), 0);
 	assert_false(s.broken);
 	close(file);
 	close_pair(fd);
@@ -613,7 +621,7 @@ test_file_trouble(void **state)
 	int fd[2], file = make_file(1000), odd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	pair(SOCK_STREAM | SOCK_NONBLOCK, fd);
 	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
-	assert_int_equal(stream_file(&s, odd, 0, 1, soon()), -EINVAL);
+	assert_int_equal(stream_file(&s, odd, 0, 1, in_time()), -EINVAL);
 	close(odd);
 	assert_false(s.broken);
 	int64_t start = clock_ms(), deadline = start + 5 * SOON;
@@ -626,7 +634,7 @@ test_file_trouble(void **state)
 	close(fd[PEER]);
 	stream_init(&s, fd[MINE], fd[MINE], false, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	assert_int_equal(stream_file(&s, file, 0, 1000, soon()), -EPIPE);
+	assert_int_equal(stream_file(&s, file, 0, 1000, in_time()), -EPIPE);
 	assert_true(s.broken);
 	close(file);
 	close(fd[MINE]);
@@ -660,17 +668,17 @@ test_sent(void **state)
 	begin_count(fd[MINE]);
 	assert_int_equal(sent(), 0);
 	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_TIMEOUT);
-	stream_put(&s, span_of("NOOP\r\n"), soon());
+	stream_put(&s, span_of("NOOP\r\n"), in_time());
 	assert_int_equal(sent(), 0); /* it is not sent yet */
-	assert_int_equal(stream_flush(&s, soon()), STREAM_OK);
+	assert_int_equal(stream_flush(&s, in_time()), STREAM_OK);
 	assert_int_equal(sent(), 6);
 	give(fd[PEER], "250\r\n25", 7);
-	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_OK);
+	assert_int_equal(stream_line(&s, LIMIT, JUNK, in_time(), &line), STREAM_OK);
 	assert_int_equal(sent(), 6);
 	assert_int_equal(stream_line(&s, LIMIT, JUNK, soon(), &line), STREAM_TIMEOUT);
-	assert_int_equal(stream_file(&s, file, 0, SIZE, soon()), SIZE);
+	assert_int_equal(stream_file(&s, file, 0, SIZE, in_time()), SIZE);
 	assert_int_equal(sent(), 6 + SIZE);
-	assert_int_equal(stream_file(&s, file, SIZE, 1, soon()), 0);
+	assert_int_equal(stream_file(&s, file, SIZE, 1, in_time()), 0);
 	assert_int_equal(sent(), 6 + SIZE);
 	close(file);
 	close_pair(fd);
@@ -707,10 +715,10 @@ test_sent_below(void **state)
 	begin_count(-1);
 	s.below = &turned;
 	s.context = &t;
-	stream_put(&s, span_of("noop\r\n"), soon());
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_OK);
+	stream_put(&s, span_of("noop\r\n"), in_time());
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_OK);
 	assert_int_equal(sent(), 6);
-	assert_int_equal(stream_line(&s, 100, 100, soon(), &line), STREAM_EOF);
+	assert_int_equal(stream_line(&s, 100, 100, in_time(), &line), STREAM_EOF);
 	assert_int_equal(sent(), 6);
 	buf_free(&t.written);
 }

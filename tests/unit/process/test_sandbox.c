@@ -1061,17 +1061,18 @@ test_given_up(void **state)
 {
 	(void)state;
 	for (int role = SANDBOX_SESSION; role <= SANDBOX_WAITING; role++) {
-		int ready[2];
+		int ready[2], never[2];
 		char octet, text[256];
-		assert_int_equal(pipe(ready), 0);
+		assert_true(pipe(ready) == 0 && pipe(never) == 0);
 		pid_t pid = fork();
 		if (pid == 0) {
 			if (sandbox_enter((enum sandbox_role)role, &sp, -1) < 0)
 				_exit(NOT_ENTERED);
 			(void)!write(ready[1], "x", 1);
 			for (;;)
-				(void)!read(ready[0], &octet, 0);
+				(void)!read(never[0], &octet, 1);
 		}
+		close(ready[1]);
 		assert_int_equal(read(ready[0], &octet, 1), 1);
 		status_of(pid, "NoNewPrivs:", text, sizeof(text));
 		assert_string_equal(text, "\t1\n");
@@ -1080,7 +1081,8 @@ test_given_up(void **state)
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		close(ready[0]);
-		close(ready[1]);
+		close(never[0]);
+		close(never[1]);
 	}
 }
 

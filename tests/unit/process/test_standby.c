@@ -19,7 +19,7 @@
 #include "process/await.h"
 #include "process/standby.h"
 
-enum { PATIENCE = 60 * 1000, REUSE = 3 };
+enum { PATIENCE = 120 * 1000, PAUSE = 30 * 1000, REUSE = 3 };
 
 /* ---- who waits ------------------------------------------------------------------------------ */
 
@@ -263,7 +263,7 @@ test_unfit(void **state)
 	(void)end_of(x.pid);
 	assert_true(standby_adjust(s, now) > now);
 	assert_int_equal(starts(), 1);
-	(void)standby_adjust(s, now + PATIENCE / 2);
+	(void)standby_adjust(s, now + PAUSE);
 	for (int64_t until = now + PATIENCE; starts() < 2;)
 		assert_true(clock_ms() < until);
 }

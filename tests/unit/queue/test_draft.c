@@ -126,7 +126,6 @@ test_failure(void **state)
 	(void)state;
 	static char big[2 * DRAFT_BUFFER];
 	struct rlimit old, small = { 1000, RLIM_INFINITY };
-
 	assert_int_equal(symlinkat("/tmp", sp.lanes, "b.example"), 0); /* planted, K4 */
 	begin("s@s.example");
 	add("a.example", "u@a.example");
@@ -149,8 +148,16 @@ test_failure(void **state)
 	draft_body(&d, (struct span){ big, 1000 }); /* one write, of which a part fits */
 	failed(-EFBIG);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	queue_two(); /* and all is well again */
+	assert_int_equal(names("lane/d.example"), 1);
+}
 
-	begin("s@s.example"); /* somebody else has this name: not ours to take away (J13) */
+/* Somebody else has this name: not ours to take away (J13). */
+static void
+test_name_taken(void **state)
+{
+	(void)state;
+	begin("s@s.example");
 	add("a.example", "u@a.example");
 	spill(sp.tmp, d.id, span_of("x"));
 	assert_int_equal(draft_commit(&d), -EEXIST);
@@ -168,19 +175,26 @@ test_failure(void **state)
 	assert_int_equal(draft_commit(&d), -EEXIST);
 	assert_int_equal(names("tmp"), 0);
 	assert_int_equal(names("lane/c.example"), -1);
+	queue_two();
+	assert_int_equal(names("lane/d.example"), 1);
+}
 
-	begin("s@s.example"); /* no more files (I9) */
+/* I9 */
+static void
+test_no_more_files(void **state)
+{
+	(void)state;
+	struct rlimit old;
+	begin("s@s.example");
 	add("a.example", "u@a.example");
 	draft_body(&d, span_of(BODY));
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
-	small = (struct rlimit){ 0, old.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 0, old.rlim_max }), 0);
 	int r = draft_commit(&d);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
 	assert_int_equal(r, -EMFILE);
 	assert_int_equal(names("tmp"), 0);
-
-	queue_two(); /* and all is well again */
+	queue_two();
 	assert_int_equal(names("lane/d.example"), 1);
 }
 
@@ -296,6 +310,8 @@ main(void)
 		TEST(test_commit),
 		TEST(test_pieces),
 		TEST(test_failure),
+		TEST(test_name_taken),
+		TEST(test_no_more_files),
 		TEST(test_limits),
 		TEST(test_mark),
 	};

@@ -9,7 +9,7 @@
 #include "secrets/checkpass.h"
 #include "lib/clock.h"
 
-enum { SECONDS = 5 };
+enum { SECONDS = 60 };
 
 static int other_end;
 

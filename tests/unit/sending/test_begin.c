@@ -288,6 +288,42 @@ test_auth(void **state)
 	}
 }
 
+static const struct {
+	const char *offered, *exceptions, *tried;
+	enum outcome outcome;
+	const char *text; /* in the end, of the host or of ours */
+} tries[] = {
+	{ "PLAIN", "", "PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=504 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=534 5.7.9 weak", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=432 5.7.12 move", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=501 what", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", "AUTH1=504 no|AUTH2=504 no",
+		"SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", "AUTH1=504|AUTH2=504|AUTH3=504|AUTH4=504 no",
+		"SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN ", SOFT, "504 no" },
+	{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", "AUTH1=535 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 SCRAM-SHA-1", "AUTH1=535 no|AUTH2=535 no",
+		"SCRAM-SHA-256 SCRAM-SHA-1 ", SOFT, "535 no" },
+	{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", "AUTH1=535 no|AUTH2=535 never",
+		"SCRAM-SHA-256 PLAIN ", SOFT, "535 never" },
+	{ "SCRAM-SHA-256 PLAIN LOGIN", "AUTH1=504 no|AUTH2=535 no|AUTH3=504 never",
+		"SCRAM-SHA-256 PLAIN LOGIN ", SOFT, "504 never" },
+	{ "PLAIN", "AUTH1=535 no", "PLAIN ", SOFT, "535 no" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=454 later", "SCRAM-SHA-256 ", SOFT, "454 later" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=close", "SCRAM-SHA-256 ", SOFT,
+		"AUTH: connection closed by the host" },
+	/* an impostor, or one who wants to guess, hears nothing more */
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=235 yes", "SCRAM-SHA-256 ", SOFT,
+		"AUTH: the host did not prove that it knows our password" },
+	{ "LOGIN", "AUTH1=334 |OTHER1=334|OTHER2=235 yes", "LOGIN ", DONE, "" },
+	{ "LOGIN", "AUTH1=334 Username:|OTHER1=334 !?|OTHER2=235 yes", "LOGIN ", DONE, "" },
+	{ "LOGIN", "AUTH1=334 UGFzc3dvcmQ6|OTHER1=334 UGFzc3dvcmQ6|OTHER2=235 yes", "LOGIN ",
+		DONE, "" },
+	{ "CRAM-MD5 NTLM", "", "", SOFT,
+		"AUTH: the host offers nothing that is safe with it: CRAM-MD5 NTLM" },
+};
+
 /*
  * L43: a mechanism that is refused is not the user; the next one, by the same connection. A refusal
  * of the user is followed by one more, the plainest. L40: LOGIN's challenges mean nothing.
@@ -297,56 +333,21 @@ test_next_mechanism(void **state)
 {
 	(void)state;
 	static char password[] = "secret";
-	static const struct {
-		const char *offered, *exceptions, *tried;
-		enum outcome outcome;
-		const char *text; /* in the end, of the host or of ours */
-	} cases[] = {
-		{ "PLAIN", "", "PLAIN ", DONE, "" },
-		{ "SCRAM-SHA-256 PLAIN", "AUTH1=504 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
-		{ "SCRAM-SHA-256 PLAIN", "AUTH1=534 5.7.9 weak", "SCRAM-SHA-256 PLAIN ", DONE, "" },
-		{ "SCRAM-SHA-256 PLAIN", "AUTH1=432 5.7.12 move", "SCRAM-SHA-256 PLAIN ", DONE, "" },
-		{ "SCRAM-SHA-256 PLAIN", "AUTH1=501 what", "SCRAM-SHA-256 PLAIN ", DONE, "" },
-		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", "AUTH1=504 no|AUTH2=504 no",
-			"SCRAM-SHA-256 SCRAM-SHA-1 PLAIN ", DONE, "" },
-		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", "AUTH1=504|AUTH2=504|AUTH3=504|AUTH4=504 no",
-			"SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN ", SOFT, "504 no" },
-		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", "AUTH1=535 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
-		{ "SCRAM-SHA-256 SCRAM-SHA-1", "AUTH1=535 no|AUTH2=535 no",
-			"SCRAM-SHA-256 SCRAM-SHA-1 ", SOFT, "535 no" },
-		{ "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", "AUTH1=535 no|AUTH2=535 never",
-			"SCRAM-SHA-256 PLAIN ", SOFT, "535 never" },
-		{ "SCRAM-SHA-256 PLAIN LOGIN", "AUTH1=504 no|AUTH2=535 no|AUTH3=504 never",
-			"SCRAM-SHA-256 PLAIN LOGIN ", SOFT, "504 never" },
-		{ "PLAIN", "AUTH1=535 no", "PLAIN ", SOFT, "535 no" },
-		{ "SCRAM-SHA-256 PLAIN", "AUTH1=454 later", "SCRAM-SHA-256 ", SOFT, "454 later" },
-		{ "SCRAM-SHA-256 PLAIN", "AUTH1=close", "SCRAM-SHA-256 ", SOFT,
-			"AUTH: connection closed by the host" },
-		/* an impostor, or one who wants to guess, hears nothing more */
-		{ "SCRAM-SHA-256 PLAIN", "AUTH1=235 yes", "SCRAM-SHA-256 ", SOFT,
-			"AUTH: the host did not prove that it knows our password" },
-		{ "LOGIN", "AUTH1=334 |OTHER1=334|OTHER2=235 yes", "LOGIN ", DONE, "" },
-		{ "LOGIN", "AUTH1=334 Username:|OTHER1=334 !?|OTHER2=235 yes", "LOGIN ", DONE, "" },
-		{ "LOGIN", "AUTH1=334 UGFzc3dvcmQ6|OTHER1=334 UGFzc3dvcmQ6|OTHER2=235 yes", "LOGIN ",
-			DONE, "" },
-		{ "CRAM-MD5 NTLM", "", "", SOFT,
-			"AUTH: the host offers nothing that is safe with it: CRAM-MD5 NTLM" },
-	};
 	const struct login login = { .user = user, .password = password,
 		.library = sasl_library_open() };
 	struct conf_delivery conf = patient;
 	conf.auth_clear = CONF_YES;
 	assert_non_null(login.library);
-	for (size_t i = 0; i < ROWS(cases); i++) {
+	for (size_t i = 0; i < ROWS(tries); i++) {
 		char ehlo[128], tried[128] = "";
-		snprintf(ehlo, sizeof(ehlo), "250-mx/250 AUTH %s", cases[i].offered);
+		snprintf(ehlo, sizeof(ehlo), "250-mx/250 AUTH %s", tries[i].offered);
 		const struct host_script script = { .greeting = "220 mx", .ehlo = ehlo,
-			.exceptions = cases[i].exceptions };
+			.exceptions = tries[i].exceptions };
 		enum outcome o =
 			begin(&(struct link_terms){ .conf = &conf, .login = &login }, &script);
-		if (o != cases[i].outcome || (o != DONE && !span_eq(buf_span(&l.text),
-			span_of(cases[i].text))))
-			fail_msg("%s, %s: %d, %.*s", cases[i].offered, cases[i].exceptions, (int)o,
+		if (o != tries[i].outcome || (o != DONE && !span_eq(buf_span(&l.text),
+			span_of(tries[i].text))))
+			fail_msg("%s, %s: %d, %.*s", tries[i].offered, tries[i].exceptions, (int)o,
 				(int)l.text.n, l.text.p);
 		part();
 		host.log[host.n] = '\0';
@@ -355,8 +356,8 @@ test_next_mechanism(void **state)
 			snprintf(tried + strlen(tried), sizeof(tried) - strlen(tried), "%.*s ",
 				(int)n, p + 5);
 		}
-		if (strcmp(tried, cases[i].tried) != 0)
-			fail_msg("%s, %s: %s", cases[i].offered, cases[i].exceptions, tried);
+		if (strcmp(tried, tries[i].tried) != 0)
+			fail_msg("%s, %s: %s", tries[i].offered, tries[i].exceptions, tried);
 	}
 }
 

@@ -37,67 +37,68 @@ put(unsigned can, const struct text *t, const struct rcpt *r)
 	return line;
 }
 
+static const struct {
+	unsigned can;
+	struct envelope e;
+	unsigned text;    /* what is true of it, and how it goes */
+	const char *want; /* behind the address */
+} mails[] = {
+	{ 0, { .body = BODY_8BITMIME }, 0, "" },
+	{ CAN_SIZE, NOTHING, 0, " SIZE=23" },
+	{ CAN_PIPELINING | CAN_CHUNKING, NOTHING, 0, "" },
+	/* BODY: how the text is, whatever the client called it */
+	{ CAN_8BITMIME, { .body = BODY_8BITMIME }, 0, " BODY=8BITMIME" },
+	{ CAN_8BITMIME, { .body = BODY_7BIT }, 0, " BODY=7BIT" },
+	{ CAN_8BITMIME, { .body = BODY_7BIT }, EIGHTBIT, " BODY=8BITMIME" },
+	{ CAN_8BITMIME, NOTHING, EIGHTBIT, " BODY=8BITMIME" },
+	{ CAN_8BITMIME, NOTHING, 0, "" },
+	{ CAN_8BITMIME, { .body = BODY_8BITMIME }, EIGHTBIT | CONVERTED, "" },
+	{ CAN_BINARYMIME, { .body = BODY_BINARYMIME }, EIGHTBIT | BINARY, " BODY=BINARYMIME" },
+	/* lines that were called binary (L1) */
+	{ CAN_8BITMIME, { .body = BODY_BINARYMIME }, EIGHTBIT, " BODY=8BITMIME" },
+	{ CAN_8BITMIME, { .body = BODY_BINARYMIME }, 0, "" },
+	{ 0, { .body = BODY_BINARYMIME }, EIGHTBIT | CONVERTED, "" },
+	/* what is needed, not what was said (L1) */
+	{ CAN_SMTPUTF8, NOTHING, UTF8, " SMTPUTF8" },
+	{ CAN_SMTPUTF8, { .utf8 = true }, 0, "" },
+	{ CAN_SMTPUTF8, NOTHING, 0, "" },
+	{ CAN_DSN, { .ret = RET_HDRS, .envid = { "QQ+3D", 5 } }, 0,
+		" RET=HDRS ENVID=QQ+3D" },
+	{ CAN_DSN, { .ret = RET_FULL }, 0, " RET=FULL" },
+	{ CAN_DSN, NOTHING, 0, "" },
+	{ CAN_SMTPUTF8, { .ret = RET_HDRS, .envid = { "x", 1 } }, 0,
+		"" },
+	{ CAN_PRIORITY, { .priority = -3 }, 0, " MT-PRIORITY=-3" },
+	{ CAN_PRIORITY, { .priority = 9 }, 0, " MT-PRIORITY=9" },
+	{ CAN_PRIORITY, NOTHING, 0, "" },
+	{ 0, { .priority = 4 }, 0, "" },
+	{ CAN_REQUIRETLS, { .require_tls = true }, 0, " REQUIRETLS" },
+	{ 0, { .require_tls = true }, 0, "" }, /* R85: a report all the same */
+	{ CAN_REQUIRETLS, NOTHING, 0, "" },
+	{ 0, { .by = 1, .by_mode = 'N' }, 0, "" },
+	{ CAN_DELIVERBY, NOTHING, 0, "" },
+	{ CAN_SIZE | CAN_8BITMIME | CAN_DSN | CAN_SMTPUTF8 | CAN_PRIORITY | CAN_REQUIRETLS,
+		{ .body = BODY_8BITMIME, .utf8 = true, .ret = RET_FULL, .envid = { "i", 1 },
+			.priority = 1, .require_tls = true }, EIGHTBIT | UTF8,
+		" SIZE=23 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=i MT-PRIORITY=1"
+		" REQUIRETLS" },
+};
+
 static void
 test_mail(void **state)
 {
 	(void)state;
-	static const struct {
-		unsigned can;
-		struct envelope e;
-		unsigned text;    /* what is true of it, and how it goes */
-		const char *want; /* behind the address */
-	} rows[] = {
-		{ 0, { .body = BODY_8BITMIME }, 0, "" },
-		{ CAN_SIZE, NOTHING, 0, " SIZE=23" },
-		{ CAN_PIPELINING | CAN_CHUNKING, NOTHING, 0, "" },
-		/* BODY: how the text is, whatever the client called it */
-		{ CAN_8BITMIME, { .body = BODY_8BITMIME }, 0, " BODY=8BITMIME" },
-		{ CAN_8BITMIME, { .body = BODY_7BIT }, 0, " BODY=7BIT" },
-		{ CAN_8BITMIME, { .body = BODY_7BIT }, EIGHTBIT, " BODY=8BITMIME" },
-		{ CAN_8BITMIME, NOTHING, EIGHTBIT, " BODY=8BITMIME" },
-		{ CAN_8BITMIME, NOTHING, 0, "" },
-		{ CAN_8BITMIME, { .body = BODY_8BITMIME }, EIGHTBIT | CONVERTED, "" },
-		{ CAN_BINARYMIME, { .body = BODY_BINARYMIME }, EIGHTBIT | BINARY, " BODY=BINARYMIME" },
-		/* lines that were called binary (L1) */
-		{ CAN_8BITMIME, { .body = BODY_BINARYMIME }, EIGHTBIT, " BODY=8BITMIME" },
-		{ CAN_8BITMIME, { .body = BODY_BINARYMIME }, 0, "" },
-		{ 0, { .body = BODY_BINARYMIME }, EIGHTBIT | CONVERTED, "" },
-		/* what is needed, not what was said (L1) */
-		{ CAN_SMTPUTF8, NOTHING, UTF8, " SMTPUTF8" },
-		{ CAN_SMTPUTF8, { .utf8 = true }, 0, "" },
-		{ CAN_SMTPUTF8, NOTHING, 0, "" },
-		{ CAN_DSN, { .ret = RET_HDRS, .envid = { "QQ+3D", 5 } }, 0,
-			" RET=HDRS ENVID=QQ+3D" },
-		{ CAN_DSN, { .ret = RET_FULL }, 0, " RET=FULL" },
-		{ CAN_DSN, NOTHING, 0, "" },
-		{ CAN_SMTPUTF8, { .ret = RET_HDRS, .envid = { "x", 1 } }, 0,
-			"" },
-		{ CAN_PRIORITY, { .priority = -3 }, 0, " MT-PRIORITY=-3" },
-		{ CAN_PRIORITY, { .priority = 9 }, 0, " MT-PRIORITY=9" },
-		{ CAN_PRIORITY, NOTHING, 0, "" },
-		{ 0, { .priority = 4 }, 0, "" },
-		{ CAN_REQUIRETLS, { .require_tls = true }, 0, " REQUIRETLS" },
-		{ 0, { .require_tls = true }, 0, "" }, /* R85: a report all the same */
-		{ CAN_REQUIRETLS, NOTHING, 0, "" },
-		{ 0, { .by = 1, .by_mode = 'N' }, 0, "" },
-		{ CAN_DELIVERBY, NOTHING, 0, "" },
-		{ CAN_SIZE | CAN_8BITMIME | CAN_DSN | CAN_SMTPUTF8 | CAN_PRIORITY | CAN_REQUIRETLS,
-			{ .body = BODY_8BITMIME, .utf8 = true, .ret = RET_FULL, .envid = { "i", 1 },
-				.priority = 1, .require_tls = true }, EIGHTBIT | UTF8,
-			" SIZE=23 BODY=8BITMIME SMTPUTF8 RET=FULL ENVID=i MT-PRIORITY=1"
-			" REQUIRETLS" },
-	};
 	char want[LINE];
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct message m = { .env = rows[i].e, 
-			.eightbit = (rows[i].text & EIGHTBIT) != 0 };
+	for (size_t i = 0; i < ROWS(mails); i++) {
+		struct message m = { .env = mails[i].e, 
+			.eightbit = (mails[i].text & EIGHTBIT) != 0 };
 		const struct text t = { .m = &m, .length = 23,
-			.converted = (rows[i].text & CONVERTED) != 0,
-			.utf8 = (rows[i].text & UTF8) != 0,
-			.binary = (rows[i].text & BINARY) != 0 };
+			.converted = (mails[i].text & CONVERTED) != 0,
+			.utf8 = (mails[i].text & UTF8) != 0,
+			.binary = (mails[i].text & BINARY) != 0 };
 		m.env.sender = span_of("s@s.example");
-		snprintf(want, sizeof(want), "MAIL FROM:<s@s.example>%s", rows[i].want);
-		assert_string_equal(put(rows[i].can, &t, NULL), want);
+		snprintf(want, sizeof(want), "MAIL FROM:<s@s.example>%s", mails[i].want);
+		assert_string_equal(put(mails[i].can, &t, NULL), want);
 	}
 	/* L1: a domain has a form in ASCII, a local part has not */
 	const struct message odd[] = { { .env.sender = span_of("s@b\xc3\xbc" "cher.example") },

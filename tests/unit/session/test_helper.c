@@ -7,7 +7,7 @@
 #include "lib/clock.h"
 #include "session/helper.h"
 
-enum { ASKED = 2000, PATIENCE = 20 };
+enum { ASKED = 2000, PATIENCE = 120 };
 
 static int monitor = -1;
 static pid_t child;

@@ -25,7 +25,7 @@ read_split(const char *text, size_t at, struct http_request *r)
 	}
 	close(ends[1]);
 	stream_init(&s, ends[0], ends[0], true, NULL);
-	int status = http_read(&s, "mx.example", clock_deadline(30), r);
+	int status = http_read(&s, "mx.example", clock_deadline(120), r);
 	close(ends[0]);
 	return status;
 }

@@ -1,0 +1,206 @@
+/*
+ * sending: what the caller learns of a host by what became of the jobs: whether the connection was
+ * of use, how much it gets at once, what is refused, and at which words (L2, L9, L10, L13, L15, L16).
+ */
+#include "tests/unit/sending/jobs.h"
+
+#include <signal.h>
+
+/* All jobs, by a host that does so, and then `l` tells what was learned. */
+static void
+try_host(enum way way, const char *exceptions, const struct message *m)
+{
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	connect_to(way, exceptions, JOBS);
+	make_jobs(jobs, rcpt, m);
+	send_all(jobs, JOBS, got);
+	free_jobs(rcpt);
+}
+
+/* A connection by which nothing was brought to an end says something of its host (L9, L15). */
+static void
+test_of_use(void **state)
+{
+	(void)state;
+	static const struct { const char *host; enum way way; bool want; } cases[] = {
+		{ NULL, LOCK_STEP, true },
+		{ "MAIL1=550 no", LOCK_STEP, true },
+		{ "MAIL1=close", LOCK_STEP, false },
+		{ "MAIL1=421 bye!", LOCK_STEP, false },
+		{ "RCPT2=421 bye!", LOCK_STEP, false },
+		{ "END1=421 bye!", LOCK_STEP, false },
+		{ "END2=421 bye!", LOCK_STEP, true },
+		{ "END1=250 ok|END2=421 bye!", LMTP, true },
+		{ "END1=250 ok/250 more", GROUPS, true },
+		{ "END1=250 ok/250 more", LMTP, false },
+		{ NOBODY "/250 more", GROUPS, false },
+		{ "RSET1=550 no", WINDOW, false },
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		try_host(cases[i].way, cases[i].host, &m);
+		if (link_was_of_use(&l) != cases[i].want)
+			fail_msg("%s", cases[i].host);
+		part();
+	}
+	close(m.fd);
+}
+
+/* How much at once the host gets from now on. */
+static void
+test_lessons(void **state)
+{
+	(void)state;
+	static const struct { const char *host; enum way way; unsigned want; } cases[] = {
+		{ NULL, GROUPS, 0 },
+		{ NULL, WINDOW, 0 },
+		{ "RCPT2=close", LOCK_STEP, 0 },
+		{ "RCPT2=close", GROUPS, LESSON_LOCKSTEP },
+		{ "RCPT2=close", WINDOW, LESSON_SINGLE },
+		{ "RCPT2=421 bye!", GROUPS, 0 },
+		{ "MAIL2=close", GROUPS, 0 }, /* between two messages, as many do */
+		{ "MAIL2=close", WINDOW, LESSON_SINGLE },
+		{ "RCPT1=550 no|HELLO1=close", WINDOW, LESSON_SINGLE },
+		{ "RCPT1=550 no|HELLO1=503 twice", WINDOW, LESSON_SINGLE },
+		{ "END1=550 no/250 more", GROUPS, LESSON_LOCKSTEP },
+		{ "END1=500 what?", WINDOW, LESSON_NO_CHUNKS },
+		{ "HELLO1=421 bye!", WINDOW, 0 },
+	};
+	struct message m = make_message(strlen(BODY)), cut = make_message(strlen(BODY) / 2);
+	cut.length = strlen(BODY);
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		try_host(cases[i].way, cases[i].host, &m);
+		if (l.lessons != cases[i].want)
+			fail_msg("%s: %u", cases[i].host, l.lessons);
+		part();
+	}
+	/* our own file that ends says nothing of the host */
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		try_host(way, NULL, &cut);
+		assert_int_equal(l.lessons, 0);
+		part();
+	}
+	close(m.fd);
+	close(cut.fd);
+}
+
+/* A refusal that may be about more than the mail is not for good, and is told (L2, L13). */
+static void
+test_refusals(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		bool own, clear, remembered;
+		const char *want;
+		unsigned about, avoided;
+	} cases[] = {
+		{ "RCPT1=554 relay access denied", false, false, false, "A+HD", 0, 0 },
+		{ "RCPT1=554 relay access denied", true, false, false, "A+SD", REFUSAL_US, 0 },
+		{ "RCPT1=530 who are you?", true, false, false, "A+SD", REFUSAL_US, 0 },
+		{ "RCPT1=550 5.1.1 nobody", true, true, true, "A+HD", 0, 0 },
+		{ "RCPT1=550 no", false, true, false, "A+SD", REFUSAL_FALLBACK, 0 },
+		{ "END1=554 no", false, true, false, "A+SS", REFUSAL_FALLBACK, 0 },
+		{ "MAIL1=550 no", false, true, false, "ASS", REFUSAL_FALLBACK, 0 },
+		/* by a connection for which nothing is remembered it might be taken */
+		{ "MAIL1=550 no", false, true, true, "USS", REFUSAL_FALLBACK, 0 },
+		{ "MAIL1=450 no", false, true, true, "ASS", 0, 0 },
+		/* that we do without BDAT is no reason of the host's (L10) */
+		{ "RCPT1=550 no", false, false, false, "A+HD", 0, CAN_CHUNKING },
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		connect_to(LOCK_STEP, cases[i].host, 1);
+		l.terms.own = cases[i].own;
+		l.terms.clear = cases[i].clear;
+		l.terms.remembered = cases[i].remembered;
+		l.terms.avoided = cases[i].avoided;
+		check_first(cases[i].host, &m, cases[i].want);
+		assert_int_equal(l.flow.about, cases[i].about);
+		part();
+	}
+	close(m.fd);
+}
+
+/* A recipient is refused for the words that went with it: once more without them (L16). */
+static void
+test_words(void **state)
+{
+	(void)state;
+	struct message m = make_message(strlen(BODY));
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	connect_to(LOCK_STEP, "RCPT1=555 NOTIFY?", 1);
+	l.host.can = CAN_DSN;
+	make_jobs(jobs, rcpt, &m);
+	rcpt[0][0].terms.notify = NOTIFY_FAILURE;
+	send_all(jobs, 1, got);
+	assert_string_equal(got, "A+SD");
+	assert_true(rcpt[0][0].again);
+	assert_false(rcpt[0][1].again);
+	assert_false(link_can(&l, CAN_DSN));
+	free_jobs(rcpt);
+	part();
+	close(m.fd);
+}
+
+/* ... and the host closes, or says 421, behind it: by the next connection, and nobody is to blame. */
+static void
+test_closes_at_words(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		unsigned can;
+		const char *want;
+		unsigned lessons;
+		enum way way;
+	} cases[] = {
+		{ "RCPT1=555 NOTIFY?!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?/421 bye!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?", 0, "A+HD", 0, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?!", 0, "LHS", 0, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?|RCPT2=550 no!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?|END1=250 ok!", CAN_DSN, "A+SD", 0, LOCK_STEP },
+		{ "MAIL1=501 SIZE?!", CAN_SIZE, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "MAIL1=501 SIZE?/421 bye!", CAN_SIZE, "USS", LESSON_FEWER, LOCK_STEP },
+		{ "RCPT1=555 NOTIFY?|END1=421 bye!", CAN_DSN, "USS", LESSON_FEWER, LOCK_STEP },
+		/* LMTP's last word to one recipient stands */
+		{ "RCPT1=555 NOTIFY?|END1=421 bye!", CAN_DSN, "A+SS", 0, LMTP },
+		{ "MAIL1=501 SIZE?!", CAN_DSN, "AHH", 0, LOCK_STEP },
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct rcpt rcpt[JOBS][RCPTS];
+		struct job jobs[JOBS];
+		char got[128];
+		connect_to(cases[i].way, cases[i].host, 1);
+		l.host.can = cases[i].can;
+		make_jobs(jobs, rcpt, &m);
+		rcpt[0][0].terms.notify = NOTIFY_FAILURE;
+		send_all(jobs, 1, got);
+		if (strcmp(got, cases[i].want) != 0 || l.lessons != cases[i].lessons)
+			fail_msg("%s: %s, %x", cases[i].host, got, l.lessons);
+		l.lessons = 0;
+		free_jobs(rcpt);
+		part();
+	}
+	close(m.fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_of_use),
+		cmocka_unit_test(test_lessons),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_closes_at_words),
+	};
+	signal(SIGPIPE, SIG_IGN); /* as in the relay */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
