@@ -10,7 +10,7 @@ enum { DEPTH = 8 }; /* of names in values */
 
 static struct buf texts[TRANSLATE_SETTINGS]; /* of the values of the sheet at hand */
 
-/* ---- values ---------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------- */
 
 /* What a name that is not set stands for, as far as it matters here. */
 static struct span
@@ -78,7 +78,7 @@ expand(struct buf *out, struct sheet *s, struct span value, int depth)
 	}
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------- */
 
 /* "name = value", and lines behind it that begin with white space: one setting. */
 static void

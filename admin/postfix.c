@@ -223,7 +223,7 @@ directory(struct translation *t, struct sheet *s, const struct told *setting, co
 #define NEEDLESS(name) { name, RULE_NEEDLESS, NULL, NULL }
 #define TLS_OF_OPENSSL(name) \
 	{ name, RULE_NEEDLESS, \
-		"TLS 1.2 and later is spoken, as OpenSSL has it; tls_legacy is for old clients", NULL }
+		"TLS 1.2 and later is spoken, as OpenSSL has it; see tls_legacy", NULL }
 #define NO_TABLE \
 	"a table of a mail server; there are routes, masquerade, recipient_map and /etc/aliases"
 #define TABLE(name) { name, RULE_CANNOT, NO_TABLE, NULL }
@@ -231,9 +231,9 @@ directory(struct translation *t, struct sheet *s, const struct told *setting, co
 static const struct rule rules[] = {
 	{ "myhostname", RULE_SAME, "hostname", NULL },
 	{ "myorigin", RULE_BY, NULL, origin },
-	{ "mynetworks", RULE_BY, "relay_nets", postfix_nets },
+	{ "mynetworks", RULE_BY, "relay_nets", postfix_lists_nets },
 	{ "mynetworks_style", RULE_BY, NULL, nets_style },
-	{ "relay_domains", RULE_BY, "relay_domains", postfix_relay_domains },
+	{ "relay_domains", RULE_BY, "relay_domains", postfix_lists_domains },
 	{ "mydestination", RULE_BY, NULL, destination },
 	{ "inet_interfaces", RULE_BY, NULL, interfaces },
 	{ "message_size_limit", RULE_BY, "max_size", size },
@@ -255,8 +255,8 @@ static const struct rule rules[] = {
 	{ "smtp_quit_timeout", RULE_BY, "timeout_quit", seconds },
 	{ "smtpd_timeout", RULE_CANNOT, "see timeout_command and timeout_data", NULL },
 	{ "smtp_destination_concurrency_limit", RULE_SAME, "max_connections_per_lane", NULL },
-	{ "smtp_destination_rate_delay", RULE_CANNOT, "mail to a host is not slowed down", NULL },
-	{ "default_destination_rate_delay", RULE_CANNOT, "mail to a host is not slowed down", NULL },
+	{ "smtp_destination_rate_delay", RULE_CANNOT, "no mail is slowed down", NULL },
+	{ "default_destination_rate_delay", RULE_CANNOT, "no mail is slowed down", NULL },
 	{ "smtpd_client_connection_count_limit", RULE_CANNOT, "see busy_per_source", NULL },
 	{ "smtpd_client_connection_rate_limit", RULE_CANNOT, "see limit_connections", NULL },
 	{ "smtpd_client_message_rate_limit", RULE_CANNOT, "see limit_messages", NULL },

@@ -63,8 +63,7 @@ local_part(struct span address)
 	return span_cut(&address, '@');
 }
 
-/* ---- senders -----------------------------------------------------------------------------------
- */
+/* ---- senders ----------------------------------------------------------------------------- */
 
 /* A sender that keeps its local part, in a domain of which all are masqueraded like that. */
 static bool
@@ -153,8 +152,7 @@ put_senders(struct addresses *a)
 		translate_set(a->t, "masquerade_except", buf_span(&a->except));
 }
 
-/* ---- recipients --------------------------------------------------------------------------------
- */
+/* ---- recipients -------------------------------------------------------------------------- */
 
 /* Mail for this domain goes to mailboxes of this host. */
 static bool
@@ -391,8 +389,7 @@ put_recipients(struct addresses *a)
 	put_map(a);
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------
- */
+/* ---- all of it --------------------------------------------------------------------------- */
 
 static void
 find_names(struct addresses *a)

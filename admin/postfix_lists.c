@@ -22,7 +22,8 @@ is_exception(struct translation *t, struct span word, const char *key)
 
 /* Networks, without loopback, which is this host itself. */
 void
-postfix_nets(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
+postfix_lists_nets(struct translation *t, struct sheet *s, const struct told *setting,
+	const char *key)
 {
 	auto_buf list = buf_new(TRANSLATE_FILE);
 	struct postmap nets;
@@ -51,7 +52,7 @@ postfix_nets(struct translation *t, struct sheet *s, const struct told *setting,
 
 /* Below its domains, too, unless that was taken out of a list which few know. */
 void
-postfix_relay_domains(
+postfix_lists_domains(
 	struct translation *t, struct sheet *s, const struct told *setting, const char *key)
 {
 	auto_buf list = buf_new(TRANSLATE_FILE);

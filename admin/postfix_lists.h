@@ -8,9 +8,9 @@
 #include "admin/translate.h"
 
 /* For rules: mynetworks and relay_domains. */
-void postfix_nets(
+void postfix_lists_nets(
 	struct translation *t, struct sheet *s, const struct told *setting, const char *key);
-void postfix_relay_domains(
+void postfix_lists_domains(
 	struct translation *t, struct sheet *s, const struct told *setting, const char *key);
 
 #endif

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/postfix_hop.h"
+#include "admin/hop.h"
 #include "lib/cleanup.h"
 
 enum { LONG_LIST = 3800 }; /* octets of one key, beside which a name must fit in TRANSLATE_LINE */
@@ -50,8 +50,7 @@ add(struct plan *p, struct way way)
 		p->v[p->n++] = way;
 }
 
-/* ---- transport_maps ----------------------------------------------------------------------------
- */
+/* ---- transport_maps ---------------------------------------------------------------------- */
 
 /* What a transport is here. False: nothing; then that was said. */
 static bool
@@ -134,8 +133,7 @@ add_transport(struct plan *p, const struct postmap_row *row, struct span relayho
 	}
 }
 
-/* ---- senders -----------------------------------------------------------------------------------
- */
+/* ---- senders ----------------------------------------------------------------------------- */
 
 /* The hop for a sender, an address or "@domain"; as it is for all if there is none. */
 static struct span
@@ -179,8 +177,7 @@ is_sender(const struct postmap_row *row)
 	return row->kind == POSTMAP_KEY && memchr(row->key.p, '@', row->key.n) != NULL;
 }
 
-/* ---- policies of TLS for domains that mail goes to itself --------------------------------------
- */
+/* ---- policies of TLS for domains that mail goes to itself -------------------------------- */
 
 static void
 add_policy(struct plan *p, const struct postmap_row *row)
@@ -200,8 +197,7 @@ add_policy(struct plan *p, const struct postmap_row *row)
 		add(p, way);
 }
 
-/* ---- sections ----------------------------------------------------------------------------------
- */
+/* ---- sections ---------------------------------------------------------------------------- */
 
 static int
 compare(const void *a, const void *b)
@@ -299,8 +295,7 @@ put_smarthost(struct plan *p, const struct told *hop)
 	put_terms(p, hop->value, (struct span){ "", 0 }, true);
 }
 
-/* ---- all together ------------------------------------------------------------------------------
- */
+/* ---- all together ------------------------------------------------------------------------ */
 
 static void
 read_table(struct plan *p, const char *name, struct postmap *m)
@@ -338,7 +333,7 @@ postfix_route_put(struct translation *t, struct sheet *s)
 	struct plan p = { .t = t };
 	const struct told *hop = translate_find(s, "relayhost");
 	struct span relayhost = translate_value(s, "relayhost");
-	hops_read(&p.hops, t, s);
+	hop_read(&p.hops, t, s);
 	read_table(&p, "transport_maps", &p.transports);
 	read_table(&p, "sender_dependent_relayhost_maps", &p.relays);
 	p.room = p.transports.n + p.relays.n + p.hops.passwords.n + p.hops.policies.n;
@@ -359,5 +354,5 @@ postfix_route_put(struct translation *t, struct sheet *s)
 	free(p.v);
 	postmap_free(&p.transports);
 	postmap_free(&p.relays);
-	hops_free(&p.hops);
+	hop_free(&p.hops);
 }

@@ -9,8 +9,7 @@
 
 #define BETWEEN " \t,\n\r"
 
-/* ---- rows --------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 /* What is added next stands here. */
 struct place {
@@ -67,8 +66,7 @@ add_pattern(const struct place *at, struct span line)
 	add(at, (struct span){ line.p, n }, span_trim(span_skip(line, n)), POSTMAP_PATTERN);
 }
 
-/* ---- the text of a table -----------------------------------------------------------------------
- */
+/* ---- the text of a table ----------------------------------------------------------------- */
 
 enum content { PAIRS, ALIASES, LIST, PATTERNS };
 
@@ -152,8 +150,7 @@ add_file(struct postmap *m, struct translation *t, struct span path, enum conten
 		translate_warn(t, "%.*s cannot be read: %s", (int)path.n, path.p, strerror(-r));
 }
 
-/* ---- what names tables -------------------------------------------------------------------------
- */
+/* ---- what names tables ------------------------------------------------------------------- */
 
 static const struct type {
 	const char *name;
@@ -297,8 +294,7 @@ postmap_read(struct postmap *m, struct translation *t, struct span maps, enum po
 	}
 }
 
-/* ---- what is in them ---------------------------------------------------------------------------
- */
+/* ---- what is in them --------------------------------------------------------------------- */
 
 const struct postmap_row *
 postmap_find(const struct postmap *m, struct span key)

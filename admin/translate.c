@@ -256,7 +256,7 @@ translate_host(struct buf *hosts, struct span host, struct span port)
 		bare.n > 0 ? bare.p : "", six ? "]" : "", (int)port.n, port.p);
 }
 
-/* ---- files that it names ------------------------------------------------------------------------ */
+/* ---- files that it names ---------------------------------------------------------------- */
 
 static int
 write_all(int fd, struct span text)
@@ -308,7 +308,8 @@ translate_file(struct translation *t, const char *key, const char *name, struct 
 	if (r == -EEXIST && is_there(path.p, text))
 		r = 0;
 	if (r == -EEXIST)
-		translate_warn(t, "%s was there, says something else, and was left as it is", path.p);
+		translate_warn(
+			t, "%s was there, says something else, and was left as it is", path.p);
 	else if (r < 0)
 		translate_warn(t, "%s cannot be made: %s", path.p, strerror(-r));
 	return r == 0;

@@ -46,7 +46,7 @@ struct translation {
 	struct buf *to;    /* one of them: what is written now */
 	struct buf needless; /* names of settings that nothing comes of */
 	bool with_passwords;
-	const char *files; /* directory for files that the configuration names; NULL: none is made */
+	const char *files; /* directory in which those that are named are made; NULL: none is */
 	int warnings;
 	struct {           /* a login for each file of a password that was named */
 		struct buf v[TRANSLATE_LOGINS]; /* user, NUL, password */

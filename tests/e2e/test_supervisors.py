@@ -120,7 +120,7 @@ def test_stopped_and_started(host, up):
         assert wait(lambda: not host.ours(host.kind["listener"]))
         s.sendall(b"NOOP\r\nQUIT\r\n") # who is there is served to the end
         assert s.makefile("rb").read().startswith(b"250 ")
-    assert not answers(host) # lint: the listener has ended, and nobody starts it
+    assert not answers(host)
     assert wait(lambda: not host.ours()) and len(host.queued()) == 1
     assert not re.match("run|up", tell(host, "state"))
     up.say.clear()
@@ -138,7 +138,7 @@ def test_stopped_while_it_delivers(host, up):
         assert wait(lambda: len(host.ours("relay")) == 2)
         tell(host, "down")
         assert wait(lambda: not host.ours("smtpd", host.kind["listener"]))
-        assert len(host.ours("relay")) == 2 # lint: the sink is held
+        assert len(host.ours("relay")) == 2 # the sink is held
     assert wait(lambda: up.messages)
     assert host.at_rest()
     assert len(up.messages) == 1

@@ -1,4 +1,4 @@
-#include "admin/postfix_hop.h"
+#include "admin/hop.h"
 
 #include <string.h>
 
@@ -31,7 +31,7 @@ cut_host(struct span *hop)
 }
 
 void
-hops_read(struct hops *h, struct translation *t, struct sheet *s)
+hop_read(struct hops *h, struct translation *t, struct sheet *s)
 {
 	const struct told *maps = translate_find(s, "smtp_sasl_password_maps");
 	const struct told *policies = translate_find(s, "smtp_tls_policy_maps");
@@ -53,7 +53,7 @@ hops_read(struct hops *h, struct translation *t, struct sheet *s)
 }
 
 void
-hops_free(struct hops *h)
+hop_free(struct hops *h)
 {
 	postmap_free(&h->passwords);
 	postmap_free(&h->policies);
@@ -88,8 +88,7 @@ hop_login_is_his(const struct hops *h, struct span sender)
 		       postmap_find(&h->passwords, (struct span){ at.p - 1, at.n + 1 }) != NULL);
 }
 
-/* ---- hosts -------------------------------------------------------------------------------------
- */
+/* ---- hosts ------------------------------------------------------------------------------- */
 
 /* "[host]:port", "[host]", "host:port" or "domain"; a login wants a host that is named. */
 static void
@@ -147,8 +146,7 @@ hop_put_hosts(struct translation *t, const struct hops *h, struct span list, str
 	translate_set(t, "hosts", buf_span(&hosts));
 }
 
-/* ---- TLS ---------------------------------------------------------------------------------------
- */
+/* ---- TLS --------------------------------------------------------------------------------- */
 
 static void
 set_level(struct translation *t, struct span level, bool named)
@@ -264,8 +262,7 @@ hop_put_tls(struct translation *t, const struct hops *h, struct span hop)
 	translate_set(t, "delivery_tls_implicit", span_of("yes"));
 }
 
-/* ---- the login ---------------------------------------------------------------------------------
- */
+/* ---- the login --------------------------------------------------------------------------- */
 
 void
 hop_put_login(struct translation *t, const struct hops *h, struct span hop, struct span sender,
@@ -290,8 +287,7 @@ hop_put_login(struct translation *t, const struct hops *h, struct span hop, stru
 	translate_login(t, user, password);
 }
 
-/* ---- addresses ---------------------------------------------------------------------------------
- */
+/* ---- addresses --------------------------------------------------------------------------- */
 
 void
 hop_put_addresses(struct translation *t, struct sheet *s)

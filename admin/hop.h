@@ -1,9 +1,9 @@
 /*
- * postfix_hop: a next hop of Postfix ("[mail.example.net]:587", "example.org") in a section of
+ * hop: a next hop of Postfix ("[mail.example.net]:587", "example.org") in a section of
  * ours: its hosts, its TLS, and our login there.
  */
-#ifndef POSTERN_POSTFIX_HOP_H
-#define POSTERN_POSTFIX_HOP_H
+#ifndef POSTERN_HOP_H
+#define POSTERN_HOP_H
 
 #include "admin/postmap.h"
 
@@ -17,8 +17,8 @@ struct hops {
 };
 
 /* `s` is main.cf as a whole; the caller frees. */
-void hops_read(struct hops *h, struct translation *t, struct sheet *s);
-void hops_free(struct hops *h);
+void hop_read(struct hops *h, struct translation *t, struct sheet *s);
+void hop_free(struct hops *h);
 
 /*
  * `hosts` of the section at hand, from a list of hops for SMTP; those of `more`, which may be
