@@ -410,12 +410,20 @@ static const struct rule rules[] = {
 	NEEDLESS("maillog_file"),
 };
 
-/* Some tables are the value of the setting. */
+static bool
+contains(struct span s, const char *what)
+{
+	return s.n > 0 && memmem(s.p, s.n, what, strlen(what)) != NULL;
+}
+
+/* Some tables are the value of the setting, and so may be what is no name of a file. */
 static bool
 holds_passwords(struct span maps)
 {
-	return maps.n > 0 && (memmem(maps.p, maps.n, "static:", 7) != NULL ||
-		memmem(maps.p, maps.n, "inline:", 7) != NULL);
+	bool holds = contains(maps, "static:") || contains(maps, "inline:");
+	for (struct span word; (word = span_word(&maps, " \t,\n")).n > 0;)
+		holds = holds || (word.p[0] != '/' && !contains(word, ":/"));
+	return holds;
 }
 
 int

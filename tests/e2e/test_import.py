@@ -502,6 +502,15 @@ def test_passwords(where, kind, path, text):
     assert f"# the password: {SECRET}\n" in said and said.count("s3cret") == 1
 
 
+@pytest.mark.parametrize("maps", ["static:us:SECRET", "inline:{ [a.example]=us:/SECRET }", "statc:us:SECRET", "us:SECRET",
+                                  "hash:/nowhere/x static:us:SECRET"])
+def test_passwords_in_main_cf(where, maps):
+    text = f"relayhost = [a.example]\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = {maps.replace('SECRET', SECRET)}\n"
+    made, said, _ = imported(where, "postfix", write(where, "main.cf", text))
+    assert "s3cret" not in said and "smtp_sasl_password_maps (not shown)" in said
+    assert ("delivery_user" in made["smarthost"]) == ("static" in maps or "inline" in maps)
+
+
 @pytest.mark.parametrize("line", ["eval echo password s3cret", "passwordeval echo s3cret"])
 def test_commands_that_hold_passwords(where, line):
     text = f"account default\nhost a.example\nuser u\nauth on\ntls on\ntls_certcheck off\n{line}\n"
