@@ -1,4 +1,4 @@
-"""L60, S5: runit and s6, as Debian has them, with our examples as they are: `make check-field`.
+"""L60, S5: runit, s6 and OpenRC, as Debian has them, with our examples as they are: `make check-field`.
 
 They are unpacked into build/peers/supervisors by tests/tools/need, and laid over the machine's files. Debian has no
 s6-networking, so the listener under s6 is the one that the example falls back on."""
@@ -22,9 +22,21 @@ if not SUPERVISORS.is_dir():
 
 wait = patience.until
 
-# What the examples say to do; then the supervisor is init of a pid namespace. $5 has the packages, $6 is runit or s6.
+# What the examples say to do; then the supervisor is init of a pid namespace, or for OpenRC, which is none, a process that
+# waits. $5 has the packages, $6 is runit, s6 or openrc. Of OpenRC's own services there is but the one that it needs.
 START = r"""
 cp -a "$5/usr/." "$root/usr/"
+cp -a "$5/sbin/." "$root/usr/sbin/"
+cp -a "$5/lib/." "$root/usr/lib/"
+rm -rf "$root/etc/init.d" "$root/run/openrc"
+mkdir -p "$root/etc/init.d" "$root/run/openrc"
+for d in starting started stopping inactive wasinactive failed hotplugged daemons options exclusive scheduled tmp; do
+	mkdir "$root/run/openrc/$d" # as a boot by it would
+done
+touch "$root/run/openrc/softlevel" "$root/etc/insserv.conf"
+printf '#!/sbin/openrc-run\ndepend() { provide net; }\nstart() { :; }\n' >"$root/etc/init.d/network"
+install -m 755 "$root/usr/share/doc/postern/examples/postern.openrc" "$root/etc/init.d/postern"
+chmod 755 "$root/etc/init.d/network"
 rm -rf "$root/etc/service" "$root/etc/sv"
 mkdir -p "$root/etc/sv/postern" "$root/etc/service"
 install -m 755 "$root/usr/share/doc/postern/examples/postern.$6" "$root/etc/sv/postern/run"
@@ -41,6 +53,7 @@ exec unshare -n -i -u -p -f --kill-child -- sh -c '
 	case $2 in
 	runit) exec chroot "$root" /usr/bin/runsvdir -P /etc/service ;;
 	s6) exec chroot "$root" /usr/bin/s6-svscan /etc/service ;;
+	openrc) exec chroot "$root" sh -c "rc-service postern start; exec sleep infinity" ;;
 	esac' sh "$root" "$6"
 """
 
@@ -49,6 +62,8 @@ KINDS = {
               "state": "sv status postern"},
     "s6": {"init": "s6-svscan", "listener": "tcpserver", "up": "s6-svc -u /etc/service/postern",
            "down": "s6-svc -d /etc/service/postern", "state": "s6-svstat /etc/service/postern"},
+    "openrc": {"init": "sleep", "listener": "tcpserver", "up": "rc-service postern start", "down": "rc-service postern stop",
+               "state": "! rc-service postern status"},
 }
 
 
@@ -145,6 +160,8 @@ def test_stopped_while_it_delivers(host, up):
 
 
 def test_killed_listener_is_started_again(host, up):
+    if host.kind["init"] == "sleep":
+        pytest.skip("OpenRC starts a service, and looks no more at it")
     [listener] = wait(lambda: len(found := host.ours(host.kind["listener"])) == 1 and found) # a child is its like
     os.kill(listener.pid, 9)
     assert wait(lambda: [p.pid for p in host.ours(host.kind["listener"])] not in ([], [listener.pid]))
