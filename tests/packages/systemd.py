@@ -155,5 +155,5 @@ def test_removed_and_purged(installed):
                          "/etc/systemd/system/*/postern* /usr/sbin/sendmail 2>/dev/null", check=False)
     assert left == ""
     installed.systemctl("daemon-reload")
-    assert not installed.systemctl("list-units", "--all", "--plain", "--no-legend", "postern*").strip()
+    patience.until(lambda: not installed.systemctl("list-units", "--all", "--plain", "--no-legend", "postern*").strip())
     assert not installed.systemctl("--failed", "--plain", "--no-legend").strip()
