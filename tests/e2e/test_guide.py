@@ -251,8 +251,9 @@ def install_postfix(root):
     for path in (PEERS / "usr/sbin").glob("post*"):
         subprocess.run(["cp", "-a", path, root / "usr/sbin"], check=True)
     subprocess.run(["cp", "-a", PEERS / "usr/sbin/sendmail", root / "usr/sbin/sendmail.postfix"], check=True)
-    for directory in ("usr/lib/postfix", "usr/share/postfix"):
-        subprocess.run(["cp", "-a", PEERS / directory, root / directory], check=True)
+    for directory in ("usr/lib/postfix", "usr/share/postfix"): # of which another recipe may have brought the libraries
+        (root / directory).mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", f"{PEERS / directory}/.", root / directory], check=True)
     copy_libraries(root)
     for path in (PEERS / "lib/systemd").glob("system*/postfix[.@-]*"):
         subprocess.run(["cp", "-a", path, root / "usr/lib/systemd" / path.parent.name], check=True)
