@@ -207,7 +207,8 @@ session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/$@
 
 # With other people's programs that are too large for make check: promtool.
-FIELD = tests/e2e/test_log_formats.py tests/e2e/test_status.py tests/e2e/test_mailers.py
+FIELD = tests/e2e/test_log_formats.py tests/e2e/test_status.py tests/e2e/test_mailers.py \
+	tests/e2e/test_supervisors.py
 check-field: need-check need-field all
 	POSTERN_FIELD=1 POSTERN_BUILD=$(abspath $(B)) $(PYTEST) $(FIELD)
 

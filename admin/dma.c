@@ -198,7 +198,7 @@ dma_translate(struct translation *t, const char *path)
 		read_lines(&s);
 		translate_by_rules(t, &s, rules, (int)(sizeof(rules) / sizeof(rules[0])));
 		put_route(t, &s);
-		t->source.setting = NULL;
+		translate_from_nothing(t);
 	}
 	buf_free(&s.text);
 	return r;

@@ -2,6 +2,8 @@
 #include "admin/command.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admin/formats.h"
@@ -73,8 +75,14 @@ run(struct admin *a, int argc, char **argv)
 	if (f == NULL)
 		return admin_misused(
 			a, "%s: not one of postfix, msmtp, ssmtp, nullmailer, dma", argv[0]);
-	const char *path = argc > 1 ? argv[1] : f->file;
-	translate_begin(&t, admin_option(a, "with-passwords") != NULL);
+	const char *path = argc > 1 ? argv[1] : f->file, *files = admin_option(a, "files");
+	char directory[PATH_MAX];
+	if (files != NULL && realpath(files, directory) == NULL) {
+		admin_trouble(a, "%s: %s", files, strerror(errno));
+		return ADMIN_NOTHING;
+	}
+	translate_begin(&t, admin_option(a, "with-passwords") != NULL,
+		files != NULL ? directory : NULL);
 	int r = f->translate(&t, path);
 	int status = r == 0 && t.warnings == 0 ? ADMIN_DONE : ADMIN_NOTHING;
 	if (r < 0) {
@@ -90,6 +98,7 @@ run(struct admin *a, int argc, char **argv)
 }
 
 static const struct command_option options[] = {
+	{ "files", "DIRECTORY", "make the files of passwords (mode 0600) and recipients there" },
 	{ "with-passwords", NULL, "in comments, to be moved into the files that are named" },
 	{ NULL, NULL, NULL },
 };

@@ -288,7 +288,7 @@ put_route(struct translation *t, struct account *a, const char *key, struct span
 	put_hosts(t, &a->has);
 	put_tls(t, &a->has);
 	put_login(t, &a->has);
-	t->source.setting = NULL;
+	translate_from_nothing(t);
 }
 
 /* The address that mail of this account comes from, if it is one that can be compared. */
@@ -329,7 +329,7 @@ put_account(struct translation *t, struct account *a, struct account *last)
 	t->to = &t->routes;
 	translate_from(t, &a->has, &account);
 	translate_warn(t, "left out: it has no \"from\" by which its mail could be told");
-	t->source.setting = NULL;
+	translate_from_nothing(t);
 }
 
 /* Of whichever account they are: once each. */
@@ -354,7 +354,7 @@ put_common(struct translation *t)
 		translate_warn(t,
 			"a sender that a program does not name is its user at the domain of "
 			"/etc/mailname; senders are changed by masquerade and force_from");
-	t->source.setting = NULL;
+	translate_from_nothing(t);
 }
 
 /* An account that only names another is that one. */

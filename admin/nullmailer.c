@@ -165,7 +165,7 @@ put_remotes(struct translation *t, struct sheet *s)
 		translate_say(t, "in the list of hosts");
 		translate_host(&hosts, r.host, r.port);
 	}
-	t->source.setting = NULL;
+	translate_from_nothing(t);
 	if (first.host.n == 0) {
 		translate_warn(t, "there is no host in remotes: nothing can be delivered");
 		return;
@@ -224,7 +224,7 @@ put_files(struct translation *t, const char *directory)
 		struct span text = buf_span(&s.text), value = span_trim(span_line(&text));
 		if (r == 0 && value.n > 0 && translate_add(&s, span_of(rules[i].name), value, 1))
 			translate_by_rules(t, &s, rules, RULES);
-		t->source.setting = NULL;
+		translate_from_nothing(t);
 		buf_free(&s.text);
 	}
 }

@@ -1,80 +1,21 @@
 /*
- * postfix: main.cf of a host that forwards its mail: "name = value" lines that go on where a line
- * begins with white space, "$name" in values, and the map of passwords as the text that it was made
- * from. Tables of other kinds are for mail servers, and named in warnings. master.cf is not read.
+ * postfix: main.cf of a host that forwards its mail. What is written here comes of one setting
+ * alone; how addresses are rewritten and where mail goes is in modules of their own
+ * (postfix_address.h, postfix_route.h), which read tables, too. master.cf is not read.
  */
 #include "admin/formats.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "admin/maincf.h"
+#include "admin/postfix_address.h"
+#include "admin/postfix_lists.h"
 #include "admin/postfix_route.h"
 #include "lib/cleanup.h"
 
-enum { DEPTH = 8 }; /* of names in values */
-
 static struct sheet main_cf; /* large */
 
-/* ---- values ---------------------------------------------------------------------------------- */
-
-/* What a name that is not set stands for, as far as it matters here. */
-static struct span
-preset_of(struct span name)
-{
-	static char own[256];
-	struct span host = translate_value(&main_cf, "myhostname");
-	if (host.n == 0 && gethostname(own, sizeof(own) - 1) == 0)
-		host = span_of(own);
-	if (span_eq(name, span_of("mydomain"))) {
-		(void)span_cut(&host, '.');
-		return host;
-	}
-	if (span_eq(name, span_of("myorigin")) || span_eq(name, span_of("myhostname")))
-		return host;
-	if (span_eq(name, span_of("mydestination")))
-		return span_of("$myhostname localhost");
-	return (struct span){ "", 0 };
-}
-
-/* A name, with or without brackets, behind a "$"; *rest moves behind it. */
-static struct span
-cut_name(struct span *rest)
-{
-	size_t n = 0;
-	if (rest->n > 0 && (rest->p[0] == '{' || rest->p[0] == '(')) {
-		char end = rest->p[0] == '{' ? '}' : ')';
-		*rest = span_skip(*rest, 1);
-		return span_cut(rest, end);
-	}
-	while (n < rest->n &&
-		(ascii_digit(rest->p[n]) || rest->p[n] == '_' ||
-			(ascii_lower(rest->p[n]) >= 'a' && ascii_lower(rest->p[n]) <= 'z')))
-		n++;
-	struct span name = { rest->p, n };
-	*rest = span_skip(*rest, n);
-	return name;
-}
-
-/* The value with the values of names in it. */
-static void
-expand(struct buf *out, struct span value, int depth)
-{
-	while (value.n > 0) {
-		struct span plain = span_cut(&value, '$');
-		buf_add(out, plain);
-		if (plain.p + plain.n == value.p || value.p == NULL)
-			return; /* there was no "$" */
-		struct span name = cut_name(&value);
-		auto_buf text = buf_new(TRANSLATE_LINE);
-		buf_add(&text, name);
-		buf_add(&text, (struct span){ "", 1 });
-		const struct told *setting =
-			text.err == 0 ? translate_find(&main_cf, text.p) : NULL;
-		if (depth < DEPTH)
-			expand(out, setting != NULL ? setting->value : preset_of(name), depth + 1);
-	}
-}
+/* ---- settings that stand alone --------------------------------------------------------------- */
 
 /* A time whose letter may be missing, in our letters. */
 static void
@@ -87,8 +28,6 @@ put_time(struct translation *t, const char *key, struct span value, const char *
 		translate_setf(
 			t, key, "%.*s%s", (int)value.n, value.p, digits.n == value.n ? unit : "");
 }
-
-/* ---- settings that stand alone --------------------------------------------------------------- */
 
 static void
 days(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
@@ -105,6 +44,13 @@ hours(struct translation *t, struct sheet *s, const struct told *setting, const 
 }
 
 static void
+seconds(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
+{
+	(void)s;
+	put_time(t, key, setting->value, "s");
+}
+
+static void
 size(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
 {
 	(void)s;
@@ -112,31 +58,6 @@ size(struct translation *t, struct sheet *s, const struct told *setting, const c
 		translate_warn(t, "0 is no limit there; %s has one", key);
 	else
 		translate_set(t, key, setting->value);
-}
-
-/* Networks, without loopback, which is this host itself. */
-static void
-nets(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
-{
-	auto_buf list = buf_new(TRANSLATE_LINE);
-	struct span rest = setting->value;
-	(void)s;
-	for (struct span word; (word = span_word(&rest, " \t,\n")).n > 0;) {
-		struct netlist one = { 0 };
-		if (span_starts(word, span_of("127.")) || span_starts(word, span_of("[::1]")) ||
-			span_starts(word, span_of("[::ffff:127.")))
-			continue;
-		if (netlist_parse(word, &one) < 0)
-			translate_warn(
-				t, "%.*s: %s are addresses and networks", (int)word.n, word.p, key);
-		else
-			buf_printf(&list, "%s%.*s", list.n > 0 ? " " : "", (int)word.n, word.p);
-		netlist_free(&one);
-	}
-	if (list.n > 0)
-		translate_set(t, key, buf_span(&list));
-	else
-		translate_say(t, "this host itself may send anyway");
 }
 
 static bool
@@ -150,20 +71,6 @@ is_empty_or(struct span value, const char *const *words, size_t n)
 			return false;
 	}
 	return true;
-}
-
-static void
-relay_domains(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
-{
-	struct span rest = setting->value;
-	(void)s;
-	for (struct span word; (word = span_word(&rest, " \t,\n")).n > 0;) {
-		if (memchr(word.p, ':', word.n) != NULL || word.p[0] == '/') {
-			translate_warn(t, "a table: write its domains into %s", key);
-			return;
-		}
-	}
-	translate_set(t, key, setting->value);
 }
 
 static void
@@ -220,7 +127,32 @@ aliases(struct translation *t, struct sheet *s, const struct told *setting, cons
 		translate_say(
 			t, "sendmail reads /etc/aliases itself; it takes addresses and names");
 	else
-		translate_warn(t, "aliases are read from /etc/aliases");
+		translate_say(t,
+			"sendmail reads /etc/aliases alone; for other mail there is recipient_map");
+}
+
+static void
+transport(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
+{
+	(void)s;
+	(void)key;
+	if (span_eq(setting->value, span_of("smtp")) || span_eq(setting->value, span_of("relay")))
+		translate_say(t, "mail goes by SMTP");
+	else
+		translate_warn(t, "see routes");
+}
+
+static void
+nets_style(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
+{
+	(void)s;
+	(void)key;
+	if (span_eq(setting->value, span_of("host")))
+		translate_say(t, "this host itself may send anyway");
+	else if (translate_find(s, "mynetworks") == NULL)
+		translate_warn(t, "networks are named, in relay_nets");
+	else
+		translate_say(t, "mynetworks stands there, and counts");
 }
 
 static void
@@ -287,27 +219,11 @@ directory(struct translation *t, struct sheet *s, const struct told *setting, co
 		translate_warn(t, "%s is one file", key);
 }
 
-/* What is below one of these is called by it. */
-static void
-masquerade(struct translation *t, struct sheet *s, const struct told *setting, const char *key)
-{
-	auto_buf list = buf_new(TRANSLATE_LINE);
-	struct span rest = setting->value;
-	(void)s;
-	for (struct span word; (word = span_word(&rest, " \t,\n")).n > 0;) {
-		if (word.p[0] == '!')
-			translate_warn(t, "%.*s: there are no exceptions for domains",
-				(int)word.n, word.p);
-		else
-			buf_printf(&list, "%s.%.*s=%.*s", list.n > 0 ? " " : "", (int)word.n,
-				word.p, (int)word.n, word.p);
-	}
-	if (list.n > 0)
-		translate_set(t, key, buf_span(&list));
-}
-
 #define IN_ROUTE(name) { name, RULE_ROUTE, NULL, NULL }
 #define NEEDLESS(name) { name, RULE_NEEDLESS, NULL, NULL }
+#define TLS_OF_OPENSSL(name) \
+	{ name, RULE_NEEDLESS, \
+		"TLS 1.2 and later is spoken, as OpenSSL has it; see tls_legacy", NULL }
 #define NO_TABLE \
 	"a table of a mail server; there are routes, masquerade, recipient_map and /etc/aliases"
 #define TABLE(name) { name, RULE_CANNOT, NO_TABLE, NULL }
@@ -315,9 +231,9 @@ masquerade(struct translation *t, struct sheet *s, const struct told *setting, c
 static const struct rule rules[] = {
 	{ "myhostname", RULE_SAME, "hostname", NULL },
 	{ "myorigin", RULE_BY, NULL, origin },
-	{ "mynetworks", RULE_BY, "relay_nets", nets },
-	{ "mynetworks_style", RULE_CANNOT, "networks are named, in relay_nets", NULL },
-	{ "relay_domains", RULE_BY, "relay_domains", relay_domains },
+	{ "mynetworks", RULE_BY, "relay_nets", postfix_lists_nets },
+	{ "mynetworks_style", RULE_BY, NULL, nets_style },
+	{ "relay_domains", RULE_BY, "relay_domains", postfix_lists_domains },
 	{ "mydestination", RULE_BY, NULL, destination },
 	{ "inet_interfaces", RULE_BY, NULL, interfaces },
 	{ "message_size_limit", RULE_BY, "max_size", size },
@@ -329,6 +245,22 @@ static const struct rule rules[] = {
 	{ "queue_run_delay", RULE_CANNOT, "retry has the times between attempts", NULL },
 	{ "minimal_backoff_time", RULE_CANNOT, "retry has the times between attempts", NULL },
 	{ "maximal_backoff_time", RULE_CANNOT, "retry has the times between attempts", NULL },
+	{ "smtp_connect_timeout", RULE_BY, "timeout_connect", seconds },
+	{ "smtp_helo_timeout", RULE_BY, "timeout_helo", seconds },
+	{ "smtp_mail_timeout", RULE_BY, "timeout_mail", seconds },
+	{ "smtp_rcpt_timeout", RULE_BY, "timeout_rcpt", seconds },
+	{ "smtp_data_init_timeout", RULE_BY, "timeout_data_start", seconds },
+	{ "smtp_data_xfer_timeout", RULE_BY, "timeout_data_block", seconds },
+	{ "smtp_data_done_timeout", RULE_BY, "timeout_data_end", seconds },
+	{ "smtp_quit_timeout", RULE_BY, "timeout_quit", seconds },
+	{ "smtpd_timeout", RULE_CANNOT, "see timeout_command and timeout_data", NULL },
+	{ "smtp_destination_concurrency_limit", RULE_SAME, "max_connections_per_lane", NULL },
+	{ "smtp_destination_rate_delay", RULE_CANNOT, "no mail is slowed down", NULL },
+	{ "default_destination_rate_delay", RULE_CANNOT, "no mail is slowed down", NULL },
+	{ "smtpd_client_connection_count_limit", RULE_CANNOT, "see busy_per_source", NULL },
+	{ "smtpd_client_connection_rate_limit", RULE_CANNOT, "see limit_connections", NULL },
+	{ "smtpd_client_message_rate_limit", RULE_CANNOT, "see limit_messages", NULL },
+	{ "smtpd_client_recipient_rate_limit", RULE_CANNOT, "see limit_recipients", NULL },
 	{ "2bounce_notice_recipient", RULE_SAME, "double_bounce", NULL },
 	{ "smtp_tls_CAfile", RULE_SAME, "delivery_ca", NULL },
 	{ "smtp_tls_CApath", RULE_BY, "delivery_ca", directory },
@@ -338,6 +270,19 @@ static const struct rule rules[] = {
 	{ "smtpd_tls_security_level", RULE_BY, "tls", server_tls },
 	{ "smtpd_use_tls", RULE_NEEDLESS, "TLS is offered where there is a certificate", NULL },
 	{ "smtpd_tls_auth_only", RULE_NEEDLESS, "passwords are taken in TLS only", NULL },
+	{ "smtp_tls_cert_file", RULE_CANNOT, "hosts are shown no certificate of ours", NULL },
+	{ "smtp_tls_key_file", RULE_CANNOT, "hosts are shown no certificate of ours", NULL },
+	TLS_OF_OPENSSL("smtp_tls_protocols"),
+	TLS_OF_OPENSSL("smtp_tls_mandatory_protocols"),
+	TLS_OF_OPENSSL("smtp_tls_ciphers"),
+	TLS_OF_OPENSSL("smtp_tls_mandatory_ciphers"),
+	TLS_OF_OPENSSL("smtp_tls_exclude_ciphers"),
+	TLS_OF_OPENSSL("smtpd_tls_protocols"),
+	TLS_OF_OPENSSL("smtpd_tls_mandatory_protocols"),
+	TLS_OF_OPENSSL("smtpd_tls_ciphers"),
+	TLS_OF_OPENSSL("smtpd_tls_mandatory_ciphers"),
+	TLS_OF_OPENSSL("smtpd_tls_exclude_ciphers"),
+	TLS_OF_OPENSSL("tls_preempt_cipherlist"),
 	{ "smtpd_sasl_auth_enable", RULE_BY, "auth_dovecot", server_sasl },
 	IN_ROUTE("smtpd_sasl_type"),
 	IN_ROUTE("smtpd_sasl_path"),
@@ -358,15 +303,16 @@ static const struct rule rules[] = {
 	{ "smtpd_milters", RULE_CANNOT, "there are no milters", NULL },
 	{ "non_smtpd_milters", RULE_CANNOT, "there are no milters", NULL },
 	{ "always_bcc", RULE_CANNOT, "no copies are made", NULL },
-	{ "default_transport", RULE_CANNOT, "see routes", NULL },
-	TABLE("transport_maps"),
-	TABLE("smtp_generic_maps"),
-	TABLE("canonical_maps"),
-	TABLE("sender_canonical_maps"),
-	TABLE("recipient_canonical_maps"),
-	{ "masquerade_domains", RULE_BY, "masquerade", masquerade },
-	{ "masquerade_exceptions", RULE_SAME, "masquerade_except", NULL },
-	TABLE("virtual_alias_maps"),
+	{ "default_transport", RULE_BY, NULL, transport },
+	{ "relay_transport", RULE_BY, NULL, transport },
+	IN_ROUTE("transport_maps"),
+	IN_ROUTE("smtp_generic_maps"),
+	IN_ROUTE("canonical_maps"),
+	IN_ROUTE("sender_canonical_maps"),
+	IN_ROUTE("recipient_canonical_maps"),
+	IN_ROUTE("masquerade_domains"),
+	IN_ROUTE("masquerade_exceptions"),
+	IN_ROUTE("virtual_alias_maps"),
 	TABLE("virtual_alias_domains"),
 	TABLE("virtual_mailbox_maps"),
 	TABLE("virtual_mailbox_domains"),
@@ -377,8 +323,8 @@ static const struct rule rules[] = {
 	TABLE("header_checks"),
 	TABLE("body_checks"),
 	TABLE("smtp_header_checks"),
-	TABLE("smtp_tls_policy_maps"),
-	TABLE("sender_dependent_relayhost_maps"),
+	IN_ROUTE("smtp_tls_policy_maps"),
+	IN_ROUTE("sender_dependent_relayhost_maps"),
 	TABLE("sender_dependent_default_transport_maps"),
 	IN_ROUTE("relayhost"),
 	IN_ROUTE("smtp_fallback_relay"),
@@ -392,6 +338,8 @@ static const struct rule rules[] = {
 	IN_ROUTE("smtp_tls_wrappermode"),
 	IN_ROUTE("smtp_sasl_auth_enable"),
 	IN_ROUTE("smtp_sasl_password_maps"),
+	IN_ROUTE("smtp_sender_dependent_authentication"),
+	IN_ROUTE("parent_domain_matches_subdomains"),
 	NEEDLESS("smtp_sasl_security_options"),
 	NEEDLESS("smtp_sasl_tls_security_options"),
 	NEEDLESS("smtp_sasl_mechanism_filter"),
@@ -426,96 +374,70 @@ static const struct rule rules[] = {
 	NEEDLESS("smtpd_tls_loglevel"),
 	NEEDLESS("smtp_tls_note_starttls_offer"),
 	NEEDLESS("smtputf8_enable"),
+	NEEDLESS("smtpd_tls_received_header"),
+	NEEDLESS("smtpd_helo_required"),
+	NEEDLESS("disable_vrfy_command"),
+	NEEDLESS("strict_rfc821_envelopes"),
+	NEEDLESS("header_size_limit"),
+	NEEDLESS("smtpd_sasl_security_options"),
+	NEEDLESS("smtpd_sasl_tls_security_options"),
+	NEEDLESS("smtpd_sasl_local_domain"),
+	NEEDLESS("broken_sasl_auth_clients"),
+	NEEDLESS("smtp_sasl_tls_verified_security_options"),
+	NEEDLESS("smtp_always_send_ehlo"),
+	NEEDLESS("notify_classes"),
+	NEEDLESS("default_process_limit"),
+	NEEDLESS("mail_name"),
+	NEEDLESS("config_directory"),
+	NEEDLESS("default_database_type"),
+	NEEDLESS("tls_random_source"),
+	NEEDLESS("smtpd_tls_session_cache_timeout"),
+	NEEDLESS("smtp_tls_session_cache_timeout"),
+	NEEDLESS("smtp_host_lookup"),
+	NEEDLESS("unknown_address_reject_code"),
+	NEEDLESS("unknown_client_reject_code"),
+	NEEDLESS("unknown_hostname_reject_code"),
+	NEEDLESS("postscreen_access_list"),
+	NEEDLESS("smtp_dns_support_level"),
+	NEEDLESS("allow_min_user"),
+	NEEDLESS("mail_spool_directory"),
+	NEEDLESS("default_privs"),
+	NEEDLESS("local_header_rewrite_clients"),
+	NEEDLESS("error_notice_recipient"),
+	NEEDLESS("bounce_notice_recipient"),
+	NEEDLESS("delay_notice_recipient"),
+	NEEDLESS("default_destination_concurrency_limit"),
 	NEEDLESS("maillog_file"),
 };
 
-/* ---- reading ------------------------------------------------------------------------------- */
-
-/* "name = value", and lines behind it that begin with white space: one setting. */
-static void
-read_lines(struct sheet *s)
+static bool
+contains(struct span s, const char *what)
 {
-	struct span rest = buf_span(&s->text);
-	for (int number = 1; rest.n > 0; number++) {
-		struct span line = span_line(&rest);
-		bool goes_on = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
-		struct span value = span_trim(line);
-		if (value.n == 0 || value.p[0] == '#')
-			continue;
-		if (goes_on && s->n > 0) {
-			struct told *before = &s->v[s->n - 1];
-			before->value = span_from(
-				before->value.n > 0 ? before->value.p : value.p, value.p + value.n);
-			continue;
-		}
-		struct span name = span_trim(span_cut(&value, '='));
-		(void)translate_add(s, name, span_trim(value), number);
-	}
+	return s.n > 0 && memmem(s.p, s.n, what, strlen(what)) != NULL;
 }
 
-/* The value on one line, without comments in the middle. False: there is no memory. */
+/* Some tables are the value of the setting, and so may be what is no name of a file. */
 static bool
-join_lines(struct told *setting, struct buf *text)
+holds_passwords(struct span maps)
 {
-	struct span rest = setting->value;
-	*text = buf_new(TRANSLATE_FILE);
-	while (rest.n > 0) {
-		struct span line = span_trim(span_line(&rest));
-		if (line.n == 0 || line.p[0] == '#')
-			continue;
-		buf_puts(text, text->n > 0 ? " " : "");
-		buf_add(text, line);
-	}
-	setting->value = buf_span(text);
-	return text->err == 0;
-}
-
-/* What names in it stand for takes their place. False: there is no memory. */
-static bool
-put_values(struct told *setting, struct buf *text)
-{
-	if (text->n == 0 || memchr(text->p, '$', text->n) == NULL)
-		return true;
-	struct buf whole = buf_new(TRANSLATE_FILE);
-	expand(&whole, setting->value, 0);
-	buf_free(text);
-	*text = whole;
-	setting->value = buf_span(text);
-	return text->err == 0;
-}
-
-static bool
-make_plain(struct sheet *s, struct buf texts[TRANSLATE_SETTINGS])
-{
-	bool good = true;
-	for (int i = 0; i < s->n; i++)
-		good = join_lines(&s->v[i], &texts[i]) && good;
-	for (int i = 0; i < s->n && good; i++)
-		good = put_values(&s->v[i], &texts[i]);
-	return good;
+	bool holds = contains(maps, "static:") || contains(maps, "inline:");
+	for (struct span word; (word = span_word(&maps, " \t,\n")).n > 0;)
+		holds = holds || (word.p[0] != '/' && !contains(word, ":/"));
+	return holds;
 }
 
 int
 postfix_translate(struct translation *t, const char *path)
 {
-	static struct buf texts[TRANSLATE_SETTINGS];
-	main_cf = (struct sheet){ .between = " = " };
-	int r = translate_read(&main_cf, path);
-	if (r == 0) {
-		read_lines(&main_cf);
-		struct told *map = translate_find(&main_cf, "smtp_sasl_password_maps");
-		if (map != NULL)
-			map->secret = span_starts(map->value, span_of("static:"));
-		if (!make_plain(&main_cf, texts))
-			r = -ENOMEM;
-	}
+	int r = maincf_read(&main_cf, path);
+	struct told *map = translate_find(&main_cf, "smtp_sasl_password_maps");
+	if (map != NULL)
+		map->secret = holds_passwords(map->value);
 	if (r == 0) {
 		translate_by_rules(t, &main_cf, rules, (int)(sizeof(rules) / sizeof(rules[0])));
+		postfix_address_put(t, &main_cf);
 		postfix_route_put(t, &main_cf);
-		t->source.setting = NULL;
 	}
-	for (int i = 0; i < TRANSLATE_SETTINGS; i++)
-		buf_free(&texts[i]);
-	buf_free(&main_cf.text);
+	maincf_free(&main_cf);
 	return r;
 }

@@ -1,5 +1,10 @@
 /*
- * postfix_route: where main.cf sends mail, and on which terms: relayhost, TLS, login, addresses.
+ * postfix_route: where main.cf sends mail, and on which terms: transport_maps, relayhost by sender
+ * and for all, and what their hops ask for.
+ *
+ * Postfix looks up the recipient's domain, the domains above it, and then "*"; only mail that has
+ * no transport goes by its sender, and only what is left to relayhost. Of our routes the first in
+ * the file has the mail, so they stand in that order.
  */
 #ifndef POSTERN_POSTFIX_ROUTE_H
 #define POSTERN_POSTFIX_ROUTE_H

@@ -140,7 +140,7 @@ put_aliases(struct translation *t, const char *conf)
 						  "masquerade and senders of routes");
 			}
 		}
-		t->source.setting = NULL;
+		translate_from_nothing(t);
 	}
 	buf_free(&s.text);
 }
@@ -155,7 +155,7 @@ ssmtp_translate(struct translation *t, const char *path)
 		translate_by_rules(t, &s, rules, (int)(sizeof(rules) / sizeof(rules[0])));
 		put_aliases(t, path);
 		put_route(t, &s);
-		t->source.setting = NULL;
+		translate_from_nothing(t);
 	}
 	buf_free(&s.text);
 	return r;

@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -11,15 +13,17 @@
 
 enum { WRITTEN = 1024 * 1024, SHOWN = 300 };
 
-#define PASSWORD_FILE "/etc/postern/password"
+#define OUR_DIRECTORY POSTERN_SYSCONF "/postern"
 
 void
-translate_begin(struct translation *t, bool with_passwords)
+translate_begin(struct translation *t, bool with_passwords, const char *files)
 {
 	*t = (struct translation){ .common = buf_new(WRITTEN),
 		.routes = buf_new(WRITTEN),
 		.needless = buf_new(WRITTEN),
-		.with_passwords = with_passwords };
+		.with_passwords = with_passwords,
+		.files = files,
+		.source.shown = true };
 	t->to = &t->common;
 }
 
@@ -30,23 +34,31 @@ translate_end(struct translation *t)
 	buf_free(&t->common);
 	buf_free(&t->routes);
 	buf_free(&t->needless);
+	for (int i = 0; i < t->logins.n; i++)
+		buf_free(&t->logins.v[i]);
 }
 
 /* ---- the other program's settings --------------------------------------------------------- */
 
 int
-translate_read(struct sheet *s, const char *path)
+translate_text(struct buf *text, const char *path)
 {
-	s->path = path;
-	s->text = buf_new(TRANSLATE_FILE);
+	*text = buf_new(TRANSLATE_FILE);
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	char part[4096];
 	ssize_t n;
 	while ((n = read(fd, part, sizeof(part))) > 0)
-		buf_add(&s->text, (struct span){ part, (size_t)n });
-	return n < 0 ? -errno : s->text.err;
+		buf_add(text, (struct span){ part, (size_t)n });
+	return n < 0 ? -errno : text->err;
+}
+
+int
+translate_read(struct sheet *s, const char *path)
+{
+	s->path = path;
+	return translate_text(&s->text, path);
 }
 
 bool
@@ -96,21 +108,39 @@ add_shown(struct buf *b, struct span s)
 void
 translate_from(struct translation *t, const struct sheet *s, const struct told *setting)
 {
-	t->source.sheet = s;
-	t->source.setting = setting;
+	t->source.path = s->path;
+	t->source.between = s->between;
+	t->source.shown = setting == NULL;
+	if (setting != NULL)
+		t->source.setting = *setting;
+}
+
+void
+translate_from_line(struct translation *t, const char *path, struct span name, struct span value,
+	int line)
+{
+	t->source.path = path;
+	t->source.between = NULL;
 	t->source.shown = false;
+	t->source.setting = (struct told){ .name = name, .value = value, .line = line };
+}
+
+void
+translate_from_nothing(struct translation *t)
+{
+	t->source.shown = true;
 }
 
 /* The setting that leads to what is written next, once. */
 static void
 show_source(struct translation *t)
 {
-	const struct told *from = t->source.setting;
-	if (from == NULL || t->source.shown)
+	const struct told *from = &t->source.setting;
+	if (t->source.shown)
 		return;
 	t->source.shown = true;
-	const char *between = t->source.sheet->between;
-	buf_printf(t->to, "\n# %s:%d: ", t->source.sheet->path, from->line);
+	const char *between = t->source.between;
+	buf_printf(t->to, "\n# %s:%d: ", t->source.path, from->line);
 	add_shown(t->to, from->name);
 	if (from->secret)
 		buf_puts(t->to, " (not shown)");
@@ -167,7 +197,7 @@ is_taken(struct translation *t, struct span line, struct buf *why)
 {
 	struct setting s = { &t->tried, &t->origins, why };
 	struct conf_origin at = { "not taken", 1 };
-	if (line.n > TRANSLATE_LINE || has_comment(line)) {
+	if (line.n == 0 || line.n > TRANSLATE_LINE || has_comment(line)) {
 		buf_puts(why, "not taken: too long, or with a \" #\" in it");
 		return false;
 	}
@@ -181,7 +211,7 @@ translate_set(struct translation *t, const char *key, struct span value)
 	auto_buf line = buf_new(TRANSLATE_LINE + 1), why = buf_new(TRANSLATE_LINE);
 	buf_printf(&line, "%s = %.*s", key, (int)value.n, value.n > 0 ? value.p : "");
 	show_source(t);
-	if (line.err != 0 || !is_taken(t, buf_span(&line), &why)) {
+	if (!is_taken(t, buf_span(&line), &why)) {
 		translate_warn(t, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 		return;
 	}
@@ -205,7 +235,7 @@ translate_route(struct translation *t, const char *name, const char *key, struct
 {
 	struct route *r = calloc(1, sizeof(*r));
 	t->to = &t->routes;
-	t->source.setting = NULL;
+	translate_from_nothing(t);
 	buf_printf(t->to, "\n[route %s]\n", name);
 	if (r == NULL) {
 		buf_puts(t->to, "# out of memory\n");
@@ -226,23 +256,105 @@ translate_host(struct buf *hosts, struct span host, struct span port)
 		bare.n > 0 ? bare.p : "", six ? "]" : "", (int)port.n, port.p);
 }
 
+/* ---- files that it names ---------------------------------------------------------------- */
+
+static int
+write_all(int fd, struct span text)
+{
+	while (text.n > 0) {
+		ssize_t n = write(fd, text.p, text.n);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		text = span_skip(text, n < 0 ? 0 : (size_t)n);
+	}
+	return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Root makes it for the user of Postern; if he is not there yet, it stays root's. */
+static int
+write_new(const struct translation *t, const char *path, struct span text, mode_t mode)
+{
+	const char *user = t->tried.who.user != NULL ? t->tried.who.user : "postern";
+	auto_fd fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+	if (fd < 0)
+		return -errno;
+	const struct passwd *owner = geteuid() == 0 ? getpwnam(user) : NULL;
+	int r = owner != NULL ? fchown(fd, owner->pw_uid, owner->pw_gid) : 0;
+	r = r < 0 || fchmod(fd, mode) < 0 ? -errno : write_all(fd, text); /* whatever the umask */
+	if (r < 0)
+		(void)unlink(path);
+	return r;
+}
+
+/* Does it say that already? */
+static bool
+is_there(const char *path, struct span text)
+{
+	auto_buf there = buf_new(TRANSLATE_FILE);
+	return translate_text(&there, path) == 0 && span_eq(buf_span(&there), text);
+}
+
+bool
+translate_file(struct translation *t, const char *key, const char *name, struct span text,
+	mode_t mode)
+{
+	auto_buf path = buf_new(TRANSLATE_LINE);
+	buf_printf(&path, "%s/%s", t->files != NULL ? t->files : OUR_DIRECTORY, name);
+	translate_set(t, key, buf_span(&path));
+	buf_add(&path, (struct span){ "", 1 });
+	if (t->files == NULL || path.err != 0)
+		return false;
+	int r = write_new(t, path.p, text, mode);
+	if (r == -EEXIST && is_there(path.p, text))
+		r = 0;
+	if (r == -EEXIST)
+		translate_warn(
+			t, "%s was there, says something else, and was left as it is", path.p);
+	else if (r < 0)
+		translate_warn(t, "%s cannot be made: %s", path.p, strerror(-r));
+	return r == 0;
+}
+
+/* The file of this login, counted from 0: one that was named, or another one. */
+static int
+number_of(struct translation *t, struct span user, struct span password)
+{
+	auto_buf both = buf_new(TRANSLATE_LINE);
+	int i = 0;
+	buf_add(&both, user);
+	buf_add(&both, (struct span){ "", 1 });
+	buf_add(&both, password);
+	while (i < t->logins.n && !span_eq(buf_span(&t->logins.v[i]), buf_span(&both)))
+		i++;
+	if (i < t->logins.n || i == TRANSLATE_LOGINS)
+		return i;
+	t->logins.v[t->logins.n++] = both;
+	both = buf_new(0);
+	return i;
+}
+
 void
 translate_login(struct translation *t, struct span user, struct span password)
 {
-	auto_buf file = buf_new(sizeof(PASSWORD_FILE) + 8);
-	t->passwords++;
-	buf_puts(&file, PASSWORD_FILE);
-	if (t->passwords > 1)
-		buf_printf(&file, "-%d", t->passwords);
+	int number = number_of(t, user, password), before = t->warnings;
+	auto_buf name = buf_new(64), line = buf_new(TRANSLATE_LINE);
+	buf_printf(&name, number > 0 ? "password-%d" : "password", number + 1);
+	buf_add(&name, (struct span){ "", 1 });
+	buf_add(&line, password);
+	buf_puts(&line, "\n");
 	translate_set(t, "delivery_user", user);
-	translate_set(t, "delivery_password_file", buf_span(&file));
-	translate_say(t,
-		"the password goes into that file, for the user of Postern alone: "
-		"install -m 400 -o postern -g postern /dev/stdin %.*s",
-		(int)file.n, file.p);
-	if (password.n == 0)
+	if (password.n == 0 || t->files == NULL) {
+		translate_setf(t, "delivery_password_file", OUR_DIRECTORY "/%s", name.p);
+		translate_say(t,
+			"the password goes into that file, for the user of Postern alone: "
+			"install -m 400 -o postern -g postern /dev/stdin " OUR_DIRECTORY "/%s",
+			name.p);
+	} else if (translate_file(t, "delivery_password_file", name.p, buf_span(&line), 0600)) {
+		translate_say(t, "the password is there");
+	}
+	if (password.n == 0 && t->warnings == before)
 		translate_warn(t, "the password was not found");
-	else if (t->with_passwords)
+	else if (password.n > 0 && t->with_passwords)
 		translate_say(t, "the password: %.*s", (int)password.n, password.p);
 }
 

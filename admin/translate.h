@@ -11,6 +11,7 @@
 #define POSTERN_TRANSLATE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "conf/keys.h"
 #include "lib/buf.h"
@@ -20,6 +21,7 @@ enum {
 	TRANSLATE_FILE = 256 * 1024, /* octets of a file that is read; ours has 64 KiB */
 	TRANSLATE_LINE = 4096,       /* octets of a line of ours (conf/load.c) */
 	TRANSLATE_SETTINGS = 400,    /* of one file */
+	TRANSLATE_LOGINS = 100,      /* files of passwords */
 };
 
 /* A setting of the other program; the spans are those of its sheet. */
@@ -44,21 +46,27 @@ struct translation {
 	struct buf *to;    /* one of them: what is written now */
 	struct buf needless; /* names of settings that nothing comes of */
 	bool with_passwords;
+	const char *files; /* directory in which those that are named are made; NULL: none is */
 	int warnings;
-	int passwords;     /* files of them that were named */
+	struct {           /* a login for each file of a password that was named */
+		struct buf v[TRANSLATE_LOGINS]; /* user, NUL, password */
+		int n;
+	} logins;
 	struct {           /* what led to what is written now */
-		const struct sheet *sheet;
-		const struct told *setting; /* NULL: nothing did */
-		bool shown;
+		const char *path, *between;
+		struct told setting;
+		bool shown; /* or there is nothing */
 	} source;
 	struct conf tried; /* takes each value, so that we know that it can be taken */
 	struct conf_origins origins;
 };
 
-void translate_begin(struct translation *t, bool with_passwords);
+/* `files`, which may be NULL, is an absolute path that stays where it is. */
+void translate_begin(struct translation *t, bool with_passwords, const char *files);
 void translate_end(struct translation *t);
 
-/* Reads a file. 0 or -errno. */
+/* Reads a file. 0 or -errno; *text is the caller's to free in either case. */
+int translate_text(struct buf *text, const char *path);
 int translate_read(struct sheet *s, const char *path);
 
 /* Adds a setting; false: there are too many. */
@@ -76,6 +84,13 @@ bool translate_yes(struct span value);
 /* What follows comes of this setting. */
 void translate_from(struct translation *t, const struct sheet *s, const struct told *setting);
 
+/* ... of this line of another file, which stays where it is as long as that. */
+void translate_from_line(struct translation *t, const char *path, struct span name,
+	struct span value, int line);
+
+/* ... of nothing that could be shown. */
+void translate_from_nothing(struct translation *t);
+
 /* "key = value". */
 void translate_set(struct translation *t, const char *key, struct span value);
 void translate_setf(struct translation *t, const char *key, const char *fmt, ...)
@@ -92,6 +107,14 @@ void translate_route(struct translation *t, const char *name, const char *key, s
 
 /* host:port, where the host may be an address: for the key `hosts`, behind `before`. */
 void translate_host(struct buf *hosts, struct span host, struct span port);
+
+/*
+ * "key = FILE", where FILE is this name in our directory, or in that of translate_begin: there it
+ * is made, if it is not there, with these rights, for the user of Postern. False: it is to be made
+ * by somebody, or was there and says something else, which is a warning.
+ */
+bool translate_file(struct translation *t, const char *key, const char *name, struct span text,
+	mode_t mode);
 
 /* How we log in at the hosts of this section. */
 void translate_login(struct translation *t, struct span user, struct span password);

@@ -61,8 +61,8 @@ check_targets(struct span key, struct span targets)
 		: n > RECIPIENT_MAP_TARGETS ? "more than 100 addresses" : NULL;
 }
 
-static const char *
-check_line(struct span line)
+const char *
+recipient_map_check(struct span line)
 {
 	struct span key, targets = cut_line(line, &key);
 	if (span_says_nothing(line))
@@ -77,7 +77,7 @@ check_text(const char *path, struct span text, struct buf *why)
 {
 	for (int number = 1; text.n > 0; number++) {
 		struct span line = span_line(&text);
-		const char *wrong = check_line(line);
+		const char *wrong = recipient_map_check(line);
 		if (wrong == NULL)
 			continue;
 		buf_printf(why, "recipient_map %s:%d: %s: \"", path, number, wrong);

@@ -28,6 +28,9 @@ enum {
  */
 int recipient_map_load(const char *path, struct buf *out, struct buf *why);
 
+/* What is wrong with a line of such a file; NULL: nothing. */
+const char *recipient_map_check(struct span line);
+
 /*
  * Where mail for an address goes: appends addresses, each with LF. False: as it was given. `map` is
  * a text that was loaded, `hostname` our name.

@@ -108,10 +108,31 @@ def test_postfix_delivers_itself(where):
 
 
 @pytest.mark.parametrize("line, says", [
-    ("transport_maps = hash:/etc/postfix/transport", "a table of a mail server"),
+    ("transport_maps = hash:/nowhere/transport", "cannot be read"),
+    ("transport_maps = ldap:/etc/postfix/ldap.cf", "nobody can list it"),
+    ("transport_maps = inline:{ joe@example.net=smtp:[a.example] }", "routes are for domains; see recipient_map"),
+    ("transport_maps = inline:{ example.net=error:no }", "no mail is refused or dropped by a table"),
+    ("transport_maps = inline:{ example.net=local: }", "no local delivery"),
+    ("transport_maps = inline:{ example.net=slow: }", "a service of master.cf"),
+    ("relayhost = [a.example]\ntransport_maps = inline:{ .example.net=smtp: }", "write one for each domain"),
+    ("sender_dependent_relayhost_maps = inline:{ joe=[a.example] }", "senders of a route are addresses and domains"),
+    ("smtp_tls_policy_maps = inline:{ .example.net=encrypt }", "write one for each domain"),
+    ("smtp_tls_policy_maps = inline:{ {example.net = secure match=mx.example} }", "match=mx.example: a certificate is for"),
+    ("smtp_tls_policy_maps = inline:{ example.net=frob }", "no level of TLS that is known"),
+    ("virtual_alias_maps = regexp:/etc/services", "recipients are not found by patterns"),
+    ("virtual_alias_maps = inline:{ {joe@example.net = |/bin/x} }", "not to programs, files or lists"),
+    ("virtual_alias_maps = inline:{ joe@example.net=x@-y- }", "not an address"),
+    ("smtp_generic_maps = inline:{ joe@example.net=us@example.org }", "keeps its name as a sender"),
+    ("smtp_generic_maps = inline:{ @example.net=us@example.org }", "force_from = us@example.org, which is for all"),
+    ("sender_canonical_maps = pcre:/etc/services", "not rewritten by patterns"),
+    ("masquerade_domains = !a.example.org example.org", "no exceptions for domains"),
+    ("mynetworks = 192.0.2.0/24 !192.0.2.3", "has no exceptions; what it names is not kept out"),
+    ("relay_domains = regexp:/etc/services", "relay_domains are domains"),
+    pytest.param("relay_domains = " + " ".join(f"d{i}.example.org" for i in range(300)), "too long", id="many domains"),
     ("mydestination = $myhostname", "mailboxes of this host"),
-    ("mynetworks = hash:/etc/postfix/nets", "relay_nets are addresses and networks"),
-    ("relay_domains = hash:/etc/postfix/domains", "write its domains into relay_domains"),
+    ("mynetworks = hash:/nowhere/nets", "cannot be read"),
+    ("mynetworks = inline:{ example.net=OK }", "relay_nets are addresses and networks"),
+    ("relay_domains = hash:/nowhere/domains", "cannot be read"),
     ("inet_interfaces = all", "systemctl edit postern.socket"),
     ("smtpd_milters = inet:127.0.0.1:8891", "there are no milters"), # lint: a line of a file that nobody listens to
     ("smtpd_recipient_restrictions = reject_rbl_client dnsbl.example", "recipient_check"),
@@ -128,6 +149,200 @@ def test_postfix_cannot(where, line, says):
     _, text, p = postfix(where, line + "\n")
     assert re.search(rf"^# WARNING: .*{says}", text, re.M), text
     assert p.returncode == 1
+
+
+def mapped(text):
+    """The lines of recipient_map that stand in comments."""
+    return dict(re.findall(r"^#  ?(\S+): (.+)$", text.partition("# that file is to hold:")[2], re.M))
+
+
+def tables(where, **texts):
+    return {name: write(where, name, text) for name, text in texts.items()}
+
+
+def test_postfix_gateway(where):
+    """Between a network and the world: tables of domains and networks, in each of the ways to write them down."""
+    tables(where, transport="""\
+# domain        where
+example.org             smtp:[mail.example.org]
+example.com             smtp:[mail.example.org]
+other.example   lmtp:unix:private/lmtp
+third.example   lmtp:inet:192.0.2.9
+.example.org    relay:[inner.example.org]:2525
+.lab.example.org
+        smtp:[lab.example.org],[lab2.example.org]
+direct.example  smtp:
+plain.example   :
+""", domains="example.org OK\nother.example\tx\n", more="# ours, too\nfourth.example, fifth.example\n",
+           nets="# of the house\n192.0.2.0/24\n198.51.100.7\n", cidr="203.0.113.0/24 OK\n")
+    made, text, p = postfix(where, """\
+myhostname = gate.example.org
+mydestination =
+inet_interfaces = loopback-only
+mynetworks = 127.0.0.0/8, WHERE/nets, cidr:WHERE/cidr
+transport_maps = hash:$config_directory/transport
+relay_domains = $default_database_type:WHERE/domains, WHERE/more
+parent_domain_matches_subdomains = smtpd_access_maps
+relayhost = [out.example.net]
+default_transport = smtp
+smtp_connect_timeout = 20
+smtp_tls_security_level = may
+""")
+    assert made == {
+        "": {"hostname": "gate.example.org", "relay_nets": "192.0.2.0/24 198.51.100.7 203.0.113.0/24",
+             "relay_domains": "example.org other.example fourth.example fifth.example", "timeout_connect": "20s"},
+        "transport-1": {"domains": "example.org example.com", "hosts": "mail.example.org:25", "delivery_tls": "may"},
+        "transport-2": {"domains": "other.example", "protocol": "lmtp", "hosts": "unix:/var/spool/postfix/private/lmtp"},
+        "transport-3": {"domains": "third.example", "protocol": "lmtp", "hosts": "192.0.2.9:24"},
+        "transport-4": {"domains": "direct.example", "hosts": "direct.example", "delivery_tls": "may"},
+        "transport-5": {"domains": "plain.example", "hosts": "out.example.net:25", "delivery_tls": "may"},
+        "transport-6": {"domains": ".lab.example.org", "hosts": "lab.example.org:25 lab2.example.org:25",
+                        "delivery_tls": "may"},
+        "transport-7": {"domains": ".example.org", "hosts": "inner.example.org:2525", "delivery_tls": "may"},
+        "smarthost": {"domains": "*", "hosts": "out.example.net:25", "delivery_tls": "may"}}
+    assert p.returncode == 0, text
+    assert f"# {where}/transport:2: example.org smtp:[mail.example.org]\n# and 1 lines more like this one\n" in text
+
+
+def test_postfix_relays_for_what_is_below(where):
+    made, _, p = postfix(where, "relay_domains = example.org .example.net\n")
+    assert made == {"": {"relay_domains": "example.org .example.org .example.net"}} and p.returncode == 0
+
+
+def test_postfix_by_sender(where):
+    """Two providers, each of which takes its own senders with its own password; one policy of TLS."""
+    tables(where, relay="@example.com [smtp.example.com]:465\njoe@example.com DUNNO\nann@example.net [mx.example.net]\n",
+           sasl=f"""\
+[mail.example.org]:587 us@example.org:{SECRET}
+@example.com them@example.com:two
+bob@example.org bob@example.org:three
+Ann@example.net ann:four
+""", policy="[smtp.example.com]:465 secure protocols=TLSv1.3\n")
+    made, text, p = postfix(where, """\
+relayhost = [mail.example.org]:587
+sender_dependent_relayhost_maps = hash:WHERE/relay
+smtp_sender_dependent_authentication = yes
+smtp_sasl_auth_enable = yes
+smtp_sasl_password_maps = lmdb:WHERE/sasl
+smtp_tls_policy_maps = texthash:WHERE/policy
+smtp_tls_security_level = encrypt
+""")
+    def login(user, number):
+        return {"delivery_user": user, "delivery_password_file": "/etc/postern/password" + number}
+    assert made == {
+        "": {},
+        "sender-1": {"senders": "joe@example.com", "hosts": "mail.example.org:587", "delivery_tls": "encrypt",
+                     **login("them@example.com", "")},
+        "sender-2": {"senders": "ann@example.net", "hosts": "mx.example.net:25", "delivery_tls": "encrypt",
+                     **login("ann", "-2")},
+        "sender-3": {"senders": "bob@example.org", "hosts": "mail.example.org:587", "delivery_tls": "encrypt",
+                     **login("bob@example.org", "-3")},
+        "sender-4": {"senders": "example.com", "hosts": "smtp.example.com:465", "delivery_tls": "verify",
+                     **login("them@example.com", "")},
+        "smarthost": {"domains": "*", "hosts": "mail.example.org:587", "delivery_tls": "encrypt",
+                      **login("us@example.org", "-4")}}
+    assert p.returncode == 0 and not re.search("s3cret|two|three|four", text), text
+
+
+def test_postfix_star(where):
+    """A transport for all leaves nothing to relayhost, nor to what senders say."""
+    made, _, p = postfix(where, "relayhost = [a.example]\ntransport_maps = inline:{ *=smtp:[b.example]:26, c.example=: }\n"
+                                "sender_dependent_relayhost_maps = static:[d.example]\n")
+    assert made == {"": {}, "transport-1": {"domains": "c.example", "hosts": "a.example:25"},
+                    "smarthost": {"domains": "*", "hosts": "b.example:26"}}
+    made, _, p = postfix(where, "relayhost = [a.example]\ntransport_maps = inline:{ *=smtp:, c.example=smtp: }\n")
+    assert made == {"": {}, "transport-1": {"domains": "c.example", "hosts": "c.example"}} and p.returncode == 0
+
+
+def test_postfix_policies(where):
+    """Where mail goes to the hosts of its domain, a policy of TLS is a route; behind those of senders."""
+    made, text, p = postfix(where, """\
+smtp_tls_security_level = may
+smtp_tls_policy_maps = inline:{ bank.example=secure, { old.example = none }, [far.example]=encrypt }
+sender_dependent_relayhost_maps = inline:{ @example.com=[a.example] }
+""")
+    assert made == {"": {"delivery_tls": "may"},
+                    "sender-1": {"senders": "example.com", "hosts": "a.example:25", "delivery_tls": "may"},
+                    "policy-2": {"domains": "bank.example", "hosts": "bank.example", "delivery_tls": "verify"},
+                    "policy-3": {"domains": "old.example", "hosts": "old.example", "delivery_tls": "none"}}
+    assert p.returncode == 0, text
+
+
+def test_postfix_addresses(where):
+    """A host inside that is known outside by another domain, with mail for its users forwarded."""
+    tables(where, generic="@web1.lan @example.org\nroot@web1.lan root@example.org\nbackup@web1.lan backup@web1.lan\n",
+           virtual="""\
+sales@example.com ann@example.net, bob
+example.com anything
+@example.com hostmaster
+hostmaster admins@example.net
+bob   bob@example.net
+loop@example.com loop@example.com, copy@example.net
+""", aliases="""\
+# of the system
+mailer-daemon: postmaster
+postmaster: root
+root: admin@example.net,
+      ann@example.net
+"www": root
+spam: /dev/null
+list: "|/usr/bin/list -x"
+joe: joe
+""")
+    made, text, p = postfix(where, """\
+myhostname = web1.lan
+myorigin = $myhostname
+mydestination = $myhostname, localhost.$mydomain, localhost
+smtp_generic_maps = hash:WHERE/generic
+virtual_alias_maps = hash:WHERE/virtual
+alias_maps = hash:WHERE/aliases
+masquerade_domains = lan
+masquerade_exceptions = nagios
+""")
+    assert made == {"": {"hostname": "web1.lan", "masquerade": "web1.lan=example.org .lan=lan",
+                         "masquerade_except": "backup@web1.lan nagios", "recipient_map": "/etc/postern/recipients"}}
+    both, admins = "admin@example.net, ann@example.net", "admins@example.net"
+    want = {"sales@example.com": "ann@example.net, bob@example.net", "@example.com": admins, "hostmaster": admins,
+            "bob": "bob@example.net", "loop@example.com": "loop@example.com, copy@example.net",
+            "@web1.lan": "@example.org", "root@web1.lan": "root@example.org", "mailer-daemon": both, "postmaster": both,
+            "root": both, "www": both}
+    lines = mapped(text)
+    assert {k: v for k, v in lines.items() if not k.endswith("@localhost.lan")} == want, text
+    assert lines["root@localhost.lan"] == both
+    said = re.findall("^# WARNING: (.*)$", text, re.M)
+    assert len(said) == 6 and "joe has a mailbox on this host" in " ".join(said), said # myorigin, mydestination, root's name, two aliases
+
+
+def test_postfix_forces_a_sender(where):
+    for maps in "static:herb@example.org", f"regexp:{write(where, 'all', '/.+/  herb@example.org')}":
+        made, _, p = postfix(where, f"sender_canonical_maps = {maps}\nsmtp_generic_maps = {maps}\nmydestination =\n")
+        assert made[""]["force_from"] == "herb@example.org"
+
+
+def files_of(directory):
+    return {f.name: (f.stat().st_mode & 0o777, f.read_text()) for f in directory.iterdir()}
+
+
+def test_files(where):
+    """H: --files makes the files that are named; those of passwords are read by one user. What was there stays."""
+    to = where / "made"
+    to.mkdir()
+    text = POSTFIX + "virtual_alias_maps = inline:{ root=me@example.net }\n"
+    made, said, p = postfix(where, text, "--files", str(to))
+    assert p.returncode == 0 and "s3cret" not in said + p.stderr, said
+    want = {"password": (0o600, f"{SECRET}\n"), "recipients": (0o644, "root: me@example.net\n")}
+    assert files_of(to) == want
+    assert made[""]["recipient_map"] == f"{to}/recipients"
+    assert made["smarthost"]["delivery_password_file"] == f"{to}/password"
+    assert postfix(where, text, "--files", str(to))[2].returncode == 0 and files_of(to) == want
+    (to / "password").write_text("mine\n")
+    (to / "recipients").unlink()
+    (to / "recipients").symlink_to(to / "elsewhere")
+    _, said, p = postfix(where, text, "--files", str(to))
+    assert p.returncode == 1 and said.count("was there, says something else, and was left as it is") == 2
+    assert (to / "password").read_text() == "mine\n" and not (to / "elsewhere").exists() and "s3cret" not in said
+    p = run("import", "--files", where / "none", "postfix", where / "main.cf")
+    assert p.returncode == 1 and "No such file" in p.stderr and not p.stdout
 
 
 MSMTP = f"""\
@@ -287,6 +502,15 @@ def test_passwords(where, kind, path, text):
     assert f"# the password: {SECRET}\n" in said and said.count("s3cret") == 1
 
 
+@pytest.mark.parametrize("maps", ["static:us:SECRET", "inline:{ [a.example]=us:/SECRET }", "statc:us:SECRET", "us:SECRET",
+                                  "hash:/nowhere/x static:us:SECRET"])
+def test_passwords_in_main_cf(where, maps):
+    text = f"relayhost = [a.example]\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = {maps.replace('SECRET', SECRET)}\n"
+    made, said, _ = imported(where, "postfix", write(where, "main.cf", text))
+    assert "s3cret" not in said and "smtp_sasl_password_maps (not shown)" in said
+    assert ("delivery_user" in made["smarthost"]) == ("static" in maps or "inline" in maps)
+
+
 @pytest.mark.parametrize("line", ["eval echo password s3cret", "passwordeval echo s3cret"])
 def test_commands_that_hold_passwords(where, line):
     text = f"account default\nhost a.example\nuser u\nauth on\ntls on\ntls_certcheck off\n{line}\n"
@@ -304,6 +528,20 @@ def test_odd_files(where, kind):
         p = subprocess.run([str(BUILD / "postern"), "import", kind, str(path)], capture_output=True, check=False)
         assert p.returncode in (0, 1) and b"\x1b" not in p.stdout + p.stderr, p.stderr
         assert "\u202e".encode() not in p.stdout
+
+
+def test_odd_tables(where):
+    """The same in tables of Postfix, in the place of each."""
+    for octets in (b"", b"=\n", b"a\x1b[2Jb \x1b[2J\x00\xff$\n", b" \n x\n", b"x" * 300000, b"/\\", b"@ @\n@a @\na@ \\\n* :\n",
+                   b'"\n"" "\n', b"a:b\n" * 1000, b"".join(b"a%d: a%d, a%d\n" % (i, i + 1, i + 2) for i in range(300))):
+        (where / "odd").write_bytes(octets)
+        for kind in "hash", "regexp", "cidr":
+            names = ("transport_maps", "smtp_sasl_password_maps", "sender_dependent_relayhost_maps", "smtp_tls_policy_maps",
+                     "canonical_maps", "virtual_alias_maps", "alias_maps", "relay_domains", "mynetworks", "mydestination")
+            text = "".join(f"{name} = {kind}:{where}/odd\n" for name in names)
+            path = write(where, "main.cf", text + "smtp_sasl_auth_enable = yes\nsmtp_sender_dependent_authentication = yes\n")
+            p = subprocess.run([str(BUILD / "postern"), "import", "postfix", str(path)], capture_output=True, check=False)
+            assert p.returncode in (0, 1) and b"\x1b" not in p.stdout + p.stderr, p.stderr
 
 
 def test_json(where):

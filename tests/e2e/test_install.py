@@ -1,5 +1,6 @@
 """S18: `make install` over programs that run: each takes the place of the one before in one step. And `make uninstall`
 leaves nothing of what was installed, wherever the GNU variables put it."""
+import fnmatch
 import os
 import pathlib
 import re
@@ -100,6 +101,23 @@ def test_without_systemd(where):
     make("install", f"DESTDIR={where}", "SYSTEMD=0", "PREFIX=/usr")
     assert not [p for p in files(where) if "systemd" in p or p.endswith(("sysusers.d", "tmpfiles.d"))]
     assert "usr/libexec/postern/smtpd" in files(where)
+
+
+RPM = {"_prefix": "/usr", "_bindir": "/usr/bin", "_sbindir": "/usr/sbin", "_libexecdir": "/usr/libexec", "_sysconfdir": "/etc",
+       "_datadir": "/usr/share", "_mandir": "/usr/share/man", "_pkgdocdir": "/usr/share/doc/postern"}
+
+
+def test_rpm_packages_hold_all(where):
+    """Each file that is installed as the spec says is in one of the two packages, once; and each word of theirs is a file."""
+    text = re.sub(r"%\{(_\w+)\}", lambda m: RPM.get(m[1], m[0]), (TOP / "packaging/postern.spec").read_text())
+    places = re.search(r"^%global places (.*)$", text, re.M)[1].split()
+    assert "%make_install install-mta %{how} %{places}" in text
+    make("install-mta", f"DESTDIR={where}", *places)
+    lists = re.findall(r"^%files.*\n((?:.+\n)+)", text, re.M)
+    words = [w.split()[-1] for lines in lists for w in lines.splitlines() if not w.startswith(("%license", "%dir", "%config"))]
+    found = {word: {f for f in files(where) if any(fnmatch.fnmatch(f"/{f}", w) for w in (word, f"{word}/*"))} for word in words}
+    assert len(lists) == 2 and not [word for word in words if not found[word]], found
+    assert sorted(f for some in found.values() for f in some) == sorted(files(where))
 
 
 # ---- the same octets again

@@ -10,7 +10,7 @@ static int
 begin(void **state)
 {
 	(void)state;
-	translate_begin(&t, false);
+	translate_begin(&t, false, NULL);
 	sheet = (struct sheet){ .path = "x.conf", .between = "=" };
 	return 0;
 }
@@ -85,6 +85,10 @@ test_password(void **state)
 	translate_route(&t, "b", "domains", span_of("*"));
 	translate_login(&t, span_of("us"), span_of("hush"));
 	assert_non_null(memmem(t.routes.p, t.routes.n, "# the password: hush\n", 21));
+	/* the same login has the same file */
+	assert_null(memmem(t.routes.p, t.routes.n, "file = /etc/postern/password-2\n", 31));
+	translate_route(&t, "c", "domains", span_of("*"));
+	translate_login(&t, span_of("us"), span_of("hush hush"));
 	assert_non_null(memmem(t.routes.p, t.routes.n, "file = /etc/postern/password-2\n", 31));
 }
 
