@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -34,6 +35,11 @@ import ports  # noqa: E402
 import proc  # noqa: E402
 import spoolfile  # noqa: E402
 import tlsplace  # noqa: E402
+
+# Whoever started us may have ignored these (nohup, "&" in a script), and what we start would, too.
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 WAY = os.environ.get("POSTERN_WAY", "exec") # how smtpd comes to its clients: exec, or busy (make check-busy)
 NOBODY = 65534

@@ -129,7 +129,7 @@ def test_lost(postern):
     c.send("Subject: x\r\n")
     c.sock.close()
     c.file.close()
-    c.process.wait()
+    c.process.wait(patience.PATIENCE)
     postern.pipe("EHLO c.example\r\n")
     found, times = counted(postern)
     assert found == {"connections": 2, "sessions_clear": 2, "sessions_lost": 1} and times["session_time"] == 2
@@ -140,7 +140,7 @@ def test_handshake_that_fails(secure):
     assert c.ask("STARTTLS").startswith("220 ")
     c.send("this is no handshake\r\n")
     c.rest()
-    c.process.wait()
+    c.process.wait(patience.PATIENCE)
     found, _ = counted(secure)
     assert found == {"connections": 1, "sessions_clear": 1, "tls_failed": 1}
 

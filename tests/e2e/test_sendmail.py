@@ -367,7 +367,7 @@ def test_signal_while_the_message_comes(postern, local, number):
     p.stdin.write(b"Subject: x\n\nhello\n")
     p.stdin.flush()
     p.send_signal(number)
-    assert p.wait() == -number
+    assert p.wait(PATIENCE) == -number
     p.stdin.close()
     nothing(local)
     assert "connection" not in postern.logged()
@@ -393,7 +393,7 @@ def test_signal_behind_the_last_dot(where, wait, number):
         wait(lambda: "END" in local.heard)
         p.send_signal(number)
         gate.set()
-        assert p.wait() == 0
+        assert p.wait(PATIENCE) == 0
 
 
 def test_full_spool(postern, local):
