@@ -44,6 +44,7 @@ static void
 check_spool(struct findings *f, const struct conf *c)
 {
 	struct spool s;
+	const char *wrong;
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int r = spool_open(&s, c->who.spool);
 	if (r < 0) {
@@ -51,9 +52,9 @@ check_spool(struct findings *f, const struct conf *c)
 		check_fault(f, "%.*s", (int)why.n, why.p);
 		return;
 	}
-	r = spool_try(&s);
+	r = spool_try(&s, &wrong);
 	if (r < 0)
-		check_fault(f, "spool %s: it cannot be written: %s", c->who.spool, strerror(-r));
+		check_fault(f, "spool %s: %s: %s", c->who.spool, wrong, strerror(-r));
 	else if (!spool_has_room(&s, 0, c->receive.min_free))
 		check_fault(f, "spool %s: less than min_free (%lld octets) or no inode is free; no "
 			"mail is taken", c->who.spool, (long long)c->receive.min_free);

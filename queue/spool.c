@@ -129,20 +129,42 @@ spool_explain(const char *path, int err, struct buf *why)
 	}
 }
 
-int
-spool_try(const struct spool *s)
+/* All that a message needs of its file system: some that are shared, or in a program, lack a part. */
+static int
+try_file(const struct spool *s, int fd, const char *name, const char *second, const char **wrong)
 {
-	char name[ID_SIZE];
+	if (write(fd, name, strlen(name)) != (ssize_t)strlen(name) || fsync(fd) < 0)
+		return -errno;
+	*wrong = "its file system has no locks for open files";
+	int r = lock_exclusive(fd, 0, LOCK_WHOLE);
+	if (r < 0)
+		return r;
+	*wrong = "a file cannot have two names there, as a message for two domains has";
+	return linkat(s->tmp, name, s->tmp, second, 0) < 0 ? -errno : 0;
+}
+
+int
+spool_try(const struct spool *s, const char **wrong)
+{
+	static const char written[] = "it cannot be written";
+	char name[ID_SIZE], second[ID_SIZE];
+	*wrong = written;
 	int r = id_new(name);
+	if (r == 0)
+		r = id_new(second);
 	if (r < 0)
 		return r;
 	auto_fd fd =
 		openat(s->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;
-	r = write(fd, name, sizeof(name)) != (ssize_t)sizeof(name) || fsync(fd) < 0 ? -errno : 0;
+	r = try_file(s, fd, name, second, wrong);
 	unlinkat(s->tmp, name, 0);
-	return r == 0 && faccessat(s->lanes, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : r;
+	unlinkat(s->tmp, second, 0);
+	if (r < 0)
+		return r;
+	*wrong = written;
+	return faccessat(s->lanes, ".", W_OK | X_OK, 0) < 0 ? -errno : 0;
 }
 
 static bool

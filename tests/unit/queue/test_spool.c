@@ -74,12 +74,14 @@ test_made(void **state)
 	(void)state;
 	struct spool s;
 	struct stat st;
+	const char *wrong;
 	char path[100];
 	snprintf(path, sizeof(path), "%s/new", top);
 	assert_int_equal(spool_open(&s, path), 0);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
-	assert_int_equal(spool_try(&s), 0);
+	assert_int_equal(spool_try(&s, &wrong), 0);
+	assert_true(spool_is_empty(&s));
 	spool_close(&s);
 }
 
