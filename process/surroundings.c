@@ -10,6 +10,8 @@
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "mail/address.h"
+#include "mail/lane_name.h"
 #include "process/check.h"
 #include "process/log.h"
 #include "process/runtime.h"
@@ -91,6 +93,23 @@ check_postmaster(struct findings *f, const struct conf *c)
 			"mail for <postmaster> is refused", c->who.hostname);
 }
 
+/* Mail for these must find a way: what a domain beyond ASCII is called in the DNS is known here. */
+static void
+check_mailboxes(struct findings *f, const struct conf *c)
+{
+	const struct {
+		const char *key, *value;
+	} keys[] = { { "postmaster", c->who.postmaster }, { "double_bounce", c->relay.double_bounce } };
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct address a;
+		char lane[LANE_NAME_SIZE];
+		if (keys[i].value != NULL && address_mailbox(span_of(keys[i].value), &a) == 0 &&
+			lane_name_of(a.domain, lane) < 0)
+			check_fault(f, "%s %s: no mail can be sent to this domain", keys[i].key,
+				keys[i].value);
+	}
+}
+
 /* Without it no client is served, for mail would go where it must not. */
 static void
 check_map(struct findings *f, const struct conf *c)
@@ -160,7 +179,7 @@ int
 surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
-		{ check_postmaster }, { check_spool }, { check_runtime }, { check_judges },
+		{ check_postmaster }, { check_mailboxes }, { check_spool }, { check_runtime }, { check_judges },
 		{ check_map }, { check_log }, { check_tls }, { check_auth }, { check_sign },
 		{ check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
