@@ -250,6 +250,15 @@ load_file(struct reading *r, const char *path, bool needed)
 
 static const char environment[] = "environment";
 
+/* Lists of variables are read by shells, and by docker, which keeps the quotes. No value has any. */
+static struct span
+unquoted(struct span value)
+{
+	bool both = value.n >= 2 && (value.p[0] == '"' || value.p[0] == '\'') &&
+		value.p[value.n - 1] == value.p[0];
+	return both ? span_trim((struct span){ value.p + 1, value.n - 2 }) : value;
+}
+
 /*
  * A value as it was meant: secrets and lists of variables come with ends of lines, from Windows
  * with CRs and a mark. Nothing is left of a template that had nothing to fill in.
@@ -257,7 +266,7 @@ static const char environment[] = "environment";
 static struct span
 plain(struct span value)
 {
-	return span_trim(span_chomp(span_without_mark(value)));
+	return unquoted(span_trim(span_chomp(span_without_mark(value))));
 }
 
 /* What Kubernetes and Docker say of a port: POSTERN_SMTP_PORT, of a service called postern-smtp. */
