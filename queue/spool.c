@@ -37,12 +37,20 @@ static int
 open_root(const char *path)
 {
 	char above[PATH_MAX];
-	const char *slash = strrchr(path, '/');
 	int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 || errno != ENOENT || slash == NULL || slash[1] == '\0')
+	if (fd >= 0 || errno != ENOENT)
 		return fd < 0 ? -errno : fd;
-	snprintf(above, sizeof(above), "%.*s/", (int)(slash - path), path);
-	auto_fd parent = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t n = strlen(path);
+	if (n >= sizeof(above))
+		return -ENAMETOOLONG;
+	memcpy(above, path, n + 1);
+	while (n > 0 && above[n - 1] == '/')
+		above[--n] = '\0';
+	char *slash = strrchr(above, '/');
+	if (slash == NULL)
+		return -ENOENT;
+	*slash = '\0';
+	auto_fd parent = open(slash > above ? above : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return parent < 0 ? -errno : spool_open_made(parent, slash + 1);
 }
 
@@ -122,7 +130,8 @@ spool_explain(const char *path, int err, struct buf *why)
 			(long)st.st_uid, me, me, path);
 	} else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
 		buf_printf(why,
-			"others than its owner may write to it (mode %04o); \"chmod 700 %s\"",
+			"others than its owner may write to it (mode %04o); \"chmod 700 %s\", or "
+			"set spool to a directory in it, which is made if that may be",
 			(unsigned)st.st_mode & 07777, path);
 	} else {
 		buf_puts(why, strerror(-err));
