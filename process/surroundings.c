@@ -8,6 +8,7 @@
 #include "conf/recipient_map.h"
 #include "conf/routes.h"
 #include "conf/target.h"
+#include "conf/way.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
 #include "mail/address.h"
@@ -16,6 +17,7 @@
 #include "process/log.h"
 #include "process/runtime.h"
 #include "process/sandbox.h"
+#include "queue/bell.h"
 #include "queue/spool.h"
 
 /* What an ordinary user finds holds for that user; root has become the right one by now. */
@@ -42,6 +44,19 @@ check_hostname(struct findings *f, const struct conf *c)
 			name);
 }
 
+/* Without a bell a relay looks for itself (bell.h); without a lock there is none. */
+static void
+check_bell(struct findings *f, const struct conf *c, const struct spool *s)
+{
+	int r = bell_prepare(s, c->who.hostname, LOGIN_NONE);
+	if (bell_is_impossible(r))
+		check_warning(f, "spool %s: no FIFO can be made: %s; a relay that is at work looks "
+			"for new mail each second", c->who.spool, strerror(-r));
+	else if (r < 0)
+		check_fault(f, "spool %s: what a relay needs in relay/%s: %s; no mail is delivered",
+			c->who.spool, c->who.hostname, strerror(-r));
+}
+
 static void
 check_spool(struct findings *f, const struct conf *c)
 {
@@ -60,6 +75,8 @@ check_spool(struct findings *f, const struct conf *c)
 	else if (!spool_has_room(&s, 0, c->receive.min_free))
 		check_fault(f, "spool %s: less than min_free (%lld octets) or no inode is free; no "
 			"mail is taken", c->who.spool, (long long)c->receive.min_free);
+	else
+		check_bell(f, c, &s);
 	spool_close(&s);
 }
 

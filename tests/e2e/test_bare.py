@@ -84,6 +84,9 @@ def test_no_fifos(postern, world, bare, error):
         other.wait_messages()
     world.sink.wait_messages()
     assert "while I am at work I look for new mail each second" in postern.settled()
+    p = subprocess.run(postern.command("smtpd", "--check"), capture_output=True, env=postern.environment(), text=True,
+                       check=True)
+    assert f"spool {postern.spool}: no FIFO can be made: " in p.stderr
 
 
 @pytest.mark.parametrize("call, said", [("linkat", "a file cannot have two names there"),

@@ -209,6 +209,15 @@ def test_spool_that_cannot_be_written(checked, secure, place):
     assert status == 78 and f"spool {secure.spool}: it cannot be written: Permission denied" in found
 
 
+def test_no_place_for_a_relay(checked, secure):
+    """S13: mail would be taken, and stay."""
+    (secure.spool / "relay").write_text("what a copy left")
+    own(secure.spool / "relay")
+    status, found = checked()
+    assert status == 78
+    assert f"spool {secure.spool}: what a relay needs in relay/mx.test.example: Not a directory; no mail" in found
+
+
 @pytest.mark.parametrize("key", ["postmaster", "double_bounce"])
 def test_nobody_could_be_told(checked, key):
     """S6: a no-break space came along with the address."""
