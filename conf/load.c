@@ -201,8 +201,7 @@ set_line(struct reading *r, struct span line, struct conf_origin at)
 	if (line.n > LINE_LIMIT)
 		return conf_complain(r->set.why, at, beginning(line), "line too long",
 			(struct span){ 0 });
-	/* Or else all of a file that CRs divide would be one comment. */
-	if (line.n > 0 && memchr(line.p, '\r', line.n) != NULL)
+	if (span_has_stray_cr(line))
 		return conf_complain(r->set.why, at, beginning(line), "a CR that ends no line",
 			(struct span){ 0 });
 	line = without_comment(line);
@@ -250,7 +249,7 @@ load_file(struct reading *r, const char *path, bool needed)
 
 static const char environment[] = "environment";
 
-/* Lists of variables are read by shells, and by docker, which keeps the quotes. No value has any. */
+/* Lists of variables are read by shells, and by docker, which keeps quotes. No value has any. */
 static struct span
 unquoted(struct span value)
 {

@@ -65,7 +65,7 @@ static const char *
 check_line(struct span line)
 {
 	struct span key, targets = cut_line(line, &key);
-	if (line.n > 0 && memchr(line.p, '\r', line.n) != NULL)
+	if (span_has_stray_cr(line))
 		return "a CR that ends no line";
 	if (span_says_nothing(line))
 		return NULL;

@@ -227,7 +227,7 @@ check_header_line(struct walk *w, struct span line, bool first)
 	return 0;
 }
 
-/* In a body part it means nothing. One that is not understood is as none, and goes when one is added. */
+/* In a body part it means nothing. What is not understood is as none, and goes if one is added. */
 static int
 take_version(struct walk *w, struct entity *e, struct span value)
 {

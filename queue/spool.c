@@ -138,7 +138,7 @@ spool_explain(const char *path, int err, struct buf *why)
 	}
 }
 
-/* All that a message needs of its file system: some that are shared, or in a program, lack a part. */
+/* All that a message needs of its file system: some that are shared, or by FUSE, lack a part. */
 static int
 try_file(const struct spool *s, int fd, const char *name, const char *second, const char **wrong)
 {

@@ -52,8 +52,10 @@ parse_v1(struct span in, size_t *used, struct netaddr *out)
 		return PROXY_BAD;
 	if (!is_port(word(&line)) || !is_port(word(&line)) || line.n > 0)
 		return PROXY_BAD;
-	/* A proxy may say TCP6 of an IPv4 client: its socket has both families, or the other end is
-	 * IPv6; and it writes ::ffff:192.0.2.1 or 192.0.2.1 (L52). */
+	/*
+	 * A proxy may say TCP6 of an IPv4 client: its socket has both families, or the other end is
+	 * IPv6; and it writes ::ffff:192.0.2.1 or 192.0.2.1 (L52).
+	 */
 	if (v4 && !netaddr_is_v4(&source))
 		return PROXY_BAD;
 	*out = source;
