@@ -116,7 +116,8 @@ check_mailboxes(struct findings *f, const struct conf *c)
 {
 	const struct {
 		const char *key, *value;
-	} keys[] = { { "postmaster", c->who.postmaster }, { "double_bounce", c->relay.double_bounce } };
+	} keys[] = { { "postmaster", c->who.postmaster },
+		{ "double_bounce", c->relay.double_bounce } };
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		struct address a;
 		char lane[LANE_NAME_SIZE];
@@ -196,8 +197,8 @@ int
 surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
-		{ check_postmaster }, { check_mailboxes }, { check_spool }, { check_runtime }, { check_judges },
-		{ check_map }, { check_log }, { check_tls }, { check_auth }, { check_sign },
-		{ check_relay } };
+		{ check_postmaster }, { check_mailboxes }, { check_spool }, { check_runtime },
+		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth },
+		{ check_sign }, { check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }
