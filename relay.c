@@ -243,8 +243,11 @@ run_login(struct relay *r, const struct options *o)
 	snprintf(r->login_name, sizeof(r->login_name), "%s", o->login);
 	int dir = bell_open_dir(&r->spool, r->common.who.hostname, r->login_name);
 	int err = dir < 0 ? dir : bell_make(dir);
-	if (err < 0) {
-		log_event(LOG_ERR, &f, "login %s: %s", r->login_name, strerror(-err));
+	if (dir >= 0 && bell_is_impossible(err)) {
+		log_event(LOG_WARNING, &f, "login %s: a FIFO in the spool: %s; while I am at work "
+			"I look for new mail each second", r->login_name, strerror(-err));
+	} else if (err < 0) {
+		log_event(LOG_ERR, &f, "login %s: spool: %s", r->login_name, strerror(-err));
 		return EX_TEMPFAIL;
 	}
 	make_room_for_files(r);

@@ -138,6 +138,12 @@ read_aliases(const char *path, struct buf *out)
 	return n < 0 ? -errno : out->err;
 }
 
+static struct span
+aliases_text(void)
+{
+	return span_without_mark(buf_span(&self.aliases));
+}
+
 /* ---- a message ------------------------------------------------------------------------------- */
 
 static bool
@@ -196,7 +202,7 @@ find_recipients(void)
 		&self.aliases);
 	if (r < 0)
 		return give_up(EX_TEMPFAIL, ALIASES ": %s; nothing was queued", strerror(-r));
-	self.to = recipients_new(buf_span(&self.aliases));
+	self.to = recipients_new(aliases_text());
 	for (char **word = self.calls.recipients; *word != NULL; word++) {
 		int status = recipients_add(&self.to, span_of(*word));
 		if (status != EX_OK)
@@ -350,9 +356,9 @@ check_aliases(void)
 	int r = read_aliases(path, &self.aliases);
 	if (r < 0)
 		return give_up(EX_NOINPUT, "%s: %s", path, strerror(-r));
-	rest = buf_span(&self.aliases);
+	rest = aliases_text();
 	for (; aliases_entry(&rest, &name, &values); entries++) {
-		self.to = recipients_new(buf_span(&self.aliases));
+		self.to = recipients_new(aliases_text());
 		int one = recipients_add(&self.to, name);
 		if (one != EX_OK)
 			status = give_up(one, "%s: %.*s", path, (int)self.to.why.n, self.to.why.p);

@@ -116,8 +116,10 @@ dkimkeys_parse(struct dkimkeys *k, const char *path, struct span text, struct bu
 	for (text = span_without_mark(text); text.n > 0 && err == 0;) {
 		struct span line = span_line(&text);
 		number++;
+		if (span_has_stray_cr(line))
+			err = complain(why, path, number, "a CR that ends no line", span_of(""));
 		line = span_trim(span_cut(&line, '#'));
-		if (line.n > 0)
+		if (line.n > 0 && err == 0)
 			err = parse_line(k, path, number, line, why);
 	}
 	if (err < 0)

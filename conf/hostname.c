@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conf/target.h"
 #include "lib/cleanup.h"
 #include "mail/address.h"
 
@@ -44,6 +45,7 @@ hostname_of(struct span given, char out[static HOSTNAME_SIZE])
 {
 	auto_buf name = buf_new(LIMIT_DOMAIN);
 	struct netaddr address;
+	struct target t; /* what ends in a number is no host to others */
 	while (given.n > 0 && given.p[given.n - 1] == '.')
 		given.n--;
 	if (netaddr_parse(given, &address) == 0) {
@@ -53,7 +55,7 @@ hostname_of(struct span given, char out[static HOSTNAME_SIZE])
 	while (given.n > 0)
 		add_label(&name, span_cut(&given, '.'));
 	if (name.err != 0 || name.n == 0 || !address_is_domain(buf_span(&name)) ||
-		is_everybody(buf_span(&name)))
+		target_parse(buf_span(&name), &t) < 0 || is_everybody(buf_span(&name)))
 		return false;
 	snprintf(out, HOSTNAME_SIZE, "%.*s", (int)name.n, name.p);
 	return true;

@@ -201,8 +201,7 @@ set_line(struct reading *r, struct span line, struct conf_origin at)
 	if (line.n > LINE_LIMIT)
 		return conf_complain(r->set.why, at, beginning(line), "line too long",
 			(struct span){ 0 });
-	/* Or else all of a file that CRs divide would be one comment. */
-	if (line.n > 0 && memchr(line.p, '\r', line.n) != NULL)
+	if (span_has_stray_cr(line))
 		return conf_complain(r->set.why, at, beginning(line), "a CR that ends no line",
 			(struct span){ 0 });
 	line = without_comment(line);
@@ -250,6 +249,15 @@ load_file(struct reading *r, const char *path, bool needed)
 
 static const char environment[] = "environment";
 
+/* Lists of variables are read by shells, and by docker, which keeps quotes. No value has any. */
+static struct span
+unquoted(struct span value)
+{
+	bool both = value.n >= 2 && (value.p[0] == '"' || value.p[0] == '\'') &&
+		value.p[value.n - 1] == value.p[0];
+	return both ? span_trim((struct span){ value.p + 1, value.n - 2 }) : value;
+}
+
 /*
  * A value as it was meant: secrets and lists of variables come with ends of lines, from Windows
  * with CRs and a mark. Nothing is left of a template that had nothing to fill in.
@@ -257,7 +265,7 @@ static const char environment[] = "environment";
 static struct span
 plain(struct span value)
 {
-	return span_trim(span_chomp(span_without_mark(value)));
+	return unquoted(span_trim(span_chomp(span_without_mark(value))));
 }
 
 /* What Kubernetes and Docker say of a port: POSTERN_SMTP_PORT, of a service called postern-smtp. */

@@ -33,7 +33,7 @@ people_mailname(const char *path, char out[static HOSTNAME_SIZE])
 	char usable[HOSTNAME_SIZE];
 	auto_buf text = buf_new(BLOCK);
 	read_file(path, &text);
-	struct span rest = buf_span(&text), name = span_trim(span_line(&rest));
+	struct span rest = span_without_mark(buf_span(&text)), name = span_trim(span_line(&rest));
 	if (!address_is_domain(name) || !hostname_of(name, usable) || usable[0] == '[')
 		return false; /* "localhost", or an address: nobody's domain */
 	snprintf(out, HOSTNAME_SIZE, "%.*s", (int)name.n, name.p);

@@ -65,6 +65,8 @@ const char *
 recipient_map_check(struct span line)
 {
 	struct span key, targets = cut_line(line, &key);
+	if (span_has_stray_cr(line))
+		return "a CR that ends no line";
 	if (span_says_nothing(line))
 		return NULL;
 	if (memchr(line.p, ':', line.n) == NULL)
@@ -75,6 +77,7 @@ recipient_map_check(struct span line)
 static int
 check_text(const char *path, struct span text, struct buf *why)
 {
+	text = span_without_mark(text);
 	for (int number = 1; text.n > 0; number++) {
 		struct span line = span_line(&text);
 		const char *wrong = recipient_map_check(line);
@@ -116,6 +119,7 @@ recipient_map_load(const char *path, struct buf *out, struct buf *why)
 static struct span
 find_key(struct span map, struct span wanted)
 {
+	map = span_without_mark(map);
 	while (map.n > 0) {
 		struct span line = span_line(&map), key, targets = cut_line(line, &key);
 		if (!span_says_nothing(line) && span_ieq(key, wanted))

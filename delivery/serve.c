@@ -1,5 +1,6 @@
 #include "delivery/serve.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <sysexits.h>
 
@@ -58,15 +59,31 @@ hear(struct relay *r, struct bell *bell)
 		look_at_all(r, false);
 }
 
+/*
+ * Of a relay that is deaf: who rang in vain has left a mark. `ms` is how long there is nothing else
+ * to do, as poll has it; the time until we look again.
+ */
+static int
+look_for_mark(struct relay *r, int dir, int ms)
+{
+	enum { PAUSE = 1000 };
+	if (!bell_take_mark(dir))
+		return ms < 0 || ms > PAUSE ? PAUSE : ms;
+	look_at_all(r, false);
+	return 0;
+}
+
 /* Goes on as long as something is due, or a message that is tried alone is not settled. */
 static void
-go_on(struct relay *r, struct bell *bell)
+go_on(struct relay *r, struct bell *bell, int dir)
 {
 	r->orphaned = r->keeper < 0;
 	for (int ms; turns_turn(r, &ms) || (!r->orphaned && suspects_any(&r->suspects));) {
 		struct pollfd p[] = { { .fd = bell->fd, .events = POLLIN },
 			{ .fd = r->turns.wake, .events = POLLIN },
 			{ .fd = r->orphaned ? -1 : r->keeper, .events = POLLIN } };
+		if (bell->fd < 0)
+			ms = look_for_mark(r, dir, ms);
 		if (poll(p, 3, ms) < 0)
 			continue;
 		if (p[0].revents != 0)
@@ -85,13 +102,15 @@ serve_run(struct relay *r, int dir)
 	int err = turns_init(r);
 	if (err == 0)
 		err = bell_listen(&bell, dir);
-	if (err < 0) {
+	if (err == -ENOENT) {
+		bell_be_deaf(&bell);
+	} else if (err < 0) {
 		log_event(LOG_ERR, &f, "cannot listen for mail: %s", strerror(-err));
 		return EX_TEMPFAIL;
 	}
 	(void)bell_take_mark(dir);
 	look_at_all(r, true);
-	go_on(r, &bell);
+	go_on(r, &bell, dir);
 	bell_close(&bell);
 	turns_free(r);
 	return r->unsettled ? EX_TEMPFAIL : EXIT_SUCCESS;

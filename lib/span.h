@@ -191,6 +191,16 @@ span_line(struct span *text)
 	return line;
 }
 
+/*
+ * Does a line hold a CR that ends none? Where CRs alone end lines, all of a file is one of them,
+ * and one comment if it begins with one.
+ */
+static inline bool
+span_has_stray_cr(struct span line)
+{
+	return line.n > 0 && memchr(line.p, '\r', line.n) != NULL;
+}
+
 /* Without blanks and tabs at both ends. */
 static inline struct span
 span_trim(struct span s)

@@ -198,6 +198,18 @@ mime_is_version(struct span s)
 	return span_eq(only_word(s), span_of("1.0"));
 }
 
+bool
+mime_is_other_version(struct span s)
+{
+	while (s.n > 0 && memchr(" \t\r\n", s.p[0], 4) != NULL)
+		s = span_skip(s, 1);
+	struct span major = span_digits(s);
+	s = span_skip(s, major.n);
+	struct span minor = span_digits(span_skip(s, s.n > 0 && s.p[0] == '.'));
+	return (major.n > 0 && !span_eq(major, span_of("1"))) ||
+		(major.n > 0 && minor.n > 0 && !span_eq(minor, span_of("0")));
+}
+
 static bool
 is_padding(struct span s)
 {

@@ -47,4 +47,7 @@ bool mime_is_boundary(struct span line, const struct mime_boundary *b, bool *clo
 /* Is this the MIME-Version that there is (1.0)? */
 bool mime_is_version(struct span value);
 
+/* ... or does it name another one? Neither, where a program wrote "1", "1.0;" or nothing. */
+bool mime_is_other_version(struct span value);
+
 #endif

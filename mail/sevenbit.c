@@ -227,6 +227,17 @@ check_header_line(struct walk *w, struct span line, bool first)
 	return 0;
 }
 
+/* In a body part it means nothing. What is not understood is as none, and goes if one is added. */
+static int
+take_version(struct walk *w, struct entity *e, struct span value)
+{
+	if (e->message && mime_is_version(value))
+		e->seen[FIELD_VERSION]++;
+	else if (e->message && mime_is_other_version(value))
+		return cannot(w, "the version of MIME is not 1.0");
+	return 0;
+}
+
 /* The field is complete. */
 static int
 take_field(struct walk *w, struct entity *e, enum field f)
@@ -234,14 +245,14 @@ take_field(struct walk *w, struct entity *e, enum field f)
 	struct span value = { w->field, w->field_n };
 	if (f == FIELD_OTHER)
 		return 0;
+	if (f == FIELD_VERSION)
+		return take_version(w, e, value);
 	if (e->seen[f]++ > 0)
 		return cannot(w, "a MIME field occurs twice");
 	if (f == FIELD_TYPE)
 		e->type = mime_type(value, &e->boundary);
-	else if (f == FIELD_ENCODING)
+	else
 		e->encoding = mime_encoding(value);
-	else if (e->message && !mime_is_version(value))
-		return cannot(w, "the version of MIME is not 1.0");
 	return 0;
 }
 
@@ -304,6 +315,15 @@ note_version(struct entity *e)
 	e->old = e->unversioned && e->seen[FIELD_TYPE] + e->seen[FIELD_ENCODING] == 0;
 }
 
+/* Does another field stand for this line, which begins one, from now on? */
+static bool
+is_replaced(const struct entity *e, struct span line, const char *encoding, bool mime)
+{
+	enum field f = field_of(line);
+	return (f == FIELD_ENCODING && encoding != NULL) ||
+		(f == FIELD_VERSION && mime && e->unversioned);
+}
+
 /*
  * The header and the empty line, with another encoding if one is given. `mime`: what it says of the
  * content must be believed from now on.
@@ -318,7 +338,7 @@ put_header(struct walk *w, const struct entity *e, const char *encoding, bool mi
 		if (r < 0)
 			return r;
 		if (!is_folded(line))
-			skip = encoding != NULL && field_of(line) == FIELD_ENCODING;
+			skip = is_replaced(e, line, encoding, mime);
 		if (!skip)
 			put(w, line);
 		at += line.n;

@@ -8,12 +8,16 @@
 #include "conf/recipient_map.h"
 #include "conf/routes.h"
 #include "conf/target.h"
+#include "conf/way.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "mail/address.h"
+#include "mail/lane_name.h"
 #include "process/check.h"
 #include "process/log.h"
 #include "process/runtime.h"
 #include "process/sandbox.h"
+#include "queue/bell.h"
 #include "queue/spool.h"
 
 /* What an ordinary user finds holds for that user; root has become the right one by now. */
@@ -40,10 +44,24 @@ check_hostname(struct findings *f, const struct conf *c)
 			name);
 }
 
+/* Without a bell a relay looks for itself (bell.h); without a lock there is none. */
+static void
+check_bell(struct findings *f, const struct conf *c, const struct spool *s)
+{
+	int r = bell_prepare(s, c->who.hostname, LOGIN_NONE);
+	if (bell_is_impossible(r))
+		check_warning(f, "spool %s: no FIFO can be made: %s; a relay that is at work looks "
+			"for new mail each second", c->who.spool, strerror(-r));
+	else if (r < 0)
+		check_fault(f, "spool %s: what a relay needs in relay/%s: %s; no mail is delivered",
+			c->who.spool, c->who.hostname, strerror(-r));
+}
+
 static void
 check_spool(struct findings *f, const struct conf *c)
 {
 	struct spool s;
+	const char *wrong;
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	int r = spool_open(&s, c->who.spool);
 	if (r < 0) {
@@ -51,12 +69,14 @@ check_spool(struct findings *f, const struct conf *c)
 		check_fault(f, "%.*s", (int)why.n, why.p);
 		return;
 	}
-	r = spool_try(&s);
+	r = spool_try(&s, &wrong);
 	if (r < 0)
-		check_fault(f, "spool %s: it cannot be written: %s", c->who.spool, strerror(-r));
+		check_fault(f, "spool %s: %s: %s", c->who.spool, wrong, strerror(-r));
 	else if (!spool_has_room(&s, 0, c->receive.min_free))
 		check_fault(f, "spool %s: less than min_free (%lld octets) or no inode is free; no "
 			"mail is taken", c->who.spool, (long long)c->receive.min_free);
+	else
+		check_bell(f, c, &s);
 	spool_close(&s);
 }
 
@@ -88,6 +108,24 @@ check_postmaster(struct findings *f, const struct conf *c)
 	if (!routes_reach_postmaster(c, (struct span){ 0 }))
 		check_warning(f, "postmaster is not set, and nothing takes mail for %s: strangers' "
 			"mail for <postmaster> is refused", c->who.hostname);
+}
+
+/* Mail for these must find a way: what a domain beyond ASCII is called in the DNS is known here. */
+static void
+check_mailboxes(struct findings *f, const struct conf *c)
+{
+	const struct {
+		const char *key, *value;
+	} keys[] = { { "postmaster", c->who.postmaster },
+		{ "double_bounce", c->relay.double_bounce } };
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct address a;
+		char lane[LANE_NAME_SIZE];
+		if (keys[i].value != NULL && address_mailbox(span_of(keys[i].value), &a) == 0 &&
+			lane_name_of(a.domain, lane) < 0)
+			check_fault(f, "%s %s: no mail can be sent to this domain", keys[i].key,
+				keys[i].value);
+	}
 }
 
 /* Without it no client is served, for mail would go where it must not. */
@@ -159,8 +197,8 @@ int
 surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
-		{ check_postmaster }, { check_spool }, { check_runtime }, { check_judges },
-		{ check_map }, { check_log }, { check_tls }, { check_auth }, { check_sign },
-		{ check_relay } };
+		{ check_postmaster }, { check_mailboxes }, { check_spool }, { check_runtime },
+		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth },
+		{ check_sign }, { check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }

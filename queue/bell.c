@@ -109,6 +109,13 @@ bell_make(int dir)
 	return mkfifoat(dir, bell_name, S_IRUSR | S_IWUSR) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* mknod(2) says EPERM for a file system; those that ask somebody else hand on what he says. */
+bool
+bell_is_impossible(int err)
+{
+	return err == -EPERM || err == -EOPNOTSUPP || err == -ENOSYS || err == -EINVAL;
+}
+
 int
 bell_prepare(const struct spool *s, const char *host, const char *login)
 {
@@ -154,6 +161,14 @@ bell_listen(struct bell *b, int dir)
 	b->most = least_when_full(fd);
 	b->heard = b->n = b->at = 0;
 	return 0;
+}
+
+void
+bell_be_deaf(struct bell *b)
+{
+	b->fd = b->own = -1;
+	b->most = SIZE_MAX;
+	b->heard = b->n = b->at = 0;
 }
 
 /* The next line of what was read. False: there is none that is whole. */

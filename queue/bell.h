@@ -10,6 +10,9 @@
  * A bell holds some hundred names. One that finds no room is lost, and the relay is told to look at
  * all lanes: it can tell from the number of octets it read without a pause that the bell may have
  * been full.
+ *
+ * Where the file system has no FIFOs a relay is deaf. Whoever rings finds that nobody listens, and
+ * that the lock is taken, and leaves a mark, which such a relay looks for now and then.
  */
 #ifndef POSTERN_BELL_H
 #define POSTERN_BELL_H
@@ -22,7 +25,7 @@
 enum { BELL_BUFFER = 4096 };
 
 struct bell {
-	int fd;        /* readable: something was rung */
+	int fd;        /* readable: something was rung; -1: deaf */
 	int own;       /* a writer, so that the bell does not end when others do */
 	size_t most;   /* octets that a bell with room for one more name may hold */
 	size_t heard;  /* octets since it was last empty */
@@ -64,6 +67,9 @@ int bell_lock(int dir);
  */
 int bell_make(int dir);
 
+/* Does this error of bell_make say that the file system has no FIFOs? */
+bool bell_is_impossible(int err);
+
 /*
  * Whoever rang in vain and cannot have the lock leaves a mark: its holder takes it away when it has
  * begun to listen, and when the lock is free again, and if it was there looks at all lanes. 0 or
@@ -72,8 +78,11 @@ int bell_make(int dir);
 int bell_leave_mark(int dir);
 bool bell_take_mark(int dir);
 
-/* Begins to listen. For the holder of the lock only. 0 or -errno. */
+/* Begins to listen. For the holder of the lock only. 0; -ENOENT: there is no bell; or -errno. */
 int bell_listen(struct bell *b, int dir);
+
+/* Makes it a bell that nobody can ring. */
+void bell_be_deaf(struct bell *b);
 
 /*
  * The next thing that was rung; never waits. For BELL_LANE the lane's name is in `lane`. BELL_ALL

@@ -37,12 +37,20 @@ static int
 open_root(const char *path)
 {
 	char above[PATH_MAX];
-	const char *slash = strrchr(path, '/');
 	int fd = openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 || errno != ENOENT || slash == NULL || slash[1] == '\0')
+	if (fd >= 0 || errno != ENOENT)
 		return fd < 0 ? -errno : fd;
-	snprintf(above, sizeof(above), "%.*s/", (int)(slash - path), path);
-	auto_fd parent = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t n = strlen(path);
+	if (n >= sizeof(above))
+		return -ENAMETOOLONG;
+	memcpy(above, path, n + 1);
+	while (n > 0 && above[n - 1] == '/')
+		above[--n] = '\0';
+	char *slash = strrchr(above, '/');
+	if (slash == NULL)
+		return -ENOENT;
+	*slash = '\0';
+	auto_fd parent = open(slash > above ? above : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return parent < 0 ? -errno : spool_open_made(parent, slash + 1);
 }
 
@@ -122,27 +130,50 @@ spool_explain(const char *path, int err, struct buf *why)
 			(long)st.st_uid, me, me, path);
 	} else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
 		buf_printf(why,
-			"others than its owner may write to it (mode %04o); \"chmod 700 %s\"",
+			"others than its owner may write to it (mode %04o); \"chmod 700 %s\", or "
+			"set spool to a directory in it, which is made if that may be",
 			(unsigned)st.st_mode & 07777, path);
 	} else {
 		buf_puts(why, strerror(-err));
 	}
 }
 
-int
-spool_try(const struct spool *s)
+/* All that a message needs of its file system: some that are shared, or by FUSE, lack a part. */
+static int
+try_file(const struct spool *s, int fd, const char *name, const char *second, const char **wrong)
 {
-	char name[ID_SIZE];
+	if (write(fd, name, strlen(name)) != (ssize_t)strlen(name) || fsync(fd) < 0)
+		return -errno;
+	*wrong = "its file system has no locks for open files";
+	int r = lock_exclusive(fd, 0, LOCK_WHOLE);
+	if (r < 0)
+		return r;
+	*wrong = "a file cannot have two names there, as a message for two domains has";
+	return linkat(s->tmp, name, s->tmp, second, 0) < 0 ? -errno : 0;
+}
+
+int
+spool_try(const struct spool *s, const char **wrong)
+{
+	static const char written[] = "it cannot be written";
+	char name[ID_SIZE], second[ID_SIZE];
+	*wrong = written;
 	int r = id_new(name);
+	if (r == 0)
+		r = id_new(second);
 	if (r < 0)
 		return r;
 	auto_fd fd =
 		openat(s->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;
-	r = write(fd, name, sizeof(name)) != (ssize_t)sizeof(name) || fsync(fd) < 0 ? -errno : 0;
+	r = try_file(s, fd, name, second, wrong);
 	unlinkat(s->tmp, name, 0);
-	return r == 0 && faccessat(s->lanes, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : r;
+	unlinkat(s->tmp, second, 0);
+	if (r < 0)
+		return r;
+	*wrong = written;
+	return faccessat(s->lanes, ".", W_OK | X_OK, 0) < 0 ? -errno : 0;
 }
 
 static bool

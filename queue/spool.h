@@ -45,8 +45,11 @@ int spool_open_made(int parent, const char *name);
 /* Says in words why spool_open failed, and what to do: "spool /var/spool/postern: ...". */
 void spool_explain(const char *path, int err, struct buf *why);
 
-/* Can messages be written? Makes a file and removes it. 0 or -errno. */
-int spool_try(const struct spool *s);
+/*
+ * Can messages be written? Makes a file, locks it, gives it another name, and removes it. 0; or
+ * -errno, and *wrong are the words for what that is about.
+ */
+int spool_try(const struct spool *s, const char **wrong);
 
 void spool_close(struct spool *s);
 

@@ -55,7 +55,7 @@ users_stray_cr(struct span text)
 {
 	for (unsigned number = 1; text.n > 0; number++) {
 		struct span line = span_line(&text);
-		if (line.n > 0 && memchr(line.p, '\r', line.n) != NULL)
+		if (span_has_stray_cr(line))
 			return number;
 	}
 	return 0;

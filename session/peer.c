@@ -18,14 +18,16 @@ enum { OVERFLOW_UID = 65534 };
 static const struct variable {
 	const char *name;
 	bool may_be_name; /* some write a host's name there, and its address into another */
+	bool has_port;    /* behind a colon, and then IPv6 is in brackets */
 } variables[] = {
-	{ "TCPREMOTEIP", false },      /* ucspi-tcp, ipsvd, s6-networking, couriertcpd */
-	{ "TCP6REMOTEIP", false },     /* ucspi-tcp6 */
-	{ "SSLREMOTEIP", false },      /* ucspi-ssl */
-	{ "NCAT_REMOTE_ADDR", false },
-	{ "*_PEERADDR", false },       /* socat: SOCAT_, or the name that it was started by */
-	{ "REMOTE_ADDR", false },      /* systemd, websocketd */
-	{ "REMOTE_HOST", true },       /* stunnel, xinetd */
+	{ "TCPREMOTEIP", false, false },   /* ucspi-tcp, ipsvd, s6-networking, couriertcpd */
+	{ "TCPREMOTEADDR", false, true },  /* tcpsvd of busybox and toybox */
+	{ "TCP6REMOTEIP", false, false },  /* ucspi-tcp6 */
+	{ "SSLREMOTEIP", false, false },   /* ucspi-ssl */
+	{ "NCAT_REMOTE_ADDR", false, false },
+	{ "*_PEERADDR", false, false },    /* socat: SOCAT_, or the name that it was started by */
+	{ "REMOTE_ADDR", false, false },   /* systemd, websocketd */
+	{ "REMOTE_HOST", true, false },    /* stunnel, xinetd */
 };
 
 enum told { TOLD_NOTHING, TOLD_NONSENSE, TOLD_ADDRESS };
@@ -55,11 +57,19 @@ variable_of(struct span name)
 	return NULL;
 }
 
+static struct span
+without_port(struct span s)
+{
+	const char *colon = s.n > 0 ? memrchr(s.p, ':', s.n) : NULL;
+	bool port = colon != NULL && net_port(span_skip(s, (size_t)(colon + 1 - s.p))) > 0;
+	return port ? span_from(s.p, colon) : s;
+}
+
 /* An address, which may stand in brackets and have a scope ("fe80::1%eth0"). */
 static bool
-parse_address(struct span s, struct netaddr *out)
+parse_address(const struct variable *v, struct span s, struct netaddr *out)
 {
-	s = span_unbracket(s);
+	s = span_unbracket(v->has_port ? without_port(s) : s);
 	return netaddr_parse(span_cut(&s, '%'), out) == 0;
 }
 
@@ -74,7 +84,7 @@ ask_wrappers(struct netaddr *out)
 		const struct variable *v = variable_of(name);
 		if (v == NULL)
 			continue;
-		if (!parse_address(value, &a)) {
+		if (!parse_address(v, value, &a)) {
 			if (!v->may_be_name)
 				return TOLD_NONSENSE;
 			named = true;

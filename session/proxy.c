@@ -48,13 +48,15 @@ parse_v1(struct span in, size_t *used, struct netaddr *out)
 	bool v4 = span_eq(family, span_of("TCP4"));
 	if (!v4 && !span_eq(family, span_of("TCP6")))
 		return PROXY_BAD;
-	struct span from = word(&line);
-	if (netaddr_parse(from, &source) < 0 || netaddr_parse(word(&line), &destination) < 0)
+	if (netaddr_parse(word(&line), &source) < 0 || netaddr_parse(word(&line), &destination) < 0)
 		return PROXY_BAD;
 	if (!is_port(word(&line)) || !is_port(word(&line)) || line.n > 0)
 		return PROXY_BAD;
-	/* A socket of both families says TCP6 of an IPv4 address too: ::ffff:192.0.2.1 (L52). */
-	if (v4 ? !netaddr_is_v4(&source) : memchr(from.p, ':', from.n) == NULL)
+	/*
+	 * A proxy may say TCP6 of an IPv4 client: its socket has both families, or the other end is
+	 * IPv6; and it writes ::ffff:192.0.2.1 or 192.0.2.1 (L52).
+	 */
+	if (v4 && !netaddr_is_v4(&source))
 		return PROXY_BAD;
 	*out = source;
 	return PROXY_CLIENT;

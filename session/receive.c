@@ -134,14 +134,11 @@ start_data(struct session *s, bool chunked)
 	s->client.data_start = clock_ms();
 }
 
-/* A client has timeout_data for the next octet, and must keep up a rate on the whole (I4). */
+/* A client has timeout_data for the next octet, and a rate to keep. */
 static int64_t
 data_deadline(const struct session *s)
 {
-	int64_t allowed = s->conf.receive.timeout_data * 1000 +
-			  s->client.transaction.size / s->conf.receive.min_data_rate * 1000;
-	int64_t idle = session_deadline(s, s->conf.receive.timeout_data);
-	return clock_earlier(idle, s->client.data_start + allowed);
+	return clock_earlier(session_deadline(s, s->conf.receive.timeout_data), session_rate(s));
 }
 
 /* Reads a message. STREAM_OK and a reply, or how the connection ended; then nothing is queued. */

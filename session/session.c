@@ -44,15 +44,22 @@ session_deadline(const struct session *s, int64_t seconds)
 	return clock_earlier(clock_deadline(seconds), s->client.end);
 }
 
-/* Chunks have a rate to keep, whatever the time between them. */
+int64_t
+session_rate(const struct session *s)
+{
+	const struct conf_receive *c = &s->conf.receive;
+	return s->client.data_start + c->timeout_data * 1000 +
+	       s->client.transaction.size / c->min_data_rate * 1000;
+}
+
 int64_t
 session_patience(const struct session *s)
 {
 	int64_t until = session_deadline(s, s->conf.receive.timeout_command);
 	bool in_chunks = s->client.transaction.open && s->client.transaction.chunked;
-	return s->client.said.rights.any_domain || in_chunks
-		       ? until
-		       : clock_earlier(until, s->client.idle_end);
+	if (in_chunks) /* the time between them counts, or one octet each time would do */
+		return clock_earlier(until, session_rate(s));
+	return s->client.said.rights.any_domain ? until : clock_earlier(until, s->client.idle_end);
 }
 
 void

@@ -101,6 +101,9 @@ bool session_is_lenient(const struct session *s);
 /* `seconds` from now, or the end of the session's time if that comes first. */
 int64_t session_deadline(const struct session *s, int64_t seconds);
 
+/* Until when what came of the message is enough: it has a rate to keep, on the whole (I4). */
+int64_t session_rate(const struct session *s);
+
 /* Until when the next command is waited for. */
 int64_t session_patience(const struct session *s);
 

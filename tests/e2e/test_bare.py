@@ -70,6 +70,37 @@ def test_missing(postern, world, bare, calls, missing):
     assert f"{WARNING}{missing}; going on without" in postern.logged()
 
 
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_no_fifos(postern, world, bare, error):
+    """L66: as on a file system that has none, of a file server or by FUSE. Mail goes, also what comes while a relay
+    is at work."""
+    other = world.another("127.0.0.3")
+    world.domain("e.example", "127.0.0.3")
+    bare.without(mknodat=error)
+    with world.sink.held("RCPT", "250 ok"):
+        assert "queued as" in postern.send("u@d.example")
+        until(lambda: any(line.startswith("RCPT") for line in world.sink.lines))
+        assert "queued as" in postern.send("u@e.example")
+        other.wait_messages()
+    world.sink.wait_messages()
+    assert "while I am at work I look for new mail each second" in postern.settled()
+    p = subprocess.run(postern.command("smtpd", "--check"), capture_output=True, env=postern.environment(), text=True,
+                       check=True)
+    assert f"spool {postern.spool}: no FIFO can be made: " in p.stderr
+
+
+@pytest.mark.parametrize("call, said", [("linkat", "a file cannot have two names there"),
+                                        ("fcntl", "its file system has no locks for open files")])
+def test_spool_that_will_not_do(postern, bare, call, said):
+    """L66, L69: by --check, before mail is refused for it."""
+    bare.without(**{call: errno.EINVAL})
+    p = subprocess.run(postern.command("smtpd", "--check"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                       env=postern.environment(), text=True, check=False)
+    assert p.returncode == 78
+    assert f"spool {postern.spool}: {said}" in p.stderr
+    assert not list((postern.spool / "tmp").iterdir())
+
+
 def test_tls(secure, forbid):
     """L66: with TLS too."""
     Bare(secure, forbid).without(seccomp=errno.EPERM)

@@ -209,6 +209,23 @@ def test_spool_that_cannot_be_written(checked, secure, place):
     assert status == 78 and f"spool {secure.spool}: it cannot be written: Permission denied" in found
 
 
+def test_no_place_for_a_relay(checked, secure):
+    """S13: mail would be taken, and stay."""
+    (secure.spool / "relay").write_text("what a copy left")
+    own(secure.spool / "relay")
+    status, found = checked()
+    assert status == 78
+    assert f"spool {secure.spool}: what a relay needs in relay/mx.test.example: Not a directory; no mail" in found
+
+
+@pytest.mark.parametrize("key", ["postmaster", "double_bounce"])
+def test_nobody_could_be_told(checked, key):
+    """S6: a no-break space came along with the address."""
+    status, found = checked(**{key: "root@d.example\u00a0"})
+    assert status == 78 and f"{key} root@d.example\u00a0: no mail can be sent to this domain" in found
+    assert checked(**{key: "root@b\u00fccher.example"})[0] == 0
+
+
 def test_all_at_once(checked):
     """One line for each, in the order of the tables."""
     status, found = checked(hostname="1.2", runtime="/nonexistent", auth_users="/nonexistent", spool="/nonexistent/s")

@@ -178,6 +178,14 @@ def test_aliases(postern, local, name, recipients):
     assert to(queued(postern)) == recipients
 
 
+def test_aliases_of_windows(postern, local):
+    """L63: a mark at the beginning belongs to nobody's name."""
+    local.aliases.write_bytes(b"\xef\xbb\xbfroot: joe@d.example\r\n")
+    local.sendmail("root", text=TEXT)
+    assert to(queued(postern)) == ["joe@d.example"]
+    assert "1 aliases" in local.sendmail("-bi")
+
+
 def test_without_aliases(postern, local):
     local.aliases.write_text(ALIASES)
     local.sendmail("-n", "root", "prog")

@@ -416,6 +416,22 @@ def test_message_that_drips(postern):
     assert not postern.messages()
 
 
+def test_chunks_that_drip(postern):
+    """I4, S24: each of them comes at once, with its command, so it is the time between them."""
+    c = Client(postern, timeout_data="1s", min_data_rate=1000000)
+    for command in ("EHLO c.example", "MAIL FROM:<a@b.example>", "RCPT TO:<u@d.example>"):
+        c.ask(command)
+
+    def refusal():
+        with contextlib.suppress(OSError): # it may have closed; what it said before counts
+            c.sock.sendall(b"BDAT 1\r\nx")
+        said = c.reply()
+        return None if said.startswith("250 ") else said
+    assert until(refusal).startswith("421 4.4.2 ")
+    c.close()
+    assert not postern.messages()
+
+
 def test_refused_chunk_that_drips(postern):
     """I4: the message before it, which was quick, does not count for it."""
     for seconds in doubled(1):

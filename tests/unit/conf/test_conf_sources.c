@@ -67,6 +67,13 @@ static const struct {
 	{ "POSTERN_MAX_SIZE", "2M\r\n", "2097152  # environment", "" },
 	{ "POSTERN_MAX_SIZE", "2M\r", "2097152  # environment", "" },
 	{ "POSTERN_MAX_SIZE", "\xef\xbb\xbf" "2M \r\n\r\n", "2097152  # environment", "" },
+	{ "POSTERN_MAX_SIZE", "\"2M\"", "2097152  # environment", "" }, /* of docker --env-file */
+	{ "POSTERN_MAX_SIZE", "' 2M '\r\n", "2097152  # environment", "" },
+	{ "POSTERN_MAX_SIZE", "\"\"", "52428800  # default", "" },
+	{ "POSTERN_MAX_SIZE", "''\n", "52428800  # default", "" },
+	{ "POSTERN_MAX_SIZE", "\"2M'", NULL, "" },
+	{ "POSTERN_MAX_SIZE", "\"", NULL, "" },
+	{ "POSTERN_SMTP_PORT", "\"tcp://10.0.0.1:25\"", "52428800  # default", "POSTERN_SMTP_PORT\n" },
 	{ "POSTERN_MAX_SIZE", "2M\r3", NULL, "" },
 	{ "POSTERN_MAX_SIZE", "x", NULL, "" },
 	{ "POSTERN_HOSTS", "h.example", NULL, "" }, /* a key, though one of routes */

@@ -21,6 +21,7 @@ static const struct {
 	{ "a.example s /k\r\n* s.t credential:x # y\n", NULL, 2 },
 	{ "\xef\xbb\xbf" "a.example\ts  /k  2027-01-31\n", NULL, 1 },
 	{ "b\xc3\xbc.example s /k", NULL, 1 },
+	{ "# L63\ra.example s /k\r", "a CR that ends no line", 0 },
 	{ "a.example s", "not DOMAIN SELECTOR FILE [SINCE]", 0 },
 	{ "a.example", "not DOMAIN SELECTOR FILE [SINCE]", 0 },
 	{ "a.example s /k 2027-01-01 x", "not DOMAIN SELECTOR FILE [SINCE]", 0 },

@@ -25,6 +25,11 @@ static const struct {
 	{ "2001:db8::1", "[IPv6:2001:db8::1]" },
 	{ "4f66ad9a0b2e", "4f66ad9a0b2e" },
 	{ "localhost.example.org", "localhost.example.org" },
+	{ "123456789012.example.org", "123456789012.example.org" },
+	{ "123456789012", NULL }, /* of a container, now and then: read as an address, which is none */
+	{ "10.0.0", NULL },
+	{ "web1.10", NULL },
+	{ "0x7f", NULL },
 	{ "localhost", NULL },
 	{ "localhost.localdomain", NULL },
 	{ "Localhost.localdomain6", NULL },

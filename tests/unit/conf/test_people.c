@@ -63,6 +63,7 @@ test_mailname(void **state)
 		const char *text, *want; /* NULL: there is none */
 	} rows[] = { { "site.example\n", "site.example" }, { "site.example", "site.example" },
 		{ " site.example \r\nmore\n", "site.example" }, { "", NULL }, { "\n", NULL },
+		{ "\xef\xbb\xbfsite.example\r\n", "site.example" }, /* L63 */
 		{ "localhost\n", NULL }, { "localhost.localdomain\n", NULL },
 		{ "192.0.2.1\n", NULL }, { "my_host.example\n", "my_host.example" },
 		{ "a b\n", NULL }, { "a>@b\n", NULL }, { "a..b\n", NULL } };

@@ -43,24 +43,39 @@ static const struct {
 	{ "root@[192.0.2.1]", NULL },
 };
 
+static bool
+find_in(struct span text, const char *recipient, struct buf *out)
+{
+	struct address to;
+	assert_int_equal(address_mailbox(span_of(recipient), &to), 0);
+	return recipient_map_find(guarded(text), "mx.example", &to, out);
+}
+
 static void
 test_find(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
-		struct address to;
 		struct buf out = buf_new(1024);
-		assert_int_equal(address_mailbox(span_of(rows[i].to), &to), 0);
-		bool found = recipient_map_find(guarded(span_of(map)), "mx.example", &to, &out);
+		bool found = find_in(span_of(map), rows[i].to, &out);
 		if (found != (rows[i].want != NULL) ||
 			!span_eq(buf_span(&out), span_of(found ? rows[i].want : "")))
 			fail_msg("%s: %.*s", rows[i].to, (int)out.n, out.p);
 		buf_free(&out);
 	}
-	struct address to;
 	struct buf out = buf_new(16);
-	assert_int_equal(address_mailbox(span_of("a@b"), &to), 0);
-	assert_false(recipient_map_find((struct span){ 0 }, "mx.example", &to, &out));
+	assert_false(find_in((struct span){ 0 }, "a@b", &out));
+}
+
+/* L63: editors of Windows put a mark before the first recipient, who would be another one. */
+static void
+test_mark(void **state)
+{
+	(void)state;
+	struct buf out = buf_new(1024);
+	assert_true(find_in(span_of("\xef\xbb\xbfroot: a@b.example\r\n"), "root@mx.example", &out));
+	assert_true(span_eq(buf_span(&out), span_of("a@b.example\n")));
+	buf_free(&out);
 }
 
 /* Loads a text from a file that exists for as long. */
@@ -98,6 +113,9 @@ static const struct {
 	{ "root: @b.example", ":1: @domain stands behind @domain only" },
 	{ "@a.example: @[192.0.2.1]", ":1: not an address" },
 	{ "root: " A "@b.example", ":1: an address beyond ASCII, or too long" },
+	/* L63 */
+	{ "\xef\xbb\xbf# a comment\r\nroot: a@b.example", NULL },
+	{ "# a comment\rroot: a@b.example\r", ":1: a CR that ends no line" },
 };
 
 static void
@@ -148,6 +166,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_mark),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_bounds),
 	};

@@ -78,6 +78,13 @@ static const struct row rows[] = {
 	MADE("type without version", "A: b\r\n" TEXT "\r\n\xc3\xa4\r\n",
 		"A: b\r\n" TEXT V QP "\r\n=C3=A4\r\n"),
 	MADE("encoding without version", CTE "8bit\r\n\r\n\xe4\r\n", V QP "\r\n=E4\r\n"),
+	MADE("version twice", V V TEXT "\r\n\xe4\r\n", V V TEXT QP "\r\n=E4\r\n"),
+	MADE("no version that is one", "MIME-Version:\r\nMIME-Version: 1\r\nMIME-Version: 1.0;\r\n"
+		"MIME-Version: 1.0\r\n x\r\n" TEXT "\r\n\xe4\r\n", TEXT V QP "\r\n=E4\r\n"),
+	MADE("one version that is none", "MIME-Version: x\r\n" V TEXT "\r\n\xe4\r\n",
+		"MIME-Version: x\r\n" V TEXT QP "\r\n=E4\r\n"),
+	MADE("a version and nothing else", "MIME-Version: 1\r\n\r\n\xe4\r\n", OLD "\r\n=E4\r\n"),
+	SAME("no version, and no need", "MIME-Version: 1\r\n" TEXT "\r\nhello\r\n"),
 	MADE("data without version", DATA "\r\n\xff\r\n", DATA V B64 "\r\n/w0K\r\n"),
 	MADE("parts without version", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" TEXT
 		"\r\n\xe4\r\n--b--\r\n",
@@ -166,6 +173,7 @@ static const struct row rows[] = {
 	NOT("encoded without version, and not so", TEXT QP "\r\n\xe4", miscoded),
 	NOT("half a type without version", "Content-Type: text\r\n\r\n\xe4", unknown),
 	NOT("another version", "MIME-Version: 2.0\r\n" TEXT "\r\n\xe4", "the version of MIME is not 1.0"),
+	NOT("a later version", "MIME-Version: 1.1\r\n" TEXT "\r\n\xe4", "the version of MIME is not 1.0"),
 	NOT("half a type", V "Content-Type: text\r\n\r\n\xe4", unknown),
 	NOT("more than a type", V "Content-Type: text/plain charset=x\r\n\r\n\xe4", unknown),
 	NOT("open comment", V "Content-Type: (text/plain\r\n\r\n\xe4", unknown),

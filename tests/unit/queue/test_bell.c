@@ -281,6 +281,27 @@ test_many_writers(void **state)
 	bell_close(&bell);
 }
 
+/* L66: a relay where there is none hears nothing, and finds the mark of who rang. */
+static void
+test_deaf(void **state)
+{
+	(void)state;
+	static const struct {
+		int err;
+		bool impossible;
+	} rows[] = { { -EPERM, true }, { -EOPNOTSUPP, true }, { -ENOSYS, true }, { -EINVAL, true },
+		{ 0, false }, { -ENOSPC, false }, { -EACCES, false }, { -EROFS, false } };
+	for (size_t i = 0; i < ROWS(rows); i++)
+		assert_int_equal(bell_is_impossible(rows[i].err), rows[i].impossible);
+	assert_int_equal(unlinkat(dir, "bell", 0), 0);
+	assert_int_equal(bell_listen(&bell, dir), -ENOENT);
+	bell_be_deaf(&bell);
+	assert_int_equal(bell_ring(dir, "a.example"), -ENXIO);
+	hears(BELL_SILENT, NULL);
+	bell_close(&bell);
+	assert_int_equal(bell_make(dir), 0);
+}
+
 int
 main(void)
 {
@@ -294,6 +315,7 @@ main(void)
 		cmocka_unit_test(test_not_full),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_many_writers),
+		cmocka_unit_test(test_deaf),
 	};
 	umask(0); /* K3: modes must not depend on it */
 	return cmocka_run_group_tests(tests, enter, leave);

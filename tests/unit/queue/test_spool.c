@@ -72,15 +72,20 @@ static void
 test_made(void **state)
 {
 	(void)state;
+	static const char *const names[] = { "new", "slash/", "slashes//", "/twice" };
 	struct spool s;
 	struct stat st;
+	const char *wrong;
 	char path[100];
-	snprintf(path, sizeof(path), "%s/new", top);
-	assert_int_equal(spool_open(&s, path), 0);
-	assert_int_equal(stat(path, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0700);
-	assert_int_equal(spool_try(&s), 0);
-	spool_close(&s);
+	for (size_t i = 0; i < ROWS(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", top, names[i]);
+		assert_int_equal(spool_open(&s, path), 0);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0700);
+		assert_int_equal(spool_try(&s, &wrong), 0);
+		assert_true(spool_is_empty(&s));
+		spool_close(&s);
+	}
 }
 
 /* L69, S12: what is wrong is said in words, with what to do. */

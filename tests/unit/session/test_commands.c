@@ -230,10 +230,17 @@ test_patience(void **state)
 	assert_int_equal(answer("NOOP"), R_FINE);
 	int64_t until = session_patience(&s);
 	assert_true(until >= now + wait && until == s.client.idle_end);
-	s.client.transaction.open = s.client.transaction.chunked =
-		true; /* what has a rate to keep */
-	assert_true(session_patience(&s) > until);
-	s.client.transaction.open = false;
+	/* Chunks have a rate to keep, whatever the time between them, and so has a client of this site. */
+	s.client.transaction.open = s.client.transaction.chunked = true;
+	s.client.data_start = now;
+	for (int i = 0; i < 2; i++) {
+		s.client.said.rights.any_domain = i > 0;
+		s.client.transaction.size = 0;
+		assert_int_equal(session_patience(&s), now + s.conf.receive.timeout_data * 1000);
+		s.client.transaction.size = 2 * LIMIT_STRANGER_TIME * s.conf.receive.min_data_rate;
+		assert_true(session_patience(&s) > until);
+	}
+	s.client.said.rights.any_domain = s.client.transaction.open = false;
 	s.conf.receive.timeout_command = 1;
 	assert_true(session_patience(&s) < until);
 }

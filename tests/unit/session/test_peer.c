@@ -170,6 +170,9 @@ static const struct row {
 	{ tcp, "TCPREMOTEIP=::ffff:192.0.2.1", NETS, "[192.0.2.1]", false, false },
 	{ a_pipe, "TCPREMOTEIP=203.0.113.9", NETS, "[203.0.113.9]", true, false },
 	{ a_pipe, "SSLREMOTEIP=fe80::1%eth0", NETS, "[IPv6:fe80::1]", true, false },
+	{ a_pipe, "TCPREMOTEADDR=192.0.2.1:40000", NETS, "[192.0.2.1]", false, false },
+	{ a_pair, "TCPREMOTEADDR=[2001:db8::1]:1", NETS, "[IPv6:2001:db8::1]", false, false },
+	{ a_pipe, "TCPREMOTEADDR=203.0.113.9:65535", NETS, "[203.0.113.9]", true, false },
 	{ a_pipe, "SOCAT_PEERADDR=127.0.0.1", "", "[127.0.0.1]", true, false },
 	{ a_pipe, "TCPREMOTEIP=192.0.2.1 SSLREMOTEIP=192.0.2.1 REMOTE_HOST=c.example", "",
 		"[192.0.2.1]", false, false },
@@ -181,6 +184,8 @@ static const struct row {
 	{ a_pipe, "NCAT_REMOTE_ADDR=2130706433", "", "unknown", false, false },
 	{ a_pipe, "NCAT_REMOTE_ADDR=127.1", "", "unknown", false, false },
 	{ a_pipe, "NCAT_REMOTE_ADDR=127.0.0.1:25", "", "unknown", false, false },
+	{ a_pipe, "TCPREMOTEADDR=127.0.0.1:0", "", "unknown", false, false },
+	{ a_pipe, "TCPREMOTEADDR=:25", "", "unknown", false, false },
 	{ a_pipe, "NCAT_REMOTE_ADDR=%eth0", "", "unknown", false, false },
 	{ a_pipe, "NCAT_REMOTE_ADDR=[]", "", "unknown", false, false },
 	/* whatever another one says beside it */
@@ -206,7 +211,7 @@ static void
 clear_wrappers(void)
 {
 	static const char *const names[] = { "TCPREMOTEIP", "TCP6REMOTEIP", "SSLREMOTEIP",
-		"NCAT_REMOTE_ADDR", "SOCAT_PEERADDR", "MINE_PEERADDR", "REMOTE_ADDR", "REMOTE_HOST",
+		"TCPREMOTEADDR", "NCAT_REMOTE_ADDR", "SOCAT_PEERADDR", "MINE_PEERADDR", "REMOTE_ADDR", "REMOTE_HOST",
 		"REMOTE_ADDRESS", "_PEERADDR", "XTCPREMOTEIP", "HTTP_X_PEERADDR",
 		"HTTP_PEERADDR" };
 	for (size_t i = 0; i < ROWS(names); i++)
