@@ -2,7 +2,6 @@
 
 enum {
 	AUTH_FIRST = 530, /* or TLS first (RFC 3207 section 4, RFC 4954 section 6) */
-	OUT_OF_ORDER = 503,
 	NO_SUCH_NOW = 455, /* parameters that it cannot heed now (RFC 5321 section 4.1.1.11) */
 	REFUSED = 400, /* from this on */
 	CODE_TEXT = 4, /* where the text of a reply begins */
@@ -114,7 +113,7 @@ names_mailbox(const struct link *l, struct enhanced e)
 static bool
 asks_who_we_are(int code, struct enhanced e)
 {
-	static const int codes[] = { OUT_OF_ORDER, 534, 535 };
+	static const int codes[] = { CODE_OUT_OF_ORDER, 534, 535 };
 	static const int details[] = { 8, 9, 12, 13, 14, 57, 60, 501, 502, 503, 705, 708, 750 };
 	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details)) ||
 		(e.subject == NETWORK && e.detail == CONGESTION) ||
