@@ -229,8 +229,9 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, struc
 	t->peer.weak = how.lenient;
 	t->ssl = SSL_new(setup->ctx);
 	bool named = !how.nameless && !is_address(peer->host);
+	int oldest = how.lenient ? TLS1_VERSION : TLS1_2_VERSION;
 	if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1 &&
-		SSL_set_min_proto_version(t->ssl, how.lenient ? TLS1_VERSION : TLS1_2_VERSION) == 1 &&
+		SSL_set_min_proto_version(t->ssl, oldest) == 1 &&
 		(!named || SSL_set_tlsext_host_name(t->ssl, peer->host) == 1)) {
 		SSL_set_security_level(t->ssl, how.lenient ? LENIENT : CAREFUL);
 		if (how.legacy)
