@@ -195,17 +195,30 @@ judge_loss(struct courier *c, const struct message *m)
 	return false;
 }
 
+/* Is it the message that is put off, or the host that can take none, and not one recipient? */
+static bool
+is_put_off_whole(const struct message *m)
+{
+	for (int i = 0; i < m->n; i++)
+		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT && !m->rcpt[i].own)
+			return true;
+	return false;
+}
+
 /*
  * Somebody is put off. A better host that was overtaken, or failed lately, may take what this one
- * did not: it is waited for, once. So may a host that is as good, and slower, or it would never be
- * asked: but no more than one of them, for most of what is put off is put off by all.
+ * did not: it is waited for, once. So may a worse one, if this one is in trouble itself, such as a
+ * full disk, or a service behind it that is down. So may a host that is as good, and slower, or it
+ * would never be asked: but no more than one of them, for most of what is put off is put off by
+ * all.
  */
 static bool
-judge_delay(struct courier *c)
+judge_delay(struct courier *c, const struct message *m)
 {
 	struct work *w = &c->work;
 	if (!w->overtook) {
-		w->overtook = (!w->waited && race_is_open(&w->race)) ||
+		bool worse = is_put_off_whole(m) && race_has_worse(&w->race);
+		w->overtook = (!w->waited && (race_is_open(&w->race) || worse)) ||
 			(!w->asked && race_has_equal(&w->race));
 		w->asked = w->asked || w->overtook;
 	}
@@ -229,7 +242,7 @@ connect_judge(struct courier *c, const struct message *m, enum job_end end)
 		if (is_suspect(c, m))
 			race_convict(&w->race);
 	}
-	return settle_any(m, SOFT) && judge_delay(c);
+	return settle_any(m, SOFT) && judge_delay(c, m);
 }
 
 void

@@ -423,15 +423,28 @@ race_had_no_route(const struct race *r)
 	return r->started > 0 && r->no_route == r->started;
 }
 
+/* Has this runner a turn to come? Not if it failed lately: then it is the last of all. */
+static bool
+has_turn(const struct race *r, size_t i)
+{
+	return i < r->started ? r->v[i].fd >= 0 : i < RUNNERS && !r->v[i].doubtful;
+}
+
 bool
 race_has_equal(const struct race *r)
 {
-	for (size_t i = 0; r->winner != NULL && i < r->n; i++) {
-		const struct runner *u = &r->v[i];
-		bool turn = i < r->started ? u->fd >= 0 : i < RUNNERS && !u->doubtful;
-		if (turn && u->to.preference == r->winner->to.preference)
+	for (size_t i = 0; r->winner != NULL && i < r->n; i++)
+		if (has_turn(r, i) && r->v[i].to.preference == r->winner->to.preference)
 			return true;
-	}
+	return false;
+}
+
+bool
+race_has_worse(const struct race *r)
+{
+	for (size_t i = 0; r->winner != NULL && i < r->n; i++)
+		if (has_turn(r, i) && r->v[i].to.preference > r->winner->to.preference)
+			return true;
 	return false;
 }
 

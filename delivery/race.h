@@ -92,8 +92,12 @@ bool race_kept_waiting(const struct race *r);
 /* Could this host send nothing to any of those that were started? */
 bool race_had_no_route(const struct race *r);
 
-/* Is there one of the same preference that has not had its turn, and did not fail lately? */
+/*
+ * Is there one of the same preference, or of a worse one, that has not had its turn, and did not
+ * fail lately?
+ */
 bool race_has_equal(const struct race *r);
+bool race_has_worse(const struct race *r);
 
 /* The connection to the last winner ended with nothing done. That may be the host's fault. */
 void race_note_loss(struct race *r);

@@ -57,6 +57,7 @@ struct rcpt {
 	enum outcome outcome;
 	struct buf text; /* the reply, escaped, for log and report */
 	bool grey;       /* put off at RCPT, as greylists do */
+	bool own;        /* the word that it was refused by was about this recipient alone */
 	bool crowded;    /* there was room for others in the transaction, and none for it */
 	bool expired;    /* HARD, and it is time alone that made it so */
 	bool again;      /* refused for the words that went with it: once more without them */

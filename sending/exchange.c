@@ -81,6 +81,7 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 	for (int i = 0; i < j->n; i++) {
 		job_settle(l, j->to[i], link_outcome(l->code));
 		j->to[i]->again = again;
+		j->to[i]->own = false;
 	}
 	j->sent = j->sent && link_outcome(l->code) == DONE; /* or no text is taken */
 	return lock_step || l->code != CODE_GOODBYE;
@@ -94,6 +95,7 @@ settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
 		r->again = refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
 		job_settle(l, r, l->code == TOO_MANY ? SOFT : link_outcome(l->code));
 	}
+	r->own = mail == DONE && r->outcome != DONE;
 	r->grey = mail == DONE && (l->code == BUSY || l->code == TROUBLE);
 	r->crowded = j->accepted > 0 && (l->code == NO_ROOM || l->code == TOO_MANY);
 	j->accepted += r->outcome == DONE;
@@ -294,6 +296,7 @@ read_each_end(struct link *l, struct job *j)
 		if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0)
 			return false;
 		job_settle(l, j->to[i], outcome_of_text(l, j));
+		j->to[i]->own = true;
 		j->replied = i + 1;
 	}
 	return true;

@@ -2,13 +2,27 @@
 
 #include "sending/refusal.h"
 
+/*
+ * "Bad sequence of commands", of commands that were in the right one, is what hosts say that offer
+ * PIPELINING and lose their way in it: a command at a time will show (L21).
+ */
+static bool
+is_lost_in_group(const struct link *l)
+{
+	return l->code == CODE_OUT_OF_ORDER && link_can(l, CAN_PIPELINING);
+}
+
 /* A refusal that may be about anything but the mail is not for good. */
 static enum outcome
 weigh(struct link *l, enum outcome o)
 {
-	unsigned about = o == HARD ? refusal_about(l) : REFUSAL_MAIL;
+	if (o != HARD)
+		return o;
+	unsigned about = refusal_about(l);
 	l->flow.about |= about;
-	return about == REFUSAL_MAIL ? o : SOFT;
+	if (is_lost_in_group(l))
+		l->lessons |= LESSON_LOCKSTEP;
+	return about == REFUSAL_MAIL && !is_lost_in_group(l) ? HARD : SOFT;
 }
 
 void

@@ -47,23 +47,42 @@ put_line(struct buf *text, struct span line)
 		buf_escape(text, line, LIMIT_LOG_TEXT);
 }
 
+/* Does it begin with three digits? */
+static bool
+has_digits(struct span line)
+{
+	return span_digits(line).n >= CODE_DIGITS;
+}
+
+/* Is it one of those lines of a reply behind which others follow? */
+static bool
+has_hyphen(struct span line)
+{
+	return line.n > CODE_DIGITS && line.p[CODE_DIGITS] == '-';
+}
+
 /*
- * RFC 5321 section 4.2: three digits, then blank, hyphen or nothing. 0 if it is none, or if the
- * line holds what ends lines and texts elsewhere.
+ * RFC 5321 section 4.2: three digits, then blank (or a tab, which looks like one), hyphen or
+ * nothing; what follows is text, whatever octets it has. 0 if it is none.
  */
 static int
 reply_code(struct span line)
 {
-	if (line.n > 0 && (memchr(line.p, '\0', line.n) || memchr(line.p, '\r', line.n)))
+	static const char behind[] = { ' ', '\t', '-' };
+	if (!has_digits(line) || line.p[0] < '2' || line.p[0] > '5')
 		return 0;
-	if (line.n < CODE_DIGITS || line.p[0] < '2' || line.p[0] > '5')
-		return 0;
-	for (int i = 1; i < CODE_DIGITS; i++)
-		if (line.p[i] < '0' || line.p[i] > '9')
-			return 0;
-	if (line.n > CODE_DIGITS && line.p[CODE_DIGITS] != ' ' && line.p[CODE_DIGITS] != '-')
+	if (line.n > CODE_DIGITS && !memchr(behind, line.p[CODE_DIGITS], sizeof(behind)))
 		return 0;
 	return (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + (line.p[2] - '0');
+}
+
+/* Without the CRs of hosts that end their lines by CR CR LF. */
+static struct span
+without_cr(struct span line)
+{
+	while (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
 }
 
 enum outcome
@@ -116,7 +135,8 @@ next_code(const struct link *l, struct span line)
 
 /*
  * Of a line only the first four octets matter: the code, of which only the first digit must be that
- * of the lines before, and whether another one follows. The rest is text.
+ * of the lines before, and whether another one follows. The rest is text, and so is, where another
+ * one follows, a line that begins with no digits at all.
  */
 int
 link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *learns)
@@ -133,20 +153,25 @@ link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *l
 	for (bool more = true; more;) {
 		enum stream_result r = stream_head(&l->stream, LIMIT_REPLY_LINE, &left, deadline,
 			&line);
-		int code = r == STREAM_OK ? next_code(l, line) : 0;
-		if (r == STREAM_OK)
+		int code = 0;
+		if (r == STREAM_OK) {
+			line = without_cr(line);
+			code = next_code(l, line);
 			put_line(&l->text, code != 0 && l->code != 0
 				? span_skip(line, CODE_DIGITS) : line);
+		}
 		if (code == 0 && l->text.n == 0 && goodbye.n > 0) { /* that is the reason */
 			buf_add(&l->text, buf_span(&goodbye));
 			return -EIO;
 		}
+		if (r == STREAM_OK && l->code != 0 && !has_digits(line))
+			continue;
 		if (code == 0)
 			return fail(l, to_what, r);
 		if (learns != NULL && l->code != 0 && code < 300 && line.n > CODE_DIGITS)
 			learns(&l->host, span_skip(line, CODE_DIGITS + 1));
 		l->code = code;
-		more = line.n > CODE_DIGITS && line.p[CODE_DIGITS] == '-';
+		more = has_hyphen(line);
 	}
 	l->bye = l->code == CODE_GOODBYE;
 	return 0;
@@ -246,9 +271,15 @@ static int
 count_replies(const struct stream *s)
 {
 	const char *p = s->ibuf + s->head, *end = s->ibuf + s->tail, *lf;
+	bool within = false;
 	int n = 0;
-	for (; (lf = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL) != NULL; p = lf + 1)
-		n += lf - p <= CODE_DIGITS || p[CODE_DIGITS] != '-';
+	for (; (lf = p < end ? memchr(p, '\n', (size_t)(end - p)) : NULL) != NULL; p = lf + 1) {
+		struct span line = span_from(p, lf);
+		if (within && !has_digits(line))
+			continue;
+		within = has_hyphen(line);
+		n += !within;
+	}
 	return n;
 }
 

@@ -93,6 +93,7 @@ enum {
 	CODE_GOODBYE = 421,
 	CODE_UNKNOWN = 500,         /* no such command, */
 	CODE_NOT_IMPLEMENTED = 502, /* or not here */
+	CODE_OUT_OF_ORDER = 503,
 };
 
 /* What is on its way; of sending.c and those below it, but for what refusals were about. */

@@ -2,7 +2,8 @@
 
 enum {
 	AUTH_FIRST = 530, /* or TLS first (RFC 3207 section 4, RFC 4954 section 6) */
-	OUT_OF_ORDER = 503,
+	NO_SUCH_NOW = 455, /* parameters that it cannot heed now (RFC 5321 section 4.1.1.11) */
+	REFUSED = 400, /* from this on */
 	CODE_TEXT = 4, /* where the text of a reply begins */
 };
 
@@ -11,7 +12,8 @@ struct enhanced {
 	int64_t subject, detail;
 };
 
-enum { ADDRESS = 1, MAILBOX = 2, SECURITY = 7 }; /* subjects */
+enum { ADDRESS = 1, MAILBOX = 2, NETWORK = 4, PROTOCOL = 5, CONTENT = 6, SECURITY = 7 };
+enum { CONGESTION = 5, SHARE_OF_DAY = 90 }; /* details of NETWORK and ADDRESS */
 
 /* ---- what a reply says ----------------------------------------------------------------------- */
 
@@ -43,7 +45,7 @@ enhanced_of(const struct link *l)
 	if (l->code == 0 || s.n <= CODE_TEXT)
 		return none;
 	s = span_skip(s, CODE_TEXT);
-	bool ok = take_number(&s, &class) && class == 5 && take_dot(&s) &&
+	bool ok = take_number(&s, &class) && class == l->code / 100 && take_dot(&s) &&
 		take_number(&s, &e.subject) && take_dot(&s) && take_number(&s, &e.detail);
 	return ok ? e : none;
 }
@@ -67,15 +69,6 @@ asks_for_tls(int code, struct enhanced e)
 	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
 }
 
-/* Is it about who we are, and whether we proved it? Exchange says X.7.57. */
-static bool
-asks_who_we_are(int code, struct enhanced e)
-{
-	static const int codes[] = { OUT_OF_ORDER, 534, 535 };
-	static const int details[] = { 8, 9, 12, 13, 14, 57 };
-	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
-}
-
 static bool
 has_word(const struct link *l, const char *word)
 {
@@ -85,6 +78,17 @@ has_word(const struct link *l, const char *word)
 			return true;
 	return false;
 }
+
+static bool
+has_any(const struct link *l, const char *const *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (has_word(l, words[i]))
+			return true;
+	return false;
+}
+
+#define HAS_ANY(l, words) has_any(l, words, sizeof(words) / sizeof((words)[0]))
 
 /*
  * Is it about an address or a mailbox? Hosts of before EHLO have no enhanced codes, and say so by
@@ -96,30 +100,69 @@ names_mailbox(const struct link *l, struct enhanced e)
 	static const int codes[] = { 550, 551, 553 };
 	static const char *const words[] = { "no such ", "no mailbox", "user unknown",
 		"unknown user", "recipient unknown", "unknown recipient", "not exist" };
-	bool said = e.subject == ADDRESS || e.subject == MAILBOX;
-	if (e.subject >= 0 || !IS_ONE_OF(l->code, codes))
-		return said;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		said = said || has_word(l, words[i]);
-	return said;
+	if (e.subject < 0 && IS_ONE_OF(l->code, codes))
+		return HAS_ANY(l, words);
+	return e.subject == ADDRESS || e.subject == MAILBOX;
 }
 
 /*
- * "Relay access denied", "relay not permitted", "Relaying denied", "Unable to relay": our own
- * smarthost takes us for a stranger. No code says so, but these words are everybody's.
+ * Is it about who we are, whether we proved it, or what this account may send? Exchange says X.7.57
+ * and X.7.60, its online service the others from there on, Gmail X.4.5 and Exchange online X.1.90
+ * when an account has had its share of the day.
  */
 static bool
-denies_relaying(const struct link *l)
+asks_who_we_are(int code, struct enhanced e)
 {
-	return l->code != 0 && has_word(l, "relay");
+	static const int codes[] = { CODE_OUT_OF_ORDER, 534, 535 };
+	static const int details[] = { 8, 9, 12, 13, 14, 57, 60, 501, 502, 503, 705, 708, 750 };
+	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details)) ||
+		(e.subject == NETWORK && e.detail == CONGESTION) ||
+		(e.subject == ADDRESS && e.detail == SHARE_OF_DAY);
 }
 
-/* Does it leave open that a parameter was what the host did not take? */
+/*
+ * Our own smarthost takes us for a stranger, or not for somebody who may send so. Mostly no code
+ * says it, but these words are everybody's: "Relay access denied", "Unable to relay", "SMTP AUTH is
+ * required", "not logged in", "Client host rejected", qmail's list of rcpthosts, and what those say
+ * who let an account send by its own addresses alone. (Postfix, Exim, Exchange, Amazon, SendGrid.)
+ */
+static bool
+takes_us_for_another(const struct link *l)
+{
+	static const char *const words[] = { "relay", "rcpthosts", "client host", " authenticate",
+		"authentication required", "authentication is required", "auth required",
+		"auth is required", "logged in", "not owned by", "address is not verified",
+		"verified sender" };
+	return l->code != 0 && HAS_ANY(l, words);
+}
+
+/* Is it about how an address is written? */
+static bool
+is_about_syntax(struct enhanced e)
+{
+	static const int details[] = { 3, 7 };
+	return e.subject == ADDRESS && IS_ONE_OF(e.detail, details);
+}
+
+/*
+ * Does it leave open that a parameter was what the host did not take? Who does not expect one may
+ * take it for a part of the address.
+ */
 static bool
 is_about_words(int code, struct enhanced e)
 {
-	static const int codes[] = { 500, 501, 502, 504, 555 };
-	return e.subject != ADDRESS && e.subject != MAILBOX && IS_ONE_OF(code, codes);
+	static const int codes[] = { NO_SUCH_NOW, 500, 501, 502, 504, 555 }, details[] = { 2, 4 };
+	if (e.subject == ADDRESS || e.subject == MAILBOX)
+		return IS_ONE_OF(code, codes) && is_about_syntax(e);
+	return IS_ONE_OF(code, codes) || (e.subject == PROTOCOL && IS_ONE_OF(e.detail, details));
+}
+
+/* Is it about the kind of text, which BODY announces? */
+static bool
+is_about_body(struct enhanced e)
+{
+	static const int details[] = { 1, 3 };
+	return e.subject == CONTENT && IS_ONE_OF(e.detail, details);
 }
 
 /* ---- what follows from it -------------------------------------------------------------------- */
@@ -146,7 +189,7 @@ refusal_about(const struct link *l)
 	if ((is_fallback(l) && !address) || (could_be_tls && asks_for_tls(l->code, e)))
 		about |= REFUSAL_FALLBACK;
 	if (l->terms.own && (asks_for_tls(l->code, e) || asks_who_we_are(l->code, e) ||
-			(!address && denies_relaying(l))))
+			(!address && takes_us_for_another(l))))
 		about |= REFUSAL_US;
 	return about;
 }
@@ -166,9 +209,12 @@ spare(const struct text *t, unsigned words)
 bool
 refusal_drops_words(struct link *l, const struct text *t, unsigned words)
 {
-	if (!is_about_words(l->code, enhanced_of(l)))
+	struct enhanced e = enhanced_of(l);
+	bool refused = l->code >= REFUSED && l->code != CODE_GOODBYE;
+	bool any = is_about_words(l->code, e);
+	if (!refused || (!any && !is_about_body(e)))
 		return false;
-	unsigned drop = spare(t, words);
+	unsigned drop = any ? spare(t, words) : 0;
 	if (drop == 0) /* then the form of the text that has to be announced */
 		drop = words & (CAN_8BITMIME | CAN_BINARYMIME);
 	if (drop == 0) { /* refused without them too: it was not about the words */

@@ -15,9 +15,10 @@
 unsigned refusal_about(const struct link *l);
 
 /*
- * The last reply refuses a command for this text with `words` in it (CAN_*, mail_rcpt.h), and it
- * may be one of these that the host does not take, although it offered them. True: what can be left
- * out is left out from now on (l->host.can), and the command is worth another try.
+ * The last reply, for good or for now, refuses a command for this text with `words` in it (CAN_*,
+ * mail_rcpt.h), and it may be one of these that the host does not take, although it offered them.
+ * True: what can be left out is left out from now on (l->host.can), and the command is worth
+ * another try.
  */
 bool refusal_drops_words(struct link *l, const struct text *t, unsigned words);
 

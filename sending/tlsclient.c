@@ -99,7 +99,8 @@ static bool
 is_strong(const struct tls *t)
 {
 	return SSL_session_reused(t->ssl) ||
-		(SSL_CIPHER_get_bits(SSL_get_current_cipher(t->ssl), NULL) >= STRENGTH &&
+		(SSL_version(t->ssl) >= TLS1_2_VERSION &&
+			SSL_CIPHER_get_bits(SSL_get_current_cipher(t->ssl), NULL) >= STRENGTH &&
 			has_strong_group(t) && has_strong_signature(t));
 }
 
@@ -177,10 +178,8 @@ make_context(void)
 {
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-	if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1) {
-		SSL_CTX_free(ctx);
+	if (ctx == NULL)
 		return NULL;
-	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); /* tlsclient_verify does it */
@@ -230,7 +229,9 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, struc
 	t->peer.weak = how.lenient;
 	t->ssl = SSL_new(setup->ctx);
 	bool named = !how.nameless && !is_address(peer->host);
+	int oldest = how.lenient ? TLS1_VERSION : TLS1_2_VERSION;
 	if (t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1 &&
+		SSL_set_min_proto_version(t->ssl, oldest) == 1 &&
 		(!named || SSL_set_tlsext_host_name(t->ssl, peer->host) == 1)) {
 		SSL_set_security_level(t->ssl, how.lenient ? LENIENT : CAREFUL);
 		if (how.legacy)

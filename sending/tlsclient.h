@@ -24,7 +24,7 @@ struct tls; /* one connection */
 
 /* How a connection is to begin. */
 struct tls_how {
-	bool lenient;  /* weak keys and old algorithms are better than no TLS at all */
+	bool lenient;  /* weak keys, old algorithms and TLS 1.0 are better than no TLS at all */
 	bool legacy;   /* and so is TLS 1.2 of before RFC 5746; we never renegotiate anyway */
 	bool nameless; /* the name of the host is not sent */
 	bool resume;   /* an old session, if there is one */

@@ -113,6 +113,36 @@ def test_host_that_breaks_off(postern, world, two, mode, verb, reply):
     assert two.connections == before, "it comes last for a while"
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("verb", ["MAIL", "DATA", "END"])
+def test_host_in_trouble(postern, world, two, mode, verb):
+    """R50, L15: it goes on talking, and takes nothing: the next one has all mail in the same attempt."""
+    if mode == "window" and verb == "DATA":
+        pytest.skip("it is BDAT")
+    two.ehlo, two.say[verb] = MODES[mode], "452 4.3.1 no space left"
+    for i in range(3):
+        postern.send(f"u{i}@d.example", max_connections=0)
+    postern.due()
+    log = postern.settled()
+    assert sorted(m.recipients for m in world.sink.messages) == [[f"u{i}@d.example"] for i in range(3)]
+    assert ": deferred" not in log and failed(postern) == [] and not two.messages
+
+
+def test_recipient_who_waits(postern, world, two):
+    """L15: what a host says of one recipient is no trouble of its own: nobody else is asked."""
+    two.say["RCPT"] = "451 4.7.1 greylisted"
+    postern.send("u@d.example")
+    assert ": deferred" in postern.settled(1) and world.sink.connections == 0
+
+
+def test_all_in_trouble(postern, world, two):
+    """L15: each is asked once, and the message waits."""
+    two.say["MAIL"] = world.sink.say["MAIL"] = "452 4.3.1 no space left"
+    postern.send("u@d.example")
+    log = postern.settled(1)
+    assert (two.connections, world.sink.connections) == (1, 1) and log.count(": deferred") == 1
+
+
 def test_both_break_off(postern, world, two):
     """L15: with one message, once each; then it waits, and the hosts are not to blame."""
     two.say["MAIL"] = world.sink.say["MAIL"] = None

@@ -125,6 +125,22 @@ def test_mail_without_words(postern, world, ehlo, word, reply):
     assert word == "SIZE=" or all(m.data.isascii() for m in world.sink.messages)
 
 
+@pytest.mark.parametrize("verb, word, reply", [
+    ("MAIL", "SIZE=", "455 4.5.4 not now"), ("MAIL", "SIZE=", "501 5.1.7 bad sender"),
+    ("MAIL", "BODY=", "554 5.6.1 what?"), ("RCPT", "NOTIFY=", "550 5.5.4 what?"), ("RCPT", "NOTIFY=", "455 not now")])
+def test_without_words_by_other_codes(postern, world, verb, word, reply):
+    """L16: for now, as a wrong address, by the enhanced code alone: delivered in the first attempt."""
+    world.domain("dest.example")
+    world.sink.ehlo = EHLO
+    world.sink.say[verb] = lambda line: reply if word in line else "250 ok"
+    said = postern.pipe("EHLO c.example\nMAIL FROM:<a@sender.example>\nRCPT TO:<u@dest.example> NOTIFY=FAILURE\n"
+                        "DATA\nSubject: x\n\n\u00e4\n.\nQUIT\n".encode())
+    assert "queued" in said
+    world.sink.wait_messages(1)
+    assert "deferred" not in postern.settled()
+    assert [m.recipients for m in world.sink.messages] == [["u@dest.example"]], "no report"
+
+
 @pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
 @pytest.mark.parametrize("word", ["NOTIFY=", "ORCPT="])
 def test_rcpt_without_words(postern, world, ehlo, word):
@@ -192,7 +208,8 @@ def test_refused_without_words_too(postern, world):
 @pytest.mark.parametrize("verb, reply", [
     ("MAIL", "530 5.7.0 Authentication required"), ("MAIL", "534 5.7.9 weak"), ("MAIL", "535 no"),
     ("MAIL", "538 no"), ("MAIL", "503 5.5.1 EHLO first"), ("RCPT", "530 no"), ("RCPT", "550 5.7.57 not authenticated"),
-    ("DATA", "535 5.7.8 no")])
+    ("DATA", "535 5.7.8 no"), ("RCPT", "550 SMTP AUTH is required"), ("RCPT", "554 5.7.1 Client host rejected: no"),
+    ("MAIL", "550 5.4.5 Daily user sending limit exceeded")])
 def test_our_own_host(postern, world, verb, reply):
     """L13: what is wrong between a site and its own host waits for the operator, who is told once."""
     postern.configure("[route smart]", "domains = *", f"hosts = [127.0.0.2]:{world.sink.port}")

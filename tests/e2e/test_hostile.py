@@ -42,13 +42,15 @@ def up_to(f, verbs, ehlo=()):
 
 @pytest.mark.parametrize("said, bounces", [
     (b"553-\r\n553-\n553 5.1.1 $(touch PATH) `touch PATH`\x1b[2J\r\n", True),
-    (b"553 5.1.1 \0\r\n", False),
+    (b"553 5.1.1 \0\r\n", True),
+    (b"553-5.1.1 a\r\nb\r\n553 c\r\r\n", True),
+    (b"553:5.1.1 a\r\n", False),
     (b"550-5.2.1 stale\r\n550-a\r\n550 4.0.0 b\r\n", True),
     (b"550 5.1.1 j\xf6\xff\xc3\xa9\x9b2J\r\n", True),
     (b"550-5.1.1 a\r\n551-b\r\n553 5.1.1 c\r\n", True),
     (b"550 5.1.1 " + 3000 * b"x" + b"\r\n", True),
     (1000 * b"550-5.1.1 a\r\n" + b"550 5.1.1 b\r\n", True),
-], ids=["empty-lines", "nul", "stale-code", "eight-bit", "codes", "long-line", "many-lines"])
+], ids=["empty-lines", "nul", "no-code", "odd-code", "stale-code", "eight-bit", "codes", "long-line", "many-lines"])
 def test_reply_becomes_one_record(rude, postern, world, said, bounces):
     """R19, F4, F18, E6, L12: one line of the log and of the report, whatever the reply has in it."""
     path = postern.runtime / "executed"

@@ -143,3 +143,26 @@ def test_without_parameters(postern, world):
     postern.settled()
     assert len(world.sink.messages) == 3
     assert {line for line in world.sink.lines if line[:4] != "RCPT"} == {"MAIL FROM:<>", "DATA"}
+
+
+@pytest.mark.parametrize("mode", [("PIPELINING",), ("PIPELINING", "CHUNKING")], ids=["groups", "window"])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+def test_loses_its_way(postern, world, mode, verb):
+    """L21: "bad sequence" of commands that came in one go is not for good: a command at a time works. And if it does
+    not, that is believed."""
+    if verb == "DATA" and "CHUNKING" in mode:
+        pytest.skip("it is BDAT")
+    world.domain("d.example")
+    world.sink.ehlo = mode
+    world.sink.say[verb] = "503 5.5.1 bad sequence of commands"
+    send(postern, ["u", "u"])
+    log = postern.settled(2)
+    assert log.count(": deferred") == 2 and not world.sink.messages
+    last = world.sink.say.pop(verb)
+    postern.make_due()
+    postern.due()
+    world.sink.wait_messages(2)
+    assert ": bounced" not in postern.settled()
+    world.sink.say[verb] = last
+    send(postern, ["u"])
+    assert ": bounced" in postern.settled()

@@ -115,6 +115,27 @@ def test_password_and_weak_keys(place, weakness):
         assert log.count(", verified, authenticated by PLAIN") == 2 and log.count(", resumed") == 1
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.parametrize("policy", ["may", "encrypt"])
+def test_before_tls_1_2(place, version, policy):
+    """L23: where mail would go in clear, it goes by the TLS that the host has; each time, for no session is saved."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version, context.maximum_version = version, version
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    context.load_cert_chain(place.cards.path("rsa-2048"))
+    sink = place.host(context=context)
+    for n in range(2):
+        place.send(delivery_tls=policy, linger="0s")
+        if policy == "may":
+            sink.wait_messages(n + 1)
+    log = place.postern.settled(0 if policy == "may" else 2)
+    if policy == "may":
+        assert log.count(f"connected to mx.dest.example[127.0.0.2]:{sink.port}, TLSv1") == 2 and "clear" not in log
+        assert "resumed" not in log and len(sink.shaken) == sink.connections == 2
+    else:
+        assert not sink.messages
+
+
 @pytest.mark.skipif(library() is None, reason="needs libgnutls")
 @pytest.mark.parametrize("policy", ["may", "encrypt", "verify"])
 def test_before_rfc_5746(place, policy):

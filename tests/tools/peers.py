@@ -4,6 +4,7 @@
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 
 import patience
@@ -61,10 +62,14 @@ class Peer:
                        (self.where / "output", *sorted(self.where.glob("*log"))))
 
     def close(self):
-        """All of the machine ends with its first process, a moment later."""
+        """All of the machine ends with its first process, a moment later. That is killed with its parent (unshare), but
+        not where it was another user meanwhile, as exim and postfix are."""
         first = []
         with contextlib.suppress(OSError): # it has
             first = [proc.birth(pid) for pid in proc.children(self.process.pid)]
         self.process.kill()
         self.process.wait()
+        for born in filter(proc.lives, first):
+            with contextlib.suppress(OSError):
+                os.kill(born[2], signal.SIGKILL)
         patience.until(lambda: not any(map(proc.lives, first)))

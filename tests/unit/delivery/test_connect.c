@@ -122,6 +122,15 @@ test_turns(void **state)
 		{ "RCPT1=450 no", "RCPT1=450 no", 1, "1", .connections = { 1, 1, 0 },
 			.equal = true },
 		{ "RCPT1=450 no", "", 1, "1", .connections = { 1, 0 } },
+		/* L15: trouble of the host's own is what worse ones are for, as long as there are
+		   any; and each is asked once */
+		{ "MAIL1=452 full", "", 2, "--", .connections = { 1, 1 } },
+		{ "DATA1=451 trouble", "", 2, "--", .connections = { 1, 1 } },
+		{ "END1=451 trouble", "", 2, "--", .connections = { 1, 1 } },
+		{ "MAIL1=452 full|MAIL2=452 full", "MAIL1=452 full", 2, "1-",
+			.connections = { 1, 1 } },
+		{ "MAIL1=452 full", "GREETING1=close", 1, "1", .connections = { 2, 1 },
+			.failed = { false, true } },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check(&rows[i]);

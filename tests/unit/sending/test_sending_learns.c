@@ -65,6 +65,10 @@ test_lessons(void **state)
 		{ "RCPT1=550 no|HELLO1=close", WINDOW, LESSON_SINGLE },
 		{ "RCPT1=550 no|HELLO1=503 twice", WINDOW, LESSON_SINGLE },
 		{ "END1=550 no/250 more", GROUPS, LESSON_LOCKSTEP },
+		{ "RCPT1=503 what?", LOCK_STEP, 0 },
+		{ "RCPT1=503 what?", GROUPS, LESSON_LOCKSTEP },
+		{ "MAIL1=503 what?", WINDOW, LESSON_LOCKSTEP },
+		{ "RCPT1=453 what?", GROUPS, 0 },
 		{ "END1=500 what?", WINDOW, LESSON_NO_CHUNKS },
 		{ "HELLO1=421 bye!", WINDOW, 0 },
 	};
