@@ -116,11 +116,12 @@ def test_every_shape(signing, convert):
 
 
 def test_added_field_breaks_it(signing):
-    """RFC 6376 section 8.15: a second From, or a Subject where there was none, is noticed."""
+    """RFC 6376 section 8.15: a second From, or a Subject where there was none, is noticed; so is what has the text decoded."""
     data = signing.send("From: <a@sender.example>\n\nhello\n")
     assert signing.good(data) == [True, True]
     at = data.index(b"Received:")
-    for added in (b"From: <b@evil.example>\r\n", b"Subject: buy\r\n", b"Reply-To: <b@evil.example>\r\n"):
+    for added in (b"From: <b@evil.example>\r\n", b"Subject: buy\r\n", b"Reply-To: <b@evil.example>\r\n",
+                  b"Content-Transfer-Encoding: base64\r\n"):
         assert signing.good(data[:at] + added + data[at:]) == [False, False], added
     assert signing.good(data[:at] + b"X-Seen: yes\r\nList-Id: <a.b>\r\n" + data[at:]) == [True, True]
     assert signing.good(data.replace(b"hello", b"hullo")) == [False, False]
