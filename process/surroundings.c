@@ -10,6 +10,7 @@
 #include "conf/target.h"
 #include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "mail/match.h"
 #include "process/check.h"
 #include "process/log.h"
 #include "process/runtime.h"
@@ -90,6 +91,17 @@ check_postmaster(struct findings *f, const struct conf *c)
 			"mail for <postmaster> is refused", c->who.hostname);
 }
 
+/* Who has no user, for he comes by the network of this host, is held to nothing. */
+static void
+check_senders(struct findings *f, const struct conf *c)
+{
+	const struct conf_receive *r = &c->receive;
+	if (r->local_users != CONF_YES && r->relay_local == CONF_YES &&
+		match_local_names(r->local_senders))
+		check_warning(f, "local_senders holds at the socket for users alone: by port 25 on "
+			"loopback each of them may send from any address; set relay_local = no");
+}
+
 /* Without it no client is served, for mail would go where it must not. */
 static void
 check_map(struct findings *f, const struct conf *c)
@@ -159,8 +171,8 @@ int
 surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
-		{ check_postmaster }, { check_spool }, { check_runtime }, { check_judges },
-		{ check_map }, { check_log }, { check_tls }, { check_auth }, { check_sign },
+		{ check_postmaster }, { check_senders }, { check_spool }, { check_runtime },
+		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth }, { check_sign },
 		{ check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }
