@@ -119,6 +119,17 @@ def test_dkim_keys(secure, checked, key, status, line):
     assert found[0] == status and f"dkim_keys {table}{line}" in found[1]
 
 
+def test_dkim_key_of_everybody(secure, checked):
+    """Who can read it signs as that domain, wherever he is."""
+    path = file(secure, "key.pem", subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"], stdout=subprocess.PIPE,
+                                                  check=True).stdout)
+    table = file(secure, "dkim", f"a.example s {path}\n")
+    status, found = checked(dkim_keys=table)
+    assert status == 0 and f"sign: warning: dkim_keys {table}:1: {path}: by its mode every user of this host may read" in found
+    path.chmod(0o640)
+    assert checked(dkim_keys=table) == (0, "")
+
+
 def test_credential(checked):
     """What only the unit hands out can be looked at only there, and is no fault."""
     status, found = checked(tls_key="credential:key")
