@@ -60,8 +60,9 @@ credential_forget(void)
 const char *
 credential_environment(char *const *environment)
 {
+	static const char set[] = CREDENTIAL_DIRECTORY "/";
 	for (; *environment != NULL; environment++)
-		if (strncmp(*environment, CREDENTIAL_DIRECTORY "/", sizeof(CREDENTIAL_DIRECTORY)) == 0)
+		if (strncmp(*environment, set, sizeof(set) - 1) == 0)
 			return *environment;
 	return NULL;
 }

@@ -172,7 +172,7 @@ surroundings_check(const struct options *o, struct conf *c, struct conf_origins 
 {
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
 		{ check_postmaster }, { check_senders }, { check_spool }, { check_runtime },
-		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth }, { check_sign },
-		{ check_relay } };
+		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth },
+		{ check_sign }, { check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }
