@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "conf/conf.h"
@@ -113,6 +114,14 @@ serve(const struct conf *conf)
 
 /* ---- what the operator asks -------------------------------------------------------------- */
 
+/* Of a credential the name is no file's, and its mode is the manager's business. */
+static bool
+is_open_to_all(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0;
+}
+
 static void
 check_keys(struct findings *f, const struct conf *conf)
 {
@@ -134,6 +143,10 @@ check_keys(struct findings *f, const struct conf *conf)
 		if (key == NULL)
 			check_fault(f, "dkim_keys %s:%u: %.*s: mail of %s waits for it",
 				conf->dkim.keys, row->line, (int)why.n, why.p, row->domain);
+		else if (is_open_to_all(row->file))
+			check_warning(f, "dkim_keys %s:%u: %s: by its mode every user of this host "
+				"may read it, and sign as %s; \"chmod o-r\" it", conf->dkim.keys,
+				row->line, row->file, row->domain);
 		EVP_PKEY_free(key);
 	}
 }

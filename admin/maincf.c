@@ -6,7 +6,10 @@
 
 #include "lib/cleanup.h"
 
-enum { DEPTH = 8 }; /* of names in values */
+enum {
+	DEPTH = 8,         /* of names in values */
+	NAMES_MOST = 1000, /* in one value, and in the values of those */
+};
 
 static struct buf texts[TRANSLATE_SETTINGS]; /* of the values of the sheet at hand */
 
@@ -58,15 +61,17 @@ cut_name(struct span *rest)
 	return name;
 }
 
-/* The value with the values of names in it. */
+/* The value with the values of names in it; -E2BIG in *out if there are more than *left. */
 static void
-expand(struct buf *out, struct sheet *s, struct span value, int depth)
+expand(struct buf *out, struct sheet *s, struct span value, int depth, int *left)
 {
-	while (value.n > 0) {
+	while (value.n > 0 && out->err == 0) {
 		struct span plain = span_cut(&value, '$');
 		buf_add(out, plain);
 		if (plain.p + plain.n == value.p || value.p == NULL)
 			return; /* there was no "$" */
+		if ((*left)-- == 0)
+			out->err = -E2BIG;
 		struct span name = cut_name(&value);
 		auto_buf text = buf_new(TRANSLATE_LINE);
 		buf_add(&text, name);
@@ -74,7 +79,7 @@ expand(struct buf *out, struct sheet *s, struct span value, int depth)
 		const struct told *setting = text.err == 0 ? translate_find(s, text.p) : NULL;
 		if (depth < DEPTH)
 			expand(out, s, setting != NULL ? setting->value : preset_of(s, name),
-				depth + 1);
+				depth + 1, left);
 	}
 }
 
@@ -126,7 +131,8 @@ put_values(struct sheet *s, struct told *setting, struct buf *text)
 	if (text->n == 0 || memchr(text->p, '$', text->n) == NULL)
 		return true;
 	struct buf whole = buf_new(TRANSLATE_FILE);
-	expand(&whole, s, setting->value, 0);
+	int left = NAMES_MOST;
+	expand(&whole, s, setting->value, 0, &left);
 	buf_free(text);
 	*text = whole;
 	setting->value = buf_span(text);

@@ -2,7 +2,8 @@
  * conf: the configuration, one file of "key = value" lines.
  *
  * Later wins: built-in default, file, environment (POSTERN_KEY, or POSTERN_KEY_FILE, which names a
- * file that holds the value), command line (-o key=value).
+ * file that holds the value), command line (-o key=value). Who has the rights of somebody else
+ * than his caller (set-id) takes nothing from the environment, and leaves nothing of ours in it.
  * Behind "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the
  * profiles smtp, submission, submissions and lan have presets, which stand between the file's
  * common part and their section. Behind "[route NAME]" it holds where some mail goes (routes.h). An

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define DIRECTORY "CREDENTIALS_DIRECTORY="
-
 enum { VARIABLE_MAX = 64 }; /* octets of NAME */
 
 static const struct span prefix = { "credential:", 11 }, variable = { "environment:", 12 };
@@ -62,8 +60,9 @@ credential_forget(void)
 const char *
 credential_environment(char *const *environment)
 {
+	static const char set[] = CREDENTIAL_DIRECTORY "/";
 	for (; *environment != NULL; environment++)
-		if (strncmp(*environment, DIRECTORY "/", sizeof(DIRECTORY)) == 0)
+		if (strncmp(*environment, set, sizeof(set) - 1) == 0)
 			return *environment;
 	return NULL;
 }
@@ -72,7 +71,7 @@ int
 credential_path(char **value, struct buf *why)
 {
 	const char *set = credential_environment(environ);
-	const char *directory = set != NULL ? set + strlen(DIRECTORY) : NULL;
+	const char *directory = set != NULL ? set + strlen(CREDENTIAL_DIRECTORY) : NULL;
 	char *path;
 	if (*value == NULL || !credential_named(span_of(*value)))
 		return 0;

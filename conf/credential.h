@@ -33,6 +33,7 @@ const char *credential_variable(const char *value);
 void credential_forget(void);
 
 #define CREDENTIAL_VARIABLE "SECRET_" /* behind "POSTERN_": no key of the configuration */
+#define CREDENTIAL_DIRECTORY "CREDENTIALS_DIRECTORY="
 
 /* The setting NAME=value for a program that reads credentials; NULL: none, or no absolute path. */
 const char *credential_environment(char *const *environment);

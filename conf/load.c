@@ -352,9 +352,40 @@ load_variables(struct setting *s, bool from_files, struct buf *unknown)
 	return r;
 }
 
+/*
+ * Has this process the rights of somebody else than whoever started it, who made the environment? A
+ * program that is set-id calls sendmail so. (AT_SECURE says more than that: also of a service that
+ * SELinux gives its domain, whose environment is its manager's.)
+ */
+static bool
+is_set_id(void)
+{
+	return getuid() != geteuid() || getgid() != getegid();
+}
+
+/* What programs that are started from here would take for settings, too. */
+static void
+forget_environment(void)
+{
+	static const char *const ours[] = { "POSTERN_", CREDENTIAL_DIRECTORY };
+	char **to = environ;
+	for (char **e = environ; *e != NULL; e++) {
+		bool forget = false;
+		for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+			forget = forget || strncmp(*e, ours[i], strlen(ours[i])) == 0;
+		if (!forget)
+			*to++ = *e;
+	}
+	*to = NULL;
+}
+
 static int
 load_environment(struct setting *s)
 {
+	if (is_set_id()) {
+		forget_environment();
+		return 0;
+	}
 	auto_buf unknown = buf_new(DOUBTS_MAX - DOUBT_WORDS);
 	int r = load_variables(s, false, &unknown);
 	if (r == 0)

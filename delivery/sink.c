@@ -100,7 +100,10 @@ store(int dir, const struct message *m, char name[static FILE_NAME])
 	char draft[FILE_NAME];
 	snprintf(draft, sizeof(draft), ".%s.new", m->id);
 	snprintf(name, FILE_NAME, "%s.eml", m->id);
-	auto_fd fd = openat(dir, draft, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+	/* Of an attempt that broke off; or what others put there who may write to the directory: a
+	 * FIFO would hold us up, a link have us write elsewhere. */
+	(void)unlinkat(dir, draft, 0);
+	auto_fd fd = openat(dir, draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);
 	if (fd < 0)
 		return -errno;

@@ -20,6 +20,8 @@ static const struct {
 } list[] = {
 	{ "from", true }, { "to", true }, { "cc", true }, { "subject", true }, { "date", true },
 	{ "message-id", true }, { "mime-version", true }, { "content-type", true },
+	/* Who adds one has a text decoded that is none, and shows what the sender never wrote. */
+	{ "content-transfer-encoding", true },
 	{ "reply-to", true }, { "in-reply-to", true }, { "references", true },
 	{ "list-id", false }, { "list-help", false }, { "list-unsubscribe", false },
 	{ "list-unsubscribe-post", false }, { "list-subscribe", false }, { "list-post", false },

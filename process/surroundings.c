@@ -13,6 +13,7 @@
 #include "lib/limits.h"
 #include "mail/address.h"
 #include "mail/lane_name.h"
+#include "mail/match.h"
 #include "process/check.h"
 #include "process/log.h"
 #include "process/runtime.h"
@@ -128,6 +129,17 @@ check_mailboxes(struct findings *f, const struct conf *c)
 	}
 }
 
+/* Who has no user, for he comes by the network of this host, is held to nothing. */
+static void
+check_senders(struct findings *f, const struct conf *c)
+{
+	const struct conf_receive *r = &c->receive;
+	if (r->local_users != CONF_YES && r->relay_local == CONF_YES &&
+		match_local_names(r->local_senders))
+		check_warning(f, "local_senders holds at the socket for users alone: by port 25 on "
+			"loopback each of them may send from any address; set relay_local = no");
+}
+
 /* Without it no client is served, for mail would go where it must not. */
 static void
 check_map(struct findings *f, const struct conf *c)
@@ -197,7 +209,8 @@ int
 surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
-		{ check_postmaster }, { check_mailboxes }, { check_spool }, { check_runtime },
+		{ check_postmaster }, { check_senders }, { check_mailboxes }, { check_spool },
+		{ check_runtime },
 		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth },
 		{ check_sign }, { check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));

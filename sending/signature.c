@@ -16,6 +16,13 @@ _Static_assert((int)DKIM_HASH == (int)SIGN_HASH, "a digest is a digest");
 
 #define CANNOT_SIGN "DKIM"
 
+/*
+ * Octets of a header that each courier may have in memory. A header may be sixteen times as long,
+ * and has a copy: whoever may send could have hundreds of couriers take more than the unit has. So
+ * those that are longer are signed one after the other.
+ */
+enum { HEADER_EACH = 64 * 1024 };
+
 /* ---- digests ----------------------------------------------------------------------------- */
 
 struct digest {
@@ -54,9 +61,10 @@ digest_end(struct digest *d, unsigned char out[static DKIM_HASH])
 
 /* A text that is read: who signs it, which its header tells, and the digest of its body. */
 struct reading {
-	const struct signer *s;
+	struct signer *s;
 	const struct text *t;
 	struct dkim dkim;
+	bool large;                    /* ... which has a long header: its turn is ours */
 	bool chosen;                   /* the header is known, and with it: */
 	struct dkimkeys_choice keys;
 	const char *domain;            /* whose keys they are: d= */
@@ -119,6 +127,17 @@ header_run(struct span piece)
 	return p != NULL ? span_from(piece.p, p + end.n) : piece;
 }
 
+/* Waits for those whose header is long, too, if this one is. */
+static void
+take_turn(struct reading *r)
+{
+	const struct dkim *d = &r->dkim;
+	if (r->large || d->in_body || d->kept.n + d->line.n + d->before.n <= HEADER_EACH)
+		return;
+	pthread_mutex_lock(&r->s->large);
+	r->large = true;
+}
+
 /* A text that nobody signs is left once its header is known. */
 static int
 feed(void *target, struct span piece)
@@ -127,6 +146,7 @@ feed(void *target, struct span piece)
 	if (!r->chosen) {
 		struct span header = header_run(piece);
 		dkim_feed(&r->dkim, header);
+		take_turn(r);
 		piece = span_skip(piece, header.n);
 		if (r->dkim.in_body)
 			choose(r);
@@ -259,6 +279,8 @@ signature_add(struct link *l, struct text *t, struct buf *room)
 	*room = buf_new((size_t)DKIMKEYS_EACH * DKIM_FIELD_MAX);
 	enum outcome o = sign(l, t, r, read_text(r), room);
 	dkim_free(&r->dkim);
+	if (r->large)
+		pthread_mutex_unlock(&s->large);
 	free(r);
 	return o;
 }

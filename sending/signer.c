@@ -39,7 +39,7 @@ int
 signer_begin(struct signer *s, const struct conf_dkim *conf, int fd, struct buf *why)
 {
 	*s = (struct signer){ .missing = conf->missing, .lifetime = conf->lifetime, .fd = fd,
-		.lock = PTHREAD_MUTEX_INITIALIZER };
+		.large = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int r = dkimkeys_read(&s->keys, conf->keys, why);
 	s->blind = r < 0;
 	if (r == 0 && fd >= 0)

@@ -19,7 +19,8 @@ struct signer {
 	struct sign_hello hello;
 	enum conf_dkim_missing missing;
 	int64_t lifetime;     /* s; 0: signatures have no end */
-	pthread_mutex_t lock; /* of what follows */
+	pthread_mutex_t large; /* of who has a long header in memory (signature.c) */
+	pthread_mutex_t lock;  /* of what follows */
 	int fd;               /* -1: there is no sign */
 	_Atomic bool lost;    /* ... and it was missed */
 };

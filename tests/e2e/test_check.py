@@ -30,6 +30,13 @@ def test_nothing_is_wrong(checked):
     assert checked() == (0, "")
 
 
+def test_users_are_held_to_their_names(checked):
+    """Where loopback gives no rights, or users come in at their socket, the list holds, and nothing is said."""
+    assert checked(local_senders="*=self", relay_local="no") == (0, "")
+    assert checked(local_senders="*=self", local_users="yes") == (0, "")
+    assert checked(local_senders="*=*") == (0, "")
+
+
 def file(postern, name, text, mode=0o644):
     path = postern.where / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -112,6 +119,17 @@ def test_dkim_keys(secure, checked, key, status, line):
     assert found[0] == status and f"dkim_keys {table}{line}" in found[1]
 
 
+def test_dkim_key_of_everybody(secure, checked):
+    """Who can read it signs as that domain, wherever he is."""
+    path = file(secure, "key.pem", subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"], stdout=subprocess.PIPE,
+                                                  check=True).stdout)
+    table = file(secure, "dkim", f"a.example s {path}\n")
+    status, found = checked(dkim_keys=table)
+    assert status == 0 and f"sign: warning: dkim_keys {table}:1: {path}: by its mode every user of this host may read" in found
+    path.chmod(0o640)
+    assert checked(dkim_keys=table) == (0, "")
+
+
 def test_credential(checked):
     """What only the unit hands out can be looked at only there, and is no fault."""
     status, found = checked(tls_key="credential:key")
@@ -131,6 +149,7 @@ FAULTS = [
     ({"runtime": "/usr"}, 0, "runtime /usr: Permission denied"),
     ({"hostname": "192.0.2.1"}, 78, "hostname 192.0.2.1: no host can have this name"),
     ({"postmaster": ""}, 0, "postmaster is not set, and nothing takes mail for mx.test.example"),
+    ({"local_senders": "0-999=* *=self"}, 0, "local_senders holds at the socket for users alone: by port 25 on loopback "),
     ({"recipient_check": "/nonexistent"}, 78, "recipient_check /nonexistent: No such file or directory"),
     ({"sender_check": "/etc/passwd"}, 78, "sender_check /etc/passwd: Permission denied"),
     ({"sender_check": "/usr"}, 78, "sender_check /usr: it is not a program"),

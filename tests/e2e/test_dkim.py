@@ -116,11 +116,12 @@ def test_every_shape(signing, convert):
 
 
 def test_added_field_breaks_it(signing):
-    """RFC 6376 section 8.15: a second From, or a Subject where there was none, is noticed."""
+    """RFC 6376 section 8.15: a second From, or a Subject where there was none, is noticed; so is what has the text decoded."""
     data = signing.send("From: <a@sender.example>\n\nhello\n")
     assert signing.good(data) == [True, True]
     at = data.index(b"Received:")
-    for added in (b"From: <b@evil.example>\r\n", b"Subject: buy\r\n", b"Reply-To: <b@evil.example>\r\n"):
+    for added in (b"From: <b@evil.example>\r\n", b"Subject: buy\r\n", b"Reply-To: <b@evil.example>\r\n",
+                  b"Content-Transfer-Encoding: base64\r\n"):
         assert signing.good(data[:at] + added + data[at:]) == [False, False], added
     assert signing.good(data[:at] + b"X-Seen: yes\r\nList-Id: <a.b>\r\n" + data[at:]) == [True, True]
     assert signing.good(data.replace(b"hello", b"hullo")) == [False, False]
@@ -348,6 +349,29 @@ def secrets(key):
     prime = bytes.fromhex(re.search(r"prime1:\s+([0-9a-f:\s]+?)\n\w", said)[1].replace(":", "").replace("\n", "")
                           .replace(" ", ""))
     return prime.lstrip(b"\0")[::-1][:32]
+
+
+def peak(pid):
+    """The most memory that it had, KiB."""
+    return int(re.search(r"^VmHWM:\s*(\d+) kB$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+
+
+def test_long_headers_take_turns(signing):
+    """Who may send to many hosts does not have each courier hold a header of a megabyte, twice."""
+    postern, sink = signing.postern, signing.world.sink
+    names = [f"d{i}.example" for i in range(40)]
+    for name in names:
+        signing.world.domain(name)
+    body = BODY.replace("Subject: x\n", "".join(f"Subject: {'x' * 900}\n" for _ in range(950)))
+    with sink.held("EHLO", "250 mx"):
+        postern.send([f"u@{name}" for name in names], body=body, sender="a@sender.example", linger="1m", max_connections_per_host=100)
+        patience.until(lambda: sink.connections == len(names))
+        [relay] = postern.at_work()
+        before = peak(relay)
+    patience.until(lambda: len(sink.messages) == len(names) and not postern.messages())
+    assert peak(relay) - before < 18 * 1024
+    os.kill(relay, signal.SIGTERM)
+    assert all(signing.good(m.data) == [True, True] for m in sink.messages[:3])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the memory of relay")

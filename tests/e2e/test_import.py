@@ -73,6 +73,14 @@ def postfix(where, text=POSTFIX, *options):
     return imported(where, "postfix", write(where, "main.cf", text.replace("WHERE", str(where))), *options)
 
 
+def test_names_of_names(where):
+    """Values that name each other ten times each, eight deep, are no reason to work for hours."""
+    names = "abcdefgh"
+    path = write(where, "main.cf", "".join(f"{a} = {f'${b}' * 10}\n" for a, b in zip(names, names[1:] + "a")))
+    p = run("import", "postfix", path)
+    assert p.returncode == 1 and p.stdout == "" and f"postern: {path}: " in p.stderr
+
+
 def test_postfix(where):
     made, text, p = postfix(where)
     assert made == {

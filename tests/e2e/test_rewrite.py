@@ -1,6 +1,7 @@
 """Mail of our own on its way to a host: completed, rewritten, sent elsewhere or nowhere; and who must not notice."""
 import email
 import email.policy
+import os
 import re
 
 import busy
@@ -252,6 +253,23 @@ def test_no_directory(postern, world):
     postern.due(**guard)
     postern.settled()
     assert len(files()) == 1 and not world.sink.connections
+
+
+def test_in_the_way(postern, world):
+    """R93, K4: who else may write to the directory neither holds a relay up nor has it write anywhere else."""
+    guard, files = sunk(postern)
+    waits = {"max_connections": 0, **guard}
+    fifo, link = (re.search("queued as (.*)\r", postern.send("u@dest.example", **waits))[1] for _ in range(2))
+    place, other = postern.where / "sunk", postern.where / "other"
+    os.mkfifo(place / f".{fifo}.new")
+    other.write_bytes(b"not yours")
+    (place / f".{link}.new").hardlink_to(other)
+    for path in (place / f".{fifo}.new", other):
+        own(path)
+    postern.due(**guard)
+    postern.settled()
+    assert sorted(p.name for p in place.iterdir()) == sorted(f"{i}.eml" for i in (fifo, link))
+    assert all(text.endswith(b"hello\r\n") for text in files()) and other.read_bytes() == b"not yours"
 
 
 def test_interrupted(postern, world):

@@ -541,6 +541,38 @@ def test_pipe_is_not_for_others(postern):
 
 
 @needs_root
+@pytest.mark.skipif(os.path.exists("/run/postern/local") or os.path.exists("/etc/postern"), reason="Postern is installed here")
+@pytest.mark.parametrize("words", [("u@d.example",), ("-bs",), ("-q",), ("-bp",)], ids=" ".join)
+def test_environment_of_who_called_a_set_id_program(postern, words):
+    """K2: it started sendmail as root; what is run, as whom and where is not for its caller to say."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 25)) == 0: # lint: sendmail knows no other
+            pytest.skip("somebody listens at port 25")
+    ran, program = postern.where / "ran", postern.where / "program"
+    program.write_text(f"#!/bin/sh\nid >>{ran}\necho 250 ok\n")
+    program.chmod(0o755)
+    postern.where.chmod(0o777)
+    settings = {"spool": postern.where / "another", "runtime": postern.where, "user": "nobody", "hostname": "x.example",
+                "recipient_check": program, "relay_path": program, "log": "none"}
+    drop = ["setpriv", "--ruid=1", "--euid=0", "--rgid=1", "--egid=0", "--clear-groups"]
+    subprocess.run([*drop, str(postern.build / "sendmail"), *words], check=False, capture_output=True, timeout=PATIENCE,
+                   input=b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nQUIT\r\n",
+                   env={"PATH": os.environ["PATH"]} | {f"POSTERN_{k.upper()}": str(v) for k, v in settings.items()})
+    assert not ran.exists() and not (postern.where / "another").exists()
+
+
+@needs_root
+def test_environment_is_forgotten(postern):
+    """K2: also by what reads the configuration again as the user of the service, or is started by that."""
+    def hostname(real):
+        done = subprocess.run(["setpriv", f"--ruid={real}", "--euid=0", str(postern.build / "smtpd"), "-o", "user=nobody",
+                               "-o", f"spool={postern.spool}", "--check"], check=False, capture_output=True, text=True,
+                              env={"POSTERN_HOSTNAME": "x.example", "PATH": os.environ["PATH"]})
+        return re.search("^hostname = (.*?) ", done.stdout, re.MULTILINE)[1]
+    assert hostname(0) == "x.example" != hostname(1)
+
+
+@needs_root
 def test_identity(postern, local):
     """Whatever a user says of himself, his number stands in Received:."""
     local.sendmail("-f", "root@site.example", "-F", "root (uid=0)", "u@d.example", user=12,

@@ -233,7 +233,8 @@ test_field(void **state)
 		"DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed;\r\n"
 		"\td=football.example.com; s=brisbane;\r\n"
 		"\tt=1528637909; h=from:from:to:to:cc:subject:subject:date:date:message-id:\r\n"
-		"\tmessage-id:mime-version:content-type:reply-to:in-reply-to:references;\r\n"
+		"\tmessage-id:mime-version:content-type:content-transfer-encoding:reply-to:\r\n"
+		"\tin-reply-to:references;\r\n"
 		"\tbh=2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=;\r\n\tb=")));
 	assert_non_null(memmem(later.p, later.n, " a=rsa-sha256;", 14));
 	assert_non_null(memmem(later.p, later.n, "t=1528637909; x=1528637910; h=from", 34));
