@@ -95,6 +95,7 @@ ask_for_less(struct courier *c)
 	t->fresh = true;
 	t->nameless = t->nameless || again == AGAIN_NAMELESS;
 	t->helo = t->helo || again == AGAIN_HELO;
+	t->plain = t->plain || again == AGAIN_PLAIN;
 	if (again == AGAIN_CLEAR)
 		do_without(c);
 }
@@ -107,7 +108,7 @@ static enum outcome
 begin(struct courier *c, int fd)
 {
 	approach_set(c);
-	bool helo = c->link.terms.helo;
+	bool helo = c->link.terms.helo, plain = c->link.terms.plain;
 	enum outcome o = begin_link(&c->link, fd);
 	while (o != DONE && c->link.proof.again != AGAIN_NOT) {
 		note_failure(c);
@@ -122,6 +123,8 @@ begin(struct courier *c, int fd)
 		note_failure(c);
 	else if (c->link.host.helo && !helo)
 		mark_host(c, HOST_HELO);
+	if (o == DONE && !plain && (c->link.proof.plainer || c->link.terms.plain))
+		mark_host(c, HOST_PLAIN);
 	return o;
 }
 
