@@ -140,7 +140,7 @@ FAULTS = [
     ({"guard": "sink /usr"}, 78, "guard = sink /usr: "),
     ({"relay_path": "/nonexistent/relay"}, 78, "relay_path /nonexistent/relay: No such file or directory"),
     ({"tls_path": "/nonexistent/tls"}, 78, "tls_path /nonexistent/tls: No such file or directory"),
-    ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: "),
+    ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: No such file or directory"),
     ({"auth_users": "/nonexistent"}, 78, "auth_users /nonexistent: No such file or directory; user "),
     ({"auth_users": "/dev/null"}, 0, "auth_users /dev/null: there is no user in it"),
     ({"auth_dovecot": "/nonexistent"}, 0, "auth_dovecot /nonexistent: No such file or directory; does it run"),
