@@ -407,7 +407,7 @@ begin(struct resolver *r, const char *name, struct exchangers *out)
 {
 	r->reached = false;
 	if (r->lost)
-		question_probe(r);
+		(void)question_probe(r);
 	if (!r->lost || r->reached)
 		return true;
 	out->unreached = true;
@@ -419,11 +419,11 @@ begin(struct resolver *r, const char *name, struct exchangers *out)
 static enum answer
 blame(struct resolver *r, enum answer a, struct exchangers *out)
 {
-	bool silence = a == ANSWER_TEMPORARY && !wait_is_told();
-	if (silence && !r->reached)
-		question_probe(r);
-	r->lost = silence && !r->reached && !wait_is_told();
+	bool vain = a == ANSWER_TEMPORARY && !wait_is_told();
+	bool sound = !vain || question_probe(r);
+	r->lost = vain && !r->reached && !wait_is_told();
 	out->unreached = r->lost;
+	out->unsound = !sound && !r->lost && !wait_is_told();
 	return a;
 }
 

@@ -327,6 +327,7 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 		buf_printf(why, "lane %s: %s: DNS: %s", lane, t->name,
 			x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
 		out->unreached = out->unreached || x.unreached;
+		out->unsound = out->unsound || x.unsound;
 	}
 	exchangers_free(&x);
 }

@@ -33,9 +33,9 @@ meet_find_hosts(struct courier *c)
 	w->unfound = o;
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	if (o == SOFT)
-		w->outage = w->exchangers.unreached ? OUTAGE_SURE
-			: outage_is_now()           ? OUTAGE_LIKELY
-						    : OUTAGE_NONE;
+		w->outage = w->exchangers.unreached                   ? OUTAGE_SURE
+			: w->exchangers.unsound || outage_is_now() ? OUTAGE_LIKELY
+								   : OUTAGE_NONE;
 	return o;
 }
 
