@@ -34,6 +34,8 @@ enum {
 	EXCHANGER_ADDRESSES_MAX = 400, /* addresses used, of all hosts together */
 };
 
+enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
+
 struct exchanger {
 	uint16_t preference;              /* 0 for an implicit MX */
 	char host[LIMIT_DOMAIN + 1];      /* the MX name as text, lower case, escaped by udns */

@@ -10,8 +10,6 @@
 #include "lib/clock.h"
 #include "mail/lane_name.h"
 
-enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
-
 static bool
 is_own_address(const struct netaddr *a)
 {
