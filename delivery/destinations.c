@@ -250,6 +250,10 @@ find_name(struct resolver *r, enum family family, const struct target *t, int64_
 			? resolver_addresses(r, t->name, family, deadline, out)
 			: resolver_exchangers(r, t->name, family, deadline, out);
 	}
+	if (a == ANSWER_NO_NAME && t->kind == TARGET_DOMAIN) {
+		exchangers_free(out); /* the operator says that it is there */
+		a = resolver_addresses(r, t->name, family, deadline, out);
+	}
 	for (size_t i = 0; i < out->n; i++)
 		out->v[i].named = named;
 	return a;
