@@ -26,9 +26,28 @@ resolver_open(const struct sockaddr_storage *servers, int n, const char *hostnam
 	if (dns_ptodn(hostname, 0, r->own, sizeof(r->own), NULL) <= 0)
 		r->own[0] = 0;
 	dns_reset(NULL); /* what contexts are copied from: nothing of the environment or of files */
-	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
-		r->server[r->servers++] = servers[i];
+	(void)resolver_use_servers(r, servers, n, false);
 	return r;
+}
+
+bool
+resolver_use_servers(struct resolver *r, const struct sockaddr_storage *servers, int n, bool tcp)
+{
+	struct resolver now = { .tcp = tcp, .hosts = r->hosts, .is_copy = r->is_copy };
+	memcpy(now.own, r->own, sizeof(now.own));
+	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
+		now.server[now.servers++] = servers[i];
+	bool others = !resolver_is_like(&now, r);
+	if (others)
+		*r = now;
+	return others;
+}
+
+bool
+resolver_is_like(const struct resolver *r, const struct resolver *other)
+{
+	return r->servers == other->servers && r->tcp == other->tcp &&
+		memcmp(r->server, other->server, sizeof(r->server)) == 0;
 }
 
 void

@@ -145,7 +145,7 @@ take_servers(struct reading *r, struct span words)
 	r->named = true;
 	for (int i = 0; i == 0 || words.n > 0; i++) {
 		struct span word = span_word(&words, " \t\r\f\v,");
-		struct sockaddr_storage server;
+		struct sockaddr_storage server = { 0 };
 		int err = nameserver_parse(word, &server);
 		if (err < 0)
 			err = parse_old_form(word, &server);

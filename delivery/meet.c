@@ -2,6 +2,7 @@
 
 #include "delivery/approach.h"
 #include "delivery/destinations.h"
+#include "delivery/notes.h"
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
@@ -32,6 +33,8 @@ meet_find_hosts(struct courier *c)
 	w->routed = o == DONE;
 	w->unfound = o;
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	if (w->exchangers.unreached)
+		notes_ask_servers(c->relay);
 	if (o == SOFT)
 		w->outage = w->exchangers.unreached                   ? OUTAGE_SURE
 			: w->exchangers.unsound || outage_is_now() ? OUTAGE_LIKELY

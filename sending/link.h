@@ -35,7 +35,7 @@ struct link_terms {
 	bool own;                  /* the operator named the way, so what is wrong is his to mend */
 	bool fresh;                /* no old TLS session is to be resumed */
 	bool nameless;             /* the host is not told which name we look for (SNI) */
-	bool plain;                /* AUTH: the plainest mechanism first; others are known to fail */
+	bool plain;                /* AUTH: the plainest mechanism first; others fail there */
 	struct tls_setup *tls_setup;
 	struct resume peer;        /* the host */
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
