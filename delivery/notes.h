@@ -43,7 +43,10 @@ void notes_ask_servers(const struct relay *r);
 /* There is new mail in this lane: for this relay, or for another one. */
 void notes_tell_of(struct relay *r, const char *lane);
 
-/* Hears which messages were tried, and of another sign or nameservers. False: the first process is gone. */
+/*
+ * Hears which messages were tried, and of another sign or nameservers. False: the first process is
+ * gone.
+ */
 bool notes_hear(struct relay *r);
 
 #endif
