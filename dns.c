@@ -434,15 +434,23 @@ begin(struct resolver *r, const char *name, struct exchangers *out)
 	return false;
 }
 
+static bool
+ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text), k = strlen(end);
+	return n >= k && strcmp(text + n - k, end) == 0;
+}
+
 /* After it: whose fault is it that there is no answer? Nobody's, if it was cut short. */
 static enum answer
 blame(struct resolver *r, enum answer a, struct exchangers *out)
 {
 	bool vain = a == ANSWER_TEMPORARY && !wait_is_told();
-	bool sound = !vain || question_probe(r);
+	const char *trouble = vain ? question_probe(r) : NULL;
 	r->lost = vain && !r->reached && !wait_is_told();
 	out->unreached = r->lost;
-	out->unsound = !sound && !r->lost && !wait_is_told();
+	out->unsound = trouble != NULL && !r->lost && !wait_is_told() &&
+		ends_in(out->why, trouble); /* some have no root, and refuse it */
 	return a;
 }
 

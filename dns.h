@@ -57,7 +57,7 @@ struct exchangers {
 	                      * had for now; beyond EXCHANGER_WORST: there is none */
 	bool implicit;       /* no MX record names them: they are the domain's own addresses */
 	bool unreached;      /* not one nameserver answered anything: no fault of the domain */
-	bool unsound;        /* those that answered have trouble with the root, too */
+	bool unsound;        /* those that answered have the same trouble with the root */
 	char why[160];       /* for the log, on anything but FOUND, or of what is unknown:
 	                      * "example.org MX: SERVFAIL" */
 };

@@ -3,8 +3,8 @@
  *
  * An attempt that could not leave this host says nothing about a lane: it is not counted, ends no
  * message, and is made again soon. Where that is likely only, it counts, and is made again soon:
- * when nameservers have trouble, and there is no route to the world, or they have trouble with the
- * root, too. That is what one on this host says, or on the router of a line that is down.
+ * when nameservers have trouble, and there is no route to the world, or they have the same with the
+ * root. That is what one on this host says, or on the router of a line that is down.
  */
 #ifndef POSTERN_OUTAGE_H
 #define POSTERN_OUTAGE_H

@@ -40,8 +40,8 @@ void question_ask(struct resolver *r, struct question *v, size_t n, int64_t dead
 /*
  * Asks what all servers know something about, for one may be silent about a domain, or have trouble
  * with it, because it hears nothing of that domain's own servers. Sets r->reached if any of them
- * says anything. Is there one that has more to say than that it is in trouble?
+ * says anything. NULL: one has more to say than that it is in trouble; or else what trouble.
  */
-bool question_probe(struct resolver *r);
+const char *question_probe(struct resolver *r);
 
 #endif
