@@ -231,6 +231,15 @@ ask_other(struct auth *a, const char *name, const char *password)
 
 /* ---- libgsasl asks ----------------------------------------------------------------------- */
 
+/* To the client it is like a wrong password. */
+static void
+log_odd(const struct auth *a)
+{
+	struct log_fields f = { .event = "auth" };
+	log_event(LOG_WARNING, &f, "auth_users %s:%u: this is no secret, so the user cannot log in",
+		a->conf.auth.users, a->user.line);
+}
+
 static int
 check_password(struct auth *a, Gsasl_session *s)
 {
@@ -248,6 +257,8 @@ check_password(struct auth *a, Gsasl_session *s)
 		a->known = ask_other(a, name, password);
 	} else {
 		check_nothing(a, password);
+		if (a->known && users_is_odd(&a->user))
+			log_odd(a);
 		a->known = false;
 	}
 	explicit_bzero(secret, sizeof(secret));
@@ -584,6 +595,12 @@ check_users(struct findings *f, const struct conf *conf)
 			"auth_users %s: there is no user in it; \"smtpd --hash NAME\" makes "
 			"a line",
 			file);
+	else if (users_odd(users_text(&auth)) != 0 && conf->auth.saslauthd == NULL &&
+		conf->auth.dovecot == NULL)
+		check_warning(f,
+			"auth_users %s:%u: this is no secret, so the user cannot log in; \"smtpd "
+			"--hash NAME\" makes a line",
+			file, users_odd(users_text(&auth)));
 	else
 		check_fine(f, "auth_users %s: it can be read, and there are users in it", file);
 }

@@ -26,9 +26,28 @@ resolver_open(const struct sockaddr_storage *servers, int n, const char *hostnam
 	if (dns_ptodn(hostname, 0, r->own, sizeof(r->own), NULL) <= 0)
 		r->own[0] = 0;
 	dns_reset(NULL); /* what contexts are copied from: nothing of the environment or of files */
-	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
-		r->server[r->servers++] = servers[i];
+	(void)resolver_use_servers(r, servers, n, false);
 	return r;
+}
+
+bool
+resolver_use_servers(struct resolver *r, const struct sockaddr_storage *servers, int n, bool tcp)
+{
+	struct resolver now = { .tcp = tcp, .hosts = r->hosts, .is_copy = r->is_copy };
+	memcpy(now.own, r->own, sizeof(now.own));
+	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
+		now.server[now.servers++] = servers[i];
+	bool others = !resolver_is_like(&now, r);
+	if (others)
+		*r = now;
+	return others;
+}
+
+bool
+resolver_is_like(const struct resolver *r, const struct resolver *other)
+{
+	return r->servers == other->servers && r->tcp == other->tcp &&
+		memcmp(r->server, other->server, sizeof(r->server)) == 0;
 }
 
 void
@@ -407,7 +426,7 @@ begin(struct resolver *r, const char *name, struct exchangers *out)
 {
 	r->reached = false;
 	if (r->lost)
-		question_probe(r);
+		(void)question_probe(r);
 	if (!r->lost || r->reached)
 		return true;
 	out->unreached = true;
@@ -415,15 +434,23 @@ begin(struct resolver *r, const char *name, struct exchangers *out)
 	return false;
 }
 
+static bool
+ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text), k = strlen(end);
+	return n >= k && strcmp(text + n - k, end) == 0;
+}
+
 /* After it: whose fault is it that there is no answer? Nobody's, if it was cut short. */
 static enum answer
 blame(struct resolver *r, enum answer a, struct exchangers *out)
 {
-	bool silence = a == ANSWER_TEMPORARY && !wait_is_told();
-	if (silence && !r->reached)
-		question_probe(r);
-	r->lost = silence && !r->reached && !wait_is_told();
+	bool vain = a == ANSWER_TEMPORARY && !wait_is_told();
+	const char *trouble = vain ? question_probe(r) : NULL;
+	r->lost = vain && !r->reached && !wait_is_told();
 	out->unreached = r->lost;
+	out->unsound = trouble != NULL && !r->lost && !wait_is_told() &&
+		ends_in(out->why, trouble); /* some have no root, and refuse it */
 	return a;
 }
 

@@ -34,6 +34,8 @@ enum {
 	EXCHANGER_ADDRESSES_MAX = 400, /* addresses used, of all hosts together */
 };
 
+enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
+
 struct exchanger {
 	uint16_t preference;              /* 0 for an implicit MX */
 	char host[LIMIT_DOMAIN + 1];      /* the MX name as text, lower case, escaped by udns */
@@ -55,6 +57,7 @@ struct exchangers {
 	                      * had for now; beyond EXCHANGER_WORST: there is none */
 	bool implicit;       /* no MX record names them: they are the domain's own addresses */
 	bool unreached;      /* not one nameserver answered anything: no fault of the domain */
+	bool unsound;        /* those that answered have the same trouble with the root */
 	char why[160];       /* for the log, on anything but FOUND, or of what is unknown:
 	                      * "example.org MX: SERVFAIL" */
 };
@@ -73,6 +76,16 @@ struct resolver *resolver_copy(const struct resolver *r);
 
 /* The servers are asked over TCP only. */
 void resolver_use_tcp(struct resolver *r);
+
+/*
+ * These servers from now on, over TCP only or not. Copies keep those that they have. False: they
+ * are no others.
+ */
+bool resolver_use_servers(struct resolver *r, const struct sockaddr_storage *servers, int n,
+	bool tcp);
+
+/* Do both ask the same servers? */
+bool resolver_is_like(const struct resolver *r, const struct resolver *other);
 
 /* Opens a file of hosts (hosts(5)) for resolver_named; without one, nothing stands in it. */
 void resolver_use_hosts(struct resolver *r, const char *path);

@@ -109,8 +109,12 @@ set_client_ca(SSL_CTX *ctx, const struct conf *conf, struct buf *why)
 	SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls.client_ca));
 	if (SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1)
 		return true;
-	buf_printf(why, "tls_client_ca %s", conf->tls.client_ca);
-	add_openssl_why(why, "");
+	int err = access(conf->tls.client_ca, R_OK) < 0 ? errno : 0;
+	buf_printf(why, "%stls_client_ca %s", why->n > 0 ? "; " : "", conf->tls.client_ca);
+	if (err != 0) /* of which OpenSSL says "system lib" */
+		buf_printf(why, ": %s", strerror(err));
+	else
+		add_openssl_why(why, "");
 	return false;
 }
 
@@ -130,25 +134,34 @@ next_path(struct span *list, struct buf *why)
 static int
 use_next(SSL_CTX *ctx, struct span *certificates, struct span *keys, struct buf *why)
 {
-	char *certificate = next_path(certificates, why);
-	char *key = certificate != NULL ? next_path(keys, why) : NULL;
-	int r = key != NULL ? certificate_use(ctx, certificate, key, why) : -EINVAL;
+	char *certificate = next_path(certificates, why), *key = next_path(keys, why);
+	int r = certificate != NULL && key != NULL
+		? certificate_use(ctx, certificate, key, why) : -EINVAL;
 	free(certificate);
 	free(key);
 	return r;
 }
 
+/*
+ * As many as can be used: a client that the others are good for should have TLS. False: there is
+ * none. What is wrong with each of the rest is in *why.
+ */
 static bool
 use_certificates(SSL_CTX *ctx, const struct conf *conf, struct buf *why)
 {
 	struct span certificates = span_of(conf->tls.certificate), keys = span_of(conf->tls.key);
-	for (size_t n = span_words(certificates); n > 0; n--)
-		if (use_next(ctx, &certificates, &keys, why) < 0)
-			return false;
-	return true;
+	bool any = false;
+	for (size_t n = span_words(certificates); n > 0; n--) {
+		auto_buf wrong = buf_new(LIMIT_COMMAND);
+		if (use_next(ctx, &certificates, &keys, &wrong) == 0)
+			any = true;
+		else
+			buf_printf(why, "%s%.*s", why->n > 0 ? "; " : "", (int)wrong.n, wrong.p);
+	}
+	return any;
 }
 
-/* Everything that needs a file. NULL: the reason is in *why. */
+/* Everything that needs a file. NULL: the reason is in *why, as is what is done without. */
 static SSL_CTX *
 make_context(const struct conf *conf, struct buf *why)
 {
@@ -510,8 +523,9 @@ prepare(const struct conf *conf)
 	struct log_fields f = { .event = "certificate" };
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	SSL_CTX *ctx = make_context(conf, &why);
-	if (ctx == NULL)
-		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.p);
+	if (why.n > 0)
+		log_event(LOG_ERR, &f, "%.*s%s", (int)why.n, why.p,
+			ctx != NULL ? "; it goes on with the other certificates" : "");
 	return ctx;
 }
 

@@ -7,6 +7,9 @@
 #include "admin/admin.h"
 #include "dns.h"
 
+/* This host's own, where names that the operator wrote are looked up first. */
+#define HOSTS_FILE "/etc/hosts"
+
 /*
  * Opens one, and locks this process in before the first octet of a stranger comes: it has sockets,
  * and no file. To be called as the user of the service (program_drop_root). NULL: it cannot be, and

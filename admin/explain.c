@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "admin/asking.h"
 #include "admin/explained.h"
 #include "admin/facts.h"
 #include "admin/knock.h"
@@ -23,8 +24,6 @@
 #include "process/program.h"
 
 enum { WHY_SIZE = 1024 };
-
-#define HOSTS_FILE "/etc/hosts"
 
 /* ---- what it takes ------------------------------------------------------------------------- */
 

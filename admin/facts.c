@@ -256,9 +256,10 @@ add_memory(json_t *one, const struct host_record *h)
 {
 	static const char *const words[] = { "in clear: its TLS did not work",
 		"HELO: it does not take EHLO", "a command at a time", "a message at a time",
-		"DATA instead of BDAT", "fewer parameters" };
+		"DATA instead of BDAT", "fewer parameters",
+		"the plainest way to log in" };
 	const int64_t when[] = { h->clear, h->helo, h->lockstep, h->single, h->unchunked,
-		h->fewer };
+		h->fewer, h->plain };
 	json_t *notes = json_array();
 	for (size_t i = 0; i < sizeof(when) / sizeof(when[0]); i++)
 		if (when[i] != 0)

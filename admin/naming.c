@@ -231,6 +231,10 @@ static enum answer
 find(struct resolver *r, const struct conf *c, const struct target *g, struct exchangers *x)
 {
 	int64_t deadline = clock_deadline(c->delivery.timeout_dns);
+	if (g->kind == TARGET_HOST && resolver_named(r, g->name, c->delivery.family, x) ==
+		ANSWER_FOUND)
+		return ANSWER_FOUND;
+	exchangers_free(x);
 	if (g->kind == TARGET_HOST)
 		return resolver_addresses(r, g->name, c->delivery.family, deadline, x);
 	if (g->kind == TARGET_DOMAIN)
@@ -248,8 +252,10 @@ static void
 keep_first(struct exchangers *x, uint16_t port)
 {
 	size_t n = 0;
-	while (n < x->n && strcmp(x->v[n].host, x->v[0].host) == 0)
-		x->v[n++].port = port;
+	for (; n < x->n && strcmp(x->v[n].host, x->v[0].host) == 0; n++) {
+		x->v[n].port = port;
+		x->v[n].tls_first = port == PORT_SUBMISSIONS;
+	}
 	x->n = n;
 }
 
@@ -273,9 +279,11 @@ knock(struct teller *t, const struct conf *c, struct exchangers *x)
 			"%.*s", (int)why.n, why.n > 0 ? why.p : "");
 		return;
 	}
-	(void)!write(fd, "QUIT\r\n", strlen("QUIT\r\n"));
+	if (!to.tls_first)
+		(void)!write(fd, "QUIT\r\n", strlen("QUIT\r\n"));
 	close(fd);
-	finding_tell(t, "way out", FINDING_OK, NULL, "%s greets", name);
+	finding_tell(t, "way out", FINDING_OK, NULL, "%s %s", name,
+		to.tls_first ? "takes connections, and expects TLS" : "greets");
 }
 
 void

@@ -144,8 +144,8 @@ take_servers(struct reading *r, struct span words)
 {
 	r->named = true;
 	for (int i = 0; i == 0 || words.n > 0; i++) {
-		struct span word = span_word(&words, blanks);
-		struct sockaddr_storage server;
+		struct span word = span_word(&words, " \t\r\f\v,");
+		struct sockaddr_storage server = { 0 };
 		int err = nameserver_parse(word, &server);
 		if (err < 0)
 			err = parse_old_form(word, &server);
@@ -174,9 +174,11 @@ take_line(struct reading *r, struct span line)
 {
 	line = span_cut(&line, '#');
 	line = span_cut(&line, ';');
-	struct span key = span_word(&line, blanks);
+	struct span whole = line, key = span_word(&line, blanks);
 	if (span_ieq(key, span_of("nameserver")))
 		take_servers(r, line);
+	else if (span_istarts(key, span_of("nameserver"))) /* "nameserver:", "nameserver=" */
+		complain(r, "not a line that names a nameserver", span_trim(whole));
 	else if (span_ieq(key, span_of("options")))
 		take_options(r, line);
 }
@@ -192,8 +194,8 @@ nameserver_read(const char *path, struct conf_servers *out, struct buf *odd)
 	if (f == NULL && errno != ENOENT)
 		buf_printf(odd, "%s: %s", path, strerror(errno));
 	for (ssize_t n; f != NULL && (n = getline(&line, &size, f)) > 0;) {
-		r.line++;
-		take_line(&r, (struct span){ line, (size_t)n - (line[n - 1] == '\n') });
+		struct span s = { line, (size_t)n - (line[n - 1] == '\n') };
+		take_line(&r, ++r.line == 1 ? span_without_mark(s) : s);
 	}
 	free(line);
 	if (out->n == 0 && r.named)

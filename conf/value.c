@@ -127,6 +127,18 @@ is_host(struct span word)
 	return target_parse(word, &t) == 0;
 }
 
+/* An address that one host has, to which there is a way: of a link in IPv6 nobody knows which. */
+static bool
+is_within_reach(struct span word)
+{
+	struct target t;
+	if (target_parse(word, &t) < 0 || t.kind != TARGET_ADDRESS)
+		return true;
+	enum netclass class = netaddr_class(&t.addr);
+	return class != NET_UNSPECIFIED && class != NET_MULTICAST &&
+		(class != NET_LINK_LOCAL || netaddr_is_v4(&t.addr));
+}
+
 /* An address, or the local part of one. */
 static bool
 is_user(struct span word)
@@ -188,8 +200,11 @@ check_words(enum key_type t, struct span v)
 		return are(v, is_sender) ? NULL
 			: "not a list of addresses and domains like a@example.org .example.net";
 	case HOSTS:
-		return are(v, is_host) ? NULL : "not a list of hosts like [192.0.2.1]:25 "
-			"mail.example.org:587 example.org unix:/run/lmtp";
+		return !are(v, is_host) ? "not a list of hosts like [192.0.2.1]:25 "
+					  "mail.example.org:587 example.org unix:/run/lmtp"
+			: !are(v, is_within_reach) ? "no host can be reached at an address like "
+						     "0.0.0.0, 224.0.0.1 or fe80::1"
+						   : NULL;
 	case EXTENSIONS:
 		return extension_list(v, &extensions) ? NULL
 			: "not a list of extensions like pipelining chunking 8bitmime size dsn";

@@ -89,6 +89,7 @@ approach_set(struct courier *c)
 	};
 	t->helo = h.helo != 0 && begin_helo_will_do(t);
 	t->remembered = t->clear || t->helo;
+	t->plain = h.plain != 0;
 	t->fewer = c->work.fewer | (unsigned)h.words;
 	set_pace(c, lessons_of(c, &h), t);
 	dial_name(&c->work.to, t->name);

@@ -31,7 +31,7 @@ give_lane_up(struct courier *c, enum outcome o)
 		return;
 	turns_shrink(c);
 	static const char *const remark[] = { [OUTAGE_NONE] = "",
-		[OUTAGE_LIKELY] = " (this host has no route to the world)",
+		[OUTAGE_LIKELY] = " (this host seems to be cut off)",
 		[OUTAGE_SURE] = " (this host is cut off: not counted)" };
 	char why[EVENT_SIZE];
 	buf_escape_text(why, sizeof(why), buf_span(&c->why));

@@ -10,8 +10,6 @@
 #include "lib/clock.h"
 #include "mail/lane_name.h"
 
-enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
-
 static bool
 is_own_address(const struct netaddr *a)
 {
@@ -252,6 +250,10 @@ find_name(struct resolver *r, enum family family, const struct target *t, int64_
 			? resolver_addresses(r, t->name, family, deadline, out)
 			: resolver_exchangers(r, t->name, family, deadline, out);
 	}
+	if (a == ANSWER_NO_NAME && t->kind == TARGET_DOMAIN) {
+		exchangers_free(out); /* the operator says that it is there */
+		a = resolver_addresses(r, t->name, family, deadline, out);
+	}
 	for (size_t i = 0; i < out->n; i++)
 		out->v[i].named = named;
 	return a;
@@ -327,6 +329,7 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 		buf_printf(why, "lane %s: %s: DNS: %s", lane, t->name,
 			x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
 		out->unreached = out->unreached || x.unreached;
+		out->unsound = out->unsound || x.unsound;
 	}
 	exchangers_free(&x);
 }

@@ -42,6 +42,7 @@ static const struct field {
 	{ "greyed", offsetof(struct host_record, greyed), 0 },
 	{ "fewer", offsetof(struct host_record, fewer), 0 },
 	{ "words", offsetof(struct host_record, words), WORDS_MAX },
+	{ "plain", offsetof(struct host_record, plain), 0 },
 };
 
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
@@ -161,7 +162,7 @@ time_of(struct host_record *h, enum host_event e)
 		[HOST_SINGLE] = &h->single, [HOST_DISCARDS] = &h->discards,
 		[HOST_UNCHUNKED] = &h->unchunked, [HOST_CLEAR] = &h->clear,
 		[HOST_HELO] = &h->helo, [HOST_FEWER] = &h->fewer,
-		[HOST_GREYED] = &h->greyed };
+		[HOST_GREYED] = &h->greyed, [HOST_PLAIN] = &h->plain };
 	return when[e];
 }
 

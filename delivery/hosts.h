@@ -33,6 +33,7 @@ struct host_record {
 	int64_t unchunked; /* wall clock, s: when it was seen not to */
 	int64_t clear;    /* wall clock, s: when it last offered TLS that did not work; 0 */
 	int64_t helo;     /* wall clock, s: when it last refused EHLO and took HELO; 0 */
+	int64_t plain;    /* wall clock, s: when only a plain mechanism of AUTH worked; 0 */
 	int64_t fewer;    /* wall clock, s: when it last broke off at words that it offered; 0 */
 	int64_t words;    /* ... and all of those (CAN_*); 0: `fewer` is */
 	int64_t greyed;   /* wall clock, s: when it last put a recipient off as greylists do */
@@ -68,6 +69,7 @@ enum host_event {
 	HOST_HELO,
 	HOST_FEWER,
 	HOST_GREYED,
+	HOST_PLAIN,
 };
 void hosts_mark(const struct hosts *h, const struct exchanger *to, enum host_event e);
 

@@ -1,6 +1,7 @@
 #include "delivery/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/nameserver.h"
 #include "delivery/lanes.h"
 #include "delivery/notes.h"
 #include "delivery/settle.h"
@@ -27,6 +29,8 @@
  */
 enum { CRASHES = 20 };
 
+enum { SERVERS_RETRY = 10 }; /* s until nameservers are looked for again */
+
 struct keeper {
 	struct relay *r;
 	const struct launcher *launcher;
@@ -38,6 +42,7 @@ struct keeper {
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
 	int64_t sign_soonest;   /* clock_ms, when sign may be started anew */
+	int64_t servers_soonest; /* ... and when the nameservers may be looked for again */
 	int crashes;            /* of the relay at work, in a row, that no message explains */
 	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
 };
@@ -199,11 +204,32 @@ start_sign(struct keeper *k)
 	k->sign_soonest = clock_deadline(BUSY_RETRY);
 	int fd = signing_start(k->launcher, &why);
 	if (fd >= 0) {
-		notes_hand_on(k->socket, fd);
+		notes_hand_on(k->socket, NOTE_SIGN, fd);
 		close(fd);
 		return;
 	}
 	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+}
+
+/*
+ * No nameserver answers. Those of resolv.conf may be other ones by now, where a network came or a
+ * host moved; a relay that has much to do would not end to see that, and may not open the file.
+ */
+static void
+look_for_servers(struct keeper *k)
+{
+	struct conf_servers now;
+	auto_buf odd = buf_new(LIMIT_COMMAND);
+	int ends[2];
+	if (k->r->common.relay.nameserver.n > 0 || clock_ms() < k->servers_soonest)
+		return;
+	k->servers_soonest = clock_deadline(SERVERS_RETRY);
+	if (nameserver_read(CONF_RESOLVER, &now, &odd) < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return;
+	if (write(ends[1], &now, sizeof(now)) == (ssize_t)sizeof(now))
+		notes_hand_on(k->socket, NOTE_SERVERS, ends[0]);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void
@@ -212,6 +238,8 @@ heed(struct keeper *k, const struct note *n)
 	struct log_fields f = { .event = "launch", .lane = n->lane };
 	if (n->kind == NOTE_SIGN)
 		start_sign(k);
+	if (n->kind == NOTE_SERVERS)
+		look_for_servers(k);
 	if (n->kind == NOTE_ALONE)
 		(void)suspects_add(&k->r->suspects, n->lane, n->id);
 	if (n->kind != NOTE_LANE)

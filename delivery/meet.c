@@ -2,6 +2,7 @@
 
 #include "delivery/approach.h"
 #include "delivery/destinations.h"
+#include "delivery/notes.h"
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
@@ -32,10 +33,12 @@ meet_find_hosts(struct courier *c)
 	w->routed = o == DONE;
 	w->unfound = o;
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	if (w->exchangers.unreached)
+		notes_ask_servers(c->relay);
 	if (o == SOFT)
-		w->outage = w->exchangers.unreached ? OUTAGE_SURE
-			: outage_is_now()           ? OUTAGE_LIKELY
-						    : OUTAGE_NONE;
+		w->outage = w->exchangers.unreached                   ? OUTAGE_SURE
+			: w->exchangers.unsound || outage_is_now() ? OUTAGE_LIKELY
+								   : OUTAGE_NONE;
 	return o;
 }
 
@@ -95,6 +98,7 @@ ask_for_less(struct courier *c)
 	t->fresh = true;
 	t->nameless = t->nameless || again == AGAIN_NAMELESS;
 	t->helo = t->helo || again == AGAIN_HELO;
+	t->plain = t->plain || again == AGAIN_PLAIN;
 	if (again == AGAIN_CLEAR)
 		do_without(c);
 }
@@ -107,7 +111,7 @@ static enum outcome
 begin(struct courier *c, int fd)
 {
 	approach_set(c);
-	bool helo = c->link.terms.helo;
+	bool helo = c->link.terms.helo, plain = c->link.terms.plain;
 	enum outcome o = begin_link(&c->link, fd);
 	while (o != DONE && c->link.proof.again != AGAIN_NOT) {
 		note_failure(c);
@@ -122,6 +126,8 @@ begin(struct courier *c, int fd)
 		note_failure(c);
 	else if (c->link.host.helo && !helo)
 		mark_host(c, HOST_HELO);
+	if (o == DONE && !plain && (c->link.proof.plainer || c->link.terms.plain))
+		mark_host(c, HOST_PLAIN);
 	return o;
 }
 

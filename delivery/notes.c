@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "delivery/resolvers.h"
 #include "delivery/turns.h"
+#include "lib/cleanup.h"
 #include "process/log.h"
 
 void
@@ -24,9 +27,9 @@ union control {
 };
 
 void
-notes_hand_on(int fd, int passed)
+notes_hand_on(int fd, enum note_kind kind, int passed)
 {
-	struct note n = { .kind = NOTE_SIGN };
+	struct note n = { .kind = kind };
 	union control control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
 		.cmsg_len = CMSG_LEN(sizeof(int)) } };
 	struct iovec iov = { &n, sizeof(n) };
@@ -39,7 +42,7 @@ notes_hand_on(int fd, int passed)
 static bool
 is_sound(const struct note *n)
 {
-	if (n->kind == NOTE_SIGN)
+	if (n->kind == NOTE_SIGN || n->kind == NOTE_SERVERS)
 		return true;
 	return lane_name_valid(span_of(n->lane)) &&
 		(n->kind == NOTE_LANE || id_valid(span_of(n->id)));
@@ -82,6 +85,13 @@ notes_ask_sign(const struct relay *r)
 }
 
 void
+notes_ask_servers(const struct relay *r)
+{
+	if (r->keeper >= 0 && !r->alone)
+		notes_send(r->keeper, NOTE_SERVERS, "", "");
+}
+
+void
 notes_tell_of(struct relay *r, const char *lane)
 {
 	char login[LOGIN_NAME_SIZE];
@@ -106,6 +116,19 @@ take_sign(struct relay *r, int fd)
 		log_event(LOG_WARNING, &f, "sign was missed, and was started anew");
 }
 
+/* The nameservers as they are by now, from a pipe. */
+static void
+take_servers(struct relay *r, int fd)
+{
+	auto_fd from = fd;
+	struct log_fields f = { .event = "resolver" };
+	struct conf_servers servers;
+	if (read(from, &servers, sizeof(servers)) == (ssize_t)sizeof(servers) &&
+		resolvers_change(r->resolvers, &servers))
+		log_event(LOG_NOTICE, &f,
+			"no nameserver answers; " CONF_RESOLVER " has other ones by now");
+}
+
 bool
 notes_hear(struct relay *r)
 {
@@ -114,6 +137,10 @@ notes_hear(struct relay *r)
 	while ((got = notes_receive(r->keeper, &n, &passed)) > 0) {
 		if (n.kind == NOTE_SIGN) {
 			take_sign(r, passed);
+			continue;
+		}
+		if (n.kind == NOTE_SERVERS) {
+			take_servers(r, passed);
 			continue;
 		}
 		suspects_remove(&r->suspects, n.lane, n.id);

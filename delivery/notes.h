@@ -12,16 +12,17 @@ struct note {
 		NOTE_ALONE, /* this message is to be tried alone */
 		NOTE_TRIED, /* ... and was */
 		NOTE_SIGN,  /* sign has died; and the answer, with a socket to another one */
+		NOTE_SERVERS, /* no nameserver answers; and the answer, with other ones to read */
 	} kind;
 	char lane[LANE_NAME_SIZE];
-	char id[ID_SIZE]; /* "" of NOTE_LANE; both are of NOTE_SIGN */
+	char id[ID_SIZE]; /* "" of NOTE_LANE; both are of the last two */
 };
 
 /* One note, over a SOCK_SEQPACKET socket. What cannot be sent is a matter of time, not of mail. */
 void notes_send(int fd, enum note_kind kind, const char *lane, const char *id);
 
-/* NOTE_SIGN, with a descriptor, which stays ours. */
-void notes_hand_on(int fd, int passed);
+/* NOTE_SIGN or NOTE_SERVERS, with a descriptor, which stays ours. */
+void notes_hand_on(int fd, enum note_kind kind, int passed);
 
 /*
  * Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. *passed is
@@ -36,10 +37,16 @@ void notes_ask_alone(const struct relay *r, const char *lane, const char *id);
 /* Sign was missed: the first process is to start another one. */
 void notes_ask_sign(const struct relay *r);
 
+/* No nameserver answers: the first process may know of others by now. */
+void notes_ask_servers(const struct relay *r);
+
 /* There is new mail in this lane: for this relay, or for another one. */
 void notes_tell_of(struct relay *r, const char *lane);
 
-/* Hears which messages were tried, and of another sign. False: the first process is gone. */
+/*
+ * Hears which messages were tried, and of another sign or nameservers. False: the first process is
+ * gone.
+ */
 bool notes_hear(struct relay *r);
 
 #endif

@@ -31,6 +31,7 @@ outage_is_now(void)
 bool
 outage_is_error(int err)
 {
+	/* The last two: of routes that say "prohibit", or "blackhole", as a VPN leaves them. */
 	return err == -ENETUNREACH || err == -EHOSTUNREACH || err == -ENETDOWN ||
-		err == -EADDRNOTAVAIL;
+		err == -EADDRNOTAVAIL || err == -EACCES || err == -EINVAL;
 }

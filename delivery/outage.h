@@ -2,8 +2,9 @@
  * outage: is it this host that is cut off, and not the host that mail is for?
  *
  * An attempt that could not leave this host says nothing about a lane: it is not counted, ends no
- * message, and is made again soon. Where that is likely only, as when a nameserver of this host has
- * trouble and there is no route to the world, it counts, and is made again soon.
+ * message, and is made again soon. Where that is likely only, it counts, and is made again soon:
+ * when nameservers have trouble, and there is no route to the world, or they have the same with the
+ * root. That is what one on this host says, or on the router of a line that is down.
  */
 #ifndef POSTERN_OUTAGE_H
 #define POSTERN_OUTAGE_H

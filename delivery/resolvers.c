@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 struct resolvers {
-	struct resolver *first; /* which the others are made after */
 	pthread_mutex_t lock;   /* of what follows */
+	struct resolver *first; /* which the others are made after */
 	struct resolver **idle;
 	size_t n, size;         /* of them, and places */
 };
@@ -32,9 +32,20 @@ struct resolver *
 resolvers_take(struct resolvers *r)
 {
 	pthread_mutex_lock(&r->lock);
-	struct resolver *one = r->n > 0 ? r->idle[--r->n] : NULL;
+	struct resolver *one = r->n > 0 ? r->idle[--r->n] : resolver_copy(r->first);
 	pthread_mutex_unlock(&r->lock);
-	return one != NULL ? one : resolver_copy(r->first);
+	return one;
+}
+
+bool
+resolvers_change(struct resolvers *r, const struct conf_servers *servers)
+{
+	pthread_mutex_lock(&r->lock);
+	bool others = resolver_use_servers(r->first, servers->v, servers->n, servers->tcp);
+	while (others && r->n > 0)
+		resolver_close(r->idle[--r->n]);
+	pthread_mutex_unlock(&r->lock);
+	return others;
 }
 
 static bool
@@ -56,7 +67,7 @@ void
 resolvers_give_back(struct resolvers *r, struct resolver *one)
 {
 	pthread_mutex_lock(&r->lock);
-	bool kept = one == NULL || keep(r, one);
+	bool kept = one == NULL || (resolver_is_like(one, r->first) && keep(r, one));
 	pthread_mutex_unlock(&r->lock);
 	if (!kept)
 		resolver_close(one);

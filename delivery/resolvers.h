@@ -21,6 +21,12 @@ struct resolvers *resolvers_open(const struct conf_servers *servers, const char 
 struct resolver *resolvers_take(struct resolvers *r);
 void resolvers_give_back(struct resolvers *r, struct resolver *one);
 
+/*
+ * These nameservers for each look-up that begins from now on. From any thread. False: they are no
+ * others.
+ */
+bool resolvers_change(struct resolvers *r, const struct conf_servers *servers);
+
 void resolvers_close(struct resolvers *r);
 
 #endif

@@ -172,11 +172,12 @@ question_set(struct question *q, dnscc_t *name, enum dns_type type)
 	memcpy(q->name, name, dns_dnlen(name));
 }
 
-void
+const char *
 question_probe(struct resolver *r)
 {
 	struct question q;
 	question_set(&q, (dnscc_t *)"", DNS_T_NS);
 	question_ask(r, &q, 1, clock_deadline(PROBE_TIMEOUT));
 	free(q.packet);
+	return q.said == SAID_TROUBLE ? q.trouble : NULL;
 }

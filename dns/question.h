@@ -38,9 +38,10 @@ void question_set(struct question *q, dnscc_t *name, enum dns_type type);
 void question_ask(struct resolver *r, struct question *v, size_t n, int64_t deadline);
 
 /*
- * Sets r->reached if any server answers a question that all know something about: one may be silent
- * about a domain because it hears nothing of that domain's own servers.
+ * Asks what all servers know something about, for one may be silent about a domain, or have trouble
+ * with it, because it hears nothing of that domain's own servers. Sets r->reached if any of them
+ * says anything. NULL: one has more to say than that it is in trouble; or else what trouble.
  */
-void question_probe(struct resolver *r);
+const char *question_probe(struct resolver *r);
 
 #endif

@@ -89,6 +89,31 @@ users_secret(const struct user *u, const char *kind, char out[static USERS_SECRE
 }
 
 bool
+users_is_odd(const struct user *u)
+{
+	static const char *const kinds[] = { "{SCRAM-SHA-256}", "{SCRAM-SHA-1}", "$", "*", "!" };
+	struct span rest = u->secrets;
+	bool any = false;
+	for (struct span word; (word = span_word(&rest, " ")).n > 0;) {
+		any = true;
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			if (word.n >= strlen(kinds[i]) &&
+				memcmp(word.p, kinds[i], strlen(kinds[i])) == 0)
+				return false;
+	}
+	return any;
+}
+
+unsigned
+users_odd(struct span text)
+{
+	for (struct user u = { 0 }; next_user(&text, &u);)
+		if (users_is_odd(&u))
+			return u.line;
+	return 0;
+}
+
+bool
 users_first_secret(struct span text, const char *kind, char out[static USERS_SECRET])
 {
 	out[0] = '\0';

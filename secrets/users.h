@@ -48,6 +48,15 @@ struct span users_first_secrets(struct span text);
  */
 bool users_secret(const struct user *u, const char *kind, char out[static USERS_SECRET]);
 
+/*
+ * Has the user something in place of secrets that is of no kind known here, as files of other
+ * programs have? "*" and "!", by which those lock somebody out, are none.
+ */
+bool users_is_odd(const struct user *u);
+
+/* The line of the first such one, from 1; 0: there is none. */
+unsigned users_odd(struct span text);
+
 /* Of the first user who has one of this kind; or false, and "". */
 bool users_first_secret(struct span text, const char *kind, char out[static USERS_SECRET]);
 

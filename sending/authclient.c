@@ -106,6 +106,8 @@ enum verdict {
 	PROVED,
 	NOT_THIS_WAY, /* the mechanism was refused */
 	NOT_US,       /* our name and password were; they may not fit the mechanism */
+	NOT_NOW,      /* the host has trouble, perhaps with this mechanism only */
+	GONE,         /* it broke off */
 	GIVE_UP,
 };
 
@@ -117,7 +119,9 @@ judge(int code)
 	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++)
 		if (code == way[i])
 			return NOT_THIS_WAY;
-	return link_outcome(code) == DONE ? PROVED : link_outcome(code) == HARD ? NOT_US : GIVE_UP;
+	if (code == CODE_GOODBYE)
+		return GONE;
+	return link_outcome(code) == DONE ? PROVED : link_outcome(code) == HARD ? NOT_US : NOT_NOW;
 }
 
 /* By mechanism m. A success that the host had to prove, and did not, is none. */
@@ -140,15 +144,14 @@ prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 	if (r == -ERANGE)
 		link_say(l, "AUTH", "the host wants our password hashed too many times");
 	sasl_end(&s);
-	return r < 0 ? GIVE_UP : judge(l->code);
+	return r == -EIO ? GONE : r < 0 ? GIVE_UP : judge(l->code);
 }
 
 /*
- * The best mechanism that was not tried. After a refusal of our password the plainest instead: it
- * depends on least.
+ * The best mechanism that was not tried; or else the plainest, which depends on least.
  */
 static const struct sasl_mechanism *
-next_mechanism(struct link *l, unsigned tried, bool refused, bool exporter)
+next_mechanism(struct link *l, unsigned tried, bool plainest, bool exporter)
 {
 	const struct sasl_mechanism *best = NULL;
 	for (unsigned i = 0; i < SASL_MECHANISMS; i++) {
@@ -156,34 +159,54 @@ next_mechanism(struct link *l, unsigned tried, bool refused, bool exporter)
 			continue;
 		if (best == NULL)
 			best = &sasl_mechanisms[i];
-		if (!refused || sasl_mechanisms[i].bare)
+		if (!plainest || sasl_mechanisms[i].bare)
 			return &sasl_mechanisms[i];
 	}
 	return best;
 }
 
 /*
+ * The host broke off. If there is a plainer mechanism, a new connection begins with that: hosts
+ * offer some that never worked there.
+ */
+static void
+ask_for_plainer(struct link *l, bool exporter)
+{
+	const struct sasl_mechanism *m = next_mechanism(l, 0, true, exporter);
+	if (!l->terms.plain && m != NULL && m->bare)
+		l->proof.again = AGAIN_PLAIN;
+}
+
+/*
  * By one mechanism after the other while it is the mechanism that is refused. After a refusal of
- * our password there is one more: accounts are locked for less.
+ * our password, or trouble with a mechanism that hides it, there is one more, the plainest:
+ * accounts are locked for less.
  */
 static enum outcome
 try_all(struct link *l, const uint8_t *binding, bool exporter)
 {
 	unsigned tried = 0;
-	bool refused = false;
+	bool refused = false, hidden = false; /* hidden: not all that was tried is bare */
 	for (int left = SASL_MECHANISMS; left > 0; left--) {
-		const struct sasl_mechanism *m = next_mechanism(l, tried, refused, exporter);
+		const struct sasl_mechanism *m =
+			next_mechanism(l, tried, refused || l->terms.plain, exporter);
 		if (m == NULL)
 			break;
+		hidden = hidden || !m->bare;
 		tried |= 1U << (m - sasl_mechanisms);
 		enum verdict v = prove_by(l, m, binding);
-		if (v == PROVED)
+		if (v == PROVED) {
 			l->proof.mechanism = m->name;
-		if (v == PROVED || v == GIVE_UP)
-			return v == PROVED ? DONE : SOFT;
-		if (v == NOT_US && !refused)
+			l->proof.plainer = m->bare && hidden;
+			return DONE;
+		}
+		if (v == GONE && hidden)
+			ask_for_plainer(l, exporter);
+		if (v == GONE || v == GIVE_UP || (v == NOT_NOW && m->bare))
+			return SOFT;
+		if (v != NOT_THIS_WAY && !refused)
 			left = 2; /* with this one */
-		refused = refused || v == NOT_US;
+		refused = refused || v != NOT_THIS_WAY;
 	}
 	if (tried == 0) {
 		link_say(l, "AUTH", "the host offers nothing that is safe with it:");

@@ -35,6 +35,7 @@ struct link_terms {
 	bool own;                  /* the operator named the way, so what is wrong is his to mend */
 	bool fresh;                /* no old TLS session is to be resumed */
 	bool nameless;             /* the host is not told which name we look for (SNI) */
+	bool plain;                /* AUTH: the plainest mechanism first; others fail there */
 	struct tls_setup *tls_setup;
 	struct resume peer;        /* the host */
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
@@ -75,10 +76,12 @@ struct link_proof {
 		AGAIN_NAMELESS, /* the host minds the name that we look for */
 		AGAIN_HELO,     /* the host does not survive EHLO, and HELO will do */
 		AGAIN_CLEAR,    /* the host's TLS does not work, and the policy is `may` */
+		AGAIN_PLAIN,    /* it broke off at AUTH, and there is a plainer mechanism */
 	} again;               /* after SOFT: is a new connection to the same host worth a try? */
 	bool refused;          /* AUTH failed, which is for the operator to mend */
 	bool unprotected;      /* TLS did not come about as the policy asks for it */
 	const char *mechanism; /* of AUTH, by which we logged in; NULL: we did not */
+	bool plainer;          /* ... a plain one, after another one had failed */
 };
 
 /* What a refusal may be about (refusal.h). */

@@ -108,6 +108,12 @@ def test_two_of_a_kind(checked, secure):
     assert status == 78 and f"tls_certificate {path}: there is one before it with the same kind of key" in found
 
 
+def test_secret_that_is_none(secure, checked):
+    """L44: a line of another program's file; nobody would hear why this user cannot log in."""
+    users = file(secure, "users", "#\njoe:{PLAIN}secret\n")
+    assert f"auth: warning: auth_users {users}:2: this is no secret, so the user cannot log in" in checked(auth_users=users)[1]
+
+
 @pytest.mark.parametrize("key, status, line", [
     ("/nonexistent", 78, ":2: /nonexistent: No such file or directory: mail of a.example waits for it"),
     ("/etc/hostname", 78, ":2: /etc/hostname: there is no private key in it"),
@@ -159,7 +165,7 @@ FAULTS = [
     ({"guard": "sink /usr"}, 78, "guard = sink /usr: "),
     ({"relay_path": "/nonexistent/relay"}, 78, "relay_path /nonexistent/relay: No such file or directory"),
     ({"tls_path": "/nonexistent/tls"}, 78, "tls_path /nonexistent/tls: No such file or directory"),
-    ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: "),
+    ({"tls_client_ca": "/nonexistent"}, 78, "tls_client_ca /nonexistent: No such file or directory"),
     ({"auth_users": "/nonexistent"}, 78, "auth_users /nonexistent: No such file or directory; user "),
     ({"auth_users": "/dev/null"}, 0, "auth_users /dev/null: there is no user in it"),
     ({"auth_dovecot": "/nonexistent"}, 0, "auth_dovecot /nonexistent: No such file or directory; does it run"),

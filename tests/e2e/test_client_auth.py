@@ -301,6 +301,29 @@ def test_refused(place, mechanism, reply):
     assert not any(line.startswith("MAIL") for line in sink.lines)
 
 
+@pytest.mark.parametrize("replies, tried", [
+    ([None], ["SCRAM-SHA-256", "PLAIN"]),
+    (["454 4.7.0 Temporary authentication failure"], ["SCRAM-SHA-256", "PLAIN"]),
+    (["535 5.7.8 no", None], ["SCRAM-SHA-256", "PLAIN", "PLAIN"]),
+])
+def test_mechanism_that_never_works(place, replies, tried):
+    """L43: a host breaks off, has trouble, or closes behind its refusal. The mail goes in the same attempt by a plainer
+    mechanism, and the next one begins with that: some lock out who fails once for each connection."""
+    place.password()
+    said, replies = [], list(replies)
+
+    def say(mechanism):
+        said.append(mechanism.split()[0])
+        return replies.pop(0) if replies else "235 2.7.0 welcome"
+    place.host(("PLAIN", *SCRAM), say={"AUTH": say})
+    place.send()
+    place.arrives()
+    assert said == tried
+    place.send()
+    place.arrives()
+    assert len(place.sink.messages) == 2 and said == [*tried, "PLAIN"]
+
+
 @pytest.mark.parametrize("impostor", [
     lambda c: "235 2.7.0 welcome", # without proof
     lambda c: (c.challenge(b64("v=" + b64("x" * 32))), "235 2.7.0 welcome")[1],

@@ -122,6 +122,30 @@ def test_way_out(well, world):
     assert Doctor(well, "unix:/x").one("way out")[0] == "skipped"
 
 
+def test_host_of_the_operators_file(well, world):
+    """L32: a host that is named is looked up where relay does."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("needs root: another /etc/hosts in a mount namespace")
+    file = well.where / "hosts"
+    file.write_text("127.0.0.2 smarthost\n")
+    command = well.command("postern", "doctor", f"smarthost:{world.port}")
+    found = subprocess.run(["unshare", "--mount", "sh", "-c", f'mount --bind {file} /etc/hosts && exec "$@"', "sh",
+                            *command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                           env=well.environment(), check=False).stdout
+    assert f"smarthost[127.0.0.2]:{world.port} greets" in found
+
+
+def test_host_that_expects_tls(well):
+    """L47: such a one says nothing first."""
+    with socket.socket() as host:
+        try:
+            host.bind(("127.0.0.77", 465)) # lint: it is about this port
+        except OSError as e:
+            pytest.skip(f"needs port 465: {e}")
+        host.listen()
+        assert Doctor(well, "127.0.0.77:465").one("way out")[0] == "ok" # lint: this port
+
+
 def test_listener(well):
     """Whoever has the port is named."""
     port = ports.take()

@@ -440,6 +440,32 @@ def test_no_usable_line_in_resolv_conf(postern, world, text):
     assert "d.example MX: there is no nameserver" in log
 
 
+def test_other_nameservers_by_now(postern, world):
+    """L30, L33: resolv.conf is changed while a relay has so much to do that it does not end: the next mail is delivered."""
+    zone = {("e.example", "MX"): ["10 mx.e.example."], ("mx.e.example", "A"): ["127.0.0.2"]}
+    try:
+        dns = internet.Dns(zone, "127.0.0.154", 53) # lint: resolv.conf knows no other port
+    except OSError as why:
+        pytest.skip(f"needs port 53 of 127.0.0.154: {why}")
+    try:
+        postern.send("busy@[127.0.0.2]", max_connections=0)
+        with world.sink.held("RCPT", "250 2.1.5 fine"):
+            due_with(postern, "nameserver 127.0.0.155\n", timeout_dns="10s")
+            patience.until(lambda: world.sink.lines) # it has something to do
+            conf = postern.where / "etc"
+            (conf / "new").write_text("nameserver 127.0.0.154\n")
+            (conf / "new").chmod(0o644)
+            (conf / "new").rename(conf / "resolv.conf")
+            postern.settings.pop("nameserver", None)
+            postern.send("u@d.example")
+            postern.wait_logged("no nameserver answers; /etc/resolv.conf has other ones by now")
+            postern.send("v@e.example")
+            postern.wait_logged("lane e.example: connected to mx.e.example[127.0.0.2]")
+        patience.until(lambda: len(world.sink.messages) == 2)
+    finally:
+        dns.close()
+
+
 @pytest.mark.parametrize("program", ["smtpd", "relay"])
 def test_check_shows_nameservers(postern, program):
     """L30: those in force, and where they come from."""

@@ -80,9 +80,38 @@ def test_nameserver_of_a_host_without_network(postern):
                               nameserver=f"127.0.0.1:{port}")
         finally:
             there.kill()
-    assert "d.example MX: SERVFAIL (this host has no route to the world); next try in" in log
+    assert "d.example MX: SERVFAIL (this host seems to be cut off); next try in" in log
     wait, attempts = wait_of(postern, "d.example")
     assert wait <= SOON and attempts == 1
+
+
+@pytest.mark.parametrize("fault", ["SERVFAIL", "REFUSED"])
+def test_nameserver_of_a_line_that_is_down(postern, world, fault):
+    """There is a route, as far as the router; its nameserver says so about everything, and not about one domain."""
+    world.domain("d.example")
+    world.zone[("d.example", "fault")] = fault
+    postern.settings.update(retry=SCHEDULE)
+    postern.send("u@d.example", max_connections=0)
+    postern.due()
+    assert "cut off" not in postern.settled(1)
+    world.zone[("", "fault")] = fault
+    postern.make_due()
+    postern.due()
+    assert f"d.example MX: {fault} (this host seems to be cut off); next try in" in postern.settled(1)
+    wait, attempts = wait_of(postern, "d.example")
+    assert wait <= SOON and attempts == 2
+
+
+@pytest.mark.parametrize("route", ["prohibit", "blackhole", "unreachable"])
+def test_routes_that_lead_nowhere(postern, route):
+    """As a VPN leaves them that is down: what they say is no host's fault."""
+    if shutil.which("ip") is None:
+        pytest.skip("needs ip")
+    postern.settings.update(retry=SCHEDULE, family="ipv4")
+    postern.send("u@[203.0.113.1]", sender="", max_connections=0)
+    cut = f'ip link set lo up; ip route add {route} default; exec "$@"'
+    assert "(this host is cut off: not counted)" in run_cut_off(postern, "unshare", "--net", "sh", "-c", cut, "sh")
+    assert wait_of(postern, "[203.0.113.1]")[1] == 0
 
 
 def test_host_that_is_down(postern):

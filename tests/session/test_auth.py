@@ -646,7 +646,9 @@ def test_broken_secret(meet, ears, users, secret):
 
 @pytest.mark.parametrize("secret", ["", "x", "plain", "{SCRAM}" + GOOD, "{SCRAM-SHA-256}" + GOOD])
 def test_secret_of_nobody(meet, ears, users, secret):
-    """R70: of a kind that we do not know; or nobody knows its password."""
+    """R70: of a kind that we do not know; or nobody knows its password. L44: the operator hears which line it is."""
+    file = users.settings["auth_users"]
+    place = f"auth_users {file}:{len(file.read_text().splitlines()) + 1}: this is no secret"
     with open(users.settings["auth_users"], "a", encoding="ascii") as f:
         f.write(f"mia:{secret}\n")
     for password in (secret or "empty", "wrong one"):
@@ -654,6 +656,7 @@ def test_secret_of_nobody(meet, ears, users, secret):
         assert ears.plain(c, "mia", password) == REFUSED
         assert ears.scram(c, "SCRAM-SHA-256", "mia", password)[0] == REFUSED
         assert c.finish() == 0
+    assert (place in users.logged()) == (secret in ("x", "plain") or secret.startswith("{SCRAM}"))
 
 
 def test_file_without_secrets(meet, ears, users):

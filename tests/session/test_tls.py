@@ -707,6 +707,14 @@ def test_two_certificates(both, kind):
     assert both.cipher(f"ECDHE-{kind}-AES128-GCM-SHA256") == f"ECDHE-{kind}-AES128-GCM-SHA256"
 
 
+@pytest.mark.parametrize("lost, other", [("server.pem", "RSA"), ("rsa.pem", "ECDSA")])
+def test_one_of_two_certificates(both, lost, other):
+    """L44, L45: what is wrong with one of them takes nothing from those that the other is good for."""
+    (both.postern.where / lost).unlink()
+    assert both.cipher("ALL").startswith(f"ECDHE-{other}-")
+    assert f"tls_certificate {both.postern.where / lost}: No such file or directory" in both.postern.logged()
+
+
 def test_keys_are_as_many(both):
     """L45: and in the same order."""
     p = subprocess.run(both.postern.command("smtpd", "--check", tls_certificate=both.files, tls_key="/one"),

@@ -164,7 +164,7 @@ def put_off(spool, seconds, reason="1 failed attempts: not reached\n"):
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 TIME_CHARS = 12
 TIMES = re.compile(rb"^((?:Arrived|By|Hold): )(-?\d+)", re.M)
-KNOWN = re.compile(r"(failed|lockstep|single|discards|unchunked|clear|helo) ([1-9]\d*)")
+KNOWN = re.compile(r"(failed|lockstep|single|discards|unchunked|clear|helo|plain) ([1-9]\d*)")
 
 
 def sooner(ident, seconds):

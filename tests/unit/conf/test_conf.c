@@ -377,6 +377,12 @@ static const struct {
 	{ "[route guard]\ndomains = a.example\nhosts = b.example\n",
 		"guard: is where guard = sink has its mail" },
 	{ "[route guards]\ndomains = a.example\nhosts = b.example\n", NULL },
+	/* L48: mail for these would wait for ever */
+	{ "[route r]\ndomains = *\nhosts = b.example 0.0.0.0:25\n", "hosts: no host can be reached" },
+	{ "[route r]\ndomains = *\nhosts = [::]:25\n", "hosts: no host can be reached" },
+	{ "[route r]\ndomains = *\nhosts = 224.0.0.1\n", "hosts: no host can be reached" },
+	{ "[route r]\ndomains = *\nhosts = [fe80::1]:25\n", "hosts: no host can be reached" },
+	{ "[route r]\ndomains = *\nhosts = 169.254.1.1 10.0.0.1:25 ::1\n", NULL },
 	{ "auth_dovecot = /d\n", NULL },
 	{ "relay_nets = 0.0.0.0/0\n", "relay_nets: makes an open relay" }, /* H6 */
 	{ "relay_nets = 10.0.0.0/7\n", "relay_nets: makes an open relay" },

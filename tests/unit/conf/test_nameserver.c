@@ -92,6 +92,9 @@ static const struct {
 	{ "nameserver fe80::53%lo\n", 0, "[fe80::53%lo]:53", NULL, false },
 	{ "nameserver fe80::53%1\n", 0, "[fe80::53%lo]:53", NULL, false },
 	{ "nameserver [2001:db8::53]:5353\n", 0, "[2001:db8::53]:5353", NULL, false },
+	{ "nameserver 192.0.2.53, 192.0.2.54,192.0.2.55\n", 0,
+		"192.0.2.53:53 192.0.2.54:53 192.0.2.55:53", NULL, false },
+	{ "\xef\xbb\xbfnameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
 	{ "nameserver 127.1\n", 0, "127.0.0.1:53", NULL, false },
 	{ "NAMESERVER 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
 	{ "nameserver 192.0.2.1\nnameserver 192.0.2.2\nnameserver 192.0.2.3\nnameserver 192.0.2.4\n"
@@ -105,8 +108,12 @@ static const struct {
 	{ "", 0, "127.0.0.1:53", NULL, false },
 	{ "search example.org\n", 0, "127.0.0.1:53", NULL, false },
 	{ "#nameserver 192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
-	{ "nameservers 192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
-	{ "nameserver192.0.2.53\n", 0, "127.0.0.1:53", NULL, false },
+	/* ... but what was to name one is said */
+	{ "nameservers 192.0.2.53\n", 0, "127.0.0.1:53",
+		":1: not a line that names a nameserver: \"nameservers 192.0.2.53\"", false },
+	{ "nameserver192.0.2.53\n", 0, "127.0.0.1:53", ":1: not a line that", false },
+	{ "nameserver=192.0.2.53\nnameserver 192.0.2.54\n", 0, "192.0.2.54:53",
+		":1: not a line that", false },
 	/* what cannot be used is said, and is no reason to ask 127.0.0.1 */
 	{ "nameserver 192.0.2.53\nnameserver dns.example\n", 0, "192.0.2.53:53",
 		":2: not the address of a nameserver: \"dns.example\"", false },

@@ -67,6 +67,8 @@ static const struct zone zone[] = {
 	{ "captive6", "AAAA", "@ AAAA fd00::1" },
 	{ "captivemixed", "A", "@ A 10.0.0.1\n@ A 203.0.113.7" },
 	{ "gone", "*", "!rcode 3" },
+	{ "container", "A", "@ A 10.1.2.68" },
+	{ "container", "*", "!rcode 3" },
 	{ "servfail", "*", "!rcode 2" },
 };
 
@@ -256,6 +258,9 @@ static const struct row routes[] = {
 		.why = "a.example: DNS: " },
 	{ "route:r", .hosts = "two", .family = FAMILY_IPV4, .want = DONE,
 		.found = "0 a.example 203.0.113.1 25\n1 b.example 203.0.113.2 25" },
+	/* a nameserver that knows addresses only, and has not heard of others: Docker's */
+	{ "route:r", .hosts = "container", .want = DONE, .found = "0 container 10.1.2.68 25" },
+	{ "container", .want = HARD, .why = "550 5.1.2 domain container does not exist" },
 	/* one of several that cannot be found */
 	{ "route:r", .hosts = "[gone], [twin.example]", .want = DONE,
 		.found = "0 twin.example 203.0.113.11 25 named\n"

@@ -126,6 +126,7 @@ test_events(void **state)
 		{ HOST_HELO, offsetof(struct host_record, helo) },
 		{ HOST_FEWER, offsetof(struct host_record, fewer) },
 		{ HOST_GREYED, offsetof(struct host_record, greyed) },
+		{ HOST_PLAIN, offsetof(struct host_record, plain) },
 	};
 	struct host_record h;
 	for (size_t i = 0; i < ROWS(rows); i++) {

@@ -186,8 +186,8 @@ test_handed_on(void **state)
 	notes_ask_sign(&r);
 	hears(NOTE_SIGN, NULL, NULL);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	notes_hand_on(keeper, ends[1]);
-	notes_hand_on(keeper, ends[1]);
+	notes_hand_on(keeper, NOTE_SIGN, ends[1]);
+	notes_hand_on(keeper, NOTE_SIGN, ends[1]);
 	close(ends[1]);
 	assert_int_equal(notes_receive(r.keeper, &n, NULL), 1);
 	assert_int_equal(notes_receive(r.keeper, &n, &passed), 1);

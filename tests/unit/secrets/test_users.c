@@ -86,6 +86,24 @@ test_case(void **state)
 		}
 }
 
+/* L44: lines of other programs' files, of which nobody hears. */
+static void
+test_odd(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		unsigned line;
+	} rows[] = { { "", 0 }, { "joe:", 0 }, { "joe::@a", 0 }, { "joe:$6$salt$hash", 0 },
+		{ "joe:{SCRAM-SHA-1}1,a,b,c", 0 }, { "joe: x {SCRAM-SHA-256}1,a,b,c", 0 },
+		{ "joe:*", 0 }, { "joe:!$6$locked", 0 }, { "#joe:secret", 0 }, { "joe:secret", 1 },
+		{ "jim:$6$a$b\njoe:{SHA512-CRYPT}$6$a$b:", 2 }, { "joe:aaKN6DdkgWXyo", 1 },
+		{ "joe:{SCRAM-SHA-2", 1 }, { "joe:secret:@a\njim:other", 1 } };
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (users_odd(guarded(span_of(rows[i].text))) != rows[i].line)
+			fail_msg("%s", rows[i].text);
+}
+
 /* Whom another program may mean by a name that is not there. */
 static void
 test_namesake(void **state)
@@ -197,6 +215,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_case),
+		cmocka_unit_test(test_odd),
 		cmocka_unit_test(test_namesake),
 		cmocka_unit_test(test_stray_cr),
 		cmocka_unit_test(test_first_secrets),
