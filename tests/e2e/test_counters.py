@@ -9,6 +9,7 @@ import time
 import pytest
 
 import client
+import patience
 import spoolfile
 from conftest import DROP, NOBODY, own
 from test_outage import run_cut_off

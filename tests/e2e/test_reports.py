@@ -379,10 +379,12 @@ HOSTILE = [
     ("550-5.1.1 ------\r\n550---01hf0000000000000001--\r\n550 Subject: evil", "5.1.1 ------"),
     ("550 5.1.1 " + "x" * 2000, "x" * 300),
     ("550-" + "y" * 900 + "\r\n550-\r\n550-\r\n550 5.1.1 z", "y" * 300),
+    ("550 5.1.1 a\0b", r"a\x00b"),
+    ("550 5.1.1 a\rb", r"a\x0db"),
 ]
 
 
-@pytest.mark.parametrize("reply, words", HOSTILE, ids=["control", "boundary", "long", "lines"])
+@pytest.mark.parametrize("reply, words", HOSTILE, ids=["control", "boundary", "long", "lines", "nul", "cr"])
 def test_hostile_reply(way, reply, words):
     """E6, E11: what a host says is escaped and cut, in the log and in the report, which stays one."""
     refuse(way, reply)
@@ -400,10 +402,9 @@ def test_hostile_reply(way, reply, words):
 
 
 @pytest.mark.parametrize("reply", [
-    "\r\n".join(["550-" + "x" * 1000] * 1000 + ["550 5.1.1 no"]), "550 5.1.1 " + "x" * 1000000,
-    "550 5.1.1 a\0b", "550 5.1.1 a\rb"], ids=["lines", "line", "nul", "cr"])
+    "\r\n".join(["550-" + "x" * 1000] * 1000 + ["550 5.1.1 no"]), "550 5.1.1 " + "x" * 1000000], ids=["lines", "line"])
 def test_no_reply(way, reply):
-    """E6: neither a megabyte nor control characters that end things; the message waits."""
+    """E6: not a megabyte; the message waits."""
     refuse(way, reply)
     way.submit()
     tried(way)

@@ -115,6 +115,7 @@ def test_password_and_weak_keys(place, weakness):
         assert log.count(", verified, authenticated by PLAIN") == 2 and log.count(", resumed") == 1
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.parametrize("policy", ["may", "encrypt"])
 def test_before_tls_1_2(place, version, policy):
