@@ -233,11 +233,13 @@ class Postern:
                 (program == "tls" and len(proc.sockets(pid)) > 1)]
 
     def relays(self):
-        """Those too that were forked and are not relay yet: behind send(), none means none."""
+        """Those too that were forked and are not relay yet, or a shell that will be: behind send(), none means none."""
         ours, found, word = {p.pid for p in self.started}, proc.lines(), f"spool={self.spool}"
         coming = proc.forked("smtpd", word, ours, found)
         pools = [w for p in self.pools if p.poll() is None for w in busy.workers(p.pid)]
-        return [pid for pid in coming if pid not in pools] + proc.running("relay", word, found)
+        script = [str(self.settings.get("relay_path"))] # behind the name of the shell
+        shells = [pid for pid, line in found.items() if line[1:2] == script and word in line]
+        return [pid for pid in coming if pid not in pools] + shells + proc.running("relay", word, found)
 
     def at_work(self):
         """Relays that another one started and watches: at most one for each login, and those that try a message

@@ -83,7 +83,7 @@ def is_about(seconds, expected):
 
 
 @pytest.fixture
-def poison(postern, world, library, monkeypatch):
+def poison(postern, world, library):
     if postern.watched():
         pytest.skip("its checker has handlers of its own")
     mine, wrapper = postern.where / library.name, postern.where / "relay"
@@ -91,12 +91,6 @@ def poison(postern, world, library, monkeypatch):
     wrapper.write_text(f'#!/bin/bash\nexport LD_PRELOAD={mine}\nexec -a relay {postern.build / "relay"} "$@"\n')
     wrapper.chmod(0o755)
     postern.settings["relay_path"] = wrapper
-    running = postern.running
-
-    def coming_too(program):
-        """The wrapper is a shell until it becomes relay, so that is looked for first."""
-        return (running("bash") if program == "relay" else []) + running(program)
-    monkeypatch.setattr(postern, "running", coming_too)
     return Poison(postern, world)
 
 
