@@ -68,20 +68,26 @@ say_address(struct out *o, const json_t *all)
 		: "clients that may relay (\"postern doctor\" has them)\n");
 }
 
+/* How it goes, and to whom instead. */
+static void
+say_goes(struct out *o, const char *before, const json_t *s)
+{
+	const json_t *one, *list = json_object_get(s, "recipients");
+	size_t i;
+	word(o, before, text_of(s, "goes"), "");
+	json_array_foreach(list, i, one)
+		word(o, i == 0 ? ": to " : ", ", json_string_value(one), "");
+}
+
 /* What rewriting and guard make of it. */
 static void
 say_submitted(struct out *o, const json_t *all)
 {
-	const json_t *s = json_object_get(all, "submitted"), *list;
-	size_t i;
-	json_t *one;
+	const json_t *s = json_object_get(all, "submitted");
 	if (!json_is_object(s))
 		return;
 	line(o, "from our own");
-	word(o, "it goes ", text_of(s, "goes"), "");
-	list = json_object_get(s, "recipients");
-	json_array_foreach(list, i, one)
-		word(o, i == 0 ? ": to " : ", ", json_string_value(one), "");
+	say_goes(o, "it goes ", s);
 	word(o, "; the sender becomes ", text_of(s, "sender"), "");
 	word(o, "; where they are missing it gets ", text_of(s, "adds"), "");
 	word(o, "; ", text_of(s, "trouble"), "");
@@ -92,15 +98,11 @@ say_submitted(struct out *o, const json_t *all)
 static void
 say_guarded(struct out *o, const json_t *all)
 {
-	const json_t *s = json_object_get(all, "guarded"), *list, *one;
-	size_t i;
+	const json_t *s = json_object_get(all, "guarded");
 	if (!json_is_object(s))
 		return;
 	line(o, "from others");
-	word(o, "by guard it goes ", text_of(s, "goes"), "");
-	list = json_object_get(s, "recipients");
-	json_array_foreach(list, i, one)
-		word(o, i == 0 ? ": to " : ", ", json_string_value(one), "");
+	say_goes(o, "by guard it goes ", s);
 	out_say(o, "\n");
 }
 

@@ -41,7 +41,8 @@ struct keeper {
 	int alone;              /* ... to the process that tries a message alone; -1: none */
 	pid_t alone_pid;
 	struct suspect trying;  /* ... and what that tries */
-	int64_t sign_soonest;   /* clock_ms, when sign may be started anew */
+	int sign;               /* to a sign that was started anew and reads its keys; -1: none */
+	int64_t sign_soonest;   /* clock_ms, when the next one may be started */
 	int64_t servers_soonest; /* ... and when the nameservers may be looked for again */
 	int crashes;            /* of the relay at work, in a row, that no message explains */
 	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
@@ -137,7 +138,8 @@ close_own(struct keeper *k)
 {
 	cleanup_fd(&k->socket);
 	cleanup_fd(&k->alone);
-	k->socket = k->alone = -1;
+	cleanup_fd(&k->sign);
+	k->socket = k->alone = k->sign = -1;
 }
 
 /* Without the keeper nobody would know that it has a message: another could send it, too. */
@@ -199,16 +201,21 @@ start_sign(struct keeper *k)
 {
 	struct log_fields f = { .event = "dkim" };
 	auto_buf why = buf_new(LIMIT_COMMAND);
-	if (k->r->common.dkim.keys == NULL || clock_ms() < k->sign_soonest)
+	if (k->r->common.dkim.keys == NULL || k->sign >= 0 || clock_ms() < k->sign_soonest)
 		return;
 	k->sign_soonest = clock_deadline(BUSY_RETRY);
-	int fd = signing_start(k->launcher, &why);
-	if (fd >= 0) {
-		notes_hand_on(k->socket, NOTE_SIGN, fd);
-		close(fd);
-		return;
-	}
-	log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+	k->sign = signing_start(k->launcher, &why);
+	if (k->sign < 0)
+		log_event(LOG_ERR, &f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
+}
+
+/* It has read its keys, or has ended. Not before: all lanes of the relay would wait for that. */
+static void
+hand_sign_on(struct keeper *k)
+{
+	notes_hand_on(k->socket, NOTE_SIGN, k->sign);
+	cleanup_fd(&k->sign);
+	k->sign = -1;
 }
 
 /*
@@ -280,9 +287,11 @@ attend(struct keeper *k)
 		try_next(k);
 		reap_others(k);
 		struct pollfd p[] = { { .fd = k->socket, .events = POLLIN },
-			{ .fd = k->alone, .events = POLLIN } };
-		if (poll(p, 2, -1) < 0)
+			{ .fd = k->alone, .events = POLLIN }, { .fd = k->sign, .events = POLLIN } };
+		if (poll(p, 3, -1) < 0)
 			continue;
+		if (p[2].revents != 0)
+			hand_sign_on(k);
 		if (p[1].revents != 0 && !listen_to(k, k->alone))
 			end_alone(k);
 		if (p[0].revents != 0 && !listen_to(k, k->socket))
@@ -314,7 +323,8 @@ serve_once(struct keeper *k)
 	k->socket = ends[0];
 	attend(k);
 	cleanup_fd(&k->socket);
-	k->socket = -1;
+	cleanup_fd(&k->sign); /* the next relay starts its own */
+	k->socket = k->sign = -1;
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -357,7 +367,7 @@ keeper_run(struct relay *r, const struct launcher *l, const struct keeper_work *
 	int lock)
 {
 	struct keeper k = { .r = r, .launcher = l, .work = work, .dir = dir, .lock = lock,
-		.socket = -1, .alone = -1 };
+		.socket = -1, .alone = -1, .sign = -1 };
 	suspects_init(&k.before);
 	r->hands = new_hands(r, (int)r->common.relay.max_connections);
 	if (r->hands == NULL)

@@ -58,6 +58,14 @@ add_listener(struct options *o, const char *listener)
 		o->listen[o->listeners++] = listener;
 }
 
+/* ... and nothing else. */
+static _Noreturn void
+say(const char *text)
+{
+	fputs(text, stdout);
+	exit(EXIT_SUCCESS);
+}
+
 static void
 set(struct options *o, int c)
 {
@@ -111,11 +119,9 @@ set(struct options *o, int c)
 		o->wait = true;
 		break;
 	case OPT_VERSION:
-		puts("Postern " POSTERN_VERSION);
-		exit(EXIT_SUCCESS);
+		say("Postern " POSTERN_VERSION "\n");
 	case OPT_HELP:
-		fputs(usage, stdout);
-		exit(EXIT_SUCCESS);
+		say(usage);
 	default:
 		o->wrong = "unknown option; see --help";
 	}

@@ -39,8 +39,8 @@ int signer_ask(struct signer *s, size_t key, const uint8_t hash[static SIGN_HASH
 bool signer_take_loss(struct signer *s);
 
 /*
- * Another sign is there; *s owns `fd` from then on. 0, or -EINVAL: it has not read the table that
- * we have, or says nothing, and is let go.
+ * Another sign is there, and has read its keys; *s owns `fd` from then on. 0, or -EINVAL: it has
+ * not the table that we have, or has ended, and is let go. Does not wait.
  */
 int signer_renew(struct signer *s, int fd);
 
