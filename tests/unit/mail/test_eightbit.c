@@ -33,6 +33,7 @@ static const struct {
 	{ " " A "\r\n", true, false }, /* continues nothing */
 	{ ":" A "\r\n", true, false },
 	{ "X\r\n" A "\r\n\r\n", true, false },
+	{ "A: b\r\ntext\r\nSubject: " A "\r\n\r\n", true, false },
 };
 
 static void
