@@ -144,7 +144,7 @@ $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin p
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
-$(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
+$(B)/unit/delivery/test_turns $(B)/unit/delivery/test_turns_hosts: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
 $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)

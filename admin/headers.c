@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/dir.h"
+#include "mail/message_id.h"
 #include "queue/held.h"
 
 enum { BEGINNING = 32 * 1024 /* octets of a file: envelope and most headers */ };
@@ -12,24 +13,18 @@ enum { BEGINNING = 32 * 1024 /* octets of a file: envelope and most headers */ }
 bool
 headers_have(struct span file, struct span id)
 {
-	static const struct span name = { "Message-ID:", 11 };
-	bool envelope = true;
-	while (file.n > 0) {
-		struct span line = span_line(&file);
-		if (line.n == 0) {
-			if (!envelope)
-				return false;
-			envelope = false;
-		}
-		if (envelope || !span_istarts(line, name))
-			continue;
-		struct span value = span_trim(span_skip(line, name.n));
-		if (value.n == 0) /* folded behind the name */
-			value = span_trim(span_line(&file));
-		bool both = value.n >= 2 && value.p[0] == '<' && value.p[value.n - 1] == '>';
-		return span_eq(both ? (struct span){ value.p + 1, value.n - 2 } : value, id);
-	}
-	return false;
+	struct header walk = { 0 };
+	struct header_part part;
+	struct message_id m;
+	char its[MESSAGE_ID_TEXT], asked[MESSAGE_ID_TEXT];
+	while (span_line(&file).n > 0) /* the envelope */
+		continue;
+	message_id_begin(&m);
+	while (header_next(&walk, &file, &part))
+		message_id_hear(&m, &part);
+	message_id_text(&m, its);
+	message_id_shown(id, asked);
+	return its[0] != '\0' && strcmp(its, asked) == 0;
 }
 
 static void

@@ -1,21 +1,15 @@
 /*
- * hops: counts Received: fields while a message passes by (RFC 5321 section 6.3).
+ * hops: counts Received: fields while a message passes by (RFC 5321 section 6.3). A listener
+ * (header.h).
  *
- * Looks at nothing else and stops at the empty line.
+ * Text between the fields does not end them: a host that puts a line of its own in front of a
+ * message has it loop all the same.
  */
 #ifndef POSTERN_HOPS_H
 #define POSTERN_HOPS_H
 
-#include <stdbool.h>
+#include "mail/header.h"
 
-#include "lib/span.h"
-
-struct hops {
-	int received;  /* fields seen so far */
-	int matched;   /* octets of "received:" at the start of this line; -1: another line */
-	bool body;     /* the header is over */
-};
-
-void hops_feed(struct hops *h, struct span piece);
+void hops_hear(int *hops, const struct header_part *part);
 
 #endif

@@ -9,10 +9,7 @@
 #ifndef POSTERN_MESSAGE_ID_H
 #define POSTERN_MESSAGE_ID_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "lib/span.h"
+#include "mail/header.h"
 
 enum {
 	MESSAGE_ID_TEXT = 256, /* of the form for the log, with NUL; those of the field have 100 */
@@ -20,23 +17,15 @@ enum {
 };
 
 struct message_id {
-	enum message_id_place { MESSAGE_ID_NAME, MESSAGE_ID_LINE, MESSAGE_ID_VALUE, MESSAGE_ID_FOLD,
-		MESSAGE_ID_OVER } place;
-	uint16_t name, n; /* octets of the name that were there; of the value that are kept */
-	char text[MESSAGE_ID_KEPT]; /* of which only n were written */
+	struct header_value value;
+	char text[MESSAGE_ID_KEPT]; /* of which only value.n were written */
 };
 
 /* A message begins. */
 void message_id_begin(struct message_id *m);
 
-/* Is it known? Then there is no need to feed more. */
-static inline bool
-message_id_is_over(const struct message_id *m)
-{
-	return m->place == MESSAGE_ID_OVER;
-}
-
-void message_id_feed(struct message_id *m, struct span piece);
+/* A listener (header.h). */
+void message_id_hear(struct message_id *m, const struct header_part *part);
 
 /* As the log has it, a C string; "": there is none. */
 void message_id_text(const struct message_id *m, char out[static MESSAGE_ID_TEXT]);

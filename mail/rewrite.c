@@ -6,7 +6,6 @@
 #include "lib/clock.h"
 #include "lib/limits.h"
 #include "mail/alabel.h"
-#include "mail/header.h"
 #include "mail/mailboxes.h"
 
 #define ORIGINAL "X-Original-"
@@ -214,18 +213,17 @@ may_be_masqueraded(const struct rewrite *r, unsigned field)
 
 /* The held field is whole, but for the end of its last line if the message ends in it. */
 static void
-end_field(struct rewrite *r, bool torn)
+end_field(struct rewrite *r)
 {
 	if (r->field == 0)
 		return;
-	if (torn)
+	if (r->torn)
 		buf_puts(&r->held, "\r\n");
 	struct span value = span_skip(buf_span(&r->held), r->name);
 	bool done = may_be_forced(r, r->field) ? force_field(r, value) : masquerade_field(r, value);
 	if (!done)
-		pass(r, (struct span){ r->held.p, r->held.n - (torn ? 2 : 0) });
-	else if (torn)
-		r->place = REWRITE_LINE;
+		pass(r, (struct span){ r->held.p, r->held.n - (r->torn ? 2 : 0) });
+	r->torn = r->torn && !done;
 	r->field = 0;
 }
 
@@ -254,26 +252,34 @@ field_named(struct span name)
 	return 0;
 }
 
-/* Up to the colon it is a field. */
 static void
-begin_field(struct rewrite *r)
+begin_field(struct rewrite *r, const struct header_part *part)
 {
-	struct span line = { r->line, r->n };
-	unsigned field = field_named(span_trim((struct span){ line.p, line.n - 1 }));
-	r->begun = true;
+	unsigned field = field_named(part->name);
 	r->seen |= field;
-	r->place = REWRITE_VALUE;
+	r->torn = true;
 	if (may_be_forced(r, field) || may_be_masqueraded(r, field)) {
 		r->field = field;
-		r->name = line.n;
+		r->name = part->text.n;
 		buf_reset(&r->held);
-		buf_add(&r->held, line);
+		buf_add(&r->held, part->text);
 		if (r->held.err != 0) /* no memory: as it came */
-			let_go(r, line);
+			let_go(r, part->text);
 	} else {
-		pass(r, line);
+		pass(r, part->text);
 	}
-	r->n = 0;
+}
+
+static void
+more_of_field(struct rewrite *r, struct span s)
+{
+	r->torn = s.p[s.n - 1] != '\n';
+	if (r->field != 0)
+		buf_add(&r->held, s);
+	if (r->field == 0)
+		pass(r, s);
+	else if (r->held.err != 0)
+		let_go(r, s);
 }
 
 /* ---- the header ------------------------------------------------------------------------------ */
@@ -301,7 +307,7 @@ add_missing(struct rewrite *r, bool text)
 		struct span from = force ? p->force : alabel_address(p->from, room);
 		buf_printf(&b, "From: %.*s\r\n", (int)from.n, from.p);
 	}
-	if (r->place == REWRITE_VALUE) /* the last field has no end */
+	if (r->torn) /* the last field has no end */
 		pass_text(r, "\r\n");
 	pass(r, buf_span(&b));
 	if (text)
@@ -309,96 +315,13 @@ add_missing(struct rewrite *r, bool text)
 	r->added = missing | (force ? (unsigned)REWRITE_FROM : 0);
 }
 
-/* The header ends before what is in r->line. */
+/* The header ends before this part. */
 static void
-end_header(struct rewrite *r, bool text)
+end_header(struct rewrite *r, const struct header_part *part)
 {
 	r->over = true;
-	add_missing(r, text);
-	pass(r, (struct span){ r->line, r->n });
-	r->n = 0;
-}
-
-/* A line begins with this octet. */
-static void
-begin_line(struct rewrite *r, char c)
-{
-	if (r->begun && header_is_blank(c)) {
-		r->place = REWRITE_VALUE;
-		return;
-	}
-	end_field(r, false);
-	if (c == '\r')
-		r->place = REWRITE_CR;
-	else if (header_is_name(c))
-		r->place = REWRITE_IN_NAME;
-	else
-		end_header(r, true);
-}
-
-/* In front of the colon. True: the octet is taken. */
-static bool
-in_name(struct rewrite *r, char c)
-{
-	bool space = header_is_blank(c);
-	bool text = c != ':' && !space && (!header_is_name(c) || r->place == REWRITE_BLANK);
-	if (text || r->n == sizeof(r->line)) {
-		end_header(r, true);
-		return false;
-	}
-	r->line[r->n++] = c;
-	if (c == ':')
-		begin_field(r);
-	else if (space)
-		r->place = REWRITE_BLANK;
-	return true;
-}
-
-/* A line that begins with CR: the empty one, if LF follows. True: the octet is taken. */
-static bool
-behind_cr(struct rewrite *r, char c)
-{
-	if (r->n == 0) {
-		r->line[r->n++] = c;
-		return true;
-	}
-	end_header(r, c != '\n');
-	return false;
-}
-
-/* To the end of the line. How many octets that is. */
-static size_t
-in_value(struct rewrite *r, struct span piece)
-{
-	const char *lf = memchr(piece.p, '\n', piece.n);
-	struct span s = lf != NULL ? span_from(piece.p, lf + 1) : piece;
-	if (lf != NULL)
-		r->place = REWRITE_LINE;
-	if (r->field == 0) {
-		pass(r, s);
-		return s.n;
-	}
-	buf_add(&r->held, s);
-	if (r->held.err != 0)
-		let_go(r, s);
-	return s.n;
-}
-
-static size_t
-step(struct rewrite *r, struct span piece)
-{
-	switch (r->place) {
-	case REWRITE_LINE:
-		begin_line(r, piece.p[0]);
-		return 0;
-	case REWRITE_IN_NAME:
-	case REWRITE_BLANK:
-		return in_name(r, piece.p[0]);
-	case REWRITE_CR:
-		return behind_cr(r, piece.p[0]);
-	default:
-		return in_value(r, piece);
-	}
+	add_missing(r, part->kind != HEADER_END);
+	pass(r, part->text);
 }
 
 bool
@@ -414,28 +337,26 @@ rewrite_begin(struct rewrite *r, const struct rewrite_plan *plan, rewrite_sink *
 	r->sink = sink;
 	r->ctx = ctx;
 	r->seen = r->added = r->field = 0;
-	r->over = r->begun = r->forced = false;
-	r->place = REWRITE_LINE;
-	r->n = r->name = 0;
+	r->over = r->torn = r->forced = false;
+	r->name = 0;
 	r->held = buf_new(LIMIT_MIME_FIELD);
 	r->log = buf_new(REWRITE_LOG);
 }
 
 void
-rewrite_feed(struct rewrite *r, struct span piece)
+rewrite_hear(struct rewrite *r, const struct header_part *part)
 {
-	while (piece.n > 0 && !r->over)
-		piece = span_skip(piece, step(r, piece));
-	pass(r, piece);
-}
-
-void
-rewrite_end(struct rewrite *r)
-{
-	if (r->over)
-		return;
-	end_field(r, r->place == REWRITE_VALUE);
-	end_header(r, r->n > 0);
+	if (r->over) {
+		pass(r, part->text);
+	} else if (part->kind == HEADER_VALUE) {
+		more_of_field(r, part->text);
+	} else {
+		end_field(r);
+		if (part->kind == HEADER_FIELD && part->name.n > 0)
+			begin_field(r, part);
+		else
+			end_header(r, part);
+	}
 }
 
 void

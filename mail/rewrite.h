@@ -2,11 +2,12 @@
  * rewrite: the header of submitted mail, completed and rewritten while it passes by (RFC 6409
  * section 8).
  *
- * Pieces in, pieces out. What is held back is the beginning of a line, until it is known which
- * field it is, and a field that may be rewritten, until its end; everything else passes at once.
- * What is not rewritten is as it came, octet for octet, and so is what is not understood: a list of
- * addresses that is none, a field of more than LIMIT_MIME_FIELD octets. No field has a longer name
- * than REWRITE_NAME: that is text. No line becomes longer than LIMIT_TEXT_LINE that was not before.
+ * It hears the parts of the header (header.h) and puts out octets; what follows the header is
+ * nothing to it. What is held back is a field that may be rewritten, until its end; everything else
+ * passes at once. What is not rewritten is as it came, octet for octet, and so is what is not
+ * understood: a list of addresses that is none, a field of more than LIMIT_MIME_FIELD octets. No
+ * field has a longer name than HEADER_NAME: that is text. No line becomes longer than
+ * LIMIT_TEXT_LINE that was not before.
  *
  *	add         fields that are missing come behind the others; text without a header gets one.
  *	masquerade  domains in From:, Sender: and Reply-To:. Not behind a DKIM-Signature: field:
@@ -22,12 +23,10 @@
 #include <stdint.h>
 
 #include "lib/buf.h"
+#include "mail/header.h"
 #include "mail/masquerade.h"
 
-enum {
-	REWRITE_NAME = 78, /* octets of a name with blanks and the colon behind it: a line */
-	REWRITE_LOG = 1000, /* octets of what the log says of one message */
-};
+enum { REWRITE_LOG = 1000 }; /* octets of what the log says of one message */
 
 /* Fields. */
 enum {
@@ -60,16 +59,12 @@ struct rewrite {
 	bool over;      /* the header is: what follows passes as it is */
 
 	/* of rewrite.c */
-	enum rewrite_place { REWRITE_LINE, REWRITE_IN_NAME, REWRITE_BLANK, REWRITE_VALUE,
-		REWRITE_CR } place;
-	bool begun;     /* there was a field, which the next line may continue */
+	bool torn;      /* the line of a field has no end yet */
 	bool forced;    /* From: was written */
 	unsigned field; /* which one is held back; 0: none */
 	size_t name;    /* octets of its name and its colon */
 	struct buf held;
 	struct buf log;
-	size_t n;
-	char line[REWRITE_NAME];
 };
 
 /* Is there anything to do? */
@@ -79,10 +74,8 @@ bool rewrite_needed(const struct rewrite_plan *plan);
 void rewrite_begin(struct rewrite *r, const struct rewrite_plan *plan, rewrite_sink *sink,
 	void *ctx);
 
-void rewrite_feed(struct rewrite *r, struct span piece);
-
-/* Behind the last octet: what is held back passes, and what is missing comes now. */
-void rewrite_end(struct rewrite *r);
+/* A listener; what is missing comes with the end of the header, which header_end tells, too. */
+void rewrite_hear(struct rewrite *r, const struct header_part *part);
 
 /* Frees the memory; for one that was zeroed, too. What was changed is forgotten. */
 void rewrite_free(struct rewrite *r);

@@ -20,7 +20,7 @@
 #include "lib/crc.h"
 #include "lib/lock.h"
 #include "mail/chunk.h"
-#include "mail/header.h"
+#include "mail/eightbit.h"
 #include "queue/history.h"
 
 enum {
@@ -218,6 +218,8 @@ read_body(struct message *m, uint32_t *crc)
 {
 	char text[BODY_CHUNK];
 	struct header header = { 0 };
+	struct header_part part;
+	struct eightbit eightbit = { 0 };
 	struct chunk octets = { 0 };
 	for (uint64_t at = 0; at < m->length;) {
 		ssize_t r = message_read(m, at, text, sizeof(text));
@@ -226,13 +228,14 @@ read_body(struct message *m, uint32_t *crc)
 		struct span piece = { text, (size_t)r };
 		*crc = crc32c(*crc, piece.p, piece.n);
 		m->eightbit = m->eightbit || !span_is_ascii(piece);
-		header_feed(&header, piece);
 		if (m->env.body == BODY_BINARYMIME)
 			chunk_feed(&octets, piece);
+		while (header_next(&header, &piece, &part))
+			eightbit_hear(&eightbit, &part);
 		at += (uint64_t)r;
 	}
 	chunk_end(&octets);
-	m->header_eightbit = header.eightbit;
+	m->header_eightbit = eightbit.found;
 	m->binary = octets.bare || octets.nul;
 	return 0;
 }

@@ -187,7 +187,7 @@ static void
 add_received(struct transaction *t)
 {
 	const struct trace *trace = &t->trace;
-	bool utf8 = t->utf8_address || (t->utf8 && t->header.eightbit);
+	bool utf8 = t->utf8_address || (t->utf8 && t->eightbit.found);
 	char date[CLOCK_DATE_SIZE];
 	clock_date(clock_wall(), date);
 	auto_buf b = buf_new(RECEIVED_MAX);
@@ -220,7 +220,7 @@ release(struct transaction *t)
 static bool
 need_is_known(const struct transaction *t)
 {
-	return !t->utf8 || t->utf8_address || t->header.eightbit || t->header.over;
+	return !t->utf8 || t->utf8_address || t->eightbit.found || t->eightbit.over;
 }
 
 /*
@@ -247,9 +247,10 @@ transaction_start_data(struct transaction *t, const struct trace *trace, bool ch
 	t->chunked = chunked;
 	t->chunk = (struct chunk){ 0 };
 	t->dot = dot_new(lenient);
-	t->hops = (struct hops){ 0 };
 	t->folded = false;
 	t->header = (struct header){ 0 };
+	t->hops = 0;
+	t->eightbit = (struct eightbit){ 0 };
 	message_id_begin(&t->message_id);
 	t->held = buf_new(HELD_MAX);
 	t->trace = *trace;
@@ -276,27 +277,36 @@ judge(const struct transaction *t)
 		return R_BEGINS_FOLDED;
 	if (t->size > t->max_size)
 		return R_TOO_LARGE;
-	return t->hops.received > LIMIT_HOPS ? R_TOO_MANY_HOPS : R_QUEUED;
+	return t->hops > LIMIT_HOPS ? R_TOO_MANY_HOPS : R_QUEUED;
+}
+
+static void
+hear(struct transaction *t, const struct header_part *part)
+{
+	hops_hear(&t->hops, part);
+	message_id_hear(&t->message_id, part);
+	if (t->utf8)
+		eightbit_hear(&t->eightbit, part);
+	if (t->submit.rewrites)
+		rewrite_hear(&t->submit.rewrite, part);
 }
 
 static void
 take_piece(void *ctx, struct span piece)
 {
 	struct transaction *t = ctx;
+	struct span text = piece;
 	if (t->size == 0 && piece.n > 0)
-		t->folded = piece.p[0] == ' ' || piece.p[0] == '\t';
+		t->folded = header_is_blank(piece.p[0]);
 	t->size += (int64_t)piece.n;
-	if (!t->hops.body)
-		hops_feed(&t->hops, piece);
-	header_feed(&t->header, piece);
-	if (!message_id_is_over(&t->message_id))
-		message_id_feed(&t->message_id, piece);
 	if (judge(t) != R_QUEUED)
 		return;
-	if (t->submit.rewrites)
-		rewrite_feed(&t->submit.rewrite, piece);
-	else
+	for (struct header_part part; !t->header.over && header_next(&t->header, &text, &part);)
+		hear(t, &part);
+	if (!t->submit.rewrites)
 		keep(t, piece);
+	else if (text.n > 0)
+		keep(t, text);
 }
 
 enum dot_result
@@ -331,8 +341,8 @@ transaction_finish(struct transaction *t, int *err)
 	enum reply r = judge(t);
 	if (r != R_QUEUED)
 		return r;
-	if (t->submit.rewrites)
-		rewrite_end(&t->submit.rewrite);
+	struct header_part last = header_end(&t->header);
+	hear(t, &last);
 	release(t);
 	*err = draft_commit(&t->draft);
 	return *err == 0 ? R_QUEUED : spool_failed(*err);

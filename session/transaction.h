@@ -16,7 +16,7 @@
 #include "conf/conf.h"
 #include "mail/chunk.h"
 #include "mail/dot.h"
-#include "mail/header.h"
+#include "mail/eightbit.h"
 #include "mail/hops.h"
 #include "mail/message_id.h"
 #include "queue/draft.h"
@@ -48,8 +48,9 @@ struct transaction {
 	bool chunked;                     /* BDAT was accepted */
 	struct dot dot;
 	struct chunk chunk;
-	struct hops hops;
 	struct header header;
+	int hops;
+	struct eightbit eightbit;         /* heard where it matters, to wit with SMTPUTF8 */
 	struct message_id message_id;
 	struct trace trace;               /* for the field that is to come before what is held */
 	bool traced;                      /* it was written */

@@ -156,3 +156,39 @@ def workers(monitor):
         except OSError:
             pass
     return found
+
+
+def one(postern, **settings):
+    """A pool whose first worker has all the clients, one after the other."""
+    return Pool(postern, **{"busy_spare": 1, "busy_sessions": 1, **settings})
+
+
+def gone(c):
+    c.file.close()
+    c.sock.close()
+
+
+def one_of(found):
+    """Those found, if it is one: who turns others away has a client for a moment only."""
+    return found if len(found) == 1 else None
+
+
+def server_of(pool):
+    """The worker that has the one client."""
+    return patience.until(lambda: one_of([w for w in pool.workers() if has_client(w)]))[0]
+
+
+def configured(postern, greeting, **more):
+    postern.configure(f"hostname = {greeting}", *(f"{k} = {v}" for k, v in more.items()))
+
+
+def changed(postern, greeting, **more):
+    """Another one, for the next client."""
+    for pool in postern.pools:
+        patience.until(lambda: all(map(asleep, workers(pool.pid))))
+    configured(postern, greeting, **more)
+
+
+def new_name(postern):
+    """The name of the host is what a client sees first; the file says it, and not the command line."""
+    postern.settings.pop("hostname")

@@ -15,6 +15,10 @@ static const struct {
 	{ ENVELOPE "Message-ID: <1@x>\r\n\r\n", "1@xy", false },
 	{ ENVELOPE "Subject: x\r\n\r\nMessage-ID: <1@x>\r\n", "1@x", false }, /* of the text */
 	{ ENVELOPE "Message-ID: <1@x>\r\nMessage-ID: <2@x>\r\n", "2@x", false },
+	{ ENVELOPE "Message-ID :\r\n \r\n\t<1@x> (a)\r\n\r\n", "1@x", true },
+	{ ENVELOPE "X: y\r\n Message-ID: <1@x>\r\n\r\n", "1@x", false },
+	{ ENVELOPE "Message-ID: <1 2@x>\r\n\r\n", "1 2@x", true }, /* as the log has it */
+	{ ENVELOPE "Message-ID: <>\r\n\r\n", "", false },
 	{ ENVELOPE, "no@field", false },
 	{ "", "", false },
 	{ ENVELOPE "Message-ID:", "1@x", false },

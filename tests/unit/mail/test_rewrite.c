@@ -154,6 +154,23 @@ collect(void *ctx, struct span piece)
 }
 
 static void
+feed(struct header *h, struct rewrite *r, struct span in)
+{
+	struct header_part part;
+	while (header_next(h, &in, &part))
+		rewrite_hear(r, &part);
+	if (in.n > 0)
+		collect(&out, in);
+}
+
+static void
+end(struct header *h, struct rewrite *r)
+{
+	struct header_part last = header_end(h);
+	rewrite_hear(r, &last);
+}
+
+static void
 check(const struct rewrite *r, struct span got, struct span want, const char *log, const char *in,
 	size_t split)
 {
@@ -173,12 +190,13 @@ test_rows(void **state)
 		struct span want = span_of(rows[i].want != NULL ? rows[i].want : rows[i].in);
 		assert_true(rewrite_needed(rows[i].plan));
 		for (size_t split = 0; split <= in.n; split++) {
+			struct header h = { 0 };
 			struct rewrite r = { 0 };
 			out = buf_new(64 * 1024);
 			rewrite_begin(&r, rows[i].plan, collect, &out);
-			rewrite_feed(&r, (struct span){ in.p, split });
-			rewrite_feed(&r, span_skip(in, split));
-			rewrite_end(&r);
+			feed(&h, &r, (struct span){ in.p, split });
+			feed(&h, &r, span_skip(in, split));
+			end(&h, &r);
 			check(&r, buf_span(&out), want, rows[i].log, rows[i].in, split);
 			rewrite_free(&r);
 			buf_free(&out);
@@ -194,12 +212,13 @@ test_octets(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct span in = guarded(span_of(rows[i].in));
 		struct span want = span_of(rows[i].want != NULL ? rows[i].want : rows[i].in);
+		struct header h = { 0 };
 		struct rewrite r = { 0 };
 		out = buf_new(64 * 1024);
 		rewrite_begin(&r, rows[i].plan, collect, &out);
 		for (size_t at = 0; at < in.n; at++)
-			rewrite_feed(&r, (struct span){ in.p + at, 1 });
-		rewrite_end(&r);
+			feed(&h, &r, (struct span){ in.p + at, 1 });
+		end(&h, &r);
 		check(&r, buf_span(&out), want, rows[i].log, rows[i].in, 1);
 		rewrite_free(&r);
 		buf_free(&out);
@@ -210,11 +229,12 @@ test_octets(void **state)
 static struct buf
 rewritten(const struct rewrite_plan *plan, struct span in, unsigned *added)
 {
+	struct header h = { 0 };
 	struct rewrite r = { 0 };
 	out = buf_new(256 * 1024);
 	rewrite_begin(&r, plan, collect, &out);
-	rewrite_feed(&r, in);
-	rewrite_end(&r);
+	feed(&h, &r, in);
+	end(&h, &r);
 	*added = r.added;
 	rewrite_free(&r);
 	return out;
@@ -307,15 +327,15 @@ test_long_lines(void **state)
 static void
 test_long_names(void **state)
 {
-	char in[REWRITE_NAME + 16];
+	char in[HEADER_NAME + 16];
 	unsigned added;
 	(void)state;
-	for (size_t n = REWRITE_NAME - 2; n <= REWRITE_NAME + 1; n++) {
+	for (size_t n = HEADER_NAME - 2; n <= HEADER_NAME + 1; n++) {
 		memset(in, 'x', n);
 		memcpy(in + n, ": y\r\n", 5);
 		struct span s = guarded((struct span){ in, n + 5 });
 		struct buf b = rewritten(&add, s, &added);
-		bool name = n + 1 <= REWRITE_NAME;
+		bool name = n + 1 <= HEADER_NAME;
 		assert_int_equal(b.n, s.n + sizeof(DATE ID FROM) - 1 + (name ? 0 : 2));
 		assert_memory_equal(name ? b.p : b.p + b.n - s.n, s.p, s.n);
 		buf_free(&b);
