@@ -71,13 +71,13 @@ def tags(data, number=0):
     return dict(tag.split("=", 1) for tag in text.split(";") if tag)
 
 
-def queue_all(postern, texts, recipient="u@dest.example"):
-    """As they are, by one connection; nothing is delivered before the last."""
+def queue_all(postern, texts, **settings):
+    """As they are, by one connection."""
     script = b"EHLO client.example\r\n"
     for text in texts:
-        script += b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<%b>\r\nBDAT %d LAST\r\n%b" % (
-            recipient.encode(), len(text.data), text.data)
-    said = postern.pipe(script + b"QUIT\r\n", max_connections=0)
+        script += b"MAIL FROM:<a@sender.example>\r\nRCPT TO:<u@dest.example>\r\nBDAT %d LAST\r\n%b" % (
+            len(text.data), text.data)
+    said = postern.pipe(script + b"QUIT\r\n", **settings)
     assert said.count("Ok: queued") == len(texts)
 
 
@@ -101,7 +101,7 @@ def test_both_algorithms(signing):
 def deliver(signing, texts):
     """All of them, as the host got them: {name: octets}. Each has a field with its name, which nobody signs."""
     named = [t._replace(data=b"X-Name: %b\r\n" % t.name.encode() + t.data) for t in texts]
-    queue_all(signing.postern, named)
+    queue_all(signing.postern, named, max_connections=0) # nothing is delivered before the last
     signing.postern.due(dkim_keys=signing.table)
     signing.postern.rested()
     return {re.search(rb"\r\nX-Name: (\S+)\r\n", m.data)[1].decode(): m.data
@@ -465,6 +465,33 @@ def test_long_headers_take_turns(signing):
     assert peak(relay) - before < 18 * 1024
     os.kill(relay, signal.SIGTERM)
     assert all(signing.good(m.data) == [True, True] for m in sink.messages[:3])
+
+
+@pytest.mark.parametrize("line, ehlo", [(b"0123456789" * 40, None), ("Grüße " * 60, "PIPELINING")],
+                         ids=["as-it-is", "to-7-bit"])
+def test_huge(signing, line, ehlo):
+    """50 MB are signed in pieces of 16 KiB, twice read and once converted: a megabyte more is more than all buffers of a
+    courier together, and less than any copy of the text, or of its part.
+    """
+    postern, sink = signing.postern, signing.world.sink
+    sink.ehlo = [ehlo] if ehlo else sink.ehlo
+    postern.settings["linger"] = "1m"
+    postern.send("u@dest.example", body=BODY)
+    patience.until(lambda: sink.messages)
+    [relay] = postern.at_work()
+    before = peak(relay)
+    queue_all(postern, [variety.huge(line if ehlo is None else line.encode())])
+    patience.until(lambda: len(sink.messages) == 2)
+    assert peak(relay) - before < 1024
+    os.kill(relay, signal.SIGTERM)
+    data = sink.messages[-1].data
+    assert len(data) > 0.9 * variety.HUGE and (data.isascii() and b"=C3=BC" in data) == (ehlo is not None)
+    if dkimkeys.opendkim():
+        assert dkimkeys.good_by_opendkim([data], signing.zone, signing.where) == [[True, True]]
+    if dkimkeys.perl() and ehlo is None:
+        assert dkimkeys.good_by_perl([data], signing.world.dns.port, signing.where) == [[True]]
+    if ehlo is None: # it takes seconds for each
+        assert dkimkeys.good_one(data, 1, signing.zone)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the memory of relay")

@@ -67,14 +67,17 @@ def alone(data, number):
     return field.findall(data[:at])[number] + field.sub(b"", data[:at]) + data[at:]
 
 
+def good_one(data, number, zone):
+    """Is this signature, counted from the top, good, as dkimpy sees it?"""
+    try:
+        return dkim.DKIM(data).verify(idx=number, dnsfunc=records(zone))
+    except dkim.DKIMException:
+        return False
+
+
 def good(data, zone):
-    """Of each signature from the top: is it good, as dkimpy sees it?"""
-    def verdict(i):
-        try:
-            return dkim.DKIM(data).verify(idx=i, dnsfunc=records(zone))
-        except dkim.DKIMException:
-            return False
-    return [verdict(i) for i in range(signatures(data))]
+    """The same of each."""
+    return [good_one(data, i, zone) for i in range(signatures(data))]
 
 
 def perl():
