@@ -115,6 +115,7 @@ static bool
 is_to_be_signed(const struct reading *r)
 {
 	return (r->keys.n > 0 || r->keys.broken != NULL) &&
+		dkim_may_sign(&r->dkim, span_of(r->domain)) &&
 		!dkim_has(&r->dkim, span_of(r->domain));
 }
 
