@@ -1,10 +1,14 @@
 """Signatures of what goes out (RFC 6376, 8463): made by sign, verified by three programs that are not ours."""
+import array
+import ctypes
+import fcntl
 import os
 import pathlib
 import re
 import signal
 import socket
 import subprocess
+import termios
 
 import pytest
 
@@ -18,6 +22,8 @@ dkimpy = pytest.importorskip("dkim")
 pytest.importorskip("nacl")
 import dkimkeys # noqa: E402
 
+PIDFD_GETFD = 438 # on every architecture
+SIGN_SOCKET = 3   # LAUNCH_FIRST_FD
 BODY = "From: <a@sender.example>\nSubject: x\n\nhello\n"
 
 
@@ -184,6 +190,20 @@ def test_odd_header(signing):
     got = deliver(signing, [variety.Text(name, data) for name, data in ODD.items()])
     assert got.keys() == ODD.keys()
     agreed(signing, got, LIMITS)
+
+
+@pytest.mark.skipif(not dkimkeys.perl(), reason="needs libmail-dkim-perl")
+def test_binary(signing):
+    """BINARYMIME: what ends no line is an octet, in the body and in a field. The others make lines of it."""
+    signing.world.sink.ehlo = ["PIPELINING", "8BITMIME", "CHUNKING", "BINARYMIME"]
+    text = FROM + b"Subject: a\rb\r\n\r\na\r\0b \n \r \n\r\n\r\r\n \r\n\n\r"
+    said = signing.postern.pipe(b"EHLO c\r\nMAIL FROM:<a@sender.example> BODY=BINARYMIME\r\nRCPT TO:<u@dest.example>\r\n"
+                                b"BDAT %d LAST\r\n%bQUIT\r\n" % (len(text), text))
+    assert "Ok: queued" in said
+    signing.postern.settled()
+    data = signing.world.sink.messages[-1].data
+    assert data.endswith(text)
+    assert dkimkeys.good_by_perl([data], signing.world.dns.port, signing.where) == [[True]]
 
 
 ALWAYS = ["From", "To", "Cc", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
@@ -449,6 +469,49 @@ def test_signer_killed(signing, wait):
     signing.postern.due()
     wait(lambda: len(signing.world.sink.messages) == 2)
     assert all(signing.good(m.data) == [True, True] for m in signing.world.sink.messages)
+
+
+def unread(pid, fd):
+    """How many octets of a packet wait for a process at its socket."""
+    theirs = os.pidfd_open(pid)
+    ours = ctypes.CDLL(None).syscall(PIDFD_GETFD, theirs, fd, 0)
+    waiting = array.array("i", [0])
+    try:
+        fcntl.ioctl(ours, termios.FIONREAD, waiting)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return waiting[0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it looks at a socket of sign")
+@pytest.mark.parametrize("missing", ["wait", "send"])
+def test_signer_killed_while_asked(signing, missing):
+    """It has the question and dies: the message waits, and goes with its signatures later; unsigned if that is set."""
+    postern, sink = signing.postern, signing.world.sink
+    postern.settings |= {"linger": "1m", "dkim_missing": missing}
+    postern.send("u@dest.example", body=BODY)
+    patience.until(lambda: sink.messages)
+    [sign] = postern.wait_running("sign")
+    os.kill(sign, signal.SIGSTOP)
+    postern.send("u@dest.example", body=BODY.replace("hello", "second"))
+    patience.until(lambda: unread(sign, SIGN_SOCKET))
+    assert len(sink.messages) == 1
+    os.kill(sign, signal.SIGKILL)
+    if missing == "send":
+        patience.until(lambda: len(sink.messages) == 2)
+        assert dkimkeys.signatures(sink.messages[-1].data) == 0
+    else:
+        postern.wait_logged("DKIM")
+        assert len(sink.messages) == 1 and len(postern.messages()) == 1
+    for pid in postern.at_work():
+        os.kill(pid, signal.SIGTERM)
+    postern.rested()
+    if missing == "wait":
+        postern.make_due()
+        postern.due()
+        patience.until(lambda: len(sink.messages) == 2)
+        assert signing.good(sink.messages[-1].data) == [True, True]
 
 
 # ---- who has the key
