@@ -63,6 +63,7 @@ digest_end(struct digest *d, unsigned char out[static DKIM_HASH])
 struct reading {
 	struct signer *s;
 	const struct text *t;
+	bool again;                    /* a signature that is there is no reason */
 	struct dkim dkim;
 	bool large;                    /* ... which has a long header: its turn is ours */
 	bool chosen;                   /* the header is known, and with it: */
@@ -116,7 +117,7 @@ is_to_be_signed(const struct reading *r)
 {
 	return (r->keys.n > 0 || r->keys.broken != NULL) &&
 		dkim_may_sign(&r->dkim, span_of(r->domain)) &&
-		!dkim_has(&r->dkim, span_of(r->domain));
+		(r->again || !dkim_has(&r->dkim, span_of(r->domain)));
 }
 
 /* As far as the header may go: to the first empty line, or all of it. */
@@ -269,14 +270,15 @@ enum outcome
 signature_add(struct link *l, struct text *t, struct buf *room)
 {
 	struct signer *s = l->terms.signer;
-	if (s == NULL || l->terms.conf->dkim == CONF_NO || link_is_final(l) || !t->m->env.ours)
+	enum conf_dkim_sign how = l->terms.conf->dkim;
+	if (s == NULL || how == DKIM_SIGN_NO || link_is_final(l) || !t->m->env.ours)
 		return DONE;
 	if (s->blind)
 		return do_without(l, s, room, "the table of keys cannot be read (dkim_keys)");
 	struct reading *r = malloc(sizeof(*r));
 	if (r == NULL)
 		return do_without(l, s, room, strerror(ENOMEM));
-	*r = (struct reading){ .s = s, .t = t };
+	*r = (struct reading){ .s = s, .t = t, .again = how == DKIM_SIGN_AGAIN };
 	*room = buf_new((size_t)DKIMKEYS_EACH * DKIM_FIELD_MAX);
 	enum outcome o = sign(l, t, r, read_text(r), room);
 	dkim_free(&r->dkim);

@@ -8,8 +8,8 @@
  *
  * Each key that the table has for the domain of From signs, or else for that of the envelope's
  * sender. Without such a key the text goes as it is, and so does one that has a signature of that
- * domain already, or of which nobody can say whose it is (dkim_may_sign), or that goes by LMTP, to
- * where it is read. The text is read once more for it.
+ * domain already, unless "dkim = again"; or of which nobody can say whose it is (dkim_may_sign); or
+ * that goes by LMTP, to where it is read. The text is read once more for it.
  */
 #ifndef POSTERN_SIGNATURE_H
 #define POSTERN_SIGNATURE_H

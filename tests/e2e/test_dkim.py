@@ -329,6 +329,17 @@ def test_signed_already(signing):
     assert other.count(b"DKIM-Signature") == 3
 
 
+def test_signed_again(signing):
+    """If that is asked for: what a list has changed, say. The signatures that were there stay."""
+    signing.postern.settings["dkim"] = "again"
+    first = signing.send().decode()
+    data = signing.send(first.replace("\r\n", "\n").replace("hello", "hello\n-- \na list"))
+    assert data.count(b"DKIM-Signature") == 4 and signing.good(data) == [True, True]
+    assert dkimkeys.good_one(data, 2, signing.zone) is dkimkeys.good_one(data, 3, signing.zone) is False
+    signing.postern.configure("[route x]", "domains = *", f"hosts = [127.0.0.2]:{signing.world.port}", "dkim = yes")
+    assert signing.send(first.replace("\r\n", "\n")).count(b"DKIM-Signature") == 2
+
+
 def test_route_whose_host_signs(signing):
     signing.postern.configure("[route smarthost]", "domains = *", f"hosts = [127.0.0.2]:{signing.world.port}",
                               "dkim = no")
