@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -112,10 +113,23 @@ choose(struct reading *r)
 		r->domain = row->domain;
 }
 
+/*
+ * A user who may send from some addresses only could write any other into From, and our signature
+ * would make it true. What he was let say is the sender of the envelope.
+ */
+static bool
+is_his(const struct reading *r)
+{
+	char own[ALABEL_DOMAIN] = "";
+	sender_domain(r->t->m->env.sender, own);
+	return !r->t->m->env.bound || (strcasecmp(r->dkim.from, own) == 0 &&
+		strcmp(r->dkim.shared, r->dkim.from) == 0);
+}
+
 static bool
 is_to_be_signed(const struct reading *r)
 {
-	return (r->keys.n > 0 || r->keys.broken != NULL) &&
+	return (r->keys.n > 0 || r->keys.broken != NULL) && is_his(r) &&
 		dkim_may_sign(&r->dkim, span_of(r->domain)) &&
 		(r->again || !dkim_has(&r->dkim, span_of(r->domain)));
 }

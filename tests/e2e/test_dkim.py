@@ -1,5 +1,6 @@
 """Signatures of what goes out (RFC 6376, 8463): made by sign, verified by three programs that are not ours."""
 import array
+import base64
 import ctypes
 import fcntl
 import os
@@ -24,6 +25,7 @@ import dkimkeys # noqa: E402
 
 PIDFD_GETFD = 438 # on every architecture
 SIGN_SOCKET = 3   # LAUNCH_FIRST_FD
+HASH = "$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1" # of "secret"
 BODY = "From: <a@sender.example>\nSubject: x\n\nhello\n"
 
 
@@ -371,6 +373,27 @@ def test_what_is_passed_on(signing, monkeypatch, nets, count):
     said = signing.postern.pipe(b"EHLO c.example\r\nMAIL FROM:<a@sender.example>\r\nRCPT TO:<u@dest.example>\r\n"
                                 b"DATA\r\n" + text + b".\r\nQUIT\r\n", relay_domains="dest.example", relay_nets=nets)
     assert "Ok: queued" in said
+    signing.postern.settled()
+    assert dkimkeys.signatures(signing.world.sink.messages[-1].data) == count
+
+
+@pytest.mark.parametrize("user, sender, header, count", [
+    ("joe", "a@sender.example", "a@sender.example", 1), ("joe", "a@sender.example", "other@Sender.example", 1),
+    ("joe", "a@sender.example", "a@sender.example, x@host.sender.example", 1),
+    ("joe", "a@sender.example", "a@boss.example", 0), ("joe", "a@sender.example", "a@host.sender.example", 0),
+    ("joe", "a@sender.example", "a@sender.example, a@boss.example", 0), ("joe", "a@sender.example", "nobody", 0),
+    ("joe", "a@sender.example", "a@elsewhere.example", 0), ("joe", "", "a@sender.example", 0),
+    ("any", "a@sender.example", "a@boss.example", 1), ("any", "", "a@sender.example", 1)])
+def test_bound_user(signing, user, sender, header, count):
+    """Who may send from some addresses only may write any into From: our signature would make it true."""
+    signing.say(f"sender.example r2026 {signing.rsa.path}", f"boss.example r2026 {signing.rsa.path}")
+    users = signing.where / "users"
+    users.write_text(f"joe:{HASH}:@sender.example\nany:{HASH}\n")
+    own(users)
+    plain = base64.b64encode(f"\0{user}\0secret".encode()).decode()
+    said = signing.postern.pipe(f"EHLO c.example\r\nAUTH PLAIN {plain}\r\nMAIL FROM:<{sender}>\r\nRCPT TO:<u@dest.example>"
+                                f"\r\nDATA\r\nFrom: {header}\r\n\r\nhello\r\n.\r\nQUIT\r\n", auth_users=users)
+    assert "235 2.7.0" in said and "Ok: queued" in said
     signing.postern.settled()
     assert dkimkeys.signatures(signing.world.sink.messages[-1].data) == count
 
