@@ -159,7 +159,11 @@ struct conf_delivery {
 	} tls;
 	enum conf_bool tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
 	char *without; /* extensions of hosts that are not used (mail/extension.h) */
-	enum conf_bool dkim; /* mail is signed if there is a key for it (struct conf_dkim) */
+	enum conf_dkim_sign {
+		DKIM_SIGN_NO,
+		DKIM_SIGN_YES,   /* if there is a key for it (struct conf_dkim) */
+		DKIM_SIGN_AGAIN, /* ... also if it has a signature of that domain already */
+	} dkim;
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
 	int64_t timeout_dns;      /* one MX look-up with all its addresses */
 	int64_t timeout_connect;  /* one address */

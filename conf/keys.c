@@ -89,7 +89,7 @@ static const struct key keys[] = {
 	DELIVERY(BOTH, delivery_tls, tls, DELIVERY_TLS, CONF_HAS_TLS ? "may" : "none", 0, 0)
 	DELIVERY(BOTH, delivery_tls_implicit, tls_implicit, YESNO, "no", 0, 0)
 	DELIVERY(BOTH, delivery_without, without, EXTENSIONS, "", 0, 0)
-	DELIVERY(BOTH, dkim, dkim, YESNO, "yes", 0, 0)
+	DELIVERY(BOTH, dkim, dkim, DKIM_SIGN, "yes", 0, 0)
 	KEY(dkim_keys, dkim.keys, PATHNAME, NULL, 0, 0)
 	KEY(dkim_missing, dkim.missing, DKIM_MISSING, "wait", 0, 0)
 	KEY(dkim_lifetime, dkim.lifetime, SECONDS, "0", 0, 365 * DAY)

@@ -32,6 +32,8 @@ static const char *const family_words[] = { [FAMILY_ANY] = "any", [FAMILY_IPV4] 
 	[FAMILY_IPV6] = "ipv6", [FAMILY_PREFER_IPV4] = "prefer-ipv4", NULL };
 static const char *const protocol_words[] = { [PROTOCOL_SMTP] = "smtp", [PROTOCOL_LMTP] = "lmtp",
 	NULL };
+static const char *const dkim_sign_words[] = { [DKIM_SIGN_NO] = "no", [DKIM_SIGN_YES] = "yes",
+	[DKIM_SIGN_AGAIN] = "again", NULL };
 static const char *const dkim_missing_words[] = { [DKIM_MISSING_WAIT] = "wait",
 	[DKIM_MISSING_SEND] = "send", NULL };
 static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
@@ -43,7 +45,8 @@ words_of(enum key_type t)
 		[LOG_FORMAT] = format_words, [TLS] = tls_words,
 		[DELIVERY_TLS] = delivery_tls_words,
 		[YESNO] = yesno_words, [MX_ORDER] = mx_order_words, [FAMILY] = family_words,
-		[PROTOCOL] = protocol_words, [DKIM_MISSING] = dkim_missing_words };
+		[PROTOCOL] = protocol_words, [DKIM_SIGN] = dkim_sign_words,
+		[DKIM_MISSING] = dkim_missing_words };
 	return words[t];
 }
 
@@ -359,6 +362,7 @@ set_choice(enum key_type t, struct span v, int *place)
 		[MX_ORDER] = "neither latency nor random",
 		[FAMILY] = "not one of any, ipv4, ipv6, prefer-ipv4",
 		[PROTOCOL] = "neither smtp nor lmtp",
+		[DKIM_SIGN] = "not one of no, yes, again",
 		[DKIM_MISSING] = "neither wait nor send",
 	};
 	return wrong[t];

@@ -49,13 +49,20 @@ split(struct span field, struct span *name, struct span *value)
 	return name->n > 0 && name->n < field.n;
 }
 
+/* Does a line end here? Another CR is an octet like others, here too. */
+static bool
+is_end(struct span s, size_t at)
+{
+	return s.p[at] == '\n' || (s.p[at] == '\r' && at + 1 < s.n && s.p[at + 1] == '\n');
+}
+
 /* Unfolded, each run of blanks one of them, none at the ends (section 3.4.2). */
 static void
 add_value(struct buf *out, struct span v)
 {
 	bool blank = false, any = false;
 	for (size_t i = 0; i < v.n; i++) {
-		if (v.p[i] == '\r' || v.p[i] == '\n')
+		if (is_end(v, i))
 			continue;
 		if (is_blank(v.p[i])) {
 			blank = true;
@@ -83,16 +90,18 @@ add_canonical(struct buf *out, struct span name, struct span value)
 /* ---- the header as it comes -------------------------------------------------------------- */
 
 /*
- * The domain of the first address of From. Quoted strings and comments are passed by; what stands
- * in angle brackets is the address, and else the first word with an "@".
+ * The domain of the next address of a list, which moves behind it. Quoted strings and comments are
+ * passed by; what stands in angle brackets is the address, and else the first word with an "@".
+ * -ENOENT: there is none; -EINVAL: what is left has no end.
  */
-static void
-find_from(struct dkim *d, struct span v)
+static int
+next_domain(struct span *addresses, struct span *domain)
 {
+	struct span v = *addresses;
 	bool quoted = false;
 	int depth = 0;
-	size_t at = 0, end;
-	for (size_t i = 0; i < v.n; i++) {
+	size_t at = 0, end, i;
+	for (i = 0; i < v.n; i++) {
 		char c = v.p[i];
 		if (c == '\\' && (quoted || depth > 0))
 			i++;
@@ -109,9 +118,51 @@ find_from(struct dkim *d, struct span v)
 	}
 	for (end = at; end < v.n && strchr(" \t,>;(", v.p[end]) == NULL; end++)
 		;
+	*domain = (struct span){ v.p + at, end - at };
+	*addresses = span_skip(v, i < v.n ? i + 1 : v.n);
+	return quoted || depth > 0 ? -EINVAL : at > 0 ? 0 : -ENOENT;
+}
+
+/* Is a name the same as another one, or below it? */
+static bool
+is_within(const char *name, struct span other)
+{
+	size_t n = strlen(name);
+	return other.n > 0 && n >= other.n &&
+		span_ieq((struct span){ name + n - other.n, other.n }, other) &&
+		(n == other.n || name[n - other.n - 1] == '.');
+}
+
+/* What is left of a name so that another one is within it; nothing, if they share nothing. */
+static void
+share(char name[static LIMIT_DOMAIN + 1], const char *other)
+{
+	while (name[0] != '\0' && !is_within(other, span_of(name))) {
+		const char *dot = strchr(name, '.');
+		memmove(name, dot != NULL ? dot + 1 : "", dot != NULL ? strlen(dot) : 1);
+	}
+}
+
+/* The domain of the first address of From, and what all of them have in common. */
+static void
+read_from(struct dkim *d, struct span addresses)
+{
 	char domain[ALABEL_DOMAIN];
-	if (at > 0 && alabel_domain(span_from(v.p + at, v.p + end), domain) == 0)
-		snprintf(d->from, sizeof(d->from), "%s", domain);
+	struct span next;
+	int r;
+	while ((r = next_domain(&addresses, &next)) == 0) {
+		if (d->from[0] != '\0' && span_ieq(next, span_of(d->from)))
+			snprintf(domain, sizeof(domain), "%s", d->from);
+		else if (alabel_domain(next, domain) < 0)
+			break;
+		if (d->from[0] == '\0') {
+			snprintf(d->from, sizeof(d->from), "%s", domain);
+			snprintf(d->shared, sizeof(d->shared), "%s", domain);
+		}
+		share(d->shared, domain);
+	}
+	if (r != -ENOENT)
+		d->shared[0] = '\0';
 }
 
 /* The value of a tag in canonical text, "d=example.org"; empty: it has none. */
@@ -160,8 +211,8 @@ keep(struct dkim *d, int row, struct span name, struct span value)
 		return;
 	}
 	d->field[d->fields++] = (struct dkim_field){ .name = row, .at = at, .n = d->kept.n - at };
-	if (row == FROM && d->from[0] == '\0')
-		find_from(d, (struct span){ d->kept.p + at, d->kept.n - at });
+	if (row == FROM && d->froms++ == 0)
+		read_from(d, (struct span){ d->kept.p + at, d->kept.n - at });
 }
 
 /* The row of a name, or -1. */
@@ -357,6 +408,13 @@ dkim_has(const struct dkim *d, struct span domain)
 		if (span_ieq(span_cut(&all, '\0'), domain))
 			return true;
 	return false;
+}
+
+bool
+dkim_may_sign(const struct dkim *d, struct span domain)
+{
+	return d->froms <= 1 &&
+		(strcmp(d->from, d->shared) == 0 || is_within(d->shared, domain));
 }
 
 /* ---- the signature ----------------------------------------------------------------------- */

@@ -52,8 +52,11 @@ struct dkim {
 	struct dkim_field *field; /* owned */
 	int fields;
 	int err;                  /* 0; -E2BIG: too much header to keep; -ENOMEM */
-	char from[LIMIT_DOMAIN + 1]; /* the domain of From, with A-labels; "": there is none that
-	                              * is understood */
+	int froms;                /* fields From: one, if it is as it should be */
+	char from[LIMIT_DOMAIN + 1];   /* the domain of the first address of the first of them, with
+	                                * A-labels; "": it is none that is understood */
+	char shared[LIMIT_DOMAIN + 1]; /* that, or as much of its end as all addresses have; "": not
+	                                * even that, or not all of them are understood */
 	struct buf before;        /* domains of signatures that are there, each with a NUL */
 
 	/* of dkim.c */
@@ -80,6 +83,13 @@ void dkim_free(struct dkim *d);
 
 /* Does it have a signature of this domain already? Letter case does not matter. */
 bool dkim_has(const struct dkim *d, struct span domain);
+
+/*
+ * May a domain sign it? Not if it has two fields From, of which each reader believes another one,
+ * and not if there are addresses of several domains in From that are not all of this one: whoever
+ * looks at the first address alone would take the signature for one of the others' too.
+ */
+bool dkim_may_sign(const struct dkim *d, struct span domain);
 
 struct dkim_key {
 	const char *domain;            /* d=, with A-labels */

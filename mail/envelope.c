@@ -116,6 +116,8 @@ envelope_write(struct buf *b, const struct envelope *e)
 		buf_puts(b, "Whole: yes\n");
 	if (e->ours)
 		buf_puts(b, "Ours: yes\n");
+	if (e->bound)
+		buf_puts(b, "Bound: yes\n");
 	write_text(b, "Envid", e->envid);
 	write_text(b, "Auth", e->auth);
 	if (e->by != 0)
@@ -203,6 +205,8 @@ envelope_read(struct span line, struct envelope *e)
 		return e->whole = span_eq(v, span_of("yes"));
 	if (field(line, "Ours", &v))
 		return e->ours = span_eq(v, span_of("yes"));
+	if (field(line, "Bound", &v))
+		return e->bound = span_eq(v, span_of("yes"));
 	if (field(line, "Envid", &e->envid) || field(line, "Auth", &e->auth))
 		return true;
 	if (field(line, "By", &v))

@@ -27,6 +27,8 @@ struct envelope {
 	bool whole;
 	/* Of a client that may send anywhere, or a report of ours: it may have our signature. */
 	bool ours;
+	/* ... of a user who may send from some addresses only: it may have one for those alone. */
+	bool bound;
 	struct span envid;  /* xtext, or empty */
 	struct span auth;   /* xtext or "<>", or empty: not given (RFC 4954 section 5) */
 	int64_t by;         /* wall clock, s: to be delivered by then; 0: no such wish (RFC 2852) */

@@ -139,6 +139,12 @@ is_user_name(struct span s)
 }
 
 bool
+match_local_any(const char *list, const struct match_user *user)
+{
+	return match_local_sender(list, user, span_of("@")); /* nobody's: for it is "*" alone */
+}
+
+bool
 match_is_local_rule(struct span word)
 {
 	struct address a;

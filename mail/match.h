@@ -46,6 +46,9 @@ struct match_user {
  */
 bool match_local_sender(const char *list, const struct match_user *user, struct span address);
 
+/* May this user send from every address? */
+bool match_local_any(const char *list, const struct match_user *user);
+
 /* Is it a word of such a list? */
 bool match_is_local_rule(struct span word);
 

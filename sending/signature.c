@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -63,6 +64,7 @@ digest_end(struct digest *d, unsigned char out[static DKIM_HASH])
 struct reading {
 	struct signer *s;
 	const struct text *t;
+	bool again;                    /* a signature that is there is no reason */
 	struct dkim dkim;
 	bool large;                    /* ... which has a long header: its turn is ours */
 	bool chosen;                   /* the header is known, and with it: */
@@ -111,11 +113,25 @@ choose(struct reading *r)
 		r->domain = row->domain;
 }
 
+/*
+ * A user who may send from some addresses only could write any other into From, and our signature
+ * would make it true. What he was let say is the sender of the envelope.
+ */
+static bool
+is_his(const struct reading *r)
+{
+	char own[ALABEL_DOMAIN] = "";
+	sender_domain(r->t->m->env.sender, own);
+	return !r->t->m->env.bound || (strcasecmp(r->dkim.from, own) == 0 &&
+		strcmp(r->dkim.shared, r->dkim.from) == 0);
+}
+
 static bool
 is_to_be_signed(const struct reading *r)
 {
-	return (r->keys.n > 0 || r->keys.broken != NULL) &&
-		!dkim_has(&r->dkim, span_of(r->domain));
+	return (r->keys.n > 0 || r->keys.broken != NULL) && is_his(r) &&
+		dkim_may_sign(&r->dkim, span_of(r->domain)) &&
+		(r->again || !dkim_has(&r->dkim, span_of(r->domain)));
 }
 
 /* As far as the header may go: to the first empty line, or all of it. */
@@ -268,14 +284,15 @@ enum outcome
 signature_add(struct link *l, struct text *t, struct buf *room)
 {
 	struct signer *s = l->terms.signer;
-	if (s == NULL || l->terms.conf->dkim == CONF_NO || link_is_final(l) || !t->m->env.ours)
+	enum conf_dkim_sign how = l->terms.conf->dkim;
+	if (s == NULL || how == DKIM_SIGN_NO || link_is_final(l) || !t->m->env.ours)
 		return DONE;
 	if (s->blind)
 		return do_without(l, s, room, "the table of keys cannot be read (dkim_keys)");
 	struct reading *r = malloc(sizeof(*r));
 	if (r == NULL)
 		return do_without(l, s, room, strerror(ENOMEM));
-	*r = (struct reading){ .s = s, .t = t };
+	*r = (struct reading){ .s = s, .t = t, .again = how == DKIM_SIGN_AGAIN };
 	*room = buf_new((size_t)DKIMKEYS_EACH * DKIM_FIELD_MAX);
 	enum outcome o = sign(l, t, r, read_text(r), room);
 	dkim_free(&r->dkim);

@@ -70,19 +70,33 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	}
 }
 
-/* Of a user of this host: by his number, and by his name where there is a list with names. */
-static bool
-may_send_as(const struct session *s, struct span address)
+/* A user of this host: his number, and his name where there is a list with names. */
+static struct match_user
+user_of(const struct session *s)
 {
 	struct match_user user = { .uid = s->client.peer.uid, .nobody = s->client.peer.nobody };
-	if (!peer_is_bound(&s->client.peer, &s->conf.receive))
-		return true;
 	user.domains[0] = span_of(s->conf.who.hostname);
 	if (s->people != NULL) {
 		user.name = people_name(s->people, user.uid);
 		user.domains[1] = span_of(s->people->mailname);
 	}
-	return match_local_sender(s->conf.receive.local_senders, &user, address);
+	return user;
+}
+
+static bool
+may_send_as(const struct session *s, struct span address)
+{
+	struct match_user user = user_of(s);
+	return !peer_is_bound(&s->client.peer, &s->conf.receive) ||
+		match_local_sender(s->conf.receive.local_senders, &user, address);
+}
+
+static bool
+is_bound(const struct session *s)
+{
+	struct match_user user = user_of(s);
+	return peer_is_bound(&s->client.peer, &s->conf.receive) &&
+		!match_local_any(s->conf.receive.local_senders, &user);
 }
 
 static enum reply
@@ -107,6 +121,7 @@ static enum reply
 do_mail(struct session *s, struct span arg)
 {
 	s->client.said.rights.offered = offers_parameters(s);
+	s->client.said.rights.bound = is_bound(s);
 	enum reply r = transaction_mail(&s->client.transaction, &s->spool, &s->conf,
 		&s->client.said.rights, arg, approve_sender, s);
 	return r == R_SENDER_OK && !session_take(s, QUOTA_MESSAGES) ? R_QUOTA : r;

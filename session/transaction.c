@@ -41,6 +41,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 		return r;
 	a.env.whole = a.env.ret == RET_FULL && may->any_domain; /* else it could carry spam (E10) */
 	a.env.ours = may->any_domain; /* what is only passed on is not signed as ours */
+	a.env.bound = may->bound || span_trim(may->senders).n > 0;
 	submit_begin(&t->submit, conf, may->submitter, &t->draft);
 	a.env.sender = submit_sender(&t->submit, a.sender.whole, room);
 	if (draft_begin(&t->draft, s, &a.env) < 0) {

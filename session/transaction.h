@@ -67,6 +67,7 @@ struct rights {
 	unsigned submitter;  /* ... as whom (SUBMITTER_*); 0: its mail passes as it is */
 	unsigned offered;    /* what it may use (OFFER_* of arguments.h) */
 	struct span senders; /* may send from these only (match.h); empty: from any */
+	bool bound;          /* a user of this host who may not send from any (local_senders) */
 };
 
 /* The last question about an address that is fine otherwise: R_FINE, or a refusal. */

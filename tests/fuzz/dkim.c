@@ -78,6 +78,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	read_in_pieces(&whole, in, size + 1);
 	check_body(buf_span(&whole.body));
 	must(strpbrk(whole.dkim.from, "; \t\r\n=") == NULL);
+	must(strlen(whole.dkim.shared) <= strlen(whole.dkim.from));
+	must(dkim_may_sign(&whole.dkim, span_of(whole.dkim.shared)) == (whole.dkim.froms <= 1 &&
+		(whole.dkim.shared[0] != '\0' || whole.dkim.from[0] == '\0')));
 	if (whole.dkim.err == 0)
 		check_field(&whole.dkim);
 	for (size_t piece = 1; piece <= 3; piece++) {
@@ -87,6 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(span_eq(buf_span(&parts.dkim.before), buf_span(&whole.dkim.before)));
 		must(parts.dkim.fields == whole.dkim.fields && parts.dkim.err == whole.dkim.err);
 		must(strcmp(parts.dkim.from, whole.dkim.from) == 0);
+		must(strcmp(parts.dkim.shared, whole.dkim.shared) == 0);
 		end(&parts);
 	}
 	end(&whole);

@@ -255,6 +255,22 @@ def test_senders_of_a_user(postern, senders, address, said):
 
 
 @needs_root
+@pytest.mark.parametrize("user, senders, bound", [
+    (DAEMON, "*=*", False), (DAEMON, "0-1=* *=self", False), (DAEMON, "*=self", True),
+    (DAEMON, "daemon=daemon@mx.test.example", True), (DAEMON, "daemon=@mx.test.example *=*", True), (0, "*=self", False)])
+def test_who_is_bound(postern, user, senders, bound):
+    """What stands in the envelope of a user's mail, for relay: what he may not send from he has no signature for."""
+    c = Unix(postern, user=user, local_senders=senders, **LOCAL)
+    assert c.ask("EHLO localhost").startswith("250")
+    for line in ("MAIL FROM:<daemon@mx.test.example>", "RCPT TO:<u@d.example>", "DATA", "x\r\n."):
+        assert c.ask(line)[0] in "23"
+    c.ask("QUIT")
+    [path] = postern.messages()
+    envelope = path.read_bytes().split(b"\n\n")[0]
+    assert b"\nOurs: yes\n" in envelope and (b"\nBound: yes\n" in envelope) == bound
+
+
+@needs_root
 @pytest.mark.parametrize("user", [0, NOBODY], ids=["root", "the service's"])
 def test_senders_of_who_may_write_the_spool(postern, user):
     """They could write any sender there without us."""

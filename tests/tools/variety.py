@@ -100,10 +100,10 @@ def varied(seed=SEED):
             Text("no-line-end-8bit", message("a", b"\xe9")[:-2], chunked=True)]
 
 
-def huge():
+def huge(line=b"0123456789" * 40, size=HUGE):
     """With a dot on top of every line."""
-    line = b"." + b"0123456789" * 40 + b"\r\n"
-    return Text("huge", message() + line * (HUGE // len(line)))
+    line = b"." + line + b"\r\n"
+    return Text("huge", message() + line * (size // len(line)))
 
 
 def tiny(n):

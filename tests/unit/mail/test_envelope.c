@@ -17,6 +17,7 @@ static const struct {
 	{ "Require-Tls: yes\n", { .require_tls = true } },
 	{ "Ret: FULL\nWhole: yes\n", { .ret = RET_FULL, .whole = true } },
 	{ "Ours: yes\n", { .ours = true } },
+	{ "Ours: yes\nBound: yes\n", { .ours = true, .bound = true } },
 	{ "Ret: HDRS\n", { .ret = RET_HDRS } },
 	{ "Envid: abc+20d\n", { .envid = { "abc+20d", 7 } } },
 	{ "Auth: <>\n", { .auth = { "<>", 2 } } },
@@ -45,6 +46,7 @@ compare(const struct envelope *a, const struct envelope *b)
 	assert_int_equal(a->ret, b->ret);
 	assert_int_equal(a->whole, b->whole);
 	assert_int_equal(a->ours, b->ours);
+	assert_int_equal(a->bound, b->bound);
 	same(a->envid, b->envid);
 	same(a->auth, b->auth);
 	assert_int_equal(a->by, b->by);
@@ -105,7 +107,7 @@ test_terms(void **state)
 /* A line that is odd sets nothing that anybody did not ask for (K14). */
 static const char *const odd[] = {
 	"", "Body", "Body:", "Body: ", "Body:7BIT", "Body: 9BIT", "Bodyx 7BIT", "Body;x7BIT", "Smtputf8: no",
-	"Smtputf8: YES", "Require-Tls: no", "Ret: ALL", "Whole: no", "Whole: ", "Ours: no", "Envid", "Envidxx",
+	"Smtputf8: YES", "Require-Tls: no", "Ret: ALL", "Whole: no", "Whole: ", "Ours: no", "Bound: no", "Envid", "Envidxx",
 	"By: 7", "By: 7R", "By: R", "By: 7 X", "By: 7 RX", "By: 7 RTT", "By: 7 ", "Hold: ", "Hold: 7x",
 	"Priority: 10", "Priority: -10", "Priority: x", "Priority: 1 ", "Unknown: 7",
 };

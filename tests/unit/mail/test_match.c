@@ -170,6 +170,27 @@ test_local_sender(void **state)
 	}
 }
 
+/* For whom a list has "*", and for whom it has not. */
+static void
+test_local_any(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *list;
+		bool may;
+	} rows[] = {
+		{ "*=*", true }, { "joe=*", true }, { "0-2000=* *=self", true },
+		{ "joe=self joe=*", true }, { "", false }, { "*=self", false }, { "joe=self *=*", false },
+		{ "joe=@site.example", false }, { "joe=joe@site.example", false }, { "eve=*", false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct match_user u = { .uid = 1000, .name = { "joe", 3 },
+			.domains = { { "site.example", 12 }, { NULL, 0 } } };
+		if (match_local_any(rows[i].list, &u) != rows[i].may)
+			fail_msg("%s", rows[i].list);
+	}
+}
+
 /* Of one of many who have one number together no word says anything, whatever their name. */
 static void
 test_nobody(void **state)
@@ -213,6 +234,7 @@ main(void)
 		cmocka_unit_test(test_sender),
 		cmocka_unit_test(test_user_sender),
 		cmocka_unit_test(test_local_sender),
+		cmocka_unit_test(test_local_any),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_local_rule),
 	};

@@ -50,7 +50,7 @@ test_glance(void **state)
 	memset(long_text, 'x', sizeof(long_text));
 	struct span text = { long_text, 500 };
 	const struct envelope e = { .sender = text, .utf8 = true, .require_tls = true, .ret = RET_FULL,
-		.whole = true, .envid = text, .auth = text, .body = BODY_BINARYMIME, .by = 1700000000,
+		.whole = true, .ours = true, .bound = true, .envid = text, .auth = text, .body = BODY_BINARYMIME, .by = 1700000000,
 		.by_mode = 'N', .by_trace = true, .hold = 1600000000, .priority = -9 };
 	queue(&e);
 	int64_t before = clock_wall();

@@ -748,7 +748,25 @@ test_ours(void **state)
 	assert_false(holds(queued(), "\nOurs: "));
 	begin_with(RELAYS);
 	start_data(&known, "FROM:<a@b.example>", false);
-	assert_true(holds(queued(), "\nOurs: yes\n"));
+	struct span text = queued();
+	assert_true(holds(text, "\nOurs: yes\n"));
+	assert_false(holds(text, "\nBound: "));
+}
+
+/* Of a user who may not send from any address, by either list. */
+static void
+test_bound(void **state)
+{
+	(void)state;
+	struct rights users[] = { known, known, known };
+	users[0].senders = span_of(" x@b.example a@b.example");
+	users[1].bound = true;
+	users[2].senders = span_of(" ");
+	for (int i = 0; i < 3; i++) {
+		begin_with(RELAYS);
+		start_data(&users[i], "FROM:<a@b.example>", false);
+		assert_int_equal(holds(queued(), "\nOurs: yes\nBound: yes\n"), i < 2);
+	}
 }
 
 /* J3, J5: a spool that fails is trouble of ours, and why is told apart for the client. */
@@ -824,6 +842,7 @@ main(void)
 		TEST(test_received_utf8),
 		TEST(test_whole),
 		TEST(test_ours),
+		TEST(test_bound),
 		TEST(test_spool_fails),
 	};
 	return cmocka_run_group_tests_name("transaction", tests, NULL, NULL);
