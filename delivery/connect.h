@@ -32,7 +32,23 @@ enum outcome connect_lane(struct courier *c);
  */
 bool connect_judge(struct courier *c, const struct message *m, enum job_end end);
 
-/* Leaves the host that is connected to if messages that it put off wait for another one. */
+/*
+ * What of this message did not fit the host, whose transactions have landed, is to go to another
+ * host, or waits for one that cannot be asked now: its outcome is SOFT then. What fits no host
+ * keeps its outcome. True: there is another host for some of it, which is to have it at once.
+ */
+bool connect_seek(struct courier *c, struct message *m);
+
+/*
+ * The host connected to was chosen for other messages. True: a better one can have this one, and is
+ * to have it, at once.
+ */
+bool connect_is_astray(struct courier *c, const struct message *m);
+
+/*
+ * Leaves the host that is connected to if messages that it put off, or cannot have, wait for
+ * another one.
+ */
 void connect_make_way(struct courier *c);
 
 /* The lane is left: ends what connect_lane began, but for the connection. */

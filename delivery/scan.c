@@ -81,7 +81,10 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 	} else if (!may_leave(c, m, &why)) {
 		settle_all(c, m, SOFT, buf_span(&why), found);
 	} else if (c->work.verdict == DONE && connect_lane(c) == DONE) {
-		flight_take_off(c, f, found);
+		if (connect_is_astray(c, m))
+			flight_turn_back(c, f, found);
+		else
+			flight_take_off(c, f, found);
 		return true;
 	} else if (c->work.parked || (c->work.extra && c->work.verdict == SOFT)) {
 		/* As if this courier had not come. */

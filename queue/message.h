@@ -61,6 +61,7 @@ struct rcpt {
 	bool crowded;    /* there was room for others in the transaction, and none for it */
 	bool expired;    /* HARD, and it is time alone that made it so */
 	bool again;      /* refused for the words that went with it: once more without them */
+	bool unfit;      /* not sent, for the host lacks what it needs; another one may have it */
 	struct {
 		bool dsn, deliverby;
 		bool final; /* it is the last one: what it took is delivered */
