@@ -80,6 +80,7 @@ struct message {
 	uint64_t length;   /* of the body, octets */
 	bool eightbit;     /* the body holds octets beyond ASCII */
 	bool header_eightbit; /* ... in a field of its header */
+	bool tls_optional; /* its header says TLS-Required: No, and REQUIRETLS was not asked for */
 	bool binary;       /* it is BINARYMIME, and holds what is not lines (RFC 3030 section 3) */
 	bool untold;       /* there is no log of it in this lane */
 	int attempts;      /* that were about this message and ended soft */
