@@ -141,14 +141,16 @@ is_full(struct courier *c)
 enum outcome
 connect_lane(struct courier *c)
 {
-	if (sending_is_open(&c->link) && c->work.met)
+	bool open = sending_is_open(&c->link) && !c->work.relaxed;
+	if (open && c->work.met)
 		return DONE;
-	if (sending_is_open(&c->link) && share_take(c)) {
+	if (open && share_take(c)) {
 		if (c->work.state.down)
 			set_up(c);
 		return DONE;
 	}
 	meet_leave(c);
+	c->work.relaxed = false;
 	if (c->work.lost >= LOST_IN_A_ROW) {
 		meet_failed(c);
 		c->work.cause = CLASS_LOST;
@@ -165,6 +167,26 @@ connect_lane(struct courier *c)
 	share_note(c);
 	if (c->work.state.down)
 		set_up(c);
+	return DONE;
+}
+
+enum outcome
+connect_relaxed(struct courier *c)
+{
+	struct work *w = &c->work;
+	if (w->verdict != SOFT || w->extra || !w->barred || w->unrelaxed)
+		return SOFT;
+	if (w->relaxed && sending_is_open(&c->link))
+		return DONE;
+	w->lost += w->relaxed && !link_was_of_use(&c->link);
+	meet_leave(c);
+	w->relaxed = true;
+	if (w->lost >= LOST_IN_A_ROW || meet_relaxed(c) != DONE) {
+		w->relaxed = false;
+		w->unrelaxed = true;
+		return SOFT;
+	}
+	share_note(c);
 	return DONE;
 }
 
@@ -244,7 +266,7 @@ connect_judge(struct courier *c, const struct message *m, enum job_end end)
 		if (is_suspect(c, m))
 			race_convict(&w->race);
 	}
-	return is_put_off(m, false) && judge_delay(c, m);
+	return !w->relaxed && is_put_off(m, false) && judge_delay(c, m);
 }
 
 /* ---- what the host lacks ------------------------------------------------------------------- */
@@ -324,7 +346,7 @@ void
 connect_end(struct courier *c)
 {
 	struct work *w = &c->work;
-	if (meet_is_detour(c))
+	if (meet_is_detour(c) || w->relaxed)
 		meet_leave(c); /* what comes next is for a better one */
 	race_end(&w->race);
 	fitting_end(&w->fitting);

@@ -118,6 +118,11 @@ struct work {
 	bool asked;                   /* a host that is as good was asked, too */
 	struct fitting fitting;       /* which hosts can have what another one could not */
 	bool detour;                  /* the race is between some that may have it */
+	bool barred;                  /* a host is not used because of what the lane's domain asks
+	                               * for */
+	bool relaxed;                 /* that does not count for the connection: it is for mail
+	                               * alone that says TLS-Required: No */
+	bool unrelaxed;               /* there was none of that kind either */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */

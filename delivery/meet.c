@@ -145,8 +145,9 @@ log_connection(const struct courier *c)
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
-		c->link.terms.name, (int)how.n, how.p);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s%s", c->tour->lane.name,
+		c->link.terms.name, (int)how.n, how.p, c->work.relaxed
+		? ", for mail that says TLS-Required: No" : "");
 }
 
 /* A login that the host refuses: for the operator to mend. */
@@ -208,6 +209,8 @@ follow_race(struct courier *c)
 			return DONE;
 		}
 		c->work.cause = cause_of(c);
+		c->work.barred = c->work.barred ||
+			(c->link.proof.unprotected && policy_is_theirs(&c->policy));
 		race_note_vain(&c->work.race);
 		meet_leave(c);
 		if (c->link.proof.refused)
@@ -272,6 +275,20 @@ seek(struct courier *c)
 	}
 	fitting_forget_wanted(&w->fitting, &w->exchangers);
 	return DONE;
+}
+
+enum outcome
+meet_relaxed(struct courier *c)
+{
+	/* Why the lane waits is not what is wrong with this. */
+	struct buf why = c->why;
+	c->why = buf_new(why.max);
+	enum outcome o = meet_find_hosts(c);
+	if (o == DONE)
+		o = c->work.fitting.seeks ? seek(c) : begin_race(c);
+	buf_free(&c->why);
+	c->why = why;
+	return o;
 }
 
 bool

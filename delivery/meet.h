@@ -29,6 +29,12 @@ enum outcome meet_any(struct courier *c);
 void meet_failed(struct courier *c);
 
 /*
+ * Connects to a host of the lane, whatever its domain asks for (c->work.relaxed). c->why stays as it
+ * is.
+ */
+enum outcome meet_relaxed(struct courier *c);
+
+/*
  * Was the host connected to chosen for what it may have that others cannot, and are there better
  * ones? Mail that those can have is not for it.
  */
