@@ -14,6 +14,8 @@
  *	<body: CRLF lines, not dot-stuffed>
  *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of all before this line> <id>
  *
+ * What its sender says of TLS in the header (RFC 8689) is read there and stands nowhere else.
+ *
  * Readers skip fields that they do not know. Nothing in the file changes after it was committed but
  * the octets of States, each of which is written in place when its recipient is settled: that needs
  * no room, however full the disk is. The sum is of the file as it was committed. A file of a
