@@ -285,7 +285,7 @@ meet_relaxed(struct courier *c)
 	c->why = buf_new(why.max);
 	enum outcome o = meet_find_hosts(c);
 	if (o == DONE)
-		o = c->work.fitting.seeks ? seek(c) : begin_race(c);
+		o = c->work.fitting.due ? seek(c) : begin_race(c);
 	buf_free(&c->why);
 	c->why = why;
 	return o;
@@ -326,7 +326,7 @@ meet_any(struct courier *c)
 		c->work.cause = CLASS_AUTH;
 		return SOFT;
 	}
-	o = c->work.fitting.seeks ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
+	o = c->work.fitting.due ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
 	c->work.outage = o != DONE && race_had_no_route(&c->work.race) && outage_is_now()
 		? OUTAGE_SURE : OUTAGE_NONE;
 	return o;
