@@ -698,3 +698,11 @@ exchanger_drop(struct exchanger *e)
 	tlsa_drop(e->tlsa);
 	e->tlsa = NULL;
 }
+
+void
+exchanger_free(struct exchanger *e)
+{
+	if (e != NULL)
+		exchanger_drop(e);
+	free(e);
+}

@@ -159,4 +159,7 @@ int exchangers_adopt(struct exchangers *out, struct exchangers *more);
 void exchanger_keep(struct exchanger *out, const struct exchanger *e);
 void exchanger_drop(struct exchanger *e);
 
+/* ... of one that malloc gave. NULL is none. */
+void exchanger_free(struct exchanger *e);
+
 #endif
