@@ -141,6 +141,14 @@ is_full(struct courier *c)
 	return true;
 }
 
+/* What the lane's domain asks for counts again. */
+static void
+end_relaxed(struct courier *c)
+{
+	c->work.relaxed = false;
+	meet_forget_hosts(c);
+}
+
 enum outcome
 connect_lane(struct courier *c)
 {
@@ -153,7 +161,8 @@ connect_lane(struct courier *c)
 		return DONE;
 	}
 	meet_leave(c);
-	c->work.relaxed = false;
+	if (c->work.relaxed) /* what was found for such mail is not for other mail */
+		end_relaxed(c);
 	if (c->work.lost >= LOST_IN_A_ROW) {
 		meet_failed(c);
 		c->work.cause = CLASS_LOST;
@@ -183,9 +192,11 @@ connect_relaxed(struct courier *c)
 		return DONE;
 	w->lost += w->relaxed && !link_was_of_use(&c->link);
 	meet_leave(c);
+	if (!w->relaxed)
+		meet_forget_hosts(c);
 	w->relaxed = true;
 	if (w->lost >= LOST_IN_A_ROW || meet_relaxed(c) != DONE) {
-		w->relaxed = false;
+		end_relaxed(c);
 		w->unrelaxed = true;
 		return SOFT;
 	}

@@ -14,10 +14,36 @@
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
 
+/* Those that get no mail are left out before the race. SOFT: all of them. */
+static enum outcome
+sift(struct courier *c)
+{
+	const struct policy_facts facts = approach_facts(c);
+	c->work.barred = c->work.barred || policy_bars_any(&c->work.exchangers, &facts);
+	if (policy_sift(&c->work.exchangers, &facts, &c->why))
+		return DONE;
+	c->work.cause = CLASS_TLS;
+	return SOFT;
+}
+
+void
+meet_forget_hosts(struct courier *c)
+{
+	struct work *w = &c->work;
+	race_end(&w->race);
+	fitting_end(&w->fitting);
+	exchangers_free(&w->exchangers);
+	w->routed = false;
+	w->unfound = DONE;
+}
+
 enum outcome
 meet_find_hosts(struct courier *c)
 {
 	struct work *w = &c->work;
+	struct conf_delivery way = w->delivery;
+	if (w->relaxed && way.dane != CONF_DANE_ONLY)
+		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
 	if (w->routed || w->unfound != DONE)
 		return w->unfound;
 	buf_reset(&c->why);
@@ -27,12 +53,15 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = destinations_find(resolver, &c->relay->common, &w->delivery,
-			c->tour->lane.name, &w->exchangers, &c->why);
+		o = destinations_find(resolver, &c->relay->common, &way, c->tour->lane.name,
+			&w->exchangers, &c->why);
 	resolvers_give_back(c->relay->resolvers, resolver);
+	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	w->barred = w->barred || w->exchangers.unproved;
+	if (o == DONE)
+		o = sift(c);
 	w->routed = o == DONE;
 	w->unfound = o;
-	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	if (w->exchangers.unreached)
 		notes_ask_servers(c->relay);
 	if (o == SOFT)
@@ -51,11 +80,15 @@ mark_host(const struct courier *c, enum host_event e)
 
 /* ---- one host ------------------------------------------------------------------------------ */
 
+/* What TLS came to nothing is said with why it had to be there. */
 static void
 note_failure(struct courier *c)
 {
+	bool asked = c->link.proof.unprotected && c->policy.source != POLICY_SETTING;
 	buf_reset(&c->why);
 	buf_printf(&c->why, "%s: %.*s", c->link.terms.name, (int)c->link.text.n, c->link.text.p);
+	if (asked)
+		buf_printf(&c->why, " (%s)", c->policy.words);
 }
 
 /* A second connection to the host that won, in the place of the first. An fd, or -1. */
@@ -142,6 +175,8 @@ log_connection(const struct courier *c)
 	if (c->link.proof.tls != NULL)
 		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
 	link_describe(&c->link, &how);
+	if (c->policy.source != POLICY_SETTING)
+		buf_printf(&how, ", %s", c->policy.words);
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;
@@ -203,7 +238,7 @@ follow_race(struct courier *c)
 {
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
 		c->turn.at = race_take_place(&c->work.race);
-		c->to = c->work.to;
+		exchanger_keep(&c->to, &c->work.to);
 		if (begin(c, fd) == DONE) {
 			log_connection(c);
 			return DONE;
