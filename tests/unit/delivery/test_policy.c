@@ -59,11 +59,12 @@ enum records { NONE, USABLE, UNUSABLE };
 static struct tlsa *
 records_of(enum records which)
 {
-	static struct tlsa t[UNUSABLE + 1];
-	t[which] = (struct tlsa){ .holders = 1, .base = "mx.d.example", .n = 1 };
-	t[which].v[0] = (struct tlsa_record){ .usage = which == USABLE ? 3 : 1, .selector = 1,
+	static struct tlsa usable, unusable;
+	struct tlsa *t = which == USABLE ? &usable : &unusable;
+	*t = (struct tlsa){ .holders = 1, .base = "mx.d.example", .n = 1 };
+	t->v[0] = (struct tlsa_record){ .usage = which == USABLE ? 3 : 1, .selector = 1,
 		.matching = 1, .n = 32 };
-	return which != NONE ? &t[which] : NULL;
+	return which != NONE ? t : NULL;
 }
 
 #define SAID_OF(numbers) "DANE: " numbers " of mx.d.example, DNSSEC secure"
