@@ -21,6 +21,7 @@
 #include "lib/lock.h"
 #include "mail/chunk.h"
 #include "mail/eightbit.h"
+#include "mail/tlsrequired.h"
 #include "queue/history.h"
 
 enum {
@@ -220,6 +221,7 @@ read_body(struct message *m, uint32_t *crc)
 	struct header header = { 0 };
 	struct header_part part;
 	struct eightbit eightbit = { 0 };
+	struct tlsrequired wish = { 0 };
 	struct chunk octets = { 0 };
 	for (uint64_t at = 0; at < m->length;) {
 		ssize_t r = message_read(m, at, text, sizeof(text));
@@ -228,6 +230,7 @@ read_body(struct message *m, uint32_t *crc)
 		struct span piece = { text, (size_t)r };
 		*crc = crc32c(*crc, piece.p, piece.n);
 		m->eightbit = m->eightbit || !span_is_ascii(piece);
+		tlsrequired_feed(&wish, piece);
 		if (m->env.body == BODY_BINARYMIME)
 			chunk_feed(&octets, piece);
 		while (header_next(&header, &piece, &part))
@@ -236,6 +239,7 @@ read_body(struct message *m, uint32_t *crc)
 	}
 	chunk_end(&octets);
 	m->header_eightbit = eightbit.found;
+	m->tls_optional = tlsrequired_says_no(&wish) && !m->env.require_tls;
 	m->binary = octets.bare || octets.nul;
 	return 0;
 }
