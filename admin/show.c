@@ -121,8 +121,11 @@ enum wish { WISH_NONE, WISH_REQUIRED, WISH_OPTIONAL };
 static enum wish
 wish_of(const struct message *m, struct span header)
 {
+	struct header walk = { 0 };
+	struct header_part part;
 	struct tlsrequired t = { 0 };
-	tlsrequired_feed(&t, header);
+	while (header_next(&walk, &header, &part))
+		tlsrequired_hear(&t, &part);
 	return m->env.require_tls ? WISH_REQUIRED
 		: tlsrequired_says_no(&t) ? WISH_OPTIONAL : WISH_NONE;
 }

@@ -230,11 +230,12 @@ read_body(struct message *m, uint32_t *crc)
 		struct span piece = { text, (size_t)r };
 		*crc = crc32c(*crc, piece.p, piece.n);
 		m->eightbit = m->eightbit || !span_is_ascii(piece);
-		tlsrequired_feed(&wish, piece);
 		if (m->env.body == BODY_BINARYMIME)
 			chunk_feed(&octets, piece);
-		while (header_next(&header, &piece, &part))
+		while (header_next(&header, &piece, &part)) {
 			eightbit_hear(&eightbit, &part);
+			tlsrequired_hear(&wish, &part);
+		}
 		at += (uint64_t)r;
 	}
 	chunk_end(&octets);
