@@ -1,28 +1,30 @@
 #include "delivery/approach.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "delivery/tour.h"
+#include "dns/tlsa.h"
 #include "mail/lane_name.h"
 #include "sending/begin.h"
 #include "sending/dial.h"
 
-/*
- * The name that a certificate must be for where one is relied on (verify, REQUIRETLS, passwords):
- * the domain of the mail, or the host that the route names. Never a name that only the DNS told:
- * "" then, which no certificate is for; for verify the domain that the route names will do (S15).
- */
+/* Which TLS the host must have for the lane at work: c->policy. */
 static void
-name_target(const struct courier *c, struct link_terms *t)
+decide_policy(struct courier *c)
 {
-	bool route = lane_name_route(span_of(c->tour->lane.name)).n > 0;
-	if (c->work.to.host[0] == '[')
-		netaddr_text(&c->work.to.addr, t->target);
-	else
-		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? c->tour->lane.name : c->work.to.named ? c->work.to.host : "");
-	t->domain = c->work.to.domain;
+	struct policy_facts facts = approach_facts(c);
+	facts.to = &c->work.to;
+	policy_decide(&c->policy, &facts);
+}
+
+/* The connection outlives the lane, and what is known of the lane's hosts. */
+static void
+hold_tlsa(struct courier *c, struct tlsa *t)
+{
+	(void)tlsa_hold(t);
+	tlsa_drop(c->tlsa);
+	c->tlsa = t;
+	c->link.terms.tlsa = t;
 }
 
 /*
@@ -68,21 +70,25 @@ approach_set(struct courier *c)
 {
 	struct link_terms *t = &c->link.terms;
 	struct host_record h;
+	const struct policy *p = &c->policy;
 	hosts_recall(&c->relay->hosts, &c->work.to, &h);
-	bool clear = c->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
+	decide_policy(c);
+	if (h.clear != 0)
+		(void)policy_do_without(&c->policy);
 	*t = (struct link_terms){
 		.conf = &c->work.delivery,
 		.hostname = c->relay->common.who.hostname,
 		.timeout_tls = c->relay->common.tls.timeout,
 		.min_data_rate = c->relay->common.receive.min_data_rate,
-		.policy = clear ? DELIVERY_TLS_NONE : c->work.delivery.tls,
+		.policy = p->tls,
 		.implicit = c->work.to.tls_first,
-		.clear = clear,
+		.clear = p->clear,
 		.own = lane_name_route(span_of(c->tour->lane.name)).n > 0,
 		.tls_setup = &c->relay->tls,
 		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr,
 			.port = c->work.to.port,
-			.host = c->to.host[0] == '[' ? t->target : c->to.host,
+			.host = p->tlsa != NULL ? p->tlsa->base
+				: c->to.host[0] == '[' ? t->target : c->to.host,
 			.age = c->relay->hosts.age },
 		.login = may_log_in(c) ? &c->relay->login : NULL,
 		.signer = c->relay->common.dkim.keys != NULL ? &c->relay->signer : NULL,
@@ -93,16 +99,48 @@ approach_set(struct courier *c)
 	t->fewer = c->work.fewer | (unsigned)h.words;
 	set_pace(c, lessons_of(c, &h), t);
 	dial_name(&c->work.to, t->name);
-	name_target(c, t);
+	memcpy(t->target, p->target, sizeof(t->target));
+	memcpy(t->vouched, p->vouched, sizeof(t->vouched));
+	t->domain = p->domain;
+	hold_tlsa(c, p->tlsa);
+}
+
+/*
+ * Does the connection do what is asked for, though it was begun for somebody else? What was asked
+ * for then, and judged, was perhaps less.
+ */
+static bool
+is_good_enough(struct courier *c)
+{
+	const struct policy *p = &c->policy;
+	const struct tls *tls = c->link.proof.tls;
+	if (p->source != POLICY_SETTING && (tls == NULL || !tlsclient_is_strong(tls)))
+		return false;
+	if (p->tlsa != NULL && link_match(&c->link, NULL) == DANE_BAD)
+		return false;
+	return p->tls != DELIVERY_TLS_VERIFY || link_verify(&c->link);
+}
+
+struct policy_facts
+approach_facts(const struct courier *c)
+{
+	return (struct policy_facts){ .delivery = &c->work.delivery, .lane = c->tour->lane.name,
+		.relaxed = c->work.relaxed };
 }
 
 bool
 approach_again(struct courier *c)
 {
-	struct link_terms t;
-	name_target(c, &t);
-	if (strcmp(t.target, c->link.terms.target) == 0)
+	const struct policy *p = &c->policy;
+	decide_policy(c);
+	if (c->link.terms.clear)
+		(void)policy_do_without(&c->policy);
+	if (p->barred)
+		return false;
+	if (strcmp(p->target, c->link.terms.target) == 0 && p->tlsa == c->tlsa)
 		return true; /* for this lane it was made, or was judged last */
-	link_turn_to(&c->link, t.target, t.domain);
-	return c->work.delivery.tls != DELIVERY_TLS_VERIFY || link_judge(&c->link);
+	link_turn_to(&c->link, p->target, p->domain);
+	memcpy(c->link.terms.vouched, p->vouched, sizeof(c->link.terms.vouched));
+	hold_tlsa(c, p->tlsa);
+	return is_good_enough(c);
 }

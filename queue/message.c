@@ -21,6 +21,7 @@
 #include "lib/lock.h"
 #include "mail/chunk.h"
 #include "mail/eightbit.h"
+#include "mail/tlsrequired.h"
 #include "queue/history.h"
 
 enum {
@@ -220,6 +221,7 @@ read_body(struct message *m, uint32_t *crc)
 	struct header header = { 0 };
 	struct header_part part;
 	struct eightbit eightbit = { 0 };
+	struct tlsrequired wish = { 0 };
 	struct chunk octets = { 0 };
 	for (uint64_t at = 0; at < m->length;) {
 		ssize_t r = message_read(m, at, text, sizeof(text));
@@ -230,12 +232,15 @@ read_body(struct message *m, uint32_t *crc)
 		m->eightbit = m->eightbit || !span_is_ascii(piece);
 		if (m->env.body == BODY_BINARYMIME)
 			chunk_feed(&octets, piece);
-		while (header_next(&header, &piece, &part))
+		while (header_next(&header, &piece, &part)) {
 			eightbit_hear(&eightbit, &part);
+			tlsrequired_hear(&wish, &part);
+		}
 		at += (uint64_t)r;
 	}
 	chunk_end(&octets);
 	m->header_eightbit = eightbit.found;
+	m->tls_optional = tlsrequired_says_no(&wish) && !m->env.require_tls;
 	m->binary = octets.bare || octets.nul;
 	return 0;
 }
