@@ -168,6 +168,17 @@ begin_to_sign(struct relay *r)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 
+/* Of reports on TLS; without them mail goes all the same. */
+static void
+begin_to_tally(struct relay *r)
+{
+	struct log_fields f = { .event = "tls_report" };
+	tally_open(&r->tally, &r->spool, r->common.receive.min_free);
+	if (r->tally.dir < 0)
+		log_event(LOG_WARNING, &f, "spool: " TALLY_DIR ": %s: this relay counts nothing "
+			"for reports on TLS", strerror(-r->tally.dir));
+}
+
 /* What a process that talks to hosts begins with. Exit status: 0, or why it cannot. */
 static int
 begin(struct relay *r)
@@ -186,6 +197,8 @@ begin(struct relay *r)
 		return EX_TEMPFAIL;
 	}
 	begin_to_sign(r);
+	if (r->common.tls_reports.on == CONF_YES)
+		begin_to_tally(r);
 	credential_forget(); /* passwords of other routes, too */
 	if (open_resolvers(r) < 0) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));

@@ -73,6 +73,7 @@ approach_set(struct courier *c)
 		.implicit = c->work.to.tls_first,
 		.clear = p->clear,
 		.own = lane_name_route(span_of(c->tour->lane.name)).n > 0,
+		.counted = tally_is_on(&c->relay->tally),
 		.tls_setup = &c->relay->tls,
 		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr,
 			.port = c->work.to.port,

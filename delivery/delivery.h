@@ -44,6 +44,7 @@
 #include "process/counters.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
+#include "queue/tally.h"
 #include "sending/link.h"
 #include "sending/login.h"
 #include "sending/sending.h"
@@ -197,6 +198,7 @@ struct relay {
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
 	struct signer signer;           /* has a lock */
+	struct tally tally;             /* of sessions, for reports on TLS */
 
 	struct turns turns;             /* has a lock */
 	struct hands *hands;            /* shared with the first process; one for each courier */

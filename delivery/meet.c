@@ -9,7 +9,9 @@
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "process/log.h"
+#include "report/tlsrpt.h"
 #include "sending/begin.h"
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
@@ -120,7 +122,10 @@ begin(struct courier *c, int fd)
 		fd = connect_again(c);
 		if (fd < 0)
 			return o;
+		const struct link_tls before = c->link.came;
 		o = begin_link(&c->link, fd);
+		if (c->link.terms.clear) /* it is that what makes this one go in clear */
+			c->link.came = before;
 	}
 	/* What was read from hosts/ is not written again, or EHLO would never be tried again. */
 	if (o != DONE)
@@ -130,6 +135,28 @@ begin(struct courier *c, int fd)
 	if (o == DONE && !plain && (c->link.proof.plainer || c->link.terms.plain))
 		mark_host(c, HOST_PLAIN);
 	return o;
+}
+
+/*
+ * What came of TLS in this session is counted, for the report of the lane's domain. Where the
+ * host's failed lately, and was not tried, that is so still.
+ */
+static void
+note_tls(const struct courier *c, bool greeted)
+{
+	const struct link_tls *came = &c->link.came;
+	bool lately = came->result == TLS_RESULT_UNKNOWN && c->policy.clear && greeted;
+	const struct tlsrpt_session s = {
+		.domain = c->tour->lane.name,
+		.result = lately ? TLS_RESULT_VALIDATION : came->result,
+		.from = came->bound ? &came->from : NULL,
+		.to = &c->work.to.addr,
+		.host = c->work.to.host,
+		.helo = came->banner,
+		.reason = lately ? "TLS failed a short while ago, and was not tried" : came->reason,
+	};
+	if (c->link.terms.counted)
+		(void)tlsrpt_note(&c->relay->tally, clock_wall(), &s); /* no mail waits for that */
 }
 
 static void
@@ -203,7 +230,9 @@ follow_race(struct courier *c)
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
 		c->turn.at = race_take_place(&c->work.race);
 		c->to = c->work.to;
-		if (begin(c, fd) == DONE) {
+		enum outcome o = begin(c, fd);
+		note_tls(c, o == DONE);
+		if (o == DONE) {
 			log_connection(c);
 			return DONE;
 		}

@@ -10,6 +10,7 @@
  *	held/<next hop>/<id>       kept back by hand (held.h)
  *	relay/<host>/<login>/      lock and bell of the relay of a host and a login (bell.h)
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
+ *	tlsrpt/<day>/<domain>/     what came of TLS, for reports on it (tally.h)
  *	tended                     when somebody looked after the queue (tended.h)
  */
 #ifndef POSTERN_SPOOL_H

@@ -133,8 +133,8 @@ tally_add(const struct tally *t, int64_t wall, const char *domain, struct span w
 	struct span brief)
 {
 	char day[TALLY_DAY], sum[SUM_SIZE], dir[PATH_SIZE], path[PATH_SIZE + SUM_SIZE];
-	if (t->dir < 0)
-		return t->dir;
+	if (!tally_is_on(t))
+		return -EBADF;
 	tally_day(wall, day);
 	snprintf(dir, sizeof(dir), "%s/%s", day, domain);
 	sum_of(what, sum);
@@ -145,11 +145,12 @@ tally_add(const struct tally *t, int64_t wall, const char *domain, struct span w
 	err = make_room(t, day, dir);
 	if (err < 0)
 		return err;
-	if (count_files(t, dir) >= TALLY_FILES) {
+	int files = count_files(t, dir);
+	if (files >= TALLY_FILES) {
 		what = brief;
 		sum_of(what, sum);
 		snprintf(path, sizeof(path), "%s/%s", dir, sum);
-		err = add_mark(t, path);
+		err = files < 2 * TALLY_FILES ? add_mark(t, path) : -EMLINK;
 		if (err != -ENOENT)
 			return err;
 	}

@@ -21,7 +21,8 @@
 enum {
 	TALLY_DAY = sizeof("2026-11-30"),
 	TALLY_DAY_SECONDS = 24 * 60 * 60,
-	TALLY_FILES = 64,        /* of a domain and day; what else happens is counted in brief */
+	/* Of a domain and day. What else happens is counted in brief, and that again in as many. */
+	TALLY_FILES = 64,
 	TALLY_KEY = 16 * 1024,   /* octets of what it was */
 };
 
@@ -31,9 +32,16 @@ enum {
 
 struct tally {
 	const struct spool *spool;
-	int dir;         /* tlsrpt/; less than 0: nothing is counted */
+	int dir;         /* tlsrpt/; less than 0: it could not be opened */
 	int64_t reserve; /* octets: with less beside it, no new file is made (spool_has_room) */
 };
+
+/* Does it count? One that is all zeros does not. */
+static inline bool
+tally_is_on(const struct tally *t)
+{
+	return t->spool != NULL && t->dir >= 0;
+}
 
 /* Opens tlsrpt/, which is made if it is missing. t->dir is the caller's to close, or -errno. */
 void tally_open(struct tally *t, const struct spool *s, int64_t reserve);
@@ -52,8 +60,8 @@ void tally_day(int64_t wall, char out[static TALLY_DAY]);
 int64_t tally_begin(const char *day);
 
 /*
- * What one file of a domain holds: into *text, and how often that was. `dir` is the domain's. False:
- * it is none, or not whole.
+ * What one file of a domain holds: into *text, and how often that was. `dir` is the domain's.
+ * False: it is none, or not whole.
  */
 bool tally_read(int dir, const char *name, struct buf *text, int64_t *times);
 

@@ -131,7 +131,7 @@ int
 tlsrpt_note(const struct tally *t, int64_t wall, const struct tlsrpt_session *s)
 {
 	auto_buf text = buf_new(TALLY_KEY);
-	if (t->dir < 0 || s->result == TLS_RESULT_UNKNOWN || !is_domain(s->domain))
+	if (!tally_is_on(t) || s->result == TLS_RESULT_UNKNOWN || !is_domain(s->domain))
 		return 0;
 	put_policy(&text, s);
 	size_t brief = text.n;

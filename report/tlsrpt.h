@@ -3,9 +3,9 @@
  * 8460).
  *
  * Each session whose TLS came to something is noted once, under the domain of the mail, and under
- * each policy that was asked of it: that of DANE, of MTA-STS, or none. What a policy itself came to,
- * with no session to show for it, is noted the same way, without a host. postern-tlsreport makes a
- * report of what was noted, when the day is over.
+ * each policy that was asked of it: that of DANE, of MTA-STS, or none. What a policy itself came
+ * to, with no session to show for it, is noted the same way, without a host. postern-tlsreport
+ * makes a report of what was noted, when the day is over.
  *
  *	a session that was as it should be     openat, write, close
  *	... or not, as one before it           the same
@@ -32,8 +32,8 @@ enum {
 struct tlsrpt_policy {
 	enum tlsrpt_type type;
 	const char *domain; /* whose it is: of TLSA the base domain; NULL: the domain of the mail */
-	struct span text;   /* its lines, LF or CRLF: of STS the policy as it came ("mode: enforce"),
-	                     * of TLSA a record in each, "3 1 1 ab12..." */
+	struct span text;   /* its lines, LF or CRLF: of STS the policy as it came, "mode:
+	                     * enforce", of TLSA a record in each, "3 1 1 ab12..." */
 	struct span mx;     /* of STS its mx patterns, a line each, "*.example.org" */
 };
 
@@ -50,8 +50,9 @@ struct tlsrpt_session {
 };
 
 /*
- * Counts it, for the day of `wall` (s). Threads may do so at once; a domain that is none (an address
- * literal, a route) is passed by. 0 or -errno: it is not counted, which is nothing to stop mail for.
+ * Counts it, for the day of `wall` (s). Threads may do so at once; a domain that is none (an
+ * address literal, a route) is passed by. 0 or -errno: it is not counted, which is nothing to stop
+ * mail for.
  */
 int tlsrpt_note(const struct tally *t, int64_t wall, const struct tlsrpt_session *s);
 

@@ -91,6 +91,12 @@ test_bounded(void **state)
 	assert_int_equal(counted("a.example", "brief"), TALLY_FILES);
 	assert_int_equal(count("a.example", "number 0"), 0);
 	assert_int_equal(counted("a.example", "number 0"), 2);
+	for (int i = 0; i < 2 * TALLY_FILES; i++) { /* in brief, too, there is an end */
+		snprintf(what, sizeof(what), "brief %d", i);
+		int err = tally_add(&tally, THEN, "a.example", span_of("new"), span_of(what));
+		assert_int_equal(err, i < TALLY_FILES - 1 ? 0 : -EMLINK);
+	}
+	assert_int_equal(names("tlsrpt/2026-11-30/a.example"), 2 * TALLY_FILES);
 	tally.reserve = INT64_MAX / 2; /* nor on a disk that is full */
 	assert_int_equal(count("b.example", "it"), -ENOSPC);
 	assert_int_equal(counted("b.example", "it"), -1);
@@ -143,8 +149,9 @@ test_days(void **state)
 {
 	char day[TALLY_DAY];
 	(void)state;
-	static const char *const odd[] = { "", "2026-11-3", "2026-11-31", "2026-13-01", "2026-11-00",
-		"2026-11-30x", "2026/11/30", "@done", "..", "-026-11-30", "2026-1 -30" };
+	static const char *const odd[] = { "", "2026-11-3", "2026-11-31", "2026-13-01",
+		"2026-11-00", "2026-11-30x", "2026/11/30", "@done", "..", "-026-11-30",
+		"2026-1 -30" };
 	tally_day(THEN, day);
 	assert_string_equal(day, "2026-11-30");
 	assert_int_equal(tally_begin("2026-11-30"), THEN - THEN % TALLY_DAY_SECONDS);
@@ -190,8 +197,10 @@ static void
 test_nowhere(void **state)
 {
 	(void)state;
+	static const struct tally zero;
 	struct tally none = { .spool = &sp, .dir = -EACCES };
-	assert_int_equal(tally_add(&none, THEN, "a.example", span_of("a"), span_of("b")), -EACCES);
+	assert_false(tally_is_on(&zero) || tally_is_on(&none));
+	assert_int_equal(tally_add(&none, THEN, "a.example", span_of("a"), span_of("b")), -EBADF);
 }
 
 #undef TEST

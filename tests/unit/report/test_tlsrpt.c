@@ -82,7 +82,8 @@ static void
 test_not_noted(void **state)
 {
 	(void)state;
-	static const char *const none[] = { "[192.0.2.1]", "route:hub", "../etc", "@out", "", "a b" };
+	static const char *const none[] = { "[192.0.2.1]", "route:hub", "../etc", "@out", "",
+		"a b" };
 	struct tlsrpt_session s = { .result = TLS_RESULT_SUCCESS };
 	for (size_t i = 0; i < ROWS(none); i++) {
 		s.domain = none[i];
@@ -115,8 +116,8 @@ test_longest(void **state)
 		domain[i] = '.';
 	domain[250] = '\0';
 	struct tlsrpt_session s = { .domain = domain, .result = TLS_RESULT_STARTTLS_NOT_SUPPORTED,
-		.policy = { .type = TLSRPT_NO_POLICY, .domain = word, .text = { lines, sizeof(lines) },
-			.mx = { lines, sizeof(lines) } },
+		.policy = { .type = TLSRPT_NO_POLICY, .domain = word,
+			.text = { lines, sizeof(lines) }, .mx = { lines, sizeof(lines) } },
 		.from = &a, .to = &a, .host = word, .helo = word, .reason = word };
 	assert_int_equal(tlsrpt_note(&tally, THEN, &s), 0);
 	struct span rest = noted(domain, &text);
