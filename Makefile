@@ -46,8 +46,8 @@ room = $(patsubst %.c,$(B)/%.o,$(filter-out $(LEFT_OUT),$(foreach r,$(1),$(sort 
 LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
 INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
 SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
-OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/openssl.c sending/signature.c sending/tlsclient.c sending/trust.c \
-	secrets/certificate.c secrets/signkey.c secrets/ticket.c)
+OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/signature.c sending/tlsclient.c \
+	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c)
 COMMON = lib mail conf queue process
 ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status
 
@@ -137,12 +137,13 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
+$(B)/unit/delivery/test_relaxed: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,policy_decide destinations_find resolvers_take resolvers_give_back)
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
 $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms

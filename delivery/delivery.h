@@ -9,6 +9,7 @@
  *	connect       to a host of the lane; what follows when there is none
  *	share         whose mail may go by the connection that there is
  *	meet          how a connection comes about, and ends
+ *	tlsnotes      what came of TLS there, counted for reports on it
  *	approach      how that host is met: TLS, login, how much at once
  *	policy        which TLS it must have, and why
  *	settle        what an attempt brought: the message goes or waits, the sender is told
@@ -21,6 +22,7 @@
  *	schedule      ... how it is decided whose turn it is
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
+ *	fitting       which hosts can have what the one connected to cannot
  *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
  *	hands         what each courier has in hand, for the process that sees it die
@@ -34,6 +36,7 @@
 #define POSTERN_DELIVERY_H
 
 #include "conf/way.h"
+#include "delivery/fitting.h"
 #include "delivery/hands.h"
 #include "delivery/hosts.h"
 #include "delivery/outage.h"
@@ -115,6 +118,16 @@ struct work {
 	bool overtook;                /* messages that it put off wait for another host to greet */
 	bool waited;                  /* they did, and none greeted in its time */
 	bool asked;                   /* a host that is as good was asked, too */
+	struct fitting fitting;       /* which hosts can have what another one could not */
+	int sought;                   /* times that it stays longer because of that */
+	bool detour;                  /* the race is between some that may have it */
+	bool barred;                  /* a host is not used because of what the lane's domain asks
+	                               * for */
+	bool relaxed;                 /* that does not count for the connection: it is for mail
+	                               * alone that says TLS-Required: No */
+	bool unrelaxed;               /* there was none of that kind either */
+	bool uncounted;               /* the mail in hand is a report on TLS: what comes of a
+	                               * connection that is made for it stands in no other one */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
@@ -160,9 +173,10 @@ struct courier {
 	struct work work;
 
 	struct link link;
-	struct exchanger to;          /* whom it is to; outlives it */
+	struct exchanger to;          /* whom it is to; outlives it (exchanger_keep) */
 	char for_lane[LANE_NAME_SIZE]; /* ... and the lane for which it was made */
 	struct policy policy;         /* ... and which TLS it must have for the lane at work */
+	struct tlsa *tlsa;            /* ... of that, held as long as the connection may need it */
 	struct race_gate gate;        /* which asks turns.c */
 	struct buf why;               /* the reason of the last failure to connect */
 	struct flights flights;

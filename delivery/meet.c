@@ -6,20 +6,45 @@
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
+#include "delivery/tlsnotes.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "process/log.h"
-#include "report/tlsrpt.h"
 #include "sending/begin.h"
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+
+/* Those that get no mail are left out before the race. SOFT: all of them. */
+static enum outcome
+sift(struct courier *c)
+{
+	const struct policy_facts facts = approach_facts(c);
+	c->work.barred = c->work.barred || policy_bars_any(&c->work.exchangers, &facts);
+	if (policy_sift(&c->work.exchangers, &facts, &c->why))
+		return DONE;
+	c->work.cause = CLASS_TLS;
+	return SOFT;
+}
+
+void
+meet_forget_hosts(struct courier *c)
+{
+	struct work *w = &c->work;
+	race_end(&w->race);
+	fitting_end(&w->fitting);
+	exchangers_free(&w->exchangers);
+	w->routed = false;
+	w->unfound = DONE;
+}
 
 enum outcome
 meet_find_hosts(struct courier *c)
 {
 	struct work *w = &c->work;
+	struct conf_delivery way = w->delivery;
+	if (w->relaxed && way.dane != CONF_DANE_ONLY)
+		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
 	if (w->routed || w->unfound != DONE)
 		return w->unfound;
 	buf_reset(&c->why);
@@ -29,12 +54,17 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = destinations_find(resolver, &c->relay->common, &w->delivery,
-			c->tour->lane.name, &w->exchangers, &c->why);
+		o = destinations_find(resolver, &c->relay->common, &way, c->tour->lane.name,
+			&w->exchangers, &c->why);
 	resolvers_give_back(c->relay->resolvers, resolver);
+	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	w->barred = w->barred || w->exchangers.unproved;
+	bool found = o == DONE;
+	if (found)
+		o = sift(c);
+	tlsnotes_hosts(c, found && o != DONE);
 	w->routed = o == DONE;
 	w->unfound = o;
-	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	if (w->exchangers.unreached)
 		notes_ask_servers(c->relay);
 	if (o == SOFT)
@@ -53,11 +83,15 @@ mark_host(const struct courier *c, enum host_event e)
 
 /* ---- one host ------------------------------------------------------------------------------ */
 
+/* What TLS came to nothing is said with why it had to be there. */
 static void
 note_failure(struct courier *c)
 {
+	bool asked = c->link.proof.unprotected && c->policy.source != POLICY_SETTING;
 	buf_reset(&c->why);
 	buf_printf(&c->why, "%s: %.*s", c->link.terms.name, (int)c->link.text.n, c->link.text.p);
+	if (asked)
+		buf_printf(&c->why, " (%s)", c->policy.words);
 }
 
 /* A second connection to the host that won, in the place of the first. An fd, or -1. */
@@ -137,28 +171,6 @@ begin(struct courier *c, int fd)
 	return o;
 }
 
-/*
- * What came of TLS in this session is counted, for the report of the lane's domain. Where the
- * host's failed lately, and was not tried, that is so still.
- */
-static void
-note_tls(const struct courier *c, bool greeted)
-{
-	const struct link_tls *came = &c->link.came;
-	bool lately = came->result == TLS_RESULT_UNKNOWN && c->policy.clear && greeted;
-	const struct tlsrpt_session s = {
-		.domain = c->tour->lane.name,
-		.result = lately ? TLS_RESULT_VALIDATION : came->result,
-		.from = came->bound ? &came->from : NULL,
-		.to = &c->work.to.addr,
-		.host = c->work.to.host,
-		.helo = came->banner,
-		.reason = lately ? "TLS failed a short while ago, and was not tried" : came->reason,
-	};
-	if (c->link.terms.counted)
-		(void)tlsrpt_note(&c->relay->tally, clock_wall(), &s); /* no mail waits for that */
-}
-
 static void
 log_connection(const struct courier *c)
 {
@@ -169,11 +181,14 @@ log_connection(const struct courier *c)
 	if (c->link.proof.tls != NULL)
 		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
 	link_describe(&c->link, &how);
+	if (c->policy.source != POLICY_SETTING)
+		buf_printf(&how, ", %s", c->policy.words);
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
-		c->link.terms.name, (int)how.n, how.p);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s%s", c->tour->lane.name,
+		c->link.terms.name, (int)how.n, how.p, c->work.relaxed
+		? ", for mail that says TLS-Required: No" : "");
 }
 
 /* A login that the host refuses: for the operator to mend. */
@@ -229,14 +244,17 @@ follow_race(struct courier *c)
 {
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
 		c->turn.at = race_take_place(&c->work.race);
-		c->to = c->work.to;
+		exchanger_keep(&c->to, &c->work.to);
 		enum outcome o = begin(c, fd);
-		note_tls(c, o == DONE);
+		tlsnotes_session(c, o == DONE);
 		if (o == DONE) {
 			log_connection(c);
 			return DONE;
 		}
 		c->work.cause = cause_of(c);
+		c->work.barred = c->work.barred ||
+			(c->link.proof.unprotected && policy_is_theirs(&c->policy));
+		race_note_vain(&c->work.race);
 		meet_leave(c);
 		if (c->link.proof.refused)
 			log_refusal(c);
@@ -258,20 +276,69 @@ leave(void *context, void *place, bool refused)
 	turns_disconnect(context, place, refused);
 }
 
-/* All hosts of the lane have their turn, from the best one on. */
+/* These have their turn, from the best one on. */
 static enum outcome
-begin_race(struct courier *c)
+race_between(struct courier *c, const struct exchangers *hosts)
 {
 	struct work *w = &c->work;
 	race_end(&w->race);
 	w->cause = CLASS_OURS;
 	w->extra = turns_has_others(c);
 	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
-	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
+	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, hosts) < 0)
 		return SOFT;
 	w->cause = CLASS_CONNECT;
 	w->race.extra = w->extra;
 	return follow_race(c);
+}
+
+/* All hosts of the lane. */
+static enum outcome
+begin_race(struct courier *c)
+{
+	c->work.detour = false;
+	return race_between(c, &c->work.exchangers);
+}
+
+/* Those that may have what others could not; if there is no talking to them, all. */
+static enum outcome
+seek(struct courier *c)
+{
+	struct work *w = &c->work;
+	struct exchangers some;
+	enum outcome o = SOFT;
+	w->detour = true;
+	if (fitting_wanted(&w->fitting, &w->exchangers, &some) == 0)
+		o = race_between(c, &some);
+	exchangers_free(&some);
+	if (o != DONE) {
+		fitting_note_all_vain(&w->fitting, &w->exchangers);
+		buf_reset(&c->why);
+		return begin_race(c);
+	}
+	fitting_forget_wanted(&w->fitting, &w->exchangers);
+	return DONE;
+}
+
+enum outcome
+meet_relaxed(struct courier *c)
+{
+	/* Why the lane waits is not what is wrong with this. */
+	struct buf why = c->why;
+	c->why = buf_new(why.max);
+	enum outcome o = meet_find_hosts(c);
+	if (o == DONE)
+		o = c->work.fitting.due ? seek(c) : begin_race(c);
+	buf_free(&c->why);
+	c->why = why;
+	return o;
+}
+
+bool
+meet_is_detour(const struct courier *c)
+{
+	const struct work *w = &c->work;
+	return w->detour && w->to.preference > w->exchangers.v[0].preference;
 }
 
 /*
@@ -302,7 +369,7 @@ meet_any(struct courier *c)
 		c->work.cause = CLASS_AUTH;
 		return SOFT;
 	}
-	o = next ? go_on_with_race(c) : begin_race(c);
+	o = c->work.fitting.due ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
 	c->work.outage = o != DONE && race_had_no_route(&c->work.race) && outage_is_now()
 		? OUTAGE_SURE : OUTAGE_NONE;
 	return o;

@@ -41,7 +41,7 @@ static bool
 may_linger(const struct courier *c)
 {
 	return c->relay->common.relay.linger != 0 && sending_is_open(&c->link) &&
-		link_was_of_use(&c->link) && c->work.verdict == DONE;
+		link_was_of_use(&c->link) && c->work.verdict == DONE && !meet_is_detour(c);
 }
 
 /* Waits, by one of these two. */
@@ -68,16 +68,20 @@ leave_lane(struct courier *c, bool over)
 	if (w->state.down && next != 0) /* all messages wait for the host */
 		next = w->state.next;
 	bool back = (over || w->parked) && !t->found.stop, last = t->found.last;
+	struct exchanger to = { 0 }; /* outlives the lane's other hosts */
+	if (w->parked)
+		exchanger_keep(&to, &w->to);
 	connect_end(c);
 	int left = tour_close(c->relay, t, back ? now : next);
 	if (left == -EAGAIN && last && next < now + BUSY_RETRY) /* nobody can mark it */
 		next = now + BUSY_RETRY;
 	if (back && w->parked)
-		turns_park(c, &w->to);
+		turns_park(c, &to);
 	else if (back || (left == -EAGAIN && !last))
 		turns_yield(c);
 	else
 		turns_done(c, next);
+	exchanger_drop(&to);
 }
 
 /* Is the lane gone over once more? Then that has begun. */
@@ -89,6 +93,7 @@ begins_again(struct courier *c)
 		return false;
 	bool news = false;
 	if (!t->found.again) {
+		fitting_end(&c->work.fitting); /* nothing is between two hosts */
 		news = turns_take_news(c) || (!t->rested && waits(c, turns_linger));
 		t->rested = !news;
 		if (!news && t->marked)
@@ -99,6 +104,20 @@ begins_again(struct courier *c)
 		tour_look_again(c);
 	else
 		tour_begin(c);
+	return true;
+}
+
+/*
+ * Its turn would be over, but messages wait for a host that can have them: they have that turn now.
+ * By the next one nobody would know of them.
+ */
+static bool
+has_to_seek(struct courier *c)
+{
+	if (!c->work.fitting.seeks || c->work.sought >= FITTING_ASKED)
+		return false;
+	c->work.sought++;
+	c->work.since = clock_ms();
 	return true;
 }
 
@@ -123,6 +142,7 @@ visit_lane(struct courier *c)
 		}
 		if (others)
 			tour_join(c->tour);
+		over = over && !has_to_seek(c);
 	} while (!over && !c->work.parked && begins_again(c));
 	leave_lane(c, over);
 }
