@@ -13,6 +13,7 @@
 #include "conf/target.h"
 #include "conf/way.h"
 #include "delivery/destinations.h"
+#include "delivery/policy.h"
 #include "delivery/race.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -355,7 +356,7 @@ facts_hosts(const struct facts *f, json_t *o, struct exchangers *x)
 
 /* ---- on which terms ------------------------------------------------------------------------ */
 
-/* The name that a certificate must have, where one is relied on (delivery/approach.c). */
+/* The name that a certificate must have, where one is relied on (delivery/policy.c). */
 static json_t *
 names_of(const struct facts *f)
 {
@@ -380,12 +381,9 @@ names_of(const struct facts *f)
 static json_t *
 tls_of(const struct facts *f)
 {
-	static const char *const words[] = { [DELIVERY_TLS_NONE] = "none",
-		[DELIVERY_TLS_MAY] = "may", [DELIVERY_TLS_ENCRYPT] = "encrypt",
-		[DELIVERY_TLS_VERIFY] = "verify" };
 	const char *ca = f->conf->relay.ca;
 	int err = access(ca, R_OK) < 0 ? errno : 0;
-	return json_pack("{s:s, s:b, s:o, s:o, s:o}", "policy", words[f->delivery.tls], "implicit",
+	return json_pack("{s:s, s:b, s:o, s:o, s:o}", "policy", policy_word(f->delivery.tls), "implicit",
 		f->delivery.tls_implicit == CONF_YES, "names", names_of(f), "authorities",
 		out_string(span_of(ca)), "trouble", err != 0 ? json_string(strerror(err))
 		: json_null());

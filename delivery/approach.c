@@ -1,6 +1,5 @@
 #include "delivery/approach.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "delivery/tour.h"
@@ -8,21 +7,13 @@
 #include "sending/begin.h"
 #include "sending/dial.h"
 
-/*
- * The name that a certificate must be for where one is relied on (verify, REQUIRETLS, passwords):
- * the domain of the mail, or the host that the route names. Never a name that only the DNS told:
- * "" then, which no certificate is for; for verify the domain that the route names will do (S15).
- */
+/* Which TLS the host must have for the lane at work: c->policy. */
 static void
-name_target(const struct courier *c, struct link_terms *t)
+decide_policy(struct courier *c)
 {
-	bool route = lane_name_route(span_of(c->tour->lane.name)).n > 0;
-	if (c->work.to.host[0] == '[')
-		netaddr_text(&c->work.to.addr, t->target);
-	else
-		snprintf(t->target, sizeof(t->target), "%s",
-			!route ? c->tour->lane.name : c->work.to.named ? c->work.to.host : "");
-	t->domain = c->work.to.domain;
+	const struct policy_facts facts = { .delivery = &c->work.delivery,
+		.lane = c->tour->lane.name, .to = &c->work.to };
+	policy_decide(&c->policy, &facts);
 }
 
 /*
@@ -68,16 +59,19 @@ approach_set(struct courier *c)
 {
 	struct link_terms *t = &c->link.terms;
 	struct host_record h;
+	const struct policy *p = &c->policy;
 	hosts_recall(&c->relay->hosts, &c->work.to, &h);
-	bool clear = c->work.delivery.tls == DELIVERY_TLS_MAY && h.clear != 0;
+	decide_policy(c);
+	if (h.clear != 0)
+		(void)policy_do_without(&c->policy);
 	*t = (struct link_terms){
 		.conf = &c->work.delivery,
 		.hostname = c->relay->common.who.hostname,
 		.timeout_tls = c->relay->common.tls.timeout,
 		.min_data_rate = c->relay->common.receive.min_data_rate,
-		.policy = clear ? DELIVERY_TLS_NONE : c->work.delivery.tls,
+		.policy = p->tls,
 		.implicit = c->work.to.tls_first,
-		.clear = clear,
+		.clear = p->clear,
 		.own = lane_name_route(span_of(c->tour->lane.name)).n > 0,
 		.tls_setup = &c->relay->tls,
 		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr,
@@ -93,16 +87,19 @@ approach_set(struct courier *c)
 	t->fewer = c->work.fewer | (unsigned)h.words;
 	set_pace(c, lessons_of(c, &h), t);
 	dial_name(&c->work.to, t->name);
-	name_target(c, t);
+	memcpy(t->target, p->target, sizeof(t->target));
+	t->domain = p->domain;
 }
 
 bool
 approach_again(struct courier *c)
 {
-	struct link_terms t;
-	name_target(c, &t);
-	if (strcmp(t.target, c->link.terms.target) == 0)
+	const struct policy *p = &c->policy;
+	decide_policy(c);
+	if (c->link.terms.clear)
+		(void)policy_do_without(&c->policy);
+	if (strcmp(p->target, c->link.terms.target) == 0)
 		return true; /* for this lane it was made, or was judged last */
-	link_turn_to(&c->link, t.target, t.domain);
-	return c->work.delivery.tls != DELIVERY_TLS_VERIFY || link_judge(&c->link);
+	link_turn_to(&c->link, p->target, p->domain);
+	return p->tls != DELIVERY_TLS_VERIFY || link_judge(&c->link);
 }

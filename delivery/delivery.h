@@ -10,6 +10,7 @@
  *	share         whose mail may go by the connection that there is
  *	meet          how a connection comes about, and ends
  *	approach      how that host is met: TLS, login, how much at once
+ *	policy        which TLS it must have, and why
  *	settle        what an attempt brought: the message goes or waits, the sender is told
  *	notes         what the first process and the one at work tell each other
  *	turns         who is next, and who may connect: what couriers and the first thread share
@@ -36,6 +37,7 @@
 #include "delivery/hands.h"
 #include "delivery/hosts.h"
 #include "delivery/outage.h"
+#include "delivery/policy.h"
 #include "delivery/race.h"
 #include "delivery/schedule.h"
 #include "delivery/suspects.h"
@@ -159,6 +161,7 @@ struct courier {
 	struct link link;
 	struct exchanger to;          /* whom it is to; outlives it */
 	char for_lane[LANE_NAME_SIZE]; /* ... and the lane for which it was made */
+	struct policy policy;         /* ... and which TLS it must have for the lane at work */
 	struct race_gate gate;        /* which asks turns.c */
 	struct buf why;               /* the reason of the last failure to connect */
 	struct flights flights;

@@ -83,8 +83,9 @@ do_without(struct courier *c)
 	struct log_fields f = { .event = "clear", .lane = c->tour->lane.name,
 		.relay = c->link.terms.name };
 	mark_host(c, HOST_CLEAR);
-	c->link.terms.policy = DELIVERY_TLS_NONE;
-	c->link.terms.clear = true;
+	(void)policy_do_without(&c->policy);
+	c->link.terms.policy = c->policy.tls;
+	c->link.terms.clear = c->policy.clear;
 	log_event(LOG_NOTICE, &f, "lane %s: %.*s; in clear from now on", c->tour->lane.name,
 		(int)c->why.n, c->why.p);
 }

@@ -1,0 +1,50 @@
+/*
+ * policy: which TLS a host must have for the mail of a lane, and why. Here alone it is decided.
+ *
+ * It follows from values; nothing is asked, opened or remembered. Who finds out something else by
+ * which TLS is decided adds it to what is known, and a source to those below.
+ */
+#ifndef POSTERN_POLICY_H
+#define POSTERN_POLICY_H
+
+#include "conf/conf.h"
+#include "dns.h"
+
+enum { POLICY_WORDS = LIMIT_DOMAIN + 256 };
+
+/* What it follows from. All of it lives longer than the policy. */
+struct policy_facts {
+	const struct conf_delivery *delivery; /* settings of the lane */
+	const char *lane;
+	const struct exchanger *to;           /* a host that was found for it */
+};
+
+struct policy {
+	enum policy_source {
+		POLICY_SETTING, /* delivery_tls, by the lane's route or for all */
+	} source;
+	enum conf_delivery_tls tls; /* what is asked for */
+	bool clear;                 /* NONE is asked for because the host's TLS does not work */
+	/*
+	 * The name that a certificate must be for where one is relied on (VERIFY, REQUIRETLS,
+	 * passwords): the domain of the mail, or the host that the route names. Never a name that
+	 * only the DNS told: "" then, which no certificate is for; for VERIFY `domain` will do,
+	 * which the route names (S15).
+	 */
+	char target[LIMIT_DOMAIN + 1];
+	const char *domain;         /* of the facts; "": none */
+	char words[POLICY_WORDS];   /* for a log, a report, an operator: "delivery_tls = may" */
+};
+
+void policy_decide(struct policy *p, const struct policy_facts *f);
+
+/*
+ * The host's TLS does not work: what is asked for then. False: nothing else, for it is not a policy
+ * that does without.
+ */
+bool policy_do_without(struct policy *p);
+
+/* A word of a configuration: "may". */
+const char *policy_word(enum conf_delivery_tls tls);
+
+#endif
