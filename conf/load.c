@@ -440,7 +440,8 @@ complete_paths(struct conf *c)
 		char **path;
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
-		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" } };
+		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" },
+		{ &c->who.fetch_path, "fetch" } };
 	char self[PATH_MAX];
 	int n = 0;
 	const char *where = find_self(self) == 0 ? where_others_are(self, &n) : NULL;
@@ -501,6 +502,8 @@ check_together(struct setting *s)
 		return complain_of(s, "tls_certificate", VALUE_NO_TLS);
 	if (!CONF_HAS_TLS && c->delivery.tls_implicit == CONF_YES)
 		return complain_of(s, "delivery_tls_implicit", VALUE_NO_TLS);
+	if (!CONF_HAS_FETCH && c->relay.mta_sts == CONF_YES)
+		return complain_of(s, "mta_sts", VALUE_NO_STS);
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&
 		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
 		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");

@@ -35,6 +35,7 @@ static const char *const protocol_words[] = { [PROTOCOL_SMTP] = "smtp", [PROTOCO
 static const char *const dkim_missing_words[] = { [DKIM_MISSING_WAIT] = "wait",
 	[DKIM_MISSING_SEND] = "send", NULL };
 static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
+static const char *const onoff_words[] = { [CONF_NO] = "off", [CONF_YES] = "on", NULL };
 
 static const char *const *
 words_of(enum key_type t)
@@ -43,7 +44,8 @@ words_of(enum key_type t)
 		[LOG_FORMAT] = format_words, [TLS] = tls_words,
 		[DELIVERY_TLS] = delivery_tls_words,
 		[YESNO] = yesno_words, [MX_ORDER] = mx_order_words, [FAMILY] = family_words,
-		[PROTOCOL] = protocol_words, [DKIM_MISSING] = dkim_missing_words };
+		[PROTOCOL] = protocol_words, [DKIM_MISSING] = dkim_missing_words,
+		[ONOFF] = onoff_words };
 	return words[t];
 }
 
@@ -360,6 +362,7 @@ set_choice(enum key_type t, struct span v, int *place)
 		[FAMILY] = "not one of any, ipv4, ipv6, prefer-ipv4",
 		[PROTOCOL] = "neither smtp nor lmtp",
 		[DKIM_MISSING] = "neither wait nor send",
+		[ONOFF] = "neither on nor off",
 	};
 	return wrong[t];
 }
