@@ -48,8 +48,8 @@ room = $(patsubst %.c,$(B)/%.o,$(filter-out $(LEFT_OUT),$(foreach r,$(1),$(sort 
 LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
 INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
 SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
-OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/openssl.c sending/signature.c sending/tlsclient.c sending/trust.c \
-	secrets/certificate.c secrets/signkey.c secrets/ticket.c)
+OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/signature.c sending/tlsclient.c \
+	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c)
 FETCH = $(if $(filter 0,$(TLS) $(CURL)),,fetch)
 COMMON = lib mail conf queue process
 ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status
@@ -143,7 +143,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
@@ -153,6 +153,7 @@ $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
 $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
+$(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall fetching_connect fetching_ask)
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall

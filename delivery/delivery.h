@@ -159,9 +159,10 @@ struct courier {
 	struct work work;
 
 	struct link link;
-	struct exchanger to;          /* whom it is to; outlives it */
+	struct exchanger to;          /* whom it is to; outlives it (exchanger_keep) */
 	char for_lane[LANE_NAME_SIZE]; /* ... and the lane for which it was made */
 	struct policy policy;         /* ... and which TLS it must have for the lane at work */
+	struct tlsa *tlsa;            /* ... of that, held as long as the connection may need it */
 	struct race_gate gate;        /* which asks turns.c */
 	struct buf why;               /* the reason of the last failure to connect */
 	struct flights flights;

@@ -14,6 +14,17 @@
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
 
+/* Those that get no mail are left out before the race. SOFT: all of them. */
+static enum outcome
+sift(struct courier *c)
+{
+	const struct policy_facts facts = approach_facts(c);
+	if (policy_sift(&c->work.exchangers, &facts, &c->why))
+		return DONE;
+	c->work.cause = CLASS_TLS;
+	return SOFT;
+}
+
 enum outcome
 meet_find_hosts(struct courier *c)
 {
@@ -30,9 +41,11 @@ meet_find_hosts(struct courier *c)
 		o = destinations_find(resolver, &c->relay->common, &w->delivery,
 			c->tour->lane.name, &w->exchangers, &c->why);
 	resolvers_give_back(c->relay->resolvers, resolver);
+	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	if (o == DONE)
+		o = sift(c);
 	w->routed = o == DONE;
 	w->unfound = o;
-	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	if (w->exchangers.unreached)
 		notes_ask_servers(c->relay);
 	if (o == SOFT)
@@ -51,11 +64,15 @@ mark_host(const struct courier *c, enum host_event e)
 
 /* ---- one host ------------------------------------------------------------------------------ */
 
+/* What TLS came to nothing is said with why it had to be there. */
 static void
 note_failure(struct courier *c)
 {
+	bool asked = c->link.proof.unprotected && c->policy.source != POLICY_SETTING;
 	buf_reset(&c->why);
 	buf_printf(&c->why, "%s: %.*s", c->link.terms.name, (int)c->link.text.n, c->link.text.p);
+	if (asked)
+		buf_printf(&c->why, " (%s)", c->policy.words);
 }
 
 /* A second connection to the host that won, in the place of the first. An fd, or -1. */
@@ -142,6 +159,8 @@ log_connection(const struct courier *c)
 	if (c->link.proof.tls != NULL)
 		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
 	link_describe(&c->link, &how);
+	if (c->policy.source != POLICY_SETTING)
+		buf_printf(&how, ", %s", c->policy.words);
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;
@@ -202,7 +221,7 @@ follow_race(struct courier *c)
 {
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
 		c->turn.at = race_take_place(&c->work.race);
-		c->to = c->work.to;
+		exchanger_keep(&c->to, &c->work.to);
 		if (begin(c, fd) == DONE) {
 			log_connection(c);
 			return DONE;
