@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -30,6 +31,7 @@
 
 #include "conf/credential.h"
 #include "delivery/courier.h"
+#include "delivery/fetching.h"
 #include "delivery/journal.h"
 #include "delivery/keeper.h"
 #include "delivery/lanes.h"
@@ -184,6 +186,14 @@ begin_to_sign(struct relay *r)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 
+/* Policies of MTA-STS: those that are kept, and how many may be fetched at once. */
+static void
+begin_with_policies(struct relay *r)
+{
+	stscache_open(&r->stscache, r->spool.root);
+	r->fetches = eventfd(FETCHING_MOST, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+}
+
 /* What a process that talks to hosts begins with. Exit status: 0, or why it cannot. */
 static int
 begin(struct relay *r)
@@ -194,6 +204,7 @@ begin(struct relay *r)
 	begin_to_count(r);
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
+	begin_with_policies(r);
 	prepare(r);
 	journal_load();
 	const char *missing = tlsclient_load();
@@ -215,6 +226,8 @@ static void
 end(struct relay *r)
 {
 	resolvers_close(r->resolvers);
+	stscache_close(&r->stscache);
+	cleanup_fd(&r->fetches);
 	login_free(&r->login);
 	signer_end(&r->signer);
 	tlsclient_forget(&r->tls);
@@ -349,6 +362,8 @@ run_due(struct relay *r, const struct options *o)
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	hosts_sweep(&r->hosts);
+	stscache_look(&r->stscache, r->spool.root);
+	stscache_sweep(&r->stscache);
 	return start_due(r, o);
 }
 

@@ -95,6 +95,7 @@ knock_one(const struct exchanger *e, int fd, int64_t since)
 {
 	struct courier *c = &courier;
 	c->work.to = c->to = *e;
+	stslane_recall(c);
 	approach_set(c);
 	c->link.terms.fresh = true;
 	c->link.terms.peer.dir = -1;
@@ -145,6 +146,7 @@ knock_hosts(const struct facts *f, const struct exchangers *x)
 	json_t *list = json_array();
 	relay.common = *f->conf;
 	relay.hosts = *f->hosts;
+	relay.stscache = *f->policies;
 	courier = (struct courier){ .relay = &relay, .tour = &tour, .link.fd = -1 };
 	courier.work.delivery = f->delivery;
 	courier.link.text = buf_new(WHY_SIZE);
@@ -157,6 +159,7 @@ knock_hosts(const struct facts *f, const struct exchangers *x)
 			break;
 	}
 	buf_free(&courier.link.text);
+	stslane_free(&courier.work.sts);
 	tlsa_drop(courier.tlsa);
 	tlsclient_forget(&relay.tls);
 	return list;

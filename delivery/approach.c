@@ -124,7 +124,8 @@ is_good_enough(struct courier *c)
 struct policy_facts
 approach_facts(const struct courier *c)
 {
-	return (struct policy_facts){ .delivery = &c->work.delivery, .lane = c->tour->lane.name };
+	return (struct policy_facts){ .delivery = &c->work.delivery, .lane = c->tour->lane.name,
+		.sts = stslane_policy(&c->work.sts), .sts_id = c->work.sts.entry.id };
 }
 
 bool

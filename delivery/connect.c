@@ -257,4 +257,5 @@ connect_end(struct courier *c)
 {
 	race_end(&c->work.race);
 	exchangers_free(&c->work.exchangers);
+	stslane_free(&c->work.sts);
 }

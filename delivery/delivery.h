@@ -25,6 +25,9 @@
  *	hosts         what is remembered of them
  *	hands         what each courier has in hand, for the process that sees it die
  *	suspects      messages at which a relay died
+ *	stslane       the policy of MTA-STS that a lane's mail is under
+ *	stscache      ... and those that are kept
+ *	fetching      starts fetch, and asks it
  *	signing       starts sign, for the keeper and for the relay at work before it is locked in
  *
  * Each calls only those below it; serve tells couriers to do what stands in visit. What is said to
@@ -40,6 +43,7 @@
 #include "delivery/policy.h"
 #include "delivery/race.h"
 #include "delivery/schedule.h"
+#include "delivery/stslane.h"
 #include "delivery/suspects.h"
 #include "process/counters.h"
 #include "queue/lane.h"
@@ -107,6 +111,7 @@ struct work {
 	bool parked;                  /* the lane has to wait for a connection to `to` */
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are known */
+	struct stslane sts;           /* its policy of MTA-STS */
 	enum outcome unfound;         /* ... or were looked for in vain; DONE: they were not */
 	struct race race;             /* between them; goes on while another one may do better */
 	enum outage outage;           /* is it this host that failed in the last attempt? */
@@ -163,6 +168,10 @@ struct courier {
 	char for_lane[LANE_NAME_SIZE]; /* ... and the lane for which it was made */
 	struct policy policy;         /* ... and which TLS it must have for the lane at work */
 	struct tlsa *tlsa;            /* ... of that, held as long as the connection may need it */
+	struct {
+		char domain[LANE_NAME_SIZE]; /* whose policy is to be fetched again; "": none */
+		char id[STS_ID + 1];
+	} refresh;
 	struct race_gate gate;        /* which asks turns.c */
 	struct buf why;               /* the reason of the last failure to connect */
 	struct flights flights;
@@ -192,6 +201,8 @@ struct relay {
 	struct spool spool;
 	struct hosts hosts;
 	struct resolvers *resolvers;
+	struct stscache stscache;
+	int fetches;                    /* eventfd: as many as may still be at once */
 	struct tls_setup tls;
 	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
 	int sink;                       /* directory of guard = sink; or -errno (sink.h) */

@@ -14,6 +14,15 @@
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
 
+static enum outcome
+find_hosts(struct courier *c, struct resolver *resolver)
+{
+	struct work *w = &c->work;
+	stslane_ask(c, resolver);
+	return destinations_find(resolver, &c->relay->common, &w->delivery, c->tour->lane.name,
+		&w->exchangers, &c->why);
+}
+
 /* Those that get no mail are left out before the race. SOFT: all of them. */
 static enum outcome
 sift(struct courier *c)
@@ -38,10 +47,11 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = destinations_find(resolver, &c->relay->common, &w->delivery,
-			c->tour->lane.name, &w->exchangers, &c->why);
+		o = find_hosts(c, resolver);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	if (o == DONE)
+		o = stslane_find(c);
 	if (o == DONE)
 		o = sift(c);
 	w->routed = o == DONE;

@@ -45,6 +45,7 @@ static bool
 will_do(struct courier *c)
 {
 	const char *lane = c->tour->lane.name;
+	stslane_recall(c); /* its hosts may not be looked up */
 	if (strcmp(lane, c->for_lane) == 0) {
 		c->work.to = c->to;
 		return approach_again(c); /* another one may have had it meanwhile */

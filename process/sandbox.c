@@ -418,6 +418,7 @@ static const struct sock_filter relay_filter[] = {
 	ALLOW(eventfd2),
 	/* hosts, nameservers, our own addresses, logs */
 	ALLOW_SOCKETS,
+	ALLOW_PAIRS, /* to a fetch */
 	ALLOW(bind), /* a source address; Landlock has port 0 alone */
 	ALLOW(connect),
 	ALLOW(sendto),

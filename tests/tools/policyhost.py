@@ -1,5 +1,9 @@
 """Hosts that have policies of MTA-STS: a web server that says what it is told, octet by octet if need be, and a real
 one."""
+import contextlib
+import os
+import pathlib
+import socket
 import socketserver
 import ssl
 import subprocess
@@ -69,7 +73,7 @@ class Web:
             self.say(sock)
         else:
             sock.sendall(self.say)
-        with internet.contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
             sock.unwrap()
 
     def wait_asked(self, n=1):
@@ -119,8 +123,17 @@ class Nginx:
         (where / "www/.well-known").mkdir(parents=True)
         conf = where / "nginx.conf"
         conf.write_text(NGINX.format(where=where, address=address, port=port, name=name, certificate=certificate))
-        self.process = subprocess.Popen([program, "-e", where / "nginx.log", "-c", conf])
-        until(lambda: internet.socket.socket().connect_ex((address, port)) == 0)
+        environment = dict(os.environ)
+        root = pathlib.Path(program).parents[2]
+        if root != pathlib.Path("/"): # unpacked, with its libraries
+            found = {str(p.parent) for p in root.glob("**/*.so.*")}
+            environment["LD_LIBRARY_PATH"] = ":".join(sorted(found))
+        self.process = subprocess.Popen([program, "-e", where / "nginx.log", "-c", conf], env=environment)
+        until(lambda: self.listens())
+
+    def listens(self):
+        with socket.socket() as s:
+            return s.connect_ex((self.address, self.port)) == 0
 
     def publish(self, text):
         new = self.where / "www/.well-known/new"
