@@ -339,6 +339,35 @@ start_due(struct relay *r, const struct options *o)
 	return EXIT_SUCCESS;
 }
 
+/*
+ * A day is over of which sessions were counted: postern-tlsreport sends what is asked for, and goes
+ * on when we are gone.
+ */
+static void
+start_reports(struct relay *r, const struct options *o)
+{
+	struct log_fields f = { .event = "launch" };
+	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
+	const char *path = r->common.who.tlsreport_path;
+	if (r->common.tls_reports.on == CONF_NO || !tally_waits(&r->spool, clock_wall()))
+		return;
+	auto_fd lock = tally_lock(&r->spool);
+	if (lock == -EAGAIN)
+		return; /* it is at work */
+	pid_t pid = lock < 0 ? lock : launch_helper(&l, "postern-tlsreport", path, &lock, 1);
+	if (pid < 0)
+		log_event(LOG_ERR, &f, "reports on TLS: cannot start %s: %s", path,
+			strerror((int)-pid));
+}
+
+/* Is there anything that --due would look at? */
+static bool
+is_anything_waiting(const struct relay *r)
+{
+	return !spool_is_empty(&r->spool) ||
+		(r->common.tls_reports.on == CONF_YES && tally_waits(&r->spool, clock_wall()));
+}
+
 static int
 run_due(struct relay *r, const struct options *o)
 {
@@ -346,6 +375,7 @@ run_due(struct relay *r, const struct options *o)
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	hosts_sweep(&r->hosts);
+	start_reports(r, o);
 	return start_due(r, o);
 }
 
@@ -377,6 +407,6 @@ main(int argc, char **argv)
 		return EX_TEMPFAIL;
 	}
 	if (o.waiting)
-		return spool_is_empty(&r->spool) ? EXIT_FAILURE : EXIT_SUCCESS;
+		return is_anything_waiting(r) ? EXIT_SUCCESS : EXIT_FAILURE;
 	return o.due ? run_due(r, &o) : run_login(r, &o);
 }

@@ -12,6 +12,7 @@
 #include "lib/crc.h"
 #include "lib/dir.h"
 #include "lib/id.h"
+#include "lib/lock.h"
 #include "mail/lane_name.h"
 
 enum {
@@ -156,6 +157,49 @@ tally_add(const struct tally *t, int64_t wall, const char *domain, struct span w
 	}
 	err = make_file(t, path, what);
 	return err == -EEXIST ? add_mark(t, path) : err;
+}
+
+/* ---- what there is to do -------------------------------------------------------------------- */
+
+enum { FARTHEST = 2 * TALLY_DAY_SECONDS }; /* a time that is later was written by another clock */
+
+/* Is it one that is over, and not done? */
+static bool
+is_left(int dir, const char *day, int64_t now)
+{
+	char done[TALLY_DAY + sizeof(TALLY_DONE)];
+	int64_t begin = tally_begin(day);
+	if (begin < 0 || begin + TALLY_DAY_SECONDS > now)
+		return false;
+	snprintf(done, sizeof(done), "%s/" TALLY_DONE, day);
+	return begin + 2 * FARTHEST < now ||
+		faccessat(dir, done, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+bool
+tally_waits(const struct spool *s, int64_t now)
+{
+	struct stat st;
+	if (fstatat(s->root, TALLY_DIR "/" TALLY_LOCK, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		st.st_mtime > now && st.st_mtime <= now + FARTHEST)
+		return false;
+	auto_fd dir = openat(s->root, TALLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_dir days = dir >= 0 ? dir_open(dir) : NULL;
+	for (const char *name; days != NULL && (name = dir_next(days)) != NULL;)
+		if (is_left(dir, name, now))
+			return true;
+	return false;
+}
+
+int
+tally_lock(const struct spool *s)
+{
+	int fd = openat(s->root, TALLY_DIR "/" TALLY_LOCK,
+		O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	int r = fd < 0 ? -errno : lock_exclusive(fd, 0, LOCK_WHOLE);
+	if (r < 0)
+		cleanup_fd(&fd);
+	return r < 0 ? r : fd;
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */

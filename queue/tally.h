@@ -26,6 +26,8 @@ enum {
 	TALLY_KEY = 16 * 1024,   /* octets of what it was */
 };
 
+/* Held by who makes the reports. Its time is when there is more to do, at the soonest. */
+#define TALLY_LOCK "@lock"
 #define TALLY_DIR  "tlsrpt"
 #define TALLY_OUT  "@out"
 #define TALLY_DONE "@done"
@@ -58,6 +60,15 @@ void tally_day(int64_t wall, char out[static TALLY_DAY]);
 
 /* When a day begins (s); -1: that is no day. */
 int64_t tally_begin(const char *day);
+
+/*
+ * Is there a day that is over, of which not all have had their report, and is it time to look
+ * again? Tried by two or three calls, for it is asked once a minute.
+ */
+bool tally_waits(const struct spool *s, int64_t now);
+
+/* The lock of who makes the reports: an fd; -EAGAIN: somebody has it; or -errno. */
+int tally_lock(const struct spool *s);
 
 /*
  * What one file of a domain holds: into *text, and how often that was. `dir` is the domain's.

@@ -1,4 +1,5 @@
 """What the relay counted for reports on TLS: the directory tlsrpt of a spool, by its own description (docs/QUEUE.md)."""
+import datetime
 import re
 
 import spoolfile
@@ -25,8 +26,8 @@ def days(spool):
 def counted(spool):
     """{domain: [({name: value or values}, how often)]}, over all days."""
     found = {}
-    for day in days(spool):
-        for path in sorted(day.glob("*/*")):
+    for one in days(spool):
+        for path in sorted(one.glob("*/*")):
             if path.name[0] == "@":
                 continue
             lines, times = read(path)
@@ -47,9 +48,19 @@ def sums(spool):
             for domain, rows in counted(spool).items()}
 
 
-def age(spool, days_ago):
+def day(ago):
+    """The name of the day (UTC) before so many."""
+    return (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=ago)).date().isoformat()
+
+
+def age(spool, ago):
     """As if what was counted had been so many days ago."""
-    import datetime # pylint: disable=import-outside-toplevel
-    for day in days(spool):
-        then = datetime.date.fromisoformat(day.name) - datetime.timedelta(days=days_ago)
-        day.rename(day.with_name(then.isoformat()))
+    for path in days(spool):
+        then = datetime.date.fromisoformat(path.name) - datetime.timedelta(days=ago)
+        path.rename(path.with_name(then.isoformat()))
+
+
+def write(path, text, times):
+    """What queue/tally.c would have written."""
+    data = text.encode("ascii")
+    path.write_bytes(b"tally %d %08x\n%b" % (len(data), spoolfile.crc32c(data), data) + b"+" * times)
