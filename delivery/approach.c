@@ -12,7 +12,7 @@ static void
 decide_policy(struct courier *c)
 {
 	const struct policy_facts facts = { .delivery = &c->work.delivery,
-		.lane = c->tour->lane.name, .to = &c->work.to };
+		.lane = c->tour->lane.name, .to = &c->work.to, .relaxed = c->work.relaxed };
 	policy_decide(&c->policy, &facts);
 }
 

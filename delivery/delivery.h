@@ -21,6 +21,7 @@
  *	schedule      ... how it is decided whose turn it is
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
+ *	fitting       which hosts can have what the one connected to cannot
  *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
  *	hands         what each courier has in hand, for the process that sees it die
@@ -34,6 +35,7 @@
 #define POSTERN_DELIVERY_H
 
 #include "conf/way.h"
+#include "delivery/fitting.h"
 #include "delivery/hands.h"
 #include "delivery/hosts.h"
 #include "delivery/outage.h"
@@ -115,6 +117,13 @@ struct work {
 	bool overtook;                /* messages that it put off wait for another host to greet */
 	bool waited;                  /* they did, and none greeted in its time */
 	bool asked;                   /* a host that is as good was asked, too */
+	struct fitting fitting;       /* which hosts can have what another one could not */
+	bool detour;                  /* the race is between some that may have it */
+	bool barred;                  /* a host is not used because of what the lane's domain asks
+	                               * for */
+	bool relaxed;                 /* that does not count for the connection: it is for mail
+	                               * alone that says TLS-Required: No */
+	bool unrelaxed;               /* there was none of that kind either */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */

@@ -172,8 +172,9 @@ log_connection(const struct courier *c)
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
-		c->link.terms.name, (int)how.n, how.p);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s%s", c->tour->lane.name,
+		c->link.terms.name, (int)how.n, how.p, c->work.relaxed
+		? ", for mail that says TLS-Required: No" : "");
 }
 
 /* A login that the host refuses: for the operator to mend. */
@@ -237,6 +238,9 @@ follow_race(struct courier *c)
 			return DONE;
 		}
 		c->work.cause = cause_of(c);
+		c->work.barred = c->work.barred ||
+			(c->link.proof.unprotected && policy_is_theirs(&c->policy));
+		race_note_vain(&c->work.race);
 		meet_leave(c);
 		if (c->link.proof.refused)
 			log_refusal(c);
@@ -258,20 +262,69 @@ leave(void *context, void *place, bool refused)
 	turns_disconnect(context, place, refused);
 }
 
-/* All hosts of the lane have their turn, from the best one on. */
+/* These have their turn, from the best one on. */
 static enum outcome
-begin_race(struct courier *c)
+race_between(struct courier *c, const struct exchangers *hosts)
 {
 	struct work *w = &c->work;
 	race_end(&w->race);
 	w->cause = CLASS_OURS;
 	w->extra = turns_has_others(c);
 	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
-	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
+	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, hosts) < 0)
 		return SOFT;
 	w->cause = CLASS_CONNECT;
 	w->race.extra = w->extra;
 	return follow_race(c);
+}
+
+/* All hosts of the lane. */
+static enum outcome
+begin_race(struct courier *c)
+{
+	c->work.detour = false;
+	return race_between(c, &c->work.exchangers);
+}
+
+/* Those that may have what others could not; if there is no talking to them, all. */
+static enum outcome
+seek(struct courier *c)
+{
+	struct work *w = &c->work;
+	struct exchangers some;
+	enum outcome o = SOFT;
+	w->detour = true;
+	if (fitting_wanted(&w->fitting, &w->exchangers, &some) == 0)
+		o = race_between(c, &some);
+	exchangers_free(&some);
+	if (o != DONE) {
+		fitting_note_all_vain(&w->fitting, &w->exchangers);
+		buf_reset(&c->why);
+		return begin_race(c);
+	}
+	fitting_forget_wanted(&w->fitting, &w->exchangers);
+	return DONE;
+}
+
+enum outcome
+meet_relaxed(struct courier *c)
+{
+	/* Why the lane waits is not what is wrong with this. */
+	struct buf why = c->why;
+	c->why = buf_new(why.max);
+	enum outcome o = meet_find_hosts(c);
+	if (o == DONE)
+		o = c->work.fitting.seeks ? seek(c) : begin_race(c);
+	buf_free(&c->why);
+	c->why = why;
+	return o;
+}
+
+bool
+meet_is_detour(const struct courier *c)
+{
+	const struct work *w = &c->work;
+	return w->detour && w->to.preference > w->exchangers.v[0].preference;
 }
 
 /*
@@ -302,7 +355,7 @@ meet_any(struct courier *c)
 		c->work.cause = CLASS_AUTH;
 		return SOFT;
 	}
-	o = next ? go_on_with_race(c) : begin_race(c);
+	o = c->work.fitting.seeks ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
 	c->work.outage = o != DONE && race_had_no_route(&c->work.race) && outage_is_now()
 		? OUTAGE_SURE : OUTAGE_NONE;
 	return o;

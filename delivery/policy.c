@@ -34,6 +34,12 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 }
 
 bool
+policy_is_theirs(const struct policy *p)
+{
+	return p->source != POLICY_SETTING;
+}
+
+bool
 policy_do_without(struct policy *p)
 {
 	if (p->tls != DELIVERY_TLS_MAY)

@@ -17,6 +17,11 @@ struct policy_facts {
 	const struct conf_delivery *delivery; /* settings of the lane */
 	const char *lane;
 	const struct exchanger *to;           /* a host that was found for it */
+	/*
+	 * The mail says TLS-Required: No, and nothing that satisfies its domain can be had: what
+	 * the domain asks for does not count, only what the operator does (RFC 8689 section 4.2.2).
+	 */
+	bool relaxed;
 };
 
 struct policy {
@@ -43,6 +48,12 @@ void policy_decide(struct policy *p, const struct policy_facts *f);
  * that does without.
  */
 bool policy_do_without(struct policy *p);
+
+/*
+ * Does the domain ask for it, and not the operator? Then mail may go without that says TLS-Required:
+ * No.
+ */
+bool policy_is_theirs(const struct policy *p);
 
 /* A word of a configuration: "may". */
 const char *policy_word(enum conf_delivery_tls tls);

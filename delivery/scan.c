@@ -81,6 +81,12 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 	} else if (!may_leave(c, m, &why)) {
 		settle_all(c, m, SOFT, buf_span(&why), found);
 	} else if (c->work.verdict == DONE && connect_lane(c) == DONE) {
+		if (connect_is_astray(c, m))
+			flight_turn_back(c, f, found);
+		else
+			flight_take_off(c, f, found);
+		return true;
+	} else if (m->tls_optional && connect_relaxed(c) == DONE) {
 		flight_take_off(c, f, found);
 		return true;
 	} else if (c->work.parked || (c->work.extra && c->work.verdict == SOFT)) {
@@ -207,6 +213,13 @@ is_suspect(struct courier *c, const char *id, bool tried, struct found *found)
 	return true;
 }
 
+/* May a message of a lane that is down go, if it says so itself? */
+static bool
+may_relax(const struct courier *c)
+{
+	return c->work.barred && !c->work.unrelaxed;
+}
+
 /* Sees to one message, if it is due. */
 void
 scan_message(struct courier *c, const char *id, struct found *found)
@@ -216,8 +229,11 @@ scan_message(struct courier *c, const char *id, struct found *found)
 		found_note_next(found, next);
 		return;
 	}
-	/* With the lane down a message is opened only if its sender is to be told something. */
-	if (c->work.verdict == SOFT && settle_is_quiet(c, id)) {
+	/*
+	 * With the lane down a message is opened only if its sender is to be told something, or if
+	 * it may go all the same.
+	 */
+	if (c->work.verdict == SOFT && !may_relax(c) && settle_is_quiet(c, id)) {
 		found_note_next(found, clock_wall() + IDLE_RETRY);
 		return;
 	}

@@ -41,7 +41,7 @@ static bool
 may_linger(const struct courier *c)
 {
 	return c->relay->common.relay.linger != 0 && sending_is_open(&c->link) &&
-		link_was_of_use(&c->link) && c->work.verdict == DONE;
+		link_was_of_use(&c->link) && c->work.verdict == DONE && !meet_is_detour(c);
 }
 
 /* Waits, by one of these two. */
@@ -102,6 +102,17 @@ begins_again(struct courier *c)
 	return true;
 }
 
+/*
+ * Its turn would be over, but messages wait for a host that can have them: they have that turn now.
+ * By the next one nobody would know of them.
+ */
+static bool
+has_to_seek(struct courier *c)
+{
+	c->work.since = c->work.fitting.seeks ? clock_ms() : c->work.since;
+	return c->work.fitting.seeks;
+}
+
 /* Goes over the lane until nothing in it is due, nor comes while it waits. */
 static void
 visit_lane(struct courier *c)
@@ -123,6 +134,7 @@ visit_lane(struct courier *c)
 		}
 		if (others)
 			tour_join(c->tour);
+		over = over && !has_to_seek(c);
 	} while (!over && !c->work.parked && begins_again(c));
 	leave_lane(c, over);
 }

@@ -40,7 +40,8 @@ test_setting(void **state)
 		snprintf(to.host, sizeof(to.host), "%s", rows[i].host);
 		snprintf(to.domain, sizeof(to.domain), "%s", rows[i].domain);
 		assert_int_equal(netaddr_parse(span_of("192.0.2.1"), &to.addr), 0);
-		policy_decide(&p, &(struct policy_facts){ &delivery, rows[i].lane, &to });
+		policy_decide(&p, &(struct policy_facts){ .delivery = &delivery, .lane = rows[i].lane,
+			.to = &to });
 		assert_int_equal(p.source, POLICY_SETTING);
 		assert_int_equal(p.tls, rows[i].tls);
 		assert_false(p.clear);
