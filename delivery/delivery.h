@@ -124,6 +124,8 @@ struct work {
 	bool relaxed;                 /* that does not count for the connection: it is for mail
 	                               * alone that says TLS-Required: No */
 	bool unrelaxed;               /* there was none of that kind either */
+	bool uncounted;               /* the mail in hand is a report on TLS: what comes of a
+	                               * connection that is made for it stands in no other one */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */

@@ -155,7 +155,8 @@ note_tls(const struct courier *c, bool greeted)
 		.helo = came->banner,
 		.reason = lately ? "TLS failed a short while ago, and was not tried" : came->reason,
 	};
-	if (c->link.terms.counted)
+	bool counts = c->link.terms.counted && !c->work.uncounted && !c->work.relaxed;
+	if (counts)
 		(void)tlsrpt_note(&c->relay->tally, clock_wall(), &s); /* no mail waits for that */
 }
 

@@ -21,7 +21,7 @@ from test_points import killat, lab  # noqa: F401 pylint: disable=unused-import
 PLACES = ["tls@one.example", "tls@two.example"]
 SETTINGS = {"tls_reports": "yes", "dkim_keys": "/dev/null", "retry": "1h"}
 KEEP = r"(renameat|mkdirat|linkat|mknodat|utimensat|fsync)#"
-ROUNDS = 4
+ROUNDS = 2
 
 
 def counted(lab):

@@ -220,6 +220,19 @@ def test_policies(reporting):
                                           "policy-string": ["3 1 1 ab"]}
 
 
+def test_not_reported_itself(reporting):
+    """Section 3: it goes by whatever TLS there is, and a session for it is in no report; one for other mail is."""
+    sink = reporting.place.host()
+    reporting.attempt()
+    reporting.over()
+    assert len(reporting.report()) == 1 and len(reporting.inbox.messages) == 1
+    assert "reports.example" not in tallies.counted(reporting.postern.spool)
+    reporting.attempt("reports.example")
+    (fields, times), = tallies.counted(reporting.postern.spool)["reports.example"]
+    assert fields["result"] == "starttls-not-supported" and times == 1
+    assert sink.connections == 1
+
+
 # ---- whom it is for, and when
 
 def test_one_for_each_domain_and_day(reporting):
@@ -239,7 +252,8 @@ def test_one_for_each_domain_and_day(reporting):
                      ("tls@reports.example", f"{day}.dest.example")]
     assert len(reporting.report()) == 3 # once, however often the timer comes
     (old, new) = tallies.days(reporting.postern.spool)
-    assert [p.name for p in old.iterdir()] == ["@done"] and len(list(new.iterdir())) == 2 + 1 # and reports.example
+    assert [p.name for p in old.iterdir()] == ["@done"]
+    assert sorted(p.name for p in new.iterdir()) == ["dest.example", "other.example"]
     (old / "@done").unlink()
     assert len(reporting.report()) == 3
 
