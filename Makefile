@@ -46,8 +46,8 @@ room = $(patsubst %.c,$(B)/%.o,$(filter-out $(LEFT_OUT),$(foreach r,$(1),$(sort 
 LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
 INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
 SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
-OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/openssl.c sending/signature.c sending/tlsclient.c sending/trust.c \
-	secrets/certificate.c secrets/signkey.c secrets/ticket.c)
+OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/signature.c sending/tlsclient.c \
+	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c)
 COMMON = lib mail conf queue process
 ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status tlsreport
 
@@ -140,7 +140,8 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations $(B)/unit/tlsreport/test_due: \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations \
+	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.

@@ -5,11 +5,13 @@
  */
 #include "dns.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "dns/discovery.h"
 #include "dns/question.h"
 #include "lib/cleanup.h"
 #include "lib/wait.h"
@@ -25,9 +27,50 @@ resolver_open(const struct sockaddr_storage *servers, int n, const char *hostnam
 		return NULL;
 	if (dns_ptodn(hostname, 0, r->own, sizeof(r->own), NULL) <= 0)
 		r->own[0] = 0;
-	dns_reset(NULL); /* what contexts are copied from: nothing of the environment or of files */
 	(void)resolver_use_servers(r, servers, n, false);
 	return r;
+}
+
+/*
+ * Docker hands on what it hears from servers elsewhere, the bit that says "validated" included, by
+ * an address of loopback.
+ */
+static bool
+is_forwarder(const struct netaddr *a)
+{
+	static const uint8_t docker[] = { 127, 0, 0, 11 };
+	return netaddr_is_v4(a) && memcmp(a->ip + 12, docker, sizeof(docker)) == 0;
+}
+
+bool
+resolver_trusts(const struct netlist *vouchers, const struct sockaddr_storage *server)
+{
+	struct netaddr a;
+	if (netaddr_from((const struct sockaddr *)server, &a) < 0)
+		return false;
+	return (netaddr_is_loopback(&a) && !is_forwarder(&a)) ||
+		(vouchers != NULL && netlist_contains(vouchers, &a));
+}
+
+void
+resolver_trust(struct resolver *r, const struct netlist *vouchers)
+{
+	r->vouchers = vouchers;
+	r->trusted = r->servers > 0;
+	for (int i = 0; i < r->servers; i++)
+		r->trusted = r->trusted && resolver_trusts(vouchers, &r->server[i]);
+}
+
+bool
+resolver_is_trusted(const struct resolver *r)
+{
+	return r->trusted;
+}
+
+void
+resolver_use_dane(struct resolver *r, uint16_t port)
+{
+	r->dane = port;
 }
 
 bool
@@ -37,6 +80,7 @@ resolver_use_servers(struct resolver *r, const struct sockaddr_storage *servers,
 	memcpy(now.own, r->own, sizeof(now.own));
 	for (int i = 0; i < n && i < DNS_MAXSERV; i++)
 		now.server[now.servers++] = servers[i];
+	resolver_trust(&now, r->vouchers);
 	bool others = !resolver_is_like(&now, r);
 	if (others)
 		*r = now;
@@ -179,6 +223,14 @@ read_addresses(const struct question *q, struct addresses *out)
 }
 
 static void
+write_name(dnscc_t *dn, char out[static LIMIT_DOMAIN + 1])
+{
+	dns_dntop(dn, out, LIMIT_DOMAIN + 1);
+	for (char *c = out; *c != '\0'; c++)
+		*c = ascii_lower(*c);
+}
+
+static void
 add_exchanger(struct exchangers *out, const struct host *h, const struct netaddr *a)
 {
 	for (size_t i = 0; i < out->n; i++)
@@ -187,10 +239,9 @@ add_exchanger(struct exchangers *out, const struct host *h, const struct netaddr
 	if (out->n == EXCHANGER_ADDRESSES_MAX)
 		return;
 	struct exchanger *x = &out->v[out->n++];
-	*x = (struct exchanger){ .preference = h->preference, .addr = *a };
-	dns_dntop(h->name, x->host, sizeof(x->host));
-	for (char *c = x->host; *c != '\0'; c++)
-		*c = ascii_lower(*c);
+	*x = (struct exchanger){ .preference = h->preference, .addr = *a,
+		.vouched = out->secure && !out->implicit };
+	write_name(h->name, x->host);
 }
 
 static void
@@ -199,16 +250,16 @@ explain(struct exchangers *out, const char *domain, const char *what, const char
 	snprintf(out->why, sizeof(out->why), "%.100s %s: %s", domain, what, why);
 }
 
-/* Some of this host's addresses are not known for now. The trouble of the best one is kept. */
+/* Of this host something is not known for now. The trouble of the best one is kept. */
 static void
-note_unknown(struct exchangers *out, const struct host *h, const char *why)
+note_unknown(struct exchangers *out, const struct host *h, const char *what, const char *why)
 {
 	char name[LIMIT_DOMAIN + 1];
 	if (h->preference >= out->unknown)
 		return;
 	out->unknown = h->preference;
 	dns_dntop(h->name, name, sizeof(name));
-	explain(out, name, "addresses", why);
+	explain(out, name, what, why);
 }
 
 /*
@@ -239,10 +290,11 @@ add_host(struct exchangers *out, const struct host *h, const struct question q[s
 	bool none = v[0].n == 0 && v[1].n == 0;
 	for (int i = 0; i < 2; i++)
 		if (q[i].said == SAID_TROUBLE || (q[i].said == SAID_EMPTY && none) || !good[i])
-			note_unknown(out, h, good[i] ? q[i].trouble : "garbage in the answer");
+			note_unknown(out, h, "addresses",
+				good[i] ? q[i].trouble : "garbage in the answer");
 	if (none || !make_room(out, v[0].n + v[1].n)) {
 		if (!none)
-			note_unknown(out, h, "out of memory");
+			note_unknown(out, h, "addresses", "out of memory");
 		return;
 	}
 	for (size_t i = 0; i < v[0].n || i < v[1].n; i++)
@@ -259,33 +311,104 @@ leave_out(struct question *q)
 	q->said = SAID_NO_NAME;
 }
 
+/* All that is asked about hosts at the same time. */
+struct look_up {
+	struct question *q; /* of each host: AAAA, A */
+	struct question *own; /* ... and its TLSA records; NULL: they are not asked for */
+	struct discovery *dane;    /* ... and what they say */
+	size_t n;             /* hosts */
+};
+
+static void
+look_up_free(struct look_up *l)
+{
+	for (size_t i = 0; i < 2 * l->n && l->q != NULL; i++)
+		free(l->q[i].packet);
+	for (size_t i = 0; i < l->n && l->own != NULL; i++)
+		free(l->own[i].packet);
+	free(l->q);
+	free(l->dane);
+}
+
+/* The questions lie behind each other. False: out of memory. */
+static bool
+look_up_begin(struct look_up *l, const struct host *h, size_t n, enum family family, uint16_t dane)
+{
+	*l = (struct look_up){ .n = n, .q = calloc(n * 3, sizeof(*l->q)),
+		.dane = calloc(n, sizeof(*l->dane)) };
+	if (l->q == NULL || l->dane == NULL)
+		return false;
+	l->own = dane != 0 ? l->q + 2 * n : NULL;
+	for (size_t i = 0; i < n; i++) {
+		question_set(&l->q[2 * i], h[i].name, DNS_T_AAAA);
+		question_set(&l->q[2 * i + 1], h[i].name, DNS_T_A);
+		if (family == FAMILY_IPV4)
+			leave_out(&l->q[2 * i]);
+		if (family == FAMILY_IPV6)
+			leave_out(&l->q[2 * i + 1]);
+		l->dane[i] = (struct discovery){ .host = h[i].name, .address = &l->q[2 * i],
+			.own = l->own != NULL ? &l->own[i] : NULL };
+		if (dane != 0)
+			discovery_prepare(&l->dane[i], dane);
+	}
+	return true;
+}
+
+static bool
+own_tlsa(struct exchangers *out, struct tlsa *t)
+{
+	struct tlsa **v = reallocarray(out->tlsa, out->tlsas + 1, sizeof(*v));
+	if (v == NULL)
+		return false;
+	out->tlsa = v;
+	v[out->tlsas++] = t;
+	return true;
+}
+
+/* A host with what it asks for, or, if that is not known, without its addresses. */
+static void
+add_with_dane(struct exchangers *out, const struct host *h, const struct discovery *d)
+{
+	size_t before = out->n;
+	const char *trouble = d->trouble;
+	if (d->tlsa != NULL && !own_tlsa(out, d->tlsa)) {
+		tlsa_drop(d->tlsa);
+		trouble = "out of memory";
+	}
+	if (trouble != NULL) {
+		note_unknown(out, h, "TLSA", trouble);
+		out->no_tlsa = true;
+		return;
+	}
+	if (d->tlsa != NULL)
+		snprintf(d->tlsa->domain, sizeof(d->tlsa->domain), "%s", out->end);
+	add_host(out, h, d->address);
+	for (; before < out->n; before++)
+		out->v[before].tlsa = d->tlsa;
+}
+
 /* Addresses of n hosts, in this order. `none` is the answer if there are none for good. */
 static enum answer
 find_addresses(struct resolver *r, const char *domain, const struct host *h, int n,
 	enum answer none, enum family family, int64_t deadline, struct exchangers *out)
 {
-	struct question *q = calloc((size_t)n * 2, sizeof(*q));
-	if (q == NULL) {
+	struct look_up l;
+	uint16_t dane = r->trusted && out->secure ? r->dane : 0;
+	if (!look_up_begin(&l, h, (size_t)n, family, dane)) {
+		look_up_free(&l);
 		explain(out, domain, "addresses", "out of memory");
 		return ANSWER_TEMPORARY;
 	}
-	for (int i = 0; i < n; i++) {
-		question_set(&q[2 * i], h[i].name, DNS_T_AAAA);
-		question_set(&q[2 * i + 1], h[i].name, DNS_T_A);
-		if (family == FAMILY_IPV4)
-			leave_out(&q[2 * i]);
-		if (family == FAMILY_IPV6)
-			leave_out(&q[2 * i + 1]);
-	}
-	question_ask(r, q, (size_t)n * 2, deadline);
+	question_ask(r, l.q, l.n * (dane != 0 ? 3 : 2), deadline);
+	if (dane != 0)
+		discovery_conclude(r, l.dane, l.n, dane, deadline);
 	bool no_name = true;
-	for (int i = 0; i < n; i++)
-		add_host(out, &h[i], &q[2 * i]);
-	for (int i = 0; i < 2 * n; i++) {
-		no_name = no_name && q[i].said == SAID_NO_NAME;
-		free(q[i].packet);
+	for (size_t i = 0; i < l.n; i++) {
+		add_with_dane(out, &h[i], &l.dane[i]);
+		no_name = no_name && l.q[2 * i].said == SAID_NO_NAME &&
+			l.q[2 * i + 1].said == SAID_NO_NAME;
 	}
-	free(q);
+	look_up_free(&l);
 	if (out->n > 0)
 		return ANSWER_FOUND;
 	if (out->unknown != BEYOND)
@@ -363,6 +486,7 @@ static enum answer
 find_without_mx(struct resolver *r, const char *domain, dnscc_t *dn, const struct question *mx,
 	enum family family, int64_t deadline, struct exchangers *out)
 {
+	out->secure = mx->secure;
 	enum answer a = find_implicit(r, domain, dn, family, deadline, out);
 	if (mx->said != SAID_EMPTY || (a != ANSWER_NO_NAME && a != ANSWER_NO_DATA))
 		return a;
@@ -384,9 +508,12 @@ find_by_mx(struct resolver *r, const char *domain, const struct question *q, enu
 	if (h == NULL || a != ANSWER_FOUND)
 		return a;
 	out->own = preference_of(h, r->own);
+	out->secure = q->secure;
+	if (q->links > 0)
+		write_name(q->name, out->end);
 	int n = h->n < EXCHANGER_HOSTS_MAX ? h->n : EXCHANGER_HOSTS_MAX;
 	if (n < h->n)
-		note_unknown(out, &h->v[n], "not looked up, there are too many hosts");
+		note_unknown(out, &h->v[n], "addresses", "not looked up, there are too many hosts");
 	return find_addresses(r, domain, h->v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
@@ -466,6 +593,7 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 	}
 	if (!begin(r, host, out))
 		return ANSWER_TEMPORARY;
+	out->secure = r->trusted;
 	return blame(r, find_implicit(r, host, dn, family, deadline, out), out);
 }
 
@@ -532,10 +660,50 @@ resolver_named(struct resolver *r, const char *host, enum family family, struct 
 	return out->n > 0 ? ANSWER_FOUND : ANSWER_NO_NAME;
 }
 
+/* ---- what becomes of them ----------------------------------------------------------------- */
+
 void
 exchangers_free(struct exchangers *e)
 {
+	for (size_t i = 0; i < e->tlsas; i++)
+		tlsa_drop(e->tlsa[i]);
+	free(e->tlsa);
 	free(e->v);
+	e->tlsa = NULL;
+	e->tlsas = 0;
 	e->v = NULL;
 	e->n = 0;
+}
+
+int
+exchangers_adopt(struct exchangers *out, struct exchangers *more)
+{
+	for (; more->tlsas > 0; more->tlsas--)
+		if (!own_tlsa(out, more->tlsa[more->tlsas - 1]))
+			return -ENOMEM;
+	return 0;
+}
+
+void
+exchanger_keep(struct exchanger *out, const struct exchanger *e)
+{
+	struct exchanger before = *out;
+	*out = *e;
+	out->tlsa = tlsa_hold(e->tlsa);
+	exchanger_drop(&before);
+}
+
+void
+exchanger_drop(struct exchanger *e)
+{
+	tlsa_drop(e->tlsa);
+	e->tlsa = NULL;
+}
+
+void
+exchanger_free(struct exchanger *e)
+{
+	if (e != NULL)
+		exchanger_drop(e);
+	free(e);
 }

@@ -36,6 +36,8 @@ enum {
 
 enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
 
+struct tlsa; /* dns/tlsa.h */
+
 struct exchanger {
 	uint16_t preference;              /* 0 for an implicit MX */
 	char host[LIMIT_DOMAIN + 1];      /* the MX name as text, lower case, escaped by udns */
@@ -45,6 +47,9 @@ struct exchanger {
 	bool named;                       /* the host was named by the operator, not by the DNS */
 	char domain[LIMIT_DOMAIN + 1];    /* ... or it is an exchanger of this domain, which was */
 	bool tls_first;                   /* TLS from the first octet (RFC 8314) */
+	bool vouched;                     /* DNSSEC says that it is an exchanger of that domain */
+	struct tlsa *tlsa;                /* ... and which certificates it has (DANE); NULL: it
+	                                   * does not say; of its exchangers, or held (see below) */
 };
 
 struct exchangers {
@@ -55,9 +60,14 @@ struct exchangers {
 	                      * address or not; beyond EXCHANGER_WORST: there is none */
 	int unknown;         /* the best preference of a host some of whose addresses could not be
 	                      * had for now; beyond EXCHANGER_WORST: there is none */
+	bool secure;         /* DNSSEC says that they are; or who named them knows it himself */
+	char end[LIMIT_DOMAIN + 1]; /* the domain is an alias of this one; "": it is none */
 	bool implicit;       /* no MX record names them: they are the domain's own addresses */
 	bool unreached;      /* not one nameserver answered anything: no fault of the domain */
 	bool unsound;        /* those that answered have the same trouble with the root */
+	bool no_tlsa;        /* a host is left out, for its TLSA records could not be had */
+	struct tlsa **tlsa;  /* owned, as what is in it: what the hosts point to */
+	size_t tlsas;
 	char why[160];       /* for the log, on anything but FOUND, or of what is unknown:
 	                      * "example.org MX: SERVFAIL" */
 };
@@ -84,6 +94,25 @@ void resolver_use_tcp(struct resolver *r);
 bool resolver_use_servers(struct resolver *r, const struct sockaddr_storage *servers, int n,
 	bool tcp);
 
+/*
+ * Who is believed to have validated an answer (DNSSEC) that says so: servers on loopback, and those
+ * in this list, which outlives the resolver and its copies. Where one of the servers is none of
+ * these, no answer is believed: it could be asked in the place of one that found something wrong.
+ */
+void resolver_trust(struct resolver *r, const struct netlist *vouchers);
+
+/* Are all servers such? */
+bool resolver_is_trusted(const struct resolver *r);
+
+/* The same about one server. */
+bool resolver_trusts(const struct netlist *vouchers, const struct sockaddr_storage *server);
+
+/*
+ * From now on hosts are looked up with their TLSA records for this TCP port (RFC 7672), if the
+ * servers are trusted; 0: without.
+ */
+void resolver_use_dane(struct resolver *r, uint16_t port);
+
 /* Do both ask the same servers? */
 bool resolver_is_like(const struct resolver *r, const struct resolver *other);
 
@@ -102,7 +131,13 @@ void resolver_use_hosts(struct resolver *r, const char *path);
 enum answer resolver_exchangers(struct resolver *r, const char *domain, enum family family,
 	int64_t deadline, struct exchangers *out);
 
-/* The addresses of a host, whatever MX records its name has; all else as above. */
+/*
+ * The addresses of a host, whatever MX records its name has; all else as above.
+ *
+ * With TLSA records: they count where DNSSEC says which host it is, and which addresses it has. Of
+ * a host for which they could not be had, its addresses count as not had: what it asks for is not
+ * known.
+ */
 enum answer resolver_addresses(struct resolver *r, const char *host, enum family family,
 	int64_t deadline, struct exchangers *out);
 
@@ -114,5 +149,18 @@ enum answer resolver_named(struct resolver *r, const char *host, enum family fam
 	struct exchangers *out);
 
 void exchangers_free(struct exchangers *e);
+
+/* What the hosts of `more` point to is owned by `out`, where they are, too. 0 or -ENOMEM. */
+int exchangers_adopt(struct exchangers *out, struct exchangers *more);
+
+/*
+ * A copy that outlives its exchangers, in the place of another such one (zeroed: of none).
+ * exchanger_drop is its end.
+ */
+void exchanger_keep(struct exchanger *out, const struct exchanger *e);
+void exchanger_drop(struct exchanger *e);
+
+/* ... of one that malloc gave. NULL is none. */
+void exchanger_free(struct exchanger *e);
 
 #endif

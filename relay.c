@@ -86,6 +86,17 @@ prepare(struct relay *r)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
 }
 
+/* Said once, when a relay begins; what it costs depends on whether DANE must be there. */
+static void
+log_without_dane(const struct relay *r)
+{
+	struct log_fields f = { .event = "resolver" };
+	enum conf_dane dane = readiness_dane(&r->common);
+	if (dane != CONF_DANE_OFF)
+		log_event(dane == CONF_DANE_ONLY ? LOG_ERR : LOG_INFO, &f, "DANE is off: "
+			READINESS_UNTRUSTED);
+}
+
 /*
  * Where names are looked up. Without a nameserver that can be used, nowhere: the mail waits until
  * there is one. 0 or -1 and errno.
@@ -101,7 +112,12 @@ open_resolvers(struct relay *r)
 			err < 0 ? "no nameserver can be used" : "left out", (int)odd.n, odd.p);
 	r->resolvers = resolvers_open(&r->common.relay.nameserver, HOSTS_FILE,
 		r->common.who.hostname);
-	return r->resolvers != NULL ? 0 : -1;
+	if (r->resolvers == NULL)
+		return -1;
+	bool trusted = resolvers_trust(r->resolvers, &r->common.relay.dnssec_trusted);
+	if (!trusted && r->common.relay.nameserver.n > 0)
+		log_without_dane(r);
+	return 0;
 }
 
 /* Mail that waits grows older while relays come and look. */

@@ -21,6 +21,7 @@ asking_begin(struct admin *a, struct buf *why)
 	if (servers->tcp)
 		resolver_use_tcp(r);
 	resolver_use_hosts(r, HOSTS_FILE);
+	resolver_trust(r, &a->conf.relay.dnssec_trusted);
 	tzset(); /* reads a file */
 	int err = sandbox_enter(SANDBOX_RELAY, NULL, -1);
 	if (err >= 0)

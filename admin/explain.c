@@ -92,6 +92,7 @@ open_all(struct admin *a, struct facts *f, struct hosts *hosts, json_t *all)
 	if (servers->tcp)
 		resolver_use_tcp(f->resolver);
 	resolver_use_hosts(f->resolver, HOSTS_FILE);
+	resolver_trust(f->resolver, &a->conf.relay.dnssec_trusted);
 	const char *missing = knock_prepare(&a->conf);
 	if (missing != NULL && admin_option(a, "probe") != NULL) {
 		admin_trouble(a, "cannot load OpenSSL: %s", missing);

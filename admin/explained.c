@@ -230,6 +230,8 @@ say_hosts(struct out *o, const json_t *all)
 			say_when(o, number_of(h, "failed"));
 		}
 		say_list(o, "; by what was learned: ", json_object_get(h, "remembered"), ", ");
+		if (strcmp(text_of(h, "policy"), "setting") != 0)
+			word(o, "; ", text_of(h, "policy_words"), "");
 		out_say(o, "\n");
 	}
 	json_array_foreach(json_object_get(all, "left_out"), i, h) {
@@ -237,6 +239,22 @@ say_hosts(struct out *o, const json_t *all)
 		say_place(o, h);
 		word(o, ": ", text_of(h, "why"), "\n");
 	}
+}
+
+/* What stands above delivery_tls, or does not. */
+static void
+say_dane(struct out *o, const json_t *t)
+{
+	const char *dane = text_of(t, "dane");
+	if (strcmp(text_of(t, "policy"), "none") == 0 || strcmp(dane, "off") == 0)
+		return;
+	if (!is_so(t, "dnssec"))
+		out_say(o, "; no DANE, for not all nameservers are on this host or in "
+			"dnssec_trusted");
+	else if (strcmp(dane, "only") == 0)
+		out_say(o, "; and only to hosts with a TLSA record (dane = only)");
+	else
+		out_say(o, "; of a host that has a TLSA record, as that says");
 }
 
 static void
@@ -257,6 +275,7 @@ say_tls(struct out *o, const json_t *all)
 		word(o, "; but ", text_of(t, "authorities"), ": ");
 		word(o, "", text_of(t, "trouble"), "");
 	}
+	say_dane(o, t);
 	out_say(o, "\n");
 }
 

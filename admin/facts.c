@@ -278,6 +278,11 @@ list_hosts(const struct facts *f, const struct exchangers *x)
 	struct host_record was = { 0 }, h;
 	for (size_t i = 0; i < x->n; i++) {
 		json_t *one = host_of(&x->v[i]);
+		struct policy p;
+		policy_decide(&p, &(struct policy_facts){ .delivery = &f->delivery,
+			.lane = f->lane, .to = &x->v[i] });
+		set(one, "policy", json_string(policy_source_word(p.source)));
+		set(one, "policy_words", out_string(span_of(p.words)));
 		hosts_recall(f->hosts, &x->v[i], &h);
 		set(one, "why", json_string(place_of(f, &x->v[i], &h,
 			i > 0 ? &x->v[i - 1] : NULL, &was)));
@@ -344,6 +349,9 @@ facts_hosts(const struct facts *f, json_t *o, struct exchangers *x)
 	static const char *const words[] = { [DONE] = "found", [SOFT] = "later", [HARD] = "never" };
 	auto_buf why = buf_new(WHY_SIZE);
 	enum outcome r = destinations_find(f->resolver, f->conf, &f->delivery, f->lane, x, &why);
+	const struct policy_facts facts = { .delivery = &f->delivery, .lane = f->lane };
+	if (r == DONE && !policy_sift(x, &facts, &why))
+		r = SOFT;
 	if (r != DONE)
 		exchangers_free(x);
 	else
@@ -383,7 +391,10 @@ tls_of(const struct facts *f)
 {
 	const char *ca = f->conf->relay.ca;
 	int err = access(ca, R_OK) < 0 ? errno : 0;
-	return json_pack("{s:s, s:b, s:o, s:o, s:o}", "policy", policy_word(f->delivery.tls), "implicit",
+	static const char *const dane[] = { [CONF_DANE_OFF] = "off", [CONF_DANE_AUTO] = "auto",
+		[CONF_DANE_ONLY] = "only" };
+	return json_pack("{s:s, s:b, s:s, s:b, s:o, s:o, s:o}", "dane", dane[f->delivery.dane],
+		"dnssec", resolver_is_trusted(f->resolver), "policy", policy_word(f->delivery.tls), "implicit",
 		f->delivery.tls_implicit == CONF_YES, "names", names_of(f), "authorities",
 		out_string(span_of(ca)), "trouble", err != 0 ? json_string(strerror(err))
 		: json_null());

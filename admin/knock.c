@@ -7,6 +7,7 @@
 #include "delivery/approach.h"
 #include "delivery/race.h"
 #include "delivery/tour.h"
+#include "dns/tlsa.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/extension.h"
@@ -156,6 +157,7 @@ knock_hosts(const struct facts *f, const struct exchangers *x)
 			break;
 	}
 	buf_free(&courier.link.text);
+	tlsa_drop(courier.tlsa);
 	tlsclient_forget(&relay.tls);
 	return list;
 }

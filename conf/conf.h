@@ -160,6 +160,11 @@ struct conf_delivery {
 		DELIVERY_TLS_VERIFY,  /* ... and the certificate must be good */
 	} tls;
 	enum conf_bool tls_implicit; /* from the first octet (RFC 8314), without STARTTLS */
+	enum conf_dane { /* certificates that the DNS says (RFC 7672), by DNSSEC */
+		CONF_DANE_OFF,
+		CONF_DANE_AUTO, /* of the hosts that have them */
+		CONF_DANE_ONLY, /* ... and mail goes to no others */
+	} dane;
 	char *without; /* extensions of hosts that are not used (mail/extension.h) */
 	enum conf_bool dkim; /* mail is signed if there is a key for it (struct conf_dkim) */
 	enum conf_mx_order { MX_LATENCY, MX_RANDOM } mx_order; /* among hosts of equal preference */
@@ -213,6 +218,7 @@ struct conf_tls_reports {
 /* What relay does with all mail alike. */
 struct conf_relay {
 	struct conf_servers nameserver; /* none: those of resolv.conf */
+	struct netlist dnssec_trusted;  /* of them, who is believed, beside those on loopback */
 	int64_t smtp_port;
 	struct netlist allow_destinations; /* delivered to although loopback, private or our own */
 	int64_t max_connections;           /* of a relay, at once; 0: queue only */

@@ -34,6 +34,8 @@ static const char *const protocol_words[] = { [PROTOCOL_SMTP] = "smtp", [PROTOCO
 	NULL };
 static const char *const dkim_missing_words[] = { [DKIM_MISSING_WAIT] = "wait",
 	[DKIM_MISSING_SEND] = "send", NULL };
+static const char *const dane_words[] = { [CONF_DANE_OFF] = "off", [CONF_DANE_AUTO] = "auto",
+	[CONF_DANE_ONLY] = "only", NULL };
 static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
 
 static const char *const *
@@ -43,7 +45,8 @@ words_of(enum key_type t)
 		[LOG_FORMAT] = format_words, [TLS] = tls_words,
 		[DELIVERY_TLS] = delivery_tls_words,
 		[YESNO] = yesno_words, [MX_ORDER] = mx_order_words, [FAMILY] = family_words,
-		[PROTOCOL] = protocol_words, [DKIM_MISSING] = dkim_missing_words };
+		[PROTOCOL] = protocol_words, [DKIM_MISSING] = dkim_missing_words,
+		[DANE] = dane_words };
 	return words[t];
 }
 
@@ -334,6 +337,7 @@ static bool
 is_empty_promise(enum key_type t, int choice)
 {
 	return !CONF_HAS_TLS && ((t == DELIVERY_TLS && choice != DELIVERY_TLS_NONE) ||
+		(t == DANE && choice != CONF_DANE_OFF) ||
 		(t == TLS && (choice == TLS_REQUIRED || choice == TLS_IMPLICIT)));
 }
 
@@ -360,6 +364,7 @@ set_choice(enum key_type t, struct span v, int *place)
 		[FAMILY] = "not one of any, ipv4, ipv6, prefer-ipv4",
 		[PROTOCOL] = "neither smtp nor lmtp",
 		[DKIM_MISSING] = "neither wait nor send",
+		[DANE] = "not one of off, auto, only",
 	};
 	return wrong[t];
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "delivery/tour.h"
+#include "dns/tlsa.h"
 #include "mail/lane_name.h"
 #include "sending/begin.h"
 #include "sending/dial.h"
@@ -11,9 +12,19 @@
 static void
 decide_policy(struct courier *c)
 {
-	const struct policy_facts facts = { .delivery = &c->work.delivery,
-		.lane = c->tour->lane.name, .to = &c->work.to, .relaxed = c->work.relaxed };
+	struct policy_facts facts = approach_facts(c);
+	facts.to = &c->work.to;
 	policy_decide(&c->policy, &facts);
+}
+
+/* The connection outlives the lane, and what is known of the lane's hosts. */
+static void
+hold_tlsa(struct courier *c, struct tlsa *t)
+{
+	(void)tlsa_hold(t);
+	tlsa_drop(c->tlsa);
+	c->tlsa = t;
+	c->link.terms.tlsa = t;
 }
 
 /*
@@ -77,7 +88,8 @@ approach_set(struct courier *c)
 		.tls_setup = &c->relay->tls,
 		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr,
 			.port = c->work.to.port,
-			.host = c->to.host[0] == '[' ? t->target : c->to.host,
+			.host = p->tlsa != NULL ? p->tlsa->base
+				: c->to.host[0] == '[' ? t->target : c->to.host,
 			.age = c->relay->hosts.age },
 		.login = may_log_in(c) ? &c->relay->login : NULL,
 		.signer = c->relay->common.dkim.keys != NULL ? &c->relay->signer : NULL,
@@ -89,7 +101,32 @@ approach_set(struct courier *c)
 	set_pace(c, lessons_of(c, &h), t);
 	dial_name(&c->work.to, t->name);
 	memcpy(t->target, p->target, sizeof(t->target));
+	memcpy(t->vouched, p->vouched, sizeof(t->vouched));
 	t->domain = p->domain;
+	hold_tlsa(c, p->tlsa);
+}
+
+/*
+ * Does the connection do what is asked for, though it was begun for somebody else? What was asked
+ * for then, and judged, was perhaps less.
+ */
+static bool
+is_good_enough(struct courier *c)
+{
+	const struct policy *p = &c->policy;
+	const struct tls *tls = c->link.proof.tls;
+	if (p->source != POLICY_SETTING && (tls == NULL || !tlsclient_is_strong(tls)))
+		return false;
+	if (p->tlsa != NULL && link_match(&c->link, NULL) == DANE_BAD)
+		return false;
+	return p->tls != DELIVERY_TLS_VERIFY || link_verify(&c->link);
+}
+
+struct policy_facts
+approach_facts(const struct courier *c)
+{
+	return (struct policy_facts){ .delivery = &c->work.delivery, .lane = c->tour->lane.name,
+		.relaxed = c->work.relaxed };
 }
 
 bool
@@ -99,8 +136,12 @@ approach_again(struct courier *c)
 	decide_policy(c);
 	if (c->link.terms.clear)
 		(void)policy_do_without(&c->policy);
-	if (strcmp(p->target, c->link.terms.target) == 0)
+	if (p->barred)
+		return false;
+	if (strcmp(p->target, c->link.terms.target) == 0 && p->tlsa == c->tlsa)
 		return true; /* for this lane it was made, or was judged last */
 	link_turn_to(&c->link, p->target, p->domain);
-	return p->tls != DELIVERY_TLS_VERIFY || link_judge(&c->link);
+	memcpy(c->link.terms.vouched, p->vouched, sizeof(c->link.terms.vouched));
+	hold_tlsa(c, p->tlsa);
+	return is_good_enough(c);
 }

@@ -7,6 +7,9 @@
 
 #include "delivery/delivery.h"
 
+/* What is known of the lane at work by which TLS is decided; which host it is about is not. */
+struct policy_facts approach_facts(const struct courier *c);
+
 /*
  * The terms of a connection to c->work.to, by the settings of the lane and by what is remembered
  * of the host: what failed with it lately is not tried again.

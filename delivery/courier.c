@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "dns/tlsa.h"
 #include "lib/cleanup.h"
 #include "lib/wait.h"
 
@@ -75,7 +76,9 @@ courier_free(struct courier *c)
 	if (c->started)
 		pthread_join(c->thread, NULL);
 	cleanup_fd(&c->turn.told);
-	free(c->turn.offer);
+	exchanger_free(c->turn.offer);
+	exchanger_drop(&c->to);
+	tlsa_drop(c->tlsa);
 	buf_free(&c->why);
 	buf_free(&c->link.text);
 	munmap(c, size_of(c->relay));

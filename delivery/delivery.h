@@ -9,6 +9,7 @@
  *	connect       to a host of the lane; what follows when there is none
  *	share         whose mail may go by the connection that there is
  *	meet          how a connection comes about, and ends
+ *	tlsnotes      what came of TLS there, counted for reports on it
  *	approach      how that host is met: TLS, login, how much at once
  *	policy        which TLS it must have, and why
  *	settle        what an attempt brought: the message goes or waits, the sender is told
@@ -171,9 +172,10 @@ struct courier {
 	struct work work;
 
 	struct link link;
-	struct exchanger to;          /* whom it is to; outlives it */
+	struct exchanger to;          /* whom it is to; outlives it (exchanger_keep) */
 	char for_lane[LANE_NAME_SIZE]; /* ... and the lane for which it was made */
 	struct policy policy;         /* ... and which TLS it must have for the lane at work */
+	struct tlsa *tlsa;            /* ... of that, held as long as the connection may need it */
 	struct race_gate gate;        /* which asks turns.c */
 	struct buf why;               /* the reason of the last failure to connect */
 	struct flights flights;

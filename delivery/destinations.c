@@ -212,10 +212,20 @@ explain_nothing_left(const struct exchangers *x, const struct left_out *left, co
 	return HARD;
 }
 
+/* The port for which hosts may have TLSA records that count here; 0: none. */
+static uint16_t
+dane_port(const struct conf_delivery *way, uint16_t port)
+{
+	bool wanted = way->dane != CONF_DANE_OFF && way->tls != DELIVERY_TLS_NONE &&
+		way->protocol == PROTOCOL_SMTP;
+	return wanted ? port : 0;
+}
+
 static enum outcome
 find_exchangers(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
 	const char *domain, struct exchangers *out, struct buf *why)
 {
+	resolver_use_dane(r, dane_port(way, (uint16_t)conf->relay.smtp_port));
 	enum answer a = resolver_exchangers(r, domain, way->family,
 		clock_deadline(way->timeout_dns), out);
 	enum outcome o = outcome_of(a, domain, out, why);
@@ -286,7 +296,7 @@ find_target(struct resolver *r, enum family family, const struct target *t, int6
  * -ENOMEM.
  */
 static int
-join(struct exchangers *out, const struct exchangers *more)
+join(struct exchangers *out, struct exchangers *more)
 {
 	if (more->n == 0) /* a size of 0 would free what is there */
 		return 0;
@@ -295,6 +305,8 @@ join(struct exchangers *out, const struct exchangers *more)
 	if (v == NULL)
 		return -ENOMEM;
 	out->v = v;
+	if (exchangers_adopt(out, more) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < more->n; i++) {
 		if (i > 0 && more->v[i].preference != more->v[i - 1].preference)
 			level++;
@@ -314,9 +326,11 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 	struct left_out *left, struct buf *why)
 {
 	struct exchangers x;
+	uint16_t port = t->port != 0 ? t->port : (uint16_t)conf->relay.smtp_port;
+	resolver_use_dane(r, dane_port(way, port));
 	if (find_target(r, way->family, t, deadline, &x) == ANSWER_FOUND) {
 		for (size_t i = 0; i < x.n; i++) {
-			x.v[i].port = t->port != 0 ? t->port : (uint16_t)conf->relay.smtp_port;
+			x.v[i].port = port;
 			snprintf(x.v[i].domain, sizeof(x.v[i].domain), "%s",
 				x.v[i].named ? "" : t->name);
 		}

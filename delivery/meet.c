@@ -6,15 +6,25 @@
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
+#include "delivery/tlsnotes.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "process/log.h"
-#include "report/tlsrpt.h"
 #include "sending/begin.h"
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+
+/* Those that get no mail are left out before the race. SOFT: all of them. */
+static enum outcome
+sift(struct courier *c)
+{
+	const struct policy_facts facts = approach_facts(c);
+	if (policy_sift(&c->work.exchangers, &facts, &c->why))
+		return DONE;
+	c->work.cause = CLASS_TLS;
+	return SOFT;
+}
 
 enum outcome
 meet_find_hosts(struct courier *c)
@@ -32,9 +42,13 @@ meet_find_hosts(struct courier *c)
 		o = destinations_find(resolver, &c->relay->common, &w->delivery,
 			c->tour->lane.name, &w->exchangers, &c->why);
 	resolvers_give_back(c->relay->resolvers, resolver);
+	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	bool found = o == DONE;
+	if (found)
+		o = sift(c);
+	tlsnotes_hosts(c, found && o != DONE);
 	w->routed = o == DONE;
 	w->unfound = o;
-	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	if (w->exchangers.unreached)
 		notes_ask_servers(c->relay);
 	if (o == SOFT)
@@ -53,11 +67,15 @@ mark_host(const struct courier *c, enum host_event e)
 
 /* ---- one host ------------------------------------------------------------------------------ */
 
+/* What TLS came to nothing is said with why it had to be there. */
 static void
 note_failure(struct courier *c)
 {
+	bool asked = c->link.proof.unprotected && c->policy.source != POLICY_SETTING;
 	buf_reset(&c->why);
 	buf_printf(&c->why, "%s: %.*s", c->link.terms.name, (int)c->link.text.n, c->link.text.p);
+	if (asked)
+		buf_printf(&c->why, " (%s)", c->policy.words);
 }
 
 /* A second connection to the host that won, in the place of the first. An fd, or -1. */
@@ -137,29 +155,6 @@ begin(struct courier *c, int fd)
 	return o;
 }
 
-/*
- * What came of TLS in this session is counted, for the report of the lane's domain. Where the
- * host's failed lately, and was not tried, that is so still.
- */
-static void
-note_tls(const struct courier *c, bool greeted)
-{
-	const struct link_tls *came = &c->link.came;
-	bool lately = came->result == TLS_RESULT_UNKNOWN && c->policy.clear && greeted;
-	const struct tlsrpt_session s = {
-		.domain = c->tour->lane.name,
-		.result = lately ? TLS_RESULT_VALIDATION : came->result,
-		.from = came->bound ? &came->from : NULL,
-		.to = &c->work.to.addr,
-		.host = c->work.to.host,
-		.helo = came->banner,
-		.reason = lately ? "TLS failed a short while ago, and was not tried" : came->reason,
-	};
-	bool counts = c->link.terms.counted && !c->work.uncounted && !c->work.relaxed;
-	if (counts)
-		(void)tlsrpt_note(&c->relay->tally, clock_wall(), &s); /* no mail waits for that */
-}
-
 static void
 log_connection(const struct courier *c)
 {
@@ -170,6 +165,8 @@ log_connection(const struct courier *c)
 	if (c->link.proof.tls != NULL)
 		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
 	link_describe(&c->link, &how);
+	if (c->policy.source != POLICY_SETTING)
+		buf_printf(&how, ", %s", c->policy.words);
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;
@@ -231,9 +228,9 @@ follow_race(struct courier *c)
 {
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
 		c->turn.at = race_take_place(&c->work.race);
-		c->to = c->work.to;
+		exchanger_keep(&c->to, &c->work.to);
 		enum outcome o = begin(c, fd);
-		note_tls(c, o == DONE);
+		tlsnotes_session(c, o == DONE);
 		if (o == DONE) {
 			log_connection(c);
 			return DONE;

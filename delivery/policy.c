@@ -1,7 +1,10 @@
 #include "delivery/policy.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
+#include "dns/tlsa.h"
+#include "lib/cleanup.h"
 #include "mail/lane_name.h"
 
 const char *
@@ -11,6 +14,14 @@ policy_word(enum conf_delivery_tls tls)
 		[DELIVERY_TLS_MAY] = "may", [DELIVERY_TLS_ENCRYPT] = "encrypt",
 		[DELIVERY_TLS_VERIFY] = "verify" };
 	return words[tls];
+}
+
+const char *
+policy_source_word(enum policy_source source)
+{
+	static const char *const words[] = { [POLICY_SETTING] = "setting",
+		[POLICY_DANE] = "dane" };
+	return words[source];
 }
 
 static void
@@ -25,12 +36,74 @@ name_target(struct policy *p, const struct policy_facts *f)
 	p->domain = f->to->domain;
 }
 
+static void say(struct policy *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+say(struct policy *p, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(p->words, sizeof(p->words), fmt, ap);
+	va_end(ap);
+}
+
+/*
+ * What DNSSEC says stands above `may` and `encrypt`. Who wants no TLS gets none. Who wants an
+ * authority to have signed the certificate (`verify`) gets both. Records that nothing can be
+ * compared with say that the host has TLS (RFC 7672 section 2.2).
+ */
+static void
+apply_dane(struct policy *p, struct tlsa *t)
+{
+	auto_buf records = buf_new(POLICY_WORDS / 2);
+	bool verify = p->tls == DELIVERY_TLS_VERIFY, usable = tlsa_has_usable(t);
+	p->source = POLICY_DANE;
+	p->tls = verify ? DELIVERY_TLS_VERIFY : DELIVERY_TLS_ENCRYPT;
+	p->tlsa = usable ? t : NULL;
+	tlsa_describe(t, &records);
+	say(p, "DANE: %.*s, DNSSEC secure%s%s", (int)records.n, records.n > 0 ? records.p : "",
+		usable ? "" : ": no record that can be used, so any certificate",
+		verify ? "; and delivery_tls = verify" : "");
+}
+
 void
 policy_decide(struct policy *p, const struct policy_facts *f)
 {
-	*p = (struct policy){ .source = POLICY_SETTING, .tls = f->delivery->tls };
+	const struct conf_delivery *d = f->delivery;
+	struct tlsa *t = f->to->tlsa;
+	*p = (struct policy){ .source = POLICY_SETTING, .tls = d->tls };
 	name_target(p, f);
-	snprintf(p->words, sizeof(p->words), "delivery_tls = %s", policy_word(p->tls));
+	if (f->to->vouched)
+		snprintf(p->vouched, sizeof(p->vouched), "%s", f->to->host);
+	say(p, "delivery_tls = %s", policy_word(p->tls));
+	if (p->tls == DELIVERY_TLS_NONE || d->dane == CONF_DANE_OFF)
+		return;
+	if (t != NULL && !f->relaxed)
+		apply_dane(p, t);
+	if (d->dane == CONF_DANE_ONLY && p->tlsa == NULL) {
+		p->barred = true;
+		say(p, "dane = only, and %s has no TLSA record that counts", f->to->host);
+	}
+}
+
+bool
+policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why)
+{
+	size_t n = 0, before = x->n;
+	for (size_t i = 0; i < before; i++) {
+		struct policy p;
+		struct policy_facts f = *facts;
+		f.to = &x->v[i];
+		policy_decide(&p, &f);
+		if (!p.barred) {
+			x->v[n++] = x->v[i];
+		} else if (n == 0 && i == 0) {
+			buf_reset(why);
+			buf_puts(why, p.words);
+		}
+	}
+	x->n = n;
+	return n > 0 || before == 0;
 }
 
 bool

@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "dns.h"
+#include "lib/buf.h"
 
 enum { POLICY_WORDS = LIMIT_DOMAIN + 256 };
 
@@ -27,9 +28,11 @@ struct policy_facts {
 struct policy {
 	enum policy_source {
 		POLICY_SETTING, /* delivery_tls, by the lane's route or for all */
+		POLICY_DANE,    /* what the DNS says of the host's certificates (RFC 7672) */
 	} source;
 	enum conf_delivery_tls tls; /* what is asked for */
 	bool clear;                 /* NONE is asked for because the host's TLS does not work */
+	bool barred;                /* the host gets no mail at all: the words say why */
 	/*
 	 * The name that a certificate must be for where one is relied on (VERIFY, REQUIRETLS,
 	 * passwords): the domain of the mail, or the host that the route names. Never a name that
@@ -38,10 +41,20 @@ struct policy {
 	 */
 	char target[LIMIT_DOMAIN + 1];
 	const char *domain;         /* of the facts; "": none */
+	char vouched[LIMIT_DOMAIN + 1]; /* or the host's own name, if somebody who is believed says
+	                                 * that mail is for that host; "": nobody does */
+	struct tlsa *tlsa;          /* of the facts: the certificate must be one of these, whatever
+	                             * else is asked for (DANE); NULL: it need not be */
 	char words[POLICY_WORDS];   /* for a log, a report, an operator: "delivery_tls = may" */
 };
 
 void policy_decide(struct policy *p, const struct policy_facts *f);
+
+/*
+ * Leaves in *x the hosts that are not barred. `facts` says all but the host. False: there were some,
+ * and none is left; *why says why.
+ */
+bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why);
 
 /*
  * The host's TLS does not work: what is asked for then. False: nothing else, for it is not a policy
@@ -54,6 +67,9 @@ bool policy_do_without(struct policy *p);
  * No.
  */
 bool policy_is_theirs(const struct policy *p);
+
+/* "setting", "dane", ...: for programs. */
+const char *policy_source_word(enum policy_source source);
 
 /* A word of a configuration: "may". */
 const char *policy_word(enum conf_delivery_tls tls);

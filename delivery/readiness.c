@@ -10,6 +10,7 @@
 #include "conf/credential.h"
 #include "conf/guard.h"
 #include "conf/target.h"
+#include "dns.h"
 #include "lib/cleanup.h"
 #include "process/check.h"
 #include "sending/login.h"
@@ -41,6 +42,36 @@ readiness_needs_authorities(const struct conf *c)
 			(d.user != NULL && d.auth_clear == CONF_NO);
 	}
 	return needed;
+}
+
+enum conf_dane
+readiness_dane(const struct conf *c)
+{
+	enum conf_dane most = c->delivery.dane;
+	struct conf_delivery d;
+	for (const struct route *r = c->routes; r != NULL; r = r->next) {
+		conf_delivery_of(&d, c, r);
+		most = d.dane > most ? d.dane : most;
+	}
+	return most;
+}
+
+/* What only who validates can say is believed of few (dns.h). */
+static void
+check_dnssec(struct findings *f, const struct conf *c)
+{
+	struct conf copy = *c;
+	auto_buf odd = buf_new(WHY_SIZE);
+	enum conf_dane dane = readiness_dane(c);
+	bool trusted = true;
+	if (dane == CONF_DANE_OFF || conf_find_nameservers(&copy, NULL, &odd) < 0)
+		return;
+	for (int i = 0; i < copy.relay.nameserver.n; i++)
+		trusted = trusted && resolver_trusts(&c->relay.dnssec_trusted,
+			&copy.relay.nameserver.v[i]);
+	if (!trusted)
+		(dane == CONF_DANE_ONLY ? check_fault : check_warning)(f,
+			"DANE is off: " READINESS_UNTRUSTED);
 }
 
 static void
@@ -181,8 +212,8 @@ check_guard(struct findings *f, const struct conf *c)
 int
 readiness_check(const struct options *o, struct conf *c, struct conf_origins *from)
 {
-	static const struct check checks[] = { { check_nameservers }, { check_openssl },
-		{ check_authorities }, { check_own_addresses }, { check_common_sources },
-		{ check_routes }, { check_guard } };
+	static const struct check checks[] = { { check_nameservers }, { check_dnssec },
+		{ check_openssl }, { check_authorities }, { check_own_addresses },
+		{ check_common_sources }, { check_routes }, { check_guard } };
 	return check_all("relay", o, c, from, checks, CHECKS(checks));
 }

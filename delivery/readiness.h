@@ -10,4 +10,11 @@ int readiness_check(const struct options *o, struct conf *c, struct conf_origins
 /* Is there mail that goes only to hosts whose certificate is good? */
 bool readiness_needs_authorities(const struct conf *c);
 
+/* What is said of certificates that the DNS says: the most that is asked for, of any mail. */
+enum conf_dane readiness_dane(const struct conf *c);
+
+/* Why it comes to nothing. */
+#define READINESS_UNTRUSTED "a nameserver is neither on this host nor in dnssec_trusted, so nobody " \
+	"says what is DNSSEC-secure; use a validating resolver on this host"
+
 #endif

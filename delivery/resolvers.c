@@ -28,6 +28,13 @@ resolvers_open(const struct conf_servers *servers, const char *hosts, const char
 	return r;
 }
 
+bool
+resolvers_trust(struct resolvers *r, const struct netlist *vouchers)
+{
+	resolver_trust(r->first, vouchers);
+	return resolver_is_trusted(r->first);
+}
+
 struct resolver *
 resolvers_take(struct resolvers *r)
 {

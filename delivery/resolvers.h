@@ -17,6 +17,12 @@ struct resolvers;
 struct resolvers *resolvers_open(const struct conf_servers *servers, const char *hosts,
 	const char *hostname);
 
+/*
+ * Whose word counts that an answer was validated (resolver_trust in dns.h). Before the first is
+ * taken. Does it of all of them?
+ */
+bool resolvers_trust(struct resolvers *r, const struct netlist *vouchers);
+
 /* One that nobody uses; NULL: there is no memory. From any thread. */
 struct resolver *resolvers_take(struct resolvers *r);
 void resolvers_give_back(struct resolvers *r, struct resolver *one);

@@ -107,7 +107,7 @@ free_lane(void *lane)
 {
 	struct schedule_lane *l = lane;
 	free(l->name);
-	free(l->offer);
+	exchanger_free(l->offer);
 	free(l);
 }
 
@@ -440,7 +440,7 @@ schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct exch
 	struct schedule_host *h = find_host(s, to);
 	if (!end(s, l))
 		return NULL; /* the others go on */
-	struct exchanger *offer = h != NULL ? malloc(sizeof(*offer)) : NULL;
+	struct exchanger *offer = h != NULL ? calloc(1, sizeof(*offer)) : NULL;
 	if (offer == NULL || (has_room(h) && h->idle == 0)) { /* a connection ended meanwhile */
 		make_ready(s, l, false);
 		if (h != NULL)
@@ -448,8 +448,8 @@ schedule_wait_for(struct schedule *s, struct schedule_lane *l, const struct exch
 		free(offer);
 		return NULL;
 	}
-	*offer = *to;
-	free(l->offer);
+	exchanger_keep(offer, to);
+	exchanger_free(l->offer);
 	l->offer = offer;
 	l->place = SCHEDULE_AT_HOST;
 	l->news = false;

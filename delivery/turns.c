@@ -81,7 +81,7 @@ static void
 assign(struct courier *c, struct schedule_lane *l)
 {
 	struct turn *turn = &c->turn;
-	free(turn->offer);
+	exchanger_free(turn->offer);
 	turn->lane = l;
 	turn->offer = l->offer;
 	l->offer = NULL;

@@ -68,16 +68,20 @@ leave_lane(struct courier *c, bool over)
 	if (w->state.down && next != 0) /* all messages wait for the host */
 		next = w->state.next;
 	bool back = (over || w->parked) && !t->found.stop, last = t->found.last;
+	struct exchanger to = { 0 }; /* outlives the lane's other hosts */
+	if (w->parked)
+		exchanger_keep(&to, &w->to);
 	connect_end(c);
 	int left = tour_close(c->relay, t, back ? now : next);
 	if (left == -EAGAIN && last && next < now + BUSY_RETRY) /* nobody can mark it */
 		next = now + BUSY_RETRY;
 	if (back && w->parked)
-		turns_park(c, &w->to);
+		turns_park(c, &to);
 	else if (back || (left == -EAGAIN && !last))
 		turns_yield(c);
 	else
 		turns_done(c, next);
+	exchanger_drop(&to);
 }
 
 /* Is the lane gone over once more? Then that has begun. */

@@ -90,6 +90,27 @@ check_question(const struct question *q, dnscc_t *pkt, dnscc_t *end)
 	return cur;
 }
 
+bool
+answer_belongs(const struct question *q, dnscc_t *pkt, int length)
+{
+	if (length < DNS_HSIZE || !dns_qr(pkt) || dns_qid(pkt) != q->id)
+		return false;
+	return dns_numqd(pkt) == 0 ? !is_answer(dns_rcode(pkt))
+				   : check_question(q, pkt, pkt + length) != NULL;
+}
+
+bool
+answer_is_moot(const struct question *q)
+{
+	for (int i = 0; i < 2 && q->of[i] != NULL; i++) {
+		enum said said = q->of[i]->said;
+		bool none = said == SAID_NOTHING || said == SAID_NO_NAME;
+		if (!none && (said != SAID_RECORDS || q->of[i]->secure))
+			return false;
+	}
+	return q->of[0] != NULL;
+}
+
 /* Calls `take` for each answer of name `dn` and this type. How many there were, or <0. */
 static int
 each(dnscc_t *pkt, dnscc_t *end, dnscc_t *cur, dnscc_t *dn, enum dns_type type, take_fn *take,
@@ -275,11 +296,19 @@ read_packet(struct question *q, dnscc_t *pkt, int length)
 		read_absence(q, &rest, q->links > before);
 }
 
+/*
+ * What did not help leaves the question as it was. Of what did, each packet on the way must have
+ * been validated, or nothing is.
+ */
 void
 answer_read(struct question *q, dnscc_t *pkt, int length)
 {
 	struct question before = *q;
 	read_packet(q, pkt, length);
+	bool secure = before.secure && length >= DNS_HSIZE && dns_ad(pkt) != 0;
+	q->denied = q->said == SAID_EMPTY && secure;
+	if (q->said != SAID_TROUBLE && q->said != SAID_EMPTY && q->said != SAID_TRUNCATED)
+		q->secure = secure;
 	if (q->said != SAID_TROUBLE && q->said != SAID_EMPTY)
 		return;
 	memcpy(q->name, before.name, dns_dnlen(before.name));

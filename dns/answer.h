@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <udns.h>
 
 enum {
@@ -38,11 +39,23 @@ struct question {
 	const char *trouble; /* the last one, or NULL */
 	dnsc_t *packet;      /* owned; the answer, when said == SAID_RECORDS */
 	int length;
+	/*
+	 * Of servers that are trusted with that: all that led here was validated (AD, RFC 4035
+	 * section 3.2.3). It begins as true where they are asked for it.
+	 */
+	bool secure;
+	bool denied;         /* what SAID_EMPTY said was */
+	/*
+	 * It counts only if one of these has records, and they are secure. NULL: in any case.
+	 */
+	const struct question *of[2];
 
 	/* for those who ask (question.c) */
 	bool open;     /* no result yet */
 	bool wanted;   /* by the server whose turn it is */
 	bool plain;    /* ... without EDNS */
+	bool validated; /* ... who is asked to say whether the answer was */
+	uint16_t id;   /* ... by a packet of this number */
 	bool empty;    /* a server said SAID_EMPTY */
 	unsigned done; /* a bit for each server that has had its say, which was of no use */
 };
@@ -52,6 +65,15 @@ struct question {
  * moved along the aliases that are in the packet, unless there was trouble.
  */
 void answer_read(struct question *q, dnscc_t *pkt, int length);
+
+/*
+ * Is it a packet for this question? Its number and the question in it are the same; an error may
+ * come without the question.
+ */
+bool answer_belongs(const struct question *q, dnscc_t *pkt, int length);
+
+/* Is there no use in waiting for it, since it would not count? */
+bool answer_is_moot(const struct question *q);
 
 /* For who finds trouble of another kind. */
 void answer_trouble(struct question *q, const char *what);

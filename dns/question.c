@@ -53,9 +53,9 @@ static bool
 digest(struct batch *b, int s, struct question *q)
 {
 	bool cut = q->said == SAID_TRUNCATED;
-	if (cut)
+	if (cut && !answer_is_moot(q))
 		ask_tcp(b, s, q);
-	if (q->said == SAID_NONE)
+	if (q->said == SAID_NONE || answer_is_moot(q))
 		return false;
 	q->empty = q->empty || q->said == SAID_EMPTY;
 	if (q->said != SAID_EMPTY && q->said != SAID_TROUBLE) {
@@ -110,7 +110,7 @@ take_turn(struct batch *b, int s, bool plain, int wait)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		struct question *q = &b->v[i];
-		q->wanted = q->open && (q->done & 1U << s) == 0;
+		q->wanted = q->open && (q->done & 1U << s) == 0 && !answer_is_moot(q);
 		q->plain = plain;
 	}
 	while (clock_left(b->deadline) > 0 &&
@@ -122,7 +122,7 @@ static bool
 any_open(const struct batch *b)
 {
 	for (size_t i = 0; i < b->n; i++)
-		if (b->v[i].open)
+		if (b->v[i].open && !answer_is_moot(&b->v[i]))
 			return true;
 	return false;
 }
@@ -154,6 +154,8 @@ question_ask(struct resolver *r, struct question *v, size_t n, int64_t deadline)
 {
 	struct batch b = { .r = r, .v = v, .n = n, .deadline = deadline };
 	int turns = ROUNDS * r->servers, first = r->first;
+	for (size_t i = 0; i < n; i++)
+		v[i].validated = v[i].secure = r->trusted;
 	for (int turn = 0; turn < turns && any_open(&b); turn++) {
 		int round = turn / r->servers, s = (first + turn) % r->servers;
 		bool plain = round > 0 || (r->plain & 1U << s) != 0;

@@ -14,11 +14,15 @@
 #include <sys/socket.h>
 
 #include "dns/answer.h"
+#include "lib/net.h"
 
 struct resolver {
 	struct sockaddr_storage server[DNS_MAXSERV];
 	int servers;
 	bool tcp;              /* they are asked over TCP only */
+	const struct netlist *vouchers; /* who is trusted to validate, beside loopback; NULL: none */
+	bool trusted;          /* all of the servers are */
+	uint16_t dane;         /* TLSA records are asked for, of this port; 0: they are not */
 	int first;             /* the one that answered last */
 	unsigned plain;        /* a bit for each that answers only without EDNS */
 	char silence[80];      /* why a server could not be asked, for q->trouble */

@@ -1,7 +1,3 @@
-/*
- * udns asserts on its own state only; should it ever fire, the process dies, the locks are free and
- * the mail is where it was (G16).
- */
 #include "dns/server.h"
 
 #include <errno.h>
@@ -10,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
+#include <unistd.h>
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -18,9 +14,9 @@
 
 enum {
 	UDP_SIZE = 1232,  /* fits into any path MTU (DNS flag day 2020) */
-	UDP_AGES = 300,   /* s; as patient as udns can be, for ours ends sooner */
 	TCP_SIZE = 65535,
-	QUESTION_MAX = DNS_HSIZE + DNS_MAXDN + 4,
+	OPT_SIZE = 11,    /* the record of EDNS, without options */
+	QUESTION_MAX = DNS_HSIZE + DNS_MAXDN + 4 + OPT_SIZE,
 };
 
 static socklen_t
@@ -30,30 +26,78 @@ length_of(const struct sockaddr_storage *server)
 					    : sizeof(struct sockaddr_in6);
 }
 
-/* ---- UDP -------------------------------------------------------------------------------- */
+/* A socket that is connected, or is about to be; <0: -errno. */
+static int
+connect_to(const struct sockaddr_storage *server, int kind)
+{
+	int fd = socket(server->ss_family, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int err = connect(fd, (const struct sockaddr *)server, length_of(server)) < 0 ? errno : 0;
+	if (err == 0 || err == EINPROGRESS)
+		return fd;
+	close(fd);
+	return -err;
+}
+
+/* ---- questions -------------------------------------------------------------------------- */
+
+/* RFC 6891 section 6.1.2: which datagrams we take, and nothing else. */
+static dnsc_t *
+write_edns(dnsc_t *p)
+{
+	*p++ = 0;
+	p = dns_put16(p, DNS_T_OPT);
+	p = dns_put16(p, UDP_SIZE);
+	memset(p, 0, 6);
+	return p + 6;
+}
 
 /*
- * A context for this server alone, or NULL and errno. Its socket is connected, so that the kernel
- * tells who cannot be reached, and lets no packet of anybody else in.
+ * Who is to say whether an answer was validated hears that we know what AD means (RFC 6840 section
+ * 5.7): so the signatures, which DO would ask for, need not come along.
  */
-static struct dns_ctx *
-open_context(const struct sockaddr_storage *server, bool edns)
+static size_t
+write_question(const struct question *q, dnsc_t *out, unsigned id, bool edns)
 {
-	const struct sockaddr *sa = (const struct sockaddr *)server;
-	struct dns_ctx *ctx = dns_new(NULL);
-	if (ctx == NULL)
-		return NULL;
-	dns_set_opt(ctx, DNS_OPT_FLAGS, DNS_NOSRCH);
-	dns_set_opt(ctx, DNS_OPT_UDPSIZE, edns ? UDP_SIZE : DNS_MAXPACKET);
-	dns_set_opt(ctx, DNS_OPT_TIMEOUT, UDP_AGES);
-	dns_set_opt(ctx, DNS_OPT_NTRIES, 1);
-	if (dns_add_serv_s(ctx, sa) >= 0 && dns_open(ctx) >= 0 &&
-		connect(dns_sock(ctx), sa, length_of(server)) == 0)
-		return ctx;
-	int err = errno;
-	dns_free(ctx);
-	errno = err;
-	return NULL;
+	unsigned n = dns_dnlen(q->name);
+	dnsc_t *p = dns_put16(out, id);
+	*p++ = DNS_HF1_RD;
+	*p++ = q->validated ? DNS_HF2_AD : 0;
+	p = dns_put16(p, 1);
+	memset(p, 0, 4);
+	p = dns_put16(p + 4, edns);
+	memcpy(p, q->name, n);
+	p = dns_put16(p + n, (unsigned)q->type);
+	p = dns_put16(p, DNS_C_IN);
+	if (edns)
+		p = write_edns(p);
+	return (size_t)(p - out);
+}
+
+/* ---- UDP -------------------------------------------------------------------------------- */
+
+static bool
+is_due(const struct question *q, bool edns)
+{
+	return q->wanted && q->said == SAID_NONE && q->plain == !edns && !answer_is_moot(q);
+}
+
+/* Sends it, with an id that nobody can guess. 0, or -errno. */
+static int
+send_question(int fd, struct question *q, bool edns, int64_t deadline)
+{
+	dnsc_t packet[QUESTION_MAX];
+	if (getrandom(&q->id, sizeof(q->id), 0) != (ssize_t)sizeof(q->id))
+		return -EIO;
+	size_t n = write_question(q, packet, q->id, edns);
+	while (send(fd, packet, n, MSG_NOSIGNAL) < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+		if (errno == EAGAIN && wait_for(fd, POLLOUT, deadline, NULL) < 0)
+			return 0; /* its time is over, as if it had no answer */
+	}
+	return 0;
 }
 
 /* Garbage that fills the room there is for it may have been cut to that. */
@@ -65,89 +109,46 @@ read_datagram(struct question *q, dnscc_t *pkt, int length)
 		q->said = SAID_TRUNCATED;
 }
 
-/*
- * Sees every packet that is sent, and every answer before udns does, and reads it: udns leaves out
- * too much of what it says. After FORMERR and NOTIMP udns asks again without EDNS on its own.
- */
-static void
-see_packet(int code, const struct sockaddr *sa, unsigned salen, dnscc_t *pkt, int length,
-	const struct dns_query *query, void *data)
-{
-	enum { RECEIVED = 0, SENT = 1 };
-	struct question *q = data;
-	(void)sa;
-	(void)salen;
-	(void)query;
-	if (code == SENT)
-		q->plain = dns_numar(pkt) == 0;
-	else if (code == RECEIVED)
-		read_datagram(q, pkt, length);
-}
-
-/* udns is done with a question; what was to be read of the answer has been. */
-static void
-on_end(struct dns_ctx *ctx, void *result, void *data)
-{
-	(void)ctx;
-	(void)data;
-	free(result);
-}
-
-/* What the network said about the last packets that were sent: 0, or -errno. */
+/* A datagram, if there is one. 0, or -errno: the server is out of reach. */
 static int
-network_error(int fd)
+take_datagram(int fd, bool edns, struct question *v, size_t n)
 {
-	int err = 0;
-	socklen_t n = sizeof(err);
-	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0 ? -errno : -err;
-}
-
-/* Sends what was submitted, and takes what comes. */
-static int
-converse(struct dns_ctx *ctx, int64_t deadline)
-{
-	errno = 0;
-	dns_timeouts(ctx, 1, time(NULL)); /* sends; udns ends what it cannot send */
-	int err = -errno;
-	if (dns_active(ctx) == 0)
-		return err;
-	while (dns_active(ctx) > 0 && clock_left(deadline) > 0) {
-		if (wait_for(dns_sock(ctx), POLLIN, deadline, NULL) < 0)
+	dnsc_t packet[UDP_SIZE];
+	ssize_t length = recv(fd, packet, edns ? UDP_SIZE : DNS_MAXPACKET, 0);
+	if (length < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	for (size_t i = 0; i < n; i++)
+		if (is_due(&v[i], edns) && answer_belongs(&v[i], packet, (int)length)) {
+			read_datagram(&v[i], packet, (int)length);
 			break;
-		err = network_error(dns_sock(ctx));
-		if (err < 0)
-			return err;
-		dns_ioevent(ctx, time(NULL));
-	}
+		}
 	return 0;
 }
 
 static bool
-is_due(const struct question *q, bool edns)
+any_due(const struct question *v, size_t n, bool edns)
 {
-	return q->wanted && q->said == SAID_NONE && q->plain == !edns;
+	for (size_t i = 0; i < n; i++)
+		if (is_due(&v[i], edns))
+			return true;
+	return false;
 }
 
 int
 server_udp(const struct sockaddr_storage *server, bool edns, struct question *v, size_t n,
 	int64_t deadline)
 {
-	int asked = 0;
-	for (size_t i = 0; i < n; i++)
-		asked += is_due(&v[i], edns);
-	if (asked == 0)
+	if (!any_due(v, n, edns))
 		return 0;
-	struct dns_ctx *ctx = open_context(server, edns);
-	if (ctx == NULL)
-		return -errno;
-	dns_set_dbgfn(ctx, see_packet);
-	for (size_t i = 0; i < n; i++)
-		if (is_due(&v[i], edns) && dns_submit_dn(ctx, v[i].name, DNS_C_IN, (int)v[i].type,
-			DNS_NOSRCH, NULL, on_end, &v[i]) == NULL)
-			answer_trouble(&v[i], "out of memory");
-	int r = converse(ctx, deadline);
-	dns_free(ctx); /* drops what is still out, without a call back */
-	return r;
+	auto_fd fd = connect_to(server, SOCK_DGRAM);
+	int err = fd < 0 ? fd : 0;
+	for (size_t i = 0; i < n && err == 0; i++)
+		if (is_due(&v[i], edns))
+			err = send_question(fd, &v[i], edns, deadline);
+	while (err == 0 && any_due(v, n, edns) && clock_left(deadline) > 0 &&
+		wait_for(fd, POLLIN, deadline, NULL) == 0)
+		err = take_datagram(fd, edns, v, n);
+	return err;
 }
 
 /* ---- TCP -------------------------------------------------------------------------------- */
@@ -170,22 +171,6 @@ transfer(int fd, dnsc_t *p, size_t n, bool out, int64_t deadline)
 	return true;
 }
 
-static size_t
-write_question(const struct question *q, dnsc_t *out, unsigned id)
-{
-	unsigned n = dns_dnlen(q->name);
-	dnsc_t *p = dns_put16(out, id);
-	*p++ = DNS_HF1_RD;
-	*p++ = 0;
-	p = dns_put16(p, 1);
-	memset(p, 0, 6);
-	p += 6;
-	memcpy(p, q->name, n);
-	p = dns_put16(p + n, (unsigned)q->type);
-	p = dns_put16(p, DNS_C_IN);
-	return (size_t)(p - out);
-}
-
 /* One exchange. Octets of the answer in `packet`, or -1. */
 static int
 exchange(const struct sockaddr_storage *server, const struct question *q, dnsc_t *packet,
@@ -195,15 +180,12 @@ exchange(const struct sockaddr_storage *server, const struct question *q, dnsc_t
 	dnsc_t request[2 + QUESTION_MAX], size[2];
 	if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
 		return -1;
-	size_t n = write_question(q, request + 2, id);
+	size_t n = write_question(q, request + 2, id, false);
 	dns_put16(request, (unsigned)n);
-	auto_fd fd = socket(server->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	auto_fd fd = connect_to(server, SOCK_STREAM);
 	if (fd < 0)
-		return -1;
-	if (connect(fd, (const struct sockaddr *)server, length_of(server)) < 0 &&
-		errno != EINPROGRESS)
-		return -1;
-	if (!transfer(fd, request, n + 2, true, deadline) ||
+		errno = -fd;
+	if (fd < 0 || !transfer(fd, request, n + 2, true, deadline) ||
 		!transfer(fd, size, sizeof(size), false, deadline))
 		return -1;
 	int length = (int)dns_get16(size);

@@ -1,10 +1,9 @@
 /*
  * server: one nameserver is asked, once, and until a deadline.
  *
- * Over UDP by udns: it makes the packets, sends them, and finds the question that a reply belongs
- * to. Each call has a context of its own with this server alone, so that what cannot be sent to one
- * server says nothing about the others, and each call has a fresh port. Over TCP, which udns does
- * not know, by ourselves.
+ * Each call has a socket of its own, which is connected to this server alone, so that what cannot
+ * be sent to one server says nothing about the others, and no packet of anybody else comes in; and
+ * so each has a port of the kernel's choice, and each question an id that nobody can guess.
  */
 #ifndef POSTERN_SERVER_H
 #define POSTERN_SERVER_H

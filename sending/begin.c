@@ -194,14 +194,21 @@ say_why(struct link *l, const char *what, const struct buf *why)
 
 /*
  * Under the policy that asks for it. A name that only the DNS told proves nothing: who forges the
- * one forges the other.
+ * one forges the other. What the DNS says of the certificate itself (DANE) comes first; an
+ * authority that the operator wants to have signed it is not replaced by that.
  */
 static enum outcome
 check_certificate(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	const char *name = l->terms.target[0] != '\0' ? l->terms.target : l->terms.domain;
-	if (l->terms.policy != DELIVERY_TLS_VERIFY || link_judge(l) ||
+	const struct link_terms *t = &l->terms;
+	const char *name = t->target[0] != '\0' ? t->target : t->domain;
+	if (t->tlsa != NULL && link_match(l, &why) == DANE_BAD) {
+		(void)say_why(l, "certificate", &why);
+		note_tls(l, TLS_RESULT_NOT_TRUSTED, true);
+		return SOFT;
+	}
+	if (t->policy != DELIVERY_TLS_VERIFY || link_verify(l) ||
 		tlsclient_verify(l->proof.tls, name, &why))
 		return DONE;
 	(void)say_why(l, "certificate", &why);
@@ -214,7 +221,8 @@ shake_hands(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	const struct link_terms *t = &l->terms;
-	bool may = t->policy == DELIVERY_TLS_MAY, verify = t->policy == DELIVERY_TLS_VERIFY;
+	bool may = t->policy == DELIVERY_TLS_MAY;
+	bool verify = t->policy == DELIVERY_TLS_VERIFY || t->tlsa != NULL;
 	struct tls_how how = { .lenient = may, .legacy = !verify, .nameless = t->nameless,
 		.resume = !t->fresh };
 	int64_t deadline = clock_deadline(t->timeout_tls);

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dns/tlsa.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "sending/tlsclient.h"
 
 enum { CODE_DIGITS = 3, WHY_SIZE = 512 };
 
@@ -214,15 +214,44 @@ link_ask(struct link *l, const char *command, const char *argument, int64_t seco
 }
 
 bool
-link_judge(struct link *l)
+link_verify(struct link *l)
 {
 	auto_buf why = buf_new(WHY_SIZE);
-	if (l->proof.tls == NULL || l->terms.target[0] == '\0')
+	const struct link_terms *t = &l->terms;
+	if (l->proof.tls == NULL || (t->target[0] == '\0' && t->vouched[0] == '\0'))
 		return false;
 	if (l->proof.trust == TRUST_UNKNOWN)
-		l->proof.trust = tlsclient_verify(l->proof.tls, l->terms.target, &why)
+		l->proof.trust = tlsclient_verify(l->proof.tls, t->target, &why) ||
+				(t->vouched[0] != '\0' &&
+					tlsclient_verify(l->proof.tls, t->vouched, &why))
 			? TRUSTED : NOT_TRUSTED;
 	return l->proof.trust == TRUSTED;
+}
+
+/* Names for which a certificate may be: RFC 7672 section 3.2.2. */
+enum dane_verdict
+link_match(struct link *l, struct buf *why)
+{
+	auto_buf unheard = buf_new(WHY_SIZE);
+	const struct link_terms *t = &l->terms;
+	const char *domain = t->domain != NULL ? t->domain : "";
+	if (l->proof.tls == NULL)
+		return DANE_BAD;
+	if (l->proof.dane == DANE_UNKNOWN || why != NULL) {
+		const char *const names[] = { t->tlsa->base, t->target, domain, t->tlsa->domain,
+			NULL };
+		l->proof.dane = tlsclient_match(l->proof.tls, t->tlsa, names,
+			why != NULL ? why : &unheard);
+	}
+	return l->proof.dane;
+}
+
+bool
+link_judge(struct link *l)
+{
+	if (l->terms.tlsa != NULL && link_match(l, NULL) == DANE_GOOD)
+		return true;
+	return link_verify(l);
 }
 
 void
@@ -230,7 +259,10 @@ link_turn_to(struct link *l, const char *target, const char *domain)
 {
 	snprintf(l->terms.target, sizeof(l->terms.target), "%s", target);
 	l->terms.domain = domain;
+	l->terms.vouched[0] = '\0';
+	l->terms.tlsa = NULL;
 	l->proof.trust = TRUST_UNKNOWN;
+	l->proof.dane = DANE_UNKNOWN;
 	l->flow.answered = 0;
 	l->flow.about = l->flow.heeded = 0;
 }
@@ -242,6 +274,7 @@ link_describe(const struct link *l, struct buf *out)
 	if (l->proof.tls != NULL)
 		tlsclient_describe(l->proof.tls, out);
 	buf_puts(out, l->proof.tls == NULL ? "in clear"
+			: l->proof.dane == DANE_GOOD ? ", verified by DANE"
 			: verified ? ", verified" : ", not verified");
 	if (l->proof.mechanism != NULL)
 		buf_printf(out, ", authenticated by %s", l->proof.mechanism);

@@ -14,11 +14,10 @@
 #include "mail/extension.h"
 #include "sending/dial.h"
 #include "sending/resume.h"
+#include "sending/tlsclient.h"
 
 struct login;
 struct job;
-struct tls;
-struct tls_setup;
 struct signer;
 
 /* What the caller decides before the connection begins (begin.h). */
@@ -42,6 +41,8 @@ struct link_terms {
 	struct resume peer;        /* the host */
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const char *domain;        /* ... as an exchanger of this one, which the operator named */
+	char vouched[LIMIT_DOMAIN + 1]; /* ... or it goes by this name, says who is believed */
+	const struct tlsa *tlsa;   /* the certificate must be one of these (DANE); NULL: it need not */
 	const struct login *login; /* NULL: no AUTH */
 	struct signer *signer;     /* NULL: nothing is signed */
 	unsigned without;          /* CAN_*: what is not used though the host has it */
@@ -73,7 +74,9 @@ enum { LINK_REASON = 128 };
 /* What each side proved to the other. */
 struct link_proof {
 	struct tls *tls;       /* NULL: it goes in clear */
-	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust; /* the certificate is for the target */
+	/* the certificate is for the target, or the name that is vouched for */
+	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust;
+	enum dane_verdict dane; /* ... is one of terms.tlsa */
 	enum again {
 		AGAIN_NOT,
 		AGAIN_FRESH,    /* the old session was of no use */
@@ -208,14 +211,24 @@ link_is_final(const struct link *l)
 }
 
 /*
- * Judges the certificate, once for each connection. True: it is good for l->terms.target, so the
- * host is for sure one that the mail is for, and nobody else can hear what is said.
+ * Judges the certificate, once for each connection. True: it is good for l->terms.target, or what
+ * stands beside that, so the host is for sure one that the mail is for, and nobody else can hear
+ * what is said.
  */
 bool link_judge(struct link *l);
 
 /*
+ * ... by terms.tlsa, which is not NULL, and no authority of ours. Unless GOOD, *why (may be NULL)
+ * says why not.
+ */
+enum dane_verdict link_match(struct link *l, struct buf *why);
+
+/* ... by authorities alone. */
+bool link_verify(struct link *l);
+
+/*
  * What comes is for another target: what was proved of the last one, and what was done for it, does
- * not count.
+ * not count; nor does what stood beside it, in whose place the caller puts what is to be there.
  */
 void link_turn_to(struct link *l, const char *target, const char *domain);
 

@@ -24,17 +24,20 @@
 	F(EVP_PKEY_free) F(EVP_PKEY_get_security_bits) F(EVP_sha256) F(OPENSSL_init_crypto) \
 	F(OPENSSL_sk_new_null) F(OPENSSL_sk_num) F(OPENSSL_sk_pop_free) F(OPENSSL_sk_push) \
 	F(OPENSSL_sk_value) F(SSL_CIPHER_get_bits) F(SSL_CIPHER_standard_name) \
-	F(SSL_CTX_ctrl) F(SSL_CTX_free) F(SSL_CTX_new) F(SSL_CTX_set_options) \
-	F(SSL_CTX_set_verify) F(SSL_SESSION_free) F(SSL_SESSION_is_resumable) F(SSL_connect) \
-	F(SSL_ctrl) F(SSL_export_keying_material) F(SSL_free) F(SSL_get0_peer_certificate) \
+	F(SSL_CTX_ctrl) F(SSL_CTX_dane_enable) F(SSL_CTX_free) F(SSL_CTX_new) \
+	F(SSL_CTX_set_options) F(SSL_CTX_set_verify) F(SSL_SESSION_free) \
+	F(SSL_SESSION_is_resumable) F(SSL_connect) \
+	F(SSL_ctrl) F(SSL_dane_enable) F(SSL_dane_set_flags) F(SSL_dane_tlsa_add) \
+	F(SSL_get0_dane) F(SSL_export_keying_material) F(SSL_free) F(SSL_get0_peer_certificate) \
 	F(SSL_get_current_cipher) F(SSL_get_error) F(SSL_get_peer_cert_chain) \
 	F(SSL_get_servername) F(SSL_get_session) F(SSL_get_version) F(SSL_new) F(SSL_read_ex) \
 	F(SSL_session_reused) F(SSL_set_fd) F(SSL_set_options) F(SSL_set_security_level) \
 	F(SSL_set_session) F(SSL_shutdown) F(SSL_version) F(SSL_write_ex) \
 	F(TLS_client_method) F(X509_NAME_cmp) F(X509_NAME_free) F(X509_STORE_CTX_free) \
 	F(X509_STORE_CTX_get0_param) F(X509_STORE_CTX_get_error) F(X509_STORE_CTX_init) \
-	F(X509_STORE_CTX_new) F(X509_STORE_CTX_set_default) F(X509_STORE_add_cert) \
-	F(X509_STORE_free) F(X509_STORE_new) F(X509_VERIFY_PARAM_set1_host) \
+	F(X509_STORE_CTX_new) F(X509_STORE_CTX_set0_dane) F(X509_STORE_CTX_set_default) \
+	F(X509_STORE_add_cert) F(X509_STORE_free) F(X509_STORE_new) \
+	F(X509_VERIFY_PARAM_add1_host) F(X509_VERIFY_PARAM_set1_host) \
 	F(X509_VERIFY_PARAM_set1_ip_asc) F(X509_VERIFY_PARAM_set_auth_level) \
 	F(X509_VERIFY_PARAM_set_flags) F(X509_VERIFY_PARAM_set_hostflags) F(X509_free) \
 	F(X509_get_issuer_name) F(X509_verify_cert) F(X509_verify_cert_error_string) \
@@ -84,6 +87,7 @@ const char *openssl_load(void);
 #define SSL_CIPHER_get_bits openssl.SSL_CIPHER_get_bits
 #define SSL_CIPHER_standard_name openssl.SSL_CIPHER_standard_name
 #define SSL_CTX_ctrl openssl.SSL_CTX_ctrl
+#define SSL_CTX_dane_enable openssl.SSL_CTX_dane_enable
 #define SSL_CTX_free openssl.SSL_CTX_free
 #define SSL_CTX_new openssl.SSL_CTX_new
 #define SSL_CTX_set_options openssl.SSL_CTX_set_options
@@ -92,8 +96,12 @@ const char *openssl_load(void);
 #define SSL_SESSION_is_resumable openssl.SSL_SESSION_is_resumable
 #define SSL_connect openssl.SSL_connect
 #define SSL_ctrl openssl.SSL_ctrl
+#define SSL_dane_enable openssl.SSL_dane_enable
+#define SSL_dane_set_flags openssl.SSL_dane_set_flags
+#define SSL_dane_tlsa_add openssl.SSL_dane_tlsa_add
 #define SSL_export_keying_material openssl.SSL_export_keying_material
 #define SSL_free openssl.SSL_free
+#define SSL_get0_dane openssl.SSL_get0_dane
 #define SSL_get0_peer_certificate openssl.SSL_get0_peer_certificate
 #define SSL_get_current_cipher openssl.SSL_get_current_cipher
 #define SSL_get_error openssl.SSL_get_error
@@ -119,10 +127,12 @@ const char *openssl_load(void);
 #define X509_STORE_CTX_get_error openssl.X509_STORE_CTX_get_error
 #define X509_STORE_CTX_init openssl.X509_STORE_CTX_init
 #define X509_STORE_CTX_new openssl.X509_STORE_CTX_new
+#define X509_STORE_CTX_set0_dane openssl.X509_STORE_CTX_set0_dane
 #define X509_STORE_CTX_set_default openssl.X509_STORE_CTX_set_default
 #define X509_STORE_add_cert openssl.X509_STORE_add_cert
 #define X509_STORE_free openssl.X509_STORE_free
 #define X509_STORE_new openssl.X509_STORE_new
+#define X509_VERIFY_PARAM_add1_host openssl.X509_VERIFY_PARAM_add1_host
 #define X509_VERIFY_PARAM_set1_host openssl.X509_VERIFY_PARAM_set1_host
 #define X509_VERIFY_PARAM_set1_ip_asc openssl.X509_VERIFY_PARAM_set1_ip_asc
 #define X509_VERIFY_PARAM_set_auth_level openssl.X509_VERIFY_PARAM_set_auth_level

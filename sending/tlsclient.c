@@ -8,6 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/wait.h"
+#include "sending/dane.h"
 #include "sending/openssl.h"
 #include "sending/trust.h"
 
@@ -185,7 +186,10 @@ make_context(void)
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL); /* tlsclient_verify does it */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	return ctx;
+	if (SSL_CTX_dane_enable(ctx) > 0) /* for those that say so (dane.c) */
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
 }
 
 /* Made when it is first needed, in whatever thread. */
@@ -398,6 +402,26 @@ enum tls_result
 tlsclient_verdict(const struct tls *t)
 {
 	return t->verdict;
+}
+
+enum dane_verdict
+tlsclient_match(struct tls *t, const struct tlsa *records, const char *const *names,
+	struct buf *why)
+{
+	X509 *leaf = SSL_get0_peer_certificate(t->ssl);
+	STACK_OF(X509) *others = (STACK_OF(X509) *)(uintptr_t)others_of(t); /* is only looked at */
+	if (leaf != NULL && tlsclient_is_strong(t))
+		return dane_judge(t->setup->ctx, records, names, leaf, others, why);
+	buf_reset(why);
+	buf_printf(why, "DANE: %s", leaf == NULL ? "there is no certificate"
+		: !is_whole(t) ? "its TLS is older than RFC 5746" : "its keys are weak");
+	return DANE_BAD;
+}
+
+bool
+tlsclient_is_strong(const struct tls *t)
+{
+	return is_whole(t) && is_strong(t);
 }
 
 /* ---- what else there is to know -------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "sending/resume.h"
 
 struct ssl_ctx_st;
+struct tlsa;
 
 /* What all connections of a process have in common. */
 struct tls_setup {
@@ -56,6 +57,25 @@ bool tlsclient_verify(struct tls *t, const char *name, struct buf *why);
 
 /* What the last of these came to; of a success or a failure. UNKNOWN: there was none. */
 enum tls_result tlsclient_verdict(const struct tls *t);
+
+/*
+ * Is the certificate one of those that the DNS says (dane.h, where `names` are explained)? If not,
+ * or if there is nothing that it could be compared with, the reason is in *why. All else as above.
+ */
+enum dane_verdict {
+	DANE_UNKNOWN,  /* it was not looked at */
+	DANE_GOOD,
+	DANE_BAD,
+	DANE_UNUSABLE, /* no record can be used */
+};
+enum dane_verdict tlsclient_match(struct tls *t, const struct tlsa *records,
+	const char *const *names, struct buf *why);
+
+/*
+ * Could nobody but this host hear or change it, however it was begun: are the keys not weak, and is
+ * it all of the connection?
+ */
+bool tlsclient_is_strong(const struct tls *t);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384", and "resumed". */
 void tlsclient_describe(const struct tls *t, struct buf *out);

@@ -39,6 +39,22 @@ tlsclient_verdict(const struct tls *t)
 	return TLS_RESULT_VALIDATION;
 }
 
+enum dane_verdict
+tlsclient_match(struct tls *t, const struct tlsa *records, const char *const *names,
+	struct buf *why)
+{
+	(void)t, (void)records, (void)names;
+	buf_puts(why, "this relay was built without TLS");
+	return DANE_BAD;
+}
+
+bool
+tlsclient_is_strong(const struct tls *t)
+{
+	(void)t;
+	return false;
+}
+
 void
 tlsclient_describe(const struct tls *t, struct buf *out)
 {

@@ -62,7 +62,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum dns_type type = types[data[2] % 3];
 	struct question q;
 	question_set(&q, name, type);
-	size_t n = write_question(&q, packet, 7);
+	size_t n = write_question(&q, packet, 7, false);
 	packet[2] |= 0x80;
 	packet[3] = data[0] & 15;
 	packet[7] = data[1];

@@ -1,9 +1,11 @@
-/* policy: which TLS a host must have, for which name, and why (M3, S1, S15, R84). */
+/* policy: which TLS a host must have, for which name, and why (M3, S1, S15, R79, R80, R84). */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
 
 #include "delivery/policy.h"
+#include "dns/tlsa.h"
+#include "lib/cleanup.h"
 
 /* By the settings: what they ask for, and the name that somebody vouches for. */
 static void
@@ -51,6 +53,126 @@ test_setting(void **state)
 	}
 }
 
+enum records { NONE, USABLE, UNUSABLE };
+
+/* What the DNS says of the host's certificates; never freed, for nobody holds it. */
+static struct tlsa *
+records_of(enum records which)
+{
+	static struct tlsa usable, unusable;
+	struct tlsa *t = which == USABLE ? &usable : &unusable;
+	*t = (struct tlsa){ .holders = 1, .base = "mx.d.example", .n = 1 };
+	t->v[0] = (struct tlsa_record){ .usage = which == USABLE ? 3 : 1, .selector = 1,
+		.matching = 1, .n = 32 };
+	return which != NONE ? t : NULL;
+}
+
+#define SAID_OF(numbers) "DANE: " numbers " of mx.d.example, DNSSEC secure"
+#define NOT_USABLE SAID_OF("1 1 1") ": no record that can be used, so any certificate"
+
+/* R80: DANE above `may` and `encrypt`, in addition to `verify`, and not where no TLS is wanted. */
+static void
+test_dane(void **state)
+{
+	(void)state;
+	static const struct {
+		enum conf_delivery_tls tls;
+		enum conf_dane dane;
+		enum records records;
+
+		enum policy_source source;
+		enum conf_delivery_tls asked;
+		bool match, barred;
+		const char *words;
+	} rows[] = {
+		{ DELIVERY_TLS_MAY, CONF_DANE_AUTO, NONE, POLICY_SETTING, DELIVERY_TLS_MAY, false, false,
+			"delivery_tls = may" },
+		{ DELIVERY_TLS_MAY, CONF_DANE_AUTO, USABLE, POLICY_DANE, DELIVERY_TLS_ENCRYPT, true,
+			false, SAID_OF("3 1 1") },
+		{ DELIVERY_TLS_ENCRYPT, CONF_DANE_AUTO, USABLE, POLICY_DANE, DELIVERY_TLS_ENCRYPT, true,
+			false, SAID_OF("3 1 1") },
+		{ DELIVERY_TLS_VERIFY, CONF_DANE_AUTO, USABLE, POLICY_DANE, DELIVERY_TLS_VERIFY, true,
+			false, SAID_OF("3 1 1") "; and delivery_tls = verify" },
+		{ DELIVERY_TLS_NONE, CONF_DANE_AUTO, USABLE, POLICY_SETTING, DELIVERY_TLS_NONE, false,
+			false, "delivery_tls = none" },
+		{ DELIVERY_TLS_MAY, CONF_DANE_OFF, USABLE, POLICY_SETTING, DELIVERY_TLS_MAY, false,
+			false, "delivery_tls = may" },
+		{ DELIVERY_TLS_MAY, CONF_DANE_AUTO, UNUSABLE, POLICY_DANE, DELIVERY_TLS_ENCRYPT, false,
+			false, NOT_USABLE },
+		{ DELIVERY_TLS_VERIFY, CONF_DANE_AUTO, UNUSABLE, POLICY_DANE, DELIVERY_TLS_VERIFY,
+			false, false, NOT_USABLE "; and delivery_tls = verify" },
+		{ DELIVERY_TLS_MAY, CONF_DANE_ONLY, USABLE, POLICY_DANE, DELIVERY_TLS_ENCRYPT, true,
+			false, SAID_OF("3 1 1") },
+		{ DELIVERY_TLS_MAY, CONF_DANE_ONLY, UNUSABLE, POLICY_DANE, DELIVERY_TLS_ENCRYPT, false,
+			true, "dane = only, and mx.d.example has no TLSA record that counts" },
+		{ DELIVERY_TLS_MAY, CONF_DANE_ONLY, NONE, POLICY_SETTING, DELIVERY_TLS_MAY, false, true,
+			"dane = only, and mx.d.example has no TLSA record that counts" },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct conf_delivery delivery = { .tls = rows[i].tls, .dane = rows[i].dane };
+		struct exchanger to = { .host = "mx.d.example", .tlsa = records_of(rows[i].records) };
+		struct policy p;
+		policy_decide(&p, &(struct policy_facts){ &delivery, "d.example", &to });
+		assert_int_equal(p.source, rows[i].source);
+		assert_int_equal(p.tls, rows[i].asked);
+		assert_ptr_equal(p.tlsa, rows[i].match ? to.tlsa : NULL);
+		assert_int_equal(p.barred, rows[i].barred);
+		assert_string_equal(p.words, rows[i].words);
+		assert_string_equal(p.target, "d.example");
+		if (p.source == POLICY_DANE) /* it never goes in clear */
+			assert_false(policy_do_without(&p));
+	}
+}
+
+/* S15, R84: the name of a host counts if DNSSEC says that mail is for it. */
+static void
+test_vouched(void **state)
+{
+	(void)state;
+	const struct conf_delivery delivery = { .tls = DELIVERY_TLS_VERIFY };
+	for (int vouched = 0; vouched < 2; vouched++) {
+		struct exchanger to = { .host = "mx.e.example", .vouched = vouched };
+		struct policy p;
+		policy_decide(&p, &(struct policy_facts){ &delivery, "d.example", &to });
+		assert_string_equal(p.target, "d.example");
+		assert_string_equal(p.vouched, vouched ? "mx.e.example" : "");
+	}
+}
+
+/* Hosts that get no mail are left out; of all of them the best one says why. */
+static void
+test_sift(void **state)
+{
+	(void)state;
+	enum { HOSTS = 3, TEXT = 200 };
+	static const char *const left[] = { "", "0", "1", "01", "2", "02", "12", "012" };
+	const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY, .dane = CONF_DANE_ONLY };
+	const struct policy_facts facts = { .delivery = &delivery, .lane = "d.example" };
+	for (unsigned good = 0; good < ROWS(left); good++) {
+		struct exchanger v[HOSTS] = { 0 };
+		struct exchangers x = { .v = v, .n = HOSTS };
+		auto_buf why = buf_new(TEXT);
+		char names[HOSTS + 1] = "";
+		for (unsigned i = 0; i < HOSTS; i++) {
+			snprintf(v[i].host, sizeof(v[i].host), "%u", i);
+			v[i].tlsa = records_of((good & 1U << i) != 0 ? USABLE : NONE);
+		}
+		assert_int_equal(policy_sift(&x, &facts, &why), good != 0);
+		for (size_t i = 0; i < x.n; i++)
+			names[i] = v[i].host[0];
+		assert_string_equal(names, left[good]);
+		if (good == 0) {
+			static const char said[] =
+				"dane = only, and 0 has no TLSA record that counts";
+			assert_int_equal(why.n, sizeof(said) - 1);
+			assert_memory_equal(why.p, said, why.n);
+		}
+	}
+	struct exchangers nobody = { 0 };
+	auto_buf why = buf_new(TEXT);
+	assert_true(policy_sift(&nobody, &facts, &why));
+}
+
 /* A host whose TLS does not work: only who asked for no TLS does without. */
 static void
 test_without(void **state)
@@ -78,6 +200,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_setting),
+		cmocka_unit_test(test_dane),
+		cmocka_unit_test(test_vouched),
+		cmocka_unit_test(test_sift),
 		cmocka_unit_test(test_without),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

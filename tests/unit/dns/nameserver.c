@@ -13,13 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { HEADER = 12, PACKET = 65535, NAME = 256, QUERY = 600, OPT = 41, RCODE_FORMERR = 1,
+enum { HEADER = 12, PACKET = 65535, NAME = 256, QUERY = 600, OPT = 41, AD = 0x20, RCODE_FORMERR = 1,
 	RCODE_SERVFAIL = 2 };
 
 static const struct {
 	const char *name;
 	int number;
-} types[] = { { "A", 1 }, { "NS", 2 }, { "CNAME", 5 }, { "SOA", 6 }, { "PTR", 12 }, { "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 } };
+} types[] = { { "A", 1 }, { "NS", 2 }, { "CNAME", 5 }, { "SOA", 6 }, { "PTR", 12 }, { "MX", 15 }, { "TXT", 16 }, { "AAAA", 28 }, { "TLSA", 52 } };
 
 struct packet {
 	uint8_t p[2 + PACKET]; /* two octets of length for TCP */
@@ -27,7 +27,7 @@ struct packet {
 	int records, authority, additional;
 	/* what directives said */
 	int rcode, count, options, class;
-	bool tc, silent, tiny, nosoa, bare, forge, forged;
+	bool tc, silent, tiny, nosoa, bare, forge, forged, ad;
 	const char *edns, *plain; /* what happens to questions with and without EDNS; NULL: nothing */
 	const char *tcp;
 };
@@ -35,7 +35,7 @@ struct packet {
 struct question {
 	char name[NAME];
 	int type;
-	bool edns;
+	bool edns, ad;
 	size_t end; /* of the question section */
 };
 
@@ -252,6 +252,7 @@ directive(struct packet *k, const struct question *q, const char *word, const ch
 	k->bare = k->bare || strcmp(word, "bare") == 0;
 	k->forge = k->forge || strcmp(word, "forge") == 0;
 	k->forged = k->forged || strcmp(word, "forged") == 0;
+	k->ad = k->ad || strcmp(word, "ad") == 0;
 }
 
 static void
@@ -290,6 +291,7 @@ parse_question(const uint8_t *p, size_t n, struct question *q)
 	if (n < HEADER + 5 || n > QUERY)
 		return false;
 	q->edns = p[11] > 0;
+	q->ad = (p[3] & AD) != 0;
 	while (at < n && p[at] != 0) {
 		if (p[at] > 63 || at + p[at] + 1 >= n || to + p[at] + 2 > sizeof(q->name))
 			return false;
@@ -314,7 +316,7 @@ answer(const uint8_t *query, const struct question *q, struct packet *k)
 	k->n = q->end;
 	k->records = k->rcode = k->authority = k->additional = 0;
 	k->count = k->options = -1;
-	k->tc = k->silent = k->tiny = k->nosoa = k->bare = k->forge = k->forged = false;
+	k->tc = k->silent = k->tiny = k->nosoa = k->bare = k->forge = k->forged = k->ad = false;
 	k->tcp = k->edns = k->plain = NULL;
 	static char text[4096];
 	for (size_t i = 0; i < zone_rows; i++) {
@@ -340,7 +342,7 @@ finish(struct packet *k, const struct question *q, bool full)
 		count = k->authority = k->additional = 0;
 	}
 	h[2] = (uint8_t)(0x80 | (h[2] & 1) | (full ? 0 : 2)); /* QR, RD, TC */
-	h[3] = (uint8_t)(0x80 | k->rcode);
+	h[3] = (uint8_t)(0x80 | (k->ad && q->ad ? AD : 0) | k->rcode);
 	h[4] = 0, h[5] = 1;
 	h[6] = (uint8_t)(count >> 8), h[7] = (uint8_t)count;
 	h[8] = h[10] = 0;

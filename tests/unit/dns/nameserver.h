@@ -15,6 +15,7 @@
  *	!edns X   !plain X       what a question with EDNS gets, or one without: silent, or an rcode
  *	!bare                    ... without the question, in a header alone
  *	!opt N                   EDNS in the answer, with these upper bits of the rcode
+ *	!ad                      it was validated, if the question asks for that
  *	!nosoa                   no SOA behind an answer without records (else there is one)
  *	referral NS ns.example   the root's servers, behind the answers
  *	!forge   !forged         with a wrong id, a wrong question, a wrong port: only that; and then

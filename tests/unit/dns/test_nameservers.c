@@ -233,9 +233,8 @@ compare_seen(const void *a, const void *b)
 }
 
 /*
- * What a forger must guess (G7). Each look-up has a port of the kernel's choice; an id comes from a
- * generator of udns, seeded by the clock, so it counts for little (docs/ARCHITECTURE.md). 2000
- * draws of 28 000 ports leave about 1930 different ones, of 65 536 ids 1970.
+ * What a forger must guess (G7): each look-up has a port of the kernel's choice, and an id of its
+ * random numbers. 2000 draws of 28 000 ports leave about 1930 different ones, of 65 536 ids 1970.
  */
 static void
 test_entropy(void **state)
