@@ -147,7 +147,7 @@ $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin p
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
-$(B)/unit/delivery/test_relaxed: LDFLAGS += -Wl,--wrap=policy_decide
+$(B)/unit/delivery/test_relaxed: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,policy_decide destinations_find resolvers_take resolvers_give_back)
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
 $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms

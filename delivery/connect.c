@@ -13,7 +13,10 @@
 #include "lib/clock.h"
 #include "process/log.h"
 
-enum { LOST_IN_A_ROW = 3 }; /* messages that come to nothing before the lane counts as down */
+enum {
+	LOST_IN_A_ROW = 3, /* messages that come to nothing before the lane counts as down */
+	VAIN_FOR = 60000,  /* ms for which it counts that a host could not be talked to */
+};
 
 /*
  * Nothing more of the lane is tried. The rest of its mail waits if o is SOFT, and fails if it is
@@ -138,6 +141,14 @@ is_full(struct courier *c)
 	return true;
 }
 
+/* What the lane's domain asks for counts again. */
+static void
+end_relaxed(struct courier *c)
+{
+	c->work.relaxed = false;
+	meet_forget_hosts(c);
+}
+
 enum outcome
 connect_lane(struct courier *c)
 {
@@ -150,7 +161,8 @@ connect_lane(struct courier *c)
 		return DONE;
 	}
 	meet_leave(c);
-	c->work.relaxed = false;
+	if (c->work.relaxed) /* what was found for such mail is not for other mail */
+		end_relaxed(c);
 	if (c->work.lost >= LOST_IN_A_ROW) {
 		meet_failed(c);
 		c->work.cause = CLASS_LOST;
@@ -180,9 +192,11 @@ connect_relaxed(struct courier *c)
 		return DONE;
 	w->lost += w->relaxed && !link_was_of_use(&c->link);
 	meet_leave(c);
+	if (!w->relaxed)
+		meet_forget_hosts(c);
 	w->relaxed = true;
 	if (w->lost >= LOST_IN_A_ROW || meet_relaxed(c) != DONE) {
-		w->relaxed = false;
+		end_relaxed(c);
 		w->unrelaxed = true;
 		return SOFT;
 	}
@@ -283,7 +297,8 @@ note_host(struct courier *c, bool for_now)
 	if (meet_find_hosts(c) != DONE ||
 		fitting_note(&w->fitting, &w->exchangers, &w->to, &can, for_now) < 0)
 		return false;
-	for (size_t i = 0; i < w->exchangers.n; i++)
+	bool lately = clock_ms() - w->race.left < VAIN_FOR;
+	for (size_t i = 0; i < w->exchangers.n && lately; i++)
 		if (race_was_vain(&w->race, &w->exchangers.v[i]))
 			fitting_note_vain(&w->fitting, i);
 	return true;
@@ -338,7 +353,9 @@ connect_is_astray(struct courier *c, const struct message *m)
 void
 connect_make_way(struct courier *c)
 {
-	if (c->work.overtook || c->work.fitting.seeks)
+	struct fitting *f = &c->work.fitting;
+	f->due = f->seeks; /* and not before: all have had their turn with the first host */
+	if (c->work.overtook || f->due)
 		meet_leave(c);
 }
 

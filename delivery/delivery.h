@@ -119,6 +119,7 @@ struct work {
 	bool waited;                  /* they did, and none greeted in its time */
 	bool asked;                   /* a host that is as good was asked, too */
 	struct fitting fitting;       /* which hosts can have what another one could not */
+	int sought;                   /* times that it stays longer because of that */
 	bool detour;                  /* the race is between some that may have it */
 	bool barred;                  /* a host is not used because of what the lane's domain asks
 	                               * for */

@@ -334,6 +334,7 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 			snprintf(x.v[i].domain, sizeof(x.v[i].domain), "%s",
 				x.v[i].named ? "" : t->name);
 		}
+		out->unproved = out->unproved || x.unproved;
 		if (x.unknown <= EXCHANGER_WORST)
 			out->unknown = EXCHANGER_WORST;
 		struct left_out of_this = filter(&x, conf, way, judge_named);
@@ -345,6 +346,7 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 		buf_printf(why, "lane %s: %s: DNS: %s", lane, t->name,
 			x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
 		out->unknown = EXCHANGER_WORST;
+		out->unproved = out->unproved || x.unproved;
 		out->unreached = out->unreached || x.unreached;
 		out->unsound = out->unsound || x.unsound;
 	}

@@ -119,5 +119,5 @@ fitting_forget_wanted(struct fitting *f, const struct exchangers *x)
 {
 	for (size_t i = 0; i < x->n; i++)
 		f->v[i].wanted = false;
-	f->seeks = false;
+	f->seeks = f->due = false;
 }

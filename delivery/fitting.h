@@ -4,8 +4,8 @@
  * A host lacks what a message needs: SMTPUTF8, REQUIRETLS, a form of the text, room for it, a time
  * by which it is delivered. Then each other host of the list may have it, of whatever preference;
  * and as long as there is one that could not be asked, the message waits for it. It is returned
- * when all lack something. What the hosts have is remembered for a turn at the lane, so that each
- * is asked once in it, by however many messages.
+ * when all lack something. What the hosts have is remembered as long as messages go from one to
+ * the other, so that each is asked once, by however many messages.
  */
 #ifndef POSTERN_FITTING_H
 #define POSTERN_FITTING_H
@@ -13,7 +13,7 @@
 #include "dns.h"
 #include "sending/body.h"
 
-enum { FITTING_ASKED = 20 }; /* hosts at most that are asked in a turn, so that it ends (G5) */
+enum { FITTING_ASKED = 20 }; /* hosts at most that are asked, so that it ends (G5) */
 
 /* What is known of a host. Addresses of one name are one host: what one of them says, all do. */
 struct fitting_host {
@@ -28,9 +28,11 @@ struct fitting_host {
 struct fitting {
 	struct fitting_host *v;  /* owned; of each of the exchangers; NULL: nothing is known */
 	int asked;               /* hosts */
-	bool seeks;              /* some are wanted */
+	bool seeks;              /* some are wanted, */
+	bool due;                /* ... and the next connection is to be to one of them */
 };
 
+/* Nothing is known any more. */
 void fitting_end(struct fitting *f);
 
 /*

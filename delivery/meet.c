@@ -20,16 +20,31 @@ static enum outcome
 sift(struct courier *c)
 {
 	const struct policy_facts facts = approach_facts(c);
+	c->work.barred = c->work.barred || policy_bars_any(&c->work.exchangers, &facts);
 	if (policy_sift(&c->work.exchangers, &facts, &c->why))
 		return DONE;
 	c->work.cause = CLASS_TLS;
 	return SOFT;
 }
 
+void
+meet_forget_hosts(struct courier *c)
+{
+	struct work *w = &c->work;
+	race_end(&w->race);
+	fitting_end(&w->fitting);
+	exchangers_free(&w->exchangers);
+	w->routed = false;
+	w->unfound = DONE;
+}
+
 enum outcome
 meet_find_hosts(struct courier *c)
 {
 	struct work *w = &c->work;
+	struct conf_delivery way = w->delivery;
+	if (w->relaxed && way.dane != CONF_DANE_ONLY)
+		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
 	if (w->routed || w->unfound != DONE)
 		return w->unfound;
 	buf_reset(&c->why);
@@ -39,10 +54,11 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = destinations_find(resolver, &c->relay->common, &w->delivery,
-			c->tour->lane.name, &w->exchangers, &c->why);
+		o = destinations_find(resolver, &c->relay->common, &way, c->tour->lane.name,
+			&w->exchangers, &c->why);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	w->barred = w->barred || w->exchangers.unproved;
 	bool found = o == DONE;
 	if (found)
 		o = sift(c);
@@ -312,7 +328,7 @@ meet_relaxed(struct courier *c)
 	c->why = buf_new(why.max);
 	enum outcome o = meet_find_hosts(c);
 	if (o == DONE)
-		o = c->work.fitting.seeks ? seek(c) : begin_race(c);
+		o = c->work.fitting.due ? seek(c) : begin_race(c);
 	buf_free(&c->why);
 	c->why = why;
 	return o;
@@ -353,7 +369,7 @@ meet_any(struct courier *c)
 		c->work.cause = CLASS_AUTH;
 		return SOFT;
 	}
-	o = c->work.fitting.seeks ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
+	o = c->work.fitting.due ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
 	c->work.outage = o != DONE && race_had_no_route(&c->work.race) && outage_is_now()
 		? OUTAGE_SURE : OUTAGE_NONE;
 	return o;

@@ -13,6 +13,9 @@
  */
 enum outcome meet_find_hosts(struct courier *c);
 
+/* The hosts of the lane are looked for anew when they are asked for next. */
+void meet_forget_hosts(struct courier *c);
+
 /*
  * Connects to a host of the lane: to the best one, unless the last connection was of no use, or
  * messages that it put off wait for another one; then to the next one whose turn it is. Where

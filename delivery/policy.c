@@ -107,6 +107,20 @@ policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *
 }
 
 bool
+policy_bars_any(const struct exchangers *x, const struct policy_facts *facts)
+{
+	bool any = false;
+	for (size_t i = 0; i < x->n && !any; i++) {
+		struct policy p;
+		struct policy_facts f = *facts;
+		f.to = &x->v[i];
+		policy_decide(&p, &f);
+		any = p.barred && policy_is_theirs(&p);
+	}
+	return any;
+}
+
+bool
 policy_is_theirs(const struct policy *p)
 {
 	return p->source != POLICY_SETTING;

@@ -68,6 +68,9 @@ bool policy_do_without(struct policy *p);
  */
 bool policy_is_theirs(const struct policy *p);
 
+/* Is there a host among them that is barred by what the domain asks for? */
+bool policy_bars_any(const struct exchangers *x, const struct policy_facts *facts);
+
 /* "setting", "dane", ...: for programs. */
 const char *policy_source_word(enum policy_source source);
 

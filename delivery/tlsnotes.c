@@ -96,7 +96,7 @@ tlsnotes_hosts(const struct courier *c, bool barred)
 	if (barred) {
 		snprintf(why, sizeof(why), "%.*s", (int)said.n, said.n > 0 ? said.p : "");
 		s.result = TLS_RESULT_DANE_REQUIRED;
-	} else if (c->work.exchangers.no_tlsa) {
+	} else if (c->work.exchangers.unproved) {
 		snprintf(why, sizeof(why), "%s", c->work.exchangers.why);
 		s.result = TLS_RESULT_DNSSEC_INVALID;
 	}

@@ -93,6 +93,7 @@ begins_again(struct courier *c)
 		return false;
 	bool news = false;
 	if (!t->found.again) {
+		fitting_end(&c->work.fitting); /* nothing is between two hosts */
 		news = turns_take_news(c) || (!t->rested && waits(c, turns_linger));
 		t->rested = !news;
 		if (!news && t->marked)
@@ -113,8 +114,11 @@ begins_again(struct courier *c)
 static bool
 has_to_seek(struct courier *c)
 {
-	c->work.since = c->work.fitting.seeks ? clock_ms() : c->work.since;
-	return c->work.fitting.seeks;
+	if (!c->work.fitting.seeks || c->work.sought >= FITTING_ASKED)
+		return false;
+	c->work.sought++;
+	c->work.since = clock_ms();
+	return true;
 }
 
 /* Goes over the lane until nothing in it is due, nor comes while it waits. */

@@ -74,9 +74,8 @@ def test_next_one_has_it(mx, need, preferences):
     log = mx.postern.settled()
     messages, connections = mx.counted()
     assert messages == [0, 1] and not mx.reports.messages, log
-    assert max(connections) == 1
-    if preferences[0] < preferences[1]:
-        assert log.count("; the next host is to have it") == 1
+    if preferences[0] < preferences[1]: # equal ones may have been in a race
+        assert max(connections) == 1 and log.count("; the next host is to have it") == 1
 
 
 @pytest.mark.parametrize("need", NEEDS)
@@ -141,6 +140,17 @@ def test_what_comes_meanwhile_goes_to_the_best(mx):
     first.wait_messages()
     log = mx.postern.settled()
     assert mx.counted()[0] == [1, 1], log
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_hosts_that_take_few_by_a_connection(mx, most):
+    """R69, R71: the others have their turn with the first host, whose connections end again and again, before it is
+    left; and those that wait for the next host have it then."""
+    mx.open([(*without("SMTPUTF8"), f"LIMITS MAILMAX={most}"), (*FULL, f"LIMITS MAILMAX={most}")])
+    mx.go("SMTPUTF8", *[""] * 6)
+    log = mx.postern.settled()
+    messages, connections = mx.counted()
+    assert messages == [6, 1] and connections[1] == 1, log
 
 
 def test_to_and_fro(mx):
