@@ -52,12 +52,12 @@ OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/
 	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c)
 FETCH = $(if $(filter 0,$(TLS) $(CURL)),,fetch)
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status
+ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status tlsreport
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls $(B)/sign) $(FETCH:%=$(B)/%) $(B)/auth $(B)/postern $(B)/sendmail \
+all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls $(B)/sign $(B)/postern-tlsreport) $(FETCH:%=$(B)/%) $(B)/auth $(B)/postern $(B)/sendmail \
 	$(B)/postern-status
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
@@ -113,6 +113,9 @@ $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending r
 $(B)/postern-status: $(B)/status.o $(call room,status) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
 
+$(B)/postern-tlsreport: $(B)/tlsreport.o $(B)/dns.o $(call room,tlsreport dns) $(B)/report/tlsrpt.o $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson -lz
+
 $(B)/plain.a: $(call room,lib mail conf)
 $(B)/common.a: $(call room,$(COMMON))
 $(B)/postern.a: $(call room,$(ROOMS))
@@ -143,12 +146,14 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations \
+	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect meet share): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
+$(B)/unit/delivery/test_relaxed: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,policy_decide destinations_find resolvers_take resolvers_give_back)
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
 $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms
@@ -167,7 +172,7 @@ $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2 $(TLS_LIBS) -lgsasl -lcrypt -ljansson
+		-lcmocka -ludns -lidn2 $(TLS_LIBS) -lgsasl -lcrypt -ljansson -lz
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -178,7 +183,7 @@ INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
-		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson
+		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson -lz
 
 -include $(wildcard $(B)/unit/*/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d $(B)/tests/unit/*/*.d)
 
@@ -354,7 +359,7 @@ INSTALL_DATA = $(INSTALL) -m 644
 # What is installed. install and uninstall go by these lists alone: another file is another word, or row.
 # Programs replace each other while mail comes and goes; smtpd, which
 # starts the others, is behind them, and sendmail, which speaks with it, the last.
-PROGRAMS = postern-status $(if $(filter 0,$(TLS)),,tls sign) $(FETCH) auth relay smtpd sendmail
+PROGRAMS = postern-status $(if $(filter 0,$(TLS)),,tls sign postern-tlsreport) $(FETCH) auth relay smtpd sendmail
 # For people, in bindir.
 COMMANDS = postern
 UNITS = postern.socket postern@.service postern-local.socket postern-busy.socket postern-busy.service \

@@ -378,6 +378,7 @@ add_with_dane(struct exchangers *out, const struct host *h, const struct discove
 	}
 	if (trouble != NULL) {
 		note_unknown(out, h, "TLSA", trouble);
+		out->unproved = true;
 		return;
 	}
 	if (d->tlsa != NULL)

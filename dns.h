@@ -62,6 +62,8 @@ struct exchangers {
 	                      * had for now; beyond EXCHANGER_WORST: there is none */
 	bool secure;         /* DNSSEC says that they are; or who named them knows it himself */
 	char end[LIMIT_DOMAIN + 1]; /* the domain is an alias of this one; "": it is none */
+	bool unproved;       /* of a host it could not be found out which certificates it has, so
+	                      * it is none of them (DANE) */
 	bool implicit;       /* no MX record names them: they are the domain's own addresses */
 	bool unreached;      /* not one nameserver answered anything: no fault of the domain */
 	bool unsound;        /* those that answered have the same trouble with the root */

@@ -6,6 +6,7 @@
 #include "admin/out.h"
 #include "delivery/approach.h"
 #include "delivery/race.h"
+#include "delivery/stslane.h"
 #include "delivery/tour.h"
 #include "dns/tlsa.h"
 #include "lib/cleanup.h"

@@ -14,6 +14,7 @@
 #include "admin/pick.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/tlsrequired.h"
 
 enum {
 	HEADER = 64 * 1024, /* octets of a header that are shown */
@@ -114,9 +115,23 @@ say_when(struct out *o, const char *what, int64_t when)
 	say_of(o, what, span_of(stamp));
 }
 
-static void
-print_envelope(struct show *s, const struct picked *p)
+/* What its sender wants of TLS (RFC 8689). */
+enum wish { WISH_NONE, WISH_REQUIRED, WISH_OPTIONAL };
+
+static enum wish
+wish_of(const struct message *m, struct span header)
 {
+	struct tlsrequired t = { 0 };
+	tlsrequired_feed(&t, header);
+	return m->env.require_tls ? WISH_REQUIRED
+		: tlsrequired_says_no(&t) ? WISH_OPTIONAL : WISH_NONE;
+}
+
+static void
+print_envelope(struct show *s, const struct picked *p, enum wish wish)
+{
+	static const char *const wishes[] = { [WISH_REQUIRED] = "required (REQUIRETLS)",
+		[WISH_OPTIONAL] = "not required (TLS-Required: No)" };
 	struct out *o = &s->admin->out;
 	char size[NUMBER];
 	out_size(size, sizeof(size), p->m->length);
@@ -128,6 +143,8 @@ print_envelope(struct show *s, const struct picked *p)
 	say_of(o, "from", p->m->env.sender.n > 0 ? p->m->env.sender : span_of("<>"));
 	if (p->m->env.envid.n > 0)
 		say_of(o, "envid", p->m->env.envid);
+	if (wish != WISH_NONE)
+		say_of(o, "TLS", span_of(wishes[wish]));
 }
 
 static void
@@ -242,10 +259,12 @@ fields_of(struct span text)
 static json_t *
 message_of(const struct message *m, struct span header)
 {
-	return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o}", "id", m->id, "arrived",
+	static const char *const wishes[] = { [WISH_NONE] = NULL, [WISH_REQUIRED] = "required",
+		[WISH_OPTIONAL] = "optional" };
+	return json_pack("{s:s, s:I, s:I, s:o, s:o, s:s?, s:o}", "id", m->id, "arrived",
 		(json_int_t)m->arrived, "size", (json_int_t)m->length, "sender",
 		out_string(m->env.sender), "envid", m->env.envid.n > 0 ? out_string(m->env.envid)
-		: json_null(), "header", fields_of(header));
+		: json_null(), "tls", wishes[wish_of(m, header)], "header", fields_of(header));
 }
 
 /* ---- all ----------------------------------------------------------------------------------- */
@@ -273,7 +292,7 @@ show_message(struct show *s, const struct picked *p)
 	if (s->admin->out.json)
 		s->message = message_of(p->m, buf_span(&header));
 	else
-		print_envelope(s, p);
+		print_envelope(s, p, wish_of(p->m, buf_span(&header)));
 	if (!s->admin->out.json)
 		print_header(s, buf_span(&header));
 }

@@ -72,6 +72,8 @@ struct conf_who {
 	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
 	char *sign_path;  /* the one that has the keys of DKIM; default: "sign" beside smtpd */
 	char *fetch_path; /* the one that fetches over HTTPS; default: "fetch" beside smtpd */
+	/* ... that sends reports on TLS; default: "postern-tlsreport" beside smtpd */
+	char *tlsreport_path;
 	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
 };
 
@@ -215,6 +217,12 @@ struct conf_dkim {
 	int64_t lifetime; /* s, after which a signature is to be worth nothing (x=); 0: no end */
 };
 
+/* Reports on TLS for domains that ask for them (RFC 8460). */
+struct conf_tls_reports {
+	enum conf_bool on; /* sessions are counted, and reports sent */
+	char *from;        /* the mailbox they are from; default postmaster@hostname */
+};
+
 /* What relay does with all mail alike. */
 struct conf_relay {
 	struct conf_servers nameserver; /* none: those of resolv.conf */
@@ -247,6 +255,7 @@ struct conf {
 	struct conf_delivery delivery;
 	struct conf_relay relay;
 	struct conf_dkim dkim;
+	struct conf_tls_reports tls_reports;
 	/* where events go */
 	enum conf_log {
 		LOG_TO_AUTO,

@@ -441,7 +441,8 @@ complete_paths(struct conf *c)
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
 		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" },
-		{ &c->who.fetch_path, "fetch" } };
+		{ &c->who.fetch_path, "fetch" },
+		{ &c->who.tlsreport_path, "postern-tlsreport" } };
 	char self[PATH_MAX];
 	int n = 0;
 	const char *where = find_self(self) == 0 ? where_others_are(self, &n) : NULL;
@@ -504,6 +505,8 @@ check_together(struct setting *s)
 		return complain_of(s, "delivery_tls_implicit", VALUE_NO_TLS);
 	if (!CONF_HAS_FETCH && c->relay.mta_sts == CONF_YES)
 		return complain_of(s, "mta_sts", VALUE_NO_STS);
+	if (!CONF_HAS_TLS && c->tls_reports.on == CONF_YES)
+		return complain_of(s, "tls_reports", VALUE_NO_TLS);
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&
 		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
 		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");
@@ -512,6 +515,8 @@ check_together(struct setting *s)
 		return complain_of(s, "tls", "needs tls_certificate");
 	if (c->submission.force_from != NULL && !span_is_ascii(span_of(c->submission.force_from)))
 		return complain_of(s, "force_from", "is beyond ASCII, which few hosts take");
+	if (c->tls_reports.from != NULL && !span_is_ascii(span_of(c->tls_reports.from)))
+		return complain_of(s, "tls_reports_from", "is beyond ASCII, which few hosts take");
 	if (c->auth.dovecot != NULL && c->auth.saslauthd != NULL)
 		return complain_of(s, "auth_dovecot", "is for hosts without auth_saslauthd");
 	return 0;
@@ -553,6 +558,11 @@ complete(struct setting *s)
 		asprintf(&c->who.postmaster, "postmaster@%s", c->who.hostname) < 0) {
 		c->who.postmaster = NULL;
 		return complain_of(s, "postmaster", "out of memory");
+	}
+	if (c->tls_reports.from == NULL &&
+		asprintf(&c->tls_reports.from, "postmaster@%s", c->who.hostname) < 0) {
+		c->tls_reports.from = NULL;
+		return complain_of(s, "tls_reports_from", "out of memory");
 	}
 	return 0;
 }

@@ -7,13 +7,17 @@
 #include "delivery/race.h"
 #include "delivery/settle.h"
 #include "delivery/share.h"
+#include "delivery/stslane.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/log.h"
 
-enum { LOST_IN_A_ROW = 3 }; /* messages that come to nothing before the lane counts as down */
+enum {
+	LOST_IN_A_ROW = 3, /* messages that come to nothing before the lane counts as down */
+	VAIN_FOR = 60000,  /* ms for which it counts that a host could not be talked to */
+};
 
 /*
  * Nothing more of the lane is tried. The rest of its mail waits if o is SOFT, and fails if it is
@@ -138,17 +142,28 @@ is_full(struct courier *c)
 	return true;
 }
 
+/* What the lane's domain asks for counts again. */
+static void
+end_relaxed(struct courier *c)
+{
+	c->work.relaxed = false;
+	meet_forget_hosts(c);
+}
+
 enum outcome
 connect_lane(struct courier *c)
 {
-	if (sending_is_open(&c->link) && c->work.met)
+	bool open = sending_is_open(&c->link) && !c->work.relaxed;
+	if (open && c->work.met)
 		return DONE;
-	if (sending_is_open(&c->link) && share_take(c)) {
+	if (open && share_take(c)) {
 		if (c->work.state.down)
 			set_up(c);
 		return DONE;
 	}
 	meet_leave(c);
+	if (c->work.relaxed) /* what was found for such mail is not for other mail */
+		end_relaxed(c);
 	if (c->work.lost >= LOST_IN_A_ROW) {
 		meet_failed(c);
 		c->work.cause = CLASS_LOST;
@@ -165,6 +180,28 @@ connect_lane(struct courier *c)
 	share_note(c);
 	if (c->work.state.down)
 		set_up(c);
+	return DONE;
+}
+
+enum outcome
+connect_relaxed(struct courier *c)
+{
+	struct work *w = &c->work;
+	if (w->verdict != SOFT || w->extra || !w->barred || w->unrelaxed)
+		return SOFT;
+	if (w->relaxed && sending_is_open(&c->link))
+		return DONE;
+	w->lost += w->relaxed && !link_was_of_use(&c->link);
+	meet_leave(c);
+	if (!w->relaxed)
+		meet_forget_hosts(c);
+	w->relaxed = true;
+	if (w->lost >= LOST_IN_A_ROW || meet_relaxed(c) != DONE) {
+		end_relaxed(c);
+		w->unrelaxed = true;
+		return SOFT;
+	}
+	share_note(c);
 	return DONE;
 }
 
@@ -195,13 +232,15 @@ judge_loss(struct courier *c, const struct message *m)
 	return false;
 }
 
-/* Is it the message that is put off, or the host that can take none, and not one recipient? */
+/* Is somebody put off by what this host said? `whole`: not this one recipient alone. */
 static bool
-is_put_off_whole(const struct message *m)
+is_put_off(const struct message *m, bool whole)
 {
-	for (int i = 0; i < m->n; i++)
-		if (!m->rcpt[i].settled && m->rcpt[i].outcome == SOFT && !m->rcpt[i].own)
+	for (int i = 0; i < m->n; i++) {
+		const struct rcpt *to = &m->rcpt[i];
+		if (!to->settled && to->outcome == SOFT && !to->unfit && !(whole && to->own))
 			return true;
+	}
 	return false;
 }
 
@@ -217,7 +256,7 @@ judge_delay(struct courier *c, const struct message *m)
 {
 	struct work *w = &c->work;
 	if (!w->overtook) {
-		bool worse = is_put_off_whole(m) && race_has_worse(&w->race);
+		bool worse = is_put_off(m, true) && race_has_worse(&w->race);
 		w->overtook = (!w->waited && (race_is_open(&w->race) || worse)) ||
 			(!w->asked && race_has_equal(&w->race));
 		w->asked = w->asked || w->overtook;
@@ -242,20 +281,93 @@ connect_judge(struct courier *c, const struct message *m, enum job_end end)
 		if (is_suspect(c, m))
 			race_convict(&w->race);
 	}
-	return settle_any(m, SOFT) && judge_delay(c, m);
+	return !w->relaxed && is_put_off(m, false) && judge_delay(c, m);
+}
+
+/* ---- what the host lacks ------------------------------------------------------------------- */
+
+/*
+ * What the host connected to can have is remembered, and which others could not be talked to when
+ * it was. False: the hosts of the lane are not known now, or there is no memory.
+ */
+static bool
+note_host(struct courier *c, bool for_now)
+{
+	struct work *w = &c->work;
+	const struct body_taker can = body_taker_of(&c->link, true);
+	if (meet_find_hosts(c) != DONE ||
+		fitting_note(&w->fitting, &w->exchangers, &w->to, &can, for_now) < 0)
+		return false;
+	bool lately = clock_ms() - w->race.left < VAIN_FOR;
+	for (size_t i = 0; i < w->exchangers.n && lately; i++)
+		if (race_was_vain(&w->race, &w->exchangers.v[i]))
+			fitting_note_vain(&w->fitting, i);
+	return true;
+}
+
+/* Is there another host for what did not fit this one? */
+static enum fitting_chance
+find_chance(struct courier *c, const struct message *m, const struct rcpt *to)
+{
+	struct work *w = &c->work;
+	if (!note_host(c, to->outcome == SOFT))
+		return FITTING_LATER;
+	return fitting_chance(&w->fitting, &w->exchangers, &w->to, m, to->address);
+}
+
+/* ... and what follows for this recipient. */
+static void
+weigh(const struct courier *c, struct rcpt *to, enum fitting_chance chance)
+{
+	if (chance == FITTING_LATER)
+		buf_puts(&to->text, " (others cannot be asked now)");
+	else if (chance == FITTING_NEVER && c->work.fitting.asked > 1)
+		buf_puts(&to->text, " (nor can another host have it)");
+	if (chance != FITTING_NEVER)
+		to->outcome = SOFT;
+}
+
+bool
+connect_seek(struct courier *c, struct message *m)
+{
+	bool any = false;
+	for (int i = 0; i < m->n; i++) {
+		struct rcpt *to = &m->rcpt[i];
+		if (to->settled || !to->unfit)
+			continue;
+		/* Of a connection that is gone it is not known any more what it was good for. */
+		enum fitting_chance chance = c->link.fd >= 0 ? find_chance(c, m, to) : FITTING_NOW;
+		weigh(c, to, chance);
+		any = any || chance == FITTING_NOW;
+	}
+	return any;
+}
+
+bool
+connect_is_astray(struct courier *c, const struct message *m)
+{
+	struct work *w = &c->work;
+	return meet_is_detour(c) &&
+		fitting_has_better(&w->fitting, &w->exchangers, &w->to, m);
 }
 
 void
 connect_make_way(struct courier *c)
 {
-	if (c->work.overtook)
+	struct fitting *f = &c->work.fitting;
+	f->due = f->seeks; /* and not before: all have had their turn with the first host */
+	if (c->work.overtook || f->due)
 		meet_leave(c);
 }
 
 void
 connect_end(struct courier *c)
 {
-	race_end(&c->work.race);
-	exchangers_free(&c->work.exchangers);
-	stslane_free(&c->work.sts);
+	struct work *w = &c->work;
+	if (meet_is_detour(c) || w->relaxed)
+		meet_leave(c); /* what comes next is for a better one */
+	race_end(&w->race);
+	fitting_end(&w->fitting);
+	exchangers_free(&w->exchangers);
+	stslane_free(&w->sts);
 }

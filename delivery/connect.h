@@ -26,13 +26,36 @@ void connect_heed_refusals(struct courier *c, struct span why);
 enum outcome connect_lane(struct courier *c);
 
 /*
+ * The lane was given up for now, and mail in hand says TLS-Required: No. DONE: there is a connection
+ * for it that does without what the lane's domain asks for, because no host satisfies that; for such
+ * mail alone. SOFT: there is none, or it would not be another one.
+ */
+enum outcome connect_relaxed(struct courier *c);
+
+/*
  * The last transaction of this message by this connection has landed: what does its end tell of the
  * host? True: what was not settled is to go to another host, at once;
  * nothing counts against the message.
  */
 bool connect_judge(struct courier *c, const struct message *m, enum job_end end);
 
-/* Leaves the host that is connected to if messages that it put off wait for another one. */
+/*
+ * What of this message did not fit the host, whose transactions have landed, is to go to another
+ * host, or waits for one that cannot be asked now: its outcome is SOFT then. What fits no host
+ * keeps its outcome. True: there is another host for some of it, which is to have it at once.
+ */
+bool connect_seek(struct courier *c, struct message *m);
+
+/*
+ * The host connected to was chosen for other messages. True: a better one can have this one, and is
+ * to have it, at once.
+ */
+bool connect_is_astray(struct courier *c, const struct message *m);
+
+/*
+ * Leaves the host that is connected to if messages that it put off, or cannot have, wait for
+ * another one.
+ */
 void connect_make_way(struct courier *c);
 
 /* The lane is left: ends what connect_lane began, but for the connection. */

@@ -9,6 +9,7 @@
  *	connect       to a host of the lane; what follows when there is none
  *	share         whose mail may go by the connection that there is
  *	meet          how a connection comes about, and ends
+ *	tlsnotes      what came of TLS there, counted for reports on it
  *	approach      how that host is met: TLS, login, how much at once
  *	policy        which TLS it must have, and why
  *	settle        what an attempt brought: the message goes or waits, the sender is told
@@ -21,6 +22,7 @@
  *	schedule      ... how it is decided whose turn it is
  *	destinations  the hosts that a lane's mail may go to
  *	race          which of them is connected to
+ *	fitting       which hosts can have what the one connected to cannot
  *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
  *	hands         what each courier has in hand, for the process that sees it die
@@ -37,17 +39,20 @@
 #define POSTERN_DELIVERY_H
 
 #include "conf/way.h"
+#include "delivery/fitting.h"
 #include "delivery/hands.h"
 #include "delivery/hosts.h"
 #include "delivery/outage.h"
 #include "delivery/policy.h"
 #include "delivery/race.h"
 #include "delivery/schedule.h"
-#include "delivery/stslane.h"
+#include "delivery/stscache.h"
 #include "delivery/suspects.h"
+#include "dns/txt.h"
 #include "process/counters.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
+#include "queue/tally.h"
 #include "sending/link.h"
 #include "sending/login.h"
 #include "sending/sending.h"
@@ -101,6 +106,15 @@ found_note_next(struct found *found, int64_t next)
 		found->next = next;
 }
 
+/* The policy of MTA-STS of its lane (stslane.h). Zeroed, it need not be freed. */
+struct stslane {
+	bool asked;                  /* the record was asked for */
+	bool known;                  /* ... and what follows is known */
+	struct txt record;           /* owned */
+	struct stscache_entry entry; /* owned */
+	bool in_force;               /* entry.policy is */
+};
+
 /* What a courier knows of the lane it is at. All of it begins by one assignment (visit.c). */
 struct work {
 	struct conf_delivery delivery; /* what its route says, else what is common */
@@ -119,6 +133,16 @@ struct work {
 	bool overtook;                /* messages that it put off wait for another host to greet */
 	bool waited;                  /* they did, and none greeted in its time */
 	bool asked;                   /* a host that is as good was asked, too */
+	struct fitting fitting;       /* which hosts can have what another one could not */
+	int sought;                   /* times that it stays longer because of that */
+	bool detour;                  /* the race is between some that may have it */
+	bool barred;                  /* a host is not used because of what the lane's domain asks
+	                               * for */
+	bool relaxed;                 /* that does not count for the connection: it is for mail
+	                               * alone that says TLS-Required: No */
+	bool unrelaxed;               /* there was none of that kind either */
+	bool uncounted;               /* the mail in hand is a report on TLS: what comes of a
+	                               * connection that is made for it stands in no other one */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
@@ -133,6 +157,13 @@ struct work {
 		int64_t since;        /* since then (clock_ms) */
 	} pace;                       /* decides whether help is worth its start (scan.c) */
 };
+
+/* The policy of MTA-STS that is in force for the lane; NULL: none. */
+static inline const struct sts_policy *
+work_sts(const struct work *w)
+{
+	return w->sts.in_force ? &w->sts.entry.policy : NULL;
+}
 
 /* What turns.c knows of a courier. */
 struct turn {
@@ -209,6 +240,7 @@ struct relay {
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
 	struct signer signer;           /* has a lock */
+	struct tally tally;             /* of sessions, for reports on TLS */
 
 	struct turns turns;             /* has a lock */
 	struct hands *hands;            /* shared with the first process; one for each courier */

@@ -285,7 +285,7 @@ static enum answer
 find_target(struct resolver *r, enum family family, const struct target *t, int64_t deadline,
 	struct exchangers *out)
 {
-	*out = (struct exchangers){ 0 };
+	*out = (struct exchangers){ .unknown = EXCHANGER_WORST + 1 };
 	if (t->kind == TARGET_HOST || t->kind == TARGET_DOMAIN)
 		return find_name(r, family, t, deadline, out);
 	out->v = calloc(1, sizeof(*out->v));
@@ -345,6 +345,9 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 			snprintf(x.v[i].domain, sizeof(x.v[i].domain), "%s",
 				x.v[i].named ? "" : t->name);
 		}
+		out->unproved = out->unproved || x.unproved;
+		if (x.unknown <= EXCHANGER_WORST)
+			out->unknown = EXCHANGER_WORST;
 		struct left_out of_this = filter(&x, conf, way, judge_named);
 		for (int v = 0; v < VERDICTS; v++)
 			left->verdict[v] = left->verdict[v] || of_this.verdict[v];
@@ -353,6 +356,8 @@ add_target(struct resolver *r, const struct conf *conf, const struct conf_delive
 		buf_reset(why);
 		buf_printf(why, "lane %s: %s: DNS: %s", lane, t->name,
 			x.why[0] != '\0' ? x.why : "takes no mail (null MX)");
+		out->unknown = EXCHANGER_WORST;
+		out->unproved = out->unproved || x.unproved;
 		out->unreached = out->unreached || x.unreached;
 		out->unsound = out->unsound || x.unsound;
 	}
@@ -366,6 +371,7 @@ find_targets(struct resolver *r, const struct conf *conf, const struct conf_deli
 	int64_t deadline = clock_deadline(way->timeout_dns);
 	struct span rest = span_of(way->hosts);
 	struct left_out left = { 0 };
+	out->unknown = EXCHANGER_WORST + 1;
 	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		struct target t;
 		if (target_parse(word, &t) == 0) /* checked when the configuration was read */

@@ -128,9 +128,8 @@ log_next_host(const struct courier *c, const struct message *m)
 		}
 }
 
-/* The message is as it was, and due at once. */
-static void
-turn_back(struct courier *c, struct flight *f, struct found *found)
+void
+flight_turn_back(struct courier *c, struct flight *f, struct found *found)
 {
 	found->again = true;
 	found_note_next(found, clock_wall());
@@ -146,13 +145,14 @@ end_flight(struct courier *c, struct flight *f, bool rest, struct found *found)
 {
 	enum job_end end = f->job.end;
 	bool untried = end == JOB_UNTRIED, next_host = connect_judge(c, &f->m, end);
+	next_host = connect_seek(c, &f->m) || next_host;
 	say_why(c, &f->m, untried || rest);
 	if (end == JOB_ANSWERED)
 		counters_time(COUNTER_DELIVERY_TIME, clock_ms() - f->begun);
 	if (next_host)
 		log_next_host(c, &f->m);
 	if ((next_host && !settle_any_end(&f->m)) || (untried && f->parts == 1)) {
-		turn_back(c, f, found);
+		flight_turn_back(c, f, found);
 		return;
 	}
 	settle_message(c, &f->m, untried || rest || next_host, found);

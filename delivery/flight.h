@@ -23,8 +23,9 @@ struct flight *flight_take(struct courier *c, const char *id);
 /* It is unused again: its message was never opened. */
 void flight_put_back(struct courier *c, struct flight *f);
 
-/* Closes the message. */
+/* Closes the message. Or: and it is as it was, and due at once. */
 void flight_lay_down(struct courier *c, struct flight *f);
+void flight_turn_back(struct courier *c, struct flight *f, struct found *found);
 
 /*
  * Sends the message of f, which is open; by and by, for others may be on their way. Lands what

@@ -6,6 +6,8 @@
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
+#include "delivery/stslane.h"
+#include "delivery/tlsnotes.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
@@ -15,12 +17,11 @@
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
 
 static enum outcome
-find_hosts(struct courier *c, struct resolver *resolver)
+find_hosts(struct courier *c, struct resolver *resolver, const struct conf_delivery *way)
 {
-	struct work *w = &c->work;
 	stslane_ask(c, resolver);
-	return destinations_find(resolver, &c->relay->common, &w->delivery, c->tour->lane.name,
-		&w->exchangers, &c->why);
+	return destinations_find(resolver, &c->relay->common, way, c->tour->lane.name,
+		&c->work.exchangers, &c->why);
 }
 
 /* Those that get no mail are left out before the race. SOFT: all of them. */
@@ -28,16 +29,31 @@ static enum outcome
 sift(struct courier *c)
 {
 	const struct policy_facts facts = approach_facts(c);
+	c->work.barred = c->work.barred || policy_bars_any(&c->work.exchangers, &facts);
 	if (policy_sift(&c->work.exchangers, &facts, &c->why))
 		return DONE;
 	c->work.cause = CLASS_TLS;
 	return SOFT;
 }
 
+void
+meet_forget_hosts(struct courier *c)
+{
+	struct work *w = &c->work;
+	race_end(&w->race);
+	fitting_end(&w->fitting);
+	exchangers_free(&w->exchangers);
+	w->routed = false;
+	w->unfound = DONE;
+}
+
 enum outcome
 meet_find_hosts(struct courier *c)
 {
 	struct work *w = &c->work;
+	struct conf_delivery way = w->delivery;
+	if (w->relaxed && way.dane != CONF_DANE_ONLY)
+		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
 	if (w->routed || w->unfound != DONE)
 		return w->unfound;
 	buf_reset(&c->why);
@@ -47,13 +63,16 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = find_hosts(c, resolver);
+		o = find_hosts(c, resolver, &way);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
+	w->barred = w->barred || w->exchangers.unproved;
 	if (o == DONE)
 		o = stslane_find(c);
-	if (o == DONE)
+	bool found = o == DONE;
+	if (found)
 		o = sift(c);
+	tlsnotes_hosts(c, found && o != DONE);
 	w->routed = o == DONE;
 	w->unfound = o;
 	if (w->exchangers.unreached)
@@ -147,7 +166,10 @@ begin(struct courier *c, int fd)
 		fd = connect_again(c);
 		if (fd < 0)
 			return o;
+		const struct link_tls before = c->link.came;
 		o = begin_link(&c->link, fd);
+		if (c->link.terms.clear) /* it is that what makes this one go in clear */
+			c->link.came = before;
 	}
 	/* What was read from hosts/ is not written again, or EHLO would never be tried again. */
 	if (o != DONE)
@@ -174,8 +196,9 @@ log_connection(const struct courier *c)
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;
-	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s", c->tour->lane.name,
-		c->link.terms.name, (int)how.n, how.p);
+	log_event(LOG_INFO, &f, "lane %s: connected to %s, %.*s%s", c->tour->lane.name,
+		c->link.terms.name, (int)how.n, how.p, c->work.relaxed
+		? ", for mail that says TLS-Required: No" : "");
 }
 
 /* A login that the host refuses: for the operator to mend. */
@@ -232,11 +255,16 @@ follow_race(struct courier *c)
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
 		c->turn.at = race_take_place(&c->work.race);
 		exchanger_keep(&c->to, &c->work.to);
-		if (begin(c, fd) == DONE) {
+		enum outcome o = begin(c, fd);
+		tlsnotes_session(c, o == DONE);
+		if (o == DONE) {
 			log_connection(c);
 			return DONE;
 		}
 		c->work.cause = cause_of(c);
+		c->work.barred = c->work.barred ||
+			(c->link.proof.unprotected && policy_is_theirs(&c->policy));
+		race_note_vain(&c->work.race);
 		meet_leave(c);
 		if (c->link.proof.refused)
 			log_refusal(c);
@@ -258,20 +286,69 @@ leave(void *context, void *place, bool refused)
 	turns_disconnect(context, place, refused);
 }
 
-/* All hosts of the lane have their turn, from the best one on. */
+/* These have their turn, from the best one on. */
 static enum outcome
-begin_race(struct courier *c)
+race_between(struct courier *c, const struct exchangers *hosts)
 {
 	struct work *w = &c->work;
 	race_end(&w->race);
 	w->cause = CLASS_OURS;
 	w->extra = turns_has_others(c);
 	c->gate = (struct race_gate){ .context = c, .enter = enter, .leave = leave };
-	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, &w->exchangers) < 0)
+	if (race_begin(&w->race, &w->delivery, &c->relay->hosts, &c->gate, hosts) < 0)
 		return SOFT;
 	w->cause = CLASS_CONNECT;
 	w->race.extra = w->extra;
 	return follow_race(c);
+}
+
+/* All hosts of the lane. */
+static enum outcome
+begin_race(struct courier *c)
+{
+	c->work.detour = false;
+	return race_between(c, &c->work.exchangers);
+}
+
+/* Those that may have what others could not; if there is no talking to them, all. */
+static enum outcome
+seek(struct courier *c)
+{
+	struct work *w = &c->work;
+	struct exchangers some;
+	enum outcome o = SOFT;
+	w->detour = true;
+	if (fitting_wanted(&w->fitting, &w->exchangers, &some) == 0)
+		o = race_between(c, &some);
+	exchangers_free(&some);
+	if (o != DONE) {
+		fitting_note_all_vain(&w->fitting, &w->exchangers);
+		buf_reset(&c->why);
+		return begin_race(c);
+	}
+	fitting_forget_wanted(&w->fitting, &w->exchangers);
+	return DONE;
+}
+
+enum outcome
+meet_relaxed(struct courier *c)
+{
+	/* Why the lane waits is not what is wrong with this. */
+	struct buf why = c->why;
+	c->why = buf_new(why.max);
+	enum outcome o = meet_find_hosts(c);
+	if (o == DONE)
+		o = c->work.fitting.due ? seek(c) : begin_race(c);
+	buf_free(&c->why);
+	c->why = why;
+	return o;
+}
+
+bool
+meet_is_detour(const struct courier *c)
+{
+	const struct work *w = &c->work;
+	return w->detour && w->to.preference > w->exchangers.v[0].preference;
 }
 
 /*
@@ -302,7 +379,7 @@ meet_any(struct courier *c)
 		c->work.cause = CLASS_AUTH;
 		return SOFT;
 	}
-	o = next ? go_on_with_race(c) : begin_race(c);
+	o = c->work.fitting.due ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
 	c->work.outage = o != DONE && race_had_no_route(&c->work.race) && outage_is_now()
 		? OUTAGE_SURE : OUTAGE_NONE;
 	return o;

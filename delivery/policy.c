@@ -99,9 +99,10 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 	say(p, "delivery_tls = %s", policy_word(p->tls));
 	if (p->tls == DELIVERY_TLS_NONE)
 		return;
-	if (t != NULL && d->dane != CONF_DANE_OFF)
+	if (t != NULL && d->dane != CONF_DANE_OFF && !f->relaxed)
 		apply_dane(p, t);
-	if (p->tlsa == NULL && is_enforced(f->sts)) /* DANE decides where it holds (section 2) */
+	/* DANE decides where it holds (RFC 8461 section 2) */
+	if (p->tlsa == NULL && is_enforced(f->sts) && !f->relaxed)
 		apply_sts(p, f);
 	if (d->dane == CONF_DANE_ONLY && p->tlsa == NULL) {
 		p->barred = true;
@@ -127,6 +128,26 @@ policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *
 	}
 	x->n = n;
 	return n > 0 || before == 0;
+}
+
+bool
+policy_bars_any(const struct exchangers *x, const struct policy_facts *facts)
+{
+	bool any = false;
+	for (size_t i = 0; i < x->n && !any; i++) {
+		struct policy p;
+		struct policy_facts f = *facts;
+		f.to = &x->v[i];
+		policy_decide(&p, &f);
+		any = p.barred && policy_is_theirs(&p);
+	}
+	return any;
+}
+
+bool
+policy_is_theirs(const struct policy *p)
+{
+	return p->source != POLICY_SETTING;
 }
 
 bool

@@ -21,6 +21,11 @@ struct policy_facts {
 	const struct exchanger *to;           /* a host that was found for it */
 	const struct sts_policy *sts;         /* of MTA-STS, in force; NULL: none */
 	const char *sts_id;                   /* ... and its id */
+	/*
+	 * The mail says TLS-Required: No, and nothing that satisfies its domain can be had: what
+	 * the domain asks for does not count, only what the operator does (RFC 8689 section 4.2.2).
+	 */
+	bool relaxed;
 };
 
 struct policy {
@@ -60,6 +65,15 @@ bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct 
  * that does without.
  */
 bool policy_do_without(struct policy *p);
+
+/*
+ * Does the domain ask for it, and not the operator? Then mail may go without that says TLS-Required:
+ * No.
+ */
+bool policy_is_theirs(const struct policy *p);
+
+/* Is there a host among them that is barred by what the domain asks for? */
+bool policy_bars_any(const struct exchangers *x, const struct policy_facts *facts);
 
 /* "setting", "dane", ...: for programs. */
 const char *policy_source_word(enum policy_source source);

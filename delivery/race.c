@@ -30,6 +30,7 @@ struct runner {
 	bool doubtful;   /* it failed lately */
 	bool slow;       /* it kept silent for so long that others were tried */
 	bool lost;       /* its connection ended with nothing done */
+	bool vain;       /* there was no talking to it */
 	int fd;          /* -1: not running */
 	void *place;     /* of the gate; NULL: none */
 	bool connected;
@@ -138,6 +139,7 @@ give_up(const struct race *r, struct runner *u, const char *reason, bool refused
 	dial_name(&u->to, name);
 	buf_reset(why);
 	buf_printf(why, "%s: %s: %s", name, u->connected ? "greeting" : "connect", reason);
+	u->vain = true;
 	stop(r, u, refused);
 }
 
@@ -445,6 +447,23 @@ race_has_worse(const struct race *r)
 	for (size_t i = 0; r->winner != NULL && i < r->n; i++)
 		if (has_turn(r, i) && r->v[i].to.preference > r->winner->to.preference)
 			return true;
+	return false;
+}
+
+void
+race_note_vain(struct race *r)
+{
+	if (r->winner != NULL)
+		r->winner->vain = true;
+}
+
+bool
+race_was_vain(const struct race *r, const struct exchanger *to)
+{
+	for (size_t i = 0; i < r->started; i++)
+		if (memcmp(&r->v[i].to.addr, &to->addr, sizeof(to->addr)) == 0 &&
+			r->v[i].to.port == to->port && strcmp(r->v[i].to.host, to->host) == 0)
+			return r->v[i].vain;
 	return false;
 }
 

@@ -99,6 +99,13 @@ bool race_had_no_route(const struct race *r);
 bool race_has_equal(const struct race *r);
 bool race_has_worse(const struct race *r);
 
+/*
+ * The last winner greeted, and there was no talking to it. And: is this one of those of which that
+ * is so, or that did not even greet?
+ */
+void race_note_vain(struct race *r);
+bool race_was_vain(const struct race *r, const struct exchanger *to);
+
 /* The connection to the last winner ended with nothing done. That may be the host's fault. */
 void race_note_loss(struct race *r);
 

@@ -60,6 +60,17 @@ may_leave(const struct courier *c, const struct message *m, struct buf *why)
 }
 
 /*
+ * Is it a report on TLS, or one of ours that may go without? A session for that says nothing of how
+ * other mail goes, and a report on it would be the next day's only reason for one (RFC 8460 section
+ * 3).
+ */
+static bool
+is_uncounted(const struct message *m)
+{
+	return m->env.ours && m->env.sender.n == 0 && m->tls_optional;
+}
+
+/*
  * Sends a message, or settles it without that. True: it is on its way, and must not be laid down.
  */
 static bool
@@ -68,6 +79,7 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 	struct message *m = &f->m;
 	int64_t until = held_until(c, m);
 	auto_buf why = buf_new(GUARD_WHY);
+	c->work.uncounted = is_uncounted(m);
 	if (until > clock_wall()) {
 		/* So that it is not opened each time. */
 		(void)message_wait(m, &c->tour->lane, until);
@@ -81,6 +93,12 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 	} else if (!may_leave(c, m, &why)) {
 		settle_all(c, m, SOFT, buf_span(&why), found);
 	} else if (c->work.verdict == DONE && connect_lane(c) == DONE) {
+		if (connect_is_astray(c, m))
+			flight_turn_back(c, f, found);
+		else
+			flight_take_off(c, f, found);
+		return true;
+	} else if (m->tls_optional && connect_relaxed(c) == DONE) {
 		flight_take_off(c, f, found);
 		return true;
 	} else if (c->work.parked || (c->work.extra && c->work.verdict == SOFT)) {
@@ -207,6 +225,13 @@ is_suspect(struct courier *c, const char *id, bool tried, struct found *found)
 	return true;
 }
 
+/* May a message of a lane that is down go, if it says so itself? */
+static bool
+may_relax(const struct courier *c)
+{
+	return c->work.barred && !c->work.unrelaxed;
+}
+
 /* Sees to one message, if it is due. */
 void
 scan_message(struct courier *c, const char *id, struct found *found)
@@ -216,8 +241,11 @@ scan_message(struct courier *c, const char *id, struct found *found)
 		found_note_next(found, next);
 		return;
 	}
-	/* With the lane down a message is opened only if its sender is to be told something. */
-	if (c->work.verdict == SOFT && settle_is_quiet(c, id)) {
+	/*
+	 * With the lane down a message is opened only if its sender is to be told something, or if
+	 * it may go all the same.
+	 */
+	if (c->work.verdict == SOFT && !may_relax(c) && settle_is_quiet(c, id)) {
 		found_note_next(found, clock_wall() + IDLE_RETRY);
 		return;
 	}

@@ -4,6 +4,7 @@
 
 #include "delivery/approach.h"
 #include "delivery/meet.h"
+#include "delivery/stslane.h"
 #include "delivery/tour.h"
 #include "mail/lane_name.h"
 #include "process/log.h"

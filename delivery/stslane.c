@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "delivery/delivery.h"
 #include "delivery/fetching.h"
 #include "delivery/notes.h"
 #include "delivery/resolvers.h"
+#include "delivery/tlsnotes.h"
 #include "delivery/tour.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -23,12 +23,6 @@ enum {
 	REFRESH = 24 * 3600, /* s after one that did not, or half of its time (the same) */
 	NAMES = 200,         /* octets of names in a line of the log */
 };
-
-const struct sts_policy *
-stslane_policy(const struct stslane *s)
-{
-	return s->in_force ? &s->entry.policy : NULL;
-}
 
 void
 stslane_free(struct stslane *s)
@@ -69,22 +63,26 @@ ask_fetch(struct relay *r, struct fetch_question *q, int connection, int64_t dea
 	return fetching_ask(ours, q, NULL, deadline, reply, body, why);
 }
 
-/* What is wrong with a reply. NULL: it is a policy. */
-static const char *
-find_fault(const struct fetch_reply *reply, const struct buf *body, struct sts_policy *policy)
+/* Is it a policy? Unless SUCCESS, *why says what is wrong with it. */
+static enum tls_result
+judge(const struct fetch_reply *reply, const struct buf *body, struct sts_policy *policy,
+	struct buf *why)
 {
-	static _Thread_local char status[32];
+	buf_reset(why);
 	if (reply->status != 200) { /* no redirect is followed (section 3.3) */
-		snprintf(status, sizeof(status), "HTTP status %u", reply->status);
-		return status;
+		buf_printf(why, "HTTP status %u", reply->status);
+		return TLS_RESULT_STS_FETCH;
 	}
-	if (!sts_is_plain(span_of(reply->type)))
-		return "it is no text/plain";
-	return sts_policy(buf_span(body), policy);
+	const char *wrong = sts_is_plain(span_of(reply->type)) ? sts_policy(buf_span(body), policy)
+							       : "it is no text/plain";
+	if (wrong == NULL)
+		return TLS_RESULT_SUCCESS;
+	buf_puts(why, wrong);
+	return TLS_RESULT_STS_INVALID;
 }
 
-/* The policy of the domain, into *body. False: there is none to be had, and why. */
-static bool
+/* The policy of the domain, into *body. Unless SUCCESS there is none to be had, and why. */
+static enum tls_result
 fetch(struct relay *r, const char *domain, struct sts_policy *policy, struct buf *body,
 	struct buf *why)
 {
@@ -95,22 +93,16 @@ fetch(struct relay *r, const char *domain, struct sts_policy *policy, struct buf
 	int n = snprintf(q.host, sizeof(q.host), STS_HOST "%s", domain);
 	if (n >= (int)sizeof(q.host)) {
 		buf_puts(why, "its name would be too long");
-		return false;
+		return TLS_RESULT_STS_FETCH;
 	}
 	struct resolver *resolver = resolvers_take(r->resolvers);
 	auto_fd connection = resolver == NULL ? -1
 		: fetching_connect(resolver, &r->common, q.host, (uint16_t)q.port, deadline, why);
 	resolvers_give_back(r->resolvers, resolver);
-	if (connection < 0)
-		return false;
-	if (ask_fetch(r, &q, connection, deadline, &reply, body, why) != FETCH_DONE)
-		return false;
-	const char *wrong = find_fault(&reply, body, policy);
-	if (wrong != NULL) {
-		buf_reset(why);
-		buf_puts(why, wrong);
-	}
-	return wrong == NULL;
+	enum fetch_trouble t = connection < 0 ? FETCH_FAILED
+		: ask_fetch(r, &q, connection, deadline, &reply, body, why);
+	return t == FETCH_DONE ? judge(&reply, body, policy, why)
+		: t == FETCH_CERTIFICATE ? TLS_RESULT_STS_WEBPKI : TLS_RESULT_STS_FETCH;
 }
 
 /* ---- what is written down ------------------------------------------------------------------ */
@@ -187,18 +179,21 @@ renew(struct relay *r, const char *domain, struct stscache_entry *e, const char 
 	struct sts_policy policy;
 	auto_buf body = buf_new(FETCH_REPLY), why = buf_new(EVENT_SIZE);
 	bool placed = take_place(r->fetches, clock_deadline(FETCH_TIME));
-	bool got = placed && fetch(r, domain, &policy, &body, &why);
+	enum tls_result got = placed ? fetch(r, domain, &policy, &body, &why)
+				     : TLS_RESULT_STS_FETCH;
 	if (placed)
 		wait_tell(r->fetches);
-	if (!got && wait_is_told())
+	if (got != TLS_RESULT_SUCCESS && wait_is_told())
 		return false;
 	if (!placed)
 		buf_puts(&why, "too many others are being fetched");
 	int64_t now = clock_wall();
-	if (got)
+	if (got == TLS_RESULT_SUCCESS) {
 		note_policy(r, domain, e, id, &policy, &body, now);
-	else
+	} else {
+		tlsnotes_fetch(r, domain, stscache_is_valid(e, now) ? e : NULL, got, &why);
 		note_failure(r, domain, e, id, &why, now);
+	}
 	return true;
 }
 

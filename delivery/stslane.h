@@ -18,21 +18,7 @@
 #ifndef POSTERN_STSLANE_H
 #define POSTERN_STSLANE_H
 
-#include "conf/conf.h"
-#include "delivery/stscache.h"
-#include "dns/txt.h"
-#include "lib/outcome.h"
-
-struct courier;
-
-/* What a courier knows of the lane it is at. NONE is all zero, and need not be freed. */
-struct stslane {
-	bool asked;                  /* the record was asked for */
-	bool known;                  /* ... and what follows is known */
-	struct txt record;           /* owned */
-	struct stscache_entry entry; /* owned */
-	bool in_force;               /* entry.policy is */
-};
+#include "delivery/delivery.h"
 
 /* Is mail of this lane, delivered like that, under such policies at all? */
 bool stslane_is_wanted(const struct conf *conf, const struct conf_delivery *d, const char *lane);
@@ -54,9 +40,6 @@ void stslane_recall(struct courier *c);
 
 /* Behind the mail, without a lane and a host: fetches what is to be fetched again. */
 void stslane_refresh(struct courier *c);
-
-/* The policy in force; NULL: none. */
-const struct sts_policy *stslane_policy(const struct stslane *s);
 
 void stslane_free(struct stslane *s);
 

@@ -1,3 +1,4 @@
+#include "delivery/stslane.h"
 #include "delivery/visit.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ static bool
 may_linger(const struct courier *c)
 {
 	return c->relay->common.relay.linger != 0 && sending_is_open(&c->link) &&
-		link_was_of_use(&c->link) && c->work.verdict == DONE;
+		link_was_of_use(&c->link) && c->work.verdict == DONE && !meet_is_detour(c);
 }
 
 /* Waits, by one of these two. */
@@ -93,6 +94,7 @@ begins_again(struct courier *c)
 		return false;
 	bool news = false;
 	if (!t->found.again) {
+		fitting_end(&c->work.fitting); /* nothing is between two hosts */
 		news = turns_take_news(c) || (!t->rested && waits(c, turns_linger));
 		t->rested = !news;
 		if (!news && t->marked)
@@ -103,6 +105,20 @@ begins_again(struct courier *c)
 		tour_look_again(c);
 	else
 		tour_begin(c);
+	return true;
+}
+
+/*
+ * Its turn would be over, but messages wait for a host that can have them: they have that turn now.
+ * By the next one nobody would know of them.
+ */
+static bool
+has_to_seek(struct courier *c)
+{
+	if (!c->work.fitting.seeks || c->work.sought >= FITTING_ASKED)
+		return false;
+	c->work.sought++;
+	c->work.since = clock_ms();
 	return true;
 }
 
@@ -127,6 +143,7 @@ visit_lane(struct courier *c)
 		}
 		if (others)
 			tour_join(c->tour);
+		over = over && !has_to_seek(c);
 	} while (!over && !c->work.parked && begins_again(c));
 	leave_lane(c, over);
 }

@@ -21,6 +21,7 @@
 #include "lib/lock.h"
 #include "mail/chunk.h"
 #include "mail/header.h"
+#include "mail/tlsrequired.h"
 #include "queue/history.h"
 
 enum {
@@ -218,6 +219,7 @@ read_body(struct message *m, uint32_t *crc)
 {
 	char text[BODY_CHUNK];
 	struct header header = { 0 };
+	struct tlsrequired wish = { 0 };
 	struct chunk octets = { 0 };
 	for (uint64_t at = 0; at < m->length;) {
 		ssize_t r = message_read(m, at, text, sizeof(text));
@@ -227,12 +229,14 @@ read_body(struct message *m, uint32_t *crc)
 		*crc = crc32c(*crc, piece.p, piece.n);
 		m->eightbit = m->eightbit || !span_is_ascii(piece);
 		header_feed(&header, piece);
+		tlsrequired_feed(&wish, piece);
 		if (m->env.body == BODY_BINARYMIME)
 			chunk_feed(&octets, piece);
 		at += (uint64_t)r;
 	}
 	chunk_end(&octets);
 	m->header_eightbit = header.eightbit;
+	m->tls_optional = tlsrequired_says_no(&wish) && !m->env.require_tls;
 	m->binary = octets.bare || octets.nul;
 	return 0;
 }

@@ -14,6 +14,8 @@
  *	<body: CRLF lines, not dot-stuffed>
  *	End: <20 digits: octets of body> <8 hex digits: CRC-32C of all before this line> <id>
  *
+ * What its sender says of TLS in the header (RFC 8689) is read there and stands nowhere else.
+ *
  * Readers skip fields that they do not know. Nothing in the file changes after it was committed but
  * the octets of States, each of which is written in place when its recipient is settled: that needs
  * no room, however full the disk is. The sum is of the file as it was committed. A file of a
@@ -61,6 +63,7 @@ struct rcpt {
 	bool crowded;    /* there was room for others in the transaction, and none for it */
 	bool expired;    /* HARD, and it is time alone that made it so */
 	bool again;      /* refused for the words that went with it: once more without them */
+	bool unfit;      /* not sent, for the host lacks what it needs; another one may have it */
 	struct {
 		bool dsn, deliverby;
 		bool final; /* it is the last one: what it took is delivered */
@@ -79,6 +82,7 @@ struct message {
 	uint64_t length;   /* of the body, octets */
 	bool eightbit;     /* the body holds octets beyond ASCII */
 	bool header_eightbit; /* ... in a field of its header */
+	bool tls_optional; /* its header says TLS-Required: No, and REQUIRETLS was not asked for */
 	bool binary;       /* it is BINARYMIME, and holds what is not lines (RFC 3030 section 3) */
 	bool untold;       /* there is no log of it in this lane */
 	int attempts;      /* that were about this message and ended soft */

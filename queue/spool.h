@@ -11,6 +11,7 @@
  *	relay/<host>/<login>/      lock and bell of the relay of a host and a login (bell.h)
  *	sts/<domain>               policies of MTA-STS (delivery/stscache.h)
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
+ *	tlsrpt/<day>/<domain>/     what came of TLS, for reports on it (tally.h)
  *	tended                     when somebody looked after the queue (tended.h)
  */
 #ifndef POSTERN_SPOOL_H

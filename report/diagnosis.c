@@ -70,6 +70,10 @@ static const struct {
 	{ "5.6.7", "The server cannot take addresses or headers of this kind. Ask the recipient for an\r\n"
 		   "    address in plain letters." },
 	{ "5.6.", "The server cannot take a text of this kind. Send it in another form." },
+	{ "5.7.10", "It may be sent encrypted only, and that could not be had. The recipient's\r\n"
+		    "    postmaster has to mend that, unless you can do without." },
+	{ "5.7.30", "You asked for encryption all the way (REQUIRETLS), and no server there promises\r\n"
+		    "    it. Send the message without that wish, or in another way." },
 	{ "5.7.", "The server does not accept this message, for reasons of its own. What it said may\r\n"
 		  "    tell why; if not, the recipient's postmaster can." },
 	{ "", "What you can do depends on the answer below; the recipient's postmaster may help." },

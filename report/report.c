@@ -172,6 +172,8 @@ put_head(struct buf *b, const struct report *r, bool eightbit)
 		: r->m->env.sender.n > 0 ? "Mail could not be delivered, nor its sender be told"
 					 : "Mail without a sender could not be delivered",
 		r->id, r->conf->who.hostname);
+	if (r->m->tls_optional) /* as it was wished for the message (RFC 8689 section 6) */
+		buf_puts(b, "TLS-Required: No\r\n");
 	if (eightbit)
 		buf_puts(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_printf(b,

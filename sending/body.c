@@ -21,19 +21,116 @@ read_message(const void *m, uint64_t offset, char *p, size_t n)
 	return message_read(m, offset, p, n);
 }
 
+struct body_taker
+body_taker_of(struct link *l, bool judge)
+{
+	return (struct body_taker){ .can = l->host.can, .avoided = l->terms.avoided,
+		.size = l->host.limit.size, .by = l->host.limit.by, .final = link_is_final(l),
+		.tls = l->proof.tls != NULL,
+		.proved = judge && link_can(l, CAN_REQUIRETLS) && link_judge(l) };
+}
+
+static bool
+can(const struct body_taker *h, unsigned what)
+{
+	return (h->can & what) == what;
+}
+
 /* Does it go as BINARYMIME? To a host that has no such thing, lines may go as any others. */
 static bool
-goes_as_binary(const struct link *l, const struct message *m)
+goes_as_binary(const struct body_taker *h, const struct message *m)
 {
-	return m->env.body == BODY_BINARYMIME && link_can(l, CAN_BDAT);
+	return m->env.body == BODY_BINARYMIME && can(h, CAN_BDAT);
 }
 
 /* Can the host have the octets as they are? What the client called them does not matter. */
 static bool
-takes_as_it_is(const struct link *l, const struct message *m)
+takes_as_it_is(const struct body_taker *h, const struct message *m)
 {
-	return goes_as_binary(l, m) ||
-		(!m->binary && (!m->eightbit || link_can(l, CAN_8BITMIME)));
+	return goes_as_binary(h, m) ||
+		(!m->binary && (!m->eightbit || can(h, CAN_8BITMIME)));
+}
+
+/*
+ * What REQUIRETLS asks for and this host, or this connection, does not give; NULL: nothing. A
+ * report that is lost would tell nobody, so it goes all the same (RFC 8689 section 5).
+ */
+static const char *
+find_weakness(const struct body_taker *h, const struct envelope *e)
+{
+	if (!e->require_tls || e->sender.n == 0)
+		return NULL;
+	if (!h->tls)
+		return "550 5.7.10 REQUIRETLS was asked for, and there is no TLS";
+	if (!can(h, CAN_REQUIRETLS))
+		return "550 5.7.30 REQUIRETLS was asked for, and the host does not offer it";
+	return h->proved ? NULL
+		: "550 5.7.10 REQUIRETLS was asked for, and no certificate proves that this is the "
+		  "host";
+}
+
+/* What the sender asked for and this host does not give; NULL: nothing. */
+static const char *
+find_trouble(const struct body_taker *h, const struct envelope *e, bool utf8)
+{
+	const char *weakness = find_weakness(h, e);
+	if (weakness != NULL)
+		return weakness;
+	if (utf8 && !can(h, CAN_SMTPUTF8))
+		return NO_UTF8;
+	if (e->by == 0 || e->by_mode != 'R' || h->final)
+		return NULL;
+	if (!can(h, CAN_DELIVERBY))
+		return "554 5.4.7 the host does not promise a time of delivery";
+	if (e->by - clock_wall() < h->by)
+		return "554 5.4.7 the host promises no time of delivery as early as that";
+	return NULL;
+}
+
+/*
+ * Chooses the form. Where there is none, *why says why; it may stand in `room`. 0; -EILSEQ: it
+ * would have to be converted, and cannot be; other -errno: it cannot be read now.
+ */
+static int
+choose(const struct body_taker *h, const struct message *m, struct text *t, const char **why,
+	char room[static LIMIT_LOG_TEXT])
+{
+	bool utf8 = message_is_global(m) || alabel_needs_utf8(m->env.sender);
+	*why = find_trouble(h, &m->env, utf8);
+	*t = (struct text){ .m = m, .length = m->length, .utf8 = utf8,
+		.binary = goes_as_binary(h, m), .converted = !takes_as_it_is(h, m) };
+	int r = *why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, why) : 0;
+	if (r < 0 && r != -EILSEQ)
+		return r;
+	if (r == -EILSEQ) {
+		snprintf(room, LIMIT_LOG_TEXT, "554 5.6.3 the host takes %s only, and %s",
+			can(h, CAN_8BITMIME) ? "lines of text" : "7-bit text", *why);
+		*why = room;
+	}
+	if (*why == NULL && h->size > 0 && t->length > (uint64_t)h->size)
+		*why = "552 5.3.4 over the limit the host announced";
+	t->unfit = *why != NULL;
+	return r;
+}
+
+enum outcome
+body_fit(struct link *l, const struct message *m, struct text *t)
+{
+	const struct body_taker h = body_taker_of(l, m->env.require_tls);
+	const char *why;
+	char room[LIMIT_LOG_TEXT];
+	int r = choose(&h, m, t, &why, room);
+	if (r < 0 && r != -EILSEQ) {
+		link_say(l, BODY_SPOOL, strerror(-r));
+		return SOFT;
+	}
+	if (!t->unfit)
+		return DONE;
+	link_say(l, BODY_NOT_SENT, why);
+	/* It might be sent as it is if we did not do without BDAT for a while (L10). */
+	bool for_now = r == -EILSEQ && m->env.body == BODY_BINARYMIME &&
+		(h.avoided & CAN_BINARYMIME) != 0;
+	return for_now ? SOFT : HARD;
 }
 
 bool
@@ -45,52 +142,14 @@ body_address_fits(struct link *l, struct span address)
 	return false;
 }
 
-/* What the sender asked for and this host, or this connection, does not give; NULL: nothing. */
-static const char *
-find_trouble(struct link *l, const struct envelope *e, bool utf8)
+bool
+body_would_fit(const struct body_taker *h, const struct message *m, struct span address)
 {
-	/* A report that is lost would tell nobody (RFC 8689 section 5). */
-	bool must = e->require_tls && e->sender.n > 0;
-	if (must && !(link_can(l, CAN_REQUIRETLS) && link_judge(l)))
-		return "550 5.7.30 REQUIRETLS was asked for and cannot be had";
-	if (utf8 && !link_can(l, CAN_SMTPUTF8))
-		return NO_UTF8;
-	if (e->by == 0 || e->by_mode != 'R' || link_is_final(l))
-		return NULL;
-	if (!link_can(l, CAN_DELIVERBY))
-		return "554 5.4.7 the host does not promise a time of delivery";
-	if (e->by - clock_wall() < l->host.limit.by)
-		return "554 5.4.7 the host promises no time of delivery as early as that";
-	return NULL;
-}
-
-enum outcome
-body_fit(struct link *l, const struct message *m, struct text *t)
-{
-	bool utf8 = message_is_global(m) || alabel_needs_utf8(m->env.sender);
-	const char *why = find_trouble(l, &m->env, utf8);
-	char text[LIMIT_LOG_TEXT];
-	*t = (struct text){ .m = m, .length = m->length, .utf8 = utf8,
-		.binary = goes_as_binary(l, m), .converted = !takes_as_it_is(l, m) };
-	int r = why == NULL && t->converted ? sevenbit_check(read_message, m, &t->length, &why) : 0;
-	if (r < 0 && r != -EILSEQ) {
-		link_say(l, BODY_SPOOL, strerror(-r));
-		return SOFT;
-	}
-	if (r == -EILSEQ) {
-		snprintf(text, sizeof(text), "554 5.6.3 the host takes %s only, and %s",
-			link_can(l, CAN_8BITMIME) ? "lines of text" : "7-bit text", why);
-		why = text;
-	}
-	if (why == NULL && l->host.limit.size > 0 && t->length > (uint64_t)l->host.limit.size)
-		why = "552 5.3.4 over the limit the host announced";
-	if (why == NULL)
-		return DONE;
-	link_say(l, BODY_NOT_SENT, why);
-	/* It might be sent as it is if we did not do without BDAT for a while (L10). */
-	bool for_now = r == -EILSEQ && m->env.body == BODY_BINARYMIME &&
-		(l->terms.avoided & CAN_BINARYMIME) != 0;
-	return for_now ? SOFT : HARD;
+	struct text t;
+	const char *why;
+	char room[LIMIT_LOG_TEXT];
+	bool utf8 = alabel_needs_utf8(address);
+	return choose(h, m, &t, &why, room) == 0 && !t.unfit && (!utf8 || can(h, CAN_SMTPUTF8));
 }
 
 /* ---- sending ----------------------------------------------------------------------------- */

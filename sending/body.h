@@ -22,19 +22,38 @@ struct text {
 	bool converted;  /* to 7-bit */
 	bool binary;     /* it goes as BINARYMIME, by BDAT alone */
 	bool utf8;       /* SMTPUTF8 is said: the text or an address of its transaction needs it */
+	bool unfit;      /* there is no form in which this host can have it; another one may */
 	uint64_t length; /* octets that the host will count */
 	struct span signature; /* fields that go before it (signature.h); empty: none */
 };
 
+/* What of a host and our connection to it decides about what it can have. */
+struct body_taker {
+	unsigned can;      /* CAN_*: its extensions, */
+	unsigned avoided;  /* and those that we do without for a while */
+	int64_t size, by;  /* its limits (link.h) */
+	bool final;        /* what it takes is delivered */
+	bool tls, proved;  /* it has TLS; and its certificate is good for whom the mail is for */
+};
+
+/*
+ * As it is now. `judge`: whether it is proved has to be known, where REQUIRETLS is offered; else
+ * that is false.
+ */
+struct body_taker body_taker_of(struct link *l, bool judge);
+
 /*
  * Chooses the form in which this host can have the message. DONE: *t is it, and t->utf8 is what the
  * sender and the header need. HARD: there is none, and l->text says why, with an enhanced status
- * code. SOFT: the message cannot be read now.
+ * code. SOFT: the message cannot be read now, or there is none for a while: t->unfit.
  */
 enum outcome body_fit(struct link *l, const struct message *m, struct text *t);
 
 /* Can this host have the address? If not, l->text says why, as above. */
 bool body_address_fits(struct link *l, struct span address);
+
+/* Could another host have the message for this recipient, as far as is known? */
+bool body_would_fit(const struct body_taker *h, const struct message *m, struct span address);
 
 /* Gives the sink the text in that form, without the signature. 0 or -errno. */
 int body_read(const struct text *t, sevenbit_sink *sink, void *target);

@@ -193,7 +193,8 @@ leave_out(struct link *l, struct job *j)
 {
 	int n = 0;
 	for (int i = 0; i < j->n; i++) {
-		if (body_address_fits(l, j->to[i]->address))
+		j->to[i]->unfit = !body_address_fits(l, j->to[i]->address);
+		if (!j->to[i]->unfit)
 			j->to[n++] = j->to[i];
 		else
 			job_settle(l, j->to[i], HARD);
@@ -209,8 +210,10 @@ fit(struct link *l, struct job *j)
 	buf_free(&j->signature);
 	if (o == DONE)
 		o = signature_add(l, &j->text, &j->signature);
-	for (int i = 0; i < j->n; i++)
+	for (int i = 0; i < j->n; i++) {
 		j->text.utf8 = j->text.utf8 || alabel_needs_utf8(j->to[i]->address);
+		j->to[i]->unfit = j->text.unfit;
+	}
 	return o;
 }
 

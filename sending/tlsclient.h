@@ -10,6 +10,7 @@
 
 #include "lib/stream.h"
 #include "lib/tlsinfo.h"
+#include "lib/tlsresult.h"
 #include "sending/resume.h"
 
 struct ssl_ctx_st;
@@ -53,6 +54,9 @@ extern const struct transport tlsclient_transport; /* with struct tls as its con
  * what we say; nor is it with weak keys, by which somebody may hear it.
  */
 bool tlsclient_verify(struct tls *t, const char *name, struct buf *why);
+
+/* What the last of these came to; of a success or a failure. UNKNOWN: there was none. */
+enum tls_result tlsclient_verdict(const struct tls *t);
 
 /*
  * Is the certificate one of those that the DNS says (dane.h, where `names` are explained)? If not,

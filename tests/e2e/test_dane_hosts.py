@@ -4,6 +4,7 @@ import functools
 import hashlib
 import pathlib
 import shutil
+import ssl
 import tempfile
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 import patience
 import pki as certificates
 import signed
+import spoolfile
 from conftest import Postern, World
 from pki import openssl
 from tlssink import TlsSink, server_context
@@ -52,6 +54,7 @@ class Cards:
         self.issue("other", "DNS:mx.elsewhere.example", **mine)
         self.issue("domain", "DNS:d.example", **mine)
         self.issue("host", "DNS:mx.d.example", **mine)
+        self.issue("second", "DNS:mx.d2.example", **mine)
         self.issue("client", "DNS:mx.d.example", usage="clientAuth", ca="ta")
         self.issue("old", "DNS:*.example", usage="serverAuth", ca="stranger")
 
@@ -99,10 +102,13 @@ class SignedWorld:
     def serve(self, **more):
         self.dns = signed.Signed(self.postern.where / "dns", self.records, **more)
         patience.witnesses.append(self.dns.witness)
-        self.postern.settings["nameserver"] = f"127.0.0.1:{self.dns.port}"
+        self.postern.settings["nameserver"] = f"{self.dns.address}:{self.dns.port}"
 
-    def took(self):
-        return sum(len(h.messages) for h in [*self.hosts, self.world.sink])
+    def send(self, domain="d.example", waiting=0, **settings):
+        """The log, behind all that a relay does with it."""
+        self.postern.settings.update(settings)
+        self.postern.send(f"u@{domain}")
+        return self.postern.settled(waiting)
 
     def close(self):
         self.world.end()
@@ -200,3 +206,256 @@ def test_names_that_hosts_hear(outcomes):
     """R80: SNI is the name whose records they are."""
     heard = {name for host in outcomes[2] for _, _, name in host} - {None} # one of two who came at once is not noted
     assert heard and all(name.startswith("h-u") for name in heard)
+
+
+# ---- one domain, and its host
+
+HOST = "mx.d.example"
+
+
+@pytest.fixture
+def one(where, cards):
+    """d.example, with a host at 127.0.0.2 that a test opens."""
+    w = SignedWorld(where, cards)
+    w.world.sink.close()
+    w.domain("d.example")
+    yield w
+    w.close()
+
+
+def promised(one, card="host", usage=3, selector=1, matching=1):
+    one.promise(HOST, tlsa(one.cards.path(card), usage, selector, matching))
+
+
+def without_tlsa(zone, text):
+    """Somebody in between takes the record away; that there is one is still signed."""
+    return "\n".join(x for x in text.splitlines() if "\tTLSA\t" not in x) + "\n" if zone == "example" else text
+
+
+def other_signature(kind):
+    """... or changes it."""
+    def change(zone, text):
+        def line(x):
+            fields = x.split("\t")
+            if fields[3:4] != [kind] or "mx.d.example" not in fields[0]:
+                return x
+            return x.replace("127.0.0.2", "127.0.0.66") if kind == "A" else x[:-4] + ("0000" if x[-4:] != "0000" else "1111")
+        return "\n".join(map(line, text.splitlines())) + "\n" if zone == "example" else text
+    return change
+
+
+@pytest.mark.parametrize("change", [without_tlsa, other_signature("TLSA")])
+def test_records_that_are_hidden(one, change):
+    """R79, B9: a look-up that fails: the host counts as out of reach, and hears nothing."""
+    promised(one)
+    host = one.host("127.0.0.2", "host")
+    one.serve(change=change)
+    assert f"DNS: {HOST} TLSA: SERVFAIL; next try" in one.send(waiting=1)
+    assert host.connections == 0
+
+
+def test_address_that_was_changed(one):
+    """R79: a bogus zone leads nowhere."""
+    host = one.host("127.0.0.2", "host")
+    one.serve(change=other_signature("A"))
+    assert f"DNS: {HOST} addresses: SERVFAIL; next try" in one.send(waiting=1)
+    assert host.connections == 0
+
+
+def test_the_next_host(one):
+    """R79: others of the list are tried."""
+    promised(one)
+    one.records[("d.example", "MX")].append("20 mx2.d.example.")
+    one.records[("mx2.d.example", "A")] = ["127.0.0.3"]
+    first, second = one.host("127.0.0.2", "host"), one.host("127.0.0.3", "host")
+    one.serve(change=without_tlsa)
+    one.send()
+    assert first.connections == 0 and len(second.messages) == 1
+
+
+@pytest.mark.parametrize("how, why", [
+    ({"ehlo_outside": ("PIPELINING",)}, "STARTTLS: the host does not offer it"),
+    ({"say": {"STARTTLS": "454 4.7.0 not now"}}, "454 4.7.0 not now"),
+    ({"say": {"EHLO": "502 5.5.1 what?"}}, "STARTTLS: the host does not offer it"),
+])
+def test_starttls_that_is_stripped(one, how, why):
+    """R80, B6: never in clear, whatever delivery_tls is; and a person reads why."""
+    promised(one)
+    host = one.host("127.0.0.2", "host", say=how.get("say"))
+    host.ehlo_outside = how.get("ehlo_outside", host.ehlo_outside)
+    one.serve()
+    log = one.send(waiting=1, delivery_tls="may")
+    assert why in log and f"(DANE: 3 1 1 of {HOST}, DNSSEC secure); next try" in log
+    assert not host.messages and not [x for x in host.lines if x[:4] != "STAR"]
+
+
+def test_old_tls(one):
+    """R80: TLS 1.0 alone."""
+    promised(one)
+    host = one.host("127.0.0.2", "host", ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1)
+    host.context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    one.serve()
+    assert "TLS: " in one.send(waiting=1)
+    assert not host.messages
+
+
+@pytest.mark.parametrize("card, usage, good", [
+    ("host", 2, True), ("domain", 2, True), ("other", 2, False), ("client", 2, False), ("client", 3, True)])
+def test_names_of_an_authority(one, card, usage, good):
+    """R80: the host's name or the mail's domain; and for a server."""
+    promised(one, "ta" if usage == 2 else card, usage, 0)
+    host = one.host("127.0.0.2", card)
+    one.serve()
+    log = one.send(waiting=0 if good else 1)
+    assert (len(host.messages) == 1) == good and ("verified by DANE" in log) == good
+
+
+def test_resumed(one):
+    """A session that is resumed is judged, too; by what the zone says then."""
+    promised(one)
+    host = one.host("127.0.0.2", "host")
+    one.serve()
+    one.send()
+    log = one.send()
+    assert "resumed, verified by DANE" in log and [s[1] for s in host.shaken] == [False, True]
+
+
+def test_not_signed(one):
+    """R79: of a zone that is not signed nothing is believed, and nothing is asked for."""
+    host = one.domain("d.unsigned")
+    one.promise(host, tlsa(one.cards.path("old"), 3, 1, 1))
+    one.domain("e.unsigned", host=HOST) # a host that has records, for a domain that anybody may have named it for
+    promised(one, "old")
+    sink = one.host("127.0.0.2", "host")
+    one.serve()
+    log = one.send("d.unsigned") + one.send("e.unsigned")
+    assert len(sink.messages) == 2 and "DANE" not in log
+
+
+def test_alias(one):
+    """RFC 7672 section 2.2.2: the records of the alias' end, and of itself where that has none."""
+    for n, name in enumerate(("ended", "bare")):
+        one.records[(f"{name}.example", "MX")] = [f"10 {name}-mx.example."]
+        one.records[(f"{name}-mx.example", "CNAME")] = [f"{name}-end.example."]
+        one.records[(f"{name}-end.example", "A")] = ["127.0.0.2"]
+        one.promise(f"{name}-{'mx' if n else 'end'}.example", tlsa(one.cards.path("host"), 3, 1, 1))
+    host = one.host("127.0.0.2", "host")
+    one.serve()
+    log = one.send("ended.example") + one.send("bare.example")
+    assert "verified by DANE, DANE: 3 1 1 of ended-end.example" in log
+    assert "verified by DANE, DANE: 3 1 1 of bare-mx.example" in log
+    assert [s[2] for s in host.shaken] == ["ended-end.example", "bare-mx.example"]
+
+
+def test_large_answer(one):
+    """R79: over TCP an answer is as secure."""
+    certs = [tlsa(one.cards.path(card), 3, 0, 0) for card in (*CASES, "host")]
+    assert sum(len(c) // 2 for c in certs) > 1232
+    one.promise(HOST, *certs)
+    host = one.host("127.0.0.2", "host")
+    one.serve()
+    assert f"verified by DANE, DANE: 3 0 0 of {HOST}" in one.send() and len(host.messages) == 1
+
+
+def test_implicit(one):
+    """A domain that is its own host, at the port where mail goes."""
+    one.records[("own.example", "A")] = ["127.0.0.2"]
+    one.promise("own.example", tlsa(one.cards.path("host"), 3, 1, 1))
+    one.promise("own.example", tlsa(one.cards.path("old"), 3, 1, 1), port=25)
+    host = one.host("127.0.0.2", "host")
+    one.serve()
+    assert "verified by DANE, DANE: 3 1 1 of own.example" in one.send("own.example") and len(host.messages) == 1
+
+
+def test_route(one):
+    """A host that the operator named: his login goes there, for DNSSEC says who it is."""
+    promised(one)
+    host = one.host("127.0.0.2", "host")
+    one.serve()
+    one.postern.configure("[route r]", "domains = *", f"hosts = {HOST}:{one.world.port}")
+    assert f"verified by DANE, DANE: 3 1 1 of {HOST}" in one.send("elsewhere.unsigned") and len(host.messages) == 1
+
+
+# ---- what the operator says
+
+@pytest.mark.parametrize("card, good", [("domain", True), ("host", True), ("other", False)])
+def test_verify(one, card, good):
+    """Both must be right: what the DNS says, and an authority of ours for the domain, or for the host that DNSSEC says
+    mail is for (S15)."""
+    promised(one, card)
+    host = one.host("127.0.0.2", card)
+    one.serve()
+    ca = one.cards.path("ta")
+    log = one.send(waiting=0 if good else 1, delivery_tls="verify", delivery_ca=ca)
+    assert (len(host.messages) == 1) == good
+    assert "; and delivery_tls = verify" in log
+
+
+def test_off(one):
+    """Nobody asks, and a host without STARTTLS gets its mail in clear."""
+    promised(one)
+    host = one.host("127.0.0.2", "host")
+    host.ehlo_outside = ()
+    one.serve()
+    log = one.send(dane="off")
+    assert len(host.messages) == 1 and "DANE" not in log
+    one.send(dane="auto", delivery_tls="none")
+    assert len(host.messages) == 2
+
+
+def test_only(one):
+    """Mandatory (RFC 7672 section 6)."""
+    host = one.host("127.0.0.2", "host")
+    promised(one)
+    one.domain("none.example")
+    one.serve()
+    log = one.send("none.example", waiting=1, dane="only")
+    assert "dane = only, and mx.none.example has no TLSA record that counts; next try" in log and host.connections == 0
+    one.send(waiting=1)
+    assert len(host.messages) == 1
+
+
+@pytest.mark.parametrize("trusted", ["", "127.0.0.11"])
+def test_resolver_elsewhere(one, trusted):
+    """Docker's forwarder, on loopback, is nobody who validates; who is, is said by the operator, or DANE is off."""
+    promised(one, "old")
+    host = one.host("127.0.0.2", "host")
+    one.serve(address="127.0.0.11")
+    log = one.send(waiting=1 if trusted else 0, dnssec_trusted=trusted)
+    assert ("DANE is off: a nameserver is neither on this host nor in dnssec_trusted" in log) == (not trusted)
+    assert (len(host.messages) == 1) == (not trusted)
+
+
+def queue_requiretls(postern, domain, n):
+    spoolfile.write(postern.spool, f"2000000000000000000{n}", [f"u@{domain}"], b"Subject: x\r\n\r\nx\r\n",
+                    fields=["Require-Tls: yes"])
+
+
+def test_requiretls(one):
+    """R84: by DANE; and by an authority of ours for the host's own name, if DNSSEC says that mail is for it."""
+    one.domain("none.example", "127.0.0.3", host="mx.d2.example")
+    promised(one)
+    inside = ("PIPELINING", "REQUIRETLS")
+    first, second = one.host("127.0.0.2", "host", inside=inside), one.host("127.0.0.3", "second", inside=inside)
+    one.serve()
+    for n, domain in enumerate(("d.example", "none.example")):
+        queue_requiretls(one.postern, domain, n)
+    one.postern.due(delivery_ca=one.cards.path("ta"))
+    one.postern.settled()
+    for host in (first, second):
+        assert "MAIL FROM:<a@sender.example> REQUIRETLS" in host.lines
+
+
+# ---- what it costs
+
+def test_questions(postern, world):
+    """Must show 6: a domain without DNSSEC costs no question more; one with it, and no TLSA records, one for its host, at
+    the same time as those for its addresses."""
+    world.domain("d.example")
+    for secure, more in ((False, []), (True, [(f"_{world.port}._tcp.mx.d.example", "TLSA")])):
+        world.dns.secure = secure
+        world.dns.asked.clear()
+        postern.send("u@d.example")
+        postern.settled()
+        assert sorted(a[1:] for a in world.dns.asked) == sorted(
+            [("d.example", "MX"), ("mx.d.example", "A"), ("mx.d.example", "AAAA"), *more])

@@ -393,7 +393,7 @@ def test_tls_that_was_required(way):
     spoolfile.write(way.postern.spool, IDENT, ["u@dest.example"], b"Subject: x\r\n\r\nx\r\n",
                     fields=["Require-Tls: yes"])
     way.postern.due()
-    assert "Status: 5.7.30\r\n" in way.refused()
+    assert "Status: 5.7.10\r\n" in way.refused()
 
 
 SIZES = [ # what the host says to EHLO, {} being the octets of the message, and whether the message fits

@@ -241,6 +241,21 @@ def test_show(tool, queued):
     assert tool("show", "0" * 20, status=NOTHING) == ""
 
 
+@pytest.mark.parametrize("fields, header, wish, words", [
+    ([], "", None, None),
+    (["Require-Tls: yes"], "", "required", "required (REQUIRETLS)"),
+    ([], "TLS-Required: No\r\n", "optional", "not required (TLS-Required: No)"),
+    (["Require-Tls: yes"], "TLS-Required: No\r\n", "required", "required (REQUIRETLS)"),
+])
+def test_show_tls(tool, postern, fields, header, wish, words):
+    """R84, R85: what the sender wants of TLS; REQUIRETLS goes before."""
+    spoolfile.write(postern.spool, "20000000000000000abc", ["u@one.example"], f"{header}Subject: x\r\n\r\nx\r\n".encode(),
+                    fields=fields)
+    text = tool("show", "20000000000000000abc")
+    assert (words in text) if words else ("\nTLS  " not in text)
+    assert tool.json("show", "20000000000000000abc")[0]["tls"] == wish
+
+
 def test_not_whole(tool, postern, queued):
     """What is no whole message is listed as such, removed, and nothing else."""
     path = postern.messages()[0]

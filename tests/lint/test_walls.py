@@ -30,6 +30,7 @@ ROOMS = {
     "report": ["lib", "mail", "conf", "queue"],
     "delivery": [*COMMON, "dns", "sending", "report"],
     "status": COMMON,
+    "tlsreport": [*COMMON, "dns", "report/tlsrpt"],
     "admin": [*COMMON, "dns", "sending", "report", "delivery"],
 }
 # ... and a program, which is linked from the same.
@@ -38,6 +39,7 @@ PROGRAMS = {
     "sendmail": ["lib", "mail", "conf", "submit"],
     "relay": [*COMMON, "dns", "delivery", "sending", "report"],
     "status": [*COMMON, "status"],
+    "tlsreport": [*COMMON, "dns", "report/tlsrpt", "tlsreport"],
     "postern": [*COMMON, "dns", "delivery", "sending", "report", "admin"],
     "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
     "sign": [*COMMON, "secrets/signkey"],
@@ -153,7 +155,7 @@ def names_of_all():
 
 
 def program_file(program):
-    return {"status": "postern-status"}.get(program, program)
+    return {"status": "postern-status", "tlsreport": "postern-tlsreport"}.get(program, program)
 
 
 def defined(*objects):

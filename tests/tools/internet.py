@@ -70,6 +70,7 @@ class Dns:
 
     def __init__(self, zone, address="127.0.0.1", port=0):
         self.zone = zone
+        self.secure = False # it says that it has validated what it says
         self.asked = []
         self.lock = threading.Lock()
         outer = self
@@ -110,6 +111,7 @@ class Dns:
         with self.lock:
             self.asked.append((how, name, kind))
         reply = query.reply()
+        reply.header.ad = self.secure # or it would be as the question has it
         fault = self.zone.get((name, "fault"))
         if fault == "SILENT":
             return None
@@ -132,7 +134,7 @@ class Dns:
         packed = reply.pack()
         if how == "udp" and len(packed) > UDP_LIMIT:
             cut = query.reply()
-            cut.header.tc = 1
+            cut.header.tc, cut.header.ad = 1, self.secure
             packed = cut.pack()
         return packed
 

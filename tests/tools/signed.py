@@ -36,7 +36,7 @@ UNBOUND = """server:
   pidfile: ""
   logfile: "{where}/unbound.log"
   use-syslog: no
-  interface: 127.0.0.1@{port}
+  interface: {address}@{port}
   port: {port}
   outgoing-interface: 127.0.0.1
   do-ip6: no
@@ -82,7 +82,8 @@ class Signed:
     {(name, type): [text, ...]}, are in the deepest zone that the name is in. `change` gets the text of each signed
     zone, and gives what is served."""
 
-    def __init__(self, where, records, zones=("example",), unsigned=("unsigned",), change=None):
+    def __init__(self, where, records, zones=("example",), unsigned=("unsigned",), change=None, address="127.0.0.1"):
+        self.address = address
         self.where = pathlib.Path(where)
         self.where.mkdir(exist_ok=True)
         self.started = []
@@ -135,7 +136,7 @@ class Signed:
         for zone in zones:
             conf += f'zone:\n  name: "{zone}."\n  zonefile: "{self.path(zone).name}"\n'
         (self.where / "nsd.conf").write_text(conf)
-        conf = UNBOUND.format(port=self.port, where=self.where)
+        conf = UNBOUND.format(address=self.address, port=self.port, where=self.where)
         for zone in zones:
             conf += f'stub-zone:\n  name: "{zone}."\n  stub-addr: 127.0.0.1@{self.servers}\n'
         (self.where / "unbound.conf").write_text(conf)
@@ -156,7 +157,7 @@ class Signed:
     def ask(self, name, kind, seconds=patience.PATIENCE):
         query = dnslib.DNSRecord.question(name, kind)
         query.header.ad = 1
-        return dnslib.DNSRecord.parse(query.send("127.0.0.1", self.port, timeout=seconds))
+        return dnslib.DNSRecord.parse(query.send(self.address, self.port, timeout=seconds))
 
     def is_secure(self, name, kind="A"):
         """Is it validated?"""

@@ -158,6 +158,7 @@ begin_lane(void)
 	tour.found = (struct found){ 0 };
 	c->turn.lane->couriers = 1;
 	c->work = (struct work){ .verdict = DONE, .delivery = r.common.delivery, .routed = true };
+	c->work.exchangers.unknown = EXCHANGER_WORST + 1;
 	c->work.exchangers.v = calloc(HOSTS, sizeof(*c->work.exchangers.v));
 	assert_non_null(c->work.exchangers.v);
 }

@@ -23,6 +23,8 @@ __wrap_clock_ms(void)
 
 enum { SILENCE = 5 }; /* s */
 
+#define SMALL "HELLO1=250-hello/250 SIZE 10" /* it takes nothing as large as what is sent */
+
 struct row {
 	const char *better, *worse; /* what they do beside what is usual (host.h) */
 	int messages;
@@ -131,6 +133,16 @@ test_turns(void **state)
 			.connections = { 1, 1 } },
 		{ "MAIL1=452 full", "GREETING1=close", 1, "1", .connections = { 2, 1 },
 			.failed = { false, true } },
+		/* R69, F12: what a host cannot have is for another one, and is returned when none
+		   can; it waits for one that cannot be asked, and other hosts are not asked again */
+		{ SMALL, "", 2, "--", .connections = { 1, 1 } },
+		{ SMALL, SMALL, 2, "--", .connections = { 1, 1 } },
+		{ SMALL, "GREETING1=close", 2, "11", .connections = { 2, 1 },
+			.failed = { false, true } },
+		{ "GREETING1=close", SMALL, 2, "11", .connections = { 1, 1 }, .failed = { true } },
+		{ SMALL, "RCPT1=450 no|RCPT2=450 no", 2, "11", .connections = { 1, 1 } },
+		{ SMALL, SMALL, 1, "-", .connections = { 1, 1, 1 }, .equal = true },
+		{ SMALL, "MAIL1=close", 1, "1", .connections = { 1, 1 } },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++)
 		check(&rows[i]);

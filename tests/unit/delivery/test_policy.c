@@ -42,8 +42,8 @@ test_setting(void **state)
 		snprintf(to.host, sizeof(to.host), "%s", rows[i].host);
 		snprintf(to.domain, sizeof(to.domain), "%s", rows[i].domain);
 		assert_int_equal(netaddr_parse(span_of("192.0.2.1"), &to.addr), 0);
-		policy_decide(&p, &(struct policy_facts){ .delivery = &delivery,
-			.lane = rows[i].lane, .to = &to });
+		policy_decide(&p, &(struct policy_facts){ .delivery = &delivery, .lane = rows[i].lane,
+			.to = &to });
 		assert_int_equal(p.source, POLICY_SETTING);
 		assert_int_equal(p.tls, rows[i].tls);
 		assert_false(p.clear);
@@ -59,11 +59,12 @@ enum records { NONE, USABLE, UNUSABLE };
 static struct tlsa *
 records_of(enum records which)
 {
-	static struct tlsa t[UNUSABLE + 1];
-	t[which] = (struct tlsa){ .holders = 1, .base = "mx.d.example", .n = 1 };
-	t[which].v[0] = (struct tlsa_record){ .usage = which == USABLE ? 3 : 1, .selector = 1,
+	static struct tlsa usable, unusable;
+	struct tlsa *t = which == USABLE ? &usable : &unusable;
+	*t = (struct tlsa){ .holders = 1, .base = "mx.d.example", .n = 1 };
+	t->v[0] = (struct tlsa_record){ .usage = which == USABLE ? 3 : 1, .selector = 1,
 		.matching = 1, .n = 32 };
-	return which != NONE ? &t[which] : NULL;
+	return which != NONE ? t : NULL;
 }
 
 #define SAID_OF(numbers) "DANE: " numbers " of mx.d.example, DNSSEC secure"

@@ -453,6 +453,34 @@ test_convict(void **state)
 	close_places();
 }
 
+/* Whom there was no talking to: who did not greet, or did and led to nothing (R69). */
+static void
+test_vain(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(TEXT);
+	struct race r;
+	conf.mx_order = MX_RANDOM;
+	open_place(0, REFUSES, 10);
+	open_place(1, CLOSES, 20);
+	open_place(2, GREETS, 30);
+	open_place(3, GREETS, 40);
+	begin_race(&r);
+	race_note_vain(&r); /* nobody has won */
+	for (size_t i = 0; i < HOSTS; i++)
+		assert_false(race_was_vain(&r, &exchanger[i]));
+	assert_int_equal(next(&r, &why), 'c');
+	assert_true(race_was_vain(&r, &exchanger[0]) && race_was_vain(&r, &exchanger[1]));
+	assert_false(race_was_vain(&r, &exchanger[2]) || race_was_vain(&r, &exchanger[3]));
+	race_note_vain(&r);
+	assert_true(race_was_vain(&r, &exchanger[2]));
+	assert_int_equal(next(&r, &why), 'd');
+	assert_false(race_was_vain(&r, &exchanger[3]));
+	race_end(&r);
+	assert_false(race_was_vain(&r, &exchanger[0]));
+	close_places();
+}
+
 /* ---- who may connect ------------------------------------------------------------------------ */
 
 /* The porter keeps away whom `full` names, and counts the others. */
@@ -651,6 +679,7 @@ main(void)
 		cmocka_unit_test(test_has_equal),
 		cmocka_unit_test(test_well_again),
 		cmocka_unit_test(test_convict),
+		cmocka_unit_test(test_vain),
 		cmocka_unit_test_setup_teardown(test_full, guard, unguard),
 		cmocka_unit_test_setup_teardown(test_place, guard, unguard),
 		cmocka_unit_test_setup_teardown(test_refused, guard, unguard),

@@ -137,7 +137,7 @@ mail(int64_t later, const char *id)
 static void
 expect(enum outcome got, enum outcome o, int n, const char *in_force)
 {
-	const struct sts_policy *p = stslane_policy(&c->work.sts);
+	const struct sts_policy *p = work_sts(&c->work);
 	assert_int_equal(got, o);
 	assert_int_equal(fetches, n);
 	assert_int_equal(p != NULL, in_force != NULL);
@@ -276,7 +276,7 @@ test_given_up(void **state)
 	web = NULL;
 	busy = true;
 	assert_int_equal(mail(0, "1"), SOFT);
-	assert_true(stslane_policy(&c->work.sts) == NULL && c->why.n > 0);
+	assert_true(work_sts(&c->work) == NULL && c->why.n > 0);
 	assert_int_equal(c->work.sts.entry.tried, 0);
 	wait_forget(c->turn.told);
 	busy = false;
@@ -295,17 +295,17 @@ test_recall(void **state)
 {
 	(void)state;
 	stslane_recall(c);
-	assert_true(c->work.sts.known && stslane_policy(&c->work.sts) == NULL);
+	assert_true(c->work.sts.known && work_sts(&c->work) == NULL);
 	expect(mail(0, "1"), DONE, 1, "1");
 	stslane_free(&c->work.sts);
 	stslane_recall(c);
-	assert_non_null(stslane_policy(&c->work.sts));
+	assert_non_null(work_sts(&c->work));
 	now += 10 * DAY;
 	stslane_recall(c); /* it is known */
-	assert_non_null(stslane_policy(&c->work.sts));
+	assert_non_null(work_sts(&c->work));
 	stslane_free(&c->work.sts);
 	stslane_recall(c);
-	assert_null(stslane_policy(&c->work.sts));
+	assert_null(work_sts(&c->work));
 }
 
 static const struct {

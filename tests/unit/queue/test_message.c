@@ -482,6 +482,31 @@ test_needs(void **state)
 		}
 }
 
+/* R85: what the header says of TLS, but where its client asked for it with MAIL. */
+static void
+test_tls_optional(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool required, want;
+	} rows[] = {
+		{ "Subject: x\r\nTLS-Required: No\r\n\r\nx\r\n", false, true },
+		{ "Subject: x\r\nTLS-Required: No\r\n\r\nx\r\n", true, false },
+		{ "Subject: x\r\n\r\nTLS-Required: No\r\n", false, false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct message m;
+		const struct envelope e = { .sender = span_of("a@b.example"),
+			.require_tls = rows[i].required };
+		queue_text(&e, span_of(rows[i].text));
+		assert_int_equal(message_open(&m, &lane, d.id), 0);
+		assert_int_equal(m.tls_optional, rows[i].want);
+		message_close(&m);
+		put_away();
+	}
+}
+
 int
 main(void)
 {
@@ -496,6 +521,7 @@ main(void)
 		cmocka_unit_test(test_make_due),
 		cmocka_unit_test(test_crashes),
 		cmocka_unit_test(test_terms),
+		cmocka_unit_test(test_tls_optional),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_log_goes_last),
 		cmocka_unit_test(test_first_time),

@@ -63,6 +63,8 @@ test_advice(void **state)
 	assert_non_null(strstr(diagnosis_advice(span_of("5.1.1")), "no such mailbox"));
 	assert_non_null(strstr(diagnosis_advice(span_of("5.1.10")), "no mail at all"));
 	assert_ptr_equal(diagnosis_advice(span_of("5.7.1")), diagnosis_advice(span_of("5.7.26")));
+	assert_non_null(strstr(diagnosis_advice(span_of("5.7.30")), "REQUIRETLS")); /* R84 */
+	assert_non_null(strstr(diagnosis_advice(span_of("5.7.10")), "encrypted only"));
 	assert_ptr_equal(diagnosis_advice(span_of("5.1.11")), other);
 	assert_ptr_equal(diagnosis_advice(span_of("5.7")), other);
 }

@@ -227,6 +227,27 @@ test_not_global(void **state)
 	}
 }
 
+/* R85: what was wished of the message is wished of its report (RFC 8689 section 6). */
+static void
+test_tls_optional(void **state)
+{
+	(void)state;
+	for (int said = 0; said < 2; said++) {
+		struct message m;
+		struct buf b;
+		queued(&m, said ? "TLS-Required: No\r\n" TEXT : TEXT, (struct envelope){ .by = 0 });
+		m.rcpt[0].outcome = HARD;
+		struct report r = { .m = &m, .conf = &conf, .id = m.id, .to = span_of("s@s.example") };
+		assert_int_equal(report_write(&r, &b), 0);
+		const char *body = memmem(b.p, b.n, "\r\n\r\n", 4);
+		struct span header = span_from(b.p, body);
+		bool has = memmem(header.p, header.n, "\r\nTLS-Required: No\r\n", 20) != NULL;
+		assert_int_equal(has, said);
+		buf_free(&b);
+		message_close(&m);
+	}
+}
+
 /* What cannot be read or written is no report: the failure waits until it can be told (E16). */
 static void
 test_trouble(void **state)
@@ -264,6 +285,7 @@ main(void)
 		TEST(test_whole),
 		TEST(test_address),
 		TEST(test_not_global),
+		TEST(test_tls_optional),
 		TEST(test_trouble),
 	};
 	return cmocka_run_group_tests_name("report", tests, NULL, NULL);

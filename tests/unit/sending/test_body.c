@@ -20,6 +20,8 @@
 #define FIXED "Subject: " A "\r\n\r\nhello\r\n"
 #define ODD   "Subject: x\r\n\r\nh\0i\n"
 
+#define NONE { .by = 0 } /* nothing was asked for */
+
 #define BINARY (CAN_CHUNKING | CAN_BINARYMIME)
 
 enum { SOON = 100, LARGE = 300 * 1024 };
@@ -258,13 +260,15 @@ test_require_tls(void **state)
 		bool tls, trusted, target;
 		const char *sender;
 		enum outcome want;
+		const char *why; /* the codes of RFC 8689 section 4.2.1 */
 	} rows[] = {
-		{ CAN_REQUIRETLS, true, true, true, "s@s.example", DONE },
-		{ CAN_REQUIRETLS, true, false, true, "s@s.example", HARD },
-		{ CAN_REQUIRETLS, false, true, true, "s@s.example", HARD },
-		{ CAN_REQUIRETLS, true, true, false, "s@s.example", HARD },
-		{ 0, true, true, true, "s@s.example", HARD },
-		{ 0, false, false, true, "", DONE },
+		{ CAN_REQUIRETLS, true, true, true, "s@s.example", DONE, NULL },
+		{ CAN_REQUIRETLS, true, false, true, "s@s.example", HARD, "550 5.7.10 " },
+		{ CAN_REQUIRETLS, false, true, true, "s@s.example", HARD, "550 5.7.10 " },
+		{ CAN_REQUIRETLS, true, true, false, "s@s.example", HARD, "550 5.7.10 " },
+		{ 0, true, true, true, "s@s.example", HARD, "550 5.7.30 " },
+		{ 0, false, false, true, "s@s.example", HARD, "550 5.7.10 " },
+		{ 0, false, false, true, "", DONE, NULL },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct message m = message_of(PLAIN, strlen(PLAIN));
@@ -279,10 +283,60 @@ test_require_tls(void **state)
 		l.proof.trust = rows[i].trusted ? TRUSTED : NOT_TRUSTED;
 		if (body_fit(&l, &m, &t) != rows[i].want)
 			fail_msg("row %zu", i);
-		if (rows[i].want == HARD)
-			assert_said("550 5.7.30 ");
+		assert_int_equal(t.unfit, rows[i].want == HARD);
+		if (rows[i].why != NULL)
+			assert_said(rows[i].why);
 		close(m.fd);
 	}
+}
+
+/* What is known of a host from another message is enough to know whether it can have this one. */
+static void
+test_would_fit(void **state)
+{
+	(void)state;
+	const struct {
+		struct body_taker host;
+		struct envelope env;
+		const char *text, *to;
+		bool want;
+	} rows[] = {
+		{ { 0 }, NONE, PLAIN, "u@d.example", true },
+		{ { .size = 10 }, NONE, PLAIN, "u@d.example", false },
+		{ { .size = 1000 }, NONE, PLAIN, "u@d.example", true },
+		{ { 0 }, NONE, PLAIN, "\xc3\xa9@d.example", false },
+		{ { .can = CAN_SMTPUTF8 }, NONE, PLAIN, "\xc3\xa9@d.example", true },
+		{ { 0 }, { .sender = span_of("\xc3\xa9@s.example") }, PLAIN, "u@d.example", false },
+		{ { 0 }, NONE, "Subject: \xc3\xa9\r\n\r\nx\r\n", "u@d.example", false },
+		{ { .can = CAN_8BITMIME }, NONE, "Subject: \xc3\xa9\r\n\r\nx\r\n", "u@d.example",
+			true },
+		{ { .can = CAN_REQUIRETLS, .tls = true, .proved = true },
+			{ .sender = span_of("s@s.example"), .require_tls = true }, PLAIN,
+			"u@d.example", true },
+		{ { .can = CAN_REQUIRETLS, .tls = true },
+			{ .sender = span_of("s@s.example"), .require_tls = true }, PLAIN,
+			"u@d.example", false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct message m = message_of(rows[i].text, strlen(rows[i].text));
+		m.env = rows[i].env;
+		m.eightbit = !span_is_ascii(span_of(rows[i].text));
+		if (body_would_fit(&rows[i].host, &m, span_of(rows[i].to)) != rows[i].want)
+			fail_msg("row %zu", i);
+		close(m.fd);
+	}
+	/* and it is known as it is; the certificate is not judged unless it matters */
+	know_host(CAN_REQUIRETLS | CAN_SIZE);
+	l.host.limit.size = 7;
+	l.host.limit.by = 8;
+	l.proof.trust = TRUSTED;
+	struct body_taker h = body_taker_of(&l, true);
+	assert_true(h.can == (CAN_REQUIRETLS | CAN_SIZE) && h.size == 7 && h.by == 8);
+	assert_true(h.tls && h.proved && !h.final);
+	assert_false(body_taker_of(&l, false).proved);
+	know_host(0);
+	l.proof.trust = TRUSTED;
+	assert_false(body_taker_of(&l, true).proved);
 }
 
 /* SMTPUTF8 where the header or the sender needs it, whatever the client said (L1). */
@@ -557,6 +611,7 @@ main(void)
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_by),
 		cmocka_unit_test(test_require_tls),
+		cmocka_unit_test(test_would_fit),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_dots_at_edges),
