@@ -13,6 +13,7 @@
 
 #include "dns/discovery.h"
 #include "dns/question.h"
+#include "dns/txt.h"
 #include "lib/cleanup.h"
 #include "lib/wait.h"
 #include "mail/address.h"
@@ -517,13 +518,35 @@ find_by_mx(struct resolver *r, const char *domain, const struct question *q, enu
 	return find_addresses(r, domain, h->v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
+void
+resolver_ask_also(struct resolver *r, const char *name, struct txt *out)
+{
+	*out = (struct txt){ .texts = buf_new(TXT_MAX), .answer = ANSWER_TEMPORARY };
+	bool good = dns_ptodn(name, 0, r->also_name, sizeof(r->also_name), NULL) > 0;
+	r->also = good ? out : NULL;
+}
+
+/* The MX records of a domain, and what else is asked for. */
+static void
+ask_for_mx(struct resolver *r, dnscc_t *dn, int64_t deadline, struct question *mx)
+{
+	struct question q[2];
+	struct txt *also = r->also;
+	question_set(&q[0], dn, DNS_T_MX);
+	question_set(&q[1], r->also_name, DNS_T_TXT);
+	q[1].spare = true;
+	question_ask(r, q, also != NULL ? 2 : 1, deadline);
+	if (also != NULL)
+		(void)txt_read(&q[1], also);
+	*mx = q[0];
+}
+
 static enum answer
 find_domain(struct resolver *r, const char *domain, dnscc_t *dn, enum family family,
 	int64_t deadline, struct exchangers *out)
 {
 	struct question q;
-	question_set(&q, dn, DNS_T_MX);
-	question_ask(r, &q, 1, deadline);
+	ask_for_mx(r, dn, deadline, &q);
 	enum answer a = ANSWER_TEMPORARY;
 	switch (q.said) {
 	case SAID_RECORDS:
@@ -611,7 +634,9 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 	}
 	if (!begin(r, domain, out))
 		return ANSWER_TEMPORARY;
-	return blame(r, find_domain(r, domain, dn, family, deadline, out), out);
+	enum answer a = find_domain(r, domain, dn, family, deadline, out);
+	r->also = NULL;
+	return blame(r, a, out);
 }
 
 /* ---- this host's own file ---------------------------------------------------------------- */

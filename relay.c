@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -30,6 +31,7 @@
 
 #include "conf/credential.h"
 #include "delivery/courier.h"
+#include "delivery/fetching.h"
 #include "delivery/journal.h"
 #include "delivery/keeper.h"
 #include "delivery/lanes.h"
@@ -184,6 +186,14 @@ begin_to_sign(struct relay *r)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 
+/* Policies of MTA-STS: those that are kept, and how many may be fetched at once. */
+static void
+begin_with_policies(struct relay *r)
+{
+	stscache_open(&r->stscache, r->spool.root);
+	r->fetches = eventfd(FETCHING_MOST, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+}
+
 /* Of reports on TLS; without them mail goes all the same. */
 static void
 begin_to_tally(struct relay *r)
@@ -205,6 +215,7 @@ begin(struct relay *r)
 	begin_to_count(r);
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
+	begin_with_policies(r);
 	prepare(r);
 	journal_load();
 	const char *missing = tlsclient_load();
@@ -228,6 +239,8 @@ static void
 end(struct relay *r)
 {
 	resolvers_close(r->resolvers);
+	stscache_close(&r->stscache);
+	cleanup_fd(&r->fetches);
 	login_free(&r->login);
 	signer_end(&r->signer);
 	tlsclient_forget(&r->tls);
@@ -391,6 +404,8 @@ run_due(struct relay *r, const struct options *o)
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	hosts_sweep(&r->hosts);
+	stscache_look(&r->stscache, r->spool.root);
+	stscache_sweep(&r->stscache);
 	start_reports(r, o);
 	return start_due(r, o);
 }

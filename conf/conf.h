@@ -53,6 +53,13 @@ enum { CONF_HAS_TLS = 0 };
 enum { CONF_HAS_TLS = 1 };
 #endif
 
+/* ... and nothing that fetches over HTTPS: then there is no MTA-STS. */
+#if defined(POSTERN_NO_TLS) || defined(POSTERN_NO_CURL)
+enum { CONF_HAS_FETCH = 0 };
+#else
+enum { CONF_HAS_FETCH = 1 };
+#endif
+
 /* Who we are. */
 struct conf_who {
 	char *hostname;   /* our name in greeting, EHLO and Received:; default: the system's */
@@ -64,6 +71,7 @@ struct conf_who {
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
 	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
 	char *sign_path;  /* the one that has the keys of DKIM; default: "sign" beside smtpd */
+	char *fetch_path; /* the one that fetches over HTTPS; default: "fetch" beside smtpd */
 	/* ... that sends reports on TLS; default: "postern-tlsreport" beside smtpd */
 	char *tlsreport_path;
 	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
@@ -224,6 +232,8 @@ struct conf_relay {
 	int64_t max_connections;           /* of a relay, at once; 0: queue only */
 	int64_t max_connections_per_host;  /* ... to one address and port */
 	char *ca;                          /* PEM file: who signs certificates of hosts */
+	enum conf_bool mta_sts;            /* policies of domains are asked for (mail/sts.h) */
+	int64_t mta_sts_port;              /* ... at this port of those who have them */
 	int64_t remember_hosts;            /* s, how long what was learned of a host counts */
 	int64_t window_messages; /* sent before the reply to the first is read; 1: off */
 	int64_t window_size;     /* ... and octets of them */

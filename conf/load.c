@@ -441,6 +441,7 @@ complete_paths(struct conf *c)
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
 		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" },
+		{ &c->who.fetch_path, "fetch" },
 		{ &c->who.tlsreport_path, "postern-tlsreport" } };
 	char self[PATH_MAX];
 	int n = 0;
@@ -502,6 +503,8 @@ check_together(struct setting *s)
 		return complain_of(s, "tls_certificate", VALUE_NO_TLS);
 	if (!CONF_HAS_TLS && c->delivery.tls_implicit == CONF_YES)
 		return complain_of(s, "delivery_tls_implicit", VALUE_NO_TLS);
+	if (!CONF_HAS_FETCH && c->relay.mta_sts == CONF_YES)
+		return complain_of(s, "mta_sts", VALUE_NO_STS);
 	if (!CONF_HAS_TLS && c->tls_reports.on == CONF_YES)
 		return complain_of(s, "tls_reports", VALUE_NO_TLS);
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&

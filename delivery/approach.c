@@ -126,7 +126,8 @@ struct policy_facts
 approach_facts(const struct courier *c)
 {
 	return (struct policy_facts){ .delivery = &c->work.delivery, .lane = c->tour->lane.name,
-		.relaxed = c->work.relaxed };
+		.relaxed = c->work.relaxed, .sts = work_sts(&c->work),
+		.sts_id = c->work.sts.entry.id };
 }
 
 bool

@@ -7,6 +7,7 @@
 #include "delivery/race.h"
 #include "delivery/settle.h"
 #include "delivery/share.h"
+#include "delivery/stslane.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
@@ -368,4 +369,5 @@ connect_end(struct courier *c)
 	race_end(&w->race);
 	fitting_end(&w->fitting);
 	exchangers_free(&w->exchangers);
+	stslane_free(&w->sts);
 }

@@ -6,6 +6,7 @@
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
+#include "delivery/stslane.h"
 #include "delivery/tlsnotes.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
@@ -14,6 +15,14 @@
 #include "sending/begin.h"
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+
+static enum outcome
+find_hosts(struct courier *c, struct resolver *resolver, const struct conf_delivery *way)
+{
+	stslane_ask(c, resolver);
+	return destinations_find(resolver, &c->relay->common, way, c->tour->lane.name,
+		&c->work.exchangers, &c->why);
+}
 
 /* Those that get no mail are left out before the race. SOFT: all of them. */
 static enum outcome
@@ -54,11 +63,12 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = destinations_find(resolver, &c->relay->common, &way, c->tour->lane.name,
-			&w->exchangers, &c->why);
+		o = find_hosts(c, resolver, &way);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	w->barred = w->barred || w->exchangers.unproved;
+	if (o == DONE)
+		o = stslane_find(c);
 	bool found = o == DONE;
 	if (found)
 		o = sift(c);

@@ -36,16 +36,51 @@ note(const struct courier *c, struct tlsrpt_session *s)
 	(void)tlsrpt_note(&c->relay->tally, clock_wall(), s);
 }
 
+/* A policy of MTA-STS; its patterns are in *text. */
+static struct tlsrpt_policy
+sts_of(const struct stscache_entry *e, struct buf *text)
+{
+	struct span rest = e->policy.text;
+	for (struct span mx; (mx = sts_next_mx(&rest)).n > 0 && text->err == 0;)
+		buf_printf(text, "%.*s\n", (int)mx.n, mx.p);
+	return (struct tlsrpt_policy){ .type = TLSRPT_STS, .text = e->policy.text,
+		.mx = buf_span(text) };
+}
+
+static bool
+is_under_sts(const struct courier *c)
+{
+	const struct sts_policy *p = work_sts(&c->work);
+	return p != NULL && p->mode != STS_NONE;
+}
+
 /* The policy that was asked of the host; its text is in *text. */
 static struct tlsrpt_policy
 policy_of(const struct courier *c, struct buf *text)
 {
 	const struct tlsa *t = c->work.to.tlsa;
+	if (c->policy.source != POLICY_DANE && is_under_sts(c))
+		return sts_of(&c->work.sts.entry, text);
 	if (c->policy.source != POLICY_DANE || t == NULL)
 		return (struct tlsrpt_policy){ .type = TLSRPT_NO_POLICY };
 	put_records(t, text);
 	return (struct tlsrpt_policy){ .type = TLSRPT_TLSA, .domain = t->base,
 		.text = buf_span(text) };
+}
+
+/* What a policy of mode testing would have said of a session that is good without it. */
+static void
+test_session(const struct courier *c, struct tlsrpt_session *s, struct buf *why)
+{
+	const char *host = c->work.to.host;
+	if (!sts_allows(work_sts(&c->work), span_of(host))) {
+		s->result = TLS_RESULT_VALIDATION;
+		s->reason = "the policy does not name this host";
+	} else if (!tlsclient_verify(c->link.proof.tls, host, why)) {
+		buf_add(why, (struct span){ "", 1 });
+		s->result = tlsclient_verdict(c->link.proof.tls);
+		s->reason = why->p;
+	}
 }
 
 /*
@@ -69,7 +104,7 @@ void
 tlsnotes_session(const struct courier *c, bool greeted)
 {
 	const struct link_tls *came = &c->link.came;
-	auto_buf text = buf_new(RECORDS_TEXT);
+	auto_buf text = buf_new(RECORDS_TEXT), why = buf_new(EVENT_SIZE);
 	if (!counts(c))
 		return;
 	struct tlsrpt_session s = {
@@ -82,6 +117,9 @@ tlsnotes_session(const struct courier *c, bool greeted)
 		.reason = came->reason,
 	};
 	amend(c, greeted, &s);
+	if (s.result == TLS_RESULT_SUCCESS && s.policy.type == TLSRPT_STS &&
+		c->policy.source != POLICY_STS && c->link.proof.tls != NULL)
+		test_session(c, &s, &why);
 	note(c, &s);
 }
 
@@ -89,16 +127,35 @@ void
 tlsnotes_hosts(const struct courier *c, bool barred)
 {
 	char why[sizeof(c->work.exchangers.why)];
+	auto_buf text = buf_new(RECORDS_TEXT);
 	struct tlsrpt_session s = { .policy.type = TLSRPT_TLSA, .reason = why };
 	struct span said = buf_span(&c->why);
 	if (!counts(c))
 		return;
 	if (barred) {
 		snprintf(why, sizeof(why), "%.*s", (int)said.n, said.n > 0 ? said.p : "");
-		s.result = TLS_RESULT_DANE_REQUIRED;
+		bool sts = is_under_sts(c) && c->work.delivery.dane != CONF_DANE_ONLY;
+		s.result = sts ? TLS_RESULT_VALIDATION : TLS_RESULT_DANE_REQUIRED;
+		if (sts)
+			s.policy = sts_of(&c->work.sts.entry, &text);
 	} else if (c->work.exchangers.unproved) {
 		snprintf(why, sizeof(why), "%s", c->work.exchangers.why);
 		s.result = TLS_RESULT_DNSSEC_INVALID;
 	}
 	note(c, &s);
+}
+
+void
+tlsnotes_fetch(const struct relay *r, const char *domain, const struct stscache_entry *e,
+	enum tls_result result, const struct buf *why)
+{
+	char reason[TLSRPT_LINE];
+	auto_buf text = buf_new(RECORDS_TEXT);
+	if (!tally_is_on(&r->tally))
+		return;
+	snprintf(reason, sizeof(reason), "%.*s", (int)why->n, why->n > 0 ? why->p : "");
+	const struct tlsrpt_session s = { .domain = domain, .result = result, .reason = reason,
+		.policy = e != NULL ? sts_of(e, &text)
+				    : (struct tlsrpt_policy){ .type = TLSRPT_STS } };
+	(void)tlsrpt_note(&r->tally, clock_wall(), &s);
 }

@@ -19,4 +19,8 @@ void tlsnotes_session(const struct courier *c, bool greeted);
  */
 void tlsnotes_hosts(const struct courier *c, bool barred);
 
+/* The policy of MTA-STS cannot be fetched; *e is the one in force, NULL: none is. */
+void tlsnotes_fetch(const struct relay *r, const char *domain, const struct stscache_entry *e,
+	enum tls_result result, const struct buf *why);
+
 #endif

@@ -29,6 +29,8 @@ struct resolver {
 	bool reached;          /* some server has said something since this was last cleared */
 	bool lost;             /* in the last look-up none did */
 	dnsc_t own[DNS_MAXDN]; /* our name; the root if it cannot be one of the DNS */
+	struct txt *also;      /* what is asked for with an MX record, and answered here; or NULL */
+	dnsc_t also_name[DNS_MAXDN];
 	FILE *hosts;           /* a file of hosts (dns.h), or NULL */
 	bool is_copy;          /* the file is that of the resolver which this is a copy of */
 };
@@ -37,7 +39,8 @@ void question_set(struct question *q, dnscc_t *name, enum dns_type type);
 
 /*
  * Asks all n, until each has a result or the deadline (clock.h) has come: q->said is SAID_RECORDS,
- * _NOTHING, _NO_NAME, _EMPTY or _TROUBLE, and of the last two q->trouble says why.
+ * _NOTHING, _NO_NAME, _EMPTY or _TROUBLE, and of the last two q->trouble says why. Where only those
+ * are open that are `spare`, two turns of servers is what they get, 9 s at most.
  */
 void question_ask(struct resolver *r, struct question *v, size_t n, int64_t deadline);
 

@@ -32,18 +32,27 @@ txt_find(struct resolver *r, const char *name, int64_t deadline, struct txt *out
 {
 	dnsc_t dn[DNS_MAXDN];
 	struct question q;
-	*out = (struct txt){ .texts = buf_new(TXT_MAX) };
 	if (dns_ptodn(name, 0, dn, sizeof(dn), NULL) <= 0) {
+		*out = (struct txt){ .texts = buf_new(TXT_MAX), .answer = ANSWER_NO_NAME };
 		snprintf(out->why, sizeof(out->why), "no name of the DNS");
-		return ANSWER_NO_NAME;
+		return out->answer;
 	}
 	question_set(&q, dn, DNS_T_TXT);
 	question_ask(r, &q, 1, deadline);
-	int n = q.said == SAID_RECORDS ? answer_each(&q, take_text, out) : 0;
-	free(q.packet);
+	return txt_read(&q, out);
+}
+
+enum answer
+txt_read(struct question *q, struct txt *out)
+{
+	*out = (struct txt){ .texts = buf_new(TXT_MAX) };
+	int n = q->said == SAID_RECORDS ? answer_each(q, take_text, out) : 0;
+	free(q->packet);
+	q->packet = NULL;
 	if (n <= 0)
 		buf_reset(&out->texts);
-	return verdict_of(&q, n, "there is no TXT record", out->why, sizeof(out->why));
+	out->answer = verdict_of(q, n, "there is no TXT record", out->why, sizeof(out->why));
+	return out->answer;
 }
 
 struct span

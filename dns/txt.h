@@ -9,11 +9,17 @@ enum { TXT_MAX = 64 * 1024 }; /* octets of all records together */
 
 struct txt {
 	struct buf texts; /* of each record its strings, joined, and a NUL; owned */
+	enum answer answer; /* FOUND, NO_NAME, NO_DATA or TEMPORARY, as txt_find has it */
 	char why[80];     /* unless FOUND */
 };
 
+struct question;
+
 /* FOUND: at least one. NO_NAME or NO_DATA: there is none. TEMPORARY: it cannot be told now. */
 enum answer txt_find(struct resolver *r, const char *name, int64_t deadline, struct txt *out);
+
+/* What the answer to a question for TXT says; the question's packet is freed. As txt_find. */
+enum answer txt_read(struct question *q, struct txt *out);
 
 /* The next text of *rest, which begins as all of them (buf_span). Empty p: there is none. */
 struct span txt_next(struct span *rest);

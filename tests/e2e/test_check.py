@@ -176,6 +176,7 @@ FAULTS = [
     ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),
     ({"dkim_keys": "/nonexistent"}, 78, "dkim_keys /nonexistent: No such file or directory; user "),
     ({"dkim_keys": "/dev/null", "sign_path": "/nonexistent/sign"}, 78, "sign_path /nonexistent/sign: No such file"),
+    ({"fetch_path": "/nonexistent/fetch"}, 78, "fetch_path /nonexistent/fetch: No such file"),
     ({"tls_reports": "yes"}, 0, "tls_reports: no report is sent by mail, for nobody looks at one that is not signed"),
     ({"tls_reports": "yes", "tlsreport_path": "/nonexistent/it"}, 78, "tlsreport_path /nonexistent/it: No such file"),
     ({"source": "192.0.2.1"}, 78, "source 192.0.2.1: Cannot assign requested address"),

@@ -43,6 +43,7 @@ PROGRAMS = {
     "postern": [*COMMON, "dns", "delivery", "sending", "report", "admin"],
     "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
     "sign": [*COMMON, "secrets/signkey"],
+    "fetch": COMMON,
     "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass", "secrets/enrol"],
 }
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
