@@ -59,7 +59,8 @@ run(const struct spool *spool, int starter)
 	struct log_fields f = { .event = "tls_report" };
 	struct due due = { .conf = &conf, .spool = spool, .now = clock_wall(), .starter = starter,
 		.resolver = open_resolver(&f) };
-	auto_fd dir = openat(spool->root, TALLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd dir = openat(spool->root, TALLY_DIR,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	due.dir = dir;
 	if (due.resolver == NULL || dir < 0 ||
 		!program_lock_in(SANDBOX_RELAY, spool, -1, &f))
@@ -100,8 +101,8 @@ static void
 check_signature(struct findings *f, const struct conf *c)
 {
 	if (c->dkim.keys == NULL)
-		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one that "
-			"is not signed; set dkim_keys, with a key for the domain of %s",
+		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one "
+			"that is not signed; set dkim_keys, with a key for the domain of %s",
 			c->tls_reports.from);
 }
 

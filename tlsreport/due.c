@@ -146,8 +146,9 @@ post(void *context, const char *url, struct span packed)
 		.starter = d->starter };
 	auto_buf why = buf_new(LIMIT_COMMAND), line = buf_new(LIMIT_COMMAND);
 	int r = post_report(&poster, url, packed, &why);
-	buf_printf(&line, "%s %s%s%.*s", r == 0 ? "posted to" : r == -EPERM ? "not posted to"
-		: "not posted now to", url, why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
+	buf_printf(&line, "%s %s%s%.*s",
+		r == 0 ? "posted to" : r == -EPERM ? "not posted to" : "not posted now to", url,
+		why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
 	buf_add(&line, (struct span){ "", 1 });
 	tell(j, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
 	return r == -EPERM ? 0 : r;

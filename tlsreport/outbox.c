@@ -122,8 +122,8 @@ outbox_put(const struct spool *spool, int n, const char *url, struct span packed
 	auto_buf text = buf_new(OUTBOX_POST);
 	buf_printf(&text, "%s\n", url);
 	buf_add(&text, packed);
-	auto_fd fd = openat(spool->lanes, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		S_IRUSR | S_IWUSR);
+	auto_fd fd = openat(spool->lanes, name,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	if (fd < 0 || text.err < 0)
 		return text.err < 0 ? text.err : -errno;
 	for (size_t done = 0; done < text.n;) {
