@@ -94,7 +94,7 @@ tell_server(struct teller *t, const struct conf *c, const struct sockaddr_storag
 			tcp_only ? "" : "UDP and ");
 }
 
-/* Asks for what is signed wherever there is DNSSEC: the root's SOA. Does it say that it is secure? */
+/* Asks for what is signed wherever there is DNSSEC, the root's SOA. Does it say that it is? */
 static bool
 validates(const struct sockaddr_storage *server, bool tcp)
 {
@@ -118,7 +118,7 @@ why_insecure(const struct conf *c, const struct sockaddr_storage *server)
 	return validates(server, c->relay.nameserver.tcp) ? NULL : "does not validate (DNSSEC)";
 }
 
-/* Each of the servers has to be one that validates; where DANE need not be there, that is no fault. */
+/* Each server has to be one that validates; where DANE need not be there, that is no fault. */
 void
 naming_dnssec(struct teller *t, const struct conf *c)
 {

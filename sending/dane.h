@@ -10,7 +10,6 @@
 
 #include "dns/tlsa.h"
 #include "sending/openssl.h"
-#include "sending/tlsclient.h"
 
 /*
  * `leaf` with the others that came with it (a stack, which may be empty, or OpenSSL would

@@ -362,7 +362,7 @@ def test_implicit(one):
     """A domain that is its own host, at the port where mail goes."""
     one.records[("own.example", "A")] = ["127.0.0.2"]
     one.promise("own.example", tlsa(one.cards.path("host"), 3, 1, 1))
-    one.promise("own.example", tlsa(one.cards.path("old"), 3, 1, 1), port=25)
+    one.promise("own.example", tlsa(one.cards.path("old"), 3, 1, 1), port=25) # lint: nobody listens there
     host = one.host("127.0.0.2", "host")
     one.serve()
     assert "verified by DANE, DANE: 3 1 1 of own.example" in one.send("own.example") and len(host.messages) == 1
