@@ -489,6 +489,21 @@ check_proxies(struct setting *s)
 			"relay_nets, and send anywhere");
 }
 
+/* Certificates without TLS: of all mail, or of a route's. */
+static bool
+wants_dane_in_clear(const struct conf *c)
+{
+	struct conf_delivery d = c->delivery;
+	const struct route *r = c->routes;
+	while (!(d.dane == CONF_DANE_ONLY && d.tls == DELIVERY_TLS_NONE)) {
+		if (r == NULL)
+			return false;
+		conf_delivery_of(&d, c, r);
+		r = r->next;
+	}
+	return true;
+}
+
 /* Keys that contradict each other. */
 static int
 check_together(struct setting *s)
@@ -501,6 +516,8 @@ check_together(struct setting *s)
 		return complain_of(s, "tls_certificate", VALUE_NO_TLS);
 	if (!CONF_HAS_TLS && c->delivery.tls_implicit == CONF_YES)
 		return complain_of(s, "delivery_tls_implicit", VALUE_NO_TLS);
+	if (wants_dane_in_clear(c))
+		return complain_of(s, "dane", "only needs TLS, and delivery_tls is none");
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&
 		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
 		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");
