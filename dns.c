@@ -620,8 +620,8 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 	return blame(r, find_implicit(r, host, dn, family, deadline, out), out);
 }
 
-enum answer
-resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
+static enum answer
+find_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
 	struct exchangers *out)
 {
 	dnsc_t dn[DNS_MAXDN];
@@ -634,9 +634,16 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 	}
 	if (!begin(r, domain, out))
 		return ANSWER_TEMPORARY;
-	enum answer a = find_domain(r, domain, dn, family, deadline, out);
-	r->also = NULL;
-	return blame(r, a, out);
+	return blame(r, find_domain(r, domain, dn, family, deadline, out), out);
+}
+
+enum answer
+resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
+	struct exchangers *out)
+{
+	enum answer a = find_exchangers(r, domain, family, deadline, out);
+	r->also = NULL; /* asked for or not: who wants it may be gone by the next one */
+	return a;
 }
 
 /* ---- this host's own file ---------------------------------------------------------------- */
