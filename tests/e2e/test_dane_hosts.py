@@ -449,8 +449,8 @@ def test_requiretls(one):
 # ---- what it costs
 
 def test_questions(postern, world):
-    """Must show 6: a domain without DNSSEC costs no question more; one with it, and no TLSA records, one for its host, at
-    the same time as those for its addresses."""
+    """Must show 6: a domain without DNSSEC costs no question more but that for a policy of MTA-STS; one with it, and no TLSA
+    records, one for its host, at the same time as those for its addresses."""
     world.domain("d.example")
     for secure, more in ((False, []), (True, [(f"_{world.port}._tcp.mx.d.example", "TLSA")])):
         world.dns.secure = secure
@@ -458,4 +458,4 @@ def test_questions(postern, world):
         postern.send("u@d.example")
         postern.settled()
         assert sorted(a[1:] for a in world.dns.asked) == sorted(
-            [("d.example", "MX"), ("mx.d.example", "A"), ("mx.d.example", "AAAA"), *more])
+            [("d.example", "MX"), ("_mta-sts.d.example", "TXT"), ("mx.d.example", "A"), ("mx.d.example", "AAAA"), *more])

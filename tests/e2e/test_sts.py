@@ -12,6 +12,8 @@ import pytest
 import patience
 import peers
 import ports
+import spoolfile
+import tallies
 from asked import ask, ask_json
 from policyhost import PATH, Nginx, Web, answer, context_of, policy
 from tlssink import server_context
@@ -107,7 +109,7 @@ def test_enforce(domain):
     domain.send()
     domain.arrived(2)
     assert len(domain.web.asked) == 1 and domain.web.asked[0][0][0] == f"GET {PATH} HTTP/1.1"
-    assert domain.postern.logged().count("MTA-STS") == 1, "said once"
+    assert domain.postern.logged().count("for 86400 s") == 1, "said once"
 
 
 def test_record_is_asked_for_with_mx(domain):
@@ -529,6 +531,80 @@ def test_connection_of_another_lane(domain):
     domain.postern.due(max_connections=1, linger="1s")
     log = domain.postern.settled(1)
     assert len(sink.messages) == 1 and "not good for mx.dest.example" in log
+
+
+# ---- what else depends on it
+
+@pytest.mark.parametrize("text, goes", [(policy("mx.dest.example"), True), (policy("mx.dest.example", mode="testing"), False)])
+def test_requiretls(domain, text, goes):
+    """R84: a name that a policy vouches for is one that mail is for, and its certificate is enough."""
+    domain.publish(text)
+    sink = domain.place.host(inside=("PIPELINING", "REQUIRETLS"))
+    spoolfile.write(domain.postern.spool, "20000000000000000abc", ["u@dest.example"], b"Subject: x\r\n\r\nx\r\n",
+                    fields=["Require-Tls: yes"])
+    domain.postern.due()
+    domain.postern.rested()
+    assert ("MAIL FROM:<a@sender.example> REQUIRETLS" in sink.lines) == goes
+
+
+def test_tls_required_no(domain):
+    """R85: such mail goes although no host is as the policy says."""
+    domain.publish(policy("mx.dest.example"))
+    domain.place.host("other")
+    domain.send(body="TLS-Required: No\nSubject: x\n\nhello\n")
+    domain.arrived()
+    assert "not good for mx.dest.example" in domain.postern.logged()
+
+
+def counted(domain):
+    """What reports on TLS would say: policy and result, and how often."""
+    return sorted((f["policy"], f["result"], n) for f, n in tallies.counted(domain.postern.spool).get("dest.example", []))
+
+
+def test_counted(kept):
+    """R86: under the policy, whose text and patterns are told."""
+    kept.send(tls_reports="yes")
+    kept.arrived()
+    kept.place.host("other")
+    kept.send(tls_reports="yes")
+    kept.postern.settled(1)
+    assert counted(kept) == [("sts", "certificate-host-mismatch", 1), ("sts", "success", 1)]
+    fields = tallies.counted(kept.postern.spool)["dest.example"][0][0]
+    assert fields["text"] == policy("mx.dest.example").splitlines() and fields["mx"] == ["mx.dest.example"]
+
+
+def test_counted_spoofed(kept):
+    kept.zone[("dest.example", "MX")] = ["10 mx.other.example."]
+    kept.zone[("mx.other.example", "A")] = ["127.0.0.2"]
+    kept.send(tls_reports="yes")
+    kept.postern.settled(1)
+    assert counted(kept) == [("sts", "validation-failure", 1)]
+
+
+@pytest.mark.parametrize("card, names, result", [("host", "mx.dest.example", "success"), ("host", "mx.other.example", "validation-failure"),
+                                                 ("other", "mx.dest.example", "certificate-host-mismatch"),
+                                                 ("expired", "mx.dest.example", "certificate-expired")])
+def test_counted_in_testing(domain, card, names, result):
+    """R82: mail goes, and what the policy would have said is told."""
+    domain.publish(policy(names, mode="testing"))
+    domain.place.host(card)
+    domain.send(tls_reports="yes")
+    domain.arrived()
+    assert counted(domain) == [("sts", result, 1)]
+
+
+@pytest.mark.parametrize("how, result", [("certificate", "sts-webpki-invalid"), ("not found", "sts-policy-fetch-error"),
+                                         ("no policy", "sts-policy-invalid")])
+def test_counted_without_policy(domain, cards_too, how, result):
+    domain.publish(policy("mx.dest.example"))
+    if WRONG[how][0] is None:
+        domain.web.context = context_of(cards_too.path("policy-other"))
+    else:
+        domain.web.say = WRONG[how][0]
+    domain.place.host()
+    domain.send(tls_reports="yes")
+    domain.arrived()
+    assert counted(domain) == [("no-policy-found", "success", 1), ("sts", result, 1)]
 
 
 # ---- what a person is told
