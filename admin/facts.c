@@ -462,7 +462,8 @@ tls_of(const struct facts *f)
 	static const char *const dane[] = { [CONF_DANE_OFF] = "off", [CONF_DANE_AUTO] = "auto",
 		[CONF_DANE_ONLY] = "only" };
 	return json_pack("{s:s, s:b, s:s, s:b, s:o, s:o, s:o}", "dane", dane[f->delivery.dane],
-		"dnssec", resolver_is_trusted(f->resolver), "policy", policy_word(f->delivery.tls), "implicit",
+		"dnssec", resolver_is_trusted(f->resolver),
+		"policy", policy_word(f->delivery.tls), "implicit",
 		f->delivery.tls_implicit == CONF_YES, "names", names_of(f), "authorities",
 		out_string(span_of(ca)), "trouble", err != 0 ? json_string(strerror(err))
 		: json_null());

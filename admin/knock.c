@@ -50,6 +50,9 @@ judge(struct link *l)
 	const char *name = l->terms.target[0] != '\0' ? l->terms.target : l->terms.domain;
 	if (l->proof.tls == NULL)
 		return json_null();
+	if (l->terms.tlsa != NULL)
+		return link_match(l, &why) == DANE_GOOD ? json_string("good, says the DNS (DANE)")
+							: out_string(buf_span(&why));
 	if (relay.tls.authorities < 0)
 		return json_string("not looked at: the file of authorities cannot be read");
 	return tlsclient_verify(l->proof.tls, name, &why) ? json_string("good")

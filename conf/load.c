@@ -491,6 +491,21 @@ check_proxies(struct setting *s)
 			"relay_nets, and send anywhere");
 }
 
+/* Certificates without TLS: of all mail, or of a route's. */
+static bool
+wants_dane_in_clear(const struct conf *c)
+{
+	struct conf_delivery d = c->delivery;
+	const struct route *r = c->routes;
+	while (!(d.dane == CONF_DANE_ONLY && d.tls == DELIVERY_TLS_NONE)) {
+		if (r == NULL)
+			return false;
+		conf_delivery_of(&d, c, r);
+		r = r->next;
+	}
+	return true;
+}
+
 /* Keys that contradict each other. */
 static int
 check_together(struct setting *s)
@@ -507,6 +522,8 @@ check_together(struct setting *s)
 		return complain_of(s, "mta_sts", VALUE_NO_STS);
 	if (!CONF_HAS_TLS && c->tls_reports.on == CONF_YES)
 		return complain_of(s, "tls_reports", VALUE_NO_TLS);
+	if (wants_dane_in_clear(c))
+		return complain_of(s, "dane", "only needs TLS, and delivery_tls is none");
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&
 		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
 		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");

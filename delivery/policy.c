@@ -60,6 +60,7 @@ apply_dane(struct policy *p, struct tlsa *t)
 	p->source = POLICY_DANE;
 	p->tls = verify ? DELIVERY_TLS_VERIFY : DELIVERY_TLS_ENCRYPT;
 	p->tlsa = usable ? t : NULL;
+	p->barred = p->barred && !usable;
 	tlsa_describe(t, &records);
 	say(p, "DANE: %.*s, DNSSEC secure%s%s", (int)records.n, records.n > 0 ? records.p : "",
 		usable ? "" : ": no record that can be used, so any certificate",
@@ -94,6 +95,7 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 	struct tlsa *t = f->to->tlsa;
 	*p = (struct policy){ .source = POLICY_SETTING, .tls = d->tls };
 	name_target(p, f);
+	p->barred = d->dane == CONF_DANE_ONLY; /* until it has a record that counts */
 	if (f->to->vouched)
 		snprintf(p->vouched, sizeof(p->vouched), "%s", f->to->host);
 	say(p, "delivery_tls = %s", policy_word(p->tls));
@@ -105,7 +107,7 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 	if (p->tlsa == NULL && is_enforced(f->sts) && !f->relaxed)
 		apply_sts(p, f);
 	if (d->dane == CONF_DANE_ONLY && p->tlsa == NULL) {
-		p->barred = true;
+		p->barred = true; /* whatever else was found */
 		say(p, "dane = only, and %s has no TLSA record that counts", f->to->host);
 	}
 }

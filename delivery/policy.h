@@ -55,8 +55,8 @@ struct policy {
 void policy_decide(struct policy *p, const struct policy_facts *f);
 
 /*
- * Leaves in *x the hosts that are not barred. `facts` says all but the host. False: there were some,
- * and none is left; *why says why.
+ * Leaves in *x the hosts that are not barred. `facts` says all but the host. False: there were
+ * some, and none is left; *why says why.
  */
 bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why);
 

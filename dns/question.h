@@ -20,7 +20,7 @@ struct resolver {
 	struct sockaddr_storage server[DNS_MAXSERV];
 	int servers;
 	bool tcp;              /* they are asked over TCP only */
-	const struct netlist *vouchers; /* who is trusted to validate, beside loopback; NULL: none */
+	const struct netlist *vouchers; /* trusted to validate, beside loopback; NULL: none */
 	bool trusted;          /* all of the servers are */
 	uint16_t dane;         /* TLSA records are asked for, of this port; 0: they are not */
 	int first;             /* the one that answered last */

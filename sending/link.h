@@ -42,7 +42,7 @@ struct link_terms {
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const char *domain;        /* ... as an exchanger of this one, which the operator named */
 	char vouched[LIMIT_DOMAIN + 1]; /* ... or it goes by this name, says who is believed */
-	const struct tlsa *tlsa;   /* the certificate must be one of these (DANE); NULL: it need not */
+	const struct tlsa *tlsa;   /* the certificate must be one of these (DANE); NULL: any */
 	const struct login *login; /* NULL: no AUTH */
 	struct signer *signer;     /* NULL: nothing is signed */
 	unsigned without;          /* CAN_*: what is not used though the host has it */

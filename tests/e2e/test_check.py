@@ -171,6 +171,7 @@ FAULTS = [
     ({"auth_dovecot": "/nonexistent"}, 0, "auth_dovecot /nonexistent: No such file or directory; does it run"),
     ({"delivery_tls": "verify", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
+    ({"dane": "only", "nameserver": "192.0.2.53"}, 78, "dane = only: mail waits: a nameserver is neither on this host"),
     ({"requiretls": "yes", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
     ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),

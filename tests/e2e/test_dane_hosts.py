@@ -13,6 +13,7 @@ import patience
 import pki as certificates
 import signed
 import spoolfile
+from asked import ask, ask_json
 from conftest import Postern, World
 from pki import openssl
 from tlssink import TlsSink, server_context
@@ -361,7 +362,7 @@ def test_implicit(one):
     """A domain that is its own host, at the port where mail goes."""
     one.records[("own.example", "A")] = ["127.0.0.2"]
     one.promise("own.example", tlsa(one.cards.path("host"), 3, 1, 1))
-    one.promise("own.example", tlsa(one.cards.path("old"), 3, 1, 1), port=25)
+    one.promise("own.example", tlsa(one.cards.path("old"), 3, 1, 1), port=25) # lint: nobody listens there
     host = one.host("127.0.0.2", "host")
     one.serve()
     assert "verified by DANE, DANE: 3 1 1 of own.example" in one.send("own.example") and len(host.messages) == 1
@@ -444,6 +445,27 @@ def test_requiretls(one):
     one.postern.settled()
     for host in (first, second):
         assert "MAIL FROM:<a@sender.example> REQUIRETLS" in host.lines
+
+
+def test_explained(one):
+    """A person reads what decides, and why."""
+    promised(one, "old")
+    one.domain("none.example", "127.0.0.3")
+    one.host("127.0.0.2", "host")
+    one.serve()
+    words = f"DANE: 3 1 1 of {HOST}, DNSSEC secure"
+    status, text, _ = ask(one.postern, "explain", "u@d.example", "--probe")
+    assert status == 1 and f"; {words}" in text and "of a host that has a TLSA record, as that says" in text
+    assert f"certificate: DANE: 3 1 1 of {HOST}: no matching DANE TLSA records" in text
+    _, (found,) = ask_json(one.postern, "explain", "u@d.example")
+    assert [(h["policy"], h["policy_words"]) for h in found["hosts"]] == [("dane", words)]
+    assert found["tls"]["dane"] == "auto" and found["tls"]["dnssec"] is True
+    _, (found,) = ask_json(one.postern, "explain", "u@none.example")
+    assert [(h["policy"], h["policy_words"]) for h in found["hosts"]] == [("setting", "delivery_tls = may")]
+    status, (found,) = ask_json(one.postern, "explain", "u@none.example", dane="only")
+    assert status == 1 and found["outcome"] == "later" and found["why"].startswith("dane = only, and mx.none.example")
+    text = ask(one.postern, "explain", "u@d.example", nameserver="192.0.2.53", timeout_dns="1s")[1]
+    assert "no DANE, for not all nameservers are on this host" in text
 
 
 # ---- what it costs

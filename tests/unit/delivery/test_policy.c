@@ -105,6 +105,8 @@ test_dane(void **state)
 			false, SAID_OF("3 1 1") },
 		{ DELIVERY_TLS_MAY, CONF_DANE_ONLY, UNUSABLE, POLICY_DANE, DELIVERY_TLS_ENCRYPT, false,
 			true, "dane = only, and mx.d.example has no TLSA record that counts" },
+		{ DELIVERY_TLS_NONE, CONF_DANE_ONLY, USABLE, POLICY_SETTING, DELIVERY_TLS_NONE, false,
+			true, "delivery_tls = none" }, /* which no configuration says */
 		{ DELIVERY_TLS_MAY, CONF_DANE_ONLY, NONE, POLICY_SETTING, DELIVERY_TLS_MAY, false, true,
 			"dane = only, and mx.d.example has no TLSA record that counts" },
 	};
