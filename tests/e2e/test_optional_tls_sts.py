@@ -47,5 +47,5 @@ def test_requiretls(domain, cards_too): # noqa: F811
     spoolfile.write(domain.postern.spool, "20000000000000000abc", ["u@dest.example"], b"Subject: x\r\n\r\nx\r\n",
                     fields=["Require-Tls: yes"])
     domain.postern.due()
-    domain.arrived()
+    domain.postern.settled()
     assert "MAIL FROM:<a@sender.example> REQUIRETLS" in sink.lines
