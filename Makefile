@@ -113,7 +113,8 @@ $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending r
 $(B)/postern-status: $(B)/status.o $(call room,status) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
 
-$(B)/postern-tlsreport: $(B)/tlsreport.o $(B)/dns.o $(call room,tlsreport dns) $(B)/report/tlsrpt.o $(B)/common.a
+$(B)/postern-tlsreport: $(B)/tlsreport.o $(B)/dns.o $(call room,tlsreport dns) \
+	$(addprefix $(B)/,report/tlsrpt.o delivery/destinations.o delivery/fetching.o sending/dial.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson -lz
 
 $(B)/plain.a: $(call room,lib mail conf)

@@ -16,12 +16,20 @@
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
 
+/* The hosts of the lane; and what its domain asks for of them, but where that does not count. */
 static enum outcome
-find_hosts(struct courier *c, struct resolver *resolver, const struct conf_delivery *way)
+find_hosts(struct courier *c, struct resolver *resolver)
 {
-	stslane_ask(c, resolver);
-	return destinations_find(resolver, &c->relay->common, way, c->tour->lane.name,
-		&c->work.exchangers, &c->why);
+	struct work *w = &c->work;
+	struct conf_delivery way = w->delivery;
+	if (w->relaxed && way.dane != CONF_DANE_ONLY)
+		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
+	if (w->relaxed)
+		stslane_free(&w->sts);
+	else
+		stslane_ask(c, resolver);
+	return destinations_find(resolver, &c->relay->common, &way, c->tour->lane.name,
+		&w->exchangers, &c->why);
 }
 
 /* Those that get no mail are left out before the race. SOFT: all of them. */
@@ -51,9 +59,6 @@ enum outcome
 meet_find_hosts(struct courier *c)
 {
 	struct work *w = &c->work;
-	struct conf_delivery way = w->delivery;
-	if (w->relaxed && way.dane != CONF_DANE_ONLY)
-		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
 	if (w->routed || w->unfound != DONE)
 		return w->unfound;
 	buf_reset(&c->why);
@@ -63,7 +68,7 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = find_hosts(c, resolver, &way);
+		o = find_hosts(c, resolver);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	w->barred = w->barred || w->exchangers.unproved;
