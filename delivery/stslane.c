@@ -239,7 +239,7 @@ stslane_ask_record(struct resolver *r, const char *lane, struct txt *out)
 {
 	char name[sizeof(STS_RECORD) + LIMIT_DOMAIN];
 	snprintf(name, sizeof(name), STS_RECORD "%s", lane);
-	resolver_ask_also(r, name, out);
+	txt_ask_also(r, name, out);
 }
 
 void

@@ -49,7 +49,7 @@ test_rows(void **state)
 		struct txt txt;
 		struct exchangers x;
 		int64_t begun = clock_ms(), deadline = clock_deadline(rows[i].wait);
-		resolver_ask_also(r, rows[i].name, &txt);
+		txt_ask_also(r, rows[i].name, &txt);
 		enum answer a = resolver_exchangers(r, "d.example", FAMILY_IPV4, deadline, &x);
 		if (a != ANSWER_FOUND || txt.answer != rows[i].answer)
 			fail_msg("%s: %d, %d", rows[i].name, (int)a, (int)txt.answer);
@@ -73,7 +73,7 @@ test_once(void **state)
 	struct txt txt;
 	struct exchangers x;
 	int before = ns->counts->udp;
-	resolver_ask_also(r, "text.example", &txt);
+	txt_ask_also(r, "text.example", &txt);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(resolver_exchangers(r, "d.example", FAMILY_IPV4,
 			clock_deadline(LONG), &x), ANSWER_FOUND);
@@ -83,7 +83,7 @@ test_once(void **state)
 	assert_int_equal(txt.answer, ANSWER_FOUND);
 	buf_free(&txt.texts);
 	/* A literal asks nothing, and leaves nothing for the next look-up. */
-	resolver_ask_also(r, "text.example", &txt);
+	txt_ask_also(r, "text.example", &txt);
 	assert_int_equal(resolver_exchangers(r, "[192.0.2.1]", FAMILY_IPV4, clock_deadline(LONG), &x),
 		ANSWER_FOUND);
 	exchangers_free(&x);
