@@ -51,7 +51,7 @@ meet_forget_hosts(struct courier *c)
 	race_end(&w->race);
 	fitting_end(&w->fitting);
 	exchangers_free(&w->exchangers);
-	w->routed = false;
+	w->routed = w->detour = false;
 	w->unfound = DONE;
 }
 
@@ -353,7 +353,8 @@ bool
 meet_is_detour(const struct courier *c)
 {
 	const struct work *w = &c->work;
-	return w->detour && w->to.preference > w->exchangers.v[0].preference;
+	const struct exchangers *x = &w->exchangers;
+	return w->detour && x->n > 0 && w->to.preference > x->v[0].preference;
 }
 
 /*
