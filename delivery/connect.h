@@ -53,6 +53,12 @@ bool connect_seek(struct courier *c, struct message *m);
 bool connect_is_astray(struct courier *c, const struct message *m);
 
 /*
+ * No message waits for another host any more: what is known of them is forgotten, and one that was
+ * chosen for such messages is left.
+ */
+void connect_forget(struct courier *c);
+
+/*
  * Leaves the host that is connected to if messages that it put off, or cannot have, wait for
  * another one.
  */

@@ -94,7 +94,7 @@ begins_again(struct courier *c)
 		return false;
 	bool news = false;
 	if (!t->found.again) {
-		fitting_end(&c->work.fitting); /* nothing is between two hosts */
+		connect_forget(c); /* nothing is between two hosts */
 		news = turns_take_news(c) || (!t->rested && waits(c, turns_linger));
 		t->rested = !news;
 		if (!news && t->marked)
