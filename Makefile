@@ -26,12 +26,14 @@ endif
 SANITIZE =
 
 # "make TLS=0 SYSTEMD=0" needs neither OpenSSL nor libsystemd: there is no TLS then, with nobody, and no unit.
+# "make CURL=0" needs no libcurl, and without TLS none is needed: there is no fetch then, and no MTA-STS.
 TLS = 1
 SYSTEMD = 1
+CURL = 1
 without = $(if $(filter 0,$($1)),-DPOSTERN_NO_$1)
 # Where the configuration, the spool and /run are is said by those who install (see below), if it is elsewhere.
 elsewhere = $(if $(filter-out $3,$2),-DPOSTERN_$1='"$2"')
-OPTIONS = $(call without,TLS) $(call without,SYSTEMD) $(call elsewhere,SYSCONF,$(sysconfdir),/etc) \
+OPTIONS = $(call without,TLS) $(call without,SYSTEMD) $(call without,CURL) $(call elsewhere,SYSCONF,$(sysconfdir),/etc) \
 	$(call elsewhere,LOCALSTATE,$(localstatedir),/var) $(call elsewhere,RUNSTATE,$(runstatedir),/run)
 # Two builds of one source are the same octets, wherever they were made.
 REPRODUCIBLE = -ffile-prefix-map=$(CURDIR)=.
@@ -48,13 +50,14 @@ INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wild
 SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
 OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/signature.c sending/tlsclient.c \
 	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c)
+FETCH = $(if $(filter 0,$(TLS) $(CURL)),,fetch)
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status
+ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status tlsreport
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls $(B)/sign) $(B)/auth $(B)/postern $(B)/sendmail \
+all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls $(B)/sign $(B)/postern-tlsreport) $(FETCH:%=$(B)/%) $(B)/auth $(B)/postern $(B)/sendmail \
 	$(B)/postern-status
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
@@ -97,6 +100,9 @@ $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o en
 $(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lcrypto -lidn2
 
+$(B)/fetch: $(B)/fetch.o $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lcurl -lssl -lcrypto -lidn2
+
 $(B)/sendmail: $(B)/sendmail.o $(call room,submit) $(B)/plain.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
 
@@ -106,6 +112,10 @@ $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending r
 # Its room has the name of its source, and a directory for its objects.
 $(B)/postern-status: $(B)/status.o $(call room,status) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
+
+$(B)/postern-tlsreport: $(B)/tlsreport.o $(B)/dns.o $(call room,tlsreport dns) \
+	$(addprefix $(B)/,report/tlsrpt.o delivery/destinations.o delivery/fetching.o sending/dial.o) $(B)/common.a
+	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson -lz
 
 $(B)/plain.a: $(call room,lib mail conf)
 $(B)/common.a: $(call room,$(COMMON))
@@ -137,17 +147,19 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations: \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/dns/test_also $(B)/unit/delivery/test_destinations \
+	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
-$(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end)
+$(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end match is_strong)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/delivery/test_relaxed: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,policy_decide destinations_find resolvers_take resolvers_give_back)
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns $(B)/unit/delivery/test_turns_hosts: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
 $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
+$(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall fetching_connect fetching_ask)
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
@@ -161,7 +173,7 @@ $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
 $(B)/unit/%: tests/unit/%.c $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) -MMD -MP -MF $@.d $(LDFLAGS) -pie $(LDHARDEN) -o $@ $(filter %.c %.o,$^) $(filter %.a,$^) \
-		-lcmocka -ludns -lidn2 $(TLS_LIBS) -lgsasl -lcrypt -ljansson
+		-lcmocka -ludns -lidn2 $(TLS_LIBS) -lgsasl -lcrypt -ljansson -lz
 
 FUZZ = $(filter-out main,$(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c)))
 FUZZ_MAIN = $(B)/tests/fuzz/main.o
@@ -172,7 +184,7 @@ INSTRUMENTED = STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED FORTIFY= CFLAGS
 $(B)/fuzz/%: tests/fuzz/%.c $(FUZZ_MAIN) $(B)/postern.a
 	@mkdir -p $(@D)
 	$(CC) $(ALLFLAGS) $(FUZZER) -MMD -MP -MF $@.d $(LDFLAGS) -pie -o $@ $< \
-		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson
+		$(filter %.o,$^) $(filter %.a,$^) -ludns -lidn2 -lssl -lcrypto -lgsasl -lcrypt -ljansson -lz
 
 -include $(wildcard $(B)/unit/*/*.d $(B)/fuzz/*.d $(B)/tests/*/*.d $(B)/tests/unit/*/*.d)
 
@@ -262,7 +274,7 @@ instrumented: all
 # Without TLS and libsystemd, as where neither is installed: each of their headers is an error there. And
 # unit tests of what is different then.
 lean:
-	@for h in $$(grep -rhoE '<(openssl|systemd)/[a-z0-9_-]+' --include=*.[ch] . | tr -d '<' | sort -u); do \
+	@for h in $$(grep -rhoE '<(openssl|systemd|curl)/[a-z0-9_-]+' --include=*.[ch] . | tr -d '<' | sort -u); do \
 		mkdir -p build/lean/absent/$${h%/*} && echo '#error it is not installed' >build/lean/absent/$$h.h || exit; done
 	$(MAKE) B=build/lean TLS=0 SYSTEMD=0 MUSL= STATIC=-pie FORTIFY= CFLAGS=-O0 CPPFLAGS=-Ibuild/lean/absent all \
 		$(addprefix build/lean/unit/,conf/test_routes sending/test_sending sending/test_sending_learns)
@@ -348,7 +360,7 @@ INSTALL_DATA = $(INSTALL) -m 644
 # What is installed. install and uninstall go by these lists alone: another file is another word, or row.
 # Programs replace each other while mail comes and goes; smtpd, which
 # starts the others, is behind them, and sendmail, which speaks with it, the last.
-PROGRAMS = postern-status $(if $(filter 0,$(TLS)),,tls sign) auth relay smtpd sendmail
+PROGRAMS = postern-status $(if $(filter 0,$(TLS)),,tls sign postern-tlsreport) $(FETCH) auth relay smtpd sendmail
 # For people, in bindir.
 COMMANDS = postern
 UNITS = postern.socket postern@.service postern-local.socket postern-busy.socket postern-busy.service \

@@ -517,13 +517,28 @@ find_by_mx(struct resolver *r, const char *domain, const struct question *q, enu
 	return find_addresses(r, domain, h->v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
+/* The MX records of a domain, and what else is asked for. */
+static void
+ask_for_mx(struct resolver *r, dnscc_t *dn, int64_t deadline, struct question *mx)
+{
+	struct question q[2];
+	bool also = r->also.take != NULL;
+	question_set(&q[0], dn, DNS_T_MX);
+	if (also)
+		question_set(&q[1], r->also.name, r->also.type);
+	q[1].spare = true;
+	question_ask(r, q, also ? 2 : 1, deadline);
+	if (also)
+		r->also.take(&q[1], r->also.out);
+	*mx = q[0];
+}
+
 static enum answer
 find_domain(struct resolver *r, const char *domain, dnscc_t *dn, enum family family,
 	int64_t deadline, struct exchangers *out)
 {
 	struct question q;
-	question_set(&q, dn, DNS_T_MX);
-	question_ask(r, &q, 1, deadline);
+	ask_for_mx(r, dn, deadline, &q);
 	enum answer a = ANSWER_TEMPORARY;
 	switch (q.said) {
 	case SAID_RECORDS:
@@ -597,8 +612,8 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 	return blame(r, find_implicit(r, host, dn, family, deadline, out), out);
 }
 
-enum answer
-resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
+static enum answer
+find_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
 	struct exchangers *out)
 {
 	dnsc_t dn[DNS_MAXDN];
@@ -612,6 +627,15 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 	if (!begin(r, domain, out))
 		return ANSWER_TEMPORARY;
 	return blame(r, find_domain(r, domain, dn, family, deadline, out), out);
+}
+
+enum answer
+resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
+	struct exchangers *out)
+{
+	enum answer a = find_exchangers(r, domain, family, deadline, out);
+	r->also.take = NULL; /* asked for or not: who wants it may be gone by the next one */
+	return a;
 }
 
 /* ---- this host's own file ---------------------------------------------------------------- */

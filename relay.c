@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <sysexits.h>
@@ -30,6 +31,7 @@
 
 #include "conf/credential.h"
 #include "delivery/courier.h"
+#include "delivery/fetching.h"
 #include "delivery/journal.h"
 #include "delivery/keeper.h"
 #include "delivery/lanes.h"
@@ -184,6 +186,25 @@ begin_to_sign(struct relay *r)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 
+/* Policies of MTA-STS: those that are kept, and how many may be fetched at once. */
+static void
+begin_with_policies(struct relay *r)
+{
+	stscache_open(&r->stscache, r->spool.root);
+	r->fetches = eventfd(FETCHING_MOST, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+}
+
+/* Of reports on TLS; without them mail goes all the same. */
+static void
+begin_to_tally(struct relay *r)
+{
+	struct log_fields f = { .event = "tls_report" };
+	tally_open(&r->tally, &r->spool, r->common.receive.min_free);
+	if (r->tally.dir < 0)
+		log_event(LOG_WARNING, &f, "spool: " TALLY_DIR ": %s: this relay counts nothing "
+			"for reports on TLS", strerror(-r->tally.dir));
+}
+
 /* What a process that talks to hosts begins with. Exit status: 0, or why it cannot. */
 static int
 begin(struct relay *r)
@@ -194,6 +215,7 @@ begin(struct relay *r)
 	begin_to_count(r);
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
+	begin_with_policies(r);
 	prepare(r);
 	journal_load();
 	const char *missing = tlsclient_load();
@@ -202,6 +224,8 @@ begin(struct relay *r)
 		return EX_TEMPFAIL;
 	}
 	begin_to_sign(r);
+	if (r->common.tls_reports.on == CONF_YES)
+		begin_to_tally(r);
 	credential_forget(); /* passwords of other routes, too */
 	if (open_resolvers(r) < 0) {
 		log_event(LOG_ERR, &f, "cannot open a resolver: %s", strerror(errno));
@@ -215,6 +239,8 @@ static void
 end(struct relay *r)
 {
 	resolvers_close(r->resolvers);
+	stscache_close(&r->stscache);
+	cleanup_fd(&r->fetches);
 	login_free(&r->login);
 	signer_end(&r->signer);
 	tlsclient_forget(&r->tls);
@@ -342,6 +368,35 @@ start_due(struct relay *r, const struct options *o)
 	return EXIT_SUCCESS;
 }
 
+/*
+ * A day is over of which sessions were counted: postern-tlsreport sends what is asked for, and goes
+ * on when we are gone.
+ */
+static void
+start_reports(struct relay *r, const struct options *o)
+{
+	struct log_fields f = { .event = "launch" };
+	struct launcher l = { .spool = &r->spool, .conf = &r->common, .args = &o->conf };
+	const char *path = r->common.who.tlsreport_path;
+	if (r->common.tls_reports.on == CONF_NO || !tally_waits(&r->spool, clock_wall()))
+		return;
+	auto_fd lock = tally_lock(&r->spool);
+	if (lock == -EAGAIN)
+		return; /* it is at work */
+	pid_t pid = lock < 0 ? lock : launch_helper(&l, "postern-tlsreport", path, &lock, 1);
+	if (pid < 0)
+		log_event(LOG_ERR, &f, "reports on TLS: cannot start %s: %s", path,
+			strerror((int)-pid));
+}
+
+/* Is there anything that --due would look at? */
+static bool
+is_anything_waiting(const struct relay *r)
+{
+	return !spool_is_empty(&r->spool) ||
+		(r->common.tls_reports.on == CONF_YES && tally_waits(&r->spool, clock_wall()));
+}
+
 static int
 run_due(struct relay *r, const struct options *o)
 {
@@ -349,6 +404,9 @@ run_due(struct relay *r, const struct options *o)
 	note_presence(r);
 	hosts_open(&r->hosts, r->spool.root, r->common.relay.remember_hosts);
 	hosts_sweep(&r->hosts);
+	stscache_look(&r->stscache, r->spool.root);
+	stscache_sweep(&r->stscache);
+	start_reports(r, o);
 	return start_due(r, o);
 }
 
@@ -380,6 +438,6 @@ main(int argc, char **argv)
 		return EX_TEMPFAIL;
 	}
 	if (o.waiting)
-		return spool_is_empty(&r->spool) ? EXIT_FAILURE : EXIT_SUCCESS;
+		return is_anything_waiting(r) ? EXIT_SUCCESS : EXIT_FAILURE;
 	return o.due ? run_due(r, &o) : run_login(r, &o);
 }

@@ -165,6 +165,7 @@ look_at_all(struct teller *t, struct admin *a, uint16_t port, const char *target
 	if (r == NULL)
 		return;
 	naming_resolvers(t, &a->conf);
+	naming_dnssec(t, &a->conf);
 	naming_hostname(t, &a->conf, r);
 	naming_way_out(t, &a->conf, r, target);
 	resolver_close(r);

@@ -68,7 +68,8 @@ take_addresses(struct admin *a, const char *to, struct address *rcpt, struct add
 
 /* Opens what a relay has open, as far as this user may. ADMIN_DONE, or the status. */
 static int
-open_all(struct admin *a, struct facts *f, struct hosts *hosts, json_t *all)
+open_all(struct admin *a, struct facts *f, struct hosts *hosts, struct stscache *policies,
+	json_t *all)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	if (program_drop_root(&a->conf, &a->from, &a->options, &why) < 0) {
@@ -81,6 +82,7 @@ open_all(struct admin *a, struct facts *f, struct hosts *hosts, json_t *all)
 		lack(all, "spool %s: %s, so neither what waits nor what is remembered of hosts",
 			a->conf.who.spool, strerror(-err));
 	hosts_look(hosts, a->spool.root, a->conf.relay.remember_hosts);
+	stscache_look(policies, a->spool.root);
 	if (conf_find_nameservers(&a->conf, &a->from, &why) < 0 || why.n > 0)
 		lack(all, CONF_RESOLVER ": %.*s", (int)why.n, why.n > 0 ? why.p : "");
 	const struct conf_servers *servers = &a->conf.relay.nameserver;
@@ -138,9 +140,10 @@ explain(struct admin *a, const char *to, json_t *all)
 {
 	struct address rcpt = { 0 }, sender = { 0 };
 	struct hosts hosts;
+	struct stscache policies;
 	struct facts f = { .conf = &a->conf, .from = &a->from, .spool = &a->spool,
-		.hosts = &hosts };
-	int status = open_all(a, &f, &hosts, all);
+		.hosts = &hosts, .policies = &policies };
+	int status = open_all(a, &f, &hosts, &policies, all);
 	if (status == ADMIN_DONE)
 		status = take_addresses(a, to, &rcpt, &sender, all);
 	if (status == ADMIN_DONE && facts_begin(&f, sender.whole, rcpt.domain) < 0)

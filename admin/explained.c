@@ -241,6 +241,46 @@ say_hosts(struct out *o, const json_t *all)
 	}
 }
 
+/* A policy that is kept. */
+static void
+say_policy(struct out *o, const json_t *s)
+{
+	const char *told = text_of(s, "record");
+	word(o, "", text_of(s, "mode"), "");
+	word(o, ", id ", text_of(s, "id"), ", fetched ");
+	say_when(o, number_of(s, "fetched"));
+	say_list(o, ", mx: ", json_object_get(s, "mx"), ", ");
+	if (!is_so(s, "in_force"))
+		out_say(o, "; its time is over");
+	else if (told == NULL)
+		word(o, "; in force although there is no record of it now (",
+			text_of(s, "why") != NULL ? text_of(s, "why") : "none that is right", ")");
+	if (told != NULL && strcmp(told, text_of(s, "id")) != 0)
+		word(o, "; the record tells id ", told,
+			", whose policy is fetched with the next mail");
+}
+
+static void
+say_sts(struct out *o, const json_t *all)
+{
+	const json_t *s = json_object_get(all, "mta_sts");
+	if (!json_is_object(s))
+		return;
+	line(o, "mta-sts");
+	if (text_of(s, "mode") != NULL)
+		say_policy(o, s);
+	else if (text_of(s, "record") != NULL)
+		word(o, "id ", text_of(s, "record"), ": the policy is fetched with the next mail");
+	else
+		word(o, "none: ", text_of(s, "why") != NULL ? text_of(s, "why")
+			: "no record that is right", "");
+	if (number_of(s, "tried") > 0) {
+		out_say(o, "; a fetch came to nothing ");
+		say_when(o, number_of(s, "tried"));
+	}
+	out_say(o, "\n");
+}
+
 /* What stands above delivery_tls, or does not. */
 static void
 say_dane(struct out *o, const json_t *t)
@@ -352,6 +392,7 @@ explained_say(struct out *o, const json_t *all)
 	say_queue(o, all);
 	say_dns(o, all);
 	say_hosts(o, all);
+	say_sts(o, all);
 	say_tls(o, all);
 	say_login(o, all);
 	say_schedule(o, all);

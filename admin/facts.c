@@ -15,6 +15,7 @@
 #include "delivery/destinations.h"
 #include "delivery/policy.h"
 #include "delivery/race.h"
+#include "delivery/stslane.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
@@ -271,16 +272,25 @@ add_memory(json_t *one, const struct host_record *h)
 	set(one, "remembered", notes);
 }
 
+/* By which it is decided which TLS a host must have, but for the host. */
+static struct policy_facts
+facts_of(const struct facts *f, const struct stscache_entry *e)
+{
+	return (struct policy_facts){ .delivery = &f->delivery, .lane = f->lane,
+		.sts = e->id[0] != '\0' ? &e->policy : NULL, .sts_id = e->id };
+}
+
 static json_t *
-list_hosts(const struct facts *f, const struct exchangers *x)
+list_hosts(const struct facts *f, const struct exchangers *x, const struct stscache_entry *e)
 {
 	json_t *list = json_array();
 	struct host_record was = { 0 }, h;
+	struct policy_facts facts = facts_of(f, e);
 	for (size_t i = 0; i < x->n; i++) {
 		json_t *one = host_of(&x->v[i]);
 		struct policy p;
-		policy_decide(&p, &(struct policy_facts){ .delivery = &f->delivery,
-			.lane = f->lane, .to = &x->v[i] });
+		facts.to = &x->v[i];
+		policy_decide(&p, &facts);
 		set(one, "policy", json_string(policy_source_word(p.source)));
 		set(one, "policy_words", out_string(span_of(p.words)));
 		hosts_recall(f->hosts, &x->v[i], &h);
@@ -322,9 +332,18 @@ reason_to_leave_out(const char *address)
 	return "it is this host, or no better than this host is";
 }
 
+static const char *
+reason_for(const json_t *host, const struct sts_policy *sts)
+{
+	const char *name = json_string_value(json_object_get(host, "host"));
+	if (sts != NULL && sts->mode == STS_ENFORCE && !sts_allows(sts, span_of(name)))
+		return "MTA-STS: the policy of the domain does not name it";
+	return reason_to_leave_out(json_string_value(json_object_get(host, "address")));
+}
+
 /* What the DNS named and mail does not go to. */
 static json_t *
-list_left_out(const json_t *answers, const struct exchangers *x)
+list_left_out(const json_t *answers, const struct exchangers *x, const struct sts_policy *sts)
 {
 	json_t *list = json_array(), *hosts, *host;
 	size_t i, k;
@@ -336,11 +355,60 @@ list_left_out(const json_t *answers, const struct exchangers *x)
 			if (address == NULL || is_used(host, x))
 				continue;
 			json_t *one = json_deep_copy(host);
-			set(one, "why", json_string(reason_to_leave_out(address)));
+			set(one, "why", json_string(reason_for(host, sts)));
 			(void)json_array_append_new(list, one);
 		}
 	}
 	return list;
+}
+
+/* ---- MTA-STS ------------------------------------------------------------------------------- */
+
+static json_t *
+list_patterns(const struct stscache_entry *e)
+{
+	json_t *list = json_array();
+	struct span rest = e->policy.text;
+	for (struct span mx; e->id[0] != '\0' && (mx = sts_next_mx(&rest)).n > 0;)
+		(void)json_array_append_new(list, out_string(mx));
+	return list;
+}
+
+/* The record that the DNS tells, and the policy that is kept. */
+static json_t *
+sts_of(const struct stscache_entry *e, const struct txt *record, bool in_force)
+{
+	char id[STS_ID + 1];
+	bool any = e->id[0] != '\0', told = sts_record(buf_span(&record->texts), id);
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "record",
+		told ? json_string(id) : json_null(), "why",
+		told || record->answer == ANSWER_FOUND ? json_null() : json_string(record->why),
+		"mode", any ? json_string(sts_mode_word(e->policy.mode)) : json_null(), "id",
+		any ? json_string(e->id) : json_null(), "fetched",
+		out_time(any ? e->fetched : 0), "max_age",
+		any ? json_integer(e->policy.max_age) : json_null(), "mx", list_patterns(e),
+		"in_force", in_force, "tried", out_time(e->tried));
+}
+
+/* With the look-up of hosts; those that it does not allow are left out. */
+static enum outcome
+find_hosts(const struct facts *f, json_t *o, struct exchangers *x, struct stscache_entry *e,
+	struct buf *why)
+{
+	struct txt record = { .answer = ANSWER_TEMPORARY };
+	bool wanted = stslane_is_wanted(f->conf, &f->delivery, f->lane);
+	if (wanted)
+		stslane_ask_record(f->resolver, f->lane, &record);
+	enum outcome r = destinations_find(f->resolver, f->conf, &f->delivery, f->lane, x, why);
+	if (wanted)
+		stscache_load(f->policies, f->lane, e);
+	bool in_force = wanted && stscache_is_valid(e, clock_wall());
+	set(o, "mta_sts", wanted ? sts_of(e, &record, in_force) : json_null());
+	buf_free(&record.texts);
+	if (!in_force)
+		stscache_free(e);
+	const struct policy_facts facts = facts_of(f, e);
+	return r == DONE && !policy_sift(x, &facts, why) ? SOFT : r;
 }
 
 void
@@ -348,18 +416,18 @@ facts_hosts(const struct facts *f, json_t *o, struct exchangers *x)
 {
 	static const char *const words[] = { [DONE] = "found", [SOFT] = "later", [HARD] = "never" };
 	auto_buf why = buf_new(WHY_SIZE);
-	enum outcome r = destinations_find(f->resolver, f->conf, &f->delivery, f->lane, x, &why);
-	const struct policy_facts facts = { .delivery = &f->delivery, .lane = f->lane };
-	if (r == DONE && !policy_sift(x, &facts, &why))
-		r = SOFT;
+	struct stscache_entry e = STSCACHE_ENTRY_NONE;
+	enum outcome r = find_hosts(f, o, x, &e, &why);
 	if (r != DONE)
 		exchangers_free(x);
 	else
 		(void)race_order(&f->delivery, f->hosts, x);
 	set(o, "outcome", json_string(words[r]));
 	set(o, "why", why.n > 0 ? out_string(buf_span(&why)) : json_null());
-	set(o, "hosts", list_hosts(f, x));
-	set(o, "left_out", list_left_out(json_object_get(o, "dns"), x));
+	set(o, "hosts", list_hosts(f, x, &e));
+	set(o, "left_out", list_left_out(json_object_get(o, "dns"), x,
+		e.id[0] != '\0' ? &e.policy : NULL));
+	stscache_free(&e);
 }
 
 /* ---- on which terms ------------------------------------------------------------------------ */
@@ -394,7 +462,8 @@ tls_of(const struct facts *f)
 	static const char *const dane[] = { [CONF_DANE_OFF] = "off", [CONF_DANE_AUTO] = "auto",
 		[CONF_DANE_ONLY] = "only" };
 	return json_pack("{s:s, s:b, s:s, s:b, s:o, s:o, s:o}", "dane", dane[f->delivery.dane],
-		"dnssec", resolver_is_trusted(f->resolver), "policy", policy_word(f->delivery.tls), "implicit",
+		"dnssec", resolver_is_trusted(f->resolver),
+		"policy", policy_word(f->delivery.tls), "implicit",
 		f->delivery.tls_implicit == CONF_YES, "names", names_of(f), "authorities",
 		out_string(span_of(ca)), "trouble", err != 0 ? json_string(strerror(err))
 		: json_null());

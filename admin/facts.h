@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "delivery/hosts.h"
+#include "delivery/stscache.h"
 #include "dns.h"
 #include "mail/lane_name.h"
 #include "queue/spool.h"
@@ -20,6 +21,7 @@ struct facts {
 	const struct spool *spool;     /* lanes -1: it may not be read, */
 	bool empty;                    /* ... or there is none yet */
 	const struct hosts *hosts;     /* its dir -1: the same */
+	const struct stscache *policies; /* the same */
 	struct resolver *resolver;
 	struct span sender, domain;    /* of the sender an address, or nothing */
 	char lane[LANE_NAME_SIZE];
@@ -37,7 +39,8 @@ int facts_begin(struct facts *f, struct span sender, struct span domain);
  *	route     "lane", "route": null or name, file, line, domains, senders
  *	queue     "waiting", "backoff": null or attempts, next, reason; "schedule", "expire"
  *	dns       "nameservers", "dns": what was asked and found
- *	hosts     "outcome", "why", "hosts" in the order to try, "left_out"; the hosts are in *x,
+ *	hosts     "outcome", "why", "hosts" in the order to try, "left_out", "mta_sts": null or
+ *	          record, why, mode, id, fetched, max_age, mx, in_force, tried; the hosts are in *x,
  *	          which is to be freed
  *	policy    "tls", "login"
  */

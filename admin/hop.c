@@ -149,21 +149,28 @@ hop_put_hosts(struct translation *t, const struct hops *h, struct span list, str
 /* ---- TLS --------------------------------------------------------------------------------- */
 
 static void
+set_dane(struct translation *t, const char *dane)
+{
+	translate_set(t, "dane", span_of(dane));
+	translate_say(t, "it takes a resolver that validates, on this host or in dnssec_trusted");
+}
+
+static void
 set_level(struct translation *t, struct span level, bool named)
 {
 	static const struct {
-		const char *level, *ours, *but;
+		const char *level, *ours, *dane, *but;
 	} levels[] = {
-		{ "none", "none", NULL },
-		{ "may", "may", NULL },
-		{ "encrypt", "encrypt", NULL },
-		{ "verify", "verify", NULL },
-		{ "secure", "verify", NULL },
-		{ "dane", "may", "there is no DANE here" },
-		{ "dane-only", "verify",
-			"there is no DANE here: such mail goes only to hosts of routes" },
-		{ "half-dane", "may", "there is no DANE here" },
-		{ "fingerprint", "verify",
+		{ "none", "none", NULL, NULL },
+		{ "may", "may", NULL, NULL },
+		{ "encrypt", "encrypt", NULL, NULL },
+		{ "verify", "verify", NULL, NULL },
+		{ "secure", "verify", NULL, NULL },
+		{ "dane", "may", "auto", NULL },
+		{ "dane-only", "encrypt", "only", NULL },
+		{ "half-dane", "may", "auto",
+			"there is no DANE here for hosts that an unsigned MX record names" },
+		{ "fingerprint", "verify", NULL,
 			"certificates are not known by their fingerprint; let "
 			"delivery_ca be a file with this one" },
 	};
@@ -171,6 +178,8 @@ set_level(struct translation *t, struct span level, bool named)
 		if (!span_eq(level, span_of(levels[i].level)))
 			continue;
 		translate_set(t, "delivery_tls", span_of(levels[i].ours));
+		if (levels[i].dane != NULL)
+			set_dane(t, levels[i].dane);
 		if (levels[i].but != NULL)
 			translate_warn(t, "%s", levels[i].but);
 		else if (!named && span_eq(level, span_of("verify")))

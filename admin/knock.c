@@ -6,6 +6,7 @@
 #include "admin/out.h"
 #include "delivery/approach.h"
 #include "delivery/race.h"
+#include "delivery/stslane.h"
 #include "delivery/tour.h"
 #include "dns/tlsa.h"
 #include "lib/cleanup.h"
@@ -49,6 +50,9 @@ judge(struct link *l)
 	const char *name = l->terms.target[0] != '\0' ? l->terms.target : l->terms.domain;
 	if (l->proof.tls == NULL)
 		return json_null();
+	if (l->terms.tlsa != NULL)
+		return link_match(l, &why) == DANE_GOOD ? json_string("good, says the DNS (DANE)")
+							: out_string(buf_span(&why));
 	if (relay.tls.authorities < 0)
 		return json_string("not looked at: the file of authorities cannot be read");
 	return tlsclient_verify(l->proof.tls, name, &why) ? json_string("good")
@@ -95,6 +99,7 @@ knock_one(const struct exchanger *e, int fd, int64_t since)
 {
 	struct courier *c = &courier;
 	c->work.to = c->to = *e;
+	stslane_recall(c);
 	approach_set(c);
 	c->link.terms.fresh = true;
 	c->link.terms.peer.dir = -1;
@@ -145,6 +150,7 @@ knock_hosts(const struct facts *f, const struct exchangers *x)
 	json_t *list = json_array();
 	relay.common = *f->conf;
 	relay.hosts = *f->hosts;
+	relay.stscache = *f->policies;
 	courier = (struct courier){ .relay = &relay, .tour = &tour, .link.fd = -1 };
 	courier.work.delivery = f->delivery;
 	courier.link.text = buf_new(WHY_SIZE);
@@ -157,6 +163,7 @@ knock_hosts(const struct facts *f, const struct exchangers *x)
 			break;
 	}
 	buf_free(&courier.link.text);
+	stslane_free(&courier.work.sts);
 	tlsa_drop(courier.tlsa);
 	tlsclient_forget(&relay.tls);
 	return list;

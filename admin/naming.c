@@ -9,6 +9,7 @@
 #include "conf/nameserver.h"
 #include "conf/target.h"
 #include "delivery/race.h"
+#include "delivery/readiness.h"
 #include "dns/ptr.h"
 #include "dns/question.h"
 #include "dns/server.h"
@@ -91,6 +92,51 @@ tell_server(struct teller *t, const struct conf *c, const struct sockaddr_storag
 	else
 		finding_tell(t, "resolver", FINDING_OK, NULL, "%s answers over %sTCP", name,
 			tcp_only ? "" : "UDP and ");
+}
+
+/* Asks for what is signed wherever there is DNSSEC, the root's SOA. Does it say that it is? */
+static bool
+validates(const struct sockaddr_storage *server, bool tcp)
+{
+	struct question q;
+	int64_t deadline = clock_deadline(PATIENCE);
+	question_set(&q, (dnscc_t *)"", DNS_T_SOA);
+	q.plain = q.wanted = q.validated = q.secure = true;
+	q.said = tcp ? SAID_TRUNCATED : SAID_NONE;
+	(void)(tcp ? server_tcp(server, &q, deadline) : server_udp(server, false, &q, 1, deadline));
+	bool secure = q.said == SAID_RECORDS && q.secure;
+	free(q.packet);
+	return secure;
+}
+
+/* NULL: answers of this server may count as DNSSEC-secure. */
+static const char *
+why_insecure(const struct conf *c, const struct sockaddr_storage *server)
+{
+	if (!resolver_trusts(&c->relay.dnssec_trusted, server))
+		return "is neither on this host nor in dnssec_trusted";
+	return validates(server, c->relay.nameserver.tcp) ? NULL : "does not validate (DNSSEC)";
+}
+
+/* Each server has to be one that validates; where DANE need not be there, that is no fault. */
+void
+naming_dnssec(struct teller *t, const struct conf *c)
+{
+	enum conf_dane dane = readiness_dane(c);
+	for (int i = 0; dane != CONF_DANE_OFF && i < c->relay.nameserver.n; i++) {
+		char name[SERVER_TEXT];
+		const struct sockaddr_storage *server = &c->relay.nameserver.v[i];
+		const char *why = why_insecure(c, server);
+		print_server(server, name);
+		if (why == NULL)
+			finding_tell(t, "dnssec", FINDING_OK, NULL, "%s validates, so DANE counts",
+				name);
+		else
+			finding_tell(t, "dnssec",
+				dane == CONF_DANE_ONLY ? FINDING_FAIL : FINDING_SKIPPED,
+				"use a resolver that validates, on this host",
+				"%s %s, so there is no DANE", name, why);
+	}
 }
 
 void

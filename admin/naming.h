@@ -11,6 +11,9 @@
 /* Does each nameserver answer, over UDP and over TCP? */
 void naming_resolvers(struct teller *t, const struct conf *c);
 
+/* Do they validate (DNSSEC), and are they believed? */
+void naming_dnssec(struct teller *t, const struct conf *c);
+
 /*
  * Do the name that we say in EHLO, its addresses and their names agree? Other hosts look at that
  * unless all mail goes by a route.

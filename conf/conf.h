@@ -53,6 +53,13 @@ enum { CONF_HAS_TLS = 0 };
 enum { CONF_HAS_TLS = 1 };
 #endif
 
+/* ... and nothing that fetches over HTTPS: then there is no MTA-STS. */
+#if defined(POSTERN_NO_TLS) || defined(POSTERN_NO_CURL)
+enum { CONF_HAS_FETCH = 0 };
+#else
+enum { CONF_HAS_FETCH = 1 };
+#endif
+
 /* Who we are. */
 struct conf_who {
 	char *hostname;   /* our name in greeting, EHLO and Received:; default: the system's */
@@ -64,6 +71,9 @@ struct conf_who {
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */
 	char *auth_path;  /* the one that checks passwords; default: "auth" beside smtpd */
 	char *sign_path;  /* the one that has the keys of DKIM; default: "sign" beside smtpd */
+	char *fetch_path; /* the one that fetches over HTTPS; default: "fetch" beside smtpd */
+	/* ... that sends reports on TLS; default: "postern-tlsreport" beside smtpd */
+	char *tlsreport_path;
 	char *runtime;    /* directory of what may be lost at a boot: ticket keys, counters */
 };
 
@@ -211,6 +221,12 @@ struct conf_dkim {
 	int64_t lifetime; /* s, after which a signature is to be worth nothing (x=); 0: no end */
 };
 
+/* Reports on TLS for domains that ask for them (RFC 8460). */
+struct conf_tls_reports {
+	enum conf_bool on; /* sessions are counted, and reports sent */
+	char *from;        /* the mailbox they are from; default postmaster@hostname */
+};
+
 /* What relay does with all mail alike. */
 struct conf_relay {
 	struct conf_servers nameserver; /* none: those of resolv.conf */
@@ -220,6 +236,8 @@ struct conf_relay {
 	int64_t max_connections;           /* of a relay, at once; 0: queue only */
 	int64_t max_connections_per_host;  /* ... to one address and port */
 	char *ca;                          /* PEM file: who signs certificates of hosts */
+	enum conf_bool mta_sts;            /* policies of domains are asked for (mail/sts.h) */
+	int64_t mta_sts_port;              /* ... at this port of those who have them */
 	int64_t remember_hosts;            /* s, how long what was learned of a host counts */
 	int64_t window_messages; /* sent before the reply to the first is read; 1: off */
 	int64_t window_size;     /* ... and octets of them */
@@ -241,6 +259,7 @@ struct conf {
 	struct conf_delivery delivery;
 	struct conf_relay relay;
 	struct conf_dkim dkim;
+	struct conf_tls_reports tls_reports;
 	/* where events go */
 	enum conf_log {
 		LOG_TO_AUTO,

@@ -440,7 +440,9 @@ complete_paths(struct conf *c)
 		char **path;
 		const char *program;
 	} paths[] = { { &c->who.relay_path, "relay" }, { &c->who.tls_path, "tls" },
-		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" } };
+		{ &c->who.auth_path, "auth" }, { &c->who.sign_path, "sign" },
+		{ &c->who.fetch_path, "fetch" },
+		{ &c->who.tlsreport_path, "postern-tlsreport" } };
 	char self[PATH_MAX];
 	int n = 0;
 	const char *where = find_self(self) == 0 ? where_others_are(self, &n) : NULL;
@@ -489,6 +491,21 @@ check_proxies(struct setting *s)
 			"relay_nets, and send anywhere");
 }
 
+/* Certificates without TLS: of all mail, or of a route's. */
+static bool
+wants_dane_in_clear(const struct conf *c)
+{
+	struct conf_delivery d = c->delivery;
+	const struct route *r = c->routes;
+	while (!(d.dane == CONF_DANE_ONLY && d.tls == DELIVERY_TLS_NONE)) {
+		if (r == NULL)
+			return false;
+		conf_delivery_of(&d, c, r);
+		r = r->next;
+	}
+	return true;
+}
+
 /* Keys that contradict each other. */
 static int
 check_together(struct setting *s)
@@ -501,6 +518,12 @@ check_together(struct setting *s)
 		return complain_of(s, "tls_certificate", VALUE_NO_TLS);
 	if (!CONF_HAS_TLS && c->delivery.tls_implicit == CONF_YES)
 		return complain_of(s, "delivery_tls_implicit", VALUE_NO_TLS);
+	if (!CONF_HAS_FETCH && c->relay.mta_sts == CONF_YES)
+		return complain_of(s, "mta_sts", VALUE_NO_STS);
+	if (!CONF_HAS_TLS && c->tls_reports.on == CONF_YES)
+		return complain_of(s, "tls_reports", VALUE_NO_TLS);
+	if (wants_dane_in_clear(c))
+		return complain_of(s, "dane", "only needs TLS, and delivery_tls is none");
 	if (c->tls.key != NULL && c->tls.certificate != NULL &&
 		span_words(span_of(c->tls.key)) != span_words(span_of(c->tls.certificate)))
 		return complain_of(s, "tls_key", "needs as many files as tls_certificate has");
@@ -509,6 +532,8 @@ check_together(struct setting *s)
 		return complain_of(s, "tls", "needs tls_certificate");
 	if (c->submission.force_from != NULL && !span_is_ascii(span_of(c->submission.force_from)))
 		return complain_of(s, "force_from", "is beyond ASCII, which few hosts take");
+	if (c->tls_reports.from != NULL && !span_is_ascii(span_of(c->tls_reports.from)))
+		return complain_of(s, "tls_reports_from", "is beyond ASCII, which few hosts take");
 	if (c->auth.dovecot != NULL && c->auth.saslauthd != NULL)
 		return complain_of(s, "auth_dovecot", "is for hosts without auth_saslauthd");
 	return 0;
@@ -550,6 +575,11 @@ complete(struct setting *s)
 		asprintf(&c->who.postmaster, "postmaster@%s", c->who.hostname) < 0) {
 		c->who.postmaster = NULL;
 		return complain_of(s, "postmaster", "out of memory");
+	}
+	if (c->tls_reports.from == NULL &&
+		asprintf(&c->tls_reports.from, "postmaster@%s", c->who.hostname) < 0) {
+		c->tls_reports.from = NULL;
+		return complain_of(s, "tls_reports_from", "out of memory");
 	}
 	return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "mail/address.h"
 #include "mail/match.h"
 
 static bool
@@ -34,4 +35,14 @@ routes_reach_postmaster(const struct conf *conf, struct span sender)
 		return true;
 	routes_lane(conf, sender, lane);
 	return lane_name_route(span_of(lane)).n > 0;
+}
+
+bool
+routes_lane_of(const struct conf *conf, struct span mailbox, char lane[static LANE_NAME_SIZE])
+{
+	struct address to;
+	if (address_mailbox(mailbox, &to) < 0 || lane_name_of(to.domain, lane) < 0)
+		return false;
+	routes_lane(conf, span_of(""), lane);
+	return true;
 }

@@ -18,6 +18,13 @@
 void routes_lane(const struct conf *conf, struct span sender, char lane[static LANE_NAME_SIZE]);
 
 /*
+ * The lane of mail of our own, which has no sender, to this mailbox. False: there can be no mail to
+ * it.
+ */
+bool routes_lane_of(const struct conf *conf, struct span mailbox,
+	char lane[static LANE_NAME_SIZE]);
+
+/*
  * Does mail from `sender` for <postmaster> come to anybody? Not if the key `postmaster` was not
  * set, and neither a route nor relay_domains has our own name: then it would be for this host,
  * which has no mailboxes.

@@ -24,7 +24,7 @@ enum key_type {
 	FIRST_LIST = DOMAINS, LAST_TEXT = GUARD,
 	NUMBER, SIZE, SECONDS, NETS, PROXIES, SERVERS, SCHEDULE,
 	LOG, LOG_FORMAT, TLS, DELIVERY_TLS, YESNO, MX_ORDER, FAMILY, PROTOCOL,
-	DKIM_SIGN, DKIM_MISSING, DANE, /* choices */
+	DKIM_SIGN, DKIM_MISSING, DANE, ONOFF, /* choices */
 };
 
 struct key {
@@ -43,6 +43,7 @@ struct key {
 };
 
 #define VALUE_NO_TLS "this program was built without TLS (make TLS=0)"
+#define VALUE_NO_STS "this program was built without TLS or libcurl (make TLS=0, CURL=0)"
 
 /* `home` is the struct that the key's offset is in. */
 

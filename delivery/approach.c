@@ -84,6 +84,7 @@ approach_set(struct courier *c)
 		.implicit = c->work.to.tls_first,
 		.clear = p->clear,
 		.own = lane_name_route(span_of(c->tour->lane.name)).n > 0,
+		.counted = tally_is_on(&c->relay->tally),
 		.tls_setup = &c->relay->tls,
 		.peer = { .dir = c->relay->hosts.dir, .addr = c->work.to.addr,
 			.port = c->work.to.port,
@@ -125,7 +126,8 @@ struct policy_facts
 approach_facts(const struct courier *c)
 {
 	return (struct policy_facts){ .delivery = &c->work.delivery, .lane = c->tour->lane.name,
-		.relaxed = c->work.relaxed };
+		.relaxed = c->work.relaxed, .sts = work_sts(&c->work),
+		.sts_id = c->work.sts.entry.id };
 }
 
 bool

@@ -7,6 +7,7 @@
 #include "delivery/race.h"
 #include "delivery/settle.h"
 #include "delivery/share.h"
+#include "delivery/stslane.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
@@ -351,6 +352,18 @@ connect_is_astray(struct courier *c, const struct message *m)
 }
 
 void
+connect_forget(struct courier *c)
+{
+	struct work *w = &c->work;
+	fitting_end(&w->fitting);
+	if (!meet_is_detour(c))
+		return;
+	meet_leave(c);
+	race_end(&w->race); /* which was between a few; all have their turn now */
+	w->detour = false;
+}
+
+void
 connect_make_way(struct courier *c)
 {
 	struct fitting *f = &c->work.fitting;
@@ -368,4 +381,5 @@ connect_end(struct courier *c)
 	race_end(&w->race);
 	fitting_end(&w->fitting);
 	exchangers_free(&w->exchangers);
+	stslane_free(&w->sts);
 }

@@ -26,9 +26,9 @@ void connect_heed_refusals(struct courier *c, struct span why);
 enum outcome connect_lane(struct courier *c);
 
 /*
- * The lane was given up for now, and mail in hand says TLS-Required: No. DONE: there is a connection
- * for it that does without what the lane's domain asks for, because no host satisfies that; for such
- * mail alone. SOFT: there is none, or it would not be another one.
+ * The lane was given up for now, and mail in hand says TLS-Required: No. DONE: there is a
+ * connection for it that does without what the lane's domain asks for, because no host satisfies
+ * that; for such mail alone. SOFT: there is none, or it would not be another one.
  */
 enum outcome connect_relaxed(struct courier *c);
 
@@ -51,6 +51,12 @@ bool connect_seek(struct courier *c, struct message *m);
  * to have it, at once.
  */
 bool connect_is_astray(struct courier *c, const struct message *m);
+
+/*
+ * No message waits for another host any more: what is known of them is forgotten, and one that was
+ * chosen for such messages is left.
+ */
+void connect_forget(struct courier *c);
 
 /*
  * Leaves the host that is connected to if messages that it put off, or cannot have, wait for

@@ -9,6 +9,7 @@
  *	connect       to a host of the lane; what follows when there is none
  *	share         whose mail may go by the connection that there is
  *	meet          how a connection comes about, and ends
+ *	tlsnotes      what came of TLS there, counted for reports on it
  *	approach      how that host is met: TLS, login, how much at once
  *	policy        which TLS it must have, and why
  *	settle        what an attempt brought: the message goes or waits, the sender is told
@@ -26,6 +27,9 @@
  *	hosts         what is remembered of them
  *	hands         what each courier has in hand, for the process that sees it die
  *	suspects      messages at which a relay died
+ *	stslane       the policy of MTA-STS that a lane's mail is under
+ *	stscache      ... and those that are kept
+ *	fetching      starts fetch, and asks it
  *	signing       starts sign, for the keeper and for the relay at work before it is locked in
  *
  * Each calls only those below it; serve tells couriers to do what stands in visit. What is said to
@@ -42,10 +46,13 @@
 #include "delivery/policy.h"
 #include "delivery/race.h"
 #include "delivery/schedule.h"
+#include "delivery/stscache.h"
 #include "delivery/suspects.h"
+#include "dns/txt.h"
 #include "process/counters.h"
 #include "queue/lane.h"
 #include "queue/spool.h"
+#include "queue/tally.h"
 #include "sending/link.h"
 #include "sending/login.h"
 #include "sending/sending.h"
@@ -99,6 +106,15 @@ found_note_next(struct found *found, int64_t next)
 		found->next = next;
 }
 
+/* The policy of MTA-STS of its lane (stslane.h). Zeroed, it need not be freed. */
+struct stslane {
+	bool asked;                  /* the record was asked for */
+	bool known;                  /* ... and what follows is known */
+	struct txt record;           /* owned */
+	struct stscache_entry entry; /* owned */
+	bool in_force;               /* entry.policy is */
+};
+
 /* What a courier knows of the lane it is at. All of it begins by one assignment (visit.c). */
 struct work {
 	struct conf_delivery delivery; /* what its route says, else what is common */
@@ -109,6 +125,7 @@ struct work {
 	bool parked;                  /* the lane has to wait for a connection to `to` */
 	struct exchangers exchangers; /* its hosts, once they are known */
 	bool routed;                  /* they are known */
+	struct stslane sts;           /* its policy of MTA-STS */
 	enum outcome unfound;         /* ... or were looked for in vain; DONE: they were not */
 	struct race race;             /* between them; goes on while another one may do better */
 	enum outage outage;           /* is it this host that failed in the last attempt? */
@@ -124,6 +141,8 @@ struct work {
 	bool relaxed;                 /* that does not count for the connection: it is for mail
 	                               * alone that says TLS-Required: No */
 	bool unrelaxed;               /* there was none of that kind either */
+	bool uncounted;               /* the mail in hand is a report on TLS: what comes of a
+	                               * connection that is made for it stands in no other one */
 	char suspect[ID_SIZE];        /* the message that a connection was lost with while it had
 	                               * done nothing, and that other hosts are to have; "": none */
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
@@ -138,6 +157,13 @@ struct work {
 		int64_t since;        /* since then (clock_ms) */
 	} pace;                       /* decides whether help is worth its start (scan.c) */
 };
+
+/* The policy of MTA-STS that is in force for the lane; NULL: none. */
+static inline const struct sts_policy *
+work_sts(const struct work *w)
+{
+	return w->sts.in_force ? &w->sts.entry.policy : NULL;
+}
 
 /* What turns.c knows of a courier. */
 struct turn {
@@ -173,6 +199,10 @@ struct courier {
 	char for_lane[LANE_NAME_SIZE]; /* ... and the lane for which it was made */
 	struct policy policy;         /* ... and which TLS it must have for the lane at work */
 	struct tlsa *tlsa;            /* ... of that, held as long as the connection may need it */
+	struct {
+		char domain[LANE_NAME_SIZE]; /* whose policy is to be fetched again; "": none */
+		char id[STS_ID + 1];
+	} refresh;
 	struct race_gate gate;        /* which asks turns.c */
 	struct buf why;               /* the reason of the last failure to connect */
 	struct flights flights;
@@ -202,12 +232,15 @@ struct relay {
 	struct spool spool;
 	struct hosts hosts;
 	struct resolvers *resolvers;
+	struct stscache stscache;
+	int fetches;                    /* eventfd: as many as may still be at once */
 	struct tls_setup tls;
 	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
 	int sink;                       /* directory of guard = sink; or -errno (sink.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */
 	struct signer signer;           /* has a lock */
+	struct tally tally;             /* of sessions, for reports on TLS */
 
 	struct turns turns;             /* has a lock */
 	struct hands *hands;            /* shared with the first process; one for each courier */

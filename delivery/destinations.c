@@ -242,6 +242,17 @@ find_exchangers(struct resolver *r, const struct conf *conf, const struct conf_d
 	return explain_nothing_left(out, &left, domain, why);
 }
 
+bool
+destinations_vet(const struct conf *conf, const struct conf_delivery *way, struct exchangers *x)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < x->n; i++)
+		if (judge(conf, way, &x->v[i]) == USABLE)
+			x->v[n++] = x->v[i];
+	x->n = n;
+	return n > 0;
+}
+
 /* ---- the hosts of a route ----------------------------------------------------------------- */
 
 /*

@@ -91,7 +91,7 @@ fitting_has_better(struct fitting *f, const struct exchangers *x, const struct e
 	const struct message *m)
 {
 	bool any = false;
-	for (size_t i = 0; i < x->n; i++) {
+	for (size_t i = 0; i < x->n && f->v != NULL; i++) {
 		const struct fitting_host *h = &f->v[i];
 		if (!h->asked || h->vain || x->v[i].preference >= to->preference ||
 			!fits_all(h, m))

@@ -61,7 +61,7 @@ enum fitting_chance fitting_chance(struct fitting *f, const struct exchangers *x
 
 /*
  * Is a host that is better than `to` known to be able to have the message for all who wait? It is
- * wanted then.
+ * wanted then. Not where nothing is known.
  */
 bool fitting_has_better(struct fitting *f, const struct exchangers *x, const struct exchanger *to,
 	const struct message *m);

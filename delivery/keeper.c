@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "conf/nameserver.h"
+#include "delivery/fetching.h"
 #include "delivery/lanes.h"
 #include "delivery/notes.h"
 #include "delivery/settle.h"
@@ -31,6 +32,9 @@ enum { CRASHES = 20 };
 
 enum { SERVERS_RETRY = 10 }; /* s until nameservers are looked for again */
 
+/* At once, more than a relay asks for: some may have answered, and are slow to end. */
+enum { FETCHES_MOST = FETCHING_MOST + 4 };
+
 struct keeper {
 	struct relay *r;
 	const struct launcher *launcher;
@@ -43,6 +47,7 @@ struct keeper {
 	struct suspect trying;  /* ... and what that tries */
 	int sign;               /* to a sign that was started anew and reads its keys; -1: none */
 	int64_t sign_soonest;   /* clock_ms, when the next one may be started */
+	pid_t fetch[FETCHES_MOST]; /* those that run; 0: none */
 	int64_t servers_soonest; /* ... and when the nameservers may be looked for again */
 	int crashes;            /* of the relay at work, in a row, that no message explains */
 	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
@@ -213,7 +218,7 @@ start_sign(struct keeper *k)
 static void
 hand_sign_on(struct keeper *k)
 {
-	notes_hand_on(k->socket, NOTE_SIGN, k->sign);
+	notes_hand_on(k->socket, NOTE_SIGN, &k->sign);
 	cleanup_fd(&k->sign);
 	k->sign = -1;
 }
@@ -234,19 +239,55 @@ look_for_servers(struct keeper *k)
 	if (nameserver_read(CONF_RESOLVER, &now, &odd) < 0 || pipe2(ends, O_CLOEXEC) < 0)
 		return;
 	if (write(ends[1], &now, sizeof(now)) == (ssize_t)sizeof(now))
-		notes_hand_on(k->socket, NOTE_SERVERS, ends[0]);
+		notes_hand_on(k->socket, NOTE_SERVERS, &ends[0]);
 	close(ends[0]);
 	close(ends[1]);
 }
 
+/* Some have ended, and relays of other logins that were started from here. */
 static void
-heed(struct keeper *k, const struct note *n)
+reap_others(struct keeper *k)
+{
+	siginfo_t i = { .si_pid = 0 };
+	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
+		i.si_pid != k->pid && i.si_pid != k->alone_pid) {
+		(void)waitpid(i.si_pid, NULL, 0);
+		for (int n = 0; n < FETCHES_MOST; n++)
+			if (k->fetch[n] == i.si_pid)
+				k->fetch[n] = 0;
+		i.si_pid = 0;
+	}
+}
+
+/* What is wrong with it the relay sees: there is nobody at the other end. */
+static void
+start_fetch(struct keeper *k, const int fds[static NOTE_FDS])
+{
+	int n = 0;
+	reap_others(k);
+	while (n < FETCHES_MOST && k->fetch[n] != 0)
+		n++;
+	if (k->r->common.relay.mta_sts == CONF_NO || n == FETCHES_MOST || fds[0] < 0 || fds[1] < 0)
+		return;
+	struct log_fields f = { .event = "launch" };
+	pid_t pid = fetching_start(k->launcher, fds);
+	if (pid > 0)
+		k->fetch[n] = pid;
+	else
+		log_event(LOG_ERR, &f, "cannot start %s: %s", k->r->common.who.fetch_path,
+			strerror((int)-pid));
+}
+
+static void
+heed(struct keeper *k, const struct note *n, const int fds[static NOTE_FDS])
 {
 	struct log_fields f = { .event = "launch", .lane = n->lane };
 	if (n->kind == NOTE_SIGN)
 		start_sign(k);
 	if (n->kind == NOTE_SERVERS)
 		look_for_servers(k);
+	if (n->kind == NOTE_FETCH)
+		start_fetch(k, fds);
 	if (n->kind == NOTE_ALONE)
 		(void)suspects_add(&k->r->suspects, n->lane, n->id);
 	if (n->kind != NOTE_LANE)
@@ -256,26 +297,17 @@ heed(struct keeper *k, const struct note *n)
 		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s", n->lane, strerror(-pid));
 }
 
-/* Relays of other logins that were started from here have ended. */
-static void
-reap_others(const struct keeper *k)
-{
-	siginfo_t i = { .si_pid = 0 };
-	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
-		i.si_pid != k->pid && i.si_pid != k->alone_pid) {
-		(void)waitpid(i.si_pid, NULL, 0);
-		i.si_pid = 0;
-	}
-}
-
 /* Heeds what came from one of the two. False: it has ended. */
 static bool
 listen_to(struct keeper *k, int fd)
 {
 	struct note n;
-	int got = notes_receive(fd, &n, NULL);
+	int fds[NOTE_FDS];
+	int got = notes_receive(fd, &n, fds);
 	if (got > 0)
-		heed(k, &n);
+		heed(k, &n, fds);
+	for (int i = 0; i < NOTE_FDS; i++)
+		cleanup_fd(&fds[i]);
 	return got != 0;
 }
 

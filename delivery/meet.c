@@ -6,6 +6,8 @@
 #include "delivery/race.h"
 #include "delivery/resolvers.h"
 #include "delivery/settle.h"
+#include "delivery/stslane.h"
+#include "delivery/tlsnotes.h"
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
@@ -13,6 +15,22 @@
 #include "sending/begin.h"
 
 enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+
+/* The hosts of the lane; and what its domain asks for of them, but where that does not count. */
+static enum outcome
+find_hosts(struct courier *c, struct resolver *resolver)
+{
+	struct work *w = &c->work;
+	struct conf_delivery way = w->delivery;
+	if (w->relaxed && way.dane != CONF_DANE_ONLY)
+		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
+	if (w->relaxed)
+		stslane_free(&w->sts);
+	else
+		stslane_ask(c, resolver);
+	return destinations_find(resolver, &c->relay->common, &way, c->tour->lane.name,
+		&w->exchangers, &c->why);
+}
 
 /* Those that get no mail are left out before the race. SOFT: all of them. */
 static enum outcome
@@ -33,7 +51,7 @@ meet_forget_hosts(struct courier *c)
 	race_end(&w->race);
 	fitting_end(&w->fitting);
 	exchangers_free(&w->exchangers);
-	w->routed = false;
+	w->routed = w->detour = false;
 	w->unfound = DONE;
 }
 
@@ -41,9 +59,6 @@ enum outcome
 meet_find_hosts(struct courier *c)
 {
 	struct work *w = &c->work;
-	struct conf_delivery way = w->delivery;
-	if (w->relaxed && way.dane != CONF_DANE_ONLY)
-		way.dane = CONF_DANE_OFF; /* what cannot be found out keeps nothing back */
 	if (w->routed || w->unfound != DONE)
 		return w->unfound;
 	buf_reset(&c->why);
@@ -53,13 +68,16 @@ meet_find_hosts(struct courier *c)
 	if (resolver == NULL)
 		buf_puts(&c->why, "DNS: out of memory");
 	else
-		o = destinations_find(resolver, &c->relay->common, &way, c->tour->lane.name,
-			&w->exchangers, &c->why);
+		o = find_hosts(c, resolver);
 	resolvers_give_back(c->relay->resolvers, resolver);
 	w->cause = resolver != NULL ? CLASS_DNS : CLASS_OURS;
 	w->barred = w->barred || w->exchangers.unproved;
 	if (o == DONE)
+		o = stslane_find(c);
+	bool found = o == DONE;
+	if (found)
 		o = sift(c);
+	tlsnotes_hosts(c, found && o != DONE);
 	w->routed = o == DONE;
 	w->unfound = o;
 	if (w->exchangers.unreached)
@@ -153,7 +171,10 @@ begin(struct courier *c, int fd)
 		fd = connect_again(c);
 		if (fd < 0)
 			return o;
+		const struct link_tls before = c->link.came;
 		o = begin_link(&c->link, fd);
+		if (c->link.terms.clear) /* it is that what makes this one go in clear */
+			c->link.came = before;
 	}
 	/* What was read from hosts/ is not written again, or EHLO would never be tried again. */
 	if (o != DONE)
@@ -239,7 +260,9 @@ follow_race(struct courier *c)
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
 		c->turn.at = race_take_place(&c->work.race);
 		exchanger_keep(&c->to, &c->work.to);
-		if (begin(c, fd) == DONE) {
+		enum outcome o = begin(c, fd);
+		tlsnotes_session(c, o == DONE);
+		if (o == DONE) {
 			log_connection(c);
 			return DONE;
 		}
@@ -330,7 +353,8 @@ bool
 meet_is_detour(const struct courier *c)
 {
 	const struct work *w = &c->work;
-	return w->detour && w->to.preference > w->exchangers.v[0].preference;
+	const struct exchangers *x = &w->exchangers;
+	return w->detour && x->n > 0 && w->to.preference > x->v[0].preference;
 }
 
 /*

@@ -32,8 +32,8 @@ enum outcome meet_any(struct courier *c);
 void meet_failed(struct courier *c);
 
 /*
- * Connects to a host of the lane, whatever its domain asks for (c->work.relaxed). c->why stays as it
- * is.
+ * Connects to a host of the lane, whatever its domain asks for (c->work.relaxed). c->why stays as
+ * it is.
  */
 enum outcome meet_relaxed(struct courier *c);
 

@@ -20,29 +20,37 @@ notes_send(int fd, enum note_kind kind, const char *lane, const char *id)
 	(void)send(fd, &n, sizeof(n), MSG_NOSIGNAL);
 }
 
-/* Room for one descriptor. */
+/* Room for descriptors. */
 union control {
 	struct cmsghdr head; /* for its alignment */
-	char room[CMSG_SPACE(sizeof(int))];
+	char room[CMSG_SPACE(NOTE_FDS * sizeof(int))];
 };
 
+/* How many come with a note of this kind. */
+static size_t
+descriptors_of(enum note_kind kind)
+{
+	return kind == NOTE_FETCH ? NOTE_FDS : kind == NOTE_SIGN || kind == NOTE_SERVERS;
+}
+
 void
-notes_hand_on(int fd, enum note_kind kind, int passed)
+notes_hand_on(int fd, enum note_kind kind, const int *passed)
 {
 	struct note n = { .kind = kind };
+	size_t size = descriptors_of(kind) * sizeof(*passed);
 	union control control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(int)) } };
+		.cmsg_len = CMSG_LEN(size) } };
 	struct iovec iov = { &n, sizeof(n) };
 	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-	memcpy(CMSG_DATA(&control.head), &passed, sizeof(passed));
+		.msg_controllen = CMSG_SPACE(size) };
+	memcpy(CMSG_DATA(&control.head), passed, size);
 	(void)sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
 static bool
 is_sound(const struct note *n)
 {
-	if (n->kind == NOTE_SIGN || n->kind == NOTE_SERVERS)
+	if (n->kind == NOTE_SIGN || n->kind == NOTE_SERVERS || n->kind == NOTE_FETCH)
 		return true;
 	return lane_name_valid(span_of(n->lane)) &&
 		(n->kind == NOTE_LANE || id_valid(span_of(n->id)));
@@ -55,7 +63,8 @@ notes_receive(int fd, struct note *n, int *passed)
 	struct iovec iov = { n, sizeof(*n) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	if (passed != NULL) {
-		*passed = -1;
+		for (int i = 0; i < NOTE_FDS; i++)
+			passed[i] = -1;
 		msg.msg_control = control.room;
 		msg.msg_controllen = sizeof(control.room);
 	}
@@ -64,7 +73,7 @@ notes_receive(int fd, struct note *n, int *passed)
 		return errno == ECONNRESET ? 0 : -1;
 	const struct cmsghdr *c = passed != NULL ? CMSG_FIRSTHDR(&msg) : NULL;
 	if (c != NULL && c->cmsg_type == SCM_RIGHTS)
-		memcpy(passed, CMSG_DATA(c), sizeof(*passed));
+		memcpy(passed, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
 	if (got != (ssize_t)sizeof(*n))
 		return 0;
 	n->lane[sizeof(n->lane) - 1] = n->id[sizeof(n->id) - 1] = '\0';
@@ -89,6 +98,13 @@ notes_ask_servers(const struct relay *r)
 {
 	if (r->keeper >= 0 && !r->alone)
 		notes_send(r->keeper, NOTE_SERVERS, "", "");
+}
+
+void
+notes_ask_fetch(const struct relay *r, const int fds[static NOTE_FDS])
+{
+	if (r->keeper >= 0)
+		notes_hand_on(r->keeper, NOTE_FETCH, fds);
 }
 
 void
@@ -133,14 +149,14 @@ bool
 notes_hear(struct relay *r)
 {
 	struct note n;
-	int got, passed;
-	while ((got = notes_receive(r->keeper, &n, &passed)) > 0) {
+	int got, passed[NOTE_FDS];
+	while ((got = notes_receive(r->keeper, &n, passed)) > 0) {
 		if (n.kind == NOTE_SIGN) {
-			take_sign(r, passed);
+			take_sign(r, passed[0]);
 			continue;
 		}
 		if (n.kind == NOTE_SERVERS) {
-			take_servers(r, passed);
+			take_servers(r, passed[0]);
 			continue;
 		}
 		suspects_remove(&r->suspects, n.lane, n.id);

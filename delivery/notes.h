@@ -13,6 +13,7 @@ struct note {
 		NOTE_TRIED, /* ... and was */
 		NOTE_SIGN,  /* sign has died; and the answer, with a socket to another one */
 		NOTE_SERVERS, /* no nameserver answers; and the answer, with other ones to read */
+		NOTE_FETCH, /* something is to be fetched, by these descriptors (fetching.h) */
 	} kind;
 	char lane[LANE_NAME_SIZE];
 	char id[ID_SIZE]; /* "" of NOTE_LANE; both are of the last two */
@@ -21,12 +22,14 @@ struct note {
 /* One note, over a SOCK_SEQPACKET socket. What cannot be sent is a matter of time, not of mail. */
 void notes_send(int fd, enum note_kind kind, const char *lane, const char *id);
 
-/* NOTE_SIGN or NOTE_SERVERS, with a descriptor, which stays ours. */
-void notes_hand_on(int fd, enum note_kind kind, int passed);
+enum { NOTE_FDS = 2 }; /* descriptors that may come with one */
+
+/* A note that comes with descriptors, which stay ours: one, but two with NOTE_FETCH. */
+void notes_hand_on(int fd, enum note_kind kind, const int *passed);
 
 /*
- * Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. *passed is
- * the descriptor that came with it, or -1; NULL: none is taken.
+ * Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. `passed` are
+ * the NOTE_FDS descriptors that came with it, or -1; NULL: none is taken.
  */
 int notes_receive(int fd, struct note *n, int *passed);
 
@@ -39,6 +42,9 @@ void notes_ask_sign(const struct relay *r);
 
 /* No nameserver answers: the first process may know of others by now. */
 void notes_ask_servers(const struct relay *r);
+
+/* Something is to be fetched: the first process is to start fetch with these two descriptors. */
+void notes_ask_fetch(const struct relay *r, const int fds[static NOTE_FDS]);
 
 /* There is new mail in this lane: for this relay, or for another one. */
 void notes_tell_of(struct relay *r, const char *lane);

@@ -20,7 +20,7 @@ const char *
 policy_source_word(enum policy_source source)
 {
 	static const char *const words[] = { [POLICY_SETTING] = "setting",
-		[POLICY_DANE] = "dane" };
+		[POLICY_DANE] = "dane", [POLICY_STS] = "mta-sts" };
 	return words[source];
 }
 
@@ -60,10 +60,33 @@ apply_dane(struct policy *p, struct tlsa *t)
 	p->source = POLICY_DANE;
 	p->tls = verify ? DELIVERY_TLS_VERIFY : DELIVERY_TLS_ENCRYPT;
 	p->tlsa = usable ? t : NULL;
+	p->barred = p->barred && !usable;
 	tlsa_describe(t, &records);
 	say(p, "DANE: %.*s, DNSSEC secure%s%s", (int)records.n, records.n > 0 ? records.p : "",
 		usable ? "" : ": no record that can be used, so any certificate",
 		verify ? "; and delivery_tls = verify" : "");
+}
+
+static bool
+is_enforced(const struct sts_policy *sts)
+{
+	return sts != NULL && sts->mode == STS_ENFORCE;
+}
+
+/*
+ * A policy of mode enforce: TLS, and a certificate for the exchanger, whose name is one of those
+ * that the domain has proved to be its own (RFC 8461 sections 4.1, 4.2).
+ */
+static void
+apply_sts(struct policy *p, const struct policy_facts *f)
+{
+	const char *host = f->to->host;
+	p->source = POLICY_STS;
+	p->tls = DELIVERY_TLS_VERIFY;
+	p->barred = !sts_allows(f->sts, span_of(host));
+	snprintf(p->target, sizeof(p->target), "%s", p->barred ? "" : host);
+	say(p, "MTA-STS: enforce, id %s%s %s", f->sts_id, p->barred ? ", does not name" : ":",
+		host);
 }
 
 void
@@ -73,15 +96,19 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 	struct tlsa *t = f->to->tlsa;
 	*p = (struct policy){ .source = POLICY_SETTING, .tls = d->tls };
 	name_target(p, f);
+	p->barred = d->dane == CONF_DANE_ONLY; /* until it has a record that counts */
 	if (f->to->vouched)
 		snprintf(p->vouched, sizeof(p->vouched), "%s", f->to->host);
 	say(p, "delivery_tls = %s", policy_word(p->tls));
-	if (p->tls == DELIVERY_TLS_NONE || d->dane == CONF_DANE_OFF)
+	if (p->tls == DELIVERY_TLS_NONE)
 		return;
-	if (t != NULL && !f->relaxed)
+	if (t != NULL && d->dane != CONF_DANE_OFF && !f->relaxed)
 		apply_dane(p, t);
+	/* DANE decides where it holds (RFC 8461 section 2) */
+	if (p->tlsa == NULL && is_enforced(f->sts) && !f->relaxed)
+		apply_sts(p, f);
 	if (d->dane == CONF_DANE_ONLY && p->tlsa == NULL) {
-		p->barred = true;
+		p->barred = true; /* whatever else was found */
 		say(p, "dane = only, and %s has no TLSA record that counts", f->to->host);
 	}
 }

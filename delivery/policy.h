@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "dns.h"
 #include "lib/buf.h"
+#include "mail/sts.h"
 
 enum { POLICY_WORDS = LIMIT_DOMAIN + 256 };
 
@@ -18,6 +19,8 @@ struct policy_facts {
 	const struct conf_delivery *delivery; /* settings of the lane */
 	const char *lane;
 	const struct exchanger *to;           /* a host that was found for it */
+	const struct sts_policy *sts;         /* of MTA-STS, in force; NULL: none */
+	const char *sts_id;                   /* ... and its id */
 	/*
 	 * The mail says TLS-Required: No, and nothing that satisfies its domain can be had: what
 	 * the domain asks for does not count, only what the operator does (RFC 8689 section 4.2.2).
@@ -29,15 +32,16 @@ struct policy {
 	enum policy_source {
 		POLICY_SETTING, /* delivery_tls, by the lane's route or for all */
 		POLICY_DANE,    /* what the DNS says of the host's certificates (RFC 7672) */
+		POLICY_STS,     /* MTA-STS, of mode enforce (RFC 8461) */
 	} source;
 	enum conf_delivery_tls tls; /* what is asked for */
 	bool clear;                 /* NONE is asked for because the host's TLS does not work */
 	bool barred;                /* the host gets no mail at all: the words say why */
 	/*
 	 * The name that a certificate must be for where one is relied on (VERIFY, REQUIRETLS,
-	 * passwords): the domain of the mail, or the host that the route names. Never a name that
-	 * only the DNS told: "" then, which no certificate is for; for VERIFY `domain` will do,
-	 * which the route names (S15).
+	 * passwords): the domain of the mail, or the host that the route names, or, where a policy
+	 * of MTA-STS vouches for it, the exchanger. Never a name that only the DNS told: "" then,
+	 * which no certificate is for; for VERIFY `domain` will do, which the route names (S15).
 	 */
 	char target[LIMIT_DOMAIN + 1];
 	const char *domain;         /* of the facts; "": none */
@@ -51,8 +55,8 @@ struct policy {
 void policy_decide(struct policy *p, const struct policy_facts *f);
 
 /*
- * Leaves in *x the hosts that are not barred. `facts` says all but the host. False: there were some,
- * and none is left; *why says why.
+ * Leaves in *x the hosts that are not barred. `facts` says all but the host. False: there were
+ * some, and none is left; *why says why.
  */
 bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why);
 
@@ -63,8 +67,8 @@ bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct 
 bool policy_do_without(struct policy *p);
 
 /*
- * Does the domain ask for it, and not the operator? Then mail may go without that says TLS-Required:
- * No.
+ * Does the domain ask for it, and not the operator? Then mail may go without that says
+ * TLS-Required: No.
  */
 bool policy_is_theirs(const struct policy *p);
 

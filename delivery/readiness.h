@@ -14,7 +14,7 @@ bool readiness_needs_authorities(const struct conf *c);
 enum conf_dane readiness_dane(const struct conf *c);
 
 /* Why it comes to nothing. */
-#define READINESS_UNTRUSTED "a nameserver is neither on this host nor in dnssec_trusted, so nobody " \
-	"says what is DNSSEC-secure; use a validating resolver on this host"
+#define READINESS_UNTRUSTED "a nameserver is neither on this host nor in dnssec_trusted, so " \
+	"nobody says what is DNSSEC-secure; use a validating resolver on this host"
 
 #endif

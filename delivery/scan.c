@@ -60,6 +60,17 @@ may_leave(const struct courier *c, const struct message *m, struct buf *why)
 }
 
 /*
+ * Is it a report on TLS, or one of ours that may go without? A session for that says nothing of how
+ * other mail goes, and a report on it would be the next day's only reason for one (RFC 8460 section
+ * 3).
+ */
+static bool
+is_uncounted(const struct message *m)
+{
+	return m->env.ours && m->env.sender.n == 0 && m->tls_optional;
+}
+
+/*
  * Sends a message, or settles it without that. True: it is on its way, and must not be laid down.
  */
 static bool
@@ -68,6 +79,7 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 	struct message *m = &f->m;
 	int64_t until = held_until(c, m);
 	auto_buf why = buf_new(GUARD_WHY);
+	c->work.uncounted = is_uncounted(m);
 	if (until > clock_wall()) {
 		/* So that it is not opened each time. */
 		(void)message_wait(m, &c->tour->lane, until);

@@ -4,6 +4,7 @@
 
 #include "delivery/approach.h"
 #include "delivery/meet.h"
+#include "delivery/stslane.h"
 #include "delivery/tour.h"
 #include "mail/lane_name.h"
 #include "process/log.h"
@@ -45,6 +46,7 @@ static bool
 will_do(struct courier *c)
 {
 	const char *lane = c->tour->lane.name;
+	stslane_recall(c); /* its hosts may not be looked up */
 	if (strcmp(lane, c->for_lane) == 0) {
 		c->work.to = c->to;
 		return approach_again(c); /* another one may have had it meanwhile */

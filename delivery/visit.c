@@ -1,3 +1,4 @@
+#include "delivery/stslane.h"
 #include "delivery/visit.h"
 
 #include <errno.h>
@@ -93,7 +94,7 @@ begins_again(struct courier *c)
 		return false;
 	bool news = false;
 	if (!t->found.again) {
-		fitting_end(&c->work.fitting); /* nothing is between two hosts */
+		connect_forget(c); /* nothing is between two hosts */
 		news = turns_take_news(c) || (!t->rested && waits(c, turns_linger));
 		t->rested = !news;
 		if (!news && t->marked)
@@ -162,12 +163,24 @@ visit(struct courier *c)
 		turns_done(c, next);
 }
 
+/* Nobody waits for it: neither a lane nor its host. */
+static void
+refresh(struct courier *c)
+{
+	if (c->refresh.domain[0] == '\0')
+		return;
+	meet_leave(c);
+	stslane_refresh(c);
+}
+
 void
 visit_all(struct courier *c)
 {
 	do {
-		while (turns_next(c))
+		while (turns_next(c)) {
 			visit(c);
+			refresh(c);
+		}
 	} while (waits(c, turns_rest));
 	meet_leave(c);
 	turns_end(c);

@@ -51,6 +51,7 @@ struct question {
 	const struct question *of[2];
 
 	/* for those who ask (question.c) */
+	bool spare;    /* its result is worth no wait of its own */
 	bool open;     /* no result yet */
 	bool wanted;   /* by the server whose turn it is */
 	bool plain;    /* ... without EDNS */

@@ -166,7 +166,8 @@ conclude_aliases(struct resolver *r, struct discovery *v, size_t n, size_t alias
 }
 
 void
-discovery_conclude(struct resolver *r, struct discovery *v, size_t n, uint16_t port, int64_t deadline)
+discovery_conclude(struct resolver *r, struct discovery *v, size_t n, uint16_t port,
+	int64_t deadline)
 {
 	size_t aliases = 0;
 	for (size_t i = 0; i < n; i++)

@@ -29,6 +29,7 @@ void discovery_prepare(const struct discovery *d, uint16_t port);
  * They were asked, of n hosts: says what was found. What remains to be asked because names are
  * aliases is asked until `deadline`.
  */
-void discovery_conclude(struct resolver *r, struct discovery *v, size_t n, uint16_t port, int64_t deadline);
+void discovery_conclude(struct resolver *r, struct discovery *v, size_t n, uint16_t port,
+	int64_t deadline);
 
 #endif

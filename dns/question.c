@@ -14,6 +14,8 @@ enum {
 /* ms for a server's answer over UDP, the first time around and later; with EDNS the first time. */
 static const int patience[] = { 3000, 6000, 12000 };
 
+enum { SPARE_TURNS = 2 }; /* of those that nobody waits for: one may get lost */
+
 enum { ROUNDS = sizeof(patience) / sizeof(patience[0]) };
 
 /* The servers are asked about these now. */
@@ -118,11 +120,13 @@ take_turn(struct batch *b, int s, bool plain, int wait)
 		;
 }
 
+/* ... that is waited for behind so many turns? */
 static bool
-any_open(const struct batch *b)
+any_open(const struct batch *b, int turn)
 {
 	for (size_t i = 0; i < b->n; i++)
-		if (b->v[i].open && !answer_is_moot(&b->v[i]))
+		if (b->v[i].open && !answer_is_moot(&b->v[i]) &&
+			(!b->v[i].spare || turn < SPARE_TURNS))
 			return true;
 	return false;
 }
@@ -156,7 +160,7 @@ question_ask(struct resolver *r, struct question *v, size_t n, int64_t deadline)
 	int turns = ROUNDS * r->servers, first = r->first;
 	for (size_t i = 0; i < n; i++)
 		v[i].validated = v[i].secure = r->trusted;
-	for (int turn = 0; turn < turns && any_open(&b); turn++) {
+	for (int turn = 0; turn < turns && any_open(&b, turn); turn++) {
 		int round = turn / r->servers, s = (first + turn) % r->servers;
 		bool plain = round > 0 || (r->plain & 1U << s) != 0;
 		take_turn(&b, s, plain, next_wait(&b, round, turn % r->servers));

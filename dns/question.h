@@ -20,7 +20,7 @@ struct resolver {
 	struct sockaddr_storage server[DNS_MAXSERV];
 	int servers;
 	bool tcp;              /* they are asked over TCP only */
-	const struct netlist *vouchers; /* who is trusted to validate, beside loopback; NULL: none */
+	const struct netlist *vouchers; /* trusted to validate, beside loopback; NULL: none */
 	bool trusted;          /* all of the servers are */
 	uint16_t dane;         /* TLSA records are asked for, of this port; 0: they are not */
 	int first;             /* the one that answered last */
@@ -29,6 +29,13 @@ struct resolver {
 	bool reached;          /* some server has said something since this was last cleared */
 	bool lost;             /* in the last look-up none did */
 	dnsc_t own[DNS_MAXDN]; /* our name; the root if it cannot be one of the DNS */
+	struct {               /* what is asked for beside MX records, by one look-up (txt.h) */
+		dnsc_t name[DNS_MAXDN];
+		enum dns_type type;
+		/* Takes the answer, with its packet; NULL: nothing is asked for. */
+		void (*take)(struct question *q, void *out);
+		void *out;
+	} also;
 	FILE *hosts;           /* a file of hosts (dns.h), or NULL */
 	bool is_copy;          /* the file is that of the resolver which this is a copy of */
 };
@@ -37,7 +44,8 @@ void question_set(struct question *q, dnscc_t *name, enum dns_type type);
 
 /*
  * Asks all n, until each has a result or the deadline (clock.h) has come: q->said is SAID_RECORDS,
- * _NOTHING, _NO_NAME, _EMPTY or _TROUBLE, and of the last two q->trouble says why.
+ * _NOTHING, _NO_NAME, _EMPTY or _TROUBLE, and of the last two q->trouble says why. Where only those
+ * are open that are `spare`, two turns of servers is what they get, 9 s at most.
  */
 void question_ask(struct resolver *r, struct question *v, size_t n, int64_t deadline);
 

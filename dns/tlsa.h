@@ -31,11 +31,19 @@ struct tlsa_record {
 /* The records of a host. Nothing in it changes once it was made; it may have several holders. */
 struct tlsa {
 	atomic_int holders;
-	char base[LIMIT_DOMAIN + 1];   /* whose records they are: the host's name, or its alias' end */
-	char domain[LIMIT_DOMAIN + 1]; /* the mail's domain is an alias of this one; "": it is none */
+	char base[LIMIT_DOMAIN + 1];   /* whose they are: the host's name, or its alias' end */
+	char domain[LIMIT_DOMAIN + 1]; /* the mail's domain is an alias of this; "": of none */
 	size_t n;                      /* at least 1 */
 	struct tlsa_record v[TLSA_RECORDS_MAX];
 	uint8_t data[];
+};
+
+/* What they say of a certificate (sending/dane.h). */
+enum dane_verdict {
+	DANE_UNKNOWN,  /* it was not looked at */
+	DANE_GOOD,
+	DANE_BAD,
+	DANE_UNUSABLE, /* no record can be used */
 };
 
 /* Those in the answer to q. NULL: *trouble says why not. The caller holds it, once. */

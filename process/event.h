@@ -80,6 +80,10 @@ enum { EVENT_ID = 32 }; /* octets of a MESSAGE_ID */
 		"relay: a nameserver cannot be used") \
 	E(dkim, "b3aa9492767f40f495ad4f28fd9a859b", \
 		"relay, sign: mail cannot be signed") \
+	E(sts, "24e7efa731e84a3a8f3adc2028b48d07", \
+		"relay, fetch: a policy of MTA-STS is in force, or cannot be had") \
+	E(tls_report, "1e0326c9f3c24958ad6dfd6e721c7241", \
+		"relay, postern-tlsreport: a report on TLS goes out, or cannot") \
 	E(files, "177a115b233a43c1baf8bf47fbd98664", \
 		"relay: too few open files for max_connections") \
 	E(counters, "ac189b9ecec44e9db923ed767e9cdcff", \

@@ -16,8 +16,9 @@
 
 enum {
 	LAUNCH_FIRST_FD = 3,  /* relay: the login's lock; tls: the connection; auth: the session;
-	                       * sign: the relay */
-	LAUNCH_SECOND_FD = 4, /* tls: the session's end, in clear; else the same as the first */
+	                       * sign, fetch: the relay */
+	LAUNCH_SECOND_FD = 4, /* tls: the session's end, in clear; fetch: the connection; else the
+	                       * same as the first */
 	LAUNCH_ARGUMENTS = 2 * OPTIONS_MAX + 10,
 };
 
@@ -48,7 +49,7 @@ void launch_arguments(const struct conf_args *settings, const char *program, con
  */
 pid_t launch_check(const char *path, int fd, int64_t seconds);
 
-/* Starts tls or auth with one or two fds of the session's, or sign. Its pid or -errno. */
+/* Starts tls or auth with one or two fds of the session's, or sign or fetch. Its pid or -errno. */
 pid_t launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds,
 	int n);
 

@@ -418,6 +418,7 @@ static const struct sock_filter relay_filter[] = {
 	ALLOW(eventfd2),
 	/* hosts, nameservers, our own addresses, logs */
 	ALLOW_SOCKETS,
+	ALLOW_PAIRS, /* to a fetch */
 	ALLOW(bind), /* a source address; Landlock has port 0 alone */
 	ALLOW(connect),
 	ALLOW(sendto),
@@ -473,6 +474,21 @@ static const struct sock_filter helper_filter[] = {
 	ALLOW(gettid),
 	ALLOW_COMMON,
 	REFUSE,
+};
+
+/*
+ * What fetch does besides, by libcurl: it asks what it knows of the connection that it was given,
+ * and sets options of it. No socket can be made, or connected.
+ */
+static const struct sock_filter fetch_filter[] = {
+	CHECK_ARCH,
+	LOAD(nr),
+	ALLOW(getsockopt),
+	ALLOW(setsockopt),
+	ALLOW(getsockname),
+	ALLOW(getpeername),
+	ALLOW(rt_sigaction),
+	ALLOW(rt_sigprocmask), /* and all of a helper */
 };
 
 /*
@@ -558,7 +574,8 @@ seccomp_enter(enum sandbox_role role, int monitor)
 	static const struct sock_fprog filters[] = { [SANDBOX_SESSION] = FILTER(session_filter),
 		[SANDBOX_WORKER] = FILTER(worker_filter), [SANDBOX_RELAY] = FILTER(relay_filter),
 		[SANDBOX_HELPER] = FILTER(helper_filter),
-		[SANDBOX_WAITING] = FILTER(waiting_filter) };
+		[SANDBOX_WAITING] = FILTER(waiting_filter),
+		[SANDBOX_FETCH] = FILTER(fetch_filter) };
 	struct sock_filter code[FILTER_MAX];
 	struct sock_fprog program = { 0, code };
 	append(&program, filters[role].filter, filters[role].len, monitor);
@@ -568,7 +585,7 @@ seccomp_enter(enum sandbox_role role, int monitor)
 	if (role == SANDBOX_WORKER)
 		append(&program, session_filter + HEAD, filters[SANDBOX_SESSION].len - HEAD,
 			monitor);
-	if (role == SANDBOX_WAITING)
+	if (role == SANDBOX_WAITING || role == SANDBOX_FETCH)
 		append(&program, helper_filter + HEAD, filters[SANDBOX_HELPER].len - HEAD, monitor);
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
 }

@@ -26,7 +26,8 @@ enum sandbox_role {
 	SANDBOX_WORKER,  /* the same, and takes clients from the listening sockets that it has */
 	SANDBOX_RELAY,   /* talks to servers: sockets, but no exec */
 	SANDBOX_HELPER,  /* tls, auth: the descriptors it has, and nothing else */
-	SANDBOX_WAITING, /* the same, and gets those of its next client over the socket `monitor` */
+	SANDBOX_FETCH,   /* the same, and libcurl works by them */
+	SANDBOX_WAITING, /* as a helper, and gets those of its next client over `monitor` */
 };
 
 /* What is done, in this order. */

@@ -200,6 +200,20 @@ check_sign(struct findings *f, const struct conf *c)
 }
 
 static void
+check_fetch(struct findings *f, const struct conf *c)
+{
+	if (c->relay.mta_sts == CONF_YES)
+		check_other(f, "fetch_path", c->who.fetch_path);
+}
+
+static void
+check_tlsreport(struct findings *f, const struct conf *c)
+{
+	if (c->tls_reports.on == CONF_YES)
+		check_other(f, "tlsreport_path", c->who.tlsreport_path);
+}
+
+static void
 check_relay(struct findings *f, const struct conf *c)
 {
 	check_other(f, "relay_path", c->who.relay_path);
@@ -212,6 +226,6 @@ surroundings_check(const struct options *o, struct conf *c, struct conf_origins 
 		{ check_postmaster }, { check_senders }, { check_mailboxes }, { check_spool },
 		{ check_runtime },
 		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth },
-		{ check_sign }, { check_relay } };
+		{ check_sign }, { check_fetch }, { check_tlsreport }, { check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }

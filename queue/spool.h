@@ -9,7 +9,9 @@
  *	aside/<id>                 not whole, never acknowledged; for the operator to look at
  *	held/<next hop>/<id>       kept back by hand (held.h)
  *	relay/<host>/<login>/      lock and bell of the relay of a host and a login (bell.h)
+ *	sts/<domain>               policies of MTA-STS (delivery/stscache.h)
  *	hosts/<address>-<port>     what was learned of a host (delivery/hosts.h)
+ *	tlsrpt/<day>/<domain>/     what came of TLS, for reports on it (tally.h)
  *	tended                     when somebody looked after the queue (tended.h)
  */
 #ifndef POSTERN_SPOOL_H

@@ -5,7 +5,6 @@
 #include "conf/routes.h"
 #include "conf/submission.h"
 #include "lib/cleanup.h"
-#include "mail/address.h"
 #include "mail/alabel.h"
 #include "mail/lane_name.h"
 #include "queue/draft.h"
@@ -18,17 +17,6 @@ says_anything(const struct report *r)
 		if (report_kind(r, &r->m->rcpt[i]) != REPORT_NOTHING)
 			return true;
 	return false;
-}
-
-/* The lane of mail to this mailbox. False: there can be no mail to it. */
-static bool
-find_lane(struct span mailbox, const struct conf *conf, char lane[static LANE_NAME_SIZE])
-{
-	struct address to;
-	if (address_mailbox(mailbox, &to) < 0 || lane_name_of(to.domain, lane) < 0)
-		return false;
-	routes_lane(conf, span_of(""), lane);
-	return true;
 }
 
 /* Queues the report, with the id it has. 0 or -errno. */
@@ -62,11 +50,11 @@ dsn_queue(const struct message *m, const struct spool *s, const struct conf *con
 		return -ENOMEM;
 	struct report report = { .m = m, .conf = conf, .id = draft->id, .to = m->env.sender,
 		.waiting = waiting };
-	bool reachable = find_lane(report.to, conf, lane);
+	bool reachable = routes_lane_of(conf, report.to, lane);
 	if (!reachable) {
 		report.double_bounce = true;
 		report.to = span_of(other != NULL ? other : "");
-		reachable = find_lane(report.to, conf, lane);
+		reachable = routes_lane_of(conf, report.to, lane);
 	}
 	if (!says_anything(&report))
 		return report.double_bounce ? DSN_NOBODY : DSN_NOTHING;

@@ -144,6 +144,46 @@ say_hello(struct link *l)
 	return link_outcome(l->code) == DONE ? DONE : SOFT;
 }
 
+/* ---- what TLS came to, for reports on it ---------------------------------------------------- */
+
+/* The first trouble counts; what was said about it is in l->text. */
+static void
+note_tls(struct link *l, enum tls_result result, bool said)
+{
+	struct link_tls *came = &l->came;
+	if (came->result > TLS_RESULT_SUCCESS)
+		return;
+	came->result = result;
+	if (result != TLS_RESULT_SUCCESS && said)
+		snprintf(came->reason, sizeof(came->reason), "%.*s", (int)l->text.n, l->text.p);
+}
+
+/* "220 mx.example.org ESMTP": the name (RFC 8460 section 4.4, receiving-mx-helo). */
+static void
+note_banner(struct link *l)
+{
+	struct span text = buf_span(&l->text);
+	(void)span_word(&text, " -");
+	text = span_skip(text, text.n > 0 ? 1 : 0);
+	struct span name = span_word(&text, " ");
+	snprintf(l->came.banner, sizeof(l->came.banner), "%.*s", (int)name.n,
+		name.n > 0 ? name.p : "");
+}
+
+/* Where it is a failure that may be told: from which of our addresses. */
+static void
+note_address(struct link *l)
+{
+	struct sockaddr_storage own;
+	socklen_t n = sizeof(own);
+	if (l->terms.counted && l->came.result > TLS_RESULT_SUCCESS &&
+		getsockname(l->fd, (struct sockaddr *)&own, &n) == 0)
+		l->came.bound =
+			netaddr_from((const struct sockaddr *)&own, &l->came.from) == 0;
+}
+
+/* ---- TLS ------------------------------------------------------------------------------------ */
+
 static enum outcome
 say_why(struct link *l, const char *what, const struct buf *why)
 {
@@ -163,12 +203,17 @@ check_certificate(struct link *l)
 	auto_buf why = buf_new(WHY_SIZE);
 	const struct link_terms *t = &l->terms;
 	const char *name = t->target[0] != '\0' ? t->target : t->domain;
-	if (t->tlsa != NULL && link_match(l, &why) == DANE_BAD)
-		return say_why(l, "certificate", &why);
+	if (t->tlsa != NULL && link_match(l, &why) == DANE_BAD) {
+		(void)say_why(l, "certificate", &why);
+		note_tls(l, TLS_RESULT_NOT_TRUSTED, true);
+		return SOFT;
+	}
 	if (t->policy != DELIVERY_TLS_VERIFY || link_verify(l) ||
 		tlsclient_verify(l->proof.tls, name, &why))
 		return DONE;
-	return say_why(l, "certificate", &why);
+	(void)say_why(l, "certificate", &why);
+	note_tls(l, tlsclient_verdict(l->proof.tls), true);
+	return SOFT;
 }
 
 static enum outcome
@@ -186,11 +231,16 @@ shake_hands(struct link *l)
 		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
 			: r == -ENOENT && !verify ? AGAIN_NAMELESS
 			: may && !t->implicit ? AGAIN_CLEAR : AGAIN_NOT;
-		return say_why(l, "TLS", &why);
+		(void)say_why(l, "TLS", &why);
+		note_tls(l, TLS_RESULT_VALIDATION, true);
+		return SOFT;
 	}
 	l->stream.below = &tlsclient_transport;
 	l->stream.context = l->proof.tls;
-	return check_certificate(l);
+	enum outcome o = check_certificate(l);
+	if (o == DONE)
+		note_tls(l, TLS_RESULT_SUCCESS, false);
+	return o;
 }
 
 /* The host said something in clear that belongs to nothing we asked. */
@@ -199,6 +249,7 @@ say_injected(struct link *l)
 {
 	l->proof.again = AGAIN_NOT;
 	link_say(l, "STARTTLS", "the host said more than its reply in clear");
+	note_tls(l, TLS_RESULT_VALIDATION, true);
 	return SOFT;
 }
 
@@ -220,14 +271,19 @@ start_tls(struct link *l)
 		return say_injected(l);
 	l->proof.again = may_do_without(l);
 	if (link_ask(l, "STARTTLS", "", l->terms.conf->timeout_helo) < 0 ||
-		l->code != READY_FOR_TLS)
+		l->code != READY_FOR_TLS) {
+		note_tls(l, l->code != 0 ? TLS_RESULT_STARTTLS_NOT_SUPPORTED
+					 : TLS_RESULT_VALIDATION, true);
 		return SOFT;
+	}
 	if (stream_pending(&l->stream))
 		return say_injected(l);
 	l->proof.again = AGAIN_NOT;
 	enum outcome o = shake_hands(l);
 	if (o == DONE && (o = say_hello(l)) != DONE && l->code == 0)
 		l->proof.again = may_do_without(l); /* TLS that breaks as soon as it is used */
+	if (o != DONE && l->code == 0)
+		note_tls(l, TLS_RESULT_VALIDATION, true);
 	return o;
 }
 
@@ -239,6 +295,7 @@ protect(struct link *l)
 		return DONE;
 	if (link_can(l, CAN_STARTTLS))
 		return start_tls(l);
+	note_tls(l, TLS_RESULT_STARTTLS_NOT_SUPPORTED, false);
 	if (l->terms.policy == DELIVERY_TLS_MAY)
 		return DONE;
 	link_say(l, "STARTTLS", "the host does not offer it");
@@ -254,6 +311,7 @@ introduce(struct link *l)
 		return SOFT;
 	if (link_outcome(l->code) != DONE || link_said_more(l, "greeting"))
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
+	note_banner(l);
 	o = say_hello(l);
 	if (o == DONE) {
 		o = protect(l);
@@ -292,11 +350,13 @@ begin_link(struct link *l, int fd)
 	l->bye = l->hung_up = false;
 	l->host = (struct link_host){ 0 };
 	l->proof = (struct link_proof){ 0 };
+	l->came = (struct link_tls){ 0 };
 	l->flow = (struct link_flow){ 0 };
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	stream_init(&l->stream, fd, fd, true, NULL);
 	link_attend(l);
 	enum outcome o = introduce(l);
+	note_address(l);
 	if (o != DONE)
 		leave(l);
 	return o;

@@ -10,10 +10,10 @@
 
 #include "dns/tlsa.h"
 #include "sending/openssl.h"
-#include "sending/tlsclient.h"
 
 /*
- * `leaf` with the others that came with it (may be NULL); `names`, of which it must be for one where
+ * `leaf` with the others that came with it (a stack, which may be empty, or OpenSSL would
+ * not look at authorities that stand in records); `names`, of which it must be for one where
  * it matters: up to NULL, "" is none. Unless GOOD, *why says why not.
  */
 enum dane_verdict dane_judge(SSL_CTX *ctx, const struct tlsa *records, const char *const *names,

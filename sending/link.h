@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "lib/outcome.h"
 #include "lib/stream.h"
+#include "lib/tlsresult.h"
 #include "mail/extension.h"
 #include "sending/dial.h"
 #include "sending/resume.h"
@@ -35,12 +36,13 @@ struct link_terms {
 	bool fresh;                /* no old TLS session is to be resumed */
 	bool nameless;             /* the host is not told which name we look for (SNI) */
 	bool plain;                /* AUTH: the plainest mechanism first; others fail there */
+	bool counted;              /* what comes of TLS is told to others (struct link_tls) */
 	struct tls_setup *tls_setup;
 	struct resume peer;        /* the host */
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const char *domain;        /* ... as an exchanger of this one, which the operator named */
 	char vouched[LIMIT_DOMAIN + 1]; /* ... or it goes by this name, says who is believed */
-	const struct tlsa *tlsa;   /* the certificate must be one of these (DANE); NULL: it need not */
+	const struct tlsa *tlsa;   /* the certificate must be one of these (DANE); NULL: any */
 	const struct login *login; /* NULL: no AUTH */
 	struct signer *signer;     /* NULL: nothing is signed */
 	unsigned without;          /* CAN_*: what is not used though the host has it */
@@ -67,6 +69,8 @@ struct link_host {
 	} limit;             /* 0: none */
 };
 
+enum { LINK_REASON = 128 };
+
 /* What each side proved to the other. */
 struct link_proof {
 	struct tls *tls;       /* NULL: it goes in clear */
@@ -85,6 +89,17 @@ struct link_proof {
 	bool unprotected;      /* TLS did not come about as the policy asks for it */
 	const char *mechanism; /* of AUTH, by which we logged in; NULL: we did not */
 	bool plainer;          /* ... a plain one, after another one had failed */
+};
+
+/*
+ * What came of TLS, for reports on it. Of a success only that; all of it outlives the connection.
+ */
+struct link_tls {
+	enum tls_result result;        /* UNKNOWN, too, where terms do without by themselves */
+	char reason[LINK_REASON];      /* what went wrong, escaped; "": nothing was said */
+	char banner[LIMIT_DOMAIN + 1]; /* what the host calls itself in its greeting, escaped */
+	bool bound;                    /* our own address is known: */
+	struct netaddr from;
 };
 
 /* What a refusal may be about (refusal.h). */
@@ -141,6 +156,7 @@ struct link {
 	bool hung_up;          /* the host closed it where a reply was due */
 	struct link_host host;
 	struct link_proof proof;
+	struct link_tls came;
 	struct link_flow flow;
 	unsigned lessons;      /* LESSON_*; the caller takes them out */
 	struct stream stream;

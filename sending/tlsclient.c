@@ -23,6 +23,7 @@ struct tls {
 	const struct tls_setup *setup;
 	struct resume peer;
 	STACK_OF(X509) *others; /* of a resumed session: what came beside its certificate; owned */
+	enum tls_result verdict; /* of the last certificate that was judged */
 };
 
 /* ---- octets --------------------------------------------------------------------------------- */
@@ -341,6 +342,31 @@ is_whole(const struct tls *t)
 		SSL_get_secure_renegotiation_support(t->ssl) != 0;
 }
 
+/* What OpenSSL says of a certificate, in the words of reports on TLS. */
+static enum tls_result
+verdict_of(int error)
+{
+	switch (error) {
+	case X509_V_OK:
+		return TLS_RESULT_SUCCESS;
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return TLS_RESULT_HOST_MISMATCH;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return TLS_RESULT_EXPIRED;
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_CERT_UNTRUSTED:
+	case X509_V_ERR_CERT_REVOKED:
+		return TLS_RESULT_NOT_TRUSTED;
+	default:
+		return TLS_RESULT_VALIDATION;
+	}
+}
+
 bool
 tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 {
@@ -356,9 +382,12 @@ tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 		: !is_whole(t) ? "its TLS is older than RFC 5746"
 		: !is_strong(t) ? "its keys are weak"
 		: store == NULL ? "delivery_ca cannot be read" : "out of memory";
+	t->verdict = TLS_RESULT_VALIDATION;
 	if (ok) {
 		ok = X509_verify_cert(ctx) == 1;
-		reason = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+		int error = X509_STORE_CTX_get_error(ctx);
+		reason = X509_verify_cert_error_string(error);
+		t->verdict = ok ? TLS_RESULT_SUCCESS : verdict_of(error);
 	}
 	if (!ok) {
 		buf_reset(why);
@@ -367,6 +396,12 @@ tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	return ok;
+}
+
+enum tls_result
+tlsclient_verdict(const struct tls *t)
+{
+	return t->verdict;
 }
 
 enum dane_verdict

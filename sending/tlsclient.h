@@ -8,12 +8,13 @@
 #ifndef POSTERN_TLSCLIENT_H
 #define POSTERN_TLSCLIENT_H
 
+#include "dns/tlsa.h"
 #include "lib/stream.h"
 #include "lib/tlsinfo.h"
+#include "lib/tlsresult.h"
 #include "sending/resume.h"
 
 struct ssl_ctx_st;
-struct tlsa;
 
 /* What all connections of a process have in common. */
 struct tls_setup {
@@ -54,16 +55,13 @@ extern const struct transport tlsclient_transport; /* with struct tls as its con
  */
 bool tlsclient_verify(struct tls *t, const char *name, struct buf *why);
 
+/* What the last of these came to; of a success or a failure. UNKNOWN: there was none. */
+enum tls_result tlsclient_verdict(const struct tls *t);
+
 /*
  * Is the certificate one of those that the DNS says (dane.h, where `names` are explained)? If not,
  * or if there is nothing that it could be compared with, the reason is in *why. All else as above.
  */
-enum dane_verdict {
-	DANE_UNKNOWN,  /* it was not looked at */
-	DANE_GOOD,
-	DANE_BAD,
-	DANE_UNUSABLE, /* no record can be used */
-};
 enum dane_verdict tlsclient_match(struct tls *t, const struct tlsa *records,
 	const char *const *names, struct buf *why);
 

@@ -32,6 +32,13 @@ tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 	return false;
 }
 
+enum tls_result
+tlsclient_verdict(const struct tls *t)
+{
+	(void)t;
+	return TLS_RESULT_VALIDATION;
+}
+
 enum dane_verdict
 tlsclient_match(struct tls *t, const struct tlsa *records, const char *const *names,
 	struct buf *why)

@@ -189,11 +189,15 @@ FAULTS = [
     ({"auth_dovecot": "/nonexistent"}, 0, "auth_dovecot /nonexistent: No such file or directory; does it run"),
     ({"delivery_tls": "verify", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
+    ({"dane": "only", "nameserver": "192.0.2.53"}, 78, "dane = only: mail waits: a nameserver is neither on this host"),
     ({"requiretls": "yes", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
     ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),
     ({"dkim_keys": "/nonexistent"}, 78, "dkim_keys /nonexistent: No such file or directory; user "),
     ({"dkim_keys": "/dev/null", "sign_path": "/nonexistent/sign"}, 78, "sign_path /nonexistent/sign: No such file"),
+    ({"fetch_path": "/nonexistent/fetch"}, 78, "fetch_path /nonexistent/fetch: No such file"),
+    ({"tls_reports": "yes"}, 0, "tls_reports: no report is sent by mail, for nobody looks at one that is not signed"),
+    ({"tls_reports": "yes", "tlsreport_path": "/nonexistent/it"}, 78, "tlsreport_path /nonexistent/it: No such file"),
     ({"source": "192.0.2.1"}, 78, "source 192.0.2.1: Cannot assign requested address"),
 ]
 

@@ -7,12 +7,14 @@ import shutil
 import ssl
 import tempfile
 
+import dnslib
 import pytest
 
 import patience
 import pki as certificates
 import signed
 import spoolfile
+from asked import ask, ask_json
 from conftest import Postern, World
 from pki import openssl
 from tlssink import TlsSink, server_context
@@ -361,7 +363,7 @@ def test_implicit(one):
     """A domain that is its own host, at the port where mail goes."""
     one.records[("own.example", "A")] = ["127.0.0.2"]
     one.promise("own.example", tlsa(one.cards.path("host"), 3, 1, 1))
-    one.promise("own.example", tlsa(one.cards.path("old"), 3, 1, 1), port=25)
+    one.promise("own.example", tlsa(one.cards.path("old"), 3, 1, 1), port=25) # lint: nobody listens there
     host = one.host("127.0.0.2", "host")
     one.serve()
     assert "verified by DANE, DANE: 3 1 1 of own.example" in one.send("own.example") and len(host.messages) == 1
@@ -374,6 +376,24 @@ def test_route(one):
     one.serve()
     one.postern.configure("[route r]", "domains = *", f"hosts = {HOST}:{one.world.port}")
     assert f"verified by DANE, DANE: 3 1 1 of {HOST}" in one.send("elsewhere.unsigned") and len(host.messages) == 1
+
+
+@pytest.mark.parametrize("data, why", [
+    (b"", "TLSA: garbage in the answer"), (b"\3\1", "TLSA: garbage in the answer"),
+    (b"\3\1\1", "STARTTLS: the host does not offer it"), (b"\3\1\1" + bytes(16), "STARTTLS: the host does not offer it"),
+    (b"\3\1\1" + bytes(33), "STARTTLS: the host does not offer it")])
+def test_odd_sizes(postern, world, data, why):
+    """B9: records of 0, 2, 3, 19 and 36 octets: no crash, and nothing goes in clear."""
+    def answer(query, reply, how):
+        reply.rr, reply.header.rcode, reply.auth = [dnslib.RR(query.q.qname, 52, rdata=dnslib.RD(data))], 0, []
+        return reply.pack()
+    world.domain("d.example")
+    world.dns.secure = True
+    world.zone[(f"_{world.port}._tcp.{HOST}", "fault")] = answer
+    postern.send("u@d.example")
+    log = postern.settled(1)
+    assert why in log and not world.sink.messages
+    assert ("any certificate); next try" in log) == (len(data) > 2)
 
 
 # ---- what the operator says
@@ -446,11 +466,32 @@ def test_requiretls(one):
         assert "MAIL FROM:<a@sender.example> REQUIRETLS" in host.lines
 
 
+def test_explained(one):
+    """A person reads what decides, and why."""
+    promised(one, "old")
+    one.domain("none.example", "127.0.0.3")
+    one.host("127.0.0.2", "host")
+    one.serve()
+    words = f"DANE: 3 1 1 of {HOST}, DNSSEC secure"
+    status, text, _ = ask(one.postern, "explain", "u@d.example", "--probe")
+    assert status == 1 and f"; {words}" in text and "of a host that has a TLSA record, as that says" in text
+    assert f"certificate: DANE: 3 1 1 of {HOST}: no matching DANE TLSA records" in text
+    _, (found,) = ask_json(one.postern, "explain", "u@d.example")
+    assert [(h["policy"], h["policy_words"]) for h in found["hosts"]] == [("dane", words)]
+    assert found["tls"]["dane"] == "auto" and found["tls"]["dnssec"] is True
+    _, (found,) = ask_json(one.postern, "explain", "u@none.example")
+    assert [(h["policy"], h["policy_words"]) for h in found["hosts"]] == [("setting", "delivery_tls = may")]
+    status, (found,) = ask_json(one.postern, "explain", "u@none.example", dane="only")
+    assert status == 1 and found["outcome"] == "later" and found["why"].startswith("dane = only, and mx.none.example")
+    text = ask(one.postern, "explain", "u@d.example", nameserver="192.0.2.53", timeout_dns="1s")[1]
+    assert "no DANE, for not all nameservers are on this host" in text
+
+
 # ---- what it costs
 
 def test_questions(postern, world):
-    """Must show 6: a domain without DNSSEC costs no question more; one with it, and no TLSA records, one for its host, at
-    the same time as those for its addresses."""
+    """Must show 6: a domain without DNSSEC costs no question more but that for a policy of MTA-STS; one with it, and no TLSA
+    records, one for its host, at the same time as those for its addresses."""
     world.domain("d.example")
     for secure, more in ((False, []), (True, [(f"_{world.port}._tcp.mx.d.example", "TLSA")])):
         world.dns.secure = secure
@@ -458,4 +499,4 @@ def test_questions(postern, world):
         postern.send("u@d.example")
         postern.settled()
         assert sorted(a[1:] for a in world.dns.asked) == sorted(
-            [("d.example", "MX"), ("mx.d.example", "A"), ("mx.d.example", "AAAA"), *more])
+            [("d.example", "MX"), ("_mta-sts.d.example", "TXT"), ("mx.d.example", "A"), ("mx.d.example", "AAAA"), *more])

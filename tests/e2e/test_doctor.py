@@ -95,6 +95,19 @@ def test_names(well, world):
     assert Doctor(well).one("hostname")[0] == "ok", "its hosts look at the login"
 
 
+def test_dnssec(well, world):
+    """R79: DANE takes a resolver that validates, and is believed; where it must be there, that is a fault."""
+    server = f"127.0.0.1:{world.dns.port}"
+    world.zone[("", "SOA")] = ["ns.example. root.example. 1 2 3 4 5"]
+    assert Doctor(well).one("dnssec") == ("skipped", f"{server} does not validate (DNSSEC), so there is no DANE")
+    assert Doctor(well, dane="only").one("dnssec")[0] == "fail"
+    assert Doctor(well, dane="off").of("dnssec") == []
+    world.dns.secure = True
+    assert Doctor(well).one("dnssec") == ("ok", f"{server} validates, so DANE counts")
+    elsewhere = Doctor(well, nameserver="192.0.2.53", timeout_dns="1s").one("dnssec")
+    assert elsewhere == ("skipped", "192.0.2.53:53 is neither on this host nor in dnssec_trusted, so there is no DANE")
+
+
 def test_resolver(well, world):
     """Over UDP and over TCP, each by itself; one that is not there."""
     def udp_only(query, reply, how):

@@ -110,9 +110,17 @@ def test_one_sender(where):
 def test_postfix_delivers_itself(where):
     made, _, p = postfix(where, "myhostname = mx.example.org\nsmtp_tls_security_level = dane\nsmtp_bind_address = 192.0.2.1\n"
                                 "smtp_bind_address6 = 2001:db8::1\nsmtp_address_preference = ipv4\n")
-    assert made == {"": {"hostname": "mx.example.org", "delivery_tls": "may", "source": "192.0.2.1 2001:db8::1",
-                         "family": "prefer-ipv4"}}
-    assert p.returncode == 1 and "1 of it" in p.stderr
+    assert made == {"": {"hostname": "mx.example.org", "delivery_tls": "may", "dane": "auto",
+                         "source": "192.0.2.1 2001:db8::1", "family": "prefer-ipv4"}}
+    assert p.returncode == 0 and "takes a resolver that validates" in p.stdout
+
+
+@pytest.mark.parametrize("level, ours, dane, status", [
+    ("dane-only", "encrypt", "only", 0), ("half-dane", "may", "auto", 1), ("secure", "verify", None, 0)])
+def test_postfix_levels(where, level, ours, dane, status):
+    made, _, p = postfix(where, f"smtp_tls_security_level = {level}\n")
+    assert made == {"": {"delivery_tls": ours, **({"dane": dane} if dane else {})}}
+    assert p.returncode == status, p.stderr
 
 
 @pytest.mark.parametrize("line, says", [

@@ -21,12 +21,12 @@ def lean(postern, build):
 
 
 def test_programs(build):
-    """There is no tls; the others are linked with neither library, and load none."""
-    assert not (build / "tls").exists()
+    """There is no tls and no fetch; the others are linked with neither library, and load none."""
+    assert not (build / "tls").exists() and not (build / "fetch").exists()
     for program in ("smtpd", "relay", "auth"):
         linked = subprocess.run(["objdump", "-p", build / program], stdout=subprocess.PIPE, text=True, check=True).stdout
         assert "libc.so" in linked
-        for library in (b"libssl", b"libcrypto", b"libsystemd"):
+        for library in (b"libssl", b"libcrypto", b"libcurl", b"libsystemd"):
             assert library.decode() not in linked and library not in (build / program).read_bytes()
 
 
@@ -43,6 +43,14 @@ def test_promise_is_refused(lean, key, value):
     p = subprocess.run(lean.command("smtpd", "--check", **{key: value}), capture_output=True, text=True, check=False)
     assert p.returncode == 78 and f": {key}: {NO_TLS}" in p.stderr
     assert lean.pipe("QUIT\n", **{key: value}).startswith("421 ")
+
+
+def test_policies_are_not_fetched(lean):
+    """Nobody asks for them, and who wants that is told."""
+    p = subprocess.run(lean.command("smtpd", "--check", mta_sts="on"), capture_output=True, text=True, check=False)
+    assert p.returncode == 78 and ": mta_sts: this program was built without TLS or libcurl" in p.stderr
+    p = subprocess.run(lean.command("smtpd", "--check"), capture_output=True, text=True, check=False)
+    assert "mta_sts = off" in p.stdout
 
 
 def test_promise_of_a_route_is_refused(lean):

@@ -131,7 +131,7 @@ def test_requiretls_by_a_route(postern, world, cards, monkeypatch, hosts, card, 
         assert "MAIL FROM:<a@sender.example> REQUIRETLS" in sink.lines and len(sink.messages) == 1
         assert not reports.messages
     else:
-        assert not sink.messages and b"Status: 5.7.30\r\n" in reports.messages[0].data
+        assert not sink.messages and b"Status: 5.7.10\r\n" in reports.messages[0].data
 
 
 # ---- one relay for each login

@@ -140,6 +140,21 @@ def test_what_comes_meanwhile_goes_to_the_best(mx):
     first.wait_messages()
     log = mx.postern.settled()
     assert mx.counted()[0] == [1, 1], log
+    assert "signal" not in log, log # or it was another relay that did it
+
+
+def test_what_comes_while_hosts_are_sought(mx):
+    """R49, R69: ... nor is it where others have yet to find theirs: it goes to the best one that is known to take it."""
+    first, second, third = mx.open([without("SMTPUTF8", "BINARYMIME"), without("BINARYMIME"), FULL])
+    with second.held("END", "250 2.0.0 taken"):
+        mx.go("SMTPUTF8", "BINARYMIME")
+        second.wait_lines(3)
+        mx.postern.send("plain@d.example")
+    first.wait_messages()
+    third.wait_messages()
+    log = mx.postern.settled()
+    assert mx.counted()[0] == [1, 1, 1], log
+    assert "signal" not in log, log
 
 
 @pytest.mark.parametrize("most", [1, 2])

@@ -82,7 +82,7 @@ def rows():
         if name == "key": # the macros themselves
             continue
         kind, preset, least, most = words[-4:]
-        preset = preset.replace("CONF_HAS_TLS ? ", "").partition(" : ")[0] # as it is built without a word
+        preset = re.sub(r"CONF_HAS_\w+ \? ", "", preset).partition(" : ")[0] # as it is built without a word
         preset = re.sub(r"POSTERN_(\w+) ", lambda m: '"%s' % DIRECTORIES[m[1]], preset).replace('"', "")
         yield (place, name, kind, None if preset == "NULL" else preset,
                *(int(eval(n)) for n in (least, most))) # numbers and names from above, of our own source

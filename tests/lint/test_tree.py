@@ -102,7 +102,8 @@ def test_identifier(name):
 
 # ---- settings
 
-DERIVED = {"hostname", "postmaster", "relay_path", "tls_path", "auth_path", "sign_path", "nameserver"} # from the machine
+DERIVED = {"hostname", "postmaster", "relay_path", "tls_path", "auth_path", "sign_path", "fetch_path", "tlsreport_path",
+            "tls_reports_from", "nameserver"} # from the machine
 
 
 def checked(*lines, where=None):

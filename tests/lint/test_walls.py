@@ -30,6 +30,7 @@ ROOMS = {
     "report": ["lib", "mail", "conf", "queue"],
     "delivery": [*COMMON, "dns", "sending", "report"],
     "status": COMMON,
+    "tlsreport": [*COMMON, "dns", "report/tlsrpt", "delivery/fetching"],
     "admin": [*COMMON, "dns", "sending", "report", "delivery"],
 }
 # ... and a program, which is linked from the same.
@@ -38,9 +39,12 @@ PROGRAMS = {
     "sendmail": ["lib", "mail", "conf", "submit"],
     "relay": [*COMMON, "dns", "delivery", "sending", "report"],
     "status": [*COMMON, "status"],
+    "tlsreport": [*COMMON, "dns", "report/tlsrpt", "delivery/destinations", "delivery/fetching", "sending/dial",
+                  "tlsreport"],
     "postern": [*COMMON, "dns", "delivery", "sending", "report", "admin"],
     "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
     "sign": [*COMMON, "secrets/signkey"],
+    "fetch": COMMON,
     "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass", "secrets/enrol"],
 }
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
@@ -152,7 +156,7 @@ def names_of_all():
 
 
 def program_file(program):
-    return {"status": "postern-status"}.get(program, program)
+    return {"status": "postern-status", "tlsreport": "postern-tlsreport"}.get(program, program)
 
 
 def defined(*objects):

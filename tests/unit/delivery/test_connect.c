@@ -140,6 +140,7 @@ test_turns(void **state)
 		{ SMALL, "GREETING1=close", 2, "11", .connections = { 2, 1 },
 			.failed = { false, true } },
 		{ "GREETING1=close", SMALL, 2, "11", .connections = { 1, 1 }, .failed = { true } },
+		{ "HELLO1=421 bye!", SMALL, 2, "11", .connections = { 1, 1 }, .failed = { true } },
 		{ SMALL, "RCPT1=450 no|RCPT2=450 no", 2, "11", .connections = { 1, 1 } },
 		{ SMALL, SMALL, 1, "-", .connections = { 1, 1, 1 }, .equal = true },
 		{ SMALL, "MAIL1=close", 1, "1", .connections = { 1, 1 } },

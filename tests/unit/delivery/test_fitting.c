@@ -212,6 +212,8 @@ test_better(void **state)
 	assert_true(fitting_has_better(&f, &x, host('b'), &m));
 	fitting_note_vain(&f, 0);
 	assert_false(fitting_has_better(&f, &x, host('b'), &m));
+	fitting_end(&f);
+	assert_false(fitting_has_better(&f, &x, host('b'), &m));
 	end();
 }
 

@@ -178,7 +178,7 @@ test_handed_on(void **state)
 {
 	(void)state;
 	struct note n;
-	int passed = 0, ends[2];
+	int passed[NOTE_FDS] = { 0, 0 }, ends[2];
 	char octet = 0;
 	notes_ask_sign(&r);
 	hears(NOTE_SIGN, "", "");
@@ -186,20 +186,45 @@ test_handed_on(void **state)
 	notes_ask_sign(&r);
 	hears(NOTE_SIGN, NULL, NULL);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	notes_hand_on(keeper, NOTE_SIGN, ends[1]);
-	notes_hand_on(keeper, NOTE_SIGN, ends[1]);
+	notes_hand_on(keeper, NOTE_SIGN, &ends[1]);
+	notes_hand_on(keeper, NOTE_SIGN, &ends[1]);
 	close(ends[1]);
 	assert_int_equal(notes_receive(r.keeper, &n, NULL), 1);
-	assert_int_equal(notes_receive(r.keeper, &n, &passed), 1);
+	assert_int_equal(notes_receive(r.keeper, &n, passed), 1);
 	assert_int_equal(n.kind, NOTE_SIGN);
-	assert_int_equal(write(passed, "x", 1), 1);
+	assert_int_equal(passed[1], -1);
+	assert_int_equal(write(passed[0], "x", 1), 1);
 	assert_int_equal(read(ends[0], &octet, 1), 1);
-	close(passed);
+	close(passed[0]);
 	assert_int_equal(read(ends[0], &octet, 1), 0); /* the other copy is nowhere */
 	close(ends[0]);
 	notes_send(keeper, NOTE_TRIED, "a.example", "01hf0000000000000001");
-	assert_int_equal(notes_receive(r.keeper, &n, &passed), 1);
-	assert_int_equal(passed, -1);
+	assert_int_equal(notes_receive(r.keeper, &n, passed), 1);
+	assert_int_equal(passed[0], -1);
+}
+
+/* Two come with what is to be fetched; whatever comes with another note is in nobody's way. */
+static void
+test_fetch(void **state)
+{
+	(void)state;
+	struct note n;
+	int passed[NOTE_FDS], ends[2];
+	char octet = 0;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	notes_ask_fetch(&r, ends);
+	close(ends[0]);
+	close(ends[1]);
+	assert_int_equal(notes_receive(keeper, &n, passed), 1);
+	assert_int_equal(n.kind, NOTE_FETCH);
+	assert_int_equal(write(passed[0], "x", 1), 1);
+	assert_int_equal(read(passed[1], &octet, 1), 1);
+	close(passed[0]);
+	assert_int_equal(read(passed[1], &octet, 1), 0);
+	close(passed[1]);
+	notes_send(r.keeper, NOTE_FETCH, "", "");
+	assert_int_equal(notes_receive(keeper, &n, passed), 1);
+	assert_true(passed[0] == -1 && passed[1] == -1);
 }
 
 int
@@ -211,6 +236,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_tell_of, start, stop),
 		cmocka_unit_test_setup_teardown(test_hear, start, stop),
 		cmocka_unit_test_setup_teardown(test_handed_on, start, stop),
+		cmocka_unit_test_setup_teardown(test_fetch, start, stop),
 	};
 	return cmocka_run_group_tests_name("notes", tests, NULL, NULL);
 }

@@ -105,6 +105,8 @@ test_dane(void **state)
 			false, SAID_OF("3 1 1") },
 		{ DELIVERY_TLS_MAY, CONF_DANE_ONLY, UNUSABLE, POLICY_DANE, DELIVERY_TLS_ENCRYPT, false,
 			true, "dane = only, and mx.d.example has no TLSA record that counts" },
+		{ DELIVERY_TLS_NONE, CONF_DANE_ONLY, USABLE, POLICY_SETTING, DELIVERY_TLS_NONE, false,
+			true, "delivery_tls = none" }, /* which no configuration says */
 		{ DELIVERY_TLS_MAY, CONF_DANE_ONLY, NONE, POLICY_SETTING, DELIVERY_TLS_MAY, false, true,
 			"dane = only, and mx.d.example has no TLSA record that counts" },
 	};
@@ -112,7 +114,8 @@ test_dane(void **state)
 		const struct conf_delivery delivery = { .tls = rows[i].tls, .dane = rows[i].dane };
 		struct exchanger to = { .host = "mx.d.example", .tlsa = records_of(rows[i].records) };
 		struct policy p;
-		policy_decide(&p, &(struct policy_facts){ &delivery, "d.example", &to });
+		policy_decide(&p, &(struct policy_facts){ .delivery = &delivery,
+			.lane = "d.example", .to = &to });
 		assert_int_equal(p.source, rows[i].source);
 		assert_int_equal(p.tls, rows[i].asked);
 		assert_ptr_equal(p.tlsa, rows[i].match ? to.tlsa : NULL);
@@ -133,7 +136,8 @@ test_vouched(void **state)
 	for (int vouched = 0; vouched < 2; vouched++) {
 		struct exchanger to = { .host = "mx.e.example", .vouched = vouched };
 		struct policy p;
-		policy_decide(&p, &(struct policy_facts){ &delivery, "d.example", &to });
+		policy_decide(&p, &(struct policy_facts){ .delivery = &delivery,
+			.lane = "d.example", .to = &to });
 		assert_string_equal(p.target, "d.example");
 		assert_string_equal(p.vouched, vouched ? "mx.e.example" : "");
 	}
@@ -173,6 +177,101 @@ test_sift(void **state)
 	assert_true(policy_sift(&nobody, &facts, &why));
 }
 
+static const struct {
+	const char *text; /* of the policy; NULL: none */
+	const char *target, *words;
+	enum conf_delivery_tls tls; /* what is asked for, where delivery_tls asks for `may` */
+} sts[] = {
+#define BEGIN "version: STSv1\nmax_age: 1\nmx: *.d.example\n"
+	{ NULL, "d.example", "delivery_tls = may", DELIVERY_TLS_MAY },
+	{ BEGIN "mode: none", "d.example", "delivery_tls = may", DELIVERY_TLS_MAY },
+	{ BEGIN "mode: testing", "d.example", "delivery_tls = may", DELIVERY_TLS_MAY },
+	{ BEGIN "mode: enforce", "mx.d.example", "MTA-STS: enforce, id 7: mx.d.example",
+		DELIVERY_TLS_VERIFY },
+#undef BEGIN
+};
+
+/* A policy of MTA-STS asks for a certificate for the host whose name it vouches for (R82). */
+static void
+test_sts(void **state)
+{
+	(void)state;
+	const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY };
+	struct exchanger to = { .host = "mx.d.example" };
+	for (size_t i = 0; i < ROWS(sts); i++) {
+		struct sts_policy s;
+		struct policy p;
+		if (sts[i].text != NULL)
+			assert_null(sts_policy(span_of(sts[i].text), &s));
+		const struct policy_facts facts = { .delivery = &delivery, .lane = "d.example",
+			.to = &to, .sts = sts[i].text != NULL ? &s : NULL, .sts_id = "7" };
+		policy_decide(&p, &facts);
+		assert_int_equal(p.tls, sts[i].tls);
+		assert_int_equal(p.source,
+			p.tls == DELIVERY_TLS_VERIFY ? POLICY_STS : POLICY_SETTING);
+		assert_string_equal(p.target, sts[i].target);
+		assert_string_equal(p.words, sts[i].words);
+		assert_int_equal(policy_do_without(&p), sts[i].tls == DELIVERY_TLS_MAY);
+	}
+}
+
+/* Under one of mode enforce no other host gets mail (R82, B10). */
+static void
+test_sts_bars(void **state)
+{
+	(void)state;
+	enum { TEXT = 200 };
+	static const char said[] = "MTA-STS: enforce, id 7, does not name mx.e.example";
+	const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY };
+	for (size_t i = 0; i < ROWS(sts); i++) {
+		struct sts_policy s;
+		struct exchanger v[] = { { .host = "mx.d.example", .preference = 1 },
+			{ .host = "a.mx.d.example" }, { .host = "d.example" },
+			{ .host = "mx.e.example" }, { .host = "mx2.d.example" } };
+		struct exchangers x = { .v = v, .n = 5 }, other = { .v = v + 3, .n = 1 };
+		bool enforce = sts[i].tls == DELIVERY_TLS_VERIFY;
+		auto_buf why = buf_new(TEXT);
+		if (sts[i].text != NULL)
+			assert_null(sts_policy(span_of(sts[i].text), &s));
+		const struct policy_facts facts = { .delivery = &delivery, .lane = "d.example",
+			.sts = sts[i].text != NULL ? &s : NULL, .sts_id = "7" };
+		assert_int_equal(policy_sift(&other, &facts, &why), !enforce);
+		assert_int_equal(other.n, enforce ? 0 : 1);
+		assert_true(!enforce || span_eq(buf_span(&why), span_of(said)));
+		assert_true(policy_sift(&x, &facts, &why));
+		assert_int_equal(x.n, enforce ? 2 : 5);
+		assert_string_equal(x.v[0].host, "mx.d.example");
+		assert_string_equal(x.v[1].host, enforce ? "mx2.d.example" : "a.mx.d.example");
+	}
+}
+
+/* R83: where the host's TLSA records can be compared with, they decide; else both are asked for. */
+static void
+test_sts_and_dane(void **state)
+{
+	(void)state;
+	struct sts_policy s;
+	assert_null(sts_policy(span_of(sts[3].text), &s));
+	for (enum records which = NONE; which <= UNUSABLE; which++)
+		for (int named = 0; named < 2; named++) {
+			const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY,
+				.dane = CONF_DANE_AUTO };
+			struct exchanger to = { .host = "mx.e.example",
+				.tlsa = records_of(which) };
+			const struct policy_facts facts = { .delivery = &delivery,
+				.lane = "d.example", .to = &to, .sts = &s, .sts_id = "7" };
+			struct policy p;
+			if (named)
+				snprintf(to.host, sizeof(to.host), "mx.d.example");
+			policy_decide(&p, &facts);
+			assert_int_equal(p.source, which == USABLE ? POLICY_DANE : POLICY_STS);
+			assert_ptr_equal(p.tlsa, which == USABLE ? to.tlsa : NULL);
+			assert_int_equal(p.tls, which == USABLE ? DELIVERY_TLS_ENCRYPT
+								: DELIVERY_TLS_VERIFY);
+			assert_int_equal(p.barred, which != USABLE && !named);
+		}
+}
+
 /* A host whose TLS does not work: only who asked for no TLS does without. */
 static void
 test_without(void **state)
@@ -203,6 +302,9 @@ main(void)
 		cmocka_unit_test(test_dane),
 		cmocka_unit_test(test_vouched),
 		cmocka_unit_test(test_sift),
+		cmocka_unit_test(test_sts),
+		cmocka_unit_test(test_sts_bars),
+		cmocka_unit_test(test_sts_and_dane),
 		cmocka_unit_test(test_without),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,8 @@ static const struct row {
 		true },
 	{ "nnp", { "RCPT1=450 no|RCPT2=450 no", "" }, { DOMAIN, DOMAIN }, { true, true }, "110",
 		{ 2, 1 }, true },
+	{ "nnp", { "MAIL1=452 full|MAIL2=452 full", "" }, { DOMAIN, DOMAIN }, { true, true }, "110",
+		{ 2, 1 }, true },
 	{ "np", { "RCPT1=550 no", "" }, { DOMAIN, DOMAIN }, { true, true }, "-0", { 2, 1 }, true },
 	/* and what one lacks another may have (R69) */
 	{ "np", { "HELLO1=250-hello/250 SIZE 10", "" }, { DOMAIN, DOMAIN }, { true, true }, "-0",
@@ -123,8 +125,9 @@ check(size_t row)
 	scan();
 	assert_int_equal(c->work.verdict == SOFT, t->down);
 	lane_set_up(&tour.lane);
-	end_lane();
+	connect_end(c);
 	assert_true(c->link.fd < 0 || !t->down); /* nobody else's mail goes by it */
+	end_lane();
 	describe(n, got);
 	for (size_t i = 0; i < 2; i++) {
 		close_place(i);

@@ -1,5 +1,7 @@
-/* share: whose mail goes by a connection that was made for somebody else's (S1, S15, L9, L15). */
+/* share: whose mail goes by a connection that was made for somebody else's (S1, S15, R80, L9, L15). */
 #include "tests/unit/delivery/places.h"
+
+#include "dns/tlsa.h"
 
 /*
  * A certificate that is good for one name. The linker puts the functions below in the place of those
@@ -17,6 +19,32 @@ __wrap_tlsclient_verify(struct tls *t, const char *name, struct buf *why)
 	(void)why;
 	assert_ptr_equal(t, &certificate);
 	return strcmp(name, certificate) == 0;
+}
+
+/* What the DNS says of it, and how it came about. */
+static enum dane_verdict verdict;
+static bool strong;
+
+enum dane_verdict __wrap_tlsclient_match(struct tls *t, const struct tlsa *records,
+	const char *const *names, struct buf *why);
+bool __wrap_tlsclient_is_strong(const struct tls *t);
+
+enum dane_verdict
+__wrap_tlsclient_match(struct tls *t, const struct tlsa *records, const char *const *names,
+	struct buf *why)
+{
+	(void)why;
+	assert_ptr_equal(t, &certificate);
+	assert_string_equal(names[0], records->base);
+	assert_string_equal(names[1], "b.example");
+	return verdict;
+}
+
+bool
+__wrap_tlsclient_is_strong(const struct tls *t)
+{
+	assert_ptr_equal(t, &certificate);
+	return strong;
 }
 
 void
@@ -51,7 +79,7 @@ begin_next(const char *lane, const struct exchanger *offer)
 	begin_lane();
 	snprintf(tour.lane.name, sizeof(tour.lane.name), "%s", lane);
 	c->work.exchangers.v[c->work.exchangers.n++] = here;
-	free(c->turn.offer);
+	exchanger_free(c->turn.offer);
 	c->turn.offer = offer != NULL ? malloc(sizeof(*offer)) : NULL;
 	if (offer != NULL)
 		*c->turn.offer = *offer;
@@ -173,6 +201,66 @@ test_judged_anew(void **state)
 	}
 }
 
+/* R80: what the DNS says for the next lane, it has to be; whatever was asked for when it began. */
+static void
+test_dane(void **state)
+{
+	(void)state;
+	enum usage { NO_RECORD = -1, UNUSABLE = 1, USABLE = 3 };
+	static const struct {
+		bool tls, strong;
+		int usage;
+		enum dane_verdict verdict;
+		bool shared;
+	} rows[] = {
+		{ false, false, NO_RECORD, DANE_BAD, true },
+		{ true, false, NO_RECORD, DANE_BAD, true },
+		{ false, false, USABLE, DANE_GOOD, false },
+		{ true, true, USABLE, DANE_GOOD, true },
+		{ true, true, USABLE, DANE_BAD, false },
+		{ true, false, USABLE, DANE_GOOD, false },
+		{ false, false, UNUSABLE, DANE_BAD, false },
+		{ true, false, UNUSABLE, DANE_BAD, false },
+		{ true, true, UNUSABLE, DANE_BAD, true },
+		{ true, true, USABLE, DANE_UNUSABLE, true }, /* as OpenSSL finds out */
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct tlsa *t = calloc(1, sizeof(*t));
+		assert_non_null(t);
+		*t = (struct tlsa){ .holders = 2, .base = "mx.b.example", .n = 1 };
+		t->v[0] = (struct tlsa_record){ (uint8_t)rows[i].usage, 1, 1, 32, NULL };
+		begin_first("a.example");
+		certificate = "none.example";
+		verdict = rows[i].verdict;
+		strong = rows[i].strong;
+		c->link.proof.tls = rows[i].tls ? (struct tls *)(void *)&certificate : NULL;
+		struct exchanger offer = *offered(HERE, "b.example");
+		offer.tlsa = rows[i].usage != NO_RECORD ? t : NULL; /* the offer holds it, too */
+		begin_next("b.example", &offer);
+		(void)connect_lane(c);
+		bool shared = sending_is_open(&c->link) &&
+			strcmp(c->for_lane, "a.example") == 0 && c->work.race.v == NULL;
+		if (shared != rows[i].shared)
+			fail_msg("row %zu", i);
+		if (shared) {
+			bool held = rows[i].usage == USABLE;
+			assert_ptr_equal(c->link.terms.tlsa, held ? t : NULL);
+			assert_int_equal(link_judge(&c->link), held && verdict == DANE_GOOD);
+			begin_next("a.example", NULL); /* which drops the offer */
+			assert_int_equal(t->holders, 1 + held + (rows[i].usage == NO_RECORD));
+			assert_int_equal(connect_lane(c), DONE);
+			assert_null(c->link.terms.tlsa);
+			assert_false(link_judge(&c->link));
+		}
+		end_lane();
+		close_place(0);
+		exchanger_free(c->turn.offer);
+		c->turn.offer = NULL;
+		assert_int_equal(t->holders, 1 + (rows[i].usage == NO_RECORD));
+		free(t);
+	}
+}
+
 /* What a connection did for one lane says nothing about the next one's mail (L9, L15). */
 static void
 test_of_no_use_yet(void **state)
@@ -196,6 +284,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_shared_connection, start, stop),
 		cmocka_unit_test_setup_teardown(test_judged_anew, start, stop),
+		cmocka_unit_test_setup_teardown(test_dane, start, stop),
 		cmocka_unit_test_setup_teardown(test_of_no_use_yet, start, stop),
 	};
 	return cmocka_run_group_tests_name("share", tests, NULL, NULL);

@@ -774,7 +774,8 @@ enum {
 	RELAY = 1 << SANDBOX_RELAY,
 	PLAIN = 1 << SANDBOX_HELPER,    /* started for one client */
 	WAITING = 1 << SANDBOX_WAITING, /* ... or for one after the other */
-	HELPER = PLAIN | WAITING,
+	FETCH = 1 << SANDBOX_FETCH,     /* ... with libcurl */
+	HELPER = PLAIN | WAITING | FETCH,
 };
 
 static const struct row {
@@ -783,14 +784,16 @@ static const struct row {
 	unsigned refused_to; /* the others may */
 } rows[] = {
 	{ "queueing mail", try_queue, HELPER },
-	{ "descriptors from the monitor", try_receive, SESSION | PLAIN },
+	{ "descriptors from the monitor", try_receive, SESSION | PLAIN | FETCH },
 	{ "... from others", try_receive_elsewhere, SESSION | HELPER },
 	{ "taking a client", try_accept, ALONE | RELAY | HELPER },
-	{ "who made a socket", try_peer_user, ALONE | HELPER },
-	{ "whether it listens", try_listens, ALONE | HELPER },
-	{ "a handle on who made it", try_peer_handle, SESSION | HELPER },
-	{ "an option of another level", try_other_level, SESSION | HELPER },
-	{ "where a client is", try_peer_name, ALONE | HELPER },
+	{ "who made a socket", try_peer_user, ALONE | PLAIN | WAITING },
+	{ "whether it listens", try_listens, ALONE | PLAIN | WAITING },
+	{ "a handle on who made it", try_peer_handle,
+		SESSION | PLAIN | WAITING },
+	{ "an option of another level", try_other_level,
+		SESSION | PLAIN | WAITING },
+	{ "where a client is", try_peer_name, ALONE | PLAIN | WAITING },
 	{ "waiting for many", try_wait_for_many, ALONE | RELAY | HELPER },
 	{ "making room for the monitor's number", try_close_requests, WORKER },
 	{ "closing", try_close, 0 },
@@ -823,7 +826,7 @@ static const struct row {
 	{ "the same by dup3", try_copy_there_3, SESSION | RELAY | HELPER },
 	{ "a copy of a descriptor", try_copy, SESSION | RELAY | HELPER },
 	{ "a pair of datagram sockets", try_pair_of_datagrams, SESSION | RELAY | HELPER },
-	{ "a pair of other sockets", try_pair, RELAY | HELPER },
+	{ "a pair of other sockets", try_pair, HELPER },
 	{ "signals on input", try_own, SESSION | RELAY | HELPER },
 	{ "the same by F_SETOWN_EX", try_own_ex, SESSION | RELAY | HELPER },
 	{ "the same by ioctl", try_own_by_ioctl, SESSION | RELAY | HELPER },
@@ -885,9 +888,9 @@ attempt(enum sandbox_role role, const struct row *row)
 {
 	pid_t pid = fork();
 	if (pid == 0) {
-		bool helps = role == SANDBOX_HELPER || role == SANDBOX_WAITING;
+		bool helps = (HELPER >> role & 1) != 0;
 		int r = sandbox_enter(role, helps ? NULL : &sp,
-			role == SANDBOX_RELAY || role == SANDBOX_HELPER ? -1 : requests[1]);
+			((RELAY | PLAIN | FETCH) >> role & 1) != 0 ? -1 : requests[1]);
 		if (r == 1 << SANDBOX_LANDLOCK)
 			_exit(NO_LANDLOCK);
 		if (r != 0)

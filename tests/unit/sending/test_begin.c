@@ -1,6 +1,6 @@
 /*
  * begin: what a greeting and a reply to EHLO mean, and what is tried when the host refuses (R60,
- * R65, R70, R71).
+ * R65, R70, R71), and what is told of TLS (R86).
  */
 #include "tests/unit/sending/sent.h"
 
@@ -206,23 +206,39 @@ test_starttls(void **state)
 		enum outcome outcome;
 		enum again again;
 		bool nameless;
+		enum tls_result came;
 	} cases[] = {
-		{ "250 mx", "", DELIVERY_TLS_MAY, DONE, AGAIN_NOT, false },
-		{ "250 mx", "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, false },
-		{ "250 mx", "", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT, false },
-		{ OFFERED, "", DELIVERY_TLS_NONE, DONE, AGAIN_NOT, false },
-		{ OFFERED, "", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false },
-		{ OFFERED, "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, false },
-		{ OFFERED, "STARTTLS1=250 go", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false },
-		{ OFFERED, "STARTTLS1=close", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false },
-		{ OFFERED, "STARTTLS1=220 go/250 more", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT, false },
-		{ OFFERED "/250 more", "", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT, false },
+		{ "250 mx", "", DELIVERY_TLS_MAY, DONE, AGAIN_NOT, false,
+			TLS_RESULT_STARTTLS_NOT_SUPPORTED },
+		{ "250 mx", "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, false,
+			TLS_RESULT_STARTTLS_NOT_SUPPORTED },
+		{ "250 mx", "", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT, false,
+			TLS_RESULT_STARTTLS_NOT_SUPPORTED },
+		{ OFFERED, "", DELIVERY_TLS_NONE, DONE, AGAIN_NOT, false,
+			TLS_RESULT_UNKNOWN },
+		{ OFFERED, "", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false,
+			TLS_RESULT_STARTTLS_NOT_SUPPORTED },
+		{ OFFERED, "", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, false,
+			TLS_RESULT_STARTTLS_NOT_SUPPORTED },
+		{ OFFERED, "STARTTLS1=250 go", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false,
+			TLS_RESULT_STARTTLS_NOT_SUPPORTED },
+		{ OFFERED, "STARTTLS1=close", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, false,
+			TLS_RESULT_VALIDATION },
+		{ OFFERED, "STARTTLS1=220 go/250 more", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT, false,
+			TLS_RESULT_VALIDATION },
+		{ OFFERED "/250 more", "", DELIVERY_TLS_MAY, SOFT, AGAIN_NOT, false,
+			TLS_RESULT_VALIDATION },
 		/* closed, perhaps for the name that it was told (L23) */
-		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_NAMELESS, false },
-		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NAMELESS, false },
-		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT, false },
-		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, true },
-		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, true },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_NAMELESS, false,
+			TLS_RESULT_VALIDATION },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NAMELESS, false,
+			TLS_RESULT_VALIDATION },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_VERIFY, SOFT, AGAIN_NOT, false,
+			TLS_RESULT_VALIDATION },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_MAY, SOFT, AGAIN_CLEAR, true,
+			TLS_RESULT_VALIDATION },
+		{ OFFERED, "STARTTLS1=220 go!", DELIVERY_TLS_ENCRYPT, SOFT, AGAIN_NOT, true,
+			TLS_RESULT_VALIDATION },
 	};
 	for (size_t i = 0; i < ROWS(cases); i++) {
 		const struct host_script script = { .greeting = "220 mx", .ehlo = cases[i].ehlo,
@@ -232,10 +248,48 @@ test_starttls(void **state)
 		if (o != cases[i].outcome || l.proof.again != cases[i].again)
 			fail_msg("%s, %s, %d: %d %d", cases[i].ehlo, cases[i].exceptions,
 				(int)cases[i].policy, (int)o, (int)l.proof.again);
-		if (strstr(cases[i].exceptions, "250 go") != NULL) /* it was no consent */
+		if (strstr(cases[i].exceptions, "250 go") != NULL) { /* it was no consent */
 			assert_memory_equal(l.text.p, "250 go", 6);
+			assert_string_equal(l.came.reason, "250 go");
+		}
+		assert_int_equal(l.came.result, cases[i].came);
+		assert_string_equal(l.came.banner, "mx");
 		part();
 	}
+}
+
+/* R86: what the host calls itself, whatever it says. */
+static void
+test_banner(void **state)
+{
+	(void)state;
+	static char longest[400];
+	memset(longest, 'x', sizeof(longest) - 1);
+	memcpy(longest, "220 ", 4);
+	static const struct { const char *greeting, *banner; } cases[] = {
+		{ "220 mx.d.example ESMTP ready", "mx.d.example" },
+		{ "220-mx.d.example ESMTP/220 more", "mx.d.example" },
+		{ "220 mx.d.example", "mx.d.example" },
+		{ "220  mx.d.example", "mx.d.example" },
+		{ "220 m\x01\xc3 x", "m\\x01\\xc3" },
+		{ "220", "" },
+		{ longest, longest + 4 },
+	};
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		const struct host_script script = { .greeting = cases[i].greeting,
+			.ehlo = "250 mx" };
+		assert_int_equal(begin(&(struct link_terms){ 0 }, &script), DONE);
+		size_t n = strlen(cases[i].banner);
+		assert_int_equal(strlen(l.came.banner), n < LIMIT_DOMAIN ? n : LIMIT_DOMAIN);
+		assert_memory_equal(l.came.banner, cases[i].banner, strlen(l.came.banner));
+		assert_false(l.came.bound); /* nobody counts it */
+		part();
+	}
+	const struct host_script refusal = { .greeting = "554 mx.d.example no" };
+	assert_int_equal(begin(&(struct link_terms){ 0 }, &refusal), SOFT);
+	assert_string_equal(l.came.banner, "");
+	assert_int_equal(l.came.result, TLS_RESULT_UNKNOWN);
+	part();
 }
 
 /* ---- AUTH ------------------------------------------------------------------------------------ */
@@ -403,6 +457,7 @@ main(void)
 		cmocka_unit_test(test_mechanisms),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_starttls),
+		cmocka_unit_test(test_banner),
 		cmocka_unit_test(test_auth),
 		cmocka_unit_test(test_next_mechanism),
 	};

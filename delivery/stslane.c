@@ -1,0 +1,307 @@
+#include "delivery/stslane.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "delivery/fetching.h"
+#include "delivery/notes.h"
+#include "delivery/resolvers.h"
+#include "delivery/tlsnotes.h"
+#include "delivery/tour.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/wait.h"
+#include "mail/lane_name.h"
+#include "process/log.h"
+
+enum {
+	RETRY = 5 * 60,      /* s after a fetch that came to nothing (RFC 8461 section 3.3), */
+	RETRY_DOUBLED = 6,   /* ... doubled so often: five hours */
+	REFRESH = 24 * 3600, /* s after one that did not, or half of its time (the same) */
+	NAMES = 200,         /* octets of names in a line of the log */
+};
+
+void
+stslane_free(struct stslane *s)
+{
+	buf_free(&s->record.texts);
+	stscache_free(&s->entry);
+	*s = (struct stslane){ 0 };
+}
+
+/* ---- the fetch ----------------------------------------------------------------------------- */
+
+/* One of those that may be at once (without an eventfd any). False: the time is over. */
+static bool
+take_place(int places, int64_t deadline)
+{
+	uint64_t one;
+	if (places < 0)
+		return true;
+	while (wait_for(places, POLLIN, deadline, NULL) == 0)
+		if (read(places, &one, sizeof(one)) == (ssize_t)sizeof(one))
+			return true;
+	return false;
+}
+
+/* By a fetch that the first process starts. FETCH_*. */
+static enum fetch_trouble
+ask_fetch(struct relay *r, struct fetch_question *q, int connection, int64_t deadline,
+	struct fetch_reply *reply, struct buf *body, struct buf *why)
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
+		buf_reset(why);
+		buf_puts(why, strerror(errno));
+		return FETCH_FAILED;
+	}
+	auto_fd ours = ends[0];
+	notes_ask_fetch(r, (int[]){ ends[1], connection });
+	close(ends[1]);
+	q->ms = (uint32_t)clock_left(deadline);
+	return fetching_ask(ours, q, NULL, deadline, reply, body, why);
+}
+
+/* Is it a policy? Unless SUCCESS, *why says what is wrong with it. */
+static enum tls_result
+judge(const struct fetch_reply *reply, const struct buf *body, struct sts_policy *policy,
+	struct buf *why)
+{
+	buf_reset(why);
+	if (reply->status != 200) { /* no redirect is followed (section 3.3) */
+		buf_printf(why, "HTTP status %u", reply->status);
+		return TLS_RESULT_STS_FETCH;
+	}
+	const char *wrong = sts_is_plain(span_of(reply->type)) ? sts_policy(buf_span(body), policy)
+							       : "it is no text/plain";
+	if (wrong == NULL)
+		return TLS_RESULT_SUCCESS;
+	buf_puts(why, wrong);
+	return TLS_RESULT_STS_INVALID;
+}
+
+/* The policy of the domain, into *body. Unless SUCCESS there is none to be had, and why. */
+static enum tls_result
+fetch(struct relay *r, const char *domain, struct sts_policy *policy, struct buf *body,
+	struct buf *why)
+{
+	int64_t deadline = clock_deadline(FETCH_TIME);
+	struct fetch_question q = { .port = (uint32_t)r->common.relay.mta_sts_port,
+		.path = STS_PATH };
+	struct fetch_reply reply;
+	int n = snprintf(q.host, sizeof(q.host), STS_HOST "%s", domain);
+	if (n >= (int)sizeof(q.host)) {
+		buf_puts(why, "its name would be too long");
+		return TLS_RESULT_STS_FETCH;
+	}
+	struct resolver *resolver = resolvers_take(r->resolvers);
+	auto_fd connection = resolver == NULL ? -1
+		: fetching_connect(resolver, &r->common, q.host, (uint16_t)q.port, deadline, why);
+	resolvers_give_back(r->resolvers, resolver);
+	enum fetch_trouble t = connection < 0 ? FETCH_FAILED
+		: ask_fetch(r, &q, connection, deadline, &reply, body, why);
+	return t == FETCH_DONE ? judge(&reply, body, policy, why)
+		: t == FETCH_CERTIFICATE ? TLS_RESULT_STS_WEBPKI : TLS_RESULT_STS_FETCH;
+}
+
+/* ---- what is written down ------------------------------------------------------------------ */
+
+static void
+save(const struct relay *r, const char *domain, const struct stscache_entry *e)
+{
+	struct log_fields f = { .event = "sts", .lane = domain };
+	int err = stscache_save(&r->stscache, domain, e);
+	if (err < 0)
+		log_event(LOG_WARNING, &f, "lane %s: MTA-STS: cannot write down what was fetched: "
+			"%s", domain, strerror(-err));
+}
+
+static void
+log_policy(const char *domain, const struct stscache_entry *e)
+{
+	struct log_fields f = { .event = "sts", .lane = domain };
+	auto_buf mx = buf_new(NAMES);
+	struct span rest = e->policy.text;
+	for (struct span one; (one = sts_next_mx(&rest)).n > 0 && mx.err == 0;)
+		buf_printf(&mx, "%s%.*s", mx.n > 0 ? ", " : "; mx: ", (int)one.n, one.p);
+	log_event(LOG_NOTICE, &f, "lane %s: MTA-STS: %s, id %s, for %lld s%.*s%s", domain,
+		sts_mode_word(e->policy.mode), e->id, (long long)e->policy.max_age, (int)mx.n,
+		mx.n > 0 ? mx.p : "", mx.err != 0 ? ", ..." : "");
+}
+
+/* Once for each id, for mail comes again and again. */
+static void
+log_failure(const char *domain, const struct stscache_entry *e, const char *id,
+	const struct buf *why, int64_t now)
+{
+	struct log_fields f = { .event = "sts", .lane = domain };
+	if (e->tried != 0 && strcmp(e->tried_id, id) == 0)
+		return;
+	log_event(LOG_WARNING, &f, "lane %s: MTA-STS: the policy with id %s cannot be fetched: "
+		"%.*s; %s%s", domain, id, (int)why->n, why->n > 0 ? why->p : "",
+		stscache_is_valid(e, now) ? "in force is that with id " : "none is in force",
+		stscache_is_valid(e, now) ? e->id : "");
+}
+
+static void
+note_policy(const struct relay *r, const char *domain, struct stscache_entry *e, const char *id,
+	const struct sts_policy *policy, struct buf *text, int64_t now)
+{
+	bool other = strcmp(e->id, id) != 0 || e->policy.mode != policy->mode;
+	buf_free(&e->text);
+	e->text = *text;
+	*text = buf_new(0);
+	e->policy = *policy;
+	e->fetched = now;
+	e->tried = e->times = 0;
+	snprintf(e->id, sizeof(e->id), "%s", id);
+	if (other)
+		log_policy(domain, e);
+	save(r, domain, e);
+}
+
+static void
+note_failure(const struct relay *r, const char *domain, struct stscache_entry *e, const char *id,
+	const struct buf *why, int64_t now)
+{
+	log_failure(domain, e, id, why, now);
+	e->times = e->tried != 0 && strcmp(e->tried_id, id) == 0 ? e->times + 1 : 1;
+	e->tried = now;
+	snprintf(e->tried_id, sizeof(e->tried_id), "%s", id);
+	save(r, domain, e);
+}
+
+/* Fetches the policy with this id. False: the courier's time was over. */
+static bool
+renew(struct relay *r, const char *domain, struct stscache_entry *e, const char *id)
+{
+	struct sts_policy policy;
+	auto_buf body = buf_new(FETCH_REPLY), why = buf_new(EVENT_SIZE);
+	bool placed = take_place(r->fetches, clock_deadline(FETCH_TIME));
+	enum tls_result got = placed ? fetch(r, domain, &policy, &body, &why)
+				     : TLS_RESULT_STS_FETCH;
+	if (placed)
+		wait_tell(r->fetches);
+	if (got != TLS_RESULT_SUCCESS && wait_is_told())
+		return false;
+	if (!placed)
+		buf_puts(&why, "too many others are being fetched");
+	int64_t now = clock_wall();
+	if (got == TLS_RESULT_SUCCESS) {
+		note_policy(r, domain, e, id, &policy, &body, now);
+	} else {
+		tlsnotes_fetch(r, domain, stscache_is_valid(e, now) ? e : NULL, got, &why);
+		note_failure(r, domain, e, id, &why, now);
+	}
+	return true;
+}
+
+/* ---- when ---------------------------------------------------------------------------------- */
+
+/* Was this one not tried a short while ago? */
+static bool
+may_try(const struct stscache_entry *e, const char *id, int64_t now)
+{
+	int64_t doubled = e->times - 1 < RETRY_DOUBLED ? e->times - 1 : RETRY_DOUBLED;
+	if (e->tried != 0 && e->tried <= now && strcmp(e->tried_id, id) == 0)
+		return now - e->tried >= RETRY << doubled;
+	return strcmp(e->id, id) != 0 || stscache_age(e, now) >= RETRY;
+}
+
+static bool
+is_due(const struct stscache_entry *e, int64_t now)
+{
+	int64_t age = stscache_age(e, now);
+	return age >= REFRESH || age >= e->policy.max_age / 2;
+}
+
+/* ---- a lane -------------------------------------------------------------------------------- */
+
+/* If it goes by MX records, over TLS. */
+bool
+stslane_is_wanted(const struct conf *conf, const struct conf_delivery *d, const char *lane)
+{
+	return conf->relay.mta_sts == CONF_YES && d->tls != DELIVERY_TLS_NONE && lane[0] != '[' &&
+		lane_name_route(span_of(lane)).n == 0;
+}
+
+static bool
+is_wanted(const struct courier *c)
+{
+	return stslane_is_wanted(&c->relay->common, &c->work.delivery, c->tour->lane.name);
+}
+
+void
+stslane_ask_record(struct resolver *r, const char *lane, struct txt *out)
+{
+	char name[sizeof(STS_RECORD) + LIMIT_DOMAIN];
+	snprintf(name, sizeof(name), STS_RECORD "%s", lane);
+	txt_ask_also(r, name, out);
+}
+
+void
+stslane_ask(struct courier *c, struct resolver *r)
+{
+	struct stslane *s = &c->work.sts;
+	stslane_free(s);
+	s->asked = is_wanted(c);
+	if (s->asked)
+		stslane_ask_record(r, c->tour->lane.name, &s->record);
+}
+
+enum outcome
+stslane_find(struct courier *c)
+{
+	struct stslane *s = &c->work.sts;
+	char id[STS_ID + 1];
+	int64_t now = clock_wall();
+	const char *domain = c->tour->lane.name;
+	if (!s->asked)
+		return DONE;
+	stscache_load(&c->relay->stscache, domain, &s->entry);
+	bool record = sts_record(buf_span(&s->record.texts), id);
+	bool valid = stscache_is_valid(&s->entry, now);
+	bool other = !valid || strcmp(s->entry.id, id) != 0;
+	if (record && other && may_try(&s->entry, id, now) &&
+		!renew(c->relay, domain, &s->entry, id) && !valid) {
+		buf_puts(&c->why, "MTA-STS: others needed the courier that fetched the policy");
+		return SOFT;
+	}
+	s->known = true;
+	s->in_force = stscache_is_valid(&s->entry, clock_wall());
+	if (record && s->in_force && strcmp(s->entry.id, id) == 0 && is_due(&s->entry, now) &&
+		may_try(&s->entry, id, now)) {
+		snprintf(c->refresh.domain, sizeof(c->refresh.domain), "%s", domain);
+		snprintf(c->refresh.id, sizeof(c->refresh.id), "%s", id);
+	}
+	return DONE;
+}
+
+void
+stslane_recall(struct courier *c)
+{
+	struct stslane *s = &c->work.sts;
+	if (s->known || !is_wanted(c))
+		return;
+	stscache_load(&c->relay->stscache, c->tour->lane.name, &s->entry);
+	s->known = true;
+	s->in_force = stscache_is_valid(&s->entry, clock_wall());
+}
+
+void
+stslane_refresh(struct courier *c)
+{
+	struct stscache_entry e;
+	int64_t now = clock_wall();
+	if (c->refresh.domain[0] == '\0')
+		return;
+	stscache_load(&c->relay->stscache, c->refresh.domain, &e);
+	/* Another one may have done it meanwhile. */
+	if (is_due(&e, now) && may_try(&e, c->refresh.id, now))
+		(void)renew(c->relay, c->refresh.domain, &e, c->refresh.id);
+	stscache_free(&e);
+	c->refresh.domain[0] = '\0';
+}

@@ -1,0 +1,51 @@
+/*
+ * fetchwire: what relay and fetch say to each other, over a pair of stream sockets: one question,
+ * with the octets to post behind it, and one reply, with the octets that came behind it.
+ *
+ * Names of hosts and what they say go over it, and no mail. The connection to the host is another
+ * descriptor, which relay has made: fetch makes none.
+ */
+#ifndef POSTERN_FETCHWIRE_H
+#define POSTERN_FETCHWIRE_H
+
+#include <stdint.h>
+
+#include "lib/limits.h"
+
+enum {
+	/* Octets of a reply, which is a policy (RFC 8461 section 3.3 suggests it); and of the head
+	 * of one, with room for cookies and the like. */
+	FETCH_REPLY = 64 * 1024,
+	FETCH_HEAD = 64 * 1024,
+	/* Octets to post: a report with its 100 000 kinds of failures would be larger packed. */
+	FETCH_POST = 8 * 1024 * 1024,
+	FETCH_TIME = 60,   /* s of all there is to it: name, connection, TLS, reply (the same) */
+	FETCH_PATH = 2048, /* octets of a path, as web servers take it */
+	FETCH_TYPE = 128,  /* octets of a media type */
+	FETCH_WHY = 256,
+};
+
+struct fetch_question {
+	uint32_t ms;   /* from now, to its end; FETCH_TIME at most */
+	uint32_t port; /* where the connection is to: it stands in the URL */
+	uint32_t post; /* octets that follow, and are posted; 0: GET */
+	char host[LIMIT_DOMAIN + 1]; /* of the URL, SNI and the certificate: a domain */
+	char path[FETCH_PATH];       /* "/" and what follows, in printable ASCII without blanks */
+	char type[FETCH_TYPE];       /* of what is posted */
+};
+
+struct fetch_reply {
+	uint32_t trouble; /* enum fetch_trouble */
+	uint32_t status;  /* of HTTP; 0: there is none */
+	uint32_t n;       /* octets that follow */
+	char type[FETCH_TYPE]; /* of these; "": none was told, or a longer one */
+	char why[FETCH_WHY];   /* of the trouble */
+};
+
+enum fetch_trouble {
+	FETCH_DONE,        /* the host has answered, whatever its status is */
+	FETCH_CERTIFICATE, /* its certificate is not good for it */
+	FETCH_FAILED,      /* anything else */
+};
+
+#endif

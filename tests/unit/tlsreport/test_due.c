@@ -1,0 +1,436 @@
+/*
+ * due, outbox: whose report is due when, once, whatever was left by one that died before (R86).
+ */
+#include "tests/unit/spooled.h"
+
+#include "lib/crc.h"
+#include "queue/tally.h"
+#include "tests/unit/dns/nameserver.h"
+#include "tlsreport/due.h"
+#include "tlsreport/outbox.h"
+
+#define TXT "v=TLSRPTv1; rua=mailto:tls@r.example"
+
+/* Texts of TXT records, but for what begins with "!"; start makes answers of them. */
+static struct zone zone[] = {
+	{ "_smtp._tls.a.example", "TXT", TXT },
+	{ "_smtp._tls.b.example", "TXT", TXT },
+	{ "_smtp._tls.two.example", "TXT",
+		"v=TLSRPTv1; rua=mailto:x@r.example,mailto:y@s.example" },
+	{ "_smtp._tls.fails.example", "*", "!rcode 2" },
+	{ "_smtp._tls.odd.example", "TXT", "v=TLSRPTv1; rua=x" },
+};
+
+static struct nameserver ns;
+static char us[] = "us.example", from[] = "tls@us.example", keys[] = "/keys";
+static struct conf conf;
+static struct due due;
+static int64_t over; /* when the day of the test is */
+
+#define DAY_NAME "2026-11-28"
+
+static int
+begin_due(void **state)
+{
+	if (setup(state) < 0)
+		return -1;
+	conf = (struct conf){ .who.hostname = us, .tls_reports = { CONF_YES, from },
+		.dkim.keys = keys };
+	over = tally_begin(DAY_NAME) + TALLY_DAY_SECONDS;
+	assert_int_equal(mkdirat(sp.root, TALLY_DIR, 0700), 0);
+	due = (struct due){ .conf = &conf, .spool = &sp, .now = over + DUE_FIRST + DUE_SPREAD,
+		.resolver = resolver_open(&ns.addr, 1, us),
+		.dir = openat(sp.root, TALLY_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	return due.resolver == NULL ? -1 : 0;
+}
+
+static int
+end_due(void **state)
+{
+	resolver_close(due.resolver);
+	close(due.dir);
+	return teardown(state);
+}
+
+/* A domain with a session on the day. */
+static void
+count(const char *domain)
+{
+	struct tally t = { .spool = &sp, .dir = due.dir };
+	char text[200];
+	snprintf(text, sizeof(text), "policy no-policy-found\ndomain %s\nresult success\n", domain);
+	assert_int_equal(tally_add(&t, over - 1, domain, span_of(text), span_of(text)), 0);
+}
+
+/* Of files made just now it is not the time that counts, as long as the test says when it is. */
+static void
+run(void)
+{
+	int day = openat(due.dir, DAY_NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = day >= 0 ? fdopendir(day) : NULL;
+	for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;)
+		if (e->d_name[0] != '.' && e->d_name[0] != '@')
+			set_age(day, e->d_name, clock_wall());
+	if (dir != NULL)
+		closedir(dir);
+	due_run(&due);
+}
+
+static bool
+is_done(void)
+{
+	return exists(due.dir, DAY_NAME "/" TALLY_DONE);
+}
+
+static void
+test_time(void **state)
+{
+	(void)state;
+	int64_t least = INT64_MAX, most = 0;
+	char domain[32];
+	for (int i = 0; i < 1000; i++) {
+		snprintf(domain, sizeof(domain), "d%d.example", i);
+		int64_t at = due_time("us.example", domain, 0);
+		least = at < least ? at : least;
+		most = at > most ? at : most;
+		assert_int_equal(at, due_time("us.example", domain, 0));
+	}
+	assert_true(least >= DUE_FIRST && least < DUE_FIRST + DUE_SPREAD / 50);
+	assert_true(most < DUE_FIRST + DUE_SPREAD && most > DUE_FIRST + DUE_SPREAD / 50 * 49);
+	assert_int_not_equal(due_time("us.example", "a.example", 0),
+		due_time("others.example", "a.example", 0));
+}
+
+/* Each in its own time; the day is done when all are. */
+static void
+test_own_time(void **state)
+{
+	(void)state;
+	int64_t a = due_time(us, "a.example", over), b = due_time(us, "b.example", over);
+	int64_t first = a < b ? a : b, second = a < b ? b : a;
+	count("a.example");
+	count("b.example");
+	count("nobody.example");
+	due.now = over + DUE_FIRST - 1;
+	run();
+	assert_int_equal(names("lane"), 0);
+	assert_int_equal(due.next, over + DUE_FIRST);
+	due.now = first - 1;
+	run();
+	assert_int_equal(names("lane"), 0);
+	assert_true(due.next <= first);
+	due.now = first;
+	run();
+	assert_int_equal(names("lane/r.example"), 1);
+	assert_false(is_done());
+	due.now = second;
+	run();
+	assert_int_equal(names("lane/r.example"), 2);
+	due.now = over + DUE_FIRST + DUE_SPREAD;
+	run();
+	assert_true(is_done());
+	assert_int_equal(names(TALLY_DIR "/" DAY_NAME), 0);
+	assert_int_equal(due.next, over + TALLY_DAY_SECONDS + DUE_FIRST);
+	run();
+	assert_int_equal(names("lane/r.example"), 2);
+	/* whoever was stopped all the time, and counts only now, brings no second one about */
+	count("a.example");
+	run();
+	assert_int_equal(names("lane/r.example"), 2);
+	due.now = over + DUE_END + 1;
+	run();
+	assert_int_equal(names(TALLY_DIR), 0);
+}
+
+static void
+test_nobody(void **state)
+{
+	(void)state;
+	count("nobody.example");
+	count("odd.example");
+	run();
+	assert_int_equal(names("lane"), 0);
+	assert_true(is_done());
+}
+
+/* Asked again after an hour, and for two days. */
+static void
+test_fails(void **state)
+{
+	(void)state;
+	count("fails.example");
+	run();
+	assert_false(is_done());
+	assert_int_equal(due.next, due.now + DUE_AGAIN);
+	int asked = ns.counts->udp;
+	due_run(&due); /* it stands in the time of its directory */
+	assert_int_equal(ns.counts->udp, asked);
+	due.now += DUE_AGAIN;
+	due_run(&due);
+	assert_true(ns.counts->udp > asked);
+	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/fails.example"), 1);
+	due.now = over + DUE_END;
+	due_run(&due);
+	assert_false(is_done());
+	due.now++;
+	due_run(&due);
+	assert_int_equal(names(TALLY_DIR), 0);
+}
+
+static void
+test_two_places(void **state)
+{
+	struct message m;
+	struct lane lane;
+	(void)state;
+	count("two.example");
+	run();
+	assert_int_equal(names("lane/r.example"), 1);
+	open_lane(&lane, "s.example");
+	DIR *dir = fdopendir(dup(lane.dir));
+	for (struct dirent *e; (e = readdir(dir)) != NULL;)
+		if (id_valid(span_of(e->d_name))) {
+			assert_int_equal(message_open(&m, &lane, e->d_name), 0);
+			assert_int_equal(m.env.sender.n, 0);
+			assert_true(m.env.ours && m.rcpt[0].terms.notify == NOTIFY_NEVER);
+			assert_true(span_eq(m.rcpt[0].address, span_of("y@s.example")));
+			message_close(&m);
+		}
+	closedir(dir);
+	lane_close(&lane);
+	assert_true(is_done());
+}
+
+/* No room for it: it is tried again, and nothing of it goes out meanwhile. */
+static void
+test_no_room(void **state)
+{
+	(void)state;
+	count("a.example");
+	conf.tls_reports.from = NULL;
+	static char longest[70000];
+	memset(longest, 'x', sizeof(longest) - 1);
+	conf.tls_reports.from = longest; /* a head that is too large */
+	run();
+	assert_int_equal(names("lane"), 0);
+	assert_false(is_done());
+	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 1);
+	assert_false(exists(due.dir, DAY_NAME "/a.example/@new"));
+	conf.tls_reports.from = from;
+	run();
+	assert_int_equal(names("lane/r.example"), 1);
+}
+
+/* ---- what is posted -------------------------------------------------------------------------- */
+
+static int answer, asked;
+static char asked_for[64];
+
+static int
+posted(void *context, const char *url, struct span packed)
+{
+	(void)context;
+	asked++;
+	snprintf(asked_for, sizeof(asked_for), "%s %.*s", url, (int)packed.n, packed.p);
+	return answer;
+}
+
+/* What was written for a web server goes there behind the seal, until it is taken. */
+static void
+test_posts(void **state)
+{
+	struct spool box;
+	(void)state;
+	count("a.example");
+	int domain = openat(due.dir, DAY_NAME "/a.example", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(outbox_begin(&box, &sp, domain), 0);
+	assert_int_equal(outbox_put(&box, 1, "https://b.example/", span_of("one\n1")), 0);
+	assert_int_equal(outbox_put(&box, 2, "https://c.example/", span_of("two")), 0);
+	assert_int_equal(outbox_put(&box, 2, "https://c.example/", span_of("two")), -EEXIST);
+	assert_int_equal(outbox_seal(&box, domain), 0);
+	asked = 0;
+	answer = -EAGAIN;
+	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), -EAGAIN);
+	assert_int_equal(asked, 2);
+	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 0);
+	assert_true(exists(domain, "@out/@post-1"));
+	assert_int_equal(unlinkat(domain, "@out/@post-2", 0), 0);
+	answer = 0;
+	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), 0);
+	assert_int_equal(asked, 3);
+	assert_string_equal(asked_for, "https://b.example/ one\n1");
+	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), 0);
+	assert_int_equal(asked, 3);
+	close(domain);
+	run();
+	assert_true(is_done());
+}
+
+/* ---- what one that died has left ------------------------------------------------------------ */
+
+static int
+open_domain(void)
+{
+	int fd = openat(due.dir, DAY_NAME "/a.example", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Mail in the outbox of a.example, as it is between these steps. */
+static int
+half_way(bool sealed)
+{
+	struct spool box;
+	static struct draft draft;
+	count("a.example");
+	int domain = open_domain();
+	assert_int_equal(outbox_begin(&box, &sp, domain), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(draft_begin(&draft, &box, &(struct envelope){ .ours = true }), 0);
+		assert_int_equal(draft_recipient(&draft, i == 0 ? "r.example" : "s.example",
+			span_of("x@r.example"), &no_terms), 0);
+		draft_body(&draft, span_of(BODY));
+		assert_int_equal(draft_commit(&draft), 0);
+	}
+	buf_free(&draft.head);
+	assert_int_equal(names("lane"), 0);
+	if (sealed)
+		assert_int_equal(outbox_seal(&box, domain), 0);
+	else
+		close(box.lanes);
+	assert_int_equal(outbox_is_sealed(domain), sealed);
+	return domain;
+}
+
+static void
+test_died_before(void **state)
+{
+	(void)state;
+	close(half_way(false));
+	run();
+	assert_int_equal(names("lane/r.example"), 1); /* a new one; that one was none yet */
+	assert_int_equal(names("lane"), 1);
+	assert_true(is_done());
+}
+
+static void
+test_died_behind(void **state)
+{
+	(void)state;
+	close(half_way(true));
+	run();
+	assert_int_equal(names("lane/r.example"), 1);
+	assert_int_equal(names("lane/s.example"), 1);
+	assert_true(is_done());
+}
+
+/* Of two mails one was in its lane, and gone from there, before the other one was. */
+static void
+test_died_between(void **state)
+{
+	(void)state;
+	int domain = half_way(true);
+	struct stat st;
+	char path[200];
+	assert_int_equal(fstatat(domain, "@out/r.example", &st, 0), 0);
+	snprintf(path, sizeof(path), "%s/" TALLY_DIR "/" DAY_NAME "/a.example/@out/r.example", top);
+	assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	close(domain);
+	run();
+	assert_int_equal(names("lane"), 1);
+	assert_int_equal(names("lane/s.example"), 1);
+	assert_true(is_done());
+}
+
+/* What cannot be moved now is moved the next time; what was counted is gone meanwhile. */
+static void
+test_cannot_move(void **state)
+{
+	(void)state;
+	int domain = half_way(true);
+	spill(sp.lanes, "r.example", span_of("no directory"));
+	assert_true(outbox_flush(&sp, domain, posted, NULL) < 0);
+	assert_int_equal(names("lane/s.example"), 1);
+	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 0);
+	run();
+	assert_false(is_done());
+	assert_int_equal(unlinkat(sp.lanes, "r.example", 0), 0);
+	run();
+	assert_true(is_done());
+	assert_int_equal(names("lane/r.example"), 1);
+	close(domain);
+}
+
+static void
+test_waits(void **state)
+{
+	(void)state;
+	assert_false(tally_waits(&sp, due.now)); /* nothing is there */
+	count("a.example");
+	assert_false(tally_waits(&sp, over - 1));
+	assert_true(tally_waits(&sp, over));
+	int lock = tally_lock(&sp);
+	assert_true(lock >= 0);
+	assert_int_equal(tally_lock(&sp), -EAGAIN);
+	close(lock);
+	const struct { int64_t at; bool waits; } rows[] = { { 0, true }, { 1, false },
+		{ 2 * TALLY_DAY_SECONDS, false }, { 2 * TALLY_DAY_SECONDS + 1, true } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		set_age(due.dir, TALLY_LOCK, clock_wall() - due.now - rows[i].at);
+		assert_int_equal(tally_waits(&sp, due.now), rows[i].waits);
+	}
+	run();
+	assert_true(is_done());
+	assert_int_equal(unlinkat(due.dir, TALLY_LOCK, 0), 0);
+	assert_false(tally_waits(&sp, due.now));
+	assert_true(tally_waits(&sp, due.now + 30 * TALLY_DAY_SECONDS)); /* to sweep it */
+}
+
+static int
+start(void **state)
+{
+	static char answers[ROWS(zone)][300];
+	(void)state;
+	for (size_t i = 0; i < ROWS(zone); i++) {
+		const char *text = zone[i].answer;
+		if (text[0] == '!')
+			continue;
+		int n = snprintf(answers[i], sizeof(answers[i]), "@ TXT # %02zx", strlen(text));
+		for (const char *p = text; *p != '\0'; p++)
+			n += snprintf(answers[i] + n, sizeof(answers[i]) - (size_t)n, "%02x", *p);
+		zone[i].answer = answers[i];
+	}
+	nameserver_start(&ns, zone, sizeof(zone) / sizeof(zone[0]));
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	nameserver_stop(&ns);
+	return 0;
+}
+
+#undef TEST
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin_due, end_due)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_time),
+		TEST(test_own_time),
+		TEST(test_nobody),
+		TEST(test_fails),
+		TEST(test_two_places),
+		TEST(test_no_room),
+		TEST(test_posts),
+		TEST(test_died_before),
+		TEST(test_died_behind),
+		TEST(test_died_between),
+		TEST(test_cannot_move),
+		TEST(test_waits),
+	};
+	return cmocka_run_group_tests(tests, start, stop);
+}
