@@ -113,7 +113,8 @@ $(B)/postern: $(B)/postern.o $(B)/dns.o $(call room,admin dns delivery sending r
 $(B)/postern-status: $(B)/status.o $(call room,status) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lidn2
 
-$(B)/postern-tlsreport: $(B)/tlsreport.o $(B)/dns.o $(call room,tlsreport dns) $(B)/report/tlsrpt.o $(B)/common.a
+$(B)/postern-tlsreport: $(B)/tlsreport.o $(B)/dns.o $(call room,tlsreport dns) \
+	$(addprefix $(B)/,report/tlsrpt.o delivery/destinations.o delivery/fetching.o sending/dial.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2 -ljansson -lz
 
 $(B)/plain.a: $(call room,lib mail conf)
@@ -146,7 +147,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/delivery/test_destinations \
+$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/dns/test_also $(B)/unit/delivery/test_destinations \
 	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o

@@ -13,7 +13,6 @@
 
 #include "dns/discovery.h"
 #include "dns/question.h"
-#include "dns/txt.h"
 #include "lib/cleanup.h"
 #include "lib/wait.h"
 #include "mail/address.h"
@@ -518,26 +517,19 @@ find_by_mx(struct resolver *r, const char *domain, const struct question *q, enu
 	return find_addresses(r, domain, h->v, n, ANSWER_NO_HOST, family, deadline, out);
 }
 
-void
-resolver_ask_also(struct resolver *r, const char *name, struct txt *out)
-{
-	*out = (struct txt){ .texts = buf_new(TXT_MAX), .answer = ANSWER_TEMPORARY };
-	bool good = dns_ptodn(name, 0, r->also_name, sizeof(r->also_name), NULL) > 0;
-	r->also = good ? out : NULL;
-}
-
 /* The MX records of a domain, and what else is asked for. */
 static void
 ask_for_mx(struct resolver *r, dnscc_t *dn, int64_t deadline, struct question *mx)
 {
 	struct question q[2];
-	struct txt *also = r->also;
+	bool also = r->also.take != NULL;
 	question_set(&q[0], dn, DNS_T_MX);
-	question_set(&q[1], r->also_name, DNS_T_TXT);
+	if (also)
+		question_set(&q[1], r->also.name, r->also.type);
 	q[1].spare = true;
-	question_ask(r, q, also != NULL ? 2 : 1, deadline);
-	if (also != NULL)
-		(void)txt_read(&q[1], also);
+	question_ask(r, q, also ? 2 : 1, deadline);
+	if (also)
+		r->also.take(&q[1], r->also.out);
 	*mx = q[0];
 }
 
@@ -620,8 +612,8 @@ resolver_addresses(struct resolver *r, const char *host, enum family family, int
 	return blame(r, find_implicit(r, host, dn, family, deadline, out), out);
 }
 
-enum answer
-resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
+static enum answer
+find_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
 	struct exchangers *out)
 {
 	dnsc_t dn[DNS_MAXDN];
@@ -634,9 +626,16 @@ resolver_exchangers(struct resolver *r, const char *domain, enum family family, 
 	}
 	if (!begin(r, domain, out))
 		return ANSWER_TEMPORARY;
-	enum answer a = find_domain(r, domain, dn, family, deadline, out);
-	r->also = NULL;
-	return blame(r, a, out);
+	return blame(r, find_domain(r, domain, dn, family, deadline, out), out);
+}
+
+enum answer
+resolver_exchangers(struct resolver *r, const char *domain, enum family family, int64_t deadline,
+	struct exchangers *out)
+{
+	enum answer a = find_exchangers(r, domain, family, deadline, out);
+	r->also.take = NULL; /* asked for or not: who wants it may be gone by the next one */
+	return a;
 }
 
 /* ---- this host's own file ---------------------------------------------------------------- */

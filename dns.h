@@ -120,15 +120,6 @@ bool resolver_is_like(const struct resolver *r, const struct resolver *other);
 /* Opens a file of hosts (hosts(5)) for resolver_named; without one, nothing stands in it. */
 void resolver_use_hosts(struct resolver *r, const char *path);
 
-struct txt;
-
-/*
- * With the next look-up of exchangers the TXT records of `name` are asked for, at the same time:
- * *out, which is to be freed as of txt_find (dns/txt.h). It is TEMPORARY if they were not; where the
- * answer is waited for, and no other one, for 9 s at most.
- */
-void resolver_ask_also(struct resolver *r, const char *name, struct txt *out);
-
 /*
  * Finds the mail exchangers of `domain` (a domain name, or an address literal with brackets that
  * is answered without DNS). Waits until `deadline` (clock.h) at most, or some seconds longer if not

@@ -17,7 +17,9 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -28,6 +30,7 @@
 #include "process/program.h"
 #include "queue/tally.h"
 #include "tlsreport/due.h"
+#include "tlsreport/post.h"
 
 static struct conf conf;
 
@@ -49,13 +52,15 @@ open_resolver(const struct log_fields *f)
 	return r;
 }
 
+/* Locked in. `starter`: who starts what posts a report. Exit status. */
 static int
-run(const struct spool *spool)
+run(const struct spool *spool, int starter)
 {
 	struct log_fields f = { .event = "tls_report" };
-	struct due due = { .conf = &conf, .spool = spool, .now = clock_wall(),
+	struct due due = { .conf = &conf, .spool = spool, .now = clock_wall(), .starter = starter,
 		.resolver = open_resolver(&f) };
-	auto_fd dir = openat(spool->root, TALLY_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd dir = openat(spool->root, TALLY_DIR,
+		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	due.dir = dir;
 	if (due.resolver == NULL || dir < 0 ||
 		!program_lock_in(SANDBOX_RELAY, spool, -1, &f))
@@ -67,12 +72,37 @@ run(const struct spool *spool)
 	return EXIT_SUCCESS;
 }
 
+/* Two processes: one reads what strangers say, and the other one may start programs (post.h). */
+static int
+run_both(const struct spool *spool, const struct options *o)
+{
+	const struct launcher l = { .spool = spool, .conf = &conf, .args = &o->conf };
+	int ends[2], status;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return EX_TEMPFAIL;
+	pid_t pid = fork();
+	if (pid < 0)
+		return EX_TEMPFAIL;
+	if (pid == 0) {
+		close(ends[0]);
+		_exit(run(spool, ends[1]));
+	}
+	close(ends[1]);
+	close(LAUNCH_FIRST_FD); /* the other one has the lock, as long as it lives, */
+	close(LAUNCH_SECOND_FD); /* and so it has here */
+	post_start_all(ends[0], &l);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return EX_TEMPFAIL;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+}
+
 static void
 check_signature(struct findings *f, const struct conf *c)
 {
 	if (c->dkim.keys == NULL)
-		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one that "
-			"is not signed; set dkim_keys, with a key for the domain of %s",
+		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one "
+			"that is not signed; set dkim_keys, with a key for the domain of %s",
 			c->tls_reports.from);
 }
 
@@ -102,7 +132,7 @@ main(int argc, char **argv)
 		(void)program_refuse(&why);
 		return EX_TEMPFAIL;
 	}
-	int status = run(&spool);
+	int status = run_both(&spool, &o);
 	spool_close(&spool);
 	conf_free(&conf);
 	return status;

@@ -29,8 +29,8 @@ enum outcome destinations_find(struct resolver *r, const struct conf *conf,
 	const struct conf_delivery *way, const char *lane, struct exchangers *out, struct buf *why);
 
 /*
- * Leaves in *x, addresses of a host that the DNS named, those that may be connected to. False: there
- * is none.
+ * Leaves in *x, addresses of a host that the DNS named, those that may be connected to. False:
+ * there is none.
  */
 bool destinations_vet(const struct conf *conf, const struct conf_delivery *way,
 	struct exchangers *x);

@@ -2,8 +2,8 @@
  * fetching: what is asked of a web server, by fetch (fetch.c): where it is, a connection to it, and
  * the question (lib/fetchwire.h).
  *
- * A host is looked up, and its addresses judged, as those of a mail host that the DNS named: what no
- * mail may go to nothing is fetched from.
+ * A host is looked up, and its addresses judged, as those of a mail host that the DNS named: what
+ * no mail may go to nothing is fetched from.
  */
 #ifndef POSTERN_FETCHING_H
 #define POSTERN_FETCHING_H

@@ -85,7 +85,8 @@ apply_sts(struct policy *p, const struct policy_facts *f)
 	p->tls = DELIVERY_TLS_VERIFY;
 	p->barred = !sts_allows(f->sts, span_of(host));
 	snprintf(p->target, sizeof(p->target), "%s", p->barred ? "" : host);
-	say(p, "MTA-STS: enforce, id %s%s %s", f->sts_id, p->barred ? ", does not name" : ":", host);
+	say(p, "MTA-STS: enforce, id %s%s %s", f->sts_id, p->barred ? ", does not name" : ":",
+		host);
 }
 
 void

@@ -67,8 +67,8 @@ bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct 
 bool policy_do_without(struct policy *p);
 
 /*
- * Does the domain ask for it, and not the operator? Then mail may go without that says
- * TLS-Required: No.
+ * Does the domain ask for it, and not the operator? Then mail may go without that says TLS-
+ * Required: No.
  */
 bool policy_is_theirs(const struct policy *p);
 

@@ -34,11 +34,13 @@ stslane_free(struct stslane *s)
 
 /* ---- the fetch ----------------------------------------------------------------------------- */
 
-/* One of those that may be at once. False: the time is over. */
+/* One of those that may be at once (without an eventfd any). False: the time is over. */
 static bool
 take_place(int places, int64_t deadline)
 {
 	uint64_t one;
+	if (places < 0)
+		return true;
 	while (wait_for(places, POLLIN, deadline, NULL) == 0)
 		if (read(places, &one, sizeof(one)) == (ssize_t)sizeof(one))
 			return true;
@@ -237,7 +239,7 @@ stslane_ask_record(struct resolver *r, const char *lane, struct txt *out)
 {
 	char name[sizeof(STS_RECORD) + LIMIT_DOMAIN];
 	snprintf(name, sizeof(name), STS_RECORD "%s", lane);
-	resolver_ask_also(r, name, out);
+	txt_ask_also(r, name, out);
 }
 
 void

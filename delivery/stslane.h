@@ -5,8 +5,8 @@
  *	the policy    kept (stscache.h), or fetched: before the first mail to a domain that has one,
  *	              and when the record tells another id; the lane waits for that, a minute at the
  *	              most, and no other lane does
- *	... and again when half of its time is over, or a day: behind the mail, by a courier that has
- *	              left its host and its lane
+ *	... and again when half of its time is over, or a day: behind the mail, by a courier that
+ *	              has left its host and its lane
  *
  * A policy that was fetched is in force until its time is over, whatever the record or the web
  * server says, or does not say; only another policy takes its place (section 5.1). Without one mail
@@ -26,7 +26,7 @@ bool stslane_is_wanted(const struct conf *conf, const struct conf_delivery *d, c
 /* The record of a lane is asked for with the next look-up of its hosts (dns.h). */
 void stslane_ask_record(struct resolver *r, const char *lane, struct txt *out);
 
-/* Asks for the record of the lane with the next look-up of its hosts, if that is to be asked for. */
+/* Asks for the record of the lane with the next look-up of its hosts, if it is wanted. */
 void stslane_ask(struct courier *c, struct resolver *r);
 
 /*

@@ -29,8 +29,13 @@ struct resolver {
 	bool reached;          /* some server has said something since this was last cleared */
 	bool lost;             /* in the last look-up none did */
 	dnsc_t own[DNS_MAXDN]; /* our name; the root if it cannot be one of the DNS */
-	struct txt *also;      /* what is asked for with an MX record, and answered here; or NULL */
-	dnsc_t also_name[DNS_MAXDN];
+	struct {               /* what is asked for beside MX records, by one look-up (txt.h) */
+		dnsc_t name[DNS_MAXDN];
+		enum dns_type type;
+		/* Takes the answer, with its packet; NULL: nothing is asked for. */
+		void (*take)(struct question *q, void *out);
+		void *out;
+	} also;
 	FILE *hosts;           /* a file of hosts (dns.h), or NULL */
 	bool is_copy;          /* the file is that of the resolver which this is a copy of */
 };

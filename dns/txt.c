@@ -27,6 +27,20 @@ take_text(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr)
 	return out->texts.err;
 }
 
+/* What the answer says; its packet is freed. */
+static void
+read_answer(struct question *q, void *to)
+{
+	struct txt *out = to;
+	*out = (struct txt){ .texts = buf_new(TXT_MAX) };
+	int n = q->said == SAID_RECORDS ? answer_each(q, take_text, out) : 0;
+	free(q->packet);
+	q->packet = NULL;
+	if (n <= 0)
+		buf_reset(&out->texts);
+	out->answer = verdict_of(q, n, "there is no TXT record", out->why, sizeof(out->why));
+}
+
 enum answer
 txt_find(struct resolver *r, const char *name, int64_t deadline, struct txt *out)
 {
@@ -39,20 +53,19 @@ txt_find(struct resolver *r, const char *name, int64_t deadline, struct txt *out
 	}
 	question_set(&q, dn, DNS_T_TXT);
 	question_ask(r, &q, 1, deadline);
-	return txt_read(&q, out);
+	read_answer(&q, out);
+	return out->answer;
 }
 
-enum answer
-txt_read(struct question *q, struct txt *out)
+void
+txt_ask_also(struct resolver *r, const char *name, struct txt *out)
 {
-	*out = (struct txt){ .texts = buf_new(TXT_MAX) };
-	int n = q->said == SAID_RECORDS ? answer_each(q, take_text, out) : 0;
-	free(q->packet);
-	q->packet = NULL;
-	if (n <= 0)
-		buf_reset(&out->texts);
-	out->answer = verdict_of(q, n, "there is no TXT record", out->why, sizeof(out->why));
-	return out->answer;
+	*out = (struct txt){ .texts = buf_new(TXT_MAX), .answer = ANSWER_TEMPORARY };
+	if (dns_ptodn(name, 0, r->also.name, sizeof(r->also.name), NULL) <= 0)
+		return;
+	r->also.type = DNS_T_TXT;
+	r->also.take = read_answer;
+	r->also.out = out;
 }
 
 struct span

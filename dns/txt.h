@@ -13,13 +13,15 @@ struct txt {
 	char why[80];     /* unless FOUND */
 };
 
-struct question;
-
 /* FOUND: at least one. NO_NAME or NO_DATA: there is none. TEMPORARY: it cannot be told now. */
 enum answer txt_find(struct resolver *r, const char *name, int64_t deadline, struct txt *out);
 
-/* What the answer to a question for TXT says; the question's packet is freed. As txt_find. */
-enum answer txt_read(struct question *q, struct txt *out);
+/*
+ * With the next look-up of exchangers (dns.h) the TXT records of `name` are asked for, at the same
+ * time: *out, which is to be freed as of txt_find. It is TEMPORARY if they were not. Where their
+ * answer is waited for, and no other one, that takes 9 s at most.
+ */
+void txt_ask_also(struct resolver *r, const char *name, struct txt *out);
 
 /* The next text of *rest, which begins as all of them (buf_span). Empty p: there is none. */
 struct span txt_next(struct span *rest);

@@ -20,6 +20,7 @@
 #include "queue/tally.h"
 #include "tlsreport/letter.h"
 #include "tlsreport/outbox.h"
+#include "tlsreport/post.h"
 #include "tlsreport/rua.h"
 
 enum {
@@ -124,6 +125,35 @@ may_mail(const struct job *j)
 	return false;
 }
 
+/* May it be posted? A host for tests sends nothing, and without libcurl nobody can. */
+static bool
+may_post(const struct job *j)
+{
+	if (CONF_HAS_FETCH && j->due->conf->submission.guard == NULL)
+		return true;
+	tell(j, LOG_INFO, CONF_HAS_FETCH ? "not posted, for there is a guard"
+					 : "not posted: built without libcurl");
+	return false;
+}
+
+/* Behind the outbox: what was written for a web server. */
+static int
+post(void *context, const char *url, struct span packed)
+{
+	const struct job *j = context;
+	const struct due *d = j->due;
+	const struct poster poster = { .conf = d->conf, .resolver = d->resolver,
+		.starter = d->starter };
+	auto_buf why = buf_new(LIMIT_COMMAND), line = buf_new(LIMIT_COMMAND);
+	int r = post_report(&poster, url, packed, &why);
+	buf_printf(&line, "%s %s%s%.*s",
+		r == 0 ? "posted to" : r == -EPERM ? "not posted to" : "not posted now to", url,
+		why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
+	buf_add(&line, (struct span){ "", 1 });
+	tell(j, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
+	return r == -EPERM ? 0 : r;
+}
+
 /* To each place; none of them is left out for the sake of another. 0, or -errno: not now. */
 static int
 write_all(const struct job *j, const struct spool *box, const struct rua *to, struct span packed)
@@ -132,7 +162,7 @@ write_all(const struct job *j, const struct spool *box, const struct rua *to, st
 		const struct rua_place *p = &to->v[i];
 		int r = 0;
 		if (p->kind == RUA_POST)
-			tell(j, LOG_INFO, "it is asked for by HTTPS, which is not done");
+			r = may_post(j) ? outbox_put(box, i, p->text, packed) : 0;
 		else if (may_mail(j))
 			r = write_mail(j, box, p->text, packed);
 		if (r == -EACCES)
@@ -228,19 +258,14 @@ settle_domain(struct due *d, const char *day, int days, const char *domain)
 	int64_t again, due = due_time(d->conf->who.hostname, domain,
 		tally_begin(day) + TALLY_DAY_SECONDS);
 	aggregate_name(&j.what, d->conf->who.hostname);
-	if (!outbox_is_sealed(dir)) {
-		if (due > d->now || is_put_off(&j, &again)) {
-			note_next(d, due > d->now ? due : again);
-			return false;
-		}
-		if (decide(&j) < 0) {
-			put_off(&j, d->now + DUE_AGAIN);
-			note_next(d, d->now + DUE_AGAIN);
-			return false;
-		}
+	bool sealed = outbox_is_sealed(dir), early = !sealed && due > d->now;
+	if (early || is_put_off(&j, &again)) {
+		note_next(d, early ? due : again);
+		return false;
 	}
-	if (outbox_flush(d->spool, dir) == 0)
+	if ((sealed || decide(&j) == 0) && outbox_flush(d->spool, dir, post, &j) == 0)
 		return true;
+	put_off(&j, d->now + DUE_AGAIN);
 	note_next(d, d->now + DUE_AGAIN);
 	return false;
 }

@@ -24,6 +24,7 @@ struct due {
 	const struct conf *conf;
 	const struct spool *spool;
 	struct resolver *resolver;
+	int starter; /* socket to who starts a fetch (post.h) */
 	int64_t now; /* wall clock, s */
 	int dir;     /* tlsrpt/ */
 	int64_t next; /* when there is more to do, at the soonest */

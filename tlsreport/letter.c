@@ -52,8 +52,8 @@ put_words(struct buf *b, const struct letter *l)
 		"Content-Type: text/plain; charset=us-ascii\r\n\r\n"
 		"This is a report on TLS (RFC 8460), from %s.\r\n\r\n"
 		"It tells how many sessions with the mail servers of %s on %s (UTC)\r\n"
-		"had TLS, and how many had not, and why. It was made because that domain asks for\r\n"
-		"it, by a TXT record of _smtp._tls.%s.\r\n\r\n",
+		"had TLS, and how many had not, and why. It was made because that domain asks\r\n"
+		"for it, by a TXT record of _smtp._tls.%s.\r\n\r\n",
 		l->id, l->host, a->domain, a->day, a->domain);
 }
 

@@ -11,7 +11,8 @@
 #include "queue/held.h"
 #include "queue/tally.h"
 
-#define NEW "@new"
+#define NEW  "@new"
+#define POST "@post-"
 
 enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
@@ -112,6 +113,28 @@ outbox_is_sealed(int domain)
 	return faccessat(domain, TALLY_OUT, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* In two writes, for both are known to be there when it gets its name: all of @new does. */
+int
+outbox_put(const struct spool *spool, int n, const char *url, struct span packed)
+{
+	char name[sizeof(POST) + 12];
+	snprintf(name, sizeof(name), POST "%d", n);
+	auto_buf text = buf_new(OUTBOX_POST);
+	buf_printf(&text, "%s\n", url);
+	buf_add(&text, packed);
+	auto_fd fd = openat(spool->lanes, name,
+		O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	if (fd < 0 || text.err < 0)
+		return text.err < 0 ? text.err : -errno;
+	for (size_t done = 0; done < text.n;) {
+		ssize_t w = write(fd, text.p + done, text.n - done);
+		if (w < 0)
+			return -errno;
+		done += (size_t)w;
+	}
+	return fsync(fd) < 0 || fsync(spool->lanes) < 0 ? -errno : 0;
+}
+
 /* ---- sending ------------------------------------------------------------------------------- */
 
 static int
@@ -120,10 +143,12 @@ remove_tally(int dir, const char *name, void *context)
 	return name[0] == '@' ? 0 : remove_file(dir, name, context);
 }
 
-/* A lane of the outbox, and the spool with that which it is for. */
+/* What comes out of an outbox, and where to. */
 struct move {
 	const struct spool *spool;
-	struct lane from;
+	struct lane from; /* the lane of the outbox */
+	outbox_poster *post;
+	void *context;
 };
 
 /* One mail goes where a relay finds it, which hears of it from the timer. */
@@ -144,10 +169,39 @@ move_mail(int dir, const char *name, void *context)
 	return r;
 }
 
+/* Whatever is in it; what cannot be read is nothing. */
+static int
+read_post(int dir, const char *name, struct buf *text)
+{
+	char part[4096];
+	ssize_t n;
+	auto_fd fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, part, sizeof(part))) > 0)
+		buf_add(text, (struct span){ part, (size_t)n });
+	return n < 0 ? -errno : text->err;
+}
+
+static int
+post_one(int dir, const char *name, const struct move *m)
+{
+	auto_buf text = buf_new(OUTBOX_POST);
+	int r = read_post(dir, name, &text);
+	struct span packed = buf_span(&text), line = span_cut(&packed, '\n');
+	char *url = r == 0 ? strndup(line.p, line.n) : NULL;
+	if (r == 0)
+		r = url == NULL ? -ENOMEM : m->post(m->context, url, packed);
+	free(url);
+	return r < 0 ? r : remove_file(dir, name, NULL);
+}
+
 static int
 move_lane(int dir, const char *name, void *context)
 {
-	struct move m = { .spool = context, .from = LANE_CLOSED };
+	struct move m = *(const struct move *)context;
+	if (strncmp(name, POST, strlen(POST)) == 0)
+		return post_one(dir, name, &m);
 	if (!lane_name_valid(span_of(name)))
 		return 0;
 	auto_fd from = openat(dir, name, HOW);
@@ -158,11 +212,12 @@ move_lane(int dir, const char *name, void *context)
 }
 
 int
-outbox_flush(const struct spool *s, int domain)
+outbox_flush(const struct spool *s, int domain, outbox_poster *post, void *context)
 {
+	struct move m = { .spool = s, .from = LANE_CLOSED, .post = post, .context = context };
 	auto_fd out = openat(domain, TALLY_OUT, HOW);
 	if (out < 0)
 		return -errno;
 	(void)each(domain, remove_tally, NULL);
-	return each(out, move_lane, (void *)(uintptr_t)s);
+	return each(out, move_lane, &m);
 }

@@ -4,17 +4,26 @@
  *
  *	tlsrpt/<day>/<domain>/@new/<lane>/<id>  being written: forgotten, if it is found later
  *	tlsrpt/<day>/<domain>/@out/<lane>/<id>  what was counted has become this, for good
+ *	tlsrpt/<day>/<domain>/@out/@post-<n>    ... and this is for a web server: a line with its
+ *	                                        URL, and the report, packed
  *
  * @new becomes @out in one step, and so does each mail get into its lane, where a relay finds it.
- * As long as the day is remembered @out stays, and says that nothing more is to be sent.
+ * As long as the day is remembered @out stays, and says that nothing more is to be sent. What is
+ * posted is removed when the server has it: it may come there twice, with the same id.
  */
 #ifndef POSTERN_OUTBOX_H
 #define POSTERN_OUTBOX_H
 
+#include "lib/buf.h"
 #include "queue/spool.h"
+
+enum { OUTBOX_POST = 9 * 1024 * 1024 }; /* octets of such a file */
 
 /* Begins anew: `spool` is one whose lanes are @new, to be written by draft.h. 0 or -errno. */
 int outbox_begin(struct spool *spool, const struct spool *s, int domain);
+
+/* Adds the n-th that is to be posted. 0 or -errno. */
+int outbox_put(const struct spool *spool, int n, const char *url, struct span packed);
 
 /*
  * All of them are written, or there is to be none: what was counted counts no more. Closes `spool`.
@@ -27,11 +36,14 @@ void outbox_forget(struct spool *spool, int domain);
 
 bool outbox_is_sealed(int domain);
 
+/* Who posts: 0: it is there, or never will be; or -errno: not now. */
+typedef int outbox_poster(void *context, const char *url, struct span packed);
+
 /*
- * Of one that is sealed: takes away what was counted, and moves what is left of the mail into its
- * lanes. 0 or -errno: what could not be moved now is there the next time.
+ * Of one that is sealed: takes away what was counted, moves what is left of the mail into its
+ * lanes, and has the rest posted. 0 or -errno: what could not be done now is there the next time.
  */
-int outbox_flush(const struct spool *s, int domain);
+int outbox_flush(const struct spool *s, int domain, outbox_poster *post, void *context);
 
 /* Removes a domain's directory `name` in that of a day, with all that we put there. */
 void outbox_remove(int day, const char *name);

@@ -79,7 +79,7 @@ decode(struct span s, char out[static RUA_URL])
 	return n;
 }
 
-/* "mailto:tls@example.org?..." (RFC 6068): one mailbox, in ASCII; what is behind "?" is not for us. */
+/* "mailto:tls@example.org?..." (RFC 6068): one mailbox, in ASCII; the rest is not for us. */
 static bool
 take_mail(struct span uri, struct rua_place *out)
 {

@@ -18,8 +18,8 @@
  * Roles: monitor (the first to exec smtpd), session (its first fork), launch (any other fork, until
  * it execs), keeper (what launch becomes: relay), worker (the first thread of what a keeper forks),
  * courier (all other threads of that; their calls are counted together), alone (what a keeper forks
- * while it has a worker), due (relay started as the command), reporter (postern-tlsreport), admin
- * (postern). Without POINT it only watches.
+ * while it has a worker), due (relay started as the command), reporter (postern-tlsreport), maker
+ * (its fork), admin (postern). Without POINT it only watches.
  *
  * REPORT gets a line for each call: role pid call n first-argument result thread path; "killed" or
  * "held" in place of the result where it struck, "-" for a call that has no path. Killat ends when
@@ -82,9 +82,9 @@ static const struct {
 	{ EINTR, "EINTR" }, { EFBIG, "EFBIG" }, { ENOLCK, "ENOLCK" }, { EAGAIN, "EAGAIN" },
 	{ ENOENT, "ENOENT" }, { EXDEV, "EXDEV" }, { EMLINK, "EMLINK" } };
 
-enum role { OTHER, MONITOR, SESSION, LAUNCH, KEEPER, WORKER, COURIER, ALONE, DUE, REPORTER, ADMIN };
+enum role { OTHER, MONITOR, SESSION, LAUNCH, KEEPER, WORKER, COURIER, ALONE, DUE, REPORTER, MAKER, ADMIN };
 static const char *const role_name[] = { "other", "monitor", "session", "launch", "keeper",
-	"worker", "courier", "alone", "due", "reporter", "admin" };
+	"worker", "courier", "alone", "due", "reporter", "maker", "admin" };
 
 enum strike { WATCH, KILL_ENTER, KILL_EXIT, KILL_PARENT, KILL_FAMILY, FAULT, HOLD, FAIL };
 
@@ -391,6 +391,8 @@ role_of_fork(struct process *parent)
 		return parent->forks == 1 ? SESSION : LAUNCH;
 	if (parent->role == KEEPER)
 		return has_worker(parent->pid) ? ALONE : WORKER;
+	if (parent->role == REPORTER)
+		return parent->forks == 1 ? MAKER : OTHER;
 	return parent->role == DUE || parent->role == LAUNCH ? LAUNCH : OTHER;
 }
 

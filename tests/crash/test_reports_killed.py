@@ -89,7 +89,7 @@ def points(lab, whens):  # noqa: F811
     assert trouble(lab, watched) is None
     watched = counted(lab)
     watched.run(None, watched.postern.command("relay", "--due"))
-    return strike.points(watched.calls, "reporter", "landlock_restrict_self", whens)
+    return strike.points(watched.calls, "maker", "landlock_restrict_self", whens)
 
 
 def test_killed(asked):

@@ -7,6 +7,7 @@ import shutil
 import ssl
 import tempfile
 
+import dnslib
 import pytest
 
 import patience
@@ -375,6 +376,24 @@ def test_route(one):
     one.serve()
     one.postern.configure("[route r]", "domains = *", f"hosts = {HOST}:{one.world.port}")
     assert f"verified by DANE, DANE: 3 1 1 of {HOST}" in one.send("elsewhere.unsigned") and len(host.messages) == 1
+
+
+@pytest.mark.parametrize("data, why", [
+    (b"", "TLSA: garbage in the answer"), (b"\3\1", "TLSA: garbage in the answer"),
+    (b"\3\1\1", "STARTTLS: the host does not offer it"), (b"\3\1\1" + bytes(16), "STARTTLS: the host does not offer it"),
+    (b"\3\1\1" + bytes(33), "STARTTLS: the host does not offer it")])
+def test_odd_sizes(postern, world, data, why):
+    """B9: records of 0, 2, 3, 19 and 36 octets: no crash, and nothing goes in clear."""
+    def answer(query, reply, how):
+        reply.rr, reply.header.rcode, reply.auth = [dnslib.RR(query.q.qname, 52, rdata=dnslib.RD(data))], 0, []
+        return reply.pack()
+    world.domain("d.example")
+    world.dns.secure = True
+    world.zone[(f"_{world.port}._tcp.{HOST}", "fault")] = answer
+    postern.send("u@d.example")
+    log = postern.settled(1)
+    assert why in log and not world.sink.messages
+    assert ("any certificate); next try" in log) == (len(data) > 2)
 
 
 # ---- what the operator says

@@ -33,7 +33,8 @@ def test_programs_are_replaced(where):
     before = {p.name: p.stat().st_ino for p in programs.iterdir()}
     kept = {name: open(programs / name, "rb") for name in before}
     make(*words)
-    assert set(before) == {"smtpd", "relay", "tls", "auth", "sign", "fetch", "sendmail", "postern-status"}
+    assert set(before) == {"smtpd", "relay", "tls", "auth", "sign", "fetch", "sendmail", "postern-status",
+                           "postern-tlsreport"}
     assert set(before) == {p.name for p in programs.iterdir()}
     for name, inode in before.items():
         assert (programs / name).stat().st_ino != inode, "not written to"

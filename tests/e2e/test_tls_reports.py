@@ -13,6 +13,7 @@ import pytest
 import patience
 import tallies
 from conftest import own
+from policyhost import Web, answer, context_of
 from tlssink import server_context
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -108,7 +109,7 @@ class Reporting:
 
     def left(self):
         """What is still counted, or waits to go out."""
-        return [p for p in (self.postern.spool / "tlsrpt").glob("*/*/**/*") if p.is_file()]
+        return [p for p in (self.postern.spool / "tlsrpt").glob("*/**/*") if p.is_file() and p.name != "@done"]
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +240,7 @@ def test_one_for_each_domain_and_day(reporting):
     reporting.place.host()
     for domain in ("other.example", "silent.example"):
         reporting.world.domain(domain)
-    reporting.ask("other.example", "rua=mailto:a@reports.example,mailto:b@reports.example,https://reports.example/v1")
+    reporting.ask("other.example", "rua=mailto:a@reports.example,mailto:b@reports.example,tel:1")
     for domain in ("dest.example", "other.example", "silent.example"):
         reporting.attempt(domain)
     reporting.over()
@@ -303,10 +304,12 @@ def test_dns_fails(reporting):
     reporting.attempt()
     reporting.over()
     reporting.world.zone["_smtp._tls.dest.example", "fault"] = "SERVFAIL"
+    begun = time.time()
     assert reporting.report() == [] and len(reporting.left()) == 1
     del reporting.world.zone["_smtp._tls.dest.example", "fault"]
     lock = reporting.postern.spool / "tlsrpt" / "@lock"
-    assert 3500 < lock.stat().st_mtime - time.time() < 3700
+    assert lock.stat().st_mtime > begun + 3500
+    assert lock.stat().st_mtime < time.time() + 3700
     assert reporting.report() == []
     lock.unlink()
     assert reporting.report() == []
@@ -333,13 +336,82 @@ def test_unsigned(reporting):
     assert "not sent by mail, for nobody looks at one that is not signed" in reporting.postern.logged()
 
 
+# ---- by HTTPS
+
+@pytest.fixture
+def web(reporting, cards):
+    """A web server that takes reports for dest.example."""
+    cards.issue("reports-web", "/CN=w", "DNS:web.example", usage="serverAuth")
+    server = Web(context_of(cards.path("reports-web")), say=answer("", "201 Created"))
+    reporting.world.zone["web.example", "A"] = [server.address]
+    reporting.ask("dest.example", f"rua=https://web.example:{server.port}/v1?x=y")
+    yield server
+    server.close()
+
+
+def test_posted(reporting, web):
+    """Section 5.4. No key is needed for that."""
+    del reporting.postern.settings["dkim_keys"]
+    reporting.place.host()
+    reporting.attempt()
+    reporting.over()
+    assert reporting.report() == []
+    ((lines, body),) = web.asked
+    assert lines[0] == "POST /v1?x=y HTTP/1.1" and "Content-Type: application/tlsrpt+gzip" in lines
+    report = check(json.loads(gzip.decompress(body)))
+    assert report["policies"][0]["summary"]["total-successful-session-count"] == 1
+    assert web.named == ["web.example"] and reporting.left() == []
+    reporting.report()
+    assert len(web.asked) == 1
+
+
+@pytest.mark.parametrize("status, again", [("503 No", True), ("429 Slow", True), ("404 No", False), ("302 Away", True)])
+def test_not_posted(reporting, web, status, again):
+    """What may be otherwise another time is tried after an hour; mail to another place goes at once, and once."""
+    reporting.ask("dest.example", f"rua=https://web.example:{web.port}/v1,mailto:tls@reports.example")
+    web.say = answer("no", status)
+    reporting.place.host()
+    reporting.attempt()
+    reporting.over()
+    assert len(reporting.report()) == 1 and len(web.asked) == 1
+    assert f"HTTP status {status[:3]}" in reporting.postern.logged()
+    assert [p.name[:6] for p in reporting.left()] == ["@post-"] * again
+    (reporting.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
+    assert len(reporting.report()) == 1 and len(web.asked) == 1
+    web.say = answer("", "200 OK")
+    for path in (reporting.postern.spool / "tlsrpt").glob("*/dest.example"):
+        os.utime(path, (0, 0))
+    (reporting.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
+    assert len(reporting.report()) == 1 and len(web.asked) == 1 + again
+    assert reporting.left() == []
+
+
+def test_posted_to_nobody(reporting, web):
+    """A certificate for another name, an address of ours that no stranger may have us talk to."""
+    reporting.place.host()
+    reporting.attempt()
+    reporting.over()
+    web.context = context_of(reporting.place.cards.path("other"))
+    reporting.report()
+    assert web.asked == [] and len(reporting.left()) == 1
+    reporting.postern.settings["allow_destinations"] = "127.0.0.2 127.0.0.4"
+    for path in (reporting.postern.spool / "tlsrpt").glob("*/dest.example"):
+        os.utime(path, (0, 0))
+    (reporting.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
+    connections = web.connections
+    reporting.report()
+    assert web.connections == connections and "no address that is connected to" in reporting.postern.logged()
+
+
 def test_guard(reporting):
     """Where guard lets no mail go, no report goes."""
+    reporting.ask("dest.example", "rua=https://web.example/v1,mailto:tls@reports.example")
     reporting.place.host()
     reporting.attempt()
     reporting.over()
     assert reporting.report(guard="allow dest.example") == []
     assert "no mail may go where it is asked for" in reporting.postern.logged()
+    assert "not posted, for there is a guard" in reporting.postern.logged()
 
 
 def test_cannot_start(reporting):
@@ -347,7 +419,7 @@ def test_cannot_start(reporting):
     reporting.attempt()
     reporting.over()
     reporting.postern.due(tlsreport_path="/nonexistent/it")
-    assert "reports on TLS: cannot start /nonexistent/it: No such file" in reporting.postern.logged()
+    assert "reports on TLS: cannot start /nonexistent/it: No such file" in reporting.postern.rested()
     assert len(reporting.report()) == 1
 
 

@@ -1,6 +1,6 @@
 /*
- * Reports on TLS: what a domain says of whom it wants them sent to, and what was noted of a session. Whatever they hold, a
- * place is one that mail, or a request, can go to, and no line of ours can be made.
+ * Reports on TLS: what a domain says of whom it wants them sent to, and what was noted of sessions.
+ * Whatever they hold, a place is one that mail, or a request, can go to, and a line is a line.
  */
 #include "fuzz.h"
 

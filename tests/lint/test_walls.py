@@ -30,7 +30,7 @@ ROOMS = {
     "report": ["lib", "mail", "conf", "queue"],
     "delivery": [*COMMON, "dns", "sending", "report"],
     "status": COMMON,
-    "tlsreport": [*COMMON, "dns", "report/tlsrpt"],
+    "tlsreport": [*COMMON, "dns", "report/tlsrpt", "delivery/fetching"],
     "admin": [*COMMON, "dns", "sending", "report", "delivery"],
 }
 # ... and a program, which is linked from the same.
@@ -39,7 +39,8 @@ PROGRAMS = {
     "sendmail": ["lib", "mail", "conf", "submit"],
     "relay": [*COMMON, "dns", "delivery", "sending", "report"],
     "status": [*COMMON, "status"],
-    "tlsreport": [*COMMON, "dns", "report/tlsrpt", "tlsreport"],
+    "tlsreport": [*COMMON, "dns", "report/tlsrpt", "delivery/destinations", "delivery/fetching", "sending/dial",
+                  "tlsreport"],
     "postern": [*COMMON, "dns", "delivery", "sending", "report", "admin"],
     "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
     "sign": [*COMMON, "secrets/signkey"],

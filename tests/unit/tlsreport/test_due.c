@@ -221,6 +221,51 @@ test_no_room(void **state)
 	assert_int_equal(names("lane/r.example"), 1);
 }
 
+/* ---- what is posted -------------------------------------------------------------------------- */
+
+static int answer, asked;
+static char asked_for[64];
+
+static int
+posted(void *context, const char *url, struct span packed)
+{
+	(void)context;
+	asked++;
+	snprintf(asked_for, sizeof(asked_for), "%s %.*s", url, (int)packed.n, packed.p);
+	return answer;
+}
+
+/* What was written for a web server goes there behind the seal, until it is taken. */
+static void
+test_posts(void **state)
+{
+	struct spool box;
+	(void)state;
+	count("a.example");
+	int domain = openat(due.dir, DAY_NAME "/a.example", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(outbox_begin(&box, &sp, domain), 0);
+	assert_int_equal(outbox_put(&box, 1, "https://b.example/", span_of("one\n1")), 0);
+	assert_int_equal(outbox_put(&box, 2, "https://c.example/", span_of("two")), 0);
+	assert_int_equal(outbox_put(&box, 2, "https://c.example/", span_of("two")), -EEXIST);
+	assert_int_equal(outbox_seal(&box, domain), 0);
+	asked = 0;
+	answer = -EAGAIN;
+	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), -EAGAIN);
+	assert_int_equal(asked, 2);
+	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 0);
+	assert_true(exists(domain, "@out/@post-1"));
+	assert_int_equal(unlinkat(domain, "@out/@post-2", 0), 0);
+	answer = 0;
+	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), 0);
+	assert_int_equal(asked, 3);
+	assert_string_equal(asked_for, "https://b.example/ one\n1");
+	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), 0);
+	assert_int_equal(asked, 3);
+	close(domain);
+	run();
+	assert_true(is_done());
+}
+
 /* ---- what one that died has left ------------------------------------------------------------ */
 
 static int
@@ -304,7 +349,7 @@ test_cannot_move(void **state)
 	(void)state;
 	int domain = half_way(true);
 	spill(sp.lanes, "r.example", span_of("no directory"));
-	assert_true(outbox_flush(&sp, domain) < 0);
+	assert_true(outbox_flush(&sp, domain, posted, NULL) < 0);
 	assert_int_equal(names("lane/s.example"), 1);
 	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 0);
 	run();
@@ -380,6 +425,7 @@ main(void)
 		TEST(test_fails),
 		TEST(test_two_places),
 		TEST(test_no_room),
+		TEST(test_posts),
 		TEST(test_died_before),
 		TEST(test_died_behind),
 		TEST(test_died_between),

@@ -1,0 +1,150 @@
+#include "tlsreport/post.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "delivery/fetching.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "mail/address.h"
+
+enum {
+	HTTPS = 443,
+	/* HTTP: what says that another time may do better (RFC 9110 section 15, RFC 6585) */
+	TIMEOUT = 408, TOO_EARLY = 425, TOO_MANY = 429,
+};
+
+/* ---- descriptors --------------------------------------------------------------------------- */
+
+union control {
+	struct cmsghdr align;
+	char room[CMSG_SPACE(sizeof(int))];
+};
+
+/* One octet, with a descriptor, or none: -1. */
+static bool
+pass(int socket, int fd)
+{
+	union control control = { 0 };
+	struct iovec octet = { .iov_base = (char[]){ 'F' }, .iov_len = 1 };
+	struct msghdr m = { .msg_iov = &octet, .msg_iovlen = 1 };
+	if (fd >= 0) {
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+			.cmsg_len = CMSG_LEN(sizeof(int)) };
+		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	}
+	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1;
+}
+
+/* False: the other side is gone. *fd is what came, or -1. */
+static bool
+take(int socket, int *fd)
+{
+	union control control = { 0 };
+	char octet;
+	struct iovec room = { .iov_base = &octet, .iov_len = 1 };
+	struct msghdr m = { .msg_iov = &room, .msg_iovlen = 1, .msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
+	*fd = -1;
+	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
+		return false;
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+		c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
+	return true;
+}
+
+/* A socket to a fetch that has this connection; -1: it cannot be started. */
+static int
+start_one(int connection, const struct launcher *l)
+{
+	int ends[2];
+	if (connection < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	pid_t pid = fetching_start(l, (const int[]){ ends[1], connection });
+	close(ends[1]);
+	if (pid > 0)
+		return ends[0];
+	close(ends[0]);
+	return -1;
+}
+
+void
+post_start_all(int socket, const struct launcher *l)
+{
+	for (int connection; take(socket, &connection);) {
+		auto_fd end = start_one(connection, l);
+		cleanup_fd(&connection);
+		if (!pass(socket, end))
+			return;
+	}
+}
+
+/* ---- one report ---------------------------------------------------------------------------- */
+
+/* "https://host:port/path": what is behind "#" is not for the host. False: no domain, no port. */
+static bool
+read_url(const char *url, struct fetch_question *q)
+{
+	struct span rest = span_skip(span_of(url), strlen("https://")), host = rest;
+	rest = span_cut(&rest, '#');
+	host = rest;
+	for (host.n = 0; host.n < rest.n && strchr("/?", rest.p[host.n]) == NULL; host.n++)
+		;
+	struct span path = span_skip(rest, host.n), port = host, name = span_cut(&port, ':');
+	int64_t number = name.n < host.n ? span_number(port) : HTTPS;
+	if (!address_is_domain(name) || number <= 0 || number > UINT16_MAX ||
+		path.n + 1 >= sizeof(q->path))
+		return false;
+	q->port = (uint32_t)number;
+	snprintf(q->host, sizeof(q->host), "%.*s", (int)name.n, name.p);
+	snprintf(q->path, sizeof(q->path), "%s%.*s",
+		path.n == 0 || path.p[0] != '/' ? "/" : "", (int)path.n, path.n > 0 ? path.p : "");
+	snprintf(q->type, sizeof(q->type), "application/tlsrpt+gzip");
+	return true;
+}
+
+/* What the web server said. */
+static int
+judge(uint32_t status, struct buf *why)
+{
+	enum { OK = 200, OTHER = 300, CLIENT = 400, SERVER = 500 };
+	if (status >= OK && status < OTHER)
+		return 0;
+	buf_reset(why);
+	buf_printf(why, "HTTP status %u", (unsigned)status);
+	return status >= CLIENT && status < SERVER && status != TIMEOUT && status != TOO_EARLY &&
+		status != TOO_MANY ? -EPERM : -EAGAIN;
+}
+
+int
+post_report(const struct poster *p, const char *url, struct span packed, struct buf *why)
+{
+	struct fetch_question q = { .ms = FETCH_TIME * 1000, .post = (uint32_t)packed.n };
+	struct fetch_reply reply;
+	auto_buf body = buf_new(FETCH_REPLY);
+	int64_t deadline = clock_deadline(FETCH_TIME);
+	int fd;
+	buf_reset(why);
+	if (packed.n > FETCH_POST || !read_url(url, &q)) {
+		buf_puts(why, "not a URL that a report can be posted to");
+		return -EPERM;
+	}
+	auto_fd connection = fetching_connect(p->resolver, p->conf, q.host, (uint16_t)q.port,
+		deadline, why);
+	if (connection < 0)
+		return -EAGAIN;
+	if (!pass(p->starter, connection) || !take(p->starter, &fd) || fd < 0) {
+		buf_printf(why, "cannot start %s", p->conf->who.fetch_path);
+		return -EAGAIN;
+	}
+	enum fetch_trouble trouble = fetching_ask(fd, &q, packed.p, deadline, &reply, &body, why);
+	close(fd);
+	return trouble == FETCH_DONE ? judge(reply.status, why) : -EAGAIN;
+}

@@ -1,0 +1,36 @@
+/*
+ * post: a report goes to a web server, by HTTPS (RFC 8460 section 5.4).
+ *
+ *	the first process ── fork ──> the one that makes reports, locked in, which connects
+ *	                  ── exec ──> fetch, with that connection (delivery/fetching.h)
+ *
+ * Whoever reads what strangers say may not start a program, and who may hears nothing but that
+ * there is a connection.
+ */
+#ifndef POSTERN_POST_H
+#define POSTERN_POST_H
+
+#include "conf/conf.h"
+#include "dns.h"
+#include "lib/buf.h"
+#include "process/launch.h"
+
+struct poster {
+	const struct conf *conf;
+	struct resolver *resolver;
+	int starter; /* socket to the first process */
+};
+
+/*
+ * What the first process does until the other one is gone: for each connection that comes over this
+ * socket it starts a fetch, and gives back a socket to that.
+ */
+void post_start_all(int socket, const struct launcher *l);
+
+/*
+ * Posts the report, packed. 0; -EPERM: it is refused, or can never get there; -EAGAIN: not now. The
+ * reason is in *why.
+ */
+int post_report(const struct poster *p, const char *url, struct span packed, struct buf *why);
+
+#endif
