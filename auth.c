@@ -603,6 +603,7 @@ check_users(struct findings *f, const struct conf *conf)
 			file, users_odd(users_text(&auth)));
 	else
 		check_fine(f, "auth_users %s: it can be read, and there are users in it", file);
+	check_secret(f, "auth_users", file, "guess its passwords at leisure");
 }
 
 /* It may be started later than this is asked. */

@@ -114,12 +114,14 @@ serve(const struct conf *conf)
 
 /* ---- what the operator asks -------------------------------------------------------------- */
 
-/* Of a credential the name is no file's, and its mode is the manager's business. */
-static bool
-is_open_to_all(const char *path)
+/* What a line of the table names could be read. */
+static void
+check_mode(struct findings *f, const char *file, const struct dkimkeys_row *row)
 {
-	struct stat st;
-	return stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0;
+	char place[LIMIT_LOG_TEXT], so[LIMIT_LOG_TEXT];
+	snprintf(place, sizeof(place), "dkim_keys %s:%u:", file, row->line);
+	snprintf(so, sizeof(so), "sign as %s", row->domain);
+	check_secret(f, place, row->file, so);
 }
 
 static void
@@ -143,10 +145,8 @@ check_keys(struct findings *f, const struct conf *conf)
 		if (key == NULL)
 			check_fault(f, "dkim_keys %s:%u: %.*s: mail of %s waits for it",
 				conf->dkim.keys, row->line, (int)why.n, why.p, row->domain);
-		else if (is_open_to_all(row->file))
-			check_warning(f, "dkim_keys %s:%u: %s: by its mode every user of this host "
-				"may read it, and sign as %s; \"chmod o-r\" it", conf->dkim.keys,
-				row->line, row->file, row->domain);
+		else
+			check_mode(f, conf->dkim.keys, row);
 		EVP_PKEY_free(key);
 	}
 }

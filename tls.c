@@ -428,6 +428,14 @@ check_life(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct spa
 		"the clock", (int)file.n, file.p, until < 0 ? "has expired" : "is not valid yet");
 }
 
+static void
+check_mode(struct findings *f, struct span key)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%.*s", (int)key.n, key.p);
+	check_secret(f, "tls_key", path, "pass for this host");
+}
+
 /* One of them, and its key, which are added to ctx. */
 static void
 check_certificate(struct findings *f, const struct conf *conf, SSL_CTX *ctx, struct span file,
@@ -443,6 +451,7 @@ check_certificate(struct findings *f, const struct conf *conf, SSL_CTX *ctx, str
 	} else if (use_next(ctx, &one, &its, &why) < 0) {
 		check_fault(f, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 	} else {
+		check_mode(f, key);
 		check_life(f, conf, ctx, file);
 		if (!certificate_has_chain(ctx, conf->relay.ca))
 			check_warning(f,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -146,6 +147,14 @@ is_handed_elsewhere(const char *file)
 		(credential_variable_named(span_of(file)) && credential_variable(file) == NULL);
 }
 
+static void
+check_password_mode(struct findings *f, const struct route *route, const char *file)
+{
+	char place[WHY_SIZE];
+	snprintf(place, sizeof(place), "[route %s] delivery_password_file", route->name);
+	check_secret(f, place, file, "log in with it");
+}
+
 /* The password is read; a program for a token is not run, for it may have a price. */
 static void
 check_login(struct findings *f, const struct conf *c, const struct route *route)
@@ -169,6 +178,8 @@ check_login(struct findings *f, const struct conf *c, const struct route *route)
 	} else if (login_load(&d, c->receive.timeout_check, &login, &why) < 0) {
 		check_fault(f, "[route %s] %.*s (%s)", route->name, (int)why.n, why.p,
 			d.password_file != NULL ? d.password_file : "it is not set");
+	} else if (d.password_file != NULL) {
+		check_password_mode(f, route, d.password_file);
 	}
 	login_free(&login);
 }

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -53,6 +54,18 @@ check_fine(struct findings *f, const char *fmt, ...)
 	va_start(ap, fmt);
 	print_finding(stdout, f, "ok", fmt, ap);
 	va_end(ap);
+}
+
+void
+check_secret(struct findings *f, const char *key, const char *path, const char *so)
+{
+	struct stat st;
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
+		return;
+	bool changed = (st.st_mode & S_IWOTH) != 0;
+	check_warning(f, "%s %s: by its mode every user of this host may %s it, and %s; "
+		"\"chmod o-%s\" it", key, path, changed ? "change" : "read", so,
+		changed ? "rw" : "r");
 }
 
 void

@@ -24,6 +24,13 @@ void check_warning(struct findings *f, const char *fmt, ...) __attribute__((form
 /* On standard output, which other programs' checks have not: what is well, for those who ask. */
 void check_fine(struct findings *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Warns if by its mode every user of this host may read a file with a secret, or change it: `so`
+ * says what that lets them do. `key` is the setting, or the place, that names it. What is no file,
+ * such as a credential, is passed by.
+ */
+void check_secret(struct findings *f, const char *key, const char *path, const char *so);
+
 /* Has another program run its checks; its lines are its own, its verdict counts. */
 void check_other(struct findings *f, const char *key, const char *path);
 

@@ -4,11 +4,20 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/limits.h"
 
-enum { DER_SEQUENCE = 0x30 }; /* the first octet of anything in DER that is meant here */
+enum {
+	DER_SEQUENCE = 0x30, /* the first octet of anything in DER that is meant here */
+	NEW = 5,             /* s: what was written, or put in its place, so lately is new */
+	SWAP = 1,            /* s that the other file of a pair is waited for */
+	LOOK_AGAIN = 20,     /* ms */
+};
 
 /* One of our files, while it is read. */
 struct pem {
@@ -138,8 +147,8 @@ add(SSL_CTX *ctx, X509 *x, EVP_PKEY *key, STACK_OF(X509) *chain, const struct pe
 	return complain_of_openssl(why, certificate);
 }
 
-int
-certificate_use(SSL_CTX *ctx, const char *certificate, const char *key, struct buf *why)
+static int
+use_as_it_is(SSL_CTX *ctx, const char *certificate, const char *key, struct buf *why)
 {
 	struct pem of_certificate = { .setting = "tls_certificate", .path = certificate };
 	struct pem of_key = { .setting = "tls_key", .path = key };
@@ -158,6 +167,30 @@ certificate_use(SSL_CTX *ctx, const char *certificate, const char *key, struct b
 	X509_free(x);
 	sk_X509_pop_free(chain, X509_free);
 	return r;
+}
+
+static bool
+is_new(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && st.st_ctime >= clock_wall() - NEW;
+}
+
+int
+certificate_use(SSL_CTX *ctx, const char *certificate, const char *key, struct buf *why)
+{
+	int64_t deadline = clock_deadline(SWAP);
+	for (;;) {
+		auto_buf wrong = buf_new(LIMIT_COMMAND);
+		int r = use_as_it_is(ctx, certificate, key, &wrong);
+		if (r == 0)
+			return r;
+		if ((!is_new(certificate) && !is_new(key)) || clock_left(deadline) == 0) {
+			buf_add(why, buf_span(&wrong));
+			return r;
+		}
+		(void)poll(NULL, 0, LOOK_AGAIN);
+	}
 }
 
 /* From now until then, in seconds. */

@@ -19,6 +19,9 @@ enum { CERTIFICATE_SOON = 14 * 86400 }; /* s; what expires earlier should have b
  * Adds our certificate, with the chain behind it in the file, and its key. Several may be added, of
  * different kinds of keys (RSA, ECDSA): the client's abilities choose. 0, or -EINVAL with the
  * reason in *why.
+ *
+ * A certificate and its key are renewed one after the other, whoever does it, and a client may come
+ * in between: so what is of no use, and was changed a moment ago, is read again for a second.
  */
 int certificate_use(SSL_CTX *ctx, const char *certificate, const char *key, struct buf *why);
 

@@ -421,6 +421,7 @@ def place(postern, world, cards):
 def secure(postern, pki):
     """smtpd with a certificate."""
     shutil.copy(pki.path("server"), postern.where / "server.pem")
+    (postern.where / "server.pem").chmod(0o600)
     own(postern.where / "server.pem")
     postern.settings["tls_certificate"] = postern.where / "server.pem"
     return postern

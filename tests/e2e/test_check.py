@@ -37,7 +37,7 @@ def test_users_are_held_to_their_names(checked):
     assert checked(local_senders="*=*") == (0, "")
 
 
-def file(postern, name, text, mode=0o644):
+def file(postern, name, text, mode=0o600):
     path = postern.where / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     path.chmod(mode)
@@ -63,8 +63,7 @@ def not_pem(path, pki):
 def issued(days):
     def spoil(path, pki):
         pki.issue(f"days{days}", "/CN=mx.test.example", usage="serverAuth", days=days)
-        shutil.copy(pki.path(f"days{days}"), path)
-        own(path)
+        shutil.copyfile(pki.path(f"days{days}"), path)
     return spoil
 
 
@@ -72,8 +71,7 @@ def by_another(path, pki):
     """Whose certificate is not in the file, nor known to clients."""
     pki.authority("between")
     pki.issue("below", "/CN=mx.test.example", usage="serverAuth", ca="between")
-    shutil.copy(pki.path("below"), path)
-    own(path)
+    shutil.copyfile(pki.path("below"), path)
 
 
 @pytest.mark.parametrize("spoil, status, line", [
@@ -128,12 +126,32 @@ def test_dkim_keys(secure, checked, key, status, line):
 def test_dkim_key_of_everybody(secure, checked):
     """Who can read it signs as that domain, wherever he is."""
     path = file(secure, "key.pem", subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"], stdout=subprocess.PIPE,
-                                                  check=True).stdout)
+                                                  check=True).stdout, mode=0o644)
     table = file(secure, "dkim", f"a.example s {path}\n")
     status, found = checked(dkim_keys=table)
     assert status == 0 and f"sign: warning: dkim_keys {table}:1: {path}: by its mode every user of this host may read" in found
     path.chmod(0o640)
     assert checked(dkim_keys=table) == (0, "")
+
+
+@pytest.mark.parametrize("mode, verb, more", [(0o604, "read", "r"), (0o602, "change", "rw")])
+@pytest.mark.parametrize("program, key", [("tls", "tls_key"), ("auth", "auth_users"), ("relay", "delivery_password_file")])
+def test_secret_of_everybody(secure, checked, program, key, mode, verb, more):
+    """A file with a secret that every user may read, or put another one into."""
+    users = file(secure, "users", "joe:" + subprocess.run(secure.command("smtpd", "--hash", "joe"), input=b"secret\n",
+                                                          capture_output=True, check=True).stdout.decode().split(":", 1)[1])
+    password = file(secure, "password", "secret\n")
+    path = {"tls_key": secure.where / "server.pem", "auth_users": users, "delivery_password_file": password}[key]
+    path.chmod(mode)
+    lines = (f"auth_users = {users}", "[route x]", "hosts = [127.0.0.1]:25", "domains = x.example", "delivery_user = joe",
+             f"delivery_password_file = {password}")
+    status, found = checked(lines)
+    place = "[route x] " if program == "relay" else ""
+    assert status == 0 and len(found.splitlines()) == 1
+    assert found.startswith(f"{program}: warning: {place}{key} {path}: by its mode every user of this host may {verb} it, and ")
+    assert f'"chmod o-{more}" it' in found
+    path.chmod(0o600)
+    assert checked(lines) == (0, "")
 
 
 def test_credential(checked):
