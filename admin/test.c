@@ -409,20 +409,18 @@ run(struct admin *a, int argc, char **argv)
 	struct trial t = { .l = LANE_CLOSED, .begun = clock_ms() };
 	struct address sender;
 	const char *given = admin_option(a, "wait"), *named = admin_option(a, "from");
-	const char *from = named != NULL ? named : a->conf.who.postmaster;
 	bool denied = false;
 	int64_t seconds = given != NULL ? span_number(span_of(given)) : WAIT;
 	(void)argc;
 	if (seconds < 0 || seconds > WAIT_MAX)
 		return admin_misused(a, "--wait %s: not a number of seconds", given);
-	if (address_mailbox(span_of(from), &sender) < 0)
-		return admin_misused(a, "--from %s: not an address", from);
+	if (named != NULL && address_mailbox(span_of(named), &sender) < 0)
+		return admin_misused(a, "--from %s: not an address", named);
 	signal(SIGPIPE, SIG_IGN); /* of smtpd */
 	tzset();
 	(void)source_open(a, &src);
-	int status = open_queue(a, &denied);
-	if (denied)
-		from = named;
+	int status = open_queue(a, &denied); /* which may read the configuration again */
+	const char *from = named != NULL || denied ? named : a->conf.who.postmaster;
 	t.all = json_pack("{s:o, s:o}", "to", out_string(span_of(argv[0])), "from",
 		from != NULL ? out_string(span_of(from)) : json_null());
 	if (denied)

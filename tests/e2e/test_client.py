@@ -127,7 +127,7 @@ def test_short_names_are_not_completed(postern, world, wait):
     postern.send("u@host")
     assert wait(lambda: world.sink.messages), postern.logged()
     names = {name for _, name, _ in world.dns.asked if "sender.example" not in name}
-    assert names == {"host"}
+    assert names - {"_mta-sts.host"} == {"host"}
 
 
 MINIMA = {"greeting": 300, "mail": 300, "rcpt": 300, "data_start": 120, "data_block": 180,

@@ -178,7 +178,7 @@ def test_global_report(way, body, kind):
 @pytest.mark.parametrize("status, words", [
     ("5.1.1", "no such mailbox"), ("5.1.10", "takes no mail at all"), ("5.2.2", "is full"),
     ("5.3.4", "too large"), ("5.7.1", "reasons of its own"), ("5.7.26", "reasons of its own"),
-    ("5.7.10", "encrypted only"), ("5.7.30", "REQUIRETLS"), ("5.5.9", "postmaster may help")])
+    ("5.7.30", "REQUIRETLS"), ("5.5.9", "postmaster may help")])
 def test_advice(way, status, words):
     """R76: what a person can do, before what the server said, which stands there as it was."""
     refuse(way, f"554 {status} Zweite Mauer")
