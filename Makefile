@@ -57,8 +57,8 @@ ROOMS = $(COMMON) submit session dns delivery sending report secrets admin statu
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
 
-all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls $(B)/sign $(B)/postern-tlsreport) $(FETCH:%=$(B)/%) $(B)/auth $(B)/postern $(B)/sendmail \
-	$(B)/postern-status
+all: $(B)/smtpd $(B)/relay $(if $(OPENSSL_ONLY),,$(B)/tls $(B)/sign $(B)/postern-tlsreport) $(FETCH:%=$(B)/%) \
+	$(B)/auth $(B)/postern $(B)/sendmail $(B)/postern-status
 
 SMTPD = $(B)/smtpd.o $(call room,session $(COMMON))
 
@@ -147,7 +147,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
-$(B)/unit/dns/test_dns $(B)/unit/dns/test_discovery $(B)/unit/dns/test_nameservers $(B)/unit/dns/test_ptr $(B)/unit/dns/test_also $(B)/unit/delivery/test_destinations \
+$(addprefix $(B)/unit/dns/test_,also discovery dns nameservers ptr) $(B)/unit/delivery/test_destinations \
 	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o

@@ -4,10 +4,11 @@
  * libcurl reads what a web server that a stranger named says, so it does that in a process of its
  * own, one for each request: what one server makes of it cannot touch what another one says. It is
  * started by a keeper for a relay, with a socket to that relay and a connection that the relay has
- * made, to an address that it has judged. fetch reads the authorities, locks itself in (no file, no
- * new socket, no exec), and only then hears what to ask for (lib/fetchwire.h). So curl looks up no
- * name and connects to nobody; whatever becomes of it has a connection to one web server, and a
- * relay that expects 64 KB of text.
+ * made, to an address that it has judged; so it is by postern-tlsreport for its child, which stands
+ * in the place of the relay then (tlsreport/post.h). fetch reads the authorities, locks itself in
+ * (no file, no new socket, no exec), and only then hears what to ask for (lib/fetchwire.h). So curl
+ * looks up no name and connects to nobody; whatever becomes of it has a connection to one web
+ * server, and a relay that expects 64 KB of text.
  *
  *	fetch --check    looks at what it takes
  *
@@ -26,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -35,16 +35,15 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/fetchwire.h"
+#include "lib/file.h"
+#include "lib/limits.h"
 #include "mail/address.h"
 #include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
 
-enum {
-	AUTHORITIES = 16 * 1024 * 1024, /* octets of their file: a system's has 220 KB */
-	SECONDS_MORE = 5, /* after its time the process ends, whatever curl thinks of that */
-};
+enum { SECONDS_MORE = 5 }; /* after its time the process ends, whatever curl thinks of that */
 
 /* The request, and what has come of it. */
 static struct fetch_question question;
@@ -187,22 +186,8 @@ take_body(char *p, size_t size, size_t n, void *context)
 static char *
 read_authorities(const char *path, size_t *n)
 {
-	struct stat st;
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return NULL;
-	if (st.st_size > AUTHORITIES) {
-		errno = EFBIG;
-		return NULL;
-	}
-	char *text = malloc((size_t)st.st_size + 1);
-	ssize_t r = text != NULL ? pread(fd, text, (size_t)st.st_size, 0) : -1;
-	if (r < 0) {
-		free(text);
-		return NULL;
-	}
-	*n = (size_t)r;
-	return text;
+	return fd < 0 ? NULL : file_read(fd, LIMIT_AUTHORITIES, n);
 }
 
 /* An option that this libcurl does not know is one that it may not do without. */

@@ -191,8 +191,9 @@ set_level(struct translation *t, struct span level, bool named)
 	translate_warn(t, "%.*s is no level of TLS that is known here", (int)level.n, level.p);
 }
 
-const struct postmap_row *
-hop_policy(const struct hops *h, struct span hop)
+/* The policy for a hop, or NULL. */
+static const struct postmap_row *
+find_policy(const struct hops *h, struct span hop)
 {
 	const struct postmap_row *row = postmap_find(&h->policies, hop);
 	struct span rest = hop;
@@ -249,7 +250,7 @@ void
 hop_put_tls(struct translation *t, const struct hops *h, struct span hop)
 {
 	bool named = hop.n > 0 && hop.p[0] == '[';
-	const struct postmap_row *policy = hop_policy(h, hop);
+	const struct postmap_row *policy = find_policy(h, hop);
 	const struct told *wrapped = translate_find(h->main, "smtp_tls_wrappermode");
 	struct span level;
 	if (policy != NULL) {

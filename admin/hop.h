@@ -33,9 +33,6 @@ void hop_put_lmtp(struct translation *t, struct span hop);
 /* TLS with a hop: what its policy says, or else main.cf. */
 void hop_put_tls(struct translation *t, const struct hops *h, struct span hop);
 
-/* The policy for a hop, or NULL. */
-const struct postmap_row *hop_policy(const struct hops *h, struct span hop);
-
 /*
  * The login at a hop, if there is one; `sender` is an address or "@domain", or empty. Where it is
  * `expected` and missing, that is a warning.

@@ -181,8 +181,9 @@ settle_is_quiet(const struct courier *c, const char *id)
 
 /* ---- settling a message ----------------------------------------------------------------- */
 
-bool
-settle_any(const struct message *m, enum outcome o)
+/* Has a recipient that was not settled before this outcome of the attempt? */
+static bool
+has_any(const struct message *m, enum outcome o)
 {
 	for (int i = 0; i < m->n; i++)
 		if (!m->rcpt[i].settled && m->rcpt[i].outcome == o)
@@ -193,7 +194,7 @@ settle_any(const struct message *m, enum outcome o)
 bool
 settle_any_end(const struct message *m)
 {
-	return settle_any(m, DONE) || settle_any(m, HARD);
+	return has_any(m, DONE) || has_any(m, HARD);
 }
 
 /*
@@ -205,7 +206,7 @@ static int
 report(const struct courier *c, const struct message *m, bool waits)
 {
 	char id[ID_SIZE], lane[LANE_NAME_SIZE];
-	unsigned due = waits && settle_any(m, SOFT) ? news(c, m) : 0;
+	unsigned due = waits && has_any(m, SOFT) ? news(c, m) : 0;
 	int told = dsn_queue(m, &c->relay->spool, &c->relay->common, due != 0, id, lane);
 	struct log_fields f = { .event = "report", .queue_id = m->id, .lane = c->tour->lane.name };
 	if (told < 0) {
@@ -220,7 +221,7 @@ report(const struct courier *c, const struct message *m, bool waits)
 		f.report = id;
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
 			told == DSN_SENDER ? "sender" : "double_bounce", id);
-	} else if (settle_any(m, HARD)) {
+	} else if (has_any(m, HARD)) {
 		counters_one(COUNTER_REPORTS_DROPPED);
 		log_event(LOG_NOTICE, &f, "%s: dropped: %s", m->id,
 			told == DSN_NOBODY ? "no sender to tell" : "nobody wants to be told");
@@ -300,13 +301,13 @@ void
 settle_message(const struct courier *c, struct message *m, bool unfinished, struct found *found)
 {
 	bool waits = false;
-	if (m->attempts > 0 && settle_any(m, DONE))
+	if (m->attempts > 0 && has_any(m, DONE))
 		hosts_waited(&c->relay->hosts, &c->work.to, clock_wall() - message_since(m));
 	if (any_grey(m))
 		hosts_mark(&c->relay->hosts, &c->work.to, HOST_GREYED);
 	settle_failures(c, m, unfinished && settle_any_end(m));
 	bool soon = unfinished && settle_any_end(m); /* a failure that cannot be reported is none */
-	int64_t next = soon || !settle_any(m, SOFT) ? clock_wall() : next_attempt(c, m);
+	int64_t next = soon || !has_any(m, SOFT) ? clock_wall() : next_attempt(c, m);
 	for (int i = 0; i < m->n; i++) {
 		if (m->rcpt[i].settled)
 			continue;

@@ -27,9 +27,6 @@ bool settle_is_quiet(const struct courier *c, const char *id);
  */
 enum counters_class settle_class(struct span text, enum counters_class otherwise);
 
-/* Has a recipient that was not settled before this outcome of the attempt? */
-bool settle_any(const struct message *m, enum outcome o);
-
 /* Has the attempt settled at least one, though it is not written down yet? */
 bool settle_any_end(const struct message *m);
 

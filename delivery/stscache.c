@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
+#include "lib/file.h"
 
 enum {
 	HEAD = 512,         /* octets of the lines before the policy: three, of 32 octets of id */
@@ -114,12 +115,12 @@ stscache_load(const struct stscache *c, const char *domain, struct stscache_entr
 	*out = STSCACHE_ENTRY_NONE;
 	auto_fd fd = c->dir < 0 ? -1
 		: openat(c->dir, domain, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > FILE_MAX)
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
-	auto_memory char *text = malloc((size_t)st.st_size + 1);
-	ssize_t n = text != NULL ? pread(fd, text, (size_t)st.st_size, 0) : -1;
+	size_t n = 0;
+	auto_memory char *text = file_read(fd, FILE_MAX, &n);
 	if (n > 0)
-		read_entry((struct span){ text, (size_t)n }, out);
+		read_entry((struct span){ text, n }, out);
 }
 
 int64_t

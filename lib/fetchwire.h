@@ -1,9 +1,10 @@
 /*
- * fetchwire: what relay and fetch say to each other, over a pair of stream sockets: one question,
- * with the octets to post behind it, and one reply, with the octets that came behind it.
+ * fetchwire: what fetch and who asks it, relay or postern-tlsreport, say to each other, over a pair
+ * of stream sockets: one question, with the octets to post behind it, and one reply, with the
+ * octets that came behind it.
  *
- * Names of hosts and what they say go over it, and no mail. The connection to the host is another
- * descriptor, which relay has made: fetch makes none.
+ * Names of hosts and what they say go over it, reports on TLS, and no other mail. The connection to
+ * the host is another descriptor, made by who asks: fetch makes none.
  */
 #ifndef POSTERN_FETCHWIRE_H
 #define POSTERN_FETCHWIRE_H
@@ -17,7 +18,7 @@ enum {
 	 * of one, with room for cookies and the like. */
 	FETCH_REPLY = 64 * 1024,
 	FETCH_HEAD = 64 * 1024,
-	/* Octets to post: a report with its 100 000 kinds of failures would be larger packed. */
+	/* Octets to post: a report on TLS, packed; most have a few KiB. */
 	FETCH_POST = 8 * 1024 * 1024,
 	FETCH_TIME = 60,   /* s of all there is to it: name, connection, TLS, reply (the same) */
 	FETCH_PATH = 2048, /* octets of a path, as web servers take it */

@@ -95,6 +95,9 @@ enum {
 	/* Parts within parts: messages forwarded again and again have about ten. */
 	LIMIT_MIME_NESTED = 32,
 
+	/* Octets of the file of authorities (delivery_ca): a system's has 220 KB. */
+	LIMIT_AUTHORITIES = 16 * 1024 * 1024,
+
 	/* Of a peer's text, what is kept in a log line or report. */
 	LIMIT_LOG_TEXT = 500,
 };

@@ -17,7 +17,6 @@ enum {
 	STS_ID = 32,            /* octets of an id (section 3.1) */
 	STS_MAX_AGE = 31557600, /* s; the longest that a policy may ask for (section 3.2): a year */
 	STS_TEXT = 64 * 1024,   /* octets of a policy (section 3.3) */
-	STS_TYPE = 128,         /* octets of a Content-Type, and more than is needed */
 };
 
 #define STS_RECORD "_mta-sts." /* and the domain: whose TXT record it is */

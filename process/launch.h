@@ -16,7 +16,7 @@
 
 enum {
 	LAUNCH_FIRST_FD = 3,  /* relay: the login's lock; tls: the connection; auth: the session;
-	                       * sign, fetch: the relay */
+	                       * sign: the relay; fetch: who asks; postern-tlsreport: its lock */
 	LAUNCH_SECOND_FD = 4, /* tls: the session's end, in clear; fetch: the connection; else the
 	                       * same as the first */
 	LAUNCH_ARGUMENTS = 2 * OPTIONS_MAX + 10,

@@ -1,5 +1,6 @@
 /*
- * program: the beginning that smtpd, relay, tls, auth, sign and fetch have in common, step by step.
+ * program: the beginning that smtpd, relay, tls, auth, sign, fetch and postern-tlsreport have in
+ * common, step by step.
  *
  *	program_begin, program_configure, program_drop_root; then it opens what it needs, and
  *	program_lock_in

@@ -20,7 +20,7 @@
 #include "lib/tlsresult.h"
 #include "queue/tally.h"
 
-enum tlsrpt_type { TLSRPT_NO_POLICY, TLSRPT_STS, TLSRPT_TLSA, TLSRPT_TYPES };
+enum tlsrpt_type { TLSRPT_NO_POLICY, TLSRPT_STS, TLSRPT_TLSA };
 
 enum {
 	TLSRPT_LINES = 64, /* of a policy, or of its mx patterns, that a report shows */

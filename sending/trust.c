@@ -1,15 +1,13 @@
 #include "sending/trust.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "lib/file.h"
+#include "lib/limits.h"
 #include "lib/span.h"
 
 #define BEGIN "-----BEGIN CERTIFICATE-----"
 #define END "-----END CERTIFICATE-----"
-
-enum { FILE_MAX = 16 * 1024 * 1024 };
 
 /* ---- one certificate of the file ---------------------------------------------------------- */
 
@@ -104,27 +102,11 @@ next_block(struct span *rest, struct span *block)
 	return true;
 }
 
-static char *
-read_file(int file, size_t *n)
-{
-	struct stat st;
-	if (file < 0 || fstat(file, &st) < 0 || st.st_size > FILE_MAX)
-		return NULL;
-	char *text = malloc((size_t)st.st_size + 1);
-	ssize_t r = text != NULL ? pread(file, text, (size_t)st.st_size, 0) : -1;
-	if (r < 0) {
-		free(text);
-		return NULL;
-	}
-	*n = (size_t)r;
-	return text;
-}
-
 X509_STORE *
 trust_store(int file, X509 *leaf, const STACK_OF(X509) *others)
 {
 	size_t n = 0;
-	char *text = read_file(file, &n);
+	char *text = file_read(file, LIMIT_AUTHORITIES, &n);
 	unsigned char *der = text != NULL ? malloc(n + 1) : NULL;
 	X509_STORE *store = der != NULL ? X509_STORE_new() : NULL;
 	struct span rest = { text, n }, block;

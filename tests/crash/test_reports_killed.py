@@ -47,14 +47,14 @@ def asked(lab):  # noqa: F811
     return lab
 
 
-def come(s):
+def come(s, point=None):
     """As the timer would, when it is time for what was put off."""
     for path in (s.postern.spool / "tlsrpt").glob("@lock"):
         path.unlink()
     for path in (s.postern.spool / "tlsrpt").glob("*/*"):
         if path.is_dir():
             os.utime(path, (0, 0))
-    s.run(None, s.postern.command("relay", "--due"))
+    s.run(point, s.postern.command("relay", "--due"))
 
 
 def trouble(lab, s):  # noqa: F811
@@ -126,7 +126,13 @@ def test_relay_killed_between(asked):
     s.run(None, s.postern.command("relay", "--due"))
     ids = sorted(p.name for p in s.postern.messages())
     assert len(ids) == 2
+    come(s, "courier:unlinkat#1:enter")
+    assert s.strikes() >= 1, s.calls
     for _ in range(ROUNDS):
         come(s)
+    s.drain()
+    asked.hang_up()
+    assert not s.postern.messages()
+    assert {r for m in asked.world.sink.messages for r in m.recipients} == set(PLACES)
     made = [line for line in s.postern.logged().splitlines() if "report on TLS for dest.example" in line]
     assert len(made) == 2 and all(any(i in line for line in made) for i in ids)

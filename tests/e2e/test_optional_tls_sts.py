@@ -1,12 +1,9 @@
-"""R85: TLS-Required: No, where it is MTA-STS that keeps mail from the hosts of a domain; and REQUIRETLS, where it is MTA-STS
-that says which hosts are the domain's (R84)."""
+"""R85: TLS-Required: No, where it is MTA-STS that keeps mail from the hosts of a domain."""
 import pytest
 
-import spoolfile
 from policyhost import policy
 from test_optional_tls import WISH, strip_starttls, subjects
 from test_sts import cards_too, domain  # noqa: F401 (fixtures)
-from tlssink import TlsSink, server_context
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
@@ -36,16 +33,3 @@ def test_the_next_time(domain): # noqa: F811
     domain.again()
     domain.postern.settled(1)
     assert subjects(sink) == ["wish"]
-
-
-def test_requiretls(domain, cards_too): # noqa: F811
-    """R84: to a host that the policy names, with a certificate for its own name."""
-    domain.publish(policy("mx.dest.example"))
-    domain.world.sink.close()
-    sink = domain.world.sink = TlsSink(server_context(cards_too.path("host")), "127.0.0.2", domain.world.port,
-                                       inside=("PIPELINING", "REQUIRETLS"))
-    spoolfile.write(domain.postern.spool, "20000000000000000abc", ["u@dest.example"], b"Subject: x\r\n\r\nx\r\n",
-                    fields=["Require-Tls: yes"])
-    domain.postern.due()
-    domain.postern.settled()
-    assert "MAIL FROM:<a@sender.example> REQUIRETLS" in sink.lines

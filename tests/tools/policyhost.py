@@ -129,7 +129,12 @@ class Nginx:
             found = {str(p.parent) for p in root.glob("**/*.so.*")}
             environment["LD_LIBRARY_PATH"] = ":".join(sorted(found))
         self.process = subprocess.Popen([program, "-e", where / "nginx.log", "-c", conf], env=environment)
-        until(lambda: self.listens())
+        try:
+            until(lambda: self.process.poll() is not None or self.listens())
+            assert self.process.poll() is None, (where / "nginx.log").read_text()
+        except BaseException:
+            self.close()
+            raise
 
     def listens(self):
         with socket.socket() as s:

@@ -140,12 +140,12 @@ class Signed:
         for zone in zones:
             conf += f'stub-zone:\n  name: "{zone}."\n  stub-addr: 127.0.0.1@{self.servers}\n'
         (self.where / "unbound.conf").write_text(conf)
-        self.begin(nsd.program()[0], "-d", "-c", self.where / "nsd.conf")
-        self.begin(find("unbound"), "-d", "-c", self.where / "unbound.conf")
         try:
+            self.begin(nsd.program()[0], "-d", "-c", self.where / "nsd.conf")
+            self.begin(find("unbound"), "-d", "-c", self.where / "unbound.conf")
             patience.until(lambda: self.is_secure("ns.example") or any(p.poll() is not None for p in self.started))
             assert all(p.poll() is None for p in self.started), self.witness()
-        except AssertionError:
+        except BaseException:
             self.close()
             raise
 

@@ -2,31 +2,10 @@
  * tally: what happened on a day is counted once for each time, by many at once, and what was cut
  * off or changed counts for nothing (R86).
  */
-#include "tests/unit/spooled.h"
+#include "tests/unit/tallied.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
-
-#include "queue/tally.h"
-
-enum { THEN = 1796000000 }; /* 2026-11-30T09:33:20Z */
-
-static struct tally tally;
-
-static int
-setup_tally(void **state)
-{
-	int r = setup(state);
-	tally_open(&tally, &sp, 0);
-	return r < 0 ? r : tally.dir < 0;
-}
-
-static int
-teardown_tally(void **state)
-{
-	close(tally.dir);
-	return teardown(state);
-}
 
 static int
 count(const char *domain, const char *what)
@@ -202,9 +181,6 @@ test_nowhere(void **state)
 	assert_false(tally_is_on(&zero) || tally_is_on(&none));
 	assert_int_equal(tally_add(&none, THEN, "a.example", span_of("a"), span_of("b")), -EBADF);
 }
-
-#undef TEST
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup_tally, teardown_tally)
 
 int
 main(void)

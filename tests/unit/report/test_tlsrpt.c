@@ -1,11 +1,7 @@
 /* tlsrpt: what is noted of a session, and read again (R86). */
-#include "tests/unit/spooled.h"
+#include "tests/unit/tallied.h"
 
 #include "report/tlsrpt.h"
-
-enum { THEN = 1796000000 };
-
-static struct tally tally;
 
 /* The only file of the domain on that day. */
 static struct span
@@ -175,24 +171,6 @@ test_words(void **state)
 	assert_string_equal(tlsrpt_result_word(TLS_RESULT_STS_WEBPKI), "sts-webpki-invalid");
 	assert_string_equal(tlsrpt_type_word(TLSRPT_TLSA), "tlsa");
 }
-
-static int
-setup_tally(void **state)
-{
-	int r = setup(state);
-	tally_open(&tally, &sp, 0);
-	return r < 0 ? r : tally.dir < 0;
-}
-
-static int
-teardown_tally(void **state)
-{
-	close(tally.dir);
-	return teardown(state);
-}
-
-#undef TEST
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup_tally, teardown_tally)
 
 int
 main(void)
