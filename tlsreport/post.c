@@ -76,7 +76,7 @@ start_one(int connection, const struct launcher *l)
 	return -1;
 }
 
-/* Those that have ended, but for this one: or each would keep its number until the last one does. */
+/* Those that have ended, but for this one: or each would keep its number until that does. */
 static void
 reap_others(pid_t one)
 {

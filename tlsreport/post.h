@@ -23,8 +23,8 @@ struct poster {
 
 /*
  * What the first process does until the other one, its child `maker`, is gone: for each connection
- * that comes over this socket it starts a fetch, and gives back a socket to that. It waits for those
- * that have ended, and leaves the maker to the caller.
+ * that comes over this socket it starts a fetch, and gives back a socket to that. It waits for
+ * those that have ended, and leaves the maker to the caller.
  */
 void post_start_all(int socket, pid_t maker, const struct launcher *l);
 
