@@ -146,7 +146,7 @@ OPENSSL_TESTS = $(foreach f,$(OPENSSL_ONLY),tests/unit/$(dir $f)test_$(notdir $f
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$(OPENSSL_TESTS)), \
 	$(wildcard tests/unit/*/test_*.c)))
 
-$(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)): $(B)/dns.o
+$(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)) $(B)/unit/tlsreport/test_post: $(B)/dns.o
 $(addprefix $(B)/unit/dns/test_,also discovery dns nameservers ptr) $(B)/unit/delivery/test_destinations \
 	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
@@ -159,7 +159,8 @@ $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns $(B)/unit/delivery/test_turns_hosts: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
 $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--wrap=clock_ms
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
-$(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall fetching_connect fetching_ask)
+$(B)/unit/tlsreport/test_post: LDFLAGS += -Wl,--wrap=fetching_start
+$(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall clock_deadline fetching_connect fetching_ask)
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall

@@ -90,7 +90,7 @@ run_both(const struct spool *spool, const struct options *o)
 	close(ends[1]);
 	close(LAUNCH_FIRST_FD); /* the other one has the lock, as long as it lives, */
 	close(LAUNCH_SECOND_FD); /* and so it has here */
-	post_start_all(ends[0], &l);
+	post_start_all(ends[0], pid, &l);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return EX_TEMPFAIL;

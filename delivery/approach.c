@@ -134,13 +134,19 @@ bool
 approach_again(struct courier *c)
 {
 	const struct policy *p = &c->policy;
+	enum policy_source before = p->source;
 	decide_policy(c);
 	if (c->link.terms.clear)
 		(void)policy_do_without(&c->policy);
 	if (p->barred)
 		return false;
-	if (strcmp(p->target, c->link.terms.target) == 0 && p->tlsa == c->tlsa)
-		return true; /* for this lane it was made, or was judged last */
+	/*
+	 * For this lane it was made, or was judged last; or for another one that asks for the same.
+	 * A host of MTA-STS may have the name of a lane that asks for less.
+	 */
+	if (strcmp(p->target, c->link.terms.target) == 0 && p->tlsa == c->tlsa &&
+		p->source == before)
+		return true;
 	link_turn_to(&c->link, p->target, p->domain);
 	memcpy(c->link.terms.vouched, p->vouched, sizeof(c->link.terms.vouched));
 	hold_tlsa(c, p->tlsa);

@@ -139,15 +139,15 @@ stscache_is_valid(const struct stscache_entry *e, int64_t now)
 
 /* Is there room for one more domain? */
 static bool
-has_room(const struct stscache *c)
+has_room(const struct stscache *c, const struct stscache_entry *e)
 {
-	int n = 0;
+	int n = 0, most = e->id[0] != '\0' ? STSCACHE_FILES : STSCACHE_VAIN;
 	auto_dir all = dir_open(c->dir);
 	if (all == NULL)
 		return false;
 	while (dir_next(all) != NULL)
 		n++;
-	return n < STSCACHE_FILES;
+	return n < most;
 }
 
 /* When it is of no more use. */
@@ -186,7 +186,7 @@ stscache_save(const struct stscache *c, const char *domain, const struct stscach
 	struct stat st;
 	if (c->dir < 0)
 		return c->dir;
-	if (fstatat(c->dir, domain, &st, AT_SYMLINK_NOFOLLOW) < 0 && !has_room(c))
+	if (fstatat(c->dir, domain, &st, AT_SYMLINK_NOFOLLOW) < 0 && !has_room(c, e))
 		return -EDQUOT;
 	snprintf(new, sizeof(new), ".new-%08x%08x", arc4random(), arc4random());
 	auto_fd fd = openat(c->dir, new, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,

@@ -18,6 +18,9 @@
 
 enum {
 	STSCACHE_FILES = 10000, /* domains: of those that a site sends to, some hundreds have one */
+	/* Beyond these there is no room for one of which no policy could be fetched: that costs a
+	 * stranger a line in the DNS, and a policy a certificate for each domain. */
+	STSCACHE_VAIN = STSCACHE_FILES / 2,
 };
 
 struct stscache {
@@ -48,7 +51,7 @@ void stscache_close(struct stscache *c);
 /* What is known of the domain, which is the name of a lane; NONE if nothing is. */
 void stscache_load(const struct stscache *c, const char *domain, struct stscache_entry *out);
 
-/* 0 or -errno; -EDQUOT: there are too many, and it is a new one. */
+/* 0 or -errno; -EDQUOT: there are too many (of its kind), and it is a new one. */
 int stscache_save(const struct stscache *c, const char *domain, const struct stscache_entry *e);
 
 /* Is there a policy whose time is not over? */

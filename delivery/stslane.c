@@ -174,21 +174,21 @@ note_failure(const struct relay *r, const char *domain, struct stscache_entry *e
 	save(r, domain, e);
 }
 
-/* Fetches the policy with this id. False: the courier's time was over. */
+/*
+ * Fetches the policy with this id. False: the courier's time was over, or nobody ended whose place
+ * it could take: of the domain that says nothing.
+ */
 static bool
 renew(struct relay *r, const char *domain, struct stscache_entry *e, const char *id)
 {
 	struct sts_policy policy;
 	auto_buf body = buf_new(FETCH_REPLY), why = buf_new(EVENT_SIZE);
-	bool placed = take_place(r->fetches, clock_deadline(FETCH_TIME));
-	enum tls_result got = placed ? fetch(r, domain, &policy, &body, &why)
-				     : TLS_RESULT_STS_FETCH;
-	if (placed)
-		wait_tell(r->fetches);
+	if (!take_place(r->fetches, clock_deadline(FETCH_TIME)))
+		return false;
+	enum tls_result got = fetch(r, domain, &policy, &body, &why);
+	wait_tell(r->fetches);
 	if (got != TLS_RESULT_SUCCESS && wait_is_told())
 		return false;
-	if (!placed)
-		buf_puts(&why, "too many others are being fetched");
 	int64_t now = clock_wall();
 	if (got == TLS_RESULT_SUCCESS) {
 		note_policy(r, domain, e, id, &policy, &body, now);
@@ -267,7 +267,9 @@ stslane_find(struct courier *c)
 	bool other = !valid || strcmp(s->entry.id, id) != 0;
 	if (record && other && may_try(&s->entry, id, now) &&
 		!renew(c->relay, domain, &s->entry, id) && !valid) {
-		buf_puts(&c->why, "MTA-STS: others needed the courier that fetched the policy");
+		buf_puts(&c->why, wait_is_told()
+			? "MTA-STS: others needed the courier that fetched the policy"
+			: "MTA-STS: too many other policies are being fetched");
 		return SOFT;
 	}
 	s->known = true;

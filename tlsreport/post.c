@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "delivery/fetching.h"
@@ -75,10 +76,23 @@ start_one(int connection, const struct launcher *l)
 	return -1;
 }
 
+/* Those that have ended, but for this one: or each would keep its number until that does. */
+static void
+reap_others(pid_t one)
+{
+	siginfo_t i = { .si_pid = 0 };
+	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
+		i.si_pid != one) {
+		(void)waitpid(i.si_pid, NULL, 0);
+		i.si_pid = 0;
+	}
+}
+
 void
-post_start_all(int socket, const struct launcher *l)
+post_start_all(int socket, pid_t maker, const struct launcher *l)
 {
 	for (int connection; take(socket, &connection);) {
+		reap_others(maker);
 		auto_fd end = start_one(connection, l);
 		cleanup_fd(&connection);
 		if (!pass(socket, end))

@@ -22,10 +22,11 @@ struct poster {
 };
 
 /*
- * What the first process does until the other one is gone: for each connection that comes over this
- * socket it starts a fetch, and gives back a socket to that.
+ * What the first process does until the other one, its child `maker`, is gone: for each connection
+ * that comes over this socket it starts a fetch, and gives back a socket to that. It waits for
+ * those that have ended, and leaves the maker to the caller.
  */
-void post_start_all(int socket, const struct launcher *l);
+void post_start_all(int socket, pid_t maker, const struct launcher *l);
 
 /*
  * Posts the report, packed. 0; -EPERM: it is refused, or can never get there; -EAGAIN: not now. The

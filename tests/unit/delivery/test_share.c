@@ -261,6 +261,57 @@ test_dane(void **state)
 	}
 }
 
+/*
+ * A policy of MTA-STS asks for a certificate that is good for the host's name. That mail to that very
+ * name went by this connection, for which any certificate was good, or none, says nothing.
+ */
+static void
+test_sts(void **state)
+{
+	(void)state;
+	static const char text[] = "version: STSv1\nmode: enforce\nmax_age: 86400\n"
+		"mx: mx.b.example\n";
+	static const struct {
+		const char *first, *next;
+		const char *certificate; /* NULL: it goes in clear */
+		bool strong, shared;
+	} rows[] = {
+		{ "mx.b.example", "b.example", NULL, true, false },
+		{ "mx.b.example", "b.example", "none.example", true, false },
+		{ "mx.b.example", "b.example", "mx.b.example", false, false },
+		{ "mx.b.example", "b.example", "mx.b.example", true, true },
+		{ "a.example", "b.example", NULL, true, false },
+		{ "a.example", "b.example", "mx.b.example", true, true },
+		/* its policy was found since then */
+		{ "mx.b.example", "mx.b.example", NULL, true, false },
+		{ "mx.b.example", "mx.b.example", "mx.b.example", true, true },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_first(rows[i].first);
+		snprintf(c->to.host, sizeof(c->to.host), "mx.b.example");
+		certificate = rows[i].certificate;
+		strong = rows[i].strong;
+		c->link.proof.tls = certificate != NULL ? (struct tls *)(void *)&certificate : NULL;
+		/* twice: behind the first mail it is the connection's own policy */
+		for (int again = 0; again < 2; again++) {
+			begin_next(rows[i].next, offered(HERE, "b.example"));
+			c->work.sts.known = c->work.sts.in_force = true;
+			assert_null(sts_policy(span_of(text), &c->work.sts.entry.policy));
+			(void)connect_lane(c);
+			bool shared = sending_is_open(&c->link) && c->work.race.v == NULL &&
+				strcmp(c->for_lane, rows[i].first) == 0;
+			if (again == 0 && shared != rows[i].shared)
+				fail_msg("row %zu", i);
+			if (!rows[i].shared)
+				break;
+			assert_true(shared);
+			assert_string_equal(c->link.terms.target, "mx.b.example");
+		}
+		end_lane();
+		close_place(0);
+	}
+}
+
 /* What a connection did for one lane says nothing about the next one's mail (L9, L15). */
 static void
 test_of_no_use_yet(void **state)
@@ -285,6 +336,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_shared_connection, start, stop),
 		cmocka_unit_test_setup_teardown(test_judged_anew, start, stop),
 		cmocka_unit_test_setup_teardown(test_dane, start, stop),
+		cmocka_unit_test_setup_teardown(test_sts, start, stop),
 		cmocka_unit_test_setup_teardown(test_of_no_use_yet, start, stop),
 	};
 	return cmocka_run_group_tests_name("share", tests, NULL, NULL);

@@ -201,6 +201,32 @@ test_full(void **state)
 	stscache_free(&e);
 }
 
+/* What only failed leaves room for policies; what is known by then can fail again. */
+static void
+test_full_of_failures(void **state)
+{
+	(void)state;
+	char name[32];
+	struct stscache_entry good = entry_of("7", POLICY), bad = STSCACHE_ENTRY_NONE;
+	bad.tried = bad.times = 1;
+	snprintf(bad.tried_id, sizeof(bad.tried_id), "7");
+	for (int i = 2; i < STSCACHE_VAIN; i++) { /* beside "." and ".." */
+		snprintf(name, sizeof(name), "%d.example", i);
+		put_file(name, span_of("x"));
+	}
+	assert_int_equal(stscache_save(&cache, "a.example", &bad), -EDQUOT);
+	assert_int_equal(stscache_save(&cache, "9.example", &bad), 0);
+	assert_int_equal(stscache_save(&cache, "a.example", &good), 0);
+	good.tried = 1;
+	snprintf(good.tried_id, sizeof(good.tried_id), "8");
+	assert_int_equal(stscache_save(&cache, "b.example", &good), 0);
+	assert_int_equal(unlinkat(cache.dir, "7.example", 0), 0);
+	assert_int_equal(unlinkat(cache.dir, "8.example", 0), 0);
+	assert_int_equal(unlinkat(cache.dir, "6.example", 0), 0);
+	assert_int_equal(stscache_save(&cache, "c.example", &bad), 0);
+	stscache_free(&good);
+}
+
 static void
 test_sweep(void **state)
 {
@@ -253,6 +279,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_odd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_trouble, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_full, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_full_of_failures, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_sweep, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_look, arrange, finish),
 	};

@@ -28,7 +28,11 @@ static uint32_t status;
 static const char *type;
 static bool busy;           /* others need the courier while it waits */
 
+static bool late;           /* whatever has a deadline */
+
 int64_t __wrap_clock_wall(void);
+int64_t __real_clock_deadline(int64_t seconds);
+int64_t __wrap_clock_deadline(int64_t seconds);
 int __wrap_fetching_connect(struct resolver *resolver, const struct conf *conf, const char *host,
 	uint16_t port, int64_t deadline, struct buf *why);
 enum fetch_trouble __wrap_fetching_ask(int fd, const struct fetch_question *q, const char *post,
@@ -38,6 +42,12 @@ int64_t
 __wrap_clock_wall(void)
 {
 	return now;
+}
+
+int64_t
+__wrap_clock_deadline(int64_t seconds)
+{
+	return late ? clock_ms() : __real_clock_deadline(seconds);
 }
 
 int
@@ -99,7 +109,7 @@ arrange(void **state)
 	web = ENFORCE;
 	status = 200;
 	type = "text/plain";
-	busy = false;
+	busy = late = false;
 	return 0;
 }
 
@@ -308,6 +318,30 @@ test_recall(void **state)
 	assert_null(work_sts(&c->work));
 }
 
+/*
+ * All places are taken by others, whose web servers may be slow on purpose: the mail waits, and does
+ * not go without a policy; and that is no failure of this domain's web server.
+ */
+static void
+test_crowd(void **state)
+{
+	(void)state;
+	wait_forget(r.fetches);
+	late = true;
+	expect(mail(0, "1"), SOFT, 0, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	late = false;
+	wait_tell(r.fetches);
+	expect(mail(1, "1"), DONE, 1, "1");
+	/* what is in force is enough */
+	wait_forget(r.fetches);
+	late = true;
+	expect(mail(60 * 60, "2"), DONE, 1, "1");
+	late = false;
+	wait_tell(r.fetches);
+	expect(mail(1, "2"), DONE, 2, "2");
+}
+
 static const struct {
 	const char *lane, *option;
 	bool wanted;
@@ -348,6 +382,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_replies, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_given_up, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_recall, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_crowd, arrange, finish),
 		cmocka_unit_test(test_wanted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
