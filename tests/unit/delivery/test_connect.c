@@ -133,8 +133,20 @@ test_turns(void **state)
 			.connections = { 1, 1 } },
 		{ "MAIL1=452 full", "GREETING1=close", 1, "1", .connections = { 2, 1 },
 			.failed = { false, true } },
-		/* R69, F12: what a host cannot have is for another one, and is returned when none
-		   can; it waits for one that cannot be asked, and other hosts are not asked again */
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		check(&rows[i]);
+}
+
+/*
+ * R69, F12: what a host cannot have is for another one, and is returned when none can; it waits for
+ * one that cannot be asked, and other hosts are not asked again.
+ */
+static void
+test_what_hosts_lack(void **state)
+{
+	(void)state;
+	static const struct row rows[] = {
 		{ SMALL, "", 2, "--", .connections = { 1, 1 } },
 		{ SMALL, SMALL, 2, "--", .connections = { 1, 1 } },
 		{ SMALL, "GREETING1=close", 2, "11", .connections = { 2, 1 },
@@ -298,6 +310,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_turns, start, stop),
+		cmocka_unit_test_setup_teardown(test_what_hosts_lack, start, stop),
 		cmocka_unit_test_setup_teardown(test_none_does_anything, start, stop),
 		cmocka_unit_test_setup_teardown(test_giving_up, start, stop),
 		cmocka_unit_test_setup_teardown(test_giving_up_again, start, stop),

@@ -102,19 +102,46 @@ offered(enum offer o, const char *lane)
 	return o != NONE ? &e : NULL;
 }
 
+struct sharing {
+	const char *first, *next;
+	enum offer offer;
+	enum conf_delivery_tls tls;
+	const char *certificate; /* NULL: it goes in clear */
+	bool shared;
+	const char *target; /* of the certificate, then */
+};
+
+static void
+check_sharing(const struct sharing *row)
+{
+	begin_first(row->first);
+	certificate = row->certificate;
+	c->link.proof.tls = certificate != NULL ? (struct tls *)(void *)&certificate : NULL;
+	int fd = c->link.fd;
+	begin_next(row->next, offered(row->offer, row->next));
+	c->work.delivery.tls = row->tls;
+	(void)connect_lane(c);
+	bool shared = sending_is_open(&c->link) && strcmp(c->for_lane, row->first) == 0 &&
+		c->work.race.v == NULL;
+	if (shared != row->shared)
+		fail_msg("%s, %s", row->first, row->next);
+	if (shared) {
+		assert_int_equal(c->link.fd, fd);
+		assert_string_equal(c->link.terms.target, row->target);
+		assert_int_equal(c->work.to.port, c->to.port);
+	}
+	end_lane();
+	close_place(0);
+	if (shared)
+		assert_int_equal(place[0].connections, 1);
+}
+
 /* Whose mail may go by a connection that was made for somebody else's? */
 static void
 test_shared_connection(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *first, *next;
-		enum offer offer;
-		enum conf_delivery_tls tls;
-		const char *certificate; /* NULL: it goes in clear */
-		bool shared;
-		const char *target; /* of the certificate, then */
-	} rows[] = {
+	static const struct sharing rows[] = {
 		{ "a.example", "b.example", HERE, DELIVERY_TLS_MAY, NULL, true, "b.example" },
 		{ "a.example", "[127.0.0.1]", HERE, DELIVERY_TLS_MAY, NULL, true, "127.0.0.1" },
 		{ "a.example", "a.example", NONE, DELIVERY_TLS_MAY, NULL, true, "a.example" },
@@ -142,28 +169,8 @@ test_shared_connection(void **state)
 		{ "a.example", "a.example", NONE, DELIVERY_TLS_VERIFY, "c.example", true,
 			"a.example" },
 	};
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		begin_first(rows[i].first);
-		certificate = rows[i].certificate;
-		c->link.proof.tls = certificate != NULL ? (struct tls *)(void *)&certificate : NULL;
-		int fd = c->link.fd;
-		begin_next(rows[i].next, offered(rows[i].offer, rows[i].next));
-		c->work.delivery.tls = rows[i].tls;
-		(void)connect_lane(c);
-		bool shared = sending_is_open(&c->link) && strcmp(c->for_lane, rows[i].first) == 0 &&
-			c->work.race.v == NULL;
-		if (shared != rows[i].shared)
-			fail_msg("row %zu: %s, %s", i, rows[i].first, rows[i].next);
-		if (shared) {
-			assert_int_equal(c->link.fd, fd);
-			assert_string_equal(c->link.terms.target, rows[i].target);
-			assert_int_equal(c->work.to.port, c->to.port);
-		}
-		end_lane();
-		close_place(0);
-		if (shared)
-			assert_int_equal(place[0].connections, 1);
-	}
+	for (size_t i = 0; i < ROWS(rows); i++)
+		check_sharing(&rows[i]);
 }
 
 /*

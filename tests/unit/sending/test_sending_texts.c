@@ -109,6 +109,43 @@ test_unfit(void **state)
 	close(m.fd);
 }
 
+struct utf8_case {
+	const char *sender, *to[RCPTS];
+	bool said, header;
+	unsigned can;
+	const char *want;
+	bool word;
+};
+
+static void
+check_utf8(const struct utf8_case *u, enum way way, struct message *m)
+{
+	struct rcpt rcpt[RCPTS];
+	struct job job = { .m = m };
+	char got[3 + RCPTS] = "A";
+	connect_to(way, NULL, JOBS);
+	l.host.can |= u->can;
+	m->env = (struct envelope){ .sender = span_of(u->sender), .utf8 = u->said };
+	m->header_eightbit = u->header;
+	for (int k = 0; k < RCPTS; k++) {
+		rcpt[k] = make_rcpt(u->to[k]);
+		assert_true(sending_add(&l, &job, &rcpt[k]));
+	}
+	sending_start(&l, &job);
+	assert_ptr_equal(sending_land(&l), &job);
+	assert_int_equal(l.flow.replies, 0);
+	assert_int_equal(job.end, JOB_ANSWERED);
+	snprintf(got, sizeof(got), "A%s%c%c", job.sent ? "+" : "", "DSH"[rcpt[0].outcome],
+		"DSH"[rcpt[1].outcome]);
+	if (strcmp(got, u->want) != 0)
+		fail_msg("%s to %s, way %d: %s", u->sender, u->to[0], (int)way, got);
+	part();
+	bool said = strstr(host.log, " SMTPUTF8\n") != NULL;
+	assert_int_equal(said, u->word);
+	for (int k = 0; k < RCPTS; k++)
+		buf_free(&rcpt[k].text);
+}
+
 /*
  * SMTPUTF8 is said where something of this transaction needs it, whatever the client said; and what
  * needs it does not take the other recipients along (L1).
@@ -117,13 +154,7 @@ static void
 test_utf8(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *sender, *to[RCPTS];
-		bool said, header;
-		unsigned can;
-		const char *want;
-		bool word;
-	} cases[] = {
+	static const struct utf8_case cases[] = {
 		{ "s@s.example", { "a@r.example", "b@r.example" }, true, false, 0, "A+DD", false },
 		{ "s@s.example", { "a@r.example", "b@r.example" }, true, false, CAN_SMTPUTF8,
 			"A+DD", false },
@@ -146,33 +177,8 @@ test_utf8(void **state)
 	};
 	struct message m = make_message(strlen(BODY));
 	for (size_t i = 0; i < ROWS(cases); i++)
-		for (enum way way = LOCK_STEP; way < WAYS; way++) {
-			struct rcpt rcpt[RCPTS];
-			struct job job = { .m = &m };
-			char got[3 + RCPTS] = "A";
-			connect_to(way, NULL, JOBS);
-			l.host.can |= cases[i].can;
-			m.env = (struct envelope){ .sender = span_of(cases[i].sender),
-				.utf8 = cases[i].said };
-			m.header_eightbit = cases[i].header;
-			for (int k = 0; k < RCPTS; k++) {
-				rcpt[k] = make_rcpt(cases[i].to[k]);
-				assert_true(sending_add(&l, &job, &rcpt[k]));
-			}
-			sending_start(&l, &job);
-			assert_ptr_equal(sending_land(&l), &job);
-			assert_int_equal(l.flow.replies, 0);
-			assert_int_equal(job.end, JOB_ANSWERED);
-			snprintf(got, sizeof(got), "A%s%c%c", job.sent ? "+" : "",
-				"DSH"[rcpt[0].outcome], "DSH"[rcpt[1].outcome]);
-			if (strcmp(got, cases[i].want) != 0)
-				fail_msg("case %zu, way %d: %s", i, (int)way, got);
-			part();
-			bool said = strstr(host.log, " SMTPUTF8\n") != NULL;
-			assert_int_equal(said, cases[i].word);
-			for (int k = 0; k < RCPTS; k++)
-				buf_free(&rcpt[k].text);
-		}
+		for (enum way way = LOCK_STEP; way < WAYS; way++)
+			check_utf8(&cases[i], way, &m);
 	close(m.fd);
 }
 
