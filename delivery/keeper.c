@@ -218,7 +218,7 @@ start_sign(struct keeper *k)
 static void
 hand_sign_on(struct keeper *k)
 {
-	notes_hand_on(k->socket, NOTE_SIGN, &k->sign);
+	(void)notes_hand_on(k->socket, NOTE_SIGN, &k->sign);
 	cleanup_fd(&k->sign);
 	k->sign = -1;
 }
@@ -239,7 +239,7 @@ look_for_servers(struct keeper *k)
 	if (nameserver_read(CONF_RESOLVER, &now, &odd) < 0 || pipe2(ends, O_CLOEXEC) < 0)
 		return;
 	if (write(ends[1], &now, sizeof(now)) == (ssize_t)sizeof(now))
-		notes_hand_on(k->socket, NOTE_SERVERS, &ends[0]);
+		(void)notes_hand_on(k->socket, NOTE_SERVERS, &ends[0]);
 	close(ends[0]);
 	close(ends[1]);
 }

@@ -33,7 +33,7 @@ descriptors_of(enum note_kind kind)
 	return kind == NOTE_FETCH ? NOTE_FDS : kind == NOTE_SIGN || kind == NOTE_SERVERS;
 }
 
-void
+bool
 notes_hand_on(int fd, enum note_kind kind, const int *passed)
 {
 	struct note n = { .kind = kind };
@@ -44,7 +44,7 @@ notes_hand_on(int fd, enum note_kind kind, const int *passed)
 	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
 		.msg_controllen = CMSG_SPACE(size) };
 	memcpy(CMSG_DATA(&control.head), passed, size);
-	(void)sendmsg(fd, &msg, MSG_NOSIGNAL);
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) >= 0;
 }
 
 static bool
@@ -100,11 +100,10 @@ notes_ask_servers(const struct relay *r)
 		notes_send(r->keeper, NOTE_SERVERS, "", "");
 }
 
-void
+bool
 notes_ask_fetch(const struct relay *r, const int fds[static NOTE_FDS])
 {
-	if (r->keeper >= 0)
-		notes_hand_on(r->keeper, NOTE_FETCH, fds);
+	return r->keeper >= 0 && notes_hand_on(r->keeper, NOTE_FETCH, fds);
 }
 
 void

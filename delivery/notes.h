@@ -24,8 +24,11 @@ void notes_send(int fd, enum note_kind kind, const char *lane, const char *id);
 
 enum { NOTE_FDS = 2 }; /* descriptors that may come with one */
 
-/* A note that comes with descriptors, which stay ours: one, but two with NOTE_FETCH. */
-void notes_hand_on(int fd, enum note_kind kind, const int *passed);
+/*
+ * A note that comes with descriptors, which stay ours: one, but two with NOTE_FETCH. False:
+ * nobody gets it.
+ */
+bool notes_hand_on(int fd, enum note_kind kind, const int *passed);
 
 /*
  * Does not wait. 1; 0: the other side has ended; -1: there is none now, or it is odd. `passed` are
@@ -43,8 +46,11 @@ void notes_ask_sign(const struct relay *r);
 /* No nameserver answers: the first process may know of others by now. */
 void notes_ask_servers(const struct relay *r);
 
-/* Something is to be fetched: the first process is to start fetch with these two descriptors. */
-void notes_ask_fetch(const struct relay *r, const int fds[static NOTE_FDS]);
+/*
+ * Something is to be fetched: the first process is to start fetch with these two descriptors.
+ * False: there is none any more.
+ */
+bool notes_ask_fetch(const struct relay *r, const int fds[static NOTE_FDS]);
 
 /* There is new mail in this lane: for this relay, or for another one. */
 void notes_tell_of(struct relay *r, const char *lane);

@@ -47,22 +47,19 @@ take_place(int places, int64_t deadline)
 	return false;
 }
 
-/* By a fetch that the first process starts. FETCH_*. */
-static enum fetch_trouble
-ask_fetch(struct relay *r, struct fetch_question *q, int connection, int64_t deadline,
-	struct fetch_reply *reply, struct buf *body, struct buf *why)
+/* A socket to a fetch that the first process starts for this connection; -1: it cannot be. */
+static int
+have_fetch(const struct relay *r, int connection)
 {
 	int ends[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
-		buf_reset(why);
-		buf_puts(why, strerror(errno));
-		return FETCH_FAILED;
-	}
-	auto_fd ours = ends[0];
-	notes_ask_fetch(r, (int[]){ ends[1], connection });
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return -1;
+	bool asked = notes_ask_fetch(r, (int[]){ ends[1], connection });
 	close(ends[1]);
-	q->ms = (uint32_t)clock_left(deadline);
-	return fetching_ask(ours, q, NULL, deadline, reply, body, why);
+	if (asked)
+		return ends[0];
+	close(ends[0]);
+	return -1;
 }
 
 /* Is it a policy? Unless SUCCESS, *why says what is wrong with it. */
@@ -83,7 +80,25 @@ judge(const struct fetch_reply *reply, const struct buf *body, struct sts_policy
 	return TLS_RESULT_STS_INVALID;
 }
 
-/* The policy of the domain, into *body. Unless SUCCESS there is none to be had, and why. */
+/* By this connection to its web server. UNKNOWN: this host is short of something. */
+static enum tls_result
+ask_by(const struct relay *r, int connection, struct fetch_question *q, int64_t deadline,
+	struct sts_policy *policy, struct buf *body, struct buf *why)
+{
+	struct fetch_reply reply;
+	auto_fd end = have_fetch(r, connection);
+	if (end < 0)
+		return TLS_RESULT_UNKNOWN;
+	q->ms = (uint32_t)clock_left(deadline);
+	enum fetch_trouble t = fetching_ask(end, q, NULL, deadline, &reply, body, why);
+	return t == FETCH_DONE ? judge(&reply, body, policy, why)
+		: t == FETCH_CERTIFICATE ? TLS_RESULT_STS_WEBPKI : TLS_RESULT_STS_FETCH;
+}
+
+/*
+ * The policy of the domain, into *body. Unless SUCCESS there is none to be had, and why; UNKNOWN
+ * says nothing of the domain.
+ */
 static enum tls_result
 fetch(struct relay *r, const char *domain, struct sts_policy *policy, struct buf *body,
 	struct buf *why)
@@ -91,20 +106,19 @@ fetch(struct relay *r, const char *domain, struct sts_policy *policy, struct buf
 	int64_t deadline = clock_deadline(FETCH_TIME);
 	struct fetch_question q = { .port = (uint32_t)r->common.relay.mta_sts_port,
 		.path = STS_PATH };
-	struct fetch_reply reply;
 	int n = snprintf(q.host, sizeof(q.host), STS_HOST "%s", domain);
 	if (n >= (int)sizeof(q.host)) {
 		buf_puts(why, "its name would be too long");
 		return TLS_RESULT_STS_FETCH;
 	}
 	struct resolver *resolver = resolvers_take(r->resolvers);
-	auto_fd connection = resolver == NULL ? -1
-		: fetching_connect(resolver, &r->common, q.host, (uint16_t)q.port, deadline, why);
+	if (resolver == NULL)
+		return TLS_RESULT_UNKNOWN;
+	auto_fd connection = fetching_connect(resolver, &r->common, q.host, (uint16_t)q.port,
+		deadline, why);
 	resolvers_give_back(r->resolvers, resolver);
-	enum fetch_trouble t = connection < 0 ? FETCH_FAILED
-		: ask_fetch(r, &q, connection, deadline, &reply, body, why);
-	return t == FETCH_DONE ? judge(&reply, body, policy, why)
-		: t == FETCH_CERTIFICATE ? TLS_RESULT_STS_WEBPKI : TLS_RESULT_STS_FETCH;
+	return connection < 0 ? TLS_RESULT_STS_FETCH
+			      : ask_by(r, connection, &q, deadline, policy, body, why);
 }
 
 /* ---- what is written down ------------------------------------------------------------------ */
@@ -175,8 +189,8 @@ note_failure(const struct relay *r, const char *domain, struct stscache_entry *e
 }
 
 /*
- * Fetches the policy with this id. False: the courier's time was over, or nobody ended whose place
- * it could take: of the domain that says nothing.
+ * Fetches the policy with this id. False: the courier's time was over, nobody ended whose place it
+ * could take, or this host is short of something: of the domain that says nothing.
  */
 static bool
 renew(struct relay *r, const char *domain, struct stscache_entry *e, const char *id)
@@ -187,7 +201,7 @@ renew(struct relay *r, const char *domain, struct stscache_entry *e, const char 
 		return false;
 	enum tls_result got = fetch(r, domain, &policy, &body, &why);
 	wait_tell(r->fetches);
-	if (got != TLS_RESULT_SUCCESS && wait_is_told())
+	if (got == TLS_RESULT_UNKNOWN || (got != TLS_RESULT_SUCCESS && wait_is_told()))
 		return false;
 	int64_t now = clock_wall();
 	if (got == TLS_RESULT_SUCCESS) {
@@ -269,7 +283,8 @@ stslane_find(struct courier *c)
 		!renew(c->relay, domain, &s->entry, id) && !valid) {
 		buf_puts(&c->why, wait_is_told()
 			? "MTA-STS: others needed the courier that fetched the policy"
-			: "MTA-STS: too many other policies are being fetched");
+			: "MTA-STS: this host cannot fetch the policy now: it fetches too many "
+			  "others, or is short of memory, descriptors or processes");
 		return SOFT;
 	}
 	s->known = true;

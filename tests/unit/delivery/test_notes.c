@@ -186,8 +186,8 @@ test_handed_on(void **state)
 	notes_ask_sign(&r);
 	hears(NOTE_SIGN, NULL, NULL);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	notes_hand_on(keeper, NOTE_SIGN, &ends[1]);
-	notes_hand_on(keeper, NOTE_SIGN, &ends[1]);
+	assert_true(notes_hand_on(keeper, NOTE_SIGN, &ends[1]));
+	assert_true(notes_hand_on(keeper, NOTE_SIGN, &ends[1]));
 	close(ends[1]);
 	assert_int_equal(notes_receive(r.keeper, &n, NULL), 1);
 	assert_int_equal(notes_receive(r.keeper, &n, passed), 1);
@@ -212,7 +212,7 @@ test_fetch(void **state)
 	int passed[NOTE_FDS], ends[2];
 	char octet = 0;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-	notes_ask_fetch(&r, ends);
+	assert_true(notes_ask_fetch(&r, ends));
 	close(ends[0]);
 	close(ends[1]);
 	assert_int_equal(notes_receive(keeper, &n, passed), 1);

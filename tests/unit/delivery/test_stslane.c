@@ -5,6 +5,7 @@
 #include "tests/unit/delivery/at_work.h"
 
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "delivery/fetching.h"
 #include "delivery/resolvers.h"
@@ -29,6 +30,7 @@ static const char *type;
 static bool busy;           /* others need the courier while it waits */
 
 static bool late;           /* whatever has a deadline */
+static int first[2];        /* a socket to the first process, and its end, where nobody listens */
 
 int64_t __wrap_clock_wall(void);
 int64_t __real_clock_deadline(int64_t seconds);
@@ -94,10 +96,13 @@ arrange(void **state)
 	if (setup(state) < 0)
 		return -1;
 	log_open(LOG_TO_NONE, "test");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, first) < 0)
+		return -1;
 	r = (struct relay){ .hosts = { .dir = -1 } };
 	const struct conf_args args = { .options = options, .n = 2 };
 	if (conf_load(&r.common, &args, NULL, &why) < 0 || hire() < 0)
 		return -1;
+	r.keeper = first[0];
 	stscache_open(&r.stscache, sp.root);
 	r.fetches = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	r.resolvers = resolvers_open(&r.common.relay.nameserver, "/nonexistent", "us.example");
@@ -122,6 +127,8 @@ finish(void **state)
 	resolvers_close(r.resolvers);
 	stscache_close(&r.stscache);
 	close(r.fetches);
+	close(first[0]);
+	close(first[1]);
 	conf_free(&r.common);
 	return teardown(state);
 }
@@ -342,6 +349,20 @@ test_crowd(void **state)
 	expect(mail(1, "2"), DONE, 2, "2");
 }
 
+/* Nobody starts a fetch: that is no word about the domain, so its mail waits, as it was. */
+static void
+test_nobody_fetches(void **state)
+{
+	(void)state;
+	r.keeper = -1;
+	expect(mail(0, "1"), SOFT, 1, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	r.keeper = first[0];
+	assert_int_equal(shutdown(first[1], SHUT_RDWR), 0);
+	expect(mail(1, "1"), SOFT, 2, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+}
+
 static const struct {
 	const char *lane, *option;
 	bool wanted;
@@ -383,6 +404,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_given_up, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_recall, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_crowd, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_nobody_fetches, arrange, finish),
 		cmocka_unit_test(test_wanted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
