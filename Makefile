@@ -147,7 +147,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)) $(B)/unit/tlsreport/test_post: $(B)/dns.o
-$(addprefix $(B)/unit/dns/test_,also discovery dns nameservers ptr) $(B)/unit/delivery/test_destinations \
+$(addprefix $(B)/unit/dns/test_,addresses also answer discovery dns hosts_file mx nameservers ptr resolver) $(B)/unit/delivery/test_destinations \
 	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
