@@ -19,7 +19,7 @@
 
 enum {
 	TRANSLATE_FILE = 256 * 1024, /* octets of a file that is read; ours has 64 KiB */
-	TRANSLATE_LINE = 4096,       /* octets of a line of ours (conf/load.c) */
+	TRANSLATE_LINE = 4096,       /* octets of a line of ours (conf/keys.h) */
 	TRANSLATE_SETTINGS = 400,    /* of one file */
 	TRANSLATE_LOGINS = 100,      /* files of passwords */
 };
