@@ -173,13 +173,6 @@ test_unknown(void **state)
 	}
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	return start_server(zone, ROWS(zone));
-}
-
 int
 main(void)
 {
@@ -190,5 +183,6 @@ main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_unknown),
 	};
+	serve(zone, ROWS(zone));
 	return cmocka_run_group_tests_name("addresses", tests, start, stop);
 }

@@ -93,18 +93,12 @@ test_rows(void **state)
 	run_all(rows, ROWS(rows));
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	return start_server(zone, ROWS(zone));
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 	};
+	serve(zone, ROWS(zone));
 	return cmocka_run_group_tests_name("dns", tests, start, stop);
 }

@@ -55,18 +55,12 @@ test_named(void **state)
 	resolver_close(r);
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	return start_server(zone, ROWS(zone));
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_named),
 	};
+	serve(zone, ROWS(zone));
 	return cmocka_run_group_tests_name("hosts_file", tests, start, stop);
 }

@@ -74,13 +74,6 @@ test_own_name(void **state)
 	}
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	return start_server(zone, ROWS(zone));
-}
-
 int
 main(void)
 {
@@ -89,5 +82,6 @@ main(void)
 		cmocka_unit_test(test_shuffle),
 		cmocka_unit_test(test_own_name),
 	};
+	serve(zone, ROWS(zone));
 	return cmocka_run_group_tests_name("mx", tests, start, stop);
 }

@@ -156,13 +156,6 @@ test_threads(void **state)
 		assert_string_equal(askers[i].wrong, "");
 }
 
-static int
-start(void **state)
-{
-	(void)state;
-	return start_server(zone, ROWS(zone));
-}
-
 int
 main(void)
 {
@@ -171,5 +164,6 @@ main(void)
 		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_threads),
 	};
+	serve(zone, ROWS(zone));
 	return cmocka_run_group_tests_name("resolver", tests, start, stop);
 }
