@@ -69,6 +69,12 @@ void translate_end(struct translation *t);
 int translate_text(struct buf *text, const char *path);
 int translate_read(struct sheet *s, const char *path);
 
+/*
+ * The next line of a text that is neither blank nor a comment ("#"), trimmed; *number, which begins
+ * with 0, is its own. False: there is none.
+ */
+bool translate_line(struct span *text, int *number, struct span *line);
+
 /* Adds a setting; false: there are too many. */
 bool translate_add(struct sheet *s, struct span name, struct span value, int line);
 
