@@ -94,7 +94,7 @@ $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B
 $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) $(FORGET) -o $@ $^ -lssl -lcrypto
 
-$(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
+$(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o password.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
 $(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a

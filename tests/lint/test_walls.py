@@ -45,7 +45,8 @@ PROGRAMS = {
     "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
     "sign": [*COMMON, "secrets/signkey"],
     "fetch": COMMON,
-    "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/checkpass", "secrets/enrol"],
+    "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/password", "secrets/checkpass",
+             "secrets/enrol"],
 }
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 
