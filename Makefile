@@ -263,12 +263,13 @@ powercut: need-check broken
 need-%:
 	tests/tools/need build $*
 
-# A few files know of it; the other objects are those of the build that is locked in.
+# A few files know of it, and those that include one; the other objects are those of the build that is locked in.
 instrumented: all
 	@rm -rf build/instrumented
 	@mkdir -p build/instrumented
 	cp -a build/*.o build/options $(wildcard $(ROOMS:%=build/%)) build/instrumented
-	rm -f $$(grep -l POSTERN_INSTRUMENTED $(addsuffix /*.c,$(ROOMS)) | sed 's,\(.*\)c$$,build/instrumented/\1o,')
+	rm -f $$(grep -l POSTERN_INSTRUMENTED $(addsuffix /*.c,$(ROOMS)) | sed 's,\(.*\)c$$,build/instrumented/\1o,') \
+		$$(grep -l POSTERN_INSTRUMENTED $(addsuffix /*.h,$(ROOMS)) | grep -lFf - build/instrumented/*/*.d | sed 's,d$$,o,')
 	$(MAKE) B=build/instrumented STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED \
 		$(addprefix build/instrumented/,smtpd relay)
 
