@@ -25,8 +25,8 @@ check_proxies(struct setting *s)
 {
 	const struct conf_receive *c = &s->c->receive;
 	if (is_world(&c->proxies.nets) && c->relay_nets.n > 0)
-		conf_doubt(s, "proxy_nets is as wide as the world: whoever is in it may say to be in "
-			"relay_nets, and send anywhere");
+		conf_doubt(s, "proxy_nets is as wide as the world: whoever is in it may say to be "
+			"in relay_nets, and send anywhere");
 }
 
 /* Certificates without TLS: of all mail, or of a route's. */
@@ -71,7 +71,8 @@ contradict(struct setting *s)
 	if (c->submission.force_from != NULL && !span_is_ascii(span_of(c->submission.force_from)))
 		return conf_complain_of(s, "force_from", "is beyond ASCII, which few hosts take");
 	if (c->tls_reports.from != NULL && !span_is_ascii(span_of(c->tls_reports.from)))
-		return conf_complain_of(s, "tls_reports_from", "is beyond ASCII, which few hosts take");
+		return conf_complain_of(s, "tls_reports_from",
+			"is beyond ASCII, which few hosts take");
 	if (c->auth.dovecot != NULL && c->auth.saslauthd != NULL)
 		return conf_complain_of(s, "auth_dovecot", "is for hosts without auth_saslauthd");
 	return 0;

@@ -26,7 +26,7 @@ struct search {
 	const char *domain;     /* as it is called in the log */
 	enum family family;     /* what this leaves out is not asked for */
 	int64_t deadline;       /* clock.h */
-	struct exchangers *out; /* what is found; `secure` and `implicit` say how these hosts were */
+	struct exchangers *out; /* what is found; `secure` and `implicit`: how these hosts were */
 };
 
 /*

@@ -10,8 +10,8 @@
 #include "dns/exchangers.h"
 
 /*
- * FOUND: its addresses of this family, in the order of the file; or NO_NAME. *out was begun. Several
- * threads may read one file: it is locked meanwhile.
+ * FOUND: its addresses of this family, in the order of the file; or NO_NAME. *out was begun.
+ * Several threads may read one file: it is locked meanwhile.
  */
 enum answer hosts_file_find(FILE *f, const char *host, enum family family, struct exchangers *out);
 

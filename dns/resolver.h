@@ -57,7 +57,7 @@ void resolver_use_dane(struct resolver *r, uint16_t port);
 /* Do both ask the same servers? */
 bool resolver_is_like(const struct resolver *r, const struct resolver *other);
 
-/* Opens a file of hosts (hosts(5)) for resolver_named (dns.h); without one, nothing stands in it. */
+/* Opens a file of hosts (hosts(5)) for resolver_named (dns.h); without one, there are no names. */
 void resolver_use_hosts(struct resolver *r, const char *path);
 
 #endif

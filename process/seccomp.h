@@ -1,8 +1,8 @@
 /*
  * seccomp: the system calls of a role (syscalls.h), and no others from now on.
  *
- * What depends on this process is put in: the number of the socket to its monitor; of a worker, what
- * it has open.
+ * What depends on this process is put in: the number of the socket to its monitor; of a worker,
+ * what it has open.
  */
 #ifndef POSTERN_SECCOMP_H
 #define POSTERN_SECCOMP_H

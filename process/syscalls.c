@@ -277,7 +277,7 @@ enum { HEAD = sizeof((struct sock_filter[]){ CHECK_ARCH, LOAD(nr) }) / sizeof(st
 _Static_assert(LENGTH(relay_filter) <= SYSCALLS_MAX, "it has no room");
 _Static_assert(LENGTH(worker_filter) + LENGTH(session_filter) <= SYSCALLS_MAX, "it has no room");
 
-/* A table of these would be addresses that are written before main, and a page more of each smtpd. */
+/* A table of these would be addresses that are written before main: a page more for each smtpd. */
 struct syscalls
 syscalls_of(enum sandbox_role role)
 {

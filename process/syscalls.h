@@ -14,8 +14,8 @@ enum { SYSCALLS_MAX = 252 }; /* instructions of the longest, both parts together
 struct syscalls {
 	const struct sock_filter *own; /* begins with the check of the architecture */
 	size_t n;
-	const struct sock_filter *also; /* what stands behind that, of another role's; may be none */
-	size_t n_also;
+	const struct sock_filter *also; /* what stands behind that, of another role's */
+	size_t n_also;                  /* may be 0 */
 };
 
 /*

@@ -17,8 +17,8 @@ entry_read(struct span line, struct entry *out)
 		{ "told", ENTRY_TOLD },
 	};
 	struct span when = span_cut(&line, ' '), word = span_cut(&line, ' ');
-	*out = (struct entry){ .when = stored_number(when), .number = stored_number(span_cut(&line, ' ')),
-		.text = line };
+	*out = (struct entry){ .when = stored_number(when),
+		.number = stored_number(span_cut(&line, ' ')), .text = line };
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (span_eq(word, span_of(events[i].word)))
 			out->event = events[i].event;

@@ -1,8 +1,8 @@
 /*
  * entry: a line of a message's log (history.h): what became of it in a lane, and when.
  *
- *	<time> soft <next> <text>        an attempt that left somebody waiting; <next> 0: a relay died
- *	                                 with it (a version had no text)
+ *	<time> soft <next> <text>        an attempt that left somebody waiting; <next> 0: a relay
+ *	                                 died with it (a version had no text)
  *	<time> done|hard <index> <text>  a recipient is settled
  *	<time> told <TOLD_*>             the sender was told
  *

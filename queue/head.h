@@ -1,6 +1,7 @@
 /*
  * head: what stands before the body in a message's file (stored.h), read within bounds: it is
- * hostile input like any other (K14), and what is not as a draft writes it is never half understood.
+ * hostile input like any other (K14), and what is not as a draft writes it is never half
+ * understood.
  */
 #ifndef POSTERN_QUEUE_HEAD_H
 #define POSTERN_QUEUE_HEAD_H

@@ -1,9 +1,9 @@
 /*
  * Queued messages, and what is written down of them.
  *
- * A file is whole if its last line says so. Who is settled stands in its States (head.c); its log in
- * the lane has words, attempts and times (entry.c), and may be lost. Whatever is odd in either costs
- * at worst a duplicate, never a recipient.
+ * A file is whole if its last line says so. Who is settled stands in its States (head.c); its log
+ * in the lane has words, attempts and times (entry.c), and may be lost. Whatever is odd in either
+ * costs at worst a duplicate, never a recipient.
  */
 #include "queue/message.h"
 
