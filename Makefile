@@ -94,7 +94,7 @@ $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B
 $(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) $(FORGET) -o $@ $^ -lssl -lcrypto
 
-$(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o checkpass.o enrol.o) $(B)/common.a
+$(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o password.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
 $(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a
@@ -147,7 +147,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 	$(wildcard tests/unit/*/test_*.c)))
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)) $(B)/unit/tlsreport/test_post: $(B)/dns.o
-$(addprefix $(B)/unit/dns/test_,also discovery dns nameservers ptr) $(B)/unit/delivery/test_destinations \
+$(addprefix $(B)/unit/dns/test_,addresses also answer discovery dns hosts_file mx nameservers ptr resolver) $(B)/unit/delivery/test_destinations \
 	$(B)/unit/tlsreport/test_due: \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
@@ -263,12 +263,13 @@ powercut: need-check broken
 need-%:
 	tests/tools/need build $*
 
-# A few files know of it; the other objects are those of the build that is locked in.
+# A few files know of it, and those that include one; the other objects are those of the build that is locked in.
 instrumented: all
 	@rm -rf build/instrumented
 	@mkdir -p build/instrumented
 	cp -a build/*.o build/options $(wildcard $(ROOMS:%=build/%)) build/instrumented
-	rm -f $$(grep -l POSTERN_INSTRUMENTED $(addsuffix /*.c,$(ROOMS)) | sed 's,\(.*\)c$$,build/instrumented/\1o,')
+	rm -f $$(grep -l POSTERN_INSTRUMENTED $(addsuffix /*.c,$(ROOMS)) | sed 's,\(.*\)c$$,build/instrumented/\1o,') \
+		$$(grep -l POSTERN_INSTRUMENTED $(addsuffix /*.h,$(ROOMS)) | grep -lFf - build/instrumented/*/*.d | sed 's,d$$,o,')
 	$(MAKE) B=build/instrumented STATIC=-pie CPPFLAGS_EXTRA=-DPOSTERN_INSTRUMENTED \
 		$(addprefix build/instrumented/,smtpd relay)
 

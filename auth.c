@@ -16,10 +16,8 @@
  * Exit status: 0; 75 the file cannot be read; 78 the configuration is wrong.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <gsasl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -36,6 +34,7 @@
 #include "process/program.h"
 #include "secrets/checkpass.h"
 #include "secrets/enrol.h"
+#include "secrets/password.h"
 #include "secrets/secret.h"
 #include "secrets/users.h"
 
@@ -60,55 +59,21 @@ users_text(const struct auth *a)
 	return span_without_mark((struct span){ a->users, a->length });
 }
 
-static bool
-exact(const struct auth *a)
+static struct password_file
+password_file(const struct auth *a)
 {
-	return a->conf.auth.case_sensitive == CONF_YES;
+	return (struct password_file){ users_text(a), a->conf.auth.case_sensitive == CONF_YES };
 }
 
 /* A name that is known is written as in the file from then on. */
 static void
 find_user(struct auth *a, const char *name)
 {
+	const struct password_file file = password_file(a);
 	a->user = (struct user){ 0 };
-	a->known = users_find(users_text(a), span_of(name), exact(a), &a->user);
+	a->known = users_find(file.text, span_of(name), file.exact, &a->user);
 	struct span found = a->known ? a->user.name : span_of(name);
 	snprintf(a->name, sizeof(a->name), "%.*s", (int)found.n, found.p);
-}
-
-static const char *
-kind_of(Gsasl_hash hash)
-{
-	return hash == GSASL_HASH_SHA1 ? "{SCRAM-SHA-1}" : "{SCRAM-SHA-256}";
-}
-
-/* Names that differ in case alone would be one user, so they have one secret that is none. */
-static void
-pretend(const struct auth *a, Gsasl_hash hash, char out[static USERS_SECRET])
-{
-	char name[sizeof(a->name)], like[USERS_SECRET];
-	snprintf(name, sizeof(name), "%s", a->name);
-	for (char *c = name; *c != '\0' && !exact(a); c++)
-		*c = ascii_lower(*c);
-	(void)users_first_secret(users_text(a), kind_of(hash), like);
-	secret_pretend(users_first_secrets(users_text(a)), like, hash, name, out);
-	explicit_bzero(like, sizeof(like));
-}
-
-/* As long as for a name that is there. */
-static void
-check_nothing(const struct auth *a, const char *password)
-{
-	struct span text = users_text(a);
-	char secret[USERS_SECRET];
-	if (!users_first_secret(text, kind_of(GSASL_HASH_SHA256), secret) &&
-		users_first_secret(text, "$", secret)) {
-		(void)secret_check_crypt(secret, password);
-	} else {
-		pretend(a, GSASL_HASH_SHA256, secret);
-		(void)secret_check_scram(secret, password);
-	}
-	explicit_bzero(secret, sizeof(secret));
 }
 
 /* Takes what a check of a secret found; a spoilt line of the file is no fault of the client. */
@@ -129,19 +94,16 @@ give_scram(struct auth *a, Gsasl_session *s, Gsasl_property wanted)
 	bool sha1 = strcmp(a->hello.mechanism, "SCRAM-SHA-1") == 0 ||
 		strcmp(a->hello.mechanism, "SCRAM-SHA-1-PLUS") == 0;
 	Gsasl_hash hash = sha1 ? GSASL_HASH_SHA1 : GSASL_HASH_SHA256;
-	const char *kind = kind_of(hash);
+	const struct password_file file = password_file(a);
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	char secret[USERS_SECRET];
 	struct scram parts = { 0 };
 	if (name == NULL || a->trouble) /* it asks for each part */
 		return GSASL_NO_CALLBACK;
 	find_user(a, name);
-	if (!a->known || !users_secret(&a->user, kind, secret)) {
-		a->known = false;
-		pretend(a, hash, secret);
-	}
+	a->known = password_scram(&file, a->known ? &a->user : NULL, a->name, hash, secret);
 	if (!secret_split(secret, hash, &parts)) {
-		judge_secret(a, kind, -EINVAL);
+		judge_secret(a, password_kind(hash), -EINVAL);
 		return GSASL_NO_CALLBACK;
 	}
 	gsasl_property_set(s, GSASL_SCRAM_ITER, parts.iterations);
@@ -245,23 +207,22 @@ check_password(struct auth *a, Gsasl_session *s)
 {
 	const char *name = gsasl_property_fast(s, GSASL_AUTHID);
 	const char *password = gsasl_property_fast(s, GSASL_PASSWORD);
-	char secret[USERS_SECRET];
+	const struct password_file file = password_file(a);
+	const char *kind = NULL;
 	if (name == NULL || password == NULL)
 		return GSASL_AUTHENTICATION_ERROR;
 	find_user(a, name);
-	if (a->known && users_secret(&a->user, "{SCRAM-SHA-256}", secret)) {
-		judge_secret(a, "{SCRAM-SHA-256}", secret_check_scram(secret, password));
-	} else if (a->known && users_secret(&a->user, "$", secret)) {
-		judge_secret(a, "crypt", secret_check_crypt(secret, password));
+	int found = a->known ? password_check(&a->user, password, &kind) : -ENOENT;
+	if (found != -ENOENT) {
+		judge_secret(a, kind, found);
 	} else if (other.path != NULL) {
 		a->known = ask_other(a, name, password);
 	} else {
-		check_nothing(a, password);
+		password_check_nobody(&file, a->name, password);
 		if (a->known && users_is_odd(&a->user))
 			log_odd(a);
 		a->known = false;
 	}
-	explicit_bzero(secret, sizeof(secret));
 	return a->known ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
@@ -342,7 +303,7 @@ hear(struct auth_text *in)
 static bool
 same_name(const struct auth *a, const char *x, const char *y)
 {
-	return exact(a) ? strcmp(x, y) == 0 : span_ieq(span_of(x), span_of(y));
+	return password_file(a).exact ? strcmp(x, y) == 0 : span_ieq(span_of(x), span_of(y));
 }
 
 /*
@@ -460,22 +421,10 @@ exchange(struct auth *a, Gsasl_session *s)
 static bool
 read_users(struct auth *a)
 {
-	struct stat st;
-	if (a->conf.auth.users == NULL)
-		return true;
-	auto_fd fd = open(a->conf.auth.users, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return false;
-	if (st.st_size > USERS_MAX) {
-		errno = EFBIG;
-		return false;
-	}
-	a->users = malloc((size_t)st.st_size + 1);
-	ssize_t n = a->users != NULL ? read(fd, a->users, (size_t)st.st_size) : -1;
-	a->length = n > 0 ? (size_t)n : 0;
-	if (n >= 0)
-		a->users[n] = '\0';
-	return n >= 0;
+	const char *file = a->conf.auth.users;
+	int r = file != NULL ? users_read(file, &a->users, &a->length) : 0;
+	errno = -r;
+	return r == 0;
 }
 
 /* Reads the file, and has the library ready. EXIT_SUCCESS, or how to end. */

@@ -28,6 +28,7 @@
 #include "process/launch.h"
 #include "process/log.h"
 #include "process/program.h"
+#include "process/user.h"
 #include "secrets/signkey.h"
 
 /* The table, and the key of each row; NULL: it cannot be used. */
@@ -189,7 +190,7 @@ make(const struct conf *conf, const char *what)
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	if (algorithm == DKIM_NONE || path.n == 0)
 		buf_puts(&why, "neither rsa:FILE nor ed25519:FILE");
-	else if (geteuid() == 0 && sandbox_find_user(conf->who.user, &owner, &group) < 0)
+	else if (geteuid() == 0 && user_find(conf->who.user, &owner, &group) < 0)
 		buf_printf(&why, "user %s: there is none", conf->who.user);
 	else if (signkey_make(algorithm, path.p, owner, &why) == 0)
 		return EXIT_SUCCESS;

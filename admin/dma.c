@@ -73,10 +73,8 @@ static void
 read_lines(struct sheet *s)
 {
 	struct span rest = buf_span(&s->text);
-	for (int number = 1; rest.n > 0; number++) {
-		struct span value = span_trim(span_line(&rest));
-		if (value.n == 0 || value.p[0] == '#')
-			continue;
+	int number = 0;
+	for (struct span value; translate_line(&rest, &number, &value);) {
 		struct span name = span_word(&value, " \t");
 		(void)translate_add(s, name, span_trim(value), number);
 	}
@@ -117,10 +115,8 @@ static bool
 find_login(struct sheet *logins, struct span host, struct span *user, struct span *password)
 {
 	struct span rest = buf_span(&logins->text);
-	while (rest.n > 0) {
-		struct span line = span_trim(span_line(&rest));
-		if (line.n == 0 || line.p[0] == '#')
-			continue;
+	int number = 0;
+	for (struct span line; translate_line(&rest, &number, &line);) {
 		*user = span_cut(&line, '|');
 		if (span_ieq(span_cut(&line, ':'), host)) {
 			*password = line;

@@ -15,7 +15,7 @@
 #include "admin/units.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "process/sandbox.h"
+#include "process/user.h"
 
 enum {
 	TEXT_MAX = 4 * 1024 * 1024, /* octets of a table of the kernel */
@@ -76,7 +76,7 @@ tell_owner(struct teller *t, const struct conf *c, const struct stat *st)
 {
 	uid_t uid;
 	gid_t gid;
-	bool known = sandbox_find_user(c->who.user, &uid, &gid) == 0;
+	bool known = user_find(c->who.user, &uid, &gid) == 0;
 	const char *path = c->who.spool;
 	if (!S_ISDIR(st->st_mode))
 		finding_tell(t, "owner", FINDING_FAIL, "make it a directory, or set spool",

@@ -113,10 +113,8 @@ join_lines(struct told *setting, struct buf *text)
 {
 	struct span rest = setting->value;
 	*text = buf_new(TRANSLATE_FILE);
-	while (rest.n > 0) {
-		struct span line = span_trim(span_line(&rest));
-		if (line.n == 0 || line.p[0] == '#')
-			continue;
+	int number = 0;
+	for (struct span line; translate_line(&rest, &number, &line);) {
 		buf_puts(text, text->n > 0 ? " " : "");
 		buf_add(text, line);
 	}

@@ -139,10 +139,8 @@ read_lines(struct translation *t)
 {
 	struct span rest = buf_span(&all.file.text);
 	struct sheet *now = &all.defaults;
-	for (int number = 1; rest.n > 0 && now != NULL; number++) {
-		struct span value = span_trim(span_line(&rest));
-		if (value.n == 0 || value.p[0] == '#')
-			continue;
+	int number = 0;
+	for (struct span value; now != NULL && translate_line(&rest, &number, &value);) {
 		struct span name = span_word(&value, " \t");
 		value = without_quotes(span_trim(value));
 		if (span_eq(name, span_of("defaults")))

@@ -142,10 +142,8 @@ put_remotes(struct translation *t, struct sheet *s)
 	auto_buf hosts = buf_new(TRANSLATE_LINE);
 	struct span rest = buf_span(&s->text);
 	translate_route(t, "smarthost", "domains", span_of("*"));
-	for (int number = 1; rest.n > 0; number++) {
-		struct span line = span_trim(span_line(&rest));
-		if (line.n == 0 || line.p[0] == '#')
-			continue;
+	int number = 0;
+	for (struct span line; translate_line(&rest, &number, &line);) {
 		struct span words = line, name = span_word(&words, " \t");
 		struct told setting = {
 			.name = name, .line = number, .secret = span_trim(words).n > 0

@@ -11,11 +11,11 @@
 enum { REASON = 1024 }; /* octets of @retry that are read */
 
 bool
-past_next(struct span *rest, struct message_line *line)
+past_next(struct span *rest, struct entry *line)
 {
 	if (rest->n == 0)
 		return false;
-	message_read_line(span_cut(rest, '\n'), line);
+	entry_read(span_cut(rest, '\n'), line);
 	return true;
 }
 
@@ -25,8 +25,8 @@ past_read(struct past *p, const struct lane *l, const char *id)
 	*p = (struct past){ .text = buf_new(HISTORY_MAX) };
 	(void)history_read(l, id, &p->text);
 	struct span rest = buf_span(&p->text);
-	for (struct message_line line; past_next(&rest, &line);) {
-		if (line.event != MESSAGE_PUT_OFF)
+	for (struct entry line; past_next(&rest, &line);) {
+		if (line.event != ENTRY_PUT_OFF)
 			continue;
 		p->attempts++;
 		p->last = line;

@@ -5,12 +5,13 @@
 #define POSTERN_PAST_H
 
 #include "admin/out.h"
+#include "queue/entry.h"
 #include "queue/message.h"
 
 struct past {
 	struct buf text; /* the whole log; owned */
 	int attempts;    /* that left somebody waiting */
-	struct message_line last; /* of them; its text may be empty. `when` 0: none */
+	struct entry last; /* of them; its text may be empty. `when` 0: none */
 };
 
 /* Reads it. What cannot be read is empty. */
@@ -18,7 +19,7 @@ void past_read(struct past *p, const struct lane *l, const char *id);
 void past_free(struct past *p);
 
 /* The next line from *rest, which begins as all of p->text. False: that was the last one. */
-bool past_next(struct span *rest, struct message_line *line);
+bool past_next(struct span *rest, struct entry *line);
 
 /*
  * When a message is tried next: its own time or its lane's, the later one. 0: now. `held`: never,

@@ -151,18 +151,18 @@ print_envelope(struct show *s, const struct picked *p, enum wish wish)
 }
 
 static void
-print_line(struct out *o, const struct message *m, const struct message_line *line)
+print_line(struct out *o, const struct message *m, const struct entry *line)
 {
-	static const char *const did[] = { [MESSAGE_PUT_OFF] = "put off", [MESSAGE_DELIVERED] =
-		"delivered", [MESSAGE_FAILED] = "failed", [MESSAGE_TOLD] = "the sender was told" };
+	static const char *const did[] = { [ENTRY_PUT_OFF] = "put off", [ENTRY_DELIVERED] =
+		"delivered", [ENTRY_FAILED] = "failed", [ENTRY_TOLD] = "the sender was told" };
 	char stamp[CLOCK_STAMP_SIZE];
-	if (line->event == MESSAGE_ODD)
+	if (line->event == ENTRY_ODD)
 		return;
 	clock_stamp(line->when, stamp);
-	bool crashed = line->event == MESSAGE_PUT_OFF && line->number == 0;
+	bool crashed = line->event == ENTRY_PUT_OFF && line->number == 0;
 	out_say(o, "  %s  %s", stamp, crashed ? "a relay died with it" : did[line->event]);
 	for (int i = 0; i < m->n; i++)
-		if (line->event != MESSAGE_PUT_OFF && line->event != MESSAGE_TOLD &&
+		if (line->event != ENTRY_PUT_OFF && line->event != ENTRY_TOLD &&
 			m->rcpt[i].index == line->number) {
 			out_say(o, " <");
 			out_text(o, m->rcpt[i].address);
@@ -190,7 +190,7 @@ print_lane(struct show *s, const struct picked *p, const struct past *past, int6
 	}
 	say_of(o, "next try", span_of(when));
 	struct span rest = buf_span(&past->text);
-	for (struct message_line line; past_next(&rest, &line);)
+	for (struct entry line; past_next(&rest, &line);)
 		print_line(o, p->m, &line);
 }
 
@@ -214,12 +214,12 @@ print_header(struct show *s, struct span text)
 static json_t *
 events_of(const struct past *past)
 {
-	static const char *const did[] = { [MESSAGE_PUT_OFF] = "deferred", [MESSAGE_DELIVERED] =
-		"delivered", [MESSAGE_FAILED] = "failed", [MESSAGE_TOLD] = "told" };
+	static const char *const did[] = { [ENTRY_PUT_OFF] = "deferred", [ENTRY_DELIVERED] =
+		"delivered", [ENTRY_FAILED] = "failed", [ENTRY_TOLD] = "told" };
 	json_t *all = json_array();
 	struct span rest = buf_span(&past->text);
-	for (struct message_line line; past_next(&rest, &line);)
-		if (line.event != MESSAGE_ODD)
+	for (struct entry line; past_next(&rest, &line);)
+		if (line.event != ENTRY_ODD)
 			(void)json_array_append_new(all, json_pack("{s:I, s:s, s:o}",
 				"time", (json_int_t)line.when, "event", did[line.event],
 				"text", line.text.n > 0 ? out_string(line.text) : json_null()));

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "process/sandbox.h"
+#include "process/user.h"
 
 static const char *const usual[] = { "/var/log/mail.log", "/var/log/maillog",
 	"/var/log/postern.log" };
@@ -39,7 +39,7 @@ believe(struct admin *a, struct diary *d)
 		return admin_misused(a, "--uid %s: not the number of a user", given);
 	diary_believe(d, 0);
 	diary_believe(d, (uid_t)other);
-	if (sandbox_find_user(a->conf.who.user, &uid, &gid) == 0)
+	if (user_find(a->conf.who.user, &uid, &gid) == 0)
 		diary_believe(d, uid);
 	if (stat(a->conf.who.spool, &spool) == 0)
 		diary_believe(d, spool.st_uid);

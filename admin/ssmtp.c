@@ -53,10 +53,8 @@ static void
 read_lines(struct sheet *s)
 {
 	struct span rest = buf_span(&s->text);
-	for (int number = 1; rest.n > 0; number++) {
-		struct span value = span_trim(span_line(&rest));
-		if (value.n == 0 || value.p[0] == '#')
-			continue;
+	int number = 0;
+	for (struct span value; translate_line(&rest, &number, &value);) {
 		struct span name = span_trim(span_cut(&value, '='));
 		(void)translate_add(s, name, span_trim(value), number);
 	}
@@ -129,10 +127,8 @@ put_aliases(struct translation *t, const char *conf)
 	buf_add(&path, (struct span){ "", 1 });
 	if (path.err == 0 && translate_read(&s, path.p) == 0) {
 		struct span rest = buf_span(&s.text);
-		for (int number = 1; rest.n > 0; number++) {
-			struct span value = span_trim(span_line(&rest));
-			if (value.n == 0 || value.p[0] == '#')
-				continue;
+		int number = 0;
+		for (struct span value; translate_line(&rest, &number, &value);) {
 			struct span name = span_cut(&value, ':');
 			if (translate_add(&s, name, value, number)) {
 				translate_from(t, &s, &s.v[s.n - 1]);

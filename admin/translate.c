@@ -62,6 +62,18 @@ translate_read(struct sheet *s, const char *path)
 }
 
 bool
+translate_line(struct span *text, int *number, struct span *line)
+{
+	while (text->n > 0) {
+		++*number;
+		*line = span_trim(span_line(text));
+		if (line->n > 0 && line->p[0] != '#')
+			return true;
+	}
+	return false;
+}
+
+bool
 translate_add(struct sheet *s, struct span name, struct span value, int line)
 {
 	if (s->n == TRANSLATE_SETTINGS)

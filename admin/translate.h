@@ -19,7 +19,7 @@
 
 enum {
 	TRANSLATE_FILE = 256 * 1024, /* octets of a file that is read; ours has 64 KiB */
-	TRANSLATE_LINE = 4096,       /* octets of a line of ours (conf/load.c) */
+	TRANSLATE_LINE = 4096,       /* octets of a line of ours (conf/keys.h) */
 	TRANSLATE_SETTINGS = 400,    /* of one file */
 	TRANSLATE_LOGINS = 100,      /* files of passwords */
 };
@@ -68,6 +68,12 @@ void translate_end(struct translation *t);
 /* Reads a file. 0 or -errno; *text is the caller's to free in either case. */
 int translate_text(struct buf *text, const char *path);
 int translate_read(struct sheet *s, const char *path);
+
+/*
+ * The next line of a text that is neither blank nor a comment ("#"), trimmed; *number, which begins
+ * with 0, is its own. False: there is none.
+ */
+bool translate_line(struct span *text, int *number, struct span *line);
 
 /* Adds a setting; false: there are too many. */
 bool translate_add(struct sheet *s, struct span name, struct span value, int line);

@@ -173,6 +173,23 @@ conf_complain(struct buf *why, struct conf_origin at, struct span name, const ch
 	return -EINVAL;
 }
 
+int
+conf_complain_of(struct setting *s, const char *name, const char *wrong)
+{
+	struct span key = span_of(name);
+	return conf_complain(s->why, s->from->of[conf_find(key)], key, wrong, (struct span){ 0 });
+}
+
+void
+conf_doubt(struct setting *s, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	buf_vprintf(&s->c->doubts, fmt, ap);
+	va_end(ap);
+	buf_puts(&s->c->doubts, "\n");
+}
+
 /* NUL would cut a text, CR comes from a file with the wrong line ends. */
 static bool
 holds_control(struct span v)

@@ -4,6 +4,11 @@
 
 #include "conf/conf.h"
 
+enum {
+	CONF_LINE = 4096,       /* octets of a line of the file, or of what a variable names */
+	CONF_DOUBTS = 3 * 1024, /* octets of all of them: each is a line of the log */
+};
+
 /* What is being loaded. */
 struct setting {
 	struct conf *c;
@@ -18,6 +23,12 @@ const char *conf_name(int key);
 /* Puts "origin: name: what is wrong" into *why. -EINVAL. `v` is quoted if it has a pointer. */
 int conf_complain(struct buf *why, struct conf_origin at, struct span name, const char *wrong,
 	struct span v);
+
+/* The same of a key that is set already, where it was. */
+int conf_complain_of(struct setting *s, const char *name, const char *wrong);
+
+/* What works, though somebody ought to look at it, for the operator to hear (conf.h). */
+void conf_doubt(struct setting *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Sets a key, or the one of a text "key = value". 0, or -EINVAL with the reason in *s->why. */
 int conf_set(struct setting *s, struct span name, struct span v, struct conf_origin at);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/span.h"
+#include "dns/name.h"
 
 /* ---- questions --------------------------------------------------------------------------- */
 
@@ -75,14 +75,6 @@ is_alias(const struct discovery *d)
 
 /* ---- what is found ------------------------------------------------------------------------ */
 
-static void
-write_name(dnscc_t *dn, char out[static LIMIT_DOMAIN + 1])
-{
-	dns_dntop(dn, out, LIMIT_DOMAIN + 1);
-	for (char *c = out; *c != '\0'; c++)
-		*c = ascii_lower(*c);
-}
-
 /* Is there no answer? An empty one without SOA will do if it was validated. */
 static bool
 take_trouble(struct discovery *d, const struct question *q)
@@ -103,7 +95,7 @@ take(struct discovery *d, const struct question *q, dnscc_t *base)
 		return false;
 	d->tlsa = tlsa_read(q, &trouble);
 	if (d->tlsa != NULL)
-		write_name(base, d->tlsa->base);
+		name_write(base, d->tlsa->base);
 	else
 		d->trouble = trouble;
 	return true;

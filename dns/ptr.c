@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dns/name.h"
 #include "dns/question.h"
 #include "dns/verdict.h"
 
@@ -17,10 +18,7 @@ take_name(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr)
 		return -1;
 	if (out->n == PTR_NAMES)
 		return 0;
-	char *text = out->name[out->n++];
-	dns_dntop(name, text, LIMIT_DOMAIN + 1);
-	for (char *c = text; *c != '\0'; c++)
-		*c = ascii_lower(*c);
+	name_write(name, out->name[out->n++]);
 	return 0;
 }
 

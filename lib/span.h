@@ -181,6 +181,16 @@ span_chomp(struct span s)
 	return s;
 }
 
+/* Takes this octet off the begin. False: it does not begin with it. */
+static inline bool
+span_take(struct span *s, char c)
+{
+	if (s->n == 0 || s->p[0] != c)
+		return false;
+	*s = span_skip(*s, 1);
+	return true;
+}
+
 /* The next line of a text file, without its end, LF or CRLF; *text moves behind it. */
 static inline struct span
 span_line(struct span *text)

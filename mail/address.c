@@ -201,15 +201,6 @@ take_local(struct span *s, struct span *out)
 	return n > 0;
 }
 
-static bool
-take_char(struct span *s, char c)
-{
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = span_skip(*s, 1);
-	return true;
-}
-
 /* A-d-l ":"; parsed and forgotten (RFC 5321 appendix C). */
 static bool
 take_route(struct span *s)
@@ -218,17 +209,17 @@ take_route(struct span *s)
 	if (s->n == 0 || s->p[0] != '@')
 		return true;
 	do {
-		if (!take_char(s, '@') || !take_domain(s, &domain))
+		if (!span_take(s, '@') || !take_domain(s, &domain))
 			return false;
-	} while (take_char(s, ','));
-	return take_char(s, ':');
+	} while (span_take(s, ','));
+	return span_take(s, ':');
 }
 
 static bool
 take_mailbox(struct span *s, struct address *out)
 {
 	const char *start = s->p;
-	if (!take_local(s, &out->local) || !take_char(s, '@') || !take_domain(s, &out->domain))
+	if (!take_local(s, &out->local) || !span_take(s, '@') || !take_domain(s, &out->domain))
 		return false;
 	out->whole = span_from(start, s->p);
 	return true;
@@ -262,13 +253,13 @@ address_path(struct span s, enum address_kind kind, struct address *out, struct 
 {
 	struct span at = s;
 	struct address a = { 0 };
-	if (!take_char(&at, '<') || !address_is_utf8(s))
+	if (!span_take(&at, '<') || !address_is_utf8(s))
 		return -EINVAL;
 	if (kind == ADDRESS_REVERSE && at.n > 0 && at.p[0] == '>')
 		a = (struct address){ .whole = { at.p, 0 } };
 	else if (!take_route(&at) || !take_address(&at, kind, &a))
 		return -EINVAL;
-	if (!take_char(&at, '>') || s.n - at.n > LIMIT_PATH)
+	if (!span_take(&at, '>') || s.n - at.n > LIMIT_PATH)
 		return -EINVAL;
 	*out = a;
 	*rest = at;

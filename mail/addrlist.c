@@ -96,15 +96,6 @@ add(struct listed *out, struct span s)
 	return true;
 }
 
-static bool
-take_char(struct span *s, char c)
-{
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = span_skip(*s, 1);
-	return true;
-}
-
 /* An address literal, with its brackets. */
 static bool
 take_literal(struct span *s, struct listed *out)
@@ -129,7 +120,7 @@ take_domain(struct span *s, struct listed *out)
 		struct span label = take_word(s);
 		if (label.n == 0 || label.p[0] == '"' || !add(out, label) || !skip_between(s))
 			return false;
-	} while (take_char(s, '.') && add(out, span_of(".")));
+	} while (span_take(s, '.') && add(out, span_of(".")));
 	return s->n == 0 || s->p[0] != '.';
 }
 
@@ -141,7 +132,7 @@ skip_route(struct span *s)
 		return true;
 	while (s->n > 0 && s->p[0] != ':' && s->p[0] != '>')
 		*s = span_skip(*s, 1);
-	return take_char(s, ':') && skip_between(s);
+	return span_take(s, ':') && skip_between(s);
 }
 
 /* In brackets: a local part, perhaps with a domain. */
@@ -155,8 +146,8 @@ take_inside(struct span *s, struct listed *out)
 		out->end = s->p;
 		if (word.n == 0 || !add(out, word) || !skip_between(s))
 			return false;
-	} while (take_char(s, '.') && add(out, span_of(".")));
-	out->bare = !take_char(s, '@');
+	} while (span_take(s, '.') && add(out, span_of(".")));
+	out->bare = !span_take(s, '@');
 	return out->bare || take_domain(s, out);
 }
 
@@ -177,7 +168,7 @@ take_brackets(struct span *s, struct listed *out)
 	bool empty = s->n > 0 && s->p[0] == '>';
 	if (!empty && (!take_inside(s, out) || !skip_between(s)))
 		return -EINVAL;
-	return take_char(s, '>') && skip_between(s) && is_over(*s) ? 1 : -EINVAL;
+	return span_take(s, '>') && skip_between(s) && is_over(*s) ? 1 : -EINVAL;
 }
 
 /* The words up to what tells what they are; *phrase: they are no local part. */
@@ -187,7 +178,7 @@ take_words(struct span *s, struct listed *out, bool *phrase)
 	bool open = true; /* a word may come: at the beginning, and behind a dot */
 	*phrase = false;
 	while (!is_over(*s) && strchr("<:@", s->p[0]) == NULL) {
-		bool dot = take_char(s, '.');
+		bool dot = span_take(s, '.');
 		struct span word = dot ? span_of(".") : take_word(s);
 		if (word.n == 0)
 			return false;
@@ -212,11 +203,11 @@ take_element(struct span *s, struct listed *out)
 		return -EINVAL;
 	if (s->n > 0 && s->p[0] == '<')
 		return take_brackets(s, out);
-	if (take_char(s, ':'))
+	if (span_take(s, ':'))
 		return 0;
 	if (phrase)
 		return -EINVAL;
-	out->bare = !take_char(s, '@');
+	out->bare = !span_take(s, '@');
 	if (!out->bare && (!take_domain(s, out) || !skip_between(s)))
 		return -EINVAL;
 	return is_over(*s) ? 1 : -EINVAL;
@@ -230,7 +221,7 @@ addrlist_next(struct span *list, struct listed *out)
 			return -EINVAL;
 		if (list->n == 0)
 			return 0;
-		if (take_char(list, ',') || take_char(list, ';'))
+		if (span_take(list, ',') || span_take(list, ';'))
 			continue;
 		int r = take_element(list, out);
 		if (r != 0)

@@ -2,15 +2,6 @@
 
 static const struct span dashes = { "--", 2 };
 
-static bool
-take(struct span *s, char c)
-{
-	if (s->n == 0 || s->p[0] != c)
-		return false;
-	*s = span_skip(*s, 1);
-	return true;
-}
-
 /* Skips a comment behind its opening bracket; they nest. False: it does not end. */
 static bool
 skip_comment(struct span *s)
@@ -33,9 +24,9 @@ static bool
 skip_blank(struct span *s)
 {
 	for (;;) {
-		while (take(s, ' ') || take(s, '\t'))
+		while (span_take(s, ' ') || span_take(s, '\t'))
 			continue;
-		if (!take(s, '('))
+		if (!span_take(s, '('))
 			return true;
 		if (!skip_comment(s))
 			return false;
@@ -81,7 +72,7 @@ static bool
 take_quoted(struct span *s, struct span *value)
 {
 	*value = (struct span){ s->p, 0 };
-	while (!take(s, '"')) {
+	while (!span_take(s, '"')) {
 		size_t n = s->n > 0 && s->p[0] == '\\' ? 2 : 1;
 		if (s->n < n)
 			return false;
@@ -96,14 +87,14 @@ static bool
 take_parameter(struct span *s, struct span *name, struct span *value)
 {
 	*name = *value = (struct span){ "", 0 };
-	if (!take(s, ';') || !skip_blank(s))
+	if (!span_take(s, ';') || !skip_blank(s))
 		return false;
 	if (s->n == 0)
 		return true;
 	*name = take_run(s, is_token);
-	if (name->n == 0 || !skip_blank(s) || !take(s, '=') || !skip_blank(s))
+	if (name->n == 0 || !skip_blank(s) || !span_take(s, '=') || !skip_blank(s))
 		return false;
-	if (take(s, '"')) {
+	if (span_take(s, '"')) {
 		if (!take_quoted(s, value))
 			return false;
 	} else {
@@ -167,7 +158,7 @@ mime_type(struct span s, struct mime_boundary *b)
 	if (!skip_blank(&s))
 		return MIME_UNKNOWN;
 	struct span type = take_run(&s, is_token);
-	bool slash = take(&s, '/');
+	bool slash = span_take(&s, '/');
 	struct span subtype = take_run(&s, is_token);
 	if (type.n == 0 || !slash || subtype.n == 0 || !skip_blank(&s) ||
 		(s.n > 0 && s.p[0] != ';'))

@@ -11,6 +11,7 @@
 #include "lib/limits.h"
 #include "process/runtime.h"
 #include "process/stdfds.h"
+#include "process/user.h"
 
 bool
 program_begin(struct options *o, int argc, char **argv)
@@ -83,9 +84,9 @@ program_drop_root(struct conf *c, struct conf_origins *from, const struct option
 	gid_t gid = 0;
 	if (geteuid() != 0)
 		return 0;
-	if (sandbox_find_user(c->who.user, &uid, &gid) == 0)
+	if (user_find(c->who.user, &uid, &gid) == 0)
 		(void)runtime_make(c->who.runtime, uid, gid); /* smtpd looks whether it is there */
-	int r = sandbox_drop_root(c->who.user);
+	int r = user_become(c->who.user);
 	if (r < 0) {
 		buf_printf(why, "started as root, cannot become user %s: %s", c->who.user,
 			strerror(-r));

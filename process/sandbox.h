@@ -1,5 +1,6 @@
 /*
- * sandbox: a process gives up what it does not need, for good.
+ * sandbox: a process gives up what it does not need, for good: capabilities, the file system
+ * (landlock.h), system calls (seccomp.h).
  *
  * What the kernel, or the container around it, does not offer is left out: the return value tells,
  * and the caller logs it once.
@@ -7,28 +8,9 @@
 #ifndef POSTERN_SANDBOX_H
 #define POSTERN_SANDBOX_H
 
-#include <stdbool.h>
-#include <sys/types.h>
-
-/* Ids of a user in /etc/passwd. 0; -ENOENT: there is none; or -errno. */
-int sandbox_find_user(const char *user, uid_t *uid, gid_t *gid);
-
-/*
- * Started as root: becomes `user` with all its groups gone. Otherwise nothing to do. 0; -ENOENT:
- * no such user; -EPERM: the user is root; or -errno.
- */
-int sandbox_drop_root(const char *user);
+#include "process/role.h"
 
 struct spool;
-
-enum sandbox_role {
-	SANDBOX_SESSION, /* reads a client: no new sockets, no exec, no other process */
-	SANDBOX_WORKER,  /* the same, and takes clients from the listening sockets that it has */
-	SANDBOX_RELAY,   /* talks to servers: sockets, but no exec */
-	SANDBOX_HELPER,  /* tls, auth: the descriptors it has, and nothing else */
-	SANDBOX_FETCH,   /* the same, and libcurl works by them */
-	SANDBOX_WAITING, /* as a helper, and gets those of its next client over `monitor` */
-};
 
 /* What is done, in this order. */
 enum sandbox_step {

@@ -17,7 +17,7 @@
 #include "process/check.h"
 #include "process/log.h"
 #include "process/runtime.h"
-#include "process/sandbox.h"
+#include "process/user.h"
 #include "queue/bell.h"
 #include "queue/spool.h"
 
@@ -27,7 +27,7 @@ check_user(struct findings *f, const struct conf *c)
 {
 	uid_t uid;
 	gid_t gid;
-	if (sandbox_find_user(c->who.user, &uid, &gid) == 0 && uid != geteuid())
+	if (user_find(c->who.user, &uid, &gid) == 0 && uid != geteuid())
 		check_warning(f, "user %s: this check runs as user %ld, so it tells what that one "
 			"sees; run it as root or as %s", c->who.user, (long)geteuid(), c->who.user);
 }

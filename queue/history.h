@@ -1,6 +1,6 @@
 /*
  * history: the log of a message in a lane, lane/<next hop>/<id>.log. What its lines say is known to
- * message.c. The time of the file is the one before which the message is not tried.
+ * entry.c. The time of the file is the one before which the message is not tried.
  *
  * It has words, and losing it loses no mail: there may be no room for it.
  */

@@ -20,6 +20,12 @@ struct user {
 };
 
 /*
+ * Reads a file, with a NUL behind it; *text is the caller's to free. 0; -EFBIG: it is larger than
+ * may be; or -errno.
+ */
+int users_read(const char *path, char **text, size_t *n);
+
+/*
  * Looks `name` up in the text of a file. Letters of ASCII are the same in either case, unless they
  * must be `exact`; of several lines the one that is exact counts, then the first. The comparisons
  * take as long for a name that is not there. True if it was found.

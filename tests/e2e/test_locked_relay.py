@@ -1,6 +1,6 @@
 """M8, K1: what a relay that a host has taken over can do, tried by a relay that talks to one.
 
-tests/unit/process/test_sandbox.c tries the same in a process of its own; here it is the real one, with
+tests/unit/process/test_syscalls.c tries the same in a process of its own; here it is the real one, with
 all that it holds. The arguments are such that the kernel would refuse each call for another reason.
 """
 import errno

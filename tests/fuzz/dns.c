@@ -7,7 +7,9 @@
 #include "dns/question.c"
 #include "dns/server.c"
 
-#include "../../dns.c"
+#include "dns/addresses.h"
+#include "dns/mx.h"
+#include "dns/name.h"
 
 #include "fuzz.h"
 
@@ -18,9 +20,8 @@ static const dnsc_t name[] = "\1a\7example";
 static void
 try_packet(enum dns_type type, const void *p, size_t n)
 {
-	static struct hosts hosts;
+	static struct mx_set hosts;
 	static struct addresses addresses;
-	struct exchangers out = { 0 };
 	struct question q;
 	struct span packet = exact_copy(p, n);
 	question_set(&q, name, type);
@@ -31,22 +32,22 @@ try_packet(enum dns_type type, const void *p, size_t n)
 	must(dns_dnlen(q.name) <= DNS_MAXDN);
 	free_copy(packet);
 	if (q.said == SAID_RECORDS && type == DNS_T_MX) {
+		const char *why = NULL;
 		hosts.n = hosts.nulls = 0;
-		enum answer a = read_mx(&q, "a.example", &hosts, &out);
+		enum answer a = mx_read(&q, &hosts, &why);
 		must(a == ANSWER_FOUND || a == ANSWER_NULL_MX || a == ANSWER_NO_HOST ||
 			a == ANSWER_TEMPORARY);
+		must((why != NULL) == (a == ANSWER_NO_HOST || a == ANSWER_TEMPORARY));
 		must((a == ANSWER_FOUND) <= (hosts.n > 0) && hosts.n <= RECORDS_MAX);
 		for (int i = 0; i < hosts.n; i++) {
-			struct netaddr addr = { { 0 } };
-			struct exchanger x[1];
-			struct exchangers one = { .v = x };
-			add_exchanger(&one, &hosts.v[i], &addr);
-			for (const char *c = x[0].host; *c != '\0'; c++)
+			char text[LIMIT_DOMAIN + 1];
+			name_write(hosts.v[i].name, text);
+			for (const char *c = text; *c != '\0'; c++)
 				must(*c > ' ' && *c <= '~' &&
 					strchr("\\/$()\"<>", *c) == NULL); /* G12 */
 		}
 	} else if (q.said == SAID_RECORDS) {
-		bool good = read_addresses(&q, &addresses);
+		bool good = addresses_read(&q, &addresses);
 		must(addresses.n <= EXCHANGER_ADDRESSES_MAX && (good || addresses.n == 0));
 	}
 	free(q.packet);

@@ -1,4 +1,4 @@
-"""Reads a queued message the way queue/message.h describes it, and fails if it is not so; writes some."""
+"""Reads a queued message the way queue/stored.h describes it, and fails if it is not so; writes some."""
 import functools
 import os
 import re

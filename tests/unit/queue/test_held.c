@@ -175,32 +175,12 @@ test_look(void **state)
 	close_both();
 }
 
-/* An attempt has what the first of those who wait was told, and versions that had none are read. */
+/* An attempt has what the first of those who wait was told. */
 static void
 test_lines(void **state)
 {
-	static const struct { const char *text; enum message_event event; int64_t when, number;
-		const char *said; } rows[] = {
-		{ "12 soft 34 450 4.2.1 later", MESSAGE_PUT_OFF, 12, 34, "450 4.2.1 later" },
-		{ "12 soft 34", MESSAGE_PUT_OFF, 12, 34, "" },
-		{ "12 soft 0", MESSAGE_PUT_OFF, 12, 0, "" },
-		{ "12 done 1 250 ok", MESSAGE_DELIVERED, 12, 1, "250 ok" },
-		{ "12 hard 0 550 no", MESSAGE_FAILED, 12, 0, "550 no" },
-		{ "12 told 3", MESSAGE_TOLD, 12, 3, "" },
-		{ "x soft y z", MESSAGE_PUT_OFF, -1, -1, "z" },
-		{ "12 softer 1", MESSAGE_ODD, 12, 1, "" },
-		{ "", MESSAGE_ODD, -1, -1, "" },
-	};
 	struct message m;
-	struct message_line line;
 	(void)state;
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		message_read_line(guarded(span_of(rows[i].text)), &line);
-		assert_int_equal(line.event, rows[i].event);
-		assert_int_equal(line.when, rows[i].when);
-		assert_int_equal(line.number, rows[i].number);
-		assert_true(span_eq(line.text, span_of(rows[i].said)));
-	}
 	open_both();
 	assert_int_equal(message_open(&m, &lane, d.id), 0);
 	m.rcpt[0].outcome = HARD;

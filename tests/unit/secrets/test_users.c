@@ -1,6 +1,10 @@
 /* users: who is found in a file, with which secret, and whom it may write as. */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "secrets/users.h"
 
 static const char file[] = "# joe:commented out\n"
@@ -209,10 +213,40 @@ test_long_secret(void **state)
 	assert_false(users_secret(&u, "$", out));
 }
 
+/* What stands in the file, up to as much as there may be. */
+static void
+test_read(void **state)
+{
+	char path[] = "/tmp/postern-users-XXXXXX", *got = NULL;
+	int fd = mkstemp(path);
+	size_t n = 7;
+	(void)state;
+	assert_int_equal(write(fd, "a:b\n", 4), 4);
+	assert_int_equal(users_read(path, &got, &n), 0);
+	assert_int_equal(n, 4);
+	assert_string_equal(got, "a:b\n");
+	free(got);
+	got = NULL;
+	assert_int_equal(ftruncate(fd, USERS_MAX), 0);
+	assert_int_equal(users_read(path, &got, &n), 0);
+	assert_int_equal(n, USERS_MAX);
+	free(got);
+	got = NULL;
+	assert_int_equal(ftruncate(fd, USERS_MAX + 1), 0);
+	assert_int_equal(users_read(path, &got, &n), -EFBIG);
+	assert_null(got);
+	close(fd);
+	unlink(path);
+	assert_int_equal(users_read(path, &got, &n), -ENOENT);
+	assert_int_equal(users_read("/", &got, &n), -EISDIR);
+	assert_null(got);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_case),
 		cmocka_unit_test(test_odd),

@@ -1,0 +1,37 @@
+/*
+ * password: what the file of users says of a password, and of a name that SCRAM asks about.
+ *
+ * A name that is not there takes as long as one that is, and its secret looks like one of the file
+ * (M11); so does a user without a secret. Nothing is logged here.
+ */
+#ifndef POSTERN_PASSWORD_H
+#define POSTERN_PASSWORD_H
+
+#include "secrets/secret.h"
+#include "secrets/users.h"
+
+struct password_file {
+	struct span text;
+	bool exact; /* names that differ in letter case alone are two */
+};
+
+/* What SCRAM by this hash is called in the file. */
+const char *password_kind(Gsasl_hash hash);
+
+/*
+ * Is this the user's password? 1, 0; -ENOENT: the user has no secret that says; -EINVAL: what the
+ * file has as a secret of *kind is none.
+ */
+int password_check(const struct user *u, const char *password, const char **kind);
+
+/* As long as that takes for somebody else. */
+void password_check_nobody(const struct password_file *f, const char *name, const char *password);
+
+/*
+ * The secret of SCRAM by this hash of a user; for who has none, or is none (NULL), one that is made
+ * up, and looks the same for a name each time. True: it is the user's.
+ */
+bool password_scram(const struct password_file *f, const struct user *u, const char *name,
+	Gsasl_hash hash, char out[static USERS_SECRET]);
+
+#endif
