@@ -10,7 +10,12 @@
 #include "lib/wait.h"
 #include "sending/dial.h"
 
-enum { ADDRESSES = 4 }; /* of a host that are tried, for there is one time for all */
+enum {
+	ADDRESSES = 4, /* of a host that are tried, for there is one time for all */
+	/* s for fetch to be there, on a host that is busy; a time of its own, for what the web
+	 * server has left of the other one says nothing of this host */
+	START = 10,
+};
 
 /* ---- the connection ------------------------------------------------------------------------ */
 
@@ -127,8 +132,13 @@ enum fetch_trouble
 fetching_ask(int fd, const struct fetch_question *q, const char *post, int64_t deadline,
 	struct fetch_reply *reply, struct buf *body, struct buf *why)
 {
+	char ready = 0;
 	buf_reset(why);
 	buf_reset(body);
+	if (!receive_all(fd, &ready, 1, clock_deadline(START)) || ready != FETCH_READY) {
+		buf_puts(why, "no fetch can be started on this host");
+		return FETCH_NONE;
+	}
 	if (!send_all(fd, q, sizeof(*q), deadline) || !send_all(fd, post, q->post, deadline) ||
 		!receive_all(fd, reply, sizeof(*reply), deadline) || reply->n > FETCH_REPLY ||
 		!receive_body(fd, reply->n, deadline, body)) {

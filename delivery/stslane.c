@@ -92,6 +92,7 @@ ask_by(const struct relay *r, int connection, struct fetch_question *q, int64_t 
 	q->ms = (uint32_t)clock_left(deadline);
 	enum fetch_trouble t = fetching_ask(end, q, NULL, deadline, &reply, body, why);
 	return t == FETCH_DONE ? judge(&reply, body, policy, why)
+		: t == FETCH_NONE ? TLS_RESULT_UNKNOWN
 		: t == FETCH_CERTIFICATE ? TLS_RESULT_STS_WEBPKI : TLS_RESULT_STS_FETCH;
 }
 
