@@ -1,6 +1,8 @@
 /* aggregate: files that were counted, as JSON, compressed (R86). */
 #include "tests/unit/spooled.h"
 
+#include <stdarg.h>
+
 #include <zlib.h>
 
 #include "lib/crc.h"
@@ -93,9 +95,45 @@ test_odd(void **state)
 	put("08-and-a-name-that-none-of-ours-has-for-it", "policy sts\nresult success\n", 1);
 	assert_int_equal(mkdirat(sp.tmp, "09", 0700), 0);
 	assert_int_equal(aggregate_write(&what, sp.tmp, &out), -ENODATA);
-	assert_int_equal(aggregate_write(&what, -1, &out), -ENODATA);
+	assert_int_equal(aggregate_write(&what, -1, &out), -EBADF);
 	assert_int_equal(out.n, 0);
 	buf_free(&out);
+}
+
+static const char *shut; /* a name that cannot be opened now */
+int __wrap_openat(int dir, const char *path, int flags, ...);
+int __real_openat(int dir, const char *path, int flags, ...);
+
+int
+__wrap_openat(int dir, const char *path, int flags, ...)
+{
+	va_list args;
+	va_start(args, flags);
+	unsigned mode = (flags & O_CREAT) != 0 ? va_arg(args, unsigned) : 0;
+	va_end(args);
+	if (shut != NULL && strcmp(path, shut) == 0) {
+		errno = EMFILE;
+		return -1;
+	}
+	return __real_openat(dir, path, flags, mode);
+}
+
+/* What cannot be read now is not left out: there is no report yet. */
+static void
+test_shut(void **state)
+{
+	static const char *const names[] = { "01", "02", "." };
+	(void)state;
+	put("01", "policy sts\nresult success\n", 1);
+	put("02", "policy sts\nresult validation-failure\n", 1);
+	for (size_t i = 0; i < ROWS(names); i++) {
+		struct buf out = buf_new(AGGREGATE_MAX);
+		shut = names[i];
+		assert_int_equal(aggregate_write(&what, sp.tmp, &out), -EMFILE);
+		shut = NULL;
+		assert_int_equal(aggregate_write(&what, sp.tmp, &out), 0);
+		buf_free(&out);
+	}
 }
 
 /* As many files as there can be, and more: not one octet beyond. */
@@ -160,6 +198,7 @@ main(void)
 		TEST(test_written),
 		TEST(test_failures),
 		TEST(test_odd),
+		TEST(test_shut),
 		TEST(test_many),
 		TEST(test_packed),
 		TEST(test_name),
