@@ -247,7 +247,7 @@ set_question(CURL *curl, char *why)
 		exit(EX_TEMPFAIL);
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_RESOLVE, curl_slist_append(NULL, address));
-	const long ms = q->ms > 0 ? (long)q->ms : 1; /* 0 is no time to curl, which means for ever */
+	const long ms = q->ms > 0 ? (long)q->ms : 1; /* 0 means for ever to curl */
 	SET(CURLOPT_TIMEOUT_MS, ms);
 	SET(CURLOPT_CONNECTTIMEOUT_MS, ms);
 	SET(CURLOPT_ERRORBUFFER, why);

@@ -58,7 +58,7 @@ run(const struct spool *spool, int starter)
 {
 	struct log_fields f = { .event = "tls_report" };
 	struct due due = { .conf = &conf, .spool = spool, .now = clock_wall(), .starter = starter,
-		.resolver = open_resolver(&f) };
+		.resolver = open_resolver(&f), .share = (int64_t)DUE_SHARE * 1000 };
 	auto_fd dir = openat(spool->root, TALLY_DIR,
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	due.dir = dir;

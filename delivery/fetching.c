@@ -79,6 +79,15 @@ fetching_connect(struct resolver *r, const struct conf *conf, const char *host, 
 	return fd;
 }
 
+int
+fetching_connect_outside(struct resolver *r, const struct conf *conf, const char *host,
+	uint16_t port, int64_t deadline, struct buf *why)
+{
+	struct conf outside = *conf; /* its texts and lists stay the other's */
+	outside.relay.allow_destinations = (struct netlist){ 0 };
+	return fetching_connect(r, &outside, host, port, deadline, why);
+}
+
 /* ---- the program --------------------------------------------------------------------------- */
 
 pid_t

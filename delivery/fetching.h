@@ -23,6 +23,10 @@ enum { FETCHING_MOST = 16 }; /* at once, for one relay: each is a process with a
 int fetching_connect(struct resolver *r, const struct conf *conf, const char *host, uint16_t port,
 	int64_t deadline, struct buf *why);
 
+/* The same, but to no address for which allow_destinations is needed. */
+int fetching_connect_outside(struct resolver *r, const struct conf *conf, const char *host,
+	uint16_t port, int64_t deadline, struct buf *why);
+
 /*
  * Starts fetch with its end of a pair of stream sockets, and a connection. Its pid or -errno. Reaps
  * nothing.

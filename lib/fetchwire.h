@@ -1,7 +1,7 @@
 /*
  * fetchwire: what fetch and who asks it, relay or postern-tlsreport, say to each other, over a pair
- * of stream sockets: FETCH_READY, from a fetch that has all it takes and is locked in; one question,
- * with the octets to post behind it; and one reply, with the octets that came behind it. What goes
+ * of stream sockets: FETCH_READY, from a fetch that has all it takes and is locked in; a question,
+ * with the octets to post behind it; and a reply, with the octets that came behind it. What goes
  * wrong before FETCH_READY is this host's trouble, and behind it the web server's: nothing that it
  * said was read before.
  *
