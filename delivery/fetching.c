@@ -37,6 +37,13 @@ connect_to(const struct exchanger *to, const char *source, int64_t deadline)
 	return r < 0 ? r : -err;
 }
 
+/* Does this -errno say that it is this host that cannot? No route is one of the other host, too. */
+static bool
+is_shortage(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
+}
+
 static int
 connect_any(const struct conf *conf, struct exchangers *x, uint16_t port, int64_t deadline,
 	struct buf *why)
@@ -51,7 +58,7 @@ connect_any(const struct conf *conf, struct exchangers *x, uint16_t port, int64_
 		buf_reset(why);
 		buf_printf(why, "%s: connect: %s", name, strerror(-fd));
 	}
-	return fd < 0 ? -1 : fd;
+	return is_shortage(fd) ? FETCHING_UNABLE : fd < 0 ? -1 : fd;
 }
 
 int
@@ -61,12 +68,13 @@ fetching_connect(struct resolver *r, const struct conf *conf, const char *host, 
 	struct exchangers x = { 0 };
 	int fd = -1;
 	struct resolver *plain = resolver_copy(r); /* DANE is no business of web servers */
-	enum answer a = ANSWER_TEMPORARY;
-	if (plain != NULL) {
-		resolver_use_dane(plain, 0);
-		a = resolver_addresses(plain, host, conf->delivery.family, deadline, &x);
-		resolver_close(plain);
+	if (plain == NULL) {
+		buf_puts(why, strerror(ENOMEM));
+		return FETCHING_UNABLE;
 	}
+	resolver_use_dane(plain, 0);
+	enum answer a = resolver_addresses(plain, host, conf->delivery.family, deadline, &x);
+	resolver_close(plain);
 	if (a != ANSWER_FOUND) {
 		buf_printf(why, "DNS: %s", x.why);
 	} else if (!destinations_vet(conf, &conf->delivery, &x)) {

@@ -16,10 +16,14 @@
 
 enum { FETCHING_MOST = 16 }; /* at once, for one relay: each is a process with a TLS of its own */
 
+/* Instead of a connection: this host is short of memory or descriptors, and the other is not met. */
+enum { FETCHING_UNABLE = -2 };
+
 /*
- * Connects to the host at this port, until the deadline. A non-blocking descriptor, or -1 and the
- * reason in *why.
+ * Connects to the host at this port, until the deadline. A non-blocking descriptor; or -1, or
+ * FETCHING_UNABLE, and the reason in *why.
  */
+
 int fetching_connect(struct resolver *r, const struct conf *conf, const char *host, uint16_t port,
 	int64_t deadline, struct buf *why);
 

@@ -118,8 +118,9 @@ fetch(struct relay *r, const char *domain, struct sts_policy *policy, struct buf
 	auto_fd connection = fetching_connect(resolver, &r->common, q.host, (uint16_t)q.port,
 		deadline, why);
 	resolvers_give_back(r->resolvers, resolver);
-	return connection < 0 ? TLS_RESULT_STS_FETCH
-			      : ask_by(r, connection, &q, deadline, policy, body, why);
+	return connection == FETCHING_UNABLE ? TLS_RESULT_UNKNOWN
+		: connection < 0 ? TLS_RESULT_STS_FETCH
+				 : ask_by(r, connection, &q, deadline, policy, body, why);
 }
 
 /* ---- what is written down ------------------------------------------------------------------ */

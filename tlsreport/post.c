@@ -199,6 +199,8 @@ post_report(const struct poster *p, const char *url, struct span packed, struct 
 		return -EPERM;
 	}
 	auto_fd connection = connect_to(p, &q, deadline, why);
+	if (connection == FETCHING_UNABLE)
+		return -ECHILD;
 	if (connection < 0)
 		return clock_left(deadline) == 0 ? -ETIMEDOUT : -EAGAIN;
 	return post_by(p, connection, &q, packed.p, deadline, why);

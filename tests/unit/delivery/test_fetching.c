@@ -1,14 +1,17 @@
 /* fetching: what a fetch says, and what it means that it says nothing (R81, R86). */
 #include "tests/unit/unit.h"
 
-#include <stdarg.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "delivery/destinations.h"
 #include "delivery/fetching.h"
 #include "lib/clock.h"
+#include "sending/dial.h"
 
 enum { SECONDS = 60 };
 
@@ -97,6 +100,103 @@ test_reply(void **state)
 	buf_free(&why);
 }
 
+/* ---- the connection -------------------------------------------------------------------------- */
+
+static int dialled[4], dials;     /* what comes of each address: -errno */
+static enum answer found;
+static bool no_memory;
+
+int __wrap_dial_begin(const struct exchanger *to, const char *source);
+enum answer __wrap_resolver_addresses(struct resolver *r, const char *name, enum family family,
+	int64_t deadline, struct exchangers *out);
+bool __wrap_destinations_vet(const struct conf *conf, const struct conf_delivery *way,
+	struct exchangers *x);
+struct resolver *__wrap_resolver_copy(const struct resolver *r);
+void __wrap_resolver_close(struct resolver *r);
+void __wrap_resolver_use_dane(struct resolver *r, uint16_t port);
+
+int
+__wrap_dial_begin(const struct exchanger *to, const char *source)
+{
+	(void)to;
+	(void)source;
+	return dialled[dials++];
+}
+
+enum answer
+__wrap_resolver_addresses(struct resolver *r, const char *name, enum family family,
+	int64_t deadline, struct exchangers *out)
+{
+	(void)r;
+	(void)name;
+	(void)family;
+	(void)deadline;
+	out->v = calloc(2, sizeof(*out->v));
+	out->n = 2;
+	return found;
+}
+
+bool
+__wrap_destinations_vet(const struct conf *conf, const struct conf_delivery *way,
+	struct exchangers *x)
+{
+	(void)conf;
+	(void)way;
+	(void)x;
+	return true;
+}
+
+struct resolver *
+__wrap_resolver_copy(const struct resolver *r)
+{
+	(void)r;
+	return no_memory ? NULL : (struct resolver *)&no_memory; /* nobody looks into it */
+}
+
+void
+__wrap_resolver_close(struct resolver *r)
+{
+	(void)r;
+}
+
+void
+__wrap_resolver_use_dane(struct resolver *r, uint16_t port)
+{
+	(void)r;
+	(void)port;
+}
+
+static void
+test_connect(void **state)
+{
+	static const struct { int first, second, means; } rows[] = {
+		{ -EMFILE, -EMFILE, FETCHING_UNABLE }, { -ENFILE, -ENOBUFS, FETCHING_UNABLE },
+		{ -ECONNREFUSED, -ENOMEM, FETCHING_UNABLE },
+		{ -ENETUNREACH, -ENETUNREACH, -1 }, { -EMFILE, -ECONNREFUSED, -1 },
+		{ -ETIMEDOUT, -EHOSTUNREACH, -1 }, { -EADDRNOTAVAIL, -EACCES, -1 },
+	};
+	static struct conf conf;
+	(void)state;
+	struct buf why = buf_new(1000);
+	found = ANSWER_FOUND;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		dials = 0;
+		dialled[0] = rows[i].first;
+		dialled[1] = rows[i].second;
+		assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443,
+			clock_deadline(SECONDS), &why), rows[i].means);
+		assert_int_equal(dials, 2);
+		assert_true(why.n > 0);
+	}
+	found = ANSWER_TEMPORARY;
+	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
+		&why), -1);
+	no_memory = true;
+	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
+		&why), FETCHING_UNABLE);
+	buf_free(&why);
+}
+
 int
 main(void)
 {
@@ -104,6 +204,7 @@ main(void)
 		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_reply),
+		cmocka_unit_test(test_connect),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

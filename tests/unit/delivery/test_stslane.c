@@ -67,6 +67,8 @@ __wrap_fetching_connect(struct resolver *resolver, const struct conf *conf, cons
 	if (web != NULL)
 		return open("/dev/null", O_RDWR | O_CLOEXEC);
 	buf_puts(why, "nobody there");
+	if (none)
+		return FETCHING_UNABLE;
 	if (busy)
 		wait_tell(c->turn.told);
 	return -1;
@@ -373,8 +375,13 @@ test_no_fetch(void **state)
 	none = true;
 	expect(mail(0, "1"), SOFT, 1, NULL);
 	assert_int_equal(c->work.sts.entry.tried, 0);
+	const char *there = web;
+	web = NULL; /* nor has it a connection */
+	expect(mail(1, "1"), SOFT, 2, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	web = there;
 	none = false;
-	expect(mail(1, "1"), DONE, 2, "1");
+	expect(mail(2, "1"), DONE, 3, "1");
 }
 
 static const struct {
