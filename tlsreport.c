@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/dkimkeys.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/check.h"
@@ -97,12 +99,34 @@ run_both(const struct spool *spool, const struct options *o)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
 }
 
+/* Has the table a key for the sender of reports? Whether it can be used is said by sign --check. */
+static bool
+has_key(const struct conf *c)
+{
+	struct dkimkeys table = { 0 };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	const char *at = strrchr(c->tls_reports.from, '@');
+	bool read = dkimkeys_read(&table, c->dkim.keys, &why) == 0;
+	auto_memory uint8_t *algorithm = calloc(table.n + 1, sizeof(*algorithm));
+	if (algorithm == NULL || !read || at == NULL) {
+		dkimkeys_free(&table);
+		return true; /* for all that is known */
+	}
+	struct dkimkeys_choice choice = dkimkeys_choose(&table, algorithm, at + 1, clock_wall());
+	dkimkeys_free(&table);
+	return choice.broken != NULL; /* none can be used, as far as this says */
+}
+
 static void
 check_signature(struct findings *f, const struct conf *c)
 {
 	if (c->dkim.keys == NULL)
 		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one "
 			"that is not signed; set dkim_keys, with a key for the domain of %s",
+			c->tls_reports.from);
+	else if (!has_key(c))
+		check_warning(f, "tls_reports: dkim_keys %s has no key for the domain of %s: "
+			"reports by mail are not signed, and nobody looks at them", c->dkim.keys,
 			c->tls_reports.from);
 }
 
