@@ -161,7 +161,7 @@ $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--w
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/tlsreport/test_post: LDFLAGS += $(addprefix -Wl$(comma)--wrap=fetching_,start connect connect_outside ask)
 $(B)/unit/tlsreport/test_aggregate: LDFLAGS += -Wl,--wrap=openat
-$(B)/unit/tlsreport/test_due: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat)
+$(B)/unit/tlsreport/test_due: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat dir_next)
 $(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall clock_deadline fetching_connect fetching_ask)
 $(B)/unit/delivery/test_fetching: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,dial_begin resolver_addresses destinations_vet resolver_copy resolver_close resolver_use_dane)
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)

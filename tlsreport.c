@@ -64,6 +64,9 @@ run(const struct spool *spool, int starter)
 	auto_fd dir = openat(spool->root, TALLY_DIR,
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	due.dir = dir;
+	if (dir < 0)
+		log_event(LOG_ERR, &f, "spool: " TALLY_DIR ": %s: no report on TLS goes out",
+			strerror(errno));
 	if (due.resolver == NULL || dir < 0 ||
 		!program_lock_in(SANDBOX_RELAY, spool, -1, &f))
 		return EX_TEMPFAIL;
@@ -74,6 +77,27 @@ run(const struct spool *spool, int starter)
 	return EXIT_SUCCESS;
 }
 
+/* This host is short of something. Exit status. */
+static int
+refuse(void)
+{
+	struct log_fields f = { .event = "tls_report" };
+	log_event(LOG_ERR, &f, "no report on TLS goes out now: %s", strerror(errno));
+	return EX_TEMPFAIL;
+}
+
+/* What the child came to. Exit status. */
+static int
+judge(int status)
+{
+	struct log_fields f = { .event = "tls_report" };
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	log_event(LOG_ERR, &f, "reports on TLS: what makes them was killed by signal %d",
+		WTERMSIG(status));
+	return EX_SOFTWARE;
+}
+
 /* Two processes: one reads what strangers say, and the other one may start programs (post.h). */
 static int
 run_both(const struct spool *spool, const struct options *o)
@@ -81,10 +105,10 @@ run_both(const struct spool *spool, const struct options *o)
 	const struct launcher l = { .spool = spool, .conf = &conf, .args = &o->conf };
 	int ends[2], status;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return EX_TEMPFAIL;
+		return refuse();
 	pid_t pid = fork();
 	if (pid < 0)
-		return EX_TEMPFAIL;
+		return refuse();
 	if (pid == 0) {
 		close(ends[0]);
 		_exit(run(spool, ends[1]));
@@ -96,7 +120,7 @@ run_both(const struct spool *spool, const struct options *o)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return EX_TEMPFAIL;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+	return judge(status);
 }
 
 /* Has the table a key for the sender of reports? Whether it can be used is said by sign --check. */

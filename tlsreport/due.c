@@ -126,9 +126,10 @@ each_domain(struct due *d, const char *name, int day, visit *does, struct agenda
 		all = k != KNOWN_TROUBLE && (k == KNOWN_NONE || does(d, &j, todo)) && all;
 		cleanup_fd(&j.dir);
 	}
-	if (errno != 0)
+	bool read = errno == 0;
+	if (!read)
 		note_trouble(d, name);
-	return all && errno == 0;
+	return all && read;
 }
 
 /* All that there is of the day, but for its mark. */
@@ -313,12 +314,13 @@ struct posting {
 	const struct due *due;
 	const struct job *job;
 	int64_t seconds;
+	bool told; /* what came of it */
 };
 
 static int
 post(void *context, const char *url, struct span packed)
 {
-	const struct posting *p = context;
+	struct posting *p = context;
 	const struct job *j = p->job;
 	const struct due *d = p->due;
 	const struct poster poster = { .conf = d->conf, .resolver = d->resolver,
@@ -330,6 +332,7 @@ post(void *context, const char *url, struct span packed)
 		why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
 	buf_add(&line, (struct span){ "", 1 });
 	job_tell(j, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
+	p->told = true;
 	return r == -EPERM ? 0 : r;
 }
 
@@ -337,13 +340,15 @@ static int
 try_post(struct due *d, const struct job *j, const struct agenda_item *item)
 {
 	const int64_t again = time_of_another(d, j);
-	struct posting p = { d, j, item->again ? FETCH_TIME : DUE_QUICK };
+	struct posting p = { d, j, item->again ? FETCH_TIME : DUE_QUICK, false };
 	(void)outbox_put_off(j->dir, item->place, again); /* before, as above */
 	int r = outbox_post(j->dir, item->place, post, &p);
 	if (r == -ECHILD) /* that is no word about the web server */
 		(void)outbox_put_off(j->dir, item->place, item->again ? item->when : 0);
 	else if (r < 0)
 		note_next(d, again);
+	if (r < 0 && !p.told)
+		job_tell(j, LOG_ERR, strerror(-r));
 	return r;
 }
 
@@ -392,6 +397,8 @@ try_item(struct due *d, const struct agenda_item *item, try *does, struct agenda
 {
 	struct job j;
 	auto_fd day = openat(d->dir, item->day, HOW);
+	if (day < 0)
+		note_trouble(d, item->day);
 	if (day < 0 || open_job(d, day, item->day, item->domain, &j) != KNOWN_FIT)
 		return true;
 	int r = does(d, &j, item);
@@ -411,13 +418,14 @@ try_kind(struct due *d, struct agenda *todo, try *does, bool again)
 		const struct agenda_item *item = &todo->v[i];
 		if (item->again != again)
 			continue;
-		if (!able)
+		if (!able) {
 			note_next(d, d->now + DUE_AGAIN);
-		else if (item->ended || (begun && clock_ms() >= end))
+		} else if (item->ended || (begun && clock_ms() >= end)) {
 			note_next(d, d->now);
-		else
+		} else {
 			able = try_item(d, item, does, todo);
-		begun = true;
+			begun = true;
+		}
 	}
 }
 

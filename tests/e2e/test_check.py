@@ -133,6 +133,14 @@ def test_reports_without_key(secure, checked, table, warned):
     assert (line in found) == warned
 
 
+def test_reports_are_posted(checked):
+    """What posts them is looked at, though nothing else is fetched."""
+    settings = {"mta_sts": "off", "fetch_path": "/nonexistent/it"}
+    assert checked(**settings) == (0, "")
+    status, found = checked(tls_reports="yes", **settings)
+    assert status == 78 and "fetch_path /nonexistent/it: No such file" in found
+
+
 def test_dkim_key_of_everybody(secure, checked):
     """Who can read it signs as that domain, wherever he is."""
     path = file(secure, "key.pem", subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"], stdout=subprocess.PIPE,

@@ -92,6 +92,21 @@ __wrap_log_event(int priority, const struct log_fields *f, const char *format, .
 	snprintf(lines + n, sizeof(lines) - n, "\n");
 }
 
+static int readable = -1; /* so many names can be read, and the next one cannot; -1: all can */
+const char *__wrap_dir_next(DIR *dir);
+const char *__real_dir_next(DIR *dir);
+
+const char *
+__wrap_dir_next(DIR *dir)
+{
+	if (readable-- != 0) {
+		readable = readable < -1 ? -1 : readable;
+		return __real_dir_next(dir);
+	}
+	errno = EIO;
+	return NULL;
+}
+
 int
 __wrap_openat(int dir, const char *path, int flags, ...)
 {
@@ -547,6 +562,34 @@ test_cannot_open(void **state)
 	assert_true(is_done());
 }
 
+/* Wherever reading names fails: what is not read is not what is not there. */
+static void
+test_cannot_read(void **state)
+{
+	enum { MOST = 1000 };
+	(void)state;
+	bool broken = true;
+	for (int n = 0; n < MOST && broken; n++) {
+		count("a.example");
+		count("p1.example");
+		count("fails.example");
+		posts.n = 0;
+		readable = n;
+		run();
+		broken = readable == -1;
+		readable = -1;
+		assert_false(is_done());
+		due.now += DUE_AGAIN_MOST; /* for what was put off */
+		run();
+		assert_false(is_done());
+		assert_int_equal(names("lane/r.example"), 1);
+		assert_int_equal(posts.n, 1);
+		end_due(state);
+		begin_due(state);
+	}
+	assert_false(broken);
+}
+
 /* ---- what one that died has left ------------------------------------------------------------ */
 
 static int
@@ -716,6 +759,7 @@ main(void)
 		TEST(test_given_up),
 		TEST(test_guarded),
 		TEST(test_cannot_open),
+		TEST(test_cannot_read),
 		TEST(test_died_before),
 		TEST(test_died_behind),
 		TEST(test_died_between),
