@@ -7,7 +7,10 @@
 
 #include "lib/crc.h"
 #include "report/tlsrpt.h"
+#include "lib/fetchwire.h"
 #include "tlsreport/aggregate.h"
+#include "tlsreport/outbox.h"
+#include "tlsreport/rua.h"
 
 static const struct aggregate what = { .day = "2026-11-30", .domain = "a.example",
 	.organization = "us.example", .contact = "tls@us.example", .id = "id@us.example" };
@@ -23,7 +26,7 @@ static const struct aggregate what = { .day = "2026-11-30", .domain = "a.example
 static void
 put(const char *name, const char *text, int times)
 {
-	char file[2048];
+	static char file[TALLY_KEY + 2048];
 	size_t n = strlen(text);
 	int end = snprintf(file, sizeof(file), "tally %zu %08x\n%s", n, crc32c(0, text, n), text);
 	memset(file + end, '+', (size_t)times);
@@ -160,6 +163,36 @@ test_many(void **state)
 	buf_free(&out);
 }
 
+/*
+ * The most that hosts can have us count, in the form that takes most room, is a report all the
+ * same: a stranger has no way to have none made, nor one that is too large to be posted.
+ */
+static void
+test_largest(void **state)
+{
+	static const char line[] = "mx \\\n"; /* one octet of a value, which takes two */
+	static char text[TALLY_KEY + 1];
+	struct buf out = buf_new(AGGREGATE_MAX), packed = buf_new(AGGREGATE_MAX);
+	(void)state;
+	for (int i = 0; i < 2 * TALLY_FILES; i++) {
+		char name[32];
+		size_t n = (size_t)snprintf(text, sizeof(text), "policy sts\ndomain %d\n", i);
+		while (n + 2 * sizeof(line) + sizeof("result validation-failure\n") < TALLY_KEY)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", line);
+		snprintf(text + n, sizeof(text) - n, "result validation-failure\n");
+		snprintf(name, sizeof(name), "%016x", i);
+		put(name, text, 1);
+	}
+	assert_int_equal(aggregate_write(&what, sp.tmp, &out), 0);
+	assert_true(out.n > (size_t)TALLY_FILES * TALLY_KEY);
+	assert_int_equal(aggregate_pack(buf_span(&out), &packed), 0);
+	assert_true(packed.n > 0 && packed.n <= FETCH_POST);
+	assert_true((int)AGGREGATE_MAX <= (int)FETCH_POST);
+	assert_true((int)AGGREGATE_MAX < (int)OUTBOX_POST - (int)RUA_URL);
+	buf_free(&out);
+	buf_free(&packed);
+}
+
 static void
 test_packed(void **state)
 {
@@ -200,6 +233,7 @@ main(void)
 		TEST(test_odd),
 		TEST(test_shut),
 		TEST(test_many),
+		TEST(test_largest),
 		TEST(test_packed),
 		TEST(test_name),
 	};
