@@ -525,7 +525,7 @@ test_given_up(void **state)
 	assert_null(strstr(lines, "given up for domains"));
 }
 
-/* A guard that is set meanwhile. */
+/* A guard that is set meanwhile holds back what is there, and has none made for web servers. */
 static void
 test_guarded(void **state)
 {
@@ -536,9 +536,15 @@ test_guarded(void **state)
 	run();
 	due.now += DUE_AGAIN_MOST;
 	conf.submission.guard = guard;
+	count("p2.example");
 	run();
 	assert_int_equal(posts.n, 1);
 	assert_false(is_done());
+	conf.submission.guard = NULL;
+	posts.answer = 0;
+	due_run(&due);
+	assert_string_equal(posts.urls, "p1.example/ p1.example/ ");
+	assert_true(is_done());
 }
 
 /* What cannot be opened now is not one that is not there: its report is made later. */

@@ -33,9 +33,9 @@ __wrap_fetching_start(const struct launcher *l, const int fds[static 2])
 	return pid;
 }
 
-/* One connection is handed over; what comes back holds a socket. */
+/* One connection is handed over; what comes back holds a socket, if anybody waits for it. */
 static void
-hand_over(int socket, int connection)
+hand_over(int socket, int connection, bool wait)
 {
 	union {
 		struct cmsghdr align;
@@ -51,7 +51,11 @@ hand_over(int socket, int connection)
 	memcpy(CMSG_DATA(c), &connection, sizeof(connection));
 	int fd = -1;
 	m.msg_controllen = sizeof(control.room);
-	if (sendmsg(socket, &m, MSG_NOSIGNAL) != 1 || recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
+	if (sendmsg(socket, &m, MSG_NOSIGNAL) != 1)
+		_exit(1);
+	if (!wait)
+		return;
+	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
 		_exit(1);
 	if ((c = CMSG_FIRSTHDR(&m)) == NULL)
 		_exit(1);
@@ -70,7 +74,7 @@ test_none_is_left(void **state)
 	if (maker == 0) {
 		close(ends[0]);
 		for (int i = 0; i < POSTS; i++)
-			hand_over(ends[1], ends[1]);
+			hand_over(ends[1], ends[1], true);
 		_exit(MAKER_STATUS);
 	}
 	close(ends[1]);
@@ -84,6 +88,29 @@ test_none_is_left(void **state)
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		left++;
 	assert_true(left <= 1);
+}
+
+/* One that dies while it has something posted is the caller's, too, who tells what it died of. */
+static void
+test_maker_dies(void **state)
+{
+	(void)state;
+	int ends[2], status;
+	siginfo_t i;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	pid_t maker = fork();
+	if (maker == 0) {
+		hand_over(ends[1], ends[1], false);
+		_exit(MAKER_STATUS);
+	}
+	close(ends[1]);
+	assert_int_equal(waitid(P_PID, (id_t)maker, &i, WEXITED | WNOWAIT), 0);
+	post_start_all(ends[0], maker, NULL);
+	close(ends[0]);
+	assert_int_equal(waitpid(maker, &status, 0), maker);
+	assert_int_equal(WEXITSTATUS(status), MAKER_STATUS);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
 }
 
 /* ---- one report ------------------------------------------------------------------------------ */
@@ -252,6 +279,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_none_is_left),
+		cmocka_unit_test(test_maker_dies),
 		cmocka_unit_test(test_outcomes), cmocka_unit_test(test_places) };
 	return cmocka_run_group_tests_name("post", tests, NULL, NULL);
 }
