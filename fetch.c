@@ -6,9 +6,9 @@
  * started by a keeper for a relay, with a socket to that relay and a connection that the relay has
  * made, to an address that it has judged; so it is by postern-tlsreport for its child, which stands
  * in the place of the relay then (tlsreport/post.h). fetch reads the authorities, locks itself in
- * (no file, no new socket, no exec), and only then hears what to ask for (lib/fetchwire.h). So curl
- * looks up no name and connects to nobody; whatever becomes of it has a connection to one web
- * server, and a relay that expects 64 KB of text.
+ * (no file, no new socket, no exec), says so, and only then hears what to ask for
+ * (lib/fetchwire.h). So curl looks up no name and connects to nobody; whatever becomes of it has a
+ * connection to one web server, and a relay that expects 64 KB of text.
  *
  *	fetch --check    looks at what it takes
  *
@@ -247,8 +247,9 @@ set_question(CURL *curl, char *why)
 		exit(EX_TEMPFAIL);
 	SET(CURLOPT_URL, url);
 	SET(CURLOPT_RESOLVE, curl_slist_append(NULL, address));
-	SET(CURLOPT_TIMEOUT_MS, (long)q->ms);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)q->ms);
+	const long ms = q->ms > 0 ? (long)q->ms : 1; /* 0 means for ever to curl */
+	SET(CURLOPT_TIMEOUT_MS, ms);
+	SET(CURLOPT_CONNECTTIMEOUT_MS, ms);
 	SET(CURLOPT_ERRORBUFFER, why);
 	if (q->post > 0) {
 		SET(CURLOPT_HTTPHEADER,
@@ -313,7 +314,8 @@ serve(const struct conf *conf)
 	alarm(FETCH_TIME + SECONDS_MORE);
 	if (!program_lock_in(SANDBOX_FETCH, NULL, -1, &f))
 		return EX_TEMPFAIL;
-	if (!hear_question())
+	const char ready = FETCH_READY;
+	if (!tell(&ready, 1) || !hear_question())
 		return EXIT_SUCCESS;
 	perform(curl);
 	if (tell(&reply, sizeof(reply)))

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -23,6 +24,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/dkimkeys.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "process/check.h"
@@ -58,10 +60,13 @@ run(const struct spool *spool, int starter)
 {
 	struct log_fields f = { .event = "tls_report" };
 	struct due due = { .conf = &conf, .spool = spool, .now = clock_wall(), .starter = starter,
-		.resolver = open_resolver(&f) };
+		.resolver = open_resolver(&f), .share = (int64_t)DUE_SHARE * 1000 };
 	auto_fd dir = openat(spool->root, TALLY_DIR,
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	due.dir = dir;
+	if (dir < 0)
+		log_event(LOG_ERR, &f, "spool: " TALLY_DIR ": %s: no report on TLS goes out",
+			strerror(errno));
 	if (due.resolver == NULL || dir < 0 ||
 		!program_lock_in(SANDBOX_RELAY, spool, -1, &f))
 		return EX_TEMPFAIL;
@@ -72,6 +77,27 @@ run(const struct spool *spool, int starter)
 	return EXIT_SUCCESS;
 }
 
+/* This host is short of something. Exit status. */
+static int
+refuse(void)
+{
+	struct log_fields f = { .event = "tls_report" };
+	log_event(LOG_ERR, &f, "no report on TLS goes out now: %s", strerror(errno));
+	return EX_TEMPFAIL;
+}
+
+/* What the child came to. Exit status. */
+static int
+judge(int status)
+{
+	struct log_fields f = { .event = "tls_report" };
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	log_event(LOG_ERR, &f, "reports on TLS: what makes them was killed by signal %d",
+		WTERMSIG(status));
+	return EX_SOFTWARE;
+}
+
 /* Two processes: one reads what strangers say, and the other one may start programs (post.h). */
 static int
 run_both(const struct spool *spool, const struct options *o)
@@ -79,10 +105,10 @@ run_both(const struct spool *spool, const struct options *o)
 	const struct launcher l = { .spool = spool, .conf = &conf, .args = &o->conf };
 	int ends[2], status;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return EX_TEMPFAIL;
+		return refuse();
 	pid_t pid = fork();
 	if (pid < 0)
-		return EX_TEMPFAIL;
+		return refuse();
 	if (pid == 0) {
 		close(ends[0]);
 		_exit(run(spool, ends[1]));
@@ -94,7 +120,25 @@ run_both(const struct spool *spool, const struct options *o)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return EX_TEMPFAIL;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+	return judge(status);
+}
+
+/* Has the table a key for the sender of reports? Whether it can be used is said by sign --check. */
+static bool
+has_key(const struct conf *c)
+{
+	struct dkimkeys table = { 0 };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	const char *at = strrchr(c->tls_reports.from, '@');
+	bool read = dkimkeys_read(&table, c->dkim.keys, &why) == 0;
+	auto_memory uint8_t *algorithm = calloc(table.n + 1, sizeof(*algorithm));
+	if (algorithm == NULL || !read || at == NULL) {
+		dkimkeys_free(&table);
+		return true; /* for all that is known */
+	}
+	struct dkimkeys_choice choice = dkimkeys_choose(&table, algorithm, at + 1, clock_wall());
+	dkimkeys_free(&table);
+	return choice.broken != NULL; /* none can be used, as far as this says */
 }
 
 static void
@@ -103,6 +147,10 @@ check_signature(struct findings *f, const struct conf *c)
 	if (c->dkim.keys == NULL)
 		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one "
 			"that is not signed; set dkim_keys, with a key for the domain of %s",
+			c->tls_reports.from);
+	else if (!has_key(c))
+		check_warning(f, "tls_reports: dkim_keys %s has no key for the domain of %s: "
+			"reports by mail are not signed, and nobody looks at them", c->dkim.keys,
 			c->tls_reports.from);
 }
 

@@ -25,6 +25,13 @@ bool routes_lane_of(const struct conf *conf, struct span mailbox,
 	char lane[static LANE_NAME_SIZE]);
 
 /*
+ * May mail of our own go to this mailbox because a stranger names it? Not where a route has its
+ * domain by name: its hosts are those of the operator, and strangers may send there only what
+ * relay_domains says. A route for all domains, as a smarthost has it, is the way to the world.
+ */
+bool routes_open_to(const struct conf *conf, struct span mailbox);
+
+/*
  * Does mail from `sender` for <postmaster> come to anybody? Not if the key `postmaster` was not
  * set, and neither a route nor relay_domains has our own name: then it would be for this host,
  * which has no mailboxes.

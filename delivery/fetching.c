@@ -10,7 +10,12 @@
 #include "lib/wait.h"
 #include "sending/dial.h"
 
-enum { ADDRESSES = 4 }; /* of a host that are tried, for there is one time for all */
+enum {
+	ADDRESSES = 4, /* of a host that are tried, for there is one time for all */
+	/* s for fetch to be there, on a host that is busy; a time of its own, for what the web
+	 * server has left of the other one says nothing of this host */
+	START = 10,
+};
 
 /* ---- the connection ------------------------------------------------------------------------ */
 
@@ -32,6 +37,13 @@ connect_to(const struct exchanger *to, const char *source, int64_t deadline)
 	return r < 0 ? r : -err;
 }
 
+/* Does this -errno say that it is this host that cannot? No route is one of the other host, too. */
+static bool
+is_shortage(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOBUFS;
+}
+
 static int
 connect_any(const struct conf *conf, struct exchangers *x, uint16_t port, int64_t deadline,
 	struct buf *why)
@@ -46,7 +58,7 @@ connect_any(const struct conf *conf, struct exchangers *x, uint16_t port, int64_
 		buf_reset(why);
 		buf_printf(why, "%s: connect: %s", name, strerror(-fd));
 	}
-	return fd < 0 ? -1 : fd;
+	return is_shortage(fd) ? FETCHING_UNABLE : fd < 0 ? -1 : fd;
 }
 
 int
@@ -56,12 +68,13 @@ fetching_connect(struct resolver *r, const struct conf *conf, const char *host, 
 	struct exchangers x = { 0 };
 	int fd = -1;
 	struct resolver *plain = resolver_copy(r); /* DANE is no business of web servers */
-	enum answer a = ANSWER_TEMPORARY;
-	if (plain != NULL) {
-		resolver_use_dane(plain, 0);
-		a = resolver_addresses(plain, host, conf->delivery.family, deadline, &x);
-		resolver_close(plain);
+	if (plain == NULL) {
+		buf_puts(why, strerror(ENOMEM));
+		return FETCHING_UNABLE;
 	}
+	resolver_use_dane(plain, 0);
+	enum answer a = resolver_addresses(plain, host, conf->delivery.family, deadline, &x);
+	resolver_close(plain);
 	if (a != ANSWER_FOUND) {
 		buf_printf(why, "DNS: %s", x.why);
 	} else if (!destinations_vet(conf, &conf->delivery, &x)) {
@@ -72,6 +85,15 @@ fetching_connect(struct resolver *r, const struct conf *conf, const char *host, 
 	}
 	exchangers_free(&x);
 	return fd;
+}
+
+int
+fetching_connect_outside(struct resolver *r, const struct conf *conf, const char *host,
+	uint16_t port, int64_t deadline, struct buf *why)
+{
+	struct conf outside = *conf; /* its texts and lists stay the other's */
+	outside.relay.allow_destinations = (struct netlist){ 0 };
+	return fetching_connect(r, &outside, host, port, deadline, why);
 }
 
 /* ---- the program --------------------------------------------------------------------------- */
@@ -127,8 +149,13 @@ enum fetch_trouble
 fetching_ask(int fd, const struct fetch_question *q, const char *post, int64_t deadline,
 	struct fetch_reply *reply, struct buf *body, struct buf *why)
 {
+	char ready = 0;
 	buf_reset(why);
 	buf_reset(body);
+	if (!receive_all(fd, &ready, 1, clock_deadline(START)) || ready != FETCH_READY) {
+		buf_puts(why, "no fetch can be started on this host");
+		return FETCH_NONE;
+	}
 	if (!send_all(fd, q, sizeof(*q), deadline) || !send_all(fd, post, q->post, deadline) ||
 		!receive_all(fd, reply, sizeof(*reply), deadline) || reply->n > FETCH_REPLY ||
 		!receive_body(fd, reply->n, deadline, body)) {

@@ -16,12 +16,20 @@
 
 enum { FETCHING_MOST = 16 }; /* at once, for one relay: each is a process with a TLS of its own */
 
+/* Instead of a connection: this host is short of memory or descriptors. */
+enum { FETCHING_UNABLE = -2 };
+
 /*
- * Connects to the host at this port, until the deadline. A non-blocking descriptor, or -1 and the
- * reason in *why.
+ * Connects to the host at this port, until the deadline. A non-blocking descriptor; or -1, or
+ * FETCHING_UNABLE, and the reason in *why.
  */
+
 int fetching_connect(struct resolver *r, const struct conf *conf, const char *host, uint16_t port,
 	int64_t deadline, struct buf *why);
+
+/* The same, but to no address for which allow_destinations is needed. */
+int fetching_connect_outside(struct resolver *r, const struct conf *conf, const char *host,
+	uint16_t port, int64_t deadline, struct buf *why);
 
 /*
  * Starts fetch with its end of a pair of stream sockets, and a connection. Its pid or -errno. Reaps
@@ -31,7 +39,8 @@ pid_t fetching_start(const struct launcher *l, const int fds[static 2]);
 
 /*
  * Asks the fetch at the other end of `fd`, posts what q->post says, and hears its reply and *body.
- * FETCH_*; unless DONE the reason is in *why.
+ * FETCH_*; unless DONE the reason is in *why. NONE: no fetch came to be at the other end, whatever
+ * this host is short of; the web server has nothing to do with it.
  */
 enum fetch_trouble fetching_ask(int fd, const struct fetch_question *q, const char *post,
 	int64_t deadline, struct fetch_reply *reply, struct buf *body, struct buf *why);

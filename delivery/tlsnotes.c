@@ -1,9 +1,13 @@
 #include "delivery/tlsnotes.h"
 
+#include <stdatomic.h>
+#include <string.h>
+
 #include "delivery/tour.h"
 #include "dns/tlsa.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "process/log.h"
 #include "report/tlsrpt.h"
 
 enum { RECORDS_TEXT = 16 * 1024 }; /* octets of TLSA records as text; TLSRPT_LINES of them count */
@@ -28,12 +32,23 @@ counts(const struct courier *c)
 	return tally_is_on(&c->relay->tally) && !c->work.uncounted && !c->work.relaxed;
 }
 
-/* No mail waits for that, and none fails. */
+/* No mail waits for that, and none fails; that some of it is missing is told once by each relay. */
+static void
+note_of(const struct relay *r, const struct tlsrpt_session *s)
+{
+	static atomic_flag told = ATOMIC_FLAG_INIT;
+	struct log_fields f = { .event = "tls_report", .lane = s->domain };
+	int err = tlsrpt_note(&r->tally, clock_wall(), s);
+	if (err < 0 && !atomic_flag_test_and_set(&told))
+		log_event(LOG_WARNING, &f, "lane %s: not all is counted for reports on TLS: %s",
+			s->domain, strerror(-err));
+}
+
 static void
 note(const struct courier *c, struct tlsrpt_session *s)
 {
 	s->domain = c->tour->lane.name;
-	(void)tlsrpt_note(&c->relay->tally, clock_wall(), s);
+	note_of(c->relay, s);
 }
 
 /* A policy of MTA-STS; its patterns are in *text. */
@@ -157,5 +172,5 @@ tlsnotes_fetch(const struct relay *r, const char *domain, const struct stscache_
 	const struct tlsrpt_session s = { .domain = domain, .result = result, .reason = reason,
 		.policy = e != NULL ? sts_of(e, &text)
 				    : (struct tlsrpt_policy){ .type = TLSRPT_STS } };
-	(void)tlsrpt_note(&r->tally, clock_wall(), &s);
+	note_of(r, &s);
 }

@@ -1,7 +1,9 @@
 /*
  * fetchwire: what fetch and who asks it, relay or postern-tlsreport, say to each other, over a pair
- * of stream sockets: one question, with the octets to post behind it, and one reply, with the
- * octets that came behind it.
+ * of stream sockets: FETCH_READY, from a fetch that has all it takes and is locked in; a question,
+ * with the octets to post behind it; and a reply, with the octets that came behind it. What goes
+ * wrong before FETCH_READY is this host's trouble, and behind it the web server's: nothing that it
+ * said was read before.
  *
  * Names of hosts and what they say go over it, reports on TLS, and no other mail. The connection to
  * the host is another descriptor, made by who asks: fetch makes none.
@@ -24,6 +26,7 @@ enum {
 	FETCH_PATH = 2048, /* octets of a path, as web servers take it */
 	FETCH_TYPE = 128,  /* octets of a media type */
 	FETCH_WHY = 256,
+	FETCH_READY = 'R', /* an octet */
 };
 
 struct fetch_question {
@@ -47,6 +50,7 @@ enum fetch_trouble {
 	FETCH_DONE,        /* the host has answered, whatever its status is */
 	FETCH_CERTIFICATE, /* its certificate is not good for it */
 	FETCH_FAILED,      /* anything else */
+	FETCH_NONE,        /* not of a reply: no fetch runs here, which says nothing of the host */
 };
 
 #endif

@@ -83,7 +83,7 @@ enum { EVENT_ID = 32 }; /* octets of a MESSAGE_ID */
 	E(sts, "24e7efa731e84a3a8f3adc2028b48d07", \
 		"relay, fetch: a policy of MTA-STS is in force, or cannot be had") \
 	E(tls_report, "1e0326c9f3c24958ad6dfd6e721c7241", \
-		"relay, postern-tlsreport: a report on TLS goes out, or cannot") \
+		"relay, postern-tlsreport: a report on TLS goes out, or cannot, or lacks a part") \
 	E(files, "177a115b233a43c1baf8bf47fbd98664", \
 		"relay: too few open files for max_connections") \
 	E(counters, "ac189b9ecec44e9db923ed767e9cdcff", \

@@ -202,7 +202,7 @@ check_sign(struct findings *f, const struct conf *c)
 static void
 check_fetch(struct findings *f, const struct conf *c)
 {
-	if (c->relay.mta_sts == CONF_YES)
+	if (c->relay.mta_sts == CONF_YES || (CONF_HAS_FETCH && c->tls_reports.on == CONF_YES))
 		check_other(f, "fetch_path", c->who.fetch_path);
 }
 

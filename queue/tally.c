@@ -204,19 +204,42 @@ tally_lock(const struct spool *s)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* The octets behind what it was; what is none of ours does not count. */
+/* The octets behind what it was; what is none of ours does not count. How many, or -errno. */
 static int64_t
 count_marks(int fd, off_t at)
 {
 	char part[PART];
 	int64_t times = 0;
-	for (ssize_t n; (n = pread(fd, part, sizeof(part), at)) > 0; at += n)
+	ssize_t n;
+	for (; (n = pread(fd, part, sizeof(part), at)) > 0; at += n)
 		for (ssize_t i = 0; i < n; i++)
 			times += part[i] == mark;
-	return times;
+	return n < 0 ? -errno : times;
 }
 
-bool
+/* What it was, which stands there from `at` on. 0, -ENODATA or -errno. */
+static int
+read_what(int fd, off_t at, size_t length, unsigned sum, struct buf *text)
+{
+	auto_memory char *what = malloc(length);
+	ssize_t n = what == NULL ? -1 : pread(fd, what, length, at);
+	if (n < 0)
+		return what == NULL ? -ENOMEM : -errno;
+	if (n != (ssize_t)length || crc32c(0, what, length) != sum)
+		return -ENODATA;
+	buf_reset(text);
+	buf_add(text, (struct span){ what, length });
+	return text->err;
+}
+
+/* Does this errno say what the file is, and not that it cannot be read now? */
+static int
+reading_failed(int err)
+{
+	return err == ENOENT || err == ELOOP || err == ENXIO || err == EISDIR ? -ENODATA : -err;
+}
+
+int
 tally_read(int dir, const char *name, struct buf *text, int64_t *times)
 {
 	char head[HEAD_SIZE];
@@ -225,16 +248,16 @@ tally_read(int dir, const char *name, struct buf *text, int64_t *times)
 	int end = 0;
 	auto_fd fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head) - 1, 0);
-	head[n > 0 ? n : 0] = '\0';
+	if (n < 0)
+		return reading_failed(errno);
+	head[n] = '\0';
 	if (sscanf(head, "tally %5zu %8x%n", &length, &sum, &end) != 2 || head[end] != '\n' ||
 		length == 0 || length > TALLY_KEY)
-		return false;
-	auto_memory char *what = malloc(length);
-	if (what == NULL || pread(fd, what, length, end + 1) != (ssize_t)length ||
-		crc32c(0, what, length) != sum)
-		return false;
-	buf_reset(text);
-	buf_add(text, (struct span){ what, length });
-	*times = count_marks(fd, end + 1 + (off_t)length);
-	return text->err == 0 && *times > 0;
+		return -ENODATA;
+	int err = read_what(fd, end + 1, length, sum, text);
+	int64_t marks = err < 0 ? err : count_marks(fd, end + 1 + (off_t)length);
+	if (marks <= 0)
+		return marks < 0 ? (int)marks : -ENODATA;
+	*times = marks;
+	return 0;
 }

@@ -71,9 +71,9 @@ bool tally_waits(const struct spool *s, int64_t now);
 int tally_lock(const struct spool *s);
 
 /*
- * What one file of a domain holds: into *text, and how often that was. `dir` is the domain's.
- * False: it is none, or not whole.
+ * What one file of a domain holds: into *text, and how often that was. `dir` is the domain's. 0;
+ * -ENODATA: it is none, or not whole; or -errno: it cannot be read now.
  */
-bool tally_read(int dir, const char *name, struct buf *text, int64_t *times);
+int tally_read(int dir, const char *name, struct buf *text, int64_t *times);
 
 #endif

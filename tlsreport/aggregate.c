@@ -163,19 +163,24 @@ compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* The names in order, so that the same files are the same report. How many. */
+/* The names in order, so that the same files are the same report. How many, or -errno. */
 static int
 list(int dir, char names[static FILES][NAME])
 {
 	int n = 0;
 	auto_dir all = dir_open(dir);
-	for (const char *name; all != NULL && n < FILES && (name = dir_next(all)) != NULL;)
+	if (all == NULL)
+		return -errno;
+	for (const char *name; n < FILES && (name = dir_next(all)) != NULL;)
 		if (name[0] != '.' && name[0] != '@' && strlen(name) < NAME)
 			snprintf(names[n++], NAME, "%s", name);
+	if (errno != 0)
+		return -errno;
 	qsort(names, (size_t)n, NAME, compare);
 	return n;
 }
 
+/* What is odd is passed by; what cannot be read now is none of that, or it would be left out. */
 static void
 read_all(struct entries *all, int dir)
 {
@@ -184,9 +189,14 @@ read_all(struct entries *all, int dir)
 	auto_buf text = buf_new(TALLY_KEY);
 	for (int i = 0; i < n; i++) {
 		int64_t times;
-		if (tally_read(dir, names[i], &text, &times))
+		int r = tally_read(dir, names[i], &text, &times);
+		if (r == 0)
 			add(all, buf_span(&text), times);
+		else if (r != -ENODATA)
+			all->err = r;
 	}
+	if (n < 0)
+		all->err = n;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------- */

@@ -29,8 +29,8 @@ void aggregate_name(struct aggregate *a, const char *host);
 
 /*
  * Reads all that was counted in `dir`, the directory of the domain (queue/tally.h). What is odd
- * there is passed by. The JSON into *out, one without memory yet. 0; -ENODATA: nothing was counted;
- * or -errno.
+ * there is passed by; where a part cannot be read now there is no report without it. The JSON into
+ * *out, one without memory yet. 0; -ENODATA: nothing was counted; or -errno.
  */
 int aggregate_write(const struct aggregate *a, int dir, struct buf *out);
 

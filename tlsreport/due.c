@@ -6,22 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "conf/routes.h"
-#include "conf/submission.h"
 #include "dns/txt.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/crc.h"
 #include "lib/dir.h"
-#include "mail/alabel.h"
+#include "lib/fetchwire.h"
 #include "process/log.h"
-#include "queue/draft.h"
-#include "queue/lane.h"
 #include "queue/tally.h"
-#include "tlsreport/letter.h"
+#include "tlsreport/agenda.h"
+#include "tlsreport/job.h"
+#include "tlsreport/make.h"
 #include "tlsreport/outbox.h"
 #include "tlsreport/post.h"
-#include "tlsreport/rua.h"
 
 enum {
 	HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
@@ -29,13 +26,7 @@ enum {
 	NAME_SIZE = sizeof("_smtp._tls.") + LIMIT_DOMAIN,
 };
 
-/* What there is to say about a domain and day. */
-struct job {
-	const struct due *due;
-	const char *day, *domain;
-	int dir; /* the domain's */
-	struct aggregate what;
-};
+/* ---- times --------------------------------------------------------------------------------- */
 
 int64_t
 due_time(const char *host, const char *domain, int64_t end)
@@ -51,226 +42,95 @@ note_next(struct due *d, int64_t at)
 		d->next = at;
 }
 
-/* ---- saying so ----------------------------------------------------------------------------- */
-
+/* This host has trouble of its own: nothing of it is settled. */
 static void
-tell(const struct job *j, int priority, const char *what)
+note_trouble(struct due *d, const char *what)
 {
 	struct log_fields f = { .event = "tls_report" };
-	log_event(priority, &f, "report on TLS for %s on %s: %s", j->domain, j->day, what);
+	log_event(LOG_ERR, &f, "reports on TLS: %s: %s", what, strerror(errno));
+	note_next(d, d->now + DUE_AGAIN);
 }
 
-static void
-tell_queued(const struct job *j, const char *id, const char *to, const char *lane)
+static int64_t
+time_of(const struct job *j)
 {
-	struct log_fields f = { .event = "tls_report", .queue_id = id, .recipient = to,
-		.lane = lane };
-	log_event(LOG_INFO, &f, "%s: report on TLS for %s on %s, to <%s>", id, j->domain, j->day,
-		to);
+	int64_t end = tally_begin(j->day) + TALLY_DAY_SECONDS;
+	return due_time(j->conf->who.hostname, j->domain, end);
 }
 
-/* ---- the mail ------------------------------------------------------------------------------ */
-
-/* It has no sender, so that nothing comes back, and goes even where the TLS is at fault. */
-static int
-write_draft(const struct job *j, struct draft *draft, const struct spool *box, const char *lane,
-	const char *to, struct span packed)
+/* When it is tried again, if it comes to nothing now: as far away as its time is past. */
+static int64_t
+time_of_another(const struct due *d, const struct job *j)
 {
-	const struct conf *conf = j->due->conf;
-	const struct envelope env = { .ours = true };
-	const struct letter letter = { .what = &j->what, .from = conf->tls_reports.from, .to = to,
-		.id = draft->id, .host = conf->who.hostname, .packed = packed };
-	auto_buf text = buf_new(0);
-	int r = draft_begin(draft, box, &env);
-	if (r == 0)
-		r = draft_recipient(draft, lane, span_of(to),
-			&(struct terms){ .notify = NOTIFY_NEVER });
-	if (r == 0)
-		r = letter_write(&letter, &text);
-	if (r < 0) {
-		draft_drop(draft);
-		return r;
-	}
-	draft_leave_free(draft, conf->receive.min_free);
-	draft_body(draft, buf_span(&text));
-	return draft_commit(draft);
+	int64_t wait = d->now - time_of(j);
+	if (wait > DUE_AGAIN_MOST)
+		wait = DUE_AGAIN_MOST;
+	return d->now + (wait < DUE_AGAIN ? DUE_AGAIN : wait);
 }
 
-/* One mail into the outbox. 0; -EACCES: none may go there; or -errno. */
-static int
-write_mail(const struct job *j, const struct spool *box, const char *to, struct span packed)
-{
-	const struct conf *conf = j->due->conf;
-	char lane[LANE_NAME_SIZE];
-	if (!routes_lane_of(conf, span_of(to), lane) || !submission_may_leave(conf, span_of(to)))
-		return -EACCES;
-	auto_memory struct draft *draft = calloc(1, sizeof(*draft)); /* 90 KiB */
-	if (draft == NULL)
-		return -ENOMEM;
-	int r = write_draft(j, draft, box, lane, to, packed);
-	buf_free(&draft->head);
-	if (r == 0)
-		tell_queued(j, draft->id, to, lane);
-	return r;
-}
-
-/* May it go by mail? Without a signature nobody looks at it (RFC 8460 section 3). */
+/* A time that is later was written by another clock. */
 static bool
-may_mail(const struct job *j)
+is_put_off(const struct due *d, int64_t until)
 {
-	if (j->due->conf->dkim.keys != NULL)
-		return true;
-	tell(j, LOG_WARNING, "not sent by mail, for nobody looks at one that is not signed "
-		"(dkim_keys)");
-	return false;
+	return until > d->now && until <= d->now + DUE_AGAIN_MOST;
 }
 
-/* May it be posted? A host for tests sends nothing, and without libcurl nobody can. */
+/* ---- the days, and their domains ------------------------------------------------------------ */
+
+enum known { KNOWN_FIT, KNOWN_NONE, KNOWN_TROUBLE };
+
+/* Does this errno say that a name is no directory, and not that we cannot open one now? */
 static bool
-may_post(const struct job *j)
+is_none_of_ours(int err)
 {
-	if (CONF_HAS_FETCH && j->due->conf->submission.guard == NULL)
-		return true;
-	tell(j, LOG_INFO, CONF_HAS_FETCH ? "not posted, for there is a guard"
-					 : "not posted: built without libcurl");
-	return false;
+	return err == ENOENT || err == ENOTDIR || err == ELOOP;
 }
 
-/* Behind the outbox: what was written for a web server. */
-static int
-post(void *context, const char *url, struct span packed)
+/* One of `days`, a directory: j->dir is to be closed. NONE: it is none of ours. */
+static enum known
+open_job(struct due *d, int days, const char *day, const char *domain, struct job *j)
 {
-	const struct job *j = context;
-	const struct due *d = j->due;
-	const struct poster poster = { .conf = d->conf, .resolver = d->resolver,
-		.starter = d->starter };
-	auto_buf why = buf_new(LIMIT_COMMAND), line = buf_new(LIMIT_COMMAND);
-	int r = post_report(&poster, url, packed, &why);
-	buf_printf(&line, "%s %s%s%.*s",
-		r == 0 ? "posted to" : r == -EPERM ? "not posted to" : "not posted now to", url,
-		why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
-	buf_add(&line, (struct span){ "", 1 });
-	tell(j, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
-	return r == -EPERM ? 0 : r;
-}
-
-/* To each place; none of them is left out for the sake of another. 0, or -errno: not now. */
-static int
-write_all(const struct job *j, const struct spool *box, const struct rua *to, struct span packed)
-{
-	for (int i = 0; i < to->n; i++) {
-		const struct rua_place *p = &to->v[i];
-		int r = 0;
-		if (p->kind == RUA_POST)
-			r = may_post(j) ? outbox_put(box, i, p->text, packed) : 0;
-		else if (may_mail(j))
-			r = write_mail(j, box, p->text, packed);
-		if (r == -EACCES)
-			tell(j, LOG_INFO, "no mail may go where it is asked for");
-		else if (r < 0)
-			return r;
+	*j = (struct job){ .conf = d->conf, .spool = d->spool, .day = day, .domain = domain,
+		.dir = -1 };
+	j->what = (struct aggregate){ .day = day, .domain = domain,
+		.organization = d->conf->who.hostname, .contact = d->conf->tls_reports.from };
+	if (!lane_name_valid(span_of(domain)))
+		return KNOWN_NONE;
+	j->dir = openat(days, domain, HOW);
+	if (j->dir < 0 && !is_none_of_ours(errno)) {
+		note_trouble(d, domain);
+		return KNOWN_TROUBLE;
 	}
-	return 0;
+	aggregate_name(&j->what, d->conf->who.hostname);
+	return j->dir < 0 ? KNOWN_NONE : KNOWN_FIT;
 }
 
-/* What was counted becomes mail. 0 or -errno. */
-static int
-make_report(const struct job *j, const struct rua *to)
-{
-	struct spool box;
-	auto_buf text = buf_new(AGGREGATE_MAX), packed = buf_new(AGGREGATE_MAX);
-	int r = aggregate_write(&j->what, j->dir, &text);
-	if (r == 0)
-		r = aggregate_pack(buf_span(&text), &packed);
-	if (r < 0 && r != -ENODATA)
-		return r;
-	int err = outbox_begin(&box, j->due->spool, j->dir);
-	if (err == 0 && r == 0)
-		err = write_all(j, &box, to, buf_span(&packed));
-	if (err < 0) {
-		outbox_forget(&box, j->dir);
-		return err;
-	}
-	return outbox_seal(&box, j->dir);
-}
+/* What is done with each; true: nothing is left to do for it. */
+typedef bool visit(struct due *d, const struct job *j, struct agenda *todo);
 
-/* ---- one domain ---------------------------------------------------------------------------- */
-
-/* Who wants it? FOUND, TEMPORARY, or another: nobody does. */
-static enum answer
-look_up(const struct job *j, struct rua *to)
-{
-	struct txt txt = { .texts = buf_new(0) };
-	char name[NAME_SIZE];
-	const char *why = "";
-	snprintf(name, sizeof(name), "_smtp._tls.%s", j->domain);
-	enum answer a = txt_find(j->due->resolver, name, clock_deadline(LOOK_UP), &txt);
-	if (a == ANSWER_FOUND && !rua_parse(buf_span(&txt.texts), to, &why)) {
-		a = ANSWER_NO_DATA;
-		tell(j, LOG_INFO, why);
-	}
-	buf_free(&txt.texts);
-	return a;
-}
-
-/* Not before that time; where it stands, a new file of the day would change it: none comes. */
-static void
-put_off(const struct job *j, int64_t until)
-{
-	const struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = until } };
-	(void)futimens(j->dir, t);
-}
-
+/* True: for none of the day is anything left to do. */
 static bool
-is_put_off(const struct job *j, int64_t *until)
+each_domain(struct due *d, const char *name, int day, visit *does, struct agenda *todo)
 {
-	struct stat st;
-	*until = fstat(j->dir, &st) == 0 ? (int64_t)st.st_mtime : 0;
-	return *until > j->due->now && *until <= j->due->now + DUE_AGAIN;
-}
-
-/* 0: it is settled what is sent; else it is tried again. */
-static int
-decide(const struct job *j)
-{
-	struct rua to = { .n = 0 };
-	enum answer a = look_up(j, &to);
-	if (a == ANSWER_TEMPORARY)
-		return -EAGAIN;
-	if (a != ANSWER_FOUND)
-		to.n = 0;
-	int r = make_report(j, &to);
-	if (r < 0)
-		tell(j, LOG_ERR, strerror(-r));
-	return r;
-}
-
-/* True: nothing is left to do for it. */
-static bool
-settle_domain(struct due *d, const char *day, int days, const char *domain)
-{
-	auto_fd dir = openat(days, domain, HOW);
-	struct job j = { .due = d, .day = day, .domain = domain, .dir = dir,
-		.what = { .day = day, .domain = domain, .organization = d->conf->who.hostname,
-			.contact = d->conf->tls_reports.from } };
-	if (dir < 0 || !lane_name_valid(span_of(domain)))
-		return true; /* none of ours */
-	int64_t again, due = due_time(d->conf->who.hostname, domain,
-		tally_begin(day) + TALLY_DAY_SECONDS);
-	aggregate_name(&j.what, d->conf->who.hostname);
-	bool sealed = outbox_is_sealed(dir), early = !sealed && due > d->now;
-	if (early || is_put_off(&j, &again)) {
-		note_next(d, early ? due : again);
+	bool all = true;
+	auto_dir domains = dir_open(day);
+	if (domains == NULL) {
+		note_trouble(d, name);
 		return false;
 	}
-	if ((sealed || decide(&j) == 0) && outbox_flush(d->spool, dir, post, &j) == 0)
-		return true;
-	put_off(&j, d->now + DUE_AGAIN);
-	note_next(d, d->now + DUE_AGAIN);
-	return false;
+	for (const char *domain; (domain = dir_next(domains)) != NULL;) {
+		struct job j;
+		if (domain[0] == '.' || domain[0] == '@')
+			continue;
+		enum known k = open_job(d, day, name, domain, &j);
+		all = k != KNOWN_TROUBLE && (k == KNOWN_NONE || does(d, &j, todo)) && all;
+		cleanup_fd(&j.dir);
+	}
+	bool read = errno == 0;
+	if (!read)
+		note_trouble(d, name);
+	return all && read;
 }
-
-/* ---- days ---------------------------------------------------------------------------------- */
 
 /* All that there is of the day, but for its mark. */
 static void
@@ -292,48 +152,333 @@ end_day(int day)
 	remove_domains(day);
 }
 
-static void
-forget_day(const struct due *d, const char *name, int day)
+/* ---- giving up ----------------------------------------------------------------------------- */
+
+static int
+tell_given_up(void *context, const char *url, struct span packed)
 {
+	auto_buf line = buf_new(LIMIT_COMMAND);
+	(void)packed;
+	buf_printf(&line, "given up, for it could not be posted in time to %s", url);
+	buf_add(&line, (struct span){ "", 1 });
+	job_tell(context, LOG_NOTICE, line.err == 0 ? line.p : "given up");
+	return -EAGAIN; /* it goes with its day */
+}
+
+static int
+give_up_post(void *context, int n, int64_t when)
+{
+	const struct job *j = context;
+	(void)when;
+	(void)outbox_post(j->dir, n, tell_given_up, context);
+	return 0;
+}
+
+static bool
+give_up(struct due *d, const struct job *j, struct agenda *todo)
+{
+	struct job of = *j;
+	(void)d;
+	(void)todo;
+	if (!outbox_is_sealed(j->dir))
+		return false;
+	if (outbox_flush(d->spool, j->dir) < 0)
+		job_tell(j, LOG_NOTICE, "given up, for it could not be queued in time");
+	(void)outbox_posts(j->dir, give_up_post, &of);
+	return true;
+}
+
+static void
+forget_day(struct due *d, const char *name, int day)
+{
+	struct log_fields f = { .event = "tls_report" };
+	if (faccessat(day, TALLY_DONE, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+		!each_domain(d, name, day, give_up, NULL))
+		log_event(LOG_NOTICE, &f, "reports on TLS on %s: given up for domains of which it "
+			"could not be told in time where they want theirs", name);
 	remove_domains(day);
 	(void)unlinkat(day, TALLY_DONE, 0);
 	(void)unlinkat(d->dir, name, AT_REMOVEDIR);
 }
 
-static bool
-settle_domains(struct due *d, const char *name, int day)
+static int
+open_day(struct due *d, const char *name)
 {
-	bool all = true;
-	auto_dir domains = dir_open(day);
-	if (domains == NULL)
-		return false;
-	for (const char *domain; (domain = dir_next(domains)) != NULL;)
-		if (domain[0] != '.' && domain[0] != '@')
-			all = settle_domain(d, name, day, domain) && all;
-	return all && errno == 0;
+	int day = tally_begin(name) < 0 ? -1 : openat(d->dir, name, HOW);
+	if (day < 0 && tally_begin(name) >= 0 && !is_none_of_ours(errno))
+		note_trouble(d, name);
+	return day;
+}
+
+/* Those that are over for too long. */
+static void
+forget_days(struct due *d)
+{
+	auto_dir days = dir_open(d->dir);
+	for (const char *name; days != NULL && (name = dir_next(days)) != NULL;) {
+		auto_fd day = open_day(d, name);
+		if (day >= 0 && d->now > tally_begin(name) + TALLY_DAY_SECONDS + DUE_END)
+			forget_day(d, name, day);
+	}
+}
+
+/* ---- looking up ---------------------------------------------------------------------------- */
+
+/* Who wants it? FOUND, TEMPORARY, or another: nobody does. */
+static enum answer
+look_up(const struct due *d, const struct job *j, struct rua *to)
+{
+	struct txt txt = { .texts = buf_new(0) };
+	char name[NAME_SIZE];
+	const char *why = "";
+	snprintf(name, sizeof(name), "_smtp._tls.%s", j->domain);
+	enum answer a = txt_find(d->resolver, name, clock_deadline(LOOK_UP), &txt);
+	if (a == ANSWER_FOUND && !rua_parse(buf_span(&txt.texts), to, &why)) {
+		a = ANSWER_NO_DATA;
+		job_tell(j, LOG_INFO, why);
+	}
+	buf_free(&txt.texts);
+	return a;
+}
+
+/* It is settled who gets a report, and mail for them is on its way. 0, or else: not now. */
+static int
+settle(const struct due *d, const struct job *j)
+{
+	struct rua to = { .n = 0 };
+	int64_t again = time_of_another(d, j);
+	job_put_off(j, again); /* before: what kills us is not the first the next time */
+	enum answer a = look_up(d, j, &to);
+	if (a == ANSWER_TEMPORARY)
+		return -ETIMEDOUT; /* that of another day is not asked now either */
+	if (a != ANSWER_FOUND)
+		to.n = 0;
+	int r = make_reports(j, &to, again);
+	if (r < 0)
+		job_tell(j, LOG_ERR, strerror(-r));
+	return r;
 }
 
 static void
-do_day(struct due *d, const char *name)
+add(struct due *d, struct agenda *todo, const struct job *j, int place, bool again, int64_t when)
 {
-	int64_t begin = tally_begin(name), over = begin + TALLY_DAY_SECONDS;
-	auto_fd day = begin < 0 ? -1 : openat(d->dir, name, HOW);
-	if (day < 0)
+	struct agenda_item item = { .place = place, .again = again, .when = when };
+	snprintf(item.day, sizeof(item.day), "%s", j->day);
+	snprintf(item.domain, sizeof(item.domain), "%s", j->domain);
+	if (agenda_add(todo, &item) < 0)
+		note_trouble(d, j->domain);
+}
+
+/* Is it to be looked up now? The time of its directory is later than its own if it was already. */
+static bool
+find_unsettled(struct due *d, const struct job *j, struct agenda *todo)
+{
+	struct stat st;
+	int64_t due = time_of(j), until = fstat(j->dir, &st) == 0 ? (int64_t)st.st_mtime : 0;
+	if (outbox_is_sealed(j->dir))
+		return true;
+	if (due > d->now || is_put_off(d, until))
+		note_next(d, due > d->now ? due : until);
+	else
+		add(d, todo, j, 0, until > due, until > due ? until : due);
+	return false;
+}
+
+/* Mail that is left by one that died. */
+static void
+flush(struct due *d, const struct job *j)
+{
+	int r = outbox_flush(d->spool, j->dir);
+	if (r == 0)
 		return;
+	job_tell(j, LOG_ERR, strerror(-r));
+	note_next(d, d->now + DUE_AGAIN);
+}
+
+static int
+try_look_up(struct due *d, const struct job *j, const struct agenda_item *item)
+{
+	(void)item;
+	int r = settle(d, j);
+	if (r == 0)
+		flush(d, j);
+	else
+		note_next(d, time_of_another(d, j));
+	return r;
+}
+
+/* ---- posting ------------------------------------------------------------------------------- */
+
+/* One try. */
+struct posting {
+	const struct due *due;
+	const struct job *job;
+	int64_t seconds;
+	bool told; /* what came of it */
+};
+
+static int
+post(void *context, const char *url, struct span packed)
+{
+	struct posting *p = context;
+	const struct job *j = p->job;
+	const struct due *d = p->due;
+	const struct poster poster = { .conf = d->conf, .resolver = d->resolver,
+		.starter = d->starter, .domain = j->domain, .seconds = p->seconds };
+	auto_buf why = buf_new(LIMIT_COMMAND), line = buf_new(LIMIT_COMMAND);
+	int r = post_report(&poster, url, packed, &why);
+	buf_printf(&line, "%s %s%s%.*s",
+		r == 0 ? "posted to" : r == -EPERM ? "not posted to" : "not posted now to", url,
+		why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
+	buf_add(&line, (struct span){ "", 1 });
+	job_tell(j, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
+	p->told = true;
+	return r == -EPERM ? 0 : r;
+}
+
+static int
+try_post(struct due *d, const struct job *j, const struct agenda_item *item)
+{
+	const int64_t again = time_of_another(d, j);
+	struct posting p = { d, j, item->again ? FETCH_TIME : DUE_QUICK, false };
+	(void)outbox_put_off(j->dir, item->place, again); /* before, as above */
+	int r = outbox_post(j->dir, item->place, post, &p);
+	if (r == -ECHILD) /* that is no word about the web server */
+		(void)outbox_put_off(j->dir, item->place, item->again ? item->when : 0);
+	else if (r < 0)
+		note_next(d, again);
+	if (r < 0 && !p.told)
+		job_tell(j, LOG_ERR, strerror(-r));
+	return r;
+}
+
+struct finding {
+	struct due *d;
+	const struct job *job;
+	struct agenda *todo;
+};
+
+static int
+find_post(void *context, int n, int64_t when)
+{
+	const struct finding *f = context;
+	if (is_put_off(f->d, when))
+		note_next(f->d, when);
+	else
+		add(f->d, f->todo, f->job, n, when != 0, when != 0 ? when : time_of(f->job));
+	return 0;
+}
+
+/* What is to be posted now? */
+static bool
+find_unsent(struct due *d, const struct job *j, struct agenda *todo)
+{
+	struct finding f = { d, j, todo };
+	if (!outbox_is_sealed(j->dir))
+		return false;
+	flush(d, j);
+	if (d->conf->submission.guard != NULL)
+		return true; /* which came after it: mail waits, too */
+	int r = outbox_posts(j->dir, find_post, &f);
+	if (r < 0) {
+		errno = -r;
+		note_trouble(d, j->domain);
+	}
+	return true;
+}
+
+/* ---- a run --------------------------------------------------------------------------------- */
+
+typedef int try(struct due *d, const struct job *j, const struct agenda_item *item);
+
+/* False: this host can do no more of these now. */
+static bool
+try_item(struct due *d, const struct agenda_item *item, try *does, struct agenda *todo)
+{
+	struct job j;
+	auto_fd day = openat(d->dir, item->day, HOW);
+	if (day < 0)
+		note_trouble(d, item->day);
+	if (day < 0 || open_job(d, day, item->day, item->domain, &j) != KNOWN_FIT)
+		return true;
+	int r = does(d, &j, item);
+	if (r == -ETIMEDOUT)
+		agenda_end(todo, item->domain);
+	cleanup_fd(&j.dir);
+	return r != -ECHILD;
+}
+
+/* All of one kind, first tries or others, as far as their share of the run reaches. */
+static void
+try_kind(struct due *d, struct agenda *todo, try *does, bool again)
+{
+	int64_t end = clock_ms() + d->share;
+	bool begun = false, able = true;
+	for (size_t i = 0; i < todo->n; i++) {
+		const struct agenda_item *item = &todo->v[i];
+		if (item->again != again)
+			continue;
+		if (!able) {
+			note_next(d, d->now + DUE_AGAIN);
+		} else if (item->ended || (begun && clock_ms() >= end)) {
+			note_next(d, d->now);
+		} else {
+			able = try_item(d, item, does, todo);
+			begun = true;
+		}
+	}
+}
+
+/* What a day is to have done with it, by those of its domains that it is time for. */
+static bool
+is_open(struct due *d, const char *name, int day)
+{
+	int64_t over = tally_begin(name) + TALLY_DAY_SECONDS;
 	if (d->now < over + DUE_FIRST)
 		note_next(d, over + DUE_FIRST);
-	else if (d->now > over + DUE_END)
-		forget_day(d, name, day);
-	else if (faccessat(day, TALLY_DONE, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
-		settle_domains(d, name, day))
-		end_day(day);
+	return d->now >= over + DUE_FIRST && d->now <= over + DUE_END &&
+		faccessat(day, TALLY_DONE, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+static void
+each_day(struct due *d, visit *does, struct agenda *todo)
+{
+	auto_dir days = dir_open(d->dir);
+	if (days == NULL)
+		note_trouble(d, TALLY_DIR);
+	for (const char *name; days != NULL && (name = dir_next(days)) != NULL;) {
+		auto_fd day = open_day(d, name);
+		if (day >= 0 && is_open(d, name, day) &&
+			each_domain(d, name, day, does, todo) && todo == NULL)
+			end_day(day);
+	}
+}
+
+static void
+go_over(struct due *d, visit *finds, try *does)
+{
+	struct agenda todo = { 0 };
+	each_day(d, finds, &todo);
+	agenda_sort(&todo);
+	try_kind(d, &todo, does, false);
+	try_kind(d, &todo, does, true);
+	agenda_free(&todo);
+}
+
+static bool
+is_finished(struct due *d, const struct job *j, struct agenda *todo)
+{
+	(void)d;
+	(void)todo;
+	return outbox_is_sealed(j->dir) && outbox_is_empty(j->dir);
 }
 
 void
 due_run(struct due *d)
 {
 	d->next = d->now - d->now % TALLY_DAY_SECONDS + TALLY_DAY_SECONDS + DUE_FIRST;
-	auto_dir days = dir_open(d->dir);
-	for (const char *name; days != NULL && (name = dir_next(days)) != NULL;)
-		do_day(d, name);
+	forget_days(d);
+	go_over(d, find_unsettled, try_look_up);
+	go_over(d, find_unsent, try_post);
+	each_day(d, is_finished, NULL);
 }

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -14,7 +16,10 @@
 #define NEW  "@new"
 #define POST "@post-"
 
-enum { HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+enum {
+	HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+	POST_NAME = sizeof(POST) + 12,
+};
 
 /* Calls for each name but "." and "..". The first error that it meets, or 0. */
 static int
@@ -30,7 +35,7 @@ each(int dir, int (*does)(int dir, const char *name, void *context), void *conte
 		int r = does(dir, name, context);
 		err = err < 0 ? err : r;
 	}
-	return err;
+	return err < 0 ? err : -errno;
 }
 
 /* ---- taking away ---------------------------------------------------------------------------- */
@@ -110,15 +115,22 @@ outbox_forget(struct spool *spool, int domain)
 bool
 outbox_is_sealed(int domain)
 {
-	return faccessat(domain, TALLY_OUT, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return faccessat(domain, TALLY_OUT, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
+static void
+name_post(int n, char name[static POST_NAME])
+{
+	snprintf(name, POST_NAME, POST "%d", n);
 }
 
 /* In two writes, for both are known to be there when it gets its name: all of @new does. */
 int
 outbox_put(const struct spool *spool, int n, const char *url, struct span packed)
 {
-	char name[sizeof(POST) + 12];
-	snprintf(name, sizeof(name), POST "%d", n);
+	static const struct timespec never[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = 0 } };
+	char name[POST_NAME];
+	name_post(n, name);
 	auto_buf text = buf_new(OUTBOX_POST);
 	buf_printf(&text, "%s\n", url);
 	buf_add(&text, packed);
@@ -132,7 +144,9 @@ outbox_put(const struct spool *spool, int n, const char *url, struct span packed
 			return -errno;
 		done += (size_t)w;
 	}
-	return fsync(fd) < 0 || fsync(spool->lanes) < 0 ? -errno : 0;
+	if (futimens(fd, never) < 0 || fsync(fd) < 0 || fsync(spool->lanes) < 0)
+		return -errno;
+	return 0;
 }
 
 /* ---- sending ------------------------------------------------------------------------------- */
@@ -147,8 +161,6 @@ remove_tally(int dir, const char *name, void *context)
 struct move {
 	const struct spool *spool;
 	struct lane from; /* the lane of the outbox */
-	outbox_poster *post;
-	void *context;
 };
 
 /* One mail goes where a relay finds it, which hears of it from the timer. */
@@ -169,6 +181,85 @@ move_mail(int dir, const char *name, void *context)
 	return r;
 }
 
+static int
+move_lane(int dir, const char *name, void *context)
+{
+	struct move m = *(const struct move *)context;
+	if (!lane_name_valid(span_of(name)))
+		return 0;
+	auto_fd from = openat(dir, name, HOW);
+	snprintf(m.from.name, sizeof(m.from.name), "%s", name);
+	m.from.dir = from;
+	int r = from < 0 ? -errno : each(from, move_mail, &m);
+	return r < 0 ? r : remove_lane(dir, name, NULL);
+}
+
+int
+outbox_flush(const struct spool *s, int domain)
+{
+	struct move m = { .spool = s, .from = LANE_CLOSED };
+	auto_fd out = openat(domain, TALLY_OUT, HOW);
+	if (out < 0)
+		return -errno;
+	(void)each(domain, remove_tally, NULL);
+	return each(out, move_lane, &m);
+}
+
+static int
+count(int dir, const char *name, void *context)
+{
+	(void)dir;
+	(void)name;
+	++*(int *)context;
+	return 0;
+}
+
+bool
+outbox_is_empty(int domain)
+{
+	int n = 0;
+	auto_fd out = openat(domain, TALLY_OUT, HOW);
+	return out >= 0 && each(out, count, &n) == 0 && n == 0;
+}
+
+/* ---- posting ------------------------------------------------------------------------------- */
+
+struct visit {
+	outbox_visitor *visit;
+	void *context;
+};
+
+static int
+visit_post(int dir, const char *name, void *context)
+{
+	const struct visit *v = context;
+	struct stat st;
+	int n = 0, end = 0;
+	if (sscanf(name, POST "%9d%n", &n, &end) != 1 || name[end] != '\0')
+		return 0;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return v->visit(v->context, n, (int64_t)st.st_mtime);
+}
+
+int
+outbox_posts(int domain, outbox_visitor *visit, void *context)
+{
+	struct visit v = { visit, context };
+	auto_fd out = openat(domain, TALLY_OUT, HOW);
+	return out < 0 ? -errno : each(out, visit_post, &v);
+}
+
+int
+outbox_put_off(int domain, int n, int64_t until)
+{
+	char name[POST_NAME];
+	const struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = until } };
+	name_post(n, name);
+	auto_fd out = openat(domain, TALLY_OUT, HOW);
+	return out < 0 || utimensat(out, name, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 /* Whatever is in it; what cannot be read is nothing. */
 static int
 read_post(int dir, const char *name, struct buf *text)
@@ -183,41 +274,17 @@ read_post(int dir, const char *name, struct buf *text)
 	return n < 0 ? -errno : text->err;
 }
 
-static int
-post_one(int dir, const char *name, const struct move *m)
-{
-	auto_buf text = buf_new(OUTBOX_POST);
-	int r = read_post(dir, name, &text);
-	struct span packed = buf_span(&text), line = span_cut(&packed, '\n');
-	char *url = r == 0 ? strndup(line.p, line.n) : NULL;
-	if (r == 0)
-		r = url == NULL ? -ENOMEM : m->post(m->context, url, packed);
-	free(url);
-	return r < 0 ? r : remove_file(dir, name, NULL);
-}
-
-static int
-move_lane(int dir, const char *name, void *context)
-{
-	struct move m = *(const struct move *)context;
-	if (strncmp(name, POST, strlen(POST)) == 0)
-		return post_one(dir, name, &m);
-	if (!lane_name_valid(span_of(name)))
-		return 0;
-	auto_fd from = openat(dir, name, HOW);
-	snprintf(m.from.name, sizeof(m.from.name), "%s", name);
-	m.from.dir = from;
-	int r = from < 0 ? -errno : each(from, move_mail, &m);
-	return r < 0 ? r : remove_lane(dir, name, NULL);
-}
-
 int
-outbox_flush(const struct spool *s, int domain, outbox_poster *post, void *context)
+outbox_post(int domain, int n, outbox_poster *post, void *context)
 {
-	struct move m = { .spool = s, .from = LANE_CLOSED, .post = post, .context = context };
+	char name[POST_NAME];
+	name_post(n, name);
 	auto_fd out = openat(domain, TALLY_OUT, HOW);
-	if (out < 0)
-		return -errno;
-	(void)each(domain, remove_tally, NULL);
-	return each(out, move_lane, &m);
+	auto_buf text = buf_new(OUTBOX_POST);
+	int r = out < 0 ? -errno : read_post(out, name, &text);
+	struct span packed = buf_span(&text), line = span_cut(&packed, '\n');
+	auto_memory char *url = r == 0 ? strndup(line.p, line.n) : NULL;
+	if (r == 0)
+		r = url == NULL ? -ENOMEM : post(context, url, packed);
+	return r < 0 ? r : remove_file(out, name, NULL);
 }

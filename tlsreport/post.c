@@ -102,6 +102,15 @@ post_start_all(int socket, pid_t maker, const struct launcher *l)
 
 /* ---- one report ---------------------------------------------------------------------------- */
 
+/*
+ * Those below 1024 belong to services of other protocols, which nobody may have us speak HTTPS to.
+ */
+static bool
+is_port(int64_t n)
+{
+	return n == HTTPS || (n >= 1024 && n <= UINT16_MAX);
+}
+
 /* "https://host:port/path": what is behind "#" is not for the host. False: no domain, no port. */
 static bool
 read_url(const char *url, struct fetch_question *q)
@@ -113,7 +122,7 @@ read_url(const char *url, struct fetch_question *q)
 		;
 	struct span path = span_skip(rest, host.n), port = host, name = span_cut(&port, ':');
 	int64_t number = name.n < host.n ? span_number(port) : HTTPS;
-	if (!address_is_domain(name) || number <= 0 || number > UINT16_MAX ||
+	if (!address_is_domain(name) || !is_port(number) ||
 		path.n + 1 >= sizeof(q->path))
 		return false;
 	q->port = (uint32_t)number;
@@ -137,28 +146,62 @@ judge(uint32_t status, struct buf *why)
 		status != TOO_MANY ? -EPERM : -EAGAIN;
 }
 
+/* Over this connection. As post_report. */
+static int
+post_by(const struct poster *p, int connection, struct fetch_question *q, const char *packed,
+	int64_t deadline, struct buf *why)
+{
+	struct fetch_reply reply;
+	auto_buf body = buf_new(FETCH_REPLY);
+	int fd = -1;
+	if (!pass(p->starter, connection) || !take(p->starter, &fd) || fd < 0) {
+		buf_printf(why, "cannot start %s", p->conf->who.fetch_path);
+		return -ECHILD;
+	}
+	auto_fd end = fd;
+	q->ms = (uint32_t)clock_left(deadline);
+	enum fetch_trouble t = fetching_ask(end, q, packed, deadline, &reply, &body, why);
+	if (t == FETCH_DONE)
+		return judge(reply.status, why);
+	return t == FETCH_NONE ? -ECHILD : clock_left(deadline) == 0 ? -ETIMEDOUT : -EAGAIN;
+}
+
+/* Is it this domain, or one below? */
+static bool
+is_within(const char *host, const char *domain)
+{
+	struct span h = span_of(host), d = span_of(domain);
+	return h.n >= d.n && span_ieq(span_skip(h, h.n - d.n), d) &&
+		(h.n == d.n || h.p[h.n - d.n - 1] == '.');
+}
+
+/*
+ * To a web server inside (allow_destinations) a report may go only if the domain that it is about
+ * names one of its own. A certificate for that is what no other one inside has; else anybody's
+ * record could have us post to any of them, and to any path.
+ */
+static int
+connect_to(const struct poster *p, const struct fetch_question *q, int64_t deadline,
+	struct buf *why)
+{
+	return (is_within(q->host, p->domain) ? fetching_connect : fetching_connect_outside)(
+		p->resolver, p->conf, q->host, (uint16_t)q->port, deadline, why);
+}
+
 int
 post_report(const struct poster *p, const char *url, struct span packed, struct buf *why)
 {
-	struct fetch_question q = { .ms = FETCH_TIME * 1000, .post = (uint32_t)packed.n };
-	struct fetch_reply reply;
-	auto_buf body = buf_new(FETCH_REPLY);
-	int64_t deadline = clock_deadline(FETCH_TIME);
-	int fd;
+	struct fetch_question q = { .post = (uint32_t)packed.n };
+	int64_t deadline = clock_deadline(p->seconds);
 	buf_reset(why);
 	if (packed.n > FETCH_POST || !read_url(url, &q)) {
 		buf_puts(why, "not a URL that a report can be posted to");
 		return -EPERM;
 	}
-	auto_fd connection = fetching_connect(p->resolver, p->conf, q.host, (uint16_t)q.port,
-		deadline, why);
+	auto_fd connection = connect_to(p, &q, deadline, why);
+	if (connection == FETCHING_UNABLE)
+		return -ECHILD;
 	if (connection < 0)
-		return -EAGAIN;
-	if (!pass(p->starter, connection) || !take(p->starter, &fd) || fd < 0) {
-		buf_printf(why, "cannot start %s", p->conf->who.fetch_path);
-		return -EAGAIN;
-	}
-	enum fetch_trouble trouble = fetching_ask(fd, &q, packed.p, deadline, &reply, &body, why);
-	close(fd);
-	return trouble == FETCH_DONE ? judge(reply.status, why) : -EAGAIN;
+		return clock_left(deadline) == 0 ? -ETIMEDOUT : -EAGAIN;
+	return post_by(p, connection, &q, packed.p, deadline, why);
 }

@@ -19,6 +19,8 @@ struct poster {
 	const struct conf *conf;
 	struct resolver *resolver;
 	int starter; /* socket to the first process */
+	const char *domain; /* whose report it is */
+	int64_t seconds;    /* for all of it, FETCH_TIME at most */
 };
 
 /*
@@ -29,8 +31,8 @@ struct poster {
 void post_start_all(int socket, pid_t maker, const struct launcher *l);
 
 /*
- * Posts the report, packed. 0; -EPERM: it is refused, or can never get there; -EAGAIN: not now. The
- * reason is in *why.
+ * Posts the report, packed. 0; -EPERM: it is refused, or can never get there; -EAGAIN: not now;
+ * -ETIMEDOUT: the same, and its time is over; -ECHILD: this host cannot. The reason is in *why.
  */
 int post_report(const struct poster *p, const char *url, struct span packed, struct buf *why);
 

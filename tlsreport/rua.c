@@ -124,12 +124,16 @@ take(struct span uri, struct rua_place *out)
 	return span_istarts(uri, post) && take_url(uri, post.n, out);
 }
 
+/* Letter case says nothing in a mailbox, as far as anybody uses it, and something in a URL. */
 static bool
 has(const struct rua *r, const struct rua_place *p)
 {
-	for (int i = 0; i < r->n; i++)
-		if (span_ieq(span_of(r->v[i].text), span_of(p->text)))
+	struct span text = span_of(p->text);
+	for (int i = 0; i < r->n; i++) {
+		struct span other = span_of(r->v[i].text);
+		if (p->kind == RUA_MAIL ? span_ieq(other, text) : span_eq(other, text))
 			return true;
+	}
 	return false;
 }
 

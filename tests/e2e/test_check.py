@@ -123,6 +123,24 @@ def test_dkim_keys(secure, checked, key, status, line):
     assert found[0] == status and f"dkim_keys {table}{line}" in found[1]
 
 
+@pytest.mark.parametrize("table, warned", [("a.example s /key\n", True), ("* s /key\n", False), ("sub.reports.example s /key\n", True),
+                                           ("reports.example s /key 2999-01-01\n", True), ("Example s /key\n", False)])
+def test_reports_without_key(secure, checked, table, warned):
+    """Reports on TLS that are not signed are of no use: their sender needs a key of its own."""
+    table = file(secure, "dkim", table)
+    _, found = checked(dkim_keys=table, tls_reports="yes", tls_reports_from="tls@reports.example")
+    line = f"tls_reports: dkim_keys {table} has no key for the domain of tls@reports.example: reports by mail are not signed"
+    assert (line in found) == warned
+
+
+def test_reports_are_posted(checked):
+    """What posts them is looked at, though nothing else is fetched."""
+    settings = {"mta_sts": "off", "fetch_path": "/nonexistent/it"}
+    assert checked(**settings) == (0, "")
+    status, found = checked(tls_reports="yes", **settings)
+    assert status == 78 and "fetch_path /nonexistent/it: No such file" in found
+
+
 def test_dkim_key_of_everybody(secure, checked):
     """Who can read it signs as that domain, wherever he is."""
     path = file(secure, "key.pem", subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"], stdout=subprocess.PIPE,

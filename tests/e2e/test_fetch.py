@@ -17,6 +17,7 @@ from policyhost import PATH, Web, answer, context_of, policy
 QUESTION = struct.Struct("3I256s2048s128s")
 REPLY = struct.Struct("3I128s256s")
 DONE, CERTIFICATE, FAILED = range(3)
+READY = b"R" # it has what it takes, and is locked in
 TEXT = policy("mx.dest.example")
 NAME = "mta-sts.dest.example"
 
@@ -73,6 +74,8 @@ class Fetch:
 
     def ask(self, port, host=NAME, path=PATH, ms=60000, post=b"", kind=""):
         """(trouble, status, body, type, why)"""
+        if read_all(self.ours, 1) != READY:
+            return None
         question = QUESTION.pack(ms, port, len(post), host.encode(), path.encode(), kind.encode())
         self.ours.sendall(question + post)
         head = read_all(self.ours, REPLY.size)

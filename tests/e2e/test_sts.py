@@ -361,12 +361,19 @@ def test_web_server_is_dead(domain):
     domain.arrived()
 
 
-def test_program_is_missing(domain):
-    domain.publish(policy("mx.other.example"))
-    domain.place.host("other")
-    log = domain.send(fetch_path="/nonexistent/fetch")
-    assert "relay: cannot start /nonexistent/fetch: No such file or directory" in log
+@pytest.mark.parametrize("settings, log", [
+    ({"fetch_path": "/nonexistent/fetch"}, "relay: cannot start /nonexistent/fetch: No such file or directory"),
+    ({"delivery_ca": "/nonexistent"}, "fetch: delivery_ca /nonexistent: No such file or directory: nothing can be fetched")])
+def test_program_cannot_run(domain, settings, log):
+    """It is this host's trouble: nothing of the domain is known, or written down, and its mail waits for its policy."""
+    domain.publish(policy("mx.dest.example"))
+    domain.place.host()
+    assert log in domain.send(**settings)
+    domain.waits("MTA-STS: this host cannot fetch the policy now")
+    assert not domain.kept().exists() and not domain.web.asked
+    domain.again()
     domain.arrived()
+    assert len(domain.web.asked) == 1
 
 
 # ---- how it is kept

@@ -7,6 +7,7 @@ import pytest
 
 import patience
 import tallies
+from conftest import own
 from tlssink import server_context
 
 SETTINGS = {"tls_reports": "yes"}
@@ -56,8 +57,7 @@ def test_tls(counting):
     for n in range(1, 5):
         (fields, times), = attempt(counting, 0)
         assert times == n and fields == {"policy": "no-policy-found", "domain": "dest.example", "result": "success"}
-    (day,) = tallies.days(counting.postern.spool)
-    assert len(list(day.glob("*/*"))) == 1
+    assert len({p.name for day in tallies.days(counting.postern.spool) for p in day.glob("*/*")}) == 1
 
 
 def test_many_messages_are_one_session(counting):
@@ -143,6 +143,26 @@ def test_off(place):
     place.host()
     assert attempt(place, 0) == []
     assert not (place.postern.spool / "tlsrpt").exists()
+
+
+def test_cannot_count(counting):
+    """What cannot be counted is said once by a relay, and stops no mail."""
+    counting.host()
+    where = counting.postern.spool / "tlsrpt"
+    where.mkdir(mode=0o700)
+    own(where)
+    for ago in (0, -1): # midnight may come
+        (where / tallies.day(ago)).touch()
+    counting.world.domain("other.example", "127.0.0.4")
+    other = counting.world.another("127.0.0.4")
+    for domain in ("dest.example", "other.example"):
+        counting.postern.send(f"u@{domain}", max_connections=0)
+    counting.postern.due(max_connections=1) # one courier, which has two sessions
+    counting.postern.settled(0)
+    other.wait_left()
+    assert len(other.messages) == 1
+    said = re.findall("relay: lane [a-z.]*: not all is counted for reports on TLS: Not a directory", counting.postern.logged())
+    assert len(said) == 1
 
 
 def test_killed(counting):

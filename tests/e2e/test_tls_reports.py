@@ -22,7 +22,6 @@ pytest.importorskip("nacl")
 import dkimkeys # noqa: E402
 
 DAY = 24 * 60 * 60
-AGO = 2 # days: whatever time it is, each domain's turn has come, and none is given up
 SENDER = "tls@sender.example"
 
 # RFC 8460 section 4.4, in words of our own.
@@ -69,6 +68,7 @@ class Reporting:
 
     def __init__(self, place, key):
         self.place, self.postern, self.world = place, place.postern, place.world
+        self.day = None # of which the reports are
         self.table = self.postern.where / "dkim"
         self.key = key.copied(self.postern.where)
         self.key.publish(self.world.zone, "sender.example")
@@ -93,9 +93,9 @@ class Reporting:
         for path in (self.postern.spool / "lane").glob("*/*"):
             path.unlink()
 
-    def over(self, days=AGO):
+    def over(self):
         """That day is over."""
-        tallies.age(self.postern.spool, days)
+        self.day = tallies.age(self.postern.spool)
         (self.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
 
     def report(self, **settings):
@@ -161,7 +161,7 @@ def test_sums(reporting, cards):
         assert d["receiving-ip"] == "127.0.0.2" and d["receiving-mx-hostname"] == "mx.dest.example"
         assert d["receiving-mx-helo"] == "sink" and d["sending-mta-ip"].startswith("127.")
     assert "expired" in found["certificate-expired"]["failure-reason-code"]
-    day = tallies.day(AGO)
+    day = reporting.day
     assert report["date-range"] == {"start-datetime": f"{day}T00:00:00Z", "end-datetime": f"{day}T23:59:59Z"}
     assert report["organization-name"] == "mx.test.example" and report["contact-info"] == SENDER
     assert report["report-id"] == f"{day}.dest.example@mx.test.example"
@@ -182,7 +182,7 @@ def test_form(reporting):
     assert mail["TLS-Required"] == "No" and mail["Auto-Submitted"] == "auto-generated"
     assert re.sub(r"\s+", " ", mail["Subject"]) == \
         f"Report Domain: dest.example Submitter: sender.example Report-ID: <{report['report-id']}>"
-    begin = int(datetime.datetime.fromisoformat(tallies.day(AGO) + "T00:00:00+00:00").timestamp())
+    begin = int(datetime.datetime.fromisoformat(reporting.day + "T00:00:00+00:00").timestamp())
     name = mail.get_payload()[1].get_filename()
     assert re.fullmatch(rf"sender\.example!dest\.example!{begin}!{begin + DAY - 1}![0-9a-z]+\.json\.gz", name)
     assert dkimkeys.dkim.DKIM(message.data).verify(dnsfunc=dkimkeys.records(reporting.world.zone))
@@ -248,21 +248,22 @@ def test_one_for_each_domain_and_day(reporting):
         reporting.attempt(domain) # of another day, which is not over
     reporting.report()
     found = sorted((m.recipients[0], parts(m)[1]["report-id"].split("@")[0]) for m in reporting.inbox.messages)
-    day = tallies.day(AGO)
+    day = reporting.day
     assert found == [("a@reports.example", f"{day}.other.example"), ("b@reports.example", f"{day}.other.example"),
                      ("tls@reports.example", f"{day}.dest.example")]
     assert len(reporting.report()) == 3 # once, however often the timer comes
-    (old, new) = tallies.days(reporting.postern.spool)
-    assert [p.name for p in old.iterdir()] == ["@done"]
-    assert sorted(p.name for p in new.iterdir()) == ["dest.example", "other.example"]
+    old, *new = tallies.days(reporting.postern.spool)
+    assert old.name == day and [p.name for p in old.iterdir()] == ["@done"]
+    assert sorted({p.name for one in new for p in one.iterdir()}) == ["dest.example", "other.example"]
     (old / "@done").unlink()
     assert len(reporting.report()) == 3
 
 
 def test_not_before_its_time(reporting):
-    """A day that is over for as long as nobody's turn has come; and one that is not."""
+    """A day that is not over: nobody looks."""
     reporting.place.host()
     reporting.attempt()
+    tallies.age(reporting.postern.spool, tallies.day(-1)) # or it would be, if midnight came now
     assert reporting.report() == [] and len(reporting.left()) == 1
     assert not (reporting.postern.spool / "tlsrpt" / "@lock").exists() # nobody had to look
 
@@ -271,9 +272,11 @@ def test_too_old(reporting):
     """What could not be sent for days is forgotten."""
     reporting.place.host()
     reporting.attempt()
-    reporting.over(days=4)
+    reporting.over()
+    tallies.older(reporting.postern.spool, 3)
     assert reporting.report() == []
     assert tallies.days(reporting.postern.spool) == []
+    assert "given up for domains of which it could not be told" in reporting.postern.logged()
 
 
 def test_nobody_asks(reporting):
@@ -299,7 +302,7 @@ def test_two_records(reporting):
 
 
 def test_dns_fails(reporting):
-    """It is asked again after an hour, not each minute; nothing is lost meanwhile."""
+    """It is asked again after an hour at the soonest, not each minute; nothing is lost meanwhile."""
     reporting.place.host()
     reporting.attempt()
     reporting.over()
@@ -309,13 +312,11 @@ def test_dns_fails(reporting):
     del reporting.world.zone["_smtp._tls.dest.example", "fault"]
     lock = reporting.postern.spool / "tlsrpt" / "@lock"
     assert lock.stat().st_mtime > begun + 3500
-    assert lock.stat().st_mtime < time.time() + 3700
+    assert lock.stat().st_mtime < time.time() + 8 * 3600 + 100
     assert reporting.report() == []
     lock.unlink()
     assert reporting.report() == []
-    (day,) = tallies.days(reporting.postern.spool)
-    os.utime(day / "dest.example", (0, 0))
-    lock.unlink()
+    tallies.later(reporting.postern.spool)
     assert len(reporting.report()) == 1 and reporting.left() == []
 
 
@@ -341,10 +342,10 @@ def test_unsigned(reporting):
 @pytest.fixture
 def web(reporting, cards):
     """A web server that takes reports for dest.example."""
-    cards.issue("reports-web", "/CN=w", "DNS:web.example", usage="serverAuth")
+    cards.issue("reports-web", "/CN=w", "DNS:tls.dest.example", usage="serverAuth")
     server = Web(context_of(cards.path("reports-web")), say=answer("", "201 Created"))
-    reporting.world.zone["web.example", "A"] = [server.address]
-    reporting.ask("dest.example", f"rua=https://web.example:{server.port}/v1?x=y")
+    reporting.world.zone["tls.dest.example", "A"] = [server.address]
+    reporting.ask("dest.example", f"rua=https://tls.dest.example:{server.port}/v1?x=y")
     yield server
     server.close()
 
@@ -360,7 +361,7 @@ def test_posted(reporting, web):
     assert lines[0] == "POST /v1?x=y HTTP/1.1" and "Content-Type: application/tlsrpt+gzip" in lines
     report = check(json.loads(gzip.decompress(body)))
     assert report["policies"][0]["summary"]["total-successful-session-count"] == 1
-    assert web.named == ["web.example"] and reporting.left() == []
+    assert web.named == ["tls.dest.example"] and reporting.left() == []
     reporting.report()
     assert len(web.asked) == 1
 
@@ -368,7 +369,7 @@ def test_posted(reporting, web):
 @pytest.mark.parametrize("status, again", [("503 No", True), ("429 Slow", True), ("404 No", False), ("302 Away", True)])
 def test_not_posted(reporting, web, status, again):
     """What may be otherwise another time is tried after an hour; mail to another place goes at once, and once."""
-    reporting.ask("dest.example", f"rua=https://web.example:{web.port}/v1,mailto:tls@reports.example")
+    reporting.ask("dest.example", f"rua=https://tls.dest.example:{web.port}/v1,mailto:tls@reports.example")
     web.say = answer("no", status)
     reporting.place.host()
     reporting.attempt()
@@ -379,9 +380,7 @@ def test_not_posted(reporting, web, status, again):
     (reporting.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
     assert len(reporting.report()) == 1 and len(web.asked) == 1
     web.say = answer("", "200 OK")
-    for path in (reporting.postern.spool / "tlsrpt").glob("*/dest.example"):
-        os.utime(path, (0, 0))
-    (reporting.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
+    tallies.later(reporting.postern.spool)
     assert len(reporting.report()) == 1 and len(web.asked) == 1 + again
     assert reporting.left() == []
 
@@ -395,17 +394,47 @@ def test_posted_to_nobody(reporting, web):
     reporting.report()
     assert web.asked == [] and len(reporting.left()) == 1
     reporting.postern.settings["allow_destinations"] = "127.0.0.2 127.0.0.4"
-    for path in (reporting.postern.spool / "tlsrpt").glob("*/dest.example"):
-        os.utime(path, (0, 0))
-    (reporting.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
+    tallies.later(reporting.postern.spool)
     connections = web.connections
     reporting.report()
     assert web.connections == connections and "no address that is connected to" in reporting.postern.logged()
 
 
+def test_posted_inside(reporting, web):
+    """A web server inside gets what its own domain asks for, and nothing because another one names it, whatever name
+    and certificate it has: a stranger's record would choose the path."""
+    reporting.ask("dest.example", f"rua=https://inside.example:{web.port}/delete?all=1")
+    reporting.world.zone["inside.example", "A"] = [web.address]
+    reporting.place.host()
+    reporting.attempt()
+    reporting.over()
+    reporting.report()
+    assert web.connections == 0 and "inside.example has no address that is connected to" in reporting.postern.logged()
+    (reporting.postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
+    reporting.ask("inside.example", f"rua=https://inside.example:{web.port}/v1")
+    reporting.world.domain("inside.example")
+    reporting.place.cards.issue("reports-inside", "/CN=w", "DNS:inside.example", usage="serverAuth")
+    web.context = context_of(reporting.place.cards.path("reports-inside"))
+    reporting.attempt("inside.example")
+    reporting.over()
+    reporting.report()
+    assert len(web.asked) == 1 and web.asked[0][0][0] == "POST /v1 HTTP/1.1"
+
+
+def test_mail_inside(reporting):
+    """Where a route has a domain by name, nobody's record has mail go there, unless anybody may send to it."""
+    reporting.ask("dest.example", "rua=mailto:robot@inside.example,mailto:tls@reports.example")
+    reporting.place.host()
+    reporting.attempt()
+    reporting.over()
+    reporting.postern.configure("[route inside]", "domains = inside.example", f"hosts = [127.0.0.4]:{reporting.inbox.port}")
+    assert [m.recipients for m in reporting.report()] == [["tls@reports.example"]]
+    assert "no mail may go where it is asked for" in reporting.postern.logged()
+
+
 def test_guard(reporting):
     """Where guard lets no mail go, no report goes."""
-    reporting.ask("dest.example", "rua=https://web.example/v1,mailto:tls@reports.example")
+    reporting.ask("dest.example", "rua=https://tls.dest.example/v1,mailto:tls@reports.example")
     reporting.place.host()
     reporting.attempt()
     reporting.over()

@@ -255,11 +255,52 @@ stop(void **state)
 	return unlink(path);
 }
 
+/* Where strangers' words may have mail of our own go. */
+static void
+test_open_to(void **state)
+{
+	static const struct { const char *mailbox; bool open; } rows[] = {
+		{ "a@elsewhere.example", true },
+		{ "a@[192.0.2.1]", true },      /* judged by whoever connects */
+		{ "a@inside.example", false },
+		{ "a@INSIDE.example", false },
+		{ "a@u.below.example", false },
+		{ "a@[192.0.2.9]", false },
+		{ "a@ours.example", true },     /* anybody may send there */
+		{ "a%b@ours.example", false },  /* ... but not through it */
+		{ "\"a@b\"@ours.example", false },
+		{ "b!a@ours.example", false },
+		{ "a%b@elsewhere.example", true },
+		{ "a@sent.example", true },     /* a route for senders is none for mail without */
+		{ "a", false },
+		{ "", false },
+	};
+	struct conf c;
+	struct buf why = buf_new(1000);
+	(void)state;
+	for (int smarthost = 0; smarthost < 2; smarthost++) {
+		char text[1000];
+		snprintf(text, sizeof(text), "relay_domains = ours.example\n"
+			"[route own]\ndomains = sent.example\nsenders = us.example\n"
+			"hosts = [192.0.2.1]\n"
+			"[route inside]\ndomains = inside.example .below.example [192.0.2.9] "
+			"ours.example\nhosts = [192.0.2.1]\n%s", smarthost == 0 ? ""
+				: "[route out]\ndomains = *\nhosts = [192.0.2.2]\n");
+		assert_int_equal(load(&c, text, NULL, &why), 0);
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+			assert_int_equal(routes_open_to(&c, span_of(rows[i].mailbox)),
+				rows[i].open);
+		conf_free(&c);
+	}
+	buf_free(&why);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_which),
+		cmocka_unit_test(test_open_to),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_in_force),
 		cmocka_unit_test(test_print),

@@ -29,6 +29,8 @@ static uint32_t status;
 static const char *type;
 static bool busy;           /* others need the courier while it waits */
 
+static bool none;           /* no fetch comes to be there */
+
 static bool late;           /* whatever has a deadline */
 static int first[2];        /* a socket to the first process, and its end, where nobody listens */
 
@@ -65,6 +67,8 @@ __wrap_fetching_connect(struct resolver *resolver, const struct conf *conf, cons
 	if (web != NULL)
 		return open("/dev/null", O_RDWR | O_CLOEXEC);
 	buf_puts(why, "nobody there");
+	if (none)
+		return FETCHING_UNABLE;
 	if (busy)
 		wait_tell(c->turn.told);
 	return -1;
@@ -82,7 +86,7 @@ __wrap_fetching_ask(int fd, const struct fetch_question *q, const char *post, in
 	*reply = (struct fetch_reply){ .status = status };
 	snprintf(reply->type, sizeof(reply->type), "%s", type);
 	buf_puts(body, web);
-	return FETCH_DONE;
+	return none ? FETCH_NONE : FETCH_DONE;
 }
 
 /* ---- a lane ---------------------------------------------------------------------------------- */
@@ -363,6 +367,23 @@ test_nobody_fetches(void **state)
 	assert_int_equal(c->work.sts.entry.tried, 0);
 }
 
+/* ... or the first process cannot: no program, no memory, no authorities. */
+static void
+test_no_fetch(void **state)
+{
+	(void)state;
+	none = true;
+	expect(mail(0, "1"), SOFT, 1, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	const char *there = web;
+	web = NULL; /* nor has it a connection */
+	expect(mail(1, "1"), SOFT, 2, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	web = there;
+	none = false;
+	expect(mail(2, "1"), DONE, 3, "1");
+}
+
 static const struct {
 	const char *lane, *option;
 	bool wanted;
@@ -405,6 +426,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_recall, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_crowd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_nobody_fetches, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_no_fetch, arrange, finish),
 		cmocka_unit_test(test_wanted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,7 @@ counted(const char *domain, const char *what)
 	if (dir == NULL)
 		return -1;
 	for (struct dirent *e; (e = readdir(dir)) != NULL;)
-		if (tally_read(fd, e->d_name, &text, &times) &&
+		if (tally_read(fd, e->d_name, &text, &times) == 0 &&
 			span_eq(buf_span(&text), span_of(what)))
 			sum += times;
 	closedir(dir);
@@ -113,13 +113,13 @@ test_damage(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		int64_t times = 0;
 		spill(sp.tmp, "it", span_of(rows[i].text));
-		bool whole = tally_read(sp.tmp, "it", &text, &times);
-		assert_int_equal(whole, rows[i].times > 0);
-		if (whole)
+		int err = tally_read(sp.tmp, "it", &text, &times);
+		assert_int_equal(err, rows[i].times > 0 ? 0 : -ENODATA);
+		if (err == 0)
 			assert_int_equal(times, rows[i].times);
 	}
-	assert_false(tally_read(sp.tmp, "missing", &text, &(int64_t){ 0 }));
-	assert_false(tally_read(sp.root, "tmp", &text, &(int64_t){ 0 }));
+	assert_int_equal(tally_read(sp.tmp, "missing", &text, &(int64_t){ 0 }), -ENODATA);
+	assert_int_equal(tally_read(sp.root, "tmp", &text, &(int64_t){ 0 }), -ENODATA);
 	buf_free(&text);
 }
 

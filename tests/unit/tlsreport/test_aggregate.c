@@ -1,11 +1,16 @@
 /* aggregate: files that were counted, as JSON, compressed (R86). */
 #include "tests/unit/spooled.h"
 
+#include <stdarg.h>
+
 #include <zlib.h>
 
 #include "lib/crc.h"
 #include "report/tlsrpt.h"
+#include "lib/fetchwire.h"
 #include "tlsreport/aggregate.h"
+#include "tlsreport/outbox.h"
+#include "tlsreport/rua.h"
 
 static const struct aggregate what = { .day = "2026-11-30", .domain = "a.example",
 	.organization = "us.example", .contact = "tls@us.example", .id = "id@us.example" };
@@ -21,7 +26,7 @@ static const struct aggregate what = { .day = "2026-11-30", .domain = "a.example
 static void
 put(const char *name, const char *text, int times)
 {
-	char file[2048];
+	static char file[TALLY_KEY + 2048];
 	size_t n = strlen(text);
 	int end = snprintf(file, sizeof(file), "tally %zu %08x\n%s", n, crc32c(0, text, n), text);
 	memset(file + end, '+', (size_t)times);
@@ -93,9 +98,45 @@ test_odd(void **state)
 	put("08-and-a-name-that-none-of-ours-has-for-it", "policy sts\nresult success\n", 1);
 	assert_int_equal(mkdirat(sp.tmp, "09", 0700), 0);
 	assert_int_equal(aggregate_write(&what, sp.tmp, &out), -ENODATA);
-	assert_int_equal(aggregate_write(&what, -1, &out), -ENODATA);
+	assert_int_equal(aggregate_write(&what, -1, &out), -EBADF);
 	assert_int_equal(out.n, 0);
 	buf_free(&out);
+}
+
+static const char *shut; /* a name that cannot be opened now */
+int __wrap_openat(int dir, const char *path, int flags, ...);
+int __real_openat(int dir, const char *path, int flags, ...);
+
+int
+__wrap_openat(int dir, const char *path, int flags, ...)
+{
+	va_list args;
+	va_start(args, flags);
+	unsigned mode = (flags & O_CREAT) != 0 ? va_arg(args, unsigned) : 0;
+	va_end(args);
+	if (shut != NULL && strcmp(path, shut) == 0) {
+		errno = EMFILE;
+		return -1;
+	}
+	return __real_openat(dir, path, flags, mode);
+}
+
+/* What cannot be read now is not left out: there is no report yet. */
+static void
+test_shut(void **state)
+{
+	static const char *const names[] = { "01", "02", "." };
+	(void)state;
+	put("01", "policy sts\nresult success\n", 1);
+	put("02", "policy sts\nresult validation-failure\n", 1);
+	for (size_t i = 0; i < ROWS(names); i++) {
+		struct buf out = buf_new(AGGREGATE_MAX);
+		shut = names[i];
+		assert_int_equal(aggregate_write(&what, sp.tmp, &out), -EMFILE);
+		shut = NULL;
+		assert_int_equal(aggregate_write(&what, sp.tmp, &out), 0);
+		buf_free(&out);
+	}
 }
 
 /* As many files as there can be, and more: not one octet beyond. */
@@ -120,6 +161,36 @@ test_many(void **state)
 	out = buf_new(1000); /* no room: nothing is sent by halves */
 	assert_int_equal(aggregate_write(&what, sp.tmp, &out), -E2BIG);
 	buf_free(&out);
+}
+
+/*
+ * The most that hosts can have us count, in the form that takes most room, is a report all the
+ * same: a stranger has no way to have none made, nor one that is too large to be posted.
+ */
+static void
+test_largest(void **state)
+{
+	static const char line[] = "mx \\\n"; /* one octet of a value, which takes two */
+	static char text[TALLY_KEY + 1];
+	struct buf out = buf_new(AGGREGATE_MAX), packed = buf_new(AGGREGATE_MAX);
+	(void)state;
+	for (int i = 0; i < 2 * TALLY_FILES; i++) {
+		char name[32];
+		size_t n = (size_t)snprintf(text, sizeof(text), "policy sts\ndomain %d\n", i);
+		while (n + 2 * sizeof(line) + sizeof("result validation-failure\n") < TALLY_KEY)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", line);
+		snprintf(text + n, sizeof(text) - n, "result validation-failure\n");
+		snprintf(name, sizeof(name), "%016x", i);
+		put(name, text, 1);
+	}
+	assert_int_equal(aggregate_write(&what, sp.tmp, &out), 0);
+	assert_true(out.n > (size_t)TALLY_FILES * TALLY_KEY);
+	assert_int_equal(aggregate_pack(buf_span(&out), &packed), 0);
+	assert_true(packed.n > 0 && packed.n <= FETCH_POST);
+	assert_true((int)AGGREGATE_MAX <= (int)FETCH_POST);
+	assert_true((int)AGGREGATE_MAX < (int)OUTBOX_POST - (int)RUA_URL);
+	buf_free(&out);
+	buf_free(&packed);
 }
 
 static void
@@ -160,7 +231,9 @@ main(void)
 		TEST(test_written),
 		TEST(test_failures),
 		TEST(test_odd),
+		TEST(test_shut),
 		TEST(test_many),
+		TEST(test_largest),
 		TEST(test_packed),
 		TEST(test_name),
 	};

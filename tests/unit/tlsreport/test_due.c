@@ -1,13 +1,20 @@
 /*
- * due, outbox: whose report is due when, once, whatever was left by one that died before (R86).
+ * due, outbox: whose report is due when, once, whatever was left by one that died before, and who
+ * is kept waiting by whom (R86).
  */
 #include "tests/unit/spooled.h"
+
+#include <stdarg.h>
+#include <sys/wait.h>
 
 #include "lib/crc.h"
 #include "queue/tally.h"
 #include "tests/unit/dns/nameserver.h"
+#include "lib/fetchwire.h"
+#include "process/log.h"
 #include "tlsreport/due.h"
 #include "tlsreport/outbox.h"
+#include "tlsreport/post.h"
 
 #define TXT "v=TLSRPTv1; rua=mailto:tls@r.example"
 
@@ -19,6 +26,14 @@ static struct zone zone[] = {
 		"v=TLSRPTv1; rua=mailto:x@r.example,mailto:y@s.example" },
 	{ "_smtp._tls.fails.example", "*", "!rcode 2" },
 	{ "_smtp._tls.odd.example", "TXT", "v=TLSRPTv1; rua=x" },
+	{ "_smtp._tls.p1.example", "TXT", "v=TLSRPTv1; rua=https://p1.example/" },
+	{ "_smtp._tls.p2.example", "TXT", "v=TLSRPTv1; rua=https://p2.example/" },
+	{ "_smtp._tls.p3.example", "TXT", "v=TLSRPTv1; rua=https://p3.example/" },
+	{ "_smtp._tls.late.example", "TXT", "v=TLSRPTv1; rua=https://late.example/" },
+	{ "_smtp._tls.pair.example", "TXT",
+		"v=TLSRPTv1; rua=https://pair.example/a,https://pair.example/b" },
+	{ "_smtp._tls.both.example", "TXT",
+		"v=TLSRPTv1; rua=https://p1.example/,mailto:x@r.example" },
 };
 
 static struct nameserver ns;
@@ -29,6 +44,83 @@ static int64_t over; /* when the day of the test is */
 
 #define DAY_NAME "2026-11-28"
 
+/* ---- who takes a report, and what is said in the log ----------------------------------------- */
+
+static struct {
+	int n, answer;        /* posts, and what comes of them, but for those of `good` */
+	const char *good;     /* a part of a URL */
+	char urls[200];       /* in order, with blanks */
+	int64_t seconds;      /* of the last one */
+	bool deadly;          /* the process dies of it */
+} posts;
+
+static char lines[4000]; /* what was logged, but for who is to get mail */
+static const char *shut; /* a name that cannot be opened now */
+
+int __wrap_post_report(const struct poster *p, const char *url, struct span packed,
+	struct buf *why);
+void __wrap_log_event(int priority, const struct log_fields *f, const char *format, ...);
+int __wrap_openat(int dir, const char *path, int flags, ...);
+int __real_openat(int dir, const char *path, int flags, ...);
+
+int
+__wrap_post_report(const struct poster *p, const char *url, struct span packed, struct buf *why)
+{
+	size_t n = strlen(posts.urls);
+	assert_true(packed.n > 0);
+	snprintf(posts.urls + n, sizeof(posts.urls) - n, "%s ", url + strlen("https://"));
+	posts.n++;
+	posts.seconds = p->seconds;
+	if (posts.deadly)
+		_exit(1);
+	buf_puts(why, "so it is");
+	return posts.good != NULL && strstr(url, posts.good) != NULL ? 0 : posts.answer;
+}
+
+void
+__wrap_log_event(int priority, const struct log_fields *f, const char *format, ...)
+{
+	va_list args;
+	size_t n = strlen(lines);
+	(void)priority;
+	if (f->queue_id != NULL)
+		return;
+	va_start(args, format);
+	vsnprintf(lines + n, sizeof(lines) - n, format, args);
+	va_end(args);
+	n = strlen(lines);
+	snprintf(lines + n, sizeof(lines) - n, "\n");
+}
+
+static int readable = -1; /* so many names can be read, and the next one cannot; -1: all can */
+const char *__wrap_dir_next(DIR *dir);
+const char *__real_dir_next(DIR *dir);
+
+const char *
+__wrap_dir_next(DIR *dir)
+{
+	if (readable-- != 0) {
+		readable = readable < -1 ? -1 : readable;
+		return __real_dir_next(dir);
+	}
+	errno = EIO;
+	return NULL;
+}
+
+int
+__wrap_openat(int dir, const char *path, int flags, ...)
+{
+	va_list args;
+	va_start(args, flags);
+	unsigned mode = (flags & O_CREAT) != 0 ? va_arg(args, unsigned) : 0;
+	va_end(args);
+	if (shut != NULL && strcmp(path, shut) == 0) {
+		errno = EMFILE;
+		return -1;
+	}
+	return __real_openat(dir, path, flags, mode);
+}
+
 static int
 begin_due(void **state)
 {
@@ -38,7 +130,11 @@ begin_due(void **state)
 		.dkim.keys = keys };
 	over = tally_begin(DAY_NAME) + TALLY_DAY_SECONDS;
 	assert_int_equal(mkdirat(sp.root, TALLY_DIR, 0700), 0);
+	memset(&posts, 0, sizeof(posts));
+	memset(lines, 0, sizeof(lines));
+	shut = NULL;
 	due = (struct due){ .conf = &conf, .spool = &sp, .now = over + DUE_FIRST + DUE_SPREAD,
+		.share = (int64_t)DUE_SHARE * 1000,
 		.resolver = resolver_open(&ns.addr, 1, us),
 		.dir = openat(sp.root, TALLY_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 	return due.resolver == NULL ? -1 : 0;
@@ -80,6 +176,14 @@ static bool
 is_done(void)
 {
 	return exists(due.dir, DAY_NAME "/" TALLY_DONE);
+}
+
+/* How long one waits that was tried now. */
+static int64_t
+wait_of(const char *domain)
+{
+	int64_t w = due.now - due_time(us, domain, over);
+	return w < DUE_AGAIN ? DUE_AGAIN : w > DUE_AGAIN_MOST ? DUE_AGAIN_MOST : w;
 }
 
 static void
@@ -153,7 +257,7 @@ test_nobody(void **state)
 	assert_true(is_done());
 }
 
-/* Asked again after an hour, and for two days. */
+/* Asked again when as long has passed as it was due, an hour at least, and for two days. */
 static void
 test_fails(void **state)
 {
@@ -161,20 +265,26 @@ test_fails(void **state)
 	count("fails.example");
 	run();
 	assert_false(is_done());
-	assert_int_equal(due.next, due.now + DUE_AGAIN);
+	int64_t wait = wait_of("fails.example");
+	assert_int_equal(due.next, due.now + wait);
 	int asked = ns.counts->udp;
+	due.now += wait - 1;
 	due_run(&due); /* it stands in the time of its directory */
 	assert_int_equal(ns.counts->udp, asked);
-	due.now += DUE_AGAIN;
+	due.now++;
 	due_run(&due);
 	assert_true(ns.counts->udp > asked);
+	assert_int_equal(due.next, due.now + 2 * wait);
 	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/fails.example"), 1);
 	due.now = over + DUE_END;
 	due_run(&due);
 	assert_false(is_done());
+	assert_null(strstr(lines, "given up"));
 	due.now++;
 	due_run(&due);
 	assert_int_equal(names(TALLY_DIR), 0);
+	assert_non_null(strstr(lines, "on " DAY_NAME ": given up for domains of which it could "
+		"not be told"));
 }
 
 static void
@@ -223,18 +333,6 @@ test_no_room(void **state)
 
 /* ---- what is posted -------------------------------------------------------------------------- */
 
-static int answer, asked;
-static char asked_for[64];
-
-static int
-posted(void *context, const char *url, struct span packed)
-{
-	(void)context;
-	asked++;
-	snprintf(asked_for, sizeof(asked_for), "%s %.*s", url, (int)packed.n, packed.p);
-	return answer;
-}
-
 /* What was written for a web server goes there behind the seal, until it is taken. */
 static void
 test_posts(void **state)
@@ -248,22 +346,254 @@ test_posts(void **state)
 	assert_int_equal(outbox_put(&box, 2, "https://c.example/", span_of("two")), 0);
 	assert_int_equal(outbox_put(&box, 2, "https://c.example/", span_of("two")), -EEXIST);
 	assert_int_equal(outbox_seal(&box, domain), 0);
-	asked = 0;
-	answer = -EAGAIN;
-	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), -EAGAIN);
-	assert_int_equal(asked, 2);
-	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 0);
-	assert_true(exists(domain, "@out/@post-1"));
-	assert_int_equal(unlinkat(domain, "@out/@post-2", 0), 0);
-	answer = 0;
-	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), 0);
-	assert_int_equal(asked, 3);
-	assert_string_equal(asked_for, "https://b.example/ one\n1");
-	assert_int_equal(outbox_flush(&sp, domain, posted, NULL), 0);
-	assert_int_equal(asked, 3);
-	close(domain);
+	posts.answer = -EAGAIN;
 	run();
+	assert_int_equal(posts.n, 2);
+	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 0);
+	assert_false(is_done());
+	assert_int_equal(due.next, due.now + wait_of("a.example"));
+	assert_int_equal(unlinkat(domain, "@out/@post-2", 0), 0);
+	posts.answer = 0;
+	run();
+	assert_int_equal(posts.n, 2);
+	due.now += wait_of("a.example");
+	run();
+	assert_int_equal(posts.n, 3);
+	assert_string_equal(posts.urls, "b.example/ c.example/ b.example/ ");
 	assert_true(is_done());
+	close(domain);
+}
+
+/* What a server refuses is over; one that cannot be asked gets it later, by a longer try. */
+static void
+test_refused(void **state)
+{
+	(void)state;
+	count("p1.example");
+	posts.answer = -EAGAIN;
+	run();
+	assert_int_equal(posts.seconds, DUE_QUICK);
+	due.now += wait_of("p1.example");
+	posts.answer = -EPERM;
+	run();
+	assert_int_equal(posts.seconds, FETCH_TIME);
+	assert_int_equal(posts.n, 2);
+	assert_true(is_done());
+	assert_non_null(strstr(lines, "not posted now to https://p1.example/: so it is\n"));
+	assert_non_null(strstr(lines, "not posted to https://p1.example/: so it is\n"));
+}
+
+/* Mail is in its lane before anybody's web server is waited for. */
+static void
+test_mail_first(void **state)
+{
+	int status;
+	(void)state;
+	count("both.example");
+	count("a.example");
+	posts.deadly = true;
+	pid_t pid = fork();
+	if (pid == 0) {
+		run();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(names("lane/r.example"), 2);
+}
+
+/* What a run dies of is not the first of the next one, nor of any for an hour. */
+static void
+test_deadly(void **state)
+{
+	int status;
+	(void)state;
+	count("p1.example");
+	count("p2.example");
+	posts.deadly = true;
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			run();
+			_exit(0);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(WEXITSTATUS(status), 1); /* each of them once */
+	}
+	posts.deadly = false;
+	due_run(&due);
+	assert_int_equal(posts.n, 0);
+	assert_true(due.next > due.now && due.next <= due.now + DUE_AGAIN_MOST);
+	due.now += DUE_AGAIN_MOST;
+	due_run(&due);
+	assert_int_equal(posts.n, 2);
+	assert_true(is_done());
+}
+
+/* A domain that took all the time of a try has no other one in this run; one place of it that is
+ * silent keeps nothing from another one. */
+static void
+test_silent_place(void **state)
+{
+	(void)state;
+	count("pair.example");
+	posts.answer = -ETIMEDOUT;
+	posts.good = "/b";
+	run();
+	assert_string_equal(posts.urls, "pair.example/a ");
+	assert_int_equal(due.next, due.now); /* the next run begins at once */
+	run();
+	assert_string_equal(posts.urls, "pair.example/a pair.example/b ");
+	assert_int_equal(due.next, due.now + wait_of("pair.example"));
+	due.now += wait_of("pair.example");
+	run();
+	assert_string_equal(posts.urls, "pair.example/a pair.example/b pair.example/a ");
+}
+
+/* However many are silent, in each run somebody is asked who never was, and somebody who was. */
+static void
+test_shares(void **state)
+{
+	static const char *const silent[] = { "p1.example", "p2.example", "p3.example" };
+	(void)state;
+	posts.answer = -ETIMEDOUT;
+	posts.good = "late";
+	for (size_t i = 0; i < ROWS(silent); i++)
+		count(silent[i]);
+	due.share = 0;
+	for (int i = 1; i <= 3; i++) { /* a look-up and a post in each run */
+		run();
+		assert_int_equal(posts.n, i);
+		assert_int_equal(due.next <= due.now, i < 3);
+	}
+	due.now += DUE_AGAIN_MOST;
+	count("late.example");
+	run();
+	assert_int_equal(posts.n, 5);
+	assert_non_null(strstr(posts.urls, "late.example/"));
+	assert_int_equal(due.next, due.now);
+	posts.answer = 0;
+	run();
+	run();
+	assert_int_equal(posts.n, 7);
+	assert_int_equal(due.next, due.now + DUE_AGAIN_MOST); /* that of the one in vain */
+	for (size_t i = 0; i < ROWS(silent); i++) { /* each one twice, nobody three times */
+		const char *first = strstr(posts.urls, silent[i]);
+		assert_non_null(first);
+		const char *second = strstr(first + 1, silent[i]);
+		assert_non_null(second);
+		assert_null(strstr(second + 1, silent[i]));
+	}
+}
+
+/* This host cannot post: nobody was tried, and nobody else is. */
+static void
+test_cannot_post(void **state)
+{
+	(void)state;
+	count("p1.example");
+	count("p2.example");
+	posts.answer = -ECHILD;
+	run();
+	assert_int_equal(posts.n, 1);
+	assert_int_equal(due.next, due.now + DUE_AGAIN);
+	posts.answer = 0;
+	run();
+	assert_int_equal(posts.n, 3);
+	assert_int_equal(posts.seconds, DUE_QUICK); /* it is the first try still */
+	assert_true(is_done());
+}
+
+/* What nobody took for two days is given up, and that is said. */
+static void
+test_given_up(void **state)
+{
+	(void)state;
+	count("p1.example");
+	posts.answer = -EAGAIN;
+	run();
+	due.now = over + DUE_END;
+	run();
+	assert_int_equal(posts.n, 2);
+	assert_null(strstr(lines, "given up"));
+	due.now++;
+	run();
+	assert_int_equal(posts.n, 2);
+	assert_int_equal(names(TALLY_DIR), 0);
+	assert_non_null(strstr(lines, "for p1.example on " DAY_NAME ": given up, for it could not "
+		"be posted in time to https://p1.example/\n"));
+	assert_null(strstr(lines, "given up for domains"));
+}
+
+/* A guard that is set meanwhile holds back what is there, and has none made for web servers. */
+static void
+test_guarded(void **state)
+{
+	static char guard[] = "sink";
+	(void)state;
+	count("p1.example");
+	posts.answer = -EAGAIN;
+	run();
+	due.now += DUE_AGAIN_MOST;
+	conf.submission.guard = guard;
+	count("p2.example");
+	run();
+	assert_int_equal(posts.n, 1);
+	assert_false(is_done());
+	conf.submission.guard = NULL;
+	posts.answer = 0;
+	due_run(&due);
+	assert_string_equal(posts.urls, "p1.example/ p1.example/ ");
+	assert_true(is_done());
+}
+
+/* What cannot be opened now is not one that is not there: its report is made later. */
+static void
+test_cannot_open(void **state)
+{
+	static const char *const rows[] = { "a.example", DAY_NAME, "." };
+	(void)state;
+	count("a.example");
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		shut = rows[i];
+		due_run(&due);
+		shut = NULL;
+		assert_false(is_done());
+		assert_int_equal(names("lane"), 0);
+		assert_int_equal(due.next, due.now + DUE_AGAIN);
+		assert_non_null(strstr(lines, strerror(EMFILE)));
+	}
+	run();
+	assert_int_equal(names("lane/r.example"), 1);
+	assert_true(is_done());
+}
+
+/* Wherever reading names fails: what is not read is not what is not there. */
+static void
+test_cannot_read(void **state)
+{
+	enum { MOST = 1000 };
+	(void)state;
+	bool broken = true;
+	for (int n = 0; n < MOST && broken; n++) {
+		count("a.example");
+		count("p1.example");
+		count("fails.example");
+		posts.n = 0;
+		readable = n;
+		run();
+		broken = readable == -1;
+		readable = -1;
+		assert_false(is_done());
+		due.now += DUE_AGAIN_MOST; /* for what was put off */
+		run();
+		assert_false(is_done());
+		assert_int_equal(names("lane/r.example"), 1);
+		assert_int_equal(posts.n, 1);
+		end_due(state);
+		begin_due(state);
+	}
+	assert_false(broken);
 }
 
 /* ---- what one that died has left ------------------------------------------------------------ */
@@ -349,7 +679,7 @@ test_cannot_move(void **state)
 	(void)state;
 	int domain = half_way(true);
 	spill(sp.lanes, "r.example", span_of("no directory"));
-	assert_true(outbox_flush(&sp, domain, posted, NULL) < 0);
+	assert_true(outbox_flush(&sp, domain) < 0);
 	assert_int_equal(names("lane/s.example"), 1);
 	assert_int_equal(names(TALLY_DIR "/" DAY_NAME "/a.example"), 0);
 	run();
@@ -426,6 +756,16 @@ main(void)
 		TEST(test_two_places),
 		TEST(test_no_room),
 		TEST(test_posts),
+		TEST(test_refused),
+		TEST(test_mail_first),
+		TEST(test_deadly),
+		TEST(test_silent_place),
+		TEST(test_shares),
+		TEST(test_cannot_post),
+		TEST(test_given_up),
+		TEST(test_guarded),
+		TEST(test_cannot_open),
+		TEST(test_cannot_read),
 		TEST(test_died_before),
 		TEST(test_died_behind),
 		TEST(test_died_between),

@@ -1,6 +1,9 @@
 /* post: who starts what posts a report (R86). */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -30,9 +33,9 @@ __wrap_fetching_start(const struct launcher *l, const int fds[static 2])
 	return pid;
 }
 
-/* One connection is handed over; what comes back holds a socket. */
+/* One connection is handed over; what comes back holds a socket, if anybody waits for it. */
 static void
-hand_over(int socket, int connection)
+hand_over(int socket, int connection, bool wait)
 {
 	union {
 		struct cmsghdr align;
@@ -48,7 +51,11 @@ hand_over(int socket, int connection)
 	memcpy(CMSG_DATA(c), &connection, sizeof(connection));
 	int fd = -1;
 	m.msg_controllen = sizeof(control.room);
-	if (sendmsg(socket, &m, MSG_NOSIGNAL) != 1 || recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
+	if (sendmsg(socket, &m, MSG_NOSIGNAL) != 1)
+		_exit(1);
+	if (!wait)
+		return;
+	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
 		_exit(1);
 	if ((c = CMSG_FIRSTHDR(&m)) == NULL)
 		_exit(1);
@@ -67,7 +74,7 @@ test_none_is_left(void **state)
 	if (maker == 0) {
 		close(ends[0]);
 		for (int i = 0; i < POSTS; i++)
-			hand_over(ends[1], ends[1]);
+			hand_over(ends[1], ends[1], true);
 		_exit(MAKER_STATUS);
 	}
 	close(ends[1]);
@@ -83,9 +90,196 @@ test_none_is_left(void **state)
 	assert_true(left <= 1);
 }
 
+/* One that dies while it has something posted is the caller's, too, who tells what it died of. */
+static void
+test_maker_dies(void **state)
+{
+	(void)state;
+	int ends[2], status;
+	siginfo_t i;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	pid_t maker = fork();
+	if (maker == 0) {
+		hand_over(ends[1], ends[1], false);
+		_exit(MAKER_STATUS);
+	}
+	close(ends[1]);
+	assert_int_equal(waitid(P_PID, (id_t)maker, &i, WEXITED | WNOWAIT), 0);
+	post_start_all(ends[0], maker, NULL);
+	close(ends[0]);
+	assert_int_equal(waitpid(maker, &status, 0), maker);
+	assert_int_equal(WEXITSTATUS(status), MAKER_STATUS);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+/* ---- one report ------------------------------------------------------------------------------ */
+
+/* What there is on the way to the web server, and what it says. */
+static struct {
+	bool inside;      /* an address that only allow_destinations lets be */
+	bool nobody;      /* there is no connection, */
+	bool late;        /* ... and no time left */
+	enum fetch_trouble trouble;
+	uint32_t status;
+	int asked;
+	uint16_t port;
+	char path[LIMIT_DOMAIN + FETCH_PATH + 2];
+} web;
+
+int __wrap_fetching_connect(struct resolver *r, const struct conf *c, const char *host,
+	uint16_t port, int64_t deadline, struct buf *why);
+int __wrap_fetching_connect_outside(struct resolver *r, const struct conf *c, const char *host,
+	uint16_t port, int64_t deadline, struct buf *why);
+enum fetch_trouble __wrap_fetching_ask(int fd, const struct fetch_question *q, const char *post,
+	int64_t deadline, struct fetch_reply *reply, struct buf *body, struct buf *why);
+
+int
+__wrap_fetching_connect(struct resolver *r, const struct conf *c, const char *host, uint16_t port,
+	int64_t deadline, struct buf *why)
+{
+	(void)r;
+	(void)c;
+	(void)host;
+	(void)deadline;
+	(void)why;
+	web.port = port;
+	return web.nobody ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+int
+__wrap_fetching_connect_outside(struct resolver *r, const struct conf *c, const char *host,
+	uint16_t port, int64_t deadline, struct buf *why)
+{
+	return web.inside ? -1 : __wrap_fetching_connect(r, c, host, port, deadline, why);
+}
+
+enum fetch_trouble
+__wrap_fetching_ask(int fd, const struct fetch_question *q, const char *post, int64_t deadline,
+	struct fetch_reply *reply, struct buf *body, struct buf *why)
+{
+	(void)fd;
+	(void)deadline;
+	(void)body;
+	(void)why;
+	assert_true(q->post == 2 && post[0] == 'a' && q->ms <= FETCH_TIME * 1000);
+	assert_string_equal(q->type, "application/tlsrpt+gzip");
+	snprintf(web.path, sizeof(web.path), "%s%s", q->host, q->path);
+	web.asked++;
+	*reply = (struct fetch_reply){ .status = web.status };
+	return web.trouble;
+}
+
+static struct conf conf;
+static char program[] = "/fetch";
+
+/* With a first process that starts what there is to start, or `gone`. */
+static int
+post(const char *url, int64_t seconds, bool gone)
+{
+	int ends[2], status;
+	struct buf why = buf_new(1000);
+	conf.who.fetch_path = program;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	pid_t first = fork();
+	if (first == 0) {
+		close(ends[1]);
+		if (!gone)
+			post_start_all(ends[0], 0, NULL);
+		_exit(0);
+	}
+	close(ends[0]);
+	const struct poster p = { .conf = &conf, .starter = ends[1], .domain = "d.example",
+		.seconds = seconds };
+	int r = post_report(&p, url, span_of("ab"), &why);
+	close(ends[1]);
+	assert_int_equal(waitpid(first, &status, 0), first);
+	buf_free(&why);
+	return r;
+}
+
+static void
+test_outcomes(void **state)
+{
+	static const struct {
+		enum fetch_trouble trouble;
+		uint32_t status;
+		int r;
+	} rows[] = {
+		{ FETCH_DONE, 200, 0 }, { FETCH_DONE, 201, 0 }, { FETCH_DONE, 299, 0 },
+		{ FETCH_DONE, 302, -EAGAIN }, { FETCH_DONE, 100, -EAGAIN },
+		{ FETCH_DONE, 400, -EPERM }, { FETCH_DONE, 404, -EPERM },
+		{ FETCH_DONE, 408, -EAGAIN }, { FETCH_DONE, 425, -EAGAIN },
+		{ FETCH_DONE, 429, -EAGAIN }, { FETCH_DONE, 500, -EAGAIN },
+		{ FETCH_FAILED, 0, -EAGAIN }, { FETCH_CERTIFICATE, 0, -EAGAIN },
+		{ FETCH_NONE, 0, -ECHILD }, /* no word about the web server */
+	};
+	(void)state;
+	memset(&web, 0, sizeof(web));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		web.trouble = rows[i].trouble;
+		web.status = rows[i].status;
+		assert_int_equal(post("https://r.example/x?y#z", FETCH_TIME, false), rows[i].r);
+		assert_string_equal(web.path, "r.example/x?y");
+		assert_int_equal(web.port, 443);
+	}
+	web.asked = 0;
+	assert_int_equal(post("https://r.example/", FETCH_TIME, true), -ECHILD);
+	web.nobody = true;
+	assert_int_equal(post("https://r.example/", FETCH_TIME, false), -EAGAIN);
+	assert_int_equal(post("https://r.example/", 0, false), -ETIMEDOUT);
+	assert_int_equal(web.asked, 0);
+	web.nobody = false;
+	web.trouble = FETCH_FAILED;
+	assert_int_equal(post("https://r.example/", 0, false), -ETIMEDOUT);
+}
+
+static void
+test_places(void **state)
+{
+	static const struct {
+		const char *url;
+		uint16_t port; /* 0: not posted to */
+		bool inside;   /* it may be there */
+	} rows[] = {
+		{ "https://r.example", 443, false },
+		{ "https://r.example:443/", 443, false },
+		{ "https://r.example:1024?x", 1024, false },
+		{ "https://r.example:65535/", 65535, false },
+		{ "https://r.example:1023/", 0, false }, /* of other services */
+		{ "https://r.example:25/", 0, false },
+		{ "https://r.example:0/", 0, false },
+		{ "https://r.example:65536/", 0, false },
+		{ "https://r.example:/", 0, false },
+		{ "https://[192.0.2.1]/", 0, false },
+		{ "https://d.example/", 443, true },
+		{ "https://D.Example/", 443, true },
+		{ "https://r.d.example/", 443, true },
+		{ "https://xd.example/", 443, false },
+		{ "https://d.example.r.example/", 443, false },
+		{ "https://example/", 443, false },
+	};
+	(void)state;
+	memset(&web, 0, sizeof(web));
+	web.status = 200;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		web.inside = false;
+		web.port = 0;
+		assert_int_equal(post(rows[i].url, FETCH_TIME, false),
+			rows[i].port != 0 ? 0 : -EPERM);
+		assert_int_equal(web.port, rows[i].port);
+		web.inside = true;
+		if (rows[i].port != 0)
+			assert_int_equal(post(rows[i].url, FETCH_TIME, false),
+				rows[i].inside ? 0 : -EAGAIN);
+	}
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_none_is_left) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_none_is_left),
+		cmocka_unit_test(test_maker_dies),
+		cmocka_unit_test(test_outcomes), cmocka_unit_test(test_places) };
 	return cmocka_run_group_tests_name("post", tests, NULL, NULL);
 }

@@ -18,6 +18,8 @@ static const struct {
 	{ V "\t rua=mailto:a@b.example ; ", "a@b.example " },
 	{ "v=TLSRPTv1 ; rua=mailto:a@b.example", "a@b.example " },
 	{ V "rua=https://b.example/x?y", "https://b.example/x?y " },
+	{ V "rua=https://b.example/x,https://b.example/X,https://b.example/x",
+		"https://b.example/x https://b.example/X " },
 	{ V "rua=mailto:a@b.example,https://b.example/x", "a@b.example https://b.example/x " },
 	{ V "rua=mailto:a@b.example , mailto:c@d.example", "a@b.example c@d.example " },
 	{ V "rua=MailTo:a@b.example,HTTPS://b.example", "a@b.example HTTPS://b.example " },

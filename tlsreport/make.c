@@ -1,0 +1,150 @@
+#include "tlsreport/make.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "conf/routes.h"
+#include "conf/submission.h"
+#include "lib/cleanup.h"
+#include "process/log.h"
+#include "queue/draft.h"
+#include "queue/lane.h"
+#include "tlsreport/letter.h"
+#include "tlsreport/outbox.h"
+
+/* ---- saying so ----------------------------------------------------------------------------- */
+
+static void
+tell_queued(const struct job *j, const char *id, const char *to, const char *lane)
+{
+	struct log_fields f = { .event = "tls_report", .queue_id = id, .recipient = to,
+		.lane = lane };
+	log_event(LOG_INFO, &f, "%s: report on TLS for %s on %s, to <%s>", id, j->domain, j->day,
+		to);
+}
+
+/* ---- the mail ------------------------------------------------------------------------------ */
+
+/* It has no sender, so that nothing comes back, and goes even where the TLS is at fault. */
+static int
+write_draft(const struct job *j, struct draft *draft, const struct spool *box, const char *lane,
+	const char *to, struct span packed)
+{
+	const struct conf *conf = j->conf;
+	const struct envelope env = { .ours = true };
+	const struct letter letter = { .what = &j->what, .from = conf->tls_reports.from, .to = to,
+		.id = draft->id, .host = conf->who.hostname, .packed = packed };
+	auto_buf text = buf_new(0);
+	int r = draft_begin(draft, box, &env);
+	if (r == 0)
+		r = draft_recipient(draft, lane, span_of(to),
+			&(struct terms){ .notify = NOTIFY_NEVER });
+	if (r == 0)
+		r = letter_write(&letter, &text);
+	if (r < 0) {
+		draft_drop(draft);
+		return r;
+	}
+	draft_leave_free(draft, conf->receive.min_free);
+	draft_body(draft, buf_span(&text));
+	return draft_commit(draft);
+}
+
+/* One mail into the outbox, if any may go there. 0 or -errno. */
+static int
+write_mail(const struct job *j, const struct spool *box, const char *to, struct span packed)
+{
+	const struct conf *conf = j->conf;
+	char lane[LANE_NAME_SIZE];
+	if (!routes_lane_of(conf, span_of(to), lane) || !routes_open_to(conf, span_of(to)) ||
+		!submission_may_leave(conf, span_of(to))) {
+		job_tell(j, LOG_INFO, "no mail may go where it is asked for");
+		return 0;
+	}
+	auto_memory struct draft *draft = calloc(1, sizeof(*draft)); /* 90 KiB */
+	if (draft == NULL)
+		return -ENOMEM;
+	int r = write_draft(j, draft, box, lane, to, packed);
+	buf_free(&draft->head);
+	if (r == 0)
+		tell_queued(j, draft->id, to, lane);
+	return r;
+}
+
+/* May it go by mail? Without a signature nobody looks at it (RFC 8460 section 3). */
+static bool
+may_mail(const struct job *j)
+{
+	if (j->conf->dkim.keys != NULL)
+		return true;
+	job_tell(j, LOG_WARNING, "not sent by mail, for nobody looks at one that is not signed "
+		"(dkim_keys)");
+	return false;
+}
+
+/* May it be posted? A host for tests sends nothing, and without libcurl nobody can. */
+bool
+make_may_post(const struct job *j)
+{
+	if (CONF_HAS_FETCH && j->conf->submission.guard == NULL)
+		return true;
+	job_tell(j, LOG_INFO, CONF_HAS_FETCH ? "not posted, for there is a guard"
+					 : "not posted: built without libcurl");
+	return false;
+}
+
+static int
+put_post(const struct job *j, const struct spool *box, int n, const char *url,
+	struct span packed)
+{
+	if (!spool_has_room(box, (int64_t)packed.n, j->conf->receive.min_free))
+		return -ENOSPC;
+	return outbox_put(box, n, url, packed);
+}
+
+/* To each place; none of them is left out for the sake of another. 0, or -errno: not now. */
+static int
+write_all(const struct job *j, const struct spool *box, const struct rua *to, struct span packed)
+{
+	for (int i = 0; i < to->n; i++) {
+		const struct rua_place *p = &to->v[i];
+		int r = 0;
+		if (p->kind == RUA_POST)
+			r = make_may_post(j) ? put_post(j, box, i, p->text, packed) : 0;
+		else if (may_mail(j))
+			r = write_mail(j, box, p->text, packed);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The report, packed. 0, -ENODATA: nothing was counted; or -errno. */
+static int
+aggregate(const struct job *j, struct buf *packed)
+{
+	auto_buf text = buf_new(AGGREGATE_MAX);
+	int r = aggregate_write(&j->what, j->dir, &text);
+	return r < 0 ? r : aggregate_pack(buf_span(&text), packed);
+}
+
+int
+make_reports(const struct job *j, const struct rua *to, int64_t again)
+{
+	struct spool box;
+	auto_buf packed = buf_new(AGGREGATE_MAX);
+	int r = to->n > 0 ? aggregate(j, &packed) : -ENODATA;
+	if (r < 0 && r != -ENODATA)
+		return r;
+	int err = outbox_begin(&box, j->spool, j->dir);
+	if (err < 0)
+		return err;
+	job_put_off(j, again);
+	if (r == 0)
+		err = write_all(j, &box, to, buf_span(&packed));
+	if (err == 0)
+		return outbox_seal(&box, j->dir);
+	outbox_forget(&box, j->dir);
+	job_put_off(j, again);
+	return err;
+}

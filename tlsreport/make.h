@@ -1,0 +1,20 @@
+/*
+ * make: what was counted of a domain and day becomes a report for each place that the domain names,
+ * in its outbox.
+ */
+#ifndef POSTERN_MAKE_H
+#define POSTERN_MAKE_H
+
+#include "tlsreport/job.h"
+#include "tlsreport/rua.h"
+
+/*
+ * All of them are in the outbox, which is sealed then, or none of them is. 0 or -errno; until then
+ * the job is put off until `again` (s), for one that kills us is not to be the first the next time.
+ */
+int make_reports(const struct job *j, const struct rua *to, int64_t again);
+
+/* May anything be posted? If not, that is said. */
+bool make_may_post(const struct job *j);
+
+#endif
