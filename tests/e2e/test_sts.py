@@ -125,7 +125,7 @@ def test_record_is_asked_for_with_mx(domain):
 def test_off(domain):
     domain.publish(policy("mx.other.example"))
     domain.place.host()
-    domain.send(mta_sts="off")
+    domain.send(mta_sts="no")
     domain.arrived()
     assert TXT not in [a[1:] for a in domain.world.dns.asked]
 
@@ -638,7 +638,7 @@ def test_explain_before_the_first_mail(domain):
     domain.publish(policy("mx.dest.example"))
     _, text, _ = ask(domain.postern, "explain", "u@dest.example")
     assert "id 1: the policy is fetched with the next mail\n" in text and not domain.web.connections
-    _, text, _ = ask(domain.postern, "explain", "u@dest.example", mta_sts="off")
+    _, text, _ = ask(domain.postern, "explain", "u@dest.example", mta_sts="no")
     assert "mta-sts" not in text
 
 

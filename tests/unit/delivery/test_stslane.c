@@ -367,12 +367,12 @@ static const struct {
 	const char *lane, *option;
 	bool wanted;
 } lanes[] = {
-	{ "d.example", "mta_sts=on", true },
-	{ "d.example", "mta_sts=off", false },
+	{ "d.example", "mta_sts=yes", true },
+	{ "d.example", "mta_sts=no", false },
 	{ "d.example", "delivery_tls=none", false },
 	{ "d.example", "delivery_tls=verify", true },
-	{ "[192.0.2.1]", "mta_sts=on", false },
-	{ "route:r", "mta_sts=on", false },
+	{ "[192.0.2.1]", "mta_sts=yes", false },
+	{ "route:r", "mta_sts=yes", false },
 };
 
 static void
