@@ -13,7 +13,7 @@
 #include "lib/file.h"
 
 enum {
-	HEAD = 512,         /* octets of the lines before the policy: three, of 32 octets of id */
+	HEAD = 512,         /* octets of the lines before the policy: four, of 32 octets of id */
 	KEPT = 24 * 3600,   /* s that a file stays when its time is over, for what was tried */
 	NEW_SIZE = 24,      /* ".new-" and 16 digits */
 	TIMES_MAX = 1000000,
@@ -91,6 +91,9 @@ take_line(struct span line, struct stscache_entry *e)
 		good = take_number(&line, INT64_MAX / 2, &e->tried) &&
 			take_number(&line, TIMES_MAX, &e->times) &&
 			take_id(span_word(&line, " "), e->tried_id);
+	else if (span_eq(name, span_of("changed")))
+		good = take_number(&line, INT64_MAX / 2, &e->changed) &&
+			take_number(&line, TIMES_MAX, &e->changes);
 	if (!good)
 		*e = was;
 }
@@ -168,6 +171,9 @@ write_entry(int fd, const struct stscache_entry *e)
 	if (e->tried != 0)
 		buf_printf(&b, "tried %lld %lld %s\n", (long long)e->tried, (long long)e->times,
 			e->tried_id);
+	if (e->changed != 0)
+		buf_printf(&b, "changed %lld %lld\n", (long long)e->changed,
+			(long long)e->changes);
 	buf_puts(&b, "\n");
 	if (e->id[0] != '\0')
 		buf_add(&b, buf_span(&e->text));

@@ -2,8 +2,8 @@
  * stscache: the policies of MTA-STS that were fetched, a small file for each domain in the spool,
  * for all relays and their couriers.
  *
- *	sts/<domain>     "id <id>", "fetched <time>", "tried <time> <times> <id>", each a line; an
- *	                 empty line; and the policy as it came
+ *	sts/<domain>     "id <id>", "fetched <time>", "tried <time> <times> <id>", "changed <time>
+ *	                 <times>", each a line; an empty line; and the policy as it came
  *
  * What is there was proved by the domain's certificate when it was fetched, and is in force for as
  * long as it says, whatever the DNS says meanwhile (RFC 8461 section 5.1): so a file is written
@@ -33,6 +33,8 @@ struct stscache_entry {
 	int64_t tried;             /* the last fetch that came to nothing since then; 0: none did */
 	int64_t times;             /* so many in a row, */
 	char tried_id[STS_ID + 1]; /* for this id */
+	int64_t changed;           /* the last fetch because of another id than before; 0: none */
+	int64_t changes;           /* so many, none of them a day behind the one before */
 	struct sts_policy policy;  /* if there is an id; its text is this one: */
 	struct buf text;           /* owned */
 };

@@ -20,6 +20,10 @@
 enum {
 	RETRY = 5 * 60,      /* s after a fetch that came to nothing (RFC 8461 section 3.3), */
 	RETRY_DOUBLED = 6,   /* ... doubled so often: five hours */
+	CHANGES = 5,         /* ids that are fetched at once: who mends a policy may err some times */
+	CHANGES_COUNT = 24 * 3600, /* s for which they count, from the last one on */
+	EXPIRED = 60,        /* s after a fetch: not before is it fetched again, however soon its
+	                      * time is over */
 	REFRESH = 24 * 3600, /* s after one that did not, or half of its time (the same) */
 	NAMES = 200,         /* octets of names in a line of the log */
 };
@@ -160,11 +164,30 @@ log_failure(const char *domain, const struct stscache_entry *e, const char *id,
 		stscache_is_valid(e, now) ? e->id : "");
 }
 
+/* Was this id fetched, or tried in vain, the last time? */
+static bool
+is_known(const struct stscache_entry *e, const char *id)
+{
+	return strcmp(e->id, id) == 0 || (e->tried != 0 && strcmp(e->tried_id, id) == 0);
+}
+
+static void
+note_change(struct stscache_entry *e, const char *id, int64_t now)
+{
+	if (is_known(e, id))
+		return;
+	if (now - e->changed >= CHANGES_COUNT)
+		e->changes = 0;
+	e->changed = now;
+	e->changes++;
+}
+
 static void
 note_policy(const struct relay *r, const char *domain, struct stscache_entry *e, const char *id,
 	const struct sts_policy *policy, struct buf *text, int64_t now)
 {
 	bool other = strcmp(e->id, id) != 0 || e->policy.mode != policy->mode;
+	note_change(e, id, now);
 	buf_free(&e->text);
 	e->text = *text;
 	*text = buf_new(0);
@@ -182,6 +205,7 @@ note_failure(const struct relay *r, const char *domain, struct stscache_entry *e
 	const struct buf *why, int64_t now)
 {
 	log_failure(domain, e, id, why, now);
+	note_change(e, id, now);
 	e->times = e->tried != 0 && strcmp(e->tried_id, id) == 0 ? e->times + 1 : 1;
 	e->tried = now;
 	snprintf(e->tried_id, sizeof(e->tried_id), "%s", id);
@@ -215,14 +239,24 @@ renew(struct relay *r, const char *domain, struct stscache_entry *e, const char 
 
 /* ---- when ---------------------------------------------------------------------------------- */
 
-/* Was this one not tried a short while ago? */
+/* Behind the n-th in a row, was there a pause, longer each time? A clock was perhaps set back. */
+static bool
+has_paused(int64_t since, int64_t n, int64_t now)
+{
+	int64_t doubled = n - 1 < RETRY_DOUBLED ? n - 1 : RETRY_DOUBLED;
+	return since > now || now - since >= RETRY << doubled;
+}
+
+/* Was this one not tried a short while ago, nor too many others? */
 static bool
 may_try(const struct stscache_entry *e, const char *id, int64_t now)
 {
-	int64_t doubled = e->times - 1 < RETRY_DOUBLED ? e->times - 1 : RETRY_DOUBLED;
-	if (e->tried != 0 && e->tried <= now && strcmp(e->tried_id, id) == 0)
-		return now - e->tried >= RETRY << doubled;
-	return strcmp(e->id, id) != 0 || stscache_age(e, now) >= RETRY;
+	if (!is_known(e, id))
+		return e->changes < CHANGES ||
+			has_paused(e->changed, e->changes - CHANGES + 1, now);
+	if (e->tried != 0 && strcmp(e->tried_id, id) == 0)
+		return has_paused(e->tried, e->times, now);
+	return stscache_age(e, now) >= (stscache_is_valid(e, now) ? RETRY : EXPIRED);
 }
 
 static bool

@@ -59,7 +59,7 @@ class Domain:
         lines = self.kept().read_text().split("\n")
         for i, line in enumerate(lines[:lines.index("")]):
             words = line.split(" ")
-            if words[0] in ("fetched", "tried"):
+            if words[0] in ("fetched", "tried", "changed"):
                 lines[i] = " ".join([words[0], str(int(words[1]) - seconds), *words[2:]])
         self.kept().write_text("\n".join(lines))
 
@@ -463,6 +463,19 @@ def test_old_policy_is_replayed(kept):
     kept.send()
     kept.arrived()
     assert kept.kept().read_text().startswith("id 0\n")
+
+
+def test_id_changes_each_time(kept):
+    """R83: a record with an id of its own for each mail does not have us fetch with each of them; what is in force stays so."""
+    for n in range(2, 9):
+        kept.publish(policy("mx.dest.example"), n)
+        kept.send()
+        kept.arrived(n - 1)
+    assert len(kept.web.asked) == 5 and kept.kept().read_text().startswith("id 5\n")
+    kept.older(600)
+    kept.send()
+    kept.arrived(8)
+    assert len(kept.web.asked) == 6 and kept.kept().read_text().startswith("id 8\n")
 
 
 def test_refresh(kept):

@@ -74,9 +74,14 @@ test_kept(void **state)
 	assert_string_equal(back.id, "7");
 	stscache_free(&back);
 	assert_int_equal(names("sts"), 1);
+	e.changed = 7000;
+	e.changes = 2;
 	e.id[0] = '\0'; /* nothing but that it was tried */
 	assert_int_equal(stscache_save(&cache, "a.example", &e), 0);
-	assert_true(span_eq(slurp(cache.dir, "a.example"), span_of("tried 7000 3 8\n\n")));
+	assert_true(span_eq(slurp(cache.dir, "a.example"),
+		span_of("tried 7000 3 8\nchanged 7000 2\n\n")));
+	stscache_load(&cache, "a.example", &back);
+	assert_true(back.changed == 7000 && back.changes == 2);
 	stscache_free(&e);
 }
 
@@ -109,32 +114,37 @@ test_time(void **state)
 	stscache_free(&e);
 }
 
-/* id: "" for none; tried: 0 for never */
+/* id: "" for none; tried, changed: 0 for never */
 static const struct {
 	const char *text, *id;
-	int64_t tried;
+	int64_t tried, changed;
 } files[] = {
-	{ GOOD, "7", 0 },
-	{ "fetched 5000\nid 7\nnew thing\ntried 6 1 x\n\n" POLICY, "7", 6 },
-	{ "", "", 0 },
-	{ "\n", "", 0 },
-	{ "\n" POLICY, "", 0 },
-	{ POLICY, "", 0 },
-	{ "id 7\nfetched 5000\n" POLICY, "", 0 },
-	{ "id 7\nfetched 5000\n\n", "", 0 },
-	{ "id 7\n\n" POLICY, "", 0 },
-	{ "fetched 5000\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched x\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched -1\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched 0\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched 9223372036854775807\n\n" POLICY, "", 0 },
-	{ "id 123456789012345678901234567890123\nfetched 5000\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched 5000\n\nversion: STSv1\nmode: enforce\n", "", 0 },
-	{ "tried 6 1 x\n\n", "", 6 },
-	{ "tried 6 1\n\n", "", 0 },
-	{ "tried 6 0 x\n\n", "", 0 },
-	{ "tried x 1 x\n\n", "", 0 },
-	{ "tried 6 1000001 x\n\n", "", 0 },
+	{ GOOD, "7", 0, 0 },
+	{ "fetched 5000\nid 7\nnew thing\ntried 6 1 x\n\n" POLICY, "7", 6, 0 },
+	{ "", "", 0, 0 },
+	{ "\n", "", 0, 0 },
+	{ "\n" POLICY, "", 0, 0 },
+	{ POLICY, "", 0, 0 },
+	{ "id 7\nfetched 5000\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 5000\n\n", "", 0, 0 },
+	{ "id 7\n\n" POLICY, "", 0, 0 },
+	{ "fetched 5000\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched x\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched -1\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 0\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 9223372036854775807\n\n" POLICY, "", 0, 0 },
+	{ "id 123456789012345678901234567890123\nfetched 5000\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 5000\n\nversion: STSv1\nmode: enforce\n", "", 0, 0 },
+	{ "tried 6 1 x\n\n", "", 6, 0 },
+	{ "tried 6 1\n\n", "", 0, 0 },
+	{ "tried 6 0 x\n\n", "", 0, 0 },
+	{ "tried x 1 x\n\n", "", 0, 0 },
+	{ "tried 6 1000001 x\n\n", "", 0, 0 },
+	{ "changed 9 1\n\n", "", 0, 9 },
+	{ "changed 9 0\n\n", "", 0, 0 },
+	{ "changed 0 9\n\n", "", 0, 0 },
+	{ "changed 9 1000001\n\n", "", 0, 0 },
+	{ "changed 9\n\n", "", 0, 0 },
 };
 
 static void
@@ -145,7 +155,8 @@ test_odd(void **state)
 	for (size_t i = 0; i < ROWS(files); i++) {
 		put_file("a.example", span_of(files[i].text));
 		stscache_load(&cache, "a.example", &e);
-		if (strcmp(e.id, files[i].id) != 0 || e.tried != files[i].tried)
+		if (strcmp(e.id, files[i].id) != 0 || e.tried != files[i].tried ||
+			e.changed != files[i].changed)
 			fail_msg("\"%s\": id \"%s\", tried %lld", files[i].text, e.id,
 				(long long)e.tried);
 		assert_int_equal(stscache_is_valid(&e, NOW), files[i].id[0] != '\0');
