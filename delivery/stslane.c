@@ -134,7 +134,7 @@ save(const struct relay *r, const char *domain, const struct stscache_entry *e)
 	int err = stscache_save(&r->stscache, domain, e);
 	if (err < 0)
 		log_event(LOG_WARNING, &f, "lane %s: MTA-STS: cannot write down what was fetched: "
-			"%s", domain, strerror(-err));
+			"%s; it is known until this relay ends", domain, strerror(-err));
 }
 
 static void

@@ -3,6 +3,7 @@
 
 #include "delivery/stscache.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #define POLICY "version: STSv1\nmode: enforce\nmx: mx.a.example\nmax_age: 1000\n"
 #define GOOD "id 7\nfetched 5000\n\n" POLICY
@@ -194,6 +195,62 @@ test_trouble(void **state)
 	stscache_free(&e);
 }
 
+static bool
+is_known(const struct stscache *c, const char *domain, const char *id)
+{
+	struct stscache_entry e;
+	stscache_load(c, domain, &e);
+	bool known = strcmp(e.id, id) == 0 && (id[0] == '\0' || sts_allows(&e.policy,
+		span_of("mx.a.example")));
+	stscache_free(&e);
+	return known;
+}
+
+/* What cannot be written is known all the same, until it is written or the process ends. */
+static void
+test_unwritten(void **state)
+{
+	(void)state;
+	char name[32];
+	int dir = cache.dir;
+	struct stscache other;
+	struct stscache_entry old = entry_of("6", POLICY), e = entry_of("7", POLICY),
+		vain = STSCACHE_ENTRY_NONE;
+	e.fetched = clock_wall(); /* the others are of no use any more */
+	vain.tried = vain.times = 1;
+	snprintf(vain.tried_id, sizeof(vain.tried_id), "8");
+	assert_int_equal(stscache_save(&cache, "a.example", &old), 0);
+	cache.dir = -ENOSPC;
+	assert_int_equal(stscache_save(&cache, "a.example", &e), -ENOSPC);
+	cache.dir = dir;
+	assert_true(is_known(&cache, "a.example", "7"));
+	stscache_look(&other, sp.root);
+	assert_true(is_known(&other, "a.example", "6"));
+	assert_int_equal(stscache_save(&cache, "a.example", &old), 0);
+	assert_true(is_known(&cache, "a.example", "6"));
+	/* as many as may be; in the place of what is of no use comes what is */
+	cache.dir = -ENOSPC;
+	assert_int_equal(stscache_save(&cache, "vain.example", &vain), -ENOSPC);
+	for (int i = 1; i <= STSCACHE_UNWRITTEN; i++) {
+		snprintf(name, sizeof(name), "%d.example", i);
+		assert_int_equal(stscache_save(&cache, name, &e), -ENOSPC);
+		assert_true(is_known(&cache, name, "7"));
+	}
+	assert_int_equal(stscache_save(&cache, "b.example", &e), -ENOSPC);
+	assert_true(is_known(&cache, "b.example", ""));
+	for (int i = 1; i <= STSCACHE_UNWRITTEN; i++) {
+		snprintf(name, sizeof(name), "%d.example", i);
+		assert_true(is_known(&cache, name, "7"));
+	}
+	snprintf(e.id, sizeof(e.id), "9");
+	assert_int_equal(stscache_save(&cache, "1.example", &e), -ENOSPC);
+	assert_true(is_known(&cache, "1.example", "9"));
+	cache.dir = dir;
+	stscache_close(&other);
+	stscache_free(&old);
+	stscache_free(&e);
+}
+
 /* There are as many as there may be: one more is not kept, and those that are can be renewed. */
 static void
 test_full(void **state)
@@ -289,6 +346,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_time, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_odd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_trouble, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_unwritten, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_full, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_full_of_failures, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_sweep, arrange, finish),

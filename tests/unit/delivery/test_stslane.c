@@ -393,6 +393,24 @@ test_recall(void **state)
 	assert_null(work_sts(&c->work));
 }
 
+/* ... and what was fetched and cannot be kept, for the disk is full: this relay knows it. */
+static void
+test_recall_of_what_is_not_written(void **state)
+{
+	(void)state;
+	int dir = r.stscache.dir;
+	r.stscache.dir = -ENOSPC;
+	expect(mail(0, "1"), DONE, 1, "1");
+	stslane_free(&c->work.sts);
+	stslane_recall(c);
+	assert_non_null(work_sts(&c->work));
+	expect(mail(0, "1"), DONE, 1, "1"); /* nor is it fetched each time */
+	web = NULL;
+	expect(mail(0, "2"), DONE, 2, "1");
+	expect(mail(0, "2"), DONE, 2, "1");
+	r.stscache.dir = dir;
+}
+
 /*
  * All places are taken by others, whose web servers may be slow on purpose: the mail waits, and does
  * not go without a policy; and that is no failure of this domain's web server.
@@ -474,6 +492,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_replies, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_given_up, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_recall, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_recall_of_what_is_not_written, arrange,
+			finish),
 		cmocka_unit_test_setup_teardown(test_crowd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_nobody_fetches, arrange, finish),
 		cmocka_unit_test(test_wanted),
