@@ -230,18 +230,18 @@ write_name(dnscc_t *dn, char out[static LIMIT_DOMAIN + 1])
 		*c = ascii_lower(*c);
 }
 
+/* Another name of an address is another host: it may be asked for another certificate. */
 static void
 add_exchanger(struct exchangers *out, const struct host *h, const struct netaddr *a)
 {
-	for (size_t i = 0; i < out->n; i++)
-		if (netaddr_eq(&out->v[i].addr, a))
-			return; /* it stands there already, at a better preference */
-	if (out->n == EXCHANGER_ADDRESSES_MAX)
-		return;
-	struct exchanger *x = &out->v[out->n++];
-	*x = (struct exchanger){ .preference = h->preference, .addr = *a,
+	struct exchanger x = { .preference = h->preference, .addr = *a,
 		.vouched = out->secure && !out->implicit };
-	write_name(h->name, x->host);
+	write_name(h->name, x.host);
+	for (size_t i = 0; i < out->n; i++)
+		if (netaddr_eq(&out->v[i].addr, a) && strcmp(out->v[i].host, x.host) == 0)
+			return; /* it stands there already, at a better preference */
+	if (out->n < EXCHANGER_ADDRESSES_MAX)
+		out->v[out->n++] = x;
 }
 
 static void

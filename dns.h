@@ -54,7 +54,8 @@ struct exchanger {
 
 struct exchangers {
 	struct exchanger *v; /* owned; sorted by preference; hosts of equal preference are shuffled
-	                      * as groups; the addresses of one host stand together */
+	                      * as groups; the addresses of one host stand together; an address
+	                      * stands there with each name that it has (policy_sift) */
 	size_t n;
 	int own;             /* preference of the MX record that names us, whether that name has an
 	                      * address or not; beyond EXCHANGER_WORST: there is none */

@@ -244,6 +244,32 @@ def test_others_of_the_list(domain, cards_too):
     assert len(second.messages) == 1 and not first.messages and evil.connections == 0
 
 
+def test_two_names_of_one_address(domain):
+    """R82: a better name that the policy does not name, and one that it does, are of the same host: it has the mail."""
+    domain.publish(policy("mx.dest.example"))
+    domain.zone[("dest.example", "MX")] = ["5 old.example.", "10 mx.dest.example."]
+    domain.zone[("old.example", "A")] = ["127.0.0.2"]
+    sink = domain.place.host()
+    domain.send()
+    domain.arrived()
+    assert sink.shaken[0][2] == "mx.dest.example"
+    _, (found,) = ask_json(domain.postern, "explain", "u@dest.example")
+    assert [h["host"] for h in found["hosts"]] == ["mx.dest.example"]
+    assert [(h["host"], h["why"]) for h in found["left_out"]] == \
+        [("old.example", "MTA-STS: the policy of the domain does not name it")]
+
+
+def test_certificate_of_a_second_name(domain, cards_too):
+    """R82: ... and if it names both, a certificate for the second will do."""
+    domain.publish(policy("*.dest.example"))
+    domain.zone[("dest.example", "MX")] = ["5 mx.dest.example.", "10 mx2.dest.example."]
+    domain.zone[("mx2.dest.example", "A")] = ["127.0.0.2"]
+    sink = domain.place.host(context=server_context(cards_too.path("second")))
+    domain.send()
+    domain.arrived()
+    assert sink.shaken[-1][2] == "mx2.dest.example"
+
+
 def test_testing(domain):
     """R82: mail goes as if there were no policy; and that there is one is said."""
     domain.publish(policy("mx.other.example", mode="testing"))
