@@ -563,16 +563,21 @@ def test_other_lanes_do_not_wait(domain):
     assert len(sink.messages) == 2 and [line for line in sink.lines if line.startswith("RCPT")][0].startswith("RCPT TO:<u@two")
 
 
-def test_connection_of_another_lane(domain):
-    """A connection that is there is used where its certificate is good for the host that the policy names, and else not."""
+@pytest.mark.parametrize("card, shares", [("host", True), ("other", False)])
+def test_connection_of_another_lane(domain, card, shares):
+    """R82: a connection that is there is used where its certificate is good for the host that the policy names, and else
+    not; it is open and idle when the mail comes, and the only one that may be."""
     domain.publish(policy("mx.dest.example"))
     domain.world.domain("two.example")
-    sink = domain.place.host("other")
-    domain.postern.send("u@dest.example", max_connections=0)
-    domain.postern.send("u@two.example", max_connections=0)
-    domain.postern.due(max_connections=1, linger="1s")
-    log = domain.postern.settled(1)
-    assert len(sink.messages) == 1 and "not good for mx.dest.example" in log
+    sink = domain.place.host(card)
+    domain.postern.settings.update(linger="1h", max_connections=1)
+    domain.postern.send("u@two.example")
+    sink.wait_messages(1)
+    domain.postern.send("u@dest.example")
+    last = "delivered <u@dest.example>" if shares else "not good for mx.dest.example"
+    log = domain.postern.wait_logged(last)
+    assert ("lane dest.example: by the connection to mx.two.example[127.0.0.2]:" in log) == shares
+    assert len(sink.messages) == (2 if shares else 1) and sink.connections == (1 if shares else 2)
 
 
 # ---- what else depends on it
