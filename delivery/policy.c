@@ -114,7 +114,7 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 }
 
 /*
- * Is it a second name of a host that is left already, where nothing depends on the name? It does not
+ * Is it a second name of a host that is left already, where nothing depends on the name? So it is
  * if settings decide: what a policy asks for is about a name, or has records of its own.
  */
 static bool

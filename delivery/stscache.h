@@ -59,7 +59,8 @@ void stscache_close(struct stscache *c);
 void stscache_load(const struct stscache *c, const char *domain, struct stscache_entry *out);
 
 /*
- * 0, or -errno: it is not in a file; -EDQUOT: there are too many (of its kind), and it is a new one.
+ * 0, or -errno: it is not in a file; -EDQUOT: there are too many (of its kind), and it is a new
+ * one.
  */
 int stscache_save(const struct stscache *c, const char *domain, const struct stscache_entry *e);
 

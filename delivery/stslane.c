@@ -20,7 +20,7 @@
 enum {
 	RETRY = 5 * 60,      /* s after a fetch that came to nothing (RFC 8461 section 3.3), */
 	RETRY_DOUBLED = 6,   /* ... doubled so often: five hours */
-	CHANGES = 5,         /* ids that are fetched at once: who mends a policy may err some times */
+	CHANGES = 5,         /* ids that are fetched at once: who mends a policy may err, too */
 	CHANGES_COUNT = 24 * 3600, /* s for which they count, from the last one on */
 	EXPIRED = 60,        /* s after a fetch: not before is it fetched again, however soon its
 	                      * time is over */
