@@ -20,7 +20,6 @@ from pki import openssl
 from tlssink import TlsSink, server_context
 
 signed.need()
-pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
 HASH = [lambda data: data, lambda data: hashlib.sha256(data).digest(), lambda data: hashlib.sha512(data).digest()]
 

@@ -6,7 +6,6 @@ import signed
 from test_dane_hosts import HOST, cards, one, other_signature, promised, without_tlsa  # noqa: F401 (fixtures)
 
 signed.need()
-pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 
 WISH = "TLS-Required: No\nSubject: wish\n\nhello\n"
 

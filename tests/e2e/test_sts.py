@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import time
 
 import pytest
@@ -14,6 +13,7 @@ import peers
 import ports
 import spoolfile
 import tallies
+import tlsversions
 from asked import ask, ask_json
 from policyhost import PATH, Nginx, Web, answer, context_of, policy
 from tlssink import server_context
@@ -88,7 +88,7 @@ def cards_too(cards):
 
 @pytest.fixture
 def domain(place, cards_too):
-    web = Web(context_of(cards_too.path("policy"), low=ssl.TLSVersion.TLSv1_2))
+    web = Web(context_of(cards_too.path("policy")))
     yield Domain(place, web)
     web.close()
 
@@ -194,7 +194,7 @@ def test_tls_does_not_work(domain):
 def test_old_tls(domain):
     """R82: TLS 1.2 and newer."""
     domain.publish(policy("mx.dest.example"))
-    context = server_context(domain.place.cards.path("host"), ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+    context = server_context(domain.place.cards.path("host"), tlsversions.V10, tlsversions.V11)
     context.set_ciphers("DEFAULT@SECLEVEL=0")
     domain.place.host(context=context)
     domain.send()
