@@ -30,6 +30,8 @@ static uint32_t status;
 static const char *type;
 static bool busy;           /* others need the courier while it waits */
 
+static int short_of;        /* errno of a connection that this host cannot make */
+static bool declined;       /* no fetch can be started now */
 static bool late;           /* whatever has a deadline */
 static int first[2];        /* a socket to the first process, and its end, where nobody listens */
 
@@ -68,7 +70,7 @@ __wrap_fetching_connect(struct resolver *resolver, const struct conf *conf, cons
 	buf_puts(why, "nobody there");
 	if (busy)
 		wait_tell(c->turn.told);
-	return -1;
+	return short_of != 0 ? -short_of : -ECONNREFUSED;
 }
 
 enum fetch_trouble
@@ -80,6 +82,8 @@ __wrap_fetching_ask(int fd, const struct fetch_question *q, const char *post, in
 	(void)why;
 	assert_string_equal(q->path, "/.well-known/mta-sts.txt");
 	assert_true(post == NULL && q->post == 0 && q->ms <= FETCH_TIME * 1000);
+	if (declined)
+		return FETCH_NOBODY;
 	*reply = (struct fetch_reply){ .status = status };
 	snprintf(reply->type, sizeof(reply->type), "%s", type);
 	buf_puts(body, web);
@@ -115,7 +119,8 @@ arrange(void **state)
 	web = ENFORCE;
 	status = 200;
 	type = "text/plain";
-	busy = late = false;
+	busy = late = declined = false;
+	short_of = 0;
 	return 0;
 }
 
@@ -444,8 +449,17 @@ test_nobody_fetches(void **state)
 	expect(mail(0, "1"), SOFT, 1, NULL);
 	assert_int_equal(c->work.sts.entry.tried, 0);
 	r.keeper = first[0];
-	assert_int_equal(shutdown(first[1], SHUT_RDWR), 0);
+	declined = true;
 	expect(mail(1, "1"), SOFT, 2, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	declined = false;
+	web = NULL;
+	short_of = EMFILE;
+	expect(mail(1, "1"), SOFT, 3, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	web = ENFORCE;
+	assert_int_equal(shutdown(first[1], SHUT_RDWR), 0);
+	expect(mail(1, "1"), SOFT, 4, NULL);
 	assert_int_equal(c->work.sts.entry.tried, 0);
 }
 
