@@ -262,6 +262,7 @@ may_try(const struct stscache_entry *e, const char *id, int64_t now)
 	return stscache_age(e, now) >= (stscache_is_valid(e, now) ? RETRY : EXPIRED);
 }
 
+/* Is it half of its time that is over, or a day? */
 static bool
 is_due(const struct stscache_entry *e, int64_t now)
 {
@@ -303,34 +304,63 @@ stslane_ask(struct courier *c, struct resolver *r)
 		stslane_ask_record(r, c->tour->lane.name, &s->record);
 }
 
+/* What is kept, or was fetched, is what is known. */
+static void
+conclude(struct stslane *s)
+{
+	s->known = true;
+	s->in_force = stscache_is_valid(&s->entry, clock_wall());
+}
+
+static bool
+is_in_force(const struct stscache_entry *e, const char *id, int64_t now)
+{
+	return stscache_is_valid(e, now) && strcmp(e->id, id) == 0;
+}
+
+/*
+ * The record tells of this policy, which is fetched unless it is the one in force. False: it cannot
+ * be now, and there is no other one.
+ */
+static bool
+heed_record(struct courier *c, const char *id, int64_t now)
+{
+	struct stscache_entry *e = &c->work.sts.entry;
+	return is_in_force(e, id, now) || !may_try(e, id, now) ||
+		renew(c->relay, c->tour->lane.name, e, id) || stscache_is_valid(e, now);
+}
+
+/* It is fetched again when there is time for that, if it is time for that. */
+static void
+plan_refresh(struct courier *c, const char *id, int64_t now)
+{
+	const struct stscache_entry *e = &c->work.sts.entry;
+	if (!is_in_force(e, id, now) || !is_due(e, now) || !may_try(e, id, now))
+		return;
+	snprintf(c->refresh.domain, sizeof(c->refresh.domain), "%s", c->tour->lane.name);
+	snprintf(c->refresh.id, sizeof(c->refresh.id), "%s", id);
+}
+
 enum outcome
 stslane_find(struct courier *c)
 {
 	struct stslane *s = &c->work.sts;
 	char id[STS_ID + 1];
 	int64_t now = clock_wall();
-	const char *domain = c->tour->lane.name;
 	if (!s->asked)
 		return DONE;
-	stscache_load(&c->relay->stscache, domain, &s->entry);
+	stscache_load(&c->relay->stscache, c->tour->lane.name, &s->entry);
 	bool record = sts_record(buf_span(&s->record.texts), id);
-	bool valid = stscache_is_valid(&s->entry, now);
-	bool other = !valid || strcmp(s->entry.id, id) != 0;
-	if (record && other && may_try(&s->entry, id, now) &&
-		!renew(c->relay, domain, &s->entry, id) && !valid) {
+	if (record && !heed_record(c, id, now)) {
 		buf_puts(&c->why, wait_is_told()
 			? "MTA-STS: others needed the courier that fetched the policy"
 			: "MTA-STS: this host cannot fetch the policy now: it fetches too many "
 			  "others, or is short of memory, descriptors or processes");
 		return SOFT;
 	}
-	s->known = true;
-	s->in_force = stscache_is_valid(&s->entry, clock_wall());
-	if (record && s->in_force && strcmp(s->entry.id, id) == 0 && is_due(&s->entry, now) &&
-		may_try(&s->entry, id, now)) {
-		snprintf(c->refresh.domain, sizeof(c->refresh.domain), "%s", domain);
-		snprintf(c->refresh.id, sizeof(c->refresh.id), "%s", id);
-	}
+	conclude(s);
+	if (record)
+		plan_refresh(c, id, now);
 	return DONE;
 }
 
@@ -341,8 +371,7 @@ stslane_recall(struct courier *c)
 	if (s->known || !is_wanted(c))
 		return;
 	stscache_load(&c->relay->stscache, c->tour->lane.name, &s->entry);
-	s->known = true;
-	s->in_force = stscache_is_valid(&s->entry, clock_wall());
+	conclude(s);
 }
 
 void
