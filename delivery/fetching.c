@@ -14,16 +14,6 @@ enum { ADDRESSES = 4 }; /* of a host that are tried, for there is one time for a
 
 /* ---- the connection ------------------------------------------------------------------------ */
 
-bool
-fetching_is_shortage(int err)
-{
-	static const int errors[] = { EAGAIN, ENOMEM, EMFILE, ENFILE, ENOBUFS };
-	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
-		if (err == -errors[i])
-			return true;
-	return false;
-}
-
 /* One address. A descriptor or -errno. */
 static int
 connect_to(const struct exchanger *to, const char *source, int64_t deadline)
@@ -46,7 +36,7 @@ static int
 connect_any(const struct conf *conf, struct exchangers *x, uint16_t port, int64_t deadline,
 	struct buf *why)
 {
-	int fd = -EHOSTUNREACH;
+	int fd = -1;
 	for (size_t i = 0; i < x->n && i < ADDRESSES && fd < 0; i++) {
 		int64_t until = clock_deadline(conf->delivery.timeout_connect);
 		char name[DIAL_NAME];
@@ -56,7 +46,7 @@ connect_any(const struct conf *conf, struct exchangers *x, uint16_t port, int64_
 		buf_reset(why);
 		buf_printf(why, "%s: connect: %s", name, strerror(-fd));
 	}
-	return fd;
+	return fd < 0 ? -1 : fd;
 }
 
 int
@@ -64,15 +54,14 @@ fetching_connect(struct resolver *r, const struct conf *conf, const char *host, 
 	int64_t deadline, struct buf *why)
 {
 	struct exchangers x = { 0 };
-	int fd = -EHOSTUNREACH;
+	int fd = -1;
 	struct resolver *plain = resolver_copy(r); /* DANE is no business of web servers */
-	if (plain == NULL) {
-		buf_puts(why, "DNS: out of memory");
-		return -ENOMEM;
+	enum answer a = ANSWER_TEMPORARY;
+	if (plain != NULL) {
+		resolver_use_dane(plain, 0);
+		a = resolver_addresses(plain, host, conf->delivery.family, deadline, &x);
+		resolver_close(plain);
 	}
-	resolver_use_dane(plain, 0);
-	enum answer a = resolver_addresses(plain, host, conf->delivery.family, deadline, &x);
-	resolver_close(plain);
 	if (a != ANSWER_FOUND) {
 		buf_printf(why, "DNS: %s", x.why);
 	} else if (!destinations_vet(conf, &conf->delivery, &x)) {
@@ -91,14 +80,6 @@ pid_t
 fetching_start(const struct launcher *l, const int fds[static 2])
 {
 	return launch_helper(l, "fetch", l->conf->who.fetch_path, fds, 2);
-}
-
-void
-fetching_decline(int fd)
-{
-	const struct fetch_reply none = { .trouble = FETCH_NOBODY,
-		.why = "this host cannot start fetch now" };
-	(void)!send(fd, &none, sizeof(none), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* ---- the question -------------------------------------------------------------------------- */
@@ -148,10 +129,8 @@ fetching_ask(int fd, const struct fetch_question *q, const char *post, int64_t d
 {
 	buf_reset(why);
 	buf_reset(body);
-	/* Who does not listen may have declined. */
-	if (send_all(fd, q, sizeof(*q), deadline))
-		(void)send_all(fd, post, q->post, deadline);
-	if (!receive_all(fd, reply, sizeof(*reply), deadline) || reply->n > FETCH_REPLY ||
+	if (!send_all(fd, q, sizeof(*q), deadline) || !send_all(fd, post, q->post, deadline) ||
+		!receive_all(fd, reply, sizeof(*reply), deadline) || reply->n > FETCH_REPLY ||
 		!receive_body(fd, reply->n, deadline, body)) {
 		buf_puts(why, clock_left(deadline) == 0 ? "timed out"
 							: "fetch ended without an answer");
@@ -160,5 +139,6 @@ fetching_ask(int fd, const struct fetch_question *q, const char *post, int64_t d
 	reply->type[sizeof(reply->type) - 1] = reply->why[sizeof(reply->why) - 1] = '\0';
 	if (reply->trouble != FETCH_DONE)
 		buf_escape(why, span_of(reply->why), LIMIT_LOG_TEXT);
-	return reply->trouble <= FETCH_NOBODY ? (enum fetch_trouble)reply->trouble : FETCH_FAILED;
+	return reply->trouble == FETCH_CERTIFICATE ? FETCH_CERTIFICATE
+		: reply->trouble == FETCH_DONE     ? FETCH_DONE : FETCH_FAILED;
 }

@@ -16,12 +16,9 @@
 
 enum { FETCHING_MOST = 16 }; /* at once, for one relay: each is a process with a TLS of its own */
 
-/* Is it this host that is short of something, and perhaps not for long? err: -errno. */
-bool fetching_is_shortage(int err);
-
 /*
- * Connects to the host at this port, until the deadline. A non-blocking descriptor, or -errno and
- * the reason in *why.
+ * Connects to the host at this port, until the deadline. A non-blocking descriptor, or -1 and the
+ * reason in *why.
  */
 int fetching_connect(struct resolver *r, const struct conf *conf, const char *host, uint16_t port,
 	int64_t deadline, struct buf *why);
@@ -31,9 +28,6 @@ int fetching_connect(struct resolver *r, const struct conf *conf, const char *ho
  * nothing.
  */
 pid_t fetching_start(const struct launcher *l, const int fds[static 2]);
-
-/* In the place of a fetch that cannot be started now, with its end of such a pair: says so. */
-void fetching_decline(int fd);
 
 /*
  * Asks the fetch at the other end of `fd`, posts what q->post says, and hears its reply and *body.

@@ -259,10 +259,7 @@ reap_others(struct keeper *k)
 	}
 }
 
-/*
- * What is wrong with the program the relay sees: there is nobody at the other end. What is no fault
- * of it, or there are too many that have answered and not ended yet, is said.
- */
+/* What is wrong with it the relay sees: there is nobody at the other end. */
 static void
 start_fetch(struct keeper *k, const int fds[static NOTE_FDS])
 {
@@ -270,17 +267,15 @@ start_fetch(struct keeper *k, const int fds[static NOTE_FDS])
 	reap_others(k);
 	while (n < FETCHES_MOST && k->fetch[n] != 0)
 		n++;
-	if (k->r->common.relay.mta_sts == CONF_NO || fds[0] < 0 || fds[1] < 0)
+	if (k->r->common.relay.mta_sts == CONF_NO || n == FETCHES_MOST || fds[0] < 0 || fds[1] < 0)
 		return;
 	struct log_fields f = { .event = "launch" };
-	pid_t pid = n < FETCHES_MOST ? fetching_start(k->launcher, fds) : -EAGAIN;
+	pid_t pid = fetching_start(k->launcher, fds);
 	if (pid > 0)
 		k->fetch[n] = pid;
-	else if (n < FETCHES_MOST)
+	else
 		log_event(LOG_ERR, &f, "cannot start %s: %s", k->r->common.who.fetch_path,
 			strerror((int)-pid));
-	if (fetching_is_shortage((int)pid))
-		fetching_decline(fds[0]);
 }
 
 static void

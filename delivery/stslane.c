@@ -96,7 +96,6 @@ ask_by(const struct relay *r, int connection, struct fetch_question *q, int64_t 
 	q->ms = (uint32_t)clock_left(deadline);
 	enum fetch_trouble t = fetching_ask(end, q, NULL, deadline, &reply, body, why);
 	return t == FETCH_DONE ? judge(&reply, body, policy, why)
-		: t == FETCH_NOBODY ? TLS_RESULT_UNKNOWN
 		: t == FETCH_CERTIFICATE ? TLS_RESULT_STS_WEBPKI : TLS_RESULT_STS_FETCH;
 }
 
@@ -122,8 +121,6 @@ fetch(struct relay *r, const char *domain, struct sts_policy *policy, struct buf
 	auto_fd connection = fetching_connect(resolver, &r->common, q.host, (uint16_t)q.port,
 		deadline, why);
 	resolvers_give_back(r->resolvers, resolver);
-	if (fetching_is_shortage(connection))
-		return TLS_RESULT_UNKNOWN;
 	return connection < 0 ? TLS_RESULT_STS_FETCH
 			      : ask_by(r, connection, &q, deadline, policy, body, why);
 }

@@ -47,8 +47,6 @@ enum fetch_trouble {
 	FETCH_DONE,        /* the host has answered, whatever its status is */
 	FETCH_CERTIFICATE, /* its certificate is not good for it */
 	FETCH_FAILED,      /* anything else */
-	FETCH_NOBODY,      /* there is no fetch, for this host is short of something: the host that
-	                    * was to be asked has nothing to do with it */
 };
 
 #endif

@@ -10,26 +10,22 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
-#include "delivery/fetching.h"
 #include "delivery/keeper.h"
 #include "delivery/notes.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "process/log.h"
 #include "queue/bell.h"
 
 enum { RETRY = 100, RETRY2 = 200, STEPS = 8, MOST_CRASHES = 20, TRIES = 8, SECONDS = 120 };
 
 static struct relay r;
-static const struct conf_args arguments;
-static struct launcher launcher = { .spool = &sp, .conf = &r.common, .args = &arguments };
+static struct launcher launcher = { .spool = &sp, .conf = &r.common };
 static int dir; /* of the login's bell */
 static char ids[2][ID_SIZE]; /* messages in the lane of d.example */
 
 static struct seen {
 	int serves, tries, told;
 	bool knew_suspects;   /* the last one that served */
-	bool declined;        /* it was told that no fetch can be started */
 	struct suspect tried[TRIES];
 } *seen;
 
@@ -132,36 +128,6 @@ hear_of(int n)
 		seen->told++;
 	}
 	return true;
-}
-
-/* Is this one told that there is no fetch for it? It waits for a sign of that, or of its end. */
-static bool
-is_declined(int end)
-{
-	struct fetch_question q = { .ms = 0 };
-	struct fetch_reply reply;
-	auto_buf body = buf_new(FETCH_REPLY), why = buf_new(FETCH_WHY);
-	return fetching_ask(end, &q, NULL, clock_deadline(SECONDS), &reply, &body, &why) ==
-		FETCH_NOBODY;
-}
-
-/* Has fetches started until none is. They say a word, and end when nobody is at the other end. */
-static int
-ask_for_fetches(void)
-{
-	int ends[FETCHING_MOST * 2][2];
-	char word;
-	bool ok = true;
-	for (int i = 0; i < FETCHING_MOST * 2 && ok; i++)
-		ok = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends[i]) == 0 &&
-			notes_ask_fetch(&r, (int[]){ ends[i][1], dir }) &&
-			close(ends[i][1]) == 0;
-	for (int i = 0; i < FETCHING_MOST * 2 - 1 && ok; i++)
-		ok = read(ends[i][0], &word, 1) == 1;
-	seen->declined = ok && is_declined(ends[FETCHING_MOST * 2 - 1][0]);
-	for (int i = 0; i < FETCHING_MOST * 2 && ok; i++)
-		close(ends[i][0]);
-	return empty();
 }
 
 static int
@@ -561,34 +527,10 @@ test_asked(void **state)
 	assert_int_equal(seen->told, 1);
 }
 
-/*
- * More fetches than a relay may ask for: who gets none hears that it is this host, and no domain is
- * blamed for it.
- */
-static void
-test_too_many_fetches(void **state)
-{
-	static const char script[] = "#!/bin/sh\nprintf x >&3\nread x <&3\n";
-	(void)state;
-	char path[PATH_MAX];
-	auto_fd fd = openat(sp.root, "script", O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
-	assert_int_equal(write(fd, script, strlen(script)), strlen(script));
-	cleanup_fd(&fd);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/script", sp.root);
-	free(r.common.who.fetch_path);
-	r.common.who.fetch_path = realpath(path, NULL);
-	assert_non_null(r.common.who.fetch_path);
-	served[0] = ask_for_fetches;
-	assert_int_equal(keep(), EXIT_SUCCESS);
-	assert_true(seen->declined);
-	assert_int_equal(unlinkat(sp.root, "script", 0), 0);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_too_many_fetches, start, stop),
 		cmocka_unit_test_setup_teardown(test_nothing_left, start, stop),
 		cmocka_unit_test_setup_teardown(test_last_look, start, stop),
 		cmocka_unit_test_setup_teardown(test_lock_is_taken, start, stop),

@@ -30,8 +30,6 @@ static uint32_t status;
 static const char *type;
 static bool busy;           /* others need the courier while it waits */
 
-static int short_of;        /* errno of a connection that this host cannot make */
-static bool declined;       /* no fetch can be started now */
 static bool late;           /* whatever has a deadline */
 static int first[2];        /* a socket to the first process, and its end, where nobody listens */
 
@@ -70,7 +68,7 @@ __wrap_fetching_connect(struct resolver *resolver, const struct conf *conf, cons
 	buf_puts(why, "nobody there");
 	if (busy)
 		wait_tell(c->turn.told);
-	return short_of != 0 ? -short_of : -ECONNREFUSED;
+	return -1;
 }
 
 enum fetch_trouble
@@ -82,8 +80,6 @@ __wrap_fetching_ask(int fd, const struct fetch_question *q, const char *post, in
 	(void)why;
 	assert_string_equal(q->path, "/.well-known/mta-sts.txt");
 	assert_true(post == NULL && q->post == 0 && q->ms <= FETCH_TIME * 1000);
-	if (declined)
-		return FETCH_NOBODY;
 	*reply = (struct fetch_reply){ .status = status };
 	snprintf(reply->type, sizeof(reply->type), "%s", type);
 	buf_puts(body, web);
@@ -119,8 +115,7 @@ arrange(void **state)
 	web = ENFORCE;
 	status = 200;
 	type = "text/plain";
-	busy = late = declined = false;
-	short_of = 0;
+	busy = late = false;
 	return 0;
 }
 
@@ -449,17 +444,8 @@ test_nobody_fetches(void **state)
 	expect(mail(0, "1"), SOFT, 1, NULL);
 	assert_int_equal(c->work.sts.entry.tried, 0);
 	r.keeper = first[0];
-	declined = true;
-	expect(mail(1, "1"), SOFT, 2, NULL);
-	assert_int_equal(c->work.sts.entry.tried, 0);
-	declined = false;
-	web = NULL;
-	short_of = EMFILE;
-	expect(mail(1, "1"), SOFT, 3, NULL);
-	assert_int_equal(c->work.sts.entry.tried, 0);
-	web = ENFORCE;
 	assert_int_equal(shutdown(first[1], SHUT_RDWR), 0);
-	expect(mail(1, "1"), SOFT, 4, NULL);
+	expect(mail(1, "1"), SOFT, 2, NULL);
 	assert_int_equal(c->work.sts.entry.tried, 0);
 }
 
