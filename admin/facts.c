@@ -332,11 +332,18 @@ reason_to_leave_out(const char *address)
 	return "it is this host, or no better than this host is";
 }
 
+/* By the policy of MTA-STS, which may name another host with the same address. */
+static bool
+is_barred(const json_t *host, const struct sts_policy *sts)
+{
+	const char *name = json_string_value(json_object_get(host, "host"));
+	return sts != NULL && sts->mode == STS_ENFORCE && !sts_allows(sts, span_of(name));
+}
+
 static const char *
 reason_for(const json_t *host, const struct sts_policy *sts)
 {
-	const char *name = json_string_value(json_object_get(host, "host"));
-	if (sts != NULL && sts->mode == STS_ENFORCE && !sts_allows(sts, span_of(name)))
+	if (is_barred(host, sts))
 		return "MTA-STS: the policy of the domain does not name it";
 	return reason_to_leave_out(json_string_value(json_object_get(host, "address")));
 }
@@ -352,7 +359,7 @@ list_left_out(const json_t *answers, const struct exchangers *x, const struct st
 		json_array_foreach(hosts, k, host) {
 			const char *address =
 				json_string_value(json_object_get(host, "address"));
-			if (address == NULL || is_used(host, x))
+			if (address == NULL || (is_used(host, x) && !is_barred(host, sts)))
 				continue;
 			json_t *one = json_deep_copy(host);
 			set(one, "why", json_string(reason_for(host, sts)));

@@ -100,7 +100,7 @@ static const struct key keys[] = {
 	KEY(tls_reports, tls_reports.on, YESNO, "no", 0, 0)
 	KEY(tls_reports_from, tls_reports.from, MAILBOX, NULL, 0, 0)
 	KEY(delivery_ca, relay.ca, PATHNAME, "/etc/ssl/certs/ca-certificates.crt", 0, 0)
-	KEY(mta_sts, relay.mta_sts, ONOFF, CONF_HAS_FETCH ? "on" : "off", 0, 0)
+	KEY(mta_sts, relay.mta_sts, YESNO, CONF_HAS_FETCH ? "yes" : "no", 0, 0)
 	KEY(mta_sts_port, relay.mta_sts_port, NUMBER, "443", 1, 65535)
 	DELIVERY(BOTH, mx_order, mx_order, MX_ORDER, "latency", 0, 0)
 	KEY(remember_hosts, relay.remember_hosts, SECONDS, "5m", 1, 30 * DAY)

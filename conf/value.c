@@ -39,7 +39,6 @@ static const char *const dkim_missing_words[] = { [DKIM_MISSING_WAIT] = "wait",
 static const char *const dane_words[] = { [CONF_DANE_OFF] = "off", [CONF_DANE_AUTO] = "auto",
 	[CONF_DANE_ONLY] = "only", NULL };
 static const char *const yesno_words[] = { [CONF_NO] = "no", [CONF_YES] = "yes", NULL };
-static const char *const onoff_words[] = { [CONF_NO] = "off", [CONF_YES] = "on", NULL };
 
 static const char *const *
 words_of(enum key_type t)
@@ -49,8 +48,7 @@ words_of(enum key_type t)
 		[DELIVERY_TLS] = delivery_tls_words,
 		[YESNO] = yesno_words, [MX_ORDER] = mx_order_words, [FAMILY] = family_words,
 		[PROTOCOL] = protocol_words, [DKIM_SIGN] = dkim_sign_words,
-		[DKIM_MISSING] = dkim_missing_words, [DANE] = dane_words,
-		[ONOFF] = onoff_words };
+		[DKIM_MISSING] = dkim_missing_words, [DANE] = dane_words };
 	return words[t];
 }
 
@@ -369,7 +367,6 @@ set_choice(enum key_type t, struct span v, int *place)
 		[PROTOCOL] = "neither smtp nor lmtp",
 		[DKIM_SIGN] = "not one of no, yes, again",
 		[DKIM_MISSING] = "neither wait nor send",
-		[ONOFF] = "neither on nor off",
 		[DANE] = "not one of off, auto, only",
 	};
 	return wrong[t];

@@ -17,6 +17,7 @@
 enum {
 	LOST_IN_A_ROW = 3, /* messages that come to nothing before the lane counts as down */
 	VAIN_FOR = 60000,  /* ms for which it counts that a host could not be talked to */
+	TLS_ATTEMPTS = 3,  /* of a message, before it counts that TLS with a host does not work */
 };
 
 /*
@@ -315,16 +316,32 @@ find_chance(struct courier *c, const struct message *m, const struct rcpt *to)
 	return fitting_chance(&w->fitting, &w->exchangers, &w->to, m, to->address);
 }
 
-/* ... and what follows for this recipient. */
-static void
-weigh(const struct courier *c, struct rcpt *to, enum fitting_chance chance)
+/*
+ * The message has to have TLS, and the host's does not work. That may be a matter of a moment, and
+ * that it goes in clear is a choice of ours: so it is tried again, some times. But then its sender
+ * is to be told, who may want to send it in another way (RFC 8689 section 4.2.1). Not so where the
+ * operator named the host: then it is his to mend (L13).
+ */
+static bool
+is_without_tls(const struct courier *c, const struct message *m)
 {
-	if (chance == FITTING_LATER)
+	return m->env.require_tls && c->link.terms.clear && !c->link.terms.own &&
+		m->attempts + 1 >= TLS_ATTEMPTS;
+}
+
+/* ... and what follows for this recipient. `end`: that this host cannot have it is for good now. */
+static void
+weigh(const struct courier *c, struct rcpt *to, enum fitting_chance chance, bool end)
+{
+	bool later = chance == FITTING_LATER || (chance == FITTING_DOUBTFUL && !end);
+	if (later)
 		buf_puts(&to->text, " (others cannot be asked now)");
-	else if (chance == FITTING_NEVER && c->work.fitting.asked > 1)
+	else if (chance != FITTING_NOW && c->work.fitting.asked > 1)
 		buf_puts(&to->text, " (nor can another host have it)");
-	if (chance != FITTING_NEVER)
+	if (later || chance == FITTING_NOW)
 		to->outcome = SOFT;
+	else if (end)
+		to->outcome = HARD;
 }
 
 bool
@@ -337,7 +354,7 @@ connect_seek(struct courier *c, struct message *m)
 			continue;
 		/* Of a connection that is gone it is not known any more what it was good for. */
 		enum fitting_chance chance = c->link.fd >= 0 ? find_chance(c, m, to) : FITTING_NOW;
-		weigh(c, to, chance);
+		weigh(c, to, chance, is_without_tls(c, m));
 		any = any || chance == FITTING_NOW;
 	}
 	return any;

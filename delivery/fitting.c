@@ -70,8 +70,10 @@ fitting_chance(struct fitting *f, const struct exchangers *x, const struct excha
 		if (may && !h->vain) {
 			want(f, i);
 			chance = FITTING_NOW;
-		} else if ((may || h->for_now) && chance == FITTING_NEVER) {
+		} else if (may && chance < FITTING_LATER) {
 			chance = FITTING_LATER;
+		} else if (h->for_now && chance == FITTING_NEVER) {
+			chance = FITTING_DOUBTFUL;
 		}
 	}
 	return chance;

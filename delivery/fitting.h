@@ -53,9 +53,10 @@ void fitting_note_all_vain(struct fitting *f, const struct exchangers *x);
 
 /*
  * May another host than `to` have the message for this recipient? NOW: yes; those that may are
- * wanted. LATER: there is one that cannot be asked now, or may have it by then. NEVER: none may.
+ * wanted. LATER: there is one that cannot be asked now. DOUBTFUL: there is one that was asked, by a
+ * connection that may be poorer than another one. NEVER: none may.
  */
-enum fitting_chance { FITTING_NEVER, FITTING_LATER, FITTING_NOW };
+enum fitting_chance { FITTING_NEVER, FITTING_DOUBTFUL, FITTING_LATER, FITTING_NOW };
 enum fitting_chance fitting_chance(struct fitting *f, const struct exchangers *x,
 	const struct exchanger *to, const struct message *m, struct span recipient);
 

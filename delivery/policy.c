@@ -113,24 +113,40 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 	}
 }
 
+/*
+ * Is it a second name of a host that is left already, where nothing depends on the name? So it is
+ * if settings decide: what a policy asks for is about a name, or has records of its own.
+ */
+static bool
+is_there(const struct exchangers *left, const struct exchanger *e, const struct policy *p)
+{
+	for (size_t i = 0; i < left->n && p->source == POLICY_SETTING && !e->named; i++) {
+		const struct exchanger *other = &left->v[i];
+		if (netaddr_eq(&other->addr, &e->addr) && other->port == e->port &&
+			other->tlsa == NULL && !other->named)
+			return true;
+	}
+	return false;
+}
+
 bool
 policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why)
 {
-	size_t n = 0, before = x->n;
+	size_t before = x->n;
+	x->n = 0;
 	for (size_t i = 0; i < before; i++) {
 		struct policy p;
 		struct policy_facts f = *facts;
 		f.to = &x->v[i];
 		policy_decide(&p, &f);
-		if (!p.barred) {
-			x->v[n++] = x->v[i];
-		} else if (n == 0 && i == 0) {
+		if (p.barred && i == 0) {
 			buf_reset(why);
 			buf_puts(why, p.words);
+		} else if (!p.barred && !is_there(x, &x->v[i], &p)) {
+			x->v[x->n++] = x->v[i];
 		}
 	}
-	x->n = n;
-	return n > 0 || before == 0;
+	return x->n > 0 || before == 0;
 }
 
 bool

@@ -55,8 +55,9 @@ struct policy {
 void policy_decide(struct policy *p, const struct policy_facts *f);
 
 /*
- * Leaves in *x the hosts that are not barred. `facts` says all but the host. False: there were
- * some, and none is left; *why says why.
+ * Leaves in *x the hosts that are not barred; and of several names of one address those that may
+ * make a difference, because of the certificate that the host has to have by them. `facts` says all
+ * but the host. False: there were some, and none is left; *why says why.
  */
 bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why);
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,12 +12,24 @@
 #include "lib/clock.h"
 #include "lib/dir.h"
 #include "lib/file.h"
+#include "lib/limits.h"
 
 enum {
-	HEAD = 512,         /* octets of the lines before the policy: three, of 32 octets of id */
+	HEAD = 512,         /* octets of the lines before the policy: four, of 32 octets of id */
 	KEPT = 24 * 3600,   /* s that a file stays when its time is over, for what was tried */
 	NEW_SIZE = 24,      /* ".new-" and 16 digits */
 	TIMES_MAX = 1000000,
+};
+
+/* What could not be written. */
+struct unwritten {
+	char domain[LIMIT_DOMAIN + 1]; /* "": the place is free */
+	struct stscache_entry entry;
+};
+
+struct stscache_memory {
+	pthread_mutex_t lock;
+	struct unwritten v[STSCACHE_UNWRITTEN];
 };
 
 static int
@@ -31,12 +44,15 @@ stscache_open(struct stscache *c, int spool)
 {
 	bool there = mkdirat(spool, "sts", S_IRWXU) == 0 || errno == EEXIST;
 	c->dir = there ? open_dir(spool) : -errno;
+	c->memory = calloc(1, sizeof(*c->memory));
+	if (c->memory != NULL)
+		pthread_mutex_init(&c->memory->lock, NULL);
 }
 
 void
 stscache_look(struct stscache *c, int spool)
 {
-	c->dir = spool < 0 ? -EBADF : open_dir(spool);
+	*c = (struct stscache){ .dir = spool < 0 ? -EBADF : open_dir(spool) };
 }
 
 void
@@ -44,6 +60,10 @@ stscache_close(struct stscache *c)
 {
 	cleanup_fd(&c->dir);
 	c->dir = -EBADF;
+	for (int i = 0; i < STSCACHE_UNWRITTEN && c->memory != NULL; i++)
+		stscache_free(&c->memory->v[i].entry);
+	free(c->memory);
+	c->memory = NULL;
 }
 
 void
@@ -51,6 +71,91 @@ stscache_free(struct stscache_entry *e)
 {
 	buf_free(&e->text);
 	*e = STSCACHE_ENTRY_NONE;
+}
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+/* False: there is no memory. */
+static bool
+copy(struct stscache_entry *out, const struct stscache_entry *e)
+{
+	*out = *e;
+	out->text = buf_new(STS_TEXT);
+	buf_add(&out->text, buf_span(&e->text));
+	out->policy.text = buf_span(&out->text);
+	if (out->text.err == 0)
+		return true;
+	stscache_free(out);
+	return false;
+}
+
+static struct unwritten *
+find(struct stscache_memory *m, const char *domain)
+{
+	for (int i = 0; i < STSCACHE_UNWRITTEN; i++)
+		if (strcmp(m->v[i].domain, domain) == 0)
+			return &m->v[i];
+	return NULL;
+}
+
+/* That of the domain, or a free one, or one of which no policy is in force. */
+static struct unwritten *
+find_place(struct stscache_memory *m, const char *domain)
+{
+	struct unwritten *u = find(m, domain);
+	if (u == NULL)
+		u = find(m, "");
+	for (int i = 0; i < STSCACHE_UNWRITTEN && u == NULL; i++)
+		if (!stscache_is_valid(&m->v[i].entry, clock_wall()))
+			u = &m->v[i];
+	return u;
+}
+
+static void
+clear(struct unwritten *u)
+{
+	stscache_free(&u->entry);
+	u->domain[0] = '\0';
+}
+
+static void
+remember(const struct stscache *c, const char *domain, const struct stscache_entry *e)
+{
+	if (c->memory == NULL)
+		return;
+	pthread_mutex_lock(&c->memory->lock);
+	struct unwritten *u = find_place(c->memory, domain);
+	if (u != NULL) {
+		clear(u);
+		if (copy(&u->entry, e))
+			snprintf(u->domain, sizeof(u->domain), "%s", domain);
+	}
+	pthread_mutex_unlock(&c->memory->lock);
+}
+
+/* Once it is written. */
+static void
+forget(const struct stscache *c, const char *domain)
+{
+	if (c->memory == NULL)
+		return;
+	pthread_mutex_lock(&c->memory->lock);
+	struct unwritten *u = find(c->memory, domain);
+	if (u != NULL)
+		clear(u);
+	pthread_mutex_unlock(&c->memory->lock);
+}
+
+static bool
+recall(const struct stscache *c, const char *domain, struct stscache_entry *out)
+{
+	if (c->memory == NULL)
+		return false;
+	pthread_mutex_lock(&c->memory->lock);
+	const struct unwritten *u = find(c->memory, domain);
+	bool known = u != NULL && copy(out, &u->entry);
+	pthread_mutex_unlock(&c->memory->lock);
+	return known;
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -91,6 +196,9 @@ take_line(struct span line, struct stscache_entry *e)
 		good = take_number(&line, INT64_MAX / 2, &e->tried) &&
 			take_number(&line, TIMES_MAX, &e->times) &&
 			take_id(span_word(&line, " "), e->tried_id);
+	else if (span_eq(name, span_of("changed")))
+		good = take_number(&line, INT64_MAX / 2, &e->changed) &&
+			take_number(&line, TIMES_MAX, &e->changes);
 	if (!good)
 		*e = was;
 }
@@ -107,8 +215,8 @@ read_entry(struct span file, struct stscache_entry *e)
 		e->id[0] = '\0';
 }
 
-void
-stscache_load(const struct stscache *c, const char *domain, struct stscache_entry *out)
+static void
+load_file(const struct stscache *c, const char *domain, struct stscache_entry *out)
 {
 	struct stat st;
 	enum { FILE_MAX = STS_TEXT + HEAD };
@@ -121,6 +229,13 @@ stscache_load(const struct stscache *c, const char *domain, struct stscache_entr
 	auto_memory char *text = file_read(fd, FILE_MAX, &n);
 	if (n > 0)
 		read_entry((struct span){ text, n }, out);
+}
+
+void
+stscache_load(const struct stscache *c, const char *domain, struct stscache_entry *out)
+{
+	if (!recall(c, domain, out)) /* a file is older */
+		load_file(c, domain, out);
 }
 
 int64_t
@@ -168,6 +283,9 @@ write_entry(int fd, const struct stscache_entry *e)
 	if (e->tried != 0)
 		buf_printf(&b, "tried %lld %lld %s\n", (long long)e->tried, (long long)e->times,
 			e->tried_id);
+	if (e->changed != 0)
+		buf_printf(&b, "changed %lld %lld\n", (long long)e->changed,
+			(long long)e->changes);
 	buf_puts(&b, "\n");
 	if (e->id[0] != '\0')
 		buf_add(&b, buf_span(&e->text));
@@ -179,8 +297,8 @@ write_entry(int fd, const struct stscache_entry *e)
 	return futimens(fd, times) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-int
-stscache_save(const struct stscache *c, const char *domain, const struct stscache_entry *e)
+static int
+save_file(const struct stscache *c, const char *domain, const struct stscache_entry *e)
 {
 	char new[NEW_SIZE];
 	struct stat st;
@@ -198,6 +316,17 @@ stscache_save(const struct stscache *c, const char *domain, const struct stscach
 		err = -errno;
 	if (err < 0)
 		(void)unlinkat(c->dir, new, 0);
+	return err;
+}
+
+int
+stscache_save(const struct stscache *c, const char *domain, const struct stscache_entry *e)
+{
+	int err = save_file(c, domain, e);
+	if (err < 0)
+		remember(c, domain, e);
+	else
+		forget(c, domain);
 	return err;
 }
 

@@ -20,6 +20,10 @@
 enum {
 	RETRY = 5 * 60,      /* s after a fetch that came to nothing (RFC 8461 section 3.3), */
 	RETRY_DOUBLED = 6,   /* ... doubled so often: five hours */
+	CHANGES = 5,         /* ids that are fetched at once: who mends a policy may err, too */
+	CHANGES_COUNT = 24 * 3600, /* s for which they count, from the last one on */
+	EXPIRED = 60,        /* s after a fetch: not before is it fetched again, however soon its
+	                      * time is over */
 	REFRESH = 24 * 3600, /* s after one that did not, or half of its time (the same) */
 	NAMES = 200,         /* octets of names in a line of the log */
 };
@@ -132,7 +136,7 @@ save(const struct relay *r, const char *domain, const struct stscache_entry *e)
 	int err = stscache_save(&r->stscache, domain, e);
 	if (err < 0)
 		log_event(LOG_WARNING, &f, "lane %s: MTA-STS: cannot write down what was fetched: "
-			"%s", domain, strerror(-err));
+			"%s; it is known until this relay ends", domain, strerror(-err));
 }
 
 static void
@@ -162,11 +166,30 @@ log_failure(const char *domain, const struct stscache_entry *e, const char *id,
 		stscache_is_valid(e, now) ? e->id : "");
 }
 
+/* Was this id fetched, or tried in vain, the last time? */
+static bool
+is_known(const struct stscache_entry *e, const char *id)
+{
+	return strcmp(e->id, id) == 0 || (e->tried != 0 && strcmp(e->tried_id, id) == 0);
+}
+
+static void
+note_change(struct stscache_entry *e, const char *id, int64_t now)
+{
+	if (is_known(e, id))
+		return;
+	if (now - e->changed >= CHANGES_COUNT)
+		e->changes = 0;
+	e->changed = now;
+	e->changes++;
+}
+
 static void
 note_policy(const struct relay *r, const char *domain, struct stscache_entry *e, const char *id,
 	const struct sts_policy *policy, struct buf *text, int64_t now)
 {
 	bool other = strcmp(e->id, id) != 0 || e->policy.mode != policy->mode;
+	note_change(e, id, now);
 	buf_free(&e->text);
 	e->text = *text;
 	*text = buf_new(0);
@@ -184,6 +207,7 @@ note_failure(const struct relay *r, const char *domain, struct stscache_entry *e
 	const struct buf *why, int64_t now)
 {
 	log_failure(domain, e, id, why, now);
+	note_change(e, id, now);
 	e->times = e->tried != 0 && strcmp(e->tried_id, id) == 0 ? e->times + 1 : 1;
 	e->tried = now;
 	snprintf(e->tried_id, sizeof(e->tried_id), "%s", id);
@@ -217,16 +241,27 @@ renew(struct relay *r, const char *domain, struct stscache_entry *e, const char 
 
 /* ---- when ---------------------------------------------------------------------------------- */
 
-/* Was this one not tried a short while ago? */
+/* Behind the n-th in a row, was there a pause, longer each time? A clock was perhaps set back. */
+static bool
+has_paused(int64_t since, int64_t n, int64_t now)
+{
+	int64_t doubled = n - 1 < RETRY_DOUBLED ? n - 1 : RETRY_DOUBLED;
+	return since > now || now - since >= RETRY << doubled;
+}
+
+/* Was this one not tried a short while ago, nor too many others? */
 static bool
 may_try(const struct stscache_entry *e, const char *id, int64_t now)
 {
-	int64_t doubled = e->times - 1 < RETRY_DOUBLED ? e->times - 1 : RETRY_DOUBLED;
-	if (e->tried != 0 && e->tried <= now && strcmp(e->tried_id, id) == 0)
-		return now - e->tried >= RETRY << doubled;
-	return strcmp(e->id, id) != 0 || stscache_age(e, now) >= RETRY;
+	if (!is_known(e, id))
+		return e->changes < CHANGES ||
+			has_paused(e->changed, e->changes - CHANGES + 1, now);
+	if (e->tried != 0 && strcmp(e->tried_id, id) == 0)
+		return has_paused(e->tried, e->times, now);
+	return stscache_age(e, now) >= (stscache_is_valid(e, now) ? RETRY : EXPIRED);
 }
 
+/* Is it half of its time that is over, or a day? */
 static bool
 is_due(const struct stscache_entry *e, int64_t now)
 {
@@ -268,34 +303,63 @@ stslane_ask(struct courier *c, struct resolver *r)
 		stslane_ask_record(r, c->tour->lane.name, &s->record);
 }
 
+/* What is kept, or was fetched, is what is known. */
+static void
+conclude(struct stslane *s)
+{
+	s->known = true;
+	s->in_force = stscache_is_valid(&s->entry, clock_wall());
+}
+
+static bool
+is_in_force(const struct stscache_entry *e, const char *id, int64_t now)
+{
+	return stscache_is_valid(e, now) && strcmp(e->id, id) == 0;
+}
+
+/*
+ * The record tells of this policy, which is fetched unless it is the one in force. False: it cannot
+ * be now, and there is no other one.
+ */
+static bool
+heed_record(struct courier *c, const char *id, int64_t now)
+{
+	struct stscache_entry *e = &c->work.sts.entry;
+	return is_in_force(e, id, now) || !may_try(e, id, now) ||
+		renew(c->relay, c->tour->lane.name, e, id) || stscache_is_valid(e, now);
+}
+
+/* It is fetched again when there is time for that, if it is time for that. */
+static void
+plan_refresh(struct courier *c, const char *id, int64_t now)
+{
+	const struct stscache_entry *e = &c->work.sts.entry;
+	if (!is_in_force(e, id, now) || !is_due(e, now) || !may_try(e, id, now))
+		return;
+	snprintf(c->refresh.domain, sizeof(c->refresh.domain), "%s", c->tour->lane.name);
+	snprintf(c->refresh.id, sizeof(c->refresh.id), "%s", id);
+}
+
 enum outcome
 stslane_find(struct courier *c)
 {
 	struct stslane *s = &c->work.sts;
 	char id[STS_ID + 1];
 	int64_t now = clock_wall();
-	const char *domain = c->tour->lane.name;
 	if (!s->asked)
 		return DONE;
-	stscache_load(&c->relay->stscache, domain, &s->entry);
+	stscache_load(&c->relay->stscache, c->tour->lane.name, &s->entry);
 	bool record = sts_record(buf_span(&s->record.texts), id);
-	bool valid = stscache_is_valid(&s->entry, now);
-	bool other = !valid || strcmp(s->entry.id, id) != 0;
-	if (record && other && may_try(&s->entry, id, now) &&
-		!renew(c->relay, domain, &s->entry, id) && !valid) {
+	if (record && !heed_record(c, id, now)) {
 		buf_puts(&c->why, wait_is_told()
 			? "MTA-STS: others needed the courier that fetched the policy"
 			: "MTA-STS: this host cannot fetch the policy now: it fetches too many "
 			  "others, or is short of memory, descriptors or processes");
 		return SOFT;
 	}
-	s->known = true;
-	s->in_force = stscache_is_valid(&s->entry, clock_wall());
-	if (record && s->in_force && strcmp(s->entry.id, id) == 0 && is_due(&s->entry, now) &&
-		may_try(&s->entry, id, now)) {
-		snprintf(c->refresh.domain, sizeof(c->refresh.domain), "%s", domain);
-		snprintf(c->refresh.id, sizeof(c->refresh.id), "%s", id);
-	}
+	conclude(s);
+	if (record)
+		plan_refresh(c, id, now);
 	return DONE;
 }
 
@@ -306,8 +370,7 @@ stslane_recall(struct courier *c)
 	if (s->known || !is_wanted(c))
 		return;
 	stscache_load(&c->relay->stscache, c->tour->lane.name, &s->entry);
-	s->known = true;
-	s->in_force = stscache_is_valid(&s->entry, clock_wall());
+	conclude(s);
 }
 
 void

@@ -11,7 +11,10 @@
  * A policy that was fetched is in force until its time is over, whatever the record or the web
  * server says, or does not say; only another policy takes its place (section 5.1). Without one mail
  * goes as if the domain had none. What came to nothing is tried again after five minutes, and then
- * each time after twice as long, for the same id.
+ * each time after twice as long, up to five hours, for the same id. Another id is fetched at once,
+ * for its owner may have mended something by it; but from the sixth within a day on it waits as
+ * long as what came to nothing does, or a record that tells another one each time would have us
+ * fetch with each mail.
  *
  * Lanes of routes have none: their hosts were named by the operator.
  */

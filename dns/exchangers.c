@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dns/tlsa.h"
 
@@ -32,7 +33,7 @@ exchangers_add(struct exchangers *out, uint16_t preference, const char *host,
 	const struct netaddr *addr)
 {
 	for (size_t i = 0; i < out->n; i++)
-		if (netaddr_eq(&out->v[i].addr, addr))
+		if (netaddr_eq(&out->v[i].addr, addr) && strcmp(out->v[i].host, host) == 0)
 			return;
 	if (out->n == EXCHANGER_ADDRESSES_MAX)
 		return;

@@ -52,7 +52,8 @@ struct exchanger {
 
 struct exchangers {
 	struct exchanger *v; /* owned; sorted by preference; hosts of equal preference are shuffled
-	                      * as groups; the addresses of one host stand together */
+	                      * as groups; the addresses of one host stand together; an address
+	                      * stands there with each name that it has (policy_sift) */
 	size_t n;
 	int own;             /* preference of the MX record that names us, whether that name has an
 	                      * address or not; beyond EXCHANGER_WORST: there is none */
@@ -81,7 +82,8 @@ bool exchangers_make_room(struct exchangers *out, size_t n);
 
 /*
  * An address of a host, for which there is room; `host` is its name as text. Not if it stands there
- * already, at a better preference, or there are as many as there may be.
+ * already, at a better preference, or there are as many as there may be. By another name it is
+ * another host, which may be asked for another certificate.
  */
 void exchangers_add(struct exchangers *out, uint16_t preference, const char *host,
 	const struct netaddr *addr);

@@ -11,9 +11,22 @@ struct reading {
 	size_t used, room;
 };
 
+/* For one that can be used, or not; NULL: it is left out. */
+static struct tlsa_record *
+find_place(struct tlsa *t, bool usable)
+{
+	if (t->n < TLSA_RECORDS_MAX)
+		return &t->v[t->n++];
+	for (size_t i = 0; i < t->n && usable; i++)
+		if (!tlsa_is_usable(&t->v[i]))
+			return &t->v[i];
+	return NULL;
+}
+
 /*
  * A record without its three numbers is none (RFC 6698 section 2.1): then nobody knows what the
- * zone says. More than there is room for are left out, which can only make it harder to pass.
+ * zone says. More than there is room for are left out, and first those that cannot be used: so that
+ * can only make it harder to pass, where without a usable one any certificate would.
  */
 static int
 take_record(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr)
@@ -24,14 +37,17 @@ take_record(void *ctx, dnscc_t *pkt, dnscc_t *end, const struct dns_rr *rr)
 	if (rr->dnsrr_dsz < HEAD)
 		return -1;
 	size_t n = rr->dnsrr_dsz - HEAD;
-	if (r->t->n == TLSA_RECORDS_MAX || n > r->room - r->used)
-		return 0;
 	uint8_t *data = r->t->data + r->used;
-	memcpy(data, rr->dnsrr_dptr + HEAD, n);
-	r->used += n;
-	r->t->v[r->t->n++] = (struct tlsa_record){ .usage = rr->dnsrr_dptr[0],
+	const struct tlsa_record one = { .usage = rr->dnsrr_dptr[0],
 		.selector = rr->dnsrr_dptr[1], .matching = rr->dnsrr_dptr[2],
 		.n = (uint16_t)n, .data = data };
+	struct tlsa_record *place = n <= r->room - r->used
+		? find_place(r->t, tlsa_is_usable(&one)) : NULL;
+	if (place == NULL)
+		return 0;
+	memcpy(data, rr->dnsrr_dptr + HEAD, n);
+	r->used += n;
+	*place = one;
 	return 0;
 }
 

@@ -26,7 +26,7 @@ body_taker_of(struct link *l, bool judge)
 {
 	return (struct body_taker){ .can = l->host.can, .avoided = l->terms.avoided,
 		.size = l->host.limit.size, .by = l->host.limit.by, .final = link_is_final(l),
-		.tls = l->proof.tls != NULL,
+		.tls = l->proof.tls != NULL, .broken = l->terms.clear,
 		.proved = judge && link_can(l, CAN_REQUIRETLS) && link_judge(l) };
 }
 
@@ -61,7 +61,9 @@ find_weakness(const struct body_taker *h, const struct envelope *e)
 	if (!e->require_tls || e->sender.n == 0)
 		return NULL;
 	if (!h->tls)
-		return "550 5.7.10 REQUIRETLS was asked for, and there is no TLS";
+		return h->broken
+			? "550 5.7.10 REQUIRETLS was asked for, and TLS with the host does not work"
+			: "550 5.7.10 REQUIRETLS was asked for, and there is no TLS";
 	if (!can(h, CAN_REQUIRETLS))
 		return "550 5.7.30 REQUIRETLS was asked for, and the host does not offer it";
 	return h->proved ? NULL

@@ -34,6 +34,7 @@ struct body_taker {
 	int64_t size, by;  /* its limits (link.h) */
 	bool final;        /* what it takes is delivered */
 	bool tls, proved;  /* it has TLS; and its certificate is good for whom the mail is for */
+	bool broken;       /* it has TLS that does not work */
 };
 
 /*

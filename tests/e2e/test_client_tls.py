@@ -16,7 +16,6 @@ from conftest import TOP
 from pki import openssl
 from tlssink import TlsSink, server_context
 
-pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 IDENT = "20000000000000000abc"
 

@@ -19,8 +19,7 @@ from conftest import Postern, World
 from pki import openssl
 from tlssink import TlsSink, server_context
 
-pytestmark = [pytest.mark.skipif(signed.missing() is not None, reason="needs nsd, unbound and ldnsutils"),
-              pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")]
+signed.need()
 
 HASH = [lambda data: data, lambda data: hashlib.sha256(data).digest(), lambda data: hashlib.sha512(data).digest()]
 

@@ -2,7 +2,6 @@
 import errno
 import pathlib
 import socket
-import ssl
 import struct
 import subprocess
 
@@ -12,6 +11,7 @@ import conftest
 import locked
 import patience
 import proc
+import tlsversions
 from policyhost import PATH, Web, answer, context_of, policy
 
 QUESTION = struct.Struct("3I256s2048s128s")
@@ -122,7 +122,7 @@ def test_certificate(fetch, web, hosts, card):
 
 def test_old_tls(fetch, web, hosts):
     """R81: TLS 1.2 and newer."""
-    web.context = context_of(hosts.path("policy"), high=ssl.TLSVersion.TLSv1_1)
+    web.context = context_of(hosts.path("policy"), low=tlsversions.V10, high=tlsversions.V11)
     assert fetch()[0] == FAILED and not web.asked
 
 

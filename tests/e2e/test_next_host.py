@@ -1,5 +1,7 @@
 """A message that needs what the first host lacks goes to another host of the list, and is returned only when none of
 them can have it."""
+import socket
+
 import pytest
 
 import patience
@@ -276,3 +278,63 @@ def test_requiretls(place, lacks, code):
     place.postern.due()
     place.postern.settled()
     assert f"Status: {code}\r\n".encode() in reports.messages[0].data and len(first.messages) == 1
+
+
+def break_tls(sink):
+    sink.fault = lambda connection: connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("hosts", [1, 2])
+def test_requiretls_where_tls_does_not_work(place, hosts):
+    """R84, RFC 8689 section 4.2.1: it may work again in a moment, and other mail goes in clear meanwhile; if it does not with
+    the third attempt, with no host, the sender hears it then, and not when all mail is given up."""
+    inside = ("PIPELINING", "REQUIRETLS")
+    sinks = [place.host("domain", inside=inside)]
+    place.world.zone[("dest.example", "MX")] = ["10 mx.dest.example.", "20 mx2.dest.example."][:hosts]
+    place.world.zone[("mx2.dest.example", "A")] = [SECOND]
+    if hosts == 2:
+        sinks.append(TlsSink(server_context(place.cards.path("domain")), SECOND, place.world.port, inside=inside))
+        place.world.others.append(sinks[1])
+    for sink in sinks:
+        break_tls(sink)
+    reports = place.world.another("127.0.0.3")
+    queue_requiretls(place)
+    for attempt in (1, 2):
+        place.postern.send("other@dest.example")
+        log = place.postern.settled(1)
+        assert "REQUIRETLS was asked for, and TLS with the host does not work" in log and not reports.messages
+        assert len(sinks[0].messages) == attempt
+        place.postern.make_due()
+    place.postern.due()
+    log = place.postern.settled()
+    report, = reports.messages
+    assert b"Status: 5.7.10\r\n" in report.data and log.count("bounced <") == 1
+    assert not any("REQUIRETLS" in line for sink in sinks for line in sink.lines)
+
+
+def test_requiretls_by_our_own_host(place, monkeypatch):
+    """L13: where the operator named the host, its TLS is his to mend: mail waits."""
+    break_tls(place.host("domain", inside=("PIPELINING", "REQUIRETLS")))
+    place.name()
+    monkeypatch.setattr(spoolfile, "lane_of", lambda recipient: "route:named")
+    reports = place.world.another("127.0.0.3")
+    queue_requiretls(place)
+    for _ in range(4):
+        place.postern.due()
+        place.postern.settled(1)
+        place.postern.make_due()
+    assert place.postern.logged().count("deferred <") == 4 and not reports.messages
+
+
+def test_requiretls_when_tls_works_again(place):
+    """R84: it goes with the next attempt."""
+    sink = place.host("domain", inside=("PIPELINING", "REQUIRETLS"))
+    break_tls(sink)
+    queue_requiretls(place)
+    place.postern.due()
+    place.postern.settled(1)
+    sink.fault = None
+    place.postern.make_due()
+    place.postern.due()
+    place.postern.settled()
+    assert "MAIL FROM:<a@sender.example> REQUIRETLS" in sink.lines and len(sink.messages) == 1

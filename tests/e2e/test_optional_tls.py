@@ -5,8 +5,7 @@ import pytest
 import signed
 from test_dane_hosts import HOST, cards, one, other_signature, promised, without_tlsa  # noqa: F401 (fixtures)
 
-pytestmark = [pytest.mark.skipif(signed.missing() is not None, reason="needs nsd, unbound and ldnsutils"),
-              pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")]
+signed.need()
 
 WISH = "TLS-Required: No\nSubject: wish\n\nhello\n"
 

@@ -5,8 +5,6 @@ from policyhost import policy
 from test_optional_tls import WISH, strip_starttls, subjects
 from test_sts import cards_too, domain  # noqa: F401 (fixtures)
 
-pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-
 
 @pytest.mark.parametrize("fault, how", [("certificate", "not verified"), ("starttls", "in clear"), ("name", "not verified")])
 def test_what_a_policy_asks_for(domain, fault, how): # noqa: F811

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import time
 
 import pytest
@@ -14,6 +13,7 @@ import peers
 import ports
 import spoolfile
 import tallies
+import tlsversions
 from asked import ask, ask_json
 from policyhost import PATH, Nginx, Web, answer, context_of, policy
 from tlssink import server_context
@@ -59,7 +59,7 @@ class Domain:
         lines = self.kept().read_text().split("\n")
         for i, line in enumerate(lines[:lines.index("")]):
             words = line.split(" ")
-            if words[0] in ("fetched", "tried"):
+            if words[0] in ("fetched", "tried", "changed"):
                 lines[i] = " ".join([words[0], str(int(words[1]) - seconds), *words[2:]])
         self.kept().write_text("\n".join(lines))
 
@@ -88,7 +88,7 @@ def cards_too(cards):
 
 @pytest.fixture
 def domain(place, cards_too):
-    web = Web(context_of(cards_too.path("policy"), low=ssl.TLSVersion.TLSv1_2))
+    web = Web(context_of(cards_too.path("policy")))
     yield Domain(place, web)
     web.close()
 
@@ -125,7 +125,7 @@ def test_record_is_asked_for_with_mx(domain):
 def test_off(domain):
     domain.publish(policy("mx.other.example"))
     domain.place.host()
-    domain.send(mta_sts="off")
+    domain.send(mta_sts="no")
     domain.arrived()
     assert TXT not in [a[1:] for a in domain.world.dns.asked]
 
@@ -194,7 +194,7 @@ def test_tls_does_not_work(domain):
 def test_old_tls(domain):
     """R82: TLS 1.2 and newer."""
     domain.publish(policy("mx.dest.example"))
-    context = server_context(domain.place.cards.path("host"), ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
+    context = server_context(domain.place.cards.path("host"), tlsversions.V10, tlsversions.V11)
     context.set_ciphers("DEFAULT@SECLEVEL=0")
     domain.place.host(context=context)
     domain.send()
@@ -242,6 +242,32 @@ def test_others_of_the_list(domain, cards_too):
     domain.send()
     domain.postern.settled()
     assert len(second.messages) == 1 and not first.messages and evil.connections == 0
+
+
+def test_two_names_of_one_address(domain):
+    """R82: a better name that the policy does not name, and one that it does, are of the same host: it has the mail."""
+    domain.publish(policy("mx.dest.example"))
+    domain.zone[("dest.example", "MX")] = ["5 old.example.", "10 mx.dest.example."]
+    domain.zone[("old.example", "A")] = ["127.0.0.2"]
+    sink = domain.place.host()
+    domain.send()
+    domain.arrived()
+    assert sink.shaken[0][2] == "mx.dest.example"
+    _, (found,) = ask_json(domain.postern, "explain", "u@dest.example")
+    assert [h["host"] for h in found["hosts"]] == ["mx.dest.example"]
+    assert [(h["host"], h["why"]) for h in found["left_out"]] == \
+        [("old.example", "MTA-STS: the policy of the domain does not name it")]
+
+
+def test_certificate_of_a_second_name(domain, cards_too):
+    """R82: ... and if it names both, a certificate for the second will do."""
+    domain.publish(policy("*.dest.example"))
+    domain.zone[("dest.example", "MX")] = ["5 mx.dest.example.", "10 mx2.dest.example."]
+    domain.zone[("mx2.dest.example", "A")] = ["127.0.0.2"]
+    sink = domain.place.host(context=server_context(cards_too.path("second")))
+    domain.send()
+    domain.arrived()
+    assert sink.shaken[-1][2] == "mx2.dest.example"
 
 
 def test_testing(domain):
@@ -472,6 +498,19 @@ def test_old_policy_is_replayed(kept):
     assert kept.kept().read_text().startswith("id 0\n")
 
 
+def test_id_changes_each_time(kept):
+    """R83: a record with an id of its own for each mail does not have us fetch with each of them; what is in force stays so."""
+    for n in range(2, 9):
+        kept.publish(policy("mx.dest.example"), n)
+        kept.send()
+        kept.arrived(n - 1)
+    assert len(kept.web.asked) == 5 and kept.kept().read_text().startswith("id 5\n")
+    kept.older(600)
+    kept.send()
+    kept.arrived(8)
+    assert len(kept.web.asked) == 6 and kept.kept().read_text().startswith("id 8\n")
+
+
 def test_refresh(kept):
     """Half of its time is over: it is fetched again, behind the mail, which does not wait."""
     kept.older(DAY // 2)
@@ -531,16 +570,21 @@ def test_other_lanes_do_not_wait(domain):
     assert len(sink.messages) == 2 and [line for line in sink.lines if line.startswith("RCPT")][0].startswith("RCPT TO:<u@two")
 
 
-def test_connection_of_another_lane(domain):
-    """A connection that is there is used where its certificate is good for the host that the policy names, and else not."""
+@pytest.mark.parametrize("card, shares", [("host", True), ("other", False)])
+def test_connection_of_another_lane(domain, card, shares):
+    """R82: a connection that is there is used where its certificate is good for the host that the policy names, and else
+    not; it is open and idle when the mail comes, and the only one that may be."""
     domain.publish(policy("mx.dest.example"))
     domain.world.domain("two.example")
-    sink = domain.place.host("other")
-    domain.postern.send("u@dest.example", max_connections=0)
-    domain.postern.send("u@two.example", max_connections=0)
-    domain.postern.due(max_connections=1, linger="1s")
-    log = domain.postern.settled(1)
-    assert len(sink.messages) == 1 and "not good for mx.dest.example" in log
+    sink = domain.place.host(card)
+    domain.postern.settings.update(linger="1h", max_connections=1)
+    domain.postern.send("u@two.example")
+    sink.wait_messages(1)
+    domain.postern.send("u@dest.example")
+    last = "delivered <u@dest.example>" if shares else "not good for mx.dest.example"
+    log = domain.postern.wait_logged(last)
+    assert ("lane dest.example: by the connection to mx.two.example[127.0.0.2]:" in log) == shares
+    assert len(sink.messages) == (2 if shares else 1) and sink.connections == (1 if shares else 2)
 
 
 # ---- what else depends on it
@@ -645,7 +689,7 @@ def test_explain_before_the_first_mail(domain):
     domain.publish(policy("mx.dest.example"))
     _, text, _ = ask(domain.postern, "explain", "u@dest.example")
     assert "id 1: the policy is fetched with the next mail\n" in text and not domain.web.connections
-    _, text, _ = ask(domain.postern, "explain", "u@dest.example", mta_sts="off")
+    _, text, _ = ask(domain.postern, "explain", "u@dest.example", mta_sts="no")
     assert "mta-sts" not in text
 
 

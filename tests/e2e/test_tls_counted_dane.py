@@ -5,7 +5,7 @@ import signed
 import tallies
 from test_dane_hosts import HOST, cards, one, other_signature, promised, tlsa, without_tlsa # noqa: F401 pylint: disable=unused-import
 
-pytestmark = pytest.mark.skipif(signed.missing() is not None, reason="needs nsd, unbound and ldnsutils")
+signed.need()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import ssl
 
 import pytest
 
+import tlsversions
 from conftest import own
 from oldtls import OldTls, library
 from pki import openssl, sequence
@@ -115,13 +116,12 @@ def test_password_and_weak_keys(place, weakness):
         assert log.count(", verified, authenticated by PLAIN") == 2 and log.count(", resumed") == 1
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1")
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.parametrize("version", [tlsversions.V10, tlsversions.V11])
 @pytest.mark.parametrize("policy", ["may", "encrypt"])
 def test_before_tls_1_2(place, version, policy):
     """L23: where mail would go in clear, it goes by the TLS that the host has; each time, for no session is saved."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version, context.maximum_version = version, version
+    tlsversions.limit(context, version, version)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     context.load_cert_chain(place.cards.path("rsa-2048"))
     sink = place.host(context=context)

@@ -214,8 +214,7 @@ service auth {
 @pytest.fixture
 def dovecot(postern):
     """It knows max, by small letters only. postern asks it."""
-    if peers.why_not("dovecot"):
-        pytest.skip(peers.why_not("dovecot"))
+    peers.need("dovecot")
     peer = peers.Peer("dovecot", postern.where / "dovecot", "dovecot", "-F", "-c", "/here/conf",
                       files=DOVECOT)
     path = peer.where / "run" / "auth-client"

@@ -346,7 +346,6 @@ def test_small_records(secure):
 # ---- what a client can ask for
 
 @pytest.mark.parametrize("old", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_versions(secure, old):
     """Refused, unless tls_legacy=yes."""
     settings = context(old, old, ciphers="ALL:@SECLEVEL=0")

@@ -3,6 +3,7 @@ import contextlib
 import socket
 import ssl
 
+import tlsversions
 from patience import PATIENCE
 
 TIMEOUT = PATIENCE
@@ -25,8 +26,7 @@ def make_room(sock, octets):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, octets)
 
 
-def context(low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.MAXIMUM_SUPPORTED, certificate=None,
-            ciphers=None):
+def context(low=tlsversions.V12, high=tlsversions.NEWEST, certificate=None, ciphers=None):
     """Settings of a client that trusts anybody."""
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     c.check_hostname = False
@@ -34,7 +34,7 @@ def context(low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.MAXIMUM_SUPPORTED, c
     c.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF # an end without close_notify is none
     if ciphers is not None:
         c.set_ciphers(ciphers)
-    c.minimum_version, c.maximum_version = low, high
+    tlsversions.limit(c, low, high)
     if certificate is not None:
         c.load_cert_chain(certificate)
     return c

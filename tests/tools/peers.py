@@ -22,11 +22,27 @@ GROUPS = (*USERS, "postdrop")
 FIRST_ID = 970 # of system accounts; nothing else on the machine uses those from here on
 
 
-def why_not(name):
-    """Why this server cannot run here, or ""."""
+def do_without(name, whole_module=False):
+    """A program, or package, is missing. What wants it is skipped where tests/tools/need could not get it; else somebody
+    would believe that it was tried: make check has all of them unpacked."""
+    import pytest # not all who use this file test  # pylint: disable=import-outside-toplevel
+    if (PEERS / "lacking" / name).exists():
+        pytest.skip(f"needs {name}, which tests/tools/need could not get", allow_module_level=whole_module)
+    pytest.fail(f"no {name}: tests/tools/need check unpacks or installs it", pytrace=False)
+
+
+def can_run(name):
+    """This server, here? It runs on a machine of its own, which takes root."""
+    return os.geteuid() == 0 and (PEERS / PROGRAMS[name]).exists()
+
+
+def need(name):
+    """Ends a test that wants this server where it cannot run."""
+    import pytest # pylint: disable=import-outside-toplevel
     if os.geteuid() != 0:
-        return "needs root: servers run on machines of their own"
-    return "" if (PEERS / PROGRAMS[name]).exists() else f"no {name}; tests/tools/need check unpacks one"
+        pytest.skip("needs root: servers run on machines of their own")
+    if not can_run(name):
+        do_without(pathlib.Path(PROGRAMS[name]).name)
 
 
 def accounts(where):

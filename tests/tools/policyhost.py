@@ -11,6 +11,7 @@ import threading
 
 import internet
 import ports
+import tlsversions
 from patience import PATIENCE, until
 
 PATH = "/.well-known/mta-sts.txt"
@@ -85,9 +86,9 @@ class Web:
         ports.give_back(self.own)
 
 
-def context_of(certificate, high=ssl.TLSVersion.MAXIMUM_SUPPORTED, low=ssl.TLSVersion.TLSv1):
+def context_of(certificate, **versions):
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    c.minimum_version, c.maximum_version = low, high
+    tlsversions.limit(c, **versions)
     c.set_ciphers("DEFAULT@SECLEVEL=0") # where it is old on purpose
     c.load_cert_chain(certificate)
     return c

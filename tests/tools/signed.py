@@ -11,7 +11,7 @@ import dnslib
 import nsd
 import patience
 import ports
-from peers import PEERS
+from peers import PEERS, do_without
 
 NSD = """server:
   server-count: 1
@@ -66,11 +66,13 @@ def find(name):
         (str(p) for p in [PEERS / "usr" / "sbin" / name, PEERS / "usr" / "bin" / name] if p.exists()), None)
 
 
-def missing():
-    """A program that is not there, or None."""
-    if nsd.program() is None:
-        return "nsd"
-    return next((name for name in ("unbound", "ldns-signzone", "ldns-keygen", "ldns-key2ds") if find(name) is None), None)
+def need():
+    """For a module of tests that are about signed zones."""
+    programs = {"nsd": nsd.program(), "unbound": find("unbound"),
+                "ldnsutils": all(map(find, ("ldns-signzone", "ldns-keygen", "ldns-key2ds")))}
+    for name, there in programs.items():
+        if not there:
+            do_without(name, whole_module=True)
 
 
 def is_within(name, zone):

@@ -6,13 +6,14 @@ import ssl
 import threading
 
 import internet
+import tlsversions
 from scram import ScramServer
 
 
-def server_context(certificate, low=ssl.TLSVersion.TLSv1_2, high=ssl.TLSVersion.MAXIMUM_SUPPORTED):
+def server_context(certificate, low=tlsversions.V12, high=tlsversions.NEWEST):
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     c.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-    c.minimum_version, c.maximum_version = low, high
+    tlsversions.limit(c, low, high)
     c.load_cert_chain(certificate)
     return c
 

@@ -131,7 +131,7 @@ test_later(void **state)
 	note('b', 100, false); /* it could be, after all */
 	assert_int_equal(chance('c', 500), FITTING_NEVER);
 	note('b', 100, true);
-	assert_int_equal(chance('c', 500), FITTING_LATER);
+	assert_int_equal(chance('c', 500), FITTING_DOUBTFUL);
 	note('b', 100, false);
 	assert_int_equal(chance('c', 500), FITTING_NEVER);
 	fitting_note_vain(&f, 1); /* that it is out of reach now does not matter, as small as it is */
@@ -139,6 +139,8 @@ test_later(void **state)
 	assert_int_equal(chance('c', 50), FITTING_NOW);
 	assert_string_equal(wanted(), "a");
 	x.unknown = 30; /* the addresses of one cannot be had */
+	assert_int_equal(chance('c', 500), FITTING_LATER);
+	note('b', 100, true); /* which is worth more */
 	assert_int_equal(chance('c', 500), FITTING_LATER);
 	end();
 }

@@ -159,6 +159,7 @@ test_sift(void **state)
 		char names[HOSTS + 1] = "";
 		for (unsigned i = 0; i < HOSTS; i++) {
 			snprintf(v[i].host, sizeof(v[i].host), "%u", i);
+			v[i].addr.ip[0] = (uint8_t)i;
 			v[i].tlsa = records_of((good & 1U << i) != 0 ? USABLE : NONE);
 		}
 		assert_int_equal(policy_sift(&x, &facts, &why), good != 0);
@@ -229,6 +230,8 @@ test_sts_bars(void **state)
 			{ .host = "a.mx.d.example" }, { .host = "d.example" },
 			{ .host = "mx.e.example" }, { .host = "mx2.d.example" } };
 		struct exchangers x = { .v = v, .n = 5 }, other = { .v = v + 3, .n = 1 };
+		for (uint8_t k = 0; k < ROWS(v); k++)
+			v[k].addr.ip[0] = k;
 		bool enforce = sts[i].tls == DELIVERY_TLS_VERIFY;
 		auto_buf why = buf_new(TEXT);
 		if (sts[i].text != NULL)
@@ -242,6 +245,68 @@ test_sts_bars(void **state)
 		assert_int_equal(x.n, enforce ? 2 : 5);
 		assert_string_equal(x.v[0].host, "mx.d.example");
 		assert_string_equal(x.v[1].host, enforce ? "mx2.d.example" : "a.mx.d.example");
+	}
+}
+
+/*
+ * Of several names of one address those are left that may make a difference: a policy names the one
+ * and not the other, or a certificate is good for one of them (R80, R82).
+ */
+static void
+test_sift_names(void **state)
+{
+	(void)state;
+	enum { TEXT = 200 };
+	static const struct {
+		int sts; /* row of those above */
+		struct {
+			const char *host;
+			uint8_t address;
+			uint16_t port;
+			enum records records;
+			bool named;
+		} v[3];
+		const char *left;
+	} rows[] = {
+		{ 0, { { "a.d.example", 1, 25, NONE, false }, { "b.d.example", 1, 25, NONE, false },
+			{ "c.d.example", 1, 25, NONE, false } }, "a" },
+		{ 0, { { "a.d.example", 1, 25, NONE, false }, { "b.d.example", 2, 25, NONE, false },
+			{ "c.d.example", 1, 25, NONE, false } }, "ab" },
+		{ 0, { { "a.d.example", 1, 25, NONE, false }, { "b.d.example", 1, 26, NONE, false },
+			{ "c.d.example", 2, 25, NONE, false } }, "abc" },
+		{ 0, { { "a.d.example", 1, 25, NONE, true }, { "b.d.example", 1, 25, NONE, true },
+			{ "c.d.example", 1, 25, NONE, false } }, "abc" },
+		{ 2, { { "a.e.example", 1, 25, NONE, false }, { "b.d.example", 1, 25, NONE, false },
+			{ "c.d.example", 2, 25, NONE, false } }, "ac" },
+		{ 3, { { "a.e.example", 1, 25, NONE, false }, { "b.d.example", 1, 25, NONE, false },
+			{ "c.d.example", 1, 25, NONE, false } }, "bc" },
+		{ 0, { { "a.d.example", 1, 25, USABLE, false }, { "b.d.example", 1, 25, NONE, false },
+			{ "c.d.example", 1, 25, NONE, false } }, "ab" },
+		{ 0, { { "a.d.example", 1, 25, NONE, false }, { "b.d.example", 1, 25, USABLE, false },
+			{ "c.d.example", 1, 25, UNUSABLE, false } }, "abc" },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY,
+			.dane = CONF_DANE_AUTO };
+		struct sts_policy s;
+		struct exchanger v[3];
+		struct exchangers x = { .v = v, .n = 3 };
+		char left[4] = "";
+		auto_buf why = buf_new(TEXT);
+		if (sts[rows[i].sts].text != NULL)
+			assert_null(sts_policy(span_of(sts[rows[i].sts].text), &s));
+		for (int k = 0; k < 3; k++) {
+			v[k] = (struct exchanger){ .addr.ip[0] = rows[i].v[k].address,
+				.port = rows[i].v[k].port, .named = rows[i].v[k].named,
+				.tlsa = records_of(rows[i].v[k].records) };
+			snprintf(v[k].host, sizeof(v[k].host), "%s", rows[i].v[k].host);
+		}
+		assert_true(policy_sift(&x, &(struct policy_facts){ .delivery = &delivery,
+			.lane = "d.example", .sts = sts[rows[i].sts].text != NULL ? &s : NULL,
+			.sts_id = "7" }, &why));
+		for (size_t k = 0; k < x.n; k++)
+			left[k] = x.v[k].host[0];
+		assert_string_equal(left, rows[i].left);
 	}
 }
 
@@ -304,6 +369,7 @@ main(void)
 		cmocka_unit_test(test_sift),
 		cmocka_unit_test(test_sts),
 		cmocka_unit_test(test_sts_bars),
+		cmocka_unit_test(test_sift_names),
 		cmocka_unit_test(test_sts_and_dane),
 		cmocka_unit_test(test_without),
 	};

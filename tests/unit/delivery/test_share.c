@@ -319,6 +319,54 @@ test_sts(void **state)
 	}
 }
 
+/*
+ * The lane waited for a connection to this host, so its hosts are not looked up again: the policy
+ * that is kept counts, or the one that could not be written.
+ */
+static void
+test_sts_of_a_lane_that_waited(void **state)
+{
+	(void)state;
+	static const char text[] = "version: STSv1\nmode: enforce\nmax_age: 86400\n"
+		"mx: mx.b.example\n";
+	static const struct {
+		bool written;
+		const char *certificate;
+		bool shared;
+	} rows[] = { { true, "none.example", false }, { true, "mx.b.example", true },
+		{ false, "none.example", false }, { false, "mx.b.example", true } };
+	r.common.relay.mta_sts = CONF_YES;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct stscache_entry e = { .id = "1", .fetched = clock_wall(),
+			.text = { .max = STS_TEXT } };
+		buf_puts(&e.text, text);
+		assert_null(sts_policy(buf_span(&e.text), &e.policy));
+		stscache_open(&r.stscache, sp.root);
+		int dir = r.stscache.dir;
+		if (!rows[i].written)
+			r.stscache.dir = -ENOSPC;
+		assert_int_equal(stscache_save(&r.stscache, "b.example", &e),
+			rows[i].written ? 0 : -ENOSPC);
+		r.stscache.dir = dir;
+		begin_first("a.example");
+		certificate = rows[i].certificate;
+		strong = true;
+		c->link.proof.tls = (struct tls *)(void *)&certificate;
+		begin_next("b.example", offered(HERE, "b.example"));
+		(void)connect_lane(c);
+		bool shared = sending_is_open(&c->link) && c->work.race.v == NULL &&
+			strcmp(c->for_lane, "a.example") == 0;
+		if (shared != rows[i].shared)
+			fail_msg("row %zu", i);
+		end_lane();
+		close_place(0);
+		stscache_close(&r.stscache);
+		assert_int_equal(unlinkat(sp.root, "sts/b.example", 0), rows[i].written ? 0 : -1);
+		stscache_free(&e);
+	}
+	r.common.relay.mta_sts = CONF_NO;
+}
+
 /* What a connection did for one lane says nothing about the next one's mail (L9, L15). */
 static void
 test_of_no_use_yet(void **state)
@@ -344,6 +392,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_judged_anew, start, stop),
 		cmocka_unit_test_setup_teardown(test_dane, start, stop),
 		cmocka_unit_test_setup_teardown(test_sts, start, stop),
+		cmocka_unit_test_setup_teardown(test_sts_of_a_lane_that_waited, start, stop),
 		cmocka_unit_test_setup_teardown(test_of_no_use_yet, start, stop),
 	};
 	return cmocka_run_group_tests_name("share", tests, NULL, NULL);

@@ -3,6 +3,7 @@
 
 #include "delivery/stscache.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #define POLICY "version: STSv1\nmode: enforce\nmx: mx.a.example\nmax_age: 1000\n"
 #define GOOD "id 7\nfetched 5000\n\n" POLICY
@@ -74,9 +75,14 @@ test_kept(void **state)
 	assert_string_equal(back.id, "7");
 	stscache_free(&back);
 	assert_int_equal(names("sts"), 1);
+	e.changed = 7000;
+	e.changes = 2;
 	e.id[0] = '\0'; /* nothing but that it was tried */
 	assert_int_equal(stscache_save(&cache, "a.example", &e), 0);
-	assert_true(span_eq(slurp(cache.dir, "a.example"), span_of("tried 7000 3 8\n\n")));
+	assert_true(span_eq(slurp(cache.dir, "a.example"),
+		span_of("tried 7000 3 8\nchanged 7000 2\n\n")));
+	stscache_load(&cache, "a.example", &back);
+	assert_true(back.changed == 7000 && back.changes == 2);
 	stscache_free(&e);
 }
 
@@ -109,32 +115,37 @@ test_time(void **state)
 	stscache_free(&e);
 }
 
-/* id: "" for none; tried: 0 for never */
+/* id: "" for none; tried, changed: 0 for never */
 static const struct {
 	const char *text, *id;
-	int64_t tried;
+	int64_t tried, changed;
 } files[] = {
-	{ GOOD, "7", 0 },
-	{ "fetched 5000\nid 7\nnew thing\ntried 6 1 x\n\n" POLICY, "7", 6 },
-	{ "", "", 0 },
-	{ "\n", "", 0 },
-	{ "\n" POLICY, "", 0 },
-	{ POLICY, "", 0 },
-	{ "id 7\nfetched 5000\n" POLICY, "", 0 },
-	{ "id 7\nfetched 5000\n\n", "", 0 },
-	{ "id 7\n\n" POLICY, "", 0 },
-	{ "fetched 5000\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched x\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched -1\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched 0\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched 9223372036854775807\n\n" POLICY, "", 0 },
-	{ "id 123456789012345678901234567890123\nfetched 5000\n\n" POLICY, "", 0 },
-	{ "id 7\nfetched 5000\n\nversion: STSv1\nmode: enforce\n", "", 0 },
-	{ "tried 6 1 x\n\n", "", 6 },
-	{ "tried 6 1\n\n", "", 0 },
-	{ "tried 6 0 x\n\n", "", 0 },
-	{ "tried x 1 x\n\n", "", 0 },
-	{ "tried 6 1000001 x\n\n", "", 0 },
+	{ GOOD, "7", 0, 0 },
+	{ "fetched 5000\nid 7\nnew thing\ntried 6 1 x\n\n" POLICY, "7", 6, 0 },
+	{ "", "", 0, 0 },
+	{ "\n", "", 0, 0 },
+	{ "\n" POLICY, "", 0, 0 },
+	{ POLICY, "", 0, 0 },
+	{ "id 7\nfetched 5000\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 5000\n\n", "", 0, 0 },
+	{ "id 7\n\n" POLICY, "", 0, 0 },
+	{ "fetched 5000\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched x\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched -1\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 0\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 9223372036854775807\n\n" POLICY, "", 0, 0 },
+	{ "id 123456789012345678901234567890123\nfetched 5000\n\n" POLICY, "", 0, 0 },
+	{ "id 7\nfetched 5000\n\nversion: STSv1\nmode: enforce\n", "", 0, 0 },
+	{ "tried 6 1 x\n\n", "", 6, 0 },
+	{ "tried 6 1\n\n", "", 0, 0 },
+	{ "tried 6 0 x\n\n", "", 0, 0 },
+	{ "tried x 1 x\n\n", "", 0, 0 },
+	{ "tried 6 1000001 x\n\n", "", 0, 0 },
+	{ "changed 9 1\n\n", "", 0, 9 },
+	{ "changed 9 0\n\n", "", 0, 0 },
+	{ "changed 0 9\n\n", "", 0, 0 },
+	{ "changed 9 1000001\n\n", "", 0, 0 },
+	{ "changed 9\n\n", "", 0, 0 },
 };
 
 static void
@@ -145,7 +156,8 @@ test_odd(void **state)
 	for (size_t i = 0; i < ROWS(files); i++) {
 		put_file("a.example", span_of(files[i].text));
 		stscache_load(&cache, "a.example", &e);
-		if (strcmp(e.id, files[i].id) != 0 || e.tried != files[i].tried)
+		if (strcmp(e.id, files[i].id) != 0 || e.tried != files[i].tried ||
+			e.changed != files[i].changed)
 			fail_msg("\"%s\": id \"%s\", tried %lld", files[i].text, e.id,
 				(long long)e.tried);
 		assert_int_equal(stscache_is_valid(&e, NOW), files[i].id[0] != '\0');
@@ -180,6 +192,62 @@ test_trouble(void **state)
 	assert_int_equal(names("sts"), 1); /* and nothing beside it */
 	assert_int_equal(stscache_save(&cache, "no/such.example", &e), -ENOENT);
 	assert_int_equal(names("sts"), 1);
+	stscache_free(&e);
+}
+
+static bool
+is_known(const struct stscache *c, const char *domain, const char *id)
+{
+	struct stscache_entry e;
+	stscache_load(c, domain, &e);
+	bool known = strcmp(e.id, id) == 0 && (id[0] == '\0' || sts_allows(&e.policy,
+		span_of("mx.a.example")));
+	stscache_free(&e);
+	return known;
+}
+
+/* What cannot be written is known all the same, until it is written or the process ends. */
+static void
+test_unwritten(void **state)
+{
+	(void)state;
+	char name[32];
+	int dir = cache.dir;
+	struct stscache other;
+	struct stscache_entry old = entry_of("6", POLICY), e = entry_of("7", POLICY),
+		vain = STSCACHE_ENTRY_NONE;
+	e.fetched = clock_wall(); /* the others are of no use any more */
+	vain.tried = vain.times = 1;
+	snprintf(vain.tried_id, sizeof(vain.tried_id), "8");
+	assert_int_equal(stscache_save(&cache, "a.example", &old), 0);
+	cache.dir = -ENOSPC;
+	assert_int_equal(stscache_save(&cache, "a.example", &e), -ENOSPC);
+	cache.dir = dir;
+	assert_true(is_known(&cache, "a.example", "7"));
+	stscache_look(&other, sp.root);
+	assert_true(is_known(&other, "a.example", "6"));
+	assert_int_equal(stscache_save(&cache, "a.example", &old), 0);
+	assert_true(is_known(&cache, "a.example", "6"));
+	/* as many as may be; in the place of what is of no use comes what is */
+	cache.dir = -ENOSPC;
+	assert_int_equal(stscache_save(&cache, "vain.example", &vain), -ENOSPC);
+	for (int i = 1; i <= STSCACHE_UNWRITTEN; i++) {
+		snprintf(name, sizeof(name), "%d.example", i);
+		assert_int_equal(stscache_save(&cache, name, &e), -ENOSPC);
+		assert_true(is_known(&cache, name, "7"));
+	}
+	assert_int_equal(stscache_save(&cache, "b.example", &e), -ENOSPC);
+	assert_true(is_known(&cache, "b.example", ""));
+	for (int i = 1; i <= STSCACHE_UNWRITTEN; i++) {
+		snprintf(name, sizeof(name), "%d.example", i);
+		assert_true(is_known(&cache, name, "7"));
+	}
+	snprintf(e.id, sizeof(e.id), "9");
+	assert_int_equal(stscache_save(&cache, "1.example", &e), -ENOSPC);
+	assert_true(is_known(&cache, "1.example", "9"));
+	cache.dir = dir;
+	stscache_close(&other);
+	stscache_free(&old);
 	stscache_free(&e);
 }
 
@@ -278,6 +346,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_time, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_odd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_trouble, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_unwritten, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_full, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_full_of_failures, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_sweep, arrange, finish),

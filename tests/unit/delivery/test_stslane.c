@@ -18,6 +18,7 @@ enum { TEXT = 4096, BEGIN = 1000000, DAY = 24 * 3600, MINUTE = 60 };
 #define ENFORCE "version: STSv1\nmode: enforce\nmx: mx.d.example\nmax_age: 864000\n"
 #define OTHER "version: STSv1\nmode: enforce\nmx: mx.e.example\nmax_age: 864000\n"
 #define SHORT "version: STSv1\nmode: testing\nmx: mx.e.example\nmax_age: 1000\n"
+#define BRIEF "version: STSv1\nmode: enforce\nmx: mx.e.example\nmax_age: 90\n"
 #define INSTANT "version: STSv1\nmode: enforce\nmx: mx.e.example\nmax_age: 0\n"
 
 /* ---- what the world says --------------------------------------------------------------------- */
@@ -229,8 +230,75 @@ test_short(void **state)
 	expect(mail(1000, NULL), DONE, 2, NULL);
 	web = INSTANT;
 	expect(mail(0, "1"), DONE, 3, NULL);
-	expect(mail(299, "1"), DONE, 3, NULL); /* not with each mail */
+	expect(mail(59, "1"), DONE, 3, NULL); /* not with each mail */
 	expect(mail(1, "1"), DONE, 4, NULL);
+	web = BRIEF; /* no mail goes without it meanwhile */
+	expect(mail(60, "1"), DONE, 5, "1");
+	expect(mail(89, "1"), DONE, 5, "1");
+	expect(mail(1, "1"), DONE, 6, "1");
+}
+
+enum way { NEW_IDS, NEW_IDS_IN_VAIN, TWO_IDS };
+
+/* Mail that much later, when the record tells the n-th id. Is it fetched? */
+static bool
+changes(enum way way, int64_t later, int n)
+{
+	char id[16];
+	int before = fetches;
+	snprintf(id, sizeof(id), "x%d", way == TWO_IDS ? n % 2 : n);
+	assert_int_equal(mail(later, id), DONE);
+	assert_int_equal(work_sts(&c->work) != NULL, way != NEW_IDS_IN_VAIN);
+	return fetches > before;
+}
+
+/*
+ * Another id is fetched at once, five times in all; then after a pause that grows, as behind what
+ * comes to nothing. What is in force stays so meanwhile. After a day without another one it is as it
+ * was.
+ */
+static void
+check_changes(enum way way)
+{
+	int n = 0;
+	int64_t pause = 5 * MINUTE;
+	web = way == NEW_IDS_IN_VAIN ? NULL : ENFORCE;
+	for (int i = 0; i < 5; i++)
+		assert_true(changes(way, i, n++));
+	for (int i = 0; i < 9; i++, pause = i < 7 ? 2 * pause : pause) {
+		assert_false(changes(way, pause - 1, n));
+		assert_true(changes(way, 1, n++));
+	}
+	assert_true(changes(way, DAY - 1, n++));
+	assert_false(changes(way, 0, n));
+	for (int i = 0; i < 5; i++)
+		assert_true(changes(way, i == 0 ? DAY : 0, n++));
+	assert_false(changes(way, 0, n));
+	now -= DAY; /* the clock is set back: not for ever */
+	assert_true(changes(way, 0, n++));
+	assert_false(changes(way, 0, n));
+}
+
+static void
+test_new_ids(void **state)
+{
+	(void)state;
+	check_changes(NEW_IDS);
+}
+
+static void
+test_new_ids_in_vain(void **state)
+{
+	(void)state;
+	check_changes(NEW_IDS_IN_VAIN);
+}
+
+/* As of two nameservers of which one has an old zone. */
+static void
+test_two_ids(void **state)
+{
+	(void)state;
+	check_changes(TWO_IDS);
 }
 
 /* What comes to nothing: the next one after five minutes, and then after twice as long. */
@@ -284,7 +352,7 @@ test_replies(void **state)
 		status = rows[i].status;
 		type = rows[i].type;
 		web = rows[i].text;
-		expect(mail(0, id), DONE, (int)i + 1, "x0");
+		expect(mail(6 * 60 * MINUTE, id), DONE, (int)i + 1, "x0");
 		assert_int_equal(c->work.sts.entry.tried == 0, rows[i].good);
 	}
 }
@@ -327,6 +395,24 @@ test_recall(void **state)
 	stslane_free(&c->work.sts);
 	stslane_recall(c);
 	assert_null(work_sts(&c->work));
+}
+
+/* ... and what was fetched and cannot be kept, for the disk is full: this relay knows it. */
+static void
+test_recall_of_what_is_not_written(void **state)
+{
+	(void)state;
+	int dir = r.stscache.dir;
+	r.stscache.dir = -ENOSPC;
+	expect(mail(0, "1"), DONE, 1, "1");
+	stslane_free(&c->work.sts);
+	stslane_recall(c);
+	assert_non_null(work_sts(&c->work));
+	expect(mail(0, "1"), DONE, 1, "1"); /* nor is it fetched each time */
+	web = NULL;
+	expect(mail(0, "2"), DONE, 2, "1");
+	expect(mail(0, "2"), DONE, 2, "1");
+	r.stscache.dir = dir;
 }
 
 /*
@@ -388,12 +474,12 @@ static const struct {
 	const char *lane, *option;
 	bool wanted;
 } lanes[] = {
-	{ "d.example", "mta_sts=on", true },
-	{ "d.example", "mta_sts=off", false },
+	{ "d.example", "mta_sts=yes", true },
+	{ "d.example", "mta_sts=no", false },
 	{ "d.example", "delivery_tls=none", false },
 	{ "d.example", "delivery_tls=verify", true },
-	{ "[192.0.2.1]", "mta_sts=on", false },
-	{ "route:r", "mta_sts=on", false },
+	{ "[192.0.2.1]", "mta_sts=yes", false },
+	{ "route:r", "mta_sts=yes", false },
 };
 
 static void
@@ -420,10 +506,15 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_first, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_refresh, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_short, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_new_ids, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_new_ids_in_vain, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_two_ids, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_failures, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_replies, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_given_up, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_recall, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_recall_of_what_is_not_written, arrange,
+			finish),
 		cmocka_unit_test_setup_teardown(test_crowd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_nobody_fetches, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_no_fetch, arrange, finish),

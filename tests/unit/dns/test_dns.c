@@ -51,7 +51,7 @@ static const struct row rows[] = {
 	{ "order", ANSWER_FOUND, "2 a.example 2001:db8::1, 2 a.example 192.0.2.1, "
 		"2 a.example 192.0.2.2, 300 b.example 192.0.2.3, 65535 c.example 2001:db8::c", NULL,
 		0, 7 },
-	{ "double", ANSWER_FOUND, "5 b.example 192.0.2.3", NULL, 0, 0 },
+	{ "double", ANSWER_FOUND, "5 b.example 192.0.2.3, 20 alias.example 192.0.2.3", NULL, 0, 0 },
 	{ "null", ANSWER_NULL_MX, NULL, "", 0, 1 }, /* G9 */
 	{ "null10", ANSWER_NULL_MX, NULL, "", 0, 1 },
 	{ "nullmore", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },

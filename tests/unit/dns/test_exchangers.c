@@ -1,4 +1,4 @@
-/* exchangers: each address once, as many as there may be, and the best of what is not known. */
+/* exchangers: each address once by each name, as many as there may be, and the best of what is not known. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -28,8 +28,8 @@ test_once_each(void **state)
 	exchangers_begin(&x);
 	add(&x, 10, "a.example", 1);
 	add(&x, 10, "a.example", 2);
-	add(&x, 20, "b.example", 1); /* the same machine by another name */
-	add(&x, 20, "b.example", 3);
+	add(&x, 20, "a.example", 1);
+	add(&x, 20, "b.example", 1); /* the same machine by another name: it may show another certificate */
 	assert_int_equal(x.n, 3);
 	assert_string_equal(x.v[0].host, "a.example");
 	assert_int_equal(x.v[0].preference, 10);

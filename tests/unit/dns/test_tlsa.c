@@ -179,6 +179,27 @@ test_many(void **state)
 	assert_null(tlsa_hold(NULL));
 }
 
+/* ... of those that can be used, wherever they stand: without one any certificate would do (R80). */
+static void
+test_many_of_no_use(void **state)
+{
+	(void)state;
+	struct given g[100];
+	struct question q;
+	const char *trouble;
+	for (size_t at = 0; at < ROWS(g); at += 33) {
+		for (size_t i = 0; i < ROWS(g); i++)
+			g[i] = (struct given){ i == at ? 3 : 1, 1, 1, 32 };
+		answer_with(&q, g, ROWS(g));
+		struct tlsa *t = tlsa_read(&q, &trouble);
+		free(q.packet);
+		assert_non_null(t);
+		assert_int_equal(t->n, TLSA_RECORDS_MAX);
+		assert_true(tlsa_has_usable(t));
+		tlsa_drop(t);
+	}
+}
+
 int
 main(void)
 {
@@ -186,6 +207,7 @@ main(void)
 		cmocka_unit_test(test_usable),
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_many_of_no_use),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,7 +332,9 @@ test_would_fit(void **state)
 	l.proof.trust = TRUSTED;
 	struct body_taker h = body_taker_of(&l, true);
 	assert_true(h.can == (CAN_REQUIRETLS | CAN_SIZE) && h.size == 7 && h.by == 8);
-	assert_true(h.tls && h.proved && !h.final);
+	assert_true(h.tls && h.proved && !h.final && !h.broken);
+	l.terms.clear = true;
+	assert_true(body_taker_of(&l, false).broken);
 	assert_false(body_taker_of(&l, false).proved);
 	know_host(0);
 	l.proof.trust = TRUSTED;
