@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "process/sieve.h"
 #include "queue/spool.h"
 
 /* Names of system calls here, of which musl makes those without 64. */
@@ -576,7 +577,7 @@ seccomp_enter(enum sandbox_role role, int monitor)
 		[SANDBOX_HELPER] = FILTER(helper_filter),
 		[SANDBOX_WAITING] = FILTER(waiting_filter),
 		[SANDBOX_FETCH] = FILTER(fetch_filter) };
-	struct sock_filter code[FILTER_MAX];
+	struct sock_filter code[FILTER_MAX + SIEVE_MORE];
 	struct sock_fprog program = { 0, code };
 	append(&program, filters[role].filter, filters[role].len, monitor);
 	int r = role == SANDBOX_WORKER ? append_shutdown(&program) : 0;
@@ -587,6 +588,9 @@ seccomp_enter(enum sandbox_role role, int monitor)
 			monitor);
 	if (role == SANDBOX_WAITING || role == SANDBOX_FETCH)
 		append(&program, helper_filter + HEAD, filters[SANDBOX_HELPER].len - HEAD, monitor);
+	r = sieve_arrange(&program, HEAD, FILTER_MAX + SIEVE_MORE);
+	if (r < 0)
+		return r;
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
 }
 #else
