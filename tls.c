@@ -174,9 +174,9 @@ make_context(const struct conf *conf, struct buf *why)
 	}
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
-	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-		SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_dh_auto(ctx, 1);
+	SSL_CTX_set_read_ahead(ctx, 1); /* else the head of each record is read by itself */
 	if (SSL_CTX_set_min_proto_version(ctx, legacy ? TLS1_VERSION : TLS1_2_VERSION) != 1 ||
 		SSL_CTX_set_cipher_list(ctx, legacy ? CIPHERS_LEGACY : CIPHERS) != 1 ||
 		!set_kind(ctx, conf) || !ticket_offer(ctx, conf->who.runtime))
@@ -194,14 +194,21 @@ static struct {
 	int client, session;
 } at = { LAUNCH_FIRST_FD, LAUNCH_SECOND_FD };
 
+/* The event of poll(2) that OpenSSL wants behind a call that returned r; 0: it failed. */
+static short
+wanted(const SSL *ssl, int r)
+{
+	int want = SSL_get_error(ssl, r);
+	return want == SSL_ERROR_WANT_READ ? POLLIN : want == SSL_ERROR_WANT_WRITE ? POLLOUT : 0;
+}
+
 /* Waits until the connection is ready for what OpenSSL wants. */
 static bool
 wait_for_peer(SSL *ssl, int r, int64_t deadline)
 {
-	int want = SSL_get_error(ssl, r);
-	if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE)
+	short events = wanted(ssl, r);
+	if (events == 0)
 		return false;
-	short events = want == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT;
 	int err = wait_for(at.client, events, deadline, NULL);
 	if (err < 0)
 		errno = -err;
@@ -260,24 +267,29 @@ bind_to(SSL *ssl, struct tlsbinding *out)
 	out->has_unique = n == sizeof(out->unique);
 }
 
+/* What AUTH is bound to is made only where there are users who may ask for it (offers.c). */
 static bool
-tell_session(SSL *ssl)
+tell_session(SSL *ssl, const struct conf *conf)
 {
 	struct tlsinfo info = { 0 };
 	snprintf(info.version, sizeof(info.version), "%s", SSL_get_version(ssl));
 	snprintf(info.cipher, sizeof(info.cipher), "%s",
 		SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
 	certificate_client(ssl, info.client, sizeof(info.client));
-	bind_to(ssl, &info.binding);
+	if (conf->auth.users != NULL)
+		bind_to(ssl, &info.binding);
 	return send(at.session, &info, sizeof(info), MSG_NOSIGNAL) == (ssize_t)sizeof(info);
 }
 
 /* Octets on their way in one direction. */
 struct flow {
-	char octets[PUMP_SIZE];
 	size_t head, tail;
-	bool over; /* nothing more comes */
+	bool over;   /* nothing more comes */
+	short waits; /* for what poll(2) is to say before it is read from again; 0: nothing */
+	char octets[PUMP_SIZE];
 };
+
+static struct flow in, out;
 
 static bool
 flow_empty(const struct flow *f)
@@ -292,7 +304,18 @@ flow_fill(struct flow *f, ssize_t n)
 	f->tail = (size_t)n;
 }
 
-static struct flow in, out;
+static bool
+flow_may_read(const struct flow *f)
+{
+	return flow_empty(f) && !f->over && f->waits == 0;
+}
+
+/* What poll(2) is to be asked for it. */
+static short
+flow_wants(const struct flow *f)
+{
+	return flow_empty(f) && !f->over ? f->waits : 0;
+}
 
 /* What must be waited for before more can be moved. */
 struct wants {
@@ -300,68 +323,76 @@ struct wants {
 	bool more;           /* nothing: go on */
 };
 
-static bool
-want_peer(const SSL *ssl, int r, struct wants *w)
+/* OpenSSL may have read more than it gives at once. */
+static void
+read_peer(SSL *ssl)
 {
-	int want = SSL_get_error(ssl, r);
-	if (want == SSL_ERROR_WANT_READ)
-		w->peer |= POLLIN;
-	else if (want == SSL_ERROR_WANT_WRITE)
-		w->peer |= POLLOUT;
-	return want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE;
+	ERR_clear_error();
+	int r = SSL_read(ssl, in.octets, sizeof(in.octets));
+	if (r > 0) {
+		flow_fill(&in, r);
+		in.waits = SSL_has_pending(ssl) == 1 ? 0 : POLLIN;
+		return;
+	}
+	in.waits = wanted(ssl, r);
+	if (in.waits == 0) {
+		/* close_notify, or lost: both are the end for the session */
+		in.over = true;
+		shutdown(at.session, SHUT_WR);
+	}
 }
 
 /* One step towards the session. When it reads no more, what it said before still goes out. */
 static void
-pump_in(SSL *ssl, struct flow *f, struct wants *w)
+pump_in(SSL *ssl, struct wants *w)
 {
-	if (flow_empty(f) && !f->over) {
-		ERR_clear_error();
-		int r = SSL_read(ssl, f->octets, sizeof(f->octets));
-		if (r > 0)
-			flow_fill(f, r);
-		else if (!want_peer(ssl, r, w)) {
-			/* close_notify, or lost: both are the end for the session */
-			f->over = true;
-			shutdown(at.session, SHUT_WR);
-		}
-	}
-	if (flow_empty(f))
+	if (flow_may_read(&in))
+		read_peer(ssl);
+	w->peer |= flow_wants(&in);
+	if (flow_empty(&in))
 		return;
-	ssize_t n = send(at.session, f->octets + f->head, f->tail - f->head,
+	ssize_t n = send(at.session, in.octets + in.head, in.tail - in.head,
 		MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n < 0 && errno == EAGAIN) {
 		w->session |= POLLOUT;
 	} else if (n < 0) {
-		*f = (struct flow){ .over = true };
+		in.head = in.tail;
+		in.over = true;
 	} else {
-		f->head += (size_t)n;
+		in.head += (size_t)n;
 	}
 	w->more = w->more || n > 0;
 }
 
+/* What it says at once, as far as there is room. */
+static void
+read_session(void)
+{
+	ssize_t n = recv(at.session, out.octets, sizeof(out.octets), MSG_DONTWAIT);
+	if (n > 0)
+		flow_fill(&out, n);
+	else
+		out.over = n == 0 || errno != EAGAIN;
+	out.waits = POLLIN;
+}
+
 /* One step towards the client. False: the connection is gone. */
 static bool
-pump_out(SSL *ssl, struct flow *f, struct wants *w)
+pump_out(SSL *ssl, struct wants *w)
 {
-	if (flow_empty(f) && !f->over) {
-		ssize_t n = recv(at.session, f->octets, sizeof(f->octets), MSG_DONTWAIT);
-		if (n > 0)
-			flow_fill(f, n);
-		else if (n < 0 && errno == EAGAIN)
-			w->session |= POLLIN;
-		else
-			f->over = true;
-	}
-	if (flow_empty(f))
+	if (flow_may_read(&out))
+		read_session();
+	w->session |= flow_wants(&out);
+	if (flow_empty(&out))
 		return true;
 	ERR_clear_error();
-	int r = SSL_write(ssl, f->octets + f->head, (int)(f->tail - f->head));
-	if (r <= 0)
-		return want_peer(ssl, r, w);
-	f->head += (size_t)r;
-	w->more = true;
-	return true;
+	int r = SSL_write(ssl, out.octets + out.head, (int)(out.tail - out.head));
+	if (r > 0)
+		out.head += (size_t)r;
+	short events = r > 0 ? 0 : wanted(ssl, r);
+	w->peer |= events;
+	w->more = w->more || r > 0;
+	return r > 0 || events != 0;
 }
 
 /* Waits for what was wanted. False: nothing more can happen. */
@@ -373,6 +404,10 @@ wait_for_more(const struct wants *w, bool parting, int64_t deadline)
 		{ .fd = w->session != 0 || parting ? at.session : -1, .events = w->session },
 	};
 	int n = poll(p, 2, clock_left(deadline));
+	if (p[0].revents != 0)
+		in.waits = 0;
+	if ((p[1].revents & ~POLLOUT) != 0)
+		out.waits = 0;
 	return n != 0 && !(parting && (p[1].revents & POLLHUP) != 0);
 }
 
@@ -386,11 +421,14 @@ pump(SSL *ssl, int64_t patience)
 {
 	int64_t deadline = CLOCK_NEVER;
 	bool parting = false;
-	in = out = (struct flow){ 0 };
+	in.head = in.tail = out.head = out.tail = 0;
+	in.over = out.over = false;
+	in.waits = 0; /* what the client said behind its handshake may have been read with that */
+	out.waits = POLLIN;
 	do {
 		struct wants w = { 0 };
-		pump_in(ssl, &in, &w);
-		if (!pump_out(ssl, &out, &w))
+		pump_in(ssl, &w);
+		if (!pump_out(ssl, &w))
 			return;
 		if (out.over && deadline == CLOCK_NEVER)
 			deadline = clock_deadline(patience);
@@ -511,7 +549,7 @@ converse(SSL *ssl, const struct conf *conf)
 		return fail("TLS", EX_TEMPFAIL);
 	if (!shake_hands(ssl, clock_deadline(conf->tls.timeout)))
 		return fail("TLS handshake", EX_PROTOCOL);
-	if (tell_session(ssl))
+	if (tell_session(ssl, conf))
 		pump(ssl, conf->receive.timeout_command);
 	return EXIT_SUCCESS;
 }

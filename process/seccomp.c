@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "process/filter.h"
+#include "process/sieve.h"
 #include "process/syscalls.h"
 
 /* What a worker has open when it locks itself in, beside standard input and output: not more. */
@@ -69,7 +70,7 @@ int
 seccomp_enter(enum sandbox_role role, int monitor)
 {
 	const struct syscalls calls = syscalls_of(role);
-	struct sock_filter code[SYSCALLS_MAX + SHARED_FILTER];
+	struct sock_filter code[SYSCALLS_MAX + SHARED_FILTER + SIEVE_MORE];
 	struct sock_fprog program = { 0, code };
 	if (calls.own == NULL)
 		return -ENOSYS;
@@ -78,5 +79,8 @@ seccomp_enter(enum sandbox_role role, int monitor)
 	if (r < 0)
 		return r;
 	append(&program, calls.also, calls.n_also, monitor);
+	r = sieve_arrange(&program, SYSCALLS_HEAD, sizeof(code) / sizeof(code[0]));
+	if (r < 0)
+		return r;
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0 ? -errno : 0;
 }

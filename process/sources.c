@@ -31,7 +31,8 @@ size_of(int places)
 int
 sources_open(struct sources *s, int places)
 {
-	void *map = mmap(NULL, size_of(places), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *map = mmap(NULL, size_of(places), PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	*s = (struct sources){ .places = places, .table = map };

@@ -268,12 +268,12 @@ static const struct sock_filter waiting_filter[] = {
 
 /* ---- whose they are ------------------------------------------------------------------------ */
 
-/* Instructions before the first row of each filter. */
-enum { HEAD = sizeof((struct sock_filter[]){ CHECK_ARCH, LOAD(nr) }) / sizeof(struct sock_filter) };
+_Static_assert(sizeof((struct sock_filter[]){ CHECK_ARCH, LOAD(nr) }) ==
+	SYSCALLS_HEAD * sizeof(struct sock_filter), "a filter begins otherwise");
 
 #define LENGTH(f) (sizeof(f) / sizeof((f)[0]))
 #define ALL_OF(f) (f), LENGTH(f)
-#define ROWS_OF(f) (f) + HEAD, LENGTH(f) - HEAD
+#define ROWS_OF(f) (f) + SYSCALLS_HEAD, LENGTH(f) - SYSCALLS_HEAD
 _Static_assert(LENGTH(relay_filter) <= SYSCALLS_MAX, "it has no room");
 _Static_assert(LENGTH(worker_filter) + LENGTH(session_filter) <= SYSCALLS_MAX, "it has no room");
 

@@ -9,7 +9,10 @@
 
 #include "process/role.h"
 
-enum { SYSCALLS_MAX = 252 }; /* instructions of the longest, both parts together */
+enum {
+	SYSCALLS_MAX = 252, /* instructions of the longest, both parts together */
+	SYSCALLS_HEAD = 4,  /* ... before the first row of each */
+};
 
 struct syscalls {
 	const struct sock_filter *own; /* begins with the check of the architecture */

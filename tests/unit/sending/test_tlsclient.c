@@ -273,8 +273,12 @@ const char *
 __wrap_openssl_load(void)
 {
 	const char *missing = __real_openssl_load();
-	assert_int_equal(mprotect(&openssl, sizeof(openssl), PROT_READ | PROT_WRITE), 0);
-	openssl.SSL_CTX_new = make_context;
+	pthread_mutex_lock(&making.lock);
+	if (openssl.SSL_CTX_new != make_context) {
+		assert_int_equal(mprotect(&openssl, sizeof(openssl), PROT_READ | PROT_WRITE), 0);
+		openssl.SSL_CTX_new = make_context;
+	}
+	pthread_mutex_unlock(&making.lock);
 	return missing;
 }
 

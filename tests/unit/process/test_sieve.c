@@ -1,0 +1,311 @@
+/* sieve: what a filter says of a call is the same behind it, and is said after few steps. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <string.h>
+
+#include "process/sieve.h"
+
+enum {
+	HEAD = 1, /* the number is loaded */
+	CALLS = 500, /* that are asked about */
+	ROOM = 400,
+	FEW = 20, /* steps */
+	ALLOWED = SECCOMP_RET_ALLOW,
+	REFUSED = SECCOMP_RET_ERRNO | EPERM,
+};
+
+struct filter {
+	struct sock_filter code[ROOM];
+	struct sock_fprog p;
+};
+
+static void
+add(struct filter *f, struct sock_filter what)
+{
+	f->code[f->p.len++] = what;
+}
+
+static void
+load(struct filter *f, size_t at)
+{
+	add(f, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)at));
+}
+
+static void
+answer(struct filter *f, uint32_t what)
+{
+	add(f, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, what));
+}
+
+static void
+is(struct filter *f, uint32_t value, uint8_t otherwise)
+{
+	add(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, otherwise));
+}
+
+static void
+begin(struct filter *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->p.filter = f->code;
+	load(f, offsetof(struct seccomp_data, nr));
+}
+
+static void
+plain(struct filter *f, uint32_t call)
+{
+	is(f, call, 1);
+	answer(f, ALLOWED);
+}
+
+/* Allowed with this first argument. */
+static void
+with_argument(struct filter *f, uint32_t call, uint32_t argument)
+{
+	is(f, call, 4);
+	load(f, offsetof(struct seccomp_data, args[0]));
+	is(f, argument, 1);
+	answer(f, ALLOWED);
+	answer(f, REFUSED);
+}
+
+/* Refused with this first argument; with others the next row about it decides. */
+static void
+but_argument(struct filter *f, uint32_t call, uint32_t argument)
+{
+	is(f, call, 4);
+	load(f, offsetof(struct seccomp_data, args[0]));
+	is(f, argument, 1);
+	answer(f, REFUSED);
+	load(f, offsetof(struct seccomp_data, nr));
+}
+
+/* What the kernel would do with it. *steps: instructions. */
+static uint32_t
+run(const struct filter *f, const struct seccomp_data *d, int *steps)
+{
+	uint32_t a = 0;
+	*steps = 0;
+	for (size_t at = 0; at < f->p.len; at++) {
+		const struct sock_filter *i = &f->code[at];
+		++*steps;
+		switch (i->code) {
+		case BPF_LD | BPF_W | BPF_ABS:
+			memcpy(&a, (const char *)d + i->k, sizeof(a));
+			break;
+		case BPF_JMP | BPF_JEQ | BPF_K:
+			at += a == i->k ? i->jt : i->jf;
+			break;
+		case BPF_JMP | BPF_JGE | BPF_K:
+			at += a >= i->k ? i->jt : i->jf;
+			break;
+		default:
+			assert_int_equal(i->code, BPF_RET | BPF_K);
+			return i->k;
+		}
+	}
+	fail_msg("it has no end");
+	return 0;
+}
+
+static int
+arrange(struct filter *f)
+{
+	return sieve_arrange(&f->p, HEAD, ROOM);
+}
+
+/* What is said of each call, with arguments 0 to 3. The most steps. */
+static int
+compare(const struct filter *before, const struct filter *now)
+{
+	int most = 0, unused, steps;
+	for (uint32_t call = 0; call < CALLS; call++)
+		for (uint64_t argument = 0; argument < 4; argument++) {
+			struct seccomp_data d = { .nr = (int)call, .args = { argument } };
+			assert_int_equal(run(now, &d, &steps), run(before, &d, &unused));
+			most = steps > most ? steps : most;
+		}
+	return most;
+}
+
+static void
+check(struct filter *f, int steps)
+{
+	static struct filter before;
+	before = *f;
+	before.p.filter = before.code;
+	assert_int_equal(arrange(f), 0);
+	assert_in_range(compare(&before, f), 1, (uintmax_t)steps);
+}
+
+/* In no order, and with gaps. */
+static void
+test_plain_rows(void **state)
+{
+	(void)state;
+	struct filter f;
+	for (uint32_t rows = 0; rows <= 110; rows++) {
+		begin(&f);
+		for (uint32_t i = 0; i < rows; i++)
+			plain(&f, i * 37 % 113 * 4);
+		answer(&f, REFUSED);
+		check(&f, FEW);
+	}
+}
+
+static void
+test_arguments(void **state)
+{
+	(void)state;
+	struct filter f;
+	begin(&f);
+	for (uint32_t i = 0; i < 60; i++)
+		if (i % 3 == 0)
+			with_argument(&f, i * 41 % 61 * 7, i % 4);
+		else
+			plain(&f, i * 41 % 61 * 7);
+	answer(&f, REFUSED);
+	check(&f, FEW);
+}
+
+/* Wherever among the others they are, and however many. */
+static void
+test_several_rows_about_a_call(void **state)
+{
+	(void)state;
+	struct filter f;
+	for (uint32_t call = 0; call < 40; call++)
+		for (uint32_t more = 1; more < 20; more += 9) {
+			begin(&f);
+			but_argument(&f, call, 1);
+			for (uint32_t i = 0; i < 40; i++)
+				plain(&f, i * 7 % 40);
+			for (uint32_t i = 0; i < more; i++)
+				with_argument(&f, call, 2);
+			answer(&f, REFUSED);
+			check(&f, FEW + (int)more);
+		}
+	begin(&f);
+	for (uint32_t i = 0; i < 9; i++)
+		but_argument(&f, 3, i % 3);
+	plain(&f, 3);
+	answer(&f, REFUSED);
+	check(&f, 9 * 4 + FEW);
+}
+
+/* What is refused is what the last instruction says, whatever that is. */
+static void
+test_the_rest(void **state)
+{
+	(void)state;
+	struct filter f;
+	begin(&f);
+	plain(&f, 1);
+	with_argument(&f, 2, 1);
+	answer(&f, SECCOMP_RET_KILL_PROCESS);
+	check(&f, FEW);
+}
+
+static void
+test_what_has_no_room(void **state)
+{
+	(void)state;
+	struct filter f, again;
+	begin(&f);
+	for (uint32_t i = 0; i < 30; i++)
+		plain(&f, i);
+	answer(&f, REFUSED);
+	again = f;
+	again.p.filter = again.code;
+	assert_int_equal(arrange(&again), 0);
+	unsigned short needed = again.p.len;
+	for (unsigned short room = HEAD; room < needed; room++) {
+		again = f;
+		again.p.filter = again.code;
+		assert_int_equal(sieve_arrange(&again.p, HEAD, room), -E2BIG);
+	}
+}
+
+static void
+long_rows(struct filter *f, uint32_t rows, uint8_t n)
+{
+	for (uint32_t call = 0; call < rows; call++) {
+		is(f, call, (uint8_t)(n - 1));
+		for (int i = 0; i < n - 2; i++)
+			load(f, 0);
+		answer(f, ALLOWED);
+	}
+}
+
+/* A tree that leads elsewhere would allow what nobody may. */
+static void
+test_jumps_that_are_too_far(void **state)
+{
+	(void)state;
+	struct filter f;
+	begin(&f);
+	for (uint32_t i = 0; i < 70; i++)
+		with_argument(&f, i, 1);
+	answer(&f, REFUSED);
+	check(&f, FEW);
+
+	begin(&f);
+	long_rows(&f, 3, 100); /* to where plain rows find that they are allowed */
+	plain(&f, 0);
+	answer(&f, REFUSED);
+	assert_int_equal(arrange(&f), -E2BIG);
+
+	begin(&f);
+	long_rows(&f, 6, 45); /* from the lower half to the upper one */
+	for (uint32_t call = 10; call < 18; call++)
+		plain(&f, call);
+	answer(&f, REFUSED);
+	assert_int_equal(arrange(&f), -E2BIG);
+}
+
+static void
+test_what_is_no_filter(void **state)
+{
+	(void)state;
+	struct filter f;
+	begin(&f);
+	for (uint32_t i = 0; i < 130; i++) /* too many rows */
+		plain(&f, i);
+	answer(&f, REFUSED);
+	assert_int_equal(arrange(&f), -E2BIG);
+
+	begin(&f);
+	is(&f, 1, 5); /* a row that goes beyond the end */
+	answer(&f, ALLOWED);
+	answer(&f, REFUSED);
+	assert_int_equal(arrange(&f), -E2BIG);
+
+	begin(&f);
+	plain(&f, 1);
+	load(&f, 0); /* no row */
+	plain(&f, 2);
+	answer(&f, REFUSED);
+	assert_int_equal(arrange(&f), -E2BIG);
+
+	begin(&f); /* nothing but its head */
+	assert_int_equal(arrange(&f), -E2BIG);
+	f.p.len = ROOM + 1;
+	assert_int_equal(arrange(&f), -E2BIG);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain_rows),
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_several_rows_about_a_call),
+		cmocka_unit_test(test_the_rest),
+		cmocka_unit_test(test_what_has_no_room),
+		cmocka_unit_test(test_jumps_that_are_too_far),
+		cmocka_unit_test(test_what_is_no_filter),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
