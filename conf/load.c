@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
@@ -18,6 +17,7 @@
 #include "conf/target.h"
 #include "conf/value.h"
 #include "lib/cleanup.h"
+#include "lib/self.h"
 #include "mail/address.h"
 
 extern char **environ;
@@ -398,16 +398,6 @@ load_environment(struct setting *s)
 
 /* ---- the machine, and all together ----------------------------------------------------------- */
 
-/* Where this program lies: as /proc says, or without one as it was started. 0 or -errno. */
-static int
-find_self(char self[static PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", self, PATH_MAX - 1);
-	const char *started = (const char *)getauxval(AT_EXECFN);
-	self[n > 0 ? n : 0] = '\0';
-	return n > 0 || (started != NULL && realpath(started, self) != NULL) ? 0 : -ENOENT;
-}
-
 /*
  * The other programs lie beside this one; but those that people call are in a directory "bin" or
  * "sbin", and then the others may be in libexec/postern beside that. *n is what of `self` the path
@@ -445,7 +435,7 @@ complete_paths(struct conf *c)
 		{ &c->who.tlsreport_path, "postern-tlsreport" } };
 	char self[PATH_MAX];
 	int n = 0;
-	const char *where = find_self(self) == 0 ? where_others_are(self, &n) : NULL;
+	const char *where = self_path(self) == 0 ? where_others_are(self, &n) : NULL;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		if (*paths[i].path != NULL)
 			continue;
