@@ -23,8 +23,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "conf/dkimkeys.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/alabel.h"
+#include "mail/dkim.h"
 #include "process/check.h"
 #include "process/launch.h"
 #include "process/program.h"
@@ -97,10 +100,39 @@ run_both(const struct spool *spool, const struct options *o)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
 }
 
+/*
+ * Does a key sign what is from this address by now? What is wrong with the keys themselves is found
+ * by sign --check.
+ */
+static bool
+is_signed(const struct conf *c, const char *from)
+{
+	static uint8_t algorithm[SIGN_KEYS];
+	struct dkimkeys table;
+	char domain[ALABEL_DOMAIN];
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	const char *at = strrchr(from, '@');
+	if (c->dkim.keys == NULL)
+		return false;
+	if (at == NULL || alabel_domain(span_of(at + 1), domain) < 0 ||
+		dkimkeys_read(&table, c->dkim.keys, &why) < 0)
+		return true;
+	memset(algorithm, DKIM_RSA, sizeof(algorithm));
+	bool is = dkimkeys_choose(&table, algorithm, domain, clock_wall()).n > 0;
+	dkimkeys_free(&table);
+	return is;
+}
+
 static void
 check_signature(struct findings *f, const struct conf *c)
 {
-	if (c->dkim.keys == NULL)
+	if (is_signed(c, c->tls_reports.from))
+		return;
+	if (c->dkim.keys != NULL)
+		check_warning(f, "tls_reports: reports are not signed, so nobody looks at them; "
+			"%s has no key for the domain of %s: add one, or set tls_reports_from",
+			c->dkim.keys, c->tls_reports.from);
+	else
 		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one "
 			"that is not signed; set dkim_keys, with a key for the domain of %s",
 			c->tls_reports.from);
