@@ -29,7 +29,7 @@ enum {
 };
 
 #define OWN_DIRECTORY "/etc/postern"
-#define KEY_DIRECTORY OWN_DIRECTORY "/dkim" /* where new ones are made, unless --dir says otherwise */
+#define KEY_DIRECTORY OWN_DIRECTORY "/dkim" /* of new ones, unless --dir says otherwise */
 
 /* A line of sign --public. */
 struct published {
@@ -273,8 +273,8 @@ tell_steps(struct admin *a, const char *path, const char *line, const struct pub
 	if (keys == NULL)
 		out_say(&a->out, "and, for it is the first, this one to the configuration:\n\n\t"
 			"dkim_keys = " KEY_DIRECTORY "/keys\n\n");
-	out_say(&a->out, "It signs from then on, or from a day on that stands behind it (2027-01-31)."
-		"\nThen \"postern dkim check\" says whether keys and DNS agree.\n");
+	out_say(&a->out, "It signs from then on, or from a day on that stands behind it "
+		"(2027-01-31).\nThen \"postern dkim check\" says whether keys and DNS agree.\n");
 }
 
 /* A key that was made, and its record, of which sign has said kind and key. */
