@@ -313,7 +313,7 @@ def test_migrate(place):
             patience.until(lambda: len([p for p in (root / "var/spool/postfix/deferred").rglob("*") if p.is_file()]) == 2)
             host = place.host("mail.example.net", 587)
     finally:
-        place.run("systemctl stop postfix; rm -f /etc/aliases /usr/sbin/sendmail.postfix", check=False)
+        place.run("systemctl stop 'postfix*.service'; rm -f /etc/aliases /usr/sbin/sendmail.postfix", check=False)
     host.wait_messages(3)
     moved = [m for m in host.messages if b"it waits" in m.data]
     assert sorted(m.sender for m in moved) == ["", "root@web1.example.org"]
