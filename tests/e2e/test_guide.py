@@ -351,6 +351,7 @@ def test_signed(place):
     [message] = sink.wait_messages()
     assert message.recipients == ["signed@example.com"] and sink.shaken
     assert b"\td=example.org; s=s1;" in message.data
+    assert not place.run("journalctl -q -o cat -p notice POSTERN_EVENT=sts"), "a policy that counts is nothing to worry about"
 
 
 def test_pipe(place):
