@@ -287,9 +287,9 @@ asan: need-check
 	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
 
 # ... of those that deliver, with couriers that are watched.
-TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations dkim held \
-	hostile logins marks misfits outage poison race replies reports routes sharing strays throughput \
-	turns)
+TSAN = $(addprefix tests/e2e/test_,bell blame circles client_auth client_tls delivery destinations dkim fetch held \
+	hostile logins marks misfits next_host optional_tls optional_tls_sts outage poison race replies reports \
+	routes sharing strays sts throughput tls_counted tls_counted_dane turns)
 
 tsan: need-check
 	$(MAKE) B=build/tsan $(INSTRUMENTED) SANITIZE='-fsanitize=thread -fno-omit-frame-pointer' all unit

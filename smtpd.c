@@ -271,7 +271,9 @@ serve_many(struct session *s, const struct options *o, int n, char **argv)
 		buf_puts(&why, "no memory for tls and auth that wait");
 		return turn_all_away(s, n, R_NO_SESSION, give_up_all(&why, EX_TEMPFAIL));
 	}
-	return pool_run(&pool);
+	int status = pool_run(&pool);
+	standby_close(l.standby);
+	return status;
 }
 
 /* How many sockets there are to listen at, or -errno and a line in *why. What else is open goes. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -310,4 +311,13 @@ crew_open(struct crew *c, int heirs)
 	c->rounds = c->last + ROUNDS;
 	files_reserve(c->places);
 	return 0;
+}
+
+void
+crew_close(struct crew *c)
+{
+	sources_close(&c->sources);
+	close(c->slot);
+	close(c->epoll);
+	free(c->workers);
 }

@@ -61,6 +61,9 @@ struct crew {
  */
 int crew_open(struct crew *c, int heirs);
 
+/* The table goes; those in it stay who they are. */
+void crew_close(struct crew *c);
+
 /* How many there are. */
 static inline int
 crew_alive(const struct crew *c)

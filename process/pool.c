@@ -482,5 +482,6 @@ pool_run(const struct pool_terms *t)
 		wait_for_requests(p, until);
 		crew_make_rounds(&p->crew, clock_ms());
 	}
+	crew_close(&p->crew);
 	return EXIT_SUCCESS;
 }

@@ -22,15 +22,26 @@ sources_network(const struct netaddr *client)
 	return n != SOURCES_NOBODY ? n : 1;
 }
 
+static size_t
+size_of(int places)
+{
+	return sizeof(struct sources_table) + (size_t)places * sizeof(uint64_t);
+}
+
 int
 sources_open(struct sources *s, int places)
 {
-	size_t size = sizeof(struct sources_table) + (size_t)places * sizeof(uint64_t);
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *map = mmap(NULL, size_of(places), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
 		return -errno;
 	*s = (struct sources){ .places = places, .table = map };
 	return 0;
+}
+
+void
+sources_close(struct sources *s)
+{
+	munmap(s->table, size_of(s->places));
 }
 
 void

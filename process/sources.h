@@ -34,6 +34,7 @@ uint64_t sources_network(const struct netaddr *client);
 
 /* For so many workers, all without a client. 0 or -errno. */
 int sources_open(struct sources *s, int places);
+void sources_close(struct sources *s);
 
 /* What the pool knows of one: it begins and has nobody, or somebody of that network; it ended. */
 void sources_set(const struct sources *s, int place, uint64_t network);

@@ -504,6 +504,18 @@ standby_open(const struct launcher *l)
 	return s->helpers != NULL && s->epoll >= 0 ? s : NULL;
 }
 
+void
+standby_close(struct standby *s)
+{
+	for (int i = 0; i < s->places; i++) {
+		if (s->helpers[i].state != NOBODY && s->helpers[i].fd >= 0)
+			close(s->helpers[i].fd);
+	}
+	close(s->epoll);
+	free(s->helpers);
+	free(s);
+}
+
 int
 standby_fd(const struct standby *s)
 {

@@ -39,6 +39,9 @@ struct standby;
  */
 struct standby *standby_open(const struct launcher *l);
 
+/* Those that wait see that nobody can hand them a client any more, and end. */
+void standby_close(struct standby *s);
+
 /* When this one can be read, standby_attend has something to do. */
 int standby_fd(const struct standby *s);
 void standby_attend(struct standby *s);

@@ -580,7 +580,7 @@ def test_long_headers_take_turns(signing):
         [relay] = postern.at_work()
         before = peak(relay)
     patience.until(lambda: len(sink.messages) == len(names) and not postern.messages())
-    assert peak(relay) - before < 18 * 1024
+    assert postern.watched() or peak(relay) - before < 18 * 1024 # a sanitizer's memory is its own
     os.kill(relay, signal.SIGTERM)
     assert all(signing.good(m.data) == [True, True] for m in sink.messages[:3])
 
@@ -601,7 +601,7 @@ def test_huge(signing, line, size, ehlo):
     before = peak(relay)
     queue_all(postern, [variety.huge(line if isinstance(line, bytes) else line.encode(), size)])
     patience.until(lambda: len(sink.messages) == 2)
-    assert peak(relay) - before < 1024
+    assert postern.watched() or peak(relay) - before < 1024
     os.kill(relay, signal.SIGTERM)
     data = sink.messages[-1].data
     assert len(data) > 0.9 * size and (data.isascii() and b"=C3=BC" in data) == isinstance(line, str)

@@ -47,9 +47,7 @@ fails(int end, enum pool_role role, int64_t begun, enum worker_state state)
 	assert_int_equal(c.crashes, end == -SIGSEGV || end == -SIGABRT);
 	bool failed = c.failures == 1 && c.pause > 0;
 	assert_true(failed || (c.failures == 0 && c.pause == 0));
-	close(c.epoll);
-	close(c.slot);
-	free(c.workers);
+	crew_close(&c);
 	return failed;
 }
 

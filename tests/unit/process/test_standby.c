@@ -99,6 +99,7 @@ static int
 clean(void **state)
 {
 	(void)state;
+	standby_close(s);
 	unlink(path);
 	unlink(file);
 	unlink(log_of_starts);
@@ -292,10 +293,12 @@ test_none_wait(void **state)
 	assert_int_equal(standby_hand(s, REQUEST_RELAY, NULL, 0, &budget), 0);
 	assert_int_equal(standby_hand(s, REQUEST_TLS, fds, 1, &budget), 0);
 	assert_int_equal(standby_adjust(s, clock_ms()), CLOCK_NEVER);
+	standby_close(s);
 	c.auth.dovecot = other;
-	assert_int_equal(standby_hand(standby_open(&l), REQUEST_AUTH, fds, 1, &budget), 0);
 	c.who.tls_path = other;
-	assert_int_equal(standby_hand(standby_open(&l), REQUEST_TLS, fds, 2, &budget), -ENOENT);
+	s = standby_open(&l);
+	assert_int_equal(standby_hand(s, REQUEST_AUTH, fds, 1, &budget), 0);
+	assert_int_equal(standby_hand(s, REQUEST_TLS, fds, 2, &budget), -ENOENT);
 }
 
 #define STANDBY(f) cmocka_unit_test_setup_teardown(f, prepare, clean)
