@@ -462,7 +462,7 @@ dist:
 deb: need-packages
 	tests/packages/check deb
 
-check-packages: need-packages
+check-packages: need-packages all
 	tests/packages/check
 
 clean:

@@ -10,7 +10,7 @@
  *	sign --check             looks at the table and the keys
  *	sign --public            prints what is to be published of each key of the table: domain,
  *	                         selector, k= and p=
- *	sign --make rsa:FILE     makes a key, or ed25519:FILE
+ *	sign --make rsa:FILE     makes a key, or ed25519:FILE, and prints "rsa" and its public key
  *
  * Exit status: 0; 1 a key is not there, or cannot be made; 75 it cannot lock itself in; 78 the
  * configuration is wrong.
@@ -178,6 +178,19 @@ print_public(const struct conf *conf)
 	return status;
 }
 
+/* "rsa" and the public key, of one that was made. */
+static bool
+print_made(const char *path, struct buf *why)
+{
+	auto_buf p = buf_new(2 * SIGN_SIGNATURE);
+	EVP_PKEY *key = signkey_read(path, why);
+	bool there = key != NULL && signkey_public(key, &p);
+	if (there)
+		printf("%s %.*s\n", signkey_word(signkey_algorithm(key)), (int)p.n, p.p);
+	EVP_PKEY_free(key);
+	return there;
+}
+
 /* "rsa:FILE". Started as root, the key is that of the user of the service. */
 static int
 make(const struct conf *conf, const char *what)
@@ -192,7 +205,7 @@ make(const struct conf *conf, const char *what)
 		buf_puts(&why, "neither rsa:FILE nor ed25519:FILE");
 	else if (geteuid() == 0 && user_find(conf->who.user, &owner, &group) < 0)
 		buf_printf(&why, "user %s: there is none", conf->who.user);
-	else if (signkey_make(algorithm, path.p, owner, &why) == 0)
+	else if (signkey_make(algorithm, path.p, owner, &why) == 0 && print_made(path.p, &why))
 		return EXIT_SUCCESS;
 	fprintf(stderr, "sign: %.*s\n", (int)why.n, why.n > 0 ? why.p : "");
 	return EXIT_FAILURE;

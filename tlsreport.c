@@ -27,6 +27,8 @@
 #include "conf/dkimkeys.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/alabel.h"
+#include "mail/dkim.h"
 #include "process/check.h"
 #include "process/launch.h"
 #include "process/program.h"
@@ -123,35 +125,42 @@ run_both(const struct spool *spool, const struct options *o)
 	return judge(status);
 }
 
-/* Has the table a key for the sender of reports? Whether it can be used is said by sign --check. */
+/*
+ * Does a key sign what is from this address by now? What is wrong with the keys themselves is found
+ * by sign --check.
+ */
 static bool
-has_key(const struct conf *c)
+is_signed(const struct conf *c, const char *from)
 {
-	struct dkimkeys table = { 0 };
+	static uint8_t algorithm[SIGN_KEYS];
+	struct dkimkeys table;
+	char domain[ALABEL_DOMAIN];
 	auto_buf why = buf_new(LIMIT_COMMAND);
-	const char *at = strrchr(c->tls_reports.from, '@');
-	bool read = dkimkeys_read(&table, c->dkim.keys, &why) == 0;
-	auto_memory uint8_t *algorithm = calloc(table.n + 1, sizeof(*algorithm));
-	if (algorithm == NULL || !read || at == NULL) {
-		dkimkeys_free(&table);
-		return true; /* for all that is known */
-	}
-	struct dkimkeys_choice choice = dkimkeys_choose(&table, algorithm, at + 1, clock_wall());
+	const char *at = strrchr(from, '@');
+	if (c->dkim.keys == NULL)
+		return false;
+	if (at == NULL || alabel_domain(span_of(at + 1), domain) < 0 ||
+		dkimkeys_read(&table, c->dkim.keys, &why) < 0)
+		return true;
+	memset(algorithm, DKIM_RSA, sizeof(algorithm));
+	bool is = dkimkeys_choose(&table, algorithm, domain, clock_wall()).n > 0;
 	dkimkeys_free(&table);
-	return choice.broken != NULL; /* none can be used, as far as this says */
+	return is;
 }
 
 static void
 check_signature(struct findings *f, const struct conf *c)
 {
+	if (is_signed(c, c->tls_reports.from))
+		return;
 	if (c->dkim.keys == NULL)
 		check_warning(f, "tls_reports: no report is sent by mail, for nobody looks at one "
 			"that is not signed; set dkim_keys, with a key for the domain of %s",
 			c->tls_reports.from);
-	else if (!has_key(c))
+	else
 		check_warning(f, "tls_reports: dkim_keys %s has no key for the domain of %s: "
-			"reports by mail are not signed, and nobody looks at them", c->dkim.keys,
-			c->tls_reports.from);
+			"reports by mail are not signed, and nobody looks at them; add one, or set "
+			"tls_reports_from", c->dkim.keys, c->tls_reports.from);
 }
 
 static const struct check checks[] = { { check_signature } };

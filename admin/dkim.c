@@ -28,21 +28,24 @@ enum {
 	SELECTOR = 65, /* more than a selector has, so that one that is cut is none */
 };
 
-#define KEY_DIRECTORY "/etc/postern/dkim" /* where new ones are made, unless --dir says otherwise */
+#define OWN_DIRECTORY "/etc/postern"
+#define KEY_DIRECTORY OWN_DIRECTORY "/dkim" /* of new ones, unless --dir says otherwise */
 
 /* A line of sign --public. */
 struct published {
 	struct span domain, selector, kind, p;
 };
 
-/* Runs sign with an option of its own. Exit status of sign, or -errno. */
+/*
+ * Runs sign with an option of its own; what it complains of goes to our standard error. Its exit
+ * status, or -errno.
+ */
 static int
 ask_sign(const struct admin *a, const char *what, const char *argument, struct buf *said)
 {
 	const char *arg[LAUNCH_ARGUMENTS];
 	launch_arguments(&a->options.conf, a->conf.who.sign_path, what, argument, arg);
-	int status = errand_run(arg, argument == NULL ? ERRAND_OUTPUT : ERRAND_ERRORS, PATIENCE,
-		said);
+	int status = errand_talk(arg, (struct span){ "", 0 }, PATIENCE, said);
 	if (status < 0)
 		admin_trouble(a, "%s: %s", a->conf.who.sign_path, strerror(-status));
 	return status;
@@ -241,16 +244,53 @@ choose_selector(const struct admin *a, const char *kind, char out[static SELECTO
 		snprintf(out, SELECTOR, "%c%s", kind[0], date);
 }
 
-/* One that is there already is as its owner wants it; a new one has to be open for the service. */
+/*
+ * One that is there already is as its owner wants it; a new one has to be open for the service. Of
+ * the one that nobody named what is above it may be missing, too, where there is no configuration.
+ */
 static void
 make_directory(const char *path)
 {
 	mode_t before = umask(S_IWGRP | S_IWOTH);
+	if (strcmp(path, KEY_DIRECTORY) == 0)
+		(void)mkdir(OWN_DIRECTORY, 0755);
 	(void)mkdir(path, 0755);
 	(void)umask(before);
 }
 
-/* Makes a key; says which line the table is to have, and what is to be published. */
+/* What is left to do: with the first key there is no table yet that it could be added to. */
+static void
+tell_steps(struct admin *a, const char *path, const char *line, const struct published *k)
+{
+	const char *keys = a->conf.dkim.keys;
+	out_text(&a->out, span_of(path));
+	out_say(&a->out, " was made. Publish its record:\n\n");
+	print_record(a, k, "");
+	out_say(&a->out, "\nWhen the DNS has it, add this line to %s:\n\n\t",
+		keys != NULL ? keys : KEY_DIRECTORY "/keys");
+	out_text(&a->out, span_of(line));
+	out_say(&a->out, "\n\n");
+	if (keys == NULL)
+		out_say(&a->out, "and, for it is the first, this one to the configuration:\n\n\t"
+			"dkim_keys = " KEY_DIRECTORY "/keys\n\n");
+	out_say(&a->out, "It signs from then on, or from a day on that stands behind it "
+		"(2027-01-31).\nThen \"postern dkim check\" says whether keys and DNS agree.\n");
+}
+
+/* A key that was made, and its record, of which sign has said kind and key. */
+static void
+tell_new(struct admin *a, const char *path, const char *line, const struct published *k)
+{
+	auto_buf name = name_of(k, ""), text = record_of(k);
+	if (a->out.json)
+		out_json(&a->out, json_pack("{s:o, s:o, s:o, s:o}", "file",
+			out_string(span_of(path)), "line", out_string(span_of(line)), "name",
+			out_string(buf_span(&name)), "text", out_string(buf_span(&text))));
+	else
+		tell_steps(a, path, line, k);
+}
+
+/* Makes a key; says what is to be published, and which line the table is to have. */
 static int
 make_key(struct admin *a, const char *domain)
 {
@@ -269,23 +309,14 @@ make_key(struct admin *a, const char *domain)
 		return admin_misused(a, "%.*s", (int)why.n, why.p);
 	dkimkeys_free(&table);
 	make_directory(dir);
-	int status = ask_sign(a, "--make", what, &said);
-	struct span why_not = span_chomp(buf_span(&said));
-	if (status > 0)
-		admin_trouble(a, "%.*s", (int)why_not.n, why_not.n > 0 ? why_not.p : "");
-	if (status != 0)
+	if (ask_sign(a, "--make", what, &said) != 0)
 		return ADMIN_LATER;
-	if (a->out.json) {
-		out_json(&a->out, json_pack("{s:o, s:o}", "file", out_string(span_of(path)), "line",
-			out_string(buf_span(&line))));
-		return ADMIN_DONE;
-	}
-	out_say(&a->out, "made, and to be added to %s:\n\t",
-		a->conf.dkim.keys != NULL ? a->conf.dkim.keys : "the file of dkim_keys");
-	out_text(&a->out, buf_span(&line));
-	out_say(&a->out, "\nThen \"postern dkim record %s\" prints what is to be published, and\n"
-		"\"postern dkim check %s\" compares it with the DNS. Name a day behind the line\n"
-		"from which on it signs, or publish the record first.\n", domain, domain);
+	buf_add(&line, (struct span){ "", 1 });
+	struct span rest = buf_span(&said), made = span_line(&rest);
+	struct published k = { .domain = span_of(domain), .selector = span_of(selector) };
+	k.kind = span_word(&made, " ");
+	k.p = span_word(&made, " ");
+	tell_new(a, path, line.p, &k);
 	return ADMIN_DONE;
 }
 

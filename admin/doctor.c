@@ -80,6 +80,21 @@ check_helpers(struct teller *t, const struct admin *a)
 	tell_lines(t, &said);
 }
 
+/* What mail goes out with. Whether the DNS has the keys is asked by the command for them. */
+static void
+check_signatures(struct teller *t, const struct conf *c)
+{
+	if (c->dkim.keys == NULL)
+		finding_tell(t, "dkim", FINDING_SKIPPED, "\"postern dkim new DOMAIN\" makes a key",
+			"dkim_keys is not set, so mail is not signed");
+	else
+		finding_tell(t, "dkim", FINDING_OK, NULL, "the keys of %s sign mail; \"postern "
+			"dkim check\" compares them with the DNS", c->dkim.keys);
+	if (c->tls_reports.on == CONF_YES)
+		finding_tell(t, "tls reports", FINDING_OK, NULL, "domains that ask for reports on "
+			"TLS are sent them, from %s", c->tls_reports.from);
+}
+
 /* ---- who may ------------------------------------------------------------------------------- */
 
 static void
@@ -156,6 +171,7 @@ look_at_all(struct teller *t, struct admin *a, uint16_t port, const char *target
 {
 	check_programs(t, a);
 	check_helpers(t, a);
+	check_signatures(t, &a->conf);
 	check_rights(t, &a->conf);
 	machine_spool(t, &a->conf);
 	machine_clock(t);
@@ -166,6 +182,7 @@ look_at_all(struct teller *t, struct admin *a, uint16_t port, const char *target
 		return;
 	naming_resolvers(t, &a->conf);
 	naming_dnssec(t, &a->conf);
+	naming_policies(t, &a->conf);
 	naming_hostname(t, &a->conf, r);
 	naming_way_out(t, &a->conf, r, target);
 	resolver_close(r);

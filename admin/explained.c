@@ -297,6 +297,17 @@ say_dane(struct out *o, const json_t *t)
 		out_say(o, "; of a host that has a TLSA record, as that says");
 }
 
+/* A policy that is in force and not for a test stands above delivery_tls, too. */
+static void
+say_enforced(struct out *o, const json_t *all)
+{
+	const json_t *s = json_object_get(all, "mta_sts");
+	const char *mode = json_is_object(s) && is_so(s, "in_force") ? text_of(s, "mode") : NULL;
+	if (mode != NULL && strcmp(mode, "enforce") == 0)
+		out_say(o, "; by the policy of mta-sts not without, and with a certificate for the "
+			"host");
+}
+
 static void
 say_tls(struct out *o, const json_t *all)
 {
@@ -316,6 +327,7 @@ say_tls(struct out *o, const json_t *all)
 		word(o, "", text_of(t, "trouble"), "");
 	}
 	say_dane(o, t);
+	say_enforced(o, all);
 	out_say(o, "\n");
 }
 

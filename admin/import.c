@@ -53,7 +53,7 @@ print(struct admin *a, struct translation *t, const struct format *f, const char
 	buf_printf(&all,
 		"# Made by \"postern import %s\" of %s.\n"
 		"# Look through it, above all at what begins with WARNING; then it is "
-		"/etc/postern/postern.conf,\n# and \"smtpd --check\" says whether it works here.\n",
+		"/etc/postern/postern.conf,\n# and \"postern check\" says whether it works here.\n",
 		f->name, path);
 	buf_add(&all, buf_span(&t->common));
 	buf_add(&all, buf_span(&t->routes));

@@ -239,6 +239,21 @@ route_of_all(const struct conf *c)
 }
 
 void
+naming_policies(struct teller *t, const struct conf *c)
+{
+	if (route_of_all(c) != NULL)
+		return;
+	if (c->relay.mta_sts == CONF_YES)
+		finding_tell(t, "mta-sts", FINDING_OK, NULL,
+			"policies of domains are fetched over HTTPS, port %lld; \"postern explain "
+			"ADDRESS\" shows that of one", (long long)c->relay.mta_sts_port);
+	else
+		finding_tell(t, "mta-sts", FINDING_SKIPPED,
+			CONF_HAS_FETCH ? "take mta_sts = off out" : "have it built with libcurl",
+			"it is off: policies of domains do not count");
+}
+
+void
 naming_hostname(struct teller *t, const struct conf *c, struct resolver *r)
 {
 	struct exchangers x = { 0 };

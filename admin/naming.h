@@ -14,6 +14,9 @@ void naming_resolvers(struct teller *t, const struct conf *c);
 /* Do they validate (DNSSEC), and are they believed? */
 void naming_dnssec(struct teller *t, const struct conf *c);
 
+/* Are policies of MTA-STS asked for? Nothing is said where all mail goes by a route. */
+void naming_policies(struct teller *t, const struct conf *c);
+
 /*
  * Do the name that we say in EHLO, its addresses and their names agree? Other hosts look at that
  * unless all mail goes by a route.

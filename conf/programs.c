@@ -5,18 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <unistd.h>
 
-/* Where this program lies: as /proc says, or without one as it was started. 0 or -errno. */
-static int
-find_self(char self[static PATH_MAX])
-{
-	ssize_t n = readlink("/proc/self/exe", self, PATH_MAX - 1);
-	const char *started = (const char *)getauxval(AT_EXECFN);
-	self[n > 0 ? n : 0] = '\0';
-	return n > 0 || (started != NULL && realpath(started, self) != NULL) ? 0 : -ENOENT;
-}
+#include "lib/self.h"
 
 /*
  * The other programs lie beside this one; but those that people call are in a directory "bin" or
@@ -54,7 +45,7 @@ programs_complete(struct conf *c)
 		{ &c->who.tlsreport_path, "postern-tlsreport" } };
 	char self[PATH_MAX];
 	int n = 0;
-	const char *where = find_self(self) == 0 ? where_others_are(self, &n) : NULL;
+	const char *where = self_path(self) == 0 ? where_others_are(self, &n) : NULL;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		if (*paths[i].path != NULL)
 			continue;

@@ -147,7 +147,7 @@ log_policy(const char *domain, const struct stscache_entry *e)
 	struct span rest = e->policy.text;
 	for (struct span one; (one = sts_next_mx(&rest)).n > 0 && mx.err == 0;)
 		buf_printf(&mx, "%s%.*s", mx.n > 0 ? ", " : "; mx: ", (int)one.n, one.p);
-	log_event(LOG_NOTICE, &f, "lane %s: MTA-STS: %s, id %s, for %lld s%.*s%s", domain,
+	log_event(LOG_INFO, &f, "lane %s: MTA-STS: %s, id %s, for %lld s%.*s%s", domain,
 		sts_mode_word(e->policy.mode), e->id, (long long)e->policy.max_age, (int)mx.n,
 		mx.n > 0 ? mx.p : "", mx.err != 0 ? ", ..." : "");
 }

@@ -235,10 +235,17 @@ say_connected_to_host(const struct event *e)
 
 /* ---- all ------------------------------------------------------------------------------------- */
 
+/*
+ * What Postfix never says. What nobody has to look at goes by its name for whatever others log
+ * (postlog), which readers pass by; from a daemon it would be a line that they do not know.
+ */
 static const char *
 say_other(const struct event *e)
 {
-	say(e, "%s%s", e->priority <= LOG_NOTICE ? "warning: " : "", e->text);
+	bool warning = e->priority <= LOG_NOTICE;
+	say(e, "%s%s", warning ? "warning: " : "", e->text);
+	if (!warning)
+		return "postlog";
 	return strcmp(e->program, "relay") == 0 ? "smtp" : e->program;
 }
 

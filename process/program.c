@@ -54,7 +54,9 @@ program_configure(struct conf *c, struct conf_origins *from, const struct option
 		log_shape(c->log_format, c->who.hostname);
 	/* others were started by these */
 	bool ours = !o->serve && !o->wait && o->login == NULL;
-	if (r == 0 && ours && !o->check && !o->counters)
+	/* and of these a person asks one thing */
+	bool asked = o->check || o->counters || o->public || o->make != NULL;
+	if (r == 0 && ours && !asked)
 		tell_doubts(c);
 	return r;
 }

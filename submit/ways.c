@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/self.h"
 
 extern char **environ;
 
@@ -28,11 +29,11 @@ enum {
 bool
 ways_beside(const char *name, char out[static PATH_MAX])
 {
-	ssize_t n = readlink("/proc/self/exe", out, PATH_MAX - 1 - strlen(name));
-	out[n > 0 ? n : 0] = '\0';
-	char *slash = strrchr(out, '/');
-	if (slash == NULL)
+	char *slash = self_path(out) == 0 ? strrchr(out, '/') : NULL;
+	if (slash == NULL || (size_t)(slash + 1 - out) + strlen(name) >= PATH_MAX) {
+		out[0] = '\0';
 		return false;
+	}
 	memcpy(slash + 1, name, strlen(name) + 1);
 	return access(out, X_OK) == 0;
 }

@@ -200,3 +200,17 @@ def test_check_without_proc(chroot):
     p = subprocess.run(chroot.command("smtpd", "--check"), capture_output=True, text=True,
                        env=chroot.environment(), check=False)
     assert f"relay_path = {chroot.build}/relay  # " in p.stdout and " error: " not in p.stderr, p.stderr
+
+
+@pytest.mark.skipif(os.path.exists("/run/postern/local"), reason="a socket is there")
+def test_sendmail_without_proc(chroot):
+    """L67: it finds smtpd, though it is called by a link as everybody calls it."""
+    link = chroot.where / "sendmail"
+    link.symlink_to(chroot.build / "sendmail")
+    settings = {f"POSTERN_{k.upper()}": str(v) for k, v in {**chroot.settings, "max_connections": 0}.items()}
+    command = chroot.command("sendmail")
+    before = command[:command.index(str(chroot.build / "sendmail"))]
+    p = subprocess.run([*before, str(link), "-f", "a@sender.example", "u@d.example"], input="Subject: x\n\nhello\n",
+                       capture_output=True, text=True, env=chroot.environment() | settings, check=False)
+    assert p.returncode == 0, p.stderr
+    assert len(chroot.messages()) == 1

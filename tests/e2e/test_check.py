@@ -135,7 +135,7 @@ def test_reports_without_key(secure, checked, table, warned):
 
 def test_reports_are_posted(checked):
     """What posts them is looked at, though nothing else is fetched."""
-    settings = {"mta_sts": "off", "fetch_path": "/nonexistent/it"}
+    settings = {"mta_sts": "no", "fetch_path": "/nonexistent/it"}
     assert checked(**settings) == (0, "")
     status, found = checked(tls_reports="yes", **settings)
     assert status == 78 and "fetch_path /nonexistent/it: No such file" in found
@@ -215,6 +215,8 @@ FAULTS = [
     ({"dkim_keys": "/dev/null", "sign_path": "/nonexistent/sign"}, 78, "sign_path /nonexistent/sign: No such file"),
     ({"fetch_path": "/nonexistent/fetch"}, 78, "fetch_path /nonexistent/fetch: No such file"),
     ({"tls_reports": "yes"}, 0, "tls_reports: no report is sent by mail, for nobody looks at one that is not signed"),
+    ({"tls_reports": "yes", "dkim_keys": "/dev/null"}, 0, "tls_reports: dkim_keys /dev/null has no key for the domain of "
+     "postmaster@"),
     ({"tls_reports": "yes", "tlsreport_path": "/nonexistent/it"}, 78, "tlsreport_path /nonexistent/it: No such file"),
     ({"source": "192.0.2.1"}, 78, "source 192.0.2.1: Cannot assign requested address"),
 ]

@@ -654,17 +654,19 @@ def test_command(signing):
     directory = signing.where / "keys"
     directory.mkdir()
     own(directory)
-    lines = []
+    lines, told = [], []
     for extra in (["--selector", "s1"], ["--selector", "s2", "--ed25519"]):
         status, [made] = ask_json(p, "dkim", "new", "Sender.example", "--dir", directory, *extra)
         assert status == 0 and pathlib.Path(made["file"]).stat().st_mode & 0o777 == 0o600
         lines.append(made["line"])
+        told.append({"name": made["name"], "text": made["text"]})
     assert lines[0] == f"sender.example s1 {directory}/s1.sender.example.pem"
     status, _, trouble = ask(p, "dkim", "new", "sender.example", "--dir", directory, "--selector", "s1")
     assert status == 75 and "File exists" in trouble, "a key is never written over"
     signing.say(*lines)
     status, records = ask_json(p, "dkim", "record")
     assert status == 0 and [r["name"] for r in records] == [f"s{i}._domainkey.sender.example" for i in (1, 2)]
+    assert records == told, "what is to be published was told at once"
     assert ask_json(p, "dkim", "check", **signing.world.settings())[0] == 1, "nothing is published"
     text = ask(p, "dkim", "record")[1]
     for zone in re.finditer(r'(\S+)\. IN TXT \(\n(.*?) \)', text, re.S):
@@ -676,12 +678,30 @@ def test_command(signing):
     assert signing.good(signing.send()) == [True, True]
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_left_to_do(signing, first):
+    """The record, the line, and with the first key that there has to be a table."""
+    directory = signing.where / "keys"
+    directory.mkdir()
+    own(directory)
+    table = "" if first else signing.table
+    status, said, _ = ask(signing.postern, "dkim", "new", "sender.example", "--dir", directory, "--selector", "s1",
+                          dkim_keys=table)
+    assert status == 0
+    assert re.search(r"^s1\._domainkey\.sender\.example\. IN TXT \(\n\t\"v=DKIM1; k=rsa; p=MII", said, re.M)
+    assert f"add this line to {table or '/etc/postern/dkim/keys'}:\n" in said
+    assert f"\n\tsender.example s1 {directory}/s1.sender.example.pem\n" in said
+    assert ("\n\tdkim_keys = /etc/postern/dkim/keys\n" in said) == first
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it makes a key for another user")
 def test_key_that_root_made(signing):
     """The user of the service can get at it, in a directory that was not there either."""
     words = ["--dir", signing.where / "new", "--selector", "s1"]
     command = signing.postern.command("postern", "dkim", "new", "sender.example", *words, user="nobody")[len(DROP):]
-    subprocess.run(command, check=True, capture_output=True, env=signing.postern.environment())
+    said = subprocess.run(command, check=True, capture_output=True, text=True,
+                          env=signing.postern.environment() | {"POSTERN_NO_KEY": "1"})
+    assert said.stderr == "", "what else is doubtful is not told here"
     signing.say(f"sender.example s1 {signing.where}/new/s1.sender.example.pem")
     assert tags(signing.send())["s"] == "s1"
 

@@ -220,3 +220,16 @@ def test_hostile(well, world):
     world.domain("d.example")
     world.sink.say["GREETING"] = internet.Last("220 \x1b[2J\r\n")
     assert ask(well, "doctor", "--port", "1", "d.example")[0] in (0, 1)
+
+
+def test_what_mail_goes_out_with(well):
+    """Signatures, reports on TLS and MTA-STS: what is on, and how to look further."""
+    assert Doctor(well).one("dkim") == ("skipped", "dkim_keys is not set, so mail is not signed")
+    assert Doctor(well).of("tls reports") == []
+    found = Doctor(well, dkim_keys="/dev/null", tls_reports="yes", tls_reports_from="t@d.example", mta_sts="on")
+    assert found.one("dkim")[0] == "ok" and "the keys of /dev/null sign mail" in found.one("dkim")[1]
+    assert found.one("tls reports") == ("ok", "domains that ask for reports on TLS are sent them, from t@d.example")
+    assert found.one("mta-sts")[0] == "ok" and "port 443" in found.one("mta-sts")[1]
+    assert Doctor(well, mta_sts="no").one("mta-sts") == ("skipped", "it is off: policies of domains do not count")
+    well.configure("[route all]", "domains = *", "hosts = 127.0.0.1:1")
+    assert Doctor(well).of("mta-sts") == []

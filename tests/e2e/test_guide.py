@@ -16,6 +16,7 @@ import pytest
 
 import internet
 import patience
+import policyhost
 import sysd_host
 import sysd_machine
 from conftest import TOP
@@ -124,6 +125,29 @@ class Place:
     def close(self):
         for sink in self.sinks:
             sink.close()
+        self.machine.dns.zone.clear()
+        self.machine.dns.zone.update(ZONE)
+        self.machine.dns.secure = False
+
+    def policy(self, domain, host):
+        """The domain has a policy of MTA-STS, at a web server of its own, and asks for reports; its host speaks TLS."""
+        zone, web = self.machine.dns.zone, f"mta-sts.{domain}"
+        for name in (host, web):
+            if not self.pki.path(name).exists():
+                self.pki.issue(name, f"/CN={name}", f"DNS:{name}", usage="serverAuth")
+        zone[(f"_mta-sts.{domain}", "TXT")] = ['"v=STSv1; id=20260101;"']
+        zone[(f"_smtp._tls.{domain}", "TXT")] = [f'"v=TLSRPTv1; rua=mailto:tls@{domain}"']
+        zone[(web, "A")] = ["127.0.0.10"]
+        with self.machine.network():
+            sink = TlsSink(server_context(self.pki.path(host)), ZONE[(host, "A")][0], 25)
+            self.sinks += [sink, policyhost.Web(policyhost.context_of(self.pki.path(web)), "127.0.0.10", 443,
+                                                policyhost.answer(policyhost.policy(host)))]
+        return sink
+
+    def publish(self, zone):
+        """What `postern dkim record` prints, as whoever has the zone would."""
+        for name, texts in re.findall(r"^(\S+)\. IN TXT \(\n(.*?) \)$", zone, re.M | re.S):
+            self.machine.dns.zone[(name, "TXT")] = [" ".join(texts.split())]
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +164,7 @@ def machine(tmp_path_factory, pki):
         with open(m.root / "etc/ssl/certs/ca-certificates.crt", "a", encoding="ascii") as f:
             f.write(pki.path("ca").read_text())
         with m.network():
-            dns = internet.Dns(dict(ZONE), "127.0.0.1", 53)
+            m.dns = dns = internet.Dns(dict(ZONE), "127.0.0.1", 53)
         yield m
         dns.close()
 
@@ -313,6 +337,21 @@ def test_masquerade(place):
     assert sorted((m.sender, *m.recipients) for m in sink.messages) == [
         ("nagios@web1.internal.example", "joe@example.com"), ("root@example.org", "user@example.com")]
     assert b"\nFrom: root@example.org\r" in b"".join(m.data for m in sink.messages if m.sender == "root@example.org")
+
+
+def test_signed(place):
+    """On a host that had no configuration at all before."""
+    place.run("rmdir /etc/postern")
+    place.machine.dns.secure = True # as a resolver that validates would say
+    place.machine.dns.zone[("", "SOA")] = ["ns.example. root.example. 1 2 3 4 5"]
+    sink = place.policy("example.com", "mx.example.com")
+    for step in place.steps("signed.md"):
+        if "dkim check" in step:
+            place.publish(place.run("postern dkim record"))
+    [message] = sink.wait_messages()
+    assert message.recipients == ["signed@example.com"] and sink.shaken
+    assert b"\td=example.org; s=s1;" in message.data
+    assert not place.run("journalctl -q -o cat -p notice POSTERN_EVENT=sts"), "a policy that counts is nothing to worry about"
 
 
 def test_pipe(place):

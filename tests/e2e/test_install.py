@@ -82,7 +82,7 @@ def test_directories(where):
     assert ":587\n" in (units / "postern-submission.socket").read_text()
     assert "relay --due --now" in (units / "postern-now@.service").read_text()
     text = (where / "opt/p/lib/tmpfiles.d/postern.conf").read_text()
-    assert re.findall(r"^d (\S+)", text, re.M) == ["/opt/var/spool/postern", "/opt/run/postern"]
+    assert re.findall(r"^d (\S+)", text, re.M) == ["/opt/etc/postern", "/opt/var/spool/postern", "/opt/run/postern"]
     assert not [p for p in files(where) if re.search(r"(?<![\w/])/(etc|run|var/spool)/postern", (where / p).read_text(
         errors="ignore")) and "lib/systemd" in p]
 

@@ -14,6 +14,7 @@ import sys
 import pytest
 
 import journals
+import tallies
 from conftest import TOP, exec_way
 from patience import PATIENCE
 from peers import PEERS
@@ -242,6 +243,43 @@ def test_logwatch(day, where):
     assert "nmatched" not in said, said
 
 
+@pytest.fixture
+def unheard(postern, world):
+    """Lines of what Postfix has nothing of: addresses rewritten, a key of DKIM that is not there, a policy of MTA-STS
+    that cannot be fetched, and a report on TLS when the day is over."""
+    table = postern.where / "keys"
+    table.write_text(f"sender.example s1 {postern.where}/nothing.pem\n")
+    table.chmod(0o644)
+    world.domain("dest.example")
+    world.zone[("_mta-sts.dest.example", "TXT")] = ['"v=STSv1; id=1;"']
+    world.zone[("_smtp._tls.dest.example", "TXT")] = ['"v=TLSRPTv1; rua=mailto:tls@dest.example"']
+    postern.settings.update({"log_format": "postfix", "masquerade": "inside.example=sender.example", "dkim_keys": table,
+                             "dkim_missing": "send", "tls_reports": "yes", "tls_reports_from": "tls@sender.example"})
+    assert "queued as" in postern.send("u@dest.example", sender="a@inside.example")
+    postern.rested()
+    tallies.age(postern.spool, 2)
+    (postern.spool / "tlsrpt" / "@lock").unlink(missing_ok=True)
+    postern.due()
+    postern.wait_gone("postern-tlsreport")
+    return postern.rested().splitlines()
+
+
+def test_what_postfix_never_says(unheard, where):
+    """Nothing of it is a line that a reader does not know; what wants somebody is a warning to both."""
+    names = [re.search(r" postfix/([\w-]+)\[\d+\]: (warning: )?", line).groups() for line in unheard]
+    own = [line for line, (name, warning) in zip(unheard, names) if name == "postlog"]
+    assert [line for line in own if ": rewritten: " in line]
+    assert [line for line in own if "report on TLS for dest.example" in line]
+    perl = ":".join(str(FIELD / d) for d in ("usr/share/perl5", "usr/lib/x86_64-linux-gnu/perl5/5.36"))
+    settings = where / "logwatch.conf"
+    settings.touch()
+    text = "\n".join(unheard) + "\n"
+    for said in (run("perl", program("usr/sbin/pflogsumm"), "--verbose-msg-detail", text=text, PERL5LIB=perl),
+                 run("perl", program("usr/share/logwatch/scripts/services/postfix"), "--detail", "10", "-f", settings, text=text)):
+        assert "MTA-STS: the policy with id 1 cannot be fetched" in said and "dkim_keys" in said, said
+        assert "nmatched" not in said and "report on TLS" not in said and "rewritten" not in said, said
+
+
 # ---- fail2ban
 
 @pytest.fixture
@@ -278,6 +316,10 @@ def fail2ban(where):
 def test_fail2bans_own_filter(fail2ban, day, mode, found):
     """What it has for Postfix."""
     assert fail2ban(day.lines, f"postfix[mode={mode}]") == found
+
+
+def test_nobody_is_banned_for_it(fail2ban, unheard):
+    assert fail2ban(unheard, "postfix[mode=extra]") == {}
 
 
 def as_syslog(lines):

@@ -669,6 +669,8 @@ def test_explain(kept):
         ("1", "enforce", "1", ["mx.dest.example"], True, DAY, None, None)
     _, text, _ = ask(kept.postern, "explain", "u@dest.example")
     assert re.search(r"^mta-sts +enforce, id 1, fetched .* ago, mx: mx\.dest\.example\n", text, re.M), text
+    above = "; by the policy of mta-sts not without, and with a certificate for the host\n"
+    assert re.search(f"^tls +may: .*{above}", text, re.M), text
     kept.record("v=STSv1; id=2")
     _, text, _ = ask(kept.postern, "explain", "u@dest.example")
     assert "; the record tells id 2, whose policy is fetched with the next mail\n" in text
@@ -677,7 +679,7 @@ def test_explain(kept):
     assert "; in force although there is no record of it now (" in text
     kept.older(DAY)
     _, text, _ = ask(kept.postern, "explain", "u@dest.example")
-    assert "; its time is over" in text
+    assert "; its time is over" in text and above not in text
     kept.zone[("dest.example", "MX")] = ["5 evil.example."]
     assert ask_json(kept.postern, "explain", "u@dest.example")[0] == 0
 

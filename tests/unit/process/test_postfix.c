@@ -179,7 +179,13 @@ static const struct {
 		NULL },
 	{ { .event = "lane_deferred", .lane = "d.example" }, LOG_NOTICE, "relay", "smtp",
 		"warning: TEXT" },
-	{ { .event = "renewed" }, LOG_INFO, "smtpd", "smtpd", "TEXT" },
+	{ { .event = "renewed" }, LOG_INFO, "smtpd", "postlog", "TEXT" },
+	{ { .event = "rewritten", .queue_id = ID, .client = "[192.0.2.1]" }, LOG_INFO, "smtpd",
+		"postlog", "TEXT" },
+	{ { .event = "tls_report", .queue_id = ID }, LOG_INFO, "postern-tlsreport", "postlog",
+		"TEXT" },
+	{ { .event = "tls_report" }, LOG_WARNING, "postern-tlsreport", "postern-tlsreport",
+		"warning: TEXT" },
 	{ { .event = NULL }, LOG_ERR, "auth", "auth", "warning: TEXT" },
 };
 
