@@ -186,12 +186,30 @@ begin_to_sign(struct relay *r)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 
-/* Policies of MTA-STS: those that are kept, and how many may be fetched at once. */
+static bool
+lacks_for_policies(const char *key, const char *path, int mode)
+{
+	struct log_fields f = { .event = "sts" };
+	if (access(path, mode) == 0)
+		return false;
+	log_event(LOG_ERR, &f, "MTA-STS: %s %s: %s: no policy can be fetched, and mail goes as if "
+		"domains had none but those that are kept", key, path, strerror(errno));
+	return true;
+}
+
+/*
+ * Policies of MTA-STS: those that are kept, and how many may be fetched at once. What only the
+ * operator can mend nobody's mail waits for.
+ */
 static void
 begin_with_policies(struct relay *r)
 {
+	const struct conf *c = &r->common;
 	stscache_open(&r->stscache, r->spool.root);
 	r->fetches = eventfd(FETCHING_MOST, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	r->fetchless = c->relay.mta_sts == CONF_YES &&
+		(lacks_for_policies("fetch_path", c->who.fetch_path, X_OK) ||
+			lacks_for_policies("delivery_ca", c->relay.ca, R_OK));
 }
 
 /* Of reports on TLS; without them mail goes all the same. */

@@ -249,7 +249,7 @@ naming_policies(struct teller *t, const struct conf *c)
 			"ADDRESS\" shows that of one", (long long)c->relay.mta_sts_port);
 	else
 		finding_tell(t, "mta-sts", FINDING_SKIPPED,
-			CONF_HAS_FETCH ? "take mta_sts = off out" : "have it built with libcurl",
+			CONF_HAS_FETCH ? "take mta_sts = no out" : "have it built with libcurl",
 			"it is off: policies of domains do not count");
 }
 

@@ -234,6 +234,7 @@ struct relay {
 	struct resolvers *resolvers;
 	struct stscache stscache;
 	int fetches;                    /* eventfd: as many as may still be at once */
+	bool fetchless;                 /* there is nothing to fetch policies with */
 	struct tls_setup tls;
 	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
 	int sink;                       /* directory of guard = sink; or -errno (sink.h) */

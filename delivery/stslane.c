@@ -349,7 +349,7 @@ stslane_find(struct courier *c)
 	if (!s->asked)
 		return DONE;
 	stscache_load(&c->relay->stscache, c->tour->lane.name, &s->entry);
-	bool record = sts_record(buf_span(&s->record.texts), id);
+	bool record = !c->relay->fetchless && sts_record(buf_span(&s->record.texts), id);
 	if (record && !heed_record(c, id, now)) {
 		buf_puts(&c->why, wait_is_told()
 			? "MTA-STS: others needed the courier that fetched the policy"

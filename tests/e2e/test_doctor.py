@@ -226,7 +226,7 @@ def test_what_mail_goes_out_with(well):
     """Signatures, reports on TLS and MTA-STS: what is on, and how to look further."""
     assert Doctor(well).one("dkim") == ("skipped", "dkim_keys is not set, so mail is not signed")
     assert Doctor(well).of("tls reports") == []
-    found = Doctor(well, dkim_keys="/dev/null", tls_reports="yes", tls_reports_from="t@d.example", mta_sts="on")
+    found = Doctor(well, dkim_keys="/dev/null", tls_reports="yes", tls_reports_from="t@d.example", mta_sts="yes")
     assert found.one("dkim")[0] == "ok" and "the keys of /dev/null sign mail" in found.one("dkim")[1]
     assert found.one("tls reports") == ("ok", "domains that ask for reports on TLS are sent them, from t@d.example")
     assert found.one("mta-sts")[0] == "ok" and "port 443" in found.one("mta-sts")[1]

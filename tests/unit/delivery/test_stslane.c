@@ -470,6 +470,20 @@ test_no_fetch(void **state)
 	expect(mail(2, "1"), DONE, 3, "1");
 }
 
+/* What is kept counts all the same where nothing can be fetched, and where nothing is mail goes. */
+static void
+test_nothing_to_fetch_with(void **state)
+{
+	(void)state;
+	r.fetchless = true;
+	expect(mail(0, "1"), DONE, 0, NULL);
+	r.fetchless = false;
+	expect(mail(1, "1"), DONE, 1, "1");
+	r.fetchless = true;
+	expect(mail(2, "2"), DONE, 1, "1");
+	r.fetchless = false;
+}
+
 static const struct {
 	const char *lane, *option;
 	bool wanted;
@@ -518,6 +532,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_crowd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_nobody_fetches, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_no_fetch, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_nothing_to_fetch_with, arrange, finish),
 		cmocka_unit_test(test_wanted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
