@@ -15,7 +15,4 @@
  */
 int make_reports(const struct job *j, const struct rua *to, int64_t again);
 
-/* May anything be posted? If not, that is said. */
-bool make_may_post(const struct job *j);
-
 #endif
