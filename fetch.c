@@ -33,7 +33,6 @@
 
 #include "conf/credential.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "lib/fetchwire.h"
 #include "lib/file.h"
 #include "lib/limits.h"

@@ -18,14 +18,12 @@
  * Exit status: 0; 1 nothing waits (--waiting); 75 the spool cannot be used; 78 the configuration is
  * wrong.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 

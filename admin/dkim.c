@@ -6,7 +6,6 @@
  */
 #include "admin/command.h"
 
-#include <errno.h>
 #include <sys/stat.h>
 #include <time.h>
 
