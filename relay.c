@@ -197,8 +197,8 @@ find_for_policies(const char *key, const char *path, int mode)
 }
 
 /*
- * Policies of MTA-STS: those that are kept, and how many may be fetched at once. What only the
- * operator can mend nobody's mail waits for.
+ * Policies of MTA-STS: those that are kept, and how many may be fetched at once. No mail waits for
+ * what only the operator can mend.
  */
 static void
 begin_with_policies(struct relay *r)
