@@ -267,7 +267,7 @@ def test_certificate_of_a_second_name(domain, cards_too):
     sink = domain.place.host(context=server_context(cards_too.path("second")))
     domain.send()
     domain.arrived()
-    assert sink.shaken[-1][2] == "mx2.dest.example"
+    assert "mx2.dest.example" in [name for _, _, name in sink.shaken]
 
 
 def test_testing(domain):

@@ -61,7 +61,7 @@ def authenticated(postern, where, **settings):
     ("", ""),
 ])
 def test_for_whom(postern, value, who):
-    """R93: fields are added for those whom add_missing names. Users may be at any address."""
+    """R93, L70: fields are added for those whom add_missing names, a scanner too. Users may be at any address."""
     for kind in ("local", "nets", "auth", "local+auth", "nets+auth"):
         where = None if "local" in kind else "192.0.2.1"
         settings = {"add_missing": value, "relay_nets": "192.0.2.1" if "nets" in kind else ""}

@@ -47,13 +47,14 @@ class Connection:
         sink = self.sink
         if sink.fault is not None:
             sink.fault(self)
+        sink.mine.name = None
         try:
             self.sock = sink.context.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=False)
         except (ssl.SSLError, OSError) as e:
             sink.failures.append(str(e))
             raise OSError("no TLS") from e
         with sink.lock:
-            sink.shaken.append((self.sock.version(), self.sock.session_reused, sink.asked.pop("name", None)))
+            sink.shaken.append((self.sock.version(), self.sock.session_reused, sink.mine.name))
         return Lines(self.sock)
 
     def command(self, verb, text, rfile, wfile):
@@ -114,13 +115,13 @@ class TlsSink(internet.Sink):
     def __init__(self, context, address="127.0.0.2", port=0, implicit=False, inside=None, **more):
         self.mine = threading.local() # of one connection, which is one thread
         self.context, self.implicit = context, implicit
-        self.shaken, self.failures, self.proofs, self.asked = [], [], [], {}
+        self.shaken, self.failures, self.proofs = [], [], []
         self.password, self.impostor = "secret", None
         self.fault = None # called with a connection in place of, or ahead of, its handshake
         self.ehlo_outside = ("PIPELINING", "STARTTLS")
         self.ehlo_inside = inside or internet.Sink.EHLO
         if context is not None:
-            context.sni_callback = lambda sock, name, ctx: self.asked.update(name=name)
+            context.sni_callback = lambda sock, name, ctx: setattr(self.mine, "name", name)
         super().__init__(address, port, **more)
 
     @property
