@@ -13,7 +13,7 @@
 
 #include "queue/stored.h"
 
-/* What a line says. */
+/* What a line says, of which `text` is a part. */
 struct entry {
 	enum entry_event {
 		ENTRY_ODD,       /* none that is known */
@@ -24,10 +24,9 @@ struct entry {
 	} event;
 	int64_t when;     /* wall clock, s; -1: that is odd */
 	int64_t number;   /* time of the next attempt (0: a relay died), recipient, TOLD_* */
-	struct span text; /* what was said, escaped; may be empty; a part of the line */
+	struct span text; /* what was said, escaped; may be empty */
 };
 
-/* Any line, without its end. */
 void entry_read(struct span line, struct entry *out);
 
 /*
