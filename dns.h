@@ -6,7 +6,7 @@
  * and each kind of "no" is a value of its own. Only the nameservers that were given are used: no
  * search list, no environment, and no file of hosts but for names that the operator wrote.
  *
- * Names follow "exchanger" because udns owns the prefix dns_.
+ * Functions are called resolver_ because udns owns the prefix dns_.
  */
 #ifndef POSTERN_DNS_H
 #define POSTERN_DNS_H

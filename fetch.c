@@ -4,8 +4,8 @@
  * libcurl reads what a web server that a stranger named says, so it does that in a process of its
  * own, one for each request: what one server makes of it cannot touch what another one says. It is
  * started by a keeper for a relay, with a socket to that relay and a connection that the relay has
- * made, to an address that it has judged; so it is by postern-tlsreport for its child, which stands
- * in the place of the relay then (tlsreport/post.h). fetch reads the authorities, locks itself in
+ * made, to an address that it has judged; or by postern-tlsreport for its child, which stands in
+ * the place of the relay then (tlsreport/post.h). fetch reads the authorities, locks itself in
  * (no file, no new socket, no exec), says so, and only then hears what to ask for
  * (lib/fetchwire.h). So curl looks up no name and connects to nobody; whatever becomes of it has a
  * connection to one web server, and a relay that expects 64 KB of text.
@@ -33,7 +33,6 @@
 
 #include "conf/credential.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "lib/fetchwire.h"
 #include "lib/file.h"
 #include "lib/limits.h"

@@ -18,14 +18,12 @@
  * Exit status: 0; 1 nothing waits (--waiting); 75 the spool cannot be used; 78 the configuration is
  * wrong.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -186,20 +184,21 @@ begin_to_sign(struct relay *r)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 
+/* What policies are fetched with, as a key names it. False: it cannot be used, which is told. */
 static bool
-lacks_for_policies(const char *key, const char *path, int mode)
+find_for_policies(const char *key, const char *path, int mode)
 {
 	struct log_fields f = { .event = "sts" };
 	if (access(path, mode) == 0)
-		return false;
+		return true;
 	log_event(LOG_ERR, &f, "MTA-STS: %s %s: %s: no policy can be fetched, and mail goes as if "
 		"domains had none but those that are kept", key, path, strerror(errno));
-	return true;
+	return false;
 }
 
 /*
- * Policies of MTA-STS: those that are kept, and how many may be fetched at once. What only the
- * operator can mend nobody's mail waits for.
+ * Policies of MTA-STS: those that are kept, and how many may be fetched at once. No mail waits for
+ * what only the operator can mend.
  */
 static void
 begin_with_policies(struct relay *r)
@@ -208,8 +207,8 @@ begin_with_policies(struct relay *r)
 	stscache_open(&r->stscache, r->spool.root);
 	r->fetches = eventfd(FETCHING_MOST, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	r->fetchless = c->relay.mta_sts == CONF_YES &&
-		(lacks_for_policies("fetch_path", c->who.fetch_path, X_OK) ||
-			lacks_for_policies("delivery_ca", c->relay.ca, R_OK));
+		!(find_for_policies("fetch_path", c->who.fetch_path, X_OK) &&
+			find_for_policies("delivery_ca", c->relay.ca, R_OK));
 }
 
 /* Of reports on TLS; without them mail goes all the same. */

@@ -17,7 +17,6 @@
  */
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "conf/conf.h"

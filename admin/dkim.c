@@ -6,7 +6,6 @@
  */
 #include "admin/command.h"
 
-#include <errno.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -17,6 +16,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/alabel.h"
+#include "mail/dkim.h"
 #include "process/launch.h"
 #include "process/program.h"
 
@@ -25,7 +25,7 @@ enum {
 	SAID_MAX = 512 * 1024,
 	STRING = 255,         /* octets of one string of a record (RFC 1035 section 3.3.14) */
 	RECORD_MAX = 4096,
-	SELECTOR = 65, /* more than a selector has, so that one that is cut is none */
+	SELECTOR = DKIM_SELECTOR + 2, /* so that one that is cut is none */
 };
 
 #define OWN_DIRECTORY "/etc/postern"

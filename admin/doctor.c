@@ -7,7 +7,6 @@
  */
 #include "admin/command.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 

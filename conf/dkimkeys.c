@@ -11,8 +11,9 @@
 #include "lib/cleanup.h"
 #include "lib/crc.h"
 #include "mail/alabel.h"
+#include "mail/dkim.h"
 
-enum { QUOTED = 100, SELECTOR = 63, ALGORITHMS = 3 };
+enum { QUOTED = 100, ALGORITHMS = 3 };
 
 static const char blanks[] = " \t";
 
@@ -54,7 +55,7 @@ is_selector(struct span word)
 		if (!plain && !(inside && (c == '-' || c == '.' || c == '_')))
 			return false;
 	}
-	return word.n > 0 && word.n <= SELECTOR;
+	return word.n > 0 && word.n <= DKIM_SELECTOR;
 }
 
 /* "2027-01-01", midnight UTC. False: it is no such day. */

@@ -8,9 +8,9 @@
 #include "conf/keys.h"
 
 /*
- * Sets all of it; what is no key is a doubt, for others have variables of these names, too. Of who
- * started a program with rights of somebody else none counts, and it is taken away. 0, or -EINVAL
- * and a line in *s->why.
+ * Sets all of it; what is no key is a doubt, for others have variables of these names, too. In a
+ * program that has rights which whoever started it has not (set-id) none of it counts, and it is
+ * taken out of the environment. 0, or -EINVAL and a line in *s->why.
  */
 int environment_load(struct setting *s);
 

@@ -6,7 +6,7 @@
 
 enum {
 	CONF_LINE = 4096,       /* octets of a line of the file, or of what a variable names */
-	CONF_DOUBTS = 3 * 1024, /* octets of all of them: each is a line of the log */
+	CONF_DOUBTS = 3 * 1024, /* octets of all doubts (conf_doubt): each is a line of the log */
 };
 
 /* What is being loaded. */

@@ -23,7 +23,6 @@ enum { FETCHING_UNABLE = -2 };
  * Connects to the host at this port, until the deadline. A non-blocking descriptor; or -1, or
  * FETCHING_UNABLE, and the reason in *why.
  */
-
 int fetching_connect(struct resolver *r, const struct conf *conf, const char *host, uint16_t port,
 	int64_t deadline, struct buf *why);
 

@@ -58,8 +58,8 @@ readiness_dane(const struct conf *c)
 }
 
 /*
- * What only who validates can say is believed of few (dns.h). Where it need not be there, that is
- * no fault of anything: doctor tells.
+ * What only who validates can say is believed of few (dns/resolver.h). Where it need not be there,
+ * that is no fault of anything: doctor tells.
  */
 static void
 check_dnssec(struct findings *f, const struct conf *c)

@@ -18,8 +18,8 @@ struct resolvers *resolvers_open(const struct conf_servers *servers, const char 
 	const char *hostname);
 
 /*
- * Whose word counts that an answer was validated (resolver_trust in dns.h). Before the first is
- * taken. Does it of all of them?
+ * Whose word counts that an answer was validated (resolver_trust in dns/resolver.h). Before the
+ * first is taken. Does it of all of them?
  */
 bool resolvers_trust(struct resolvers *r, const struct netlist *vouchers);
 

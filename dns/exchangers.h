@@ -1,8 +1,6 @@
 /*
  * exchangers: the hosts that take mail for a domain, as a look-up finds them: best first, each
  * address once; and what is not known of them, and why.
- *
- * Names follow "exchanger" because udns owns the prefix dns_.
  */
 #ifndef POSTERN_EXCHANGERS_H
 #define POSTERN_EXCHANGERS_H

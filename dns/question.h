@@ -36,7 +36,7 @@ struct resolver {
 		void (*take)(struct question *q, void *out);
 		void *out;
 	} also;
-	FILE *hosts;           /* a file of hosts (dns.h), or NULL */
+	FILE *hosts;           /* a file of hosts (hosts_file.h), or NULL */
 	bool is_copy;          /* the file is that of the resolver which this is a copy of */
 };
 

@@ -15,12 +15,13 @@ file_read(int fd, size_t most, size_t *n)
 		errno = EFBIG;
 		return NULL;
 	}
-	char *text = malloc((size_t)st.st_size + 1); /* none is NULL though the file is empty */
+	char *text = malloc((size_t)st.st_size + 1);
 	ssize_t r = text != NULL ? pread(fd, text, (size_t)st.st_size, 0) : -1;
 	if (r < 0) {
 		free(text);
 		return NULL;
 	}
+	text[r] = '\0';
 	*n = (size_t)r;
 	return text;
 }

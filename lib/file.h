@@ -5,8 +5,9 @@
 #include <stddef.h>
 
 /*
- * All of a file that is open, n octets, whatever was read of it before; `fd` stays as it is. The
- * caller frees it. NULL: the reason is in errno; EFBIG: it has more than `most`.
+ * All of a file that is open, n octets with a NUL behind them, whatever was read of it before; `fd`
+ * stays as it is. The caller frees it. NULL: the reason is in errno; EFBIG: it has more than
+ * `most`.
  */
 char *file_read(int fd, size_t most, size_t *n);
 

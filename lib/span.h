@@ -181,7 +181,7 @@ span_chomp(struct span s)
 	return s;
 }
 
-/* Takes this octet off the begin. False: it does not begin with it. */
+/* Takes this octet off its beginning. False: it does not begin with it. */
 static inline bool
 span_take(struct span *s, char c)
 {

@@ -1,6 +1,6 @@
 /*
  * envelope: what a client asks for with MAIL and RCPT besides the addresses, and how it stands in a
- * queued message (message.h). Values of a client that are kept as text (ENVID, ORCPT, AUTH) stay in
+ * queued message (stored.h). Values of a client that are kept as text (ENVID, ORCPT, AUTH) stay in
  * the encoding they came in, so they can be passed on unchanged and cannot end a line. An ORCPT
  * beyond ASCII is kept in the form of ASCII that RFC 6533 section 3 gives it: every host and report
  * may have it.

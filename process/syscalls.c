@@ -63,7 +63,7 @@
 	ALLOW(munmap), ALLOW(mremap), ALLOW(madvise), ALLOW(futex), ALLOW(getpid), \
 	ALLOW(restart_syscall), ALLOW(rt_sigreturn), ALLOW(exit_group)
 
-/* What a session does, most frequent first. */
+/* What a session does. */
 static const struct sock_filter session_filter[] = {
 	CHECK_ARCH,
 	LOAD(nr),

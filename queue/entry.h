@@ -13,7 +13,7 @@
 
 #include "queue/stored.h"
 
-/* A line of a message's log. */
+/* What a line says, of which `text` is a part. */
 struct entry {
 	enum entry_event {
 		ENTRY_ODD,       /* none that is known */

@@ -9,11 +9,15 @@
 #include "queue/lane.h"
 #include "queue/stored.h"
 
+enum {
+	HEAD_CHUNK = 4096, /* octets that are read at a time */
+	HEAD_MAX = MESSAGE_HEAD + MESSAGE_STATES + HEAD_CHUNK, /* ... and in all */
+};
+
 /*
- * Reads a file from its begin until `head` holds the empty line, with a maximum of HEAD_MAX; *at is
- * where the body begins. 0; -EBADMSG; or -errno.
+ * Reads a file from its beginning until `head`, a buffer for HEAD_MAX, holds all up to the empty
+ * line; *at is where the body begins. 0; -EBADMSG: there is no such line; or -errno.
  */
-enum { HEAD_CHUNK = 4096, HEAD_MAX = MESSAGE_HEAD + MESSAGE_STATES + HEAD_CHUNK };
 int head_read(int fd, struct buf *head, int64_t *at);
 
 /*

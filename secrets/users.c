@@ -3,31 +3,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 
 int
 users_read(const char *path, char **text, size_t *n)
 {
-	struct stat st;
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st) < 0)
+	char *p = fd < 0 ? NULL : file_read(fd, USERS_MAX, n);
+	if (p == NULL)
 		return -errno;
-	if (st.st_size > USERS_MAX)
-		return -EFBIG;
-	char *p = malloc((size_t)st.st_size + 1);
-	ssize_t got = p != NULL ? read(fd, p, (size_t)st.st_size) : -1;
-	if (got < 0) {
-		int err = p != NULL ? errno : ENOMEM;
-		free(p);
-		return -err;
-	}
-	p[got] = '\0';
 	*text = p;
-	*n = (size_t)got;
 	return 0;
 }
 

@@ -21,7 +21,7 @@ struct agenda_item {
 	char day[TALLY_DAY], domain[LANE_NAME_SIZE];
 	int place;    /* of those of the domain; 0 where there is nothing to choose */
 	bool again;   /* it was tried before */
-	int64_t when; /* s: of the first its time came; of others they were to be tried again */
+	int64_t when; /* s: since when its time has come, for the first try or for another one */
 	bool ended;   /* not in this run any more */
 };
 

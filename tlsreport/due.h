@@ -22,8 +22,9 @@
 enum {
 	DUE_FIRST = 15 * 60,      /* s: whoever counts for the day that is over has done so */
 	DUE_SPREAD = 4 * 60 * 60,
-	DUE_AGAIN = 60 * 60,      /* s from one try in vain to the next: as long as it is due */
-	DUE_AGAIN_MOST = 8 * DUE_AGAIN, /* ... already, within these two */
+	/* s from one try in vain to the next: as long as it is due already, but within these two */
+	DUE_AGAIN = 60 * 60,
+	DUE_AGAIN_MOST = 8 * DUE_AGAIN,
 	DUE_END = 2 * 24 * 60 * 60,
 	/* s of a run for each of the four kinds of tries: together so short that whose time comes
 	 * meanwhile waits for less than half an hour, and so long that to begin anew costs nothing

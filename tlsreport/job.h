@@ -1,6 +1,6 @@
 /* job: a domain and day, of whose sessions there may be something to say. */
-#ifndef POSTERN_JOB_H
-#define POSTERN_JOB_H
+#ifndef POSTERN_TLSREPORT_JOB_H
+#define POSTERN_TLSREPORT_JOB_H
 
 #include "conf/conf.h"
 #include "queue/spool.h"

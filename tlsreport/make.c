@@ -8,7 +8,6 @@
 #include "lib/cleanup.h"
 #include "process/log.h"
 #include "queue/draft.h"
-#include "queue/lane.h"
 #include "tlsreport/letter.h"
 #include "tlsreport/outbox.h"
 
@@ -71,26 +70,22 @@ write_mail(const struct job *j, const struct spool *box, const char *to, struct 
 	return r;
 }
 
-/* May it go by mail? Without a signature nobody looks at it (RFC 8460 section 3). */
-static bool
-may_mail(const struct job *j)
+/* Why not by mail? Without a signature nobody looks at it (RFC 8460 section 3). NULL: it may. */
+static const char *
+trouble_with_mail(const struct conf *c)
 {
-	if (j->conf->dkim.keys != NULL)
-		return true;
-	job_tell(j, LOG_WARNING, "not sent by mail, for nobody looks at one that is not signed "
-		"(dkim_keys)");
-	return false;
+	if (c->dkim.keys != NULL)
+		return NULL;
+	return "not sent by mail, for nobody looks at one that is not signed (dkim_keys)";
 }
 
-/* May it be posted? A host for tests sends nothing, and without libcurl nobody can. */
-bool
-make_may_post(const struct job *j)
+/* Why is none posted? A host for tests sends nothing, and without libcurl nobody can. */
+static const char *
+trouble_with_posts(const struct conf *c)
 {
-	if (CONF_HAS_FETCH && j->conf->submission.guard == NULL)
-		return true;
-	job_tell(j, LOG_INFO, CONF_HAS_FETCH ? "not posted, for there is a guard"
-					 : "not posted: built without libcurl");
-	return false;
+	if (!CONF_HAS_FETCH)
+		return "not posted: built without libcurl";
+	return c->submission.guard != NULL ? "not posted, for there is a guard" : NULL;
 }
 
 static int
@@ -102,21 +97,28 @@ put_post(const struct job *j, const struct spool *box, int n, const char *url,
 	return outbox_put(box, n, url, packed);
 }
 
+/* To the n-th place, unless it may not go there, which is told. 0, or -errno: not now. */
+static int
+write_one(const struct job *j, const struct spool *box, int n, const struct rua_place *to,
+	struct span packed)
+{
+	bool mail = to->kind == RUA_MAIL;
+	const char *trouble = mail ? trouble_with_mail(j->conf) : trouble_with_posts(j->conf);
+	if (trouble != NULL) {
+		job_tell(j, mail ? LOG_WARNING : LOG_INFO, trouble);
+		return 0;
+	}
+	return mail ? write_mail(j, box, to->text, packed) : put_post(j, box, n, to->text, packed);
+}
+
 /* To each place; none of them is left out for the sake of another. 0, or -errno: not now. */
 static int
 write_all(const struct job *j, const struct spool *box, const struct rua *to, struct span packed)
 {
-	for (int i = 0; i < to->n; i++) {
-		const struct rua_place *p = &to->v[i];
-		int r = 0;
-		if (p->kind == RUA_POST)
-			r = make_may_post(j) ? put_post(j, box, i, p->text, packed) : 0;
-		else if (may_mail(j))
-			r = write_mail(j, box, p->text, packed);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	int r = 0;
+	for (int i = 0; i < to->n && r == 0; i++)
+		r = write_one(j, box, i, &to->v[i], packed);
+	return r;
 }
 
 /* The report, packed. 0, -ENODATA: nothing was counted; or -errno. */

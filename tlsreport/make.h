@@ -9,12 +9,10 @@
 #include "tlsreport/rua.h"
 
 /*
- * All of them are in the outbox, which is sealed then, or none of them is. 0 or -errno; until then
- * the job is put off until `again` (s), for one that kills us is not to be the first the next time.
+ * All of them are in the outbox, which is sealed then, or none of them is. 0 or -errno. Before it
+ * begins, the job is put off until `again` (s): what kills us must not be the first thing that the
+ * next run does.
  */
 int make_reports(const struct job *j, const struct rua *to, int64_t again);
-
-/* May anything be posted? If not, that is said. */
-bool make_may_post(const struct job *j);
 
 #endif

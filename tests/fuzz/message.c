@@ -25,7 +25,7 @@ spill(const char *name, struct span s)
 	close(fd);
 }
 
-/* The sum of the file as if nobody in it was settled (message.h). */
+/* The sum of the file as if nobody in it was settled (stored.h). */
 static uint32_t
 sum_as_committed(struct span file)
 {

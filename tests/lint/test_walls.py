@@ -194,3 +194,13 @@ def test_names(room):
         names = defined(BUILT / room / f"{source.stem}.o")
         # The linker's names for what smtpd has in place of free and realloc.
         assert not [n for n in names if not n.startswith(begin) and not n.startswith("__wrap_")], source
+
+
+def test_guards():
+    """Two headers of one guard: whoever includes both has one of them, and no word about the other."""
+    guards = {}
+    for path in sorted(p for p in TOP.rglob("*.h") if "build" not in p.relative_to(TOP).parts):
+        for guard in re.findall(r"^#ifndef (POSTERN_\w+_H)$", path.read_text(), re.M):
+            guards.setdefault(guard, []).append(str(path.relative_to(TOP)))
+    assert len(guards) > 200
+    assert not {g: paths for g, paths in guards.items() if len(paths) > 1}

@@ -30,8 +30,8 @@
  *	!next N                  a name that begins with l<i> is a CNAME of l<i+1>, up to l<N>, which
  *	                         has the address 192.0.2.1
  */
-#ifndef POSTERN_NAMESERVER_H
-#define POSTERN_NAMESERVER_H
+#ifndef POSTERN_UNIT_NAMESERVER_H
+#define POSTERN_UNIT_NAMESERVER_H
 
 #include <stdint.h>
 #include <sys/socket.h>

@@ -1,8 +1,6 @@
 /* exchangers: each address once by each name, as many as there may be, and the best of what is not known. */
 #include "tests/unit/unit.h"
 
-#include <stdio.h>
-
 #include "dns/exchangers.h"
 
 static struct netaddr

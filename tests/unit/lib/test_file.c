@@ -43,7 +43,7 @@ test_rows(void **state)
 		assert_int_equal(text == NULL, rows[i].want_error != 0);
 		assert_int_equal(n, text != NULL ? all : MOST + 1);
 		if (text != NULL)
-			assert_memory_equal(text, rows[i].text, n);
+			assert_string_equal(text, rows[i].text);
 		assert_int_equal(lseek(fd, 0, SEEK_CUR), all);
 		free(text);
 		close(fd);
