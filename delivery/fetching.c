@@ -77,6 +77,7 @@ fetching_connect(struct resolver *r, const struct conf *conf, const char *host, 
 	resolver_close(plain);
 	if (a != ANSWER_FOUND) {
 		buf_printf(why, "DNS: %s", x.why);
+		fd = x.unreached ? FETCHING_UNABLE : -1;
 	} else if (!destinations_vet(conf, &conf->delivery, &x)) {
 		buf_printf(why, "%s has no address that is connected to (loopback, private, ...; "
 			"see allow_destinations)", host);

@@ -16,7 +16,7 @@
 
 enum { FETCHING_MOST = 16 }; /* at once, for one relay: each is a process with a TLS of its own */
 
-/* Instead of a connection: this host is short of memory or descriptors. */
+/* Instead of a connection: this host is short of memory or descriptors, or hears no nameserver. */
 enum { FETCHING_UNABLE = -2 };
 
 /*

@@ -353,7 +353,8 @@ stslane_find(struct courier *c)
 		buf_puts(&c->why, wait_is_told()
 			? "MTA-STS: others needed the courier that fetched the policy"
 			: "MTA-STS: this host cannot fetch the policy now: it fetches too many "
-			  "others, or is short of memory, descriptors or processes");
+			  "others, reaches no nameserver, or is short of memory, descriptors or "
+			  "processes");
 		return SOFT;
 	}
 	conclude(s);

@@ -121,7 +121,7 @@ test_reply(void **state)
 
 static int dialled[4], dials;     /* what comes of each address: -errno */
 static enum answer found;
-static bool no_memory;
+static bool no_memory, unreached; /* no nameserver is */
 
 int __wrap_dial_begin(const struct exchanger *to, const char *source);
 enum answer __wrap_resolver_addresses(struct resolver *r, const char *name, enum family family,
@@ -150,6 +150,7 @@ __wrap_resolver_addresses(struct resolver *r, const char *name, enum family fami
 	(void)deadline;
 	out->v = calloc(2, sizeof(*out->v));
 	out->n = 2;
+	out->unreached = unreached;
 	return found;
 }
 
@@ -208,6 +209,9 @@ test_connect(void **state)
 	found = ANSWER_TEMPORARY;
 	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
 		&why), -1);
+	unreached = true; /* for want of a descriptor, say: of the web server nothing is known */
+	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
+		&why), FETCHING_UNABLE);
 	no_memory = true;
 	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
 		&why), FETCHING_UNABLE);
