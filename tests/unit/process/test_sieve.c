@@ -116,13 +116,18 @@ arrange(struct filter *f)
 	return sieve_arrange(&f->p, HEAD, ROOM);
 }
 
+/* Numbers that no call has: those of x32, the least and the greatest of a sign, and others. */
+static const uint32_t beyond[] = { 0x40000000, 0x40000003, 0x4fffffff, INT32_MAX, 0x80000000,
+	0x80000001, 0x80000003, UINT32_MAX - 3, UINT32_MAX };
+
 /* What is said of each call, with arguments 0 to 3. The most steps. */
 static int
 compare(const struct filter *before, const struct filter *now)
 {
 	int most = 0, unused, steps;
-	for (uint32_t call = 0; call < CALLS; call++)
+	for (size_t i = 0; i < CALLS + ROWS(beyond); i++)
 		for (uint64_t argument = 0; argument < 4; argument++) {
+			uint32_t call = i < CALLS ? (uint32_t)i : beyond[i - CALLS];
 			struct seccomp_data d = { .nr = (int)call, .args = { argument } };
 			assert_int_equal(run(now, &d, &steps), run(before, &d, &unused));
 			most = steps > most ? steps : most;
@@ -168,6 +173,24 @@ test_arguments(void **state)
 			plain(&f, i * 41 % 61 * 7);
 	answer(&f, REFUSED);
 	check(&f, FEW);
+}
+
+/* A number has no sign: who would compare it with one would have the halves of a tree disagree. */
+static void
+test_large_numbers(void **state)
+{
+	(void)state;
+	struct filter f;
+	for (size_t left_out = 0; left_out <= ROWS(beyond); left_out++) {
+		begin(&f);
+		for (size_t i = 0; i < ROWS(beyond); i++)
+			if (i != left_out)
+				plain(&f, beyond[i]);
+		for (uint32_t i = 0; i < 20; i++)
+			with_argument(&f, i, i % 4);
+		answer(&f, REFUSED);
+		check(&f, FEW);
+	}
 }
 
 /* Wherever among the others they are, and however many. */
@@ -301,6 +324,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain_rows),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_large_numbers),
 		cmocka_unit_test(test_several_rows_about_a_call),
 		cmocka_unit_test(test_the_rest),
 		cmocka_unit_test(test_what_has_no_room),
