@@ -395,19 +395,24 @@ pump_out(SSL *ssl, struct wants *w)
 	return r > 0 || events != 0;
 }
 
-/* Waits for what was wanted. False: nothing more can happen. */
+/*
+ * Waits for what was wanted. *left: the session has ended, which is seen whatever was wanted: until
+ * then it is the session that waits for nobody too long. False: nothing more can happen.
+ */
 static bool
-wait_for_more(const struct wants *w, bool parting, int64_t deadline)
+wait_for_more(const struct wants *w, bool parting, bool *left, int64_t deadline)
 {
 	struct pollfd p[] = {
 		{ .fd = w->peer != 0 ? at.client : -1, .events = w->peer },
-		{ .fd = w->session != 0 || parting ? at.session : -1, .events = w->session },
+		{ .fd = w->session != 0 || parting || !*left ? at.session : -1,
+			.events = w->session },
 	};
 	int n = poll(p, 2, clock_left(deadline));
 	if (p[0].revents != 0)
 		in.waits = 0;
 	if ((p[1].revents & ~POLLOUT) != 0)
 		out.waits = 0;
+	*left = *left || (p[1].revents & POLLHUP) != 0;
 	return n != 0 && !(parting && (p[1].revents & POLLHUP) != 0);
 }
 
@@ -420,7 +425,7 @@ static void
 pump(SSL *ssl, int64_t patience)
 {
 	int64_t deadline = CLOCK_NEVER;
-	bool parting = false;
+	bool parting = false, left = false;
 	in.head = in.tail = out.head = out.tail = 0;
 	in.over = out.over = false;
 	in.waits = 0; /* what the client said behind its handshake may have been read with that */
@@ -430,7 +435,7 @@ pump(SSL *ssl, int64_t patience)
 		pump_in(ssl, &w);
 		if (!pump_out(ssl, &w))
 			return;
-		if (out.over && deadline == CLOCK_NEVER)
+		if ((out.over || left) && deadline == CLOCK_NEVER)
 			deadline = clock_deadline(patience);
 		if (out.over && flow_empty(&out) && !parting) {
 			ERR_clear_error();
@@ -438,7 +443,7 @@ pump(SSL *ssl, int64_t patience)
 			(void)shutdown(at.client, SHUT_WR);
 			parting = true;
 		}
-		if (!w.more && !wait_for_more(&w, parting, deadline))
+		if (!w.more && !wait_for_more(&w, parting, &left, deadline))
 			return;
 	} while (!parting || !in.over);
 }

@@ -318,15 +318,16 @@ find_chance(struct courier *c, const struct message *m, const struct rcpt *to)
 
 /*
  * The message has to have TLS, and the host's does not work. That may be a matter of a moment, and
- * that it goes in clear is a choice of ours: so it is tried again, some times. But then its sender
- * is to be told, who may want to send it in another way (RFC 8689 section 4.2.1). Not so where the
- * operator named the host: then it is his to mend (L13).
+ * that it goes in clear is a choice of ours: so it is tried again, some times; what came to nothing
+ * for another reason is none of these. But then its sender is to be told, who may want to send it
+ * in another way (RFC 8689 section 4.2.1). Not so where the operator named the host: then it is his
+ * to mend (L13).
  */
 static bool
 is_without_tls(const struct courier *c, const struct message *m)
 {
 	return m->env.require_tls && c->link.terms.clear && !c->link.terms.own &&
-		m->attempts + 1 >= TLS_ATTEMPTS;
+		m->without_tls + 1 >= TLS_ATTEMPTS;
 }
 
 /* ... and what follows for this recipient. `end`: that this host cannot have it is for good now. */

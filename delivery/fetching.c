@@ -77,6 +77,7 @@ fetching_connect(struct resolver *r, const struct conf *conf, const char *host, 
 	resolver_close(plain);
 	if (a != ANSWER_FOUND) {
 		buf_printf(why, "DNS: %s", x.why);
+		fd = x.unreached ? FETCHING_UNABLE : -1;
 	} else if (!destinations_vet(conf, &conf->delivery, &x)) {
 		buf_printf(why, "%s has no address that is connected to (loopback, private, ...; "
 			"see allow_destinations)", host);
@@ -149,6 +150,7 @@ enum fetch_trouble
 fetching_ask(int fd, const struct fetch_question *q, const char *post, int64_t deadline,
 	struct fetch_reply *reply, struct buf *body, struct buf *why)
 {
+	struct fetch_question timed = *q;
 	char ready = 0;
 	buf_reset(why);
 	buf_reset(body);
@@ -156,7 +158,9 @@ fetching_ask(int fd, const struct fetch_question *q, const char *post, int64_t d
 		buf_puts(why, "no fetch can be started on this host");
 		return FETCH_NONE;
 	}
-	if (!send_all(fd, q, sizeof(*q), deadline) || !send_all(fd, post, q->post, deadline) ||
+	timed.ms = (uint32_t)clock_left(deadline); /* not before: its beginning took some of it */
+	if (!send_all(fd, &timed, sizeof(timed), deadline) ||
+		!send_all(fd, post, q->post, deadline) ||
 		!receive_all(fd, reply, sizeof(*reply), deadline) || reply->n > FETCH_REPLY ||
 		!receive_body(fd, reply->n, deadline, body)) {
 		buf_puts(why, clock_left(deadline) == 0 ? "timed out"

@@ -16,7 +16,7 @@
 
 enum { FETCHING_MOST = 16 }; /* at once, for one relay: each is a process with a TLS of its own */
 
-/* Instead of a connection: this host is short of memory or descriptors. */
+/* Instead of a connection: this host is short of memory or descriptors, or hears no nameserver. */
 enum { FETCHING_UNABLE = -2 };
 
 /*
@@ -38,8 +38,9 @@ pid_t fetching_start(const struct launcher *l, const int fds[static 2]);
 
 /*
  * Asks the fetch at the other end of `fd`, posts what q->post says, and hears its reply and *body.
- * FETCH_*; unless DONE the reason is in *why. NONE: no fetch came to be at the other end, whatever
- * this host is short of; the web server has nothing to do with it.
+ * Both have the time up to the deadline, whatever q->ms is. FETCH_*; unless DONE the reason is in
+ * *why. NONE: no fetch came to be at the other end, whatever this host is short of; the web server
+ * has nothing to do with it.
  */
 enum fetch_trouble fetching_ask(int fd, const struct fetch_question *q, const char *post,
 	int64_t deadline, struct fetch_reply *reply, struct buf *body, struct buf *why);

@@ -115,18 +115,22 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 
 /*
  * Is it a second name of a host that is left already, where nothing depends on the name? So it is
- * if settings decide: what a policy asks for is about a name, or has records of its own.
+ * if settings decide: what a policy asks for is about a name, or has records of its own. Or has the
+ * host enough names?
  */
 static bool
 is_there(const struct exchangers *left, const struct exchanger *e, const struct policy *p)
 {
-	for (size_t i = 0; i < left->n && p->source == POLICY_SETTING && !e->named; i++) {
+	int names = 0;
+	for (size_t i = 0; i < left->n && !e->named; i++) {
 		const struct exchanger *other = &left->v[i];
-		if (netaddr_eq(&other->addr, &e->addr) && other->port == e->port &&
-			other->tlsa == NULL && !other->named)
+		if (!netaddr_eq(&other->addr, &e->addr) || other->port != e->port || other->named)
+			continue;
+		if (p->source == POLICY_SETTING && other->tlsa == NULL)
 			return true;
+		names++;
 	}
-	return false;
+	return names >= POLICY_NAMES;
 }
 
 bool

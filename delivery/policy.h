@@ -12,7 +12,10 @@
 #include "lib/buf.h"
 #include "mail/sts.h"
 
-enum { POLICY_WORDS = LIMIT_DOMAIN + 256 };
+enum {
+	POLICY_WORDS = LIMIT_DOMAIN + 256,
+	POLICY_NAMES = 4, /* of one address by which it is tried; who has two hosts in one has two */
+};
 
 /* What it follows from. All of it lives longer than the policy. */
 struct policy_facts {
@@ -56,8 +59,10 @@ void policy_decide(struct policy *p, const struct policy_facts *f);
 
 /*
  * Leaves in *x the hosts that are not barred; and of several names of one address those that may
- * make a difference, because of the certificate that the host has to have by them. `facts` says all
- * but the host. False: there were some, and none is left; *why says why.
+ * make a difference, because of the certificate that the host has to have by them; but of those
+ * that the DNS told not more than POLICY_NAMES: a stranger writes as many as he likes, for an
+ * address that need not be his, and each would be a connection there. `facts` says all but the
+ * host. False: there were some, and none is left; *why says why.
  */
 bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why);
 

@@ -85,14 +85,13 @@ judge(const struct fetch_reply *reply, const struct buf *body, struct sts_policy
 
 /* By this connection to its web server. UNKNOWN: this host is short of something. */
 static enum tls_result
-ask_by(const struct relay *r, int connection, struct fetch_question *q, int64_t deadline,
+ask_by(const struct relay *r, int connection, const struct fetch_question *q, int64_t deadline,
 	struct sts_policy *policy, struct buf *body, struct buf *why)
 {
 	struct fetch_reply reply;
 	auto_fd end = have_fetch(r, connection);
 	if (end < 0)
 		return TLS_RESULT_UNKNOWN;
-	q->ms = (uint32_t)clock_left(deadline);
 	enum fetch_trouble t = fetching_ask(end, q, NULL, deadline, &reply, body, why);
 	return t == FETCH_DONE ? judge(&reply, body, policy, why)
 		: t == FETCH_NONE ? TLS_RESULT_UNKNOWN
@@ -353,7 +352,8 @@ stslane_find(struct courier *c)
 		buf_puts(&c->why, wait_is_told()
 			? "MTA-STS: others needed the courier that fetched the policy"
 			: "MTA-STS: this host cannot fetch the policy now: it fetches too many "
-			  "others, or is short of memory, descriptors or processes");
+			  "others, reaches no nameserver, or is short of memory, descriptors or "
+			  "processes");
 		return SOFT;
 	}
 	conclude(s);

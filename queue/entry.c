@@ -1,5 +1,7 @@
 #include "queue/entry.h"
 
+#include <string.h>
+
 #include "lib/clock.h"
 
 /* Octets of a reply: those of as many recipients as there can be fit into a log. */
@@ -40,6 +42,14 @@ read_told(int64_t n)
 	return n > 0 && n <= (TOLD_DELAYED | TOLD_OVERDUE) ? (unsigned)n : 0;
 }
 
+/* A host may say the same: then its mail does not wait as long for its TLS. */
+static bool
+is_without_tls(struct span text)
+{
+	static const char words[] = ENTRY_WITHOUT_TLS;
+	return text.n > 0 && memmem(text.p, text.n, words, sizeof(words) - 1) != NULL;
+}
+
 static void
 apply(struct message *m, struct span line)
 {
@@ -48,6 +58,7 @@ apply(struct message *m, struct span line)
 	if (said.event == ENTRY_PUT_OFF) {
 		m->attempts++;
 		m->crashes += said.number == 0;
+		m->without_tls += is_without_tls(said.text);
 	}
 	if (said.event == ENTRY_TOLD)
 		m->told |= read_told(said.number);

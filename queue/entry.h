@@ -27,6 +27,9 @@ struct entry {
 	struct span text; /* what was said, escaped; may be empty */
 };
 
+/* In the text of an attempt that left somebody waiting for it. */
+#define ENTRY_WITHOUT_TLS "TLS with the host does not work"
+
 void entry_read(struct span line, struct entry *out);
 
 /*

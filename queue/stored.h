@@ -82,6 +82,7 @@ struct message {
 	bool untold;       /* there is no log of it in this lane */
 	int attempts;      /* that were about this message and ended soft */
 	int crashes;       /* ... of those, attempts with which the relay died */
+	int without_tls;   /* ... and with which TLS did not work that it must have */
 	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
 	struct buf head;   /* owns the text the spans point into */
 };

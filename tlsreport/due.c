@@ -345,8 +345,8 @@ try_post(struct due *d, const struct job *j, const struct agenda_item *item)
 	int r = outbox_post(j->dir, item->place, post, &p);
 	if (r == -ECHILD) /* that is no word about the web server */
 		(void)outbox_put_off(j->dir, item->place, item->again ? item->when : 0);
-	else if (r < 0)
-		note_next(d, again);
+	if (r < 0)
+		note_next(d, r == -ECHILD ? d->now + DUE_AGAIN : again);
 	if (r < 0 && !p.told)
 		job_tell(j, LOG_ERR, strerror(-r));
 	return r;

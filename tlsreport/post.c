@@ -148,7 +148,7 @@ judge(uint32_t status, struct buf *why)
 
 /* Over this connection. As post_report. */
 static int
-post_by(const struct poster *p, int connection, struct fetch_question *q, const char *packed,
+post_by(const struct poster *p, int connection, const struct fetch_question *q, const char *packed,
 	int64_t deadline, struct buf *why)
 {
 	struct fetch_reply reply;
@@ -159,7 +159,6 @@ post_by(const struct poster *p, int connection, struct fetch_question *q, const 
 		return -ECHILD;
 	}
 	auto_fd end = fd;
-	q->ms = (uint32_t)clock_left(deadline);
 	enum fetch_trouble t = fetching_ask(end, q, packed, deadline, &reply, &body, why);
 	if (t == FETCH_DONE)
 		return judge(reply.status, why);

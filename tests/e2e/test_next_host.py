@@ -312,6 +312,25 @@ def test_requiretls_where_tls_does_not_work(place, hosts):
     assert not any("REQUIRETLS" in line for sink in sinks for line in sink.lines)
 
 
+def test_requiretls_put_off_for_other_reasons(place):
+    """R84: a message that was put off twice for something else has three attempts for TLS yet: a handshake that fails
+    once returns nothing."""
+    sink = place.host("domain", inside=("PIPELINING", "REQUIRETLS"))
+    sink.say["RCPT"] = lambda _: "451 4.3.0 later"
+    reports = place.world.another("127.0.0.3")
+    queue_requiretls(place)
+    for attempt in range(4):
+        if attempt == 2:
+            break_tls(sink)
+        place.postern.due()
+        log = place.postern.settled(1)
+        assert ("TLS with the host does not work" in log) == (attempt >= 2), log
+        place.postern.make_due()
+    place.postern.due()
+    place.postern.settled()
+    assert b"Status: 5.7.10\r\n" in reports.messages[0].data
+
+
 def test_requiretls_by_our_own_host(place, monkeypatch):
     """L13: where the operator named the host, its TLS is his to mend: mail waits."""
     break_tls(place.host("domain", inside=("PIPELINING", "REQUIRETLS")))

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from client import TIMEOUT, make_room
+from client import TIMEOUT, Client, make_room
 
 MUCH = 400 * 1024 # more than a session reads before it leaves, whatever is wrong
 ROOM = 4 << 20 # for all of it: the session waits for two seconds, and no client is that quick for certain
@@ -81,6 +81,25 @@ def test_goodbye_is_not_waited_for(secure, greeted):
     assert greeted.process.wait(TIMEOUT) == 0
     secure.wait_gone("tls")
     greeted.end()
+
+
+def test_reading_is_not_waited_for(secure):
+    """I2: who takes none of the replies, and stays, keeps no process when the session has given up."""
+    narrow = 4096 # octets that the kernel keeps at each end: all replies are far more
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as ours:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, narrow)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, narrow)
+        ours.connect(listener.getsockname())
+        theirs, _ = listener.accept()
+        with theirs:
+            p = secure.start(theirs, theirs, tls="implicit", timeout_command=2, max_connections=0)
+        c = Client(ours, p)
+        c.wrap()
+        assert c.reply()[:3] == "220"
+        c.send(HELLO * 900)
+        assert p.wait(TIMEOUT) == 0
+        secure.wait_gone("tls")
+        c.end()
 
 
 def test_unread_on_this_host(postern):

@@ -14,6 +14,8 @@
 
 enum { SECONDS = 60 };
 
+static struct fetch_question heard; /* by the other end; zeroed: none */
+
 /* The other end says this, and is gone; then what the question comes to. */
 static enum fetch_trouble
 hear(struct span said, int64_t seconds, struct buf *body, struct buf *why)
@@ -27,6 +29,8 @@ hear(struct span said, int64_t seconds, struct buf *body, struct buf *why)
 	assert_int_equal(shutdown(ends[1], SHUT_WR), 0);
 	enum fetch_trouble t =
 		fetching_ask(ends[0], &q, NULL, clock_deadline(seconds), &reply, body, why);
+	heard = (struct fetch_question){ 0 };
+	(void)recv(ends[1], &heard, sizeof(heard), MSG_DONTWAIT);
 	close(ends[0]);
 	close(ends[1]);
 	return t;
@@ -54,6 +58,19 @@ test_end(void **state)
 		buf_free(&body);
 		buf_free(&why);
 	}
+}
+
+/* It ends when who asks does: then another one may take its place, and there is a most of them. */
+static void
+test_time(void **state)
+{
+	struct buf body = buf_new(FETCH_REPLY), why = buf_new(FETCH_WHY);
+	(void)state;
+	assert_int_equal(hear(span_of("R"), SECONDS, &body, &why), FETCH_FAILED);
+	assert_string_equal(heard.host, "d.example");
+	assert_in_range(heard.ms, 1, SECONDS * 1000);
+	buf_free(&body);
+	buf_free(&why);
 }
 
 /* A web server that used up all the time: nothing of that is this host's. */
@@ -103,7 +120,7 @@ test_reply(void **state)
 
 static int dialled[4], dials;     /* what comes of each address: -errno */
 static enum answer found;
-static bool no_memory;
+static bool no_memory, unreached; /* no nameserver is */
 
 int __wrap_dial_begin(const struct exchanger *to, const char *source);
 enum answer __wrap_resolver_addresses(struct resolver *r, const char *name, enum family family,
@@ -132,6 +149,7 @@ __wrap_resolver_addresses(struct resolver *r, const char *name, enum family fami
 	(void)deadline;
 	out->v = calloc(2, sizeof(*out->v));
 	out->n = 2;
+	out->unreached = unreached;
 	return found;
 }
 
@@ -190,6 +208,9 @@ test_connect(void **state)
 	found = ANSWER_TEMPORARY;
 	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
 		&why), -1);
+	unreached = true; /* for want of a descriptor, say: of the web server nothing is known */
+	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
+		&why), FETCHING_UNABLE);
 	no_memory = true;
 	assert_int_equal(fetching_connect(NULL, &conf, "h.example", 443, clock_deadline(SECONDS),
 		&why), FETCHING_UNABLE);
@@ -201,6 +222,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_end),
+		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_reply),
 		cmocka_unit_test(test_connect),

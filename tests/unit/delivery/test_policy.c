@@ -276,6 +276,8 @@ test_sift_names(void **state)
 			{ "c.d.example", 2, 25, NONE, false } }, "abc" },
 		{ 0, { { "a.d.example", 1, 25, NONE, true }, { "b.d.example", 1, 25, NONE, true },
 			{ "c.d.example", 1, 25, NONE, false } }, "abc" },
+		{ 0, { { "a.d.example", 1, 25, NONE, false }, { "b.d.example", 1, 25, NONE, true },
+			{ "c.d.example", 1, 25, NONE, false } }, "ab" },
 		{ 2, { { "a.e.example", 1, 25, NONE, false }, { "b.d.example", 1, 25, NONE, false },
 			{ "c.d.example", 2, 25, NONE, false } }, "ac" },
 		{ 3, { { "a.e.example", 1, 25, NONE, false }, { "b.d.example", 1, 25, NONE, false },
@@ -307,6 +309,52 @@ test_sift_names(void **state)
 		for (size_t k = 0; k < x.n; k++)
 			left[k] = x.v[k].host[0];
 		assert_string_equal(left, rows[i].left);
+	}
+}
+
+/*
+ * A stranger's domain has a hundred names for an address of somebody else: that is connected to by a
+ * few of them, and so is each address of its own. An operator's names are all meant (R80, R82).
+ */
+static void
+test_sift_many_names(void **state)
+{
+	(void)state;
+	enum { NAMES = 100, TEXT = 200 };
+	static const struct {
+		int sts; /* row of those above */
+		enum records records;
+		bool named;
+		uint8_t addresses;
+		size_t left;
+	} rows[] = {
+		{ 0, NONE, false, 1, 1 },
+		{ 0, NONE, false, 10, 10 },
+		{ 3, NONE, false, 1, POLICY_NAMES },
+		{ 3, NONE, false, 2, 2 * POLICY_NAMES },
+		{ 3, NONE, false, NAMES, NAMES },
+		{ 0, USABLE, false, 1, POLICY_NAMES },
+		{ 3, NONE, true, 1, NAMES },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY,
+			.dane = CONF_DANE_AUTO };
+		static struct exchanger v[NAMES];
+		struct sts_policy s;
+		struct exchangers x = { .v = v, .n = NAMES };
+		auto_buf why = buf_new(TEXT);
+		if (sts[rows[i].sts].text != NULL)
+			assert_null(sts_policy(span_of(sts[rows[i].sts].text), &s));
+		for (int k = 0; k < NAMES; k++) {
+			v[k] = (struct exchanger){ .addr.ip[0] = (uint8_t)(k % rows[i].addresses),
+				.named = rows[i].named, .tlsa = records_of(rows[i].records) };
+			snprintf(v[k].host, sizeof(v[k].host), "mx%d.d.example", k);
+		}
+		assert_true(policy_sift(&x, &(struct policy_facts){ .delivery = &delivery,
+			.lane = "d.example", .sts = sts[rows[i].sts].text != NULL ? &s : NULL,
+			.sts_id = "7" }, &why));
+		assert_int_equal(x.n, rows[i].left);
+		assert_string_equal(x.v[0].host, "mx0.d.example");
 	}
 }
 
@@ -370,6 +418,7 @@ main(void)
 		cmocka_unit_test(test_sts),
 		cmocka_unit_test(test_sts_bars),
 		cmocka_unit_test(test_sift_names),
+		cmocka_unit_test(test_sift_many_names),
 		cmocka_unit_test(test_sts_and_dane),
 		cmocka_unit_test(test_without),
 	};

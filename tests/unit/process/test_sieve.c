@@ -2,17 +2,24 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
+#include "process/filter.h"
 #include "process/sieve.h"
+#include "process/syscalls.h"
 
 enum {
 	HEAD = 1, /* the number is loaded */
 	CALLS = 500, /* that are asked about */
 	ROOM = 400,
 	FEW = 20, /* steps */
-	ALLOWED = SECCOMP_RET_ALLOW,
+	PERMITTED = SECCOMP_RET_ALLOW,
 	REFUSED = SECCOMP_RET_ERRNO | EPERM,
 };
 
@@ -57,7 +64,7 @@ static void
 plain(struct filter *f, uint32_t call)
 {
 	is(f, call, 1);
-	answer(f, ALLOWED);
+	answer(f, PERMITTED);
 }
 
 /* Allowed with this first argument. */
@@ -67,7 +74,7 @@ with_argument(struct filter *f, uint32_t call, uint32_t argument)
 	is(f, call, 4);
 	load(f, offsetof(struct seccomp_data, args[0]));
 	is(f, argument, 1);
-	answer(f, ALLOWED);
+	answer(f, PERMITTED);
 	answer(f, REFUSED);
 }
 
@@ -101,6 +108,12 @@ run(const struct filter *f, const struct seccomp_data *d, int *steps)
 		case BPF_JMP | BPF_JGE | BPF_K:
 			at += a >= i->k ? i->jt : i->jf;
 			break;
+		case BPF_JMP | BPF_JGT | BPF_K:
+			at += a > i->k ? i->jt : i->jf;
+			break;
+		case BPF_ALU | BPF_AND | BPF_K:
+			a &= i->k;
+			break;
 		default:
 			assert_int_equal(i->code, BPF_RET | BPF_K);
 			return i->k;
@@ -116,19 +129,83 @@ arrange(struct filter *f)
 	return sieve_arrange(&f->p, HEAD, ROOM);
 }
 
+/* Numbers that no call has: those of x32, the least and the greatest of a sign, and others. */
+static const uint32_t beyond[] = { 0x40000000, 0x40000003, 0x4fffffff, INT32_MAX, 0x80000000,
+	0x80000001, 0x80000003, UINT32_MAX - 3, UINT32_MAX };
+
 /* What is said of each call, with arguments 0 to 3. The most steps. */
 static int
 compare(const struct filter *before, const struct filter *now)
 {
 	int most = 0, unused, steps;
-	for (uint32_t call = 0; call < CALLS; call++)
+	for (size_t i = 0; i < CALLS + ROWS(beyond); i++)
 		for (uint64_t argument = 0; argument < 4; argument++) {
+			uint32_t call = i < CALLS ? (uint32_t)i : beyond[i - CALLS];
 			struct seccomp_data d = { .nr = (int)call, .args = { argument } };
 			assert_int_equal(run(now, &d, &steps), run(before, &d, &unused));
 			most = steps > most ? steps : most;
 		}
 	return most;
 }
+
+#ifdef FILTER_ARCH
+/* One of each kind that a row looks for, and some beside them; the high half of one counts. */
+static const uint64_t values[] = { 0, 1, 2, 3, 4, 5, 10, 16, 17, 30, 37, 77, 1032, S_IFREG | 0600,
+	S_IFCHR, PROT_EXEC | PROT_READ, SIGCHLD, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+	CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID,
+	UINT32_MAX, UINT64_C(1) << 32, UINT64_MAX };
+
+/* The same of a filter of a role, whose rows look at one or two arguments. How many are allowed. */
+static int
+compare_by_arguments(const struct filter *before, const struct filter *now)
+{
+	int permitted = 0, unused;
+	for (size_t i = 0; i < CALLS + ROWS(beyond); i++)
+		for (size_t k = 0; k < ROWS(values) * ROWS(values); k++) {
+			uint64_t v = values[k % ROWS(values)], w = values[k / ROWS(values)];
+			struct seccomp_data d = { .arch = FILTER_ARCH,
+				.nr = (int)(i < CALLS ? (uint32_t)i : beyond[i - CALLS]),
+				.args = { v, v, w, w, v, w } };
+			uint32_t said = run(now, &d, &unused);
+			assert_int_equal(said, run(before, &d, &unused));
+			permitted += said == PERMITTED;
+			if (i >= CALLS)
+				assert_int_equal(said, REFUSED);
+		}
+	return permitted;
+}
+
+/* What each role has, as it is written down, is what it has by the tree. */
+static void
+test_roles(void **state)
+{
+	(void)state;
+	static struct filter f, before;
+	for (int role = SANDBOX_SESSION; role <= SANDBOX_WAITING; role++) {
+		const struct syscalls calls = syscalls_of((enum sandbox_role)role);
+		int unused;
+		f = (struct filter){ .p.filter = f.code };
+		for (size_t i = 0; i < calls.n; i++)
+			add(&f, calls.own[i]);
+		for (size_t i = 0; i < calls.n_also; i++)
+			add(&f, calls.also[i]);
+		before = f;
+		before.p.filter = before.code;
+		assert_int_equal(sieve_arrange(&f.p, SYSCALLS_HEAD, ROOM), 0);
+		assert_in_range(compare_by_arguments(&before, &f), ROWS(values) * ROWS(values),
+			INT32_MAX);
+		struct seccomp_data other = { .arch = FILTER_ARCH ^ 1 };
+		assert_int_equal(run(&f, &other, &unused), SECCOMP_RET_KILL_PROCESS);
+	}
+}
+#else
+static void
+test_roles(void **state)
+{
+	(void)state;
+	skip();
+}
+#endif
 
 static void
 check(struct filter *f, int steps)
@@ -168,6 +245,24 @@ test_arguments(void **state)
 			plain(&f, i * 41 % 61 * 7);
 	answer(&f, REFUSED);
 	check(&f, FEW);
+}
+
+/* A number has no sign: who would compare it with one would have the halves of a tree disagree. */
+static void
+test_large_numbers(void **state)
+{
+	(void)state;
+	struct filter f;
+	for (size_t left_out = 0; left_out <= ROWS(beyond); left_out++) {
+		begin(&f);
+		for (size_t i = 0; i < ROWS(beyond); i++)
+			if (i != left_out)
+				plain(&f, beyond[i]);
+		for (uint32_t i = 0; i < 20; i++)
+			with_argument(&f, i, i % 4);
+		answer(&f, REFUSED);
+		check(&f, FEW);
+	}
 }
 
 /* Wherever among the others they are, and however many. */
@@ -235,7 +330,7 @@ long_rows(struct filter *f, uint32_t rows, uint8_t n)
 		is(f, call, (uint8_t)(n - 1));
 		for (int i = 0; i < n - 2; i++)
 			load(f, 0);
-		answer(f, ALLOWED);
+		answer(f, PERMITTED);
 	}
 }
 
@@ -278,7 +373,7 @@ test_what_is_no_filter(void **state)
 
 	begin(&f);
 	is(&f, 1, 5); /* a row that goes beyond the end */
-	answer(&f, ALLOWED);
+	answer(&f, PERMITTED);
 	answer(&f, REFUSED);
 	assert_int_equal(arrange(&f), -E2BIG);
 
@@ -299,8 +394,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_roles),
 		cmocka_unit_test(test_plain_rows),
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_large_numbers),
 		cmocka_unit_test(test_several_rows_about_a_call),
 		cmocka_unit_test(test_the_rest),
 		cmocka_unit_test(test_what_has_no_room),

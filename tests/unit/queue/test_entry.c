@@ -36,21 +36,25 @@ test_apply_all(void **state)
 {
 	static const struct {
 		const char *log;
-		int attempts, crashes;
+		int attempts, crashes, without_tls;
 		unsigned told;
 		const char *settled; /* of each: d, f, or w for neither */
 	} rows[] = {
-		{ "", 0, 0, 0, "ww" },
-		{ "12 soft 34 later\n13 soft 40 later\n", 2, 0, 0, "ww" },
-		{ "12 soft 0\n13 soft 40\n", 2, 1, 0, "ww" },
-		{ "12 done 1 250 ok\n12 hard 4 550 no\n", 0, 0, 0, "df" },
-		{ "12 done 4 250 ok\n12 soft 34 later\n", 1, 0, 0, "wd" },
-		{ "12 told 1\n13 told 2\n", 0, 0, TOLD_DELAYED | TOLD_OVERDUE, "ww" },
-		{ "12 told 4\n13 told -1\n", 0, 0, 0, "ww" },
+		{ "", 0, 0, 0, 0, "ww" },
+		{ "12 soft 34 later\n13 soft 40 later\n", 2, 0, 0, 0, "ww" },
+		{ "12 soft 0\n13 soft 40\n", 2, 1, 0, 0, "ww" },
+		{ "12 soft 34 h: 550 5.7.10 and " ENTRY_WITHOUT_TLS " (others cannot be asked now)\n"
+		  "13 soft 40 later\n14 soft 50 h: " ENTRY_WITHOUT_TLS "\n", 3, 0, 2, 0, "ww" },
+		{ "12 hard 0 " ENTRY_WITHOUT_TLS "\n12 soft 34 TLS with the host does not\n",
+			1, 0, 0, 0, "ww" },
+		{ "12 done 1 250 ok\n12 hard 4 550 no\n", 0, 0, 0, 0, "df" },
+		{ "12 done 4 250 ok\n12 soft 34 later\n", 1, 0, 0, 0, "wd" },
+		{ "12 told 1\n13 told 2\n", 0, 0, 0, TOLD_DELAYED | TOLD_OVERDUE, "ww" },
+		{ "12 told 4\n13 told -1\n", 0, 0, 0, 0, "ww" },
 		/* nobody of this lane; no number; torn */
-		{ "12 done 0 ok\n12 done 2 ok\n12 hard x no\n", 0, 0, 0, "ww" },
-		{ "12 soft 34\n12 done 1 250 o", 1, 0, 0, "ww" },
-		{ "nonsense\n\n12 softer 1\n12 done 4 ok\n", 0, 0, 0, "wd" },
+		{ "12 done 0 ok\n12 done 2 ok\n12 hard x no\n", 0, 0, 0, 0, "ww" },
+		{ "12 soft 34\n12 done 1 250 o", 1, 0, 0, 0, "ww" },
+		{ "nonsense\n\n12 softer 1\n12 done 4 ok\n", 0, 0, 0, 0, "wd" },
 	};
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -59,6 +63,7 @@ test_apply_all(void **state)
 		entry_apply_all(&m, guarded(span_of(rows[i].log)));
 		assert_int_equal(m.attempts, rows[i].attempts);
 		assert_int_equal(m.crashes, rows[i].crashes);
+		assert_int_equal(m.without_tls, rows[i].without_tls);
 		assert_int_equal(m.told, rows[i].told);
 		for (int k = 0; k < 2; k++) {
 			char want = rows[i].settled[k];

@@ -486,7 +486,19 @@ test_shares(void **state)
 	}
 }
 
-/* This host cannot post: nobody was tried, and nobody else is. */
+/* This host cannot post: it tries again before the day is over, however little there is to post. */
+static void
+test_cannot_post_one(void **state)
+{
+	(void)state;
+	count("p1.example");
+	posts.answer = -ECHILD;
+	run();
+	assert_int_equal(posts.n, 1);
+	assert_int_equal(due.next, due.now + DUE_AGAIN);
+}
+
+/* ... and nobody was tried, and nobody else is. */
 static void
 test_cannot_post(void **state)
 {
@@ -761,6 +773,7 @@ main(void)
 		TEST(test_deadly),
 		TEST(test_silent_place),
 		TEST(test_shares),
+		TEST(test_cannot_post_one),
 		TEST(test_cannot_post),
 		TEST(test_given_up),
 		TEST(test_guarded),
