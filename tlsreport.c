@@ -55,13 +55,37 @@ open_resolver(const struct log_fields *f)
 	return r;
 }
 
+/*
+ * Does a key sign what is from this address by now? What is wrong with the keys themselves is found
+ * by sign --check.
+ */
+static bool
+is_signed(const struct conf *c, const char *from)
+{
+	static uint8_t algorithm[SIGN_KEYS];
+	struct dkimkeys table;
+	char domain[ALABEL_DOMAIN];
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	const char *at = strrchr(from, '@');
+	if (c->dkim.keys == NULL)
+		return false;
+	if (at == NULL || alabel_domain(span_of(at + 1), domain) < 0 ||
+		dkimkeys_read(&table, c->dkim.keys, &why) < 0)
+		return true;
+	memset(algorithm, DKIM_RSA, sizeof(algorithm));
+	bool is = dkimkeys_choose(&table, algorithm, domain, clock_wall()).n > 0;
+	dkimkeys_free(&table);
+	return is;
+}
+
 /* Locked in. `starter`: who starts what posts a report. Exit status. */
 static int
 run(const struct spool *spool, int starter)
 {
 	struct log_fields f = { .event = "tls_report" };
 	struct due due = { .conf = &conf, .spool = spool, .now = clock_wall(), .starter = starter,
-		.resolver = open_resolver(&f), .share = (int64_t)DUE_SHARE * 1000 };
+		.resolver = open_resolver(&f), .share = (int64_t)DUE_SHARE * 1000,
+		.is_signed = is_signed(&conf, conf.tls_reports.from) };
 	auto_fd dir = openat(spool->root, TALLY_DIR,
 		O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	due.dir = dir;
@@ -122,29 +146,6 @@ run_both(const struct spool *spool, const struct options *o)
 		if (errno != EINTR)
 			return EX_TEMPFAIL;
 	return judge(status);
-}
-
-/*
- * Does a key sign what is from this address by now? What is wrong with the keys themselves is found
- * by sign --check.
- */
-static bool
-is_signed(const struct conf *c, const char *from)
-{
-	static uint8_t algorithm[SIGN_KEYS];
-	struct dkimkeys table;
-	char domain[ALABEL_DOMAIN];
-	auto_buf why = buf_new(LIMIT_COMMAND);
-	const char *at = strrchr(from, '@');
-	if (c->dkim.keys == NULL)
-		return false;
-	if (at == NULL || alabel_domain(span_of(at + 1), domain) < 0 ||
-		dkimkeys_read(&table, c->dkim.keys, &why) < 0)
-		return true;
-	memset(algorithm, DKIM_RSA, sizeof(algorithm));
-	bool is = dkimkeys_choose(&table, algorithm, domain, clock_wall()).n > 0;
-	dkimkeys_free(&table);
-	return is;
 }
 
 static void

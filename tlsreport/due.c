@@ -91,7 +91,7 @@ static enum known
 open_job(struct due *d, int days, const char *day, const char *domain, struct job *j)
 {
 	*j = (struct job){ .conf = d->conf, .spool = d->spool, .day = day, .domain = domain,
-		.dir = -1 };
+		.dir = -1, .is_signed = d->is_signed };
 	j->what = (struct aggregate){ .day = day, .domain = domain,
 		.organization = d->conf->who.hostname, .contact = d->conf->tls_reports.from };
 	if (!lane_name_valid(span_of(domain)))

@@ -39,6 +39,7 @@ struct due {
 	const struct conf *conf;
 	const struct spool *spool;
 	struct resolver *resolver;
+	bool is_signed; /* a key signs what is from tls_reports_from */
 	int starter;   /* socket to who starts a fetch (post.h) */
 	int64_t now;   /* wall clock, s, when the run began */
 	int64_t share; /* ms: DUE_SHARE; of each kind one is tried, whatever that takes */

@@ -72,9 +72,9 @@ write_mail(const struct job *j, const struct spool *box, const char *to, struct 
 
 /* Why not by mail? Without a signature nobody looks at it (RFC 8460 section 3). NULL: it may. */
 static const char *
-trouble_with_mail(const struct conf *c)
+trouble_with_mail(const struct job *j)
 {
-	if (c->dkim.keys != NULL)
+	if (j->is_signed)
 		return NULL;
 	return "not sent by mail, for nobody looks at one that is not signed (dkim_keys)";
 }
@@ -103,7 +103,7 @@ write_one(const struct job *j, const struct spool *box, int n, const struct rua_
 	struct span packed)
 {
 	bool mail = to->kind == RUA_MAIL;
-	const char *trouble = mail ? trouble_with_mail(j->conf) : trouble_with_posts(j->conf);
+	const char *trouble = mail ? trouble_with_mail(j) : trouble_with_posts(j->conf);
 	if (trouble != NULL) {
 		job_tell(j, mail ? LOG_WARNING : LOG_INFO, trouble);
 		return 0;

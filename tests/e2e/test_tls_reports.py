@@ -327,12 +327,16 @@ def test_off(reporting):
     assert reporting.report(tls_reports="no") == [] and len(reporting.left()) == 1
 
 
-def test_unsigned(reporting):
+@pytest.mark.parametrize("keys", ["none", "of another domain"])
+def test_unsigned(reporting, keys):
     """Nobody looks at one that is not signed, so none is sent."""
     reporting.place.host()
     reporting.attempt()
     reporting.over()
-    del reporting.postern.settings["dkim_keys"]
+    if keys == "none":
+        del reporting.postern.settings["dkim_keys"]
+    else:
+        reporting.table.write_text(f"other.example r2026 {reporting.key.path}\n")
     assert reporting.report() == []
     assert "not sent by mail, for nobody looks at one that is not signed" in reporting.postern.logged()
 

@@ -37,7 +37,7 @@ static struct zone zone[] = {
 };
 
 static struct nameserver ns;
-static char us[] = "us.example", from[] = "tls@us.example", keys[] = "/keys";
+static char us[] = "us.example", from[] = "tls@us.example";
 static struct conf conf;
 static struct due due;
 static int64_t over; /* when the day of the test is */
@@ -126,15 +126,14 @@ begin_due(void **state)
 {
 	if (setup(state) < 0)
 		return -1;
-	conf = (struct conf){ .who.hostname = us, .tls_reports = { CONF_YES, from },
-		.dkim.keys = keys };
+	conf = (struct conf){ .who.hostname = us, .tls_reports = { CONF_YES, from } };
 	over = tally_begin(DAY_NAME) + TALLY_DAY_SECONDS;
 	assert_int_equal(mkdirat(sp.root, TALLY_DIR, 0700), 0);
 	memset(&posts, 0, sizeof(posts));
 	memset(lines, 0, sizeof(lines));
 	shut = NULL;
 	due = (struct due){ .conf = &conf, .spool = &sp, .now = over + DUE_FIRST + DUE_SPREAD,
-		.share = (int64_t)DUE_SHARE * 1000,
+		.share = (int64_t)DUE_SHARE * 1000, .is_signed = true,
 		.resolver = resolver_open(&ns.addr, 1, us),
 		.dir = openat(sp.root, TALLY_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
 	return due.resolver == NULL ? -1 : 0;
