@@ -14,7 +14,7 @@
 
 enum {
 	POLICY_WORDS = LIMIT_DOMAIN + 256,
-	POLICY_NAMES = 4, /* of one address by which it is tried; who has two hosts in one has two */
+	POLICY_NAMES = 4, /* of one address by which it is tried; two hosts in one have two */
 };
 
 /* What it follows from. All of it lives longer than the policy. */
