@@ -22,7 +22,7 @@ static SSL_CTX *ctx;
 static X509 *certificate;
 static STACK_OF(X509) *alone;
 
-/* A certificate that no record of a fuzzer is for. */
+/* A certificate that a record may be for: a fuzzer finds its digest in what it is compared with. */
 static void
 set_up(void)
 {
@@ -54,7 +54,6 @@ look_at(struct tlsa *t)
 	tlsa_describe(t, &words);
 	must(words.n > 0 && words.n < WORDS);
 	enum dane_verdict v = dane_judge(ctx, t, names, certificate, alone, &why);
-	must(v == DANE_BAD || v == DANE_UNUSABLE);
 	must(usable || v == DANE_UNUSABLE);
 	buf_free(&words);
 	buf_free(&why);
