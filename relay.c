@@ -184,12 +184,15 @@ begin_to_sign(struct relay *r)
 		log_event(LOG_ERR, &f, "dkim_keys %.*s: no mail can be signed", (int)why.n, why.p);
 }
 
-/* What policies are fetched with, as a key names it. False: it cannot be used, which is told. */
+/*
+ * What policies are fetched with, as a key names it. False: it is not there, or not for us, which is
+ * told. Another trouble passes, and what passes mail waits for.
+ */
 static bool
 find_for_policies(const char *key, const char *path, int mode)
 {
 	struct log_fields f = { .event = "sts" };
-	if (access(path, mode) == 0)
+	if (access(path, mode) == 0 || (errno != ENOENT && errno != ENOTDIR && errno != EACCES))
 		return true;
 	log_event(LOG_ERR, &f, "MTA-STS: %s %s: %s: no policy can be fetched, and mail goes as if "
 		"domains had none but those that are kept", key, path, strerror(errno));
