@@ -586,6 +586,8 @@ serve(const struct conf *conf)
 {
 	struct log_fields f = { .event = "sandbox" };
 	SSL_CTX *ctx = prepare(conf);
+	/* Who keeps OpenSSL busy has it no longer than a session may last, and a parting. */
+	alarm((unsigned)(conf->receive.timeout_session + conf->receive.timeout_command));
 	if (ctx == NULL || !program_lock_in(SANDBOX_HELPER, NULL, -1, &f))
 		return EX_TEMPFAIL;
 	int status = serve_client(ctx, conf);

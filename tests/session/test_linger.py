@@ -1,5 +1,7 @@
 """Last words: a client hears why it is left, though much of what it sent was not read."""
+import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -100,6 +102,17 @@ def test_reading_is_not_waited_for(secure):
         assert p.wait(TIMEOUT) == 0
         secure.wait_gone("tls")
         c.end()
+
+
+def test_tls_does_not_outlive_a_session(secure):
+    """I2: whatever a client does with it, and though nobody tells it that the session is over."""
+    client, connection = socket.socketpair()
+    session, end = socket.socketpair()
+    with client, connection, session, end:
+        command = secure.command("tls", "--serve", tls="implicit", timeout_session=1, timeout_command=1)
+        p = subprocess.Popen(["bash", "-c", f'exec "$@" 3<&{connection.fileno()} 4<&{end.fileno()}', "bash", *command],
+                             pass_fds=[connection.fileno(), end.fileno()], env=secure.environment())
+        assert p.wait(TIMEOUT) == -signal.SIGALRM
 
 
 def test_unread_on_this_host(postern):
