@@ -326,8 +326,7 @@ find_chance(struct courier *c, const struct message *m, const struct rcpt *to)
 static bool
 is_without_tls(const struct courier *c, const struct message *m)
 {
-	return m->env.require_tls && c->link.terms.clear && !c->link.terms.own &&
-		m->without_tls + 1 >= TLS_ATTEMPTS;
+	return m->env.require_tls && c->link.terms.clear && !c->link.terms.own;
 }
 
 /* ... and what follows for this recipient. `end`: that this host cannot have it is for good now. */
@@ -348,14 +347,15 @@ weigh(const struct courier *c, struct rcpt *to, enum fitting_chance chance, bool
 bool
 connect_seek(struct courier *c, struct message *m)
 {
-	bool any = false;
+	bool any = false, end = is_without_tls(c, m) && m->without_tls + 1 >= TLS_ATTEMPTS;
 	for (int i = 0; i < m->n; i++) {
 		struct rcpt *to = &m->rcpt[i];
 		if (to->settled || !to->unfit)
 			continue;
+		m->no_tls = is_without_tls(c, m);
 		/* Of a connection that is gone it is not known any more what it was good for. */
 		enum fitting_chance chance = c->link.fd >= 0 ? find_chance(c, m, to) : FITTING_NOW;
-		weigh(c, to, chance, is_without_tls(c, m));
+		weigh(c, to, chance, end);
 		any = any || chance == FITTING_NOW;
 	}
 	return any;

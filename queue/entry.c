@@ -17,6 +17,7 @@ entry_read(struct span line, struct entry *out)
 		{ "done", ENTRY_DELIVERED },
 		{ "hard", ENTRY_FAILED },
 		{ "told", ENTRY_TOLD },
+		{ "no-tls", ENTRY_NO_TLS },
 	};
 	struct span when = span_cut(&line, ' '), word = span_cut(&line, ' ');
 	*out = (struct entry){ .when = stored_number(when),
@@ -42,14 +43,6 @@ read_told(int64_t n)
 	return n > 0 && n <= (TOLD_DELAYED | TOLD_OVERDUE) ? (unsigned)n : 0;
 }
 
-/* A host may say the same: then its mail does not wait as long for its TLS. */
-static bool
-is_without_tls(struct span text)
-{
-	static const char words[] = ENTRY_WITHOUT_TLS;
-	return text.n > 0 && memmem(text.p, text.n, words, sizeof(words) - 1) != NULL;
-}
-
 static void
 apply(struct message *m, struct span line)
 {
@@ -58,8 +51,8 @@ apply(struct message *m, struct span line)
 	if (said.event == ENTRY_PUT_OFF) {
 		m->attempts++;
 		m->crashes += said.number == 0;
-		m->without_tls += is_without_tls(said.text);
 	}
+	m->without_tls += said.event == ENTRY_NO_TLS;
 	if (said.event == ENTRY_TOLD)
 		m->told |= read_told(said.number);
 	bool done = said.event == ENTRY_DELIVERED, hard = said.event == ENTRY_FAILED;
@@ -91,6 +84,8 @@ entry_put_attempt(struct buf *text, const struct message *m, int64_t next)
 	int i = 0;
 	while (i < m->n && (m->rcpt[i].settled || m->rcpt[i].outcome != SOFT))
 		i++;
+	if (m->no_tls)
+		buf_printf(text, "%lld no-tls 0\n", (long long)clock_wall());
 	buf_printf(text, "%lld soft %lld", (long long)clock_wall(), (long long)next);
 	if (i < m->n && m->rcpt[i].text.n > 0) {
 		buf_puts(text, " ");

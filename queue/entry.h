@@ -5,6 +5,7 @@
  *	                                 died with it (a version had no text)
  *	<time> done|hard <index> <text>  a recipient is settled
  *	<time> told <TOLD_*>             the sender was told
+ *	<time> no-tls 0                  the attempt told next had no TLS, which it must have
  *
  * A line that is torn or unknown is none. It costs at worst a duplicate, never a recipient.
  */
@@ -21,14 +22,12 @@ struct entry {
 		ENTRY_DELIVERED, /* a recipient is settled */
 		ENTRY_FAILED,
 		ENTRY_TOLD,      /* the sender was told, TOLD_* */
+		ENTRY_NO_TLS,    /* TLS that the message must have did not work; no event of its own */
 	} event;
 	int64_t when;     /* wall clock, s; -1: that is odd */
 	int64_t number;   /* time of the next attempt (0: a relay died), recipient, TOLD_* */
 	struct span text; /* what was said, escaped; may be empty */
 };
-
-/* In the text of an attempt that left somebody waiting for it. */
-#define ENTRY_WITHOUT_TLS "TLS with the host does not work"
 
 void entry_read(struct span line, struct entry *out);
 

@@ -83,6 +83,7 @@ struct message {
 	int attempts;      /* that were about this message and ended soft */
 	int crashes;       /* ... of those, attempts with which the relay died */
 	int without_tls;   /* ... and with which TLS did not work that it must have */
+	bool no_tls;       /* ... and so it is with this one */
 	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
 	struct buf head;   /* owns the text the spans point into */
 };

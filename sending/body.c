@@ -5,7 +5,6 @@
 
 #include "lib/clock.h"
 #include "mail/alabel.h"
-#include "queue/entry.h"
 
 #define NO_UTF8 "550 5.6.7 the host does not take SMTPUTF8"
 
@@ -63,7 +62,7 @@ find_weakness(const struct body_taker *h, const struct envelope *e)
 		return NULL;
 	if (!h->tls)
 		return h->broken
-			? "550 5.7.10 REQUIRETLS was asked for, and " ENTRY_WITHOUT_TLS
+			? "550 5.7.10 REQUIRETLS was asked for, and TLS with the host does not work"
 			: "550 5.7.10 REQUIRETLS was asked for, and there is no TLS";
 	if (!can(h, CAN_REQUIRETLS))
 		return "550 5.7.30 REQUIRETLS was asked for, and the host does not offer it";

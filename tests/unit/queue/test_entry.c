@@ -43,10 +43,9 @@ test_apply_all(void **state)
 		{ "", 0, 0, 0, 0, "ww" },
 		{ "12 soft 34 later\n13 soft 40 later\n", 2, 0, 0, 0, "ww" },
 		{ "12 soft 0\n13 soft 40\n", 2, 1, 0, 0, "ww" },
-		{ "12 soft 34 h: 550 5.7.10 and " ENTRY_WITHOUT_TLS " (others cannot be asked now)\n"
-		  "13 soft 40 later\n14 soft 50 h: " ENTRY_WITHOUT_TLS "\n", 3, 0, 2, 0, "ww" },
-		{ "12 hard 0 " ENTRY_WITHOUT_TLS "\n12 soft 34 TLS with the host does not\n",
-			1, 0, 0, 0, "ww" },
+		{ "12 no-tls 0\n12 soft 34 later\n13 soft 40 later\n14 no-tls 0\n14 soft 50\n",
+			3, 0, 2, 0, "ww" },
+		{ "12 soft 34 no-tls 0\n13 hard 0 no-tls\n", 1, 0, 0, 0, "ww" }, /* a host's words */
 		{ "12 done 1 250 ok\n12 hard 4 550 no\n", 0, 0, 0, 0, "df" },
 		{ "12 done 4 250 ok\n12 soft 34 later\n", 1, 0, 0, 0, "wd" },
 		{ "12 told 1\n13 told 2\n", 0, 0, 0, TOLD_DELAYED | TOLD_OVERDUE, "ww" },
