@@ -185,8 +185,8 @@ begin_to_sign(struct relay *r)
 }
 
 /*
- * What policies are fetched with, as a key names it. False: it is not there, or not for us, which is
- * told. Another trouble passes, and what passes mail waits for.
+ * What policies are fetched with, as a key names it. False: it is not there, or not for us, which
+ * is told. Another trouble passes, and what passes mail waits for.
  */
 static bool
 find_for_policies(const char *key, const char *path, int mode)

@@ -22,7 +22,7 @@ struct entry {
 		ENTRY_DELIVERED, /* a recipient is settled */
 		ENTRY_FAILED,
 		ENTRY_TOLD,      /* the sender was told, TOLD_* */
-		ENTRY_NO_TLS,    /* TLS that the message must have did not work; no event of its own */
+		ENTRY_NO_TLS,    /* TLS that it must have did not work; no event by itself */
 	} event;
 	int64_t when;     /* wall clock, s; -1: that is odd */
 	int64_t number;   /* time of the next attempt (0: a relay died), recipient, TOLD_* */
