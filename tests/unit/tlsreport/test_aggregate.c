@@ -1,13 +1,13 @@
 /* aggregate: files that were counted, as JSON, compressed (R86). */
 #include "tests/unit/spooled.h"
 
-#include <stdarg.h>
 
 #include <zlib.h>
 
 #include "lib/crc.h"
 #include "report/tlsrpt.h"
 #include "lib/fetchwire.h"
+#include "tests/unit/tlsreport/shut.h"
 #include "tlsreport/aggregate.h"
 #include "tlsreport/outbox.h"
 #include "tlsreport/rua.h"
@@ -101,24 +101,6 @@ test_odd(void **state)
 	assert_int_equal(aggregate_write(&what, -1, &out), -EBADF);
 	assert_int_equal(out.n, 0);
 	buf_free(&out);
-}
-
-static const char *shut; /* a name that cannot be opened now */
-int __wrap_openat(int dir, const char *path, int flags, ...);
-int __real_openat(int dir, const char *path, int flags, ...);
-
-int
-__wrap_openat(int dir, const char *path, int flags, ...)
-{
-	va_list args;
-	va_start(args, flags);
-	unsigned mode = (flags & O_CREAT) != 0 ? va_arg(args, unsigned) : 0;
-	va_end(args);
-	if (shut != NULL && strcmp(path, shut) == 0) {
-		errno = EMFILE;
-		return -1;
-	}
-	return __real_openat(dir, path, flags, mode);
 }
 
 /* What cannot be read now is not left out: there is no report yet. */

@@ -4,7 +4,6 @@
  */
 #include "tests/unit/spooled.h"
 
-#include <stdarg.h>
 #include <sys/wait.h>
 
 #include "lib/crc.h"
@@ -12,6 +11,7 @@
 #include "tests/unit/dns/nameserver.h"
 #include "lib/fetchwire.h"
 #include "process/log.h"
+#include "tests/unit/tlsreport/shut.h"
 #include "tlsreport/due.h"
 #include "tlsreport/outbox.h"
 #include "tlsreport/post.h"
@@ -55,13 +55,10 @@ static struct {
 } posts;
 
 static char lines[4000]; /* what was logged, but for who is to get mail */
-static const char *shut; /* a name that cannot be opened now */
 
 int __wrap_post_report(const struct poster *p, const char *url, struct span packed,
 	struct buf *why);
 void __wrap_log_event(int priority, const struct log_fields *f, const char *format, ...);
-int __wrap_openat(int dir, const char *path, int flags, ...);
-int __real_openat(int dir, const char *path, int flags, ...);
 
 int
 __wrap_post_report(const struct poster *p, const char *url, struct span packed, struct buf *why)
@@ -105,20 +102,6 @@ __wrap_dir_next(DIR *dir)
 	}
 	errno = EIO;
 	return NULL;
-}
-
-int
-__wrap_openat(int dir, const char *path, int flags, ...)
-{
-	va_list args;
-	va_start(args, flags);
-	unsigned mode = (flags & O_CREAT) != 0 ? va_arg(args, unsigned) : 0;
-	va_end(args);
-	if (shut != NULL && strcmp(path, shut) == 0) {
-		errno = EMFILE;
-		return -1;
-	}
-	return __real_openat(dir, path, flags, mode);
 }
 
 static int
