@@ -18,7 +18,7 @@ from conftest import own
 from test_points import killat, lab  # noqa: F401 pylint: disable=unused-import
 
 PLACES = ["tls@one.example", "tls@two.example"]
-SETTINGS = {"tls_reports": "yes", "dkim_keys": "/dev/null", "retry": "1h"}
+SETTINGS = {"tls_reports": "yes", "dkim_missing": "send", "retry": "1h"}
 KEEP = r"(renameat|mkdirat|linkat|mknodat|utimensat|fsync)#"
 ROUNDS = 2
 
@@ -27,7 +27,10 @@ def counted(lab):
     """A spool in which a day is over: two kinds of sessions for a domain that wants its report at two places, and one
     for a domain that wants none."""
     s = lab.fresh()
-    s.postern.settings.update(SETTINGS)
+    table = s.postern.where / "keys" # that there is one is enough: with what it signs is not looked at
+    table.write_text(f"* s1 {s.postern.where}/nothing.pem\n")
+    table.chmod(0o644)
+    s.postern.settings.update(SETTINGS, dkim_keys=table)
     for domain, text, times in [("dest.example", "result success\n", 7), ("dest.example", "result validation-failure\n", 2),
                                 ("silent.example", "result success\n", 1)]:
         where = s.postern.spool / "tlsrpt" / tallies.then() / domain
