@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD, TOP
-from test_tree import DERIVED, DOCS, code, listeners, text_of
+from test_tree import DERIVED, DOCS, FILES, code, listeners, text_of
 
 PAGES = sorted((TOP / "docs" / "man").glob("*.[1-8]"))
 NAMES = {p.name for p in PAGES}
@@ -238,6 +238,15 @@ def test_commands_in_documents():
         assert command in known, command
         for option in re.findall(r"--([\w-]+)", rest):
             assert option in known[command] | {"json", "help"}, f"postern {command} --{option}"
+
+
+def test_environment():
+    """Each variable that a program reads by its name stands in a page."""
+    read = {name for p in FILES if p.suffix == ".c" and "tests" not in p.parts
+            for name in re.findall(r'getenv\("(\w+)"\)', text_of(p))} - {"TERM"} # everybody's
+    assert len(read) > 6
+    said = " ".join(re.findall(r"^\.It Ev (.*)$", "\n".join(map(text_of, PAGES)), re.M))
+    assert not read - set(re.findall(r"\w+", said))
 
 
 # ---- files and units
