@@ -128,7 +128,8 @@ const char *event_id(const char *name);
 	F(protocol, PROTOCOL, false, "SMTP or ESMTP, as it greeted") \
 	F(user, USER, false, "who the client proved to be by AUTH") \
 	F(mechanism, MECHANISM, false, "of AUTH") \
-	F(tls, TLS, false, "version and cipher of the connection") \
+	F(tls, TLS, false, \
+		"version and cipher of the connection; to a host also what it is trusted for") \
 	F(sender, SENDER, false, "of the envelope") \
 	F(recipient, RECIPIENT, false, "of the envelope") \
 	F(recipients, RECIPIENTS, true, "how many the message has") \
