@@ -478,7 +478,7 @@ answer(struct auth *a)
 static bool
 wait_for_end(pid_t pid)
 {
-	struct log_fields f = { .event = "auth" };
+	struct log_fields f = { .event = "crashed" };
 	int status = 0;
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;

@@ -42,6 +42,8 @@ open_log(const struct conf *c)
 	bool none = c->log == LOG_TO_AUTO && log_try(LOG_TO_JOURNAL) < 0 &&
 		log_try(LOG_TO_SYSLOG) < 0;
 	log_open(none ? LOG_TO_NONE : c->log, "postern");
+	if (c->log_format == LOG_FORMAT_JSON) /* Postfix has no lines for what is done by hand */
+		log_shape(c->log_format, c->who.hostname);
 }
 
 /* One message, as a program reads it. */

@@ -49,9 +49,15 @@ enum { EVENT_ID = 32 }; /* octets of a MESSAGE_ID */
 	E(deferred, "96d68b2479df416db1e51f314f22b4ab", \
 		"relay: a recipient waits for the next attempt") \
 	E(bounced, "c962c6761f224235b5d1a2bd0af0cd84", \
-		"relay: a recipient has failed for good") \
+		"relay, postern: a recipient has failed for good") \
 	E(report, "d656638814a443e0b85781c391494c28", \
-		"relay: the sender of a message is told, or nobody is") \
+		"relay, postern: the sender of a message is told, or nobody is") \
+	E(held, "606a1038c18945f2ac30ffc35e3cb06f", \
+		"postern: a message was taken out of its lane, and waits to be released") \
+	E(released, "091d724f035d42088bd0c9f37b990e51", \
+		"postern: a message that was held is in its lane again") \
+	E(removed, "1a4cc947ef20411f960bda4fc1d7d83a", \
+		"postern: a message was thrown away") \
 	E(lane_deferred, "71f7ac7bd5b7487bb57a2dfe37986c32", \
 		"relay: no host of a lane could be used; all of its mail waits") \
 	E(host_connected, "60229809d8a24ea597d636f5c125788b", \
@@ -77,7 +83,7 @@ enum { EVENT_ID = 32 }; /* octets of a MESSAGE_ID */
 	E(spool, "cb25a6baef5b491fa65ec428bddefeb9", \
 		"the spool cannot be read or written") \
 	E(resolver, "e6e2d7b973a3497fafb998c45cc266b0", \
-		"relay: a nameserver cannot be used") \
+		"relay: a nameserver cannot be used, or not for DANE") \
 	E(dkim, "b3aa9492767f40f495ad4f28fd9a859b", \
 		"relay, sign: mail cannot be signed") \
 	E(sts, "24e7efa731e84a3a8f3adc2028b48d07", \
@@ -87,13 +93,13 @@ enum { EVENT_ID = 32 }; /* octets of a MESSAGE_ID */
 	E(files, "177a115b233a43c1baf8bf47fbd98664", \
 		"relay: too few open files for max_connections") \
 	E(counters, "ac189b9ecec44e9db923ed767e9cdcff", \
-		"relay: it does not count") \
+		"relay, postern-status: it does not count") \
 	E(limits, "666fd38f0cb44397a801ec5539744bc5", \
 		"smtpd: it does not count, and limit_ keys are not in force") \
 	E(launch, "66b5d81ec2da4b3bab28e4779d18158d", \
 		"a program cannot be started") \
 	E(crashed, "1a8de14938a742ccb424c0b4f9e17e62", \
-		"smtpd: a process of ours ended by a signal") \
+		"smtpd, auth: a process of ours ended by a signal") \
 	E(killed, "04ab241af39341288456da8e76ff48db", \
 		"smtpd: a process of ours was ended because it did what none does") \
 	E(sandbox, "3f7a28fc310a48f0882ca5ebcaed5db5", \
@@ -116,12 +122,14 @@ const char *event_id(const char *name);
 	F(event, EVENT, false, "the kind of event") \
 	F(queue_id, QUEUE_ID, false, \
 		"of the message; in a refusal that of the one that is coming") \
-	F(client, CLIENT, false, "address of the client: [192.0.2.1], [IPv6:2001:db8::1], local") \
+	F(client, CLIENT, false, \
+		"the client: [192.0.2.1], [IPv6:2001:db8::1], local, uid=33 or unknown") \
 	F(helo, HELO, false, "what the client called itself") \
 	F(protocol, PROTOCOL, false, "SMTP or ESMTP, as it greeted") \
 	F(user, USER, false, "who the client proved to be by AUTH") \
 	F(mechanism, MECHANISM, false, "of AUTH") \
-	F(tls, TLS, false, "version and cipher of the connection") \
+	F(tls, TLS, false, \
+		"version and cipher of the connection; to a host also what it is trusted for") \
 	F(sender, SENDER, false, "of the envelope") \
 	F(recipient, RECIPIENT, false, "of the envelope") \
 	F(recipients, RECIPIENTS, true, "how many the message has") \

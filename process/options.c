@@ -38,7 +38,8 @@ static const char usage[] =
 	"       smtpd --health ADDRESS:PORT               does the smtpd that listens there take mail?\n"
 	"       relay [-c FILE] [-o KEY=VALUE]... --due   deliver what is due\n"
 	"             --due --now                         deliver what waits, due or not\n"
-	"             --waiting                           status 1 if there is nothing for --due\n";
+	"             --waiting                           status 1 if there is nothing for --due\n"
+	"             --check                             what it needs, and what is wrong\n";
 
 static void
 add_setting(struct options *o, const char *setting)

@@ -229,7 +229,9 @@ say_connected_to_host(const struct event *e)
 {
 	if (e->f->tls == NULL)
 		return NULL;
-	say(e, "Untrusted TLS connection established to %s: %s", or_empty(e->f->relay), e->f->tls);
+	bool verified = strstr(e->f->tls, ", verified") != NULL; /* sending/link.c */
+	say(e, "%s TLS connection established to %s: %s", verified ? "Verified" : "Untrusted",
+		or_empty(e->f->relay), e->f->tls);
 	return "smtp";
 }
 

@@ -38,8 +38,8 @@ const char calls_usage[] =
 	"  -A -C -D -d -e -G -h -L -M -m -O -o -p -Q -T -U -X -x   taken, and ignored\n"
 	"  --             what follows is an address\n"
 	"Status: 0 queued; 64 the command line is wrong; 65 the message or an address;\n"
-	"67 a recipient; 69 a program that is not there; 74 standard input fails; 75 try again;\n"
-	"77 not allowed; 78 an alias. Nothing is queued but with 0.\n"
+	"66 the file of aliases; 67 a recipient; 69 a program that is not there; 74 standard input\n"
+	"fails; 75 try again; 77 not allowed; 78 an alias. Nothing is queued but with 0.\n"
 	"Environment: POSTERN_SOCKET (instead of /run/postern/local, and of all other ways),\n"
 	"POSTERN_PATIENCE (seconds, of each wait), POSTERN_ALIASES, POSTERN_MAILNAME (other files),\n"
 	"TMPDIR (where a message of more than 1 MiB is kept meanwhile).\n";

@@ -30,7 +30,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 FILE = re.compile(r"# (/\S+)\n")
 LOOKS = re.compile(r"(journalctl|ls|cat|grep|postern) [^>&]*")
 ALLOWED = "POSTERN_ALLOW_DESTINATIONS=127.0.0.0/8"
-UNITS = ("postern.socket", "postern-local.socket", "postern-lan.socket", "postern-due.timer")
+UNITS = ("postern.socket", "postern-local.socket", "postern-lan.socket", "postern-submission.socket", "postern-due.timer")
 ZONE = {("mail.example.net", "A"): ["127.0.0.2"], ("mail2.example.net", "A"): ["127.0.0.2"],
         ("smtp.example.com", "A"): ["127.0.0.2"],
         ("example.net", "MX"): ["10 mail.example.net."],
@@ -212,6 +212,22 @@ def test_lan(place):
             assert place.send("scan@example.com", port=2525) == (250, 250)
     host.wait_messages(2)
     assert sorted(m.recipients[0] for m in host.messages) == ["lan@example.com", "scan@example.com"]
+
+
+def test_users(place):
+    sink = place.host("mx.example.com", 25)
+    for step in place.steps("users.md"):
+        if "authenticated" not in step:
+            continue
+        with place.machine.network():
+            c = smtplib.SMTP("192.0.2.1", 587, "laptop.example.org", patience.PATIENCE, ("192.0.2.50", 0))
+        with c:
+            c.starttls()
+            c.login("joe@example.org", "secret")
+            with pytest.raises(smtplib.SMTPSenderRefused):
+                c.sendmail("ann@example.com", "no@example.com", "Subject: in her name\r\n\r\nHello.\r\n")
+            c.sendmail("joe@example.org", "users@example.com", "Subject: from a laptop\r\n\r\nHello.\r\n")
+    assert [m.recipients for m in sink.wait_messages()] == [["users@example.com"]]
 
 
 def test_container(place):

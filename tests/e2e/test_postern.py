@@ -418,6 +418,13 @@ def test_hold(tool, postern, world, queued):
     assert tool("release", queued[0], status=NOTHING) == ""
 
 
+def test_log_of_a_program(tool, queued):
+    """What is done by hand stands in the log as all else does: an object on each line, if that is asked for."""
+    tool("hold", queued[1], log_format="json")
+    o, = map(json.loads, tool.err.splitlines())
+    assert (o["event"], o["queue_id"], o["lane"], o["program"]) == ("held", queued[1], "one.example", "postern")
+
+
 def test_held_past(tool, postern, world):
     """What happened before goes with it, and comes back."""
     world.domain("one.example")

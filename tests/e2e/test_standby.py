@@ -1,5 +1,6 @@
 """tls and auth that wait for the clients of an smtpd that serves many."""
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -390,8 +391,8 @@ def test_killed_while_waiting(start, program):
 
 
 def test_auth_that_crashes(start):
-    """M8: who made it crash does not find one with the same memory again."""
-    pool = start()
+    """M8: who made it crash does not find one with the same memory again; and the log calls it what it is."""
+    pool = start(log_format="json")
     settled(pool, "auth")
     c = pool.meet()
     assert c.ask("AUTH PLAIN")[:3] == "334"
@@ -400,6 +401,8 @@ def test_auth_that_crashes(start):
     assert c.ask(b64(f"\0{NAME}\0{PASSWORD}"))[:3] == "454"
     patience.until(lambda: mother not in pool.postern.running("auth"))
     pool.postern.wait_logged(f"auth {child} ended by signal 11")
+    assert [json.loads(line)["event"] for line in pool.postern.logged().splitlines()
+            if f"auth {child} ended by signal 11" in line] == ["crashed"]
     log_in(pool)
     assert pool.stop() == 0
 

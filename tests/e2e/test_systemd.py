@@ -552,6 +552,21 @@ def test_stop_is_polite(machine, sink):
     assert machine.at_rest()
 
 
+def test_stopped_to_move_the_queue(machine, sink):
+    """What docs/RUNNING.md has stopped for that is all that takes mail, or looks for some."""
+    command = re.search(r"^systemctl stop .*$", (sysd_host.TOP / "docs" / "RUNNING.md").read_text(), re.M)[0]
+    units = ("postern.socket", "postern-local.socket", "postern-busy-lan.socket", "postern-status.timer", "postern-due.timer")
+    running = ("list-units", "--plain", "--no-legend", "--state=active", "postern*.socket", "postern*.timer", "postern-busy*")
+    machine.systemctl("start", *units)
+    try:
+        assert machine.systemctl(*running)
+        machine.run("sh", "-c", command)
+        assert not machine.systemctl(*running)
+    finally:
+        machine.systemctl("stop", *units[1:4])
+        machine.systemctl("start", units[0], units[4])
+
+
 def test_one_source_cannot_take_all_places(machine, sink):
     """I2, R58: connections that say nothing are capped per source; others are served meanwhile."""
     limit = int(machine.show("postern.socket", "MaxConnectionsPerSource"))

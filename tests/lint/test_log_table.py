@@ -37,9 +37,11 @@ def code():
 
 
 def logged():
-    """Names by which events are logged: in an initializer, in a call of session_event, in what chooses one."""
+    """Names by which events are logged: in an initializer, in a call of session_event, in what chooses one, by what
+    a command of postern does to a message (admin/act.c)."""
     text = code()
     found = set(re.findall(r'\.event = "(\w+)"', text)) | set(re.findall(r'session_event\(s, "(\w+)"', text))
+    found |= set(re.findall(r'\.done = "(\w+)"', text))
     for choice in re.findall(r"^event_of\(.*?^}|\bevent\[\] = \{.*?\};", text, re.S | re.M):
         found |= set(re.findall(r'"(\w+)"', choice))
     return found
@@ -66,6 +68,14 @@ def test_document():
     want = [(up, low, "number" if number == "true" else "text", meaning) for low, up, number, meaning in fields()]
     assert re.findall(r"^\| `POSTERN_(\w+)` \| `(\w+)` \| (\w+) \| (.*?) \|$", DOCUMENT, re.M) == want
     assert re.findall(r"^\| `(\w+)` \| `([0-9a-f]{32})` \| (.*?) \|$", DOCUMENT, re.M) == events()
+
+
+def test_programs_that_log():
+    """The document has all names under which there are lines."""
+    names = set(re.findall(r'program_configure\(&.{,200}?"([\w-]+)",\s*&why\)', code(), re.S)) | set(re.findall(
+        r'log_open\([^;]*, "([\w-]+)"\)', code()))
+    said = re.search(r"`SYSLOG_IDENTIFIER` \(the program: (.*?)\)", DOCUMENT, re.S)[1]
+    assert len(names) > 6 and set(re.split(r",\s+|\s+or\s+", said)) == names
 
 
 def entries():

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD, TOP
-from test_tree import DERIVED, DOCS, code, listeners, text_of
+from test_tree import DERIVED, DOCS, FILES, code, listeners, text_of
 
 PAGES = sorted((TOP / "docs" / "man").glob("*.[1-8]"))
 NAMES = {p.name for p in PAGES}
@@ -131,6 +131,33 @@ def test_same_order():
     assert list(described()) == [row[1] for row in rows()]
 
 
+def test_profiles():
+    """What postern.conf(5) says that each is without a section is what conf/load.c makes of it."""
+    presets = re.search(r"^} presets\[\] = \{\n(.*?)^};", text_of(TOP / "conf" / "load.c"), re.M | re.S)[1]
+    want = {}
+    for name, pair in re.findall(r'\{ "(\w+)", (?:NULL|"([^"]*)") \}', presets):
+        want.setdefault(name, []).extend([pair] if pair else [])
+    said = dict(re.findall(r"^\.It Ql (\w+) Ta (.*)$", page("postern.conf.5"), re.M))
+    assert len(want) > 4 and list(said) == list(want)
+    assert {name: [] if words.startswith("no preset") else words.split(", ") for name, words in said.items()} == want
+
+
+def test_keys_of_the_busy_way():
+    """smtpd(8) names all of them where it tells of --listen."""
+    keys = {row[1] for row in rows() if row[1].startswith("busy_")}
+    said = re.search(r"^\.It Fl -listen .*?^\.It Fl ", page("smtpd.8"), re.M | re.S)[0]
+    assert len(keys) > 4 and set(re.findall(r"^\.Cm (busy_\w+)", said, re.M)) == keys
+
+
+def test_variables_of_wrappers():
+    """... and each variable by which something between says who the client is; so does docs/RUNNING.md."""
+    table = re.search(r"^} variables\[\] = \{\n(.*?)^};", text_of(TOP / "session" / "peer.c"), re.M | re.S)[1]
+    names = re.findall(r'\{ "\*?(\w+)"', table)
+    assert len(names) > 6
+    for text in (page("smtpd.8"), text_of(TOP / "docs" / "RUNNING.md")):
+        assert not [name for name in names if not re.search(rf"{'' if name[0] == '_' else '(?<!_)'}{name}\b", text)]
+
+
 # ---- options
 
 # What programs of ours say to each other, and nobody else says.
@@ -211,6 +238,15 @@ def test_commands_in_documents():
         assert command in known, command
         for option in re.findall(r"--([\w-]+)", rest):
             assert option in known[command] | {"json", "help"}, f"postern {command} --{option}"
+
+
+def test_environment():
+    """Each variable that a program reads by its name stands in a page."""
+    read = {name for p in FILES if p.suffix == ".c" and "tests" not in p.parts
+            for name in re.findall(r'getenv\("(\w+)"\)', text_of(p))} - {"TERM"} # everybody's
+    assert len(read) > 6
+    said = " ".join(re.findall(r"^\.It Ev (.*)$", "\n".join(map(text_of, PAGES)), re.M))
+    assert not read - set(re.findall(r"\w+", said))
 
 
 # ---- files and units

@@ -118,6 +118,20 @@ def test_manual_knows_each_unit():
     assert not [u for u in missing if not re.fullmatch(r"postern-(busy-)?(submissions?|lan)(@)?\.service", u)], missing
 
 
+def test_links_of_a_mail_system():
+    """Those of `make install-mta` are in both packages, and in sendmail(1)."""
+    made = {f"/usr/{kind}/{name}" for kind, name in re.findall(
+        r"\$\((s?bin|lib)dir\)/(\w+)", re.search(r"^MTA_LINKS = (.*)$", text_of("Makefile"), re.M)[1])}
+    assert len(made) > 3
+    assert {"/" + line.split()[1] for line in text_of("debian/postern-mta.links").splitlines()} == made
+    page = re.search(r"^\.Sh FILES$(.*?)^Links to it", text_of("docs/man/sendmail.1"), re.M | re.S)[1]
+    assert set(re.findall(r"/\S+", page)) == made
+    spec = text_of("packaging/postern.spec").rpartition("%files mta\n")[2].partition("\n\n")[0]
+    for macro, path in (("_sbindir", "/usr/sbin"), ("_prefix", "/usr"), ("_bindir", "/usr/bin")):
+        spec = spec.replace(f"%{{{macro}}}", path)
+    assert {line for line in spec.splitlines() if not line.startswith("%")} == made
+
+
 # ---- containers: what the image has, and what the examples think that it has
 
 def containerfile():

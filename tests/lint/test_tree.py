@@ -45,6 +45,12 @@ def named(pattern):
     return [pytest.param(m, id=f"{d.name}-{m}") for d, m in sorted(found)]
 
 
+@pytest.mark.parametrize("path", DOCS, ids=lambda p: p.name)
+def test_code_ends_in_its_line(path):
+    """What begins with a backtick; else all that stands between two of them behind it would not be looked at."""
+    assert not [line for line in re.sub(r"^```.*?^```", "", text_of(path), flags=re.M | re.S).splitlines() if line.count("`") % 2]
+
+
 # ---- names in documents
 
 TOPS = "|".join(sorted(re.escape(p.name) for p in TOP.iterdir() if p.name not in SKIPPED))
@@ -73,7 +79,7 @@ def targets():
     return {word for rule in rules for word in rule.split()}
 
 
-@pytest.mark.parametrize("target", named(r"\bmake(?: [A-Z_]+=\S*)* ([a-z][\w-]*)"))
+@pytest.mark.parametrize("target", named(r"\bmake(?: [A-Z_]+=\S*)* ([a-z][\w-]*)(?![\w/-])"))
 def test_target(target):
     assert target in targets()
 
@@ -83,6 +89,13 @@ def test_every_target_is_phony():
     makefile = text_of(TOP / "Makefile").replace("\\\n", "")
     phony = re.search(r"^\.PHONY: (.*)$", makefile, re.M)[1].split()
     assert set(phony) == {t for t in targets() if "%" not in t}
+
+
+def test_every_target_is_explained():
+    """In docs/CONTRIBUTING.md, as the head of the Makefile says; but for two that only others call."""
+    said = {word for span in code(TOP / "docs" / "CONTRIBUTING.md") for words in re.findall(r"\bmake((?: [a-z][\w-]*)+)", span)
+            for word in words.split()}
+    assert {t for t in targets() if "%" not in t} - said == {"all", "corpus-run", "fuzz-run"}
 
 
 @functools.cache

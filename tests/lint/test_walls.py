@@ -105,6 +105,13 @@ def test_rooms_are_all_there_are():
     assert found == set(ROOMS)
 
 
+def test_document():
+    """docs/ARCHITECTURE.md says of each what it may include."""
+    rows = re.findall(r"^\| `(\w+)/`.*?\| (.*?) ?\|$", (TOP / "docs" / "ARCHITECTURE.md").read_text().partition("\n## Words")[0], re.M)
+    assert {room: set(row.rpartition("|")[2].replace("`", "").split()) for room, row in rows} == \
+        {room: set(may) for room, may in ROOMS.items()}
+
+
 def test_walls():
     assert not list(offences(sources()))
 

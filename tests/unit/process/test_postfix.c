@@ -175,6 +175,14 @@ static const struct {
 	{ { .event = "host_connected", .relay = "mx[192.0.2.2]:25", .tls = "TLSv1.3" }, LOG_INFO,
 		"relay", "smtp",
 		"Untrusted TLS connection established to mx[192.0.2.2]:25: TLSv1.3" },
+	{ { .event = "host_connected", .relay = "mx[192.0.2.2]:25",
+		.tls = "TLSv1.3 X, not verified" }, LOG_INFO, "relay", "smtp",
+		"Untrusted TLS connection established to mx[192.0.2.2]:25: TLSv1.3 X, not "
+		"verified" },
+	{ { .event = "host_connected", .relay = "mx[192.0.2.2]:25",
+		.tls = "TLSv1.3 X, verified by DANE" }, LOG_INFO, "relay", "smtp",
+		"Verified TLS connection established to mx[192.0.2.2]:25: TLSv1.3 X, verified by "
+		"DANE" },
 	{ { .event = "host_connected", .relay = "mx[192.0.2.2]:25" }, LOG_INFO, "relay", NULL,
 		NULL },
 	{ { .event = "lane_deferred", .lane = "d.example" }, LOG_NOTICE, "relay", "smtp",
