@@ -247,6 +247,16 @@ has_paused(int64_t since, int64_t n, int64_t now)
 	return since > now || now - since >= RETRY << doubled;
 }
 
+/*
+ * Was it fetched by a clock that was ahead? It stays in force, for as long as that clock says:
+ * years, perhaps; so it is fetched again by the clock that there is now.
+ */
+static bool
+is_ahead(const struct stscache_entry *e, int64_t now)
+{
+	return e->fetched > now;
+}
+
 /* Was this one not tried a short while ago, nor too many others? */
 static bool
 may_try(const struct stscache_entry *e, const char *id, int64_t now)
@@ -256,7 +266,8 @@ may_try(const struct stscache_entry *e, const char *id, int64_t now)
 			has_paused(e->changed, e->changes - CHANGES + 1, now);
 	if (e->tried != 0 && strcmp(e->tried_id, id) == 0)
 		return has_paused(e->tried, e->times, now);
-	return stscache_age(e, now) >= (stscache_is_valid(e, now) ? RETRY : EXPIRED);
+	return is_ahead(e, now) ||
+		stscache_age(e, now) >= (stscache_is_valid(e, now) ? RETRY : EXPIRED);
 }
 
 /* Is it half of its time that is over, or a day? */
@@ -264,7 +275,7 @@ static bool
 is_due(const struct stscache_entry *e, int64_t now)
 {
 	int64_t age = stscache_age(e, now);
-	return age >= REFRESH || age >= e->policy.max_age / 2;
+	return is_ahead(e, now) || age >= REFRESH || age >= e->policy.max_age / 2;
 }
 
 /* ---- a lane -------------------------------------------------------------------------------- */

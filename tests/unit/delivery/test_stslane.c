@@ -238,6 +238,26 @@ test_short(void **state)
 	expect(mail(1, "1"), DONE, 6, "1");
 }
 
+/*
+ * J12: what was fetched while the clock was ten years ahead is in force, and not for ten years
+ * without another look.
+ */
+static void
+test_clock_was_ahead(void **state)
+{
+	(void)state;
+	expect(mail(3650 * DAY, "1"), DONE, 1, "1");
+	expect(mail(-3650 * DAY, "1"), DONE, 1, "1");
+	web = NULL;
+	expect_refresh(true, 2);
+	expect(mail(5 * MINUTE - 1, "1"), DONE, 2, "1"); /* not with each mail */
+	expect_refresh(false, 2);
+	web = SHORT;
+	expect(mail(1, "1"), DONE, 2, "1");
+	expect_refresh(true, 3);
+	expect(mail(1000, NULL), DONE, 3, NULL); /* by its own time */
+}
+
 enum way { NEW_IDS, NEW_IDS_IN_VAIN, TWO_IDS };
 
 /* Mail that much later, when the record tells the n-th id. Is it fetched? */
@@ -520,6 +540,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_first, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_refresh, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_short, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_clock_was_ahead, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_new_ids, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_new_ids_in_vain, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_two_ids, arrange, finish),
