@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/address.h"
+#include "process/log.h"
 
 enum {
 	HTTPS = 443,
@@ -76,14 +77,29 @@ start_one(int connection, const struct launcher *l)
 	return -1;
 }
 
+/* A fetch has ended; each way to do so that is none of its work is told once. */
+static void
+tell_end(const struct launcher *l, int status)
+{
+	static int told;
+	struct log_fields f = { .event = "launch" };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	if (!fetching_has_failed(status, &why) || status == told)
+		return;
+	told = status;
+	log_event(LOG_ERR, &f, "fetch_path %s: %.*s", l->conf->who.fetch_path, (int)why.n, why.p);
+}
+
 /* Those that have ended, but for this one: or each would keep its number until that does. */
 static void
-reap_others(pid_t one)
+reap_others(pid_t one, const struct launcher *l)
 {
 	siginfo_t i = { .si_pid = 0 };
+	int status;
 	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
 		i.si_pid != one) {
-		(void)waitpid(i.si_pid, NULL, 0);
+		if (waitpid(i.si_pid, &status, 0) > 0)
+			tell_end(l, status);
 		i.si_pid = 0;
 	}
 }
@@ -92,7 +108,7 @@ void
 post_start_all(int socket, pid_t maker, const struct launcher *l)
 {
 	for (int connection; take(socket, &connection);) {
-		reap_others(maker);
+		reap_others(maker, l);
 		auto_fd end = start_one(connection, l);
 		cleanup_fd(&connection);
 		if (!pass(socket, end))
