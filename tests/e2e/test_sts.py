@@ -245,6 +245,22 @@ def test_others_of_the_list(domain, cards_too):
     assert len(second.messages) == 1 and not first.messages and evil.connections == 0
 
 
+def test_host_of_others(domain):
+    """R82, L14: a policy of whoever it is names somebody else's host, whose certificate is not good for it: others' mail goes
+    there as before, and not to a worse host."""
+    domain.publish(policy("mx.dest.example"))
+    domain.world.domain("two.example")
+    domain.zone[("two.example", "MX")] = ["10 mx.two.example.", "20 mx3.two.example."]
+    domain.zone[("mx3.two.example", "A")] = ["127.0.0.5"]
+    worse = domain.world.another("127.0.0.5")
+    sink = domain.place.host("other")
+    domain.send()
+    domain.waits("not good for mx.dest.example")
+    domain.postern.send("u@two.example")
+    domain.postern.settled(1)
+    assert len(sink.messages) == 1 and worse.connections == 0
+
+
 def test_two_names_of_one_address(domain):
     """R82: a better name that the policy does not name, and one that it does, are of the same host: it has the mail."""
     domain.publish(policy("mx.dest.example"))
