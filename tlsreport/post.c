@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "mail/address.h"
 #include "process/log.h"
+#include "tlsreport/places.h"
 
 enum {
 	HTTPS = 443,
@@ -181,15 +182,6 @@ post_by(const struct poster *p, int connection, const struct fetch_question *q, 
 	return t == FETCH_NONE ? -ECHILD : clock_left(deadline) == 0 ? -ETIMEDOUT : -EAGAIN;
 }
 
-/* Is it this domain, or one below? */
-static bool
-is_within(const char *host, const char *domain)
-{
-	struct span h = span_of(host), d = span_of(domain);
-	return h.n >= d.n && span_ieq(span_skip(h, h.n - d.n), d) &&
-		(h.n == d.n || h.p[h.n - d.n - 1] == '.');
-}
-
 /*
  * To a web server inside (allow_destinations) a report may go only if the domain that it is about
  * names one of its own. A certificate for that is what no other one inside has; else anybody's
@@ -199,8 +191,9 @@ static int
 connect_to(const struct poster *p, const struct fetch_question *q, int64_t deadline,
 	struct buf *why)
 {
-	return (is_within(q->host, p->domain) ? fetching_connect : fetching_connect_outside)(
-		p->resolver, p->conf, q->host, (uint16_t)q->port, deadline, why);
+	bool own = places_is_own(span_of(q->host), span_of(p->domain));
+	return (own ? fetching_connect : fetching_connect_outside)(p->resolver, p->conf, q->host,
+		(uint16_t)q->port, deadline, why);
 }
 
 int
