@@ -15,10 +15,10 @@
 #include "process/log.h"
 #include "queue/tally.h"
 #include "tlsreport/agenda.h"
+#include "tlsreport/bounds.h"
 #include "tlsreport/job.h"
 #include "tlsreport/make.h"
 #include "tlsreport/outbox.h"
-#include "tlsreport/places.h"
 #include "tlsreport/post.h"
 
 enum {
@@ -141,7 +141,7 @@ remove_domains(int day)
 	for (const char *name; all != NULL && (name = dir_next(all)) != NULL;)
 		if (name[0] != '.' && name[0] != '@')
 			outbox_remove(day, name);
-	(void)unlinkat(day, PLACES_FILE, 0);
+	(void)unlinkat(day, BOUNDS_FILE, 0);
 }
 
 /* Nothing of it counts any more, whatever somebody may yet count who was stopped since then. */

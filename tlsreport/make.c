@@ -8,9 +8,9 @@
 #include "lib/cleanup.h"
 #include "process/log.h"
 #include "queue/draft.h"
+#include "tlsreport/bounds.h"
 #include "tlsreport/letter.h"
 #include "tlsreport/outbox.h"
-#include "tlsreport/places.h"
 
 /* ---- saying so ----------------------------------------------------------------------------- */
 
@@ -109,10 +109,10 @@ may_go(const struct job *j, const struct rua_place *to)
 		job_tell(j, mail ? LOG_WARNING : LOG_INFO, trouble);
 		return false;
 	}
-	if (places_may(j->above, j->domain, to))
+	if (bounds_may(j->above, j->domain, to))
 		return true;
 	buf_printf(&line, "not sent to %s: %d reports of that day went to that host, which is not "
-		"this domain's own", to->text, PLACES_MOST);
+		"this domain's own", to->text, BOUNDS_MOST);
 	buf_add(&line, (struct span){ "", 1 });
 	job_tell(j, LOG_NOTICE, line.err == 0 ? line.p : "not sent");
 	return false;
@@ -169,6 +169,6 @@ make_reports(const struct job *j, struct rua *to, int64_t again)
 	if (err < 0)
 		job_put_off(j, again);
 	for (int i = 0; r == 0 && err == 0 && i < to->n; i++)
-		places_note(j->above, j->domain, &to->v[i]);
+		bounds_note(j->above, j->domain, &to->v[i]);
 	return err;
 }

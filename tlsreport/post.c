@@ -11,7 +11,7 @@
 #include "lib/clock.h"
 #include "mail/address.h"
 #include "process/log.h"
-#include "tlsreport/places.h"
+#include "tlsreport/bounds.h"
 
 enum {
 	HTTPS = 443,
@@ -191,7 +191,7 @@ static int
 connect_to(const struct poster *p, const struct fetch_question *q, int64_t deadline,
 	struct buf *why)
 {
-	bool own = places_is_own(span_of(q->host), span_of(p->domain));
+	bool own = bounds_is_own(span_of(q->host), span_of(p->domain));
 	return (own ? fetching_connect : fetching_connect_outside)(p->resolver, p->conf, q->host,
 		(uint16_t)q->port, deadline, why);
 }

@@ -12,9 +12,9 @@
 #include "lib/fetchwire.h"
 #include "process/log.h"
 #include "tests/unit/tlsreport/shut.h"
+#include "tlsreport/bounds.h"
 #include "tlsreport/due.h"
 #include "tlsreport/outbox.h"
-#include "tlsreport/places.h"
 #include "tlsreport/post.h"
 
 #define TXT "v=TLSRPTv1; rua=mailto:tls@r.example"
@@ -302,17 +302,17 @@ static void
 test_many_for_one_host(void **state)
 {
 	(void)state;
-	static char told[PLACES_MOST * 10];
-	for (int i = 0; i < PLACES_MOST - 1; i++)
+	static char told[BOUNDS_MOST * 10];
+	for (int i = 0; i < BOUNDS_MOST - 1; i++)
 		memcpy(told + 10 * i, "r.example\n", 10);
 	count("a.example");
 	count("b.example");
 	count("p1.example");
-	spill(due.dir, DAY_NAME "/@to", (struct span){ told, 10 * (PLACES_MOST - 1) });
+	spill(due.dir, DAY_NAME "/@to", (struct span){ told, 10 * (BOUNDS_MOST - 1) });
 	posts.answer = -EAGAIN;
 	run();
 	assert_int_equal(names("lane/r.example"), 1);
-	assert_int_equal(slurp(due.dir, DAY_NAME "/@to").n, 10 * PLACES_MOST);
+	assert_int_equal(slurp(due.dir, DAY_NAME "/@to").n, 10 * BOUNDS_MOST);
 	assert_non_null(strstr(lines, ": not sent to tls@r.example: 200 reports of that day went "
 		"to that host, which is not this domain's own\n"));
 	assert_string_equal(posts.urls, "p1.example/ ");

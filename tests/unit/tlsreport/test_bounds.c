@@ -1,7 +1,7 @@
-/* places: how many reports of a day go to one host that is not the domain's own (R86). */
+/* bounds: how many reports of a day go to one host that is not the domain's own (R86). */
 #include "tests/unit/spooled.h"
 
-#include "tlsreport/places.h"
+#include "tlsreport/bounds.h"
 
 /* "!": it is posted, and not mailed. */
 static struct rua_place
@@ -16,7 +16,7 @@ static bool
 may(const char *domain, const char *text)
 {
 	const struct rua_place p = place_of(text);
-	return places_may(sp.root, domain, &p);
+	return bounds_may(sp.root, domain, &p);
 }
 
 static void
@@ -24,7 +24,7 @@ note(const char *domain, const char *text, int times)
 {
 	const struct rua_place p = place_of(text);
 	for (int i = 0; i < times; i++)
-		places_note(sp.root, domain, &p);
+		bounds_note(sp.root, domain, &p);
 }
 
 static void
@@ -44,7 +44,7 @@ test_own(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < ROWS(rows); i++)
-		assert_int_equal(places_is_own(span_of(rows[i].host), span_of(rows[i].domain)),
+		assert_int_equal(bounds_is_own(span_of(rows[i].host), span_of(rows[i].domain)),
 			rows[i].own);
 }
 
@@ -55,7 +55,7 @@ test_most(void **state)
 	(void)state;
 	char domain[32];
 	assert_true(may("d.example", "a@v.example"));
-	for (int i = 0; i < PLACES_MOST; i++) {
+	for (int i = 0; i < BOUNDS_MOST; i++) {
 		snprintf(domain, sizeof(domain), "n%d.d.example", i);
 		assert_true(may(domain, "a@v.example"));
 		note(domain, i % 2 == 0 ? "b@V.example" : "!https://v.example:8443/x@y", 1);
@@ -69,7 +69,7 @@ test_most(void **state)
 	assert_true(may("d.example", "a@example") && may("d.example", "a@x.v.example"));
 	/* its own is not for others to use up */
 	assert_true(may("v.example", "a@v.example") && may("v.example", "!https://v.example/"));
-	note("v.example", "a@x.v.example", PLACES_MOST);
+	note("v.example", "a@x.v.example", BOUNDS_MOST);
 	assert_true(may("d.example", "a@x.v.example"));
 }
 
@@ -78,19 +78,19 @@ static void
 test_odd(void **state)
 {
 	(void)state;
-	note("d.example", "a@v.example", PLACES_MOST - 1);
-	int fd = openat(sp.root, PLACES_FILE, O_WRONLY | O_APPEND | O_CLOEXEC);
+	note("d.example", "a@v.example", BOUNDS_MOST - 1);
+	int fd = openat(sp.root, BOUNDS_FILE, O_WRONLY | O_APPEND | O_CLOEXEC);
 	assert_int_equal(write(fd, "\n\0\nv.exampl\n", 12), 12);
 	close(fd);
 	assert_true(may("d.example", "a@v.example"));
 	note("d.example", "a@v.example", 1);
 	assert_false(may("d.example", "a@v.example"));
-	assert_int_equal(unlinkat(sp.root, PLACES_FILE, 0), 0);
-	assert_int_equal(symlinkat("/dev/zero", sp.root, PLACES_FILE), 0);
+	assert_int_equal(unlinkat(sp.root, BOUNDS_FILE, 0), 0);
+	assert_int_equal(symlinkat("/dev/zero", sp.root, BOUNDS_FILE), 0);
 	assert_true(may("d.example", "a@v.example"));
 	note("d.example", "a@v.example", 1);
-	assert_int_equal(unlinkat(sp.root, PLACES_FILE, 0), 0);
-	fd = openat(sp.root, PLACES_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(unlinkat(sp.root, BOUNDS_FILE, 0), 0);
+	fd = openat(sp.root, BOUNDS_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(ftruncate(fd, 100 * 1024 * 1024), 0);
 	close(fd);
 	assert_false(may("d.example", "a@v.example"));
@@ -104,5 +104,5 @@ main(void)
 		TEST(test_most),
 		TEST(test_odd),
 	};
-	return cmocka_run_group_tests_name("places", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("bounds", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "tlsreport/places.h"
+#include "tlsreport/bounds.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 enum { FILE_MAX = 4 * 1024 * 1024 }; /* octets: beyond it no host of others gets one */
 
 bool
-places_is_own(struct span host, struct span domain)
+bounds_is_own(struct span host, struct span domain)
 {
 	return host.n >= domain.n && span_ieq(span_skip(host, host.n - domain.n), domain) &&
 		(host.n == domain.n || host.p[host.n - domain.n - 1] == '.');
@@ -38,11 +38,11 @@ static bool
 is_counted(const char *domain, const struct rua_place *to, char line[static LANE_NAME_SIZE])
 {
 	struct span host = host_of(to);
-	return !places_is_own(host, span_of(domain)) && lane_name_of(host, line) == 0;
+	return !bounds_is_own(host, span_of(domain)) && lane_name_of(host, line) == 0;
 }
 
 bool
-places_may(int day, const char *domain, const struct rua_place *to)
+bounds_may(int day, const char *domain, const struct rua_place *to)
 {
 	char host[LANE_NAME_SIZE];
 	struct stat st;
@@ -50,7 +50,7 @@ places_may(int day, const char *domain, const struct rua_place *to)
 	int times = 0;
 	if (!is_counted(domain, to, host))
 		return true;
-	auto_fd fd = openat(day, PLACES_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	auto_fd fd = openat(day, BOUNDS_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return true;
 	if (st.st_size > FILE_MAX)
@@ -59,17 +59,17 @@ places_may(int day, const char *domain, const struct rua_place *to)
 	struct span rest = { text, text != NULL ? n : 0 };
 	while (rest.n > 0)
 		times += span_eq(span_cut(&rest, '\n'), span_of(host));
-	return times < PLACES_MOST;
+	return times < BOUNDS_MOST;
 }
 
 void
-places_note(int day, const char *domain, const struct rua_place *to)
+bounds_note(int day, const char *domain, const struct rua_place *to)
 {
 	char host[LANE_NAME_SIZE], line[LANE_NAME_SIZE + 1];
 	if (!is_counted(domain, to, host))
 		return;
 	int n = snprintf(line, sizeof(line), "%s\n", host);
-	auto_fd fd = openat(day, PLACES_FILE,
+	auto_fd fd = openat(day, BOUNDS_FILE,
 		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
 		S_IRUSR | S_IWUSR);
 	if (fd >= 0)
