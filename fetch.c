@@ -42,8 +42,6 @@
 #include "process/log.h"
 #include "process/program.h"
 
-enum { SECONDS_MORE = 5 }; /* after its time the process ends, whatever curl thinks of that */
-
 /* The request, and what has come of it. */
 static struct fetch_question question;
 static struct fetch_reply reply;
@@ -310,7 +308,7 @@ serve(const struct conf *conf)
 	if (curl == NULL)
 		return EX_TEMPFAIL;
 	credential_forget();
-	alarm(FETCH_TIME + SECONDS_MORE);
+	alarm(FETCH_LIFE);
 	if (!program_lock_in(SANDBOX_FETCH, NULL, -1, &f))
 		return EX_TEMPFAIL;
 	const char ready = FETCH_READY;

@@ -201,7 +201,8 @@ find_for_policies(const char *key, const char *path, int mode)
 
 /*
  * Policies of MTA-STS: those that are kept, and how many may be fetched at once. No mail waits for
- * what only the operator can mend.
+ * what only the operator can mend; what is seen in the end alone, it waits for as long as
+ * delivery/fetchless.h says.
  */
 static void
 begin_with_policies(struct relay *r)
@@ -209,7 +210,8 @@ begin_with_policies(struct relay *r)
 	const struct conf *c = &r->common;
 	stscache_open(&r->stscache, r->spool.root);
 	r->fetches = eventfd(FETCHING_MOST, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
-	r->fetchless = c->relay.mta_sts == CONF_YES &&
+	fetchless_begin(&r->fetchless, r->stscache.dir, conf_longest_retry(c) + FETCHLESS_AFTER);
+	r->fetchless.missing = c->relay.mta_sts == CONF_YES &&
 		!(find_for_policies("fetch_path", c->who.fetch_path, X_OK) &&
 			find_for_policies("delivery_ca", c->relay.ca, R_OK));
 }

@@ -29,6 +29,7 @@
  *	suspects      messages at which a relay died
  *	stslane       the policy of MTA-STS that a lane's mail is under
  *	stscache      ... and those that are kept
+ *	fetchless     whether there is anything to fetch one with
  *	fetching      starts fetch, and asks it
  *	signing       starts sign, for the keeper and for the relay at work before it is locked in
  *
@@ -39,6 +40,7 @@
 #define POSTERN_DELIVERY_H
 
 #include "conf/way.h"
+#include "delivery/fetchless.h"
 #include "delivery/fitting.h"
 #include "delivery/hands.h"
 #include "delivery/hosts.h"
@@ -234,7 +236,7 @@ struct relay {
 	struct resolvers *resolvers;
 	struct stscache stscache;
 	int fetches;                    /* eventfd: as many as may still be at once */
-	bool fetchless;                 /* there is nothing to fetch policies with */
+	struct fetchless fetchless;     /* is there nothing to fetch policies with? Has a lock */
 	struct tls_setup tls;
 	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
 	int sink;                       /* directory of guard = sink; or -errno (sink.h) */

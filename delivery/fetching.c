@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "delivery/destinations.h"
@@ -15,6 +17,7 @@ enum {
 	/* s for fetch to be there, on a host that is busy; a time of its own, for what the web
 	 * server has left of the other one says nothing of this host */
 	START = 10,
+	NOT_LOADED = 127, /* exit status of the C library's loader, and of a shell */
 };
 
 /* ---- the connection ------------------------------------------------------------------------ */
@@ -102,7 +105,20 @@ fetching_connect_outside(struct resolver *r, const struct conf *conf, const char
 pid_t
 fetching_start(const struct launcher *l, const int fds[static 2])
 {
-	return launch_helper(l, "fetch", l->conf->who.fetch_path, fds, 2);
+	return launch_brief(l, "fetch", l->conf->who.fetch_path, fds, FETCH_LIFE);
+}
+
+bool
+fetching_has_failed(int status, struct buf *why)
+{
+	buf_reset(why);
+	if (WIFSIGNALED(status))
+		buf_printf(why, "it was killed by signal %d%s", WTERMSIG(status),
+			WTERMSIG(status) == SIGALRM ? ", for it did not end in its time" : "");
+	else if (WEXITSTATUS(status) != 0)
+		buf_printf(why, "it ended with status %d%s", WEXITSTATUS(status),
+			WEXITSTATUS(status) == NOT_LOADED ? ": is a library missing?" : "");
+	return why->n > 0;
 }
 
 /* ---- the question -------------------------------------------------------------------------- */

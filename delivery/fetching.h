@@ -37,6 +37,12 @@ int fetching_connect_outside(struct resolver *r, const struct conf *conf, const 
 pid_t fetching_start(const struct launcher *l, const int fds[static 2]);
 
 /*
+ * Did a fetch end that way (wait(2)) as one that does its work does not? Then *why says how it
+ * ended: the program itself may have been unable to log anything.
+ */
+bool fetching_has_failed(int status, struct buf *why);
+
+/*
  * Asks the fetch at the other end of `fd`, posts what q->post says, and hears its reply and *body.
  * Both have the time up to the deadline, whatever q->ms is. FETCH_*; unless DONE the reason is in
  * *why. NONE: no fetch came to be at the other end, whatever this host is short of; the web server

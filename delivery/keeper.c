@@ -32,8 +32,12 @@ enum { CRASHES = 20 };
 
 enum { SERVERS_RETRY = 10 }; /* s until nameservers are looked for again */
 
-/* At once, more than a relay asks for: some may have answered, and are slow to end. */
-enum { FETCHES_MOST = FETCHING_MOST + 4 };
+enum {
+	/* At once, more than a relay asks for: some may have answered, and are slow to end. */
+	FETCHES_MOST = FETCHING_MOST + 4,
+	FETCH_END = 1000, /* ms that one is waited for when the relay at work has ended, */
+	FETCH_LOOK = 10,  /* ... looking so often */
+};
 
 struct keeper {
 	struct relay *r;
@@ -48,6 +52,7 @@ struct keeper {
 	int sign;               /* to a sign that was started anew and reads its keys; -1: none */
 	int64_t sign_soonest;   /* clock_ms, when the next one may be started */
 	pid_t fetch[FETCHES_MOST]; /* those that run; 0: none */
+	int fetch_told;         /* how one ended, which was logged (wait(2)); 0: none was */
 	int64_t servers_soonest; /* ... and when the nameservers may be looked for again */
 	int crashes;            /* of the relay at work, in a row, that no message explains */
 	struct suspects before; /* what was in hand when one died that nobody knows the fault of */
@@ -244,6 +249,61 @@ look_for_servers(struct keeper *k)
 	close(ends[1]);
 }
 
+/*
+ * A fetch has ended. How one that never was there did so nobody else knows; and one that its web
+ * server broke ends in some way or other as well, so each way is told once.
+ */
+static void
+end_fetch(struct keeper *k, int status)
+{
+	struct log_fields f = { .event = "launch" };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	if (!fetching_has_failed(status, &why) || status == k->fetch_told)
+		return;
+	k->fetch_told = status;
+	log_event(LOG_ERR, &f, "fetch_path %s: %.*s", k->r->common.who.fetch_path, (int)why.n,
+		why.p);
+}
+
+/* One that has ended. */
+static void
+reap(struct keeper *k, pid_t pid)
+{
+	int status;
+	if (waitpid(pid, &status, WNOHANG) <= 0)
+		return;
+	for (int n = 0; n < FETCHES_MOST; n++)
+		if (k->fetch[n] == pid) {
+			k->fetch[n] = 0;
+			end_fetch(k, status);
+		}
+}
+
+/* Is there any that has not ended? */
+static bool
+reap_fetches(struct keeper *k)
+{
+	bool any = false;
+	for (int n = 0; n < FETCHES_MOST; n++) {
+		if (k->fetch[n] != 0)
+			reap(k, k->fetch[n]);
+		any = any || k->fetch[n] != 0;
+	}
+	return any;
+}
+
+/*
+ * The relay at work has ended. A fetch that it had to do with ends at the same time, and nobody but
+ * us will ever know how; so one that is about to is waited for.
+ */
+static void
+await_fetches(struct keeper *k)
+{
+	int64_t end = clock_ms() + FETCH_END;
+	while (reap_fetches(k) && clock_ms() < end)
+		(void)poll(NULL, 0, FETCH_LOOK);
+}
+
 /* Some have ended, and relays of other logins that were started from here. */
 static void
 reap_others(struct keeper *k)
@@ -251,10 +311,7 @@ reap_others(struct keeper *k)
 	siginfo_t i = { .si_pid = 0 };
 	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
 		i.si_pid != k->pid && i.si_pid != k->alone_pid) {
-		(void)waitpid(i.si_pid, NULL, 0);
-		for (int n = 0; n < FETCHES_MOST; n++)
-			if (k->fetch[n] == i.si_pid)
-				k->fetch[n] = 0;
+		reap(k, i.si_pid);
 		i.si_pid = 0;
 	}
 }
@@ -360,6 +417,8 @@ serve_once(struct keeper *k)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
+	if (WIFEXITED(status))
+		await_fetches(k);
 	return status;
 }
 

@@ -11,10 +11,15 @@
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "process/log.h"
 #include "sending/begin.h"
 
-enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+enum {
+	IN_HASTE = 1,     /* s for the answer to QUIT, if mail waits for the courier meanwhile */
+	QUICKLY = 3000,   /* ms: who is not to our taste, and says so in that time, costs nobody's
+	                   * mail a wait */
+};
 
 /* The hosts of the lane; and what its domain asks for of them, but where that does not count. */
 static enum outcome
@@ -259,11 +264,26 @@ cause_of(const struct courier *c)
 		: proof->unprotected ? CLASS_TLS : settle_class(buf_span(&c->why), CLASS_LOST);
 }
 
+/*
+ * There was no talking to the host. That is remembered of it, for all lanes, unless it tired of
+ * waiting; or answered, and had no TLS that is good enough for this lane: a login that is refused
+ * (for the operator), a certificate that this lane's policy has not. Whoever publishes a policy
+ * names the hosts as well, whose ever they are, and must not have them avoided by others.
+ */
+static bool
+is_its_fault(const struct courier *c, int64_t took)
+{
+	const struct link_proof *proof = &c->link.proof;
+	bool choosy = proof->unprotected && took < QUICKLY;
+	return !proof->refused && !choosy && !race_kept_waiting(&c->work.race);
+}
+
 /* Connects to the next host that greets. SOFT: there is none left. */
 static enum outcome
 follow_race(struct courier *c)
 {
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
+		int64_t since = clock_ms();
 		c->turn.at = race_take_place(&c->work.race);
 		exchanger_keep(&c->to, &c->work.to);
 		enum outcome o = begin(c, fd);
@@ -275,11 +295,12 @@ follow_race(struct courier *c)
 		c->work.cause = cause_of(c);
 		c->work.barred = c->work.barred ||
 			(c->link.proof.unprotected && policy_is_theirs(&c->policy));
+		int64_t took = clock_ms() - since;
 		race_note_vain(&c->work.race);
 		meet_leave(c);
 		if (c->link.proof.refused)
 			log_refusal(c);
-		else if (!race_kept_waiting(&c->work.race))
+		if (is_its_fault(c, took))
 			mark_failed(c);
 	}
 	return SOFT;

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "dns/tlsa.h"
 #include "lib/cleanup.h"
@@ -98,7 +99,8 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 	name_target(p, f);
 	p->barred = d->dane == CONF_DANE_ONLY; /* until it has a record that counts */
 	if (f->to->vouched)
-		snprintf(p->vouched, sizeof(p->vouched), "%s", f->to->host);
+		snprintf(p->vouched, sizeof(p->vouched), "%s%s%s", f->to->host,
+			f->to->also[0] != '\0' ? " " : "", f->to->also);
 	say(p, "delivery_tls = %s", policy_word(p->tls));
 	if (p->tls == DELIVERY_TLS_NONE)
 		return;
@@ -113,21 +115,36 @@ policy_decide(struct policy *p, const struct policy_facts *f)
 	}
 }
 
+/* If there is room: who has more names than that may do without some. */
+static void
+add_name(struct exchanger *to, const char *name)
+{
+	int names = 2; /* its own, and this one */
+	size_t n = strlen(to->also);
+	for (size_t i = 0; i < n; i++)
+		names += i == 0 || to->also[i] == ' ';
+	if (names <= POLICY_NAMES && n + 1 + strlen(name) < sizeof(to->also))
+		snprintf(to->also + n, sizeof(to->also) - n, "%s%s", n > 0 ? " " : "", name);
+}
+
 /*
  * Is it a second name of a host that is left already, where nothing depends on the name? So it is
- * if settings decide: what a policy asks for is about a name, or has records of its own. Or has the
- * host enough names?
+ * if settings decide: what a policy asks for is about a name, or has records of its own. Then the
+ * host has this name, too. Or has the host enough names?
  */
 static bool
-is_there(const struct exchangers *left, const struct exchanger *e, const struct policy *p)
+joins(struct exchangers *left, const struct exchanger *e, const struct policy *p)
 {
 	int names = 0;
 	for (size_t i = 0; i < left->n && !e->named; i++) {
-		const struct exchanger *other = &left->v[i];
+		struct exchanger *other = &left->v[i];
 		if (!netaddr_eq(&other->addr, &e->addr) || other->port != e->port || other->named)
 			continue;
-		if (p->source == POLICY_SETTING && other->tlsa == NULL)
+		if (p->source == POLICY_SETTING && other->tlsa == NULL) {
+			if (e->vouched && other->vouched)
+				add_name(other, e->host);
 			return true;
+		}
 		names++;
 	}
 	return names >= POLICY_NAMES;
@@ -146,7 +163,7 @@ policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *
 		if (p.barred && i == 0) {
 			buf_reset(why);
 			buf_puts(why, p.words);
-		} else if (!p.barred && !is_there(x, &x->v[i], &p)) {
+		} else if (!p.barred && !joins(x, &x->v[i], &p)) {
 			x->v[x->n++] = x->v[i];
 		}
 	}

@@ -15,6 +15,7 @@
 enum {
 	POLICY_WORDS = LIMIT_DOMAIN + 256,
 	POLICY_NAMES = 4, /* of one address by which it is tried; two hosts in one have two */
+	POLICY_VOUCHED = LIMIT_DOMAIN + 1 + EXCHANGER_ALSO,
 };
 
 /* What it follows from. All of it lives longer than the policy. */
@@ -48,8 +49,9 @@ struct policy {
 	 */
 	char target[LIMIT_DOMAIN + 1];
 	const char *domain;         /* of the facts; "": none */
-	char vouched[LIMIT_DOMAIN + 1]; /* or the host's own name, if somebody who is believed says
-	                                 * that mail is for that host; "": nobody does */
+	char vouched[POLICY_VOUCHED]; /* or the host's own names, a blank between them, if somebody
+	                               * who is believed says that mail is for that host; "":
+	                               * nobody does */
 	struct tlsa *tlsa;          /* of the facts: the certificate must be one of these, whatever
 	                             * else is asked for (DANE); NULL: it need not be */
 	char words[POLICY_WORDS];   /* for a log, a report, an operator: "delivery_tls = may" */
@@ -61,8 +63,10 @@ void policy_decide(struct policy *p, const struct policy_facts *f);
  * Leaves in *x the hosts that are not barred; and of several names of one address those that may
  * make a difference, because of the certificate that the host has to have by them; but of those
  * that the DNS told not more than POLICY_NAMES: a stranger writes as many as he likes, for an
- * address that need not be his, and each would be a connection there. `facts` says all but the
- * host. False: there were some, and none is left; *why says why.
+ * address that need not be his, and each would be a connection there. A name that is left out
+ * because any certificate will do stays one that the host has (`also`), for mail that is to be sure
+ * of the host (REQUIRETLS). `facts` says all but the host. False: there were some, and none is
+ * left; *why says why.
  */
 bool policy_sift(struct exchangers *x, const struct policy_facts *facts, struct buf *why);
 

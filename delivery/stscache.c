@@ -231,11 +231,22 @@ load_file(const struct stscache *c, const char *domain, struct stscache_entry *o
 		read_entry((struct span){ text, n }, out);
 }
 
+/* A file is older than what was to take its place; unless another process wrote it since then. */
 void
 stscache_load(const struct stscache *c, const char *domain, struct stscache_entry *out)
 {
-	if (!recall(c, domain, out)) /* a file is older */
+	struct stscache_entry file;
+	if (!recall(c, domain, out)) {
 		load_file(c, domain, out);
+		return;
+	}
+	load_file(c, domain, &file);
+	if (file.id[0] == '\0' || file.fetched <= out->fetched) {
+		stscache_free(&file);
+		return;
+	}
+	stscache_free(out);
+	*out = file;
 }
 
 int64_t

@@ -83,9 +83,28 @@ judge(const struct fetch_reply *reply, const struct buf *body, struct sts_policy
 	return TLS_RESULT_STS_INVALID;
 }
 
+/* A fetch came to be there, or it did not. */
+static void
+note_fetch(struct relay *r, bool there)
+{
+	struct log_fields f = { .event = "sts" };
+	const char *path = r->common.who.fetch_path;
+	enum fetchless_news news = fetchless_note(&r->fetchless, there, clock_wall());
+	if (news == FETCHLESS_FIRST)
+		log_event(LOG_ERR, &f, "MTA-STS: fetch_path %s: no fetch came to be there: mail "
+			"waits for policies that are not known, for an hour or some more", path);
+	else if (news == FETCHLESS_OVER)
+		log_event(LOG_ERR, &f, "MTA-STS: fetch_path %s: no fetch came to be there for more "
+			"than an hour: no policy can be fetched, and mail goes as if domains had "
+			"none but those that are kept", path);
+	else if (news == FETCHLESS_BACK)
+		log_event(LOG_NOTICE, &f, "MTA-STS: fetch_path %s: policies can be fetched again",
+			path);
+}
+
 /* By this connection to its web server. UNKNOWN: this host is short of something. */
 static enum tls_result
-ask_by(const struct relay *r, int connection, const struct fetch_question *q, int64_t deadline,
+ask_by(struct relay *r, int connection, const struct fetch_question *q, int64_t deadline,
 	struct sts_policy *policy, struct buf *body, struct buf *why)
 {
 	struct fetch_reply reply;
@@ -93,6 +112,8 @@ ask_by(const struct relay *r, int connection, const struct fetch_question *q, in
 	if (end < 0)
 		return TLS_RESULT_UNKNOWN;
 	enum fetch_trouble t = fetching_ask(end, q, NULL, deadline, &reply, body, why);
+	if (t != FETCH_NONE || !wait_is_told()) /* or nobody waited for it */
+		note_fetch(r, t != FETCH_NONE);
 	return t == FETCH_DONE ? judge(&reply, body, policy, why)
 		: t == FETCH_NONE ? TLS_RESULT_UNKNOWN
 		: t == FETCH_CERTIFICATE ? TLS_RESULT_STS_WEBPKI : TLS_RESULT_STS_FETCH;
@@ -247,6 +268,16 @@ has_paused(int64_t since, int64_t n, int64_t now)
 	return since > now || now - since >= RETRY << doubled;
 }
 
+/*
+ * Was it fetched by a clock that was ahead? It stays in force, for as long as that clock says:
+ * years, perhaps; so it is fetched again by the clock that there is now.
+ */
+static bool
+is_ahead(const struct stscache_entry *e, int64_t now)
+{
+	return e->fetched > now;
+}
+
 /* Was this one not tried a short while ago, nor too many others? */
 static bool
 may_try(const struct stscache_entry *e, const char *id, int64_t now)
@@ -256,15 +287,16 @@ may_try(const struct stscache_entry *e, const char *id, int64_t now)
 			has_paused(e->changed, e->changes - CHANGES + 1, now);
 	if (e->tried != 0 && strcmp(e->tried_id, id) == 0)
 		return has_paused(e->tried, e->times, now);
-	return stscache_age(e, now) >= (stscache_is_valid(e, now) ? RETRY : EXPIRED);
+	return is_ahead(e, now) ||
+		stscache_age(e, now) >= (stscache_is_valid(e, now) ? RETRY : EXPIRED);
 }
 
-/* Is it half of its time that is over, or a day? */
+/* Is it half of its time that is over, or a day? Or does nobody know how old it is? */
 static bool
 is_due(const struct stscache_entry *e, int64_t now)
 {
 	int64_t age = stscache_age(e, now);
-	return age >= REFRESH || age >= e->policy.max_age / 2;
+	return is_ahead(e, now) || age >= REFRESH || age >= e->policy.max_age / 2;
 }
 
 /* ---- a lane -------------------------------------------------------------------------------- */
@@ -317,14 +349,15 @@ is_in_force(const struct stscache_entry *e, const char *id, int64_t now)
 
 /*
  * The record tells of this policy, which is fetched unless it is the one in force. False: it cannot
- * be now, and there is no other one.
+ * be now, there is no other one, and that it can be had is only a matter of time.
  */
 static bool
 heed_record(struct courier *c, const char *id, int64_t now)
 {
 	struct stscache_entry *e = &c->work.sts.entry;
 	return is_in_force(e, id, now) || !may_try(e, id, now) ||
-		renew(c->relay, c->tour->lane.name, e, id) || stscache_is_valid(e, now);
+		renew(c->relay, c->tour->lane.name, e, id) || stscache_is_valid(e, now) ||
+		fetchless_is(&c->relay->fetchless);
 }
 
 /* It is fetched again when there is time for that, if it is time for that. */
@@ -347,13 +380,14 @@ stslane_find(struct courier *c)
 	if (!s->asked)
 		return DONE;
 	stscache_load(&c->relay->stscache, c->tour->lane.name, &s->entry);
-	bool record = !c->relay->fetchless && sts_record(buf_span(&s->record.texts), id);
+	bool record = !fetchless_rests(&c->relay->fetchless, now) &&
+		sts_record(buf_span(&s->record.texts), id);
 	if (record && !heed_record(c, id, now)) {
 		buf_puts(&c->why, wait_is_told()
 			? "MTA-STS: others needed the courier that fetched the policy"
 			: "MTA-STS: this host cannot fetch the policy now: it fetches too many "
-			  "others, reaches no nameserver, or is short of memory, descriptors or "
-			  "processes");
+			  "others, reaches no nameserver, is short of memory, descriptors or "
+			  "processes, or cannot start fetch");
 		return SOFT;
 	}
 	conclude(s);

@@ -14,7 +14,8 @@
  * each time after twice as long, up to five hours, for the same id. Another id is fetched at once,
  * for its owner may have mended something by it; but from the sixth within a day on it waits as
  * long as what came to nothing does, or a record that tells another one each time would have us
- * fetch with each mail. Where this host has nothing to fetch with, only those count that are kept.
+ * fetch with each mail. Where this host has nothing to fetch with (fetchless.h), only those count
+ * that are kept.
  *
  * Lanes of routes have none: their hosts were named by the operator.
  */

@@ -28,6 +28,7 @@ enum {
 	EXCHANGER_BEYOND = EXCHANGER_WORST + 1, /* no record has this preference */
 	EXCHANGER_HOSTS_MAX = 100,    /* MX records used, best preference first (G5) */
 	EXCHANGER_ADDRESSES_MAX = 400, /* addresses used, of all hosts together */
+	EXCHANGER_ALSO = LIMIT_DOMAIN + 1, /* octets of other names: the longest one, some others */
 };
 
 enum { PORT_SUBMISSIONS = 465 }; /* where TLS comes first (RFC 8314 section 3.3) */
@@ -44,6 +45,8 @@ struct exchanger {
 	char domain[LIMIT_DOMAIN + 1];    /* ... or it is an exchanger of this domain, which was */
 	bool tls_first;                   /* TLS from the first octet (RFC 8314) */
 	bool vouched;                     /* DNSSEC says that it is an exchanger of that domain */
+	char also[EXCHANGER_ALSO];        /* ... and so it is by these names, a blank between them,
+	                                   * which are in no list any more (policy_sift); "" */
 	struct tlsa *tlsa;                /* ... and which certificates it has (DANE); NULL: it
 	                                   * does not say; of its exchangers, or held (see below) */
 };

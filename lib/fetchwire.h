@@ -23,6 +23,9 @@ enum {
 	/* Octets to post: a report on TLS, packed; most have a few KiB. */
 	FETCH_POST = 8 * 1024 * 1024,
 	FETCH_TIME = 60,   /* s of all there is to it: name, connection, TLS, reply (the same) */
+	/* s after which the process ends, whatever curl thinks of that; from its start, and again
+	 * from when it has read what it needs. */
+	FETCH_LIFE = FETCH_TIME + 5,
 	FETCH_PATH = 2048, /* octets of a path, as web servers take it */
 	FETCH_TYPE = 128,  /* octets of a media type */
 	FETCH_WHY = 256,

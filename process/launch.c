@@ -128,20 +128,27 @@ reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* A program of ours that is to be started. */
+struct program {
+	const char *path;
+	const char *const *arg;
+	int first_fd, second_fd;
+	unsigned seconds; /* to live (SIGALRM, which outlives exec); 0: as long as it likes */
+};
+
 /*
  * Never returns. All other fds are closed, those too that we inherited (K1); standard error is not
  * the client (stdfds.h), and a session of its own keeps the program alive when we end.
  */
 static _Noreturn void
-become(const char *path, const char *const *arg, char *const *env, int first_fd, int second_fd,
-	int report_fd)
+become(const struct program *p, char *const *env, int report_fd)
 {
 	enum { REPORT_FD = LAUNCH_SECOND_FD + 1, OTHERS };
 	setsid();
 	/* Out of the way first: each may stand at another's place. */
 	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, OTHERS);
-	int first = fcntl(first_fd, F_DUPFD_CLOEXEC, OTHERS);
-	int second = fcntl(second_fd, F_DUPFD_CLOEXEC, OTHERS);
+	int first = fcntl(p->first_fd, F_DUPFD_CLOEXEC, OTHERS);
+	int second = fcntl(p->second_fd, F_DUPFD_CLOEXEC, OTHERS);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (report < 0 || first < 0 || second < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
 		dup2(null, STDOUT_FILENO) < 0 || dup2(first, LAUNCH_FIRST_FD) < 0 ||
@@ -150,14 +157,18 @@ become(const char *path, const char *const *arg, char *const *env, int first_fd,
 	files_restore();
 	stdfds_close_from(OTHERS);
 	reset_signals();
+	if (p->seconds > 0) {
+		signal(SIGALRM, SIG_DFL);
+		alarm(p->seconds);
+	}
 	/* execve takes char *const[] for historical reasons and changes nothing. */
-	execve(path, (char *const *)arg, env);
+	execve(p->path, (char *const *)p->arg, env);
 	report_failure(REPORT_FD);
 }
 
-/* Starts a program of ours with two fds. Its pid or -errno. */
+/* `relay`: passwords for other hosts are for it. Its pid or -errno. */
 static pid_t
-start(const char *path, const char *const *arg, bool relay, int first_fd, int second_fd)
+start(const struct program *p, bool relay)
 {
 	struct report report;
 	int r = report_open(&report);
@@ -166,7 +177,7 @@ start(const char *path, const char *const *arg, bool relay, int first_fd, int se
 	char **env = build_environment(relay);
 	pid_t pid = env != NULL ? fork() : -1;
 	if (pid == 0)
-		become(path, arg, env, first_fd, second_fd, report.write);
+		become(p, env, report.write);
 	free(env);
 	return report_hear(&report, pid);
 }
@@ -176,15 +187,25 @@ launch_login(const struct launcher *l, const char *login, int lock)
 {
 	const char *arg[LAUNCH_ARGUMENTS];
 	launch_arguments(l->args, "relay", "--login", login, arg);
-	return start(l->conf->who.relay_path, arg, true, lock, lock);
+	return start(&(struct program){ l->conf->who.relay_path, arg, lock, lock, 0 }, true);
 }
 
 pid_t
 launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds, int n)
 {
 	const char *arg[LAUNCH_ARGUMENTS];
+	int second = n > 1 ? fds[1] : fds[0];
 	launch_arguments(l->args, name, "--serve", NULL, arg);
-	return start(path, arg, false, fds[0], n > 1 ? fds[1] : fds[0]);
+	return start(&(struct program){ path, arg, fds[0], second, 0 }, false);
+}
+
+pid_t
+launch_brief(const struct launcher *l, const char *name, const char *path,
+	const int fds[static 2], unsigned seconds)
+{
+	const char *arg[LAUNCH_ARGUMENTS];
+	launch_arguments(l->args, name, "--serve", NULL, arg);
+	return start(&(struct program){ path, arg, fds[0], fds[1], seconds }, false);
 }
 
 pid_t
@@ -192,7 +213,7 @@ launch_waiting(const struct launcher *l, const char *name, const char *path, int
 {
 	const char *arg[LAUNCH_ARGUMENTS];
 	launch_arguments(l->args, name, "--wait", NULL, arg);
-	return start(path, arg, false, fd, fd);
+	return start(&(struct program){ path, arg, fd, fd, 0 }, false);
 }
 
 /* Never returns. As become, for a program that is not ours. */

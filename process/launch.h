@@ -49,9 +49,16 @@ void launch_arguments(const struct conf_args *settings, const char *program, con
  */
 pid_t launch_check(const char *path, int fd, int64_t seconds);
 
-/* Starts tls or auth with one or two fds of the session's, or sign or fetch. Its pid or -errno. */
+/* Starts tls or auth with one or two fds of the session's, or sign. Its pid or -errno. */
 pid_t launch_helper(const struct launcher *l, const char *name, const char *path, const int *fds,
 	int n);
+
+/*
+ * The same for fetch, with two fds. It has so many seconds to live (SIGALRM) unless it asks for
+ * another time itself: one that hangs before it can would stay for ever.
+ */
+pid_t launch_brief(const struct launcher *l, const char *name, const char *path,
+	const int fds[static 2], unsigned seconds);
 
 /* The same for one that waits for clients, which come over the socket `fd` (await.h). */
 pid_t launch_waiting(const struct launcher *l, const char *name, const char *path, int fd);

@@ -213,6 +213,21 @@ link_ask(struct link *l, const char *command, const char *argument, int64_t seco
 	return link_reply(l, command, seconds);
 }
 
+/* Is the certificate for one of these, with a blank between them? */
+static bool
+verify_any(const struct link *l, const char *names)
+{
+	auto_buf why = buf_new(WHY_SIZE);
+	struct span rest = span_of(names);
+	for (struct span word; (word = span_word(&rest, " ")).n > 0;) {
+		char name[LIMIT_DOMAIN + 1];
+		snprintf(name, sizeof(name), "%.*s", (int)word.n, word.p);
+		if (tlsclient_verify(l->proof.tls, name, &why))
+			return true;
+	}
+	return false;
+}
+
 bool
 link_verify(struct link *l)
 {
@@ -222,8 +237,7 @@ link_verify(struct link *l)
 		return false;
 	if (l->proof.trust == TRUST_UNKNOWN)
 		l->proof.trust = tlsclient_verify(l->proof.tls, t->target, &why) ||
-				(t->vouched[0] != '\0' &&
-					tlsclient_verify(l->proof.tls, t->vouched, &why))
+				verify_any(l, t->vouched)
 			? TRUSTED : NOT_TRUSTED;
 	return l->proof.trust == TRUSTED;
 }

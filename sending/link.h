@@ -20,6 +20,8 @@ struct login;
 struct job;
 struct signer;
 
+enum { LINK_VOUCHED = LIMIT_DOMAIN + 1 + EXCHANGER_ALSO };
+
 /* What the caller decides before the connection begins (begin.h). */
 struct link_terms {
 	char name[DIAL_NAME];      /* of the host, for logs and reports (dial.h) */
@@ -41,7 +43,8 @@ struct link_terms {
 	struct resume peer;        /* the host */
 	char target[LIMIT_DOMAIN + 1]; /* whom the mail is for; "": only the DNS named it */
 	const char *domain;        /* ... as an exchanger of this one, which the operator named */
-	char vouched[LIMIT_DOMAIN + 1]; /* ... or it goes by this name, says who is believed */
+	char vouched[LINK_VOUCHED]; /* ... or it goes by these names, says who is believed; a
+	                             * blank between them */
 	const struct tlsa *tlsa;   /* the certificate must be one of these (DANE); NULL: any */
 	const struct login *login; /* NULL: no AUTH */
 	struct signer *signer;     /* NULL: nothing is signed */
@@ -74,7 +77,7 @@ enum { LINK_REASON = 128 };
 /* What each side proved to the other. */
 struct link_proof {
 	struct tls *tls;       /* NULL: it goes in clear */
-	/* the certificate is for the target, or the name that is vouched for */
+	/* the certificate is for the target, or a name that is vouched for */
 	enum { TRUST_UNKNOWN, TRUSTED, NOT_TRUSTED } trust;
 	enum dane_verdict dane; /* ... is one of terms.tlsa */
 	enum again {

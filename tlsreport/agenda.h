@@ -6,6 +6,11 @@
  * others' reports waiting for a part of the time, and never for good. Of the first, each domain has
  * one place tried before any has its second one, and the domain whose time came first is first. Of
  * the others it is who has waited longest.
+ *
+ * A name costs nothing below a domain that one has, and a domain costs something. So domains that
+ * share their last two labels take turns with all others as if they were one: who has two thousand
+ * names whose nameserver says nothing is asked for one of them each time that everybody else is.
+ * (Below "co.uk" many have to share a turn; but only while somebody there makes others wait.)
  */
 #ifndef POSTERN_AGENDA_H
 #define POSTERN_AGENDA_H
@@ -22,6 +27,7 @@ struct agenda_item {
 	int place;    /* of those of the domain; 0 where there is nothing to choose */
 	bool again;   /* it was tried before */
 	int64_t when; /* s: since when its time has come, for the first try or for another one */
+	size_t rank;  /* of agenda_sort: so many of those with the same last labels come before */
 	bool ended;   /* not in this run any more */
 };
 

@@ -15,6 +15,7 @@
 #include "process/log.h"
 #include "queue/tally.h"
 #include "tlsreport/agenda.h"
+#include "tlsreport/bounds.h"
 #include "tlsreport/job.h"
 #include "tlsreport/make.h"
 #include "tlsreport/outbox.h"
@@ -91,7 +92,7 @@ static enum known
 open_job(struct due *d, int days, const char *day, const char *domain, struct job *j)
 {
 	*j = (struct job){ .conf = d->conf, .spool = d->spool, .day = day, .domain = domain,
-		.dir = -1, .is_signed = d->is_signed };
+		.dir = -1, .above = days, .is_signed = d->is_signed };
 	j->what = (struct aggregate){ .day = day, .domain = domain,
 		.organization = d->conf->who.hostname, .contact = d->conf->tls_reports.from };
 	if (!lane_name_valid(span_of(domain)))
@@ -140,6 +141,7 @@ remove_domains(int day)
 	for (const char *name; all != NULL && (name = dir_next(all)) != NULL;)
 		if (name[0] != '.' && name[0] != '@')
 			outbox_remove(day, name);
+	(void)unlinkat(day, BOUNDS_FILE, 0);
 }
 
 /* Nothing of it counts any more, whatever somebody may yet count who was stopped since then. */
@@ -331,7 +333,8 @@ post(void *context, const char *url, struct span packed)
 		r == 0 ? "posted to" : r == -EPERM ? "not posted to" : "not posted now to", url,
 		why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
 	buf_add(&line, (struct span){ "", 1 });
-	job_tell(j, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
+	job_tell(j, r == 0 ? LOG_INFO : r == -ECHILD ? LOG_ERR : LOG_NOTICE,
+		line.err == 0 ? line.p : url);
 	p->told = true;
 	return r == -EPERM ? 0 : r;
 }

@@ -11,6 +11,7 @@ struct job {
 	const struct spool *spool;
 	const char *day, *domain;
 	int dir; /* the domain's; owned by who made the job */
+	int above; /* the day's, while somebody else has it open */
 	bool is_signed; /* what is from tls_reports_from will be */
 	struct aggregate what;
 };

@@ -8,6 +8,7 @@
 #include "lib/cleanup.h"
 #include "process/log.h"
 #include "queue/draft.h"
+#include "tlsreport/bounds.h"
 #include "tlsreport/letter.h"
 #include "tlsreport/outbox.h"
 
@@ -97,27 +98,44 @@ put_post(const struct job *j, const struct spool *box, int n, const char *url,
 	return outbox_put(box, n, url, packed);
 }
 
-/* To the n-th place, unless it may not go there, which is told. 0, or -errno: not now. */
-static int
-write_one(const struct job *j, const struct spool *box, int n, const struct rua_place *to,
-	struct span packed)
+/* May it go there? If not, that is told. */
+static bool
+may_go(const struct job *j, const struct rua_place *to)
 {
 	bool mail = to->kind == RUA_MAIL;
+	auto_buf line = buf_new(LIMIT_COMMAND);
 	const char *trouble = mail ? trouble_with_mail(j) : trouble_with_posts(j->conf);
 	if (trouble != NULL) {
 		job_tell(j, mail ? LOG_WARNING : LOG_INFO, trouble);
-		return 0;
+		return false;
 	}
-	return mail ? write_mail(j, box, to->text, packed) : put_post(j, box, n, to->text, packed);
+	if (bounds_may(j->above, j->domain, to))
+		return true;
+	buf_printf(&line, "not sent to %s: %d reports of that day went to that host, which is not "
+		"this domain's own", to->text, BOUNDS_MOST);
+	buf_add(&line, (struct span){ "", 1 });
+	job_tell(j, LOG_NOTICE, line.err == 0 ? line.p : "not sent");
+	return false;
 }
 
-/* To each place; none of them is left out for the sake of another. 0, or -errno: not now. */
+/*
+ * To each place that it may go to, which are left in *to; none of them is left out for the sake of
+ * another. 0, or -errno: not now.
+ */
 static int
-write_all(const struct job *j, const struct spool *box, const struct rua *to, struct span packed)
+write_all(const struct job *j, const struct spool *box, struct rua *to, struct span packed)
 {
-	int r = 0;
-	for (int i = 0; i < to->n && r == 0; i++)
-		r = write_one(j, box, i, &to->v[i], packed);
+	int r = 0, n = 0;
+	for (int i = 0; i < to->n && r == 0; i++) {
+		if (!may_go(j, &to->v[i]))
+			continue;
+		r = to->v[i].kind == RUA_MAIL ? write_mail(j, box, to->v[i].text, packed)
+					      : put_post(j, box, i, to->v[i].text, packed);
+		if (n < i)
+			to->v[n] = to->v[i];
+		n++;
+	}
+	to->n = n;
 	return r;
 }
 
@@ -131,7 +149,7 @@ aggregate(const struct job *j, struct buf *packed)
 }
 
 int
-make_reports(const struct job *j, const struct rua *to, int64_t again)
+make_reports(const struct job *j, struct rua *to, int64_t again)
 {
 	struct spool box;
 	auto_buf packed = buf_new(AGGREGATE_MAX);
@@ -145,8 +163,12 @@ make_reports(const struct job *j, const struct rua *to, int64_t again)
 	if (r == 0)
 		err = write_all(j, &box, to, buf_span(&packed));
 	if (err == 0)
-		return outbox_seal(&box, j->dir);
-	outbox_forget(&box, j->dir);
-	job_put_off(j, again);
+		err = outbox_seal(&box, j->dir);
+	else
+		outbox_forget(&box, j->dir);
+	if (err < 0)
+		job_put_off(j, again);
+	for (int i = 0; r == 0 && err == 0 && i < to->n; i++)
+		bounds_note(j->above, j->domain, &to->v[i]);
 	return err;
 }

@@ -10,6 +10,8 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "mail/address.h"
+#include "process/log.h"
+#include "tlsreport/bounds.h"
 
 enum {
 	HTTPS = 443,
@@ -76,14 +78,29 @@ start_one(int connection, const struct launcher *l)
 	return -1;
 }
 
+/* A fetch has ended; each way to do so that is none of its work is told once. */
+static void
+tell_end(const struct launcher *l, int status)
+{
+	static int told;
+	struct log_fields f = { .event = "launch" };
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	if (!fetching_has_failed(status, &why) || status == told)
+		return;
+	told = status;
+	log_event(LOG_ERR, &f, "fetch_path %s: %.*s", l->conf->who.fetch_path, (int)why.n, why.p);
+}
+
 /* Those that have ended, but for this one: or each would keep its number until that does. */
 static void
-reap_others(pid_t one)
+reap_others(pid_t one, const struct launcher *l)
 {
 	siginfo_t i = { .si_pid = 0 };
+	int status;
 	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
 		i.si_pid != one) {
-		(void)waitpid(i.si_pid, NULL, 0);
+		if (waitpid(i.si_pid, &status, 0) > 0)
+			tell_end(l, status);
 		i.si_pid = 0;
 	}
 }
@@ -92,7 +109,7 @@ void
 post_start_all(int socket, pid_t maker, const struct launcher *l)
 {
 	for (int connection; take(socket, &connection);) {
-		reap_others(maker);
+		reap_others(maker, l);
 		auto_fd end = start_one(connection, l);
 		cleanup_fd(&connection);
 		if (!pass(socket, end))
@@ -165,15 +182,6 @@ post_by(const struct poster *p, int connection, const struct fetch_question *q, 
 	return t == FETCH_NONE ? -ECHILD : clock_left(deadline) == 0 ? -ETIMEDOUT : -EAGAIN;
 }
 
-/* Is it this domain, or one below? */
-static bool
-is_within(const char *host, const char *domain)
-{
-	struct span h = span_of(host), d = span_of(domain);
-	return h.n >= d.n && span_ieq(span_skip(h, h.n - d.n), d) &&
-		(h.n == d.n || h.p[h.n - d.n - 1] == '.');
-}
-
 /*
  * To a web server inside (allow_destinations) a report may go only if the domain that it is about
  * names one of its own. A certificate for that is what no other one inside has; else anybody's
@@ -183,8 +191,9 @@ static int
 connect_to(const struct poster *p, const struct fetch_question *q, int64_t deadline,
 	struct buf *why)
 {
-	return (is_within(q->host, p->domain) ? fetching_connect : fetching_connect_outside)(
-		p->resolver, p->conf, q->host, (uint16_t)q->port, deadline, why);
+	bool own = bounds_is_own(span_of(q->host), span_of(p->domain));
+	return (own ? fetching_connect : fetching_connect_outside)(p->resolver, p->conf, q->host,
+		(uint16_t)q->port, deadline, why);
 }
 
 int

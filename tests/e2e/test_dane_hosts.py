@@ -484,6 +484,20 @@ def test_requiretls(one):
         assert "MAIL FROM:<a@sender.example> REQUIRETLS" in host.lines
 
 
+def test_requiretls_by_another_name(one):
+    """R84: two names of one address in a signed set, without TLSA records: a certificate for the second one proves the host as
+    well, by the one connection."""
+    one.domain("none.example", "127.0.0.3", host="mx.d1.example")
+    one.records[("none.example", "MX")] = ["10 mx.d1.example.", "20 mx.d2.example."]
+    one.records[("mx.d2.example", "A")] = ["127.0.0.3"]
+    host = one.host("127.0.0.3", "second", inside=("PIPELINING", "REQUIRETLS"))
+    one.serve()
+    queue_requiretls(one.postern, "none.example", 0)
+    one.postern.due(delivery_ca=one.cards.path("ta"))
+    one.postern.settled()
+    assert "MAIL FROM:<a@sender.example> REQUIRETLS" in host.lines and host.connections == 1
+
+
 def test_explained(one):
     """A person reads what decides, and why."""
     promised(one, "old")

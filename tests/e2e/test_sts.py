@@ -15,6 +15,7 @@ import spoolfile
 import tallies
 import tlsversions
 from asked import ask, ask_json
+from conftest import own
 from policyhost import PATH, Nginx, Web, answer, context_of, policy
 from tlssink import server_context
 
@@ -244,6 +245,22 @@ def test_others_of_the_list(domain, cards_too):
     assert len(second.messages) == 1 and not first.messages and evil.connections == 0
 
 
+def test_host_of_others(domain):
+    """R82, L14: a policy of whoever it is names somebody else's host, whose certificate is not good for it: others' mail goes
+    there as before, and not to a worse host."""
+    domain.publish(policy("mx.dest.example"))
+    domain.world.domain("two.example")
+    domain.zone[("two.example", "MX")] = ["10 mx.two.example.", "20 mx3.two.example."]
+    domain.zone[("mx3.two.example", "A")] = ["127.0.0.5"]
+    worse = domain.world.another("127.0.0.5")
+    sink = domain.place.host("other")
+    domain.send()
+    domain.waits("not good for mx.dest.example")
+    domain.postern.send("u@two.example")
+    domain.postern.settled(1)
+    assert len(sink.messages) == 1 and worse.connections == 0
+
+
 def test_two_names_of_one_address(domain):
     """R82: a better name that the policy does not name, and one that it does, are of the same host: it has the mail."""
     domain.publish(policy("mx.dest.example"))
@@ -410,6 +427,59 @@ def test_program_cannot_run(domain):
     assert len(domain.web.asked) == 1
 
 
+NEVER_THERE = {
+    "cannot be loaded": ("exit 127", "it ended with status 127: is a library missing?\n"),
+    "killed": ("kill -KILL $$", "it was killed by signal 9\n"),
+    "hangs": ("exec cat <&3 >/dev/null", None), # until nobody waits for it
+}
+
+
+def never_there(postern, what):
+    """A program that is installed, and never says that it is there."""
+    path = postern.where / "fetch"
+    path.write_text(f"#!/bin/sh\n{what}\n")
+    path.chmod(0o755)
+    return path
+
+
+def in_vain(postern, ago, last, times):
+    """So many fetches never were there, in a row, the first and the last of them so many seconds ago."""
+    now = int(time.time())
+    path = postern.spool / "sts" / ".fetchless"
+    path.write_text(f"since {now - ago} last {now - last} times {times}\n")
+    own(path)
+    return path
+
+
+@pytest.mark.parametrize("how", NEVER_THERE)
+def test_fetch_is_never_there(domain, how):
+    """R81, R83: that is said, and not taken for the domain's fault; its mail waits for a policy for an hour, and not until it
+    expires. The first fetch that is there brings policies back."""
+    what, ended = NEVER_THERE[how]
+    settings = {"fetch_path": never_there(domain.postern, what)}
+    domain.publish(policy("mx.dest.example"))
+    domain.place.host("other")
+    domain.send(**settings)
+    named = f"fetch_path {settings['fetch_path']}: "
+    log = domain.waits("MTA-STS: this host cannot fetch the policy now", f"MTA-STS: {named}no fetch came to be there: mail waits")
+    assert ended is None or log.count(f"relay: {named}{ended}") == 1
+    noted = in_vain(domain.postern, 3600, 60, 2)
+    domain.again(**settings)
+    domain.arrived()
+    assert f"MTA-STS: {named}no fetch came to be there for more than an hour: " in domain.postern.logged()
+    assert not domain.kept().exists() and not domain.web.asked
+    domain.send(**settings) # nor is it tried with each mail
+    domain.arrived(2)
+    patience.until(lambda: domain.web.connections >= 2)
+    assert domain.web.connections == 2
+    domain.world.sink.messages.clear()
+    domain.world.sink.lines.clear()
+    in_vain(domain.postern, 7200, 300, 9)
+    domain.send()
+    domain.waits("not good for mx.dest.example")
+    assert not noted.exists()
+
+
 # ---- how it is kept
 
 @pytest.fixture
@@ -432,6 +502,19 @@ def test_policy_is_blocked(kept):
     kept.zone[("mx.other.example", "A")] = ["127.0.0.2"]
     kept.send()
     kept.waits("MTA-STS: enforce, id 1, does not name mx.other.example")
+
+
+def test_fetch_is_never_there_any_more(kept):
+    """R83: what is kept is kept to, for as long as it says, whether there is anything to fetch another one with or not."""
+    kept.record("v=STSv1; id=2")
+    kept.place.host("other")
+    settings = {"fetch_path": never_there(kept.postern, "exit 127")}
+    for ago in (7200, 60): # it is tried, or not
+        in_vain(kept.postern, 2 * 7200, ago, 9)
+        kept.send(**settings)
+        assert "not good for mx.dest.example" in kept.waits("no fetch came to be there for more than an hour")
+        for path in kept.postern.lane_files():
+            path.unlink()
 
 
 def test_record_vanished(kept):

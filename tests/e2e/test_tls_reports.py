@@ -109,7 +109,7 @@ class Reporting:
 
     def left(self):
         """What is still counted, or waits to go out."""
-        return [p for p in (self.postern.spool / "tlsrpt").glob("*/**/*") if p.is_file() and p.name != "@done"]
+        return [p for p in (self.postern.spool / "tlsrpt").glob("*/**/*") if p.is_file() and p.name not in ("@done", "@to")]
 
 
 @pytest.fixture(scope="module")

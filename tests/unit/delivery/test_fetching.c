@@ -2,9 +2,11 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "delivery/destinations.h"
@@ -116,6 +118,29 @@ test_reply(void **state)
 	buf_free(&why);
 }
 
+/* How one ended tells whether it could do its work, whatever it said. */
+static void
+test_how_it_ended(void **state)
+{
+	static const struct { int status; const char *why; } rows[] = {
+		{ W_EXITCODE(0, 0), "" },
+		{ W_EXITCODE(1, 0), "it ended with status 1" },
+		{ W_EXITCODE(78, 0), "it ended with status 78" },
+		{ W_EXITCODE(127, 0), "it ended with status 127: is a library missing?" },
+		{ W_EXITCODE(0, SIGKILL), "it was killed by signal 9" },
+		{ W_EXITCODE(0, SIGSYS), "it was killed by signal 31" },
+		{ W_EXITCODE(0, SIGALRM), "it was killed by signal 14, for it did not end in its "
+			"time" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf why = buf_new(FETCH_WHY);
+		assert_int_equal(fetching_has_failed(rows[i].status, &why), rows[i].why[0] != '\0');
+		assert_true(span_eq(buf_span(&why), span_of(rows[i].why)));
+		buf_free(&why);
+	}
+}
+
 /* ---- the connection -------------------------------------------------------------------------- */
 
 static int dialled[4], dials;     /* what comes of each address: -errno */
@@ -225,6 +250,7 @@ main(void)
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_reply),
+		cmocka_unit_test(test_how_it_ended),
 		cmocka_unit_test(test_connect),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

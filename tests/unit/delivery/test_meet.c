@@ -155,6 +155,39 @@ test_login(void **state)
 }
 
 /*
+ * What TLS this lane wants of a host, and does not get, is no fault of the host that others would
+ * avoid it for: their policies are other ones, and whoever wrote this one may have named anybody's
+ * hosts. But where that costs each mail a wait it is remembered (R82, L14).
+ */
+static void
+test_policy_of_one_lane(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		bool failed;
+	} rows[] = {
+		{ "", false },
+		{ "HELLO1=250-hello/250 STARTTLS", false },
+		{ "HELLO1=250-hello/250 STARTTLS|STARTTLS1=close", false },
+		{ "HELLO1=250-hello/250 STARTTLS|STARTTLS1=~", true },
+		{ "HELLO1=421 not now!", true }, /* of TLS that says nothing */
+	};
+	enum { WAIT = 4 }; /* s */
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		begin_lane();
+		open_place(0, rows[i].host, false);
+		c->work.delivery.tls = DELIVERY_TLS_ENCRYPT;
+		c->work.delivery.timeout_helo = WAIT;
+		queue(1);
+		assert_int_equal(connect_lane(c), SOFT);
+		assert_int_equal(known(0).failed != 0, rows[i].failed);
+		end_lane();
+		close_place(0);
+	}
+}
+
+/*
  * A better host that was overtaken, and ended the connection before anybody came back to it, has
  * not failed: how long that takes is decided by the other one, which may be somebody else's.
  */
@@ -275,6 +308,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_pace, start, stop),
 		cmocka_unit_test_setup_teardown(test_refused_words, start, stop),
 		cmocka_unit_test_setup_teardown(test_login, start, stop),
+		cmocka_unit_test_setup_teardown(test_policy_of_one_lane, start, stop),
 		cmocka_unit_test_setup_teardown(test_tired_of_waiting, start, stop),
 		cmocka_unit_test_setup_teardown(test_host_is_full, start, stop),
 		cmocka_unit_test_setup_teardown(test_one_too_many, start, stop),

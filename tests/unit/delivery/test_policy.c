@@ -313,6 +313,63 @@ test_sift_names(void **state)
 }
 
 /*
+ * Where nothing depends on the name, one connection is enough for all names of an address; but mail
+ * that is to be sure of its host may be so by each of them, if DNSSEC says that it has them (R84).
+ */
+static void
+test_sift_vouched(void **state)
+{
+	(void)state;
+	enum { MOST = 7, TEXT = 200, LONG = EXCHANGER_ALSO - 2 }; /* too long beside another */
+	static char longest[LONG + 1];
+	static const struct {
+		const char *hosts[MOST]; /* "-": nobody vouches for it; "!": of another address */
+		size_t left;
+		const char *vouched;     /* of the first */
+	} rows[] = {
+		{ { "a" }, 1, "a" },
+		{ { "a", "b" }, 1, "a b" },
+		{ { "a", "b", "c", "d" }, 1, "a b c d" },
+		{ { "a", "b", "c", "d", "e", "f" }, 1, "a b c d" }, /* POLICY_NAMES */
+		{ { "-a" }, 1, "" },
+		{ { "-a", "b" }, 1, "" },
+		{ { "a", "-b", "c" }, 1, "a c" },
+		{ { "a", "!b", "c" }, 2, "a c" },
+		{ { "a", "b", longest, "c" }, 1, "a b c" },
+	};
+	memset(longest, 'x', LONG);
+	longest[LONG / 2] = '.';
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY };
+		struct exchanger v[MOST];
+		struct exchangers x = { .v = v, .n = 0 };
+		struct policy p;
+		auto_buf why = buf_new(TEXT);
+		for (; x.n < MOST && rows[i].hosts[x.n] != NULL; x.n++) {
+			const char *host = rows[i].hosts[x.n];
+			v[x.n] = (struct exchanger){ .addr.ip[0] = host[0] == '!',
+				.vouched = host[0] != '-' };
+			snprintf(v[x.n].host, sizeof(v[x.n].host), "%s",
+				host + strspn(host, "!-"));
+		}
+		struct policy_facts facts = { .delivery = &delivery, .lane = "d.example" };
+		assert_true(policy_sift(&x, &facts, &why));
+		assert_int_equal(x.n, rows[i].left);
+		facts.to = &v[0];
+		policy_decide(&p, &facts);
+		assert_string_equal(p.vouched, rows[i].vouched);
+	}
+	struct exchanger most = { .vouched = true };
+	memset(most.host, 'a', sizeof(most.host) - 1);
+	memset(most.also, 'b', sizeof(most.also) - 1);
+	struct policy p;
+	const struct conf_delivery delivery = { .tls = DELIVERY_TLS_MAY };
+	policy_decide(&p, &(struct policy_facts){ .delivery = &delivery, .lane = "d.example",
+		.to = &most });
+	assert_int_equal(strlen(p.vouched), sizeof(p.vouched) - 1);
+}
+
+/*
  * A stranger's domain has a hundred names for an address of somebody else: that is connected to by a
  * few of them, and so is each address of its own. An operator's names are all meant (R80, R82).
  */
@@ -418,6 +475,7 @@ main(void)
 		cmocka_unit_test(test_sts),
 		cmocka_unit_test(test_sts_bars),
 		cmocka_unit_test(test_sift_names),
+		cmocka_unit_test(test_sift_vouched),
 		cmocka_unit_test(test_sift_many_names),
 		cmocka_unit_test(test_sts_and_dane),
 		cmocka_unit_test(test_without),

@@ -393,10 +393,44 @@ test_of_no_use_yet(void **state)
 	close_place(0);
 }
 
+/* R84: mail that has to be sure of its host is, by each name that somebody vouches for. */
+static void
+test_vouched(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *certificate, *also;
+		bool judged;
+	} names[] = {
+		{ "b.example", "", true },
+		{ "mx.b.example", "", true },
+		{ "mx2.b.example", "", false },
+		{ "mx2.b.example", "mx2.b.example", true },
+		{ "mx2.b.example", "mx1.b.example mx2.b.example mx3.b.example", true },
+		{ "mx3.b.example", "mx1.b.example mx2.b.example mx3.b.example", true },
+		{ "mx1.b.example mx2.b.example", "mx1.b.example mx2.b.example", false },
+	};
+	for (size_t i = 0; i < ROWS(names); i++) {
+		begin_first("a.example");
+		certificate = names[i].certificate;
+		c->link.proof.tls = (struct tls *)(void *)&certificate;
+		struct exchanger here = *offered(HERE, "b.example");
+		here.vouched = true;
+		snprintf(here.also, sizeof(here.also), "%s", names[i].also);
+		begin_next("b.example", &here);
+		assert_int_equal(connect_lane(c), DONE);
+		assert_string_equal(c->for_lane, "a.example");
+		assert_int_equal(link_judge(&c->link), names[i].judged);
+		end_lane();
+		close_place(0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_vouched, start, stop),
 		cmocka_unit_test_setup_teardown(test_shared_connection, start, stop),
 		cmocka_unit_test_setup_teardown(test_judged_anew, start, stop),
 		cmocka_unit_test_setup_teardown(test_dane, start, stop),

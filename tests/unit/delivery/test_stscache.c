@@ -251,6 +251,33 @@ test_unwritten(void **state)
 	stscache_free(&e);
 }
 
+/* ... or another process has fetched a policy since then: that is kept to, and what is odd is not. */
+static void
+test_written_by_another(void **state)
+{
+	(void)state;
+	int dir = cache.dir;
+	struct stscache other;
+	struct stscache_entry e = entry_of("7", POLICY), vain = STSCACHE_ENTRY_NONE;
+	vain.tried = vain.times = 1;
+	snprintf(vain.tried_id, sizeof(vain.tried_id), "8");
+	cache.dir = -ENOSPC;
+	assert_int_equal(stscache_save(&cache, "a.example", &vain), -ENOSPC);
+	assert_int_equal(stscache_save(&cache, "b.example", &e), -ENOSPC);
+	cache.dir = dir;
+	stscache_open(&other, sp.root);
+	assert_int_equal(stscache_save(&other, "a.example", &e), 0);
+	assert_true(is_known(&cache, "a.example", "7"));
+	put_file("b.example", span_of("id 8\nfetched 6000\n\nnothing"));
+	assert_true(is_known(&cache, "b.example", "7"));
+	put_file("b.example", span_of("id 6\nfetched 4000\n\n" POLICY));
+	assert_true(is_known(&cache, "b.example", "7"));
+	put_file("b.example", span_of("id 9\nfetched 5001\n\n" POLICY));
+	assert_true(is_known(&cache, "b.example", "9"));
+	stscache_close(&other);
+	stscache_free(&e);
+}
+
 /* There are as many as there may be: one more is not kept, and those that are can be renewed. */
 static void
 test_full(void **state)
@@ -347,6 +374,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_odd, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_trouble, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_unwritten, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_written_by_another, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_full, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_full_of_failures, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_sweep, arrange, finish),

@@ -87,6 +87,8 @@ __wrap_fetching_ask(int fd, const struct fetch_question *q, const char *post, in
 	*reply = (struct fetch_reply){ .status = status };
 	snprintf(reply->type, sizeof(reply->type), "%s", type);
 	buf_puts(body, web);
+	if (busy)
+		wait_tell(c->turn.told);
 	return none ? FETCH_NONE : FETCH_DONE;
 }
 
@@ -109,6 +111,7 @@ arrange(void **state)
 		return -1;
 	r.keeper = first[0];
 	stscache_open(&r.stscache, sp.root);
+	fetchless_begin(&r.fetchless, r.stscache.dir, conf_longest_retry(&r.common));
 	r.fetches = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	r.resolvers = resolvers_open(&r.common.relay.nameserver, "/nonexistent", "us.example");
 	snprintf(tour.lane.name, sizeof(tour.lane.name), "d.example");
@@ -119,7 +122,7 @@ arrange(void **state)
 	web = ENFORCE;
 	status = 200;
 	type = "text/plain";
-	busy = late = false;
+	busy = late = none = false;
 	return 0;
 }
 
@@ -236,6 +239,26 @@ test_short(void **state)
 	expect(mail(60, "1"), DONE, 5, "1");
 	expect(mail(89, "1"), DONE, 5, "1");
 	expect(mail(1, "1"), DONE, 6, "1");
+}
+
+/*
+ * J12: what was fetched while the clock was ten years ahead is in force, and not for ten years
+ * without another look.
+ */
+static void
+test_clock_was_ahead(void **state)
+{
+	(void)state;
+	expect(mail(3650 * DAY, "1"), DONE, 1, "1");
+	expect(mail(-3650 * DAY, "1"), DONE, 1, "1");
+	web = NULL;
+	expect_refresh(true, 2);
+	expect(mail(5 * MINUTE - 1, "1"), DONE, 2, "1"); /* not with each mail */
+	expect_refresh(false, 2);
+	web = SHORT;
+	expect(mail(1, "1"), DONE, 2, "1");
+	expect_refresh(true, 3);
+	expect(mail(1000, NULL), DONE, 3, NULL); /* by its own time */
 }
 
 enum way { NEW_IDS, NEW_IDS_IN_VAIN, TWO_IDS };
@@ -475,13 +498,73 @@ static void
 test_nothing_to_fetch_with(void **state)
 {
 	(void)state;
-	r.fetchless = true;
+	r.fetchless.missing = true;
 	expect(mail(0, "1"), DONE, 0, NULL);
-	r.fetchless = false;
+	r.fetchless.missing = false;
 	expect(mail(1, "1"), DONE, 1, "1");
-	r.fetchless = true;
+	r.fetchless.missing = true;
 	expect(mail(2, "2"), DONE, 1, "1");
-	r.fetchless = false;
+	expect(mail(2 * DAY, "1"), DONE, 1, "1"); /* nor is it fetched again behind the mail */
+	expect_refresh(false, 1);
+}
+
+/*
+ * None ever comes to be there: mail waits for that for an hour, and then goes; of the domain
+ * nothing is noted, so its policy is there with the first fetch that is. What is kept counts all
+ * the time.
+ */
+static void
+test_never_there(void **state)
+{
+	(void)state;
+	web = OTHER;
+	expect(mail(0, "1"), DONE, 1, "1");
+	none = true;
+	expect(mail(1, "2"), DONE, 2, "1");
+	expect(mail(10 * DAY, "2"), SOFT, 3, NULL); /* that one's time is over */
+	expect(mail(MINUTE, "2"), SOFT, 4, NULL);
+	expect(mail(5 * MINUTE, "2"), SOFT, 5, NULL);
+	expect(mail(15 * MINUTE, "2"), SOFT, 6, NULL);
+	expect(mail(60 * MINUTE, "2"), DONE, 7, NULL);
+	expect(mail(5 * MINUTE - 1, "2"), DONE, 7, NULL); /* it does not try with each mail */
+	expect(mail(1, "2"), DONE, 8, NULL);
+	expect(mail(DAY, "2"), DONE, 9, NULL);
+	assert_int_equal(c->work.sts.entry.tried, 0);
+	web = NULL; /* whatever else goes wrong meanwhile */
+	expect(mail(DAY, "2"), DONE, 10, NULL);
+	web = OTHER;
+	none = false;
+	expect(mail(5 * MINUTE, "2"), DONE, 11, "2");
+	none = true;
+	expect(mail(DAY, "3"), DONE, 12, "2");
+	expect(mail(60 * MINUTE, "3"), DONE, 13, "2");
+	expect(mail(MINUTE, "3"), DONE, 14, "2");
+	expect(mail(MINUTE, "3"), DONE, 14, "2"); /* it is kept to, tried or not */
+}
+
+/* ... that others have the places for so long is nothing of the kind: somebody may be behind it. */
+static void
+test_crowd_for_long(void **state)
+{
+	(void)state;
+	wait_forget(r.fetches);
+	late = true;
+	for (int i = 0; i < 9; i++)
+		expect(mail(60 * MINUTE, "1"), SOFT, 0, NULL);
+	late = false;
+	wait_tell(r.fetches);
+	r.keeper = -1; /* nor is it that nobody can be asked */
+	for (int i = 0; i < 9; i++)
+		expect(mail(60 * MINUTE, "1"), SOFT, i + 1, NULL);
+	r.keeper = first[0];
+	none = busy = true; /* ... or nobody has the time to wait for it */
+	for (int i = 0; i < 9; i++) {
+		expect(mail(60 * MINUTE, "1"), SOFT, i + 10, NULL);
+		wait_forget(c->turn.told);
+	}
+	none = false;
+	expect(mail(60 * MINUTE, "1"), DONE, 19, "1");
+	wait_forget(c->turn.told);
 }
 
 static const struct {
@@ -520,6 +603,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_first, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_refresh, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_short, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_clock_was_ahead, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_new_ids, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_new_ids_in_vain, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_two_ids, arrange, finish),
@@ -533,6 +617,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_nobody_fetches, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_no_fetch, arrange, finish),
 		cmocka_unit_test_setup_teardown(test_nothing_to_fetch_with, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_never_there, arrange, finish),
+		cmocka_unit_test_setup_teardown(test_crowd_for_long, arrange, finish),
 		cmocka_unit_test(test_wanted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

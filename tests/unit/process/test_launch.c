@@ -257,15 +257,19 @@ assert_files(const char *found)
 
 /* ---- tls and auth -------------------------------------------------------------------------- */
 
-/* Started with n descriptors, of which the first is an end of a pair. What it found. */
+/*
+ * Started with n descriptors, of which the first is an end of a pair, and so many seconds to live,
+ * if not 0. What it found.
+ */
 static const char *
-help(int *fds, int n)
+help(int *fds, int n, unsigned seconds)
 {
 	int ends[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	struct burden b = take_burden();
 	fds[0] = ends[1];
-	pid_t pid = launch_helper(&l, "tls", program("tls"), fds, n);
+	pid_t pid = seconds > 0 ? launch_brief(&l, "tls", program("tls"), fds, seconds)
+				: launch_helper(&l, "tls", program("tls"), fds, n);
 	drop_burden(&b);
 	assert_true(pid > 0);
 	close(ends[1]);
@@ -286,7 +290,7 @@ test_helper(void **state)
 	int fds[2];
 	int other = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
 	fds[1] = other;
-	const char *found = help(fds, 2);
+	const char *found = help(fds, 2, 0);
 	for (size_t i = 0; i < ROWS(arguments); i++)
 		assert_true(has_line(found, arguments[i]));
 	assert_int_equal(lines(found, "argument -o"), 2);
@@ -310,10 +314,29 @@ test_helper_with_one(void **state)
 {
 	(void)state;
 	int fd;
-	const char *found = help(&fd, 1);
+	const char *found = help(&fd, 1, 0);
 	assert_int_equal(lines(found, "fd 3 socket:"), 1);
 	assert_int_equal(lines(found, "fd 4 socket:"), 1);
 	assert_int_equal(lines(found, "fd "), 5);
+}
+
+/* It finds what others do, and that its time is counted: who hangs before it says a word ends. */
+static void
+test_brief(void **state)
+{
+	(void)state;
+	int fds[2];
+	int other = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
+	void (*before)(int) = signal(SIGALRM, SIG_IGN);
+	fds[1] = other;
+	const char *found = help(fds, 2, SECONDS);
+	signal(SIGALRM, before);
+	assert_int_equal(lines(found, "fd 3 socket:"), 1);
+	assert_true(has_line(found, "fd 4 /etc/hostname"));
+	assert_int_equal(lines(found, "fd "), 5);
+	assert_int_equal(lines(found, "ignores"), 0);
+	assert_true(has_line(found, "argument --serve") && has_line(found, "alarm 1"));
+	close(other);
 }
 
 /* The same open file, at a descriptor out of the way. */
@@ -530,6 +553,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		LAUNCHED(test_helper),
 		LAUNCHED(test_helper_with_one),
+		LAUNCHED(test_brief),
 		LAUNCHED(test_helper_exchanged),
 		LAUNCHED(test_check),
 		LAUNCHED(test_cannot_be_executed),

@@ -55,6 +55,44 @@ test_order(void **state)
 	}
 }
 
+/*
+ * Somebody's many names whose time came before all others are asked in turns with those: one of
+ * them when each other has been. What was tried in vain goes by the same rule.
+ */
+static void
+test_families(void **state)
+{
+	enum { MANY = 2000, OTHERS = 20 };
+	static const char *const others[OTHERS] = { "a.example", "b.example", "x.b.example",
+		"c.org", "org", "g.example", "xg.example" };
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		struct agenda a = { 0 };
+		char name[64];
+		size_t theirs = 0, ours = 0, i = 0;
+		for (int k = 0; k < MANY; k++) {
+			snprintf(name, sizeof(name), "%sn%d.g.example", k % 2 == 0 ? "y." : "",
+				k);
+			add(&a, name, 0, again, k);
+		}
+		for (int k = 0; k < OTHERS && others[k] != NULL; k++)
+			add(&a, others[k], 0, again, MANY + k);
+		agenda_sort(&a);
+		for (; i < a.n && a.v[i].rank == 0; i++)
+			*(strstr(a.v[i].domain, ".g.example") != NULL ? &theirs : &ours) += 1;
+		assert_int_equal(theirs, 1);
+		assert_int_equal(ours, 5); /* but for x.b.example, and g.example */
+		assert_string_equal(a.v[0].domain, "y.n0.g.example");
+		for (; i < a.n && a.v[i].rank == 1; i++)
+			*(strstr(a.v[i].domain, ".g.example") != NULL ? &theirs : &ours) += 1;
+		assert_int_equal(theirs, 2);
+		assert_int_equal(ours, 6);
+		for (; i + 1 < a.n; i++)
+			assert_true(a.v[i].when < a.v[i + 1].when);
+		agenda_free(&a);
+	}
+}
+
 static void
 test_end(void **state)
 {
@@ -76,6 +114,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

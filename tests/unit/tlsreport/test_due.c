@@ -12,6 +12,7 @@
 #include "lib/fetchwire.h"
 #include "process/log.h"
 #include "tests/unit/tlsreport/shut.h"
+#include "tlsreport/bounds.h"
 #include "tlsreport/due.h"
 #include "tlsreport/outbox.h"
 #include "tlsreport/post.h"
@@ -291,6 +292,37 @@ test_two_places(void **state)
 	closedir(dir);
 	lane_close(&lane);
 	assert_true(is_done());
+}
+
+/*
+ * A host that many domains name, which it is none of, gets so many reports of a day and no more;
+ * one of the domain's own gets its report all the same.
+ */
+static void
+test_many_for_one_host(void **state)
+{
+	(void)state;
+	static char told[BOUNDS_MOST * 10];
+	for (int i = 0; i < BOUNDS_MOST - 1; i++)
+		memcpy(told + 10 * i, "r.example\n", 10);
+	count("a.example");
+	count("b.example");
+	count("p1.example");
+	spill(due.dir, DAY_NAME "/@to", (struct span){ told, 10 * (BOUNDS_MOST - 1) });
+	posts.answer = -EAGAIN;
+	run();
+	assert_int_equal(names("lane/r.example"), 1);
+	assert_int_equal(slurp(due.dir, DAY_NAME "/@to").n, 10 * BOUNDS_MOST);
+	assert_non_null(strstr(lines, ": not sent to tls@r.example: 200 reports of that day went "
+		"to that host, which is not this domain's own\n"));
+	assert_string_equal(posts.urls, "p1.example/ ");
+	assert_false(is_done());
+	due.now += DUE_AGAIN_MOST;
+	posts.answer = 0;
+	run();
+	assert_true(is_done());
+	assert_false(exists(due.dir, DAY_NAME "/@to"));
+	assert_int_equal(names("lane/r.example"), 1);
 }
 
 /* No room for it: it is tried again, and nothing of it goes out meanwhile. */
@@ -748,6 +780,7 @@ main(void)
 		TEST(test_nobody),
 		TEST(test_fails),
 		TEST(test_two_places),
+		TEST(test_many_for_one_host),
 		TEST(test_no_room),
 		TEST(test_posts),
 		TEST(test_refused),
