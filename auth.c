@@ -527,29 +527,31 @@ serve(struct auth *a)
 static void
 check_users(struct findings *f, const struct conf *conf)
 {
+	static struct auth looked; /* as conf has it, but where a credential is */
 	auto_buf why = buf_new(LIMIT_COMMAND);
 	const char *file = conf->auth.users;
 	if (file == NULL)
 		return;
+	looked.conf.auth.users = strdup(file);
 	if (credential_hidden(span_of(file)))
 		check_warning(f, "auth_users %s: a credential can be looked at only where the unit "
 			"runs", file);
-	else if (credential_path(&auth.conf.auth.users, &why) < 0)
+	else if (credential_path(&looked.conf.auth.users, &why) < 0)
 		check_fault(f, "auth_users %.*s", (int)why.n, why.p);
-	else if (!read_users(&auth))
+	else if (!read_users(&looked))
 		check_fault(f, "auth_users %s: %s; user %ld must be able to read it", file,
 			strerror(errno), (long)geteuid());
-	else if (users_first_secrets(users_text(&auth)).n == 0)
+	else if (users_first_secrets(users_text(&looked)).n == 0)
 		check_warning(f,
 			"auth_users %s: there is no user in it; \"smtpd --hash NAME\" makes "
 			"a line",
 			file);
-	else if (users_odd(users_text(&auth)) != 0 && conf->auth.saslauthd == NULL &&
+	else if (users_odd(users_text(&looked)) != 0 && conf->auth.saslauthd == NULL &&
 		conf->auth.dovecot == NULL)
 		check_warning(f,
 			"auth_users %s:%u: this is no secret, so the user cannot log in; \"smtpd "
 			"--hash NAME\" makes a line",
-			file, users_odd(users_text(&auth)));
+			file, users_odd(users_text(&looked)));
 	else
 		check_fine(f, "auth_users %s: it can be read, and there are users in it", file);
 	check_secret(f, "auth_users", file, "guess its passwords at leisure");
