@@ -49,10 +49,11 @@ LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
 INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
 SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
 OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/signature.c sending/tlsclient.c \
-	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c)
+	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c \
+	$(addprefix helpers/,context.c handshake.c libssl.c pump.c tlscheck.c))
 FETCH = $(if $(filter 0,$(TLS) $(CURL)),,fetch)
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status tlsreport
+ROOMS = $(COMMON) submit session dns delivery sending report secrets helpers admin status tlsreport
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
@@ -91,7 +92,8 @@ endif
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2
 
-$(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
+$(B)/tls: $(B)/tls.o $(addprefix $(B)/helpers/,context.o handshake.o libssl.o pump.o tlscheck.o) \
+	$(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) $(FORGET) -o $@ $^ -lssl -lcrypto
 
 $(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o password.o checkpass.o enrol.o) $(B)/common.a
@@ -169,6 +171,7 @@ $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
+$(B)/unit/helpers/test_libssl: LDFLAGS += -Wl,--wrap=free
 $(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall clock_ms)
