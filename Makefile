@@ -96,7 +96,8 @@ $(B)/tls: $(B)/tls.o $(addprefix $(B)/helpers/,context.o handshake.o libssl.o pu
 	$(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) $(FORGET) -o $@ $^ -lssl -lcrypto
 
-$(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o password.o checkpass.o enrol.o) $(B)/common.a
+$(B)/auth: $(B)/auth.o $(addprefix $(B)/helpers/,authcheck.o authority.o claim.o dialogue.o proof.o) \
+	$(addprefix $(B)/secrets/,users.o secret.o password.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
 $(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a
