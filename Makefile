@@ -151,7 +151,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)) $(B)/unit/tlsreport/test_post: $(B)/dns.o
 $(addprefix $(B)/unit/dns/test_,addresses also answer discovery dns hosts_file mx nameservers ptr resolver) $(B)/unit/delivery/test_destinations \
-	$(B)/unit/tlsreport/test_due: \
+	$(addprefix $(B)/unit/tlsreport/test_,due due_left due_posts): \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
@@ -164,7 +164,7 @@ $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--w
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/tlsreport/test_post: LDFLAGS += $(addprefix -Wl$(comma)--wrap=fetching_,start connect connect_outside ask)
 $(B)/unit/tlsreport/test_aggregate: LDFLAGS += -Wl,--wrap=openat
-$(B)/unit/tlsreport/test_due: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat dir_next)
+$(addprefix $(B)/unit/tlsreport/test_,due due_left due_posts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat dir_next)
 $(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall clock_deadline fetching_connect fetching_ask)
 $(B)/unit/delivery/test_fetching: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,dial_begin resolver_addresses destinations_vet resolver_copy resolver_close resolver_use_dane)
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
