@@ -164,13 +164,14 @@ $(B)/unit/tlsreport/test_aggregate: LDFLAGS += -Wl,--wrap=openat
 $(B)/unit/tlsreport/test_due: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat dir_next)
 $(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall clock_deadline fetching_connect fetching_ask)
 $(B)/unit/delivery/test_fetching: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,dial_begin resolver_addresses destinations_vet resolver_copy resolver_close resolver_use_dane)
-$(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
+$(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle utimensat)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
+$(B)/unit/queue/test_lane: LDFLAGS += -Wl,--wrap=unlinkat -Wl,--wrap=utimensat
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall clock_ms)
 $(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load
