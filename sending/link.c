@@ -263,6 +263,7 @@ link_turn_to(struct link *l, const char *target, const char *domain)
 	l->terms.tlsa = NULL;
 	l->proof.trust = TRUST_UNKNOWN;
 	l->proof.dane = DANE_UNKNOWN;
+	l->flow.served = link_has_served(l);
 	l->flow.answered = 0;
 	l->flow.about = l->flow.heeded = 0;
 }

@@ -48,6 +48,62 @@ test_of_use(void **state)
 	close(m.fd);
 }
 
+/*
+ * A connection that served another target and ends before it said anything of this one, or says
+ * goodbye, is nobody's fault: a new one will show (L8, L9).
+ */
+static void
+test_turned(void **state)
+{
+	(void)state;
+	static const struct { const char *host, *want; } cases[] = {
+		{ NULL, "A+DD" },
+		{ "MAIL2=close", "USS" },
+		{ "MAIL2=421 bye!", "USS" },
+		{ "MAIL2=550 enough", "USS" },
+		{ "RCPT3=421 bye!", "USS" },
+		{ "RCPT3=close", "LSS" },
+		{ "MAIL1=close|MAIL2=close", "USS" }, /* it has served nobody, and is gone */
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++)
+		for (enum way way = LOCK_STEP; way <= GROUPS; way++) {
+			struct rcpt rcpt[JOBS][RCPTS];
+			struct job jobs[JOBS];
+			char got[128];
+			connect_to(way, cases[i].host, 1);
+			make_jobs(jobs, rcpt, &m);
+			send_all(jobs, 1, got);
+			link_turn_to(&l, "b.example", NULL);
+			assert_false(link_was_of_use(&l));
+			send_all(jobs + 1, 1, got);
+			if (strcmp(got, cases[i].want) != 0)
+				fail_msg("way %d, %s: %s", (int)way, cases[i].host, got);
+			free_jobs(rcpt);
+			part();
+		}
+	close(m.fd);
+}
+
+/* ... but one that was turned before it did anything says something of its host (L15). */
+static void
+test_turned_in_vain(void **state)
+{
+	(void)state;
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	struct message m = make_message(strlen(BODY));
+	connect_to(LOCK_STEP, "MAIL1=close", 1);
+	link_turn_to(&l, "b.example", NULL);
+	make_jobs(jobs, rcpt, &m);
+	send_all(jobs, 1, got);
+	assert_string_equal(got, "LSS");
+	free_jobs(rcpt);
+	part();
+	close(m.fd);
+}
+
 /* How much at once the host gets from now on. */
 static void
 test_lessons(void **state)
@@ -200,6 +256,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_of_use),
+		cmocka_unit_test(test_turned),
+		cmocka_unit_test(test_turned_in_vain),
 		cmocka_unit_test(test_lessons),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_words),
