@@ -9,7 +9,7 @@ enum {
 	BUSY = 450,
 	TROUBLE = 451,   /* this and BUSY to RCPT: a greylist, perhaps */
 	NO_ROOM = 452,   /* to RCPT: one too many for this transaction (RFC 5321 4.5.3.1.10) */
-	TOO_MANY = 552,  /* ... said by old hosts */
+	TOO_MANY = 552,  /* ... said by old hosts; others say it in words alone (refusal.h) */
 	NO_PARAMETER = 504, /* from CODE_UNKNOWN up to this it is about the command itself */
 };
 
@@ -61,8 +61,9 @@ exchange_put_envelope(struct link *l, const struct job *j)
 static bool
 is_full(const struct link *l)
 {
-	bool stale = l->terms.remembered && link_outcome(l->code) == HARD &&
-		(refusal_about(l) & REFUSAL_FALLBACK) != 0;
+	bool hard = link_outcome(l->code) == HARD;
+	bool stale = l->terms.remembered && (refusal_misses_tls(l) ||
+		(hard && (refusal_about(l) & REFUSAL_FALLBACK) != 0));
 	return stale || (l->flow.taken > 0 && link_outcome(l->code) != DONE);
 }
 
@@ -91,13 +92,14 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 static void
 settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
 {
+	bool many = l->code == NO_ROOM || l->code == TOO_MANY || refusal_counts_recipients(l);
 	if (mail == DONE) {
 		r->again = refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
-		job_settle(l, r, l->code == TOO_MANY ? SOFT : link_outcome(l->code));
+		job_settle(l, r, many ? SOFT : link_outcome(l->code));
 	}
 	r->own = mail == DONE && r->outcome != DONE;
-	r->grey = mail == DONE && (l->code == BUSY || l->code == TROUBLE);
-	r->crowded = j->accepted > 0 && (l->code == NO_ROOM || l->code == TOO_MANY);
+	r->grey = mail == DONE && !many && (l->code == BUSY || l->code == TROUBLE);
+	r->crowded = j->accepted > 0 && many;
 	j->accepted += r->outcome == DONE;
 }
 

@@ -16,6 +16,8 @@ is_lost_in_group(const struct link *l)
 static enum outcome
 weigh(struct link *l, enum outcome o)
 {
+	if (o == SOFT && refusal_misses_tls(l))
+		l->flow.about |= REFUSAL_FALLBACK;
 	if (o != HARD)
 		return o;
 	unsigned about = refusal_about(l);

@@ -167,6 +167,9 @@ test_refusals(void **state)
 		/* by a connection for which nothing is remembered it might be taken */
 		{ "MAIL1=550 no", false, true, true, "USS", REFUSAL_FALLBACK, 0 },
 		{ "MAIL1=450 no", false, true, true, "ASS", 0, 0 },
+		{ "MAIL1=450 4.7.10 TLS?", false, true, true, "USS", REFUSAL_FALLBACK, 0 },
+		{ "MAIL1=450 4.7.10 TLS?", false, true, false, "ASS", REFUSAL_FALLBACK, 0 },
+		{ "RCPT1=450 4.7.10 TLS?", false, true, true, "A+SD", REFUSAL_FALLBACK, 0 },
 		/* that we do without BDAT is no reason of the host's (L10) */
 		{ "RCPT1=550 no", false, false, false, "A+HD", 0, CAN_CHUNKING },
 	};
