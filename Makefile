@@ -154,6 +154,7 @@ $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin p
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end match is_strong)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
+$(B)/unit/sending/test_sending_learns: LDFLAGS += -Wl,--wrap=link_reply
 $(B)/unit/delivery/test_relaxed: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,policy_decide destinations_find resolvers_take resolvers_give_back)
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns $(B)/unit/delivery/test_turns_hosts: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)

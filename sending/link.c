@@ -114,6 +114,7 @@ fail(struct link *l, const char *to_what, enum stream_result r)
 	auto_buf said = buf_new(LIMIT_REPLY_TEXT);
 	struct span rest;
 	l->hung_up = r == STREAM_EOF || r == STREAM_BROKEN;
+	l->silent = r == STREAM_TIMEOUT;
 	buf_add(&said, buf_span(&l->text));
 	if (r != STREAM_OK && stream_pending(&l->stream) &&
 		stream_bytes(&l->stream, 0, &rest) == STREAM_OK)

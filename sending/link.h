@@ -154,7 +154,8 @@ struct link {
 	int code;              /* of the last reply; 0: none */
 	struct buf text;       /* of the last reply: its lines, escaped; outlives the connection */
 	bool bye;              /* the last reply that came was 421 */
-	bool hung_up;          /* the host closed it where a reply was due */
+	bool hung_up;          /* the host closed it where a reply was due, */
+	bool silent;           /* ... or said nothing in time */
 	struct link_host host;
 	struct link_proof proof;
 	struct link_tls came;

@@ -4,7 +4,28 @@
  */
 #include "tests/unit/sending/jobs.h"
 
+#include <errno.h>
 #include <signal.h>
+
+/* How long the last word about a text was waited for, s; and does none come in time? */
+static int64_t patience;
+static bool late;
+
+int __real_link_reply(struct link *k, const char *to_what, int64_t seconds);
+int __wrap_link_reply(struct link *k, const char *to_what, int64_t seconds);
+
+int
+__wrap_link_reply(struct link *k, const char *to_what, int64_t seconds)
+{
+	bool end = strcmp(to_what, "end of data") == 0;
+	if (end)
+		patience = seconds;
+	if (!end || !late)
+		return __real_link_reply(k, to_what, seconds);
+	k->silent = true;
+	link_say(k, to_what, "timed out");
+	return -EIO;
+}
 
 /* All jobs, by a host that does so, and then `l` tells what was learned. */
 static void
@@ -254,6 +275,46 @@ test_closes_at_words(void **state)
 	close(m.fd);
 }
 
+/* No word about the text came in time: that is told, and the next one has longer (L12, F7). */
+static void
+test_late(void **state)
+{
+	(void)state;
+	static const struct { int before; int64_t want; } rows[] = { { 0, 60 }, { 1, 120 }, { 2, 240 },
+		{ 3, 240 }, { 100, 240 } };
+	struct message m = make_message(strlen(BODY));
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	for (size_t i = 0; i < ROWS(rows); i++)
+		for (enum way way = LOCK_STEP; way < WAYS; way++) {
+			m.lates = rows[i].before;
+			check(way, "", &m, "A+DD A+DD A+DD");
+			assert_int_equal(patience, rows[i].want);
+		}
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		late = true;
+		connect_to(way, NULL, 1);
+		make_jobs(jobs, rcpt, &m);
+		send_all(jobs, 1, got);
+		late = false;
+		assert_string_equal(got, "L+ss");
+		assert_true(jobs[0].late);
+		free_jobs(rcpt);
+		part();
+	}
+	static const char *const others[] = { NULL, "END1=close", "END1=450 later", "END1=25", "RCPT2=close" };
+	for (size_t i = 0; i < ROWS(others); i++) {
+		connect_to(GROUPS, others[i], 1);
+		make_jobs(jobs, rcpt, &m);
+		send_all(jobs, 1, got);
+		assert_false(jobs[0].late);
+		free_jobs(rcpt);
+		part();
+	}
+	close(m.fd);
+}
+
 int
 main(void)
 {
@@ -265,6 +326,7 @@ main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_closes_at_words),
+		cmocka_unit_test(test_late),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the relay */
 	return cmocka_run_group_tests(tests, NULL, NULL);
