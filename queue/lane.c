@@ -82,7 +82,8 @@ lane_open(struct lane *l, const struct spool *s, const char *name)
 		lock = fsync(s->lanes) < 0 ? -errno : lane_lock_file(dir, O_CREAT);
 	if (lock < 0) {
 		close(dir);
-		return lock == -ELOOP ? -EEXIST : lock; /* it is @lock that is a link, and no lane */
+		/* It is @lock that is a link, and the lane is there. */
+		return lock == -ELOOP ? -EEXIST : lock;
 	}
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	l->dir = dir;
