@@ -157,6 +157,7 @@ $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin p
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end match is_strong describe)
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
+$(B)/unit/sending/test_sending_learns: LDFLAGS += -Wl,--wrap=link_reply
 $(B)/unit/delivery/test_relaxed: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,policy_decide destinations_find resolvers_take resolvers_give_back)
 $(B)/unit/delivery/test_scan: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns $(B)/unit/delivery/test_turns_hosts: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,courier_start tour_add log_event clock_wall)
@@ -167,7 +168,7 @@ $(B)/unit/tlsreport/test_aggregate: LDFLAGS += -Wl,--wrap=openat
 $(addprefix $(B)/unit/tlsreport/test_,due due_left due_posts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat dir_next)
 $(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall clock_deadline fetching_connect fetching_ask)
 $(B)/unit/delivery/test_fetching: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,dial_begin resolver_addresses destinations_vet resolver_copy resolver_close resolver_use_dane)
-$(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
+$(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle utimensat)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 # As smtpd is linked.
@@ -175,6 +176,7 @@ $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/helpers/test_libssl: LDFLAGS += -Wl,--wrap=free
 $(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
+$(B)/unit/queue/test_lane: LDFLAGS += -Wl,--wrap=unlinkat -Wl,--wrap=utimensat
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall clock_ms)
 $(B)/unit/sending/test_openssl: LDFLAGS += -Wl,--wrap=dlsym
 $(B)/unit/sending/test_tlsclient: LDFLAGS += -Wl,--wrap=openssl_load

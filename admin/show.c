@@ -156,7 +156,7 @@ print_line(struct out *o, const struct message *m, const struct entry *line)
 	static const char *const did[] = { [ENTRY_PUT_OFF] = "put off", [ENTRY_DELIVERED] =
 		"delivered", [ENTRY_FAILED] = "failed", [ENTRY_TOLD] = "the sender was told" };
 	char stamp[CLOCK_STAMP_SIZE];
-	if (line->event == ENTRY_ODD || line->event == ENTRY_NO_TLS)
+	if (!entry_is_event(line))
 		return;
 	clock_stamp(line->when, stamp);
 	bool crashed = line->event == ENTRY_PUT_OFF && line->number == 0;
@@ -219,7 +219,7 @@ events_of(const struct past *past)
 	json_t *all = json_array();
 	struct span rest = buf_span(&past->text);
 	for (struct entry line; past_next(&rest, &line);)
-		if (line.event != ENTRY_ODD && line.event != ENTRY_NO_TLS)
+		if (entry_is_event(&line))
 			(void)json_array_append_new(all, json_pack("{s:I, s:s, s:o}",
 				"time", (json_int_t)line.when, "event", did[line.event],
 				"text", line.text.n > 0 ? out_string(line.text) : json_null()));

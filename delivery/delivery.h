@@ -75,7 +75,8 @@ enum {
 struct flight {
 	struct message m;
 	struct job job;
-	int next;            /* the first recipient that was in no job yet */
+	int first, most;     /* with which recipient the first job begins, and of how many it is */
+	int next;            /* from that one on: the first that was in no job yet */
 	int parts;           /* jobs so far */
 	int64_t begun;       /* clock_ms, when the first of them was */
 	struct flight *free; /* the next one that is unused */

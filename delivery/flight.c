@@ -6,6 +6,8 @@
 #include "lib/clock.h"
 #include "process/log.h"
 
+enum { HALVES = 10 }; /* times that the recipients of a transaction become half as many */
+
 static struct flight *
 flight_of(struct job *j)
 {
@@ -66,6 +68,29 @@ put_first(const struct courier *c, struct job *j)
 	}
 }
 
+static int
+count_waiting(const struct message *m)
+{
+	int n = 0;
+	for (int i = 0; i < m->n; i++)
+		n += !m->rcpt[i].settled && m->rcpt[i].outcome == SOFT;
+	return n;
+}
+
+/*
+ * Where connections ended among the recipients, it may be one of them that the host minds, or their
+ * number: so a transaction has fewer of them each time, in the end one, and others are the first.
+ */
+static void
+divide(struct flight *f)
+{
+	const struct message *m = &f->m;
+	int halves = m->cuts < HALVES ? m->cuts : HALVES;
+	int most = halves == 0 ? JOB_RCPTS : count_waiting(m) >> halves;
+	f->most = most > 0 ? most : 1;
+	f->first = halves * f->most % m->n;
+}
+
 /*
  * The next transaction of a message: recipients that are not settled, as many as the host takes
  * at a time.
@@ -76,9 +101,11 @@ next_job(const struct courier *c, struct flight *f)
 	struct job *j = &f->job;
 	put_first(c, j);
 	f->parts++;
-	for (; f->next < f->m.n; f->next++)
-		if (!f->m.rcpt[f->next].settled && !sending_add(&c->link, j, &f->m.rcpt[f->next]))
+	for (; f->next < f->m.n && j->n < f->most; f->next++) {
+		struct rcpt *to = &f->m.rcpt[(f->first + f->next) % f->m.n];
+		if (!to->settled && !sending_add(&c->link, j, to))
 			break;
+	}
 	return j->n > 0;
 }
 
@@ -146,6 +173,8 @@ end_flight(struct courier *c, struct flight *f, bool rest, struct found *found)
 	enum job_end end = f->job.end;
 	bool untried = end == JOB_UNTRIED, next_host = connect_judge(c, &f->m, end);
 	next_host = connect_seek(c, &f->m) || next_host;
+	f->m.late = f->job.late && !untried;
+	f->m.cut = f->job.cut && !untried && c->link.fd < 0 && count_waiting(&f->m) > 1;
 	say_why(c, &f->m, untried || rest);
 	if (end == JOB_ANSWERED)
 		counters_time(COUNTER_DELIVERY_TIME, clock_ms() - f->begun);
@@ -189,6 +218,7 @@ flight_take_off(struct courier *c, struct flight *f, struct found *found)
 {
 	f->next = f->parts = f->job.n = 0;
 	f->begun = clock_ms();
+	divide(f);
 	f->job.m = &f->m;
 	(void)next_job(c, f);
 	c->turn.in_flight = true;

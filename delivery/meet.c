@@ -230,7 +230,7 @@ log_refusal(const struct courier *c)
 void
 meet_leave(struct courier *c)
 {
-	bool refused = c->link.bye && !link_was_of_use(&c->link);
+	bool refused = c->link.bye && !link_has_served(&c->link);
 	/* Mail of another lane has nothing to do with this host. */
 	bool waits = c->turn.lane != NULL && !c->work.met;
 	link_quit(&c->link, waits ? IN_HASTE : INT64_MAX);

@@ -71,6 +71,16 @@ is_uncounted(const struct message *m)
 }
 
 /*
+ * Have relays died with it in hand until it was too old? None of them could end it, so it would be
+ * tried alone, and kept, for ever.
+ */
+static bool
+is_deadly(const struct courier *c, const struct message *m)
+{
+	return m->crashes > 0 && settle_is_expired(c, m, m->attempts);
+}
+
+/*
  * Sends a message, or settles it without that. True: it is on its way, and must not be laid down.
  */
 static bool
@@ -88,6 +98,8 @@ deliver(struct courier *c, struct flight *f, struct found *found)
 		settle_message(c, m, false, found); /* it could not be removed the last time */
 	} else if (settle_is_too_late(m)) {
 		settle_too_late(c, m, found);
+	} else if (is_deadly(c, m)) {
+		settle_all(c, m, SOFT, span_of("a relay died with it in hand"), found);
 	} else if (sink_has(c)) {
 		sink_take(c, m, found);
 	} else if (!may_leave(c, m, &why)) {

@@ -278,6 +278,8 @@ tour_close(struct relay *r, struct tour *t, int64_t next)
 	if (!t->marked && t->found.last)
 		(void)lane_settle(&t->lane); /* for the time; what came meanwhile was rung for */
 	int left = lane_leave(&t->lane, &r->spool, next);
+	if (left < 0 && left != -EAGAIN && !t->found.last)
+		note_trouble(t, "write down when it is due", left, &t->found);
 	if (t->found.stop || (left < 0 && t->found.last))
 		r->unsettled = true; /* it looks due, or is, and cannot be told that it is not */
 	lane_close(&t->lane);

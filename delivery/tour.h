@@ -53,7 +53,8 @@ void tour_add(struct tour *t, const struct found *found);
 
 /*
  * The last courier leaves the lane, which is to be looked at again at `next`, 0 if it is empty;
- * frees the tour. -EAGAIN: new mail came. What cannot be written down is said.
+ * frees the tour. -EAGAIN: new mail came. Other -errno: that time cannot be written down, and the
+ * lane is to rest all the same. What cannot be written down is said.
  */
 int tour_close(struct relay *r, struct tour *t, int64_t next);
 

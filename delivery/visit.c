@@ -74,7 +74,8 @@ leave_lane(struct courier *c, bool over)
 		exchanger_keep(&to, &w->to);
 	connect_end(c);
 	int left = tour_close(c->relay, t, back ? now : next);
-	if (left == -EAGAIN && last && next < now + BUSY_RETRY) /* nobody can mark it */
+	bool unmarked = left < 0 && (left != -EAGAIN || last); /* nobody can mark it */
+	if (unmarked && next < now + BUSY_RETRY)
 		next = now + BUSY_RETRY;
 	if (back && w->parked)
 		turns_park(c, &to);

@@ -18,6 +18,8 @@ entry_read(struct span line, struct entry *out)
 		{ "hard", ENTRY_FAILED },
 		{ "told", ENTRY_TOLD },
 		{ "no-tls", ENTRY_NO_TLS },
+		{ "cut", ENTRY_CUT },
+		{ "late", ENTRY_LATE },
 	};
 	struct span when = span_cut(&line, ' '), word = span_cut(&line, ' ');
 	*out = (struct entry){ .when = stored_number(when),
@@ -53,6 +55,8 @@ apply(struct message *m, struct span line)
 		m->crashes += said.number == 0;
 	}
 	m->without_tls += said.event == ENTRY_NO_TLS;
+	m->cuts += said.event == ENTRY_CUT;
+	m->lates += said.event == ENTRY_LATE;
 	if (said.event == ENTRY_TOLD)
 		m->told |= read_told(said.number);
 	bool done = said.event == ENTRY_DELIVERED, hard = said.event == ENTRY_FAILED;
@@ -86,6 +90,10 @@ entry_put_attempt(struct buf *text, const struct message *m, int64_t next)
 		i++;
 	if (m->no_tls)
 		buf_printf(text, "%lld no-tls 0\n", (long long)clock_wall());
+	if (m->cut)
+		buf_printf(text, "%lld cut 0\n", (long long)clock_wall());
+	if (m->late)
+		buf_printf(text, "%lld late 0\n", (long long)clock_wall());
 	buf_printf(text, "%lld soft %lld", (long long)clock_wall(), (long long)next);
 	if (i < m->n && m->rcpt[i].text.n > 0) {
 		buf_puts(text, " ");

@@ -6,6 +6,8 @@
  *	<time> done|hard <index> <text>  a recipient is settled
  *	<time> told <TOLD_*>             the sender was told
  *	<time> no-tls 0                  the attempt told next had no TLS, which it must have
+ *	<time> cut 0                     ... lost its connection among the recipients
+ *	<time> late 0                    ... heard no word about the text in time
  *
  * A line that is torn or unknown is none. It costs at worst a duplicate, never a recipient.
  */
@@ -22,7 +24,10 @@ struct entry {
 		ENTRY_DELIVERED, /* a recipient is settled */
 		ENTRY_FAILED,
 		ENTRY_TOLD,      /* the sender was told, TOLD_* */
-		ENTRY_NO_TLS,    /* TLS that it must have did not work; no event by itself */
+		/* No events by themselves: */
+		ENTRY_NO_TLS,    /* TLS that it must have did not work */
+		ENTRY_CUT,       /* the connection ended among the recipients */
+		ENTRY_LATE,      /* no word about the text came in time */
 	} event;
 	int64_t when;     /* wall clock, s; -1: that is odd */
 	int64_t number;   /* time of the next attempt (0: a relay died), recipient, TOLD_* */
@@ -30,6 +35,13 @@ struct entry {
 };
 
 void entry_read(struct span line, struct entry *out);
+
+/* Is it an event, for people? */
+static inline bool
+entry_is_event(const struct entry *e)
+{
+	return e->event != ENTRY_ODD && e->event < ENTRY_NO_TLS;
+}
 
 /*
  * What the lines of a log say of a message: attempts, crashes, what was told; and who is settled,

@@ -82,7 +82,8 @@ lane_open(struct lane *l, const struct spool *s, const char *name)
 		lock = fsync(s->lanes) < 0 ? -errno : lane_lock_file(dir, O_CREAT);
 	if (lock < 0) {
 		close(dir);
-		return lock;
+		/* It is @lock that is a link, and the lane is there. */
+		return lock == -ELOOP ? -EEXIST : lock;
 	}
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	l->dir = dir;
@@ -282,17 +283,17 @@ is_stray(const char *name)
 
 /*
  * A lane that could not be removed stays, and nothing in it is due for long; unless mail came in
- * before that was written: then -EAGAIN. Mail that comes after it takes the time away.
+ * before that was written: then -EAGAIN. Mail that comes after it takes the time away. Other
+ * -errno: that cannot be written.
  */
 static int
 lane_keep(const struct lane *l)
 {
 	auto_fd retry = retry_file(l, 0);
 	(void)lane_prove(l->dir); /* its name is on disk: the next writer need not sync it */
-	if (retry >= 0)
-		(void)lane_set_time(retry, clock_wall() + LANE_KEPT);
+	int err = retry < 0 ? retry : lane_set_time(retry, clock_wall() + LANE_KEPT);
 	if (!any_name(l, is_mail))
-		return 0;
+		return err;
 	lane_announce(l->dir);
 	return -EAGAIN;
 }
@@ -300,7 +301,9 @@ lane_keep(const struct lane *l)
 /*
  * Takes the empty lane away. 0, or -EAGAIN when mail came in. Where a removed file is seen as long
  * as it is open, as by FUSE and NFS, the directory is empty only when @lock is closed; nobody works
- * in it then, for a lock counts only on an @lock that has its name.
+ * in it then, for a lock counts only on an @lock that has its name. What does not go for another
+ * reason, as where something is mounted, or lane/ may not be written to, is kept as well: it would
+ * look due, to be removed again, for ever (L18).
  */
 static int
 lane_remove(struct lane *l, const struct spool *s)
@@ -312,7 +315,7 @@ lane_remove(struct lane *l, const struct spool *s)
 	l->lock = -1;
 	if (r < 0 && (errno == ENOTEMPTY || errno == EEXIST))
 		r = unlinkat(s->lanes, l->name, AT_REMOVEDIR);
-	r = r < 0 && (errno == ENOTEMPTY || errno == EEXIST) ? lane_keep(l) : 0;
+	r = r < 0 && errno != ENOENT ? lane_keep(l) : 0;
 	lane_close(l);
 	return r;
 }
@@ -326,10 +329,11 @@ lane_leave(struct lane *l, const struct spool *s, int64_t next)
 		next = clock_wall() + LANE_KEPT;
 
 	struct timespec t[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = (time_t)next } };
-	bool marked = utimensat(l->dir, LANE_RETRY, t, AT_SYMLINK_NOFOLLOW) == 0;
+	int r = utimensat(l->dir, LANE_RETRY, t, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 	cleanup_fd(&l->lock);
 	l->lock = -1;
-	marked = marked && faccessat(l->dir, LANE_RETRY, F_OK, 0) == 0;
+	if (r == 0 && faccessat(l->dir, LANE_RETRY, F_OK, 0) < 0)
+		r = -errno;
 	lane_close(l);
-	return marked ? 0 : -EAGAIN;
+	return r == -ENOENT || r == -ESTALE ? -EAGAIN : r;
 }

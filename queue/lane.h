@@ -108,6 +108,7 @@ void lane_set_up(const struct lane *l);
  *	lane_settle   before it goes over the lane for the last time: makes @retry
  *	lane_leave    after it; `next` is the time of the earliest message, 0 if the lane is empty.
  *	              Gives back the lock and closes. 0: done. -EAGAIN: new mail came, open again.
+ *	              Other -errno: the time cannot be written down, so that the lane looks due.
  */
 int lane_settle(const struct lane *l);
 int lane_leave(struct lane *l, const struct spool *s, int64_t next);

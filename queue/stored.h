@@ -84,6 +84,10 @@ struct message {
 	int crashes;       /* ... of those, attempts with which the relay died */
 	int without_tls;   /* ... and with which TLS did not work that it must have */
 	bool no_tls;       /* ... and so it is with this one */
+	int cuts;          /* ... and with which the connection ended among the recipients */
+	bool cut;          /* ... and so it is with this one */
+	int lates;         /* ... and with which no word about the text came in time */
+	bool late;         /* ... and so it is with this one */
 	unsigned told;     /* TOLD_*: what its sender heard of those who wait */
 	struct buf head;   /* owns the text the spans point into */
 };

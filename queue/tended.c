@@ -1,7 +1,10 @@
 /*
  * The file `tended` of a spool: "at <time>" when a relay was there last, and "gap <from> <to>" for
  * each time in which there was none for long. If the clock was set back, there is also an "at" that
- * is still to come: one of the two is wrong, and who comes next knows which.
+ * is still to come: one of the two is wrong, and who comes next knows which. If it was the other
+ * one, the clock was behind for a while, as that of a device that begins in 1970 until it has a
+ * network: "jump <from> <to>" has the last time by which a relay was there then, and the time from
+ * which on it is right again.
  */
 #include "queue/tended.h"
 
@@ -23,11 +26,13 @@ enum {
 
 struct gap {
 	int64_t from, to;
+	bool jump; /* the clock was behind at `from` */
 };
 
 struct tended {
 	bool begun;   /* something is known */
 	int64_t last; /* a relay was there; 0: unknown */
+	int64_t behind; /* ... and by a clock that was behind, later than that; 0: none was */
 	int64_t next; /* ... at a time that is to come, by this clock; 0: none was */
 	struct gap gap[GAPS];
 	int n;
@@ -47,9 +52,13 @@ read_line(struct tended *t, const char *line, int64_t now)
 {
 	long long a, b;
 	if (sscanf(line, "gap %lld %lld", &a, &b) == 2 && a < b)
-		add_gap(t, (struct gap){ a, b });
+		add_gap(t, (struct gap){ a, b, false });
+	if (sscanf(line, "jump %lld %lld", &a, &b) == 2 && a < b)
+		add_gap(t, (struct gap){ a, b, true });
 	if (sscanf(line, "at %lld", &a) != 1 || a <= 0)
 		return;
+	if (a <= now && t->last != 0)
+		t->behind = a < t->last ? a : t->last;
 	if (a <= now && a > t->last)
 		t->last = a;
 	if (a > now && (t->next == 0 || a < t->next))
@@ -78,8 +87,8 @@ write_file(const struct tended *t, int fd)
 	if (t->next != 0)
 		buf_printf(&text, "at %lld\n", (long long)t->next);
 	for (int i = 0; i < t->n; i++)
-		buf_printf(&text, "gap %lld %lld\n", (long long)t->gap[i].from,
-			(long long)t->gap[i].to);
+		buf_printf(&text, "%s %lld %lld\n", t->gap[i].jump ? "jump" : "gap",
+			(long long)t->gap[i].from, (long long)t->gap[i].to);
 	if (text.err < 0)
 		return text.err;
 	ssize_t n = pwrite(fd, text.p, text.n, 0);
@@ -92,8 +101,10 @@ write_file(const struct tended *t, int fd)
 static void
 note(struct tended *t, int64_t now, int64_t longest)
 {
+	if (t->behind != 0 && t->last - t->behind > longest)
+		add_gap(t, (struct gap){ t->behind, t->last, true });
 	if (t->begun && now - t->last > longest)
-		add_gap(t, (struct gap){ t->last, now });
+		add_gap(t, (struct gap){ t->last, now, false });
 	t->last = now;
 }
 
@@ -145,17 +156,36 @@ tended_note(const struct spool *s, int64_t now, int64_t longest)
 	return look(s, now, most(longest, SHORTEST), &t);
 }
 
+/*
+ * When it came, by a clock that was not behind. Who came while a relay was at work may have come
+ * after the time that is known of that; and of several times at which the clock was behind it is
+ * the last one.
+ */
+static int64_t
+arrival(const struct tended *t, int64_t since, int64_t now, int64_t longest)
+{
+	int64_t best = since;
+	for (int i = 0; i < t->n; i++) {
+		const struct gap *g = &t->gap[i];
+		if (g->jump && since <= g->from + longest && g->to <= now)
+			best = most(best, g->to - most(g->from - since, 0) - longest);
+	}
+	return best;
+}
+
 int64_t
 tended_since(const struct spool *s, int64_t since, int64_t now, int64_t longest)
 {
 	struct tended t;
-	int64_t age = now - since;
 	longest = most(longest, SHORTEST);
 	(void)look(s, now, longest, &t);
+	since = arrival(&t, since, now, longest);
+	int64_t age = now - since;
 	for (int i = 0; i < t.n; i++) {
-		int64_t from = most(t.gap[i].from, since), to = t.gap[i].to;
-		if (to <= now && to - from > longest)
-			age -= to - from - longest;
+		const struct gap *g = &t.gap[i];
+		int64_t from = most(g->from, since);
+		if (!g->jump && g->to <= now && g->to - from > longest)
+			age -= g->to - from - longest;
 	}
 	return age;
 }

@@ -347,7 +347,7 @@ begin_link(struct link *l, int fd)
 	int one = 1; /* groups are gathered here; the kernel need not wait for more */
 	l->fd = fd;
 	l->text.max = LIMIT_REPLY_TEXT;
-	l->bye = l->hung_up = false;
+	l->bye = l->hung_up = l->silent = false;
 	l->host = (struct link_host){ 0 };
 	l->proof = (struct link_proof){ 0 };
 	l->came = (struct link_tls){ 0 };

@@ -9,9 +9,11 @@ enum {
 	BUSY = 450,
 	TROUBLE = 451,   /* this and BUSY to RCPT: a greylist, perhaps */
 	NO_ROOM = 452,   /* to RCPT: one too many for this transaction (RFC 5321 4.5.3.1.10) */
-	TOO_MANY = 552,  /* ... said by old hosts */
+	TOO_MANY = 552,  /* ... said by old hosts; others say it in words alone (refusal.h) */
 	NO_PARAMETER = 504, /* from CODE_UNKNOWN up to this it is about the command itself */
 };
+
+enum { DOUBLINGS = 2 }; /* of the time that a word about a text may take */
 
 /*
  * Replies and commands disagree: nobody of the transaction keeps an outcome, and the last word
@@ -61,8 +63,9 @@ exchange_put_envelope(struct link *l, const struct job *j)
 static bool
 is_full(const struct link *l)
 {
-	bool stale = l->terms.remembered && link_outcome(l->code) == HARD &&
-		(refusal_about(l) & REFUSAL_FALLBACK) != 0;
+	bool hard = link_outcome(l->code) == HARD;
+	bool stale = l->terms.remembered && (refusal_misses_tls(l) ||
+		(hard && (refusal_about(l) & REFUSAL_FALLBACK) != 0));
 	return stale || (l->flow.taken > 0 && link_outcome(l->code) != DONE);
 }
 
@@ -91,13 +94,14 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 static void
 settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
 {
+	bool many = l->code == NO_ROOM || l->code == TOO_MANY || refusal_counts_recipients(l);
 	if (mail == DONE) {
 		r->again = refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
-		job_settle(l, r, l->code == TOO_MANY ? SOFT : link_outcome(l->code));
+		job_settle(l, r, many ? SOFT : link_outcome(l->code));
 	}
 	r->own = mail == DONE && r->outcome != DONE;
-	r->grey = mail == DONE && (l->code == BUSY || l->code == TROUBLE);
-	r->crowded = j->accepted > 0 && (l->code == NO_ROOM || l->code == TOO_MANY);
+	r->grey = mail == DONE && !many && (l->code == BUSY || l->code == TROUBLE);
+	r->crowded = j->accepted > 0 && many;
 	j->accepted += r->outcome == DONE;
 }
 
@@ -108,6 +112,7 @@ exchange_envelope(struct link *l, struct job *j, bool lock_step)
 	if (!read_mail(l, j, lock_step))
 		return false;
 	enum outcome mail = link_outcome(l->code);
+	j->cut = mail == DONE;
 	for (int i = 0; i < j->n && (mail == DONE || !lock_step); i++) {
 		if (lock_step && link_said_more(l, i == 0 ? "MAIL" : "RCPT")) {
 			job_take_back(l, j);
@@ -166,6 +171,7 @@ exchange_broke_off(struct link *l, struct job *j)
 		link_reply(l, "sending the message", l->terms.conf->timeout_quit) == 0 &&
 		link_outcome(l->code) == HARD)
 		job_settle_accepted(l, j, HARD);
+	j->cut = false;
 	job_lose_all(l);
 }
 
@@ -184,6 +190,7 @@ void
 exchange_follow_data(struct link *l, struct job *j)
 {
 	bool go_on = l->code == START_DATA, no = l->code >= 400;
+	j->cut = false;
 	j->in_step = j->in_step || go_on;
 	if ((!go_on && !no) || (go_on && link_said_more(l, "DATA"))) {
 		disagree(l, j); /* or it would be taken for the reply to the end */
@@ -284,6 +291,18 @@ prove_each_word(struct link *l, struct job *j)
 }
 
 /*
+ * How long the word about the text is waited for, s. Where it did not come in time before, it is
+ * for longer: what takes a host so long may be the delivery, and each attempt brings it once more
+ * (RFC 1047).
+ */
+static int64_t
+end_patience(const struct link *l, const struct job *j)
+{
+	int doublings = j->m->lates < DOUBLINGS ? j->m->lates : DOUBLINGS;
+	return l->terms.conf->timeout_data_end << doublings;
+}
+
+/*
  * LMTP has a reply for each recipient that was accepted, in their order (RFC 2033 section 4.2).
  * False: the connection is lost.
  */
@@ -293,7 +312,7 @@ read_each_end(struct link *l, struct job *j)
 	for (int i = 0; i < j->n; i++) {
 		if (j->to[i]->outcome != DONE)
 			continue;
-		if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0)
+		if (link_reply(l, "end of data", end_patience(l, j)) < 0)
 			return false;
 		job_settle(l, j->to[i], outcome_of_text(l, j));
 		j->to[i]->own = true;
@@ -307,7 +326,7 @@ read_end(struct link *l, struct job *j)
 {
 	if (link_is_final(l) && j->accepted > 0)
 		return read_each_end(l, j);
-	if (link_reply(l, "end of data", l->terms.conf->timeout_data_end) < 0)
+	if (link_reply(l, "end of data", end_patience(l, j)) < 0)
 		return false;
 	job_settle_accepted(l, j, outcome_of_text(l, j));
 	return true;
@@ -317,9 +336,11 @@ void
 exchange_end(struct link *l, struct job *j, bool last)
 {
 	bool several = can_prove_words(l, j);
+	j->cut = false;
 	if (several)
 		probe_put_mark(l);
 	if (!read_end(l, j)) {
+		j->late = j->sent && l->silent;
 		job_lose_all(l);
 		return;
 	}

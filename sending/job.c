@@ -16,6 +16,8 @@ is_lost_in_group(const struct link *l)
 static enum outcome
 weigh(struct link *l, enum outcome o)
 {
+	if (o == SOFT && refusal_misses_tls(l))
+		l->flow.about |= REFUSAL_FALLBACK;
 	if (o != HARD)
 		return o;
 	unsigned about = refusal_about(l);
@@ -118,11 +120,14 @@ put_off(struct link *l, struct job *j)
 	job_settle_accepted(l, j, SOFT);
 }
 
-/* The host was of use, and said nothing about this job: it may take so many by a connection. */
+/*
+ * The connection has served, perhaps for another target, and the host said nothing about this job:
+ * it may take so many by a connection.
+ */
 static bool
 is_next(const struct link *l, const struct job *j)
 {
-	return link_was_of_use(l) && !j->heard;
+	return link_has_served(l) && !j->heard;
 }
 
 /* What went out in one go with the replies to come, and is not known to have been understood. */
@@ -134,7 +139,7 @@ is_group(const struct link *l, const struct job *j)
 
 /*
  * May the connection have been lost because of this job, the first open one? Many hosts close after
- * some messages, or after a pause, and say nothing: so on a connection that was of use, only if the
+ * some messages, or after a pause, and say nothing: so on a connection that has served, only if the
  * host had begun to answer it. On any other there is only the host beside it that may be to blame.
  * And a host that fell silent in a group may not have heard all of it: it is met again a command at
  * a time, and only then a job is blamed (L21).
@@ -142,19 +147,19 @@ is_group(const struct link *l, const struct job *j)
 static bool
 may_be_guilty(const struct link *l, const struct job *j)
 {
-	bool alone = j->heard ? !j->turned_away : !link_was_of_use(l);
+	bool alone = j->heard ? !j->turned_away : !link_has_served(l);
 	bool unheard = is_group(l, j) && !j->sent && !l->hung_up;
 	return j->unreadable || j->replied > 0 || (alone && !unheard);
 }
 
 /*
- * The host said goodbye in this job. On a connection that was of use another one will do, at once;
+ * The host said goodbye in this job. On a connection that has served another one will do, at once;
  * else the recipients wait. LMTP's last word to some of them stands in any case.
  */
 static bool
 is_put_off(const struct link *l, const struct job *j)
 {
-	return j->replied > 0 || (j->heard && !j->turned_away && !link_was_of_use(l));
+	return j->replied > 0 || (j->heard && !j->turned_away && !link_has_served(l));
 }
 
 bool

@@ -24,6 +24,10 @@ struct job {
 		JOB_UNTRIED,  /* the connection broke before its turn: no reply was about it */
 	} end;
 	bool sent; /* the text went out whole: after a loss, the host may have taken it */
+	bool cut;  /* MAIL was taken, and nothing heard of the text: after a loss, it may be one of
+	            * the recipients that the host minds */
+
+	bool late; /* it went out whole, and no word about it came in time */
 
 	/* of sending/ */
 	struct text text;

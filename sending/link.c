@@ -114,6 +114,7 @@ fail(struct link *l, const char *to_what, enum stream_result r)
 	auto_buf said = buf_new(LIMIT_REPLY_TEXT);
 	struct span rest;
 	l->hung_up = r == STREAM_EOF || r == STREAM_BROKEN;
+	l->silent = r == STREAM_TIMEOUT;
 	buf_add(&said, buf_span(&l->text));
 	if (r != STREAM_OK && stream_pending(&l->stream) &&
 		stream_bytes(&l->stream, 0, &rest) == STREAM_OK)
@@ -277,6 +278,7 @@ link_turn_to(struct link *l, const char *target, const char *domain)
 	l->terms.tlsa = NULL;
 	l->proof.trust = TRUST_UNKNOWN;
 	l->proof.dane = DANE_UNKNOWN;
+	l->flow.served = link_has_served(l);
 	l->flow.answered = 0;
 	l->flow.about = l->flow.heeded = 0;
 }

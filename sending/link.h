@@ -132,6 +132,7 @@ struct link_flow {
 	int begun;       /* transactions of this connection */
 	int taken;       /* ... of which the host took the MAIL */
 	int answered;    /* ... which it brought to an end, whatever that was, but for 421 */
+	bool served;     /* ... of others, before it was turned to this target */
 	bool full;       /* the host takes no more by this connection */
 	bool cut;        /* a message broke off: nothing more may be said, replies may still come */
 	int awaited;     /* while a text goes out: replies that are due before the word about it,
@@ -156,7 +157,8 @@ struct link {
 	int code;              /* of the last reply; 0: none */
 	struct buf text;       /* of the last reply: its lines, escaped; outlives the connection */
 	bool bye;              /* the last reply that came was 421 */
-	bool hung_up;          /* the host closed it where a reply was due */
+	bool hung_up;          /* the host closed it where a reply was due, */
+	bool silent;           /* ... or said nothing in time */
 	struct link_host host;
 	struct link_proof proof;
 	struct link_tls came;
@@ -204,6 +206,13 @@ static inline bool
 link_was_of_use(const struct link *l)
 {
 	return l->flow.answered > 0;
+}
+
+/* The same of the connection, for whomever that was: of its end nobody knows the reason. */
+static inline bool
+link_has_served(const struct link *l)
+{
+	return l->flow.served || link_was_of_use(l);
 }
 
 /* Is mail that the host took delivered? LMTP is spoken to what stores it (RFC 2033). */

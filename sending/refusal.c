@@ -3,6 +3,7 @@
 enum {
 	AUTH_FIRST = 530, /* or TLS first (RFC 3207 section 4, RFC 4954 section 6) */
 	NO_SUCH_NOW = 455, /* parameters that it cannot heed now (RFC 5321 section 4.1.1.11) */
+	TAKES_NO_MAIL = 521, /* from anybody (RFC 7504) */
 	REFUSED = 400, /* from this on */
 	CODE_TEXT = 4, /* where the text of a reply begins */
 };
@@ -12,8 +13,11 @@ struct enhanced {
 	int64_t subject, detail;
 };
 
-enum { ADDRESS = 1, MAILBOX = 2, NETWORK = 4, PROTOCOL = 5, CONTENT = 6, SECURITY = 7 };
-enum { CONGESTION = 5, SHARE_OF_DAY = 90 }; /* details of NETWORK and ADDRESS */
+enum { ADDRESS = 1, MAILBOX = 2, SYSTEM = 3, NETWORK = 4, PROTOCOL = 5, CONTENT = 6, SECURITY = 7 };
+/* Details of NETWORK, ADDRESS and PROTOCOL. */
+enum { CONGESTION = 5, SHARE_OF_DAY = 90, MANY_RECIPIENTS = 3 };
+/* Those of SECURITY by which Exchange online shuts addresses, and accounts, out. */
+enum { BANNED = 606, BANNED_LAST = 649, TENANT = 700, TENANT_LAST = 750 };
 
 /* ---- what a reply says ----------------------------------------------------------------------- */
 
@@ -61,11 +65,11 @@ is_one_of(int64_t n, const int *list, size_t length)
 
 #define IS_ONE_OF(n, list) is_one_of(n, list, sizeof(list) / sizeof((list)[0]))
 
-/* Does it ask for TLS (RFC 5248: 523, 538; X.7.10, X.7.11)? */
+/* Does it ask for TLS (RFC 5248: 523, 538; X.7.10, X.7.11; X.7.29 is Gmail's)? */
 static bool
 asks_for_tls(int code, struct enhanced e)
 {
-	static const int codes[] = { AUTH_FIRST, 523, 538 }, details[] = { 10, 11 };
+	static const int codes[] = { AUTH_FIRST, 523, 538 }, details[] = { 10, 11, 29 };
 	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details));
 }
 
@@ -106,16 +110,21 @@ names_mailbox(const struct link *l, struct enhanced e)
 }
 
 /*
- * Is it about who we are, whether we proved it, or what this account may send? Exchange says X.7.57
- * and X.7.60, its online service the others from there on, Gmail X.4.5 and Exchange online X.1.90
- * when an account has had its share of the day.
+ * Is it about who we are, whether we proved it, or what this account may send, if anything? X.7.25
+ * is about the name of our address. Exchange says X.7.57 and X.7.60, its online service the others
+ * from there on, Gmail X.4.5 and Exchange online X.1.90 when an account has had its share of the
+ * day.
  */
 static bool
 asks_who_we_are(int code, struct enhanced e)
 {
-	static const int codes[] = { CODE_OUT_OF_ORDER, 534, 535 };
-	static const int details[] = { 8, 9, 12, 13, 14, 57, 60, 501, 502, 503, 705, 708, 750 };
-	return IS_ONE_OF(code, codes) || (e.subject == SECURITY && IS_ONE_OF(e.detail, details)) ||
+	static const int codes[] = { CODE_OUT_OF_ORDER, TAKES_NO_MAIL, 525, 534, 535 };
+	static const int details[] = { 8, 9, 12, 13, 14, 25, 57, 60, 64, 68, 232, 233, 236, 501,
+		502, 503, 508, 511 };
+	bool banned = (e.detail >= BANNED && e.detail <= BANNED_LAST) ||
+		(e.detail >= TENANT && e.detail <= TENANT_LAST);
+	return IS_ONE_OF(code, codes) ||
+		(e.subject == SECURITY && (banned || IS_ONE_OF(e.detail, details))) ||
 		(e.subject == NETWORK && e.detail == CONGESTION) ||
 		(e.subject == ADDRESS && e.detail == SHARE_OF_DAY);
 }
@@ -123,8 +132,9 @@ asks_who_we_are(int code, struct enhanced e)
 /*
  * Our own smarthost takes us for a stranger, or not for somebody who may send so. Mostly no code
  * says it, but these words are everybody's: "Relay access denied", "Unable to relay", "SMTP AUTH is
- * required", "not logged in", "Client host rejected", qmail's list of rcpthosts, and what those say
- * who let an account send by its own addresses alone. (Postfix, Exim, Exchange, Amazon, SendGrid.)
+ * required", "not logged in", "Client host rejected", "Helo command rejected", qmail's list of
+ * rcpthosts, and what those say who let an account send by its own addresses alone. (Postfix, Exim,
+ * Exchange, Amazon, SendGrid, Postmark, Fastmail, GMX, Mail.ru, NetEase, Tencent.)
  */
 static bool
 takes_us_for_another(const struct link *l)
@@ -132,8 +142,39 @@ takes_us_for_another(const struct link *l)
 	static const char *const words[] = { "relay", "rcpthosts", "client host", " authenticate",
 		"authentication required", "authentication is required", "auth required",
 		"auth is required", "logged in", "not owned by", "address is not verified",
-		"verified sender" };
+		"verified sender", "helo ", "ehlo ", "your ip", "blocked using", "your account",
+		"smtp account", "pop before", "permissions to send", "authorized user",
+		"authorization user", "authorized to send from", "authorised to send from",
+		"authorized to perform", "sender signature", "sender address is not allowed",
+		"local sender" };
 	return l->code != 0 && HAS_ANY(l, words);
+}
+
+/* Does it take no mail, or is it set up wrongly? */
+static bool
+is_out_of_service(struct enhanced e)
+{
+	static const int details[] = { 2, 5 };
+	return e.subject == SYSTEM && IS_ONE_OF(e.detail, details);
+}
+
+/* Is our account shut, though the code is that of an address or a mailbox? (Exchange, Zoho.) */
+static bool
+names_account(const struct link *l)
+{
+	static const char *const words[] = { "sendasdenied", "outbound sender",
+		"outgoing blocked" };
+	return l->code != 0 && HAS_ANY(l, words);
+}
+
+bool
+refusal_counts_recipients(const struct link *l)
+{
+	static const char *const words[] = { "too many recipients", "too many rcpt",
+		"number of recipients" };
+	struct enhanced e = enhanced_of(l);
+	return l->code >= REFUSED &&
+		((e.subject == PROTOCOL && e.detail == MANY_RECIPIENTS) || HAS_ANY(l, words));
 }
 
 /* Is it about how an address is written? */
@@ -179,16 +220,24 @@ is_fallback(const struct link *l)
 		(l->flow.dropped | l->terms.fewer) != 0;
 }
 
+bool
+refusal_misses_tls(const struct link *l)
+{
+	bool could_be = l->terms.clear || l->terms.policy == DELIVERY_TLS_MAY;
+	return l->proof.tls == NULL && could_be && l->code >= REFUSED &&
+		asks_for_tls(l->code, enhanced_of(l));
+}
+
 unsigned
 refusal_about(const struct link *l)
 {
 	struct enhanced e = enhanced_of(l);
 	bool address = names_mailbox(l, e);
-	bool could_be_tls = l->proof.tls == NULL && l->terms.policy == DELIVERY_TLS_MAY;
 	unsigned about = REFUSAL_MAIL;
-	if ((is_fallback(l) && !address) || (could_be_tls && asks_for_tls(l->code, e)))
+	if ((is_fallback(l) && !address) || refusal_misses_tls(l))
 		about |= REFUSAL_FALLBACK;
 	if (l->terms.own && (asks_for_tls(l->code, e) || asks_who_we_are(l->code, e) ||
+			is_out_of_service(e) || names_account(l) ||
 			(!address && takes_us_for_another(l))))
 		about |= REFUSAL_US;
 	return about;

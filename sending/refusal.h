@@ -15,6 +15,18 @@
 unsigned refusal_about(const struct link *l);
 
 /*
+ * It goes in clear, though the policy would have it otherwise. Does the last reply, for good or for
+ * now, ask for TLS?
+ */
+bool refusal_misses_tls(const struct link *l);
+
+/*
+ * Does the last reply, to a RCPT, say that there are too many (RFC 3463 X.5.3)? Then it is about
+ * none of them, whatever its code.
+ */
+bool refusal_counts_recipients(const struct link *l);
+
+/*
  * The last reply, for good or for now, refuses a command for this text with `words` in it (CAN_*,
  * mail_rcpt.h), and it may be one of these that the host does not take, although it offered them.
  * True: what can be left out is left out from now on (l->host.can), and the command is worth

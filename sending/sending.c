@@ -167,7 +167,8 @@ append(struct link *l, struct job *j)
 {
 	job_reopen(j);
 	j->next = NULL;
-	j->sent = j->windowed = j->heard = j->unreadable = j->turned_away = false;
+	j->sent = j->cut = j->late = false;
+	j->windowed = j->heard = j->unreadable = j->turned_away = false;
 	j->offered = l->host.can;
 	if (l->flow.first == NULL)
 		l->flow.first = j;

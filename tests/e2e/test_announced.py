@@ -67,7 +67,7 @@ def test_domains(postern, world):
     assert [[r[2] for r in m.recipients] for m in world.sink.messages] == [list("aabb"), list("ccdd"), list("ee")]
 
 
-@pytest.mark.parametrize("reply", ["452 4.5.3 too many", "552 too many"])
+@pytest.mark.parametrize("reply", ["452 4.5.3 too many", "552 too many", "550 5.5.3 no more", "554 Too many recipients"])
 def test_recipients_not_announced(host, world, reply):
     """F13: who is one too many for a transaction goes in the next, at once; who is refused by himself does not."""
     taken = []

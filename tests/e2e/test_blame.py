@@ -164,6 +164,24 @@ def test_poison(postern, world, two):
     assert log.count(": deferred") == 1 and failed(postern) == []
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("reply", [None, Last("421 4.7.0 whoever that is\r\n")], ids=["close", "421"])
+def test_poisonous_recipient(postern, world, mode, reply):
+    """L15: a recipient at whom the host breaks off waits, and is tried with the others at first; then these are
+    delivered to, in a few attempts, and once."""
+    world.domain("d.example")
+    world.sink.ehlo = MODES[mode]
+    world.sink.say["RCPT"] = lambda line: reply if "<poison@" in line else "250 2.1.5 ok"
+    people = [f"{user}@d.example" for user in ("a", "b", "poison", "c", "d")]
+    postern.send(people, max_connections=0)
+    for _ in range(5):
+        postern.make_due()
+        postern.due()
+        postern.settled(1)
+    people.remove("poison@d.example")
+    assert sorted(r for m in world.sink.messages for r in m.recipients) == people
+
+
 # ---- overtaken is not failed
 
 @pytest.fixture

@@ -160,6 +160,8 @@ def test_each_wait_ends(postern, dest, step, key):
         postern.send("u@dest.example", **{**others, f"timeout_{key}": "1s"})
         postern.wait_logged("timed out")
         postern.settled(1)
+    logs = "".join(p.read_text() for p in postern.lane_files() if p.suffix == ".log")
+    assert (" late 0\n" in logs) == (step == "END"), "the next attempt waits for longer"
 
 
 @pytest.mark.parametrize("say", [{"QUIT": "550 no"}, {"QUIT": None}, {"RSET": "500 what"}])

@@ -46,8 +46,8 @@ def test_in_clear_nothing_is_for_good(place, cut, verb, reply):
     assert len(sink.shaken) == 1
 
 
-@pytest.mark.parametrize("cut", ["454", "helo"])
-def test_what_was_remembered_is_forgotten(place, cut):
+@pytest.mark.parametrize("cut, reply", [("454", FIRST), ("helo", FIRST), ("454", "450 4.7.10 encryption needed")])
+def test_what_was_remembered_is_forgotten(place, cut, reply):
     """L2: what was learned a minute ago is in force, and is refused: TLS is tried again at once."""
     sink = place.host(say=dict(CUTS[cut]))
     place.send(linger="0s")
@@ -55,7 +55,7 @@ def test_what_was_remembered_is_forgotten(place, cut):
     place.postern.settled()
     for name in CUTS[cut]:
         del sink.say[name]
-    demands_tls(sink, FIRST)
+    demands_tls(sink, reply)
     place.send()
     sink.wait_messages(2)
     place.postern.settled()

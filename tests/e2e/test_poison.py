@@ -9,6 +9,7 @@ import pytest
 
 import patience
 import proc
+import spoolfile
 from conftest import TOP
 
 MODES = {"lock-step": (), "groups": ("PIPELINING",), "window": ("PIPELINING", "CHUNKING")}
@@ -134,6 +135,23 @@ def test_it_stops_nobody(poison, postern, world, mode):
     poison.cure()
     log = poison.due()
     assert set(poison.arrived()) == {"a", "b", "d", "poison"} and log.count(DIED) == 1
+
+
+def test_too_old(poison, postern, world):
+    """I14, R55: no relay that dies of it can give it up; the next one does, without a further try."""
+    world.domain("sender.example", "127.0.0.4")
+    back = world.another("127.0.0.4")
+    postern.settings["expire"] = "1d"
+    poison.queue("poison")
+    for _ in range(3):
+        poison.due(1)
+    tried = len(poison.seen)
+    spoolfile.elapse(postern.spool, 86401)
+    log = poison.due()
+    assert len(poison.seen) == tried and not poison.sink.messages
+    assert ": bounced <poison@d.example>" in log
+    [report] = back.messages
+    assert b"Status: 5.4.7" in report.data and b"a relay died with it in hand" in report.data
 
 
 def test_it_is_not_due_while_it_waits(poison, postern):

@@ -1,5 +1,6 @@
 """Many domains with one exchanger: few connections, each of which goes from lane to lane, where it may (S7, M2)."""
 import re
+import threading
 
 import pytest
 
@@ -115,6 +116,24 @@ def test_certificate_for_each(crowd, certified, postern, pki):
     assert served(sink) == sorted(domains(n))
     assert sink.connections == n and not shared(log)
     assert sink.most_open <= most
+
+
+def test_host_that_serves_one_by_a_connection(crowd, postern, world):
+    """L9: by a connection that another domain's mail has gone by it closes at MAIL, without a word. That is the fault of
+    nobody, and all is delivered in the same run."""
+    n = 6
+    crowd(n)
+    here = threading.local()
+
+    def close_at_second(line):
+        del line
+        here.times = getattr(here, "times", 0) + 1
+        return "250 2.1.0 ok" if here.times == 1 else None
+    world.sink.say["MAIL"] = close_at_second
+    postern.due(max_connections_per_host=1)
+    log = postern.settled()
+    assert served(world.sink) == sorted(domains(n)) and shared(log)
+    assert ": deferred" not in log and "next try in" not in log
 
 
 def test_policy_that_asks_for_none(crowd, certified, postern, wait):

@@ -101,6 +101,50 @@ def test_retry_of_another_user(postern, world):
     assert len(world.sink.messages) == 1
 
 
+def test_lane_that_does_not_go(postern, world):
+    """L18: it is empty and cannot be removed: it rests, and the relay ends; new mail goes out at once."""
+    world.domain("one.example")
+    assert "queued as" in postern.send("u@one.example", max_connections=0)
+    lanes = postern.spool / "lane"
+    lanes.chmod(0o500)
+    postern.due()
+    postern.settled()
+    postern.due() # nothing is due
+    assert postern.rested().count("connected to") == 1 and len(world.sink.messages) == 1
+    lanes.chmod(0o700)
+    assert "queued as" in postern.send("u@one.example")
+    postern.settled()
+    assert len(world.sink.messages) == 2 and not list(lanes.iterdir())
+
+
+def test_time_of_another_user(postern, world):
+    """L18: @retry may be written to, and its time is not ours to set: that is said, and the relay ends."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be another user")
+    world.domain("one.example")
+    world.sink.say["MAIL"] = "451 later"
+    assert "queued as" in postern.send("u@one.example", max_connections=0)
+    mark = postern.messages()[0].parent / "@retry"
+    mark.touch()
+    mark.chmod(0o666)
+    postern.due()
+    log = postern.settled(1)
+    said = "lane one.example: cannot write down when it is due: Operation not permitted"
+    assert log.count(said) == 1 and log.count("connected to") == 1
+
+
+def test_link_in_place_of_the_lock(postern, world):
+    """L18: nobody can work on the lane: that is said, and the relay ends."""
+    world.domain("one.example")
+    assert "queued as" in postern.send("u@one.example", max_connections=0)
+    lock = postern.messages()[0].parent / "@lock"
+    lock.unlink()
+    lock.symlink_to("/etc/passwd")
+    postern.due()
+    log = postern.settled(1)
+    assert log.count("lane one.example: cannot open: File exists") == 1 and not world.sink.connections
+
+
 def test_in_place_of_tended(postern, world):
     """S13: mail would not grow old, so that is said; it is delivered all the same."""
     world.domain("one.example")

@@ -275,12 +275,86 @@ test_landing(void **state)
 	}
 }
 
+/*
+ * L15: the host ends the connection at a recipient. The next attempts begin with others, and have
+ * fewer of them in a transaction, so that in the end he waits alone.
+ */
+static void
+test_cut(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *host;
+		const char *asked[3]; /* in this order */
+	} attempts[] = {
+		{ "RCPT2=close", { "RCPT TO:<u0@", "RCPT TO:<u1@", "" } },
+		{ "RCPT1=421 bye!", { "RCPT TO:<u1@", "", "" } },
+		{ "RCPT3=close", { "RCPT TO:<u2@", "DATA", "RCPT TO:<u0@" } },
+	};
+	char text[64];
+	queue(3);
+	for (size_t i = 0; i < ROWS(attempts); i++) {
+		struct found found = { 0 };
+		struct host_script script = { .exceptions = attempts[i].host };
+		connect_to(&script, false);
+		take_off(ids[0], &found);
+		flight_land_all(c, &found);
+		part();
+		const char *log = host.log;
+		for (int k = 0; k < 3; k++) {
+			log = strstr(log, attempts[i].asked[k]);
+			if (log == NULL)
+				fail_msg("%s: %s", attempts[i].host, host.log);
+		}
+		assert_false(found.again);
+	}
+	describe(text);
+	assert_string_equal(text, "3/1 0/3 0/3");
+}
+
+/* ... but a refusal of a whole transaction, or of a text, is nothing of that kind. */
+static void
+test_not_cut(void **state)
+{
+	(void)state;
+	static const struct { const char *host; int cuts; bool window; } rows[] = {
+		{ "MAIL1=421 bye!", 0, false },
+		{ "MAIL1=close", 0, false },
+		{ "RCPT1=450 no|RCPT2=450 no", 0, false },
+		{ "RCPT1=450 no|RCPT2=450 no!", 1, false }, /* it may have been the second one */
+		{ "DATA1=451 no!", 0, false },
+		{ "DATA1=close", 1, false },
+		{ "END1=close", 0, false },
+		{ "END1=421 bye!", 0, false },
+		{ "END1=close", 0, true },
+		{ "RCPT2=close", 1, true },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct found found = { 0 };
+		struct host_script script = { .exceptions = rows[i].host };
+		struct message m;
+		char text[64];
+		queue(2);
+		connect_to(&script, rows[i].window);
+		take_off(ids[0], &found);
+		flight_land_all(c, &found);
+		part();
+		assert_int_equal(message_open(&m, &tour.lane, ids[0]), 0);
+		if (m.attempts != 1 || m.cuts != rows[i].cuts)
+			fail_msg("%s: %d, %d", rows[i].host, m.attempts, m.cuts);
+		message_close(&m);
+		describe(text);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_in_hand, start, stop),
 		cmocka_unit_test_setup_teardown(test_landing, start, stop),
+		cmocka_unit_test_setup_teardown(test_cut, start, stop),
+		cmocka_unit_test_setup_teardown(test_not_cut, start, stop),
 	};
 	return cmocka_run_group_tests_name("flight", tests, NULL, NULL);
 }

@@ -48,6 +48,19 @@ __wrap_lane_settle(const struct lane *l)
 	return settling < 0 ? settling : __real_lane_settle(l);
 }
 
+static bool timeless; /* no time of a file is ours to set */
+int __real_utimensat(int dir, const char *name, const struct timespec t[2], int flags);
+int __wrap_utimensat(int dir, const char *name, const struct timespec t[2], int flags);
+
+int
+__wrap_utimensat(int dir, const char *name, const struct timespec t[2], int flags)
+{
+	if (!timeless)
+		return __real_utimensat(dir, name, t, flags);
+	errno = EPERM;
+	return -1;
+}
+
 /* ---- a relay -------------------------------------------------------------------------------- */
 
 static int
@@ -58,6 +71,7 @@ start(void **state)
 	log_open(LOG_TO_NONE, "test");
 	readable = ALL;
 	stale = settling = 0;
+	timeless = false;
 	r = (struct relay){ .common = { .relay = { .retry = { { 60 }, 1 }, .max_connections = 1,
 		.window_messages = 1 } } };
 	return hire();
@@ -124,6 +138,11 @@ test_no_lane(void **state)
 	assert_int_equal(unlinkat(sp.lanes, "d.example", 0), 0);
 	assert_int_equal(symlinkat("/tmp", sp.lanes, "d.example"), 0);
 	opens_not("d.example", 0, false);
+	/* L18: in a lane that is there, what stands in the place of @lock is another matter */
+	assert_int_equal(unlinkat(sp.lanes, "d.example", 0), 0);
+	assert_int_equal(mkdirat(sp.lanes, "d.example", 0700), 0);
+	assert_int_equal(symlinkat("elsewhere", sp.lanes, "d.example/" LANE_LOCK), 0);
+	opens_not("d.example", BUSY_RETRY, true);
 }
 
 /* Another relay has it. It looks due and is not our business now: the timer comes back to it. */
@@ -455,6 +474,21 @@ test_unsettled(void **state)
 	}
 }
 
+/* L18: a lane whose time cannot be written down looks due, and no relay is started for it at once. */
+static void
+test_timeless(void **state)
+{
+	(void)state;
+	int64_t next;
+	queue();
+	struct tour *t = opens();
+	tour_begin(c);
+	timeless = true;
+	assert_int_equal(tour_close(&r, t, clock_wall() + LATER), -EPERM);
+	assert_true(r.unsettled);
+	assert_true(lane_looks_due(&sp, "d.example", clock_wall(), 2 * LATER, &next));
+}
+
 int
 main(void)
 {
@@ -473,6 +507,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_close, start, stop),
 		cmocka_unit_test_setup_teardown(test_new_mail, start, stop),
 		cmocka_unit_test_setup_teardown(test_unsettled, start, stop),
+		cmocka_unit_test_setup_teardown(test_timeless, start, stop),
 	};
 	return cmocka_run_group_tests_name("tour", tests, NULL, NULL);
 }

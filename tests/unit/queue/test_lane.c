@@ -8,8 +8,35 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "lib/limits.h"
 #include "lib/lock.h"
 #include "queue/lane.h"
+
+/* What the system does: that no lane is removed, and that no time is written, have these errors. */
+static int irremovable, timeless;
+
+int __real_unlinkat(int dir, const char *name, int flags);
+int __wrap_unlinkat(int dir, const char *name, int flags);
+int __real_utimensat(int dir, const char *name, const struct timespec t[2], int flags);
+int __wrap_utimensat(int dir, const char *name, const struct timespec t[2], int flags);
+
+int
+__wrap_unlinkat(int dir, const char *name, int flags)
+{
+	if (irremovable == 0 || flags != AT_REMOVEDIR)
+		return __real_unlinkat(dir, name, flags);
+	errno = irremovable;
+	return -1;
+}
+
+int
+__wrap_utimensat(int dir, const char *name, const struct timespec t[2], int flags)
+{
+	if (timeless == 0)
+		return __real_utimensat(dir, name, t, flags);
+	errno = timeless;
+	return -1;
+}
 
 /* I15, I16: one relay at a time, until it is killed or closes the lane. */
 static void
@@ -257,6 +284,73 @@ test_stray(void **state)
 	}
 }
 
+/* L18: an empty lane that does not go, for whatever reason, rests, or it would be removed for ever. */
+static void
+test_irremovable(void **state)
+{
+	(void)state;
+	static const int errors[] = { EACCES, EPERM, EBUSY, EROFS, EIO };
+	struct lane l;
+	int64_t next;
+	for (size_t i = 0; i < ROWS(errors); i++) {
+		queue_two();
+		open_lane(&l, "d.example");
+		assert_int_equal(message_remove(&l, d.id), 0);
+		assert_int_equal(lane_take(&l), 0);
+		assert_int_equal(lane_settle(&l), 0);
+		irremovable = errors[i];
+		assert_int_equal(lane_leave(&l, &sp, 0), 0);
+		irremovable = 0;
+		assert_false(lane_looks_due(&sp, "d.example", clock_wall(), LIMIT_REST, &next));
+		assert_true(next > clock_wall() + 60);
+		queue_two(); /* new mail is due at once all the same */
+		assert_true(lane_looks_due(&sp, "d.example", clock_wall(), LIMIT_REST, &next));
+		open_lane(&l, "d.example");
+		assert_int_equal(message_remove(&l, d.id), 0);
+		lane_close(&l);
+	}
+	irremovable = ENOENT; /* somebody else removed it */
+	open_lane(&l, "e.example");
+	assert_int_equal(lane_leave(&l, &sp, 0), 0);
+	irremovable = 0;
+	assert_false(exists(sp.lanes, "e.example/" LANE_LOCK));
+}
+
+/* L18: that the time of a lane cannot be written down is no new mail. */
+static void
+test_timeless(void **state)
+{
+	(void)state;
+	static const int errors[] = { EPERM, EROFS, ENOSYS, EIO };
+	struct lane l, other;
+	queue_two();
+	for (size_t i = 0; i < ROWS(errors); i++) {
+		open_lane(&l, "d.example");
+		assert_int_equal(lane_take(&l), 0);
+		assert_int_equal(lane_settle(&l), 0);
+		timeless = errors[i];
+		assert_int_equal(lane_leave(&l, &sp, clock_wall() + 60), -errors[i]);
+		timeless = 0;
+		open_lane(&other, "d.example"); /* it is given back */
+		assert_int_equal(lane_take(&other), 0);
+		lane_close(&other);
+	}
+}
+
+/* L18: a link in the place of @lock is no lane that is gone. */
+static void
+test_link_for_lock(void **state)
+{
+	(void)state;
+	struct lane l;
+	queue_two();
+	open_lane(&l, "d.example");
+	assert_int_equal(unlinkat(l.dir, LANE_LOCK, 0), 0);
+	assert_int_equal(symlinkat("elsewhere", l.dir, LANE_LOCK), 0);
+	lane_close(&l);
+	assert_int_equal(lane_open(&l, &sp, "d.example"), -EEXIST);
+}
+
 /* L18: an @lock that was removed counts no more, though it has a second name. */
 static void
 test_second_name(void **state)
@@ -348,6 +442,9 @@ main(void)
 		TEST(test_down),
 		TEST(test_removal),
 		TEST(test_stray),
+		TEST(test_irremovable),
+		TEST(test_timeless),
+		TEST(test_link_for_lock),
 		TEST(test_second_name),
 		TEST(test_down_without_words),
 		TEST(test_looks_due),

@@ -44,6 +44,13 @@ test_age(void **state)
 		{ { 0, -100000, 1, 2 }, 4, 2 },
 		{ { 0, -100000, -99999, 1, 2 }, 5, 2 },
 		{ { 0, 3, 147, -100000, 148 }, 5, 4 + LONGEST },
+		/* it came while the clock was behind, and that is right now */
+		{ { 100000, 0, 1, 100001 }, 4, 2 + LONGEST },
+		{ { 100000, -1, 100001 }, 3, 1 + LONGEST },
+		{ { 100000, -LONGEST, 100001 }, 3, 1 + LONGEST },
+		{ { 100000, 0, 1, 100001, 100003, 100147 }, 6, 4 + 2 * LONGEST },
+		{ { 100000, 0, 100000, -2, 1, 100001 }, 6, 1 + LONGEST },
+		{ { 2, 0, 1, 3 }, 4, 3 }, /* by an hour or two */
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		assert_int_equal(setup(state), 0);

@@ -41,7 +41,7 @@ connect_script(enum way way, struct host_script *script, int window)
 	l.terms.discards = true;
 	l.fd = host_start(&host, script);
 	l.text = buf_new(LIMIT_REPLY_TEXT);
-	l.bye = l.hung_up = false;
+	l.bye = l.hung_up = l.silent = false;
 	l.lessons = 0;
 	l.host = (struct link_host){ .can = can[way] };
 	l.flow = (struct link_flow){ 0 };

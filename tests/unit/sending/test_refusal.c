@@ -45,6 +45,7 @@ static const struct {
 	{ "538 no", { M, F, F, F, F, M, U, B } },
 	{ "550 5.7.10 no", { M, F, F, F, F, M, U, B } },
 	{ "554-5.7.11 no", { M, F, F, F, F, M, U, B } },
+	{ "550-5.7.29 not over TLS", { M, F, F, F, F, M, U, B } },
 	{ "503 5.5.1 EHLO first", { M, F, F, F, M, M, U, B } },
 	{ "534 5.7.9 no", { M, F, F, F, M, M, U, B } },
 	{ "535 no", { M, F, F, F, M, M, U, B } },
@@ -90,7 +91,43 @@ static const struct {
 		{ M, F, F, F, M, M, U, B } },
 	{ "550 5.4.5 Daily user sending limit exceeded", { M, F, F, F, M, M, U, B } },
 	{ "550 5.1.90 daily limit of recipients", { M, M, M, M, M, M, U, U } },
+	{ "521 no mail here", { M, F, F, F, M, M, U, B } },
+	{ "554 5.3.2 closed", { M, F, F, F, M, M, U, B } },
+	{ "554 5.3.5 local configuration error", { M, F, F, F, M, M, U, B } },
+	{ "552 5.3.4 too large", { M, F, F, F, M, M, M, F } },
+	{ "525 5.7.13 no", { M, F, F, F, M, M, U, B } },
+	{ "525 Unauthorized address", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.25 no name for your address", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.64 TenantAttribution", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.606 banned", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.649 banned", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.700 too much of it", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.1 no permissions to send as this sender", { M, F, F, F, M, M, U, B } },
+	{ "554 5.2.252 SendAsDenied; a@b.example", { M, M, M, M, M, M, U, U } },
+	{ "550 5.1.8 Access denied, bad outbound sender", { M, M, M, M, M, M, U, U } },
+	{ "554 5.1.8 Email Outgoing Blocked", { M, M, M, M, M, M, U, U } },
+	{ "504 5.5.2 <c>: Helo command rejected: need a name with dots",
+		{ M, F, F, F, M, M, U, B } },
+	{ "550 EHLO name is not valid", { M, F, F, F, M, M, U, B } },
+	{ "554 5.7.1 [192.0.2.1] blocked using a list", { M, F, F, F, M, M, U, B } },
+	{ "550 Your IP is on a list", { M, F, F, F, M, M, U, B } },
+	{ "550 5.7.0 your account is suspended", { M, F, F, F, M, M, U, B } },
+	{ "502 5.7.0 Your SMTP account is not yet activated", { M, F, F, F, M, M, U, B } },
+	{ "550 POP before SMTP", { M, F, F, F, M, M, U, B } },
+	{ "553 Mail from must equal authorized user", { M, F, F, F, M, M, U, B } },
+	{ "501 mail from must be that of the authorization user", { M, F, F, F, M, M, U, B } },
+	{ "551 5.7.1 Not authorised to send from this address", { M, F, F, F, M, M, U, B } },
+	{ "551 5.7.1 Not authorized to send from this address", { M, F, F, F, M, M, U, B } },
+	{ "554 User joe is not authorized to perform this", { M, F, F, F, M, M, U, B } },
+	{ "550 no Sender Signature of this account", { M, F, F, F, M, M, U, B } },
+	{ "550 mailbox unavailable, Sender address is not allowed.", { M, F, F, F, M, M, U, B } },
+	{ "550 not local sender over smtp", { M, F, F, F, M, M, U, B } },
 	/* ... and what only sounds like it is about the mail */
+	{ "550 5.7.605 no", { M, F, F, F, M, M, M, F } },
+	{ "550 5.7.751 no", { M, F, F, F, M, M, M, F } },
+	{ "550 5.4.708 no", { M, F, F, F, M, M, M, F } },
+	{ "550 5.1.8 no such sender's domain", { M, M, M, M, M, M, M, M } },
+	{ "550 5.7.1 You are not authorized to send to this list", { M, F, F, F, M, M, M, F } },
 	{ "550-5.7.26 This mail is unauthenticated", { M, F, F, F, M, M, M, F } },
 	{ "550 5.7.1 Unauthenticated email, see DMARC", { M, F, F, F, M, M, M, F } },
 	{ "550 5.7.515 required authentication level", { M, F, F, F, M, M, M, F } },
@@ -135,6 +172,61 @@ test_in_tls(void **state)
 	l.terms.own = true;
 	assert_int_equal(refusal_about(&l), REFUSAL_US);
 	l.proof.tls = NULL;
+}
+
+/* In clear by a choice of ours, for good or for now. */
+static void
+test_misses_tls(void **state)
+{
+	(void)state;
+	static const struct { const char *reply; enum way way; bool want; } cases[] = {
+		{ "530 TLS first", CLEAR, true },
+		{ "450 4.7.10 TLS first", CLEAR, true },
+		{ "421-4.7.29 TLS first", NOT_OFFERED, true },
+		{ "450 4.7.10 TLS first", AS_OFFERED, false },
+		{ "450 4.7.1 grey", CLEAR, false },
+		{ "550 no", CLEAR, false },
+		{ "250 2.7.10 ok", CLEAR, false },
+		{ "TLS: 530", CLEAR, false },
+	};
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		come(cases[i].way);
+		hear(cases[i].reply);
+		if (refusal_misses_tls(&l) != cases[i].want)
+			fail_msg("%s, %d", cases[i].reply, (int)cases[i].way);
+	}
+	come(CLEAR);
+	hear("530 no");
+	l.proof.tls = (struct tls *)(void *)&l; /* not looked into */
+	assert_false(refusal_misses_tls(&l));
+	l.proof.tls = NULL;
+}
+
+/* Too many recipients are no fault of theirs (R26). */
+static void
+test_too_many(void **state)
+{
+	(void)state;
+	static const struct { const char *reply; bool want; } cases[] = {
+		{ "550 5.5.3 no", true },
+		{ "450-4.5.3 no", true },
+		{ "550 Too many recipients", true },
+		{ "554 5.7.1 too many rcpts here", true },
+		{ "550 maximum number of recipients exceeded", true },
+		{ "250 2.5.3 ok", false },
+		{ "250 not too many recipients", false },
+		{ "550 4.5.3 no", false },
+		{ "550 5.7.3 no", false },
+		{ "550 5.5.2 no", false },
+		{ "554 5.4.6 too many hops", false },
+		{ "550 no", false },
+	};
+	come(AS_OFFERED);
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		hear(cases[i].reply);
+		if (refusal_counts_recipients(&l) != cases[i].want)
+			fail_msg("%s", cases[i].reply);
+	}
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */
@@ -230,6 +322,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_about),
 		cmocka_unit_test(test_in_tls),
+		cmocka_unit_test(test_misses_tls),
+		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_words_are_cleared),
 	};

@@ -4,7 +4,28 @@
  */
 #include "tests/unit/sending/jobs.h"
 
+#include <errno.h>
 #include <signal.h>
+
+/* How long the last word about a text was waited for, s; and does none come in time? */
+static int64_t patience;
+static bool late;
+
+int __real_link_reply(struct link *k, const char *to_what, int64_t seconds);
+int __wrap_link_reply(struct link *k, const char *to_what, int64_t seconds);
+
+int
+__wrap_link_reply(struct link *k, const char *to_what, int64_t seconds)
+{
+	bool end = strcmp(to_what, "end of data") == 0;
+	if (end)
+		patience = seconds;
+	if (!end || !late)
+		return __real_link_reply(k, to_what, seconds);
+	k->silent = true;
+	link_say(k, to_what, "timed out");
+	return -EIO;
+}
 
 /* All jobs, by a host that does so, and then `l` tells what was learned. */
 static void
@@ -45,6 +66,62 @@ test_of_use(void **state)
 			fail_msg("%s", cases[i].host);
 		part();
 	}
+	close(m.fd);
+}
+
+/*
+ * A connection that served another target and ends before it said anything of this one, or says
+ * goodbye, is nobody's fault: a new one will show (L8, L9).
+ */
+static void
+test_turned(void **state)
+{
+	(void)state;
+	static const struct { const char *host, *want; } cases[] = {
+		{ NULL, "A+DD" },
+		{ "MAIL2=close", "USS" },
+		{ "MAIL2=421 bye!", "USS" },
+		{ "MAIL2=550 enough", "USS" },
+		{ "RCPT3=421 bye!", "USS" },
+		{ "RCPT3=close", "LSS" },
+		{ "MAIL1=close|MAIL2=close", "USS" }, /* it has served nobody, and is gone */
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++)
+		for (enum way way = LOCK_STEP; way <= GROUPS; way++) {
+			struct rcpt rcpt[JOBS][RCPTS];
+			struct job jobs[JOBS];
+			char got[128];
+			connect_to(way, cases[i].host, 1);
+			make_jobs(jobs, rcpt, &m);
+			send_all(jobs, 1, got);
+			link_turn_to(&l, "b.example", NULL);
+			assert_false(link_was_of_use(&l));
+			send_all(jobs + 1, 1, got);
+			if (strcmp(got, cases[i].want) != 0)
+				fail_msg("way %d, %s: %s", (int)way, cases[i].host, got);
+			free_jobs(rcpt);
+			part();
+		}
+	close(m.fd);
+}
+
+/* ... but one that was turned before it did anything says something of its host (L15). */
+static void
+test_turned_in_vain(void **state)
+{
+	(void)state;
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	struct message m = make_message(strlen(BODY));
+	connect_to(LOCK_STEP, "MAIL1=close", 1);
+	link_turn_to(&l, "b.example", NULL);
+	make_jobs(jobs, rcpt, &m);
+	send_all(jobs, 1, got);
+	assert_string_equal(got, "LSS");
+	free_jobs(rcpt);
+	part();
 	close(m.fd);
 }
 
@@ -111,6 +188,9 @@ test_refusals(void **state)
 		/* by a connection for which nothing is remembered it might be taken */
 		{ "MAIL1=550 no", false, true, true, "USS", REFUSAL_FALLBACK, 0 },
 		{ "MAIL1=450 no", false, true, true, "ASS", 0, 0 },
+		{ "MAIL1=450 4.7.10 TLS?", false, true, true, "USS", REFUSAL_FALLBACK, 0 },
+		{ "MAIL1=450 4.7.10 TLS?", false, true, false, "ASS", REFUSAL_FALLBACK, 0 },
+		{ "RCPT1=450 4.7.10 TLS?", false, true, true, "A+SD", REFUSAL_FALLBACK, 0 },
 		/* that we do without BDAT is no reason of the host's (L10) */
 		{ "RCPT1=550 no", false, false, false, "A+HD", 0, CAN_CHUNKING },
 	};
@@ -195,15 +275,58 @@ test_closes_at_words(void **state)
 	close(m.fd);
 }
 
+/* No word about the text came in time: that is told, and the next one has longer (L12, F7). */
+static void
+test_late(void **state)
+{
+	(void)state;
+	static const struct { int before; int64_t want; } rows[] = { { 0, 60 }, { 1, 120 }, { 2, 240 },
+		{ 3, 240 }, { 100, 240 } };
+	struct message m = make_message(strlen(BODY));
+	struct rcpt rcpt[JOBS][RCPTS];
+	struct job jobs[JOBS];
+	char got[128];
+	for (size_t i = 0; i < ROWS(rows); i++)
+		for (enum way way = LOCK_STEP; way < WAYS; way++) {
+			m.lates = rows[i].before;
+			check(way, "", &m, "A+DD A+DD A+DD");
+			assert_int_equal(patience, rows[i].want);
+		}
+	for (enum way way = LOCK_STEP; way < WAYS; way++) {
+		late = true;
+		connect_to(way, NULL, 1);
+		make_jobs(jobs, rcpt, &m);
+		send_all(jobs, 1, got);
+		late = false;
+		assert_string_equal(got, "L+ss");
+		assert_true(jobs[0].late);
+		free_jobs(rcpt);
+		part();
+	}
+	static const char *const others[] = { NULL, "END1=close", "END1=450 later", "END1=25", "RCPT2=close" };
+	for (size_t i = 0; i < ROWS(others); i++) {
+		connect_to(GROUPS, others[i], 1);
+		make_jobs(jobs, rcpt, &m);
+		send_all(jobs, 1, got);
+		assert_false(jobs[0].late);
+		free_jobs(rcpt);
+		part();
+	}
+	close(m.fd);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_of_use),
+		cmocka_unit_test(test_turned),
+		cmocka_unit_test(test_turned_in_vain),
 		cmocka_unit_test(test_lessons),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_closes_at_words),
+		cmocka_unit_test(test_late),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the relay */
 	return cmocka_run_group_tests(tests, NULL, NULL);
