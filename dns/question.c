@@ -48,8 +48,24 @@ ask_tcp(struct batch *b, int s, struct question *q)
 }
 
 /*
- * Server s was asked. True: it is to be asked again at once, without EDNS, or for the name that an
- * alias leads to.
+ * The answer of server s does not fit into a packet without EDNS, and there is none over TCP. If it
+ * was asked like that because it is known to choke on EDNS: it may have been slow, once, about one
+ * domain. So it is asked again as others are. False: it was not.
+ */
+static bool
+return_to_edns(struct batch *b, int s, struct question *q)
+{
+	bool known = !b->r->tcp && q->plain && (b->r->plain & 1U << s) != 0;
+	if (known) {
+		b->r->plain &= ~(1U << s);
+		q->plain = false;
+	}
+	return known;
+}
+
+/*
+ * Server s was asked. True: it is to be asked again at once, with or without EDNS, or for the name
+ * that an alias leads to.
  */
 static bool
 digest(struct batch *b, int s, struct question *q)
@@ -66,6 +82,8 @@ digest(struct batch *b, int s, struct question *q)
 		q->open = q->said == SAID_ELSEWHERE;
 		return q->open;
 	}
+	if (cut && return_to_edns(b, s, q))
+		return true;
 	if (cut || q->plain) { /* without EDNS it would be the same */
 		q->done |= 1U << s;
 		return false;
