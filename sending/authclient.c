@@ -74,7 +74,8 @@ put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 
 /*
  * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
- * was lost. Others: no answer was given (sasl_step), or the host asks without an end.
+ * was lost. -EINVAL: our name does not fit the mechanism, and nothing was said. Others: no answer
+ * was given (sasl_step), or the host asks without an end.
  */
 static int
 exchange(struct link *l, struct sasl *s)
@@ -82,7 +83,7 @@ exchange(struct link *l, struct sasl *s)
 	auto_buf answer = buf_new(LIMIT_AUTH_LINE);
 	bool said = false;
 	if (sasl_speaks_first(s) && sasl_step(s, (struct span){ "", 0 }, &answer) < 0)
-		return -EPROTO;
+		return -EINVAL;
 	said = put_command(l, s->mechanism, buf_span(&answer));
 	for (int i = 0; i < STEPS; i++) {
 		if (link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0)
@@ -129,11 +130,14 @@ static enum verdict
 prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 {
 	struct sasl s;
-	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
+	int r = sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL);
+	if (r == 0)
+		r = exchange(l, &s);
+	if (r == -EINVAL) {
 		link_say(l, "AUTH", "libgsasl refuses our name or password");
+		sasl_end(&s);
 		return NOT_THIS_WAY;
 	}
-	int r = exchange(l, &s);
 	if (r == -EPROTO || (r == 0 && link_outcome(l->code) == DONE && !s.proved)) {
 		link_say(l, "AUTH", "the host did not prove that it knows our password");
 		r = -EPROTO;

@@ -301,6 +301,16 @@ def test_refused(place, mechanism, reply):
     assert not any(line.startswith("MAIL") for line in sink.lines)
 
 
+@pytest.mark.parametrize("password", ["pass \U0001f600", "\u1e9e1234", "a\u05e9"])
+def test_password_that_scram_has_not(place, password):
+    """L43: its tables are those of 2002 (RFC 4013); what they cannot have is no reason not to send it in another way."""
+    place.password(password)
+    sink = place.host(("PLAIN", *SCRAM))
+    place.send()
+    place.arrives()
+    assert sink.proofs == [("PLAIN", f"\0{USER}\0{password}")]
+
+
 @pytest.mark.parametrize("replies, tried", [
     ([None], ["SCRAM-SHA-256", "PLAIN"]),
     (["454 4.7.0 Temporary authentication failure"], ["SCRAM-SHA-256", "PLAIN"]),

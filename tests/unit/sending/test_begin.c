@@ -115,6 +115,9 @@ test_mechanisms(void **state)
 		{ "250-mx/250-AUTH=LOGIN PLAIN/250 AUTH SCRAM-SHA-1", 1U << 3 | 1U << 4 | 1U << 5 },
 		{ "250-mx/250-AUTH PLAIN/250 AUTH LOGIN", 1U << 4 | 1U << 5 },
 		{ "250-mx/250-AUTH PLAIN/250-AUTH/250 AUTH=", 1U << 4 },
+		{ "250-mx/250 auth =login  Plain", 1U << 4 | 1U << 5 },
+		{ "250-mx/250 AUTH= PLAIN,LOGIN", 1U << 4 | 1U << 5 },
+		{ "250-mx/250 AUTH\tPLAIN\tLOGIN ", 1U << 4 | 1U << 5 },
 		{ "250-mx/250-AUTHPLAIN/250 XAUTH PLAIN", 0 },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
