@@ -301,6 +301,19 @@ def test_refused(place, mechanism, reply):
     assert not any(line.startswith("MAIL") for line in sink.lines)
 
 
+@pytest.mark.parametrize("reply", ['500 5.5.1 Command unrecognized: "{}"', "535-{}\r\n535 5.7.8 no", "501 {0:.40}"])
+def test_host_that_repeats(place, reply):
+    """R70: what it did not understand may be our password, and what it says is kept."""
+    place.password()
+    sink = place.host(("PLAIN",))
+    sink.say["AUTH"] = lambda _: reply.format(sink.lines[-1])
+    place.send()
+    place.deferred(f"cannot authenticate as {USER}: ")
+    said = next(line for line in sink.lines if line.startswith("AUTH")).split()[-1]
+    log = place.postern.logged()
+    assert "AUTH PLAIN (hidden)" in log and not any(said[i:i + 8] in log for i in range(len(said) - 8))
+
+
 @pytest.mark.parametrize("password", ["pass \U0001f600", "\u1e9e1234", "a\u05e9"])
 def test_password_that_scram_has_not(place, password):
     """L43: its tables are those of 2002 (RFC 4013); what they cannot have is no reason not to send it in another way."""

@@ -389,6 +389,12 @@ static const struct try {
 	{ "LOGIN", "AUTH1=334 Username:|OTHER1=334 !?|OTHER2=235 yes", "LOGIN ", DONE, "" },
 	{ "LOGIN", "AUTH1=334 UGFzc3dvcmQ6|OTHER1=334 UGFzc3dvcmQ6|OTHER2=235 yes", "LOGIN ",
 		DONE, "" },
+	/* one that repeats what it does not understand does so for us alone */
+	{ "PLAIN", "AUTH1=500 5.5.1 what? AUTH PLAIN AHVzAHNlY3JldA==", "PLAIN ", SOFT,
+		"500 5.5.1 what? AUTH PLAIN (hidden)" },
+	{ "PLAIN", "AUTH1=535-us secret/535 5.7.8 no", "PLAIN ", SOFT, "535-us (hidden) 5.7.8 no" },
+	{ "LOGIN", "AUTH1=334 |OTHER1=334|OTHER2=500 what? c2VjcmV0", "LOGIN ", SOFT,
+		"500 what? (hidden)" },
 	{ "CRAM-MD5 NTLM", "", "", SOFT,
 		"AUTH: the host offers nothing that is safe with it: CRAM-MD5 NTLM" },
 };
