@@ -27,7 +27,7 @@ pretend(const struct password_file *f, const char *given, Gsasl_hash hash,
 	explicit_bzero(like, sizeof(like));
 }
 
-/* A name is prepared where that can be done, so that one that was typed in another form is found. */
+/* A name is prepared where that can be done, so that one in another form is found, too. */
 static int
 set_name(Gsasl_session *s, Gsasl_property what, struct span name)
 {

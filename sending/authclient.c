@@ -74,6 +74,17 @@ put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 }
 
 /*
+ * The first challenge makes no sense: hosts offer mechanisms that never worked there. Nothing was
+ * proved yet, so that the exchange is given up in good order, and the next mechanism may do.
+ */
+static int
+cancel(struct link *l)
+{
+	put(l, span_of("*\r\n"));
+	return link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0 ? -EIO : 0;
+}
+
+/*
  * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
  * was lost. -EINVAL: our name does not fit the mechanism, and nothing was said. Others: no answer
  * was given (sasl_step), or the host asks without an end. What was answered is added to *told.
@@ -95,6 +106,8 @@ exchange(struct link *l, struct sasl *s, struct buf *told)
 		if (said || !sasl_speaks_first(s)) {
 			buf_reset(&answer);
 			int r = sasl_step(s, challenge_of(l), &answer);
+			if (r == -EPROTO && i == 0)
+				return cancel(l);
 			if (r < 0)
 				return r;
 			buf_puts(told, " ");

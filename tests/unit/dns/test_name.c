@@ -3,8 +3,10 @@
 
 #include "dns/name.h"
 
-#define X50 "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1"
-#define A50 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define X10 "\1\1\1\1\1\1\1\1\1\1"
+#define X50 X10 X10 X10 X10 X10
+#define A48 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+#define A50 A48 "AA"
 
 static const struct {
 	const char *name;
@@ -16,7 +18,7 @@ static const struct {
 	{ "\4a.\\b\7example", "a\\.\\\\b.example", 14 },
 	{ "\2\x1b[\2\xc3\xbc", "\\027[.\\195\\188", 14 },
 	/* as long as a name can be */
-	{ "\62" A50 "\62" A50 "\62" A50 "\62" A50 "\60AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "aaaa", 252 },
+	{ "\62" A50 "\62" A50 "\62" A50 "\62" A50 "\60" A48, "aaaa", 252 },
 	/* octets that become four: 806 in all, and as many as there is room for */
 	{ "\62" X50 "\62" X50 "\62" X50 "\62" X50 "\1a", "\\001\\001", LIMIT_DOMAIN },
 	{ "\62" X50 "\14\1\1\1\1\1\1\1\1\1\1\1\1", "\\001\\001", 249 },

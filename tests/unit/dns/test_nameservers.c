@@ -252,8 +252,8 @@ test_plain(void **state)
 	assert_non_null(r);
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		struct exchangers x;
-		enum answer a = resolver_exchangers(r, rows[i].domain, FAMILY_ANY, clock_deadline(60),
-			&x);
+		enum answer a = resolver_exchangers(r, rows[i].domain, FAMILY_ANY,
+			clock_deadline(60), &x);
 		if (a != rows[i].want || r->plain != rows[i].plain)
 			fail_msg("row %zu: answer %d, plain %u: %s", i, (int)a, r->plain, x.why);
 		exchangers_free(&x);

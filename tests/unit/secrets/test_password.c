@@ -86,7 +86,8 @@ test_plain(void **state)
 #define ROW(text, want, ...) { text, sizeof(text) - 1, want, __VA_ARGS__ }
 		ROW("\0joe\0secret", GSASL_OK, NULL, "joe", "secret"),
 		ROW("jim\0joe\0secret", GSASL_OK, "jim", "joe", "secret"),
-		ROW("\0joe\0a\xc2\xb2\xf0\x9f\x98\x80", GSASL_OK, NULL, "joe", "a\xc2\xb2\xf0\x9f\x98\x80"),
+		ROW("\0joe\0a\xc2\xb2\xf0\x9f\x98\x80", GSASL_OK, NULL, "joe",
+			"a\xc2\xb2\xf0\x9f\x98\x80"),
 		ROW("\0joe\0\xfc", GSASL_OK, NULL, "joe", "\xfc"),
 		ROW("\0joe\0", GSASL_OK, NULL, "joe", ""),
 		ROW("\0\0x", GSASL_OK, NULL, "", "x"),

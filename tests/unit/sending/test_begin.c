@@ -382,6 +382,16 @@ static const struct try {
 	{ "SCRAM-SHA-256", "AUTH1=close", "SCRAM-SHA-256 ", SOFT,
 		"AUTH: connection closed by the host" },
 	{ "PLAIN LOGIN", "AUTH1=close", "PLAIN ", SOFT, "AUTH: connection closed by the host" },
+	/* its first challenge is none: that is trouble with the mechanism, too */
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 !?|OTHER1=501 given up", "SCRAM-SHA-256 PLAIN ", DONE,
+		"" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 |OTHER1=535 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 bm90IHNvCg==|OTHER1=454 what?",
+		"SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 !?|OTHER1=close", "SCRAM-SHA-256 again ", SOFT,
+		"AUTH: connection closed by the host" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 !?|OTHER1=235 yes", "SCRAM-SHA-256 ", SOFT,
+		"AUTH: the host did not prove that it knows our password" },
 	/* an impostor, or one who wants to guess, hears nothing more */
 	{ "SCRAM-SHA-256 PLAIN", "AUTH1=235 yes", "SCRAM-SHA-256 ", SOFT,
 		"AUTH: the host did not prove that it knows our password" },

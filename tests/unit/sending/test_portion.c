@@ -1,5 +1,5 @@
 /*
- * portion: no call of OpenSSL is kept by a host that sends nothing but what OpenSSL takes for itself
+ * portion: no call of OpenSSL is kept by a host that sends nothing but what is for OpenSSL alone
  * (R29, B11).
  *
  * Both sides are here, and what they say lies in memory, so that all of it has come before it is

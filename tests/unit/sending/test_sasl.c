@@ -27,7 +27,8 @@ open_library(void)
 static int
 ask_rounds(const struct sasl_mechanism *m, const char *rounds)
 {
-	const struct login login = { .user = user, .password = password, .library = open_library() };
+	const struct login login = { .user = user, .password = password,
+		.library = open_library() };
 	struct sasl s;
 	struct buf first = buf_new(LIMIT_AUTH_LINE), answer = buf_new(LIMIT_AUTH_LINE);
 	char *text, *coded, challenge[512];

@@ -7,9 +7,11 @@ static const struct {
 	const char *said, *secret, *want;
 } rows[] = {
 	{ "535 5.7.8 no", "c2VjcmV0d29yZA==", "535 5.7.8 no" },
-	{ "500 what? AUTH PLAIN c2VjcmV0d29yZA==", "c2VjcmV0d29yZA==", "500 what? AUTH PLAIN (hidden)" },
+	{ "500 what? AUTH PLAIN c2VjcmV0d29yZA==", "c2VjcmV0d29yZA==",
+		"500 what? AUTH PLAIN (hidden)" },
 	{ "c2VjcmV0d29yZA==", "c2VjcmV0d29yZA==", "(hidden)" },
-	{ "501 \"c2VjcmV0d29yZA==\", c2VjcmV0d29yZA==", "c2VjcmV0d29yZA==", "501 \"(hidden)\", (hidden)" },
+	{ "501 \"c2VjcmV0d29yZA==\", c2VjcmV0d29yZA==", "c2VjcmV0d29yZA==",
+		"501 \"(hidden)\", (hidden)" },
 	/* what was cut, by the host or by us */
 	{ "500 c2VjcmV0d2...", "c2VjcmV0d29yZA==", "500 (hidden)..." },
 	{ "500 ...V0d29yZA==", "c2VjcmV0d29yZA==", "500 ...(hidden)" },

@@ -69,8 +69,8 @@ static const struct row {
 	ROW(V2 "\x21\x31\0\x0c" "123456789012", PROXY_BAD, NULL),
 	ROW(V2 "\x21\x12\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* UDP */
 	/* what else it says of the client: 1080 octets; and more than there may be */
-	ROW(V2 "\x21\x11\x04\x44\xc0\0\2\7\xc0\0\2\10\4\2\0\x19" X216 X216 X216 X216 X216, PROXY_CLIENT,
-		"192.0.2.7"),
+	ROW(V2 "\x21\x11\x04\x44\xc0\0\2\7\xc0\0\2\10\4\2\0\x19" X216 X216 X216 X216 X216,
+		PROXY_CLIENT, "192.0.2.7"),
 	ROW(V2 "\x21\x11\x10\x01\xc0\0\2\7", PROXY_BAD, NULL),
 #undef ROW
 };
