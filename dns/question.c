@@ -16,6 +16,12 @@ static const int patience[] = { 3000, 6000, 12000 };
 
 enum { SPARE_TURNS = 2 }; /* of those that nobody waits for: one may get lost */
 
+/*
+ * Octets of answers that are kept for the questions that are asked together: of a hundred hosts, of
+ * which each has its addresses over TCP, there could be 13 MB, and very many look-ups at once.
+ */
+enum { KEPT_MAX = 512 * 1024 };
+
 enum { ROUNDS = sizeof(patience) / sizeof(patience[0]) };
 
 /* The servers are asked about these now. */
@@ -45,6 +51,20 @@ ask_tcp(struct batch *b, int s, struct question *q)
 		answer_trouble(q, "truncated over UDP, no answer over TCP");
 	if (err == 0)
 		b->r->reached = true;
+}
+
+/* Records that would be too many are not there, and that is no fault of a server. */
+static void
+forget_excess(struct batch *b, struct question *q)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < b->n; i++)
+		kept += b->v[i].packet != NULL ? (size_t)b->v[i].length : 0;
+	if (kept <= KEPT_MAX)
+		return;
+	free(q->packet);
+	q->packet = NULL;
+	answer_trouble(q, "more than is kept of one domain");
 }
 
 /*
@@ -80,6 +100,8 @@ digest(struct batch *b, int s, struct question *q)
 		b->r->first = s;
 		b->r->plain |= q->plain ? 1U << s : 0;
 		q->open = q->said == SAID_ELSEWHERE;
+		if (q->said == SAID_RECORDS)
+			forget_excess(b, q);
 		return q->open;
 	}
 	if (cut && return_to_edns(b, s, q))
