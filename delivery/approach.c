@@ -148,6 +148,7 @@ approach_again(struct courier *c)
 		p->source == before)
 		return true;
 	link_turn_to(&c->link, p->target, p->domain);
+	c->link.terms.policy = p->tls;
 	memcpy(c->link.terms.vouched, p->vouched, sizeof(c->link.terms.vouched));
 	hold_tlsa(c, p->tlsa);
 	return is_good_enough(c);

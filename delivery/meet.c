@@ -186,6 +186,14 @@ begin(struct courier *c, int fd)
 	return o;
 }
 
+void
+meet_describe(const struct courier *c, struct buf *out)
+{
+	link_describe(&c->link, out);
+	if (c->policy.source != POLICY_SETTING)
+		buf_printf(out, ", %s", c->policy.words);
+}
+
 static void
 log_connection(const struct courier *c)
 {
@@ -195,9 +203,7 @@ log_connection(const struct courier *c)
 	counters_one(COUNTER_HOSTS_CONNECTED);
 	if (c->link.proof.tls != NULL)
 		counters_one(COUNTER_HOSTS_CONNECTED_TLS);
-	link_describe(&c->link, &how);
-	if (c->policy.source != POLICY_SETTING)
-		buf_printf(&how, ", %s", c->policy.words);
+	meet_describe(c, &how);
 	char tls[LIMIT_LOG_TEXT];
 	snprintf(tls, sizeof(tls), "%.*s", (int)how.n, how.n > 0 ? how.p : "");
 	f.tls = c->link.proof.tls != NULL ? tls : NULL;

@@ -43,6 +43,9 @@ enum outcome meet_relaxed(struct courier *c);
  */
 bool meet_is_detour(const struct courier *c);
 
+/* For the log: by which TLS the host is connected to, and why it is trusted for this lane. */
+void meet_describe(const struct courier *c, struct buf *out);
+
 /* Leaves the host that is connected to. */
 void meet_leave(struct courier *c);
 

@@ -6,6 +6,7 @@
 #include "delivery/meet.h"
 #include "delivery/stslane.h"
 #include "delivery/tour.h"
+#include "lib/cleanup.h"
 #include "mail/lane_name.h"
 #include "process/log.h"
 
@@ -60,16 +61,25 @@ will_do(struct courier *c)
 	return approach_again(c);
 }
 
+/* It is another lane's; what it was trusted for then may be less than now. */
+static void
+log_sharing(const struct courier *c)
+{
+	auto_buf how = buf_new(EVENT_SIZE);
+	struct log_fields f = { .event = "host_connected", .lane = c->tour->lane.name,
+		.relay = c->link.terms.name };
+	meet_describe(c, &how);
+	log_event(LOG_INFO, &f, "lane %s: by the connection to %s, %.*s", c->tour->lane.name,
+		c->link.terms.name, (int)how.n, how.n > 0 ? how.p : "");
+}
+
 bool
 share_take(struct courier *c)
 {
-	struct log_fields f = { .event = "host_connected", .lane = c->tour->lane.name,
-		.relay = c->link.terms.name };
 	if (!will_do(c))
 		return false;
 	if (strcmp(c->tour->lane.name, c->for_lane) != 0)
-		log_event(LOG_INFO, &f, "lane %s: by the connection to %s", c->tour->lane.name,
-			c->link.terms.name);
+		log_sharing(c);
 	c->work.met = true;
 	return true;
 }

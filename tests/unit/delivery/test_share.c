@@ -47,6 +47,15 @@ __wrap_tlsclient_is_strong(const struct tls *t)
 	return strong;
 }
 
+void __wrap_tlsclient_describe(const struct tls *t, struct buf *out);
+
+void
+__wrap_tlsclient_describe(const struct tls *t, struct buf *out)
+{
+	assert_ptr_equal(t, &certificate);
+	buf_puts(out, "TLS");
+}
+
 void
 __wrap_tlsclient_free(struct tls *t)
 {
