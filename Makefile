@@ -49,10 +49,11 @@ LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
 INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
 SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
 OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/portion.c sending/signature.c \
-	sending/tlsclient.c sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c)
+	sending/tlsclient.c sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c \
+	$(addprefix helpers/,context.c handshake.c libssl.c pump.c tlscheck.c))
 FETCH = $(if $(filter 0,$(TLS) $(CURL)),,fetch)
 COMMON = lib mail conf queue process
-ROOMS = $(COMMON) submit session dns delivery sending report secrets admin status tlsreport
+ROOMS = $(COMMON) submit session dns delivery sending report secrets helpers admin status tlsreport
 
 # What they free while they serve one client after the other is overwritten (lib/forget.c).
 FORGET = -Wl,--wrap=free,--wrap=realloc
@@ -91,10 +92,12 @@ endif
 $(B)/relay: $(B)/relay.o $(B)/dns.o $(call room,dns delivery sending report) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -ludns -lidn2
 
-$(B)/tls: $(B)/tls.o $(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
+$(B)/tls: $(B)/tls.o $(addprefix $(B)/helpers/,context.o handshake.o libssl.o pump.o tlscheck.o) \
+	$(addprefix $(B)/secrets/,certificate.o ticket.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) $(FORGET) -o $@ $^ -lssl -lcrypto
 
-$(B)/auth: $(B)/auth.o $(addprefix $(B)/secrets/,users.o secret.o password.o checkpass.o enrol.o) $(B)/common.a
+$(B)/auth: $(B)/auth.o $(addprefix $(B)/helpers/,authcheck.o authority.o claim.o dialogue.o proof.o) \
+	$(addprefix $(B)/secrets/,users.o secret.o password.o checkpass.o enrol.o) $(B)/common.a
 	$(CC) $(ALLFLAGS) $(LDFLAGS) -pie $(LDHARDEN) -o $@ $^ -lgsasl -lcrypt
 
 $(B)/sign: $(B)/sign.o $(B)/secrets/signkey.o $(B)/common.a
@@ -148,7 +151,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(filter-out $(if $(OPENSSL_ONLY),$
 
 $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)) $(B)/unit/tlsreport/test_post: $(B)/dns.o
 $(addprefix $(B)/unit/dns/test_,addresses also answer discovery dns hosts_file mx nameservers ptr resolver) $(B)/unit/delivery/test_destinations \
-	$(B)/unit/tlsreport/test_due: \
+	$(addprefix $(B)/unit/tlsreport/test_,due due_left due_posts): \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
@@ -161,7 +164,7 @@ $(B)/unit/delivery/test_slow $(B)/unit/delivery/test_connect: LDFLAGS += -Wl,--w
 $(B)/unit/delivery/test_keeper: LDFLAGS += -Wl,--wrap=bell_lock -Wl,--wrap=message_note_crash
 $(B)/unit/tlsreport/test_post: LDFLAGS += $(addprefix -Wl$(comma)--wrap=fetching_,start connect connect_outside ask)
 $(B)/unit/tlsreport/test_aggregate: LDFLAGS += -Wl,--wrap=openat
-$(B)/unit/tlsreport/test_due: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat dir_next)
+$(addprefix $(B)/unit/tlsreport/test_,due due_left due_posts): LDFLAGS += $(addprefix -Wl$(comma)--wrap=,post_report log_event openat dir_next)
 $(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock_wall clock_deadline fetching_connect fetching_ask)
 $(B)/unit/delivery/test_fetching: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,dial_begin resolver_addresses destinations_vet resolver_copy resolver_close resolver_use_dane)
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle)
@@ -169,6 +172,7 @@ $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
+$(B)/unit/helpers/test_libssl: LDFLAGS += -Wl,--wrap=free
 $(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall clock_ms)

@@ -20,14 +20,8 @@ notes_send(int fd, enum note_kind kind, const char *lane, const char *id)
 	(void)send(fd, &n, sizeof(n), MSG_NOSIGNAL);
 }
 
-/* Room for descriptors. */
-union control {
-	struct cmsghdr head; /* for its alignment */
-	char room[CMSG_SPACE(NOTE_FDS * sizeof(int))];
-};
-
 /* How many come with a note of this kind. */
-static size_t
+static int
 descriptors_of(enum note_kind kind)
 {
 	return kind == NOTE_FETCH ? NOTE_FDS : kind == NOTE_SIGN || kind == NOTE_SERVERS;
@@ -37,14 +31,7 @@ bool
 notes_hand_on(int fd, enum note_kind kind, const int *passed)
 {
 	struct note n = { .kind = kind };
-	size_t size = descriptors_of(kind) * sizeof(*passed);
-	union control control = { .head = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(size) } };
-	struct iovec iov = { &n, sizeof(n) };
-	const struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-		.msg_controllen = CMSG_SPACE(size) };
-	memcpy(CMSG_DATA(&control.head), passed, size);
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) >= 0;
+	return handover_send(fd, &n, sizeof(n), passed, descriptors_of(kind)) == 0;
 }
 
 static bool
@@ -59,21 +46,9 @@ is_sound(const struct note *n)
 int
 notes_receive(int fd, struct note *n, int *passed)
 {
-	union control control = { .room = "" };
-	struct iovec iov = { n, sizeof(*n) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	if (passed != NULL) {
-		for (int i = 0; i < NOTE_FDS; i++)
-			passed[i] = -1;
-		msg.msg_control = control.room;
-		msg.msg_controllen = sizeof(control.room);
-	}
-	ssize_t got = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	ssize_t got = handover_receive(fd, n, sizeof(*n), MSG_DONTWAIT, passed);
 	if (got < 0)
-		return errno == ECONNRESET ? 0 : -1;
-	const struct cmsghdr *c = passed != NULL ? CMSG_FIRSTHDR(&msg) : NULL;
-	if (c != NULL && c->cmsg_type == SCM_RIGHTS)
-		memcpy(passed, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+		return got == -ECONNRESET ? 0 : -1;
 	if (got != (ssize_t)sizeof(*n))
 		return 0;
 	n->lane[sizeof(n->lane) - 1] = n->id[sizeof(n->id) - 1] = '\0';

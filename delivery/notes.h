@@ -5,6 +5,7 @@
 #define POSTERN_NOTES_H
 
 #include "delivery/delivery.h"
+#include "lib/handover.h"
 
 struct note {
 	enum note_kind {
@@ -22,7 +23,7 @@ struct note {
 /* One note, over a SOCK_SEQPACKET socket. What cannot be sent is a matter of time, not of mail. */
 void notes_send(int fd, enum note_kind kind, const char *lane, const char *id);
 
-enum { NOTE_FDS = 2 }; /* descriptors that may come with one */
+enum { NOTE_FDS = HANDOVER_FDS }; /* descriptors that may come with one */
 
 /*
  * A note that comes with descriptors, which stay ours: one, but two with NOTE_FETCH. False:

@@ -3,12 +3,13 @@
  *
  * The session cannot exec and cannot open what lies outside the spool; what it needs of that kind
  * the monitor starts for it. A request has a fixed size and holds no byte of the client except a
- * lane name, which the monitor checks again. File descriptors travel with it (SCM_RIGHTS); the
+ * lane name, which the monitor checks again. File descriptors travel with it (handover.h); the
  * program that is started gets them and nothing else.
  */
 #ifndef POSTERN_REQUEST_H
 #define POSTERN_REQUEST_H
 
+#include "lib/handover.h"
 #include "mail/lane_name.h"
 
 enum request_kind {
@@ -25,7 +26,7 @@ enum request_kind {
 	REQUEST_KINDS,
 };
 
-enum { REQUEST_FDS = 2 };
+enum { REQUEST_FDS = HANDOVER_FDS };
 
 struct request {
 	enum request_kind kind;

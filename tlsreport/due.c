@@ -15,10 +15,10 @@
 #include "process/log.h"
 #include "queue/tally.h"
 #include "tlsreport/agenda.h"
-#include "tlsreport/job.h"
 #include "tlsreport/make.h"
 #include "tlsreport/outbox.h"
 #include "tlsreport/post.h"
+#include "tlsreport/subject.h"
 
 enum {
 	HOW = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
@@ -52,17 +52,17 @@ note_trouble(struct due *d, const char *what)
 }
 
 static int64_t
-time_of(const struct job *j)
+time_of(const struct subject *s)
 {
-	int64_t end = tally_begin(j->day) + TALLY_DAY_SECONDS;
-	return due_time(j->conf->who.hostname, j->domain, end);
+	int64_t end = tally_begin(s->day) + TALLY_DAY_SECONDS;
+	return due_time(s->conf->who.hostname, s->domain, end);
 }
 
 /* When it is tried again, if it comes to nothing now: as far away as its time is past. */
 static int64_t
-time_of_another(const struct due *d, const struct job *j)
+time_of_another(const struct due *d, const struct subject *s)
 {
-	int64_t wait = d->now - time_of(j);
+	int64_t wait = d->now - time_of(s);
 	if (wait > DUE_AGAIN_MOST)
 		wait = DUE_AGAIN_MOST;
 	return d->now + (wait < DUE_AGAIN ? DUE_AGAIN : wait);
@@ -86,27 +86,27 @@ is_none_of_ours(int err)
 	return err == ENOENT || err == ENOTDIR || err == ELOOP;
 }
 
-/* One of `days`, a directory: j->dir is to be closed. NONE: it is none of ours. */
+/* One of `days`, a directory: s->dir is to be closed. NONE: it is none of ours. */
 static enum known
-open_job(struct due *d, int days, const char *day, const char *domain, struct job *j)
+open_subject(struct due *d, int days, const char *day, const char *domain, struct subject *s)
 {
-	*j = (struct job){ .conf = d->conf, .spool = d->spool, .day = day, .domain = domain,
+	*s = (struct subject){ .conf = d->conf, .spool = d->spool, .day = day, .domain = domain,
 		.dir = -1, .is_signed = d->is_signed };
-	j->what = (struct aggregate){ .day = day, .domain = domain,
+	s->what = (struct aggregate){ .day = day, .domain = domain,
 		.organization = d->conf->who.hostname, .contact = d->conf->tls_reports.from };
 	if (!lane_name_valid(span_of(domain)))
 		return KNOWN_NONE;
-	j->dir = openat(days, domain, HOW);
-	if (j->dir < 0 && !is_none_of_ours(errno)) {
+	s->dir = openat(days, domain, HOW);
+	if (s->dir < 0 && !is_none_of_ours(errno)) {
 		note_trouble(d, domain);
 		return KNOWN_TROUBLE;
 	}
-	aggregate_name(&j->what, d->conf->who.hostname);
-	return j->dir < 0 ? KNOWN_NONE : KNOWN_FIT;
+	aggregate_name(&s->what, d->conf->who.hostname);
+	return s->dir < 0 ? KNOWN_NONE : KNOWN_FIT;
 }
 
 /* What is done with each; true: nothing is left to do for it. */
-typedef bool visit(struct due *d, const struct job *j, struct agenda *todo);
+typedef bool visit(struct due *d, const struct subject *s, struct agenda *todo);
 
 /* True: for none of the day is anything left to do. */
 static bool
@@ -119,12 +119,12 @@ each_domain(struct due *d, const char *name, int day, visit *does, struct agenda
 		return false;
 	}
 	for (const char *domain; (domain = dir_next(domains)) != NULL;) {
-		struct job j;
+		struct subject s;
 		if (domain[0] == '.' || domain[0] == '@')
 			continue;
-		enum known k = open_job(d, day, name, domain, &j);
-		all = k != KNOWN_TROUBLE && (k == KNOWN_NONE || does(d, &j, todo)) && all;
-		cleanup_fd(&j.dir);
+		enum known k = open_subject(d, day, name, domain, &s);
+		all = k != KNOWN_TROUBLE && (k == KNOWN_NONE || does(d, &s, todo)) && all;
+		cleanup_fd(&s.dir);
 	}
 	bool read = errno == 0;
 	if (!read)
@@ -161,30 +161,30 @@ tell_given_up(void *context, const char *url, struct span packed)
 	(void)packed;
 	buf_printf(&line, "given up, for it could not be posted in time to %s", url);
 	buf_add(&line, (struct span){ "", 1 });
-	job_tell(context, LOG_NOTICE, line.err == 0 ? line.p : "given up");
+	subject_tell(context, LOG_NOTICE, line.err == 0 ? line.p : "given up");
 	return -EAGAIN; /* it goes with its day */
 }
 
 static int
 give_up_post(void *context, int n, int64_t when)
 {
-	const struct job *j = context;
+	const struct subject *s = context;
 	(void)when;
-	(void)outbox_post(j->dir, n, tell_given_up, context);
+	(void)outbox_post(s->dir, n, tell_given_up, context);
 	return 0;
 }
 
 static bool
-give_up(struct due *d, const struct job *j, struct agenda *todo)
+give_up(struct due *d, const struct subject *s, struct agenda *todo)
 {
-	struct job of = *j;
+	struct subject of = *s;
 	(void)d;
 	(void)todo;
-	if (!outbox_is_sealed(j->dir))
+	if (!outbox_is_sealed(s->dir))
 		return false;
-	if (outbox_flush(d->spool, j->dir) < 0)
-		job_tell(j, LOG_NOTICE, "given up, for it could not be queued in time");
-	(void)outbox_posts(j->dir, give_up_post, &of);
+	if (outbox_flush(d->spool, s->dir) < 0)
+		subject_tell(s, LOG_NOTICE, "given up, for it could not be queued in time");
+	(void)outbox_posts(s->dir, give_up_post, &of);
 	return true;
 }
 
@@ -226,16 +226,16 @@ forget_days(struct due *d)
 
 /* Who wants it? FOUND, TEMPORARY, or another: nobody does. */
 static enum answer
-look_up(const struct due *d, const struct job *j, struct rua *to)
+look_up(const struct due *d, const struct subject *s, struct rua *to)
 {
 	struct txt txt = { .texts = buf_new(0) };
 	char name[NAME_SIZE];
 	const char *why = "";
-	snprintf(name, sizeof(name), "_smtp._tls.%s", j->domain);
+	snprintf(name, sizeof(name), "_smtp._tls.%s", s->domain);
 	enum answer a = txt_find(d->resolver, name, clock_deadline(LOOK_UP), &txt);
 	if (a == ANSWER_FOUND && !rua_parse(buf_span(&txt.texts), to, &why)) {
 		a = ANSWER_NO_DATA;
-		job_tell(j, LOG_INFO, why);
+		subject_tell(s, LOG_INFO, why);
 	}
 	buf_free(&txt.texts);
 	return a;
@@ -243,67 +243,68 @@ look_up(const struct due *d, const struct job *j, struct rua *to)
 
 /* It is settled who gets a report, and mail for them is on its way. 0, or else: not now. */
 static int
-settle(const struct due *d, const struct job *j)
+settle(const struct due *d, const struct subject *s)
 {
 	struct rua to = { .n = 0 };
-	int64_t again = time_of_another(d, j);
-	job_put_off(j, again); /* before: what kills us is not the first the next time */
-	enum answer a = look_up(d, j, &to);
+	int64_t again = time_of_another(d, s);
+	subject_put_off(s, again); /* before: what kills us is not the first the next time */
+	enum answer a = look_up(d, s, &to);
 	if (a == ANSWER_TEMPORARY)
 		return -ETIMEDOUT; /* that of another day is not asked now either */
 	if (a != ANSWER_FOUND)
 		to.n = 0;
-	int r = make_reports(j, &to, again);
+	int r = make_reports(s, &to, again);
 	if (r < 0)
-		job_tell(j, LOG_ERR, strerror(-r));
+		subject_tell(s, LOG_ERR, strerror(-r));
 	return r;
 }
 
 static void
-add(struct due *d, struct agenda *todo, const struct job *j, int place, bool again, int64_t when)
+add(struct due *d, struct agenda *todo, const struct subject *s, int place, bool again,
+	int64_t when)
 {
 	struct agenda_item item = { .place = place, .again = again, .when = when };
-	snprintf(item.day, sizeof(item.day), "%s", j->day);
-	snprintf(item.domain, sizeof(item.domain), "%s", j->domain);
+	snprintf(item.day, sizeof(item.day), "%s", s->day);
+	snprintf(item.domain, sizeof(item.domain), "%s", s->domain);
 	if (agenda_add(todo, &item) < 0)
-		note_trouble(d, j->domain);
+		note_trouble(d, s->domain);
 }
 
 /* Is it to be looked up now? The time of its directory is later than its own if it was already. */
 static bool
-find_unsettled(struct due *d, const struct job *j, struct agenda *todo)
+find_unsettled(struct due *d, const struct subject *s, struct agenda *todo)
 {
 	struct stat st;
-	int64_t due = time_of(j), until = fstat(j->dir, &st) == 0 ? (int64_t)st.st_mtime : 0;
-	if (outbox_is_sealed(j->dir))
+	int64_t due = time_of(s), until = fstat(s->dir, &st) == 0 ? (int64_t)st.st_mtime : 0;
+	if (outbox_is_sealed(s->dir))
 		return true;
 	if (due > d->now || is_put_off(d, until))
 		note_next(d, due > d->now ? due : until);
 	else
-		add(d, todo, j, 0, until > due, until > due ? until : due);
+		add(d, todo, s, 0, until > due, until > due ? until : due);
 	return false;
 }
 
 /* Mail that is left by one that died. */
 static void
-flush(struct due *d, const struct job *j)
+flush(struct due *d, const struct subject *s)
 {
-	int r = outbox_flush(d->spool, j->dir);
+	int r = outbox_flush(d->spool, s->dir);
 	if (r == 0)
 		return;
-	job_tell(j, LOG_ERR, strerror(-r));
+	subject_tell(s, LOG_ERR, strerror(-r));
 	note_next(d, d->now + DUE_AGAIN);
 }
 
 static int
-try_look_up(struct due *d, const struct job *j, const struct agenda_item *item)
+try_look_up(struct due *d, const struct subject *s, const struct agenda_item *item)
 {
 	(void)item;
-	int r = settle(d, j);
+	int r = settle(d, s);
 	if (r == 0)
-		flush(d, j);
+		flush(d, s);
 	else
-		note_next(d, time_of_another(d, j));
+		note_next(d, time_of_another(d, s));
 	return r;
 }
 
@@ -312,7 +313,7 @@ try_look_up(struct due *d, const struct job *j, const struct agenda_item *item)
 /* One try. */
 struct posting {
 	const struct due *due;
-	const struct job *job;
+	const struct subject *subject;
 	int64_t seconds;
 	bool told; /* what came of it */
 };
@@ -321,40 +322,40 @@ static int
 post(void *context, const char *url, struct span packed)
 {
 	struct posting *p = context;
-	const struct job *j = p->job;
+	const struct subject *s = p->subject;
 	const struct due *d = p->due;
 	const struct poster poster = { .conf = d->conf, .resolver = d->resolver,
-		.starter = d->starter, .domain = j->domain, .seconds = p->seconds };
+		.starter = d->starter, .domain = s->domain, .seconds = p->seconds };
 	auto_buf why = buf_new(LIMIT_COMMAND), line = buf_new(LIMIT_COMMAND);
 	int r = post_report(&poster, url, packed, &why);
 	buf_printf(&line, "%s %s%s%.*s",
 		r == 0 ? "posted to" : r == -EPERM ? "not posted to" : "not posted now to", url,
 		why.n > 0 ? ": " : "", (int)why.n, why.n > 0 ? why.p : "");
 	buf_add(&line, (struct span){ "", 1 });
-	job_tell(j, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
+	subject_tell(s, r == 0 ? LOG_INFO : LOG_NOTICE, line.err == 0 ? line.p : url);
 	p->told = true;
 	return r == -EPERM ? 0 : r;
 }
 
 static int
-try_post(struct due *d, const struct job *j, const struct agenda_item *item)
+try_post(struct due *d, const struct subject *s, const struct agenda_item *item)
 {
-	const int64_t again = time_of_another(d, j);
-	struct posting p = { d, j, item->again ? FETCH_TIME : DUE_QUICK, false };
-	(void)outbox_put_off(j->dir, item->place, again); /* before, as above */
-	int r = outbox_post(j->dir, item->place, post, &p);
+	const int64_t again = time_of_another(d, s);
+	struct posting p = { d, s, item->again ? FETCH_TIME : DUE_QUICK, false };
+	(void)outbox_put_off(s->dir, item->place, again); /* before, as above */
+	int r = outbox_post(s->dir, item->place, post, &p);
 	if (r == -ECHILD) /* that is no word about the web server */
-		(void)outbox_put_off(j->dir, item->place, item->again ? item->when : 0);
+		(void)outbox_put_off(s->dir, item->place, item->again ? item->when : 0);
 	if (r < 0)
 		note_next(d, r == -ECHILD ? d->now + DUE_AGAIN : again);
 	if (r < 0 && !p.told)
-		job_tell(j, LOG_ERR, strerror(-r));
+		subject_tell(s, LOG_ERR, strerror(-r));
 	return r;
 }
 
 struct finding {
 	struct due *d;
-	const struct job *job;
+	const struct subject *subject;
 	struct agenda *todo;
 };
 
@@ -365,46 +366,47 @@ find_post(void *context, int n, int64_t when)
 	if (is_put_off(f->d, when))
 		note_next(f->d, when);
 	else
-		add(f->d, f->todo, f->job, n, when != 0, when != 0 ? when : time_of(f->job));
+		add(f->d, f->todo, f->subject, n, when != 0,
+			when != 0 ? when : time_of(f->subject));
 	return 0;
 }
 
 /* What is to be posted now? */
 static bool
-find_unsent(struct due *d, const struct job *j, struct agenda *todo)
+find_unsent(struct due *d, const struct subject *s, struct agenda *todo)
 {
-	struct finding f = { d, j, todo };
-	if (!outbox_is_sealed(j->dir))
+	struct finding f = { d, s, todo };
+	if (!outbox_is_sealed(s->dir))
 		return false;
-	flush(d, j);
+	flush(d, s);
 	if (d->conf->submission.guard != NULL)
 		return true; /* which came after it: mail waits, too */
-	int r = outbox_posts(j->dir, find_post, &f);
+	int r = outbox_posts(s->dir, find_post, &f);
 	if (r < 0) {
 		errno = -r;
-		note_trouble(d, j->domain);
+		note_trouble(d, s->domain);
 	}
 	return true;
 }
 
 /* ---- a run --------------------------------------------------------------------------------- */
 
-typedef int try(struct due *d, const struct job *j, const struct agenda_item *item);
+typedef int try(struct due *d, const struct subject *s, const struct agenda_item *item);
 
 /* False: this host can do no more of these now. */
 static bool
 try_item(struct due *d, const struct agenda_item *item, try *does, struct agenda *todo)
 {
-	struct job j;
+	struct subject s;
 	auto_fd day = openat(d->dir, item->day, HOW);
 	if (day < 0)
 		note_trouble(d, item->day);
-	if (day < 0 || open_job(d, day, item->day, item->domain, &j) != KNOWN_FIT)
+	if (day < 0 || open_subject(d, day, item->day, item->domain, &s) != KNOWN_FIT)
 		return true;
-	int r = does(d, &j, item);
+	int r = does(d, &s, item);
 	if (r == -ETIMEDOUT)
 		agenda_end(todo, item->domain);
-	cleanup_fd(&j.dir);
+	cleanup_fd(&s.dir);
 	return r != -ECHILD;
 }
 
@@ -466,11 +468,11 @@ go_over(struct due *d, visit *finds, try *does)
 }
 
 static bool
-is_finished(struct due *d, const struct job *j, struct agenda *todo)
+is_finished(struct due *d, const struct subject *s, struct agenda *todo)
 {
 	(void)d;
 	(void)todo;
-	return outbox_is_sealed(j->dir) && outbox_is_empty(j->dir);
+	return outbox_is_sealed(s->dir) && outbox_is_empty(s->dir);
 }
 
 void

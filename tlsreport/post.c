@@ -9,6 +9,7 @@
 #include "delivery/fetching.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/handover.h"
 #include "mail/address.h"
 
 enum {
@@ -19,46 +20,24 @@ enum {
 
 /* ---- descriptors --------------------------------------------------------------------------- */
 
-union control {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
 /* One octet, with a descriptor, or none: -1. */
 static bool
 pass(int socket, int fd)
 {
-	union control control = { 0 };
-	struct iovec octet = { .iov_base = (char[]){ 'F' }, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &octet, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		m.msg_control = control.room;
-		m.msg_controllen = sizeof(control.room);
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-			.cmsg_len = CMSG_LEN(sizeof(int)) };
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	return sendmsg(socket, &m, MSG_NOSIGNAL) == 1;
+	return handover_send(socket, "F", 1, &fd, fd >= 0) == 0;
 }
 
 /* False: the other side is gone. *fd is what came, or -1. */
 static bool
 take(int socket, int *fd)
 {
-	union control control = { 0 };
 	char octet;
-	struct iovec room = { .iov_base = &octet, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &room, .msg_iovlen = 1, .msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-	*fd = -1;
-	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
-		return false;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-		c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(*fd));
-	return true;
+	int fds[HANDOVER_FDS];
+	ssize_t got = handover_receive(socket, &octet, 1, 0, fds);
+	for (int i = 1; i < HANDOVER_FDS; i++)
+		cleanup_fd(&fds[i]);
+	*fd = fds[0];
+	return got > 0;
 }
 
 /* A socket to a fetch that has this connection; -1: it cannot be started. */

@@ -178,6 +178,20 @@ def test_credential(checked):
     assert status == 0 and "tls_key credential:key: a credential can be looked at only where the unit runs" in found
 
 
+def test_credential_of_the_unit(secure):
+    """Where the unit runs it is read, and the line names it as the configuration does."""
+    given = secure.where / "given"
+    given.mkdir()
+    given.chmod(0o755)
+    hashed = subprocess.run(secure.command("smtpd", "--hash", "joe"), input=b"secret\n", env=secure.environment(),
+                            capture_output=True, check=True)
+    file(secure, "given/a-file-of-users", hashed.stdout)
+    p = subprocess.run(secure.command("auth", "--check", auth_users="credential:a-file-of-users"), capture_output=True,
+                       text=True, env=secure.environment() | {"CREDENTIALS_DIRECTORY": str(given)}, check=False)
+    assert (p.returncode, p.stderr) == (0, "")
+    assert p.stdout == "auth: ok: auth_users credential:a-file-of-users: it can be read, and there are users in it\n"
+
+
 # ---- what else there is: (settings, status, the line)
 
 ROUTE = ("[route x]", "domains = *", "hosts = mail.example.net:587", "delivery_user = u")

@@ -4,15 +4,16 @@
  * reached and not only the decoder. Whatever is said, nobody but who knows the password comes in.
  */
 #include <gsasl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "helpers/dialogue.h"
+#include "helpers/proof.h"
 
 /* What a password costs is no subject here; a fuzzer would spend its time on nothing else. */
 #define gsasl_scram_secrets_from_password(hash, password, iterations, ...) \
 	(gsasl_scram_secrets_from_password)(hash, password, (iterations) > 0, __VA_ARGS__)
-#define main auth_main
-int auth_main(int argc, char **argv);
-#include "../../auth.c"
 #include "secrets/secret.c"
-#undef main
 
 #include "fuzz.h"
 
@@ -81,6 +82,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static Gsasl *ctx;
+	static struct claim claim;
 	Gsasl_session *s;
 	int pair[2];
 	if (size == 0)
@@ -88,24 +90,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ctx == NULL)
 		must(gsasl_init(&ctx) == GSASL_OK);
 	must(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair) == 0);
-	if (pair[1] != LAUNCH_FIRST_FD) {
-		if (pair[0] == LAUNCH_FIRST_FD)
-			must((pair[0] = dup(pair[0])) >= 0);
-		must(dup2(pair[1], LAUNCH_FIRST_FD) >= 0);
-		close(pair[1]);
-	}
 	respond_all(pair[0], (struct span){ (const char *)data + 1, size - 1 });
 	shutdown(pair[0], SHUT_WR);
 
-	auth = (struct auth){ .users = users, .length = sizeof(users) - 1 };
-	snprintf(auth.hello.mechanism, sizeof(auth.hello.mechanism), "%s", mechanisms[data[0] % MECHANISMS]);
-	auth.hello.secure = data[0] / MECHANISMS % 2 != 0;
-	gsasl_callback_set(ctx, callback);
-	gsasl_callback_hook_set(ctx, &auth);
-	must(gsasl_server_start(ctx, auth.hello.mechanism, &s) == GSASL_OK);
-	exchange(&auth, s);
+	claim = (struct claim){ .session = pair[1], .users = users, .length = sizeof(users) - 1 };
+	snprintf(claim.hello.mechanism, sizeof(claim.hello.mechanism), "%s", mechanisms[data[0] % MECHANISMS]);
+	claim.hello.secure = data[0] / MECHANISMS % 2 != 0;
+	gsasl_callback_set(ctx, proof_callback);
+	gsasl_callback_hook_set(ctx, &claim);
+	must(gsasl_server_start(ctx, claim.hello.mechanism, &s) == GSASL_OK);
+	dialogue_run(&claim, s);
 	gsasl_finish(s);
-	close(LAUNCH_FIRST_FD);
+	close(pair[1]);
 	judge(pair[0]);
 	close(pair[0]);
 	return 0;

@@ -24,6 +24,7 @@ ROOMS = {
     "dns": ["lib", "mail"],
     "secrets": ["lib", "mail"],
     "process": ["lib", "mail", "conf", "queue"],
+    "helpers": [*COMMON, "secrets"],
     "submit": ["lib", "mail", "conf"],
     "session": COMMON,
     "sending": ["lib", "mail", "conf", "queue", "dns"],
@@ -42,11 +43,13 @@ PROGRAMS = {
     "tlsreport": [*COMMON, "dns", "report/tlsrpt", "delivery/destinations", "delivery/fetching", "sending/dial",
                   "tlsreport"],
     "postern": [*COMMON, "dns", "delivery", "sending", "report", "admin"],
-    "tls": [*COMMON, "secrets/certificate", "secrets/ticket"],
+    "tls": [*COMMON, "secrets/certificate", "secrets/ticket", "helpers/context", "helpers/handshake", "helpers/libssl",
+            "helpers/pump", "helpers/tlscheck"],
     "sign": [*COMMON, "secrets/signkey"],
     "fetch": COMMON,
     "auth": [*COMMON, "secrets/users", "secrets/secret", "secrets/password", "secrets/checkpass",
-             "secrets/enrol"],
+             "secrets/enrol", "helpers/authcheck", "helpers/authority", "helpers/claim", "helpers/dialogue",
+             "helpers/proof"],
 }
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.M)
 
@@ -119,6 +122,9 @@ def test_no_circles():
     ("sending/sending.c", "delivery/delivery.h"), ("report/dsn.c", "sending/sending.h"),
     ("sending/sending.c", "process/log.h"), ("process/log.c", "session/session.h"), ("smtpd.c", "secrets/users.h"),
     ("smtpd.c", "dns.h"), ("tls.c", "secrets/users.h"), ("auth.c", "secrets/ticket.h"), ("relay.c", "session/say.h"),
+    ("smtpd.c", "helpers/pump.h"), ("session/helper.c", "helpers/handshake.h"), ("sign.c", "helpers/context.h"),
+    ("tls.c", "helpers/proof.h"), ("auth.c", "helpers/context.h"),
+    ("secrets/certificate.c", "helpers/context.h"),
     ("sendmail.c", "process/log.h"), ("submit/ways.c", "queue/spool.h"),
     ("secrets/users.c", "conf/conf.h"), ("mail/dot.c", "dot.h"), ("mail/dot.c", "../lib/buf.h"),
     ("delivery/race.c", "admin/out.h"), ("admin/list.c", "session/say.h"), ("admin/list.c", "secrets/users.h"),

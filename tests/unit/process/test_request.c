@@ -163,6 +163,19 @@ test_too_many_fds(void **state)
 		close(fds[i]);
 }
 
+/* What looks like the end leaves nothing open here either. */
+static void
+test_empty(void **state)
+{
+	(void)state;
+	struct request got;
+	int fds[REQUEST_FDS], n, before = open_fds();
+	send_garbage("", 0, REQUEST_FDS);
+	assert_int_equal(request_receive(pair[1], &got, fds, &n), 0);
+	assert_int_equal(n, 0);
+	assert_int_equal(open_fds(), before);
+}
+
 static void
 test_end(void **state)
 {
@@ -188,6 +201,7 @@ main(void)
 		PAIRED(test_name_without_end),
 		PAIRED(test_garbage),
 		PAIRED(test_too_many_fds),
+		PAIRED(test_empty),
 		PAIRED(test_end),
 	};
 	return cmocka_run_group_tests_name("request", tests, NULL, NULL);

@@ -8,53 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/pem.h>
-
-#include "lib/cleanup.h"
 #include "secrets/certificate.h"
+#include "tests/unit/selfsigned.h"
 
 /* In a directory of this test: the certificate, the key that it is used with, and one behind it. */
 static char directory[] = "/tmp/certificate-XXXXXX";
 static char certificate[64], key[64], next[64];
 
 static EVP_PKEY *good, *other;
-
-static X509 *
-sign_itself(EVP_PKEY *of)
-{
-	X509 *x = X509_new();
-	assert_non_null(x);
-	assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(x), 1), 1);
-	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(x), -60));
-	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(x), 3600));
-	assert_int_equal(X509_set_pubkey(x, of), 1);
-	assert_int_equal(X509_set_version(x, X509_VERSION_3), 1);
-	assert_true(X509_sign(x, of, NULL) > 0);
-	return x;
-}
-
-static void
-write_certificate(EVP_PKEY *of)
-{
-	auto_file f = fopen(certificate, "w");
-	X509 *x = sign_itself(of);
-	assert_int_equal(PEM_write_X509(f, x), 1);
-	X509_free(x);
-}
-
-static void
-write_key(FILE *f, EVP_PKEY *k)
-{
-	assert_non_null(f);
-	assert_int_equal(PEM_write_PrivateKey(f, k, NULL, NULL, 0, NULL, NULL), 1);
-}
-
-static void
-write_key_to(const char *path, EVP_PKEY *k)
-{
-	auto_file f = fopen(path, "w");
-	write_key(f, k);
-}
 
 static int
 use(struct buf *why)
@@ -71,7 +32,7 @@ test_pair(void **state)
 {
 	(void)state;
 	auto_buf why = buf_new(512);
-	write_certificate(good);
+	write_certificate_to(certificate, good);
 	write_key_to(key, good);
 	assert_int_equal(use(&why), 0);
 	assert_int_equal(why.n, 0);
@@ -83,7 +44,7 @@ test_no_pair(void **state)
 {
 	(void)state;
 	auto_buf why = buf_new(512), same = buf_new(512);
-	write_certificate(good);
+	write_certificate_to(certificate, good);
 	write_key_to(key, other);
 	assert_int_equal(use(&why), -EINVAL);
 	buf_printf(&same, "tls_key %s: it is not the key of the certificate in %s", key, certificate);
@@ -109,7 +70,7 @@ test_renewed_meanwhile(void **state)
 	(void)state;
 	pthread_t writer;
 	auto_buf why = buf_new(512);
-	write_certificate(good);
+	write_certificate_to(certificate, good);
 	write_key_to(next, good);
 	(void)unlink(key);
 	assert_int_equal(mkfifo(key, 0600), 0);

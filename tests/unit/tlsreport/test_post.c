@@ -1,6 +1,7 @@
 /* post: who starts what posts a report (R86). */
 #include "tests/unit/unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "delivery/fetching.h"
+#include "lib/handover.h"
 #include "tlsreport/post.h"
 
 enum { POSTS = 8, MAKER_STATUS = 7 };
@@ -37,30 +39,15 @@ __wrap_fetching_start(const struct launcher *l, const int fds[static 2])
 static void
 hand_over(int socket, int connection, bool wait)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	char octet = 'F';
-	struct iovec iov = { .iov_base = &octet, .iov_len = 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.room,
-		.msg_controllen = sizeof(control.room) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	*c = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(int)) };
-	memcpy(CMSG_DATA(c), &connection, sizeof(connection));
-	int fd = -1;
-	m.msg_controllen = sizeof(control.room);
-	if (sendmsg(socket, &m, MSG_NOSIGNAL) != 1)
+	char octet;
+	int fds[HANDOVER_FDS];
+	if (handover_send(socket, "F", 1, &connection, 1) < 0)
 		_exit(1);
 	if (!wait)
 		return;
-	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1)
+	if (handover_receive(socket, &octet, 1, 0, fds) != 1 || fds[0] < 0)
 		_exit(1);
-	if ((c = CMSG_FIRSTHDR(&m)) == NULL)
-		_exit(1);
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	close(fd);
+	close(fds[0]);
 }
 
 /* However many are posted, no more than the last one of those that posted is left. */
@@ -109,6 +96,36 @@ test_maker_dies(void **state)
 	close(ends[0]);
 	assert_int_equal(waitpid(maker, &status, 0), maker);
 	assert_int_equal(WEXITSTATUS(status), MAKER_STATUS);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
+static int
+open_fds(void)
+{
+	int n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* One that was taken over hands over more than a connection: the first process keeps none of them. */
+static void
+test_surplus(void **state)
+{
+	int ends[2], before;
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(handover_send(ends[1], "F", 1, (const int[]){ ends[1], ends[1] }, 2), 0);
+	assert_int_equal(shutdown(ends[1], SHUT_WR), 0);
+	before = open_fds();
+	post_start_all(ends[0], 0, NULL);
+	assert_int_equal(open_fds(), before);
+	close(ends[0]);
+	close(ends[1]);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
 }
@@ -279,7 +296,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_none_is_left),
-		cmocka_unit_test(test_maker_dies),
+		cmocka_unit_test(test_maker_dies), cmocka_unit_test(test_surplus),
 		cmocka_unit_test(test_outcomes), cmocka_unit_test(test_places) };
 	return cmocka_run_group_tests_name("post", tests, NULL, NULL);
 }

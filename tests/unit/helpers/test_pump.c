@@ -1,0 +1,339 @@
+/*
+ * pump: what a client says gets to its session and back, whoever leaves first, and nobody is waited
+ * for too long (B13, I2).
+ */
+#include "tests/unit/helpers/encrypted.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helpers/pump.h"
+
+enum { LARGE = 512 * 1024 }; /* octets; more than all that lies between the two takes */
+
+static char large[LARGE], got[LARGE];
+
+static SSL_CTX *server, *client;
+static struct encrypted e;
+static int session; /* the other end of the pair */
+
+/* ---- the one that pumps ---------------------------------------------------------------------- */
+
+static struct {
+	pthread_t thread;
+	int session;
+	int64_t patience;
+} pumping;
+
+static void *
+pump(void *nothing)
+{
+	pump_run(e.server, pumping.session, pumping.patience);
+	close(pumping.session);
+	return nothing;
+}
+
+/* It begins, behind a handshake; what the session leaves behind has `patience` s. */
+static void
+begin_pumping(int64_t patience)
+{
+	int pair[2];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	session = pair[1];
+	pumping.session = pair[0];
+	pumping.patience = patience;
+	assert_int_equal(pthread_create(&pumping.thread, NULL, pump, NULL), 0);
+}
+
+/* It has ended, whoever is still there. */
+static void
+end_pumping(void)
+{
+	assert_int_equal(pthread_join(pumping.thread, NULL), 0);
+}
+
+static int
+enter(void **state)
+{
+	(void)state;
+	e = encrypted_new(server, client);
+	encrypted_shake_hands(&e);
+	return 0;
+}
+
+static int
+leave(void **state)
+{
+	(void)state;
+	encrypted_free(&e);
+	return 0;
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	server = encrypted_server();
+	SSL_CTX_set_mode(server, /* as that of context.c */
+		SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	client = SSL_CTX_new(TLS_client_method());
+	return server == NULL || client == NULL ? -1 : 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	SSL_CTX_free(server);
+	SSL_CTX_free(client);
+	return 0;
+}
+
+/* ---- both ends ------------------------------------------------------------------------------- */
+
+static void
+client_says(const char *text)
+{
+	assert_int_equal(SSL_write(e.client, text, (int)strlen(text)), (int)strlen(text));
+}
+
+static void
+session_says(const char *text)
+{
+	assert_int_equal(send(session, text, strlen(text), 0), strlen(text));
+}
+
+static void
+client_hears(const char *text)
+{
+	char said[64] = "";
+	for (size_t n = 0; n < strlen(text);) {
+		int k = SSL_read(e.client, said + n, (int)(sizeof(said) - 1 - n));
+		assert_true(k > 0);
+		n += (size_t)k;
+	}
+	assert_string_equal(said, text);
+}
+
+static void
+session_hears(const char *text)
+{
+	char said[64] = "";
+	assert_int_equal(recv(session, said, strlen(text), MSG_WAITALL), strlen(text));
+	assert_string_equal(said, text);
+}
+
+static void
+session_hears_the_end(void)
+{
+	char octet;
+	assert_int_equal(recv(session, &octet, 1, 0), 0);
+}
+
+/* By close_notify, so that it knows that nothing was cut off. */
+static void
+client_hears_the_end(void)
+{
+	char octet;
+	int r = SSL_read(e.client, &octet, 1);
+	assert_int_equal(SSL_get_error(e.client, r), SSL_ERROR_ZERO_RETURN);
+}
+
+/* ---- what goes over -------------------------------------------------------------------------- */
+
+static void
+test_both_ways(void **state)
+{
+	(void)state;
+	begin_pumping(SECONDS);
+	session_says("220 hello\r\n");
+	client_hears("220 hello\r\n");
+	client_says("EHLO x\r\n");
+	session_hears("EHLO x\r\n");
+	session_says("250 x\r\n");
+	client_hears("250 x\r\n");
+	close(session);
+	end_pumping();
+}
+
+/* What the client said behind its handshake may have been read with that. */
+static void
+test_said_before(void **state)
+{
+	(void)state;
+	char octet;
+	client_says("EHLO x\r\n");
+	assert_true(SSL_peek(e.server, &octet, 1) == 1);
+	begin_pumping(SECONDS);
+	session_hears("EHLO x\r\n");
+	close(session);
+	end_pumping();
+}
+
+/* ---- more than there is room for on the way -------------------------------------------------- */
+
+static void *
+say_much(void *nothing)
+{
+	for (size_t n = 0; n < sizeof(large);) {
+		ssize_t k = send(session, large + n, sizeof(large) - n, 0);
+		if (k <= 0)
+			break;
+		n += (size_t)k;
+	}
+	(void)shutdown(session, SHUT_WR);
+	return nothing;
+}
+
+static void
+test_much(void **state)
+{
+	pthread_t thread;
+	(void)state;
+	for (size_t i = 0; i < sizeof(large); i++)
+		large[i] = (char)(i % 251);
+	begin_pumping(SECONDS);
+	assert_int_equal(pthread_create(&thread, NULL, say_much, NULL), 0);
+	size_t n = 0;
+	for (int k = 1; n < sizeof(got) && k > 0; n += k > 0 ? (size_t)k : 0)
+		k = SSL_read(e.client, got + n, (int)(sizeof(got) - n));
+	assert_int_equal(n, sizeof(got));
+	assert_memory_equal(got, large, sizeof(got));
+	client_hears_the_end();
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(session);
+	end_pumping();
+}
+
+static void *
+write_much(void *nothing)
+{
+	for (size_t n = 0; n < sizeof(large);) {
+		int k = SSL_write(e.client, large + n, (int)(sizeof(large) - n));
+		if (k <= 0)
+			break;
+		n += (size_t)k;
+	}
+	(void)SSL_shutdown(e.client);
+	return nothing;
+}
+
+static void
+test_much_of_client(void **state)
+{
+	pthread_t thread;
+	(void)state;
+	for (size_t i = 0; i < sizeof(large); i++)
+		large[i] = (char)(i % 241);
+	begin_pumping(SECONDS);
+	assert_int_equal(pthread_create(&thread, NULL, write_much, NULL), 0);
+	assert_int_equal(recv(session, got, sizeof(got), MSG_WAITALL), sizeof(got));
+	assert_memory_equal(got, large, sizeof(got));
+	session_hears_the_end();
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(session);
+	end_pumping();
+}
+
+/* ---- who leaves first ------------------------------------------------------------------------ */
+
+/* The session hears the end, and may still answer. */
+static void
+test_client_ends(void **state)
+{
+	(void)state;
+	begin_pumping(SECONDS);
+	client_says("QUIT\r\n");
+	(void)SSL_shutdown(e.client);
+	session_hears("QUIT\r\n");
+	session_hears_the_end();
+	session_says("221 bye\r\n");
+	client_hears("221 bye\r\n");
+	close(session);
+	client_hears_the_end();
+	end_pumping();
+}
+
+/* Without close_notify it is the end all the same. */
+static void
+test_client_is_lost(void **state)
+{
+	(void)state;
+	begin_pumping(SECONDS);
+	client_says("DATA\r\n");
+	encrypted_hang_up(&e);
+	session_hears("DATA\r\n");
+	session_hears_the_end();
+	close(session);
+	end_pumping();
+}
+
+/* What the session said last gets there, and then it is the end for a client that stays. */
+static void
+test_session_ends(void **state)
+{
+	(void)state;
+	begin_pumping(SECONDS);
+	session_says("421 bye\r\n");
+	close(session);
+	end_pumping();
+	client_hears("421 bye\r\n");
+	client_hears_the_end();
+}
+
+/* A session that has said its last, but reads on (stream_linger). */
+static void
+test_session_lingers(void **state)
+{
+	(void)state;
+	begin_pumping(SECONDS);
+	session_says("552 too large\r\n");
+	assert_int_equal(shutdown(session, SHUT_WR), 0);
+	client_hears("552 too large\r\n");
+	client_hears_the_end();
+	client_says("more");
+	session_hears("more");
+	encrypted_hang_up(&e);
+	session_hears_the_end();
+	end_pumping(); /* though the session is there */
+	close(session);
+}
+
+/* I2: whoever reads nothing is left by us, some time after the session. */
+static void
+test_client_reads_nothing(void **state)
+{
+	(void)state;
+	ssize_t n;
+	/* what the client need not read for the rest to go out */
+	assert_int_equal(setsockopt(SSL_get_fd(e.server), SOL_SOCKET, SO_SNDBUF, &(int){ 1 },
+		sizeof(int)), 0);
+	begin_pumping(0);
+	while ((n = send(session, large, sizeof(large), MSG_DONTWAIT)) > 0)
+		;
+	assert_true(n < 0 && errno == EAGAIN);
+	close(session);
+	end_pumping();
+}
+
+#define ENCRYPTED(f) cmocka_unit_test_setup_teardown(f, enter, leave)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ENCRYPTED(test_both_ways),
+		ENCRYPTED(test_said_before),
+		ENCRYPTED(test_much),
+		ENCRYPTED(test_much_of_client),
+		ENCRYPTED(test_client_ends),
+		ENCRYPTED(test_client_is_lost),
+		ENCRYPTED(test_session_ends),
+		ENCRYPTED(test_session_lingers),
+		ENCRYPTED(test_client_reads_nothing),
+	};
+	return cmocka_run_group_tests_name("pump", tests, start, stop);
+}
