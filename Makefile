@@ -48,8 +48,8 @@ room = $(patsubst %.c,$(B)/%.o,$(filter-out $(LEFT_OUT),$(foreach r,$(1),$(sort 
 LEFT_OUT = $(OPENSSL_ONLY) $(SYSTEMD_ONLY)
 INSTEAD = $(filter $(foreach f,$(LEFT_OUT),$(dir $f)without/$(notdir $f)),$(wildcard */without/*.c))
 SYSTEMD_ONLY = $(if $(filter 0,$(SYSTEMD)),admin/diary.c)
-OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/signature.c sending/tlsclient.c \
-	sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c \
+OPENSSL_ONLY = $(if $(filter 0,$(TLS)),sending/dane.c sending/openssl.c sending/portion.c sending/signature.c \
+	sending/tlsclient.c sending/trust.c secrets/certificate.c secrets/signkey.c secrets/ticket.c \
 	$(addprefix helpers/,context.c handshake.c libssl.c pump.c tlscheck.c))
 FETCH = $(if $(filter 0,$(TLS) $(CURL)),,fetch)
 COMMON = lib mail conf queue process

@@ -197,6 +197,8 @@ nameserver_read(const char *path, struct conf_servers *out, struct buf *odd)
 		struct span s = { line, (size_t)n - (line[n - 1] == '\n') };
 		take_line(&r, ++r.line == 1 ? span_without_mark(s) : s);
 	}
+	if (f != NULL && ferror(f)) /* a directory, perhaps: what was to be mounted there was not */
+		buf_printf(odd, "%s%s: it cannot be read", odd->n > 0 ? "; " : "", path);
 	free(line);
 	if (out->n == 0 && r.named)
 		return -EINVAL;

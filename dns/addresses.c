@@ -41,7 +41,7 @@ static void
 note_unknown(struct exchangers *out, const struct mx *h, const char *what, const char *why)
 {
 	char name[LIMIT_DOMAIN + 1];
-	dns_dntop(h->name, name, sizeof(name));
+	name_write(h->name, name);
 	exchangers_note_unknown(out, h->preference, name, what, why);
 }
 

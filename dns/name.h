@@ -6,7 +6,10 @@
 
 #include "lib/limits.h"
 
-/* In lower case, escaped by udns. */
+/*
+ * In lower case, escaped by udns: an octet may become four. What is too long then is cut, for who
+ * has such a name only wants to see what becomes of it.
+ */
 void name_write(dnscc_t *dn, char out[static LIMIT_DOMAIN + 1]);
 
 #endif

@@ -16,6 +16,12 @@ static const int patience[] = { 3000, 6000, 12000 };
 
 enum { SPARE_TURNS = 2 }; /* of those that nobody waits for: one may get lost */
 
+/*
+ * Octets of answers that are kept for the questions that are asked together: of a hundred hosts, of
+ * which each has its addresses over TCP, there could be 13 MB, and very many look-ups at once.
+ */
+enum { KEPT_MAX = 512 * 1024 };
+
 enum { ROUNDS = sizeof(patience) / sizeof(patience[0]) };
 
 /* The servers are asked about these now. */
@@ -47,9 +53,39 @@ ask_tcp(struct batch *b, int s, struct question *q)
 		b->r->reached = true;
 }
 
+/* Records that would be too many are not there, and that is no fault of a server. */
+static void
+forget_excess(struct batch *b, struct question *q)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < b->n; i++)
+		kept += b->v[i].packet != NULL ? (size_t)b->v[i].length : 0;
+	if (kept <= KEPT_MAX)
+		return;
+	free(q->packet);
+	q->packet = NULL;
+	answer_trouble(q, "more than is kept of one domain");
+}
+
 /*
- * Server s was asked. True: it is to be asked again at once, without EDNS, or for the name that an
- * alias leads to.
+ * The answer of server s does not fit into a packet without EDNS, and there is none over TCP. If it
+ * was asked like that because it is known to choke on EDNS: it may have been slow, once, about one
+ * domain. So it is asked again as others are. False: it was not.
+ */
+static bool
+return_to_edns(struct batch *b, int s, struct question *q)
+{
+	bool known = !b->r->tcp && q->plain && (b->r->plain & 1U << s) != 0;
+	if (known) {
+		b->r->plain &= ~(1U << s);
+		q->plain = false;
+	}
+	return known;
+}
+
+/*
+ * Server s was asked. True: it is to be asked again at once, with or without EDNS, or for the name
+ * that an alias leads to.
  */
 static bool
 digest(struct batch *b, int s, struct question *q)
@@ -64,8 +100,12 @@ digest(struct batch *b, int s, struct question *q)
 		b->r->first = s;
 		b->r->plain |= q->plain ? 1U << s : 0;
 		q->open = q->said == SAID_ELSEWHERE;
+		if (q->said == SAID_RECORDS)
+			forget_excess(b, q);
 		return q->open;
 	}
+	if (cut && return_to_edns(b, s, q))
+		return true;
 	if (cut || q->plain) { /* without EDNS it would be the same */
 		q->done |= 1U << s;
 		return false;

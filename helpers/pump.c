@@ -10,7 +10,10 @@
 #include "helpers/libssl.h"
 #include "lib/clock.h"
 
-enum { PUMP_SIZE = 16 * 1024 }; /* one TLS record */
+enum {
+	PUMP_SIZE = 16 * 1024, /* one TLS record */
+	PORTION = 4 * PUMP_SIZE,
+};
 
 /* The connection, and the end of the pair. */
 static struct {
@@ -59,10 +62,38 @@ struct wants {
 	bool more;           /* nothing: go on */
 };
 
+/* ---- what a client sends ------------------------------------------------------------------- */
+
+/* Octets that a call of OpenSSL may yet take in. */
+static size_t portion;
+
+/*
+ * A client may say for ever that it has new keys, or wants another handshake, and OpenSSL reads on
+ * while there is that to read: the session would not be heard meanwhile, nor that it has ended. So
+ * this is asked before each read, where less than 1 is its result, and hears what it brought: after
+ * a portion the rest is as if it had not come yet.
+ */
+static long
+count(BIO *b, int what, const char *argument, size_t size, int number, long more, int r,
+	size_t *done)
+{
+	(void)argument;
+	(void)size;
+	(void)number;
+	(void)more;
+	if (what == (BIO_CB_READ | BIO_CB_RETURN) && r > 0)
+		portion -= *done < portion ? *done : portion;
+	if (what != BIO_CB_READ || portion > 0)
+		return r;
+	BIO_set_retry_read(b);
+	return -1;
+}
+
 /* OpenSSL may have read more than it gives at once. */
 static void
 read_peer(SSL *ssl)
 {
+	portion = PORTION;
 	ERR_clear_error();
 	int r = SSL_read(ssl, in.octets, sizeof(in.octets));
 	if (r > 0) {
@@ -77,6 +108,8 @@ read_peer(SSL *ssl)
 		shutdown(at.session, SHUT_WR);
 	}
 }
+
+/* ---- both directions ----------------------------------------------------------------------- */
 
 /* One step towards the session. When it reads no more, what it said before still goes out. */
 static void
@@ -159,6 +192,7 @@ pump_run(SSL *ssl, int session, int64_t patience)
 	bool parting = false, left = false;
 	at.client = SSL_get_fd(ssl);
 	at.session = session;
+	BIO_set_callback_ex(SSL_get_rbio(ssl), count);
 	in.head = in.tail = out.head = out.tail = 0;
 	in.over = out.over = false;
 	in.waits = 0; /* what the client said behind its handshake may have been read with that */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/limits.h"
@@ -24,6 +25,58 @@ pretend(const struct password_file *f, const char *given, Gsasl_hash hash,
 	(void)users_first_secret(f->text, password_kind(hash), like);
 	secret_pretend(users_first_secrets(f->text), like, hash, name, out);
 	explicit_bzero(like, sizeof(like));
+}
+
+/* A name is prepared where that can be done, so that one in another form is found, too. */
+static int
+set_name(Gsasl_session *s, Gsasl_property what, struct span name)
+{
+	char *text = strndup(name.p, name.n), *prepared = NULL;
+	int r = text == NULL ? GSASL_MALLOC_ERROR : gsasl_saslprep(text, 0, &prepared, NULL);
+	if (text != NULL)
+		r = gsasl_property_set(s, what, r == GSASL_OK ? prepared : text);
+	free(prepared);
+	free(text);
+	return r;
+}
+
+static bool
+has_controls(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
+			return true;
+	return false;
+}
+
+/* "whom NUL name NUL password" */
+static int
+take_plain(Gsasl_session *s, struct span text)
+{
+	struct span rest = text, whom = span_cut(&rest, '\0'), name = span_cut(&rest, '\0');
+	bool whole = whom.n + name.n + 2 + rest.n == text.n;
+	if (!whole || (rest.n > 0 && memchr(rest.p, '\0', rest.n) != NULL))
+		return GSASL_MECHANISM_PARSE_ERROR;
+	if (has_controls(whom) || has_controls(name) || has_controls(rest))
+		return GSASL_AUTHENTICATION_ERROR;
+	int r = whom.n > 0 ? set_name(s, GSASL_AUTHZID, whom) : GSASL_OK;
+	if (r == GSASL_OK)
+		r = set_name(s, GSASL_AUTHID, name);
+	return r == GSASL_OK ? gsasl_property_set_raw(s, GSASL_PASSWORD, rest.p, rest.n) : r;
+}
+
+int
+password_of_plain(Gsasl_session *s, const char *response)
+{
+	char *text = NULL;
+	size_t n = 0;
+	if (gsasl_base64_from(response, strlen(response), &text, &n) != GSASL_OK)
+		return GSASL_BASE64_ERROR;
+	int r = take_plain(s, (struct span){ text, n });
+	if (n > 0)
+		explicit_bzero(text, n);
+	gsasl_free(text);
+	return r;
 }
 
 int

@@ -24,6 +24,15 @@ const char *password_kind(Gsasl_hash hash);
  */
 int password_check(const struct user *u, const char *password, const char **kind);
 
+/*
+ * A response of PLAIN (RFC 4616), which is no challenge's: what it holds becomes properties of the
+ * exchange. GSASL_OK or another number of libgsasl.
+ *
+ * The library would prepare the password by tables of 2002 (RFC 4013): it refuses characters that
+ * are younger, and makes others of some, which no crypt(5), saslauthd or Dovecot knows of.
+ */
+int password_of_plain(Gsasl_session *s, const char *response);
+
 /* As long as that takes for somebody else. */
 void password_check_nobody(const struct password_file *f, const char *name, const char *password);
 

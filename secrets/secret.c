@@ -82,16 +82,34 @@ secret_check_scram(char *secret, const char *password)
 	return ok;
 }
 
-/* crypt(5) makes another secret of a good one, as long, and a text with '*' of a bad one. */
+/*
+ * crypt(5) makes another secret of a good one, as long, and a text with '*' of a bad one, or of a
+ * password that is longer than any: that one is wrong, and says nothing of the secret.
+ */
+static int
+check_crypt(const char *secret, const char *password)
+{
+	struct crypt_data data = { 0 };
+	bool fits = strlen(password) < CRYPT_MAX_PASSPHRASE_SIZE;
+	const char *have = crypt_r(fits ? password : "", secret, &data);
+	bool good = have != NULL && have[0] != '*' && strlen(have) == strlen(secret);
+	bool ok = good && fits && same(have, secret, strlen(have));
+	explicit_bzero(&data, sizeof(data));
+	return good ? ok : -EINVAL;
+}
+
 int
 secret_check_crypt(const char *secret, const char *password)
 {
-	struct crypt_data data = { 0 };
-	const char *have = crypt_r(password, secret, &data);
-	bool good = have != NULL && have[0] != '*' && strlen(have) == strlen(secret);
-	bool ok = good && same(have, secret, strlen(have));
-	explicit_bzero(&data, sizeof(data));
-	return good ? ok : -EINVAL;
+	char *prepared = NULL;
+	int found = check_crypt(secret, password);
+	if (found == 0 && gsasl_saslprep(password, 0, &prepared, NULL) == GSASL_OK &&
+		strcmp(prepared, password) != 0)
+		found = check_crypt(secret, prepared);
+	if (prepared != NULL)
+		explicit_bzero(prepared, strlen(prepared));
+	free(prepared);
+	return found;
 }
 
 bool

@@ -25,7 +25,7 @@ bool secret_split(char *secret, Gsasl_hash hash, struct scram *out);
 /* Of SCRAM by SHA-256; cuts the secret in place. */
 int secret_check_scram(char *secret, const char *password);
 
-/* Of crypt(5). */
+/* Of crypt(5): of the password as it is, or as SASLprep prepares it. */
 int secret_check_crypt(const char *secret, const char *password);
 
 /* A new secret of SCRAM for a password that SASLprep has prepared. */

@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 #include "sending/sasl.h"
 #include "sending/tlsclient.h"
+#include "sending/veil.h"
 
 enum {
 	TRANSITION = 432, /* another mechanism first (RFC 4954 section 6) */
@@ -73,16 +74,29 @@ put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 }
 
 /*
- * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
- * was lost. Others: no answer was given (sasl_step), or the host asks without an end.
+ * The first challenge makes no sense: hosts offer mechanisms that never worked there. Nothing was
+ * proved yet, so that the exchange is given up in good order, and the next mechanism may do.
  */
 static int
-exchange(struct link *l, struct sasl *s)
+cancel(struct link *l)
+{
+	put(l, span_of("*\r\n"));
+	return link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0 ? -EIO : 0;
+}
+
+/*
+ * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
+ * was lost. -EINVAL: our name does not fit the mechanism, and nothing was said. Others: no answer
+ * was given (sasl_step), or the host asks without an end. What was answered is added to *told.
+ */
+static int
+exchange(struct link *l, struct sasl *s, struct buf *told)
 {
 	auto_buf answer = buf_new(LIMIT_AUTH_LINE);
 	bool said = false;
 	if (sasl_speaks_first(s) && sasl_step(s, (struct span){ "", 0 }, &answer) < 0)
-		return -EPROTO;
+		return -EINVAL;
+	buf_add(told, buf_span(&answer));
 	said = put_command(l, s->mechanism, buf_span(&answer));
 	for (int i = 0; i < STEPS; i++) {
 		if (link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0)
@@ -92,14 +106,41 @@ exchange(struct link *l, struct sasl *s)
 		if (said || !sasl_speaks_first(s)) {
 			buf_reset(&answer);
 			int r = sasl_step(s, challenge_of(l), &answer);
+			if (r == -EPROTO && i == 0)
+				return cancel(l);
 			if (r < 0)
 				return r;
+			buf_puts(told, " ");
+			buf_add(told, buf_span(&answer));
 		}
 		said = true;
 		put(l, buf_span(&answer));
 		put(l, span_of("\r\n"));
 	}
 	return -EPROTO;
+}
+
+static void
+wipe(struct buf *b)
+{
+	if (b->n > 0)
+		explicit_bzero(b->p, b->n);
+	buf_free(b);
+}
+
+/* What a host says when it does not take us is kept, and it may repeat what it was told. */
+static void
+cover_secrets(struct link *l, const struct buf *told)
+{
+	const struct login *own = l->terms.login;
+	const char *secret = own->token != NULL ? own->token : own->password;
+	struct buf shown = buf_new(LIMIT_AUTH_LINE);
+	struct span rest = buf_span(told);
+	for (struct span word; (word = span_word(&rest, " ")).n > 0;)
+		veil_cover(&l->text, word);
+	buf_escape(&shown, span_of(secret), LIMIT_AUTH_LINE);
+	veil_cover(&l->text, buf_span(&shown));
+	wipe(&shown);
 }
 
 enum verdict {
@@ -129,11 +170,17 @@ static enum verdict
 prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 {
 	struct sasl s;
-	if (sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL) < 0) {
+	struct buf told = buf_new(STEPS * LIMIT_AUTH_LINE);
+	int r = sasl_begin(&s, m, l->terms.login, m->binds ? binding : NULL);
+	if (r == 0)
+		r = exchange(l, &s, &told);
+	cover_secrets(l, &told);
+	wipe(&told);
+	if (r == -EINVAL) {
 		link_say(l, "AUTH", "libgsasl refuses our name or password");
+		sasl_end(&s);
 		return NOT_THIS_WAY;
 	}
-	int r = exchange(l, &s);
 	if (r == -EPROTO || (r == 0 && link_outcome(l->code) == DONE && !s.proved)) {
 		link_say(l, "AUTH", "the host did not prove that it knows our password");
 		r = -EPROTO;

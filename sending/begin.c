@@ -64,8 +64,9 @@ learn_mechanisms(struct link_host *h, struct span line)
 {
 	static const struct span auth = { "AUTH", 4 };
 	size_t n = strlen(h->auth);
+	static const char behind[] = { ' ', '\t', '=' };
 	if (!span_istarts(line, auth) || line.n == auth.n ||
-		(line.p[auth.n] != ' ' && line.p[auth.n] != '='))
+		memchr(behind, line.p[auth.n], sizeof(behind)) == NULL)
 		return;
 	struct span names = span_skip(line, auth.n + 1);
 	h->mechanisms |= sasl_known(names);

@@ -10,6 +10,7 @@
 #define POSTERN_OPENSSL_H
 
 #include <openssl/asn1.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
@@ -17,7 +18,9 @@
 #include <stdbool.h>
 
 #define OPENSSL_FUNCTIONS(F) \
-	F(ASN1_get_object) F(CRYPTO_clear_free) F(CRYPTO_free) F(ERR_clear_error) \
+	F(ASN1_get_object) F(BIO_get_callback_arg) F(BIO_set_callback_arg) \
+	F(BIO_set_callback_ex) F(BIO_set_flags) F(CRYPTO_clear_free) F(CRYPTO_free) \
+	F(ERR_clear_error) \
 	F(ERR_peek_error) F(ERR_reason_error_string) F(EVP_DecodeFinal) F(EVP_DecodeInit) \
 	F(EVP_DecodeUpdate) F(EVP_DigestFinal_ex) F(EVP_DigestInit_ex) F(EVP_DigestUpdate) \
 	F(EVP_ENCODE_CTX_free) F(EVP_ENCODE_CTX_new) F(EVP_MD_CTX_free) F(EVP_MD_CTX_new) \
@@ -29,7 +32,7 @@
 	F(SSL_SESSION_is_resumable) F(SSL_connect) \
 	F(SSL_ctrl) F(SSL_dane_enable) F(SSL_dane_set_flags) F(SSL_dane_tlsa_add) \
 	F(SSL_get0_dane) F(SSL_export_keying_material) F(SSL_free) F(SSL_get0_peer_certificate) \
-	F(SSL_get_current_cipher) F(SSL_get_error) F(SSL_get_peer_cert_chain) \
+	F(SSL_get_current_cipher) F(SSL_get_error) F(SSL_get_peer_cert_chain) F(SSL_get_rbio) \
 	F(SSL_get_servername) F(SSL_get_session) F(SSL_get_version) F(SSL_new) F(SSL_read_ex) \
 	F(SSL_session_reused) F(SSL_set_fd) F(SSL_set_options) F(SSL_set_security_level) \
 	F(SSL_set_session) F(SSL_shutdown) F(SSL_version) F(SSL_write_ex) \
@@ -60,6 +63,10 @@ const char *openssl_load(void);
 
 #ifndef OPENSSL_BY_ITSELF /* in openssl.c, where these are but names */
 #define ASN1_get_object openssl.ASN1_get_object
+#define BIO_get_callback_arg openssl.BIO_get_callback_arg
+#define BIO_set_callback_arg openssl.BIO_set_callback_arg
+#define BIO_set_callback_ex openssl.BIO_set_callback_ex
+#define BIO_set_flags openssl.BIO_set_flags
 #define CRYPTO_clear_free openssl.CRYPTO_clear_free
 #define CRYPTO_free openssl.CRYPTO_free
 #define ERR_clear_error openssl.ERR_clear_error
@@ -106,6 +113,7 @@ const char *openssl_load(void);
 #define SSL_get_current_cipher openssl.SSL_get_current_cipher
 #define SSL_get_error openssl.SSL_get_error
 #define SSL_get_peer_cert_chain openssl.SSL_get_peer_cert_chain
+#define SSL_get_rbio openssl.SSL_get_rbio
 #define SSL_get_servername openssl.SSL_get_servername
 #define SSL_get_session openssl.SSL_get_session
 #define SSL_get_version openssl.SSL_get_version

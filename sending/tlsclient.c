@@ -10,6 +10,7 @@
 #include "lib/wait.h"
 #include "sending/dane.h"
 #include "sending/openssl.h"
+#include "sending/portion.h"
 #include "sending/trust.h"
 
 enum {
@@ -22,6 +23,7 @@ struct tls {
 	SSL *ssl;
 	const struct tls_setup *setup;
 	struct resume peer;
+	struct portion portion; /* of what the host sends */
 	STACK_OF(X509) *others; /* of a resumed session: what came beside its certificate; owned */
 	enum tls_result verdict; /* of the last certificate that was judged */
 };
@@ -49,6 +51,7 @@ read_octets(void *context, char *p, size_t n, size_t *done, short *wants)
 {
 	struct tls *t = context;
 	ERR_clear_error();
+	portion_begin(&t->portion);
 	int r = SSL_read_ex(t->ssl, p, n, done);
 	if (r > 0)
 		return STREAM_OK;
@@ -61,6 +64,7 @@ write_octets(void *context, const char *p, size_t n, size_t *done, short *wants)
 {
 	struct tls *t = context;
 	ERR_clear_error();
+	portion_begin(&t->portion);
 	int r = SSL_write_ex(t->ssl, p, n, done);
 	if (r > 0)
 		return STREAM_OK;
@@ -241,6 +245,7 @@ new_connection(struct tls_setup *setup, int fd, const struct resume *peer, struc
 		SSL_set_security_level(t->ssl, how.lenient ? LENIENT : CAREFUL);
 		if (how.legacy)
 			SSL_set_options(t->ssl, SSL_OP_LEGACY_SERVER_CONNECT);
+		portion_limit(t->ssl, &t->portion);
 		return t;
 	}
 	tlsclient_free(t);
@@ -298,6 +303,7 @@ tlsclient_begin(struct tls_setup *setup, int fd, const struct resume *peer, stru
 	while (t != NULL && res == STREAM_OK) {
 		short wants;
 		ERR_clear_error();
+		portion_begin(&t->portion);
 		int r = SSL_connect(t->ssl);
 		if (r == 1) {
 			*out = t;

@@ -27,6 +27,14 @@ is_port(struct span s)
 	return v >= 0 && v <= UINT16_MAX;
 }
 
+/* An address, which may have a scope ("fe80::1%eth0"). */
+static bool
+is_address(struct span s, struct netaddr *out)
+{
+	struct span address = span_cut(&s, '%');
+	return netaddr_parse(address, out) == 0;
+}
+
 /* "PROXY TCP4 source destination port port" CRLF */
 static enum proxy_result
 parse_v1(struct span in, size_t *used, struct netaddr *out)
@@ -48,7 +56,7 @@ parse_v1(struct span in, size_t *used, struct netaddr *out)
 	bool v4 = span_eq(family, span_of("TCP4"));
 	if (!v4 && !span_eq(family, span_of("TCP6")))
 		return PROXY_BAD;
-	if (netaddr_parse(word(&line), &source) < 0 || netaddr_parse(word(&line), &destination) < 0)
+	if (!is_address(word(&line), &source) || !is_address(word(&line), &destination))
 		return PROXY_BAD;
 	if (!is_port(word(&line)) || !is_port(word(&line)) || line.n > 0)
 		return PROXY_BAD;

@@ -17,7 +17,11 @@ enum proxy_result {
 	PROXY_BAD,
 };
 
-enum { PROXY_MAX = 16 + 536 }; /* octets of a header that are waited for; longer ones are BAD */
+/*
+ * Octets of a header that are waited for; longer ones are BAD. What a proxy says of a client beside
+ * its address (its name, its certificate's, an id) has been more than the 536 of a small packet.
+ */
+enum { PROXY_MAX = 16 + 4096 };
 
 /* Looks at the octets so far; *used is how long the header is, unless MORE or BAD. */
 enum proxy_result proxy_parse(struct span in, size_t *used, struct netaddr *out);

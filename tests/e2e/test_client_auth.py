@@ -301,6 +301,29 @@ def test_refused(place, mechanism, reply):
     assert not any(line.startswith("MAIL") for line in sink.lines)
 
 
+@pytest.mark.parametrize("reply", ['500 5.5.1 Command unrecognized: "{}"', "535-{}\r\n535 5.7.8 no", "501 {0:.40}"])
+def test_host_that_repeats(place, reply):
+    """R70: what it did not understand may be our password, and what it says is kept."""
+    place.password()
+    sink = place.host(("PLAIN",))
+    sink.say["AUTH"] = lambda _: reply.format(sink.lines[-1])
+    place.send()
+    place.deferred(f"cannot authenticate as {USER}: ")
+    said = next(line for line in sink.lines if line.startswith("AUTH")).split()[-1]
+    log = place.postern.logged()
+    assert "AUTH PLAIN (hidden)" in log and not any(said[i:i + 8] in log for i in range(len(said) - 8))
+
+
+@pytest.mark.parametrize("password", ["pass \U0001f600", "\u1e9e1234", "a\u05e9"])
+def test_password_that_scram_has_not(place, password):
+    """L43: its tables are those of 2002 (RFC 4013); what they cannot have is no reason not to send it in another way."""
+    place.password(password)
+    sink = place.host(("PLAIN", *SCRAM))
+    place.send()
+    place.arrives()
+    assert sink.proofs == [("PLAIN", f"\0{USER}\0{password}")]
+
+
 @pytest.mark.parametrize("replies, tried", [
     ([None], ["SCRAM-SHA-256", "PLAIN"]),
     (["454 4.7.0 Temporary authentication failure"], ["SCRAM-SHA-256", "PLAIN"]),
@@ -328,15 +351,16 @@ def test_mechanism_that_never_works(place, replies, tried):
     lambda c: "235 2.7.0 welcome", # without proof
     lambda c: (c.challenge(b64("v=" + b64("x" * 32))), "235 2.7.0 welcome")[1],
     lambda c: (c.challenge(b64("e=other-error")), "235 2.7.0 welcome")[1],
+    lambda c: (c.challenge(b64("v=" + b64("x" * 32))), "501 5.7.0 cancelled")[1],
 ])
 def test_impostor(place, impostor):
-    """R70: in SCRAM the host must prove that it knows the password too."""
+    """R70: in SCRAM the host must prove that it knows the password too; one that does not is told nothing more."""
     place.password()
-    sink = place.host(("SCRAM-SHA-256",))
+    sink = place.host(("PLAIN", "SCRAM-SHA-256"))
     sink.impostor = impostor
     place.send()
     place.deferred("AUTH: the host did not prove that it knows our password")
-    assert not any(line.startswith("MAIL") for line in sink.lines)
+    assert not any(line.startswith(("MAIL", "AUTH PLAIN")) for line in sink.lines)
 
 
 @pytest.mark.parametrize("mechanism, answer", [("XOAUTH2", ""), ("OAUTHBEARER", "\1")])

@@ -12,6 +12,7 @@ import pytest
 
 import patience
 import spoolfile
+import ticketflood
 from conftest import TOP
 from pki import openssl
 from tlssink import TlsSink, server_context
@@ -387,6 +388,29 @@ def test_silent_handshake(place, policy):
     place.postern.settled(policy != "may")
     over.set()
     assert len(sink.messages) == (policy == "may")
+
+
+def test_flood_of_tickets(place, tmp_path):
+    """R29, B11: a host that sends nothing but what OpenSSL takes for itself, and that for ever, has as long as a silent
+    one."""
+    sink = place.host()
+    keys, over = tmp_path / "keys", threading.Event()
+    ticketflood.prepare(sink.context, keys)
+
+    def flood(line):
+        del line
+        if not isinstance(sink.secure.sock, ssl.SSLSocket):
+            return "250-sink\r\n250 STARTTLS"
+        ticketflood.flood(sink.secure.sock, keys, over)
+        return None
+    sink.say["EHLO"] = flood
+    try:
+        place.send(delivery_tls="encrypt", timeout_helo="1s")
+        place.postern.wait_logged("EHLO: timed out")
+    finally:
+        over.set()
+    place.postern.settled(1)
+    assert not sink.messages
 
 
 @pytest.mark.parametrize("verb", ["EHLO", "MAIL", "END"])

@@ -71,6 +71,20 @@ def test_saslauthd(secure, ears, answer, reply):  # noqa: F811
     assert daemon.asked == [[b"max", b"password, other", b"smtp", b"realm.example"]]
 
 
+def test_saslauthd_hears_what_was_typed(secure, ears):  # noqa: F811
+    """R70: the password as it is, by whatever mechanism."""
+    password = "a\u00b2 \U0001f600"
+    daemon = Saslauthd(secure.where / "mux", b"\0\2OK", b"\0\2OK")
+    for way in (ears.plain, ears.login):
+        c = secure.meet(auth_saslauthd=secure.where / "mux")
+        c.starttls()
+        c.hello()
+        assert way(c, "max@realm.example", password) == OK
+        assert c.finish() == 0
+    daemon.close()
+    assert daemon.asked == 2 * [[b"max", password.encode(), b"smtp", b"realm.example"]]
+
+
 def test_saslauthd_knows_the_others(users, ears):  # noqa: F811
     """R70: who stands in the file is not asked for elsewhere."""
     socket_path = users.where / "mux"

@@ -180,6 +180,9 @@ test_no_file(void **state)
 	assert_true(odd.n > 0);
 	render(&s, text);
 	assert_string_equal(text, "127.0.0.1:53");
+	buf_reset(&odd);
+	assert_int_equal(nameserver_read("/proc/self", &s, &odd), 0); /* a directory */
+	assert_true(odd.n > 0);
 }
 
 int

@@ -412,7 +412,9 @@ serve_udp(int udp, struct counts *counts)
 	const char *how = q.edns ? k.edns : k.plain;
 	if (how != NULL && strcmp(how, "silent") == 0)
 		return;
-	if (how != NULL)
+	if (how != NULL && strcmp(how, "tc") == 0)
+		finish(&k, &q, false);
+	else if (how != NULL)
 		fail(&k, &q, (int)strtol(how, NULL, 10));
 	else if (k.rcode == RCODE_FORMERR)
 		fail(&k, &q, k.rcode);

@@ -12,7 +12,8 @@
  *	!class N                 of the records that follow
  *	!tc                      over UDP: no records and TC
  *	!silent   !short         no answer; five octets
- *	!edns X   !plain X       what a question with EDNS gets, or one without: silent, or an rcode
+ *	!edns X   !plain X       what a question with EDNS gets, or one without: silent, tc, or an
+ *	                         rcode
  *	!bare                    ... without the question, in a header alone
  *	!opt N                   EDNS in the answer, with these upper bits of the rcode
  *	!ad                      it was validated, if the question asks for that

@@ -28,6 +28,8 @@ static const struct zone zone[] = {
 	{ "m999.many", "A", "@ A 192.0.2.99" },
 	{ "*.many", "A", "@ A 192.0.2.1" },
 	{ "manya", "A", "!tc\n!a 500" },
+	{ "heavy", "MX", "!mx 100" },
+	{ "*.heavy", "*", "!tc\n!a 3000" },
 	{ "wide", "MX", "!tc\n!mx 1000" },
 	{ "*.wide", "A", "!each 20" },
 };
@@ -50,6 +52,26 @@ static bool
 asked_at_most(int before, int most, int64_t start)
 {
 	return ns.counts->udp - before <= most || clock_ms() - start >= AGAIN;
+}
+
+/*
+ * Answers of 48 KB about each of a hundred hosts: what is not kept is not known, and not taken for
+ * "no address" (G5).
+ */
+static void
+test_heavy(void **state)
+{
+	(void)state;
+	struct exchangers x;
+	int64_t start = clock_ms();
+	assert_int_equal(resolver_exchangers(resolver, "heavy", FAMILY_IPV4, clock_deadline(60), &x),
+		ANSWER_FOUND);
+	assert_int_equal(x.n, EXCHANGER_ADDRESSES_MAX);
+	assert_string_equal(x.v[0].host, "m99.heavy");
+	if (x.unknown <= 1 || x.unknown > 20 || strstr(x.why, "more than is kept") == NULL)
+		fail_msg("from %d on: %s", x.unknown, x.why);
+	assert_true(clock_ms() - start < SLACK);
+	exchangers_free(&x);
 }
 
 /* More than anybody needs: bounded, and the best first (G5). */
@@ -180,6 +202,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_heavy),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_addresses),

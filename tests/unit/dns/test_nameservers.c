@@ -226,6 +226,42 @@ test_tcp(void **state)
 	resolver_close(r);
 }
 
+/*
+ * L31: a server that is slow about one domain seems to choke on EDNS. What it says about others
+ * need not fit into a small packet then, where TCP is blocked.
+ */
+static void
+test_plain(void **state)
+{
+	(void)state;
+	static const struct zone odd[] = {
+		{ "slow", "MX", "!edns 2\n@ MX 0 ." },
+		{ "large", "MX", "!plain tc\n!tcp close\n@ MX 0 ." },
+		{ "larger", "MX", "!tc\n!tcp close\n@ MX 0 ." },
+	};
+	static const struct {
+		const char *domain;
+		enum answer want;
+		unsigned plain;
+	} rows[] = { { "large", ANSWER_NULL_MX, 0 }, { "slow", ANSWER_NULL_MX, 1 },
+		{ "large", ANSWER_NULL_MX, 0 }, { "slow", ANSWER_NULL_MX, 1 },
+		{ "larger", ANSWER_TEMPORARY, 0 }, { "large", ANSWER_NULL_MX, 0 } };
+	struct nameserver one = { 0 };
+	nameserver_start(&one, odd, ROWS(odd));
+	struct resolver *r = resolver_open(&one.addr, 1, "us.example");
+	assert_non_null(r);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct exchangers x;
+		enum answer a = resolver_exchangers(r, rows[i].domain, FAMILY_ANY,
+			clock_deadline(60), &x);
+		if (a != rows[i].want || r->plain != rows[i].plain)
+			fail_msg("row %zu: answer %d, plain %u: %s", i, (int)a, r->plain, x.why);
+		exchangers_free(&x);
+	}
+	resolver_close(r);
+	nameserver_stop(&one);
+}
+
 static int
 compare_seen(const void *a, const void *b)
 {
@@ -294,6 +330,7 @@ main(void)
 		cmocka_unit_test(test_reached),
 		cmocka_unit_test(test_next_server),
 		cmocka_unit_test(test_tcp),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_entropy),
 	};
 	return cmocka_run_group_tests_name("nameservers", tests, start, stop);

@@ -35,16 +35,29 @@ pump(void *nothing)
 	return nothing;
 }
 
-/* It begins, behind a handshake; what the session leaves behind has `patience` s. */
+/* The session, whose end will have `patience` s. */
 static void
-begin_pumping(int64_t patience)
+make_session(int64_t patience)
 {
 	int pair[2];
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	session = pair[1];
 	pumping.session = pair[0];
 	pumping.patience = patience;
+}
+
+static void
+start_pumping(void)
+{
 	assert_int_equal(pthread_create(&pumping.thread, NULL, pump, NULL), 0);
+}
+
+/* It begins, behind a handshake; what the session leaves behind has `patience` s. */
+static void
+begin_pumping(int64_t patience)
+{
+	make_session(patience);
+	start_pumping();
 }
 
 /* It has ended, whoever is still there. */
@@ -171,6 +184,73 @@ test_said_before(void **state)
 	session_hears("EHLO x\r\n");
 	close(session);
 	end_pumping();
+}
+
+/* ---- what is for OpenSSL alone --------------------------------------------------------------- */
+
+static struct {
+	int updates; /* of the client's keys, so far */
+	int before;  /* ... when the session was first heard; -1: it was not */
+} seen;
+
+static void
+look(int written, int version, int type, const void *octets, size_t n, SSL *ssl, void *argument)
+{
+	const unsigned char *first = octets;
+	(void)version;
+	(void)ssl;
+	(void)argument;
+	if (n == 0)
+		return;
+	if (!written && type == SSL3_RT_HANDSHAKE && first[0] == SSL3_MT_KEY_UPDATE)
+		seen.updates++;
+	if (written && type == SSL3_RT_INNER_CONTENT_TYPE && seen.before < 0 &&
+		first[0] == SSL3_RT_APPLICATION_DATA)
+		seen.before = seen.updates;
+}
+
+/* The client says that it has new keys, so many times, and all of that is there at once. */
+static void
+renew_keys(int times)
+{
+	const int room = 1024 * 1024;
+	int fd = SSL_get_fd(e.client);
+	BIO *all = BIO_new(BIO_s_mem()), *below = SSL_get_rbio(e.client);
+	char *octets;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	assert_int_equal(BIO_up_ref(all), 1);
+	assert_int_equal(BIO_up_ref(below), 1);
+	SSL_set0_wbio(e.client, all);
+	for (int i = 0; i < times; i++) {
+		assert_int_equal(SSL_key_update(e.client, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(e.client), 1);
+	}
+	SSL_set0_wbio(e.client, below);
+	long n = BIO_get_mem_data(all, &octets);
+	assert_int_equal(send(fd, octets, (size_t)n, MSG_DONTWAIT), n);
+	BIO_free(all);
+}
+
+/* B11: a client that says nothing else, and that for ever, keeps nobody from hearing its session. */
+static void
+test_new_keys(void **state)
+{
+	(void)state;
+	enum { TIMES = 5000 }; /* 27 octets each: two portions */
+	seen.updates = 0;
+	seen.before = -1;
+	SSL_set_msg_callback(e.server, look);
+	renew_keys(TIMES);
+	make_session(SECONDS);
+	session_says("220 hello\r\n");
+	start_pumping();
+	client_hears("220 hello\r\n");
+	client_says("EHLO x\r\n");
+	session_hears("EHLO x\r\n");
+	close(session);
+	end_pumping();
+	assert_int_equal(seen.updates, TIMES);
+	assert_in_range(seen.before, 1, TIMES - 1);
 }
 
 /* ---- more than there is room for on the way -------------------------------------------------- */
@@ -327,6 +407,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ENCRYPTED(test_both_ways),
 		ENCRYPTED(test_said_before),
+		ENCRYPTED(test_new_keys),
 		ENCRYPTED(test_much),
 		ENCRYPTED(test_much_of_client),
 		ENCRYPTED(test_client_ends),

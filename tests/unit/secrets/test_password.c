@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "secrets/password.h"
 
@@ -69,6 +70,70 @@ test_check(void **state)
 		else
 			assert_string_equal(kind, rows[i].kind);
 	}
+}
+
+/* What a response of PLAIN holds, in base64; the password as it came (L46). */
+static void
+test_plain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		size_t n;
+		int want;
+		const char *whom, *name, *password;
+	} rows[] = {
+#define ROW(text, want, ...) { text, sizeof(text) - 1, want, __VA_ARGS__ }
+		ROW("\0joe\0secret", GSASL_OK, NULL, "joe", "secret"),
+		ROW("jim\0joe\0secret", GSASL_OK, "jim", "joe", "secret"),
+		ROW("\0joe\0a\xc2\xb2\xf0\x9f\x98\x80", GSASL_OK, NULL, "joe",
+			"a\xc2\xb2\xf0\x9f\x98\x80"),
+		ROW("\0joe\0\xfc", GSASL_OK, NULL, "joe", "\xfc"),
+		ROW("\0joe\0", GSASL_OK, NULL, "joe", ""),
+		ROW("\0\0x", GSASL_OK, NULL, "", "x"),
+		/* names are prepared where they can be */
+		ROW("\0ju\xcc\x88rgen\0x", GSASL_OK, NULL, "j\xc3\xbcrgen", "x"),
+		ROW("\0j\xfcrgen\0x", GSASL_OK, NULL, "j\xfcrgen", "x"),
+		ROW("", GSASL_MECHANISM_PARSE_ERROR, NULL, NULL, NULL),
+		ROW("joe", GSASL_MECHANISM_PARSE_ERROR, NULL, NULL, NULL),
+		ROW("\0joe", GSASL_MECHANISM_PARSE_ERROR, NULL, NULL, NULL),
+		ROW("\0joe\0a\0b", GSASL_MECHANISM_PARSE_ERROR, NULL, NULL, NULL),
+		ROW("\0joe\0secret\0", GSASL_MECHANISM_PARSE_ERROR, NULL, NULL, NULL),
+		ROW("\0joe\r\n\0secret", GSASL_AUTHENTICATION_ERROR, NULL, NULL, NULL),
+		ROW("\t\0joe\0secret", GSASL_AUTHENTICATION_ERROR, NULL, NULL, NULL),
+		ROW("\0joe\0\x7f", GSASL_AUTHENTICATION_ERROR, NULL, NULL, NULL),
+#undef ROW
+	};
+	Gsasl *ctx;
+	assert_int_equal(gsasl_init(&ctx), GSASL_OK);
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		Gsasl_session *s;
+		char *coded;
+		size_t n;
+		assert_int_equal(gsasl_server_start(ctx, "PLAIN", &s), GSASL_OK);
+		assert_int_equal(gsasl_base64_to(rows[i].text, rows[i].n, &coded, &n), GSASL_OK);
+		if (password_of_plain(s, coded) != rows[i].want)
+			fail_msg("row %zu", i);
+		const struct {
+			Gsasl_property what;
+			const char *want;
+		} parts[] = { { GSASL_AUTHZID, rows[i].whom }, { GSASL_AUTHID, rows[i].name },
+			{ GSASL_PASSWORD, rows[i].password } };
+		for (size_t k = 0; k < ROWS(parts); k++) {
+			const char *got = gsasl_property_fast(s, parts[k].what);
+			if ((got != NULL) != (parts[k].want != NULL) ||
+				(got != NULL && strcmp(got, parts[k].want) != 0))
+				fail_msg("row %zu: %s", i, got);
+		}
+		free(coded);
+		gsasl_finish(s);
+	}
+	Gsasl_session *s;
+	assert_int_equal(gsasl_server_start(ctx, "PLAIN", &s), GSASL_OK);
+	assert_int_equal(password_of_plain(s, "AGpvZQB"), GSASL_BASE64_ERROR);
+	assert_int_equal(password_of_plain(s, "!"), GSASL_BASE64_ERROR);
+	gsasl_finish(s);
+	gsasl_done(ctx);
 }
 
 /* Is it the user's own? What a client sees of it, rounds and salt, in `seen`. */
@@ -136,6 +201,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_scram),
 		cmocka_unit_test(test_pretended),
 	};

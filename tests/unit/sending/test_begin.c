@@ -115,6 +115,9 @@ test_mechanisms(void **state)
 		{ "250-mx/250-AUTH=LOGIN PLAIN/250 AUTH SCRAM-SHA-1", 1U << 3 | 1U << 4 | 1U << 5 },
 		{ "250-mx/250-AUTH PLAIN/250 AUTH LOGIN", 1U << 4 | 1U << 5 },
 		{ "250-mx/250-AUTH PLAIN/250-AUTH/250 AUTH=", 1U << 4 },
+		{ "250-mx/250 auth =login  Plain", 1U << 4 | 1U << 5 },
+		{ "250-mx/250 AUTH= PLAIN,LOGIN", 1U << 4 | 1U << 5 },
+		{ "250-mx/250 AUTH\tPLAIN\tLOGIN ", 1U << 4 | 1U << 5 },
 		{ "250-mx/250-AUTHPLAIN/250 XAUTH PLAIN", 0 },
 	};
 	for (size_t i = 0; i < ROWS(rows); i++) {
@@ -379,6 +382,16 @@ static const struct try {
 	{ "SCRAM-SHA-256", "AUTH1=close", "SCRAM-SHA-256 ", SOFT,
 		"AUTH: connection closed by the host" },
 	{ "PLAIN LOGIN", "AUTH1=close", "PLAIN ", SOFT, "AUTH: connection closed by the host" },
+	/* its first challenge is none: that is trouble with the mechanism, too */
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 !?|OTHER1=501 given up", "SCRAM-SHA-256 PLAIN ", DONE,
+		"" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 |OTHER1=535 no", "SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 bm90IHNvCg==|OTHER1=454 what?",
+		"SCRAM-SHA-256 PLAIN ", DONE, "" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 !?|OTHER1=close", "SCRAM-SHA-256 again ", SOFT,
+		"AUTH: connection closed by the host" },
+	{ "SCRAM-SHA-256 PLAIN", "AUTH1=334 !?|OTHER1=235 yes", "SCRAM-SHA-256 ", SOFT,
+		"AUTH: the host did not prove that it knows our password" },
 	/* an impostor, or one who wants to guess, hears nothing more */
 	{ "SCRAM-SHA-256 PLAIN", "AUTH1=235 yes", "SCRAM-SHA-256 ", SOFT,
 		"AUTH: the host did not prove that it knows our password" },
@@ -386,6 +399,12 @@ static const struct try {
 	{ "LOGIN", "AUTH1=334 Username:|OTHER1=334 !?|OTHER2=235 yes", "LOGIN ", DONE, "" },
 	{ "LOGIN", "AUTH1=334 UGFzc3dvcmQ6|OTHER1=334 UGFzc3dvcmQ6|OTHER2=235 yes", "LOGIN ",
 		DONE, "" },
+	/* one that repeats what it does not understand does so for us alone */
+	{ "PLAIN", "AUTH1=500 5.5.1 what? AUTH PLAIN AHVzAHNlY3JldA==", "PLAIN ", SOFT,
+		"500 5.5.1 what? AUTH PLAIN (hidden)" },
+	{ "PLAIN", "AUTH1=535-us secret/535 5.7.8 no", "PLAIN ", SOFT, "535-us (hidden) 5.7.8 no" },
+	{ "LOGIN", "AUTH1=334 |OTHER1=334|OTHER2=500 what? c2VjcmV0", "LOGIN ", SOFT,
+		"500 what? (hidden)" },
 	{ "CRAM-MD5 NTLM", "", "", SOFT,
 		"AUTH: the host offers nothing that is safe with it: CRAM-MD5 NTLM" },
 };

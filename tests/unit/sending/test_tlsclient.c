@@ -21,6 +21,7 @@
 
 #define OPENSSL_BY_ITSELF
 #include "sending/openssl.h"
+#include "sending/portion.h"
 
 #define NAMES "DNS:a.example, DNS:b.example, DNS:*.wild.example, IP:192.0.2.1"
 
@@ -191,6 +192,30 @@ test_no_authority(void **state)
 	end(&c);
 }
 
+/* ---- more than is taken in at once --------------------------------------------------------- */
+
+/* A chain of more than a portion, and about as long as OpenSSL takes any. */
+static void
+test_long_chain(void **state)
+{
+	(void)state;
+	enum { OCTETS = 80 * 1024 };
+	struct connection c;
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	assert_true((size_t)OCTETS > PORTION);
+	for (int n = 0; n < OCTETS;) {
+		X509 *x = make_certificate(key);
+		n += i2d_X509(x, NULL);
+		assert_int_equal(SSL_CTX_add_extra_chain_cert(server, x), 1);
+	}
+	EVP_PKEY_free(key);
+	if (begin(&c) != 0)
+		fail_msg("%.*s", (int)c.why.n, c.why.p);
+	assert_true(tlsclient_verify(c.tls, "a.example", &c.why));
+	assert_false(tlsclient_verify(c.tls, "c.example", &c.why));
+	end(&c);
+}
+
 /* ---- a connection that turns to another target --------------------------------------------- */
 
 static struct link l; /* large */
@@ -332,6 +357,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		HOSTED(test_names),
 		HOSTED(test_no_authority),
+		HOSTED(test_long_chain),
 		HOSTED(test_turn),
 		HOSTED(test_threads),
 	};

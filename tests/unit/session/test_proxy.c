@@ -41,6 +41,9 @@ static const struct row {
 	ROW("PROXY TCP6 192.0.2.7 2001:db8::1 1234 25\r\n", PROXY_CLIENT, "192.0.2.7"),
 	ROW("PROXY TCP6 2001:db8::7 192.0.2.1 1234 25\r\n", PROXY_CLIENT, "2001:db8::7"),
 	ROW("PROXY TCP4 192.0.2.7 2001:db8::1 1234 25\r\n", PROXY_CLIENT, "192.0.2.7"),
+	/* who is on the same link has a scope */
+	ROW("PROXY TCP6 fe80::7%eth0 fe80::1%2 1234 25\r\n", PROXY_CLIENT, "fe80::7"),
+	ROW("PROXY TCP6 %eth0 fe80::1%2 1234 25\r\n", PROXY_BAD, NULL),
 	/* A line has 107 octets at the most, with its CRLF. */
 	ROW("PROXY UNKNOWN " X20 X20 X20 X20 "12345678901\r\n", PROXY_ITSELF, NULL),
 	ROW("PROXY UNKNOWN " X20 X20 X20 X20 "123456789012\r\n", PROXY_BAD, NULL),
@@ -65,6 +68,10 @@ static const struct row {
 	ROW(V2 "\x21\x31\0\xd8" X216, PROXY_ITSELF, NULL),
 	ROW(V2 "\x21\x31\0\x0c" "123456789012", PROXY_BAD, NULL),
 	ROW(V2 "\x21\x12\0\x0c\xc0\0\2\7\xc0\0\2\10\4\2\0\x19", PROXY_BAD, NULL), /* UDP */
+	/* what else it says of the client: 1080 octets; and more than there may be */
+	ROW(V2 "\x21\x11\x04\x44\xc0\0\2\7\xc0\0\2\10\4\2\0\x19" X216 X216 X216 X216 X216,
+		PROXY_CLIENT, "192.0.2.7"),
+	ROW(V2 "\x21\x11\x10\x01\xc0\0\2\7", PROXY_BAD, NULL),
 #undef ROW
 };
 
