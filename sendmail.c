@@ -280,11 +280,19 @@ pass_on(int from, int to)
 	return n > 0;
 }
 
-/* -bs: between standard input and output, and an smtpd. */
+/*
+ * -bs: between standard input and output, and an smtpd. It may be that inetd or a wrapper started
+ * this for a client of the network, to which standard error leads, too.
+ */
 static int
 speak_smtp(void)
 {
 	auto_buf said = buf_new(SAID_MAX);
+	if (ways_is_network()) {
+		(void)ways_become_public(&self.ways);
+		puts("421 4.3.0 Error: there is no smtpd\r");
+		return EX_UNAVAILABLE;
+	}
 	int r = ways_may_write(&self.ways) && !self.ways.alone && access(self.ways.socket, F_OK) < 0
 		? ways_become(&self.ways) : 0;
 	auto_fd fd = deliver_connect(&self.ways, &said);

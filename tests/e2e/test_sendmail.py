@@ -8,13 +8,14 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
 import pytest
 
 from conftest import NOBODY
-from patience import PATIENCE
+from patience import PATIENCE, until
 from spoolfile import SpoolFile
 from submission import Local
 
@@ -456,6 +457,102 @@ def test_smtp(postern, local):
                           "Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n")
     assert said.startswith("220 ") and "250 2.0.0 Ok: queued as " in said and said.endswith("221 2.0.0 Bye\r\n")
     assert to(queued(postern)) == ["u@d.example"]
+
+
+DIALOGUE = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nQUIT\r\n"
+TAKEN, DENIED = "250 2.1.5 Ok", "550 5.7.1 Error: relaying denied"
+
+
+def wrapped(local, stdin, stdout, ours, **variables):
+    """What -bs says to who speaks at `ours`, once he was greeted. Local's socket is there, and so is the configuration."""
+    settings = {f"POSTERN_{k.upper()}": str(v) for k, v in {**local.postern.settings, **local.settings}.items()}
+    with open(local.postern.log, "ab") as log:
+        p = subprocess.Popen(local.command("-bs", user=NOBODY if os.geteuid() == 0 else None), stdin=stdin, stdout=stdout,
+                             stderr=log, env=local.environment(**settings, **variables))
+    for end in {stdin, stdout}:
+        end.close()
+    hear, say = ours
+    with hear, say:
+        said = [hear.readline()]
+        say.write(DIALOGUE)
+        said += hear
+    p.wait(PATIENCE)
+    return b"".join(said).decode().splitlines()
+
+
+def over(ours, theirs):
+    """A socket is both."""
+    ours.settimeout(PATIENCE)
+    with ours:
+        return theirs, theirs, (ours.makefile("rb"), ours.makefile("wb", 0))
+
+
+def over_tcp():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        return over(ours, listener.accept()[0])
+
+
+def over_pair():
+    return over(*socket.socketpair())
+
+
+def over_pipes():
+    (stdin, say), (hear, stdout) = os.pipe(), os.pipe()
+    return open(stdin, "rb"), open(stdout, "wb", 0), (open(hear, "rb"), open(say, "wb", 0))
+
+
+@pytest.mark.parametrize("relay_local, said", [("no", DENIED), ("yes", TAKEN)])
+def test_smtp_of_inetd(postern, local, relay_local, said):
+    """L50: inetd.conf of old starts "sendmail -bs" for strangers, who are no users of this host for that: at its socket
+    they would be."""
+    postern.settings["relay_local"] = relay_local
+    assert said in wrapped(local, *over_tcp())
+    assert "connection from [127.0.0.1]" in postern.logged()
+
+
+def test_smtp_of_a_client_that_has_gone(postern, local):
+    """L50: what it said can be read when it is not connected any more, but says nothing at the socket of users."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    with ours, theirs:
+        ours.sendall(DIALOGUE.replace(b"QUIT", b"DATA\r\nSubject: x\r\n\r\nhello\r\n.\r\nQUIT"))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ours.close()
+        until(lambda: gone(theirs))
+        subprocess.run(local.command("-bs", user=NOBODY if os.geteuid() == 0 else None), stdin=theirs, stdout=theirs,
+                       stderr=subprocess.DEVNULL, env=local.environment(), check=False, timeout=PATIENCE)
+    nothing(local)
+    assert local.accepted == 0
+
+
+def gone(connection):
+    with contextlib.suppress(OSError):
+        connection.getpeername()
+        return False
+    return True
+
+
+@pytest.mark.parametrize("variable", ["SOCAT_PEERADDR", "NCAT_REMOTE_ADDR", "TCPREMOTEIP", "REMOTE_HOST", "REMOTE_ADDR"])
+def test_smtp_of_a_wrapper(postern, local, variable):
+    """L50: what a wrapper says of its client holds, as it does where it starts smtpd."""
+    assert DENIED in wrapped(local, *over_pair(), **{variable: "203.0.113.9"})
+    assert "connection from [203.0.113.9]" in postern.logged()
+
+
+def test_smtp_of_a_wrapper_with_pipes(postern, local):
+    """L50: as ncat's are."""
+    assert DENIED in wrapped(local, *over_pipes(), NCAT_REMOTE_ADDR="203.0.113.9")
+    assert "connection from [203.0.113.9]" in postern.logged()
+
+
+@pytest.mark.parametrize("over, variables", [(over_pair, {}), (over_pipes, {}),
+                                             (over_pipes, {"REMOTE_ADDR": "203.0.113.9", "REMOTE_HOST": "c.example"})])
+def test_smtp_of_a_script(postern, local, over, variables):
+    """Who it is says the kernel. A web server's variables are no matter to a script of it, which has pipes."""
+    assert TAKEN in wrapped(local, *over(), **variables)
+    assert "203.0.113.9" not in postern.logged()
 
 
 def by_name(local, name, *words):
