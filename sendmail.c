@@ -225,6 +225,26 @@ find_in_header(void)
 	return EX_OK;
 }
 
+/*
+ * As the local part of an address; in quotes where it is none without them: names of a directory of
+ * Windows have a backslash, and blanks.
+ */
+static bool
+name_user(const char *login, struct recipient *out)
+{
+	auto_buf quoted = buf_new(2 * NAME_MAX_OCTETS + 2);
+	if (recipients_one(span_of(login), out))
+		return true;
+	buf_puts(&quoted, "\"");
+	for (; *login != '\0'; login++) {
+		if (*login == '"' || *login == '\\')
+			buf_puts(&quoted, "\\");
+		buf_add(&quoted, (struct span){ login, 1 });
+	}
+	buf_puts(&quoted, "\"");
+	return quoted.err == 0 && recipients_one(buf_span(&quoted), out);
+}
+
 static int
 deliver(void)
 {
@@ -233,8 +253,9 @@ deliver(void)
 		.notify = self.calls.notify, .ret = self.calls.ret,
 		.envid = self.calls.envid[0] != '\0' ? self.calls.envid : NULL,
 		.said = buf_new(SAID_MAX) };
-	if (!recipients_one(span_of(self.user.login), &d.author))
-		return give_up(EX_NOUSER, "the name of this user is none for mail");
+	if (!name_user(self.user.login, &d.author) && self.calls.sender == NULL)
+		return give_up(EX_NOUSER, "the name of this user is none for mail; -f names a "
+			"sender");
 	d.sender = d.author;
 	if (self.calls.sender != NULL && !recipients_one(span_of(self.calls.sender), &d.sender))
 		return give_up(EX_DATAERR, "the sender is no address; nothing was queued");

@@ -689,6 +689,39 @@ def test_user_without_a_name(postern, local):
 
 
 @needs_root
+@pytest.mark.parametrize("name, words, sender", [
+    ("CORP\\joe", [], '"CORP\\\\joe"@site.example'), ("Joe User", [], '"Joe User"@site.example'),
+    ('j"o', [], '"j\\"o"@site.example'), ("joe@corp.example", [], "joe@corp.example"), ("joe$", [], "joe$@site.example"),
+    ("CORP\\joe", ["-f", "me@x.example"], "me@x.example"), ("\udcff", ["-f", "me@x.example"], "me@x.example")])
+def test_user_of_a_directory(postern, local, name, words, sender):
+    """L69: whose names are no local parts as they are."""
+    passwd = postern.where / "passwd"
+    with open("/etc/passwd", encoding="utf-8") as usual:
+        passwd.write_text(f"{name}:x:4242:4242:Joe:/:/bin/sh\n{usual.read()}", errors="surrogateescape")
+    passwd.chmod(0o644)
+    script = 'mount --bind "$0" /etc/passwd && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(passwd), *local.command(*words, "u@d.example", user=4242)],
+                          input=b"Subject: x\n\nhello\n", capture_output=True, env=local.environment(), check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    message = queued(postern)
+    assert message.one("From") == sender
+    assert f"From: Joe <{sender}>\r\n".encode() in message.text
+
+
+@needs_root
+def test_user_whose_name_is_none(postern, local):
+    """... or none at all; then he has to say what he calls himself."""
+    passwd = postern.where / "passwd"
+    passwd.write_bytes(b"\xff:x:4242:4242:Joe:/:/bin/sh\n")
+    passwd.chmod(0o644)
+    script = 'mount --bind "$0" /etc/passwd && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(passwd), *local.command("u@d.example", user=4242)],
+                          input=b"x\n", capture_output=True, env=local.environment(), check=False, cwd="/")
+    assert done.returncode == NOUSER and b"the name of this user is none for mail; -f names a sender" in done.stderr
+    nothing(local)
+
+
+@needs_root
 def test_local_senders(postern, local):
     local.settings["local_senders"] = "0-999=self"
     said = local.sendmail("-f", "root@site.example", "u@d.example", user=1, status=NOPERM)
