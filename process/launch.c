@@ -142,7 +142,7 @@ become(const char *path, const char *const *arg, char *const *env, int first_fd,
 	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, OTHERS);
 	int first = fcntl(first_fd, F_DUPFD_CLOEXEC, OTHERS);
 	int second = fcntl(second_fd, F_DUPFD_CLOEXEC, OTHERS);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = stdfds_nothing();
 	if (report < 0 || first < 0 || second < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
 		dup2(null, STDOUT_FILENO) < 0 || dup2(first, LAUNCH_FIRST_FD) < 0 ||
 		dup2(second, LAUNCH_SECOND_FD) < 0 || dup3(report, REPORT_FD, O_CLOEXEC) < 0)
