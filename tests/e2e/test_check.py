@@ -211,6 +211,8 @@ FAULTS = [
     ({"requiretls": "yes", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
     ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),
+    ({"delivery_ca": "/usr", "tls": "off"}, 0, "delivery_ca /usr: Is a directory; no certificate of a host can be verified"),
+    ({"delivery_tls": "verify", "delivery_ca": "/usr", "tls": "off"}, 78, "delivery_ca /usr: Is a directory"),
     ({"dkim_keys": "/nonexistent"}, 78, "dkim_keys /nonexistent: No such file or directory; user "),
     ({"dkim_keys": "/dev/null", "sign_path": "/nonexistent/sign"}, 78, "sign_path /nonexistent/sign: No such file"),
     ({"fetch_path": "/nonexistent/fetch"}, 78, "fetch_path /nonexistent/fetch: No such file"),
