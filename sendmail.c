@@ -144,6 +144,15 @@ aliases_text(void)
 	return span_without_mark(buf_span(&self.aliases));
 }
 
+/* Where CRs alone end lines, the file may be one comment. EX_OK or a status, which was said. */
+static int
+look_at_aliases(const char *path, const char *then)
+{
+	unsigned line = span_stray_cr_at(aliases_text());
+	return line == 0 ? EX_OK
+		: give_up(EX_CONFIG, "%s:%u: a CR that ends no line%s", path, line, then);
+}
+
 /* ---- a message ------------------------------------------------------------------------------- */
 
 static bool
@@ -202,6 +211,8 @@ find_recipients(void)
 		&self.aliases);
 	if (r < 0)
 		return give_up(EX_TEMPFAIL, ALIASES ": %s; nothing was queued", strerror(-r));
+	if (look_at_aliases(ALIASES, "; nothing was queued") != EX_OK)
+		return EX_CONFIG;
 	self.to = recipients_new(aliases_text());
 	for (char **word = self.calls.recipients; *word != NULL; word++) {
 		int status = recipients_add(&self.to, span_of(*word));
@@ -385,6 +396,8 @@ check_aliases(void)
 	int r = read_aliases(path, &self.aliases);
 	if (r < 0)
 		return give_up(EX_NOINPUT, "%s: %s", path, strerror(-r));
+	if (look_at_aliases(path, "") != EX_OK)
+		return EX_CONFIG;
 	rest = aliases_text();
 	for (; aliases_entry(&rest, &name, &values); entries++) {
 		self.to = recipients_new(aliases_text());

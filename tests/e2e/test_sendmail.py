@@ -187,6 +187,15 @@ def test_aliases_of_windows(postern, local):
     assert "1 aliases" in local.sendmail("-bi")
 
 
+@pytest.mark.parametrize("text, line", [(b"# who gets it\rroot: joe@d.example\r", 1), (b"ann: x@d.example\n# a\rroot: joe\n", 2)])
+def test_aliases_of_an_old_mac(local, text, line):
+    """L63: most of it would be a comment, and the mail somebody else's."""
+    local.aliases.write_bytes(text)
+    assert f":{line}: a CR that ends no line; nothing was queued" in local.sendmail("root", status=CONFIG)
+    assert f"{local.aliases}:{line}: a CR that ends no line" in local.sendmail("-bi", status=CONFIG)
+    nothing(local)
+
+
 def test_without_aliases(postern, local):
     local.aliases.write_text(ALIASES)
     local.sendmail("-n", "root", "prog")
