@@ -181,7 +181,7 @@ def test_place_of_a_closed_descriptor(postern, closed, held):
 
 @root_only
 @pytest.mark.parametrize("user, why", [("root", "Operation not permitted"),
-                                       ("no-such-user", "No such file or directory")])
+                                       ("no-such-user", "/etc/passwd has none of this name")])
 def test_root_is_refused(postern, user, why):
     """K5: it becomes somebody else before it reads anything, or does nothing."""
     command = postern.command("smtpd", user=user)[len(DROP):]

@@ -285,7 +285,7 @@ test_drop_root(void **state)
 		{ SOMEBODY, 0644, NULL },
 		{ SOMEBODY, 0600, "started as root, became user " SOMEBODY ": " },
 		{ "root", 0644, "started as root, cannot become user root: Operation not permitted" },
-		{ "no-such-user", 0644, "cannot become user no-such-user: No such file" },
+		{ "no-such-user", 0644, "cannot become user no-such-user: /etc/passwd has none of this name" },
 	};
 	char path[64], runtime[64];
 	struct stat st;
