@@ -133,9 +133,11 @@ read_aliases(const char *path, struct buf *out)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	ssize_t n;
-	while ((n = read(fd, block, sizeof(block))) > 0)
+	while ((n = read(fd, block, sizeof(block))) > 0 && out->err == 0)
 		buf_add(out, (struct span){ block, (size_t)n });
-	return n < 0 ? -errno : out->err;
+	if (n < 0)
+		return -errno;
+	return out->err == -E2BIG ? -EFBIG : out->err;
 }
 
 static struct span
@@ -207,11 +209,11 @@ add_field(void *to, const char *name, struct span value)
 static int
 find_recipients(void)
 {
-	int r = self.calls.plain ? 0 : read_aliases(path_of("POSTERN_ALIASES", ALIASES),
-		&self.aliases);
+	const char *path = path_of("POSTERN_ALIASES", ALIASES);
+	int r = self.calls.plain ? 0 : read_aliases(path, &self.aliases);
 	if (r < 0)
-		return give_up(EX_TEMPFAIL, ALIASES ": %s; nothing was queued", strerror(-r));
-	if (look_at_aliases(ALIASES, "; nothing was queued") != EX_OK)
+		return give_up(EX_TEMPFAIL, "%s: %s; nothing was queued", path, strerror(-r));
+	if (look_at_aliases(path, "; nothing was queued") != EX_OK)
 		return EX_CONFIG;
 	self.to = recipients_new(aliases_text());
 	for (char **word = self.calls.recipients; *word != NULL; word++) {

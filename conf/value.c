@@ -16,9 +16,6 @@
 #include "mail/masquerade.h"
 #include "mail/match.h"
 
-/* Octets: what is wrong with a path is said in a line that names it twice. */
-enum { PATH_LONGEST = 900 };
-
 /* The words of a choice, each at the place of its value; the last one is NULL. */
 static const char *const log_words[] = { [LOG_TO_AUTO] = "auto", [LOG_TO_JOURNAL] = "journal",
 	[LOG_TO_SYSLOG] = "syslog", [LOG_TO_STDERR] = "stderr", [LOG_TO_NONE] = "none", NULL };
@@ -246,7 +243,7 @@ set_text(const struct key *k, struct span v, char **place)
 		(k->type == PASSWORD && credential_variable_named(v));
 	if (path && (v.n == 0 || v.p[0] != '/') && !handed)
 		return "not an absolute path";
-	if (path && v.n > PATH_LONGEST)
+	if (path && v.n > CONF_PATH_MAX)
 		return "longer than 900 octets";
 	const char *wrong = check_words(k->type, v);
 	if (wrong != NULL)

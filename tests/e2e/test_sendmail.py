@@ -19,7 +19,7 @@ from patience import PATIENCE, until
 from spoolfile import SpoolFile
 from submission import Local
 
-USAGE, DATA, NOUSER, IO, TEMPORARY, NOPERM, CONFIG = 64, 65, 67, 74, 75, 77, 78
+USAGE, DATA, NO_INPUT, NOUSER, IO, TEMPORARY, NOPERM, CONFIG = 64, 65, 66, 67, 74, 75, 77, 78
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other users")
 LOGIN = subprocess.run(["id", "-un"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
@@ -214,7 +214,19 @@ def test_aliases_that_are_no_addresses(postern, local, name, word):
 def test_aliases_that_cannot_be_read(postern, local):
     local.aliases.write_text(ALIASES)
     local.aliases.chmod(0o600)
-    assert "Permission denied; nothing was queued" in local.sendmail("root", user=1, status=TEMPORARY)
+    assert f"{local.aliases}: Permission denied; nothing was queued" in local.sendmail("root", user=1, status=TEMPORARY)
+    nothing(local)
+
+
+@pytest.mark.parametrize("what", ["a large file", "no end"])
+def test_aliases_that_are_too_large(local, what):
+    """L69: "Argument list too long" was said of it, which names nothing that somebody wrote."""
+    if what == "no end":
+        local.aliases.symlink_to("/dev/zero")
+    else:
+        local.aliases.write_text("#" * (4 << 20) + "\n")
+    assert f"{local.aliases}: File too large; nothing was queued" in local.sendmail("root", status=TEMPORARY)
+    assert f"{local.aliases}: File too large" in local.sendmail("-bi", status=NO_INPUT)
     nothing(local)
 
 
