@@ -77,10 +77,11 @@ prepare(struct relay *r)
 {
 	struct log_fields f = { .event = "failed" };
 	struct conf_delivery d;
-	r->tls.authorities = open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
+	int err = readiness_find(r->common.relay.ca, R_OK);
+	r->tls.authorities = err < 0 ? -1 : open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
 	if (r->tls.authorities < 0 && readiness_needs_authorities(&r->common))
 		log_event(LOG_ERR, &f, "delivery_ca %s: %s: no host's certificate can be verified",
-			r->common.relay.ca, strerror(errno));
+			r->common.relay.ca, strerror(err < 0 ? -err : errno));
 	way_of(&r->common, r->login_name, &d);
 	if (login_load(&d, r->common.receive.timeout_check, &r->login, &r->unable) < 0)
 		log_event(LOG_ERR, &f, "%.*s", (int)r->unable.n, r->unable.p);
@@ -192,10 +193,11 @@ static bool
 find_for_policies(const char *key, const char *path, int mode)
 {
 	struct log_fields f = { .event = "sts" };
-	if (access(path, mode) == 0 || (errno != ENOENT && errno != ENOTDIR && errno != EACCES))
+	int err = readiness_find(path, mode);
+	if (err != -ENOENT && err != -ENOTDIR && err != -EACCES && err != -EISDIR)
 		return true;
 	log_event(LOG_ERR, &f, "MTA-STS: %s %s: %s: no policy can be fetched, and mail goes as if "
-		"domains had none but those that are kept", key, path, strerror(errno));
+		"domains had none but those that are kept", key, path, strerror(-err));
 	return false;
 }
 

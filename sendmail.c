@@ -133,15 +133,26 @@ read_aliases(const char *path, struct buf *out)
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	ssize_t n;
-	while ((n = read(fd, block, sizeof(block))) > 0)
+	while ((n = read(fd, block, sizeof(block))) > 0 && out->err == 0)
 		buf_add(out, (struct span){ block, (size_t)n });
-	return n < 0 ? -errno : out->err;
+	if (n < 0)
+		return -errno;
+	return out->err == -E2BIG ? -EFBIG : out->err;
 }
 
 static struct span
 aliases_text(void)
 {
 	return span_without_mark(buf_span(&self.aliases));
+}
+
+/* Where CRs alone end lines, the file may be one comment. EX_OK or a status, which was said. */
+static int
+look_at_aliases(const char *path, const char *then)
+{
+	unsigned line = span_stray_cr_at(aliases_text());
+	return line == 0 ? EX_OK
+		: give_up(EX_CONFIG, "%s:%u: a CR that ends no line%s", path, line, then);
 }
 
 /* ---- a message ------------------------------------------------------------------------------- */
@@ -198,10 +209,12 @@ add_field(void *to, const char *name, struct span value)
 static int
 find_recipients(void)
 {
-	int r = self.calls.plain ? 0 : read_aliases(path_of("POSTERN_ALIASES", ALIASES),
-		&self.aliases);
+	const char *path = path_of("POSTERN_ALIASES", ALIASES);
+	int r = self.calls.plain ? 0 : read_aliases(path, &self.aliases);
 	if (r < 0)
-		return give_up(EX_TEMPFAIL, ALIASES ": %s; nothing was queued", strerror(-r));
+		return give_up(EX_TEMPFAIL, "%s: %s; nothing was queued", path, strerror(-r));
+	if (look_at_aliases(path, "; nothing was queued") != EX_OK)
+		return EX_CONFIG;
 	self.to = recipients_new(aliases_text());
 	for (char **word = self.calls.recipients; *word != NULL; word++) {
 		int status = recipients_add(&self.to, span_of(*word));
@@ -225,6 +238,26 @@ find_in_header(void)
 	return EX_OK;
 }
 
+/*
+ * As the local part of an address; in quotes where it is none without them: names of a directory of
+ * Windows have a backslash, and blanks.
+ */
+static bool
+name_user(const char *login, struct recipient *out)
+{
+	auto_buf quoted = buf_new(2 * NAME_MAX_OCTETS + 2);
+	if (recipients_one(span_of(login), out))
+		return true;
+	buf_puts(&quoted, "\"");
+	for (; *login != '\0'; login++) {
+		if (*login == '"' || *login == '\\')
+			buf_puts(&quoted, "\\");
+		buf_add(&quoted, (struct span){ login, 1 });
+	}
+	buf_puts(&quoted, "\"");
+	return quoted.err == 0 && recipients_one(buf_span(&quoted), out);
+}
+
 static int
 deliver(void)
 {
@@ -233,8 +266,9 @@ deliver(void)
 		.notify = self.calls.notify, .ret = self.calls.ret,
 		.envid = self.calls.envid[0] != '\0' ? self.calls.envid : NULL,
 		.said = buf_new(SAID_MAX) };
-	if (!recipients_one(span_of(self.user.login), &d.author))
-		return give_up(EX_NOUSER, "the name of this user is none for mail");
+	if (!name_user(self.user.login, &d.author) && self.calls.sender == NULL)
+		return give_up(EX_NOUSER, "the name of this user is none for mail; -f names a "
+			"sender");
 	d.sender = d.author;
 	if (self.calls.sender != NULL && !recipients_one(span_of(self.calls.sender), &d.sender))
 		return give_up(EX_DATAERR, "the sender is no address; nothing was queued");
@@ -280,11 +314,19 @@ pass_on(int from, int to)
 	return n > 0;
 }
 
-/* -bs: between standard input and output, and an smtpd. */
+/*
+ * -bs: between standard input and output, and an smtpd. It may be that inetd or a wrapper started
+ * this for a client of the network, to which standard error leads, too.
+ */
 static int
 speak_smtp(void)
 {
 	auto_buf said = buf_new(SAID_MAX);
+	if (ways_is_network()) {
+		(void)ways_become_public(&self.ways);
+		puts("421 4.3.0 Error: there is no smtpd\r");
+		return EX_UNAVAILABLE;
+	}
 	int r = ways_may_write(&self.ways) && !self.ways.alone && access(self.ways.socket, F_OK) < 0
 		? ways_become(&self.ways) : 0;
 	auto_fd fd = deliver_connect(&self.ways, &said);
@@ -356,6 +398,8 @@ check_aliases(void)
 	int r = read_aliases(path, &self.aliases);
 	if (r < 0)
 		return give_up(EX_NOINPUT, "%s: %s", path, strerror(-r));
+	if (look_at_aliases(path, "") != EX_OK)
+		return EX_CONFIG;
 	rest = aliases_text();
 	for (; aliases_entry(&rest, &name, &values); entries++) {
 		self.to = recipients_new(aliases_text());

@@ -301,6 +301,7 @@ answer_operator(struct conf *c, struct conf_origins *from, const struct options 
 	if (o->counters)
 		return numbers_print(c->who.runtime, stdout);
 	execl(c->who.auth_path, "auth", "--hash", o->hash, (char *)NULL);
+	fprintf(stderr, "smtpd: %s: %s\n", c->who.auth_path, strerror(errno));
 	return EX_UNAVAILABLE;
 }
 

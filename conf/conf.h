@@ -27,6 +27,7 @@ enum {
 	CONF_NAMESERVER_MAX = 6, /* udns takes no more */
 	CONF_KEYS_MAX = 150,     /* rows of the table in keys.c */
 	ROUTE_NAME = 63,         /* octets */
+	CONF_PATH_MAX = 900,     /* octets: what is wrong with a path is a line that has it twice */
 	EXIT_CONFIG = 78,        /* EX_CONFIG of sysexits.h */
 };
 

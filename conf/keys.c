@@ -213,6 +213,15 @@ misplaced(enum key_place place, bool in_route)
 	return place == ROUTE || place == MATCH ? "stands behind \"[route NAME]\" only" : NULL;
 }
 
+int
+conf_check_place(struct setting *s, int key, struct conf_origin at)
+{
+	const char *wrong = misplaced(keys[key].place, false);
+	if (wrong == NULL)
+		return 0;
+	return conf_complain(s->why, at, span_of(keys[key].name), wrong, (struct span){ 0 });
+}
+
 /* The struct that a key's offset is in; `r` is the route whose section it stands in, or NULL. */
 static void *
 home_of(const struct key *k, struct conf *c, struct route *r)

@@ -27,6 +27,12 @@ int conf_complain(struct buf *why, struct conf_origin at, struct span name, cons
 /* The same of a key that is set already, where it was. */
 int conf_complain_of(struct setting *s, const char *name, const char *wrong);
 
+/*
+ * May this key stand outside of a route's section? 0, or -EINVAL with the reason in *s->why. Also
+ * for keys of a profile that nobody asks for, whose values are not looked at.
+ */
+int conf_check_place(struct setting *s, int key, struct conf_origin at);
+
 /* What works, though somebody ought to look at it, for the operator to hear (conf.h). */
 void conf_doubt(struct setting *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,7 +1,7 @@
 /*
  * Where values come from, in order: defaults, the file's common part, a profile's presets and
  * section, the environment, the command line, the machine. The file is read at each connection, so
- * it is read once, whole, and small.
+ * it is small, and looked at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #include "conf/target.h"
 #include "conf/together.h"
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "mail/address.h"
 
 enum { FILE_MAX = 64 * 1024 };
@@ -195,6 +196,8 @@ set_line(struct reading *r, struct span line, struct conf_origin at)
 	int i = eq != NULL ? conf_find(span_trim(span_from(line.p, eq))) : -1;
 	if (r->route != NULL)
 		return set_route_line(r, line, i, at);
+	if (i >= 0 && conf_check_place(&r->set, i, at) < 0)
+		return -EINVAL; /* "[smarthost]", meant as "[route smarthost]" */
 	if (i >= 0 && r->ours && r->seen[i])
 		return set_again(r, i, r->set.from->of[i], at);
 	if (i >= 0 && !r->ours) /* another profile's: its values are its own matter */
@@ -207,11 +210,14 @@ set_line(struct reading *r, struct span line, struct conf_origin at)
 static int
 load_file(struct reading *r, const char *path, bool needed)
 {
+	enum { HOW = O_RDONLY | O_CLOEXEC };
 	static char text[FILE_MAX + 1]; /* the stack may be as small as this (K8) */
-	auto_fd fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC); /* musl's open asks twice */
+	auto_fd fd = openat(AT_FDCWD, path, HOW | O_NOFOLLOW); /* musl's open asks twice */
 	if (fd < 0 && errno == ENOENT && !needed)
 		return 0;
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (fd < 0 && errno == ELOOP) /* a link, which may lead nowhere: then the file was lost */
+		fd = openat(AT_FDCWD, path, HOW);
+	ssize_t n = fd < 0 ? -1 : file_fill(fd, text, sizeof(text));
 	if (n < 0 || n > FILE_MAX) {
 		buf_printf(r->set.why, "%s: %s", path,
 			n < 0 ? strerror(errno) : "larger than 64 KiB");

@@ -172,6 +172,8 @@ take_options(struct reading *r, struct span words)
 static void
 take_line(struct reading *r, struct span line)
 {
+	if (span_has_stray_cr(span_chomp(line)))
+		complain(r, "a CR that ends no line", span_chomp(line));
 	line = span_cut(&line, '#');
 	line = span_cut(&line, ';');
 	struct span whole = line, key = span_word(&line, blanks);
@@ -197,8 +199,8 @@ nameserver_read(const char *path, struct conf_servers *out, struct buf *odd)
 		struct span s = { line, (size_t)n - (line[n - 1] == '\n') };
 		take_line(&r, ++r.line == 1 ? span_without_mark(s) : s);
 	}
-	if (f != NULL && ferror(f)) /* a directory, perhaps: what was to be mounted there was not */
-		buf_printf(odd, "%s%s: it cannot be read", odd->n > 0 ? "; " : "", path);
+	if (f != NULL && ferror(f)) /* of what its host lacks a container has a directory */
+		buf_printf(odd, "%s%s: %s", odd->n > 0 ? "; " : "", path, strerror(errno));
 	free(line);
 	if (out->n == 0 && r.named)
 		return -EINVAL;

@@ -243,6 +243,8 @@ set_text(const struct key *k, struct span v, char **place)
 		(k->type == PASSWORD && credential_variable_named(v));
 	if (path && (v.n == 0 || v.p[0] != '/') && !handed)
 		return "not an absolute path";
+	if (path && v.n > CONF_PATH_MAX)
+		return "longer than 900 octets";
 	const char *wrong = check_words(k->type, v);
 	if (wrong != NULL)
 		return wrong;

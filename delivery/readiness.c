@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
@@ -45,6 +46,15 @@ readiness_needs_authorities(const struct conf *c)
 	return needed;
 }
 
+int
+readiness_find(const char *path, int mode)
+{
+	struct stat st;
+	if (access(path, mode) < 0 || stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? -EISDIR : 0;
+}
+
 enum conf_dane
 readiness_dane(const struct conf *c)
 {
@@ -78,10 +88,11 @@ check_dnssec(struct findings *f, const struct conf *c)
 static void
 check_authorities(struct findings *f, const struct conf *c)
 {
-	if (access(c->relay.ca, R_OK) < 0)
+	int r = readiness_find(c->relay.ca, R_OK);
+	if (r < 0)
 		(readiness_needs_authorities(c) ? check_fault : check_warning)(f,
 			"delivery_ca %s: %s; no certificate of a host can be verified",
-			c->relay.ca, strerror(errno));
+			c->relay.ca, strerror(-r));
 }
 
 /* It is loaded, and not linked, so a relay begins without it, and then delivers nothing. */

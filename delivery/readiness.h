@@ -10,6 +10,9 @@ int readiness_check(const struct options *o, struct conf *c, struct conf_origins
 /* Is there mail that goes only to hosts whose certificate is good? */
 bool readiness_needs_authorities(const struct conf *c);
 
+/* May this file be read, or run, as access(2) says it? 0 or -errno; a directory is neither. */
+int readiness_find(const char *path, int mode);
+
 /* What is said of certificates that the DNS says: the most that is asked for, of any mail. */
 enum conf_dane readiness_dane(const struct conf *c);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "dns/name.h"
+#include "lib/file.h"
 #include "lib/span.h"
 
 static bool
@@ -37,7 +38,7 @@ hosts_file_find(FILE *f, const char *host, enum family family, struct exchangers
 		return ANSWER_NO_NAME;
 	name_write(dn, name);
 	flockfile(f); /* one reads it at a time, for it is at one place */
-	rewind(f);
+	file_begin(f);
 	for (ssize_t n; (n = getline(&line, &size, f)) >= 0;) {
 		struct span s = { line, (size_t)n };
 		if (s.n > 0 && s.p[s.n - 1] == '\n')

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/span.h"
+
 char *
 file_read(int fd, size_t most, size_t *n)
 {
@@ -24,4 +26,26 @@ file_read(int fd, size_t most, size_t *n)
 	text[r] = '\0';
 	*n = (size_t)r;
 	return text;
+}
+
+ssize_t
+file_fill(int fd, char *p, size_t size)
+{
+	size_t n = 0;
+	for (ssize_t r = 1; r != 0 && n < size; n += r > 0 ? (size_t)r : 0) {
+		r = read(fd, p + n, size - n);
+		if (r < 0 && errno != EINTR)
+			return -1;
+	}
+	return (ssize_t)n;
+}
+
+void
+file_begin(FILE *file)
+{
+	char first[3];
+	rewind(file);
+	struct span text = { first, fread(first, 1, sizeof(first), file) };
+	if (text.n < sizeof(first) || span_without_mark(text).n == text.n)
+		rewind(file);
 }

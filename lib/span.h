@@ -211,6 +211,16 @@ span_has_stray_cr(struct span line)
 	return line.n > 0 && memchr(line.p, '\r', line.n) != NULL;
 }
 
+/* The first line of a text that does, from 1 on; 0: there is none. */
+static inline unsigned
+span_stray_cr_at(struct span text)
+{
+	for (unsigned number = 1; text.n > 0; number++)
+		if (span_has_stray_cr(span_line(&text)))
+			return number;
+	return 0;
+}
+
 /* Without blanks and tabs at both ends. */
 static inline struct span
 span_trim(struct span s)

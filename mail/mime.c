@@ -158,13 +158,14 @@ mime_type(struct span s, struct mime_boundary *b)
 	if (!skip_blank(&s))
 		return MIME_UNKNOWN;
 	struct span type = take_run(&s, is_token);
+	/* To all who read it this is one part, whatever stands behind: "text", "text/plain a=b". */
+	if (span_ieq(type, span_of("text")))
+		return MIME_TEXT;
 	bool slash = span_take(&s, '/');
 	struct span subtype = take_run(&s, is_token);
 	if (type.n == 0 || !slash || subtype.n == 0 || !skip_blank(&s) ||
 		(s.n > 0 && s.p[0] != ';'))
 		return MIME_UNKNOWN;
-	if (span_ieq(type, span_of("text")))
-		return MIME_TEXT;
 	if (span_ieq(type, span_of("multipart")))
 		return multipart(subtype, s, b);
 	if (span_ieq(type, span_of("message")))
@@ -178,7 +179,8 @@ mime_encoding(struct span s)
 	struct span word = only_word(s);
 	if (span_ieq(word, span_of("7bit")))
 		return MIME_7BIT;
-	if (span_ieq(word, span_of("8bit")) || span_ieq(word, span_of("binary")))
+	if (span_ieq(word, span_of("8bit")) || span_ieq(word, span_of("binary")) ||
+		span_ieq(word, span_of("8-bit"))) /* as scripts have it */
 		return MIME_8BIT;
 	return MIME_CODED;
 }

@@ -11,6 +11,25 @@
 
 enum { PATH_SIZE = 1024 }; /* of the longest path */
 
+/*
+ * Gives the file its room from there on: a page that has none behind it cannot be written, and the
+ * process ends. Where the file system cannot do that, an octet in each page does: the last one,
+ * which nobody counts in, for others may have begun. 0 or -errno.
+ */
+static int
+make_room(int fd, off_t from)
+{
+	enum { PAGE = 4096 };
+	_Static_assert(COUNTS_SIZE % PAGE == 0, "the last octet is that of a page");
+	int err = posix_fallocate(fd, 0, (off_t)COUNTS_SIZE);
+	if (err != EOPNOTSUPP && err != ENOSYS && err != EPERM)
+		return -err;
+	for (off_t at = from - from % PAGE + PAGE - 1; at < (off_t)COUNTS_SIZE; at += PAGE)
+		if (pwrite(fd, "", 1, at) < 0)
+			return -errno;
+	return 0;
+}
+
 /* Sees to it that it is ours, and as long as it is. 0 or -errno. */
 static int
 make_fit(int fd)
@@ -22,8 +41,7 @@ make_fit(int fd)
 		return -EPERM;
 	if (st.st_size > (off_t)COUNTS_SIZE && ftruncate(fd, (off_t)COUNTS_SIZE) < 0)
 		return -errno;
-	/* With its room: a page that has none behind it cannot be written, and the process ends. */
-	return st.st_size < (off_t)COUNTS_SIZE ? -posix_fallocate(fd, 0, (off_t)COUNTS_SIZE) : 0;
+	return st.st_size < (off_t)COUNTS_SIZE ? make_room(fd, st.st_size) : 0;
 }
 
 int

@@ -14,18 +14,36 @@
 
 extern char **environ;
 
-/* Passwords for other hosts are relay's alone. */
+enum { ZONE_MOST = 64 }; /* octets of a time zone */
+
+/* The name of a zone, or a rule, like "Europe/Berlin" and "CET-1CEST"; no path to anything else. */
+static bool
+is_zone(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = ascii_lower(s.p[i]);
+		bool plain = ascii_digit(c) || (c >= 'a' && c <= 'z') || c == '_' || c == '<';
+		if (!plain && (i == 0 || strchr("+-,.:/>", c) == NULL))
+			return false;
+	}
+	return s.n > 0 && s.n <= ZONE_MOST && memmem(s.p, s.n, "..", 2) == NULL;
+}
+
+/* Passwords for other hosts are relay's alone. Lines of the log have one time zone. */
 static bool
 is_for(const char *setting, bool relay)
 {
 	static const char settings[] = "POSTERN_", secrets[] = "POSTERN_" CREDENTIAL_VARIABLE;
+	static const char zone[] = "TZ=";
+	if (strncmp(setting, zone, sizeof(zone) - 1) == 0)
+		return is_zone(span_of(setting + sizeof(zone) - 1));
 	return strncmp(setting, settings, sizeof(settings) - 1) == 0 &&
 		(relay || strncmp(setting, secrets, sizeof(secrets) - 1) != 0);
 }
 
 /*
- * Our settings from the environment, where credentials are, and nothing else of it (K2). The list
- * is the caller's to free; NULL: there is no memory for it.
+ * Our settings from the environment, where credentials are, the time zone, and nothing else of it
+ * (K2). The list is the caller's to free; NULL: there is no memory for it.
  */
 static char **
 build_environment(bool relay)
@@ -149,7 +167,7 @@ become(const struct program *p, char *const *env, int report_fd)
 	int report = fcntl(report_fd, F_DUPFD_CLOEXEC, OTHERS);
 	int first = fcntl(p->first_fd, F_DUPFD_CLOEXEC, OTHERS);
 	int second = fcntl(p->second_fd, F_DUPFD_CLOEXEC, OTHERS);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = stdfds_nothing();
 	if (report < 0 || first < 0 || second < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 ||
 		dup2(null, STDOUT_FILENO) < 0 || dup2(first, LAUNCH_FIRST_FD) < 0 ||
 		dup2(second, LAUNCH_SECOND_FD) < 0 || dup3(report, REPORT_FD, O_CLOEXEC) < 0)

@@ -9,7 +9,9 @@
 #include "process/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -301,13 +303,27 @@ begin_stderr(const char *program, char *line, size_t room)
 	return begin_dated("", host, program, line, room);
 }
 
+/*
+ * Who ought to read standard error may have stopped, and a pipe is full then: mail does not wait
+ * for that (J18). Nor does each line have a second once one has had none.
+ */
+static bool
+takes_line(void)
+{
+	static _Atomic bool stuck;
+	const struct timespec patience = { .tv_sec = stuck ? 0 : 1 };
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+	stuck = ppoll(&p, 1, &patience, NULL) == 0;
+	return !stuck;
+}
+
 /* One write, and no stdio: it asks the kernel things that a program which is locked in may not. */
 static void
 log_stderr(const char *program, const char *text)
 {
 	char line[LOG_LINE + LOG_PREFIX];
 	int prefix = begin_stderr(program, line, LOG_PREFIX);
-	if (prefix < 0 || prefix >= LOG_PREFIX)
+	if (prefix < 0 || prefix >= LOG_PREFIX || !takes_line())
 		return;
 	int n = snprintf(line + prefix, sizeof(line) - (size_t)prefix, "%s\n", text);
 	if (n > 0 && (size_t)n < sizeof(line) - (size_t)prefix)

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_WAIT,
@@ -72,6 +73,8 @@ set(struct options *o, int c)
 {
 	switch (c) {
 	case 'c':
+		if (strlen(optarg) > CONF_PATH_MAX)
+			o->wrong = "-c: longer than 900 octets";
 		o->conf.file = optarg;
 		break;
 	case 'p':

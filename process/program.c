@@ -91,7 +91,7 @@ program_drop_root(struct conf *c, struct conf_origins *from, const struct option
 	int r = user_become(c->who.user);
 	if (r < 0) {
 		buf_printf(why, "started as root, cannot become user %s: %s", c->who.user,
-			strerror(-r));
+			r == -ENOENT ? "/etc/passwd has none of this name" : strerror(-r));
 		return r;
 	}
 	return configure_again(c, from, o, why);

@@ -13,6 +13,19 @@
 #include "lib/cleanup.h"
 #include "lib/span.h"
 
+static int
+open_nothing(int flags)
+{
+	int fd = open("/dev/null", O_RDWR | flags);
+	return fd >= 0 ? fd : open("/", O_RDONLY | O_DIRECTORY | flags);
+}
+
+int
+stdfds_nothing(void)
+{
+	return open_nothing(O_CLOEXEC);
+}
+
 void
 stdfds_fill(void)
 {
@@ -23,7 +36,7 @@ stdfds_fill(void)
 	if (poll(p, 3, 0) >= 0 && ((p[0].revents | p[1].revents | p[2].revents) & POLLNVAL) == 0)
 		return;
 	do
-		fd = open("/dev/null", O_RDWR);
+		fd = open_nothing(0);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
@@ -89,7 +102,7 @@ stdfds_hide_client(void)
 {
 	if (!is_client(STDERR_FILENO))
 		return;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int null = stdfds_nothing();
 	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
 		close(STDERR_FILENO);
 	if (null >= 0)

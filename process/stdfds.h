@@ -2,7 +2,13 @@
 #ifndef POSTERN_STDFDS_H
 #define POSTERN_STDFDS_H
 
-/* Puts /dev/null where nothing is open, so that no file we open becomes a standard one (K6). */
+/*
+ * Opens what nobody reads or writes: /dev/null, or where there is none, as in a chroot, a
+ * directory. -1 and errno.
+ */
+int stdfds_nothing(void);
+
+/* Puts that where nothing is open, so that no file we open becomes a standard one (K6). */
 void stdfds_fill(void);
 
 /*

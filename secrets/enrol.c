@@ -8,6 +8,26 @@
 
 #include "secrets/secret.h"
 
+/*
+ * The first line of standard input, without its end. Its length, which is that of the room for a
+ * line that is too long; -1 if there is none.
+ */
+static ssize_t
+read_password(char password[static SECRET_PASSWORD])
+{
+	size_t n = 0;
+	int c;
+	while ((c = getchar()) != EOF && c != '\n' && n < SECRET_PASSWORD)
+		password[n++] = (char)c;
+	if (n == 0 && c == EOF)
+		return -1;
+	if (n > 0 && n < SECRET_PASSWORD && password[n - 1] == '\r')
+		n--;
+	if (n < SECRET_PASSWORD)
+		password[n] = '\0';
+	return (ssize_t)n;
+}
+
 int
 enrol_user(const char *name)
 {
@@ -16,11 +36,12 @@ enrol_user(const char *name)
 		fputs("auth: not a name for the file\n", stderr);
 		return EX_USAGE;
 	}
-	if (fgets(password, sizeof(password), stdin) == NULL)
+	ssize_t n = read_password(password);
+	if (n < 0) {
+		fputs("auth: there is no password on standard input\n", stderr);
 		return EX_NOINPUT;
-	size_t n = strcspn(password, "\r\n");
-	password[n] = '\0';
-	if (n == 0 || n == sizeof(password) - 1 ||
+	}
+	if (n == 0 || n == SECRET_PASSWORD || memchr(password, '\0', (size_t)n) != NULL ||
 		gsasl_saslprep(password, 0, &prepared, NULL) != GSASL_OK) {
 		fputs("auth: the password is empty, too long, or holds what no password may\n",
 			stderr);

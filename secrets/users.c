@@ -69,12 +69,7 @@ users_namesake(struct span text, struct span name, struct user *out)
 unsigned
 users_stray_cr(struct span text)
 {
-	for (unsigned number = 1; text.n > 0; number++) {
-		struct span line = span_line(&text);
-		if (span_has_stray_cr(line))
-			return number;
-	}
-	return 0;
+	return span_stray_cr_at(text);
 }
 
 struct span

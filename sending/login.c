@@ -16,7 +16,10 @@
 
 extern char **environ;
 
-enum { SECRET_MAX = 8192, WORDS_MAX = 32 };
+enum {
+	SECRET_MAX = 8192, WORDS_MAX = 32,
+	LOOK = 20, /* ms between two looks at a program whose end the kernel does not tell */
+};
 
 /* A copy without the end of its line; NULL: empty, or it holds what no secret may. */
 static char *
@@ -94,12 +97,31 @@ start(char *const *word, int *out)
 	return -err;
 }
 
-/* Waits for the end of a program, which may go on after its last word. False: the time is up. */
+/* It is not reaped. */
+static bool
+has_ended(pid_t pid)
+{
+	siginfo_t info = { 0 };
+	int r = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	return r < 0 || info.si_pid == pid;
+}
+
+/*
+ * Waits for the end of a program, which may go on after its last word. False: the time is up. An
+ * old kernel has no pidfd_open, and the filter of a container may not let us have it (L66).
+ */
 static bool
 wait_for_end(pid_t pid, int64_t deadline)
 {
 	auto_fd process = pidfd_open(pid, 0);
-	return wait_for(process, POLLIN, deadline, NULL) == 0;
+	if (process >= 0)
+		return wait_for(process, POLLIN, deadline, NULL) == 0;
+	while (!has_ended(pid)) {
+		if (clock_left(deadline) == 0)
+			return false;
+		(void)wait_for(-1, 0, clock_earlier(deadline, clock_ms() + LOOK), NULL);
+	}
+	return true;
 }
 
 /* The line that a program prints, into *out. 0 or -errno; -ECHILD: it failed. */

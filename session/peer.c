@@ -7,96 +7,9 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-
-extern char **environ;
+#include "lib/wrapper.h"
 
 enum { OVERFLOW_UID = 65534 };
-
-/* ---- what a wrapper says ------------------------------------------------------------------- */
-
-/* Variables that hold the address of a client; of a name that begins with "*", its end counts. */
-static const struct variable {
-	const char *name;
-	bool may_be_name; /* some write a host's name there, and its address into another */
-	bool has_port;    /* behind a colon, and then IPv6 is in brackets */
-} variables[] = {
-	{ "TCPREMOTEIP", false, false },   /* ucspi-tcp, ipsvd, s6-networking, couriertcpd */
-	{ "TCPREMOTEADDR", false, true },  /* tcpsvd of busybox and toybox */
-	{ "TCP6REMOTEIP", false, false },  /* ucspi-tcp6 */
-	{ "SSLREMOTEIP", false, false },   /* ucspi-ssl */
-	{ "NCAT_REMOTE_ADDR", false, false },
-	{ "*_PEERADDR", false, false },    /* socat: SOCAT_, or the name that it was started by */
-	{ "REMOTE_ADDR", false, false },   /* systemd, websocketd */
-	{ "REMOTE_HOST", true, false },    /* stunnel, xinetd */
-};
-
-enum told { TOLD_NOTHING, TOLD_NONSENSE, TOLD_ADDRESS };
-
-/* Is it a variable of that wrapper? HTTP_* are not its word but that of a web server's client. */
-static bool
-has_end(struct span name, struct span end)
-{
-	static const struct span header = { "HTTP_", 5 };
-	return name.n > end.n && span_eq(span_skip(name, name.n - end.n), end) &&
-		!span_starts(name, header);
-}
-
-/* Which of the variables a text "NAME=value" of the environment sets. NULL: none of them. */
-static const struct variable *
-variable_of(struct span name)
-{
-	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
-		struct span want = span_of(variables[i].name);
-		if (want.p[0] == '*') {
-			if (has_end(name, span_skip(want, 1)))
-				return &variables[i];
-		} else if (span_eq(name, want)) {
-			return &variables[i];
-		}
-	}
-	return NULL;
-}
-
-static struct span
-without_port(struct span s)
-{
-	const char *colon = s.n > 0 ? memrchr(s.p, ':', s.n) : NULL;
-	bool port = colon != NULL && net_port(span_skip(s, (size_t)(colon + 1 - s.p))) > 0;
-	return port ? span_from(s.p, colon) : s;
-}
-
-/* An address, which may stand in brackets and have a scope ("fe80::1%eth0"). */
-static bool
-parse_address(const struct variable *v, struct span s, struct netaddr *out)
-{
-	s = span_unbracket(v->has_port ? without_port(s) : s);
-	return netaddr_parse(span_cut(&s, '%'), out) == 0;
-}
-
-/* Where the client is, by all variables that say so; they must agree. */
-static enum told
-ask_wrappers(struct netaddr *out)
-{
-	bool told = false, named = false;
-	for (char **e = environ; e != NULL && *e != NULL; e++) {
-		struct netaddr a;
-		struct span value = span_of(*e), name = span_cut(&value, '=');
-		const struct variable *v = variable_of(name);
-		if (v == NULL)
-			continue;
-		if (!parse_address(v, value, &a)) {
-			if (!v->may_be_name)
-				return TOLD_NONSENSE;
-			named = true;
-			continue;
-		}
-		if (told && !netaddr_eq(&a, out))
-			return TOLD_NONSENSE;
-		*out = a;
-		told = true;
-	}
-	return told ? TOLD_ADDRESS : named ? TOLD_NONSENSE : TOLD_NOTHING;
-}
 
 /* ---- what the kernel says ------------------------------------------------------------------- */
 
@@ -217,12 +130,12 @@ peer_of(int in, int out, struct peer *peer)
 	if (r == 0 && (r = ask_kernel(out, &p)) < 0)
 		return r;
 	bool elsewhere = p.place == PEER_AT && !netaddr_is_loopback(&p.addr);
-	enum told word = elsewhere ? TOLD_NOTHING : ask_wrappers(&told);
+	enum wrapper_word word = elsewhere ? WRAPPER_NOTHING : wrapper_client(&told);
 	if (p.named && getenv("REMOTE_ADDR") != NULL)
-		word = TOLD_NONSENSE; /* the name of its socket, for all we know */
-	if (word != TOLD_NOTHING)
-		settle(&p, word == TOLD_ADDRESS ? PEER_AT : PEER_UNKNOWN,
-			word == TOLD_ADDRESS ? &told : NULL);
+		word = WRAPPER_NONSENSE; /* the name of its socket, for all we know */
+	if (word != WRAPPER_NOTHING)
+		settle(&p, word == WRAPPER_ADDRESS ? PEER_AT : PEER_UNKNOWN,
+			word == WRAPPER_ADDRESS ? &told : NULL);
 	*peer = p;
 	return 0;
 }

@@ -1,7 +1,6 @@
 #include "session/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include "process/listen.h"
 #include "process/program.h"
 #include "process/request.h"
+#include "process/stdfds.h"
 #include "session/loop.h"
 
 enum {
@@ -49,7 +49,7 @@ prepare(struct self *w)
 	static const struct rlimit descriptors = { DESCRIPTORS, DESCRIPTORS };
 	int r = 0;
 	w->epoll = epoll_create1(EPOLL_CLOEXEC);
-	w->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	w->null = stdfds_nothing();
 	if (w->epoll < 0 || w->null < 0)
 		return -errno;
 	w->ended = (uint32_t)w->terms->listeners;

@@ -125,6 +125,14 @@ take_crs(struct text *t)
 	}
 }
 
+/* NUL is not kept; but a dot that stands beside it does not stand alone (A6). */
+static void
+take_nul(struct text *t)
+{
+	keep_dot(t);
+	t->nul = t->bol || t->crs > 0;
+}
+
 /* CR, LF, NUL, a dot at the beginning of a line. */
 static void
 take_special(struct text *t, char c)
@@ -133,10 +141,13 @@ take_special(struct text *t, char c)
 		t->crs++;
 	} else if (c == '\n') {
 		t->crs = 0;
+		t->nul = false;
 		take_end(t);
 	} else if (c == '.') {
 		t->dot = true;
 		t->bol = false;
+	} else {
+		take_nul(t);
 	}
 }
 
@@ -149,7 +160,7 @@ is_end(char c)
 static bool
 is_special(const struct text *t, char c)
 {
-	return is_end(c) || (c == '.' && t->bol && !t->dots);
+	return is_end(c) || (c == '.' && t->bol && !t->nul && !t->dots);
 }
 
 void
@@ -166,7 +177,7 @@ text_feed(struct text *t, struct span piece)
 		}
 		size_t n = i;
 		keep_dot(t);
-		t->bol = false;
+		t->bol = t->nul = false;
 		while (n < piece.n && !is_special(t, piece.p[n])) {
 			t->eightbit = t->eightbit || (unsigned char)piece.p[n] >= 0x80;
 			n++;

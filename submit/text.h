@@ -4,7 +4,7 @@
  *	what comes                                what is kept
  *	LF, CRLF, mixed                           CRLF; CRs before LF are one with it
  *	CR alone                                  CRLF in the text, a blank in the header
- *	NUL                                       nothing
+ *	NUL                                       nothing; a dot beside it is not alone
  *	a last line without an end                the line with one
  *	"." alone in a line                       the end, unless dots are only text (-i)
  *	a first line "From " of a mailbox         nothing
@@ -35,6 +35,7 @@ struct text {
 	bool in_body;
 	long crs;           /* so many came last, and it is not known yet what they end */
 	bool bol;           /* at the beginning of a line */
+	bool nul;           /* ... or behind CRs; but there was a NUL, so that a dot is text */
 	bool dot;           /* behind a dot that began one, which was not kept yet */
 };
 

@@ -16,6 +16,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/self.h"
+#include "lib/wrapper.h"
 
 extern char **environ;
 
@@ -131,6 +132,34 @@ int
 ways_become(const struct way_terms *t)
 {
 	return ways_may_write(t) ? run(t->smtpd) : -EACCES;
+}
+
+/*
+ * What sort of socket it is, AF_UNSPEC: none. Not by its peer, which may have gone: what it said
+ * before that can still be read.
+ */
+static int
+family_of(int fd)
+{
+	int family = AF_UNSPEC;
+	socklen_t n = sizeof(family);
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &n) == 0 ? family : AF_UNSPEC;
+}
+
+bool
+ways_is_network(void)
+{
+	int in = family_of(STDIN_FILENO), out = family_of(STDOUT_FILENO);
+	if ((in != AF_UNSPEC && in != AF_UNIX) || (out != AF_UNSPEC && out != AF_UNIX))
+		return true;
+	return wrapper_is_there(in == AF_UNSPEC); /* a server's script has pipes */
+}
+
+int
+ways_become_public(const struct way_terms *t)
+{
+	execl(t->smtpd, "smtpd", (char *)NULL);
+	return -errno;
 }
 
 /* In the child: nothing of the caller is left to it, whose pipes would stay open. */

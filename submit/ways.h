@@ -51,6 +51,15 @@ const char *ways_name(const struct way_terms *t, enum way way);
 /* Becomes an smtpd that speaks with standard input and output. -errno, or it does not return. */
 int ways_become(const struct way_terms *t);
 
+/*
+ * Does standard input lead to a client of the network, by the word of the kernel or of a wrapper?
+ * Who that is, is for an smtpd to find out: by our socket it would see us, and who called us.
+ */
+bool ways_is_network(void);
+
+/* As ways_become, for such a client: with the rights that it has by the configuration. */
+int ways_become_public(const struct way_terms *t);
+
 /* Waits a little while for a child to end, which has nothing left to do. */
 void ways_reap(pid_t child);
 

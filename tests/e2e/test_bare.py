@@ -11,6 +11,8 @@ import client
 import proc
 from conftest import DROP, TOP
 from patience import until
+from test_client_auth import TOKEN, cards, place  # noqa: F401 (fixtures)
+
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs cc, which is not installed")
 WARNING = "this kernel or container does not let me have: "
@@ -89,6 +91,27 @@ def test_no_fifos(postern, world, bare, error):
     assert f"spool {postern.spool}: no FIFO can be made: " in p.stderr
 
 
+@pytest.mark.parametrize("error", [errno.EPERM, errno.ENOSYS])
+def test_no_word_of_a_program_that_ends(place, forbid, error):
+    """L66: delivery_token_command is waited for without pidfd_open, too."""
+    Bare(place.postern, forbid).without(pidfd_open=error)
+    place.token(f"echo {TOKEN}")
+    sink = place.host(("XOAUTH2",))
+    place.send()
+    place.arrives()
+    assert sink.proofs
+
+
+def test_no_room_beforehand(postern, bare):
+    """L66, L55: a file system that cannot reserve room has it all the same, and limits hold."""
+    bare.without(fallocate=errno.EOPNOTSUPP)
+    assert "221" in postern.pipe("QUIT\n", max_connections=0)
+    assert "nothing is counted" not in postern.logged()
+    [counts] = postern.runtime.iterdir()
+    size = counts.stat()
+    assert size.st_size > 4096 and size.st_blocks * 512 >= size.st_size
+
+
 @pytest.mark.parametrize("call, said", [("linkat", "a file cannot have two names there"),
                                         ("fcntl", "its file system has no locks for open files")])
 def test_spool_that_will_not_do(postern, bare, call, said):
@@ -148,6 +171,10 @@ def test_inherited(postern, world, bare, calls):
 
 # ---- a chroot
 
+NULL = r"""
+[ -e "$root/dev/null" ] || touch "$root/dev/null"
+mount --bind /dev/null "$root/dev/null"
+"""
 CHROOT = r"""
 set -e
 mount -t tmpfs tmpfs "$1/mounts"
@@ -157,8 +184,7 @@ mount -t overlay -o lowerdir=/,upperdir="$1/mounts/upper",workdir="$1/mounts/wor
 mkdir -p "$root$1" "$root$2"
 mount --rbind "$2" "$root$2"
 mount --bind "$1" "$root$1"
-[ -e "$root/dev/null" ] || touch "$root/dev/null"
-mount --bind /dev/null "$root/dev/null"
+""" + NULL + r"""
 [ ! -e "$root/proc/self" ]
 shift 2
 exec chroot "$root" "$@"
@@ -194,6 +220,16 @@ def test_without_proc(chroot, world):
     chroot.due()
     world.sink.wait_messages(2)
     chroot.settled()
+
+
+def test_without_devices(chroot, world):
+    """L67: nor is /dev/null, which what is started has in place of a client."""
+    usual, gone = chroot.command, CHROOT.replace(NULL, '\nrm -f "$root/dev/null"\n')
+    chroot.command = lambda *arguments, **settings: [gone if word == CHROOT else word
+                                                     for word in usual(*arguments, **settings)]
+    assert "queued as" in chroot.send("u@d.example")
+    world.sink.wait_messages()
+    assert "cannot start" not in chroot.settled()
 
 
 def test_check_without_proc(chroot):

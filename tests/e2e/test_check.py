@@ -225,6 +225,8 @@ FAULTS = [
     ({"requiretls": "yes", "delivery_ca": "/nonexistent", "tls": "off"}, 78,
      "delivery_ca /nonexistent: No such file or directory"),
     ({"delivery_ca": "/nonexistent", "tls": "off"}, 0, "delivery_ca /nonexistent: No such file or directory"),
+    ({"delivery_ca": "/usr", "tls": "off"}, 0, "delivery_ca /usr: Is a directory; no certificate of a host can be verified"),
+    ({"delivery_tls": "verify", "delivery_ca": "/usr", "tls": "off"}, 78, "delivery_ca /usr: Is a directory"),
     ({"dkim_keys": "/nonexistent"}, 78, "dkim_keys /nonexistent: No such file or directory; user "),
     ({"dkim_keys": "/dev/null", "sign_path": "/nonexistent/sign"}, 78, "sign_path /nonexistent/sign: No such file"),
     ({"fetch_path": "/nonexistent/fetch"}, 78, "fetch_path /nonexistent/fetch: No such file"),
@@ -328,7 +330,7 @@ def test_by_root(secure):
 def test_by_root_without_the_user(secure):
     command = secure.command("smtpd", "--check", user="no-such-user")[len(DROP):]
     p = subprocess.run(command, capture_output=True, text=True, env=secure.environment(), check=False)
-    assert p.returncode == 78 and "cannot become user no-such-user: " in p.stderr
+    assert p.returncode == 78 and "cannot become user no-such-user: /etc/passwd has none of this name; " in p.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another")

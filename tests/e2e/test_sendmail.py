@@ -8,17 +8,18 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
 import pytest
 
 from conftest import NOBODY
-from patience import PATIENCE
+from patience import PATIENCE, until
 from spoolfile import SpoolFile
 from submission import Local
 
-USAGE, DATA, NOUSER, IO, TEMPORARY, NOPERM, CONFIG = 64, 65, 67, 74, 75, 77, 78
+USAGE, DATA, NO_INPUT, NOUSER, IO, TEMPORARY, NOPERM, CONFIG = 64, 65, 66, 67, 74, 75, 77, 78
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other users")
 LOGIN = subprocess.run(["id", "-un"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
@@ -186,6 +187,15 @@ def test_aliases_of_windows(postern, local):
     assert "1 aliases" in local.sendmail("-bi")
 
 
+@pytest.mark.parametrize("text, line", [(b"# who gets it\rroot: joe@d.example\r", 1), (b"ann: x@d.example\n# a\rroot: joe\n", 2)])
+def test_aliases_of_an_old_mac(local, text, line):
+    """L63: most of it would be a comment, and the mail somebody else's."""
+    local.aliases.write_bytes(text)
+    assert f":{line}: a CR that ends no line; nothing was queued" in local.sendmail("root", status=CONFIG)
+    assert f"{local.aliases}:{line}: a CR that ends no line" in local.sendmail("-bi", status=CONFIG)
+    nothing(local)
+
+
 def test_without_aliases(postern, local):
     local.aliases.write_text(ALIASES)
     local.sendmail("-n", "root", "prog")
@@ -204,7 +214,19 @@ def test_aliases_that_are_no_addresses(postern, local, name, word):
 def test_aliases_that_cannot_be_read(postern, local):
     local.aliases.write_text(ALIASES)
     local.aliases.chmod(0o600)
-    assert "Permission denied; nothing was queued" in local.sendmail("root", user=1, status=TEMPORARY)
+    assert f"{local.aliases}: Permission denied; nothing was queued" in local.sendmail("root", user=1, status=TEMPORARY)
+    nothing(local)
+
+
+@pytest.mark.parametrize("what", ["a large file", "no end"])
+def test_aliases_that_are_too_large(local, what):
+    """L69: "Argument list too long" was said of it, which names nothing that somebody wrote."""
+    if what == "no end":
+        local.aliases.symlink_to("/dev/zero")
+    else:
+        local.aliases.write_text("#" * (4 << 20) + "\n")
+    assert f"{local.aliases}: File too large; nothing was queued" in local.sendmail("root", status=TEMPORARY)
+    assert f"{local.aliases}: File too large" in local.sendmail("-bi", status=NO_INPUT)
     nothing(local)
 
 
@@ -458,6 +480,102 @@ def test_smtp(postern, local):
     assert to(queued(postern)) == ["u@d.example"]
 
 
+DIALOGUE = b"EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\nQUIT\r\n"
+TAKEN, DENIED = "250 2.1.5 Ok", "550 5.7.1 Error: relaying denied"
+
+
+def wrapped(local, stdin, stdout, ours, **variables):
+    """What -bs says to who speaks at `ours`, once he was greeted. Local's socket is there, and so is the configuration."""
+    settings = {f"POSTERN_{k.upper()}": str(v) for k, v in {**local.postern.settings, **local.settings}.items()}
+    with open(local.postern.log, "ab") as log:
+        p = subprocess.Popen(local.command("-bs", user=NOBODY if os.geteuid() == 0 else None), stdin=stdin, stdout=stdout,
+                             stderr=log, env=local.environment(**settings, **variables))
+    for end in {stdin, stdout}:
+        end.close()
+    hear, say = ours
+    with hear, say:
+        said = [hear.readline()]
+        say.write(DIALOGUE)
+        said += hear
+    p.wait(PATIENCE)
+    return b"".join(said).decode().splitlines()
+
+
+def over(ours, theirs):
+    """A socket is both."""
+    ours.settimeout(PATIENCE)
+    with ours:
+        return theirs, theirs, (ours.makefile("rb"), ours.makefile("wb", 0))
+
+
+def over_tcp():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        return over(ours, listener.accept()[0])
+
+
+def over_pair():
+    return over(*socket.socketpair())
+
+
+def over_pipes():
+    (stdin, say), (hear, stdout) = os.pipe(), os.pipe()
+    return open(stdin, "rb"), open(stdout, "wb", 0), (open(hear, "rb"), open(say, "wb", 0))
+
+
+@pytest.mark.parametrize("relay_local, said", [("no", DENIED), ("yes", TAKEN)])
+def test_smtp_of_inetd(postern, local, relay_local, said):
+    """L50: inetd.conf of old starts "sendmail -bs" for strangers, who are no users of this host for that: at its socket
+    they would be."""
+    postern.settings["relay_local"] = relay_local
+    assert said in wrapped(local, *over_tcp())
+    assert "connection from [127.0.0.1]" in postern.logged()
+
+
+def test_smtp_of_a_client_that_has_gone(postern, local):
+    """L50: what it said can be read when it is not connected any more, but says nothing at the socket of users."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    with ours, theirs:
+        ours.sendall(DIALOGUE.replace(b"QUIT", b"DATA\r\nSubject: x\r\n\r\nhello\r\n.\r\nQUIT"))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        ours.close()
+        until(lambda: gone(theirs))
+        subprocess.run(local.command("-bs", user=NOBODY if os.geteuid() == 0 else None), stdin=theirs, stdout=theirs,
+                       stderr=subprocess.DEVNULL, env=local.environment(), check=False, timeout=PATIENCE)
+    nothing(local)
+    assert local.accepted == 0
+
+
+def gone(connection):
+    with contextlib.suppress(OSError):
+        connection.getpeername()
+        return False
+    return True
+
+
+@pytest.mark.parametrize("variable", ["SOCAT_PEERADDR", "NCAT_REMOTE_ADDR", "TCPREMOTEIP", "REMOTE_HOST", "REMOTE_ADDR"])
+def test_smtp_of_a_wrapper(postern, local, variable):
+    """L50: what a wrapper says of its client holds, as it does where it starts smtpd."""
+    assert DENIED in wrapped(local, *over_pair(), **{variable: "203.0.113.9"})
+    assert "connection from [203.0.113.9]" in postern.logged()
+
+
+def test_smtp_of_a_wrapper_with_pipes(postern, local):
+    """L50: as ncat's are."""
+    assert DENIED in wrapped(local, *over_pipes(), NCAT_REMOTE_ADDR="203.0.113.9")
+    assert "connection from [203.0.113.9]" in postern.logged()
+
+
+@pytest.mark.parametrize("over, variables", [(over_pair, {}), (over_pipes, {}),
+                                             (over_pipes, {"REMOTE_ADDR": "203.0.113.9", "REMOTE_HOST": "c.example"})])
+def test_smtp_of_a_script(postern, local, over, variables):
+    """Who it is says the kernel. A web server's variables are no matter to a script of it, which has pipes."""
+    assert TAKEN in wrapped(local, *over(), **variables)
+    assert "203.0.113.9" not in postern.logged()
+
+
 def by_name(local, name, *words):
     link = local.postern.where / name
     link.symlink_to(local.postern.build / "sendmail")
@@ -589,6 +707,39 @@ def test_user_without_a_name(postern, local):
     message = queued(postern)
     assert message.one("From") == "uid4242@site.example"
     assert b"From: uid4242@site.example\r\n" in message.text
+
+
+@needs_root
+@pytest.mark.parametrize("name, words, sender", [
+    ("CORP\\joe", [], '"CORP\\\\joe"@site.example'), ("Joe User", [], '"Joe User"@site.example'),
+    ('j"o', [], '"j\\"o"@site.example'), ("joe@corp.example", [], "joe@corp.example"), ("joe$", [], "joe$@site.example"),
+    ("CORP\\joe", ["-f", "me@x.example"], "me@x.example"), ("\udcff", ["-f", "me@x.example"], "me@x.example")])
+def test_user_of_a_directory(postern, local, name, words, sender):
+    """L69: whose names are no local parts as they are."""
+    passwd = postern.where / "passwd"
+    with open("/etc/passwd", encoding="utf-8") as usual:
+        passwd.write_text(f"{name}:x:4242:4242:Joe:/:/bin/sh\n{usual.read()}", errors="surrogateescape")
+    passwd.chmod(0o644)
+    script = 'mount --bind "$0" /etc/passwd && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(passwd), *local.command(*words, "u@d.example", user=4242)],
+                          input=b"Subject: x\n\nhello\n", capture_output=True, env=local.environment(), check=False, cwd="/")
+    assert done.returncode == 0, done.stderr
+    message = queued(postern)
+    assert message.one("From") == sender
+    assert f"From: Joe <{sender}>\r\n".encode() in message.text
+
+
+@needs_root
+def test_user_whose_name_is_none(postern, local):
+    """... or none at all; then he has to say what he calls himself."""
+    passwd = postern.where / "passwd"
+    passwd.write_bytes(b"\xff:x:4242:4242:Joe:/:/bin/sh\n")
+    passwd.chmod(0o644)
+    script = 'mount --bind "$0" /etc/passwd && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script, str(passwd), *local.command("u@d.example", user=4242)],
+                          input=b"x\n", capture_output=True, env=local.environment(), check=False, cwd="/")
+    assert done.returncode == NOUSER and b"the name of this user is none for mail; -f names a sender" in done.stderr
+    nothing(local)
 
 
 @needs_root

@@ -49,6 +49,30 @@ def test_misspelt_key_in_the_file(postern):
     postern.wait_logged("max_sise: unknown key")
 
 
+LOST = r"""
+set -e
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work"
+mount -t overlay -o lowerdir=/etc,upperdir="$1/upper",workdir="$1/work" overlay /etc
+mkdir -p /etc/postern
+ln -sf /nonexistent/postern.conf /etc/postern/postern.conf
+shift
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it mounts")
+def test_file_that_was_lost(postern, monkeypatch):
+    """L60: where the configuration is a link, and what it leads to is not there, mail goes not by the defaults."""
+    usual = postern.command
+    (postern.where / "etc").mkdir()
+    monkeypatch.setattr(postern, "command", lambda *arguments, **settings: [
+        "unshare", "-m", "--propagation", "private", "sh", "-c", LOST, "sh", str(postern.where / "etc"),
+        *usual(*arguments, **settings)])
+    assert postern.pipe("QUIT\r\n", max_connections=0).startswith("421 4.3.5 ")
+    postern.wait_logged("/etc/postern/postern.conf: No such file or directory")
+
+
 def test_empty_variables(postern, variables):
     """L61: of each key, as a template without values has them."""
     checked = subprocess.run(postern.command("smtpd", "--check"), stdout=subprocess.PIPE, text=True,

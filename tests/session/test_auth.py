@@ -703,9 +703,18 @@ def test_hash(postern):
                             r"[\w+/=]{44} \{SCRAM-SHA-1\}10000,[\w+/=]{24},[\w+/=]{28},"
                             r"[\w+/=]{28}\n", p.stdout.decode())
     for name, typed in (("", b"x\n"), ("a:b", b"x\n"), ("#a", b"x\n"), ("a\nb", b"x\n"), ("joe", b""),
-                        ("joe", b"\n"), ("joe", b"\xff\xfe\n"), ("joe", b"x" * 1100 + b"\n")):
+                        ("joe", b"\n"), ("joe", b"\xff\xfe\n"), ("joe", b"x" * 1100 + b"\n"), ("joe", b"x" * 1024),
+                        ("joe", b"pa\0ss\n"), ("joe", b"\0\n"), ("joe", b"pa\rss\n"), ("joe", b"\r\n")):
         p = run(name, typed)
-        assert p.returncode != 0 and p.stdout == b"", (name, typed)
+        assert p.returncode != 0 and p.stdout == b"" and b"auth: " in p.stderr, (name, typed)
+    for typed in (b"x\r\n", b"x\r", b"x", b"x\ny\n", b"x" * 1023 + b"\n"):
+        assert run("joe", typed).returncode == 0, typed
+
+
+def test_hash_without_its_program(postern):
+    p = subprocess.run(postern.command("smtpd", "--hash", "joe", auth_path="/nonexistent/auth"), input=b"x\n", check=False,
+                       capture_output=True, env=postern.environment())
+    assert p.returncode == 69 and p.stderr == b"smtpd: /nonexistent/auth: No such file or directory\n"
 
 
 # ---- when it cannot be found out

@@ -1,4 +1,5 @@
 """Where there is little of something, or none: what was acknowledged is in the queue, whole."""
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -181,7 +182,7 @@ def test_place_of_a_closed_descriptor(postern, closed, held):
 
 @root_only
 @pytest.mark.parametrize("user, why", [("root", "Operation not permitted"),
-                                       ("no-such-user", "No such file or directory")])
+                                       ("no-such-user", "/etc/passwd has none of this name")])
 def test_root_is_refused(postern, user, why):
     """K5: it becomes somebody else before it reads anything, or does nothing."""
     command = postern.command("smtpd", user=user)[len(DROP):]
@@ -260,6 +261,28 @@ def test_storm_of_signals(postern, sig):
     assert not list((postern.spool / "tmp").glob("*"))
     if sig in (signal.SIGPIPE, signal.SIGXFSZ):
         assert len(postern.messages()) == 100
+
+
+def full_pipe():
+    """Both ends of one that takes no more."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"x" * 4096)
+    os.set_blocking(theirs, True)
+    return ours, theirs
+
+
+def test_log_that_nobody_reads(postern):
+    """J18: standard error leads to a program that has stopped. Mail does not wait for it."""
+    log, theirs = full_pipe()
+    p = subprocess.run(postern.command("smtpd", max_connections=0), input=SCRIPT.encode(), stdout=subprocess.PIPE,
+                       stderr=theirs, env=postern.environment(), timeout=PATIENCE, check=False)
+    os.close(theirs)
+    os.close(log)
+    assert p.returncode == 0 and b"queued as" in p.stdout
+    assert len(postern.messages()) == 1
 
 
 def sleeps(pid):

@@ -23,7 +23,7 @@ static const struct call {
 } calls[] = {
 #define CALL(name) { #name, SYS_##name },
 	CALL(seccomp) CALL(landlock_create_ruleset) CALL(landlock_restrict_self) CALL(close_range) CALL(capset)
-	CALL(openat) CALL(mknodat) CALL(linkat) CALL(fcntl)
+	CALL(openat) CALL(mknodat) CALL(linkat) CALL(fcntl) CALL(pidfd_open) CALL(fallocate)
 #undef CALL
 };
 

@@ -542,10 +542,32 @@ test_example(void **state)
 	buf_free(&why);
 }
 
+/* What is said of a path stands in a line, or nobody would hear what is wrong. */
+static void
+test_long_paths(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "spool", "runtime", "recipient_map", "auth_users" };
+	for (size_t i = 0; i < ROWS(names); i++)
+		for (int n = 900; n <= 901; n++) {
+			struct conf c;
+			struct buf why = buf_new(1000);
+			char line[1000];
+			int named = snprintf(line, sizeof(line), "%s=/", names[i]);
+			memset(line + named, 'a', (size_t)n - 1);
+			line[named + n - 1] = '\0';
+			assert_int_equal(load(&c, span_of(""), line, &why), n > 900 ? -EINVAL : 0);
+			assert_int_equal(n > 900, memmem(why.p, why.n, ": longer than 900 octets: ", 26) != NULL);
+			conf_free(&c);
+			buf_free(&why);
+		}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_long_paths),
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_completed),
 		cmocka_unit_test(test_files),

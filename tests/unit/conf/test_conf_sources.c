@@ -1,6 +1,11 @@
 /* conf: where settings come from, and what wins (D8, H6, L60, L61, L63). */
 #include "tests/unit/conf/loaded.h"
 
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
 static void
 test_precedence(void **state)
 {
@@ -205,6 +210,42 @@ test_long_named_file(void **state)
 	buf_free(&why);
 }
 
+/* L62: what comes by a pipe, in pieces, is all there is; a part of it would be another configuration. */
+static void
+test_pipe(void **state)
+{
+	(void)state;
+	static const char *const pieces[] = { "max_size = 2M\n", "max_err", "ors = 7\n", "[own]\n",
+		"max_errors = 9" };
+	struct buf why = buf_new(1000);
+	struct conf c = { 0 };
+	char where[] = "/tmp/postern-fifo-XXXXXX", fifo[sizeof(where) + 5];
+	struct conf_args args = { .file = fifo, .options = lines_that_complete, .n = 2, .profile = "own" };
+	int status;
+	assert_non_null(mkdtemp(where));
+	snprintf(fifo, sizeof(fifo), "%s/fifo", where);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int fd = open(fifo, O_WRONLY), left = 1;
+		for (size_t i = 0; i < ROWS(pieces); i++) {
+			while (ioctl(fd, FIONREAD, &left) == 0 && left > 0)
+				sched_yield(); /* until it was read */
+			if (write(fd, pieces[i], strlen(pieces[i])) < 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	assert_int_equal(conf_load(&c, &args, &from, &why), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	unlink(fifo);
+	rmdir(where);
+	assert_int_equal(c.receive.max_size, 2 * 1024 * 1024);
+	assert_int_equal(c.receive.max_errors, 9);
+	conf_free(&c);
+	buf_free(&why);
+}
+
 /* L60: as many as there may be, in one line; and not for ever. */
 static void
 test_crowded_environment(void **state)
@@ -344,6 +385,7 @@ main(void)
 		cmocka_unit_test(test_named_files),
 		cmocka_unit_test(test_named_file_beside_value),
 		cmocka_unit_test(test_long_named_file),
+		cmocka_unit_test(test_pipe),
 		cmocka_unit_test(test_crowded_environment),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_profile_local),

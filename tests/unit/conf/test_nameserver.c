@@ -104,6 +104,11 @@ static const struct {
 	{ "options timeout:1 use-vc rotate\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL,
 		true },
 	{ "options ndots:2 # use-vc\nnameserver 192.0.2.53\n", 0, "192.0.2.53:53", NULL, false },
+	/* L63: of an old Mac; what is behind the first CR is no server, or a comment */
+	{ "nameserver 192.0.2.53\rnameserver 192.0.2.54\r", 0, "192.0.2.53:53",
+		":1: a CR that ends no line: \"nameserver 192.0.2.53\\x0dnames", false },
+	{ "# a\rnameserver 192.0.2.53\r", 0, "127.0.0.1:53", ":1: a CR that ends no line: \"# a\\x0d",
+		false },
 	/* as if there were no file */
 	{ "", 0, "127.0.0.1:53", NULL, false },
 	{ "search example.org\n", 0, "127.0.0.1:53", NULL, false },
@@ -180,9 +185,12 @@ test_no_file(void **state)
 	assert_true(odd.n > 0);
 	render(&s, text);
 	assert_string_equal(text, "127.0.0.1:53");
+	/* What a container has where its host has none. */
 	buf_reset(&odd);
-	assert_int_equal(nameserver_read("/proc/self", &s, &odd), 0); /* a directory */
-	assert_true(odd.n > 0);
+	assert_int_equal(nameserver_read("/etc", &s, &odd), 0);
+	assert_true(span_eq(buf_span(&odd), span_of("/etc: Is a directory")));
+	render(&s, text);
+	assert_string_equal(text, "127.0.0.1:53");
 }
 
 int

@@ -136,7 +136,12 @@ static const struct {
 	{ "delivery_user = us\n", "PATH:1: delivery_user: a login belongs to hosts that you name" },
 	{ "[route a]\ndelivery_password_file = environment:a.b\n",
 		"PATH:2: delivery_password_file: not an absolute path" },
-	{ "[lan]\ndomains = *\n", NULL },
+	/* Whose "route" was forgotten: all its mail would go another way, without a word. */
+	{ "[lan]\ndomains = *\n", "PATH:2: domains: stands behind \"[route NAME]\" only" },
+	{ "[smarthost]\nhosts = h.example:587\n", "PATH:2: hosts: stands behind \"[route NAME]\" only" },
+	{ "[route]\nhosts = h.example:587\n", "PATH:2: hosts: stands behind \"[route NAME]\" only" },
+	{ "[smarthost]\ndelivery_user = us\n", "PATH:2: delivery_user: a login belongs to hosts" },
+	{ "[lan]\nmax_connections_per_lane = x\n", NULL }, /* its values are its own matter */
 };
 
 /* `wrong` begins `text`, with the name of the file where PATH stands. */

@@ -10,7 +10,8 @@ static void
 test_named(void **state)
 {
 	(void)state;
-	static const char text[] = "127.0.0.1 localhost\n# 192.0.2.1 comment.lan\n"
+	static const char text[] = "\xef\xbb\xbf" "192.0.2.65 first.lan\n" /* L63 */
+		"127.0.0.1 localhost\n# 192.0.2.1 comment.lan\n"
 		"192.0.2.66\tmail.lan  Mail relay.lan # the old one: gone.lan\r\n"
 		"2001:db8::66 mail.lan\n192.0.2.67 mail.lan two.lan\nnonsense mail.lan\n"
 		"fe80::1%lo mail.lan\n\n  192.0.2.68 indented.lan\n192.0.2.69 last.lan";
@@ -24,6 +25,7 @@ test_named(void **state)
 		{ "MAIL.lan", FAMILY_IPV4, "0 mail.lan 192.0.2.66, 0 mail.lan 192.0.2.67" },
 		{ "mail.lan", FAMILY_IPV6, "0 mail.lan 2001:db8::66" },
 		{ "mail", FAMILY_ANY, "0 mail 192.0.2.66" },
+		{ "first.lan", FAMILY_ANY, "0 first.lan 192.0.2.65" },
 		{ "relay.lan", FAMILY_ANY, "0 relay.lan 192.0.2.66" },
 		{ "two.lan", FAMILY_IPV6, "" },
 		{ "indented.lan", FAMILY_ANY, "0 indented.lan 192.0.2.68" },

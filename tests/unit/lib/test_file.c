@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "lib/file.h"
 
@@ -63,12 +64,65 @@ test_none(void **state)
 	close(dir);
 }
 
+/* What a pipe brings in pieces is read to its end, or as far as there is room. */
+static void
+test_fill(void **state)
+{
+	(void)state;
+	for (size_t size = 1; size < 12; size++) {
+		char room[12];
+		int end[2], status;
+		assert_int_equal(pipe(end), 0);
+		pid_t pid = fork();
+		if (pid == 0) {
+			for (const char *p = "ab\0cdefgh"; p < &"ab\0cdefgh"[9]; p++)
+				if (write(end[1], p, 1) != 1)
+					_exit(1);
+			_exit(0);
+		}
+		close(end[1]);
+		ssize_t n = file_fill(end[0], room, size);
+		assert_int_equal(n, size < 9 ? size : 9);
+		assert_memory_equal(room, "ab\0cdefgh", (size_t)n);
+		close(end[0]);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+	}
+	char room[4];
+	int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(file_fill(dir, room, sizeof(room)), -1);
+	assert_int_equal(errno, EISDIR);
+	close(dir);
+}
+
+/* L63: the mark is no text, nor is anything else a mark. */
+static void
+test_begin(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *out;
+	} rows[] = { { "", "" }, { "a", "a" }, { "ab", "ab" }, { "abcd", "abcd" }, { "\xef\xbb\xbf", "" },
+		{ "\xef\xbb\xbf" "ab", "ab" }, { "\xef\xbb", "\xef\xbb" },
+		{ "\xef\xbb\xbe" "a", "\xef\xbb\xbe" "a" } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[8] = "";
+		FILE *f = fdopen(file_of(rows[i].in), "r");
+		assert_non_null(f);
+		file_begin(f);
+		assert_int_equal(fread(text, 1, sizeof(text), f), strlen(rows[i].out));
+		assert_string_equal(text, rows[i].out);
+		fclose(f);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_none),
+		cmocka_unit_test(test_fill),
+		cmocka_unit_test(test_begin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,10 @@ static const struct row rows[] = {
 	MADE("one version that is none", "MIME-Version: x\r\n" V TEXT "\r\n\xe4\r\n",
 		"MIME-Version: x\r\n" V TEXT QP "\r\n=E4\r\n"),
 	MADE("a version and nothing else", "MIME-Version: 1\r\n\r\n\xe4\r\n", OLD "\r\n=E4\r\n"),
+	MADE("text, and nothing more", "Content-Type: text\r\n\r\n\xe4\r\n",
+		"Content-Type: text\r\n" V QP "\r\n=E4\r\n"),
+	MADE("text without a semicolon", V "Content-Type: text/plain charset=x\r\n" CTE "8-bit\r\n\r\n"
+		"\xe4\r\n", V "Content-Type: text/plain charset=x\r\n" QP "\r\n=E4\r\n"),
 	SAME("no version, and no need", "MIME-Version: 1\r\n" TEXT "\r\nhello\r\n"),
 	MADE("data without version", DATA "\r\n\xff\r\n", DATA V B64 "\r\n/w0K\r\n"),
 	MADE("parts without version", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" TEXT
@@ -151,7 +155,7 @@ static const struct row rows[] = {
 	NOT("elsewhere", V "Content-Type: message/external-body\r\n\r\n\xe4\r\n", sealed),
 	NOT("encoded, with 8-bit", V TEXT QP "\r\n\xe4\r\n", miscoded),
 	NOT("base64, with 8-bit", V TEXT B64 "\r\n\xe4\r\n", miscoded),
-	NOT("unknown encoding", V TEXT CTE "8-bit\r\n\r\n\xe4\r\n", miscoded),
+	NOT("unknown encoding", V TEXT CTE "8bits\r\n\r\n\xe4\r\n", miscoded),
 	NOT("two encodings", V TEXT CTE "8bit 7bit\r\n\r\n\xe4\r\n", miscoded),
 	NOT("encoded multipart", MIX QP "\r\n--b\r\n\r\n\xe4\r\n--b--\r\n", miscoded),
 	NOT("preamble", MIX "\r\n\xe4\r\n--b\r\n\r\n--b--\r\n", outside),
@@ -171,11 +175,11 @@ static const struct row rows[] = {
 	NOT("two types", V TEXT TEXT "\r\n\xe4", twice),
 	NOT("two codings", V TEXT QP CTE "8bit\r\n\r\n\xe4", twice),
 	NOT("encoded without version, and not so", TEXT QP "\r\n\xe4", miscoded),
-	NOT("half a type without version", "Content-Type: text\r\n\r\n\xe4", unknown),
+	NOT("half a type without version", "Content-Type: data\r\n\r\n\xe4", unknown),
 	NOT("another version", "MIME-Version: 2.0\r\n" TEXT "\r\n\xe4", "the version of MIME is not 1.0"),
 	NOT("a later version", "MIME-Version: 1.1\r\n" TEXT "\r\n\xe4", "the version of MIME is not 1.0"),
-	NOT("half a type", V "Content-Type: text\r\n\r\n\xe4", unknown),
-	NOT("more than a type", V "Content-Type: text/plain charset=x\r\n\r\n\xe4", unknown),
+	NOT("half a type", V "Content-Type: data\r\n\r\n\xe4", unknown),
+	NOT("more than a type", V "Content-Type: application/x name=x\r\n\r\n\xe4", unknown),
 	NOT("open comment", V "Content-Type: (text/plain\r\n\r\n\xe4", unknown),
 
 	/* boundaries */

@@ -279,6 +279,50 @@ help(int *fds, int n, unsigned seconds)
 	return found;
 }
 
+/* S22: its lines have the time of ours; but K2: what it would have to look up is no zone. */
+static void
+test_time_zone(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *zone;
+		bool known;
+	} rows[] = {
+		{ "Europe/Berlin", true },
+		{ "Etc/GMT+5", true },
+		{ "XYZ-05:30", true },
+		{ "CET-1CEST,M3.5.0,M10.5.0/3", true },
+		{ "<+0330>-3:30", true },
+		{ "", false },
+		{ "/nonexistent/zone", false },
+		{ ":Europe/Berlin", false },
+		{ ".", false },
+		{ "Europe/../../../etc/shadow", false },
+		{ "UTC\n", false },
+		{ "U\x80", false },
+		{ "ABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGH", true },
+		{ "ABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGHABCDEFGHI", false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char want[128];
+		int fds[1], ends[2];
+		char name[16];
+		setenv("TZ", rows[i].zone, 1);
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+		fds[0] = ends[1];
+		snprintf(name, sizeof(name), "tls%zu", i);
+		pid_t pid = launch_helper(&l, "tls", program(name), fds, 1);
+		assert_true(pid > 0);
+		close(ends[1]);
+		const char *found = read_all(ends[0]);
+		close(ends[0]);
+		wait_for_end(pid);
+		snprintf(want, sizeof(want), "environment TZ=%s", rows[i].zone);
+		if (has_line(found, want) != rows[i].known || lines(found, "environment TZ") != rows[i].known)
+			fail_msg("row %zu:\n%s", i, found);
+	}
+}
+
 static void
 test_helper(void **state)
 {
@@ -552,6 +596,7 @@ main(int argc, char **argv)
 		return tell(argc, argv, STDOUT_FILENO);
 	const struct CMUnitTest tests[] = {
 		LAUNCHED(test_helper),
+		LAUNCHED(test_time_zone),
 		LAUNCHED(test_helper_with_one),
 		LAUNCHED(test_brief),
 		LAUNCHED(test_helper_exchanged),

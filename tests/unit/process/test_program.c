@@ -114,6 +114,10 @@ test_begin(void **state)
 
 /* ---- the configuration ----------------------------------------------------------------------- */
 
+#define TEN "/deeper/of"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+#define LONG HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED
+
 static const struct configured {
 	const char *words[WORDS];
 	const char *unfit;
@@ -125,6 +129,9 @@ static const struct configured {
 	{ { NULL }, "not for this program", "not for this program" },
 	{ { "--odd", NULL }, "not for this program", "unknown option; see --help" },
 	{ { "-c", "/nowhere/postern.conf", NULL }, NULL, "/nowhere/postern.conf" },
+	{ { "-c", LONG, NULL }, NULL, LONG ": No such file or directory" },
+	{ { "-c", LONG "/", NULL }, NULL, "-c: longer than 900 octets" },
+	{ { "-c", LONG LONG LONG, NULL }, NULL, "-c: longer than 900 octets" },
 	{ { "-o", "max_connections=many", NULL }, NULL, "max_connections" },
 	{ { "-p", "nobody_wrote_it", NULL }, NULL, "no such profile" },
 };
@@ -285,7 +292,7 @@ test_drop_root(void **state)
 		{ SOMEBODY, 0644, NULL },
 		{ SOMEBODY, 0600, "started as root, became user " SOMEBODY ": " },
 		{ "root", 0644, "started as root, cannot become user root: Operation not permitted" },
-		{ "no-such-user", 0644, "cannot become user no-such-user: No such file" },
+		{ "no-such-user", 0644, "cannot become user no-such-user: /etc/passwd has none of this name" },
 	};
 	char path[64], runtime[64];
 	struct stat st;

@@ -51,7 +51,14 @@ static const struct row {
 	ROW(".\nSubject: x\n", "", "", false),
 	ROW("Subject: x\n\na\n.\nb\n", H, "a\r\n.\r\nb\r\n", true),
 	ROW("Subject: x\n\na\n..\n.b\n. \nb.\n.", H, "a\r\n..\r\n.b\r\n. \r\nb.\r\n", false),
-	ROW("Subject: x\n\na\0b\n\0\n.\0\nc\n", H, "ab\r\n\r\n", false),
+	/* A6: NUL never cuts a message off. */
+	ROW("Subject: x\n\na\0b\n\0\n.\0\nc\n", H, "ab\r\n\r\n.\r\nc\r\n", false),
+	ROW("Subject: x\n\n\0.\nb\n", H, ".\r\nb\r\n", false),
+	ROW("Subject: x\n\n.\0.\n\0.\0.\nb", H, "..\r\n..\r\nb\r\n", false),
+	ROW("Subject: x\n\na\r\0.\nb\n", H, "a\r\n.\r\nb\r\n", false),
+	ROW("Subject: x\n\n.\r\0\nb\n", H, ".\r\nb\r\n", false),
+	ROW("Subject: x\n\n\0\n.\nb\n", H, "\r\n", false),
+	ROW("Subject: x\n.\0\nb\n", H, ".\r\nb\r\n", false),
 	ROW("Sub\0ject: x\n\n\0", H, "", false),
 #undef ROW
 };
