@@ -174,7 +174,7 @@ end_flight(struct courier *c, struct flight *f, bool rest, struct found *found)
 	bool untried = end == JOB_UNTRIED, next_host = connect_judge(c, &f->m, end);
 	next_host = connect_seek(c, &f->m) || next_host;
 	f->m.late = f->job.late && !untried;
-	f->m.cut = f->job.cut && !untried && c->link.fd < 0 && count_waiting(&f->m) > 1;
+	f->m.cut = f->job.cut && !untried && count_waiting(&f->m) > 1;
 	say_why(c, &f->m, untried || rest);
 	if (end == JOB_ANSWERED)
 		counters_time(COUNTER_DELIVERY_TIME, clock_ms() - f->begun);

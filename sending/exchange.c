@@ -139,6 +139,7 @@ give_up_by(struct link *l, struct job *j, enum mark mark)
 		disagree(l, j);
 	} else {
 		j->in_step = true;
+		j->cut = j->cut && j->accepted > 0; /* or each of them had his word */
 		end_job(l, j);
 		if (mark != MARK_SEEN)
 			job_lose_all(l);
@@ -158,6 +159,16 @@ give_up(struct link *l, struct job *j)
 		bool group = link_can(l, CAN_PIPELINING);
 		give_up_by(l, j, group ? probe_reset_and_mark(l) : probe_reset(l));
 	}
+}
+
+/*
+ * Does it refuse a transaction with several recipients because they are so many? Fewer will do, and
+ * nobody of them is to blame (RFC 3463 X.5.3).
+ */
+static bool
+is_crowd(const struct link *l, const struct job *j)
+{
+	return j->accepted > 1 && refusal_counts_recipients(l);
 }
 
 /* ---- the text ----------------------------------------------------------------------------- */
@@ -202,7 +213,8 @@ exchange_follow_data(struct link *l, struct job *j)
 	} else if (go_on) { /* without a recipient: an empty text (RFC 2920 section 3.1) */
 		link_puts(l, ".\r\n", l->terms.conf->timeout_data_block);
 	} else {
-		job_settle_accepted(l, j, link_outcome(l->code) == HARD ? HARD : SOFT);
+		j->cut = is_crowd(l, j);
+		job_settle_accepted(l, j, !j->cut && link_outcome(l->code) == HARD ? HARD : SOFT);
 		give_up(l, j);
 	}
 }
@@ -328,7 +340,9 @@ read_end(struct link *l, struct job *j)
 		return read_each_end(l, j);
 	if (link_reply(l, "end of data", end_patience(l, j)) < 0)
 		return false;
-	job_settle_accepted(l, j, outcome_of_text(l, j));
+	enum outcome o = outcome_of_text(l, j);
+	j->cut = is_crowd(l, j);
+	job_settle_accepted(l, j, j->cut ? SOFT : o);
 	return true;
 }
 

@@ -24,8 +24,8 @@ struct job {
 		JOB_UNTRIED,  /* the connection broke before its turn: no reply was about it */
 	} end;
 	bool sent; /* the text went out whole: after a loss, the host may have taken it */
-	bool cut;  /* MAIL was taken, and nothing heard of the text: after a loss, it may be one of
-	            * the recipients that the host minds */
+	bool cut;  /* it ended behind MAIL and before the text, or for the number of recipients:
+	            * the host may mind one of them, or so many */
 
 	bool late; /* it went out whole, and no word about it came in time */
 

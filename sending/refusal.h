@@ -21,7 +21,7 @@ unsigned refusal_about(const struct link *l);
 bool refusal_misses_tls(const struct link *l);
 
 /*
- * Does the last reply, to a RCPT, say that there are too many (RFC 3463 X.5.3)? Then it is about
+ * Does the last reply say that there are too many recipients (RFC 3463 X.5.3)? Then it is about
  * none of them, whatever its code.
  */
 bool refusal_counts_recipients(const struct link *l);

@@ -83,6 +83,26 @@ def test_recipients_not_announced(host, world, reply):
     assert sum("<full@" in line for line in world.sink.lines) == 1
 
 
+@pytest.mark.parametrize("verb, usual", [("DATA", "354 go"), ("END", "250 taken")])
+def test_recipients_counted_at_last(postern, world, verb, usual):
+    """F13: a host that takes all recipients, and then says that they were too many: nobody is returned, and the next
+    attempts have fewer at a time."""
+    taken = []
+    world.domain("dest.example")
+    world.sink.say["MAIL"] = lambda line: taken.clear() or "250 ok"
+    world.sink.say["RCPT"] = lambda line: taken.append(line) or "250 ok"
+    world.sink.say[verb] = lambda line: usual if len(taken) <= 2 else "554 5.5.3 too many recipients"
+    people = [f"u{i}@dest.example" for i in range(8)]
+    postern.send(people, max_connections=0)
+    for _ in range(3):
+        postern.make_due()
+        postern.due()
+        postern.rested()
+    postern.settled()
+    assert sorted(r for m in world.sink.messages for r in m.recipients) == people
+    assert [len(m.recipients) for m in world.sink.messages] == [2] * 4
+
+
 @pytest.mark.parametrize("least, by, passed", [
     ("DELIVERBY 300", "BY=600;R", True), ("DELIVERBY 900,OTHER", "BY=600;R", False),
     ("DELIVERBY 900", "BY=600;N", True), ("DELIVERBY soon", "BY=600;R", True)])

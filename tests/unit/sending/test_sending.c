@@ -126,6 +126,13 @@ static const struct row rows[] = {
 		{ "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD", "A+DD A+SD A+DD" } },
 	{ "RCPT4=552 many",
 		{ "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD", "A+DD A+DS A+DD" } },
+	/* too many for the host, and nobody's fault (RFC 3463 X.5.3) */
+	{ "DATA2=554 5.5.3 many",
+		{ "A+DD ASS A+DD", "A+DD ASS A+DD", "A+DD A+DD A+DD", "A+DD ASS A+DD" } },
+	{ "END2=550 Too many recipients",
+		{ "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DD A+SS A+DD", "A+DH A+DD A+DD" } },
+	{ "RCPT4=550 no|END2=554 5.5.3 many",
+		{ "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DD A+HH A+DD", "A+DH A+DH A+DD" } },
 	{ "RCPT3=550 no|RCPT4=550 no|DATA2=354 go",
 		{ "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD AHH A+DD", "A+DD LHH USS" } },
 	{ "RCPT3=550 no|RCPT4=550 no|DATA1=354 go",
