@@ -151,7 +151,7 @@ def test_keys_of_the_busy_way():
 
 def test_variables_of_wrappers():
     """... and each variable by which something between says who the client is; so does docs/RUNNING.md."""
-    table = re.search(r"^} variables\[\] = \{\n(.*?)^};", text_of(TOP / "session" / "peer.c"), re.M | re.S)[1]
+    table = re.search(r"^} variables\[\] = \{\n(.*?)^};", text_of(TOP / "lib" / "wrapper.c"), re.M | re.S)[1]
     names = re.findall(r'\{ "\*?(\w+)"', table)
     assert len(names) > 6
     for text in (page("smtpd.8"), text_of(TOP / "docs" / "RUNNING.md")):
