@@ -173,6 +173,7 @@ $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
 $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
+$(B)/unit/helpers/test_pump: LDFLAGS += -Wl,--wrap=SSL_shutdown,--wrap=poll
 $(B)/unit/helpers/test_libssl: LDFLAGS += -Wl,--wrap=free
 $(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir

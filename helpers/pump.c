@@ -165,6 +165,23 @@ pump_out(SSL *ssl, struct wants *w)
 }
 
 /*
+ * Tells the client that this is the end, and nothing was cut off. False: there is no room for that
+ * yet, behind what it has not taken in.
+ */
+static bool
+part(SSL *ssl, struct wants *w)
+{
+	ERR_clear_error();
+	int r = SSL_shutdown(ssl);
+	short events = r < 0 ? libssl_wanted(ssl, r) : 0;
+	w->peer |= events;
+	if (events != 0)
+		return false;
+	(void)shutdown(at.client, SHUT_WR);
+	return true;
+}
+
+/*
  * Waits for what was wanted. *left: the session has ended, which is seen whatever was wanted: until
  * then it is the session that waits for nobody too long. False: nothing more can happen.
  */
@@ -204,12 +221,8 @@ pump_run(SSL *ssl, int session, int64_t patience)
 			return;
 		if ((out.over || left) && deadline == CLOCK_NEVER)
 			deadline = clock_deadline(patience);
-		if (out.over && flow_empty(&out) && !parting) {
-			ERR_clear_error();
-			(void)SSL_shutdown(ssl);
-			(void)shutdown(at.client, SHUT_WR);
-			parting = true;
-		}
+		if (out.over && flow_empty(&out) && !parting)
+			parting = part(ssl, &w);
 		if (!w.more && !wait_for_more(&w, parting, &left, deadline))
 			return;
 	} while (!parting || !in.over);

@@ -5,7 +5,10 @@
 #include "tests/unit/helpers/encrypted.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +21,32 @@ static char large[LARGE], got[LARGE];
 static SSL_CTX *server, *client;
 static struct encrypted e;
 static int session; /* the other end of the pair */
+
+/* ---- calls that the linker puts in the place of the libraries' -------------------------------- */
+
+static atomic_int parted;  /* times that the end of TLS was to be said */
+static atomic_bool blocked; /* there was no room for what is for the client */
+
+int __wrap_SSL_shutdown(SSL *ssl);
+int __real_SSL_shutdown(SSL *ssl);
+int __wrap_poll(struct pollfd *p, nfds_t n, int ms);
+int __real_poll(struct pollfd *p, nfds_t n, int ms);
+
+int
+__wrap_SSL_shutdown(SSL *ssl)
+{
+	int r = __real_SSL_shutdown(ssl);
+	parted++;
+	return r;
+}
+
+int
+__wrap_poll(struct pollfd *p, nfds_t n, int ms)
+{
+	if (n == 2 && p[0].fd >= 0 && (p[0].events & POLLOUT) != 0)
+		blocked = true;
+	return __real_poll(p, n, ms);
+}
 
 /* ---- the one that pumps ---------------------------------------------------------------------- */
 
@@ -288,6 +317,39 @@ test_much(void **state)
 	end_pumping();
 }
 
+/*
+ * It is told that it was all, though there was no room for that when the session had said it. Which
+ * length leaves none is the kernel's matter: so all are tried, as far as there is room.
+ */
+static void
+test_no_room_for_the_end(void **state)
+{
+	enum { STEP = 1024, ROOM = 8 * 1024 };
+	bool fits = true, met = false;
+	for (int n = STEP; fits; n += STEP) {
+		(void)leave(state);
+		(void)enter(state);
+		assert_int_equal(setsockopt(SSL_get_fd(e.server), SOL_SOCKET, SO_SNDBUF, &(int){ ROOM },
+			sizeof(int)), 0);
+		parted = 0;
+		blocked = false;
+		begin_pumping(SECONDS);
+		assert_int_equal(send(session, large, (size_t)n, 0), n);
+		close(session);
+		while (parted == 0 && !blocked)
+			(void)sched_yield();
+		fits = parted > 0;
+		for (int k = 0, r; k < n; k += r) {
+			r = SSL_read(e.client, got, n - k);
+			assert_true(r > 0);
+		}
+		client_hears_the_end();
+		end_pumping();
+		met = met || (fits && blocked);
+	}
+	assert_true(met);
+}
+
 static void *
 write_much(void *nothing)
 {
@@ -409,6 +471,7 @@ main(void)
 		ENCRYPTED(test_said_before),
 		ENCRYPTED(test_new_keys),
 		ENCRYPTED(test_much),
+		ENCRYPTED(test_no_room_for_the_end),
 		ENCRYPTED(test_much_of_client),
 		ENCRYPTED(test_client_ends),
 		ENCRYPTED(test_client_is_lost),

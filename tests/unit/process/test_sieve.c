@@ -169,8 +169,8 @@ compare_by_arguments(const struct filter *before, const struct filter *now)
 			uint32_t said = run(now, &d, &unused);
 			assert_int_equal(said, run(before, &d, &unused));
 			permitted += said == PERMITTED;
-			if (i >= CALLS)
-				assert_int_equal(said, REFUSED);
+			if (i >= CALLS) /* a build that is not locked in (POSTERN_INSTRUMENTED) says so */
+				assert_int_equal(said, ((struct sock_filter)REFUSE).k);
 		}
 	return permitted;
 }
