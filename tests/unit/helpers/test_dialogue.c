@@ -1,32 +1,12 @@
 /* dialogue: what auth says to the responses of a client, and when it believes it (R70). */
-#include "tests/unit/helpers/claimed.h"
+#include "tests/unit/helpers/proving.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include "helpers/dialogue.h"
-#include "helpers/proof.h"
 
-static Gsasl *library;
 static int session; /* the other end of the pair */
-
-static int
-start(void **state)
-{
-	if (write_users(state) < 0 || gsasl_init(&library) != GSASL_OK)
-		return -1;
-	gsasl_callback_set(library, proof_callback);
-	gsasl_callback_hook_set(library, &c);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	gsasl_done(library);
-	return 0;
-}
 
 /* ---- a session that has said all before it listens ------------------------------------------- */
 

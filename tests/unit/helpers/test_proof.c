@@ -2,29 +2,7 @@
  * proof: who is believed, and what SCRAM is given, of those who are there and those who are not
  * (M11, R70).
  */
-#include "tests/unit/helpers/claimed.h"
-
-#include "helpers/proof.h"
-
-static Gsasl *library;
-
-static int
-start(void **state)
-{
-	if (write_users(state) < 0 || gsasl_init(&library) != GSASL_OK)
-		return -1;
-	gsasl_callback_set(library, proof_callback);
-	gsasl_callback_hook_set(library, &c);
-	return 0;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	gsasl_done(library);
-	return 0;
-}
+#include "tests/unit/helpers/proving.h"
 
 static Gsasl_session *
 begin(const char *mechanism)

@@ -1,7 +1,6 @@
 /* handover: open files get there with their packet, and no others, whatever was sent (K1). */
-#include "tests/unit/unit.h"
+#include "tests/unit/openfds.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -28,18 +27,6 @@ leave(void **state)
 		if (pair[i] >= 0)
 			close(pair[i]);
 	return 0;
-}
-
-static int
-open_fds(void)
-{
-	int n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
 }
 
 /* In their order, close-on-exec, and the same files. */

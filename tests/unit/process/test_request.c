@@ -1,7 +1,6 @@
 /* request: what a session asks of its monitor arrives with its descriptors, or not at all. */
-#include "tests/unit/unit.h"
+#include "tests/unit/openfds.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,18 +25,6 @@ leave(void **state)
 		if (pair[i] >= 0)
 			close(pair[i]);
 	return 0;
-}
-
-static int
-open_fds(void)
-{
-	int n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
 }
 
 /* In their order, close-on-exec, and the same files. */

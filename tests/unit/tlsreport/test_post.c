@@ -1,7 +1,6 @@
 /* post: who starts what posts a report (R86). */
-#include "tests/unit/unit.h"
+#include "tests/unit/openfds.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -98,18 +97,6 @@ test_maker_dies(void **state)
 	assert_int_equal(WEXITSTATUS(status), MAKER_STATUS);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
-}
-
-static int
-open_fds(void)
-{
-	int n = 0;
-	DIR *d = opendir("/proc/self/fd");
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
-	return n;
 }
 
 /* One that was taken over hands over more than a connection: the first process keeps none of them. */
