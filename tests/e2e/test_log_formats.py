@@ -18,6 +18,7 @@ import tallies
 from conftest import TOP, exec_way
 from patience import PATIENCE
 from peers import PEERS
+from pki import Pki
 
 FIELD = PEERS / "field"
 BAD, GUESSER, PROBER, HARVESTER, BABBLER, V6 = ("192.0.2.9", "192.0.2.10", "192.0.2.11", "192.0.2.12",
@@ -244,17 +245,21 @@ def test_logwatch(day, where):
 
 
 @pytest.fixture
-def unheard(postern, world):
+def unheard(postern, world, where):
     """Lines of what Postfix has nothing of: addresses rewritten, a key of DKIM that is not there, a policy of MTA-STS
     that cannot be fetched, and a report on TLS when the day is over."""
     table = postern.where / "keys"
     table.write_text(f"sender.example s1 {postern.where}/nothing.pem\n")
     table.chmod(0o644)
+    (where / "pki").mkdir(mode=0o755)
+    authorities = Pki(where / "pki").path("ca")
+    authorities.chmod(0o644)
     world.domain("dest.example")
     world.zone[("_mta-sts.dest.example", "TXT")] = ['"v=STSv1; id=1;"']
     world.zone[("_smtp._tls.dest.example", "TXT")] = ['"v=TLSRPTv1; rua=mailto:tls@dest.example"']
     postern.settings.update({"log_format": "postfix", "masquerade": "inside.example=sender.example", "dkim_keys": table,
-                             "dkim_missing": "send", "tls_reports": "yes", "tls_reports_from": "tls@sender.example"})
+                             "dkim_missing": "send", "tls_reports": "yes", "tls_reports_from": "tls@sender.example",
+                             "delivery_ca": authorities})
     assert "queued as" in postern.send("u@dest.example", sender="a@inside.example")
     postern.rested()
     tallies.age(postern.spool)

@@ -680,19 +680,6 @@ def test_connection_of_another_lane(domain, card, shares):
     assert len(sink.messages) == (2 if shares else 1) and sink.connections == (1 if shares else 2)
 
 
-def test_connection_to_the_host_of_a_policy(domain):
-    """It serves a domain that asks for nothing, and is not said to be verified for that."""
-    domain.publish(policy("mx.dest.example"))
-    domain.world.domain("two.example")
-    sink = domain.place.host("host")
-    domain.postern.settings.update(linger="1h", max_connections=1)
-    for name in ("dest.example", "two.example"):
-        domain.postern.send(f"u@{name}")
-        log = domain.postern.wait_logged(f"delivered <u@{name}>")
-    assert sink.connections == 1
-    assert re.search(r"lane two\.example: by the connection to mx\.dest\.example\[127\.0\.0\.2\]:\d+, .*, not verified\n", log)
-
-
 # ---- what else depends on it
 
 @pytest.mark.parametrize("text, goes", [(policy("mx.dest.example"), True), (policy("mx.dest.example", mode="testing"), False)])

@@ -137,6 +137,8 @@ check_sharing(const struct sharing *row)
 	if (shared) {
 		assert_int_equal(c->link.fd, fd);
 		assert_string_equal(c->link.terms.target, row->target);
+		if (row->offer != NONE) /* another lane's now, and so the log says */
+			assert_int_equal(c->link.terms.policy, row->tls);
 		assert_int_equal(c->work.to.port, c->to.port);
 	}
 	end_lane();
