@@ -3,7 +3,6 @@ host's certificate decides, or the mail waits: not one message in clear, or to s
 import functools
 import hashlib
 import pathlib
-import re
 import shutil
 import ssl
 import tempfile
@@ -227,24 +226,6 @@ def one(where, cards):
 
 def promised(one, card="host", usage=3, selector=1, matching=1):
     one.promise(HOST, tlsa(one.cards.path(card), usage, selector, matching))
-
-
-def test_connection_of_another_lane(one):
-    """R79: it goes on for a domain whose records fit the certificate, too, and for one that asks for less; the log says what
-    it is trusted for now, which is not what it was begun for."""
-    for name, usage, card in (("fits", 3, "host"), ("any", 0, "ta")):
-        one.promise(one.domain(f"{name}.example"), tlsa(one.cards.path(card), usage, 1, 1))
-    promised(one)
-    host = one.host("127.0.0.2", "host")
-    one.serve()
-    one.postern.settings.update(linger="1h", max_connections=1)
-    for name in ("d", "fits", "any"):
-        one.postern.send(f"u@{name}.example")
-        log = one.postern.wait_logged(f"delivered <u@{name}.example>")
-    assert host.connections == 1
-    how = dict(re.findall(r"lane (\w+)\.example: by the connection to mx\.d\.example\[127\.0\.0\.2\]:\d+, (.*)", log))
-    assert ", verified by DANE, DANE: 3 1 1 of mx.fits.example" in how["fits"], how
-    assert ", not verified, DANE: 0 1 1 of mx.any.example" in how["any"], how
 
 
 def without_tlsa(zone, text):
