@@ -75,19 +75,22 @@ put_command(struct link *l, const struct sasl_mechanism *m, struct span first)
 
 /*
  * The first challenge makes no sense: hosts offer mechanisms that never worked there. Nothing was
- * proved yet, so that the exchange is given up in good order, and the next mechanism may do.
+ * proved yet, so that the exchange is given up in good order, and the next mechanism may do. What
+ * the host refuses then is nothing about us, whatever its code; a yes is none of an honest host.
  */
 static int
 cancel(struct link *l)
 {
 	put(l, span_of("*\r\n"));
-	return link_reply(l, "AUTH", l->terms.conf->timeout_helo) < 0 ? -EIO : 0;
+	int r = link_reply(l, "AUTH", l->terms.conf->timeout_helo);
+	return r < 0 || l->bye ? -EIO : link_outcome(l->code) == DONE ? 0 : -ECANCELED;
 }
 
 /*
  * Answers challenges until the host has decided. 0: its reply is in l->code. -EIO: the connection
- * was lost. -EINVAL: our name does not fit the mechanism, and nothing was said. Others: no answer
- * was given (sasl_step), or the host asks without an end. What was answered is added to *told.
+ * was lost. -EINVAL: our name does not fit the mechanism, and nothing was said. -ECANCELED: it was
+ * given up, and the host knows. Others: no answer was given (sasl_step), or the host asks without
+ * an end. What was answered is added to *told.
  */
 static int
 exchange(struct link *l, struct sasl *s, struct buf *told)
@@ -176,8 +179,9 @@ prove_by(struct link *l, const struct sasl_mechanism *m, const uint8_t *binding)
 		r = exchange(l, &s, &told);
 	cover_secrets(l, &told);
 	wipe(&told);
-	if (r == -EINVAL) {
-		link_say(l, "AUTH", "libgsasl refuses our name or password");
+	if (r == -EINVAL || r == -ECANCELED) {
+		link_say(l, "AUTH", r == -EINVAL ? "libgsasl refuses our name or password"
+			: "the host's first challenge makes no sense");
 		sasl_end(&s);
 		return NOT_THIS_WAY;
 	}
