@@ -11,15 +11,10 @@
 #include "delivery/tour.h"
 #include "delivery/turns.h"
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "process/log.h"
 #include "sending/begin.h"
 
-enum {
-	IN_HASTE = 1,     /* s for the answer to QUIT, if mail waits for the courier meanwhile */
-	QUICKLY = 3000,   /* ms: who is not to our taste, and says so in that time, costs nobody's
-	                   * mail a wait */
-};
+enum { IN_HASTE = 1 }; /* s for the answer to QUIT, if mail waits for the courier meanwhile */
 
 /* The hosts of the lane; and what its domain asks for of them, but where that does not count. */
 static enum outcome
@@ -271,10 +266,10 @@ cause_of(const struct courier *c)
  * names the hosts as well, whose ever they are, and must not have them avoided by others.
  */
 static bool
-is_its_fault(const struct courier *c, int64_t took)
+is_its_fault(const struct courier *c)
 {
 	const struct link_proof *proof = &c->link.proof;
-	bool choosy = proof->unprotected && took < QUICKLY;
+	bool choosy = proof->unprotected && !c->link.silent;
 	return !proof->refused && !choosy && !race_kept_waiting(&c->work.race);
 }
 
@@ -283,7 +278,6 @@ static enum outcome
 follow_race(struct courier *c)
 {
 	for (int fd; (fd = race_next(&c->work.race, &c->work.to, &c->why)) >= 0;) {
-		int64_t since = clock_ms();
 		c->turn.at = race_take_place(&c->work.race);
 		exchanger_keep(&c->to, &c->work.to);
 		enum outcome o = begin(c, fd);
@@ -295,12 +289,11 @@ follow_race(struct courier *c)
 		c->work.cause = cause_of(c);
 		c->work.barred = c->work.barred ||
 			(c->link.proof.unprotected && policy_is_theirs(&c->policy));
-		int64_t took = clock_ms() - since;
 		race_note_vain(&c->work.race);
 		meet_leave(c);
 		if (c->link.proof.refused)
 			log_refusal(c);
-		if (is_its_fault(c, took))
+		if (is_its_fault(c))
 			mark_failed(c);
 	}
 	return SOFT;

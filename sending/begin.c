@@ -232,6 +232,7 @@ shake_hands(struct link *l)
 		l->proof.again = r == -EAGAIN ? AGAIN_FRESH
 			: r == -ENOENT && !verify ? AGAIN_NAMELESS
 			: may && !t->implicit ? AGAIN_CLEAR : AGAIN_NOT;
+		l->silent = clock_left(deadline) == 0;
 		(void)say_why(l, "TLS", &why);
 		note_tls(l, TLS_RESULT_VALIDATION, true);
 		return SOFT;
