@@ -100,6 +100,15 @@ def processes():
                 yield Process(int(name))
 
 
+def hand_over(client, recipient, text, sender):
+    """The reply of 250 to a message that `client` sends."""
+    client.mail(sender)
+    client.rcpt(recipient)
+    code, said = client.data(f"Subject: test\r\n\r\n{text}\r\n")
+    assert code == 250, said
+    return said.decode()
+
+
 class Host:
     """A running host: `leader` is the pid of a process in all its namespaces."""
 
@@ -152,17 +161,19 @@ class Host:
             s.connect(("127.0.0.1", 25))
         return s
 
-    def send(self, recipient, text="hello", sender="a@sender.example"):
-        """The reply to the message, without waiting for what becomes of it."""
+    @contextlib.contextmanager
+    def client(self):
+        """One that has said EHLO, and is there until the block ends."""
         with self.network():
             client = smtplib.SMTP("127.0.0.1", 25, "client.example", patience.PATIENCE)
         with client:
             client.ehlo()
-            client.mail(sender)
-            client.rcpt(recipient)
-            code, said = client.data(f"Subject: test\r\n\r\n{text}\r\n")
-            assert code == 250, said
-        return said.decode()
+            yield client
+
+    def send(self, recipient, text="hello", sender="a@sender.example"):
+        """The reply to the message, without waiting for what becomes of it."""
+        with self.client() as client:
+            return hand_over(client, recipient, text, sender)
 
     def queued(self):
         return spoolfile.messages(self.root / "var/spool/postern")

@@ -300,17 +300,33 @@ def test_timer_delivers_what_was_deferred(machine, sink):
         machine.systemctl("restart", "postern-due.timer")
 
 
-def test_journal_tells_the_story(machine, sink):
-    """The fields of a message's life, by its queue id alone."""
-    ident = queue_id(machine.send("u@dest.example", "story", "s@sender.example"))
-    assert wait(lambda: sink.messages)
+@pytest.fixture
+def late(machine, sink):
+    """late.example, which does not greet until the test is over: a relay that waits for it does not end."""
+    with machine.network():
+        late = internet.Sink("127.0.0.3", 25)
+    sink.zone["late.example", "MX"] = ["10 mx.late.example."]
+    sink.zone["mx.late.example", "A"] = ["127.0.0.3"]
+    with late.held("GREETING", "220 at last"):
+        yield late
     assert machine.at_rest()
+    late.close()
 
-    def entries():
-        lines = machine.journal("-o", "json", f"POSTERN_QUEUE_ID={ident}").splitlines()
-        return {e["POSTERN_EVENT"]: e for e in map(json.loads, lines)}
 
-    assert wait(lambda: {"accepted", "delivered"} <= set(entries())), entries()
+def test_journal_tells_the_story(machine, sink, late):
+    """The fields of a message's life, by its queue id alone. Whose unit wrote an entry journald looks up when it
+    reads it, so who wrote is still there then."""
+    with machine.client() as client:
+        with sink.held("END", "250 2.0.0 taken"):
+            ident = queue_id(sysd_host.hand_over(client, "u@dest.example", "story", "s@sender.example"))
+            machine.send("u@late.example")
+            late.wait_connections(1)
+
+        def entries():
+            lines = machine.journal("-o", "json", f"POSTERN_QUEUE_ID={ident}").splitlines()
+            return {e["POSTERN_EVENT"]: e for e in map(json.loads, lines)}
+
+        assert wait(lambda: {"accepted", "delivered"} <= set(entries())), entries()
     accepted, delivered = entries()["accepted"], entries()["delivered"]
     assert accepted["POSTERN_SENDER"] == "s@sender.example"
     assert accepted["SYSLOG_IDENTIFIER"] == "smtpd"
