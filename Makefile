@@ -175,7 +175,7 @@ $(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/helpers/test_pump: LDFLAGS += -Wl,--wrap=SSL_shutdown,--wrap=poll
 $(B)/unit/helpers/test_libssl: LDFLAGS += -Wl,--wrap=free
-$(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared
+$(B)/unit/queue/test_held: LDFLAGS += -Wl,--wrap=lock_shared -Wl,--wrap=utimensat
 $(B)/unit/queue/test_spool: LDFLAGS += -Wl,--wrap=readdir
 $(B)/unit/queue/test_lane: LDFLAGS += -Wl,--wrap=unlinkat -Wl,--wrap=utimensat
 $(B)/unit/delivery/test_turns_between: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,poll pthread_create pthread_join clock_wall clock_ms)

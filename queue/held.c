@@ -94,18 +94,19 @@ open_lane(struct lane *to, const struct spool *s, const char *name)
 int
 held_let_go(const struct lane *held, struct lane *to, const struct spool *s, const char *id)
 {
-	int r = -ENOENT;
+	int r = history_make_due(held, id);
+	if (r < 0)
+		return r;
+	r = -ENOENT;
 	for (int race = 0; race < RACES && r == -ENOENT; race++) {
 		r = open_lane(to, s, held->name);
 		if (r == 0)
 			r = move(held, to, id);
-		if (r < 0)
-			lane_close(to);
 		if (r == -ENOENT && faccessat(held->dir, id, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 			break;
+		if (r == -ENOENT) /* a relay has removed the lane */
+			lane_close(to);
 	}
-	if (r == 0)
-		r = history_make_due(to, id);
 	return r;
 }
 

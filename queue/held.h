@@ -28,8 +28,9 @@ int held_open_for_writing(struct lane *held, const struct spool *s, const char *
 int held_take(const struct lane *from, const struct lane *held, const char *id);
 
 /*
- * Moves it back into its lane, which is made if need be, and opened into *to (a closed one). It is
- * due there at once.
+ * Moves it back into its lane, which is made if need be, and opened into *to unless it is there
+ * already. It is due there at once. 0, -ENOENT, or -errno; then it is where it was. *to is the
+ * caller's to close, whatever becomes of this message: others may have come there before.
  */
 int held_let_go(const struct lane *held, struct lane *to, const struct spool *s, const char *id);
 
