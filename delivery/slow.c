@@ -92,7 +92,8 @@ slow_give_up(struct turns *t)
 		struct courier *c = t->courier[i];
 		if (c == NULL)
 			continue;
-		if (c->turn.lane == NULL && coming < t->schedule.waiting) /* it takes its leave */
+		/* It takes its leave; or it was summoned, and is on its way already. */
+		if (c->turn.lane == NULL && !c->turn.summoned && coming < t->schedule.waiting)
 			give_up(c);
 		if (c->turn.given_up)
 			coming++;

@@ -203,14 +203,21 @@ turns_turn(struct relay *r, int *ms)
 
 /* ---- couriers ------------------------------------------------------------------------------ */
 
+/* Whoever was summoned is here, or ends instead: nobody counts on it any more. */
+static void
+answer_summons(struct turns *t, struct courier *c)
+{
+	if (c->turn.summoned)
+		t->coming--;
+	c->turn.summoned = false;
+}
+
 bool
 turns_next(struct courier *c)
 {
 	struct turns *t = lock(c);
 	struct schedule_lane *l = c->turn.lane; /* the one that it was started for */
-	if (c->turn.summoned)
-		t->coming--;
-	c->turn.summoned = false;
+	answer_summons(t, c);
 	if (l == NULL && c->turn.at != NULL && sending_is_open(&c->link))
 		l = schedule_take_at(&t->schedule, c->turn.at);
 	if (l == NULL) {
@@ -230,6 +237,7 @@ void
 turns_end(struct courier *c)
 {
 	struct turns *t = lock(c);
+	answer_summons(t, c);
 	t->courier[c->turn.number] = NULL;
 	t->n--;
 	t->failed = false;

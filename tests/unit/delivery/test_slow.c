@@ -185,6 +185,20 @@ test_leave(void **state)
 	assert_true(c[0].turn.given_up);
 }
 
+/* Who was summoned has none, either, and is on its way: it is counted on, and keeps what it has. */
+static void
+test_summoned(void **state)
+{
+	(void)state;
+	c[0].turn.lane = NULL;
+	c[0].turn.summoned = true;
+	t.coming = 1;
+	wait_lanes(2);
+	all_sent(0);
+	assert_int_equal(given_up(), 1); /* of the slow ones */
+	assert_false(c[0].turn.given_up);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, enter, leave)
 
 int
@@ -197,6 +211,7 @@ main(void)
 		TEST(test_not_yet),
 		TEST(test_queue_that_moves),
 		TEST(test_leave),
+		TEST(test_summoned),
 	};
 	return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
 }

@@ -199,6 +199,70 @@ test_who_gives_way_does(void **state)
 	r.turns.most = 2;
 }
 
+/* ---- one that waits without a lane ---------------------------------------------------------- */
+
+static void
+mail_for_two_others(void)
+{
+	int ms;
+	turns_lane(&r, "b.example", 0);
+	turns_lane(&r, "c.example", 0);
+	assert_true(turns_turn(&r, &ms));
+}
+
+/* More lanes wait than it can take: it takes one, and is not given up for another one. */
+static void
+test_who_is_summoned_comes(void **state)
+{
+	(void)state;
+	r.turns.most = 1;
+	struct courier *c = begin("a.example");
+	turns_done(c, 0);
+	assert_false(turns_next(c));
+	meanwhile = mail_for_two_others;
+	assert_true(turns_rest(c, 0));
+	assert_false(c->turn.given_up);
+	assert_true(turns_next(c));
+	assert_string_equal(c->turn.lane->name, "b.example");
+	assert_int_equal(r.turns.coming, 0);
+	turns_done(c, 0);
+	assert_true(turns_next(c));
+	assert_string_equal(c->turn.lane->name, "c.example");
+	turns_done(c, 0);
+	end_courier(c);
+	r.turns.most = 2;
+}
+
+static void
+mail_for_another(void)
+{
+	turns_lane(&r, "c.example", 0);
+}
+
+/* One that was given up ends, though it was summoned meanwhile: nobody counts on it for ever. */
+static void
+test_who_is_summoned_ends(void **state)
+{
+	int ms;
+	(void)state;
+	r.turns.most = 1;
+	struct courier *c = begin("a.example");
+	turns_done(c, 0);
+	assert_false(turns_next(c));
+	turns_lane(&r, "b.example", 0);
+	assert_true(turns_turn(&r, &ms));
+	assert_true(c->turn.given_up);
+	assert_non_null(schedule_take(&r.turns.schedule, NOW)); /* another one has it by now */
+	meanwhile = mail_for_another;
+	assert_false(turns_rest(c, 0));
+	assert_true(c->turn.summoned);
+	turns_disconnect(c, c->turn.at, false);
+	turns_end(c);
+	assert_int_equal(r.turns.coming, 0);
+	assert_non_null(courier_of("c.example"));
+	r.turns.most = 2;
+}
+
 /* ---- lanes that wait ----------------------------------------------------------------------- */
 
 /* One takes a lane of the host it is connected to; the lane that it leaves gets another one. */
@@ -342,6 +406,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_news_are_taken_once, enter, leave),
 		cmocka_unit_test_setup_teardown(test_who_gives_way_does, enter, leave),
+		cmocka_unit_test_setup_teardown(test_who_is_summoned_comes, enter, leave),
+		cmocka_unit_test_setup_teardown(test_who_is_summoned_ends, enter, leave),
 		cmocka_unit_test_setup_teardown(test_no_lane_is_left_behind, enter, leave),
 		cmocka_unit_test_setup_teardown(test_who_takes_leave_is_not_waited_for, enter, leave),
 		cmocka_unit_test_setup_teardown(test_queue_that_moves, enter, leave),
