@@ -7,18 +7,32 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "lib/wait.h"
 
 enum {
 	TIMEOUT_READY = 30,  /* s, for sign to read its keys: a thousand of them, on a slow host */
 	TIMEOUT_ANSWER = 30, /* s, for a signature: RSA of 8192 bits, on a slow host that is busy */
 };
 
+/*
+ * Until it says something. 0 or -errno. Not as the waits of wait.h: a courier that is to give way
+ * would leave sign, whose answer is as good as there, and with it the mail of all others.
+ */
+static int
+wait_for_sign(int fd, int64_t deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int r;
+	do
+		r = poll(&p, 1, clock_left(deadline));
+	while (r < 0 && errno == EINTR);
+	return r > 0 ? 0 : r < 0 ? -errno : -ETIMEDOUT;
+}
+
 /* One message of a known size. 0 or -errno. */
 static int
 hear(int fd, void *out, size_t size, int64_t seconds)
 {
-	int r = wait_for(fd, POLLIN, clock_deadline(seconds), NULL);
+	int r = wait_for_sign(fd, clock_deadline(seconds));
 	if (r < 0)
 		return r;
 	ssize_t n = recv(fd, out, size, MSG_DONTWAIT);

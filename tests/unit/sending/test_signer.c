@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "lib/cleanup.h"
 #include "lib/crc.h"
+#include "lib/wait.h"
 #include "mail/dkim.h"
 #include "sending/signer.h"
 
@@ -142,6 +144,25 @@ test_gone(void **state)
 	signer_end(&signer);
 }
 
+/* A courier that is to give way has its answer all the same, and leaves sign to the others. */
+static void
+test_told(void **state)
+{
+	(void)state;
+	auto_buf why = buf_new(512);
+	struct sign_hello hello = hello_of(table);
+	uint8_t out[SIGN_SIGNATURE];
+	auto_fd told = eventfd(1, EFD_CLOEXEC);
+	assert_int_equal(begin(&hello, sizeof(hello), &why), 0);
+	wait_until_told(told);
+	answer(9, sizeof(struct sign_reply));
+	assert_int_equal(signer_ask(&signer, 0, hash, out), 9);
+	wait_until_told(-1);
+	assert_false(signer_take_loss(&signer));
+	signer_end(&signer);
+	close(sign);
+}
+
 /* Another sign takes the place of one that is gone, if it has read the same table. */
 static void
 test_renew(void **state)
@@ -185,6 +206,7 @@ main(void)
 		cmocka_unit_test(test_no_sign),
 		cmocka_unit_test(test_ask),
 		cmocka_unit_test(test_gone),
+		cmocka_unit_test(test_told),
 		cmocka_unit_test(test_renew),
 	};
 	int fd = mkstemp(path);
