@@ -24,6 +24,7 @@
 #include <fcntl.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -177,6 +178,22 @@ take_body(char *p, size_t size, size_t n, void *context)
 	return got.err == 0 ? size * n : 0;
 }
 
+/*
+ * Has who asked gone? Then another fetch may take the place of this one: there is a most of them.
+ * curl asks that once a second at least.
+ */
+static int
+is_left(void *context, curl_off_t all, curl_off_t came, curl_off_t to_send, curl_off_t sent)
+{
+	struct pollfd asker = { .fd = LAUNCH_FIRST_FD };
+	(void)context;
+	(void)all;
+	(void)came;
+	(void)to_send;
+	(void)sent;
+	return poll(&asker, 1, 0) > 0;
+}
+
 /* ---- the request --------------------------------------------------------------------------- */
 
 /* The file of authorities, which is out of reach later. NULL: it cannot be read. */
@@ -224,6 +241,8 @@ prepare(char *authorities, size_t n)
 	SET(CURLOPT_SOCKOPTFUNCTION, say_connected);
 	SET(CURLOPT_HEADERFUNCTION, take_head);
 	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_XFERINFOFUNCTION, is_left);
+	SET(CURLOPT_NOPROGRESS, 0L);
 	SET(CURLOPT_MAXFILESIZE, (long)FETCH_REPLY);
 	SET(CURLOPT_USERAGENT, "Postern");
 	return curl;

@@ -72,12 +72,18 @@ class Fetch:
                                             env=postern.environment() | (environment or {}))
         postern.started.append(self.process)
 
-    def ask(self, port, host=NAME, path=PATH, ms=60000, post=b"", kind=""):
-        """(trouble, status, body, type, why)"""
+    def put(self, port, host=NAME, path=PATH, ms=60000, post=b"", kind=""):
+        """The question. False: it is not there."""
         if read_all(self.ours, 1) != READY:
-            return None
+            return False
         question = QUESTION.pack(ms, port, len(post), host.encode(), path.encode(), kind.encode())
         self.ours.sendall(question + post)
+        return True
+
+    def ask(self, port, **more):
+        """(trouble, status, body, type, why)"""
+        if not self.put(port, **more):
+            return None
         head = read_all(self.ours, REPLY.size)
         if not head:
             return None
@@ -177,6 +183,21 @@ def test_silent(fetch, web):
         sock.recv(1)
     web.say = say
     assert fetch(ms=500)[0::4] == (FAILED, "timed out")
+
+
+def test_nobody_waits(postern, hosts, web):
+    """When who asked has gone it ends, whatever time it has: as many others may run, and no more."""
+    web.say = lambda sock: sock.recv(1)
+    for seconds in patience.doubled(2):
+        left, other = Fetch(postern, hosts, web), Fetch(postern, hosts, web)
+        assert left.put(web.port)
+        left.ours.close()
+        assert other.ask(web.port, ms=min(seconds, 30) * 1000)[0::4] == (FAILED, "timed out")
+        other.ours.close()
+        if left.process.poll() is not None:
+            break
+        left.process.kill()
+    assert left.process.wait(patience.PATIENCE) == 0, postern.logged()
 
 
 @pytest.mark.parametrize("said", [b"", b"220 mx ESMTP\r\n", b"HTTP/1.1 2000 x\r\n\r\n", b"\0" * 1000, b"HTTP/0.9\r\n\r\n",
