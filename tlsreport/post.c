@@ -70,26 +70,32 @@ tell_end(const struct launcher *l, int status)
 	log_event(LOG_ERR, &f, "fetch_path %s: %.*s", l->conf->who.fetch_path, (int)why.n, why.p);
 }
 
-/* Those that have ended, but for this one: or each would keep its number until that does. */
-static void
+/*
+ * Those that have ended, but for this one: or each would keep its number until that does. How many.
+ */
+static int
 reap_others(pid_t one, const struct launcher *l)
 {
 	siginfo_t i = { .si_pid = 0 };
-	int status;
+	int status, n = 0;
 	while (waitid(P_ALL, 0, &i, WEXITED | WNOHANG | WNOWAIT) == 0 && i.si_pid > 0 &&
 		i.si_pid != one) {
 		if (waitpid(i.si_pid, &status, 0) > 0)
 			tell_end(l, status);
 		i.si_pid = 0;
+		n++;
 	}
+	return n;
 }
 
 void
 post_start_all(int socket, pid_t maker, const struct launcher *l)
 {
+	int running = 0;
 	for (int connection; take(socket, &connection);) {
-		reap_others(maker, l);
-		auto_fd end = start_one(connection, l);
+		running -= reap_others(maker, l);
+		auto_fd end = running < POST_FETCHES ? start_one(connection, l) : -1;
+		running += end >= 0;
 		cleanup_fd(&connection);
 		if (!pass(socket, end))
 			return;

@@ -15,6 +15,12 @@
 #include "lib/buf.h"
 #include "process/launch.h"
 
+enum {
+	/* Fetches at once, where an honest maker asks for one after the other: those that have
+	 * answered may be slow to end. */
+	POST_FETCHES = 8,
+};
+
 struct poster {
 	const struct conf *conf;
 	struct resolver *resolver;
@@ -25,8 +31,9 @@ struct poster {
 
 /*
  * What the first process does until the other one, its child `maker`, is gone: for each connection
- * that comes over this socket it starts a fetch, and gives back a socket to that. It waits for
- * those that have ended, and leaves the maker to the caller.
+ * that comes over this socket it starts a fetch, and gives back a socket to that; none, if it
+ * cannot, or POST_FETCHES run. It waits for those that have ended, and leaves the maker to the
+ * caller.
  */
 void post_start_all(int socket, pid_t maker, const struct launcher *l);
 

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,12 +15,14 @@
 #include "lib/handover.h"
 #include "tlsreport/post.h"
 
-enum { POSTS = 8, MAKER_STATUS = 7 };
+enum { POSTS = 2 * POST_FETCHES, MAKER_STATUS = 7 };
 
 /* The linker puts this in the place of the one that execs: a child that has ended already. */
 pid_t __wrap_fetching_start(const struct launcher *l, const int fds[static 2]);
 
 static int started;
+static pid_t running[POSTS]; /* unless `lasts` none is */
+static bool lasts;           /* it does not end by itself */
 
 pid_t
 __wrap_fetching_start(const struct launcher *l, const int fds[static 2])
@@ -27,26 +31,33 @@ __wrap_fetching_start(const struct launcher *l, const int fds[static 2])
 	(void)l;
 	(void)fds;
 	pid_t pid = fork();
+	if (pid == 0 && lasts)
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (pid == 0 && lasts)
+		pause();
 	if (pid == 0)
 		_exit(0);
-	assert_int_equal(waitid(P_PID, (id_t)pid, &i, WEXITED | WNOWAIT), 0);
+	if (lasts)
+		running[started] = pid;
+	else
+		assert_int_equal(waitid(P_PID, (id_t)pid, &i, WEXITED | WNOWAIT), 0);
 	started++;
 	return pid;
 }
 
-/* One connection is handed over; what comes back holds a socket, if anybody waits for it. */
-static void
+/* One connection is handed over; does what comes back, if anybody waits for it, hold a socket? */
+static bool
 hand_over(int socket, int connection, bool wait)
 {
 	char octet;
-	int fds[HANDOVER_FDS];
+	int fds[HANDOVER_FDS] = { -1 };
 	if (handover_send(socket, "F", 1, &connection, 1) < 0)
 		_exit(1);
-	if (!wait)
-		return;
-	if (handover_receive(socket, &octet, 1, 0, fds) != 1 || fds[0] < 0)
+	if (wait && handover_receive(socket, &octet, 1, 0, fds) != 1)
 		_exit(1);
-	close(fds[0]);
+	if (fds[0] >= 0)
+		close(fds[0]);
+	return fds[0] >= 0;
 }
 
 /* However many are posted, no more than the last one of those that posted is left. */
@@ -60,13 +71,13 @@ test_none_is_left(void **state)
 	if (maker == 0) {
 		close(ends[0]);
 		for (int i = 0; i < POSTS; i++)
-			hand_over(ends[1], ends[1], true);
+			if (!hand_over(ends[1], ends[1], true))
+				_exit(1);
 		_exit(MAKER_STATUS);
 	}
 	close(ends[1]);
 	post_start_all(ends[0], maker, NULL);
 	close(ends[0]);
-	assert_int_equal(started, POSTS);
 	/* the maker is the caller's */
 	assert_int_equal(waitpid(maker, &status, 0), maker);
 	assert_true(WIFEXITED(status));
@@ -74,6 +85,37 @@ test_none_is_left(void **state)
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		left++;
 	assert_true(left <= 1);
+	assert_int_equal(started, POSTS);
+}
+
+/* One that was taken over asks for any number of them: so many run, and more there are none. */
+static void
+test_so_many_run(void **state)
+{
+	(void)state;
+	int ends[2], status, got = 0;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	started = 0;
+	lasts = true;
+	pid_t maker = fork();
+	if (maker == 0) {
+		close(ends[0]);
+		for (int i = 0; i < POSTS; i++)
+			got += hand_over(ends[1], STDERR_FILENO, true);
+		_exit(got);
+	}
+	close(ends[1]);
+	post_start_all(ends[0], maker, NULL);
+	close(ends[0]);
+	lasts = false;
+	for (int i = 0; i < started; i++) {
+		kill(running[i], SIGKILL);
+		assert_int_equal(waitpid(running[i], NULL, 0), running[i]);
+	}
+	assert_int_equal(waitpid(maker, &status, 0), maker);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), POST_FETCHES);
+	assert_int_equal(started, POST_FETCHES);
 }
 
 /* One that dies while it has something posted is the caller's, too, who tells what it died of. */
@@ -86,7 +128,7 @@ test_maker_dies(void **state)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
 	pid_t maker = fork();
 	if (maker == 0) {
-		hand_over(ends[1], ends[1], false);
+		(void)hand_over(ends[1], ends[1], false);
 		_exit(MAKER_STATUS);
 	}
 	close(ends[1]);
@@ -283,7 +325,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_none_is_left),
-		cmocka_unit_test(test_maker_dies), cmocka_unit_test(test_surplus),
+		cmocka_unit_test(test_so_many_run), cmocka_unit_test(test_maker_dies), cmocka_unit_test(test_surplus),
 		cmocka_unit_test(test_outcomes), cmocka_unit_test(test_places) };
 	return cmocka_run_group_tests_name("post", tests, NULL, NULL);
 }
