@@ -16,8 +16,8 @@ struct note {
 		NOTE_SERVERS, /* no nameserver answers; and the answer, with other ones to read */
 		NOTE_FETCH, /* something is to be fetched, by these descriptors (fetching.h) */
 	} kind;
-	char lane[LANE_NAME_SIZE];
-	char id[ID_SIZE]; /* "" of NOTE_LANE; both are of the last two */
+	char lane[LANE_NAME_SIZE]; /* of the first three */
+	char id[ID_SIZE];          /* of NOTE_ALONE and NOTE_TRIED */
 };
 
 /* One note, over a SOCK_SEQPACKET socket. What cannot be sent is a matter of time, not of mail. */

@@ -3,8 +3,9 @@
  *
  *	the record    asked for with the MX records, at the same time
  *	the policy    kept (stscache.h), or fetched: before the first mail to a domain that has one,
- *	              and when the record tells another id; the lane waits for that, a minute at the
- *	              most, and no other lane does
+ *	              and when the record tells another id; the lane waits for that, a minute for
+ *	              its turn among those that fetch and another one for the fetch, and no other
+ *	              lane does
  *	... and again when half of its time is over, or a day: behind the mail, by a courier that
  *	              has left its host and its lane
  *
