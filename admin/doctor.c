@@ -7,6 +7,7 @@
  */
 #include "admin/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,8 @@
 #include "admin/finding.h"
 #include "admin/machine.h"
 #include "admin/naming.h"
+#include "delivery/fetchless.h"
+#include "delivery/stscache.h"
 #include "lib/cleanup.h"
 #include "process/program.h"
 
@@ -137,9 +140,23 @@ check_rights(struct teller *t, const struct conf *c)
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
+/* Since when (s) relays have given up to fetch policies; 0: they have not; -1: we may not look. */
+static int64_t
+look_for_fetches(const struct conf *c)
+{
+	struct spool s;
+	struct stscache policies;
+	int err = spool_look(&s, c->who.spool);
+	stscache_look(&policies, s.root);
+	int64_t since = err == -EACCES ? -1 : fetchless_look(policies.dir);
+	stscache_close(&policies);
+	spool_close(&s);
+	return since;
+}
+
 /* As the user of the service, and then with nothing but sockets. NULL: it cannot be. */
 static struct resolver *
-change_over(struct teller *t, struct admin *a)
+change_over(struct teller *t, struct admin *a, int64_t *given_up)
 {
 	auto_buf why = buf_new(WHY_SIZE);
 	if (program_drop_root(&a->conf, &a->from, &a->options, &why) < 0) {
@@ -149,6 +166,7 @@ change_over(struct teller *t, struct admin *a)
 			"%.*s", (int)why.n, why.n > 0 ? why.p : "");
 		return NULL;
 	}
+	*given_up = look_for_fetches(&a->conf);
 	struct resolver *r = asking_begin(a, &why);
 	if (r == NULL)
 		finding_tell(t, "user", FINDING_FAIL, NULL, "%.*s", (int)why.n,
@@ -176,12 +194,13 @@ look_at_all(struct teller *t, struct admin *a, uint16_t port, const char *target
 	machine_clock(t);
 	machine_port(t, port);
 	machine_units(t, &a->conf);
-	struct resolver *r = change_over(t, a);
+	int64_t given_up = 0;
+	struct resolver *r = change_over(t, a, &given_up);
 	if (r == NULL)
 		return;
 	naming_resolvers(t, &a->conf);
 	naming_dnssec(t, &a->conf);
-	naming_policies(t, &a->conf);
+	naming_policies(t, &a->conf, given_up);
 	naming_hostname(t, &a->conf, r);
 	naming_way_out(t, &a->conf, r, target);
 	resolver_close(r);

@@ -241,6 +241,13 @@ say_hosts(struct out *o, const json_t *all)
 	}
 }
 
+/* Does mail wait for nothing that would have to be fetched? */
+static bool
+is_given_up(const json_t *s)
+{
+	return number_of(s, "given_up") > 0;
+}
+
 /* A policy that is kept. */
 static void
 say_policy(struct out *o, const json_t *s)
@@ -256,8 +263,23 @@ say_policy(struct out *o, const json_t *s)
 		word(o, "; in force although there is no record of it now (",
 			text_of(s, "why") != NULL ? text_of(s, "why") : "none that is right", ")");
 	if (told != NULL && strcmp(told, text_of(s, "id")) != 0)
-		word(o, "; the record tells id ", told,
-			", whose policy is fetched with the next mail");
+		word(o, "; the record tells id ", told, is_given_up(s)
+			? ", whose policy cannot be fetched"
+			: ", whose policy is fetched with the next mail");
+}
+
+/* Whatever the domain has: nothing can be fetched on this host. */
+static void
+say_given_up(struct out *o, const json_t *s)
+{
+	char text[TIME_SIZE];
+	if (!is_given_up(s))
+		return;
+	out_duration(text, sizeof(text), clock_wall() - number_of(s, "given_up"));
+	out_colour(o, OUT_BAD);
+	out_say(o, "; for %s no fetch has come to be there", text);
+	out_colour(o, OUT_PLAIN);
+	out_say(o, ": policies that are kept count alone (see \"postern doctor\")");
 }
 
 static void
@@ -270,7 +292,9 @@ say_sts(struct out *o, const json_t *all)
 	if (text_of(s, "mode") != NULL)
 		say_policy(o, s);
 	else if (text_of(s, "record") != NULL)
-		word(o, "id ", text_of(s, "record"), ": the policy is fetched with the next mail");
+		word(o, "id ", text_of(s, "record"), is_given_up(s)
+			? ": the policy cannot be fetched"
+			: ": the policy is fetched with the next mail");
 	else
 		word(o, "none: ", text_of(s, "why") != NULL ? text_of(s, "why")
 			: "no record that is right", "");
@@ -278,6 +302,7 @@ say_sts(struct out *o, const json_t *all)
 		out_say(o, "; a fetch came to nothing ");
 		say_when(o, number_of(s, "tried"));
 	}
+	say_given_up(o, s);
 	out_say(o, "\n");
 }
 

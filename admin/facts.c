@@ -13,6 +13,7 @@
 #include "conf/target.h"
 #include "conf/way.h"
 #include "delivery/destinations.h"
+#include "delivery/fetchless.h"
 #include "delivery/policy.h"
 #include "delivery/race.h"
 #include "delivery/stslane.h"
@@ -381,20 +382,22 @@ list_patterns(const struct stscache_entry *e)
 	return list;
 }
 
-/* The record that the DNS tells, and the policy that is kept. */
+/* The record that the DNS tells, the policy that is kept, and whether others can be fetched. */
 static json_t *
-sts_of(const struct stscache_entry *e, const struct txt *record, bool in_force)
+sts_of(const struct facts *f, const struct stscache_entry *e, const struct txt *record,
+	bool in_force)
 {
 	char id[STS_ID + 1];
 	bool any = e->id[0] != '\0', told = sts_record(buf_span(&record->texts), id);
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "record",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "record",
 		told ? json_string(id) : json_null(), "why",
 		told || record->answer == ANSWER_FOUND ? json_null() : json_string(record->why),
 		"mode", any ? json_string(sts_mode_word(e->policy.mode)) : json_null(), "id",
 		any ? json_string(e->id) : json_null(), "fetched",
 		out_time(any ? e->fetched : 0), "max_age",
 		any ? json_integer(e->policy.max_age) : json_null(), "mx", list_patterns(e),
-		"in_force", in_force, "tried", out_time(e->tried));
+		"in_force", in_force, "tried", out_time(e->tried), "given_up",
+		out_time(fetchless_look(f->policies->dir)));
 }
 
 /* With the look-up of hosts; those that it does not allow are left out. */
@@ -410,7 +413,7 @@ find_hosts(const struct facts *f, json_t *o, struct exchangers *x, struct stscac
 	if (wanted)
 		stscache_load(f->policies, f->lane, e);
 	bool in_force = wanted && stscache_is_valid(e, clock_wall());
-	set(o, "mta_sts", wanted ? sts_of(e, &record, in_force) : json_null());
+	set(o, "mta_sts", wanted ? sts_of(f, e, &record, in_force) : json_null());
 	buf_free(&record.texts);
 	if (!in_force)
 		stscache_free(e);

@@ -40,8 +40,8 @@ int facts_begin(struct facts *f, struct span sender, struct span domain);
  *	queue     "waiting", "backoff": null or attempts, next, reason; "schedule", "expire"
  *	dns       "nameservers", "dns": what was asked and found
  *	hosts     "outcome", "why", "hosts" in the order to try, "left_out", "mta_sts": null or
- *	          record, why, mode, id, fetched, max_age, mx, in_force, tried; the hosts are in *x,
- *	          which is to be freed
+ *	          record, why, mode, id, fetched, max_age, mx, in_force, tried, given_up; the hosts
+ *	          are in *x, which is to be freed
  *	policy    "tls", "login"
  */
 void facts_route(const struct facts *f, json_t *o);

@@ -238,15 +238,31 @@ route_of_all(const struct conf *c)
 	return r;
 }
 
+/* Relays have given up: mail goes on, and not as its domains want it. */
+static void
+tell_given_up(struct teller *t, const struct conf *c, int64_t since)
+{
+	char advice[WHY_SIZE], when[CLOCK_STAMP_SIZE];
+	clock_stamp(since, when);
+	snprintf(advice, sizeof(advice), "\"%s --check\", as user %s, and what the log has of "
+		"fetch say why; the next mail tries it again", c->who.fetch_path, c->who.user);
+	finding_tell(t, "mta-sts", FINDING_WARN, advice, "since %s no fetch has come to be there: "
+		"mail goes by the policies that are kept alone", when);
+}
+
 void
-naming_policies(struct teller *t, const struct conf *c)
+naming_policies(struct teller *t, const struct conf *c, int64_t given_up)
 {
 	if (route_of_all(c) != NULL)
 		return;
-	if (c->relay.mta_sts == CONF_YES)
-		finding_tell(t, "mta-sts", FINDING_OK, NULL,
-			"policies of domains are fetched over HTTPS, port %lld; \"postern explain "
-			"ADDRESS\" shows that of one", (long long)c->relay.mta_sts_port);
+	if (c->relay.mta_sts == CONF_YES && given_up > 0)
+		tell_given_up(t, c, given_up);
+	else if (c->relay.mta_sts == CONF_YES)
+		finding_tell(t, "mta-sts", given_up < 0 ? FINDING_SKIPPED : FINDING_OK,
+			given_up < 0 ? "run it as root" : NULL,
+			"policies of domains are fetched over HTTPS, port %lld%s; \"postern explain "
+			"ADDRESS\" shows that of one", (long long)c->relay.mta_sts_port,
+			given_up < 0 ? ", and this user may not see whether they can be" : "");
 	else
 		finding_tell(t, "mta-sts", FINDING_SKIPPED,
 			CONF_HAS_FETCH ? "take mta_sts = no out" : "have it built with libcurl",

@@ -14,8 +14,12 @@ void naming_resolvers(struct teller *t, const struct conf *c);
 /* Do they validate (DNSSEC), and are they believed? */
 void naming_dnssec(struct teller *t, const struct conf *c);
 
-/* Are policies of MTA-STS asked for? Nothing is said where all mail goes by a route. */
-void naming_policies(struct teller *t, const struct conf *c);
+/*
+ * Are policies of MTA-STS asked for? `given_up`: since when (s) relays fetch none, as the spool has
+ * it (fetchless.h); 0: they do; -1: this user may not look. Nothing is said where all mail goes by
+ * a route.
+ */
+void naming_policies(struct teller *t, const struct conf *c, int64_t given_up);
 
 /*
  * Do the name that we say in EHLO, its addresses and their names agree? Other hosts look at that

@@ -129,3 +129,11 @@ fetchless_note(struct fetchless *f, bool there, int64_t now)
 	pthread_mutex_unlock(&f->lock);
 	return new ? news : FETCHLESS_NOTHING;
 }
+
+int64_t
+fetchless_look(int dir)
+{
+	struct fetchless f = { .dir = dir };
+	load(&f);
+	return is_over(&f) ? f.since : 0;
+}

@@ -58,4 +58,10 @@ bool fetchless_rests(struct fetchless *f, int64_t now);
 /* A fetch was there, or was not, and should have been. What this process has to say of it now. */
 enum fetchless_news fetchless_note(struct fetchless *f, bool there, int64_t now);
 
+/*
+ * For who only looks, into such a directory: since when (s) nothing came to be there, where that is
+ * for so long, and so often, that no mail waits for it; 0: it is not so, or nobody knows.
+ */
+int64_t fetchless_look(int dir);
+
 #endif

@@ -9,6 +9,7 @@ import pytest
 
 import internet
 import ports
+import spoolfile
 from asked import ask, ask_json
 from conftest import HOST, own
 
@@ -233,3 +234,18 @@ def test_what_mail_goes_out_with(well):
     assert Doctor(well, mta_sts="no").one("mta-sts") == ("skipped", "it is off: policies of domains do not count")
     well.configure("[route all]", "domains = *", "hosts = 127.0.0.1:1")
     assert Doctor(well).of("mta-sts") == []
+
+
+def test_policies_that_cannot_be_fetched(well):
+    """R83: where relays have given up to fetch any, mail goes as if domains had none. Who may not look is told that."""
+    spoolfile.no_fetch(well.spool, 3599, 60, 9)
+    assert Doctor(well, mta_sts="yes").one("mta-sts")[0] == "ok", "mail still waits for it"
+    spoolfile.no_fetch(well.spool, 7200, 60, 9)
+    found = Doctor(well, mta_sts="yes")
+    (line,) = [line for line in found.lines if line["check"] == "mta-sts"]
+    assert line["state"] == "warn" and "mail goes by the policies that are kept alone" in line["text"]
+    assert "fetch --check" in line["advice"]
+    well.spool.chmod(0)
+    state, text = Doctor(well, mta_sts="yes").one("mta-sts")
+    well.spool.chmod(0o700)
+    assert state == "skipped" and "this user may not see" in text

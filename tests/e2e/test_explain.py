@@ -7,6 +7,7 @@ import pytest
 
 import internet
 import patience
+import spoolfile
 from asked import ask, ask_json, documented, fields_of
 from conftest import NOBODY, TOP, own
 from tlssink import TlsSink, server_context
@@ -78,6 +79,17 @@ def test_back_off(postern, world):
     assert found["backoff"]["attempts"] == 1 and "Connection refused" in found["backoff"]["reason"]
     assert found["backoff"]["next"] > found["hosts"][0]["failed"] > 0
     assert "next try in " in ask(postern, "explain", "u@d.example")[1]
+
+
+def test_policies_that_cannot_be_fetched(postern, world):
+    """R83: relays have given up to fetch any: then nothing is promised of the next mail."""
+    world.domain("d.example")
+    world.zone[("_mta-sts.d.example", "TXT")] = ['"v=STSv1; id=1"']
+    assert explained(postern, "u@d.example", mta_sts="yes")[1]["mta_sts"]["given_up"] is None
+    _, since = spoolfile.no_fetch(postern.spool, 2 * 86400, 60, 9)
+    assert explained(postern, "u@d.example", mta_sts="yes")[1]["mta_sts"]["given_up"] == since
+    text = ask(postern, "explain", "u@d.example", mta_sts="yes")[1]
+    assert "mta-sts      id 1: the policy cannot be fetched; for 2 d no fetch has come to be there: policies that are kept" in text
 
 
 def test_route(postern, world):

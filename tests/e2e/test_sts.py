@@ -15,7 +15,6 @@ import spoolfile
 import tallies
 import tlsversions
 from asked import ask, ask_json
-from conftest import own
 from policyhost import PATH, Nginx, Web, answer, context_of, policy
 from tlssink import server_context
 
@@ -442,15 +441,6 @@ def never_there(postern, what):
     return path
 
 
-def in_vain(postern, ago, last, times):
-    """So many fetches never were there, in a row, the first and the last of them so many seconds ago."""
-    now = int(time.time())
-    path = postern.spool / "sts" / ".fetchless"
-    path.write_text(f"since {now - ago} last {now - last} times {times}\n")
-    own(path)
-    return path
-
-
 @pytest.mark.parametrize("how", NEVER_THERE)
 def test_fetch_is_never_there(domain, how):
     """R81, R83: that is said, and not taken for the domain's fault; its mail waits for a policy for an hour, and not until it
@@ -463,7 +453,7 @@ def test_fetch_is_never_there(domain, how):
     named = f"fetch_path {settings['fetch_path']}: "
     log = domain.waits("MTA-STS: this host cannot fetch the policy now", f"MTA-STS: {named}no fetch came to be there: mail waits")
     assert ended is None or log.count(f"relay: {named}{ended}") == 1
-    noted = in_vain(domain.postern, 3600, 60, 2)
+    noted, _ = spoolfile.no_fetch(domain.postern.spool, 3600, 60, 2)
     domain.again(**settings)
     domain.arrived()
     assert f"MTA-STS: {named}no fetch came to be there for more than an hour: " in domain.postern.logged()
@@ -474,7 +464,7 @@ def test_fetch_is_never_there(domain, how):
     assert domain.web.connections == 2
     domain.world.sink.messages.clear()
     domain.world.sink.lines.clear()
-    in_vain(domain.postern, 7200, 300, 9)
+    spoolfile.no_fetch(domain.postern.spool, 7200, 300, 9)
     domain.send()
     domain.waits("not good for mx.dest.example")
     assert not noted.exists()
@@ -510,7 +500,7 @@ def test_fetch_is_never_there_any_more(kept):
     kept.place.host("other")
     settings = {"fetch_path": never_there(kept.postern, "exit 127")}
     for ago in (7200, 60): # it is tried, or not
-        in_vain(kept.postern, 2 * 7200, ago, 9)
+        spoolfile.no_fetch(kept.postern.spool, 2 * 7200, ago, 9)
         kept.send(**settings)
         assert "not good for mx.dest.example" in kept.waits("no fetch came to be there for more than an hour")
         for path in kept.postern.lane_files():

@@ -159,6 +159,18 @@ def put_off(spool, seconds, reason="1 failed attempts: not reached\n"):
         os.utime(lane / "@retry", (when, when))
 
 
+def no_fetch(spool, ago, last, times):
+    """So many fetches never were there, in a row, the first and the last of them so many seconds ago. The file of that,
+    and when the first one was."""
+    owner, now = spool.stat(), int(time.time())
+    path = spool / "sts" / ".fetchless"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_text(f"since {now - ago} last {now - last} times {times}\n")
+    for made in (path.parent, path):
+        os.chown(made, owner.st_uid, owner.st_gid)
+    return path, now - ago
+
+
 # ---- time that passes
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -98,14 +98,18 @@ test_relays(void **state)
 	(void)state;
 	fail_after(0, FETCHLESS_FIRST, false);
 	fail_after(MINUTE, FETCHLESS_NOTHING, false);
+	assert_int_equal(fetchless_look(sp.root), 0);
 	begin_anew();
 	fail_after(FETCHLESS_AFTER - MINUTE, FETCHLESS_OVER, true);
+	assert_int_equal(fetchless_look(sp.root), BEGIN);
+	assert_int_equal(fetchless_look(-ENOENT), 0);
 	begin_anew();
 	assert_true(fetchless_is(&f) && fetchless_rests(&f, now));
 	fail_after(FETCHLESS_AGAIN, FETCHLESS_OVER, true);
 	begin_anew();
 	succeed_after(FETCHLESS_AGAIN, FETCHLESS_NOTHING);
 	assert_false(exists(sp.root, ".fetchless"));
+	assert_int_equal(fetchless_look(sp.root), 0);
 	begin_anew();
 	assert_false(fetchless_is(&f));
 	fail_after(1, FETCHLESS_FIRST, false);
@@ -166,6 +170,7 @@ test_odd(void **state)
 		spill(sp.root, ".fetchless", span_of(rows[i].text));
 		begin_anew();
 		assert_int_equal(fetchless_is(&f), rows[i].counts);
+		assert_int_equal(fetchless_look(sp.root), rows[i].counts ? 900000 : 0);
 	}
 	assert_int_equal(unlinkat(sp.root, ".fetchless", 0), 0);
 	assert_int_equal(symlinkat("/dev/zero", sp.root, ".fetchless"), 0);
