@@ -27,9 +27,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "conf/credential.h"
@@ -311,6 +313,16 @@ perform(CURL *curl)
 		snprintf(reply.type, sizeof(reply.type), "%s", type);
 }
 
+/* From now on: what it has taken to come here is no web server's fault. */
+static void
+limit_time(void)
+{
+	const rlim_t used = (rlim_t)(clock() / CLOCKS_PER_SEC) + 1;
+	const struct rlimit cpu = { used + FETCH_CPU, used + FETCH_CPU + 1 };
+	alarm(FETCH_LIFE);
+	(void)setrlimit(RLIMIT_CPU, &cpu); /* who may not has a lower one */
+}
+
 static int
 serve(const struct conf *conf)
 {
@@ -327,7 +339,7 @@ serve(const struct conf *conf)
 	if (curl == NULL)
 		return EX_TEMPFAIL;
 	credential_forget();
-	alarm(FETCH_LIFE);
+	limit_time();
 	if (!program_lock_in(SANDBOX_FETCH, NULL, -1, &f))
 		return EX_TEMPFAIL;
 	const char ready = FETCH_READY;

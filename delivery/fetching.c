@@ -108,13 +108,20 @@ fetching_start(const struct launcher *l, const int fds[static 2])
 	return launch_brief(l, "fetch", l->conf->who.fetch_path, fds, FETCH_LIFE);
 }
 
+static const char *
+reason_of_signal(int number)
+{
+	return number == SIGALRM ? ", for it did not end in its time"
+		: number == SIGXCPU ? ", for it has kept a processor busy for too long" : "";
+}
+
 bool
 fetching_has_failed(int status, struct buf *why)
 {
 	buf_reset(why);
 	if (WIFSIGNALED(status))
 		buf_printf(why, "it was killed by signal %d%s", WTERMSIG(status),
-			WTERMSIG(status) == SIGALRM ? ", for it did not end in its time" : "");
+			reason_of_signal(WTERMSIG(status)));
 	else if (WEXITSTATUS(status) != 0)
 		buf_printf(why, "it ended with status %d%s", WEXITSTATUS(status),
 			WEXITSTATUS(status) == NOT_LOADED ? ": is a library missing?" : "");

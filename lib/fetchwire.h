@@ -26,6 +26,11 @@ enum {
 	/* s after which the process ends, whatever curl thinks of that; from its start, and again
 	 * from when it has read what it needs. */
 	FETCH_LIFE = FETCH_TIME + 5,
+	/* s of a processor, from when it has read what it needs: a handshake and all that is read
+	 * and posted take less than one, on a slow host too. OpenSSL works through tickets and new
+	 * keys for as long as a server sends them, and curl, which looks at the time, is not asked
+	 * meanwhile. */
+	FETCH_CPU = 5,
 	FETCH_PATH = 2048, /* octets of a path, as web servers take it */
 	FETCH_TYPE = 128,  /* octets of a media type */
 	FETCH_WHY = 256,

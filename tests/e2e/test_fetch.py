@@ -1,9 +1,12 @@
 """fetch: one request over HTTPS to a server that may be anybody, in a process that can do nothing else (R81)."""
 import errno
 import pathlib
+import re
+import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -11,6 +14,7 @@ import conftest
 import locked
 import patience
 import proc
+import ticketflood
 import tlsversions
 from policyhost import PATH, Web, answer, context_of, policy
 
@@ -198,6 +202,23 @@ def test_nobody_waits(postern, hosts, web):
             break
         left.process.kill()
     assert left.process.wait(patience.PATIENCE) == 0, postern.logged()
+
+
+def test_flood_of_tickets(postern, hosts, web, tmp_path):
+    """B11: what OpenSSL takes for itself, and that for ever, has a processor for some seconds, and not until the time is
+    over, which curl is not asked for meanwhile."""
+    keys, over = tmp_path / "keys", threading.Event()
+    ticketflood.prepare(web.context, keys)
+    web.say = lambda sock: ticketflood.flood(sock, keys, over)
+    f = Fetch(postern, hosts, web)
+    try:
+        assert f.put(web.port)
+        limits = pathlib.Path(f"/proc/{f.process.pid}/limits").read_text()
+        assert int(re.search(r"^Max cpu time +(\d+) ", limits, re.M)[1]) < 60
+        # Where it gets next to nothing of a processor, its time is over before that.
+        assert f.process.wait(patience.PATIENCE) in (-signal.SIGXCPU, -signal.SIGALRM), postern.logged()
+    finally:
+        over.set()
 
 
 @pytest.mark.parametrize("said", [b"", b"220 mx ESMTP\r\n", b"HTTP/1.1 2000 x\r\n\r\n", b"\0" * 1000, b"HTTP/0.9\r\n\r\n",

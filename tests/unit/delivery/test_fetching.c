@@ -131,6 +131,8 @@ test_how_it_ended(void **state)
 		{ W_EXITCODE(0, SIGSYS), "it was killed by signal 31" },
 		{ W_EXITCODE(0, SIGALRM), "it was killed by signal 14, for it did not end in its "
 			"time" },
+		{ W_EXITCODE(0, SIGXCPU), "it was killed by signal 24, for it has kept a processor "
+			"busy for too long" },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
