@@ -9,6 +9,7 @@
 #include "process/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -53,7 +54,9 @@ static struct {
 	int64_t patience; /* when to connect anew at the earliest (clock.h) */
 	int (*reconnect)(int);
 	int argument;
-} logger = { .where = LOG_TO_NONE, .socket = -1 };
+	pthread_rwlock_t lock; /* of the number of the socket, where there are threads */
+	unsigned streams; /* that have come to the place of others */
+} logger = { .where = LOG_TO_NONE, .socket = -1, .lock = PTHREAD_RWLOCK_INITIALIZER };
 
 static int
 connect_to(int fd, enum conf_log where)
@@ -67,15 +70,15 @@ connect_to(int fd, enum conf_log where)
 static int
 open_type(enum conf_log where, int type)
 {
-	static const struct timeval patience = { .tv_sec = 1 };
+	static const struct timeval patience = { .tv_sec = 1 }; /* for a connection, too */
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	int r = fd < 0 ? -errno : connect_to(fd, where);
-	if (r == 0) {
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	int r = connect_to(fd, where);
+	if (r == 0)
 		return fd;
-	}
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return r;
 }
 
@@ -155,12 +158,62 @@ log_journal_by(int (*send)(const struct iovec *field, int n))
 	logger.send = send;
 }
 
+/* What is connected now. */
+static int
+current(void)
+{
+	pthread_rwlock_rdlock(&logger.lock);
+	int fd = logger.socket;
+	pthread_rwlock_unlock(&logger.lock);
+	return fd;
+}
+
+/*
+ * Puts a socket in the place of the old one. It has the same number, which others know (crew.c);
+ * but a relay that is locked in copies no descriptor: its threads know the number from here alone.
+ */
+static void
+replace(int old, int new)
+{
+	bool copied = dup3(new, old, O_CLOEXEC) == old;
+	logger.streams += copied;
+	pthread_rwlock_wrlock(&logger.lock);
+	bool exchanged = !copied && logger.socket == old; /* or another thread was quicker */
+	if (exchanged)
+		logger.socket = new;
+	pthread_rwlock_unlock(&logger.lock);
+	close(exchanged ? old : new); /* nobody writes there any more */
+}
+
+/*
+ * A stream can be connected once, so there is another one when who listened has gone; not when that
+ * does not read.
+ */
+static int
+renew_stream(void)
+{
+	struct pollfd old = { .fd = current() };
+	if (poll(&old, 1, 0) != 1 || (old.revents & POLLHUP) == 0)
+		return -EISCONN;
+	int fd = open_type(logger.where, SOCK_STREAM);
+	if (fd >= 0)
+		replace(old.fd, fd);
+	return fd < 0 ? fd : 0;
+}
+
 int
 log_reconnect(int unused)
 {
 	(void)unused;
-	return logger.socket < 0 || logger.stream ? -ENOTCONN
-		: connect_to(logger.socket, logger.where);
+	if (logger.stream)
+		return renew_stream();
+	return logger.socket < 0 ? -ENOTCONN : connect_to(logger.socket, logger.where);
+}
+
+unsigned
+log_streams(void)
+{
+	return logger.streams;
 }
 
 void
@@ -194,13 +247,21 @@ regain(void)
 
 /*
  * What is sent goes by the descriptor alone, with neither a name nor descriptors in it: a locked-in
- * process may not send any other way.
+ * process may not send any other way. Meanwhile its number is nobody else's.
  */
+static bool
+put(const char *p, size_t n)
+{
+	pthread_rwlock_rdlock(&logger.lock);
+	bool whole = send(logger.socket, p, n, MSG_NOSIGNAL) >= 0;
+	pthread_rwlock_unlock(&logger.lock);
+	return whole;
+}
+
 static bool
 transmit(const char *p, size_t n)
 {
-	return send(logger.socket, p, n, MSG_NOSIGNAL) >= 0 ||
-		(regain() && send(logger.socket, p, n, MSG_NOSIGNAL) >= 0);
+	return put(p, n) || (regain() && put(p, n));
 }
 
 /* ---- the journal: lines of NAME=value ------------------------------------------------------ */

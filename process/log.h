@@ -37,9 +37,16 @@ void log_journal_by(int (*send)(const struct iovec *field, int n));
 
 /*
  * Connects the socket anew; it is one for this process and those that were forked from it. For when
- * a syslogd has ended and another listens. 0 or -errno.
+ * a syslogd has ended and another listens. A stream is another one then, for this process and those
+ * that are forked from now on. 0 or -errno.
  */
 int log_reconnect(int unused);
+
+/*
+ * How many streams came after the first one, in a process that is not locked in: who was forked
+ * from it before the last one has an old one.
+ */
+unsigned log_streams(void);
 
 /* Who does that for a process that is locked in: called with `argument`, 0 or -errno. */
 void log_reconnect_by(int (*reconnect)(int argument), int argument);

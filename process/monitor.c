@@ -83,7 +83,7 @@ start_requested(const struct launcher *l, const struct request *r, const int *fd
 		return start_check(l, l->conf->receive.sender_check, fds, n);
 	case REQUEST_CHECK_RECIPIENT:
 		return start_check(l, l->conf->receive.recipient_check, fds, n);
-	case REQUEST_LOG: /* our socket is the session's too */
+	case REQUEST_LOG: /* our socket is the session's too; if it is a stream, of later ones */
 		return log_reconnect(0);
 	default:
 		return -EINVAL;

@@ -38,6 +38,7 @@ struct pool {
 	struct crew crew;
 	struct plan_pace pace;
 	int64_t laid_out; /* when this process, or the last try of another one, began (clock.h) */
+	unsigned streams; /* that our log has had (log.h) */
 	int64_t watchdog; /* ms between signs of life; 0: none */
 	int64_t sign;     /* when the next one is due */
 	enum { GOING_ON, IDLE, STOPPING } end;
@@ -213,6 +214,16 @@ inherit(struct pool *p)
 				(uint64_t)high << 32 | (uint64_t)low);
 	}
 	unsetenv(HEIRLOOM);
+}
+
+/* Workers that are forked now have the stream to a syslogd that was restarted; others end. */
+static void
+follow_log(struct pool *p)
+{
+	unsigned now = log_streams();
+	if (now != p->streams)
+		crew_retire_all(&p->crew);
+	p->streams = now;
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -424,6 +435,7 @@ wait_for_requests(struct pool *p, int64_t until)
 		let_signals_in();
 	if (child_ended)
 		reap(p);
+	follow_log(p);
 }
 
 static void

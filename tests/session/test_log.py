@@ -1,5 +1,6 @@
 """L68, S22: where lines go. /dev/log and the journal's socket are links to sockets of the test here, in a mount
 namespace of smtpd's own; a link that leads to what nobody listens on is what a dead program leaves."""
+import contextlib
 import os
 import re
 import socket
@@ -7,6 +8,8 @@ import time
 
 import pytest
 
+import busy
+import client
 from patience import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have a /dev of its own")
@@ -143,6 +146,83 @@ def test_another_never_listens(apart, listening):
     assert "queued as" in c.message()
     assert c.finish() == 0
     assert 'refused [127.0.0.1]: "FOO"' in apart.logged()
+
+
+class Streams:
+    """The same, of all that connect to a syslogd that listens on a socket of that kind."""
+
+    def __init__(self, where):
+        Log(where / "journal").stop()
+        self.log, self.open = Log(where / "syslog", socket.SOCK_STREAM), []
+        self.begin()
+
+    def begin(self):
+        self.log.socket.setblocking(False)
+        self.text = b""
+
+    def heard(self, text):
+        """Until now?"""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                got, _ = self.log.socket.accept()
+                got.setblocking(False)
+                self.open.append(got)
+        for got in self.open:
+            with contextlib.suppress(BlockingIOError):
+                while piece := got.recv(65536):
+                    self.text += piece
+        return text in self.text
+
+    def end(self):
+        for got in self.open:
+            got.close()
+        self.open.clear()
+        self.log.stop()
+
+    def restart(self):
+        self.end()
+        self.log.start()
+        self.begin()
+
+
+@pytest.fixture
+def streams(apart):
+    listening = Streams(apart.where)
+    yield listening
+    listening.end()
+
+
+def test_another_stream_of_a_relay(apart, streams, world):
+    """S22: it is locked in, and makes another one where a syslogd was restarted."""
+    world.domain("d.example")
+    with world.sink.held("EHLO", "250 sink"):
+        assert "queued as" in apart.send("u@d.example")
+        world.sink.wait_connections()
+        until(lambda: streams.heard(b" smtpd["))
+        streams.restart()
+    until(lambda: streams.heard(b" relay[") and streams.heard(b"delivered"))
+    apart.settled()
+
+
+def test_another_stream_of_a_busy_smtpd(apart, streams):
+    """S22: a worker cannot make another one; those that come behind it have the one of their monitor."""
+    with busy.listener() as listener:
+        pool = apart.listen([listener], busy_spare=1, busy_idle="10m")
+        at = listener.getsockname()
+
+        def talk(word):
+            """Its line is written before it is answered."""
+            c = client.Client(socket.create_connection(at, client.TIMEOUT))
+            assert c.reply()[:3] == "220" and c.ask(word)[:3] == "500" and c.ask("QUIT")[:3] == "221"
+            c.file.close()
+            c.sock.close()
+            return streams.heard(b'"%s"' % word.encode())
+        assert talk("ONE")
+        before = busy.workers(pool.pid)
+        streams.restart()
+        talk("TWO") # whose worker asks for it
+        until(lambda: not set(before) & set(busy.workers(pool.pid)))
+        assert talk("THREE") and pool.poll() is None
 
 
 def test_stream(apart):

@@ -25,16 +25,24 @@ record(const struct iovec *field, int n)
 	return result;
 }
 
-/* A journal that is nobody's but ours. */
+static bool streams; /* what listens does so at a stream */
+
+/* A journal, or a syslogd, that is nobody's but ours. */
 int __wrap_connect(int fd, const struct sockaddr *to, socklen_t n);
 
 int
 __wrap_connect(int fd, const struct sockaddr *to, socklen_t n)
 {
-	int ends[2];
+	int ends[2], type;
+	socklen_t size = sizeof(type);
 	(void)to;
 	(void)n;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends), 0);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size), 0);
+	if ((type == SOCK_STREAM) != streams) {
+		errno = EPROTOTYPE;
+		return -1;
+	}
+	assert_int_equal(socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, ends), 0);
 	assert_int_equal(dup2(ends[0], fd), fd);
 	close(ends[0]);
 	heard = ends[1];
@@ -138,6 +146,40 @@ test_shapes(void **state)
 	log_shape(LOG_FORMAT_POSTERN, "h.example");
 }
 
+/* The next text that is heard. */
+static void
+hear(const char *text)
+{
+	char line[4096];
+	ssize_t n = read(heard, line, sizeof(line));
+	assert_true(n > 0 && line[n - 1] == '\0');
+	assert_non_null(strstr(line, text));
+	assert_true(read(heard, line, sizeof(line)) < 0);
+}
+
+/* S22: where who listens at a stream has gone, there is another stream; and only there. */
+static void
+test_stream(void **state)
+{
+	(void)state;
+	const struct log_fields f = { .event = "a" };
+	streams = true;
+	log_open(LOG_TO_SYSLOG, "unit");
+	log_event(LOG_INFO, &f, "one");
+	hear("]: one");
+	int before = heard;
+	assert_true(log_reconnect(0) < 0);
+	assert_int_equal(heard, before);
+	assert_int_equal(log_streams(), 0);
+	close(heard);
+	log_event(LOG_INFO, &f, "two");
+	hear("]: two");
+	assert_int_equal(log_streams(), 1);
+	log_event(LOG_INFO, &f, "three");
+	hear("]: three");
+	streams = false;
+}
+
 int
 main(void)
 {
@@ -146,6 +188,7 @@ main(void)
 		cmocka_unit_test(test_library_fails),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_shapes),
+		cmocka_unit_test(test_stream),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
