@@ -16,9 +16,8 @@ extern char **environ;
 
 enum { ZONE_MOST = 64 }; /* octets of a time zone */
 
-/* The name of a zone, or a rule, like "Europe/Berlin" and "CET-1CEST"; no path to anything else. */
-static bool
-is_zone(struct span s)
+bool
+launch_takes_zone(struct span s)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		char c = ascii_lower(s.p[i]);
@@ -36,7 +35,7 @@ is_for(const char *setting, bool relay)
 	static const char settings[] = "POSTERN_", secrets[] = "POSTERN_" CREDENTIAL_VARIABLE;
 	static const char zone[] = "TZ=";
 	if (strncmp(setting, zone, sizeof(zone) - 1) == 0)
-		return is_zone(span_of(setting + sizeof(zone) - 1));
+		return launch_takes_zone(span_of(setting + sizeof(zone) - 1));
 	return strncmp(setting, settings, sizeof(settings) - 1) == 0 &&
 		(relay || strncmp(setting, secrets, sizeof(secrets) - 1) != 0);
 }

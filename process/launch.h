@@ -39,6 +39,12 @@ struct launcher {
  */
 pid_t launch_login(const struct launcher *l, const char *login, int lock);
 
+/*
+ * Does a program get this TZ of ours? If it is the name of a zone, or a rule, like "Europe/Berlin"
+ * and "CET-1CEST", and no path to anything else.
+ */
+bool launch_takes_zone(struct span zone);
+
 /* The command line of a program of ours: `what`, its argument (NULL: none), and our settings. */
 void launch_arguments(const struct conf_args *settings, const char *program, const char *what,
 	const char *argument, const char *arg[static LAUNCH_ARGUMENTS]);

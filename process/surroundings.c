@@ -1,6 +1,7 @@
 #include "process/surroundings.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "mail/lane_name.h"
 #include "mail/match.h"
 #include "process/check.h"
+#include "process/launch.h"
 #include "process/log.h"
 #include "process/runtime.h"
 #include "process/user.h"
@@ -178,6 +180,18 @@ check_log(struct findings *f, const struct conf *c)
 			strerror(-r));
 }
 
+/* What is started has the time of this host then, which may be another one. */
+static void
+check_zone(struct findings *f, const struct conf *c)
+{
+	const char *zone = getenv("TZ");
+	(void)c;
+	if (zone != NULL && zone[0] != '\0' && !launch_takes_zone(span_of(zone)))
+		check_warning(f, "TZ is not handed on to relay, tls and the others, so that their "
+			"lines of the log may have another time: set it to the name of a zone, as "
+			"Europe/Berlin is, or a rule; not to a path, and without a colon in front");
+}
+
 static void
 check_tls(struct findings *f, const struct conf *c)
 {
@@ -225,7 +239,8 @@ surroundings_check(const struct options *o, struct conf *c, struct conf_origins 
 	static const struct check checks[] = { { check_user }, { check_doubts }, { check_hostname },
 		{ check_postmaster }, { check_senders }, { check_mailboxes }, { check_spool },
 		{ check_runtime },
-		{ check_judges }, { check_map }, { check_log }, { check_tls }, { check_auth },
-		{ check_sign }, { check_fetch }, { check_tlsreport }, { check_relay } };
+		{ check_judges }, { check_map }, { check_log }, { check_zone }, { check_tls },
+		{ check_auth }, { check_sign }, { check_fetch }, { check_tlsreport },
+		{ check_relay } };
 	return check_all("smtpd", o, c, from, checks, CHECKS(checks));
 }

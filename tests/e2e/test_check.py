@@ -309,6 +309,16 @@ def test_nobody_could_be_told(checked, key):
     assert checked(**{key: "root@b\u00fccher.example"})[0] == 0
 
 
+@pytest.mark.parametrize("zone, told", [("Europe/Berlin", False), ("CET-1CEST,M3.5.0,M10.5.0/3", False), ("", False),
+                                        (":Europe/Berlin", True), ("/usr/share/zoneinfo/UTC", True)])
+def test_time_zone(checked, monkeypatch, zone, told):
+    """S22: what smtpd starts does not get it, and says so nowhere else: a line, and once."""
+    monkeypatch.setenv("TZ", zone)
+    status, found = checked()
+    assert status == 0 and len(found.splitlines()) == told
+    assert not told or found.startswith("smtpd: warning: TZ is not handed on to relay, tls and the others")
+
+
 def test_all_at_once(checked):
     """One line for each, in the order of the tables."""
     status, found = checked(hostname="1.2", runtime="/nonexistent", auth_users="/nonexistent", spool="/nonexistent/s")
