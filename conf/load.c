@@ -79,7 +79,7 @@ apply_presets(struct reading *r)
 {
 	r->common = false;
 	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]) && r->profile != NULL; i++) {
-		if (strcmp(r->profile, presets[i].profile) != 0)
+		if (!span_ieq(span_of(r->profile), span_of(presets[i].profile)))
 			continue;
 		r->known = true;
 		int err = presets[i].pair == NULL
@@ -164,7 +164,7 @@ begin_section(struct reading *r, struct span line, struct conf_origin at)
 	if (line.p[line.n - 1] != ']' || name.n == 0 || !address_is_domain(name))
 		return conf_complain(r->set.why, at, line,
 			"neither \"[profile]\" nor \"[route NAME]\"", (struct span){ 0 });
-	r->ours = r->profile != NULL && span_eq(name, span_of(r->profile));
+	r->ours = r->profile != NULL && span_ieq(name, span_of(r->profile));
 	r->known = r->known || r->ours;
 	memset(r->seen, 0, sizeof(r->seen));
 	return 0;

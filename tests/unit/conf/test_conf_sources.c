@@ -282,6 +282,8 @@ static const struct profile_row {
 	{ "tls_certificate = /c", "submission", 0, "required  # submission", "65536  # command line" },
 	{ "tls_certificate = /c\ntls = off", "submissions", 0, "implicit  # submissions", "65536  # command line" },
 	{ "[submission]\ntls = off", "submission", 0, "off  # PATH:2", "65536  # command line" },
+	{ "[Submission]\ntls = off", "submission", 0, "off  # PATH:2", "65536  # command line" },
+	{ "tls_certificate = /c", "Submission", 0, "required  # Submission", "65536  # command line" },
 	{ "[submission]\ntls = off", "smtp", 0, "starttls  # default", "65536  # command line" },
 	{ "tls = off\n[own]\ntls = starttls\n[other]\ntls = nonsense", "own", 0,
 		"starttls  # PATH:3", "65536  # command line" },
