@@ -120,11 +120,14 @@ static void
 add_name(struct exchanger *to, const char *name)
 {
 	int names = 2; /* its own, and this one */
-	size_t n = strlen(to->also);
+	size_t n = strlen(to->also), at = n > 0 ? n + 1 : 0, more = strlen(name) + 1;
 	for (size_t i = 0; i < n; i++)
 		names += i == 0 || to->also[i] == ' ';
-	if (names <= POLICY_NAMES && n + 1 + strlen(name) < sizeof(to->also))
-		snprintf(to->also + n, sizeof(to->also) - n, "%s%s", n > 0 ? " " : "", name);
+	if (names > POLICY_NAMES || at + more > sizeof(to->also))
+		return;
+	if (n > 0)
+		to->also[n] = ' ';
+	memcpy(to->also + at, name, more);
 }
 
 /*
