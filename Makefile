@@ -333,7 +333,7 @@ cost: need-bench
 
 # What postern costs with very much mail: LANES=1000 EACH=100.
 admin-scale: need-bench all
-	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/bench/queue.py
+	POSTERN_BUILD=$(abspath $(B)) $(PYTHON) -B tests/bench/admin_scale.py
 
 # Lost wake-ups: mail from many writers while relays are killed (test_bells.py). It takes long.
 bells: need-check all

@@ -6,6 +6,7 @@ import functools
 import pathlib
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -216,6 +217,12 @@ def test_file(path):
         assert not re.search(re.escape(place) + r"(?![\w.-])", text), place
     if path != pathlib.Path(__file__):
         assert not MACHINE.search(text), MACHINE.search(text)
+
+
+def test_no_module_hides_one_of_python():
+    """A script finds what lies beside it first, and so does each module that it has Python import."""
+    hidden = [p for p in FILES if p.suffix == ".py" and p.stem in sys.stdlib_module_names]
+    assert not hidden
 
 
 # A column of a table of texts, which would be broken for nothing.
