@@ -69,13 +69,20 @@ say(const char *text)
 }
 
 static void
+set_file(struct options *o, const char *path)
+{
+	_Static_assert(CONF_PATH_MAX == 900, "the text says so");
+	if (strlen(path) > CONF_PATH_MAX)
+		o->wrong = "-c: longer than 900 octets";
+	o->conf.file = path;
+}
+
+static void
 set(struct options *o, int c)
 {
 	switch (c) {
 	case 'c':
-		if (strlen(optarg) > CONF_PATH_MAX)
-			o->wrong = "-c: longer than 900 octets";
-		o->conf.file = optarg;
+		set_file(o, optarg);
 		break;
 	case 'p':
 		o->conf.profile = optarg;
