@@ -156,6 +156,8 @@ $(addprefix $(B)/unit/dns/test_,addresses also answer discovery dns hosts_file m
 $(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end match is_strong describe)
+$(B)/unit/process/test_program: LDFLAGS += -Wl,--wrap=self_began_as_root
+$(B)/unit/process/test_landlock_levels: LDFLAGS += -Wl,--wrap=syscall
 $(B)/unit/delivery/test_flight: LDFLAGS += -Wl,--wrap=log_event
 $(B)/unit/sending/test_sending_learns: LDFLAGS += -Wl,--wrap=link_reply
 $(B)/unit/delivery/test_relaxed: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,policy_decide destinations_find resolvers_take resolvers_give_back)

@@ -5,10 +5,12 @@
 #include "admin/command.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "admin/connections.h"
 #include "admin/past.h"
@@ -199,14 +201,20 @@ read_held(const struct admin *a, struct status *s)
 	return n < 0 ? (int)n : 0;
 }
 
-/* Names in a directory that are not hidden; -1: it cannot be read. */
+/*
+ * Names in a directory of the spool that are not hidden; 0: it was never needed; -1: it cannot be
+ * read.
+ */
 static int64_t
-count_files(int dir)
+count_files(int spool, const char *name)
 {
+	auto_fd dir = openat(spool, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 && errno == ENOENT)
+		return 0;
 	auto_dir d = dir_open(dir);
 	int64_t n = 0;
-	for (const char *name; d != NULL && (name = dir_next(d)) != NULL;)
-		n += name[0] != '.';
+	for (const char *file; d != NULL && (file = dir_next(d)) != NULL;)
+		n += file[0] != '.';
 	return d != NULL ? n : -1;
 }
 
@@ -240,8 +248,8 @@ look(const struct admin *a, struct status *s)
 	if (s->n > 0)
 		qsort(s->v, s->n, sizeof(*s->v), compare);
 	add_up(s);
-	s->aside = count_files(a->spool.aside);
-	s->receiving = count_files(a->spool.tmp);
+	s->aside = count_files(a->spool.root, "aside");
+	s->receiving = count_files(a->spool.root, "tmp");
 	if (fstat(a->spool.root, &st) == 0)
 		(void)connections_read(&s->connections, st.st_uid);
 	return err;

@@ -10,6 +10,7 @@
 #include "conf/credential.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
+#include "lib/self.h"
 
 extern char **environ;
 
@@ -120,17 +121,6 @@ load_variables(struct setting *s, bool from_files, struct buf *unknown)
 	return r;
 }
 
-/*
- * Has this process the rights of somebody else than whoever started it, who made the environment? A
- * program that is set-id calls sendmail so. (AT_SECURE says more than that: also of a service that
- * SELinux gives its domain, whose environment is its manager's.)
- */
-static bool
-is_set_id(void)
-{
-	return getuid() != geteuid() || getgid() != getegid();
-}
-
 /* What programs that are started from here would take for settings, too. */
 static void
 forget_environment(void)
@@ -150,7 +140,7 @@ forget_environment(void)
 int
 environment_load(struct setting *s)
 {
-	if (is_set_id()) {
+	if (self_is_set_id()) {
 		forget_environment();
 		return 0;
 	}

@@ -13,3 +13,15 @@ self_path(char out[static PATH_MAX])
 	out[n > 0 ? n : 0] = '\0';
 	return n > 0 || (started != NULL && realpath(started, out) != NULL) ? 0 : -ENOENT;
 }
+
+bool
+self_is_set_id(void)
+{
+	return getauxval(AT_UID) != getauxval(AT_EUID) || getauxval(AT_GID) != getauxval(AT_EGID);
+}
+
+bool
+self_began_as_root(void)
+{
+	return getauxval(AT_EUID) == 0;
+}

@@ -104,16 +104,38 @@ allow_spool(int rules, const struct ruleset *attr, enum sandbox_role role,
 	return r < 0 ? r : allow_beneath(rules, attr, spool->lanes, ALL_OF_LANES);
 }
 
-int
-landlock_enter(enum sandbox_role role, const struct spool *spool, int files)
+static int
+new_ruleset_of(enum sandbox_role role, long abi, struct ruleset *attr)
 {
+	*attr = ruleset_of(role, abi);
+	long fd = syscall(SYS_landlock_create_ruleset, attr, ruleset_size(abi), 0);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/*
+ * Rules with all that this kernel can deny, *attr; an fd, or -errno. A kernel that knows as much as
+ * we do need not be asked for its level first.
+ */
+static int
+new_ruleset(enum sandbox_role role, struct ruleset *attr)
+{
+	enum { ABI_OURS = 6 };
+	int fd = new_ruleset_of(role, ABI_OURS, attr);
+	if (fd >= 0)
+		return fd;
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	if (abi < 2) /* ABI 1 cannot allow a rename from one directory to another */
 		return -ENOSYS;
-	struct ruleset attr = ruleset_of(role, abi);
-	auto_fd rules = (int)syscall(SYS_landlock_create_ruleset, &attr, ruleset_size(abi), 0);
+	return new_ruleset_of(role, abi, attr);
+}
+
+int
+landlock_enter(enum sandbox_role role, const struct spool *spool, int files)
+{
+	struct ruleset attr;
+	auto_fd rules = new_ruleset(role, &attr);
 	if (rules < 0)
-		return -errno;
+		return rules;
 	int r = allow_spool(rules, &attr, role, spool);
 	if (r == 0 && role == SANDBOX_RELAY && files >= 0)
 		r = allow_beneath(rules, &attr, files, ALL_OF_FILES);

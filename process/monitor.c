@@ -153,7 +153,8 @@ monitor_run(const struct launcher *l, int requests, pid_t session)
 	let_go();
 	budget_init(&a.budget, l->conf);
 	while ((got = request_receive(requests, &r, fds, &n)) != 0) {
-		for (pid_t pid; (pid = reap(-1, &ended, WNOHANG)) > 0;) {
+		/* Without a helper that may have ended there is only the session. */
+		for (pid_t pid; budget_runs(&a.budget) && (pid = reap(-1, &ended, WNOHANG)) > 0;) {
 			if (pid == session)
 				status = ended;
 			budget_ended(&a.budget, pid);

@@ -9,6 +9,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/limits.h"
+#include "lib/self.h"
 #include "process/runtime.h"
 #include "process/stdfds.h"
 #include "process/user.h"
@@ -84,7 +85,7 @@ program_drop_root(struct conf *c, struct conf_origins *from, const struct option
 {
 	uid_t uid = 0;
 	gid_t gid = 0;
-	if (geteuid() != 0)
+	if (!self_began_as_root())
 		return 0;
 	if (user_find(c->who.user, &uid, &gid) == 0)
 		(void)runtime_make(c->who.runtime, uid, gid); /* smtpd looks whether it is there */

@@ -366,7 +366,10 @@ message_finish(const struct message *m, const struct lane *l)
 int
 message_set_aside(const struct spool *s, const struct lane *l, const char *id)
 {
-	if (renameat(l->dir, id, s->aside, id) < 0)
+	auto_fd aside = spool_open_made(s->root, "aside");
+	if (aside < 0)
+		return aside;
+	if (renameat(l->dir, id, aside, id) < 0)
 		return -errno;
 	/*
 	 * From a second lane it is a second name of the same file, and then rename(2) leaves both.

@@ -70,8 +70,6 @@ spool_open(struct spool *s, const char *path)
 		err = open_spool.lanes = spool_open_made(open_spool.root, "lane");
 	if (err >= 0)
 		err = open_spool.tmp = spool_open_made(open_spool.root, "tmp");
-	if (err >= 0)
-		err = open_spool.aside = spool_open_made(open_spool.root, "aside");
 	if (err < 0) {
 		spool_close(&open_spool);
 		return err;
@@ -94,7 +92,6 @@ spool_look(struct spool *s, const char *path)
 		return err;
 	}
 	s->tmp = openat(s->root, "tmp", HOW);
-	s->aside = openat(s->root, "aside", HOW);
 	return 0;
 }
 
@@ -104,7 +101,6 @@ spool_close(struct spool *s)
 	cleanup_fd(&s->root);
 	cleanup_fd(&s->lanes);
 	cleanup_fd(&s->tmp);
-	cleanup_fd(&s->aside);
 	*s = SPOOL_CLOSED;
 }
 

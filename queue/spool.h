@@ -6,7 +6,8 @@
  *	lane/<next hop>/@lock      the relay that works on the lane holds a lock on it
  *	lane/<next hop>/@retry     mtime = nothing in this lane is due before; text = host is down
  *	tmp/<id>                   being received; locked by its writer
- *	aside/<id>                 not whole, never acknowledged; for the operator to look at
+ *	aside/<id>                 not whole, never acknowledged; made when there is one, for the
+ *	                           operator to look at
  *	held/<next hop>/<id>       kept back by hand (held.h)
  *	relay/<host>/<login>/      lock and bell of the relay of a host and a login (bell.h)
  *	sts/<domain>               policies of MTA-STS (delivery/stscache.h)
@@ -23,10 +24,10 @@
 #include "lib/buf.h"
 
 struct spool {
-	int root, lanes, tmp, aside; /* directories; -1 when closed */
+	int root, lanes, tmp; /* directories; -1 when closed */
 };
 
-#define SPOOL_CLOSED ((struct spool){ -1, -1, -1, -1 })
+#define SPOOL_CLOSED ((struct spool){ -1, -1, -1 })
 
 /*
  * Opens the spool and makes what is missing: the directory, if its parent lets us, and what is in

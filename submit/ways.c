@@ -41,8 +41,7 @@ ways_beside(const char *name, char out[static PATH_MAX])
 void
 ways_find(struct way_terms *t, const struct conf *c)
 {
-	bool ourselves = getuid() == geteuid() && getgid() == getegid();
-	const char *named = ourselves ? secure_getenv("POSTERN_SOCKET") : NULL;
+	const char *named = !self_is_set_id() ? secure_getenv("POSTERN_SOCKET") : NULL;
 	*t = (struct way_terms){ .socket = named != NULL ? named : WAYS_SOCKET,
 		.alone = named != NULL, .spool = c->who.spool };
 	(void)ways_beside("smtpd", t->smtpd);

@@ -145,6 +145,7 @@ def test_status(tool, postern, queued):
     tool("hold", queued[0])
     o, = tool.json("status")
     assert (o["messages"], o["held"]) == (2, 2)
+    (postern.spool / "aside").mkdir()
     (postern.spool / "aside" / queued[0]).touch()
     assert tool.json("status")[0]["aside"] == 1 and "1 not whole" in tool("status")
 

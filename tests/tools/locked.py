@@ -159,6 +159,13 @@ class Taken:
         self.spool = str(spool)
         self.names = {"monitor": inside(monitor), "other": inside(other), "spool": spool,
                       "socket": self.sockets()[-1]}
+        self.set_something_aside()
+
+    def set_something_aside(self):
+        """A directory of the spool that no session needs, as a relay makes it."""
+        spool = pathlib.Path(f"/proc/{self.session}/root{self.spool}")
+        (spool / "aside").mkdir(mode=0o700, exist_ok=True)
+        shutil.chown(spool / "aside", spool.stat().st_uid, spool.stat().st_gid)
 
     def descriptors(self):
         return proc.descriptors(self.session)
@@ -203,7 +210,7 @@ class Taken:
         assert len(sockets) == 1 + logs and not set(sockets) & set(connection)
         spool = f"/proc/{self.session}/root{self.spool}"
         assert {same(f"/proc/{self.session}/fd/{fd}") for fd in held} == \
-            {same(path) for path in (spool, f"{spool}/lane", f"{spool}/tmp", f"{spool}/aside")}
+            {same(path) for path in (spool, f"{spool}/lane", f"{spool}/tmp")}
         assert pathlib.Path(f"/proc/{self.session}/environ").read_bytes().strip(b"\0") == b""
 
 

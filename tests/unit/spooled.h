@@ -21,7 +21,7 @@
 #define ID   "0123456789abcdefghjk"
 
 static char top[64]; /* where it is */
-static struct spool sp = { -1, -1, -1, -1 };
+static struct spool sp = { -1, -1, -1 };
 static struct draft d; /* large */
 static const struct terms no_terms;
 

@@ -481,7 +481,7 @@ test_damaged(void **state)
 	close(fd);
 	assert_int_equal(scan().next, 0);
 	assert_false(is_there(d.id));
-	assert_int_equal(fstatat(sp.aside, d.id, &st, 0), 0);
+	assert_int_equal(fstatat(openat(sp.root, "aside", O_PATH), d.id, &st, 0), 0);
 }
 
 /* S13: a directory that cannot be read on is not one that has ended: what was read is seen to, and

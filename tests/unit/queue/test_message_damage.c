@@ -98,6 +98,9 @@ test_damage(void **state)
 	assert_int_equal(message_set_aside(&sp, &l, d.id), 0);
 	assert_int_equal(message_open(&m, &l, d.id), -ENOENT);
 	assert_int_equal(names("aside"), 1);
+	struct stat st;
+	assert_int_equal(fstatat(sp.root, "aside", &st, 0), 0);
+	assert_int_equal(st.st_mode, S_IFDIR | 0700); /* K3 */
 	lane_close(&l);
 }
 
