@@ -12,7 +12,7 @@
 #include "lib/id.h"
 #include "mail/lane_name.h"
 
-enum { SUSPECTS_MAX = 1000 }; /* at once; what is beyond that is tried like any other */
+enum { SUSPECTS_MAX = 1000 }; /* at once; what is beyond that waits for room */
 
 struct suspect {
 	char id[ID_SIZE];

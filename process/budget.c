@@ -46,15 +46,6 @@ budget_spend(struct budget *b, enum request_kind kind, pid_t pid)
 		b->running[place_of(b, 0)] = pid;
 }
 
-bool
-budget_runs(const struct budget *b)
-{
-	for (int i = 0; i < LIMIT_HELPERS; i++)
-		if (b->running[i] != 0)
-			return true;
-	return false;
-}
-
 void
 budget_ended(struct budget *b, pid_t pid)
 {

@@ -33,9 +33,6 @@ bool budget_allows(const struct budget *b, enum request_kind kind);
 /* One was started, after budget_allows; `pid` is that of a helper, 0 for a relay. */
 void budget_spend(struct budget *b, enum request_kind kind, pid_t pid);
 
-/* Is there a helper that was started and has not ended? */
-bool budget_runs(const struct budget *b);
-
 /* A child ended, whatever it was. */
 void budget_ended(struct budget *b, pid_t pid);
 

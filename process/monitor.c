@@ -110,6 +110,7 @@ monitor_answer(const struct launcher *l, struct attended *a, const struct reques
 			pid = start_requested(l, r, fds, n);
 		if (pid >= 0)
 			budget_spend(&a->budget, r->kind, pid);
+		a->started = a->started || pid >= 0;
 	} else {
 		warn_once(a);
 	}
@@ -153,8 +154,7 @@ monitor_run(const struct launcher *l, int requests, pid_t session)
 	let_go();
 	budget_init(&a.budget, l->conf);
 	while ((got = request_receive(requests, &r, fds, &n)) != 0) {
-		/* Without a helper that may have ended there is only the session. */
-		for (pid_t pid; budget_runs(&a.budget) && (pid = reap(-1, &ended, WNOHANG)) > 0;) {
+		for (pid_t pid; a.started && (pid = reap(-1, &ended, WNOHANG)) > 0;) {
 			if (pid == session)
 				status = ended;
 			budget_ended(&a.budget, pid);

@@ -13,7 +13,8 @@
 /* What is known of a session that is served. */
 struct attended {
 	struct budget budget;
-	bool warned; /* that it is spent */
+	bool warned;  /* that it is spent */
+	bool started; /* something that may end before the session */
 };
 
 /*

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <unistd.h>
 
+#include "lib/cleanup.h"
 #include "process/monitor.h"
 #include "process/request.h"
 
@@ -231,6 +234,49 @@ test_garbage(void **state)
 	assert_int_equal(watch(&l, sends_garbage), EXIT_SUCCESS);
 }
 
+/* How many children a process has, those that ended and were not waited for too; -1: it is not told. */
+static int
+children_of(pid_t pid)
+{
+	char path[64];
+	int n = 0, child;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	auto_file f = fopen(path, "re");
+	if (f == NULL)
+		return -1;
+	while (fscanf(f, "%d", &child) == 1)
+		n++;
+	return n;
+}
+
+/* Nothing that ended is left at the monitor once it has heard of something. */
+static int
+looks_for_remains(int requests)
+{
+	enum { LOOKS = 3000, PAUSE = 10 /* ms */, ASKED = 4 };
+	if (children_of(getppid()) < 0)
+		return EXIT_SUCCESS;
+	for (int i = 0; i < ASKED; i++)
+		if (strcmp(ask(requests, REQUEST_CHECK_SENDER, 1), "check\n") != 0)
+			return 1;
+	for (int i = 0; i < LOOKS && children_of(getppid()) > 1; i++) {
+		(void)send(requests, "x", 1, 0);
+		poll(NULL, 0, PAUSE);
+	}
+	return children_of(getppid()) == 1 ? EXIT_SUCCESS : 2;
+}
+
+static void
+test_nothing_remains(void **state)
+{
+	(void)state;
+	struct conf_args args = { 0 };
+	struct conf c = { .receive = { .sender_check = check_path, .timeout_check = 60,
+		.max_recipients = 1 } };
+	struct launcher l = { .conf = &c, .args = &args };
+	assert_int_equal(watch(&l, looks_for_remains), EXIT_SUCCESS);
+}
+
 int
 main(void)
 {
@@ -239,6 +285,7 @@ main(void)
 		cmocka_unit_test(test_starts_what_is_asked_for),
 		cmocka_unit_test(test_cannot_be_executed),
 		cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_nothing_remains),
 	};
 	return cmocka_run_group_tests(tests, enter, leave);
 }
