@@ -15,8 +15,8 @@
  * tried again by the schedule. Killed at any point, it leaves locks that are gone and a message
  * that is still there; the price may be a duplicate (RFC 1047), never a loss.
  *
- * Exit status: 0; 1 nothing waits (--waiting); 75 the spool cannot be used; 78 the configuration is
- * wrong.
+ * Exit status: 0; 1 nothing waits (--waiting); 70 it died again and again;
+ * 75 the spool cannot be used; 78 the configuration is wrong.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -10,9 +10,9 @@
  * The message is read to its end before a word is said. "Queued" is smtpd's 250 and nothing else.
  *
  * Exit status (sysexits.h): 0 the message is queued, durably, for all; anything else: it is not.
- * 64 the command line is wrong; 65 the message or an address; 67 a recipient was refused; 69 there
- * is no such service; 74 standard input fails; 75 try again; 77 not allowed; 78 an alias that
- * nothing can be done with.
+ * 64 the command line is wrong; 65 the message or an address; 66 the file of aliases; 67 a
+ * recipient was refused; 69 there is no such service; 74 standard input fails; 75 try again; 77 not
+ * allowed; 78 an alias that nothing can be done with.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -15,8 +15,8 @@
  * `smtpd --check`, `--hash`, `--counters` and `--health` are for the operator, on a command line:
  * there is no client.
  *
- * Exit status: 0; 66 there are no counters to print; 69 the one that --health asked takes no mail;
- * 75 the spool cannot be used; 78 the configuration is wrong.
+ * Exit status: 0; 75 the spool cannot be used; 78 the configuration is wrong; what the others mean
+ * depends on what was asked for (docs/man/smtpd.8).
  */
 #include <errno.h>
 #include <poll.h>

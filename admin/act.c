@@ -11,7 +11,6 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
-#include "lib/lock.h"
 #include "process/log.h"
 #include "queue/held.h"
 

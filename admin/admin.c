@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-#include "lib/limits.h"
 #include "process/program.h"
 
 enum { TROUBLE = 4096 }; /* octets of a line about what went wrong */
@@ -51,26 +50,6 @@ admin_misused(const struct admin *a, const char *fmt, ...)
 	return ADMIN_USAGE;
 }
 
-/*
- * The others are not beside this one, which lies where users look for programs: in place of
- * bin/relay stands libexec/postern/relay, if it is there.
- */
-static void
-find_program(char **path)
-{
-	char *slash = strrchr(*path, '/'), *other;
-	if (access(*path, X_OK) == 0 || slash == NULL ||
-		asprintf(&other, "%.*s/../libexec/postern/%s", (int)(slash - *path), *path,
-			slash + 1) < 0)
-		return;
-	char *real = realpath(other, NULL);
-	if (real != NULL) {
-		free(*path);
-		*path = real;
-	}
-	free(other);
-}
-
 static int
 configure(struct admin *a)
 {
@@ -78,11 +57,6 @@ configure(struct admin *a)
 	int r = conf_load(&a->conf, &a->options.conf, &a->from, &why);
 	if (r == 0 && a->command->needs >= NEEDS_QUEUE)
 		r = program_drop_root(&a->conf, &a->from, &a->options, &why);
-	if (r == 0) {
-		find_program(&a->conf.who.relay_path);
-		find_program(&a->conf.who.tls_path);
-		find_program(&a->conf.who.auth_path);
-	}
 	if (r < 0)
 		admin_trouble(a, "%.*s", (int)why.n, why.n > 0 ? why.p : "");
 	return r < 0 ? ADMIN_CONFIG : ADMIN_DONE;

@@ -3,7 +3,6 @@
  */
 #include "admin/act.h"
 
-#include <unistd.h>
 
 #include "queue/held.h"
 

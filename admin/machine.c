@@ -290,6 +290,8 @@ machine_units(struct teller *t, const struct conf *c)
 		"MaxConnections,KillMode,LimitNOFILE",
 		"postern.socket", "postern-local.socket", "postern-busy.socket",
 		"postern-submission.socket", "postern-submissions.socket", "postern-lan.socket",
+		"postern-busy-submission.socket", "postern-busy-submissions.socket",
+		"postern-busy-lan.socket",
 		"postern-due.timer",
 		"postern@doctor.service", NULL };
 	auto_buf said = buf_new(TEXT_MAX);

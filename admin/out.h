@@ -29,8 +29,6 @@ enum out_colour {
 	OUT_BAD,
 };
 
-enum { OUT_COLUMNS = 12 }; /* of a table */
-
 /* A column of a table. What is wider pushes the others away. The last one has no end. */
 struct out_column {
 	const char *head;

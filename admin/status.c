@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "admin/connections.h"
 #include "admin/past.h"
@@ -332,6 +331,13 @@ lane_of(const struct status_lane *l)
 		: json_null());
 }
 
+/* A number of files; below 0: they could not be counted. */
+static json_t *
+known(int64_t n)
+{
+	return n >= 0 ? json_integer((json_int_t)n) : json_null();
+}
+
 static void
 print_json(struct out *o, const struct status *s)
 {
@@ -341,10 +347,10 @@ print_json(struct out *o, const struct status *s)
 	for (size_t i = 0; i < s->connections.n; i++)
 		(void)json_array_append_new(hosts, json_pack("{s:s, s:i}", "host",
 			s->connections.v[i].text, "connections", s->connections.v[i].n));
-	out_json(o, json_pack("{s:I, s:I, s:o, s:I, s:I, s:i, s:o, s:o}",
+	out_json(o, json_pack("{s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o}",
 		"messages", (json_int_t)s->messages, "held", (json_int_t)s->held,
-		"oldest", out_time(s->oldest), "receiving", (json_int_t)s->receiving,
-		"aside", (json_int_t)s->aside, "connections", s->connections.all, "hosts", hosts,
+		"oldest", out_time(s->oldest), "receiving", known(s->receiving),
+		"aside", known(s->aside), "connections", s->connections.all, "hosts", hosts,
 		"lanes", lanes));
 }
 

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-#include "lib/net.h"
 
 enum { WRITTEN = 1024 * 1024, SHOWN = 300 };
 

@@ -5,7 +5,7 @@
  * file that holds the value), command line (-o key=value). Who has the rights of somebody else
  * than his caller (set-id) takes nothing from the environment, and leaves nothing of ours in it.
  * Behind "[name]" the file holds what is for listeners of that profile only (smtpd -p name); the
- * profiles smtp, submission, submissions and lan have presets, which stand between the file's
+ * profiles submission, submissions, lan and local have presets, which stand between the file's
  * common part and their section. Behind "[route NAME]" it holds where some mail goes (routes.h). An
  * unknown key or a bad value is an error with its place, never a guess; the caller exits with 78
  * (EX_CONFIG). Comments begin with "#" at the start of a line or after white space. Times take s,

@@ -33,8 +33,14 @@
  *	fetching      starts fetch, and asks it
  *	signing       starts sign, for the keeper and for the relay at work before it is locked in
  *
- * Each calls only those below it; serve tells couriers to do what stands in visit. What is said to
- * a host is the business of sending/, what is said to a sender that of report/.
+ *	lanes         all of them, one by one
+ *	resolvers     what asks the DNS, kept from one look-up to the next
+ *	sink          mail that a guard keeps on this host
+ *	readiness     what relay needs to deliver, for relay --check
+ *	journal       libsystemd, where events go to the journal
+ *
+ * Nearly each calls only those below it; serve tells couriers to do what stands in visit. What is
+ * said to a host is the business of sending/, what is said to a sender that of report/.
  */
 #ifndef POSTERN_DELIVERY_H
 #define POSTERN_DELIVERY_H
@@ -239,7 +245,7 @@ struct relay {
 	int fetches;                    /* eventfd: as many as may still be at once */
 	struct fetchless fetchless;     /* is there nothing to fetch policies with? Has a lock */
 	struct tls_setup tls;
-	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (routes.h) */
+	char login_name[LOGIN_NAME_SIZE]; /* whose mail it sends (conf/way.h) */
 	int sink;                       /* directory of guard = sink; or -errno (sink.h) */
 	struct login login;             /* the only one that this process knows; user NULL: none */
 	struct buf unable;              /* why it could not be read; empty: it was */

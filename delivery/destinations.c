@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "conf/routes.h"
 #include "conf/target.h"
 #include "lib/clock.h"
 #include "mail/lane_name.h"

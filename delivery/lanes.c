@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/clock.h"
 #include "lib/dir.h"
 #include "mail/lane_name.h"
 #include "process/log.h"

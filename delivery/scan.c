@@ -133,11 +133,14 @@ set_aside(const struct courier *c, const char *id, struct found *found)
 {
 	struct log_fields f = { .event = "aside", .queue_id = id, .lane = c->tour->lane.name };
 	int err = message_set_aside(&c->relay->spool, &c->tour->lane, id);
-	counters_one(COUNTER_SET_ASIDE);
-	log_event(LOG_ERR, &f, "%s: not a whole message, never acknowledged: moved to aside/%s%s",
-		id, err < 0 ? ": " : "", err < 0 ? strerror(-err) : "");
-	if (err < 0)
+	if (err < 0) {
+		log_event(LOG_ERR, &f, "%s: not a whole message, never acknowledged; it cannot be "
+			"moved to aside/: %s", id, strerror(-err));
 		found_note_next(found, clock_wall() + IDLE_RETRY);
+		return;
+	}
+	counters_one(COUNTER_SET_ASIDE);
+	log_event(LOG_ERR, &f, "%s: not a whole message, never acknowledged: moved to aside/", id);
 }
 
 /*

@@ -36,9 +36,10 @@ bool resolver_use_servers(struct resolver *r, const struct sockaddr_storage *ser
 	bool tcp);
 
 /*
- * Who is believed to have validated an answer (DNSSEC) that says so: servers on loopback, and those
- * in this list, which outlives the resolver and its copies. Where one of the servers is none of
- * these, no answer is believed: it could be asked in the place of one that found something wrong.
+ * Who is believed to have validated an answer (DNSSEC) that says so: servers on loopback (but for
+ * 127.0.0.11, by which Docker hands on what others say), and those in this list, which outlives the
+ * resolver and its copies. Where one of the servers is none of these, no answer is believed: it
+ * could be asked in the place of one that found something wrong.
  */
 void resolver_trust(struct resolver *r, const struct netlist *vouchers);
 

@@ -1,5 +1,6 @@
 /*
- * limits: every fixed limit of the product, with its source or reason.
+ * limits: fixed limits that several modules have in common, each with its source or reason. What
+ * one module alone needs stands there.
  *
  * What a site may want to change is a setting (conf.h) and not here.
  */

@@ -27,7 +27,7 @@ struct standby;
 struct launcher {
 	const struct spool *spool;
 	const struct conf *conf;
-	const struct conf_args *args; /* handed on to relay */
+	const struct conf_args *args; /* handed on to each program of ours */
 	struct standby *standby;      /* tls and auth that wait (standby.h); NULL: none do */
 };
 

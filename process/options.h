@@ -1,4 +1,4 @@
-/* options: the command line of both programs. */
+/* options: the command line of all programs. */
 #ifndef POSTERN_OPTIONS_H
 #define POSTERN_OPTIONS_H
 

@@ -20,7 +20,7 @@
 #include "process/stock.h"
 
 enum {
-	/* Descriptors stand above those that a session keeps (pool.c). */
+	/* Descriptors stand above those that a session keeps (crew.c). */
 	ABOVE = 128,
 	EVENTS = 64,
 	/* ms; after so long one gets no more clients: what was taken over does not stay, and who

@@ -4,7 +4,7 @@
 
 #include "process/options.h"
 
-/* Looks at all of it, and has tls, auth and relay look at what is theirs (check.h). Exit status. */
+/* Looks at all of it, and has each other program look at what is its own (check.h). Exit status. */
 int surroundings_check(const struct options *o, struct conf *c, struct conf_origins *from);
 
 #endif

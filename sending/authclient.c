@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "lib/cleanup.h"
-#include "lib/clock.h"
 #include "sending/sasl.h"
 #include "sending/tlsclient.h"
 #include "sending/veil.h"

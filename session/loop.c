@@ -182,9 +182,10 @@ loop_converse(struct session *s)
 		enum stream_result res = stream_line(&s->client.stream, LIMIT_COMMAND,
 			LIMIT_COMMAND_JUNK, session_patience(s), &line);
 		if (res == STREAM_EOF || res == STREAM_BROKEN) {
-			if (s->client.transaction.open || s->client.stream.broken)
-				session_lost(s, s->client.transaction.open ? "MAIL" : "EHLO",
-					"in a transaction; it was dropped");
+			if (s->client.transaction.open)
+				session_lost(s, "MAIL", "in a transaction; it was dropped");
+			else if (s->client.stream.broken)
+				session_lost(s, "EHLO", "between two messages");
 			break;
 		}
 		commands_hush(s, line);
