@@ -107,6 +107,13 @@ stream_unread(const struct stream *s)
 	return s->tail - s->head;
 }
 
+/* ... these; valid until more is read. */
+static inline struct span
+stream_ahead(const struct stream *s)
+{
+	return (struct span){ s->ibuf + s->head, stream_unread(s) };
+}
+
 /* Is there any? (the peer pipelines) */
 static inline bool
 stream_pending(const struct stream *s)

@@ -119,7 +119,7 @@ enum counters_class {
 	C(REFUSED_CHECK_DEFER, "refused_check_defer", "replies", \
 		"451 4.7.1 Error: %c") \
 	C(REFUSED_TOO_EARLY, "refused_too_early", "replies", \
-		"554 5.5.1 Error: client speaks before it is greeted") \
+		"554 5.5.1 Error: client does not wait for replies") \
 	C(REFUSED_SENDER_DENIED, "refused_sender_denied", "replies", \
 		"553 5.7.1 Error: not a sender of this user") \
 	C(REFUSED_TLS_SYNTAX, "refused_tls_syntax", "replies", \

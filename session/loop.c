@@ -44,6 +44,18 @@ spoke_early(const struct session *s)
 	return stream_pending(&s->client.stream) || (ready > 0 && (ready & POLLHUP) == 0);
 }
 
+/*
+ * What a stranger sends behind the end of a text, in one go with it, was not written in answer to
+ * anything, unless we said that this may be (A14). To be done with us is no harm.
+ */
+static bool
+runs_ahead(const struct session *s)
+{
+	struct span ahead = stream_ahead(&s->client.stream);
+	return !s->client.said.rights.any_domain && !s->client.said.extended && ahead.n > 0 &&
+		!span_ieq(ahead, span_of("QUIT\r\n"));
+}
+
 /* What a proxy said instead of a header is for the operator to see. */
 static void
 refuse_proxy(const struct session *s, struct span header)
@@ -193,7 +205,8 @@ loop_converse(struct session *s)
 		enum reply r = commands_answer(s, res, line);
 		more = say_and_count(s, r, shown);
 		if (more && r == R_START_DATA)
-			more = receive_message(s);
+			more = receive_message(s) && (!runs_ahead(s) ||
+				say_and_count(s, R_TOO_EARLY, span_of("end of text")));
 		else if (more && r == R_START_TLS)
 			more = secure_handshake(s);
 	}

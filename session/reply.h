@@ -63,7 +63,7 @@ enum reply_kind {
 	X(QUOTA, "421", "4.7.0 %h Error: too much from your network, try again later", CLOSE) \
 	X(CHECK_REJECT, "550", "5.7.1 Error: %c", ERROR) \
 	X(CHECK_DEFER, "451", "4.7.1 Error: %c", ERROR) \
-	X(TOO_EARLY, "554", "5.5.1 Error: client speaks before it is greeted", CLOSE) \
+	X(TOO_EARLY, "554", "5.5.1 Error: client does not wait for replies", CLOSE) \
 	X(SENDER_DENIED, "553", "5.7.1 Error: not a sender of this user", ERROR) \
 	X(TLS_SYNTAX, "501", "5.5.4 Syntax: STARTTLS", ERROR) \
 	X(TLS_ACTIVE, "503", "5.5.1 Error: TLS is active", ERROR) \

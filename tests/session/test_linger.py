@@ -53,7 +53,7 @@ def test_last_word_before_the_greeting(postern):
     c = postern.connect(proxy_nets="127.0.0.0/8") # else 127.0.0.1 may
     make_room(c.sock, ROOM)
     c.send(b"PROXY UNKNOWN\r\n" + b"y" * MUCH)
-    assert c.line() == "554 5.5.1 Error: client speaks before it is greeted"
+    assert c.line() == "554 5.5.1 Error: client does not wait for replies"
     assert c.sock.recv(100) == b"" and c.end() == 0
 
 
