@@ -250,7 +250,8 @@ find_command(struct span verb)
 static bool
 is_http(struct span verb)
 {
-	static const char *const verbs[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT" };
+	static const char *const verbs[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT",
+		"DELETE", "TRACE", "PATCH", "PRI" }; /* RFC 9110, RFC 5789; RFC 9113 section 3.4 */
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (span_ieq(verb, span_of(verbs[i])))
 			return true;

@@ -65,6 +65,10 @@ static const struct row {
 	{ "", 0, "HEAD /", R_NOT_SMTP },
 	{ "", 0, "OPTIONS *", R_NOT_SMTP },
 	{ "", 0, "CONNECT x:25", R_NOT_SMTP },
+	{ "", 0, "DELETE / HTTP/1.1", R_NOT_SMTP },
+	{ "", 0, "TRACE / HTTP/1.1", R_NOT_SMTP },
+	{ "", 0, "patch / HTTP/1.1", R_NOT_SMTP },
+	{ "", 0, "PRI * HTTP/2.0", R_NOT_SMTP },
 	{ "", 0, "GETX", R_UNKNOWN_COMMAND },
 	{ "", 0, "Host: x", R_UNKNOWN_COMMAND },
 	/* arguments where they belong (R20) */
