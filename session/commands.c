@@ -258,14 +258,6 @@ is_http(struct span verb)
 	return false;
 }
 
-/* A stranger that a wrapper brings on a pipe never can: no handshake is begun there (loop.c). */
-static bool
-needs_tls(const struct session *s)
-{
-	return (s->conf.tls.mode == TLS_REQUIRED || s->conf.tls.mode == TLS_IMPLICIT) &&
-	       !peer_is_direct(&s->client.peer, &s->conf.receive);
-}
-
 static enum reply
 run_command(struct session *s, struct span line)
 {
@@ -278,7 +270,7 @@ run_command(struct session *s, struct span line)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;
-	if ((c->rules & CLEAR) == 0 && !s->client.secure && needs_tls(s))
+	if ((c->rules & CLEAR) == 0 && offers_tls_first(s))
 		return R_NEED_TLS;
 	if ((c->rules & NEEDS_HELO) != 0 && s->client.said.helo[0] == '\0')
 		return R_NEED_HELO;
