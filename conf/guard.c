@@ -53,7 +53,7 @@ guard_allows(const struct guard *g, struct span address)
 	case GUARD_ALLOW:
 		return match_sender(g->what, address);
 	case GUARD_REDIRECT:
-		return span_ieq(address, span_of(g->what));
+		return address_same(address, span_of(g->what));
 	case GUARD_SINK:
 		return false;
 	default:

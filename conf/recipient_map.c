@@ -122,7 +122,7 @@ find_key(struct span map, struct span wanted)
 	map = span_without_mark(map);
 	while (map.n > 0) {
 		struct span line = span_line(&map), key, targets = cut_line(line, &key);
-		if (!span_says_nothing(line) && span_ieq(key, wanted))
+		if (!span_says_nothing(line) && address_same(key, wanted))
 			return targets;
 	}
 	return (struct span){ 0 };

@@ -8,8 +8,9 @@
  *	@test.example: me@example.org
  *
  * What stands on the right is final: it is not looked up again, so that there is no circle. An
- * address goes before a name, and a name before a domain; letter case never matters. The file is
- * read once, whole, before a client is listened to, and looked through for each recipient.
+ * address goes before a name, and a name before a domain; neither letter case nor quotes that are
+ * not needed ever matter. The file is read once, whole, before a client is listened to, and looked
+ * through for each recipient.
  */
 #ifndef POSTERN_RECIPIENT_MAP_H
 #define POSTERN_RECIPIENT_MAP_H

@@ -289,3 +289,48 @@ address_mailbox(struct span s, struct address *out)
 	*out = a;
 	return 0;
 }
+
+/* ---- the same in other quotes --------------------------------------------------------------- */
+
+struct span
+address_plain(struct span local, char room[static LIMIT_ADDRESS])
+{
+	size_t n = 0;
+	bool quoted = local.n > 0 && local.p[0] == '"' && quoted_length(local) == local.n;
+	if (!quoted || local.n > LIMIT_ADDRESS)
+		return local;
+	for (size_t i = 1; i < local.n - 1; i++) {
+		if (local.p[i] == '\\')
+			i++;
+		if (local.p[i] == '"' || local.p[i] == '\\')
+			room[1 + n++] = '\\';
+		room[1 + n++] = local.p[i];
+	}
+	struct span inside = { room + 1, n };
+	if (n > 0 && dotted_length(inside) == n)
+		return inside;
+	room[0] = room[1 + n] = '"';
+	return (struct span){ room, n + 2 };
+}
+
+/* Cuts what stands before the "@" outside quotes from an address; nothing of "@domain". */
+static struct span
+cut_local(struct span *s)
+{
+	const char *at = s->n > 0 ? memchr(s->p, '@', s->n) : NULL;
+	size_t n = at != NULL ? (size_t)(at - s->p) : s->n;
+	if (s->n > 0 && s->p[0] == '"')
+		n = quoted_length(*s);
+	struct span local = { s->p, n };
+	*s = span_skip(*s, n);
+	return local;
+}
+
+bool
+address_same(struct span a, struct span b)
+{
+	char room_a[LIMIT_ADDRESS], room_b[LIMIT_ADDRESS];
+	struct span local_a = address_plain(cut_local(&a), room_a);
+	struct span local_b = address_plain(cut_local(&b), room_b);
+	return span_ieq(a, b) && span_ieq(local_a, local_b);
+}

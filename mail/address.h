@@ -45,6 +45,19 @@ int address_bare(struct span s, enum address_kind kind, struct address *out, str
 /* All of s is "local@domain", as in a configuration file. 0 or -EINVAL. */
 int address_mailbox(struct span s, struct address *out);
 
+/*
+ * A local part in its least quoted form, which all forms of one mailbox have in common (RFC 5321
+ * section 4.1.2): "joe" in quotes is joe. What is no quoted string, or is longer than the room, is
+ * as it was. To compare with, never to pass on. Lives as long as both, and is no longer.
+ */
+struct span address_plain(struct span local, char room[static LIMIT_ADDRESS]);
+
+/*
+ * Do two texts name the same mailbox, in whatever quotes? Letter case never matters. Both may also
+ * be a local part or "@domain"; these are the same as others of their kind only.
+ */
+bool address_same(struct span a, struct span b);
+
 /* Valid UTF-8? */
 bool address_is_utf8(struct span s);
 

@@ -28,7 +28,7 @@ is_exception(const char *list, const struct address *a)
 {
 	struct span rest = span_of(list != NULL ? list : "");
 	for (struct span word; (word = span_word(&rest, BETWEEN)).n > 0;)
-		if (span_ieq(word, a->local) || span_ieq(word, a->whole))
+		if (address_same(word, a->local) || address_same(word, a->whole))
 			return true;
 	return false;
 }

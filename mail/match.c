@@ -26,7 +26,7 @@ match_sender(const char *list, struct span sender)
 	if (at == NULL)
 		return false;
 	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;)
-		if (span_ieq(word, sender))
+		if (address_same(word, sender))
 			return true;
 	return match_domain(list, span_from(at + 1, sender.p + sender.n));
 }
@@ -43,7 +43,7 @@ match_user_sender(struct span senders, struct span address)
 		if (domain && address.n > word.n &&
 			span_ieq(word, span_skip(address, address.n - word.n)))
 			return true;
-		if (word.n > 0 && !domain && span_ieq(word, address))
+		if (word.n > 0 && !domain && address_same(word, address))
 			return true;
 	}
 	return false;
@@ -86,9 +86,10 @@ names_user(struct span who, const struct match_user *user)
 static bool
 is_self(const struct match_user *user, struct span address)
 {
+	char room[LIMIT_ADDRESS];
 	const char *at = memrchr(address.p, '@', address.n);
 	if (at == NULL || user->nobody || user->name.n == 0 ||
-		!span_ieq(span_from(address.p, at), user->name))
+		!span_ieq(address_plain(span_from(address.p, at), room), user->name))
 		return false;
 	struct span domain = span_from(at + 1, address.p + address.n);
 	for (size_t i = 0; i < sizeof(user->domains) / sizeof(user->domains[0]); i++)

@@ -1,7 +1,7 @@
 /*
  * match: lists of domains and senders, and what is in them. They decide who may relay to where,
  * which route mail takes, and who may send as whom; so all of them stand here, side by side. Letter
- * case never matters.
+ * case never matters, nor does how a local part is quoted.
  */
 #ifndef POSTERN_MATCH_H
 #define POSTERN_MATCH_H

@@ -24,6 +24,17 @@ xtext_valid(struct span s, size_t max)
 }
 
 void
+xtext_decode(struct buf *b, struct span s)
+{
+	while (s.n > 0) {
+		bool coded = s.p[0] == '+';
+		char c = coded ? (char)(ascii_hex(s.p[1]) * 16 + ascii_hex(s.p[2])) : s.p[0];
+		buf_add(b, (struct span){ &c, 1 });
+		s = span_skip(s, coded ? 3 : 1);
+	}
+}
+
+void
 xtext_encode(struct buf *b, struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)

@@ -14,6 +14,9 @@
 /* Printable ASCII in which "+" and two capital hex digits stand for an octet; 1 to `max` octets. */
 bool xtext_valid(struct span s, size_t max);
 
+/* Appends what a valid one stands for. */
+void xtext_decode(struct buf *b, struct span s);
+
 /* Appends ASCII as xtext. */
 void xtext_encode(struct buf *b, struct span s);
 

@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "mail/address.h"
+#include "mail/header.h"
 
 enum {
 	CHUNK = 4096,
@@ -66,8 +67,8 @@ original_put_whole(struct buf *b, const struct message *m, const struct buf *who
 /* ---- the header -------------------------------------------------------------------------- */
 
 /*
- * field-name ":" (RFC 5322 section 2.2), or white space that continues one; then CR, and no
- * other.
+ * field-name ":", perhaps with blanks before it (RFC 5322 sections 2.2 and 4.5), or white space
+ * that continues one; then CR, and no other.
  */
 static bool
 is_header_line(struct span line)
@@ -76,9 +77,13 @@ is_header_line(struct span line)
 	if (line.n == 0 || memchr(line.p, '\r', line.n) != line.p + line.n - 1 ||
 		memchr(line.p, '\0', line.n) != NULL)
 		return false;
-	while (n < line.n && line.p[n] > ' ' && line.p[n] <= '~' && line.p[n] != ':')
+	while (n < line.n && header_is_name(line.p[n]))
 		n++;
-	return n < line.n && (n > 0 ? line.p[n] == ':' : line.p[0] == ' ' || line.p[0] == '\t');
+	if (n == 0)
+		return header_is_blank(line.p[0]);
+	while (n < line.n && header_is_blank(line.p[n]))
+		n++;
+	return n < line.n && line.p[n] == ':';
 }
 
 /*

@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "mail/address.h"
 #include "mail/alabel.h"
 #include "report/diagnosis.h"
 #include "report/original.h"
@@ -77,7 +78,7 @@ report_kind(const struct report *r, const struct rcpt *to)
 	if (r->double_bounce) {
 		/* What cannot be delivered to where such mail goes ends here (E12). */
 		bool tell = r->m->env.sender.n == 0 || wants(to, NOTIFY_FAILURE);
-		return to->outcome == HARD && tell && !span_ieq(to->address, r->to)
+		return to->outcome == HARD && tell && !address_same(to->address, r->to)
 			? REPORT_FAILED : REPORT_NOTHING;
 	}
 	switch (to->outcome) {

@@ -97,11 +97,18 @@ parse_envid(struct span v, struct mail_parse *p)
 	return xtext_valid(v, ENVID_MAX);
 }
 
+/* Whoever that is, it is an address, or nobody who is known. */
 static bool
 parse_auth(struct span v, struct mail_parse *p)
 {
+	auto_buf b = buf_new(AUTH_MAX);
+	struct address a;
 	p->args->env.auth = v;
-	return span_eq(v, span_of("<>")) || xtext_valid(v, AUTH_MAX);
+	if (!xtext_valid(v, AUTH_MAX))
+		return false;
+	xtext_decode(&b, v);
+	return b.err == 0 && (span_eq(buf_span(&b), span_of("<>")) ||
+		address_mailbox(buf_span(&b), &a) == 0);
 }
 
 /* BY=seconds;R or ;N, and T for a trace (RFC 2852 section 4). */
@@ -159,16 +166,30 @@ two(struct span v, size_t at, char behind, int *out)
 	return true;
 }
 
-/* Is there such a time, the leap second included, on such a day? The month counts from 1. */
+/* Some days after such a one, as the calendar has it. The month counts from 1. */
+static int
+day_of_month(const struct tm *tm, int later)
+{
+	struct tm day = { .tm_year = tm->tm_year, .tm_mon = tm->tm_mon - 1,
+		.tm_mday = tm->tm_mday + later };
+	(void)timegm(&day); /* makes another day of one that is not in the calendar */
+	return day.tm_mday;
+}
+
+/* A leap second is the last one of a month (RFC 3339 section 5.7). */
+static bool
+may_leap(const struct tm *tm)
+{
+	return tm->tm_hour == 23 && tm->tm_min == 59 && day_of_month(tm, 1) == 1;
+}
+
+/* Is there such a time on such a day? */
 static bool
 is_time(const struct tm *tm)
 {
-	struct tm day = { .tm_year = tm->tm_year, .tm_mon = tm->tm_mon - 1,
-		.tm_mday = tm->tm_mday };
-	(void)timegm(&day); /* makes another day of one that is not in the calendar */
 	return tm->tm_mon >= 1 && tm->tm_mon <= 12 && tm->tm_mday >= 1 &&
-		day.tm_mday == tm->tm_mday && tm->tm_hour <= 23 && tm->tm_min <= 59 &&
-		tm->tm_sec <= 60;
+		day_of_month(tm, 0) == tm->tm_mday && tm->tm_hour <= 23 && tm->tm_min <= 59 &&
+		tm->tm_sec <= 59 + may_leap(tm);
 }
 
 /* The date-time of RFC 3339 section 5.6 in UTC: 2026-11-24T09:30:00Z. Fractions are dropped. */
@@ -366,16 +387,19 @@ arguments_bdat(struct span arg, int64_t *octets, bool *last)
 bool
 arguments_vrfy(struct span arg)
 {
+	static const struct span parameter = { " SMTPUTF8", 9 };
 	struct address a;
 	struct span rest;
-	if (arg.n == 0 || arg.n > LIMIT_PATH)
+	/* RFC 6531 section 3.7.4.2: the reply holds no address anyway */
+	bool utf8 = arg.n > parameter.n &&
+		span_ieq(span_skip(arg, arg.n - parameter.n), parameter);
+	struct span text = { arg.p, arg.n - (utf8 ? parameter.n : 0) };
+	if (text.n == 0 || text.n > LIMIT_PATH)
 		return false;
-	if (arg.p[0] == '<') { /* RFC 6531 section 3.7.4.2: the reply holds no address anyway */
-		bool path = address_path(arg, ADDRESS_FORWARD, &a, &rest) == 0;
-		return path && (rest.n == 0 || span_ieq(rest, span_of(" SMTPUTF8")));
-	}
-	for (size_t i = 0; i < arg.n; i++)
-		if (arg.p[i] < 0x20 || arg.p[i] > 0x7e) /* 8-bit is negative */
+	if (text.p[0] == '<')
+		return address_path(text, ADDRESS_FORWARD, &a, &rest) == 0 && rest.n == 0;
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f)
 			return false;
-	return true;
+	return utf8 ? address_is_utf8(text) : span_is_ascii(text);
 }

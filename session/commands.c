@@ -250,19 +250,12 @@ find_command(struct span verb)
 static bool
 is_http(struct span verb)
 {
-	static const char *const verbs[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT" };
+	static const char *const verbs[] = { "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT",
+		"DELETE", "TRACE", "PATCH", "PRI" }; /* RFC 9110, RFC 5789; RFC 9113 section 3.4 */
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (span_ieq(verb, span_of(verbs[i])))
 			return true;
 	return false;
-}
-
-/* A stranger that a wrapper brings on a pipe never can: no handshake is begun there (loop.c). */
-static bool
-needs_tls(const struct session *s)
-{
-	return (s->conf.tls.mode == TLS_REQUIRED || s->conf.tls.mode == TLS_IMPLICIT) &&
-	       !peer_is_direct(&s->client.peer, &s->conf.receive);
 }
 
 static enum reply
@@ -277,7 +270,7 @@ run_command(struct session *s, struct span line)
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
 		return c->syntax;
-	if ((c->rules & CLEAR) == 0 && !s->client.secure && needs_tls(s))
+	if ((c->rules & CLEAR) == 0 && offers_tls_first(s))
 		return R_NEED_TLS;
 	if ((c->rules & NEEDS_HELO) != 0 && s->client.said.helo[0] == '\0')
 		return R_NEED_HELO;

@@ -9,6 +9,14 @@ offers_tls(const struct session *s)
 	       s->conf.tls.mode != TLS_OFF && s->conf.tls.certificate != NULL;
 }
 
+/* A stranger that a wrapper brings on a pipe never can: no handshake is begun there (loop.c). */
+bool
+offers_tls_first(const struct session *s)
+{
+	return !s->client.secure && !peer_is_direct(&s->client.peer, &s->conf.receive) &&
+	       (s->conf.tls.mode == TLS_REQUIRED || s->conf.tls.mode == TLS_IMPLICIT);
+}
+
 /* SCRAM and EXTERNAL need the file of users: a program that only judges passwords is no help. */
 static bool
 usable_scram(const struct session *s)
@@ -75,9 +83,8 @@ offers_add_mechanisms(const struct session *s, struct buf *b)
 			buf_printf(b, " %s", mechanisms[i].name);
 }
 
-/* Is there anything that knows users? */
-static bool
-can_authenticate(const struct session *s)
+bool
+offers_users(const struct session *s)
 {
 	return s->conf.auth.users != NULL || s->conf.auth.saslauthd != NULL ||
 		s->conf.auth.dovecot != NULL;
@@ -89,7 +96,7 @@ offers_auth(const struct session *s)
 	bool any = false;
 	for (size_t i = 0; i < MECHANISMS; i++)
 		any = any || mechanisms[i].usable(s);
-	return any && can_authenticate(s);
+	return any && offers_users(s) && !offers_tls_first(s);
 }
 
 static bool
@@ -116,7 +123,7 @@ offers_requiretls(const struct session *s)
 static bool
 may_belong_here(const struct session *s)
 {
-	return s->client.said.rights.any_domain || can_authenticate(s);
+	return s->client.said.rights.any_domain || offers_users(s);
 }
 
 unsigned

@@ -9,6 +9,12 @@
 bool offers_tls(const struct session *s);
 bool offers_auth(const struct session *s);
 
+/* Is there anything that knows users, be it of no use to this client as it came? */
+bool offers_users(const struct session *s);
+
+/* Must this client begin TLS before it does anything else (RFC 3207 section 4)? */
+bool offers_tls_first(const struct session *s);
+
 /* What this client may use besides (OFFER_* of arguments.h). */
 unsigned offers_parameters(const struct session *s);
 

@@ -170,8 +170,8 @@ authenticate(struct session *s, const char *mechanism, const struct span *first,
 enum reply
 secure_auth(struct session *s, struct span arg)
 {
-	if (!offers_auth(s))
-		return R_NOT_IMPLEMENTED;
+	if (!offers_users(s))
+		return R_NOT_IMPLEMENTED; /* with TLS, too; else the mechanism says why not */
 	if (s->client.said.user[0] != '\0')
 		return R_AUTH_AGAIN;
 	if (s->client.transaction.open)

@@ -69,7 +69,8 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 static bool
 find_postmaster(const struct conf *conf, struct address *to)
 {
-	if (!span_ieq(to->local, span_of("postmaster")))
+	char room[LIMIT_ADDRESS];
+	if (!span_ieq(address_plain(to->local, room), span_of("postmaster")))
 		return false;
 	if (to->domain.n > 0 && !span_ieq(to->domain, span_of(conf->who.hostname)))
 		return false;

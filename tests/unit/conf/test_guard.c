@@ -23,6 +23,11 @@ static const struct {
 	{ "Allow .b.example, a@c.example", GUARD_ALLOW, "a@b.example", false },
 	{ "allow .b.example a@c.example", GUARD_ALLOW, "A@c.example", true },
 	{ "allow .b.example a@c.example", GUARD_ALLOW, "b@c.example", false },
+	{ "allow a@c.example", GUARD_ALLOW, "\"a\"@c.example", true }, /* R16 */
+	{ "allow a@c.example", GUARD_ALLOW, "\"a \"@c.example", false },
+	{ "allow b.example", GUARD_ALLOW, "\"a@b.example\"@c.example", false },
+	{ "redirect a@b.example", GUARD_REDIRECT, "\"a\"@b.example", true },
+	{ "redirect a@b.example", GUARD_REDIRECT, "\"c\"@b.example", false },
 	{ "redirect a@b.example", GUARD_REDIRECT, "A@b.example", true },
 	{ "redirect a@b.example", GUARD_REDIRECT, "c@b.example", false },
 	{ "redirect\ta@b.example", GUARD_REDIRECT, "", false },

@@ -20,6 +20,7 @@ static const char map[] =
 	"@mx.example: f@example.org\n"
 	A "@" A ".example: g@example.org\n"
 	"root: too-late@example.org\n"
+	"\"quo\\ted\": q@example.org\n"
 	"last: h@example.org";
 
 static const struct {
@@ -41,6 +42,15 @@ static const struct {
 	{ "last@mx.example", "h@example.org\n" },
 	{ "#@mx.example", "f@example.org\n" },
 	{ "root@[192.0.2.1]", NULL },
+	/* R16: quotes that are not needed make no other recipient; they stay where he does */
+	{ "\"Root\"@localhost", "a@example.org\nb@example.org\n" },
+	{ "\"j\\oe\"@MX.example", "c@example.org\n" },
+	{ "\"x\"@old.example", "e@example.org\n\"x\"@odd.example\n" },
+	{ "\"y\"@old.example", "\"y\"@new.example\n" },
+	{ "quoted@localhost", "q@example.org\n" },
+	{ "\"root \"@localhost", NULL },
+	{ "\"@old.example\"@localhost", NULL },
+	{ "\"joe@mx.example\"@localhost", NULL },
 };
 
 static bool

@@ -214,6 +214,66 @@ test_mailbox(void **state)
 	assert_true(address_mailbox(guarded((struct span){ text, LIMIT_ADDRESS + 1 }), &a) < 0);
 }
 
+/* R16: quotes and quoted pairs that are not needed make no other mailbox. */
+static void
+test_plain(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *want;
+	} rows[] = {
+		{ "", "" }, { "joe", "joe" }, { "\"joe\"", "joe" }, { "\"j\\o\\e\"", "joe" },
+		{ "\"a.b+c\"", "a.b+c" }, { "\"\"", "\"\"" }, { "\"a b\"", "\"a b\"" },
+		{ "\"a\\ b\"", "\"a b\"" }, { "\"a@b\"", "\"a@b\"" }, { "\".a\"", "\".a\"" },
+		{ "\"a.\"", "\"a.\"" }, { "\"a..b\"", "\"a..b\"" },
+		{ "\"a\\\"b\"", "\"a\\\"b\"" }, { "\"\\\\\"", "\"\\\\\"" },
+		{ "\"\\a\\\\\\b\"", "\"a\\\\b\"" }, { "\"\\\"\"", "\"\\\"\"" },
+		{ "\"\xc3\xa9\"", "\xc3\xa9" },
+		/* no quoted string */
+		{ "\"", "\"" }, { "\"a", "\"a" }, { "\"a\"b", "\"a\"b" }, { "\"a\\\"", "\"a\\\"" },
+		{ "a\"", "a\"" }, { "\"a\"b\"", "\"a\"b\"" },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char room[LIMIT_ADDRESS];
+		struct span plain = address_plain(guarded(span_of(rows[i].in)), room);
+		if (!span_eq(plain, span_of(rows[i].want)))
+			fail_msg("%s: %.*s", rows[i].in, (int)plain.n, plain.p);
+	}
+	char room[LIMIT_ADDRESS], text[LIMIT_ADDRESS + 1];
+	memset(text, ' ', sizeof(text));
+	text[0] = text[LIMIT_ADDRESS - 1] = text[LIMIT_ADDRESS] = '"';
+	struct span most = guarded((struct span){ text, LIMIT_ADDRESS });
+	assert_true(span_eq(address_plain(most, room), most));
+	text[LIMIT_ADDRESS - 1] = ' ';
+	struct span more = guarded((struct span){ text, LIMIT_ADDRESS + 1 });
+	assert_ptr_equal(address_plain(more, room).p, more.p);
+}
+
+static void
+test_same(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} rows[] = {
+		{ "", "", true }, { "a@b", "A@B", true }, { "\"a\"@b", "a@b", true },
+		{ "\"a\"@b", "\"\\a\"@B", true }, { "\"a b\"@b", "\"a\\ b\"@b", true },
+		{ "joe", "\"Joe\"", true }, { "@b", "@B", true },
+		{ "\"a@b\"@c", "\"a@\\b\"@c", true },
+		{ "\"a\"@b", "a@c", false }, { "\"a b\"@b", "\"ab\"@b", false },
+		{ "\"a@b\"", "a@b", false }, { "\"a@b\"@c", "a@b", false },
+		{ "\"@b\"", "@b", false }, { "\"\"@b", "@b", false }, { "joe", "joe@b", false },
+		{ "\"\"", "", false }, { "a", "", false },
+		/* what is none is the same as itself */
+		{ "\"a@b", "\"a@b", true }, { "\"a@b", "a@b", false }, { "\"a@b", "\"a\"@b", false },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (address_same(guarded(span_of(rows[i].a)), span_of(rows[i].b)) != rows[i].same ||
+			address_same(span_of(rows[i].b), guarded(span_of(rows[i].a))) != rows[i].same)
+			fail_msg("%s, %s", rows[i].a, rows[i].b);
+}
+
 /* Our own name is told to hosts that may refuse an underscore; all other names may have one. */
 static void
 test_hostname(void **state)
@@ -249,6 +309,8 @@ main(void)
 		cmocka_unit_test(test_special),
 		cmocka_unit_test(test_bare),
 		cmocka_unit_test(test_mailbox),
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_hostname),
 		cmocka_unit_test(test_domain_length),
 	};

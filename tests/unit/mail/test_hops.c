@@ -22,7 +22,9 @@ static const struct {
 	{ "Received: a\r\nReceived: b\r\nReceived: c\r\n\r\n.", 3, true },
 	/* text does not end them */
 	{ "From joe\r\nReceived: a\r\n>x\r\n y\r\nReceived: b\r\n\r\nReceived: c\r\n", 2, true },
-	{ "Received : a\r\n\r\n", 0, true },
+	/* RFC 5322 section 4.5.8: blanks before the colon */
+	{ "Received : a\r\nRECEIVED \t:b\r\n\r\n", 2, true },
+	{ "Received a: b\r\nReceived-SPF : c\r\nX Received: d\r\n\r\n", 0, true },
 	{ X78 "Received: a\r\n" X78 X78 "Received: b\r\nReceived: c\r\n\r\n", 1, true },
 	{ "RReceived: a\r\nrec\r\neived: b\r\n\r\n", 0, true },
 };

@@ -31,6 +31,10 @@ static const struct {
 	{ "h.example=example.org h2.example=example.org", "root@h.example", "root@h2.example",
 		"example.org" },
 	{ "h.example=example.org", "", "root@h.example", "example.org" },
+	{ "h.example=example.org", "root", "\"root\"@h.example", NULL }, /* R16 */
+	{ "h.example=example.org", "\"root\"@h.example", "root@h.example", NULL },
+	{ "h.example=example.org", "root", "\"root \"@h.example", "example.org" },
+	{ "h.example=example.org", "root@h.example", "\"root@h.example\"@h.example", "example.org" },
 	/* a literal is none */
 	{ "h.example=example.org", NULL, "a@[192.0.2.1]", NULL },
 };

@@ -61,6 +61,14 @@ static const struct {
 	{ "*", "", false }, /* the null sender is in no list */
 	{ "*", "joe", false },
 	{ "joe@a.example, c.example", "any@c.example", true },
+	/* R16: quotes that are not needed make no other address */
+	{ "joe@a.example", "\"Joe\"@a.example", true },
+	{ "joe@a.example", "\"j\\oe\"@A.example", true },
+	{ "\"joe\"@a.example", "joe@a.example", true },
+	{ "joe@a.example", "\"joe \"@a.example", false },
+	{ "joe@a.example", "\"joe@a.example\"@b.example", false },
+	{ "joe@a.example", "\"joe\"@b.example", false },
+	{ "a.b@a.example", "\"a.b\"@a.example", true },
 };
 
 static void
@@ -91,6 +99,14 @@ static const struct {
 	{ "@b.example", "@b.example", false },
 	{ "@b.example", "any@b.exampl", false },
 	{ "  @b.example   joe@a.example ", "joe@a.example", true },
+	/* R16 */
+	{ "joe@a.example", "\"joe\"@a.example", true },
+	{ "\"joe\"@a.example", "JOE@a.example", true },
+	{ "joe@a.example", "\"jo\"@a.example", false },
+	{ "joe@a.example", "\"joe\\\"\"@a.example", false },
+	{ "joe@a.example", "\"joe@a.example\"@b.example", false },
+	{ "@b.example", "\"joe\"@b.example", true },
+	{ "@b.example", "\"joe@b.example\"@a.example", false },
 };
 
 static void
@@ -125,6 +141,12 @@ static const struct {
 	{ "*=self", WWW, "www-data@other.example", false },
 	{ "*=self", WWW, "www-data@xsite.example", false },
 	{ "*=self", WWW, "joe@site.example", false },
+	{ "*=self", WWW, "\"www\\-data\"@site.example", true }, /* R16 */
+	{ "*=self", WWW, "\"www-data\"@other.example", false },
+	{ "*=self", WWW, "\"www-data@site.example\"@b.example", false },
+	{ "*=self", "\"joe\"", 1001, "joe@site.example", false }, /* his name is what it is */
+	{ "*=self", NONE, "\"\"@site.example", false },
+	{ "*=joe@a.example", JOE, "\"joe\"@a.example", true },
 	{ "*=self", WWW, "xwww-data@site.example", false },
 	{ "*=self", WWW, "ww-data@site.example", false },
 	{ "*=self", NONE, "@site.example", false }, /* a user without a name */

@@ -35,6 +35,23 @@ test_xtext(void **state)
 			fail_msg("%s", xtexts[i].in);
 }
 
+static void
+test_decode(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *in, *out;
+	} rows[] = { { "a", "a" }, { "+2B", "+" }, { "x+40y", "x@y" }, { "a+3D+20+7E", "a= ~" },
+		{ "+3C+3E", "<>" }, { "", "" } };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct buf b = buf_new(10);
+		xtext_decode(&b, guarded(span_of(rows[i].in)));
+		if (!span_eq(buf_span(&b), span_of(rows[i].out)))
+			fail_msg("%s: %.*s", rows[i].in, (int)b.n, b.p);
+		buf_free(&b);
+	}
+}
+
 /* RFC 6533 section 3; out: how it is kept; NULL: refused. */
 static const struct {
 	const char *in, *out;
@@ -130,6 +147,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_xtext),
+		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_unitext),
 		cmocka_unit_test(test_encode),
 		cmocka_unit_test(test_cut),

@@ -172,6 +172,8 @@ static const struct {
 	{ "a text that takes its place", "SECRET\r\nSECRET: no\r\n", "" },
 	{ "a blank in the name", "SECRET text: x\r\n\r\n", "" },
 	{ "odd fields", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n\r\nSECRET", "X-!~: a\r\n b\r\n\tc\r\nY:\r\n" },
+	{ "blanks before a colon", "Old : a\r\nY \t: b\r\n\r\nSECRET : x\r\n", "Old : a\r\nY \t: b\r\n" },
+	{ "blanks and no colon", "SECRET \r\n\r\n", "" },
 	{ "a line that is not whole", "Z: a", "" },
 	{ "a boundary", "\r\n--SECRET--\r\n", "" },
 	/* A7: BINARYMIME let it in, lines may not let it out */

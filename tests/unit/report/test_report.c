@@ -83,7 +83,7 @@ test_kinds(void **state)
 	for (size_t i = 0; i < ROWS(rows); i++) {
 		const struct row *w = &rows[i];
 		struct message m = MESSAGE_CLOSED;
-		struct rcpt to = { .address = span_of(w->itself ? "Odd@relay.example" : "u@d.example"),
+		struct rcpt to = { .address = span_of(w->itself ? "\"Odd\"@relay.example" : "u@d.example"),
 			.terms.notify = w->notify, .settled = w->settled, .outcome = w->outcome,
 			.taker = { .dsn = w->dsn, .deliverby = w->deliverby, .final = w->final } };
 		if (w->by != NULL) {

@@ -44,7 +44,7 @@ static const struct mail_row {
 	{ "FROM:<a@b> BODY=8BITMIME BODY=8BITMIME", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> =", R_MAIL_SYNTAX, NULL, 0, "" }, /* C10 */
 	{ "FROM:<a@b> \"", R_MAIL_SYNTAX, NULL, 0, "" },
-	{ "FROM:<a@b> AUTH=\"", R_SENDER_OK, "a@b", -1, "Auth: \"\n" },
+	{ "FROM:<a@b> AUTH=\"", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> =1", R_MAIL_SYNTAX, NULL, 0, "" },
 	{ "FROM:<a@b> -A=1", R_MAIL_SYNTAX, NULL, 0, "" },
 	{ "FROM:<a@b> \xc3\xa9=1", R_MAIL_SYNTAX, NULL, 0, "" },
@@ -81,6 +81,18 @@ static const struct mail_row {
 	{ "FROM:<a@b> AUTH=<>", R_SENDER_OK, "a@b", -1, "Auth: <>\n" },
 	{ "FROM:<a@b> AUTH=x+40y", R_SENDER_OK, "a@b", -1, "Auth: x+40y\n" },
 	{ "FROM:<a@b> AUTH=", R_BAD_PARAMETER, NULL, 0, "" }, /* C10 */
+	/* R70: what it stands for is an address, or <> (RFC 4954 section 5) */
+	{ "FROM:<a@b> AUTH=e+3Dmc2@example.com", R_SENDER_OK, "a@b", -1,
+		"Auth: e+3Dmc2@example.com\n" },
+	{ "FROM:<a@b> AUTH=\"x+20y\"@[192.0.2.1]", R_SENDER_OK, "a@b", -1,
+		"Auth: \"x+20y\"@[192.0.2.1]\n" },
+	{ "FROM:<a@b> AUTH=+3C+3E", R_SENDER_OK, "a@b", -1, "Auth: +3C+3E\n" },
+	{ "FROM:<a@b> AUTH", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> AUTH=a", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> AUTH=<a@b>", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> AUTH=<>x", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> AUTH=a@b+20x", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> AUTH=a@b+", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> BY=120;R", R_SENDER_OK, "a@b", -1, "By: 1120 R\n" },
 	{ "FROM:<a@b> by=-5;nt", R_SENDER_OK, "a@b", -1, "By: 995 NT\n" },
 	{ "FROM:<a@b> BY=+22;NT", R_SENDER_OK, "a@b", -1, "By: 1022 NT\n" }, /* L57 */
@@ -103,7 +115,15 @@ static const struct mail_row {
 	{ "FROM:<a@b> HOLDFOR=1 HOLDUNTIL=1970-01-01T01:00:00Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00Z", R_SENDER_OK, "a@b", -1, "Hold: 3600\n" },
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01t00:30:00.25z", R_SENDER_OK, "a@b", -1, "Hold: 1800\n" },
-	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T23:59:60Z", R_SENDER_OK, "a@b", -1, "Hold: 86400\n" },
+	/* L59: a leap second ends a month (RFC 3339 section 5.7) */
+	{ "FROM:<a@b> HOLDUNTIL=1969-12-31T23:59:60Z", R_SENDER_OK, "a@b", -1, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1968-02-29T23:59:60.5Z", R_SENDER_OK, "a@b", -1, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T23:59:59Z", R_SENDER_OK, "a@b", -1, "Hold: 86399\n" },
+	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T23:59:60Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1968-02-28T23:59:60Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1969-12-31T22:59:60Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1969-12-31T23:58:60Z", R_BAD_PARAMETER, NULL, 0, "" },
+	{ "FROM:<a@b> HOLDUNTIL=1969-12-31T23:59:61Z", R_BAD_PARAMETER, NULL, 0, "" },
 	{ "FROM:<a@b> HOLDUNTIL=1968-02-29T00:00:00Z", R_SENDER_OK, "a@b", -1, "" },
 	/* L59: days that are, in UTC */
 	{ "FROM:<a@b> HOLDUNTIL=1970-01-01T01:00:00+00:30", R_BAD_PARAMETER, NULL, 0, "" },
@@ -207,6 +227,17 @@ static const struct {
 	{ "<a", false },
 	{ "a\tb", false },
 	{ "\xc3\xa9@x", false },
+	/* RFC 6531 section 3.7.4.2 */
+	{ "\xc3\xa9 SMTPUTF8", true },
+	{ "\xc3\xa9@x smtputf8", true },
+	{ "Full \xc3\xa9 SMTPUTF8", true },
+	{ "user SMTPUTF8", true },
+	{ "\xc3\xa9SMTPUTF8", false },
+	{ "\xc3\xa9 SMTPUTF8=1", false },
+	{ "\xc3\xa9 SMTPUTF8 x", false },
+	{ "\xff SMTPUTF8", false },
+	{ "\xc3\xa9\x1b SMTPUTF8", false },
+	{ "\xc3\xa9\x7f SMTPUTF8", false },
 	{ "a\x1b", false },
 	{ "a\x7f", false },
 };

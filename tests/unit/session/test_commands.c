@@ -65,6 +65,10 @@ static const struct row {
 	{ "", 0, "HEAD /", R_NOT_SMTP },
 	{ "", 0, "OPTIONS *", R_NOT_SMTP },
 	{ "", 0, "CONNECT x:25", R_NOT_SMTP },
+	{ "", 0, "DELETE / HTTP/1.1", R_NOT_SMTP },
+	{ "", 0, "TRACE / HTTP/1.1", R_NOT_SMTP },
+	{ "", 0, "patch / HTTP/1.1", R_NOT_SMTP },
+	{ "", 0, "PRI * HTTP/2.0", R_NOT_SMTP },
 	{ "", 0, "GETX", R_UNKNOWN_COMMAND },
 	{ "", 0, "Host: x", R_UNKNOWN_COMMAND },
 	/* arguments where they belong (R20) */
@@ -102,6 +106,10 @@ static const struct row {
 	{ "", HELO, "AUTH PLAIN", R_NOT_IMPLEMENTED },
 	{ "auth_users = /u\n", HELO, "AUTH PLAIN", R_AUTH_CLEAR },
 	{ "auth_users = /u\n", HELO, "AUTH X", R_AUTH_UNKNOWN },
+	/* ... where only a password would do, too (RFC 4954 section 4) */
+	{ "auth_saslauthd = /s\n", HELO, "AUTH PLAIN", R_AUTH_CLEAR },
+	{ "auth_dovecot = /d\n", HELO, "AUTH LOGIN", R_AUTH_CLEAR },
+	{ "auth_dovecot = /d\n", HELO, "AUTH SCRAM-SHA-256", R_AUTH_UNKNOWN },
 	{ "auth_users = /u\n", HELO | MAIL, "AUTH SCRAM-SHA-1", R_AUTH_LATE },
 	{ "auth_users = /u\n", HELO, "AUTH SCRAM-SHA-1 x y", R_AUTH_SYNTAX },
 	{ "", 0, "STARTTLS", R_NOT_IMPLEMENTED }, /* L59b */

@@ -48,6 +48,13 @@ static const struct state {
 	{ "... with a certificate", NET, CERTIFICATE USERS, true, "c.example", "", " AUTH",
 		" EXTERNAL" SCRAM_PLUS PASSWORD, KNOWABLE },
 	{ "a certificate, but no users", NET, CERTIFICATE, true, "c.example", "", "", PASSWORD, 0 },
+	/* nothing of AUTH where it would only be told that TLS comes first (RFC 3207 section 4) */
+	{ "users, and TLS must be had", NET, CERTIFICATE USERS "tls = required\n", false, "", "",
+		" STARTTLS", SCRAM, OFFER_ANY_NAME },
+	{ "... is spoken", NET, CERTIFICATE USERS "tls = required\n", true, "", "", " AUTH",
+		SCRAM_PLUS PASSWORD, KNOWABLE },
+	{ "... not by a user of this host", UNIX, CERTIFICATE USERS "tls = required\n", false, "", "",
+		" STARTTLS AUTH", SCRAM PASSWORD, KNOWABLE },
 	/* programs that are told a password know no SCRAM */
 	{ "saslauthd in clear", NET, "auth_saslauthd = /s\n", false, "", "", "", "",
 		OFFER_ANY_NAME },
