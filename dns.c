@@ -49,18 +49,18 @@ find_implicit(const struct search *s, dnscc_t *dn)
 }
 
 /*
- * No MX record: the domain's own addresses. If there are none, that is for good only if it is sure
- * that there is no MX record either.
+ * No MX record: the domain's own addresses. If there are none, or none that is of use, that is for
+ * good only if it is sure that there is no MX record either (L5).
  */
 static enum answer
 find_without_mx(const struct search *s, dnscc_t *dn, const struct question *mx)
 {
 	s->out->secure = mx->secure;
 	enum answer a = find_implicit(s, dn);
-	if (mx->said != SAID_EMPTY || (a != ANSWER_NO_NAME && a != ANSWER_NO_DATA))
+	if (mx->said != SAID_EMPTY || a == ANSWER_TEMPORARY)
 		return a;
-	exchangers_explain(s->out, s->domain, "MX", mx->trouble);
-	return ANSWER_TEMPORARY;
+	exchangers_note_unknown(s->out, EXCHANGER_ABOVE, s->domain, "MX", mx->trouble);
+	return a == ANSWER_FOUND ? ANSWER_FOUND : ANSWER_TEMPORARY;
 }
 
 /* The hosts that the records in q name. */

@@ -19,7 +19,8 @@
  * is answered without DNS). Waits until `deadline` (clock.h) at most, or some seconds longer if not
  * one server said anything, to see whether any is there. If some hosts' addresses could not be had
  * for a temporary reason while others were found, the answer is FOUND with what there is, and
- * `unknown` is set; if none was found and any of them failed temporarily, it is TEMPORARY.
+ * `unknown` is set; so it is for a domain's own addresses, if it may have MX records after all. If
+ * none was found and any of them failed temporarily, it is TEMPORARY.
  * Addresses that `family` leaves out are not asked for. *out is filled on every return, but for the
  * ports; free it with exchangers_free.
  */

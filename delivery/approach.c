@@ -37,11 +37,15 @@ may_log_in(const struct courier *c)
 	return c->relay->login.user != NULL && c->work.to.named;
 }
 
-/* What was learned of the host lately, or by this courier of the hosts of the lane. */
+/*
+ * What was learned of the host lately, or by this courier of the hosts of the lane: what may go
+ * wrong with one is not tried with the next. That a host does right by BDAT says nothing of others.
+ */
 static unsigned
 lessons_of(const struct courier *c, const struct host_record *h)
 {
-	return c->work.lessons | (h->single != 0 ? LESSON_SINGLE : 0U) |
+	return (c->work.lessons & ~(unsigned)LESSON_DISCARDS) |
+		(h->single != 0 ? LESSON_SINGLE : 0U) |
 		(h->lockstep != 0 ? LESSON_LOCKSTEP : 0U) |
 		(h->discards != 0 ? LESSON_DISCARDS : 0U) |
 		(h->unchunked != 0 ? LESSON_NO_CHUNKS : 0U);
@@ -97,7 +101,7 @@ approach_set(struct courier *c)
 	t->helo = h.helo != 0 && begin_helo_will_do(t);
 	t->remembered = t->clear || t->helo;
 	t->plain = h.plain != 0;
-	t->fewer = c->work.fewer | (unsigned)h.words;
+	t->fewer = withheld_from(&c->work.withheld, &c->work.to) | (unsigned)h.words;
 	set_pace(c, lessons_of(c, &h), t);
 	dial_name(&c->work.to, t->name);
 	memcpy(t->target, p->target, sizeof(t->target));

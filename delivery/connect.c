@@ -106,7 +106,7 @@ connect_learn(struct courier *c)
 			hosts_mark(&c->relay->hosts, &c->work.to, rows[i].event);
 	if ((c->link.lessons & LESSON_FEWER) != 0) {
 		hosts_mark_words(&c->relay->hosts, &c->work.to, c->link.flow.dropped);
-		c->work.fewer |= c->link.flow.dropped;
+		withheld_note(&c->work.withheld, &c->work.to, c->link.flow.dropped);
 	}
 	if ((c->link.lessons & ~c->work.lessons & LESSON_UNSIGNED) != 0)
 		log_unsigned(c);

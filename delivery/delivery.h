@@ -25,6 +25,7 @@
  *	fitting       which hosts can have what the one connected to cannot
  *	outage        whether this host is cut off, and no lane is to blame
  *	hosts         what is remembered of them
+ *	withheld      ... and what is not said to them, in this turn
  *	hands         what each courier has in hand, for the process that sees it die
  *	suspects      messages at which a relay died
  *	stslane       the policy of MTA-STS that a lane's mail is under
@@ -56,6 +57,7 @@
 #include "delivery/schedule.h"
 #include "delivery/stscache.h"
 #include "delivery/suspects.h"
+#include "delivery/withheld.h"
 #include "dns/txt.h"
 #include "process/counters.h"
 #include "queue/lane.h"
@@ -157,7 +159,7 @@ struct work {
 	int lost;                     /* so often in a row that led to nothing, with all hosts */
 	unsigned lessons;             /* LESSON_*, that were learned here of its hosts: they count
 	                               * although hosts.h could not keep them */
-	unsigned fewer;               /* CAN_*: words at which one of them broke off: the same */
+	struct withheld withheld;     /* words at which each of them broke off: the same */
 	bool extra;                   /* others were at it when this one connected: that it cannot
 	                               * says nothing about the lane */
 	int64_t since;                /* clock_ms, when this turn began */

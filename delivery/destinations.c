@@ -53,14 +53,15 @@ judge(const struct conf *conf, const struct conf_delivery *way, const struct exc
 
 /*
  * An address that the domain has without an MX record. Routers whose line is down, and portals
- * before a login, give every name an address of their own: that says nothing of the domain (L4).
+ * before a login, give every name an address of their own: that says nothing of the domain (L4),
+ * nor of our own name, whose mail may be elsewhere, unless the address is this host's, too.
  */
 static enum verdict
 judge_implicit(const struct conf *conf, const struct conf_delivery *way, const struct exchanger *e)
 {
 	enum verdict v = judge(conf, way, e);
-	bool doubtful = v != USABLE && !has_our_name(conf, e) &&
-		netaddr_class(&e->addr) != NET_PUBLIC;
+	bool doubtful = v != USABLE && netaddr_class(&e->addr) != NET_PUBLIC &&
+		!(has_our_name(conf, e) && is_own_address(&e->addr));
 	return doubtful ? DOUBTFUL : v;
 }
 

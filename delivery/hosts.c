@@ -61,6 +61,13 @@ file_name(const struct exchanger *to, char out[static NAME_SIZE])
 	snprintf(out, NAME_SIZE, "%s-%d", text, to->port);
 }
 
+/* Is anything kept of it? Of a socket nothing is: it has the address of all of them. */
+static bool
+is_kept(const struct hosts *hosts, const struct exchanger *to)
+{
+	return hosts->dir >= 0 && !to->socket;
+}
+
 void
 hosts_open(struct hosts *h, int spool, int64_t age)
 {
@@ -109,7 +116,7 @@ hosts_recall(const struct hosts *hosts, const struct exchanger *to, struct host_
 	int64_t now = clock_wall();
 	*out = (struct host_record){ 0 };
 	file_name(to, file);
-	auto_fd fd = hosts->dir < 0 || to->port == 0 ? -1
+	auto_fd fd = !is_kept(hosts, to) ? -1
 		: openat(hosts->dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || !is_recent(st.st_mtime, now, hosts->age))
 		return;
@@ -129,7 +136,7 @@ note(const struct hosts *hosts, const struct exchanger *to, struct host_record *
 	char file[NAME_SIZE];
 	auto_buf text = buf_new(HOST_FILE - 1);
 	file_name(to, file);
-	auto_fd fd = hosts->dir < 0 || to->port == 0 ? -1
+	auto_fd fd = !is_kept(hosts, to) ? -1
 		: openat(hosts->dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK |
 			O_CLOEXEC,
 			S_IRUSR | S_IWUSR);

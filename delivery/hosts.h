@@ -6,8 +6,8 @@
  *	                             for each field of struct host_record
  *
  * A hint and no more: it decides which host is tried first, never whether. What is odd, too old
- * or in the future counts as unknown (K13), nothing is synced, and the last writer wins. Of port
- * 0, which stands for a UNIX socket, nothing is kept.
+ * or in the future counts as unknown (K13), nothing is synced, and the last writer wins. Of a
+ * UNIX socket, which has no address, nothing is kept.
  */
 #ifndef POSTERN_HOSTS_H
 #define POSTERN_HOSTS_H

@@ -50,7 +50,7 @@ exchangers_explain(struct exchangers *out, const char *domain, const char *what,
 }
 
 void
-exchangers_note_unknown(struct exchangers *out, uint16_t preference, const char *host,
+exchangers_note_unknown(struct exchangers *out, int preference, const char *host,
 	const char *what, const char *why)
 {
 	if (preference >= out->unknown)

@@ -25,7 +25,8 @@ enum answer {
 
 enum {
 	EXCHANGER_WORST = UINT16_MAX, /* the worst preference there is */
-	EXCHANGER_BEYOND = EXCHANGER_WORST + 1, /* no record has this preference */
+	EXCHANGER_BEYOND = EXCHANGER_WORST + 1, /* no record has this preference, */
+	EXCHANGER_ABOVE = -1,         /* ... nor this one, which is better than all */
 	EXCHANGER_HOSTS_MAX = 100,    /* MX records used, best preference first (G5) */
 	EXCHANGER_ADDRESSES_MAX = 400, /* addresses used, of all hosts together */
 	EXCHANGER_ALSO = LIMIT_DOMAIN + 1, /* octets of other names: the longest one, some others */
@@ -59,7 +60,8 @@ struct exchangers {
 	int own;             /* preference of the MX record that names us, whether that name has an
 	                      * address or not; beyond EXCHANGER_WORST: there is none */
 	int unknown;         /* the best preference of a host some of whose addresses could not be
-	                      * had for now; beyond EXCHANGER_WORST: there is none */
+	                      * had for now; EXCHANGER_ABOVE: whether there are MX records; beyond
+	                      * EXCHANGER_WORST: there is none */
 	bool secure;         /* DNSSEC says that they are; or who named them knows it himself */
 	char end[LIMIT_DOMAIN + 1]; /* the domain is an alias of this one; "": it is none */
 	bool unproved;       /* of a host it could not be found out which certificates it has, so
@@ -90,7 +92,7 @@ void exchangers_add(struct exchangers *out, uint16_t preference, const char *hos
 	const struct netaddr *addr);
 
 /* Of a host something is not known for now. The trouble of the best one is kept. */
-void exchangers_note_unknown(struct exchangers *out, uint16_t preference, const char *host,
+void exchangers_note_unknown(struct exchangers *out, int preference, const char *host,
 	const char *what, const char *why);
 
 /* For the log: why there is none. */

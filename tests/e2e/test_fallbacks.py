@@ -177,6 +177,27 @@ def test_closes_at_words(postern, world, ehlo, verb, word, last):
     assert sum(word in line for line in world.sink.lines) == refused and world.sink.connections == refused + 2
 
 
+@pytest.mark.parametrize("verb, word", [("MAIL", "BODY="), ("RCPT", "NOTIFY=")])
+def test_words_that_another_host_refused(postern, world, verb, word):
+    """L16, R73: the first host closes at them, and puts the mail off without; the next one is told them, has the text as
+    it is, though that is signed and cannot be converted, and what it refuses is for good."""
+    world.domain("dest.example", "127.0.0.2", "127.0.0.3")
+    world.zone[("dest.example", "MX")] = ["10 mx1.dest.example.", "20 mx2.dest.example."]
+    world.zone[("mx1.dest.example", "A")], world.zone[("mx2.dest.example", "A")] = ["127.0.0.2"], ["127.0.0.3"]
+    first, second = world.sink, world.another("127.0.0.3")
+    first.ehlo = second.ehlo = EHLO
+    first.say[verb] = lambda line: Last("501 5.5.4 what?\r\n") if word in line else "451 4.3.0 full"
+    second.say["RCPT"] = lambda line: "550 5.7.1 no" if "v@" in line else "250 ok"
+    said = postern.pipe("EHLO c.example\nMAIL FROM:<> BODY=8BITMIME RET=HDRS\nRCPT TO:<u@dest.example> NOTIFY=FAILURE\n"
+                        "RCPT TO:<v@dest.example> NOTIFY=FAILURE\nDATA\nSubject: x\nMIME-Version: 1.0\n"
+                        "Content-Type: multipart/signed; boundary=b\n\n--b\n\n\u00e4\n--b--\n.\nQUIT\n".encode())
+    assert "queued" in said
+    log = postern.settled()
+    assert [m.recipients for m in second.messages] == [["u@dest.example"]] and ": deferred" not in log
+    assert "bounced <v@dest.example>" in log and any(word in line for line in second.lines)
+    assert sum(word in line for line in first.lines) == 1
+
+
 def test_closes_at_words_and_without_them(postern, world):
     """L16: the address is what the host minds, however it is asked: that counts, when it can be believed."""
     world.domain("dest.example")

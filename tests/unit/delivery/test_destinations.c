@@ -67,6 +67,11 @@ static const struct zone zone[] = {
 	{ "captive6", "AAAA", "@ AAAA fd00::1" },
 	{ "captivemixed", "A", "@ A 10.0.0.1\n@ A 203.0.113.7" },
 	{ "gone", "*", "!rcode 3" },
+	/* whether there is an MX record is not said: no SOA */
+	{ "*.unsaid", "MX", "!nosoa" },
+	{ "here.unsaid", "A", "@ A 127.0.0.1" },
+	{ "good.unsaid", "A", "@ A 203.0.113.7" },
+	{ "us.unsaid", "A", "@ A 203.0.113.9" },
 	{ "container", "A", "@ A 10.1.2.68" },
 	{ "container", "*", "!rcode 3" },
 	{ "servfail", "*", "!rcode 2" },
@@ -100,14 +105,16 @@ struct row {
 	const char *found;
 	const char *why; /* a part of it */
 	bool unknown;    /* there may be another host, whose address cannot be had now */
+	const char *own; /* our name; NULL: us.example */
 };
 
 static void
 check(const struct row *t)
 {
-	char allow[TEXT], found[TEXT];
+	char allow[TEXT], found[TEXT], own[TEXT];
 	snprintf(allow, sizeof(allow), "allow_destinations=%s", t->allow != NULL ? t->allow : "");
-	const char *options[] = { "hostname=us.example", "timeout_dns=1m", allow };
+	snprintf(own, sizeof(own), "hostname=%s", t->own != NULL ? t->own : "us.example");
+	const char *options[] = { own, "timeout_dns=1m", allow };
 	struct conf c = { 0 };
 	auto_buf why = buf_new(TEXT);
 	assert_int_equal(
@@ -199,6 +206,14 @@ static const struct row domains[] = {
 	{ "captive10", .allow = "10.0.0.0/8", .want = DONE,
 		.found = "0 captive10 10.0.0.1 25" },
 	{ "us.example", .want = HARD, .why = "would come back" },
+	/* ... though the domain has our name: it is ours where the address is, too */
+	{ "captive10", .own = "captive10", .want = SOFT, .why = "captive10 has no MX record" },
+	{ "captive127", .own = "captive127", .want = HARD, .why = "would come back" },
+	/* L5, L3: there may be an MX record, and it would count more than these addresses */
+	{ "us.unsaid", .own = "us.unsaid", .want = SOFT, .why = "DNS: us.unsaid MX: " },
+	{ "here.unsaid", .own = "here.unsaid", .want = SOFT, .why = "DNS: here.unsaid MX: " },
+	{ "good.unsaid", .want = DONE, .found = "0 good.unsaid 203.0.113.7 25", .unknown = true },
+	{ "nodata.unsaid", .want = SOFT, .why = "DNS: nodata.unsaid MX: " },
 };
 
 /* Hosts that the DNS names. */

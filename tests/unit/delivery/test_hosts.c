@@ -140,6 +140,21 @@ test_events(void **state)
 	}
 }
 
+/* A UNIX socket has no address by which it could be told from another one, as of a route's LMTP. */
+static void
+test_sockets(void **state)
+{
+	(void)state;
+	struct host_record h;
+	struct exchanger to = { .socket = true, .port = PORT, .host = "/run/a" };
+	hosts_mark(&hosts, &to, HOST_FAILED);
+	hosts_mark_words(&hosts, &to, 4);
+	snprintf(to.host, sizeof(to.host), "/run/b");
+	hosts_recall(&hosts, &to, &h);
+	assert_int_equal(h.failed, 0);
+	assert_int_equal(h.words, 0);
+}
+
 /* L16: the words add up, and count as long as they are known to be refused. */
 static void
 test_refused_words(void **state)
@@ -257,6 +272,7 @@ main(void)
 		cmocka_unit_test_teardown(test_learning, empty),
 		cmocka_unit_test_teardown(test_greylist, empty),
 		cmocka_unit_test_teardown(test_events, empty),
+		cmocka_unit_test_teardown(test_sockets, empty),
 		cmocka_unit_test_teardown(test_refused_words, empty),
 		cmocka_unit_test_teardown(test_odd_files, empty),
 		cmocka_unit_test_teardown(test_nothing_is_needed, empty),

@@ -82,6 +82,7 @@ test_pace(void **state)
 		{ HOST_UNCHUNKED, 0, CAN_BDAT, false, false },
 		{ HOST_UNCHUNKED, LESSON_DISCARDS, CAN_BDAT, false, false },
 		{ HOST_DISCARDS, LESSON_LOCKSTEP, CAN_PIPELINING, false, true },
+		{ HOST_SINGLE, LESSON_DISCARDS, 0, true, false }, /* another one does right */
 		{ HOST_DISCARDS, LESSON_SINGLE | LESSON_NO_CHUNKS, CAN_BDAT, true, false },
 	};
 	static char size[] = "size";
@@ -110,7 +111,10 @@ test_refused_words(void **state)
 	begin_lane();
 	open_place(0, "", false);
 	hosts_mark_words(&r.hosts, &c->work.exchangers.v[0], CAN_SIZE);
-	c->work.fewer = CAN_DSN;
+	struct exchanger other = c->work.exchangers.v[0];
+	other.port++;
+	withheld_note(&c->work.withheld, &c->work.exchangers.v[0], CAN_DSN);
+	withheld_note(&c->work.withheld, &other, CAN_PRIORITY);
 	assert_int_equal(connect_lane(c), DONE);
 	const struct link_terms *t = &c->link.terms;
 	assert_int_equal(t->fewer, CAN_SIZE | CAN_DSN);
@@ -122,7 +126,8 @@ test_refused_words(void **state)
 	connect_learn(c);
 	connect_heed_refusals(c, span_of("no"));
 	assert_int_equal(known(0).words, CAN_SIZE | CAN_8BITMIME);
-	assert_int_equal(c->work.fewer, CAN_DSN | CAN_8BITMIME);
+	assert_int_equal(withheld_from(&c->work.withheld, &c->work.to), CAN_DSN | CAN_8BITMIME);
+	assert_int_equal(withheld_from(&c->work.withheld, &other), CAN_PRIORITY);
 	/* a refusal that may be about what was left out before makes that be tried again */
 	c->link.flow.dropped = c->link.flow.heeded = 0;
 	connect_heed_refusals(c, span_of("no"));

@@ -14,6 +14,8 @@ static const struct zone zone[] = {
 	{ "nulltwice", "MX", "@ MX 0 .\n@ MX 0 ." },
 	{ "nx", "*", "!rcode 3" },
 	{ "implicit6", "AAAA", "@ AAAA 2001:db8::9" },
+	{ "unsaid", "MX", "!nosoa" },
+	{ "unsaid", "A", "@ A 192.0.2.9" },
 	{ "halfgone", "A", "!rcode 3" },
 	{ "halfgone", "AAAA", "!rcode 3" },
 	{ "implicitfail", "A", "!rcode 2" },
@@ -93,11 +95,37 @@ test_rows(void **state)
 	run_all(rows, ROWS(rows));
 }
 
+/*
+ * L5: an answer without records and SOA leads to the domain's own addresses, and does not say that
+ * they are all: there may be MX records, which would count more.
+ */
+static void
+test_unsaid(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *domain;
+		int unknown;
+	} sets[] = { { "unsaid", EXCHANGER_ABOVE }, { "implicit", EXCHANGER_BEYOND } };
+	for (size_t i = 0; i < ROWS(sets); i++) {
+		struct exchangers x;
+		enum answer a = resolver_exchangers(resolver, sets[i].domain, FAMILY_ANY,
+			clock_ms() + MUCH, &x);
+		assert_int_equal(a, ANSWER_FOUND);
+		assert_int_equal(x.n, 1);
+		assert_true(x.implicit);
+		assert_int_equal(x.unknown, sets[i].unknown);
+		assert_true((strstr(x.why, "MX: ") != NULL) == (i == 0));
+		exchangers_free(&x);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_unsaid),
 	};
 	serve(zone, ROWS(zone));
 	return cmocka_run_group_tests_name("dns", tests, start, stop);
