@@ -83,12 +83,15 @@ OPTIONS = {
     "no header": (["u@d.example"], "hello there\nand more\n", ["u@d.example"], {}, "\r\n\r\nhello there\r\nand more\r\n"),
     "empty": (["u@d.example"], "", ["u@d.example"], {}, "Message-ID: <"),
     "mailbox": (["u@d.example"], "From joe Mon\nSubject: x\n\nFrom x\n", ["u@d.example"], {}, "\r\n\r\nFrom x\r\n"),
+    "mailbox in a message": (["u@d.example"], ">From joe Mon\nSubject: x\n\n>From x\n", ["u@d.example"], {}, "\r\n\r\n>From x\r\n"),
     "dots": (["-i", "u@d.example"], "\n.\n..\n.x\n", ["u@d.example"], {}, "\r\n.\r\n..\r\n.x\r\n"),
     "CR and NUL": (["u@d.example"], "\n10%\r20%\0\n", ["u@d.example"], {}, "\r\n10%\r\n20%\r\n"),
     "group": (["-t"], "To: team: u@d.example, \"V, W\" <v@d.example>; w@e.example (x)\n\nx\n",
               ["u@d.example", "v@d.example", "w@e.example"], {}, "team: u@d.example"),
     "encoded": (["-t"], "To: =?utf-8?q?J=C3=B6rg?= <u@d.example>,\n\t\"x y\"@d.example\n\nx\n",
                 ["u@d.example", '"x y"@d.example'], {}, ""),
+    "twice": (["-t"], "To: u@d.example <u@d.example>, v@d.example <w@e.example>\n\nx\n", ["u@d.example", "w@e.example"], {},
+              "To: u@d.example <u@d.example>, v@d.example <w@e.example>\r\n"),
     "resent": (["-t"], "To: v@d.example\nResent-To: u@d.example\n\nx\n", ["u@d.example"], {}, "To: v@d.example"),
 }
 
@@ -236,6 +239,16 @@ def test_newaliases(postern, local):
     local.aliases.write_text(ALIASES)
     said = local.sendmail("-bi", status=CONFIG)
     assert "prog" in said and "lists" in said and "file" in said and "5 aliases" in said
+
+
+def test_aliases_with_quotes(postern, local):
+    """Quotes are no part of a name, neither in the file nor where it is said."""
+    local.aliases.write_text('"two words": w@d.example\n"root": "own name"\n"own name": "own name", n@d.example\n')
+    assert local.sendmail("-bv", '"two words"', '"root"') == 'w@d.example\n"own name" (at this host)\nn@d.example\n'
+    assert "3 aliases" in local.sendmail("-bi")
+    local.aliases.write_text('"two words": |/bin/true\n"a\\"b": x y\n')
+    said = local.sendmail("-bi", status=DATA)
+    assert 'two words' in said and "is an alias for a program" in said and '"x y" is no list' in said and "2 aliases" in said
 
 
 def test_verify(postern, local):
