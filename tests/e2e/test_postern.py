@@ -153,6 +153,8 @@ def test_status(tool, postern, queued):
 def test_status_of_nothing(tool):
     assert "0 messages in 0 lanes" in tool("status") and tool.json("status")[0]["lanes"] == []
     assert tool("list", status=NOTHING).count("\n") == 1
+    assert tool("list", "--or-none") == tool("list", status=NOTHING), "that is well for mailq"
+    assert tool("list", "--or-none", "--lane", "one.example").count("\n") == 1
 
 
 def test_answers(tool, postern, world):
