@@ -107,8 +107,8 @@ spool_close(struct spool *s)
 /* ---- what is wrong, in words ---------------------------------------------------------------- */
 
 /*
- * What a directory of the spool has that explains `err`, and what to do. `name` is what it is called
- * in the line. False: nothing, and nothing was said.
+ * What a directory of the spool has that explains `err`, and what to do. `name` is what the line
+ * calls it. False: nothing, and nothing was said.
  */
 static bool
 explain_directory(const char *name, const char *path, int err, struct buf *why)

@@ -55,8 +55,8 @@ void spool_explain(const char *path, int err, struct buf *why);
 bool spool_explain_part(const char *path, int err, struct buf *why);
 
 /*
- * How many lanes there are that cannot be written, as where root has put one there: their mail would
- * get 451 for ever. What is wrong with the first is said in *why, and what to do.
+ * How many lanes there are that cannot be written, as where root has put one there: their mail
+ * would get 451 for ever. What is wrong with the first is said in *why, and what to do.
  */
 int spool_explain_lanes(const struct spool *s, const char *path, struct buf *why);
 

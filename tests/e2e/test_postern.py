@@ -12,7 +12,7 @@ import pytest
 
 import patience
 import spoolfile
-from conftest import DROP, TOP, within_reach, BUILD
+from conftest import DROP, TOP, within_reach, BUILD, own
 
 DONE, NOTHING, USAGE, LATER, CONFIG = 0, 1, 64, 75, 78
 QUEUE_ONLY = {"max_connections": 0}
@@ -125,6 +125,19 @@ def test_root(tool, postern, queued):
     assert p.returncode == DONE, p.stderr
     for path in (postern.spool / "held").rglob("*"):
         assert path.stat().st_uid == postern.spool.stat().st_uid and path.stat().st_mode & 0o077 == 0
+
+
+def test_root_of_a_spool_that_is_not_well(tool, postern, queued):
+    """L69: who has become the right user is not told to become it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    words = [*(w for w in tool.words() if w not in DROP), "-o", "user=nobody"]
+    os.chown(postern.spool / "lane", 0, 0)
+    for command in (["list"], ["hold", "--all", "--yes"]):
+        p = subprocess.run([*words, *command], capture_output=True, text=True, check=False)
+        assert p.returncode == LATER and "sudo" not in p.stderr, p.stderr
+        assert f"{postern.spool}/lane belongs to user 0 and not to " in p.stderr
+    own(postern.spool / "lane")
 
 
 def test_no_spool(tool, postern):
