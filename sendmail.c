@@ -359,7 +359,7 @@ verify(void)
 	return status;
 }
 
-/* mailq: the list is made by another program. */
+/* mailq: the list is made by another program. An empty one is none that failed. */
 static int
 list_queue(void)
 {
@@ -369,7 +369,7 @@ list_queue(void)
 		"/usr/bin/postern" };
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (places[i] != NULL)
-			execl(places[i], "postern", "list", (char *)NULL);
+			execl(places[i], "postern", "list", "--or-none", (char *)NULL);
 	return give_up(EX_UNAVAILABLE, "the program postern, which lists the queue, is not "
 		"installed; as root: ls %s/lane/*", self.conf.who.spool != NULL
 		? self.conf.who.spool : "/var/spool/postern");

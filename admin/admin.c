@@ -9,6 +9,7 @@
 
 #include "lib/cleanup.h"
 #include "process/program.h"
+#include "process/user.h"
 
 enum { TROUBLE = 4096 }; /* octets of a line about what went wrong */
 
@@ -62,12 +63,21 @@ configure(struct admin *a)
 	return r < 0 ? ADMIN_CONFIG : ADMIN_DONE;
 }
 
+/* Whose queue it is, as root has become by now: sudo would bring nothing more. */
+static bool
+is_user(const struct admin *a)
+{
+	uid_t uid;
+	gid_t gid;
+	return user_find(a->conf.who.user, &uid, &gid) == 0 && uid == geteuid();
+}
+
 /* What is in the way of somebody who is neither root nor the user of the spool, and what helps. */
 static int
 refuse(const struct admin *a, int err)
 {
 	auto_buf why = buf_new(TROUBLE);
-	if (err == -EACCES || err == -EPERM)
+	if ((err == -EACCES || err == -EPERM) && !is_user(a))
 		buf_printf(&why, "spool %s: %s: the queue can be %s by %s and root alone; "
 			"try \"sudo postern %s\"", a->conf.who.spool, strerror(-err),
 			a->command->needs == NEEDS_OWNER ? "changed" : "read", a->conf.who.user,

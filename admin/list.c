@@ -128,12 +128,14 @@ run(struct admin *a, int argc, char **argv)
 	int64_t n = pick_each(&p, a, &v);
 	if (n < 0)
 		admin_trouble(a, "spool: %s", strerror((int)-n));
-	return n < 0 ? ADMIN_LATER : n > 0 ? ADMIN_DONE : ADMIN_NOTHING;
+	bool well = n > 0 || admin_option(a, "or-none") != NULL;
+	return n < 0 ? ADMIN_LATER : well ? ADMIN_DONE : ADMIN_NOTHING;
 }
 
 static const struct command_option options[] = {
 	PICK_OPTIONS,
 	{ "held", NULL, "held ones alone" },
+	{ "or-none", NULL, "status 0 also if there are none" },
 	{ NULL, NULL, NULL },
 };
 

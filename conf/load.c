@@ -78,6 +78,7 @@ static int
 apply_presets(struct reading *r)
 {
 	r->common = false;
+	memset(r->seen, 0, sizeof(r->seen)); /* only now: a profile's section may be in pieces */
 	for (size_t i = 0; i < sizeof(presets) / sizeof(presets[0]) && r->profile != NULL; i++) {
 		if (!span_ieq(span_of(r->profile), span_of(presets[i].profile)))
 			continue;
@@ -166,7 +167,6 @@ begin_section(struct reading *r, struct span line, struct conf_origin at)
 			"neither \"[profile]\" nor \"[route NAME]\"", (struct span){ 0 });
 	r->ours = r->profile != NULL && span_ieq(name, span_of(r->profile));
 	r->known = r->known || r->ours;
-	memset(r->seen, 0, sizeof(r->seen));
 	return 0;
 }
 

@@ -171,13 +171,30 @@ take_brackets(struct span *s, struct listed *out)
 	return span_take(s, '>') && skip_between(s) && is_over(*s) ? 1 : -EINVAL;
 }
 
+/*
+ * Moves *s to the "<" behind a name, in which "@" and dots may stand as well: some programs say an
+ * address twice, as "a@b.example <a@b.example>", without quotes. False: no such thing is there.
+ */
+static bool
+skip_name(struct span *s)
+{
+	struct span rest = *s;
+	while (skip_between(&rest) && rest.n > 0 && rest.p[0] != '<')
+		if (!span_take(&rest, '.') && !span_take(&rest, '@') && take_word(&rest).n == 0)
+			return false;
+	if (rest.n == 0 || rest.p[0] != '<')
+		return false;
+	*s = rest;
+	return true;
+}
+
 /* The words up to what tells what they are; *phrase: they are no local part. */
 static bool
 take_words(struct span *s, struct listed *out, bool *phrase)
 {
 	bool open = true; /* a word may come: at the beginning, and behind a dot */
 	*phrase = false;
-	while (!is_over(*s) && strchr("<:@", s->p[0]) == NULL) {
+	while (!is_over(*s) && s->p[0] != ':' && s->p[0] != '@') {
 		bool dot = span_take(s, '.');
 		struct span word = dot ? span_of(".") : take_word(s);
 		if (word.n == 0)
@@ -199,10 +216,10 @@ take_element(struct span *s, struct listed *out)
 {
 	bool phrase;
 	*out = (struct listed){ .end = s->p };
+	if (skip_name(s))
+		return take_brackets(s, out);
 	if (!take_words(s, out, &phrase))
 		return -EINVAL;
-	if (s->n > 0 && s->p[0] == '<')
-		return take_brackets(s, out);
 	if (span_take(s, ':'))
 		return 0;
 	if (phrase)

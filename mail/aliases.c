@@ -26,7 +26,9 @@ find_colon(struct span line)
 {
 	bool quoted = false;
 	for (size_t i = 0; i < line.n; i++) {
-		if (line.p[i] == '"')
+		if (line.p[i] == '\\' && quoted)
+			i++;
+		else if (line.p[i] == '"')
 			quoted = !quoted;
 		else if (line.p[i] == ':' && !quoted)
 			return line.p + i;
@@ -48,10 +50,35 @@ aliases_entry(struct span *text, struct span *name, struct span *values)
 				break;
 			end = more.p + more.n;
 		}
-		*name = unquoted(span_trim(span_from(line.p, colon)));
+		*name = span_trim(span_from(line.p, colon));
 		*values = span_from(colon + 1, end);
 		return true;
 	}
+	return false;
+}
+
+/* The next octet of a name as it is meant, or -1: quotes and backslashes are no part of it. */
+static int
+take_meant(struct span *s)
+{
+	while (span_take(s, '"'))
+		continue;
+	if (s->n > 1 && s->p[0] == '\\')
+		*s = span_skip(*s, 1);
+	if (s->n == 0)
+		return -1;
+	int c = (unsigned char)ascii_lower(s->p[0]);
+	*s = span_skip(*s, 1);
+	return c;
+}
+
+bool
+aliases_same(struct span a, struct span b)
+{
+	int c;
+	while ((c = take_meant(&a)) == take_meant(&b))
+		if (c < 0)
+			return true;
 	return false;
 }
 
@@ -60,7 +87,7 @@ aliases_find(struct span text, struct span name, struct span *values)
 {
 	struct span found;
 	while (aliases_entry(&text, &found, values))
-		if (span_ieq(found, name))
+		if (aliases_same(found, name))
 			return true;
 	return false;
 }

@@ -28,10 +28,16 @@ struct alias {
 	struct span text; /* part of the file, without quotes around it */
 };
 
-/* The next entry; *text moves behind it. False: there are no more. */
+/* The next entry, its name as it stands there; *text moves behind it. False: there are no more. */
 bool aliases_entry(struct span *text, struct span *name, struct span *values);
 
-/* The values of the first entry of this name, in any case of letters. False: there is none. */
+/*
+ * Are these the same name? In any case of letters, and with or without quotes around it, or
+ * backslashes: "\"root\"" is root (RFC 5321 section 4.1.2).
+ */
+bool aliases_same(struct span a, struct span b);
+
+/* The values of the first entry of this name. False: there is none. */
 bool aliases_find(struct span text, struct span name, struct span *values);
 
 /* The next of the values of an entry; *values moves behind it. False: there are no more. */

@@ -60,6 +60,20 @@ check_bell(struct findings *f, const struct conf *c, const struct spool *s)
 			c->who.spool, c->who.hostname, strerror(-r));
 }
 
+/* Mail for all other domains is taken meanwhile. */
+static void
+check_lanes(struct findings *f, const struct conf *c, const struct spool *s)
+{
+	auto_buf why = buf_new(LIMIT_COMMAND);
+	char more[32] = "";
+	int n = spool_explain_lanes(s, c->who.spool, &why);
+	if (n > 1)
+		snprintf(more, sizeof(more), " (and %d more)", n - 1);
+	if (n > 0)
+		check_fault(f, "spool %s: %.*s%s; mail for it is neither taken nor delivered",
+			c->who.spool, (int)why.n, why.p, more);
+}
+
 static void
 check_spool(struct findings *f, const struct conf *c)
 {
@@ -73,13 +87,17 @@ check_spool(struct findings *f, const struct conf *c)
 		return;
 	}
 	r = spool_try(&s, &wrong);
+	bool known = r < 0 && spool_explain_part(c->who.spool, r, &why);
 	if (r < 0)
-		check_fault(f, "spool %s: %s: %s", c->who.spool, wrong, strerror(-r));
+		check_fault(f, "spool %s: %s: %s%s%.*s", c->who.spool, wrong, strerror(-r),
+			known ? "; " : "", (int)why.n, known ? why.p : "");
 	else if (!spool_has_room(&s, 0, c->receive.min_free))
 		check_fault(f, "spool %s: less than min_free (%lld octets) or no inode is free; no "
 			"mail is taken", c->who.spool, (long long)c->receive.min_free);
 	else
 		check_bell(f, c, &s);
+	if (r == 0)
+		check_lanes(f, c, &s);
 	spool_close(&s);
 }
 

@@ -104,6 +104,87 @@ spool_close(struct spool *s)
 	*s = SPOOL_CLOSED;
 }
 
+/* ---- what is wrong, in words ---------------------------------------------------------------- */
+
+/*
+ * What a directory of the spool has that explains `err`, and what to do. `name` is what the line
+ * calls it. False: nothing, and nothing was said.
+ */
+static bool
+explain_directory(const char *name, const char *path, int err, struct buf *why)
+{
+	struct stat st;
+	long me = (long)geteuid();
+	bool kept = err == -EACCES || err == -EPERM;
+	if (lstat(path, &st) < 0)
+		return false;
+	if (err == -ENOTDIR && !S_ISDIR(st.st_mode))
+		buf_printf(why, "%s is not a directory; \"mv %s %s.old\"", name, path, path);
+	else if (kept && st.st_uid != geteuid())
+		buf_printf(why, "%s belongs to user %ld and not to %ld, who runs this; \"chown -R "
+			"%ld %s\"", name, (long)st.st_uid, me, me, path);
+	else if (kept && (st.st_mode & S_IRWXU) != S_IRWXU)
+		buf_printf(why, "%s has mode %04o, which does not let its owner; \"chmod 700 %s\"",
+			name, (unsigned)st.st_mode & 07777, path);
+	else
+		return false;
+	return true;
+}
+
+bool
+spool_explain_part(const char *path, int err, struct buf *why)
+{
+	/* aside/ is made when a file goes there: what stands in its place is in the way then. */
+	static const char *const parts[] = { "lane", "tmp", "aside" };
+	char part[PATH_MAX];
+	if (explain_directory("it", path, err, why))
+		return true;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int n = snprintf(part, sizeof(part), "%s/%s", path, parts[i]);
+		if (n < (int)sizeof(part) && explain_directory(part, part, err, why))
+			return true;
+	}
+	return false;
+}
+
+/* A directory above the spool, the first one where the way ends. False: none. */
+static bool
+explain_way(const char *path, struct buf *why)
+{
+	char above[PATH_MAX];
+	struct stat st;
+	for (size_t i = 1; path[0] != '\0' && path[i] != '\0' && i < sizeof(above); i++) {
+		if (path[i] != '/')
+			continue;
+		memcpy(above, path, i);
+		above[i] = '\0';
+		if (stat(above, &st) < 0)
+			return false;
+		if (!S_ISDIR(st.st_mode)) {
+			buf_printf(why, "%s is not a directory; set spool to another one", above);
+			return true;
+		}
+		if (faccessat(AT_FDCWD, above, X_OK, 0) < 0) {
+			buf_printf(why, "user %ld, who runs this, may not search %s (mode %04o, of "
+				"user %ld); \"chmod o+x %s\", or set spool to another directory",
+				(long)geteuid(), above, (unsigned)st.st_mode & 07777,
+				(long)st.st_uid, above);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+explain_missing(const char *path, int err, struct buf *why)
+{
+	int missing = errno;
+	if ((missing == EACCES || missing == ENOTDIR) && explain_way(path, why))
+		return;
+	buf_printf(why, "%s, and it cannot be made: %s; \"install -d -m 700 -o %ld %s\" makes it",
+		strerror(missing), strerror(-err), (long)geteuid(), path);
+}
+
 void
 spool_explain(const char *path, int err, struct buf *why)
 {
@@ -112,8 +193,7 @@ spool_explain(const char *path, int err, struct buf *why)
 	long me = (long)geteuid();
 	buf_printf(why, "spool %s: ", path);
 	if (lstat(path, &st) < 0) {
-		buf_printf(why, "%s, and it cannot be made: %s; \"install -d -m 700 -o %ld %s\" "
-			"makes it", strerror(errno), strerror(-err), me, path);
+		explain_missing(path, err, why);
 	} else if (S_ISLNK(st.st_mode)) {
 		ssize_t n = readlink(path, link, sizeof(link));
 		buf_printf(why, "it is a symbolic link; set spool to what it leads to (%.*s)",
@@ -129,10 +209,32 @@ spool_explain(const char *path, int err, struct buf *why)
 			"others than its owner may write to it (mode %04o); \"chmod 700 %s\", or "
 			"set spool to a directory in it, which is made if that may be",
 			(unsigned)st.st_mode & 07777, path);
-	} else {
+	} else if (!spool_explain_part(path, err, why)) {
 		buf_puts(why, strerror(-err));
 	}
 }
+
+int
+spool_explain_lanes(const struct spool *s, const char *path, struct buf *why)
+{
+	enum { ALL = R_OK | W_OK | X_OK };
+	char lane[PATH_MAX];
+	struct stat st;
+	int found = 0;
+	auto_dir dir = dir_open(s->lanes);
+	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
+		if (name[0] == '.' || fstatat(s->lanes, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+			!S_ISDIR(st.st_mode) || faccessat(s->lanes, name, ALL, 0) == 0 ||
+			errno != EACCES || found++ > 0)
+			continue;
+		int n = snprintf(lane, sizeof(lane), "%s/lane/%s", path, name);
+		if (n >= (int)sizeof(lane) || !explain_directory(lane, lane, -EACCES, why))
+			buf_printf(why, "%s: %s", name, strerror(EACCES));
+	}
+	return found;
+}
+
+/* ---- can it be used? ------------------------------------------------------------------------ */
 
 /* All that a message needs of its file system: some that are shared, or by FUSE, lack a part. */
 static int
@@ -146,6 +248,16 @@ try_file(const struct spool *s, int fd, const char *name, const char *second, co
 		return r;
 	*wrong = "a file cannot have two names there, as a message for two domains has";
 	return linkat(s->tmp, name, s->tmp, second, 0) < 0 ? -errno : 0;
+}
+
+/* May a file go there? It need not be there yet. */
+static int
+try_aside(const struct spool *s)
+{
+	auto_fd aside = openat(s->root, "aside", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (aside < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return faccessat(aside, ".", W_OK | X_OK, 0) < 0 ? -errno : 0;
 }
 
 int
@@ -169,7 +281,10 @@ spool_try(const struct spool *s, const char **wrong)
 	if (r < 0)
 		return r;
 	*wrong = written;
-	return faccessat(s->lanes, ".", W_OK | X_OK, 0) < 0 ? -errno : 0;
+	if (faccessat(s->lanes, ".", W_OK | X_OK, 0) < 0 ||
+		faccessat(s->root, ".", W_OK | X_OK, 0) < 0)
+		return -errno;
+	return try_aside(s);
 }
 
 static bool

@@ -49,6 +49,18 @@ int spool_open_made(int parent, const char *name);
 void spool_explain(const char *path, int err, struct buf *why);
 
 /*
+ * The same for what was found later: what is wrong with the spool itself, or with a directory in
+ * it, which is named. False: nothing that would explain it, and nothing was said.
+ */
+bool spool_explain_part(const char *path, int err, struct buf *why);
+
+/*
+ * How many lanes there are that cannot be written, as where root has put one there: their mail
+ * would get 451 for ever. What is wrong with the first is said in *why, and what to do.
+ */
+int spool_explain_lanes(const struct spool *s, const char *path, struct buf *why);
+
+/*
  * Can messages be written? Makes a file, locks it, gives it another name, and removes it. 0; or
  * -errno, and *wrong are the words for what that is about.
  */

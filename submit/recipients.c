@@ -130,7 +130,7 @@ add_name(struct recipients *r, struct span name, struct span from, int depth)
 {
 	struct span values;
 	struct alias value;
-	if (span_ieq(name, from) || !aliases_find(r->aliases, name, &values))
+	if (aliases_same(name, from) || !aliases_find(r->aliases, name, &values))
 		return keep(r, name, true);
 	bool any = false;
 	while (aliases_value(&values, &value)) {

@@ -28,11 +28,12 @@ is_field(struct span line)
 static void
 judge_line(struct text *t)
 {
+	static const struct span from = { "From ", 5 }; /* of a mailbox, or ">From " of UUCP */
 	struct span line = buf_span(&t->line);
 	bool first = !t->began;
 	bool folded = line.n > 0 && (line.p[0] == ' ' || line.p[0] == '\t');
 	t->began = true;
-	if (first && span_starts(line, span_of("From "))) {
+	if (first && span_starts(span_skip(line, line.n > 0 && line.p[0] == '>'), from)) {
 		buf_reset(&t->line);
 		return;
 	}

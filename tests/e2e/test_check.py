@@ -283,13 +283,67 @@ def test_symbolic_link(checked, secure):
     assert status == 78 and f"it is a symbolic link; set spool to what it leads to ({secure.spool})" in found
 
 
-@pytest.mark.parametrize("place", ["tmp", "lane"])
+@pytest.mark.parametrize("place", ["tmp", "lane", ".", "aside"])
 def test_spool_that_cannot_be_written(checked, secure, place):
     assert checked()[0] == 0 # makes what is in it
+    (secure.spool / place).mkdir(exist_ok=True)
+    own(secure.spool / place)
     (secure.spool / place).chmod(0o500)
     status, found = checked()
     (secure.spool / place).chmod(0o700)
     assert status == 78 and f"spool {secure.spool}: it cannot be written: Permission denied" in found
+    assert f'has mode 0500, which does not let its owner; "chmod 700 {secure.spool / place}"' in found
+    assert checked()[0] == 0
+
+
+def test_aside_is_no_directory(checked, secure):
+    """It is made when a file goes there, which may be in years."""
+    (secure.spool / "aside").touch()
+    status, found = checked()
+    assert status == 78 and f"{secure.spool}/aside is not a directory" in found
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o500, 0o300, 0o600])
+def test_spool_of_another_mode(checked, secure, mode):
+    secure.spool.chmod(mode)
+    status, found = checked()
+    secure.spool.chmod(0o700)
+    assert status == 78 and f'it has mode {mode:04o}, which does not let its owner; "chmod 700 {secure.spool}"' in found
+
+
+def test_way_to_the_spool(checked, secure):
+    """It is there, but behind a door that is closed: nothing is to be made."""
+    above = secure.where / "closed"
+    (above / "below" / "spool").mkdir(parents=True)
+    own(above / "below" / "spool")
+    above.chmod(0o700 if os.geteuid() == 0 else 0o600)
+    status, found = checked(spool=above / "below" / "spool")
+    above.chmod(0o755)
+    assert status == 78 and f"may not search {above} (mode " in found and "install" not in found and "made" not in found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give it to somebody")
+@pytest.mark.parametrize("part", ["lane", "tmp", "aside", "lane/d.example"])
+def test_part_of_the_spool_is_somebody_elses(checked, secure, part):
+    """What root put there: mail for one domain, or all of it, would get 451 for ever."""
+    assert checked()[0] == 0
+    (secure.spool / part).mkdir(exist_ok=True)
+    os.chown(secure.spool / part, 0, 0)
+    status, found = checked()
+    assert status == 78 and len(found.splitlines()) == 1, found
+    assert f"{secure.spool / part} belongs to user 0 and not to " in found and f' {secure.spool / part}"' in found
+    assert ("neither taken nor delivered" in found) == (part == "lane/d.example")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give it to somebody")
+def test_lanes_are_somebody_elses(checked, secure):
+    """One line for all of them."""
+    assert checked()[0] == 0
+    for name in ("a.example", "b.example", "c.example"):
+        (secure.spool / "lane" / name).mkdir()
+    own(secure.spool / "lane" / "b.example")
+    status, found = checked()
+    assert status == 78 and "\" (and 1 more); mail for it is neither taken" in found and len(found.splitlines()) == 1, found
 
 
 def test_no_place_for_a_relay(checked, secure):

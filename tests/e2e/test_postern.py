@@ -12,7 +12,7 @@ import pytest
 
 import patience
 import spoolfile
-from conftest import DROP, TOP, within_reach, BUILD
+from conftest import DROP, TOP, within_reach, BUILD, own
 
 DONE, NOTHING, USAGE, LATER, CONFIG = 0, 1, 64, 75, 78
 QUEUE_ONLY = {"max_connections": 0}
@@ -127,6 +127,19 @@ def test_root(tool, postern, queued):
         assert path.stat().st_uid == postern.spool.stat().st_uid and path.stat().st_mode & 0o077 == 0
 
 
+def test_root_of_a_spool_that_is_not_well(tool, postern, queued):
+    """L69: who has become the right user is not told to become it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    words = [*(w for w in tool.words() if w not in DROP), "-o", "user=nobody"]
+    os.chown(postern.spool / "lane", 0, 0)
+    for command in (["list"], ["hold", "--all", "--yes"]):
+        p = subprocess.run([*words, *command], capture_output=True, text=True, check=False)
+        assert p.returncode == LATER and "sudo" not in p.stderr, p.stderr
+        assert f"{postern.spool}/lane belongs to user 0 and not to " in p.stderr
+    own(postern.spool / "lane")
+
+
 def test_no_spool(tool, postern):
     assert tool("status", status=LATER, spool=postern.where / "nothing") == ""
     assert "nothing" in tool.err and not (postern.where / "nothing").exists()
@@ -153,6 +166,8 @@ def test_status(tool, postern, queued):
 def test_status_of_nothing(tool):
     assert "0 messages in 0 lanes" in tool("status") and tool.json("status")[0]["lanes"] == []
     assert tool("list", status=NOTHING).count("\n") == 1
+    assert tool("list", "--or-none") == tool("list", status=NOTHING), "that is well for mailq"
+    assert tool("list", "--or-none", "--lane", "one.example").count("\n") == 1
 
 
 def test_answers(tool, postern, world):

@@ -14,7 +14,7 @@ import threading
 
 import pytest
 
-from conftest import NOBODY
+from conftest import DROP, NOBODY
 from patience import PATIENCE, until
 from spoolfile import SpoolFile
 from submission import Local
@@ -83,12 +83,15 @@ OPTIONS = {
     "no header": (["u@d.example"], "hello there\nand more\n", ["u@d.example"], {}, "\r\n\r\nhello there\r\nand more\r\n"),
     "empty": (["u@d.example"], "", ["u@d.example"], {}, "Message-ID: <"),
     "mailbox": (["u@d.example"], "From joe Mon\nSubject: x\n\nFrom x\n", ["u@d.example"], {}, "\r\n\r\nFrom x\r\n"),
+    "mailbox in a message": (["u@d.example"], ">From joe Mon\nSubject: x\n\n>From x\n", ["u@d.example"], {}, "\r\n\r\n>From x\r\n"),
     "dots": (["-i", "u@d.example"], "\n.\n..\n.x\n", ["u@d.example"], {}, "\r\n.\r\n..\r\n.x\r\n"),
     "CR and NUL": (["u@d.example"], "\n10%\r20%\0\n", ["u@d.example"], {}, "\r\n10%\r\n20%\r\n"),
     "group": (["-t"], "To: team: u@d.example, \"V, W\" <v@d.example>; w@e.example (x)\n\nx\n",
               ["u@d.example", "v@d.example", "w@e.example"], {}, "team: u@d.example"),
     "encoded": (["-t"], "To: =?utf-8?q?J=C3=B6rg?= <u@d.example>,\n\t\"x y\"@d.example\n\nx\n",
                 ["u@d.example", '"x y"@d.example'], {}, ""),
+    "twice": (["-t"], "To: u@d.example <u@d.example>, v@d.example <w@e.example>\n\nx\n", ["u@d.example", "w@e.example"], {},
+              "To: u@d.example <u@d.example>, v@d.example <w@e.example>\r\n"),
     "resent": (["-t"], "To: v@d.example\nResent-To: u@d.example\n\nx\n", ["u@d.example"], {}, "To: v@d.example"),
 }
 
@@ -236,6 +239,16 @@ def test_newaliases(postern, local):
     local.aliases.write_text(ALIASES)
     said = local.sendmail("-bi", status=CONFIG)
     assert "prog" in said and "lists" in said and "file" in said and "5 aliases" in said
+
+
+def test_aliases_with_quotes(postern, local):
+    """Quotes are no part of a name, neither in the file nor where it is said."""
+    local.aliases.write_text('"two words": w@d.example\n"root": "own name"\n"own name": "own name", n@d.example\n')
+    assert local.sendmail("-bv", '"two words"', '"root"') == 'w@d.example\n"own name" (at this host)\nn@d.example\n'
+    assert "3 aliases" in local.sendmail("-bi")
+    local.aliases.write_text('"two words": |/bin/true\n"a\\"b": x y\n')
+    said = local.sendmail("-bi", status=DATA)
+    assert 'two words' in said and "is an alias for a program" in said and '"x y" is no list' in said and "2 aliases" in said
 
 
 def test_verify(postern, local):
@@ -576,10 +589,10 @@ def test_smtp_of_a_script(postern, local, over, variables):
     assert "203.0.113.9" not in postern.logged()
 
 
-def by_name(local, name, *words):
+def by_name(local, name, *words, **variables):
     link = local.postern.where / name
     link.symlink_to(local.postern.build / "sendmail")
-    return subprocess.run([str(link), *words], capture_output=True, text=True, env=local.environment(), check=False,
+    return subprocess.run([*(DROP if variables and os.geteuid() == 0 else []), str(link), *words], capture_output=True, text=True, env=local.environment(**variables), check=False,
                           stdin=subprocess.DEVNULL)
 
 
@@ -595,8 +608,18 @@ def test_mailq(postern, local):
     (programs / "postern").write_text('#!/bin/sh\necho "$0 $*"\n')
     (programs / "postern").chmod(0o755)
     (postern.where / "mailq").unlink()
-    assert by_name(local, "mailq").stdout == f"{programs}/postern list\n"
+    assert by_name(local, "mailq").stdout == f"{programs}/postern list --or-none\n"
     (postern.where / "mailq").unlink()
+
+
+def test_mailq_of_nothing(postern, local):
+    """Monitoring asks by it: that nothing waits is no failure; that nobody can look is one."""
+    if not (postern.build / "postern").exists():
+        pytest.skip("postern is not built")
+    done = by_name(local, "mailq", POSTERN_SPOOL=str(postern.spool))
+    assert done.returncode == 0 and done.stdout.count("\n") == 1, done
+    (postern.where / "mailq").unlink()
+    assert by_name(local, "mailq", POSTERN_SPOOL="/nonexistent/spool").returncode == 75
 
 
 def test_newaliases_by_its_name(postern, local):

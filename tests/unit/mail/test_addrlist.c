@@ -51,7 +51,18 @@ static const struct {
 	{ "\"Joe\r\n Doe\" <a@b.example>", "a@b.example" },
 	{ "a@b.example\n", "a@b.example" },
 	{ "j\xc3\xb6rg@b\xc3\xbc.example", "j\xc3\xb6rg@b\xc3\xbc.example" },
+	/* a name that is an address, which nobody quoted */
+	{ "a@b.example <a@b.example>", "a@b.example" },
+	{ "x@y.example <a@b.example>, c@d.example <c>", "a@b.example c+" },
+	{ "a@b.example (c)\r\n <a@b.example> (d)", "a@b.example" },
+	{ "Joe a@b.example <joe>", "joe+" },
+	{ "team: a@b.example <a@b.example>;", "a@b.example" },
 	/* no addresses */
+	{ "a@b.example <c@d.example> e@f.example", "!" },
+	{ "a@b.example, <c@d.example", "a@b.example !" },
+	{ "a@b.example <", "!" },
+	{ "a@b.example: <c@d.example>;", "!" },
+	{ "a@b.example ; x y <c@d.example", "a@b.example !" },
 	{ "joe doe", "!" },
 	{ "joe doe@b.example", "!" },
 	{ "a@b.example c@d.example", "!" },

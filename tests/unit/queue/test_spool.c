@@ -107,6 +107,12 @@ test_explain(void **state)
 			02775, 0 },
 		{ "theirs", "it belongs to user 1 and not to ", -EPERM, 0700, 1 },
 		{ "mine", "Input/output error", -EIO, 0700, 0 },
+		{ "closed", ": it has mode 0001, which does not let its owner; \"chmod 700 /", -EACCES, 01, 0 },
+		{ "unread", ": it has mode 0300, which", -EACCES, 0300, 0 },
+		{ "fixed", ": it has mode 0500, which", -EACCES, 0500, 0 },
+		{ "unsearched", ": it has mode 0600, which", -EACCES, 0600, 0 },
+		{ "whole", ": Permission denied", -EACCES, 0711, 0 },
+		{ "file/spool", "/file is not a directory; set spool to another one", -ENOTDIR, 0, 0 },
 	};
 	spill(sp.root, "file", span_of(""));
 	assert_int_equal(symlinkat(".", sp.root, "link"), 0);
@@ -127,6 +133,47 @@ test_explain(void **state)
 		assert_int_equal(strncmp(text, "spool /", 7), 0);
 		if (strstr(text, rows[i].says) == NULL)
 			fail_msg("%s: %s", rows[i].name, text);
+	}
+}
+
+/* L69: what is wrong within it is said with its path. */
+static void
+test_explain_parts(void **state)
+{
+	(void)state;
+	static const char *const parts[] = { "lane", "tmp", "aside" };
+	static const struct {
+		int err;
+		mode_t mode; /* 0: a file */
+		uid_t owner;
+		const char *says;
+	} rows[] = {
+		{ -ENOTDIR, 0, 0, " is not a directory; \"mv " },
+		{ -EACCES, 0500, 0, " has mode 0500, which does not let its owner; \"chmod 700 " },
+		{ -EACCES, 0755, 1, " belongs to user 1 and not to " },
+	};
+	for (size_t i = 0; i < ROWS(parts) * ROWS(rows); i++) {
+		const char *part = parts[i / ROWS(rows)];
+		char path[100], want[200], text[600];
+		auto_buf why = buf_new(sizeof(text) - 1);
+		size_t row = i % ROWS(rows);
+		if (rows[row].owner != 0 && geteuid() != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", top, part);
+		(void)unlinkat(sp.root, part, AT_REMOVEDIR);
+		if (rows[row].mode == 0)
+			spill(sp.root, part, span_of(""));
+		else
+			assert_int_equal(mkdir(path, rows[row].mode), 0);
+		if (rows[row].owner != 0)
+			assert_int_equal(chown(path, rows[row].owner, 0), 0);
+		spool_explain(top, rows[row].err, &why);
+		snprintf(text, sizeof(text), "%.*s", (int)why.n, why.p);
+		snprintf(want, sizeof(want), "spool %s: %s%s", top, path, rows[row].says);
+		if (strncmp(text, want, strlen(want)) != 0)
+			fail_msg("%s", text);
+		assert_int_equal(unlinkat(sp.root, part, rows[row].mode == 0 ? 0 : AT_REMOVEDIR), 0);
+		assert_int_equal(mkdirat(sp.root, part, 0700), 0);
 	}
 }
 
@@ -195,6 +242,7 @@ main(void)
 		TEST(test_spool_open),
 		TEST(test_made),
 		TEST(test_explain),
+		TEST(test_explain_parts),
 		TEST(test_sweep),
 		TEST(test_room),
 		TEST(test_empty),

@@ -18,6 +18,11 @@ static const char aliases[] =
 	"incl: :include:/etc/list\n"
 	"bad: joe doe\n"
 	"none:\n"
+	"\"two words\": words@example.org\n"
+	"\"a\\\"b: c\": escaped@example.org\n"
+	"\"own name\": \"own name\", x@example.org\n"
+	"kept: \\\"two words\"\n"
+	"via: \"two words\"\n"
 	"mixed: joe, |/bin/true\n"
 	"named: Ann <ann@example.org>\n"
 	"a0: a1\na1: a2\na2: a3\na3: a4\na4: a5\na5: a6\na6: a7\na7: a8\na8: a9\na9: deep\n"
@@ -70,6 +75,18 @@ test_aliases(void **state)
 	check("self", EX_OK, "self+ x@example.org", "");
 	check("final", EX_OK, "root+", "");
 	check("named", EX_OK, "ann@example.org", "");
+	/* By what is between the quotes, which are no part of a name */
+	check("\"two words\"", EX_OK, "words@example.org", "");
+	check("\"TWO\\ words\"@localhost", EX_OK, "words@example.org", "");
+	check("\"a\\\"b: c\"", EX_OK, "escaped@example.org", "");
+	check("\"root\"", EX_OK, "joe+ admin@example.org", "");
+	check("\"ro\\ot\"", EX_OK, "joe+ admin@example.org", "");
+	check("\"own name\"", EX_OK, "\"own name\"+ x@example.org", "");
+	check("\"own\\ name\"", EX_OK, "\"own name\"+ x@example.org", "");
+	check("kept", EX_OK, "\"two words\"+", "");
+	check("via", EX_OK, "words@example.org", "");
+	check("\"two  words\"", EX_OK, "\"two  words\"+", "");
+	check("\"two words\"@example.org", EX_OK, "\"two words\"@example.org", "");
 	check("root, joe", EX_OK, "joe+ admin@example.org", "");
 	check("a0", EX_OK, "deep+", "");
 	check("final2", EX_CONFIG, NULL, "\"final2\" has an alias that is no name");
