@@ -76,6 +76,7 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 	if (link_reply(l, "MAIL", l->terms.conf->timeout_mail) < 0)
 		return false;
 	j->heard = true;
+	j->words.mail = job_mark(l);
 	j->turned_away = is_full(l);
 	l->flow.full = l->flow.full || j->turned_away;
 	l->flow.taken += link_outcome(l->code) == DONE;
@@ -102,7 +103,11 @@ settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
 	r->own = mail == DONE && r->outcome != DONE;
 	r->grey = mail == DONE && !many && (l->code == BUSY || l->code == TROUBLE);
 	r->crowded = j->accepted > 0 && many;
-	j->accepted += r->outcome == DONE;
+	if (r->outcome != DONE)
+		return;
+	j->accepted++;
+	j->words.rcpt = job_mark(l);
+	j->words.address = job_names_address(l);
 }
 
 bool
