@@ -35,8 +35,6 @@ void
 job_settle(struct link *l, struct rcpt *r, enum outcome o)
 {
 	r->outcome = weigh(l, o);
-	r->taker.dsn = link_can(l, CAN_DSN);
-	r->taker.deliverby = link_can(l, CAN_DELIVERBY);
 	r->taker.final = link_is_final(l);
 	buf_reset(&r->text);
 	buf_printf(&r->text, "%s: ", l->terms.name);

@@ -40,7 +40,7 @@ struct job {
 	bool turned_away; /* MAIL got a refusal that may be about this connection */
 	unsigned offered; /* l->host.can as it was when the envelope went out */
 	struct job_words {
-		uint32_t mail, rcpt; /* marks (job_mark) of the reply to MAIL, to the last RCPT taken */
+		uint32_t mail, rcpt; /* job_mark of the replies to MAIL, the last RCPT taken */
 		bool address; /* the latter has the code of an address (job_names_address) */
 	} words;
 	bool doubtful; /* what was read as the yes to its text may be one to its envelope */

@@ -134,8 +134,8 @@ is_all_done(const struct link *l)
 }
 
 /*
- * The first job from which on no word is believed; NULL: there is none. The mark in its place proves
- * them all. If it came late, but all that came was a yes, every command was answered by one,
+ * The first job from which on no word is believed; NULL: there is none. The mark in its place
+ * proves them all. If it came late, but all that came was a yes, every command was answered by one,
  * whichever that was. Where it did not come at all, a yes that may be about something else is none,
  * and there is no telling how many replies too many stand behind that: a message that comes twice
  * is better than one that never came.

@@ -158,6 +158,24 @@ def test_rcpt_without_words(postern, world, ehlo, word):
 
 
 @pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
+def test_report_of_whom_the_host_has_no_words(postern, world, ehlo):
+    """R74, L16: the host refuses the NOTIFY of one, and has that of the other, of whom it reports itself."""
+    world.domain("dest.example")
+    reports = world.another("127.0.0.69")
+    world.domain("sender.example", "127.0.0.69")
+    world.sink.ehlo = ehlo
+    world.sink.say["RCPT"] = lambda line: "501 5.5.4 what?" if "<v@" in line and "NOTIFY=" in line else "250 ok"
+    assert "queued" in postern.pipe(
+        "EHLO c.example\nMAIL FROM:<a@sender.example>\nRCPT TO:<u@dest.example> NOTIFY=SUCCESS\n"
+        "RCPT TO:<v@dest.example> NOTIFY=SUCCESS\nDATA\nSubject: x\n\nx\n.\nQUIT\n".encode())
+    world.sink.wait_messages(2)
+    reports.wait_messages(1)
+    postern.settled()
+    said = [m.data.decode() for m in reports.messages]
+    assert len(said) == 1 and "v@dest.example" in said[0] and "u@dest.example" not in said[0]
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
 @pytest.mark.parametrize("verb, word", [("MAIL", "SIZE="), ("MAIL", "BODY="), ("RCPT", "NOTIFY=")])
 @pytest.mark.parametrize("last", ["", "421 4.7.0 bye\r\n"], ids=["close", "421"])
 def test_closes_at_words(postern, world, ehlo, verb, word, last):
