@@ -127,7 +127,9 @@ def test_mail_without_words(postern, world, ehlo, word, reply):
 
 @pytest.mark.parametrize("verb, word, reply", [
     ("MAIL", "SIZE=", "455 4.5.4 not now"), ("MAIL", "SIZE=", "501 5.1.7 bad sender"),
-    ("MAIL", "BODY=", "554 5.6.1 what?"), ("RCPT", "NOTIFY=", "550 5.5.4 what?"), ("RCPT", "NOTIFY=", "455 not now")])
+    ("MAIL", "BODY=", "554 5.6.1 what?"), ("RCPT", "NOTIFY=", "550 5.5.4 what?"), ("RCPT", "NOTIFY=", "455 not now"),
+    ("RCPT", "NOTIFY=", "553 5.1.3 bad address"), ("RCPT", "NOTIFY=", "550 5.1.3 bad address"),
+    ("MAIL", "SIZE=", "553 5.1.7 bad sender")])
 def test_without_words_by_other_codes(postern, world, verb, word, reply):
     """L16: for now, as a wrong address, by the enhanced code alone: delivered in the first attempt."""
     world.domain("dest.example")
@@ -227,7 +229,12 @@ def test_refused_without_words_too(postern, world):
     ("MAIL", "530 5.7.0 Authentication required"), ("MAIL", "534 5.7.9 weak"), ("MAIL", "535 no"),
     ("MAIL", "538 no"), ("MAIL", "503 5.5.1 EHLO first"), ("RCPT", "530 no"), ("RCPT", "550 5.7.57 not authenticated"),
     ("DATA", "535 5.7.8 no"), ("RCPT", "550 SMTP AUTH is required"), ("RCPT", "554 5.7.1 Client host rejected: no"),
-    ("MAIL", "550 5.4.5 Daily user sending limit exceeded")])
+    ("MAIL", "550 5.4.5 Daily user sending limit exceeded"), ("RCPT", "550 Unauthenticated senders not allowed"),
+    ("RCPT", "550 Please turn on SMTP Authentication in your mail client"), ("MAIL", "553 5.3.0 Authentication failed"),
+    ("RCPT", "501 5.7.0 Authentication needed"), ("MAIL", "500 5.5.1 AUTH first"), ("RCPT", "502 5.7.0 login first"),
+    ("RCPT", "550 5.7.0 From address is not one of your addresses"),
+    ("RCPT", "550 d.example has exceeded the max emails per hour (150/100)"),
+    ("RCPT", "550 Outgoing mail from d.example has been suspended.")])
 def test_our_own_host(postern, world, verb, reply):
     """L13: what is wrong between a site and its own host waits for the operator, who is told once."""
     postern.configure("[route smart]", "domains = *", f"hosts = [127.0.0.2]:{world.sink.port}")
