@@ -153,7 +153,7 @@ $(filter $(B)/unit/delivery/% $(B)/unit/admin/%,$(UNIT)) $(B)/unit/tlsreport/tes
 $(addprefix $(B)/unit/dns/test_,addresses also answer discovery dns hosts_file mx nameservers ptr resolver) $(B)/unit/delivery/test_destinations \
 	$(addprefix $(B)/unit/tlsreport/test_,due due_left due_posts): \
 	$(B)/dns.o $(B)/tests/unit/dns/nameserver.o
-$(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
+$(addprefix $(B)/unit/sending/test_,sending sending_learns sending_texts window begin probe mail_rcpt refusal) $(addprefix $(B)/unit/delivery/test_,flight connect relaxed meet share): $(B)/tests/unit/sending/host.o
 # What happens between two steps of the code is done there by the test.
 $(B)/unit/delivery/test_share: LDFLAGS += $(addprefix -Wl$(comma)--wrap=tlsclient_,verify free end match is_strong describe)
 $(B)/unit/process/test_program: LDFLAGS += -Wl,--wrap=self_began_as_root

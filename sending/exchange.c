@@ -46,12 +46,20 @@ end_job(struct link *l, struct job *j)
 
 /* ---- the envelope ------------------------------------------------------------------------- */
 
+/* If it is taken, the host has its words, though it may refuse those of another one meanwhile. */
+static void
+put_rcpt(struct link *l, struct rcpt *r)
+{
+	r->taker.dsn = link_can(l, CAN_DSN);
+	mail_rcpt_put_rcpt(l, r);
+}
+
 void
 exchange_put_envelope(struct link *l, const struct job *j)
 {
 	mail_rcpt_put_mail(l, &j->text);
 	for (int i = 0; i < j->n; i++)
-		mail_rcpt_put_rcpt(l, j->to[i]);
+		put_rcpt(l, j->to[i]);
 }
 
 /*
@@ -76,6 +84,7 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 	if (link_reply(l, "MAIL", l->terms.conf->timeout_mail) < 0)
 		return false;
 	j->heard = true;
+	j->words.mail = job_mark(l);
 	j->turned_away = is_full(l);
 	l->flow.full = l->flow.full || j->turned_away;
 	l->flow.taken += link_outcome(l->code) == DONE;
@@ -83,6 +92,7 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 		mail_rcpt_mail_words(j->offered, &j->text));
 	for (int i = 0; i < j->n; i++) {
 		job_settle(l, j->to[i], link_outcome(l->code));
+		j->to[i]->taker.deliverby = (j->offered & CAN_DELIVERBY) != 0;
 		j->to[i]->again = again;
 		j->to[i]->own = false;
 	}
@@ -102,7 +112,11 @@ settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
 	r->own = mail == DONE && r->outcome != DONE;
 	r->grey = mail == DONE && !many && (l->code == BUSY || l->code == TROUBLE);
 	r->crowded = j->accepted > 0 && many;
-	j->accepted += r->outcome == DONE;
+	if (r->outcome != DONE)
+		return;
+	j->accepted++;
+	j->words.rcpt = job_mark(l);
+	j->words.address = job_names_address(l);
 }
 
 bool
@@ -119,7 +133,7 @@ exchange_envelope(struct link *l, struct job *j, bool lock_step)
 			return false;
 		}
 		if (lock_step)
-			mail_rcpt_put_rcpt(l, j->to[i]);
+			put_rcpt(l, j->to[i]);
 		if (link_reply(l, "RCPT", l->terms.conf->timeout_rcpt) < 0)
 			return false;
 		settle_rcpt(l, j, j->to[i], mail);

@@ -2,6 +2,10 @@
 
 #include "sending/refusal.h"
 
+enum { CODE_TEXT = 4 }; /* where the text of a reply begins */
+
+static const char duplicate[] = " (it may have been delivered: possible duplicate)";
+
 /*
  * "Bad sequence of commands", of commands that were in the right one, is what hosts say that offer
  * PIPELINING and lose their way in it: a command at a time will show (L21).
@@ -31,8 +35,6 @@ void
 job_settle(struct link *l, struct rcpt *r, enum outcome o)
 {
 	r->outcome = weigh(l, o);
-	r->taker.dsn = link_can(l, CAN_DSN);
-	r->taker.deliverby = link_can(l, CAN_DELIVERBY);
 	r->taker.final = link_is_final(l);
 	buf_reset(&r->text);
 	buf_printf(&r->text, "%s: ", l->terms.name);
@@ -45,6 +47,24 @@ job_settle_accepted(struct link *l, struct job *j, enum outcome o)
 	for (int i = j->replied; i < j->n; i++)
 		if (j->to[i]->outcome == DONE)
 			job_settle(l, j->to[i], o);
+}
+
+/* FNV-1a. Two that are the same by chance cost no more than a doubt. */
+uint32_t
+job_mark(const struct link *l)
+{
+	uint32_t mark = 2166136261U;
+	for (size_t i = 0; i < l->text.n; i++)
+		mark = (mark ^ (unsigned char)l->text.p[i]) * 16777619U;
+	return mark;
+}
+
+bool
+job_names_address(const struct link *l)
+{
+	static const struct span address = { "2.1.", 4 };
+	struct span word = buf_span(&l->text);
+	return word.n > CODE_TEXT && span_istarts(span_skip(word, CODE_TEXT), address);
 }
 
 void
@@ -100,13 +120,20 @@ job_any_done(const struct job *j)
 	return false;
 }
 
+/* Another one may have been blamed for the same loss, and taken back since. */
+static bool
+is_warned(const struct link *l)
+{
+	return memmem(l->text.p, l->text.n, duplicate, sizeof(duplicate) - 1) != NULL;
+}
+
 /* The connection broke in this job, perhaps because of it. */
 static void
 blame(struct link *l, struct job *j)
 {
 	j->end = JOB_LOST;
-	if (j->sent)
-		buf_puts(&l->text, " (it may have been delivered: possible duplicate)");
+	if (j->sent && !is_warned(l))
+		buf_puts(&l->text, duplicate);
 	job_soften(l, j);
 	job_settle_accepted(l, j, SOFT);
 }

@@ -39,6 +39,11 @@ struct job {
 	bool unreadable;  /* its text broke off on our side */
 	bool turned_away; /* MAIL got a refusal that may be about this connection */
 	unsigned offered; /* l->host.can as it was when the envelope went out */
+	struct job_words {
+		uint32_t mail, rcpt; /* job_mark of the replies to MAIL, the last RCPT taken */
+		bool address; /* the latter has the code of an address (job_names_address) */
+	} words;
+	bool doubtful; /* what was read as the yes to its text may be one to its envelope */
 	int accepted;
 	int replied; /* LMTP: so many of `to` have heard the last word */
 };
@@ -66,6 +71,13 @@ void job_reopen(struct job *j);
 
 /* ... as far as we know now: what seemed to be replies to it was about something else. */
 void job_take_back(struct link *l, struct job *j);
+
+/*
+ * By these the last reply is known again in another place: a number for its words, and whether its
+ * enhanced code is the one of an address (RFC 3463 X.1), as those to MAIL and RCPT are.
+ */
+uint32_t job_mark(const struct link *l);
+bool job_names_address(const struct link *l);
 
 /* Has the host taken the message for at least one of its recipients? */
 bool job_any_done(const struct job *j);

@@ -16,7 +16,9 @@ struct enhanced {
 enum { ADDRESS = 1, MAILBOX = 2, SYSTEM = 3, NETWORK = 4, PROTOCOL = 5, CONTENT = 6, SECURITY = 7 };
 /* Details of NETWORK, ADDRESS and PROTOCOL. */
 enum { CONGESTION = 5, SHARE_OF_DAY = 90, MANY_RECIPIENTS = 3 };
-/* Those of SECURITY by which Exchange online shuts addresses, and accounts, out. */
+/* Those of SECURITY that are about DKIM, SPF and DMARC, */
+enum { AUTHOR = 20, AUTHOR_LAST = 28, AUTHOR_LEVEL = 515 };
+/* and by which Exchange online shuts addresses, and accounts, out. */
 enum { BANNED = 606, BANNED_LAST = 649, TENANT = 700, TENANT_LAST = 750 };
 
 /* ---- what a reply says ----------------------------------------------------------------------- */
@@ -133,21 +135,48 @@ asks_who_we_are(int code, struct enhanced e)
  * Our own smarthost takes us for a stranger, or not for somebody who may send so. Mostly no code
  * says it, but these words are everybody's: "Relay access denied", "Unable to relay", "SMTP AUTH is
  * required", "not logged in", "Client host rejected", "Helo command rejected", qmail's list of
- * rcpthosts, and what those say who let an account send by its own addresses alone. (Postfix, Exim,
- * Exchange, Amazon, SendGrid, Postmark, Fastmail, GMX, Mail.ru, NetEase, Tencent.)
+ * rcpthosts, and what those say who let an account send by its own addresses alone, or so much in
+ * an hour. (Postfix, Exim, Exchange, Amazon, SendGrid, Postmark, Fastmail, iCloud, GMX, Mail.ru,
+ * NetEase, Tencent, cPanel.)
  */
 static bool
 takes_us_for_another(const struct link *l)
 {
-	static const char *const words[] = { "relay", "rcpthosts", "client host", " authenticate",
-		"authentication required", "authentication is required", "auth required",
-		"auth is required", "logged in", "not owned by", "address is not verified",
-		"verified sender", "helo ", "ehlo ", "your ip", "blocked using", "your account",
-		"smtp account", "pop before", "permissions to send", "authorized user",
-		"authorization user", "authorized to send from", "authorised to send from",
-		"authorized to perform", "sender signature", "sender address is not allowed",
-		"local sender" };
+	static const char *const words[] = { "relay", "rcpthosts", "client host", "auth required",
+		"auth is required", "logged in", "not owned by", "not one of your addresses",
+		"address is not verified", "verified sender", "helo ", "ehlo ", "your ip",
+		"blocked using", "your account", "smtp account", "pop before",
+		"permissions to send", "authorized user", "authorization user",
+		"authorized to send from", "authorised to send from", "authorized to perform",
+		"sender signature", "sender address is not allowed", "local sender",
+		"emails per hour", "outgoing mail" };
 	return l->code != 0 && HAS_ANY(l, words);
+}
+
+/*
+ * Is the proof of who the author is meant, which a message carries or his domain gives? X.7.20 to
+ * X.7.28 (RFC 7372, RFC 8616) are about that, and X.7.515 is Exchange online's.
+ */
+static bool
+is_about_author(const struct link *l, struct enhanced e)
+{
+	static const char *const words[] = { "dkim", "spf", "dmarc", "authentication check",
+		"authentication information" };
+	bool code = (e.detail >= AUTHOR && e.detail <= AUTHOR_LAST) || e.detail == AUTHOR_LEVEL;
+	return (e.subject == SECURITY && code) || HAS_ANY(l, words);
+}
+
+/*
+ * Does it want a login, however it calls that ("SMTP Authentication", "Unauthenticated senders"),
+ * or know no such command from a client without one? To no command that we use is that a word about
+ * the mail.
+ */
+static bool
+wants_login(const struct link *l, struct enhanced e)
+{
+	bool no_command = l->code == CODE_UNKNOWN || l->code == CODE_NOT_IMPLEMENTED;
+	bool named = l->code != 0 && has_word(l, "authenticat");
+	return no_command || (named && !is_about_author(l, e));
 }
 
 /* Does it take no mail, or is it set up wrongly? */
@@ -187,15 +216,17 @@ is_about_syntax(struct enhanced e)
 
 /*
  * Does it leave open that a parameter was what the host did not take? Who does not expect one may
- * take it for a part of the address.
+ * take it for a part of the address, and say so by the codes that addresses have.
  */
 static bool
 is_about_words(int code, struct enhanced e)
 {
 	static const int codes[] = { NO_SUCH_NOW, 500, 501, 502, 504, 555 }, details[] = { 2, 4 };
+	static const int of_address[] = { 550, 553 };
+	bool usual = IS_ONE_OF(code, codes);
 	if (e.subject == ADDRESS || e.subject == MAILBOX)
-		return IS_ONE_OF(code, codes) && is_about_syntax(e);
-	return IS_ONE_OF(code, codes) || (e.subject == PROTOCOL && IS_ONE_OF(e.detail, details));
+		return (usual || IS_ONE_OF(code, of_address)) && is_about_syntax(e);
+	return usual || (e.subject == PROTOCOL && IS_ONE_OF(e.detail, details));
 }
 
 /* Is it about the kind of text, which BODY announces? */
@@ -238,7 +269,7 @@ refusal_about(const struct link *l)
 		about |= REFUSAL_FALLBACK;
 	if (l->terms.own && (asks_for_tls(l->code, e) || asks_who_we_are(l->code, e) ||
 			is_out_of_service(e) || names_account(l) ||
-			(!address && takes_us_for_another(l))))
+			(!address && (takes_us_for_another(l) || wants_login(l, e)))))
 		about |= REFUSAL_US;
 	return about;
 }

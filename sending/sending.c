@@ -168,7 +168,7 @@ append(struct link *l, struct job *j)
 	job_reopen(j);
 	j->next = NULL;
 	j->sent = j->cut = j->late = false;
-	j->windowed = j->heard = j->unreadable = j->turned_away = false;
+	j->windowed = j->heard = j->unreadable = j->turned_away = j->doubtful = false;
 	j->offered = l->host.can;
 	if (l->flow.first == NULL)
 		l->flow.first = j;

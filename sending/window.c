@@ -4,8 +4,6 @@
 #include "sending/exchange.h"
 #include "sending/probe.h"
 
-enum { CODE_TEXT = 4 }; /* where the text of a reply begins */
-
 /* Replies to what was sent of the jobs, up to the text of the last one. */
 static int
 owed_before_text(const struct link *l)
@@ -41,12 +39,23 @@ is_unproved(const struct job *j)
 		(j->end == JOB_OPEN || j->end == JOB_ANSWERED || j->turned_away);
 }
 
-/* All words of the window are taken back. */
-static void
-disagree(struct link *l)
+/* Is it one whose words may be taken back: all of these, or that the connection broke in it? */
+static bool
+is_revocable(const struct job *j)
 {
-	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
-		if (!is_unproved(j))
+	return is_unproved(j) || (j->windowed && j->end == JOB_LOST && !j->unreadable);
+}
+
+/*
+ * The words of the window are taken back, from this job on. Where the connection was lost behind
+ * it, that was perhaps no farther than in its text; and a goodbye was the word about that.
+ */
+static void
+disagree(struct link *l, struct job *from)
+{
+	l->bye = false;
+	for (struct job *j = from; j != NULL; j = j->next) {
+		if (!is_revocable(j))
 			continue;
 		job_take_back(l, j);
 		j->sent = j->sent || j->heard; /* whatever seemed to be the reply to its MAIL */
@@ -54,36 +63,44 @@ disagree(struct link *l)
 	job_lose_all(l);
 }
 
+/* The first job of the window of which a recipient was taken; there is one. */
+static const struct job *
+first_taken(const struct link *l)
+{
+	const struct job *j = l->flow.first;
+	while (!j->windowed || j->accepted == 0)
+		j = j->next;
+	return j;
+}
+
 /*
- * After one reply too many, the one that is read as the word about the text is about the last
- * recipient. Does it look like that: as what was read for a recipient, or by its enhanced code?
+ * After replies too many, what is read as the yes to the text was said to a RCPT, to MAIL or to the
+ * RSET before. The first two are known by their enhanced code, or as what was read for them, here
+ * or where the window began, where it was in step. For the last, the word about a text stands at
+ * the last RCPT, which has no code of an address then, though the others have.
  */
 static bool
-is_of_rcpt(const struct link *l, struct span of_rcpt)
+is_doubtful(const struct link *l, const struct job *j)
 {
-	static const struct span address = { "2.1.", 4 };
-	struct span word = buf_span(&l->text);
-	return span_eq(word, of_rcpt) ||
-		(word.n > CODE_TEXT && span_istarts(span_skip(word, CODE_TEXT), address));
+	const struct job *first = first_taken(l);
+	uint32_t word = job_mark(l);
+	return job_names_address(l) || word == j->words.mail || word == j->words.rcpt ||
+		word == first->words.mail || word == first->words.rcpt ||
+		(first->words.address && !j->words.address);
 }
 
 /*
  * RSET is never refused (RFC 5321 section 4.1.1.5): a reply that is not 2yz belongs to another
- * command. Where none follows at all, a `doubtful` word about the text is none: a message that
- * comes twice is better than one that never came.
+ * command.
  */
 static void
-read_reset(struct link *l, struct job *j, bool doubtful)
+read_reset(struct link *l)
 {
-	if (link_reply(l, "RSET", l->terms.conf->timeout_mail) < 0) {
-		if (doubtful && j->end == JOB_ANSWERED)
-			job_take_back(l, j);
-		job_lose_all(l);
-	} else if (l->bye) {
+	if (link_reply(l, "RSET", l->terms.conf->timeout_mail) < 0 || l->bye) {
 		job_lose_all(l);
 	} else if (link_outcome(l->code) != DONE) {
 		buf_puts(&l->text, " in reply to RSET");
-		disagree(l);
+		disagree(l, l->flow.first);
 	}
 }
 
@@ -95,12 +112,10 @@ read_job(struct link *l, struct job *j)
 	} else if (!exchange_envelope(l, j, false)) {
 		job_lose_all(l);
 	} else {
-		auto_buf of_rcpt = buf_new(LIMIT_REPLY_TEXT);
-		buf_add(&of_rcpt, buf_span(&l->text));
 		exchange_end(l, j, false);
-		bool doubtful = job_any_done(j) && is_of_rcpt(l, buf_span(&of_rcpt));
+		j->doubtful = j->end == JOB_ANSWERED && job_any_done(j) && is_doubtful(l, j);
 		if (l->fd >= 0)
-			read_reset(l, j, doubtful);
+			read_reset(l);
 	}
 }
 
@@ -119,17 +134,31 @@ is_all_done(const struct link *l)
 }
 
 /*
- * The window was read to its end, or the connection was lost before: what of it is believed? If all
- * that came was a yes, every command was answered by one, whichever that was.
+ * The first job from which on no word is believed; NULL: there is none. The mark in its place
+ * proves them all. If it came late, but all that came was a yes, every command was answered by one,
+ * whichever that was. Where it did not come at all, a yes that may be about something else is none,
+ * and there is no telling how many replies too many stand behind that: a message that comes twice
+ * is better than one that never came.
  */
+static struct job *
+first_disbelieved(const struct link *l, enum mark mark)
+{
+	struct job *j = l->flow.first;
+	if (mark == MARK_MISPLACED || (mark == MARK_LATE && !is_all_done(l)))
+		return j;
+	if (mark == MARK_SEEN || mark == MARK_LATE)
+		return NULL;
+	while (j != NULL && !(is_unproved(j) && j->doubtful))
+		j = j->next;
+	return j;
+}
+
+/* The window was read to its end, or the connection was lost before: what of it is believed? */
 static void
 prove(struct link *l, enum mark mark)
 {
-	if (mark == MARK_MISPLACED || (mark == MARK_LATE && !is_all_done(l))) {
-		disagree(l);
-		return;
-	}
-	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
+	struct job *none = first_disbelieved(l, mark);
+	for (struct job *j = l->flow.first; j != none; j = j->next) {
 		if (!is_unproved(j))
 			continue;
 		j->in_step = mark == MARK_SEEN;
@@ -137,7 +166,9 @@ prove(struct link *l, enum mark mark)
 	}
 	if (mark == MARK_REFUSED || mark == MARK_LATE)
 		l->lessons |= LESSON_SINGLE;
-	if (mark != MARK_SEEN)
+	if (none != NULL)
+		disagree(l, none);
+	else if (mark != MARK_SEEN)
 		job_lose_all(l);
 }
 

@@ -127,7 +127,9 @@ def test_mail_without_words(postern, world, ehlo, word, reply):
 
 @pytest.mark.parametrize("verb, word, reply", [
     ("MAIL", "SIZE=", "455 4.5.4 not now"), ("MAIL", "SIZE=", "501 5.1.7 bad sender"),
-    ("MAIL", "BODY=", "554 5.6.1 what?"), ("RCPT", "NOTIFY=", "550 5.5.4 what?"), ("RCPT", "NOTIFY=", "455 not now")])
+    ("MAIL", "BODY=", "554 5.6.1 what?"), ("RCPT", "NOTIFY=", "550 5.5.4 what?"), ("RCPT", "NOTIFY=", "455 not now"),
+    ("RCPT", "NOTIFY=", "553 5.1.3 bad address"), ("RCPT", "NOTIFY=", "550 5.1.3 bad address"),
+    ("MAIL", "SIZE=", "553 5.1.7 bad sender")])
 def test_without_words_by_other_codes(postern, world, verb, word, reply):
     """L16: for now, as a wrong address, by the enhanced code alone: delivered in the first attempt."""
     world.domain("dest.example")
@@ -155,6 +157,24 @@ def test_rcpt_without_words(postern, world, ehlo, word):
     world.sink.wait_messages(2)
     assert "deferred" not in postern.settled()
     assert [m.recipients for m in world.sink.messages] == [["v@dest.example"], ["u@dest.example"]]
+
+
+@pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
+def test_report_of_whom_the_host_has_no_words(postern, world, ehlo):
+    """R74, L16: the host refuses the NOTIFY of one, and has that of the other, of whom it reports itself."""
+    world.domain("dest.example")
+    reports = world.another("127.0.0.69")
+    world.domain("sender.example", "127.0.0.69")
+    world.sink.ehlo = ehlo
+    world.sink.say["RCPT"] = lambda line: "501 5.5.4 what?" if "<v@" in line and "NOTIFY=" in line else "250 ok"
+    assert "queued" in postern.pipe(
+        "EHLO c.example\nMAIL FROM:<a@sender.example>\nRCPT TO:<u@dest.example> NOTIFY=SUCCESS\n"
+        "RCPT TO:<v@dest.example> NOTIFY=SUCCESS\nDATA\nSubject: x\n\nx\n.\nQUIT\n".encode())
+    world.sink.wait_messages(2)
+    reports.wait_messages(1)
+    postern.settled()
+    said = [m.data.decode() for m in reports.messages]
+    assert len(said) == 1 and "v@dest.example" in said[0] and "u@dest.example" not in said[0]
 
 
 @pytest.mark.parametrize("ehlo", [EHLO, EHLO[1:], EHLO + ("CHUNKING",)], ids=["groups", "lock-step", "window"])
@@ -230,7 +250,12 @@ def test_refused_without_words_too(postern, world):
     ("MAIL", "530 5.7.0 Authentication required"), ("MAIL", "534 5.7.9 weak"), ("MAIL", "535 no"),
     ("MAIL", "538 no"), ("MAIL", "503 5.5.1 EHLO first"), ("RCPT", "530 no"), ("RCPT", "550 5.7.57 not authenticated"),
     ("DATA", "535 5.7.8 no"), ("RCPT", "550 SMTP AUTH is required"), ("RCPT", "554 5.7.1 Client host rejected: no"),
-    ("MAIL", "550 5.4.5 Daily user sending limit exceeded")])
+    ("MAIL", "550 5.4.5 Daily user sending limit exceeded"), ("RCPT", "550 Unauthenticated senders not allowed"),
+    ("RCPT", "550 Please turn on SMTP Authentication in your mail client"), ("MAIL", "553 5.3.0 Authentication failed"),
+    ("RCPT", "501 5.7.0 Authentication needed"), ("MAIL", "500 5.5.1 AUTH first"), ("RCPT", "502 5.7.0 login first"),
+    ("RCPT", "550 5.7.0 From address is not one of your addresses"),
+    ("RCPT", "550 d.example has exceeded the max emails per hour (150/100)"),
+    ("RCPT", "550 Outgoing mail from d.example has been suspended.")])
 def test_our_own_host(postern, world, verb, reply):
     """L13: what is wrong between a site and its own host waits for the operator, who is told once."""
     postern.configure("[route smart]", "domains = *", f"hosts = [127.0.0.2]:{world.sink.port}")

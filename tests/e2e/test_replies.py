@@ -4,6 +4,7 @@ import pathlib
 import re
 import socket
 import struct
+import threading
 import time
 
 import pytest
@@ -382,6 +383,29 @@ def test_one_yes_too_many_before_the_end(known, world, enhanced):
     known.due()
     known.settled()
     assert len(world.sink.messages) == 1
+
+
+@pytest.mark.parametrize("enhanced", [True, False])
+@pytest.mark.parametrize("last", [None, Last("421 4.7.0 bye\r\n"), Last("550 5.7.1 no\r\n"), Last("451 4.7.1 no\r\n")],
+                         ids=["close", "421", "550", "451"])
+@pytest.mark.parametrize("many", [("u1",), ("u3",), ("u1", "u2"), ("u1", "u2", "u3")], ids=" ".join)
+def test_yes_too_many_in_a_window(known, world, many, last, enhanced):
+    """L11: some messages before, or in the last one itself, there were yeses too many, and its text is the end of the
+    connection, with a word or without one: nothing is told as delivered that the host has not taken."""
+    ok, here = "250 2.1.5 ok" if enhanced else "250 ok", threading.local()
+
+    def rcpt(line):
+        here.user = line[line.index("<") + 1:line.index("@")]
+        return f"{ok}\r\n{ok}" if here.user in many else ok
+    world.sink.say.update(MAIL="250 2.1.0 ok" if enhanced else ok, RCPT=rcpt,
+                          END=lambda line: last if here.user == "u3" else "250 2.0.0 taken" if enhanced else ok)
+    for i in range(4):
+        known.send(f"u{i}@d.example", max_connections=0)
+    known.due()
+    known.rested()
+    taken = [r for m in world.sink.messages for r in m.recipients]
+    told = re.findall(r"delivered <(u\d@d\.example)>", known.logged())
+    assert {*told} <= {*taken} and "u3@d.example" not in told
 
 
 @pytest.mark.parametrize("mode", ["lock-step", "groups"])

@@ -315,6 +315,46 @@ test_late(void **state)
 	close(m.fd);
 }
 
+/*
+ * R74, L16: whether the host has a recipient's words is as his RCPT went out, though it refused
+ * those of another one since: it will report on him itself. In lock step he goes without them then.
+ */
+static void
+test_who_has_the_words(void **state)
+{
+	(void)state;
+	static const struct { enum way way; const char *host, *want; } cases[] = {
+		{ WINDOW, NULL, "dddddd" },
+		{ WINDOW, "RCPT4=501 5.5.4 what?", "ddd-dd" },
+		{ WINDOW, "RCPT3=501 5.5.4 what?", "dd-ddd" },
+		{ GROUPS, "RCPT2=501 5.5.4 what?", "d-    " },
+		{ GROUPS, "RCPT1=501 5.5.4 what?", "-d    " },
+		{ LOCK_STEP, "RCPT2=501 5.5.4 what?", "d-    " },
+		{ LOCK_STEP, "RCPT1=501 5.5.4 what?", "-     " },
+	};
+	struct message m = make_message(strlen(BODY));
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct rcpt rcpt[JOBS][RCPTS];
+		struct job jobs[JOBS];
+		char got[128], has[] = "      ";
+		connect_to(cases[i].way, cases[i].host, JOBS);
+		l.host.can |= CAN_DSN;
+		make_jobs(jobs, rcpt, &m);
+		for (int k = 0; k < JOBS * RCPTS; k++)
+			rcpt[k / RCPTS][k % RCPTS].terms.notify = NOTIFY_SUCCESS;
+		send_all(jobs, cases[i].way == WINDOW ? JOBS : 1, got);
+		for (int k = 0; k < JOBS * RCPTS; k++) {
+			const struct rcpt *r = &rcpt[k / RCPTS][k % RCPTS];
+			has[k] = r->again ? '-' : r->taker.dsn ? 'd' : ' ';
+		}
+		if (strcmp(has, cases[i].want) != 0)
+			fail_msg("%s, %d: \"%s\"", cases[i].host, (int)cases[i].way, has);
+		free_jobs(rcpt);
+		part();
+	}
+	close(m.fd);
+}
+
 int
 main(void)
 {
@@ -327,6 +367,7 @@ main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_closes_at_words),
 		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_who_has_the_words),
 	};
 	signal(SIGPIPE, SIG_IGN); /* as in the relay */
 	return cmocka_run_group_tests(tests, NULL, NULL);
