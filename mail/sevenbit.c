@@ -206,12 +206,29 @@ is_folded(struct span line)
 }
 
 static bool
+is_of_mime(struct span name)
+{
+	for (int f = FIELD_OTHER + 1; f < FIELD_KINDS; f++)
+		if (name.n + 1 == strlen(names[f]) && span_istarts(span_of(names[f]), name))
+			return true;
+	return false;
+}
+
+/*
+ * Before the colon may be blanks (RFC 5322 section 4.5); but whether others read a field of MIME
+ * that has them, or pass it by, nobody knows.
+ */
+static bool
 has_name(struct span line)
 {
 	size_t n = 0;
 	while (n < line.n && line.p[n] > ' ' && line.p[n] != 0x7f && line.p[n] != ':')
 		n++;
-	return n > 0 && n < line.n && line.p[n] == ':';
+	size_t colon = n;
+	while (colon < line.n && is_folded(span_skip(line, colon)))
+		colon++;
+	bool whole = n > 0 && colon < line.n && line.p[colon] == ':';
+	return whole && (colon == n || !is_of_mime((struct span){ line.p, n }));
 }
 
 static int

@@ -56,6 +56,7 @@ static const struct row rows[] = {
 
 	/* single parts */
 	MADE("no MIME", "A: b\r\n\r\n\xe4\r\n", "A: b\r\n" OLD "\r\n=E4\r\n"),
+	MADE("blanks before the colon", "A \t: b\r\n\r\n\xe4\r\n", "A \t: b\r\n" OLD "\r\n=E4\r\n"),
 	MADE("no header", "\r\n\xe4\r\n", OLD "\r\n=E4\r\n"),
 	MADE("no type", V "\r\n\xe4\r\n", V QP "\r\n=E4\r\n"),
 	MADE("8bit", V TEXT CTE "8bit\r\nA: b\r\n\r\n\xc3\xa4=\r\n",
@@ -171,6 +172,10 @@ static const struct row rows[] = {
 	NOT("too long", "A:" X998 "\r\n\r\n\xe4", broken_line),
 	NOT("no field", "hello\r\n\r\n\xe4", no_field),
 	NOT("blank before the colon", "Content-Type : text/plain\r\n\r\n\xe4", no_field),
+	NOT("tab before the colon", "content-transfer-encoding\t: 8bit\r\n\r\n\xe4", no_field),
+	NOT("blanks and no colon", "From a@b.example\r\n\r\n\xe4", no_field),
+	NOT("blanks at the end", "A  \r\n\r\n\xe4", no_field),
+	NOT("blanks and no name", ": b\r\n\r\n\xe4", no_field),
 	NOT("begins folded", " A: b\r\n\r\n\xe4", no_field),
 	NOT("two types", V TEXT TEXT "\r\n\xe4", twice),
 	NOT("two codings", V TEXT QP CTE "8bit\r\n\r\n\xe4", twice),
