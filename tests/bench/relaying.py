@@ -2,6 +2,7 @@
 
 BENCH_CPU: percent of one processor that relay may have, by the cpu controller of cgroup v1.
 """
+import contextlib
 import os
 import pathlib
 import resource

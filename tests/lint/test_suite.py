@@ -5,8 +5,10 @@ does not fit, the line says `# lint: why`, with the reason; without one that doe
 Below the rules each is shown what it is against, and what it must let pass.
 """
 import ast
+import builtins
 import functools
 import re
+import symtable
 import textwrap
 
 import pytest
@@ -397,3 +399,27 @@ def test_nothing_is_excused_in_vain():
         text = path.read_text(encoding="utf-8")
         needed = {n for rule in RULES for n, _ in found_by(rule, text)}
         assert not [n for n, line in enumerate(text.splitlines(), 1) if EXCUSE.search(line) and n not in needed], path
+
+
+# ---- a name is somebody's
+
+def names_of_nobody(text):
+    """What a module asks for and nothing gives it. A function of a bench is seldom called, so seldom missed."""
+    top = symtable.symtable(text, "module", "exec")
+    given = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
+    scopes, found = [top], set()
+    while scopes:
+        scope = scopes.pop()
+        scopes += scope.get_children()
+        found |= {s.get_name() for s in scope.get_symbols() if s.is_referenced() and (s.is_global() or scope is top)}
+    return found - given - set(dir(builtins)) - {"__file__"}
+
+
+@pytest.mark.parametrize("path", sorted((TOP / "tests").rglob("*.py")), ids=lambda p: str(p.relative_to(TOP / "tests")))
+def test_names_are_known(path):
+    assert names_of_nobody(path.read_text(encoding="utf-8")) == set()
+
+
+def test_names_of_nobody_are_found():
+    assert names_of_nobody("import a\ndef f(b):\n    return [(a, b, c, d) for d in f(__file__)]") == {"c"}
+    assert names_of_nobody("def f():\n    with suppress(OSError):\n        g()\nclass g: pass") == {"suppress"}
