@@ -172,7 +172,7 @@ $(B)/unit/delivery/test_stslane: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,clock
 $(B)/unit/delivery/test_fetching: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,dial_begin resolver_addresses destinations_vet resolver_copy resolver_close resolver_use_dane)
 $(B)/unit/delivery/test_tour: LDFLAGS += $(addprefix -Wl$(comma)--wrap=,readdir lane_take lane_settle utimensat)
 $(B)/unit/process/test_log: LDFLAGS += -Wl,--wrap=connect
-$(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall
+$(B)/unit/process/test_quota: LDFLAGS += -Wl,--wrap=clock_wall -Wl,--wrap=ppoll
 # As smtpd is linked.
 $(B)/unit/lib/test_forget: LDFLAGS += $(FORGET)
 $(B)/unit/helpers/test_pump: LDFLAGS += -Wl,--wrap=SSL_shutdown,--wrap=poll

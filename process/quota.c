@@ -1,6 +1,8 @@
 #include "process/quota.h"
 
+#include <poll.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "lib/clock.h"
 
@@ -8,13 +10,16 @@ enum {
 	SLOTS = QUOTA_NETWORKS,
 	WAYS = 8,         /* places a network can take */
 	V6_PREFIX = 8,    /* octets: a /64 is one customer */
+	/* ms; to give a place away takes less than one, unless whoever does it has no processor. */
+	GIVING_TIME = 200,
 };
 
 /* `key` is written last when a place changes hands, so a half-made one belongs to nobody. */
 struct quota_slot {
 	_Atomic uint64_t key;    /* of network and window; 0: free */
 	_Atomic uint32_t count[QUOTA_KINDS];
-	uint32_t unused[9];
+	_Atomic uint32_t giving; /* in the first of WAYS: one of them is being given away */
+	uint32_t unused[8];
 };
 
 _Static_assert(sizeof(struct quota_slot) == QUOTA_SIZE / SLOTS, "a slot is a cache line");
@@ -43,33 +48,72 @@ load_of(struct quota_slot *s)
 	return most;
 }
 
+/* The place that this client has already among the few it can take; NULL: none. */
+static struct quota_slot *
+place_of(struct quota_slot *first, uint64_t key)
+{
+	for (int i = 0; i < WAYS; i++)
+		if (atomic_load(&first[i].key) == key)
+			return &first[i];
+	return NULL;
+}
+
+/* A free one, that of its own window `before`, or the one that is missed least. */
+static struct quota_slot *
+cheapest_of(struct quota_slot *first, uint64_t before)
+{
+	struct quota_slot *least = first;
+	for (int i = 0; i < WAYS; i++) {
+		uint64_t k = atomic_load(&first[i].key);
+		if (k == 0 || k == before)
+			return &first[i];
+		if (load_of(&first[i]) < load_of(least))
+			least = &first[i];
+	}
+	return least;
+}
+
 /*
- * The client's place among the few it can take. Which of them is decided by the network alone, so
- * old windows of the same network are what a new one replaces first.
+ * One at a time gives a place away, or two clients of a network that come at once would each have
+ * one, or the same one, wiped by the second when the first had counted. Whoever was killed at it
+ * is waited for in vain, once.
+ */
+static void
+begin_giving(struct quota_slot *first)
+{
+	static const struct timespec a_moment = { .tv_nsec = 1000 * 1000 };
+	for (int ms = 0; ms < GIVING_TIME; ms++) {
+		uint32_t nobody = 0;
+		if (atomic_compare_exchange_strong(&first->giving, &nobody, 1))
+			return;
+		(void)ppoll(NULL, 0, &a_moment, NULL);
+	}
+}
+
+/*
+ * The client's place. Which few it can take is decided by the network alone, so old windows of the
+ * same network are what a new one replaces first.
  */
 static struct quota_slot *
 find_slot(struct quota_slot *table, const struct netaddr *a, int64_t window)
 {
 	int64_t now = clock_wall();
-	uint64_t key = key_of(a, now / window), before = key_of(a, now / window - 1);
-	struct quota_slot *first = &table[key_of(a, 0) % (SLOTS / WAYS) * WAYS], *least = first;
-	for (int i = 0; i < WAYS; i++)
-		if (atomic_load(&first[i].key) == key)
-			return &first[i];
-	for (int i = 0; i < WAYS; i++) {
-		uint64_t k = atomic_load(&first[i].key);
-		if (k == 0 || k == before) {
-			least = &first[i];
-			break;
-		}
-		if (load_of(&first[i]) < load_of(least))
-			least = &first[i];
+	uint64_t key = key_of(a, now / window);
+	struct quota_slot *first = &table[key_of(a, 0) % (SLOTS / WAYS) * WAYS];
+	struct quota_slot *s = place_of(first, key);
+	if (s != NULL)
+		return s;
+	begin_giving(first);
+	s = place_of(first, key);
+	if (s == NULL) {
+		s = cheapest_of(first, key_of(a, now / window - 1));
+		atomic_store(&s->key, 0);
+		for (int i = 0; i < QUOTA_KINDS; i++)
+			atomic_store(&s->count[i], 0);
+		atomic_store(&s->key, key);
 	}
-	atomic_store(&least->key, 0);
-	for (int i = 0; i < QUOTA_KINDS; i++)
-		atomic_store(&least->count[i], 0);
-	atomic_store(&least->key, key);
-	return least;
+	atomic_store(&first->giving, 0);
+	return s;
 }
 
 void

@@ -1,7 +1,10 @@
 /* quota: counts of a network, in a table that many use and nobody owns (I2, J18, K13). */
 #include "tests/unit/unit.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,6 +145,65 @@ test_take_together(void **state)
 	assert_true(told_yes <= 255);
 }
 
+/* The mark of every place, whoever has it: that one is being given away. */
+static void
+mark_all(uint32_t mark)
+{
+	enum { SLOT = QUOTA_SIZE / QUOTA_NETWORKS, BEHIND = 8 + 4 * QUOTA_KINDS };
+	for (char *at = (char *)table + BEHIND; at < (char *)table + QUOTA_SIZE; at += SLOT)
+		memcpy(at, &mark, sizeof(mark));
+}
+
+/* What somebody else does while this process waits for the place to be given. */
+static void (*meanwhile)(void);
+static int waits;
+int __wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask);
+int __real_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask);
+
+int
+__wrap_ppoll(struct pollfd *fds, nfds_t n, const struct timespec *time, const sigset_t *mask)
+{
+	waits++;
+	if (meanwhile != NULL)
+		meanwhile();
+	return __real_ppoll(fds, n, time, mask);
+}
+
+static void
+give_it_to_the_same_network(void)
+{
+	struct quota q;
+	mark_all(0);
+	quota_begin(&q, table);
+	client(&q, MANY + 6, WINDOW);
+	assert_int_equal(quota_add(&q, QUOTA_MESSAGES, 5), 5);
+}
+
+/* S10: two of a network that come at once have one place, and what the first counted stays. */
+static void
+test_given_once(void **state)
+{
+	(void)state;
+	struct quota q;
+	quota_begin(&q, table);
+	client(&q, MANY + 6, WINDOW);
+	mark_all(1);
+	waits = 0;
+	meanwhile = give_it_to_the_same_network;
+	assert_int_equal(quota_add(&q, QUOTA_MESSAGES, 1), 6);
+	assert_int_equal(waits, 1);
+	/* whoever was killed at it holds up one client, for a moment */
+	client(&q, MANY + 7, WINDOW);
+	mark_all(1);
+	meanwhile = NULL;
+	assert_int_equal(quota_add(&q, QUOTA_MESSAGES, 1), 1);
+	int held_up = waits;
+	assert_true(held_up > 1 && held_up <= 1000);
+	assert_int_equal(quota_add(&q, QUOTA_MESSAGES, 1), 2);
+	assert_int_equal(waits, held_up);
+	mark_all(0);
+}
+
 /* A /64 is one customer, and so is an IPv4 address (I2). */
 static void
 test_networks(void **state)
@@ -222,6 +284,7 @@ main(void)
 		cmocka_unit_test(test_take),
 		cmocka_unit_test(test_take_of_another_window),
 		cmocka_unit_test(test_take_together),
+		cmocka_unit_test(test_given_once),
 		cmocka_unit_test(test_networks),
 	};
 	return cmocka_run_group_tests_name("quota", tests, setup, teardown);
