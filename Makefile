@@ -296,7 +296,7 @@ lean:
 # The whole suite with sanitizers.
 asan: need-check
 	$(MAKE) B=build/asan $(INSTRUMENTED) \
-		SANITIZE='-fsanitize=address,undefined -fno-omit-frame-pointer' all unit
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' all unit
 	POSTERN_BUILD=$(abspath build/asan) $(PYTEST) tests
 
 # ... of those that deliver, with couriers that are watched.

@@ -63,9 +63,11 @@ test_extremes(void **state)
 	memset(f.value, 0xff, sizeof(f.value));
 	memset(&f.queue, 0x7f, sizeof(f.queue));
 	f.queue.n = SURVEY_LANES;
-	for (int i = 0; i < SURVEY_LANES; i++)
-		memset(f.queue.top[i].name, '<', sizeof(f.queue.top[i].name) - 1),
-			f.queue.top[i].name[sizeof(f.queue.top[i].name) - 1] = '\0';
+	for (int i = 0; i < SURVEY_LANES; i++) {
+		memset(f.queue.top[i].name, '<', sizeof(f.queue.top[i].name) - 1);
+		f.queue.top[i].name[sizeof(f.queue.top[i].name) - 1] = '\0';
+		f.queue.top[i].down = true;
+	}
 	for (int i = 0; i < SAMPLES_MAX; i++)
 		f.sample[i] = (struct sample){ .time = f.now - (SAMPLES_MAX - i) * 60,
 			.accepted = (uint64_t)i * (UINT64_MAX / SAMPLES_MAX) };
