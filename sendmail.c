@@ -26,6 +26,7 @@
 
 #include "conf/people.h"
 #include "lib/cleanup.h"
+#include "lib/self.h"
 #include "mail/aliases.h"
 #include "submit/calls.h"
 #include "submit/deliver.h"
@@ -120,7 +121,7 @@ static const char *
 path_of(const char *variable, const char *usual)
 {
 	const char *named = secure_getenv(variable);
-	return named != NULL && getuid() == geteuid() ? named : usual;
+	return named != NULL && !self_is_set_id() ? named : usual;
 }
 
 /* A missing file has no aliases. 0 or -errno. */

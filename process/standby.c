@@ -487,8 +487,10 @@ standby_open(const struct launcher *l)
 {
 	struct standby *s = calloc(1, sizeof(*s));
 	int low = epoll_create1(EPOLL_CLOEXEC);
-	if (s == NULL || low < 0)
+	if (s == NULL || low < 0) {
+		free(s);
 		return NULL;
+	}
 	const struct conf *c = l->conf;
 	/* One of each kind for a session, and besides those that come and go. */
 	s->launcher = l;
@@ -501,7 +503,11 @@ standby_open(const struct launcher *l)
 	s->side[AUTH].path = c->who.auth_path;
 	s->side[TLS].usable = stamp_tls(&s->side[TLS].stamps, c);
 	s->side[AUTH].usable = stamp_auth(&s->side[AUTH].stamps, c);
-	return s->helpers != NULL && s->epoll >= 0 ? s : NULL;
+	if (s->helpers != NULL && s->epoll >= 0)
+		return s;
+	s->places = 0;
+	standby_close(s);
+	return NULL;
 }
 
 void

@@ -253,7 +253,7 @@ children_of(pid_t pid)
 static int
 looks_for_remains(int requests)
 {
-	enum { LOOKS = 3000, PAUSE = 10 /* ms */, ASKED = 4 };
+	enum { LOOKS = 12000, PAUSE = 10 /* ms */, ASKED = 4 };
 	if (children_of(getppid()) < 0)
 		return EXIT_SUCCESS;
 	for (int i = 0; i < ASKED; i++)

@@ -258,70 +258,71 @@ test_too_many(void **state)
 
 enum { ALL = CAN_SIZE | CAN_DSN | CAN_PRIORITY | CAN_DELIVERBY | CAN_8BITMIME };
 
+static const struct {
+	const char *reply;
+	unsigned words;
+	bool eightbit, binary;
+	char by_mode;
+	unsigned dropped; /* 0: the refusal stands */
+} words_refused[] = {
+	{ "555 no", CAN_SIZE, false, false, 0, CAN_SIZE },
+	{ "501 no", ALL, false, false, 'N', ALL },
+	{ "504 no", CAN_DSN, false, false, 0, CAN_DSN },
+	{ "555 5.5.4 no", ALL, false, false, 'R', ALL & ~(unsigned)CAN_DELIVERBY },
+	{ "555 no", ALL, true, false, 'N', ALL & ~(unsigned)CAN_8BITMIME },
+	/* then the text takes another form */
+	{ "555 no", CAN_8BITMIME, true, false, 0, CAN_8BITMIME },
+	{ "555 no", CAN_BINARYMIME, true, true, 0, CAN_BINARYMIME },
+	{ "555 no", CAN_DELIVERBY, false, false, 'R', 0 },
+	{ "501 bad address", 0, false, false, 0, 0 },
+	/* who expects none takes it for a part of the address */
+	{ "501 5.1.7 bad address", ALL, false, false, 'N', ALL },
+	{ "501 5.1.3 bad address", CAN_DSN, false, false, 0, CAN_DSN },
+	{ "550 5.1.3 bad address", CAN_DSN, false, false, 0, CAN_DSN },
+	{ "553-5.1.3 bad address", CAN_DSN, false, false, 0, CAN_DSN },
+	{ "553 5.1.7 bad address", CAN_SIZE, false, false, 0, CAN_SIZE },
+	{ "553 5.1.7 bad address", 0, false, false, 0, 0 },
+	{ "551 5.1.3 no", CAN_DSN, false, false, 0, 0 },
+	{ "550 5.1.1 unknown", CAN_DSN, false, false, 0, 0 },
+	{ "553 no", CAN_DSN, false, false, 0, 0 },
+	{ "553 5.7.1 no", CAN_DSN, false, false, 0, 0 },
+	{ "501 5.1.1 unknown", CAN_DSN, false, false, 0, 0 },
+	{ "501 5.2.7 no", CAN_DSN, false, false, 0, 0 },
+	/* the enhanced code says it */
+	{ "550 5.5.4 no", ALL, false, false, 'N', ALL },
+	{ "553 5.5.2 no", CAN_SIZE, false, false, 0, CAN_SIZE },
+	{ "554 5.5.1 no", CAN_SIZE, false, false, 0, 0 },
+	{ "554 5.6.1 no", ALL, true, false, 'N', CAN_8BITMIME },
+	{ "550 5.6.3 no", CAN_BINARYMIME, true, true, 0, CAN_BINARYMIME },
+	{ "550 5.6.3 no", CAN_DSN, true, false, 0, 0 },
+	{ "550 5.6.0 no", CAN_8BITMIME, true, false, 0, 0 },
+	/* or it cannot have them now, and never can */
+	{ "455 no", CAN_SIZE, false, false, 0, CAN_SIZE },
+	{ "451 4.5.4 no", CAN_SIZE, false, false, 0, CAN_SIZE },
+	{ "451 5.5.4 no", CAN_SIZE, false, false, 0, 0 },
+	{ "421 4.5.4 bye", CAN_SIZE, false, false, 0, 0 },
+	{ "250 2.5.4 ok", CAN_SIZE, false, false, 0, 0 },
+	{ "550 no", ALL, false, false, 'N', 0 },
+	{ "552 5.3.4 too large", CAN_SIZE, false, false, 0, 0 },
+	{ "250 ok", CAN_SIZE, false, false, 0, 0 },
+	{ "451 later", CAN_SIZE, false, false, 0, 0 },
+};
+
 static void
 test_words(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *reply;
-		unsigned words;
-		bool eightbit, binary;
-		char by_mode;
-		unsigned dropped; /* 0: the refusal stands */
-	} cases[] = {
-		{ "555 no", CAN_SIZE, false, false, 0, CAN_SIZE },
-		{ "501 no", ALL, false, false, 'N', ALL },
-		{ "504 no", CAN_DSN, false, false, 0, CAN_DSN },
-		{ "555 5.5.4 no", ALL, false, false, 'R', ALL & ~(unsigned)CAN_DELIVERBY },
-		{ "555 no", ALL, true, false, 'N', ALL & ~(unsigned)CAN_8BITMIME },
-		/* then the text takes another form */
-		{ "555 no", CAN_8BITMIME, true, false, 0, CAN_8BITMIME },
-		{ "555 no", CAN_BINARYMIME, true, true, 0, CAN_BINARYMIME },
-		{ "555 no", CAN_DELIVERBY, false, false, 'R', 0 },
-		{ "501 bad address", 0, false, false, 0, 0 },
-		/* who expects none takes it for a part of the address */
-		{ "501 5.1.7 bad address", ALL, false, false, 'N', ALL },
-		{ "501 5.1.3 bad address", CAN_DSN, false, false, 0, CAN_DSN },
-		{ "550 5.1.3 bad address", CAN_DSN, false, false, 0, CAN_DSN },
-		{ "553-5.1.3 bad address", CAN_DSN, false, false, 0, CAN_DSN },
-		{ "553 5.1.7 bad address", CAN_SIZE, false, false, 0, CAN_SIZE },
-		{ "553 5.1.7 bad address", 0, false, false, 0, 0 },
-		{ "551 5.1.3 no", CAN_DSN, false, false, 0, 0 },
-		{ "550 5.1.1 unknown", CAN_DSN, false, false, 0, 0 },
-		{ "553 no", CAN_DSN, false, false, 0, 0 },
-		{ "553 5.7.1 no", CAN_DSN, false, false, 0, 0 },
-		{ "501 5.1.1 unknown", CAN_DSN, false, false, 0, 0 },
-		{ "501 5.2.7 no", CAN_DSN, false, false, 0, 0 },
-		/* the enhanced code says it */
-		{ "550 5.5.4 no", ALL, false, false, 'N', ALL },
-		{ "553 5.5.2 no", CAN_SIZE, false, false, 0, CAN_SIZE },
-		{ "554 5.5.1 no", CAN_SIZE, false, false, 0, 0 },
-		{ "554 5.6.1 no", ALL, true, false, 'N', CAN_8BITMIME },
-		{ "550 5.6.3 no", CAN_BINARYMIME, true, true, 0, CAN_BINARYMIME },
-		{ "550 5.6.3 no", CAN_DSN, true, false, 0, 0 },
-		{ "550 5.6.0 no", CAN_8BITMIME, true, false, 0, 0 },
-		/* or it cannot have them now, and never can */
-		{ "455 no", CAN_SIZE, false, false, 0, CAN_SIZE },
-		{ "451 4.5.4 no", CAN_SIZE, false, false, 0, CAN_SIZE },
-		{ "451 5.5.4 no", CAN_SIZE, false, false, 0, 0 },
-		{ "421 4.5.4 bye", CAN_SIZE, false, false, 0, 0 },
-		{ "250 2.5.4 ok", CAN_SIZE, false, false, 0, 0 },
-		{ "550 no", ALL, false, false, 'N', 0 },
-		{ "552 5.3.4 too large", CAN_SIZE, false, false, 0, 0 },
-		{ "250 ok", CAN_SIZE, false, false, 0, 0 },
-		{ "451 later", CAN_SIZE, false, false, 0, 0 },
-	};
-	for (size_t i = 0; i < ROWS(cases); i++) {
-		struct message m = { .eightbit = cases[i].eightbit,
-			.env = { .by_mode = cases[i].by_mode } };
-		const struct text t = { .m = &m, .binary = cases[i].binary };
+	for (size_t i = 0; i < ROWS(words_refused); i++) {
+		struct message m = { .eightbit = words_refused[i].eightbit,
+			.env = { .by_mode = words_refused[i].by_mode } };
+		const struct text t = { .m = &m, .binary = words_refused[i].binary };
 		come(AS_OFFERED);
 		l.host.can = ~0U;
-		hear(cases[i].reply);
-		bool dropped = refusal_drops_words(&l, &t, cases[i].words);
-		if (dropped != (cases[i].dropped != 0) || l.flow.dropped != cases[i].dropped)
+		hear(words_refused[i].reply);
+		bool dropped = refusal_drops_words(&l, &t, words_refused[i].words);
+		if (dropped != (words_refused[i].dropped != 0) || l.flow.dropped != words_refused[i].dropped)
 			fail_msg("case %zu: %x", i, l.flow.dropped);
-		assert_int_equal(l.host.can, ~cases[i].dropped);
+		assert_int_equal(l.host.can, ~words_refused[i].dropped);
 	}
 }
 
