@@ -80,7 +80,6 @@ note_fault(int number, siginfo_t *info, void *context)
 void
 hands_sign(struct hands *h, int number)
 {
-#ifndef POSTERN_INSTRUMENTED /* whose checkers have handlers of their own */
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
 	struct sigaction note = { .sa_sigaction = note_fault, .sa_flags = SA_SIGINFO };
 	sigset_t heard; /* one that is blocked would end the process at once */
@@ -90,9 +89,6 @@ hands_sign(struct hands *h, int number)
 		sigaddset(&heard, faults[i]);
 	}
 	pthread_sigmask(SIG_UNBLOCK, &heard, NULL);
-#else
-	(void)note_fault;
-#endif
 	signed_hands = h;
 	signed_number = number;
 }

@@ -19,6 +19,7 @@ SAMPLE = 7 # of each call; CRASH_ALL=1 takes all
 # Who cannot send waits for a last word, which takes all the time that there is. If that runs out earlier, because the
 # machine is busy, nothing was sent or nobody knows, as when the call fails; of any other call it has to be enough.
 LAST_WORD = {"sendto": {"POSTERN_PATIENCE": "1"}}
+TRACED = {"ASAN_OPTIONS": "detect_leaks=0"} # which cannot be done where something else traces
 TEXT = b"To: u@d.example\nSubject: x\n\nhello\n"
 
 
@@ -26,7 +27,7 @@ def watched(local):
     """[(call, how often)] of a run that nobody disturbs, and how many of them come before the last dot is sent."""
     report = local.postern.where / "strace"
     subprocess.run(["strace", "-s", "1000", "-o", str(report), "-e", "trace=" + ",".join(CALLS), *local.command("-t")], input=TEXT,
-                   env=local.environment(), check=True)
+                   env=local.environment(**TRACED), check=True)
     lines = report.read_text().splitlines()
     last = max(i for i, line in enumerate(lines) if line.startswith("sendto(") and '.\\r\\n"' in line)
     counts, before = {}, {}
@@ -54,7 +55,7 @@ def test_each_call(postern, how):
             for at in chosen(n):
                 done = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
                                        f"inject={call}:{how}:when={at}", *local.command("-t")], input=TEXT,
-                                      env=local.environment(**LAST_WORD.get(call, {})), capture_output=True, check=False)
+                                      env=local.environment(**TRACED, **LAST_WORD.get(call, {})), capture_output=True, check=False)
                 local.rest()
                 made = len({p.name for p in messages(postern.spool)}) - known
                 known += made

@@ -191,9 +191,10 @@ def test_spool_that_is_another(postern):
 def layout(pid):
     """Where the program lies in the memory of a process; "" when it has ended."""
     try:
-        return pathlib.Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
+        lines = pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines()
     except OSError:
         return ""
+    return next((line.partition("-")[0] for line in lines if line.endswith("/smtpd")), "")
 
 
 def crash(pool):
