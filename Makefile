@@ -232,9 +232,9 @@ PYTEST = $(PYTHON) -m pytest -q -rs -n $(WORKERS) --dist loadfile
 session e2e crash lint: all
 	POSTERN_BUILD=$(abspath $(B)) $(PYTEST) tests/$@
 
-# With other people's programs that are too large for make check: promtool.
+# With other people's programs that are too large or too slow for make check: promtool, testssl.sh.
 FIELD = tests/e2e/test_log_formats.py tests/e2e/test_status.py tests/e2e/test_mailers.py \
-	tests/e2e/test_supervisors.py
+	tests/e2e/test_scanners.py tests/e2e/test_supervisors.py
 check-field: need-check need-field all
 	POSTERN_FIELD=1 POSTERN_BUILD=$(abspath $(B)) $(PYTEST) $(FIELD)
 

@@ -271,6 +271,8 @@ def left(pool):
 def test_nothing_is_left(start, end, low, high):
     """S20: neither passwords nor mail, nor the name in a handshake; and it is the same process."""
     pool = start()
+    if pool.postern.watched("tls"):
+        pytest.skip("a sanitizer keeps what was freed")
     for program in USE:
         settled(pool, program)
     c = encrypted(pool, client.context(low, high), server_hostname=f"{MARKER}.example".lower())
