@@ -44,6 +44,7 @@
 #include "lib/clock.h"
 #include "process/check.h"
 #include "process/counts.h"
+#include "process/files.h"
 #include "process/log.h"
 #include "process/program.h"
 #include "process/ring.h"
@@ -56,8 +57,6 @@ enum {
 	ARENAS = 2,        /* of malloc(3): one for each thread would cost more than it saves */
 	LARGE = 128 * 1024, /* octets that it asks the kernel for, and gives back: what a look-up
 	                    * takes for a moment would stay, a thousand times */
-	FILES_EACH = 8,    /* open files of a courier: a lane, its lock, a socket, a log, ... */
-	FILES_COMMON = 64, /* ... and of the process */
 };
 
 #define HOSTS_FILE "/etc/hosts"
@@ -145,9 +144,9 @@ make_room_for_files(struct relay *r)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
 		limit.rlim_cur = before;
-	int64_t each = FILES_EACH + r->common.relay.window_messages / FILES_EACH;
-	int64_t fit = limit.rlim_cur > FILES_COMMON
-		? ((int64_t)limit.rlim_cur - FILES_COMMON) / each : 1;
+	int64_t each = files_of_connection(&r->common.relay);
+	int64_t fit = limit.rlim_cur > FILES_OF_RELAY
+		? ((int64_t)limit.rlim_cur - FILES_OF_RELAY) / each : 1;
 	if (limit.rlim_cur == RLIM_INFINITY || fit >= *most)
 		return;
 	log_event(LOG_NOTICE, &f, "%lld open files are too few for %lld connections: there will "

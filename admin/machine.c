@@ -15,6 +15,7 @@
 #include "admin/units.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "process/files.h"
 #include "process/user.h"
 
 enum {
@@ -22,8 +23,6 @@ enum {
 	CHUNK = 64 * 1024,
 	PATIENCE = 10,	      /* s for systemctl */
 	SLACK = 24 * 60 * 60, /* s that a clock may be behind what is sure */
-	FILES_EACH = 8,
-	FILES_COMMON = 64, /* as relay counts them (relay.c) */
 	SIZE_TEXT = 32,
 };
 
@@ -234,8 +233,8 @@ tell_service(struct teller *t, const struct conf *c, struct span block)
 {
 	struct span id = units_value(block, "Id"), kill = units_value(block, "KillMode");
 	int64_t files = units_number(block, "LimitNOFILE");
-	int64_t each = FILES_EACH + c->relay.window_messages / FILES_EACH;
-	int64_t needed = FILES_COMMON + c->relay.max_connections * each;
+	int64_t each = files_of_connection(&c->relay);
+	int64_t needed = FILES_OF_RELAY + c->relay.max_connections * each;
 	if (!units_is_loaded(block))
 		return;
 	if (!span_eq(kill, span_of("process")))

@@ -44,6 +44,7 @@ enum netclass {
 enum {
 	NETADDR_TEXT = 46,    /* longest text form, and NUL */
 	NETADDR_LITERAL = 56, /* "[IPv6:" text "]", and NUL */
+	NETADDR_SITE = 8,     /* octets of IPv6 that say whose it is: /64 is one customer */
 };
 
 /* Parses a plain IPv4 or IPv6 address, no zone, no brackets. 0 or -EINVAL. */

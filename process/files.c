@@ -33,3 +33,11 @@ files_again(void)
 	if (raised)
 		(void)setrlimit(RLIMIT_NOFILE, &now);
 }
+
+/* A lane, its lock, a socket, a log, ...; and messages on their way. */
+int64_t
+files_of_connection(const struct conf_relay *c)
+{
+	const int64_t always = 8;
+	return always + c->window_messages / always;
+}

@@ -7,6 +7,10 @@
 #ifndef POSTERN_FILES_H
 #define POSTERN_FILES_H
 
+#include <stdint.h>
+
+#include "conf/conf.h"
+
 /* So many more than there may be now, or as many as the hard limit allows. */
 void files_reserve(int more);
 
@@ -15,5 +19,9 @@ void files_restore(void);
 
 /* That program could not be executed: as it was before files_restore. */
 void files_again(void);
+
+/* What a relay needs, beside what each of its connections needs. */
+enum { FILES_OF_RELAY = 64 };
+int64_t files_of_connection(const struct conf_relay *c);
 
 #endif

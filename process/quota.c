@@ -9,7 +9,6 @@
 enum {
 	SLOTS = QUOTA_NETWORKS,
 	WAYS = 8,         /* places a network can take */
-	V6_PREFIX = 8,    /* octets: a /64 is one customer */
 	/* ms; to give a place away takes less than one, unless whoever does it has no processor. */
 	GIVING_TIME = 200,
 };
@@ -29,7 +28,7 @@ static uint64_t
 key_of(const struct netaddr *a, int64_t window)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
-	size_t n = netaddr_is_v4(a) ? sizeof(a->ip) : V6_PREFIX;
+	size_t n = netaddr_is_v4(a) ? sizeof(a->ip) : NETADDR_SITE;
 	for (size_t i = 0; i < n; i++)
 		h = (h ^ a->ip[i]) * UINT64_C(0x100000001b3);
 	for (int i = 0; i < 8; i++)

@@ -4,8 +4,6 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-enum { V6_PREFIX = 8 }; /* octets: a /64 is one customer */
-
 struct sources_table {
 	_Atomic int used; /* places, from the first; those behind were never anybody's */
 	_Atomic uint64_t network[];
@@ -17,8 +15,8 @@ sources_network(const struct netaddr *client)
 	/* Of IPv4 the half that has it, ::ffff:192.0.2.1, which is no network of IPv6. */
 	bool four = netaddr_is_v4(client);
 	uint64_t n = 0;
-	for (size_t i = 0; i < V6_PREFIX; i++)
-		n = n << 8 | client->ip[four ? sizeof(client->ip) - V6_PREFIX + i : i];
+	for (size_t i = 0; i < NETADDR_SITE; i++)
+		n = n << 8 | client->ip[four ? sizeof(client->ip) - NETADDR_SITE + i : i];
 	return n != SOURCES_NOBODY ? n : 1;
 }
 
