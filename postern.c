@@ -137,6 +137,7 @@ main(int argc, char **argv)
 	umask(S_IRWXG | S_IRWXO);
 	(void)setlocale(LC_CTYPE, "");
 	opterr = 0;
+	(void)unsetenv("POSIXLY_CORRECT"); /* "remove ADDRESS --older 2d" is not to remove more */
 	a->spool = SPOOL_CLOSED;
 	a->options.conf.options = a->options.setting;
 	a->started = argv[0];

@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
@@ -229,6 +230,7 @@ calls_read(struct calls *c, int argc, char **argv)
 		: strcmp(name, "runq") == 0	  ? CALLS_FLUSH
 						  : CALLS_SEND };
 	opterr = 0;
+	(void)unsetenv("POSIXLY_CORRECT"); /* an option behind an address is no recipient */
 	for (int o; (o = getopt_long(argc, argv, letters, longs, NULL)) != -1;)
 		set(c, o);
 	c->recipients = argv + optind;

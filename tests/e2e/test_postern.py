@@ -88,6 +88,13 @@ def test_usage(tool, words):
     assert tool(*words, status=USAGE) == "" and tool.err
 
 
+def test_options_behind_operands(tool, postern, queued, monkeypatch):
+    """Also where the environment wants operands last: an option that became one would be less said, and more removed."""
+    monkeypatch.setenv("POSIXLY_CORRECT", "1")
+    assert tool("remove", "u@one.example", "--older", "2d", "--yes", status=NOTHING) == ""
+    assert tool.ids("u@one.example") == queued[:1]
+
+
 def test_configuration(tool, postern):
     """-c and -o in front of the command or behind it; 78 and the place where it is wrong."""
     postern.send("u@one.example", **QUEUE_ONLY)

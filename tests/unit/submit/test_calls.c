@@ -109,6 +109,15 @@ test_lines(void **state)
 	buf_free(&got);
 }
 
+/* An environment may want operands last, of all programs; then "-f" would be a recipient. */
+static void
+test_lines_for_posix(void **state)
+{
+	assert_int_equal(setenv("POSIXLY_CORRECT", "1", 1), 0);
+	test_lines(state);
+	(void)unsetenv("POSIXLY_CORRECT");
+}
+
 /* Whose values hold what a line cannot. */
 static const struct {
 	const char *option, *value;
@@ -148,6 +157,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_lines_for_posix),
 		cmocka_unit_test(test_values),
 	};
 	return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
