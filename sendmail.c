@@ -26,6 +26,7 @@
 
 #include "conf/people.h"
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "lib/self.h"
 #include "mail/aliases.h"
 #include "submit/calls.h"
@@ -130,7 +131,7 @@ read_aliases(const char *path, struct buf *out)
 {
 	static char block[BLOCK];
 	*out = buf_new(ALIASES_MAX);
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = file_open(path);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	ssize_t n;
