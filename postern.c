@@ -72,17 +72,33 @@ list_options(const struct command *c, struct option longs[static ADMIN_OPTIONS])
 	memcpy(longs + n, common, sizeof(common));
 }
 
+/* What a variable of a shell left that was not set: it means neither nothing nor all. */
+static int
+refuse_empty(const struct admin *a, int argc, char **argv)
+{
+	const struct command_option *o = a->command->options;
+	for (int i = 0; o != NULL && o[i].name != NULL; i++)
+		if (o[i].value != NULL && a->given[i] != NULL && a->given[i][0] == '\0')
+			return admin_misused(a, "%s: the value of --%s is empty", a->command->name,
+				o[i].name);
+	for (int i = 0; i < argc; i++)
+		if (argv[i][0] == '\0')
+			return admin_misused(a, "%s: an operand is empty", a->command->name);
+	return -1;
+}
+
 /* Options and operands behind the command. -1: go on; else the status with which to end. */
 static int
 read_command(struct admin *a, int argc, char **argv)
 {
+	static char flag[] = "";
 	struct option longs[ADMIN_OPTIONS] = { 0 };
 	list_options(a->command, longs);
 	optind = 0; /* from the beginning, with operands between the options */
 	for (int c; (c = getopt_long(argc, argv, "c:o:", longs, NULL)) != -1;) {
 		int own = c - OPT_FIRST;
 		if (own >= 0 && c < OPT_JSON)
-			a->given[own] = optarg != NULL ? optarg : "";
+			a->given[own] = optarg != NULL ? optarg : flag;
 		int status = own >= 0 && c < OPT_JSON ? -1 : take_common(a, c);
 		if (status >= 0)
 			return status;
@@ -91,7 +107,7 @@ read_command(struct admin *a, int argc, char **argv)
 	if (n < a->command->least || (a->command->most >= 0 && n > a->command->most))
 		return admin_misused(a, "%s: %s", a->command->name,
 			n < a->command->least ? "an operand is missing" : "too many operands");
-	return -1;
+	return refuse_empty(a, n, argv + optind);
 }
 
 /* What stands in front of the command, and the command. */
