@@ -23,6 +23,17 @@ enum { OPT_FIRST = 256, OPT_JSON = 1000, OPT_HELP, OPT_VERSION };
 
 static struct admin admin;
 
+/* What was told was written, or the status says that it was not. */
+static int
+end_output(struct admin *a, int status)
+{
+	int err = out_end(&a->out);
+	if (err == 0)
+		return status;
+	admin_trouble(a, "standard output: %s", strerror(-err));
+	return ADMIN_LATER;
+}
+
 /* Takes what all commands have. -1: go on; else the status with which to end. */
 static int
 take_common(struct admin *a, int c)
@@ -41,14 +52,14 @@ take_common(struct admin *a, int c)
 		a->out.json = true;
 		return -1;
 	case OPT_VERSION:
-		puts("Postern " POSTERN_VERSION);
-		return ADMIN_DONE;
+		(void)puts("Postern " POSTERN_VERSION);
+		return end_output(a, ADMIN_DONE);
 	case OPT_HELP:
 		if (a->command != NULL)
 			command_help(a->command, stdout);
 		else
 			command_usage(stdout);
-		return ADMIN_DONE;
+		return end_output(a, ADMIN_DONE);
 	default:
 		return admin_misused(a, "an option that is unknown, or has no value");
 	}
@@ -133,11 +144,7 @@ run(struct admin *a, int argc, char **argv)
 	int status = admin_prepare(a);
 	if (status == ADMIN_DONE)
 		status = a->command->run(a, argc, argv);
-	int err = out_end(&a->out);
-	if (err < 0) {
-		admin_trouble(a, "standard output: %s", strerror(-err));
-		status = ADMIN_LATER;
-	}
+	status = end_output(a, status);
 	admin_close(a);
 	return status;
 }
@@ -147,6 +154,7 @@ main(int argc, char **argv)
 {
 	struct admin *a = &admin;
 	stdfds_fill();
+	stdfds_lose_output();
 	if (argc < 1)
 		return ADMIN_USAGE;
 	signal(SIGXFSZ, SIG_IGN);

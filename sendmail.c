@@ -11,8 +11,9 @@
  *
  * Exit status (sysexits.h): 0 the message is queued, durably, for all; anything else: it is not.
  * 64 the command line is wrong; 65 the message or an address; 66 the file of aliases; 67 a
- * recipient was refused; 69 there is no such service; 74 standard input fails; 75 try again; 77 not
- * allowed; 78 an alias that nothing can be done with.
+ * recipient was refused; 69 there is no such service; 74 standard input fails, or standard output
+ * where something was asked; 75 try again; 77 not allowed; 78 an alias that nothing can be done
+ * with.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -422,13 +423,28 @@ static bool
 fill_standard(void)
 {
 	bool input = fcntl(STDIN_FILENO, F_GETFD) >= 0;
+	bool output = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
 	int fd;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+	fd = output ? -1 : open("/dev/null", O_RDONLY); /* what is printed to nobody is lost */
+	if (fd >= 0) {
+		(void)dup2(fd, STDOUT_FILENO);
+		close(fd);
+	}
 	return input;
+}
+
+/* What was asked for was told, or the status says that it was not. Mail does not end so. */
+static int
+told(int status)
+{
+	int r = file_flush(stdout);
+	return status != EX_OK || r == 0 ? status
+		: give_up(EX_IOERR, "standard output: %s", strerror(-r));
 }
 
 static int
@@ -436,19 +452,19 @@ run(bool input)
 {
 	switch (self.calls.mode) {
 	case CALLS_HELP:
-		fputs(calls_usage, stdout);
-		return EX_OK;
+		(void)fputs(calls_usage, stdout);
+		return told(EX_OK);
 	case CALLS_VERSION:
-		puts("Postern " POSTERN_VERSION);
-		return EX_OK;
+		(void)puts("Postern " POSTERN_VERSION);
+		return told(EX_OK);
 	case CALLS_LIST:
 		return list_queue();
 	case CALLS_ALIASES:
-		return check_aliases();
+		return told(check_aliases());
 	case CALLS_FLUSH:
 		return flush_queue();
 	case CALLS_VERIFY:
-		return verify();
+		return told(verify());
 	case CALLS_SMTP:
 		return speak_smtp();
 	default:

@@ -134,6 +134,14 @@ file_fill(int fd, char *p, size_t size)
 	return fill(fd, p, size, true);
 }
 
+int
+file_flush(FILE *file)
+{
+	if (fflush(file) != 0)
+		return errno != 0 ? -errno : -EIO;
+	return ferror(file) != 0 ? -EIO : 0; /* why, was known when it happened */
+}
+
 void
 file_begin(FILE *file)
 {

@@ -34,6 +34,9 @@ char *file_read(int fd, size_t most, size_t *n);
  */
 ssize_t file_fill(int fd, char *p, size_t size);
 
+/* Was all written that was printed there, now and before? 0 or -errno. */
+int file_flush(FILE *file);
+
 /* Goes to the beginning of a file, or behind the mark that editors put there (RFC 3629). */
 void file_begin(FILE *file);
 
