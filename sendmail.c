@@ -362,9 +362,9 @@ verify(void)
 	return status;
 }
 
-/* mailq: the list is made by another program. An empty one is none that failed. */
-static int
-list_queue(void)
+/* Becomes another program, if it is there. */
+static void
+become_postern(const char *const *words)
 {
 	char beside[PATH_MAX];
 	const char *places[] = { ways_beside("postern", beside) ? beside : NULL,
@@ -372,10 +372,29 @@ list_queue(void)
 		"/usr/bin/postern" };
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (places[i] != NULL)
-			execl(places[i], "postern", "list", "--or-none", (char *)NULL);
+			execv(places[i], (char *const *)words);
+}
+
+/* mailq: the list is made by another program. An empty one is none that failed. */
+static int
+list_queue(void)
+{
+	become_postern((const char *const[]){ "postern", "list", "--or-none", NULL });
 	return give_up(EX_UNAVAILABLE, "the program postern, which lists the queue, is not "
 		"installed; as root: ls %s/lane/*", self.conf.who.spool != NULL
 		? self.conf.who.spool : "/var/spool/postern");
+}
+
+static int
+retry_some(void)
+{
+	const char *by = strcmp(self.calls.chosen_by, "id") == 0 ? "--"
+		: strcmp(self.calls.chosen_by, "to") == 0	 ? "--to"
+								 : "--from";
+	become_postern((const char *const[]){ "postern", "retry", "--no-wait", by,
+		self.calls.chosen, NULL });
+	return give_up(EX_UNAVAILABLE, "the program postern, which tries some of what waits, is "
+		"not installed");
 }
 
 /* -q: root, and the service's user, may start a relay. */
@@ -386,6 +405,8 @@ flush_queue(void)
 	if (!ways_may_write(&self.ways))
 		return give_up(EX_NOPERM, "what waits is delivered when it is due, and by root at "
 			"once");
+	if (self.calls.chosen_by != NULL)
+		return retry_some();
 	if (ways_beside("relay", relay))
 		execl(relay, "relay", "--due", "--now", (char *)NULL);
 	return give_up(EX_UNAVAILABLE, "%s: %s", relay, strerror(errno));

@@ -256,7 +256,7 @@ say_nothing(struct admin *a, struct source *src, const char *asked)
 			"here: anybody can. Of a journal of another host, say --uid %s", uid, uid);
 }
 
-/* As the log has one, in brackets, or with the final dot of a name: it was taken for a Message-ID. */
+/* In brackets, as the log has one, or with a final dot: it was taken for a Message-ID. */
 static bool
 is_address_too(const char *asked)
 {

@@ -29,8 +29,8 @@ char *file_read(int fd, size_t most, size_t *n);
 
 /*
  * Reads to the end, or until `size` octets are there: what comes by a pipe, or by FUSE, may come in
- * pieces. A FIFO is opened with O_NONBLOCK, then it is as with file_open. How many octets, or -1 and
- * errno.
+ * pieces. One that was opened with O_NONBLOCK is waited for as by file_open. How many octets, or -1
+ * and errno.
  */
 ssize_t file_fill(int fd, char *p, size_t size);
 
