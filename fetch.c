@@ -202,7 +202,7 @@ is_left(void *context, curl_off_t all, curl_off_t came, curl_off_t to_send, curl
 static char *
 read_authorities(const char *path, size_t *n)
 {
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = file_open(path);
 	return fd < 0 ? NULL : file_read(fd, LIMIT_AUTHORITIES, n);
 }
 

@@ -23,6 +23,17 @@ enum { OPT_FIRST = 256, OPT_JSON = 1000, OPT_HELP, OPT_VERSION };
 
 static struct admin admin;
 
+/* What was told was written, or the status says that it was not. */
+static int
+end_output(struct admin *a, int status)
+{
+	int err = out_end(&a->out);
+	if (err == 0)
+		return status;
+	admin_trouble(a, "standard output: %s", strerror(-err));
+	return ADMIN_LATER;
+}
+
 /* Takes what all commands have. -1: go on; else the status with which to end. */
 static int
 take_common(struct admin *a, int c)
@@ -41,14 +52,14 @@ take_common(struct admin *a, int c)
 		a->out.json = true;
 		return -1;
 	case OPT_VERSION:
-		puts("Postern " POSTERN_VERSION);
-		return ADMIN_DONE;
+		(void)puts("Postern " POSTERN_VERSION);
+		return end_output(a, ADMIN_DONE);
 	case OPT_HELP:
 		if (a->command != NULL)
 			command_help(a->command, stdout);
 		else
 			command_usage(stdout);
-		return ADMIN_DONE;
+		return end_output(a, ADMIN_DONE);
 	default:
 		return admin_misused(a, "an option that is unknown, or has no value");
 	}
@@ -72,17 +83,33 @@ list_options(const struct command *c, struct option longs[static ADMIN_OPTIONS])
 	memcpy(longs + n, common, sizeof(common));
 }
 
+/* What a variable of a shell left that was not set: it means neither nothing nor all. */
+static int
+refuse_empty(const struct admin *a, int argc, char **argv)
+{
+	const struct command_option *o = a->command->options;
+	for (int i = 0; o != NULL && o[i].name != NULL; i++)
+		if (o[i].value != NULL && a->given[i] != NULL && a->given[i][0] == '\0')
+			return admin_misused(a, "%s: the value of --%s is empty", a->command->name,
+				o[i].name);
+	for (int i = 0; i < argc; i++)
+		if (argv[i][0] == '\0')
+			return admin_misused(a, "%s: an operand is empty", a->command->name);
+	return -1;
+}
+
 /* Options and operands behind the command. -1: go on; else the status with which to end. */
 static int
 read_command(struct admin *a, int argc, char **argv)
 {
+	static char flag[] = "";
 	struct option longs[ADMIN_OPTIONS] = { 0 };
 	list_options(a->command, longs);
 	optind = 0; /* from the beginning, with operands between the options */
 	for (int c; (c = getopt_long(argc, argv, "c:o:", longs, NULL)) != -1;) {
 		int own = c - OPT_FIRST;
 		if (own >= 0 && c < OPT_JSON)
-			a->given[own] = optarg != NULL ? optarg : "";
+			a->given[own] = optarg != NULL ? optarg : flag;
 		int status = own >= 0 && c < OPT_JSON ? -1 : take_common(a, c);
 		if (status >= 0)
 			return status;
@@ -91,7 +118,7 @@ read_command(struct admin *a, int argc, char **argv)
 	if (n < a->command->least || (a->command->most >= 0 && n > a->command->most))
 		return admin_misused(a, "%s: %s", a->command->name,
 			n < a->command->least ? "an operand is missing" : "too many operands");
-	return -1;
+	return refuse_empty(a, n, argv + optind);
 }
 
 /* What stands in front of the command, and the command. */
@@ -117,11 +144,7 @@ run(struct admin *a, int argc, char **argv)
 	int status = admin_prepare(a);
 	if (status == ADMIN_DONE)
 		status = a->command->run(a, argc, argv);
-	int err = out_end(&a->out);
-	if (err < 0) {
-		admin_trouble(a, "standard output: %s", strerror(-err));
-		status = ADMIN_LATER;
-	}
+	status = end_output(a, status);
 	admin_close(a);
 	return status;
 }
@@ -131,12 +154,14 @@ main(int argc, char **argv)
 {
 	struct admin *a = &admin;
 	stdfds_fill();
+	stdfds_lose_output();
 	if (argc < 1)
 		return ADMIN_USAGE;
 	signal(SIGXFSZ, SIG_IGN);
 	umask(S_IRWXG | S_IRWXO);
 	(void)setlocale(LC_CTYPE, "");
 	opterr = 0;
+	(void)unsetenv("POSIXLY_CORRECT"); /* "remove ADDRESS --older 2d" is not to remove more */
 	a->spool = SPOOL_CLOSED;
 	a->options.conf.options = a->options.setting;
 	a->started = argv[0];

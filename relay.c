@@ -42,6 +42,7 @@
 #include "delivery/visit.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "process/check.h"
 #include "process/counts.h"
 #include "process/files.h"
@@ -77,7 +78,7 @@ prepare(struct relay *r)
 	struct log_fields f = { .event = "failed" };
 	struct conf_delivery d;
 	int err = readiness_find(r->common.relay.ca, R_OK);
-	r->tls.authorities = err < 0 ? -1 : open(r->common.relay.ca, O_RDONLY | O_CLOEXEC);
+	r->tls.authorities = err < 0 ? -1 : file_open(r->common.relay.ca);
 	if (r->tls.authorities < 0 && readiness_needs_authorities(&r->common))
 		log_event(LOG_ERR, &f, "delivery_ca %s: %s: no host's certificate can be verified",
 			r->common.relay.ca, strerror(err < 0 ? -err : errno));

@@ -11,8 +11,9 @@
  *
  * Exit status (sysexits.h): 0 the message is queued, durably, for all; anything else: it is not.
  * 64 the command line is wrong; 65 the message or an address; 66 the file of aliases; 67 a
- * recipient was refused; 69 there is no such service; 74 standard input fails; 75 try again; 77 not
- * allowed; 78 an alias that nothing can be done with.
+ * recipient was refused; 69 there is no such service; 74 standard input fails, or standard output
+ * where something was asked; 75 try again; 77 not allowed; 78 an alias that nothing can be done
+ * with.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -26,6 +27,7 @@
 
 #include "conf/people.h"
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "lib/self.h"
 #include "mail/aliases.h"
 #include "submit/calls.h"
@@ -130,7 +132,7 @@ read_aliases(const char *path, struct buf *out)
 {
 	static char block[BLOCK];
 	*out = buf_new(ALIASES_MAX);
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = file_open(path);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 	ssize_t n;
@@ -360,9 +362,9 @@ verify(void)
 	return status;
 }
 
-/* mailq: the list is made by another program. An empty one is none that failed. */
-static int
-list_queue(void)
+/* Becomes another program, if it is there. */
+static void
+become_postern(const char *const *words)
 {
 	char beside[PATH_MAX];
 	const char *places[] = { ways_beside("postern", beside) ? beside : NULL,
@@ -370,10 +372,29 @@ list_queue(void)
 		"/usr/bin/postern" };
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		if (places[i] != NULL)
-			execl(places[i], "postern", "list", "--or-none", (char *)NULL);
+			execv(places[i], (char *const *)words);
+}
+
+/* mailq: the list is made by another program. An empty one is none that failed. */
+static int
+list_queue(void)
+{
+	become_postern((const char *const[]){ "postern", "list", "--or-none", NULL });
 	return give_up(EX_UNAVAILABLE, "the program postern, which lists the queue, is not "
 		"installed; as root: ls %s/lane/*", self.conf.who.spool != NULL
 		? self.conf.who.spool : "/var/spool/postern");
+}
+
+static int
+retry_some(void)
+{
+	const char *by = strcmp(self.calls.chosen_by, "id") == 0 ? "--"
+		: strcmp(self.calls.chosen_by, "to") == 0	 ? "--to"
+								 : "--from";
+	become_postern((const char *const[]){ "postern", "retry", "--no-wait", by,
+		self.calls.chosen, NULL });
+	return give_up(EX_UNAVAILABLE, "the program postern, which tries some of what waits, is "
+		"not installed");
 }
 
 /* -q: root, and the service's user, may start a relay. */
@@ -384,6 +405,8 @@ flush_queue(void)
 	if (!ways_may_write(&self.ways))
 		return give_up(EX_NOPERM, "what waits is delivered when it is due, and by root at "
 			"once");
+	if (self.calls.chosen_by != NULL)
+		return retry_some();
 	if (ways_beside("relay", relay))
 		execl(relay, "relay", "--due", "--now", (char *)NULL);
 	return give_up(EX_UNAVAILABLE, "%s: %s", relay, strerror(errno));
@@ -421,13 +444,28 @@ static bool
 fill_standard(void)
 {
 	bool input = fcntl(STDIN_FILENO, F_GETFD) >= 0;
+	bool output = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
 	int fd;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+	fd = output ? -1 : open("/dev/null", O_RDONLY); /* what is printed to nobody is lost */
+	if (fd >= 0) {
+		(void)dup2(fd, STDOUT_FILENO);
+		close(fd);
+	}
 	return input;
+}
+
+/* What was asked for was told, or the status says that it was not. Mail does not end so. */
+static int
+told(int status)
+{
+	int r = file_flush(stdout);
+	return status != EX_OK || r == 0 ? status
+		: give_up(EX_IOERR, "standard output: %s", strerror(-r));
 }
 
 static int
@@ -435,19 +473,19 @@ run(bool input)
 {
 	switch (self.calls.mode) {
 	case CALLS_HELP:
-		fputs(calls_usage, stdout);
-		return EX_OK;
+		(void)fputs(calls_usage, stdout);
+		return told(EX_OK);
 	case CALLS_VERSION:
-		puts("Postern " POSTERN_VERSION);
-		return EX_OK;
+		(void)puts("Postern " POSTERN_VERSION);
+		return told(EX_OK);
 	case CALLS_LIST:
 		return list_queue();
 	case CALLS_ALIASES:
-		return check_aliases();
+		return told(check_aliases());
 	case CALLS_FLUSH:
 		return flush_queue();
 	case CALLS_VERIFY:
-		return verify();
+		return told(verify());
 	case CALLS_SMTP:
 		return speak_smtp();
 	default:

@@ -23,6 +23,7 @@
 #include "conf/credential.h"
 #include "conf/dkimkeys.h"
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "process/check.h"
 #include "process/launch.h"
 #include "process/log.h"
@@ -174,7 +175,7 @@ print_public(const struct conf *conf)
 		}
 		EVP_PKEY_free(key);
 	}
-	return status;
+	return status == EXIT_SUCCESS && file_flush(stdout) < 0 ? EX_IOERR : status;
 }
 
 /* "rsa" and the public key, of one that was made. */

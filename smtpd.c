@@ -82,6 +82,7 @@ give_up(struct session *s, enum reply r, int status, struct span why)
 	return status;
 }
 
+/* Of a session. */
 static void
 hold_signals(void)
 {
@@ -90,7 +91,6 @@ hold_signals(void)
 	sigaddset(&blocked, SIGTERM);
 	sigaddset(&blocked, SIGINT);
 	sigprocmask(SIG_BLOCK, &blocked, NULL);
-	signal(SIGCHLD, SIG_DFL);
 }
 
 /* Of who has something to say before it ends; the others just end. */
@@ -323,7 +323,9 @@ main(int argc, char **argv)
 	int listeners = operator ? 0 : find_listeners(&o, &unbound);
 	if (operator)
 		stdfds_close_from(STDERR_FILENO + 1);
-	hold_signals();
+	else
+		hold_signals();
+	signal(SIGCHLD, SIG_DFL);
 	if (listeners > 0) {
 		catch_signals();
 		stamp_sources(&o);

@@ -18,7 +18,9 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "process/program.h"
+#include "process/stdfds.h"
 #include "status/figures.h"
 #include "status/http.h"
 #include "status/metrics.h"
@@ -69,8 +71,10 @@ parse(struct wishes *w, int argc, char **argv)
 		else
 			w->rest[w->n++] = argv[i];
 		if (strcmp(argv[i], "--help") == 0) {
-			fputs(usage, stdout);
-			exit(EXIT_SUCCESS);
+			stdfds_fill();
+			stdfds_lose_output();
+			(void)fputs(usage, stdout);
+			exit(file_flush(stdout) == 0 ? EXIT_SUCCESS : EX_IOERR);
 		}
 	}
 }
@@ -205,6 +209,7 @@ static int
 do_wishes(const struct wishes *w, const struct figures *f, const struct answers *a,
 	const char *runtime)
 {
+	stdfds_lose_output();
 	int status = w->sample ? remember(f, runtime) : EXIT_SUCCESS;
 	if (status == EXIT_SUCCESS && w->textfile != NULL)
 		status = write_textfile(w->textfile, &a->text);

@@ -13,7 +13,21 @@
 
 enum { TROUBLE = 4096 }; /* octets of a line about what went wrong */
 
-const char *
+char *
+admin_plain(char *text)
+{
+	size_t n = text != NULL ? strlen(text) : 0;
+	if (n > 2 && text[0] == '<' && text[n - 1] == '>') {
+		text[n - 1] = '\0';
+		text++;
+		n -= 2;
+	}
+	if (n > 1 && text[n - 1] == '.')
+		text[n - 1] = '\0';
+	return text;
+}
+
+char *
 admin_option(const struct admin *a, const char *name)
 {
 	const struct command_option *o = a->command->options;

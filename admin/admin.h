@@ -60,7 +60,7 @@ struct command {
 struct admin {
 	const struct command *command;
 	struct options options; /* as the other programs have them: conf.file, -o settings */
-	const char *given[ADMIN_OPTIONS]; /* to command->options: NULL, or a value; "": a flag */
+	char *given[ADMIN_OPTIONS]; /* to command->options: NULL, or a value; "": a flag */
 	struct conf conf;
 	struct conf_origins from;
 	struct spool spool;
@@ -70,7 +70,13 @@ struct admin {
 };
 
 /* The value of --name; "" of one that has none; NULL: it was not said. */
-const char *admin_option(const struct admin *a, const char *name);
+char *admin_option(const struct admin *a, const char *name);
+
+/*
+ * What a person copied: an address without the brackets that the log has around it, a domain
+ * without the final dot that the DNS has behind it. "<>" stays. In place; NULL of NULL.
+ */
+char *admin_plain(char *text);
 
 /*
  * What the command needs, by command->needs. 0, or the status with which to end; then the reason

@@ -47,13 +47,13 @@ static int
 take_addresses(struct admin *a, const char *to, struct address *rcpt, struct address *sender,
 	json_t *all)
 {
-	const char *from = admin_option(a, "from");
+	const char *from = admin_plain(admin_option(a, "from"));
 	const char *whole = to;
 	if (strcasecmp(to, "postmaster") == 0)
 		whole = a->conf.who.postmaster;
 	if (address_mailbox(span_of(whole), rcpt) < 0)
 		return admin_misused(a, "%s: not an address", to);
-	if (from != NULL && from[0] != '\0' && address_mailbox(span_of(from), sender) < 0)
+	if (from != NULL && strcmp(from, "<>") != 0 && address_mailbox(span_of(from), sender) < 0)
 		return admin_misused(a, "--from %s: not an address", from);
 	char lane[LANE_NAME_SIZE];
 	bool anybody = lane_name_of(rcpt->domain, lane) == 0 &&
@@ -171,7 +171,7 @@ run(struct admin *a, int argc, char **argv)
 	(void)argc;
 	json_t *all = json_object();
 	(void)json_object_set_new(all, "lacks", json_array());
-	int status = explain(a, argv[0], all);
+	int status = explain(a, admin_plain(argv[0]), all);
 	if (status > ADMIN_NOTHING)
 		json_decref(all);
 	else if (a->out.json)
@@ -184,7 +184,7 @@ run(struct admin *a, int argc, char **argv)
 }
 
 static const struct command_option options[] = {
-	{ "from", "ADDRESS", "the sender, for routes by sender; else the null sender" },
+	{ "from", "ADDRESS", "the sender, for routes by sender; else the null sender, <>" },
 	{ "probe", NULL, "also say EHLO, STARTTLS and QUIT to a host" },
 	{ NULL, NULL, NULL },
 };

@@ -11,6 +11,7 @@
 #include "dns/tlsa.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "mail/extension.h"
 #include "sending/begin.h"
 #include "sending/dial.h"
@@ -25,7 +26,7 @@ static struct courier courier;
 const char *
 knock_prepare(const struct conf *conf)
 {
-	relay.tls.authorities = open(conf->relay.ca, O_RDONLY | O_CLOEXEC);
+	relay.tls.authorities = file_open(conf->relay.ca);
 	return tlsclient_load();
 }
 

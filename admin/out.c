@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 
 enum {
 	OUT_TEXT = 16 * 1024 * 1024, /* octets of one piece of text, escaped */
@@ -271,5 +272,5 @@ out_size(char *text, size_t size, uint64_t octets)
 int
 out_end(struct out *o)
 {
-	return fflush(o->to) != 0 || ferror(o->to) != 0 ? -(errno != 0 ? errno : EIO) : 0;
+	return file_flush(o->to);
 }

@@ -35,8 +35,12 @@ int
 pick_read(struct pick *p, const struct admin *a, int argc, char **argv, bool any)
 {
 	const char *older = admin_option(a, "older");
-	*p = (struct pick){ .operands = argv, .n = argc, .lane = admin_option(a, "lane"),
-		.from = admin_option(a, "from"), .to = admin_option(a, "to"), .waiting = true };
+	*p = (struct pick){ .operands = argv, .n = argc, .waiting = true,
+		.lane = admin_plain(admin_option(a, "lane")),
+		.from = admin_plain(admin_option(a, "from")),
+		.to = admin_plain(admin_option(a, "to")) };
+	for (int i = 0; i < argc; i++)
+		argv[i] = admin_plain(argv[i]);
 	if (older != NULL && (p->older = pick_time(older)) < 0)
 		return admin_misused(a, "--older %s: no time like 90s, 30m, 6h or 2d", older);
 	bool said = p->lane != NULL || p->from != NULL || p->to != NULL || older != NULL;

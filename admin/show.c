@@ -326,6 +326,7 @@ run(struct admin *a, int argc, char **argv)
 	struct pick_visitor v = { show, NULL, &s };
 	struct pick p = { .operands = argv, .n = argc, .waiting = true, .held = true,
 		.look = true };
+	argv[0] = admin_plain(argv[0]);
 	if (!id_valid(span_of(argv[0]))) {
 		json_decref(s.lanes);
 		return admin_misused(a, "%s: not the id of a message", argv[0]);

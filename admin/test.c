@@ -408,10 +408,12 @@ run(struct admin *a, int argc, char **argv)
 	struct source src = { .diary = NULL };
 	struct trial t = { .l = LANE_CLOSED, .begun = clock_ms() };
 	struct address sender;
-	const char *given = admin_option(a, "wait"), *named = admin_option(a, "from");
+	const char *given = admin_option(a, "wait");
+	const char *named = admin_plain(admin_option(a, "from"));
 	bool denied = false;
 	int64_t seconds = given != NULL ? span_number(span_of(given)) : WAIT;
 	(void)argc;
+	argv[0] = admin_plain(argv[0]);
 	if (seconds < 0 || seconds > WAIT_MAX)
 		return admin_misused(a, "--wait %s: not a number of seconds", given);
 	if (named != NULL && address_mailbox(span_of(named), &sender) < 0)

@@ -20,6 +20,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/dir.h"
+#include "mail/address.h"
 #include "mail/message_id.h"
 #include "process/program.h"
 #include "queue/held.h"
@@ -255,6 +256,17 @@ say_nothing(struct admin *a, struct source *src, const char *asked)
 			"here: anybody can. Of a journal of another host, say --uid %s", uid, uid);
 }
 
+/* In brackets, as the log has one, or with a final dot: it was taken for a Message-ID. */
+static bool
+is_address_too(const char *asked)
+{
+	char copy[LIMIT_PATH + 1];
+	struct address a;
+	int n = snprintf(copy, sizeof(copy), "%s", asked);
+	const char *plain = n < (int)sizeof(copy) ? admin_plain(copy) : asked;
+	return strcmp(plain, asked) != 0 && address_mailbox(span_of(plain), &a) == 0;
+}
+
 static int
 trace(struct admin *a, char *asked, struct source *src)
 {
@@ -272,6 +284,11 @@ trace(struct admin *a, char *asked, struct source *src)
 	find_messages(a, src, asked, &all);
 	int n = say_all(a, &all);
 	story_end_all(&all);
+	if (n == 0 && is_address_too(asked) && story_begin_all(&all) == 0) {
+		find_messages(a, src, admin_plain(asked), &all);
+		n = say_all(a, &all);
+		story_end_all(&all);
+	}
 	if (n == 0)
 		say_nothing(a, src, asked);
 	return n > 0 ? ADMIN_DONE : ADMIN_NOTHING;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 
 enum { WRITTEN = 1024 * 1024, SHOWN = 300 };
 
@@ -43,7 +44,7 @@ int
 translate_text(struct buf *text, const char *path)
 {
 	*text = buf_new(TRANSLATE_FILE);
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = file_open(path);
 	if (fd < 0)
 		return -errno;
 	char part[4096];

@@ -10,6 +10,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/crc.h"
+#include "lib/file.h"
 #include "mail/alabel.h"
 #include "mail/dkim.h"
 
@@ -132,7 +133,7 @@ int
 dkimkeys_read(struct dkimkeys *k, const char *path, struct buf *why)
 {
 	auto_memory char *text = malloc(DKIMKEYS_SIZE);
-	auto_file file = fopen(path, "re");
+	auto_file file = file_stream(path);
 	size_t n = file != NULL && text != NULL ? fread(text, 1, DKIMKEYS_SIZE, file) : 0;
 	*k = (struct dkimkeys){ 0 };
 	if (text == NULL || file == NULL || ferror(file)) {

@@ -58,7 +58,7 @@ load_named_file(struct setting *s, int key, struct span named)
 	struct span name = span_of(conf_name(key));
 	char text[CONF_LINE + 1], path[PATH_MAX];
 	snprintf(path, sizeof(path), "%.*s", (int)named.n, named.p);
-	auto_fd fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : file_fill(fd, text, sizeof(text));
 	if (n < 0)
 		return conf_complain(s->why, at, name, strerror(errno), named);

@@ -210,7 +210,7 @@ set_line(struct reading *r, struct span line, struct conf_origin at)
 static int
 load_file(struct reading *r, const char *path, bool needed)
 {
-	enum { HOW = O_RDONLY | O_CLOEXEC };
+	enum { HOW = O_RDONLY | O_NONBLOCK | O_CLOEXEC }; /* for a FIFO without a writer */
 	static char text[FILE_MAX + 1]; /* the stack may be as small as this (K8) */
 	auto_fd fd = openat(AT_FDCWD, path, HOW | O_NOFOLLOW); /* musl's open asks twice */
 	if (fd < 0 && errno == ENOENT && !needed)

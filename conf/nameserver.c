@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 
 enum { PORT = 53, QUOTED = 60 };
 
@@ -191,7 +192,7 @@ nameserver_read(const char *path, struct conf_servers *out, struct buf *odd)
 	struct reading r = { .path = path, .out = out, .odd = odd };
 	char *line = NULL;
 	size_t size = 0;
-	auto_file f = fopen(path, "re");
+	auto_file f = file_stream(path);
 	*out = (struct conf_servers){ 0 };
 	if (f == NULL && errno != ENOENT)
 		buf_printf(odd, "%s: %s", path, strerror(errno));

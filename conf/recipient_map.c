@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 
 #define BETWEEN " \t,"
 
@@ -94,7 +95,7 @@ check_text(const char *path, struct span text, struct buf *why)
 int
 recipient_map_load(const char *path, struct buf *out, struct buf *why)
 {
-	auto_fd fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = file_open(path);
 	auto_buf text = buf_new(RECIPIENT_MAP_FILE);
 	char piece[4096];
 	ssize_t n = fd < 0 ? -1 : 0;

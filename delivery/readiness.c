@@ -14,6 +14,7 @@
 #include "conf/target.h"
 #include "dns.h"
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "process/check.h"
 #include "sending/login.h"
 #include "sending/tlsclient.h"
@@ -89,6 +90,9 @@ static void
 check_authorities(struct findings *f, const struct conf *c)
 {
 	int r = readiness_find(c->relay.ca, R_OK);
+	auto_fd fd = r < 0 ? -1 : file_open(c->relay.ca);
+	if (r == 0 && fd < 0)
+		r = -errno;
 	if (r < 0)
 		(readiness_needs_authorities(c) ? check_fault : check_warning)(f,
 			"delivery_ca %s: %s; no certificate of a host can be verified",

@@ -8,6 +8,7 @@
 #include "conf/credential.h"
 #include "helpers/libssl.h"
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "lib/limits.h"
 #include "secrets/certificate.h"
 #include "secrets/ticket.h"
@@ -60,11 +61,13 @@ context_set_client_ca(SSL_CTX *ctx, const struct conf *conf, struct buf *why)
 {
 	if (conf->tls.client_ca == NULL)
 		return true;
+	bool fifo = file_is_fifo(conf->tls.client_ca);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, any_certificate);
-	SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls.client_ca));
-	if (SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1)
+	if (!fifo)
+		SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(conf->tls.client_ca));
+	if (!fifo && SSL_CTX_load_verify_file(ctx, conf->tls.client_ca) == 1)
 		return true;
-	int err = access(conf->tls.client_ca, R_OK) < 0 ? errno : 0;
+	int err = access(conf->tls.client_ca, R_OK) < 0 ? errno : fifo ? ENODATA : 0;
 	buf_printf(why, "%stls_client_ca %s", why->n > 0 ? "; " : "", conf->tls.client_ca);
 	if (err != 0) /* of which OpenSSL says "system lib" */
 		buf_printf(why, ": %s", strerror(err));

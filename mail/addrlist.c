@@ -106,7 +106,7 @@ take_literal(struct span *s, struct listed *out)
 	return literal.n > 0 && add(out, literal);
 }
 
-/* Behind "@". Between labels there may be comments (section 4.4). */
+/* Behind "@". Between labels there may be comments (section 4.4); a final dot is left out. */
 static bool
 take_domain(struct span *s, struct listed *out)
 {
@@ -114,13 +114,18 @@ take_domain(struct span *s, struct listed *out)
 		return false;
 	if (s->n > 0 && s->p[0] == '[')
 		return take_literal(s, out);
-	do {
+	for (bool first = true;; first = false) {
 		if (!skip_between(s))
 			return false;
 		struct span label = take_word(s);
-		if (label.n == 0 || label.p[0] == '"' || !add(out, label) || !skip_between(s))
+		if (label.n == 0 && !first)
+			break;
+		if (label.n == 0 || label.p[0] == '"' || (!first && !add(out, span_of("."))) ||
+			!add(out, label) || !skip_between(s))
 			return false;
-	} while (span_take(s, '.') && add(out, span_of(".")));
+		if (!span_take(s, '.'))
+			break;
+	}
 	return s->n == 0 || s->p[0] != '.';
 }
 

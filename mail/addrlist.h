@@ -3,8 +3,9 @@
  * line (RFC 5322 sections 3.4 and 4.4): names before brackets, comments, quoted strings, groups,
  * folded lines, old routes.
  *
- * Nothing is guessed but this: a semicolon parts addresses, too, as Outlook writes them. A word
- * alone ("root") is an address that lacks its domain, and the caller's to complete.
+ * Nothing is guessed but this: a semicolon parts addresses, too, as Outlook writes them, and the
+ * final dot of "joe@example.net." says that the name is absolute, as it is without. A word alone
+ * ("root") is an address that lacks its domain, and the caller's to complete.
  */
 #ifndef POSTERN_ADDRLIST_H
 #define POSTERN_ADDRLIST_H

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "lib/limits.h"
 #include "process/launch.h"
 #include "process/program.h"
@@ -124,5 +126,8 @@ check_all(const char *program, const struct options *o, struct conf *c, struct c
 		checks[i].run(&f, c);
 	if (from != NULL)
 		print_conf(c, from);
-	return f.stops_mail ? EXIT_CONFIG : EXIT_SUCCESS;
+	int lost = file_flush(stdout);
+	if (lost < 0)
+		fprintf(stderr, "%s: standard output: %s\n", program, strerror(-lost));
+	return f.stops_mail ? EXIT_CONFIG : lost < 0 ? EX_IOERR : EXIT_SUCCESS;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "process/counts.h"
 
 #define NOTHING "nothing was counted since the last boot"
@@ -110,5 +111,5 @@ numbers_print(const char *runtime, FILE *out)
 	if (c == NULL)
 		return refuse(path, why);
 	print_all(c, out);
-	return fflush(out) == 0 ? 0 : EX_IOERR;
+	return file_flush(out) == 0 ? 0 : EX_IOERR;
 }

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
+
+#include "lib/file.h"
+#include "process/stdfds.h"
 
 enum {
 	OPT_CHECK = 256, OPT_DUE, OPT_NOW, OPT_WAITING, OPT_LOGIN, OPT_SERVE, OPT_WAIT,
@@ -64,8 +68,9 @@ add_listener(struct options *o, const char *listener)
 static _Noreturn void
 say(const char *text)
 {
-	fputs(text, stdout);
-	exit(EXIT_SUCCESS);
+	stdfds_lose_output();
+	(void)fputs(text, stdout);
+	exit(file_flush(stdout) == 0 ? EXIT_SUCCESS : EX_IOERR);
 }
 
 static void

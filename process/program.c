@@ -24,6 +24,8 @@ program_begin(struct options *o, int argc, char **argv)
 	signal(SIGXFSZ, SIG_IGN);
 	umask(S_IRWXG | S_IRWXO);
 	options_parse(o, argc, argv);
+	if (o->check || o->counters || o->hash != NULL || o->public || o->make != NULL)
+		stdfds_lose_output();
 	return true;
 }
 

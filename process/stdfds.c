@@ -13,6 +13,8 @@
 #include "lib/cleanup.h"
 #include "lib/span.h"
 
+static bool had_no_output; /* when the program started */
+
 static int
 open_nothing(int flags)
 {
@@ -40,6 +42,17 @@ stdfds_fill(void)
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+	had_no_output = (p[STDOUT_FILENO].revents & POLLNVAL) != 0;
+}
+
+void
+stdfds_lose_output(void)
+{
+	int fd = had_no_output ? open("/dev/null", O_RDONLY) : -1;
+	if (fd < 0)
+		return;
+	(void)dup2(fd, STDOUT_FILENO);
+	close(fd);
 }
 
 /* Closes those that /proc names. False: there is no /proc. */

@@ -12,6 +12,12 @@ int stdfds_nothing(void);
 void stdfds_fill(void);
 
 /*
+ * Of a program that tells something, behind stdfds_fill: if there was no standard output, what is
+ * printed fails, and does not vanish. Mail is taken whoever hears of it.
+ */
+void stdfds_lose_output(void);
+
+/*
  * Closes all from `first` on, which must be above the standard ones: what else was inherited is
  * nobody's business here (K1). On kernels without close_range, and where it is forbidden, too.
  */

@@ -10,6 +10,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "lib/limits.h"
 
 enum {
@@ -46,7 +47,7 @@ static int
 open_pem(struct pem *f, struct buf *why)
 {
 	unsigned char first = 0;
-	FILE *file = fopen(f->path, "re");
+	FILE *file = file_stream(f->path);
 	size_t n = file != NULL ? fread(&first, 1, 1, file) : 0;
 	if (file == NULL || ferror(file)) {
 		buf_printf(why, "%s %s: %s; user %ld must be able to read it", f->setting, f->path,
@@ -218,7 +219,8 @@ certificate_has_chain(SSL_CTX *ctx, const char *authorities)
 	STACK_OF(X509) *chain = NULL;
 	bool lacks = false;
 	(void)SSL_CTX_get0_chain_certs(ctx, &chain);
-	if (store != NULL && way != NULL && X509_STORE_load_file(store, authorities) == 1 &&
+	if (store != NULL && way != NULL && !file_is_fifo(authorities) &&
+		X509_STORE_load_file(store, authorities) == 1 &&
 		X509_STORE_CTX_init(way, store, SSL_CTX_get0_certificate(ctx), chain) == 1) {
 		X509_STORE_CTX_set_flags(way, X509_V_FLAG_NO_CHECK_TIME); /* is another matter */
 		lacks = X509_verify_cert(way) != 1 && X509_STORE_CTX_get_error(way) ==

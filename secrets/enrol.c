@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "lib/file.h"
 #include "secrets/secret.h"
 
 /*
@@ -54,5 +55,9 @@ enrol_user(const char *name)
 		printf("%s:{SCRAM-SHA-256}%s {SCRAM-SHA-1}%s\n", name, sha256, sha1);
 	explicit_bzero(password, sizeof(password));
 	free(prepared);
+	if (ok && file_flush(stdout) < 0) {
+		fputs("auth: the line cannot be written to standard output\n", stderr);
+		return EX_IOERR;
+	}
 	return ok ? EXIT_SUCCESS : EX_SOFTWARE;
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "mail/encode.h"
 
 /* Whoever reaches this asks for a passphrase, which nobody is there to say. */
@@ -53,7 +54,7 @@ find_fault(const EVP_PKEY *key)
 EVP_PKEY *
 signkey_read(const char *path, struct buf *why)
 {
-	auto_file file = fopen(path, "re");
+	auto_file file = file_stream(path);
 	if (file == NULL) {
 		buf_printf(why, "%s: %s", path, strerror(errno));
 		return NULL;

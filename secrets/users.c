@@ -10,7 +10,7 @@
 int
 users_read(const char *path, char **text, size_t *n)
 {
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_fd fd = file_open(path);
 	char *p = fd < 0 ? NULL : file_read(fd, USERS_MAX, n);
 	if (p == NULL)
 		return -errno;

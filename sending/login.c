@@ -12,6 +12,7 @@
 #include "conf/credential.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/file.h"
 #include "lib/wait.h"
 
 extern char **environ;
@@ -157,7 +158,7 @@ static int
 read_password(const char *where, int64_t deadline, char **out)
 {
 	if (!credential_variable_named(span_of(where))) {
-		auto_fd fd = open(where, O_RDONLY | O_CLOEXEC);
+		auto_fd fd = file_open(where);
 		return fd < 0 ? -errno : read_secret(fd, deadline, out);
 	}
 	const char *text = credential_variable(where);

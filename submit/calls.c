@@ -2,6 +2,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
@@ -35,6 +36,7 @@ const char calls_usage[] =
 	"  -bp, mailq     list the queue (postern list)\n"
 	"  -bi, newaliases  check /etc/aliases\n"
 	"  -q, runq       deliver what waits (relay --due --now)\n"
+	"  -qI ID, -qS SENDER, -qR RECIPIENT (without the blank)  some of it (postern retry)\n"
 	"  -A -C -D -d -e -G -h -L -M -m -o -p -Q -T -U -X -x   taken, and ignored\n"
 	"  --             what follows is an address\n"
 	"Status: 0 queued; 64 the command line is wrong; 65 the message or an address;\n"
@@ -97,10 +99,32 @@ set_long_option(struct calls *c, const char *word)
 			ascii_lower(value.p[0]) == 'y';
 }
 
+/* -qI, -qS, -qR: what `postern retry` is told. Another choice must not become "all". */
+static void
+choose(struct calls *c, const char *word)
+{
+	static const struct {
+		char letter;
+		const char *by;
+	} ways[] = { { 'I', "id" }, { 'S', "from" }, { 'R', "to" } };
+	const char *value = word + 1;
+	if (word[0] != 'I' && value[0] == '@') /* a part of an address, as it is used most often */
+		value++;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
+		if (word[0] == ways[i].letter && value[0] != '\0') {
+			c->chosen_by = ways[i].by;
+			c->chosen = value;
+			return;
+		}
+	complain(c, "-q: what waits cannot be chosen by this", word);
+}
+
 static void
 set_queue(struct calls *c, const char *word)
 {
 	c->mode = CALLS_FLUSH;
+	if (word != NULL && word[0] != '\0' && strcmp(word, "f") != 0 && !ascii_digit(word[0]))
+		choose(c, word);
 	if (word != NULL && ascii_digit(word[0]))
 		complain(c, "there is no daemon; postern-due.timer looks for mail that is due",
 			"-q");
@@ -229,6 +253,7 @@ calls_read(struct calls *c, int argc, char **argv)
 		: strcmp(name, "runq") == 0	  ? CALLS_FLUSH
 						  : CALLS_SEND };
 	opterr = 0;
+	(void)unsetenv("POSIXLY_CORRECT"); /* an option behind an address is no recipient */
 	for (int o; (o = getopt_long(argc, argv, letters, longs, NULL)) != -1;)
 		set(c, o);
 	c->recipients = argv + optind;

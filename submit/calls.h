@@ -31,6 +31,8 @@ struct calls {
 	const char *name;   /* -F; NULL: the user's */
 	const char *notify; /* -N, a value of NOTIFY; NULL */
 	const char *ret;    /* -R */
+	const char *chosen_by; /* of -q: "id", "from", "to"; NULL: all that waits */
+	const char *chosen;    /* by which value */
 	char envid[101];    /* -V as xtext; empty */
 	char **recipients;  /* of the command line; ends with NULL */
 	char wrong[160];    /* what is wrong with it; empty */

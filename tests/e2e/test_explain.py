@@ -35,6 +35,8 @@ def test_exchangers(postern, world):
     assert found["hosts"][1]["why"] == "when all of better preference failed, or said nothing for long"
     assert [(h["address"], h["why"]) for h in found["left_out"]] == [("10.1.2.3", "a private address")]
     assert len(found["dns"][0]["hosts"]) == 3 and found["nameservers"] == [f"127.0.0.1:{world.dns.port}"]
+    assert explained(postern, "<u@d.example.>", "--from", "<a@sender.example>") == (status, found)
+    assert explained(postern, "u@d.example", "--from", "<>")[1]["sender"] == ""
     status, text, _ = ask(postern, "explain", "u@d.example")
     assert status == 0 and text.index("first.d.example[127.0.0.2]") < text.index("second.d.example[127.0.0.3]")
 

@@ -88,6 +88,24 @@ def test_usage(tool, words):
     assert tool(*words, status=USAGE) == "" and tool.err
 
 
+@pytest.mark.parametrize("words", [["list", ""], ["list", "--from", ""], ["list", "--to", ""], ["list", "--lane", ""],
+                                   ["remove", "--yes", ""], ["remove", "--yes", "u@one.example", ""], ["hold", "--from", ""],
+                                   ["bounce", "--yes", "--lane", ""], ["release", ""], ["retry", "--to="], ["show", ""],
+                                   ["explain", ""], ["explain", "u@one.example", "--from", ""], ["trace", ""],
+                                   ["doctor", ""], ["test", ""]])
+def test_empty(tool, queued, words):
+    """What a variable of a shell had, if it was not set, is told: it is neither nothing nor all."""
+    assert tool(*words, status=USAGE) == "" and "empty" in tool.err
+    assert tool.ids() == queued
+
+
+def test_options_behind_operands(tool, postern, queued, monkeypatch):
+    """Also where the environment wants operands last: an option that became one would be less said, and more removed."""
+    monkeypatch.setenv("POSIXLY_CORRECT", "1")
+    assert tool("remove", "u@one.example", "--older", "2d", "--yes", status=NOTHING) == ""
+    assert tool.ids("u@one.example") == queued[:1]
+
+
 def test_configuration(tool, postern):
     """-c and -o in front of the command or behind it; 78 and the place where it is wrong."""
     postern.send("u@one.example", **QUEUE_ONLY)
@@ -219,11 +237,27 @@ def test_connections(tool, postern, world):
     (["--from", "sender.example"], [0, 2]), (["--from", "<>"], [3]), (["--from", ".other.example"], []),
     (["--to", "x@two.example"], [3]), (["--to", "TWO.example"], [2, 3]),
     (["--lane", "one.example", "--from", "ann@other.example"], [1]), (["--older", "1h"], []),
-    (["--older", "0s"], [0, 1, 2, 3]), (["one.example", "x@two.example"], [0, 1, 3])])
+    (["--older", "0s"], [0, 1, 2, 3]), (["one.example", "x@two.example"], [0, 1, 3]),
+    # in brackets, as the log has them, and absolute, as the DNS has them
+    (["<u@one.example>"], [0]), (["u@one.example."], [0]), (["<joe@sender.example.>"], [0, 2]), (["one.example."], [0, 1]),
+    (["--lane", "two.example."], [2, 3]), (["--from", "<joe@sender.example>"], [0, 2]), (["--to", "<x@two.example.>"], [3]),
+    (["--from", "sender.example."], [0, 2]), (["<u@one.example"], []), (["<>"], []), (["."], []), (["one.example.."], [])])
 def test_filters(tool, queued, words, expected):
     found = tool.json("list", *words, status=DONE if expected else NOTHING)
     everything = [(o["id"], o["lane"]) for o in tool.json("list")]
     assert [everything.index((o["id"], o["lane"])) for o in found] == expected
+
+
+def test_deeds_by_brackets(tool, queued):
+    """Who finds a message by what the log says can do something to it in the same words."""
+    tool("hold", "<u@one.example>")
+    assert tool.ids("--held") == [queued[0]]
+    tool("release", "<u@one.example>")
+    tool("retry", "<u@one.example>", "--no-wait")
+    tool("show", f"<{queued[0]}>")
+    tool("bounce", "--from", "<ann@other.example.>", "--yes", "--reason", "x")
+    tool("remove", "--yes", "<joe@sender.example>")
+    assert queued[0] not in tool.ids() and queued[1] not in tool.ids()
 
 
 def test_age(tool, postern, queued):

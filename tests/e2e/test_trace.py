@@ -35,8 +35,9 @@ def test_delivered(postern, world):
         assert status == 0 and found["id"] == ident and found["queue"] == []
         texts = [e["text"] for e in found["events"]]
         assert "accepted from" in texts[0] and "delivered <u@d.example>" in texts[-1] and other not in str(texts)
-    status, found = ask_json(postern, "trace", "a@sender.example", "--log", str(postern.log))
-    assert [f["id"] for f in found] == [ident, other]
+    for asked in ("a@sender.example", "<a@sender.example>", "a@sender.example."): # as the log has it, and the DNS
+        status, found = ask_json(postern, "trace", asked, "--log", str(postern.log))
+        assert [f["id"] for f in found] == [ident, other], asked
     status, text, _ = ask(postern, "trace", ident, "--log", str(postern.log))
     assert status == 0 and text.startswith(ident) and text.endswith("now: it is not in the queue any more\n")
 

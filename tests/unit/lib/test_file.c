@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "lib/file.h"
@@ -94,6 +95,53 @@ test_fill(void **state)
 	close(dir);
 }
 
+/* Nobody who reads a FIFO waits for a writer that never comes; what one does write is a file. */
+static void
+test_fifo(void **state)
+{
+	(void)state;
+	enum { SIZE = 3 * 4096 };
+	char where[] = "/tmp/postern-file-XXXXXX", path[sizeof(where) + 2], room[4];
+	int status, ends[2];
+	assert_non_null(mkdtemp(where));
+	snprintf(path, sizeof(path), "%s/f", where);
+	assert_int_equal(mkfifo(path, S_IRUSR | S_IWUSR), 0);
+	assert_int_equal(file_open(path), -1);
+	assert_int_equal(errno, ENODATA);
+	assert_null(file_stream(path));
+	assert_true(file_is_fifo(path) && !file_is_fifo(where));
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	assert_int_equal(file_fill(fd, room, sizeof(room)), -1);
+	assert_int_equal(errno, ENODATA);
+	close(fd);
+	assert_int_equal(pipe(ends), 0);
+	close(ends[1]);
+	assert_int_equal(file_fill(ends[0], room, sizeof(room)), 0); /* said nothing, and ended */
+	close(ends[0]);
+	for (size_t size = SIZE - 1; size <= SIZE + 1; size++) {
+		static char text[SIZE + 1];
+		memset(text, 'x', size);
+		pid_t pid = fork();
+		if (pid == 0) {
+			fd = open(path, O_WRONLY | O_CLOEXEC);
+			_exit(write(fd, text, 1) == 1 && write(fd, text, size - 1) > 0 ? 0 : 1);
+		}
+		do /* until the writer is there */
+			fd = file_open(path);
+		while (fd < 0 && errno == ENODATA);
+		size_t n = 0;
+		char *all = file_read(fd, SIZE + 1, &n);
+		assert_int_equal(n, size);
+		assert_memory_equal(all, text, n);
+		free(all);
+		close(fd);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	unlink(path);
+	rmdir(where);
+}
+
 /* L63: the mark is no text, nor is anything else a mark. */
 static void
 test_begin(void **state)
@@ -122,6 +170,7 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_fill),
+		cmocka_unit_test(test_fifo),
 		cmocka_unit_test(test_begin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

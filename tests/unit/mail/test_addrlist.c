@@ -36,6 +36,8 @@ static const struct {
 	{ "a (x) @ (y) b (z) . example", "a@b.example" },
 	{ "a . b @ c . example", "a.b@c.example" },
 	{ "\"a b\"@c.example", "\"a b\"@c.example" },
+	{ "a@b.example.", "a@b.example" }, /* absolute, as the DNS writes names */
+	{ "Joe <a@b.example.>, c@d.example. (x)", "a@b.example c@d.example" },
 	{ "\"a,b\"", "\"a,b\"+" },
 	{ "\"a\".b@c.example", "\"a\".b@c.example" },
 	{ "a@[192.0.2.1]", "a@[192.0.2.1]" },
@@ -73,7 +75,8 @@ static const struct {
 	{ ".a@c.example", "!" },
 	{ "a.@c.example", "!" },
 	{ "a@.example", "!" },
-	{ "a@b.", "!" },
+	{ "a@b..", "!" },
+	{ "a@.", "!" },
 	{ "a@b..c", "!" },
 	{ "<a@b.example", "!" },
 	{ "a@b.example>", "!" },

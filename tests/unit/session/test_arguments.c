@@ -339,6 +339,13 @@ test_bare(void **state)
 		{ "\"a b\"@host", "\"a b\"@host", -1 },
 		{ "u@[192.0.2.1]", "u@[192.0.2.1]", -1 },
 		{ "<a@b>", "a@b", -1 },
+		{ "<a@b.example.>", "a@b.example", -1 }, /* absolute, as the DNS writes names */
+		{ "a@b.example.", "a@b.example", -1 },
+		{ "a@b.example..", NULL, 0 },
+		{ "<a@b.example.", NULL, 0 },
+		{ "<a@.>", NULL, 0 },
+		{ "<a.@b.example>", NULL, 0 },
+		{ "<a@[192.0.2.1].>", NULL, 0 },
 		{ "root", NULL, 0 },
 		{ "", NULL, 0 },
 		{ "a@b>", NULL, 0 },
@@ -367,6 +374,7 @@ test_bare(void **state)
 	assert_int_equal(m.size, 5);
 	assert_true(span_eq(m.env.sender, span_of("root@host")));
 	assert_int_equal(mail(span_of("FROM:root@host"), ALL, &m), R_MAIL_SYNTAX); /* a stranger */
+	assert_int_equal(mail(span_of("FROM:<a@b.example.>"), ALL, &m), R_MAIL_SYNTAX);
 }
 
 /* L53: what is the name of a client, and what else a client of this site may say. */

@@ -109,6 +109,51 @@ test_lines(void **state)
 	buf_free(&got);
 }
 
+/* An environment may want operands last, of all programs; then "-f" would be a recipient. */
+static void
+test_lines_for_posix(void **state)
+{
+	assert_int_equal(setenv("POSIXLY_CORRECT", "1", 1), 0);
+	test_lines(state);
+	(void)unsetenv("POSIXLY_CORRECT");
+}
+
+/* -q and a letter: some of what waits. What is not understood must not become all of it. */
+static void
+test_choice(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *word, *by, *what, *wrong;
+	} choices[] = {
+		{ "-q", NULL, NULL, "" },
+		{ "-qf", NULL, NULL, "" },
+		{ "-qRexample.org", "to", "example.org", "" },
+		{ "-qR@example.org", "to", "example.org", "" },
+		{ "-qSjoe@x.example", "from", "joe@x.example", "" },
+		{ "-qI06ab4c2d8f00xyzabc01", "id", "06ab4c2d8f00xyzabc01", "" },
+		{ "-qR", NULL, NULL, "-q: what waits cannot be chosen by this: R" },
+		{ "-qR@", NULL, NULL, "-q: what waits cannot be chosen by this: R@" },
+		{ "-q!Rexample.org", NULL, NULL, "-q: what waits cannot be chosen by this: !Rexample.org" },
+		{ "-qGgroup", NULL, NULL, "-q: what waits cannot be chosen by this: Ggroup" },
+	};
+	for (size_t i = 0; i < ROWS(choices); i++) {
+		char name[] = "sendmail", word[100];
+		char *argv[] = { name, word, NULL };
+		struct calls c;
+		snprintf(word, sizeof(word), "%s", choices[i].word);
+		optind = 0;
+		calls_read(&c, 2, argv);
+		assert_int_equal(c.mode, CALLS_FLUSH);
+		assert_string_equal(c.wrong, choices[i].wrong);
+		assert_true((c.chosen_by == NULL) == (choices[i].by == NULL));
+		if (c.chosen_by != NULL) {
+			assert_string_equal(c.chosen_by, choices[i].by);
+			assert_string_equal(c.chosen, choices[i].what);
+		}
+	}
+}
+
 /* Whose values hold what a line cannot. */
 static const struct {
 	const char *option, *value;
@@ -148,6 +193,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_lines_for_posix),
+		cmocka_unit_test(test_choice),
 		cmocka_unit_test(test_values),
 	};
 	return cmocka_run_group_tests_name("calls", tests, NULL, NULL);
