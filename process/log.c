@@ -158,9 +158,8 @@ log_journal_by(int (*send)(const struct iovec *field, int n))
 	logger.send = send;
 }
 
-/* What is connected now. */
-static int
-current(void)
+int
+log_descriptor(void)
 {
 	pthread_rwlock_rdlock(&logger.lock);
 	int fd = logger.socket;
@@ -192,7 +191,7 @@ replace(int old, int new)
 static int
 renew_stream(void)
 {
-	struct pollfd old = { .fd = current() };
+	struct pollfd old = { .fd = log_descriptor() };
 	if (poll(&old, 1, 0) != 1 || (old.revents & POLLHUP) == 0)
 		return -EISCONN;
 	int fd = open_type(logger.where, SOCK_STREAM);

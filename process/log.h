@@ -42,6 +42,9 @@ void log_journal_by(int (*send)(const struct iovec *field, int n));
  */
 int log_reconnect(int unused);
 
+/* The number of the socket; -1: there is none. */
+int log_descriptor(void);
+
 /*
  * How many streams came after the first one, in a process that is not locked in: who was forked
  * from it before the last one has an old one.

@@ -39,7 +39,10 @@ def test_taken_over(postern, where):
                             if fd > 2 and held[fd].startswith(str(postern.spool))]]), held
     calls = {**locked.FORBIDDEN, **locked.FORBIDDEN_TOO, "freeing the monitor's number": "close {socket}",
              "closing the listener for all": "shutdown 3 2", "hanging up for good": "shutdown {socket} 2",
-             "blocking all at the listener": f"fcntl 3 {fcntl.F_SETFL} 0"}
+             "blocking all at the listener": f"fcntl 3 {fcntl.F_SETFL} 0",
+             "the listener by another number": "dup2 3 0", "the listener by dup3": f"dup3 3 1 {os.O_CLOEXEC}",
+             "the listener by fcntl": f"fcntl 3 {fcntl.F_DUPFD_CLOEXEC} 0",
+             "hanging up by another number": "dup2 {socket} 0", "all errors": "shutdown 2 2"}
     del calls["accepting"]
     for name, got in taken.call(calls).items():
         assert got in (-errno.EPERM, -errno.EACCES), f"{name}: {got}"

@@ -236,6 +236,42 @@ try_shut_requests(void)
 	return shutdown(requests[1], NO_WAY);
 }
 
+/* A stream of the service manager's, in which all of a service speak (S22). */
+static long
+try_shut_errors(void)
+{
+	return shutdown(STDERR_FILENO, NO_WAY);
+}
+
+/* It would have a number then that may be shut down. */
+static long
+try_copy_listener(void)
+{
+	return dup2(listener, STDIN_FILENO);
+}
+
+static long
+try_copy_listener_3(void)
+{
+	return dup3(listener, STDIN_FILENO, O_CLOEXEC);
+}
+
+static long
+try_copy_requests(void)
+{
+	return dup2(requests[1], STDOUT_FILENO);
+}
+
+/* Of a client, or of nobody. */
+static long
+try_copy_new(void)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		return -1;
+	return dup2(pair[0], STDIN_FILENO) < 0 || dup2(bell_pipe[0], STDOUT_FILENO) < 0 ? -1 : 0;
+}
+
 /* As session/helper.c does behind what it asks. */
 static long
 try_shut_pair(void)
@@ -271,7 +307,12 @@ static const struct row rows[] = {
 	{ "making room for the monitor's number", try_close_requests, WORKER },
 	{ "closing", try_close, 0 },
 	{ "closing a listener for all", try_shut_listener, WORKER },
-	{ "the same with requests", try_shut_requests, WORKER },
+	{ "the same with requests", try_shut_requests, SESSION | WAITING },
+	{ "the same with what all write to", try_shut_errors, SESSION | RELAY | HELPER },
+	{ "a copy of a listener", try_copy_listener, WORKER | RELAY | HELPER },
+	{ "the same by dup3", try_copy_listener_3, WORKER | RELAY | HELPER },
+	{ "a copy of requests", try_copy_requests, SESSION | RELAY | HELPER },
+	{ "a copy of a new socket, and of none", try_copy_new, RELAY | HELPER },
 	{ "the end of a question", try_shut_pair, 0 },
 	{ "blocking all who accept", try_flags, WORKER },
 	{ "a TCP socket", try_socket, SESSION | HELPER },
