@@ -108,12 +108,13 @@ append_all_kept(struct sock_fprog *to, enum sandbox_role role, int monitor)
 	if (!find_kept(role, monitor, &k))
 		return -EMFILE;
 	append_kept(to, SYS_shutdown, &k);
-	if (role != SANDBOX_SESSION && role != SANDBOX_WORKER)
-		return 0; /* the others copy nothing */
+	bool copies = role == SANDBOX_SESSION || role == SANDBOX_WORKER;
 #ifdef SYS_dup2
-	append_kept(to, SYS_dup2, &k);
+	if (copies)
+		append_kept(to, SYS_dup2, &k);
 #endif
-	append_kept(to, SYS_dup3, &k);
+	if (copies)
+		append_kept(to, SYS_dup3, &k);
 	return 0;
 }
 
