@@ -132,6 +132,50 @@ try_packets(void)
 	return socket(AF_VSOCK, SOCK_STREAM, 0);
 }
 
+/* Any of these: each is a protocol of an allowed family. */
+static long
+try_protocols(void)
+{
+	static const int rows[][3] = {
+		{ AF_INET, SOCK_STREAM, 262 }, /* MPTCP, whose bind Landlock does not see */
+		{ AF_INET6, SOCK_STREAM, 262 },
+		{ AF_INET, SOCK_STREAM, IPPROTO_SCTP },
+		{ AF_INET, SOCK_SEQPACKET, 0 }, /* SCTP, too */
+		{ AF_INET, SOCK_DCCP, 0 },
+		{ AF_INET, SOCK_RAW, IPPROTO_TCP },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP },
+		{ AF_NETLINK, SOCK_RAW, 4 }, /* NETLINK_SOCK_DIAG */
+		{ AF_NETLINK, SOCK_RAW, 6 }, /* NETLINK_XFRM, the number of TCP */
+		{ AF_NETLINK, SOCK_RAW, 9 }, /* NETLINK_AUDIT */
+		{ AF_NETLINK, SOCK_RAW, 12 }, /* NETLINK_NETFILTER */
+		{ AF_UNIX, SOCK_STREAM, 1 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (!refused(socket(rows[i][0], rows[i][1], rows[i][2])))
+			return (long)i;
+	errno = EPERM;
+	return -1;
+}
+
+/* What resolvers, C libraries and ours ask for. */
+static long
+try_usual_protocols(void)
+{
+	static const int rows[][3] = {
+		{ AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0 },
+		{ AF_INET6, SOCK_STREAM, IPPROTO_TCP },
+		{ AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP },
+		{ AF_INET6, SOCK_DGRAM, 0 },
+		{ AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0 },
+		{ AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (refused(socket(rows[i][0], rows[i][1], rows[i][2])))
+			return -1;
+	return 0;
+}
+
 static long
 receive_at(int fd)
 {
@@ -331,6 +375,8 @@ static const struct row rows[] = {
 	{ "the same by F_SETOWN_EX", try_own_ex, SESSION | RELAY | HELPER },
 	{ "the same by ioctl", try_own_by_ioctl, SESSION | RELAY | HELPER },
 	{ "a socket of another family", try_packets, SESSION | RELAY | HELPER },
+	{ "a socket of another protocol", try_protocols, SESSION | RELAY | HELPER },
+	{ "sockets of the usual protocols", try_usual_protocols, SESSION | HELPER },
 };
 
 static void
