@@ -1,6 +1,5 @@
 """What a worker of an smtpd that serves many clients may, once it was taken over (DESIGN 3a)."""
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -58,11 +57,7 @@ class Rogue:
     def __init__(self, worker):
         fds = pathlib.Path(f"/proc/{worker}/fd")
         fd = max(int(p.name) for p in fds.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
-        pidfd = os.pidfd_open(worker)
-        copy = ctypes.CDLL(None, use_errno=True).syscall(locked.PIDFD_GETFD, pidfd, fd, 0)
-        os.close(pidfd)
-        assert copy >= 0, os.strerror(ctypes.get_errno())
-        self.socket = socket.socket(fileno=copy)
+        self.socket = locked.copy_of(worker, fd)
 
     def say(self, kind):
         self.socket.send(struct.pack(f"I{LANE}s", kind, b""))
