@@ -285,7 +285,7 @@ hear(struct pool *p, struct worker *w, enum request_kind kind)
 		return false; /* it ends, and says it once */
 	}
 	if ((kind == REQUEST_FREE) != (w->state == BUSY))
-		return w->inherited;
+		return false; /* one of the smtpd before may do so once (ODD) */
 	if (kind == REQUEST_CLIENT)
 		begin_client(p, w);
 	else

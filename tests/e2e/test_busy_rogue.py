@@ -17,7 +17,7 @@ import patience
 import sockets
 from conftest import BUILD
 
-CLIENT, FREE, CHANGED = 6, 7, 8 # request.h
+TLS, CLIENT, FREE, CHANGED = 1, 6, 7, 8 # request.h
 LANE = 256
 
 
@@ -145,5 +145,26 @@ def test_no_heir_without_a_word(postern):
     busy.changed(postern, "new.example")
     assert "new.example" in pool.connect().reply()
     patience.until(lambda: worker not in pool.workers())
+    busy.gone(before)
+    assert pool.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it takes a socket of a session")
+@pytest.mark.parametrize("said", [[CLIENT], [CLIENT, TLS]])
+def test_heir_without_end(postern, said):
+    """M8: one of the smtpd before is ended for nonsense, too."""
+    busy.new_name(postern)
+    busy.configured(postern, "old.example")
+    pool = busy.Pool(postern, busy_spare=1)
+    before = pool.meet()
+    worker = busy.server_of(pool)
+    rogue = Rogue(worker)
+    busy.changed(postern, "new.example")
+    assert "new.example" in pool.connect().reply()
+    with contextlib.suppress(OSError): # it ends meanwhile
+        for _ in range(400):
+            for kind in said:
+                rogue.say(kind)
+    postern.wait_logged(f"session {worker} is killed: it asks for what it may not")
     busy.gone(before)
     assert pool.stop() == 0
