@@ -46,8 +46,8 @@ int log_reconnect(int unused);
 int log_descriptor(void);
 
 /*
- * How many sockets took the place of the first one, in a process that is not locked in: who was forked
- * from it before the last one has an old one.
+ * How many sockets took the place of the first one, in a process that is not locked in: who was
+ * forked from it before the last one has an old one.
  */
 unsigned log_streams(void);
 

@@ -78,7 +78,7 @@ find_kept(enum sandbox_role role, int monitor, struct kept *k)
 	return fits;
 }
 
-/* A row that refuses the call with such a socket, and has the other rows of the call judge the rest. */
+/* A row that refuses the call with such a socket; other rows of the call judge the rest. */
 static void
 append_kept(struct sock_fprog *to, uint32_t call, const struct kept *k)
 {

@@ -152,7 +152,7 @@ def test_somebody_shuts_it_down(apart, listening, how):
         return heard(listening, "TWO")
 
     until(logs)
-    assert "ONE" in apart.logged() # lint: the reply to the next command came behind it
+    assert "ONE" in apart.logged()
     assert pool.stop() == 0
 
 
