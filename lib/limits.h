@@ -52,6 +52,10 @@ enum {
 	LIMIT_HELPERS = 16,
 	/* Relays: without one, mail is the timer's, within a minute. */
 	LIMIT_RELAYS_STARTED = 10000,
+	/* Relays that are there already and hear of mail: lanes of messages, in one session. */
+	LIMIT_RELAYS_RUNG = 1000000,
+	/* How often what is to be started for a client may fail. */
+	LIMIT_HELPERS_FAILED = 1000,
 	/* How often a log may be lost in a session: it asks once a second at most. */
 	LIMIT_LOG_LOST = 1000,
 	/* Messages whose sender and recipients, as many as there may be, are all checked. */

@@ -11,6 +11,13 @@ budget_init(struct budget *b, const struct conf *c)
 		[REQUEST_CHECK_SENDER] = checks,
 		[REQUEST_CHECK_RECIPIENT] = checks,
 		[REQUEST_LOG] = LIMIT_LOG_LOST,
+	}, .fruitless = {
+		[REQUEST_RELAY] = LIMIT_RELAYS_RUNG,
+		[REQUEST_TLS] = LIMIT_HELPERS_FAILED,
+		[REQUEST_AUTH] = LIMIT_HELPERS_FAILED,
+		[REQUEST_CHECK_SENDER] = checks,
+		[REQUEST_CHECK_RECIPIENT] = checks,
+		[REQUEST_LOG] = LIMIT_LOG_LOST + c->receive.timeout_session, /* once a second */
 	} };
 }
 
@@ -33,7 +40,7 @@ place_of(const struct budget *b, pid_t pid)
 bool
 budget_allows(const struct budget *b, enum request_kind kind)
 {
-	if ((unsigned)kind >= REQUEST_KINDS || b->left[kind] == 0)
+	if ((unsigned)kind >= REQUEST_KINDS || b->left[kind] == 0 || b->fruitless[kind] == 0)
 		return false;
 	return kind == REQUEST_RELAY || place_of(b, 0) >= 0;
 }
@@ -44,6 +51,12 @@ budget_spend(struct budget *b, enum request_kind kind, pid_t pid)
 	b->left[kind]--;
 	if (pid > 0)
 		b->running[place_of(b, 0)] = pid;
+}
+
+void
+budget_spend_in_vain(struct budget *b, enum request_kind kind)
+{
+	b->fruitless[kind]--;
 }
 
 void

@@ -16,6 +16,7 @@
 
 struct budget {
 	int64_t left[REQUEST_KINDS];
+	int64_t fruitless[REQUEST_KINDS]; /* that may come to nothing */
 	pid_t running[LIMIT_HELPERS]; /* 0: a free place */
 };
 
@@ -32,6 +33,12 @@ bool budget_allows(const struct budget *b, enum request_kind kind);
 
 /* One was started, after budget_allows; `pid` is that of a helper, 0 for a relay. */
 void budget_spend(struct budget *b, enum request_kind kind, pid_t pid);
+
+/*
+ * Nothing was started, after budget_allows: it failed, or there was no need. It costs us something
+ * all the same.
+ */
+void budget_spend_in_vain(struct budget *b, enum request_kind kind);
 
 /* A child ended, whatever it was. */
 void budget_ended(struct budget *b, pid_t pid);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -143,6 +144,20 @@ listen_bind(const struct options *o, struct buf *why)
 }
 
 /* ---- both ----------------------------------------------------------------------------------- */
+
+bool
+listen_is_over(int n)
+{
+	struct pollfd at[OPTIONS_LISTEN];
+	const struct timespec at_once = { 0 };
+	bool over = false;
+	for (int i = 0; i < n; i++)
+		at[i] = (struct pollfd){ .fd = LISTEN_FIRST + i, .events = POLLRDHUP };
+	(void)ppoll(at, (nfds_t)n, &at_once, NULL); /* which who is locked in may call */
+	for (int i = 0; i < n; i++)
+		over = over || at[i].revents != 0;
+	return over;
+}
 
 void
 listen_ready(int n)

@@ -29,6 +29,9 @@ int listen_bind(const struct options *o, struct buf *why);
 /* The address of a text "192.0.2.1:25" or "[2001:db8::1]:25". Its length; 0: it is none. */
 socklen_t listen_parse(struct span text, struct sockaddr_storage *ss);
 
+/* Was one of them shut down? Nobody can connect there any more, and no call mends it. */
+bool listen_is_over(int n);
+
 /* Waiting for a connection never blocks, and no program but ours has them. */
 void listen_ready(int n);
 

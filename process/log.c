@@ -158,9 +158,8 @@ log_journal_by(int (*send)(const struct iovec *field, int n))
 	logger.send = send;
 }
 
-/* What is connected now. */
-static int
-current(void)
+int
+log_descriptor(void)
 {
 	pthread_rwlock_rdlock(&logger.lock);
 	int fd = logger.socket;
@@ -186,19 +185,34 @@ replace(int old, int new)
 }
 
 /*
+ * Was it shut down? No connecting anew mends that. The kernel looks at this before it looks at what
+ * is to be sent, which is nowhere, so nothing ever is.
+ */
+static bool
+is_shut(int fd)
+{
+	return send(fd, NULL, 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EPIPE;
+}
+
+static int
+renew(int old, int type)
+{
+	int fd = open_type(logger.where, type);
+	if (fd >= 0)
+		replace(old, fd);
+	return fd < 0 ? fd : 0;
+}
+
+/*
  * A stream can be connected once, so there is another one when who listened has gone; not when that
  * does not read.
  */
 static int
 renew_stream(void)
 {
-	struct pollfd old = { .fd = current() };
-	if (poll(&old, 1, 0) != 1 || (old.revents & POLLHUP) == 0)
-		return -EISCONN;
-	int fd = open_type(logger.where, SOCK_STREAM);
-	if (fd >= 0)
-		replace(old.fd, fd);
-	return fd < 0 ? fd : 0;
+	struct pollfd old = { .fd = log_descriptor() };
+	bool gone = poll(&old, 1, 0) == 1 && (old.revents & POLLHUP) != 0;
+	return gone || is_shut(old.fd) ? renew(old.fd, SOCK_STREAM) : -EISCONN;
 }
 
 int
@@ -207,7 +221,9 @@ log_reconnect(int unused)
 	(void)unused;
 	if (logger.stream)
 		return renew_stream();
-	return logger.socket < 0 ? -ENOTCONN : connect_to(logger.socket, logger.where);
+	int fd = log_descriptor();
+	int r = fd < 0 ? -ENOTCONN : connect_to(fd, logger.where);
+	return r == 0 && is_shut(fd) ? renew(fd, SOCK_DGRAM) : r;
 }
 
 unsigned

@@ -37,14 +37,17 @@ void log_journal_by(int (*send)(const struct iovec *field, int n));
 
 /*
  * Connects the socket anew; it is one for this process and those that were forked from it. For when
- * a syslogd has ended and another listens. A stream is another one then, for this process and those
- * that are forked from now on. 0 or -errno.
+ * a syslogd has ended and another listens. A stream is another one then, and so is what was shut
+ * down, for this process and those that are forked from now on. 0 or -errno.
  */
 int log_reconnect(int unused);
 
+/* The number of the socket; -1: there is none. */
+int log_descriptor(void);
+
 /*
- * How many streams came after the first one, in a process that is not locked in: who was forked
- * from it before the last one has an old one.
+ * How many sockets took the place of the first one, in a process that is not locked in: who was
+ * forked from it before the last one has an old one.
  */
 unsigned log_streams(void);
 

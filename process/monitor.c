@@ -14,14 +14,18 @@
 
 #define HELPER_MISSED "the client hears 454, or nothing where TLS comes first"
 
-/* What starts something returns the pid of a helper, 0 for a relay, or -errno. */
+/*
+ * What starts something returns the pid of a helper, 0 for a relay, -errno, or NONSENSE: no honest
+ * session asks for that.
+ */
+enum { NONSENSE = -EBADMSG };
 
 static pid_t
 start_relay(const struct launcher *l, const char *lane)
 {
 	struct log_fields f = { .event = "launch", .lane = lane };
 	if (!lane_name_valid(span_of(lane)))
-		return -EINVAL; /* an honest session names none like that */
+		return NONSENSE;
 	pid_t r = ring_lane(l, lane);
 	if (ring_is_trouble(r))
 		log_event(LOG_ERR, &f, "lane %s: cannot start relay: %s: %s; the timer will", lane,
@@ -44,7 +48,7 @@ static pid_t
 start_check(const struct launcher *l, const char *path, const int *fds, int n)
 {
 	if (path == NULL || n != 1)
-		return -EINVAL;
+		return NONSENSE;
 	return heard(launch_check(path, fds[0], l->conf->receive.timeout_check), path,
 		"what it is asked about is put off");
 }
@@ -54,7 +58,7 @@ start_helper(const struct launcher *l, const char *name, const char *path, const
 	int needed)
 {
 	return n == needed ? heard(launch_helper(l, name, path, fds, n), path, HELPER_MISSED)
-			   : -EINVAL;
+			   : NONSENSE;
 }
 
 /* Has one take it that waits. 0: there are none like that for this request. */
@@ -86,7 +90,7 @@ start_requested(const struct launcher *l, const struct request *r, const int *fd
 	case REQUEST_LOG: /* our socket is the session's too; if it is a stream, of later ones */
 		return log_reconnect(0);
 	default:
-		return -EINVAL;
+		return NONSENSE;
 	}
 }
 
@@ -103,20 +107,23 @@ bool
 monitor_answer(const struct launcher *l, struct attended *a, const struct request *r,
 	const int *fds, int n)
 {
-	bool may = budget_allows(&a->budget, r->kind);
-	if (may) {
+	bool fine = budget_allows(&a->budget, r->kind);
+	if (fine) {
 		pid_t pid = hand_over(l, r, fds, n, &a->budget);
 		if (pid == 0)
 			pid = start_requested(l, r, fds, n);
 		if (pid >= 0)
 			budget_spend(&a->budget, r->kind, pid);
+		else
+			budget_spend_in_vain(&a->budget, r->kind);
 		a->started = a->started || pid >= 0;
+		fine = pid != NONSENSE;
 	} else {
 		warn_once(a);
 	}
 	for (int i = 0; i < n; i++)
 		close(fds[i]);
-	return may;
+	return fine;
 }
 
 /* Waits for a process that ended. Its pid, or one below 1. */

@@ -19,7 +19,8 @@ struct attended {
 
 /*
  * Does what a session asks for, if it may, and closes the fds that came along. If not, or if it
- * fails, the session finds the other end of its pair closed. False: it may not.
+ * fails, the session finds the other end of its pair closed. False: it may not, or it is nothing
+ * that an honest session asks for.
  */
 bool monitor_answer(const struct launcher *l, struct attended *a, const struct request *r,
 	const int *fds, int n);

@@ -43,6 +43,7 @@ struct pool {
 	int64_t sign;     /* when the next one is due */
 	enum { GOING_ON, IDLE, STOPPING } end;
 	int64_t stopped;  /* when that is over */
+	bool deaf;        /* nobody can connect any more: another process is to be started */
 };
 
 static volatile int child_ended;
@@ -68,6 +69,21 @@ reap(struct pool *p)
 			if (p->crew.workers[i].state != NOBODY)
 				budget_ended(&p->crew.workers[i].attended.budget, pid);
 	}
+}
+
+/*
+ * A worker ends at once when a listening socket was shut down, by whatever it was: then there is
+ * nothing to wait for here, and who started us hears of it instead of clients alone.
+ */
+static void
+look_at_listeners(struct pool *p)
+{
+	struct log_fields f = { .event = "failed" };
+	if (p->deaf || !listen_is_over(p->terms->listeners))
+		return;
+	log_event(LOG_ERR, &f, "a listening socket was shut down, and nobody can connect to it any "
+		"more; smtpd ends, to be started anew");
+	p->deaf = true;
 }
 
 /* ---- the next smtpd in this process --------------------------------------------------------- */
@@ -269,7 +285,7 @@ hear(struct pool *p, struct worker *w, enum request_kind kind)
 		return false; /* it ends, and says it once */
 	}
 	if ((kind == REQUEST_FREE) != (w->state == BUSY))
-		return w->inherited;
+		return false; /* one of the smtpd before may do so once (ODD) */
 	if (kind == REQUEST_CLIENT)
 		begin_client(p, w);
 	else
@@ -374,7 +390,7 @@ rest(struct pool *p, int64_t now)
 static int64_t
 stop(struct pool *p, int64_t now)
 {
-	if (!*p->terms->stop)
+	if (!*p->terms->stop && !p->deaf)
 		return CLOCK_NEVER;
 	if (p->end == STOPPING) {
 		if (now < p->stopped)
@@ -433,8 +449,10 @@ wait_for_requests(struct pool *p, int64_t until)
 			serve(p, &p->crew.workers[events[i].data.u32]);
 	if (n > 0)
 		let_signals_in();
-	if (child_ended)
+	if (child_ended) {
 		reap(p);
+		look_at_listeners(p);
+	}
 	follow_log(p);
 }
 
@@ -493,5 +511,5 @@ pool_run(const struct pool_terms *t)
 		crew_make_rounds(&p->crew, clock_ms());
 	}
 	crew_close(&p->crew);
-	return EXIT_SUCCESS;
+	return p->deaf ? EX_TEMPFAIL : EXIT_SUCCESS;
 }

@@ -38,8 +38,8 @@ struct pool_terms {
 bool pool_takes_over(void);
 
 /*
- * Serves until there was no client for busy_idle, or until it is stopped and the last session has
- * ended. The exit status of the process.
+ * Serves until there was no client for busy_idle, or until it is stopped, or a listening socket was
+ * shut down, and the last session has ended. The exit status of the process.
  */
 int pool_run(const struct pool_terms *t);
 

@@ -113,7 +113,10 @@ take_client(const struct self *w)
 		int fd = accept4(LISTEN_FIRST + (int)at, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0)
 			return fd;
-		if (!is_of_connection(errno))
+		int err = errno;
+		if (listen_is_over(w->terms->listeners)) /* of which the errors are several */
+			return -1;
+		if (!is_of_connection(err))
 			(void)wait_for(w->s->monitor, POLLIN, clock_ms() + BREATH, w->s->stop);
 	}
 }

@@ -130,3 +130,18 @@ def test_cannot_begin(postern):
             assert process.returncode == status and ends[process] - begin >= 10
             assert [c.reply() for c in clients] == [reply] * 3 and not any(c.rest() for c in clients)
     assert len(postern.logged().splitlines()) == len(found)
+
+
+@pytest.mark.parametrize("kind", ["TCP", "UNIX"])
+@pytest.mark.parametrize("how", [socket.SHUT_RD, socket.SHUT_RDWR])
+def test_listener_is_shut_down(postern, where, kind, how):
+    """M8: nobody can connect any more, and nothing mends that: the pool says so and ends, to be started anew."""
+    listener = busy.listener() if kind == "TCP" else busy.unix_listener(where / "socket")
+    pool = busy.Pool(postern, listener, busy_spare=2)
+    pool.exactly(2)
+    talk = pool.meet()
+    listener.shutdown(how)
+    postern.wait_logged("a listening socket was shut down")
+    assert talk.reply()[:3] == "421"
+    assert pool.process.wait(client.TIMEOUT) == os.EX_TEMPFAIL
+    assert postern.logged().count("was shut down") == 1

@@ -1,6 +1,5 @@
 """What a worker of an smtpd that serves many clients may, once it was taken over (DESIGN 3a)."""
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
@@ -18,7 +17,7 @@ import patience
 import sockets
 from conftest import BUILD
 
-CLIENT, FREE, CHANGED = 6, 7, 8 # request.h
+TLS, CLIENT, FREE, CHANGED = 1, 6, 7, 8 # request.h
 LANE = 256
 
 
@@ -39,7 +38,10 @@ def test_taken_over(postern, where):
                             if fd > 2 and held[fd].startswith(str(postern.spool))]]), held
     calls = {**locked.FORBIDDEN, **locked.FORBIDDEN_TOO, "freeing the monitor's number": "close {socket}",
              "closing the listener for all": "shutdown 3 2", "hanging up for good": "shutdown {socket} 2",
-             "blocking all at the listener": f"fcntl 3 {fcntl.F_SETFL} 0"}
+             "blocking all at the listener": f"fcntl 3 {fcntl.F_SETFL} 0",
+             "the listener by another number": "dup2 3 0", "the listener by dup3": f"dup3 3 1 {os.O_CLOEXEC}",
+             "the listener by fcntl": f"fcntl 3 {fcntl.F_DUPFD_CLOEXEC} 0",
+             "hanging up by another number": "dup2 {socket} 0", "all errors": "shutdown 2 2"}
     del calls["accepting"]
     for name, got in taken.call(calls).items():
         assert got in (-errno.EPERM, -errno.EACCES), f"{name}: {got}"
@@ -55,11 +57,7 @@ class Rogue:
     def __init__(self, worker):
         fds = pathlib.Path(f"/proc/{worker}/fd")
         fd = max(int(p.name) for p in fds.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
-        pidfd = os.pidfd_open(worker)
-        copy = ctypes.CDLL(None, use_errno=True).syscall(locked.PIDFD_GETFD, pidfd, fd, 0)
-        os.close(pidfd)
-        assert copy >= 0, os.strerror(ctypes.get_errno())
-        self.socket = socket.socket(fileno=copy)
+        self.socket = locked.copy_of(worker, fd)
 
     def say(self, kind):
         self.socket.send(struct.pack(f"I{LANE}s", kind, b""))
@@ -147,5 +145,26 @@ def test_no_heir_without_a_word(postern):
     busy.changed(postern, "new.example")
     assert "new.example" in pool.connect().reply()
     patience.until(lambda: worker not in pool.workers())
+    busy.gone(before)
+    assert pool.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it takes a socket of a session")
+@pytest.mark.parametrize("said", [[CLIENT], [CLIENT, TLS]])
+def test_heir_without_end(postern, said):
+    """M8: one of the smtpd before is ended for nonsense, too."""
+    busy.new_name(postern)
+    busy.configured(postern, "old.example")
+    pool = busy.Pool(postern, busy_spare=1)
+    before = pool.meet()
+    worker = busy.server_of(pool)
+    rogue = Rogue(worker)
+    busy.changed(postern, "new.example")
+    assert "new.example" in pool.connect().reply()
+    with contextlib.suppress(OSError): # it ends meanwhile
+        for _ in range(400):
+            for kind in said:
+                rogue.say(kind)
+    postern.wait_logged(f"session {worker} is killed: it asks for what it may not")
     busy.gone(before)
     assert pool.stop() == 0

@@ -41,6 +41,11 @@ DENIED = {
     "FIOSETOWN": "ioctl -1 0x8901 0",
     "memory to execute": "mmap 0 0 5 34 -1 0",
     "a socket of another family": "socket 40 99 0",
+    "MPTCP, whose bind Landlock does not see": "socket 2 1 262",
+    "SCTP by its kind": "socket 2 5 0",
+    "UDP-Lite": "socket 2 2 136",
+    "netlink that tells of others' sockets": "socket 16 3 4",
+    "netlink of netfilter": "socket 16 3 12",
 }
 
 # Its flags, no filter can see: the C library is told that it is not there, and asks for threads by clone.

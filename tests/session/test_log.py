@@ -10,6 +10,7 @@ import pytest
 
 import busy
 import client
+import locked
 from patience import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to have a /dev of its own")
@@ -128,6 +129,41 @@ def test_another_listens(apart, listening):
         listening.start()
         until(lambda w=word: c.ask(w)[:3] == "500" and heard(listening, w)) # it asks once a second at most
     assert c.finish() == 0
+
+
+@pytest.mark.parametrize("how", [socket.SHUT_WR, socket.SHUT_RDWR])
+def test_somebody_shuts_it_down(apart, listening, how):
+    """S22: who has the same socket may have shut it down: later workers have another one."""
+    pool = busy.one(apart, max_errors=1000, busy_idle="1h")
+    pool.exactly(1)
+    c = pool.meet()
+    with log_of(pool.pid) as same:
+        same.shutdown(how)
+    assert c.ask("ONE")[:3] == "500" # it finds that out, and asks for another
+    c.ask("QUIT")
+    busy.gone(c)
+
+    def logs():
+        other = pool.connect()
+        with contextlib.suppress(OSError):
+            other.reply()
+            other.ask("TWO")
+        busy.gone(other)
+        return heard(listening, "TWO")
+
+    until(logs)
+    assert "ONE" in apart.logged()
+    assert pool.stop() == 0
+
+
+def log_of(pid):
+    """A copy of it."""
+    for fd in range(3, 64):
+        with contextlib.suppress(AssertionError, OSError):
+            s = locked.copy_of(pid, fd)
+            if (s.family, s.type) == (socket.AF_UNIX, socket.SOCK_DGRAM):
+                return s
+    raise AssertionError("no log")
 
 
 def heard(log, word):

@@ -127,15 +127,20 @@ def session_of(monitor):
     return proc.children(monitor)[0]
 
 
-def socket_of(session):
-    """A copy of the one by which it asks its monitor: the only socket that it has, in a pipe."""
-    held = pathlib.Path(f"/proc/{session}/fd")
-    fd = next(int(p.name) for p in held.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
-    pidfd = os.pidfd_open(session)
+def copy_of(pid, fd):
+    """The same socket, for us."""
+    pidfd = os.pidfd_open(pid)
     copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, fd, 0)
     os.close(pidfd)
     assert copy >= 0, os.strerror(ctypes.get_errno())
     return socket.socket(fileno=copy)
+
+
+def socket_of(session):
+    """A copy of the one by which it asks its monitor: the only socket that it has, in a pipe."""
+    held = pathlib.Path(f"/proc/{session}/fd")
+    fd = next(int(p.name) for p in held.iterdir() if stat.S_ISSOCK(p.stat().st_mode))
+    return copy_of(session, fd)
 
 
 def inside(pid):

@@ -42,6 +42,36 @@ test_in_total(void **state)
 	}
 }
 
+/* What came to nothing cost something, too; and an honest session is never told that. */
+static void
+test_in_vain(void **state)
+{
+	static const struct {
+		enum request_kind kind;
+		int64_t most;
+	} rows[] = {
+		{ REQUEST_RELAY, LIMIT_RELAYS_RUNG },
+		{ REQUEST_TLS, LIMIT_HELPERS_FAILED },
+		{ REQUEST_AUTH, LIMIT_HELPERS_FAILED },
+		{ REQUEST_CHECK_SENDER, 10100 },
+		{ REQUEST_CHECK_RECIPIENT, 10100 },
+		{ REQUEST_LOG, LIMIT_LOG_LOST + 3600 },
+	};
+	(void)state;
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct conf hour = conf;
+		struct budget b;
+		int64_t n = 0;
+		hour.receive.timeout_session = 3600;
+		budget_init(&b, &hour);
+		for (; n <= rows[i].most && budget_allows(&b, rows[i].kind); n++)
+			budget_spend_in_vain(&b, rows[i].kind);
+		assert_int_equal(n, rows[i].most);
+		budget_renew(&b, &hour);
+		assert_true(budget_allows(&b, rows[i].kind));
+	}
+}
+
 static void
 test_at_once(void **state)
 {
@@ -84,6 +114,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_total),
+		cmocka_unit_test(test_in_vain),
 		cmocka_unit_test(test_at_once),
 		cmocka_unit_test(test_anew),
 	};

@@ -180,6 +180,28 @@ test_stream(void **state)
 	streams = false;
 }
 
+/* S22: nor is it the end of the log when somebody who has the same stream shuts it down. */
+static void
+test_shut_down(void **state)
+{
+	static const int ways[] = { SHUT_WR, SHUT_RDWR };
+	const struct log_fields f = { .event = "a" };
+	(void)state;
+	streams = true;
+	for (size_t i = 0; i < ROWS(ways); i++) {
+		log_open(LOG_TO_SYSLOG, "unit");
+		unsigned before = log_streams();
+		assert_int_equal(shutdown(log_descriptor(), ways[i]), 0);
+		assert_int_equal(log_reconnect(0), 0);
+		assert_int_equal(log_streams(), before + 1);
+		log_event(LOG_INFO, &f, "one");
+		char line[4096];
+		ssize_t n = read(heard, line, sizeof(line));
+		assert_true(n > 0 && memmem(line, (size_t)n, "]: one", 6) != NULL);
+	}
+	streams = false;
+}
+
 int
 main(void)
 {
@@ -189,6 +211,7 @@ main(void)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_shut_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,60 @@ test_cannot_be_executed(void **state)
 	assert_int_equal(watch(&l, asks_for_what_cannot_run), EXIT_SUCCESS);
 }
 
+/*
+ * M8: what no honest session asks for is told from what fails, and neither goes on without end: who
+ * serves many sessions counts it (pool.c).
+ */
+static void
+test_nonsense(void **state)
+{
+	(void)state;
+	static const struct {
+		struct request r;
+		int n;
+		bool fine;
+	} rows[] = {
+		{ { .kind = REQUEST_TLS }, 1, false },
+		{ { .kind = REQUEST_AUTH }, 0, false },
+		{ { .kind = REQUEST_AUTH }, 2, false },
+		{ { .kind = REQUEST_CHECK_SENDER }, 2, false },
+		{ { .kind = REQUEST_CHECK_RECIPIENT }, 1, false }, /* none is configured */
+		{ { .kind = REQUEST_RELAY, .lane = "../up" }, 0, false },
+		{ { .kind = REQUEST_CLIENT }, 1, false },
+		{ { .kind = REQUEST_AUTH }, 1, true },             /* cannot be executed */
+		{ { .kind = REQUEST_RELAY, .lane = "d.example" }, 0, true }, /* relays are the timer's */
+	};
+	struct conf_args args = { 0 };
+	struct conf c = { .who = { .tls_path = tls_path, .auth_path = deaf_path },
+		.receive = { .sender_check = check_path, .timeout_check = 60, .max_recipients = 1 } };
+	struct launcher l = { .conf = &c, .args = &args };
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		struct attended a = { 0 };
+		int fds[REQUEST_FDS];
+		budget_init(&a.budget, &c);
+		for (int k = 0; k < rows[i].n; k++)
+			fds[k] = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (monitor_answer(&l, &a, &rows[i].r, fds, rows[i].n) != rows[i].fine)
+			fail_msg("row %zu", i);
+	}
+}
+
+/* How often one that fails is tried. */
+static void
+test_failures_end(void **state)
+{
+	(void)state;
+	const struct request r = { .kind = REQUEST_RELAY, .lane = "d.example" };
+	struct conf c = { .receive = { .max_recipients = 1 } }; /* no relays (max_connections) */
+	struct launcher l = { .conf = &c };
+	struct attended a = { .warned = true };
+	int64_t n = 0;
+	budget_init(&a.budget, &c);
+	while (n <= LIMIT_RELAYS_RUNG && monitor_answer(&l, &a, &r, NULL, 0))
+		n++;
+	assert_int_equal(n, LIMIT_RELAYS_RUNG);
+}
+
 /* What is no request is passed over. */
 static int
 sends_garbage(int requests)
@@ -284,6 +338,8 @@ main(void)
 		cmocka_unit_test(test_ends_as_the_session),
 		cmocka_unit_test(test_starts_what_is_asked_for),
 		cmocka_unit_test(test_cannot_be_executed),
+		cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_failures_end),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_nothing_remains),
 	};

@@ -132,6 +132,50 @@ try_packets(void)
 	return socket(AF_VSOCK, SOCK_STREAM, 0);
 }
 
+/* Any of these: each is a protocol of an allowed family. */
+static long
+try_protocols(void)
+{
+	static const int rows[][3] = {
+		{ AF_INET, SOCK_STREAM, 262 }, /* MPTCP, whose bind Landlock does not see */
+		{ AF_INET6, SOCK_STREAM, 262 },
+		{ AF_INET, SOCK_STREAM, IPPROTO_SCTP },
+		{ AF_INET, SOCK_SEQPACKET, 0 }, /* SCTP, too */
+		{ AF_INET, SOCK_DCCP, 0 },
+		{ AF_INET, SOCK_RAW, IPPROTO_TCP },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_ICMP },
+		{ AF_NETLINK, SOCK_RAW, 4 }, /* NETLINK_SOCK_DIAG */
+		{ AF_NETLINK, SOCK_RAW, 6 }, /* NETLINK_XFRM, the number of TCP */
+		{ AF_NETLINK, SOCK_RAW, 9 }, /* NETLINK_AUDIT */
+		{ AF_NETLINK, SOCK_RAW, 12 }, /* NETLINK_NETFILTER */
+		{ AF_UNIX, SOCK_STREAM, 1 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (!refused(socket(rows[i][0], rows[i][1], rows[i][2])))
+			return (long)i;
+	errno = EPERM;
+	return -1;
+}
+
+/* What resolvers, C libraries and ours ask for. */
+static long
+try_usual_protocols(void)
+{
+	static const int rows[][3] = {
+		{ AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0 },
+		{ AF_INET6, SOCK_STREAM, IPPROTO_TCP },
+		{ AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP },
+		{ AF_INET6, SOCK_DGRAM, 0 },
+		{ AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0 },
+		{ AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0 },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++)
+		if (refused(socket(rows[i][0], rows[i][1], rows[i][2])))
+			return -1;
+	return 0;
+}
+
 static long
 receive_at(int fd)
 {
@@ -236,6 +280,42 @@ try_shut_requests(void)
 	return shutdown(requests[1], NO_WAY);
 }
 
+/* A stream of the service manager's, in which all of a service speak (S22). */
+static long
+try_shut_errors(void)
+{
+	return shutdown(STDERR_FILENO, NO_WAY);
+}
+
+/* It would have a number then that may be shut down. */
+static long
+try_copy_listener(void)
+{
+	return dup2(listener, STDIN_FILENO);
+}
+
+static long
+try_copy_listener_3(void)
+{
+	return dup3(listener, STDIN_FILENO, O_CLOEXEC);
+}
+
+static long
+try_copy_requests(void)
+{
+	return dup2(requests[1], STDOUT_FILENO);
+}
+
+/* Of a client, or of nobody. */
+static long
+try_copy_new(void)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) < 0)
+		return -1;
+	return dup2(pair[0], STDIN_FILENO) < 0 || dup2(bell_pipe[0], STDOUT_FILENO) < 0 ? -1 : 0;
+}
+
 /* As session/helper.c does behind what it asks. */
 static long
 try_shut_pair(void)
@@ -271,7 +351,12 @@ static const struct row rows[] = {
 	{ "making room for the monitor's number", try_close_requests, WORKER },
 	{ "closing", try_close, 0 },
 	{ "closing a listener for all", try_shut_listener, WORKER },
-	{ "the same with requests", try_shut_requests, WORKER },
+	{ "the same with requests", try_shut_requests, SESSION | WAITING },
+	{ "the same with what all write to", try_shut_errors, SESSION | RELAY | HELPER },
+	{ "a copy of a listener", try_copy_listener, WORKER | RELAY | HELPER },
+	{ "the same by dup3", try_copy_listener_3, WORKER | RELAY | HELPER },
+	{ "a copy of requests", try_copy_requests, SESSION | RELAY | HELPER },
+	{ "a copy of a new socket, and of none", try_copy_new, RELAY | HELPER },
 	{ "the end of a question", try_shut_pair, 0 },
 	{ "blocking all who accept", try_flags, WORKER },
 	{ "a TCP socket", try_socket, SESSION | HELPER },
@@ -290,6 +375,8 @@ static const struct row rows[] = {
 	{ "the same by F_SETOWN_EX", try_own_ex, SESSION | RELAY | HELPER },
 	{ "the same by ioctl", try_own_by_ioctl, SESSION | RELAY | HELPER },
 	{ "a socket of another family", try_packets, SESSION | RELAY | HELPER },
+	{ "a socket of another protocol", try_protocols, SESSION | RELAY | HELPER },
+	{ "sockets of the usual protocols", try_usual_protocols, SESSION | HELPER },
 };
 
 static void
