@@ -169,7 +169,7 @@ give_up_by(struct link *l, struct job *j, enum mark mark)
 	bool odd = mark == MARK_MISPLACED || mark == MARK_LATE;
 	if (mark == MARK_LOST && (!j->in_step || job_minds_words(l, j))) {
 		job_lose_all(l); /* what was said stays in the log, and is for now */
-	} else if (odd || (mark == MARK_REFUSED && !j->in_step)) {
+	} else if (odd || ((mark == MARK_REFUSED || mark == MARK_SHORT) && !j->in_step)) {
 		disagree(l, j);
 	} else {
 		j->in_step = true;
@@ -330,7 +330,7 @@ prove_each_word(struct link *l, struct job *j)
 	enum mark mark = probe_read_mark(l);
 	if (mark == MARK_REFUSED)
 		mark = probe_reset(l);
-	if (mark != MARK_SEEN && mark != MARK_LOST) {
+	if (mark != MARK_SEEN && mark != MARK_LOST && mark != MARK_SHORT) {
 		j->in_step = false;
 		j->sent = true; /* what it heard may have been another one's word */
 		job_take_back(l, j);
