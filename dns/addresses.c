@@ -8,8 +8,8 @@
 #include "lib/clock.h"
 
 /*
- * An alias leads to more questions about its TLSA records. This part of the time, one in so many, is
- * kept for them, or silence about one host would take it all.
+ * An alias leads to more questions about its TLSA records. One part in so many of the time is kept
+ * for them, or silence about one host would take it all.
  */
 enum { ALIAS_SHARE = 4 };
 

@@ -124,7 +124,8 @@ settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
 	bool many = spent || l->code == NO_ROOM || l->code == TOO_MANY ||
 		refusal_counts_recipients(l);
 	if (mail == DONE) {
-		r->again = !spent && refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
+		r->again = !spent &&
+			refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
 		job_settle(l, r, many ? SOFT : link_outcome(l->code));
 	}
 	r->own = mail == DONE && r->outcome != DONE;
