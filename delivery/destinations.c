@@ -329,14 +329,16 @@ join(struct exchangers *out, struct exchangers *more)
 
 /*
  * Adds the hosts of one target. `left` says which kinds were left out; why, if none was found, is
- * said in *why.
+ * said in *why. Each has the time of one look-up: the name of another one, of which no server says
+ * anything, is no reason not to ask for this one.
  */
 static void
 add_target(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
-	const char *lane, const struct target *t, int64_t deadline, struct exchangers *out,
-	struct left_out *left, struct buf *why)
+	const char *lane, const struct target *t, struct exchangers *out, struct left_out *left,
+	struct buf *why)
 {
 	struct exchangers x;
+	int64_t deadline = clock_deadline(way->timeout_dns);
 	uint16_t port = t->port != 0 ? t->port : (uint16_t)conf->relay.smtp_port;
 	resolver_use_dane(r, dane_port(way, port));
 	if (find_target(r, way->family, t, deadline, &x) == ANSWER_FOUND) {
@@ -368,14 +370,13 @@ static enum outcome
 find_targets(struct resolver *r, const struct conf *conf, const struct conf_delivery *way,
 	const char *lane, struct exchangers *out, struct buf *why)
 {
-	int64_t deadline = clock_deadline(way->timeout_dns);
 	struct span rest = span_of(way->hosts);
 	struct left_out left = { 0 };
 	out->unknown = EXCHANGER_WORST + 1;
 	for (struct span word; (word = span_word(&rest, " \t,")).n > 0;) {
 		struct target t;
 		if (target_parse(word, &t) == 0) /* checked when the configuration was read */
-			add_target(r, conf, way, lane, &t, deadline, out, &left, why);
+			add_target(r, conf, way, lane, &t, out, &left, why);
 	}
 	if (out->n > 0)
 		return DONE;

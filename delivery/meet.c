@@ -391,6 +391,20 @@ go_on_with_race(struct courier *c)
 	return begin_race(c);
 }
 
+/* No host could be sent anything: whose fault is that? */
+static enum outage
+judge_no_route(const struct race *r)
+{
+	bool four = race_has_started(r, true), six = race_has_started(r, false);
+	if (!race_had_no_route(r))
+		return OUTAGE_NONE;
+	if (outage_is_now())
+		return OUTAGE_SURE;
+	bool likely = (four || six) && (!four || outage_is_by(true)) &&
+		(!six || outage_is_by(false));
+	return likely ? OUTAGE_LIKELY : OUTAGE_NONE;
+}
+
 enum outcome
 meet_any(struct courier *c)
 {
@@ -406,7 +420,6 @@ meet_any(struct courier *c)
 		return SOFT;
 	}
 	o = c->work.fitting.due ? seek(c) : next ? go_on_with_race(c) : begin_race(c);
-	c->work.outage = o != DONE && race_had_no_route(&c->work.race) && outage_is_now()
-		? OUTAGE_SURE : OUTAGE_NONE;
+	c->work.outage = o != DONE ? judge_no_route(&c->work.race) : OUTAGE_NONE;
 	return o;
 }

@@ -22,10 +22,16 @@ has_route(const char *address)
 }
 
 bool
-outage_is_now(void)
+outage_is_by(bool v4)
 {
 	/* Any public address will do. These are a root server's, which will not be moved soon. */
-	return !has_route("198.41.0.4") && !has_route("2001:503:ba3e::2:30");
+	return !has_route(v4 ? "198.41.0.4" : "2001:503:ba3e::2:30");
+}
+
+bool
+outage_is_now(void)
+{
+	return outage_is_by(true) && outage_is_by(false);
 }
 
 bool

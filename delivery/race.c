@@ -425,6 +425,15 @@ race_had_no_route(const struct race *r)
 	return r->started > 0 && r->no_route == r->started;
 }
 
+bool
+race_has_started(const struct race *r, bool v4)
+{
+	for (size_t i = 0; i < r->started; i++)
+		if (!r->v[i].to.socket && netaddr_is_v4(&r->v[i].to.addr) == v4)
+			return true;
+	return false;
+}
+
 /* Has this runner a turn to come? Not if it failed lately: then it is the last of all. */
 static bool
 has_turn(const struct race *r, size_t i)

@@ -92,6 +92,9 @@ bool race_kept_waiting(const struct race *r);
 /* Could this host send nothing to any of those that were started? */
 bool race_had_no_route(const struct race *r);
 
+/* Was one of this family started? */
+bool race_has_started(const struct race *r, bool v4);
+
 /*
  * Is there one of the same preference, or of a worse one, that has not had its turn, and did not
  * fail lately?

@@ -53,6 +53,7 @@ struct question {
 	/* for those who ask (question.c) */
 	bool spare;    /* its result is worth no wait of its own */
 	bool open;     /* no result yet */
+	bool asked;    /* of some server: there was time for it */
 	bool wanted;   /* by the server whose turn it is */
 	bool plain;    /* ... without EDNS */
 	bool validated; /* ... who is asked to say whether the answer was */

@@ -132,8 +132,10 @@ ask_once(struct batch *b, int s, int64_t until)
 {
 	size_t again = 0;
 	for (size_t i = 0; i < b->n; i++)
-		if (b->v[i].wanted)
+		if (b->v[i].wanted) {
 			b->v[i].said = b->r->tcp ? SAID_TRUNCATED : SAID_NONE;
+			b->v[i].asked = true;
+		}
 	if (!b->r->tcp) {
 		ask_udp(b, s, true, until);
 		ask_udp(b, s, false, until);
@@ -186,6 +188,8 @@ give_up(const struct batch *b, struct question *q)
 {
 	if (q->trouble == NULL && b->r->servers == 0)
 		q->trouble = "there is no nameserver";
+	else if (q->trouble == NULL && !q->asked)
+		q->trouble = "not asked, no time was left";
 	else if (q->trouble == NULL && b->error < 0)
 		q->trouble = b->r->silence;
 	else if (q->trouble == NULL)

@@ -112,12 +112,15 @@ begin_helo_will_do(const struct link_terms *t)
 		t->login == NULL && t->conf->protocol == PROTOCOL_SMTP;
 }
 
-/* The host closed at EHLO, or behind its refusal, where others go on to listen. */
+/*
+ * The host closed at EHLO, or behind its refusal, where others go on to listen; or it has nothing
+ * to say to a command that it does not know.
+ */
 static enum outcome
 leave_ehlo(struct link *l)
 {
-	if (l->code == 0 && link_is_spoiled(l) && l->proof.tls == NULL && !l->terms.helo &&
-		begin_helo_will_do(&l->terms))
+	bool left = l->code == 0 && (l->silent || link_is_spoiled(l));
+	if (left && l->proof.tls == NULL && !l->terms.helo && begin_helo_will_do(&l->terms))
 		l->proof.again = AGAIN_HELO;
 	return SOFT;
 }

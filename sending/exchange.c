@@ -35,13 +35,26 @@ static void
 end_job(struct link *l, struct job *j)
 {
 	bool closes = l->code == CODE_GOODBYE;
-	if (j->turned_away)
+	if (j->turned_away) {
 		job_forget(j);
-	else if (!closes || !job_minds_words(l, j))
+		j->sent = false; /* or it was refused */
+	} else if (!closes || !job_minds_words(l, j))
 		j->end = JOB_ANSWERED;
 	l->flow.answered += j->end == JOB_ANSWERED && (!closes || job_any_done(j));
 	if (closes)
 		job_lose_all(l);
+}
+
+/*
+ * Behind a MAIL that was taken, a refusal is about the mail, unless its words name the connection,
+ * which has brought others before: the next one will tell (L8).
+ */
+static bool
+is_spent(struct link *l)
+{
+	bool spent = l->flow.taken > 1 && refusal_names_connection(l);
+	l->flow.full = l->flow.full || spent;
+	return spent;
 }
 
 /* ---- the envelope ------------------------------------------------------------------------- */
@@ -100,18 +113,25 @@ read_mail(struct link *l, struct job *j, bool lock_step)
 	return lock_step || l->code != CODE_GOODBYE;
 }
 
-/* The reply to a RCPT; `mail` is what became of MAIL. */
+/*
+ * The reply to a RCPT; `mail` is what became of MAIL. Where the connection has brought enough for
+ * this one, others of the transaction may be taken: he goes behind them, as one too many does.
+ */
 static void
 settle_rcpt(struct link *l, struct job *j, struct rcpt *r, enum outcome mail)
 {
-	bool many = l->code == NO_ROOM || l->code == TOO_MANY || refusal_counts_recipients(l);
+	bool spent = mail == DONE && is_spent(l);
+	bool many = spent || l->code == NO_ROOM || l->code == TOO_MANY ||
+		refusal_counts_recipients(l);
 	if (mail == DONE) {
-		r->again = refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
+		r->again = !spent &&
+			refusal_drops_words(l, &j->text, mail_rcpt_rcpt_words(j->offered, r));
 		job_settle(l, r, many ? SOFT : link_outcome(l->code));
 	}
 	r->own = mail == DONE && r->outcome != DONE;
 	r->grey = mail == DONE && !many && (l->code == BUSY || l->code == TROUBLE);
-	r->crowded = j->accepted > 0 && many;
+	r->crowded = spent || (j->accepted > 0 && many);
+	j->turned_away = j->turned_away || spent;
 	if (r->outcome != DONE)
 		return;
 	j->accepted++;
@@ -139,6 +159,7 @@ exchange_envelope(struct link *l, struct job *j, bool lock_step)
 		settle_rcpt(l, j, j->to[i], mail);
 	}
 	j->sent = j->sent && j->accepted > 0; /* without a recipient neither */
+	j->turned_away = j->turned_away && j->accepted == 0;
 	return true;
 }
 
@@ -149,7 +170,7 @@ give_up_by(struct link *l, struct job *j, enum mark mark)
 	bool odd = mark == MARK_MISPLACED || mark == MARK_LATE;
 	if (mark == MARK_LOST && (!j->in_step || job_minds_words(l, j))) {
 		job_lose_all(l); /* what was said stays in the log, and is for now */
-	} else if (odd || (mark == MARK_REFUSED && !j->in_step)) {
+	} else if (odd || ((mark == MARK_REFUSED || mark == MARK_SHORT) && !j->in_step)) {
 		disagree(l, j);
 	} else {
 		j->in_step = true;
@@ -227,8 +248,10 @@ exchange_follow_data(struct link *l, struct job *j)
 	} else if (go_on) { /* without a recipient: an empty text (RFC 2920 section 3.1) */
 		link_puts(l, ".\r\n", l->terms.conf->timeout_data_block);
 	} else {
-		j->cut = is_crowd(l, j);
-		job_settle_accepted(l, j, !j->cut && link_outcome(l->code) == HARD ? HARD : SOFT);
+		j->turned_away = j->turned_away || (j->accepted > 0 && is_spent(l));
+		j->cut = !j->turned_away && is_crowd(l, j);
+		bool hard = !j->turned_away && !j->cut && link_outcome(l->code) == HARD;
+		job_settle_accepted(l, j, hard ? HARD : SOFT);
 		give_up(l, j);
 	}
 }
@@ -308,8 +331,9 @@ prove_each_word(struct link *l, struct job *j)
 	enum mark mark = probe_read_mark(l);
 	if (mark == MARK_REFUSED)
 		mark = probe_reset(l);
-	if (mark != MARK_SEEN && mark != MARK_LOST) {
+	if (mark != MARK_SEEN && mark != MARK_LOST && mark != MARK_SHORT) {
 		j->in_step = false;
+		j->sent = true; /* what it heard may have been another one's word */
 		job_take_back(l, j);
 	}
 	if (mark != MARK_SEEN)
@@ -340,10 +364,14 @@ read_each_end(struct link *l, struct job *j)
 			continue;
 		if (link_reply(l, "end of data", end_patience(l, j)) < 0)
 			return false;
-		job_settle(l, j->to[i], outcome_of_text(l, j));
+		bool spent = is_spent(l);
+		job_settle(l, j->to[i], spent ? SOFT : outcome_of_text(l, j));
 		j->to[i]->own = true;
+		j->to[i]->crowded = j->to[i]->crowded || spent;
+		j->turned_away = j->turned_away || spent;
 		j->replied = i + 1;
 	}
+	j->turned_away = j->turned_away && !job_any_done(j); /* or he would get it twice */
 	return true;
 }
 
@@ -354,8 +382,9 @@ read_end(struct link *l, struct job *j)
 		return read_each_end(l, j);
 	if (link_reply(l, "end of data", end_patience(l, j)) < 0)
 		return false;
-	enum outcome o = outcome_of_text(l, j);
-	j->cut = is_crowd(l, j);
+	j->turned_away = j->turned_away || (j->accepted > 0 && is_spent(l));
+	enum outcome o = j->turned_away ? SOFT : outcome_of_text(l, j);
+	j->cut = !j->turned_away && is_crowd(l, j);
 	job_settle_accepted(l, j, j->cut ? SOFT : o);
 	return true;
 }

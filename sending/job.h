@@ -37,7 +37,7 @@ struct job {
 	bool heard;       /* a reply to its MAIL came */
 	bool in_step;     /* the replies to it are known to be to it; else they may be taken back */
 	bool unreadable;  /* its text broke off on our side */
-	bool turned_away; /* MAIL got a refusal that may be about this connection */
+	bool turned_away; /* it got a refusal that may be about this connection */
 	unsigned offered; /* l->host.can as it was when the envelope went out */
 	struct job_words {
 		uint32_t mail, rcpt; /* job_mark of the replies to MAIL, the last RCPT taken */

@@ -137,7 +137,7 @@ next_code(const struct link *l, struct span line)
 /*
  * Of a line only the first four octets matter: the code, of which only the first digit must be that
  * of the lines before, and whether another one follows. The rest is text, and so is, where another
- * one follows, a line that begins with no digits at all.
+ * one follows, a line that begins with no digits at all. An empty line begins nothing.
  */
 int
 link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *learns)
@@ -157,6 +157,8 @@ link_listen(struct link *l, const char *to_what, int64_t seconds, link_learns *l
 		int code = 0;
 		if (r == STREAM_OK) {
 			line = without_cr(line);
+			if (line.n == 0 && l->code == 0)
+				continue;
 			code = next_code(l, line);
 			put_line(&l->text, code != 0 && l->code != 0
 				? span_skip(line, CODE_DIGITS) : line);

@@ -84,7 +84,7 @@ struct link_proof {
 		AGAIN_NOT,
 		AGAIN_FRESH,    /* the old session was of no use */
 		AGAIN_NAMELESS, /* the host minds the name that we look for */
-		AGAIN_HELO,     /* the host does not survive EHLO, and HELO will do */
+		AGAIN_HELO,     /* the host does not survive EHLO, or is silent; HELO will do */
 		AGAIN_CLEAR,    /* the host's TLS does not work, and the policy is `may` */
 		AGAIN_PLAIN,    /* it broke off at AUTH, and there is a plainer mechanism */
 	} again;               /* after SOFT: is a new connection to the same host worth a try? */

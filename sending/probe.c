@@ -38,7 +38,10 @@ seconds_left(int64_t deadline)
 	return (clock_left(deadline) + 999) / 1000;
 }
 
-/* All replies together have the time of one, or a host could say 250 now and then for days. */
+/*
+ * All replies together have the time of one, or a host could say 250 now and then for days. Behind
+ * a 2yz in place of the list that follows soon, or the host has none to say twice.
+ */
 enum mark
 probe_read_mark(struct link *l)
 {
@@ -47,12 +50,16 @@ probe_read_mark(struct link *l)
 		int r;
 		bool seen = read_list(l, "EHLO", seconds_left(deadline), &r);
 		if (r < 0 || l->bye)
-			return MARK_LOST;
+			return i == 1 && l->silent ? MARK_SHORT : MARK_LOST;
 		if (seen)
 			return link_said_more(l, "EHLO") ? MARK_MISPLACED
 				: i > 0 ? MARK_LATE : MARK_SEEN;
-		if (link_outcome(l->code) == DONE)
+		if (link_outcome(l->code) == DONE) {
+			if (i == 0)
+				deadline = clock_earlier(deadline,
+					clock_deadline(l->terms.conf->timeout_quit));
 			continue;
+		}
 		bool refusal = i == 0 && l->code >= 400 && !link_said_more(l, "EHLO");
 		return refusal ? MARK_REFUSED : MARK_MISPLACED;
 	}

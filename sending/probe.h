@@ -15,6 +15,7 @@ enum mark {
 	MARK_SEEN,
 	MARK_LATE,      /* behind replies to nothing that we asked, all of them 2yz */
 	MARK_REFUSED,   /* the host does not take it, and said nothing more */
+	MARK_SHORT,     /* ... or said a 2yz that is not the list: it may belong to anything */
 	MARK_LOST,      /* the connection is lost, or about to be */
 	MARK_MISPLACED, /* what came instead is the reply to another command */
 };

@@ -206,6 +206,22 @@ refusal_counts_recipients(const struct link *l)
 		((e.subject == PROTOCOL && e.detail == MANY_RECIPIENTS) || HAS_ANY(l, words));
 }
 
+bool
+refusal_names_connection(const struct link *l)
+{
+	static const char *const places[] = { "session", "connection" };
+	static const char *const counts[] = { "too many messages", "too many mails",
+		"too many emails", "too many transactions" };
+	/* How much a time may bring is the same for each connection. */
+	static const char *const times[] = { "per hour", "per minute", "per day", "hourly",
+		"daily" };
+	if (l->code < REFUSED || l->code == CODE_GOODBYE)
+		return false;
+	if (HAS_ANY(l, places) && !names_mailbox(l, enhanced_of(l)))
+		return true;
+	return HAS_ANY(l, counts) && !HAS_ANY(l, times);
+}
+
 /* Is it about how an address is written? */
 static bool
 is_about_syntax(struct enhanced e)

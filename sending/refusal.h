@@ -27,6 +27,12 @@ bool refusal_misses_tls(const struct link *l);
 bool refusal_counts_recipients(const struct link *l);
 
 /*
+ * Does it say that this connection has brought enough? Then another one will tell whether it is
+ * about the mail (L8).
+ */
+bool refusal_names_connection(const struct link *l);
+
+/*
  * The last reply, for good or for now, refuses a command for this text with `words` in it (CAN_*,
  * mail_rcpt.h), and it may be one of these that the host does not take, although it offered them.
  * True: what can be left out is left out from now on (l->host.can), and the command is worth

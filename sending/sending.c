@@ -106,6 +106,10 @@ send_by_best_way(struct link *l, struct job *j)
 {
 	bool chunk = wants_chunk(l, j);
 	settle_before(l, j, chunk && !l->terms.discards);
+	if (l->flow.full) { /* said of the one before */
+		job_forget(j);
+		return;
+	}
 	if (l->fd < 0 || (chunk && !probe_discards(l)))
 		return;
 	if (!link_can(l, CAN_PIPELINING))

@@ -164,7 +164,7 @@ prove(struct link *l, enum mark mark)
 		j->in_step = mark == MARK_SEEN;
 		job_soften(l, j);
 	}
-	if (mark == MARK_REFUSED || mark == MARK_LATE)
+	if (mark == MARK_REFUSED || mark == MARK_SHORT || mark == MARK_LATE)
 		l->lessons |= LESSON_SINGLE;
 	if (none != NULL)
 		disagree(l, none);

@@ -30,14 +30,14 @@ def all_at_once(postern, sink):
     return log
 
 
-def every(n, reply):
+def every(n, reply, usual="250 2.1.0 ok"):
     """This to each n-th command of a connection."""
     here = threading.local()
 
     def say(line):
         del line
         here.times = getattr(here, "times", 0) + 1
-        return "250 2.1.0 ok" if here.times % n else reply
+        return usual if here.times % n else reply
     return say
 
 
@@ -51,6 +51,32 @@ def test_enough_for_this_connection(postern, host, reply):
     host.say["MAIL"] = every(3, reply)
     all_at_once(postern, host)
     assert host.connections > 1
+
+
+USUAL = {"RCPT": "250 2.1.5 ok", "DATA": "354 go on", "END": "250 2.0.0 taken"}
+
+
+@pytest.mark.parametrize("verb", USUAL)
+@pytest.mark.parametrize("reply", ["554 5.7.1 too many messages in this session", "452 4.5.3 Too many messages"],
+                         ids=["554", "452"])
+def test_enough_is_said_late(postern, host, verb, reply):
+    """L8: to RCPT, DATA or the text, by words that name the connection: it is no word about the message either."""
+    host.say[verb] = every(3, reply, USUAL[verb])
+    all_at_once(postern, host)
+    assert (host.connections == 1) == (verb == "DATA" and "CHUNKING" in host.ehlo), "BDAT has no reply before"
+
+
+def test_enough_for_some(postern, world):
+    """L8: who was taken behind the same MAIL does not get it twice."""
+    world.domain("d.example")
+    world.sink.ehlo = MODES["groups"]
+    world.sink.say["RCPT"] = every(3, "554 5.7.1 too many messages in this session", USUAL["RCPT"])
+    postern.send("u0@d.example", max_connections=0)
+    postern.send(["u1@d.example", "u2@d.example"], max_connections=0)
+    postern.due()
+    log = postern.settled()
+    assert sorted(r for m in world.sink.messages for r in m.recipients) == [f"u{i}@d.example" for i in range(3)]
+    assert ": bounced" not in log and world.sink.connections == 2
 
 
 def test_refused_by_the_next_connection_too(postern, host):

@@ -156,7 +156,7 @@ def test_each_wait_ends(postern, dest, step, key):
     """R29, F1: a host that falls silent at any step costs no more than its time."""
     dest.ehlo = ()
     others = {f"timeout_{k}": "1h" for k in (*MINIMA, "helo", "connect")}
-    with dest.held(step, None):
+    with dest.held(step, None), dest.held("HELO", None): # or that would do (L22)
         postern.send("u@dest.example", **{**others, f"timeout_{key}": "1s"})
         postern.wait_logged("timed out")
         postern.settled(1)

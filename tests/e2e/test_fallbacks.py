@@ -102,6 +102,16 @@ def test_helo_on_the_next_connection(postern, world, how):
     assert world.sink.connections == 2
 
 
+def test_helo_for_a_host_that_is_silent(postern, world):
+    """L22: it says nothing to EHLO; HELO will do, and the next message goes by it at once."""
+    world.domain("dest.example")
+    with world.sink.held("EHLO", None):
+        for n in range(2):
+            postern.send("u@dest.example", timeout_helo="1s")
+            postern.settled()
+            assert (len(world.sink.messages), world.sink.connections) == (n + 1, n + 2)
+
+
 # ---- words
 
 EHLO = ("PIPELINING", "8BITMIME", "SIZE 100000000", "DSN")

@@ -114,6 +114,21 @@ def test_routes_that_lead_nowhere(postern, route):
     assert wait_of(postern, "[203.0.113.1]")[1] == 0
 
 
+SIX_ONLY = "ip link set lo up && ip -6 address add 2001:db8::2/128 dev lo nodad && ip -6 route add default dev lo"
+
+
+def test_one_family_is_gone(postern):
+    """L33: a way to the world by IPv6 is none to a host that has IPv4 alone. It may be so for good: it counts."""
+    if shutil.which("ip") is None or subprocess.run(["unshare", "--net", "sh", "-c", SIX_ONLY], check=False).returncode:
+        pytest.skip("needs ip, and a kernel with IPv6")
+    postern.settings.update(retry=SCHEDULE)
+    postern.send("u@[203.0.113.1]", sender="", max_connections=0)
+    log = run_cut_off(postern, "unshare", "--net", "sh", "-c", SIX_ONLY + '; exec "$@"', "sh")
+    wait, attempts = wait_of(postern, "[203.0.113.1]")
+    assert "(this host seems to be cut off); next try in" in log
+    assert wait <= SOON and attempts == 1
+
+
 def test_host_that_is_down(postern):
     """Where it could be reached the host is to blame, though there is no route to the world."""
     postern.settings.update(retry=SCHEDULE, allow_destinations="127.0.0.0/8")

@@ -438,3 +438,14 @@ def test_lmtp_socket_that_is_not_there(postern, lan, route):
     postern.send("u@d.example")
     log = postern.settled(1)
     assert "next try" in log and f"unix:{path}: connect: No such file or directory" in log
+
+
+def test_silence_about_one_host(postern, world, route):
+    """R50: no nameserver says anything of the first name: the next one has a time of its own, and is asked."""
+    world.zone[("dead.example", "fault")] = "SILENT"
+    world.zone[("live.example", "A")] = ["127.0.0.2"]
+    postern.settings["timeout_dns"] = "2s"
+    route("domains = r.example", f"hosts = [dead.example] [live.example]:{world.port}")
+    postern.send("u@r.example")
+    postern.settled()
+    assert len(world.sink.messages) == 1

@@ -120,11 +120,24 @@ test_unsaid(void **state)
 	}
 }
 
+/* L17: who was not asked, for there was no time left, is not said to be silent. */
+static void
+test_not_asked(void **state)
+{
+	(void)state;
+	struct exchangers x;
+	enum answer a = resolver_addresses(resolver, "b.example", FAMILY_ANY, clock_ms() - 1, &x);
+	assert_int_equal(a, ANSWER_TEMPORARY);
+	assert_string_equal(x.why, "b.example addresses: not asked, no time was left");
+	exchangers_free(&x);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_not_asked),
 		cmocka_unit_test(test_unsaid),
 	};
 	serve(zone, ROWS(zone));

@@ -8,6 +8,7 @@ enum { JOBS = 3, RCPTS = 2 };
 
 #define LIST   "250-mx/250-PIPELINING/250 CHUNKING"
 #define NOBODY "RCPT1=550 no|RCPT2=550 no"
+#define SPENT  "554 5.7.1 too many messages in this session"
 
 static struct link l; /* large */
 static struct host host;

@@ -84,7 +84,12 @@ test_replies(void **state)
 			"MAIL: connection closed by the host: 250-a sorry" },
 		{ "2500 x\r\n", 0, "MAIL: not a reply: 2500 x" },
 		{ "999 x\r\n", 0, "MAIL: not a reply: 999 x" },
-		{ "\r\n", 0, "MAIL: not a reply" },
+		/* empty lines are no beginning of one */
+		{ "\r\n220 hi\r\n", 220, "220 hi" },
+		{ "\r\n\n\r\r\n220-hi\r\n220 ho\r\n", 220, "220-hi ho" },
+		{ "\r\n", 0, "MAIL: connection closed by the host" },
+		{ "\r\n2200 hi\r\n", 0, "MAIL: not a reply: 2200 hi" },
+		{ " \r\n", 0, "MAIL: not a reply:  " },
 		{ "554 go aw", 0, "MAIL: connection closed by the host: 554 go aw" },
 		{ "554-5.7.1 a\r\n554 5.7", 0,
 			"MAIL: connection closed by the host: 554-5.7.1 a 554 5.7" },
@@ -157,6 +162,11 @@ test_endless(void **state)
 	connect_to((struct span){ line, sizeof(line) });
 	assert_int_equal(link_reply(&l, "MAIL", 60), -EIO);
 	assert_memory_equal(l.text.p, "MAIL: endless reply: 250 xxx", 28);
+	part();
+	memset(line, '\n', sizeof(line));
+	connect_to((struct span){ line, sizeof(line) });
+	assert_int_equal(link_reply(&l, "MAIL", 60), -EIO);
+	assert_memory_equal(l.text.p, "MAIL: endless reply", 19);
 	part();
 	for (size_t i = 0; i + 5 <= sizeof(line); i += 5)
 		memcpy(line + i, "250-\n", 5);

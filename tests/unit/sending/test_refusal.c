@@ -254,6 +254,32 @@ test_too_many(void **state)
 	}
 }
 
+/* One connection has brought enough (L8); how much an hour may bring is not about it. */
+static void
+test_names_connection(void **state)
+{
+	(void)state;
+	static const struct { const char *reply; bool want; } cases[] = {
+		{ "554 5.7.1 too many messages in this session", true },
+		{ "452 4.5.3 Too many mails", true },
+		{ "550 5.1.0 too many messages", true },
+		{ "451 limit of this connection reached", true },
+		{ "450 4.7.0 too many messages per hour in this session", true },
+		{ "450 4.7.0 too many messages per hour", false },
+		{ "250 2.0.0 end of this session", false },
+		{ "421 4.7.0 too many messages in this session", false },
+		{ "550 5.1.1 no such user (session 17)", false },
+		{ "550 5.7.1 no", false },
+		{ "554 too many hops", false },
+	};
+	come(AS_OFFERED);
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		hear(cases[i].reply);
+		if (refusal_names_connection(&l) != cases[i].want)
+			fail_msg("%s", cases[i].reply);
+	}
+}
+
 /* ---- words ----------------------------------------------------------------------------------- */
 
 enum { ALL = CAN_SIZE | CAN_DSN | CAN_PRIORITY | CAN_DELIVERBY | CAN_8BITMIME };
@@ -357,6 +383,7 @@ main(void)
 		cmocka_unit_test(test_in_tls),
 		cmocka_unit_test(test_misses_tls),
 		cmocka_unit_test(test_too_many),
+		cmocka_unit_test(test_names_connection),
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_words_are_cleared),
 	};

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "lib/clock.h"
+
 /* How long the last word about a text was waited for, s; and does none come in time? */
 static int64_t patience;
 static bool late;
@@ -122,6 +124,33 @@ test_turned_in_vain(void **state)
 	assert_string_equal(got, "LSS");
 	free_jobs(rcpt);
 	part();
+	close(m.fd);
+}
+
+/*
+ * A host that says its list but once, and answers by a line alone from then on: that is no proof,
+ * and it is not waited for as long as a list may take (L11, L21).
+ */
+static void
+test_short_hello(void **state)
+{
+	(void)state;
+	static const struct { const char *host, *want; enum way way; unsigned lesson; } cases[] = {
+		{ NOBODY "|HELLO1=250 hello again", "USS USS USS", GROUPS, LESSON_LOCKSTEP },
+		{ "HELLO1=250 hello again", "A+DD A+DD A+DD", WINDOW, LESSON_SINGLE },
+		{ "RCPT1=550 no|HELLO1=250 hello again", "A+SD A+DD A+DD", WINDOW, LESSON_SINGLE },
+		{ "HELLO1=250 hello again", "A+DD USS USS", LMTP, LESSON_LOCKSTEP },
+	};
+	struct message m = make_message(strlen(BODY));
+	int64_t quit = patient.timeout_quit;
+	patient.timeout_quit = 1;
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		int64_t start = clock_ms();
+		check(cases[i].way, cases[i].host, &m, cases[i].want);
+		assert_true(clock_ms() - start < 500 * patient.timeout_helo);
+		assert_int_equal(l.lessons, cases[i].lesson);
+	}
+	patient.timeout_quit = quit;
 	close(m.fd);
 }
 
@@ -362,6 +391,7 @@ main(void)
 		cmocka_unit_test(test_of_use),
 		cmocka_unit_test(test_turned),
 		cmocka_unit_test(test_turned_in_vain),
+		cmocka_unit_test(test_short_hello),
 		cmocka_unit_test(test_lessons),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_words),
