@@ -9,6 +9,7 @@
 
 #include "mail/encode.h"
 #include "mail/mime.h"
+#include "mail/words.h"
 
 enum { NO_BOUNDARY = -1 };
 
@@ -39,7 +40,7 @@ struct walk {
 	int found;        /* the boundary that stands at `at`; NO_BOUNDARY: that is the end */
 	bool closing;     /* it is the last of its multipart */
 
-	char field[LIMIT_MIME_FIELD]; /* value of the field being read */
+	char field[LIMIT_MIME_FIELD]; /* value of the field being read, or all of one that is put */
 	size_t field_n;
 };
 
@@ -244,8 +245,6 @@ is_envelope_line(struct span line)
 static int
 check_header_line(struct walk *w, struct span line, bool begins, bool first)
 {
-	if (!span_is_ascii(line))
-		return cannot(w, "8-bit octets in a header field");
 	if ((!piece_ends_line(line) && !piece_is_torn(line)) || piece_is_binary(line))
 		return cannot(w, "a line of a header is not whole");
 	if (begins && (is_folded(line) ? first : !has_name(line) && !is_envelope_line(line)))
@@ -379,6 +378,48 @@ is_replaced(const struct entity *e, struct span line, const char *encoding, bool
 		(f == FIELD_VERSION && mime && e->unversioned);
 }
 
+/* Where a field ends that begins here, and whether it has 8-bit octets. */
+static int
+find_end(struct walk *w, const struct entity *e, uint64_t start, uint64_t *end, bool *eight)
+{
+	bool begins = true;
+	*eight = false;
+	for (*end = start; *end < e->end;) {
+		struct span line;
+		int r = piece_at(w, *end, &line);
+		if (r < 0)
+			return r;
+		if (begins && *end > start && !is_folded(line))
+			break;
+		*eight = *eight || !span_is_ascii(line);
+		*end += line.n;
+		begins = piece_ends_line(line);
+	}
+	return 0;
+}
+
+static void
+gather(struct encoder *e, struct span piece)
+{
+	struct walk *w = e->ctx;
+	if (piece.n <= sizeof(w->field) - w->field_n) {
+		memcpy(w->field + w->field_n, piece.p, piece.n);
+		w->field_n += piece.n;
+	}
+}
+
+static int
+put_words(struct walk *w, uint64_t start, uint64_t end)
+{
+	struct encoder e = encoder_new(put, w);
+	w->field_n = 0;
+	int r = end - start > sizeof(w->field) ? 0 : pass(w, start, end, &e, gather);
+	if (r < 0)
+		return r;
+	return words_put((struct span){ w->field, w->field_n }, put, w) ? 0
+		: cannot(w, "8-bit octets in a header field");
+}
+
 /*
  * The header and the empty line, with another encoding if one is given. `mime`: what it says of the
  * content must be believed from now on.
@@ -386,18 +427,16 @@ is_replaced(const struct entity *e, struct span line, const char *encoding, bool
 static int
 put_header(struct walk *w, const struct entity *e, const char *encoding, bool mime)
 {
-	bool skip = false, begins = true;
-	for (uint64_t at = e->start; at < e->end;) {
+	for (uint64_t at = e->start, end; at < e->end; at = end) {
 		struct span line;
-		int r = piece_at(w, at, &line);
+		bool eight;
+		int r = find_end(w, e, at, &end, &eight);
+		if (r == 0)
+			r = piece_at(w, at, &line);
+		if (r == 0 && !is_replaced(e, line, encoding, mime))
+			r = eight ? put_words(w, at, end) : copy(w, at, end);
 		if (r < 0)
 			return r;
-		if (begins && !is_folded(line))
-			skip = is_replaced(e, line, encoding, mime);
-		if (!skip)
-			put(w, line);
-		at += line.n;
-		begins = piece_ends_line(line);
 	}
 	if (mime && e->unversioned)
 		put_text(w, "MIME-Version: 1.0\r\n");

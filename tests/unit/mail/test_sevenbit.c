@@ -214,8 +214,14 @@ static const struct row rows[] = {
 	NOT("LF in an epilogue", MIX "\r\n--b\r\n\r\n--b--\r\nx\ny\r\n", outside),
 
 	/* headers */
-	NOT("8-bit header", "A: \xe4\r\n\r\n", in_header),
-	NOT("8-bit header of a part", MIX "\r\n--b\r\nA: \xe4\r\n\r\n--b--\r\n", in_header),
+	MADE("8-bit header", "A: \xe4\r\n\r\n", "A: =?unknown-8bit?Q?=E4?=\r\n\r\n"),
+	MADE("8-bit header without a body", "A: b\r\n \xc3\xa4\r\n", "A: b\r\n =?utf-8?Q?=C3=A4?=\r\n"),
+	MADE("8-bit header of a part", MIX "\r\n--b\r\nContent-Type: text/x; name=\xc3\xa4\r\n\r\n\xe4\r\n--b--\r\n",
+		MIX "\r\n--b\r\nContent-Type: text/x;\r\n name*=utf-8''%C3%A4\r\n" QP "\r\n=E4\r\n--b--\r\n"),
+	MADE("8-bit header that goes", "MIME-Version: \xe4\r\n" TEXT "\r\n\xe4\r\n", TEXT V QP "\r\n=E4\r\n"),
+	NOT("8-bit address", "From: \xe4@b.example\r\n\r\n", in_header),
+	NOT("8-bit line that is no field", "A\xe4: b\r\n\r\n", no_field),
+	NOT("8-bit line of a mailbox", "From \xe4: b\r\n\r\n", in_header),
 	NOT("bare LF", "A: b\n\r\n\xe4", broken_line),
 	NOT("bare CR", "A: b\rB: c\r\n\r\n\xe4", broken_line),
 	NOT("NUL", "A: \0\r\n\r\n\xe4", broken_line),
@@ -475,6 +481,12 @@ test_limits(void **state)
 	text = made_of(&in, type, name, LIMIT_MIME_FIELD / 101 + 1, "\r\n\xe4\r\n");
 	assert_int_equal(convert(whole(text), &out, &why), -EILSEQ);
 	assert_string_equal(why, "a MIME field is too long");
+
+	text = made_of(&in, "Subject: \xe4\r\n", name, LIMIT_MIME_FIELD / 103 - 1, "\r\n");
+	assert_int_equal(convert(whole(text), &out, &why), 0);
+	text = made_of(&in, "Subject: \xe4\r\n", name, LIMIT_MIME_FIELD / 103 + 1, "\r\n");
+	assert_int_equal(convert(whole(text), &out, &why), -EILSEQ);
+	assert_string_equal(why, in_header);
 	buf_free(&in);
 	buf_free(&out);
 }
