@@ -47,7 +47,7 @@ enum mime_encoding mime_encoding(struct span value);
  */
 bool mime_is_boundary(struct span line, const struct mime_boundary *b, bool *closing);
 
-/* Is this the MIME-Version that there is (1.0)? Nobody reads a message that says another otherwise. */
+/* Is this the MIME-Version that there is (1.0)? What says another is read as if it were that. */
 bool mime_is_version(struct span value);
 
 #endif

@@ -561,7 +561,7 @@ multipart(struct walk *w, const struct entity *e)
 	w->boundary[mine] = e->boundary;
 	bool unfit;
 	int r = surroundings(w, &unfit);
-	if (r == 0 && w->found != mine && unfit) /* text that is not around parts, but all there is */
+	if (r == 0 && w->found != mine && unfit) /* that is all there is, and around nothing */
 		return cannot(w, "a boundary is missing");
 	while (r == 0 && w->found == mine && !w->closing) {
 		r = boundary_line(w);

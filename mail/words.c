@@ -283,7 +283,7 @@ put_comment(struct writer *w, struct span s)
 
 /* ---- addresses ---------------------------------------------------------------------------- */
 
-/* A quoted string, comment, address in brackets, mark, or run of other octets. 0: it does not end. */
+/* A quoted string, comment, address in brackets, mark, or run of others. 0: it does not end. */
 static size_t
 token(struct span s)
 {
@@ -398,7 +398,8 @@ put_percent(struct writer *w, struct span value, size_t most)
 	size_t i = 0;
 	for (size_t n = 0; i < value.n && n < most; i++) {
 		char c = value.p[i];
-		char escape[ESCAPE] = { '%', hex[(unsigned char)c >> 4], hex[(unsigned char)c & 15] };
+		unsigned char u = (unsigned char)c;
+		char escape[ESCAPE] = { '%', hex[u >> 4], hex[u & 15] };
 		bool plain = is_attribute(c);
 		put(w, plain ? (struct span){ value.p + i, 1 } : (struct span){ escape, ESCAPE });
 		n += plain ? 1 : ESCAPE;
@@ -466,7 +467,8 @@ put_parameters(struct writer *w, struct span s)
 		struct span one = { s.p, n };
 		if (n == 0 && s.p[0] != ';')
 			return false;
-		if (first || span_is_ascii(one) ? !put_tokens(w, one, false) : !put_parameter(w, one))
+		bool plain = first || span_is_ascii(one);
+		if (plain ? !put_tokens(w, one, false) : !put_parameter(w, one))
 			return false;
 		s = span_skip(s, n);
 		if (s.n == 0)

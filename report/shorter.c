@@ -74,7 +74,8 @@ open_message(const struct message *m, size_t at, struct message *inner)
 static void
 put_front(struct buf *b, struct span front)
 {
-	static const char was[] = "\r\nThe message is at the end", is[] = "\r\nIts header is at the end";
+	static const char was[] = "\r\nThe message is at the end";
+	static const char is[] = "\r\nIts header is at the end";
 	const char *p = memmem(front.p, front.n, was, sizeof(was) - 1);
 	if (p != NULL) {
 		buf_add(b, span_from(front.p, p));
