@@ -320,7 +320,8 @@ chunk_of(struct span s)
 		if (n == 0 || (n == 1 && memchr(",;:", rest.p[0], 3) != NULL))
 			return c;
 		c.angle = c.angle || rest.p[0] == '<';
-		c.at = c.at || (rest.p[0] != '(' && rest.p[0] != '"' && memchr(rest.p, '@', n) != NULL);
+		bool open = rest.p[0] != '(' && rest.p[0] != '"';
+		c.at = c.at || (open && memchr(rest.p, '@', n) != NULL);
 		c.n += n;
 	}
 	return c;
