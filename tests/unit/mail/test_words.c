@@ -28,8 +28,8 @@ static const struct {
 	{ "Subject: " X50 " " AE " b\r\n", "Subject: " X50 "\r\n " U("=C3=A4") " b\r\n" },
 	{ "Subject: " AE " " X50 X10 "\r\n", "Subject: " U("=C3=A4") "\r\n " X50 X10 "\r\n" },
 	{ "Subject: " AE X50 X10 "\r\n", "Subject: " U("=C3=A4" X10 X10 X10 X10 "xxxxxxxxx") "\r\n " U(X10 "x") "\r\n" },
-	{ "Subject: " AE AE AE AE AE AE AE AE AE AE AE "\r\n", "Subject: "
-		U("=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4") "\r\n " U("=C3=A4=C3=A4") "\r\n" },
+	{ "Subject: xx" AE AE AE AE AE AE AE AE AE AE "\r\n", "Subject: "
+		U("xx=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4=C3=A4") "\r\n " U("=C3=A4=C3=A4") "\r\n" },
 
 	/* names of who has an address */
 	{ "From: J" AE "n <a@b.example>\r\n", "From: " U("J=C3=A4n") " <a@b.example>\r\n" },
