@@ -60,9 +60,9 @@ static void
 tell_of_report(struct act *act, const struct message *m, int told, const char *id, const char *lane)
 {
 	struct log_fields f = { .event = "report", .queue_id = m->id };
-	if (told == DSN_SENDER || told == DSN_DOUBLE_BOUNCE) {
+	if (dsn_reader(told) != NULL) {
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
-			told == DSN_SENDER ? "sender" : "double_bounce", id);
+			dsn_reader(told), id);
 		wake_lane(act->admin, lane);
 		return;
 	}

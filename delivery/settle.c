@@ -215,12 +215,12 @@ report(const struct courier *c, const struct message *m, bool waits)
 			m->id, strerror(-told));
 		return told;
 	}
-	if (told == DSN_SENDER || told == DSN_DOUBLE_BOUNCE) {
+	if (dsn_reader(told) != NULL) {
 		counters_one(COUNTER_REPORTS);
 		notes_tell_of(c->relay, lane);
 		f.report = id;
 		log_event(LOG_INFO, &f, "%s: %s is told by %s", m->id,
-			told == DSN_SENDER ? "sender" : "double_bounce", id);
+			dsn_reader(told), id);
 	} else if (has_any(m, HARD)) {
 		counters_one(COUNTER_REPORTS_DROPPED);
 		log_event(LOG_NOTICE, &f, "%s: dropped: %s", m->id,

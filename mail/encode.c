@@ -1,8 +1,13 @@
 #include "mail/encode.h"
 
+#include "lib/limits.h"
+
 enum {
 	QUOTED_MAX = 3,     /* octets that one becomes */
 	BASE64_OCTETS = 57, /* in one line */
+	/* octets after which a line is broken behind the next escape, or anywhere at last */
+	REQUOTED_LINE = LIMIT_TEXT_LINE - 100,
+	REQUOTED_MAX = LIMIT_TEXT_LINE - 2 * QUOTED_MAX,
 };
 
 static const struct span crlf = { "\r\n", 2 };
@@ -27,18 +32,24 @@ is_plain(char c, bool first, bool last)
 }
 
 static void
-put_quoted(struct encoder *e, char c, bool last)
+hold_escape(struct encoder *e, char c)
 {
 	static const char hex[] = "0123456789ABCDEF";
+	e->held[e->n++] = '=';
+	e->held[e->n++] = hex[(unsigned char)c >> 4];
+	e->held[e->n++] = hex[(unsigned char)c & 15];
+}
+
+static void
+put_quoted(struct encoder *e, char c, bool last)
+{
 	if (e->n + QUOTED_MAX + 1 > ENCODE_LINE)
 		flush(e, soft);
 	if (is_plain(c, e->n == 0, last)) {
 		e->held[e->n++] = c;
 		return;
 	}
-	e->held[e->n++] = '=';
-	e->held[e->n++] = hex[(unsigned char)c >> 4];
-	e->held[e->n++] = hex[(unsigned char)c & 15];
+	hold_escape(e, c);
 }
 
 void
@@ -57,6 +68,40 @@ encode_quoted_end(struct encoder *e, bool end_line)
 {
 	if (e->n > 0)
 		flush(e, end_line ? soft : (struct span){ "", 0 });
+}
+
+/* The next octet of a line; it may be the first behind a break. */
+static void
+put_requoted(struct encoder *e, char c)
+{
+	bool broken = e->column > (e->escape == 0 ? REQUOTED_LINE : REQUOTED_MAX);
+	if (broken) {
+		e->sink(e->ctx, soft);
+		e->column = 0;
+	}
+	e->n = 0;
+	if ((c & 0x80) != 0 || (broken && c != '=' && !is_plain(c, true, true)))
+		hold_escape(e, c);
+	else
+		e->held[e->n++] = c;
+	e->escape = c == '=' ? 2 : e->escape > 0 && ascii_hex(c) >= 0 ? e->escape - 1 : 0;
+	e->sink(e->ctx, (struct span){ e->held, e->n });
+	e->column += e->n;
+	e->n = 0;
+}
+
+void
+encode_requoted(struct encoder *e, struct span piece)
+{
+	bool line = piece.n > 0 && piece.p[piece.n - 1] == '\n';
+	size_t n = line ? piece.n - crlf.n : piece.n;
+	for (size_t i = 0; i < n; i++)
+		put_requoted(e, piece.p[i]);
+	if (!line)
+		return;
+	e->sink(e->ctx, crlf);
+	e->column = 0;
+	e->escape = 0;
 }
 
 /* Three octets, of which the last may be missing. */

@@ -22,6 +22,8 @@ struct encoder {
 	char held[ENCODE_LINE]; /* quoted-printable: of this line; base64: not yet encoded */
 	size_t n;
 	bool later; /* base64: a line was written, and its CRLF was not */
+	size_t column; /* requoted: octets of this line so far */
+	int escape;    /* ... and how many of an escape are missing */
 };
 
 static inline struct encoder
@@ -35,6 +37,12 @@ void encode_quoted(struct encoder *e, struct span piece);
 
 /* The end; `end_line`: what came last gets a CRLF, which is not part of the text. */
 void encode_quoted_end(struct encoder *e, bool end_line);
+
+/*
+ * Pieces of quoted-printable that hold what should have been encoded: that is, and nothing else. A
+ * line that would be too long for mail is broken.
+ */
+void encode_requoted(struct encoder *e, struct span piece);
 
 /* The same in base64, for any octets. */
 void encode_base64(struct encoder *e, struct span piece);

@@ -158,6 +158,10 @@ mime_type(struct span s, struct mime_boundary *b)
 	if (!skip_blank(&s))
 		return MIME_UNKNOWN;
 	struct span type = take_run(&s, is_token);
+	/* Nothing, or "charset=x" alone: to all who read it that is no type. */
+	if (type.n == 0 ? s.n == 0 || s.p[0] == ';'
+			: span_ieq(type, span_of("charset")) && s.n > 0 && s.p[0] == '=')
+		return MIME_UNTYPED;
 	/* To all who read it this is one part, whatever stands behind: "text", "text/plain a=b". */
 	if (span_ieq(type, span_of("text")))
 		return MIME_TEXT;
@@ -173,34 +177,67 @@ mime_type(struct span s, struct mime_boundary *b)
 	return MIME_DATA;
 }
 
+static bool
+holds(struct span s, const char *word)
+{
+	size_t n = strlen(word);
+	for (; s.n >= n; s = span_skip(s, 1))
+		if (span_istarts(s, span_of(word)))
+			return true;
+	return false;
+}
+
+/* Without the blanks, quotes and semicolons that programs put around it. */
+static struct span
+bare_word(struct span s)
+{
+	while (s.n > 0 && memchr(" \t\"", s.p[0], 3) != NULL)
+		s = span_skip(s, 1);
+	while (s.n > 0 && memchr(" \t\";", s.p[s.n - 1], 4) != NULL)
+		s.n--;
+	return only_word(s);
+}
+
+/*
+ * Readers take text as it is where they do not know the word; but if it might be encoded, some will
+ * decode it.
+ */
+static enum mime_encoding
+unknown_encoding(struct span s)
+{
+	static const char *const codings[] = { "base64", "quoted", "uu", "yenc", "binhex", "x-" };
+	for (size_t i = 0; i < sizeof(codings) / sizeof(codings[0]); i++)
+		if (holds(s, codings[i]))
+			return MIME_CODED;
+	return MIME_ODD;
+}
+
 enum mime_encoding
 mime_encoding(struct span s)
 {
-	struct span word = only_word(s);
-	if (span_ieq(word, span_of("7bit")))
-		return MIME_7BIT;
-	if (span_ieq(word, span_of("8bit")) || span_ieq(word, span_of("binary")) ||
-		span_ieq(word, span_of("8-bit"))) /* as scripts have it */
-		return MIME_8BIT;
-	return MIME_CODED;
+	static const struct {
+		const char *word;
+		enum mime_encoding is;
+	} words[] = {
+		{ "7bit", MIME_7BIT },
+		{ "8bit", MIME_8BIT },
+		{ "binary", MIME_8BIT },
+		{ "quoted-printable", MIME_QUOTED },
+		{ "8-bit", MIME_8BIT }, /* as scripts have it; and those below */
+		{ "8bits", MIME_8BIT },
+		{ "8", MIME_8BIT },
+	};
+	struct span word = bare_word(s);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (span_ieq(word, span_of(words[i].word)))
+			return words[i].is;
+	return unknown_encoding(s);
 }
 
 bool
 mime_is_version(struct span s)
 {
 	return span_eq(only_word(s), span_of("1.0"));
-}
-
-bool
-mime_is_other_version(struct span s)
-{
-	while (s.n > 0 && memchr(" \t\r\n", s.p[0], 4) != NULL)
-		s = span_skip(s, 1);
-	struct span major = span_digits(s);
-	s = span_skip(s, major.n);
-	struct span minor = span_digits(span_skip(s, s.n > 0 && s.p[0] == '.'));
-	return (major.n > 0 && !span_eq(major, span_of("1"))) ||
-		(major.n > 0 && minor.n > 0 && !span_eq(minor, span_of("0")));
 }
 
 static bool

@@ -18,13 +18,16 @@ enum mime_type {
 	MIME_MULTIPART, /* the boundary is known */
 	MIME_DIGEST,    /* the same; parts without a type are messages */
 	MIME_SEALED,    /* signed, encrypted or a fragment: may not be changed inside */
+	MIME_UNTYPED,   /* the field names no type: as if it were not there */
 	MIME_UNKNOWN,   /* the field is not as it should be */
 };
 
 enum mime_encoding {
 	MIME_7BIT,  /* or no field */
 	MIME_8BIT,  /* or binary */
-	MIME_CODED, /* quoted-printable, base64, or a word that we do not know */
+	MIME_QUOTED,
+	MIME_CODED, /* base64, or of some kind that is not of RFC 2045 */
+	MIME_ODD,   /* nothing that could be an encoding: a charset, a type, no word at all */
 };
 
 struct mime_boundary {
@@ -44,10 +47,7 @@ enum mime_encoding mime_encoding(struct span value);
  */
 bool mime_is_boundary(struct span line, const struct mime_boundary *b, bool *closing);
 
-/* Is this the MIME-Version that there is (1.0)? */
+/* Is this the MIME-Version that there is (1.0)? What says another is read as if it were that. */
 bool mime_is_version(struct span value);
-
-/* ... or does it name another one? Neither, where a program wrote "1", "1.0;" or nothing. */
-bool mime_is_other_version(struct span value);
 
 #endif

@@ -9,10 +9,14 @@
 
 #include "mail/encode.h"
 #include "mail/mime.h"
+#include "mail/words.h"
 
 enum { NO_BOUNDARY = -1 };
 
 static const struct span crlf = { "\r\n", 2 };
+
+/* What programs put before a message in a file, and leave there: no field, and to no reader one. */
+static const struct span envelope_lines[] = { { "From ", 5 }, { ">From ", 6 } };
 
 enum field { FIELD_OTHER, FIELD_VERSION, FIELD_TYPE, FIELD_ENCODING, FIELD_KINDS };
 
@@ -36,7 +40,7 @@ struct walk {
 	int found;        /* the boundary that stands at `at`; NO_BOUNDARY: that is the end */
 	bool closing;     /* it is the last of its multipart */
 
-	char field[LIMIT_MIME_FIELD]; /* value of the field being read */
+	char field[LIMIT_MIME_FIELD]; /* value of the field being read, or all of one that is put */
 	size_t field_n;
 };
 
@@ -208,7 +212,7 @@ is_folded(struct span line)
 static bool
 is_of_mime(struct span name)
 {
-	for (int f = FIELD_OTHER + 1; f < FIELD_KINDS; f++)
+	for (int f = FIELD_VERSION + 1; f < FIELD_KINDS; f++) /* another version does no harm */
 		if (name.n + 1 == strlen(names[f]) && span_istarts(span_of(names[f]), name))
 			return true;
 	return false;
@@ -231,46 +235,74 @@ has_name(struct span line)
 	return whole && (colon == n || !is_of_mime((struct span){ line.p, n }));
 }
 
-static int
-check_header_line(struct walk *w, struct span line, bool first)
+static bool
+is_envelope_line(struct span line)
 {
-	struct span text = piece_text(line);
-	if (!span_is_ascii(text))
-		return cannot(w, "8-bit octets in a header field");
-	if (!piece_ends_line(line) || text.n > LIMIT_TEXT_LINE || piece_is_binary(line))
-		return cannot(w, "a line of a header is too long or not whole");
-	if (is_folded(line) ? first : !has_name(line))
+	return span_starts(line, envelope_lines[0]) || span_starts(line, envelope_lines[1]);
+}
+
+/* A line, or a piece of one that is too long: such lines go as they came. `begins`: its start. */
+static int
+check_header_line(struct walk *w, struct span line, bool begins, bool first)
+{
+	if ((!piece_ends_line(line) && !piece_is_torn(line)) || piece_is_binary(line))
+		return cannot(w, "a line of a header is not whole");
+	if (begins && (is_folded(line) ? first : !has_name(line) && !is_envelope_line(line)))
 		return cannot(w, "a line of a header is not a field");
 	return 0;
 }
 
-/* In a body part it means nothing. What is not understood is as none, and goes if one is added. */
+/* Does the second field mean for us what the first one does? */
 static int
-take_version(struct walk *w, struct entity *e, struct span value)
+take_again(struct walk *w, bool same)
 {
-	if (e->message && mime_is_version(value))
-		e->seen[FIELD_VERSION]++;
-	else if (e->message && mime_is_other_version(value))
-		return cannot(w, "the version of MIME is not 1.0");
+	return same ? 0 : cannot(w, "a MIME field occurs twice");
+}
+
+static int
+take_type(struct walk *w, struct entity *e, struct span value)
+{
+	struct mime_boundary b = { .n = 0 };
+	enum mime_type type = mime_type(value, &b);
+	if (type == MIME_UNTYPED)
+		type = e->type;
+	if (e->seen[FIELD_TYPE]++ > 0)
+		return take_again(w, type == e->type && type != MIME_UNKNOWN &&
+			b.n == e->boundary.n && memcmp(b.text, e->boundary.text, b.n) == 0);
+	e->type = type;
+	e->boundary = b;
 	return 0;
 }
 
-/* The field is complete. */
+static int
+take_encoding(struct walk *w, struct entity *e, struct span value)
+{
+	enum mime_encoding encoding = mime_encoding(value);
+	if (e->seen[FIELD_ENCODING]++ > 0)
+		return take_again(w, encoding == e->encoding);
+	e->encoding = encoding;
+	return 0;
+}
+
+/*
+ * The field is complete. A version means nothing in a body part; one that is not 1.0 is as none,
+ * and goes if that is added.
+ */
 static int
 take_field(struct walk *w, struct entity *e, enum field f)
 {
 	struct span value = { w->field, w->field_n };
-	if (f == FIELD_OTHER)
+	switch (f) {
+	case FIELD_VERSION:
+		e->seen[FIELD_VERSION] += e->message && mime_is_version(value);
 		return 0;
-	if (f == FIELD_VERSION)
-		return take_version(w, e, value);
-	if (e->seen[f]++ > 0)
-		return cannot(w, "a MIME field occurs twice");
-	if (f == FIELD_TYPE)
-		e->type = mime_type(value, &e->boundary);
-	else
-		e->encoding = mime_encoding(value);
-	return 0;
+	case FIELD_TYPE:
+		return take_type(w, e, value);
+	case FIELD_ENCODING:
+		return take_encoding(w, e, value);
+	default:
+		return 0;
+	}
 }
 
 /* Adds a line to the value of a field. */
@@ -285,11 +317,11 @@ keep(struct walk *w, struct span text)
 }
 
 static int
-read_field_line(struct walk *w, struct entity *e, struct span line, enum field *f)
+read_field_line(struct walk *w, struct entity *e, struct span line, bool begins, enum field *f)
 {
-	int r = check_header_line(w, line, w->at == e->start);
+	int r = check_header_line(w, line, begins, w->at == e->start);
 	struct span text = piece_text(line);
-	if (r == 0 && !is_folded(line)) {
+	if (r == 0 && begins && !is_folded(line)) {
 		r = take_field(w, e, *f);
 		*f = field_of(line);
 		w->field_n = 0;
@@ -304,14 +336,19 @@ read_header(struct walk *w, struct entity *e)
 {
 	enum field f = FIELD_OTHER;
 	struct span line;
+	bool begins = true;
 	int r = 0;
 	for (; r == 0; w->at += line.n) {
 		r = piece_at(w, w->at, &line);
-		if (r == 0)
+		if (r == 0 && begins)
 			r = look_for_boundary(w, line);
-		if (r < 0 || line.n == 0 || w->found != NO_BOUNDARY || span_eq(line, crlf))
+		if (r == 0 && line.n == 0 && !begins)
+			r = cannot(w, "a line of a header is not whole");
+		if (r < 0 || line.n == 0 ||
+			(begins && (w->found != NO_BOUNDARY || span_eq(line, crlf))))
 			break;
-		r = read_field_line(w, e, line, &f);
+		r = read_field_line(w, e, line, begins, &f);
+		begins = piece_ends_line(line);
 	}
 	if (r < 0)
 		return r;
@@ -341,6 +378,48 @@ is_replaced(const struct entity *e, struct span line, const char *encoding, bool
 		(f == FIELD_VERSION && mime && e->unversioned);
 }
 
+/* Where a field ends that begins here, and whether it has 8-bit octets. */
+static int
+find_end(struct walk *w, const struct entity *e, uint64_t start, uint64_t *end, bool *eight)
+{
+	bool begins = true;
+	*eight = false;
+	for (*end = start; *end < e->end;) {
+		struct span line;
+		int r = piece_at(w, *end, &line);
+		if (r < 0)
+			return r;
+		if (begins && *end > start && !is_folded(line))
+			break;
+		*eight = *eight || !span_is_ascii(line);
+		*end += line.n;
+		begins = piece_ends_line(line);
+	}
+	return 0;
+}
+
+static void
+gather(struct encoder *e, struct span piece)
+{
+	struct walk *w = e->ctx;
+	if (piece.n <= sizeof(w->field) - w->field_n) {
+		memcpy(w->field + w->field_n, piece.p, piece.n);
+		w->field_n += piece.n;
+	}
+}
+
+static int
+put_words(struct walk *w, uint64_t start, uint64_t end)
+{
+	struct encoder e = encoder_new(put, w);
+	w->field_n = 0;
+	int r = end - start > sizeof(w->field) ? 0 : pass(w, start, end, &e, gather);
+	if (r < 0)
+		return r;
+	return words_put((struct span){ w->field, w->field_n }, put, w) ? 0
+		: cannot(w, "8-bit octets in a header field");
+}
+
 /*
  * The header and the empty line, with another encoding if one is given. `mime`: what it says of the
  * content must be believed from now on.
@@ -348,17 +427,16 @@ is_replaced(const struct entity *e, struct span line, const char *encoding, bool
 static int
 put_header(struct walk *w, const struct entity *e, const char *encoding, bool mime)
 {
-	bool skip = false;
-	for (uint64_t at = e->start; at < e->end;) {
+	for (uint64_t at = e->start, end; at < e->end; at = end) {
 		struct span line;
-		int r = piece_at(w, at, &line);
+		bool eight;
+		int r = find_end(w, e, at, &end, &eight);
+		if (r == 0)
+			r = piece_at(w, at, &line);
+		if (r == 0 && !is_replaced(e, line, encoding, mime))
+			r = eight ? put_words(w, at, end) : copy(w, at, end);
 		if (r < 0)
 			return r;
-		if (!is_folded(line))
-			skip = is_replaced(e, line, encoding, mime);
-		if (!skip)
-			put(w, line);
-		at += line.n;
 	}
 	if (mime && e->unversioned)
 		put_text(w, "MIME-Version: 1.0\r\n");
@@ -383,14 +461,25 @@ struct coding {
 
 static const struct coding as_is = { NULL, encode_nothing, end_nothing };
 static const struct coding label = { "7bit", encode_nothing, end_nothing };
+static const struct coding requoted = { NULL, encode_requoted, end_nothing };
 static const struct coding quoted = { "quoted-printable", encode_quoted, encode_quoted_end };
 static const struct coding base64 = { "base64", encode_base64, encode_base64_end };
 
+/* Is what the encoding says of no account, because there is no such encoding? */
+static bool
+is_uncoded(const struct entity *e)
+{
+	return e->encoding == MIME_7BIT || e->encoding == MIME_8BIT ||
+		(e->encoding == MIME_ODD && e->type != MIME_DATA);
+}
+
 /* Why content that cannot be sent as it is may not be encoded; NULL: it may. */
 static const char *
-objection(const struct entity *e)
+objection(const struct entity *e, const struct content *c)
 {
-	if (e->encoding == MIME_CODED)
+	bool single = e->type == MIME_TEXT || e->type == MIME_DATA;
+	bool again = e->encoding == MIME_QUOTED && single && !c->binary;
+	if (!again && !is_uncoded(e))
 		return "a part is not encoded as it says";
 	if (e->type == MIME_SEALED)
 		return "a part that may not be changed cannot be sent as it is";
@@ -404,6 +493,8 @@ choose(const struct entity *e, const struct content *c)
 {
 	if (!c->unfit)
 		return e->encoding == MIME_8BIT ? &label : &as_is;
+	if (e->encoding == MIME_QUOTED)
+		return &requoted;
 	return e->type == MIME_TEXT && !c->binary ? &quoted : &base64;
 }
 
@@ -413,11 +504,11 @@ single(struct walk *w, const struct entity *e)
 	struct encoder out = encoder_new(put, w);
 	struct content c;
 	int r = scan(w, &c);
-	if (r == 0 && c.unfit && objection(e) != NULL)
-		return cannot(w, objection(e));
+	if (r == 0 && c.unfit && objection(e, &c) != NULL)
+		return cannot(w, objection(e, &c));
 	const struct coding *to = choose(e, &c);
 	if (r == 0)
-		r = put_header(w, e, to->name, to->name != NULL);
+		r = put_header(w, e, to->name, to != &as_is);
 	if (r == 0)
 		r = pass(w, c.start, c.end, &out, to->piece);
 	if (r < 0)
@@ -426,16 +517,26 @@ single(struct walk *w, const struct entity *e)
 	return copy(w, c.end, w->at);
 }
 
-/* What stands around the parts of a multipart, up to the next boundary. */
+/*
+ * What stands around the parts of a multipart, up to the next boundary. No reader decodes it, and
+ * few show it; what cannot stand there is quoted, so that nothing is lost to a person who looks.
+ */
 static int
-surroundings(struct walk *w)
+surroundings(struct walk *w, bool *unfit)
 {
+	struct encoder out = encoder_new(put, w);
 	struct content c;
 	int r = scan(w, &c);
+	*unfit = c.unfit;
+	if (r == 0 && c.binary)
+		r = cannot(w, "what stands outside of the parts cannot be sent as it is");
+	if (r < 0 || !c.unfit)
+		return r < 0 ? r : copy(w, c.start, w->at);
+	r = pass(w, c.start, c.end, &out, encode_quoted);
 	if (r < 0)
 		return r;
-	return c.unfit ? cannot(w, "what stands outside of the parts cannot be sent as it is")
-		       : copy(w, c.start, w->at);
+	encode_quoted_end(&out, w->found == NO_BOUNDARY);
+	return copy(w, c.end, w->at);
 }
 
 static int
@@ -458,7 +559,10 @@ multipart(struct walk *w, const struct entity *e)
 	enum mime_type untyped = e->type == MIME_DIGEST ? MIME_MESSAGE : MIME_TEXT;
 	int mine = w->boundaries++;
 	w->boundary[mine] = e->boundary;
-	int r = surroundings(w);
+	bool unfit;
+	int r = surroundings(w, &unfit);
+	if (r == 0 && w->found != mine && unfit) /* that is all there is, and around nothing */
+		return cannot(w, "a boundary is missing");
 	while (r == 0 && w->found == mine && !w->closing) {
 		r = boundary_line(w);
 		if (r == 0)
@@ -466,11 +570,11 @@ multipart(struct walk *w, const struct entity *e)
 	}
 	if (r < 0)
 		return r;
-	if (w->found != mine)
-		return cannot(w, "a boundary is missing");
 	w->boundaries--;
+	if (w->found != mine)
+		return 0; /* what holds it ends, and so does it */
 	r = boundary_line(w);
-	return r < 0 ? r : surroundings(w);
+	return r < 0 ? r : surroundings(w, &unfit);
 }
 
 /* A part that holds others; these are encoded, not the whole. Which of them is not known yet. */
@@ -486,7 +590,7 @@ composite(struct walk *w, const struct entity *e)
 static bool
 is_composite(const struct entity *e)
 {
-	return e->encoding != MIME_CODED && (e->type == MIME_MESSAGE ||
+	return is_uncoded(e) && (e->type == MIME_MESSAGE ||
 		e->type == MIME_MULTIPART || e->type == MIME_DIGEST);
 }
 

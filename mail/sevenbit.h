@@ -3,16 +3,22 @@
  * 7-bit text, for a host that takes nothing else (RFC 6152 section 3, RFC 3030 section 3).
  *
  * What comes out has octets of ASCII only, no NUL, no CR or LF but CRLF, and no line of more than
- * 998 octets. Single parts that are not like that become quoted-printable if they are text and
- * base64 otherwise; all other parts, and all header fields but Content-Transfer-Encoding, stay as
- * they are, octet for octet. A message that knows nothing of MIME and has such a text becomes
- * text/plain with charset unknown-8bit (RFC 1428), and one that has MIME fields but not
- * MIME-Version gets that too. Decoded, every part is what it was.
+ * 998 octets but those that a header had. Single parts that are not like that become
+ * quoted-printable if they are text and base64 otherwise; header fields that are not like that have
+ * encoded words (words.h); all other parts, and all header fields but Content-Transfer-Encoding,
+ * stay as they are, octet for octet. A message that knows nothing of
+ * MIME and has such a text becomes text/plain with charset unknown-8bit (RFC 1428), and one that
+ * has MIME fields but not MIME-Version gets that too. Decoded, every part is what it was. What
+ * stands around parts, which nobody decodes, is quoted: it can still be read, and is not dropped.
+ *
+ * Form that is wrong, and that all readers take alike, is no reason to return mail (L59a): what is
+ * no encoding counts as 8bit on text; quoted-printable with 8-bit octets has those quoted, too; a
+ * field may say the same twice; a multipart may end without its last boundary.
  *
  * What is not understood for certain cannot be converted, and the sender is told (5.6.3): such
- * octets in header fields, in preambles, in signed or encrypted parts or fragments, in a part that
- * says it is encoded already; a boundary that is missing or could be another; and whatever goes
- * over a limit (limits.h). No octet is dropped or altered to make it fit. A signature of the whole
+ * octets in an address or id, in signed or encrypted parts or fragments, in base64 (are they to be
+ * passed over, or was it never encoded?); a boundary that could be another; and whatever goes over
+ * a limit (limits.h). No octet is dropped or altered to make it fit. A signature of the whole
  * (DKIM) may break, of which those who sign are warned (RFC 6376 section 5.3).
  *
  * A message is read where it lies, several times over; memory is fixed. How a client uses it:

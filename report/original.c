@@ -5,15 +5,15 @@
 #include "lib/cleanup.h"
 #include "mail/address.h"
 #include "mail/header.h"
+#include "mail/sevenbit.h"
 
 enum {
 	CHUNK = 4096,
 	QP_LINE = 72, /* octets after which a line of quoted-printable is folded */
 };
 
-/* Appends the text of a message up to `end`, or to its own end, or to what the buffer takes. */
-static int
-read_until(const struct message *m, const char *end, struct buf *b)
+int
+original_read_until(const struct message *m, const char *end, struct buf *b)
 {
 	char chunk[CHUNK];
 	bool ended = false;
@@ -42,15 +42,39 @@ is_lines(struct span s)
 	return s.n == 0 || s.p[s.n - 1] != '\r';
 }
 
-int
-original_read(const struct message *m, struct buf *whole)
+static ssize_t
+read_text(const void *source, uint64_t offset, char *p, size_t n)
 {
-	int r = read_until(m, NULL, whole);
+	struct span rest = span_skip(buf_span(source), (size_t)offset);
+	if (n > rest.n)
+		n = rest.n;
+	if (n > 0)
+		memcpy(p, rest.p, n);
+	return (ssize_t)n;
+}
+
+/*
+ * Could a host have it that takes 7-bit text only? What becomes of the report is not known until it
+ * is there, and then the sender would hear nothing at all.
+ */
+static bool
+fits_any_host(const struct buf *whole)
+{
+	uint64_t length;
+	const char *why;
+	return span_is_ascii(buf_span(whole)) ||
+		sevenbit_check(read_text, whole, &length, &why) == 0;
+}
+
+int
+original_read(const struct message *m, bool global, struct buf *whole)
+{
+	int r = original_read_until(m, NULL, whole);
 	if (r < 0)
 		return r;
 	if (whole->err < 0)
 		return whole->err;
-	return is_lines(buf_span(whole)) ? 0 : -EINVAL;
+	return is_lines(buf_span(whole)) && (global || fits_any_host(whole)) ? 0 : -EINVAL;
 }
 
 void
@@ -128,7 +152,7 @@ int
 original_put_header(struct buf *b, const struct message *m, bool global)
 {
 	auto_buf head = buf_new(ORIGINAL_HEADER_MAX);
-	int r = read_until(m, "\r\n\r\n", &head);
+	int r = original_read_until(m, "\r\n\r\n", &head);
 	if (r < 0)
 		return r;
 	struct span header = { head.p, header_length(buf_span(&head)) };

@@ -12,11 +12,14 @@
 
 enum { ORIGINAL_HEADER_MAX = 64 * 1024 }; /* of a header, what is given back */
 
+/* Appends the text up to `end`, or to its own end, or to what the buffer takes. 0 or -errno. */
+int original_read_until(const struct message *m, const char *end, struct buf *b);
+
 /*
- * Reads the message into *whole, if all of it can be given back. 0; -EINVAL: it cannot; or
- * -errno.
+ * Reads the message into *whole, if all of it can be given back, in UTF-8 (`global`) or to any
+ * host. 0; -EINVAL: it cannot; or -errno.
  */
-int original_read(const struct message *m, struct buf *whole);
+int original_read(const struct message *m, bool global, struct buf *whole);
 
 /* The part's fields and text: all of *whole, */
 void original_put_whole(struct buf *b, const struct message *m, const struct buf *whole);

@@ -323,7 +323,7 @@ int
 report_write(const struct report *r, struct buf *b)
 {
 	auto_buf whole = buf_new((size_t)r->conf->relay.bounce_size);
-	int err = may_be_whole(r) ? original_read(r->m, &whole) : -EINVAL;
+	int err = may_be_whole(r) ? original_read(r->m, is_global(r), &whole) : -EINVAL;
 	if (err < 0 && err != -EINVAL)
 		return err;
 	bool all = err == 0;

@@ -137,6 +137,17 @@ def test_every_shape(signing, convert):
 
 
 FROM = b"From: <a@sender.example>\r\n"
+
+
+def test_header_made_7bit(signing):
+    """R68: what is signed is the header as it goes out, in encoded words."""
+    signing.world.sink.ehlo = [k for k in signing.world.sink.ehlo if k != "8BITMIME"]
+    raw = FROM + "Subject: Gr\u00fc\u00dfe\r\nTo: J\u00e4n <b@b.example>\r\n\r\nhello\r\n".encode()
+    got = deliver(signing, [variety.Text("raw", raw)])
+    assert all(data.isascii() and b"Subject: =?utf-8?Q?" in data for data in got.values()) and len(got) == 1
+    agreed(signing, got)
+
+
 ODD = {
     "letter-case": b"fROM: <a@sender.example>\r\nSUBJECT: x\r\ndate: y\r\nmime-VERSION: 1.0\r\n\r\nhello\r\n",
     "twice": FROM + b"Subject: a\r\nTo: <b@b.example>\r\nSubject: b\r\nTo: <c@b.example>\r\nSubject: c\r\n\r\nhello\r\n",

@@ -1,6 +1,7 @@
 """What relay hands on to the next host of an envelope, what it does where it cannot, and how the
 sender hears of it."""
 import email
+import email.policy
 import re
 import time
 
@@ -280,11 +281,20 @@ def test_eight_bits_need_the_extension(way, mail):
 
 
 def test_eight_bits_that_cannot_be_converted(way):
-    """A21, R68: a name in a header field says nothing about its charset; the sender is told."""
+    """A21, R68: an address is what it is, and nothing else stands for it; the sender is told."""
     way.sink.ehlo = ("PIPELINING",)
-    way.submit(body="Subject: \u00e4\n\nx\n")
+    way.submit(body="Subject: x\nFrom: <\u00e4@sender.example>\n\nx\n")
     report = way.refused()
     assert "Status: 5.6.3\r\n" in report and "the host takes 7-bit text only, and 8-bit" in report
+
+
+def test_eight_bits_of_the_header(way):
+    """L59a: what a reader is to see is encoded, though the script did not do it."""
+    way.sink.ehlo = ("PIPELINING",)
+    way.submit(body="Subject: Gr\u00fc\u00dfe an alle\nFrom: J\u00e4n <a@sender.example>\n\nx\n")
+    text = email.message_from_bytes(way.message().data, policy=email.policy.default)
+    assert text["Subject"] == "Gr\u00fc\u00dfe an alle" and text["From"] == "J\u00e4n <a@sender.example>"
+    assert way.message().data.isascii() and text.get_content() == "x\r\n"
 
 
 def test_eight_bits_without_a_version(way):

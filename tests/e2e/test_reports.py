@@ -157,6 +157,36 @@ def test_whole_in_eight_bits(way):
     assert [x for x in way.sink.lines if x.startswith("MAIL FROM:<> ") and "BODY=8BITMIME" in x]
 
 
+UNFIT = { # what the sender's host announces; a message that it could not have
+    "header": ("SIZE 10000000", "From: <a@s\u00e4.example>\r\nSubject: x\r\n\r\nthe text\r\n".encode()),
+    "signed": ("SIZE 10000000", b"Subject: x\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nthe text \xe4"
+               b"\r\n--b\r\n\r\nsignature\r\n--b--\r\n"),
+    "large": ("SIZE 30000", b"Subject: x\r\n\r\n" + (b"the text" * 9 + b"\r\n") * 500),
+}
+
+
+@pytest.mark.parametrize("who", ["sender", "double_bounce"])
+@pytest.mark.parametrize("what", UNFIT)
+def test_whole_that_does_not_fit(way, world, what, who):
+    """R78, A21, E16: a report is not lost because it gives back what its reader's host does not take."""
+    offers, chunk = UNFIT[what]
+    world.domain("sender.example", "127.0.0.3")
+    host = world.another("127.0.0.3", ehlo=["PIPELINING", offers])
+    refuse(way, "550 5.1.1 no")
+    if who == "sender":
+        way.submit("RET=FULL", chunk=chunk)
+    else:
+        way.submit(chunk=chunk, sender="", double_bounce="a@sender.example")
+    way.postern.settled()
+    [mail] = host.messages
+    report = Report(mail.data)
+    assert report.actions() == {"u@dest.example": "failed"}
+    assert report.parts[2] == "text/rfc822-headers" and "Subject: x" in report.given_back()
+    assert "the text" not in report.given_back() and "Its header is at the end" in report.text
+    log = way.postern.logged()
+    assert ("the reader of the report is told by" in log) == (what == "large") and "dropped" not in log
+
+
 @pytest.mark.parametrize("body, kind", [
     ("Subject: x\u00f6\n\nx\n", "message/global-headers"),
     (b"Subject: x\xff\r\n\r\nx\r\n", "text/rfc822-headers"),

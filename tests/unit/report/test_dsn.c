@@ -43,23 +43,22 @@ failed(struct message *m, int i, const char *text)
 	buf_puts(&m->rcpt[i].text, text);
 }
 
-/* The report as text, and its id. It is mail from nobody to the sender's lane. */
+/* The report with this id as text. It is mail from nobody to the sender's lane. */
 static const char *
-report(const struct message *m, char id[static ID_SIZE])
+reported(const char *id, struct span sender, bool require_tls)
 {
 	static char text[1024 * 1024];
 	struct lane l;
 	struct message r;
-	assert_int_equal(dsn_queue(m, &sp, &conf, false, id, lane), 0);
 	assert_string_equal(lane, "s.example");
 	assert_int_equal(lane_open(&l, &sp, lane), 0);
 	assert_int_equal(message_open(&r, &l, id), 0);
 	assert_int_equal(r.env.sender.n, 0); /* E7, E12 */
 	assert_true(r.env.ours); /* so it is signed */
-	assert_int_equal(r.env.utf8, !span_is_ascii(m->env.sender));
-	assert_int_equal(r.env.require_tls, m->env.require_tls); /* R85 */
+	assert_int_equal(r.env.utf8, !span_is_ascii(sender));
+	assert_int_equal(r.env.require_tls, require_tls); /* R85 */
 	assert_int_equal(r.n, 1);
-	assert_true(span_eq(r.rcpt[0].address, m->env.sender));
+	assert_true(span_eq(r.rcpt[0].address, sender));
 	assert_true(r.length < sizeof(text));
 	size_t n = 0;
 	for (ssize_t k; (k = message_read(&r, n, text + n, sizeof(text) - n)) > 0;)
@@ -69,6 +68,14 @@ report(const struct message *m, char id[static ID_SIZE])
 	message_close(&r);
 	lane_close(&l);
 	return text;
+}
+
+/* ... and its id. */
+static const char *
+report(const struct message *m, char id[static ID_SIZE])
+{
+	assert_int_equal(dsn_queue(m, &sp, &conf, false, id, lane), 0);
+	return reported(id, m->env.sender, m->env.require_tls);
 }
 
 static int
@@ -376,6 +383,58 @@ test_never(void **state)
 	conf.relay.double_bounce = NULL;
 }
 
+/* Opens the report with this id, which failed. */
+static void
+report_failed(struct message *r, const char *id, const char *text)
+{
+	struct lane l;
+	open_lane(&l, lane);
+	assert_int_equal(message_open(r, &l, id), 0);
+	lane_close(&l);
+	failed(r, 0, text);
+}
+
+/*
+ * R78, E16: a report that a host does not take with the whole message goes to it with the header,
+ * once. One that failed for other reasons, or was not ours, does not.
+ */
+static void
+test_shorter(void **state)
+{
+	(void)state;
+	static const struct { const char *text; int want; } rows[] = {
+		{ "mx: not sent: 552 5.3.4 over the limit the host announced", DSN_SHORTER },
+		{ "mx[192.0.2.1]:25: 554 5.6.3 no", DSN_SHORTER },
+		{ "mx[192.0.2.1]:25: 552 5.2.3 too large", DSN_SHORTER },
+		{ "mx[192.0.2.1]:25: 550 5.1.1 no", DSN_NOBODY },
+		{ "mx[192.0.2.1]:25: 552 no", DSN_NOBODY },
+	};
+	for (size_t i = 0; i < ROWS(rows); i++) {
+		char id[ID_SIZE], again[ID_SIZE] = "";
+		struct message m, r;
+		original(&m, "s@s.example", span_of(HEADER "\r\nSECRET\r\n"));
+		m.env.whole = true;
+		failed(&m, 0, "550 5.1.1 no");
+		assert_int_equal(count(report(&m, id), "SECRET"), 1);
+		report_failed(&r, id, rows[i].text);
+		assert_int_equal(dsn_queue(&r, &sp, &conf, false, again, lane), rows[i].want);
+		if (rows[i].want == DSN_SHORTER) {
+			const char *text = reported(again, m.env.sender, false);
+			check_form(text, id);
+			assert_int_equal(count(text, "SECRET"), 0);
+			assert_int_equal(count(text, "\r\nThe message is at the end"), 0);
+			assert_int_equal(count(text, "\r\nIts header is at the end"), 1);
+			assert_int_equal(count(text, "Content-Type: text/rfc822-headers\r\n\r\n" HEADER
+				"\r\n--"), 1);
+			message_close(&r);
+			report_failed(&r, again, rows[i].text);
+			assert_int_equal(dsn_queue(&r, &sp, &conf, false, id, lane), DSN_NOBODY);
+		}
+		message_close(&r);
+		message_close(&m);
+	}
+}
+
 int
 main(void)
 {
@@ -390,6 +449,7 @@ main(void)
 		cmocka_unit_test(test_alabel),
 		cmocka_unit_test(test_nobody),
 		cmocka_unit_test(test_never),
+		cmocka_unit_test(test_shorter),
 	};
 	return cmocka_run_group_tests_name("dsn", tests, setup, teardown);
 }

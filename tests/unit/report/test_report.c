@@ -182,6 +182,26 @@ test_whole(void **state)
 	}
 }
 
+/* A21, R68: 8-bit text that a 7-bit host could not have would take the report with it. */
+static void
+test_whole_for_any_host(void **state)
+{
+	(void)state;
+	static const struct { const char *text; bool whole; } cases[] = {
+		{ HEADER "\r\nPAYLOAD \xc3\xa9\r\n", true },
+		{ HEADER "From: \xe9@s.example\r\n\r\nPAYLOAD\r\n", false },
+		{ HEADER "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\nPAYLOAD \xe9\r\n"
+		  "--b--\r\n", false },
+	};
+	for (size_t i = 0; i < ROWS(cases); i++) {
+		struct message m;
+		queued(&m, cases[i].text, (struct envelope){ .ret = RET_FULL, .whole = true });
+		assert_int_equal(is_whole(&m, HARD, false), cases[i].whole);
+		assert_int_equal(is_whole(&m, HARD, true), cases[i].whole);
+		message_close(&m);
+	}
+}
+
 /* A recipient beyond ASCII, to a sender whose host need not take that (RFC 6533 section 3). */
 static void
 test_address(void **state)
@@ -283,6 +303,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kinds),
 		TEST(test_whole),
+		TEST(test_whole_for_any_host),
 		TEST(test_address),
 		TEST(test_not_global),
 		TEST(test_tls_optional),
