@@ -109,10 +109,20 @@ approve_sender(void *ctx, struct span address)
 		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
 }
 
+/* What is asked about a recipient, by whom, and whether it counts already. */
+struct asked {
+	struct session *s;
+	bool taken;
+};
+
 static enum reply
 approve_recipient(void *ctx, struct span address)
 {
-	struct session *s = ctx;
+	struct asked *asked = ctx;
+	struct session *s = asked->s;
+	asked->taken = session_take(s, QUOTA_RECIPIENTS);
+	if (!asked->taken)
+		return R_QUOTA_RCPT; /* without asking a program of the site */
 	return s->conf.receive.recipient_check != NULL
 		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;
 }
@@ -129,16 +139,19 @@ do_mail(struct session *s, struct span arg)
 
 /*
  * All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
- * too many is no error, but brings no message nearer.
+ * too many, for the message or for the network, is no error, but brings no message nearer. Those
+ * before it stay, or whoever sends so many at once would never be rid of them.
  */
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
+	struct asked asked = { .s = s };
 	enum reply r = transaction_rcpt(&s->client.transaction, &s->conf, &s->client.said.rights,
-		arg, approve_recipient, s);
-	if (r == R_RCPT_OK && !session_take(s, QUOTA_RECIPIENTS))
-		return R_QUOTA;
-	return r == R_TOO_MANY_RCPT && ++s->client.idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
+		arg, approve_recipient, &asked);
+	if (r != R_RCPT_OK && asked.taken)
+		session_give_one_back(s, QUOTA_RECIPIENTS);
+	bool many = r == R_TOO_MANY_RCPT || r == R_QUOTA_RCPT;
+	return many && ++s->client.idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
 }
 
 static enum reply

@@ -143,10 +143,21 @@ log_refused(struct session *s, enum reply r, struct span what)
 		coming ? ": " : "", s->client.peer.text, text, f.reply);
 }
 
+/* What a limit keeps away is for the operator to see, but not as often as a client asks. */
+static void
+note_enough(struct session *s, enum reply r, struct span what)
+{
+	if (r != R_QUOTA_RCPT || s->client.enough)
+		return;
+	s->client.enough = true;
+	log_refused(s, r, what);
+}
+
 bool
 say_and_count(struct session *s, enum reply r, struct span what)
 {
 	enum reply_kind kind = reply_row(r)->kind;
+	note_enough(s, r, what);
 	if (kind == REPLY_ERROR || kind == REPLY_CLOSE) {
 		log_refused(s, r, what);
 		session_count(s, QUOTA_ERRORS, r != R_CROWDED && r != R_SOURCE);

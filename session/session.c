@@ -154,6 +154,17 @@ session_give_back(struct session *s, enum quota_kind kind)
 }
 
 void
+session_give_one_back(struct session *s, enum quota_kind kind)
+{
+	struct quota_held *held = &s->client.held[kind], one = *held;
+	if (held->n == 0)
+		return;
+	one.n = 1;
+	held->n--;
+	quota_give_back(&s->client.quota, kind, &one);
+}
+
+void
 session_keep(struct session *s, enum quota_kind kind)
 {
 	s->client.held[kind] = (struct quota_held){ 0 };

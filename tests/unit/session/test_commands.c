@@ -267,6 +267,23 @@ test_idle_recipients(void **state)
 	assert_int_equal(answer("RCPT TO:<c@d.example>"), R_IDLE_COMMANDS);
 }
 
+/* S10: those beyond what the network may have are no errors either, and end it just as well. */
+static void
+test_idle_quota(void **state)
+{
+	(void)state;
+	static char table[QUOTA_SIZE];
+	enter("limit_recipients = 1\n", HELO | MAIL);
+	quota_begin(&s.client.quota, table);
+	quota_client(&s.client.quota, &(struct netaddr){ .ip = { 192, 0, 2, 1 } }, 86400);
+	assert_int_equal(answer("RCPT TO:<c@d.example>"), R_RCPT_OK);
+	for (int n = 0; n < LIMIT_IDLE_COMMANDS; n++)
+		assert_int_equal(answer("RCPT TO:<c@d.example>"), R_QUOTA_RCPT);
+	assert_int_equal(answer("RCPT TO:<c@d.example>"), R_IDLE_COMMANDS);
+	assert_int_equal(s.client.transaction.draft.recipients, 1);
+	quota_begin(&s.client.quota, NULL);
+}
+
 /* What AUTH brings, and what comes behind it while nothing is a command, is not for the log. */
 static void
 test_loggable(void **state)
@@ -308,6 +325,7 @@ main(void)
 		cmocka_unit_test(test_idle_stranger),
 		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_idle_recipients),
+		cmocka_unit_test(test_idle_quota),
 		cmocka_unit_test(test_loggable),
 	};
 	return cmocka_run_group_tests_name("commands", tests, NULL, NULL);
