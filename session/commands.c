@@ -45,7 +45,10 @@ tell_unanswered(const struct session *s, const char *what)
 		"else than OK, REJECT or DEFER; client %s", what, s->client.peer.text);
 }
 
-/* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */
+/*
+ * Asks a program of the site: "recipient" or "sender" and the address, then who the client is. Both
+ * hear of the sender what the client said.
+ */
 static enum reply
 check_by(struct session *s, enum request_kind kind, const char *what, struct span address)
 {
@@ -53,7 +56,7 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	buf_printf(&question, "%s %.*s\nclient %s\n", what, (int)address.n,
 		address.n > 0 ? address.p : "", s->client.peer.text);
 	if (kind == REQUEST_CHECK_RECIPIENT)
-		buf_printf(&question, "sender %s\n", s->client.transaction.sender);
+		buf_printf(&question, "sender %s\n", s->client.transaction.given);
 	switch (helper_check(s->monitor, kind, buf_span(&question),
 		session_deadline(s, s->conf.receive.timeout_check), s->stop,
 		s->client.check_text)) {

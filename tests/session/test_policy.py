@@ -325,6 +325,16 @@ def test_recipient_check_is_told(postern, seen):
     assert seen.read_text() == "recipient u@d.example\nclient [127.0.0.1]\nsender a@b.example\n"
 
 
+@pytest.mark.parametrize("sender", ["jörg@bücher.example", r'"a\"b\\c"@b.example', "joe@old.example", ""])
+def test_both_programs_are_told_the_same_sender(postern, seen, sender):
+    """As the client gave it: neither escaped, as in the log, nor as it goes out."""
+    check = program(postern, f"sed -n 's/^sender //p' >>{seen}; echo OK")
+    c = Client(postern, recipient_check=check, sender_check=check, masquerade="old.example=new.example")
+    c.ask("EHLO c.example")
+    assert c.ask(f"MAIL FROM:<{sender}> SMTPUTF8")[:3] == c.ask("RCPT TO:<u@d.example>")[:3] == "250"
+    assert seen.read_text() == f"{sender}\n" * 2
+
+
 def test_recipient_check_is_not_asked_in_vain(postern, seen):
     """D17: of a recipient that is one too many."""
     c = Client(postern, recipient_check=program(postern, f"cat >>{seen}; echo OK"), max_recipients=100)
