@@ -153,6 +153,14 @@ note_enough(struct session *s, enum reply r, struct span what)
 	log_refused(s, r, what);
 }
 
+/* Counts an error. True: this client may make no other; three wrong passwords are enough (R70). */
+static bool
+count_error(struct session *s, enum reply r)
+{
+	return ++s->client.errors >= s->conf.receive.max_errors || !session_may(s, QUOTA_ERRORS) ||
+		(r == R_AUTH_REFUSED && s->client.auth_failures >= LIMIT_AUTH_FAILURES);
+}
+
 bool
 say_and_count(struct session *s, enum reply r, struct span what)
 {
@@ -162,8 +170,7 @@ say_and_count(struct session *s, enum reply r, struct span what)
 		log_refused(s, r, what);
 		session_count(s, QUOTA_ERRORS, r != R_CROWDED && r != R_SOURCE);
 		counters_one(COUNTER_ERRORS);
-		if (kind == REPLY_ERROR && (++s->client.errors >= s->conf.receive.max_errors ||
-						   !session_may(s, QUOTA_ERRORS))) {
+		if (kind == REPLY_ERROR && count_error(s, r)) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;
 			log_refused(s, r, what);

@@ -164,7 +164,8 @@ authenticate(struct session *s, const char *mechanism, const struct span *first,
 		return answer->result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
 	counters_one(COUNTER_AUTH_FAILED);
 	session_keep(s, QUOTA_AUTH_FAILURES);
-	return ++s->client.auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
+	s->client.auth_failures++;
+	return R_AUTH_REFUSED;
 }
 
 enum reply

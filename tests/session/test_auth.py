@@ -450,14 +450,14 @@ def test_not_waiting(users, ears):
 
 # ---- wrong ones
 
-def test_three_wrong_passwords(meet, ears):
-    """R70: are enough."""
+def test_three_wrong_passwords(users, meet, ears):
+    """R70, L40: are enough; the third is one as well, for the client and for whoever reads the log."""
     c = meet()
     assert ears.plain(c, "joe", "wrong one") == REFUSED
     assert ears.scram(c, "SCRAM-SHA-1", "joe", "wrong one")[0] == REFUSED
-    assert ears.login(c, "nobody", "wrong one") == \
-        "421 4.7.0 mx.test.example Error: too many errors"
-    assert c.rest() == b"" and c.end() == 0
+    assert ears.login(c, "nobody", "wrong one") == REFUSED
+    assert c.rest() == b"421 4.7.0 mx.test.example Error: too many errors\r\n" and c.end() == 0
+    assert users.logged().count('"AUTH": 535 5.7.8 Error: authentication failed') == 3
 
 
 @pytest.mark.parametrize("name", ["nobody", "joe ", "Joe", "#", "j", "x" * 400])
