@@ -111,7 +111,7 @@ enum counters_class {
 	C(REFUSED_BARE_IN_CHUNK, "refused_bare_in_chunk", "replies", \
 		"554 5.6.0 Error: bare CR, LF or NUL in message") \
 	C(REFUSED_NOT_SMTP, "refused_not_smtp", "replies", \
-		"421 4.7.0 %h Error: this is not HTTP") \
+		"421 4.7.0 %h Error: this is not SMTP") \
 	C(REFUSED_QUOTA, "refused_quota", "replies", \
 		"421 4.7.0 %h Error: too much from your network, try again later") \
 	C(REFUSED_QUOTA_RCPT, "refused_quota_rcpt", "replies", \
