@@ -66,6 +66,7 @@ void
 session_progress(struct session *s)
 {
 	s->client.idle = 0;
+	s->client.errors = 0; /* a host may keep its connection for more than one message */
 	s->client.idle_end = clock_deadline(LIMIT_STRANGER_TIME);
 }
 

@@ -61,7 +61,7 @@ struct client {
 	char check_text[CHECK_TEXT]; /* what recipient_check or sender_check said last */
 
 	/* what counts against a limit */
-	long errors;       /* refused commands */
+	long errors;       /* refused commands since the last message */
 	long idle;         /* commands since the last message that bring no message nearer */
 	int64_t idle_end;  /* when a stranger must have brought a message (clock.h) */
 	int auth_failures;

@@ -1,4 +1,4 @@
-"""Recipients beyond what a client's network may have (limit_recipients)."""
+"""What is enough: recipients of a client's network (limit_recipients), and errors of a client that brings mail."""
 from spoolfile import SpoolFile
 from test_policy import ENOUGH, Client, program, seen  # noqa: F401 pylint: disable=unused-import
 
@@ -29,3 +29,22 @@ def test_recipients_that_are_refused_count_nothing(postern, seen):
                           ("RCPT TO:<u@e.example>", "550")]:
         assert c.ask(command)[:3] == code, command
     assert seen.read_text().count("recipient") == 4
+
+
+def test_errors_between_messages(postern):
+    """C13: max_errors is of a client that gets nowhere. A message that is queued makes good for those before it, but
+    neither for the network's count nor for one that is refused."""
+    c = Client(postern, "192.0.2.1", relay_domains="d.example", max_errors=2, limit_errors=4)
+    c.ask("EHLO c.example")
+    for _ in range(3):
+        assert c.ask("MAIL FROM:<a@b.example>")[:3] == "250"
+        assert c.ask("RCPT TO:<u@e.example>")[:3] == "550"
+        assert c.ask("RCPT TO:<u@d.example>")[:3] == "250"
+        assert c.ask("DATA")[:3] == "354" and c.ask("x\r\n.")[:3] == "250"
+    assert c.ask("NOOP")[:3] == "250"
+    c.ask("MAIL FROM:<a@b.example>")
+    c.ask("RCPT TO:<u@d.example>")
+    assert c.ask("DATA")[:3] == "354" and c.ask("x\0\r\n.")[:3] == "554" and c.ask("FOO")[:3] == "500"
+    assert c.reply() == "421 4.7.0 mx.test.example Error: too many errors"
+    c = Client(postern, "192.0.2.1", max_errors=2, limit_errors=4)
+    assert c.ask("FOO")[:3] == "500" and c.reply()[:3] == "421"
