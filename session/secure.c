@@ -100,6 +100,7 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 		LIMIT_COMMAND_JUNK, session_patience(s), line);
 	switch (res) {
 	case STREAM_OK:
+		*line = span_trim(*line); /* as behind AUTH itself */
 		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
 	case STREAM_TOO_LONG:
 		return R_AUTH_TOO_LONG;

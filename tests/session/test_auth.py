@@ -378,6 +378,7 @@ def test_forgotten_by_starttls(users, ears):
 
 @pytest.mark.parametrize("response, reply", [
     ("*", "501 5.7.0 Authentication cancelled"), ("AGpvZQB", UNDECODABLE), ("!", UNDECODABLE),
+    (b64("\0joe\0wrong one") + " \t", REFUSED), # as behind AUTH itself
     ("A", UNDECODABLE), ("====", UNDECODABLE), ("AGpvZQBzZWNyZXQ= x", UNDECODABLE),
     (b64("joe"), UNDECODABLE), (b64("\0joe\0a\0b"), UNDECODABLE), ("", UNDECODABLE),
     (b64("\0\0"), REFUSED),
@@ -386,6 +387,14 @@ def test_bad_responses(meet, ears, response, reply):
     """R70, C8: and another mechanism may be tried behind it."""
     c = meet()
     assert ears.auth(c, "PLAIN", response) == reply
+    assert ears.login(c, "joe", PASSWORDS["joe"]) == OK
+    assert c.finish() == 0
+
+
+def test_empty_password(meet, ears):
+    """R70: is a wrong one, by LOGIN as by PLAIN."""
+    c = meet()
+    assert ears.plain(c, "joe", "") == ears.login(c, "joe", "") == REFUSED
     assert ears.login(c, "joe", PASSWORDS["joe"]) == OK
     assert c.finish() == 0
 
