@@ -66,7 +66,8 @@ struct conf_who {
 	char *hostname;   /* our name in greeting, EHLO and Received:; default: the system's */
 	char *spool;      /* absolute path of the spool directory */
 	char *postmaster; /* where mail for <postmaster> goes; default postmaster@hostname */
-	bool no_postmaster; /* that default stands there, for nobody set it */
+	bool postmaster_unset; /* that default stands there, for nobody set it */
+	bool no_postmaster; /* it is that address, whoever wrote it */
 	char *user;       /* whom to become when started as root */
 	char *relay_path; /* the relay program; default: "relay" beside smtpd */
 	char *tls_path;   /* the program that speaks TLS; default: "tls" beside smtpd */

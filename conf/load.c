@@ -250,6 +250,17 @@ complete_hostname(struct setting *s)
 	return s->c->who.hostname != NULL ? 0 : -ENOMEM;
 }
 
+/* Written out, the default is no other address: nobody takes mail at this host for that. */
+static bool
+is_default_postmaster(const struct conf_who *who)
+{
+	struct address a;
+	char room[LIMIT_ADDRESS];
+	return address_mailbox(span_of(who->postmaster), &a) == 0 &&
+		span_ieq(address_plain(a.local, room), span_of("postmaster")) &&
+		span_ieq(a.domain, span_of(who->hostname));
+}
+
 /* Defaults that depend on the machine or on other keys. */
 static int
 complete(struct setting *s)
@@ -266,12 +277,13 @@ complete(struct setting *s)
 		if (c->tls.key == NULL)
 			return conf_complain_of(s, "tls_key", "out of memory");
 	}
-	c->who.no_postmaster = c->who.postmaster == NULL;
-	if (c->who.no_postmaster &&
+	c->who.postmaster_unset = c->who.postmaster == NULL;
+	if (c->who.postmaster_unset &&
 		asprintf(&c->who.postmaster, "postmaster@%s", c->who.hostname) < 0) {
 		c->who.postmaster = NULL;
 		return conf_complain_of(s, "postmaster", "out of memory");
 	}
+	c->who.no_postmaster = c->who.postmaster_unset || is_default_postmaster(&c->who);
 	if (c->tls_reports.from == NULL &&
 		asprintf(&c->tls_reports.from, "postmaster@%s", c->who.hostname) < 0) {
 		c->tls_reports.from = NULL;

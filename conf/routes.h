@@ -33,8 +33,8 @@ bool routes_open_to(const struct conf *conf, struct span mailbox);
 
 /*
  * Does mail from `sender` for <postmaster> come to anybody? Not if the key `postmaster` was not
- * set, and neither a route nor relay_domains has our own name: then it would be for this host,
- * which has no mailboxes.
+ * set, or to what it is then, and neither a route nor relay_domains has our own name: then it
+ * would be for this host, which has no mailboxes.
  */
 bool routes_reach_postmaster(const struct conf *conf, struct span sender);
 

@@ -90,6 +90,14 @@ challenge_text(const struct claim *c, const char *out, size_t n)
 	return out != NULL ? out : "";
 }
 
+/* An empty password is a wrong one, as with PLAIN; libgsasl takes it for no response at all. */
+static bool
+is_empty_password(const struct claim *c, const struct auth_text *in, size_t asked)
+{
+	return strcmp(c->hello.mechanism, "LOGIN") == 0 && in->text[0] == '\0' &&
+		asked == sizeof(login_asks) / sizeof(login_asks[0]);
+}
+
 /*
  * Hears the first response that the library is to have; *asked is how many challenges of LOGIN are
  * answered by it. False: it is over before it began.
@@ -140,6 +148,10 @@ dialogue_run(struct claim *c, Gsasl_session *s)
 	}
 	for (;; asked++) {
 		char *out = NULL;
+		if (is_empty_password(c, &in, asked)) {
+			decide(c, AUTH_REFUSED);
+			return;
+		}
 		int r = gsasl_step64(s, in.text, &out);
 		bool more = r == GSASL_NEEDS_MORE ||
 			    (r == GSASL_OK && out != NULL && out[0] != '\0');

@@ -328,12 +328,16 @@ stream_line(struct stream *s, size_t limit, size_t junk, int64_t deadline, struc
 		if (lf != NULL) {
 			size_t n = (size_t)(lf + 1 - start);
 			s->head += n;
+			if (thrown == 0)
+				s->first = *start;
 			if (thrown > 0 || n > limit)
 				return STREAM_TOO_LONG;
 			*line = (struct span){ start, n };
 			return check_line(s, line);
 		}
 		if (thrown > 0 || have >= limit) {
+			if (thrown == 0)
+				s->first = *start;
 			thrown += have;
 			s->head = s->tail;
 			if (thrown > junk)

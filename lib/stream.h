@@ -52,6 +52,7 @@ struct stream {
 	const struct transport *below; /* NULL: nothing */
 	void *context;                 /* of it */
 	bool out_is_socket;
+	char first;   /* octet of the line that was too long last */
 	bool lenient; /* LF alone ends a line too */
 	bool broken;  /* writing failed; sticks */
 	bool ended;   /* nothing more comes, as was seen while writing */

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define COUNTERS_VERSION 3
+#define COUNTERS_VERSION 4
 
 enum {
 	HISTOGRAM_BUCKETS = 31, /* the last but one: up to 2^29 ms, six days */
@@ -111,9 +111,11 @@ enum counters_class {
 	C(REFUSED_BARE_IN_CHUNK, "refused_bare_in_chunk", "replies", \
 		"554 5.6.0 Error: bare CR, LF or NUL in message") \
 	C(REFUSED_NOT_SMTP, "refused_not_smtp", "replies", \
-		"421 4.7.0 %h Error: this is not HTTP") \
+		"421 4.7.0 %h Error: this is not SMTP") \
 	C(REFUSED_QUOTA, "refused_quota", "replies", \
 		"421 4.7.0 %h Error: too much from your network, try again later") \
+	C(REFUSED_QUOTA_RCPT, "refused_quota_rcpt", "replies", \
+		"452 4.5.3 Error: too many recipients from your network, try again later") \
 	C(REFUSED_CHECK_REJECT, "refused_check_reject", "replies", \
 		"550 5.7.1 Error: %c") \
 	C(REFUSED_CHECK_DEFER, "refused_check_defer", "replies", \

@@ -127,8 +127,9 @@ static void
 check_postmaster(struct findings *f, const struct conf *c)
 {
 	if (!routes_reach_postmaster(c, (struct span){ 0 }))
-		check_warning(f, "postmaster is not set, and nothing takes mail for %s: strangers' "
-			"mail for <postmaster> is refused", c->who.hostname);
+		check_warning(f, "postmaster is %s, and nothing takes mail for %s: strangers' "
+			"mail for <postmaster> is refused",
+			c->who.postmaster_unset ? "not set" : c->who.postmaster, c->who.hostname);
 }
 
 /* Mail for these must find a way: what a domain beyond ASCII is called in the DNS is known here. */

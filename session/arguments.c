@@ -310,6 +310,16 @@ fits_encoded(struct span v)
 	return b.err == 0;
 }
 
+static bool
+is_atom(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!is_keyword((struct span){ &s.p[i], 1 }) &&
+			(s.p[i] == '\0' || strchr("!#$%&'*+-/=?^_`{|}~", s.p[i]) == NULL))
+			return false;
+	return s.n > 0;
+}
+
 /* "type;text"; the type is an atom (RFC 3461 section 4.2). */
 static bool
 is_orcpt(struct span v)
@@ -320,7 +330,7 @@ is_orcpt(struct span v)
 	struct span type = span_from(v.p, semi), text = span_from(semi + 1, v.p + v.n);
 	if (span_ieq(type, span_of("utf-8")))
 		return xtext_unitext_valid(text) && fits_encoded(v);
-	return is_keyword(type) && v.n <= ORCPT_MAX && xtext_valid(text, ORCPT_MAX);
+	return is_atom(type) && v.n <= ORCPT_MAX && xtext_valid(text, ORCPT_MAX);
 }
 
 static enum reply

@@ -45,7 +45,10 @@ tell_unanswered(const struct session *s, const char *what)
 		"else than OK, REJECT or DEFER; client %s", what, s->client.peer.text);
 }
 
-/* Asks a program of the site: "recipient" or "sender" and the address, then who the client is. */
+/*
+ * Asks a program of the site: "recipient" or "sender" and the address, then who the client is. Both
+ * hear of the sender what the client said.
+ */
 static enum reply
 check_by(struct session *s, enum request_kind kind, const char *what, struct span address)
 {
@@ -53,7 +56,7 @@ check_by(struct session *s, enum request_kind kind, const char *what, struct spa
 	buf_printf(&question, "%s %.*s\nclient %s\n", what, (int)address.n,
 		address.n > 0 ? address.p : "", s->client.peer.text);
 	if (kind == REQUEST_CHECK_RECIPIENT)
-		buf_printf(&question, "sender %s\n", s->client.transaction.sender);
+		buf_printf(&question, "sender %s\n", s->client.transaction.given);
 	switch (helper_check(s->monitor, kind, buf_span(&question),
 		session_deadline(s, s->conf.receive.timeout_check), s->stop,
 		s->client.check_text)) {
@@ -109,10 +112,20 @@ approve_sender(void *ctx, struct span address)
 		? check_by(s, REQUEST_CHECK_SENDER, "sender", address) : R_FINE;
 }
 
+/* What is asked about a recipient, by whom, and whether it counts already. */
+struct asked {
+	struct session *s;
+	bool taken;
+};
+
 static enum reply
 approve_recipient(void *ctx, struct span address)
 {
-	struct session *s = ctx;
+	struct asked *asked = ctx;
+	struct session *s = asked->s;
+	asked->taken = session_take(s, QUOTA_RECIPIENTS);
+	if (!asked->taken)
+		return R_QUOTA_RCPT; /* without asking a program of the site */
 	return s->conf.receive.recipient_check != NULL
 		? check_by(s, REQUEST_CHECK_RECIPIENT, "recipient", address) : R_FINE;
 }
@@ -129,16 +142,19 @@ do_mail(struct session *s, struct span arg)
 
 /*
  * All recipients of a message may come in one group, before the first reply is read (RFC 2920): one
- * too many is no error, but brings no message nearer.
+ * too many, for the message or for the network, is no error, but brings no message nearer. Those
+ * before it stay, or whoever sends so many at once would never be rid of them.
  */
 static enum reply
 do_rcpt(struct session *s, struct span arg)
 {
+	struct asked asked = { .s = s };
 	enum reply r = transaction_rcpt(&s->client.transaction, &s->conf, &s->client.said.rights,
-		arg, approve_recipient, s);
-	if (r == R_RCPT_OK && !session_take(s, QUOTA_RECIPIENTS))
-		return R_QUOTA;
-	return r == R_TOO_MANY_RCPT && ++s->client.idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
+		arg, approve_recipient, &asked);
+	if (r != R_RCPT_OK && asked.taken)
+		session_give_one_back(s, QUOTA_RECIPIENTS);
+	bool many = r == R_TOO_MANY_RCPT || r == R_QUOTA_RCPT;
+	return many && ++s->client.idle > LIMIT_IDLE_COMMANDS ? R_IDLE_COMMANDS : r;
 }
 
 static enum reply
@@ -228,11 +244,23 @@ static const struct command {
 	{ "QUIT", do_quit, NONE, R_QUIT_SYNTAX, CLEAR },
 };
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool
+is_letter(char c)
+{
+	return ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z';
+}
+
 static struct span
 verb_of(struct span line)
 {
 	size_t n = 0;
-	while (n < line.n && line.p[n] != ' ' && line.p[n] != '\t')
+	while (n < line.n && !is_blank(line.p[n]))
 		n++;
 	return (struct span){ line.p, n };
 }
@@ -258,6 +286,40 @@ is_http(struct span verb)
 	return false;
 }
 
+/* "HTTP/1.1", "RTSP/1.0" and the like, behind something. */
+static bool
+ends_with_version(struct span line)
+{
+	static const size_t number = sizeof("/1.1") - 1;
+	line = span_trim(line);
+	if (line.n <= number)
+		return false;
+	const char *p = line.p + line.n - number;
+	size_t letters = 0, most = line.n - number;
+	while (letters < most && is_letter(p[-1 - (ptrdiff_t)letters]))
+		letters++;
+	return p[0] == '/' && ascii_digit(p[1]) && p[2] == '.' && ascii_digit(p[3]) &&
+		letters > 0 && letters < most && is_blank(p[-1 - (ptrdiff_t)letters]);
+}
+
+/*
+ * Is this, which is no command, another protocol: TLS, a request, a field of a header? A program
+ * that was made to talk to us has lines of somebody else's choice behind it. A blank in front, or
+ * nothing at all, is a careless client's; base64 behind an AUTH that was refused is one's that does
+ * not wait.
+ */
+static bool
+is_foreign(const struct session *s, struct span line)
+{
+	struct span verb = verb_of(line);
+	if (is_http(verb))
+		return true;
+	if (s->client.hush || line.n == 0)
+		return false;
+	return (!is_letter(line.p[0]) && !is_blank(line.p[0])) ||
+		(verb.n > 0 && memchr(verb.p, ':', verb.n) != NULL) || ends_with_version(line);
+}
+
 static enum reply
 run_command(struct session *s, struct span line)
 {
@@ -265,7 +327,7 @@ run_command(struct session *s, struct span line)
 	const struct command *c = find_command(verb);
 	struct span arg = span_trim(span_skip(line, verb.n));
 	if (c == NULL)
-		return is_http(verb) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
+		return is_foreign(s, line) ? R_NOT_SMTP : R_UNKNOWN_COMMAND;
 	if ((c->rules & IDLE) != 0 && !session_count_idle(s))
 		return R_IDLE_COMMANDS;
 	if ((c->argument == REQUIRED && arg.n == 0) || (c->argument == NONE && arg.n > 0))
@@ -277,6 +339,16 @@ run_command(struct session *s, struct span line)
 	return c->run(s, arg);
 }
 
+/* It may be that a chunk follows. */
+static enum reply
+answer_bad_line(const struct session *s, struct span line)
+{
+	struct span verb = verb_of(line);
+	if (span_ieq(verb, span_of("BDAT")))
+		return R_BDAT_SYNTAX;
+	return find_command(verb) == NULL && is_foreign(s, line) ? R_NOT_SMTP : R_BAD_LINE;
+}
+
 enum reply
 commands_answer(struct session *s, enum stream_result res, struct span line)
 {
@@ -284,9 +356,10 @@ commands_answer(struct session *s, enum stream_result res, struct span line)
 	case STREAM_OK:
 		return run_command(s, line);
 	case STREAM_TOO_LONG:
-		return R_LINE_TOO_LONG;
-	case STREAM_BAD: /* it may be that a chunk follows */
-		return span_ieq(verb_of(line), span_of("BDAT")) ? R_BDAT_SYNTAX : R_BAD_LINE;
+		return is_foreign(s, (struct span){ &s->client.stream.first, 1 })
+			? R_NOT_SMTP : R_LINE_TOO_LONG;
+	case STREAM_BAD:
+		return answer_bad_line(s, line);
 	default:
 		return say_to_silence(res);
 	}

@@ -59,8 +59,10 @@ enum reply_kind {
 	X(BINARY_NEEDS_BDAT, "503", "5.5.1 Error: BINARYMIME needs BDAT", ERROR) \
 	X(BARE_IN_CHUNK, "554", "5.6.0 Error: bare CR, LF or NUL in message", ERROR) \
 	X(CHUNK_OK, "250", "2.0.0 Ok", OK) \
-	X(NOT_SMTP, "421", "4.7.0 %h Error: this is not HTTP", CLOSE) \
+	X(NOT_SMTP, "421", "4.7.0 %h Error: this is not SMTP", CLOSE) \
 	X(QUOTA, "421", "4.7.0 %h Error: too much from your network, try again later", CLOSE) \
+	X(QUOTA_RCPT, "452", \
+		"4.5.3 Error: too many recipients from your network, try again later", SPARE) \
 	X(CHECK_REJECT, "550", "5.7.1 Error: %c", ERROR) \
 	X(CHECK_DEFER, "451", "4.7.1 Error: %c", ERROR) \
 	X(TOO_EARLY, "554", "5.5.1 Error: client does not wait for replies", CLOSE) \

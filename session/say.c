@@ -143,16 +143,34 @@ log_refused(struct session *s, enum reply r, struct span what)
 		coming ? ": " : "", s->client.peer.text, text, f.reply);
 }
 
+/* What a limit keeps away is for the operator to see, but not as often as a client asks. */
+static void
+note_enough(struct session *s, enum reply r, struct span what)
+{
+	if (r != R_QUOTA_RCPT || s->client.enough)
+		return;
+	s->client.enough = true;
+	log_refused(s, r, what);
+}
+
+/* Counts an error. True: this client may make no other; three wrong passwords are enough (R70). */
+static bool
+count_error(struct session *s, enum reply r)
+{
+	return ++s->client.errors >= s->conf.receive.max_errors || !session_may(s, QUOTA_ERRORS) ||
+		(r == R_AUTH_REFUSED && s->client.auth_failures >= LIMIT_AUTH_FAILURES);
+}
+
 bool
 say_and_count(struct session *s, enum reply r, struct span what)
 {
 	enum reply_kind kind = reply_row(r)->kind;
+	note_enough(s, r, what);
 	if (kind == REPLY_ERROR || kind == REPLY_CLOSE) {
 		log_refused(s, r, what);
 		session_count(s, QUOTA_ERRORS, r != R_CROWDED && r != R_SOURCE);
 		counters_one(COUNTER_ERRORS);
-		if (kind == REPLY_ERROR && (++s->client.errors >= s->conf.receive.max_errors ||
-						   !session_may(s, QUOTA_ERRORS))) {
+		if (kind == REPLY_ERROR && count_error(s, r)) {
 			say_reply(s, r);
 			r = R_TOO_MANY_ERRORS;
 			log_refused(s, r, what);

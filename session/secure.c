@@ -100,6 +100,7 @@ ask_client(struct session *s, const char *challenge, struct span *line)
 		LIMIT_COMMAND_JUNK, session_patience(s), line);
 	switch (res) {
 	case STREAM_OK:
+		*line = span_trim(*line); /* as behind AUTH itself */
 		return span_eq(*line, span_of("*")) ? R_AUTH_GIVEN_UP : R_FINE;
 	case STREAM_TOO_LONG:
 		return R_AUTH_TOO_LONG;
@@ -164,7 +165,8 @@ authenticate(struct session *s, const char *mechanism, const struct span *first,
 		return answer->result == AUTH_BAD_TEXT ? R_AUTH_BAD_TEXT : R_AUTH_TROUBLE;
 	counters_one(COUNTER_AUTH_FAILED);
 	session_keep(s, QUOTA_AUTH_FAILURES);
-	return ++s->client.auth_failures < LIMIT_AUTH_FAILURES ? R_AUTH_REFUSED : R_TOO_MANY_ERRORS;
+	s->client.auth_failures++;
+	return R_AUTH_REFUSED;
 }
 
 enum reply

@@ -66,6 +66,7 @@ void
 session_progress(struct session *s)
 {
 	s->client.idle = 0;
+	s->client.errors = 0; /* a host may keep its connection for more than one message */
 	s->client.idle_end = clock_deadline(LIMIT_STRANGER_TIME);
 }
 
@@ -151,6 +152,17 @@ void
 session_give_back(struct session *s, enum quota_kind kind)
 {
 	quota_give_back(&s->client.quota, kind, &s->client.held[kind]);
+}
+
+void
+session_give_one_back(struct session *s, enum quota_kind kind)
+{
+	struct quota_held *held = &s->client.held[kind], one = *held;
+	if (held->n == 0)
+		return;
+	one.n = 1;
+	held->n--;
+	quota_give_back(&s->client.quota, kind, &one);
 }
 
 void

@@ -54,13 +54,14 @@ struct client {
 	bool tls_failed;        /* tls could not get ready: it is not offered again */
 	bool secure;            /* TLS is spoken; then: */
 	struct tlsinfo tls;
+	bool enough;            /* the log has it that its network had recipients enough */
 	bool linger;            /* a client that still sends is to read the reply that ends it */
 	bool hush;              /* the next line may belong to an AUTH that was refused */
 	bool senders_used;      /* something was written into `senders` */
 	char check_text[CHECK_TEXT]; /* what recipient_check or sender_check said last */
 
 	/* what counts against a limit */
-	long errors;       /* refused commands */
+	long errors;       /* refused commands since the last message */
 	long idle;         /* commands since the last message that bring no message nearer */
 	int64_t idle_end;  /* when a stranger must have brought a message (clock.h) */
 	int auth_failures;
@@ -128,6 +129,9 @@ bool session_may(const struct session *s, enum quota_kind kind);
  */
 bool session_take(struct session *s, enum quota_kind kind);
 void session_give_back(struct session *s, enum quota_kind kind);
+
+/* The last one that was taken came to nothing; those before it stay taken. */
+void session_give_one_back(struct session *s, enum quota_kind kind);
 
 /* It was done: what was taken stays counted. */
 void session_keep(struct session *s, enum quota_kind kind);

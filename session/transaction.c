@@ -49,6 +49,7 @@ transaction_mail(struct transaction *t, const struct spool *s, const struct conf
 		return R_QUEUE_ERROR;
 	}
 	draft_leave_free(&t->draft, conf->receive.min_free);
+	snprintf(t->given, sizeof(t->given), "%.*s", (int)a.sender.whole.n, a.sender.whole.p);
 	snprintf(t->reverse, sizeof(t->reverse), "%.*s", (int)a.env.sender.n, a.env.sender.p);
 	buf_escape_text(t->sender, sizeof(t->sender), a.env.sender);
 	submit_plan(&t->submit, span_of(t->reverse));

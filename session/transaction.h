@@ -38,7 +38,8 @@ struct trace {
 
 struct transaction {
 	bool open;                        /* MAIL was accepted */
-	char reverse[LIMIT_ADDRESS + 1];  /* the sender as given; an address holds no NUL */
+	char given[LIMIT_ADDRESS + 1];    /* the sender as given; an address holds no NUL */
+	char reverse[LIMIT_ADDRESS + 1];  /* ... and as it goes out */
 	char sender[TRANSACTION_TEXT];    /* escaped, for the log */
 	char recipient[TRANSACTION_TEXT]; /* the first one as it was given, for FOR */
 	int64_t max_size;

@@ -14,7 +14,7 @@ import spoolfile
 from conftest import DROP, NOBODY, own
 from test_outage import run_cut_off
 
-FILE = "counts-3"
+FILE = "counts-4"
 HEAD = 4096  # octets of the counters in it
 HISTOGRAMS = ("session_time", "queue_time", "delivery_time")
 HOUR, DAY = 3600, 86400

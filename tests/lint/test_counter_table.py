@@ -5,7 +5,7 @@ import zlib
 from conftest import TOP
 
 # The layout of each version that ever was: the sum of its names, in their order. A new one gets a line here.
-LAYOUTS = {1: 0x2505b273, 2: 0xa23de63e, 3: 0xf77d86f5}
+LAYOUTS = {1: 0x2505b273, 2: 0xa23de63e, 3: 0xf77d86f5, 4: 0x34d7eb39}
 
 HEADER = (TOP / "process" / "counters.h").read_text()
 

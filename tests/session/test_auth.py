@@ -378,6 +378,7 @@ def test_forgotten_by_starttls(users, ears):
 
 @pytest.mark.parametrize("response, reply", [
     ("*", "501 5.7.0 Authentication cancelled"), ("AGpvZQB", UNDECODABLE), ("!", UNDECODABLE),
+    (b64("\0joe\0wrong one") + " \t", REFUSED), # as behind AUTH itself
     ("A", UNDECODABLE), ("====", UNDECODABLE), ("AGpvZQBzZWNyZXQ= x", UNDECODABLE),
     (b64("joe"), UNDECODABLE), (b64("\0joe\0a\0b"), UNDECODABLE), ("", UNDECODABLE),
     (b64("\0\0"), REFUSED),
@@ -386,6 +387,14 @@ def test_bad_responses(meet, ears, response, reply):
     """R70, C8: and another mechanism may be tried behind it."""
     c = meet()
     assert ears.auth(c, "PLAIN", response) == reply
+    assert ears.login(c, "joe", PASSWORDS["joe"]) == OK
+    assert c.finish() == 0
+
+
+def test_empty_password(meet, ears):
+    """R70: is a wrong one, by LOGIN as by PLAIN."""
+    c = meet()
+    assert ears.plain(c, "joe", "") == ears.login(c, "joe", "") == REFUSED
     assert ears.login(c, "joe", PASSWORDS["joe"]) == OK
     assert c.finish() == 0
 
@@ -450,14 +459,14 @@ def test_not_waiting(users, ears):
 
 # ---- wrong ones
 
-def test_three_wrong_passwords(meet, ears):
-    """R70: are enough."""
+def test_three_wrong_passwords(users, meet, ears):
+    """R70, L40: are enough; the third is one as well, for the client and for whoever reads the log."""
     c = meet()
     assert ears.plain(c, "joe", "wrong one") == REFUSED
     assert ears.scram(c, "SCRAM-SHA-1", "joe", "wrong one")[0] == REFUSED
-    assert ears.login(c, "nobody", "wrong one") == \
-        "421 4.7.0 mx.test.example Error: too many errors"
-    assert c.rest() == b"" and c.end() == 0
+    assert ears.login(c, "nobody", "wrong one") == REFUSED
+    assert c.rest() == b"421 4.7.0 mx.test.example Error: too many errors\r\n" and c.end() == 0
+    assert users.logged().count('"AUTH": 535 5.7.8 Error: authentication failed') == 3
 
 
 @pytest.mark.parametrize("name", ["nobody", "joe ", "Joe", "#", "j", "x" * 400])

@@ -22,7 +22,7 @@ TOO_MUCH = [
     pytest.param(SMUGGLED + b"y" * MUCH, b"521 5.5.2 Error: bare CR or LF in message",
                  id="smuggling"),
     pytest.param(b"POST / HTTP/1.1\r\n" + b"y" * MUCH,
-                 b"421 4.7.0 mx.test.example Error: this is not HTTP", id="http"),
+                 b"421 4.7.0 mx.test.example Error: this is not SMTP", id="http"),
 ]
 
 

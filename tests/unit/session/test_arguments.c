@@ -204,6 +204,12 @@ static const struct rcpt_row {
 	{ "TO:<a@b> ORCPT=rfc822;", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> ORCPT=rfc822;a\xc3\xa9@b", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> ORCPT=;a", R_BAD_PARAMETER, NULL, NULL },
+	/* the type is an atom (RFC 3461 section 4.2) */
+	{ "TO:<a@b> ORCPT=_x!y_;b", R_RCPT_OK, "a@b", "b" },
+	{ "TO:<a@b> ORCPT=x.y;a", R_BAD_PARAMETER, NULL, NULL },
+	{ "TO:<a@b> ORCPT=x@y;a", R_BAD_PARAMETER, NULL, NULL },
+	{ "TO:<a@b> ORCPT=x(y;a", R_BAD_PARAMETER, NULL, NULL },
+	{ "TO:<a@b> ORCPT=x\xc3\xa9;a", R_BAD_PARAMETER, NULL, NULL },
 	{ "TO:<a@b> AUTH=<>", R_UNKNOWN_PARAMETER, NULL, NULL },
 	{ "TO:<${run{\\x2fbin\\x2fid}}@localhost>", R_RCPT_SYNTAX, NULL, NULL }, /* D2 */
 };

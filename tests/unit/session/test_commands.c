@@ -70,7 +70,29 @@ static const struct row {
 	{ "", 0, "patch / HTTP/1.1", R_NOT_SMTP },
 	{ "", 0, "PRI * HTTP/2.0", R_NOT_SMTP },
 	{ "", 0, "GETX", R_UNKNOWN_COMMAND },
-	{ "", 0, "Host: x", R_UNKNOWN_COMMAND },
+	{ "", 0, "Host: x", R_NOT_SMTP },
+	{ "", 0, "Host:x", R_NOT_SMTP },
+	{ "", 0, "\026\003\001", R_NOT_SMTP },
+	{ "", 0, "\200", R_NOT_SMTP },
+	{ "", 0, "@", R_NOT_SMTP },
+	{ "", 0, "[", R_NOT_SMTP },
+	{ "", 0, "`", R_NOT_SMTP },
+	{ "", 0, "{", R_NOT_SMTP },
+	{ "", 0, "1", R_NOT_SMTP },
+	{ "", 0, "A", R_UNKNOWN_COMMAND },
+	{ "", 0, "z", R_UNKNOWN_COMMAND },
+	{ "", 0, " ", R_UNKNOWN_COMMAND },
+	{ "", 0, "\t1", R_UNKNOWN_COMMAND },
+	{ "", 0, "REPORT / HTTP/1.1", R_NOT_SMTP },
+	{ "", 0, "DESCRIBE x RTSP/1.0\t", R_NOT_SMTP },
+	{ "", 0, "REPORT / HTTP/11", R_UNKNOWN_COMMAND },
+	{ "", 0, "REPORT / HTTP/1.", R_UNKNOWN_COMMAND },
+	{ "", 0, "REPORT / HTTP/x.1", R_UNKNOWN_COMMAND },
+	{ "", 0, "REPORT / HTTP/1.1x", R_UNKNOWN_COMMAND },
+	{ "", 0, "REPORT HTTP1/1.1", R_UNKNOWN_COMMAND },
+	{ "", 0, "REPORT /1.1", R_UNKNOWN_COMMAND },
+	{ "", 0, "HTTP/1.1", R_UNKNOWN_COMMAND }, /* what is versioned stands behind something */
+	{ "", 0, "NOOP x HTTP/1.1", R_FINE },
 	/* arguments where they belong (R20) */
 	{ "", 0, "EHLO", R_EHLO_SYNTAX },
 	{ "", 0, "HELO  ", R_HELO_SYNTAX },
@@ -165,14 +187,33 @@ test_no_line(void **state)
 		{ STREAM_BAD, "NOOP", R_BAD_LINE },
 		{ STREAM_BAD, "BDAT 5", R_BDAT_SYNTAX }, /* its chunk may follow */
 		{ STREAM_BAD, "bdat", R_BDAT_SYNTAX },
+		{ STREAM_BAD, "NO\rOP", R_BAD_LINE },
+		{ STREAM_BAD, "\026\003", R_NOT_SMTP }, /* B14 */
+		{ STREAM_BAD, "GET / HTTP/1.1", R_NOT_SMTP },
 		{ STREAM_FLOOD, "", R_FLOOD },
 		{ STREAM_STOPPED, "", R_STOPPING },
 		{ STREAM_TIMEOUT, "", R_TIMEOUT },
 	};
 	enter("", 0);
+	s.client.stream.first = 'N';
 	for (size_t i = 0; i < ROWS(lines); i++)
 		assert_int_equal(commands_answer(&s, lines[i].res, guarded(span_of(lines[i].line))),
 			lines[i].want);
+}
+
+/* B14: base64 behind an AUTH that was refused may begin with any of its letters. */
+static void
+test_response_that_nobody_waits_for(void **state)
+{
+	(void)state;
+	static const char *const lines[] = { "1234", "+A==", "/A==", "=", "*" };
+	for (size_t i = 0; i < ROWS(lines); i++) {
+		enter("", HELO);
+		assert_int_equal(answer(lines[i]), R_NOT_SMTP);
+		s.client.hush = true;
+		assert_int_equal(answer(lines[i]), R_UNKNOWN_COMMAND);
+		assert_int_equal(answer("GET / HTTP/1.1"), R_NOT_SMTP);
+	}
 }
 
 /* R5: EHLO and HELO drop the transaction and tell the name; one that is refused does not. */
@@ -267,6 +308,23 @@ test_idle_recipients(void **state)
 	assert_int_equal(answer("RCPT TO:<c@d.example>"), R_IDLE_COMMANDS);
 }
 
+/* S10: those beyond what the network may have are no errors either, and end it just as well. */
+static void
+test_idle_quota(void **state)
+{
+	(void)state;
+	static char table[QUOTA_SIZE];
+	enter("limit_recipients = 1\n", HELO | MAIL);
+	quota_begin(&s.client.quota, table);
+	quota_client(&s.client.quota, &(struct netaddr){ .ip = { 192, 0, 2, 1 } }, 86400);
+	assert_int_equal(answer("RCPT TO:<c@d.example>"), R_RCPT_OK);
+	for (int n = 0; n < LIMIT_IDLE_COMMANDS; n++)
+		assert_int_equal(answer("RCPT TO:<c@d.example>"), R_QUOTA_RCPT);
+	assert_int_equal(answer("RCPT TO:<c@d.example>"), R_IDLE_COMMANDS);
+	assert_int_equal(s.client.transaction.draft.recipients, 1);
+	quota_begin(&s.client.quota, NULL);
+}
+
 /* What AUTH brings, and what comes behind it while nothing is a command, is not for the log. */
 static void
 test_loggable(void **state)
@@ -303,11 +361,13 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_no_line),
+		cmocka_unit_test(test_response_that_nobody_waits_for),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_idle_stranger),
 		cmocka_unit_test(test_patience),
 		cmocka_unit_test(test_idle_recipients),
+		cmocka_unit_test(test_idle_quota),
 		cmocka_unit_test(test_loggable),
 	};
 	return cmocka_run_group_tests_name("commands", tests, NULL, NULL);

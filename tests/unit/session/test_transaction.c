@@ -186,6 +186,15 @@ test_postmaster(void **state)
 		{ "", "<>", R_NO_POSTMASTER },
 		{ "postmaster =\n", "<a@b.example>", R_NO_POSTMASTER },
 		{ "postmaster = root@mx.test.example\n", "<a@b.example>", R_RCPT_OK },
+		/* written out, the default is no other address */
+		{ "postmaster = postmaster@mx.test.example\n", "<a@b.example>", R_NO_POSTMASTER },
+		{ "postmaster = \"Post\\master\"@MX.Test.example\n", "<>", R_NO_POSTMASTER },
+		{ "postmaster = postmaster@mx.test.example\nrelay_domains = mx.test.example\n",
+			"<a@b.example>", R_RCPT_OK },
+		{ "postmaster = postmaster@mx.test.example\n"
+		  "[route own]\ndomains = mx.test.example\nhosts = h.example:25\n",
+			"<a@b.example>", R_RCPT_OK },
+		{ "postmaster = postmaster@test.example\n", "<a@b.example>", R_RCPT_OK },
 		{ "relay_domains = .test.example\n", "<a@b.example>", R_RCPT_OK },
 		{ "relay_domains = d.example\n", "<a@b.example>", R_NO_POSTMASTER },
 		{ "[route all]\ndomains = *\nhosts = h.example:25\n", "<>", R_RCPT_OK },
