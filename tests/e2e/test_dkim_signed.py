@@ -4,7 +4,7 @@ import copy
 import pytest
 
 import variety
-from test_dkim import dkimkeys, keys, queue_all, signing  # noqa: F401 pylint: disable=unused-import
+from test_dkim import dkimkeys, keys, queue_all, signing, tags  # noqa: F401 pylint: disable=unused-import
 
 dkim = pytest.importorskip("dkim")
 OURS = "From: <a@sender.example>\r\nTo: <u@dest.example>\r\nSubject: x\r\n"
@@ -50,3 +50,20 @@ def test_by_the_host_before(signing): # noqa: F811
 def test_by_a_program(signing, app, field): # noqa: F811
     data = send(signing, app(f"{OURS}{field}\r\nhello\r\n"), add_missing="local auth")
     assert good(signing, data) == [True]
+
+
+@pytest.mark.parametrize("ehlo, count", [("PIPELINING 8BITMIME", 1), ("PIPELINING", 3)])
+def test_converted(signing, app, ehlo, count): # noqa: F811
+    """R37: what we break ourselves, because the host takes 7-bit text only, is signed anew."""
+    signing.world.sink.ehlo = ehlo.split()
+    data = send(signing, app(OURS + EIGHT))
+    assert good(signing, data) == [True, True][:count - 1] + [count == 1]
+
+
+@pytest.mark.parametrize("address, count", [("a@sender.example", 1), ("ops@sender.example", 3)])
+def test_forced(signing, app, address, count): # noqa: F811
+    """A From that was exchanged breaks it, too."""
+    data = send(signing, app(f"{OURS}\r\nhello\r\n"), force_from=address)
+    assert good(signing, data) == [True, True][:count - 1] + [count == 1]
+    assert data.count(b"\r\nX-Original-From:") == (count == 3)
+    assert tags(data)["d"] == "sender.example"
