@@ -23,6 +23,7 @@
 #include "conf/credential.h"
 #include "conf/dkimkeys.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "process/check.h"
 #include "process/launch.h"
@@ -125,6 +126,16 @@ check_mode(struct findings *f, const char *file, const struct dkimkeys_row *row)
 	check_secret(f, place, row->file, so);
 }
 
+/* Does the line begin what has still to come for its domain, so that no key of it signs now? */
+static bool
+is_to_come(const struct dkimkeys_row *row)
+{
+	for (const struct dkimkeys_row *r = table.v; r < row; r++)
+		if (strcmp(r->domain, row->domain) == 0)
+			return false;
+	return !dkimkeys_has(&table, row->domain, clock_wall());
+}
+
 static void
 check_keys(struct findings *f, const struct conf *conf)
 {
@@ -137,6 +148,9 @@ check_keys(struct findings *f, const struct conf *conf)
 	for (size_t i = 0; i < table.n; i++) {
 		const struct dkimkeys_row *row = &table.v[i];
 		buf_reset(&why);
+		if (is_to_come(row))
+			check_warning(f, "dkim_keys %s:%u: no key of %s signs before its day",
+				conf->dkim.keys, row->line, row->domain);
 		if (credential_hidden(span_of(row->file))) {
 			check_warning(f, "dkim_keys %s:%u: %s: a credential can be looked at only "
 				"where the unit runs", conf->dkim.keys, row->line, row->file);

@@ -161,22 +161,25 @@ dkimkeys_free(struct dkimkeys *k)
 
 /* ---- choosing ---------------------------------------------------------------------------- */
 
-static bool
-has_domain(const struct dkimkeys *k, const char *domain)
+bool
+dkimkeys_has(const struct dkimkeys *k, const char *domain, int64_t now)
 {
 	for (size_t i = 0; i < k->n; i++)
-		if (strcasecmp(k->v[i].domain, domain) == 0)
+		if (strcasecmp(k->v[i].domain, domain) == 0 && k->v[i].since <= now)
 			return true;
 	return false;
 }
 
-/* The domain that the table has for this one: itself, the nearest above it, or "*". */
+/*
+ * The domain that the table has for this one: itself, the nearest above it, or "*". A line counts
+ * from its day on: who writes it before does not want the mail unsigned until then.
+ */
 static const char *
-nearest(const struct dkimkeys *k, const char *domain)
+nearest(const struct dkimkeys *k, const char *domain, int64_t now)
 {
 	for (const char *d = domain; d != NULL; d = strchr(d, '.')) {
 		d += *d == '.';
-		if (has_domain(k, d))
+		if (dkimkeys_has(k, d, now))
 			return d;
 	}
 	return "*";
@@ -188,7 +191,7 @@ dkimkeys_choose(const struct dkimkeys *k, const uint8_t *algorithm, const char *
 {
 	struct dkimkeys_choice c = { .n = 0 };
 	const struct dkimkeys_row *best[ALGORITHMS] = { NULL };
-	const char *of = nearest(k, domain);
+	const char *of = nearest(k, domain, now);
 	for (size_t i = 0; i < k->n; i++) {
 		const struct dkimkeys_row *row = &k->v[i];
 		const struct dkimkeys_row **at = &best[algorithm[i] % ALGORITHMS];

@@ -11,7 +11,7 @@
  * DOMAIN is that of From or one above it, which receivers take for the same (relaxed alignment,
  * RFC 7489 section 3.1.1); the nearest one counts. "*" stands for every other domain, each of which
  * has to publish that key. All lines of a domain sign, one key of each algorithm: of several that
- * whose SINCE (midnight, UTC) was last. "#" begins a comment.
+ * whose SINCE (midnight, UTC) was last; until then a line is as none. "#" begins a comment.
  */
 #ifndef POSTERN_DKIMKEYS_H
 #define POSTERN_DKIMKEYS_H
@@ -49,6 +49,9 @@ int dkimkeys_read(struct dkimkeys *k, const char *path, struct buf *why);
 int dkimkeys_parse(struct dkimkeys *k, const char *path, struct span text, struct buf *why);
 
 void dkimkeys_free(struct dkimkeys *k);
+
+/* Does a line of this very domain, or "*", sign at a time? */
+bool dkimkeys_has(const struct dkimkeys *k, const char *domain, int64_t now);
 
 /* What is to be done with the mail of a domain. */
 struct dkimkeys_choice {

@@ -115,12 +115,16 @@ static const struct class_row classes[] = {
 	{ V4(172, 16, 0, 0), 108, NET_PRIVATE },
 	{ V4(192, 168, 0, 0), 112, NET_PRIVATE },
 	{ V4(100, 64, 0, 0), 106, NET_PRIVATE },    /* RFC 6598 */
+	{ V4(192, 0, 0, 0), 120, NET_PRIVATE },     /* of protocols, RFC 6890 */
+	{ V4(198, 18, 0, 0), 111, NET_PRIVATE },    /* of benchmarks, RFC 2544 */
 	{ V4(169, 254, 0, 0), 112, NET_LINK_LOCAL }, /* RFC 3927 */
 	{ V4(224, 0, 0, 0), 100, NET_MULTICAST },
 	{ V4(240, 0, 0, 0), 100, NET_MULTICAST },   /* reserved, and broadcast */
 	{ { [15] = 1 }, 128, NET_LOOPBACK },
 	{ { [15] = 0 }, 104, NET_UNSPECIFIED },     /* as 0/8 */
 	{ { 0, 0x64, 0xff, 0x9b, 0, 1 }, 48, NET_PRIVATE }, /* RFC 8215 */
+	{ { 0x01 }, 64, NET_PRIVATE },              /* what is thrown away, RFC 6666 */
+	{ { 0x5f }, 16, NET_PRIVATE },              /* segments of a route, RFC 9602 */
 	{ { 0xfc }, 7, NET_PRIVATE },               /* RFC 4193 */
 	{ { 0xfe, 0x80 }, 10, NET_LINK_LOCAL },
 	{ { 0xfe, 0xc0 }, 10, NET_PRIVATE },        /* site-local, deprecated by RFC 3879 */
@@ -136,15 +140,18 @@ same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 	return rest == 0 || ((a[bytes] ^ b[bytes]) & (0xff << (8 - rest))) == 0;
 }
 
-/* Addresses that carry an IPv4 address behind these bits; the first is IPv4 itself. */
+/* Addresses that carry an IPv4 address, and behind how many bits; the first is IPv4 itself. */
 static const struct carrier {
 	uint8_t prefix[16];
-	uint8_t bits;
+	uint8_t bits, at;
+	uint8_t mask; /* each octet of the IPv4 address is XORed with it */
 } carriers[] = {
-	{ V4(0, 0, 0, 0), V4_BITS },
-	{ { 0, 0x64, 0xff, 0x9b }, 96 }, /* NAT64, RFC 6052 */
-	{ { 0 }, 96 },                   /* compatible, RFC 4291 section 2.5.5.1 */
-	{ { 0x20, 0x02 }, 16 },          /* 6to4, RFC 3056 */
+	{ V4(0, 0, 0, 0), V4_BITS, V4_BITS, 0 },
+	{ { 0, 0x64, 0xff, 0x9b }, 96, 96, 0 },      /* NAT64, RFC 6052 */
+	{ { 0 }, 96, 96, 0 },                        /* compatible, RFC 4291 section 2.5.5.1 */
+	{ { [8] = 0xff, [9] = 0xff }, 96, 96, 0 },   /* translated, RFC 2765 */
+	{ { 0x20, 0x02 }, 16, 16, 0 },               /* 6to4, RFC 3056 */
+	{ { 0x20, 0x01 }, 32, 96, 0xff },            /* Teredo, to its client, RFC 4380 */
 };
 
 /* Where `a` carries an IPv4 address, that address. */
@@ -158,7 +165,8 @@ embedded(const struct netaddr *a, struct netaddr *v4)
 		if (!same_prefix(a->ip, carriers[i].prefix, carriers[i].bits))
 			continue;
 		memcpy(v4->ip, mapped, sizeof(mapped));
-		memmove(v4->ip + V4_OFFSET, a->ip + carriers[i].bits / 8, 4);
+		for (int j = 0; j < 4; j++)
+			v4->ip[V4_OFFSET + j] = a->ip[carriers[i].at / 8 + j] ^ carriers[i].mask;
 		return true;
 	}
 	return false;
@@ -223,7 +231,7 @@ netblock_v4_bits(const struct netblock *b)
 	for (size_t i = 0; i < sizeof(carriers) / sizeof(carriers[0]); i++)
 		if (b->bits >= carriers[i].bits &&
 			same_prefix(b->addr.ip, carriers[i].prefix, carriers[i].bits))
-			return b->bits - carriers[i].bits;
+			return b->bits > carriers[i].at ? b->bits - carriers[i].at : 0;
 	return -1;
 }
 

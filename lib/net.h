@@ -34,7 +34,7 @@ enum family { FAMILY_ANY, FAMILY_IPV4, FAMILY_IPV6, FAMILY_PREFER_IPV4 };
 /* What an address is for; decides what relay may connect to without being told. */
 enum netclass {
 	NET_PUBLIC,
-	NET_PRIVATE,     /* RFC 1918, RFC 4193, RFC 6598 shared space */
+	NET_PRIVATE,     /* RFC 1918, 4193, 6598 shared space; what has another special purpose */
 	NET_LOOPBACK,    /* 127/8, ::1 */
 	NET_LINK_LOCAL,  /* 169.254/16, fe80::/10 */
 	NET_UNSPECIFIED, /* 0/8, :: */
@@ -68,8 +68,8 @@ int netaddr_from(const struct sockaddr *sa, struct netaddr *out);
 socklen_t netaddr_to(const struct netaddr *a, uint16_t port, struct sockaddr_storage *ss);
 
 /*
- * The class; an IPv4 address inside an IPv6 one (mapped, compatible, 64:ff9b::/96 NAT64, 2002::/16
- * 6to4) is classed by the IPv4 address it leads to.
+ * The class; an IPv4 address inside an IPv6 one (mapped, compatible, translated, 64:ff9b::/96
+ * NAT64, 2002::/16 6to4, 2001::/32 Teredo) is classed by the IPv4 address it leads to.
  */
 enum netclass netaddr_class(const struct netaddr *a);
 
@@ -90,8 +90,8 @@ int netblock_parse(struct span s, struct netblock *out);
 bool netblock_is_private(const struct netblock *b);
 
 /*
- * How many bits of an IPv4 address are fixed, where all in it are or carry IPv4 ones (NAT64, 6to4);
- * -1: it has others.
+ * How many bits of an IPv4 address are fixed, where all in it are or carry IPv4 ones (NAT64, 6to4,
+ * Teredo); -1: it has others.
  */
 int netblock_v4_bits(const struct netblock *b);
 

@@ -225,6 +225,17 @@ row_of(struct span name)
 	return -1;
 }
 
+/*
+ * Is it what rewrite.c left of another sender? Somebody else may write it, too, who gains nothing
+ * but a signature more.
+ */
+static bool
+is_put_away(struct span name)
+{
+	return span_ieq(name, span_of("X-Original-From")) ||
+		span_ieq(name, span_of("X-Original-Sender"));
+}
+
 /* A field is whole. */
 static void
 end_field(struct dkim *d)
@@ -238,6 +249,7 @@ end_field(struct dkim *d)
 			keep(d, row, name, value);
 		else if (span_ieq(name, span_of(signature)))
 			note_signature(d, value);
+		d->put_away = d->put_away || is_put_away(name);
 	}
 	buf_reset(&d->line);
 	d->line_ended = d->too_long = false;

@@ -58,6 +58,7 @@ struct dkim {
 	char shared[LIMIT_DOMAIN + 1]; /* that, or as much of its end as all addresses have; "": not
 	                                * even that, or not all of them are understood */
 	struct buf before;        /* domains of signatures that are there, each with a NUL */
+	bool put_away;            /* a field was, and another one put in its place (rewrite.h) */
 
 	/* of dkim.c */
 	dkim_sink *sink;

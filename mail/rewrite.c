@@ -211,6 +211,73 @@ may_be_masqueraded(const struct rewrite *r, unsigned field)
 		(field & (REWRITE_FROM | REWRITE_SENDER | REWRITE_REPLY_TO)) != 0;
 }
 
+/*
+ * The fields that may be added. Behind a signature that is none: it may be one for what is not
+ * there, too (RFC 6376 section 8.15), as ours is, and would be broken.
+ */
+static unsigned
+may_be_added(const struct rewrite *r)
+{
+	const struct rewrite_plan *p = &r->plan;
+	if ((r->seen & REWRITE_SIGNATURE) != 0)
+		return 0;
+	return p->force.n > 0 || p->from.n == 0 ? p->add & ~(unsigned)REWRITE_FROM : p->add;
+}
+
+/* Appends those of these fields that are ours to write. */
+static void
+write_fields(const struct rewrite *r, unsigned which, struct span from, struct buf *b)
+{
+	const struct rewrite_plan *p = &r->plan;
+	char date[CLOCK_DATE_SIZE];
+	if ((which & REWRITE_DATE) != 0) {
+		clock_date(p->now, date);
+		buf_printf(b, "Date: %s\r\n", date);
+	}
+	if ((which & REWRITE_MESSAGE_ID) != 0)
+		buf_printf(b, "Message-ID: <%s@%s>\r\n", p->id, p->hostname);
+	if ((which & REWRITE_FROM) != 0)
+		buf_printf(b, "From: %.*s\r\n", (int)from.n, from.p);
+}
+
+/* One of them is there, and would be replaced if it says nothing: none was before it. */
+static bool
+may_be_replaced(const struct rewrite *r, unsigned field)
+{
+	return (may_be_added(r) & field & (~r->seen | r->added)) != 0;
+}
+
+/* Nothing but blanks and ends of lines, or "<>" among them. */
+static bool
+says_nothing(struct span value)
+{
+	static const char empty[] = "<>";
+	size_t n = 0;
+	for (size_t i = 0; i < value.n; i++) {
+		char c = value.p[i];
+		if (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+			continue;
+		if (n == sizeof(empty) - 1 || c != empty[n])
+			return false;
+		n++;
+	}
+	return n != 1;
+}
+
+/* False: it says something, and stays. */
+static bool
+replace_field(struct rewrite *r, struct span value)
+{
+	char room[ALABEL_ADDRESS];
+	auto_buf b = buf_new(ADDED_MAX);
+	if (!r->replace || !says_nothing(value))
+		return false;
+	write_fields(r, r->field & ~r->added, alabel_address(r->plan.from, room), &b);
+	pass(r, buf_span(&b));
+	r->added |= r->field;
+	return true;
+}
+
 /* The held field is whole, but for the end of its last line if the message ends in it. */
 static void
 end_field(struct rewrite *r)
@@ -220,7 +287,8 @@ end_field(struct rewrite *r)
 	if (r->torn)
 		buf_puts(&r->held, "\r\n");
 	struct span value = span_skip(buf_span(&r->held), r->name);
-	bool done = may_be_forced(r, r->field) ? force_field(r, value) : masquerade_field(r, value);
+	bool done = may_be_forced(r, r->field) ? force_field(r, value)
+		: replace_field(r, value) || masquerade_field(r, value);
 	if (!done)
 		pass(r, (struct span){ r->held.p, r->held.n - (r->torn ? 2 : 0) });
 	r->torn = r->torn && !done;
@@ -256,9 +324,10 @@ static void
 begin_field(struct rewrite *r, const struct header_part *part)
 {
 	unsigned field = field_named(part->name);
+	r->replace = may_be_replaced(r, field);
 	r->seen |= field;
 	r->torn = true;
-	if (may_be_forced(r, field) || may_be_masqueraded(r, field)) {
+	if (r->replace || may_be_forced(r, field) || may_be_masqueraded(r, field)) {
 		r->field = field;
 		r->name = part->text.n;
 		buf_reset(&r->held);
@@ -288,31 +357,19 @@ more_of_field(struct rewrite *r, struct span s)
 static void
 add_missing(struct rewrite *r, bool text)
 {
-	const struct rewrite_plan *p = &r->plan;
-	bool force = p->force.n > 0 && !r->forced;
-	unsigned missing = p->add & ~r->seen;
-	char date[CLOCK_DATE_SIZE], room[ALABEL_ADDRESS];
+	bool force = r->plan.force.n > 0 && !r->forced;
+	unsigned missing = (may_be_added(r) & ~r->seen) | (force ? (unsigned)REWRITE_FROM : 0);
+	char room[ALABEL_ADDRESS];
 	auto_buf b = buf_new(ADDED_MAX);
-	if (force || p->from.n == 0)
-		missing &= ~(unsigned)REWRITE_FROM;
-	if (missing == 0 && !force)
+	if (missing == 0)
 		return;
-	if ((missing & REWRITE_DATE) != 0) {
-		clock_date(p->now, date);
-		buf_printf(&b, "Date: %s\r\n", date);
-	}
-	if ((missing & REWRITE_MESSAGE_ID) != 0)
-		buf_printf(&b, "Message-ID: <%s@%s>\r\n", p->id, p->hostname);
-	if (force || (missing & REWRITE_FROM) != 0) {
-		struct span from = force ? p->force : alabel_address(p->from, room);
-		buf_printf(&b, "From: %.*s\r\n", (int)from.n, from.p);
-	}
+	write_fields(r, missing, force ? r->plan.force : alabel_address(r->plan.from, room), &b);
 	if (r->torn) /* the last field has no end */
 		pass_text(r, "\r\n");
 	pass(r, buf_span(&b));
 	if (text)
 		pass_text(r, "\r\n");
-	r->added = missing | (force ? (unsigned)REWRITE_FROM : 0);
+	r->added |= missing;
 }
 
 /* The header ends before this part. */
@@ -337,7 +394,7 @@ rewrite_begin(struct rewrite *r, const struct rewrite_plan *plan, rewrite_sink *
 	r->sink = sink;
 	r->ctx = ctx;
 	r->seen = r->added = r->field = 0;
-	r->over = r->torn = r->forced = false;
+	r->over = r->torn = r->forced = r->replace = false;
 	r->name = 0;
 	r->held = buf_new(LIMIT_MIME_FIELD);
 	r->log = buf_new(REWRITE_LOG);

@@ -10,6 +10,9 @@
  * LIMIT_TEXT_LINE that was not before.
  *
  *	add         fields that are missing come behind the others; text without a header gets one.
+ *	            One that says nothing, or "<>", is as none (RFC 6409 sections 8.2 and 8.3), and
+ *	            makes room. Not behind a DKIM-Signature: field, which may be for fields that are
+ *	            not there.
  *	masquerade  domains in From:, Sender: and Reply-To:. Not behind a DKIM-Signature: field:
  *	            whoever signed wrote a domain that the world may see, and the signature would
  *	            be broken.
@@ -61,6 +64,7 @@ struct rewrite {
 	/* of rewrite.c */
 	bool torn;      /* the line of a field has no end yet */
 	bool forced;    /* From: was written */
+	bool replace;   /* the field that is held back is, if it says nothing */
 	unsigned field; /* which one is held back; 0: none */
 	size_t name;    /* octets of its name and its colon */
 	struct buf held;

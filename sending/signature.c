@@ -126,12 +126,22 @@ is_his(const struct reading *r)
 		strcmp(r->dkim.shared, r->dkim.from) == 0);
 }
 
+/*
+ * Did we break the signatures that it came with? By the text as the host takes it, or by another
+ * address in From (force_from).
+ */
+static bool
+are_broken(const struct reading *r)
+{
+	return r->t->converted || r->dkim.put_away;
+}
+
 static bool
 is_to_be_signed(const struct reading *r)
 {
 	return (r->keys.n > 0 || r->keys.broken != NULL) && is_his(r) &&
 		dkim_may_sign(&r->dkim, span_of(r->domain)) &&
-		(r->again || !dkim_has(&r->dkim, span_of(r->domain)));
+		(r->again || are_broken(r) || !dkim_has(&r->dkim, span_of(r->domain)));
 }
 
 /* As far as the header may go: to the first empty line, or all of it. */

@@ -141,6 +141,18 @@ def test_reports_are_posted(checked):
     assert status == 78 and "fetch_path /nonexistent/it: No such file" in found
 
 
+@pytest.mark.parametrize("table, line", [
+    ("* s {key}\na.example s {key} 2999-01-01\nA.example t {key} 2999-02-01\n", 2), ("a.example s {key} 2999-01-01\n", 1),
+    ("a.example s {key}\na.example t {key} 2999-01-01\n", None), ("a.example s {key} 2026-01-01\n", None)])
+def test_dkim_keys_whose_day_is_to_come(secure, checked, table, line):
+    path = file(secure, "key.pem", subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"], stdout=subprocess.PIPE,
+                                                  check=True).stdout)
+    table = file(secure, "dkim", table.format(key=path))
+    status, found = checked(dkim_keys=table)
+    assert status == 0 and found.count("warning") == (line is not None)
+    assert not line or f"sign: warning: dkim_keys {table}:{line}: no key of a.example signs before its day" in found
+
+
 def test_dkim_key_of_everybody(secure, checked):
     """Who can read it signs as that domain, wherever he is."""
     path = file(secure, "key.pem", subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"], stdout=subprocess.PIPE,

@@ -332,6 +332,16 @@ def test_day_from_which_on_it_signs(signing):
     assert tags(data)["s"] == "r2100" and dkimkeys.signatures(data) == 1
 
 
+@pytest.mark.parametrize("above", ["*", "example"])
+def test_day_of_the_only_key(signing, above):
+    """Until it comes the mail is signed as if the line were not there."""
+    signing.say(f"{above} r2026 {signing.rsa.path}", f"sender.example e2026 {signing.ed.path} 2100-01-01")
+    signing.rsa.publish(signing.zone, "example")
+    assert signing.good(signing.send()) == [True]
+    signing.say(f"{above} r2026 {signing.rsa.path}", f"sender.example e2026 {signing.ed.path} 2026-01-01")
+    assert tags(signing.send())["s"] == "e2026"
+
+
 def test_signed_already(signing):
     """Not again for that domain; for another one it is."""
     data = signing.send()

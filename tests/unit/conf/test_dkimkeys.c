@@ -140,6 +140,13 @@ static const struct {
 	{ "a.example s /k\na.example t /l 1970-01-11", { RSA, RSA }, "a.example", 10, "1" },
 	{ "a.example t /l 1970-01-11\na.example s /k 1970-01-03", { RSA, RSA }, "a.example", 10, "0" },
 	{ "a.example s /k 1970-01-11", { RSA }, "a.example", 9, "" },
+	/* ... until which the domain above it signs, or "*" */
+	{ "a.example s /k\nx.a.example t /l 1970-01-11", { RSA, RSA }, "x.a.example", 9, "0" },
+	{ "a.example s /k\nx.a.example t /l 1970-01-11", { RSA, RSA }, "x.a.example", 10, "1" },
+	{ "* s /k\na.example t /l 1970-01-11", { RSA, ED }, "a.example", 9, "0" },
+	{ "* s /k\na.example t /l 1970-01-11", { RSA, ED }, "a.example", 10, "1" },
+	{ "a.example s /k\nx.a.example t /l 1970-01-11", { RSA, 0 }, "x.a.example", 9, "0" },
+	{ "a.example s /k\nx.a.example t /l 1970-01-11", { RSA, 0 }, "x.a.example", 10, "!1" },
 	/* what cannot be used */
 	{ "a.example s /k", { 0 }, "a.example", 1, "!0" },
 	{ "a.example s /k\na.example t /l", { RSA, 0 }, "a.example", 1, "0!1" },

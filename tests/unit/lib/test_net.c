@@ -38,10 +38,21 @@ static const struct {
 	{ "172.16.0.0", NET_PRIVATE },
 	{ "172.31.255.255", NET_PRIVATE },
 	{ "172.32.0.0", NET_PUBLIC },
+	{ "191.255.255.255", NET_PUBLIC },
+	{ "192.0.0.0", NET_PRIVATE },
+	{ "192.0.0.255", NET_PRIVATE },
+	{ "192.0.1.0", NET_PUBLIC },
+	{ "192.0.2.1", NET_PUBLIC },
 	{ "192.167.255.255", NET_PUBLIC },
 	{ "192.168.0.0", NET_PRIVATE },
 	{ "192.168.255.255", NET_PRIVATE },
 	{ "192.169.0.0", NET_PUBLIC },
+	{ "198.17.255.255", NET_PUBLIC },
+	{ "198.18.0.0", NET_PRIVATE },
+	{ "198.19.255.255", NET_PRIVATE },
+	{ "198.20.0.0", NET_PUBLIC },
+	{ "198.51.100.1", NET_PUBLIC },
+	{ "203.0.113.1", NET_PUBLIC },
 	{ "223.255.255.255", NET_PUBLIC },
 	{ "224.0.0.0", NET_MULTICAST },
 	{ "239.255.255.255", NET_MULTICAST },
@@ -52,6 +63,15 @@ static const struct {
 	{ "::2", NET_UNSPECIFIED }, /* 0.0.0.2 */
 	{ "::ff:ffff", NET_UNSPECIFIED },
 	{ "::1:0:0:0", NET_PUBLIC },
+	{ "ff::1", NET_PUBLIC },
+	{ "100::", NET_PRIVATE },
+	{ "100::ffff:ffff:ffff:ffff", NET_PRIVATE },
+	{ "100:0:0:1::", NET_PUBLIC },
+	{ "2001:db8::1", NET_PUBLIC },
+	{ "5eff::1", NET_PUBLIC },
+	{ "5f00::1", NET_PRIVATE },
+	{ "5f00:ffff::1", NET_PRIVATE },
+	{ "5f01::1", NET_PUBLIC },
 	{ "fbff::1", NET_PUBLIC },
 	{ "fc00::", NET_PRIVATE },
 	{ "fdff:ffff::1", NET_PRIVATE },
@@ -77,6 +97,17 @@ static const struct {
 	{ "2002:7f00:1::", NET_LOOPBACK },
 	{ "2002:a01:203::1", NET_PRIVATE },
 	{ "2002:c000:201::1", NET_PUBLIC },
+	/* translated (RFC 2765) */
+	{ "::ffff:0:127.0.0.1", NET_LOOPBACK },
+	{ "::ffff:0:10.1.2.3", NET_PRIVATE },
+	{ "::ffff:0:192.0.2.1", NET_PUBLIC },
+	{ "::fffe:0:127.0.0.1", NET_PUBLIC },
+	/* Teredo: the server's is in front, the client's is behind, and inverted */
+	{ "2001:0:4136:e378:8000:63bf:80ff:fffe", NET_LOOPBACK },
+	{ "2001:0:4136:e378:8000:63bf:f5fe:fdfc", NET_PRIVATE },
+	{ "2001:0:4136:e378:8000:63bf:3fff:fdfe", NET_PUBLIC },
+	{ "2001:0:7f00:1:8000:63bf:3fff:fdfe", NET_PUBLIC },
+	{ "2001:1::80ff:fffe", NET_PUBLIC },
 };
 
 static void
@@ -101,7 +132,8 @@ test_loopback(void **state)
 		bool here;
 	} rows[] = { { "127.0.0.1", true }, { "127.255.255.255", true }, { "::1", true },
 		{ "::ffff:127.0.0.1", true }, { "::127.0.0.1", false }, { "64:ff9b::7f00:1", false },
-		{ "2002:7f00:1::", false }, { "0.0.0.0", false }, { "::", false }, { "128.0.0.1", false } };
+		{ "2002:7f00:1::", false }, { "::ffff:0:7f00:1", false },
+		{ "2001:0:4136:e378:8000:63bf:80ff:fffe", false }, { "0.0.0.0", false }, { "::", false }, { "128.0.0.1", false } };
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct netaddr a;
 		assert_int_equal(netaddr_parse(span_of(rows[i].text), &a), 0);
@@ -133,7 +165,10 @@ test_blocks(void **state)
 		{ "fc00::/6", 6, false, -1 }, { "fe80::/10", 10, true, -1 },
 		{ "172.16.0.0/12", 108, true, 12 }, { "172.0.0.0/8", 104, false, 8 },
 		{ "64:ff9b::/96", 96, false, 0 }, { "2002::/16", 16, false, 0 },
-		{ "2002:c000::/18", 18, false, 2 } };
+		{ "2002:c000::/18", 18, false, 2 }, { "::ffff:0:0:0/96", 96, false, 0 },
+		{ "2001::/32", 32, false, 0 }, { "2001:0:4136:e378::/64", 64, false, 0 },
+		{ "2001:0:4136:e378:8000:63bf:f500:0/104", 104, false, 8 },
+		{ "2001::/31", 31, false, -1 } };
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		assert_int_equal(netblock_parse(span_of(good[i].text), &b), 0);
 		assert_int_equal(b.bits, good[i].bits);

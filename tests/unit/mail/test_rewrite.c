@@ -43,15 +43,32 @@ static const struct {
 	{ &add, "Subject: x\r\n", "Subject: x\r\n" DATE ID FROM, NULL },
 	{ &add, "Subject: x", "Subject: x\r\n" DATE ID FROM, NULL },
 	{ &add, "DATE: x\r\nsubject: x\r\n\r\n", "DATE: x\r\nsubject: x\r\n" ID FROM "\r\n", NULL },
-	{ &add, "Date : x\r\nmessage-id\t:\r\nFROM:\r\n\r\nt", NULL, NULL },
+	{ &add, "Date : x\r\nmessage-id\t: y\r\nFROM:z\r\n\r\nt", NULL, NULL },
 	{ &add, DATE ID "From: a\r\n b\r\n\r\n", NULL, NULL },
 	{ &add, "X-Date: x\r\nDat: y\r\nDates: z\r\n\r\n",
 		"X-Date: x\r\nDat: y\r\nDates: z\r\n" DATE ID FROM "\r\n", NULL },
 	{ &add, "X: y\r\n Date: z\r\n\r\nDate: t\r\n", "X: y\r\n Date: z\r\n" DATE ID FROM
 		"\r\nDate: t\r\n", NULL },
 	{ &anonymous, "X: y\r\n\r\n", "X: y\r\n" DATE ID "\r\n", NULL },
-	{ &add, "X: " A "\xff\r\n\r\n" A "\xff", "X: " A "\xff\r\n" DATE ID FROM "\r\n" A "\xff",
-		NULL },
+	/* L70: a field that says nothing is as none, and one that does takes its place */
+	{ &add, "Date : \r\nX: y\r\nmessage-id\t:\r\nFROM:\r\n\r\nt", DATE "X: y\r\n" ID FROM
+		"\r\nt", NULL },
+	{ &add, "Message-ID:\t<>\r\n" DATE "From: \r\n\t< >\r\n\r\n", ID DATE FROM "\r\n", NULL },
+	{ &add, DATE FROM "Message-ID: \t\r\n \r\nX: y\r\n", DATE FROM ID "X: y\r\n", NULL },
+	{ &add, DATE FROM "Message-ID:", DATE FROM ID, NULL },
+	{ &add, "Message-ID:\r\nX: y", ID "X: y\r\n" DATE FROM, NULL },
+	{ &add, DATE FROM "Message-ID:\r\nMessage-ID: <>\r\n", DATE FROM ID, NULL },
+	{ &add, DATE FROM ID "Message-ID:\r\n", NULL, NULL },
+	{ &add, DATE FROM "Message-ID: <>x\r\n\r\n", NULL, NULL },
+	{ &add, DATE FROM "Message-ID: <\r\n\r\n", NULL, NULL },
+	{ &add, "Date: x\r\nFrom: \"\" <>\r\nMessage-ID: x\r\n\r\n", NULL, NULL },
+	{ &anonymous, "From:\r\n" DATE "Message-ID:", "From:\r\n" DATE ID, NULL },
+	{ &foreign, "Date:\r\nFrom:\r\n", "Date:\r\nFrom: a@xn--4ca.example\r\n", NULL },
+	{ &masked, "From: <>\r\nDate:\r\n\r\n", NULL, NULL },
+	/* behind a signature nothing is: it may be one for what is not there (RFC 6376 section 8.15) */
+	{ &add, "DKIM-Signature: x\r\nX: y\r\n\r\nt", NULL, NULL },
+	{ &add, "X: y\r\ndkim-signature: x", NULL, NULL },
+	{ &add, "DKIM-Signature: x\r\nMessage-ID:\r\n\r\n", NULL, NULL },
 	/* a domain beyond ASCII needs no SMTPUTF8 */
 	{ &beyond, "X: y\r\n", "X: y\r\nFrom: " A "@" A ".example\r\n", NULL },
 	{ &foreign, "X: y\r\n", "X: y\r\nFrom: a@xn--4ca.example\r\n", NULL },
@@ -141,6 +158,9 @@ static const struct {
 	{ &all, "From: a@h.example", FORCED KEPT "From: a@h.example\r\n" DATE ID,
 		"From: a@h.example became me@example.org" },
 	{ &all, "From: me@example.org", FORCED DATE ID, NULL },
+	{ &all, "From:\r\nDate:\r\n\r\n", FORCED KEPT "From:\r\n" DATE ID "\r\n",
+		"From: it became me@example.org" },
+	{ &all, "DKIM-Signature: x\r\n\r\n", "DKIM-Signature: x\r\n" FORCED "\r\n", NULL },
 };
 
 static struct buf out;
