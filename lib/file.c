@@ -12,7 +12,7 @@
 #include "lib/span.h"
 
 enum {
-	SILENCE = 5000,             /* ms, of who writes to a FIFO */
+	SILENCE = 2000,             /* ms, of who writes to a FIFO, or is to come */
 	FIFO_MAX = 4 * 1024 * 1024, /* octets that come by one, as large as the largest file */
 	PIECE = 4096,
 };
@@ -24,7 +24,7 @@ is_fifo(int fd)
 	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
-/* Nobody was there to write since it was opened: else the end would be one (POLLHUP). */
+/* Nobody has come yet to write: who has, and has gone, left an end (POLLHUP). */
 static bool
 is_forsaken(int fd)
 {
@@ -32,7 +32,7 @@ is_forsaken(int fd)
 	return is_fifo(fd) && poll(&p, 1, 0) == 0;
 }
 
-/* Who writes is there, and has said nothing yet. False, and errno: he does not. */
+/* Who writes may have said nothing yet. False, and errno: he does not. */
 static bool
 is_heard(int fd)
 {
@@ -50,13 +50,14 @@ fill(int fd, char *p, size_t size, bool first)
 	size_t n = 0;
 	for (ssize_t r = 1; r != 0 && n < size; n += r > 0 ? (size_t)r : 0) {
 		r = read(fd, p + n, size - n);
+		if (r == 0 && n == 0 && first && is_forsaken(fd)) {
+			errno = EAGAIN;
+			r = -1;
+		}
 		if (r < 0 && errno != EINTR && (errno != EAGAIN || !is_heard(fd)))
 			return -1;
 	}
-	if (n > 0 || size == 0 || !first || !is_forsaken(fd))
-		return (ssize_t)n;
-	errno = ENODATA;
-	return -1;
+	return (ssize_t)n;
 }
 
 /* What comes by a FIFO, as a file. A descriptor, or -1 and errno. */

@@ -225,9 +225,10 @@ test_pipe(void **state)
 	assert_non_null(mkdtemp(where));
 	snprintf(fifo, sizeof(fifo), "%s/fifo", where);
 	assert_int_equal(mkfifo(fifo, 0600), 0);
+	int fd = open(fifo, O_RDWR | O_CLOEXEC); /* so that a writer is there */
 	pid_t pid = fork();
 	if (pid == 0) {
-		int fd = open(fifo, O_WRONLY), left = 1;
+		int left = 1;
 		for (size_t i = 0; i < ROWS(pieces); i++) {
 			while (ioctl(fd, FIONREAD, &left) == 0 && left > 0)
 				sched_yield(); /* until it was read */
@@ -236,6 +237,7 @@ test_pipe(void **state)
 		}
 		_exit(0);
 	}
+	close(fd);
 	assert_int_equal(conf_load(&c, &args, &from, &why), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	unlink(fifo);

@@ -12,7 +12,7 @@
 #define PLAIN "Subject: x\r\n\r\nhello\r\n"
 #define EIGHT "Subject: x\r\n\r\n" A "\r\n"
 /* Nothing makes a line of text of these: the octets stand where no encoding is allowed. */
-#define FIXED "Subject: " A "\r\n\r\nhello\r\n"
+#define FIXED "From: " A "@s.example\r\n\r\nhello\r\n"
 #define ODD   "Subject: x\r\n\r\nh\0i\n"
 
 #define NONE { .by = 0 } /* nothing was asked for */
