@@ -148,7 +148,7 @@ take_servers(struct reading *r, struct span words)
 		struct span word = span_word(&words, " \t\r\f\v,");
 		struct sockaddr_storage server = { 0 };
 		int err = nameserver_parse(word, &server);
-		if (err < 0)
+		if (err < 0 && i == 0) /* further on it may be a number of anything */
 			err = parse_old_form(word, &server);
 		if (err < 0 && i > 0)
 			return;

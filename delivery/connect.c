@@ -381,6 +381,12 @@ connect_forget(struct courier *c)
 	w->detour = false;
 }
 
+bool
+connect_is_called_away(const struct courier *c)
+{
+	return c->work.overtook && race_is_awaited(&c->work.race);
+}
+
 void
 connect_make_way(struct courier *c)
 {

@@ -64,6 +64,12 @@ void connect_forget(struct courier *c);
  */
 void connect_make_way(struct courier *c);
 
+/*
+ * Is the other one, which is of better preference, there by now? It may tire of waiting until the
+ * rest of the lane has been put off as well.
+ */
+bool connect_is_called_away(const struct courier *c);
+
 /* The lane is left: ends what connect_lane began, but for the connection. */
 void connect_end(struct courier *c);
 

@@ -414,6 +414,19 @@ race_is_open(const struct race *r)
 }
 
 bool
+race_is_awaited(const struct race *r)
+{
+	for (size_t i = 0; r->winner != NULL && i < r->started; i++) {
+		const struct runner *u = &r->v[i];
+		char greeting[GREETING];
+		if (u->fd >= 0 && u->to.preference < r->winner->to.preference &&
+			recv(u->fd, greeting, GREETING, MSG_PEEK) == GREETING)
+			return true;
+	}
+	return false;
+}
+
+bool
 race_kept_waiting(const struct race *r)
 {
 	return r->kept_waiting;

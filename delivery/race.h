@@ -83,6 +83,9 @@ bool race_goes_on(const struct race *r);
  */
 bool race_is_open(const struct race *r);
 
+/* ... and is such a host there by now, its greeting unread? */
+bool race_is_awaited(const struct race *r);
+
 /*
  * Had the last winner to wait while another one was talked to? It may have tired of that, and so
  * what it does wrong at first is not its fault.

@@ -298,6 +298,16 @@ is_turn_over(const struct courier *c)
 		tour_has_more(c->tour) && turns_is_waited_for(c);
 }
 
+/*
+ * What this host put off is for another one that is there now, and may not wait for long. Then the
+ * lane begins anew; but not while others are at it, who go on with what is left.
+ */
+static bool
+is_called_away(const struct courier *c, const struct found *found)
+{
+	return found->again && !turns_has_others(c) && connect_is_called_away(c);
+}
+
 bool
 scan_lane(struct courier *c, struct found *found)
 {
@@ -305,7 +315,8 @@ scan_lane(struct courier *c, struct found *found)
 	bool over = false;
 	*found = (struct found){ 0 };
 	connect_make_way(c);
-	while (!found->stop && !found->parked && !over && tour_next(c, id)) {
+	while (!found->stop && !found->parked && !over && !is_called_away(c, found) &&
+		tour_next(c, id)) {
 		scan_message(c, id, found);
 		consider_help(c);
 		over = is_turn_over(c);

@@ -59,6 +59,7 @@ struct question {
 	bool validated; /* ... who is asked to say whether the answer was */
 	uint16_t id;   /* ... by a packet of this number */
 	bool empty;    /* a server said SAID_EMPTY */
+	unsigned mute; /* a bit for each server that said nothing over TCP */
 	unsigned done; /* a bit for each server that has had its say, which was of no use */
 };
 

@@ -40,17 +40,21 @@ end(struct question *q, enum said said)
 	q->said = said;
 }
 
+/* Once: that nothing comes of it may take long. */
 static void
 ask_tcp(struct batch *b, int s, struct question *q)
 {
 	int64_t until = clock_earlier(b->deadline, clock_deadline(TCP_TIMEOUT));
-	int err = server_tcp(&b->r->server[s], q, until);
-	if (err < 0)
-		b->error = err;
-	if (err < 0 && !b->r->tcp)
-		answer_trouble(q, "truncated over UDP, no answer over TCP");
-	if (err == 0)
+	bool known = (q->mute & 1U << s) != 0;
+	int err = known ? b->error : server_tcp(&b->r->server[s], q, until);
+	if (err == 0) {
 		b->r->reached = true;
+		return;
+	}
+	b->error = err;
+	q->mute |= 1U << s;
+	if (!b->r->tcp)
+		answer_trouble(q, "truncated over UDP, no answer over TCP");
 }
 
 /* Records that would be too many are not there, and that is no fault of a server. */
@@ -106,7 +110,9 @@ digest(struct batch *b, int s, struct question *q)
 	}
 	if (cut && return_to_edns(b, s, q))
 		return true;
-	if (cut || q->plain) { /* without EDNS it would be the same */
+	/* Without EDNS it would be the same, unless there is no TCP, and it is shorter. */
+	bool shorter = (q->mute & 1U << s) != 0 && !b->r->tcp;
+	if (q->plain || (cut && !shorter)) {
 		q->done |= 1U << s;
 		return false;
 	}

@@ -23,12 +23,13 @@ name_of(const char *id)
 	return n;
 }
 
-/* To be written to; made if it is missing. fd or -errno. */
+/* To be written to; made if it is missing. A pipe in its place is not waited for. fd or -errno. */
 static int
 open_for_writing(const struct lane *l, const char *id)
 {
 	int fd = openat(l->dir, name_of(id).text,
-		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, S_IRUSR | S_IWUSR);
+		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+		S_IRUSR | S_IWUSR);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -36,7 +37,8 @@ int
 history_read(const struct lane *l, const char *id, struct buf *text)
 {
 	char chunk[CHUNK];
-	auto_fd fd = openat(l->dir, name_of(id).text, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	auto_fd fd = openat(l->dir, name_of(id).text,
+		O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	for (ssize_t r; (r = read(fd, chunk, sizeof(chunk))) != 0;) {

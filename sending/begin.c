@@ -265,6 +265,17 @@ may_do_without(const struct link *l)
 }
 
 /*
+ * The host shook hands, and said nothing inside TLS. Of hosts behind one address one may take a
+ * session back, and another one get what is said in it: that is no word about TLS that begins anew.
+ */
+static enum again
+leave_tls(const struct link *l)
+{
+	return tlsclient_disown(l->proof.tls) ? AGAIN_FRESH
+		: l->terms.implicit ? AGAIN_NOT : may_do_without(l);
+}
+
+/*
  * The host offers it. What it says in clear before it is asked, or behind its consent, would be
  * taken for replies inside TLS (NO STARTTLS, 2021): then it is not the host, or not one to trust
  * with mail.
@@ -286,7 +297,7 @@ start_tls(struct link *l)
 	l->proof.again = AGAIN_NOT;
 	enum outcome o = shake_hands(l);
 	if (o == DONE && (o = say_hello(l)) != DONE && l->code == 0)
-		l->proof.again = may_do_without(l); /* TLS that breaks as soon as it is used */
+		l->proof.again = leave_tls(l);
 	if (o != DONE && l->code == 0)
 		note_tls(l, TLS_RESULT_VALIDATION, true);
 	return o;
@@ -312,8 +323,13 @@ introduce(struct link *l)
 {
 	enum outcome o = l->terms.implicit ? shake_hands(l) : DONE;
 	l->proof.unprotected = o != DONE;
-	if (o != DONE || link_reply(l, "greeting", l->terms.conf->timeout_greeting) < 0)
+	if (o != DONE)
 		return SOFT;
+	if (link_reply(l, "greeting", l->terms.conf->timeout_greeting) < 0) {
+		if (l->proof.tls != NULL)
+			l->proof.again = leave_tls(l);
+		return SOFT;
+	}
 	if (link_outcome(l->code) != DONE || link_said_more(l, "greeting"))
 		return SOFT; /* a bad greeting is a matter of this host: try the next one (R60) */
 	note_banner(l);
@@ -343,6 +359,8 @@ leave(struct link *l)
 	}
 	if (l->code != 0 && l->proof.tls != NULL)
 		tlsclient_end(l->proof.tls);
+	else if (l->proof.tls != NULL)
+		(void)tlsclient_disown(l->proof.tls);
 	link_close(l);
 }
 

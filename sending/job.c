@@ -1,6 +1,7 @@
 #include "sending/job.h"
 
 #include "sending/refusal.h"
+#include "sending/tlsclient.h"
 
 enum { CODE_TEXT = 4 }; /* where the text of a reply begins */
 
@@ -222,6 +223,8 @@ void
 job_lose_all(struct link *l)
 {
 	bool first = true;
+	if (l->proof.tls != NULL && !link_has_served(l))
+		(void)tlsclient_disown(l->proof.tls);
 	link_close(l);
 	for (struct job *j = l->flow.first; j != NULL; j = j->next) {
 		if (j->end != JOB_OPEN)

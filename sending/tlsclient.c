@@ -457,6 +457,15 @@ tlsclient_end(struct tls *t)
 	(void)SSL_shutdown(t->ssl);
 }
 
+bool
+tlsclient_disown(const struct tls *t)
+{
+	if (SSL_session_reused(t->ssl) == 0)
+		return false;
+	resume_forget(&t->peer);
+	return true;
+}
+
 void
 tlsclient_free(struct tls *t)
 {

@@ -80,6 +80,12 @@ bool tlsclient_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER]);
 /* A polite end: close_notify; the session is kept for later. */
 void tlsclient_end(struct tls *t);
 
+/*
+ * Nothing came of this connection. If it goes on from an old session, that is forgotten, for it may
+ * be to blame. False: it does not.
+ */
+bool tlsclient_disown(const struct tls *t);
+
 /* Frees it, without a word. NULL is none. */
 void tlsclient_free(struct tls *t);
 

@@ -252,6 +252,27 @@ def test_worse_one_takes_some(postern, world, late):
     assert sorted(m.recipients for m in late.messages) == [["v@d.example"], ["w@d.example"]]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_better_one_greets_meanwhile(postern, world, late, mode):
+    """L14: it is gone to when it is there: it may not wait until the worse one has put off all of a large lane."""
+    world.sink.ehlo = MODES[mode]
+    there, n = threading.Event(), 40
+
+    def put_off(line):
+        there.set()
+        patience.hold(0.1)
+        return "451 4.7.1 try the other one"
+    world.sink.say["RCPT"] = put_off
+    late.say["GREETING"] = lambda line: there.wait(patience.PATIENCE) and "220 at last"
+    for i in range(n):
+        postern.send(f"u{i}@d.example", max_connections=0)
+    postern.due(timeout_greeting="1h", max_connections_per_lane=1)
+    log = postern.settled()
+    assert sorted(m.recipients[0] for m in late.messages) == sorted(f"u{i}@d.example" for i in range(n))
+    assert ": deferred" not in log and failed(postern) == []
+    assert sum(line.startswith("RCPT") for line in world.sink.lines) <= n / 2
+
+
 def test_as_good_and_only_defers(postern, world, two):
     """L14: the quicker one of two equals says 450 to everything: the other one is asked, each time."""
     world.zone[("d.example", "MX")] = ["10 better.d.example.", "10 worse.d.example."]

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 import patience
+from conftest import own
 
 STRAYS = [".DS_Store", ".nfs0001", "README", "@eaDir"]
 
@@ -86,6 +87,20 @@ def test_no_file(postern, world, kind, monkeypatch):
     postern.make_due()
     postern.due()
     assert postern.rested().count(line) == 2 and os.path.lexists(name)
+
+
+def test_pipe_in_place_of_a_log(postern, world):
+    """L18: nobody waits for its other end; it says nothing, and the mail goes."""
+    world.domain("one.example")
+    for _ in range(2):
+        assert "queued as" in postern.send("u@one.example", max_connections=0)
+    pipe = postern.messages()[0].with_suffix(".log")
+    os.mkfifo(pipe)
+    own(pipe)
+    postern.make_due()
+    postern.due()
+    postern.settled()
+    assert len(world.sink.messages) == 2 and not pipe.parent.exists()
 
 
 def test_retry_of_another_user(postern, world):

@@ -84,6 +84,11 @@ static const struct {
 	{ "nameserver 192.0.2.53# eth0:v4\n", 0, "192.0.2.53:53", NULL, false },
 	{ "nameserver 192.0.2.53;eth0\n", 0, "192.0.2.53:53", NULL, false },
 	{ "nameserver 192.0.2.53 eth0\n", 0, "192.0.2.53:53", NULL, false },
+	/* to the system's resolver it is a word like any other */
+	{ "nameserver 192.0.2.53 53\n", 0, "192.0.2.53:53", NULL, false },
+	{ "nameserver 192.0.2.53 192.0.2.54 0x35 192.0.2.55\n", 0, "192.0.2.53:53 192.0.2.54:53",
+		NULL, false },
+	{ "nameserver 192.0.2.53 127.1\n", 0, "192.0.2.53:53", NULL, false },
 	{ "nameserver 192.0.2.53\r\nnameserver 192.0.2.54\r\n", 0,
 		"192.0.2.53:53 192.0.2.54:53", NULL, false },
 	{ "\tnameserver\t192.0.2.53\t\n", 0, "192.0.2.53:53", NULL, false },

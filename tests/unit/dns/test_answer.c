@@ -37,6 +37,7 @@ static const struct zone zone[] = {
 	{ "dropped.odd", "MX", "!edns silent\n@ MX 10 b.example" },
 	{ "badvers.odd", "MX", "!plain 2\n!opt 1\n@ MX 10 b.example" },
 	{ "opt.odd", "MX", "!opt 0\n@ MX 10 b.example" },
+	{ "cut.odd", "MX", "!edns tc\n!tcp close\n@ MX 10 b.example" },
 	{ "garbage.odd", "MX", "!plain 5\n@ MX #100 000a016100" },
 
 	{ "nosoa", "*", "!nosoa" },
@@ -137,6 +138,7 @@ static const struct row rows[] = {
 	{ "dropped.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 0 },
 	{ "badvers.odd", ANSWER_TEMPORARY, NULL, "SERVFAIL", 0, 2 },
 	{ "opt.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },
+	{ "cut.odd", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 4 },
 	{ "garbage.odd", ANSWER_TEMPORARY, NULL, "REFUSED", 0, 2 },
 	/* L5: a "no" is NXDOMAIN, or no data with a SOA */
 	{ "nosoa", ANSWER_TEMPORARY, NULL, "nosoa addresses: an empty answer without SOA", 0, 0 },
@@ -156,16 +158,17 @@ static const struct row rows[] = {
 	{ "forged", ANSWER_FOUND, "1 g.example 192.0.2.1", NULL, 0, 0 },
 
 	{ "tc", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 }, /* G1 */
+	/* L31: where TCP brings nothing, once more without EDNS */
 	{ "tcstall", ANSWER_TEMPORARY, NULL, "no answer over TCP", LONG, 0 },
-	{ "tcclose", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
-	{ "tchalf", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
+	{ "tcclose", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 2 },
+	{ "tchalf", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 2 },
 	{ "tcslow", ANSWER_FOUND, "10 b.example 192.0.2.3", NULL, 0, 3 },
-	{ "tcid", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
+	{ "tcid", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 2 },
 	{ "tcother", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 }, /* G6 */
 	{ "tctype", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 },
 	{ "tcquestion", ANSWER_TEMPORARY, NULL, "no sense", 0, 1 },
 	{ "tctc", ANSWER_TEMPORARY, NULL, "truncated over TCP", 0, 1 },
-	{ "tctiny", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 1 },
+	{ "tctiny", ANSWER_TEMPORARY, NULL, "no answer over TCP", 0, 2 },
 	{ "tcservfail", ANSWER_TEMPORARY, NULL, "SERVFAIL", 0, 1 },
 	{ "tcnull", ANSWER_NULL_MX, NULL, "", 0, 1 },
 	{ "tcempty", ANSWER_FOUND, "0 tcempty 192.0.2.9", NULL, 0, 3 },

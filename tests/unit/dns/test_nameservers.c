@@ -262,6 +262,25 @@ test_plain(void **state)
 	nameserver_stop(&one);
 }
 
+/* L31: where TCP is blocked that is found out once: each wait for it may take long. */
+static void
+test_blocked_tcp(void **state)
+{
+	(void)state;
+	static const struct zone cut[] = { { "large", "MX", "!tc\n!tcp close\n@ MX 0 ." } };
+	struct nameserver one = { 0 };
+	struct exchangers x;
+	nameserver_start(&one, cut, ROWS(cut));
+	struct resolver *r = resolver_open(&one.addr, 1, "us.example");
+	assert_int_equal(resolver_exchangers(r, "large", FAMILY_ANY, clock_deadline(60), &x),
+		ANSWER_TEMPORARY);
+	assert_non_null(strstr(x.why, "truncated over UDP, no answer over TCP"));
+	assert_int_equal(one.counts->tcp, 1);
+	exchangers_free(&x);
+	resolver_close(r);
+	nameserver_stop(&one);
+}
+
 static int
 compare_seen(const void *a, const void *b)
 {
@@ -331,6 +350,7 @@ main(void)
 		cmocka_unit_test(test_next_server),
 		cmocka_unit_test(test_tcp),
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_blocked_tcp),
 		cmocka_unit_test(test_entropy),
 	};
 	return cmocka_run_group_tests_name("nameservers", tests, start, stop);
