@@ -342,6 +342,24 @@ def test_day_of_the_only_key(signing, above):
     assert tags(signing.send())["s"] == "e2026"
 
 
+def test_key_is_withdrawn(signing):
+    """A relay that is at work goes on with the table that it has read, until it is ended."""
+    p, sink = signing.postern, signing.world.sink
+    table = [f"sender.example {selector} {signing.rsa.path}" for selector in ("r2026", "n2027")]
+    signing.say(table[0])
+    for i, wanted in enumerate(["r2026", "r2026", "n2027"]):
+        if i == 2:
+            for pid in p.at_work(): # its keeper ends with it
+                os.kill(pid, signal.SIGTERM)
+            p.rested()
+        p.send("u@dest.example", body=BODY, sender="a@sender.example", linger="1m")
+        patience.until(lambda n=i + 1: len(sink.messages) == n and not p.messages())
+        assert tags(sink.messages[-1].data)["s"] == wanted
+        signing.say(table[1])
+    for pid in p.at_work():
+        os.kill(pid, signal.SIGTERM)
+
+
 def test_signed_already(signing):
     """Not again for that domain; for another one it is."""
     data = signing.send()
