@@ -325,15 +325,22 @@ run_login(struct relay *r, const struct options *o)
 
 /*
  * Makes due what waits in a lane, but for messages that their sender asked to be held (RFC 4865).
+ * False: some of it waits on.
  */
-static void
+static bool
 make_due(struct relay *r, const char *name)
 {
+	struct log_fields f = { .event = "failed", .lane = name };
 	struct lane lane = LANE_CLOSED;
-	if (lane_open(&lane, &r->spool, name) < 0)
-		return;
-	lane_make_due(&lane);
+	int err = lane_open(&lane, &r->spool, name);
+	if (err == 0)
+		err = lane_make_due(&lane);
 	lane_close(&lane);
+	if (err == 0 || err == -ENOENT || err == -ENOTDIR || err == -ELOOP) /* or it is no lane */
+		return true;
+	log_event(LOG_ERR, &f, "lane %s: what waits there cannot be made due: %s", name,
+		strerror(-err));
+	return false;
 }
 
 /* Logins for which a relay was started or rung for. */
@@ -356,14 +363,17 @@ add_login(struct served *all, const char *login)
 	return true;
 }
 
-static void
+/* False: none can be started. */
+static bool
 serve_login(const struct launcher *l, const char *login)
 {
 	struct log_fields f = { .event = "launch" };
 	pid_t pid = ring_login(l, login);
-	if (ring_is_trouble(pid))
-		log_event(LOG_ERR, &f, "login %s: cannot start relay: %s: %s", login,
-			l->conf->who.relay_path, strerror(-pid));
+	if (!ring_is_trouble(pid))
+		return true;
+	log_event(LOG_ERR, &f, "login %s: cannot start relay: %s: %s", login,
+		l->conf->who.relay_path, strerror(-pid));
+	return false;
 }
 
 /* Sees to it that each login with a lane that is due has a relay. Exit status. */
@@ -374,22 +384,23 @@ start_due(struct relay *r, const struct options *o)
 	struct served served = { .n = 0 };
 	char login[LOGIN_NAME_SIZE];
 	int64_t next;
+	bool fine = true;
 	auto_dir lanes = lanes_open(&r->spool);
 	if (lanes == NULL)
 		return EX_TEMPFAIL;
 	ring_prepare(&l);
 	for (const char *name; (name = lanes_next(lanes)) != NULL;) {
 		if (o->now)
-			make_due(r, name);
+			fine = make_due(r, name) && fine;
 		way_login(&r->common, name, login);
 		if (lane_looks_due(&r->spool, name, clock_wall(), conf_longest_retry(&r->common),
 			    &next))
 			(void)add_login(&served, login);
 	}
 	for (size_t i = 0; i < served.n; i++)
-		serve_login(&l, served.v[i]);
+		fine = serve_login(&l, served.v[i]) && fine;
 	free(served.v);
-	return EXIT_SUCCESS;
+	return fine ? EXIT_SUCCESS : EX_TEMPFAIL;
 }
 
 /*

@@ -74,8 +74,9 @@ tell(struct act *act, const struct lane *l, const char *id, int err)
 		tell_program(act, l, id,
 			err == 0 ? d->done : err == -EAGAIN ? "in_hand" : "failed");
 	else if (err < 0 || act->why.n > 0)
-		admin_trouble(act->admin, "%s in %s: %s%s%.*s", id, l->name, err < 0 ? "not " : "",
-			err < 0 ? d->done : "", (int)act->why.n, act->why.p);
+		admin_trouble(act->admin, "%s in %s: %s%s%s%.*s", id, l->name,
+			err < 0 ? "not " : "", err < 0 ? d->done : "", err < 0 ? ": " : "",
+			(int)act->why.n, act->why.p);
 }
 
 /* ---- one message --------------------------------------------------------------------------- */

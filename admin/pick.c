@@ -151,14 +151,7 @@ needs_look(const struct pick *p)
 int
 pick_open_lane(const struct admin *a, const char *name, bool held, struct lane *l)
 {
-	if (held)
-		return held_open(l, &a->spool, name);
-	*l = LANE_CLOSED;
-	l->dir = openat(a->spool.lanes, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (l->dir < 0)
-		return -errno;
-	snprintf(l->name, sizeof(l->name), "%s", name);
-	return 0;
+	return held ? held_open(l, &a->spool, name) : lane_look(l, &a->spool, name);
 }
 
 static int

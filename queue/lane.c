@@ -91,6 +91,17 @@ lane_open(struct lane *l, const struct spool *s, const char *name)
 	return 0;
 }
 
+int
+lane_look(struct lane *l, const struct spool *s, const char *name)
+{
+	int dir = lane_dir(s, name);
+	if (dir < 0)
+		return dir;
+	*l = (struct lane){ .dir = dir, .lock = -1 };
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	return 0;
+}
+
 void
 lane_close(struct lane *l)
 {
@@ -229,16 +240,19 @@ lane_wait_no_more(const struct lane *l)
 	lane_announce(l->dir); /* last: a relay that is at work here looks again */
 }
 
-void
+int
 lane_make_due(const struct lane *l)
 {
 	auto_dir dir = dir_open(l->dir);
+	int err = dir == NULL ? -errno : 0;
 	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
 		size_t n = strlen(name);
-		if (n > 4 && strcmp(name + n - 4, ".log") == 0)
-			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW);
+		if (n > 4 && strcmp(name + n - 4, ".log") == 0 &&
+			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			err = -errno;
 	}
 	lane_wait_no_more(l);
+	return err;
 }
 
 void

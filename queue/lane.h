@@ -46,6 +46,9 @@ void lane_announce(int dir);
 /* Opens an existing lane. 0, -ENOENT, or -errno. */
 int lane_open(struct lane *l, const struct spool *s, const char *name);
 
+/* For people who look: its directory alone, whatever @lock is. 0 or -errno. */
+int lane_look(struct lane *l, const struct spool *s, const char *name);
+
 /* Closes it, which gives back the lock. */
 void lane_close(struct lane *l);
 
@@ -90,9 +93,9 @@ int lane_set_down(const struct lane *l, int attempts, int64_t next, const char *
 
 /*
  * Nothing waits for a time any more, neither the lane nor its messages. Failed attempts stay
- * counted.
+ * counted. 0; or -errno: some do.
  */
-void lane_make_due(const struct lane *l);
+int lane_make_due(const struct lane *l);
 
 /*
  * The same of the lane alone, whose messages keep their times. If a relay is at work here it looks

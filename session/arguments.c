@@ -23,9 +23,7 @@ path_argument(struct span arg, const char *prefix, enum address_kind kind, unsig
 	if (!span_istarts(arg, want))
 		return -1;
 	struct span path = span_trim(span_skip(arg, want.n));
-	bool ours = (offered & OFFER_BARE) != 0, bare = ours && path.n > 0 && path.p[0] != '<';
-	if (ours)
-		kind |= ADDRESS_DOTTED;
+	bool bare = (offered & OFFER_BARE) != 0 && path.n > 0 && path.p[0] != '<';
 	if ((bare ? address_bare : address_path)(path, kind, out, rest) < 0)
 		return -1;
 	return rest->n == 0 || rest->p[0] == ' ' || rest->p[0] == '\t' ? 0 : -1;

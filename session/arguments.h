@@ -7,8 +7,7 @@
  *
  * Some rules are looser than the grammar. White space between the colon and "<" is tolerated,
  * because printers and cameras send it and it can mean only one thing. Clients that belong to this
- * site may leave out the brackets of an address and write its domain with a final dot, and may call
- * themselves what they like in EHLO.
+ * site may leave out the brackets of an address, and may call themselves what they like in EHLO.
  */
 #ifndef POSTERN_ARGUMENTS_H
 #define POSTERN_ARGUMENTS_H
@@ -26,7 +25,7 @@ enum {
 	OFFER_HOLD = 2,       /* HOLDFOR=, HOLDUNTIL= */
 	OFFER_PRIORITY = 4,   /* MT-PRIORITY= */
 	OFFER_REQUIRETLS = 8, /* REQUIRETLS */
-	OFFER_BARE = 16,      /* an address without "<" and ">", or with a final dot */
+	OFFER_BARE = 16,      /* an address without "<" and ">" */
 	OFFER_ANY_NAME = 32,  /* any word as argument of EHLO and HELO */
 };
 

@@ -286,6 +286,16 @@ is_http(struct span verb)
 	return false;
 }
 
+/* The name of a field and its colon, "Host:". */
+static bool
+is_field(struct span verb)
+{
+	size_t n = 0;
+	while (n < verb.n && (is_letter(verb.p[n]) || ascii_digit(verb.p[n]) || verb.p[n] == '-'))
+		n++;
+	return n > 0 && n < verb.n && verb.p[n] == ':';
+}
+
 /* "HTTP/1.1", "RTSP/1.0" and the like, behind something. */
 static bool
 ends_with_version(struct span line)
@@ -317,7 +327,7 @@ is_foreign(const struct session *s, struct span line)
 	if (s->client.hush || line.n == 0)
 		return false;
 	return (!is_letter(line.p[0]) && !is_blank(line.p[0])) ||
-		(verb.n > 0 && memchr(verb.p, ':', verb.n) != NULL) || ends_with_version(line);
+		is_field(verb) || ends_with_version(line);
 }
 
 static enum reply

@@ -43,22 +43,32 @@ keep_if_full(struct survey *v, const struct survey_lane *l)
 	v->top[at] = *l;
 }
 
-static void
+/* Is it no lane at all, or none any more? */
+static bool
+is_none(int err)
+{
+	return err == -ENOENT || err == -ENOTDIR || err == -ELOOP;
+}
+
+/* 0 or -errno: then what waits there is not known, which is not nothing. */
+static int
 count_lane(struct survey *v, const struct spool *s, const char *name, int64_t now)
 {
-	struct lane lane = LANE_CLOSED;
+	struct lane lane;
 	struct lane_state state;
 	struct survey_lane l = { .messages = 0 };
-	if (lane_open(&lane, s, name) < 0)
-		return;
+	int r = lane_look(&lane, s, name);
+	if (r < 0)
+		return is_none(r) ? 0 : r;
 	auto_dir d = dir_open(lane.dir);
+	r = d == NULL ? -errno : 0;
 	for (const char *e; d != NULL && (e = dir_next(d)) != NULL;)
 		if (id_valid(span_of(e)))
 			count_message(v, &l, now - id_time(e));
 	lane_state(&lane, &state);
 	lane_close(&lane);
 	if (l.messages == 0)
-		return;
+		return r;
 	memcpy(l.name, lane.name, sizeof(l.name));
 	l.down = state.down;
 	l.failures = state.attempts;
@@ -68,6 +78,7 @@ count_lane(struct survey *v, const struct spool *s, const char *name, int64_t no
 	v->messages += l.messages;
 	v->age = l.age > v->age ? l.age : v->age;
 	keep_if_full(v, &l);
+	return 0;
 }
 
 /* What is held of one lane. */
@@ -107,9 +118,11 @@ survey_take(struct survey *v, const struct spool *s, int64_t now)
 	*v = (struct survey){ .messages = 0 };
 	if (fstatvfs(s->lanes, &room) == 0)
 		v->free_octets = (uint64_t)room.f_bavail * room.f_frsize;
-	for (const char *name; (name = dir_next(d)) != NULL;)
-		if (lane_name_valid(span_of(name)))
-			count_lane(v, s, name, now);
+	int err = 0;
+	for (const char *name; (name = dir_next(d)) != NULL;) {
+		int r = lane_name_valid(span_of(name)) ? count_lane(v, s, name, now) : 0;
+		err = err < 0 ? err : r;
+	}
 	count_all_held(v, s, now);
-	return 0;
+	return err;
 }

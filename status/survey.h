@@ -43,7 +43,7 @@ struct survey {
 /* The end of an age, s, which the next one begins with; of the last there is none. */
 int64_t survey_age_end(int i);
 
-/* `now`: wall clock, s. 0 or -errno. */
+/* `now`: wall clock, s. 0 or -errno: not all could be looked at. */
 int survey_take(struct survey *v, const struct spool *s, int64_t now);
 
 #endif

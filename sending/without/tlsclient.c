@@ -68,6 +68,13 @@ tlsclient_exporter(struct tls *t, uint8_t out[static TLS_EXPORTER])
 	return false;
 }
 
+bool
+tlsclient_disown(const struct tls *t)
+{
+	(void)t;
+	return false;
+}
+
 void
 tlsclient_end(struct tls *t)
 {

@@ -20,7 +20,7 @@ def without(*keywords):
 NEEDS = { # what a message asks for: MAIL, recipient, text, whether by BDAT; what the first host offers; the code
     "SMTPUTF8": ("SMTPUTF8", "\u00e4", "Subject: x\n\nx\n", None, without("SMTPUTF8"), "5.6.7"),
     "SIZE": ("", "u", "Subject: x\n\n" + "x" * 900 + "\n", None, (*without("SIZE"), "SIZE 300"), "5.3.4"),
-    "8BITMIME": ("", "u", "Subject: \u00e4\n\nx\n", None, without("8BITMIME"), "5.6.3"),
+    "8BITMIME": ("", "u", "From: \u00e4@s.example\n\nx\n", None, without("8BITMIME"), "5.6.3"),
     "BINARYMIME": ("BODY=BINARYMIME", "u", None, BINARY, without("BINARYMIME"), "5.6.3"),
     "DELIVERBY": ("BY=36000;R", "u", "Subject: x\n\nx\n", None, without("DELIVERBY"), "5.4.7"),
 }

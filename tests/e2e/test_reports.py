@@ -387,6 +387,18 @@ def test_now(way, world):
     assert sorted(m.recipients for m in way.sink.messages) == [["u@dest.example"], ["v@down.example"]]
 
 
+def test_now_where_nothing_can_be_written(way, world):
+    """S13: whoever asked for it hears that it came to nothing."""
+    refuse(way, "450 4.2.1 later")
+    way.postern.settings["retry"] = "1h"
+    way.submit()
+    way.postern.wait_logged("next try in")
+    way.postern.rested()
+    (way.postern.spool / "lane" / "dest.example" / "@lock").chmod(0o400)
+    assert way.postern.start(None, None, "relay", "--due", "--now").wait(patience.PATIENCE) == 75
+    way.postern.wait_logged("lane dest.example: what waits there cannot be made due: Permission denied")
+
+
 def test_now_is_counted(way, world):
     """R55: attempts that were asked for count as others do, so that mail ends at last."""
     world.domain("dest.example", "127.0.0.9")

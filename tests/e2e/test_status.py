@@ -287,6 +287,20 @@ def test_samples(busy_day, page):
     assert printed(busy_day, "--page").count("<svg") == seen.count("<svg")
 
 
+def test_lock_that_cannot_be_written(busy_day, page):
+    """S13: of a spool that turned read-only, or has a file of another owner, what waits is counted all the same; and
+    what cannot be looked at is not nothing."""
+    lane = busy_day.spool / "lane" / "away.example"
+    (lane / "@lock").chmod(0o400)
+    found = metrics(page("", "/metrics").body)
+    assert found["postern_queue_messages", ""] == 2 and found["postern_queue_readable", ""] == 1
+    lane.chmod(0)
+    try:
+        assert metrics(page("", "/metrics").body)["postern_queue_readable", ""] == 0
+    finally:
+        lane.chmod(0o700)
+
+
 def test_nothing_is_there(postern, page):
     """Before the first message: a page all the same, that says what is missing."""
     reply = page("", "/")
