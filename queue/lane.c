@@ -248,7 +248,8 @@ lane_make_due(const struct lane *l)
 	for (const char *name; dir != NULL && (name = dir_next(dir)) != NULL;) {
 		size_t n = strlen(name);
 		if (n > 4 && strcmp(name + n - 4, ".log") == 0 &&
-			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
+			utimensat(l->dir, name, long_ago, AT_SYMLINK_NOFOLLOW) < 0 &&
+			errno != ENOENT)
 			err = -errno;
 	}
 	lane_wait_no_more(l);
