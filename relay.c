@@ -363,17 +363,14 @@ add_login(struct served *all, const char *login)
 	return true;
 }
 
-/* False: none can be started. */
-static bool
+static void
 serve_login(const struct launcher *l, const char *login)
 {
 	struct log_fields f = { .event = "launch" };
 	pid_t pid = ring_login(l, login);
-	if (!ring_is_trouble(pid))
-		return true;
-	log_event(LOG_ERR, &f, "login %s: cannot start relay: %s: %s", login,
-		l->conf->who.relay_path, strerror(-pid));
-	return false;
+	if (ring_is_trouble(pid))
+		log_event(LOG_ERR, &f, "login %s: cannot start relay: %s: %s", login,
+			l->conf->who.relay_path, strerror(-pid));
 }
 
 /* Sees to it that each login with a lane that is due has a relay. Exit status. */
@@ -398,7 +395,7 @@ start_due(struct relay *r, const struct options *o)
 			(void)add_login(&served, login);
 	}
 	for (size_t i = 0; i < served.n; i++)
-		fine = serve_login(&l, served.v[i]) && fine;
+		serve_login(&l, served.v[i]);
 	free(served.v);
 	return fine ? EXIT_SUCCESS : EX_TEMPFAIL;
 }
