@@ -111,8 +111,12 @@ add_lane(const struct facts *f, json_t *o)
 {
 	struct lane l = LANE_CLOSED;
 	struct lane_state st;
-	if (lane_open(&l, f->spool, f->lane) < 0) {
-		set(o, "waiting", json_integer(0));
+	int r = lane_look(&l, f->spool, f->lane);
+	if (r < 0) { /* what cannot be seen is not 0 */
+		set(o, "waiting", r == -ENOENT ? json_integer(0) : json_null());
+		if (r != -ENOENT)
+			(void)json_array_append_new(json_object_get(o, "lacks"),
+				json_sprintf("lane %s: %s", f->lane, strerror(-r)));
 		return;
 	}
 	set(o, "waiting", json_integer(count_waiting(&l)));

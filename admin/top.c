@@ -188,7 +188,7 @@ count_lane(struct frame *f, const struct spool *spool, const char *name)
 	struct lane l = LANE_CLOSED;
 	struct lane_state st;
 	struct frame_lane one = { .messages = 0 };
-	if (lane_open(&l, spool, name) < 0)
+	if (lane_look(&l, spool, name) < 0)
 		return;
 	count_messages(l.dir, &one);
 	lane_state(&l, &st);

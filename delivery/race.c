@@ -217,7 +217,7 @@ static bool
 has_greeted(const struct runner *u)
 {
 	char greeting[GREETING];
-	return u->connected && recv(u->fd, greeting, GREETING, MSG_PEEK) == GREETING;
+	return recv(u->fd, greeting, GREETING, MSG_PEEK) == GREETING; /* or it has not connected */
 }
 
 /* Looks at a runner for which poll has news. True: it greets. */
@@ -418,9 +418,7 @@ race_is_awaited(const struct race *r)
 {
 	for (size_t i = 0; r->winner != NULL && i < r->started; i++) {
 		const struct runner *u = &r->v[i];
-		char greeting[GREETING];
-		if (u->fd >= 0 && u->to.preference < r->winner->to.preference &&
-			recv(u->fd, greeting, GREETING, MSG_PEEK) == GREETING)
+		if (u->fd >= 0 && u->to.preference < r->winner->to.preference && has_greeted(u))
 			return true;
 	}
 	return false;

@@ -46,13 +46,14 @@ ask_tcp(struct batch *b, int s, struct question *q)
 {
 	int64_t until = clock_earlier(b->deadline, clock_deadline(TCP_TIMEOUT));
 	bool known = (q->mute & 1U << s) != 0;
-	int err = known ? b->error : server_tcp(&b->r->server[s], q, until);
-	if (err == 0) {
+	int err = known ? 0 : server_tcp(&b->r->server[s], q, until);
+	if (err < 0) {
+		b->error = err;
+		q->mute |= 1U << s;
+	} else if (!known) {
 		b->r->reached = true;
 		return;
 	}
-	b->error = err;
-	q->mute |= 1U << s;
 	if (!b->r->tcp)
 		answer_trouble(q, "truncated over UDP, no answer over TCP");
 }

@@ -143,12 +143,9 @@ is_any_domain(struct span s)
 		memmem(s.p, s.n, "..", 2) == NULL;
 }
 
-/*
- * Domain / address-literal, up to the first character that cannot belong to either. A final dot is
- * no part of it, where it may be there.
- */
+/* Domain / address-literal, up to the first character that cannot belong to either. */
 static bool
-take_domain(struct span *s, enum address_kind kind, struct span *out)
+take_domain(struct span *s, struct span *out)
 {
 	size_t n = 0;
 	if (s->n > 0 && s->p[0] == '[') {
@@ -159,10 +156,9 @@ take_domain(struct span *s, enum address_kind kind, struct span *out)
 					   (s->p[n] != '\0' && strchr("-._", s->p[n]) != NULL)))
 			n++;
 	}
-	bool dot = (kind & ADDRESS_DOTTED) != 0 && n > 0 && s->p[n - 1] == '.';
-	*out = (struct span){ s->p, n - dot };
+	*out = (struct span){ s->p, n };
 	*s = span_skip(*s, n);
-	return out->n > 0 && (out->p[0] == '[' ? address_is_literal(*out) : is_any_domain(*out));
+	return n > 0 && (out->p[0] == '[' ? address_is_literal(*out) : is_any_domain(*out));
 }
 
 /* Quoted-string: DQUOTE *(qtextSMTP / quoted-pairSMTP) DQUOTE; RFC 6531 adds to the text alone. */
@@ -213,20 +209,19 @@ take_route(struct span *s)
 	if (s->n == 0 || s->p[0] != '@')
 		return true;
 	do {
-		if (!span_take(s, '@') || !take_domain(s, ADDRESS_REVERSE, &domain))
+		if (!span_take(s, '@') || !take_domain(s, &domain))
 			return false;
 	} while (span_take(s, ','));
 	return span_take(s, ':');
 }
 
 static bool
-take_mailbox(struct span *s, enum address_kind kind, struct address *out)
+take_mailbox(struct span *s, struct address *out)
 {
 	const char *start = s->p;
-	if (!take_local(s, &out->local) || !span_take(s, '@') ||
-		!take_domain(s, kind, &out->domain))
+	if (!take_local(s, &out->local) || !span_take(s, '@') || !take_domain(s, &out->domain))
 		return false;
-	out->whole = span_from(start, out->domain.p + out->domain.n);
+	out->whole = span_from(start, s->p);
 	return true;
 }
 
@@ -247,8 +242,8 @@ static bool
 take_address(struct span *s, enum address_kind kind, struct address *out)
 {
 	struct span at = *s;
-	if (!take_mailbox(&at, kind, out))
-		return (kind & ADDRESS_FORWARD) != 0 && take_postmaster(s, out);
+	if (!take_mailbox(&at, out))
+		return kind == ADDRESS_FORWARD && take_postmaster(s, out);
 	*s = at;
 	return true;
 }
@@ -260,7 +255,7 @@ address_path(struct span s, enum address_kind kind, struct address *out, struct 
 	struct address a = { 0 };
 	if (!span_take(&at, '<') || !address_is_utf8(s))
 		return -EINVAL;
-	if ((kind & ADDRESS_FORWARD) == 0 && at.n > 0 && at.p[0] == '>')
+	if (kind == ADDRESS_REVERSE && at.n > 0 && at.p[0] == '>')
 		a = (struct address){ .whole = { at.p, 0 } };
 	else if (!take_route(&at) || !take_address(&at, kind, &a))
 		return -EINVAL;
@@ -289,8 +284,7 @@ int
 address_mailbox(struct span s, struct address *out)
 {
 	struct address a = { 0 };
-	if (!address_is_utf8(s) || !take_mailbox(&s, ADDRESS_REVERSE, &a) || s.n > 0 ||
-		a.whole.n > LIMIT_ADDRESS)
+	if (!address_is_utf8(s) || !take_mailbox(&s, &a) || s.n > 0 || a.whole.n > LIMIT_ADDRESS)
 		return -EINVAL;
 	*out = a;
 	return 0;

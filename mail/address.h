@@ -30,7 +30,6 @@ struct address {
 enum address_kind {
 	ADDRESS_REVERSE, /* MAIL FROM: the null path "<>" is legal */
 	ADDRESS_FORWARD, /* RCPT TO: "<postmaster>", any case, is legal without a domain */
-	ADDRESS_DOTTED,  /* with one of these: a domain may have a final dot, which is left out */
 };
 
 /*

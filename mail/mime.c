@@ -266,3 +266,63 @@ mime_is_boundary(struct span line, const struct mime_boundary *b, bool *closing)
 	*closing = take_text(&line, dashes);
 	return is_padding(line);
 }
+
+/* ---- lines of a header ---------------------------------------------------------------------- */
+
+const char *const mime_names[MIME_FIELD_KINDS] = {
+	[MIME_FIELD_VERSION] = "MIME-Version:",
+	[MIME_FIELD_TYPE] = "Content-Type:",
+	[MIME_FIELD_ENCODING] = "Content-Transfer-Encoding:",
+};
+
+enum mime_field
+mime_field(struct span line)
+{
+	for (int f = MIME_FIELD_OTHER + 1; f < MIME_FIELD_KINDS; f++)
+		if (span_istarts(line, span_of(mime_names[f])))
+			return (enum mime_field)f;
+	return MIME_FIELD_OTHER;
+}
+
+bool
+mime_is_folded(struct span line)
+{
+	return line.p[0] == ' ' || line.p[0] == '\t';
+}
+
+static bool
+is_of_mime(struct span name)
+{
+	/* another version is no harm */
+	for (int f = MIME_FIELD_VERSION + 1; f < MIME_FIELD_KINDS; f++)
+		if (name.n + 1 == strlen(mime_names[f]) &&
+			span_istarts(span_of(mime_names[f]), name))
+			return true;
+	return false;
+}
+
+/*
+ * Before the colon may be blanks (RFC 5322 section 4.5); but whether others read a field of MIME
+ * that has them, or pass it by, nobody knows.
+ */
+static bool
+has_name(struct span line)
+{
+	size_t n = 0;
+	while (n < line.n && line.p[n] > ' ' && line.p[n] != 0x7f && line.p[n] != ':')
+		n++;
+	size_t colon = n;
+	while (colon < line.n && mime_is_folded(span_skip(line, colon)))
+		colon++;
+	bool whole = n > 0 && colon < line.n && line.p[colon] == ':';
+	return whole && (colon == n || !is_of_mime((struct span){ line.p, n }));
+}
+
+bool
+mime_is_field(struct span line)
+{
+	/* What programs put before a message in a file, and leave there: to no reader a field. */
+	static const struct span envelope_lines[] = { { "From ", 5 }, { ">From ", 6 } };
+	return has_name(line) || span_starts(line, envelope_lines[0]) ||
+		span_starts(line, envelope_lines[1]);
+}

@@ -41,6 +41,20 @@ enum mime_type mime_type(struct span value, struct mime_boundary *b);
 /* Reads Content-Transfer-Encoding. */
 enum mime_encoding mime_encoding(struct span value);
 
+/* The fields that say it, as their lines begin. */
+enum mime_field {
+	MIME_FIELD_OTHER, MIME_FIELD_VERSION, MIME_FIELD_TYPE, MIME_FIELD_ENCODING, MIME_FIELD_KINDS
+};
+extern const char *const mime_names[MIME_FIELD_KINDS]; /* with the colon; OTHER has none */
+
+enum mime_field mime_field(struct span line);
+
+/* Does this line go on with the field before it? */
+bool mime_is_folded(struct span line);
+
+/* Does a field begin here, or what no reader takes for the end of a header? */
+bool mime_is_field(struct span line);
+
 /*
  * Is this line (or its beginning) a boundary of *b? *closing: the last one. It may be padded with
  * blanks, and any CR and LF is allowed behind it: the caller looks whether it is as it should be.

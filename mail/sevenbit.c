@@ -15,17 +15,6 @@ enum { NO_BOUNDARY = -1 };
 
 static const struct span crlf = { "\r\n", 2 };
 
-/* What programs put before a message in a file, and leave there: no field, and to no reader one. */
-static const struct span envelope_lines[] = { { "From ", 5 }, { ">From ", 6 } };
-
-enum field { FIELD_OTHER, FIELD_VERSION, FIELD_TYPE, FIELD_ENCODING, FIELD_KINDS };
-
-static const char *const names[FIELD_KINDS] = {
-	[FIELD_VERSION] = "MIME-Version:",
-	[FIELD_TYPE] = "Content-Type:",
-	[FIELD_ENCODING] = "Content-Transfer-Encoding:",
-};
-
 struct walk {
 	struct pieces in;
 	sevenbit_sink *sink;
@@ -49,7 +38,7 @@ struct entity {
 	uint64_t start, end; /* of the fields */
 	uint64_t body;       /* behind the empty line, if there is one */
 	bool message;        /* and not a body part */
-	int seen[FIELD_KINDS];
+	int seen[MIME_FIELD_KINDS];
 	enum mime_type type;
 	enum mime_encoding encoding;
 	struct mime_boundary boundary;
@@ -194,60 +183,13 @@ scan(struct walk *w, struct content *c)
 
 /* ---- headers */
 
-static enum field
-field_of(struct span line)
-{
-	for (int f = FIELD_OTHER + 1; f < FIELD_KINDS; f++)
-		if (span_istarts(line, span_of(names[f])))
-			return (enum field)f;
-	return FIELD_OTHER;
-}
-
-static bool
-is_folded(struct span line)
-{
-	return line.p[0] == ' ' || line.p[0] == '\t';
-}
-
-static bool
-is_of_mime(struct span name)
-{
-	for (int f = FIELD_VERSION + 1; f < FIELD_KINDS; f++) /* another version does no harm */
-		if (name.n + 1 == strlen(names[f]) && span_istarts(span_of(names[f]), name))
-			return true;
-	return false;
-}
-
-/*
- * Before the colon may be blanks (RFC 5322 section 4.5); but whether others read a field of MIME
- * that has them, or pass it by, nobody knows.
- */
-static bool
-has_name(struct span line)
-{
-	size_t n = 0;
-	while (n < line.n && line.p[n] > ' ' && line.p[n] != 0x7f && line.p[n] != ':')
-		n++;
-	size_t colon = n;
-	while (colon < line.n && is_folded(span_skip(line, colon)))
-		colon++;
-	bool whole = n > 0 && colon < line.n && line.p[colon] == ':';
-	return whole && (colon == n || !is_of_mime((struct span){ line.p, n }));
-}
-
-static bool
-is_envelope_line(struct span line)
-{
-	return span_starts(line, envelope_lines[0]) || span_starts(line, envelope_lines[1]);
-}
-
 /* A line, or a piece of one that is too long: such lines go as they came. `begins`: its start. */
 static int
 check_header_line(struct walk *w, struct span line, bool begins, bool first)
 {
 	if ((!piece_ends_line(line) && !piece_is_torn(line)) || piece_is_binary(line))
 		return cannot(w, "a line of a header is not whole");
-	if (begins && (is_folded(line) ? first : !has_name(line) && !is_envelope_line(line)))
+	if (begins && (mime_is_folded(line) ? first : !mime_is_field(line)))
 		return cannot(w, "a line of a header is not a field");
 	return 0;
 }
@@ -266,7 +208,7 @@ take_type(struct walk *w, struct entity *e, struct span value)
 	enum mime_type type = mime_type(value, &b);
 	if (type == MIME_UNTYPED)
 		type = e->type;
-	if (e->seen[FIELD_TYPE]++ > 0)
+	if (e->seen[MIME_FIELD_TYPE]++ > 0)
 		return take_again(w, type == e->type && type != MIME_UNKNOWN &&
 			b.n == e->boundary.n && memcmp(b.text, e->boundary.text, b.n) == 0);
 	e->type = type;
@@ -278,7 +220,7 @@ static int
 take_encoding(struct walk *w, struct entity *e, struct span value)
 {
 	enum mime_encoding encoding = mime_encoding(value);
-	if (e->seen[FIELD_ENCODING]++ > 0)
+	if (e->seen[MIME_FIELD_ENCODING]++ > 0)
 		return take_again(w, encoding == e->encoding);
 	e->encoding = encoding;
 	return 0;
@@ -289,16 +231,16 @@ take_encoding(struct walk *w, struct entity *e, struct span value)
  * and goes if that is added.
  */
 static int
-take_field(struct walk *w, struct entity *e, enum field f)
+take_field(struct walk *w, struct entity *e, enum mime_field f)
 {
 	struct span value = { w->field, w->field_n };
 	switch (f) {
-	case FIELD_VERSION:
-		e->seen[FIELD_VERSION] += e->message && mime_is_version(value);
+	case MIME_FIELD_VERSION:
+		e->seen[MIME_FIELD_VERSION] += e->message && mime_is_version(value);
 		return 0;
-	case FIELD_TYPE:
+	case MIME_FIELD_TYPE:
 		return take_type(w, e, value);
-	case FIELD_ENCODING:
+	case MIME_FIELD_ENCODING:
 		return take_encoding(w, e, value);
 	default:
 		return 0;
@@ -317,24 +259,24 @@ keep(struct walk *w, struct span text)
 }
 
 static int
-read_field_line(struct walk *w, struct entity *e, struct span line, bool begins, enum field *f)
+read_field_line(struct walk *w, struct entity *e, struct span line, bool begins, enum mime_field *f)
 {
 	int r = check_header_line(w, line, begins, w->at == e->start);
 	struct span text = piece_text(line);
-	if (r == 0 && begins && !is_folded(line)) {
+	if (r == 0 && begins && !mime_is_folded(line)) {
 		r = take_field(w, e, *f);
-		*f = field_of(line);
+		*f = mime_field(line);
 		w->field_n = 0;
-		text = span_skip(text, *f != FIELD_OTHER ? strlen(names[*f]) : 0);
+		text = span_skip(text, *f != MIME_FIELD_OTHER ? strlen(mime_names[*f]) : 0);
 	}
-	return r == 0 && *f != FIELD_OTHER ? keep(w, text) : r;
+	return r == 0 && *f != MIME_FIELD_OTHER ? keep(w, text) : r;
 }
 
 /* Reads the fields and the empty line, which is missing where there is no body. */
 static int
 read_header(struct walk *w, struct entity *e)
 {
-	enum field f = FIELD_OTHER;
+	enum mime_field f = MIME_FIELD_OTHER;
 	struct span line;
 	bool begins = true;
 	int r = 0;
@@ -365,17 +307,17 @@ read_header(struct walk *w, struct entity *e)
 static void
 note_version(struct entity *e)
 {
-	e->unversioned = e->message && e->seen[FIELD_VERSION] == 0;
-	e->old = e->unversioned && e->seen[FIELD_TYPE] + e->seen[FIELD_ENCODING] == 0;
+	e->unversioned = e->message && e->seen[MIME_FIELD_VERSION] == 0;
+	e->old = e->unversioned && e->seen[MIME_FIELD_TYPE] + e->seen[MIME_FIELD_ENCODING] == 0;
 }
 
 /* Does another field stand for this line, which begins one, from now on? */
 static bool
 is_replaced(const struct entity *e, struct span line, const char *encoding, bool mime)
 {
-	enum field f = field_of(line);
-	return (f == FIELD_ENCODING && encoding != NULL) ||
-		(f == FIELD_VERSION && mime && e->unversioned);
+	enum mime_field f = mime_field(line);
+	return (f == MIME_FIELD_ENCODING && encoding != NULL) ||
+		(f == MIME_FIELD_VERSION && mime && e->unversioned);
 }
 
 /* Where a field ends that begins here, and whether it has 8-bit octets. */
@@ -389,7 +331,7 @@ find_end(struct walk *w, const struct entity *e, uint64_t start, uint64_t *end, 
 		int r = piece_at(w, *end, &line);
 		if (r < 0)
 			return r;
-		if (begins && *end > start && !is_folded(line))
+		if (begins && *end > start && !mime_is_folded(line))
 			break;
 		*eight = *eight || !span_is_ascii(line);
 		*end += line.n;

@@ -83,6 +83,23 @@ def test_back_off(postern, world):
     assert "next try in " in ask(postern, "explain", "u@d.example")[1]
 
 
+def test_lane_of_another_owner(postern, world):
+    """S13: what waits is counted by the directory alone, and what cannot be seen is not nothing."""
+    world.domain("d.example", "127.0.0.9")
+    postern.send("u@d.example")
+    postern.wait_logged("next try in")
+    postern.rested()
+    lane = postern.spool / "lane" / "d.example"
+    (lane / "@lock").chmod(0o400)
+    assert explained(postern, "u@d.example")[1]["waiting"] == 1
+    lane.chmod(0)
+    try:
+        found = explained(postern, "u@d.example")[1]
+        assert found["waiting"] is None and found["lacks"] == ["lane d.example: Permission denied"]
+    finally:
+        lane.chmod(0o700)
+
+
 def test_policies_that_cannot_be_fetched(postern, world):
     """R83: relays have given up to fetch any: then nothing is promised of the next mail."""
     world.domain("d.example")

@@ -44,64 +44,66 @@ part(void)
 	buf_free(&l.text);
 }
 
+static const struct {
+	const char *said;
+	int code; /* 0: it is no reply */
+	const char *text;
+} replies[] = {
+	{ "250 ok\r\n", 250, "250 ok" },
+	{ "250 ok\n", 250, "250 ok" },
+	{ "250\r\n", 250, "250" },
+	{ "250-a\r\n250 b\r\n", 250, "250-a b" },
+	{ "250-a\r\n250-b\r\n250\r\n", 250, "250-a-b" },
+	/* L12: one first digit is one answer; the last code is the one that counts */
+	{ "250-a\r\n251 b\r\n", 251, "250-a b" },
+	{ "550-a\r\n551-b\r\n554 5.7.1 c\r\n", 554, "550-a-b 5.7.1 c" },
+	{ "450-a\r\n421 b\r\n", 421, "450-a b" },
+	/* L12: of a line the first four octets count; the rest, and what has none, is text */
+	{ "250 a\rb\r\n", 250, "250 a\\x0db" },
+	{ "250 ok\r\r\n", 250, "250 ok" },
+	{ "250-a\r\r\n250\r\r\n", 250, "250-a" },
+	{ "550\tno\r\n", 550, "550\\x09no" },
+	{ "250-a\r\nqueued as b\r\n\r\n250 c\r\n", 250, "250-a queued as b c" },
+	{ "550-5.1.1 a\r\n no\r\n550 b\r\n", 550, "550-5.1.1 a no b" },
+	{ "250-a\r\nb\r\n550 c\r\n", 0, "MAIL: not a reply: 250-a b 550 c" },
+	{ "250-a\r\n2500\r\n250 c\r\n", 0, "MAIL: not a reply: 250-a 2500" },
+	{ "a\r\n250 b\r\n", 0, "MAIL: not a reply: a" },
+	{ "250:ok\r\n", 0, "MAIL: not a reply: 250:ok" },
+	/* L17: what is no reply is shown all the same */
+	{ "220-h\r\n521 5.7.1 blocked\r\n", 0,
+		"MAIL: not a reply: 220-h 521 5.7.1 blocked" },
+	{ "220-h\r\n220-i\r\n421-bye\r\n421 bye\r\n", 0,
+		"MAIL: not a reply: 220-h-i 421-bye" },
+	{ "250-h\r\n500\r\n", 0, "MAIL: not a reply: 250-h 500" },
+	{ "SSH-2.0-x\r\n", 0, "MAIL: not a reply: SSH-2.0-x" },
+	{ "250-a\r\nsorry\r\n", 0,
+		"MAIL: connection closed by the host: 250-a sorry" },
+	{ "2500 x\r\n", 0, "MAIL: not a reply: 2500 x" },
+	{ "999 x\r\n", 0, "MAIL: not a reply: 999 x" },
+	/* empty lines are no beginning of one */
+	{ "\r\n220 hi\r\n", 220, "220 hi" },
+	{ "\r\n\n\r\r\n220-hi\r\n220 ho\r\n", 220, "220-hi ho" },
+	{ "\r\n", 0, "MAIL: connection closed by the host" },
+	{ "\r\n2200 hi\r\n", 0, "MAIL: not a reply: 2200 hi" },
+	{ " \r\n", 0, "MAIL: not a reply:  " },
+	{ "554 go aw", 0, "MAIL: connection closed by the host: 554 go aw" },
+	{ "554-5.7.1 a\r\n554 5.7", 0,
+		"MAIL: connection closed by the host: 554-5.7.1 a 554 5.7" },
+	{ "554-5.7.1 a\r\n", 0, "MAIL: connection closed by the host: 554-5.7.1 a" },
+	{ "", 0, "MAIL: connection closed by the host" },
+};
+
 static void
 test_replies(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *said;
-		int code; /* 0: it is no reply */
-		const char *text;
-	} rows[] = {
-		{ "250 ok\r\n", 250, "250 ok" },
-		{ "250 ok\n", 250, "250 ok" },
-		{ "250\r\n", 250, "250" },
-		{ "250-a\r\n250 b\r\n", 250, "250-a b" },
-		{ "250-a\r\n250-b\r\n250\r\n", 250, "250-a-b" },
-		/* L12: one first digit is one answer; the last code is the one that counts */
-		{ "250-a\r\n251 b\r\n", 251, "250-a b" },
-		{ "550-a\r\n551-b\r\n554 5.7.1 c\r\n", 554, "550-a-b 5.7.1 c" },
-		{ "450-a\r\n421 b\r\n", 421, "450-a b" },
-		/* L12: of a line the first four octets count; the rest, and what has none, is text */
-		{ "250 a\rb\r\n", 250, "250 a\\x0db" },
-		{ "250 ok\r\r\n", 250, "250 ok" },
-		{ "250-a\r\r\n250\r\r\n", 250, "250-a" },
-		{ "550\tno\r\n", 550, "550\\x09no" },
-		{ "250-a\r\nqueued as b\r\n\r\n250 c\r\n", 250, "250-a queued as b c" },
-		{ "550-5.1.1 a\r\n no\r\n550 b\r\n", 550, "550-5.1.1 a no b" },
-		{ "250-a\r\nb\r\n550 c\r\n", 0, "MAIL: not a reply: 250-a b 550 c" },
-		{ "250-a\r\n2500\r\n250 c\r\n", 0, "MAIL: not a reply: 250-a 2500" },
-		{ "a\r\n250 b\r\n", 0, "MAIL: not a reply: a" },
-		{ "250:ok\r\n", 0, "MAIL: not a reply: 250:ok" },
-		/* L17: what is no reply is shown all the same */
-		{ "220-h\r\n521 5.7.1 blocked\r\n", 0,
-			"MAIL: not a reply: 220-h 521 5.7.1 blocked" },
-		{ "220-h\r\n220-i\r\n421-bye\r\n421 bye\r\n", 0,
-			"MAIL: not a reply: 220-h-i 421-bye" },
-		{ "250-h\r\n500\r\n", 0, "MAIL: not a reply: 250-h 500" },
-		{ "SSH-2.0-x\r\n", 0, "MAIL: not a reply: SSH-2.0-x" },
-		{ "250-a\r\nsorry\r\n", 0,
-			"MAIL: connection closed by the host: 250-a sorry" },
-		{ "2500 x\r\n", 0, "MAIL: not a reply: 2500 x" },
-		{ "999 x\r\n", 0, "MAIL: not a reply: 999 x" },
-		/* empty lines are no beginning of one */
-		{ "\r\n220 hi\r\n", 220, "220 hi" },
-		{ "\r\n\n\r\r\n220-hi\r\n220 ho\r\n", 220, "220-hi ho" },
-		{ "\r\n", 0, "MAIL: connection closed by the host" },
-		{ "\r\n2200 hi\r\n", 0, "MAIL: not a reply: 2200 hi" },
-		{ " \r\n", 0, "MAIL: not a reply:  " },
-		{ "554 go aw", 0, "MAIL: connection closed by the host: 554 go aw" },
-		{ "554-5.7.1 a\r\n554 5.7", 0,
-			"MAIL: connection closed by the host: 554-5.7.1 a 554 5.7" },
-		{ "554-5.7.1 a\r\n", 0, "MAIL: connection closed by the host: 554-5.7.1 a" },
-		{ "", 0, "MAIL: connection closed by the host" },
-	};
-	for (size_t i = 0; i < ROWS(rows); i++) {
-		connect_to(span_of(rows[i].said));
+	for (size_t i = 0; i < ROWS(replies); i++) {
+		connect_to(span_of(replies[i].said));
 		int r = link_reply(&l, "MAIL", 60);
-		if (l.code != rows[i].code || (r < 0) != (rows[i].code == 0) ||
-			!span_eq(buf_span(&l.text), span_of(rows[i].text)))
-			fail_msg("\"%s\": %d, %.*s", rows[i].said, l.code, (int)l.text.n, l.text.p);
+		if (l.code != replies[i].code || (r < 0) != (replies[i].code == 0) ||
+			!span_eq(buf_span(&l.text), span_of(replies[i].text)))
+			fail_msg("\"%s\": %d, %.*s", replies[i].said, l.code, (int)l.text.n,
+				l.text.p);
 		assert_int_equal(l.bye, l.code == 421);
 		part();
 	}
